@@ -1,0 +1,42 @@
+/**
+ * What every engine of the lab is: somewhere a command can run with ipvlan.
+ *
+ * @module
+ */
+
+/** The names `--engine` takes, in the order in which the lab tries them. */
+export const ENGINE_NAMES = ["native", "uml", "vagrant"] as const;
+
+/** The name of an engine. */
+export type EngineName = typeof ENGINE_NAMES[number];
+
+/** What is to be run. */
+export interface Job {
+  /** The command and its arguments; no shell is between. Empty: an interactive shell. */
+  command: string[];
+  /** The folder to run it in, absolute. */
+  cwd: string;
+  /** A folder of the machine, absolute, that is the same, and writable, at the same path inside. */
+  share?: string;
+}
+
+/** What {@linkcode Engine.probe} found. */
+export interface Probe {
+  /** Whether the engine can run here. */
+  ok: boolean;
+  /** The kernel it runs, when `ok` (`Linux 6.1.176, User-Mode Linux`); what is missing and what to do, when not. */
+  why: string;
+}
+
+/** Somewhere a command can run with ipvlan. */
+export interface Engine {
+  /** Its name on the command line. */
+  readonly name: EngineName;
+  /** Finds out, by trying, whether it can run here. */
+  probe(): Promise<Probe>;
+  /**
+   * Runs a job and returns its exit status, 128 + N when signal N ended it. Leaves nothing behind:
+   * no process, link, namespace, mount or file.
+   */
+  run(job: Job): Promise<number>;
+}
