@@ -1,0 +1,94 @@
+import type { Runner } from "./session.ts";
+import { addressWord, linkName } from "./words.ts";
+
+/** An address to put on a link. */
+export interface AddrSpec {
+  /** The link. */
+  dev: string;
+  /** The address with its prefix length: `192.168.1.2/24`, `2001:db8::1/64`. */
+  address: string;
+  /**
+   * Whether an IPv6 address is usable at once, without duplicate address detection (RFC 4862,
+   * section 5.4): for addresses that somebody else keeps unique.
+   *
+   * @default {false}
+   */
+  nodad?: boolean;
+}
+
+/** An address as the kernel shows it. */
+export interface Addr {
+  /** The link it is on. */
+  dev: string;
+  /** 4 or 6. */
+  family: 4 | 6;
+  /** The address, without its prefix length. */
+  address: string;
+  /** The prefix length. */
+  prefixLength: number;
+  /** `global`, `link`, `host` or `site`. */
+  scope: string;
+  /** The flags that are set, as `ip` prints them: `nodad`, `tentative`, `dadfailed`, `dynamic`, … */
+  flags: string[];
+}
+
+/** The line `addr add …`. @throws {InvalidWordError} A value cannot be written. */
+export function addrAdd(spec: AddrSpec): string {
+  return `addr add ${addressWord(spec.address, "address")} dev ${linkName(spec.dev)}` +
+    (spec.nodad ? " nodad" : "");
+}
+
+/** The line `addr del …`. @throws {InvalidWordError} A value cannot be written. */
+export function addrDel(spec: AddrSpec): string {
+  return `addr del ${addressWord(spec.address, "address")} dev ${linkName(spec.dev)}`;
+}
+
+/** The verbs of `ip addr`. */
+export class AddrVerbs {
+  #runner: Runner;
+
+  /** Makes the verbs of one runner. */
+  constructor(runner: Runner) {
+    this.#runner = runner;
+  }
+
+  /** Puts an address on a link. @throws {IpCommandError} The kernel refused. */
+  add(spec: AddrSpec): Promise<void> {
+    return this.#runner.change(addrAdd(spec));
+  }
+
+  /** Takes an address off a link. @throws {IpCommandError} The kernel refused. */
+  del(spec: AddrSpec): Promise<void> {
+    return this.#runner.change(addrDel(spec));
+  }
+
+  /** Shows all addresses, or those of one link. @throws {IpCommandError} There is no such link. */
+  async show(filter: { dev?: string } = {}): Promise<Addr[]> {
+    const line = filter.dev === undefined ? "addr show" : `addr show dev ${linkName(filter.dev)}`;
+    return (await this.#runner.query(line)).flatMap(parseAddrs);
+  }
+}
+
+/** What `ip -json addr show` prints of an address, as far as it is read by name. */
+interface Row {
+  family: string;
+  local: string;
+  address?: string;
+  prefixlen: number;
+  scope: string;
+}
+
+function parseAddrs(link: Record<string, unknown>): Addr[] {
+  return (link.addr_info as Record<string, unknown>[]).map((info) => {
+    const row = info as unknown as Row;
+    return {
+      dev: link.ifname as string,
+      family: row.family === "inet6" ? 6 : 4,
+      address: row.local,
+      prefixLength: row.prefixlen,
+      scope: row.scope,
+      // `ip` prints each flag as a field of its own.
+      flags: Object.keys(info).filter((key) => info[key] === true),
+    };
+  });
+}

@@ -1,0 +1,98 @@
+import { Session } from "./session.ts";
+import { linkName, wholeNumber, word } from "./words.ts";
+
+/** A port of a bridge in a VLAN. */
+export interface PortVlan {
+  /** The VLAN id. */
+  id: number;
+  /** Whether frames without a tag belong to it when they come in. */
+  pvid: boolean;
+  /** Whether its frames go out without a tag. */
+  untagged: boolean;
+}
+
+/** How many frames of a VLAN a port of a bridge has seen (with `vlanStats` on the bridge). */
+export interface VlanCount {
+  /** The VLAN id. */
+  id: number;
+  /** Frames that came in. */
+  received: number;
+  /** Frames that went out. */
+  sent: number;
+}
+
+/** An entry of a bridge's forwarding database: behind which port a MAC address is. */
+export interface FdbEntry {
+  /** The MAC address. */
+  mac: string;
+  /** The port. */
+  dev: string;
+  /** The VLAN id, where the bridge has VLANs. */
+  vlan?: number;
+  /** `permanent` for the bridge's own; `undefined` for an address that was learned. */
+  state?: string;
+}
+
+/** iproute2's `bridge` in one network namespace: one long-lived process, like `Ip`. */
+export class Bridge implements AsyncDisposable {
+  /** What the calls run on. */
+  readonly session: Session;
+
+  private constructor(session: Session) {
+    this.session = session;
+  }
+
+  /**
+   * Opens a session.
+   *
+   * @throws {NamespaceNotFoundError} There is no such namespace.
+   * @throws {ProgramNotFoundError} iproute2 is not installed.
+   */
+  static async open(options: { netns?: string } = {}): Promise<Bridge> {
+    return new Bridge(await Session.open({ ...options, program: "bridge" }));
+  }
+
+  /** Puts a port into a VLAN. @throws {IpCommandError} The kernel refused. */
+  addVlan(dev: string, vlan: Partial<PortVlan> & { id: number }): Promise<void> {
+    return this.session.change([
+      `vlan add dev ${linkName(dev)} vid ${wholeNumber(vlan.id, "VLAN id", 1, 4094)}`,
+      ...(vlan.pvid ? ["pvid"] : []),
+      ...(vlan.untagged ? ["untagged"] : []),
+    ].join(" "));
+  }
+
+  /** Takes a port out of a VLAN. @throws {IpCommandError} The kernel refused. */
+  delVlan(dev: string, id: number): Promise<void> {
+    return this.session.change(
+      `vlan del dev ${linkName(dev)} vid ${wholeNumber(id, "VLAN id", 1, 4094)}`,
+    );
+  }
+
+  /** The VLANs of a port, and how many frames of each it has seen. */
+  async vlans(dev: string): Promise<(PortVlan & VlanCount)[]> {
+    const rows = await this.session.query(`vlan show dev ${linkName(dev)}`);
+    return rows.flatMap((row) => row.vlans as Record<string, unknown>[]).map((vlan) => ({
+      id: (vlan.vlan ?? vlan.vid) as number,
+      pvid: ((vlan.flags ?? []) as string[]).includes("PVID"),
+      untagged: ((vlan.flags ?? []) as string[]).includes("Egress Untagged"),
+      received: Number(vlan.rx_packets ?? 0),
+      sent: Number(vlan.tx_packets ?? 0),
+    }));
+  }
+
+  /** The forwarding database of a bridge. @throws {IpCommandError} There is no such bridge. */
+  async fdb(bridge: string): Promise<FdbEntry[]> {
+    const rows = await this.session.query(`fdb show br ${word(bridge, "bridge")}`);
+    return rows.map((row) => ({
+      mac: row.mac as string,
+      dev: row.ifname as string,
+      vlan: row.vlan as number | undefined,
+      state: (row.state || undefined) as string | undefined,
+    }));
+  }
+
+  /** Ends the session once all that was asked for is done. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.session.close();
+  }
+}

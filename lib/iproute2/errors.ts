@@ -1,0 +1,107 @@
+import { IpvlanError } from "../errors.ts";
+
+/**
+ * What the kernel's error texts (`strerror`, or an extended acknowledgement where it is the only
+ * thing said) mean, by errno name. Only those that callers act on.
+ */
+const ERRNO: [RegExp, IpErrno][] = [
+  [/File exists|already exists/, "EEXIST"],
+  [/Operation not permitted|Permission denied/, "EPERM"],
+  [/Unknown device type|Operation not supported/, "EOPNOTSUPP"],
+  [/Device or resource busy/, "EBUSY"],
+  [/No such device|Cannot find device|does not exist/, "ENODEV"],
+  [/No such file or directory/, "ENOENT"],
+  [/No such process/, "ESRCH"],
+  [/Cannot assign requested address/, "EADDRNOTAVAIL"],
+  [/Address already in use|Address already assigned/, "EADDRINUSE"],
+  [/Network is unreachable|Nexthop has invalid gateway/, "ENETUNREACH"],
+  [/Invalid argument/, "EINVAL"],
+];
+
+/** The errno names that an {@linkcode IpCommandError} is sorted by; `"unknown"` for any other. */
+export type IpErrno =
+  | "EADDRINUSE"
+  | "EADDRNOTAVAIL"
+  | "EBUSY"
+  | "EEXIST"
+  | "EINVAL"
+  | "ENETUNREACH"
+  | "ENODEV"
+  | "ENOENT"
+  | "EOPNOTSUPP"
+  | "EPERM"
+  | "ESRCH"
+  | "unknown";
+
+/** One line that `ip` (or `bridge`) refused. */
+export class IpCommandError extends IpvlanError {
+  /** The command as one would type it: `ip -n red link set eth0 up`. */
+  readonly command: string;
+  /** What the program or the kernel said, one line: `RTNETLINK answers: File exists`. */
+  readonly reason: string;
+  /** The errno that the reason stands for. */
+  readonly errno: IpErrno;
+
+  /** Makes the error from the command and what was said. */
+  constructor(command: string, said: string) {
+    const reason = said.replace(/\.$/, "") || "No reason was given";
+    super(`${reason} (${command})`);
+    this.command = command;
+    this.reason = reason;
+    this.errno = ERRNO.find(([pattern]) => pattern.test(reason))?.[1] ?? "unknown";
+  }
+}
+
+/** The program behind a session ended, so nothing more can be asked of it. */
+export class SessionClosedError extends IpvlanError {
+  /** The session, as its command line: `ip -n red -batch -`. */
+  readonly session: string;
+  /** Why it ended. */
+  readonly reason: string;
+
+  /** Makes the error from the session's command line and why it ended. */
+  constructor(session: string, reason: string) {
+    super(`The session "${session}" has ended: ${reason}`);
+    this.session = session;
+    this.reason = reason;
+  }
+}
+
+/** A session was asked for in a network namespace that does not exist. */
+export class NamespaceNotFoundError extends IpvlanError {
+  /** The namespace's name, as in `/run/netns`. */
+  readonly netns: string;
+
+  /** Makes the error from the namespace's name. */
+  constructor(netns: string) {
+    super(`There is no network namespace "${netns}": see "ip netns list"`);
+    this.netns = netns;
+  }
+}
+
+/** The program is not on the machine. */
+export class ProgramNotFoundError extends IpvlanError {
+  /** The program's name: `ip` or `bridge`. */
+  readonly program: string;
+
+  /** Makes the error from the program's name. */
+  constructor(program: string) {
+    super(`The program "${program}" was not found: install iproute2 and see that it is on PATH`);
+    this.program = program;
+  }
+}
+
+/** A value cannot be a word of an `ip` line. */
+export class InvalidWordError extends IpvlanError {
+  /** What the value is for: `link name`. */
+  readonly what: string;
+  /** The value. */
+  readonly value: string;
+
+  /** Makes the error from what the value is for, the value, and what is asked of it. */
+  constructor(what: string, value: string, rule: string) {
+    super(`The ${what} ${JSON.stringify(value)} is not valid: ${rule}`);
+    this.what = what;
+    this.value = value;
+  }
+}

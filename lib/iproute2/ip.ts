@@ -1,0 +1,59 @@
+import { AddrVerbs } from "./addr.ts";
+import { LinkVerbs } from "./link.ts";
+import { NeighVerbs } from "./neigh.ts";
+import { NetnsVerbs } from "./netns.ts";
+import { RouteVerbs } from "./route.ts";
+import { Session } from "./session.ts";
+
+/**
+ * `ip` in one network namespace: one long-lived process, any number of calls in flight.
+ *
+ * @example A dummy link and an ipvlan link on it
+ * ```ts no-assert ignore
+ * import { Ip } from "@ipvlan/kit";
+ *
+ * await using ip = await Ip.open();
+ * await ip.link.add({ type: "dummy", name: "d0", up: true });
+ * await ip.link.add({ type: "ipvlan", name: "ipvl0", link: "d0", mode: "l2" });
+ * console.log(await ip.link.show("ipvl0"));
+ * ```
+ */
+export class Ip implements AsyncDisposable {
+  /** What the verbs run on. */
+  readonly session: Session;
+  /** `ip link`. */
+  readonly link: LinkVerbs;
+  /** `ip addr`. */
+  readonly addr: AddrVerbs;
+  /** `ip route`. */
+  readonly route: RouteVerbs;
+  /** `ip neigh`. */
+  readonly neigh: NeighVerbs;
+  /** `ip netns`. */
+  readonly netns: NetnsVerbs;
+
+  private constructor(session: Session) {
+    this.session = session;
+    this.link = new LinkVerbs(session);
+    this.addr = new AddrVerbs(session);
+    this.route = new RouteVerbs(session);
+    this.neigh = new NeighVerbs(session);
+    this.netns = new NetnsVerbs(session);
+  }
+
+  /**
+   * Opens a session.
+   *
+   * @throws {NamespaceNotFoundError} There is no such namespace.
+   * @throws {ProgramNotFoundError} iproute2 is not installed.
+   * @throws {SessionClosedError} The program ended at once; the message says why.
+   */
+  static async open(options: { netns?: string } = {}): Promise<Ip> {
+    return new Ip(await Session.open(options));
+  }
+
+  /** Ends the session once all that was asked for is done. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.session.close();
+  }
+}

@@ -1,0 +1,144 @@
+import { IpvlanError } from "../errors.ts";
+import { IpCommandError } from "./errors.ts";
+import { Ip } from "./ip.ts";
+import type { LinkSpec } from "./link.ts";
+
+/** The oldest kernel with a usable ipvlan, by Docker's guide to its ipvlan driver. */
+export const OLDEST_KERNEL = "4.2";
+
+/** The kernel is older than {@linkcode OLDEST_KERNEL}. */
+export class KernelTooOldError extends IpvlanError {
+  /** The release found, as `uname -r` prints it. */
+  readonly release: string;
+
+  /** Makes the error from the release. */
+  constructor(release: string) {
+    super(
+      `The kernel is ${release}, and ipvlan needs ${OLDEST_KERNEL} or later: ` +
+        'use a newer kernel, or the lab ("deno task lab")',
+    );
+    this.release = release;
+  }
+}
+
+/** The kernel cannot make a kind of link, as a module is missing. */
+export class MissingModuleError extends IpvlanError {
+  /** The module: `ipvlan`, `8021q` or `dummy`. */
+  readonly module: string;
+
+  /** Makes the error from the module's name. */
+  constructor(module: string) {
+    super(
+      `The kernel has no module "${module}": load it ("modprobe ${module}"), ` +
+        'install a kernel that has it, or use the lab ("deno task lab")',
+    );
+    this.module = module;
+  }
+}
+
+/** The caller may not change network links. */
+export class MissingRightsError extends IpvlanError {
+  /** What the kernel said. */
+  readonly reason: string;
+
+  /** Makes the error from what the kernel said. */
+  constructor(reason: string) {
+    super(
+      `Links and namespaces cannot be made without rights (${reason}): ` +
+        'run as root ("sudo"), or use the lab ("deno task lab")',
+    );
+    this.reason = reason;
+  }
+}
+
+/** The module that brings each kind of link that the driver makes. */
+export const MODULES = { ipvlan: "ipvlan", vlan: "8021q", dummy: "dummy" } as const;
+
+/** What the kernel can do for ipvlan networks. */
+export interface KernelFacts {
+  /** The release, as `uname -r` prints it. */
+  release: string;
+  /** Why each kind of link cannot be made here; `undefined` for one that can. */
+  problems: Record<keyof typeof MODULES, IpvlanError | undefined>;
+}
+
+/**
+ * Compares the release against {@linkcode OLDEST_KERNEL}.
+ *
+ * @throws {KernelTooOldError} It is older.
+ */
+export function requireKernel(release: string): void {
+  const parts = (text: string) => (text.match(/\d+/g) ?? []).map(Number);
+  const [major = 0, minor = 0] = parts(release);
+  const [leastMajor = 0, leastMinor = 0] = parts(OLDEST_KERNEL);
+  if (major < leastMajor || (major === leastMajor && minor < leastMinor)) {
+    throw new KernelTooOldError(release);
+  }
+}
+
+/**
+ * What a refused `link add` says about the kernel or the caller's rights; the error itself where it
+ * says neither. A kernel without the module answers `Unknown device type` (`rtnl_newlink` in
+ * `net/core/rtnetlink.c`), after it has tried to load `rtnl-link-KIND` by itself.
+ */
+export function explainLinkAdd(error: unknown, type: LinkSpec["type"]): unknown {
+  if (!(error instanceof IpCommandError)) return error;
+  if (error.errno === "EPERM") return new MissingRightsError(error.reason);
+  if (error.errno === "EOPNOTSUPP") {
+    return new MissingModuleError(type in MODULES ? MODULES[type as keyof typeof MODULES] : type);
+  }
+  return error;
+}
+
+/**
+ * Finds out what the kernel can do, by making one link of each kind in a namespace of its own that
+ * is gone afterwards. Needs the permission `--allow-sys=osRelease`.
+ */
+export async function kernelFacts(): Promise<KernelFacts> {
+  const facts: KernelFacts = {
+    release: Deno.osRelease(),
+    problems: { ipvlan: undefined, vlan: undefined, dummy: undefined },
+  };
+  await using host = await Ip.open();
+  const netns = `probe-${crypto.randomUUID().slice(0, 8)}`;
+  try {
+    await host.netns.add(netns);
+  } catch (error) {
+    const problem = error instanceof IpCommandError
+      ? new MissingRightsError(error.reason)
+      : error as IpvlanError;
+    return { ...facts, problems: { ipvlan: problem, vlan: problem, dummy: problem } };
+  }
+  try {
+    await using ip = await Ip.open({ netns });
+    // A veth pair stands below, as it needs none of the three modules.
+    await ip.link.add({ type: "veth", name: "below", peer: { name: "other" } });
+    facts.problems.dummy = await problemOf(ip, { type: "dummy", name: "a" });
+    facts.problems.vlan = await problemOf(ip, { type: "vlan", name: "b", link: "below", id: 1 });
+    facts.problems.ipvlan = await problemOf(ip, {
+      type: "ipvlan",
+      name: "c",
+      link: "below",
+      mode: "l2",
+    });
+  } finally {
+    await host.netns.del(netns);
+  }
+  try {
+    requireKernel(facts.release);
+  } catch (error) {
+    facts.problems.ipvlan = error as KernelTooOldError;
+  }
+  return facts;
+}
+
+async function problemOf(ip: Ip, spec: LinkSpec): Promise<IpvlanError | undefined> {
+  try {
+    await ip.link.add(spec);
+    return undefined;
+  } catch (error) {
+    const explained = explainLinkAdd(error, spec.type);
+    if (explained instanceof IpvlanError) return explained;
+    throw explained;
+  }
+}

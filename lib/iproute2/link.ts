@@ -1,0 +1,393 @@
+import type { Runner } from "./session.ts";
+import { linkName, netnsName, oneOf, wholeNumber, word } from "./words.ts";
+
+/** The ipvlan modes (`IPVLAN_MODE_*` in `include/uapi/linux/if_link.h`). */
+export const IPVLAN_MODES = ["l2", "l3", "l3s"] as const;
+
+/** An ipvlan mode. It belongs to the parent: the last writer changes every ipvlan link on it. */
+export type IpvlanMode = typeof IPVLAN_MODES[number];
+
+/** The ipvlan flags (`IPVLAN_F_*` in `include/uapi/linux/if_link.h`); `bridge` is neither bit. */
+export const IPVLAN_FLAGS = ["bridge", "private", "vepa"] as const;
+
+/** An ipvlan flag. It belongs to the parent, like the mode. */
+export type IpvlanFlag = typeof IPVLAN_FLAGS[number];
+
+/** The tag protocols of a VLAN sub-interface: a customer tag, or a service tag around one (QinQ). */
+export const VLAN_PROTOCOLS = ["802.1Q", "802.1ad"] as const;
+
+/** The tag protocol of a VLAN sub-interface. */
+export type VlanProtocol = typeof VLAN_PROTOCOLS[number];
+
+/** The lowest and highest VLAN ids that may be used (IEEE 802.1Q: 0 and 4095 are reserved). */
+export const VLAN_ID: Readonly<{ MIN: number; MAX: number }> = { MIN: 1, MAX: 4094 };
+
+/** What every new link may be given. */
+export interface LinkBase {
+  /** The link's name, up to 15 bytes. */
+  name: string;
+  /**
+   * The namespace that the link is made in.
+   *
+   * @default {undefined} The session's own.
+   */
+  netns?: string;
+  /**
+   * The largest packet, in bytes.
+   *
+   * @default {undefined} The kernel's choice: for most kinds that of the link below.
+   */
+  mtu?: number;
+  /**
+   * The group number, by which links can be listed and deleted together.
+   *
+   * @default {undefined} 0, which `ip` prints as `default`.
+   */
+  group?: number;
+  /**
+   * The hardware (MAC) address. An ipvlan link has its parent's and takes no other.
+   *
+   * @default {undefined} The kernel's choice.
+   */
+  address?: string;
+  /**
+   * Whether the link is made up.
+   *
+   * @default {false}
+   */
+  up?: boolean;
+}
+
+/** A `dummy`: a link that swallows what it is given. */
+export interface DummySpec extends LinkBase {
+  /** The kind. */
+  type: "dummy";
+}
+
+/** A `vlan`: a sub-interface whose frames leave the link below with a tag. */
+export interface VlanSpec extends LinkBase {
+  /** The kind. */
+  type: "vlan";
+  /** The link below. */
+  link: string;
+  /** The VLAN id, 1 to 4094. */
+  id: number;
+  /**
+   * The tag's protocol: `802.1ad` for the outer of two tags.
+   *
+   * @default {"802.1Q"}
+   */
+  protocol?: VlanProtocol;
+}
+
+/** An `ipvlan`: a link that shares its parent's MAC address and is told apart by IP address. */
+export interface IpvlanSpec extends LinkBase {
+  /** The kind. */
+  type: "ipvlan";
+  /** The parent. */
+  link: string;
+  /** The mode. It has no default here, as `ip`'s (`l3`) is not Docker's (`l2`). */
+  mode: IpvlanMode;
+  /**
+   * Whether links on the parent reach each other (`bridge`), not at all (`private`), or only by
+   * way of the switch outside (`vepa`).
+   *
+   * @default {"bridge"}
+   */
+  flag?: IpvlanFlag;
+}
+
+/** A `macvlan` in bridge mode: a link with a MAC address of its own on its parent. */
+export interface MacvlanSpec extends LinkBase {
+  /** The kind. */
+  type: "macvlan";
+  /** The parent. */
+  link: string;
+}
+
+/** A `veth`: one end of a virtual cable, made with its other end. */
+export interface VethSpec extends LinkBase {
+  /** The kind. */
+  type: "veth";
+  /** The other end's name, and its namespace where that is another. */
+  peer: { name: string; netns?: string };
+}
+
+/** A `bridge`: a switch. */
+export interface BridgeSpec extends LinkBase {
+  /** The kind. */
+  type: "bridge";
+  /**
+   * Whether ports belong to VLANs.
+   *
+   * @default {false}
+   */
+  vlanFiltering?: boolean;
+  /**
+   * Whether each port counts the frames of each VLAN.
+   *
+   * @default {false}
+   */
+  vlanStats?: boolean;
+}
+
+/** A link to make, by its kind. */
+export type LinkSpec = DummySpec | VlanSpec | IpvlanSpec | MacvlanSpec | VethSpec | BridgeSpec;
+
+/** What can be changed on a link. */
+export interface LinkChanges {
+  /** A new name. The link has to be down. */
+  name?: string;
+  /** The namespace to move it to. An address on it is lost. */
+  netns?: string;
+  /** Up or down. */
+  up?: boolean;
+  /** The largest packet, in bytes. */
+  mtu?: number;
+  /** The group number. */
+  group?: number;
+  /** A note of up to 255 bytes, shown by `ip link show`; `null` takes it off. */
+  alias?: string | null;
+  /** The bridge (or bond, …) to be a port of; `null` for none. */
+  master?: string | null;
+  /** The hardware (MAC) address. */
+  address?: string;
+  /** How IPv6 addresses are made for the link: `none` for none but those that are given. */
+  addrgenmode?: "eui64" | "none" | "stable_secret" | "random";
+}
+
+/** What is particular to a link's kind. */
+export type LinkInfo =
+  | { type: "dummy" }
+  | { type: "vlan"; id: number; protocol: VlanProtocol }
+  | { type: "ipvlan"; mode: IpvlanMode; flag: IpvlanFlag }
+  | { type: "macvlan"; mode: string }
+  | { type: "veth" }
+  | { type: "bridge"; vlanFiltering: boolean; vlanStats: boolean }
+  /** Any other, under its own name; hardware has none and is `device`. */
+  | { type: "other"; kind: string };
+
+/** A link as the kernel shows it. */
+export interface Link {
+  /** The interface index, unique in its namespace. */
+  index: number;
+  /** The name. */
+  name: string;
+  /** The flags, as `ip` prints them: `UP`, `LOWER_UP`, `NOARP`, … */
+  flags: string[];
+  /** Whether it is set up (which does not say that there is a carrier). */
+  up: boolean;
+  /** The operational state (RFC 2863), as `ip` prints it: `UP`, `DOWN`, `UNKNOWN`, … */
+  state: string;
+  /** The largest packet, in bytes. */
+  mtu: number;
+  /** The hardware (MAC) address; `undefined` where the kind has none. */
+  address?: string;
+  /** The group, as `ip` prints it: a number, or a name such as `default`. */
+  group: string;
+  /** The note on it. */
+  alias?: string;
+  /** The link that it is a port of. */
+  master?: string;
+  /** The kind of {@linkcode Link.master}: `bridge`, `bond`, `team`, `vrf`, … */
+  masterKind?: string;
+  /** The link below it: its name, or `undefined` where there is none or it is in another namespace. */
+  link?: string;
+  /** How IPv6 addresses are made for it. */
+  addrgenmode?: string;
+  /** `ether`, `loopback`, `none`, … */
+  linkType: string;
+  /** What is particular to its kind. */
+  info: LinkInfo;
+}
+
+/** Which links to show. */
+export interface LinkFilter {
+  /** Only those of this group. */
+  group?: number;
+  /** Only those of this kind. */
+  type?: string;
+  /** Only the ports of this link. */
+  master?: string;
+}
+
+/** The line `link add …`. @throws {InvalidWordError} A value cannot be written. */
+export function linkAdd(spec: LinkSpec): string {
+  const words = ["link", "add"];
+  if ("link" in spec) words.push("link", linkName(spec.link, "parent"));
+  words.push("name", linkName(spec.name));
+  if (spec.netns !== undefined) words.push("netns", netnsName(spec.netns));
+  if (spec.mtu !== undefined) words.push("mtu", mtu(spec.mtu));
+  if (spec.group !== undefined) words.push("group", group(spec.group));
+  if (spec.address !== undefined) words.push("address", word(spec.address, "MAC address"));
+  if (spec.up) words.push("up");
+  words.push("type", spec.type, ...kindWords(spec));
+  return words.join(" ");
+}
+
+function kindWords(spec: LinkSpec): string[] {
+  switch (spec.type) {
+    case "dummy":
+      return [];
+    case "vlan":
+      return [
+        ...["protocol", oneOf(spec.protocol ?? "802.1Q", "VLAN protocol", VLAN_PROTOCOLS)],
+        ...["id", wholeNumber(spec.id, "VLAN id", VLAN_ID.MIN, VLAN_ID.MAX)],
+      ];
+    case "ipvlan":
+      return [
+        ...["mode", oneOf(spec.mode, "ipvlan mode", IPVLAN_MODES)],
+        oneOf(spec.flag ?? "bridge", "ipvlan flag", IPVLAN_FLAGS),
+      ];
+    case "macvlan":
+      return ["mode", "bridge"];
+    case "veth":
+      return [
+        ...["peer", "name", linkName(spec.peer.name)],
+        ...(spec.peer.netns === undefined ? [] : ["netns", netnsName(spec.peer.netns)]),
+      ];
+    case "bridge":
+      return [
+        ...(spec.vlanFiltering ? ["vlan_filtering", "1"] : []),
+        ...(spec.vlanStats ? ["vlan_stats_enabled", "1", "vlan_stats_per_port", "1"] : []),
+      ];
+  }
+}
+
+/** The line `link set …`. @throws {InvalidWordError} A value cannot be written. */
+export function linkSet(name: string, changes: LinkChanges): string {
+  const words = ["link", "set", "dev", linkName(name)];
+  if (changes.name !== undefined) words.push("name", linkName(changes.name));
+  if (changes.netns !== undefined) words.push("netns", netnsName(changes.netns));
+  if (changes.mtu !== undefined) words.push("mtu", mtu(changes.mtu));
+  if (changes.group !== undefined) words.push("group", group(changes.group));
+  if (changes.address !== undefined) words.push("address", word(changes.address, "MAC address"));
+  if (changes.alias !== undefined) {
+    words.push("alias", changes.alias === null ? "''" : word(changes.alias, "alias"));
+  }
+  if (changes.master === null) words.push("nomaster");
+  else if (changes.master !== undefined) words.push("master", linkName(changes.master, "master"));
+  if (changes.addrgenmode !== undefined) words.push("addrgenmode", changes.addrgenmode);
+  if (changes.up !== undefined) words.push(changes.up ? "up" : "down");
+  return words.join(" ");
+}
+
+/** The line `link del …`. @throws {InvalidWordError} A value cannot be written. */
+export function linkDel(which: string | { group: number }): string {
+  return typeof which === "string"
+    ? `link del dev ${linkName(which)}`
+    : `link del group ${group(which.group)}`;
+}
+
+const mtu = (value: number) => wholeNumber(value, "MTU", 68, 65535);
+const group = (value: number) => wholeNumber(value, "link group", 0, 0xffff_ffff);
+
+/** The verbs of `ip link`. */
+export class LinkVerbs {
+  #runner: Runner;
+
+  /** Makes the verbs of one runner. */
+  constructor(runner: Runner) {
+    this.#runner = runner;
+  }
+
+  /** Makes a link. @throws {IpCommandError} The kernel refused. */
+  add(spec: LinkSpec): Promise<void> {
+    return this.#runner.change(linkAdd(spec));
+  }
+
+  /** Changes a link. @throws {IpCommandError} The kernel refused. */
+  set(name: string, changes: LinkChanges): Promise<void> {
+    return this.#runner.change(linkSet(name, changes));
+  }
+
+  /** Deletes a link, or all of a group at once. @throws {IpCommandError} The kernel refused. */
+  del(which: string | { group: number }): Promise<void> {
+    return this.#runner.change(linkDel(which));
+  }
+
+  /** Shows one link. @throws {IpCommandError} There is no such link (`errno` is `ENODEV`). */
+  show(name: string): Promise<Link>;
+  /** Shows all links, or those that fit. */
+  show(filter?: LinkFilter): Promise<Link[]>;
+  async show(which: string | LinkFilter = {}): Promise<Link | Link[]> {
+    if (typeof which === "string") {
+      const [row] = await this.#runner.query(`link show dev ${linkName(which)}`);
+      return parseLink(row!);
+    }
+    const words = ["link", "show"];
+    if (which.group !== undefined) words.push("group", group(which.group));
+    if (which.master !== undefined) words.push("master", linkName(which.master));
+    if (which.type !== undefined) words.push("type", word(which.type, "link type"));
+    return (await this.#runner.query(words.join(" "))).map(parseLink);
+  }
+}
+
+/** What `ip -details -json link show` prints of a link, as far as it is read here. */
+interface Row {
+  ifindex: number;
+  ifname: string;
+  flags: string[];
+  operstate: string;
+  mtu: number;
+  address?: string;
+  group: string;
+  ifalias?: string;
+  master?: string;
+  link?: string | null;
+  link_type: string;
+  inet6_addr_gen_mode?: string;
+  linkinfo?: {
+    info_kind?: string;
+    info_data?: Record<string, unknown>;
+    info_slave_kind?: string;
+  };
+}
+
+/** A link from the row that `ip -details -json link show` prints of it. */
+export function parseLink(printed: Record<string, unknown>): Link {
+  const row = printed as unknown as Row;
+  return {
+    index: row.ifindex,
+    name: row.ifname,
+    flags: row.flags,
+    up: row.flags.includes("UP"),
+    state: row.operstate,
+    mtu: row.mtu,
+    address: row.address,
+    group: row.group,
+    alias: row.ifalias || undefined,
+    master: row.master,
+    masterKind: row.linkinfo?.info_slave_kind,
+    link: row.link ?? undefined,
+    addrgenmode: row.inet6_addr_gen_mode,
+    linkType: row.link_type,
+    info: parseInfo(row.linkinfo?.info_kind, row.linkinfo?.info_data ?? {}),
+  };
+}
+
+function parseInfo(kind: string | undefined, data: Record<string, unknown>): LinkInfo {
+  switch (kind) {
+    case "dummy":
+    case "veth":
+      return { type: kind };
+    case "vlan":
+      return { type: kind, id: data.id as number, protocol: data.protocol as VlanProtocol };
+    case "ipvlan":
+      return {
+        type: kind,
+        mode: data.mode as IpvlanMode,
+        flag: IPVLAN_FLAGS.find((flag) => data[flag]) ?? "bridge",
+      };
+    case "macvlan":
+      return { type: kind, mode: data.mode as string };
+    case "bridge":
+      return {
+        type: kind,
+        vlanFiltering: data.vlan_filtering === 1,
+        vlanStats: data.vlan_stats_enabled === 1,
+      };
+    default:
+      return { type: "other", kind: kind ?? "device" };
+  }
+}

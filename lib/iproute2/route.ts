@@ -1,0 +1,131 @@
+import type { Runner } from "./session.ts";
+import { addressWord, linkName, wholeNumber, word } from "./words.ts";
+
+/** A route to add, replace or delete. */
+export interface RouteSpec {
+  /** Where to: a prefix, or `default` (IPv4) or `::/0` (IPv6's default). */
+  dst: string;
+  /**
+   * The next hop.
+   *
+   * @default {undefined} None: the destination is on the link.
+   */
+  via?: string;
+  /**
+   * The link to leave by.
+   *
+   * @default {undefined} The link on which the next hop is.
+   */
+  dev?: string;
+  /**
+   * The source address that is preferred.
+   *
+   * @default {undefined} The kernel's choice.
+   */
+  src?: string;
+  /**
+   * The metric: of two routes to one place, the lower is taken.
+   *
+   * @default {undefined} 0 for IPv4, 1024 for IPv6.
+   */
+  metric?: number;
+}
+
+/** A route as the kernel shows it. */
+export interface Route {
+  /** 4 or 6. */
+  family: 4 | 6;
+  /** Where to: a prefix, an address, or `default`. */
+  dst: string;
+  /** The next hop. */
+  via?: string;
+  /** The link it leaves by. */
+  dev?: string;
+  /** The preferred source address. */
+  src?: string;
+  /** The metric. */
+  metric?: number;
+  /** `global`, `link`, `host`; for IPv6 always `global` where `ip` prints none. */
+  scope?: string;
+  /** Who made it: `kernel`, `boot` (by hand), `ra`, … */
+  protocol?: string;
+  /** `unicast`, `blackhole`, `unreachable`, … */
+  type: string;
+}
+
+/** The line `route add …` (or `replace`, `del`). @throws {InvalidWordError} A value cannot be written. */
+export function routeLine(verb: "add" | "replace" | "del", spec: RouteSpec): string {
+  const dst = spec.dst === "default" ? spec.dst : addressWord(spec.dst, "route");
+  const words = ["route", verb, dst];
+  if (spec.via !== undefined) words.push("via", addressWord(spec.via, "next hop"));
+  if (spec.dev !== undefined) words.push("dev", linkName(spec.dev));
+  if (spec.src !== undefined) words.push("src", addressWord(spec.src, "source address"));
+  if (spec.metric !== undefined) {
+    words.push("metric", wholeNumber(spec.metric, "metric", 0, 0xffff_ffff));
+  }
+  return words.join(" ");
+}
+
+/** The verbs of `ip route`. */
+export class RouteVerbs {
+  #runner: Runner;
+
+  /** Makes the verbs of one runner. */
+  constructor(runner: Runner) {
+    this.#runner = runner;
+  }
+
+  /** Adds a route. @throws {IpCommandError} The kernel refused. */
+  add(spec: RouteSpec): Promise<void> {
+    return this.#runner.change(routeLine("add", spec));
+  }
+
+  /** Adds a route, in place of one to the same destination. @throws {IpCommandError} The kernel refused. */
+  replace(spec: RouteSpec): Promise<void> {
+    return this.#runner.change(routeLine("replace", spec));
+  }
+
+  /** Deletes a route. @throws {IpCommandError} There is no such route (`errno` is `ESRCH`). */
+  del(spec: RouteSpec): Promise<void> {
+    return this.#runner.change(routeLine("del", spec));
+  }
+
+  /** Shows the routes of one family in a table, the main one by default. */
+  async show(family: 4 | 6, filter: { dev?: string; table?: string } = {}): Promise<Route[]> {
+    const words = ["route", "show"];
+    if (filter.table !== undefined) words.push("table", word(filter.table, "routing table"));
+    // A line of a batch cannot say `-6`, but a prefix says its family.
+    words.push("root", family === 6 ? "::/0" : "0.0.0.0/0");
+    if (filter.dev !== undefined) words.push("dev", linkName(filter.dev));
+    const rows = await this.#runner.query(words.join(" "));
+    return rows.map((printed) => parseRoute(family, printed, filter.dev));
+  }
+}
+
+/** What `ip -details -json route show` prints of a route, as far as it is read here. */
+interface Row {
+  type?: string;
+  dst: string;
+  gateway?: string;
+  dev?: string;
+  prefsrc?: string;
+  metric?: number;
+  scope?: string;
+  protocol?: string;
+}
+
+function parseRoute(family: 4 | 6, printed: Record<string, unknown>, dev?: string): Route {
+  const row = printed as unknown as Row;
+  return {
+    family,
+    dst: row.dst,
+    via: row.gateway,
+    // `ip` leaves the link out where it was asked for by link.
+    dev: row.dev ?? dev,
+    src: row.prefsrc,
+    metric: row.metric,
+    scope: row.scope,
+    protocol: row.protocol,
+    type: row.type ?? "unicast",
+  };
+}

@@ -1,0 +1,280 @@
+import {
+  IpCommandError,
+  NamespaceNotFoundError,
+  ProgramNotFoundError,
+  SessionClosedError,
+} from "./errors.ts";
+import { netnsName } from "./words.ts";
+
+/** What runs lines: a {@linkcode Session}, or something that collects them instead. */
+export interface Runner {
+  /** Runs a line that changes something: settles when it has taken effect. */
+  change(line: string): Promise<void>;
+  /** Runs a line that prints JSON: resolves to the parsed rows. */
+  query(line: string): Promise<Record<string, unknown>[]>;
+}
+
+/** How a {@linkcode Session} is opened. */
+export interface SessionOptions {
+  /**
+   * The network namespace (a name under `/run/netns`) that the lines act in.
+   *
+   * @default {undefined} The caller's own.
+   */
+  netns?: string;
+  /**
+   * The iproute2 program.
+   *
+   * @default {"ip"}
+   */
+  program?: "ip" | "bridge";
+}
+
+/** A line on its way: sent, not yet known to be done. */
+interface Pending {
+  line: string;
+  query: boolean;
+  resolve: (rows: Record<string, unknown>[]) => void;
+  reject: (error: Error) => void;
+}
+
+/** Lines written together, closed by a marker on each of the two output streams. */
+interface Burst {
+  lines: Pending[];
+  /** The number of the first line, as the program counts them. */
+  first: number;
+  /** What was said of each line that failed, by its number. */
+  failed: Map<number, string>;
+  /** Whether the marker on standard error has been seen: all failures are known. */
+  marked: boolean;
+}
+
+/**
+ * A line that prints one cheap row, everywhere, so that what stands before it on standard output
+ * is known to be complete. `lo` cannot be missing.
+ */
+const MARKER = { ip: "link show dev lo", bridge: "vlan show dev lo" };
+
+/** An object that no program knows: refused on standard error, which marks the end there. */
+const END = "end-of-burst";
+
+/**
+ * One long-lived `ip -batch -` process in one network namespace, with many lines in flight.
+ *
+ * A process per command costs 2 ms on a plain machine and 50 to 150 ms in an emulated one; a line
+ * costs a fraction of that. Lines that are asked for in the same turn of the event loop are written
+ * together as one burst. A change prints nothing, a query one line of JSON, a failure two lines on
+ * standard error, the second with the line's number (`Command failed -:7`); so a burst ends in one
+ * line that prints for certain and one that fails for certain, and when both have been seen all of
+ * the burst is settled, whatever order the two streams arrive in.
+ *
+ * `-force` lets the lines behind a failed one go on: callers on one session are independent of
+ * each other, and whoever wants all or nothing undoes what was done.
+ *
+ * `ip` remembers the names of links by index for as long as it runs (`lib/ll_map.c`). It forgets
+ * those that its own lines change. What others renamed or made anew under an old name it learns
+ * from a full `link show`.
+ */
+export class Session implements Runner, AsyncDisposable {
+  /** The program and its namespace as one would type them: `ip -n red`. */
+  readonly command: string;
+  #program: "ip" | "bridge";
+  #netns: string | undefined;
+  #child: Deno.ChildProcess;
+  #writer: WritableStreamDefaultWriter<Uint8Array>;
+  #queued: Pending[] = [];
+  #bursts: Burst[] = [];
+  #lineNumber = 0;
+  /** Lines of standard output that belong to bursts not yet settled, oldest first. */
+  #printed: string[] = [];
+  /** Lines of standard error that belong to the next "Command failed". */
+  #said: string[] = [];
+  #closed: Error | undefined;
+  #ended: Promise<void>;
+
+  private constructor(
+    program: "ip" | "bridge",
+    netns: string | undefined,
+    child: Deno.ChildProcess,
+  ) {
+    this.#program = program;
+    this.#netns = netns;
+    this.command = netns === undefined ? program : `${program} -n ${netns}`;
+    this.#child = child;
+    this.#writer = child.stdin.getWriter();
+    this.#ended = this.#follow();
+  }
+
+  /**
+   * Starts the program and waits until it answers.
+   *
+   * @throws {NamespaceNotFoundError} There is no such namespace.
+   * @throws {ProgramNotFoundError} iproute2 is not installed.
+   * @throws {SessionClosedError} The program ended at once; the message says why.
+   */
+  static async open(options: SessionOptions = {}): Promise<Session> {
+    const { netns, program = "ip" } = options;
+    const args = [
+      ...(netns === undefined ? [] : ["-netns", netnsName(netns)]),
+      // The counters per VLAN are wanted of `bridge`; of `ip` they would only be more to read.
+      ...(program === "bridge" ? ["-statistics"] : ["-details"]),
+      "-force",
+      "-json",
+      "-batch",
+      "-",
+    ];
+    let child: Deno.ChildProcess;
+    try {
+      child = new Deno.Command(program, {
+        args,
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "piped",
+        // In a session of its own, so that a Ctrl-C meant for the caller does not end it before the
+        // caller has undone what it began. It still ends with the caller: its input closes then.
+        detached: true,
+      }).spawn();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) throw new ProgramNotFoundError(program);
+      throw error;
+    }
+    const session = new Session(program, netns, child);
+    try {
+      await session.query(MARKER[program]);
+      return session;
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Runs a line that changes something; settles when it has taken effect.
+   *
+   * @throws {IpCommandError} The line was refused.
+   * @throws {SessionClosedError} The process ended before the line was known to be done.
+   */
+  async change(line: string): Promise<void> {
+    await this.#send(line, false);
+  }
+
+  /**
+   * Runs a line that prints; resolves to its rows. Empty rows, which `ip` prints where a filter
+   * left something out, are not among them.
+   *
+   * @throws {IpCommandError} The line was refused.
+   * @throws {SessionClosedError} The process ended before the line was answered.
+   */
+  query(line: string): Promise<Record<string, unknown>[]> {
+    return this.#send(line, true);
+  }
+
+  /** Ends the process once all lines sent so far are done. What comes after is refused. */
+  async close(): Promise<void> {
+    if (!this.#closed) {
+      this.#flush();
+      this.#closed = new SessionClosedError(this.command, "it was closed");
+      await this.#writer.close().catch(() => {});
+    }
+    await this.#ended;
+  }
+
+  /** Same as {@linkcode Session.close}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #send(line: string, query: boolean): Promise<Record<string, unknown>[]> {
+    if (this.#closed) return Promise.reject(this.#closed);
+    return new Promise((resolve, reject) => {
+      this.#queued.push({ line, query, resolve, reject });
+      if (this.#queued.length === 1) queueMicrotask(() => this.#flush());
+    });
+  }
+
+  /** Writes what is queued as one burst. */
+  #flush(): void {
+    const lines = this.#queued;
+    this.#queued = [];
+    if (lines.length === 0) return;
+    const first = this.#lineNumber + 1;
+    this.#lineNumber += lines.length + 2;
+    this.#bursts.push({ lines, first, failed: new Map(), marked: false });
+    const text = [...lines.map(({ line }) => line), MARKER[this.#program], END, ""].join("\n");
+    // A write fails only when the process is gone, and then its end tells everybody.
+    this.#writer.write(new TextEncoder().encode(text)).catch(() => {});
+  }
+
+  /** Reads both streams to their end, then fails whatever still waits. */
+  async #follow(): Promise<void> {
+    await Promise.all([
+      eachLine(this.#child.stdout, (line) => {
+        this.#printed.push(line);
+        this.#settle();
+      }),
+      eachLine(this.#child.stderr, (line) => this.#complained(line)),
+    ]);
+    const { code, signal } = await this.#child.status;
+    await this.#writer.close().catch(() => {});
+    const said = this.#said.join("; ") || (signal ? `killed by ${signal}` : `exit status ${code}`);
+    this.#closed ??= /^Cannot open network namespace/.test(said)
+      ? new NamespaceNotFoundError(this.#netns!)
+      : new SessionClosedError(this.command, said);
+    const waiting = [...this.#bursts.flatMap(({ lines }) => lines), ...this.#queued];
+    this.#bursts = [];
+    this.#queued = [];
+    for (const { reject } of waiting) reject(this.#closed);
+  }
+
+  #complained(line: string): void {
+    const failed = /^Command failed -:(\d+)$/.exec(line);
+    if (!failed) {
+      if (line.trim() !== "") this.#said.push(line.trim());
+      return;
+    }
+    const said = this.#said.join("; ");
+    this.#said = [];
+    const number = Number(failed[1]);
+    const burst = this.#bursts.find(({ first, lines }) => number <= first + lines.length + 1);
+    if (!burst) return;
+    if (number === burst.first + burst.lines.length + 1) {
+      burst.marked = true;
+      this.#settle();
+    } else {
+      burst.failed.set(number, said);
+    }
+  }
+
+  /** Settles the bursts, oldest first, that are complete on both streams. */
+  #settle(): void {
+    for (let burst = this.#bursts[0]; burst?.marked; burst = this.#bursts[0]) {
+      const { lines, first, failed } = burst;
+      const answered = lines.filter(({ query }, index) => query && !failed.has(first + index));
+      if (this.#printed.length < answered.length + 1) return;
+      this.#bursts.shift();
+      const printed = this.#printed.splice(0, answered.length + 1);
+      for (const [index, { line, query, resolve, reject }] of lines.entries()) {
+        const said = failed.get(first + index);
+        if (said !== undefined) reject(new IpCommandError(`${this.command} ${line}`, said));
+        else resolve(query ? rows(printed.shift()!) : []);
+      }
+    }
+  }
+}
+
+/** The rows of one line of JSON. `ip` prints `{}` for what its filter left out. */
+function rows(line: string): Record<string, unknown>[] {
+  const value: unknown = JSON.parse(line);
+  return (Array.isArray(value) ? value : [value]).filter((row) => Object.keys(row).length > 0);
+}
+
+/** Calls back with each line of a stream, without its newline. */
+async function eachLine(stream: ReadableStream<Uint8Array>, line: (text: string) => void) {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const parts = (rest + text).split("\n");
+    rest = parts.pop()!;
+    parts.forEach(line);
+  }
+  if (rest !== "") line(rest);
+}
