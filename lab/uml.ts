@@ -64,7 +64,7 @@ export const uml: Engine = {
       const child = new Deno.Command("setpriv", {
         // deno-fmt-ignore
         args: [
-          "--pdeathsig", "KILL", "sh", "-c",
+          "--pdeathsig", "KILL", "taskset", "-c", `${Deno.pid % navigator.hardwareConcurrency}`, "sh", "-c",
           'exec 3>&1 4>&2 >"$1/log" 2>&1; shift; exec "$@"', "sh", run,
           packages.kernel, "mem=2048M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
           "quiet", `uml_dir=${run}/`, "umid=uml",
