@@ -1,0 +1,80 @@
+import { Address4, Address6 } from "ip-address";
+import { InvalidAddressError } from "./errors.ts";
+
+/** An address family: IPv4 or IPv6. */
+export type Family = 4 | 6;
+
+/** An IPv4 or IPv6 address as a value: equal addresses have equal fields. */
+export interface Address {
+  /** The address family. */
+  readonly family: Family;
+  /** The address as an unsigned integer of 32 or 128 bits, in network byte order. */
+  readonly bits: bigint;
+}
+
+/** ::ffff:0:0/96 without its last 32 bits (RFC 4291, section 2.5.5.2). */
+const MAPPED = 0xffffn;
+
+/**
+ * Reads an address strictly: dotted decimal with four parts and no leading zeros (which
+ * `inet_aton(3)` takes for octal), or the hexadecimal groups of RFC 4291, section 2.2. No blanks,
+ * no prefix length, no zone, and no IPv4 address inside an IPv6 one: an IPv4-mapped address
+ * (section 2.5.5.2) stands for an IPv4 one, and is never a link's.
+ *
+ * @example
+ * ```ts
+ * import { formatAddress, parseAddress } from "@ipvlan/kit";
+ *
+ * formatAddress(parseAddress("2001:DB8:0:0::0010")); // "2001:db8::10"
+ * ```
+ *
+ * @throws {InvalidAddressError} if the text is not an address
+ */
+export function parseAddress(text: string): Address {
+  const reason = objection(text);
+  if (reason !== undefined) throw new InvalidAddressError(text, reason);
+  const address = text.includes(":") ? readIPv6(text) : readIPv4(text);
+  if (address === undefined) {
+    throw new InvalidAddressError(text, "write it like 192.168.1.10 or 2001:db8::10");
+  }
+  if (address.family === 6 && address.bits >> 32n === MAPPED) {
+    const plain = formatAddress({ family: 4, bits: address.bits & 0xffffffffn });
+    throw new InvalidAddressError(text, `it is an IPv4-mapped address; write ${plain}`);
+  }
+  return address;
+}
+
+/** Prints an address in its canonical form: dotted decimal, or RFC 5952. */
+export function formatAddress(address: Address): string {
+  return address.family === 4
+    ? Address4.fromBigInt(address.bits).correctForm()
+    : Address6.fromBigInt(address.bits).correctForm();
+}
+
+/** What `ip-address` would let pass, or refuse without saying why. */
+function objection(text: string): string | undefined {
+  if (text === "") return "it is empty";
+  if (/\s/.test(text)) return "it contains a blank";
+  if (text.includes("/")) return "it has a prefix length; write the address alone";
+  if (text.includes("%")) return "it has a zone; write the address alone";
+  if (text.includes(":") && text.includes(".")) {
+    return "it is an IPv4 address inside an IPv6 one; write hexadecimal groups only";
+  }
+  if (/^0\d+\.|\.0\d/.test(text)) return "a part has a leading zero; leave the zero out";
+}
+
+function readIPv4(text: string): Address | undefined {
+  try {
+    return { family: 4, bits: new Address4(text).bigInt() };
+  } catch {
+    return undefined;
+  }
+}
+
+function readIPv6(text: string): Address | undefined {
+  try {
+    return { family: 6, bits: new Address6(text).bigInt() };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,240 @@
+import { IpvlanError } from "../errors.ts";
+
+/** What an address or a prefix was given as. */
+export type AddressRole = "address" | "gateway" | "ip-range" | "auxiliary address";
+
+/**
+ * Why an address inside a prefix cannot be an endpoint's: it is the IPv4 network or broadcast
+ * address (RFC 1122, section 3.2.1.3), or the IPv6 subnet-router anycast address (RFC 4291, section
+ * 2.6.1).
+ */
+export type UnusableReason = "network" | "broadcast" | "anycast";
+
+const UNUSABLE: Record<UnusableReason, string> = {
+  network: "the network address",
+  broadcast: "the broadcast address",
+  anycast: "the subnet-router anycast address",
+};
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** A text that is not an IPv4 or IPv6 address in its usual notation. */
+export class InvalidAddressError extends IpvlanError {
+  /** The text as it was given. */
+  readonly value: string;
+  /** What is wrong with it. */
+  readonly reason: string;
+
+  /** Makes the error from the text and what is wrong with it. */
+  constructor(value: string, reason: string) {
+    super(`Invalid address ${JSON.stringify(value)}: ${reason}`);
+    this.value = value;
+    this.reason = reason;
+  }
+}
+
+/** A text that is not an IPv4 or IPv6 prefix in CIDR notation. */
+export class InvalidPrefixError extends IpvlanError {
+  /** The text as it was given. */
+  readonly value: string;
+  /** What is wrong with it. */
+  readonly reason: string;
+
+  /** Makes the error from the text and what is wrong with it. */
+  constructor(value: string, reason: string) {
+    super(`Invalid prefix ${JSON.stringify(value)}: ${reason}`);
+    this.value = value;
+    this.reason = reason;
+  }
+}
+
+/** Two subnets of one network have addresses in common. */
+export class SubnetsOverlapError extends IpvlanError {
+  /** The subnet that was given first. */
+  readonly subnet: string;
+  /** The one that overlaps it. */
+  readonly other: string;
+
+  /** Makes the error from the two subnets, in the order given. */
+  constructor(subnet: string, other: string) {
+    super(`Subnet ${other} overlaps subnet ${subnet} of the same network: leave one of them out`);
+    this.subnet = subnet;
+    this.other = other;
+  }
+}
+
+/** An address or an ip-range lies in none of the subnets. */
+export class OutsideSubnetError extends IpvlanError {
+  /** What it was given as. */
+  readonly role: AddressRole;
+  /** The address or prefix. */
+  readonly value: string;
+  /** The subnets there are. */
+  readonly subnets: readonly string[];
+
+  /** Makes the error from the role, the address or prefix, and the subnets there are. */
+  constructor(role: AddressRole, value: string, subnets: readonly string[]) {
+    const where = subnets.length === 0
+      ? "in no subnet, as there is none: give the subnet too"
+      : subnets.length === 1
+      ? `outside subnet ${subnets[0]}: give one inside it`
+      : `outside every subnet (${subnets.join(", ")}): give one inside a subnet`;
+    super(`${sentence(role)} ${value} is ${where}`);
+    this.role = role;
+    this.value = value;
+    this.subnets = subnets;
+  }
+}
+
+/** More than one gateway lies in the same subnet. */
+export class DuplicateGatewayError extends IpvlanError {
+  /** The subnet. */
+  readonly subnet: string;
+  /** All its gateways, in the order given. */
+  readonly gateways: readonly string[];
+
+  /** Makes the error from the subnet and its gateways. */
+  constructor(subnet: string, gateways: readonly string[]) {
+    super(`Subnet ${subnet} has more than one gateway (${gateways.join(", ")}): give only one`);
+    this.subnet = subnet;
+    this.gateways = gateways;
+  }
+}
+
+/** More than one ip-range lies in the same subnet. */
+export class DuplicateRangeError extends IpvlanError {
+  /** The subnet. */
+  readonly subnet: string;
+  /** All its ip-ranges, in the order given. */
+  readonly ranges: readonly string[];
+
+  /** Makes the error from the subnet and its ip-ranges. */
+  constructor(subnet: string, ranges: readonly string[]) {
+    super(`Subnet ${subnet} has more than one ip-range (${ranges.join(", ")}): give only one`);
+    this.subnet = subnet;
+    this.ranges = ranges;
+  }
+}
+
+/** An address that its subnet keeps for itself was asked for. */
+export class UnusableAddressError extends IpvlanError {
+  /** What it was asked for as. */
+  readonly role: AddressRole;
+  /** The address. */
+  readonly address: string;
+  /** The subnet. */
+  readonly subnet: string;
+  /** What the subnet keeps it for. */
+  readonly reason: UnusableReason;
+
+  /** Makes the error from the role, the address, its subnet and what that keeps it for. */
+  constructor(role: AddressRole, address: string, subnet: string, reason: UnusableReason) {
+    super(
+      `${sentence(role)} ${address} is ${UNUSABLE[reason]} of subnet ${subnet}: give another one`,
+    );
+    this.role = role;
+    this.address = address;
+    this.subnet = subnet;
+    this.reason = reason;
+  }
+}
+
+/** An address that is already a subnet's gateway or auxiliary address was asked for. */
+export class ReservedAddressError extends IpvlanError {
+  /** What it was asked for as. */
+  readonly role: AddressRole;
+  /** The address. */
+  readonly address: string;
+  /** The subnet. */
+  readonly subnet: string;
+  /** What it already is: `gateway`, or `auxiliary address NAME`. */
+  readonly owner: string;
+
+  /** Makes the error from the role, the address, its subnet and what it already is. */
+  constructor(role: AddressRole, address: string, subnet: string, owner: string) {
+    super(
+      `${sentence(role)} ${address} is already the ${owner} of subnet ${subnet}: give another one`,
+    );
+    this.role = role;
+    this.address = address;
+    this.subnet = subnet;
+    this.owner = owner;
+  }
+}
+
+/** An address that is already taken was asked for. */
+export class AddressInUseError extends IpvlanError {
+  /** The address. */
+  readonly address: string;
+  /** The subnet. */
+  readonly subnet: string;
+
+  /** Makes the error from the address and its subnet. */
+  constructor(address: string, subnet: string) {
+    super(
+      `Address ${address} of subnet ${subnet} is in use: give another one, or release it first`,
+    );
+    this.address = address;
+    this.subnet = subnet;
+  }
+}
+
+/** An address that is not taken was to be released. */
+export class AddressNotInUseError extends IpvlanError {
+  /** The address. */
+  readonly address: string;
+  /** The subnet. */
+  readonly subnet: string;
+
+  /** Makes the error from the address and its subnet. */
+  constructor(address: string, subnet: string) {
+    super(`Address ${address} of subnet ${subnet} is not in use: release only what was taken`);
+    this.address = address;
+    this.subnet = subnet;
+  }
+}
+
+/** A subnet, or its ip-range, has no free address left. */
+export class PoolExhaustedError extends IpvlanError {
+  /** The subnet. */
+  readonly subnet: string;
+  /** Its ip-range, if it has one: automatic addresses come from nowhere else. */
+  readonly range?: string;
+
+  /** Makes the error from the subnet and its ip-range, if it has one. */
+  constructor(subnet: string, range?: string) {
+    const what = range === undefined ? `Subnet ${subnet}` : `Ip-range ${range} of subnet ${subnet}`;
+    super(`${what} has no free address: release one, or ask for an address elsewhere`);
+    this.subnet = subnet;
+    if (range !== undefined) this.range = range;
+  }
+}
+
+/** A network has no subnet of the family that an address was asked of. */
+export class NoSubnetError extends IpvlanError {
+  /** The family: 4 or 6. */
+  readonly family: 4 | 6;
+
+  /** Makes the error from the family. */
+  constructor(family: 4 | 6) {
+    super(`The network has no IPv${family} subnet: make it with one`);
+    this.family = family;
+  }
+}
+
+/** Every default pool overlaps something that is in use. */
+export class PoolsExhaustedError extends IpvlanError {
+  /** The default pools, in the order tried. */
+  readonly pools: readonly string[];
+
+  /** Makes the error from the default pools. */
+  constructor(pools: readonly string[]) {
+    super(
+      `All ${pools.length} default pools (${pools.at(0)} to ${pools.at(-1)}) overlap networks or ` +
+        "routes in use: give a subnet, or remove a network",
+    );
+    this.pools = pools;
+  }
+}

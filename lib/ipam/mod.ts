@@ -1,0 +1,28 @@
+/**
+ * Addresses, prefixes, the subnets of a network, and which address is next: pure functions on
+ * values.
+ *
+ * @module
+ */
+export { type Address, type Family, formatAddress, parseAddress } from "./address.ts";
+export { defaultPool } from "./default_pools.ts";
+export * from "./errors.ts";
+export { Pool } from "./pool.ts";
+export { Pools, type Taken } from "./pools.ts";
+export {
+  contains,
+  firstUsable,
+  formatPrefix,
+  overlaps,
+  type ParsedPrefix,
+  parsePrefix,
+  type Prefix,
+  whyUnusable,
+} from "./prefix.ts";
+export {
+  type Notice,
+  parseSubnets,
+  type Subnet,
+  type SubnetsResult,
+  type SubnetWords,
+} from "./subnet.ts";

@@ -1,0 +1,114 @@
+import { type Address, type Family, formatAddress, parseAddress } from "./address.ts";
+import { NoSubnetError, OutsideSubnetError } from "./errors.ts";
+import { Pool } from "./pool.ts";
+import { contains, formatPrefix } from "./prefix.ts";
+import type { Subnet } from "./subnet.ts";
+
+/** An address that was taken, and what came of it. */
+export interface Taken {
+  /** The address in canonical form: `192.168.1.2`, `2001:db8::2`. */
+  readonly address: string;
+  /** The subnet that it is in. */
+  readonly subnet: Subnet;
+  /** The pools in which it is taken. */
+  readonly pools: Pools;
+}
+
+/**
+ * The pools of a network's subnets. A value, as {@linkcode Pool} is: taking and releasing give new
+ * pools and leave the old ones as they were. Addresses go in and come out as text.
+ *
+ * @example
+ * ```ts
+ * import { parseSubnets, Pools } from "@ipvlan/kit";
+ *
+ * const result = parseSubnets({ subnets: ["192.168.1.0/24"] });
+ * if (!result.ok) throw new AggregateError(result.problems);
+ * const pools = Pools.of(result.subnets, ["192.168.1.2"]);
+ * pools.takeNext(4).address; // "192.168.1.3"
+ * pools.take("192.168.1.77").address; // "192.168.1.77"
+ * pools.release("192.168.1.2").takeNext(4).address; // "192.168.1.2"
+ * ```
+ */
+export class Pools {
+  readonly #pools: readonly Pool[];
+
+  private constructor(pools: readonly Pool[]) {
+    this.#pools = pools;
+  }
+
+  /**
+   * The pools of the given subnets, which do not overlap, of which some addresses are taken, in any
+   * order. O(n log n) in the number of taken addresses.
+   *
+   * @throws {InvalidAddressError} if a text is not an address
+   * @throws {OutsideSubnetError} if an address is in none of the subnets
+   */
+  static of(subnets: readonly Subnet[], taken: Iterable<string> = []): Pools {
+    const shares = subnets.map((subnet) => ({ subnet, taken: [] as Address[] }));
+    for (const text of taken) {
+      const address = parseAddress(text);
+      home(shares, address).taken.push(address);
+    }
+    return new Pools(shares.map((share) => Pool.of(share.subnet, share.taken)));
+  }
+
+  /**
+   * Takes the lowest free address of a family's first subnet. The family's other subnets give
+   * addresses only when asked for one by {@linkcode Pools.take}.
+   *
+   * @throws {NoSubnetError} if there is no subnet of the family
+   * @throws {PoolExhaustedError} if the family's first subnet has no free address
+   */
+  takeNext(family: Family): Taken {
+    const old = this.#pools.find(({ subnet }) => subnet.prefix.family === family);
+    if (old === undefined) throw new NoSubnetError(family);
+    const { address, pool } = old.takeNext();
+    return this.#taken(address, old, pool);
+  }
+
+  /**
+   * Takes the given address from the subnet that contains it.
+   *
+   * @throws {InvalidAddressError} if the text is not an address
+   * @throws {OutsideSubnetError} if it is in none of the subnets
+   * @throws {UnusableAddressError} if it is the network, broadcast or anycast address
+   * @throws {ReservedAddressError} if it is the gateway or an auxiliary address
+   * @throws {AddressInUseError} if it is taken
+   */
+  take(text: string): Taken {
+    const address = parseAddress(text);
+    const old = home(this.#pools, address);
+    return this.#taken(address, old, old.take(address));
+  }
+
+  /**
+   * Releases an address that is taken.
+   *
+   * @returns the pools in which it is free
+   * @throws {InvalidAddressError} if the text is not an address
+   * @throws {OutsideSubnetError} if it is in none of the subnets
+   * @throws {AddressNotInUseError} if it is not taken
+   */
+  release(text: string): Pools {
+    const address = parseAddress(text);
+    const old = home(this.#pools, address);
+    return this.#with(old, old.release(address));
+  }
+
+  #taken(address: Address, old: Pool, pool: Pool): Taken {
+    return { address: formatAddress(address), subnet: pool.subnet, pools: this.#with(old, pool) };
+  }
+
+  #with(old: Pool, pool: Pool): Pools {
+    return new Pools(this.#pools.map((other) => other === old ? pool : other));
+  }
+}
+
+/** The one whose subnet contains the address. */
+function home<T extends { subnet: Subnet }>(candidates: readonly T[], address: Address): T {
+  const found = candidates.find(({ subnet }) => contains(subnet.prefix, address));
+  if (found !== undefined) return found;
+  const subnets = candidates.map(({ subnet }) => formatPrefix(subnet.prefix));
+  throw new OutsideSubnetError("address", formatAddress(address), subnets);
+}

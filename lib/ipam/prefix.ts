@@ -1,0 +1,112 @@
+import { type Address, type Family, formatAddress, parseAddress } from "./address.ts";
+import { InvalidAddressError, InvalidPrefixError, type UnusableReason } from "./errors.ts";
+
+/** An IPv4 or IPv6 prefix as a value, in canonical form: no host bits. */
+export interface Prefix {
+  /** The address family. */
+  readonly family: Family;
+  /** The number of leading bits that all its addresses share: 0 to 32, or 0 to 128. */
+  readonly length: number;
+  /** Its lowest address, as an unsigned integer. */
+  readonly first: bigint;
+  /** Its highest address, as an unsigned integer. */
+  readonly last: bigint;
+}
+
+/** What was read from a text: the prefix, and whether that is what the text said. */
+export interface ParsedPrefix {
+  /** The prefix, in canonical form. */
+  readonly prefix: Prefix;
+  /** Whether host bits were set, and so were masked: `172.16.50.0/22` gives `172.16.48.0/22`. */
+  readonly masked: boolean;
+}
+
+/**
+ * Reads a prefix in CIDR notation strictly: an address as in {@linkcode parseAddress}, a slash, and
+ * the length in decimal. Host bits are masked, and that is reported.
+ *
+ * @example
+ * ```ts
+ * import { formatPrefix, parsePrefix } from "@ipvlan/kit";
+ *
+ * const { prefix, masked } = parsePrefix("172.16.50.0/22");
+ * formatPrefix(prefix); // "172.16.48.0/22"
+ * masked; // true
+ * ```
+ *
+ * @throws {InvalidPrefixError} if the text is not a prefix
+ */
+export function parsePrefix(text: string): ParsedPrefix {
+  const slash = text.indexOf("/");
+  if (slash === -1) {
+    throw new InvalidPrefixError(text, "the length is missing; write it like 192.168.1.0/24");
+  }
+  const address = addressOf(text, slash);
+  const bits = width(address.family);
+  const digits = text.slice(slash + 1);
+  const length = /^(0|[1-9]\d{0,2})$/.test(digits) ? Number(digits) : Infinity;
+  if (length > bits) {
+    throw new InvalidPrefixError(text, `the length must be a number from 0 to ${bits}`);
+  }
+  const hostMask = (1n << BigInt(bits - length)) - 1n;
+  const first = address.bits & ~hostMask;
+  const prefix: Prefix = { family: address.family, length, first, last: first | hostMask };
+  return { prefix, masked: first !== address.bits };
+}
+
+/** Prints a prefix in its canonical form: `192.168.1.0/24`, `2001:db8::/64`. */
+export function formatPrefix(prefix: Prefix): string {
+  return `${formatAddress({ family: prefix.family, bits: prefix.first })}/${prefix.length}`;
+}
+
+/** Whether the two prefixes have an address in common. Those of different families never do. */
+export function overlaps(a: Prefix, b: Prefix): boolean {
+  return a.family === b.family && a.first <= b.last && b.first <= a.last;
+}
+
+/** Whether an address, or every address of another prefix, is in the prefix. */
+export function contains(prefix: Prefix, inner: Address | Prefix): boolean {
+  if (prefix.family !== inner.family) return false;
+  const [first, last] = "bits" in inner ? [inner.bits, inner.bits] : [inner.first, inner.last];
+  return prefix.first <= first && last <= prefix.last;
+}
+
+/**
+ * Why an address of the prefix cannot be an endpoint's, or `undefined` if nothing speaks against
+ * it. Whether it is in the prefix at all is for {@linkcode contains} to say.
+ *
+ * In IPv4 the lowest address is the network's and the highest is the broadcast address, but not in
+ * a /31 (RFC 3021) or a /32. In IPv6 the lowest is the subnet-router anycast address (RFC 4291,
+ * section 2.6.1), but not in a /127 (RFC 6164) or a /128; there is no broadcast.
+ */
+export function whyUnusable(prefix: Prefix, address: Address): UnusableReason | undefined {
+  if (isPointToPoint(prefix) || prefix.family !== address.family) return undefined;
+  if (address.bits === prefix.first) return prefix.family === 4 ? "network" : "anycast";
+  if (address.bits === prefix.last && prefix.family === 4) return "broadcast";
+}
+
+/** The lowest address of the prefix that an endpoint can have. Every prefix has one. */
+export function firstUsable(prefix: Prefix): Address {
+  return { family: prefix.family, bits: prefix.first + (isPointToPoint(prefix) ? 0n : 1n) };
+}
+
+/**
+ * Whether the prefix is so small that every address in it is a host's: /31 and /32 (RFC 3021), /127
+ * (RFC 6164) and /128.
+ */
+export function isPointToPoint(prefix: Prefix): boolean {
+  return width(prefix.family) - prefix.length <= 1;
+}
+
+function addressOf(text: string, slash: number): Address {
+  try {
+    return parseAddress(text.slice(0, slash));
+  } catch (error) {
+    if (!(error instanceof InvalidAddressError)) throw error;
+    throw new InvalidPrefixError(text, `of its address, ${error.reason}`);
+  }
+}
+
+function width(family: Family): 32 | 128 {
+  return family === 4 ? 32 : 128;
+}

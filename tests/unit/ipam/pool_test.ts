@@ -1,0 +1,300 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import {
+  type Address,
+  AddressInUseError,
+  AddressNotInUseError,
+  contains,
+  formatAddress,
+  OutsideSubnetError,
+  parseAddress,
+  parseSubnets,
+  Pool,
+  PoolExhaustedError,
+  ReservedAddressError,
+  type Subnet,
+  type SubnetWords,
+  UnusableAddressError,
+  whyUnusable,
+} from "../../../lib/ipam/mod.ts";
+
+function subnet(prefix: string, words: SubnetWords = {}): Subnet {
+  const result = parseSubnets({ ...words, subnets: [prefix] });
+  assert(result.ok && result.subnets[0]);
+  return result.subnets[0];
+}
+
+function taken(...texts: string[]): Address[] {
+  return texts.map(parseAddress);
+}
+
+/** Takes what is next until there is nothing, or `most` times. */
+function drain(pool: Pool, most = Infinity): string[] {
+  const addresses: string[] = [];
+  while (addresses.length < most) {
+    try {
+      const next = pool.takeNext();
+      addresses.push(formatAddress(next.address));
+      pool = next.pool;
+    } catch (error) {
+      if (error instanceof PoolExhaustedError) break;
+      throw error;
+    }
+  }
+  return addresses;
+}
+
+Deno.test("addresses come lowest first, without the reserved, unusable and taken ones", () => {
+  const net = subnet("10.0.0.0/29", { gateways: ["10.0.0.3"], auxAddresses: { ntp: "10.0.0.5" } });
+  const cases: [Subnet, string[], string[]][] = [
+    [net, [], ["10.0.0.1", "10.0.0.2", "10.0.0.4", "10.0.0.6"]],
+    [net, ["10.0.0.4", "10.0.0.1"], ["10.0.0.2", "10.0.0.6"]],
+    // Twice the same, and one that is reserved: neither gives an address away.
+    [net, ["10.0.0.4", "10.0.0.4", "10.0.0.5"], ["10.0.0.1", "10.0.0.2", "10.0.0.6"]],
+    [subnet("10.0.0.0/30"), [], ["10.0.0.2"]],
+    [subnet("10.0.0.0/31"), [], ["10.0.0.0", "10.0.0.1"]],
+    [subnet("10.0.0.0/31", { gateways: ["10.0.0.0"] }), [], ["10.0.0.1"]],
+    [subnet("10.0.0.7/32"), [], ["10.0.0.7"]],
+    [subnet("10.0.0.7/32", { gateways: ["10.0.0.7"] }), [], []],
+    [subnet("2001:db8::/126"), [], ["2001:db8::2", "2001:db8::3"]],
+    [subnet("2001:db8::/127"), [], ["2001:db8::", "2001:db8::1"]],
+    [subnet("2001:db8::/128"), [], ["2001:db8::"]],
+    [subnet("10.0.0.0/24", { ipRanges: ["10.0.0.0/30"] }), [], ["10.0.0.2", "10.0.0.3"]],
+    [subnet("10.0.0.0/24", { ipRanges: ["10.0.0.252/30"] }), [], [
+      "10.0.0.252",
+      "10.0.0.253",
+      "10.0.0.254",
+    ]],
+    [subnet("10.0.0.0/24", { ipRanges: ["10.0.0.8/30"] }), ["10.0.0.7", "10.0.0.8"], [
+      "10.0.0.9",
+      "10.0.0.10",
+      "10.0.0.11",
+    ]],
+    [subnet("10.0.0.0/24", { ipRanges: ["10.0.0.9/32"] }), [], ["10.0.0.9"]],
+    [subnet("10.0.0.0/24", { ipRanges: ["10.0.0.1/32"] }), [], []],
+  ];
+  for (const [net, used, expected] of cases) {
+    assertEquals(drain(Pool.of(net, taken(...used))), expected);
+  }
+});
+
+Deno.test("a large subnet is like a small one", () => {
+  const cases: [string, string[]][] = [
+    ["0.0.0.0/0", ["0.0.0.2", "0.0.0.3"]],
+    ["10.0.0.0/8", ["10.0.0.2", "10.0.0.3"]],
+    ["2001:db8::/64", ["2001:db8::2", "2001:db8::3"]],
+    ["::/0", ["::2", "::3"]],
+  ];
+  for (const [prefix, expected] of cases) {
+    assertEquals(drain(Pool.of(subnet(prefix)), 2), expected);
+  }
+  assertEquals(drain(Pool.of(subnet("10.0.0.0/20"))).length, 4096 - 3);
+});
+
+Deno.test("exhaustion names the subnet, and the ip-range if there is one", () => {
+  const small = assertThrows(
+    () => Pool.of(subnet("10.0.0.0/30"), taken("10.0.0.2")).takeNext(),
+    PoolExhaustedError,
+    "Subnet 10.0.0.0/30 has no free address",
+  );
+  assertEquals([small.subnet, small.range], ["10.0.0.0/30", undefined]);
+  const range = assertThrows(
+    () => Pool.of(subnet("10.0.0.0/24", { ipRanges: ["10.0.0.0/31"] })).takeNext(),
+    PoolExhaustedError,
+    "Ip-range 10.0.0.0/31 of subnet 10.0.0.0/24 has no free address",
+  );
+  assertEquals([range.subnet, range.range], ["10.0.0.0/24", "10.0.0.0/31"]);
+});
+
+Deno.test("an address that is asked for may be outside the ip-range, and need only be free", () => {
+  const net = subnet("192.168.1.0/24", {
+    ipRanges: ["192.168.1.128/25"],
+    auxAddresses: { printer: "192.168.1.7" },
+  });
+  const pool = Pool.of(net, taken("192.168.1.10"));
+  const after = pool.take(parseAddress("192.168.1.9"));
+  assertThrows(() => after.take(parseAddress("192.168.1.9")), AddressInUseError);
+  assertEquals(drain(after, 1), ["192.168.1.128"]);
+
+  const net6 = Pool.of(subnet("2001:db8::/64"));
+  net6.take(parseAddress("2001:db8::ffff:ffff:ffff:ffff"));
+
+  const refusals: [Pool, string, string][] = [
+    [
+      pool,
+      "192.168.2.1",
+      "OutsideSubnetError: Address 192.168.2.1 is outside subnet 192.168.1.0/24",
+    ],
+    [pool, "2001:db8::2", "OutsideSubnetError: Address 2001:db8::2 is outside subnet"],
+    [pool, "192.168.1.0", "UnusableAddressError: Address 192.168.1.0 is the network address of"],
+    [pool, "192.168.1.255", "UnusableAddressError: Address 192.168.1.255 is the broadcast address"],
+    [net6, "2001:db8::", "UnusableAddressError: Address 2001:db8:: is the subnet-router anycast"],
+    [pool, "192.168.1.1", "ReservedAddressError: Address 192.168.1.1 is already the gateway of"],
+    [
+      pool,
+      "192.168.1.7",
+      "ReservedAddressError: Address 192.168.1.7 is already the auxiliary addr",
+    ],
+    [
+      pool,
+      "192.168.1.10",
+      "AddressInUseError: Address 192.168.1.10 of subnet 192.168.1.0/24 is in",
+    ],
+  ];
+  for (const [pool, address, start] of refusals) {
+    const error = assertThrows(() => pool.take(parseAddress(address)));
+    assertEquals(`${error}`.slice(0, start.length), start);
+  }
+});
+
+Deno.test("what was taken is free again once released, and nothing else can be released", () => {
+  const pool = Pool.of(
+    subnet("10.0.0.0/24", { auxAddresses: { ntp: "10.0.0.3" } }),
+    taken("10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"),
+  );
+  assertEquals(drain(pool, 1), ["10.0.0.6"]);
+  assertEquals(drain(pool.release(parseAddress("10.0.0.4")), 2), ["10.0.0.4", "10.0.0.6"]);
+  assertEquals(drain(pool.release(parseAddress("10.0.0.2")), 2), ["10.0.0.2", "10.0.0.6"]);
+  for (const address of ["10.0.0.0", "10.0.0.1", "10.0.0.3", "10.0.0.6", "10.0.0.255"]) {
+    assertThrows(() => pool.release(parseAddress(address)), AddressNotInUseError, address);
+  }
+  assertThrows(() => pool.release(parseAddress("10.0.1.0")), OutsideSubnetError);
+});
+
+Deno.test("a pool is made only of addresses of its subnet", () => {
+  assertThrows(
+    () => Pool.of(subnet("10.0.0.0/24"), taken("10.0.0.2", "10.0.1.2")),
+    OutsideSubnetError,
+    "Address 10.0.1.2 is outside subnet 10.0.0.0/24",
+  );
+});
+
+// Small subnets of both families, with every sort of reservation, so that a model can list them.
+const NETS: Subnet[] = [
+  subnet("10.0.0.0/27"),
+  subnet("10.0.0.0/31"),
+  subnet("10.0.0.0/27", { gateways: ["10.0.0.30"], ipRanges: ["10.0.0.8/29"] }),
+  subnet("10.0.0.0/27", { ipRanges: ["10.0.0.16/28"], auxAddresses: { a: "10.0.0.17" } }),
+  subnet("255.255.255.224/27", { auxAddresses: { a: "255.255.255.230", b: "255.255.255.254" } }),
+  subnet("2001:db8::/123", { gateways: ["2001:db8::5"], auxAddresses: { a: "2001:db8::6" } }),
+  subnet("2001:db8::/127"),
+  subnet("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffe0/123"),
+];
+
+/** The addresses of a subnet that endpoints can have, by going through all of them. */
+function usable({ prefix, gateway, reserved }: Subnet): bigint[] {
+  const kept = new Set([gateway?.bits, ...[...reserved.values()].map(({ bits }) => bits)]);
+  const all: bigint[] = [];
+  for (let bits = prefix.first; bits <= prefix.last; bits++) {
+    if (!kept.has(bits) && !whyUnusable(prefix, { family: prefix.family, bits })) all.push(bits);
+  }
+  return all;
+}
+
+Deno.test("any sequence of takes and releases does what a naive list does", () => {
+  const step = fc.oneof(
+    fc.constant({ kind: "next" as const, at: 0 }),
+    fc.record({ kind: fc.constantFrom("take" as const, "release" as const), at: fc.nat(33) }),
+  );
+  const steps = fc.array(step, { maxLength: 80, size: "max" });
+  const seen = { exhausted: 0, refused: 0, done: 0 };
+  fc.assert(fc.property(fc.constantFrom(...NETS), steps, (net, steps) => {
+    const { prefix, range = prefix } = net;
+    const { family } = prefix;
+    const candidates = usable(net);
+    let model = new Set<bigint>();
+    let pool = Pool.of(net);
+    for (const { kind, at } of steps) {
+      const [oldPool, oldModel] = [pool, model];
+      const bits = BigInt.asUintN(family === 4 ? 32 : 128, prefix.first + BigInt(at));
+      const free = candidates.filter((candidate) => !model.has(candidate));
+      const inRange = free.filter((candidate) => contains(range, { family, bits: candidate }));
+      if (kind === "next" && inRange[0] !== undefined) {
+        const next = pool.takeNext();
+        assertEquals(next.address, { family, bits: inRange[0] });
+        pool = next.pool;
+        model = new Set([...model, inRange[0]]);
+        seen.done++;
+      } else if (kind === "next") {
+        assertThrows(() => pool.takeNext(), PoolExhaustedError);
+        seen.exhausted++;
+      } else if (kind === "take" && free.includes(bits)) {
+        pool = pool.take({ family, bits });
+        model = new Set([...model, bits]);
+        seen.done++;
+      } else if (kind === "take") {
+        const error = assertThrows(() => pool.take({ family, bits }));
+        const expected = model.has(bits)
+          ? AddressInUseError
+          : !contains(prefix, { family, bits })
+          ? OutsideSubnetError
+          : whyUnusable(prefix, { family, bits })
+          ? UnusableAddressError
+          : ReservedAddressError;
+        assertEquals(error.name, expected.name);
+        seen.refused++;
+      } else if (model.has(bits)) {
+        pool = pool.release({ family, bits });
+        model = new Set([...model].filter((other) => other !== bits));
+        seen.done++;
+      } else {
+        assertThrows(() => pool.release({ family, bits }));
+        seen.refused++;
+      }
+      assertHolds(pool, model);
+      assertHolds(oldPool, oldModel);
+    }
+  }));
+  for (const [what, times] of Object.entries(seen)) assert(times > 20, `${what} ${times} times`);
+
+  function assertHolds(pool: Pool, model: ReadonlySet<bigint>): void {
+    const { prefix, range = prefix } = pool.subnet;
+    const first = usable(pool.subnet)
+      .find((bits) => !model.has(bits) && range.first <= bits && bits <= range.last);
+    const text = first === undefined ? [] : [formatAddress({ family: prefix.family, bits: first })];
+    assertEquals(drain(pool, 1), text);
+  }
+});
+
+Deno.test("the order in which addresses were taken is irrelevant", () => {
+  const shuffled = fc.constantFrom(...NETS).chain((net) =>
+    fc.tuple(fc.constant(net), fc.shuffledSubarray(usable(net)))
+  );
+  fc.assert(fc.property(shuffled, ([net, some]) => {
+    const { family } = net.prefix;
+    const addresses = some.map((bits) => ({ family, bits }));
+    const atOnce = Pool.of(net, addresses);
+    const oneByOne = addresses.reduce((pool, address) => pool.take(address), Pool.of(net));
+    const left = drain(Pool.of(net, addresses.toReversed()));
+    assertEquals(drain(atOnce), left);
+    assertEquals(drain(oneByOne), left);
+  }));
+});
+
+Deno.test("no address is given twice, nor one outside the range, in subnets of any size", () => {
+  const random = fc.tuple(
+    fc.constantFrom(
+      subnet("10.0.0.0/8", { ipRanges: ["10.77.0.0/16"] }),
+      subnet("2001:db8::/64", { auxAddresses: { a: "2001:db8::9" } }),
+      subnet("0.0.0.0/0"),
+      subnet("::/0"),
+    ),
+    fc.array(fc.nat(300), { maxLength: 200, size: "max" }),
+  );
+  fc.assert(
+    fc.property(random, ([net, offsets]) => {
+      const { prefix, range = prefix } = net;
+      const used = offsets.map((offset) => range.first + BigInt(offset));
+      const addresses = used.map((bits) => ({ family: prefix.family, bits }));
+      const given = drain(Pool.of(net, addresses), 150).map((text) => parseAddress(text).bits);
+      const kept = [net.gateway, ...net.reserved.values()].map((address) => address?.bits);
+      assertEquals(
+        new Set([...given, ...used, ...kept]).size,
+        150 + new Set([...used, ...kept]).size,
+      );
+      assert(given.every((bits) => contains(range, { family: prefix.family, bits })));
+      assert(given.every((bits, index) => index === 0 || bits > (given[index - 1] ?? bits)));
+    }),
+    { numRuns: 50 },
+  );
+});

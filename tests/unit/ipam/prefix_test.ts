@@ -1,0 +1,181 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import {
+  contains,
+  firstUsable,
+  formatAddress,
+  formatPrefix,
+  InvalidPrefixError,
+  overlaps,
+  parseAddress,
+  parsePrefix,
+  type Prefix,
+  whyUnusable,
+} from "../../../lib/ipam/mod.ts";
+import { address, anyPrefix, prefix } from "./arbitraries.ts";
+
+const read = (text: string) => parsePrefix(text).prefix;
+
+Deno.test("a prefix is read, and host bits are masked and reported", () => {
+  const cases: [string, string, boolean][] = [
+    ["192.168.1.0/24", "192.168.1.0/24", false],
+    ["172.16.50.0/22", "172.16.48.0/22", true],
+    ["10.1.100.0/16", "10.1.0.0/16", true],
+    ["10.0.0.5/32", "10.0.0.5/32", false],
+    ["10.0.0.5/31", "10.0.0.4/31", true],
+    ["0.0.0.0/0", "0.0.0.0/0", false],
+    ["255.255.255.255/0", "0.0.0.0/0", true],
+    ["10.0.0.0/8", "10.0.0.0/8", false],
+    ["2001:DB8:abc2::/64", "2001:db8:abc2::/64", false],
+    ["2001:db8:abc2::22/64", "2001:db8:abc2::/64", true],
+    ["::1/128", "::1/128", false],
+    ["::1/127", "::/127", true],
+    ["::/0", "::/0", false],
+  ];
+  for (const [text, canonical, masked] of cases) {
+    const parsed = parsePrefix(text);
+    assertEquals([formatPrefix(parsed.prefix), parsed.masked], [canonical, masked], text);
+  }
+  assertEquals(read("10.1.0.0/16"), {
+    family: 4,
+    length: 16,
+    first: 0x0a010000n,
+    last: 0x0a01ffffn,
+  });
+  assertEquals(read("::/0").last, 2n ** 128n - 1n);
+});
+
+Deno.test("what is not strictly a prefix is refused with the reason", () => {
+  const cases: [string, string][] = [
+    ["", "the length is missing"],
+    ["10.0.0.0", "the length is missing"],
+    ["2001:db8::", "the length is missing"],
+    ["10.0.0.0/", "the length must be a number from 0 to 32"],
+    ["10.0.0.0/33", "the length must be a number from 0 to 32"],
+    ["10.0.0.0/08", "the length must be a number from 0 to 32"],
+    ["10.0.0.0/00", "the length must be a number from 0 to 32"],
+    ["10.0.0.0/-1", "the length must be a number from 0 to 32"],
+    ["10.0.0.0/+8", "the length must be a number from 0 to 32"],
+    ["10.0.0.0/8.0", "the length must be a number from 0 to 32"],
+    ["10.0.0.0/1e1", "the length must be a number from 0 to 32"],
+    ["10.0.0.0/ 8", "the length must be a number from 0 to 32"],
+    ["10.0.0.0/8 ", "the length must be a number from 0 to 32"],
+    ["10.0.0.0/8\n", "the length must be a number from 0 to 32"],
+    ["10.0.0.0/8/8", "the length must be a number from 0 to 32"],
+    ["10.0.0.0/255.0.0.0", "the length must be a number from 0 to 32"],
+    ["2001:db8::/129", "the length must be a number from 0 to 128"],
+    ["2001:db8::/064", "the length must be a number from 0 to 128"],
+    ["/24", "of its address, it is empty"],
+    [" 10.0.0.0/8", "of its address, it contains a blank"],
+    ["10.0.0/8", "of its address, write it like"],
+    ["010.0.0.0/8", "of its address, a part has a leading zero"],
+    ["fe80::%eth0/64", "of its address, it has a zone"],
+    ["::ffff:10.0.0.0/104", "of its address, it is an IPv4 address inside an IPv6 one"],
+    ["::ffff:a00:0/104", "of its address, it is an IPv4-mapped address"],
+  ];
+  for (const [text, reason] of cases) {
+    const error = assertThrows(() => parsePrefix(text), InvalidPrefixError, reason, text);
+    assertEquals(error.value, text);
+  }
+});
+
+Deno.test("the first usable address, and which of the first and last are not", () => {
+  const cases: [string, string, string | undefined, string | undefined][] = [
+    ["0.0.0.0/0", "0.0.0.1", "network", "broadcast"],
+    ["10.0.0.0/8", "10.0.0.1", "network", "broadcast"],
+    ["10.0.0.0/30", "10.0.0.1", "network", "broadcast"],
+    ["10.0.0.0/31", "10.0.0.0", undefined, undefined],
+    ["10.0.0.7/32", "10.0.0.7", undefined, undefined],
+    ["::/0", "::1", "anycast", undefined],
+    ["2001:db8::/64", "2001:db8::1", "anycast", undefined],
+    ["2001:db8::/126", "2001:db8::1", "anycast", undefined],
+    ["2001:db8::/127", "2001:db8::", undefined, undefined],
+    ["2001:db8::/128", "2001:db8::", undefined, undefined],
+  ];
+  for (const [text, first, whyFirst, whyLast] of cases) {
+    const prefix = read(text);
+    const { family } = prefix;
+    assertEquals(formatAddress(firstUsable(prefix)), first, text);
+    assertEquals(whyUnusable(prefix, { family, bits: prefix.first }), whyFirst, text);
+    assertEquals(whyUnusable(prefix, { family, bits: prefix.last }), whyLast, text);
+    assertEquals(whyUnusable(prefix, firstUsable(prefix)), undefined, text);
+  }
+  assertEquals(whyUnusable(read("0.0.0.0/0"), parseAddress("::")), undefined);
+});
+
+Deno.test("overlap and containment in plain cases", () => {
+  const cases: [string, string, boolean, boolean, boolean][] = [
+    // a, b, overlap, a contains b, b contains a
+    ["10.0.0.0/8", "10.1.0.0/16", true, true, false],
+    ["10.0.0.0/24", "10.0.0.0/24", true, true, true],
+    ["10.0.0.0/24", "10.0.1.0/24", false, false, false],
+    ["0.0.0.0/0", "192.168.1.1/32", true, true, false],
+    ["0.0.0.0/0", "::/0", false, false, false],
+    ["::/96", "0.0.0.0/0", false, false, false],
+    ["2001:db8::/32", "2001:db8:abc2::/64", true, true, false],
+    ["2001:db8::/64", "2001:db8:0:1::/64", false, false, false],
+  ];
+  for (const [a, b, overlap, aHasB, bHasA] of cases) {
+    const got = [
+      overlaps(read(a), read(b)),
+      contains(read(a), read(b)),
+      contains(read(b), read(a)),
+    ];
+    assertEquals(got, [overlap, aHasB, bHasA], `${a} and ${b}`);
+  }
+  assert(contains(read("10.0.0.0/24"), parseAddress("10.0.0.255")));
+  assert(!contains(read("10.0.0.0/24"), parseAddress("10.0.1.0")));
+  assert(!contains(read("0.0.0.0/0"), parseAddress("::1")));
+});
+
+Deno.test("printing and reading a prefix gives the same prefix", () => {
+  const readable = anyPrefix().filter(({ family, first }) =>
+    family === 4 || first >> 32n !== 0xffffn
+  );
+  fc.assert(fc.property(readable, (value) => {
+    assertEquals(parsePrefix(formatPrefix(value)), { prefix: value, masked: false });
+  }));
+});
+
+Deno.test("host bits are reported exactly when the text is not canonical", () => {
+  fc.assert(fc.property(address(), fc.nat(128), (inside, anyLength) => {
+    const length = inside.family === 4 ? anyLength % 33 : anyLength;
+    const text = `${formatAddress(inside)}/${length}`;
+    const { prefix, masked } = parsePrefix(text);
+    assertEquals(masked, formatPrefix(prefix) !== text);
+    assert(contains(prefix, inside));
+  }));
+});
+
+Deno.test("overlap is symmetric and means an address in common", () => {
+  const naive = (a: Prefix, b: Prefix) => {
+    for (let bits = a.first; bits <= a.last; bits++) {
+      if (contains(b, { family: a.family, bits })) return true;
+    }
+    return false;
+  };
+  // All within one /24 or /120, so that about half of the pairs overlap.
+  const near = fc.constantFrom<[4 | 6, string, number]>([4, "10.0.0.", 24], [6, "2001:db8::", 120])
+    .chain(([family, stem, least]) =>
+      fc.tuple(fc.nat(255), fc.nat(8)).map(([end, bits]) =>
+        read(`${stem}${family === 4 ? end : end.toString(16)}/${least + bits}`)
+      )
+    );
+  const seen = new Set<boolean>();
+  fc.assert(fc.property(near, near, (a, b) => {
+    seen.add(overlaps(a, b));
+    assertEquals(overlaps(a, b), naive(a, b));
+    assertEquals(overlaps(a, b), overlaps(b, a));
+    assertEquals(overlaps(a, b), contains(a, b) || contains(b, a));
+  }));
+  assertEquals(seen.size, 2);
+});
+
+Deno.test("an address is in a prefix exactly when its leading bits are the prefix's", () => {
+  const case4 = fc.tuple(prefix(4, 0, 32), address(4));
+  const case6 = fc.tuple(prefix(6, 0, 128), address(6));
+  fc.assert(fc.property(fc.oneof(case4, case6), ([within, any]) => {
+    const { prefix } = parsePrefix(`${formatAddress(any)}/${within.length}`);
+    assertEquals(contains(within, any), prefix.first === within.first);
+  }));
+});
