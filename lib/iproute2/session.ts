@@ -1,4 +1,5 @@
 import {
+  InvalidWordError,
   IpCommandError,
   NamespaceNotFoundError,
   ProgramNotFoundError,
@@ -12,6 +13,8 @@ export interface Runner {
   change(line: string): Promise<void>;
   /** Runs a line that prints JSON: resolves to the parsed rows. */
   query(line: string): Promise<Record<string, unknown>[]>;
+  /** Whether it has ended, so that every further line is refused. */
+  readonly ended: boolean;
 }
 
 /** How a {@linkcode Session} is opened. */
@@ -34,15 +37,17 @@ export interface SessionOptions {
 interface Pending {
   line: string;
   query: boolean;
+  /** Its number, as the program counts them; 0 until it is written. */
+  number: number;
   resolve: (rows: Record<string, unknown>[]) => void;
   reject: (error: Error) => void;
 }
 
-/** Lines written together, closed by a marker on each of the two output streams. */
+/** Lines written together, closed by a marker on standard error. */
 interface Burst {
   lines: Pending[];
-  /** The number of the first line, as the program counts them. */
-  first: number;
+  /** The number of its last line, the marker. */
+  last: number;
   /** What was said of each line that failed, by its number. */
   failed: Map<number, string>;
   /** Whether the marker on standard error has been seen: all failures are known. */
@@ -50,10 +55,14 @@ interface Burst {
 }
 
 /**
- * A line that prints one cheap row, everywhere, so that what stands before it on standard output
- * is known to be complete. `lo` cannot be missing.
+ * What follows each query: a cheap line that prints everywhere, and nothing that a caller asks for,
+ * so that all before it on standard output is known to be the answer. Counting lines would not do:
+ * `netns list` prints none where `/run/netns` was never made, and a line that fails may print.
  */
-const MARKER = { ip: "link show dev lo", bridge: "vlan show dev lo" };
+const MARKER = {
+  ip: { line: "netconf show dev lo", printed: /^\[\{"family":"inet","interface":"lo"/ },
+  bridge: { line: "mdb show dev lo", printed: /^\[\{"mdb":/ },
+};
 
 /** An object that no program knows: refused on standard error, which marks the end there. */
 const END = "end-of-burst";
@@ -63,10 +72,14 @@ const END = "end-of-burst";
  *
  * A process per command costs 2 ms on a plain machine and 50 to 150 ms in an emulated one; a line
  * costs a fraction of that. Lines that are asked for in the same turn of the event loop are written
- * together as one burst. A change prints nothing, a query one line of JSON, a failure two lines on
- * standard error, the second with the line's number (`Command failed -:7`); so a burst ends in one
- * line that prints for certain and one that fails for certain, and when both have been seen all of
- * the burst is settled, whatever order the two streams arrive in.
+ * together as one burst. A change prints nothing, a query JSON, a failure two lines on standard
+ * error, the second with the line's number (`Command failed -:7`); so each query is followed by a
+ * line that prints for certain and a burst by one that fails for certain, and when all of these have
+ * been seen the burst is settled, whatever order the two streams arrive in.
+ *
+ * `ip` ends over a few mistakes that it finds before it asks the kernel: a malformed word, but also
+ * a `master` or a `netns` that does not exist. Then all that is in flight is rejected with a
+ * {@linkcode SessionClosedError}.
  *
  * `-force` lets the lines behind a failed one go on: callers on one session are independent of
  * each other, and whoever wants all or nothing undoes what was done.
@@ -85,7 +98,9 @@ export class Session implements Runner, AsyncDisposable {
   #queued: Pending[] = [];
   #bursts: Burst[] = [];
   #lineNumber = 0;
-  /** Lines of standard output that belong to bursts not yet settled, oldest first. */
+  /** What each query of the bursts not yet settled printed, oldest first. */
+  #answers: string[][] = [];
+  /** Lines of standard output that no marker has closed yet. */
   #printed: string[] = [];
   /** Lines of standard error that belong to the next "Command failed". */
   #said: string[] = [];
@@ -140,7 +155,7 @@ export class Session implements Runner, AsyncDisposable {
     }
     const session = new Session(program, netns, child);
     try {
-      await session.query(MARKER[program]);
+      await session.query("link show dev lo");
       return session;
     } catch (error) {
       await session.close();
@@ -151,6 +166,7 @@ export class Session implements Runner, AsyncDisposable {
   /**
    * Runs a line that changes something; settles when it has taken effect.
    *
+   * @throws {InvalidWordError} It is more than one line.
    * @throws {IpCommandError} The line was refused.
    * @throws {SessionClosedError} The process ended before the line was known to be done.
    */
@@ -162,7 +178,8 @@ export class Session implements Runner, AsyncDisposable {
    * Runs a line that prints; resolves to its rows. Empty rows, which `ip` prints where a filter
    * left something out, are not among them.
    *
-   * @throws {IpCommandError} The line was refused.
+   * @throws {InvalidWordError} It is more than one line.
+   * @throws {IpCommandError} The line was refused, or printed something else than JSON.
    * @throws {SessionClosedError} The process ended before the line was answered.
    */
   query(line: string): Promise<Record<string, unknown>[]> {
@@ -186,8 +203,14 @@ export class Session implements Runner, AsyncDisposable {
 
   #send(line: string, query: boolean): Promise<Record<string, unknown>[]> {
     if (this.#closed) return Promise.reject(this.#closed);
+    // A backslash at its end would join it to the next line.
+    if (/[\n\\]/.test(line)) {
+      return Promise.reject(
+        new InvalidWordError("line", line, "it has a newline or a backslash"),
+      );
+    }
     return new Promise((resolve, reject) => {
-      this.#queued.push({ line, query, resolve, reject });
+      this.#queued.push({ line, query, number: 0, resolve, reject });
       if (this.#queued.length === 1) queueMicrotask(() => this.#flush());
     });
   }
@@ -197,27 +220,30 @@ export class Session implements Runner, AsyncDisposable {
     const lines = this.#queued;
     this.#queued = [];
     if (lines.length === 0) return;
-    const first = this.#lineNumber + 1;
-    this.#lineNumber += lines.length + 2;
-    this.#bursts.push({ lines, first, failed: new Map(), marked: false });
-    const text = [...lines.map(({ line }) => line), MARKER[this.#program], END, ""].join("\n");
+    const text: string[] = [];
+    for (const pending of lines) {
+      pending.number = ++this.#lineNumber;
+      text.push(pending.line);
+      if (!pending.query) continue;
+      this.#lineNumber++;
+      text.push(MARKER[this.#program].line);
+    }
+    this.#bursts.push({ lines, last: ++this.#lineNumber, failed: new Map(), marked: false });
+    text.push(END, "");
     // A write fails only when the process is gone, and then its end tells everybody.
-    this.#writer.write(new TextEncoder().encode(text)).catch(() => {});
+    this.#writer.write(new TextEncoder().encode(text.join("\n"))).catch(() => {});
   }
 
   /** Reads both streams to their end, then fails whatever still waits. */
   async #follow(): Promise<void> {
     await Promise.all([
-      eachLine(this.#child.stdout, (line) => {
-        this.#printed.push(line);
-        this.#settle();
-      }),
+      eachLine(this.#child.stdout, (line) => this.#answered(line)),
       eachLine(this.#child.stderr, (line) => this.#complained(line)),
     ]);
     const { code, signal } = await this.#child.status;
     await this.#writer.close().catch(() => {});
     const said = this.#said.join("; ") || (signal ? `killed by ${signal}` : `exit status ${code}`);
-    this.#closed ??= /^Cannot open network namespace/.test(said)
+    this.#closed ??= /^Cannot open network namespace .*No such file/.test(said)
       ? new NamespaceNotFoundError(this.#netns!)
       : new SessionClosedError(this.command, said);
     const waiting = [...this.#bursts.flatMap(({ lines }) => lines), ...this.#queued];
@@ -226,18 +252,29 @@ export class Session implements Runner, AsyncDisposable {
     for (const { reject } of waiting) reject(this.#closed);
   }
 
+  #answered(line: string): void {
+    if (MARKER[this.#program].printed.test(line)) {
+      this.#answers.push(this.#printed);
+      this.#printed = [];
+      this.#settle();
+    } else {
+      this.#printed.push(line);
+    }
+  }
+
   #complained(line: string): void {
     const failed = /^Command failed -:(\d+)$/.exec(line);
     if (!failed) {
-      if (line.trim() !== "") this.#said.push(line.trim());
+      // A line that succeeded may warn; that is not why a later one fails.
+      if (line.trim() !== "" && !line.startsWith("Warning: ")) this.#said.push(line.trim());
       return;
     }
     const said = this.#said.join("; ");
     this.#said = [];
     const number = Number(failed[1]);
-    const burst = this.#bursts.find(({ first, lines }) => number <= first + lines.length + 1);
+    const burst = this.#bursts.find(({ last }) => number <= last);
     if (!burst) return;
-    if (number === burst.first + burst.lines.length + 1) {
+    if (number === burst.last) {
       burst.marked = true;
       this.#settle();
     } else {
@@ -248,15 +285,23 @@ export class Session implements Runner, AsyncDisposable {
   /** Settles the bursts, oldest first, that are complete on both streams. */
   #settle(): void {
     for (let burst = this.#bursts[0]; burst?.marked; burst = this.#bursts[0]) {
-      const { lines, first, failed } = burst;
-      const answered = lines.filter(({ query }, index) => query && !failed.has(first + index));
-      if (this.#printed.length < answered.length + 1) return;
+      const queries = burst.lines.filter(({ query }) => query).length;
+      if (this.#answers.length < queries) return;
       this.#bursts.shift();
-      const printed = this.#printed.splice(0, answered.length + 1);
-      for (const [index, { line, query, resolve, reject }] of lines.entries()) {
-        const said = failed.get(first + index);
-        if (said !== undefined) reject(new IpCommandError(`${this.command} ${line}`, said));
-        else resolve(query ? rows(printed.shift()!) : []);
+      const answers = this.#answers.splice(0, queries);
+      for (const { line, query, number, resolve, reject } of burst.lines) {
+        const command = `${this.command} ${line}`;
+        const printed = query ? answers.shift()! : [];
+        const said = burst.failed.get(number);
+        if (said !== undefined) {
+          reject(new IpCommandError(command, said));
+          continue;
+        }
+        try {
+          resolve(printed.flatMap(rows));
+        } catch {
+          reject(new IpCommandError(command, `It printed no JSON: ${printed.join("; ")}`));
+        }
       }
     }
   }
