@@ -1,0 +1,65 @@
+import { linkName } from "../iproute2/words.ts";
+import { evidenceOf, type Finding, inNetns, run, who } from "./finding.ts";
+
+/** Flags of an address that cannot be used; they are compared whether they are named or not. */
+const UNUSABLE = ["tentative", "dadfailed"];
+
+/** An address of a link: with its prefix length, and its flags. */
+export interface AddrLine {
+  /** `192.168.1.2/24`. */
+  address: string;
+  /** `nodad`, `tentative`, `dadfailed`, `dynamic`, … */
+  flags: string[];
+}
+
+/** Reads the addresses in the output of `ip addr show`. */
+export function parseAddrs(printed: string): AddrLine[] {
+  return printed.split("\n").flatMap((line) => {
+    const [, address, rest] = /^\s+inet6? (\S+)(.*)$/.exec(line) ?? [];
+    if (address === undefined) return [];
+    // … peer ADDRESS brd ADDRESS scope SCOPE FLAG… LABEL; IPv4 only has the label.
+    return [{ address, flags: (rest ?? "").replace(/^.* scope \S+/, "").trim().split(/\s+/) }];
+  });
+}
+
+/** Whether addresses are the expected ones, in any order, but for IPv6's own on every link. */
+export function areAddrs(found: AddrLine[], expected: string[]): boolean {
+  const wanted = expected.map((text) => {
+    const [address = "", ...flags] = text.split(/\s+/);
+    return { address, flags };
+  });
+  const isWanted = (addr: AddrLine) =>
+    wanted.some(({ address, flags }) =>
+      address === addr.address &&
+      flags.every((flag) => addr.flags.includes(flag)) &&
+      UNUSABLE.every((flag) => addr.flags.includes(flag) === flags.includes(flag))
+    );
+  const counted = found.filter((addr) => !addr.address.startsWith("fe80:") || isWanted(addr));
+  return counted.length === wanted.length && counted.every(isWanted);
+}
+
+/**
+ * Checks that a link has these addresses and no others.
+ *
+ * An address may be followed by flags that it must have: `2001:db8::1/64 nodad`. One that is
+ * `tentative` or `dadfailed` must be expected to be, as it cannot be used (RFC 4862, section 5.4).
+ * Link-local addresses count only where one is expected.
+ *
+ * @param netns The network namespace; `undefined` for the caller's own.
+ */
+export async function addressesEqual(
+  netns: string | undefined,
+  dev: string,
+  expected: string[],
+): Promise<Finding> {
+  const shown = await run(
+    "ip",
+    ...inNetns(netns),
+    ...["addr", "show", "dev", linkName(dev)],
+  );
+  return {
+    sentence: `${dev} of ${who(netns)} has the addresses ${expected.join(", ") || "none"}`,
+    held: shown.success && areAddrs(parseAddrs(shown.output), expected),
+    evidence: [evidenceOf(shown)],
+  };
+}

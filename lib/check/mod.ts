@@ -1,0 +1,22 @@
+/**
+ * Checks of what a network does, each with the evidence: who reaches whom, which routes, addresses
+ * and VLAN tags there are.
+ *
+ * @module
+ */
+export { IpvlanError } from "../errors.ts";
+export { addressesEqual } from "./addr.ts";
+export { isEqual, isRefused } from "./claim.ts";
+export type { Evidence, Finding } from "./finding.ts";
+export {
+  broadcastDoesNotPass,
+  broadcastPasses,
+  multicastDoesNotPass,
+  multicastPasses,
+  type Receiver,
+} from "./group.ts";
+export { hasMac, linkIsGone, linkShows } from "./link.ts";
+export { type Control, doesNotReach, reaches } from "./reach.ts";
+export { routesEqual } from "./route.ts";
+export { macsLearned, taggedWith } from "./switch.ts";
+export { setSysctls, SysctlError } from "./sysctl.ts";
