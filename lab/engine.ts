@@ -18,6 +18,8 @@ export interface Job {
   cwd: string;
   /** A folder of the machine, absolute, that is the same, and writable, at the same path inside. */
   share?: string;
+  /** Ends the job, and all of the engine with it, when aborted. */
+  signal: AbortSignal;
 }
 
 /** What {@linkcode Engine.probe} found. */

@@ -1,8 +1,8 @@
-# The first process of the User-Mode Linux guest; run by busybox sh as `sh init.sh RUN`.
-# RUN is the folder of this run; RUN/job.sh sets the variables in capitals. Every process started
-# costs tens of milliseconds here, hence a builtin wherever there is one.
+# The first process of the User-Mode Linux guest, run by busybox sh as `sh init.sh RUN`.
+# RUN is the folder of this run; RUN/init.conf sets the variables in capitals, lists of them in
+# quoted words. A process costs milliseconds here, hence a builtin wherever there is one.
 RUN=$1
-. "$RUN/job.sh"
+. "$RUN/init.conf"
 
 # The machine's root, read-only, under an overlay in memory: what is written vanishes. /sys is a
 # folder that any machine has and where nothing is mounted yet.
@@ -13,7 +13,7 @@ for module; do "$BUSYBOX" insmod "$module"; done
 "$BUSYBOX" mount -t overlay -o lowerdir=/,upperdir=/sys/upper,workdir=/sys/work lab /sys/root
 cd /sys/root || exit
 
-# /tmp and /run are empty ones of our own, but for the folders in KEEP.
+# /tmp and /run are empty ones of our own, but for the folders to keep.
 "$BUSYBOX" mount -t tmpfs -o mode=1777 lab /sys/tmp
 "$BUSYBOX" mount -t tmpfs -o mode=755 lab /sys/run
 eval "set -- $KEEP"
@@ -34,32 +34,78 @@ done
 "$BUSYBOX" pivot_root . run/old
 cd /
 "$BUSYBOX" umount -l /run/old
+"$BUSYBOX" rmdir /run/old
 
 eval "set -- $SHARE"
 for folder; do
   "$BUSYBOX" mkdir -p "$folder"
-  "$BUSYBOX" mount -t hostfs -o "$folder" lab "$folder"
+  "$BUSYBOX" mount -t hostfs -o "$folder" hostfs "$folder"
 done
-# State of the machine's own networks is not the lab's.
+# The state of the machine's own networks is not the lab's.
 for folder in /var/lib/ipvlan /etc/netns; do
   [ ! -e $folder ] || "$BUSYBOX" mount -t tmpfs -o mode=755 lab $folder
 done
 
 read -r _ _ release _ < /proc/version
-"$BUSYBOX" mkdir -p /lib/modules
+"$BUSYBOX" mkdir -p /lib/modules /etc/modprobe.d
 "$BUSYBOX" ln -sfn "$MODULES" "/lib/modules/$release"
-# The kernel itself calls this path to load a module.
+# Without these, loading the module makes a link.
+echo 'options dummy numdummies=0
+options bonding max_bonds=0' > /etc/modprobe.d/ipvlan-lab.conf
+# The kernel calls this path to load a module that it lacks.
 [ -e /sbin/modprobe ] || "$BUSYBOX" ln -s "$BUSYBOX" /sbin/modprobe
-"$BUSYBOX" modprobe -a $LOAD
+eval "set -- $LOAD"
+"$BUSYBOX" modprobe -a "$@"
 echo lab > /proc/sys/kernel/hostname
 "$BUSYBOX" ip link set lo up
 
-"$BUSYBOX" stty -F /dev/tty0 raw -echo
-"$BUSYBOX" stty -F /dev/tty1 raw -echo
-/bin/sh "$RUN/command.sh" < /dev/null > /dev/tty0 2> /dev/tty1
-echo $? > "$RUN/status"
-# stty waits until what was written has gone out.
-"$BUSYBOX" stty -F /dev/tty0 raw
-"$BUSYBOX" stty -F /dev/tty1 raw
+alive() {
+  for cat in $cats; do kill -0 "$cat" && return; done
+  return 1
+}
+
+# tty0 is standard output, tty1 standard error; for a shell, tty0 is the terminal and tty1 tells
+# its size, a line "ROWS COLUMNS" for every change.
+if [ "$MODE" = shell ]; then
+  "$BUSYBOX" stty -F /dev/tty0 rows "$ROWS" cols "$COLUMNS"
+  while read -r rows columns; do
+    "$BUSYBOX" stty -F /dev/tty0 rows "$rows" cols "$columns"
+  done < /dev/tty1 &
+  "$BUSYBOX" setsid -c /bin/sh "$RUN/command.sh" < /dev/tty0 > /dev/tty0 2>&1
+  echo $? > "$RUN/status"
+else
+  "$BUSYBOX" stty -F /dev/tty0 raw -echo rows "$ROWS" cols "$COLUMNS"
+  "$BUSYBOX" stty -F /dev/tty1 raw -echo rows "$ROWS" cols "$COLUMNS"
+  # What is no terminal outside is none inside.
+  out=/dev/tty0 err=/dev/tty1 cats=
+  if [ "$OUT" = pipe ]; then
+    out=/run/lab.out
+    "$BUSYBOX" mkfifo $out
+    "$BUSYBOX" cat < $out > /dev/tty0 &
+    cats="$cats $!"
+  fi
+  if [ "$ERR" = pipe ]; then
+    err=/run/lab.err
+    "$BUSYBOX" mkfifo $err
+    "$BUSYBOX" cat < $err > /dev/tty1 &
+    cats="$cats $!"
+  fi
+  /bin/sh "$RUN/command.sh" < /dev/null > $out 2> $err
+  echo $? > "$RUN/status"
+  # The cats end when nobody can write to them any more: nothing that the command left may stay.
+  while alive; do
+    for process in /proc/[0-9]*; do
+      process=${process#/proc/}
+      case " 1 $cats " in
+        *" $process "*) ;;
+        *) kill -KILL "$process" ;;
+      esac
+    done
+    "$BUSYBOX" usleep 20000
+  done 2> /dev/null
+fi
+# stty waits until all that was written has gone out.
+"$BUSYBOX" stty -F /dev/tty0 -echo
+[ "$MODE" = shell ] || "$BUSYBOX" stty -F /dev/tty1 -echo
 echo o > /proc/sysrq-trigger
 exec "$BUSYBOX" sleep 60

@@ -1,8 +1,120 @@
-/** Runs a command in a kernel that has ipvlan. @module */
-import { uml } from "./uml.ts";
+/**
+ * `deno task lab`: runs any command in a kernel that has ipvlan, whatever the machine.
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+import { HELP, parseRequest, type Request } from "./args.ts";
+import { chooseEngine } from "./choose.ts";
+import type { Job } from "./engine.ts";
+import { LabError, UsageError } from "./errors.ts";
+import { NativeEngine } from "./native.ts";
+import { UmlEngine } from "./uml.ts";
+import { VagrantEngine } from "./vagrant.ts";
 
-const split = Deno.args.indexOf("--");
-const command = split < 0
-  ? ["deno", "run", "-A", "scenarios/main.ts", ...Deno.args]
-  : Deno.args.slice(split + 1);
-Deno.exit(await uml.run({ command, cwd: Deno.cwd() }));
+/** Exit status for a wrong command line. */
+const USAGE = 2;
+/** Exit status when the lab itself fails, like that of timeout(1) and env(1). */
+const FAILED = 125;
+/** The signals that end the lab, with their numbers. */
+const ENDING = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+
+const say = (line: string): void => console.error(`lab: ${line}`);
+
+async function main(words: string[]): Promise<number> {
+  try {
+    const request = parseRequest(words);
+    switch (request.kind) {
+      case "help":
+        console.log(HELP.trimEnd());
+        return 0;
+      case "list":
+        return await listScenarios();
+      default:
+        return await runInLab(request);
+    }
+  } catch (error) {
+    if (!(error instanceof LabError)) throw error;
+    say(error.message);
+    return error instanceof UsageError ? USAGE : FAILED;
+  }
+}
+
+/** The scenarios' program: a path in a checkout, an address when this module came from one. */
+function scenarios(): string {
+  const url = new URL("../scenarios/main.ts", import.meta.url);
+  return url.protocol === "file:" ? fileURLToPath(url) : url.href;
+}
+
+async function listScenarios(): Promise<number> {
+  const args = ["run", "-A", scenarios(), "--list"];
+  return (await new Deno.Command(Deno.execPath(), { args }).spawn().status).code;
+}
+
+async function runInLab(
+  request: Exclude<Request, { kind: "help" | "list" }>,
+): Promise<number> {
+  const engines = [new NativeEngine(say), new UmlEngine(say), new VagrantEngine()];
+  const { engine, line } = await chooseEngine(engines, request.engine);
+  say(line);
+
+  using ending = untilSignal(request.kind === "shell");
+  const job: Job = { command: [], cwd: Deno.cwd(), signal: ending.signal };
+  try {
+    if (request.kind === "command") job.command = request.command;
+    if (request.kind !== "scenarios") return await engine.run(job);
+
+    // There is no network inside: what the scenarios import has to be there before.
+    const args = ["cache", "--quiet", scenarios()];
+    await new Deno.Command(Deno.execPath(), { args }).spawn().status;
+    job.command = ["deno", "run", "-A", "--cached-only", scenarios(), ...request.names];
+    if (request.json === undefined) return await engine.run(job);
+
+    job.share = await Deno.makeTempDir({ prefix: "ipvlan-lab-" });
+    const report = `${job.share}/report.json`;
+    try {
+      job.command.push("--json", report);
+      const status = await engine.run(job);
+      await copyReport(report, request.json);
+      return status;
+    } finally {
+      await Deno.remove(job.share, { recursive: true });
+    }
+  } catch (error) {
+    if (ending.status === undefined) throw error;
+    return ending.status;
+  }
+}
+
+async function copyReport(from: string, to: string): Promise<void> {
+  try {
+    await Deno.writeFile(to, await Deno.readFile(from));
+  } catch (cause) {
+    throw new LabError(`Cannot write the report to "${to}": ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+}
+
+/**
+ * A signal that is aborted when the process is told to end; the status is then the one to exit
+ * with. In a shell Ctrl-C is for the shell.
+ */
+function untilSignal(shell: boolean): Disposable & { signal: AbortSignal; status?: number } {
+  using undo = new DisposableStack();
+  const abort = new AbortController();
+  const ending = { signal: abort.signal, status: undefined as number | undefined };
+  for (const [name, number] of Object.entries(ENDING) as [keyof typeof ENDING, number][]) {
+    const end = () => {
+      if (shell && name === "SIGINT") return;
+      ending.status = 128 + number;
+      abort.abort();
+    };
+    Deno.addSignalListener(name, end);
+    undo.defer(() => Deno.removeSignalListener(name, end));
+  }
+  const kept = undo.move();
+  return Object.assign(ending, { [Symbol.dispose]: () => kept.dispose() });
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,93 +1,55 @@
-/** The engine `uml`. @module */
+/**
+ * The engine `uml`: User-Mode Linux, a whole kernel as one ordinary process, on the machine's own
+ * files. It needs no root, no KVM and no image.
+ *
+ * @module
+ */
 import type { Engine, Job, Probe } from "./engine.ts";
-import { LabError } from "./errors.ts";
-import { fetchPackages } from "./fetch.ts";
-
-const PASSED = ["TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "CI", "LANG", "LC_ALL", "TZ"];
-
-function quote(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
-}
+import { LabError, MissingError } from "./errors.ts";
+import { assertPrograms, availableMemory, chooseMemory, memoryPlaces } from "./machine.ts";
+import { withRunFolder } from "./run_folder.ts";
+import { findUmlFiles, type UmlFiles } from "./uml_files.ts";
+import { runUml } from "./uml_run.ts";
 
 /** User-Mode Linux. */
-export const uml: Engine = {
-  name: "uml",
-  // deno-lint-ignore require-await
+export class UmlEngine implements Engine {
+  /** Its name on the command line. */
+  readonly name = "uml";
+  readonly #say: (line: string) => void;
+  #files: UmlFiles | undefined;
+
+  /** Makes the engine; `say` gets a line now and then when something takes long. */
+  constructor(say: (line: string) => void) {
+    this.#say = say;
+  }
+
+  /** Finds out whether it can run here; fetches what is missing. */
   async probe(): Promise<Probe> {
-    return { ok: true, why: "User-Mode Linux" };
-  },
-  async run(job: Job): Promise<number> {
-    const packages = await fetchPackages();
-    const run = Deno.makeTempDirSync({ prefix: "ipvlan-lab-" });
     try {
-      const home = Deno.env.get("HOME") ?? "/";
-      const kept = [
-        run,
-        job.cwd,
-        packages.busybox.replace(/\/bin\/busybox$/, ""),
-        packages.modules,
-      ].filter((path) => /^\/(tmp|run)(\/|$)/.test(path));
-      Deno.writeTextFileSync(
-        `${run}/job.sh`,
-        Object.entries({
-          BUSYBOX: packages.busybox,
-          OVERLAY_MODULES: quote(`${packages.modules}/kernel/fs/overlayfs/overlay.ko`),
-          KEEP: kept.map(quote).join(" "),
-          SHARE: [run, ...job.share ? [job.share] : []].map(quote).join(" "),
-          MODULES: packages.modules,
-          LOAD: "dummy 8021q ipvlan veth bridge macvlan sch_netem bonding",
-        }).map(([key, value]) => `${key}=${quote(value)}\n`).join(""),
-      );
-      const env: Record<string, string> = {
-        HOME: home,
-        PATH: [
-          `${run}/bin`,
-          ...(Deno.env.get("PATH") ?? "").split(":"),
-          "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-          ...packages.path,
-        ].join(":"),
-        TMPDIR: "/tmp",
-        IPVLAN_LAB: "uml",
-      };
-      for (const [key, value] of Object.entries(Deno.env.toObject())) {
-        if (PASSED.includes(key) || /^(DENO_|IPVLAN_)/.test(key)) env[key] ??= value;
-      }
-      Deno.mkdirSync(`${run}/bin`);
-      Deno.symlinkSync(Deno.execPath(), `${run}/bin/deno`);
-      Deno.writeTextFileSync(
-        `${run}/command.sh`,
-        Object.entries(env).map(([k, v]) => `export ${k}=${quote(v)}\n`).join("") +
-          `cd ${quote(job.cwd)} || exit 126\nexec ${job.command.map(quote).join(" ")}\n`,
-      );
-      const init = await (await fetch(new URL("./init.sh", import.meta.url))).text();
-      Deno.writeTextFileSync(`${run}/init.sh`, init);
-      const child = new Deno.Command("setpriv", {
-        // deno-fmt-ignore
-        args: [
-          "--pdeathsig", "KILL", "taskset", "-c", `${Deno.pid % navigator.hardwareConcurrency}`, "sh", "-c",
-          'exec 3>&1 4>&2 >"$1/log" 2>&1; shift; exec "$@"', "sh", run,
-          packages.kernel, "mem=2048M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
-          "quiet", `uml_dir=${run}/`, "umid=uml",
-          "con=null", "con0=null,fd:3", "con1=null,fd:4", "con2=null,fd:1", "ssl=null",
-          "console=tty2", `init=${packages.busybox}`, "--", "sh", `${run}/init.sh`, run,
-        ],
-        stdin: "null",
-        stdout: "piped",
-        stderr: "piped",
-      }).spawn();
-      await Promise.all([
-        child.stdout.pipeTo(Deno.stdout.writable, { preventClose: true }),
-        child.stderr.pipeTo(Deno.stderr.writable, { preventClose: true }),
-        child.status,
-      ]);
-      try {
-        return Number(Deno.readTextFileSync(`${run}/status`));
-      } catch {
-        const log = Deno.readTextFileSync(`${run}/log`).trimEnd().split("\n").slice(-30).join("\n");
-        throw new LabError(`The kernel ended before the command did\n${log}`);
-      }
-    } finally {
-      Deno.removeSync(run, { recursive: true });
+      const { release } = await this.#find();
+      chooseMemory(await memoryPlaces(), await availableMemory());
+      return { ok: true, why: `Linux ${release}, User-Mode Linux` };
+    } catch (error) {
+      if (error instanceof LabError) return { ok: false, why: error.message };
+      throw error;
     }
-  },
-};
+  }
+
+  /** Boots the kernel, runs the job in it, and waits until it is gone. */
+  async run(job: Job): Promise<number> {
+    const files = await this.#find();
+    return await withRunFolder((run) => runUml(job, files, run));
+  }
+
+  async #find(): Promise<UmlFiles> {
+    if (this.#files) return this.#files;
+    if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
+      throw new MissingError(
+        `User-Mode Linux is for Linux on x86-64, and this is ${Deno.build.target}`,
+        "choose another engine with --engine",
+      );
+    }
+    assertPrograms(["setpriv", "setsid", "taskset", "mkfifo"], "install util-linux and coreutils");
+    return this.#files = await findUmlFiles(this.#say);
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * The folder that each run has for itself, and what every engine puts there.
+ *
+ * @module
+ */
+import { exists } from "./machine.ts";
+
+/** Programs for a command that the machine may lack; absolute paths. */
+export interface Tools {
+  /** busybox, of which the command gets {@linkcode APPLETS}. */
+  busybox?: string;
+  /** radvd, the router advertisement daemon. */
+  radvd?: string;
+}
+
+/** The programs of busybox that a command gets where the machine has none of that name. */
+// deno-fmt-ignore
+export const APPLETS = [
+  "arping", "insmod", "lsmod", "modprobe", "nc", "ping", "ping6", "ps", "rmmod", "traceroute",
+] as const;
+
+/** The tools in fetched packages. */
+export function toolsOf(packages: { "busybox-static"?: string; radvd?: string }): Tools {
+  const { "busybox-static": busybox, radvd } = packages;
+  return {
+    ...busybox && { busybox: `${busybox}/bin/busybox` },
+    ...radvd && { radvd: `${radvd}/usr/sbin/radvd` },
+  };
+}
+
+/** Makes a folder, calls `use` with it, and removes it whatever happened. */
+export async function withRunFolder<T>(use: (run: string) => Promise<T>): Promise<T> {
+  const run = await Deno.makeTempDir({ prefix: "ipvlan-lab-" });
+  try {
+    return await use(run);
+  } finally {
+    if (exists(run)) await Deno.remove(run, { recursive: true });
+  }
+}
+
+/**
+ * Makes two folders of links in the folder of a run: `deno` for the begin of PATH (often it is on
+ * PATH as a script that starts another program first), and the tools for its end.
+ */
+export async function linkTools(
+  run: string,
+  tools: Tools,
+): Promise<{ first: string; last: string }> {
+  const paths = { first: `${run}/bin`, last: `${run}/tools` };
+  await Deno.mkdir(paths.first);
+  await Deno.symlink(Deno.execPath(), `${paths.first}/deno`);
+  await Deno.mkdir(paths.last);
+  const { busybox, radvd } = tools;
+  if (radvd) await Deno.symlink(radvd, `${paths.last}/radvd`);
+  for (const applet of busybox ? APPLETS : []) {
+    await Deno.symlink(busybox!, `${paths.last}/${applet}`);
+  }
+  return paths;
+}
+
+/** Reads a script that lies beside this module, wherever the module came from. */
+export async function readScript(name: string): Promise<string> {
+  const response = await fetch(new URL(name, import.meta.url));
+  return await response.text();
+}

@@ -1,0 +1,47 @@
+/**
+ * The terminal in front of the lab, for a shell in a guest that does not have it.
+ *
+ * @module
+ */
+
+/** The terminal's size in characters; 24 by 80 when there is none. */
+export function terminalSize(): { rows: number; columns: number } {
+  try {
+    return Deno.consoleSize();
+  } catch {
+    return { rows: 24, columns: 80 };
+  }
+}
+
+/**
+ * Passes every key on to a guest, Ctrl-C too, and every change of the terminal's size, until it is
+ * disposed of.
+ *
+ * @param keyboard What the guest reads as its terminal.
+ * @param sizeFifo A FIFO from which the guest reads a line `ROWS COLUMNS` for each change.
+ */
+export function useTerminal(keyboard: WritableStream<Uint8Array>, sizeFifo: string): Disposable {
+  using undo = new DisposableStack();
+  if (Deno.stdin.isTerminal()) {
+    Deno.stdin.setRaw(true);
+    undo.defer(() => Deno.stdin.setRaw(false));
+  }
+  // Both wait for what may never come; they end with the lab.
+  type(keyboard).catch(() => {});
+  const fifo = Deno.open(sizeFifo, { write: true });
+  const tell = async () => {
+    const { rows, columns } = terminalSize();
+    await (await fifo).write(new TextEncoder().encode(`${rows} ${columns}\n`));
+  };
+  const resized = () => void tell().catch(() => {});
+  Deno.addSignalListener("SIGWINCH", resized);
+  undo.defer(() => Deno.removeSignalListener("SIGWINCH", resized));
+  return undo.move();
+}
+
+async function type(keyboard: WritableStream<Uint8Array>): Promise<void> {
+  const writer = keyboard.getWriter();
+  for await (const keys of Deno.stdin.readable) await writer.write(keys);
+  // The end of a file is no key: to the shell it is Ctrl-D.
+  await writer.write(new Uint8Array([4]));
+}

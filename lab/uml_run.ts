@@ -1,0 +1,109 @@
+/**
+ * One run of User-Mode Linux: writes what the guest reads, boots, passes the streams on, and
+ * returns what the command returned.
+ *
+ * @module
+ */
+import type { Job } from "./engine.ts";
+import { LabError } from "./errors.ts";
+import { jobEnvironment, jobScript, keptFolders, neededFolders } from "./job.ts";
+import { allowedCpus, availableMemory, chooseMemory, memoryPlaces, which } from "./machine.ts";
+import { linkTools, readScript } from "./run_folder.ts";
+import { assignments } from "./shell.ts";
+import { terminalSize, useTerminal } from "./terminal.ts";
+import { kernelCommandLine, moduleFiles, SUPERVISOR } from "./uml_boot.ts";
+import type { UmlFiles } from "./uml_files.ts";
+
+/** What every scenario needs; the kernel loads any other module when it is asked for its kind. */
+const MODULES = ["dummy", "8021q", "ipvlan", "veth", "bridge"];
+/** Exit status when nobody reads the output any more: 128 + SIGPIPE. */
+const BROKEN_PIPE = 141;
+
+/**
+ * Runs a job in a guest of its own.
+ *
+ * @param run An empty folder for this run.
+ * @throws {LabError} if the guest ended before the command did, with the end of its log.
+ */
+export async function runUml(job: Job, files: UmlFiles, run: string): Promise<number> {
+  await prepare(job, files, run);
+  const shell = job.command.length === 0;
+  const memory = chooseMemory(await memoryPlaces(), await availableMemory());
+  const cpus = await allowedCpus();
+  // A guest process is a process of the machine that the kernel steers with ptrace(2): on one CPU
+  // the two take turns in microseconds, on two CPUs each turn waits for the other to wake up.
+  const cpu = cpus[Deno.pid % cpus.length] ?? 0;
+  if (shell) await new Deno.Command("mkfifo", { args: [`${run}/size`] }).output();
+  job.signal.throwIfAborted();
+
+  const child = new Deno.Command("setpriv", {
+    args: [
+      ...["--pdeathsig", "TERM", "setsid", "sh", "-c", SUPERVISOR, "sh", run],
+      ...["taskset", "-c", `${cpu}`, files.kernel],
+      ...kernelCommandLine({ memory: memory.size, run, busybox: files.busybox, shell }),
+    ],
+    env: { TMPDIR: memory.path },
+    stdin: shell ? "piped" : "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const end = () => child.kill("SIGTERM");
+  job.signal.addEventListener("abort", end);
+  using _terminal = shell ? useTerminal(child.stdin, `${run}/size`) : undefined;
+  let brokenPipe = false;
+  try {
+    await Promise.all([
+      child.stdout.pipeTo(Deno.stdout.writable, { preventClose: true }),
+      child.stderr.pipeTo(Deno.stderr.writable, { preventClose: true }),
+    ]);
+  } catch {
+    brokenPipe = true;
+    end();
+  }
+  await child.status;
+  job.signal.removeEventListener("abort", end);
+  job.signal.throwIfAborted();
+  if (brokenPipe) return BROKEN_PIPE;
+  return await exitStatus(run);
+}
+
+async function prepare(job: Job, files: UmlFiles, run: string): Promise<void> {
+  const { modules, busybox, radvd } = files;
+  const needed = [...neededFolders(job), modules, ...[busybox, radvd].map(folderOf)];
+  const { rows, columns } = terminalSize();
+  const dep = await Deno.readTextFile(`${modules}/modules.dep`);
+  const paths = await linkTools(run, { busybox, radvd });
+  const env = jobEnvironment(Deno.env.toObject(), "uml", paths);
+
+  const write = (name: string, text: string) => Deno.writeTextFile(`${run}/${name}`, text);
+  await write("init.sh", await readScript("init.sh"));
+  await write("command.sh", jobScript(job, env, which("bash") ?? "sh"));
+  await write(
+    "init.conf",
+    assignments({
+      BUSYBOX: busybox,
+      MODULES: modules,
+      OVERLAY_MODULES: moduleFiles(dep, "overlay").map((path) => `${modules}/${path}`),
+      LOAD: MODULES,
+      KEEP: keptFolders(needed, ["/tmp", "/run"]),
+      SHARE: [run, ...job.share === undefined ? [] : [job.share]],
+      MODE: job.command.length > 0 ? "command" : "shell",
+      OUT: Deno.stdout.isTerminal() ? "tty" : "pipe",
+      ERR: Deno.stderr.isTerminal() ? "tty" : "pipe",
+      ROWS: `${rows}`,
+      COLUMNS: `${columns}`,
+    }),
+  );
+}
+
+function folderOf(path: string): string {
+  return path.replace(/\/[^/]*$/, "");
+}
+
+async function exitStatus(run: string): Promise<number> {
+  const status = await Deno.readTextFile(`${run}/status`).catch(() => "");
+  if (/^\d+\n$/.test(status)) return Number(status);
+  const log = await Deno.readTextFile(`${run}/log`);
+  const tail = log.trimEnd().split("\n").slice(-20).join("\n");
+  throw new LabError(`The guest ended before the command did; the end of its log:\n${tail}`);
+}
