@@ -163,6 +163,11 @@ export class Session implements Runner, AsyncDisposable {
     }
   }
 
+  /** Whether the process has ended or is about to, so that every further line is refused. */
+  get ended(): boolean {
+    return this.#closed !== undefined;
+  }
+
   /**
    * Runs a line that changes something; settles when it has taken effect.
    *
