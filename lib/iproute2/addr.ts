@@ -1,5 +1,5 @@
 import type { Runner } from "./session.ts";
-import { addressWord, linkName } from "./words.ts";
+import { linkName, prefixWord } from "./words.ts";
 
 /** An address to put on a link. */
 export interface AddrSpec {
@@ -34,13 +34,13 @@ export interface Addr {
 
 /** The line `addr add …`. @throws {InvalidWordError} A value cannot be written. */
 export function addrAdd(spec: AddrSpec): string {
-  return `addr add ${addressWord(spec.address, "address")} dev ${linkName(spec.dev)}` +
+  return `addr add ${prefixWord(spec.address, "address")} dev ${linkName(spec.dev)}` +
     (spec.nodad ? " nodad" : "");
 }
 
 /** The line `addr del …`. @throws {InvalidWordError} A value cannot be written. */
 export function addrDel(spec: AddrSpec): string {
-  return `addr del ${addressWord(spec.address, "address")} dev ${linkName(spec.dev)}`;
+  return `addr del ${prefixWord(spec.address, "address")} dev ${linkName(spec.dev)}`;
 }
 
 /** The verbs of `ip addr`. */

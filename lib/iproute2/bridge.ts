@@ -1,5 +1,5 @@
 import { Session } from "./session.ts";
-import { linkName, wholeNumber, word } from "./words.ts";
+import { linkName, wholeNumber } from "./words.ts";
 
 /** A port of a bridge in a VLAN. */
 export interface PortVlan {
@@ -82,7 +82,7 @@ export class Bridge implements AsyncDisposable {
 
   /** The forwarding database of a bridge. @throws {IpCommandError} There is no such bridge. */
   async fdb(bridge: string): Promise<FdbEntry[]> {
-    const rows = await this.session.query(`fdb show br ${word(bridge, "bridge")}`);
+    const rows = await this.session.query(`fdb show br ${linkName(bridge, "bridge")}`);
     return rows.map((row) => ({
       mac: row.mac as string,
       dev: row.ifname as string,

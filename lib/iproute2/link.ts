@@ -22,6 +22,9 @@ export type VlanProtocol = typeof VLAN_PROTOCOLS[number];
 /** The lowest and highest VLAN ids that may be used (IEEE 802.1Q: 0 and 4095 are reserved). */
 export const VLAN_ID: Readonly<{ MIN: number; MAX: number }> = { MIN: 1, MAX: 4094 };
 
+/** How IPv6 addresses are made for a link (`IN6_ADDR_GEN_MODE_*` in `include/uapi/linux/if_link.h`). */
+export const ADDRGENMODES = ["eui64", "none", "stable_secret", "random"] as const;
+
 /** What every new link may be given. */
 export interface LinkBase {
   /** The link's name, up to 15 bytes. */
@@ -153,7 +156,7 @@ export interface LinkChanges {
   /** The hardware (MAC) address. */
   address?: string;
   /** How IPv6 addresses are made for the link: `none` for none but those that are given. */
-  addrgenmode?: "eui64" | "none" | "stable_secret" | "random";
+  addrgenmode?: typeof ADDRGENMODES[number];
 }
 
 /** What is particular to a link's kind. */
@@ -267,7 +270,9 @@ export function linkSet(name: string, changes: LinkChanges): string {
   }
   if (changes.master === null) words.push("nomaster");
   else if (changes.master !== undefined) words.push("master", linkName(changes.master, "master"));
-  if (changes.addrgenmode !== undefined) words.push("addrgenmode", changes.addrgenmode);
+  if (changes.addrgenmode !== undefined) {
+    words.push("addrgenmode", oneOf(changes.addrgenmode, "addrgenmode", ADDRGENMODES));
+  }
   if (changes.up !== undefined) words.push(changes.up ? "up" : "down");
   return words.join(" ");
 }
@@ -280,7 +285,8 @@ export function linkDel(which: string | { group: number }): string {
 }
 
 const mtu = (value: number) => wholeNumber(value, "MTU", 68, 65535);
-const group = (value: number) => wholeNumber(value, "link group", 0, 0xffff_ffff);
+// The kernel's group is 32 bits wide; `ip` ends its process over one above `INT_MAX`.
+const group = (value: number) => wholeNumber(value, "link group", 0, 0x7fff_ffff);
 
 /** The verbs of `ip link`. */
 export class LinkVerbs {

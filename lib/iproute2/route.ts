@@ -1,7 +1,13 @@
 import type { Runner } from "./session.ts";
-import { addressWord, linkName, wholeNumber, word } from "./words.ts";
+import { addressWord, familyOf, linkName, oneOf, prefixWord, wholeNumber } from "./words.ts";
 
-/** A route to add, replace or delete. */
+/** The routing tables that always exist (`/etc/iproute2/rt_tables`), and `all` of them. */
+export const ROUTE_TABLES = ["main", "local", "default", "all"] as const;
+
+/** A routing table by name. `ip` ends its process over one that it does not know. */
+export type RouteTable = typeof ROUTE_TABLES[number];
+
+/** A route to add, replace or delete. All its addresses are of one family. */
 export interface RouteSpec {
   /** Where to: a prefix, or `default` (IPv4) or `::/0` (IPv6's default). */
   dst: string;
@@ -55,11 +61,13 @@ export interface Route {
 
 /** The line `route add …` (or `replace`, `del`). @throws {InvalidWordError} A value cannot be written. */
 export function routeLine(verb: "add" | "replace" | "del", spec: RouteSpec): string {
-  const dst = spec.dst === "default" ? spec.dst : addressWord(spec.dst, "route");
+  const dst = spec.dst === "default" ? spec.dst : prefixWord(spec.dst, "route");
+  // `ip` takes the family from the first address and ends its process over one of the other.
+  const family = familyOf(dst) ?? familyOf(spec.via ?? "") ?? 4;
   const words = ["route", verb, dst];
-  if (spec.via !== undefined) words.push("via", addressWord(spec.via, "next hop"));
+  if (spec.via !== undefined) words.push("via", addressWord(spec.via, "next hop", family));
   if (spec.dev !== undefined) words.push("dev", linkName(spec.dev));
-  if (spec.src !== undefined) words.push("src", addressWord(spec.src, "source address"));
+  if (spec.src !== undefined) words.push("src", addressWord(spec.src, "source address", family));
   if (spec.metric !== undefined) {
     words.push("metric", wholeNumber(spec.metric, "metric", 0, 0xffff_ffff));
   }
@@ -91,9 +99,11 @@ export class RouteVerbs {
   }
 
   /** Shows the routes of one family in a table, the main one by default. */
-  async show(family: 4 | 6, filter: { dev?: string; table?: string } = {}): Promise<Route[]> {
+  async show(family: 4 | 6, filter: { dev?: string; table?: RouteTable } = {}): Promise<Route[]> {
     const words = ["route", "show"];
-    if (filter.table !== undefined) words.push("table", word(filter.table, "routing table"));
+    if (filter.table !== undefined) {
+      words.push("table", oneOf(filter.table, "routing table", ROUTE_TABLES));
+    }
     // A line of a batch cannot say `-6`, but a prefix says its family.
     words.push("root", family === 6 ? "::/0" : "0.0.0.0/0");
     if (filter.dev !== undefined) words.push("dev", linkName(filter.dev));

@@ -1,9 +1,6 @@
 import { isIP } from "node:net";
 import { InvalidWordError } from "./errors.ts";
 
-/** The longest prefix of each address family. */
-const LENGTH: Record<number, number> = { 4: 32, 6: 128 };
-
 /** The longest link name: `IFNAMSIZ` (16) less the closing NUL (`include/uapi/linux/if.h`). */
 export const LINK_NAME_MAX = 15;
 
@@ -15,13 +12,16 @@ export const LINK_NAME_MAX = 15;
  * `lib/utils.c`). What cannot be written is refused, never changed.
  *
  * @throws {InvalidWordError} The value is empty, or has a `#`, a backslash, a control character,
- * or both kinds of quotes.
+ * half a surrogate pair, or both kinds of quotes.
  */
 export function word(value: string, what: string): string {
   if (value === "") throw new InvalidWordError(what, value, "it is empty");
   // deno-lint-ignore no-control-regex
   if (/[\x00-\x1f\x7f#\\]/.test(value)) {
     throw new InvalidWordError(what, value, "it has a control character, a # or a backslash");
+  }
+  if (!value.isWellFormed()) {
+    throw new InvalidWordError(what, value, "it has half a surrogate pair, which UTF-8 cannot say");
   }
   if (!/[\s'"]/.test(value)) return value;
   const quote = ['"', "'"].find((mark) => !value.includes(mark));
@@ -32,13 +32,18 @@ export function word(value: string, what: string): string {
 /**
  * A link name as the kernel takes it: 1 to 15 bytes, no `/`, no `:`, no white space, neither `.`
  * nor `..` (`dev_valid_name` in `net/core/dev.c`), no `%` (which asks for a numbered name), and no
- * `-` at the start, which `ip` reads as an option.
+ * `-` at the start, which `ip` reads as an option. The kernel takes the byte 0xa0, the Latin-1
+ * no-break space, for white space (`lib/ctype.c`) even inside a character of UTF-8, such as `à`.
  *
  * @throws {InvalidWordError} The name is none.
  */
 export function linkName(value: string, what = "link name"): string {
-  if (new TextEncoder().encode(value).length > LINK_NAME_MAX) {
+  const bytes = new TextEncoder().encode(value);
+  if (bytes.length > LINK_NAME_MAX) {
     throw new InvalidWordError(what, value, `it is longer than ${LINK_NAME_MAX} bytes`);
+  }
+  if (bytes.includes(0xa0)) {
+    throw new InvalidWordError(what, value, "the kernel takes its byte 0xa0 for white space");
   }
   if (value === "." || value === ".." || value.startsWith("-") || /[/:%\s]/.test(value)) {
     throw new InvalidWordError(
@@ -92,19 +97,41 @@ export function oneOf(value: string, what: string, choices: readonly string[]): 
 }
 
 /**
- * An address or a prefix, as a word. It is only kept from being anything but an address here:
- * `ip` ends its process over a malformed one, and with it the session.
+ * An address without a prefix length, as a word: `ip` ends its process over a malformed one, and
+ * with it the session.
  *
- * @throws {InvalidWordError} The value does not look like an address or a prefix.
+ * @throws {InvalidWordError} The value is no address, or none of the family that is asked for.
  */
-export function addressWord(value: string, what: string): string {
-  const [address = "", length, more] = value.split("/");
-  const family = address.includes("%") ? 0 : isIP(address);
+export function addressWord(value: string, what: string, family?: 4 | 6): string {
+  const found = familyOf(value);
+  if (found === undefined || (family !== undefined && found !== family)) {
+    throw new InvalidWordError(what, value, `an IPv${family ?? "4 or IPv6"} address`);
+  }
+  return value;
+}
+
+/**
+ * An address or a prefix, as a word. A prefix length does not start with a zero, as `ip` would read
+ * it as octal.
+ *
+ * @throws {InvalidWordError} The value is neither an address nor a prefix.
+ */
+export function prefixWord(value: string, what: string): string {
+  const [address = "", length = "0", more] = value.split("/");
+  const longest = familyOf(address) === 6 ? 128 : 32;
   if (
-    family === 0 || more !== undefined ||
-    (length !== undefined && !(/^\d{1,3}$/.test(length) && Number(length) <= LENGTH[family]!))
+    familyOf(address) === undefined || more !== undefined ||
+    !/^(0|[1-9]\d{0,2})$/.test(length) || Number(length) > longest
   ) {
     throw new InvalidWordError(what, value, "an IPv4 or IPv6 address, or a prefix");
   }
   return value;
+}
+
+/** The family of an address or a prefix, by its address; `undefined` for what is neither. */
+export function familyOf(value: string): 4 | 6 | undefined {
+  const [address = ""] = value.split("/");
+  // `node:net` takes a zone (`fe80::1%eth0`), which `ip` does not.
+  const family = address.includes("%") ? 0 : isIP(address);
+  return family === 0 ? undefined : family as 4 | 6;
 }
