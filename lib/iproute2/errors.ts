@@ -5,15 +5,17 @@ import { IpvlanError } from "../errors.ts";
  * thing said) mean, by errno name. Only those that callers act on.
  */
 const ERRNO: [RegExp, IpErrno][] = [
-  [/File exists|already exists/, "EEXIST"],
+  // ipvlan's own word for an address that another link on the parent has (`ipvlan_main.c`); since
+  // Linux 6.3 the same words without the end mean that the link itself has it.
+  [/Address already in use|already assigned to an ipvlan device/, "EADDRINUSE"],
+  [/File exists|already exists|address already assigned/i, "EEXIST"],
   [/Operation not permitted|Permission denied/, "EPERM"],
   [/Unknown device type|Operation not supported/, "EOPNOTSUPP"],
   [/Device or resource busy/, "EBUSY"],
+  [/No such file or directory|table does not exist/, "ENOENT"],
   [/No such device|Cannot find device|does not exist/, "ENODEV"],
-  [/No such file or directory/, "ENOENT"],
   [/No such process/, "ESRCH"],
-  [/Cannot assign requested address/, "EADDRNOTAVAIL"],
-  [/Address already in use|Address already assigned/, "EADDRINUSE"],
+  [/Cannot assign requested address|address not found/i, "EADDRNOTAVAIL"],
   [/Network is unreachable|Nexthop has invalid gateway/, "ENETUNREACH"],
   [/Invalid argument/, "EINVAL"],
 ];
