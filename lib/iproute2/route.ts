@@ -1,11 +1,5 @@
 import type { Runner } from "./session.ts";
-import { addressWord, familyOf, linkName, oneOf, prefixWord, wholeNumber } from "./words.ts";
-
-/** The routing tables that always exist (`/etc/iproute2/rt_tables`), and `all` of them. */
-export const ROUTE_TABLES = ["main", "local", "default", "all"] as const;
-
-/** A routing table by name. `ip` ends its process over one that it does not know. */
-export type RouteTable = typeof ROUTE_TABLES[number];
+import { addressWord, familyOf, linkName, prefixWord, wholeNumber } from "./words.ts";
 
 /** A route to add, replace or delete. All its addresses are of one family. */
 export interface RouteSpec {
@@ -43,6 +37,8 @@ export interface Route {
   family: 4 | 6;
   /** Where to: a prefix, an address, or `default`. */
   dst: string;
+  /** The table, as `ip` prints it: `main`, `local`, or a number. */
+  table: string;
   /** The next hop. */
   via?: string;
   /** The link it leaves by. */
@@ -98,17 +94,19 @@ export class RouteVerbs {
     return this.#runner.change(routeLine("del", spec));
   }
 
-  /** Shows the routes of one family in a table, the main one by default. */
-  async show(family: 4 | 6, filter: { dev?: string; table?: RouteTable } = {}): Promise<Route[]> {
-    const words = ["route", "show"];
-    if (filter.table !== undefined) {
-      words.push("table", oneOf(filter.table, "routing table", ROUTE_TABLES));
-    }
-    // A line of a batch cannot say `-6`, but a prefix says its family.
-    words.push("root", family === 6 ? "::/0" : "0.0.0.0/0");
-    if (filter.dev !== undefined) words.push("dev", linkName(filter.dev));
+  /**
+   * Shows the routes of one family in one table: `main` by default, `local`, a number as text, or
+   * `all`.
+   */
+  async show(family: 4 | 6, filter: { dev?: string; table?: string } = {}): Promise<Route[]> {
+    const { dev, table = "main" } = filter;
+    // A line of a batch cannot say `-6`. A prefix says its family, but is heard only where all
+    // tables are asked for: with one table `ip` shows IPv4 (`iproute_list_flush_or_save`).
+    const words = ["route", "show", "table", "all", "root", family === 6 ? "::/0" : "0.0.0.0/0"];
+    if (dev !== undefined) words.push("dev", linkName(dev));
     const rows = await this.#runner.query(words.join(" "));
-    return rows.map((printed) => parseRoute(family, printed, filter.dev));
+    return rows.map((printed) => parseRoute(family, printed, dev))
+      .filter((route) => table === "all" || route.table === table);
   }
 }
 
@@ -116,6 +114,7 @@ export class RouteVerbs {
 interface Row {
   type?: string;
   dst: string;
+  table: string;
   gateway?: string;
   dev?: string;
   prefsrc?: string;
@@ -129,6 +128,7 @@ function parseRoute(family: 4 | 6, printed: Record<string, unknown>, dev?: strin
   return {
     family,
     dst: row.dst,
+    table: row.table,
     via: row.gateway,
     // `ip` leaves the link out where it was asked for by link.
     dev: row.dev ?? dev,
