@@ -1,6 +1,15 @@
 /**
  * ipvlan and 802.1q VLAN networking from TypeScript, without a container engine.
  *
+ * Three layers, each usable by itself:
+ *
+ * - {@linkcode Ip}: iproute2, typed, over one long-lived process per network namespace;
+ * - the functions and values that decide on addresses, such as {@linkcode Pools};
+ * - {@linkcode Driver}: what Docker's ipvlan driver does, attaching network namespaces.
+ *
  * @module
  */
-export {};
+export * from "./lib/driver/mod.ts";
+export { IpvlanError } from "./lib/errors.ts";
+export * from "./lib/ipam/mod.ts";
+export * from "./lib/iproute2/mod.ts";

@@ -1,0 +1,238 @@
+import type { IpvlanError } from "../errors.ts";
+import {
+  AddressInUseError,
+  contains,
+  type Family,
+  formatPrefix,
+  parseAddress,
+  parsePrefix,
+  type Pools,
+} from "../ipam/mod.ts";
+import { addrAdd } from "../iproute2/addr.ts";
+import { linkAdd, linkDel, linkSet } from "../iproute2/link.ts";
+import { netnsAdd, netnsDel } from "../iproute2/netns.ts";
+import { routeLine } from "../iproute2/route.ts";
+import { linkName } from "../iproute2/words.ts";
+import {
+  AlreadyConnectedError,
+  InvalidOptionError,
+  LinkExistsError,
+  MacAddressError,
+} from "./errors.ts";
+import { nameProblem } from "./names.ts";
+import { aliasOf, LINK_GROUP } from "./parent.ts";
+import { CALLER, type Step } from "./plan.ts";
+import type { EndpointRecord } from "./store.ts";
+import type { ConnectOptions, Endpoint, Network } from "./types.ts";
+
+/** What connecting a sandbox comes to. */
+export type EndpointDecision =
+  | {
+    /** It can be done. */
+    ok: true;
+    /** The endpoint, with its addresses. */
+    endpoint: EndpointRecord;
+    /** The network's pools, in which the addresses are taken. */
+    pools: Pools;
+  }
+  | {
+    /** It cannot be done. */
+    ok: false;
+    /** Everything that is wrong. */
+    problems: IpvlanError[];
+  };
+
+/** What is known when an endpoint is decided on. */
+export interface EndpointFacts {
+  /** The network. */
+  network: Network;
+  /** Its pools, with the addresses of its endpoints taken. */
+  pools: Pools;
+  /** The sandbox's name. */
+  sandbox: string;
+  /** The endpoints that the sandbox has. */
+  endpoints: readonly EndpointRecord[];
+  /** The parent's own addresses, which no endpoint on it can have. */
+  parentAddresses: readonly string[];
+}
+
+/** Decides on an endpoint: its addresses and its link's name, or finds everything that is wrong. */
+export function decideEndpoint(
+  options: ConnectOptions,
+  id: string,
+  facts: EndpointFacts,
+): EndpointDecision {
+  const { network, sandbox, endpoints } = facts;
+  const problems: IpvlanError[] = [];
+  if (endpoints.some((endpoint) => endpoint.network === network.id)) {
+    problems.push(new AlreadyConnectedError(sandbox, network.name));
+  }
+  if (options.macAddress !== undefined) problems.push(new MacAddressError(options.macAddress));
+  const aliases = options.aliases ?? [];
+  for (const alias of aliases) {
+    const problem = nameProblem("alias", alias);
+    if (problem) problems.push(problem);
+  }
+  const ordinal = lowestFree(new Set(endpoints.map((endpoint) => endpoint.ordinal)));
+  const names = new Set(["lo", ...endpoints.map(({ ifname }) => ifname)]);
+  const ifname = options.ifname ?? freeName(names, ordinal);
+  if (names.has(ifname)) problems.push(new LinkExistsError(sandbox, ifname));
+  problems.push(...thrown(() => linkName(ifname)));
+
+  let { pools } = facts;
+  const address = (family: Family, given: string | undefined): string | undefined => {
+    const has = network.subnets.some(({ subnet }) => subnet.includes(":") === (family === 6));
+    if (given === undefined && !has) return undefined;
+    try {
+      const taken = given === undefined
+        ? nextFree(pools, family, facts.parentAddresses)
+        : takeGiven(pools, family, given, facts.parentAddresses);
+      pools = taken.pools;
+      return taken.address;
+    } catch (error) {
+      problems.push(error as IpvlanError);
+    }
+  };
+  const ip = address(4, options.ip);
+  const ip6 = address(6, options.ip6);
+  if (problems.length > 0) return { ok: false, problems };
+  const endpoint = { id, network: network.id, sandbox, ifname, ordinal, ip, ip6, aliases };
+  return { ok: true, endpoint, pools };
+}
+
+function lowestFree(taken: ReadonlySet<number>): number {
+  let number = 0;
+  while (taken.has(number)) number++;
+  return number;
+}
+
+function freeName(taken: ReadonlySet<string>, from: number): string {
+  let number = from;
+  while (taken.has(`eth${number}`)) number++;
+  return `eth${number}`;
+}
+
+function thrown(run: () => unknown): IpvlanError[] {
+  try {
+    run();
+    return [];
+  } catch (error) {
+    return [error as IpvlanError];
+  }
+}
+
+function nextFree(pools: Pools, family: Family, except: readonly string[]) {
+  let taken = pools.takeNext(family);
+  // What is passed over stays taken in the new value, so the search ends.
+  while (except.includes(taken.address)) taken = taken.pools.takeNext(family);
+  return taken;
+}
+
+function takeGiven(pools: Pools, family: Family, given: string, except: readonly string[]) {
+  if (given.includes(":") !== (family === 6)) {
+    throw new InvalidOptionError(`IPv${family} address`, given, "it is of the other family");
+  }
+  const taken = pools.take(given);
+  if (except.includes(taken.address)) {
+    throw new AddressInUseError(taken.address, formatPrefix(taken.subnet.prefix));
+  }
+  return taken;
+}
+
+/** The metric of a default route where no other is given: the kernel's for IPv6 (`IP6_RT_PRIO_USER`). */
+const METRIC = 1024;
+
+/** An address of an endpoint with the length of its subnet, and that subnet's gateway. */
+export interface EndpointAddress {
+  /** The address with its prefix length: `192.168.1.2/24`. */
+  address: string;
+  /** The subnet's gateway. */
+  gateway?: string;
+}
+
+/** An endpoint's addresses as they are put on its link, IPv4 first. */
+export function addressesOf(network: Network, endpoint: EndpointRecord): EndpointAddress[] {
+  return [endpoint.ip, endpoint.ip6].filter((address) => address !== undefined).map((address) => {
+    const { subnet, gateway } = network.subnets.find(({ subnet }) =>
+      contains(parsePrefix(subnet).prefix, parseAddress(address))
+    )!;
+    return { address: `${address}/${subnet.split("/")[1]}`, gateway };
+  });
+}
+
+/** An endpoint as users see it. */
+export function toEndpoint(network: Network, endpoint: EndpointRecord): Endpoint {
+  const addresses = addressesOf(network, endpoint).map(({ address }) => address);
+  return {
+    network: network.name,
+    sandbox: endpoint.sandbox,
+    ifname: endpoint.ifname,
+    ip: addresses.find((address) => !address.includes(":")),
+    ip6: addresses.find((address) => address.includes(":")),
+    aliases: endpoint.aliases,
+  };
+}
+
+/** The name that an endpoint's link has until it is in its sandbox. */
+export function temporaryName(endpoint: EndpointRecord): string {
+  return `e-${endpoint.id}`;
+}
+
+/**
+ * The lines that make an endpoint's link: straight into the sandbox's namespace under a name that
+ * exists nowhere, as a name that the host's namespace has (`eth0`) is refused even there, then
+ * renamed, given its addresses and its routes.
+ *
+ * In L2 mode the default route is by way of the subnet's gateway, where there is anywhere to go. In
+ * the L3 modes it is the link itself, as there is no broadcast to find a next hop by. A sandbox's
+ * second network gets its default route with a worse metric, and so takes over when the first goes.
+ */
+export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[] {
+  const addresses = addressesOf(network, endpoint);
+  const { sandbox, ifname, ordinal } = endpoint;
+  const temporary = temporaryName(endpoint);
+  const { mode, flag, mtu, parent } = network;
+  const inside = (line: string): Step => ({ netns: sandbox, line });
+  const metric = ordinal === 0 ? undefined : METRIC + ordinal;
+  const hasIPv6 = endpoint.ip6 !== undefined;
+  return [
+    {
+      line: linkAdd({
+        ...{ type: "ipvlan", name: temporary, link: parent, netns: sandbox },
+        ...{ mtu, group: LINK_GROUP, mode, flag },
+      }),
+      undo: inside(linkDel(temporary)),
+    },
+    {
+      ...inside(linkSet(temporary, {
+        name: ifname,
+        alias: aliasOf([network.name]),
+        // On a network without IPv6, a router on the segment must not bring it in.
+        addrgenmode: hasIPv6 ? undefined : "none",
+        up: true,
+      })),
+      undo: inside(linkDel(ifname)),
+    },
+    // Nobody else has these addresses, so there is no need to wait until that is found out.
+    ...addresses.map(({ address }) =>
+      inside(addrAdd({ dev: ifname, address, nodad: address.includes(":") }))
+    ),
+    ...addresses.flatMap(({ address, gateway }) => {
+      const dst = address.includes(":") ? "::/0" : "default";
+      if (mode !== "l2") return inside(routeLine("add", { dst, dev: ifname, metric }));
+      if (network.isolated || gateway === undefined) return [];
+      return inside(routeLine("add", { dst, via: gateway, dev: ifname, metric }));
+    }),
+  ];
+}
+
+/** The lines that make a sandbox: its namespace, with the loopback up. */
+export function sandboxSteps(sandbox: string): Step[] {
+  return [
+    {
+      ...{ netns: CALLER, line: netnsAdd(sandbox) },
+      undo: { netns: CALLER, line: netnsDel(sandbox) },
+    },
+    { netns: sandbox, line: linkSet("lo", { up: true }) },
+  ];
+}

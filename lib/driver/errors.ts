@@ -1,0 +1,298 @@
+import { IpvlanError } from "../errors.ts";
+
+const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`).join(", ");
+
+/** Everything that is wrong with one request, said at once. */
+export class ProblemsError extends IpvlanError {
+  /** The problems, in the order of the request's fields. At least two. */
+  readonly problems: readonly IpvlanError[];
+
+  /** Makes the error from the problems; its message has one per line. */
+  constructor(problems: readonly IpvlanError[]) {
+    super(problems.map(({ message }) => message).join("\n"));
+    this.problems = problems;
+  }
+}
+
+/**
+ * Throws what is wrong with a request: the problem itself where there is one, a
+ * {@linkcode ProblemsError} where there are several. Returns where there is none.
+ */
+export function throwProblems(problems: readonly IpvlanError[]): void {
+  if (problems.length === 1) throw problems[0];
+  if (problems.length > 1) throw new ProblemsError(problems);
+}
+
+/** A name is not fit to be one. */
+export class InvalidNameError extends IpvlanError {
+  /** What it is the name of: `network`, `sandbox`, `alias`. */
+  readonly what: string;
+  /** The name. */
+  readonly value: string;
+
+  /** Makes the error from what it is the name of, the name, and the rule. */
+  constructor(what: string, value: string, rule: string) {
+    super(`The ${what} name ${JSON.stringify(value)} is not valid: ${rule}`);
+    this.what = what;
+    this.value = value;
+  }
+}
+
+/** An option has a value that it cannot have, or there is no such option. */
+export class InvalidOptionError extends IpvlanError {
+  /** The option. */
+  readonly option: string;
+  /** The value. */
+  readonly value: string;
+
+  /** Makes the error from the option, the value, and what it may be. */
+  constructor(option: string, value: string, rule: string) {
+    super(`The ${option} ${JSON.stringify(value)} is not valid: ${rule}`);
+    this.option = option;
+    this.value = value;
+  }
+}
+
+/** IPv6 was asked for, but no IPv6 subnet was given. */
+export class MissingSubnetError extends IpvlanError {
+  /** The network. */
+  readonly network: string;
+
+  /** Makes the error from the network's name. */
+  constructor(network: string) {
+    super(
+      `IPv6 was asked for on network "${network}" without an IPv6 subnet: give one, as there is ` +
+        "no default pool for IPv6",
+    );
+    this.network = network;
+  }
+}
+
+/** A network's name is taken. */
+export class NetworkExistsError extends IpvlanError {
+  /** The network. */
+  readonly network: string;
+
+  /** Makes the error from the network's name. */
+  constructor(network: string) {
+    super(`A network "${network}" exists already: choose another name, or remove it first`);
+    this.network = network;
+  }
+}
+
+/** There is no network of this name. */
+export class NetworkNotFoundError extends IpvlanError {
+  /** The network. */
+  readonly network: string;
+
+  /** Makes the error from the network's name. */
+  constructor(network: string) {
+    super(`There is no network "${network}": create it first`);
+    this.network = network;
+  }
+}
+
+/** A network cannot be removed while sandboxes are connected to it. */
+export class NetworkInUseError extends IpvlanError {
+  /** The network. */
+  readonly network: string;
+  /** The sandboxes. */
+  readonly sandboxes: readonly string[];
+
+  /** Makes the error from the network and the sandboxes connected to it. */
+  constructor(network: string, sandboxes: readonly string[]) {
+    super(
+      `The network "${network}" has sandboxes connected to it (${quoted(sandboxes)}): disconnect ` +
+        "them first",
+    );
+    this.network = network;
+    this.sandboxes = sandboxes;
+  }
+}
+
+/** A sandbox's name is taken, by a sandbox or by a network namespace that is not the driver's. */
+export class SandboxExistsError extends IpvlanError {
+  /** The sandbox. */
+  readonly sandbox: string;
+
+  /** Makes the error from the sandbox's name, and whether its namespace is somebody else's. */
+  constructor(sandbox: string, foreign: boolean) {
+    super(
+      foreign
+        ? `A network namespace "${sandbox}" exists already and is not a sandbox of this driver: ` +
+          "choose another name"
+        : `A sandbox "${sandbox}" exists already: choose another name, or remove it first`,
+    );
+    this.sandbox = sandbox;
+  }
+}
+
+/** There is no sandbox of this name. */
+export class SandboxNotFoundError extends IpvlanError {
+  /** The sandbox. */
+  readonly sandbox: string;
+
+  /** Makes the error from the sandbox's name. */
+  constructor(sandbox: string) {
+    super(`There is no sandbox "${sandbox}": create it first`);
+    this.sandbox = sandbox;
+  }
+}
+
+/** A sandbox is connected to a network already. */
+export class AlreadyConnectedError extends IpvlanError {
+  /** The sandbox. */
+  readonly sandbox: string;
+  /** The network. */
+  readonly network: string;
+
+  /** Makes the error from the sandbox and the network. */
+  constructor(sandbox: string, network: string) {
+    super(`The sandbox "${sandbox}" is connected to network "${network}" already`);
+    this.sandbox = sandbox;
+    this.network = network;
+  }
+}
+
+/** A sandbox is not connected to a network. */
+export class NotConnectedError extends IpvlanError {
+  /** The sandbox. */
+  readonly sandbox: string;
+  /** The network. */
+  readonly network: string;
+
+  /** Makes the error from the sandbox and the network. */
+  constructor(sandbox: string, network: string) {
+    super(`The sandbox "${sandbox}" is not connected to network "${network}"`);
+    this.sandbox = sandbox;
+    this.network = network;
+  }
+}
+
+/** A link's name is taken in a sandbox. */
+export class LinkExistsError extends IpvlanError {
+  /** The sandbox. */
+  readonly sandbox: string;
+  /** The link. */
+  readonly link: string;
+
+  /** Makes the error from the sandbox and the link's name. */
+  constructor(sandbox: string, link: string) {
+    super(`The sandbox "${sandbox}" has a link "${link}" already: choose another name`);
+    this.sandbox = sandbox;
+    this.link = link;
+  }
+}
+
+/** A parent link does not exist, and cannot be made from its name. */
+export class ParentNotFoundError extends IpvlanError {
+  /** The parent. */
+  readonly parent: string;
+
+  /** Makes the error from the parent's name and, where it is `link.vlan`, the link that is missing. */
+  constructor(parent: string, base?: string) {
+    super(
+      base === undefined
+        ? `There is no link "${parent}" to be the parent: make it first, or name it LINK.VLAN ` +
+          "(such as eth0.20) to have it made"
+        : `There is no link "${base}" to make the sub-interface "${parent}" on: make it first`,
+    );
+    this.parent = parent;
+  }
+}
+
+/** A link cannot be the parent of ipvlan links. */
+export class InvalidParentError extends IpvlanError {
+  /** The parent. */
+  readonly parent: string;
+  /** Why not. */
+  readonly reason: string;
+
+  /** Makes the error from the parent and why it cannot be one. */
+  constructor(parent: string, reason: string) {
+    super(`The link "${parent}" cannot be a parent: ${reason}`);
+    this.parent = parent;
+    this.reason = reason;
+  }
+}
+
+/** A parent has another mode or flag already, and it can have only one of each. */
+export class ParentConflictError extends IpvlanError {
+  /** The parent. */
+  readonly parent: string;
+  /** What it has: `mode l2, flag bridge`. */
+  readonly current: string;
+
+  /** Makes the error from the parent, what it has, who uses it so, and what was asked for. */
+  constructor(parent: string, current: string, users: readonly string[], asked: string) {
+    super(
+      `The parent "${parent}" is used with ${current} by ${quoted(users)}, and mode and flag ` +
+        `belong to the parent: ask for those instead of ${asked}, or take another parent`,
+    );
+    this.parent = parent;
+    this.current = current;
+  }
+}
+
+/** A subnet overlaps one of another network on the same parent. */
+export class SubnetInUseError extends IpvlanError {
+  /** The subnet. */
+  readonly subnet: string;
+  /** The network that has the other subnet. */
+  readonly network: string;
+
+  /** Makes the error from the subnet, the other one and its network, and their parent. */
+  constructor(subnet: string, other: string, network: string, parent: string) {
+    super(
+      `The subnet ${subnet} overlaps ${other} of network "${network}" on the same parent ` +
+        `"${parent}": choose another subnet or parent, or remove that network`,
+    );
+    this.subnet = subnet;
+    this.network = network;
+  }
+}
+
+/** In L3 mode, a subnet overlaps an address of the parent. */
+export class ParentSubnetError extends IpvlanError {
+  /** The subnet. */
+  readonly subnet: string;
+  /** The parent. */
+  readonly parent: string;
+
+  /** Makes the error from the subnet, the parent and its address, and the mode. */
+  constructor(subnet: string, parent: string, address: string, mode: string) {
+    super(
+      `The subnet ${subnet} overlaps ${address} of the parent "${parent}", and in ${mode} mode it ` +
+        "has to be another: the parent routes to it",
+    );
+    this.subnet = subnet;
+    this.parent = parent;
+  }
+}
+
+/** A MAC address was asked for on an ipvlan link. */
+export class MacAddressError extends IpvlanError {
+  /** The MAC address. */
+  readonly macAddress: string;
+
+  /** Makes the error from the MAC address. */
+  constructor(macAddress: string) {
+    super(
+      `The MAC address ${JSON.stringify(macAddress)} cannot be had: every ipvlan link has its ` +
+        "parent's",
+    );
+    this.macAddress = macAddress;
+  }
+}
+
+/** The store cannot be used. */
+export class StoreError extends IpvlanError {
+  /** The state folder. */
+  readonly folder: string;
+
+  /** Makes the error from the state folder and what is wrong with it. */
+  constructor(folder: string, reason: string, options?: ErrorOptions) {
+    super(`The state folder "${folder}" cannot be used: ${reason}`, options);
+    this.folder = folder;
+  }
+}

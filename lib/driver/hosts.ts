@@ -1,0 +1,125 @@
+import { StateLock } from "./lock.ts";
+import type { EndpointRecord, Store } from "./store.ts";
+
+/**
+ * Where `ip netns exec NAME` finds the files that it mounts over those of `/etc` (ip-netns(8)).
+ */
+const FOLDER = "/etc/netns";
+
+/** The first line of a hosts file of the driver's, so that nobody else's is written over. */
+const MARK = "# Written by ipvlan-kit; changes will be lost";
+
+/** An endpoint and the name of its network. */
+export interface NamedEndpoint extends EndpointRecord {
+  /** The network's name. */
+  networkName: string;
+}
+
+/** The hosts files of a driver's sandboxes, kept in step with its store. */
+export class HostsFiles {
+  #store: Store;
+  #lock: StateLock;
+  #stale = new Set<string>();
+  #running: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
+
+  /** Makes the hosts files of a store, which is in the given state folder. */
+  constructor(store: Store, folder: string) {
+    this.#store = store;
+    this.#lock = new StateLock(`${folder}/hosts.lock`);
+  }
+
+  /**
+   * Writes the files of everybody on the given networks (by id). Calls that come while one is at it
+   * are answered by one more together, as a burst of endpoints would otherwise write every file as
+   * often as there are endpoints.
+   */
+  refresh(networks: Iterable<string>): Promise<void> {
+    for (const network of networks) this.#stale.add(network);
+    return this.#next ??= this.#running.catch(() => {}).then(() => {
+      this.#next = undefined;
+      // What is read from the store and written must not be overtaken by another process's.
+      return this.#running = this.#lock.alone(() => this.#write());
+    });
+  }
+
+  /** Writes the file of a sandbox that is on no network yet. */
+  create(sandbox: string): Promise<void> {
+    return this.#lock.alone(() => writeHosts(sandbox, renderHosts(sandbox, [])));
+  }
+
+  /** Removes the file of a sandbox that is being removed. */
+  remove(sandbox: string): Promise<void> {
+    return this.#lock.alone(() => removeHosts(sandbox));
+  }
+
+  async #write(): Promise<void> {
+    const stale = this.#stale;
+    this.#stale = new Set();
+    const names = new Map(this.#store.networks().map(({ id, name }) => [id, name]));
+    const endpoints = this.#store.endpoints().filter(({ state }) => state !== "removing")
+      .map((endpoint) => ({ ...endpoint, networkName: names.get(endpoint.network)! }));
+    const onNetwork = Map.groupBy(endpoints, ({ network }) => network);
+    const ofSandbox = Map.groupBy(endpoints, ({ sandbox }) => sandbox);
+    for (const [sandbox, own] of ofSandbox) {
+      if (!own.some(({ network }) => stale.has(network))) continue;
+      await writeHosts(
+        sandbox,
+        renderHosts(sandbox, own.flatMap(({ network }) => onNetwork.get(network)!)),
+      );
+    }
+  }
+}
+
+/**
+ * The hosts file of a sandbox (hosts(5)): itself, and who else is on its networks, each found by
+ * its name, its aliases on that network, and its name with the network's behind a dot.
+ */
+export function renderHosts(sandbox: string, reachable: readonly NamedEndpoint[]): string {
+  const own = reachable.filter((endpoint) => endpoint.sandbox === sandbox);
+  const others = reachable.filter((endpoint) => endpoint.sandbox !== sandbox);
+  const lines = [...own, ...others].flatMap((endpoint) => {
+    const { sandbox, networkName, aliases, ip, ip6 } = endpoint;
+    const names = [...new Set([sandbox, ...aliases, `${sandbox}.${networkName}`])].join(" ");
+    return [ip, ip6].filter((address) => address !== undefined)
+      .map((address) => `${address} ${names}`);
+  });
+  return [
+    MARK,
+    "127.0.0.1 localhost",
+    "::1 localhost ip6-localhost ip6-loopback",
+    ...lines,
+    "",
+  ].join("\n");
+}
+
+/**
+ * Writes a sandbox's hosts file, in place: processes that run in the sandbox have this very file
+ * mounted, and would not see another one put under its name.
+ */
+export async function writeHosts(sandbox: string, text: string): Promise<void> {
+  const folder = `${FOLDER}/${sandbox}`;
+  await Deno.mkdir(folder, { recursive: true });
+  const current = await readHosts(sandbox);
+  if (current === text || (current !== undefined && !current.startsWith(MARK))) return;
+  await Deno.writeTextFile(`${folder}/hosts`, text);
+}
+
+/** Removes a sandbox's hosts file, and its folder unless there is something else in it. */
+export async function removeHosts(sandbox: string): Promise<void> {
+  const current = await readHosts(sandbox);
+  if (current === undefined || !current.startsWith(MARK)) return;
+  await Deno.remove(`${FOLDER}/${sandbox}/hosts`);
+  let empty = true;
+  for await (const _entry of Deno.readDir(`${FOLDER}/${sandbox}`)) empty = false;
+  if (empty) await Deno.remove(`${FOLDER}/${sandbox}`);
+}
+
+async function readHosts(sandbox: string): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(`${FOLDER}/${sandbox}/hosts`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,10 @@
+/**
+ * The ipvlan driver: networks, sandboxes and endpoints, kept in a store.
+ *
+ * @module
+ */
+export { Driver, type DriverOptions } from "./driver.ts";
+export * from "./errors.ts";
+export type { OpenIp } from "./namespaces.ts";
+export { aliasOf, isOurs, LINK_GROUP } from "./parent.ts";
+export * from "./types.ts";

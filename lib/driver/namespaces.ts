@@ -1,0 +1,99 @@
+import type { Ip } from "../iproute2/ip.ts";
+import { CALLER, type Place, runPlan, type Step } from "./plan.ts";
+
+/** Opens a session on a namespace: `undefined` is the caller's own. */
+export type OpenIp = (netns: string | undefined) => Promise<Ip>;
+
+/** How many sandboxes are worked on at once: each has an `ip` process of its own meanwhile. */
+const AT_ONCE = 16;
+
+/**
+ * The sessions of a driver: one on the host's namespace and one on the caller's for as long as the
+ * driver lives, and one on a sandbox's while it is being worked on.
+ */
+export class Namespaces implements AsyncDisposable {
+  #open: OpenIp;
+  #hostName: string | undefined;
+  /** The lasting sessions, by the namespace's name. */
+  #lasting = new Map<string | undefined, Promise<Ip>>();
+  #free = AT_ONCE;
+  #waiting: (() => void)[] = [];
+
+  /** Makes the sessions of a driver whose host is the given namespace. */
+  constructor(host: string | undefined, open: OpenIp) {
+    this.#hostName = host;
+    this.#open = open;
+  }
+
+  /** The session on the host's namespace; a new one where the last has ended. */
+  host(): Promise<Ip> {
+    return this.#last(this.#hostName);
+  }
+
+  /** The session on the caller's namespace, which is the host's where no host was named. */
+  caller(): Promise<Ip> {
+    return this.#last(undefined);
+  }
+
+  /**
+   * Runs a function with a session on a sandbox's namespace.
+   *
+   * @throws {NamespaceNotFoundError} The namespace is gone.
+   */
+  async inside<T>(sandbox: string, run: (ip: Ip) => Promise<T>): Promise<T> {
+    return await this.#limited(async () => {
+      await using ip = await this.#open(sandbox);
+      return await run(ip);
+    });
+  }
+
+  /** Runs a plan, all or nothing. */
+  async apply(steps: readonly Step[]): Promise<void> {
+    const sessions = new Map<string, Ip>();
+    const runnerOf = async (netns: Place) => {
+      if (netns === undefined) return (await this.host()).session;
+      if (netns === CALLER) return (await this.caller()).session;
+      const current = sessions.get(netns);
+      if (current && !current.session.ended) return current.session;
+      const ip = await this.#open(netns);
+      sessions.set(netns, ip);
+      return ip.session;
+    };
+    const run = async () => {
+      try {
+        await runPlan(steps, runnerOf);
+      } finally {
+        await Promise.all([...sessions.values()].map((ip) => ip[Symbol.asyncDispose]()));
+      }
+    };
+    await (steps.some(({ netns }) => typeof netns === "string") ? this.#limited(run) : run());
+  }
+
+  /** Ends the lasting sessions. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const opened of this.#lasting.values()) {
+      await (await opened.catch(() => undefined))?.[Symbol.asyncDispose]();
+    }
+  }
+
+  async #last(netns: string | undefined): Promise<Ip> {
+    const opened = this.#lasting.get(netns);
+    const current = await opened?.catch(() => undefined);
+    if (current && !current.session.ended) return current;
+    // Several may have waited for the one that has ended; the first opens for all.
+    if (this.#lasting.get(netns) === opened) this.#lasting.set(netns, this.#open(netns));
+    return await this.#lasting.get(netns)!;
+  }
+
+  async #limited<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await run();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#free++;
+    }
+  }
+}

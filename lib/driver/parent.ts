@@ -1,0 +1,156 @@
+import type { IpvlanError } from "../errors.ts";
+import type { Addr } from "../iproute2/addr.ts";
+import type { IpvlanFlag, IpvlanMode, Link, LinkSpec } from "../iproute2/link.ts";
+import { linkName } from "../iproute2/words.ts";
+import { InvalidParentError, ParentConflictError, ParentNotFoundError } from "./errors.ts";
+import { subInterfaceProblems, subInterfaces } from "./names.ts";
+import type { Network } from "./types.ts";
+
+/**
+ * The group of every link that the driver makes ("ipv" in ASCII), so that what is ours can be told
+ * from what is not, whatever became of the store.
+ */
+export const LINK_GROUP = 0x69_70_76;
+
+/** Whether a link is marked as made by the driver. */
+export function isOurs(link: Link): boolean {
+  return link.group === String(LINK_GROUP);
+}
+
+/** The note on a link of ours: the networks that it serves, as far as 255 bytes go. */
+export function aliasOf(networks: readonly string[]): string {
+  return `ipvlan-kit ${networks.join(" ")}`.slice(0, 255);
+}
+
+/** What a network's parent is, and what has to be made for it. */
+export interface ParentChoice {
+  /** The links to make, the lowest first; none where the parent exists. */
+  make: LinkSpec[];
+  /** The parent, where it exists. */
+  link?: Link;
+  /** What the user should know. */
+  notices: string[];
+  /** What is wrong with it. */
+  problems: IpvlanError[];
+}
+
+/** Decides on a parent that was named: use it as it is, make it as a sub-interface, or refuse it. */
+export function chooseParent(parent: string, links: readonly Link[]): ParentChoice {
+  const choice: ParentChoice = { make: [], notices: [], problems: [] };
+  try {
+    linkName(parent, "parent");
+  } catch (error) {
+    // A number at its end may still say what was meant; the name's length is judged with it.
+    const tooLong = subInterfaces(parent, () => true)?.flatMap(subInterfaceProblems) ?? [];
+    choice.problems.push(...(tooLong.length > 0 ? tooLong : [error as IpvlanError]));
+    return choice;
+  }
+  const find = (name: string) => links.find((link) => link.name === name);
+  const link = find(parent);
+  if (link) {
+    choice.link = link;
+    choice.problems.push(...unfitProblems(link, links));
+    if (!link.up) {
+      choice.notices.push(
+        `The parent "${parent}" is down, so nothing passes: "ip link set ${parent} up"`,
+      );
+    }
+    return choice;
+  }
+  const subs = subInterfaces(parent, (name) => find(name) !== undefined);
+  if (!subs) {
+    choice.problems.push(new ParentNotFoundError(parent));
+    return choice;
+  }
+  choice.problems.push(...subs.flatMap(subInterfaceProblems));
+  const base = find(subs[0]!.link);
+  if (!base) {
+    choice.problems.push(new ParentNotFoundError(parent, subs[0]!.link));
+    return choice;
+  }
+  choice.problems.push(...unfitProblems(base, links));
+  for (const sub of subs) {
+    const twin = links.find(({ link, info }) =>
+      link === sub.link && info.type === "vlan" && info.id === sub.id &&
+      info.protocol === sub.protocol
+    );
+    if (twin) {
+      const reason = `"${sub.link}" has VLAN ${sub.id} already, as the link "${twin.name}": use ` +
+        "that as the parent";
+      choice.problems.push(new InvalidParentError(parent, reason));
+    }
+    choice.make.push({ type: "vlan", ...sub, group: LINK_GROUP, up: true });
+  }
+  if (!base.up) {
+    choice.notices.push(
+      `The link "${base.name}" below the parent "${parent}" is down, so nothing passes: ` +
+        `"ip link set ${base.name} up"`,
+    );
+  }
+  return choice;
+}
+
+/**
+ * Why a link cannot have ipvlan links on it. A loopback is refused by the driver itself, and a port
+ * of a bridge, bond or team, or the parent of a macvlan, has its one receive handler taken
+ * (`ipvlan_port_create` in `drivers/net/ipvlan/ipvlan_main.c`, `netdev_rx_handler_register`).
+ */
+function unfitProblems(link: Link, links: readonly Link[]): InvalidParentError[] {
+  const reasons: string[] = [];
+  if (link.linkType === "loopback") {
+    reasons.push(
+      "it is the loopback, which no frame leaves; name another link, or none for a dummy",
+    );
+  }
+  if (link.master !== undefined && link.masterKind !== "vrf") {
+    const kind = link.masterKind ?? "master";
+    reasons.push(`it is a port of the ${kind} "${link.master}"; use "${link.master}" instead`);
+  }
+  const macvlan = links.find((other) => other.link === link.name && other.info.type === "macvlan");
+  if (macvlan) {
+    reasons.push(
+      `it carries the macvlan link "${macvlan.name}", and macvlan and ipvlan cannot share a ` +
+        "parent; remove that, or use another link",
+    );
+  }
+  return reasons.map((reason) => new InvalidParentError(link.name, reason));
+}
+
+/**
+ * Whether mode and flag agree with what is on the parent already: both belong to the parent, and
+ * the kernel changes every link on it without a word (`ipvlan_set_port_mode`).
+ */
+export function conflictProblem(
+  parent: string,
+  asked: { mode: IpvlanMode; flag: IpvlanFlag },
+  networks: readonly Network[],
+  links: readonly Link[],
+): ParentConflictError | undefined {
+  const users = [
+    ...networks.filter((network) => network.parent === parent),
+    ...links.flatMap(({ name, link, info }) =>
+      info.type === "ipvlan" && link === parent ? [{ name, mode: info.mode, flag: info.flag }] : []
+    ),
+  ];
+  const other = users.find(({ mode, flag }) => mode !== asked.mode || flag !== asked.flag);
+  if (!other) return undefined;
+  const words = ({ mode, flag }: typeof asked) => `mode ${mode}, flag ${flag}`;
+  return new ParentConflictError(
+    parent,
+    words(other),
+    users.map(({ name }) => name),
+    words(asked),
+  );
+}
+
+/** Whether a link is the parent, or is below it, going by the links that the driver made. */
+export function standsOn(parent: string, link: string, made: readonly LinkSpec[]): boolean {
+  if (parent === link) return true;
+  const record = made.find(({ name }) => name === parent);
+  return record !== undefined && "link" in record && standsOn(record.link, link, made);
+}
+
+/** The addresses of a link that say something about the network it is on: not the link-local ones. */
+export function globalAddrs(link: string, addrs: readonly Addr[]): Addr[] {
+  return addrs.filter(({ dev, scope }) => dev === link && scope === "global");
+}

@@ -1,0 +1,295 @@
+import { DatabaseSync } from "node:sqlite";
+import type { LinkSpec } from "../iproute2/link.ts";
+import { StoreError } from "./errors.ts";
+import type { Network, Sandbox } from "./types.ts";
+
+/**
+ * How far something on record is: `ready` once the kernel has it, `making` and `removing` while a
+ * call is at it. After a crash the latter two tell what was left half done.
+ */
+export type State = "making" | "ready" | "removing";
+
+/** An endpoint on record. */
+export interface EndpointRecord {
+  /** 12 hexadecimal digits, unique for good. */
+  id: string;
+  /** The network's id. */
+  network: string;
+  /** The sandbox's name. */
+  sandbox: string;
+  /** The link's name in the sandbox. */
+  ifname: string;
+  /** Which of the sandbox's endpoints it is, from 0: the lowest one's default route is taken. */
+  ordinal: number;
+  /** The IPv4 address, without a prefix length. */
+  ip?: string;
+  /** The IPv6 address, without a prefix length. */
+  ip6?: string;
+  /** Other names on the network. */
+  aliases: string[];
+}
+
+/** A record and how far it is. */
+export type Stated<T> = T & {
+  /** How far it is. */
+  state: State;
+};
+
+/** Whether the kernel has what is on record. */
+export function isReady(record: { state: State }): boolean {
+  return record.state === "ready";
+}
+
+/** What is on record, without how far it is. */
+export function withoutState<T>({ state: _state, ...record }: Stated<T>): Omit<T, "state"> {
+  return record as Omit<T, "state">;
+}
+
+/**
+ * Where the driver keeps what it was told. All calls are synchronous, so that what is read and then
+ * written inside {@linkcode Store.transaction} cannot be changed by another call in between.
+ */
+export interface Store extends Disposable {
+  /** Runs a function as one transaction: if it throws, nothing was written. */
+  transaction<T>(run: () => T): T;
+  /** All networks, by name. */
+  networks(): Stated<Network>[];
+  /** One network. */
+  network(name: string): Stated<Network> | undefined;
+  /** Adds a network, or replaces it. */
+  putNetwork(network: Network, state: State): void;
+  /** Forgets a network. */
+  deleteNetwork(id: string): void;
+  /** The links that the driver made in the host's namespace, in the order made. */
+  links(): LinkSpec[];
+  /** Records a link that the driver makes. */
+  putLink(link: LinkSpec): void;
+  /** Forgets a link. */
+  deleteLink(name: string): void;
+  /** All sandboxes, by name. */
+  sandboxes(): Stated<Sandbox>[];
+  /** One sandbox. */
+  sandbox(name: string): Stated<Sandbox> | undefined;
+  /** Adds a sandbox, or replaces it. */
+  putSandbox(sandbox: Sandbox, state: State): void;
+  /** Forgets a sandbox. */
+  deleteSandbox(name: string): void;
+  /** All endpoints, or those of a network (by id), of a sandbox, or both. */
+  endpoints(filter?: { network?: string; sandbox?: string }): Stated<EndpointRecord>[];
+  /** Adds an endpoint, or replaces it. */
+  putEndpoint(endpoint: EndpointRecord, state: State): void;
+  /** Forgets an endpoint. */
+  deleteEndpoint(id: string): void;
+  /** A number that changes when another process has written. */
+  version(): number;
+}
+
+/** The version of the tables below, kept in the database's `user_version`. */
+const VERSION = 1;
+
+const TABLES = `
+  CREATE TABLE network (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL,
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE link (
+    name TEXT PRIMARY KEY,
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE sandbox (
+    name TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE endpoint (
+    id TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    network TEXT NOT NULL REFERENCES network (id),
+    sandbox TEXT NOT NULL REFERENCES sandbox (name),
+    ifname TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    ip TEXT,
+    ip6 TEXT,
+    aliases TEXT NOT NULL,
+    UNIQUE (network, sandbox),
+    UNIQUE (sandbox, ifname),
+    UNIQUE (sandbox, ordinal),
+    UNIQUE (network, ip),
+    UNIQUE (network, ip6)
+  ) STRICT;
+  PRAGMA user_version = ${VERSION};
+`;
+
+/** The columns of an endpoint, as SQLite gives them. */
+interface EndpointRow {
+  id: string;
+  state: State;
+  network: string;
+  sandbox: string;
+  ifname: string;
+  ordinal: number;
+  ip: string | null;
+  ip6: string | null;
+  aliases: string;
+}
+
+/** A store in one SQLite file, `ipvlan.db` in the state folder. */
+export class SqliteStore implements Store {
+  #db: DatabaseSync;
+  #folder: string;
+
+  /**
+   * Opens the store, and makes it where there is none.
+   *
+   * @throws {StoreError} The folder cannot be made or written, or the store is of a newer version.
+   */
+  constructor(folder: string) {
+    this.#folder = folder;
+    try {
+      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+      this.#db = new DatabaseSync(`${folder}/ipvlan.db`);
+      // Several processes may write; each waits for the other rather than failing.
+      this.#db.exec("PRAGMA busy_timeout = 30000");
+      this.#db.exec("PRAGMA journal_mode = WAL");
+      // In WAL mode the default (NORMAL) may lose the last transactions when the power goes.
+      this.#db.exec("PRAGMA synchronous = FULL");
+      this.#db.exec("PRAGMA foreign_keys = ON");
+      this.transaction(() => {
+        const version = this.#db.prepare("PRAGMA user_version").get()!.user_version as number;
+        if (version > VERSION) {
+          throw new StoreError(folder, `its version is ${version}, newer than this program's`);
+        }
+        if (version === 0) this.#db.exec(TABLES);
+      });
+    } catch (error) {
+      if (error instanceof StoreError) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new StoreError(folder, `${reason}; run as root, or name another one`, { cause: error });
+    }
+  }
+
+  transaction<T>(run: () => T): T {
+    this.#db.exec("BEGIN IMMEDIATE");
+    try {
+      const result = run();
+      this.#db.exec("COMMIT");
+      return result;
+    } catch (error) {
+      this.#db.exec("ROLLBACK");
+      throw error;
+    }
+  }
+
+  networks(): Stated<Network>[] {
+    return this.#all("SELECT state, record FROM network ORDER BY name");
+  }
+
+  network(name: string): Stated<Network> | undefined {
+    return this.#all<Network>("SELECT state, record FROM network WHERE name = ?", name)[0];
+  }
+
+  putNetwork(network: Network, state: State): void {
+    this.#run(
+      `INSERT INTO network (id, name, state, record) VALUES (?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET state = excluded.state, record = excluded.record`,
+      ...[network.id, network.name, state, JSON.stringify(network)],
+    );
+  }
+
+  deleteNetwork(id: string): void {
+    this.#run("DELETE FROM network WHERE id = ?", id);
+  }
+
+  links(): LinkSpec[] {
+    return this.#db.prepare("SELECT record FROM link ORDER BY rowid").all()
+      .map(({ record }) => JSON.parse(record as string));
+  }
+
+  putLink(link: LinkSpec): void {
+    this.#run(
+      "INSERT OR REPLACE INTO link (name, record) VALUES (?, ?)",
+      ...[link.name, JSON.stringify(link)],
+    );
+  }
+
+  deleteLink(name: string): void {
+    this.#run("DELETE FROM link WHERE name = ?", name);
+  }
+
+  sandboxes(): Stated<Sandbox>[] {
+    return this.#all("SELECT state, record FROM sandbox ORDER BY name");
+  }
+
+  sandbox(name: string): Stated<Sandbox> | undefined {
+    return this.#all<Sandbox>("SELECT state, record FROM sandbox WHERE name = ?", name)[0];
+  }
+
+  putSandbox(sandbox: Sandbox, state: State): void {
+    this.#run(
+      `INSERT INTO sandbox (name, state, record) VALUES (?, ?, ?)
+       ON CONFLICT (name) DO UPDATE SET state = excluded.state, record = excluded.record`,
+      ...[sandbox.name, state, JSON.stringify(sandbox)],
+    );
+  }
+
+  deleteSandbox(name: string): void {
+    this.#run("DELETE FROM sandbox WHERE name = ?", name);
+  }
+
+  endpoints(filter: { network?: string; sandbox?: string } = {}): Stated<EndpointRecord>[] {
+    const { network, sandbox } = filter;
+    const where = [
+      ...(network === undefined ? [] : ["network = ?"]),
+      ...(sandbox === undefined ? [] : ["sandbox = ?"]),
+    ];
+    const sql = "SELECT * FROM endpoint" + (where.length ? ` WHERE ${where.join(" AND ")}` : "") +
+      " ORDER BY sandbox, ordinal";
+    const values = [network, sandbox].filter((value) => value !== undefined);
+    return (this.#db.prepare(sql).all(...values) as unknown as EndpointRow[]).map((row) => ({
+      ...row,
+      ip: row.ip ?? undefined,
+      ip6: row.ip6 ?? undefined,
+      aliases: JSON.parse(row.aliases),
+    }));
+  }
+
+  putEndpoint(endpoint: EndpointRecord, state: State): void {
+    const { id, network, sandbox, ifname, ordinal, ip, ip6, aliases } = endpoint;
+    this.#run(
+      `INSERT INTO endpoint (id, state, network, sandbox, ifname, ordinal, ip, ip6, aliases)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state`,
+      ...[id, state, network, sandbox, ifname, ordinal],
+      ...[ip ?? null, ip6 ?? null, JSON.stringify(aliases)],
+    );
+  }
+
+  deleteEndpoint(id: string): void {
+    this.#run("DELETE FROM endpoint WHERE id = ?", id);
+  }
+
+  version(): number {
+    return this.#db.prepare("PRAGMA data_version").get()!.data_version as number;
+  }
+
+  [Symbol.dispose](): void {
+    this.#db.close();
+  }
+
+  #all<T>(sql: string, ...values: string[]): Stated<T>[] {
+    return this.#db.prepare(sql).all(...values).map(({ state, record }) => ({
+      ...JSON.parse(record as string),
+      state,
+    }));
+  }
+
+  #run(sql: string, ...values: (string | number | null)[]): void {
+    try {
+      this.#db.prepare(sql).run(...values);
+    } catch (error) {
+      // A full disk and the like; a constraint that does not hold is a defect and says so as well.
+      throw new StoreError(this.#folder, (error as Error).message, { cause: error });
+    }
+  }
+}
