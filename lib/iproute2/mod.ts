@@ -51,5 +51,5 @@ export {
 } from "./link.ts";
 export { type Neigh, NeighVerbs } from "./neigh.ts";
 export { NetnsVerbs } from "./netns.ts";
-export { type Route, ROUTE_TABLES, type RouteSpec, type RouteTable, RouteVerbs } from "./route.ts";
+export { type Route, type RouteSpec, RouteVerbs } from "./route.ts";
 export { type Runner, Session, type SessionOptions } from "./session.ts";
