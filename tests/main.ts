@@ -1,0 +1,133 @@
+/**
+ * `deno task test`: everything that has to hold before a change lands, from the format to the
+ * scenarios on a real ipvlan kernel. The last line counts it: `N passed, N failed`.
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+
+/** What one stage counted. */
+interface Count {
+  passed: number;
+  failed: number;
+}
+
+/** One stage: a name, and what runs it. */
+interface Stage {
+  name: string;
+  run: () => Promise<Count>;
+}
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const ONE_PASSED: Count = { passed: 1, failed: 0 };
+const ONE_FAILED: Count = { passed: 0, failed: 1 };
+
+/** Runs Deno in the checkout; its output is passed on as it comes where `live`, and kept. */
+async function deno(args: string[], live: boolean): Promise<{ ok: boolean; output: string }> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: ROOT,
+    env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const output: Uint8Array[] = [];
+  const collect = async (stream: ReadableStream<Uint8Array>, to: typeof Deno.stdout) => {
+    for await (const chunk of stream) {
+      output.push(chunk);
+      if (live) await to.write(chunk);
+    }
+  };
+  await Promise.all([collect(child.stdout, Deno.stdout), collect(child.stderr, Deno.stderr)]);
+  const { success } = await child.status;
+  return { ok: success, output: await new Blob(output as Uint8Array<ArrayBuffer>[]).text() };
+}
+
+/** A check that holds or does not; what it printed is shown when it does not. */
+function check(name: string, args: string[]): Stage {
+  return {
+    name,
+    run: async () => {
+      const { ok, output } = await deno(args, false);
+      if (!ok) console.log(output.trimEnd());
+      return ok ? ONE_PASSED : ONE_FAILED;
+    },
+  };
+}
+
+/** Tests, counted by the runner's own closing line. A run without one has failed as a whole. */
+function tests(name: string, args: string[]): Stage {
+  return {
+    name,
+    run: async () => {
+      const { ok, output } = await deno(args, true);
+      const [, passed, failed] = /^(?:ok|FAILED) \| (\d+) passed.* \| (\d+) failed/m.exec(output) ??
+        [];
+      if (passed === undefined) return ONE_FAILED;
+      const count = { passed: Number(passed), failed: Number(failed) };
+      // A leak or an error outside any test fails the run without failing a test.
+      return ok || count.failed > 0 ? count : { ...count, failed: 1 };
+    },
+  };
+}
+
+/** The scenarios, counted by statement: one that did not hold or was not covered has failed. */
+const scenarios: Stage = {
+  name: "the scenarios, in the lab",
+  run: async () => {
+    const report = await Deno.makeTempFile({ suffix: ".json" });
+    try {
+      const { ok } = await deno(["run", "-A", "lab/main.ts", "--json", report], true);
+      const text = await Deno.readTextFile(report);
+      if (text === "") return ONE_FAILED;
+      const { held, failed, uncovered } = JSON.parse(text).statements;
+      const count = { passed: held, failed: failed + uncovered };
+      return ok || count.failed > 0 ? count : { ...count, failed: 1 };
+    } finally {
+      await Deno.remove(report);
+    }
+  },
+};
+
+/** The tests that need ipvlan. What they import is fetched before: there is no network inside. */
+async function labTests(): Promise<Stage> {
+  const files: string[] = [];
+  for await (const { name } of Deno.readDir(`${ROOT}/tests/lab`)) {
+    if (name.endsWith("_test.ts")) files.push(`tests/lab/${name}`);
+  }
+  const { ok, output } = await deno(["cache", "--quiet", ...files.sort()], false);
+  if (!ok) console.log(output);
+  return tests("the tests that need ipvlan, in the lab", [
+    ...["run", "-A", "lab/main.ts", "--"],
+    ...["deno", "test", "-A", "--no-check", "--cached-only", ...files],
+  ]);
+}
+
+const stages: Stage[] = [
+  check("format", ["fmt", "--check"]),
+  check("lint", ["lint"]),
+  check("types", ["check", "."]),
+  check("documentation", ["doc", "--lint", "mod.ts", "lib/check/mod.ts"]),
+  check("what would be published", ["publish", "--dry-run", "--allow-dirty"]),
+  tests("unit tests", ["test", "-A", "tests/unit"]),
+  tests("the lab's own tests", ["test", "-A", "tests/lab_engine"]),
+  await labTests(),
+  scenarios,
+];
+
+const total: Count = { passed: 0, failed: 0 };
+const failedStages: string[] = [];
+for (const { name, run } of stages) {
+  console.log(`== ${name}`);
+  const start = performance.now();
+  const { passed, failed } = await run();
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.log(`== ${name}: ${failed === 0 ? "passed" : "FAILED"} in ${seconds} s\n`);
+  total.passed += passed;
+  total.failed += failed;
+  if (failed > 0) failedStages.push(name);
+}
+if (failedStages.length > 0) console.log(`Failed: ${failedStages.join(", ")}`);
+console.log(`${total.passed} passed, ${total.failed} failed`);
+Deno.exit(total.failed === 0 ? 0 : 1);
