@@ -154,6 +154,7 @@ class SubnetsReader {
   readonly notices: Notice[] = [];
   readonly drafts: Draft[] = [];
   #unreadable = false;
+  #refusedGateway = false;
 
   readSubnet(text: string): void {
     const prefix = this.#readPrefix("subnet", text);
@@ -172,7 +173,8 @@ class SubnetsReader {
 
   readGateway(text: string): void {
     const found = this.#readAddress("gateway", text);
-    found?.draft.gateways.push(found.address);
+    if (found === undefined) this.#refusedGateway = true;
+    else found.draft.gateways.push(found.address);
   }
 
   readRange(text: string): void {
@@ -185,7 +187,9 @@ class SubnetsReader {
   settleGatewaysAndRanges(): void {
     for (const { prefix, gateways, ranges } of this.drafts) {
       const subnet = formatPrefix(prefix);
-      if (gateways.length === 0 && !isPointToPoint(prefix)) gateways.push(firstUsable(prefix));
+      // A refused gateway may have been meant for this subnet, which then has no default to hit.
+      const hasDefault = gateways.length === 0 && !this.#refusedGateway && !isPointToPoint(prefix);
+      if (hasDefault) gateways.push(firstUsable(prefix));
       if (gateways.length > 1) {
         this.problems.push(new DuplicateGatewayError(subnet, gateways.map(formatAddress)));
       }

@@ -209,6 +209,11 @@ Deno.test("each rule broken alone gives its one problem", () => {
       "ReservedAddressError: Auxiliary address 10.0.0.9 is already the gateway of subnet 10.0.0.0/24: give another one",
     ],
     [
+      // The gateway that was refused may have been meant to be other than the default.
+      { ...net, gateways: ["10.0.0.255"], auxAddresses: { a: "10.0.0.1" } },
+      "UnusableAddressError: Gateway 10.0.0.255 is the broadcast address of subnet 10.0.0.0/24: give another one",
+    ],
+    [
       // The gateway that nobody wrote counts too.
       { ...net, auxAddresses: { a: "10.0.0.1" } },
       "ReservedAddressError: Auxiliary address 10.0.0.1 is already the gateway of subnet 10.0.0.0/24: give another one",
