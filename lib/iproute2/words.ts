@@ -57,16 +57,18 @@ export function linkName(value: string, what = "link name"): string {
 
 /**
  * A network namespace's name: one that is a plain file name under `/run/netns` and cannot be taken
- * for an option or for a process id (`ip` tries a number as a process id).
+ * for an option or for a process id (`ip link` tries a number, also a hexadecimal one, as that where
+ * no namespace has the name).
  *
  * @throws {InvalidWordError} The name is none.
  */
 export function netnsName(value: string): string {
-  if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(value) || value.length > 255 || /^\d+$/.test(value)) {
+  const number = /^(\d+|0x[0-9a-f]+)$/i.test(value);
+  if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(value) || value.length > 255 || number) {
     throw new InvalidWordError(
       "network namespace name",
       value,
-      "letters, digits, and _ . - after the first are allowed, and not digits alone",
+      "letters, digits, and _ . - after the first are allowed, and it may not be a number",
     );
   }
   return value;
@@ -103,7 +105,7 @@ export function oneOf(value: string, what: string, choices: readonly string[]): 
  * @throws {InvalidWordError} The value is no address, or none of the family that is asked for.
  */
 export function addressWord(value: string, what: string, family?: 4 | 6): string {
-  const found = familyOf(value);
+  const found = value.includes("/") ? undefined : familyOf(value);
   if (found === undefined || (family !== undefined && found !== family)) {
     throw new InvalidWordError(what, value, `an IPv${family ?? "4 or IPv6"} address`);
   }
