@@ -1,0 +1,210 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { addrAdd, addrDel, type AddrSpec, AddrVerbs } from "../../../lib/iproute2/addr.ts";
+import { InvalidWordError } from "../../../lib/iproute2/errors.ts";
+import {
+  linkAdd,
+  type LinkChanges,
+  linkDel,
+  linkSet,
+  type LinkSpec,
+  LinkVerbs,
+} from "../../../lib/iproute2/link.ts";
+import { NeighVerbs } from "../../../lib/iproute2/neigh.ts";
+import { netnsAdd, netnsDel, NetnsVerbs } from "../../../lib/iproute2/netns.ts";
+import { routeLine, type RouteSpec, RouteVerbs } from "../../../lib/iproute2/route.ts";
+import { Collector } from "./collector.ts";
+
+const LINKS: [LinkSpec, string][] = [
+  [{ type: "dummy", name: "d0" }, "link add name d0 type dummy"],
+  [{ type: "dummy", name: "d0", up: false }, "link add name d0 type dummy"],
+  [
+    {
+      type: "dummy",
+      name: "d0",
+      netns: "red",
+      mtu: 1400,
+      group: 7,
+      address: "02:00:00:00:00:01",
+      up: true,
+    },
+    "link add name d0 netns red mtu 1400 group 7 address 02:00:00:00:00:01 up type dummy",
+  ],
+  [
+    { type: "vlan", name: "e.20", link: "e", id: 20 },
+    "link add link e name e.20 type vlan protocol 802.1Q id 20",
+  ],
+  [
+    { type: "vlan", name: "s", link: "e", id: 4094, protocol: "802.1ad" },
+    "link add link e name s type vlan protocol 802.1ad id 4094",
+  ],
+  [
+    { type: "ipvlan", name: "i", link: "e", mode: "l2" },
+    "link add link e name i type ipvlan mode l2 bridge",
+  ],
+  [
+    { type: "ipvlan", name: "i", link: "e", mode: "l3s", flag: "vepa" },
+    "link add link e name i type ipvlan mode l3s vepa",
+  ],
+  [{ type: "macvlan", name: "m", link: "e" }, "link add link e name m type macvlan mode bridge"],
+  [{ type: "veth", name: "a", peer: { name: "b" } }, "link add name a type veth peer name b"],
+  [
+    { type: "veth", name: "a", netns: "red", peer: { name: "b", netns: "blue" } },
+    "link add name a netns red type veth peer name b netns blue",
+  ],
+  [{ type: "bridge", name: "br" }, "link add name br type bridge"],
+  [
+    { type: "bridge", name: "br", vlanFiltering: true, vlanStats: true },
+    "link add name br type bridge vlan_filtering 1 vlan_stats_enabled 1 vlan_stats_per_port 1",
+  ],
+];
+
+const CHANGES: [LinkChanges, string][] = [
+  [{}, ""],
+  [{ up: true }, " up"],
+  [{ up: false }, " down"],
+  [{ name: "eth0", up: true }, " name eth0 up"],
+  [{ netns: "red" }, " netns red"],
+  [{ mtu: 68 }, " mtu 68"],
+  [{ group: 0 }, " group 0"],
+  [{ address: "02:00:00:00:00:01" }, " address 02:00:00:00:00:01"],
+  [{ alias: "web net" }, ' alias "web net"'],
+  [{ alias: null }, " alias ''"],
+  [{ master: "br" }, " master br"],
+  [{ master: null }, " nomaster"],
+  [{ addrgenmode: "none" }, " addrgenmode none"],
+];
+
+const ADDRS: [AddrSpec, string][] = [
+  [{ dev: "e", address: "10.0.0.1/8" }, "10.0.0.1/8 dev e"],
+  [{ dev: "e", address: "2001:db8::1/64", nodad: true }, "2001:db8::1/64 dev e nodad"],
+];
+
+const ROUTES: [RouteSpec, string][] = [
+  [{ dst: "default", dev: "eth0" }, "default dev eth0"],
+  [{ dst: "default", via: "10.0.0.1" }, "default via 10.0.0.1"],
+  [{ dst: "default", via: "fe80::1", dev: "eth0" }, "default via fe80::1 dev eth0"],
+  [{ dst: "::/0", via: "2001:db8::1" }, "::/0 via 2001:db8::1"],
+  [
+    { dst: "10.1.0.0/16", via: "10.0.0.1", dev: "e", src: "10.0.0.2", metric: 0 },
+    "10.1.0.0/16 via 10.0.0.1 dev e src 10.0.0.2 metric 0",
+  ],
+];
+
+Deno.test("each kind of link is one line", () => {
+  for (const [spec, line] of LINKS) assertEquals(linkAdd(spec), line);
+});
+
+Deno.test("each change of a link is some words of one line", () => {
+  for (const [changes, words] of CHANGES) {
+    assertEquals(linkSet("e", changes), `link set dev e${words}`);
+  }
+  assertEquals(linkDel("e"), "link del dev e");
+  assertEquals(linkDel({ group: 2 ** 31 - 1 }), "link del group 2147483647");
+});
+
+Deno.test("addresses, routes and namespaces are one line each", () => {
+  for (const [spec, words] of ADDRS) assertEquals(addrAdd(spec), `addr add ${words}`);
+  assertEquals(addrDel(ADDRS[1]![0]), "addr del 2001:db8::1/64 dev e");
+  for (const verb of ["add", "replace", "del"] as const) {
+    for (const [spec, words] of ROUTES) {
+      assertEquals(routeLine(verb, spec), `route ${verb} ${words}`);
+    }
+  }
+  assertEquals(netnsAdd("red"), "netns add red");
+  assertEquals(netnsDel("red"), "netns del red");
+});
+
+Deno.test("a bad value in any place is refused before there is a line", () => {
+  const dummy = { type: "dummy", name: "d" } as const;
+  const ipvlan = { type: "ipvlan", name: "i", link: "e", mode: "l2" } as const;
+  const evil = "l2\nlink del dev e";
+  const lines: (() => string)[] = [
+    () => linkAdd({ ...dummy, name: "a b" }),
+    () => linkAdd({ ...dummy, netns: "../x" }),
+    () => linkAdd({ ...dummy, mtu: 67 }),
+    () => linkAdd({ ...dummy, mtu: 65536 }),
+    () => linkAdd({ ...dummy, group: -1 }),
+    () => linkAdd({ ...dummy, group: 2 ** 31 }),
+    () => linkAdd({ ...dummy, address: "" }),
+    () => linkAdd({ type: "vlan", name: "v", link: "--", id: 1 }),
+    () => linkAdd({ type: "vlan", name: "v", link: "e", id: 0 }),
+    () => linkAdd({ type: "vlan", name: "v", link: "e", id: 4095 }),
+    () => linkAdd({ type: "vlan", name: "v", link: "e", id: 1, protocol: "802.1x" as "802.1Q" }),
+    () => linkAdd({ ...ipvlan, link: "e/0" }),
+    () => linkAdd({ ...ipvlan, mode: evil as "l2" }),
+    () => linkAdd({ ...ipvlan, flag: evil as "vepa" }),
+    () => linkAdd({ type: "veth", name: "a", peer: { name: "b c" } }),
+    () => linkAdd({ type: "veth", name: "a", peer: { name: "b", netns: "1" } }),
+    () => linkSet("a b", {}),
+    () => linkSet("e", { name: "" }),
+    () => linkSet("e", { netns: "1" }),
+    () => linkSet("e", { alias: "#" }),
+    () => linkSet("e", { alias: "" }),
+    () => linkSet("e", { master: "a:b" }),
+    () => linkSet("e", { addrgenmode: evil as "none" }),
+    () => linkDel("-all"),
+    () => linkDel({ group: 1.5 }),
+    () => addrAdd({ dev: "e", address: "10.0.0.1/33" }),
+    () => addrDel({ dev: "e e", address: "10.0.0.1/8" }),
+    () => routeLine("add", { dst: "10.0.0.0/8 dev x" }),
+    () => routeLine("add", { dst: "default", via: "10.0.0.1/8" }),
+    () => routeLine("add", { dst: "10.0.0.0/8", via: "fe80::1" }),
+    () => routeLine("add", { dst: "::/0", src: "10.0.0.1" }),
+    () => routeLine("add", { dst: "default", via: "fe80::1", src: "10.0.0.1" }),
+    () => routeLine("add", { dst: "default", metric: 2 ** 32 }),
+    () => netnsAdd("a b"),
+    () => netnsDel(".."),
+  ];
+  for (const line of lines) assertThrows(line, InvalidWordError, undefined, line.toString());
+});
+
+Deno.test("the verbs put the same lines to any runner", async () => {
+  const runner = new Collector();
+  const link = new LinkVerbs(runner);
+  const addr = new AddrVerbs(runner);
+  const route = new RouteVerbs(runner);
+  const netns = new NetnsVerbs(runner);
+  const neigh = new NeighVerbs(runner);
+  for (const [spec] of LINKS) await link.add(spec);
+  for (const [changes] of CHANGES) await link.set("e", changes);
+  for (const [spec] of ADDRS) await addr.add(spec);
+  for (const [spec] of ROUTES) await route.replace(spec);
+  assertEquals(runner.lines.splice(0), [
+    ...LINKS.map(([, line]) => line),
+    ...CHANGES.map(([, words]) => `link set dev e${words}`),
+    ...ADDRS.map(([, words]) => `addr add ${words}`),
+    ...ROUTES.map(([, words]) => `route replace ${words}`),
+  ]);
+  await link.del("e");
+  await link.show();
+  await link.show({ group: 7, master: "br", type: "veth" });
+  await addr.del({ dev: "e", address: "::1/128" });
+  await addr.show();
+  await addr.show({ dev: "e" });
+  await route.add({ dst: "default", dev: "e" });
+  await route.del({ dst: "default" });
+  await route.show(4);
+  await route.show(6, { dev: "e", table: "local" });
+  await neigh.show();
+  await neigh.show({ dev: "e" });
+  await netns.add("red");
+  await netns.del("red");
+  await netns.list();
+  assertEquals(runner.lines, [
+    "link del dev e",
+    "link show",
+    "link show group 7 master br type veth",
+    "addr del ::1/128 dev e",
+    "addr show",
+    "addr show dev e",
+    "route add default dev e",
+    "route del default",
+    "route show table all root 0.0.0.0/0",
+    "route show table all root ::/0 dev e",
+    "neigh show",
+    "neigh show dev e",
+    "netns add red",
+    "netns del red",
+    "netns list",
+  ]);
+});

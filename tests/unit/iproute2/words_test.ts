@@ -1,0 +1,164 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { InvalidWordError } from "../../../lib/iproute2/errors.ts";
+import {
+  addressWord,
+  familyOf,
+  linkName,
+  netnsName,
+  oneOf,
+  prefixWord,
+  wholeNumber,
+  word,
+} from "../../../lib/iproute2/words.ts";
+
+function refuses(check: (value: string) => string, values: string[]) {
+  for (const value of values) {
+    const error = assertThrows(() => check(value), InvalidWordError, undefined, `took ${value}`);
+    assertEquals(error.value, value);
+    assertEquals(error.message.includes("\n"), false, "a message is one line");
+  }
+}
+
+const UNWRITABLE = [
+  "",
+  "#",
+  "a#b",
+  "\\",
+  "a\\",
+  "a\nb",
+  "\n",
+  "a\rb",
+  "a\tb",
+  "\0",
+  "a\0b",
+  "\x7f",
+];
+
+Deno.test("word() quotes what has white space or a quote, and leaves the rest alone", () => {
+  const table = [
+    ["plain", "plain"],
+    ["-dash", "-dash"],
+    ["--", "--"],
+    ["../etc", "../etc"],
+    ["a;b|c&d$e`f", "a;b|c&d$e`f"],
+    ["two words", '"two words"'],
+    [" ", '" "'],
+    ["it's", `"it's"`],
+    ['say "hi"', `'say "hi"'`],
+    ["Überbrücke – 桥", '"Überbrücke – 桥"'],
+    ["no\u00a0break", '"no\u00a0break"'],
+  ] as const;
+  for (const [value, written] of table) assertEquals(word(value, "alias"), written);
+});
+
+Deno.test("word() refuses what a batch line cannot say", () => {
+  refuses((value) => word(value, "alias"), [...UNWRITABLE, `both ' and "`, "\ud800", "a\udc00b"]);
+});
+
+Deno.test("linkName() takes what the kernel takes", () => {
+  const names = ["a", "eth0", "eth0.20", "br-lan", "fifteen-bytes-1", "_", "up", "help", "é", "桥"];
+  for (const name of names) assertEquals(linkName(name), name);
+  assertEquals(linkName("it's"), `"it's"`);
+});
+
+Deno.test("linkName() refuses what the kernel or ip would take for something else", () => {
+  refuses((value) => linkName(value), [
+    ...UNWRITABLE,
+    ...[".", "..", "../x", "a/b", "a:1", "eth%d", "a b", " a", "-a", "--", "-"],
+    ...["sixteen-bytes-16", "桥桥桥桥桥桥", "éééééééé"],
+    // à is the bytes c3 a0, and the kernel's isspace() says yes to a0.
+    ...["à", "no\u00a0break", "\ud800"],
+  ]);
+});
+
+Deno.test("linkName() says what the name is for", () => {
+  const error = assertThrows(() => linkName("a b", "parent"), InvalidWordError, '"a b"');
+  assertEquals(error.what, "parent");
+});
+
+Deno.test("netnsName() takes plain file names that are no process id", () => {
+  for (const name of ["a", "red", "_x", "a.b-c_d", "1a", "0x", "0xg", "x".repeat(255)]) {
+    assertEquals(netnsName(name), name);
+  }
+  refuses(netnsName, [
+    ...UNWRITABLE,
+    ...[
+      ".",
+      "..",
+      "../x",
+      "a/b",
+      "-a",
+      "--",
+      "1",
+      "0123",
+      "0x1",
+      "0Xff",
+      "a b",
+      "'a'",
+      '"a"',
+      "é",
+      "a:b",
+    ],
+    "x".repeat(256),
+  ]);
+});
+
+Deno.test("prefixWord() takes addresses and prefixes of both families", () => {
+  const values = ["10.0.0.1", "10.0.0.1/0", "10.0.0.1/8", "10.0.0.1/32", "::", "::/0", "::1/128"];
+  for (const value of [...values, "2001:db8::1/64", "::ffff:1.2.3.4/96"]) {
+    assertEquals(prefixWord(value, "address"), value);
+  }
+});
+
+Deno.test("prefixWord() refuses what ip would end its process over, or read as octal", () => {
+  refuses((value) => prefixWord(value, "address"), [
+    ...UNWRITABLE,
+    ...["1.2.3.4/33", "::1/129", "1.2.3.4/", "/24", "1.2.3.4/24/1", "1.2.3.4/-1", "1.2.3.4/ 8"],
+    ...["1.2.3.4/08", "1.2.3.4/024", "1.2.3.4/255.0.0.0", "1.2.3.4/8a"],
+    ...["1.2.3", "1.2.3.256", "01.2.3.4", "2001:db8", "::g", "fe80::1%lo", "fe80::1%lo/64"],
+    ...["default", "any", "eth0", "1.2.3.4 dev lo", "10.0.0.1/8\n"],
+  ]);
+});
+
+Deno.test("addressWord() refuses a prefix, and the other family where one is asked for", () => {
+  assertEquals(addressWord("10.0.0.1", "next hop"), "10.0.0.1");
+  assertEquals(addressWord("10.0.0.1", "next hop", 4), "10.0.0.1");
+  assertEquals(addressWord("fe80::1", "next hop", 6), "fe80::1");
+  refuses((value) => addressWord(value, "next hop"), [
+    "10.0.0.1/24",
+    "::1/64",
+    "",
+    "x",
+    "fe80::1%lo",
+  ]);
+  refuses((value) => addressWord(value, "next hop", 4), ["fe80::1"]);
+  refuses((value) => addressWord(value, "next hop", 6), ["10.0.0.1"]);
+});
+
+Deno.test("familyOf() tells the families apart", () => {
+  const table = {
+    "1.2.3.4": 4,
+    "1.2.3.4/8": 4,
+    "::": 6,
+    "::/0": 6,
+    default: undefined,
+    "": undefined,
+  };
+  for (const [value, family] of Object.entries(table)) assertEquals(familyOf(value), family);
+});
+
+Deno.test("wholeNumber() keeps to whole numbers in the range", () => {
+  for (const value of [1, 20, 4094]) {
+    assertEquals(wholeNumber(value, "VLAN id", 1, 4094), `${value}`);
+  }
+  for (const value of [0, -1, 4095, 1.5, NaN, Infinity, "20" as unknown as number]) {
+    assertThrows(() => wholeNumber(value, "VLAN id", 1, 4094), InvalidWordError, "1 to 4094");
+  }
+});
+
+Deno.test("oneOf() keeps to the choices and names them", () => {
+  assertEquals(oneOf("l2", "mode", ["l2", "l3"]), "l2");
+  for (const value of ["", "L2", "l2 ", "l2\nlink del dev eth0"]) {
+    assertThrows(() => oneOf(value, "mode", ["l2", "l3"]), InvalidWordError, "one of l2, l3");
+  }
+});
