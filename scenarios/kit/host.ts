@@ -1,0 +1,112 @@
+import {
+  type ConnectOptions,
+  Driver,
+  type Endpoint,
+  type RestoreReport,
+} from "../../lib/driver/mod.ts";
+import type { Ip } from "../../lib/iproute2/ip.ts";
+import { allSettled } from "./all.ts";
+import { type Links, netnsOf, pluggedLinks, portOf, startMachine } from "./machine.ts";
+import type { Switch } from "./switch.ts";
+
+/** A container host: a machine with a driver. */
+export class Host implements AsyncDisposable {
+  /** Its network namespace. */
+  readonly netns: string;
+  #name: string;
+  #links: Links;
+  #wiring: { root: Ip; fabric: Switch };
+  #stateDir: string;
+  #undo = new AsyncDisposableStack();
+  #running: { ip: Ip; driver: Driver } | undefined;
+  /** The containers there were, whose files in `/etc/netns` outlive their namespaces. */
+  #containers = new Set<string>();
+
+  /** Names the host; {@linkcode Host.start} makes it. */
+  constructor(name: string, links: Links, wiring: { root: Ip; fabric: Switch }) {
+    this.#name = name;
+    this.#links = links;
+    this.#wiring = wiring;
+    this.netns = netnsOf(name);
+    this.#stateDir = Deno.makeTempDirSync({ prefix: "ipvlan-scenario-" });
+  }
+
+  /** `ip` in the host's namespace. */
+  get ip(): Ip {
+    return this.#running!.ip;
+  }
+
+  /** The driver, with a state folder of its own. */
+  get driver(): Driver {
+    return this.#running!.driver;
+  }
+
+  /** Starts the host: its links, and a driver. */
+  async start(): Promise<void> {
+    const spec = { name: this.#name, links: this.#links };
+    const ip = await startMachine(spec, { ...this.#wiring, undo: this.#undo });
+    const driver = await Driver.open({ host: this.netns, stateDir: this.#stateDir });
+    this.#undo.use(driver);
+    this.#undo.defer(() => this.#deleteContainers(driver));
+    this.#running = { ip, driver };
+  }
+
+  /**
+   * What `docker run --net=NETWORK --name=NAME` does, as far as the network goes: a container on a
+   * network.
+   */
+  async run(name: string, network: string, options: ConnectOptions = {}): Promise<Endpoint> {
+    const { value } = await this.driver.createSandbox(name, [{ ...options, network }]);
+    return value.endpoints[0]!;
+  }
+
+  /**
+   * Restarts the host: no container, and no link but those on the switch, outlives it. The new
+   * driver has the state folder of the old.
+   */
+  async restart(): Promise<RestoreReport> {
+    // At once, where a link whose namespace is deleted goes in its own time.
+    for (const link of pluggedLinks(this.#links)) {
+      await this.#wiring.fabric.unplug(portOf(this.#name, link));
+    }
+    await this.#stop();
+    await this.start();
+    return await this.driver.restore();
+  }
+
+  /** Removes the host, its containers and its state folder. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.#stop();
+    } finally {
+      await Deno.remove(this.#stateDir, { recursive: true });
+      for (const name of this.#containers) await removeFolder(`/etc/netns/${name}`);
+    }
+  }
+
+  async #stop(): Promise<void> {
+    const undo = this.#undo;
+    this.#undo = new AsyncDisposableStack();
+    this.#running = undefined;
+    await undo.disposeAsync();
+  }
+
+  /** Deletes the namespaces as such: the driver would delete link by link, which takes longer. */
+  async #deleteContainers(driver: Driver): Promise<void> {
+    const { root } = this.#wiring;
+    const present = await root.netns.list();
+    const names = driver.listSandboxes().map(({ name }) => name);
+    for (const name of names) this.#containers.add(name);
+    await allSettled(
+      names.filter((name) => present.includes(name)).map((name) => root.netns.del(name)),
+    );
+  }
+}
+
+async function removeFolder(path: string): Promise<void> {
+  try {
+    await Deno.remove(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

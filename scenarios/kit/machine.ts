@@ -1,0 +1,110 @@
+import { setSysctls } from "../../lib/check/mod.ts";
+import { Ip } from "../../lib/iproute2/ip.ts";
+import { allSettled } from "./all.ts";
+import type { Switch } from "./switch.ts";
+
+/**
+ * The links of a machine, each with its addresses and their prefix lengths. `eth0.20` is a
+ * sub-interface of `eth0` with VLAN id 20; what it stands on need not be named.
+ */
+export type Links = Record<string, string[]>;
+
+/** A machine to start. */
+export interface MachineSpec {
+  /** Its name; its network namespace is `lab-NAME`. */
+  name: string;
+  /** Its links. */
+  links: Links;
+  /** Its default gateways, one of each family at most. */
+  gateways?: string[];
+  /**
+   * The one VLAN of its ports.
+   *
+   * @default {undefined} Trunk ports.
+   */
+  access?: number;
+  /**
+   * Whether it is a router: forwards, and has the link-local address that IPv6 wants of one.
+   *
+   * @default {false}
+   */
+  router?: boolean;
+}
+
+/** The network namespace of a machine. */
+export function netnsOf(name: string): string {
+  return `lab-${name}`;
+}
+
+/** The switch's port that a machine's link is on. */
+export function portOf(name: string, link: string): string {
+  return `${name}-${link}`;
+}
+
+/** The links that are on the switch. */
+export function pluggedLinks(links: Links): string[] {
+  return [...new Set(Object.keys(links).map((link) => link.split(".")[0]!))];
+}
+
+/** The VLANs of the sub-interfaces. */
+export function vlansOf(links: Links): number[] {
+  return Object.keys(links).filter((link) => link.includes(".")).map((link) =>
+    Number(link.split(".")[1])
+  );
+}
+
+/** Starts a machine: whatever was made is on `undo`, whether it throws or not. */
+export async function startMachine(
+  spec: MachineSpec,
+  { root, fabric, undo }: { root: Ip; fabric: Switch; undo: AsyncDisposableStack },
+): Promise<Ip> {
+  const { name, links } = spec;
+  const netns = netnsOf(name);
+  await root.netns.add(netns);
+  undo.defer(() => root.netns.del(netns));
+  const session = Ip.open({ netns }).then((ip) => undo.use(ip));
+  await allSettled<unknown>([
+    session,
+    fabric.carry(vlansOf(links)),
+    ...pluggedLinks(links).map((link) =>
+      fabric.plug(portOf(name, link), { netns, link }, spec.access)
+    ),
+    ...(spec.router ? [forward(netns)] : []),
+  ]);
+  const ip = await session;
+  await allSettled([...linkLines(ip, links), ...addressLines(ip, spec)]);
+  return ip;
+}
+
+function linkLines(ip: Ip, links: Links): Promise<void>[] {
+  const up = (link: string) => [
+    // No address of the machine's own making, and none of the packets that come with one.
+    ip.link.set(link, { addrgenmode: "none" }),
+    ip.link.set(link, { up: true }),
+  ];
+  return [
+    ip.link.set("lo", { up: true }),
+    ...pluggedLinks(links).flatMap(up),
+    ...Object.keys(links).filter((link) => link.includes(".")).flatMap((name) => {
+      const [link = "", id] = name.split(".");
+      return [ip.link.add({ type: "vlan", link, name, id: Number(id) }), ...up(name)];
+    }),
+  ];
+}
+
+function addressLines(ip: Ip, { links, gateways = [], router }: MachineSpec): Promise<void>[] {
+  const addresses = Object.entries(links).flatMap(([dev, addresses]) => {
+    const local = router && addresses.some(isV6) ? ["fe80::1/64"] : [];
+    return [...addresses, ...local].map((address) => ({ dev, address }));
+  });
+  return [
+    ...addresses.map(({ dev, address }) => ip.addr.add({ dev, address, nodad: isV6(address) })),
+    ...gateways.map((via) => ip.route.add({ dst: isV6(via) ? "::/0" : "default", via })),
+  ];
+}
+
+const isV6 = (address: string) => address.includes(":");
+
+function forward(netns: string): Promise<void> {
+  return setSysctls(netns, ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"], "1");
+}

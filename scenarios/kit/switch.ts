@@ -1,0 +1,93 @@
+import { Bridge } from "../../lib/iproute2/bridge.ts";
+import { Ip } from "../../lib/iproute2/ip.ts";
+import { allSettled } from "./all.ts";
+
+/** The bridge's name. */
+const BRIDGE = "br0";
+
+/** A switch that knows VLANs: a bridge in a namespace of its own. */
+export class Switch implements AsyncDisposable {
+  /** Its network namespace. */
+  readonly netns: string;
+  #ip: Ip;
+  #bridge: Bridge;
+  #vlans: Set<number>;
+  #trunks = new Set<string>();
+
+  private constructor(netns: string, ip: Ip, bridge: Bridge, vlans: Iterable<number>) {
+    this.netns = netns;
+    this.#ip = ip;
+    this.#bridge = bridge;
+    this.#vlans = new Set(vlans);
+  }
+
+  /**
+   * Sets the switch up in a fresh namespace.
+   *
+   * @param vlans The VLANs that its trunk ports carry, besides frames without a tag (VLAN 1).
+   */
+  static async start(netns: string, vlans: Iterable<number>): Promise<Switch> {
+    const ip = await Ip.open({ netns });
+    try {
+      await Promise.all([
+        ip.link.set("lo", { up: true }),
+        ip.link.add({ type: "bridge", name: BRIDGE, vlanFiltering: true, vlanStats: true }),
+        // A switch has no addresses, and says nothing of its own.
+        ip.link.set(BRIDGE, { addrgenmode: "none" }),
+        ip.link.set(BRIDGE, { up: true }),
+      ]);
+      return new Switch(netns, ip, await Bridge.open({ netns }), vlans);
+    } catch (error) {
+      await ip[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Puts VLANs on all trunk ports, and on those to come. */
+  async carry(vlans: Iterable<number>): Promise<void> {
+    const added = [...vlans].filter((id) => !this.#vlans.has(id));
+    for (const id of added) this.#vlans.add(id);
+    await allSettled(
+      [...this.#trunks].flatMap((port) => added.map((id) => this.#bridge.addVlan(port, { id }))),
+    );
+  }
+
+  /**
+   * Makes a link in a machine, and its port here.
+   *
+   * @param access The one VLAN of an access port; `undefined` for a trunk port.
+   */
+  async plug(
+    port: string,
+    machine: { netns: string; link: string },
+    access?: number,
+  ): Promise<void> {
+    // Made from in here, as a link cannot be made with the name of one in the calling namespace.
+    const peer = { name: machine.link, netns: machine.netns };
+    await allSettled([
+      this.#ip.link.add({ type: "veth", name: port, peer }),
+      this.#ip.link.set(port, { addrgenmode: "none" }),
+      this.#ip.link.set(port, { master: BRIDGE, up: true }),
+    ]);
+    if (access === undefined) {
+      this.#trunks.add(port);
+      await allSettled([...this.#vlans].map((id) => this.#bridge.addVlan(port, { id })));
+    } else if (access !== 1) {
+      await allSettled([
+        this.#bridge.delVlan(port, 1),
+        this.#bridge.addVlan(port, { id: access, pvid: true, untagged: true }),
+      ]);
+    }
+  }
+
+  /** Deletes a port, and with it the machine's link. */
+  async unplug(port: string): Promise<void> {
+    this.#trunks.delete(port);
+    await this.#ip.link.del(port);
+  }
+
+  /** Ends the sessions. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.#ip[Symbol.asyncDispose](), this.#bridge[Symbol.asyncDispose]()]);
+  }
+}
