@@ -24,16 +24,17 @@ const STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
  *
  * @param outer The environment of the lab itself.
  * @param engine The engine's name, which becomes `IPVLAN_LAB`.
- * @param paths Folders to search for programs before and after those of PATH.
+ * @param run The folder of the run, as seen from inside: its `bin` is the first on PATH, its
+ * `tools` the last.
  */
 export function jobEnvironment(
   outer: Record<string, string>,
   engine: string,
-  paths: { first: string; last: string },
+  run: string,
 ): Record<string, string> {
   const passed = Object.entries(outer)
     .filter(([name]) => PASSED.has(name) || PASSED_PREFIX.test(name));
-  const path = `${paths.first}:${outer.PATH ?? ""}:${STANDARD_PATH}:${paths.last}`.split(":");
+  const path = `${run}/bin:${outer.PATH ?? ""}:${STANDARD_PATH}:${run}/tools`.split(":");
   return {
     HOME: "/root",
     ...Object.fromEntries(passed),

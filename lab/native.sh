@@ -2,13 +2,15 @@
 # RUN is the folder of this run; RUN/native.conf sets the variables in capitals, lists of them in
 # quoted words. Whatever is changed here vanishes with the mount namespace.
 set -e
-RUN=$1
-. "$RUN/native.conf"
+. "$1/native.conf"
 
 # /run and /var/lib are empty ones of our own, but for the folders to keep. They are put together
 # on /sys, a folder that any machine has.
 mount -t tmpfs -o mode=755 lab /sys
 mkdir -p /sys/run /sys/var/lib/ipvlan /sys/etc /sys/work
+# The folder of this run lives on inside only: nobody may be left to remove it later.
+cp -R "$1" /sys/run/lab
+rm -r "$1"
 eval "set -- $KEEP"
 for folder; do
   mkdir -p "/sys$folder"
@@ -25,5 +27,5 @@ ip link set lo up
 
 set +e
 # Not exec: process 1 of a namespace is deaf to signals that it does not handle.
-/bin/sh "$RUN/command.sh"
+/bin/sh /run/lab/command.sh
 exit $?

@@ -28,6 +28,9 @@ ip link add link lab0 name lab2 type vlan id 2 || missing="$missing, 802.1q"
 echo "\${missing#, }"
 `;
 
+/** Where `native.sh` puts the folder of the run. */
+const INSIDE = "/run/lab";
+
 /** The machine's own kernel. */
 export class NativeEngine implements Engine {
   /** Its name on the command line. */
@@ -123,8 +126,8 @@ function command(
 }
 
 async function prepare(job: Job, tools: Tools, run: string): Promise<void> {
-  const paths = await linkTools(run, tools);
-  const env = jobEnvironment(Deno.env.toObject(), "native", paths);
+  await linkTools(run, tools);
+  const env = jobEnvironment(Deno.env.toObject(), "native", INSIDE);
   const needed = [
     ...neededFolders(job),
     run,

@@ -39,23 +39,16 @@ export async function withRunFolder<T>(use: (run: string) => Promise<T>): Promis
 }
 
 /**
- * Makes two folders of links in the folder of a run: `deno` for the begin of PATH (often it is on
- * PATH as a script that starts another program first), and the tools for its end.
+ * Makes two folders of links in the folder of a run, for PATH: `bin` with `deno` for its begin (often
+ * the `deno` on PATH is a script that starts another program first), `tools` for its end.
  */
-export async function linkTools(
-  run: string,
-  tools: Tools,
-): Promise<{ first: string; last: string }> {
-  const paths = { first: `${run}/bin`, last: `${run}/tools` };
-  await Deno.mkdir(paths.first);
-  await Deno.symlink(Deno.execPath(), `${paths.first}/deno`);
-  await Deno.mkdir(paths.last);
-  const { busybox, radvd } = tools;
-  if (radvd) await Deno.symlink(radvd, `${paths.last}/radvd`);
-  for (const applet of busybox ? APPLETS : []) {
-    await Deno.symlink(busybox!, `${paths.last}/${applet}`);
-  }
-  return paths;
+export async function linkTools(run: string, { busybox, radvd }: Tools): Promise<void> {
+  await Deno.mkdir(`${run}/bin`);
+  await Deno.symlink(Deno.execPath(), `${run}/bin/deno`);
+  await Deno.mkdir(`${run}/tools`);
+  if (radvd) await Deno.symlink(radvd, `${run}/tools/radvd`);
+  if (!busybox) return;
+  for (const applet of APPLETS) await Deno.symlink(busybox, `${run}/tools/${applet}`);
 }
 
 /** Reads a script that lies beside this module, wherever the module came from. */

@@ -4,10 +4,11 @@
  * @module
  */
 
-/** The terminal's size in characters; 24 by 80 when there is none. */
+/** The terminal's size in characters; 24 by 80 when there is none or it does not know. */
 export function terminalSize(): { rows: number; columns: number } {
   try {
-    return Deno.consoleSize();
+    const { rows, columns } = Deno.consoleSize();
+    return { rows: rows || 24, columns: columns || 80 };
   } catch {
     return { rows: 24, columns: 80 };
   }
@@ -34,6 +35,8 @@ export function useTerminal(keyboard: WritableStream<Uint8Array>, sizeFifo: stri
     await (await fifo).write(new TextEncoder().encode(`${rows} ${columns}\n`));
   };
   const resized = () => void tell().catch(() => {});
+  // It may have changed while the guest booted.
+  resized();
   Deno.addSignalListener("SIGWINCH", resized);
   undo.defer(() => Deno.removeSignalListener("SIGWINCH", resized));
   return undo.move();

@@ -78,16 +78,18 @@ export function kernelCommandLine({ memory, run, busybox, shell }: KernelOptions
  * of its own, which survive it when it is killed. `$1` is the folder of this run. On SIGTERM, which
  * it also gets when the lab dies, the kernel is killed; then the folder goes too, as nobody else
  * may be left to remove it.
+ *
+ * The standard input goes the long way round since a shell gives its background jobs /dev/null.
  */
 export const SUPERVISOR = `
 run=$1
 shift
-exec 3>&1 4>&2 > "$run/log" 2>&1
+exec 3>&1 4>&2 6<&0 > "$run/log" 2>&1
 trap 'ended=1' TERM
 if [ -p "$run/size" ]; then
-  setsid "$@" <&0 5< "$run/size" &
+  setsid "$@" <&6 5< "$run/size" &
 else
-  setsid "$@" <&0 &
+  setsid "$@" <&6 &
 fi
 kernel=$!
 wait $kernel

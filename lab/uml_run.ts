@@ -72,8 +72,8 @@ async function prepare(job: Job, files: UmlFiles, run: string): Promise<void> {
   const needed = [...neededFolders(job), modules, ...[busybox, radvd].map(folderOf)];
   const { rows, columns } = terminalSize();
   const dep = await Deno.readTextFile(`${modules}/modules.dep`);
-  const paths = await linkTools(run, { busybox, radvd });
-  const env = jobEnvironment(Deno.env.toObject(), "uml", paths);
+  await linkTools(run, { busybox, radvd });
+  const env = jobEnvironment(Deno.env.toObject(), "uml", run);
 
   const write = (name: string, text: string) => Deno.writeTextFile(`${run}/${name}`, text);
   await write("init.sh", await readScript("init.sh"));
