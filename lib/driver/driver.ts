@@ -9,13 +9,15 @@ import {
   NetworkNotFoundError,
   NotConnectedError,
   SandboxExistsError,
+  SandboxInUseError,
   SandboxNotFoundError,
   throwProblems,
 } from "./errors.ts";
 import { HostsFiles } from "./hosts.ts";
 import { StateLock } from "./lock.ts";
+import { LinkMonitor } from "./monitor.ts";
 import { nameProblem } from "./names.ts";
-import { Namespaces, type OpenIp } from "./namespaces.ts";
+import { Namespaces, type OpenIp, rehearsed, watched } from "./namespaces.ts";
 import { aliasSteps, decideNetwork, type HostFacts, networkSteps, subnetsOf } from "./network.ts";
 import { globalAddrs, standsOn } from "./parent.ts";
 import { recover, restore } from "./restore.ts";
@@ -47,12 +49,25 @@ export interface DriverOptions {
    */
   stateDir?: string;
   /**
-   * What opens a session on a namespace, in place of {@linkcode Ip.open}: to watch the lines, or to
-   * have one fail.
+   * What opens a session on a namespace, in place of {@linkcode Ip.open}: to have a line fail.
    *
    * @default {undefined}
    */
   open?: OpenIp;
+  /**
+   * Called with each command that changes something, as one would type it, before it is run:
+   * `ip -n c1 link set dev eth0 up`.
+   *
+   * @default {undefined}
+   */
+  verbose?: (command: string) => void;
+  /**
+   * Called with each command instead of running it. Neither the kernel nor the store changes: the
+   * driver works on a copy of the store, in memory.
+   *
+   * @default {undefined}
+   */
+  dryRun?: (command: string) => void;
 }
 
 /** What the parts of the driver share. */
@@ -84,12 +99,14 @@ export interface DriverParts {
  * ```
  */
 export class Driver implements AsyncDisposable {
+  #host: string | undefined;
   #parts: DriverParts;
   #lock: StateLock;
   #facts: Promise<HostFacts> | undefined;
   #pools = new Map<string, { version: number; pools: Pools }>();
 
-  private constructor(parts: DriverParts, lock: StateLock) {
+  private constructor(host: string | undefined, parts: DriverParts, lock: StateLock) {
+    this.#host = host;
     this.#parts = parts;
     this.#lock = lock;
   }
@@ -98,15 +115,30 @@ export class Driver implements AsyncDisposable {
    * Opens the driver on a state folder.
    *
    * @throws {StoreError} The folder cannot be used.
+   * @throws {MissingRightsError} The caller may not write there.
    */
   // deno-lint-ignore require-await
   static async open(options: DriverOptions = {}): Promise<Driver> {
     const folder = options.stateDir ?? Deno.env.get("IPVLAN_STATE_DIR") ?? "/var/lib/ipvlan";
-    const store = new SqliteStore(folder);
-    const open = options.open ?? ((netns) => Ip.open({ netns }));
-    const namespaces = new Namespaces(options.host, open);
-    const hosts = new HostsFiles(store, folder);
-    return new Driver({ store, namespaces, hosts }, new StateLock(`${folder}/lock`));
+    const { host, verbose, dryRun } = options;
+    let open: OpenIp = options.open ?? ((netns) => Ip.open({ netns }));
+    if (verbose) open = watched(open, verbose);
+    if (dryRun) {
+      const store = SqliteStore.copy(folder);
+      const namespaces = new Namespaces(host, rehearsed(open, dryRun));
+      return new Driver(host, { store, namespaces, hosts: new HostsFiles(store) }, new StateLock());
+    }
+    const store = SqliteStore.open(folder);
+    const namespaces = new Namespaces(host, open);
+    const hosts = new HostsFiles(store, `${folder}/hosts.lock`);
+    return new Driver(host, { store, namespaces, hosts }, new StateLock(`${folder}/lock`));
+  }
+
+  /** Everything that is wrong with a network that one would create. Nothing is changed. */
+  async problemsOf(spec: NetworkSpec): Promise<readonly IpvlanError[]> {
+    const identity = { id: randomHex(32), created: new Date().toISOString() };
+    const decision = decideNetwork(spec, identity, this.listNetworks(), await this.#hostFacts());
+    return decision.ok ? [] : decision.problems;
   }
 
   /**
@@ -170,6 +202,18 @@ export class Driver implements AsyncDisposable {
     });
   }
 
+  /** Removes every network that nothing is connected to. Resolves to their names. */
+  async pruneNetworks(): Promise<string[]> {
+    return await this.#alone(async (parts) => {
+      const { store } = parts;
+      const unused = store.networks().filter(({ id }) =>
+        store.endpoints({ network: id }).length === 0
+      );
+      for (const network of unused) await dropNetwork(parts, withoutState(network));
+      return unused.map(({ name }) => name);
+    });
+  }
+
   /** All networks, by name. */
   listNetworks(): Network[] {
     return this.#parts.store.networks().filter(isReady).map(withoutState);
@@ -207,12 +251,19 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Removes a sandbox: disconnects it from its networks and deletes its namespace.
+   * Removes a sandbox: disconnects it from its networks and deletes its namespace. Processes that
+   * are in it are left without a network, or else are a reason to refuse (`"refuse"`), or are killed
+   * (`"kill"`).
    *
    * @throws {SandboxNotFoundError} There is no such sandbox.
+   * @throws {SandboxInUseError} Processes are in it, and it was to be refused then.
    */
-  async removeSandbox(name: string): Promise<void> {
+  async removeSandbox(name: string, busy: "leave" | "refuse" | "kill" = "leave"): Promise<void> {
     await this.#lock.shared(async () => {
+      this.#sandbox(name);
+      const pids = busy === "leave" ? [] : await this.processes(name);
+      if (busy === "refuse" && pids.length > 0) throw new SandboxInUseError(name, pids);
+      for (const pid of pids) killIfThere(pid);
       const { store } = this.#parts;
       const networks = store.transaction(() => {
         const sandbox = this.#sandbox(name);
@@ -225,6 +276,23 @@ export class Driver implements AsyncDisposable {
       for (const network of networks) this.#pools.delete(network);
       await this.#parts.hosts.refresh(networks);
     });
+  }
+
+  /** The ids of the processes in a sandbox. @throws {SandboxNotFoundError} There is no such sandbox. */
+  async processes(name: string): Promise<number[]> {
+    this.#sandbox(name);
+    // It prints plain lines, even with `-json`, so it cannot be a line of a session.
+    const { stdout } = await new Deno.Command("ip", {
+      args: ["netns", "pids", name],
+      stderr: "null",
+    }).output();
+    return new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "").map(Number);
+  }
+
+  /** The names of the sandboxes whose namespaces are there: after a restart, only those restored. */
+  async runningSandboxes(): Promise<string[]> {
+    const present = new Set(await (await this.#parts.namespaces.caller()).netns.list());
+    return this.listSandboxes().map(({ name }) => name).filter((name) => present.has(name));
   }
 
   /** All sandboxes with their endpoints, by name. */
@@ -302,9 +370,18 @@ export class Driver implements AsyncDisposable {
   /**
    * Brings everything on record back into the kernel, with the same addresses, after a restart of
    * the host or a crash. What is there already is left as it is.
+   *
+   * @param wait How many seconds to wait for parents that are not there yet.
    */
-  async restore(): Promise<RestoreReport> {
-    return await this.#alone((parts, undone) => restore(parts, undone));
+  async restore(wait = 0): Promise<RestoreReport> {
+    if (wait === 0) return await this.#alone((parts, undone) => restore(parts, undone));
+    // Listened to from before the first try on, so that no link comes unnoticed.
+    await using links = new LinkMonitor(this.#host);
+    const deadline = AbortSignal.timeout(wait * 1000);
+    for (;;) {
+      const report = await this.#alone((parts, undone) => restore(parts, undone));
+      if (report.missing.length === 0 || !await links.changed(deadline)) return report;
+    }
   }
 
   /** Ends the driver's session and closes its store. What it made stays. */
@@ -384,9 +461,11 @@ export class Driver implements AsyncDisposable {
       const problems: IpvlanError[] = [];
       const placed: { network: Network; endpoint: EndpointRecord }[] = [];
       for (const { network: name, ...options } of connections) {
-        const network = store.network(name);
-        if (!network || !isReady(network)) {
-          problems.push(new NetworkNotFoundError(name));
+        let network: Network;
+        try {
+          network = this.#network(name);
+        } catch (error) {
+          problems.push(error as NetworkNotFoundError);
           continue;
         }
         const decision = decideEndpoint(options, randomHex(6), {
@@ -402,7 +481,7 @@ export class Driver implements AsyncDisposable {
         }
         store.putEndpoint(decision.endpoint, "making");
         pools.set(network.id, decision.pools);
-        placed.push({ network: withoutState(network), endpoint: decision.endpoint });
+        placed.push({ network, endpoint: decision.endpoint });
       }
       throwProblems(problems);
       return placed;
@@ -425,8 +504,13 @@ export class Driver implements AsyncDisposable {
   /** What the kernel shows of the host. Calls of one burst share one answer. */
   #hostFacts(): Promise<HostFacts> {
     return this.#facts ??= (async () => {
-      const ip = await this.#parts.namespaces.host();
-      this.#facts = undefined;
+      let ip: Ip;
+      try {
+        ip = await this.#parts.namespaces.host();
+      } finally {
+        // From here on the answer may be older than a call that asks now.
+        this.#facts = undefined;
+      }
       const [links, addrs, routes, routes6] = await Promise.all([
         ip.link.show(),
         ip.addr.show(),
@@ -437,8 +521,12 @@ export class Driver implements AsyncDisposable {
     })();
   }
 
+  /** A network by its name, its id, or the beginning of its id, as long as that is no other's. */
   #network(name: string): Network {
-    const network = this.#parts.store.network(name);
+    const { store } = this.#parts;
+    const byId = () =>
+      store.networks().filter(({ id }) => /^[0-9a-f]{2}/.test(name) && id.startsWith(name));
+    const network = store.network(name) ?? (byId().length === 1 ? byId()[0] : undefined);
     if (!network || !isReady(network)) throw new NetworkNotFoundError(name);
     return withoutState(network);
   }
@@ -453,4 +541,13 @@ export class Driver implements AsyncDisposable {
 /** So many random bytes, as hexadecimal digits. */
 function randomHex(bytes: number): string {
   return crypto.getRandomValues(new Uint8Array(bytes)).toHex();
+}
+
+function killIfThere(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    // It has ended meanwhile.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
