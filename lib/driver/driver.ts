@@ -380,7 +380,9 @@ export class Driver implements AsyncDisposable {
     const deadline = AbortSignal.timeout(wait * 1000);
     for (;;) {
       const report = await this.#alone((parts, undone) => restore(parts, undone));
-      if (report.missing.length === 0 || !await links.changed(deadline)) return report;
+      // After the time is up there is one last try, for what came before anybody listened.
+      if (report.missing.length === 0 || deadline.aborted) return report;
+      await links.changed(deadline);
     }
   }
 

@@ -96,7 +96,12 @@ export function decideEndpoint(
   const ip = address(4, options.ip);
   const ip6 = address(6, options.ip6);
   if (problems.length > 0) return { ok: false, problems };
-  const endpoint = { id, network: network.id, sandbox, ifname, ordinal, ip, ip6, aliases };
+  const endpoint: EndpointRecord = {
+    ...{ id, network: network.id, sandbox, ifname, ordinal },
+    ...(ip !== undefined && { ip }),
+    ...(ip6 !== undefined && { ip6 }),
+    aliases,
+  };
   return { ok: true, endpoint, pools };
 }
 
@@ -156,21 +161,17 @@ export function addressesOf(network: Network, endpoint: EndpointRecord): Endpoin
     const { subnet, gateway } = network.subnets.find(({ subnet }) =>
       contains(parsePrefix(subnet).prefix, parseAddress(address))
     )!;
-    return { address: `${address}/${subnet.split("/")[1]}`, gateway };
+    return { address: `${address}/${subnet.split("/")[1]}`, ...(gateway && { gateway }) };
   });
 }
 
 /** An endpoint as users see it. */
 export function toEndpoint(network: Network, endpoint: EndpointRecord): Endpoint {
-  const addresses = addressesOf(network, endpoint).map(({ address }) => address);
-  return {
-    network: network.name,
-    sandbox: endpoint.sandbox,
-    ifname: endpoint.ifname,
-    ip: addresses.find((address) => !address.includes(":")),
-    ip6: addresses.find((address) => address.includes(":")),
-    aliases: endpoint.aliases,
-  };
+  const { sandbox, ifname, aliases } = endpoint;
+  const addresses = addressesOf(network, endpoint).map(({ address }) =>
+    address.includes(":") ? { ip6: address } : { ip: address }
+  );
+  return Object.assign({ network: network.name, sandbox, ifname }, ...addresses, { aliases });
 }
 
 /** The name that an endpoint's link has until it is in its sandbox. */

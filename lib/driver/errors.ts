@@ -127,6 +127,24 @@ export class SandboxExistsError extends IpvlanError {
   }
 }
 
+/** A sandbox has processes in it. */
+export class SandboxInUseError extends IpvlanError {
+  /** The sandbox. */
+  readonly sandbox: string;
+  /** The processes' ids. */
+  readonly pids: readonly number[];
+
+  /** Makes the error from the sandbox's name and the processes' ids. */
+  constructor(sandbox: string, pids: readonly number[]) {
+    super(
+      `The sandbox "${sandbox}" has processes in it (${pids.join(", ")}): end them first, or ` +
+        "remove it by force",
+    );
+    this.sandbox = sandbox;
+    this.pids = pids;
+  }
+}
+
 /** There is no sandbox of this name. */
 export class SandboxNotFoundError extends IpvlanError {
   /** The sandbox. */

@@ -18,15 +18,19 @@ export interface NamedEndpoint extends EndpointRecord {
 /** The hosts files of a driver's sandboxes, kept in step with its store. */
 export class HostsFiles {
   #store: Store;
-  #lock: StateLock;
+  #lock: StateLock | undefined;
   #stale = new Set<string>();
   #running: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
-  /** Makes the hosts files of a store, which is in the given state folder. */
-  constructor(store: Store, folder: string) {
+  /**
+   * Makes the hosts files of a store.
+   *
+   * @param lock The file that keeps processes apart; without one, nothing is written at all.
+   */
+  constructor(store: Store, lock?: string) {
     this.#store = store;
-    this.#lock = new StateLock(`${folder}/hosts.lock`);
+    this.#lock = lock === undefined ? undefined : new StateLock(lock);
   }
 
   /**
@@ -39,18 +43,22 @@ export class HostsFiles {
     return this.#next ??= this.#running.catch(() => {}).then(() => {
       this.#next = undefined;
       // What is read from the store and written must not be overtaken by another process's.
-      return this.#running = this.#lock.alone(() => this.#write());
+      return this.#running = this.#alone(() => this.#write());
     });
   }
 
   /** Writes the file of a sandbox that is on no network yet. */
   create(sandbox: string): Promise<void> {
-    return this.#lock.alone(() => writeHosts(sandbox, renderHosts(sandbox, [])));
+    return this.#alone(() => writeHosts(sandbox, renderHosts(sandbox, [])));
   }
 
   /** Removes the file of a sandbox that is being removed. */
   remove(sandbox: string): Promise<void> {
-    return this.#lock.alone(() => removeHosts(sandbox));
+    return this.#alone(() => removeHosts(sandbox));
+  }
+
+  async #alone(write: () => Promise<void>): Promise<void> {
+    await this.#lock?.alone(write);
   }
 
   async #write(): Promise<void> {

@@ -7,12 +7,12 @@
  * record was left by a crash.
  */
 export class StateLock {
-  #path: string;
+  #path: string | undefined;
   /** The calls of this process that share the lock, and the promise of the file that they hold. */
-  #shared: { calls: number; file: Promise<Deno.FsFile> } | undefined;
+  #shared: { calls: number; file: Promise<Disposable> } | undefined;
 
-  /** Makes the lock over a file, whose folder has to exist. */
-  constructor(path: string) {
+  /** Makes the lock over a file, whose folder has to exist; without one, nobody is ever kept out. */
+  constructor(path?: string) {
     this.#path = path;
   }
 
@@ -28,7 +28,7 @@ export class StateLock {
       if (holder.calls === 0) {
         // The next call opens the file anew, so that one that waits to have it alone gets a turn.
         if (this.#shared === holder) this.#shared = undefined;
-        (await holder.file).close();
+        (await holder.file)[Symbol.dispose]();
       }
     }
   }
@@ -39,7 +39,8 @@ export class StateLock {
     return await run();
   }
 
-  async #lock(exclusive: boolean): Promise<Deno.FsFile> {
+  async #lock(exclusive: boolean): Promise<Disposable> {
+    if (this.#path === undefined) return { [Symbol.dispose]: () => {} };
     const file = await Deno.open(this.#path, { read: true, write: true, create: true });
     try {
       await file.lock(exclusive);

@@ -1,8 +1,62 @@
-import type { Ip } from "../iproute2/ip.ts";
+import { NamespaceNotFoundError } from "../iproute2/errors.ts";
+import { Ip } from "../iproute2/ip.ts";
+import type { Runner } from "../iproute2/session.ts";
 import { CALLER, type Place, runPlan, type Step } from "./plan.ts";
 
 /** Opens a session on a namespace: `undefined` is the caller's own. */
 export type OpenIp = (netns: string | undefined) => Promise<Ip>;
+
+/** A session that says each line that changes something before it runs it. */
+export function watched(open: OpenIp, say: (command: string) => void): OpenIp {
+  return async (netns) => {
+    const { session } = await open(netns);
+    return new Ip(over(session, (line) => {
+      say(command(netns, line));
+      return session.change(line);
+    }));
+  };
+}
+
+/**
+ * A session that says each line that changes something instead of running it. It answers questions
+ * truly, and those about a namespace that would have been made before with nothing.
+ */
+export function rehearsed(open: OpenIp, say: (command: string) => void): OpenIp {
+  return async (netns) => {
+    const change = (line: string) => Promise.resolve(say(command(netns, line)));
+    try {
+      const { session } = await open(netns);
+      return new Ip(over(session, change));
+    } catch (error) {
+      if (!(error instanceof NamespaceNotFoundError)) throw error;
+      return new Ip({
+        ended: false,
+        change,
+        query: () => Promise.resolve([]),
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      });
+    }
+  };
+}
+
+/** A session whose changes are made in another way. */
+function over(
+  session: Runner & AsyncDisposable,
+  change: Runner["change"],
+): Runner & AsyncDisposable {
+  return {
+    get ended() {
+      return session.ended;
+    },
+    change,
+    query: (line) => session.query(line),
+    [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+  };
+}
+
+function command(netns: string | undefined, line: string): string {
+  return netns === undefined ? `ip ${line}` : `ip -n ${netns} ${line}`;
+}
 
 /** How many sandboxes are worked on at once: each has an `ip` process of its own meanwhile. */
 const AT_ONCE = 16;

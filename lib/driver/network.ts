@@ -48,7 +48,7 @@ export interface HostFacts {
   links: readonly Link[];
   /** All addresses. */
   addrs: readonly Addr[];
-  /** The routes of the main table, of both families. */
+  /** The IPv4 routes of the main table: the default pools are IPv4's. */
   routes: readonly Route[];
 }
 
@@ -99,9 +99,9 @@ export function decideNetwork(
       `The parent "${spec.parent}" is not used, as an internal network has a dummy of its own`,
     );
   }
-  if (choice.link && spec.mtu !== undefined && spec.mtu > choice.link.mtu) {
-    const rule =
-      `the parent "${parent}" has ${choice.link.mtu}, and what is larger is dropped there`;
+  if (choice.carrier && spec.mtu !== undefined && spec.mtu > choice.carrier.mtu) {
+    const { name, mtu } = choice.carrier;
+    const rule = `the link "${name}" has ${mtu}, and what is larger is dropped there`;
     problems.push(new InvalidOptionError("MTU", String(spec.mtu), rule));
   }
   const conflict = conflictProblem(parent, { mode, flag }, networks, facts.links);
@@ -129,7 +129,7 @@ export function decideNetwork(
     internal,
     mode,
     flag,
-    mtu: spec.mtu,
+    ...(spec.mtu !== undefined && { mtu: spec.mtu }),
     subnets: subnets.subnets.map(recordOf),
     labels: spec.labels ?? {},
   };
@@ -182,8 +182,9 @@ function settleSubnets(
   try {
     const used = [
       ...networks.flatMap((network) => network.subnets.map(({ subnet }) => subnet)),
+      // The route to a single address is printed without a length.
       ...routes.flatMap(({ dst }) => dst === "default" ? [] : [dst]),
-    ].map((text) => parsePrefix(text.includes("/") ? text : hostPrefix(text)).prefix);
+    ].map((text) => parsePrefix(text.includes("/") ? text : `${text}/32`).prefix);
     const result = needsPool
       ? parseSubnets({ ...spec, subnets: [...written, formatPrefix(defaultPool(used))] })
       : parsed;
@@ -193,11 +194,6 @@ function settleSubnets(
   } catch (error) {
     return { subnets: [], notices: [], problems: [error as IpvlanError] };
   }
-}
-
-/** `ip route` prints the route to a single address without a length. */
-function hostPrefix(address: string): string {
-  return `${address}/${address.includes(":") ? 128 : 32}`;
 }
 
 function overlapProblems(
@@ -219,8 +215,8 @@ function overlapProblems(
 function recordOf({ prefix, gateway, range, reserved }: Subnet): NetworkSubnet {
   return {
     subnet: formatPrefix(prefix),
-    gateway: gateway && formatAddress(gateway),
-    ipRange: range && formatPrefix(range),
+    ...(gateway && { gateway: formatAddress(gateway) }),
+    ...(range && { ipRange: formatPrefix(range) }),
     auxAddresses: Object.fromEntries(
       [...reserved].map(([name, address]) => [name, formatAddress(address)]),
     ),
@@ -245,14 +241,19 @@ export function linkSteps(links: readonly LinkSpec[]): Step[] {
   return links.map((link) => ({ line: linkAdd(link), undo: { line: linkDel(link.name) } }));
 }
 
+/** The name of the link by which a network that is being created tries its parent. */
+export function probeName({ id }: Network): string {
+  return `p-${id.slice(0, 12)}`;
+}
+
 /**
  * The lines that create a network: its links, then one ipvlan link on the parent, made and deleted
  * again. The kernel alone knows whether the parent takes one (a macvlan on it may be in a namespace
  * that cannot be seen from here), and now is the time to be told.
  */
 export function networkSteps(network: Network, links: readonly LinkSpec[]): Step[] {
-  const { id, parent, mode, flag } = network;
-  const name = `p-${id.slice(0, 12)}`;
+  const { parent, mode, flag } = network;
+  const name = probeName(network);
   return [
     ...linkSteps(links),
     {
@@ -263,14 +264,23 @@ export function networkSteps(network: Network, links: readonly LinkSpec[]): Step
   ];
 }
 
-/** The lines that write on links of the driver's own which networks they serve. */
+/**
+ * The lines that write on links of the driver's own which networks they serve.
+ *
+ * @param before The networks there were until now, to go back to.
+ */
 export function aliasSteps(
   links: readonly LinkSpec[],
   networks: readonly Network[],
   made: readonly LinkSpec[],
+  before: readonly Network[] = networks,
 ): Step[] {
   return links.map(({ name }) => {
-    const served = networks.filter(({ parent }) => standsOn(parent, name, made));
-    return { line: linkSet(name, { alias: aliasOf(served.map((network) => network.name)) }) };
+    const line = (served: readonly Network[]) => {
+      const names = served.filter(({ parent }) => standsOn(parent, name, made))
+        .map((network) => network.name);
+      return linkSet(name, { alias: aliasOf(names) });
+    };
+    return { line: line(networks), undo: { line: line(before) } };
   });
 }

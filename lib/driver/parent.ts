@@ -26,8 +26,8 @@ export function aliasOf(networks: readonly string[]): string {
 export interface ParentChoice {
   /** The links to make, the lowest first; none where the parent exists. */
   make: LinkSpec[];
-  /** The parent, where it exists. */
-  link?: Link;
+  /** The link that frames leave by: the parent, or the one that it is to be made on. */
+  carrier?: Link;
   /** What the user should know. */
   notices: string[];
   /** What is wrong with it. */
@@ -48,7 +48,7 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
   const find = (name: string) => links.find((link) => link.name === name);
   const link = find(parent);
   if (link) {
-    choice.link = link;
+    choice.carrier = link;
     choice.problems.push(...unfitProblems(link, links));
     if (!link.up) {
       choice.notices.push(
@@ -68,6 +68,7 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
     choice.problems.push(new ParentNotFoundError(parent, subs[0]!.link));
     return choice;
   }
+  choice.carrier = base;
   choice.problems.push(...unfitProblems(base, links));
   for (const sub of subs) {
     const twin = links.find(({ link, info }) =>

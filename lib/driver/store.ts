@@ -1,4 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
+import { MissingRightsError } from "../iproute2/kernel.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
 import { StoreError } from "./errors.ts";
 import type { Network, Sandbox } from "./types.ts";
@@ -87,6 +88,9 @@ export interface Store extends Disposable {
 /** The version of the tables below, kept in the database's `user_version`. */
 const VERSION = 1;
 
+/** The store's file in the state folder. */
+const FILE = "ipvlan.db";
+
 const TABLES = `
   CREATE TABLE network (
     id TEXT PRIMARY KEY,
@@ -140,34 +144,83 @@ export class SqliteStore implements Store {
   #db: DatabaseSync;
   #folder: string;
 
-  /**
-   * Opens the store, and makes it where there is none.
-   *
-   * @throws {StoreError} The folder cannot be made or written, or the store is of a newer version.
-   */
-  constructor(folder: string) {
+  private constructor(folder: string, file: string) {
     this.#folder = folder;
     try {
-      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
-      this.#db = new DatabaseSync(`${folder}/ipvlan.db`);
+      this.#db = new DatabaseSync(file);
       // Several processes may write; each waits for the other rather than failing.
       this.#db.exec("PRAGMA busy_timeout = 30000");
-      this.#db.exec("PRAGMA journal_mode = WAL");
-      // In WAL mode the default (NORMAL) may lose the last transactions when the power goes.
-      this.#db.exec("PRAGMA synchronous = FULL");
       this.#db.exec("PRAGMA foreign_keys = ON");
-      this.transaction(() => {
-        const version = this.#db.prepare("PRAGMA user_version").get()!.user_version as number;
-        if (version > VERSION) {
-          throw new StoreError(folder, `its version is ${version}, newer than this program's`);
-        }
-        if (version === 0) this.#db.exec(TABLES);
-      });
     } catch (error) {
-      if (error instanceof StoreError) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new StoreError(folder, `${reason}; run as root, or name another one`, { cause: error });
+      throw new StoreError(folder, (error as Error).message, { cause: error });
     }
+  }
+
+  /**
+   * Opens the store in a folder, and makes both where there is none.
+   *
+   * @throws {MissingRightsError} The caller may not write there.
+   * @throws {StoreError} It cannot be written, or is of a newer version.
+   */
+  static open(folder: string): SqliteStore {
+    try {
+      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+      // SQLite would not say why it cannot open a file.
+      Deno.openSync(`${folder}/${FILE}`, { write: true, create: true, mode: 0o600 }).close();
+    } catch (error) {
+      const { message } = error as Error;
+      if (error instanceof Deno.errors.PermissionDenied) throw new MissingRightsError(message);
+      throw new StoreError(folder, message, { cause: error });
+    }
+    const store = new SqliteStore(folder, `${folder}/${FILE}`);
+    try {
+      store.#db.exec("PRAGMA journal_mode = WAL");
+      // In WAL mode the default (NORMAL) may lose the last transactions when the power goes.
+      store.#db.exec("PRAGMA synchronous = FULL");
+      store.transaction(() => store.#requireTables());
+      return store;
+    } catch (error) {
+      store[Symbol.dispose]();
+      if (error instanceof StoreError) throw error;
+      throw new StoreError(folder, (error as Error).message, { cause: error });
+    }
+  }
+
+  /**
+   * A copy in memory of the store in a folder, or an empty one where there is none. What is written
+   * to it is gone with it.
+   *
+   * @throws {MissingRightsError} The caller may not read it.
+   * @throws {StoreError} It is of a newer version.
+   */
+  static copy(folder: string): SqliteStore {
+    const store = new SqliteStore(folder, ":memory:");
+    store.#requireTables();
+    try {
+      Deno.openSync(`${folder}/${FILE}`).close();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return store;
+      throw new MissingRightsError((error as Error).message);
+    }
+    using original = SqliteStore.open(folder);
+    for (const network of original.networks()) {
+      store.putNetwork(withoutState(network), network.state);
+    }
+    for (const link of original.links()) store.putLink(link);
+    for (const sandbox of original.sandboxes()) {
+      store.putSandbox(withoutState(sandbox), sandbox.state);
+    }
+    for (const endpoint of original.endpoints()) store.putEndpoint(endpoint, endpoint.state);
+    return store;
+  }
+
+  #requireTables(): void {
+    const version = this.#db.prepare("PRAGMA user_version").get()!.user_version as number;
+    if (version > VERSION) {
+      const reason = `its version is ${version}, newer than this program's; use a newer program`;
+      throw new StoreError(this.#folder, reason);
+    }
+    if (version === 0) this.#db.exec(TABLES);
   }
 
   transaction<T>(run: () => T): T {
@@ -247,11 +300,12 @@ export class SqliteStore implements Store {
     const sql = "SELECT * FROM endpoint" + (where.length ? ` WHERE ${where.join(" AND ")}` : "") +
       " ORDER BY sandbox, ordinal";
     const values = [network, sandbox].filter((value) => value !== undefined);
-    return (this.#db.prepare(sql).all(...values) as unknown as EndpointRow[]).map((row) => ({
+    const rows = this.#db.prepare(sql).all(...values) as unknown as EndpointRow[];
+    return rows.map(({ ip, ip6, aliases, ...row }) => ({
       ...row,
-      ip: row.ip ?? undefined,
-      ip6: row.ip6 ?? undefined,
-      aliases: JSON.parse(row.aliases),
+      ...(ip !== null && { ip }),
+      ...(ip6 !== null && { ip6 }),
+      aliases: JSON.parse(aliases),
     }));
   }
 

@@ -1,0 +1,8 @@
+/**
+ * The command `ipvlan`: ipvlan and VLAN networks for whoever knows `docker network`.
+ *
+ * @module
+ */
+import { main } from "./lib/cli/main.ts";
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

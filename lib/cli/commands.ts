@@ -1,0 +1,65 @@
+import type { Command } from "./command.ts";
+
+/** Where a command is, and what it does in half a line. It is loaded only when it is run. */
+export interface Entry {
+  /** What it does, in half a line. */
+  summary: string;
+  /** Loads it. */
+  load(): Promise<{ default: Command }>;
+}
+
+/** Every command, by the words that one types. */
+export const COMMANDS: Record<string, Entry> = {
+  "network create": {
+    summary: "Create a network",
+    load: () => import("./commands/network_create.ts"),
+  },
+  "network ls": {
+    summary: "List networks",
+    load: () => import("./commands/network_ls.ts"),
+  },
+  "network inspect": {
+    summary: "Show networks in full, as JSON",
+    load: () => import("./commands/network_inspect.ts"),
+  },
+  "network rm": {
+    summary: "Remove networks",
+    load: () => import("./commands/network_rm.ts"),
+  },
+  "network prune": {
+    summary: "Remove all networks that nothing is connected to",
+    load: () => import("./commands/network_prune.ts"),
+  },
+  "network connect": {
+    summary: "Connect a sandbox to a network",
+    load: () => import("./commands/network_connect.ts"),
+  },
+  "network disconnect": {
+    summary: "Disconnect a sandbox from a network",
+    load: () => import("./commands/network_disconnect.ts"),
+  },
+  "run": {
+    summary: "Run a command in a new sandbox",
+    load: () => import("./commands/run.ts"),
+  },
+  "exec": {
+    summary: "Run a command in a sandbox",
+    load: () => import("./commands/exec.ts"),
+  },
+  "ps": {
+    summary: "List sandboxes with their networks and addresses",
+    load: () => import("./commands/ps.ts"),
+  },
+  "rm": {
+    summary: "Remove sandboxes",
+    load: () => import("./commands/rm.ts"),
+  },
+  "inspect": {
+    summary: "Show sandboxes in full, as JSON",
+    load: () => import("./commands/inspect.ts"),
+  },
+  "restore": {
+    summary: "Bring everything on record back after a restart",
+    load: () => import("./commands/restore.ts"),
+  },
+};

@@ -1,0 +1,18 @@
+import type { Command } from "../command.ts";
+import { eachOf } from "../each.ts";
+
+const command: Command = {
+  usage: "[OPTIONS] SANDBOX [SANDBOX...]",
+  example: "ipvlan rm --force nginx",
+  options: [{ name: "force", short: "f", help: "end the processes in it first" }],
+  words: [1, Infinity],
+  changes: true,
+  async run(words, context) {
+    await using driver = await context.open();
+    return await eachOf(words.words, context, async (name) => {
+      await driver.removeSandbox(name, words.on("force") ? "kill" : "refuse");
+      if (!context.dryRun) context.print(name);
+    });
+  },
+};
+export default command;

@@ -1,0 +1,46 @@
+import type { Command } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import { optionsOf } from "./options.ts";
+
+function columns(rows: [left: string, right: string][]): string {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join("\n");
+}
+
+/** The help of the commands that start with a word; of all where there is none. */
+export function groupHelp(group: string): string {
+  const prefix = group === "" ? "" : `${group} `;
+  const entries = Object.entries(COMMANDS).filter(([name]) => name.startsWith(prefix));
+  return [
+    `Usage: ipvlan ${prefix}COMMAND`,
+    "",
+    group === ""
+      ? "ipvlan and 802.1q VLAN networks for network namespaces, without a container engine."
+      : `The commands of "ipvlan ${group}".`,
+    "",
+    "Commands:",
+    columns(entries.map(([name, { summary }]) => [name.slice(prefix.length), summary])),
+    "",
+    `See "ipvlan ${prefix}COMMAND --help" for the options of a command, with an example.`,
+  ].join("\n");
+}
+
+/** The help of one command. */
+export function commandHelp(name: string, summary: string, command: Command): string {
+  return [
+    `Usage: ipvlan ${name} ${command.usage}`.trimEnd(),
+    "",
+    `${summary}.`,
+    "",
+    "Options:",
+    columns(
+      optionsOf(command).map(({ name, short, value, many, help }) => [
+        `${short ? `-${short}, ` : "    "}--${name}${value ? ` ${value}` : ""}`,
+        help + (many ? " (may be given several times)" : ""),
+      ]),
+    ),
+    "",
+    "Example:",
+    ...command.example.split("\n").map((line) => `  ${line}`),
+  ].join("\n");
+}

@@ -1,0 +1,78 @@
+import metadata from "../../deno.json" with { type: "json" };
+import { IpvlanError } from "../errors.ts";
+import type { Context, Words } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import { UsageError } from "./errors.ts";
+import { commandHelp, groupHelp } from "./help.ts";
+import { parseWords } from "./options.ts";
+import { didYouMean } from "./suggest.ts";
+
+/** Exit status for everything that went wrong but the command line itself. */
+const FAILED = 1;
+/** Exit status for a wrong command line. */
+const USAGE = 2;
+
+/** Runs the command that was typed. Resolves to the exit status. */
+export async function main(typed: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(typed);
+  } catch (error) {
+    if (!(error instanceof IpvlanError)) throw error;
+    for (const line of error.message.split("\n")) console.error(`ipvlan: ${line}`);
+    if (typed.includes("--verbose")) console.error(error.stack);
+    return error instanceof UsageError ? USAGE : FAILED;
+  }
+}
+
+async function dispatch(typed: readonly string[]): Promise<number> {
+  const [first = "--help", second = "--help"] = typed;
+  if (first === "--version") {
+    console.log(`ipvlan ${metadata.version}`);
+    return 0;
+  }
+  if (["--help", "-h", "help"].includes(first)) {
+    console.log(groupHelp(""));
+    return 0;
+  }
+  const group = Object.keys(COMMANDS).some((name) => name.startsWith(`${first} `));
+  if (group && ["--help", "-h"].includes(second)) {
+    console.log(groupHelp(first));
+    return 0;
+  }
+  const name = group ? `${first} ${second}` : first;
+  const entry = COMMANDS[name];
+  if (!entry) throw unknownCommand(name, group ? first : "");
+  const { default: command } = await entry.load();
+  const words = parseWords(`ipvlan ${name}`, command, typed.slice(group ? 2 : 1));
+  if (words.on("help")) {
+    console.log(commandHelp(name, entry.summary, command));
+    return 0;
+  }
+  return await command.run(words, contextOf(`ipvlan ${name}`, words));
+}
+
+function unknownCommand(name: string, group: string): UsageError {
+  const names = Object.keys(COMMANDS);
+  // `ipvlan create` is as likely meant for `ipvlan network create` as for a misspelt command.
+  const words = [...names, ...names.map((each) => each.split(" ").at(-1)!)];
+  return new UsageError(`ipvlan ${group}`.trim(), [
+    `There is no command "${name}"${didYouMean(name, words)}`,
+  ]);
+}
+
+function contextOf(command: string, words: Words): Context {
+  const show = (line: string) => console.error(`+ ${line}`);
+  return {
+    command,
+    dryRun: words.on("dry-run"),
+    open: async () => {
+      const { Driver } = await import("../driver/mod.ts");
+      return await Driver.open({
+        dryRun: words.on("dry-run") ? (line) => console.log(line) : undefined,
+        verbose: words.on("verbose") ? show : undefined,
+      });
+    },
+    print: (line) => console.log(line),
+    warn: (line) => console.error(`ipvlan: ${line}`),
+  };
+}

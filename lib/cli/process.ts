@@ -1,0 +1,137 @@
+import type { Driver } from "../driver/mod.ts";
+import { IpvlanError } from "../errors.ts";
+import type { Option, Words } from "./command.ts";
+
+/** Exit status when the command cannot be run though it is there, as shells and Docker have it. */
+const CANNOT_RUN = 126;
+/** Exit status when there is no such command. */
+const NOT_FOUND = 127;
+/** Numbers of the signals that end a process (signal(7)); its exit status is 128 more. */
+const SIGNALS: Record<string, number> = {
+  ...{ SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGILL: 4, SIGTRAP: 5, SIGABRT: 6, SIGBUS: 7, SIGFPE: 8 },
+  ...{ SIGKILL: 9, SIGUSR1: 10, SIGSEGV: 11, SIGUSR2: 12, SIGPIPE: 13, SIGALRM: 14, SIGTERM: 15 },
+};
+
+/** The options that say how a command is run in a sandbox. */
+export const PROCESS_OPTIONS: Option[] = [
+  { name: "detach", short: "d", help: "let it run in the background" },
+  { name: "interactive", short: "i", help: "give it this standard input" },
+  { name: "tty", short: "t", help: "give it this terminal" },
+  { name: "env", short: "e", value: "NAME=VALUE", many: true, help: "an environment variable" },
+  { name: "workdir", short: "w", value: "FOLDER", help: "the folder that it starts in" },
+];
+
+/** A command cannot be run. The exit status says which way, as with shells and Docker. */
+export class CommandError extends IpvlanError {
+  /** The exit status: 126 where it cannot be run, 127 where there is none. */
+  readonly status: number;
+
+  /** Makes the error from the command, the exit status and the reason. */
+  constructor(command: string, status: number, reason: string) {
+    super(`The command ${JSON.stringify(command)} cannot be run: ${reason}`);
+    this.status = status;
+  }
+}
+
+/**
+ * Finds a command the way execvp(3) does, before anything is made for it. A sandbox has this
+ * machine's files, so what is found here is found there.
+ *
+ * @throws {CommandError} There is none, or it cannot be run.
+ */
+export function requireCommand(command: string, folder?: string): void {
+  const path = Deno.env.get("PATH") ?? "";
+  const candidates = command.includes("/")
+    ? [command.startsWith("/") || folder === undefined ? command : `${folder}/${command}`]
+    : path.split(":").map((each) => `${each || "."}/${command}`);
+  const found = candidates.map(modeOf).filter((mode) => mode !== undefined);
+  if (found.length === 0) {
+    const where = command.includes("/") ? "there is no such file" : "it is not on PATH";
+    throw new CommandError(command, NOT_FOUND, where);
+  }
+  if (!found.some(({ isFile, mode }) => isFile && (mode ?? 0) & 0o111)) {
+    throw new CommandError(command, CANNOT_RUN, "it is not an executable file");
+  }
+}
+
+function modeOf(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Lets signals that would end this program go to whoever is set, and be kept while nobody is. */
+export class SignalRelay implements Disposable {
+  /** The signals that came, oldest first. */
+  readonly received: Deno.Signal[] = [];
+  #child: Deno.ChildProcess | undefined;
+  #listeners: [Deno.Signal, () => void][];
+
+  /** Starts to listen. */
+  constructor() {
+    // At a terminal, these two reach everybody in the foreground by themselves.
+    const byTerminal: Deno.Signal[] = ["SIGINT", "SIGQUIT"];
+    const atTerminal = Deno.stdin.isTerminal();
+    this.#listeners = ([...byTerminal, "SIGTERM", "SIGHUP"] as Deno.Signal[]).map((signal) => {
+      const listener = () => {
+        this.received.push(signal);
+        if (!(atTerminal && byTerminal.includes(signal))) this.#send(signal);
+      };
+      Deno.addSignalListener(signal, listener);
+      return [signal, listener];
+    });
+  }
+
+  /** Passes signals on to a process from now on. */
+  to(child: Deno.ChildProcess): void {
+    this.#child = child;
+  }
+
+  /** Stops listening. */
+  [Symbol.dispose](): void {
+    for (const [signal, listener] of this.#listeners) Deno.removeSignalListener(signal, listener);
+  }
+
+  #send(signal: Deno.Signal): void {
+    try {
+      this.#child?.kill(signal);
+    } catch {
+      // It has ended meanwhile, which is what was wanted.
+    }
+  }
+}
+
+/** Runs a command in a sandbox. Resolves to its exit status; to 0 at once where it is detached. */
+export async function runInside(
+  driver: Driver,
+  sandbox: string,
+  command: readonly string[],
+  words: Words,
+  relay: SignalRelay,
+): Promise<number> {
+  const detached = words.on("detach");
+  const input = !detached && (words.on("interactive") || words.on("tty"));
+  const output = detached ? "null" : "inherit";
+  const child = driver.exec(sandbox, command, {
+    cwd: words.value("workdir"),
+    env: Object.fromEntries(
+      words.values("env").map((word) => {
+        const [name = "", ...rest] = word.split("=");
+        return [name, rest.length > 0 ? rest.join("=") : Deno.env.get(name) ?? ""];
+      }),
+    ),
+    stdin: input ? "inherit" : "null",
+    stdout: output,
+    stderr: output,
+    detached,
+  }).spawn();
+  if (detached) {
+    child.unref();
+    return 0;
+  }
+  relay.to(child);
+  const { code, signal } = await child.status;
+  return signal === null ? code : 128 + (SIGNALS[signal] ?? 0);
+}

@@ -1,0 +1,27 @@
+/** How many letters have to be added, left out, changed or swapped to make one word of the other. */
+function distance(a: string, b: string): number {
+  let before: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1];
+      row[j] = Math.min(last[j]! + 1, row[j - 1]! + 1, last[j - 1]! + (same ? 0 : 1));
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        row[j] = Math.min(row[j]!, before[j - 2]! + 1);
+      }
+    }
+    before = last;
+    last = row;
+  }
+  return last[b.length]!;
+}
+
+/** ` (did you mean "create"?)` where one of the words is close to what was typed, else nothing. */
+export function didYouMean(typed: string, words: readonly string[]): string {
+  const most = Math.max(1, Math.floor(typed.length / 3));
+  const [best] = words.map((word) => ({ word, far: distance(typed, word) }))
+    .filter(({ word, far }) => far <= most || (typed.length > 1 && word.startsWith(typed)))
+    .sort((a, b) => a.far - b.far);
+  return best ? ` (did you mean "${best.word}"?)` : "";
+}
