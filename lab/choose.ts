@@ -21,21 +21,20 @@ export interface Choice {
  * @throws {LabError} if none works, with what each of them lacks.
  */
 export async function chooseEngine(engines: Engine[], asked?: EngineName): Promise<Choice> {
-  const lacking: string[] = [];
+  const lacking: { name: EngineName; why: string }[] = [];
   for (const engine of engines) {
     if (asked !== undefined && engine.name !== asked) continue;
     const { ok, why } = await engine.probe();
     if (!ok) {
-      lacking.push(why);
+      if (asked !== undefined) throw new LabError(`The engine ${engine.name} cannot run: ${why}`);
+      lacking.push({ name: engine.name, why });
       continue;
     }
     const reason = asked !== undefined
       ? "asked for"
-      : lacking.length > 0
-      ? lacking.join("; ")
-      : "the first choice";
+      : lacking.map(({ why }) => why).join("; ") || "the first choice";
     return { engine, line: `${engine.name} (${why}): ${reason}` };
   }
-  if (asked !== undefined) throw new LabError(lacking.join("; "));
-  throw new LabError(`No engine works here: ${lacking.join("; ")}`);
+  const list = lacking.map(({ name, why }) => `\n  ${name}: ${why}`);
+  throw new LabError(`No engine works here${list.join("")}`);
 }

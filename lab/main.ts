@@ -66,7 +66,8 @@ async function runInLab(
 
     // There is no network inside: what the scenarios import has to be there before.
     const args = ["cache", "--quiet", scenarios()];
-    await new Deno.Command(Deno.execPath(), { args }).spawn().status;
+    const cached = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
+    if (!cached.success) throw new LabError("Cannot load the scenarios; see above");
     job.command = ["deno", "run", "-A", "--cached-only", scenarios(), ...request.names];
     if (request.json === undefined) return await engine.run(job);
 

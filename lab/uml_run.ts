@@ -104,6 +104,9 @@ async function exitStatus(run: string): Promise<number> {
   const status = await Deno.readTextFile(`${run}/status`).catch(() => "");
   if (/^\d+\n$/.test(status)) return Number(status);
   const log = await Deno.readTextFile(`${run}/log`);
-  const tail = log.trimEnd().split("\n").slice(-20).join("\n");
-  throw new LabError(`The guest ended before the command did; the end of its log:\n${tail}`);
+  const panic = /Kernel panic.*/.exec(log)?.[0];
+  const tail = log.trimEnd().split("\n").slice(-10).join("\n");
+  throw new LabError(
+    `The guest ended before the command did${panic ? ` (${panic})` : `; its log ends:\n${tail}`}`,
+  );
 }

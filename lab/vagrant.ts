@@ -6,7 +6,7 @@
 import type { Engine, Probe } from "./engine.ts";
 import { LabError } from "./errors.ts";
 
-const NOT_YET = "The engine vagrant is not there yet; choose native or uml with --engine";
+const NOT_YET = "it is not there yet; choose native or uml with --engine";
 
 /** A Vagrant virtual machine. Only its name is there so far. */
 export class VagrantEngine implements Engine {
@@ -20,6 +20,6 @@ export class VagrantEngine implements Engine {
 
   /** Throws. */
   run(): Promise<number> {
-    return Promise.reject(new LabError(NOT_YET));
+    return Promise.reject(new LabError(`The engine vagrant cannot run: ${NOT_YET}`));
   }
 }
