@@ -1,0 +1,98 @@
+/**
+ * Ipvlan L2 mode left to the defaults: the network `db_net_ipv`, which equals `db_net`.
+ *
+ * @module
+ */
+import {
+  doesNotReach,
+  isEqual,
+  isRefused,
+  linkShows,
+  reaches,
+  routesEqual,
+} from "../lib/check/mod.ts";
+import { SubnetInUseError } from "../lib/driver/mod.ts";
+import { Ip } from "../lib/iproute2/ip.ts";
+import { type Host, main, scenario } from "./kit/mod.ts";
+
+const defaults = scenario("defaults", "Ipvlan L2 mode left to the defaults", async (tour) => {
+  await using world = await tour.world({
+    host: { eth0: ["192.168.1.250/24"] },
+    // The second address is one that only a default route leads to.
+    router: { eth0: ["192.168.1.1/24", "198.51.100.1/32"] },
+  });
+  const { driver } = world.host;
+  const dbNetIpv = { name: "db_net_ipv", subnets: ["192.168.1.0/24"], parent: "eth0" };
+
+  tour.step(
+    "docker network create -d ipvlan --subnet=192.168.1.0/24 --gateway=192.168.1.1 " +
+      "-o ipvlan_mode=l2 -o parent=eth0 db_net",
+  );
+  await driver.createNetwork({
+    ...{ name: "db_net", subnets: ["192.168.1.0/24"], gateways: ["192.168.1.1"] },
+    ...{ mode: "l2", parent: "eth0" },
+  });
+  const spelledOut = await settings(world.host, "db_net");
+  tour.note("db_net_ipv has the subnet of db_net, so that only one of the two can be there");
+  const beside = await isRefused(
+    "db_net_ipv beside db_net",
+    () => driver.createNetwork(dbNetIpv),
+    SubnetInUseError,
+  );
+
+  tour.step("docker network rm db_net");
+  await driver.removeNetwork("db_net");
+
+  tour.step("docker network create -d ipvlan --subnet=192.168.1.0/24 -o parent=eth0 db_net_ipv");
+  await driver.createNetwork(dbNetIpv);
+  const leftOut = await settings(world.host, "db_net_ipv");
+  await tour.holds(
+    "L2-5",
+    {
+      ...isEqual("the settings of db_net_ipv", leftOut, spelledOut),
+      sentence:
+        "Every setting of db_net_ipv is that of db_net, and so is all that a container shows",
+    },
+    beside,
+  );
+
+  tour.step("docker run --net=db_net_ipv --name=ipv1 -itd alpine /bin/sh");
+  await world.host.run("ipv1", "db_net_ipv");
+  tour.step("docker run --net=db_net_ipv --name=ipv2 -it --rm alpine /bin/sh");
+  await world.host.run("ipv2", "db_net_ipv");
+  await tour.holds("L2-3", linkShows("ipv1", "eth0", "ipvlan mode l2"));
+  await tour.holds(
+    "L2-4",
+    routesEqual("ipv1", 4, [
+      "default via 192.168.1.1 dev eth0",
+      "192.168.1.0/24 dev eth0 src 192.168.1.2",
+    ]),
+    reaches("ipv1", "198.51.100.1"),
+  );
+  tour.step("ping -c 4 ipv1");
+  await tour.holds("L2-6", reaches("ipv2", "ipv1"), reaches("ipv1", "ipv2"));
+  await tour.holds("L2-2", doesNotReach("ipv2", "192.168.1.250", { control: "lab-router" }));
+});
+
+/** Every setting of a network, and what the kernel shows in a container on it. */
+async function settings(host: Host, network: string): Promise<unknown> {
+  const { id: _id, name: _name, created: _created, ...recorded } = host.driver.inspectNetwork(
+    network,
+  );
+  await host.run("trial", network);
+  try {
+    await using ip = await Ip.open({ netns: "trial" });
+    const [link, addrs, routes] = await Promise.all([
+      ip.link.show("eth0"),
+      ip.addr.show({ dev: "eth0" }),
+      ip.route.show(4),
+    ]);
+    const { index: _index, alias: _alias, ...shown } = link;
+    return { recorded, shown, addrs, routes };
+  } finally {
+    await host.driver.removeSandbox("trial");
+  }
+}
+
+export default defaults;
+if (import.meta.main) Deno.exit(await main([defaults], Deno.args));

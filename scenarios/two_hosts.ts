@@ -1,0 +1,64 @@
+/**
+ * Ipvlan L2 mode on two hosts of one segment: the figure "Multiple Ipvlan Hosts".
+ *
+ * @module
+ */
+import { hasMac, macsLearned, reaches } from "../lib/check/mod.ts";
+import { main, scenario } from "./kit/mod.ts";
+
+const twoHosts = scenario("two-hosts", "Ipvlan L2 mode: two hosts on a segment", async (tour) => {
+  await using world = await tour.world({
+    host: { eth0: ["192.168.1.250/24"] },
+    host2: { eth0: ["192.168.1.251/24"] },
+    router: { eth0: ["192.168.1.1/24"] },
+  });
+  const { host, host2 } = world;
+  const dbNet = { name: "db_net", subnets: ["192.168.1.0/24"], parent: "eth0" };
+
+  tour.note(
+    "Each host gives addresses without asking the other, so each needs a range of its own: " +
+      "--ip-range (the guide leaves it out, and both hosts would start at 192.168.1.2)",
+  );
+  const create = "docker network create -d ipvlan --subnet=192.168.1.0/24";
+  tour.step(`host:  ${create} --ip-range=192.168.1.32/27 -o parent=eth0 db_net`);
+  await host.driver.createNetwork({ ...dbNet, ipRanges: ["192.168.1.32/27"] });
+  tour.step(`host2: ${create} --ip-range=192.168.1.64/27 -o parent=eth0 db_net`);
+  await host2.driver.createNetwork({ ...dbNet, ipRanges: ["192.168.1.64/27"] });
+
+  tour.step("docker run --net=db_net -it --rm alpine /bin/sh (two on each host)");
+  await Promise.all([
+    ...["a1", "a2"].map((name) => host.run(name, "db_net")),
+    ...["b1", "b2"].map((name) => host2.run(name, "db_net")),
+  ]);
+  const address = (name: string) => {
+    const { driver } = name.startsWith("a") ? host : host2;
+    return driver.inspectSandbox(name).endpoints[0]!.ip!.split("/")[0]!;
+  };
+  await tour.holds(
+    "L2-7",
+    reaches("a1", address("b1")),
+    reaches("b1", address("a1")),
+    reaches("a2", address("b2")),
+    reaches("b2", address("a2")),
+    ...["a1", "b1"].flatMap((name) => [
+      reaches(name, "192.168.1.1"),
+      reaches("lab-router", address(name)),
+    ]),
+  );
+  const [{ address: mac = "" }, { address: mac2 = "" }] = await Promise.all([
+    host.ip.link.show("eth0"),
+    host2.ip.link.show("eth0"),
+  ]);
+  await tour.holds(
+    "L2-8",
+    hasMac("a1", "eth0", mac),
+    hasMac("a2", "eth0", mac),
+    hasMac("b1", "eth0", mac2),
+    hasMac("b2", "eth0", mac2),
+    macsLearned("lab-switch", "host-eth0", [mac]),
+    macsLearned("lab-switch", "host2-eth0", [mac2]),
+  );
+});
+
+export default twoHosts;
+if (import.meta.main) Deno.exit(await main([twoHosts], Deno.args));
