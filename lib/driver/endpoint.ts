@@ -210,10 +210,12 @@ export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[
         alias: aliasOf([network.name]),
         // On a network without IPv6, a router on the segment must not bring it in.
         addrgenmode: hasIPv6 ? undefined : "none",
-        up: true,
       })),
       undo: inside(linkDel(ifname)),
     },
+    // On its own: of one line, the kernel would take this first (`do_setlink` in
+    // `net/core/rtnetlink.c`), and the link have an address before it is told to have none.
+    inside(linkSet(ifname, { up: true })),
     // Nobody else has these addresses, so there is no need to wait until that is found out.
     ...addresses.map(({ address }) =>
       inside(addrAdd({ dev: ifname, address, nodad: address.includes(":") }))
