@@ -64,8 +64,15 @@ export class AddrVerbs {
 
   /** Shows all addresses, or those of one link. @throws {IpCommandError} There is no such link. */
   async show(filter: { dev?: string } = {}): Promise<Addr[]> {
-    const line = filter.dev === undefined ? "addr show" : `addr show dev ${linkName(filter.dev)}`;
-    return (await this.#runner.query(line)).flatMap(parseAddrs);
+    const { dev } = filter;
+    const line = dev === undefined ? "addr show" : `addr show dev ${linkName(dev)}`;
+    let rows = await this.#runner.query(line);
+    // Once a session has shown links, `ip` answers for one link as `link show` does, without the
+    // addresses (`do_link` in `ip/ipaddress.c`); where all links are asked for it does not.
+    if (rows.some((row) => !("addr_info" in row))) {
+      rows = (await this.#runner.query("addr show")).filter((row) => row.ifname === dev);
+    }
+    return rows.flatMap(parseAddrs);
   }
 }
 
