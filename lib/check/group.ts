@@ -1,3 +1,4 @@
+import { PATIENCE, WINDOW } from "./reach.ts";
 import { setSysctls } from "./sysctl.ts";
 import { evidenceOf, type Finding } from "./finding.ts";
 import { ping, type Pinged, wasTried } from "./ping.ts";
@@ -43,7 +44,7 @@ type Kind = "broadcast" | "multicast";
 
 async function passes(kind: Kind, from: string, to: Receiver): Promise<Finding> {
   await answerGroups(to.netns);
-  const asked = await pingAll(kind, from, to, 8);
+  const asked = await pingAll(kind, from, to, PATIENCE);
   return {
     sentence: `A ${kind} passes from ${from} to ${to.netns}`,
     held: asked.reply !== undefined,
@@ -54,8 +55,8 @@ async function passes(kind: Kind, from: string, to: Receiver): Promise<Finding> 
 async function doesNotPass(kind: Kind, from: string, to: Receiver): Promise<Finding> {
   await answerGroups(to.netns);
   const [asked, unicast] = await Promise.all([
-    pingAll(kind, from, to, 1),
-    ping(from, to.address, { seconds: 8 }),
+    pingAll(kind, from, to, WINDOW),
+    ping(from, to.address, { seconds: PATIENCE }),
   ]);
   return {
     sentence: `A ${kind} does not pass from ${from} to ${to.netns}, a unicast does`,

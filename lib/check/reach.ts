@@ -2,10 +2,10 @@ import { evidenceOf, type Finding, who } from "./finding.ts";
 import { ping, wasTried } from "./ping.ts";
 
 /** For how long an answer that should come is waited for, in seconds: emulation is slow. */
-const PATIENCE = 8;
+export const PATIENCE = 5;
 
 /** For how long an answer that should not come is waited for, in seconds. */
-const WINDOW = 1;
+export const WINDOW = 1;
 
 /** A control that needed longer than this, in milliseconds, says that {@linkcode WINDOW} is short. */
 const SLOW = 300;

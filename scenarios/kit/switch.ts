@@ -10,14 +10,13 @@ export class Switch implements AsyncDisposable {
   /** Its network namespace. */
   readonly netns: string;
   #ip: Ip;
-  #bridge: Bridge;
+  #bridge: Promise<Bridge> | undefined;
   #vlans: Set<number>;
   #trunks = new Set<string>();
 
-  private constructor(netns: string, ip: Ip, bridge: Bridge, vlans: Iterable<number>) {
+  private constructor(netns: string, ip: Ip, vlans: Iterable<number>) {
     this.netns = netns;
     this.#ip = ip;
-    this.#bridge = bridge;
     this.#vlans = new Set(vlans);
   }
 
@@ -36,7 +35,7 @@ export class Switch implements AsyncDisposable {
         ip.link.set(BRIDGE, { addrgenmode: "none" }),
         ip.link.set(BRIDGE, { up: true }),
       ]);
-      return new Switch(netns, ip, await Bridge.open({ netns }), vlans);
+      return new Switch(netns, ip, vlans);
     } catch (error) {
       await ip[Symbol.asyncDispose]();
       throw error;
@@ -47,9 +46,7 @@ export class Switch implements AsyncDisposable {
   async carry(vlans: Iterable<number>): Promise<void> {
     const added = [...vlans].filter((id) => !this.#vlans.has(id));
     for (const id of added) this.#vlans.add(id);
-    await allSettled(
-      [...this.#trunks].flatMap((port) => added.map((id) => this.#bridge.addVlan(port, { id }))),
-    );
+    await allSettled([...this.#trunks].map((port) => this.#join(port, added)));
   }
 
   /**
@@ -71,11 +68,12 @@ export class Switch implements AsyncDisposable {
     ]);
     if (access === undefined) {
       this.#trunks.add(port);
-      await allSettled([...this.#vlans].map((id) => this.#bridge.addVlan(port, { id })));
+      await this.#join(port, [...this.#vlans]);
     } else if (access !== 1) {
+      const bridge = await this.#open();
       await allSettled([
-        this.#bridge.delVlan(port, 1),
-        this.#bridge.addVlan(port, { id: access, pvid: true, untagged: true }),
+        bridge.delVlan(port, 1),
+        bridge.addVlan(port, { id: access, pvid: true, untagged: true }),
       ]);
     }
   }
@@ -84,10 +82,28 @@ export class Switch implements AsyncDisposable {
   async unplug(port: string): Promise<void> {
     this.#trunks.delete(port);
     await this.#ip.link.del(port);
+    // The program remembers the port by its index, which the next one of that name will not have.
+    await this.#close();
   }
 
   /** Ends the sessions. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.#ip[Symbol.asyncDispose](), this.#bridge[Symbol.asyncDispose]()]);
+    await Promise.all([this.#ip[Symbol.asyncDispose](), this.#close()]);
+  }
+
+  async #join(port: string, vlans: number[]): Promise<void> {
+    if (vlans.length === 0) return;
+    const bridge = await this.#open();
+    await allSettled(vlans.map((id) => bridge.addVlan(port, { id })));
+  }
+
+  #open(): Promise<Bridge> {
+    return this.#bridge ??= Bridge.open({ netns: this.netns });
+  }
+
+  async #close(): Promise<void> {
+    const bridge = this.#bridge;
+    this.#bridge = undefined;
+    await (await bridge)?.[Symbol.asyncDispose]();
   }
 }

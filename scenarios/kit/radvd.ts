@@ -1,0 +1,77 @@
+import { IpvlanError } from "../../lib/errors.ts";
+import { linkName, netnsName, prefixWord } from "../../lib/iproute2/words.ts";
+
+/** The router advertisement daemon did not start. */
+export class RadvdError extends IpvlanError {
+  /** What was said. */
+  readonly reason: string;
+
+  /** Makes the error from what was said. */
+  constructor(reason: string) {
+    super(
+      `radvd, which advertises a prefix, does not run (${reason}): see that the package radvd is ` +
+        "installed",
+    );
+    this.reason = reason;
+  }
+}
+
+/**
+ * Advertises a prefix on a link of a router (RFC 4861, section 6.2), until it is disposed of. It is
+ * advertised for addresses only and not as a default router.
+ *
+ * @param netns The router's network namespace. It forwards IPv6, as radvd wants.
+ * @throws {RadvdError} There is no radvd, or it ended at once; the message says why.
+ */
+export async function advertise(
+  netns: string,
+  dev: string,
+  prefix: string,
+): Promise<AsyncDisposable> {
+  await using undo = new AsyncDisposableStack();
+  const folder = await Deno.makeTempDir({ prefix: "ipvlan-scenario-" });
+  undo.defer(() => Deno.remove(folder, { recursive: true }));
+  const config = `interface ${linkName(dev)} {
+    AdvSendAdvert on;
+    AdvDefaultLifetime 0;
+    prefix ${prefixWord(prefix, "prefix")} {};
+  };`;
+  await Deno.writeTextFile(`${folder}/radvd.conf`, config);
+  const child = new Deno.Command("ip", {
+    args: [
+      ...["netns", "exec", netnsName(netns), "radvd", "--nodaemon", "--logmethod=stderr"],
+      ...[`--config=${folder}/radvd.conf`, `--pidfile=${folder}/radvd.pid`],
+    ],
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  undo.defer(async () => {
+    stop(child);
+    await child.status;
+  });
+  const log = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  let said = "";
+  while (!said.includes("started")) {
+    const { value, done } = await log.read();
+    if (done) throw new RadvdError(said.trim().split("\n").at(-1)!);
+    said += value;
+  }
+  // What it says later must not fill the pipe.
+  undo.defer(() => drained);
+  const drained = drain(log);
+  const kept = undo.move();
+  return { [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+function stop(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGTERM");
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+async function drain(reader: ReadableStreamDefaultReader<string>): Promise<void> {
+  while (!(await reader.read()).done);
+}

@@ -1,0 +1,160 @@
+import { assertEquals } from "@std/assert";
+import {
+  addressesEqual,
+  broadcastDoesNotPass,
+  broadcastPasses,
+  doesNotReach,
+  type Finding,
+  hasMac,
+  linkIsGone,
+  linkShows,
+  macsLearned,
+  multicastDoesNotPass,
+  multicastPasses,
+  reaches,
+  routesEqual,
+  setSysctls,
+  taggedWith,
+} from "../../lib/check/mod.ts";
+import { World, type WorldSpec } from "../../scenarios/kit/world.ts";
+
+const SPEC: WorldSpec = {
+  host: { eth0: ["10.0.1.2/24", "2001:db8:1::2/64"], "eth0.20": ["10.0.20.2/24"] },
+  lan: {
+    pc: { addresses: ["10.0.1.4/24", "2001:db8:1::4/64"], gateways: ["10.0.1.2", "2001:db8:1::2"] },
+    nas: { addresses: ["10.0.20.4/24"], vlan: 20 },
+  },
+};
+
+/** Runs checks side by side and compares which of them held. */
+async function held(findings: Promise<Finding>[], expected: boolean[]): Promise<void> {
+  const found = await Promise.all(findings);
+  assertEquals(
+    found.map((finding) => finding.held),
+    expected,
+    JSON.stringify(found.filter((finding, index) => finding.held !== expected[index])),
+  );
+}
+
+Deno.test("reaches and doesNotReach tell who answers, and a dead target from isolation", async () => {
+  await using _world = await World.build(SPEC);
+  await held([
+    reaches("lab-host", "10.0.1.4"),
+    reaches("lab-pc", "2001:db8:1::2"),
+    reaches("lab-pc", "10.0.20.2"),
+    // Isolation: another VLAN, without a route.
+    doesNotReach("lab-nas", "10.0.1.4", { control: "lab-host" }),
+    doesNotReach("lab-nas", "2001:db8:1::4", { control: "lab-host" }),
+    // It does reach it.
+    doesNotReach("lab-pc", "10.0.1.2", { control: "lab-host" }),
+    // Nobody is there.
+    doesNotReach("lab-pc", "10.0.1.77", { control: "lab-host" }),
+    // Neither the asker nor the name exists.
+    doesNotReach("lab-nobody", "10.0.1.4", { control: "lab-host" }),
+    doesNotReach("lab-nas", "no-such-name", { control: "lab-host" }),
+    reaches("lab-nas", "10.0.20.77"),
+    reaches("lab-nas", "no-such-name"),
+    reaches("lab-nobody", "10.0.1.4"),
+  ], [true, true, true, true, true, false, false, false, false, false, false, false]);
+});
+
+Deno.test("a name is the one in the namespace's hosts file", async () => {
+  await using _world = await World.build(SPEC);
+  const folder = "/etc/netns/lab-host";
+  await Deno.mkdir(folder, { recursive: true });
+  try {
+    await Deno.writeTextFile(`${folder}/hosts`, "10.0.1.4 v4-pc\n2001:db8:1::4 v6-pc\n");
+    await held([reaches("lab-host", "v4-pc"), reaches("lab-host", "v6-pc")], [true, true]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("routes, addresses and links are compared with what ip prints", async () => {
+  await using world = await World.build(SPEC);
+  const { address: mac = "" } = await world.ip("lab-pc").link.show("eth0");
+  await held([
+    routesEqual("lab-pc", 4, [
+      "default via 10.0.1.2 dev eth0",
+      "10.0.1.0/24 dev eth0 src 10.0.1.4",
+    ]),
+    routesEqual("lab-pc", 6, ["default via 2001:db8:1::2 dev eth0", "2001:db8:1::/64 dev eth0"]),
+    routesEqual("lab-pc", 4, ["10.0.1.0/24 dev eth0 src 10.0.1.4"]),
+    routesEqual("lab-nobody", 4, []),
+    addressesEqual("lab-pc", "eth0", ["10.0.1.4/24", "2001:db8:1::4/64 nodad"]),
+    addressesEqual("lab-pc", "eth0", ["10.0.1.4/24"]),
+    addressesEqual("lab-pc", "eth1", []),
+    hasMac("lab-pc", "eth0", mac),
+    hasMac("lab-host", "eth0", mac),
+    linkShows("lab-host", "eth0.20", "vlan protocol 802.1Q id 20", "UP", "eth0.20@eth0:"),
+    linkShows("lab-host", "eth0.20", "vlan protocol 802.1Q id 2"),
+    linkShows("lab-host", "eth0.20", "NOARP"),
+    linkIsGone("lab-host", "eth1"),
+    linkIsGone("lab-host", "eth0"),
+    linkIsGone("lab-nobody", "eth0"),
+  ], [
+    ...[true, true, false, false],
+    ...[true, false, false],
+    ...[true, false],
+    ...[true, false, false],
+    ...[true, false, false],
+  ]);
+});
+
+Deno.test("an address that cannot be used is noticed", async () => {
+  await using world = await World.build(SPEC);
+  // The same address on the same segment: duplicate address detection fails for the second.
+  await setSysctls("lab-pc", ["net/ipv6/conf/eth0/dad_transmits"], "1");
+  await world.ip("lab-pc").addr.add({ dev: "eth0", address: "2001:db8:1::2/64" });
+  await held([
+    addressesEqual("lab-pc", "eth0", ["10.0.1.4/24", "2001:db8:1::4/64", "2001:db8:1::2/64"]),
+  ], [false]);
+});
+
+Deno.test("taggedWith and macsLearned see what a port sees", async () => {
+  await using world = await World.build(SPEC);
+  const { address: mac = "" } = await world.host.ip.link.show("eth0");
+  const to20 = () => reaches("lab-host", "10.0.20.4");
+  const untagged = () => reaches("lab-host", "10.0.1.4");
+  // The switch knows nothing of VLAN 99.
+  await world.host.ip.link.add({ type: "vlan", link: "eth0", name: "eth0.99", id: 99 });
+  await world.host.ip.link.set("eth0.99", { addrgenmode: "none" });
+  await world.host.ip.link.set("eth0.99", { up: true });
+  await world.host.ip.addr.add({ dev: "eth0.99", address: "10.0.99.1/24" });
+  const to99 = () => doesNotReach("lab-host", "10.0.99.2", { control: "lab-host" });
+  const port = ["lab-switch", "host-eth0"] as const;
+  await held([taggedWith(...port, [20], to20)], [true]);
+  await held([taggedWith(...port, [1], untagged)], [true]);
+  await held([taggedWith(...port, [20], untagged)], [false]);
+  await held([taggedWith(...port, [1, 20], () => Promise.all([to20(), untagged()]))], [true]);
+  await held([taggedWith(...port, [20], () => Promise.all([to20(), untagged()]))], [false]);
+  await held([taggedWith(...port, [20], () => Promise.all([to20(), to99()]))], [false]);
+  await held([taggedWith(...port, [20], () => Promise.resolve())], [false]);
+  await held([
+    macsLearned(...port, [mac]),
+    macsLearned(...port, []),
+    macsLearned("lab-switch", "nas-eth0", [mac]),
+  ], [true, false, false]);
+});
+
+Deno.test("broadcast and multicast pass in an L2 network, and not in an L3 one", async () => {
+  await using world = await World.build({});
+  const { driver } = world.host;
+  await driver.createNetwork({ name: "flat", mode: "l2", subnets: ["10.1.0.0/24"] });
+  await driver.createNetwork({ name: "routed", mode: "l3", subnets: ["10.3.0.0/24"] });
+  for (const network of ["flat", "routed"]) {
+    for (const end of ["a", "b"]) await world.host.run(`${network}-${end}`, network);
+  }
+  const flat = { netns: "flat-b", address: "10.1.0.3" };
+  const routed = { netns: "routed-b", address: "10.3.0.3" };
+  await held([
+    broadcastPasses("flat-a", flat),
+    multicastPasses("flat-a", flat),
+    broadcastDoesNotPass("routed-a", routed),
+    multicastDoesNotPass("routed-a", routed),
+    broadcastPasses("routed-a", routed),
+    multicastPasses("routed-a", routed),
+    broadcastDoesNotPass("flat-a", flat),
+    multicastDoesNotPass("flat-a", flat),
+  ], [true, true, true, true, false, false, false, false]);
+});

@@ -1,0 +1,132 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { doesNotReach, isEqual, reaches } from "../../lib/check/mod.ts";
+import { Ip } from "../../lib/iproute2/ip.ts";
+import { runAll } from "../../scenarios/kit/main.ts";
+import { Printer } from "../../scenarios/kit/printer.ts";
+import { scenario } from "../../scenarios/kit/scenario.ts";
+import { World } from "../../scenarios/kit/world.ts";
+
+/** The namespaces, files for namespaces, and state folders that there are. */
+async function traces(): Promise<string[]> {
+  await using ip = await Ip.open();
+  const list = async (path: string) => {
+    try {
+      return (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => `${path}/${name}`);
+    } catch {
+      return [];
+    }
+  };
+  const temporary = (await list(Deno.env.get("TMPDIR") ?? "/tmp"))
+    .filter((path) => path.includes("ipvlan-scenario-"));
+  return [...await ip.netns.list(), ...await list("/etc/netns"), ...temporary].sort();
+}
+
+/** Fails if the body leaves something behind. */
+async function leavesNothing(body: () => Promise<void>): Promise<void> {
+  const before = await traces();
+  await body();
+  assertEquals(await traces(), before);
+}
+
+Deno.test("a world joins trunk and access ports by VLAN, and routes only with a router", () =>
+  leavesNothing(async () => {
+    await using world = await World.build({
+      host: { eth0: ["10.0.1.2/24"], "eth0.20": ["10.0.20.2/24", "2001:db8:20::2/64"] },
+      host2: { eth0: ["10.0.1.3/24"], uplink: [] },
+      lan: {
+        pc: { addresses: ["10.0.1.4/24"], gateways: ["10.0.1.1"] },
+        nas: {
+          addresses: ["10.0.20.4/24", "2001:db8:20::4/64"],
+          gateways: ["10.0.20.1", "2001:db8:20::1"],
+          vlan: 20,
+        },
+      },
+    });
+    const inVlan = await Promise.all([
+      reaches("lab-host", "10.0.1.3"),
+      reaches("lab-host2", "10.0.1.4"),
+      reaches("lab-nas", "10.0.20.2"),
+      reaches("lab-nas", "2001:db8:20::2"),
+      doesNotReach("lab-pc", "10.0.20.4", { control: "lab-host" }),
+    ]);
+    assertEquals(inVlan.filter(({ held }) => !held), []);
+    assert((await world.host2.ip.link.show("uplink")).up);
+
+    await world.addRouter({
+      eth0: ["10.0.1.1/24"],
+      "eth0.20": ["10.0.20.1/24", "2001:db8:20::1/64"],
+      "eth0.30": ["2001:db8:30::1/64"],
+    });
+    const routed = await Promise.all([
+      reaches("lab-pc", "10.0.20.4"),
+      reaches("lab-nas", "2001:db8:30::1"),
+    ]);
+    assertEquals(routed.filter(({ held }) => !held), []);
+    assertEquals(
+      (await world.ip("lab-router").addr.show({ dev: "eth0.30" })).map(({ address }) => address)
+        .sort(),
+      ["2001:db8:30::1", "fe80::1"],
+    );
+  }));
+
+Deno.test("a host's containers and their networks outlive a restart, with their addresses", () =>
+  leavesNothing(async () => {
+    await using world = await World.build({ vlans: [20] });
+    const { host } = world;
+    await host.driver.createNetwork({
+      name: "ipvlan20",
+      parent: "eth0.20",
+      subnets: ["192.168.20.0/24"],
+    });
+    const before = await Promise.all([host.run("c1", "ipvlan20"), host.run("c2", "ipvlan20")]);
+    assertEquals((await reaches("c1", "c2")).held, true);
+
+    const report = await host.restart();
+    assertEquals(report.missing, []);
+    assertEquals(report.sandboxes, ["c1", "c2"]);
+    assertEquals(
+      host.driver.listSandboxes().flatMap(({ endpoints }) => endpoints.map(({ ip }) => ip)),
+      before.map(({ ip }) => ip).sort(),
+    );
+    assertEquals((await reaches("c1", "c2")).held, true);
+  }));
+
+Deno.test("a world that cannot be built leaves nothing", () =>
+  leavesNothing(async () => {
+    await assertRejects(() => World.build({ host: { eth0: ["not an address"] }, host2: {} }));
+    await assertRejects(() => World.build({ lan: { "much-too-long": { addresses: [] } } }));
+  }));
+
+Deno.test("a second world is refused, and the first one stays", () =>
+  leavesNothing(async () => {
+    await using world = await World.build({ lan: { pc: { addresses: ["10.0.1.4/24"] } } });
+    await assertRejects(() => World.build({}), Error, "lab-switch");
+    assertEquals((await world.ip("lab-pc").link.show("eth0")).up, true);
+  }));
+
+Deno.test("a scenario that fails takes its world with it, and the next one runs", () =>
+  leavesNothing(async () => {
+    const lines: string[] = [];
+    const report = await runAll([
+      scenario("broken", "Throws", async (tour) => {
+        await using world = await tour.world({});
+        await world.host.driver.createNetwork({ name: "n1" });
+        await world.host.run("c1", "n1");
+        await tour.holds("GEN-4", isEqual("one", 1, 2));
+        throw new Error("it broke");
+      }),
+      scenario("sound", "Holds", async (tour) => {
+        await using world = await tour.world({ lan: { pc: { addresses: ["10.0.1.4/24"] } } });
+        await world.ip("lab-pc").addr.add({ dev: "eth0", address: "10.0.2.4/24" });
+        await tour.holds("L2-1", reaches("lab-pc", "10.0.2.4"));
+      }),
+    ], new Printer((line) => lines.push(line), false));
+    assertEquals(report.scenarios.map(({ error }) => error?.split("\n")[0]), [
+      "Error: it broke",
+      undefined,
+    ]);
+    const outcomes = Object.fromEntries(report.statements.map(({ id, outcome }) => [id, outcome]));
+    assertEquals(outcomes["GEN-4"], "NOT held");
+    assertEquals(outcomes["L2-1"], "held");
+    assertEquals(outcomes["L2-2"], "not covered");
+  }));
