@@ -1,3 +1,4 @@
+import { IpCommandError } from "./errors.ts";
 import type { Runner } from "./session.ts";
 import { linkName, netnsName, oneOf, wholeNumber, word } from "./words.ts";
 
@@ -318,8 +319,13 @@ export class LinkVerbs {
   show(filter?: LinkFilter): Promise<Link[]>;
   async show(which: string | LinkFilter = {}): Promise<Link | Link[]> {
     if (typeof which === "string") {
-      const [row] = await this.#runner.query(`link show dev ${linkName(which)}`);
-      return parseLink(row!);
+      const line = `link show dev ${linkName(which)}`;
+      const [row] = await this.#runner.query(line);
+      // `ip` prints an empty row where it remembers the name of a link that is no more.
+      const found = row ??
+        (await this.#runner.query("link show")).find(({ ifname }) => ifname === which);
+      if (!found) throw new IpCommandError(`ip ${line}`, `Device "${which}" does not exist`);
+      return parseLink(found);
     }
     const words = ["link", "show"];
     if (which.group !== undefined) words.push("group", group(which.group));

@@ -84,9 +84,12 @@ const END = "end-of-burst";
  * `-force` lets the lines behind a failed one go on: callers on one session are independent of
  * each other, and whoever wants all or nothing undoes what was done.
  *
- * `ip` remembers the names of links by index for as long as it runs (`lib/ll_map.c`). It forgets
- * those that its own lines change. What others renamed or made anew under an old name it learns
- * from a full `link show`.
+ * `ip` remembers the names of links by index for as long as it runs (`lib/ll_map.c`), and forgets a
+ * link only when a line of its own has set or deleted it by name. Where somebody else (or `link del
+ * group`, or the deletion of its parent) removed a link and the name is used anew, a line that names
+ * it fails with `No such device`; where somebody else renamed it, the line acts on the renamed link.
+ * A full `link show` helps until the next line that sets or deletes the link; a new session helps
+ * for good.
  */
 export class Session implements Runner, AsyncDisposable {
   /** The program and its namespace as one would type them: `ip -n red`. */
