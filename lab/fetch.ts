@@ -7,15 +7,15 @@
 import { LabError, MissingError } from "./errors.ts";
 import { exists, which } from "./machine.ts";
 
-/** The packages the lab may need, each with the file that it is needed for. */
-const PACKAGES = {
+/** The name of a package that can be fetched. */
+export type PackageName = "user-mode-linux" | "busybox-static" | "radvd";
+
+/** The file of each package that it is needed for: without it the package is not whole. */
+const NEEDED: Record<PackageName, string> = {
   "user-mode-linux": "usr/bin/linux.uml",
   "busybox-static": "bin/busybox",
   "radvd": "usr/sbin/radvd",
-} as const;
-
-/** The name of a package that can be fetched. */
-export type PackageName = keyof typeof PACKAGES;
+};
 
 /**
  * The folder of the lab's cache: `lab` under `IPVLAN_LAB_CACHE`, or else under `ipvlan-kit` in
@@ -47,7 +47,7 @@ export async function fetchPackages<N extends PackageName>(
 }
 
 function isWhole(cache: string, name: PackageName): boolean {
-  return exists(`${cache}/${name}/${PACKAGES[name]}`);
+  return exists(`${cache}/${name}/${NEEDED[name]}`);
 }
 
 /** Fetches what is missing, one lab at a time. */
@@ -86,7 +86,7 @@ async function fill(
     }
     const absent = missing.filter((name) => !isWhole(cache, name));
     if (absent.length > 0) {
-      throw new LabError(`The fetched package ${absent[0]} has no ${PACKAGES[absent[0]!]}`);
+      throw new LabError(`The fetched package ${absent[0]} has no ${NEEDED[absent[0]!]}`);
     }
   } finally {
     await Deno.remove(temp, { recursive: true });

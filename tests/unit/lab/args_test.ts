@@ -1,0 +1,53 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { parseRequest } from "../../../lab/args.ts";
+import { UsageError } from "../../../lab/errors.ts";
+
+Deno.test("parseRequest() runs all scenarios when nothing is said", () => {
+  assertEquals(parseRequest([]), {
+    kind: "scenarios",
+    names: [],
+    json: undefined,
+    engine: undefined,
+  });
+});
+
+Deno.test("parseRequest() takes names, a report and an engine", () => {
+  assertEquals(parseRequest(["l2", "--json", "r.json", "defaults", "--engine=uml"]), {
+    kind: "scenarios",
+    names: ["l2", "defaults"],
+    json: "r.json",
+    engine: "uml",
+  });
+});
+
+Deno.test("parseRequest() leaves a command alone, options and another -- too", () => {
+  assertEquals(
+    parseRequest(["--engine", "native", "--", "sh", "--engine", "x", "--", "-c", "1"]),
+    { kind: "command", command: ["sh", "--engine", "x", "--", "-c", "1"], engine: "native" },
+  );
+});
+
+Deno.test("parseRequest() tells shell, list and help", () => {
+  assertEquals(parseRequest(["--shell"]), { kind: "shell", engine: undefined });
+  assertEquals(parseRequest(["--list"]), { kind: "list" });
+  assertEquals(parseRequest(["-h"]), { kind: "help" });
+  assertEquals(parseRequest(["--help", "--bogus"]), { kind: "help" });
+});
+
+Deno.test("parseRequest() says all that is wrong at once", () => {
+  const cases: [string[], string][] = [
+    [["--bogus"], 'Unknown option "--bogus"'],
+    [["-x", "--bogus=1"], 'Unknown option "-x"; Unknown option "--bogus=1"'],
+    [["--engine", "kvm"], 'Unknown engine "kvm": the engines are native, uml, vagrant'],
+    [["--engine"], 'Unknown engine "": the engines are native, uml, vagrant'],
+    [["--"], "No command after --"],
+    [["--json"], "Option --json needs a file"],
+    [["l2", "--shell"], 'Choose one of the scenario "l2" and --shell'],
+    [["l2", "--", "ls"], 'Choose one of the scenario "l2" and a command after --'],
+    [["--json", "f", "--shell"], "Option --json goes with scenarios only"],
+  ];
+  for (const [words, message] of cases) {
+    const error = assertThrows(() => parseRequest(words), UsageError) as Error;
+    assertEquals(error.message, `${message} (see --help)`);
+  }
+});

@@ -1,0 +1,82 @@
+import { assertEquals } from "@std/assert";
+import type { Job } from "../../../lab/engine.ts";
+import { jobEnvironment, jobScript, keptFolders } from "../../../lab/job.ts";
+import { assignments, quoteAll } from "../../../lab/shell.ts";
+
+const JOB: Job = { command: [], cwd: "/", signal: new AbortController().signal };
+
+/** Runs a script and returns what it prints. */
+function sh(script: string): string {
+  const { stdout } = new Deno.Command("sh", { args: ["-c", script], clearEnv: true }).outputSync();
+  return new TextDecoder().decode(stdout);
+}
+
+Deno.test("jobEnvironment() passes on what is for the command, and no more", () => {
+  const outer = {
+    PATH: "/opt/bin:/usr/bin",
+    HOME: "/home/u",
+    TERM: "xterm",
+    NO_COLOR: "1",
+    CI: "true",
+    DENO_DIR: "/cache",
+    TMPDIR: "/big",
+    IPVLAN_STATE_DIR: "/var/lib/real",
+    SECRET: "x",
+  };
+  assertEquals(jobEnvironment(outer, "uml", "/run/lab"), {
+    HOME: "/home/u",
+    TERM: "xterm",
+    NO_COLOR: "1",
+    CI: "true",
+    DENO_DIR: "/cache",
+    PATH:
+      "/run/lab/bin:/opt/bin:/usr/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin:/bin:/run/lab/tools",
+    IPVLAN_LAB: "uml",
+  });
+});
+
+Deno.test("jobEnvironment() gives a home and a PATH where there is none", () => {
+  assertEquals(jobEnvironment({}, "native", "/r"), {
+    HOME: "/root",
+    PATH: "/r/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/r/tools",
+    IPVLAN_LAB: "native",
+  });
+});
+
+Deno.test("jobScript() runs the words as they are, where it should", () => {
+  const words = ["two words", "it's", "$HOME", "`id`", "new\nline", "", "ü"];
+  const script = jobScript(
+    { ...JOB, command: ["printf", "%s|", ...words], cwd: "/usr" },
+    { WITH_QUOTE: "it's $(id)" },
+    "sh",
+  );
+  assertEquals(sh(script), `${words.join("|")}|`);
+  const where = jobScript(
+    { ...JOB, command: ["sh", "-c", 'pwd; echo "$WITH_QUOTE"'], cwd: "/usr" },
+    { WITH_QUOTE: "it's $(id)", "BASH_FUNC_x%%": "() { :; }" },
+    "sh",
+  );
+  assertEquals(sh(where), "/usr\nit's $(id)\n");
+});
+
+Deno.test("jobScript() starts a shell when there is no command", () => {
+  assertEquals(jobScript(JOB, {}, "/bin/bash"), "cd '/' || exit 126\nexec '/bin/bash' '-i'\n");
+});
+
+Deno.test("assignments() survives being read by a shell", () => {
+  const words = ["/a b", "it's", "$x"];
+  const script = `${assignments({ ONE: "a 'b' $c", LIST: words })}
+    eval "set -- $LIST"; printf '%s\\n' "$ONE" $# "$@"`;
+  assertEquals(sh(script), `a 'b' $c\n3\n${words.join("\n")}\n`);
+  assertEquals(quoteAll([]), "");
+});
+
+Deno.test("keptFolders() keeps what is hidden, outer folders once", () => {
+  const hidden = ["/tmp", "/run"];
+  assertEquals(
+    keptFolders(["/tmp/x/clone/sub", "/home/u", "/tmp/x/clone", "/run/user/1", "/tmpx"], hidden),
+    ["/run/user/1", "/tmp/x/clone"],
+  );
+  assertEquals(keptFolders(["/tmp/a", "/tmp"], hidden), ["/tmp"]);
+  assertEquals(keptFolders(["/tmp/a", "/tmp/a-b", "/tmp/a/c"], hidden), ["/tmp/a", "/tmp/a-b"]);
+});

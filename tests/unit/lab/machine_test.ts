@@ -1,0 +1,52 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { MissingError } from "../../../lab/errors.ts";
+import { allowsExec, chooseMemory, parseCpuList } from "../../../lab/machine.ts";
+
+const SHM = { path: "/dev/shm", free: 12000, exec: true };
+const TMP = { path: "/tmp", free: 80000, exec: true };
+
+Deno.test("chooseMemory() takes the first place with room for all", () => {
+  assertEquals(chooseMemory([SHM, TMP], 16000), { path: "/dev/shm", size: 2048 });
+});
+
+Deno.test("chooseMemory() passes over a place that is small or noexec, as in containers", () => {
+  const full = { path: "/tmp", size: 2048 };
+  assertEquals(chooseMemory([{ ...SHM, free: 64 }, TMP], 16000), full);
+  assertEquals(chooseMemory([{ ...SHM, exec: false }, TMP], 16000), full);
+});
+
+Deno.test("chooseMemory() makes do with less", () => {
+  assertEquals(chooseMemory([SHM, TMP], 1000), { path: "/dev/shm", size: 750 });
+  const small = [{ ...SHM, free: 900 }, { ...TMP, free: 1000 }];
+  assertEquals(chooseMemory(small, 16000), { path: "/tmp", size: 744 });
+});
+
+Deno.test("chooseMemory() says what is there when none will do", () => {
+  const places = [{ ...SHM, free: 64 }, { ...TMP, exec: false }];
+  const error = assertThrows(() => chooseMemory(places, 16000), MissingError) as Error;
+  assertStringIncludes(error.message, "64 MiB in /dev/shm, /tmp forbids execution");
+  assertStringIncludes(error.message, "set TMPDIR");
+  assertThrows(() => chooseMemory([SHM], 600), MissingError);
+});
+
+Deno.test("allowsExec() looks at the mount a folder is on", () => {
+  const mounts = [
+    "/dev/vda / ext4 rw 0 0",
+    "tmpfs /dev/shm tmpfs rw,nosuid,noexec 0 0",
+    "tmpfs /tmp tmpfs rw,noexec 0 0",
+    "tmpfs /tmp tmpfs rw 0 0",
+    "tmpfs /tmpx tmpfs rw,noexec 0 0",
+    "",
+  ].join("\n");
+  assertEquals(allowsExec(mounts, "/dev/shm"), false);
+  assertEquals(allowsExec(mounts, "/dev/shm/deep"), false);
+  assertEquals(allowsExec(mounts, "/dev/shmem"), true);
+  assertEquals(allowsExec(mounts, "/tmp"), true);
+  assertEquals(allowsExec(mounts, "/var/tmp"), true);
+});
+
+Deno.test("parseCpuList() reads the kernel's list format", () => {
+  assertEquals(parseCpuList("0-1"), [0, 1]);
+  assertEquals(parseCpuList("3"), [3]);
+  assertEquals(parseCpuList("0,2-4,7"), [0, 2, 3, 4, 7]);
+});

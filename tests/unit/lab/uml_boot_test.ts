@@ -1,0 +1,51 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { MissingError } from "../../../lab/errors.ts";
+import { kernelCommandLine, moduleFiles } from "../../../lab/uml_boot.ts";
+
+const DEP = `kernel/fs/overlayfs/overlay.ko:
+kernel/drivers/net/ipvlan/ipvlan.ko: kernel/net/ipv6/ipv6.ko kernel/lib/crc-ccitt.ko
+kernel/drivers/net/ipvlan/ipvtap.ko: kernel/drivers/net/ipvlan/ipvlan.ko kernel/drivers/net/tap.ko
+kernel/net/ipv6/ipv6.ko: kernel/lib/crc-ccitt.ko
+`;
+
+Deno.test("moduleFiles() puts what is needed first", () => {
+  assertEquals(moduleFiles(DEP, "overlay"), ["kernel/fs/overlayfs/overlay.ko"]);
+  assertEquals(moduleFiles(DEP, "ipvlan"), [
+    "kernel/lib/crc-ccitt.ko",
+    "kernel/net/ipv6/ipv6.ko",
+    "kernel/drivers/net/ipvlan/ipvlan.ko",
+  ]);
+});
+
+Deno.test("moduleFiles() wants the whole name", () => {
+  assertThrows(() => moduleFiles(DEP, "vlan"), MissingError, "no module vlan");
+});
+
+const OPTIONS = { memory: 2048, run: "/tmp/r", busybox: "/c/busybox", shell: false };
+
+Deno.test("kernelCommandLine() keeps the streams of a command apart", () => {
+  const words = kernelCommandLine(OPTIONS);
+  assertEquals(words.filter((word) => /^con\d/.test(word)), [
+    "con0=null,fd:3",
+    "con1=null,fd:4",
+    "con2=null,fd:1",
+  ]);
+  assertEquals(words[0], "mem=2048M");
+  assertEquals(words.slice(words.indexOf("--") - 1), [
+    "init=/c/busybox",
+    "--",
+    "sh",
+    "/tmp/r/init.sh",
+    "/tmp/r",
+  ]);
+});
+
+Deno.test("kernelCommandLine() gives a shell the keyboard and the terminal's size", () => {
+  const words = kernelCommandLine({ ...OPTIONS, shell: true });
+  assert(words.includes("con0=fd:0,fd:3"));
+  assert(words.includes("con1=fd:5,null"));
+});
+
+Deno.test("kernelCommandLine() refuses a path that would be two words", () => {
+  assertThrows(() => kernelCommandLine({ ...OPTIONS, run: "/my tmp/r" }), MissingError, "space");
+});
