@@ -62,4 +62,8 @@ export const COMMANDS: Record<string, Entry> = {
     summary: "Bring everything on record back after a restart",
     load: () => import("./commands/restore.ts"),
   },
+  "completion": {
+    summary: "Print the script that completes words in a shell",
+    load: () => import("./commands/completion.ts"),
+  },
 };
