@@ -39,16 +39,16 @@ export async function main(scenarios: readonly Scenario[], words: string[]): Pro
     console.log(args.help ? USAGE : list.join("\n"));
     return 0;
   }
-  const obstacle = await findObstacle();
-  if (obstacle !== undefined) {
-    const command = ["deno task lab", ...names].join(" ");
-    console.error(`The scenarios cannot run here, but "${command}" runs them: ${obstacle}`);
-    return 1;
-  }
   const chosen = names.length > 0
     ? scenarios.filter(({ name }) => names.includes(name))
     : scenarios;
   const full = names.length === 0 && scenarios.length > 1;
+  const obstacle = await findObstacle();
+  if (obstacle !== undefined) {
+    const command = ["deno task lab", ...(full ? [] : chosen.map(({ name }) => name))].join(" ");
+    console.error(`The scenarios cannot run here, but "${command}" runs them: ${obstacle}`);
+    return 1;
+  }
   const printer = Printer.stdout();
   const report = await runAll(chosen, printer);
   printReport(report, full, printer);

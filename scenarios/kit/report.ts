@@ -116,7 +116,7 @@ export function printReport(report: Report, full: boolean, printer: Printer): vo
     `${held} of ${full ? total : held + failed} statements held`,
     ...(failed > 0 ? [`${failed} did NOT hold`] : []),
     ...(full && uncovered > 0 ? [`${uncovered} not covered`] : []),
-    `${report.scenarios.length} scenarios`,
+    report.scenarios.length === 1 ? "1 scenario" : `${report.scenarios.length} scenarios`,
     `${report.seconds} s`,
     `Linux ${report.kernel}`,
     `lab: ${report.engine}`,

@@ -2,6 +2,7 @@ import { Ip } from "../../lib/iproute2/ip.ts";
 import { allSettled } from "./all.ts";
 import { Host } from "./host.ts";
 import { type Links, netnsOf, startMachine, vlansOf } from "./machine.ts";
+import { advertise } from "./radvd.ts";
 import { Switch } from "./switch.ts";
 
 /** A machine that is neither container host nor router: its `eth0` is on an access port. */
@@ -125,6 +126,16 @@ export class World implements AsyncDisposable {
   /** Adds the router, to a world that was built without one. */
   addRouter(links: Links): Promise<void> {
     return this.#start({ name: "router", links, router: true });
+  }
+
+  /**
+   * Has the router advertise a prefix on one of its links, for addresses and not as a default
+   * router.
+   *
+   * @throws {RadvdError} There is no radvd, or it does not start.
+   */
+  async advertise(dev: string, prefix: string): Promise<void> {
+    this.#undo.use(await advertise(netnsOf("router"), dev, prefix));
   }
 
   /**

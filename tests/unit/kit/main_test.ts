@@ -1,0 +1,26 @@
+import { assertEquals } from "@std/assert";
+
+/** Runs the scenarios' command line as a process of its own. */
+async function scenarios(...words: string[]): Promise<{ code: number; out: string; err: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "-A", new URL("../../../scenarios/main.ts", import.meta.url).pathname]
+      .concat(words),
+    env: { NO_COLOR: "1" },
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, out: text(stdout), err: text(stderr) };
+}
+
+Deno.test("words that are no scenario are all named, in one line", async () => {
+  const { code, out, err } = await scenarios("l2", "nothing", "--no-option", "nowhere");
+  assertEquals(code, 2);
+  assertEquals(out, "");
+  assertEquals(err.trimEnd().split("\n").length, 1);
+  assertEquals(err.startsWith("Unknown: --no-option, nothing, nowhere; the scenarios are "), true);
+});
+
+Deno.test("the list has a line for each scenario", async () => {
+  const { code, out } = await scenarios("--list");
+  assertEquals(code, 0);
+  assertEquals(/^l2 +Ipvlan L2 mode: .+$/m.test(out), true);
+});
