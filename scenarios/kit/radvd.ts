@@ -46,20 +46,18 @@ export async function advertise(
     stdout: "null",
     stderr: "piped",
   }).spawn();
+  const log = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
   undo.defer(async () => {
     stop(child);
     await child.status;
+    await log.cancel();
   });
-  const log = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
   let said = "";
   while (!said.includes("started")) {
     const { value, done } = await log.read();
     if (done) throw new RadvdError(said.trim().split("\n").at(-1)!);
     said += value;
   }
-  // What it says later must not fill the pipe.
-  undo.defer(() => drained);
-  const drained = drain(log);
   const kept = undo.move();
   return { [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
@@ -70,8 +68,4 @@ function stop(child: Deno.ChildProcess): void {
   } catch {
     // It has ended by itself.
   }
-}
-
-async function drain(reader: ReadableStreamDefaultReader<string>): Promise<void> {
-  while (!(await reader.read()).done);
 }
