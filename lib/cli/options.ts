@@ -31,14 +31,15 @@ export function parseWords(name: string, command: Command, typed: readonly strin
   const problems: string[] = [];
   const known = new Set(options.flatMap(({ name, short }) => short ? [name, short] : [name]));
   const parsed = parseArgs([...typed], {
-    string: withValue.map(({ name }) => name),
+    // "_" is the words that are no options: they stay as typed, also when they look like numbers.
+    string: [...withValue.map(({ name }) => name), "_"],
     boolean: options.filter(({ value }) => value === undefined).map(({ name }) => name),
     collect: withValue.map(({ name }) => name),
     alias: Object.fromEntries(
       options.flatMap(({ name, short }) => short ? [[name, short]] : []),
     ),
     stopEarly: command.stopEarly ?? false,
-    "--": !command.stopEarly,
+    "--": true,
     unknown: (word, key) => {
       if (key === undefined || known.has(key)) return true;
       const dashed = key.length === 1 ? `-${key}` : `--${key}`;
@@ -50,14 +51,18 @@ export function parseWords(name: string, command: Command, typed: readonly strin
       return false;
     },
   });
-  const words = [...parsed._.map(String), ...(parsed["--"] ?? [])];
+  const rest = parsed["--"] ?? [];
+  // Behind the first word of a command's own, "--" is one of its words too.
+  const isOwn = command.stopEarly && parsed._.length > 0 && typed.includes("--");
+  const words = [...parsed._.map(String), ...(isOwn ? ["--"] : []), ...rest];
   for (const { name, value } of withValue) {
     if ((parsed[name] as string[]).includes("")) {
       problems.push(`The option --${name} needs a value: ${value}`);
     }
   }
   const [least, most] = command.words;
-  if (!parsed.help) {
+  // An option that is not known may have taken a word as its value, so words are not counted then.
+  if (!parsed.help && problems.length === 0) {
     if (words.length < least) {
       problems.push(`Something is missing: ${name} ${command.usage}`);
     }

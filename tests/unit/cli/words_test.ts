@@ -1,0 +1,112 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { COMMANDS } from "../../../lib/cli/commands.ts";
+import type { Command } from "../../../lib/cli/command.ts";
+import { UsageError } from "../../../lib/cli/errors.ts";
+import { commandHelp, groupHelp } from "../../../lib/cli/help.ts";
+import { parseWords } from "../../../lib/cli/options.ts";
+import { pairs } from "../../../lib/cli/pairs.ts";
+import { didYouMean } from "../../../lib/cli/suggest.ts";
+import { table } from "../../../lib/cli/table.ts";
+
+const command: Command = {
+  usage: "[OPTIONS] NETWORK",
+  example: "",
+  options: [
+    { name: "subnet", value: "PREFIX", many: true, help: "" },
+    { name: "opt", short: "o", value: "NAME=VALUE", many: true, help: "" },
+    { name: "internal", help: "" },
+    { name: "interactive", short: "i", help: "" },
+    { name: "tty", short: "t", help: "" },
+  ],
+  words: [1, 1],
+  run: () => Promise.resolve(0),
+};
+const parse = (...typed: string[]) => parseWords("ipvlan x", command, typed);
+
+Deno.test("an option's value follows it or an equals sign, and may be given several times", () => {
+  const words = parse("--subnet=10.0.0.0/24", "--subnet", "fd00::/64", "-o", "parent=eth0.20", "n");
+  assertEquals(words.values("subnet"), ["10.0.0.0/24", "fd00::/64"]);
+  assertEquals(words.values("opt"), ["parent=eth0.20"]);
+  assertEquals(words.words, ["n"]);
+});
+
+Deno.test("an option without a value is on or off, and short ones may be written together", () => {
+  const words = parse("-it", "n", "--internal=false");
+  assertEquals(["interactive", "tty", "internal"].map((name) => words.on(name)), [
+    true,
+    true,
+    false,
+  ]);
+});
+
+Deno.test("a word stays a word, whatever it looks like", () => {
+  assertEquals(parse("0123").words, ["0123"]);
+  assertEquals(parse("--", "--subnet").words, ["--subnet"]);
+  assertEquals(parse("1e3").words, ["1e3"]);
+});
+
+const WRONG: [typed: string[], messages: string[]][] = [
+  [["--subnett=1", "n"], [
+    'There is no option --subnett (did you mean "--subnet"?), as in "--subnett=1"',
+  ]],
+  [["-x", "n"], ["There is no option -x"]],
+  [["n", "--subnet"], ["The option --subnet needs a value: PREFIX"]],
+  [["n", "--subnet="], ["The option --subnet needs a value: PREFIX"]],
+  [["n", "--subnet", "--internal"], ["The option --subnet needs a value: PREFIX"]],
+  [[], ["Something is missing: ipvlan x [OPTIONS] NETWORK"]],
+  [["n", "m", "o"], ['Too many words, from "m" on']],
+  [["--nope", "--nada=1", "n", "m"], [
+    "There is no option --nope",
+    'There is no option --nada, as in "--nada=1"',
+  ]],
+];
+
+for (const [typed, messages] of WRONG) {
+  Deno.test(`everything wrong with "${typed.join(" ")}" is said at once`, () => {
+    const error = assertThrows(() => parse(...typed), UsageError);
+    assertEquals(error.message.split("\n"), [...messages, 'See "ipvlan x --help"']);
+  });
+}
+
+Deno.test("a command's own options are left alone behind its first word", () => {
+  const stopping = { ...command, stopEarly: true, words: [0, Infinity] as [number, number] };
+  const { words } = parseWords("ipvlan x", stopping, ["-i", "ls", "-l", "--nope", "--", "-i"]);
+  assertEquals(words, ["ls", "-l", "--nope", "--", "-i"]);
+  assertEquals(parseWords("ipvlan x", stopping, ["--", "ls", "-l"]).words, ["ls", "-l"]);
+});
+
+Deno.test("a close word is suggested, a far one is not", () => {
+  assertEquals(didYouMean("crate", ["create", "rm"]), ' (did you mean "create"?)');
+  assertEquals(didYouMean("netwrok", ["network"]), ' (did you mean "network"?)');
+  assertEquals(didYouMean("insp", ["inspect"]), ' (did you mean "inspect"?)');
+  assertEquals(didYouMean("zzz", ["create", "rm"]), "");
+});
+
+Deno.test("pairs are read, and every one that is none is said", () => {
+  assertEquals(pairs("label", ["a=1", "b", "c=x=y"], false), {
+    record: { a: "1", b: "", c: "x=y" },
+    problems: [],
+  });
+  const { problems } = pairs("auxiliary address", ["=1", "a", "b=1", "b=2"], true);
+  assertEquals(problems.map(({ message }) => message), [
+    'The auxiliary address "=1" is not valid: write NAME=VALUE',
+    'The auxiliary address "a" is not valid: write NAME=VALUE',
+    'The auxiliary address "b=2" is not valid: "b" is given twice',
+  ]);
+});
+
+Deno.test("a table's columns are as wide as their widest cell", () => {
+  assertEquals(table(["A", "B"], [["long", ""], ["x", "y"]]), "A      B\nlong\nx      y");
+});
+
+Deno.test("every command has help with an example, and no option twice", async () => {
+  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
+    const { default: command } = await load();
+    const help = commandHelp(name, summary, command);
+    assertEquals(help.startsWith(`Usage: ipvlan ${name}`), true, name);
+    assertEquals(command.example.startsWith(`ipvlan ${name}`), true, name);
+    const names = command.options.flatMap(({ name, short }) => short ? [name, short] : [name]);
+    assertEquals(new Set(names).size, names.length, name);
+  }
+  assertEquals(groupHelp("network").includes("create"), true);
+});
