@@ -1,27 +1,34 @@
 import type { IpvlanError } from "../errors.ts";
-import { Pools } from "../ipam/mod.ts";
 import { Ip } from "../iproute2/ip.ts";
-import { explainLinkAdd } from "../iproute2/kernel.ts";
-import { decideEndpoint, endpointSteps, sandboxSteps, toEndpoint } from "./endpoint.ts";
-import { dropEndpoint, dropNetwork, dropSandbox } from "./drop.ts";
+import { attach, type Attached, type AttachRequest } from "./attach.ts";
+import { type Batch, dropEndpoint, dropNetwork, dropSandbox, mark } from "./drop.ts";
+import { toEndpoint } from "./endpoint.ts";
 import {
+  HalfDoneError,
   NetworkInUseError,
-  NetworkNotFoundError,
   NotConnectedError,
-  SandboxExistsError,
+  NotUndoneError,
   SandboxInUseError,
-  SandboxNotFoundError,
   throwProblems,
 } from "./errors.ts";
+import { findNetwork, findSandbox } from "./find.ts";
 import { HostsFiles } from "./hosts.ts";
 import { StateLock } from "./lock.ts";
 import { LinkMonitor } from "./monitor.ts";
-import { nameProblem } from "./names.ts";
 import { Namespaces, type OpenIp, rehearsed, watched } from "./namespaces.ts";
-import { aliasSteps, decideNetwork, type HostFacts, networkSteps, subnetsOf } from "./network.ts";
-import { globalAddrs, standsOn } from "./parent.ts";
-import { recover, restore } from "./restore.ts";
-import { type EndpointRecord, isReady, SqliteStore, type Store, withoutState } from "./store.ts";
+import { aliasSteps, decideNetwork, type HostFacts, networkSteps } from "./network.ts";
+import { explain, standsOn } from "./parent.ts";
+import { KnownPools } from "./pools.ts";
+import { randomHex } from "./random.ts";
+import { recover, type Recovery, restore, restoreParent } from "./restore.ts";
+import {
+  type EndpointRecord,
+  isReady,
+  SqliteStore,
+  type Stated,
+  type Store,
+  withoutState,
+} from "./store.ts";
 import type {
   ConnectOptions,
   Endpoint,
@@ -30,7 +37,6 @@ import type {
   NetworkSpec,
   Outcome,
   RestoreReport,
-  Sandbox,
   SandboxDetails,
 } from "./types.ts";
 
@@ -78,6 +84,13 @@ export interface DriverParts {
   namespaces: Namespaces;
   /** The hosts files. */
   hosts: HostsFiles;
+  /** The networks' pools. */
+  pools: KnownPools;
+}
+
+/** A batch that is on record. */
+interface StatedBatch extends Batch {
+  endpoints: readonly Stated<EndpointRecord>[];
 }
 
 /**
@@ -103,7 +116,6 @@ export class Driver implements AsyncDisposable {
   #parts: DriverParts;
   #lock: StateLock;
   #facts: Promise<HostFacts> | undefined;
-  #pools = new Map<string, { version: number; pools: Pools }>();
 
   private constructor(host: string | undefined, parts: DriverParts, lock: StateLock) {
     this.#host = host;
@@ -126,12 +138,14 @@ export class Driver implements AsyncDisposable {
     if (dryRun) {
       const store = SqliteStore.copy(folder);
       const namespaces = new Namespaces(host, rehearsed(open, dryRun));
-      return new Driver(host, { store, namespaces, hosts: new HostsFiles(store) }, new StateLock());
+      const [hosts, pools] = [new HostsFiles(store), new KnownPools(store)];
+      return new Driver(host, { store, namespaces, hosts, pools }, new StateLock());
     }
     const store = SqliteStore.open(folder);
     const namespaces = new Namespaces(host, open);
     const hosts = new HostsFiles(store, `${folder}/hosts.lock`);
-    return new Driver(host, { store, namespaces, hosts }, new StateLock(`${folder}/lock`));
+    const pools = new KnownPools(store);
+    return new Driver(host, { store, namespaces, hosts, pools }, new StateLock(`${folder}/lock`));
   }
 
   /** Everything that is wrong with a network that one would create. Nothing is changed. */
@@ -162,18 +176,20 @@ export class Driver implements AsyncDisposable {
       const made = store.links();
       const serving = made.filter(({ name }) => standsOn(network.parent, name, made));
       try {
-        await namespaces.apply([
+        const steps = [
           ...networkSteps(network, links),
-          ...aliasSteps(serving, [...existing, network], made),
-        ]);
+          ...aliasSteps(serving, [...existing, network], made, existing),
+        ];
+        await namespaces.apply(steps, () => store.putNetwork(network, "ready"));
       } catch (error) {
+        // What could not be undone stays on record, for the next call to go by.
+        if (error instanceof NotUndoneError) throw error;
         store.transaction(() => {
           store.deleteNetwork(network.id);
           for (const link of links) store.deleteLink(link.name);
         });
-        throw explainLinkAdd(error);
+        throw explain(error);
       }
-      store.putNetwork(network, "ready");
       return { value: network, notices };
     });
   }
@@ -187,7 +203,7 @@ export class Driver implements AsyncDisposable {
   async removeNetwork(name: string): Promise<void> {
     await this.#alone(async ({ store }) => {
       const network = store.transaction(() => {
-        const network = this.#network(name);
+        const network = findNetwork(store, name);
         const users = store.endpoints({ network: network.id }).map(({ sandbox }) => sandbox);
         if (users.length > 0) throw new NetworkInUseError(name, users);
         store.putNetwork(network, "removing");
@@ -197,6 +213,9 @@ export class Driver implements AsyncDisposable {
         await dropNetwork(this.#parts, network);
       } catch (error) {
         store.putNetwork(network, "ready");
+        const networks = store.networks().map(withoutState);
+        // Where even that fails, `restore` makes up for it; what matters is why the removal did.
+        await restoreParent(this.#parts, network, networks).catch(() => {});
         throw error;
       }
     });
@@ -221,10 +240,13 @@ export class Driver implements AsyncDisposable {
 
   /** A network with its endpoints. @throws {NetworkNotFoundError} There is no such network. */
   inspectNetwork(name: string): NetworkDetails {
-    const network = this.#network(name);
-    const endpoints = this.#parts.store.endpoints({ network: network.id }).filter(isReady)
-      .map((endpoint) => toEndpoint(network, endpoint));
-    return { ...network, endpoints };
+    const { store } = this.#parts;
+    return store.transaction(() => {
+      const network = findNetwork(store, name);
+      const endpoints = store.endpoints({ network: network.id }).filter(isReady)
+        .map((endpoint) => toEndpoint(network, endpoint));
+      return { ...network, endpoints };
+    });
   }
 
   /**
@@ -237,17 +259,10 @@ export class Driver implements AsyncDisposable {
     name: string,
     connections: readonly (ConnectOptions & { network: string })[] = [],
   ): Promise<Outcome<SandboxDetails>> {
-    const problem = nameProblem("sandbox", name);
-    if (problem) throw problem;
-    return await this.#lock.shared(async () => {
-      const { store, namespaces } = this.#parts;
-      const sandbox: Sandbox = { name, created: new Date().toISOString() };
-      if (store.sandbox(name)) throw new SandboxExistsError(name, false);
-      const present = await (await namespaces.caller()).netns.list();
-      if (present.includes(name)) throw new SandboxExistsError(name, true);
-      const { endpoints, notices } = await this.#attach(sandbox, connections, true);
-      return { value: { ...sandbox, endpoints }, notices };
+    const { sandbox, endpoints, notices } = await this.#attach({
+      ...{ sandbox: name, isNew: true, connections },
     });
+    return { value: { ...sandbox, endpoints }, notices };
   }
 
   /**
@@ -259,28 +274,25 @@ export class Driver implements AsyncDisposable {
    * @throws {SandboxInUseError} Processes are in it, and it was to be refused then.
    */
   async removeSandbox(name: string, busy: "leave" | "refuse" | "kill" = "leave"): Promise<void> {
-    await this.#lock.shared(async () => {
-      this.#sandbox(name);
+    await this.#along(async () => {
+      const { store } = this.#parts;
+      findSandbox(store, name);
       const pids = busy === "leave" ? [] : await this.processes(name);
       if (busy === "refuse" && pids.length > 0) throw new SandboxInUseError(name, pids);
       for (const pid of pids) killIfThere(pid);
-      const { store } = this.#parts;
-      const networks = store.transaction(() => {
-        const sandbox = this.#sandbox(name);
-        store.putSandbox(sandbox, "removing");
-        const endpoints = store.endpoints({ sandbox: name });
-        for (const endpoint of endpoints) store.putEndpoint(endpoint, "removing");
-        return endpoints.map(({ network }) => network);
-      });
-      await dropSandbox(this.#parts, name);
-      for (const network of networks) this.#pools.delete(network);
-      await this.#parts.hosts.refresh(networks);
+      await this.#remove(
+        () => ({
+          sandbox: findSandbox(store, name),
+          endpoints: store.endpoints({ sandbox: name }),
+        }),
+        ({ sandbox }) => dropSandbox(this.#parts, sandbox!),
+      );
     });
   }
 
   /** The ids of the processes in a sandbox. @throws {SandboxNotFoundError} There is no such sandbox. */
   async processes(name: string): Promise<number[]> {
-    this.#sandbox(name);
+    findSandbox(this.#parts.store, name);
     // It prints plain lines, even with `-json`, so it cannot be a line of a session.
     const { stdout } = await new Deno.Command("ip", {
       args: ["netns", "pids", name],
@@ -297,18 +309,15 @@ export class Driver implements AsyncDisposable {
 
   /** All sandboxes with their endpoints, by name. */
   listSandboxes(): SandboxDetails[] {
-    return this.#parts.store.sandboxes().filter(isReady).map(({ name }) =>
-      this.inspectSandbox(name)
+    const { store } = this.#parts;
+    return store.transaction(() =>
+      store.sandboxes().filter(isReady).map(({ name }) => this.#detailsOf(name))
     );
   }
 
   /** A sandbox with its endpoints. @throws {SandboxNotFoundError} There is no such sandbox. */
   inspectSandbox(name: string): SandboxDetails {
-    const { store } = this.#parts;
-    const networks = new Map(store.networks().map((network) => [network.id, network]));
-    const endpoints = store.endpoints({ sandbox: name }).filter(isReady)
-      .map((endpoint) => toEndpoint(networks.get(endpoint.network)!, endpoint));
-    return { ...this.#sandbox(name), endpoints };
+    return this.#parts.store.transaction(() => this.#detailsOf(name));
   }
 
   /**
@@ -323,36 +332,28 @@ export class Driver implements AsyncDisposable {
     sandbox: string,
     options: ConnectOptions = {},
   ): Promise<Outcome<Endpoint>> {
-    return await this.#lock.shared(async () => {
-      const connection = { ...options, network };
-      const { endpoints, notices } = await this.#attach(
-        this.#sandbox(sandbox),
-        [connection],
-        false,
-      );
-      return { value: endpoints[0]!, notices };
-    });
+    const connections = [{ ...options, network }];
+    const { endpoints, notices } = await this.#attach({ sandbox, isNew: false, connections });
+    return { value: endpoints[0]!, notices };
   }
 
   /**
    * Disconnects a sandbox from a network; its addresses there are free again.
    *
+   * @throws {NetworkNotFoundError} There is no such network.
+   * @throws {SandboxNotFoundError} There is no such sandbox.
    * @throws {NotConnectedError} It is not connected.
    */
   async disconnect(network: string, sandbox: string): Promise<void> {
-    await this.#lock.shared(async () => {
-      const { store, hosts } = this.#parts;
-      const { id } = this.#network(network);
-      this.#sandbox(sandbox);
-      const endpoint = store.transaction(() => {
-        const [endpoint] = store.endpoints({ network: id, sandbox }).filter(isReady);
-        if (!endpoint) throw new NotConnectedError(sandbox, network);
-        store.putEndpoint(endpoint, "removing");
-        return endpoint;
-      });
-      await dropEndpoint(this.#parts, endpoint);
-      this.#pools.delete(id);
-      await hosts.refresh([id]);
+    await this.#along(async () => {
+      const { store } = this.#parts;
+      await this.#remove(() => {
+        findSandbox(store, sandbox);
+        const { id } = findNetwork(store, network);
+        const endpoints = store.endpoints({ network: id, sandbox });
+        if (endpoints.length === 0) throw new NotConnectedError(sandbox, network);
+        return { endpoints };
+      }, (batch) => dropEndpoint(this.#parts, batch.endpoints[0]!));
     });
   }
 
@@ -363,7 +364,7 @@ export class Driver implements AsyncDisposable {
    * @throws {SandboxNotFoundError} There is no such sandbox.
    */
   exec(sandbox: string, words: readonly string[], options: Deno.CommandOptions = {}): Deno.Command {
-    this.#sandbox(sandbox);
+    findSandbox(this.#parts.store, sandbox);
     return new Deno.Command("ip", { ...options, args: ["netns", "exec", sandbox, ...words] });
   }
 
@@ -374,12 +375,12 @@ export class Driver implements AsyncDisposable {
    * @param wait How many seconds to wait for parents that are not there yet.
    */
   async restore(wait = 0): Promise<RestoreReport> {
-    if (wait === 0) return await this.#alone((parts, undone) => restore(parts, undone));
+    if (wait === 0) return await this.#alone(restore);
     // Listened to from before the first try on, so that no link comes unnoticed.
     await using links = new LinkMonitor(this.#host);
     const deadline = AbortSignal.timeout(wait * 1000);
     for (;;) {
-      const report = await this.#alone((parts, undone) => restore(parts, undone));
+      const report = await this.#alone(restore);
       // After the time is up there is one last try, for what came before anybody listened.
       if (report.missing.length === 0 || deadline.aborted) return report;
       await links.changed(deadline);
@@ -393,114 +394,49 @@ export class Driver implements AsyncDisposable {
   }
 
   /** Runs a function while no other call is under way, after what a crash left has been undone. */
-  async #alone<T>(run: (parts: DriverParts, undone: string[]) => Promise<T>): Promise<T> {
-    return await this.#lock.alone(async () => {
-      const undone = await recover(this.#parts);
-      this.#pools.clear();
-      return await run(this.#parts, undone);
-    });
+  async #alone<T>(run: (parts: DriverParts, recovery: Recovery) => Promise<T>): Promise<T> {
+    return await this.#lock.alone(async () => run(this.#parts, await recover(this.#parts)));
   }
 
-  /** Reserves addresses, makes the links, and records them; or does nothing. */
-  async #attach(
-    sandbox: Sandbox,
-    connections: readonly (ConnectOptions & { network: string })[],
-    isNew: boolean,
-  ): Promise<{ endpoints: Endpoint[]; notices: string[] }> {
-    const { store, namespaces, hosts } = this.#parts;
-    const facts = connections.length > 0 ? await this.#hostFacts() : undefined;
-    const placed = this.#reserve(sandbox, connections, isNew, facts);
-    const networks = placed.map(({ network }) => network.id);
-    let made = false;
+  /**
+   * Runs a function along with other calls. Where it comes upon something half done, it is run again
+   * alone: when those who may be at it are through, and what a crash left has been undone.
+   */
+  async #along<T>(run: () => Promise<T>): Promise<T> {
     try {
-      await namespaces.apply([
-        ...(isNew ? sandboxSteps(sandbox.name) : []),
-        ...placed.flatMap(({ network, endpoint }) => endpointSteps(network, endpoint)),
-      ]);
-      made = true;
-      if (isNew) await hosts.create(sandbox.name);
-      await hosts.refresh(networks);
+      return await this.#lock.shared(run);
     } catch (error) {
-      for (const network of networks) this.#pools.delete(network);
-      if (isNew && made) await dropSandbox(this.#parts, sandbox.name);
-      for (const { endpoint } of placed) {
-        if (made && !isNew) await dropEndpoint(this.#parts, endpoint);
-        else store.deleteEndpoint(endpoint.id);
-      }
-      if (isNew) store.deleteSandbox(sandbox.name);
-      throw explainLinkAdd(error);
+      if (!(error instanceof HalfDoneError)) throw error;
+      return await this.#alone(run);
     }
-    store.transaction(() => {
-      store.putSandbox(sandbox, "ready");
-      for (const { endpoint } of placed) store.putEndpoint(endpoint, "ready");
-    });
-    return {
-      endpoints: placed.map(({ network, endpoint }) => toEndpoint(network, endpoint)),
-      notices: placed.flatMap(({ network }) => {
-        const parent = facts!.links.find(({ name }) => name === network.parent);
-        return parent && !parent.up
-          ? [`The parent "${parent.name}" is down, so nothing passes`]
-          : [];
-      }),
-    };
   }
 
-  #reserve(
-    sandbox: Sandbox,
-    connections: readonly (ConnectOptions & { network: string })[],
-    isNew: boolean,
-    facts: HostFacts | undefined,
-  ): { network: Network; endpoint: EndpointRecord }[] {
-    const { store } = this.#parts;
-    const pools = new Map<string, Pools>();
-    const placed = store.transaction(() => {
-      if (isNew) {
-        if (store.sandbox(sandbox.name)) throw new SandboxExistsError(sandbox.name, false);
-        store.putSandbox(sandbox, "making");
-      } else {
-        this.#sandbox(sandbox.name);
-      }
-      const problems: IpvlanError[] = [];
-      const placed: { network: Network; endpoint: EndpointRecord }[] = [];
-      for (const { network: name, ...options } of connections) {
-        let network: Network;
-        try {
-          network = this.#network(name);
-        } catch (error) {
-          problems.push(error as NetworkNotFoundError);
-          continue;
-        }
-        const decision = decideEndpoint(options, randomHex(6), {
-          network,
-          pools: pools.get(network.id) ?? this.#poolsOf(network),
-          sandbox: sandbox.name,
-          endpoints: store.endpoints({ sandbox: sandbox.name }),
-          parentAddresses: globalAddrs(network.parent, facts!.addrs).map(({ address }) => address),
-        });
-        if (!decision.ok) {
-          problems.push(...decision.problems);
-          continue;
-        }
-        store.putEndpoint(decision.endpoint, "making");
-        pools.set(network.id, decision.pools);
-        placed.push({ network, endpoint: decision.endpoint });
-      }
-      throwProblems(problems);
-      return placed;
+  async #attach(request: AttachRequest): Promise<Attached> {
+    return await this.#along(async () => {
+      const facts = request.connections.length > 0 ? await this.#hostFacts() : undefined;
+      return await attach(this.#parts, request, facts);
     });
-    const version = store.version();
-    for (const [id, value] of pools) this.#pools.set(id, { version, pools: value });
-    return placed;
   }
 
-  /** The pools of a network; those kept from the last call where nobody else has written since. */
-  #poolsOf(network: Network): Pools {
-    const { store } = this.#parts;
-    const kept = this.#pools.get(network.id);
-    if (kept?.version === store.version()) return kept.pools;
-    const taken = store.endpoints({ network: network.id })
-      .flatMap(({ ip, ip6 }) => [ip, ip6].filter((address) => address !== undefined));
-    return Pools.of(subnetsOf(network), taken);
+  /** Runs what removes a batch, none of which may be in anybody else's hands. */
+  async #remove(find: () => StatedBatch, drop: (batch: Batch) => Promise<void>): Promise<void> {
+    const { store, hosts } = this.#parts;
+    const batch = store.transaction(() => {
+      const batch = find();
+      const half = batch.endpoints.find((endpoint) => !isReady(endpoint));
+      if (half) throw new HalfDoneError(`connection of "${half.sandbox}"`);
+      mark(store, batch, "removing");
+      return batch;
+    });
+    try {
+      await drop(batch);
+    } catch (error) {
+      // Still on record, so that it can be removed again; what is gone already, `restore` remakes.
+      store.transaction(() => mark(store, batch, "ready"));
+      const names = batch.endpoints.map(({ sandbox }) => sandbox);
+      await hosts.refresh(batch.endpoints.map(({ network }) => network), names).catch(() => {});
+      throw error;
+    }
   }
 
   /** What the kernel shows of the host. Calls of one burst share one answer. */
@@ -513,36 +449,23 @@ export class Driver implements AsyncDisposable {
         // From here on the answer may be older than a call that asks now.
         this.#facts = undefined;
       }
-      const [links, addrs, routes, routes6] = await Promise.all([
+      const [links, addrs, routes] = await Promise.all([
         ip.link.show(),
         ip.addr.show(),
         ip.route.show(4),
-        ip.route.show(6),
       ]);
-      return { release: Deno.osRelease(), links, addrs, routes: [...routes, ...routes6] };
+      return { release: Deno.osRelease(), links, addrs, routes };
     })();
   }
 
-  /** A network by its name, its id, or the beginning of its id, as long as that is no other's. */
-  #network(name: string): Network {
+  #detailsOf(name: string): SandboxDetails {
     const { store } = this.#parts;
-    const byId = () =>
-      store.networks().filter(({ id }) => /^[0-9a-f]{2}/.test(name) && id.startsWith(name));
-    const network = store.network(name) ?? (byId().length === 1 ? byId()[0] : undefined);
-    if (!network || !isReady(network)) throw new NetworkNotFoundError(name);
-    return withoutState(network);
+    const sandbox = findSandbox(store, name);
+    const networks = new Map(store.networks().map((network) => [network.id, network]));
+    const endpoints = store.endpoints({ sandbox: name }).filter(isReady)
+      .map((endpoint) => toEndpoint(networks.get(endpoint.network)!, endpoint));
+    return { ...sandbox, endpoints };
   }
-
-  #sandbox(name: string): Sandbox {
-    const sandbox = this.#parts.store.sandbox(name);
-    if (!sandbox || !isReady(sandbox)) throw new SandboxNotFoundError(name);
-    return withoutState(sandbox);
-  }
-}
-
-/** So many random bytes, as hexadecimal digits. */
-function randomHex(bytes: number): string {
-  return crypto.getRandomValues(new Uint8Array(bytes)).toHex();
 }
 
 function killIfThere(pid: number): void {

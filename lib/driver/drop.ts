@@ -2,10 +2,39 @@ import { NamespaceNotFoundError } from "../iproute2/errors.ts";
 import { linkDel } from "../iproute2/link.ts";
 import type { DriverParts } from "./driver.ts";
 import { temporaryName } from "./endpoint.ts";
-import { aliasSteps } from "./network.ts";
+import { aliasSteps, probeName } from "./network.ts";
 import { isOurs, LINK_GROUP, standsOn } from "./parent.ts";
-import { type EndpointRecord, withoutState } from "./store.ts";
-import type { Network } from "./types.ts";
+import { type EndpointRecord, type State, type Store, withoutState } from "./store.ts";
+import type { Network, Sandbox } from "./types.ts";
+
+/** What one call makes or removes. */
+export interface Batch {
+  /** A sandbox, where it is made or removed and not just connected or disconnected. */
+  sandbox?: Sandbox;
+  /** Endpoints of one sandbox. */
+  endpoints: readonly EndpointRecord[];
+}
+
+/** Records how far a batch is. */
+export function mark(store: Store, { sandbox, endpoints }: Batch, state: State): void {
+  if (sandbox) store.putSandbox(sandbox, state);
+  for (const endpoint of endpoints) store.putEndpoint(endpoint, state);
+}
+
+/**
+ * Takes a batch that the kernel does not have off the record. Its hosts files go first, so that a
+ * crash in between leaves the record to go by.
+ */
+export async function forget({ store, hosts }: DriverParts, batch: Batch): Promise<void> {
+  const { sandbox, endpoints } = batch;
+  store.transaction(() => mark(store, batch, "removing"));
+  const sandboxes = [...(sandbox ? [sandbox.name] : []), ...endpoints.map((one) => one.sandbox)];
+  await hosts.refresh(endpoints.map(({ network }) => network), sandboxes);
+  store.transaction(() => {
+    for (const { id } of endpoints) store.deleteEndpoint(id);
+    if (sandbox) store.deleteSandbox(sandbox.name);
+  });
+}
 
 /**
  * Takes a network out of the kernel and off the record: it deletes the links that the driver made
@@ -20,53 +49,49 @@ export async function dropNetwork(parts: DriverParts, network: Network): Promise
   const mine = made.filter(({ name }) => standsOn(network.parent, name, made));
   const host = await namespaces.host();
   const ours = (await host.link.show({ group: LINK_GROUP })).filter(isOurs).map(({ name }) => name);
-  const present = mine.filter(({ name }) => ours.includes(name));
+  const isThere = (name: string) => ours.includes(name);
+  // A link goes before the one below it.
+  const unneeded = mine.map(({ name }) => name).filter((name) => !needed(name)).toReversed();
   await namespaces.apply([
-    // A link goes before the one below it.
-    ...present.filter(({ name }) => !needed(name)).toReversed()
-      .map(({ name }) => ({ line: linkDel(name) })),
-    ...aliasSteps(present.filter(({ name }) => needed(name)), others, made),
+    ...[probeName(network), ...unneeded].filter(isThere).map((name) => ({ line: linkDel(name) })),
+    ...aliasSteps(mine.filter(({ name }) => needed(name) && isThere(name)), others, made),
   ]);
   store.transaction(() => {
     store.deleteNetwork(network.id);
-    for (const { name } of mine) if (!needed(name)) store.deleteLink(name);
+    for (const name of unneeded) store.deleteLink(name);
   });
 }
 
 /** Takes an endpoint out of its sandbox, under whichever name its link has, and off the record. */
 export async function dropEndpoint(parts: DriverParts, endpoint: EndpointRecord): Promise<void> {
-  const { store, namespaces } = parts;
   await ifThere(() =>
-    namespaces.inside(endpoint.sandbox, async (ip) => {
+    parts.namespaces.inside(endpoint.sandbox, async (ip) => {
       const names = [temporaryName(endpoint), endpoint.ifname];
       const links = await ip.link.show({ group: LINK_GROUP });
       const link = links.find(({ name }) => names.includes(name));
       if (link) await ip.link.del(link.name);
     })
   );
-  store.deleteEndpoint(endpoint.id);
+  await forget(parts, { endpoints: [endpoint] });
 }
 
 /**
- * Takes a sandbox out of the kernel and off the record. Its links are deleted one by one before its
- * namespace: that goes only when its last process has ended, and even then not at once, and so long
- * its addresses would not be free.
+ * Takes a sandbox with all its endpoints out of the kernel and off the record. Its links are
+ * deleted before its namespace: that goes only when its last process has ended, and even then not
+ * at once, and so long its addresses would not be free.
  */
-export async function dropSandbox(parts: DriverParts, sandbox: string): Promise<void> {
-  const { store, namespaces, hosts } = parts;
+export async function dropSandbox(parts: DriverParts, sandbox: Sandbox): Promise<void> {
+  const { store, namespaces } = parts;
+  const { name } = sandbox;
   await ifThere(async () => {
-    await namespaces.inside(sandbox, async (ip) => {
+    await namespaces.inside(name, async (ip) => {
       if ((await ip.link.show({ group: LINK_GROUP })).length > 0) {
         await ip.link.del({ group: LINK_GROUP });
       }
     });
-    await (await namespaces.caller()).netns.del(sandbox);
+    await (await namespaces.caller()).netns.del(name);
   });
-  await hosts.remove(sandbox);
-  store.transaction(() => {
-    for (const { id } of store.endpoints({ sandbox })) store.deleteEndpoint(id);
-    store.deleteSandbox(sandbox);
-  });
+  await forget(parts, { sandbox, endpoints: store.endpoints({ sandbox: name }) });
 }
 
 /** Runs what needs a sandbox's namespace; where that is gone, there is nothing to be done. */

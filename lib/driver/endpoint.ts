@@ -207,7 +207,6 @@ export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[
     {
       ...inside(linkSet(temporary, {
         name: ifname,
-        alias: aliasOf([network.name]),
         // On a network without IPv6, a router on the segment must not bring it in.
         addrgenmode: hasIPv6 ? undefined : "none",
       })),
@@ -226,16 +225,20 @@ export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[
       if (network.isolated || gateway === undefined) return [];
       return inside(routeLine("add", { dst, via: gateway, dev: ifname, metric }));
     }),
+    // Last, as the mark of a link that lacks nothing: `restore` makes one without it anew.
+    inside(linkSet(ifname, { alias: aliasOf([network.name]) })),
   ];
 }
 
-/** The lines that make a sandbox: its namespace, with the loopback up. */
-export function sandboxSteps(sandbox: string): Step[] {
-  return [
-    {
-      ...{ netns: CALLER, line: netnsAdd(sandbox) },
-      undo: { netns: CALLER, line: netnsDel(sandbox) },
-    },
-    { netns: sandbox, line: linkSet("lo", { up: true }) },
-  ];
+/**
+ * The lines that make a sandbox: its namespace, if that is new, with the loopback up. One that is
+ * not there any more is found out by the latter, before any other line needs it: over a namespace
+ * that does not exist, `ip link add … netns` ends its process.
+ */
+export function sandboxSteps(sandbox: string, isNew: boolean): Step[] {
+  const add: Step = {
+    ...{ netns: CALLER, line: netnsAdd(sandbox) },
+    undo: { netns: CALLER, line: netnsDel(sandbox) },
+  };
+  return [...(isNew ? [add] : []), { netns: sandbox, line: linkSet("lo", { up: true }) }];
 }

@@ -145,6 +145,20 @@ export class SandboxInUseError extends IpvlanError {
   }
 }
 
+/** A sandbox's network namespace is gone. */
+export class SandboxGoneError extends IpvlanError {
+  /** The sandbox. */
+  readonly sandbox: string;
+
+  /** Makes the error from the sandbox's name. */
+  constructor(sandbox: string) {
+    super(
+      `The network namespace of sandbox "${sandbox}" is gone: restore it, or remove the sandbox`,
+    );
+    this.sandbox = sandbox;
+  }
+}
+
 /** There is no sandbox of this name. */
 export class SandboxNotFoundError extends IpvlanError {
   /** The sandbox. */
@@ -300,6 +314,34 @@ export class MacAddressError extends IpvlanError {
         "parent's",
     );
     this.macAddress = macAddress;
+  }
+}
+
+/**
+ * Something is being made or removed by a call that is under way, or was by one that was cut short
+ * and that could not be undone since.
+ */
+export class HalfDoneError extends IpvlanError {
+  /** What it is, with its name: `sandbox "c1"`. */
+  readonly what: string;
+
+  /** Makes the error from what is half done, with its name. */
+  constructor(what: string) {
+    super(`The ${what} is half made or half removed: wait for who is at it, or restore`);
+    this.what = what;
+  }
+}
+
+/** A call has failed, and something of what it had done could not be undone. */
+export class NotUndoneError extends IpvlanError {
+  /** Makes the error from why the call failed, which is the cause, and why it could not be undone. */
+  constructor(cause: unknown, obstacle: unknown) {
+    const words = (error: unknown) => error instanceof Error ? error.message : String(error);
+    super(
+      `${words(cause)}; what had been done before could not all be undone (${words(obstacle)}): ` +
+        "restore",
+      { cause },
+    );
   }
 }
 

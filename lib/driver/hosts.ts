@@ -1,5 +1,5 @@
 import { StateLock } from "./lock.ts";
-import type { EndpointRecord, Store } from "./store.ts";
+import type { EndpointRecord, State, Store } from "./store.ts";
 
 /**
  * Where `ip netns exec NAME` finds the files that it mounts over those of `/etc` (ip-netns(8)).
@@ -19,7 +19,8 @@ export interface NamedEndpoint extends EndpointRecord {
 export class HostsFiles {
   #store: Store;
   #lock: StateLock | undefined;
-  #stale = new Set<string>();
+  /** Whose files may be out of step: everybody's on these networks, and these sandboxes'. */
+  #stale = { networks: new Set<string>(), sandboxes: new Set<string>() };
   #running: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
@@ -34,48 +35,49 @@ export class HostsFiles {
   }
 
   /**
-   * Writes the files of everybody on the given networks (by id). Calls that come while one is at it
-   * are answered by one more together, as a burst of endpoints would otherwise write every file as
-   * often as there are endpoints.
+   * Brings the files of everybody on the given networks (by id), and of the given sandboxes, in step
+   * with the store: a sandbox that is off the record, or about to be, has none. Calls that come
+   * while one is at it are answered by one more together, as a burst of endpoints would otherwise
+   * write every file as often as there are endpoints.
    */
-  refresh(networks: Iterable<string>): Promise<void> {
-    for (const network of networks) this.#stale.add(network);
+  refresh(networks: Iterable<string>, sandboxes: Iterable<string> = []): Promise<void> {
+    for (const network of networks) this.#stale.networks.add(network);
+    for (const sandbox of sandboxes) this.#stale.sandboxes.add(sandbox);
     return this.#next ??= this.#running.catch(() => {}).then(() => {
       this.#next = undefined;
       // What is read from the store and written must not be overtaken by another process's.
-      return this.#running = this.#alone(() => this.#write());
+      return this.#running = this.#lock?.alone(() => this.#write()) ?? Promise.resolve();
     });
-  }
-
-  /** Writes the file of a sandbox that is on no network yet. */
-  create(sandbox: string): Promise<void> {
-    return this.#alone(() => writeHosts(sandbox, renderHosts(sandbox, [])));
-  }
-
-  /** Removes the file of a sandbox that is being removed. */
-  remove(sandbox: string): Promise<void> {
-    return this.#alone(() => removeHosts(sandbox));
-  }
-
-  async #alone(write: () => Promise<void>): Promise<void> {
-    await this.#lock?.alone(write);
   }
 
   async #write(): Promise<void> {
     const stale = this.#stale;
-    this.#stale = new Set();
+    this.#stale = { networks: new Set(), sandboxes: new Set() };
+    try {
+      await this.#bringInStep(stale.networks, stale.sandboxes);
+    } catch (error) {
+      // Still out of step, for the next call to mend.
+      for (const network of stale.networks) this.#stale.networks.add(network);
+      for (const sandbox of stale.sandboxes) this.#stale.sandboxes.add(sandbox);
+      throw error;
+    }
+  }
+
+  async #bringInStep(networks: Set<string>, sandboxes: Set<string>): Promise<void> {
+    const stays = ({ state }: { state: State }) => state !== "removing";
     const names = new Map(this.#store.networks().map(({ id, name }) => [id, name]));
-    const endpoints = this.#store.endpoints().filter(({ state }) => state !== "removing")
+    const endpoints = this.#store.endpoints().filter(stays)
       .map((endpoint) => ({ ...endpoint, networkName: names.get(endpoint.network)! }));
     const onNetwork = Map.groupBy(endpoints, ({ network }) => network);
     const ofSandbox = Map.groupBy(endpoints, ({ sandbox }) => sandbox);
-    for (const [sandbox, own] of ofSandbox) {
-      if (!own.some(({ network }) => stale.has(network))) continue;
-      await writeHosts(
-        sandbox,
-        renderHosts(sandbox, own.flatMap(({ network }) => onNetwork.get(network)!)),
-      );
+    const present = this.#store.sandboxes().filter(stays).map(({ name }) => name);
+    for (const sandbox of present) {
+      const own = ofSandbox.get(sandbox) ?? [];
+      if (!sandboxes.has(sandbox) && !own.some(({ network }) => networks.has(network))) continue;
+      const reachable = own.flatMap(({ network }) => onNetwork.get(network)!);
+      await writeHosts(sandbox, renderHosts(sandbox, reachable));
     }
+    for (const sandbox of sandboxes) if (!present.includes(sandbox)) await removeHosts(sandbox);
   }
 }
 

@@ -101,8 +101,8 @@ export class Namespaces implements AsyncDisposable {
     });
   }
 
-  /** Runs a plan, all or nothing. */
-  async apply(steps: readonly Step[]): Promise<void> {
+  /** Runs a plan, and what belongs to it besides its lines, all or nothing: {@linkcode runPlan}. */
+  async apply(steps: readonly Step[], finish?: () => void | Promise<void>): Promise<void> {
     const sessions = new Map<string, Ip>();
     const runnerOf = async (netns: Place) => {
       if (netns === undefined) return (await this.host()).session;
@@ -115,7 +115,7 @@ export class Namespaces implements AsyncDisposable {
     };
     const run = async () => {
       try {
-        await runPlan(steps, runnerOf);
+        await runPlan(steps, runnerOf, finish);
       } finally {
         await Promise.all([...sessions.values()].map((ip) => ip[Symbol.asyncDispose]()));
       }

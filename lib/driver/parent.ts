@@ -1,5 +1,7 @@
 import type { IpvlanError } from "../errors.ts";
 import type { Addr } from "../iproute2/addr.ts";
+import { IpCommandError } from "../iproute2/errors.ts";
+import { explainLinkAdd } from "../iproute2/kernel.ts";
 import type { IpvlanFlag, IpvlanMode, Link, LinkSpec } from "../iproute2/link.ts";
 import { linkName } from "../iproute2/words.ts";
 import { InvalidParentError, ParentConflictError, ParentNotFoundError } from "./errors.ts";
@@ -103,6 +105,10 @@ function unfitProblems(link: Link, links: readonly Link[]): InvalidParentError[]
       "it is the loopback, which no frame leaves; name another link, or none for a dummy",
     );
   }
+  if (link.info.type === "ipvlan") {
+    const below = link.link === undefined ? "the link below it" : `"${link.link}"`;
+    reasons.push(`it is an ipvlan link itself, and the kernel would take ${below}; use that`);
+  }
   if (link.master !== undefined && link.masterKind !== "vrf") {
     const kind = link.masterKind ?? "master";
     reasons.push(`it is a port of the ${kind} "${link.master}"; use "${link.master}" instead`);
@@ -115,6 +121,21 @@ function unfitProblems(link: Link, links: readonly Link[]): InvalidParentError[]
     );
   }
   return reasons.map((reason) => new InvalidParentError(link.name, reason));
+}
+
+/**
+ * What a refused line says about the parent, the kernel or the caller's rights; the error itself
+ * where it says nothing of these. A parent is busy when its receive handler is taken by what cannot
+ * be seen from the host, or came between the look at it and the line.
+ */
+export function explain(error: unknown): unknown {
+  if (error instanceof IpCommandError && error.errno === "EBUSY") {
+    const [, parent] = / link add link (\S+) .* type ipvlan/.exec(error.command) ?? [];
+    const reason = "the kernel says it is busy, which a macvlan link on it makes it, even one in " +
+      "another namespace; remove that, or use another link";
+    if (parent !== undefined) return new InvalidParentError(parent, reason);
+  }
+  return explainLinkAdd(error);
 }
 
 /**

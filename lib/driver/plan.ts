@@ -1,5 +1,6 @@
-import { SessionClosedError } from "../iproute2/errors.ts";
+import { IpCommandError, NamespaceNotFoundError, SessionClosedError } from "../iproute2/errors.ts";
 import type { Runner } from "../iproute2/session.ts";
+import { NotUndoneError } from "./errors.ts";
 
 /**
  * The caller's own namespaces, where those of the sandboxes are made and deleted: `ip -n HOST` has
@@ -31,42 +32,60 @@ export type RunnerOf = (netns: Place) => Promise<Runner>;
  * Runs a plan, all or nothing: if a step fails, those that were done are undone, the last first,
  * and the failure is thrown. Neighbouring steps in one namespace go out together, and a failed one
  * does not stop those that were sent with it: they are undone too.
+ *
+ * @param finish What belongs to the plan besides its lines: it runs last, and where it fails the
+ * lines are undone as well.
+ * @throws {NotUndoneError} A step failed, and what was done could not all be undone.
  */
-export async function runPlan(steps: readonly Step[], runnerOf: RunnerOf): Promise<void> {
+export async function runPlan(
+  steps: readonly Step[],
+  runnerOf: RunnerOf,
+  finish?: () => void | Promise<void>,
+): Promise<void> {
   const done: Step[] = [];
-  for (const burst of bursts(steps)) {
-    let failure: { reason: unknown } | undefined;
-    try {
-      const runner = await runnerOf(burst[0]!.netns);
-      const results = await Promise.allSettled(burst.map(({ line }) => runner.change(line)));
-      for (const [index, result] of results.entries()) {
-        if (result.status === "rejected") failure ??= result;
-        // When the process ended, how far it came is not known, so the line may have been done.
-        if (result.status === "fulfilled" || result.reason instanceof SessionClosedError) {
-          done.push(burst[index]!);
-        }
-      }
-    } catch (reason) {
-      failure = { reason };
-    }
-    if (failure) {
-      await undo(done, runnerOf);
-      throw failure.reason;
-    }
+  try {
+    for (const burst of bursts(steps)) await runBurst(burst, runnerOf, done);
+    await finish?.();
+  } catch (failure) {
+    const obstacle = await undo(done, runnerOf);
+    throw obstacle ? new NotUndoneError(failure, obstacle.reason) : failure;
   }
 }
 
-/** Undoes steps, the last first. What is gone already needs no undoing, so failures are passed over. */
-async function undo(done: Step[], runnerOf: RunnerOf): Promise<void> {
+async function runBurst(burst: Step[], runnerOf: RunnerOf, done: Step[]): Promise<void> {
+  const runner = await runnerOf(burst[0]!.netns);
+  const results = await Promise.allSettled(burst.map(({ line }) => runner.change(line)));
+  for (const [index, result] of results.entries()) {
+    // When the process ended, how far it came is not known, so the line may have been done.
+    if (result.status === "fulfilled" || result.reason instanceof SessionClosedError) {
+      done.push(burst[index]!);
+    }
+  }
+  const failed = results.find(({ status }) => status === "rejected");
+  if (failed?.status === "rejected") throw failed.reason;
+}
+
+/** Undoes steps, the last first, as far as that goes. Resolves to what was in the way. */
+async function undo(done: Step[], runnerOf: RunnerOf): Promise<PromiseRejectedResult | undefined> {
   const lines = done.toReversed().map((step) => step.undo).filter((line) => line !== undefined);
+  const results: PromiseSettledResult<void>[] = [];
   for (const burst of bursts(lines)) {
     try {
       const runner = await runnerOf(burst[0]!.netns);
-      await Promise.allSettled(burst.map(({ line }) => runner.change(line)));
-    } catch {
-      // The namespace is gone, and with it what was in it.
+      results.push(...await Promise.allSettled(burst.map(({ line }) => runner.change(line))));
+    } catch (reason) {
+      results.push({ status: "rejected", reason });
     }
   }
+  return results.find((result): result is PromiseRejectedResult =>
+    result.status === "rejected" && !isGone(result.reason)
+  );
+}
+
+/** Whether what was to be undone is not there, and so needs no undoing. */
+function isGone(reason: unknown): boolean {
+  return reason instanceof NamespaceNotFoundError ||
+    reason instanceof IpCommandError && ["ENODEV", "ENOENT"].includes(reason.errno);
 }
 
 /** Neighbouring lines in one namespace, put together. */

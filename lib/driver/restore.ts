@@ -1,49 +1,65 @@
-import { explainLinkAdd } from "../iproute2/kernel.ts";
-import type { Link } from "../iproute2/link.ts";
+import { type Link, linkDel } from "../iproute2/link.ts";
 import type { DriverParts } from "./driver.ts";
 import { dropEndpoint, dropNetwork, dropSandbox } from "./drop.ts";
 import { endpointSteps, sandboxSteps } from "./endpoint.ts";
 import { ParentNotFoundError } from "./errors.ts";
 import { aliasSteps, linkSteps } from "./network.ts";
-import { isOurs, LINK_GROUP, standsOn } from "./parent.ts";
+import { explain, isOurs, LINK_GROUP, standsOn } from "./parent.ts";
 import type { Step } from "./plan.ts";
-import { isReady, withoutState } from "./store.ts";
-import type { Network, RestoreReport, Sandbox } from "./types.ts";
+import { isReady, type State, withoutState } from "./store.ts";
+import type { Network, RestoreReport } from "./types.ts";
+
+/** What became of what a crash had left half done. */
+export type Recovery = Pick<RestoreReport, "undone" | "missing">;
 
 /**
  * Undoes what a crash left half done. Only for a caller that has the lock alone, so that nothing
- * half done is anybody's who is still at it.
- *
- * @returns A sentence for each thing that was undone.
+ * half done is anybody's who is still at it. What cannot be undone stays on record as it is, and is
+ * in nobody's way but of those who want its name.
  */
-export async function recover(parts: DriverParts): Promise<string[]> {
+export async function recover(parts: DriverParts): Promise<Recovery> {
   const { store } = parts;
-  const undone: string[] = [];
-  for (const { name, state } of store.sandboxes()) {
-    if (state === "ready") continue;
-    await dropSandbox(parts, name);
-    undone.push(`The sandbox "${name}" was left half ${state === "making" ? "made" : "removed"}`);
+  const { undone, missing }: Recovery = { undone: [], missing: [] };
+  const attempt = async (
+    what: { kind: "network" | "sandbox"; name: string },
+    state: string,
+    run: () => Promise<void>,
+  ) => {
+    try {
+      await run();
+      undone.push(`The ${what.kind} "${what.name}" was left ${state}`);
+    } catch (error) {
+      missing.push({ ...what, reason: `It was left ${state}: ${reasonOf(error)}` });
+    }
+  };
+  const half = (state: State) => `half ${state === "making" ? "made" : "removed"}`;
+  for (const record of store.sandboxes()) {
+    if (isReady(record)) continue;
+    const what = { kind: "sandbox", name: record.name } as const;
+    await attempt(what, half(record.state), () => dropSandbox(parts, withoutState(record)));
   }
-  for (const endpoint of store.endpoints()) {
-    if (isReady(endpoint)) continue;
-    await dropEndpoint(parts, endpoint);
-    undone.push(`The sandbox "${endpoint.sandbox}" was left half connected or disconnected`);
+  for (const record of store.endpoints()) {
+    if (isReady(record) || missing.some(({ name }) => name === record.sandbox)) continue;
+    const what = { kind: "sandbox", name: record.sandbox } as const;
+    const state = record.state === "making" ? "half connected" : "half disconnected";
+    await attempt(what, state, () => dropEndpoint(parts, record));
   }
-  for (const network of store.networks()) {
-    if (isReady(network)) continue;
-    await dropNetwork(parts, withoutState(network));
-    undone.push(`The network "${network.name}" was left half made or removed`);
+  for (const record of store.networks()) {
+    if (isReady(record)) continue;
+    const what = { kind: "network", name: record.name } as const;
+    await attempt(what, half(record.state), () => dropNetwork(parts, withoutState(record)));
   }
-  return undone;
+  return { undone, missing };
 }
 
 /** Brings everything on record back into the kernel. Only for a caller that has the lock alone. */
-export async function restore(parts: DriverParts, undone: string[]): Promise<RestoreReport> {
+export async function restore(parts: DriverParts, recovery: Recovery): Promise<RestoreReport> {
   const { store, namespaces, hosts } = parts;
-  const report: RestoreReport = { networks: [], sandboxes: [], missing: [], undone };
+  const { undone, missing } = recovery;
+  const report: RestoreReport = { networks: [], sandboxes: [], missing: [...missing], undone };
   const networks = store.networks().map(withoutState);
   const ready = new Map<string, Network>();
-  for (const network of networks) {
+  for (const network of store.networks().filter(isReady).map(withoutState)) {
     try {
       await restoreParent(parts, network, networks);
       ready.set(network.id, network);
@@ -53,31 +69,33 @@ export async function restore(parts: DriverParts, undone: string[]): Promise<Res
     }
   }
   const present = new Set(await (await namespaces.caller()).netns.list());
+  const sandboxes = store.sandboxes().filter(isReady);
   await Promise.all(
-    store.sandboxes().map(async (sandbox) => {
-      const lost: string[] = [];
-      const endpoints = store.endpoints({ sandbox: sandbox.name }).filter(({ network }) => {
-        if (ready.has(network)) return true;
-        lost.push(networks.find(({ id }) => id === network)!.name);
-        return false;
-      });
+    sandboxes.map(async ({ name }) => {
+      const endpoints = store.endpoints({ sandbox: name }).filter(isReady);
+      const lost = endpoints.filter(({ network }) => !ready.has(network))
+        .map(({ network }) => networks.find(({ id }) => id === network)!.name);
       try {
-        const there = present.has(sandbox.name) ? await linksOf(parts, sandbox) : new Set<string>();
+        const links = present.has(name) ? await linksOf(parts, name) : [];
+        const whole = links.filter(({ alias }) => alias !== undefined).map((link) => link.name);
         await namespaces.apply([
-          ...(present.has(sandbox.name) ? [] : sandboxSteps(sandbox.name)),
-          ...endpoints.filter(({ ifname }) => !there.has(ifname))
+          ...sandboxSteps(name, !present.has(name)),
+          // One that was being made when a call was cut short may lack an address or a route.
+          ...links.filter((link) => !whole.includes(link.name))
+            .map((link) => ({ netns: name, line: linkDel(link.name) })),
+          ...endpoints
+            .filter(({ network, ifname }) => ready.has(network) && !whole.includes(ifname))
             .flatMap((endpoint) => endpointSteps(ready.get(endpoint.network)!, endpoint)),
         ]);
-        await hosts.create(sandbox.name);
-        if (lost.length === 0) return void report.sandboxes.push(sandbox.name);
+        if (lost.length === 0) return void report.sandboxes.push(name);
         const reason = `It is not connected to ${lost.join(", ")}, which could not be restored`;
-        report.missing.push({ kind: "sandbox", name: sandbox.name, reason });
+        report.missing.push({ kind: "sandbox", name, reason });
       } catch (error) {
-        report.missing.push({ kind: "sandbox", name: sandbox.name, reason: reasonOf(error) });
+        report.missing.push({ kind: "sandbox", name, reason: reasonOf(error) });
       }
     }),
   );
-  await hosts.refresh(networks.map(({ id }) => id));
+  await hosts.refresh(networks.map(({ id }) => id), sandboxes.map(({ name }) => name));
   report.sandboxes.sort();
   return report;
 }
@@ -87,7 +105,7 @@ export async function restore(parts: DriverParts, undone: string[]): Promise<Res
  * else made is never made here, and so never deleted; and one of the driver's that somebody else
  * has made meanwhile is that somebody's from now on.
  */
-async function restoreParent(
+export async function restoreParent(
   { store, namespaces }: DriverParts,
   network: Network,
   networks: readonly Network[],
@@ -97,10 +115,11 @@ async function restoreParent(
   const find = (name: string): Link | undefined => links.find((link) => link.name === name);
   const made = store.links();
   const chain = made.filter(({ name }) => standsOn(network.parent, name, made));
-  const lowest = chain[0];
-  const below = lowest && "link" in lowest ? lowest.link : undefined;
-  if (below !== undefined && !find(below)) throw new ParentNotFoundError(network.parent, below);
-  if (!lowest && !find(network.parent)) throw new ParentNotFoundError(network.parent);
+  const [lowest] = chain.filter(({ name }) => !find(name));
+  const needed = lowest && "link" in lowest ? lowest.link : network.parent;
+  if (lowest?.type !== "dummy" && !find(needed)) {
+    throw new ParentNotFoundError(network.parent, lowest && needed);
+  }
   for (const { name } of chain) {
     const link = find(name);
     if (link && !isOurs(link)) store.deleteLink(name);
@@ -110,14 +129,12 @@ async function restoreParent(
   if (steps.length > 0) await namespaces.apply(steps);
 }
 
-async function linksOf({ namespaces }: DriverParts, { name }: Sandbox): Promise<Set<string>> {
-  return await namespaces.inside(name, async (ip) => {
-    const links = await ip.link.show({ group: LINK_GROUP });
-    return new Set(links.map((link) => link.name));
-  });
+/** The links of ours in a sandbox. */
+async function linksOf({ namespaces }: DriverParts, sandbox: string): Promise<Link[]> {
+  return await namespaces.inside(sandbox, (ip) => ip.link.show({ group: LINK_GROUP }));
 }
 
 function reasonOf(error: unknown): string {
-  const explained = explainLinkAdd(error);
+  const explained = explain(error);
   return explained instanceof Error ? explained.message : String(explained);
 }

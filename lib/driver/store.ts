@@ -81,8 +81,12 @@ export interface Store extends Disposable {
   putEndpoint(endpoint: EndpointRecord, state: State): void;
   /** Forgets an endpoint. */
   deleteEndpoint(id: string): void;
-  /** A number that changes when another process has written. */
-  version(): number;
+  /**
+   * A text that changes when another process has written, or an endpoint was forgotten here: when
+   * an address may be taken or free that was not before. The endpoints that are added here are the
+   * caller's own doing.
+   */
+  version(): string;
 }
 
 /** The version of the tables below, kept in the database's `user_version`. */
@@ -143,6 +147,7 @@ interface EndpointRow {
 export class SqliteStore implements Store {
   #db: DatabaseSync;
   #folder: string;
+  #forgotten = 0;
 
   private constructor(folder: string, file: string) {
     this.#folder = folder;
@@ -203,14 +208,16 @@ export class SqliteStore implements Store {
       throw new MissingRightsError((error as Error).message);
     }
     using original = SqliteStore.open(folder);
-    for (const network of original.networks()) {
-      store.putNetwork(withoutState(network), network.state);
-    }
-    for (const link of original.links()) store.putLink(link);
-    for (const sandbox of original.sandboxes()) {
-      store.putSandbox(withoutState(sandbox), sandbox.state);
-    }
-    for (const endpoint of original.endpoints()) store.putEndpoint(endpoint, endpoint.state);
+    original.transaction(() => {
+      for (const network of original.networks()) {
+        store.putNetwork(withoutState(network), network.state);
+      }
+      for (const link of original.links()) store.putLink(link);
+      for (const sandbox of original.sandboxes()) {
+        store.putSandbox(withoutState(sandbox), sandbox.state);
+      }
+      for (const endpoint of original.endpoints()) store.putEndpoint(endpoint, endpoint.state);
+    });
     return store;
   }
 
@@ -224,13 +231,14 @@ export class SqliteStore implements Store {
   }
 
   transaction<T>(run: () => T): T {
-    this.#db.exec("BEGIN IMMEDIATE");
+    this.#exec("BEGIN IMMEDIATE");
     try {
       const result = run();
-      this.#db.exec("COMMIT");
+      this.#exec("COMMIT");
       return result;
     } catch (error) {
-      this.#db.exec("ROLLBACK");
+      // A full disk ends the transaction by itself.
+      if (this.#db.isTransaction) this.#exec("ROLLBACK");
       throw error;
     }
   }
@@ -321,10 +329,12 @@ export class SqliteStore implements Store {
 
   deleteEndpoint(id: string): void {
     this.#run("DELETE FROM endpoint WHERE id = ?", id);
+    this.#forgotten++;
   }
 
-  version(): number {
-    return this.#db.prepare("PRAGMA data_version").get()!.data_version as number;
+  version(): string {
+    const { data_version: written } = this.#db.prepare("PRAGMA data_version").get()!;
+    return `${written} ${this.#forgotten}`;
   }
 
   [Symbol.dispose](): void {
@@ -339,8 +349,16 @@ export class SqliteStore implements Store {
   }
 
   #run(sql: string, ...values: (string | number | null)[]): void {
+    this.#say(() => this.#db.prepare(sql).run(...values));
+  }
+
+  #exec(sql: string): void {
+    this.#say(() => this.#db.exec(sql));
+  }
+
+  #say(run: () => void): void {
     try {
-      this.#db.prepare(sql).run(...values);
+      run();
     } catch (error) {
       // A full disk and the like; a constraint that does not hold is a defect and says so as well.
       throw new StoreError(this.#folder, (error as Error).message, { cause: error });
