@@ -15,7 +15,7 @@ export {
   multicastPasses,
   type Receiver,
 } from "./group.ts";
-export { hasMac, linkIsGone, linkShows } from "./link.ts";
+export { hasMac, linkIsGone, type LinkPlace, linksAlike, linkShows } from "./link.ts";
 export { type Control, doesNotReach, reaches } from "./reach.ts";
 export { routesEqual } from "./route.ts";
 export { macsLearned, taggedWith } from "./switch.ts";
