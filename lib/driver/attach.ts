@@ -29,6 +29,8 @@ export interface AttachRequest {
   isNew: boolean;
   /** The networks, by name. */
   connections: readonly (ConnectOptions & { network: string })[];
+  /** The labels of one that is made. */
+  labels?: Record<string, string>;
 }
 
 /** A sandbox that was connected. */
@@ -95,12 +97,14 @@ function reserve(
   facts: HostFacts | undefined,
   present: readonly string[],
 ): { sandbox: Sandbox; placed: Placed[] } {
-  const { sandbox: name, isNew, connections } = request;
+  const { sandbox: name, isNew, connections, labels = {} } = request;
   return store.transaction(() => {
     const record = store.sandbox(name);
     if (record && !isReady(record)) throw new HalfDoneError(`sandbox "${name}"`);
     const problems = sandboxProblems(request, record !== undefined, present);
-    const sandbox = record ? withoutState(record) : { name, created: new Date().toISOString() };
+    const sandbox = record
+      ? withoutState(record)
+      : { name, created: new Date().toISOString(), labels };
     const endpoints: EndpointRecord[] = isNew ? [] : store.endpoints({ sandbox: name });
     const pools = new Map<string, Pools>();
     const placed: Placed[] = [];

@@ -115,12 +115,16 @@ export class Driver implements AsyncDisposable {
   #host: string | undefined;
   #parts: DriverParts;
   #lock: StateLock;
+  #sequences: StateLock;
   #facts: Promise<HostFacts> | undefined;
 
-  private constructor(host: string | undefined, parts: DriverParts, lock: StateLock) {
+  /** Without a folder to keep the locks in, nobody is kept out. */
+  private constructor(host: string | undefined, parts: DriverParts, folder?: string) {
+    const lock = (name: string) => new StateLock(folder && `${folder}/${name}`);
     this.#host = host;
     this.#parts = parts;
-    this.#lock = lock;
+    this.#lock = lock("lock");
+    this.#sequences = lock("sequence.lock");
   }
 
   /**
@@ -139,13 +143,13 @@ export class Driver implements AsyncDisposable {
       const store = SqliteStore.copy(folder);
       const namespaces = new Namespaces(host, rehearsed(open, dryRun));
       const [hosts, pools] = [new HostsFiles(store), new KnownPools(store)];
-      return new Driver(host, { store, namespaces, hosts, pools }, new StateLock());
+      return new Driver(host, { store, namespaces, hosts, pools });
     }
     const store = SqliteStore.open(folder);
     const namespaces = new Namespaces(host, open);
     const hosts = new HostsFiles(store, `${folder}/hosts.lock`);
     const pools = new KnownPools(store);
-    return new Driver(host, { store, namespaces, hosts, pools }, new StateLock(`${folder}/lock`));
+    return new Driver(host, { store, namespaces, hosts, pools }, folder);
   }
 
   /** Everything that is wrong with a network that one would create. Nothing is changed. */
@@ -258,9 +262,10 @@ export class Driver implements AsyncDisposable {
   async createSandbox(
     name: string,
     connections: readonly (ConnectOptions & { network: string })[] = [],
+    labels: Record<string, string> = {},
   ): Promise<Outcome<SandboxDetails>> {
     const { sandbox, endpoints, notices } = await this.#attach({
-      ...{ sandbox: name, isNew: true, connections },
+      ...{ sandbox: name, isNew: true, connections, labels },
     });
     return { value: { ...sandbox, endpoints }, notices };
   }
@@ -357,6 +362,24 @@ export class Driver implements AsyncDisposable {
     });
   }
 
+  /** Gives a network other labels. @throws {NetworkNotFoundError} There is no such network. */
+  async labelNetwork(name: string, labels: Record<string, string>): Promise<void> {
+    await this.#along(() => {
+      const { store } = this.#parts;
+      store.transaction(() => store.putNetwork({ ...findNetwork(store, name), labels }, "ready"));
+      return Promise.resolve();
+    });
+  }
+
+  /** Gives a sandbox other labels. @throws {SandboxNotFoundError} There is no such sandbox. */
+  async labelSandbox(name: string, labels: Record<string, string>): Promise<void> {
+    await this.#along(() => {
+      const { store } = this.#parts;
+      store.transaction(() => store.putSandbox({ ...findSandbox(store, name), labels }, "ready"));
+      return Promise.resolve();
+    });
+  }
+
   /**
    * A command to be run in a sandbox, with this machine's files and the sandbox's network and
    * names: `ip netns exec`.
@@ -385,6 +408,19 @@ export class Driver implements AsyncDisposable {
       if (report.missing.length === 0 || deadline.aborted) return report;
       await links.changed(deadline);
     }
+  }
+
+  /** Undoes what a crash left half done. Resolves to a sentence for each thing undone. */
+  async recover(): Promise<string[]> {
+    return await this.#alone((_parts, { undone }) => Promise.resolve(undone));
+  }
+
+  /**
+   * Runs several calls as one: among all processes on this state folder, only one function is run
+   * so at a time. Single calls of others are not kept out.
+   */
+  async sequence<T>(run: () => Promise<T>): Promise<T> {
+    return await this.#sequences.alone(run);
   }
 
   /** Ends the driver's session and closes its store. What it made stays. */

@@ -79,13 +79,14 @@ export function decideEndpoint(
   if (names.has(ifname)) problems.push(new LinkExistsError(sandbox, ifname));
   problems.push(...thrown(() => linkName(ifname)));
 
+  const { except = [] } = options;
   let { pools } = facts;
   const address = (family: Family, given: string | undefined): string | undefined => {
     const has = network.subnets.some(({ subnet }) => subnet.includes(":") === (family === 6));
     if (given === undefined && !has) return undefined;
     try {
       const taken = given === undefined
-        ? nextFree(pools, family, facts.parentAddresses)
+        ? nextFree(pools, family, [...facts.parentAddresses, ...except])
         : takeGiven(pools, family, given, facts.parentAddresses);
       pools = taken.pools;
       return taken.address;

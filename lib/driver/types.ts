@@ -118,6 +118,8 @@ export interface Sandbox {
   name: string;
   /** When it was created, in ISO 8601. */
   created: string;
+  /** The labels. */
+  labels: Record<string, string>;
 }
 
 /** How a sandbox is connected to a network. */
@@ -134,6 +136,12 @@ export interface ConnectOptions {
    * @default {undefined} The next free one, if the network has IPv6.
    */
   ip6?: string;
+  /**
+   * Addresses that the next free one passes over, as they are meant for others.
+   *
+   * @default {[]}
+   */
+  except?: readonly string[];
   /**
    * Other names that the sandbox is found by on this network.
    *
