@@ -5,7 +5,7 @@ import { COMMANDS } from "./commands.ts";
 import { UsageError } from "./errors.ts";
 import { commandHelp, groupHelp } from "./help.ts";
 import { parseWords } from "./options.ts";
-import { didYouMean } from "./suggest.ts";
+import { didYouMean } from "../suggest.ts";
 
 /** Exit status for everything that went wrong but the command line itself. */
 const FAILED = 1;

@@ -1,7 +1,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import type { Command, Option, Words } from "./command.ts";
 import { UsageError } from "./errors.ts";
-import { didYouMean } from "./suggest.ts";
+import { didYouMean } from "../suggest.ts";
 
 /** The options that every command has. */
 export const COMMON: Option[] = [

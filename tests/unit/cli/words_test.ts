@@ -5,7 +5,7 @@ import { UsageError } from "../../../lib/cli/errors.ts";
 import { commandHelp, groupHelp } from "../../../lib/cli/help.ts";
 import { parseWords } from "../../../lib/cli/options.ts";
 import { pairs } from "../../../lib/cli/pairs.ts";
-import { didYouMean } from "../../../lib/cli/suggest.ts";
+import { didYouMean } from "../../../lib/suggest.ts";
 import { table } from "../../../lib/cli/table.ts";
 
 const command: Command = {
