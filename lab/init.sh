@@ -90,7 +90,8 @@ else
     "$BUSYBOX" cat < $err > /dev/tty1 &
     cats="$cats $!"
   fi
-  /bin/sh "$RUN/command.sh" < /dev/null > $out 2> $err
+  # In a subshell, so that the word on a command's death by a signal goes to the log.
+  (exec /bin/sh "$RUN/command.sh" < /dev/null > $out 2> $err)
   echo $? > "$RUN/status"
   # The cats end when nobody can write to them any more: nothing that the command left may stay.
   while alive; do

@@ -26,6 +26,8 @@ mount -t sysfs sysfs /sys
 ip link set lo up
 
 set +e
-# Not exec: process 1 of a namespace is deaf to signals that it does not handle.
-/bin/sh /run/lab/command.sh
+# Not exec: process 1 of a namespace is deaf to signals that it does not handle. This shell's own
+# word on a command's death by a signal is not the command's.
+exec 9>&2 2> /dev/null
+(exec 2>&9 9>&- /bin/sh /run/lab/command.sh)
 exit $?

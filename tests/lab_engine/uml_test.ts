@@ -1,0 +1,222 @@
+// User-Mode Linux on this machine, as whoever runs the tests.
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { lab, labCommand, list, PROJECT, read, temporaryFolder, Traced } from "./lab.ts";
+
+const uml = (...command: string[]) => ["--engine", "uml", "--", ...command];
+
+async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+Deno.test("uml passes the exit status on, and leaves the machine as it was", async () => {
+  for (const [script, status] of [["exit 0", 0], ["exit 3", 3], ["kill -KILL $$", 137]] as const) {
+    await using trace = await Traced.start();
+    const { code, stderr } = await lab(uml("sh", "-c", script), { env: trace.env });
+    assertEquals(code, status, script);
+    assertMatch(stderr, /^lab: uml \(Linux 6\.\S+, User-Mode Linux\): asked for\n$/);
+    assertEquals(trace.left(), { processes: [], files: [] });
+    const { before, now } = await trace.machine();
+    assertEquals(now, before);
+  }
+});
+
+Deno.test("uml keeps the streams apart, and every byte of 10 MB", async () => {
+  const script = `head -c 10485760 /dev/urandom > /tmp/data
+    cat /tmp/data; sha256sum < /tmp/data >&2; printf 'a\\r\\nb\\n' >&2`;
+  const { code, bytes, stderr } = await lab(uml("sh", "-c", script));
+  assertEquals(code, 0);
+  assertEquals(bytes.length, 10485760);
+  const said = `${await sha256(new Uint8Array(bytes))}  -\na\r\nb\n`;
+  assertEquals(stderr.slice(stderr.indexOf("\n") + 1), said);
+});
+
+Deno.test("uml streams: what is printed is there before the command ends", async () => {
+  await using trace = await Traced.start();
+  await using child = labCommand(uml("sh", "-c", "echo first; exec sleep 1000"), trace).spawn();
+  const reader = child.stdout.getReader();
+  assertEquals(new TextDecoder().decode((await reader.read()).value), "first\n");
+  child.kill("SIGTERM");
+  await reader.cancel();
+  await child.stderr.cancel();
+});
+
+Deno.test("uml gives a command its folder, environment, tools and clock", async () => {
+  await using folder = await temporaryFolder();
+  await Deno.writeTextFile(`${folder.path}/here`, "as it is\n");
+  const script = `
+    pwd; cat here; echo changed > here; cat here; ls /run /tmp >&2
+    echo "$IPVLAN_LAB $NO_COLOR $CI $TERM $(uname -n)"
+    test -t 0 || test -t 1 || test -t 2 || echo no terminal
+    cat; ping -c 1 -W 5 127.0.0.1 > /dev/null && command -v arping radvd > /dev/null && echo tools
+    deno eval 'console.log(Deno.version.deno, Date.now())'`;
+  const before = Date.now();
+  const { code, stdout } = await lab(uml("sh", "-c", script), {
+    cwd: folder.path,
+    env: { NO_COLOR: "1", CI: "true", TERM: "vt100" },
+  });
+  assertEquals(code, 0);
+  const lines = stdout.trimEnd().split("\n");
+  const [version, clock] = lines.pop()!.split(" ");
+  assertEquals(lines, [
+    await Deno.realPath(folder.path),
+    "as it is",
+    "changed",
+    "uml 1 true vt100 lab",
+    "no terminal",
+    "tools",
+  ]);
+  assertEquals(version, Deno.version.deno);
+  // The guest's clock is read from the machine's to the second.
+  assert(Number(clock) >= before - 1000 && Number(clock) <= Date.now() + 1000, clock);
+  assertEquals(await Deno.readTextFile(`${folder.path}/here`), "as it is\n");
+});
+
+Deno.test("uml has every kind of link, and loads and unloads modules", async () => {
+  const script = `set -e
+    ip -br link
+    ip link add d0 type dummy; ip link add link d0 name d0.5 type vlan id 5
+    for mode in l2 l3; do ip link add link d0 name $mode type ipvlan mode $mode; done
+    ip link add link d0.5 name l3s type ipvlan mode l3s
+    ip link add v0 type veth peer name v1; ip link add b0 type bridge vlan_filtering 1
+    ip link add m0 link v0 type macvlan; ip link add bond0 type bond
+    ip link del l2; ip link del l3; ip link del l3s
+    ip netns add n1; ip -n n1 link add d1 type dummy; ip -n n1 -br link | wc -l
+    rmmod ipvlan; modprobe ipvlan; rmmod ipvlan; ip link add link d0 name again type ipvlan
+    rmmod ipvlan; echo /bin/false > /proc/sys/kernel/modprobe
+    ip link add link d0 name never type ipvlan || echo gone`;
+  const { code, stdout, stderr } = await lab(uml("sh", "-c", script));
+  assertEquals(code, 0, stderr);
+  const [lo, ...rest] = stdout.trimEnd().split("\n");
+  assertMatch(lo!, /^lo +UNKNOWN .*UP/);
+  assertEquals(rest, ["2", "gone"]);
+});
+
+Deno.test("uml ends with the command, whatever it left running", async () => {
+  const script = "sleep 1000 & (setsid sleep 1001 &); echo done";
+  const { code, stdout } = await lab(uml("sh", "-c", script));
+  assertEquals({ code, stdout }, { code: 0, stdout: "done\n" });
+});
+
+Deno.test("uml says when its kernel died", async () => {
+  await using trace = await Traced.start();
+  const script = "echo c > /proc/sysrq-trigger; sleep 1000";
+  const { code, stderr } = await lab(uml("sh", "-c", script), { env: trace.env });
+  assertEquals(code, 125);
+  assertStringIncludes(stderr, "Kernel panic - not syncing: sysrq triggered crash");
+  assertEquals(trace.left(), { processes: [], files: [] });
+});
+
+for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+  Deno.test(`uml leaves nothing behind on ${signal}`, async () => {
+    await using trace = await Traced.start();
+    const child = labCommand(uml("sh", "-c", "echo up; exec sleep 1000"), trace).spawn();
+    const reader = child.stdout.getReader();
+    await reader.read();
+    assert(trace.left().processes.length > 3 && trace.left().files.length === 1);
+    child.kill(signal);
+    await reader.cancel();
+    await child.stderr.cancel();
+    assertEquals((await child.status).code, status);
+    assertEquals(trace.left(), { processes: [], files: [] });
+  });
+}
+
+Deno.test("uml leaves nothing behind when the lab is killed", async () => {
+  await using trace = await Traced.start();
+  const child = labCommand(uml("sh", "-c", "echo up; exec sleep 1000"), trace).spawn();
+  const reader = child.stdout.getReader();
+  await reader.read();
+  child.kill("SIGKILL");
+  await reader.cancel();
+  await child.stderr.cancel();
+  await child.status;
+  // Nobody is left to wait for the end of these.
+  await until(() => trace.left().processes.length === 0);
+  assertEquals(trace.left(), { processes: [], files: [] });
+});
+
+Deno.test("uml ends when nobody reads its output any more", async () => {
+  await using trace = await Traced.start();
+  const child = labCommand(uml("yes"), trace).spawn();
+  const reader = child.stdout.getReader();
+  await reader.read();
+  await reader.cancel();
+  await child.stderr.cancel();
+  assertEquals((await child.status).code, 141);
+  assertEquals(trace.left(), { processes: [], files: [] });
+});
+
+Deno.test("a shell in uml has a terminal: its size, line editing, Ctrl-C", async () => {
+  await using trace = await Traced.start();
+  const line = `stty rows 33 cols 101; exec "$DENO" run -A "$LAB" --engine uml --shell`;
+  await using child = new Deno.Command("script", {
+    args: ["-qec", line, "/dev/null"],
+    env: { ...trace.env, TERM: "dumb", DENO: Deno.execPath(), LAB: `${PROJECT}lab/main.ts` },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const keyboard = child.stdin.getWriter();
+  const type = (keys: string) => keyboard.write(new TextEncoder().encode(keys));
+  const screen = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let shown = "";
+  const see = async (text: string) => {
+    while (!shown.includes(text)) {
+      const { value, done } = await screen.read();
+      if (done) throw new Error(`The shell ended, and showed ${JSON.stringify(shown)}`);
+      shown += value;
+    }
+    shown = shown.slice(shown.indexOf(text) + text.length);
+  };
+  await see("# ");
+  await type("stty size; echo =$((40 + 2))=\r");
+  await see("33 101");
+  await see("=42=");
+  // In two parts, as the shell echoes what is typed. The sleep has begun when the mark is seen.
+  await type("echo ma''rk; sleep 1000\r");
+  await see("mark\r");
+  await type("\x03");
+  await see("# ");
+  await type("exit 1\x7f9\r");
+  while (!(await screen.read()).done);
+  assertEquals((await child.status).code, 9);
+  assertEquals(trace.left(), { processes: [], files: [] });
+});
+
+Deno.test("uml runs as an ordinary user, from a checkout in /tmp, with a cache of its own", {
+  // Becoming another user takes root; an ordinary user has run all tests above as such.
+  ignore: Deno.uid() !== 0,
+}, async () => {
+  await using folder = await temporaryFolder();
+  const { path } = folder;
+  const caches = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`;
+  const script = `set -e
+    mkdir "$1/clone" "$1/clone/lib" "$1/home" "$1/home/.cache" "$1/tmp"
+    cd "$2"; cp -r lab offline deno.json deno.lock "$1/clone"; cp lib/errors.ts "$1/clone/lib"
+    cp "$3" "$1/deno"; cp -r "\${DENO_DIR:-$4/deno}" "$1/home/.cache/deno"
+    cp -r "\${IPVLAN_LAB_CACHE:-$4/ipvlan-kit}" "$1/home/.cache/ipvlan-kit"
+    chmod 755 "$1"; chown -R 65534:65534 "$1/home" "$1/tmp"`;
+  const made = await new Deno.Command("sh", {
+    args: ["-ec", script, "sh", path, PROJECT, Deno.execPath(), caches],
+  }).output();
+  assertEquals(read(made).stderr, "");
+  const { code, stdout, stderr } = read(
+    await new Deno.Command("setpriv", {
+      args: [
+        ...["--reuid", "65534", "--regid", "65534", "--clear-groups", `${path}/deno`, "run", "-A"],
+        ...["lab/main.ts", "--engine", "uml", "--", "sh", "-c"],
+        "pwd; id -u; ls deno.json; ip link add d0 type dummy && ip link add link d0 type ipvlan",
+      ],
+      cwd: `${path}/clone`,
+      clearEnv: true,
+      env: { PATH: Deno.env.get("PATH")!, HOME: `${path}/home`, TMPDIR: `${path}/tmp` },
+    }).output(),
+  );
+  assertEquals({ code, stdout }, { code: 0, stdout: `${path}/clone\n0\ndeno.json\n` }, stderr);
+  assertEquals([...list(`${path}/home`), ...list(`${path}/tmp`)], [".cache"]);
+});
+
+/** Waits for something that tells nobody when it happens. */
+async function until(happened: () => boolean): Promise<void> {
+  while (!happened()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
