@@ -1,0 +1,243 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { ipvlan, testHost } from "./command.ts";
+
+/** A guide's line, as its reader has it after `sed s/docker/ipvlan/`. */
+const GUIDE = [
+  "network create -d ipvlan --subnet=192.168.1.0/24 --gateway=192.168.1.1 -o ipvlan_mode=l2 -o parent=eth0 db_net",
+  "network rm db_net",
+  "network create -d ipvlan --subnet=192.168.1.0/24 -o parent=eth0 db_net_ipv",
+  "network create -d ipvlan --subnet=192.168.10.0/24 isolated1",
+  "network create -d ipvlan --subnet=192.168.11.0/24 --internal isolated2",
+  "network create -d ipvlan isolated3",
+  "network create -d ipvlan --subnet=192.168.20.0/24 --gateway=192.168.20.1 -o parent=eth0.20 ipvlan20",
+  "network create -d ipvlan --subnet=192.168.30.0/24 --gateway=192.168.30.1 -o parent=eth0.30 -o ipvlan_mode=l2 ipvlan30",
+  "network create -d ipvlan --subnet=192.168.114.0/24 --subnet=192.168.116.0/24 --gateway=192.168.114.254 --gateway=192.168.116.254 -o parent=eth0.114 -o ipvlan_mode=l2 ipvlan114",
+  "network create -d ipvlan --subnet=192.168.214.0/24 --subnet=10.1.214.0/24 -o ipvlan_mode=l3 ipnet210",
+  "network create -d ipvlan --subnet=2001:db8:abc2::/64 --gateway=2001:db8:abc2::22 -o parent=eth0.139 v6ipvlan139",
+  "network create -d ipvlan --subnet=192.168.140.0/24 --subnet=192.168.142.0/24 --gateway=192.168.140.1 --gateway=192.168.142.1 --subnet=2001:db8:abc9::/64 --gateway=2001:db8:abc9::22 -o parent=eth0.140 -o ipvlan_mode=l2 ipvlan140",
+  "network rm db_net_ipv",
+  "network create -d ipvlan --subnet=192.168.110.0/24 --subnet=192.168.112.0/24 --subnet=2001:db8:abc6::/64 -o parent=eth0 -o ipvlan_mode=l3 ipnet110",
+  "network create -d ipvlan --subnet=192.168.40.0/24 --gateway=192.168.40.1 -o parent=eth0.40 ipvlan40",
+];
+
+Deno.test("every network line of the guide works as it stands", async () => {
+  await using host = await testHost();
+  const before = await host.dump();
+  for (const line of GUIDE) {
+    const { status, out, err } = await ipvlan(...line.split(" "));
+    assertEquals([line, status, err], [line, 0, ""]);
+    assertMatch(out, line.startsWith("network rm") ? /^\w+$/ : /^[0-9a-f]{64}$/);
+  }
+  const { out } = await ipvlan("network", "ls", "-q");
+  assertEquals(out.split("\n").length, 11);
+  assertEquals((await ipvlan("network", "rm", ...out.split("\n"))).status, 0);
+  assertEquals(await host.dump(), before);
+});
+
+Deno.test("inspect prints what scripts written for Docker read", async () => {
+  await using host = await testHost();
+  await ipvlan(
+    ...["network", "create", "-d", "ipvlan", "--subnet", "192.168.20.0/24", "--ipv6"],
+    ...["--subnet", "2001:db8:20::/64", "--ip-range", "192.168.20.128/25", "--label", "a=b"],
+    ...["--aux-address", "router=192.168.20.9", "-o", "parent=eth0.20", "-o", "mtu=1400", "web"],
+  );
+  await ipvlan("run", "-d", "--net", "web", "--name", "c1");
+  const { out } = await ipvlan("network", "inspect", "web");
+  const [network] = JSON.parse(out);
+  assertEquals(network.Name, "web");
+  assertEquals(network.Driver, "ipvlan");
+  assertEquals(network.EnableIPv6, true);
+  assertEquals(network.Internal, false);
+  assertEquals(network.IPAM.Config, [
+    {
+      Subnet: "192.168.20.0/24",
+      IPRange: "192.168.20.128/25",
+      Gateway: "192.168.20.1",
+      AuxiliaryAddresses: { router: "192.168.20.9" },
+    },
+    { Subnet: "2001:db8:20::/64", Gateway: "2001:db8:20::1" },
+  ]);
+  assertEquals(network.Containers.c1.IPv4Address, "192.168.20.128/24");
+  assertEquals(network.Options, {
+    ...{ parent: "eth0.20", ipvlan_mode: "l2", ipvlan_flag: "bridge", mtu: "1400" },
+  });
+  assertEquals(network.Labels, { a: "b" });
+  assertEquals((await ipvlan("rm", "c1")).status, 0);
+  assertEquals((await ipvlan("network", "prune", "--force")).out, "Deleted Networks:\nweb");
+  assertEquals((await host.ip.link.show()).some(({ name }) => name === "eth0.20"), false);
+});
+
+/** A command that is refused: its words, its exit status, and what it says. */
+type Refusal = [words: string, status: number, ...says: string[]];
+
+const create = "network create -o parent=eth0 --subnet=10.9.0.0/24";
+const REFUSALS: Refusal[] = [
+  ["network create", 2, "Something is missing: ipvlan network create [OPTIONS] NETWORK"],
+  [`${create} --nope n`, 2, "There is no option --nope"],
+  [`${create} --subnet= n`, 2, "The option --subnet needs a value"],
+  ["network creat n", 2, 'There is no command "network creat" (did you mean "network create"?)'],
+  ["networks", 2, 'There is no command "networks" (did you mean "network'],
+  ["network create -d macvlan n", 1, 'The driver "macvlan" is not valid'],
+  [`${create} -o colour=red n`, 1, 'The driver option "colour=red" is not valid'],
+  [`${create} -o parent n`, 1, 'The driver option "parent" is not valid: write NAME=VALUE'],
+  [`${create} -o ipvlan_mode=l4 n`, 1, 'The ipvlan mode "l4" is not valid'],
+  [`${create} -o ipvlan_flag=x n`, 1, 'The ipvlan flag "x" is not valid'],
+  [`${create} -o mtu=big n`, 1, 'The MTU "NaN" is not valid'],
+  [`${create} -o mtu=9000 n`, 1, 'The MTU "9000" is not valid'],
+  ["network create -o parent=lo n", 1, 'The link "lo" cannot be a parent'],
+  ["network create -o parent=eth7 n", 1, 'There is no link "eth7"'],
+  ["network create -o parent=eth7.20 n", 1, 'There is no link "eth7"'],
+  ["network create -o parent=eth0.0 n", 1, "the VLAN id 0 is not from 1 to 4094"],
+  ["network create -o parent=eth0.4095 n", 1, "the VLAN id 4095 is not from 1 to 4094"],
+  ["network create --subnet=10.9.0.0 n", 1, 'Invalid prefix "10.9.0.0"'],
+  ["network create --subnet=10.9.0.0/33 n", 1, 'Invalid prefix "10.9.0.0/33"'],
+  ["network create --subnet=10.9.0.0/24 --subnet=10.9.0.0/25 n", 1, "overlaps"],
+  [`${create} --gateway=10.8.0.1 n`, 1, "Gateway 10.8.0.1 is outside"],
+  [`${create} --gateway=10.9.0.255 n`, 1, "Gateway 10.9.0.255 is the broadcast address"],
+  [`${create} --gateway=10.9.0.x n`, 1, 'Invalid address "10.9.0.x"'],
+  [`${create} --ip-range=10.8.0.0/25 n`, 1, "Ip-range 10.8.0.0/25 is outside"],
+  [`${create} --aux-address=10.9.0.4 n`, 1, 'The auxiliary address "10.9.0.4" is not valid'],
+  [`${create} --aux-address=a=10.8.0.4 n`, 1, "Auxiliary address 10.8.0.4 is outside"],
+  [`${create} --ipv6 n`, 1, "IPv6 was asked for"],
+  [`${create} a/b`, 1, 'The network name "a/b" is not valid'],
+  [`${create} ../n`, 1, 'The network name "../n" is not valid'],
+  [`${create} -- --`, 1, 'The network name "--" is not valid'],
+  [`${create} ${"n".repeat(64)}`, 1, "it is longer than 63 characters"],
+  [`${create} taken`, 1, 'A network "taken" exists already'],
+  [
+    `${create} -o ipvlan_mode=l3 taken`,
+    1,
+    'A network "taken" exists already',
+    'The parent "eth0" is used with mode l2',
+  ],
+  ["network create -o parent=eth0 --subnet=10.20.0.0/16 n", 1, "overlaps 10.20.1.0/24"],
+  ["network rm nope", 1, 'There is no network "nope"'],
+  ["network rm taken", 1, 'The network "taken" has sandboxes connected to it ("c1")'],
+  ["network inspect nope", 1, 'There is no network "nope"'],
+  ["network prune", 2, "say --force"],
+  ["network ls --filter colour=red", 1, 'The filter "colour=red" is not valid'],
+  ["network ls --format yaml", 1, 'The format "yaml" is not valid'],
+  ["network connect taken c1", 1, 'The sandbox "c1" is connected to network "taken" already'],
+  ["network connect nope c1", 1, 'There is no network "nope"'],
+  ["network connect taken nope", 1, 'There is no sandbox "nope"'],
+  ["network disconnect taken nope", 1, 'There is no sandbox "nope"'],
+  ["network disconnect other c1", 1, "is not connected to"],
+  ["network connect other c1 --ip 10.20.1.9", 1, "is outside"],
+  ["network connect other c1 --ip 10.30.1.1", 1, "gateway"],
+  ["network connect other c1 --ip 10.30.1.255", 1, "broadcast"],
+  ["network connect other c1 --ip6 2001:db8::1", 1, "2001:db8::1"],
+  ["network connect other c1 --ip fd00::1", 1, 'The IPv4 address "fd00::1" is not valid'],
+  ["network connect other c1 --mac-address 02:00:00:00:00:01", 1, "every ipvlan link has"],
+  ["network connect other c1 --ifname eth0", 1, 'has a link "eth0" already'],
+  ["network connect other c1 --ifname a/b", 1, 'The link name "a/b" is not valid'],
+  ["network connect other c1 --alias a.b/c", 1, 'The alias name "a.b/c" is not valid'],
+  ["run --net taken", 2, "Something is missing: a COMMAND"],
+  ["run true", 2, "Something is missing: --net NETWORK"],
+  ["run -d --rm --net taken true", 2, "do not go together"],
+  ["run --net nope true", 125, 'There is no network "nope"'],
+  ["run --net taken --ip 10.20.1.2 true", 125, "10.20.1.2"],
+  ["run --net taken --name c1 true", 125, 'A sandbox "c1" exists already'],
+  ["run --net taken --name 123 true", 125, 'The sandbox name "123" is not valid'],
+  ["run --net taken --name other-ns true", 125, "is not a sandbox of this driver"],
+  ["run --net taken no-such-command", 127, "it is not on PATH"],
+  ["run --net taken /etc/passwd", 126, "it is not an executable file"],
+  ["exec nope true", 1, 'There is no sandbox "nope"'],
+  ["exec c1 no-such-command", 127, "it is not on PATH"],
+  ["inspect nope", 1, 'There is no sandbox "nope"'],
+  ["rm nope", 1, 'There is no sandbox "nope"'],
+  ["restore --wait soon", 1, 'The wait "soon" is not valid'],
+  ["completion ksh", 2, "Name one shell of bash, zsh, fish"],
+];
+
+Deno.test("what is refused says why, and changes nothing", async (t) => {
+  await using host = await testHost();
+  await host.ip.netns.add("other-ns");
+  try {
+    await ipvlan("network", "create", "-o", "parent=eth0", "--subnet=10.20.1.0/24", "taken");
+    await ipvlan("network", "create", "-o", "parent=eth0", "--subnet=10.30.1.0/24", "other");
+    await ipvlan("run", "-d", "--net", "taken", "--name", "c1");
+    const before = await host.dump();
+    for (const [words, code, ...says] of REFUSALS) {
+      await t.step(`ipvlan ${words}`.slice(0, 100), async () => {
+        const { status, out, err } = await ipvlan(...words.split(" "));
+        for (const part of says) assertStringIncludes(err, part);
+        assertEquals(status, code);
+        assert(out === "" || out === "[]", out);
+        for (const line of err.split("\n")) assertMatch(line, /^ipvlan: .*[^.]$/);
+        assertEquals(await host.dump(), before);
+      });
+    }
+  } finally {
+    await ipvlan("rm", "c1");
+    await ipvlan("network", "rm", "taken", "other");
+    await host.ip.netns.del("other-ns");
+  }
+});
+
+Deno.test("a dry run prints lines that do the same by hand", async () => {
+  await using host = await testHost();
+  const words = "network create -o parent=eth0.20.30 --subnet=10.9.0.0/24 n".split(" ");
+  const before = await host.dump();
+  const { status, out } = await ipvlan(...words, "--dry-run");
+  assertEquals(status, 0);
+  assertEquals(await host.dump(), before);
+  for (const line of out.split("\n")) {
+    assertMatch(line, /^ip link /);
+    await host.ip.session.change(line.slice("ip ".length));
+  }
+  const byHand = (await host.ip.link.show()).map(({ name, alias, info }) => ({
+    name,
+    alias,
+    info,
+  }));
+  await host.ip.link.del("eth0.20");
+  assertEquals((await ipvlan(...words)).status, 0);
+  const byDriver = await host.ip.link.show();
+  assertEquals(byDriver.map(({ name, alias, info }) => ({ name, alias, info })), byHand);
+  assertEquals(
+    (await ipvlan("network", "rm", "n", "--dry-run")).out,
+    [
+      ...["ip link del dev eth0.20.30", "ip link del dev eth0.20"],
+    ].join("\n"),
+  );
+  assertEquals((await ipvlan("network", "rm", "n")).out, "n");
+  assertEquals(await host.dump(), before);
+});
+
+Deno.test("rm of several goes on after one that fails", async () => {
+  await using host = await testHost();
+  const before = await host.dump();
+  await ipvlan("network", "create", "a");
+  await ipvlan("network", "create", "b");
+  const { status, out, err } = await ipvlan("network", "rm", "a", "nope", "b");
+  assertEquals([status, out], [1, "a\nb"]);
+  assertEquals(err, 'ipvlan: There is no network "nope": create it first');
+  assertEquals(await host.dump(), before);
+});
+
+Deno.test("run passes on the command's exit status, and --rm cleans up", async () => {
+  await using host = await testHost();
+  await ipvlan("network", "create", "n");
+  const before = await host.dump();
+  const run = (...words: string[]) => ipvlan("run", "--rm", "--net", "n", ...words);
+  assertEquals((await run("true")).status, 0);
+  assertEquals((await run("--", "sh", "-c", "exit 7")).status, 7);
+  assertEquals((await run("sh", "-c", "kill -TERM $$")).status, 143);
+  assertEquals((await run("-e", "A=b c", "sh", "-c", '[ "$A" = "b c" ]')).status, 0);
+  assertEquals((await run("-w", "/proc", "sh", "-c", '[ "$PWD" = /proc ]')).status, 0);
+  assertEquals(await host.dump(), before);
+  await ipvlan("network", "rm", "n");
+});
+
+Deno.test("rm refuses a sandbox with a process in it, and --force ends that", async () => {
+  await using host = await testHost();
+  const before = await host.dump();
+  await ipvlan("network", "create", "n");
+  assertEquals((await ipvlan("run", "-d", "--net", "n", "--name", "c", "sleep", "600")).out, "c");
+  const { status, err } = await ipvlan("rm", "c");
+  assertEquals(status, 1);
+  assertStringIncludes(err, 'The sandbox "c" has processes in it');
+  assertEquals((await ipvlan("rm", "--force", "c")).out, "c");
+  await ipvlan("network", "rm", "n");
+  assertEquals(await host.dump(), before);
+});
