@@ -87,7 +87,7 @@ async function settings(host: Host, network: string): Promise<unknown> {
       ip.addr.show({ dev: "eth0" }),
       ip.route.show(4),
     ]);
-    const { index: _index, alias: _alias, ...shown } = link;
+    const { index: _index, alias: _alias, state: _state, flags: _flags, ...shown } = link;
     return { recorded, shown, addrs, routes };
   } finally {
     await host.driver.removeSandbox("trial");
