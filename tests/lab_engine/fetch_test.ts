@@ -1,0 +1,143 @@
+// Fetching, from an apt-get that is a script: no network is needed, and it can be made to fail.
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { MissingError } from "../../lab/errors.ts";
+import { fetchPackages } from "../../lab/fetch.ts";
+import { list, temporaryFolder } from "./lab.ts";
+
+/** Notes its arguments in `calls`, and downloads a package of one file; `broken` makes it fail. */
+const APT_GET = `#!/bin/sh
+echo "$@" >> "$APT/calls"
+lists= words=
+for word; do
+  case $word in
+    Dir::State::Lists=*) lists=own;;
+    -*|*=*) ;;
+    *) words="$words $word";;
+  esac
+done
+set -- $words
+[ "$1" = download ] || exit 0
+shift
+[ ! -e "$APT/broken" ] || { echo "W: A warning"; echo "E: Unable to locate package $1" >&2; exit 100; }
+[ ! -e "$APT/stale" ] || [ "$lists" ] || { echo "E: No lists" >&2; exit 100; }
+for name; do
+  mkdir -p "tree/DEBIAN" "tree/usr/sbin" "tree/bin"
+  printf 'Package: %s\\nVersion: 1\\nArchitecture: all\\nMaintainer: x\\nDescription: x\\n' "$name" \\
+    > tree/DEBIAN/control
+  echo new > "tree/usr/sbin/$name"
+  echo new > tree/bin/busybox
+  dpkg-deb -b tree "\${name}_1_all.deb" > /dev/null
+  rm -r tree
+done
+`;
+
+/** Calls `use` with the fake on PATH and an empty cache, and says how often the fake was called. */
+async function withApt(
+  use: (apt: { folder: string; cache: string; calls: () => string[]; said: string[] }) => unknown,
+): Promise<void> {
+  await using folder = await temporaryFolder();
+  const { path } = folder;
+  const variables = {
+    PATH: `${path}/bin:${Deno.env.get("PATH")}`,
+    IPVLAN_LAB_CACHE: `${path}/cache`,
+    APT: path,
+  };
+  const before = Object.keys(variables).map((name) => [name, Deno.env.get(name)] as const);
+  await Deno.mkdir(`${path}/bin`);
+  await Deno.writeTextFile(`${path}/bin/apt-get`, APT_GET, { mode: 0o755 });
+  for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
+  try {
+    const calls = () => {
+      if (!list(path).includes("calls")) return [];
+      return Deno.readTextFileSync(`${path}/calls`).trimEnd().split("\n");
+    };
+    await use({ folder: path, cache: `${path}/cache/lab`, calls, said: [] });
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) Deno.env.delete(name);
+      else Deno.env.set(name, value);
+    }
+  }
+}
+
+const NAMES = ["radvd", "busybox-static"] as const;
+
+Deno.test("fetchPackages() fetches once, and leaves the packages and nothing else", async () => {
+  await withApt(async ({ cache, calls, said }) => {
+    const say = (line: string) => void said.push(line);
+    const packages = await fetchPackages(NAMES, say);
+    assertEquals(packages, {
+      "radvd": `${cache}/radvd`,
+      "busybox-static": `${cache}/busybox-static`,
+    });
+    assertEquals(list(cache), ["busybox-static", "lock", "radvd"]);
+    assertEquals(await Deno.readTextFile(`${cache}/radvd/usr/sbin/radvd`), "new\n");
+    assertEquals(said, [`fetching radvd, busybox-static into ${cache}`]);
+    await fetchPackages(NAMES, say);
+    assertEquals(calls().length, 1);
+    assertStringIncludes(calls()[0]!, "APT::Sandbox::User=root");
+  });
+});
+
+Deno.test("fetchPackages() wants nothing of apt-get when nothing is missing", async () => {
+  await withApt(async ({ calls, cache }) => {
+    assertEquals(await fetchPackages([], () => {}), {});
+    assertEquals([calls(), list(cache)], [[], []]);
+  });
+});
+
+Deno.test("fetchPackages() in two labs at once fetches once", async () => {
+  await withApt(async ({ calls }) => {
+    const module = new URL("../../lab/fetch.ts", import.meta.url);
+    const script = `import { fetchPackages } from "${module}";
+      console.log((await fetchPackages(["radvd"], () => {})).radvd);`;
+    const both = await Promise.all(
+      [1, 2].map(() =>
+        new Deno.Command(Deno.execPath(), { args: ["eval", script], stderr: "inherit" }).output()
+      ),
+    );
+    assertEquals(both.map(({ code }) => code), [0, 0]);
+    assertEquals(both[0]!.stdout, both[1]!.stdout);
+    assertEquals(calls().length, 1);
+  });
+});
+
+Deno.test("fetchPackages() repairs what is half made, and only that", async () => {
+  await withApt(async ({ cache, calls }) => {
+    await Deno.mkdir(`${cache}/radvd/usr/share`, { recursive: true });
+    await Deno.mkdir(`${cache}/fetch-killed/cache`, { recursive: true });
+    await Deno.mkdir(`${cache}/busybox-static/bin`, { recursive: true });
+    await Deno.writeTextFile(`${cache}/busybox-static/bin/busybox`, "old\n");
+    await fetchPackages(NAMES, () => {});
+    assertEquals(list(cache), ["busybox-static", "lock", "radvd"]);
+    assertEquals(list(`${cache}/radvd/usr`), ["sbin"]);
+    assertEquals(await Deno.readTextFile(`${cache}/busybox-static/bin/busybox`), "old\n");
+    assertEquals(calls().map((call) => call.split(" ").at(-1)), ["radvd"]);
+  });
+});
+
+Deno.test("fetchPackages() makes package lists of its own where there are none", async () => {
+  await withApt(async ({ folder, cache, calls }) => {
+    await Deno.writeTextFile(`${folder}/stale`, "");
+    await fetchPackages(["radvd"], () => {});
+    assertEquals(list(cache), ["lock", "radvd"]);
+    assertEquals(calls().map((call) => /update|download/.exec(call)?.[0]), [
+      "download",
+      "update",
+      "download",
+    ]);
+  });
+});
+
+Deno.test("fetchPackages() says what is missing and what to do, and leaves nothing", async () => {
+  await withApt(async ({ folder, cache }) => {
+    await Deno.writeTextFile(`${folder}/broken`, "");
+    const error = await assertRejects(() => fetchPackages(NAMES, () => {}), MissingError);
+    assertEquals(
+      error.message,
+      "Cannot fetch radvd, busybox-static (Unable to locate package radvd); connect to the " +
+        "network, or install them yourself (apt-get install radvd busybox-static)",
+    );
+    assertEquals(list(cache), ["lock"]);
+  });
+});

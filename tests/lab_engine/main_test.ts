@@ -1,0 +1,62 @@
+// The command itself, up to the point where an engine starts.
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { lab, list, temporaryFolder } from "./lab.ts";
+
+Deno.test("the lab refuses a wrong command line in one line, and starts nothing", async () => {
+  await using folder = await temporaryFolder();
+  const cases = [["--bogus"], ["--engine", "kvm", "--", "true"], ["--"], ["--shell", "l2"]];
+  for (const words of cases) {
+    const { code, stdout, stderr } = await lab(words, { env: { TMPDIR: folder.path } });
+    assertEquals([code, stdout, stderr.split("\n").length], [2, "", 2], stderr);
+    assertStringIncludes(stderr, "lab: ");
+  }
+  assertEquals(list(folder.path), []);
+});
+
+Deno.test("the lab says that the engine vagrant is not there yet", async () => {
+  const { code, stderr } = await lab(["--engine", "vagrant", "--", "true"]);
+  assertEquals(code, 125);
+  assertEquals(
+    stderr,
+    "lab: The engine vagrant cannot run: it is not there yet; choose native or uml with --engine\n",
+  );
+});
+
+Deno.test("the lab says what it lacks when it has no place for its cache", async () => {
+  const { code, stderr } = await lab(["--engine", "uml", "--", "true"], {
+    env: { HOME: "", XDG_CACHE_HOME: "", IPVLAN_LAB_CACHE: "", DENO_DIR: denoDir() },
+  });
+  assertEquals(code, 125);
+  assertEquals(
+    stderr,
+    "lab: The engine uml cannot run: There is no folder for the lab's cache; " +
+      "set HOME or IPVLAN_LAB_CACHE\n",
+  );
+});
+
+Deno.test("the lab prints its help without any engine", async () => {
+  const { code, stdout } = await lab(["--help"]);
+  assertEquals(code, 0);
+  assertStringIncludes(stdout, "deno task lab -- COMMAND…");
+});
+
+Deno.test("the lab lists the scenarios without any engine", async () => {
+  const { code, stdout, stderr } = await lab(["--list"]);
+  assertEquals([code, stderr], [0, ""]);
+  assertStringIncludes(stdout, "l2");
+});
+
+Deno.test("the lab brings a scenario's report out", async () => {
+  await using folder = await temporaryFolder();
+  const report = `${folder.path}/report.json`;
+  const { code, stderr } = await lab(["l2", "--json", report]);
+  const { engine, kernel } = JSON.parse(await Deno.readTextFile(report));
+  assertStringIncludes(stderr, `lab: ${engine} (Linux ${kernel}`);
+  assertEquals([0, 1].includes(code), true);
+  assertEquals(list(folder.path), ["report.json"]);
+});
+
+function denoDir(): string {
+  const { DENO_DIR, XDG_CACHE_HOME, HOME } = Deno.env.toObject();
+  return DENO_DIR ?? `${XDG_CACHE_HOME ?? `${HOME}/.cache`}/deno`;
+}
