@@ -128,10 +128,15 @@ function thrown(run: () => unknown): IpvlanError[] {
 }
 
 function nextFree(pools: Pools, family: Family, except: readonly string[]) {
+  const passed: string[] = [];
   let taken = pools.takeNext(family);
-  // What is passed over stays taken in the new value, so the search ends.
-  while (except.includes(taken.address)) taken = taken.pools.takeNext(family);
-  return taken;
+  while (except.includes(taken.address)) {
+    passed.push(taken.address);
+    taken = taken.pools.takeNext(family);
+  }
+  // Taken only to be passed over: whoever they are meant for will ask for them.
+  const rest = passed.reduce((pools, address) => pools.release(address), taken.pools);
+  return { address: taken.address, pools: rest };
 }
 
 function takeGiven(pools: Pools, family: Family, given: string, except: readonly string[]) {
