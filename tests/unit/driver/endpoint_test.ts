@@ -1,0 +1,283 @@
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import {
+  addressesOf,
+  decideEndpoint,
+  endpointSteps,
+  sandboxSteps,
+  toEndpoint,
+} from "../../../lib/driver/endpoint.ts";
+import {
+  AlreadyConnectedError,
+  InvalidNameError,
+  InvalidOptionError,
+  LinkExistsError,
+  MacAddressError,
+} from "../../../lib/driver/errors.ts";
+import { subnetsOf } from "../../../lib/driver/network.ts";
+import { CALLER } from "../../../lib/driver/plan.ts";
+import type { EndpointRecord } from "../../../lib/driver/store.ts";
+import type { ConnectOptions, Network } from "../../../lib/driver/types.ts";
+import {
+  AddressInUseError,
+  InvalidAddressError,
+  OutsideSubnetError,
+  Pools,
+  ReservedAddressError,
+  UnusableAddressError,
+} from "../../../lib/ipam/mod.ts";
+import { InvalidWordError } from "../../../lib/iproute2/errors.ts";
+import { network } from "./fixtures.ts";
+
+const ID = "e1e2e3e4e5e6";
+
+const DUAL = network("dual", {
+  subnets: [
+    { subnet: "192.168.140.0/24", gateway: "192.168.140.1", auxAddresses: {} },
+    { subnet: "192.168.142.0/24", gateway: "192.168.142.254", auxAddresses: {} },
+    { subnet: "2001:db8:abc9::/64", gateway: "2001:db8:abc9::22", auxAddresses: {} },
+  ],
+});
+
+function endpoint(changes: Partial<EndpointRecord> = {}): EndpointRecord {
+  return {
+    ...{ id: ID, network: DUAL.id, sandbox: "c1", ifname: "eth0", ordinal: 0, aliases: [] },
+    ...changes,
+  };
+}
+
+function decide(options: ConnectOptions, facts: {
+  network?: Network;
+  taken?: string[];
+  endpoints?: EndpointRecord[];
+  parentAddresses?: string[];
+} = {}) {
+  const { network = DUAL, taken = [], endpoints = [], parentAddresses = [] } = facts;
+  const pools = Pools.of(subnetsOf(network), taken);
+  return decideEndpoint(options, ID, {
+    ...{ network, pools, sandbox: "c1", endpoints, parentAddresses },
+  });
+}
+
+function decided(...args: Parameters<typeof decide>) {
+  const decision = decide(...args);
+  assert(decision.ok, JSON.stringify(decision));
+  return decision;
+}
+
+function problems(...args: Parameters<typeof decide>) {
+  const decision = decide(...args);
+  assert(!decision.ok);
+  return decision.problems;
+}
+
+Deno.test("an endpoint gets the next address of each family, and its link the next name", () => {
+  const { endpoint: first, pools } = decided({});
+  assertEquals(
+    first,
+    endpoint({ ip: "192.168.140.2", ip6: "2001:db8:abc9::1" }),
+  );
+  assertEquals(pools.takeNext(4).address, "192.168.140.3");
+  assertEquals(pools.takeNext(6).address, "2001:db8:abc9::2");
+  // Without IPv6 there is no such field, not an undefined one.
+  assertEquals(decided({}, { network: network("v4") }).endpoint, {
+    ...endpoint({ network: network("v4").id }),
+    ip: "192.168.1.2",
+  });
+});
+
+Deno.test("addresses that are asked for are given, those of the second subnet too", () => {
+  const { endpoint: given } = decided({ ip: "192.168.142.10", ip6: "2001:DB8:abc9::0:10" });
+  assertEquals([given.ip, given.ip6], ["192.168.142.10", "2001:db8:abc9::10"]);
+  assertEquals(addressesOf(DUAL, given), [
+    { address: "192.168.142.10/24", gateway: "192.168.142.254" },
+    { address: "2001:db8:abc9::10/64", gateway: "2001:db8:abc9::22" },
+  ]);
+  assertEquals(toEndpoint(DUAL, given), {
+    network: "dual",
+    sandbox: "c1",
+    ifname: "eth0",
+    ip: "192.168.142.10/24",
+    ip6: "2001:db8:abc9::10/64",
+    aliases: [],
+  });
+});
+
+Deno.test("the parent's own addresses are never given", () => {
+  const parentAddresses = ["192.168.140.2", "192.168.140.3", "10.0.0.1"];
+  assertEquals(decided({}, { parentAddresses }).endpoint.ip, "192.168.140.4");
+  const [problem] = problems({ ip: "192.168.140.3" }, { parentAddresses });
+  assertInstanceOf(problem, AddressInUseError);
+  assertEquals(
+    problem.message,
+    "Address 192.168.140.3 of subnet 192.168.140.0/24 is in use: give another one, or release it " +
+      "first",
+  );
+});
+
+Deno.test("addresses that are meant for others are passed over, and stay free for them", () => {
+  const except = ["192.168.140.2", "192.168.140.3", "2001:db8:abc9::1"];
+  const { endpoint, pools } = decided({ except });
+  assertEquals([endpoint.ip, endpoint.ip6], ["192.168.140.4", "2001:db8:abc9::2"]);
+  for (const address of except) assertEquals(pools.take(address).address, address);
+});
+
+Deno.test("an address that cannot be had is refused, by what it is", () => {
+  const v4 = network("v4");
+  const aux = network("aux", {
+    subnets: [{
+      subnet: "10.0.0.0/24",
+      gateway: "10.0.0.1",
+      auxAddresses: { ntp: "10.0.0.5" },
+    }],
+  });
+  type ErrorClass = new (...words: never[]) => Error;
+  const cases: [ConnectOptions, Network, ErrorClass, string][] = [
+    [{ ip: "10.0.0.1" }, v4, OutsideSubnetError, "10.0.0.1"],
+    [{ ip: "192.168.1.0" }, v4, UnusableAddressError, "192.168.1.0"],
+    [{ ip: "192.168.1.255" }, v4, UnusableAddressError, "192.168.1.255"],
+    [{ ip: "192.168.1.1" }, v4, ReservedAddressError, "192.168.1.1"],
+    [{ ip: "10.0.0.5" }, aux, ReservedAddressError, "ntp"],
+    [{ ip: "192.168.1.7" }, v4, AddressInUseError, "192.168.1.7"],
+    [{ ip: "192.168.1.007" }, v4, InvalidAddressError, "192.168.1.007"],
+    [{ ip: "192.168.1.7/24" }, v4, InvalidAddressError, "192.168.1.7/24"],
+    [{ ip: "" }, v4, InvalidAddressError, '""'],
+    [{ ip: "2001:db8:abc9::5" }, DUAL, InvalidOptionError, '"2001:db8:abc9::5"'],
+    [{ ip6: "192.168.140.9" }, DUAL, InvalidOptionError, '"192.168.140.9"'],
+    [{ ip6: "2001:db8:abc9::" }, DUAL, UnusableAddressError, "2001:db8:abc9::"],
+    [{ ip6: "2001:db8:abc9::22" }, DUAL, ReservedAddressError, "2001:db8:abc9::22"],
+    [{ ip6: "2001:db8::5" }, v4, OutsideSubnetError, "2001:db8::5"],
+  ];
+  for (const [options, network, type, value] of cases) {
+    const taken = network === v4 ? ["192.168.1.7"] : [];
+    const [problem, ...rest] = problems(options, { network, taken });
+    assertEquals(rest, [], value);
+    assertInstanceOf(problem, type, `${value}: ${problem?.constructor.name}`);
+    assert(problem?.message.includes(value), problem?.message);
+  }
+});
+
+Deno.test("all that is wrong with an endpoint is said at once", () => {
+  const found = problems({
+    ip: "1.2.3.4",
+    ip6: "::1",
+    macAddress: "02:00:00:00:00:01",
+    aliases: ["ok", "not ok", ""],
+    ifname: "eth0",
+  }, { endpoints: [endpoint()] });
+  assertEquals(found.map((problem) => problem.constructor), [
+    AlreadyConnectedError,
+    MacAddressError,
+    InvalidNameError,
+    InvalidNameError,
+    LinkExistsError,
+    OutsideSubnetError,
+    OutsideSubnetError,
+  ]);
+  assertEquals(found.slice(0, 5).map(({ message }) => message), [
+    'The sandbox "c1" is connected to network "dual" already',
+    'The MAC address "02:00:00:00:00:01" cannot be had: every ipvlan link has its parent\'s',
+    'The alias name "not ok" is not valid: letters and digits, and after the first also _ . and -',
+    'The alias name "" is not valid: letters and digits, and after the first also _ . and -',
+    'The sandbox "c1" has a link "eth0" already: choose another name',
+  ]);
+});
+
+Deno.test("a link's name and place are the first that are free", () => {
+  const at = (...taken: [number, string][]) => {
+    const endpoints = taken.map(([ordinal, ifname]) =>
+      endpoint({ network: `other${ordinal}`, ordinal, ifname })
+    );
+    const { ordinal, ifname } = decided({}, { endpoints }).endpoint;
+    return [ordinal, ifname];
+  };
+  assertEquals(at(), [0, "eth0"]);
+  assertEquals(at([0, "eth0"]), [1, "eth1"]);
+  assertEquals(at([0, "eth0"], [2, "eth2"]), [1, "eth1"]);
+  assertEquals(at([1, "eth1"]), [0, "eth0"]);
+  assertEquals(at([0, "eth1"]), [1, "eth2"]);
+  assertEquals(decided({ ifname: "lan0" }).endpoint.ifname, "lan0");
+  assertInstanceOf(problems({ ifname: "lo" })[0], LinkExistsError);
+  for (const ifname of ["", "a b", "sixteen-letters-", "-x", "a/b"]) {
+    assertInstanceOf(problems({ ifname })[0], InvalidWordError, ifname);
+  }
+});
+
+/** The lines of an endpoint, and what undoes those that are undone. */
+function lines(network: Network, record: EndpointRecord): string[] {
+  return endpointSteps(network, record).map(({ netns, line }) =>
+    typeof netns === "string" ? `-n ${netns} ${line}` : line
+  );
+}
+
+const ADDRESSES = { ip: "192.168.140.2", ip6: "2001:db8:abc9::1" };
+
+Deno.test("in L2 the default routes are by way of the gateways", () => {
+  assertEquals(lines(DUAL, endpoint(ADDRESSES)), [
+    "link add link eth0 name e-e1e2e3e4e5e6 netns c1 group 6910070 type ipvlan mode l2 bridge",
+    "-n c1 link set dev e-e1e2e3e4e5e6 name eth0",
+    "-n c1 link set dev eth0 up",
+    "-n c1 addr add 192.168.140.2/24 dev eth0",
+    "-n c1 addr add 2001:db8:abc9::1/64 dev eth0 nodad",
+    "-n c1 route add default via 192.168.140.1 dev eth0",
+    "-n c1 route add ::/0 via 2001:db8:abc9::22 dev eth0",
+    '-n c1 link set dev eth0 alias "ipvlan-kit dual"',
+  ]);
+});
+
+Deno.test("in the L3 modes the default routes are the link itself", () => {
+  for (const mode of ["l3", "l3s"] as const) {
+    const l3 = { ...DUAL, mode, flag: "private" as const, mtu: 1400 };
+    assertEquals(lines(l3, endpoint(ADDRESSES)), [
+      "link add link eth0 name e-e1e2e3e4e5e6 netns c1 mtu 1400 group 6910070 type ipvlan " +
+      `mode ${mode} private`,
+      "-n c1 link set dev e-e1e2e3e4e5e6 name eth0",
+      "-n c1 link set dev eth0 up",
+      "-n c1 addr add 192.168.140.2/24 dev eth0",
+      "-n c1 addr add 2001:db8:abc9::1/64 dev eth0 nodad",
+      "-n c1 route add default dev eth0",
+      "-n c1 route add ::/0 dev eth0",
+      '-n c1 link set dev eth0 alias "ipvlan-kit dual"',
+    ]);
+  }
+});
+
+Deno.test("an IPv4 endpoint has no IPv6 address made for it, and an isolated one no L2 route", () => {
+  const isolated = network("iso", { parent: "di-1", isolated: true });
+  assertEquals(lines(isolated, endpoint({ network: isolated.id, ip: "192.168.1.2" })), [
+    "link add link di-1 name e-e1e2e3e4e5e6 netns c1 group 6910070 type ipvlan mode l2 bridge",
+    "-n c1 link set dev e-e1e2e3e4e5e6 name eth0 addrgenmode none",
+    "-n c1 link set dev eth0 up",
+    "-n c1 addr add 192.168.1.2/24 dev eth0",
+    '-n c1 link set dev eth0 alias "ipvlan-kit iso"',
+  ]);
+});
+
+Deno.test("a network without a gateway gives no default route", () => {
+  const small = network("small", { subnets: [{ subnet: "10.0.0.0/31", auxAddresses: {} }] });
+  const routes = lines(small, endpoint({ network: small.id, ip: "10.0.0.0" }))
+    .filter((line) => line.includes("route"));
+  assertEquals(routes, []);
+});
+
+Deno.test("the default routes of a sandbox's second network are worse than the first's", () => {
+  const second = endpoint({ ...ADDRESSES, ordinal: 1, ifname: "eth1" });
+  assertEquals(lines(DUAL, second).filter((line) => line.includes("route")), [
+    "-n c1 route add default via 192.168.140.1 dev eth1 metric 1025",
+    "-n c1 route add ::/0 via 2001:db8:abc9::22 dev eth1 metric 1025",
+  ]);
+});
+
+Deno.test("each line that makes a link or a namespace can be undone", () => {
+  const undo = endpointSteps(DUAL, endpoint(ADDRESSES)).map((step) => step.undo);
+  assertEquals(undo, [
+    { netns: "c1", line: "link del dev e-e1e2e3e4e5e6" },
+    { netns: "c1", line: "link del dev eth0" },
+    ...Array.from({ length: 6 }, () => undefined),
+  ]);
+  const up = { netns: "c1", line: "link set dev lo up" };
+  assertEquals(sandboxSteps("c1", true), [
+    { netns: CALLER, line: "netns add c1", undo: { netns: CALLER, line: "netns del c1" } },
+    up,
+  ]);
+  assertEquals(sandboxSteps("c1", false), [up]);
+});

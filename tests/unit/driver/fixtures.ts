@@ -1,0 +1,62 @@
+import { parseAddress } from "../../../lib/ipam/mod.ts";
+import type { HostFacts } from "../../../lib/driver/network.ts";
+import type { Network } from "../../../lib/driver/types.ts";
+import type { Addr } from "../../../lib/iproute2/addr.ts";
+import type { Link } from "../../../lib/iproute2/link.ts";
+import type { Route } from "../../../lib/iproute2/route.ts";
+
+/** What a new network is called by the driver: 64 digits, of which 12 name its links. */
+export const IDENTITY = { id: "0123456789ab".padEnd(64, "0"), created: "2026-01-01T00:00:00.000Z" };
+
+/** A link as the kernel shows it: an Ethernet card that is up, but for what is given. */
+export function link(name: string, changes: Partial<Link> = {}): Link {
+  return {
+    index: 2,
+    name,
+    flags: ["UP"],
+    up: true,
+    state: "UP",
+    mtu: 1500,
+    group: "default",
+    linkType: "ether",
+    info: { type: "other", kind: "device" },
+    ...changes,
+  };
+}
+
+/** The loopback. */
+export const LO: Link = link("lo", { linkType: "loopback", mtu: 65536 });
+
+/** A host with a loopback and `eth0`, but for what is given. */
+export function host(changes: Partial<HostFacts> = {}): HostFacts {
+  return { release: "6.1.0", links: [LO, link("eth0")], addrs: [], routes: [], ...changes };
+}
+
+/** An address on a link. */
+export function addr(dev: string, text: string, scope = "global"): Addr {
+  const [address = "", length] = text.split("/");
+  const { family } = parseAddress(address);
+  return { dev, family, address, prefixLength: Number(length), scope, flags: [] };
+}
+
+/** An IPv4 route of the main table. */
+export function route(dst: string): Route {
+  return { family: 4, dst, table: "main", type: "unicast" };
+}
+
+/** A network on `eth0` with one subnet, but for what is given. */
+export function network(name: string, changes: Partial<Network> = {}): Network {
+  return {
+    id: name.padEnd(64, "0"),
+    created: IDENTITY.created,
+    name,
+    parent: "eth0",
+    isolated: false,
+    internal: false,
+    mode: "l2",
+    flag: "bridge",
+    subnets: [{ subnet: "192.168.1.0/24", gateway: "192.168.1.1", auxAddresses: {} }],
+    labels: {},
+    ...changes,
+  };
+}

@@ -1,0 +1,211 @@
+import { assertEquals, assertInstanceOf } from "@std/assert";
+import {
+  InvalidOptionError,
+  InvalidParentError,
+  ParentConflictError,
+  ParentNotFoundError,
+} from "../../../lib/driver/errors.ts";
+import {
+  aliasOf,
+  chooseParent,
+  conflictProblem,
+  explain,
+  LINK_GROUP,
+  standsOn,
+} from "../../../lib/driver/parent.ts";
+import { InvalidWordError, IpCommandError } from "../../../lib/iproute2/errors.ts";
+import { MissingModuleError, MissingRightsError } from "../../../lib/iproute2/kernel.ts";
+import type { Link, LinkSpec } from "../../../lib/iproute2/link.ts";
+import type { IpvlanError } from "../../../lib/errors.ts";
+import { link, LO, network } from "./fixtures.ts";
+
+const ETH0 = link("eth0");
+
+Deno.test("a parent that exists is used as it is", () => {
+  const own = link("eth0.20", { link: "eth0", info: { type: "vlan", id: 20, protocol: "802.1Q" } });
+  const vrf = link("eth2", { master: "red", masterKind: "vrf" });
+  for (const parent of [ETH0, own, vrf, link("foo")]) {
+    const choice = chooseParent(parent.name, [LO, ETH0, own, vrf, link("foo")]);
+    assertEquals(choice, { make: [], carrier: parent, notices: [], problems: [] });
+  }
+});
+
+Deno.test("a missing link.vlan is made, with both tags where there are two", () => {
+  const made = (name: string, below: string, id: number, protocol: string) =>
+    ({ type: "vlan", name, link: below, id, protocol, group: LINK_GROUP, up: true }) as LinkSpec;
+  assertEquals(chooseParent("eth0.20", [LO, ETH0]), {
+    make: [made("eth0.20", "eth0", 20, "802.1Q")],
+    carrier: ETH0,
+    notices: [],
+    problems: [],
+  });
+  assertEquals(chooseParent("eth0.20.30", [LO, ETH0]).make, [
+    made("eth0.20", "eth0", 20, "802.1ad"),
+    made("eth0.20.30", "eth0.20", 30, "802.1Q"),
+  ]);
+  const service = link("eth0.20", {
+    link: "eth0",
+    info: { type: "vlan", id: 20, protocol: "802.1ad" },
+  });
+  assertEquals(chooseParent("eth0.20.30", [LO, ETH0, service]).make, [
+    made("eth0.20.30", "eth0.20", 30, "802.1Q"),
+  ]);
+});
+
+Deno.test("a parent that is down is said, and so is one whose lower link is", () => {
+  const down = link("eth0", { up: false });
+  assertEquals(chooseParent("eth0", [down]).notices, [
+    'The parent "eth0" is down, so nothing passes: "ip link set eth0 up"',
+  ]);
+});
+
+Deno.test("a parent that cannot be one is refused with the reason", () => {
+  const port = link("eth1", { master: "br0", masterKind: "bridge" });
+  const slave = link("eth2", { master: "bond0", masterKind: "bond" });
+  const macvlan = link("mv0", { link: "eth3", info: { type: "macvlan", mode: "bridge" } });
+  const ipvlan = link("iv0", {
+    link: "eth4",
+    info: { type: "ipvlan", mode: "l2", flag: "bridge" },
+  });
+  const twin = link("foo", { link: "eth0", info: { type: "vlan", id: 40, protocol: "802.1Q" } });
+  const links = [LO, ETH0, port, slave, link("eth3"), macvlan, link("eth4"), ipvlan, twin];
+  type ErrorClass = new (...words: never[]) => IpvlanError;
+  const cases: [string, ErrorClass, string][] = [
+    [
+      "lo",
+      InvalidParentError,
+      'The link "lo" cannot be a parent: it is the loopback, which no frame leaves; name another ' +
+      "link, or none for a dummy",
+    ],
+    [
+      "lo.20",
+      InvalidParentError,
+      'The link "lo" cannot be a parent: it is the loopback, which no frame leaves; name another ' +
+      "link, or none for a dummy",
+    ],
+    [
+      "eth1",
+      InvalidParentError,
+      'The link "eth1" cannot be a parent: it is a port of the bridge "br0"; use "br0" instead',
+    ],
+    [
+      "eth2",
+      InvalidParentError,
+      'The link "eth2" cannot be a parent: it is a port of the bond "bond0"; use "bond0" instead',
+    ],
+    [
+      "eth3",
+      InvalidParentError,
+      'The link "eth3" cannot be a parent: it carries the macvlan link "mv0", and macvlan and ' +
+      "ipvlan cannot share a parent; remove that, or use another link",
+    ],
+    [
+      "iv0",
+      InvalidParentError,
+      'The link "iv0" cannot be a parent: it is an ipvlan link itself, and the kernel would take ' +
+      '"eth4"; use that',
+    ],
+    [
+      "eth0.40",
+      InvalidParentError,
+      'The link "eth0.40" cannot be a parent: "eth0" has VLAN 40 already, as the link "foo": use ' +
+      "that as the parent",
+    ],
+    [
+      "eth9",
+      ParentNotFoundError,
+      'There is no link "eth9" to be the parent: make it first, or name it LINK.VLAN (such as ' +
+      "eth0.20) to have it made",
+    ],
+    [
+      "eth9.20",
+      ParentNotFoundError,
+      'There is no link "eth9" to make the sub-interface "eth9.20" on: make it first',
+    ],
+    [
+      "eth0.0",
+      InvalidOptionError,
+      'The parent "eth0.0" is not valid: the VLAN id 0 is not from 1 to 4094',
+    ],
+    [
+      "eth0.4095",
+      InvalidOptionError,
+      'The parent "eth0.4095" is not valid: the VLAN id 4095 is not from 1 to 4094',
+    ],
+    ["", InvalidWordError, 'The parent "" is not valid: it is empty'],
+    [
+      "a-name-of-17-char",
+      InvalidWordError,
+      'The parent "a-name-of-17-char" is not valid: it is longer than 15 bytes',
+    ],
+    [
+      "a-name-of-15-ch.20",
+      InvalidOptionError,
+      'The parent "a-name-of-15-ch.20" is not valid: a link\'s name has at most 15 characters; ' +
+      "make the link under a shorter name and use that",
+    ],
+  ];
+  for (const [parent, type, message] of cases) {
+    const { problems } = chooseParent(parent, links);
+    assertEquals(problems.map((problem) => problem.message), [message], parent);
+    assertInstanceOf(problems[0], type);
+  }
+});
+
+Deno.test("everything wrong with a parent is said at once", () => {
+  const { problems } = chooseParent("lo.0.4095", [LO]);
+  assertEquals(problems.length, 3);
+});
+
+Deno.test("mode and flag have to agree with the networks and the links on the parent", () => {
+  const asked = { mode: "l2", flag: "bridge" } as const;
+  const l3 = network("other", { mode: "l3" });
+  const vepa: Link = link("x", {
+    link: "eth0",
+    info: { type: "ipvlan", mode: "l2", flag: "vepa" },
+  });
+  assertEquals(conflictProblem("eth0", asked, [network("same")], []), undefined);
+  assertEquals(conflictProblem("eth1", asked, [l3], [vepa]), undefined);
+  const byNetwork = conflictProblem("eth0", asked, [network("same"), l3], []);
+  assertInstanceOf(byNetwork, ParentConflictError);
+  assertEquals(
+    byNetwork.message,
+    'The parent "eth0" is used with mode l3, flag bridge by "same", "other", and mode and flag ' +
+      "belong to the parent: ask for those instead of mode l2, flag bridge, or take another parent",
+  );
+  assertEquals(conflictProblem("eth0", asked, [], [vepa])?.current, "mode l2, flag vepa");
+});
+
+Deno.test("a link of the driver's stands on those below it, as far as the driver made them", () => {
+  const made: LinkSpec[] = [
+    { type: "vlan", name: "eth0.20", link: "eth0", id: 20 },
+    { type: "vlan", name: "eth0.20.30", link: "eth0.20", id: 30 },
+    { type: "dummy", name: "di-1" },
+  ];
+  const below = (parent: string) =>
+    ["eth0", ...made.map(({ name }) => name)].filter((name) => standsOn(parent, name, made));
+  assertEquals(below("eth0.20.30"), ["eth0", "eth0.20", "eth0.20.30"]);
+  assertEquals(below("eth0.20"), ["eth0", "eth0.20"]);
+  assertEquals(below("di-1"), ["di-1"]);
+  assertEquals(below("eth1"), []);
+});
+
+Deno.test("the note on a link names the networks, as far as the kernel keeps it", () => {
+  assertEquals(aliasOf(["a", "b"]), "ipvlan-kit a b");
+  const long = Array.from({ length: 5 }, (_, i) => `${i}`.padEnd(63, "x"));
+  assertEquals(new TextEncoder().encode(aliasOf(long)).length, 255);
+});
+
+Deno.test("what the kernel refuses is explained where the cause is known", () => {
+  const refused = (said: string, line = "link add link eth0 name p-1 type ipvlan mode l2 bridge") =>
+    explain(new IpCommandError(`ip -n h ${line}`, said));
+  const busy = refused("RTNETLINK answers: Device or resource busy");
+  assertInstanceOf(busy, InvalidParentError);
+  assertEquals(busy.parent, "eth0");
+  assertInstanceOf(refused("RTNETLINK answers: Operation not permitted"), MissingRightsError);
+  const unknown = refused("Error: Unknown device type");
+  assertInstanceOf(unknown, MissingModuleError);
+  assertEquals(unknown.module, "ipvlan");
+  const other = new IpCommandError("ip netns del x", "Device or resource busy");
+  assertEquals(explain(other), other);
+});

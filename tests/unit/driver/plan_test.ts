@@ -1,0 +1,167 @@
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { NotUndoneError } from "../../../lib/driver/errors.ts";
+import { CALLER, type Place, runPlan, type Step } from "../../../lib/driver/plan.ts";
+import {
+  IpCommandError,
+  NamespaceNotFoundError,
+  SessionClosedError,
+} from "../../../lib/iproute2/errors.ts";
+import type { Runner } from "../../../lib/iproute2/session.ts";
+
+/**
+ * Places whose runners note what they are asked, refuse some lines, and end over others, together
+ * with the lines that were sent along.
+ */
+class Places {
+  readonly log: string[] = [];
+  readonly #refused = new Map<string, Error>();
+  readonly #fatal = new Set<string>();
+  readonly #gone = new Set<Place>();
+  #burst: string[] = [];
+
+  refuse(line: string, said = "RTNETLINK answers: Invalid argument"): this {
+    this.#refused.set(line, new IpCommandError(`ip ${line}`, said));
+    return this;
+  }
+
+  endOver(line: string): this {
+    this.#fatal.add(line);
+    return this;
+  }
+
+  remove(place: Place): this {
+    this.#gone.add(place);
+    return this;
+  }
+
+  readonly runnerOf = (place: Place): Promise<Runner> => {
+    if (this.#gone.has(place)) return Promise.reject(new NamespaceNotFoundError(String(place)));
+    const name = place === CALLER ? "caller" : place ?? "host";
+    this.log.push(`[${name}]`);
+    return Promise.resolve({
+      ended: false,
+      query: () => Promise.reject(new Error("a plan asks nothing")),
+      change: async (line) => {
+        this.log.push(line);
+        this.#burst.push(line);
+        await Promise.resolve();
+        const burst = this.#burst;
+        queueMicrotask(() => this.#burst = []);
+        if (burst.some((sent) => this.#fatal.has(sent))) throw new SessionClosedError("ip", "bad");
+        const error = this.#refused.get(line);
+        if (error) throw error;
+      },
+    });
+  };
+}
+
+const step = (line: string, netns?: Place): Step => ({
+  netns,
+  line: `add ${line}`,
+  undo: { netns, line: `del ${line}` },
+});
+
+Deno.test("neighbouring steps in one place go out together, in order", async () => {
+  const places = new Places();
+  await runPlan(
+    [step("a"), step("b"), step("c", "ns"), step("d", CALLER), step("e")],
+    places.runnerOf,
+  );
+  assertEquals(places.log, [
+    ...["[host]", "add a", "add b"],
+    ...["[ns]", "add c"],
+    ...["[caller]", "add d"],
+    ...["[host]", "add e"],
+  ]);
+});
+
+Deno.test("a failure undoes what was done, the last first, and nothing that was not", async () => {
+  const places = new Places().refuse("add c");
+  const steps = [
+    step("a"),
+    { line: "set a" },
+    step("b", "ns"),
+    step("c", "ns"),
+    step("d", "ns"),
+    step("e"),
+  ];
+  const error = await assertRejects(() => runPlan(steps, places.runnerOf), IpCommandError);
+  assertEquals(error.command, "ip add c");
+  assertEquals(places.log, [
+    ...["[host]", "add a", "set a"],
+    // What was sent with the line that failed was done all the same.
+    ...["[ns]", "add b", "add c", "add d"],
+    ...["[ns]", "del d", "del b"],
+    ...["[host]", "del a"],
+  ]);
+});
+
+Deno.test("the first of several failures is the one that is told", async () => {
+  const places = new Places().refuse("add b", "first").refuse("add c", "second");
+  const steps = [step("a"), step("b"), step("c")];
+  const error = await assertRejects(() => runPlan(steps, places.runnerOf), IpCommandError);
+  assertEquals(error.reason, "first");
+});
+
+Deno.test("when a process ends, all that it had been sent may have been done, and is undone", async () => {
+  const places = new Places().endOver("add c")
+    .refuse("del c", 'Cannot find device "c"').refuse("del d", 'Cannot find device "d"');
+  const steps = [step("a", "ns"), step("b"), step("c"), step("d"), step("e", "ns")];
+  await assertRejects(() => runPlan(steps, places.runnerOf), SessionClosedError);
+  assertEquals(places.log, [
+    ...["[ns]", "add a"],
+    ...["[host]", "add b", "add c", "add d"],
+    ...["[host]", "del d", "del c", "del b"],
+    ...["[ns]", "del a"],
+  ]);
+});
+
+Deno.test("a place that is not there undoes the rest", async () => {
+  const places = new Places().remove("ns");
+  const steps = [step("a"), step("b", "ns"), step("c")];
+  await assertRejects(() => runPlan(steps, places.runnerOf), NamespaceNotFoundError);
+  assertEquals(places.log, ["[host]", "add a", "[host]", "del a"]);
+});
+
+Deno.test("what belongs to the plan besides its lines runs last, and undoes them if it fails", async () => {
+  const places = new Places();
+  await runPlan([step("a")], places.runnerOf, () => void places.log.push("finish"));
+  assertEquals(places.log.splice(0), ["[host]", "add a", "finish"]);
+  const failure = new Error("no space left");
+  const finish = () => Promise.reject(failure);
+  assertEquals(
+    await assertRejects(() => runPlan([step("a")], places.runnerOf, finish)),
+    failure,
+  );
+  assertEquals(places.log.splice(0), ["[host]", "add a", "[host]", "del a"]);
+  places.refuse("add a");
+  const never = () => void places.log.push("finish");
+  await assertRejects(() => runPlan([step("a")], places.runnerOf, never), IpCommandError);
+  assertEquals(places.log, ["[host]", "add a"]);
+});
+
+Deno.test("what cannot be undone is told, and the rest is undone", async () => {
+  const places = new Places().refuse("add d").refuse("del b", "RTNETLINK answers: Device busy");
+  const steps = [step("a"), step("b", "ns"), step("c"), step("d")];
+  const error = await assertRejects(() => runPlan(steps, places.runnerOf), NotUndoneError);
+  assertInstanceOf(error.cause, IpCommandError);
+  assertEquals(
+    error.message,
+    "RTNETLINK answers: Invalid argument (ip add d); what had been done before could not all be " +
+      "undone (RTNETLINK answers: Device busy (ip del b)): restore",
+  );
+  assertEquals(places.log.slice(-6), ["[host]", "del c", "[ns]", "del b", "[host]", "del a"]);
+});
+
+Deno.test("what is gone already needs no undoing", async () => {
+  for (
+    const said of [
+      'Cannot find device "a"',
+      'Cannot remove "/run/netns/a": No such file or directory',
+    ]
+  ) {
+    const places = new Places().refuse("add b").refuse("del a", said);
+    const error = await assertRejects(() => runPlan([step("a"), step("b")], places.runnerOf));
+    assert(error instanceof IpCommandError && error.command === "ip add b", said);
+  }
+});

@@ -1,0 +1,223 @@
+import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { StoreError } from "../../../lib/driver/errors.ts";
+import { type EndpointRecord, SqliteStore } from "../../../lib/driver/store.ts";
+import { IDENTITY, network } from "./fixtures.ts";
+
+/** A folder that is gone when the test is through. */
+function folder(): Disposable & { path: string } {
+  const path = Deno.makeTempDirSync();
+  return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
+}
+
+const NET = network("db");
+const SANDBOX = { name: "c1", created: IDENTITY.created, labels: {} };
+const ENDPOINT: EndpointRecord = {
+  id: "e1e2e3e4e5e6",
+  network: NET.id,
+  sandbox: "c1",
+  ifname: "eth0",
+  ordinal: 0,
+  ip: "192.168.1.2",
+  aliases: ["db"],
+};
+
+function fill(store: SqliteStore): void {
+  store.transaction(() => {
+    store.putNetwork(NET, "ready");
+    store.putLink({ type: "vlan", name: "eth0.20", link: "eth0", id: 20 });
+    store.putSandbox(SANDBOX, "ready");
+    store.putEndpoint(ENDPOINT, "making");
+  });
+}
+
+/** All that is on record. */
+function content(store: SqliteStore): unknown[] {
+  return [store.networks(), store.links(), store.sandboxes(), store.endpoints()];
+}
+
+const FILLED = [
+  [{ ...NET, state: "ready" }],
+  [{ type: "vlan", name: "eth0.20", link: "eth0", id: 20 }],
+  [{ ...SANDBOX, state: "ready" }],
+  [{ ...ENDPOINT, state: "making" }],
+];
+
+Deno.test("what was recorded is there when the store is opened again", () => {
+  using dir = folder();
+  const path = `${dir.path}/made/anew`;
+  {
+    using store = SqliteStore.open(path);
+    assertEquals(content(store), [[], [], [], []]);
+    fill(store);
+  }
+  using store = SqliteStore.open(path);
+  assertEquals(content(store), FILLED);
+  assertEquals(store.network("db"), { ...NET, state: "ready" });
+  assertEquals(store.network("other"), undefined);
+  assertEquals(store.sandbox("c1"), { ...SANDBOX, state: "ready" });
+});
+
+Deno.test("the store is nobody else's to read", () => {
+  using dir = folder();
+  using _store = SqliteStore.open(`${dir.path}/state`);
+  assertEquals(Deno.statSync(`${dir.path}/state`).mode! & 0o777, 0o700);
+  assertEquals(Deno.statSync(`${dir.path}/state/ipvlan.db`).mode! & 0o777, 0o600);
+});
+
+Deno.test("records are changed, filtered and forgotten", () => {
+  using dir = folder();
+  using store = SqliteStore.open(dir.path);
+  fill(store);
+  const web = network("web");
+  store.putNetwork(web, "making");
+  const other = { ...ENDPOINT, id: "other", network: web.id, ifname: "eth1", ordinal: 1 };
+  store.putEndpoint({ ...other, ip6: "fd00::2" }, "ready");
+  store.putEndpoint(ENDPOINT, "removing");
+  const ids = (filter?: { network?: string; sandbox?: string }) =>
+    store.endpoints(filter).map(({ id, state }) => `${id} ${state}`);
+  assertEquals(ids(), ["e1e2e3e4e5e6 removing", "other ready"]);
+  assertEquals(ids({ network: web.id }), ["other ready"]);
+  assertEquals(ids({ network: web.id, sandbox: "c1" }), ["other ready"]);
+  assertEquals(ids({ network: NET.id, sandbox: "c2" }), []);
+  assertEquals(store.endpoints({ network: web.id })[0]?.ip6, "fd00::2");
+  store.deleteEndpoint("other");
+  store.deleteNetwork(web.id);
+  store.deleteLink("eth0.20");
+  assertEquals(content(store), [
+    [{ ...NET, state: "ready" }],
+    [],
+    [{ ...SANDBOX, state: "ready" }],
+    [{ ...ENDPOINT, state: "removing" }],
+  ]);
+});
+
+Deno.test("the store itself keeps addresses, names and what they belong to in order", () => {
+  using dir = folder();
+  using store = SqliteStore.open(dir.path);
+  fill(store);
+  store.putSandbox({ ...SANDBOX, name: "c2" }, "ready");
+  const again = { ...ENDPOINT, id: "again", sandbox: "c2" };
+  assertThrows(() => store.putEndpoint(again, "making"), StoreError, "UNIQUE");
+  assertThrows(() => store.putNetwork({ ...NET, id: "x" }, "making"), StoreError, "UNIQUE");
+  assertThrows(() => store.deleteNetwork(NET.id), StoreError, "FOREIGN KEY");
+  assertThrows(() => store.deleteSandbox("c1"), StoreError, "FOREIGN KEY");
+  const stray = { ...again, ip: "192.168.1.3", sandbox: "nobody" };
+  assertThrows(() => store.putEndpoint(stray, "making"), StoreError, "FOREIGN KEY");
+  // Endpoints without an address of a family do not stand in each other's way.
+  store.putEndpoint({ ...again, ip: "192.168.1.3" }, "making");
+});
+
+Deno.test("a transaction that throws has written nothing", () => {
+  using dir = folder();
+  using store = SqliteStore.open(dir.path);
+  fill(store);
+  const failure = new Error("on purpose");
+  const thrown = assertThrows(() =>
+    store.transaction(() => {
+      store.deleteEndpoint(ENDPOINT.id);
+      store.deleteNetwork(NET.id);
+      throw failure;
+    })
+  );
+  assertEquals(thrown, failure);
+  assertEquals(content(store), FILLED);
+  assertEquals(store.transaction(() => "result"), "result");
+});
+
+Deno.test("a transaction that SQLite has ended by itself tells why", () => {
+  using dir = folder();
+  using store = SqliteStore.open(dir.path);
+  fill(store);
+  {
+    // Stands for a full disk, over which SQLite ends the transaction as well.
+    using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+    db.exec("CREATE TRIGGER full BEFORE INSERT ON link BEGIN SELECT RAISE(ROLLBACK, 'full'); END");
+  }
+  const ended = () =>
+    store.transaction(() => {
+      store.deleteEndpoint(ENDPOINT.id);
+      store.putLink({ type: "dummy", name: "di-1" });
+    });
+  const error = assertThrows(ended, StoreError);
+  assertEquals(error.message, `The state folder "${dir.path}" cannot be used: full`);
+  assertEquals(content(store), FILLED);
+});
+
+Deno.test("two connections see each other's writes, and one writes at a time", () => {
+  using dir = folder();
+  using one = SqliteStore.open(dir.path);
+  using two = SqliteStore.open(dir.path);
+  fill(one);
+  assertEquals(content(two), FILLED);
+  two.deleteEndpoint(ENDPOINT.id);
+  assertEquals(one.endpoints(), []);
+});
+
+Deno.test("the version changes when another writes or an address is given back", () => {
+  using dir = folder();
+  using one = SqliteStore.open(dir.path);
+  using two = SqliteStore.open(dir.path);
+  fill(one);
+  const before = one.version();
+  one.putSandbox({ ...SANDBOX, name: "c2" }, "ready");
+  one.putEndpoint(ENDPOINT, "ready");
+  assertEquals(one.version(), before);
+  two.putSandbox({ ...SANDBOX, name: "c3" }, "ready");
+  const after = one.version();
+  assertNotEquals(after, before);
+  // Within a transaction nobody else can write, so what is read there holds till its end.
+  one.transaction(() => {
+    one.putSandbox({ ...SANDBOX, name: "c4" }, "ready");
+    assertEquals(one.version(), after);
+  });
+  assertEquals(one.version(), after);
+  one.deleteEndpoint(ENDPOINT.id);
+  assertNotEquals(one.version(), after);
+});
+
+Deno.test("a store of a newer version is refused and left alone", () => {
+  using dir = folder();
+  SqliteStore.open(dir.path)[Symbol.dispose]();
+  {
+    using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+    db.exec("PRAGMA user_version = 2");
+  }
+  const error = assertThrows(() => SqliteStore.open(dir.path), StoreError);
+  assertEquals(error.folder, dir.path);
+  assertEquals(
+    error.message,
+    `The state folder "${dir.path}" cannot be used: its version is 2, newer than this program's; ` +
+      "use a newer program",
+  );
+  assertThrows(() => SqliteStore.copy(dir.path), StoreError, "newer");
+  using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+  assertEquals(db.prepare("PRAGMA user_version").get()?.user_version, 2);
+});
+
+Deno.test("a folder that cannot be used is said by name", () => {
+  using dir = folder();
+  const path = `${dir.path}/file`;
+  Deno.writeTextFileSync(path, "");
+  for (const used of [path, `${path}/below`]) {
+    assertThrows(() => SqliteStore.open(used), StoreError, `The state folder "${used}" cannot be`);
+  }
+  Deno.writeTextFileSync(`${dir.path}/ipvlan.db`, "not a database, and long enough to be none");
+  const error = assertThrows(() => SqliteStore.open(dir.path), StoreError);
+  assert(error.message.endsWith("file is not a database"), error.message);
+});
+
+Deno.test("a copy has what the store has, and leaves it as it is", () => {
+  using dir = folder();
+  {
+    using empty = SqliteStore.copy(`${dir.path}/nothing`);
+    assertEquals(content(empty), [[], [], [], []]);
+  }
+  assertEquals([...Deno.readDirSync(dir.path)], []);
+  using store = SqliteStore.open(dir.path);
+  fill(store);
+  using copy = SqliteStore.copy(dir.path);
+  assertEquals(content(copy), FILLED);
+  copy.deleteEndpoint(ENDPOINT.id);
+  assertEquals(content(store), FILLED);
+});
