@@ -319,12 +319,13 @@ export class LinkVerbs {
   show(filter?: LinkFilter): Promise<Link[]>;
   async show(which: string | LinkFilter = {}): Promise<Link | Link[]> {
     if (typeof which === "string") {
-      const line = `link show dev ${linkName(which)}`;
-      const [row] = await this.#runner.query(line);
-      // `ip` prints an empty row where it remembers the name of a link that is no more.
-      const found = row ??
-        (await this.#runner.query("link show")).find(({ ifname }) => ifname === which);
-      if (!found) throw new IpCommandError(`ip ${line}`, `Device "${which}" does not exist`);
+      const name = linkName(which);
+      // Asked for one link, `ip` trusts its memory of names, and ends its process over a link that
+      // somebody else has deleted. Asked for all, it does not, and learns the names anew.
+      const found = (await this.#runner.query("link show")).find(({ ifname }) => ifname === which);
+      if (!found) {
+        throw new IpCommandError(`ip link show dev ${name}`, `Device "${which}" does not exist`);
+      }
       return parseLink(found);
     }
     const words = ["link", "show"];

@@ -85,11 +85,12 @@ const END = "end-of-burst";
  * each other, and whoever wants all or nothing undoes what was done.
  *
  * `ip` remembers the names of links by index for as long as it runs (`lib/ll_map.c`), and forgets a
- * link only when a line of its own has set or deleted it by name. Where somebody else (or `link del
- * group`, or the deletion of its parent) removed a link and the name is used anew, a line that names
- * it fails with `No such device`; where somebody else renamed it, the line acts on the renamed link.
- * A full `link show` helps until the next line that sets or deletes the link; a new session helps
- * for good.
+ * link only when a line of its own has set or deleted it by name. Where somebody else, or `link del
+ * group`, or the end of its parent deleted a link, a line that names it, or a new one of that name,
+ * fails with `No such device`, and `link show dev` ends the process. Where somebody else renamed a
+ * link and made another under the old name, a line acts on the renamed one. A full `link show` (which
+ * is what `LinkVerbs.show` asks) helps until the next line that sets or deletes the link; a new
+ * session helps for good. So a session is for one piece of work, not for the life of a daemon.
  */
 export class Session implements Runner, AsyncDisposable {
   /** The program and its namespace as one would type them: `ip -n red`. */
