@@ -1,0 +1,67 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Bridge } from "../../lib/iproute2/bridge.ts";
+import { IpCommandError, NamespaceNotFoundError } from "../../lib/iproute2/errors.ts";
+import { freshNetns } from "./netns.ts";
+
+Deno.test("a switch keeps VLANs apart, counts their frames and learns addresses", async () => {
+  await using sw = await freshNetns();
+  await using h1 = await freshNetns();
+  await using h2 = await freshNetns();
+  await sw.ip.link.add({
+    ...{ type: "bridge", name: "br", vlanFiltering: true, vlanStats: true },
+    up: true,
+  });
+  for (
+    const [host, port, address] of [[h1, "p1", "10.0.0.1/24"], [h2, "p2", "10.0.0.2/24"]] as const
+  ) {
+    await sw.ip.link.add({ type: "veth", name: port, peer: { name: "eth0", netns: host.name } });
+    await sw.ip.link.set(port, { master: "br", addrgenmode: "none", up: true });
+    await host.ip.link.set("eth0", { addrgenmode: "none", up: true });
+    await host.ip.addr.add({ dev: "eth0", address });
+  }
+  await using bridge = await Bridge.open({ netns: sw.name });
+  for (const port of ["p1", "p2"]) {
+    await bridge.addVlan(port, { id: 10, pvid: true, untagged: true });
+    await bridge.addVlan(port, { id: 20 });
+    await bridge.delVlan(port, 1);
+  }
+  const membership = async (port: string) =>
+    (await bridge.vlans(port)).map(({ id, pvid, untagged }) => ({ id, pvid, untagged }));
+  assertEquals(await membership("p1"), [
+    { id: 10, pvid: true, untagged: true },
+    { id: 20, pvid: false, untagged: false },
+  ]);
+
+  const ping = await h1.run("ping", "-c", "1", "-W", "5", "10.0.0.2");
+  assertEquals(ping.code, 0, ping.stdout + ping.stderr);
+  for (const port of ["p1", "p2"]) {
+    const [ten, twenty] = await bridge.vlans(port);
+    assert(ten!.received > 0 && ten!.sent > 0, `${port}: ${JSON.stringify(ten)}`);
+    assertEquals([twenty!.received, twenty!.sent], [0, 0]);
+  }
+  const { address } = await h1.ip.link.show("eth0");
+  assertEquals((await bridge.fdb("br")).filter(({ mac }) => mac === address), [
+    { mac: address!, dev: "p1", vlan: 10, state: undefined },
+  ]);
+  assert((await bridge.fdb("br")).some(({ state }) => state === "permanent"));
+
+  await bridge.addVlan("p2", { id: 30, pvid: true, untagged: true });
+  await bridge.delVlan("p2", 10);
+  await h1.ip.session.change("neigh flush dev eth0");
+  const apart = await h1.run("ping", "-c", "1", "-W", "1", "10.0.0.2");
+  assert(apart.code !== 0, apart.stdout);
+});
+
+Deno.test("a bridge session refuses what the kernel refuses, and a missing namespace", async () => {
+  await using ns = await freshNetns();
+  await ns.ip.link.add({ type: "dummy", name: "d" });
+  await using bridge = await Bridge.open({ netns: ns.name });
+  assertEquals(await bridge.vlans("d"), []);
+  await assertRejects(() => bridge.addVlan("d", { id: 10 }), IpCommandError);
+  assertEquals(
+    (await assertRejects(() => bridge.fdb("none"), IpCommandError, "bridge -n")).errno,
+    "unknown",
+  );
+  await assertRejects(() => bridge.vlans("none"), IpCommandError, "none");
+  await assertRejects(() => Bridge.open({ netns: "no-such-netns" }), NamespaceNotFoundError);
+});

@@ -1,0 +1,61 @@
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { Ip } from "../../lib/iproute2/ip.ts";
+import {
+  kernelFacts,
+  MissingModuleError,
+  MissingRightsError,
+  requireKernel,
+} from "../../lib/iproute2/kernel.ts";
+import { run } from "./netns.ts";
+
+const NONE = { ipvlan: undefined, vlan: undefined, dummy: undefined };
+
+/** The names of all namespaces. */
+async function names(): Promise<string[]> {
+  await using host = await Ip.open();
+  return await host.netns.list();
+}
+
+Deno.test("a kernel with all modules has no problem, and nothing is left of the trial", async () => {
+  const before = await names();
+  const facts = await kernelFacts();
+  assertEquals(facts.problems, NONE);
+  assertEquals(facts.release, (await run("uname", "-r")).stdout.trim());
+  requireKernel(facts.release);
+  assertEquals(await names(), before);
+});
+
+Deno.test("a kernel without a module names it, and the others still work", async () => {
+  const modprobe = await Deno.readTextFile("/proc/sys/kernel/modprobe");
+  // The kernel would load the module by itself.
+  await Deno.writeTextFile("/proc/sys/kernel/modprobe", "\n");
+  try {
+    assertEquals((await run("rmmod", "ipvlan")).code, 0);
+    const { problems } = await kernelFacts();
+    assertInstanceOf(problems.ipvlan, MissingModuleError);
+    assertEquals(problems.ipvlan.module, "ipvlan");
+    assertEquals({ ...problems, ipvlan: undefined }, NONE);
+  } finally {
+    await Deno.writeTextFile("/proc/sys/kernel/modprobe", modprobe);
+  }
+  assertEquals((await kernelFacts()).problems, NONE, "it is loaded again when it is needed");
+});
+
+Deno.test("a caller without rights is told so, and leaves nothing", async () => {
+  const facts = "import { kernelFacts } from './lib/iproute2/kernel.ts';" +
+    "const { problems } = await kernelFacts();" +
+    "console.log(Object.values(problems).map((p) => `${p?.name}: ${p?.message}`).join('\\n'));";
+  const before = await names();
+  // Root without a single capability, as another user may not be allowed to run this very program.
+  const { stdout, stderr } = await run(
+    ...["setpriv", "--bounding-set=-all", "--inh-caps=-all"] as const,
+    ...[Deno.execPath(), "eval", "--no-check", facts],
+  );
+  const lines = stdout.trim().split("\n");
+  assertEquals(lines.length, 3, stderr);
+  for (const line of lines) {
+    assert(line.startsWith(MissingRightsError.name), line);
+    assert(line.includes("not permitted"), line);
+  }
+  assertEquals(await names(), before);
+});
