@@ -7,6 +7,7 @@ import {
 import type { Ip } from "../../lib/iproute2/ip.ts";
 import { allSettled } from "./all.ts";
 import { type Links, netnsOf, pluggedLinks, portOf, startMachine } from "./machine.ts";
+import { insist } from "./root.ts";
 import type { Switch } from "./switch.ts";
 
 /** A container host: a machine with a driver. */
@@ -56,6 +57,7 @@ export class Host implements AsyncDisposable {
    * network.
    */
   async run(name: string, network: string, options: ConnectOptions = {}): Promise<Endpoint> {
+    this.#containers.add(name);
     const { value } = await this.driver.createSandbox(name, [{ ...options, network }]);
     return value.endpoints[0]!;
   }
@@ -93,13 +95,11 @@ export class Host implements AsyncDisposable {
 
   /** Deletes the namespaces as such: the driver would delete link by link, which takes longer. */
   async #deleteContainers(driver: Driver): Promise<void> {
-    const { root } = this.#wiring;
-    const present = await root.netns.list();
-    const names = driver.listSandboxes().map(({ name }) => name);
-    for (const name of names) this.#containers.add(name);
-    await allSettled(
-      names.filter((name) => present.includes(name)).map((name) => root.netns.del(name)),
-    );
+    for (const { name } of driver.listSandboxes()) this.#containers.add(name);
+    await insist(this.#wiring.root, async (root) => {
+      const present = (await root.netns.list()).filter((name) => this.#containers.has(name));
+      await allSettled(present.map((name) => root.netns.del(name)));
+    });
   }
 }
 

@@ -6,6 +6,14 @@ import { isGood, judge, printReport, type Report, type ScenarioResult, toJson } 
 import type { Scenario } from "./scenario.ts";
 import { Tour } from "./tour.ts";
 
+/** The run was interrupted by a signal. */
+class InterruptedError extends IpvlanError {
+  /** Makes the error. */
+  constructor() {
+    super("The run was interrupted, and what was made is removed");
+  }
+}
+
 const USAGE = `Usage: main.ts [--json FILE] [--list] [NAME…]
 
 Runs the scenarios named, or all of them, and says which statements of the guide hold.
@@ -72,7 +80,7 @@ async function findObstacle(): Promise<string | undefined> {
 /** Runs scenarios one after another. An interrupt ends the one that runs, and all that follow. */
 export async function runAll(scenarios: readonly Scenario[], printer: Printer): Promise<Report> {
   const interrupt = new AbortController();
-  const onSignal = () => interrupt.abort(new Error("Interrupted"));
+  const onSignal = () => interrupt.abort(new InterruptedError());
   const signals = ["SIGINT", "SIGTERM"] as const;
   for (const signal of signals) Deno.addSignalListener(signal, onSignal);
   const started = performance.now();

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { doesNotReach, isEqual, reaches } from "../../lib/check/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { runAll } from "../../scenarios/kit/main.ts";
@@ -130,3 +130,39 @@ Deno.test("a scenario that fails takes its world with it, and the next one runs"
     assertEquals(outcomes["L2-1"], "held");
     assertEquals(outcomes["L2-2"], "not covered");
   }));
+
+Deno.test("an interrupt from the terminal, which ends every process there, leaves nothing", () =>
+  leavesNothing(async () => {
+    // A process group of its own, as a shell makes one for what it runs in the foreground.
+    const child = new Deno.Command("setsid", {
+      args: ["--wait", Deno.execPath(), "run", "-A", "--no-check", "scenarios/main.ts", "l2"],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const complaints = new Response(child.stderr).text();
+    let printed = "";
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      const before = printed;
+      printed += text;
+      const isNew = (part: string) => printed.includes(part) && !before.includes(part);
+      if (isNew("docker run")) await interruptGroup("scenarios/main.ts");
+    }
+    assertEquals((await child.status).code, 1);
+    assertStringIncludes(printed, "InterruptedError");
+    assertEquals(await complaints, "");
+  }));
+
+/** Does what a terminal does at Ctrl-C, to the group of the process with this word. */
+async function interruptGroup(word: string): Promise<void> {
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const words = (await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "")).split("\0");
+    // The group's first process is the one whose number is the group's.
+    const stat = await Deno.readTextFile(`/proc/${name}/stat`).catch(() => "");
+    const group = stat.split(") ")[1]?.split(" ")[2];
+    if (words.includes(word) && group === name) {
+      await new Deno.Command("kill", { args: ["-INT", "--", `-${name}`] }).output();
+    }
+  }
+}
