@@ -43,9 +43,7 @@ const prerequisites = scenario("prerequisites", "Kernel and parent links", async
     linkShows(host.netns, isolated.parent, "dummy", "UP"),
     reaches("c1", "c2"),
     reaches("c2", "c1"),
-    doesNotReach("c1", "192.168.1.1", { control: "lab-pc" }),
     doesNotReach("c1", "192.168.1.100", { control: "lab-router" }),
-    doesNotReach("c1", "192.168.1.250", { control: "lab-pc" }),
     doesNotReach("lab-pc", "192.168.1.2", { control: "c2" }),
     doesNotReach(host.netns, "192.168.1.2", { control: "c2" }),
   );
@@ -82,7 +80,6 @@ const prerequisites = scenario("prerequisites", "Kernel and parent links", async
     ...(ownKernel ? [refused("eth1")] : []),
     ...Object.entries(parents).flatMap(([parent, ip]) => [
       reaches(`${parent}-c`, "192.168.1.1"),
-      reaches(`${parent}-c`, "192.168.1.100"),
       reaches("lab-pc", ip),
     ]),
   );
