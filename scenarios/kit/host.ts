@@ -7,7 +7,6 @@ import {
 import type { Ip } from "../../lib/iproute2/ip.ts";
 import { allSettled } from "./all.ts";
 import { type Links, netnsOf, pluggedLinks, portOf, startMachine } from "./machine.ts";
-import { insist } from "./root.ts";
 import type { Switch } from "./switch.ts";
 
 /** A container host: a machine with a driver. */
@@ -96,10 +95,9 @@ export class Host implements AsyncDisposable {
   /** Deletes the namespaces as such: the driver would delete link by link, which takes longer. */
   async #deleteContainers(driver: Driver): Promise<void> {
     for (const { name } of driver.listSandboxes()) this.#containers.add(name);
-    await insist(this.#wiring.root, async (root) => {
-      const present = (await root.netns.list()).filter((name) => this.#containers.has(name));
-      await allSettled(present.map((name) => root.netns.del(name)));
-    });
+    const { root } = this.#wiring;
+    const present = (await root.netns.list()).filter((name) => this.#containers.has(name));
+    await allSettled(present.map((name) => root.netns.del(name)));
   }
 }
 

@@ -1,7 +1,6 @@
 import { setSysctls } from "../../lib/check/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { allSettled } from "./all.ts";
-import { insist } from "./root.ts";
 import type { Switch } from "./switch.ts";
 
 /**
@@ -62,7 +61,7 @@ export async function startMachine(
   const { name, links } = spec;
   const netns = netnsOf(name);
   await root.netns.add(netns);
-  undo.defer(() => insist(root, (ip) => ip.netns.del(netns)));
+  undo.defer(() => root.netns.del(netns));
   const session = Ip.open({ netns }).then((ip) => undo.use(ip));
   await allSettled<unknown>([
     session,

@@ -3,7 +3,6 @@ import { allSettled } from "./all.ts";
 import { Host } from "./host.ts";
 import { type Links, netnsOf, startMachine, vlansOf } from "./machine.ts";
 import { advertise } from "./radvd.ts";
-import { insist } from "./root.ts";
 import { Switch } from "./switch.ts";
 
 /** A machine that is neither container host nor router: its `eth0` is on an access port. */
@@ -94,7 +93,7 @@ export class World implements AsyncDisposable {
     const root = undo.use(await Ip.open());
     const netns = netnsOf("switch");
     await root.netns.add(netns);
-    undo.defer(() => insist(root, (ip) => ip.netns.del(netns)));
+    undo.defer(() => root.netns.del(netns));
     const lan = Object.entries(spec.lan ?? {});
     const vlans = [spec.host, spec.host2, spec.router].flatMap((links) => vlansOf(links ?? {}));
     const access = lan.flatMap(([, { vlan }]) => vlan ?? []);
