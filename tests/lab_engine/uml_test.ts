@@ -92,7 +92,7 @@ Deno.test("uml has every kind of link, and loads and unloads modules", async () 
 });
 
 Deno.test("uml ends with the command, whatever it left running", async () => {
-  const script = "sleep 1000 & (setsid sleep 1001 &); echo done";
+  const script = "sleep 1000 & (setsid yes >&2 &); echo done";
   const { code, stdout } = await lab(uml("sh", "-c", script));
   assertEquals({ code, stdout }, { code: 0, stdout: "done\n" });
 });
@@ -216,7 +216,9 @@ Deno.test("uml runs as an ordinary user, from a checkout in /tmp, with a cache o
   assertEquals([...list(`${path}/home`), ...list(`${path}/tmp`)], [".cache"]);
 });
 
-/** Waits for something that tells nobody when it happens. */
+/** Waits for something that tells nobody when it happens; if it does not, the test fails below. */
 async function until(happened: () => boolean): Promise<void> {
-  while (!happened()) await new Promise((resolve) => setTimeout(resolve, 10));
+  for (let tries = 0; tries < 1000 && !happened(); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
