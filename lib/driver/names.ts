@@ -4,14 +4,14 @@ import type { IpvlanError } from "../errors.ts";
 import { InvalidNameError, InvalidOptionError } from "./errors.ts";
 
 /**
- * Checks the name of a network, a sandbox or an alias: it becomes a file name, a word of an `ip`
+ * Checks the name of a network, a sandbox, an alias or a site: it becomes a file name, a word of an `ip`
  * line and, for sandboxes and aliases, a host name (whose labels have at most 63 characters,
  * RFC 1123).
  *
  * @returns What is wrong with it, or `undefined`.
  */
 export function nameProblem(
-  what: "network" | "sandbox" | "alias",
+  what: "network" | "sandbox" | "alias" | "site",
   name: string,
 ): InvalidNameError | undefined {
   if (name.length > 63) return new InvalidNameError(what, name, "it is longer than 63 characters");

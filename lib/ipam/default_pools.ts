@@ -20,3 +20,10 @@ export function defaultPool(used: readonly Prefix[]): Prefix {
   if (free === undefined) throw new PoolsExhaustedError(DEFAULT_POOLS.map(formatPrefix));
   return free;
 }
+
+/** Whether a prefix is one of those that {@linkcode defaultPool} gives. */
+export function isDefaultPool(prefix: Prefix): boolean {
+  return DEFAULT_POOLS.some((pool) =>
+    pool.family === prefix.family && pool.first === prefix.first && pool.last === prefix.last
+  );
+}

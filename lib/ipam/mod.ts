@@ -5,7 +5,7 @@
  * @module
  */
 export { type Address, type Family, formatAddress, parseAddress } from "./address.ts";
-export { defaultPool } from "./default_pools.ts";
+export { defaultPool, isDefaultPool } from "./default_pools.ts";
 export * from "./errors.ts";
 export { Pool } from "./pool.ts";
 export { Pools, type Taken } from "./pools.ts";

@@ -1,0 +1,67 @@
+import type { Driver } from "../driver/mod.ts";
+import type { Network, NetworkSpec, SandboxDetails } from "../driver/types.ts";
+import type { Desired, DesiredSandbox } from "./desired.ts";
+import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
+
+/** What there is on record, of all sites and of none. */
+export interface Current {
+  /** The networks. */
+  networks: readonly Network[];
+  /** The sandboxes, with their endpoints. */
+  sandboxes: readonly SandboxDetails[];
+  /** The names of the sandboxes whose namespaces are gone, as after a restart. */
+  down: readonly string[];
+}
+
+/** What there is. */
+export async function readCurrent(driver: Driver): Promise<Current> {
+  const running = new Set(await driver.runningSandboxes());
+  const sandboxes = driver.listSandboxes();
+  const down = sandboxes.map(({ name }) => name).filter((name) => !running.has(name));
+  return { networks: driver.listNetworks(), sandboxes, down };
+}
+
+/**
+ * What a site is like now, as what it should be: with every address and every name spelled out, so
+ * that it can be brought back.
+ */
+export function asDesired(site: string, { networks, sandboxes }: Current): Desired {
+  const own = networks.filter(({ labels }) => labels[SITE_LABEL] === site);
+  const names = own.map(({ name }) => name);
+  return {
+    name: site,
+    networks: own.map(specOf),
+    sandboxes: sandboxes.filter(({ labels }) => labels[SITE_LABEL] === site)
+      .map(({ name, endpoints, labels }): DesiredSandbox => ({
+        name,
+        connections: endpoints.filter(({ network }) => names.includes(network))
+          .map(({ network, ip, ip6, aliases, ifname }) => ({
+            ...{ network, aliases, ifname },
+            ...(ip !== undefined && { ip: withoutLength(ip) }),
+            ...(ip6 !== undefined && { ip6: withoutLength(ip6) }),
+          })),
+        command: startedCommand(labels) ?? [],
+        labels: userLabels(labels),
+      })),
+    checks: [],
+  };
+}
+
+/** An address without its prefix length. */
+export function withoutLength(address: string): string {
+  return address.replace(/\/.*$/, "");
+}
+
+function specOf(network: Network): NetworkSpec {
+  const { name, parent, isolated, internal, mode, flag, mtu, subnets, labels } = network;
+  return {
+    ...{ name, mode, flag, internal },
+    ...(!isolated && { parent }),
+    ...(mtu !== undefined && { mtu }),
+    subnets: subnets.map(({ subnet }) => subnet),
+    gateways: subnets.flatMap(({ gateway }) => gateway ?? []),
+    ipRanges: subnets.flatMap(({ ipRange }) => ipRange ?? []),
+    auxAddresses: Object.assign({}, ...subnets.map(({ auxAddresses }) => auxAddresses)),
+    labels: userLabels(labels),
+  };
+}

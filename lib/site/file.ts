@@ -1,0 +1,166 @@
+// Not `@std/yaml`: its `parse` gives values alone, and where in the file a wrong one stands is for
+// the parser to say. A search for the line by other means would be a second parser.
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+  type YAMLMap,
+} from "yaml";
+import { throwProblems } from "../driver/errors.ts";
+import { IpvlanError } from "../errors.ts";
+import { formatPath, type Path } from "./shape.ts";
+
+/** Something in a site file is wrong. */
+export class SiteFileError extends IpvlanError {
+  /** The file. */
+  readonly file: string;
+  /** The line, from 1; `undefined` where it is the file as a whole. */
+  readonly line: number | undefined;
+  /** The key: `sandboxes.nginx.networks.web.ip`; empty where it is the YAML. */
+  readonly key: string;
+  /** What is wrong. */
+  readonly reason: string;
+
+  /** Makes the error from where it is and what is wrong. */
+  constructor(file: string, line: number | undefined, key: string, reason: string) {
+    const where = line === undefined ? file : `${file}:${line}`;
+    super([where, key, reason].filter((part) => part !== "").join(": "));
+    this.file = file;
+    this.line = line;
+    this.key = key;
+    this.reason = reason;
+  }
+}
+
+/** What YAML's own errors are here; the parser's words for them are for programmers. */
+const REASONS: Record<string, string> = {
+  TAB_AS_INDENT: "A tab cannot indent: use spaces",
+  DUPLICATE_KEY: "This key is given twice",
+  MULTIPLE_DOCS: "A second document begins here: a site is one",
+  TAG_RESOLVE_FAILED: "This tag means nothing here: leave it out",
+  RESOURCE_EXHAUSTION: "It is nested too deeply",
+};
+
+/** The text of a site file, as values and where they stand. */
+export class SiteText {
+  /** The values, with `Map`s for mappings. */
+  readonly value: unknown;
+  #file: string;
+  #aliases: ReadonlyMap<string, string>;
+  #document: Document;
+  #lines: LineCounter;
+
+  /**
+   * Reads YAML 1.2, with merge keys (`<<`) as in `compose.yaml`.
+   *
+   * @param aliases Other words for keys, by those that the paths have.
+   * @throws {SiteFileError} It is none.
+   * @throws {ProblemsError} Several things are wrong with it.
+   */
+  constructor(file: string, text: string, aliases: ReadonlyMap<string, string>) {
+    this.#file = file;
+    this.#aliases = aliases;
+    this.#lines = new LineCounter();
+    this.#document = parseDocument(text, {
+      lineCounter: this.#lines,
+      merge: true,
+      prettyErrors: false,
+    });
+    const found = [...this.#document.errors, ...this.#document.warnings];
+    const problems = found.map(({ code, message, pos: [offset] }) =>
+      this.#at(offset, REASONS[code] ?? message)
+    );
+    visit(this.#document, {
+      Alias: (_key, alias) => {
+        if (alias.resolve(this.#document)) return;
+        problems.push(this.#at(alias.range![0], `There is no anchor "&${alias.source}" before it`));
+      },
+    });
+    if (this.#document.contents === null) {
+      problems.push(new SiteFileError(file, undefined, "", "It is empty"));
+    }
+    // The second mistake of a line mostly is the parser's, who no longer knows what it is reading.
+    throwProblems(
+      problems.filter(({ line }, index) =>
+        problems.findIndex((problem) => problem.line === line) === index
+      ),
+    );
+    // Anchors are not counted here but where the values are read: repeated, they are one value.
+    this.value = this.#document.toJS({ mapAsMap: true, maxAliasCount: -1 });
+  }
+
+  /** What is wrong at a place. */
+  problem(path: Path, reason: string): SiteFileError {
+    const { line, written } = this.#find(path);
+    return new SiteFileError(this.#file, line, formatPath(written), reason);
+  }
+
+  #at(offset: number, reason: string): SiteFileError {
+    return new SiteFileError(this.#file, this.#lines.linePos(offset).line, "", reason);
+  }
+
+  /** The line of a key or an item, or of the innermost one above it that is in the text. */
+  #find(path: Path): { line: number | undefined; written: Path } {
+    let node: unknown = this.#document.contents;
+    let offset = this.#document.contents?.range?.[0];
+    const written = [...path];
+    for (const [depth, step] of path.entries()) {
+      if (isAlias(node)) node = node.resolve(this.#document);
+      const found = isMap(node) ? this.#pair(node, step) : itemOf(node, step);
+      if (!found) break;
+      written[depth] = found.step;
+      offset = found.offset ?? offset;
+      node = found.node;
+    }
+    const line = offset === undefined ? undefined : this.#lines.linePos(offset).line;
+    return { line, written };
+  }
+
+  #pair({ items }: YAMLMap, step: string | number): Found | undefined {
+    const pairOf = (name: unknown) =>
+      items.find(({ key }) => isScalar(key) && String(key.value) === name);
+    const pair = pairOf(step) ?? pairOf(this.#aliases.get(String(step)));
+    if (!isScalar(pair?.key)) return undefined;
+    return { step: String(pair.key.value), offset: pair.key.range?.[0], node: pair.value };
+  }
+}
+
+/** A value in the text, and the step that leads to it. */
+interface Found {
+  step: string | number;
+  offset: number | undefined;
+  node: unknown;
+}
+
+function itemOf(node: unknown, step: string | number): Found | undefined {
+  if (!isSeq(node) || typeof step !== "number") return undefined;
+  const item = node.items[step];
+  return { step, offset: isNode(item) ? item.range?.[0] : undefined, node: item };
+}
+
+/**
+ * The text of a site file.
+ *
+ * @throws {SiteFileError} There is none, or it cannot be read.
+ */
+export async function readText(file: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(file);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) {
+      throw new SiteFileError(file, undefined, "", "There is no such file");
+    }
+    if (
+      error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.IsADirectory
+    ) {
+      throw new SiteFileError(file, undefined, "", `It cannot be read: ${error.message}`);
+    }
+    throw error;
+  }
+}

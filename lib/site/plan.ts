@@ -1,0 +1,290 @@
+import { throwProblems } from "../driver/errors.ts";
+import type { ConnectOptions, Endpoint, NetworkSpec, SandboxDetails } from "../driver/types.ts";
+import type { IpvlanError } from "../errors.ts";
+import { formatAddress, parseAddress } from "../ipam/mod.ts";
+import { endpointDifferences, labelDifferences, networkDifferences } from "./compare.ts";
+import { type Current, withoutLength } from "./current.ts";
+import type { Desired, DesiredSandbox } from "./desired.ts";
+import { foreign, shared } from "./errors.ts";
+import { SITE_LABEL, siteLabels, startedCommand } from "./labels.ts";
+import { describeConnection, describeNetwork, describeSandbox, show } from "./words.ts";
+
+/** A connection of a sandbox to a network. */
+export interface Connection extends ConnectOptions {
+  /** The network's name. */
+  network: string;
+}
+
+/** What changes of one network or sandbox. */
+export interface Change {
+  /** `+` it is made, `-` it is removed, `~` it is changed. */
+  sign: "+" | "-" | "~";
+  /** What it is. */
+  kind: "network" | "sandbox";
+  /** Its name. */
+  name: string;
+  /** What is done to it, in phrases. */
+  details: string[];
+  /** Whether connectivity that there should be is lost meanwhile. */
+  disruptive: boolean;
+}
+
+/** A sandbox and what it is connected to, in a call of its own. */
+export interface Attachment {
+  /** The sandbox. */
+  sandbox: string;
+  /** Its labels, where it is made as well. */
+  labels?: Record<string, string>;
+  /** What it is connected to, in this order. */
+  connections: Connection[];
+}
+
+/** What has to be done so that things are as they should be; the fields are in the order of doing. */
+export interface Plan {
+  /** The site. */
+  site: string;
+  /** What changes, for people. Empty where nothing does. */
+  changes: Change[];
+  /** The sandboxes to bring back, whose namespaces are gone. */
+  restore: string[];
+  /** The sandboxes to remove. */
+  removeSandboxes: string[];
+  /** The connections to undo, the last of a sandbox first. */
+  disconnect: { network: string; sandbox: string }[];
+  /** The networks to remove. */
+  removeNetworks: string[];
+  /** The networks to create, with all their labels. */
+  createNetworks: NetworkSpec[];
+  /** What to connect. */
+  attach: Attachment[];
+  /** The commands to start, each with the labels that its sandbox has from then on. */
+  start: { sandbox: string; command: string[]; labels: Record<string, string> }[];
+  /** The networks and sandboxes to give other labels. */
+  label: { kind: Change["kind"]; name: string; labels: Record<string, string> }[];
+}
+
+/** What a plan is made from, and the plan so far. */
+interface Planning {
+  desired: Desired;
+  current: Current;
+  plan: Plan;
+  problems: IpvlanError[];
+  /** The networks on record that the site made. */
+  own: ReadonlySet<string>;
+  /** Those of them that go, if only to be made anew. */
+  going: Set<string>;
+  /** Who is to have which address, by network. */
+  claims: ReadonlyMap<string, ReadonlyMap<string, string>>;
+}
+
+/**
+ * Plans how to get from what there is to what there should be.
+ *
+ * @throws {SiteConflictError} Something that the site did not make is in the way.
+ * @throws {ProblemsError} Several things are.
+ */
+export function makePlan(desired: Desired, current: Current): Plan {
+  const own = current.networks.filter(({ labels }) => labels[SITE_LABEL] === desired.name);
+  const planning: Planning = {
+    ...{ desired, current, problems: [], going: new Set(), claims: claimsOf(desired) },
+    own: new Set(own.map(({ name }) => name)),
+    plan: {
+      ...{ site: desired.name, changes: [], restore: [], removeSandboxes: [], disconnect: [] },
+      ...{ removeNetworks: [], createNetworks: [], attach: [], start: [], label: [] },
+    },
+  };
+  for (const spec of desired.networks) planNetwork(planning, spec);
+  for (const { name } of own.filter((each) => !desired.networks.some(isNamed(each.name)))) {
+    planning.plan.changes.push(change("-", "network", name, []));
+    removeNetwork(planning, name);
+  }
+  for (const sandbox of desired.sandboxes) planSandbox(planning, sandbox);
+  for (const { name, labels } of current.sandboxes) {
+    if (labels[SITE_LABEL] !== desired.name || desired.sandboxes.some(isNamed(name))) continue;
+    planning.plan.changes.push(change("-", "sandbox", name, []));
+    planning.plan.removeSandboxes.push(name);
+  }
+  throwProblems(planning.problems);
+  return planning.plan;
+}
+
+function planNetwork(planning: Planning, spec: NetworkSpec): void {
+  const { plan, current, own } = planning;
+  const { name, labels } = spec;
+  const network = current.networks.find(isNamed(name));
+  const create = { ...spec, labels: siteLabels(plan.site, labels) };
+  if (!network) {
+    plan.changes.push(change("+", "network", name, describeNetwork(spec)));
+    plan.createNetworks.push(create);
+  } else if (!own.has(name)) {
+    planning.problems.push(foreign(plan.site, "network", name, network.labels[SITE_LABEL]));
+  } else {
+    const differences = networkDifferences(spec, network);
+    const relabelled = labelDifferences(network.labels, create.labels);
+    if (differences.length > 0) {
+      removeNetwork(planning, name);
+      plan.createNetworks.push(create);
+      plan.changes.push(change("~", "network", name, [...differences, "is made anew"], true));
+    } else if (relabelled.length > 0) {
+      plan.label.push({ kind: "network", name, labels: create.labels });
+      plan.changes.push(change("~", "network", name, relabelled));
+    }
+  }
+}
+
+function removeNetwork({ plan, current, problems, going }: Planning, name: string): void {
+  going.add(name);
+  plan.removeNetworks.push(name);
+  const others = current.sandboxes.filter(({ labels, endpoints }) =>
+    labels[SITE_LABEL] !== plan.site && endpoints.some(({ network }) => network === name)
+  );
+  if (others.length > 0) problems.push(shared(plan.site, name, others.map(({ name }) => name)));
+}
+
+function planSandbox(planning: Planning, wanted: DesiredSandbox): void {
+  const { plan, current } = planning;
+  const { name, command } = wanted;
+  const sandbox = current.sandboxes.find(isNamed(name));
+  const connections = wanted.connections.map((each) => withExceptions(planning, name, each));
+  const started = sandbox && startedCommand(sandbox.labels);
+  const make = () => {
+    plan.attach.push({ sandbox: name, labels: siteLabels(plan.site, wanted.labels), connections });
+    if (command.length > 0) start(plan, wanted);
+  };
+  if (!sandbox) {
+    plan.changes.push(change("+", "sandbox", name, describeSandbox(wanted)));
+    make();
+  } else if (sandbox.labels[SITE_LABEL] !== plan.site) {
+    planning.problems.push(foreign(plan.site, "sandbox", name, sandbox.labels[SITE_LABEL]));
+  } else if (started && !isSame(started, command)) {
+    const phrase = `command ${show(started)} -> ${show(command) || "none"}`;
+    plan.changes.push(change("~", "sandbox", name, [phrase, "is made anew"], true));
+    plan.removeSandboxes.push(name);
+    make();
+  } else {
+    changeSandbox(planning, wanted, sandbox, connections);
+  }
+}
+
+/** Plans what is done to a sandbox that stays. */
+function changeSandbox(
+  planning: Planning,
+  wanted: DesiredSandbox,
+  sandbox: SandboxDetails,
+  connections: Connection[],
+): void {
+  const { plan, current } = planning;
+  const { name, command } = wanted;
+  const details: string[] = [];
+  const isDown = current.down.includes(name);
+  if (isDown) {
+    plan.restore.push(name);
+    details.push("is brought back, as its namespace is gone");
+  }
+  const endpoints = sandbox.endpoints.filter(({ network }) => planning.own.has(network));
+  // What comes first has the default route, so from the first that is not right on all are redone.
+  let kept = 0;
+  while (kept < endpoints.length && endpoints[kept]!.network === connections[kept]?.network) {
+    if (differencesOf(planning, connections[kept]!, endpoints[kept]!).length > 0) break;
+    kept++;
+  }
+  const undone = endpoints.slice(kept);
+  const redone = connections.slice(kept);
+  plan.disconnect.push(
+    ...undone.toReversed().map(({ network }) => ({ network, sandbox: name })),
+  );
+  if (redone.length > 0) plan.attach.push({ sandbox: name, connections: redone });
+  for (const { network } of undone) {
+    if (!redone.some((each) => each.network === network)) {
+      details.push(`is disconnected from ${network}`);
+    }
+  }
+  let disruptive = false;
+  for (const connection of redone) {
+    const endpoint = undone.find(({ network }) => network === connection.network);
+    disruptive ||= endpoint !== undefined;
+    const why = endpoint && differencesOf(planning, connection, endpoint).join(", ");
+    details.push(
+      endpoint
+        ? `is reconnected to ${connection.network} (${why || "for the order of its networks"})`
+        : `is connected to ${describeConnection(connection)}`,
+    );
+  }
+  const isStarted = startedCommand(sandbox.labels) !== undefined && !isDown;
+  if (command.length > 0 && !isStarted) {
+    details.push(`command ${show(command)} is started`);
+    start(plan, wanted);
+  } else {
+    const labels = siteLabels(plan.site, wanted.labels, startedCommand(sandbox.labels));
+    const relabelled = labelDifferences(sandbox.labels, labels);
+    if (relabelled.length > 0) plan.label.push({ kind: "sandbox", name, labels });
+    details.push(...relabelled);
+  }
+  if (details.length > 0) {
+    plan.changes.push(change("~", "sandbox", name, details, disruptive));
+  }
+}
+
+function start({ start, site }: Plan, { name, command, labels }: DesiredSandbox): void {
+  start.push({ sandbox: name, command, labels: siteLabels(site, labels, command) });
+}
+
+/** Why an endpoint cannot stay as it is; nothing where it can. */
+function differencesOf(
+  { going, claims }: Planning,
+  wanted: Connection,
+  endpoint: Endpoint,
+): string[] {
+  const { network, sandbox } = endpoint;
+  if (going.has(network)) return ["which is made anew"];
+  const meant = [endpoint.ip, endpoint.ip6].flatMap((address) => {
+    if (address === undefined) return [];
+    const owner = claims.get(network)?.get(withoutLength(address));
+    return owner === undefined || owner === sandbox
+      ? []
+      : `${withoutLength(address)} is meant for ${owner}`;
+  });
+  return [...meant, ...endpointDifferences(wanted, endpoint)];
+}
+
+/** Who is to have which address, by network: those that are asked for, in their usual notation. */
+function claimsOf({ networks, sandboxes }: Desired): Planning["claims"] {
+  const claims = new Map(networks.map(({ name }) => [name, new Map<string, string>()]));
+  for (const { name, connections } of sandboxes) {
+    for (const { network, ip, ip6 } of connections) {
+      for (const address of [ip, ip6].filter((address) => address !== undefined)) {
+        claims.get(network)?.set(formatAddress(parseAddress(address)), name);
+      }
+    }
+  }
+  return claims;
+}
+
+/** A connection whose automatic addresses leave those alone that are asked for elsewhere. */
+function withExceptions(
+  { claims }: Planning,
+  sandbox: string,
+  connection: Connection,
+): Connection {
+  const except = [...claims.get(connection.network) ?? []]
+    .filter(([, owner]) => owner !== sandbox).map(([address]) => address);
+  return except.length > 0 ? { ...connection, except } : connection;
+}
+
+function change(
+  sign: Change["sign"],
+  kind: Change["kind"],
+  name: string,
+  details: string[],
+  disruptive = false,
+): Change {
+  return { sign, kind, name, details, disruptive };
+}
+
+function isSame(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((word, index) => word === other[index]);
+}
+
+function isNamed(name: string): (each: { name: string }) => boolean {
+  return (each) => each.name === name;
+}

@@ -1,0 +1,195 @@
+import { didYouMean } from "../suggest.ts";
+import type { KeysShape, NamedShape, NumberShape, Path, Shape } from "./shape.ts";
+
+/** Says what is wrong at a place. */
+export type Report = (path: Path, reason: string) => void;
+
+/**
+ * How many values a file may have, counting what its anchors repeat: a small file could stand for
+ * more than there is time to read.
+ */
+const MOST_VALUES = 1_000_000;
+
+/** The file stands for too many values. */
+export class TooManyValuesError extends Error {}
+
+/**
+ * Reads values by their shapes. A mapping comes out as a `Map`, in the file's order and under its
+ * keys' main names; what is wrong is reported, also under main names, and left out: of a list, it
+ * leaves `undefined` in its place.
+ */
+export class ShapeReader {
+  #report: Report;
+  #left = MOST_VALUES;
+
+  /** Makes the reader, given who is told what is wrong. */
+  constructor(report: Report) {
+    this.#report = report;
+  }
+
+  /**
+   * Reads one value.
+   *
+   * @throws {TooManyValuesError} The file stands for too many.
+   */
+  read(shape: Shape, value: unknown, path: Path): unknown {
+    if (this.#left-- === 0) throw new TooManyValuesError();
+    if (shape.kind === "either") {
+      const kind = kindOf(value);
+      const fit = shape.of.find((each) => KINDS[each.kind] === kind);
+      return fit ? this.read(fit, value, path) : this.#wrongKind(shape, value, path);
+    }
+    if (KINDS[shape.kind] !== kindOf(value)) return this.#wrongKind(shape, value, path);
+    switch (shape.kind) {
+      case "text": {
+        const problem = shape.judge?.(value as string);
+        if (problem) return void this.#report(path, problem.message);
+        return value;
+      }
+      case "number":
+        return this.#readNumber(shape, value as number, path);
+      case "choice":
+        if (shape.of.includes(value as string)) return value;
+        return void this.#report(
+          path,
+          `${show(value)} is not valid: choose ${shape.of.length > 1 ? "one of " : ""}${
+            shape.of.join(", ")
+          }${didYouMean(value as string, shape.of)}`,
+        );
+      case "switch":
+        return value;
+      case "list":
+        return (value as unknown[]).map((item, index) =>
+          this.read(shape.of, item, [...path, index])
+        );
+      case "named":
+        return this.#readNamed(shape, value as Map<unknown, unknown>, path);
+      case "keys":
+        return this.#readKeys(shape, value as Map<unknown, unknown>, path);
+    }
+  }
+
+  #readNumber({ range: [least, greatest] }: NumberShape, value: number, path: Path): unknown {
+    if (Number.isInteger(value) && value >= least && value <= greatest) return value;
+    this.#report(
+      path,
+      `${value} is not valid: give a whole number from ${least} to ${greatest}`,
+    );
+  }
+
+  #readNamed(shape: NamedShape, value: Map<unknown, unknown>, path: Path): Map<string, unknown> {
+    const result = new Map<string, unknown>();
+    for (const [key, item] of value) {
+      const name = this.#key(key, path);
+      if (name === undefined) continue;
+      const problem = shape.names.judge?.(name);
+      if (problem) this.#report([...path, name], problem.message);
+      const read = this.read(shape.of, leftOut(item, shape.of), [...path, name]);
+      if (read !== undefined) result.set(name, read);
+    }
+    return result;
+  }
+
+  #readKeys(shape: KeysShape, value: Map<unknown, unknown>, path: Path): Map<string, unknown> {
+    const result = new Map<string, unknown>();
+    const written = new Map<string, string>();
+    for (const [key, item] of value) {
+      const name = this.#key(key, path);
+      if (name === undefined) continue;
+      if (shape.ignored !== undefined && new RegExp(shape.ignored).test(name)) continue;
+      const entry = Object.entries(shape.keys).find(([main, { alias }]) =>
+        name === main || name === alias
+      );
+      if (!entry) {
+        const known = Object.entries(shape.keys)
+          .flatMap(([main, { alias }]) => alias === undefined ? [main] : [main, alias]);
+        const hint = didYouMean(name, known) || `; there are ${Object.keys(shape.keys).join(", ")}`;
+        this.#report([...path, name], `There is no such key${hint}`);
+        continue;
+      }
+      const [main, { shape: inner }] = entry;
+      const other = written.get(main);
+      if (other !== undefined) {
+        this.#report([...path, name], `It says the same as "${other}": give one of them`);
+        continue;
+      }
+      written.set(main, name);
+      const read = this.read(inner, leftOut(item, inner), [...path, main]);
+      if (read !== undefined) result.set(main, read);
+    }
+    return result;
+  }
+
+  #key(key: unknown, path: Path): string | undefined {
+    if (typeof key === "string" || typeof key === "number") return String(key);
+    this.#report(path, `A key is ${show(key)}, where a text belongs`);
+  }
+
+  #wrongKind(shape: Shape, value: unknown, path: Path): undefined {
+    const wanted = shape.kind === "either" ? shape.of : [shape];
+    const quote = typeof value === "number" || typeof value === "boolean";
+    const hint = quote && wanted.some((each) => KINDS[each.kind] === "text")
+      ? `: write it as "${value}"`
+      : "";
+    this.#report(path, `${describe(value)} where ${wanted.map(wish).join(" or ")} belongs${hint}`);
+  }
+}
+
+type Kind = "text" | "number" | "switch" | "list" | "mapping" | "nothing";
+
+const KINDS = {
+  text: "text",
+  choice: "text",
+  number: "number",
+  switch: "switch",
+  list: "list",
+  named: "mapping",
+  keys: "mapping",
+  either: undefined,
+} as const;
+
+function kindOf(value: unknown): Kind {
+  if (typeof value === "string") return "text";
+  if (typeof value === "number") return "number";
+  if (typeof value === "boolean") return "switch";
+  if (value instanceof Map) return "mapping";
+  return Array.isArray(value) ? "list" : "nothing";
+}
+
+/** A value that is left out stands for an empty mapping where a mapping may be: `web:`. */
+function leftOut(value: unknown, shape: Shape): unknown {
+  const shapes = shape.kind === "either" ? shape.of : [shape];
+  const mapping = shapes.some(({ kind }) => KINDS[kind] === "mapping");
+  return value === null && mapping ? new Map() : value;
+}
+
+/** What there is, at the start of a sentence. Of lists and mappings only that they are. */
+function describe(value: unknown): string {
+  const kind = kindOf(value);
+  if (kind === "nothing") return "Nothing is";
+  if (kind === "list" || kind === "mapping") return `A ${kind} is`;
+  return `${show(value)} is`;
+}
+
+function show(value: unknown): string {
+  const kind = kindOf(value);
+  if (kind === "list" || kind === "mapping") return `a ${kind}`;
+  return kind === "nothing" ? "null" : JSON.stringify(value);
+}
+
+/** What there should be. */
+function wish(shape: Shape): string {
+  switch (shape.kind) {
+    case "text":
+    case "number":
+      return shape.what;
+    case "switch":
+      return "true or false";
+    case "choice":
+      return `one of ${shape.of.join(", ")}`;
+    case "list":
+      return "a list";
+    default:
+      return "a mapping";
+  }
+}

@@ -1,0 +1,41 @@
+import type { ConnectOptions, NetworkSpec } from "../driver/types.ts";
+import type { DesiredSandbox } from "./desired.ts";
+import type { Plan } from "./plan.ts";
+
+/** The lines of a plan, as `diff` shows them: a sign, what it is, and what is done to it. */
+export function planLines({ changes }: Plan): string[] {
+  return changes.map(({ sign, kind, name, details, disruptive }) => {
+    const told = [...details, ...(disruptive ? ["loses connectivity meanwhile"] : [])];
+    return `${sign} ${kind} ${name}${told.length > 0 ? `: ${told.join("; ")}` : ""}`;
+  });
+}
+
+/** What a new network will be. */
+export function describeNetwork(
+  { parent, internal, mode = "l2", subnets = [] }: NetworkSpec,
+): string[] {
+  const carrier = internal || parent === undefined ? "isolated" : `parent ${parent}`;
+  return [[carrier, `mode ${mode}`, ...subnets].join(" ")];
+}
+
+/** What a new sandbox will be. */
+export function describeSandbox({ connections, command }: DesiredSandbox): string[] {
+  return [
+    ...connections.map(describeConnection),
+    ...(command.length > 0 ? [`command ${show(command)}`] : []),
+  ];
+}
+
+/** A connection that will be: the network, and the addresses asked for. */
+export function describeConnection(
+  { network, ip, ip6 }: ConnectOptions & { network: string },
+): string {
+  return [network, ip, ip6].filter((part) => part !== undefined).join(" ");
+}
+
+/** A command in words, those in quotes that have more than letters in them. */
+export function show(command: readonly string[]): string {
+  return command.map((word) => /^[\w./:=,@%+-]+$/.test(word) ? word : JSON.stringify(word)).join(
+    " ",
+  );
+}

@@ -1,0 +1,301 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { ProblemsError } from "../../../lib/driver/errors.ts";
+import { IpvlanError } from "../../../lib/errors.ts";
+import { parseSite } from "../../../lib/site/desired.ts";
+
+/** What is said of a file, one problem per line. */
+function said(text: string, file = "demo.yaml"): string[] {
+  const error = assertThrows(() => parseSite(file, text), IpvlanError);
+  return error instanceof ProblemsError
+    ? error.problems.map(({ message }) => message)
+    : [error.message];
+}
+
+Deno.test("a site file is read, under our keys", () => {
+  const site = parseSite(
+    "sites/demo.yaml",
+    `
+networks:
+  web: { parent: eth0.20, subnets: [192.168.20.0/24], gateways: [192.168.20.1], labels: { a: b } }
+  fabric:
+    mode: l3
+    flag: private
+    parent: eth1
+    subnets: [10.1.214.0/24, "2001:db8:214::/64"]
+    ip_ranges: [10.1.214.128/25]
+    aux_addresses: { printer: 10.1.214.5 }
+    mtu: 1400
+    ipv6: true
+  alone:
+sandboxes:
+  nginx:
+    networks: { web: { ip: 192.168.20.10, aliases: [www], ifname: web0 } }
+    command: [nginx, -g, daemon off;]
+    labels: { tier: front }
+  probe: { networks: { web: {}, fabric: { ip6: "2001:DB8:214::7" }, alone: }, command: sleep 60 }
+  idle:
+checks:
+  - probe reaches nginx
+  - fabric probe does not reach 192.168.20.1 by ip
+`,
+  );
+  assertEquals(site.name, "demo");
+  assertEquals(site.networks[0], {
+    ...{ name: "web", parent: "eth0.20", subnets: ["192.168.20.0/24"] },
+    ...{ gateways: ["192.168.20.1"], ipRanges: [], auxAddresses: {}, labels: { a: "b" } },
+  });
+  assertEquals(site.networks[1], {
+    ...{ name: "fabric", parent: "eth1", mode: "l3", flag: "private" },
+    ...{ subnets: ["10.1.214.0/24", "2001:db8:214::/64"], gateways: [] },
+    ...{ ipRanges: ["10.1.214.128/25"], auxAddresses: { printer: "10.1.214.5" } },
+    ...{ ipv6: true, mtu: 1400, labels: {} },
+  });
+  assertEquals(site.sandboxes, [
+    {
+      name: "nginx",
+      connections: [{ network: "web", ip: "192.168.20.10", aliases: ["www"], ifname: "web0" }],
+      command: ["nginx", "-g", "daemon off;"],
+      labels: { tier: "front" },
+    },
+    {
+      name: "probe",
+      connections: [
+        { network: "web" },
+        { network: "fabric", ip6: "2001:DB8:214::7" },
+        { network: "alone" },
+      ],
+      command: ["sleep", "60"],
+      labels: {},
+    },
+    { name: "idle", connections: [], command: [], labels: {} },
+  ]);
+  assertEquals(site.checks, [
+    { sentence: "probe reaches nginx", from: "probe", reaches: true, target: "nginx" },
+    {
+      sentence: "fabric probe does not reach 192.168.20.1 by ip",
+      ...{ network: "fabric", from: "probe", reaches: false, target: "192.168.20.1", family: 4 },
+    },
+  ]);
+});
+
+Deno.test("the same site is read under the keys of compose.yaml", () => {
+  const compose = parseSite(
+    "compose.yaml",
+    `
+x-endpoint: &endpoint { ipv4_address: 192.168.20.10, aliases: [www] }
+networks:
+  web:
+    driver: ipvlan
+    driver_opts: { parent: eth0.20, ipvlan_mode: l3, ipvlan_flag: vepa, mtu: 1400 }
+    enable_ipv6: true
+    ipam:
+      driver: default
+      config:
+        - subnet: 192.168.20.0/24
+          gateway: 192.168.20.1
+          ip_range: 192.168.20.0/25
+          aux_addresses: { printer: 192.168.20.5 }
+        - subnet: 2001:db8:20::/64
+services:
+  nginx:
+    networks: { web: { <<: *endpoint, ipv6_address: "2001:db8:20::10", interface_name: web0 } }
+  probe:
+    networks: [web]
+`,
+  );
+  const ours = parseSite(
+    "compose.yaml",
+    `
+networks:
+  web:
+    { parent: eth0.20, mode: l3, flag: vepa, mtu: 1400, ipv6: true,
+      subnets: [192.168.20.0/24, "2001:db8:20::/64"], gateways: [192.168.20.1],
+      ip_ranges: [192.168.20.0/25], aux_addresses: { printer: 192.168.20.5 } }
+sandboxes:
+  nginx:
+    networks:
+      web: { ip: 192.168.20.10, ip6: "2001:db8:20::10", aliases: [www], ifname: web0 }
+  probe: { networks: { web: {} } }
+`,
+  );
+  assertEquals(compose, ours);
+});
+
+Deno.test("the order of a sandbox's networks is the file's, also where their names are numbers", () => {
+  const { sandboxes } = parseSite(
+    "demo.yaml",
+    "networks: {30: {}, 20: {}, a: {}}\nsandboxes: {s: {networks: {30: {}, a: {}, 20: {}}}}",
+  );
+  assertEquals(sandboxes[0]!.connections.map(({ network }) => network), ["30", "a", "20"]);
+});
+
+Deno.test("everything that is wrong is said at once, with its line and its key", () => {
+  assertEquals(
+    said(`networks:
+  web: { parent: eth0/20, mode: l9, subnets: 192.168.20.0/24 }
+  "fab ric":
+    subnet: [10.0.0.0/8]
+    mtu: 9
+    gateways: [10.0.0.300]
+    internal: no way
+  same: { mode: l2, driver_opts: { ipvlan_mode: l3 }, driver: macvlan }
+sandboxes:
+  nginx:
+    networks: { wbe: {} }
+    command: [sleep, 60]
+  probe:
+    image: alpine
+    command: sleep 60 && true
+    labels: { ipvlan.site: x, n: 1 }
+  "7": {}
+services: {}
+checks:
+  - probe pings nginx
+  - prob reaches nginx
+  - same probe reaches ngnix by ip6
+`),
+    [
+      'demo.yaml:2: networks.web.parent: The link name "eth0/20" is not valid: ' +
+      'it is "." or "..", starts with "-", or has white space or one of / : %',
+      'demo.yaml:2: networks.web.mode: "l9" is not valid: choose one of l2, l3, l3s ' +
+      '(did you mean "l2"?)',
+      'demo.yaml:2: networks.web.subnets: "192.168.20.0/24" is where a list belongs',
+      'demo.yaml:3: networks.fab ric: The network name "fab ric" is not valid: ' +
+      "letters and digits, and after the first also _ . and -",
+      'demo.yaml:4: networks.fab ric.subnet: There is no such key (did you mean "subnets"?)',
+      "demo.yaml:5: networks.fab ric.mtu: 9 is not valid: give a whole number from 68 to 65535",
+      'demo.yaml:6: networks.fab ric.gateways[0]: Invalid address "10.0.0.300": ' +
+      "write it like 192.168.1.10 or 2001:db8::10",
+      'demo.yaml:7: networks.fab ric.internal: "no way" is where true or false belongs',
+      'demo.yaml:8: networks.same.driver: "macvlan" is not valid: choose ipvlan',
+      "demo.yaml:8: networks.same.driver_opts.ipvlan_mode: " +
+      'It says the same as "mode": give one of them',
+      "demo.yaml:11: sandboxes.nginx.networks.wbe: " +
+      'There is no network "wbe" in this file (did you mean "web"?)',
+      "demo.yaml:12: sandboxes.nginx.command[1]: 60 is where a word belongs: " +
+      'write it as "60"',
+      "demo.yaml:14: sandboxes.probe.image: " +
+      "There is no such key; there are networks, command, labels",
+      "demo.yaml:15: sandboxes.probe.command: " +
+      "There is no shell to read it: write it as a list of words",
+      'demo.yaml:16: sandboxes.probe.labels.ipvlan.site: The label "ipvlan.site" is not valid: ' +
+      "those that begin with ipvlan.site say what a site made",
+      "demo.yaml:16: sandboxes.probe.labels.n: 1 is where a text belongs: " +
+      'write it as "1"',
+      'demo.yaml:17: sandboxes.7: The sandbox name "7" is not valid: ' +
+      "digits alone are taken for a process id",
+      'demo.yaml:18: services: It says the same as "sandboxes": give one of them',
+      'demo.yaml:20: checks[0]: The check "probe pings nginx" is not valid: ' +
+      "write [NETWORK] FROM reaches|does not reach TARGET [by ip|ip6]",
+      "demo.yaml:21: checks[1]: " +
+      'There is no sandbox "prob" in this file (did you mean "probe"?)',
+      'demo.yaml:22: checks[2]: The sandbox "probe" is not on a network "same"',
+      'demo.yaml:22: checks[2]: "ngnix" is no sandbox, alias or address (did you mean "nginx"?)',
+    ],
+  );
+});
+
+Deno.test("what does not fit together is refused where it stands", () => {
+  assertEquals(
+    said(`networks:
+  a: { parent: eth0, subnets: [192.168.1.0/24], gateways: [192.168.2.1] }
+  b: { parent: eth0, mode: l3, subnets: [10.0.0.0/8] }
+  c: { parent: eth0, mode: l3, subnets: [10.1.0.0/16] }
+  d: { parent: eth0, internal: true, subnets: [10.1.0.0/16] }
+  e: { subnets: [10.9.0.0/24], ipv6: true }
+  f: { subnets: [10.9.0.0/24, "2001:db8::/64"] }
+  g: { subnets: ["2001:db8::/64"] }
+services:
+  one:
+    networks:
+      f: { ipv4_address: 10.9.0.7, interface_name: eth9 }
+      g: { ip: 10.9.0.7, ifname: eth9 }
+  two: { networks: { f: { ip: 10.9.0.7, ip6: "2001:DB8::7" } } }
+  three: { networks: { f: { ip: 10.9.0.1, ip6: "2001:db8:0::7" } } }
+  four: { networks: { f: { ipv6_address: 10.9.0.9 }, g: { ip6: "2001:db9::1" } } }
+  five: { networks: [f, g, f] }
+`),
+    [
+      "demo.yaml:2: networks.a: " +
+      "Gateway 192.168.2.1 is outside subnet 192.168.1.0/24: give one inside it",
+      ...["3: networks.b", "4: networks.c"].map((place) =>
+        `demo.yaml:${place}: The parent "eth0" is used with mode l2, flag bridge by "a", and ` +
+        "mode and flag belong to the parent: ask for those instead of mode l3, flag bridge, or " +
+        "take another parent"
+      ),
+      "demo.yaml:4: networks.c.subnets: " +
+      'The subnet 10.1.0.0/16 overlaps 10.0.0.0/8 of network "b" on the same parent "eth0": ' +
+      "choose another subnet or parent, or remove that network",
+      "demo.yaml:6: networks.e.ipv6: There is no IPv6 subnet: give one, or leave this out",
+      'demo.yaml:11: services.one.networks: The link\'s name "eth9" is taken',
+      "demo.yaml:14: services.two.networks.f.ip: " +
+      'The address 10.9.0.7 is that of "one" already: choose another',
+      "demo.yaml:15: services.three.networks.f.ip: " +
+      "Address 10.9.0.1 is already the gateway of subnet 10.9.0.0/24: give another one",
+      "demo.yaml:15: services.three.networks.f.ip6: " +
+      'The address 2001:db8:0::7 is that of "two" already: choose another',
+      "demo.yaml:16: services.four.networks.f.ipv6_address: " +
+      'The IPv6 address "10.9.0.9" is not valid: it is of the other family',
+      "demo.yaml:17: services.five.networks.f: It is given twice",
+    ],
+  );
+});
+
+Deno.test("what is no YAML is refused with its line, all of it", () => {
+  const table: [text: string, ...lines: string[]][] = [
+    ["", " It is empty"],
+    ["# a comment", " It is empty"],
+    ["networks:\n\tweb: {}\n", "2: A tab cannot indent: use spaces"],
+    [
+      "networks: {}\nsandboxes: {}\nnetworks: {}\nsandboxes: {}",
+      "3: This key is given twice",
+      "4: This key is given twice",
+    ],
+    ["networks: {}\n---\nnetworks: {}\n", "2: A second document begins here: a site is one"],
+    [
+      "networks:\n  web: *base\n  lan: *other",
+      '2: There is no anchor "&base" before it',
+      '3: There is no anchor "&other" before it',
+    ],
+    ["networks: !!foo {}\n", "1: This tag means nothing here: leave it out"],
+    [`networks: ${"[".repeat(20_000)}`, "1: It is nested too deeply"],
+    ["just words", '1: "just words" is where a mapping belongs'],
+    ["- networks", "1: A list is where a mapping belongs"],
+    ["? { a: 1 }\n: 2\n", "1: A key is a mapping, where a text belongs"],
+    ["networks: 0x1F\n", "1: networks: 31 is where a mapping belongs"],
+  ];
+  assertEquals(
+    table.map(([text]) => said(text)),
+    table.map(([, ...lines]) => lines.map((line) => `demo.yaml:${line}`)),
+  );
+});
+
+Deno.test("an anchor bomb is refused before it goes off", () => {
+  const many = (count: number, item: (index: number) => string) =>
+    Array.from({ length: count }, (_, index) => item(index)).join(", ");
+  const bomb = `
+x-aliases: &aliases [${many(300, (index) => `a${index}`)}]
+x-endpoint: &endpoint { aliases: *aliases }
+x-networks: &networks { ${many(100, (index) => `n${index}: *endpoint`)} }
+x-sandbox: &sandbox { networks: *networks }
+sandboxes: { ${many(100, (index) => `s${index}: *sandbox`)} }
+`;
+  const started = said(bomb);
+  assertEquals(started, [
+    "demo.yaml:2: Its anchors repeat too much: it stands for more than a million values",
+  ]);
+  // What nobody reads costs nothing, however often it is doubled.
+  const unread = Array.from(
+    { length: 60 },
+    (_, index) => `x-${index + 1}: &b${index + 1} [*b${index}, *b${index}]`,
+  );
+  parseSite("demo.yaml", ["x-0: &b0 [boom]", ...unread].join("\n"));
+});
+
+Deno.test("a site needs a name that can be one", () => {
+  assertEquals(parseSite("/a.b/c-1.site.yaml", "{}").name, "c-1.site");
+  assertEquals(parseSite("c d.yaml", "name: cd").name, "cd");
+  assertEquals(said("{}", "c d.yaml"), [
+    "c d.yaml:1: The file's name makes no site's name: give it one, such as \"name: web\"",
+  ]);
+});
