@@ -16,7 +16,7 @@ export {
   type Receiver,
 } from "./group.ts";
 export { hasMac, linkIsGone, type LinkPlace, linksAlike, linkShows } from "./link.ts";
-export { type Control, doesNotReach, reaches } from "./reach.ts";
+export { type Control, doesNotReach, reaches, type Via } from "./reach.ts";
 export { routesEqual } from "./route.ts";
 export { macsLearned, taggedWith } from "./switch.ts";
 export { setSysctls, SysctlError } from "./sysctl.ts";

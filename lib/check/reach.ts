@@ -12,8 +12,18 @@ const SLOW = 300;
 
 /** Who else asks, so that a dead target cannot pass for isolation. */
 export interface Control {
-  /** The network namespace that the target must answer at the same time. */
-  control: string;
+  /** The network namespace that the target must answer at the same time; `undefined` for the caller's own. */
+  control: string | undefined;
+}
+
+/** By which way it is asked. */
+export interface Via {
+  /**
+   * The link to ask on.
+   *
+   * @default {undefined} The one that the route leads to.
+   */
+  dev?: string;
 }
 
 /**
@@ -23,8 +33,12 @@ export interface Control {
  * @param target An address of either family, or a name: inside a namespace the names are those of
  * `/etc/netns/NAME/hosts`, which `ip netns exec` mounts over `/etc/hosts` (ip-netns(8)).
  */
-export async function reaches(from: string | undefined, target: string): Promise<Finding> {
-  const asked = await ping(from, target, { seconds: PATIENCE });
+export async function reaches(
+  from: string | undefined,
+  target: string,
+  { dev }: Via = {},
+): Promise<Finding> {
+  const asked = await ping(from, target, { seconds: PATIENCE, dev });
   return {
     sentence: `${who(from)} reaches ${target}`,
     held: asked.reply !== undefined,
@@ -42,16 +56,16 @@ export async function reaches(from: string | undefined, target: string): Promise
 export async function doesNotReach(
   from: string | undefined,
   target: string,
-  { control }: Control,
+  { control, dev }: Control & Via,
 ): Promise<Finding> {
   const [first, other] = await Promise.all([
-    ping(from, target, { seconds: WINDOW }),
+    ping(from, target, { seconds: WINDOW, dev }),
     ping(control, target, { seconds: PATIENCE }),
   ]);
   const again = first.reply === undefined && (other.reply?.milliseconds ?? 0) > SLOW;
-  const asked = again ? await ping(from, target, { seconds: PATIENCE }) : first;
+  const asked = again ? await ping(from, target, { seconds: PATIENCE, dev }) : first;
   return {
-    sentence: `${who(from)} does not reach ${target}, which answers ${control}`,
+    sentence: `${who(from)} does not reach ${target}, which answers ${who(control)}`,
     held: asked.reply === undefined && wasTried(asked.output) && other.reply !== undefined,
     evidence: [evidenceOf(asked), evidenceOf(other)],
   };

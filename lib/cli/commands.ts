@@ -62,6 +62,18 @@ export const COMMANDS: Record<string, Entry> = {
     summary: "Bring everything on record back after a restart",
     load: () => import("./commands/restore.ts"),
   },
+  "apply": {
+    summary: "Make networks and sandboxes as a site file says, and check what must hold",
+    load: () => import("./commands/apply.ts"),
+  },
+  "diff": {
+    summary: "Show what applying a site file would change",
+    load: () => import("./commands/diff.ts"),
+  },
+  "destroy": {
+    summary: "Remove everything that a site file has made",
+    load: () => import("./commands/destroy.ts"),
+  },
   "completion": {
     summary: "Print the script that completes words in a shell",
     load: () => import("./commands/completion.ts"),

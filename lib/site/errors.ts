@@ -1,3 +1,4 @@
+import type { Finding } from "../check/mod.ts";
 import { IpvlanError } from "../errors.ts";
 
 /** A site's work is in the way of something that the site did not make. */
@@ -61,17 +62,30 @@ export class ConsentError extends IpvlanError {
 
 /** Checks did not hold. */
 export class ChecksFailedError extends IpvlanError {
-  /** The sentences. */
-  readonly sentences: readonly string[];
+  /** What was found of each of them. */
+  readonly findings: readonly Finding[];
 
-  /** Makes the error from the sentences. */
-  constructor(sentences: readonly string[]) {
+  /** Makes the error from what was found. */
+  constructor(findings: readonly Finding[]) {
+    super(findings.map(({ sentence }) => `This does not hold: ${sentence}`).join("\n"));
+    this.findings = findings;
+  }
+}
+
+/** Sandboxes could not be brought back. */
+export class RestoreFailedError extends IpvlanError {
+  /** The sandboxes. */
+  readonly sandboxes: readonly string[];
+
+  /** Makes the error from the sandboxes and why not. */
+  constructor(missing: readonly { name: string; reason: string }[]) {
     super(
-      sentences.length === 1
-        ? `A check did not hold: ${sentences[0]}`
-        : `${sentences.length} checks did not hold: ${sentences.join("; ")}`,
+      missing.map(({ name, reason }) =>
+        `The sandbox "${name}" could not be brought back: ${reason}`
+      )
+        .join("\n"),
     );
-    this.sentences = sentences;
+    this.sandboxes = missing.map(({ name }) => name);
   }
 }
 

@@ -1,10 +1,13 @@
 import type { ConnectOptions, NetworkSpec } from "../driver/types.ts";
 import type { DesiredSandbox } from "./desired.ts";
-import type { Plan } from "./plan.ts";
+import type { Change, Plan } from "./plan.ts";
 
 /** The lines of a plan, as `diff` shows them: a sign, what it is, and what is done to it. */
-export function planLines({ changes }: Plan): string[] {
-  return changes.map(({ sign, kind, name, details, disruptive }) => {
+export function planLines(
+  { changes }: Plan,
+  which: (change: Change) => boolean = () => true,
+): string[] {
+  return changes.filter(which).map(({ sign, kind, name, details, disruptive }) => {
     const told = [...details, ...(disruptive ? ["loses connectivity meanwhile"] : [])];
     return `${sign} ${kind} ${name}${told.length > 0 ? `: ${told.join("; ")}` : ""}`;
   });

@@ -1,0 +1,172 @@
+import type { Finding } from "../check/mod.ts";
+import type { Driver } from "../driver/mod.ts";
+import { throwProblems } from "../driver/errors.ts";
+import { IpvlanError } from "../errors.ts";
+import { carryOut, type Steps } from "./carry_out.ts";
+import { makeChecks } from "./checks.ts";
+import { asDesired, type Current, readCurrent } from "./current.ts";
+import type { Desired } from "./desired.ts";
+import { ChecksFailedError, ConsentError, InterruptedError, NotRolledBackError } from "./errors.ts";
+import { SITE_LABEL } from "./labels.ts";
+import { makePlan, type Plan } from "./plan.ts";
+import { planLines } from "./words.ts";
+
+/** How a site is applied. */
+export interface ApplyOptions {
+  /**
+   * Whether connectivity may be lost meanwhile.
+   *
+   * @default {false}
+   */
+  yes?: boolean;
+  /**
+   * Whether what was done stays where something fails, or a check does not hold.
+   *
+   * @default {false}
+   */
+  keep?: boolean;
+  /**
+   * The driver's host, for checks: a namespace under `/run/netns`.
+   *
+   * @default {undefined} The caller's own.
+   */
+  host?: string;
+  /**
+   * Interrupts it, between one step and the next. What was done so far is undone then.
+   *
+   * @default {undefined}
+   */
+  signal?: AbortSignal;
+  /**
+   * Called with a sentence for each step that is begun.
+   *
+   * @default {undefined}
+   */
+  progress?: (sentence: string) => void;
+  /**
+   * For a driver that is on a dry run: called with each command that would be started in a sandbox,
+   * instead of starting it. Nothing is asked for consent, and nothing is checked.
+   *
+   * @default {undefined}
+   */
+  dryRun?: (command: string) => void;
+}
+
+/** What {@linkcode apply} did. */
+export interface ApplyReport {
+  /** What was changed, as lines of the plan; empty where everything was as it should be. */
+  changes: string[];
+  /** What the user should know. */
+  notices: string[];
+  /** What was found of each check. All of them held. */
+  checks: Finding[];
+}
+
+/**
+ * Makes things as a site file says, and checks what must hold; or leaves everything as it was. What
+ * the site did not make is not touched.
+ *
+ * The commands of new sandboxes are started in the background, without input and output. One that
+ * ends is not started anew, nor is any when `restore` brings its sandbox back after a restart; an
+ * `apply` before that does both.
+ *
+ * Among all processes on one state folder, one is applied at a time. One that was killed is
+ * completed by applying the file again.
+ *
+ * @throws {SiteConflictError} Something that the site did not make is in the way.
+ * @throws {ConsentError} Connectivity would be lost, and nobody said that it may.
+ * @throws {ChecksFailedError} Checks did not hold.
+ * @throws {InterruptedError} It was interrupted.
+ * @throws {NotRolledBackError} It failed, and what was done so far could not be undone.
+ * @throws {IpvlanError} As the driver's calls do.
+ */
+export async function apply(
+  driver: Driver,
+  desired: Desired,
+  options: ApplyOptions = {},
+): Promise<ApplyReport> {
+  return await driver.sequence(async () => {
+    const notices = await driver.recover();
+    const before = await readCurrent(driver);
+    const plan = makePlan(desired, before);
+    const costly = planLines(plan, ({ disruptive }) => disruptive);
+    if (costly.length > 0 && !options.yes && !options.dryRun) throw new ConsentError(costly);
+    const steps: Steps = { ...options, notices };
+    try {
+      await requireNetworks(driver, plan);
+      await carryOut(driver, plan, steps);
+      const checks = options.dryRun ? [] : await check(driver, desired, options);
+      return { changes: planLines(plan), notices, checks };
+    } catch (error) {
+      if (!options.keep && !options.dryRun) await rollBack(driver, before, plan, steps, error);
+      throw error;
+    }
+  });
+}
+
+/** What would be changed, as a plan. Nothing is. @throws {SiteConflictError} As {@linkcode apply}. */
+export async function diff(driver: Driver, desired: Desired): Promise<Plan> {
+  return makePlan(desired, await readCurrent(driver));
+}
+
+/**
+ * Removes everything that a site made, also what its file no longer says. Processes in its sandboxes
+ * are killed. One that fails half way is completed by the next.
+ *
+ * @throws {SiteConflictError} Something that the site did not make is in the way.
+ */
+export async function destroy(
+  driver: Driver,
+  site: string,
+  options: Pick<ApplyOptions, "progress" | "dryRun" | "signal"> = {},
+): Promise<ApplyReport> {
+  return await driver.sequence(async () => {
+    const notices = await driver.recover();
+    const nothing: Desired = { name: site, networks: [], sandboxes: [], checks: [] };
+    const plan = makePlan(nothing, await readCurrent(driver));
+    await carryOut(driver, plan, { ...options, notices });
+    return { changes: planLines(plan), notices, checks: [] };
+  });
+}
+
+/** Finds everything that is wrong with new networks on this machine before anything is done. */
+async function requireNetworks(driver: Driver, plan: Plan): Promise<void> {
+  // What goes may be all that is in the way of what comes.
+  if (plan.removeNetworks.length > 0) return;
+  const problems = await Promise.all(plan.createNetworks.map((spec) => driver.problemsOf(spec)));
+  throwProblems(problems.flat());
+}
+
+async function check(
+  driver: Driver,
+  { name, checks }: Desired,
+  { host, progress, signal }: ApplyOptions,
+): Promise<Finding[]> {
+  if (checks.length === 0) return [];
+  if (signal?.aborted) throw new InterruptedError();
+  progress?.(`Checking ${checks.length === 1 ? "what" : `${checks.length} things that`} must hold`);
+  const sandboxes = driver.listSandboxes().filter(({ labels }) => labels[SITE_LABEL] === name);
+  const findings = await makeChecks(checks, { sandboxes, host });
+  const failed = findings.filter(({ held }) => !held);
+  if (failed.length > 0) throw new ChecksFailedError(failed);
+  return findings;
+}
+
+/** Makes everything as it was before, by planning from what there is now to what there was then. */
+async function rollBack(
+  driver: Driver,
+  before: Current,
+  { site }: Plan,
+  steps: Steps,
+  failure: unknown,
+): Promise<void> {
+  try {
+    await driver.recover();
+    const plan = makePlan(asDesired(site, before), await readCurrent(driver));
+    if (plan.changes.length > 0) steps.progress?.("Undoing what was done");
+    await carryOut(driver, plan, { notices: [], dryRun: steps.dryRun });
+  } catch (error) {
+    if (!(error instanceof IpvlanError) || !(failure instanceof IpvlanError)) throw error;
+    throw new NotRolledBackError(failure, error);
+  }
+}

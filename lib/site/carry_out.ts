@@ -1,0 +1,114 @@
+import type { Driver } from "../driver/mod.ts";
+import type { ApplyOptions } from "./apply.ts";
+import { InterruptedError } from "./errors.ts";
+import type { Attachment, Plan } from "./plan.ts";
+import { RestoreFailedError } from "./errors.ts";
+import { show } from "./words.ts";
+
+/** How a plan is carried out. */
+export interface Steps extends Pick<ApplyOptions, "signal" | "progress" | "dryRun"> {
+  /** Where what the user should know is added. */
+  notices: string[];
+}
+
+/**
+ * Carries out a plan, as far as it comes. What concerns different sandboxes goes on side by side, so
+ * that the lines of many go to `ip` in one burst.
+ */
+export async function carryOut(driver: Driver, plan: Plan, steps: Steps): Promise<void> {
+  const { notices, progress, signal } = steps;
+  const begin = (doing: string, what: string, names: readonly unknown[]): boolean => {
+    if (names.length === 0) return false;
+    if (signal?.aborted) throw new InterruptedError();
+    const ending = names.length === 1 ? "" : what.endsWith("x") ? "es" : "s";
+    progress?.(`${doing} ${names.length} ${what}${ending}`);
+    return true;
+  };
+  if (begin("Bringing back", "sandbox", plan.restore)) await restore(driver, plan);
+  if (begin("Removing", "sandbox", plan.removeSandboxes)) {
+    await all(plan.removeSandboxes, (name) => driver.removeSandbox(name, "kill"));
+  }
+  if (begin("Undoing", "connection", plan.disconnect)) {
+    // One after another within a sandbox, as each works on the sandbox as a whole.
+    await all(Map.groupBy(plan.disconnect, ({ sandbox }) => sandbox).values(), async (own) => {
+      for (const { network, sandbox } of own) await driver.disconnect(network, sandbox);
+    });
+  }
+  if (begin("Removing", "network", plan.removeNetworks)) {
+    for (const name of plan.removeNetworks) await driver.removeNetwork(name);
+  }
+  if (begin("Creating", "network", plan.createNetworks)) {
+    for (const spec of plan.createNetworks) {
+      if (signal?.aborted) throw new InterruptedError();
+      notices.push(...(await driver.createNetwork(spec)).notices);
+    }
+  }
+  const [made, joined] = [plan.attach.filter(isNew), plan.attach.filter((each) => !isNew(each))];
+  const attachments = [["Connecting", joined], ["Creating", made]] as const;
+  for (const [doing, group] of attachments) {
+    if (!begin(doing, "sandbox", group)) continue;
+    const told = await all(group, (attachment) => attach(driver, attachment));
+    notices.push(...new Set(told.flat()));
+  }
+  if (begin("Starting", "command", plan.start)) {
+    for (const { sandbox, command, labels } of plan.start) {
+      start(driver, sandbox, command, steps);
+      await driver.labelSandbox(sandbox, labels);
+    }
+  }
+  for (const { kind, name, labels } of plan.label) {
+    await (kind === "network" ? driver.labelNetwork : driver.labelSandbox).call(
+      driver,
+      name,
+      labels,
+    );
+  }
+}
+
+function isNew({ labels }: Attachment): boolean {
+  return labels !== undefined;
+}
+
+/** Does something for each, side by side; where some fail, the first failure once all are through. */
+async function all<T, R>(items: Iterable<T>, run: (item: T) => Promise<R>): Promise<R[]> {
+  const results = await Promise.allSettled([...items].map(run));
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed) throw failed.reason;
+  return results.map((result) => (result as PromiseFulfilledResult<R>).value);
+}
+
+async function restore(driver: Driver, plan: Plan): Promise<void> {
+  const { missing } = await driver.restore();
+  const lost = missing.filter(({ name }) => plan.restore.includes(name));
+  if (lost.length > 0) throw new RestoreFailedError(lost);
+}
+
+async function attach(
+  driver: Driver,
+  { sandbox, labels, connections }: Attachment,
+): Promise<string[]> {
+  if (labels !== undefined) {
+    return (await driver.createSandbox(sandbox, connections, labels)).notices;
+  }
+  const notices: string[] = [];
+  for (const { network, ...options } of connections) {
+    notices.push(...(await driver.connect(network, sandbox, options)).notices);
+  }
+  return notices;
+}
+
+/** Starts a command in a sandbox, as a process of its own that outlives this one. */
+function start(
+  driver: Driver,
+  sandbox: string,
+  command: readonly string[],
+  { dryRun }: Steps,
+): void {
+  if (dryRun) {
+    dryRun(`ip netns exec ${sandbox} ${show(command)}`);
+    return;
+  }
+  driver.exec(sandbox, command, {
+    ...{ stdin: "null", stdout: "null", stderr: "null", detached: true },
+  }).spawn().unref();
+}

@@ -1,0 +1,111 @@
+import { doesNotReach, type Finding, reaches } from "../check/mod.ts";
+import type { Endpoint, SandboxDetails } from "../driver/types.ts";
+import { withoutLength } from "./current.ts";
+import type { Check } from "./sentence.ts";
+
+/** How many checks are made at once: each starts processes. */
+const AT_ONCE = 16;
+
+/** Where checks are made. */
+export interface CheckPlace {
+  /** The site's sandboxes. */
+  sandboxes: readonly SandboxDetails[];
+  /** The host's namespace; `undefined` for the caller's own. */
+  host: string | undefined;
+}
+
+/** Makes all checks, each with its own sentence. The findings are in the order of the checks. */
+export async function makeChecks(checks: readonly Check[], place: CheckPlace): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const waiting = [...checks.entries()];
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      for (let next = waiting.shift(); next; next = waiting.shift()) {
+        const [index, check] = next;
+        findings[index] = await makeCheck(check, place);
+      }
+    }),
+  );
+  return findings;
+}
+
+async function makeCheck(check: Check, place: CheckPlace): Promise<Finding> {
+  const { sentence, from, network, target } = check;
+  const targets = targetsOf(check, place.sandboxes);
+  if (targets.length === 0) {
+    const output = `${target} has no address of that family`;
+    return { sentence, held: false, evidence: [{ command: sentence, output }] };
+  }
+  const own = place.sandboxes.find(({ name }) => name === from)?.endpoints ?? [];
+  const dev = network && own.find((endpoint) => endpoint.network === network)?.ifname;
+  const found = check.reaches
+    // One way in is enough to be reached; to be out of reach, all have to be closed.
+    ? [await reaches(from, targets[0]!.address, { dev })]
+    : await Promise.all(targets.map((each) => isOutOfReach(from, dev, each, place)));
+  return {
+    sentence,
+    held: found.every(({ held }) => held),
+    evidence: found.flatMap(({ evidence }) => evidence),
+  };
+}
+
+/** An address that is asked, and the sandbox that has it. */
+interface Target {
+  address: string;
+  sandbox?: string;
+}
+
+/** The addresses of a check's target: on a network that the asker is on first, IPv4 first. */
+function targetsOf(check: Check, sandboxes: readonly SandboxDetails[]): Target[] {
+  const { from, network, target, family } = check;
+  const endpoints = sandboxes.flatMap(({ name, endpoints }) =>
+    endpoints.filter(({ aliases }) => name === target || aliases.includes(target))
+  );
+  const isSandbox = sandboxes.some(({ name }) => name === target);
+  if (endpoints.length === 0 && !isSandbox) {
+    const owner = sandboxes.find(({ endpoints }) =>
+      endpoints.some((endpoint) => addressesOf(endpoint).includes(target))
+    );
+    return [{ address: target, ...(owner && { sandbox: owner.name }) }];
+  }
+  const shared = network === undefined
+    ? sandboxes.find(({ name }) => name === from)?.endpoints.map((each) => each.network) ?? []
+    : [network];
+  const isNear = (endpoint: Endpoint) => shared.includes(endpoint.network);
+  const ordered = [...endpoints.filter(isNear), ...endpoints.filter((each) => !isNear(each))];
+  return ordered.flatMap((endpoint) =>
+    addressesOf(endpoint)
+      .filter((address) => family === undefined || address.includes(":") === (family === 6))
+      .map((address) => ({ address, sandbox: endpoint.sandbox }))
+  );
+}
+
+function addressesOf({ ip, ip6 }: Endpoint): string[] {
+  return [ip, ip6].filter((address) => address !== undefined).map(withoutLength);
+}
+
+/**
+ * Checks that an address does not answer, while it does answer somebody: the sandbox that has it,
+ * or else whoever is found that it answers, the host or a sandbox of another network.
+ */
+async function isOutOfReach(
+  from: string,
+  dev: string | undefined,
+  { address, sandbox }: Target,
+  { sandboxes, host }: CheckPlace,
+): Promise<Finding> {
+  if (sandbox !== undefined) return await doesNotReach(from, address, { control: sandbox, dev });
+  const onNetwork = new Map(
+    sandboxes.filter(({ name }) => name !== from)
+      .flatMap(({ name, endpoints }) => endpoints.map(({ network }) => [network, name])),
+  );
+  const candidates = [host, ...new Set(onNetwork.values())];
+  const asked = await Promise.all(candidates.map((control) => reaches(control, address)));
+  const index = asked.findIndex(({ held }) => held);
+  if (index !== -1) return await doesNotReach(from, address, { control: candidates[index], dev });
+  return {
+    sentence: `${address} answers nobody, so that it does not answer ${from} says nothing`,
+    held: false,
+    evidence: asked.flatMap(({ evidence }) => evidence),
+  };
+}

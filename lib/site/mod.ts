@@ -1,0 +1,24 @@
+/**
+ * Site files: networks and sandboxes as they should be, in YAML; what differs from that, and making
+ * it so.
+ *
+ * @example Applying a file
+ * ```ts no-assert ignore
+ * import { Driver } from "@ipvlan/kit";
+ * import { apply, parseSite, readText } from "./mod.ts";
+ *
+ * await using driver = await Driver.open();
+ * const site = parseSite("web.yaml", await readText("web.yaml"));
+ * const { changes } = await apply(driver, site, { yes: true });
+ * ```
+ *
+ * @module
+ */
+export { apply, type ApplyOptions, type ApplyReport, destroy, diff } from "./apply.ts";
+export { type Desired, type DesiredSandbox, parseSite } from "./desired.ts";
+export * from "./errors.ts";
+export { readText, SiteFileError } from "./file.ts";
+export { SITE_LABEL } from "./labels.ts";
+export type { Attachment, Change, Connection, Plan } from "./plan.ts";
+export type { Check } from "./sentence.ts";
+export { planLines } from "./words.ts";
