@@ -62,6 +62,10 @@ export const COMMANDS: Record<string, Entry> = {
     summary: "Bring everything on record back after a restart",
     load: () => import("./commands/restore.ts"),
   },
+  "graph": {
+    summary: "Show the networks and sandboxes as they stand in the kernel",
+    load: () => import("./commands/graph.ts"),
+  },
   "apply": {
     summary: "Make networks and sandboxes as a site file says, and check what must hold",
     load: () => import("./commands/apply.ts"),

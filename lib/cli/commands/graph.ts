@@ -1,0 +1,34 @@
+import { InvalidOptionError } from "../../driver/errors.ts";
+import { buildWorld, gatherViews, toMermaid, toSvg, toText, type World } from "../../graph/mod.ts";
+import type { Command } from "../command.ts";
+
+/** What prints a world in each format. */
+const FORMATS: Record<string, (world: World) => string> = {
+  text: (world) => toText(world, Deno.stdout.isTerminal() ? Deno.consoleSize().columns : 100),
+  mermaid: toMermaid,
+  svg: toSvg,
+  json: (world) => JSON.stringify(world, null, 4),
+};
+
+const command: Command = {
+  usage: "[OPTIONS]",
+  example: `ipvlan graph
+ipvlan graph --format svg > ipvlan.svg`,
+  options: [
+    { name: "format", value: "FORMAT", help: `${Object.keys(FORMATS).join(", ")}; default text` },
+    { name: "json", help: "the same as --format json" },
+  ],
+  words: [0, 0],
+  async run(words, { open, print }) {
+    const format = words.on("json") ? "json" : words.value("format") ?? "text";
+    const show = Object.hasOwn(FORMATS, format) ? FORMATS[format] : undefined;
+    if (!show) {
+      const choices = Object.keys(FORMATS).join(", ");
+      throw new InvalidOptionError("format", format, `choose one of ${choices}`);
+    }
+    await using driver = await open();
+    print(show(buildWorld(await gatherViews(), driver.listNetworks())));
+    return 0;
+  },
+};
+export default command;

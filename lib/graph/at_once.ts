@@ -1,0 +1,19 @@
+/**
+ * Calls a function for each item, so many at a time. Resolves to what came of each, in order.
+ *
+ * @param most How many calls are under way at once, at most.
+ */
+export async function atOnce<T, R>(
+  most: number,
+  items: readonly T[],
+  run: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  const left = items.entries();
+  // The workers share one iterator, so each item is one worker's.
+  const work = async () => {
+    for (const [index, item] of left) results[index] = await run(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(most, items.length) }, work));
+  return results;
+}

@@ -1,0 +1,126 @@
+import {
+  countOf,
+  networkTitle,
+  notesOf,
+  sameRoutes,
+  sandboxTitle,
+  type World,
+  type WorldEndpoint,
+  type WorldLink,
+  type WorldNetwork,
+} from "./world.ts";
+
+/** From how many endpoints on a network's are written side by side, so that 100 fit a screen. */
+const SIDE_BY_SIDE = 6;
+
+/** A line of the tree with what hangs from it. */
+interface Branch {
+  line: string;
+  branches: Branch[];
+}
+
+/**
+ * The world as a tree for a terminal: links, the networks on them, and their sandboxes.
+ *
+ * @param width How many columns there are.
+ */
+export function toText(world: World, width: number): string {
+  const { networks, sandboxes } = countOf(world);
+  const count = (number: number, one: string, many = `${one}s`) =>
+    `${number} ${number === 1 ? one : many}`;
+  return [
+    ...world.links.flatMap((link) => draw(linkBranch(link, 0, width), "", "")),
+    ...notesOf(world),
+    `${count(networks, "network")}, ${count(sandboxes, "sandbox", "sandboxes")}`,
+  ].join("\n");
+}
+
+function draw({ line, branches }: Branch, first: string, rest: string): string[] {
+  return [
+    first + line,
+    ...branches.flatMap((branch, index) =>
+      index < branches.length - 1
+        ? draw(branch, `${rest}├─ `, `${rest}│  `)
+        : draw(branch, `${rest}└─ `, `${rest}   `)
+    ),
+  ];
+}
+
+/** Parts of a line; what is empty is left out. */
+function joined(...parts: string[]): string {
+  return parts.filter((part) => part !== "").join("  ");
+}
+
+function linkBranch(link: WorldLink, depth: number, width: number): Branch {
+  const { name, kind, state, mtu, addresses, routes } = link;
+  return {
+    line: joined(name, kind, state, `mtu ${mtu}`, ...addresses, ...routes),
+    branches: [
+      ...link.networks.map((network) => networkBranch(network, depth + 1, width)),
+      ...link.subInterfaces.map((sub) => linkBranch(sub, depth + 1, width)),
+    ],
+  };
+}
+
+function networkBranch(network: WorldNetwork, depth: number, width: number): Branch {
+  const { mode, flag, subnets, routes, endpoints } = network;
+  const line = joined(networkTitle(network), `${mode} ${flag}`, ...subnets, ...routes);
+  if (endpoints.length < SIDE_BY_SIDE) {
+    return {
+      line,
+      branches: endpoints.map((endpoint) => ({
+        line: joined(
+          sandboxTitle(endpoint),
+          endpoint.ifname,
+          ...endpoint.addresses,
+          ...oddities(network, endpoint),
+        ),
+        branches: [],
+      })),
+    };
+  }
+  const odd = (endpoint: WorldEndpoint) => oddities(network, endpoint).length > 0;
+  const cell = (endpoint: WorldEndpoint) =>
+    [
+      sandboxTitle(endpoint),
+      ...endpoint.addresses.map((address) => shortAddress(address, subnets)),
+      ...oddities(network, endpoint),
+    ].join(" ");
+  const lines = [
+    // Three columns of the line's own for each level of the tree, and three for this one.
+    ...columns(endpoints.filter((each) => !odd(each)).map(cell), width - 3 * (depth + 1)),
+    ...endpoints.filter(odd).map(cell),
+  ];
+  return { line, branches: lines.map((line) => ({ line, branches: [] })) };
+}
+
+/** What is not as with the network's other endpoints. */
+function oddities(network: WorldNetwork, endpoint: WorldEndpoint): string[] {
+  if (!endpoint.up) return ["(down)"];
+  if (sameRoutes(network, endpoint)) return [];
+  return [`(${endpoint.routes.join(", ") || "no way out"})`];
+}
+
+/** An address, without what its network's one subnet of the family, shown above it, says already. */
+function shortAddress(text: string, subnets: readonly string[]): string {
+  const [address = ""] = text.split("/");
+  const [subnet = "", ...more] = subnets.filter((each) =>
+    each.includes(":") === address.includes(":")
+  );
+  const start = /^(.*)(?:\.0\/24|::\/64)$/.exec(subnet)?.[1];
+  if (start === undefined || more.length > 0 || !address.startsWith(start)) return address;
+  const rest = address.slice(start.length);
+  return /^[.:]/.test(rest) ? rest : address;
+}
+
+/** Cells as columns, read from left to right, as many as fit. */
+function columns(cells: readonly string[], width: number): string[] {
+  const widest = Math.max(0, ...cells.map((cell) => cell.length)) + 2;
+  const perLine = Math.max(1, Math.floor((width + 2) / widest));
+  const lines: string[] = [];
+  for (let start = 0; start < cells.length; start += perLine) {
+    const line = cells.slice(start, start + perLine).map((cell) => cell.padEnd(widest)).join("");
+    lines.push(line.trimEnd());
+  }
+  return lines;
+}

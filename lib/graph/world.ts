@@ -1,0 +1,241 @@
+import { isOurs } from "../driver/parent.ts";
+import type { Network } from "../driver/types.ts";
+import { formatPrefix, parsePrefix } from "../ipam/mod.ts";
+import type { Route } from "../iproute2/route.ts";
+import type { SeenLink, View, Views } from "./gather.ts";
+
+/** The host's ipvlan world, as the kernel has it. */
+export interface World {
+  /** The links that networks are on, and those below them: the lowest, each with those on it. */
+  links: WorldLink[];
+  /** Networks on record whose parent the kernel does not have. */
+  absent: { network: string; parent: string }[];
+  /** Namespaces that could not be looked into, and why. */
+  closed: { netns: string; reason: string }[];
+}
+
+/** A link of the host: a parent, or one that a parent is a sub-interface of. */
+export interface WorldLink {
+  /** Its name. */
+  name: string;
+  /** Its kind: `device`, `VLAN 20`, `dummy`, `bridge`, … */
+  kind: string;
+  /** Whether it is up and has a carrier: `up`, `no carrier`, `down`. */
+  state: "up" | "no carrier" | "down";
+  /** The largest packet, in bytes. */
+  mtu: number;
+  /** Its addresses with their prefix lengths, without those that every link has. */
+  addresses: string[];
+  /** The routes out by it, as {@linkcode WorldEndpoint.routes}. */
+  routes: string[];
+  /** The networks on it. */
+  networks: WorldNetwork[];
+  /** The sub-interfaces on it. */
+  subInterfaces: WorldLink[];
+}
+
+/** A network on a parent. */
+export interface WorldNetwork {
+  /** Its name; `undefined` for the ipvlan links on the parent that are not this driver's. */
+  name?: string;
+  /** The mode that the kernel has; of a network without endpoints, the one on record. */
+  mode: string;
+  /** The flag, likewise. */
+  flag: string;
+  /** The subnets: on record, or else those of the endpoints' addresses. */
+  subnets: string[];
+  /** The routes out that most of its endpoints have. */
+  routes: string[];
+  /** Its endpoints, by sandbox. */
+  endpoints: WorldEndpoint[];
+}
+
+/** An ipvlan link. */
+export interface WorldEndpoint {
+  /** The namespace that it is in; `undefined` for the host's own. */
+  sandbox?: string;
+  /** Its name there. */
+  ifname: string;
+  /** Whether it is up. */
+  up: boolean;
+  /** Its addresses with their prefix lengths, without those that every link has. */
+  addresses: string[];
+  /** The routes out by it that the kernel did not make by itself: `default via 192.168.1.1`. */
+  routes: string[];
+}
+
+/** Puts together what the namespaces show. What is on record adds names, and nothing else. */
+export function buildWorld(views: Views, networks: readonly Network[]): World {
+  const { host, others, closed } = views;
+  const ipvlans = [host, ...others].flatMap((view) =>
+    view.links.flatMap((link) =>
+      link.parent === undefined ? [] : [{ link, parent: link.parent, view }]
+    )
+  );
+  const parents = new Set([
+    ...ipvlans.map(({ parent }) => parent),
+    ...networks.map(({ parent }) => parent),
+  ]);
+  const carries = ({ name }: SeenLink): boolean =>
+    parents.has(name) || host.links.some((link) => isSubInterface(link, name) && carries(link));
+  const toLink = (link: SeenLink): WorldLink => ({
+    name: plain(link.name),
+    kind: kindOf(link),
+    state: !link.up ? "down" : link.flags.includes("LOWER_UP") ? "up" : "no carrier",
+    mtu: link.mtu,
+    addresses: addressesOf(link, host),
+    routes: routesOf(link, host),
+    networks: networksOf(
+      ipvlans.filter(({ parent }) => parent === link.name),
+      networks.filter(({ parent }) => parent === link.name),
+    ),
+    subInterfaces: host.links.filter((other) => isSubInterface(other, link.name) && carries(other))
+      .map(toLink),
+  });
+  const lowest = host.links.filter((link) =>
+    carries(link) && !host.links.some(({ name }) => isSubInterface(link, name))
+  );
+  const here = new Set(host.links.map(({ name }) => name));
+  return {
+    links: lowest.map(toLink),
+    absent: networks.filter(({ parent }) => !here.has(parent))
+      .map(({ name, parent }) => ({ network: name, parent })),
+    closed: closed.map(({ netns, reason }) => ({ netns: plain(netns), reason: plain(reason) })),
+  };
+}
+
+function isSubInterface(link: SeenLink, below: string): boolean {
+  return link.info.type === "vlan" && link.link === below;
+}
+
+/** A name that somebody else gave, so that it cannot move a terminal's cursor. */
+function plain(text: string): string {
+  return text.replace(/\p{Cc}/gu, "?");
+}
+
+function kindOf({ info }: SeenLink): string {
+  if (info.type === "vlan") return `VLAN ${info.id}`;
+  return info.type === "other" ? info.kind : info.type;
+}
+
+function addressesOf(link: SeenLink, { addrs }: View): string[] {
+  return addrs.filter(({ dev, scope }) => dev === link.name && scope === "global")
+    .map(({ address, prefixLength }) => `${address}/${prefixLength}`);
+}
+
+function routesOf(link: SeenLink, { routes }: View): string[] {
+  return routes.filter(({ dev, protocol, type }) =>
+    dev === link.name && protocol !== "kernel" && type === "unicast"
+  ).map(routeText);
+}
+
+function routeText({ family, dst, via }: Route): string {
+  const to = family === 6 && dst === "default" ? "::/0" : dst;
+  return via === undefined ? `${to} on the link` : `${to} via ${via}`;
+}
+
+/** An ipvlan link of a parent, and the namespace that it was seen in. */
+interface Seen {
+  link: SeenLink;
+  view: View;
+}
+
+function networksOf(seen: readonly Seen[], networks: readonly Network[]): WorldNetwork[] {
+  const groups = new Map<string | undefined, Seen[]>(networks.map(({ name }) => [name, []]));
+  for (const each of seen) {
+    const name = networkName(each.link);
+    groups.set(name, [...groups.get(name) ?? [], each]);
+  }
+  return [...groups].map(([name, members]) => {
+    const record = networks.find((network) => network.name === name);
+    const endpoints = members.map(toEndpoint).sort(bySandbox);
+    // Mode and flag belong to the parent, so all links on it show the same.
+    const info = members[0]?.link.info;
+    const { mode, flag } = info?.type === "ipvlan" ? info : record!;
+    return {
+      ...(name !== undefined && { name: plain(name) }),
+      mode,
+      flag,
+      subnets: record?.subnets.map(({ subnet }) => subnet) ?? prefixesOf(endpoints),
+      routes: mostCommon(endpoints.map(({ routes }) => routes)),
+      endpoints,
+    };
+  });
+}
+
+/** The network that a link says it is on, by the note that the driver leaves on it. */
+function networkName(link: SeenLink): string | undefined {
+  return isOurs(link) ? /^ipvlan-kit (\S+)/.exec(link.alias ?? "")?.[1] : undefined;
+}
+
+function toEndpoint({ link, view }: Seen): WorldEndpoint {
+  return {
+    ...(view.netns !== undefined && { sandbox: plain(view.netns) }),
+    ifname: plain(link.name),
+    up: link.up,
+    addresses: addressesOf(link, view),
+    routes: routesOf(link, view),
+  };
+}
+
+/** c2 before c10, and the host's own namespace first. */
+function bySandbox(a: WorldEndpoint, b: WorldEndpoint): number {
+  const key = ({ sandbox = "", ifname }: WorldEndpoint) => `${sandbox} ${ifname}`;
+  return key(a).localeCompare(key(b), "en", { numeric: true });
+}
+
+function prefixesOf(endpoints: readonly WorldEndpoint[]): string[] {
+  return [
+    ...new Set(
+      endpoints.flatMap(({ addresses }) =>
+        addresses.map((address) => formatPrefix(parsePrefix(address).prefix))
+      ),
+    ),
+  ];
+}
+
+function mostCommon(lists: readonly string[][]): string[] {
+  const counts = new Map<string, { list: string[]; count: number }>();
+  for (const list of lists) {
+    const key = list.join("\n");
+    counts.set(key, { list, count: (counts.get(key)?.count ?? 0) + 1 });
+  }
+  const [first] = [...counts.values()].sort((a, b) => b.count - a.count);
+  return first?.list ?? [];
+}
+
+/** Whether an endpoint's routes are those of its network. */
+export function sameRoutes(network: WorldNetwork, endpoint: WorldEndpoint): boolean {
+  return network.routes.join("\n") === endpoint.routes.join("\n");
+}
+
+/** What a network is called where it is shown. */
+export function networkTitle({ name }: WorldNetwork): string {
+  return name ?? "not of this driver";
+}
+
+/** What an endpoint's namespace is called where it is shown. */
+export function sandboxTitle({ sandbox }: WorldEndpoint): string {
+  return sandbox ?? "this host";
+}
+
+/** What could not be shown, in sentences. */
+export function notesOf({ absent, closed }: World): string[] {
+  return [
+    ...absent.map(({ network, parent }) =>
+      `The network ${network} is on record, but its parent ${parent} is not there`
+    ),
+    ...closed.map(({ netns, reason }) => `The namespace ${netns} cannot be seen: ${reason}`),
+  ];
+}
+
+/** How many networks and sandboxes there are in a world. */
+export function countOf({ links }: World): { networks: number; sandboxes: number } {
+  const all = (link: WorldLink): WorldLink[] => [link, ...link.subInterfaces.flatMap(all)];
+  const networks = links.flatMap(all).flatMap((link) => link.networks);
+  const sandboxes = networks.flatMap(({ endpoints }) => endpoints.map(({ sandbox }) => sandbox));
+  return {
+    networks: networks.filter(({ name }) => name !== undefined).length,
+    sandboxes: new Set(sandboxes.filter((name) => name !== undefined)).size,
+  };
+}

@@ -1,0 +1,167 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { toMermaid, toSvg, toText } from "../../../lib/graph/mod.ts";
+import { buildWorld } from "../../../lib/graph/world.ts";
+import { addr, card, endpoint, fiveVlans, link, network, route, sandbox, views } from "./views.ts";
+
+/** A host with a network on its card, one on a VLAN, and an isolated one without sandboxes. */
+function small() {
+  const seen = views(
+    [
+      card("eth0"),
+      link("eth0.20", { type: "vlan", id: 20, protocol: "802.1Q" }, { link: "eth0" }),
+      link("di-1", { type: "dummy" }),
+    ],
+    [
+      sandbox("c1", "eth0", "db_net", ["192.168.1.2/24"], [
+        route("eth0", "default", "192.168.1.1"),
+      ]),
+      sandbox("c2", "eth0", "db_net", ["192.168.1.3/24"]),
+      {
+        ...sandbox("c3", "eth0.20", "web", ["192.168.20.2/24", "2001:db8::2/64"]),
+        links: [endpoint("eth0.20", "web", { up: false })],
+      },
+    ],
+    {
+      addrs: [addr("eth0", "192.168.1.250/24")],
+      routes: [route("eth0", "default", "192.168.1.1")],
+    },
+  );
+  seen.closed.push({ netns: "other", reason: "it is gone" });
+  return buildWorld(seen, [network("isolated", "di-1"), network("old", "eth9")]);
+}
+
+Deno.test("text: a tree of links, networks and sandboxes", () => {
+  assertEquals(
+    toText(small(), 80),
+    `\
+eth0  device  up  mtu 1500  192.168.1.250/24  default via 192.168.1.1
+├─ db_net  l2 bridge  192.168.1.0/24  default via 192.168.1.1
+│  ├─ c1  eth0  192.168.1.2/24
+│  └─ c2  eth0  192.168.1.3/24  (no way out)
+└─ eth0.20  VLAN 20  up  mtu 1500
+   └─ web  l2 bridge  192.168.20.0/24  2001:db8::/64
+      └─ c3  eth0  192.168.20.2/24  2001:db8::2/64  (down)
+di-1  dummy  up  mtu 1500
+└─ isolated  l2 bridge
+The network old is on record, but its parent eth9 is not there
+The namespace other cannot be seen: it is gone
+3 networks, 3 sandboxes`,
+  );
+});
+
+Deno.test("text: a hundred sandboxes fit a screen", () => {
+  const { views, networks } = fiveVlans();
+  const lines = toText(buildWorld(views, networks), 100).split("\n");
+  // A line that is too long takes two.
+  const rows = lines.reduce((sum, { length }) => sum + Math.ceil(length / 100), 0);
+  assert(rows <= 50, `${rows} rows`);
+  assertEquals(lines.slice(0, 5), [
+    "eth0  device  up  mtu 1500  192.168.1.250/24  default via 192.168.1.1",
+    "├─ eth0.10  VLAN 10  up  mtu 1500",
+    "│  └─ vlan10  l2 bridge  10.1.10.0/24  2001:db8:10::/64  default via 10.1.10.1  ::/0 via 2001:db8:10::1",
+    "│     ├─ web10-1 .2 ::2     web10-2 .3 ::3     web10-3 .4 ::4     web10-4 .5 ::5",
+    "│     ├─ web10-5 .6 ::6     web10-6 .7 ::7     web10-7 .8 ::8     web10-8 .9 ::9",
+  ]);
+});
+
+Deno.test("text: side by side, what differs has a line, and a part of an address only says what it can", () => {
+  const others = Array.from(
+    { length: 7 },
+    (_, index) => sandbox(`c${index + 1}`, "eth0", "web", [`10.0.${index % 2}.${index + 2}/24`]),
+  );
+  others[2]!.links[0]!.up = false;
+  others[4]!.routes = [route("eth0", "default", "10.0.0.9")];
+  const text = (subnets: string[]) =>
+    toText(
+      buildWorld(views([card("eth0")], others), [
+        network("web", "eth0", {
+          subnets: subnets.map((subnet) => ({ subnet, auxAddresses: {} })),
+        }),
+      ]),
+      44,
+    ).split("\n").slice(2, -1);
+  assertEquals(text(["10.0.0.0/24"]), [
+    "   ├─ c1 .2        c2 10.0.1.3  c4 10.0.1.5",
+    "   ├─ c6 10.0.1.7  c7 .8",
+    "   ├─ c3 .4 (down)",
+    "   └─ c5 .6 (default via 10.0.0.9)",
+  ]);
+  assertEquals(
+    text(["10.0.0.0/24", "10.0.1.0/24"])[0],
+    "   ├─ c1 10.0.0.2  c2 10.0.1.3  c4 10.0.1.5",
+  );
+});
+
+Deno.test("text: where there is nothing, that is said", () => {
+  assertEquals(toText(buildWorld(views([card("eth0")]), []), 80), "0 networks, 0 sandboxes");
+});
+
+Deno.test("mermaid: a flowchart with a node for each link, network and sandbox", () => {
+  assertEquals(
+    toMermaid(small()),
+    `\
+flowchart LR
+  n0[["eth0<br>device, up<br>192.168.1.250/24"]]
+  n1[/"default via 192.168.1.1"/]
+  n0 -.-> n1
+  n2(["db_net<br>l2 bridge<br>192.168.1.0/24"])
+  n0 --- n2
+  n3[/"default via 192.168.1.1"/]
+  n2 -.-> n3
+  n4["c1"]
+  n2 -- "192.168.1.2/24" --- n4
+  n5["c2"]
+  n2 -- "192.168.1.3/24" --- n5
+  n6[["eth0.20<br>VLAN 20, up"]]
+  n7(["web<br>l2 bridge<br>192.168.20.0/24<br>2001:db8::/64"])
+  n6 --- n7
+  n8["c3"]
+  n7 -- "192.168.20.2/24<br>2001:db8::2/64<br>down" --- n8
+  n0 --- n6
+  n9[["di-1<br>dummy, up"]]
+  n10(["isolated<br>l2 bridge"])
+  n9 --- n10`,
+  );
+});
+
+Deno.test("mermaid and svg: a name cannot end its label or become markup", () => {
+  const world = buildWorld(
+    views([card("eth0")], [sandbox('<b>"#`', "eth0", "web", ["10.0.0.2/24"])]),
+    [],
+  );
+  assertStringIncludes(toMermaid(world), '["#60;b#62;#34;#35;#96;"]');
+  const svg = toSvg(world);
+  assertStringIncludes(svg, "&#60;b&#62;&#34;#`");
+  assert(!svg.includes("<b>"));
+});
+
+Deno.test("svg: every name and address is in it, in boxes that lie within the picture", () => {
+  const { views, networks } = fiveVlans();
+  const svg = toSvg(buildWorld(views, networks));
+  const [, width = 0, height = 0] = /viewBox="0 0 (\d+) (\d+)"/.exec(svg)?.map(Number) ?? [];
+  const boxes = [
+    ...svg.matchAll(/<rect class="(\w+)" x="(\S+)" y="(\S+)" width="(\S+)" height="(\S+)"/g),
+  ]
+    .map(([, kind = "", ...numbers]) => {
+      const [x = 0, y = 0, wide = 0, high = 0] = numbers.map(Number);
+      return { kind, x, y, right: x + wide, bottom: y + high };
+    });
+  const count = (kind: string) => boxes.filter((box) => box.kind === kind).length;
+  assertEquals([count("link"), count("network"), count("sandbox")], [6, 5, 100]);
+  assertEquals(boxes.filter((box) => box.right > width || box.bottom > height), []);
+  const chips = boxes.filter(({ kind }) => kind === "sandbox");
+  const overlapping = chips.filter((a) =>
+    chips.some((b) => b !== a && a.x < b.right && b.x < a.right && a.y < b.bottom && b.y < a.bottom)
+  );
+  assertEquals(overlapping, []);
+  assertStringIncludes(svg, ">web50-20 eth0</text>");
+  assertStringIncludes(svg, ">2001:db8:50::15/64</text>");
+  assertStringIncludes(svg, "prefers-color-scheme: dark");
+});
+
+Deno.test("svg: what is down is told, and so is what is not there", () => {
+  const svg = toSvg(small());
+  assertStringIncludes(svg, 'class="sandbox off"');
+  assertStringIncludes(svg, ">c3 eth0 down</text>");
+  assertStringIncludes(svg, "its parent eth9 is not there");
+});
