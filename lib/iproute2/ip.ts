@@ -3,7 +3,7 @@ import { LinkVerbs } from "./link.ts";
 import { NeighVerbs } from "./neigh.ts";
 import { NetnsVerbs } from "./netns.ts";
 import { RouteVerbs } from "./route.ts";
-import { Session } from "./session.ts";
+import { type Runner, Session } from "./session.ts";
 
 /**
  * `ip` in one network namespace: one long-lived process, any number of calls in flight.
@@ -20,7 +20,7 @@ import { Session } from "./session.ts";
  */
 export class Ip implements AsyncDisposable {
   /** What the verbs run on. */
-  readonly session: Session;
+  readonly session: Runner & AsyncDisposable;
   /** `ip link`. */
   readonly link: LinkVerbs;
   /** `ip addr`. */
@@ -32,7 +32,8 @@ export class Ip implements AsyncDisposable {
   /** `ip netns`. */
   readonly netns: NetnsVerbs;
 
-  private constructor(session: Session) {
+  /** Makes the verbs over something that runs lines: a session, or what stands in for one. */
+  constructor(session: Runner & AsyncDisposable) {
     this.session = session;
     this.link = new LinkVerbs(session);
     this.addr = new AddrVerbs(session);
@@ -54,6 +55,6 @@ export class Ip implements AsyncDisposable {
 
   /** Ends the session once all that was asked for is done. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.session.close();
+    await this.session[Symbol.asyncDispose]();
   }
 }

@@ -81,10 +81,11 @@ export function requireKernel(release: string): void {
  * says neither. A kernel without the module answers `Unknown device type` (`rtnl_newlink` in
  * `net/core/rtnetlink.c`), after it has tried to load `rtnl-link-KIND` by itself.
  */
-export function explainLinkAdd(error: unknown, type: LinkSpec["type"]): unknown {
+export function explainLinkAdd(error: unknown): unknown {
   if (!(error instanceof IpCommandError)) return error;
   if (error.errno === "EPERM") return new MissingRightsError(error.reason);
-  if (error.errno === "EOPNOTSUPP") {
+  const [, type] = / link add .* type (\w+)/.exec(error.command) ?? [];
+  if (error.errno === "EOPNOTSUPP" && type !== undefined) {
     return new MissingModuleError(type in MODULES ? MODULES[type as keyof typeof MODULES] : type);
   }
   return error;
@@ -137,7 +138,7 @@ async function problemOf(ip: Ip, spec: LinkSpec): Promise<IpvlanError | undefine
     await ip.link.add(spec);
     return undefined;
   } catch (error) {
-    const explained = explainLinkAdd(error, spec.type);
+    const explained = explainLinkAdd(error);
     if (explained instanceof IpvlanError) return explained;
     throw explained;
   }
