@@ -18,12 +18,14 @@ export function parseReply(line: string): PingReply | undefined {
 }
 
 /**
- * Whether ping got as far as asking: it sent something, or the kernel had no way to the target.
- * A name that means nothing, or a program that is missing, is neither.
+ * Whether ping got as far as asking: it came to its statistics, or the kernel had no way to the
+ * target. A name that means nothing, or a program that is missing, is neither.
+ *
+ * iputils' ping counts nothing as transmitted where the link itself drops it (`ENOBUFS`), as an
+ * ipvlan link in L3 mode does with a broadcast.
  */
 export function wasTried(output: string): boolean {
-  const sent = /^(\d+) packets transmitted/m.exec(output)?.[1];
-  return Number(sent ?? 0) > 0 || /(Network is unreachable|No route to host)$/m.test(output);
+  return /^\d+ packets transmitted|(Network is unreachable|No route to host)$/m.test(output);
 }
 
 /** How {@linkcode ping} asks. */

@@ -23,6 +23,10 @@ From 10.0.0.1 icmp_seq=3 Destination Host Unreachable
 --- 10.0.0.9 ping statistics ---
 3 packets transmitted, 0 received, +3 errors, 100% packet loss, time 416ms
 pipe 3`,
+  dropped: `PING 224.0.0.1 (224.0.0.1) from 10.3.0.2 eth0: 56(84) bytes of data.
+
+--- 224.0.0.1 ping statistics ---
+0 packets transmitted, 0 received`,
   noRoute: "ping: connect: Network is unreachable",
   noName: "ping: nobody: Temporary failure in name resolution",
 };
@@ -79,6 +83,7 @@ Deno.test("wasTried tells a target that is silent or has no route from one that 
     assertEquals(wasTried(ping.noRoute), true);
     assertEquals(wasTried(ping.noName), false);
   }
+  assertEquals(wasTried(IPUTILS.dropped), true);
   assertEquals(wasTried('exec of "ping" failed: No such file or directory'), false);
   assertEquals(wasTried('Cannot open network namespace "x": No such file or directory'), false);
 });
