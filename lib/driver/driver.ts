@@ -155,7 +155,8 @@ export class Driver implements AsyncDisposable {
   /** Everything that is wrong with a network that one would create. Nothing is changed. */
   async problemsOf(spec: NetworkSpec): Promise<readonly IpvlanError[]> {
     const identity = { id: randomHex(32), created: new Date().toISOString() };
-    const decision = decideNetwork(spec, identity, this.listNetworks(), await this.#hostFacts());
+    const facts = await this.#parts.namespaces.during(() => this.#hostFacts());
+    const decision = decideNetwork(spec, identity, this.listNetworks(), facts);
     return decision.ok ? [] : decision.problems;
   }
 
@@ -308,7 +309,10 @@ export class Driver implements AsyncDisposable {
 
   /** The names of the sandboxes whose namespaces are there: after a restart, only those restored. */
   async runningSandboxes(): Promise<string[]> {
-    const present = new Set(await (await this.#parts.namespaces.caller()).netns.list());
+    const { namespaces } = this.#parts;
+    const present = new Set(
+      await namespaces.during(async () => await (await namespaces.caller()).netns.list()),
+    );
     return this.listSandboxes().map(({ name }) => name).filter((name) => present.has(name));
   }
 
@@ -431,7 +435,9 @@ export class Driver implements AsyncDisposable {
 
   /** Runs a function while no other call is under way, after what a crash left has been undone. */
   async #alone<T>(run: (parts: DriverParts, recovery: Recovery) => Promise<T>): Promise<T> {
-    return await this.#lock.alone(async () => run(this.#parts, await recover(this.#parts)));
+    return await this.#lock.alone(() =>
+      this.#parts.namespaces.during(async () => run(this.#parts, await recover(this.#parts)))
+    );
   }
 
   /**
@@ -440,7 +446,7 @@ export class Driver implements AsyncDisposable {
    */
   async #along<T>(run: () => Promise<T>): Promise<T> {
     try {
-      return await this.#lock.shared(run);
+      return await this.#lock.shared(() => this.#parts.namespaces.during(run));
     } catch (error) {
       if (!(error instanceof HalfDoneError)) throw error;
       return await this.#alone(run);

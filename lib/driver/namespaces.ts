@@ -62,14 +62,20 @@ function command(netns: string | undefined, line: string): string {
 const AT_ONCE = 16;
 
 /**
- * The sessions of a driver: one on the host's namespace and one on the caller's for as long as the
- * driver lives, and one on a sandbox's while it is being worked on.
+ * The sessions of a driver: one on the host's namespace while any call is under way, one on a
+ * sandbox's while it is being worked on, and one on the caller's, where it is not the host's, for as
+ * long as the driver lives.
+ *
+ * The host's does not outlive the calls that use it, as `ip` remembers links by name for as long as
+ * it runs (see `Session`), and between two calls somebody else may rename or remake them.
  */
 export class Namespaces implements AsyncDisposable {
   #open: OpenIp;
   #hostName: string | undefined;
   /** The lasting sessions, by the namespace's name. */
   #lasting = new Map<string | undefined, Promise<Ip>>();
+  /** How many calls are under way. */
+  #calls = 0;
   #free = AT_ONCE;
   #waiting: (() => void)[] = [];
 
@@ -77,6 +83,17 @@ export class Namespaces implements AsyncDisposable {
   constructor(host: string | undefined, open: OpenIp) {
     this.#hostName = host;
     this.#open = open;
+  }
+
+  /** Runs a call. The session on the host's namespace ends with the last one that is under way. */
+  async during<T>(run: () => Promise<T>): Promise<T> {
+    this.#calls++;
+    try {
+      return await run();
+    } finally {
+      this.#calls--;
+      if (this.#calls === 0) await this.#end(this.#hostName);
+    }
   }
 
   /** The session on the host's namespace; a new one where the last has ended. */
@@ -125,9 +142,13 @@ export class Namespaces implements AsyncDisposable {
 
   /** Ends the lasting sessions. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const opened of this.#lasting.values()) {
-      await (await opened.catch(() => undefined))?.[Symbol.asyncDispose]();
-    }
+    await Promise.all([...this.#lasting.keys()].map((netns) => this.#end(netns)));
+  }
+
+  async #end(netns: string | undefined): Promise<void> {
+    const opened = this.#lasting.get(netns);
+    this.#lasting.delete(netns);
+    await (await opened?.catch(() => undefined))?.[Symbol.asyncDispose]();
   }
 
   async #last(netns: string | undefined): Promise<Ip> {
