@@ -21,7 +21,8 @@ const ENDING = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 const say = (line: string): void => console.error(`lab: ${line}`);
 
-async function main(words: string[]): Promise<number> {
+/** Does what the words behind `deno task lab` say. Resolves to the exit status. */
+export async function main(words: string[]): Promise<number> {
   try {
     const request = parseRequest(words);
     switch (request.kind) {

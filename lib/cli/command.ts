@@ -36,6 +36,8 @@ export interface Command {
   words: [least: number, most: number];
   /** Whether the first word that is no option ends the options: what follows is a command's own. */
   stopEarly?: boolean;
+  /** Whether its words are passed on as typed, options and all, as it has its own help. */
+  raw?: boolean;
   /** Whether it can print what it would do instead (`--dry-run`). */
   changes?: boolean;
   /** Runs it. Resolves to the exit status. */

@@ -78,6 +78,10 @@ export const COMMANDS: Record<string, Entry> = {
     summary: "Remove everything that a site file has made",
     load: () => import("./commands/destroy.ts"),
   },
+  "lab": {
+    summary: "Run scenarios, or any command, in a kernel that has ipvlan",
+    load: () => import("./commands/lab.ts"),
+  },
   "completion": {
     summary: "Print the script that completes words in a shell",
     load: () => import("./commands/completion.ts"),

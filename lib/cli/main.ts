@@ -43,12 +43,17 @@ async function dispatch(typed: readonly string[]): Promise<number> {
   const entry = COMMANDS[name];
   if (!entry) throw unknownCommand(name, group ? first : "");
   const { default: command } = await entry.load();
-  const words = parseWords(`ipvlan ${name}`, command, typed.slice(group ? 2 : 1));
+  const behind = typed.slice(group ? 2 : 1);
+  const words = command.raw ? asTyped(behind) : parseWords(`ipvlan ${name}`, command, behind);
   if (words.on("help")) {
     console.log(commandHelp(name, entry.summary, command));
     return 0;
   }
   return await command.run(words, contextOf(`ipvlan ${name}`, words));
+}
+
+function asTyped(words: readonly string[]): Words {
+  return { words: [...words], value: () => undefined, values: () => [], on: () => false };
 }
 
 function unknownCommand(name: string, group: string): UsageError {
