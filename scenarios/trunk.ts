@@ -42,10 +42,10 @@ const trunk = scenario("trunk", "Ipvlan L2 mode on an 802.1q trunk", async (tour
     absent,
     linkShows("lab-host", "eth0.20", "UP", "vlan protocol 802.1Q id 20"),
   );
-  tour.step("ip link add link eth0 name eth0.20 type vlan id 20 (on another machine)");
-  const pc = world.ip("lab-pc");
-  await pc.link.add({ type: "vlan", link: "eth0", name: "eth0.20", id: 20 });
-  await pc.link.set("eth0.20", { up: true });
+  tour.step("The guide's equivalent, by hand on another machine");
+  const line = "link add link eth0 name eth0.20 type vlan id 20";
+  await tour.show("ip", "-n", "lab-pc", ...line.split(" "));
+  await world.ip("lab-pc").link.set("eth0.20", { up: true });
   await tour.holds(
     "VLAN-1",
     linksAlike({ netns: "lab-host", dev: "eth0.20" }, { netns: "lab-pc", dev: "eth0.20" }),
