@@ -63,7 +63,7 @@ export async function testHost(): Promise<TestHost> {
   };
 }
 
-async function recorded(): Promise<unknown> {
+async function recorded(): Promise<Record<string, unknown>> {
   await using driver = await Driver.open();
   return { networks: driver.listNetworks(), sandboxes: driver.listSandboxes() };
 }
