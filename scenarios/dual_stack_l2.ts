@@ -4,9 +4,10 @@
  * @module
  */
 import { addressesEqual, doesNotReach, isEqual, reaches, routesEqual } from "../lib/check/mod.ts";
-import { main, scenario } from "./kit/mod.ts";
+import { main, type Scenario, scenario } from "./kit/mod.ts";
 
-const dualStackL2 = scenario(
+/** The network `ipvlan140`: both families in L2. */
+const dualStackL2: Scenario = scenario(
   "dual-stack-l2",
   "IPv4 and IPv6 in L2 mode, VLAN 140",
   async (tour) => {

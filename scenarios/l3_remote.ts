@@ -14,9 +14,10 @@ import {
   reaches,
 } from "../lib/check/mod.ts";
 import { ParentSubnetError } from "../lib/driver/mod.ts";
-import { main, scenario } from "./kit/mod.ts";
+import { main, type Scenario, scenario } from "./kit/mod.ts";
 
-const l3Remote = scenario(
+/** L3 on `eth0`, and what a remote host needs. */
+const l3Remote: Scenario = scenario(
   "l3-remote",
   "Ipvlan L3 mode: remote hosts need a route",
   async (tour) => {

@@ -14,76 +14,86 @@ import {
 import { run } from "../lib/check/finding.ts";
 import { InvalidParentError } from "../lib/driver/mod.ts";
 import { explainLinkAdd } from "../lib/iproute2/kernel.ts";
-import { type Host, main, scenario, type Tour } from "./kit/mod.ts";
+import { type Host, main, type Scenario, scenario, type Tour } from "./kit/mod.ts";
 
 /** Whether the kernel is the lab's alone, so that its modules may be unloaded. */
 const ownKernel = ["uml", "vagrant"].includes(Deno.env.get("IPVLAN_LAB") ?? "none");
 
-const prerequisites = scenario("prerequisites", "Kernel and parent links", async (tour) => {
-  await using world = await tour.world({
-    host: { eth0: ["192.168.1.250/24"], eth1: [], eth2: [], uplink: [] },
-    router: { eth0: ["192.168.1.1/24"] },
-    lan: { pc: { addresses: ["192.168.1.100/24"] } },
-  });
-  const { host } = world;
-  const { driver } = host;
-  const create = (name: string, parent?: string) =>
-    driver.createNetwork({ name, subnets: ["192.168.1.0/24"], gateways: ["192.168.1.1"], parent });
-  const line = "docker network create -d ipvlan --subnet=192.168.1.0/24 --gateway=192.168.1.1";
+/** The kernel, and the parent. */
+const prerequisites: Scenario = scenario(
+  "prerequisites",
+  "Kernel and parent links",
+  async (tour) => {
+    await using world = await tour.world({
+      host: { eth0: ["192.168.1.250/24"], eth1: [], eth2: [], uplink: [] },
+      router: { eth0: ["192.168.1.1/24"] },
+      lan: { pc: { addresses: ["192.168.1.100/24"] } },
+    });
+    const { host } = world;
+    const { driver } = host;
+    const create = (name: string, parent?: string) =>
+      driver.createNetwork({
+        name,
+        subnets: ["192.168.1.0/24"],
+        gateways: ["192.168.1.1"],
+        parent,
+      });
+    const line = "docker network create -d ipvlan --subnet=192.168.1.0/24 --gateway=192.168.1.1";
 
-  tour.step("uname -r");
-  await tour.show("uname", "-r");
-  await tour.holds("GEN-1", await onOldKernel(host), ...await withoutModule(tour, host));
+    tour.step("uname -r");
+    await tour.show("uname", "-r");
+    await tour.holds("GEN-1", await onOldKernel(host), ...await withoutModule(tour, host));
 
-  tour.step(`${line} db_net`);
-  const { value: isolated } = await create("db_net");
-  await Promise.all([host.run("c1", "db_net"), host.run("c2", "db_net")]);
-  await tour.holds(
-    "GEN-4",
-    linkShows(host.netns, isolated.parent, "dummy", "UP"),
-    reaches("c1", "c2"),
-    reaches("c2", "c1"),
-    doesNotReach("c1", "192.168.1.100", { control: "lab-router" }),
-    doesNotReach("lab-pc", "192.168.1.2", { control: "c2" }),
-    doesNotReach(host.netns, "192.168.1.2", { control: "c2" }),
-  );
-  await Promise.all([driver.removeSandbox("c1"), driver.removeSandbox("c2")]);
-  await driver.removeNetwork("db_net");
+    tour.step(`${line} db_net`);
+    const { value: isolated } = await create("db_net");
+    await Promise.all([host.run("c1", "db_net"), host.run("c2", "db_net")]);
+    await tour.holds(
+      "GEN-4",
+      linkShows(host.netns, isolated.parent, "dummy", "UP"),
+      reaches("c1", "c2"),
+      reaches("c2", "c1"),
+      doesNotReach("c1", "192.168.1.100", { control: "lab-router" }),
+      doesNotReach("lab-pc", "192.168.1.2", { control: "c2" }),
+      doesNotReach(host.netns, "192.168.1.2", { control: "c2" }),
+    );
+    await Promise.all([driver.removeSandbox("c1"), driver.removeSandbox("c2")]);
+    await driver.removeNetwork("db_net");
 
-  tour.step("docker network create -d ipvlan --subnet=192.168.10.0/24 -o parent=eth0.10 vlan10");
-  const before = await linkIsGone(host.netns, "eth0.10");
-  await driver.createNetwork({ name: "vlan10", subnets: ["192.168.10.0/24"], parent: "eth0.10" });
-  await tour.show("ip", "-n", host.netns, "-d", "link", "show", "eth0.10");
-  await tour.holds(
-    "GEN-3",
-    before,
-    linkShows(host.netns, "eth0.10", "eth0.10@eth0:", "vlan protocol 802.1Q id 10", "UP"),
-  );
+    tour.step("docker network create -d ipvlan --subnet=192.168.10.0/24 -o parent=eth0.10 vlan10");
+    const before = await linkIsGone(host.netns, "eth0.10");
+    await driver.createNetwork({ name: "vlan10", subnets: ["192.168.10.0/24"], parent: "eth0.10" });
+    await tour.show("ip", "-n", host.netns, "-d", "link", "show", "eth0.10");
+    await tour.holds(
+      "GEN-3",
+      before,
+      linkShows(host.netns, "eth0.10", "eth0.10@eth0:", "vlan protocol 802.1Q id 10", "UP"),
+    );
 
-  await makeBond(tour, host);
-  await host.ip.link.add({ type: "bridge", name: "br0" });
-  await host.ip.link.set("eth2", { master: "br0" });
-  const parents = { eth0: "192.168.1.2", bond0: "192.168.1.3", uplink: "192.168.1.4" };
-  for (const [parent, ip] of Object.entries(parents)) {
-    tour.step(`${line} -o parent=${parent} on_${parent}`);
-    await create(`on_${parent}`, parent);
-    tour.step(`docker run --net=on_${parent} --ip=${ip} -it --rm alpine /bin/sh`);
-    await host.run(`${parent}-c`, `on_${parent}`, { ip });
-  }
-  tour.step(`${line} -o parent=lo …`);
-  const refused = (parent: string) =>
-    isRefused(`the parent ${parent}`, () => create("refused", parent), InvalidParentError);
-  await tour.holds(
-    "GEN-2",
-    refused("lo"),
-    refused("eth2"),
-    ...(ownKernel ? [refused("eth1")] : []),
-    ...Object.entries(parents).flatMap(([parent, ip]) => [
-      reaches(`${parent}-c`, "192.168.1.1"),
-      reaches("lab-pc", ip),
-    ]),
-  );
-});
+    await makeBond(tour, host);
+    await host.ip.link.add({ type: "bridge", name: "br0" });
+    await host.ip.link.set("eth2", { master: "br0" });
+    const parents = { eth0: "192.168.1.2", bond0: "192.168.1.3", uplink: "192.168.1.4" };
+    for (const [parent, ip] of Object.entries(parents)) {
+      tour.step(`${line} -o parent=${parent} on_${parent}`);
+      await create(`on_${parent}`, parent);
+      tour.step(`docker run --net=on_${parent} --ip=${ip} -it --rm alpine /bin/sh`);
+      await host.run(`${parent}-c`, `on_${parent}`, { ip });
+    }
+    tour.step(`${line} -o parent=lo …`);
+    const refused = (parent: string) =>
+      isRefused(`the parent ${parent}`, () => create("refused", parent), InvalidParentError);
+    await tour.holds(
+      "GEN-2",
+      refused("lo"),
+      refused("eth2"),
+      ...(ownKernel ? [refused("eth1")] : []),
+      ...Object.entries(parents).flatMap(([parent, ip]) => [
+        reaches(`${parent}-c`, "192.168.1.1"),
+        reaches("lab-pc", ip),
+      ]),
+    );
+  },
+);
 
 /** Creates a network where the kernel seems to be an old one. */
 async function onOldKernel(host: Host): Promise<Finding> {

@@ -13,9 +13,10 @@ import {
 } from "../lib/check/mod.ts";
 import { ReservedAddressError } from "../lib/ipam/mod.ts";
 import { Ip } from "../lib/iproute2/mod.ts";
-import { main, scenario } from "./kit/mod.ts";
+import { main, type Scenario, scenario } from "./kit/mod.ts";
 
-const v6 = scenario("v6", "IPv6 only, on VLAN 139", async (tour) => {
+/** The network `v6ipvlan139`: IPv6 on a VLAN. */
+const v6: Scenario = scenario("v6", "IPv6 only, on VLAN 139", async (tour) => {
   await using world = await tour.world({
     router: { "eth0.139": ["2001:db8:abc2::22/64"] },
     vlans: [139],
