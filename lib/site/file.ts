@@ -138,10 +138,14 @@ interface Found {
   node: unknown;
 }
 
+/** The item at a place in a list, or the one that is the name: lists of names stand for mappings. */
 function itemOf(node: unknown, step: string | number): Found | undefined {
-  if (!isSeq(node) || typeof step !== "number") return undefined;
-  const item = node.items[step];
-  return { step, offset: isNode(item) ? item.range?.[0] : undefined, node: item };
+  if (!isSeq(node)) return undefined;
+  const index = typeof step === "number"
+    ? step
+    : node.items.findIndex((item) => isScalar(item) && String(item.value) === step);
+  const item = node.items[index];
+  return isNode(item) ? { step: index, offset: item.range?.[0], node: item } : undefined;
 }
 
 /**

@@ -1,6 +1,16 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
-import { Driver } from "../../lib/driver/mod.ts";
-import { ipvlan, testHost } from "./command.ts";
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
+import { fileURLToPath } from "node:url";
+import { Driver, LINK_GROUP, ParentConflictError } from "../../lib/driver/mod.ts";
+import {
+  apply,
+  ChecksFailedError,
+  destroy,
+  InterruptedError,
+  NotRolledBackError,
+  parseSite,
+} from "../../lib/site/mod.ts";
+import { Ip } from "../../lib/iproute2/ip.ts";
+import { ipvlan, type TestHost, testHost } from "./command.ts";
 
 const SITE = `
 networks:
@@ -15,6 +25,20 @@ checks:
   - fabric probe does not reach 192.168.20.2
 `;
 
+/** A host that is left without networks, sandboxes and their processes, also by a test that fails. */
+async function siteHost(): Promise<TestHost> {
+  await using undo = new AsyncDisposableStack();
+  const host = undo.use(await testHost());
+  undo.defer(async () => {
+    await using driver = await Driver.open();
+    await driver.recover();
+    for (const { name } of driver.listSandboxes()) await driver.removeSandbox(name, "kill");
+    await driver.pruneNetworks();
+  });
+  const kept = undo.move();
+  return { ...host, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
 /** A site file that is there for a test. */
 async function siteFile(text: string): Promise<{ path: string } & AsyncDisposable> {
   const folder = await Deno.makeTempDir();
@@ -23,8 +47,29 @@ async function siteFile(text: string): Promise<{ path: string } & AsyncDisposabl
   return { path, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
 }
 
+/** The addresses and labels of everything on record, without what is new each time it is made. */
+function essence(driver: Driver): unknown {
+  return {
+    networks: driver.listNetworks().map(({ id: _id, created: _created, parent, ...network }) => ({
+      ...network,
+      parent: network.isolated ? "its own" : parent,
+    })),
+    sandboxes: driver.listSandboxes().map(({ created: _created, ...sandbox }) => sandbox),
+  };
+}
+
+/** What a promise is rejected with. */
+async function failure(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new TypeError("It did not fail");
+}
+
 Deno.test("a site is shown, applied, applied again for nothing, and destroyed", async () => {
-  await using host = await testHost();
+  await using host = await siteHost();
   await using file = await siteFile(SITE);
   const before = await host.dump();
   const shown = await ipvlan("diff", file.path);
@@ -70,4 +115,270 @@ Deno.test("a site is shown, applied, applied again for nothing, and destroyed", 
     "0 added, 0 changed, 4 removed",
   ]);
   assertEquals(await host.dump(), before);
+});
+
+Deno.test("what costs connectivity is said, and wants --yes; who is not concerned keeps it", async () => {
+  await using host = await siteHost();
+  await using file = await siteFile(SITE);
+  assertEquals((await ipvlan("apply", file.path)).status, 0);
+  await using driver = await Driver.open();
+  const [pid] = await driver.processes("nginx");
+  const before = await host.dump();
+  await Deno.writeTextFile(
+    file.path,
+    SITE.replace("10.1.214.0/24", "10.1.215.0/24").replace("mode: l3", "mode: l3s"),
+  );
+  const refused = await ipvlan("apply", file.path);
+  assertEquals([refused.status, refused.err.split("\n")], [1, [
+    "ipvlan: These changes cost connectivity: say --yes to make them",
+    "ipvlan: ~ network fabric: mode l3 -> l3s; subnets 10.1.214.0/24 gateway 10.1.214.1, " +
+    "2001:db8:214::/64 gateway 2001:db8:214::1 -> 10.1.215.0/24 gateway 10.1.215.1, " +
+    "2001:db8:214::/64 gateway 2001:db8:214::1; is made anew; loses connectivity meanwhile",
+    "ipvlan: ~ sandbox probe: is reconnected to fabric (which is made anew); " +
+    "loses connectivity meanwhile",
+  ]]);
+  assertEquals(await host.dump(), before);
+  const applied = await ipvlan("apply", "--yes", file.path);
+  assertEquals([applied.status, applied.out.split("\n").at(-1)], [
+    0,
+    "0 added, 2 changed, 0 removed",
+  ]);
+  assertEquals(driver.inspectSandbox("probe").endpoints[1]!.ip, "10.1.215.2/24");
+  assertEquals(await driver.processes("nginx"), [pid]);
+  await ipvlan("destroy", file.path);
+});
+
+Deno.test("a check that does not hold undoes all of it, unless it is to be kept", async () => {
+  await using _host = await siteHost();
+  await using driver = await Driver.open();
+  const first = parseSite("demo.yaml", SITE);
+  await apply(driver, first);
+  const before = essence(driver);
+  const wrong = parseSite(
+    "demo.yaml",
+    SITE.replace("mode: l3", "mode: l3s").replace("does not reach 192.168.20.2", "reaches nginx")
+      .replace("  probe:", "  more: { networks: [web] }\n  probe:")
+      .replace('[sleep, "1000"]', '[sleep, "2000"]'),
+  );
+  const error = await failure(apply(driver, wrong, { yes: true }));
+  assertInstanceOf(error, ChecksFailedError);
+  assertEquals(error.findings.map(({ sentence }) => sentence), ["fabric probe reaches nginx"]);
+  assert(error.findings[0]!.evidence.length > 0);
+  assertEquals(essence(driver), before);
+  assertEquals((await driver.processes("nginx")).length, 1);
+
+  assertInstanceOf(
+    await failure(apply(driver, wrong, { yes: true, keep: true })),
+    ChecksFailedError,
+  );
+  assertEquals(driver.inspectNetwork("fabric").mode, "l3s");
+  assertEquals(driver.listSandboxes().map(({ name }) => name), ["more", "nginx", "probe"]);
+  await destroy(driver, "demo");
+});
+
+Deno.test("a step that fails undoes all of it, and so does an interrupt", async () => {
+  await using host = await siteHost();
+  const empty = await host.dump();
+  await using driver = await Driver.open();
+  // What is wrong on this machine is found before anything is done, all of it.
+  const nowhere = parseSite(
+    "demo.yaml",
+    "networks: { a: { parent: nope }, b: { parent: eth0.20 }, c: { parent: lo } }",
+  );
+  const said: string[] = [];
+  const missing = await failure(apply(driver, nowhere, { progress: (line) => said.push(line) }));
+  assertStringIncludes(String(missing), 'There is no link "nope" to be the parent');
+  assertStringIncludes(String(missing), 'The link "lo" cannot be a parent');
+  assertEquals(said, []);
+  assertEquals(await host.dump(), empty);
+
+  // By hand: a network on the parent whose mode the site is about to change.
+  await driver.createNetwork({ name: "by_hand", parent: "eth0", mode: "l3" });
+  await driver.createSandbox("guest", [{ network: "by_hand" }]);
+  const site = parseSite("demo.yaml", SITE);
+  await apply(driver, site);
+  const before = essence(driver);
+  const other = parseSite("demo.yaml", SITE.replace("mode: l3", "mode: l3s"));
+  assertInstanceOf(await failure(apply(driver, other, { yes: true })), ParentConflictError);
+  assertEquals(essence(driver), before);
+
+  const interrupt = new AbortController();
+  const grown = parseSite("demo.yaml", `${SITE.replace(/checks:[^]*/, "")}  late: {}`);
+  const options = {
+    signal: interrupt.signal,
+    progress: (line: string) => line.startsWith("Creating") && interrupt.abort(),
+  };
+  const interrupted = parseSite("demo.yaml", `${SITE.replace("networks:", "networks:\n  new:")}`);
+  assertInstanceOf(await failure(apply(driver, interrupted, options)), InterruptedError);
+  assertEquals(essence(driver), before);
+  assertEquals((await apply(driver, grown)).changes, ["+ sandbox late"]);
+
+  // What the site did not make is there as before, and in nobody's way.
+  await destroy(driver, "demo");
+  assertEquals(driver.listSandboxes().map(({ name }) => name), ["guest"]);
+  assertEquals(driver.listNetworks().map(({ name }) => name), ["by_hand"]);
+  await driver.removeSandbox("guest");
+  await driver.removeNetwork("by_hand");
+  assertEquals(await host.dump(), empty);
+});
+
+Deno.test("what cannot be undone is said, and the next apply completes it", async () => {
+  await using _host = await siteHost();
+  let failing = false;
+  await using driver = await Driver.open();
+  const site = parseSite("demo.yaml", SITE.replace(/checks:[^]*/, ""));
+  const { removeSandbox, labelSandbox } = driver;
+  const boom = (what: string) => () => Promise.reject(new ParentConflictError(what, "", [], ""));
+  driver.labelSandbox = boom("first");
+  driver.removeSandbox = (...words) =>
+    failing ? boom("second")() : removeSandbox.apply(driver, words);
+  failing = true;
+  const error = await failure(apply(driver, site));
+  assertInstanceOf(error, NotRolledBackError);
+  assertStringIncludes(error.message, '"first"');
+  assertStringIncludes(error.message, '"second"');
+  Object.assign(driver, { removeSandbox, labelSandbox });
+  await apply(driver, site);
+  assertEquals((await apply(driver, site)).changes, []);
+  await destroy(driver, "demo");
+});
+
+Deno.test("two at once are applied one after the other", async () => {
+  await using host = await siteHost();
+  const before = await host.dump();
+  const site = parseSite("demo.yaml", SITE.replace(/checks:[^]*/, ""));
+  const neighbour = parseSite(
+    "other.yaml",
+    "networks: { lan: { parent: eth0.30, subnets: [10.3.0.0/24] } }\nsandboxes: { x: { networks: [lan] } }",
+  );
+  await using one = await Driver.open();
+  await using two = await Driver.open();
+  const reports = await Promise.all([
+    apply(one, site),
+    apply(two, site),
+    apply(two, neighbour),
+  ]);
+  assertEquals(reports.map(({ changes }) => changes.length).sort(), [0, 2, 4]);
+  assertEquals((await Promise.all([destroy(one, "demo"), destroy(two, "other")])).length, 2);
+  assertEquals(await host.dump(), before);
+});
+
+Deno.test("killed at any line, it is completed by applying it again", async () => {
+  await using host = await siteHost();
+  await using file = await siteFile(SITE.replace(/checks:[^]*/, ""));
+  const before = await host.dump();
+  let count = 0;
+  await using driver = await Driver.open({ verbose: () => void count++ });
+  const site = parseSite(file.path, await Deno.readTextFile(file.path));
+  await apply(driver, site);
+  const expected = essence(driver);
+  const lines = count;
+  await destroy(driver, "demo");
+  const child = fileURLToPath(new URL("site_child.ts", import.meta.url));
+  for (let round = 1; round <= 6; round++) {
+    const line = Math.ceil(lines * round / 6);
+    const { signal } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", "--cached-only", child, file.path, String(line)],
+      stderr: "inherit",
+    }).output();
+    assertEquals(signal, "SIGKILL", `line ${line}`);
+    await apply(driver, site);
+    assertEquals(essence(driver), expected, `after line ${line}`);
+    assertEquals((await driver.processes("nginx")).length, 1);
+    assertEquals((await apply(driver, site)).changes, []);
+    await destroy(driver, "demo");
+    assertEquals(await host.dump(), before);
+  }
+});
+
+Deno.test("a dry run prints the lines that would be run, and changes nothing", async () => {
+  await using host = await siteHost();
+  await using file = await siteFile(SITE.replace(/checks:[^]*/, ""));
+  const before = await host.dump();
+  // What is random in a name differs from one time to the other.
+  const plain = (lines: string) =>
+    lines.split("\n").map((line) => line.replace(/\b(e|p|di)-[0-9a-f]{12}/g, "$1-ID")).sort();
+  const rehearsed = await ipvlan("apply", "--dry-run", file.path);
+  assertEquals([rehearsed.status, rehearsed.err], [0, ""]);
+  assertEquals(await host.dump(), before);
+  const applied = await ipvlan("apply", "--verbose", file.path);
+  const run = applied.err.split("\n").filter((line) => line.startsWith("+ "));
+  assertEquals(
+    plain(rehearsed.out).filter((line) => !line.startsWith("ip netns exec")),
+    plain(run.map((line) => line.slice(2)).join("\n")),
+  );
+  assertStringIncludes(rehearsed.out, "ip netns exec nginx sleep 1000");
+  const gone = await ipvlan("destroy", "--dry-run", file.path);
+  assertStringIncludes(gone.out, "ip netns del nginx");
+  await ipvlan("destroy", file.path);
+  assertEquals(await host.dump(), before);
+});
+
+Deno.test("after a restart it is brought back, commands and all", async () => {
+  await using host = await siteHost();
+  await using driver = await Driver.open();
+  const site = parseSite("demo.yaml", SITE);
+  await apply(driver, site);
+  const before = essence(driver);
+  for (const pid of await driver.processes("nginx")) Deno.kill(pid, "SIGKILL");
+  for (const name of ["nginx", "probe"]) {
+    // The links first: those of a namespace that is deleted go in their own time.
+    await using ip = await Ip.open({ netns: name });
+    await ip.link.del({ group: LINK_GROUP });
+    await host.ip.netns.del(name);
+  }
+  await host.ip.link.del("eth0.20");
+  assertEquals((await apply(driver, site)).changes, [
+    "~ sandbox probe: is brought back, as its namespace is gone",
+    "~ sandbox nginx: is brought back, as its namespace is gone; command sleep 1000 is started",
+  ]);
+  assertEquals(essence(driver), before);
+  assertEquals((await driver.processes("nginx")).length, 1);
+  await destroy(driver, "demo");
+});
+
+Deno.test("a file that is wrong, or in somebody's way, changes nothing", async () => {
+  await using host = await siteHost();
+  await using file = await siteFile(SITE);
+  assertEquals((await ipvlan("apply", file.path)).status, 0);
+  const before = await host.dump();
+  const said = async (text: string, command = "apply") => {
+    await Deno.writeTextFile(file.path, text);
+    const { status, out, err } = await ipvlan(command, file.path);
+    assertEquals(out, "");
+    return [status, ...err.replaceAll(file.path, "FILE").split("\n")];
+  };
+  const wrong = "networks: { web: { mode: l9 } }\nsandboxes: { a: { networks: [wbe] } }";
+  const problems = [
+    1,
+    'ipvlan: FILE:1: networks.web.mode: "l9" is not valid: choose one of l2, l3, l3s ' +
+    '(did you mean "l2"?)',
+    'ipvlan: FILE:2: sandboxes.a.networks[0]: There is no network "wbe" in this file ' +
+    '(did you mean "web"?)',
+  ];
+  for (const command of ["apply", "diff", "destroy"]) {
+    assertEquals(await said(wrong, command), problems);
+  }
+  const theirs = "name: other\nnetworks: { web: {} }\nsandboxes: { nginx: {} }";
+  const foreign = [
+    1,
+    'ipvlan: The network "web" is there already and belongs to the site "demo": ' +
+    "choose another name, or remove it first",
+    'ipvlan: The sandbox "nginx" is there already and belongs to the site "demo": ' +
+    "choose another name, or remove it first",
+  ];
+  assertEquals(await said(theirs), foreign);
+  assertEquals(await said(theirs, "diff"), foreign);
+  assertEquals(await said("sandboxes: { a: { command: no-such-program } }"), [
+    1,
+    'ipvlan: The command "no-such-program" cannot be run: it is not on PATH',
+  ]);
+  assertEquals(await ipvlan("apply", "/no/such/file.yaml"), {
+    status: 1,
+    out: "",
+    err: "ipvlan: /no/such/file.yaml: There is no such file",
+  });
+  assertEquals(await host.dump(), before);
+  await Deno.writeTextFile(file.path, SITE);
+  assertEquals((await ipvlan("destroy", file.path)).status, 0);
 });
