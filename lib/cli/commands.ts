@@ -58,9 +58,17 @@ export const COMMANDS: Record<string, Entry> = {
     summary: "Show sandboxes in full, as JSON",
     load: () => import("./commands/inspect.ts"),
   },
+  "attach": {
+    summary: "Connect the namespace of a process, or one by its name, to a network",
+    load: () => import("./commands/attach.ts"),
+  },
   "restore": {
     summary: "Bring everything on record back after a restart",
     load: () => import("./commands/restore.ts"),
+  },
+  "doctor": {
+    summary: "Say why ipvlan would not work here, and what to do about it",
+    load: () => import("./commands/doctor.ts"),
   },
   "graph": {
     summary: "Show the networks and sandboxes as they stand in the kernel",

@@ -1,0 +1,122 @@
+import { atOnce } from "../graph/at_once.ts";
+import { IpvlanError } from "../errors.ts";
+import { Ip } from "../iproute2/ip.ts";
+import { addressWord, linkName } from "../iproute2/words.ts";
+import type { AskedAddress } from "./facts.ts";
+
+/** Who has an address: see {@linkcode AskedAddress.answer}. */
+type Answer = AskedAddress["answer"];
+
+/** How many `arping` processes run at once. */
+const AT_ONCE = 32;
+
+/** How long the kernel takes to give up on a neighbour: three requests, a second each, and a bit. */
+const PATIENCE = 4000;
+/** How often it is asked meanwhile, in milliseconds. */
+const INTERVAL = 100;
+
+/**
+ * Asks the segment of a link who has each address. An answer from the link's own MAC address is
+ * one of this host's ipvlan links, and counts as none.
+ *
+ * IPv4 is asked for with `arping -D`, whose requests come from no address (RFC 5227) and so are
+ * answered whatever subnet the asker is in; where there is none, and for IPv6, the kernel resolves
+ * the neighbour.
+ *
+ * @returns The answers, by address.
+ */
+export async function whoHas(
+  dev: string,
+  mac: string | undefined,
+  addresses: readonly string[],
+): Promise<Map<string, Answer>> {
+  const answers = new Map<string, Answer>();
+  const isIPv6 = (address: string) => address.includes(":");
+  await atOnce(AT_ONCE, addresses.filter((address) => !isIPv6(address)), async (address) => {
+    answers.set(address, await arping(dev, address));
+  });
+  const left = addresses.filter((address) => isIPv6(address) || answers.get(address) === "unknown");
+  if (left.length > 0) {
+    for (const [address, answer] of await resolve(dev, left)) answers.set(address, answer);
+  }
+  for (const [address, answer] of answers) {
+    if (typeof answer === "object" && answer.mac === mac) answers.set(address, "none");
+  }
+  return answers;
+}
+
+async function arping(dev: string, address: string): Promise<Answer> {
+  try {
+    const { stdout } = await new Deno.Command("arping", {
+      args: [
+        "-D",
+        "-f",
+        "-c",
+        "2",
+        "-w",
+        "2",
+        "-I",
+        linkName(dev),
+        addressWord(address, "address", 4),
+      ],
+      stdin: "null",
+      stderr: "null",
+    }).output();
+    return parseArping(new TextDecoder().decode(stdout));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "unknown";
+    throw error;
+  }
+}
+
+/**
+ * What `arping -D` of iputils or of busybox found. A third arping (Habets') has other options, and
+ * does not begin as these two do.
+ */
+export function parseArping(printed: string): Answer {
+  if (!/^ARPING \S+ from 0\.0\.0\.0 /.test(printed)) return "unknown";
+  const mac = /^\w+ reply from \S+ \[([0-9A-Fa-f:]+)\]/m.exec(printed)?.[1];
+  return mac === undefined ? "none" : { mac: mac.toLowerCase() };
+}
+
+/** Has the kernel resolve neighbours, which `ip neigh … use` asks for without sending anything else. */
+async function resolve(dev: string, addresses: readonly string[]): Promise<Map<string, Answer>> {
+  await using ip = await Ip.open();
+  const line = (verb: string, address: string) =>
+    ip.session.change(`neigh ${verb} ${addressWord(address, "address")} dev ${linkName(dev)}`);
+  const answers = new Map<string, Answer>(addresses.map((address) => [address, "unknown"]));
+  // Without a link-local address of its own, the kernel asks nobody and gives up all the same.
+  const own = await ip.addr.show({ dev });
+  const canAsk = (address: string) =>
+    !address.includes(":") || own.some(({ scope, family }) => scope === "link" && family === 6);
+  // What was known before may be old. An entry that somebody made by hand is left alone.
+  const known = await ip.neigh.show({ dev });
+  const fixed = known.filter(({ state }) => state.includes("PERMANENT")).map(({ dst }) => dst);
+  const asked = addresses.filter((address) => canAsk(address) && !fixed.includes(address));
+  const old = known.map(({ dst }) => dst).filter((dst) => asked.includes(dst));
+  await Promise.allSettled(old.map((address) => line("del", address)));
+  const sent = await Promise.allSettled(asked.map(async (address) => {
+    await ip.session.change(
+      `neigh replace ${addressWord(address, "address")} dev ${linkName(dev)} use`,
+    );
+    return address;
+  }));
+  for (const result of sent) {
+    // iproute2 before 5.16 does not know `use`.
+    if (result.status === "rejected" && !(result.reason instanceof IpvlanError)) {
+      throw result.reason;
+    }
+  }
+  const waiting = new Set(sent.flatMap((one) => one.status === "fulfilled" ? one.value : []));
+  const deadline = performance.now() + PATIENCE;
+  while (waiting.size > 0 && performance.now() < deadline) {
+    for (const { dst, address: mac, state } of await ip.neigh.show({ dev })) {
+      if (!waiting.has(dst) || !(mac !== undefined || state.includes("FAILED"))) continue;
+      answers.set(dst, mac === undefined ? "none" : { mac });
+      waiting.delete(dst);
+      await line("del", dst);
+    }
+    await new Promise((resolve) => setTimeout(resolve, INTERVAL));
+  }
+  return answers;
+}

@@ -1,0 +1,186 @@
+import { chooseParent, conflictProblem } from "../driver/parent.ts";
+import type { Network } from "../driver/types.ts";
+import type { SeenLink, Views } from "../graph/gather.ts";
+import type { Link } from "../iproute2/link.ts";
+import { about, type Diagnosis } from "./diagnosis.ts";
+import type { AskedAddress, DoctorFacts, ParentFacts } from "./facts.ts";
+
+/** Judges one parent: whether it can be one, whether frames leave by it, and who else uses it. */
+export function diagnoseParent(parent: ParentFacts, facts: DoctorFacts): Diagnosis[] {
+  if (!facts.views) return [];
+  const { name } = parent;
+  const { links } = facts.views.host;
+  const networks = facts.state.networks.filter((network) => network.parent === name);
+  const found = [
+    ...fitness(parent, networks, facts),
+    ...passage(name, links),
+    ...wireless(parent),
+    ...modes(name, networks, facts.views),
+    ...sizes(name, networks, facts.views),
+    ...addresses(parent),
+  ];
+  return found.length > 0 ? found : [about(`parent ${name}`).ok(summary(name, facts))];
+}
+
+/** The ipvlan links on a parent, wherever they are, each under a name that says where. */
+function ipvlansOn(parent: string, { host, others }: Views): (SeenLink & { netns?: string })[] {
+  return [host, ...others].flatMap(({ netns, links }) =>
+    links.filter((link) => link.parent === parent).map((link) => ({ ...link, netns }))
+  );
+}
+
+function summary(name: string, { views, links }: DoctorFacts): string {
+  const link = views!.host.links.find((link) => link.name === name);
+  if (!link) return "It is not there, and is made with the network";
+  const [ipvlan] = ipvlansOn(name, views!);
+  if (ipvlan?.info.type === "ipvlan") {
+    const { mode, flag } = ipvlan.info;
+    return `It carries ipvlan links; mode ${mode}, flag ${flag} go for all on it`;
+  }
+  return links?.ipvlan ? "Nothing else is in its way" : "It can carry ipvlan links";
+}
+
+function fitness(
+  { name, problem }: ParentFacts,
+  networks: readonly Network[],
+  { state, views }: DoctorFacts,
+): Diagnosis[] {
+  const subject = about(`parent ${name}`);
+  const { links } = views!.host;
+  const link = links.find((link) => link.name === name);
+  const { problems, make } = chooseParent(name, links);
+  if (!link && networks.length > 0) {
+    const users = networks.map((network) => network.name).join(", ");
+    const what = `It is not there, and these networks are on it: ${users}`;
+    const sub = make.at(-1);
+    const fix = state.made.some((each) => each.name === name)
+      ? "ipvlan restore"
+      : sub?.type === "vlan"
+      ? `ip link add link ${sub.link} name ${name} up type vlan id ${sub.id}`
+      : `make the link "${name}" as it was made before`;
+    return [subject.broken(what, fix)];
+  }
+  if (problems.length === 0) return problem ? [subject.broken(problem.message)] : [];
+  const fix = link && wayOut(link, links);
+  return problems.map(({ message }) => subject.broken(message, fix));
+}
+
+/** The command that makes a link fit to be a parent. */
+function wayOut(link: Link, links: readonly Link[]): string | undefined {
+  if (link.master !== undefined) return `ip link set dev ${link.name} nomaster`;
+  const macvlan = links.find((other) => other.link === link.name && other.info.type === "macvlan");
+  return macvlan && `ip link del dev ${macvlan.name}`;
+}
+
+/** Whether frames leave: the lowest link that is in the way is the one to be seen to. */
+function passage(name: string, links: readonly Link[]): Diagnosis[] {
+  const lowest = chainOf(name, links).reverse().find((link) => !passes(link));
+  if (!lowest) return [];
+  const subject = about(`parent ${name}`);
+  const which = lowest.name === name ? "It" : `The link "${lowest.name}" below it`;
+  return [
+    lowest.up
+      ? subject.broken(
+        `${which} has no carrier, so nothing leaves`,
+        "see to the cable, the switch's port, or the other end",
+      )
+      : subject.broken(
+        `${which} is down, so nothing passes`,
+        `ip link set dev ${lowest.name} up`,
+      ),
+  ];
+}
+
+function passes({ up, flags }: Link): boolean {
+  return up && flags.includes("LOWER_UP");
+}
+
+/** A parent and the links below it; where it is to be made, those that it is to be made on. */
+export function chainOf(name: string, links: readonly Link[]): Link[] {
+  const chain: Link[] = [];
+  let link = chooseParent(name, links).carrier;
+  while (link) {
+    chain.push(link);
+    // Of a virtual cable, what is called its link is the other end, and not below it.
+    const below: string | undefined = link.info.type === "vlan" ? link.link : undefined;
+    link = links.find((other) => other.name === below);
+  }
+  return chain;
+}
+
+function wireless({ name, wireless }: ParentFacts): Diagnosis[] {
+  if (wireless.length === 0) return [];
+  const what =
+    `The link "${wireless[0]}" is wireless: an access point passes ipvlan's frames, as ` +
+    "all have the one MAC address that it knows, but some keep to one IP address for each";
+  return [about(`parent ${name}`).warning(what, "try it, or use a wired link")];
+}
+
+function modes(name: string, networks: readonly Network[], views: Views): Diagnosis[] {
+  // Under the parent's name, as those in other namespaces show none.
+  const links = ipvlansOn(name, views).map((link) => ({
+    ...link,
+    name: link.netns === undefined ? link.name : `${link.netns} ${link.name}`,
+    link: name,
+  }));
+  const [network] = networks;
+  const conflict = network && conflictProblem(name, network, [], links);
+  if (!conflict) return [];
+  // Any one will do, as the kernel changes all.
+  const { netns, name: ifname } = ipvlansOn(name, views)[0]!;
+  const ip = netns === undefined ? "ip" : `ip -n ${netns}`;
+  const fix = `${ip} link set dev ${ifname} type ipvlan mode ${network.mode} ${network.flag}`;
+  return [
+    about(`parent ${name}`).broken(`Network "${network.name}": ${conflict.message}`, fix),
+  ];
+}
+
+function sizes(name: string, networks: readonly Network[], views: Views): Diagnosis[] {
+  const subject = about(`parent ${name}`);
+  const carrier = chooseParent(name, views.host.links).carrier;
+  return networks.flatMap((network) => {
+    const { mtu } = network;
+    if (mtu === undefined || !carrier) return [];
+    if (mtu > carrier.mtu) {
+      const what =
+        `Its MTU is ${carrier.mtu} and that of the network "${network.name}" is ${mtu}: ` +
+        "what is larger is dropped";
+      return [subject.broken(what, `ip link set dev ${carrier.name} mtu ${mtu}`)];
+    }
+    return ipvlansOn(name, views)
+      .filter((link) => link.netns !== undefined && link.mtu !== mtu)
+      .filter((link) => link.alias?.split(" ").includes(network.name))
+      .map(({ netns, name: ifname, mtu: now }) =>
+        subject.warning(
+          `The MTU of ${ifname} in "${netns}" is ${now}, not the ${mtu} of the network ` +
+            `"${network.name}": a change of the parent's MTU sets that of the links on it`,
+          `ip -n ${netns} link set dev ${ifname} mtu ${mtu}`,
+        )
+      );
+  });
+}
+
+function addresses({ name, addresses }: ParentFacts): Diagnosis[] {
+  const subject = about(`parent ${name}`);
+  const found = addresses.flatMap(({ address, network, sandbox, answer }) => {
+    if (typeof answer === "string") return [];
+    const whose = sandbox === undefined
+      ? `is the next that the network "${network}" would give`
+      : `is that of "${sandbox}" on the network "${network}"`;
+    const fix = sandbox === undefined
+      ? `make the network with --ip-range, or with --aux-address taken=${address}`
+      : `ipvlan network disconnect ${network} ${sandbox}, then connect it with another --ip`;
+    return [subject.broken(`${address} ${whose}, and the machine ${answer.mac} has it`, fix)];
+  });
+  const unknown = addresses.filter(({ answer }) => answer === "unknown");
+  if (unknown.length === 0) return found;
+  const list = unknown.map(({ address }: AskedAddress) => address).join(", ");
+  return [
+    ...found,
+    subject.warning(
+      `Whether another machine has one of these could not be found out: ${list}`,
+      "install arping (package iputils-arping) for IPv4; IPv6 needs iproute2 5.16 and a " +
+        "link-local address on the parent",
+    ),
+  ];
+}

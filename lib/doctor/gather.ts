@@ -1,0 +1,179 @@
+import { isReady, SqliteStore, withoutState } from "../driver/store.ts";
+import { IpvlanError } from "../errors.ts";
+import { gatherViews, type Views } from "../graph/gather.ts";
+import { kernelFacts, MissingRightsError, MODULES } from "../iproute2/kernel.ts";
+import type { DoctorFacts, MachineFacts, ParentFacts, StateFacts } from "./facts.ts";
+import { gatherParent } from "./gather_parent.ts";
+
+/** What is to be examined. */
+export interface DoctorOptions {
+  /**
+   * The link to examine as a parent.
+   *
+   * @default {undefined} The parents of all networks on record.
+   */
+  parent?: string;
+  /**
+   * The folder of the store.
+   *
+   * @default {undefined} The environment's `IPVLAN_STATE_DIR`, or `/var/lib/ipvlan`.
+   */
+  stateDir?: string;
+}
+
+/**
+ * Finds out everything that {@linkcode diagnose} judges. It makes links, a namespace and a file to
+ * see whether it can, and deletes them again; and it asks the segment of each parent who has the
+ * addresses of the networks on it.
+ */
+export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFacts> {
+  const folder = options.stateDir ?? Deno.env.get("IPVLAN_STATE_DIR") ?? "/var/lib/ipvlan";
+  const state = gatherState(folder);
+  const release = Deno.osRelease();
+  const facts: DoctorFacts = {
+    release,
+    ip: await printedVersion(),
+    modulesOnDisk: await modulesOnDisk(release),
+    machine: await gatherMachine(),
+    ipv6: await gatherIPv6(),
+    state,
+    parents: [],
+  };
+  if (facts.ip === undefined) return facts;
+  try {
+    facts.views = await gatherViews();
+    facts.links = await gatherLinks();
+    facts.parents = await gatherParents(options.parent, state, facts.views, facts.links);
+  } catch (error) {
+    // An `ip` that is too old to work with, above all.
+    if (!(error instanceof IpvlanError)) throw error;
+    facts.ipProblem = error;
+  }
+  return facts;
+}
+
+async function printedVersion(): Promise<string | undefined> {
+  try {
+    const { stdout, stderr } = await new Deno.Command("ip", { args: ["-V"], stdin: "null" })
+      .output();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).split("\n")[0]!.trim();
+    return text(stdout) || text(stderr);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+async function gatherLinks(): Promise<DoctorFacts["links"]> {
+  try {
+    return (await kernelFacts()).problems;
+  } catch (error) {
+    if (!(error instanceof IpvlanError)) throw error;
+    return { ipvlan: error, vlan: error, dummy: error };
+  }
+}
+
+async function gatherParents(
+  parent: string | undefined,
+  state: StateFacts,
+  views: Views,
+  links: DoctorFacts["links"],
+): Promise<ParentFacts[]> {
+  const names = parent === undefined
+    ? [...new Set(state.networks.map((network) => network.parent))]
+    : [parent];
+  const able = links?.ipvlan === undefined;
+  return await Promise.all(names.map((name) => gatherParent(name, { state, views, able })));
+}
+
+/** The modules of {@linkcode MODULES} among those that depmod(8) listed for a kernel. */
+async function modulesOnDisk(release: string): Promise<string[]> {
+  const folder = `/lib/modules/${release}`;
+  const lists = await Promise.all(
+    ["modules.dep", "modules.builtin"].map((file) => readText(`${folder}/${file}`)),
+  );
+  return Object.values(MODULES).filter((name) =>
+    lists.some((list) => new RegExp(`(^|/)${name}\\.ko`, "m").test(list))
+  );
+}
+
+async function gatherMachine(): Promise<MachineFacts> {
+  const read = (file: string) => readText(`/sys/class/dmi/id/${file}`);
+  const [vendor = "", product = "", assetTag = ""] = await Promise.all(
+    ["sys_vendor", "product_name", "chassis_asset_tag"].map(read),
+  );
+  return { vendor, product, assetTag };
+}
+
+/**
+ * What becomes of IPv6 in a new namespace. The host's own setting says nothing of it, unless new
+ * namespaces inherit it (`net.core.devconf_inherit_init_net`, in the kernel's
+ * `Documentation/admin-guide/sysctl/net.rst`: 1 from the first namespace, 3 from the caller's).
+ */
+async function gatherIPv6(): Promise<DoctorFacts["ipv6"]> {
+  const conf = await readText("/proc/sys/net/ipv6/conf/default/disable_ipv6");
+  if (conf === "") return "not in the kernel";
+  const inherited = ["1", "3"].includes(
+    await readText("/proc/sys/net/core/devconf_inherit_init_net"),
+  );
+  const off = inherited ? conf : await readText("/sys/module/ipv6/parameters/disable_ipv6");
+  return off === "1" ? "off in new namespaces" : "on";
+}
+
+/** A file's text without the space around it; nothing where it cannot be read. */
+async function readText(path: string): Promise<string> {
+  try {
+    return (await Deno.readTextFile(path)).trim();
+  } catch {
+    return "";
+  }
+}
+
+/** Looks at the state folder. What is on record can be read only where it can be written. */
+function gatherState(folder: string): StateFacts {
+  const facts: StateFacts = {
+    ...{ folder, networks: [], endpoints: [], sandboxes: [], made: [], halfDone: [] },
+  };
+  try {
+    tryToWrite(folder);
+    using store = SqliteStore.copy(folder);
+    const [networks, sandboxes, endpoints] = [
+      store.networks(),
+      store.sandboxes(),
+      store.endpoints(),
+    ];
+    facts.networks = networks.filter(isReady).map(withoutState);
+    facts.sandboxes = sandboxes.filter(isReady).map(({ name }) => name);
+    facts.endpoints = endpoints.filter(isReady).map(withoutState);
+    facts.made = store.links();
+    const half = <T extends { state: "making" | "ready" | "removing" }>(
+      records: readonly T[],
+      words: (record: T) => string,
+    ) => records.filter((record) => !isReady(record)).map(words);
+    facts.halfDone = [
+      ...half(networks, ({ name }) => `network "${name}"`),
+      ...half(sandboxes, ({ name }) => `sandbox "${name}"`),
+      ...half(endpoints, ({ sandbox, ifname }) => `link "${ifname}" of sandbox "${sandbox}"`),
+    ];
+  } catch (error) {
+    facts.problem = error instanceof MissingRightsError ? error.reason : (error as Error).message;
+  }
+  return facts;
+}
+
+/** Makes a file in the folder, or in the nearest that exists above it, and deletes it again. */
+function tryToWrite(folder: string): void {
+  try {
+    const file = Deno.makeTempFileSync({ dir: folder, prefix: ".doctor-" });
+    try {
+      // A full disk takes a name, but nothing in it.
+      Deno.writeFileSync(file, new Uint8Array(4096));
+    } finally {
+      Deno.removeSync(file);
+    }
+  } catch (error) {
+    const above = folder.replace(/\/+[^/]*\/*$/, "") || "/";
+    if (!(error instanceof Deno.errors.NotFound) || above === folder) throw error;
+    tryToWrite(above);
+  }
+}

@@ -1,0 +1,104 @@
+import { decideEndpoint } from "../driver/endpoint.ts";
+import { subnetsOf } from "../driver/network.ts";
+import { chooseParent, explain, globalAddrs, LINK_GROUP } from "../driver/parent.ts";
+import type { Network } from "../driver/types.ts";
+import { IpvlanError } from "../errors.ts";
+import type { Views } from "../graph/gather.ts";
+import { Pools } from "../ipam/mod.ts";
+import { IpCommandError } from "../iproute2/errors.ts";
+import { Ip } from "../iproute2/ip.ts";
+import type { LinkSpec } from "../iproute2/link.ts";
+import { whoHas } from "./answers.ts";
+import { chainOf } from "./diagnose_parent.ts";
+import type { AskedAddress, ParentFacts, StateFacts } from "./facts.ts";
+
+/** What is known before a parent is looked at. */
+export interface Known {
+  /** What is on record. */
+  state: StateFacts;
+  /** What the namespaces show. */
+  views: Views;
+  /** Whether ipvlan links can be made. */
+  able: boolean;
+}
+
+/** Finds out about one parent. */
+export async function gatherParent(
+  name: string,
+  { state, views, able }: Known,
+): Promise<ParentFacts> {
+  const { links, addrs } = views.host;
+  const chain = chainOf(name, links);
+  const wireless = await Promise.all(
+    chain.map(async (link) =>
+      await exists(`/sys/class/net/${link.name}/phy80211`) ? [link.name] : []
+    ),
+  );
+  const facts: ParentFacts = { name, wireless: wireless.flat(), addresses: [] };
+  const link = links.find((link) => link.name === name);
+  if (!link || !able || chooseParent(name, links).problems.length > 0) return facts;
+  facts.problem = await tryParent(name);
+  if (facts.problem || !link.up || !link.flags.includes("LOWER_UP")) return facts;
+  const own = globalAddrs(name, addrs).map(({ address }) => address);
+  // In the L3 modes nobody asks for an address on the segment, and an isolated one has no others.
+  const asked = state.networks
+    .filter((network) => network.parent === name && network.mode === "l2" && !network.isolated)
+    .flatMap((network) => addressesOf(network, state, own));
+  const answers = await whoHas(name, link.address, asked.map(({ address }) => address));
+  facts.addresses = asked.map((one) => ({ ...one, answer: answers.get(one.address)! }));
+  return facts;
+}
+
+/** The addresses that were given on a network, and those that would be given next. */
+function addressesOf(
+  network: Network,
+  { endpoints }: StateFacts,
+  parentAddresses: readonly string[],
+): Omit<AskedAddress, "answer">[] {
+  const given = endpoints.filter((endpoint) => endpoint.network === network.id)
+    .flatMap(({ sandbox, ip, ip6 }) =>
+      [ip, ip6].filter((address) => address !== undefined)
+        .map((address) => ({ address, network: network.name, sandbox }))
+    );
+  const pools = Pools.of(subnetsOf(network), given.map(({ address }) => address));
+  const facts = { network, pools, sandbox: "next", endpoints: [], parentAddresses };
+  const decision = decideEndpoint({}, "next", facts);
+  // A network whose addresses are all given has no next.
+  const { ip, ip6 } = decision.ok ? decision.endpoint : {};
+  const next = [ip, ip6].filter((address) => address !== undefined)
+    .map((address) => ({ address, network: network.name }));
+  return [...given, ...next];
+}
+
+/**
+ * Tries an ipvlan link on a parent. Its mode and flag become those of every ipvlan link there, so
+ * it is not tried where there are any: a macvlan link, which the kernel then refuses, is tried
+ * first. Where that works and the ipvlan link does not, what is in the way is a macvlan link, most
+ * often one in a namespace that cannot be seen from here, as of a container.
+ *
+ * @returns Why not, or `undefined`.
+ */
+async function tryParent(link: string): Promise<IpvlanError | undefined> {
+  await using ip = await Ip.open();
+  const name = `probe-${crypto.randomUUID().slice(0, 8)}`;
+  const refusal = async (spec: LinkSpec): Promise<unknown> => {
+    // Both in one burst, so that there is no time for it to be left behind.
+    const [added] = await Promise.allSettled([ip.link.add(spec), ip.link.del(name)]);
+    return added.status === "rejected" ? added.reason : undefined;
+  };
+  const base = { name, link, group: LINK_GROUP };
+  if (await refusal({ ...base, type: "macvlan" }) !== undefined) return undefined;
+  const error = await refusal({ ...base, type: "ipvlan", mode: "l2" });
+  if (!(error instanceof IpCommandError) || error.errno !== "EBUSY") return undefined;
+  const explained = explain(error);
+  return explained instanceof IpvlanError ? explained : undefined;
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

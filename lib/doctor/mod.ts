@@ -1,0 +1,11 @@
+/**
+ * Why ipvlan would not work on a machine, and what to do about it.
+ *
+ * @module
+ */
+export type { EndpointRecord } from "../driver/store.ts";
+export { diagnose } from "./diagnose.ts";
+export type { Diagnosis, Level } from "./diagnosis.ts";
+export type { AskedAddress, DoctorFacts, MachineFacts, ParentFacts, StateFacts } from "./facts.ts";
+export { type DoctorOptions, gatherFacts } from "./gather.ts";
+export { toText } from "./text.ts";

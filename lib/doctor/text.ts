@@ -1,0 +1,25 @@
+import type { Diagnosis, Level } from "./diagnosis.ts";
+
+/** The colours of the levels (ECMA-48): green, yellow, red. */
+const COLOURS: Record<Level, number> = { ok: 32, warning: 33, broken: 31 };
+
+/**
+ * Diagnoses as aligned lines, with what to do below each, and a count at the end.
+ *
+ * @param coloured Whether it is for a terminal that shows colours.
+ */
+export function toText(diagnoses: readonly Diagnosis[], coloured: boolean): string {
+  const colour = (level: Level, text: string) =>
+    coloured ? `\x1b[${COLOURS[level]}m${text}\x1b[0m` : text;
+  const width = Math.max(...diagnoses.map(({ subject }) => subject.length), 0);
+  const indent = " ".repeat("warning".length + 2 + width + 2);
+  const lines = diagnoses.flatMap(({ level, subject, what, fix }) => [
+    `${colour(level, level.padEnd("warning".length))}  ${subject.padEnd(width)}  ${what}`,
+    ...(fix === undefined ? [] : [`${indent}→ ${fix}`]),
+  ]);
+  const count = (level: Level) => diagnoses.filter((each) => each.level === level).length;
+  const [broken, warnings] = [count("broken"), count("warning")];
+  const worst = broken > 0 ? "broken" : warnings > 0 ? "warning" : "ok";
+  const total = `${broken} broken, ${warnings} ${warnings === 1 ? "warning" : "warnings"}`;
+  return [...lines, "", colour(worst, worst === "ok" ? "ipvlan works here" : total)].join("\n");
+}

@@ -1,0 +1,338 @@
+import { assertEquals } from "@std/assert";
+import { InvalidParentError } from "../../../lib/driver/errors.ts";
+import { diagnose } from "../../../lib/doctor/diagnose.ts";
+import type { DoctorFacts, ParentFacts, StateFacts } from "../../../lib/doctor/facts.ts";
+import { SessionClosedError } from "../../../lib/iproute2/errors.ts";
+import {
+  KernelTooOldError,
+  MissingModuleError,
+  MissingRightsError,
+} from "../../../lib/iproute2/kernel.ts";
+import { card, endpoint, link, network, sandbox, views } from "../graph/views.ts";
+
+const STATE: StateFacts = {
+  ...{ folder: "/state", networks: [], endpoints: [], sandboxes: [], made: [], halfDone: [] },
+};
+const WELL: DoctorFacts = {
+  release: "6.1.0-18-amd64",
+  ip: "ip utility, iproute2-6.1.0, libbpf 1.1.2",
+  links: { ipvlan: undefined, vlan: undefined, dummy: undefined },
+  modulesOnDisk: ["8021q"],
+  machine: { vendor: "QEMU", product: "Standard PC", assetTag: "" },
+  ipv6: "on",
+  state: STATE,
+  views: views([card("lo", { linkType: "loopback" }), card("eth0")]),
+  parents: [],
+};
+const DOWN = { up: false, flags: ["BROADCAST", "MULTICAST"] };
+const NO_CARRIER = { flags: ["NO-CARRIER", "BROADCAST", "MULTICAST", "UP"] };
+
+/** A parent that is examined, with nothing particular about it. */
+function parent(name: string, more: Partial<ParentFacts> = {}): ParentFacts {
+  return { name, wireless: [], addresses: [], ...more };
+}
+
+/** Facts on one parent among these links, and on the networks that are on it. */
+function examined(
+  name: string,
+  links: Parameters<typeof views>[0],
+  networks: StateFacts["networks"] = [],
+  more: Partial<ParentFacts> = {},
+  others: Parameters<typeof views>[1] = [],
+): Partial<DoctorFacts> {
+  return {
+    views: views(links, others),
+    state: { ...STATE, networks },
+    parents: [parent(name, more)],
+  };
+}
+
+/** What differs from a machine where all is well, and what is said of it besides the good. */
+const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
+  ["all is well", { parents: [parent("eth0")] }, []],
+  ["an old kernel", {
+    release: "4.1.52",
+    links: { ipvlan: new KernelTooOldError("4.1.52"), vlan: undefined, dummy: undefined },
+  }, [
+    "broken kernel: 4.1.52, and ipvlan needs 4.2 or later → use a newer kernel, or: deno task lab",
+  ]],
+  ["no ip", { ip: undefined, links: undefined, views: undefined }, [
+    'broken ip: The program "ip" is not on PATH → install iproute2 5.0 or later (the package ' +
+    "iproute2 or iproute)",
+  ]],
+  ["busybox's ip", { ip: "ip: unrecognized option: V" }, [
+    'broken ip: The program "ip" is not iproute2\'s: ip: unrecognized option: V → install ' +
+    "iproute2 5.0 or later (the package iproute2 or iproute)",
+  ]],
+  ["an old snapshot of ip", { ip: "ip utility, iproute2-ss190107" }, [
+    "broken ip: ip utility, iproute2-ss190107 is older than iproute2 5.0 → install iproute2 5.0 " +
+    "or later (the package iproute2 or iproute)",
+  ]],
+  ["the oldest ip", { ip: "ip utility, iproute2-ss190319" }, []],
+  ["an ip from a repository", { ip: "ip utility, iproute2-v5.7.0-77-gb687d1067169" }, []],
+  ["an ip that ends", { ipProblem: new SessionClosedError("ip", "exit status 1") }, [
+    'broken ip: The session "ip" has ended: exit status 1',
+  ]],
+  ["no rights", {
+    links: {
+      ipvlan: new MissingRightsError("mkdir /run/netns failed: Permission denied"),
+      vlan: new MissingRightsError("mkdir /run/netns failed: Permission denied"),
+      dummy: new MissingRightsError("mkdir /run/netns failed: Permission denied"),
+    },
+  }, [
+    "broken rights: Links and namespaces cannot be made (mkdir /run/netns failed: Permission " +
+    "denied) → run as root: sudo ipvlan …; or: deno task lab",
+  ]],
+  ["no modules", {
+    links: {
+      ipvlan: new MissingModuleError("ipvlan"),
+      vlan: new MissingModuleError("8021q"),
+      dummy: new MissingModuleError("dummy"),
+    },
+  }, [
+    "broken module ipvlan: The kernel does not have it → install a kernel, or its package of " +
+    "extra modules, that has ipvlan; or: deno task lab",
+    "warning module 8021q: The kernel does not have it → modprobe 8021q",
+    "warning module dummy: The kernel does not have it → install a kernel, or its package of " +
+    "extra modules, that has dummy; or: deno task lab",
+  ]],
+  ["no 8021q where it is needed", {
+    links: { ipvlan: undefined, vlan: new MissingModuleError("8021q"), dummy: undefined },
+    parents: [parent("eth0.20")],
+  }, ["broken module 8021q: The kernel does not have it → modprobe 8021q"]],
+  ["no dummy where one is on record", {
+    links: { ipvlan: undefined, vlan: undefined, dummy: new MissingModuleError("dummy") },
+    modulesOnDisk: ["dummy"],
+    state: { ...STATE, made: [{ type: "dummy", name: "di-1" }] },
+  }, ["broken module dummy: The kernel does not have it → modprobe dummy"]],
+  [
+    "a state folder that cannot be used",
+    { state: { ...STATE, problem: "Read-only file system" } },
+    [
+      "broken state folder: /state cannot be used: Read-only file system → run as root, or name a " +
+      "folder that can be written in IPVLAN_STATE_DIR",
+    ],
+  ],
+  ["half-done records and lost sandboxes", {
+    state: { ...STATE, halfDone: ['network "web"'], sandboxes: ["c1", "c2"] },
+    views: views([], [sandbox("c1", "eth0", "web", [])]),
+  }, [
+    'warning state folder: A command is under way or was cut short: half done is network "web" ' +
+    "→ ipvlan restore",
+    "warning state folder: On record but not there, as after a restart: c2 → ipvlan restore",
+  ]],
+  ["no IPv6", { ipv6: "not in the kernel" }, [
+    "warning IPv6: The kernel has no IPv6: networks can have IPv4 subnets only → boot without " +
+    "ipv6.disable=1, or: modprobe ipv6",
+  ]],
+  ["no IPv6 where it is needed", {
+    ipv6: "off in new namespaces",
+    state: {
+      ...STATE,
+      networks: [
+        network("six", "di-1", { subnets: [{ subnet: "2001:db8::/64", auxAddresses: {} }] }),
+        network("four", "di-2", { subnets: [{ subnet: "10.0.0.0/24", auxAddresses: {} }] }),
+      ],
+    },
+  }, [
+    "broken IPv6: IPv6 is disabled in new namespaces, and these networks have an IPv6 subnet: six " +
+    "→ sysctl -w net.core.devconf_inherit_init_net=0; without ipv6.disable_ipv6=1 on the kernel's " +
+    "command line",
+  ]],
+  ["a cloud", { machine: { vendor: "Google", product: "Google Compute Engine", assetTag: "" } }, [
+    "warning cloud: This is a machine of Google Compute Engine, whose network drops what comes " +
+    "from or goes to an address that was not assigned to the NIC → assign the sandboxes' addresses " +
+    "to the NIC (l2), or route their subnet to this machine and turn the NIC's source and " +
+    "destination check off (l3)",
+  ]],
+  ["a parent that is not there", examined("eth9", [card("eth0")]), [
+    'broken parent eth9: There is no link "eth9" to be the parent: make it first, or name it ' +
+    "LINK.VLAN (such as eth0.20) to have it made",
+  ]],
+  ["a parent that would be made", examined("eth0.20", [card("eth0")]), []],
+  ["a parent on record that is gone", examined("eth9", [], [network("web", "eth9")]), [
+    "broken parent eth9: It is not there, and these networks are on it: web → make the link " +
+    '"eth9" as it was made before',
+  ]],
+  ["a sub-interface made by hand that is gone", {
+    ...examined("eth0.20", [card("eth0")], [network("web", "eth0.20")]),
+  }, [
+    "broken parent eth0.20: It is not there, and these networks are on it: web → ip link add " +
+    "link eth0 name eth0.20 up type vlan id 20",
+  ]],
+  ["a sub-interface made by the driver that is gone", {
+    ...examined("eth0.20", [card("eth0")]),
+    state: {
+      ...STATE,
+      networks: [network("web", "eth0.20")],
+      made: [{ type: "vlan", name: "eth0.20", link: "eth0", id: 20 }],
+    },
+  }, [
+    "broken parent eth0.20: It is not there, and these networks are on it: web → ipvlan restore",
+  ]],
+  ["lo", examined("lo", [card("lo", { linkType: "loopback" })]), [
+    'broken parent lo: The link "lo" cannot be a parent: it is the loopback, which no frame ' +
+    "leaves; name another link, or none for a dummy",
+  ]],
+  [
+    "a port of a bond",
+    examined("eth0", [card("eth0", { master: "bond0", masterKind: "bond" })]),
+    [
+      'broken parent eth0: The link "eth0" cannot be a parent: it is a port of the bond "bond0"; ' +
+      'use "bond0" instead → ip link set dev eth0 nomaster',
+    ],
+  ],
+  [
+    "a macvlan link on it",
+    examined("eth0", [
+      card("eth0"),
+      link("mv0", { type: "macvlan", mode: "bridge" }, { link: "eth0" }),
+    ]),
+    [
+      'broken parent eth0: The link "eth0" cannot be a parent: it carries the macvlan link "mv0", ' +
+      "and macvlan and ipvlan cannot share a parent; remove that, or use another link → ip link " +
+      "del dev mv0",
+    ],
+  ],
+  [
+    "a macvlan link on it that cannot be seen",
+    examined("eth0", [card("eth0")], [], { problem: new InvalidParentError("eth0", "it is busy") }),
+    ['broken parent eth0: The link "eth0" cannot be a parent: it is busy'],
+  ],
+  ["a parent that is down", examined("eth0", [card("eth0", DOWN)]), [
+    "broken parent eth0: It is down, so nothing passes → ip link set dev eth0 up",
+  ]],
+  ["a veth that is down", {
+    ...examined("eth0", [
+      link("eth0", { type: "veth" }, { link: "eth1" }),
+      link("eth1", { type: "veth" }, { link: "eth0", ...DOWN }),
+    ]),
+  }, []],
+  [
+    "the link below it is down",
+    examined("eth0.20", [
+      card("eth0", DOWN),
+      link("eth0.20", { type: "vlan", id: 20, protocol: "802.1Q" }, {
+        link: "eth0",
+        ...NO_CARRIER,
+      }),
+    ]),
+    [
+      'broken parent eth0.20: The link "eth0" below it is down, so nothing passes → ip link set ' +
+      "dev eth0 up",
+    ],
+  ],
+  ["no carrier", examined("eth0", [card("eth0", NO_CARRIER)]), [
+    "broken parent eth0: It has no carrier, so nothing leaves → see to the cable, the switch's " +
+    "port, or the other end",
+  ]],
+  ["wireless", examined("eth0", [card("eth0")], [], { wireless: ["eth0"] }), [
+    'warning parent eth0: The link "eth0" is wireless: an access point passes ipvlan\'s frames, as ' +
+    "all have the one MAC address that it knows, but some keep to one IP address for each → try " +
+    "it, or use a wired link",
+  ]],
+  [
+    "another mode in the kernel",
+    examined("eth0", [card("eth0")], [network("web", "eth0", { mode: "l3" })], {}, [
+      sandbox("c1", "eth0", "web", []),
+    ]),
+    [
+      'broken parent eth0: Network "web": The parent "eth0" is used with mode l2, flag bridge by ' +
+      '"c1 eth0", and mode and flag belong to the parent: ask for those instead of mode l3, flag ' +
+      "bridge, or take another parent → ip -n c1 link set dev eth0 type ipvlan mode l3 bridge",
+    ],
+  ],
+  [
+    "the same mode in the kernel",
+    examined("eth0", [card("eth0")], [network("web", "eth0")], {}, [
+      sandbox("c1", "eth0", "web", []),
+    ]),
+    [],
+  ],
+  [
+    "an MTU that the parent has not",
+    examined("eth0", [card("eth0")], [network("web", "eth0", { mtu: 9000 })]),
+    [
+      'broken parent eth0: Its MTU is 1500 and that of the network "web" is 9000: what is larger ' +
+      "is dropped → ip link set dev eth0 mtu 9000",
+    ],
+  ],
+  [
+    "an MTU that was overwritten",
+    examined("eth0", [card("eth0")], [network("web", "eth0", { mtu: 1400 })], {}, [
+      sandbox("c1", "eth0", "web", []),
+      { ...sandbox("c2", "eth0", "web", []), links: [endpoint("eth0", "web", { mtu: 1400 })] },
+      sandbox("c3", "eth0", "other", []),
+    ]),
+    [
+      'warning parent eth0: The MTU of eth0 in "c1" is 1500, not the 1400 of the network "web": a ' +
+      "change of the parent's MTU sets that of the links on it → ip -n c1 link set dev eth0 mtu 1400",
+    ],
+  ],
+  [
+    "addresses that others have",
+    examined("eth0", [card("eth0")], [], {
+      addresses: [
+        { address: "10.0.0.2", network: "web", sandbox: "c1", answer: { mac: "02::1" } },
+        { address: "10.0.0.3", network: "web", sandbox: "c2", answer: "none" },
+        { address: "10.0.0.4", network: "web", answer: { mac: "02::2" } },
+        { address: "2001:db8::4", network: "web", answer: "unknown" },
+      ],
+    }),
+    [
+      'broken parent eth0: 10.0.0.2 is that of "c1" on the network "web", and the machine 02::1 ' +
+      "has it → ipvlan network disconnect web c1, then connect it with another --ip",
+      'broken parent eth0: 10.0.0.4 is the next that the network "web" would give, and the machine ' +
+      "02::2 has it → make the network with --ip-range, or with --aux-address taken=10.0.0.4",
+      "warning parent eth0: Whether another machine has one of these could not be found out: " +
+      "2001:db8::4 → install arping (package iputils-arping) for IPv4; IPv6 needs iproute2 5.16 " +
+      "and a link-local address on the parent",
+    ],
+  ],
+];
+
+for (const [name, facts, said] of CASES) {
+  Deno.test(`diagnose: ${name}`, () => {
+    const diagnoses = diagnose({ ...WELL, ...facts });
+    assertEquals(
+      diagnoses.filter(({ level }) => level !== "ok").map(({ level, subject, what, fix }) =>
+        `${level} ${subject}: ${what}${fix === undefined ? "" : ` → ${fix}`}`
+      ),
+      said,
+    );
+  });
+}
+
+Deno.test("diagnose: what is well is said, too", () => {
+  const diagnoses = diagnose({
+    ...WELL,
+    ...examined("eth0", [card("eth0")], [], {}, [sandbox("c1", "eth0", "web", [])]),
+  });
+  assertEquals(diagnoses.map(({ subject, what }) => `${subject}: ${what}`), [
+    "kernel: 6.1.0-18-amd64, and ipvlan needs 4.2 or later",
+    "ip: ip utility, iproute2-6.1.0, libbpf 1.1.2",
+    "rights: Links and namespaces can be made",
+    "module ipvlan: The kernel has it",
+    "module 8021q: The kernel has it",
+    "module dummy: The kernel has it",
+    "state folder: /state: 0 network(s), 0 sandbox(es)",
+    "IPv6: Sandboxes have it",
+    "parent eth0: It carries ipvlan links; mode l2, flag bridge go for all on it",
+  ]);
+});
+
+const MARKS: [string, Partial<DoctorFacts["machine"]>][] = [
+  ["Amazon EC2", { vendor: "Amazon EC2" }],
+  ["Microsoft Azure", { assetTag: "7783-7084-3265-9085-8269-3286-77" }],
+  ["Oracle Cloud", { assetTag: "OracleCloud.com" }],
+  ["OpenStack", { product: "OpenStack Nova" }],
+  ["Hetzner Cloud", { vendor: "Hetzner" }],
+];
+
+for (const [cloud, mark] of MARKS) {
+  Deno.test(`diagnose: a machine of ${cloud}`, () => {
+    const machine = { vendor: "", product: "", assetTag: "", ...mark };
+    const found = diagnose({ ...WELL, machine }).find(({ subject }) => subject === "cloud");
+    assertEquals(found?.what.startsWith(`This is a machine of ${cloud},`), true);
+  });
+}

@@ -1,0 +1,59 @@
+import { assertEquals } from "@std/assert";
+import { parseArping } from "../../../lib/doctor/answers.ts";
+import type { Diagnosis } from "../../../lib/doctor/mod.ts";
+import { toText } from "../../../lib/doctor/text.ts";
+
+const DIAGNOSES: Diagnosis[] = [
+  { level: "ok", subject: "kernel", what: "6.1.0" },
+  { level: "warning", subject: "cloud", what: "A cloud", fix: "leave it" },
+  { level: "broken", subject: "module ipvlan", what: "None", fix: "modprobe ipvlan" },
+];
+
+Deno.test("the columns are aligned, and what to do is below what was found", () => {
+  assertEquals(
+    toText(DIAGNOSES, false),
+    `\
+ok       kernel         6.1.0
+warning  cloud          A cloud
+                        → leave it
+broken   module ipvlan  None
+                        → modprobe ipvlan
+
+1 broken, 1 warning`,
+  );
+  assertEquals(
+    toText(DIAGNOSES.slice(0, 1), false),
+    "ok       kernel  6.1.0\n\nipvlan works here",
+  );
+});
+
+Deno.test("colours are only where they were asked for", () => {
+  assertEquals(
+    toText(DIAGNOSES.slice(2), true),
+    `\
+\x1b[31mbroken \x1b[0m  module ipvlan  None
+                        → modprobe ipvlan
+
+\x1b[31m1 broken, 0 warnings\x1b[0m`,
+  );
+});
+
+Deno.test("arping: busybox's and iputils' are understood, another's is not", () => {
+  const start = "ARPING 10.9.0.5 from 0.0.0.0 v0\n";
+  assertEquals(parseArping(`${start}Sent 2 probe(s) (0 broadcast(s))\n`), "none");
+  assertEquals(
+    parseArping(`${start}Sent 2 probes (2 broadcast(s))\nReceived 0 response(s)\n`),
+    "none",
+  );
+  assertEquals(
+    parseArping(`${start}Unicast reply from 10.9.0.5 [e2:61:01:8a:94:6f] 1.994ms\n`),
+    { mac: "e2:61:01:8a:94:6f" },
+  );
+  // iputils prints capitals.
+  assertEquals(
+    parseArping(`${start}Unicast reply from 10.9.0.5 [E2:61:01:8A:94:6F]  0.613ms\n`),
+    { mac: "e2:61:01:8a:94:6f" },
+  );
+  assertEquals(parseArping("arping: invalid option -- 'f'\n"), "unknown");
+  assertEquals(parseArping(""), "unknown");
+});
