@@ -143,7 +143,7 @@ function itemOf(node: unknown, step: string | number): Found | undefined {
   if (!isSeq(node)) return undefined;
   const index = typeof step === "number"
     ? step
-    : node.items.findIndex((item) => isScalar(item) && String(item.value) === step);
+    : node.items.findLastIndex((item) => isScalar(item) && String(item.value) === step);
   const item = node.items[index];
   return isNode(item) ? { step: index, offset: item.range?.[0], node: item } : undefined;
 }

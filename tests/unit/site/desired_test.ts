@@ -236,7 +236,7 @@ services:
       'The address 2001:db8:0::7 is that of "two" already: choose another',
       "demo.yaml:16: services.four.networks.f.ipv6_address: " +
       'The IPv6 address "10.9.0.9" is not valid: it is of the other family',
-      "demo.yaml:17: services.five.networks.f: It is given twice",
+      "demo.yaml:17: services.five.networks[2]: It is given twice",
     ],
   );
 });

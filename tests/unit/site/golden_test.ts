@@ -44,6 +44,7 @@ function toCurrent(file: CurrentFile): Current {
       labels: labels(site, network.labels as Record<string, string>),
     } as Current["networks"][number])),
     sandboxes: sandboxes.map(([name, { site, labels: own, command, endpoints = [] }]) => ({
+      namespace: "made",
       ...{ name, created: "", labels: labels(site, own, command) },
       endpoints: endpoints.map((endpoint, index) => ({
         ...{ sandbox: name, ifname: `eth${index}`, aliases: [], network: "" },
