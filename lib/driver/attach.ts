@@ -27,6 +27,14 @@ export interface AttachRequest {
   sandbox: string;
   /** Whether it is to be made as well. */
   isNew: boolean;
+  /**
+   * Where the namespace of one that is made comes from.
+   *
+   * @default {"made"}
+   */
+  namespace?: Sandbox["namespace"];
+  /** The process whose namespace it is, where that is `"attached"`. */
+  pid?: number;
   /** The networks, by name. */
   connections: readonly (ConnectOptions & { network: string })[];
   /** The labels of one that is made. */
@@ -66,7 +74,7 @@ export async function attach(
   const batch = batchOf(isNew, sandbox, placed);
   try {
     const steps = [
-      ...sandboxSteps(sandbox.name, isNew),
+      ...sandboxSteps(sandbox, isNew, request.pid),
       ...placed.flatMap(({ network, endpoint }) => endpointSteps(network, endpoint)),
     ];
     await namespaces.apply(steps, async () => {
@@ -97,14 +105,14 @@ function reserve(
   facts: HostFacts | undefined,
   present: readonly string[],
 ): { sandbox: Sandbox; placed: Placed[] } {
-  const { sandbox: name, isNew, connections, labels = {} } = request;
+  const { sandbox: name, isNew, connections, labels = {}, namespace = "made" } = request;
   return store.transaction(() => {
     const record = store.sandbox(name);
     if (record && !isReady(record)) throw new HalfDoneError(`sandbox "${name}"`);
     const problems = sandboxProblems(request, record !== undefined, present);
     const sandbox = record
       ? withoutState(record)
-      : { name, created: new Date().toISOString(), labels };
+      : { name, created: new Date().toISOString(), labels, namespace };
     const endpoints: EndpointRecord[] = isNew ? [] : store.endpoints({ sandbox: name });
     const pools = new Map<string, Pools>();
     const placed: Placed[] = [];
@@ -139,7 +147,7 @@ function reserve(
 }
 
 function sandboxProblems(
-  { sandbox, isNew }: AttachRequest,
+  { sandbox, isNew, namespace }: AttachRequest,
   onRecord: boolean,
   present: readonly string[],
 ): IpvlanError[] {
@@ -147,7 +155,9 @@ function sandboxProblems(
   const problem = nameProblem("sandbox", sandbox);
   if (problem) return [problem];
   if (onRecord) return [new SandboxExistsError(sandbox, false)];
-  return present.includes(sandbox) ? [new SandboxExistsError(sandbox, true)] : [];
+  const isPresent = present.includes(sandbox);
+  if (namespace === "found") return isPresent ? [] : [new NamespaceNotFoundError(sandbox)];
+  return isPresent ? [new SandboxExistsError(sandbox, true)] : [];
 }
 
 /** Sees that no other call is connecting or disconnecting the sandbox just now. */

@@ -1,4 +1,5 @@
 import type { IpvlanError } from "../errors.ts";
+import { IpCommandError } from "../iproute2/errors.ts";
 import { Ip } from "../iproute2/ip.ts";
 import { attach, type Attached, type AttachRequest } from "./attach.ts";
 import { type Batch, dropEndpoint, dropNetwork, dropSandbox, mark } from "./drop.ts";
@@ -8,6 +9,7 @@ import {
   NetworkInUseError,
   NotConnectedError,
   NotUndoneError,
+  ProcessNotFoundError,
   SandboxInUseError,
   throwProblems,
 } from "./errors.ts";
@@ -269,6 +271,31 @@ export class Driver implements AsyncDisposable {
       ...{ sandbox: name, isNew: true, connections, labels },
     });
     return { value: { ...sandbox, endpoints }, notices };
+  }
+
+  /**
+   * Makes a sandbox of a namespace that is there, and connects it to networks: that of a process,
+   * which is given the sandbox's name, or without one the namespace that has this name. The
+   * namespace outlives the sandbox.
+   *
+   * @throws {IpvlanError} Of the class that says what is wrong; a {@linkcode ProblemsError} where
+   * several things are.
+   */
+  async adoptSandbox(
+    name: string,
+    connections: readonly (ConnectOptions & { network: string })[],
+    pid?: number,
+  ): Promise<Outcome<SandboxDetails>> {
+    const namespace = pid === undefined ? "found" : "attached";
+    try {
+      const { sandbox, endpoints, notices } = await this.#attach({
+        ...{ sandbox: name, isNew: true, connections, namespace, pid },
+      });
+      return { value: { ...sandbox, endpoints }, notices };
+    } catch (error) {
+      const isAttach = error instanceof IpCommandError && error.command.includes("netns attach");
+      throw isAttach ? new ProcessNotFoundError(pid!, error.reason) : error;
+    }
   }
 
   /**

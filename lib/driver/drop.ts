@@ -89,7 +89,7 @@ export async function dropSandbox(parts: DriverParts, sandbox: Sandbox): Promise
         await ip.link.del({ group: LINK_GROUP });
       }
     });
-    await (await namespaces.caller()).netns.del(name);
+    if (sandbox.namespace !== "found") await (await namespaces.caller()).netns.del(name);
   });
   await forget(parts, { sandbox, endpoints: store.endpoints({ sandbox: name }) });
 }

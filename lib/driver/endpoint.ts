@@ -10,7 +10,7 @@ import {
 } from "../ipam/mod.ts";
 import { addrAdd } from "../iproute2/addr.ts";
 import { linkAdd, linkDel, linkSet } from "../iproute2/link.ts";
-import { netnsAdd, netnsDel } from "../iproute2/netns.ts";
+import { netnsAdd, netnsAttach, netnsDel } from "../iproute2/netns.ts";
 import { routeLine } from "../iproute2/route.ts";
 import { linkName } from "../iproute2/words.ts";
 import {
@@ -23,7 +23,7 @@ import { nameProblem } from "./names.ts";
 import { aliasOf, LINK_GROUP } from "./parent.ts";
 import { CALLER, type Step } from "./plan.ts";
 import type { EndpointRecord } from "./store.ts";
-import type { ConnectOptions, Endpoint, Network } from "./types.ts";
+import type { ConnectOptions, Endpoint, Network, Sandbox } from "./types.ts";
 
 /** What connecting a sandbox comes to. */
 export type EndpointDecision =
@@ -213,7 +213,8 @@ export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[
     {
       ...inside(linkSet(temporary, {
         name: ifname,
-        // On a network without IPv6, a router on the segment must not bring it in.
+        // A network without IPv6 has no link-local addresses either. An address that a router
+        // advertises is still taken: what forbids that, `disable_ipv6`, no line of `ip` can set.
         addrgenmode: hasIPv6 ? undefined : "none",
       })),
       undo: inside(linkDel(ifname)),
@@ -237,14 +238,22 @@ export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[
 }
 
 /**
- * The lines that make a sandbox: its namespace, if that is new, with the loopback up. One that is
- * not there any more is found out by the latter, before any other line needs it: over a namespace
- * that does not exist, `ip link add … netns` ends its process.
+ * The lines that make a sandbox of a namespace: a new one, a process's, or one that is there. The
+ * loopback of somebody else's is left as it is.
+ *
+ * @param pid The process, where the namespace is a process's.
  */
-export function sandboxSteps(sandbox: string, isNew: boolean): Step[] {
+export function sandboxSteps(
+  { name, namespace }: Pick<Sandbox, "name" | "namespace">,
+  isNew: boolean,
+  pid?: number,
+): Step[] {
   const add: Step = {
-    ...{ netns: CALLER, line: netnsAdd(sandbox) },
-    undo: { netns: CALLER, line: netnsDel(sandbox) },
+    ...{ netns: CALLER, line: pid === undefined ? netnsAdd(name) : netnsAttach(name, pid) },
+    undo: { netns: CALLER, line: netnsDel(name) },
   };
-  return [...(isNew ? [add] : []), { netns: sandbox, line: linkSet("lo", { up: true }) }];
+  return [
+    ...(isNew && namespace !== "found" ? [add] : []),
+    ...(namespace === "made" ? [{ netns: name, line: linkSet("lo", { up: true }) }] : []),
+  ];
 }

@@ -127,6 +127,18 @@ export class SandboxExistsError extends IpvlanError {
   }
 }
 
+/** There is no process of this id, or its namespace cannot be had. */
+export class ProcessNotFoundError extends IpvlanError {
+  /** The process id. */
+  readonly pid: number;
+
+  /** Makes the error from the process id and what was said. */
+  constructor(pid: number, reason: string) {
+    super(`The network namespace of process ${pid} cannot be had: ${reason}`);
+    this.pid = pid;
+  }
+}
+
 /** A sandbox has processes in it. */
 export class SandboxInUseError extends IpvlanError {
   /** The sandbox. */

@@ -23,6 +23,13 @@ export interface Line {
 export interface Step extends Line {
   /** The line that undoes it. */
   undo?: Line;
+  /**
+   * Whether nothing may be sent behind it before it is done, as what follows would do something
+   * else if it was refused.
+   *
+   * @default {false}
+   */
+  gate?: boolean;
 }
 
 /** Gives the runner of a place. */
@@ -88,12 +95,13 @@ function isGone(reason: unknown): boolean {
     reason instanceof IpCommandError && ["ENODEV", "ENOENT"].includes(reason.errno);
 }
 
-/** Neighbouring lines in one namespace, put together. */
-function bursts<T extends Line>(lines: readonly T[]): T[][] {
+/** Neighbouring lines in one namespace, put together up to the next gate. */
+function bursts<T extends Step>(lines: readonly T[]): T[][] {
   const result: T[][] = [];
   for (const line of lines) {
     const last = result.at(-1);
-    if (last && last[0]!.netns === line.netns) last.push(line);
+    const isOpen = last && last[0]!.netns === line.netns && !last.at(-1)!.gate;
+    if (isOpen) last.push(line);
     else result.push([line]);
   }
   return result;

@@ -2,7 +2,7 @@ import { type Link, linkDel } from "../iproute2/link.ts";
 import type { DriverParts } from "./driver.ts";
 import { dropEndpoint, dropNetwork, dropSandbox } from "./drop.ts";
 import { endpointSteps, sandboxSteps } from "./endpoint.ts";
-import { ParentNotFoundError } from "./errors.ts";
+import { ParentNotFoundError, SandboxGoneError } from "./errors.ts";
 import { aliasSteps, linkSteps } from "./network.ts";
 import { explain, isOurs, LINK_GROUP, standsOn } from "./parent.ts";
 import type { Step } from "./plan.ts";
@@ -71,15 +71,17 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
   const present = new Set(await (await namespaces.caller()).netns.list());
   const sandboxes = store.sandboxes().filter(isReady);
   await Promise.all(
-    sandboxes.map(async ({ name }) => {
+    sandboxes.map(async (sandbox) => {
+      const { name } = sandbox;
       const endpoints = store.endpoints({ sandbox: name }).filter(isReady);
       const lost = endpoints.filter(({ network }) => !ready.has(network))
         .map(({ network }) => networks.find(({ id }) => id === network)!.name);
       try {
+        if (!present.has(name) && sandbox.namespace !== "made") throw new SandboxGoneError(name);
         const links = present.has(name) ? await linksOf(parts, name) : [];
         const whole = links.filter(({ alias }) => alias !== undefined).map((link) => link.name);
         await namespaces.apply([
-          ...sandboxSteps(name, !present.has(name)),
+          ...sandboxSteps(sandbox, !present.has(name)),
           // One that was being made when a call was cut short may lack an address or a route.
           ...links.filter((link) => !whole.includes(link.name))
             .map((link) => ({ netns: name, line: linkDel(link.name) })),

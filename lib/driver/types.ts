@@ -120,6 +120,12 @@ export interface Sandbox {
   created: string;
   /** The labels. */
   labels: Record<string, string>;
+  /**
+   * Where its namespace comes from: the driver made it, it is a process's and has been given a name
+   * (`ip netns attach`), or it had this name before. Only one that the driver made is made again
+   * after a restart, and one that had its name before keeps it.
+   */
+  namespace: "made" | "attached" | "found";
 }
 
 /** How a sandbox is connected to a network. */

@@ -1,9 +1,14 @@
 import type { Runner } from "./session.ts";
-import { netnsName } from "./words.ts";
+import { netnsName, wholeNumber } from "./words.ts";
 
 /** The line `netns add …`. @throws {InvalidWordError} The name is none. */
 export function netnsAdd(name: string): string {
   return `netns add ${netnsName(name)}`;
+}
+
+/** The line `netns attach …`. @throws {InvalidWordError} The name is none, or the number no process id. */
+export function netnsAttach(name: string, pid: number): string {
+  return `netns attach ${netnsName(name)} ${wholeNumber(pid, "process id", 1, 0x7fff_ffff)}`;
 }
 
 /** The line `netns del …`. @throws {InvalidWordError} The name is none. */
@@ -23,6 +28,11 @@ export class NetnsVerbs {
   /** Makes a named network namespace. @throws {IpCommandError} It exists (`errno` is `EEXIST`). */
   add(name: string): Promise<void> {
     return this.#runner.change(netnsAdd(name));
+  }
+
+  /** Gives the namespace of a process a name. @throws {IpCommandError} There is no such process. */
+  attach(name: string, pid: number): Promise<void> {
+    return this.#runner.change(netnsAttach(name, pid));
   }
 
   /** Deletes a name; the namespace goes when no process is left in it. */

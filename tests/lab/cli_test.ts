@@ -145,6 +145,13 @@ const REFUSALS: Refusal[] = [
   ["exec c1 no-such-command", 127, "it is not on PATH"],
   ["inspect nope", 1, 'There is no sandbox "nope"'],
   ["rm nope", 1, 'There is no sandbox "nope"'],
+  ["attach taken", 2, "Name one: --pid PID, or --netns NAME"],
+  ["attach taken --pid 1 --netns x", 2, "Name one: --pid PID, or --netns NAME"],
+  ["attach taken --pid none", 1, 'The process id "none" is not valid'],
+  ["attach taken --pid 4194999", 1, "The network namespace of process 4194999 cannot be had"],
+  ["attach taken --netns /proc/1/ns/net", 1, 'The namespace "/proc/1/ns/net" is not valid'],
+  ["attach taken --netns nope", 1, 'There is no network namespace "nope"'],
+  ["attach nope --netns other-ns", 1, 'There is no network "nope"'],
   ["restore --wait soon", 1, 'The wait "soon" is not valid'],
   ["completion ksh", 2, "Name one shell of bash, zsh, fish"],
 ];
@@ -240,4 +247,36 @@ Deno.test("rm refuses a sandbox with a process in it, and --force ends that", as
   assertEquals((await ipvlan("rm", "--force", "c")).out, "c");
   await ipvlan("network", "rm", "n");
   assertEquals(await host.dump(), before);
+});
+
+Deno.test("attach connects a process's namespace, and one by its name, and leaves both", async () => {
+  await using host = await testHost();
+  await host.ip.netns.add("other-ns");
+  const process = new Deno.Command("unshare", { args: ["--net", "sleep", "600"] }).spawn();
+  try {
+    const before = await host.dump();
+    await ipvlan("network", "create", "--subnet", "10.9.0.0/24", "n");
+    // The namespace is the process's once unshare has become sleep.
+    while (!(await Deno.readTextFile(`/proc/${process.pid}/cmdline`)).startsWith("sleep")) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    const attached = await ipvlan("attach", "n", "--pid", String(process.pid), "--name", "unit");
+    assertEquals(attached, { status: 0, out: "unit", err: "" });
+    assertEquals(
+      (await ipvlan("attach", "n", "--netns", "other-ns", "--ip", "10.9.0.9")).status,
+      0,
+    );
+    const pids = await new Deno.Command("ip", { args: ["netns", "pids", "unit"] }).output();
+    assertEquals(new TextDecoder().decode(pids.stdout).trim(), String(process.pid));
+    assertEquals((await ipvlan("exec", "unit", "ping", "-c", "1", "other-ns")).status, 0);
+    assertStringIncludes((await ipvlan("rm", "unit")).err, "has processes in it");
+    assertEquals((await ipvlan("network", "disconnect", "n", "unit")).status, 0);
+    assertEquals((await ipvlan("rm", "--detach", "unit", "other-ns")).status, 0);
+    await ipvlan("network", "rm", "n");
+    assertEquals(await host.dump(), before);
+    process.kill("SIGTERM");
+  } finally {
+    await process.status;
+    await host.ip.netns.del("other-ns");
+  }
 });

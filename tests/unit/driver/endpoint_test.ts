@@ -275,9 +275,9 @@ Deno.test("each line that makes a link or a namespace can be undone", () => {
     ...Array.from({ length: 6 }, () => undefined),
   ]);
   const up = { netns: "c1", line: "link set dev lo up" };
-  assertEquals(sandboxSteps("c1", true), [
+  assertEquals(sandboxSteps({ name: "c1", namespace: "made" }, true), [
     { netns: CALLER, line: "netns add c1", undo: { netns: CALLER, line: "netns del c1" } },
     up,
   ]);
-  assertEquals(sandboxSteps("c1", false), [up]);
+  assertEquals(sandboxSteps({ name: "c1", namespace: "made" }, false), [up]);
 });

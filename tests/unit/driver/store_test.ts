@@ -11,7 +11,7 @@ function folder(): Disposable & { path: string } {
 }
 
 const NET = network("db");
-const SANDBOX = { name: "c1", created: IDENTITY.created, labels: {} };
+const SANDBOX = { name: "c1", created: IDENTITY.created, labels: {}, namespace: "made" as const };
 const ENDPOINT: EndpointRecord = {
   id: "e1e2e3e4e5e6",
   network: NET.id,
