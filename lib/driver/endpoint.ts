@@ -218,6 +218,8 @@ export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[
         addrgenmode: hasIPv6 ? undefined : "none",
       })),
       undo: inside(linkDel(ifname)),
+      // Where the sandbox has a link of this name, what follows would be done to that.
+      gate: true,
     },
     // On its own: of one line, the kernel would take this first (`do_setlink` in
     // `net/core/rtnetlink.c`), and the link have an address before it is told to have none.

@@ -4,7 +4,12 @@ import { IpCommandError } from "../iproute2/errors.ts";
 import { explainLinkAdd } from "../iproute2/kernel.ts";
 import type { IpvlanFlag, IpvlanMode, Link, LinkSpec } from "../iproute2/link.ts";
 import { linkName } from "../iproute2/words.ts";
-import { InvalidParentError, ParentConflictError, ParentNotFoundError } from "./errors.ts";
+import {
+  InvalidParentError,
+  LinkExistsError,
+  ParentConflictError,
+  ParentNotFoundError,
+} from "./errors.ts";
 import { subInterfaceProblems, subInterfaces } from "./names.ts";
 import type { Network } from "./types.ts";
 
@@ -124,8 +129,8 @@ function unfitProblems(link: Link, links: readonly Link[]): InvalidParentError[]
 }
 
 /**
- * What a refused line says about the parent, the kernel or the caller's rights; the error itself
- * where it says nothing of these. A parent is busy when its receive handler is taken by what cannot
+ * What a refused line says about the parent, a name, the kernel or the caller's rights; the error
+ * itself where it says nothing of these. A parent is busy when its receive handler is taken by what cannot
  * be seen from the host, or came between the look at it and the line.
  */
 export function explain(error: unknown): unknown {
@@ -134,6 +139,11 @@ export function explain(error: unknown): unknown {
     const reason = "the kernel says it is busy, which a macvlan link on it makes it, even one in " +
       "another namespace; remove that, or use another link";
     if (parent !== undefined) return new InvalidParentError(parent, reason);
+  }
+  if (error instanceof IpCommandError && error.errno === "EEXIST") {
+    const [, sandbox, name] = /^ip -n (\S+) link set dev e-\S+ name (\S+)/.exec(error.command) ??
+      [];
+    if (sandbox !== undefined) return new LinkExistsError(sandbox, name!);
   }
   return explainLinkAdd(error);
 }

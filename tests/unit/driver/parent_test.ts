@@ -2,6 +2,7 @@ import { assertEquals, assertInstanceOf } from "@std/assert";
 import {
   InvalidOptionError,
   InvalidParentError,
+  LinkExistsError,
   ParentConflictError,
   ParentNotFoundError,
 } from "../../../lib/driver/errors.ts";
@@ -206,6 +207,10 @@ Deno.test("what the kernel refuses is explained where the cause is known", () =>
   const unknown = refused("Error: Unknown device type");
   assertInstanceOf(unknown, MissingModuleError);
   assertEquals(unknown.module, "ipvlan");
+  const taken = "ip -n c1 link set dev e-0123456789ab name eth0 addrgenmode none";
+  const exists = explain(new IpCommandError(taken, "RTNETLINK answers: File exists"));
+  assertInstanceOf(exists, LinkExistsError);
+  assertEquals([exists.sandbox, exists.link], ["c1", "eth0"]);
   const other = new IpCommandError("ip netns del x", "Device or resource busy");
   assertEquals(explain(other), other);
 });

@@ -116,6 +116,16 @@ Deno.test("when a process ends, all that it had been sent may have been done, an
   ]);
 });
 
+Deno.test("nothing is sent behind a gate before it is done", async () => {
+  const gate = { ...step("b"), gate: true };
+  const places = new Places();
+  await runPlan([step("a"), gate, step("c")], places.runnerOf);
+  assertEquals(places.log, ["[host]", "add a", "add b", "[host]", "add c"]);
+  const refusing = new Places().refuse("add b");
+  await assertRejects(() => runPlan([step("a"), gate, step("c")], refusing.runnerOf));
+  assertEquals(refusing.log, ["[host]", "add a", "add b", "[host]", "del a"]);
+});
+
 Deno.test("a place that is not there undoes the rest", async () => {
   const places = new Places().remove("ns");
   const steps = [step("a"), step("b", "ns"), step("c")];
