@@ -243,6 +243,9 @@ export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[
  * The lines that make a sandbox of a namespace: a new one, a process's, or one that is there. The
  * loopback of somebody else's is left as it is.
  *
+ * The last line is there for all, and changes nothing of somebody else's: by it a namespace that is
+ * gone is found out, before any line needs it over which `ip` would end (`link add … netns`).
+ *
  * @param pid The process, where the namespace is a process's.
  */
 export function sandboxSteps(
@@ -256,6 +259,6 @@ export function sandboxSteps(
   };
   return [
     ...(isNew && namespace !== "found" ? [add] : []),
-    ...(namespace === "made" ? [{ netns: name, line: linkSet("lo", { up: true }) }] : []),
+    { netns: name, line: linkSet("lo", namespace === "made" ? { up: true } : {}) },
   ];
 }

@@ -280,4 +280,11 @@ Deno.test("each line that makes a link or a namespace can be undone", () => {
     up,
   ]);
   assertEquals(sandboxSteps({ name: "c1", namespace: "made" }, false), [up]);
+  // The loopback of somebody else's namespace is only asked for.
+  const look = { netns: "c1", line: "link set dev lo" };
+  assertEquals(sandboxSteps({ name: "c1", namespace: "attached" }, true, 7), [
+    { netns: CALLER, line: "netns attach c1 7", undo: { netns: CALLER, line: "netns del c1" } },
+    look,
+  ]);
+  assertEquals(sandboxSteps({ name: "c1", namespace: "found" }, true), [look]);
 });
