@@ -1,0 +1,70 @@
+/**
+ * What tests have another process do: `driver_child.ts ACTION HOST STATE_DIR [WORD…]`.
+ *
+ * - `refused`: try to create a network, and print what is thrown;
+ * - `killed N`: create networks and sandboxes, remove some, and die before the N-th line;
+ * - `connect NETWORK SANDBOX…`: connect them all at once, and print the addresses as JSON.
+ */
+import { Driver } from "../../lib/driver/mod.ts";
+import { Ip } from "../../lib/iproute2/ip.ts";
+
+/** A driver's life: every kind of call that changes something. */
+export async function live(driver: Driver): Promise<void> {
+  await driver.createNetwork({
+    name: "dual",
+    parent: "eth0.20.30",
+    subnets: ["10.20.0.0/24", "fd20::/64"],
+  });
+  await driver.createNetwork({ name: "plain", parent: "eth0", subnets: ["10.40.0.0/24"] });
+  await driver.createSandbox("c1", [{ network: "dual", aliases: ["db"] }]);
+  await driver.createSandbox("c2", [{ network: "dual" }]);
+  await driver.connect("plain", "c2");
+  await driver.disconnect("dual", "c2");
+  await driver.removeSandbox("c1");
+  await driver.removeNetwork("dual");
+}
+
+/** Opens sessions that run one line after the other, and die with this process before the n-th. */
+function dyingAt(n: number): (netns: string | undefined) => Promise<Ip> {
+  let done: Promise<unknown> = Promise.resolve();
+  let left = n;
+  return async (netns) => {
+    const { session } = await Ip.open({ netns });
+    return new Ip({
+      get ended() {
+        return session.ended;
+      },
+      query: (line) => session.query(line),
+      change: (line) => {
+        const change = done.then(() => {
+          if (--left === 0) Deno.kill(Deno.pid, "SIGKILL");
+          return session.change(line);
+        });
+        done = change.catch(() => {});
+        return change;
+      },
+      [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+    });
+  };
+}
+
+if (import.meta.main) {
+  const [action, host, stateDir, ...words] = Deno.args;
+  const open = action === "killed" ? dyingAt(Number(words[0])) : undefined;
+  await using driver = await Driver.open({ host, stateDir, open });
+  switch (action) {
+    case "refused":
+      await driver.createNetwork({ name: "n" }).catch((error) => console.log(`${error}`));
+      break;
+    case "killed":
+      await live(driver);
+      break;
+    case "connect": {
+      const [network, ...sandboxes] = words;
+      const outcomes = await Promise.all(
+        sandboxes.map((sandbox) => driver.connect(network!, sandbox)),
+      );
+      console.log(JSON.stringify(outcomes.map(({ value }) => value.ip)));
+    }
+  }
+}

@@ -1,0 +1,152 @@
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import {
+  AlreadyConnectedError,
+  type Driver,
+  IpvlanError,
+  LinkExistsError,
+  NetworkExistsError,
+  NetworkInUseError,
+  NetworkNotFoundError,
+  SandboxExistsError,
+  SandboxNotFoundError,
+} from "../../mod.ts";
+import { assertConsistent, withHost } from "./driver_kit.ts";
+import { run } from "./netns.ts";
+
+const NAMES = Array.from({ length: 20 }, (_, i) => `c${i}`);
+
+async function sandboxes(driver: Driver): Promise<void> {
+  await driver.createNetwork({ name: "n", parent: "eth0", subnets: ["10.0.0.0/24"] });
+  await Promise.all(NAMES.map((name) => driver.createSandbox(name)));
+}
+
+/** The addresses that twenty connects at once are to give, each once. */
+const ADDRESSES = NAMES.map((_, i) => `10.0.0.${i + 2}/24`);
+
+function assertAllDiffer(addresses: readonly (string | undefined)[]): void {
+  assertEquals(addresses.toSorted(), ADDRESSES.toSorted());
+}
+
+/** The errors of those that failed. Each is one of the given classes. */
+function failures(
+  results: PromiseSettledResult<unknown>[],
+  ...types: (new (...words: never[]) => IpvlanError)[]
+): IpvlanError[] {
+  return results.filter((result) => result.status === "rejected").map(({ reason }) => {
+    assert(types.some((type) => reason instanceof type), String(reason));
+    return reason;
+  });
+}
+
+Deno.test("twenty connects at once give twenty addresses, from one driver or from two", () =>
+  withHost(async (host) => {
+    const [one, two] = [await host.driver(), await host.driver()];
+    await sandboxes(one);
+    const drivers: [string, (i: number) => Driver][] = [
+      ["one", () => one],
+      ["two", (i) => i % 2 === 0 ? one : two],
+    ];
+    for (const [which, driverOf] of drivers) {
+      const outcomes = await Promise.all(
+        NAMES.map((name, i) => driverOf(i).connect("n", name)),
+      );
+      assertAllDiffer(outcomes.map(({ value }) => value.ip));
+      await assertConsistent(host);
+      await Promise.all(NAMES.map((name, i) => driverOf(i).disconnect("n", name)));
+      assertEquals(one.inspectNetwork("n").endpoints, [], which);
+    }
+    await assertConsistent(host);
+  }));
+
+Deno.test("connects from two processes at once give different addresses", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await sandboxes(driver);
+    const child = new URL("driver_child.ts", import.meta.url).pathname;
+    const connect = (names: string[]) =>
+      run(
+        ...[Deno.execPath(), "run", "-A", "--no-check", child] as const,
+        ...["connect", host.ns.name, host.stateDir, "n", ...names],
+      );
+    const both = await Promise.all([connect(NAMES.slice(0, 10)), connect(NAMES.slice(10))]);
+    assertEquals(both.map(({ stderr }) => stderr), ["", ""]);
+    assertAllDiffer(both.flatMap(({ stdout }) => JSON.parse(stdout)));
+    await assertConsistent(host);
+    // This driver has not seen what the others did, and goes by the store all the same.
+    await driver.createSandbox("c20", [{ network: "n" }]);
+    assertEquals(driver.inspectSandbox("c20").endpoints[0]?.ip, "10.0.0.22/24");
+  }));
+
+Deno.test("of several calls for one name exactly one wins", () =>
+  withHost(async (host) => {
+    const [one, two] = [await host.driver(), await host.driver()];
+    const thrice = <T>(call: (driver: Driver) => Promise<T>) =>
+      Promise.allSettled([call(one), call(two), call(one)]);
+    const created = await thrice((driver) => driver.createNetwork({ name: "n", parent: "eth0.5" }));
+    assertEquals(failures(created, NetworkExistsError).length, 2);
+    const sandboxed = await thrice((driver) => driver.createSandbox("c", [{ network: "n" }]));
+    assertEquals(failures(sandboxed, SandboxExistsError).length, 2);
+    await one.createSandbox("d");
+    const connected = await thrice((driver) => driver.connect("n", "d"));
+    assertEquals(failures(connected, AlreadyConnectedError).length, 2);
+    await assertConsistent(host);
+    const removed = await thrice((driver) => driver.removeSandbox("c"));
+    assertEquals(failures(removed, SandboxNotFoundError).length, 2);
+    await one.removeSandbox("d");
+    const dropped = await thrice((driver) => driver.removeNetwork("n"));
+    assertEquals(failures(dropped, NetworkNotFoundError).length, 2);
+    await assertConsistent(host);
+  }));
+
+Deno.test("connects that meet removals leave no trace, or win", () =>
+  withHost(async (host) => {
+    const [one, two] = [await host.driver(), await host.driver()];
+    for (const remover of [one, two]) {
+      await one.createNetwork({ name: "n", parent: "eth0.5", subnets: ["10.0.0.0/24"] });
+      await one.createSandbox("c");
+      // A sandbox that is removed is not put back on record by a connect that was under way.
+      const met = await Promise.allSettled([one.connect("n", "c"), remover.removeSandbox("c")]);
+      failures(met, SandboxNotFoundError);
+      assertEquals(met[1].status, "fulfilled");
+      assertEquals(one.listSandboxes(), []);
+      await assertConsistent(host);
+      // Nor is anything connected to a network that is removed.
+      const too = await Promise.allSettled([
+        remover.removeNetwork("n"),
+        one.createSandbox("c", [{ network: "n" }]),
+      ]);
+      const [failure, ...rest] = failures(too, NetworkNotFoundError, NetworkInUseError);
+      assertInstanceOf(failure, IpvlanError);
+      assertEquals(rest, []);
+      await assertConsistent(host);
+      for (const { name } of one.listSandboxes()) await one.removeSandbox(name);
+      for (const { name } of one.listNetworks()) await one.removeNetwork(name);
+    }
+  }));
+
+Deno.test("an address that is given back is free for the next, whoever gave it back", () =>
+  withHost(async (host) => {
+    const [one, two] = [await host.driver(), await host.driver()];
+    await one.createNetwork({ name: "n", parent: "eth0", subnets: ["10.0.0.0/24"] });
+    const ip = "10.0.0.7";
+    await one.createSandbox("a", [{ network: "n", ip }]);
+    await one.removeSandbox("a");
+    await one.createSandbox("b", [{ network: "n", ip }]);
+    await two.disconnect("n", "b");
+    await one.connect("n", "b", { ip });
+    await one.disconnect("n", "b");
+    // A call that fails after it has taken the address gives it back as well.
+    const dummy = ["link", "add", "name", "taken", "up", "type", "dummy"];
+    await run("ip", "-n", "b", ...dummy);
+    const error = await assertRejects(
+      () => one.connect("n", "b", { ip, ifname: "taken" }),
+      LinkExistsError,
+    );
+    assertEquals([error.sandbox, error.link], ["b", "taken"]);
+    // The link that has the name is not touched.
+    const { stdout } = await run("ip", "-n", "b", "-4", "addr", "show", "dev", "taken");
+    assertEquals(stdout, "");
+    await run("ip", "-n", "b", "link", "del", "taken");
+    await one.connect("n", "b", { ip });
+    await assertConsistent(host);
+  }));

@@ -1,0 +1,57 @@
+import { assert, assertEquals } from "@std/assert";
+import { assertConsistent, withHost } from "./driver_kit.ts";
+import { run } from "./netns.ts";
+
+const CHILD = new URL("driver_child.ts", import.meta.url).pathname;
+
+/** Has another process do all that changes something, and die before the n-th line. */
+async function killedAt(n: number, host: string, stateDir: string): Promise<boolean> {
+  const { code, stderr } = await run(
+    ...[Deno.execPath(), "run", "-A", "--no-check", CHILD, "killed", host, stateDir, String(n)],
+  );
+  // 128 and the number of SIGKILL, where it was killed at all.
+  assert(code === 137 || code === 0, stderr);
+  return code === 137;
+}
+
+/**
+ * The lines that leave something different behind when they are not run any more: each that makes
+ * or deletes a link or a namespace, the one after it, and the last of a call. The lines are those of
+ * `live` in `driver_child.ts`.
+ */
+const LINES = [
+  ...[2, 3, 4, 6], // Two tags, the try, and the notes.
+  ...[9, 10, 11, 12, 14], // c1, which is made with an endpoint.
+  ...[31], // c2's second endpoint.
+  ...[36, 37, 38, 39, 40], // One endpoint, c1 and the network with its tags, removed.
+];
+
+Deno.test("after a kill at any line, restore leaves what is on record, and no more", async (t) => {
+  for (const n of LINES) {
+    await t.step(`line ${n}`, () =>
+      withHost(async (host) => {
+        assert(await killedAt(n, host.ns.name, host.stateDir));
+        const driver = await host.driver();
+        const { missing } = await driver.restore();
+        assertEquals(missing, []);
+        await assertConsistent(host);
+        // Whatever was half done does not stand in the way of the same names.
+        for (const { name } of driver.listSandboxes()) await driver.removeSandbox(name);
+        for (const { name } of driver.listNetworks()) await driver.removeNetwork(name);
+        await driver.createNetwork({ name: "dual", parent: "eth0.20.30" });
+        await driver.createSandbox("c1", [{ network: "dual", ip: "172.18.0.2" }]);
+        await assertConsistent(host);
+      }));
+  }
+});
+
+Deno.test("what a crash left half done is undone by the next call that comes upon it", () =>
+  withHost(async (host) => {
+    // In the middle of connecting c1, which is being made.
+    assert(await killedAt(14, host.ns.name, host.stateDir));
+    const driver = await host.driver();
+    assertEquals(driver.listSandboxes(), []);
+    const { value } = await driver.createSandbox("c1", [{ network: "dual" }]);
+    assertEquals([value.endpoints[0]?.ip, value.endpoints[0]?.ip6], ["10.20.0.2/24", "fd20::2/64"]);
+    await assertConsistent(host);
+  }));

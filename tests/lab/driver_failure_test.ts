@@ -1,0 +1,214 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { type Driver, NotUndoneError } from "../../lib/driver/mod.ts";
+import { Ip, IpCommandError, SessionClosedError } from "../../lib/iproute2/mod.ts";
+import { assertConsistent, type Fault, Faults, type TestHost, withHost } from "./driver_kit.ts";
+
+/** Two networks, of which one has both families. */
+async function twoNetworks(driver: Driver): Promise<void> {
+  await driver.createNetwork({
+    name: "dual",
+    parent: "eth0.20",
+    subnets: ["10.20.0.0/24", "fd20::/64"],
+  });
+  await driver.createNetwork({ name: "iso", subnets: ["10.30.0.0/24"] });
+}
+
+const CONNECTIONS = [{ network: "dual", aliases: ["db"] }, { network: "iso" }];
+
+/** Calls that make something: what has to be there, and what removes it again. */
+const MAKING: Record<string, {
+  before?: (driver: Driver) => Promise<void>;
+  make: (driver: Driver) => Promise<unknown>;
+  remove: (driver: Driver) => Promise<void>;
+}> = {
+  "a network on a sub-interface": {
+    make: (driver) => driver.createNetwork({ name: "n", parent: "eth0.20" }),
+    remove: (driver) => driver.removeNetwork("n"),
+  },
+  "a network on two tags, of which the outer one serves another": {
+    before: async (driver) => void await driver.createNetwork({ name: "outer", parent: "eth0.20" }),
+    make: (driver) => driver.createNetwork({ name: "n", parent: "eth0.20.30" }),
+    remove: (driver) => driver.removeNetwork("n"),
+  },
+  "a network on two tags": {
+    make: (driver) => driver.createNetwork({ name: "n", parent: "eth0.20.30" }),
+    remove: (driver) => driver.removeNetwork("n"),
+  },
+  "a network on a dummy": {
+    make: (driver) => driver.createNetwork({ name: "n" }),
+    remove: (driver) => driver.removeNetwork("n"),
+  },
+  "a network on a parent that exists": {
+    make: (driver) => driver.createNetwork({ name: "n", parent: "eth0" }),
+    remove: (driver) => driver.removeNetwork("n"),
+  },
+  "a sandbox on two networks": {
+    before: async (driver) => {
+      await twoNetworks(driver);
+      await driver.createSandbox("neighbour", [{ network: "dual" }]);
+    },
+    make: (driver) => driver.createSandbox("c1", CONNECTIONS),
+    remove: (driver) => driver.removeSandbox("c1"),
+  },
+  "an endpoint": {
+    before: async (driver) => {
+      await twoNetworks(driver);
+      await driver.createSandbox("c1", [{ network: "iso" }]);
+      await driver.createSandbox("neighbour", [{ network: "dual" }]);
+    },
+    make: (driver) => driver.connect("dual", "c1", { ip: "10.20.0.9", aliases: ["db"] }),
+    remove: (driver) => driver.disconnect("dual", "c1"),
+  },
+};
+
+/** Runs a call with its first, second, … line failing, until there are no more lines. */
+async function eachLine(
+  faults: Faults,
+  fault: Fault,
+  call: () => Promise<unknown>,
+  check: (n: number, error: Error) => Promise<void>,
+): Promise<number> {
+  for (let n = 1;; n++) {
+    faults.arm(n, fault);
+    try {
+      await call();
+    } catch (error) {
+      faults.disarm();
+      assert(faults.fired, `line ${n}: ${error}`);
+      assert(error instanceof Error);
+      await check(n, error);
+      continue;
+    }
+    faults.disarm();
+    assert(!faults.fired, `line ${n} failed, and the call did not`);
+    return n - 1;
+  }
+}
+
+for (const [what, { before, make, remove }] of Object.entries(MAKING)) {
+  // What `ip` ends over by itself looks to the driver as if it was killed.
+  const faults: Fault[] = [
+    "refused",
+    "killed",
+    ...(what === "an endpoint" ? ["fatal"] as const : []),
+  ];
+  for (const fault of faults) {
+    Deno.test(`making ${what} leaves nothing when a line is ${fault}`, () =>
+      withHost(async (host) => {
+        const faults = new Faults();
+        const driver = await host.driver({ open: faults.open });
+        await before?.(driver);
+        const at = await host.dump();
+        const lines = await eachLine(faults, fault, () => make(driver), async (n, error) => {
+          const type = fault === "refused" ? IpCommandError : SessionClosedError;
+          assert(error instanceof type, `line ${n}: ${error}`);
+          assertEquals(await host.dump(), at, `line ${n}`);
+        });
+        assert(lines >= 2, `only ${lines} lines`);
+        // The last time nothing was made to fail, and it was made.
+        await assertConsistent(host);
+        await remove(driver);
+        assertEquals(await host.dump(), at);
+      }));
+  }
+
+  Deno.test(`making ${what} is undone by the next call when it could not be at once`, () =>
+    withHost(async (host) => {
+      const faults = new Faults();
+      const driver = await host.driver({ open: faults.open });
+      await before?.(driver);
+      const at = await host.dump();
+      const stuck: Error[] = [];
+      await eachLine(faults, "from then on", () => make(driver), async (n, error) => {
+        if (error instanceof NotUndoneError) stuck.push(error);
+        // A failure that left something on record does not stand in the way of another attempt.
+        await make(driver);
+        await remove(driver);
+        assertEquals(await host.dump(), at, `line ${n}`);
+      });
+      assert(stuck.length > 0);
+    }));
+}
+
+/** Calls that remove something. */
+const REMOVING: Record<string, {
+  make: (driver: Driver) => Promise<unknown>;
+  remove: (driver: Driver) => Promise<void>;
+}> = {
+  "a network on two tags": MAKING["a network on two tags"]!,
+  "a network whose sub-interface serves another":
+    MAKING["a network on two tags, of which the outer one serves another"]!,
+  "a sandbox": MAKING["a sandbox on two networks"]!,
+  "an endpoint": MAKING["an endpoint"]!,
+};
+
+async function prepared(host: TestHost, what: string, faults: Faults): Promise<Driver> {
+  const driver = await host.driver({ open: faults.open });
+  await Object.values(MAKING).find(({ make }) => make === REMOVING[what]!.make)!.before?.(driver);
+  return driver;
+}
+
+for (const [what, { make, remove }] of Object.entries(REMOVING)) {
+  for (const fault of ["refused", "killed"] as const) {
+    Deno.test(`removing ${what} can be done again when a line was ${fault}`, () =>
+      withHost(async (host) => {
+        const faults = new Faults();
+        const driver = await prepared(host, what, faults);
+        const at = await host.dump();
+        await make(driver);
+        const lines = await eachLine(faults, fault, () => remove(driver), async (n) => {
+          // What the record says is there can be brought back, …
+          const { missing } = await driver.restore();
+          assertEquals(missing, [], `line ${n}`);
+          await assertConsistent(host);
+          faults.arm(n, fault);
+          await assertRejects(() => remove(driver));
+          faults.disarm();
+          // … or removed by the next call, after which it can be made again.
+          await remove(driver);
+          assertEquals(await host.dump(), at, `line ${n}`);
+          await make(driver);
+        });
+        assert(lines >= 1);
+        assertEquals(await host.dump(), at);
+      }));
+  }
+}
+
+Deno.test("a host namespace that is missing is told each time, and used once it is there", () =>
+  withHost(async (host) => {
+    const name = `${host.ns.name}-late`;
+    const driver = await host.driver({ host: name });
+    for (let i = 0; i < 2; i++) {
+      await assertRejects(() => driver.createNetwork({ name: "n" }), Error, `"${name}"`);
+    }
+    await using outer = await Ip.open();
+    await outer.netns.add(name);
+    try {
+      await driver.createNetwork({ name: "n" });
+      await driver.removeNetwork("n");
+    } finally {
+      await outer.netns.del(name);
+    }
+  }));
+
+Deno.test("a hosts file that cannot be written undoes the call, and the next one mends the rest", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await twoNetworks(driver);
+    await driver.createSandbox("neighbour", [{ network: "dual" }]);
+    const at = await host.dump();
+    // A folder in the way of a file that is to be written.
+    await Deno.mkdir("/etc/netns/c1/hosts", { recursive: true });
+    try {
+      const error = await assertRejects(() => driver.createSandbox("c1", CONNECTIONS));
+      assert(error instanceof Deno.errors.IsADirectory, String(error));
+    } finally {
+      await Deno.remove("/etc/netns/c1", { recursive: true });
+    }
+    const { value } = await driver.createSandbox("c1", CONNECTIONS);
+    assertEquals(value.endpoints.map(({ ip }) => ip), ["10.20.0.3/24", "10.30.0.2/24"]);
+    await assertConsistent(host);
+    await driver.removeSandbox("c1");
+    assertEquals(await host.dump(), at);
+  }));

@@ -1,0 +1,269 @@
+import { assertEquals } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { Driver, type DriverOptions, isOurs } from "../../lib/driver/mod.ts";
+import { addressesOf } from "../../lib/driver/endpoint.ts";
+import { renderHosts } from "../../lib/driver/hosts.ts";
+import { SqliteStore } from "../../lib/driver/store.ts";
+import { Ip } from "../../lib/iproute2/ip.ts";
+import type { Link } from "../../lib/iproute2/link.ts";
+import { type FreshNetns, freshNetns } from "./netns.ts";
+
+/** Where `ip netns exec` finds a sandbox's files. */
+const ETC = "/etc/netns";
+
+/** A host of a test's own: a namespace with `eth0`, whose other end `peer0` is up, and a state folder. */
+export interface TestHost {
+  /** The host's namespace. */
+  readonly ns: FreshNetns;
+  /** The state folder. */
+  readonly stateDir: string;
+  /** A driver on the host and its folder, which ends with the test. */
+  driver(options?: DriverOptions): Promise<Driver>;
+  /** What the kernel, the store and `/etc/netns` hold, in a form that can be compared. */
+  dump(): Promise<unknown>;
+}
+
+/**
+ * Runs a test on a host of its own. Afterwards everything is removed by way of a driver, and then
+ * nothing may be left of what the test did: no link, namespace, record or file. Whatever the test
+ * did, none is.
+ */
+export async function withHost(test: (host: TestHost) => Promise<void>): Promise<void> {
+  await using undo = new AsyncDisposableStack();
+  const stateDir = await Deno.makeTempDir();
+  undo.defer(() => Deno.remove(stateDir, { recursive: true }));
+  const ns = undo.use(await freshNetns());
+  await ns.ip.link.add({ type: "veth", name: "eth0", peer: { name: "peer0" }, up: true });
+  await ns.ip.link.set("peer0", { up: true });
+  const outer = undo.use(await Ip.open());
+  const before = { namespaces: await outer.netns.list(), files: filesOf(ETC) };
+  undo.defer(() => clearAway(outer, before.namespaces, before.files));
+  const drivers = undo.use(new AsyncDisposableStack());
+  const driver = async (options: DriverOptions = {}) =>
+    drivers.use(await Driver.open({ host: ns.name, stateDir, ...options }));
+  const dump = async () => ({
+    host: (await ns.ip.link.show()).map(essence).toSorted(byName),
+    sandboxes: await Promise.all(
+      (await outer.netns.list()).filter((name) => !before.namespaces.includes(name)).toSorted()
+        .map(dumpSandbox),
+    ),
+    files: filesOf(ETC),
+    store: dumpStore(stateDir),
+  });
+  await test({ ns, stateDir, driver, dump });
+  await afterwards(await driver(), outer, ns, before);
+}
+
+/** Removes all that is on record, and asserts that nothing is left. */
+async function afterwards(
+  driver: Driver,
+  outer: Ip,
+  ns: FreshNetns,
+  before: { namespaces: string[]; files: Record<string, string> },
+): Promise<void> {
+  for (const { name } of driver.listSandboxes()) await driver.removeSandbox(name);
+  for (const { name } of driver.listNetworks()) await driver.removeNetwork(name);
+  assertEquals((await ns.ip.link.show()).filter(isOurs), [], "links are left");
+  assertEquals((await outer.netns.list()).toSorted(), before.namespaces.toSorted());
+  assertEquals(filesOf(ETC), before.files);
+  assertEquals([driver.listNetworks(), driver.listSandboxes()], [[], []]);
+}
+
+/** Deletes what a failed test has left outside its host's namespace. */
+async function clearAway(
+  outer: Ip,
+  namespaces: readonly string[],
+  files: Record<string, string>,
+): Promise<void> {
+  for (const name of await outer.netns.list()) {
+    if (!namespaces.includes(name)) await outer.netns.del(name);
+  }
+  for (const path of Object.keys(filesOf(ETC)).toReversed()) {
+    if (!(path in files)) await Deno.remove(path);
+  }
+}
+
+/** What lies in a folder, each folder before what is in it. The folder itself may be missing. */
+export function filesOf(folder: string): Record<string, string> {
+  const found: Record<string, string> = {};
+  try {
+    for (const { name, isDirectory } of Deno.readDirSync(folder)) {
+      const path = `${folder}/${name}`;
+      found[path] = isDirectory ? "" : Deno.readTextFileSync(path);
+      if (isDirectory) Object.assign(found, filesOf(path));
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return found;
+}
+
+/** What counts of a link: not its index, nor the carrier that comes and goes below it. */
+function essence({ name, up, mtu, group, alias, master, link, addrgenmode, info }: Link) {
+  return { name, up, mtu, group, alias, master, link, addrgenmode, info };
+}
+
+function byName(one: { name: string }, other: { name: string }): number {
+  return one.name < other.name ? -1 : 1;
+}
+
+async function dumpSandbox(name: string) {
+  await using ip = await Ip.open({ netns: name });
+  const [links, addrs, routes, routes6] = await Promise.all([
+    ip.link.show(),
+    ip.addr.show(),
+    ip.route.show(4),
+    ip.route.show(6),
+  ]);
+  // Those of the kernel's own making (fe80::/64) come and go with the carrier.
+  return {
+    name,
+    links: links.map(essence).toSorted(byName),
+    addrs: addrs.filter(({ scope }) => scope === "global")
+      .map(({ dev, address, prefixLength }) => `${address}/${prefixLength} dev ${dev}`).toSorted(),
+    routes: [...routes, ...routes6].filter(({ dst }) => !dst.startsWith("fe80:"))
+      .map(({ dst, via, dev, metric }) => `${dst} via ${via} dev ${dev} metric ${metric}`)
+      .toSorted(),
+  };
+}
+
+function dumpStore(folder: string): unknown {
+  try {
+    Deno.statSync(`${folder}/ipvlan.db`);
+  } catch {
+    return "none";
+  }
+  using db = new DatabaseSync(`${folder}/ipvlan.db`);
+  return ["network", "link", "sandbox", "endpoint"].map((table) =>
+    db.prepare(`SELECT * FROM ${table} ORDER BY 1`).all()
+  );
+}
+
+/**
+ * Asserts that what is on record is in the kernel and in the hosts files, and the other way round.
+ */
+export async function assertConsistent({ ns, stateDir }: TestHost): Promise<void> {
+  using store = SqliteStore.open(stateDir);
+  const [networks, sandboxes, endpoints] = [
+    store.networks(),
+    store.sandboxes(),
+    store.endpoints(),
+  ];
+  const half = [...networks, ...sandboxes, ...endpoints].filter(({ state }) => state !== "ready");
+  assertEquals(half, [], "half done");
+
+  const links = await ns.ip.link.show();
+  assertEquals(
+    links.filter(isOurs).map(({ name }) => name).toSorted(),
+    store.links().map(({ name }) => name).toSorted(),
+    "the driver's links in the host",
+  );
+  for (const { name, parent } of networks) {
+    assertEquals(links.some((link) => link.name === parent), true, `the parent of ${name}`);
+  }
+
+  const named = endpoints.map((endpoint) => ({
+    ...endpoint,
+    networkName: networks.find(({ id }) => id === endpoint.network)!.name,
+  }));
+  const files: Record<string, string> = {};
+  for (const { name } of sandboxes) {
+    const own = named.filter(({ sandbox }) => sandbox === name);
+    files[`${ETC}/${name}`] = "";
+    files[`${ETC}/${name}/hosts`] = renderHosts(
+      name,
+      own.flatMap(({ network }) => named.filter((endpoint) => endpoint.network === network)),
+    );
+    const found = await dumpSandbox(name);
+    assertEquals(
+      found.links.filter((link) => link.name !== "lo").map((link) => [link.name, link.alias]),
+      own.map(({ ifname, networkName }) => [ifname, `ipvlan-kit ${networkName}`]).toSorted(),
+      `the links of ${name}`,
+    );
+    assertEquals(
+      found.addrs,
+      own.flatMap((endpoint) => {
+        const network = networks.find(({ id }) => id === endpoint.network)!;
+        return addressesOf(network, endpoint).map(({ address }) =>
+          `${address} dev ${endpoint.ifname}`
+        );
+      }).toSorted(),
+      `the addresses of ${name}`,
+    );
+  }
+  assertEquals(filesOf(ETC), files, "the hosts files");
+  await using outer = await Ip.open();
+  const others = (await outer.netns.list()).filter((name) => name !== ns.name);
+  assertEquals(others.toSorted(), sandboxes.map(({ name }) => name), "the namespaces");
+}
+
+/** How a line is made to fail. */
+export type Fault =
+  /** The kernel refuses it. */
+  | "refused"
+  /** `ip` ends over it. */
+  | "fatal"
+  /** `ip` is killed before it. */
+  | "killed"
+  /** It and every later one is refused, so that nothing can be undone either. */
+  | "from then on";
+
+/** Opens sessions in which a line can be made to fail, counted over all of them. */
+export class Faults {
+  #left = Infinity;
+  #fault: Fault = "refused";
+  /** Whether a line was made to fail since {@linkcode Faults.arm}. */
+  fired = false;
+
+  /** Has the n-th line that changes something fail, from 1. */
+  arm(n: number, fault: Fault): void {
+    this.#left = n;
+    this.#fault = fault;
+    this.fired = false;
+  }
+
+  /** Has no line fail any more. */
+  disarm(): void {
+    this.#left = Infinity;
+  }
+
+  /** For {@linkcode DriverOptions.open}. */
+  readonly open = async (netns: string | undefined): Promise<Ip> => {
+    const others = new Set(children());
+    const { session } = await Ip.open({ netns });
+    const [pid] = children().filter((child) => !others.has(child));
+    return new Ip({
+      get ended() {
+        return session.ended;
+      },
+      query: (line) => session.query(line),
+      change: (line) => {
+        if (--this.#left > 0) return session.change(line);
+        this.fired = true;
+        if (this.#fault !== "from then on") this.disarm();
+        if (this.#fault === "killed") Deno.kill(pid!, "SIGKILL");
+        if (this.#fault === "killed") return session.change(line);
+        return session.change(
+          this.#fault === "fatal" ? "addr add 1.2.3.4/33 dev lo" : "link del dev lo",
+        );
+      },
+      [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+    });
+  };
+}
+
+/** The processes that this one has started, by their ids. */
+function children(): number[] {
+  const ids = [...Deno.readDirSync("/proc")].map(({ name }) => name).filter((name) =>
+    /^\d+$/.test(name)
+  );
+  return ids.flatMap((id) => {
+    try {
+      // The second field is the program in parentheses, which may hold anything (proc(5)).
+      const [, parent] = /\) \S (\d+) /.exec(Deno.readTextFileSync(`/proc/${id}/stat`)) ?? [];
+      return Number(parent) === Deno.pid ? [Number(id)] : [];
+    } catch {
+      return [];
+    }
+  });
+}

@@ -1,0 +1,274 @@
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import {
+  AddressInUseError,
+  AlreadyConnectedError,
+  type Driver,
+  InvalidAddressError,
+  InvalidNameError,
+  InvalidOptionError,
+  InvalidParentError,
+  InvalidPrefixError,
+  InvalidWordError,
+  type IpvlanError,
+  type IpvlanMode,
+  LinkExistsError,
+  MacAddressError,
+  MissingModuleError,
+  MissingSubnetError,
+  NetworkExistsError,
+  NetworkInUseError,
+  NetworkNotFoundError,
+  NotConnectedError,
+  OutsideSubnetError,
+  ParentConflictError,
+  ParentNotFoundError,
+  ParentSubnetError,
+  PoolExhaustedError,
+  ProblemsError,
+  ReservedAddressError,
+  SandboxExistsError,
+  SandboxGoneError,
+  SandboxNotFoundError,
+  SubnetInUseError,
+  SubnetsOverlapError,
+  UnusableAddressError,
+} from "../../mod.ts";
+import { type TestHost, withHost } from "./driver_kit.ts";
+import { freshNetns, run } from "./netns.ts";
+
+type ErrorClass = new (...words: never[]) => IpvlanError;
+
+/** A call that is refused: what it asks for, the class of the error, and values that it names. */
+type Refusal = [(driver: Driver) => Promise<unknown>, ErrorClass, ...string[]];
+
+const SUBNET = "192.168.1.0/24";
+const net = (spec: object) => (driver: Driver) =>
+  driver.createNetwork({ name: "n", parent: "eth0", subnets: ["10.0.0.0/24"], ...spec });
+const conn = (options: object, network = "old", sandbox = "free") => (driver: Driver) =>
+  driver.connect(network, sandbox, options);
+
+const LONG = "x".repeat(64);
+
+const REFUSED: Record<string, Refusal> = {
+  "the loopback": [net({ parent: "lo" }), InvalidParentError, '"lo"', "loopback"],
+  "a missing parent": [net({ parent: "eth7" }), ParentNotFoundError, '"eth7"'],
+  "a missing parent's sub-interface": [net({ parent: "eth7.20" }), ParentNotFoundError, '"eth7"'],
+  "VLAN 0": [net({ parent: "eth0.0" }), InvalidOptionError, "eth0.0", "1 to 4094"],
+  "VLAN 4095": [net({ parent: "eth0.4095" }), InvalidOptionError, "4095", "1 to 4094"],
+  "a service VLAN 4095": [net({ parent: "eth0.4095.1" }), InvalidOptionError, "eth0.4095"],
+  "a parent's name too long": [net({ parent: "eth0.20.30.40.50" }), InvalidOptionError, "15"],
+  "an empty parent": [net({ parent: "" }), InvalidWordError, "empty"],
+  "a parent of two words": [net({ parent: "eth0 up" }), InvalidWordError, '"eth0 up"'],
+  "a bridge's port": [net({ parent: "port0" }), InvalidParentError, '"port0"', '"br0"'],
+  "a bridge's port's sub-interface": [net({ parent: "port0.2" }), InvalidParentError, '"port0"'],
+  "a bond's member": [net({ parent: "slave0" }), InvalidParentError, '"slave0"', '"bond0"'],
+  "a macvlan's parent": [net({ parent: "below" }), InvalidParentError, '"below"', '"mv0"'],
+  "a parent of a macvlan elsewhere": [net({ parent: "away" }), InvalidParentError, '"away"'],
+  "an ipvlan link": [net({ parent: "iv0" }), InvalidParentError, '"iv0"', '"plain"'],
+  "the mode of a link not the driver's": [
+    net({ parent: "plain", mode: "l3s", subnets: ["10.9.0.0/24"] }),
+    ParentConflictError,
+    '"plain"',
+    "mode l2",
+    "l3s",
+  ],
+  "another mode": [net({ mode: "l3" }), ParentConflictError, "mode l3", "mode l2", '"old"'],
+  "another flag": [net({ flag: "private" }), ParentConflictError, "private", "bridge", '"old"'],
+  "an unknown mode": [
+    net({ parent: undefined, mode: "l4" as IpvlanMode }),
+    InvalidOptionError,
+    "l4",
+  ],
+  "an unknown flag": [net({ parent: undefined, flag: "x" }), InvalidOptionError, '"x"', "vepa"],
+  "an MTU too large": [net({ mtu: 1501 }), InvalidOptionError, "1501", "1500"],
+  "an MTU too large for what is to be made": [
+    net({ parent: "eth0.20", mtu: 1501 }),
+    InvalidOptionError,
+    "1501",
+    '"eth0"',
+  ],
+  "an MTU too small": [net({ mtu: 67 }), InvalidOptionError, '"67"', "68"],
+  "no subnet": [net({ subnets: ["10.0.0.0"] }), InvalidPrefixError, '"10.0.0.0"'],
+  "no address": [net({ subnets: ["10.0.0.256/24"] }), InvalidPrefixError, "10.0.0.256/24"],
+  "the same subnet twice": [net({ subnets: ["10.0.0.0/24", "10.0.0.0/8"] }), SubnetsOverlapError],
+  "a neighbour's subnet": [net({ subnets: ["192.168.1.128/25"] }), SubnetInUseError, SUBNET],
+  "the parent's subnet in L3": [
+    net({ parent: "routed", mode: "l3", subnets: ["192.168.50.0/25"] }),
+    ParentSubnetError,
+    "192.168.50.250/24",
+    '"routed"',
+  ],
+  "a gateway outside": [net({ gateways: ["10.0.1.1"] }), OutsideSubnetError, "10.0.1.1"],
+  "the network's address as gateway": [
+    net({ gateways: ["10.0.0.0"] }),
+    UnusableAddressError,
+    "10.0.0.0",
+  ],
+  "the broadcast address as gateway": [
+    net({ gateways: ["10.0.0.255"] }),
+    UnusableAddressError,
+    "10.0.0.255",
+  ],
+  "an ip-range outside": [net({ ipRanges: ["10.0.1.0/28"] }), OutsideSubnetError, "10.0.1.0/28"],
+  "an aux address that is the gateway": [
+    net({ auxAddresses: { a: "10.0.0.1" } }),
+    ReservedAddressError,
+    "10.0.0.1",
+    "gateway",
+  ],
+  "IPv6 without a subnet": [net({ ipv6: true }), MissingSubnetError, '"n"'],
+  "a network's name taken": [
+    net({ name: "old", parent: "eth0.20" }),
+    NetworkExistsError,
+    '"old"',
+  ],
+  "a network's name too long": [net({ name: LONG }), InvalidNameError, LONG, "63"],
+  "a network's name unfit": [net({ name: "../etc" }), InvalidNameError, '"../etc"'],
+  "a sandbox's name taken": [
+    (driver) => driver.createSandbox("used"),
+    SandboxExistsError,
+    '"used"',
+    "remove it first",
+  ],
+  "a namespace that is not the driver's": [
+    (driver) => driver.createSandbox("foreign"),
+    SandboxExistsError,
+    '"foreign"',
+    "not a sandbox",
+  ],
+  "a sandbox's name too long": [(driver) => driver.createSandbox(LONG), InvalidNameError, "63"],
+  "a sandbox's name unfit": [(driver) => driver.createSandbox("a/b"), InvalidNameError, '"a/b"'],
+  "a process id for a name": [(driver) => driver.createSandbox("1"), InvalidNameError, '"1"'],
+  "a network in use": [
+    (driver) => driver.removeNetwork("old"),
+    NetworkInUseError,
+    '"old"',
+    '"used"',
+  ],
+  "removing no network": [(driver) => driver.removeNetwork("x"), NetworkNotFoundError, '"x"'],
+  "removing no sandbox": [(driver) => driver.removeSandbox("x"), SandboxNotFoundError, '"x"'],
+  "connecting no sandbox": [conn({}, "old", "x"), SandboxNotFoundError, '"x"'],
+  "connecting to no network": [conn({}, "x"), NetworkNotFoundError, '"x"'],
+  "connecting twice": [conn({}, "old", "used"), AlreadyConnectedError, '"used"', '"old"'],
+  "connecting twice in one call": [
+    (driver) => driver.createSandbox("c", [{ network: "old" }, { network: "old" }]),
+    AlreadyConnectedError,
+    '"old"',
+  ],
+  "connecting what is gone": [conn({}, "old", "gone"), SandboxGoneError, '"gone"', "restore"],
+  "disconnecting what is not connected": [
+    (driver) => driver.disconnect("old", "free"),
+    NotConnectedError,
+    '"free"',
+    '"old"',
+  ],
+  "a MAC address": [conn({ macAddress: "02::1" }), MacAddressError, '"02::1"'],
+  "an address outside": [conn({ ip: "10.0.0.5" }), OutsideSubnetError, "10.0.0.5", SUBNET],
+  "an IPv6 address without a subnet": [conn({ ip6: "fd00::5" }), OutsideSubnetError, "fd00::5"],
+  "an address in use": [conn({ ip: "192.168.1.2" }), AddressInUseError, "192.168.1.2"],
+  "the parent's address": [conn({ ip: "192.168.1.250" }), AddressInUseError, "192.168.1.250"],
+  "the network's own address": [conn({ ip: "192.168.1.0" }), UnusableAddressError, "192.168.1.0"],
+  "the broadcast address": [conn({ ip: "192.168.1.255" }), UnusableAddressError, "192.168.1.255"],
+  "the gateway's address": [conn({ ip: "192.168.1.1" }), ReservedAddressError, "192.168.1.1"],
+  "no address at all": [conn({ ip: "192.168.1" }), InvalidAddressError, '"192.168.1"'],
+  "an alias unfit to be a host name": [conn({ aliases: ["a b"] }), InvalidNameError, '"a b"'],
+  "a link's name taken": [conn({ ifname: "lo" }), LinkExistsError, '"lo"'],
+  "a link's name too long": [conn({ ifname: "x".repeat(16) }), InvalidWordError, "15"],
+  "a network that is full": [conn({}, "full"), PoolExhaustedError, "10.77.0.0/30"],
+};
+
+/** Links of all kinds that can be in the way, a network in use, and sandboxes in all states. */
+async function crowdedHost({ ns }: TestHost, driver: Driver, elsewhere: string): Promise<void> {
+  const dummies = ["port0", "slave0", "below", "away", "plain", "routed"];
+  await Promise.all(dummies.map((name) => ns.ip.link.add({ type: "dummy", name, up: true })));
+  await ns.ip.link.add({ type: "bridge", name: "br0" });
+  await ns.ip.link.set("port0", { master: "br0" });
+  await ns.ip.session.change("link add name bond0 type bond");
+  await ns.ip.link.set("slave0", { up: false });
+  await ns.ip.link.set("slave0", { master: "bond0" });
+  await ns.ip.link.add({ type: "macvlan", name: "mv0", link: "below" });
+  await ns.ip.link.add({ type: "macvlan", name: "mv1", link: "away", netns: elsewhere });
+  await ns.ip.link.add({ type: "ipvlan", name: "iv0", link: "plain", mode: "l2" });
+  await ns.ip.addr.add({ dev: "eth0", address: "192.168.1.250/24" });
+  await ns.ip.addr.add({ dev: "routed", address: "192.168.50.250/24" });
+  await driver.createNetwork({ name: "old", parent: "eth0", subnets: [SUBNET] });
+  await driver.createNetwork({ name: "full", subnets: ["10.77.0.0/30"] });
+  await driver.createSandbox("used", [{ network: "old" }, { network: "full" }]);
+  await Promise.all(["free", "gone"].map((name) => driver.createSandbox(name)));
+  await run("ip", "netns", "del", "gone");
+  await run("ip", "netns", "add", "foreign");
+}
+
+Deno.test("what cannot be is refused by name, and changes nothing", async (t) => {
+  await withHost(async (host) => {
+    await using elsewhere = await freshNetns();
+    const driver = await host.driver();
+    await crowdedHost(host, driver, elsewhere.name);
+    const before = await host.dump();
+    for (const [what, [call, type, ...values]] of Object.entries(REFUSED)) {
+      await t.step(what, async () => {
+        const error = await assertRejects(() => call(driver));
+        assert(error instanceof type, `${error.constructor.name}: ${error.message}`);
+        for (const value of values) assert(error.message.includes(value), error.message);
+        assert(/^[A-Z].*[^.]$/s.test(error.message), error.message);
+        assertEquals(await host.dump(), before);
+      });
+    }
+    await t.step("several things are said at once, and change nothing", async () => {
+      const error = await assertRejects(() =>
+        driver.createSandbox("used", [
+          { network: "old", ip: "10.0.0.1", macAddress: "02::1" },
+          { network: "none" },
+        ]), ProblemsError);
+      assertEquals(error.problems.map((problem) => problem.constructor), [
+        SandboxExistsError,
+        MacAddressError,
+        OutsideSubnetError,
+        NetworkNotFoundError,
+      ]);
+      assertEquals(error.message, error.problems.map(({ message }) => message).join("\n"));
+      assertEquals(await host.dump(), before);
+    });
+    await run("ip", "netns", "del", "foreign");
+  });
+});
+
+Deno.test("a kernel that is too old is refused with the release found", () =>
+  withHost(async (host) => {
+    await host.driver();
+    const before = await host.dump();
+    const child = new URL("driver_child.ts", import.meta.url).pathname;
+    // Where Deno reads the release, in a mount namespace of the process's own.
+    const script = 'echo 3.16.0-4-amd64 > "$0/release" && ' +
+      'mount --bind "$0/release" /proc/sys/kernel/osrelease && rm "$0/release" && exec "$@"';
+    const { stdout, stderr } = await run(
+      ...["unshare", "--mount", "sh", "-c", script, host.stateDir, Deno.execPath()] as const,
+      ...["run", "-A", "--no-check", child, "refused", host.ns.name, host.stateDir],
+    );
+    const message =
+      "KernelTooOldError: The kernel is 3.16.0-4-amd64, and ipvlan needs 4.2 or later";
+    assert(stdout.startsWith(message), stdout + stderr);
+    assertEquals(await host.dump(), before);
+  }));
+
+Deno.test("a kernel without ipvlan is refused with the module's name and the ways out", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    const before = await host.dump();
+    const path = "/proc/sys/kernel/modprobe";
+    const modprobe = await Deno.readTextFile(path);
+    // The kernel would load it again by itself.
+    await Deno.writeTextFile(path, "/bin/false");
+    try {
+      assertEquals((await run("modprobe", "-r", "ipvlan")).stderr, "");
+      const error = await assertRejects(() => driver.createNetwork({ name: "n" }));
+      assertInstanceOf(error, MissingModuleError);
+      assertEquals(error.module, "ipvlan");
+      assert(error.message.includes('"modprobe ipvlan"') && error.message.includes("the lab"));
+    } finally {
+      await Deno.writeTextFile(path, modprobe.trim());
+      assertEquals((await run("modprobe", "ipvlan")).stderr, "");
+    }
+    assertEquals(await host.dump(), before);
+    await driver.createNetwork({ name: "n" });
+  }));

@@ -1,0 +1,141 @@
+import { assert, assertEquals } from "@std/assert";
+import { isOurs } from "../../mod.ts";
+import { assertConsistent, type TestHost, withHost } from "./driver_kit.ts";
+import { run } from "./netns.ts";
+
+/** Takes away what a restart of the host does: every link and namespace that the driver made. */
+async function restart({ ns }: TestHost, ...sandboxes: string[]): Promise<void> {
+  for (const name of sandboxes) {
+    // Its links first: a namespace goes in its own time, and so long its addresses are taken.
+    await run("ip", "-n", name, "link", "del", "group", "6910070");
+    await run("ip", "netns", "del", name);
+  }
+  const links = (await ns.ip.link.show()).filter(isOurs).map(({ name }) => name);
+  for (const name of links.toReversed()) await run("ip", "-n", ns.name, "link", "del", name);
+}
+
+Deno.test("after a restart everything comes back as it was, and a second restore does nothing", () =>
+  withHost(async (host) => {
+    const lines: string[] = [];
+    const driver = await host.driver({ verbose: (line) => lines.push(line) });
+    const subnets = ["10.20.0.0/24", "fd20::/64"];
+    await driver.createNetwork({ name: "tags", parent: "eth0.20.30", subnets, mtu: 1400 });
+    await driver.createNetwork({ name: "iso" });
+    await driver.createNetwork({ name: "l3", parent: "eth0", mode: "l3", flag: "vepa" });
+    await driver.createSandbox("c1", [{ network: "tags", aliases: ["db"] }, { network: "iso" }]);
+    await driver.createSandbox("c2", [{ network: "l3" }, { network: "tags", ip6: "fd20::99" }]);
+    await driver.createSandbox("c3");
+    const before = await host.dump();
+
+    await restart(host, "c1", "c2", "c3");
+    const report = {
+      networks: ["iso", "l3", "tags"],
+      sandboxes: ["c1", "c2", "c3"],
+      missing: [],
+      undone: [],
+    };
+    assertEquals(await driver.restore(), report);
+    assertEquals(await host.dump(), before);
+    await assertConsistent(host);
+
+    lines.length = 0;
+    assertEquals(await driver.restore(), report);
+    const changes = lines.filter((line) => !line.endsWith("link set dev lo up"));
+    assertEquals(changes, []);
+    assertEquals(await host.dump(), before);
+  }));
+
+Deno.test("a link that lacks an address or a route is made anew", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createNetwork({ name: "n", parent: "eth0.20", subnets: ["10.0.0.0/24"] });
+    await driver.createSandbox("c", [{ network: "n" }]);
+    const before = await host.dump();
+    // As a restore leaves it that is killed half way: nothing is marked as whole before its end.
+    await run("ip", "-n", "c", "addr", "flush", "dev", "eth0");
+    await run("ip", "-n", "c", "link", "set", "dev", "eth0", "alias", "");
+    await run("ip", "-n", "c", "link", "set", "dev", "lo", "down");
+    await driver.restore();
+    assertEquals(await host.dump(), before);
+  }));
+
+Deno.test("a manual parent that is missing is told, and completed when it is back", () =>
+  withHost(async (host) => {
+    const { ip } = host.ns;
+    const driver = await host.driver();
+    await ip.link.add({ type: "vlan", name: "foo", link: "eth0", id: 40, up: true });
+    await driver.createNetwork({ name: "manual", parent: "foo", subnets: ["10.40.0.0/24"] });
+    await driver.createNetwork({ name: "made", parent: "eth0.20", subnets: ["10.20.0.0/24"] });
+    await driver.createSandbox("c", [{ network: "manual" }, { network: "made" }]);
+    const before = await host.dump();
+    await restart(host, "c");
+    await ip.link.del("foo");
+
+    const { networks, sandboxes, missing } = await driver.restore();
+    assertEquals([networks, sandboxes], [["made"], []]);
+    assertEquals(missing, [
+      {
+        kind: "network",
+        name: "manual",
+        reason: 'There is no link "foo" to be the parent: make it first, or name it LINK.VLAN ' +
+          "(such as eth0.20) to have it made",
+      },
+      {
+        kind: "sandbox",
+        name: "c",
+        reason: "It is not connected to manual, which could not be restored",
+      },
+    ]);
+    assertEquals((await ip.link.show()).some(({ name }) => name === "foo"), false);
+    const { code } = await driver.exec("c", ["ip", "link", "show", "eth1"]).output();
+    assertEquals(code, 0);
+
+    await ip.link.add({ type: "vlan", name: "foo", link: "eth0", id: 40, up: true });
+    assertEquals((await driver.restore()).missing, []);
+    assertEquals(await host.dump(), before);
+    await assertConsistent(host);
+
+    // It is not the driver's, before as after.
+    await driver.removeSandbox("c");
+    await driver.removeNetwork("manual");
+    assert((await ip.link.show("foo")).up);
+    await ip.link.del("foo");
+  }));
+
+Deno.test("a sub-interface that somebody made anew is used, and theirs from then on", () =>
+  withHost(async (host) => {
+    const { ip } = host.ns;
+    const driver = await host.driver();
+    await driver.createNetwork({ name: "n", parent: "eth0.20", subnets: ["10.0.0.0/24"] });
+    await driver.createSandbox("c", [{ network: "n" }]);
+    await restart(host, "c");
+    await ip.link.add({ type: "vlan", name: "eth0.20", link: "eth0", id: 20, up: true });
+    assertEquals((await driver.restore()).missing, []);
+    await assertConsistent(host);
+    await driver.removeSandbox("c");
+    await driver.removeNetwork("n");
+    const theirs = await ip.link.show("eth0.20");
+    assertEquals([theirs.up, theirs.group, theirs.alias], [true, "default", undefined]);
+    await ip.link.del("eth0.20");
+  }));
+
+Deno.test("a parent made anew between two calls is the one that is used", () =>
+  withHost(async (host) => {
+    const { ip } = host.ns;
+    const driver = await host.driver();
+    const add = () => ip.link.add({ type: "dummy", name: "foo", up: true });
+    await add();
+    await driver.createNetwork({ name: "n", parent: "foo", subnets: ["10.0.0.0/24"] });
+    await driver.createSandbox("c1", [{ network: "n" }]);
+    // By another process than the driver's, with another link in between to take the old index.
+    await run("ip", "-n", host.ns.name, "link", "del", "foo");
+    await ip.link.add({ type: "dummy", name: "other" });
+    await add();
+    await driver.createSandbox("c2", [{ network: "n" }]);
+    assertEquals((await driver.restore()).missing, []);
+    await assertConsistent(host);
+    await ip.link.del("other");
+    await Promise.all(["c1", "c2"].map((name) => driver.removeSandbox(name)));
+    await driver.removeNetwork("n");
+    await ip.link.del("foo");
+  }));
