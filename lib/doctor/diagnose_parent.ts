@@ -117,22 +117,19 @@ function wireless({ name, wireless }: ParentFacts): Diagnosis[] {
 }
 
 function modes(name: string, networks: readonly Network[], views: Views): Diagnosis[] {
-  // Under the parent's name, as those in other namespaces show none.
-  const links = ipvlansOn(name, views).map((link) => ({
-    ...link,
-    name: link.netns === undefined ? link.name : `${link.netns} ${link.name}`,
-    link: name,
-  }));
   const [network] = networks;
-  const conflict = network && conflictProblem(name, network, [], links);
-  if (!conflict) return [];
-  // Any one will do, as the kernel changes all.
-  const { netns, name: ifname } = ipvlansOn(name, views)[0]!;
-  const ip = netns === undefined ? "ip" : `ip -n ${netns}`;
-  const fix = `${ip} link set dev ${ifname} type ipvlan mode ${network.mode} ${network.flag}`;
-  return [
-    about(`parent ${name}`).broken(`Network "${network.name}": ${conflict.message}`, fix),
-  ];
+  const [link] = ipvlansOn(name, views);
+  if (!network || link?.info.type !== "ipvlan") return [];
+  // Under the parent's name, as one in another namespace shows none.
+  if (!conflictProblem(name, network, [], [{ ...link, link: name }])) return [];
+  const what =
+    `The network "${network.name}" has mode ${network.mode}, flag ${network.flag}, and ` +
+    `the kernel mode ${link.info.mode}, flag ${link.info.flag} for all links on it: whoever set ` +
+    "those last has changed all";
+  // Any one of them will do.
+  const ip = link.netns === undefined ? "ip" : `ip -n ${link.netns}`;
+  const fix = `${ip} link set dev ${link.name} type ipvlan mode ${network.mode} ${network.flag}`;
+  return [about(`parent ${name}`).broken(what, fix)];
 }
 
 function sizes(name: string, networks: readonly Network[], views: Views): Diagnosis[] {

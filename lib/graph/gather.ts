@@ -41,8 +41,6 @@ interface Answers {
   rows: Record<string, unknown>[];
   addrs: Addr[];
   routes: Route[];
-  /** The names of the namespaces by the ids that this namespace knows them under. */
-  names: Map<number, string>;
 }
 
 /** How many namespaces are looked into at once: each costs an `ip` process meanwhile. */
@@ -61,12 +59,12 @@ export async function gatherViews(): Promise<Views> {
   const [host, names] = await Promise.all([ask(ip), ip.netns.list()]);
   const inodes = await Promise.all(names.map((name) => inode(`/run/netns/${name}`)));
   const ownNames = names.filter((_, index) => own !== undefined && inodes[index] === own);
-  const views: Views = { host: toView(undefined, host, host, ownNames), others: [], closed: [] };
+  const views: Views = { host: toView(undefined, host, host), others: [], closed: [] };
   const others = names.filter((name) => !ownNames.includes(name)).sort();
   await atOnce(AT_ONCE, others, async (netns) => {
     try {
       await using inside = await Ip.open({ netns });
-      views.others.push(toView(netns, await ask(inside), host, ownNames));
+      views.others.push(toView(netns, await ask(inside), host));
     } catch (error) {
       // It may be gone by now, or be closed to this caller; the others are not less true for it.
       if (!(error instanceof IpvlanError)) throw error;
@@ -78,40 +76,25 @@ export async function gatherViews(): Promise<Views> {
 }
 
 async function ask(ip: Ip): Promise<Answers> {
-  const [rows, ids, addrs, routes, routes6] = await Promise.all([
+  const [rows, addrs, routes, routes6] = await Promise.all([
     ip.session.query("link show"),
-    // Behind the links: a namespace that one of them leads to has an id from then on.
-    ip.session.query("netns list"),
     ip.addr.show(),
     ip.route.show(4),
     ip.route.show(6),
   ]);
-  const named = ids.filter(({ id }) => id !== undefined);
-  return {
-    rows,
-    addrs,
-    routes: [...routes, ...routes6],
-    names: new Map(named.map(({ id, name }) => [id as number, name as string])),
-  };
+  return { rows, addrs, routes: [...routes, ...routes6] };
 }
 
-function toView(
-  netns: string | undefined,
-  { rows, addrs, routes, names }: Answers,
-  host: Answers,
-  ownNames: readonly string[],
-): View {
+function toView(netns: string | undefined, { rows, addrs, routes }: Answers, host: Answers): View {
   const links = rows.map((row): SeenLink => {
     const link = parseLink(row);
     if (link.info.type !== "ipvlan") return link;
-    // `ip` prints a name for what is in the same namespace, and numbers for what is not.
+    // `ip` prints a name for what is in the same namespace, and a number for what is not.
     if (link.link !== undefined) {
       return netns === undefined ? { ...link, parent: link.link } : link;
     }
-    const name = names.get(row.link_netnsid as number);
-    if (name !== undefined && !ownNames.includes(name)) return link;
-    // A namespace without a name is most likely the caller's; an ipvlan link has its parent's MAC
-    // address, which tells for certain.
+    // The number alone could be that of a link in a third namespace. But an ipvlan link has its
+    // parent's MAC address, and to have the kernel name the namespace takes far longer than this.
     const parent = host.rows.find(({ ifindex, address }) =>
       ifindex === row.link_index && address === link.address
     );

@@ -104,7 +104,10 @@ Deno.test("doctor says what has become of a network's parent", async (t) => {
     });
     const [conflict = "", ...more] = await doctor();
     assertEquals(more, []);
-    assertMatch(conflict, /^broken parent eth0: .* used with mode l3, flag private by "c1 eth0", /);
+    assertMatch(
+      conflict,
+      /^broken parent eth0: .* the kernel mode l3, flag private for all links on it: /,
+    );
     // What it says to do helps.
     const [program = "", ...words] = conflict.split(" → ")[1]!.split(" ");
     assertEquals((await run(program, ...words)).code, 0);

@@ -237,9 +237,9 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
       sandbox("c1", "eth0", "web", []),
     ]),
     [
-      'broken parent eth0: Network "web": The parent "eth0" is used with mode l2, flag bridge by ' +
-      '"c1 eth0", and mode and flag belong to the parent: ask for those instead of mode l3, flag ' +
-      "bridge, or take another parent → ip -n c1 link set dev eth0 type ipvlan mode l3 bridge",
+      'broken parent eth0: The network "web" has mode l3, flag bridge, and the kernel mode l2, flag ' +
+      "bridge for all links on it: whoever set those last has changed all → ip -n c1 link set dev " +
+      "eth0 type ipvlan mode l3 bridge",
     ],
   ],
   [
