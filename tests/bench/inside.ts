@@ -1,0 +1,141 @@
+/**
+ * What `deno task bench` runs in the lab: it measures, says how far it is on standard error, and
+ * prints {@linkcode Measured} as JSON on standard output.
+ *
+ *     inside.ts CNI REPETITIONS REMOVED SIZE…
+ *
+ * CNI is the folder with the plugins. Everything that is to be compared is run in turns, each time in
+ * a fresh world; what is already too slow for a larger size is left out there.
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+import { Driver } from "../../lib/driver/mod.ts";
+import { type Measured, median, ratiosOf, type Result } from "./results.ts";
+import {
+  cni,
+  driver,
+  driverRemoval,
+  names,
+  processes,
+  processesRemoval,
+  script,
+  type Way,
+} from "./ways.ts";
+import { freshWorld, PARENT, run, SUBNET } from "./world.ts";
+
+/** What would take longer, in milliseconds, is left out. */
+const TOO_LONG = 150_000;
+/** What has taken that long, in milliseconds, is not repeated. */
+const LONG_ENOUGH = 60_000;
+
+const say = (line: string): void => console.error(`bench: ${line}`);
+
+/** Runs a way once in a fresh world, in milliseconds. */
+async function once(way: Way, size: number, makes: boolean): Promise<number> {
+  await using world = await freshWorld();
+  const sandboxes = names(size);
+  const { run, end } = await way.prepare(world, sandboxes);
+  const start = performance.now();
+  try {
+    await run();
+  } finally {
+    await end?.();
+  }
+  const took = performance.now() - start;
+  if (makes) await world.verify(sandboxes);
+  return took;
+}
+
+/** Runs all ways in turns. */
+async function compare(
+  task: Result["task"],
+  size: number,
+  ways: readonly Way[],
+  repetitions: number,
+  smaller: readonly Result[],
+): Promise<Result[]> {
+  const results = ways.map(({ name }): Result => {
+    const before = smaller.findLast((one) => one.task === task && one.way === name);
+    if (before?.skipped !== undefined) {
+      return { task, size, way: name, runs: [], skipped: before.skipped };
+    }
+    const expected = before ? median(before.runs) / before.size * size : 0;
+    const seconds = Math.round(expected / 1000);
+    const skipped = expected > TOO_LONG ? { skipped: `it would take ${seconds} s` } : {};
+    return { task, size, way: name, runs: [], ...skipped };
+  });
+  for (let repetition = 0; repetition < repetitions; repetition++) {
+    for (const [index, way] of ways.entries()) {
+      const { runs, skipped } = results[index]!;
+      if (skipped !== undefined || runs.reduce((a, b) => a + b, 0) > LONG_ENOUGH) continue;
+      const took = await once(way, size, task === "make");
+      runs.push(took);
+      say(`${task} ${size}, ${way.what}: ${took.toFixed(0)} ms`);
+    }
+  }
+  return results;
+}
+
+/** What the command takes, from a network and a sandbox that are there. */
+async function commands(repetitions: number): Promise<Result[]> {
+  await using world = await freshWorld();
+  const stateDir = `${world.folder}/state`;
+  {
+    await using driver = await Driver.open({ stateDir });
+    await driver.createNetwork({ name: "bench", parent: PARENT, subnets: [SUBNET] });
+    await driver.createSandbox("c1", [{ network: "bench" }]);
+  }
+  Deno.env.set("IPVLAN_STATE_DIR", stateDir);
+  const nothing = `${world.folder}/nothing.ts`;
+  await Deno.writeTextFile(nothing, "");
+  const deno = (...words: string[]) => run(Deno.execPath(), "run", "-A", "--cached-only", ...words);
+  const ipvlan = (...words: string[]) =>
+    deno(fileURLToPath(new URL("../../cli.ts", import.meta.url)), ...words);
+  const all: [string, () => Promise<void>][] = [
+    ["ip netns exec", () => run("ip", "netns", "exec", "c1", "true")],
+    ["deno run of nothing", () => deno(nothing)],
+    ["ipvlan network ls", () => ipvlan("network", "ls")],
+    ["ipvlan run --rm", () => ipvlan("run", "--rm", "--net", "bench", "true")],
+  ];
+  const results = all.map(([way]): Result => ({ task: "command", size: 1, way, runs: [] }));
+  // The first run of each is not counted: the files are read for the first time then.
+  for (let repetition = 0; repetition <= repetitions; repetition++) {
+    for (const [index, [way, run]] of all.entries()) {
+      const start = performance.now();
+      await run();
+      const took = performance.now() - start;
+      if (repetition === 0) continue;
+      results[index]!.runs.push(took);
+      say(`${way}: ${took.toFixed(0)} ms`);
+    }
+  }
+  return results;
+}
+
+const [cniFolder, ...numbers] = Deno.args;
+const [repetitions, removed, ...sizes] = numbers.map(Number);
+const engine = Deno.env.get("IPVLAN_LAB");
+if (cniFolder === undefined || repetitions === undefined || removed === undefined || !engine) {
+  // It deletes every namespace that it finds.
+  say("This is for the lab: run `deno task bench`");
+  Deno.exit(2);
+}
+const making = [driver, script, processes, cni(cniFolder)];
+for (const way of making) await once(way, 1, true);
+const results: Result[] = [];
+for (const size of sizes) {
+  results.push(...await compare("make", size, making, repetitions, results));
+}
+if (removed > 0) {
+  const removal = [driverRemoval, processesRemoval];
+  results.push(...await compare("remove", removed, removal, repetitions, []));
+}
+results.push(...await commands(repetitions));
+const measured: Measured = {
+  engine,
+  kernel: Deno.osRelease(),
+  results,
+  ratios: ratiosOf(results),
+};
+console.log(JSON.stringify(measured));

@@ -1,0 +1,145 @@
+/** What one thing took. */
+export interface Result {
+  /** What was done: endpoints made, endpoints removed, or a command run. */
+  task: "make" | "remove" | "command";
+  /** To how many endpoints; 1 for a command. */
+  size: number;
+  /** In which way. */
+  way: string;
+  /** What each run took, in milliseconds. Empty where there was none. */
+  runs: number[];
+  /** Why there was none. */
+  skipped?: string;
+}
+
+/** How two ways compare. */
+export interface Ratio {
+  /** What is compared, as a sentence. */
+  what: string;
+  /** The one's median over the other's; absent where one was not measured. */
+  ratio?: number;
+  /** What the ratio should be: at most or at least that; absent where there is no aim. */
+  aim?: { most: number } | { least: number };
+}
+
+/** What was measured in the lab. */
+export interface Measured {
+  /** Which engine of the lab it ran in. */
+  engine: string;
+  /** The kernel's release. */
+  kernel: string;
+  /** All that was measured. */
+  results: Result[];
+  /** How it compares. */
+  ratios: Ratio[];
+}
+
+/** What a bench writes as JSON. */
+export interface Report extends Measured {
+  /** The machine's load average (proc(5)) over a minute, before and after. */
+  load: [number, number];
+}
+
+/** The middle of some numbers. @throws {RangeError} There is none. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length / 2;
+  const [low, high] = [sorted[Math.ceil(middle) - 1], sorted[Math.floor(middle)]];
+  if (low === undefined || high === undefined) throw new RangeError("There is no value");
+  return (low + high) / 2;
+}
+
+/** What is compared in the results, with the aims. */
+export function ratiosOf(results: readonly Result[]): Ratio[] {
+  const value = (task: Result["task"], size: number, way: string): number | undefined => {
+    const found = results.find((one) => one.task === task && one.size === size && one.way === way);
+    return found && found.runs.length > 0 ? median(found.runs) : undefined;
+  };
+  const sizesOf = (task: Result["task"]) => [
+    ...new Set(results.filter((one) => one.task === task).map(({ size }) => size)),
+  ];
+  const ratios: Ratio[] = [];
+  const compare = (what: string, one?: number, other?: number, aim?: Ratio["aim"]) => {
+    const ratio = one === undefined || other === undefined ? undefined : one / other;
+    ratios.push({ what, ...(ratio !== undefined && { ratio }), ...(aim && { aim }) });
+  };
+
+  const sizes = sizesOf("make");
+  for (const size of sizes) {
+    const own = value("make", size, "driver");
+    const made = `making ${size}`;
+    compare(`${made}: driver / script`, own, value("make", size, "script"), { most: 1.15 });
+    compare(`${made}: processes / driver`, value("make", size, "processes"), own, { least: 3 });
+    compare(`${made}: cni / driver`, value("make", size, "cni"), own, { least: 5 });
+  }
+  const [few, many] = [sizes.includes(10) ? 10 : sizes[0]!, Math.max(...sizes)];
+  if (many > few) {
+    const growth = (way: string) => {
+      const [small, large] = [value("make", few, way), value("make", many, way)];
+      return small === undefined || large === undefined ? undefined : large / many / (small / few);
+    };
+    const what = `time per endpoint at ${many} / at ${few}`;
+    compare(`${what}: driver`, growth("driver"), 1);
+    compare(`${what}: script`, growth("script"), 1);
+    compare(`${what}: driver / script`, growth("driver"), growth("script"), { most: 1.5 });
+  }
+  for (const size of sizesOf("remove")) {
+    const [one, other] = [value("remove", size, "processes"), value("remove", size, "driver")];
+    compare(`removing ${size}: processes / driver`, one, other, { least: 10 });
+  }
+  const plain = value("command", 1, "ip netns exec");
+  for (const { way } of results.filter(({ task }) => task === "command")) {
+    if (way !== "ip netns exec") {
+      compare(`${way} / ip netns exec`, value("command", 1, way), plain);
+    }
+  }
+  return ratios;
+}
+
+/** The report as a text for people. */
+export function render({ engine, kernel, load, results, ratios }: Report): string {
+  const times = results.map(({ task, size, way, runs, skipped }) => [
+    task === "command" ? "command" : `${task} ${size}`,
+    way,
+    ...(runs.length === 0 ? ["-", "-", "-", skipped ?? ""] : [
+      format(median(runs)),
+      format(median(runs) / size),
+      String(runs.length),
+      `${format(Math.min(...runs))} to ${format(Math.max(...runs))}`,
+    ]),
+  ]);
+  const compared = ratios.map(({ what, ratio, aim }) => [
+    what,
+    ratio === undefined ? "-" : ratio.toFixed(2),
+    aim === undefined ? "" : "most" in aim ? `≤ ${aim.most}` : `≥ ${aim.least}`,
+    ratio === undefined || aim === undefined
+      ? ""
+      : isReached(ratio, aim)
+      ? "reached"
+      : "not reached",
+  ]);
+  return [
+    `${engine}, Linux ${kernel}; load average ${load.map((one) => one.toFixed(2)).join(" to ")}`,
+    "",
+    ...columns(["task", "way", "median, ms", "per endpoint", "runs", "from to"], times),
+    "",
+    ...columns(["ratio", "", "aim", ""], compared),
+  ].join("\n");
+}
+
+/** Whether a ratio is what it should be. */
+export function isReached(ratio: number, aim: NonNullable<Ratio["aim"]>): boolean {
+  return "most" in aim ? ratio <= aim.most : ratio >= aim.least;
+}
+
+function format(milliseconds: number): string {
+  return milliseconds.toFixed(milliseconds < 100 ? 1 : 0);
+}
+
+function columns(head: string[], rows: string[][]): string[] {
+  const all = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
+  return all.map((row) =>
+    row.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd()
+  );
+}
