@@ -8,13 +8,18 @@ import { LabError, MissingError } from "./errors.ts";
 import { exists, which } from "./machine.ts";
 
 /** The name of a package that can be fetched. */
-export type PackageName = "user-mode-linux" | "busybox-static" | "radvd";
+export type PackageName =
+  | "user-mode-linux"
+  | "busybox-static"
+  | "radvd"
+  | "containernetworking-plugins";
 
 /** The file of each package that it is needed for: without it the package is not whole. */
 const NEEDED: Record<PackageName, string> = {
   "user-mode-linux": "usr/bin/linux.uml",
   "busybox-static": "bin/busybox",
   "radvd": "usr/sbin/radvd",
+  "containernetworking-plugins": "usr/lib/cni/ipvlan",
 };
 
 /**
