@@ -1,7 +1,7 @@
 import type { IpvlanError } from "../errors.ts";
 import type { Pools } from "../ipam/mod.ts";
 import { NamespaceNotFoundError } from "../iproute2/errors.ts";
-import type { DriverParts } from "./driver.ts";
+import type { DriverParts } from "./parts.ts";
 import { type Batch, forget, mark } from "./drop.ts";
 import { decideEndpoint, endpointSteps, sandboxSteps, toEndpoint } from "./endpoint.ts";
 import {

@@ -20,17 +20,11 @@ import { LinkMonitor } from "./monitor.ts";
 import { Namespaces, type OpenIp, rehearsed, watched } from "./namespaces.ts";
 import { aliasSteps, decideNetwork, type HostFacts, networkSteps } from "./network.ts";
 import { explain, standsOn } from "./parent.ts";
+import type { DriverParts } from "./parts.ts";
 import { KnownPools } from "./pools.ts";
 import { randomHex } from "./random.ts";
 import { recover, type Recovery, restore, restoreParent } from "./restore.ts";
-import {
-  type EndpointRecord,
-  isReady,
-  SqliteStore,
-  type Stated,
-  type Store,
-  withoutState,
-} from "./store.ts";
+import { type EndpointRecord, isReady, SqliteStore, type Stated, withoutState } from "./store.ts";
 import type {
   ConnectOptions,
   Endpoint,
@@ -76,18 +70,6 @@ export interface DriverOptions {
    * @default {undefined}
    */
   dryRun?: (command: string) => void;
-}
-
-/** What the parts of the driver share. */
-export interface DriverParts {
-  /** What is on record. */
-  store: Store;
-  /** The sessions. */
-  namespaces: Namespaces;
-  /** The hosts files. */
-  hosts: HostsFiles;
-  /** The networks' pools. */
-  pools: KnownPools;
 }
 
 /** A batch that is on record. */

@@ -1,6 +1,6 @@
 import { NamespaceNotFoundError } from "../iproute2/errors.ts";
 import { linkDel } from "../iproute2/link.ts";
-import type { DriverParts } from "./driver.ts";
+import type { DriverParts } from "./parts.ts";
 import { temporaryName } from "./endpoint.ts";
 import { aliasSteps, probeName } from "./network.ts";
 import { isOurs, LINK_GROUP, standsOn } from "./parent.ts";

@@ -1,5 +1,5 @@
 import { type Link, linkDel } from "../iproute2/link.ts";
-import type { DriverParts } from "./driver.ts";
+import type { DriverParts } from "./parts.ts";
 import { dropEndpoint, dropNetwork, dropSandbox } from "./drop.ts";
 import { endpointSteps, sandboxSteps } from "./endpoint.ts";
 import { ParentNotFoundError, SandboxGoneError } from "./errors.ts";
