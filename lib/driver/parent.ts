@@ -90,10 +90,10 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
     choice.make.push({ type: "vlan", ...sub, group: LINK_GROUP, up: true });
   }
   if (!base.up) {
-    choice.notices.push(
-      `The link "${base.name}" below the parent "${parent}" is down, so nothing passes: ` +
-        `"ip link set ${base.name} up"`,
-    );
+    // `vlan_dev_open` in `net/8021q/vlan_dev.c`.
+    const reason = "it is down, and what is made on it cannot be set up: " +
+      `"ip link set ${base.name} up"`;
+    choice.problems.push(new InvalidParentError(base.name, reason));
   }
   return choice;
 }

@@ -53,10 +53,14 @@ Deno.test("a missing link.vlan is made, with both tags where there are two", () 
   ]);
 });
 
-Deno.test("a parent that is down is said, and so is one whose lower link is", () => {
+Deno.test("a parent that is down is said, and one that would be made on such a link refused", () => {
   const down = link("eth0", { up: false });
   assertEquals(chooseParent("eth0", [down]).notices, [
     'The parent "eth0" is down, so nothing passes: "ip link set eth0 up"',
+  ]);
+  assertEquals(chooseParent("eth0.20", [down]).problems.map(({ message }) => message), [
+    'The link "eth0" cannot be a parent: it is down, and what is made on it cannot be set up: ' +
+    '"ip link set eth0 up"',
   ]);
 });
 
