@@ -99,7 +99,9 @@ export function filesOf(folder: string): Record<string, string> {
 }
 
 /** What counts of a link: not its index, nor the carrier that comes and goes below it. */
-function essence({ name, up, mtu, group, alias, master, link, addrgenmode, info }: Link) {
+export function essence(
+  { name, up, mtu, group, alias, master, link, addrgenmode, info }: Link,
+): Partial<Link> & { name: string } {
   return { name, up, mtu, group, alias, master, link, addrgenmode, info };
 }
 

@@ -1,0 +1,237 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { type Driver, InvalidParentError, type Link } from "../../mod.ts";
+import { Ip } from "../../lib/iproute2/ip.ts";
+import { assertConsistent, essence, withHost } from "./driver_kit.ts";
+
+/** What a command prints in a sandbox, and its exit status. */
+async function inside(driver: Driver, sandbox: string, ...words: string[]): Promise<string> {
+  const { code, stdout } = await driver.exec(sandbox, words).output();
+  return `${new TextDecoder().decode(stdout).trim()} (${code})`.trim();
+}
+
+/** The links in a sandbox, but for the loopback. */
+async function linksIn(sandbox: string): Promise<Link[]> {
+  await using ip = await Ip.open({ netns: sandbox });
+  return (await ip.link.show()).filter(({ name }) => name !== "lo");
+}
+
+const MARK = "6910070";
+
+Deno.test("a network of defaults: a sub-interface and links that are marked, in L2", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    const spec = { name: "n", parent: "eth0.20", subnets: ["192.168.20.0/24"] };
+    const { value: network, notices } = await driver.createNetwork(spec);
+    assertEquals(notices, []);
+    assertEquals(driver.inspectNetwork("n"), { ...network, endpoints: [] });
+    assertEquals(driver.listNetworks(), [network]);
+    const parent = await host.ns.ip.link.show("eth0.20");
+    assertEquals(
+      [parent.info, parent.link, parent.up, parent.group, parent.alias],
+      [{ type: "vlan", id: 20, protocol: "802.1Q" }, "eth0", true, MARK, "ipvlan-kit n"],
+    );
+    const { value: sandbox } = await driver.createSandbox("c", [{ network: "n" }]);
+    assertEquals(driver.inspectSandbox("c"), sandbox);
+    assertEquals(driver.listSandboxes(), [sandbox]);
+    assertEquals(sandbox.endpoints, [
+      { network: "n", sandbox: "c", ifname: "eth0", ip: "192.168.20.2/24", aliases: [] },
+    ]);
+    const [link, ...rest] = await linksIn("c");
+    assertEquals(rest, []);
+    assertEquals(
+      [link?.name, link?.info, link?.mtu, link?.up, link?.group, link?.alias],
+      ["eth0", { type: "ipvlan", mode: "l2", flag: "bridge" }, 1500, true, MARK, "ipvlan-kit n"],
+    );
+    await assertConsistent(host);
+  }));
+
+Deno.test("mode, flag and MTU are those asked for, also where the parent is the driver's dummy", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    const cases = [
+      { name: "a", mode: "l3s", flag: "private", mtu: 1400 },
+      { name: "b", mode: "l3", flag: "vepa", parent: "eth0" },
+    ] as const;
+    for (const spec of cases) {
+      await driver.createNetwork(spec);
+      await driver.createSandbox(spec.name, [{ network: spec.name }]);
+      const [link] = await linksIn(spec.name);
+      assertEquals(link?.info, { type: "ipvlan", mode: spec.mode, flag: spec.flag });
+      assertEquals(link?.mtu, "mtu" in spec ? spec.mtu : 1500);
+      const routes = await inside(driver, spec.name, "ip", "route", "show", "default");
+      assertEquals(routes, "default dev eth0 scope link (0)");
+    }
+    const dummy = await host.ns.ip.link.show(driver.inspectNetwork("a").parent);
+    assertEquals([dummy.info, dummy.mtu, dummy.alias], [{ type: "dummy" }, 1400, "ipvlan-kit a"]);
+    await assertConsistent(host);
+  }));
+
+Deno.test("a sub-interface serves several networks, and goes with the last", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    const { ip } = host.ns;
+    const before = await host.dump();
+    const alias = async (name: string) => (await ip.link.show(name)).alias;
+    await driver.createNetwork({ name: "a", parent: "eth0.20" });
+    await driver.createNetwork({ name: "b", parent: "eth0.20" });
+    await driver.createNetwork({ name: "in", parent: "eth0.20.30" });
+    assertEquals(await alias("eth0.20"), "ipvlan-kit a b in");
+    await driver.removeNetwork("a");
+    await driver.removeNetwork("b");
+    assertEquals(await alias("eth0.20"), "ipvlan-kit in");
+    await driver.removeNetwork("in");
+    assertEquals(
+      ((await host.dump()) as { host: unknown }).host,
+      (before as { host: unknown }).host,
+    );
+  }));
+
+Deno.test("two tags: the outer of a service provider's, the inner a customer's, and both go", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createNetwork({ name: "q", parent: "eth0.20.30" });
+    const infos = await Promise.all(
+      ["eth0.20", "eth0.20.30"].map(async (name) => (await host.ns.ip.link.show(name)).info),
+    );
+    assertEquals(infos, [
+      { type: "vlan", id: 20, protocol: "802.1ad" },
+      { type: "vlan", id: 30, protocol: "802.1Q" },
+    ]);
+    await driver.createSandbox("c", [{ network: "q" }]);
+    await assertConsistent(host);
+    await driver.removeSandbox("c");
+    await driver.removeNetwork("q");
+    const names = (await host.ns.ip.link.show()).map(({ name }) => name);
+    assertEquals(names.toSorted(), ["eth0", "lo", "peer0"]);
+  }));
+
+Deno.test("a parent that was there before is neither changed nor deleted", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    const { ip } = host.ns;
+    await ip.link.add({ type: "vlan", name: "eth0.40", link: "eth0", id: 40, up: true });
+    await ip.link.set("eth0.40", { alias: "mine", mtu: 1450 });
+    const shown = () =>
+      Promise.all(["eth0", "eth0.40"].map(async (name) => essence(await ip.link.show(name))));
+    const before = await shown();
+    for (const parent of ["eth0", "eth0.40"]) {
+      const { value } = await driver.createNetwork({ name: parent, parent, mtu: 1400 });
+      assertEquals(value.parent, parent);
+      await driver.createSandbox("c", [{ network: parent }]);
+      assertEquals(await shown(), before);
+      await driver.removeSandbox("c");
+      await driver.removeNetwork(parent);
+      assertEquals(await shown(), before);
+    }
+    await ip.link.del("eth0.40");
+  }));
+
+Deno.test("a parent that is down is said; a sub-interface cannot be made on one", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await host.ns.ip.link.add({ type: "dummy", name: "down0" });
+    const { notices } = await driver.createNetwork({ name: "n", parent: "down0" });
+    assertEquals(notices, [
+      'The parent "down0" is down, so nothing passes: "ip link set down0 up"',
+    ]);
+    const sandbox = await driver.createSandbox("c", [{ network: "n" }]);
+    assertEquals(sandbox.notices, ['The parent "down0" is down, so nothing passes']);
+    const before = await host.dump();
+    const refused = () => driver.createNetwork({ name: "m", parent: "down0.20" });
+    const error = await assertRejects(refused, InvalidParentError);
+    assert(error.message.includes('"ip link set down0 up"'), error.message);
+    assertEquals(await host.dump(), before);
+  }));
+
+Deno.test("the first of a sandbox's networks has its default route, and the second takes over", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    const two = ["10.1.0.0/24", "fd01::/64"];
+    await driver.createNetwork({
+      name: "one",
+      parent: "eth0",
+      subnets: ["10.0.0.0/24", "fd00::/64"],
+    });
+    await driver.createNetwork({ name: "two", parent: "eth0", subnets: two });
+    await driver.createSandbox("c", [{ network: "one" }, { network: "two" }]);
+    const via = async (address: string) => {
+      const [, hop] =
+        / via (\S+) /.exec(await inside(driver, "c", "ip", "route", "get", address)) ??
+          [];
+      return hop;
+    };
+    assertEquals([await via("8.8.8.8"), await via("2001:db8::8")], ["10.0.0.1", "fd00::1"]);
+    await driver.disconnect("one", "c");
+    assertEquals([await via("8.8.8.8"), await via("2001:db8::8")], ["10.1.0.1", "fd01::1"]);
+    await driver.connect("one", "c");
+    assertEquals([await via("8.8.8.8"), await via("2001:db8::8")], ["10.0.0.1", "fd00::1"]);
+    await assertConsistent(host);
+  }));
+
+Deno.test("the parent's own addresses are never given away", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await host.ns.ip.addr.add({ dev: "eth0", address: "10.0.0.2/24" });
+    await host.ns.ip.addr.add({ dev: "eth0", address: "fd00::2/64", nodad: true });
+    const subnets = ["10.0.0.0/24", "fd00::/64"];
+    await driver.createNetwork({ name: "n", parent: "eth0", subnets });
+    const { value } = await driver.createSandbox("c", [{ network: "n" }]);
+    assertEquals([value.endpoints[0]?.ip, value.endpoints[0]?.ip6], ["10.0.0.3/24", "fd00::3/64"]);
+  }));
+
+Deno.test("sandboxes find each other by name, alias and name.network, as long as they share one", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    const subnets = ["10.0.0.0/24", "fd00::/64"];
+    await driver.createNetwork({ name: "db", parent: "eth0", subnets });
+    await driver.createNetwork({ name: "web" });
+    await driver.createSandbox("c1", [{ network: "db", aliases: ["master"] }]);
+    await driver.createSandbox("c2", [{ network: "db" }, { network: "web" }]);
+    const lookup = (name: string, database = "ahostsv4") =>
+      inside(driver, "c2", "getent", database, name);
+    for (const name of ["c1", "master", "c1.db"]) {
+      assert((await lookup(name)).startsWith("10.0.0.2 "), name);
+      assert((await lookup(name, "ahostsv6")).startsWith("fd00::2 "), name);
+    }
+    assertEquals(
+      await inside(driver, "c2", "sh", "-c", "cat /etc/hosts | grep -c db; exit 7"),
+      "4 (7)",
+    );
+    await driver.disconnect("db", "c2");
+    // Neither knows the other any more, while its other network's names stay.
+    assertEquals(await lookup("master"), "(2)");
+    assert((await lookup("c2.web")).startsWith("172.18.0.2 "));
+    assertEquals(await inside(driver, "c1", "getent", "ahostsv4", "c2"), "(2)");
+    await assertConsistent(host);
+  }));
+
+Deno.test("a hosts file of somebody else's is neither written over nor removed", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createNetwork({ name: "n" });
+    await Deno.mkdir("/etc/netns/c", { recursive: true });
+    await Deno.writeTextFile("/etc/netns/c/hosts", "10.9.9.9 theirs\n");
+    await driver.createSandbox("c", [{ network: "n" }]);
+    await driver.removeSandbox("c");
+    assertEquals(await Deno.readTextFile("/etc/netns/c/hosts"), "10.9.9.9 theirs\n");
+    await Deno.remove("/etc/netns/c", { recursive: true });
+  }));
+
+Deno.test("on a network without IPv6 a sandbox has no IPv6 address, on one with it no tentative one", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createNetwork({ name: "v4", parent: "eth0", subnets: ["10.0.0.0/24"] });
+    await driver.createNetwork({ name: "dual", parent: "eth0", subnets: ["fd00::/64"] });
+    await driver.createSandbox("c4", [{ network: "v4" }]);
+    await driver.createSandbox("c6", [{ network: "dual" }]);
+    const addrs = async (netns: string) => {
+      await using ip = await Ip.open({ netns });
+      return (await ip.addr.show()).filter(({ dev, family }) => dev === "eth0" && family === 6);
+    };
+    assertEquals(await addrs("c4"), []);
+    const given = (await addrs("c6")).find(({ address }) => address === "fd00::2");
+    assertEquals([given?.flags.includes("nodad"), given?.flags.includes("tentative")], [
+      true,
+      false,
+    ]);
+  }));
