@@ -11,7 +11,8 @@ mkfifo -m 666 /tmp/up
 lab() { $user deno run -A lab/main.ts "$@"; }
 state() {
   ip -br link; ls /run/netns /etc/netns 2>&1; cat /proc/mounts
-  find /tmp /run /var/lib/ipvlan /etc -newer /tmp/begin -type f 2>&1
+  # Deno's own cache, which every run may write, can be anywhere: also under /tmp.
+  find /tmp /run /var/lib/ipvlan /etc -newer /tmp/begin -type f -not -path '*/deno/*' 2>&1
   grep -lsE '[u]nshare|[s]leep|[n]ative.sh' /proc/[0-9]*/cmdline
 }
 touch /tmp/begin
