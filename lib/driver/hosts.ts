@@ -21,6 +21,11 @@ export class HostsFiles {
   #lock: StateLock | undefined;
   /** Whose files may be out of step: everybody's on these networks, and these sandboxes'. */
   #stale = { networks: new Set<string>(), sandboxes: new Set<string>() };
+  /** What there is to say of each network, with a number that it has had for nothing else. */
+  #said = new Map<string, { text: string; revision: number }>();
+  #revisions = 0;
+  /** What each sandbox's file was last found or brought in step with, and what it looked like then. */
+  #inStep = new Map<string, { with: string; stamp: string | undefined }>();
   #running: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
@@ -71,13 +76,38 @@ export class HostsFiles {
     const onNetwork = Map.groupBy(endpoints, ({ network }) => network);
     const ofSandbox = Map.groupBy(endpoints, ({ sandbox }) => sandbox);
     const present = this.#store.sandboxes().filter(stays).map(({ name }) => name);
+    this.#note(onNetwork);
     for (const sandbox of present) {
       const own = ofSandbox.get(sandbox) ?? [];
       if (!sandboxes.has(sandbox) && !own.some(({ network }) => networks.has(network))) continue;
+      // In a burst, the first time writes most of the files as they will be in the end. To make and
+      // read every one of them each time would take a time that grows as the square of their number.
+      const revisions = own.map(({ network }) => this.#said.get(network)!.revision);
+      const known = this.#inStep.get(sandbox);
+      if (known?.with === revisions.join() && known.stamp === stampOf(sandbox)) continue;
       const reachable = own.flatMap(({ network }) => onNetwork.get(network)!);
       await writeHosts(sandbox, renderHosts(sandbox, reachable));
+      this.#inStep.set(sandbox, { with: revisions.join(), stamp: stampOf(sandbox) });
     }
-    for (const sandbox of sandboxes) if (!present.includes(sandbox)) await removeHosts(sandbox);
+    for (const sandbox of sandboxes) {
+      if (present.includes(sandbox)) continue;
+      this.#inStep.delete(sandbox);
+      await removeHosts(sandbox);
+    }
+  }
+
+  /** Gives a new number to each network of which there is something else to say than last time. */
+  #note(onNetwork: ReadonlyMap<string, readonly NamedEndpoint[]>): void {
+    const said = this.#said;
+    this.#said = new Map();
+    for (const [network, endpoints] of onNetwork) {
+      const text = endpoints.flatMap(hostLines).join("\n");
+      const before = said.get(network);
+      this.#said.set(
+        network,
+        before?.text === text ? before : { text, revision: ++this.#revisions },
+      );
+    }
   }
 }
 
@@ -88,19 +118,30 @@ export class HostsFiles {
 export function renderHosts(sandbox: string, reachable: readonly NamedEndpoint[]): string {
   const own = reachable.filter((endpoint) => endpoint.sandbox === sandbox);
   const others = reachable.filter((endpoint) => endpoint.sandbox !== sandbox);
-  const lines = [...own, ...others].flatMap((endpoint) => {
-    const { sandbox, networkName, aliases, ip, ip6 } = endpoint;
-    const names = [...new Set([sandbox, ...aliases, `${sandbox}.${networkName}`])].join(" ");
-    return [ip, ip6].filter((address) => address !== undefined)
-      .map((address) => `${address} ${names}`);
-  });
   return [
     MARK,
     "127.0.0.1 localhost",
     "::1 localhost ip6-localhost ip6-loopback",
-    ...lines,
+    ...[...own, ...others].flatMap(hostLines),
     "",
   ].join("\n");
+}
+
+function hostLines({ sandbox, networkName, aliases, ip, ip6 }: NamedEndpoint): string[] {
+  const names = [...new Set([sandbox, ...aliases, `${sandbox}.${networkName}`])].join(" ");
+  return [ip, ip6].filter((address) => address !== undefined)
+    .map((address) => `${address} ${names}`);
+}
+
+/** Tells whether a sandbox's file is still the one it was: nothing where there is none. */
+function stampOf(sandbox: string): string | undefined {
+  try {
+    const { ino, size, mtime } = Deno.statSync(`${FOLDER}/${sandbox}/hosts`);
+    return `${ino} ${size} ${mtime?.getTime()}`;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 }
 
 /**
