@@ -24,7 +24,7 @@ import {
 } from "./ways.ts";
 import { freshWorld, PARENT, run, SUBNET } from "./world.ts";
 
-/** What would take longer, in milliseconds, is left out. */
+/** What would take longer, in milliseconds, is left out where it may be. */
 const TOO_LONG = 150_000;
 /** What has taken that long, in milliseconds, is not repeated. */
 const LONG_ENOUGH = 60_000;
@@ -55,14 +55,16 @@ async function compare(
   repetitions: number,
   smaller: readonly Result[],
 ): Promise<Result[]> {
-  const results = ways.map(({ name }): Result => {
+  const results = ways.map(({ name, dispensable }): Result => {
     const before = smaller.findLast((one) => one.task === task && one.way === name);
     if (before?.skipped !== undefined) {
       return { task, size, way: name, runs: [], skipped: before.skipped };
     }
     const expected = before ? median(before.runs) / before.size * size : 0;
     const seconds = Math.round(expected / 1000);
-    const skipped = expected > TOO_LONG ? { skipped: `it would take ${seconds} s` } : {};
+    const skipped = dispensable && expected > TOO_LONG
+      ? { skipped: `it would take ${seconds} s` }
+      : {};
     return { task, size, way: name, runs: [], ...skipped };
   });
   for (let repetition = 0; repetition < repetitions; repetition++) {

@@ -7,6 +7,8 @@ export interface Way {
   readonly name: string;
   /** What it is, in a few words. */
   readonly what: string;
+  /** Whether it is left out where it would take minutes; what it is compared with never is. */
+  readonly dispensable?: true;
   /**
    * Gets everything ready in a fresh world. What it resolves to is what is measured; its own end is
    * not.
@@ -84,6 +86,7 @@ xargs -P "$(nproc)" -I{} ip -n {} -batch {} < names
 export const processes: Way = {
   name: "processes",
   what: "a shell script, one ip process per command",
+  dispensable: true,
   prepare(world, sandboxes) {
     const text = lines(sandboxes.flatMap((name, index) => [
       `ip netns add ${name}`,
@@ -106,6 +109,7 @@ export function cni(folder: string): Way {
   return {
     name: "cni",
     what: "CNI's ipvlan and host-local, one ADD per namespace",
+    dispensable: true,
     async prepare(world, sandboxes) {
       const ipam = {
         type: "host-local",
