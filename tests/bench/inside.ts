@@ -36,13 +36,14 @@ async function once(way: Way, size: number, makes: boolean): Promise<number> {
   await using world = await freshWorld();
   const sandboxes = names(size);
   const { run, end } = await way.prepare(world, sandboxes);
-  const start = performance.now();
+  let took: number;
   try {
+    const start = performance.now();
     await run();
+    took = performance.now() - start;
   } finally {
     await end?.();
   }
-  const took = performance.now() - start;
   if (makes) await world.verify(sandboxes);
   return took;
 }

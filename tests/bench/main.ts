@@ -48,6 +48,7 @@ function parse(words: string[]): Request | undefined {
     if (Number.isInteger(size) && size >= 1 && size <= 65000) continue;
     wrong.push(`Invalid number "${args._[index]}": it is not from 1 to 65000`);
   }
+  if (args.json === "") wrong.push("Option --json needs a file");
   if (args.help) return undefined;
   if (wrong.length > 0) throw new LabError(`${wrong.join("; ")} (see --help)`);
   const standard = args.quick ? [10, 100] : [1, 10, 100, 1000];
