@@ -66,6 +66,8 @@ function tests(name: string, args: string[]): Stage {
         [];
       if (passed === undefined) return ONE_FAILED;
       const count = { passed: Number(passed), failed: Number(failed) };
+      const error = /^ ERRORS ?$[^]*(?=^ FAILURES ?$)/m.exec(output)?.[0].slice(" ERRORS ".length);
+      if (error !== undefined) errors.push(error.trim());
       // A leak or an error outside any test fails the run without failing a test.
       return ok || count.failed > 0 ? count : { ...count, failed: 1 };
     },
@@ -116,6 +118,9 @@ const stages: Stage[] = [
   scenarios,
 ];
 
+/** What the stages that failed said of it: said again at the end, where it is looked for. */
+const errors: string[] = [];
+
 const total: Count = { passed: 0, failed: 0 };
 const failedStages: string[] = [];
 for (const { name, run } of stages) {
@@ -128,6 +133,7 @@ for (const { name, run } of stages) {
   total.failed += failed;
   if (failed > 0) failedStages.push(name);
 }
+for (const error of errors) console.log(`${error}\n`);
 if (failedStages.length > 0) console.log(`Failed: ${failedStages.join(", ")}`);
 console.log(`${total.passed} passed, ${total.failed} failed`);
 Deno.exit(total.failed === 0 ? 0 : 1);
