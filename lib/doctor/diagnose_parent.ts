@@ -1,3 +1,4 @@
+import { ParentDownError } from "../driver/errors.ts";
 import { chooseParent, conflictProblem } from "../driver/parent.ts";
 import type { Network } from "../driver/types.ts";
 import type { SeenLink, Views } from "../graph/gather.ts";
@@ -48,7 +49,9 @@ function fitness(
   const subject = about(`parent ${name}`);
   const { links } = views!.host;
   const link = links.find((link) => link.name === name);
-  const { problems, make } = chooseParent(name, links);
+  const { problems: all, make } = chooseParent(name, links);
+  // That a link is down is said of the passage.
+  const problems = all.filter((problem) => !(problem instanceof ParentDownError));
   if (!link && networks.length > 0) {
     const users = networks.map((network) => network.name).join(", ");
     const what = `It is not there, and these networks are on it: ${users}`;

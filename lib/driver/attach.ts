@@ -15,6 +15,7 @@ import {
 } from "./errors.ts";
 import { findNetwork } from "./find.ts";
 import { nameProblem } from "./names.ts";
+import { byPlace } from "./plan.ts";
 import type { HostFacts } from "./network.ts";
 import { explain, globalAddrs } from "./parent.ts";
 import { randomHex } from "./random.ts";
@@ -69,14 +70,14 @@ export async function attach(
 ): Promise<Attached> {
   const { store, namespaces, hosts } = parts;
   const { isNew } = request;
-  const present = isNew ? await (await namespaces.caller()).netns.list() : [];
+  const present = await (await namespaces.caller()).netns.list();
   const { sandbox, placed } = reserve(parts, request, facts, present);
   const batch = batchOf(isNew, sandbox, placed);
   try {
-    const steps = [
-      ...sandboxSteps(sandbox, isNew, request.pid),
+    const steps = byPlace([
+      ...(isNew ? sandboxSteps(sandbox, request.pid) : []),
       ...placed.flatMap(({ network, endpoint }) => endpointSteps(network, endpoint)),
-    ];
+    ]);
     await namespaces.apply(steps, async () => {
       await hosts.refresh(placed.map(({ network }) => network.id), [sandbox.name]);
       store.transaction(() => mark(store, batch, "ready"));
@@ -151,11 +152,15 @@ function sandboxProblems(
   onRecord: boolean,
   present: readonly string[],
 ): IpvlanError[] {
-  if (!isNew) return onRecord ? [] : [new SandboxNotFoundError(sandbox)];
+  const isPresent = present.includes(sandbox);
+  if (!isNew) {
+    if (!onRecord) return [new SandboxNotFoundError(sandbox)];
+    // `ip` ends over a link that is to be made in a namespace that is not there.
+    return isPresent ? [] : [new SandboxGoneError(sandbox)];
+  }
   const problem = nameProblem("sandbox", sandbox);
   if (problem) return [problem];
   if (onRecord) return [new SandboxExistsError(sandbox, false)];
-  const isPresent = present.includes(sandbox);
   if (namespace === "found") return isPresent ? [] : [new NamespaceNotFoundError(sandbox)];
   return isPresent ? [new SandboxExistsError(sandbox, true)] : [];
 }

@@ -1,6 +1,6 @@
 import type { IpvlanError } from "../errors.ts";
 import { IpCommandError } from "../iproute2/errors.ts";
-import { Ip } from "../iproute2/ip.ts";
+import type { Ip } from "../iproute2/ip.ts";
 import { attach, type Attached, type AttachRequest } from "./attach.ts";
 import { type Batch, dropEndpoint, dropNetwork, dropSandbox, mark } from "./drop.ts";
 import { toEndpoint } from "./endpoint.ts";
@@ -17,11 +17,12 @@ import { findNetwork, findSandbox } from "./find.ts";
 import { HostsFiles } from "./hosts.ts";
 import { StateLock } from "./lock.ts";
 import { LinkMonitor } from "./monitor.ts";
-import { Namespaces, type OpenIp, rehearsed, watched } from "./namespaces.ts";
+import { Namespaces, rehearsed, watched, type WrapRunner } from "./namespaces.ts";
 import { aliasSteps, decideNetwork, type HostFacts, networkSteps } from "./network.ts";
 import { explain, standsOn } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
 import { KnownPools } from "./pools.ts";
+import { Processes } from "./processes.ts";
 import { randomHex } from "./random.ts";
 import { recover, type Recovery, restore, restoreParent } from "./restore.ts";
 import { type EndpointRecord, isReady, SqliteStore, type Stated, withoutState } from "./store.ts";
@@ -51,11 +52,11 @@ export interface DriverOptions {
    */
   stateDir?: string;
   /**
-   * What opens a session on a namespace, in place of {@linkcode Ip.open}: to have a line fail.
+   * Puts something in the place of what runs the lines in a namespace: to have a line fail.
    *
    * @default {undefined}
    */
-  open?: OpenIp;
+  wrap?: WrapRunner;
   /**
    * Called with each command that changes something, as one would type it, before it is run:
    * `ip -n c1 link set dev eth0 up`.
@@ -121,19 +122,16 @@ export class Driver implements AsyncDisposable {
   static async open(options: DriverOptions = {}): Promise<Driver> {
     const folder = options.stateDir ?? Deno.env.get("IPVLAN_STATE_DIR") ?? "/var/lib/ipvlan";
     const { host, verbose, dryRun } = options;
-    let open: OpenIp = options.open ?? ((netns) => Ip.open({ netns }));
-    if (verbose) open = watched(open, verbose);
-    if (dryRun) {
-      const store = SqliteStore.copy(folder);
-      const namespaces = new Namespaces(host, rehearsed(open, dryRun));
-      const [hosts, pools] = [new HostsFiles(store), new KnownPools(store)];
-      return new Driver(host, { store, namespaces, hosts, pools });
-    }
-    const store = SqliteStore.open(folder);
-    const namespaces = new Namespaces(host, open);
-    const hosts = new HostsFiles(store, `${folder}/hosts.lock`);
-    const pools = new KnownPools(store);
-    return new Driver(host, { store, namespaces, hosts, pools }, folder);
+    const wrap = dryRun ? rehearsed(dryRun) : verbose ? watched(verbose) : options.wrap;
+    const store = dryRun ? SqliteStore.copy(folder) : SqliteStore.open(folder);
+    const parts = {
+      store,
+      namespaces: new Namespaces({ host, wrap }),
+      processes: new Processes(),
+      hosts: new HostsFiles(store, dryRun ? undefined : `${folder}/hosts.lock`),
+      pools: new KnownPools(store),
+    };
+    return new Driver(host, parts, dryRun ? undefined : folder);
   }
 
   /** Everything that is wrong with a network that one would create. Nothing is changed. */
@@ -308,12 +306,7 @@ export class Driver implements AsyncDisposable {
   /** The ids of the processes in a sandbox. @throws {SandboxNotFoundError} There is no such sandbox. */
   async processes(name: string): Promise<number[]> {
     findSandbox(this.#parts.store, name);
-    // It prints plain lines, even with `-json`, so it cannot be a line of a session.
-    const { stdout } = await new Deno.Command("ip", {
-      args: ["netns", "pids", name],
-      stderr: "null",
-    }).output();
-    return new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "").map(Number);
+    return await this.#parts.processes.in(name);
   }
 
   /** The names of the sandboxes whose namespaces are there: after a restart, only those restored. */

@@ -1,9 +1,9 @@
-import { NamespaceNotFoundError } from "../iproute2/errors.ts";
 import { linkDel } from "../iproute2/link.ts";
 import type { DriverParts } from "./parts.ts";
 import { temporaryName } from "./endpoint.ts";
 import { aliasSteps, probeName } from "./network.ts";
 import { isOurs, LINK_GROUP, standsOn } from "./parent.ts";
+import { isGone } from "./plan.ts";
 import { type EndpointRecord, type State, type Store, withoutState } from "./store.ts";
 import type { Network, Sandbox } from "./types.ts";
 
@@ -64,41 +64,40 @@ export async function dropNetwork(parts: DriverParts, network: Network): Promise
 
 /** Takes an endpoint out of its sandbox, under whichever name its link has, and off the record. */
 export async function dropEndpoint(parts: DriverParts, endpoint: EndpointRecord): Promise<void> {
-  await ifThere(() =>
-    parts.namespaces.inside(endpoint.sandbox, async (ip) => {
-      const names = [temporaryName(endpoint), endpoint.ifname];
-      const links = await ip.link.show({ group: LINK_GROUP });
-      const link = links.find(({ name }) => names.includes(name));
-      if (link) await ip.link.del(link.name);
-    })
-  );
+  await ifThere(async () => {
+    const ip = await parts.namespaces.inside(endpoint.sandbox);
+    const names = [temporaryName(endpoint), endpoint.ifname];
+    const links = await ip.link.show({ group: LINK_GROUP });
+    const link = links.find(({ name }) => names.includes(name));
+    if (link) await ip.link.del(link.name);
+  });
   await forget(parts, { endpoints: [endpoint] });
 }
 
 /**
- * Takes a sandbox with all its endpoints out of the kernel and off the record. Its links are
- * deleted before its namespace: that goes only when its last process has ended, and even then not
- * at once, and so long its addresses would not be free.
+ * Takes a sandbox with all its endpoints out of the kernel and off the record. With its namespace
+ * its links go too, and far faster than one by one. But a namespace stays where it is not ours, and
+ * as long as something keeps it: then the links are deleted before, so that their addresses are free.
  */
 export async function dropSandbox(parts: DriverParts, sandbox: Sandbox): Promise<void> {
-  const { store, namespaces } = parts;
-  const { name } = sandbox;
+  const { store, namespaces, processes } = parts;
+  const { name, namespace } = sandbox;
+  const isKept = namespace !== "made" || namespaces.keeps(name) ||
+    (await processes.in(name)).length > 0;
   await ifThere(async () => {
-    await namespaces.inside(name, async (ip) => {
-      if ((await ip.link.show({ group: LINK_GROUP })).length > 0) {
-        await ip.link.del({ group: LINK_GROUP });
-      }
-    });
-    if (sandbox.namespace !== "found") await (await namespaces.caller()).netns.del(name);
+    if (isKept) await (await namespaces.inside(name)).link.del({ group: LINK_GROUP });
+  });
+  await ifThere(async () => {
+    if (namespace !== "found") await (await namespaces.caller()).netns.del(name);
   });
   await forget(parts, { sandbox, endpoints: store.endpoints({ sandbox: name }) });
 }
 
-/** Runs what needs a sandbox's namespace; where that is gone, there is nothing to be done. */
+/** Runs what removes something; where that is gone, there is nothing to be done. */
 async function ifThere(run: () => Promise<void>): Promise<void> {
   try {
     await run();
   } catch (error) {
-    if (!(error instanceof NamespaceNotFoundError)) throw error;
+    if (!isGone(error)) throw error;
   }
 }

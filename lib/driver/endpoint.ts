@@ -217,9 +217,8 @@ export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[
         // advertises is still taken: what forbids that, `disable_ipv6`, no line of `ip` can set.
         addrgenmode: hasIPv6 ? undefined : "none",
       })),
+      // Where the sandbox has a link of this name, this fails, and nothing that follows is done.
       undo: inside(linkDel(ifname)),
-      // Where the sandbox has a link of this name, what follows would be done to that.
-      gate: true,
     },
     // On its own: of one line, the kernel would take this first (`do_setlink` in
     // `net/core/rtnetlink.c`), and the link have an address before it is told to have none.
@@ -243,22 +242,16 @@ export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[
  * The lines that make a sandbox of a namespace: a new one, a process's, or one that is there. The
  * loopback of somebody else's is left as it is.
  *
- * The last line is there for all, and changes nothing of somebody else's: by it a namespace that is
- * gone is found out, before any line needs it over which `ip` would end (`link add … netns`).
- *
  * @param pid The process, where the namespace is a process's.
  */
 export function sandboxSteps(
   { name, namespace }: Pick<Sandbox, "name" | "namespace">,
-  isNew: boolean,
   pid?: number,
 ): Step[] {
+  if (namespace === "found") return [];
   const add: Step = {
     ...{ netns: CALLER, line: pid === undefined ? netnsAdd(name) : netnsAttach(name, pid) },
     undo: { netns: CALLER, line: netnsDel(name) },
   };
-  return [
-    ...(isNew && namespace !== "found" ? [add] : []),
-    { netns: name, line: linkSet("lo", namespace === "made" ? { up: true } : {}) },
-  ];
+  return namespace === "made" ? [add, { netns: name, line: linkSet("lo", { up: true }) }] : [add];
 }

@@ -260,6 +260,17 @@ export class InvalidParentError extends IpvlanError {
   }
 }
 
+/** A sub-interface cannot be made on a link that is down (`vlan_dev_open` in `net/8021q/vlan_dev.c`). */
+export class ParentDownError extends InvalidParentError {
+  /** Makes the error from the name of the link that is down. */
+  constructor(link: string) {
+    super(
+      link,
+      `it is down, and what is made on it cannot be set up: "ip link set ${link} up"`,
+    );
+  }
+}
+
 /** A parent has another mode or flag already, and it can have only one of each. */
 export class ParentConflictError extends IpvlanError {
   /** The parent. */

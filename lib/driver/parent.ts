@@ -8,6 +8,7 @@ import {
   InvalidParentError,
   LinkExistsError,
   ParentConflictError,
+  ParentDownError,
   ParentNotFoundError,
 } from "./errors.ts";
 import { subInterfaceProblems, subInterfaces } from "./names.ts";
@@ -89,12 +90,7 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
     }
     choice.make.push({ type: "vlan", ...sub, group: LINK_GROUP, up: true });
   }
-  if (!base.up) {
-    // `vlan_dev_open` in `net/8021q/vlan_dev.c`.
-    const reason = "it is down, and what is made on it cannot be set up: " +
-      `"ip link set ${base.name} up"`;
-    choice.problems.push(new InvalidParentError(base.name, reason));
-  }
+  if (!base.up) choice.problems.push(new ParentDownError(base.name));
   return choice;
 }
 

@@ -23,22 +23,18 @@ export interface Line {
 export interface Step extends Line {
   /** The line that undoes it. */
   undo?: Line;
-  /**
-   * Whether nothing may be sent behind it before it is done, as what follows would do something
-   * else if it was refused.
-   *
-   * @default {false}
-   */
-  gate?: boolean;
 }
 
-/** Gives the runner of a place. */
-export type RunnerOf = (netns: Place) => Promise<Runner>;
+/**
+ * Gives the runner of a place, for a burst that is done or one that undoes. What is done in a
+ * sandbox must stop at the first line that fails, as those behind it would act on another link.
+ */
+export type RunnerOf = (netns: Place, undoing: boolean) => Promise<Runner>;
 
 /**
  * Runs a plan, all or nothing: if a step fails, those that were done are undone, the last first,
- * and the failure is thrown. Neighbouring steps in one namespace go out together, and a failed one
- * does not stop those that were sent with it: they are undone too.
+ * and the failure is thrown. Neighbouring steps in one namespace go out together; those that were
+ * done although another of them failed are undone too.
  *
  * @param finish What belongs to the plan besides its lines: it runs last, and where it fails the
  * lines are undone as well.
@@ -60,16 +56,37 @@ export async function runPlan(
 }
 
 async function runBurst(burst: Step[], runnerOf: RunnerOf, done: Step[]): Promise<void> {
-  const runner = await runnerOf(burst[0]!.netns);
-  const results = await Promise.allSettled(burst.map(({ line }) => runner.change(line)));
-  for (const [index, result] of results.entries()) {
-    // When the process ended, how far it came is not known, so the line may have been done.
-    if (result.status === "fulfilled" || result.reason instanceof SessionClosedError) {
-      done.push(burst[index]!);
+  const patience = performance.now() + PATIENCE;
+  let rest = burst;
+  for (;;) {
+    const runner = await runnerOf(rest[0]!.netns, false);
+    const results = await Promise.allSettled(rest.map(({ line }) => runner.change(line)));
+    for (const [index, result] of results.entries()) {
+      // When the process ended, how far it came is not known, so the line may have been done.
+      if (result.status === "fulfilled" || result.reason instanceof SessionClosedError) {
+        done.push(rest[index]!);
+      }
     }
+    const first = results.findIndex(({ status }) => status === "rejected");
+    if (first < 0) return;
+    const { reason } = results[first] as PromiseRejectedResult;
+    if (!isHeld(reason) || performance.now() > patience) throw reason;
+    rest = rest.slice(first);
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
   }
-  const failed = results.find(({ status }) => status === "rejected");
-  if (failed?.status === "rejected") throw failed.reason;
+}
+
+/** How long an address is waited for, and how long between two tries, in milliseconds. */
+const [PATIENCE, PAUSE] = [5000, 20];
+
+/**
+ * Whether an address that is put on an ipvlan link is another link's. The record says that none of
+ * ours has it; but the kernel takes the links of a namespace that was deleted away in its own time
+ * (`cleanup_net` in `net/core/net_namespace.c`), and tells nobody when it has. Such a line stands in
+ * a sandbox, where those behind it were not run.
+ */
+function isHeld(reason: unknown): boolean {
+  return reason instanceof IpCommandError && reason.errno === "EADDRINUSE";
 }
 
 /** Undoes steps, the last first, as far as that goes. Resolves to what was in the way. */
@@ -78,7 +95,7 @@ async function undo(done: Step[], runnerOf: RunnerOf): Promise<PromiseRejectedRe
   const results: PromiseSettledResult<void>[] = [];
   for (const burst of bursts(lines)) {
     try {
-      const runner = await runnerOf(burst[0]!.netns);
+      const runner = await runnerOf(burst[0]!.netns, true);
       results.push(...await Promise.allSettled(burst.map(({ line }) => runner.change(line))));
     } catch (reason) {
       results.push({ status: "rejected", reason });
@@ -89,19 +106,27 @@ async function undo(done: Step[], runnerOf: RunnerOf): Promise<PromiseRejectedRe
   );
 }
 
-/** Whether what was to be undone is not there, and so needs no undoing. */
-function isGone(reason: unknown): boolean {
+/** Whether a line has failed since what it was to remove is not there. */
+export function isGone(reason: unknown): boolean {
   return reason instanceof NamespaceNotFoundError ||
     reason instanceof IpCommandError && ["ENODEV", "ENOENT"].includes(reason.errno);
 }
 
-/** Neighbouring lines in one namespace, put together up to the next gate. */
-function bursts<T extends Step>(lines: readonly T[]): T[][] {
+/**
+ * The steps that make sandboxes and connect them, in the order in which they take the fewest
+ * processes: namespaces, then the links in them, then what is done to those inside.
+ */
+export function byPlace(steps: readonly Step[]): Step[] {
+  const rank = ({ netns }: Step) => netns === CALLER ? 0 : netns === undefined ? 1 : 2;
+  return steps.toSorted((one, other) => rank(one) - rank(other));
+}
+
+/** Neighbouring lines in one namespace, put together. */
+function bursts<T extends Line>(lines: readonly T[]): T[][] {
   const result: T[][] = [];
   for (const line of lines) {
     const last = result.at(-1);
-    const isOpen = last && last[0]!.netns === line.netns && !last.at(-1)!.gate;
-    if (isOpen) last.push(line);
+    if (last && last[0]!.netns === line.netns) last.push(line);
     else result.push([line]);
   }
   return result;

@@ -1,11 +1,11 @@
-import { type Link, linkDel } from "../iproute2/link.ts";
+import { type Link, linkDel, linkSet } from "../iproute2/link.ts";
 import type { DriverParts } from "./parts.ts";
 import { dropEndpoint, dropNetwork, dropSandbox } from "./drop.ts";
 import { endpointSteps, sandboxSteps } from "./endpoint.ts";
 import { ParentNotFoundError, SandboxGoneError } from "./errors.ts";
 import { aliasSteps, linkSteps } from "./network.ts";
-import { explain, isOurs, LINK_GROUP, standsOn } from "./parent.ts";
-import type { Step } from "./plan.ts";
+import { explain, isOurs, standsOn } from "./parent.ts";
+import { byPlace, type Step } from "./plan.ts";
 import { isReady, type State, withoutState } from "./store.ts";
 import type { Network, RestoreReport } from "./types.ts";
 
@@ -78,17 +78,23 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
         .map(({ network }) => networks.find(({ id }) => id === network)!.name);
       try {
         if (!present.has(name) && sandbox.namespace !== "made") throw new SandboxGoneError(name);
-        const links = present.has(name) ? await linksOf(parts, name) : [];
-        const whole = links.filter(({ alias }) => alias !== undefined).map((link) => link.name);
-        await namespaces.apply([
-          ...sandboxSteps(sandbox, !present.has(name)),
-          // One that was being made when a call was cut short may lack an address or a route.
-          ...links.filter((link) => !whole.includes(link.name))
+        const links = present.has(name) ? await (await namespaces.inside(name)).link.show() : [];
+        const loopback = links.find((link) => link.name === "lo");
+        const isDown = sandbox.namespace === "made" && loopback?.up === false;
+        const ours = links.filter(isOurs);
+        const whole = ours.filter(({ alias }) => alias !== undefined).map((link) => link.name);
+        // One that was being made when a call was cut short may lack an address or a route.
+        await namespaces.apply(
+          ours.filter((link) => !whole.includes(link.name))
             .map((link) => ({ netns: name, line: linkDel(link.name) })),
+        );
+        await namespaces.apply(byPlace([
+          ...(present.has(name) ? [] : sandboxSteps(sandbox)),
+          ...(isDown ? [{ netns: name, line: linkSet("lo", { up: true }) }] : []),
           ...endpoints
             .filter(({ network, ifname }) => ready.has(network) && !whole.includes(ifname))
             .flatMap((endpoint) => endpointSteps(ready.get(endpoint.network)!, endpoint)),
-        ]);
+        ]));
         if (lost.length === 0) return void report.sandboxes.push(name);
         const reason = `It is not connected to ${lost.join(", ")}, which could not be restored`;
         report.missing.push({ kind: "sandbox", name, reason });
@@ -129,11 +135,6 @@ export async function restoreParent(
   const absent = chain.filter(({ name }) => !find(name));
   const steps: Step[] = [...linkSteps(absent), ...aliasSteps(absent, networks, made)];
   if (steps.length > 0) await namespaces.apply(steps);
-}
-
-/** The links of ours in a sandbox. */
-async function linksOf({ namespaces }: DriverParts, sandbox: string): Promise<Link[]> {
-  return await namespaces.inside(sandbox, (ip) => ip.link.show({ group: LINK_GROUP }));
 }
 
 function reasonOf(error: unknown): string {

@@ -20,7 +20,7 @@ import { type Runner, Session } from "./session.ts";
  */
 export class Ip implements AsyncDisposable {
   /** What the verbs run on. */
-  readonly session: Runner & AsyncDisposable;
+  readonly session: Runner & Partial<AsyncDisposable>;
   /** `ip link`. */
   readonly link: LinkVerbs;
   /** `ip addr`. */
@@ -33,7 +33,7 @@ export class Ip implements AsyncDisposable {
   readonly netns: NetnsVerbs;
 
   /** Makes the verbs over something that runs lines: a session, or what stands in for one. */
-  constructor(session: Runner & AsyncDisposable) {
+  constructor(session: Runner & Partial<AsyncDisposable>) {
     this.session = session;
     this.link = new LinkVerbs(session);
     this.addr = new AddrVerbs(session);
@@ -55,6 +55,6 @@ export class Ip implements AsyncDisposable {
 
   /** Ends the session once all that was asked for is done. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.session[Symbol.asyncDispose]();
+    await this.session[Symbol.asyncDispose]?.();
   }
 }

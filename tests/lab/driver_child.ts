@@ -5,8 +5,7 @@
  * - `killed N`: create networks and sandboxes, remove some, and die before the N-th line;
  * - `connect NETWORK SANDBOX…`: connect them all at once, and print the addresses as JSON.
  */
-import { Driver } from "../../lib/driver/mod.ts";
-import { Ip } from "../../lib/iproute2/ip.ts";
+import { Driver, type WrapRunner } from "../../lib/driver/mod.ts";
 
 /** A driver's life: every kind of call that changes something. */
 export async function live(driver: Driver): Promise<void> {
@@ -24,34 +23,30 @@ export async function live(driver: Driver): Promise<void> {
   await driver.removeNetwork("dual");
 }
 
-/** Opens sessions that run one line after the other, and die with this process before the n-th. */
-function dyingAt(n: number): (netns: string | undefined) => Promise<Ip> {
+/** Has one line run after the other, and this process die before the n-th. */
+function dyingAt(n: number): WrapRunner {
   let done: Promise<unknown> = Promise.resolve();
   let left = n;
-  return async (netns) => {
-    const { session } = await Ip.open({ netns });
-    return new Ip({
-      get ended() {
-        return session.ended;
-      },
-      query: (line) => session.query(line),
-      change: (line) => {
-        const change = done.then(() => {
-          if (--left === 0) Deno.kill(Deno.pid, "SIGKILL");
-          return session.change(line);
-        });
-        done = change.catch(() => {});
-        return change;
-      },
-      [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
-    });
-  };
+  return (runner) => ({
+    get ended() {
+      return runner.ended;
+    },
+    query: (line) => runner.query(line),
+    change: (line) => {
+      const change = done.then(() => {
+        if (--left === 0) Deno.kill(Deno.pid, "SIGKILL");
+        return runner.change(line);
+      });
+      done = change.catch(() => {});
+      return change;
+    },
+  });
 }
 
 if (import.meta.main) {
   const [action, host, stateDir, ...words] = Deno.args;
-  const open = action === "killed" ? dyingAt(Number(words[0])) : undefined;
-  await using driver = await Driver.open({ host, stateDir, open });
+  const wrap = action === "killed" ? dyingAt(Number(words[0])) : undefined;
+  await using driver = await Driver.open({ host, stateDir, wrap });
   switch (action) {
     case "refused":
       await driver.createNetwork({ name: "n" }).catch((error) => console.log(`${error}`));

@@ -23,8 +23,8 @@ const LINES = [
   ...[2, 3, 4, 6], // Two tags, the try, and the notes.
   8, // The try on a parent that stays.
   ...[9, 10, 11, 12, 14], // c1, which is made with an endpoint.
-  ...[31], // c2's second endpoint.
-  ...[36, 37, 38, 39, 40], // One endpoint, c1 and the network with its tags, removed.
+  ...[30], // c2's second endpoint.
+  ...[35, 36, 37, 38], // One endpoint, c1 and the network with its tags, removed.
 ];
 
 Deno.test("after a kill at any line, restore leaves what is on record, and no more", async (t) => {

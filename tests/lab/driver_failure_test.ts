@@ -96,7 +96,7 @@ for (const [what, { before, make, remove }] of Object.entries(MAKING)) {
     Deno.test(`making ${what} leaves nothing when a line is ${fault}`, () =>
       withHost(async (host) => {
         const faults = new Faults();
-        const driver = await host.driver({ open: faults.open });
+        const driver = await host.driver({ wrap: faults.wrap });
         await before?.(driver);
         const at = await host.dump();
         const lines = await eachLine(faults, fault, () => make(driver), async (n, error) => {
@@ -115,7 +115,7 @@ for (const [what, { before, make, remove }] of Object.entries(MAKING)) {
   Deno.test(`making ${what} is undone by the next call when it could not be at once`, () =>
     withHost(async (host) => {
       const faults = new Faults();
-      const driver = await host.driver({ open: faults.open });
+      const driver = await host.driver({ wrap: faults.wrap });
       await before?.(driver);
       const at = await host.dump();
       const stuck: Error[] = [];
@@ -143,7 +143,7 @@ const REMOVING: Record<string, {
 };
 
 async function prepared(host: TestHost, what: string, faults: Faults): Promise<Driver> {
-  const driver = await host.driver({ open: faults.open });
+  const driver = await host.driver({ wrap: faults.wrap });
   await Object.values(MAKING).find(({ make }) => make === REMOVING[what]!.make)!.before?.(driver);
   return driver;
 }

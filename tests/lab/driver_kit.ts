@@ -1,11 +1,12 @@
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { Driver, type DriverOptions, isOurs } from "../../lib/driver/mod.ts";
+import { Driver, type DriverOptions, isOurs, type WrapRunner } from "../../lib/driver/mod.ts";
 import { addressesOf } from "../../lib/driver/endpoint.ts";
 import { renderHosts } from "../../lib/driver/hosts.ts";
 import { SqliteStore } from "../../lib/driver/store.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import type { Link } from "../../lib/iproute2/link.ts";
+import { Session } from "../../lib/iproute2/session.ts";
 import { type FreshNetns, freshNetns } from "./netns.ts";
 
 /** Where `ip netns exec` finds a sandbox's files. */
@@ -210,10 +211,12 @@ export type Fault =
   /** It and every later one is refused, so that nothing can be undone either. */
   | "from then on";
 
-/** Opens sessions in which a line can be made to fail, counted over all of them. */
+/** Has a line fail, counted over all namespaces. */
 export class Faults {
   #left = Infinity;
   #fault: Fault = "refused";
+  /** The `ip` processes of the sessions: `undefined` is the one on the caller's namespace. */
+  #pids = new Map<string | undefined, number>();
   /** Whether a line was made to fail since {@linkcode Faults.arm}. */
   fired = false;
 
@@ -229,28 +232,32 @@ export class Faults {
     this.#left = Infinity;
   }
 
-  /** For {@linkcode DriverOptions.open}. */
-  readonly open = async (netns: string | undefined): Promise<Ip> => {
-    const others = new Set(children());
-    const { session } = await Ip.open({ netns });
-    const [pid] = children().filter((child) => !others.has(child));
-    return new Ip({
+  /** For {@linkcode DriverOptions.wrap}. */
+  readonly wrap: WrapRunner = (runner, netns) => {
+    const known = [...this.#pids.values()];
+    // What runs in a sandbox is started by the session on the caller's namespace, if need be.
+    const pid = runner instanceof Session
+      ? children().find((child) => !known.includes(child))
+      : undefined;
+    if (pid !== undefined) this.#pids.set(netns, pid);
+    return {
       get ended() {
-        return session.ended;
+        return runner.ended;
       },
-      query: (line) => session.query(line),
+      query: (line) => runner.query(line),
       change: (line) => {
-        if (--this.#left > 0) return session.change(line);
+        if (--this.#left > 0) return runner.change(line);
         this.fired = true;
         if (this.#fault !== "from then on") this.disarm();
-        if (this.#fault === "killed") Deno.kill(pid!, "SIGKILL");
-        if (this.#fault === "killed") return session.change(line);
-        return session.change(
+        if (this.#fault === "killed") {
+          Deno.kill((pid ?? this.#pids.get(undefined))!, "SIGKILL");
+          return runner.change(line);
+        }
+        return runner.change(
           this.#fault === "fatal" ? "addr add 1.2.3.4/33 dev lo" : "link del dev lo",
         );
       },
-      [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
-    });
+    };
   };
 }
 

@@ -1,10 +1,10 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Namespaces } from "../../../lib/driver/namespaces.ts";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { Namespaces, watched } from "../../../lib/driver/namespaces.ts";
 import { CALLER, type Step } from "../../../lib/driver/plan.ts";
-import { IpCommandError, SessionClosedError } from "../../../lib/iproute2/errors.ts";
+import { SessionClosedError } from "../../../lib/iproute2/errors.ts";
 import { Ip } from "../../../lib/iproute2/ip.ts";
 
-/** A session that notes its lines, refuses "bad" and ends over "fatal". */
+/** A session that notes its lines and ends over "fatal". */
 class FakeSession {
   ended = false;
   closed = false;
@@ -15,7 +15,6 @@ class FakeSession {
   async change(line: string): Promise<void> {
     this.lines.push(line);
     await Promise.resolve();
-    if (line === "bad") throw new IpCommandError("ip bad", "Invalid argument");
     if (line === "fatal") this.ended = true;
     if (this.ended) throw new SessionClosedError("ip", "it ended");
   }
@@ -46,19 +45,19 @@ class Opened {
 Deno.test("the sessions on the host's and the caller's namespace last, and are one without a host", async () => {
   const opened = new Opened();
   {
-    await using named = new Namespaces("h", opened.open);
+    await using named = new Namespaces({ host: "h", open: opened.open });
     const [one, two] = await Promise.all([named.host(), named.host()]);
     assert(one === two && one !== await named.caller() && one === await named.host());
     assertEquals(opened.sessions.map(({ netns }) => netns), ["h", undefined]);
   }
   assertEquals(opened.sessions.map(({ closed }) => closed), [true, true]);
-  await using unnamed = new Namespaces(undefined, opened.open);
+  await using unnamed = new Namespaces({ open: opened.open });
   assert(await unnamed.host() === await unnamed.caller());
 });
 
 Deno.test("a session that has ended, or could not be opened, is opened anew, once for all", async () => {
   const opened = new Opened();
-  await using namespaces = new Namespaces("h", opened.open);
+  await using namespaces = new Namespaces({ host: "h", open: opened.open });
   opened.failures = 1;
   const failed = () => assertRejects(() => namespaces.host(), Error, "cannot be opened");
   await Promise.all([failed(), failed()]);
@@ -69,48 +68,47 @@ Deno.test("a session that has ended, or could not be opened, is opened anew, onc
   assertEquals([new Set(again).size, opened.sessions.length], [1, 2]);
 });
 
-Deno.test("a plan has one session for each sandbox, which ends with it however it goes", async () => {
+Deno.test("what is done in sandboxes is run by the caller's session, whatever stands in its place", async () => {
   const opened = new Opened();
-  await using namespaces = new Namespaces("h", opened.open);
-  const plan = (last: string): Step[] => [
+  const said: string[] = [];
+  const wrap = watched((command) => said.push(command));
+  await using namespaces = new Namespaces({ host: "h", open: opened.open, wrap });
+  await namespaces.apply([
     { netns: CALLER, line: "a" },
-    { netns: "c1", line: "b" },
-    { line: "c" },
-    { netns: "c1", line: last, undo: { netns: "c1", line: "undone" } },
-  ];
-  await namespaces.apply(plan("d"));
-  const [caller, c1, host] = opened.sessions;
-  assertEquals([caller!.lines, c1!.lines, host!.lines], [["a"], ["b", "d"], ["c"]]);
-  assertEquals([caller!.closed, c1!.closed, host!.closed], [false, true, false]);
-
-  await assertRejects(() => namespaces.apply(plan("bad")), IpCommandError);
-  assertEquals([opened.sessions.length, opened.sessions[3]!.closed], [4, true]);
-
-  // One that has ended is replaced to undo what it may have done.
-  await assertRejects(() => namespaces.apply(plan("fatal")), SessionClosedError);
-  assertEquals(opened.sessions[4]!.lines, ["b", "fatal"]);
-  assertEquals([opened.sessions[5]!.lines, opened.sessions[5]!.closed], [["undone"], true]);
+    { line: "b" },
+    { netns: "c1", line: "c" },
+    { netns: "c1", line: "d" },
+  ]);
+  assertEquals(said, ["ip a", "ip -n h b", "ip -n c1 c", "ip -n c1 d"]);
+  const [caller, host] = opened.sessions;
+  assertEquals([opened.sessions.length, host!.netns, host!.lines], [2, "h", ["b"]]);
+  assertEquals(caller!.lines.length, 2);
+  assertMatch(caller!.lines[1]!, /^netns exec c1 ip -batch /);
 });
 
-Deno.test("only so many sandboxes are worked on at once, and a failure makes room", async () => {
+Deno.test("a session that has ended is replaced to undo what it may have done", async () => {
   const opened = new Opened();
-  await using namespaces = new Namespaces("h", opened.open);
-  const held = Promise.withResolvers<void>();
-  const full = Promise.withResolvers<void>();
-  let [now, most] = [0, 0];
-  const calls = Array.from({ length: 40 }, (_, i) =>
-    namespaces.inside(`c${i}`, async () => {
-      most = Math.max(most, ++now);
-      if (now === 16) full.resolve();
-      await held.promise;
-      now--;
-      throw new Error("on purpose");
-    }));
-  await full.promise;
-  held.resolve();
-  const results = await Promise.allSettled(calls);
-  assertEquals(results.filter(({ status }) => status === "rejected").length, 40);
-  assertEquals([most, now], [16, 0]);
-  assert(opened.sessions.every(({ closed }) => closed));
-  assertEquals(await namespaces.inside("c", () => Promise.resolve("room")), "room");
+  await using namespaces = new Namespaces({ open: opened.open });
+  const undo = { line: "undone" };
+  const plan: Step[] = [{ line: "a", undo }, { line: "fatal" }];
+  await assertRejects(() => namespaces.apply(plan), SessionClosedError);
+  assertEquals(opened.sessions.map(({ lines }) => lines), [["a", "fatal"], ["undone"]]);
+});
+
+Deno.test("a session on the host makes links in so many namespaces, and then another does", async () => {
+  const opened = new Opened();
+  await using namespaces = new Namespaces({ open: opened.open });
+  await namespaces.during(async () => {
+    const connect = (i: number) =>
+      namespaces.apply([{ line: `link ${i}` }, { netns: `c${i}`, line: "x" }]);
+    await Promise.all(Array.from({ length: 1000 }, (_, i) => connect(i)));
+    assertEquals([namespaces.keeps("c999"), namespaces.keeps("c1000")], [true, false]);
+    assertEquals(opened.sessions.map(({ closed }) => closed), [false, false, false]);
+  });
+  const links = opened.sessions.map(({ lines }) =>
+    lines.filter((l) => l.startsWith("link")).length
+  );
+  assertEquals(links, [400, 400, 200]);
+  assertEquals(opened.sessions.map(({ closed }) => closed), [true, true, true]);
+  assert(!namespaces.keeps("c999"));
 });
