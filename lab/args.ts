@@ -4,7 +4,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { ENGINE_NAMES, type EngineName } from "./engine.ts";
+import { AFTERWARDS, type Afterwards, ENGINE_NAMES, type EngineName } from "./engine.ts";
 import { UsageError } from "./errors.ts";
 
 /** What `--help` prints. */
@@ -19,6 +19,8 @@ Usage:
 Options:
   --engine ENGINE  native (this kernel), uml (User-Mode Linux) or vagrant (a virtual machine);
                    without it, the first of them that works here
+  --halt           halt the virtual machine afterwards (vagrant)
+  --destroy        destroy it afterwards, with all that was made for it (vagrant)
   --json FILE      write the scenarios' report to FILE
   -h, --help       print this
 
@@ -29,9 +31,17 @@ Exit status: the command's own; 2 for a wrong command line, 125 when the lab its
 export type Request =
   | { kind: "help" }
   | { kind: "list" }
-  | { kind: "scenarios"; names: string[]; json?: string; engine?: EngineName }
-  | { kind: "command"; command: string[]; engine?: EngineName }
-  | { kind: "shell"; engine?: EngineName };
+  | { kind: "scenarios"; names: string[]; json?: string } & Where
+  | { kind: "command"; command: string[] } & Where
+  | { kind: "shell" } & Where;
+
+/** Where it is to run. */
+export interface Where {
+  /** The engine; the first that works without one. */
+  engine?: EngineName;
+  /** What becomes of the virtual machine. */
+  afterwards?: Afterwards;
+}
 
 /**
  * Reads the words of the command line.
@@ -42,7 +52,7 @@ export function parseRequest(words: string[]): Request {
   const wrong: string[] = [];
   const args = parseArgs(words, {
     "--": true,
-    boolean: ["help", "list", "shell"],
+    boolean: ["help", "list", "shell", ...AFTERWARDS],
     string: ["engine", "json"],
     alias: { help: "h" },
     unknown: (word) => {
@@ -51,10 +61,19 @@ export function parseRequest(words: string[]): Request {
   });
   const names = args._;
   const command = words.includes("--") ? args["--"] ?? [] : undefined;
-  const engine = ENGINE_NAMES.find((name) => name === args.engine);
+  const fates = AFTERWARDS.filter((name) => args[name]);
+  const afterwards = fates[0];
+  // These are the virtual machine's alone, so they ask for it.
+  const wanted = args.engine ?? (afterwards && "vagrant");
+  const engine = ENGINE_NAMES.find((name) => name === wanted);
   if (args.engine !== undefined && !engine) {
     wrong.push(`Unknown engine "${args.engine}": the engines are ${ENGINE_NAMES.join(", ")}`);
   }
+  if (fates.length > 1) wrong.push("Choose one of --halt and --destroy");
+  if (afterwards && engine && engine !== "vagrant") {
+    wrong.push(`Option --${afterwards} goes with --engine vagrant only`);
+  }
+  if (afterwards && args.list) wrong.push(`Option --${afterwards} does not go with --list`);
   if (args.json === "") wrong.push("Option --json needs a file");
   if (command?.length === 0) wrong.push("No command after --");
 
@@ -72,7 +91,8 @@ export function parseRequest(words: string[]): Request {
   if (wrong.length > 0) throw new UsageError(`${wrong.join("; ")} (see --help)`);
 
   if (args.list) return { kind: "list" };
-  if (command) return { kind: "command", command, engine };
-  if (args.shell) return { kind: "shell", engine };
-  return { kind: "scenarios", names, json: args.json, engine };
+  const where: Where = { engine, afterwards };
+  if (command) return { kind: "command", command, ...where };
+  if (args.shell) return { kind: "shell", ...where };
+  return { kind: "scenarios", names, json: args.json, ...where };
 }

@@ -10,13 +10,22 @@ export const ENGINE_NAMES = ["native", "uml", "vagrant"] as const;
 /** The name of an engine. */
 export type EngineName = typeof ENGINE_NAMES[number];
 
+/** What can become of a virtual machine after a run. */
+export const AFTERWARDS = ["halt", "destroy"] as const;
+
+/** What becomes of a virtual machine after a run. */
+export type Afterwards = typeof AFTERWARDS[number];
+
 /** What is to be run. */
 export interface Job {
   /** The command and its arguments; no shell is between. Empty: an interactive shell. */
   command: string[];
   /** The folder to run it in, absolute. */
   cwd: string;
-  /** A folder of the machine, absolute, that is the same, and writable, at the same path inside. */
+  /**
+   * A folder of the machine, absolute, in which the command can write: at the same path inside, or
+   * where {@linkcode Engine.inside} says.
+   */
   share?: string;
   /** Ends the job, and all of the engine with it, when aborted. */
   signal: AbortSignal;
@@ -41,4 +50,10 @@ export interface Engine {
    * no process, link, namespace, mount or file.
    */
   run(job: Job): Promise<number>;
+  /**
+   * The path inside of what has this path on the machine.
+   *
+   * @default {undefined} The same.
+   */
+  inside?(path: string): string;
 }

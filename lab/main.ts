@@ -55,9 +55,14 @@ async function listScenarios(): Promise<number> {
 async function runInLab(
   request: Exclude<Request, { kind: "help" | "list" }>,
 ): Promise<number> {
-  const engines = [new NativeEngine(say), new UmlEngine(say), new VagrantEngine()];
+  const engines = [
+    new NativeEngine(say),
+    new UmlEngine(say),
+    new VagrantEngine(say, request.afterwards),
+  ];
   const { engine, line } = await chooseEngine(engines, request.engine);
   say(line);
+  const inside = (path: string) => engine.inside?.(path) ?? path;
 
   using ending = untilSignal(request.kind === "shell");
   const job: Job = { command: [], cwd: Deno.cwd(), signal: ending.signal };
@@ -69,13 +74,13 @@ async function runInLab(
     const args = ["cache", "--quiet", scenarios()];
     const cached = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
     if (!cached.success) throw new LabError("Cannot load the scenarios; see above");
-    job.command = ["deno", "run", "-A", "--cached-only", scenarios(), ...request.names];
+    job.command = ["deno", "run", "-A", "--cached-only", inside(scenarios()), ...request.names];
     if (request.json === undefined) return await engine.run(job);
 
     job.share = await Deno.makeTempDir({ prefix: "ipvlan-lab-" });
     const report = `${job.share}/report.json`;
     try {
-      job.command.push("--json", report);
+      job.command.push("--json", inside(report));
       const status = await engine.run(job);
       await copyReport(report, request.json);
       return status;
@@ -107,6 +112,8 @@ function untilSignal(shell: boolean): Disposable & { signal: AbortSignal; status
   const abort = new AbortController();
   const ending = { signal: abort.signal, status: undefined as number | undefined };
   for (const [name, number] of Object.entries(ENDING) as [keyof typeof ENDING, number][]) {
+    // Windows has no such signal, and Deno does not listen for one there.
+    if (name === "SIGTERM" && Deno.build.os === "windows") continue;
     const end = () => {
       if (shell && name === "SIGINT") return;
       ending.status = 128 + number;

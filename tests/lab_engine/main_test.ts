@@ -13,13 +13,24 @@ Deno.test("the lab refuses a wrong command line in one line, and starts nothing"
   assertEquals(list(folder.path), []);
 });
 
-Deno.test("the lab says that the engine vagrant is not there yet", async () => {
-  const { code, stderr } = await lab(["--engine", "vagrant", "--", "true"]);
-  assertEquals(code, 125);
-  assertEquals(
-    stderr,
-    "lab: The engine vagrant cannot run: it is not there yet; choose native or uml with --engine\n",
-  );
+Deno.test("the lab says what the engine vagrant lacks, and where it can run", async () => {
+  await using folder = await temporaryFolder();
+  const vagrant = (env: Record<string, string>, cwd?: string) =>
+    lab(["--engine", "vagrant", "--", "true"], { env: { ...env, DENO_DIR: denoDir() }, cwd });
+  const without = await vagrant({ PATH: folder.path });
+  assertEquals([without.code, without.stderr], [
+    125,
+    "lab: The engine vagrant cannot run: this machine has no Vagrant; install it, and VirtualBox\n",
+  ]);
+  await Deno.writeTextFile(`${folder.path}/vagrant`, "#!/bin/sh\necho Vagrant 2.3.4\n", {
+    mode: 0o755,
+  });
+  const unprovided = await vagrant({ PATH: folder.path });
+  assertEquals(unprovided.code, 125);
+  assertStringIncludes(unprovided.stderr, "finds nothing to make virtual machines with; install");
+  const outside = await vagrant({ PATH: folder.path, VAGRANT_DEFAULT_PROVIDER: "x" }, folder.path);
+  assertEquals(outside.code, 125);
+  assertStringIncludes(outside.stderr, `lab: The virtual machine has no folder "${folder.path}"`);
 });
 
 Deno.test("the lab says what it lacks when it has no place for its cache", async () => {

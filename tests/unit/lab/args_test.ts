@@ -8,6 +8,7 @@ Deno.test("parseRequest() runs all scenarios when nothing is said", () => {
     names: [],
     json: undefined,
     engine: undefined,
+    afterwards: undefined,
   });
 });
 
@@ -17,21 +18,40 @@ Deno.test("parseRequest() takes names, a report and an engine", () => {
     names: ["l2", "defaults"],
     json: "r.json",
     engine: "uml",
+    afterwards: undefined,
   });
 });
 
 Deno.test("parseRequest() leaves a command alone, options and another -- too", () => {
   assertEquals(
     parseRequest(["--engine", "native", "--", "sh", "--engine", "x", "--", "-c", "1"]),
-    { kind: "command", command: ["sh", "--engine", "x", "--", "-c", "1"], engine: "native" },
+    {
+      kind: "command",
+      command: ["sh", "--engine", "x", "--", "-c", "1"],
+      engine: "native",
+      afterwards: undefined,
+    },
   );
 });
 
 Deno.test("parseRequest() tells shell, list and help", () => {
-  assertEquals(parseRequest(["--shell"]), { kind: "shell", engine: undefined });
+  assertEquals(parseRequest(["--shell"]), {
+    kind: "shell",
+    engine: undefined,
+    afterwards: undefined,
+  });
   assertEquals(parseRequest(["--list"]), { kind: "list" });
   assertEquals(parseRequest(["-h"]), { kind: "help" });
   assertEquals(parseRequest(["--help", "--bogus"]), { kind: "help" });
+});
+
+Deno.test("parseRequest() takes what becomes of the virtual machine, which asks for one", () => {
+  const shell = { kind: "shell", engine: "vagrant" } as const;
+  assertEquals(parseRequest(["--shell", "--halt"]), { ...shell, afterwards: "halt" });
+  assertEquals(parseRequest(["--engine", "vagrant", "--destroy", "--shell"]), {
+    ...shell,
+    afterwards: "destroy",
+  });
 });
 
 Deno.test("parseRequest() says all that is wrong at once", () => {
@@ -45,6 +65,9 @@ Deno.test("parseRequest() says all that is wrong at once", () => {
     [["l2", "--shell"], 'Choose one of the scenario "l2" and --shell'],
     [["l2", "--", "ls"], 'Choose one of the scenario "l2" and a command after --'],
     [["--json", "f", "--shell"], "Option --json goes with scenarios only"],
+    [["--halt", "--destroy"], "Choose one of --halt and --destroy"],
+    [["--halt", "--engine", "uml"], "Option --halt goes with --engine vagrant only"],
+    [["--destroy", "--list"], "Option --destroy does not go with --list"],
   ];
   for (const [words, message] of cases) {
     const error = assertThrows(() => parseRequest(words), UsageError) as Error;
