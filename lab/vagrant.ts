@@ -65,7 +65,7 @@ export class VagrantEngine implements Engine {
           "or libvirt with vagrant-libvirt, or name your provider in VAGRANT_DEFAULT_PROVIDER",
       };
     }
-    const fate = this.#afterwards === undefined ? "kept until you destroy it" : this.#afterwards;
+    const fate = this.#afterwards ? `to ${this.#afterwards} afterwards` : "kept until destroyed";
     return { ok: true, why: `Vagrant ${version}, ${provider}: a virtual machine, ${fate}` };
   }
 
