@@ -65,7 +65,7 @@ export async function dropNetwork(parts: DriverParts, network: Network): Promise
 /** Takes an endpoint out of its sandbox, under whichever name its link has, and off the record. */
 export async function dropEndpoint(parts: DriverParts, endpoint: EndpointRecord): Promise<void> {
   await ifThere(async () => {
-    const ip = await parts.namespaces.inside(endpoint.sandbox);
+    const ip = parts.namespaces.inside(endpoint.sandbox);
     const names = [temporaryName(endpoint), endpoint.ifname];
     const links = await ip.link.show({ group: LINK_GROUP });
     const link = links.find(({ name }) => names.includes(name));
@@ -85,7 +85,7 @@ export async function dropSandbox(parts: DriverParts, sandbox: Sandbox): Promise
   const isKept = namespace !== "made" || namespaces.keeps(name) ||
     (await processes.in(name)).length > 0;
   await ifThere(async () => {
-    if (isKept) await (await namespaces.inside(name)).link.del({ group: LINK_GROUP });
+    if (isKept) await namespaces.inside(name).link.del({ group: LINK_GROUP });
   });
   await ifThere(async () => {
     if (namespace !== "found") await (await namespaces.caller()).netns.del(name);

@@ -2,7 +2,8 @@ import { NamespaceNotFoundError } from "../iproute2/errors.ts";
 import { Ip } from "../iproute2/ip.ts";
 import type { Runner } from "../iproute2/session.ts";
 import { CALLER, type Place, runPlan, type Step } from "./plan.ts";
-import { Scratch, Within } from "./within.ts";
+import { Starter, type Starts } from "./starter.ts";
+import { Within } from "./within.ts";
 
 /** Opens a session on a namespace: `undefined` is the caller's own. */
 export type OpenIp = (netns: string | undefined) => Promise<Ip>;
@@ -66,6 +67,8 @@ export interface NamespacesOptions {
   host?: string;
   /** What opens the sessions, in place of {@linkcode Ip.open}. */
   open?: OpenIp;
+  /** What starts programs, in place of a {@linkcode Starter}. */
+  start?: () => Starts;
   /** What stands in the place of what runs the lines. */
   wrap?: WrapRunner;
 }
@@ -81,15 +84,16 @@ interface Lasting {
 }
 
 /**
- * What runs lines in a driver's namespaces: a session on the host's while any call is under way, and
- * one on the caller's, where it is not the host's, for as long as the driver lives. By way of the
- * latter everything in the sandboxes is run ({@linkcode Within}).
+ * What runs lines in a driver's namespaces: a session on the host's while any call is under way, one
+ * on the caller's, where it is not the host's, for as long as the driver lives, and in each sandbox
+ * short-lived processes ({@linkcode Within}).
  *
  * The host's does not outlive the calls that use it, as `ip` remembers links by name for as long as
  * it runs (see `Session`), and between two calls somebody else may rename or remake them.
  */
 export class Namespaces implements AsyncDisposable {
   #open: OpenIp;
+  #start: () => Starts;
   #wrap: WrapRunner;
   #hostName: string | undefined;
   /** The lasting sessions, by the namespace's name. */
@@ -98,14 +102,15 @@ export class Namespaces implements AsyncDisposable {
   #retired: Lasting[] = [];
   /** The namespaces that the sessions on the host's keep. */
   #kept = new Set<string>();
-  #scratch = new Scratch();
+  #starter: Starts | undefined;
   /** How many calls are under way. */
   #calls = 0;
 
   /** Makes what runs a driver's lines. */
-  constructor({ host, open, wrap }: NamespacesOptions = {}) {
+  constructor({ host, open, start, wrap }: NamespacesOptions = {}) {
     this.#hostName = host;
     this.#open = open ?? ((netns) => Ip.open({ netns }));
+    this.#start = start ?? (() => new Starter());
     this.#wrap = wrap ?? ((runner) => runner);
   }
 
@@ -131,9 +136,9 @@ export class Namespaces implements AsyncDisposable {
   }
 
   /** What runs lines in a sandbox's namespace: `force` as in {@linkcode Within}. */
-  async inside(sandbox: string, force = false): Promise<Ip> {
-    const { own: { session } } = await this.#last(undefined);
-    const within = new Within({ session, netns: sandbox, scratch: this.#scratch, force });
+  inside(sandbox: string, force = false): Ip {
+    if (this.#starter?.ended ?? true) this.#starter = this.#start();
+    const within = new Within({ starter: this.#starter!, netns: sandbox, force });
     return new Ip(this.#wrap(within, sandbox));
   }
 
@@ -141,7 +146,7 @@ export class Namespaces implements AsyncDisposable {
   async apply(steps: readonly Step[], finish?: () => void | Promise<void>): Promise<void> {
     const runnerOf = async (place: Place, undoing: boolean) => {
       if (place === CALLER) return (await this.caller()).session;
-      if (place !== undefined) return (await this.inside(place, undoing)).session;
+      if (place !== undefined) return this.inside(place, undoing).session;
       const others = new Set(steps.map(({ netns }) => netns).filter((netns) => isName(netns)));
       for (const netns of others) this.#kept.add(netns);
       return (await this.#last(this.#hostName, others.size)).wrapped.session;
@@ -157,7 +162,7 @@ export class Namespaces implements AsyncDisposable {
   /** Ends the lasting sessions. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#end([...this.#lasting.keys()]);
-    this.#scratch[Symbol.dispose]();
+    await this.#starter?.[Symbol.asyncDispose]();
   }
 
   async #end(names: (string | undefined)[]): Promise<void> {

@@ -78,7 +78,7 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
         .map(({ network }) => networks.find(({ id }) => id === network)!.name);
       try {
         if (!present.has(name) && sandbox.namespace !== "made") throw new SandboxGoneError(name);
-        const links = present.has(name) ? await (await namespaces.inside(name)).link.show() : [];
+        const links = present.has(name) ? await namespaces.inside(name).link.show() : [];
         const loopback = links.find((link) => link.name === "lo");
         const isDown = sandbox.namespace === "made" && loopback?.up === false;
         const ours = links.filter(isOurs);

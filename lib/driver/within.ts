@@ -1,38 +1,14 @@
 import { IpCommandError, NamespaceNotFoundError, SessionClosedError } from "../iproute2/errors.ts";
 import type { Runner } from "../iproute2/session.ts";
-import { netnsName, word } from "../iproute2/words.ts";
-
-/** A folder for files that live as long as one line of a session; made when it is first needed. */
-export class Scratch implements Disposable {
-  #folder: string | undefined;
-  #files = 0;
-
-  /** Writes a new file, and gives its path. */
-  write(text: string): string {
-    this.#folder ??= Deno.makeTempDirSync({ prefix: "ipvlan-" });
-    const path = `${this.#folder}/${++this.#files}`;
-    Deno.writeTextFileSync(path, text);
-    return path;
-  }
-
-  /** Removes the folder with all that is in it. */
-  [Symbol.dispose](): void {
-    if (this.#folder !== undefined) Deno.removeSync(this.#folder, { recursive: true });
-    this.#folder = undefined;
-  }
-}
-
-/** An object that `ip` does not know: refused, which tells that it has come as far as that. */
-const END = "end-of-burst";
+import { netnsName } from "../iproute2/words.ts";
+import type { Ending, Starts } from "./starter.ts";
 
 /** How a {@linkcode Within} runs its lines. */
 export interface WithinOptions {
-  /** The session on the caller's own namespace that starts `ip` in the other one. */
-  session: Runner;
-  /** The other namespace, by its name under `/run/netns`. */
+  /** What starts `ip`. */
+  starter: Pick<Starts, "run">;
+  /** The namespace, by its name under `/run/netns`. */
   netns: string;
-  /** Where the lines of a burst are written for `ip` to read. */
-  scratch: Scratch;
   /**
    * Whether the lines behind one that failed are run as well. Where they are not, they are rejected
    * with its error.
@@ -49,23 +25,35 @@ interface Waiting {
   reject: (error: unknown) => void;
 }
 
+/** What `ip` said, and which lines failed. */
+interface Complaints {
+  /** What was said of each line that failed, by its number from 1. */
+  failed: Map<number, string>;
+  /** What was said of none. */
+  rest: string;
+}
+
+/** An object that `ip` does not know: refused, which tells that it has come as far as that. */
+const END = "end-of-burst";
+
 /**
- * Lines in another network namespace, by way of a session outside: an `ip` for each burst, which the
- * session forks (`netns exec NAME ip -batch FILE`, ip-netns(8)). To enter a namespace takes a process
- * whatever one does; but one that `ip` forks of itself costs a third of what a program as large as
- * Deno needs to start it.
+ * Lines in another network namespace: an `ip` for each burst, that enters it, runs them and ends. To
+ * enter a namespace takes a process whatever one does, and where there is little to be done inside,
+ * a `Session` costs several times as much.
  */
 export class Within implements Runner {
-  /** Never: whether the session has ended is told by each line. */
+  /** Never: whether what starts `ip` has ended is told by each line. */
   readonly ended = false;
-  #options: WithinOptions;
-  #command: string;
+  #starter: Pick<Starts, "run">;
+  #netns: string;
+  #force: boolean;
   #waiting: Waiting[] = [];
 
   /** Makes the runner. @throws {InvalidWordError} The name is no namespace's. */
-  constructor(options: WithinOptions) {
-    this.#options = options;
-    this.#command = `ip -n ${netnsName(options.netns)}`;
+  constructor({ starter, netns, force = false }: WithinOptions) {
+    this.#starter = starter;
+    this.#netns = netnsName(netns);
+    this.#force = force;
   }
 
   /**
@@ -90,43 +78,39 @@ export class Within implements Runner {
    * @throws {SessionClosedError} `ip` ended before the line was answered.
    */
   async query(line: string): Promise<Record<string, unknown>[]> {
-    const { session, netns } = this.#options;
-    try {
-      return await session.query(`netns exec ${netns} ip -details -json ${line}`);
-    } catch (error) {
-      throw this.#explained(error, line);
-    }
+    const { code, out, err } = await this.#start("-details -json", [line]);
+    const { failed, rest } = complaints(err);
+    const said = failed.get(1);
+    if (said !== undefined) throw this.#refused(line, said);
+    if (code !== 0) throw this.#ended(rest);
+    return out.flatMap((text) => JSON.parse(text) as Record<string, unknown>[])
+      .filter((row) => Object.keys(row).length > 0);
   }
 
   async #run(): Promise<void> {
-    const { session, netns, scratch, force = false } = this.#options;
     const waiting = this.#waiting;
     this.#waiting = [];
-    let path = "";
-    let failure: unknown;
+    const lines = waiting.map(({ line }) => line);
+    let ending: Ending;
     try {
-      const lines = waiting.map(({ line }) => line);
-      path = scratch.write([...lines, ...(force ? [END] : []), ""].join("\n"));
-      const flag = force ? "-force " : "";
-      await session.change(
-        `netns exec ${netns} ip ${flag}-batch ${word(path, "temporary folder")}`,
-      );
+      ending = this.#force
+        ? await this.#start("-force", [...lines, END])
+        : await this.#start("", lines);
     } catch (error) {
-      failure = error;
-    } finally {
-      if (path !== "") Deno.removeSync(path);
+      for (const { reject } of waiting) reject(error);
+      return;
     }
-    const failed = failedLines(failure, path);
-    const isThrough = failure === undefined || failed.has(waiting.length + 1);
+    const { failed, rest } = complaints(ending.err);
+    const isThrough = this.#force ? failed.has(lines.length + 1) : ending.code === 0;
     // What is to be said of the lines of which nothing was said.
-    let verdict = isThrough || (failed.size > 0 && !force) ? undefined : this.#verdict(failure);
+    let verdict = isThrough || (failed.size > 0 && !this.#force) ? undefined : this.#ended(rest);
     for (const [index, { line, resolve, reject }] of waiting.entries()) {
       const said = failed.get(index + 1);
       if (said !== undefined) {
-        const refused = new IpCommandError(`${this.#command} ${line}`, said);
+        const refused = this.#refused(line, said);
         reject(refused);
         // Without force, `ip` has run none of the lines behind the one that failed.
-        if (!force) verdict = refused;
+        if (!this.#force) verdict = refused;
       } else if (verdict !== undefined) {
         reject(verdict);
       } else {
@@ -135,37 +119,39 @@ export class Within implements Runner {
     }
   }
 
-  /** What a burst failed with as a whole, as no line of it is said to have been refused. */
-  #verdict(error: unknown): unknown {
-    const explained = this.#explained(error, "");
-    // `ip` has ended over a line: a malformed word, before it asked the kernel. Which, it does not say.
-    return explained instanceof IpCommandError && !isNotEntered(explained)
-      ? new SessionClosedError(this.#command, explained.reason)
-      : explained;
+  #start(flags: string, lines: string[]): Promise<Ending> {
+    return this.#starter.run(`ip -n ${this.#netns} ${flags} -batch -`, lines);
   }
 
-  #explained(error: unknown, line: string): unknown {
-    if (!(error instanceof IpCommandError)) return error;
-    if (/^Cannot open network namespace .*No such file/.test(error.reason)) {
-      return new NamespaceNotFoundError(this.#options.netns);
+  #refused(line: string, said: string): IpCommandError {
+    return new IpCommandError(`ip -n ${this.#netns} ${line}`, said);
+  }
+
+  /** Why `ip` ended before its time: over a malformed word, as one that was killed, or at once. */
+  #ended(said: string): Error {
+    if (/^Cannot open network namespace .*No such file/.test(said)) {
+      return new NamespaceNotFoundError(this.#netns);
     }
-    return new IpCommandError(`${this.#command} ${line}`.trimEnd(), error.reason);
+    const command = `ip -n ${this.#netns}`;
+    // Where the namespace could not be entered, nothing was done in it.
+    return /network namespace/.test(said)
+      ? new IpCommandError(command, said)
+      : new SessionClosedError(command, said || "it was killed");
   }
 }
 
-/** Whether the namespace could not be entered at all, so that nothing was done in it. */
-function isNotEntered({ reason }: IpCommandError): boolean {
-  return /network namespace/.test(reason);
-}
-
-/** What was said of each line that failed, by its number: `… ; Command failed FILE:7; …`. */
-function failedLines(error: unknown, path: string): Map<number, string> {
+function complaints(err: readonly string[]): Complaints {
   const failed = new Map<number, string>();
-  if (!(error instanceof IpCommandError)) return failed;
-  const parts = error.reason.split(`Command failed ${path}:`);
-  for (const [index, part] of parts.slice(1).entries()) {
-    const before = parts[index]!.replace(/^\d+(; )?/, "").replace(/; $/, "");
-    failed.set(parseInt(part), before);
+  let said: string[] = [];
+  for (const line of err) {
+    const number = /^Command failed -:(\d+)$/.exec(line)?.[1];
+    if (number !== undefined) {
+      failed.set(Number(number), said.join("; "));
+      said = [];
+    } else if (!line.startsWith("Warning: ")) {
+      // A line that succeeded may warn; that is not why a later one fails.
+      said.push(line.trim());
+    }
   }
-  return failed;
+  return { failed, rest: said.join("; ") };
 }

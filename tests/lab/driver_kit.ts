@@ -6,7 +6,7 @@ import { renderHosts } from "../../lib/driver/hosts.ts";
 import { SqliteStore } from "../../lib/driver/store.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import type { Link } from "../../lib/iproute2/link.ts";
-import { Session } from "../../lib/iproute2/session.ts";
+import { type Runner, Session } from "../../lib/iproute2/session.ts";
 import { type FreshNetns, freshNetns } from "./netns.ts";
 
 /** Where `ip netns exec` finds a sandbox's files. */
@@ -215,8 +215,6 @@ export type Fault =
 export class Faults {
   #left = Infinity;
   #fault: Fault = "refused";
-  /** The `ip` processes of the sessions: `undefined` is the one on the caller's namespace. */
-  #pids = new Map<string | undefined, number>();
   /** Whether a line was made to fail since {@linkcode Faults.arm}. */
   fired = false;
 
@@ -233,32 +231,36 @@ export class Faults {
   }
 
   /** For {@linkcode DriverOptions.wrap}. */
-  readonly wrap: WrapRunner = (runner, netns) => {
-    const known = [...this.#pids.values()];
-    // What runs in a sandbox is started by the session on the caller's namespace, if need be.
-    const pid = runner instanceof Session
-      ? children().find((child) => !known.includes(child))
-      : undefined;
-    if (pid !== undefined) this.#pids.set(netns, pid);
-    return {
-      get ended() {
-        return runner.ended;
-      },
-      query: (line) => runner.query(line),
-      change: (line) => {
-        if (--this.#left > 0) return runner.change(line);
-        this.fired = true;
-        if (this.#fault !== "from then on") this.disarm();
-        if (this.#fault === "killed") {
-          Deno.kill((pid ?? this.#pids.get(undefined))!, "SIGKILL");
-          return runner.change(line);
-        }
-        return runner.change(
-          this.#fault === "fatal" ? "addr add 1.2.3.4/33 dev lo" : "link del dev lo",
-        );
-      },
-    };
-  };
+  readonly wrap: WrapRunner = (runner, netns) => ({
+    get ended() {
+      return runner.ended;
+    },
+    query: (line) => runner.query(line),
+    change: (line) => {
+      if (--this.#left > 0) return runner.change(line);
+      this.fired = true;
+      if (this.#fault !== "from then on") this.disarm();
+      if (this.#fault === "killed") {
+        Deno.kill(runningIn(runner, netns), "SIGKILL");
+        return runner.change(line);
+      }
+      return runner.change(
+        this.#fault === "fatal" ? "addr add 1.2.3.4/33 dev lo" : "link del dev lo",
+      );
+    },
+  });
+}
+
+/** The process by which a namespace's lines are run: a session's, or what starts others. */
+function runningIn(runner: Runner, netns: string | undefined): number {
+  const words = runner instanceof Session
+    ? ["ip", ...(netns === undefined ? [] : ["-netns", netns]), "-details"]
+    : ["sh"];
+  const found = children().find((pid) => {
+    const line = Deno.readTextFileSync(`/proc/${pid}/cmdline`).split("\0");
+    return words.every((word, index) => line[index] === word);
+  });
+  return found!;
 }
 
 /** The processes that this one has started, by their ids. */

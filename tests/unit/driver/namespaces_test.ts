@@ -1,5 +1,6 @@
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Namespaces, watched } from "../../../lib/driver/namespaces.ts";
+import type { Ending } from "../../../lib/driver/starter.ts";
 import { CALLER, type Step } from "../../../lib/driver/plan.ts";
 import { SessionClosedError } from "../../../lib/iproute2/errors.ts";
 import { Ip } from "../../../lib/iproute2/ip.ts";
@@ -68,22 +69,48 @@ Deno.test("a session that has ended, or could not be opened, is opened anew, onc
   assertEquals([new Set(again).size, opened.sessions.length], [1, 2]);
 });
 
-Deno.test("what is done in sandboxes is run by the caller's session, whatever stands in its place", async () => {
+/** Starts nothing, and keeps what it was asked for. */
+class FakeStarter {
+  ended = false;
+  readonly asked: string[] = [];
+
+  run(command: string, input: readonly string[]): Promise<Ending> {
+    this.asked.push([command.replace(/ +/g, " "), ...input].join("; "));
+    return Promise.resolve({ code: 0, out: [], err: [] });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.ended = true;
+    return Promise.resolve();
+  }
+}
+
+Deno.test("what is done in a sandbox is a process, and whoever wants it sees each line", async () => {
   const opened = new Opened();
   const said: string[] = [];
+  const starters: FakeStarter[] = [];
+  const start = () => {
+    starters.push(new FakeStarter());
+    return starters.at(-1)!;
+  };
   const wrap = watched((command) => said.push(command));
-  await using namespaces = new Namespaces({ host: "h", open: opened.open, wrap });
-  await namespaces.apply([
-    { netns: CALLER, line: "a" },
-    { line: "b" },
-    { netns: "c1", line: "c" },
-    { netns: "c1", line: "d" },
-  ]);
-  assertEquals(said, ["ip a", "ip -n h b", "ip -n c1 c", "ip -n c1 d"]);
-  const [caller, host] = opened.sessions;
-  assertEquals([opened.sessions.length, host!.netns, host!.lines], [2, "h", ["b"]]);
-  assertEquals(caller!.lines.length, 2);
-  assertMatch(caller!.lines[1]!, /^netns exec c1 ip -batch /);
+  {
+    await using namespaces = new Namespaces({ host: "h", open: opened.open, start, wrap });
+    const steps = [
+      { netns: CALLER, line: "a" },
+      { line: "b" },
+      { netns: "c1", line: "c" },
+      { netns: "c1", line: "d" },
+    ] as const;
+    await namespaces.apply(steps);
+    assertEquals(said, ["ip a", "ip -n h b", "ip -n c1 c", "ip -n c1 d"]);
+    assertEquals(starters.map(({ asked }) => asked), [["ip -n c1 -batch -; c; d"]]);
+    // One that has ended is replaced.
+    starters[0]!.ended = true;
+    await namespaces.apply(steps);
+    assertEquals(starters.length, 2);
+  }
+  assertEquals(starters.map(({ ended }) => ended), [true, true]);
 });
 
 Deno.test("a session that has ended is replaced to undo what it may have done", async () => {
@@ -97,7 +124,8 @@ Deno.test("a session that has ended is replaced to undo what it may have done", 
 
 Deno.test("a session on the host makes links in so many namespaces, and then another does", async () => {
   const opened = new Opened();
-  await using namespaces = new Namespaces({ open: opened.open });
+  const start = () => new FakeStarter();
+  await using namespaces = new Namespaces({ open: opened.open, start });
   await namespaces.during(async () => {
     const connect = (i: number) =>
       namespaces.apply([{ line: `link ${i}` }, { netns: `c${i}`, line: "x" }]);

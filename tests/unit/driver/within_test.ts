@@ -1,109 +1,109 @@
-import { assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
-import { Scratch, Within } from "../../../lib/driver/within.ts";
+import { assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
+import type { Ending } from "../../../lib/driver/starter.ts";
+import { Within } from "../../../lib/driver/within.ts";
 import {
   IpCommandError,
   NamespaceNotFoundError,
   SessionClosedError,
 } from "../../../lib/iproute2/errors.ts";
 
-/** A session that keeps what it was sent, and the lines in the files it was pointed to. */
-class FakeSession {
-  readonly ended = false;
-  readonly lines: string[] = [];
-  readonly files: string[][] = [];
-  /** What it says: `FILE` stands for the file of the line. */
-  said: string | undefined;
+/** Starts nothing, keeps what it was asked for, and says what it is told to. */
+class FakeStarter {
+  readonly commands: string[] = [];
+  readonly inputs: (readonly string[])[] = [];
+  ending: Ending = { code: 0, out: [], err: [] };
 
-  #fail(line: string): void {
-    const [, path = ""] = /-batch (.*)$/.exec(line) ?? [];
-    if (path !== "") this.files.push(Deno.readTextFileSync(path).trimEnd().split("\n"));
-    this.lines.push(line.replace(path || "none", "FILE"));
-    if (this.said !== undefined) {
-      throw new IpCommandError(`ip ${line}`, this.said.replaceAll("FILE", path));
-    }
+  run(command: string, input: readonly string[]): Promise<Ending> {
+    this.commands.push(command.replace(/ +/g, " "));
+    this.inputs.push(input);
+    return Promise.resolve(this.ending);
   }
 
-  // deno-lint-ignore require-await
-  async change(line: string): Promise<void> {
-    this.#fail(line);
-  }
-
-  // deno-lint-ignore require-await
-  async query(line: string): Promise<Record<string, unknown>[]> {
-    this.#fail(line);
-    return [{ ifname: "eth0" }];
+  /** Has every program fail with these lines on standard error. */
+  fail(...err: string[]): this {
+    this.ending = { code: 1, out: [], err };
+    return this;
   }
 }
 
 /** Runs lines in one burst: what became of each. */
-async function burst(session: FakeSession, lines: string[], force = false): Promise<unknown[]> {
-  using scratch = new Scratch();
-  const within = new Within({ session, netns: "c1", scratch, force });
+async function burst(starter: FakeStarter, lines: string[], force = false): Promise<unknown[]> {
+  const within = new Within({ starter, netns: "c1", force });
   const results = await Promise.allSettled(lines.map((line) => within.change(line)));
   return results.map((result) => result.status === "fulfilled" ? "done" : result.reason);
 }
 
-Deno.test("the lines of one turn are one process, and nothing of them is left", async () => {
-  const session = new FakeSession();
-  assertEquals(await burst(session, ["a", "b 'c d'"]), ["done", "done"]);
-  assertEquals(session.lines, ["netns exec c1 ip -batch FILE"]);
-  assertEquals(session.files, [["a", "b 'c d'"]]);
+Deno.test("the lines of one turn are one process", async () => {
+  const starter = new FakeStarter();
+  assertEquals(await burst(starter, ["a", "b 'c d'"]), ["done", "done"]);
+  assertEquals(starter.commands, ["ip -n c1 -batch -"]);
+  assertEquals(starter.inputs, [["a", "b 'c d'"]]);
+});
+
+Deno.test("a warning is not why a line fails", async () => {
+  const starter = new FakeStarter().fail("Warning: Odd.", "No way.", "Command failed -:1");
+  const [a] = await burst(starter, ["a"]);
+  assertInstanceOf(a, IpCommandError);
+  assertEquals(a.reason, "No way");
 });
 
 Deno.test("the lines behind the first that failed are not run, and fail with it", async () => {
-  const session = new FakeSession();
-  session.said = "Error: ipvlan: No way.; Command failed FILE:2";
-  const [a, b, c] = await burst(session, ["a", "b", "c"]);
+  const starter = new FakeStarter().fail("Error: ipvlan: No way.", "Command failed -:2");
+  const [a, b, c] = await burst(starter, ["a", "b", "c"]);
   assertInstanceOf(b, IpCommandError);
   assertEquals([b.command, b.reason], ["ip -n c1 b", "Error: ipvlan: No way"]);
   assertEquals([a, c], ["done", b]);
 });
 
 Deno.test("with force all are run, and each has its own failure", async () => {
-  const session = new FakeSession();
-  session.said = "first; Command failed FILE:1; second; more; Command failed FILE:3; " +
-    'Object "end-of-burst" is unknown, try "ip help".; Command failed FILE:5';
-  const [a, b, c, d] = await burst(session, ["a", "b", "c", "d"], true);
-  assertEquals(session.lines, ["netns exec c1 ip -force -batch FILE"]);
-  assertEquals(session.files, [["a", "b", "c", "d", "end-of-burst"]]);
+  const starter = new FakeStarter().fail(
+    ...["first", "Command failed -:1", "second", "more", "Command failed -:3"],
+    ...['Object "end-of-burst" is unknown, try "ip help".', "Command failed -:5"],
+  );
+  const [a, b, c, d] = await burst(starter, ["a", "b", "c", "d"], true);
+  assertEquals(starter.commands, ["ip -n c1 -force -batch -"]);
+  assertEquals(starter.inputs, [["a", "b", "c", "d", "end-of-burst"]]);
   assertInstanceOf(a, IpCommandError);
   assertInstanceOf(c, IpCommandError);
   assertEquals([a.reason, c.reason], ["first", "second; more"]);
   assertEquals([b, d], ["done", "done"]);
 });
 
-Deno.test("when ip ends over a line, how far it came is not known", async () => {
-  const session = new FakeSession();
-  session.said = 'Error: any valid prefix is expected rather than "x".';
-  for (const result of await burst(session, ["a", "b"])) {
+Deno.test("when ip ends over a line, or is killed, how far it came is not known", async () => {
+  const said = 'Error: any valid prefix is expected rather than "x".';
+  const starter = new FakeStarter().fail(said);
+  for (const result of await burst(starter, ["a", "b"])) {
     assertInstanceOf(result, SessionClosedError);
     assertMatch(result.message, /"ip -n c1".*rather than "x"/);
   }
-  session.said = `first; Command failed FILE:1; ${session.said}`;
-  const [a, b] = await burst(session, ["a", "b"], true);
+  const [a, b] = await burst(starter.fail("first", "Command failed -:1", said), ["a", "b"], true);
   assertInstanceOf(a, IpCommandError);
   assertInstanceOf(b, SessionClosedError);
+  const [killed] = await burst(starter.fail(), ["a"]);
+  assertInstanceOf(killed, SessionClosedError);
 });
 
 Deno.test("a namespace that is not there is told, and one that cannot be entered", async () => {
-  const session = new FakeSession();
-  session.said = 'Cannot open network namespace "c1": No such file or directory';
-  const [gone] = await burst(session, ["a"]);
+  const starter = new FakeStarter();
+  starter.fail('Cannot open network namespace "c1": No such file or directory');
+  const [gone] = await burst(starter, ["a"]);
   assertInstanceOf(gone, NamespaceNotFoundError);
-  session.said = 'setting the network namespace "c1" failed: Invalid argument';
-  const [closed] = await burst(session, ["a"]);
+  starter.fail('setting the network namespace "c1" failed: Invalid argument');
+  const [closed] = await burst(starter, ["a"]);
   assertInstanceOf(closed, IpCommandError);
 });
 
 Deno.test("a question is a process of its own, and its failure names the namespace", async () => {
-  const session = new FakeSession();
-  using scratch = new Scratch();
-  const within = new Within({ session, netns: "c1", scratch });
-  assertEquals(await within.query("link show"), [{ ifname: "eth0" }]);
-  assertEquals(session.lines, ["netns exec c1 ip -details -json link show"]);
-  session.said = "Device does not exist";
-  const [error] = (await Promise.allSettled([within.query("link show dev x")]))
-    .map((result) => result.status === "rejected" ? result.reason : undefined);
-  assertInstanceOf(error, IpCommandError);
+  const starter = new FakeStarter();
+  const within = new Within({ starter, netns: "c1" });
+  starter.ending.out = ['[{"ifname":"lo"},{}]', '[{"ifname":"eth0"}]'];
+  assertEquals(await within.query("link show"), [{ ifname: "lo" }, { ifname: "eth0" }]);
+  assertEquals([starter.commands, starter.inputs], [["ip -n c1 -details -json -batch -"], [[
+    "link show",
+  ]]]);
+  starter.fail('Device "x" does not exist.', "Command failed -:1");
+  const error = await assertRejects(() => within.query("link show dev x"), IpCommandError);
   assertEquals([error.command, error.errno], ["ip -n c1 link show dev x", "ENODEV"]);
+  starter.fail('Cannot open network namespace "c1": No such file or directory');
+  await assertRejects(() => within.query("link show"), NamespaceNotFoundError);
 });

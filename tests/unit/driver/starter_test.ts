@@ -1,0 +1,40 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Starter } from "../../../lib/driver/starter.ts";
+import { SessionClosedError } from "../../../lib/iproute2/errors.ts";
+
+Deno.test("programs run one after the other, each with its own streams and status", async () => {
+  await using starter = new Starter();
+  const [copied, failed, mixed] = await Promise.all([
+    starter.run("cat", ["a 'b' $HOME", "c"]),
+    starter.run("sh -c 'cat >&2; exit 3'", ["gone wrong"]),
+    starter.run("sh -c 'printf x; printf y >&2; kill -9 $$'", []),
+  ]);
+  assertEquals(copied, { code: 0, out: ["a 'b' $HOME", "c"], err: [] });
+  assertEquals(failed, { code: 3, out: [], err: ["gone wrong"] });
+  // A line that was not ended is a line.
+  assertEquals([mixed.code, mixed.out], [137, ["x"]]);
+  assert(mixed.err[0]?.startsWith("y"), mixed.err.join());
+});
+
+Deno.test("a program that does not read what it is given is none the worse for it", async () => {
+  await using starter = new Starter();
+  const lines = Array.from({ length: 20_000 }, (_, i) => `line ${i}`);
+  assertEquals((await starter.run("true", lines)).code, 0);
+  assertEquals((await starter.run("wc -l", lines)).out, ["20000"]);
+});
+
+Deno.test("when the shell ends, all that waits is told why, and so is what comes after", async () => {
+  await using starter = new Starter();
+  const waiting = [starter.run("kill -9 $$", []), starter.run("true", [])];
+  for (const one of waiting) await assertRejects(() => one, SessionClosedError, "SIGKILL");
+  assert(starter.ended);
+  await assertRejects(() => starter.run("true", []), SessionClosedError, "SIGKILL");
+});
+
+Deno.test("it ends when all that it was asked is done", async () => {
+  const starter = new Starter();
+  const asked = starter.run("cat", ["a"]);
+  await starter[Symbol.asyncDispose]();
+  assertEquals((await asked).out, ["a"]);
+  await assertRejects(() => starter.run("true", []), SessionClosedError, "it was closed");
+});
