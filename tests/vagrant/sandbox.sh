@@ -35,4 +35,7 @@ rm -rf lab/.vagrant lab/.guest
 
 mkdir -p "$state/home" "$state/tmp"
 export HOME="$state/home" TMPDIR="$state/tmp"
-exec "$@"
+# Not exec: this shell is the first process here, and reaps what others leave. libvirt takes a QEMU
+# that nobody reaps for one that still runs, and waits half a minute for it, again and again.
+"$@"
+exit $?
