@@ -16,6 +16,7 @@ import {
 import { findNetwork } from "./find.ts";
 import { nameProblem } from "./names.ts";
 import { byPlace } from "./plan.ts";
+import { nameIsUsed } from "./processes.ts";
 import type { HostFacts } from "./network.ts";
 import { explain, globalAddrs } from "./parent.ts";
 import { randomHex } from "./random.ts";
@@ -70,22 +71,26 @@ export async function attach(
 ): Promise<Attached> {
   const { store, namespaces, hosts } = parts;
   const { isNew } = request;
-  const present = await (await namespaces.caller()).netns.list();
-  const { sandbox, placed } = reserve(parts, request, facts, present);
+  const { sandbox, placed } = reserve(parts, request, facts);
   const batch = batchOf(isNew, sandbox, placed);
+  // Now, and not when the links are there: so the calls of a burst have the files written once.
+  const known = hosts.refresh(placed.map(({ network }) => network.id), [sandbox.name]);
+  // Looked at below, unless something else fails before.
+  known.catch(() => {});
   try {
     const steps = byPlace([
       ...(isNew ? sandboxSteps(sandbox, request.pid) : []),
       ...placed.flatMap(({ network, endpoint }) => endpointSteps(network, endpoint)),
     ]);
     await namespaces.apply(steps, async () => {
-      await hosts.refresh(placed.map(({ network }) => network.id), [sandbox.name]);
+      await known;
       store.transaction(() => mark(store, batch, "ready"));
     });
   } catch (error) {
     // What could not be undone stays on record, for the next call to go by. So does what cannot be
     // taken off the record; that says nothing of why the call has failed.
-    if (!(error instanceof NotUndoneError)) await forget(parts, batch).catch(() => {});
+    await known.catch(() => {});
+    if (!(error instanceof NotUndoneError)) await abandon(parts, batch).catch(() => {});
     if (error instanceof NamespaceNotFoundError) throw new SandboxGoneError(sandbox.name);
     throw explain(error);
   }
@@ -99,18 +104,22 @@ export async function attach(
   };
 }
 
+async function abandon(parts: DriverParts, batch: Batch): Promise<void> {
+  parts.store.transaction(() => mark(parts.store, batch, "removing"));
+  await forget(parts, batch);
+}
+
 /** Records what is to be made, with its addresses, or throws everything that is wrong with it. */
 function reserve(
   { store, pools: known }: DriverParts,
   request: AttachRequest,
   facts: HostFacts | undefined,
-  present: readonly string[],
 ): { sandbox: Sandbox; placed: Placed[] } {
   const { sandbox: name, isNew, connections, labels = {}, namespace = "made" } = request;
   return store.transaction(() => {
     const record = store.sandbox(name);
     if (record && !isReady(record)) throw new HalfDoneError(`sandbox "${name}"`);
-    const problems = sandboxProblems(request, record !== undefined, present);
+    const problems = sandboxProblems(request, record !== undefined);
     const sandbox = record
       ? withoutState(record)
       : { name, created: new Date().toISOString(), labels, namespace };
@@ -150,9 +159,8 @@ function reserve(
 function sandboxProblems(
   { sandbox, isNew, namespace }: AttachRequest,
   onRecord: boolean,
-  present: readonly string[],
 ): IpvlanError[] {
-  const isPresent = present.includes(sandbox);
+  const isPresent = nameIsUsed(sandbox);
   if (!isNew) {
     if (!onRecord) return [new SandboxNotFoundError(sandbox)];
     // `ip` ends over a link that is to be made in a namespace that is not there.

@@ -22,12 +22,11 @@ export function mark(store: Store, { sandbox, endpoints }: Batch, state: State):
 }
 
 /**
- * Takes a batch that the kernel does not have off the record. Its hosts files go first, so that a
- * crash in between leaves the record to go by.
+ * Takes a batch that the kernel does not have, and that is marked as being removed, off the record.
+ * Its hosts files go first, so that a crash in between leaves the record to go by.
  */
 export async function forget({ store, hosts }: DriverParts, batch: Batch): Promise<void> {
   const { sandbox, endpoints } = batch;
-  store.transaction(() => mark(store, batch, "removing"));
   const sandboxes = [...(sandbox ? [sandbox.name] : []), ...endpoints.map((one) => one.sandbox)];
   await hosts.refresh(endpoints.map(({ network }) => network), sandboxes);
   store.transaction(() => {
@@ -62,7 +61,7 @@ export async function dropNetwork(parts: DriverParts, network: Network): Promise
   });
 }
 
-/** Takes an endpoint out of its sandbox, under whichever name its link has, and off the record. */
+/** Takes an endpoint that is marked as being removed out of its sandbox, under whichever name its link has, and off the record. */
 export async function dropEndpoint(parts: DriverParts, endpoint: EndpointRecord): Promise<void> {
   await ifThere(async () => {
     const ip = parts.namespaces.inside(endpoint.sandbox);
@@ -75,7 +74,7 @@ export async function dropEndpoint(parts: DriverParts, endpoint: EndpointRecord)
 }
 
 /**
- * Takes a sandbox with all its endpoints out of the kernel and off the record. With its namespace
+ * Takes a sandbox that is marked as being removed, with all its endpoints, out of the kernel and off the record. With its namespace
  * its links go too, and far faster than one by one. But a namespace stays where it is not ours, and
  * as long as something keeps it: then the links are deleted before, so that their addresses are free.
  */

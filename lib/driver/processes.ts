@@ -1,10 +1,18 @@
+/** The folder of the named network namespaces (ip-netns(8)). */
+const FOLDER = "/run/netns";
+
+/** Whether there is a network namespace of this name, or what is left of one. */
+export function nameIsUsed(netns: string): boolean {
+  return inodeOf(`${FOLDER}/${netns}`) !== undefined;
+}
+
 /** The processes in network namespaces, as proc(5) shows them. */
 export class Processes {
   #walk: Promise<Map<number, number[]>> | undefined;
 
   /** The ids of the processes in a named namespace; none where there is no such namespace. */
   async in(netns: string): Promise<number[]> {
-    const inode = inodeOf(`/run/netns/${netns}`);
+    const inode = inodeOf(`${FOLDER}/${netns}`);
     if (inode === undefined) return [];
     // Those who ask in the same turn of the event loop share an answer.
     this.#walk ??= Promise.resolve().then(() => {

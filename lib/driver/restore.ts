@@ -1,6 +1,6 @@
 import { type Link, linkDel, linkSet } from "../iproute2/link.ts";
 import type { DriverParts } from "./parts.ts";
-import { dropEndpoint, dropNetwork, dropSandbox } from "./drop.ts";
+import { dropEndpoint, dropNetwork, dropSandbox, mark } from "./drop.ts";
 import { endpointSteps, sandboxSteps } from "./endpoint.ts";
 import { ParentNotFoundError, SandboxGoneError } from "./errors.ts";
 import { aliasSteps, linkSteps } from "./network.ts";
@@ -36,13 +36,21 @@ export async function recover(parts: DriverParts): Promise<Recovery> {
   for (const record of store.sandboxes()) {
     if (isReady(record)) continue;
     const what = { kind: "sandbox", name: record.name } as const;
-    await attempt(what, half(record.state), () => dropSandbox(parts, withoutState(record)));
+    const sandbox = withoutState(record);
+    await attempt(what, half(record.state), () => {
+      const endpoints = store.endpoints({ sandbox: sandbox.name });
+      store.transaction(() => mark(store, { sandbox, endpoints }, "removing"));
+      return dropSandbox(parts, sandbox);
+    });
   }
   for (const record of store.endpoints()) {
     if (isReady(record) || missing.some(({ name }) => name === record.sandbox)) continue;
     const what = { kind: "sandbox", name: record.sandbox } as const;
     const state = record.state === "making" ? "half connected" : "half disconnected";
-    await attempt(what, state, () => dropEndpoint(parts, record));
+    await attempt(what, state, () => {
+      store.transaction(() => mark(store, { endpoints: [record] }, "removing"));
+      return dropEndpoint(parts, record);
+    });
   }
   for (const record of store.networks()) {
     if (isReady(record)) continue;
