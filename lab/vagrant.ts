@@ -23,8 +23,8 @@ import { exists } from "./machine.ts";
 const MACHINE = "host1";
 /** ssh's exit status when the connection fails or breaks. */
 const SSH_FAILED = 255;
-/** Ctrl-C is for the lab alone, which tells those that it started. */
-const detached = true;
+/** Ctrl-C is for the lab alone, which tells those that it started. Windows would open a window. */
+const detached = Deno.build.os !== "windows";
 
 /** A Vagrant virtual machine. It is there until somebody destroys it. */
 export class VagrantEngine implements Engine {

@@ -30,15 +30,18 @@ export async function box(say: (line: string) => void): Promise<string> {
     throw new LabError("This machine's apt has no lists of Debian's packages to build a box from");
   }
 
+  // Boxes of other recipes, and what was left by a build that was killed.
+  if (exists(folder)) await Deno.remove(folder, { recursive: true });
   await Deno.mkdir(folder, { recursive: true });
   const build = await Deno.makeTempDir({ dir: folder, prefix: "build-" });
   try {
     say("building a box, which takes a minute or two");
     await Deno.writeTextFile(`${build}/sources`, `${sources.join("\n")}\n`);
     await Deno.mkdir(`${build}/work`);
-    const { code, stdout, stderr } = await run("unshare", [
-      // Its mounts go with it, also when it fails.
-      ...["--mount", "--pid", "--fork", "--kill-child", "sh", "-c"],
+    const { code, stdout, stderr } = await run("setpriv", [
+      // Its mounts go with it, and all of it with us.
+      ...["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"],
+      ...["--mount-proc", "sh", "-c"],
       'cd "$1/work" && exec sh "$2" "$3" "$1/lab.box" < "$1/sources"',
       ...["sh", build, RECIPE, key],
     ]);

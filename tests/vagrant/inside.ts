@@ -46,6 +46,12 @@ async function vagrantfile(): Promise<void> {
   await checks.that("vagrant validate passes for the plain Vagrantfile", async () => {
     assertMatch(await vagrant(["validate"], {}), /validated successfully/);
   });
+  await checks.that("numbers that are none are refused, all at once", async () => {
+    const env = { LAB_HOSTS: "two", LAB_MEMORY: "0" };
+    const { code, stderr } = await run("vagrant", ["validate"], { cwd: `${PROJECT}/lab`, env });
+    assertEquals(code, 1);
+    assertMatch(stderr, /^Invalid LAB_MEMORY "0": .*; Invalid LAB_HOSTS "two": .*$/m);
+  });
   await checks.that("one machine is defined, and two with LAB_HOSTS=2", async () => {
     assertEquals(await defined({}), ["host1"]);
     assertEquals(await defined({ LAB_HOSTS: "2" }), ["host1", "host2"]);

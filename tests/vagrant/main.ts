@@ -9,11 +9,12 @@
  *
  * @module
  */
+import { assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { LabError } from "../../lab/errors.ts";
 import { box } from "./box.ts";
-import { install } from "./packages.ts";
 import { Checks, PROJECT, sh } from "./checks.ts";
+import { install } from "./packages.ts";
 import { snapshot } from "./snapshot.ts";
 
 const INSIDE = fileURLToPath(new URL("inside.ts", import.meta.url));
@@ -43,12 +44,7 @@ async function main(): Promise<boolean> {
     await Deno.remove(state, { recursive: true });
   }
   await checks.that("nothing is left outside, and nothing there has changed", async () => {
-    const after = await snapshot();
-    const changed = Object.keys(before).filter((name) => before[name] !== after[name]);
-    if (changed.length === 0) return;
-    throw new Error(
-      changed.map((name) => `${name}:\n${before[name]}\nand now:\n${after[name]}`).join("\n"),
-    );
+    assertEquals(await snapshot(), before);
   });
   return checks.end();
 }
@@ -69,11 +65,17 @@ async function runInside(...args: string[]): Promise<Deno.CommandStatus> {
     },
     stdin: "null",
   }).spawn();
-  const end = () => child.kill("SIGKILL");
+  let interrupted = false;
+  const end = () => {
+    interrupted = true;
+    child.kill("SIGKILL");
+  };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     Deno.addSignalListener(signal, end);
   }
-  return await child.status;
+  const status = await child.status;
+  if (interrupted) throw new LabError("The test was interrupted");
+  return status;
 }
 
 try {

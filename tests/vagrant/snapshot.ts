@@ -1,6 +1,6 @@
 import { sh } from "./checks.ts";
 
-/** What the machine shows of what the test could leave, each as text. */
+/** What the machine shows of what the test could leave, each in lines. */
 const VIEWS = {
   links: "ip -o link | sed 's/@.*//; s/: <.*//'",
   namespaces: "ls /run/netns /etc/netns 2> /dev/null || true",
@@ -17,8 +17,8 @@ const VIEWS = {
 };
 
 /** Looks at the machine. */
-export async function snapshot(): Promise<Record<string, string>> {
-  const views: Record<string, string> = {};
-  for (const [name, script] of Object.entries(VIEWS)) views[name] = await sh(script);
+export async function snapshot(): Promise<Record<string, string[]>> {
+  const views: Record<string, string[]> = {};
+  for (const [name, script] of Object.entries(VIEWS)) views[name] = (await sh(script)).split("\n");
   return views;
 }
