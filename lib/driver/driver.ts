@@ -1,6 +1,5 @@
 import type { IpvlanError } from "../errors.ts";
 import { IpCommandError } from "../iproute2/errors.ts";
-import type { Ip } from "../iproute2/ip.ts";
 import { attach, type Attached, type AttachRequest } from "./attach.ts";
 import { type Batch, dropEndpoint, dropNetwork, dropSandbox, mark } from "./drop.ts";
 import { toEndpoint } from "./endpoint.ts";
@@ -101,7 +100,6 @@ export class Driver implements AsyncDisposable {
   #parts: DriverParts;
   #lock: StateLock;
   #sequences: StateLock;
-  #facts: Promise<HostFacts> | undefined;
 
   /** Without a folder to keep the locks in, nobody is kept out. */
   private constructor(host: string | undefined, parts: DriverParts, folder?: string) {
@@ -137,7 +135,7 @@ export class Driver implements AsyncDisposable {
   /** Everything that is wrong with a network that one would create. Nothing is changed. */
   async problemsOf(spec: NetworkSpec): Promise<readonly IpvlanError[]> {
     const identity = { id: randomHex(32), created: new Date().toISOString() };
-    const facts = await this.#parts.namespaces.during(() => this.#hostFacts());
+    const facts = await this.#hostFacts();
     const decision = decideNetwork(spec, identity, this.listNetworks(), facts);
     return decision.ok ? [] : decision.problems;
   }
@@ -312,9 +310,7 @@ export class Driver implements AsyncDisposable {
   /** The names of the sandboxes whose namespaces are there: after a restart, only those restored. */
   async runningSandboxes(): Promise<string[]> {
     const { namespaces } = this.#parts;
-    const present = new Set(
-      await namespaces.during(async () => await (await namespaces.caller()).netns.list()),
-    );
+    const present = new Set(await namespaces.caller().netns.list());
     return this.listSandboxes().map(({ name }) => name).filter((name) => present.has(name));
   }
 
@@ -429,7 +425,7 @@ export class Driver implements AsyncDisposable {
     return await this.#sequences.alone(run);
   }
 
-  /** Ends the driver's session and closes its store. What it made stays. */
+  /** Ends the driver's processes and closes its store. What it made stays. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parts.namespaces[Symbol.asyncDispose]();
     this.#parts.store[Symbol.dispose]();
@@ -437,9 +433,7 @@ export class Driver implements AsyncDisposable {
 
   /** Runs a function while no other call is under way, after what a crash left has been undone. */
   async #alone<T>(run: (parts: DriverParts, recovery: Recovery) => Promise<T>): Promise<T> {
-    return await this.#lock.alone(() =>
-      this.#parts.namespaces.during(async () => run(this.#parts, await recover(this.#parts)))
-    );
+    return await this.#lock.alone(async () => run(this.#parts, await recover(this.#parts)));
   }
 
   /**
@@ -448,7 +442,7 @@ export class Driver implements AsyncDisposable {
    */
   async #along<T>(run: () => Promise<T>): Promise<T> {
     try {
-      return await this.#lock.shared(() => this.#parts.namespaces.during(run));
+      return await this.#lock.shared(run);
     } catch (error) {
       if (!(error instanceof HalfDoneError)) throw error;
       return await this.#alone(run);
@@ -483,23 +477,14 @@ export class Driver implements AsyncDisposable {
     }
   }
 
-  /** What the kernel shows of the host. Calls of one burst share one answer. */
-  #hostFacts(): Promise<HostFacts> {
-    return this.#facts ??= (async () => {
-      let ip: Ip;
-      try {
-        ip = await this.#parts.namespaces.host();
-      } finally {
-        // From here on the answer may be older than a call that asks now.
-        this.#facts = undefined;
-      }
-      const [links, addrs, routes] = await Promise.all([
-        ip.link.show(),
-        ip.addr.show(),
-        ip.route.show(4),
-      ]);
-      return { release: Deno.osRelease(), links, addrs, routes };
-    })();
+  async #hostFacts(): Promise<HostFacts> {
+    const ip = this.#parts.namespaces.host();
+    const [links, addrs, routes] = await Promise.all([
+      ip.link.show(),
+      ip.addr.show(),
+      ip.route.show(4),
+    ]);
+    return { release: Deno.osRelease(), links, addrs, routes };
   }
 
   #detailsOf(name: string): SandboxDetails {

@@ -46,7 +46,7 @@ export async function dropNetwork(parts: DriverParts, network: Network): Promise
   const others = store.networks().filter(({ id }) => id !== network.id).map(withoutState);
   const needed = (name: string) => others.some(({ parent }) => standsOn(parent, name, made));
   const mine = made.filter(({ name }) => standsOn(network.parent, name, made));
-  const host = await namespaces.host();
+  const host = namespaces.host();
   const ours = (await host.link.show({ group: LINK_GROUP })).filter(isOurs).map(({ name }) => name);
   const isThere = (name: string) => ours.includes(name);
   // A link goes before the one below it.
@@ -81,13 +81,12 @@ export async function dropEndpoint(parts: DriverParts, endpoint: EndpointRecord)
 export async function dropSandbox(parts: DriverParts, sandbox: Sandbox): Promise<void> {
   const { store, namespaces, processes } = parts;
   const { name, namespace } = sandbox;
-  const isKept = namespace !== "made" || namespaces.keeps(name) ||
-    (await processes.in(name)).length > 0;
+  const isKept = namespace !== "made" || (await processes.in(name)).length > 0;
   await ifThere(async () => {
     if (isKept) await namespaces.inside(name).link.del({ group: LINK_GROUP });
   });
   await ifThere(async () => {
-    if (namespace !== "found") await (await namespaces.caller()).netns.del(name);
+    if (namespace !== "found") await namespaces.caller().netns.del(name);
   });
   await forget(parts, { sandbox, endpoints: store.endpoints({ sandbox: name }) });
 }

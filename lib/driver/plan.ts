@@ -29,7 +29,7 @@ export interface Step extends Line {
  * Gives the runner of a place, for a burst that is done or one that undoes. What is done in a
  * sandbox must stop at the first line that fails, as those behind it would act on another link.
  */
-export type RunnerOf = (netns: Place, undoing: boolean) => Promise<Runner>;
+export type RunnerOf = (netns: Place, undoing: boolean) => Runner;
 
 /**
  * Runs a plan, all or nothing: if a step fails, those that were done are undone, the last first,
@@ -59,7 +59,7 @@ async function runBurst(burst: Step[], runnerOf: RunnerOf, done: Step[]): Promis
   const patience = performance.now() + PATIENCE;
   let rest = burst;
   for (;;) {
-    const runner = await runnerOf(rest[0]!.netns, false);
+    const runner = runnerOf(rest[0]!.netns, false);
     const results = await Promise.allSettled(rest.map(({ line }) => runner.change(line)));
     for (const [index, result] of results.entries()) {
       // When the process ended, how far it came is not known, so the line may have been done.
@@ -94,12 +94,8 @@ async function undo(done: Step[], runnerOf: RunnerOf): Promise<PromiseRejectedRe
   const lines = done.toReversed().map((step) => step.undo).filter((line) => line !== undefined);
   const results: PromiseSettledResult<void>[] = [];
   for (const burst of bursts(lines)) {
-    try {
-      const runner = await runnerOf(burst[0]!.netns, true);
-      results.push(...await Promise.allSettled(burst.map(({ line }) => runner.change(line))));
-    } catch (reason) {
-      results.push({ status: "rejected", reason });
-    }
+    const runner = runnerOf(burst[0]!.netns, true);
+    results.push(...await Promise.allSettled(burst.map(({ line }) => runner.change(line))));
   }
   return results.find((result): result is PromiseRejectedResult =>
     result.status === "rejected" && !isGone(result.reason)

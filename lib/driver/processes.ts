@@ -6,6 +6,15 @@ export function nameIsUsed(netns: string): boolean {
   return inodeOf(`${FOLDER}/${netns}`) !== undefined;
 }
 
+/**
+ * The ids of the processes in the network namespace that a file stands for, wherever it is mounted;
+ * none where there is no such file.
+ */
+export function processesAt(path: string): number[] {
+  const inode = inodeOf(path);
+  return inode === undefined ? [] : processesByNamespace().get(inode) ?? [];
+}
+
 /** The processes in network namespaces, as proc(5) shows them. */
 export class Processes {
   #walk: Promise<Map<number, number[]>> | undefined;

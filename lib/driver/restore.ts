@@ -76,7 +76,7 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
       report.missing.push({ kind: "network", name: network.name, reason: reasonOf(error) });
     }
   }
-  const present = new Set(await (await namespaces.caller()).netns.list());
+  const present = new Set(await namespaces.caller().netns.list());
   const sandboxes = store.sandboxes().filter(isReady);
   await Promise.all(
     sandboxes.map(async (sandbox) => {
@@ -126,7 +126,7 @@ export async function restoreParent(
   network: Network,
   networks: readonly Network[],
 ): Promise<void> {
-  const host = await namespaces.host();
+  const host = namespaces.host();
   const links = await host.link.show();
   const find = (name: string): Link | undefined => links.find((link) => link.name === name);
   const made = store.links();

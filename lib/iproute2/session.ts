@@ -59,7 +59,7 @@ interface Burst {
  * so that all before it on standard output is known to be the answer. Counting lines would not do:
  * `netns list` prints none where `/run/netns` was never made, and a line that fails may print.
  */
-const MARKER = {
+export const MARKER = {
   ip: { line: "netconf show dev lo", printed: /^\[\{"family":"inet","interface":"lo"/ },
   bridge: { line: "mdb show dev lo", printed: /^\[\{"mdb":/ },
 };

@@ -6,7 +6,6 @@ import { renderHosts } from "../../lib/driver/hosts.ts";
 import { SqliteStore } from "../../lib/driver/store.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import type { Link } from "../../lib/iproute2/link.ts";
-import { type Runner, Session } from "../../lib/iproute2/session.ts";
 import { type FreshNetns, freshNetns } from "./netns.ts";
 
 /** Where `ip netns exec` finds a sandbox's files. */
@@ -206,7 +205,7 @@ export type Fault =
   | "refused"
   /** `ip` ends over it. */
   | "fatal"
-  /** `ip` is killed before it. */
+  /** What starts `ip` is killed while it has it run. */
   | "killed"
   /** It and every later one is refused, so that nothing can be undone either. */
   | "from then on";
@@ -231,7 +230,7 @@ export class Faults {
   }
 
   /** For {@linkcode DriverOptions.wrap}. */
-  readonly wrap: WrapRunner = (runner, netns) => ({
+  readonly wrap: WrapRunner = (runner) => ({
     get ended() {
       return runner.ended;
     },
@@ -241,8 +240,10 @@ export class Faults {
       this.fired = true;
       if (this.#fault !== "from then on") this.disarm();
       if (this.#fault === "killed") {
-        Deno.kill(runningIn(runner, netns), "SIGKILL");
-        return runner.change(line);
+        const change = runner.change(line);
+        // By then it has been handed over.
+        queueMicrotask(killStarter);
+        return change;
       }
       return runner.change(
         this.#fault === "fatal" ? "addr add 1.2.3.4/33 dev lo" : "link del dev lo",
@@ -251,16 +252,11 @@ export class Faults {
   });
 }
 
-/** The process by which a namespace's lines are run: a session's, or what starts others. */
-function runningIn(runner: Runner, netns: string | undefined): number {
-  const words = runner instanceof Session
-    ? ["ip", ...(netns === undefined ? [] : ["-netns", netns]), "-details"]
-    : ["sh"];
-  const found = children().find((pid) => {
-    const line = Deno.readTextFileSync(`/proc/${pid}/cmdline`).split("\0");
-    return words.every((word, index) => line[index] === word);
-  });
-  return found!;
+/** Kills the shell that starts `ip` for a driver, and any that has not ended yet since it was killed. */
+function killStarter(): void {
+  for (const pid of children()) {
+    if (Deno.readTextFileSync(`/proc/${pid}/comm`) === "sh\n") Deno.kill(pid, "SIGKILL");
+  }
 }
 
 /** The processes that this one has started, by their ids. */

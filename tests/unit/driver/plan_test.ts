@@ -34,14 +34,15 @@ class Places {
     return this;
   }
 
-  readonly runnerOf = (place: Place): Promise<Runner> => {
-    if (this.#gone.has(place)) return Promise.reject(new NamespaceNotFoundError(String(place)));
+  readonly runnerOf = (place: Place): Runner => {
+    const isGone = this.#gone.has(place);
     const name = place === CALLER ? "caller" : place ?? "host";
     this.log.push(`[${name}]`);
-    return Promise.resolve({
+    return {
       ended: false,
       query: () => Promise.reject(new Error("a plan asks nothing")),
       change: async (line) => {
+        if (isGone) throw new NamespaceNotFoundError(String(place));
         this.log.push(line);
         this.#burst.push(line);
         await Promise.resolve();
@@ -51,7 +52,7 @@ class Places {
         const refused = this.#refused.get(line);
         if (refused && refused.times-- > 0) throw refused.error;
       },
-    });
+    };
   };
 }
 
@@ -141,7 +142,7 @@ Deno.test("a place that is not there undoes the rest", async () => {
   const places = new Places().remove("ns");
   const steps = [step("a"), step("b", "ns"), step("c")];
   await assertRejects(() => runPlan(steps, places.runnerOf), NamespaceNotFoundError);
-  assertEquals(places.log, ["[host]", "add a", "[host]", "del a"]);
+  assertEquals(places.log, ["[host]", "add a", "[ns]", "[host]", "del a"]);
 });
 
 Deno.test("what belongs to the plan besides its lines runs last, and undoes them if it fails", async () => {

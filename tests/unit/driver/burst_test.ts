@@ -1,9 +1,10 @@
 import { assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
 import type { Ending } from "../../../lib/driver/starter.ts";
-import { Within } from "../../../lib/driver/within.ts";
+import { BurstRunner } from "../../../lib/driver/burst.ts";
 import {
   IpCommandError,
   NamespaceNotFoundError,
+  ProgramNotFoundError,
   SessionClosedError,
 } from "../../../lib/iproute2/errors.ts";
 
@@ -14,7 +15,7 @@ class FakeStarter {
   ending: Ending = { code: 0, out: [], err: [] };
 
   run(command: string, input: readonly string[]): Promise<Ending> {
-    this.commands.push(command.replace(/ +/g, " "));
+    this.commands.push(command);
     this.inputs.push(input);
     return Promise.resolve(this.ending);
   }
@@ -28,15 +29,15 @@ class FakeStarter {
 
 /** Runs lines in one burst: what became of each. */
 async function burst(starter: FakeStarter, lines: string[], force = false): Promise<unknown[]> {
-  const within = new Within({ starter, netns: "c1", force });
-  const results = await Promise.allSettled(lines.map((line) => within.change(line)));
+  const runner = new BurstRunner({ starter, netns: "c1", force });
+  const results = await Promise.allSettled(lines.map((line) => runner.change(line)));
   return results.map((result) => result.status === "fulfilled" ? "done" : result.reason);
 }
 
 Deno.test("the lines of one turn are one process", async () => {
   const starter = new FakeStarter();
   assertEquals(await burst(starter, ["a", "b 'c d'"]), ["done", "done"]);
-  assertEquals(starter.commands, ["ip -n c1 -batch -"]);
+  assertEquals(starter.commands, ["ip -n c1 -details -json -batch -"]);
   assertEquals(starter.inputs, [["a", "b 'c d'"]]);
 });
 
@@ -61,7 +62,7 @@ Deno.test("with force all are run, and each has its own failure", async () => {
     ...['Object "end-of-burst" is unknown, try "ip help".', "Command failed -:5"],
   );
   const [a, b, c, d] = await burst(starter, ["a", "b", "c", "d"], true);
-  assertEquals(starter.commands, ["ip -n c1 -force -batch -"]);
+  assertEquals(starter.commands, ["ip -n c1 -details -json -force -batch -"]);
   assertEquals(starter.inputs, [["a", "b", "c", "d", "end-of-burst"]]);
   assertInstanceOf(a, IpCommandError);
   assertInstanceOf(c, IpCommandError);
@@ -93,17 +94,63 @@ Deno.test("a namespace that is not there is told, and one that cannot be entered
   assertInstanceOf(closed, IpCommandError);
 });
 
-Deno.test("a question is a process of its own, and its failure names the namespace", async () => {
+Deno.test("when ip is not there, it is named", async () => {
   const starter = new FakeStarter();
-  const within = new Within({ starter, netns: "c1" });
-  starter.ending.out = ['[{"ifname":"lo"},{}]', '[{"ifname":"eth0"}]'];
-  assertEquals(await within.query("link show"), [{ ifname: "lo" }, { ifname: "eth0" }]);
-  assertEquals([starter.commands, starter.inputs], [["ip -n c1 -details -json -batch -"], [[
-    "link show",
-  ]]]);
+  starter.ending = { code: 127, out: [], err: ["sh: 1: ip: not found"] };
+  const [missing] = await burst(starter, ["a"]);
+  assertInstanceOf(missing, ProgramNotFoundError);
+});
+
+const MARK = '[{"family":"inet","interface":"lo","forwarding":false}]';
+
+Deno.test("questions among changes each get what was printed for them", async () => {
+  const starter = new FakeStarter();
+  const runner = new BurstRunner({ starter });
+  starter.ending.out = ['[{"ifname":"lo"},{}]', MARK, MARK];
+  const [before, , none] = await Promise.all([
+    runner.query("link show"),
+    runner.change("link del dev eth0"),
+    runner.query("netns list"),
+  ]);
+  assertEquals(starter.commands, ["ip -details -json -batch -"]);
+  assertEquals(starter.inputs, [
+    ["link show", "netconf show dev lo", "link del dev eth0", "netns list", "netconf show dev lo"],
+  ]);
+  assertEquals([before, none], [[{ ifname: "lo" }], []]);
+});
+
+Deno.test("a question that fails names the line and the namespace", async () => {
+  const starter = new FakeStarter();
+  const runner = new BurstRunner({ starter, netns: "c1" });
   starter.fail('Device "x" does not exist.', "Command failed -:1");
-  const error = await assertRejects(() => within.query("link show dev x"), IpCommandError);
+  const error = await assertRejects(() => runner.query("link show dev x"), IpCommandError);
   assertEquals([error.command, error.errno], ["ip -n c1 link show dev x", "ENODEV"]);
   starter.fail('Cannot open network namespace "c1": No such file or directory');
-  await assertRejects(() => within.query("link show"), NamespaceNotFoundError);
+  await assertRejects(() => runner.query("link show"), NamespaceNotFoundError);
+});
+
+Deno.test("who asks the same is told the same, unless a change is between", async () => {
+  const starter = new FakeStarter();
+  const runner = new BurstRunner({ starter });
+  starter.ending.out = ["[]", MARK, "[]", MARK, "[]", MARK];
+  await Promise.all([
+    runner.query("link show"),
+    runner.query("addr show"),
+    runner.query("link show"),
+    runner.change("link del dev eth0"),
+    runner.query("link show"),
+  ]);
+  assertEquals(starter.inputs[0]?.filter((line) => line.endsWith("show")), [
+    ...["link show", "addr show", "link show"],
+  ]);
+});
+
+Deno.test("what is asked while a burst is run is the next one, of so many lines at most", async () => {
+  const starter = new FakeStarter();
+  const runner = new BurstRunner({ starter });
+  const first = runner.change("first");
+  await Promise.resolve();
+  const lines = Array.from({ length: 1000 }, (_, i) => runner.change(`line ${i}`));
+  await Promise.all([first, ...lines]);
+  assertEquals(starter.inputs.map((input) => input.length), [1, 400, 400, 200]);
 });

@@ -1,0 +1,200 @@
+import {
+  IpCommandError,
+  NamespaceNotFoundError,
+  ProgramNotFoundError,
+  SessionClosedError,
+} from "../iproute2/errors.ts";
+import { MARKER, type Runner } from "../iproute2/session.ts";
+import { netnsName } from "../iproute2/words.ts";
+import type { Ending, Starts } from "./starter.ts";
+
+/** How a {@linkcode BurstRunner} runs its lines. */
+export interface BurstOptions {
+  /** What starts `ip`. */
+  starter: Pick<Starts, "run">;
+  /** The namespace, by its name under `/run/netns`; the caller's own where none is given. */
+  netns?: string;
+  /**
+   * Whether the lines behind one that failed are run as well. Where they are not, they are rejected
+   * with its error.
+   *
+   * @default {false}
+   */
+  force?: boolean;
+}
+
+/** A line that waits to be run. */
+interface Waiting {
+  line: string;
+  query: boolean;
+  answer: Promise<Record<string, unknown>[]>;
+  resolve: (rows: Record<string, unknown>[]) => void;
+  reject: (error: unknown) => void;
+}
+
+/** An object that `ip` does not know: refused, which tells that it has come as far as that. */
+const END = "end-of-burst";
+
+/**
+ * How many lines a process is given. For each link that is made in another namespace `ip` keeps a
+ * file open as long as it runs (`iplink_parse` in `ip/iplink.c`), and 1024 is a usual limit.
+ */
+const MOST = 400;
+
+/**
+ * Lines in one network namespace, an `ip` process for each burst of them: what is asked for in one
+ * turn of the event loop, or while the burst before it is run. To enter a namespace takes a process
+ * whatever one does, and where there is little to be done in it, a `Session` costs several times as
+ * much. Nor does such a process outlive what it remembers of the links (see `Session`).
+ */
+export class BurstRunner implements Runner {
+  /** Never: whether what starts `ip` has ended is told by each line. */
+  readonly ended = false;
+  #starter: Pick<Starts, "run">;
+  #netns: string | undefined;
+  #force: boolean;
+  #waiting: Waiting[] = [];
+  #running = false;
+
+  /** Makes the runner. @throws {InvalidWordError} The name is no namespace's. */
+  constructor({ starter, netns, force = false }: BurstOptions) {
+    this.#starter = starter;
+    this.#netns = netns === undefined ? undefined : netnsName(netns);
+    this.#force = force;
+  }
+
+  /**
+   * Runs a line that changes something.
+   *
+   * @throws {IpCommandError} The line was refused.
+   * @throws {NamespaceNotFoundError} There is no such namespace.
+   * @throws {ProgramNotFoundError} iproute2 is not installed.
+   * @throws {SessionClosedError} `ip` ended before the line was known to be done.
+   */
+  async change(line: string): Promise<void> {
+    await this.#ask(line, false);
+  }
+
+  /**
+   * Runs a line that prints JSON: resolves to the parsed rows.
+   *
+   * @throws {IpCommandError} The line was refused.
+   * @throws {NamespaceNotFoundError} There is no such namespace.
+   * @throws {ProgramNotFoundError} iproute2 is not installed.
+   * @throws {SessionClosedError} `ip` ended before the line was answered.
+   */
+  query(line: string): Promise<Record<string, unknown>[]> {
+    // Who asks what somebody waits to be told already is told the same, unless a change is between.
+    const asked = this.#waiting.slice(this.#waiting.findLastIndex(({ query }) => !query) + 1)
+      .find((other) => other.line === line);
+    return asked?.answer ?? this.#ask(line, true);
+  }
+
+  #ask(line: string, query: boolean): Promise<Record<string, unknown>[]> {
+    const { promise: answer, resolve, reject } = Promise.withResolvers<Record<string, unknown>[]>();
+    this.#waiting.push({ line, query, answer, resolve, reject });
+    if (!this.#running) {
+      this.#running = true;
+      queueMicrotask(() => this.#runAll());
+    }
+    return answer;
+  }
+
+  async #runAll(): Promise<void> {
+    while (this.#waiting.length > 0) await this.#runBurst(this.#waiting.splice(0, MOST));
+    this.#running = false;
+  }
+
+  async #runBurst(burst: readonly Waiting[]): Promise<void> {
+    const text = burst.flatMap(({ line, query }) => query ? [line, MARKER.ip.line] : [line]);
+    const where = this.#netns === undefined ? "" : `-n ${this.#netns} `;
+    const force = this.#force ? "-force " : "";
+    let ending: Ending;
+    try {
+      ending = await this.#starter.run(
+        `ip ${where}-details -json ${force}-batch -`,
+        this.#force ? [...text, END] : text,
+      );
+    } catch (error) {
+      for (const { reject } of burst) reject(error);
+      return;
+    }
+    const answers = split(ending.out, MARKER.ip.printed);
+    const { failed, rest } = complaints(ending.err);
+    const isThrough = this.#force ? failed.has(text.length + 1) : ending.code === 0;
+    // What is to be said of the lines of which nothing was said.
+    const isCut = !isThrough && (failed.size === 0 || this.#force);
+    let verdict = isCut ? this.#reason(ending.code, rest) : undefined;
+    let number = 0;
+    for (const { line, query, resolve, reject } of burst) {
+      const said = failed.get(++number);
+      if (query) number++;
+      const answer = query ? answers.shift() : [];
+      if (said !== undefined) {
+        const refused = new IpCommandError(`${this.#command} ${line}`, said);
+        reject(refused);
+        // Without force, `ip` has run none of the lines behind the one that failed.
+        if (!this.#force) verdict = refused;
+      } else if (verdict !== undefined || answer === undefined) {
+        reject(verdict);
+      } else {
+        resolve(answer.flatMap(rows));
+      }
+    }
+  }
+
+  get #command(): string {
+    return this.#netns === undefined ? "ip" : `ip -n ${this.#netns}`;
+  }
+
+  /** Why `ip` ended before its time: over a malformed word, as it was killed, or at once. */
+  #reason(code: number, said: string): Error {
+    // What a shell says of a program that is not there (sh(1)).
+    if (code === 127) return new ProgramNotFoundError("ip");
+    if (/^Cannot open network namespace .*No such file/.test(said)) {
+      return new NamespaceNotFoundError(this.#netns!);
+    }
+    // Where the namespace could not be entered, nothing was done in it.
+    return /network namespace/.test(said)
+      ? new IpCommandError(this.#command, said)
+      : new SessionClosedError(this.#command, said || `exit status ${code}`);
+  }
+}
+
+/** The rows of one line of JSON. `ip` prints `{}` for what its filter left out. */
+function rows(line: string): Record<string, unknown>[] {
+  return (JSON.parse(line) as Record<string, unknown>[])
+    .filter((row) => Object.keys(row).length > 0);
+}
+
+/** Lines up to each that is a mark. */
+function split(lines: readonly string[], mark: RegExp): string[][] {
+  const parts: string[][] = [];
+  let part: string[] = [];
+  for (const line of lines) {
+    if (!mark.test(line)) {
+      part.push(line);
+      continue;
+    }
+    parts.push(part);
+    part = [];
+  }
+  return parts;
+}
+
+/** What was said of each line that failed, by its number from 1, and what was said of none. */
+function complaints(err: readonly string[]): { failed: Map<number, string>; rest: string } {
+  const failed = new Map<number, string>();
+  let said: string[] = [];
+  for (const line of err) {
+    const number = /^Command failed -:(\d+)$/.exec(line)?.[1];
+    if (number !== undefined) {
+      failed.set(Number(number), said.join("; "));
+      said = [];
+    } else if (!line.startsWith("Warning: ")) {
+      // A line that succeeded may warn; that is not why a later one fails.
+      said.push(line.trim());
+    }
+  }
+  return { failed, rest: said.join("; ") };
+}
