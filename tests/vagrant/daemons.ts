@@ -15,7 +15,7 @@ export async function startDaemons(say: (line: string) => void): Promise<void> {
 export async function endDaemons(): Promise<void> {
   for (const name of DAEMONS.toReversed()) {
     await sh(`
-      read -r id < /run/${name}.pid
+      id=$(cat /run/${name}.pid)
       kill "$id"
       while [ -e "/proc/$id" ]; do sleep 0.1; done`);
   }
