@@ -10,8 +10,8 @@ import type { Ending, Starts } from "./starter.ts";
 
 /** How a {@linkcode BurstRunner} runs its lines. */
 export interface BurstOptions {
-  /** What starts `ip`. */
-  starter: Pick<Starts, "run">;
+  /** What starts `ip`: see `Starter.run`. */
+  start: Starts["run"];
   /** The namespace, by its name under `/run/netns`; the caller's own where none is given. */
   netns?: string;
   /**
@@ -50,15 +50,15 @@ const MOST = 400;
 export class BurstRunner implements Runner {
   /** Never: whether what starts `ip` has ended is told by each line. */
   readonly ended = false;
-  #starter: Pick<Starts, "run">;
+  #start: Starts["run"];
   #netns: string | undefined;
   #force: boolean;
   #waiting: Waiting[] = [];
   #running = false;
 
   /** Makes the runner. @throws {InvalidWordError} The name is no namespace's. */
-  constructor({ starter, netns, force = false }: BurstOptions) {
-    this.#starter = starter;
+  constructor({ start, netns, force = false }: BurstOptions) {
+    this.#start = start;
     this.#netns = netns === undefined ? undefined : netnsName(netns);
     this.#force = force;
   }
@@ -111,7 +111,7 @@ export class BurstRunner implements Runner {
     const force = this.#force ? "-force " : "";
     let ending: Ending;
     try {
-      ending = await this.#starter.run(
+      ending = await this.#start(
         `ip ${where}-details -json ${force}-batch -`,
         this.#force ? [...text, END] : text,
       );

@@ -122,10 +122,10 @@ export class Driver implements AsyncDisposable {
     const { host, verbose, dryRun } = options;
     const wrap = dryRun ? rehearsed(dryRun) : verbose ? watched(verbose) : options.wrap;
     const store = dryRun ? SqliteStore.copy(folder) : SqliteStore.open(folder);
+    const namespaces = new Namespaces({ host, wrap });
     const parts = {
-      store,
-      namespaces: new Namespaces({ host, wrap }),
-      processes: new Processes(),
+      ...{ store, namespaces },
+      processes: new Processes(namespaces.start),
       hosts: new HostsFiles(store, dryRun ? undefined : `${folder}/hosts.lock`),
       pools: new KnownPools(store),
     };

@@ -63,7 +63,7 @@ export interface NamespacesOptions {
  */
 export class Namespaces implements AsyncDisposable {
   #hostName: string | undefined;
-  #start: () => Starts;
+  #makeStarter: () => Starts;
   #wrap: WrapRunner;
   #starter: Starts | undefined;
   /** What all calls share: the host's and the caller's. */
@@ -72,7 +72,7 @@ export class Namespaces implements AsyncDisposable {
   /** Makes what runs a driver's lines. */
   constructor({ host, start, wrap }: NamespacesOptions = {}) {
     this.#hostName = host;
-    this.#start = start ?? (() => new Starter());
+    this.#makeStarter = start ?? (() => new Starter());
     this.#wrap = wrap ?? ((runner) => runner);
   }
 
@@ -100,6 +100,12 @@ export class Namespaces implements AsyncDisposable {
     await runPlan(steps, runnerOf, finish);
   }
 
+  /** Starts a program that changes nothing that a rehearsal may not: see {@linkcode Starter.run}. */
+  readonly start: Starts["run"] = (command, input) => {
+    if (this.#starter?.ended ?? true) this.#starter = this.#makeStarter();
+    return this.#starter!.run(command, input);
+  };
+
   /** Ends what was started, once all that was asked for is done. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#starter?.[Symbol.asyncDispose]();
@@ -113,10 +119,7 @@ export class Namespaces implements AsyncDisposable {
   }
 
   #make(netns: string | undefined, force: boolean): Ip {
-    const run: Starts["run"] = (command, input) => {
-      if (this.#starter?.ended ?? true) this.#starter = this.#start();
-      return this.#starter!.run(command, input);
-    };
-    return new Ip(this.#wrap(new BurstRunner({ starter: { run }, netns, force }), netns));
+    const runner = new BurstRunner({ start: this.start, netns, force });
+    return new Ip(this.#wrap(runner, netns));
   }
 }

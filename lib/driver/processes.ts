@@ -1,56 +1,55 @@
+import type { Starts } from "./starter.ts";
+
 /** The folder of the named network namespaces (ip-netns(8)). */
 const FOLDER = "/run/netns";
 
 /** Whether there is a network namespace of this name, or what is left of one. */
 export function nameIsUsed(netns: string): boolean {
-  return inodeOf(`${FOLDER}/${netns}`) !== undefined;
+  return inodeOf(netns) !== undefined;
 }
 
-/**
- * The ids of the processes in the network namespace that a file stands for, wherever it is mounted;
- * none where there is no such file.
- */
-export function processesAt(path: string): number[] {
-  const inode = inodeOf(path);
-  return inode === undefined ? [] : processesByNamespace().get(inode) ?? [];
-}
-
-/** The processes in network namespaces, as proc(5) shows them. */
+/** The processes in network namespaces. */
 export class Processes {
-  #walk: Promise<Map<number, number[]>> | undefined;
+  #run: Starts["run"];
+  #running: Promise<unknown> = Promise.resolve();
+  #next: Promise<Map<number, number[]>> | undefined;
+
+  /** Makes it of what starts programs. */
+  constructor(run: Starts["run"]) {
+    this.#run = run;
+  }
 
   /** The ids of the processes in a named namespace; none where there is no such namespace. */
   async in(netns: string): Promise<number[]> {
-    const inode = inodeOf(`${FOLDER}/${netns}`);
+    const inode = inodeOf(netns);
     if (inode === undefined) return [];
-    // Those who ask in the same turn of the event loop share an answer.
-    this.#walk ??= Promise.resolve().then(() => {
-      this.#walk = undefined;
-      return processesByNamespace();
+    // Those who ask while others are being told are told together.
+    this.#next ??= this.#running.then(() => {
+      this.#next = undefined;
+      return this.#running = this.#look();
+    }) as Promise<Map<number, number[]>>;
+    return (await this.#next).get(inode) ?? [];
+  }
+
+  /** The ids of all processes, by the inode of their network namespace (proc(5)). */
+  async #look(): Promise<Map<number, number[]>> {
+    // Deno looks into /proc for those only who have given it every right. What one may not look at,
+    // or has ended meanwhile, is left out.
+    const { out } = await this.#run("stat -L -c '%i %n' /proc/[0-9]*/ns/net", []);
+    const found = out.flatMap((line) => {
+      const [, inode, pid] = /^(\d+) \/proc\/(\d+)\//.exec(line) ?? [];
+      return inode === undefined ? [] : [{ inode: Number(inode), pid: Number(pid) }];
     });
-    return (await this.#walk).get(inode) ?? [];
+    const byInode = Map.groupBy(found, ({ inode }) => inode);
+    return new Map([...byInode].map(([inode, each]) => [inode, each.map(({ pid }) => pid)]));
   }
 }
 
-/** The ids of all processes, by the inode of their network namespace. */
-function processesByNamespace(): Map<number, number[]> {
-  const found = new Map<number, number[]>();
-  for (const { name } of Deno.readDirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    // One that has ended meanwhile has none, nor one that the caller may not look at.
-    const inode = inodeOf(`/proc/${name}/ns/net`);
-    if (inode === undefined) continue;
-    const ids = found.get(inode) ?? [];
-    ids.push(Number(name));
-    found.set(inode, ids);
-  }
-  return found;
-}
-
-function inodeOf(path: string): number | undefined {
+function inodeOf(netns: string): number | undefined {
   try {
-    return Deno.statSync(path).ino ?? undefined;
-  } catch {
-    return undefined;
+    return Deno.statSync(`${FOLDER}/${netns}`).ino ?? undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }

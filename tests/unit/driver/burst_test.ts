@@ -14,11 +14,11 @@ class FakeStarter {
   readonly inputs: (readonly string[])[] = [];
   ending: Ending = { code: 0, out: [], err: [] };
 
-  run(command: string, input: readonly string[]): Promise<Ending> {
+  readonly run = (command: string, input: readonly string[]): Promise<Ending> => {
     this.commands.push(command);
     this.inputs.push(input);
     return Promise.resolve(this.ending);
-  }
+  };
 
   /** Has every program fail with these lines on standard error. */
   fail(...err: string[]): this {
@@ -29,7 +29,7 @@ class FakeStarter {
 
 /** Runs lines in one burst: what became of each. */
 async function burst(starter: FakeStarter, lines: string[], force = false): Promise<unknown[]> {
-  const runner = new BurstRunner({ starter, netns: "c1", force });
+  const runner = new BurstRunner({ start: starter.run, netns: "c1", force });
   const results = await Promise.allSettled(lines.map((line) => runner.change(line)));
   return results.map((result) => result.status === "fulfilled" ? "done" : result.reason);
 }
@@ -105,7 +105,7 @@ const MARK = '[{"family":"inet","interface":"lo","forwarding":false}]';
 
 Deno.test("questions among changes each get what was printed for them", async () => {
   const starter = new FakeStarter();
-  const runner = new BurstRunner({ starter });
+  const runner = new BurstRunner({ start: starter.run });
   starter.ending.out = ['[{"ifname":"lo"},{}]', MARK, MARK];
   const [before, , none] = await Promise.all([
     runner.query("link show"),
@@ -121,7 +121,7 @@ Deno.test("questions among changes each get what was printed for them", async ()
 
 Deno.test("a question that fails names the line and the namespace", async () => {
   const starter = new FakeStarter();
-  const runner = new BurstRunner({ starter, netns: "c1" });
+  const runner = new BurstRunner({ start: starter.run, netns: "c1" });
   starter.fail('Device "x" does not exist.', "Command failed -:1");
   const error = await assertRejects(() => runner.query("link show dev x"), IpCommandError);
   assertEquals([error.command, error.errno], ["ip -n c1 link show dev x", "ENODEV"]);
@@ -131,7 +131,7 @@ Deno.test("a question that fails names the line and the namespace", async () => 
 
 Deno.test("who asks the same is told the same, unless a change is between", async () => {
   const starter = new FakeStarter();
-  const runner = new BurstRunner({ starter });
+  const runner = new BurstRunner({ start: starter.run });
   starter.ending.out = ["[]", MARK, "[]", MARK, "[]", MARK];
   await Promise.all([
     runner.query("link show"),
@@ -147,7 +147,7 @@ Deno.test("who asks the same is told the same, unless a change is between", asyn
 
 Deno.test("what is asked while a burst is run is the next one, of so many lines at most", async () => {
   const starter = new FakeStarter();
-  const runner = new BurstRunner({ starter });
+  const runner = new BurstRunner({ start: starter.run });
   const first = runner.change("first");
   await Promise.resolve();
   const lines = Array.from({ length: 1000 }, (_, i) => runner.change(`line ${i}`));
