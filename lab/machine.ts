@@ -125,6 +125,30 @@ export async function allowedCpus(): Promise<number[]> {
   return parseCpuList(/^Cpus_allowed_list:\s+(\S+)$/m.exec(text)?.[1] ?? "0");
 }
 
+/**
+ * Chooses a CPU for a guest: one that no other guest of this user has, if there is one, and keeps it
+ * until it is disposed of or the process ends.
+ *
+ * @param folder Where the locks are; without rights to write there, any CPU will do.
+ * @param cpus The numbers to choose from.
+ */
+export async function claimCpu(
+  folder: string,
+  cpus: readonly number[],
+): Promise<Disposable & { cpu: number }> {
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+    for (const cpu of cpus) {
+      const lock = await Deno.open(`${folder}/cpu-${cpu}.lock`, { write: true, create: true });
+      if (await lock.tryLock(true)) return { cpu, [Symbol.dispose]: () => lock.close() };
+      lock.close();
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+  }
+  return { cpu: cpus[Deno.pid % cpus.length] ?? 0, [Symbol.dispose]: () => {} };
+}
+
 /** Reads the kernel's list format: `0-2,5` is 0, 1, 2, 5. */
 export function parseCpuList(text: string): number[] {
   return text.split(",").flatMap((range) => {

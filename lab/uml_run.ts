@@ -6,8 +6,16 @@
  */
 import type { Job } from "./engine.ts";
 import { LabError } from "./errors.ts";
+import { cacheFolder } from "./fetch.ts";
 import { jobEnvironment, jobScript, keptFolders, neededFolders } from "./job.ts";
-import { allowedCpus, availableMemory, chooseMemory, memoryPlaces, which } from "./machine.ts";
+import {
+  allowedCpus,
+  availableMemory,
+  chooseMemory,
+  claimCpu,
+  memoryPlaces,
+  which,
+} from "./machine.ts";
 import { linkTools, readScript } from "./run_folder.ts";
 import { assignments } from "./shell.ts";
 import { terminalSize, useTerminal } from "./terminal.ts";
@@ -29,17 +37,16 @@ export async function runUml(job: Job, files: UmlFiles, run: string): Promise<nu
   await prepare(job, files, run);
   const shell = job.command.length === 0;
   const memory = chooseMemory(await memoryPlaces(), await availableMemory());
-  const cpus = await allowedCpus();
   // A guest process is a process of the machine that the kernel steers with ptrace(2): on one CPU
   // the two take turns in microseconds, on two CPUs each turn waits for the other to wake up.
-  const cpu = cpus[Deno.pid % cpus.length] ?? 0;
+  using claim = await claimCpu(cacheFolder(Deno.env.toObject()), await allowedCpus());
   if (shell) await new Deno.Command("mkfifo", { args: [`${run}/size`] }).output();
   job.signal.throwIfAborted();
 
   const child = new Deno.Command("setpriv", {
     args: [
       ...["--pdeathsig", "TERM", "setsid", "sh", "-c", SUPERVISOR, "sh", run],
-      ...["taskset", "-c", `${cpu}`, files.kernel],
+      ...["taskset", "-c", `${claim.cpu}`, files.kernel],
       ...kernelCommandLine({ memory: memory.size, run, busybox: files.busybox, shell }),
     ],
     env: { TMPDIR: memory.path },

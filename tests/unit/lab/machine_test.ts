@@ -1,6 +1,6 @@
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { MissingError } from "../../../lab/errors.ts";
-import { allowsExec, chooseMemory, parseCpuList } from "../../../lab/machine.ts";
+import { allowsExec, chooseMemory, claimCpu, parseCpuList } from "../../../lab/machine.ts";
 
 const SHM = { path: "/dev/shm", free: 12000, exec: true };
 const TMP = { path: "/tmp", free: 80000, exec: true };
@@ -49,4 +49,22 @@ Deno.test("parseCpuList() reads the kernel's list format", () => {
   assertEquals(parseCpuList("0-1"), [0, 1]);
   assertEquals(parseCpuList("3"), [3]);
   assertEquals(parseCpuList("0,2-4,7"), [0, 2, 3, 4, 7]);
+});
+
+Deno.test("guests that run at the same time have a CPU each, as far as there are any", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const cpus = [3, 5];
+    using first = await claimCpu(folder, cpus);
+    {
+      using second = await claimCpu(folder, cpus);
+      assertEquals([first.cpu, second.cpu], [3, 5]);
+      using third = await claimCpu(folder, cpus);
+      assert(cpus.includes(third.cpu));
+    }
+    using next = await claimCpu(folder, cpus);
+    assertEquals(next.cpu, 5);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
