@@ -1,4 +1,4 @@
-import { isReady, SqliteStore, withoutState } from "../driver/store.ts";
+import { isReady, SqliteStore, stateFolder, withoutState } from "../driver/store.ts";
 import { IpvlanError } from "../errors.ts";
 import { gatherViews, type Views } from "../graph/gather.ts";
 import { kernelFacts, MissingRightsError, MODULES } from "../iproute2/kernel.ts";
@@ -27,7 +27,7 @@ export interface DoctorOptions {
  * addresses of the networks on it.
  */
 export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFacts> {
-  const folder = options.stateDir ?? Deno.env.get("IPVLAN_STATE_DIR") ?? "/var/lib/ipvlan";
+  const folder = options.stateDir ?? stateFolder();
   const state = gatherState(folder);
   const release = Deno.osRelease();
   const facts: DoctorFacts = {
