@@ -83,6 +83,8 @@ export async function ping(
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
+    // A Ctrl-C is for the caller, who would otherwise find that there is no answer.
+    detached: true,
   }).spawn();
   const complaints = new Response(child.stderr).text();
   let output = "";

@@ -38,8 +38,23 @@ export interface Command {
   stopEarly?: boolean;
   /** Whether its words are passed on as typed, options and all, as it has its own help. */
   raw?: boolean;
-  /** Whether it can print what it would do instead (`--dry-run`). */
+  /**
+   * Whether it changes something: then it can print what it would do instead (`--dry-run`), and a
+   * signal does not end it in the middle.
+   */
   changes?: boolean;
+  /**
+   * What its exit statuses mean, for its help.
+   *
+   * @default {undefined} 0 where it is done, 1 where it is not, 2 for a wrong command line.
+   */
+  statuses?: [status: string, meaning: string][];
+  /**
+   * The exit status for a wrong command line.
+   *
+   * @default {2}
+   */
+  misuse?: number;
   /** Runs it. Resolves to the exit status. */
   run(words: Words, context: Context): Promise<number>;
 }
@@ -56,4 +71,6 @@ export interface Context {
   warn(line: string): void;
   /** Whether `--dry-run` was given. */
   dryRun: boolean;
+  /** Aborted by a signal that would end the program: what is begun is to be ended in good order. */
+  interrupted: AbortSignal;
 }

@@ -59,7 +59,7 @@ export const COMMANDS: Record<string, Entry> = {
     load: () => import("./commands/inspect.ts"),
   },
   "attach": {
-    summary: "Connect the namespace of a process, or one by its name, to a network",
+    summary: "Connect the namespace of a process, or one by its name or file, to a network",
     load: () => import("./commands/attach.ts"),
   },
   "restore": {

@@ -4,10 +4,13 @@ import { IpvlanError } from "../errors.ts";
 export class UsageError extends IpvlanError {
   /** The command, as it is typed: `ipvlan network create`. */
   readonly command: string;
+  /** The exit status. */
+  readonly status: number;
 
   /** Makes the error from the command and all that is wrong, one problem per line. */
-  constructor(command: string, problems: readonly string[]) {
+  constructor(command: string, problems: readonly string[], status = 2) {
     super([...problems, `See "${command} --help"`].join("\n"));
     this.command = command;
+    this.status = status;
   }
 }

@@ -40,6 +40,7 @@ export function commandHelp(name: string, summary: string, command: Command): st
       ]),
     ),
     "",
+    ...(command.statuses ? ["Exit status:", columns(command.statuses), ""] : []),
     "Example:",
     ...command.example.split("\n").map((line) => `  ${line}`),
   ].join("\n");

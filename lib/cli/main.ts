@@ -4,27 +4,29 @@ import type { Context, Words } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { UsageError } from "./errors.ts";
 import { commandHelp, groupHelp } from "./help.ts";
+import { Interrupts } from "./interrupts.ts";
 import { parseWords } from "./options.ts";
 import { didYouMean } from "../suggest.ts";
 
 /** Exit status for everything that went wrong but the command line itself. */
 const FAILED = 1;
-/** Exit status for a wrong command line. */
-const USAGE = 2;
 
 /** Runs the command that was typed. Resolves to the exit status. */
 export async function main(typed: readonly string[]): Promise<number> {
+  using interrupts = new Interrupts();
+  let status: number;
   try {
-    return await dispatch(typed);
+    status = await dispatch(typed, interrupts);
   } catch (error) {
     if (!(error instanceof IpvlanError)) throw error;
     for (const line of error.message.split("\n")) console.error(`ipvlan: ${line}`);
     if (typed.includes("--verbose")) console.error(error.stack);
-    return error instanceof UsageError ? USAGE : FAILED;
+    status = error instanceof UsageError ? error.status : FAILED;
   }
+  return interrupts.status ?? status;
 }
 
-async function dispatch(typed: readonly string[]): Promise<number> {
+async function dispatch(typed: readonly string[], interrupts: Interrupts): Promise<number> {
   const [first = "--help", second = "--help"] = typed;
   if (first === "--version") {
     console.log(`ipvlan ${metadata.version}`);
@@ -49,7 +51,9 @@ async function dispatch(typed: readonly string[]): Promise<number> {
     console.log(commandHelp(name, entry.summary, command));
     return 0;
   }
-  return await command.run(words, contextOf(`ipvlan ${name}`, words));
+  // Where it runs a command of the user's, signals are for that.
+  if (command.changes && !command.stopEarly) interrupts.listen();
+  return await command.run(words, contextOf(`ipvlan ${name}`, words, interrupts.signal));
 }
 
 function asTyped(words: readonly string[]): Words {
@@ -65,11 +69,12 @@ function unknownCommand(name: string, group: string): UsageError {
   ]);
 }
 
-function contextOf(command: string, words: Words): Context {
+function contextOf(command: string, words: Words, interrupted: AbortSignal): Context {
   const show = (line: string) => console.error(`+ ${line}`);
   return {
     command,
     dryRun: words.on("dry-run"),
+    interrupted,
     open: async () => {
       const { Driver } = await import("../driver/mod.ts");
       return await Driver.open({

@@ -70,7 +70,7 @@ export function parseWords(name: string, command: Command, typed: readonly strin
       problems.push(`Too many words, from ${JSON.stringify(words[most])} on`);
     }
   }
-  if (problems.length > 0) throw new UsageError(name, problems);
+  if (problems.length > 0) throw new UsageError(name, problems, command.misuse);
   return {
     words,
     value: (option) => (parsed[option] as string[]).at(-1),

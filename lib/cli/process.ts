@@ -1,5 +1,7 @@
 import type { Driver } from "../driver/mod.ts";
 import { IpvlanError } from "../errors.ts";
+import { ProgramNotFoundError } from "../iproute2/errors.ts";
+import { startInside } from "../site/start.ts";
 import type { Option, Words } from "./command.ts";
 
 /** Exit status when the command cannot be run though it is there, as shells and Docker have it. */
@@ -11,6 +13,19 @@ const SIGNALS: Record<string, number> = {
   ...{ SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGILL: 4, SIGTRAP: 5, SIGABRT: 6, SIGBUS: 7, SIGFPE: 8 },
   ...{ SIGKILL: 9, SIGUSR1: 10, SIGSEGV: 11, SIGUSR2: 12, SIGPIPE: 13, SIGALRM: 14, SIGTERM: 15 },
 };
+
+/** The exit status of a program that a signal has ended, as shells have it: 128 and its number. */
+export function endedBy(signal: Deno.Signal): number {
+  return 128 + (SIGNALS[signal] ?? 0);
+}
+
+/** The exit statuses of what runs a command, for its help. */
+export const PROCESS_STATUSES: [status: string, meaning: string][] = [
+  ["126", "the command cannot be run"],
+  ["127", "there is no such command"],
+  ["128 + N", "signal N has ended it"],
+  ["other", "the command's own"],
+];
 
 /** The options that say how a command is run in a sandbox. */
 export const PROCESS_OPTIONS: Option[] = [
@@ -40,11 +55,14 @@ export class CommandError extends IpvlanError {
  * @throws {CommandError} There is none, or it cannot be run.
  */
 export function requireCommand(command: string, folder?: string): void {
+  if (folder !== undefined && !statOf(folder)?.isDirectory) {
+    throw new CommandError(command, CANNOT_RUN, `there is no folder ${JSON.stringify(folder)}`);
+  }
   const path = Deno.env.get("PATH") ?? "";
   const candidates = command.includes("/")
     ? [command.startsWith("/") || folder === undefined ? command : `${folder}/${command}`]
     : path.split(":").map((each) => `${each || "."}/${command}`);
-  const found = candidates.map(modeOf).filter((mode) => mode !== undefined);
+  const found = candidates.map(statOf).filter((stat) => stat !== undefined);
   if (found.length === 0) {
     const where = command.includes("/") ? "there is no such file" : "it is not on PATH";
     throw new CommandError(command, NOT_FOUND, where);
@@ -54,7 +72,7 @@ export function requireCommand(command: string, folder?: string): void {
   }
 }
 
-function modeOf(path: string): Deno.FileInfo | undefined {
+function statOf(path: string): Deno.FileInfo | undefined {
   try {
     return Deno.statSync(path);
   } catch {
@@ -84,6 +102,12 @@ export class SignalRelay implements Disposable {
     });
   }
 
+  /** The exit status that the first signal asks for; `undefined` while none has come. */
+  get status(): number | undefined {
+    const [first] = this.received;
+    return first && endedBy(first);
+  }
+
   /** Passes signals on to a process from now on. */
   to(child: Deno.ChildProcess): void {
     this.#child = child;
@@ -103,7 +127,12 @@ export class SignalRelay implements Disposable {
   }
 }
 
-/** Runs a command in a sandbox. Resolves to its exit status; to 0 at once where it is detached. */
+/**
+ * Runs a command in a sandbox. Resolves to its exit status; to 0 where it is detached, once it is
+ * started.
+ *
+ * @throws {ProgramNotFoundError} `ip` is not installed.
+ */
 export async function runInside(
   driver: Driver,
   sandbox: string,
@@ -111,10 +140,7 @@ export async function runInside(
   words: Words,
   relay: SignalRelay,
 ): Promise<number> {
-  const detached = words.on("detach");
-  const input = !detached && (words.on("interactive") || words.on("tty"));
-  const output = detached ? "null" : "inherit";
-  const child = driver.exec(sandbox, command, {
+  const options = {
     cwd: words.value("workdir"),
     env: Object.fromEntries(
       words.values("env").map((word) => {
@@ -122,16 +148,23 @@ export async function runInside(
         return [name, rest.length > 0 ? rest.join("=") : Deno.env.get(name) ?? ""];
       }),
     ),
-    stdin: input ? "inherit" : "null",
-    stdout: output,
-    stderr: output,
-    detached,
-  }).spawn();
-  if (detached) {
-    child.unref();
-    return 0;
+  };
+  try {
+    if (words.on("detach")) {
+      await startInside(driver, sandbox, command, options);
+      return 0;
+    }
+    const child = driver.exec(sandbox, command, {
+      ...options,
+      stdin: words.on("interactive") || words.on("tty") ? "inherit" : "null",
+      stdout: "inherit",
+      stderr: "inherit",
+    }).spawn();
+    relay.to(child);
+    const { code, signal } = await child.status;
+    return signal === null ? code : endedBy(signal);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw new ProgramNotFoundError("ip");
+    throw error;
   }
-  relay.to(child);
-  const { code, signal } = await child.status;
-  return signal === null ? code : 128 + (SIGNALS[signal] ?? 0);
 }

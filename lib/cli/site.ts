@@ -1,17 +1,8 @@
 import { throwProblems } from "../driver/errors.ts";
-import {
-  type ApplyReport,
-  type Desired,
-  InterruptedError,
-  parseSite,
-  readText,
-} from "../site/mod.ts";
+import { type ApplyReport, type Desired, parseSite, readText } from "../site/mod.ts";
 import type { Context } from "./command.ts";
 import { CommandError, requireCommand } from "./process.ts";
 import { Progress } from "./progress.ts";
-
-/** Exit status of a program that an interrupt has ended, as shells have it: 128 and SIGINT's 2. */
-const INTERRUPTED = 130;
 
 /** Reads a site file. @throws {IpvlanError} Everything that is wrong with it. */
 export async function readSite(file: string): Promise<Desired> {
@@ -46,31 +37,19 @@ export async function change(
     dryRun?: (command: string) => void;
   }) => Promise<ApplyReport>,
 ): Promise<number> {
-  const { print, warn, dryRun } = context;
-  const controller = new AbortController();
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  const interrupt = () => controller.abort();
-  for (const signal of signals) Deno.addSignalListener(signal, interrupt);
-  try {
-    using progress = new Progress(context);
-    const report = await run({
-      signal: controller.signal,
-      ...(dryRun ? { dryRun: print } : { progress: (sentence) => progress.say(sentence) }),
-    });
-    progress[Symbol.dispose]();
-    report.notices.forEach(warn);
-    if (dryRun) return 0;
-    report.changes.forEach(print);
-    for (const { sentence } of report.checks) print(`ok: ${sentence}`);
-    print(report.changes.length > 0 ? counted(report.changes) : nothing);
-    return 0;
-  } catch (error) {
-    if (!(error instanceof InterruptedError)) throw error;
-    warn(error.message);
-    return INTERRUPTED;
-  } finally {
-    for (const signal of signals) Deno.removeSignalListener(signal, interrupt);
-  }
+  const { print, warn, dryRun, interrupted: signal } = context;
+  using progress = new Progress(context);
+  const report = await run({
+    signal,
+    ...(dryRun ? { dryRun: print } : { progress: (sentence) => progress.say(sentence) }),
+  });
+  progress[Symbol.dispose]();
+  report.notices.forEach(warn);
+  if (dryRun) return 0;
+  report.changes.forEach(print);
+  for (const { sentence } of report.checks) print(`ok: ${sentence}`);
+  print(report.changes.length > 0 ? counted(report.changes) : nothing);
+  return 0;
 }
 
 /** How many of the lines of a plan make, change and remove something. */

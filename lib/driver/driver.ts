@@ -24,7 +24,14 @@ import { KnownPools } from "./pools.ts";
 import { Processes } from "./processes.ts";
 import { randomHex } from "./random.ts";
 import { recover, type Recovery, restore, restoreParent } from "./restore.ts";
-import { type EndpointRecord, isReady, SqliteStore, type Stated, withoutState } from "./store.ts";
+import {
+  type EndpointRecord,
+  isReady,
+  SqliteStore,
+  type Stated,
+  stateFolder,
+  withoutState,
+} from "./store.ts";
 import type {
   ConnectOptions,
   Endpoint,
@@ -118,7 +125,7 @@ export class Driver implements AsyncDisposable {
    */
   // deno-lint-ignore require-await
   static async open(options: DriverOptions = {}): Promise<Driver> {
-    const folder = options.stateDir ?? Deno.env.get("IPVLAN_STATE_DIR") ?? "/var/lib/ipvlan";
+    const folder = options.stateDir ?? stateFolder();
     const { host, verbose, dryRun } = options;
     const wrap = dryRun ? rehearsed(dryRun) : verbose ? watched(verbose) : options.wrap;
     const store = dryRun ? SqliteStore.copy(folder) : SqliteStore.open(folder);
@@ -398,12 +405,14 @@ export class Driver implements AsyncDisposable {
    * the host or a crash. What is there already is left as it is.
    *
    * @param wait How many seconds to wait for parents that are not there yet.
+   * @param signal Ends the wait before its time.
    */
-  async restore(wait = 0): Promise<RestoreReport> {
+  async restore(wait = 0, signal?: AbortSignal): Promise<RestoreReport> {
     if (wait === 0) return await this.#alone(restore);
     // Listened to from before the first try on, so that no link comes unnoticed.
     await using links = new LinkMonitor(this.#host);
-    const deadline = AbortSignal.timeout(wait * 1000);
+    const time = AbortSignal.timeout(wait * 1000);
+    const deadline = signal ? AbortSignal.any([time, signal]) : time;
     for (;;) {
       const report = await this.#alone(restore);
       // After the time is up there is one last try, for what came before anybody listened.

@@ -8,7 +8,11 @@ export class LinkMonitor implements AsyncDisposable {
   /** Starts to listen in a namespace: `undefined` is the caller's own. */
   constructor(netns: string | undefined) {
     const args = [...(netns === undefined ? [] : ["-netns", netns]), "monitor", "link"];
-    this.#child = new Deno.Command("ip", { args, stdout: "piped", stderr: "null" }).spawn();
+    this.#child = new Deno.Command("ip", {
+      ...{ args, stdout: "piped", stderr: "null" },
+      // A Ctrl-C is for the caller, who ends this.
+      detached: true,
+    }).spawn();
     this.#reader = this.#child.stdout.getReader();
   }
 

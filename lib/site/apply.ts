@@ -85,7 +85,7 @@ export async function apply(
   desired: Desired,
   options: ApplyOptions = {},
 ): Promise<ApplyReport> {
-  return await driver.sequence(async () => {
+  return await inTurn(driver, options, async () => {
     const notices = await driver.recover();
     const before = await readCurrent(driver);
     const plan = makePlan(desired, before);
@@ -120,13 +120,44 @@ export async function destroy(
   site: string,
   options: Pick<ApplyOptions, "progress" | "dryRun" | "signal"> = {},
 ): Promise<ApplyReport> {
-  return await driver.sequence(async () => {
+  return await inTurn(driver, options, async () => {
     const notices = await driver.recover();
     const nothing: Desired = { name: site, networks: [], sandboxes: [], checks: [] };
     const plan = makePlan(nothing, await readCurrent(driver));
     await carryOut(driver, plan, { ...options, notices });
     return { changes: planLines(plan), notices, checks: [] };
   });
+}
+
+/** How long to wait for one's turn before that is said, in milliseconds. */
+const PATIENCE = 500;
+
+/** Runs what changes a site when nobody else is at it. An interrupt ends the wait. */
+async function inTurn<T>(
+  driver: Driver,
+  { signal, progress }: Pick<ApplyOptions, "signal" | "progress">,
+  run: () => Promise<T>,
+): Promise<T> {
+  const told = setTimeout(() => progress?.("Waiting until another is applied"), PATIENCE);
+  const interrupted = Promise.withResolvers<never>();
+  const interrupt = () => interrupted.reject(new InterruptedError());
+  signal?.addEventListener("abort", interrupt);
+  const hasBegun = () => {
+    clearTimeout(told);
+    signal?.removeEventListener("abort", interrupt);
+  };
+  try {
+    return await Promise.race([
+      interrupted.promise,
+      driver.sequence(async () => {
+        hasBegun();
+        if (signal?.aborted) throw new InterruptedError();
+        return await run();
+      }),
+    ]);
+  } finally {
+    hasBegun();
+  }
 }
 
 /** Finds everything that is wrong with new networks on this machine before anything is done. */
@@ -147,6 +178,7 @@ async function check(
   progress?.(`Checking ${checks.length === 1 ? "what" : `${checks.length} things that`} must hold`);
   const sandboxes = driver.listSandboxes().filter(({ labels }) => labels[SITE_LABEL] === name);
   const findings = await makeChecks(checks, { sandboxes, host });
+  if (signal?.aborted) throw new InterruptedError();
   const failed = findings.filter(({ held }) => !held);
   if (failed.length > 0) throw new ChecksFailedError(failed);
   return findings;

@@ -1,8 +1,9 @@
 import type { Driver } from "../driver/mod.ts";
 import type { ApplyOptions } from "./apply.ts";
-import { InterruptedError } from "./errors.ts";
+import { InterruptedError, RestoreFailedError } from "./errors.ts";
+import { STARTING_LABEL } from "./labels.ts";
 import type { Attachment, Plan } from "./plan.ts";
-import { RestoreFailedError } from "./errors.ts";
+import { startInside } from "./start.ts";
 import { show } from "./words.ts";
 
 /** How a plan is carried out. */
@@ -51,10 +52,7 @@ export async function carryOut(driver: Driver, plan: Plan, steps: Steps): Promis
     notices.push(...new Set(told.flat()));
   }
   if (begin("Starting", "command", plan.start)) {
-    for (const { sandbox, command, labels } of plan.start) {
-      start(driver, sandbox, command, steps);
-      await driver.labelSandbox(sandbox, labels);
-    }
+    await all(plan.start, (each) => start(driver, each, steps));
   }
   for (const { kind, name, labels } of plan.label) {
     await (kind === "network" ? driver.labelNetwork : driver.labelSandbox).call(
@@ -97,18 +95,14 @@ async function attach(
   return notices;
 }
 
-/** Starts a command in a sandbox, as a process of its own that outlives this one. */
-function start(
+/** Starts a command. Before that it is on record that it may have been, so that none is started twice. */
+async function start(
   driver: Driver,
-  sandbox: string,
-  command: readonly string[],
+  { sandbox, command, labels }: Plan["start"][number],
   { dryRun }: Steps,
-): void {
-  if (dryRun) {
-    dryRun(`ip netns exec ${sandbox} ${show(command)}`);
-    return;
-  }
-  driver.exec(sandbox, command, {
-    ...{ stdin: "null", stdout: "null", stderr: "null", detached: true },
-  }).spawn().unref();
+): Promise<void> {
+  await driver.labelSandbox(sandbox, { ...labels, [STARTING_LABEL]: "" });
+  if (dryRun) dryRun(`ip netns exec ${sandbox} ${show(command)}`);
+  else await startInside(driver, sandbox, command);
+  await driver.labelSandbox(sandbox, labels);
 }

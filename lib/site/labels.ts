@@ -4,6 +4,9 @@ export const SITE_LABEL = "ipvlan.site";
 /** The label of a sandbox whose command has been started: its words, as JSON. */
 export const COMMAND_LABEL = "ipvlan.site.command";
 
+/** The label of a sandbox whose command is about to be started, and may have been already. */
+export const STARTING_LABEL = "ipvlan.site.starting";
+
 /** Whether a label is the site's own business, and not the user's. */
 export function isOwnLabel(name: string): boolean {
   return name === SITE_LABEL || name.startsWith(`${SITE_LABEL}.`);

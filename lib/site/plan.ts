@@ -6,7 +6,7 @@ import { endpointDifferences, labelDifferences, networkDifferences } from "./com
 import { type Current, withoutLength } from "./current.ts";
 import type { Desired, DesiredSandbox } from "./desired.ts";
 import { foreign, shared } from "./errors.ts";
-import { SITE_LABEL, siteLabels, startedCommand } from "./labels.ts";
+import { SITE_LABEL, siteLabels, startedCommand, STARTING_LABEL } from "./labels.ts";
 import { describeConnection, describeNetwork, describeSandbox, show } from "./words.ts";
 
 /** A connection of a sandbox to a network. */
@@ -156,6 +156,11 @@ function planSandbox(planning: Planning, wanted: DesiredSandbox): void {
     make();
   } else if (sandbox.labels[SITE_LABEL] !== plan.site) {
     planning.problems.push(foreign(plan.site, "sandbox", name, sandbox.labels[SITE_LABEL]));
+  } else if (sandbox.labels[STARTING_LABEL] !== undefined) {
+    const phrase = `command ${show(started ?? [])} was left half started`;
+    plan.changes.push(change("~", "sandbox", name, [phrase, "is made anew"]));
+    plan.removeSandboxes.push(name);
+    make();
   } else if (started && !isSame(started, command)) {
     const phrase = `command ${show(started)} -> ${show(command) || "none"}`;
     plan.changes.push(change("~", "sandbox", name, [phrase, "is made anew"], true));

@@ -1,11 +1,12 @@
 import { assertEquals } from "@std/assert";
 import type { Driver } from "../../lib/driver/mod.ts";
-import { Ip } from "../../lib/iproute2/ip.ts";
+import type { Ip } from "../../lib/iproute2/ip.ts";
 import { apply, type Desired, destroy, diff, parseSite } from "../../lib/site/mod.ts";
 import { Printer } from "../../scenarios/kit/printer.ts";
 import type { Scenario } from "../../scenarios/kit/scenario.ts";
 import { Tour } from "../../scenarios/kit/tour.ts";
 import { World, type WorldSpec } from "../../scenarios/kit/world.ts";
+import { seeSandbox } from "./see.ts";
 
 /*
  * Each of the guide's examples is there as a script, and as a site file of the same name. Both make
@@ -26,22 +27,6 @@ async function seeNetwork(host: Ip, driver: Driver, name: string): Promise<unkno
   const { index: _index, address: _address, link, info, flags, mtu, group, alias } = await host.link
     .show(parent);
   return { name: parent.replace(id.slice(0, 12), "ID"), link, info, flags, mtu, group, alias };
-}
-
-/** What the kernel shows in a sandbox, but for what follows from a random MAC address. */
-async function seeSandbox(name: string): Promise<unknown> {
-  await using ip = await Ip.open({ netns: name });
-  const [links, addrs, routes, routes6] = await Promise.all([
-    ip.link.show(),
-    ip.addr.show(),
-    ip.route.show(4),
-    ip.route.show(6),
-  ]);
-  return {
-    links: links.map(({ index: _index, address: _address, link: _link, ...link }) => link),
-    addrs: addrs.filter(({ scope }) => scope !== "link"),
-    routes: [...routes, ...routes6].filter(({ dst }) => dst !== "fe80::/64"),
-  };
 }
 
 /** A tour that looks at what a script makes, until it has seen all that is in a site. */

@@ -10,7 +10,8 @@ import {
   parseSite,
 } from "../../lib/site/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { ipvlan, type TestHost, testHost } from "./command.ts";
+import { ipvlan } from "./command.ts";
+import { siteFile, siteHost } from "./site_kit.ts";
 
 const SITE = `
 networks:
@@ -24,28 +25,6 @@ checks:
   - web probe reaches www by ip
   - fabric probe does not reach 192.168.20.2
 `;
-
-/** A host that is left without networks, sandboxes and their processes, also by a test that fails. */
-async function siteHost(): Promise<TestHost> {
-  await using undo = new AsyncDisposableStack();
-  const host = undo.use(await testHost());
-  undo.defer(async () => {
-    await using driver = await Driver.open();
-    await driver.recover();
-    for (const { name } of driver.listSandboxes()) await driver.removeSandbox(name, "kill");
-    await driver.pruneNetworks();
-  });
-  const kept = undo.move();
-  return { ...host, [Symbol.asyncDispose]: () => kept.disposeAsync() };
-}
-
-/** A site file that is there for a test. */
-async function siteFile(text: string): Promise<{ path: string } & AsyncDisposable> {
-  const folder = await Deno.makeTempDir();
-  const path = `${folder}/demo.yaml`;
-  await Deno.writeTextFile(path, text);
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
-}
 
 /** The addresses and labels of everything on record, without what is new each time it is made. */
 function essence(driver: Driver): unknown {

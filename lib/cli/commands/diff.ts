@@ -10,6 +10,12 @@ const command: Command = {
   example: "ipvlan diff web.yaml",
   options: [{ name: "json", help: "print the changes as JSON" }],
   words: [1, 1],
+  statuses: [
+    ["0", "nothing differs"],
+    ["1", "an error, also in the command line"],
+    ["2", "something differs"],
+  ],
+  misuse: 1,
   async run(words, { open, print }) {
     const desired = await readSite(words.words[0]!);
     await using driver = await open();

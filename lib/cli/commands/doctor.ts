@@ -13,6 +13,7 @@ ipvlan doctor --parent eth0.20`,
     { name: "json", help: "print an array of objects with level, subject, what and fix" },
   ],
   words: [0, 0],
+  statuses: [["0", "nothing is broken"], ["1", "something is broken"]],
   async run(words, { print }) {
     const diagnoses = diagnose(await gatherFacts({ parent: words.value("parent") }));
     print(

@@ -2,6 +2,7 @@ import type { Command } from "../command.ts";
 import {
   CommandError,
   PROCESS_OPTIONS,
+  PROCESS_STATUSES,
   requireCommand,
   runInside,
   SignalRelay,
@@ -12,6 +13,7 @@ const command: Command = {
   example: "ipvlan exec -it web bash",
   options: PROCESS_OPTIONS,
   words: [2, Infinity],
+  statuses: [["1", "ipvlan itself has failed"], ...PROCESS_STATUSES],
   stopEarly: true,
   async run(words, { open, warn }) {
     const [sandbox = "", ...typed] = words.words;
@@ -20,7 +22,7 @@ const command: Command = {
     driver.inspectSandbox(sandbox);
     try {
       requireCommand(typed[0]!, words.value("workdir"));
-      return await runInside(driver, sandbox, typed, words, relay);
+      return relay.status ?? await runInside(driver, sandbox, typed, words, relay);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       warn(error.message);

@@ -25,8 +25,9 @@ ipvlan restore --print-unit > /etc/systemd/system/ipvlan.service`,
     { name: "json", help: "print the report as JSON" },
   ],
   words: [0, 0],
+  statuses: [["0", "everything is there"], ["1", "something could not be restored"]],
   changes: true,
-  async run(words, { open, print, warn, dryRun }) {
+  async run(words, { open, print, warn, dryRun, interrupted }) {
     if (words.on("print-unit")) {
       print(UNIT);
       return 0;
@@ -37,7 +38,7 @@ ipvlan restore --print-unit > /etc/systemd/system/ipvlan.service`,
       throw new InvalidOptionError("wait", words.value("wait")!, rule);
     }
     await using driver = await open();
-    const report = await driver.restore(dryRun ? 0 : seconds);
+    const report = await driver.restore(dryRun ? 0 : seconds, interrupted);
     if (words.on("json")) print(JSON.stringify(report, null, 4));
     else {
       for (const line of report.undone) warn(line);

@@ -5,6 +5,7 @@ import { IpvlanError } from "../../errors.ts";
 import {
   CommandError,
   PROCESS_OPTIONS,
+  PROCESS_STATUSES,
   requireCommand,
   runInside,
   SignalRelay,
@@ -29,6 +30,7 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
     { name: "rm", help: "remove the sandbox when the command has ended" },
   ],
   words: [0, Infinity],
+  statuses: [["125", "ipvlan itself has failed"], ...PROCESS_STATUSES],
   stopEarly: true,
   changes: true,
   async run(words, { command, open, print, warn, dryRun }) {
@@ -60,9 +62,13 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
       );
       notices.forEach(warn);
       if (dryRun) return 0;
+      if (relay.status !== undefined) {
+        await driver.removeSandbox(name);
+        return relay.status;
+      }
       let status = 0;
       try {
-        if (program !== undefined && relay.received.length === 0) {
+        if (program !== undefined) {
           status = await runInside(driver, name, words.words, words, relay);
         }
       } finally {

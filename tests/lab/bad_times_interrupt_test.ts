@@ -1,0 +1,127 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { Driver } from "../../lib/driver/mod.ts";
+import { ipvlan } from "./command.ts";
+import { Job } from "./job.ts";
+import { seeWorld } from "./see.ts";
+import { siteFile, siteHost } from "./site_kit.ts";
+
+const SITE = `
+networks:
+  web: { parent: eth0.20, subnets: [192.168.20.0/24] }
+  lan: { parent: eth0, subnets: [10.9.0.0/24] }
+sandboxes:
+  a: { networks: [web] }
+  b: { networks: [web, lan] }
+  c: { networks: [lan], command: [sleep, "1000"] }
+checks:
+  - a reaches b
+  - a does not reach 10.9.0.1
+`;
+
+/** Who is sent the signal: the process alone (`kill`), or all of its group (Ctrl-C at a terminal). */
+const WHOM = ["it", "its group"] as const;
+
+for (const whom of WHOM) {
+  Deno.test(`an interrupt to ${whom} in the middle of apply undoes all of it`, async (t) => {
+    await using host = await siteHost();
+    await using file = await siteFile(SITE);
+    const before = [await seeWorld(), await host.dump()];
+    for (const line of [/Creating 2 networks/, /\+ ip -n /, /Starting 1 command/, /Checking/]) {
+      await t.step(`${line}`, async () => {
+        await using job = new Job(["apply", "--verbose", file.path]);
+        await job.line(line);
+        job.kill("SIGINT", whom);
+        const { status, signal, out, err } = await job.said;
+        assertEquals([status, signal, out], [130, null, ""], err);
+        assertEquals(
+          err.split("\n").filter((line) => line.startsWith("ipvlan: ")).at(-1),
+          "ipvlan: It was interrupted",
+        );
+        assertEquals([await seeWorld(), await host.dump()], before);
+      });
+    }
+  });
+
+  Deno.test(`an interrupt to ${whom} in the middle of network rm leaves each network or none of it`, async () => {
+    await using host = await siteHost();
+    const empty = [await seeWorld(), await host.dump()];
+    assertEquals((await ipvlan("network", "create", "-o", "parent=eth0.20.30", "a")).status, 0);
+    const one = await seeWorld();
+    assertEquals((await ipvlan("network", "create", "-o", "parent=eth0.40", "b")).status, 0);
+    const two = await seeWorld();
+    await using job = new Job(["network", "rm", "--verbose", "b", "a"]);
+    await job.line(/\+ ip link del dev eth0.40/);
+    job.kill("SIGINT", whom);
+    const { status, signal, out } = await job.said;
+    assertEquals([status, signal], [130, null]);
+    // What was begun has come to its end, and nothing else was begun.
+    assertEquals(out, "b");
+    assertEquals(await seeWorld(), one);
+    assert(JSON.stringify(one) !== JSON.stringify(two));
+    assertEquals((await ipvlan("network", "rm", "a")).status, 0);
+    assertEquals([await seeWorld(), await host.dump()], empty);
+  });
+
+  Deno.test(`an interrupt to ${whom} ends run, and --rm cleans up`, async (t) => {
+    await using host = await siteHost();
+    assertEquals((await ipvlan("network", "create", "--subnet", "10.9.0.0/24", "n")).status, 0);
+    const before = [await seeWorld(), await host.dump()];
+    const run = ["run", "--verbose", "--net", "n", "--name", "c"];
+    await t.step("while its sandbox is made, with and without --rm", async () => {
+      for (const options of [["--rm"], [], ["--detach"]]) {
+        await using job = new Job([...run, ...options, "sleep", "1000"]);
+        await job.line(/\+ ip netns add c/);
+        job.kill("SIGINT", whom);
+        const { status, signal, out } = await job.said;
+        assertEquals([status, signal, out], [130, null, ""], options.join());
+        assertEquals([await seeWorld(), await host.dump()], before, options.join());
+      }
+    });
+    await t.step("while its command runs", async () => {
+      await using job = new Job([...run, "--rm", "sh", "-c", "echo runs >&2; exec sleep 1000"]);
+      await job.line(/^runs$/);
+      job.kill("SIGINT", whom);
+      const { status, signal } = await job.said;
+      assertEquals([status, signal], [130, null]);
+      assertEquals([await seeWorld(), await host.dump()], before);
+    });
+    await t.step("and no more than it, where the command goes on", async () => {
+      const script = "trap 'echo heard >&2; exit 7' INT; echo runs >&2; sleep 1000 & wait";
+      await using job = new Job([...run, "--rm", "sh", "-c", script]);
+      await job.line(/^runs$/);
+      job.kill("SIGINT", whom);
+      const { status, err } = await job.said;
+      assertEquals(status, 7);
+      assertMatch(err, /^heard$/m);
+      assertEquals([await seeWorld(), await host.dump()], before);
+    });
+    assertEquals((await ipvlan("network", "rm", "n")).status, 0);
+  });
+}
+
+Deno.test("an interrupt ends an apply that waits for another, and a restore that waits for parents", async () => {
+  await using host = await siteHost();
+  await using file = await siteFile(SITE);
+  const before = [await seeWorld(), await host.dump()];
+  await using driver = await Driver.open();
+  const other = Promise.withResolvers<void>();
+  const holds = driver.sequence(() => other.promise);
+  await using job = new Job(["apply", file.path]);
+  await job.line(/Waiting until another is applied/);
+  job.kill("SIGINT", "its group");
+  const { status, err } = await job.said;
+  other.resolve();
+  await holds;
+  assertEquals([status, err.split("\n").at(-1)], [130, "ipvlan: It was interrupted"]);
+  assertEquals([await seeWorld(), await host.dump()], before);
+
+  assertEquals((await ipvlan("network", "create", "-o", "parent=eth0.20", "n")).status, 0);
+  await host.ip.link.del("eth0.20");
+  await host.ip.link.set("eth0", { up: false });
+  await using waiting = new Job(["restore", "--wait", "3600", "--verbose"]);
+  await waiting.line(/eth0.20/);
+  waiting.kill("SIGINT", "its group");
+  assertEquals((await waiting.said).status, 130);
+  await host.ip.link.set("eth0", { up: true });
+  assertEquals((await ipvlan("network", "rm", "n")).status, 0);
+});

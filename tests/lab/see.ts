@@ -1,0 +1,49 @@
+import { Driver } from "../../lib/driver/mod.ts";
+import { Ip } from "../../lib/iproute2/ip.ts";
+import { essence, filesOf } from "./driver_kit.ts";
+
+/** What the kernel shows in a sandbox, but for what follows from a random MAC address. */
+export async function seeSandbox(name: string): Promise<unknown> {
+  await using ip = await Ip.open({ netns: name });
+  const [links, addrs, routes, routes6] = await Promise.all([
+    ip.link.show(),
+    ip.addr.show(),
+    ip.route.show(4),
+    ip.route.show(6),
+  ]);
+  return {
+    links: links.map(({ index: _index, address: _address, link: _link, ...link }) => link),
+    addrs: addrs.filter(({ scope }) => scope !== "link"),
+    routes: [...routes, ...routes6].filter(({ dst }) => dst !== "fe80::/64"),
+  };
+}
+
+/**
+ * What there is in the kernel, on record and in the hosts files, without what is new each time that
+ * the same is made: two worlds that are the same to a user are equal.
+ */
+export async function seeWorld(): Promise<unknown> {
+  await using ip = await Ip.open();
+  await using driver = await Driver.open();
+  const [links, routes, names] = await Promise.all([
+    ip.link.show(),
+    ip.route.show(4),
+    ip.netns.list(),
+  ]);
+  const sandboxes = driver.listSandboxes();
+  return {
+    links: links.map(essence),
+    routes,
+    namespaces: Object.fromEntries(
+      await Promise.all(names.sort().map(async (name) => [name, await seeSandbox(name)])),
+    ),
+    networks: driver.listNetworks().map(({ id: _id, created: _created, ...network }) => network),
+    sandboxes: sandboxes.map(({ created: _created, ...sandbox }) => sandbox),
+    processes: Object.fromEntries(
+      await Promise.all(
+        sandboxes.map(async ({ name }) => [name, (await driver.processes(name)).length]),
+      ),
+    ),
+    files: filesOf("/etc/netns"),
+  };
+}
