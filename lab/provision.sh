@@ -76,6 +76,7 @@ get_deno() {
 
 need ip iproute2 ping iputils-ping modprobe kmod rsync rsync radvd radvd
 
+mkdir -p /etc/modprobe.d /etc/modules-load.d /etc/profile.d
 # Now, and at every start. Without the options two of them make a link when they are loaded.
 echo 'options dummy numdummies=0
 options bonding max_bonds=0' > /etc/modprobe.d/ipvlan-lab.conf
