@@ -2,8 +2,8 @@ import { NamespaceNotFoundError } from "../iproute2/errors.ts";
 import { Ip } from "../iproute2/ip.ts";
 import type { Runner } from "../iproute2/session.ts";
 import { CALLER, type Place, runPlan, type Step } from "./plan.ts";
-import { Starter, type Starts } from "./starter.ts";
-import { BurstRunner } from "./burst.ts";
+import { Starter, type Starts } from "../iproute2/starter.ts";
+import { BurstRunner } from "../iproute2/burst.ts";
 
 /** Puts something in the place of what runs lines in a namespace: `undefined` is the caller's own. */
 export type WrapRunner = (runner: Runner, netns: string | undefined) => Runner;

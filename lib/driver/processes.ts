@@ -1,4 +1,4 @@
-import type { Starts } from "./starter.ts";
+import type { Starts } from "../iproute2/starter.ts";
 
 /** The folder of the named network namespaces (ip-netns(8)). */
 const FOLDER = "/run/netns";

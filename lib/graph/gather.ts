@@ -1,9 +1,10 @@
 import { IpvlanError } from "../errors.ts";
 import type { Addr } from "../iproute2/addr.ts";
+import { BurstRunner } from "../iproute2/burst.ts";
 import { Ip } from "../iproute2/ip.ts";
 import { type Link, parseLink } from "../iproute2/link.ts";
 import type { Route } from "../iproute2/route.ts";
-import { atOnce } from "./at_once.ts";
+import { Starter, type Starts } from "../iproute2/starter.ts";
 
 /** A link, and where the link below it is. */
 export interface SeenLink extends Link {
@@ -43,9 +44,6 @@ interface Answers {
   routes: Route[];
 }
 
-/** How many namespaces are looked into at once: each costs an `ip` process meanwhile. */
-const AT_ONCE = 16;
-
 /**
  * Looks into the caller's namespace and all named ones. Without rights, only the caller's own can
  * be looked into.
@@ -61,17 +59,18 @@ export async function gatherViews(): Promise<Views> {
   const ownNames = names.filter((_, index) => own !== undefined && inodes[index] === own);
   const views: Views = { host: toView(undefined, host, host), others: [], closed: [] };
   const others = names.filter((name) => !ownNames.includes(name)).sort();
-  await atOnce(AT_ONCE, others, async (netns) => {
+  await using starter = new Starter();
+  const start: Starts["run"] = (command, input) => starter.run(command, input);
+  for (const netns of others) {
     try {
-      await using inside = await Ip.open({ netns });
+      const inside = new Ip(new BurstRunner({ start, netns }));
       views.others.push(toView(netns, await ask(inside), host));
     } catch (error) {
       // It may be gone by now, or be closed to this caller; the others are not less true for it.
       if (!(error instanceof IpvlanError)) throw error;
       views.closed.push({ netns, reason: error.message });
     }
-  });
-  views.others.sort((a, b) => others.indexOf(a.netns!) - others.indexOf(b.netns!));
+  }
   return views;
 }
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Namespaces, rehearsed, watched } from "../../../lib/driver/namespaces.ts";
 import { CALLER } from "../../../lib/driver/plan.ts";
-import type { Ending } from "../../../lib/driver/starter.ts";
+import type { Ending } from "../../../lib/iproute2/starter.ts";
 
 /** Starts nothing, and keeps what it was asked for. */
 class FakeStarter {

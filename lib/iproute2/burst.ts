@@ -3,9 +3,9 @@ import {
   NamespaceNotFoundError,
   ProgramNotFoundError,
   SessionClosedError,
-} from "../iproute2/errors.ts";
-import { MARKER, type Runner } from "../iproute2/session.ts";
-import { netnsName } from "../iproute2/words.ts";
+} from "./errors.ts";
+import { MARKER, type Runner } from "./session.ts";
+import { netnsName } from "./words.ts";
 import type { Ending, Starts } from "./starter.ts";
 
 /** How a {@linkcode BurstRunner} runs its lines. */

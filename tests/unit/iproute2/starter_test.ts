@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Starter } from "../../../lib/driver/starter.ts";
+import { Starter } from "../../../lib/iproute2/starter.ts";
 import { SessionClosedError } from "../../../lib/iproute2/errors.ts";
 
 Deno.test("programs run one after the other, each with its own streams and status", async () => {

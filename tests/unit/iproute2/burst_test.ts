@@ -1,6 +1,6 @@
 import { assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
-import type { Ending } from "../../../lib/driver/starter.ts";
-import { BurstRunner } from "../../../lib/driver/burst.ts";
+import type { Ending } from "../../../lib/iproute2/starter.ts";
+import { BurstRunner } from "../../../lib/iproute2/burst.ts";
 import {
   IpCommandError,
   NamespaceNotFoundError,

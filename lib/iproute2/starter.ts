@@ -1,4 +1,4 @@
-import { SessionClosedError } from "../iproute2/errors.ts";
+import { SessionClosedError } from "./errors.ts";
 
 /** What a program left when it ended. */
 export interface Ending {
