@@ -286,7 +286,8 @@ export class Driver implements AsyncDisposable {
   /**
    * Removes a sandbox: disconnects it from its networks and deletes its namespace. Processes that
    * are in it are left without a network, or else are a reason to refuse (`"refuse"`), or are killed
-   * (`"kill"`).
+   * (`"kill"`). The kernel takes away what was in a namespace moments after it is deleted; an
+   * address that is asked for again meanwhile is waited for.
    *
    * @throws {SandboxNotFoundError} There is no such sandbox.
    * @throws {SandboxInUseError} Processes are in it, and it was to be refused then.
