@@ -1,0 +1,81 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { SandboxInUseError } from "../../lib/driver/mod.ts";
+import { assertConsistent, withHost } from "./driver_kit.ts";
+import { run } from "./netns.ts";
+
+const NETWORK = { name: "n", parent: "eth0.20", subnets: ["10.20.0.0/24", "fd20::/64"] };
+
+Deno.test("addresses of sandboxes that were just removed, all at once, are there for others", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createNetwork(NETWORK);
+    const at = await host.dump();
+    const ids = Array.from({ length: 20 }, (_, i) => i + 2);
+    for (const round of ["a", "b", "c"]) {
+      // Each time another sandbox gets the address, as long as the kernel is at the last ones.
+      await Promise.all(ids.map((id) =>
+        driver.createSandbox(`${round}${23 - id}`, [{
+          network: "n",
+          ip: `10.20.0.${id}`,
+          ip6: `fd20::${id}`,
+        }])
+      ));
+      await assertConsistent(host);
+      await Promise.all(ids.map((id) => driver.removeSandbox(`${round}${23 - id}`)));
+    }
+    assertEquals(await host.dump(), at);
+  }));
+
+Deno.test("an address that somebody else's link has is refused in the end, with the kernel's word", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createNetwork(NETWORK);
+    await host.ns.ip.link.add({ type: "ipvlan", name: "other", link: "eth0.20", mode: "l2" });
+    await host.ns.ip.addr.add({ dev: "other", address: "10.20.0.9/32" });
+    const at = await host.dump();
+    await assertRejects(
+      () => driver.createSandbox("c", [{ network: "n", ip: "10.20.0.9" }]),
+      Error,
+      "already assigned to an ipvlan device",
+    );
+    assertEquals(await host.dump(), at);
+    await host.ns.ip.link.del("other");
+    await driver.createSandbox("c", [{ network: "n", ip: "10.20.0.9" }]);
+    await assertConsistent(host);
+  }));
+
+Deno.test("a process in a sandbox that is removed is left without its link, or killed, or a reason not to", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createNetwork(NETWORK);
+    const connections = [{ network: "n", ip: "10.20.0.9" }];
+    await driver.createSandbox("c", connections);
+    const sleeper = driver.exec("c", ["sh", "-c", "echo begun; exec sleep 1000"], {
+      stdin: "null",
+      stdout: "piped",
+    }).spawn();
+    const reader = sleeper.stdout.getReader();
+    try {
+      await reader.read();
+      assertEquals(await driver.processes("c"), [sleeper.pid]);
+      const inside = () =>
+        run("nsenter", "-t", String(sleeper.pid), "-n", "ip", "-o", "link", "show", "eth0");
+      assertEquals((await inside()).code, 0);
+
+      await assertRejects(() => driver.removeSandbox("c", "refuse"), SandboxInUseError, "c");
+      await driver.removeSandbox("c");
+      const { code, stderr } = await inside();
+      assertEquals([code, stderr], [1, 'Device "eth0" does not exist.\n']);
+      // Its namespace lives on with it, and its address does not.
+      await driver.createSandbox("c", connections);
+      await assertConsistent(host);
+    } finally {
+      sleeper.kill("SIGKILL");
+      await reader.cancel();
+      await sleeper.status;
+    }
+    const killed = driver.exec("c", ["sleep", "1000"], { stdin: "null" }).spawn();
+    while (!(await driver.processes("c")).includes(killed.pid));
+    await driver.removeSandbox("c", "kill");
+    assertEquals((await killed.status).signal, "SIGKILL");
+  }));
