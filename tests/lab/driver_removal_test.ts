@@ -26,6 +26,36 @@ Deno.test("addresses of sandboxes that were just removed, all at once, are there
     assertEquals(await host.dump(), at);
   }));
 
+Deno.test("an address in a namespace that is on its way is waited for", () =>
+  withHost(async (host) => {
+    const once = Promise.withResolvers<void>();
+    const driver = await host.driver({
+      wrap: (runner) => ({
+        ended: false,
+        query: (line) => runner.query(line),
+        change: (line) =>
+          runner.change(line).catch((error) => {
+            if (line.startsWith("addr add 10.20.0.9")) once.resolve();
+            throw error;
+          }),
+      }),
+    });
+    await driver.createNetwork(NETWORK);
+    const connections = [{ network: "n", ip: "10.20.0.9" }];
+    await driver.createSandbox("old", connections);
+    // As long as it is open, so is the namespace.
+    const held = await Deno.open("/run/netns/old");
+    await driver.removeSandbox("old");
+    const created = driver.createSandbox("new", connections);
+    try {
+      await Promise.race([once.promise, created]);
+    } finally {
+      held.close();
+    }
+    assertEquals((await created).value.endpoints[0]?.ip, "10.20.0.9/24");
+    await assertConsistent(host);
+  }));
+
 Deno.test("an address that somebody else's link has is refused in the end, with the kernel's word", () =>
   withHost(async (host) => {
     const driver = await host.driver();
