@@ -1,4 +1,5 @@
 import { chooseParent } from "../driver/parent.ts";
+import { OLDEST_IPROUTE2 } from "../iproute2/errors.ts";
 import {
   KernelTooOldError,
   MissingModuleError,
@@ -45,7 +46,7 @@ function diagnoseKernel({ release }: DoctorFacts): Diagnosis[] {
  * for what is asked, 4.17 ends over the second line of a batch, and 4.18 to 4.20 print the type of
  * a route without its key, which is no JSON.
  */
-const OLDEST_IP = { major: 5, snapshot: 190319, words: "5.0" };
+const OLDEST_IP = { major: 5, snapshot: 190319, words: OLDEST_IPROUTE2 };
 
 /** Whether what `ip -V` printed is new enough; `undefined` where it does not say. */
 function isNewEnough(printed: string): boolean | undefined {

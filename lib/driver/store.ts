@@ -192,7 +192,8 @@ export class SqliteStore implements Store {
     } catch (error) {
       store[Symbol.dispose]();
       if (error instanceof StoreError) throw error;
-      throw new StoreError(folder, (error as Error).message, { cause: error });
+      const reason = isFull(folder) ? "its disk is full: make room" : (error as Error).message;
+      throw new StoreError(folder, reason, { cause: error });
     }
   }
 
@@ -367,6 +368,23 @@ export class SqliteStore implements Store {
     } catch (error) {
       // A full disk and the like; a constraint that does not hold is a defect and says so as well.
       throw new StoreError(this.#folder, (error as Error).message, { cause: error });
+    }
+  }
+}
+
+/** Whether a folder's disk is full, of which SQLite says no more than "disk I/O error". */
+function isFull(folder: string): boolean {
+  const file = `${folder}/.room`;
+  try {
+    Deno.writeFileSync(file, new Uint8Array(4096));
+    return false;
+  } catch (error) {
+    return (error as { code?: string }).code === "ENOSPC";
+  } finally {
+    try {
+      Deno.removeSync(file);
+    } catch {
+      // Not even its name could be written.
     }
   }
 }

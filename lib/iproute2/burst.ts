@@ -138,7 +138,12 @@ export class BurstRunner implements Runner {
       } else if (verdict !== undefined || answer === undefined) {
         reject(verdict);
       } else {
-        resolve(answer.flatMap(rows));
+        try {
+          resolve(answer.flatMap(rows));
+        } catch {
+          const printed = `It printed no JSON: ${answer.join("; ")}`;
+          reject(new IpCommandError(`${this.#command} ${line}`, printed));
+        }
       }
     }
   }

@@ -54,6 +54,9 @@ export class IpCommandError extends IpvlanError {
   }
 }
 
+/** The oldest iproute2 that everything here works with. */
+export const OLDEST_IPROUTE2 = "5.0";
+
 /** The program behind a session ended, so nothing more can be asked of it. */
 export class SessionClosedError extends IpvlanError {
   /** The session, as its command line: `ip -n red -batch -`. */
@@ -63,7 +66,9 @@ export class SessionClosedError extends IpvlanError {
 
   /** Makes the error from the session's command line and why it ended. */
   constructor(session: string, reason: string) {
-    super(`The session "${session}" has ended: ${reason}`);
+    const isTooOld = /^Option "-\w+" is unknown/.test(reason);
+    const hint = isTooOld ? `: install iproute2 ${OLDEST_IPROUTE2} or later` : "";
+    super(`The session "${session}" has ended: ${reason}${hint}`);
     this.session = session;
     this.reason = reason;
   }

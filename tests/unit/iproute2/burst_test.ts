@@ -1,4 +1,4 @@
-import { assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
 import type { Ending } from "../../../lib/iproute2/starter.ts";
 import { BurstRunner } from "../../../lib/iproute2/burst.ts";
 import {
@@ -153,4 +153,22 @@ Deno.test("what is asked while a burst is run is the next one, of so many lines 
   const lines = Array.from({ length: 1000 }, (_, i) => runner.change(`line ${i}`));
   await Promise.all([first, ...lines]);
   assertEquals(starter.inputs.map((input) => input.length), [1, 400, 400, 200]);
+});
+
+Deno.test("what is no JSON, as some releases print, fails the line that asked", async () => {
+  const starter = new FakeStarter();
+  const mark = '[{"family":"inet","interface":"lo"}]';
+  starter.ending = { code: 0, out: ['[{"unicast"}]', mark, '[{"a":1}]', mark], err: [] };
+  const runner = new BurstRunner({ start: starter.run });
+  const [odd, good] = await Promise.allSettled([runner.query("route show"), runner.query("b")]);
+  assert(odd.status === "rejected" && odd.reason instanceof IpCommandError);
+  assertEquals(odd.reason.message, 'It printed no JSON: [{"unicast"}] (ip route show)');
+  assertEquals(good, { status: "fulfilled", value: [{ a: 1 }] });
+});
+
+Deno.test("an ip that is too old for its options says so, and what to install", async () => {
+  const starter = new FakeStarter().fail('Option "-json" is unknown, try "ip -help".');
+  const [error] = await burst(starter, ["a"]);
+  assertInstanceOf(error, SessionClosedError);
+  assertMatch(error.message, /"-json" is unknown.*: install iproute2 5.0 or later$/);
 });

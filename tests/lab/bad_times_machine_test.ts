@@ -1,0 +1,198 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { ipvlan } from "./command.ts";
+import { runJob } from "./job.ts";
+import { run } from "./netns.ts";
+import { seeWorld } from "./see.ts";
+import { siteFile, siteHost } from "./site_kit.ts";
+
+const SITE = "networks: { web: { parent: eth0.20 } }\nsandboxes: { a: { networks: [web] } }";
+
+/** What changes something, and the exit status where ipvlan itself fails. */
+const CHANGES: [words: string[], status: number][] = [
+  [["network", "create", "-o", "parent=eth0.30", "new"], 1],
+  [["network", "rm", "unused"], 1],
+  [["network", "connect", "unused", "old"], 1],
+  [["network", "disconnect", "used", "old"], 1],
+  [["run", "--rm", "--net", "used", "true"], 125],
+  [["rm", "--force", "old"], 1],
+  [["apply", "FILE"], 1],
+];
+
+/** A host with two networks and a sandbox, and a site file that is not applied. */
+async function inhabited() {
+  await using undo = new AsyncDisposableStack();
+  const host = undo.use(await siteHost());
+  const { path } = undo.use(await siteFile(SITE));
+  const done = async (...words: string[]) => {
+    const { status, err } = await ipvlan(...words);
+    assertEquals([status, err], [0, ""], words.join(" "));
+  };
+  await done("network", "create", "--subnet", "10.9.0.0/24", "-o", "parent=eth0", "used");
+  await done("network", "create", "--subnet", "10.8.0.0/24", "-o", "parent=eth0.9", "unused");
+  await done("run", "-d", "--net", "used", "--name", "old");
+  const folder = Deno.env.get("IPVLAN_STATE_DIR")!;
+  const kept = undo.move();
+  return { host, path, folder, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/** Runs what changes something, and sees that each is refused in one line and changes nothing. */
+async function assertRefused(
+  t: Deno.TestContext,
+  path: string,
+  says: RegExp,
+  options: { env?: Record<string, string>; see?: () => Promise<unknown> } = {},
+): Promise<void> {
+  const { env, see = seeWorld } = options;
+  const before = await see();
+  for (const [words, expected] of CHANGES) {
+    await t.step(words.join(" "), async () => {
+      const { status, out, err } = await runJob(
+        words.map((word) => word === "FILE" ? path : word),
+        { env },
+      );
+      assertMatch(err, says);
+      assertEquals([status, out, err.split("\n").length], [expected, "", 1], err);
+      assertEquals(await see(), before);
+    });
+  }
+}
+
+/** Does what a shell line says, as the test's own preparation. */
+async function shell(line: string): Promise<void> {
+  assertEquals(await run("sh", "-c", line), { code: 0, stdout: "", stderr: "" });
+}
+
+/** A folder that is a small file system of its own, with what was in it before, until the end of the scope. */
+async function smallDisk(folder: string): Promise<AsyncDisposable> {
+  await shell(
+    `cp -a ${folder} ${folder}.kept && mount -t tmpfs -o size=512k tmpfs ${folder} && ` +
+      `cp -a ${folder}.kept/. ${folder} && rm -r ${folder}.kept`,
+  );
+  return {
+    [Symbol.asyncDispose]: () =>
+      shell(
+        `mount -o remount,rw ${folder}; cp -a ${folder} ${folder}.kept && umount ${folder} && ` +
+          `cp -a ${folder}.kept/. ${folder} && rm -r ${folder}.kept`,
+      ),
+  };
+}
+
+Deno.test("a full disk is said in one line, and changes nothing", async (t) => {
+  await using place = await inhabited();
+  await using _disk = await smallDisk(place.folder);
+  const before = await seeWorld();
+  // What cannot be read on a full disk either is looked at when there is room again.
+  const filler = `${place.folder}/filler`;
+  const fill = () => run("sh", "-c", `cat /dev/zero > ${filler}`);
+  const see = async () => {
+    await Deno.remove(filler);
+    const world = await seeWorld();
+    await fill();
+    return world;
+  };
+  await fill();
+  try {
+    const says = /^ipvlan: The state folder .* cannot be used: .*disk is full/;
+    await assertRefused(t, place.path, says, { see });
+    await t.step("also where there is no store yet", async () => {
+      const env = { IPVLAN_STATE_DIR: `${place.folder}/new` };
+      const { status, out, err } = await runJob(["network", "create", "new"], { env });
+      assertMatch(err, says);
+      assertEquals([status, out, err.split("\n").length], [1, "", 1]);
+    });
+  } finally {
+    await Deno.remove(filler);
+  }
+  assertEquals(await seeWorld(), before);
+});
+
+Deno.test("a read-only state folder is said in one line, and changes nothing", async (t) => {
+  await using place = await inhabited();
+  await using _disk = await smallDisk(place.folder);
+  const see = async () => {
+    await shell(`mount -o remount,rw ${place.folder}`);
+    const world = await seeWorld();
+    await shell(`mount -o remount,ro ${place.folder}`);
+    return world;
+  };
+  await assertRefused(t, place.path, /^ipvlan: The state folder .*Read-only file system/, { see });
+});
+
+Deno.test("a store from a newer version is said in one line, and changes nothing", async (t) => {
+  await using place = await inhabited();
+  const setVersion = (version: number) => {
+    using db = new DatabaseSync(`${place.folder}/ipvlan.db`);
+    db.exec(`PRAGMA user_version = ${version}`);
+  };
+  const see = async () => {
+    setVersion(1);
+    const world = await seeWorld();
+    setVersion(7);
+    return world;
+  };
+  setVersion(7);
+  try {
+    const says = /its version is 7, newer than this program's; use a newer program$/;
+    await assertRefused(t, place.path, says, { see });
+    const { status, out, err } = await runJob(["network", "ls"]);
+    assertMatch(err, says);
+    assertEquals([status, out], [1, ""]);
+  } finally {
+    setVersion(1);
+  }
+});
+
+Deno.test("ip missing is said in one line, and changes nothing", async (t) => {
+  await using place = await inhabited();
+  // With what else a command of the user's is looked for.
+  const folder = await Deno.makeTempDir();
+  try {
+    for (const name of ["true", "sh"]) await Deno.symlink(`/bin/${name}`, `${folder}/${name}`);
+    const env = { PATH: folder };
+    await assertRefused(t, place.path, /^ipvlan: The program "ip" was not found: install/, { env });
+    await t.step("exec", async () => {
+      const { status, out, err } = await runJob(["exec", "old", "true"], { env });
+      assertMatch(err, /^ipvlan: The program "ip" was not found: install iproute2.*$/);
+      assertEquals([status, out], [1, ""]);
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/**
+ * An `ip` as old as iproute2 4.9, as far as options go: it knows nothing of JSON. Only that it is
+ * refused can be seen with it.
+ */
+const OLD_IP = `#!/bin/sh
+for word; do
+  case $word in
+    -V) echo "ip utility, iproute2-ss161212"; exit 0 ;;
+    -j*) echo "Option \\"$word\\" is unknown, try \\"ip -help\\"." >&2; exit 255 ;;
+  esac
+done
+PATH=\${PATH#*:} exec ip "$@"
+`;
+
+Deno.test("an ip that is too old is said in one line, and changes nothing", async (t) => {
+  await using place = await inhabited();
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/ip`, OLD_IP, { mode: 0o755 });
+    const env = { PATH: `${folder}:${Deno.env.get("PATH")}` };
+    await assertRefused(
+      t,
+      place.path,
+      /^ipvlan: .*"-json" is unknown.*: install iproute2 5\.0 or later$/,
+      { env },
+    );
+    await t.step("doctor", async () => {
+      const { status, out } = await runJob(["doctor"], { env });
+      assertEquals(status, 1);
+      assertStringIncludes(out, "iproute2-ss161212 is older than iproute2 5.0");
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
