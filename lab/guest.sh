@@ -21,6 +21,7 @@ command=$!
 (
   read -r _ <&3
   kill -KILL $command
+  rm -rf ${share:+"$share"}
 ) > /dev/null 2>&1 &
 watch=$!
 wait $command
