@@ -87,7 +87,7 @@ export class NetworkNotFoundError extends IpvlanError {
 
   /** Makes the error from the network's name. */
   constructor(network: string) {
-    super(`There is no network "${network}": create it first`);
+    super(`There is no network ${JSON.stringify(network)}: create it first`);
     this.network = network;
   }
 }
@@ -178,7 +178,7 @@ export class SandboxNotFoundError extends IpvlanError {
 
   /** Makes the error from the sandbox's name. */
   constructor(sandbox: string) {
-    super(`There is no sandbox "${sandbox}": create it first`);
+    super(`There is no sandbox ${JSON.stringify(sandbox)}: create it first`);
     this.sandbox = sandbox;
   }
 }

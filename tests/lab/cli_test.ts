@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { ipvlan, testHost } from "./command.ts";
+import { run } from "./netns.ts";
 
 /** A guide's line, as its reader has it after `sed s/docker/ipvlan/`. */
 const GUIDE = [
@@ -77,6 +78,12 @@ const REFUSALS: Refusal[] = [
   [`${create} --subnet= n`, 2, "The option --subnet needs a value"],
   ["network creat n", 2, 'There is no command "network creat" (did you mean "network create"?)'],
   ["networks", 2, 'There is no command "networks" (did you mean "network'],
+  ["diff", 1, "Something is missing: ipvlan diff [OPTIONS] FILE"],
+  ["diff --nope x.yaml", 1, "There is no option --nope"],
+  ["diff x.yaml y.yaml", 1, 'Too many words, from "y.yaml" on'],
+  ["diff /no/such/file.yaml", 1, "There is no such file"],
+  ["diff /etc/passwd", 1, "/etc/passwd"],
+  ["apply", 2, "Something is missing: ipvlan apply [OPTIONS] FILE"],
   ["network create -d macvlan n", 1, 'The driver "macvlan" is not valid'],
   [`${create} -o colour=red n`, 1, 'The driver option "colour=red" is not valid'],
   [`${create} -o parent n`, 1, 'The driver option "parent" is not valid: write NAME=VALUE'],
@@ -141,6 +148,8 @@ const REFUSALS: Refusal[] = [
   ["run --net taken --name other-ns true", 125, "is not a sandbox of this driver"],
   ["run --net taken no-such-command", 127, "it is not on PATH"],
   ["run --net taken /etc/passwd", 126, "it is not an executable file"],
+  ["run --net taken -w /no/such true", 126, 'there is no folder "/no/such"'],
+  ["exec -w /etc/passwd c1 true", 126, 'there is no folder "/etc/passwd"'],
   ["exec nope true", 1, 'There is no sandbox "nope"'],
   ["exec c1 no-such-command", 127, "it is not on PATH"],
   ["inspect nope", 1, 'There is no sandbox "nope"'],
@@ -183,6 +192,54 @@ Deno.test("what is refused says why, and changes nothing", async (t) => {
     await ipvlan("rm", "c1");
     await ipvlan("network", "rm", "taken", "other");
     await host.ip.netns.del("other-ns");
+  }
+});
+
+/** What cannot be the name of anything here, nor a word of an `ip` line or a path. */
+const BAD_NAMES = ["", " ", "a b", "a/b", "a\nb", "--", "-a", "../a", ".."];
+
+/** Where names are given, the exit status of what is refused there, and of a name that is empty. */
+const NAMED: Record<string, [words: (name: string) => string[], status: number, empty: number]> = {
+  "a new network": [(name) => ["network", "create", "--subnet=10.9.0.0/24", "--", name], 1, 1],
+  "a parent": [(name) => ["network", "create", "-o", `parent=${name}`, "n"], 1, 1],
+  "a network to remove": [(name) => ["network", "rm", "--", name], 1, 1],
+  "a network to inspect": [(name) => ["network", "inspect", "--", name], 1, 1],
+  "a network to connect to": [(name) => ["network", "connect", "--", name, "c1"], 1, 1],
+  "a network to run on": [(name) => ["run", "--rm", `--net=${name}`, "true"], 125, 2],
+  "a new sandbox": [(name) => ["run", "-d", "--net=taken", `--name=${name}`], 125, 2],
+  "a sandbox to connect": [(name) => ["network", "connect", "--", "taken", name], 1, 1],
+  "a sandbox to enter": [(name) => ["exec", "--", name, "true"], 1, 1],
+  "a sandbox to inspect": [(name) => ["inspect", "--", name], 1, 1],
+  "a sandbox to remove": [(name) => ["rm", "--", name], 1, 1],
+  "an alias": [(name) => ["network", "connect", "other", "c1", `--alias=${name}`], 1, 2],
+  "an interface": [(name) => ["network", "connect", "other", "c1", `--ifname=${name}`], 1, 2],
+  "a namespace": [(name) => ["attach", "taken", `--netns=${name}`], 1, 2],
+  "a process's sandbox": [(name) => ["attach", "taken", "--pid=1", `--name=${name}`], 1, 2],
+};
+
+Deno.test("what cannot be a name is none anywhere, and changes nothing", async (t) => {
+  await using host = await testHost();
+  try {
+    await ipvlan("network", "create", "-o", "parent=eth0", "--subnet=10.20.1.0/24", "taken");
+    await ipvlan("network", "create", "-o", "parent=eth0", "--subnet=10.30.1.0/24", "other");
+    await ipvlan("run", "-d", "--net", "taken", "--name", "c1");
+    const before = await host.dump();
+    for (const [where, [words, refused, empty]] of Object.entries(NAMED)) {
+      await t.step(where, async () => {
+        for (const name of BAD_NAMES) {
+          const { status, out, err } = await ipvlan(...words(name));
+          const expected = name === "" ? empty : refused;
+          assertEquals([status, out.replace("[]", "")], [expected, ""], JSON.stringify(name));
+          // One line, and one more on the help where it is the command line that is wrong.
+          assertEquals(err.split("\n").length, expected === 2 ? 2 : 1, err);
+          if (name !== "") assertStringIncludes(err, JSON.stringify(name));
+        }
+        assertEquals(await host.dump(), before);
+      });
+    }
+  } finally {
+    await ipvlan("rm", "c1");
+    await ipvlan("network", "rm", "taken", "other");
   }
 });
 
@@ -254,34 +311,79 @@ Deno.test("rm refuses a sandbox with a process in it, and --force ends that", as
   assertEquals(await host.dump(), before);
 });
 
+/** A process in a network namespace of its own, until the end of the scope. */
+async function processAside(): Promise<{ pid: string } & AsyncDisposable> {
+  const process = new Deno.Command("unshare", { args: ["--net", "sleep", "600"] }).spawn();
+  // The namespace is the process's once unshare has become sleep.
+  while (!(await Deno.readTextFile(`/proc/${process.pid}/cmdline`)).startsWith("sleep")) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return {
+    pid: String(process.pid),
+    [Symbol.asyncDispose]: async () => {
+      process.kill("SIGKILL");
+      await process.status;
+    },
+  };
+}
+
 Deno.test("attach connects a process's namespace, and one by its name, and leaves both", async () => {
   await using host = await testHost();
   await host.ip.netns.add("other-ns");
-  const process = new Deno.Command("unshare", { args: ["--net", "sleep", "600"] }).spawn();
   try {
+    await using process = await processAside();
     const before = await host.dump();
     await ipvlan("network", "create", "--subnet", "10.9.0.0/24", "n");
-    // The namespace is the process's once unshare has become sleep.
-    while (!(await Deno.readTextFile(`/proc/${process.pid}/cmdline`)).startsWith("sleep")) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    const attached = await ipvlan("attach", "n", "--pid", String(process.pid), "--name", "unit");
+    const attached = await ipvlan("attach", "n", "--pid", process.pid, "--name", "unit");
     assertEquals(attached, { status: 0, out: "unit", err: "" });
     assertEquals(
       (await ipvlan("attach", "n", "--netns", "other-ns", "--ip", "10.9.0.9")).status,
       0,
     );
     const pids = await new Deno.Command("ip", { args: ["netns", "pids", "unit"] }).output();
-    assertEquals(new TextDecoder().decode(pids.stdout).trim(), String(process.pid));
+    assertEquals(new TextDecoder().decode(pids.stdout).trim(), process.pid);
     assertEquals((await ipvlan("exec", "unit", "ping", "-c", "1", "other-ns")).status, 0);
     assertStringIncludes((await ipvlan("rm", "unit")).err, "has processes in it");
     assertEquals((await ipvlan("network", "disconnect", "n", "unit")).status, 0);
     assertEquals((await ipvlan("rm", "--detach", "unit", "other-ns")).status, 0);
     await ipvlan("network", "rm", "n");
     assertEquals(await host.dump(), before);
-    process.kill("SIGTERM");
   } finally {
-    await process.status;
     await host.ip.netns.del("other-ns");
+  }
+});
+
+Deno.test("attach takes any file of a namespace that a process is in", async () => {
+  await using host = await testHost();
+  const file = await Deno.makeTempFile();
+  try {
+    const before = await host.dump();
+    await ipvlan("network", "create", "--subnet", "10.9.0.0/24", "n");
+    {
+      await using process = await processAside();
+      const path = `/proc/${process.pid}/ns/net`;
+      assertEquals((await run("mount", "--bind", path, file)).stderr, "");
+      const attached = await ipvlan("attach", "n", "--netns", path);
+      assertEquals(attached, { status: 0, out: `pid-${process.pid}`, err: "" });
+      assertEquals((await ipvlan("rm", "--detach", `pid-${process.pid}`)).status, 0);
+
+      const words = ["attach", "n", "--netns", file, "--name", "engine"];
+      const rehearsed = await ipvlan(...words, "--dry-run");
+      assertEquals(rehearsed.out.split("\n")[0], `ip netns attach engine ${process.pid}`);
+      assertEquals(await ipvlan(...words), { status: 0, out: "engine", err: "" });
+      assertEquals((await run("ip", "netns", "pids", "engine")).stdout.trim(), process.pid);
+      assertEquals((await ipvlan("rm", "--detach", "engine")).status, 0);
+    }
+    assertEquals(await ipvlan("attach", "n", "--netns", file, "--name", "engine"), {
+      status: 1,
+      out: "",
+      err: `ipvlan: The namespace "${file}" is not valid: no process is in it as a network ` +
+        "namespace: give it a name in /run/netns",
+    });
+    await ipvlan("network", "rm", "n");
+    assertEquals(await host.dump(), before);
+  } finally {
+    await run("umount", file);
+    await Deno.remove(file);
   }
 });
