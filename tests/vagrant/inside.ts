@@ -123,6 +123,14 @@ async function oneMachine(): Promise<void> {
     assertEquals([own.code, own.stdout], [255, ""], tail(own.stderr));
     assertEquals((await lab("--", "sh", "-c", "kill -KILL $$")).code, 137);
   });
+  await checks.that("a shell has a terminal, and its exit status is the lab's", async () => {
+    const line = `${Deno.execPath()} run -A lab/main.ts --engine vagrant --shell`;
+    const { code, stdout } = await run("sh", [
+      ...["-c", "printf 'tty; pwd; exit 9\\r' | script -qec \"$1\" /dev/null", "sh", line],
+    ], { env: ENV });
+    assertEquals(code, 9, tail(stdout));
+    assertMatch(stdout, /^\/dev\/pts\/\d+\r?\n\/vagrant\r?$/m);
+  });
   await checks.that("a signal ends the lab, and its command in the machine", () => ended(machine));
   await scenarios(machine);
   await checks.that("the lab destroys the machine when it is asked to", async () => {
