@@ -7,7 +7,7 @@
 import { fileURLToPath } from "node:url";
 import type { Afterwards, Engine, Job, Probe } from "./engine.ts";
 import { exists } from "./machine.ts";
-import { CARRIED, carry } from "./vagrant_carry.ts";
+import { carriedFolder, carry } from "./vagrant_carry.ts";
 import { findProvider, guestCommand, guestPath, machineState } from "./vagrant_guest.ts";
 import { readVagrant, vagrant } from "./vagrant_program.ts";
 import { runOverSsh } from "./vagrant_ssh.ts";
@@ -106,8 +106,8 @@ export class VagrantEngine implements Engine {
     if (this.#afterwards === undefined) return;
     this.#say(`${this.#afterwards === "halt" ? "halting" : "destroying"} the virtual machine`);
     await vagrant(this.#afterwards === "halt" ? ["halt"] : ["destroy", "--force"]);
-    if (this.#afterwards === "destroy" && exists(CARRIED)) {
-      await Deno.remove(CARRIED, { recursive: true });
+    if (this.#afterwards === "destroy" && exists(carriedFolder())) {
+      await Deno.remove(carriedFolder(), { recursive: true });
     }
   }
 }

@@ -14,22 +14,25 @@ interface NpmPackage {
   localPath: string;
 }
 
-/** The folder, in the project. */
-export const CARRIED: string = fileURLToPath(new URL(".guest", import.meta.url));
+/** The folder, in the project, which has to be a clone on this machine. */
+export function carriedFolder(): string {
+  return fileURLToPath(new URL(".guest", import.meta.url));
+}
 
 /**
  * Puts there this machine's Deno, where the other one may be able to run it, and those packages
  * of npm out of Deno's cache that the project imports.
  */
 export async function carry(): Promise<void> {
-  await Deno.mkdir(CARRIED, { recursive: true });
-  if (Deno.build.os === "linux") await copyIfOther(Deno.execPath(), `${CARRIED}/deno`);
+  const folder = carriedFolder();
+  await Deno.mkdir(folder, { recursive: true });
+  if (Deno.build.os === "linux") await copyIfOther(Deno.execPath(), `${folder}/deno`);
   const program = fileURLToPath(new URL("../scenarios/main.ts", import.meta.url));
   const { npmCache } = await info<{ npmCache: string }>();
   const { npmPackages } = await info<{ npmPackages: Record<string, NpmPackage> }>(program);
   for (const { localPath } of Object.values(npmPackages)) {
     if (!exists(localPath)) continue;
-    const to = `${CARRIED}/deno_dir/npm${localPath.slice(npmCache.length)}`;
+    const to = `${folder}/deno_dir/npm${localPath.slice(npmCache.length)}`;
     if (!exists(to)) await copyFolder(localPath, to);
     // Which versions there are, in the folder above.
     const [from, copy] = [localPath, to].map((path) => path.replace(/[^/\\]+$/, "registry.json"));
