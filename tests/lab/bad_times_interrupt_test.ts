@@ -69,7 +69,7 @@ for (const whom of WHOM) {
     const run = ["run", "--verbose", "--net", "n", "--name", "c"];
     await t.step("while its sandbox is made, with and without --rm", async () => {
       for (const options of [["--rm"], [], ["--detach"]]) {
-        await using job = new Job([...run, ...options, "sleep", "1000"]);
+        await using job = new Job([...run, ...options, "true"]);
         await job.line(/\+ ip netns add c/);
         job.kill("SIGINT", whom);
         const { status, signal, out } = await job.said;
@@ -78,7 +78,7 @@ for (const whom of WHOM) {
       }
     });
     await t.step("while its command runs", async () => {
-      await using job = new Job([...run, "--rm", "sh", "-c", "echo runs >&2; exec sleep 1000"]);
+      await using job = new Job([...run, "--rm", "sh", "-c", "echo runs >&2; exec sleep 30"]);
       await job.line(/^runs$/);
       job.kill("SIGINT", whom);
       const { status, signal } = await job.said;
@@ -86,7 +86,7 @@ for (const whom of WHOM) {
       assertEquals([await seeWorld(), await host.dump()], before);
     });
     await t.step("and no more than it, where the command goes on", async () => {
-      const script = "trap 'echo heard >&2; exit 7' INT; echo runs >&2; sleep 1000 & wait";
+      const script = "trap 'echo heard >&2; exit 7' INT; echo runs >&2; sleep 30 & wait";
       await using job = new Job([...run, "--rm", "sh", "-c", script]);
       await job.line(/^runs$/);
       job.kill("SIGINT", whom);
