@@ -30,7 +30,7 @@ export function parseWords(name: string, command: Command, typed: readonly strin
   const withValue = options.filter(({ value }) => value !== undefined);
   const problems: string[] = [];
   const known = new Set(options.flatMap(({ name, short }) => short ? [name, short] : [name]));
-  const parsed = parseArgs([...typed], {
+  const parsed = parseArgs(spellOut(command, typed), {
     // "_" is the words that are no options: they stay as typed, also when they look like numbers.
     string: [...withValue.map(({ name }) => name), "_"],
     boolean: options.filter(({ value }) => value === undefined).map(({ name }) => name),
@@ -77,4 +77,27 @@ export function parseWords(name: string, command: Command, typed: readonly strin
     values: (option) => parsed[option] as string[],
     on: (option) => parsed[option] === true,
   };
+}
+
+/**
+ * Spells out the options without a value that stand before a word `true` or `false`, which
+ * `parseArgs` would take for their value: `run --rm true` is to run `true`.
+ */
+function spellOut(command: Command, typed: readonly string[]): string[] {
+  const options = optionsOf(command);
+  const words: string[] = [];
+  const named = (word: string) =>
+    options.find(({ name, short }) => word === `--${name}` || word === `-${short}`);
+  for (const [index, word] of typed.entries()) {
+    const isValue = named(typed[index - 1] ?? "")?.value !== undefined;
+    if (word === "--" || (command.stopEarly && !word.startsWith("-") && !isValue)) {
+      return [...words, ...typed.slice(index)];
+    }
+    const letters = /^-[^-=]+$/.test(word) ? [...word.slice(1)].map((letter) => `-${letter}`) : [];
+    const switches = letters.length > 0 ? letters : [word];
+    const isSpelt = /^(true|false)$/.test(typed[index + 1] ?? "") && !isValue &&
+      switches.every((each) => named(each) && named(each)!.value === undefined);
+    words.push(...isSpelt ? switches.map((each) => `--${named(each)!.name}=true`) : [word]);
+  }
+  return words;
 }

@@ -40,6 +40,16 @@ Deno.test("an option without a value is on or off, and short ones may be written
 });
 
 Deno.test("a word stays a word, whatever it looks like", () => {
+  for (const before of ["--internal", "-t", "-it"]) {
+    const words = parse(before, "true");
+    assertEquals([words.words, words.on("internal") || words.on("tty")], [["true"], true]);
+    assertEquals(parse("--subnet", "true", before, "false").words, ["false"]);
+  }
+  const runs: Command = { ...command, stopEarly: true, words: [1, Infinity] };
+  const run = (...typed: string[]) => parseWords("ipvlan x", runs, typed).words;
+  assertEquals(run("--internal", "true", "--internal", "true"), ["true", "--internal", "true"]);
+  assertEquals(run("-o", "x", "sh", "-i", "false"), ["sh", "-i", "false"]);
+  assertEquals(run("-t", "--", "true"), ["true"]);
   assertEquals(parse("0123").words, ["0123"]);
   assertEquals(parse("--", "--subnet").words, ["--subnet"]);
   assertEquals(parse("1e3").words, ["1e3"]);
