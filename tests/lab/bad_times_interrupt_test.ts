@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Driver } from "../../lib/driver/mod.ts";
 import { ipvlan } from "./command.ts";
+import { heldIp } from "./held_ip.ts";
 import { Job } from "./job.ts";
 import { seeWorld } from "./see.ts";
 import { siteFile, siteHost } from "./site_kit.ts";
@@ -49,9 +50,11 @@ for (const whom of WHOM) {
     const one = await seeWorld();
     assertEquals((await ipvlan("network", "create", "-o", "parent=eth0.40", "b")).status, 0);
     const two = await seeWorld();
-    await using job = new Job(["network", "rm", "--verbose", "b", "a"]);
-    await job.line(/\+ ip link del dev eth0.40/);
+    await using held = await heldIp();
+    await using job = new Job(["network", "rm", "b", "a"], held);
+    await held.waits();
     job.kill("SIGINT", whom);
+    await held.goOn();
     const { status, signal, out } = await job.said;
     assertEquals([status, signal], [130, null]);
     // What was begun has come to its end, and nothing else was begun.
@@ -69,9 +72,11 @@ for (const whom of WHOM) {
     const run = ["run", "--verbose", "--net", "n", "--name", "c"];
     await t.step("while its sandbox is made, with and without --rm", async () => {
       for (const options of [["--rm"], [], ["--detach"]]) {
-        await using job = new Job([...run, ...options, "true"]);
-        await job.line(/\+ ip netns add c/);
+        await using held = await heldIp();
+        await using job = new Job([...run, ...options, "true"], held);
+        await held.waits();
         job.kill("SIGINT", whom);
+        await held.goOn();
         const { status, signal, out } = await job.said;
         assertEquals([status, signal, out], [130, null, ""], options.join());
         assertEquals([await seeWorld(), await host.dump()], before, options.join());
