@@ -1,4 +1,4 @@
-import { atOnce } from "../graph/at_once.ts";
+import { atOnce } from "./at_once.ts";
 import { IpvlanError } from "../errors.ts";
 import { Ip } from "../iproute2/ip.ts";
 import { addressWord, linkName } from "../iproute2/words.ts";
