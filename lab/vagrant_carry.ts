@@ -34,9 +34,9 @@ export async function carry(): Promise<void> {
     if (!exists(localPath)) continue;
     const to = `${folder}/deno_dir/npm${localPath.slice(npmCache.length)}`;
     if (!exists(to)) await copyFolder(localPath, to);
-    // Which versions there are, in the folder above.
+    // Which versions there are, in the folder above; not fetched where the lock file has them all.
     const [from, copy] = [localPath, to].map((path) => path.replace(/[^/\\]+$/, "registry.json"));
-    await copyIfOther(from!, copy!);
+    if (exists(from!)) await copyIfOther(from!, copy!);
   }
 }
 
