@@ -61,7 +61,10 @@ export async function dropNetwork(parts: DriverParts, network: Network): Promise
   });
 }
 
-/** Takes an endpoint that is marked as being removed out of its sandbox, under whichever name its link has, and off the record. */
+/**
+ * Takes an endpoint that is marked as being removed out of its sandbox, under whichever name its link
+ * has, and off the record.
+ */
 export async function dropEndpoint(parts: DriverParts, endpoint: EndpointRecord): Promise<void> {
   await ifThere(async () => {
     const ip = parts.namespaces.inside(endpoint.sandbox);
@@ -74,9 +77,10 @@ export async function dropEndpoint(parts: DriverParts, endpoint: EndpointRecord)
 }
 
 /**
- * Takes a sandbox that is marked as being removed, with all its endpoints, out of the kernel and off the record. With its namespace
- * its links go too, and far faster than one by one. But a namespace stays where it is not ours, and
- * as long as something keeps it: then the links are deleted before, so that their addresses are free.
+ * Takes a sandbox that is marked as being removed, with all its endpoints, out of the kernel and off
+ * the record. With its namespace its links go too, and far faster than one by one. But a namespace
+ * stays where it is not ours, and as long as a process is in it: then the links are deleted before,
+ * so that their addresses are free.
  */
 export async function dropSandbox(parts: DriverParts, sandbox: Sandbox): Promise<void> {
   const { store, namespaces, processes } = parts;

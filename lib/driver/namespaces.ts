@@ -1,9 +1,9 @@
+import { BurstRunner } from "../iproute2/burst.ts";
 import { NamespaceNotFoundError } from "../iproute2/errors.ts";
 import { Ip } from "../iproute2/ip.ts";
 import type { Runner } from "../iproute2/session.ts";
-import { CALLER, type Place, runPlan, type Step } from "./plan.ts";
 import { Starter, type Starts } from "../iproute2/starter.ts";
-import { BurstRunner } from "../iproute2/burst.ts";
+import { CALLER, type Place, runPlan, type Step } from "./plan.ts";
 
 /** Puts something in the place of what runs lines in a namespace: `undefined` is the caller's own. */
 export type WrapRunner = (runner: Runner, netns: string | undefined) => Runner;
@@ -11,9 +11,6 @@ export type WrapRunner = (runner: Runner, netns: string | undefined) => Runner;
 /** What says each line that changes something before it is run. */
 export function watched(say: (command: string) => void): WrapRunner {
   return (runner, netns) => ({
-    get ended() {
-      return runner.ended;
-    },
     change: (line) => {
       say(command(netns, line));
       return runner.change(line);
@@ -28,9 +25,6 @@ export function watched(say: (command: string) => void): WrapRunner {
  */
 export function rehearsed(say: (command: string) => void): WrapRunner {
   return (runner, netns) => ({
-    get ended() {
-      return runner.ended;
-    },
     change: (line) => Promise.resolve(say(command(netns, line))),
     query: async (line) => {
       try {
@@ -100,7 +94,7 @@ export class Namespaces implements AsyncDisposable {
     await runPlan(steps, runnerOf, finish);
   }
 
-  /** Starts a program that changes nothing that a rehearsal may not: see {@linkcode Starter.run}. */
+  /** Starts a program, in a rehearsal too: see {@linkcode Starter.run}. */
   readonly start: Starts["run"] = (command, input) => {
     if (this.#starter?.ended ?? true) this.#starter = this.#makeStarter();
     return this.#starter!.run(command, input);

@@ -1,12 +1,13 @@
+import { Complaints, END, MARKER, rowsOf, saysNoNamespace } from "./batch.ts";
 import {
   IpCommandError,
   NamespaceNotFoundError,
   ProgramNotFoundError,
   SessionClosedError,
 } from "./errors.ts";
-import { MARKER, type Runner } from "./session.ts";
-import { netnsName } from "./words.ts";
+import type { Runner } from "./session.ts";
 import type { Ending, Starts } from "./starter.ts";
+import { netnsName } from "./words.ts";
 
 /** How a {@linkcode BurstRunner} runs its lines. */
 export interface BurstOptions {
@@ -32,9 +33,6 @@ interface Waiting {
   reject: (error: unknown) => void;
 }
 
-/** An object that `ip` does not know: refused, which tells that it has come as far as that. */
-const END = "end-of-burst";
-
 /**
  * How many lines a process is given. For each link that is made in another namespace `ip` keeps a
  * file open as long as it runs (`iplink_parse` in `ip/iplink.c`), and 1024 is a usual limit.
@@ -48,8 +46,6 @@ const MOST = 400;
  * much. Nor does such a process outlive what it remembers of the links (see `Session`).
  */
 export class BurstRunner implements Runner {
-  /** Never: whether what starts `ip` has ended is told by each line. */
-  readonly ended = false;
   #start: Starts["run"];
   #netns: string | undefined;
   #force: boolean;
@@ -119,30 +115,34 @@ export class BurstRunner implements Runner {
       for (const { reject } of burst) reject(error);
       return;
     }
-    const answers = split(ending.out, MARKER.ip.printed);
-    const { failed, rest } = complaints(ending.err);
+    const complaints = new Complaints();
+    const failed = new Map(ending.err.flatMap((line) => {
+      const { number, said } = complaints.read(line) ?? {};
+      return number === undefined ? [] : [[number, said!]];
+    }));
+    const answers = answersIn(ending.out);
     const isThrough = this.#force ? failed.has(text.length + 1) : ending.code === 0;
     // What is to be said of the lines of which nothing was said.
     const isCut = !isThrough && (failed.size === 0 || this.#force);
-    let verdict = isCut ? this.#reason(ending.code, rest) : undefined;
+    let verdict = isCut ? this.#reason(ending.code, complaints.rest) : undefined;
     let number = 0;
     for (const { line, query, resolve, reject } of burst) {
       const said = failed.get(++number);
       if (query) number++;
-      const answer = query ? answers.shift() : [];
+      const command = `${this.#command} ${line}`;
+      const answer = query ? answers.shift() ?? [] : [];
       if (said !== undefined) {
-        const refused = new IpCommandError(`${this.#command} ${line}`, said);
+        const refused = new IpCommandError(command, said);
         reject(refused);
         // Without force, `ip` has run none of the lines behind the one that failed.
         if (!this.#force) verdict = refused;
-      } else if (verdict !== undefined || answer === undefined) {
+      } else if (verdict !== undefined) {
         reject(verdict);
       } else {
         try {
-          resolve(answer.flatMap(rows));
-        } catch {
-          const printed = `It printed no JSON: ${answer.join("; ")}`;
-          reject(new IpCommandError(`${this.#command} ${line}`, printed));
+          resolve(rowsOf(command, answer));
+        } catch (error) {
+          reject(error);
         }
       }
     }
@@ -156,7 +156,7 @@ export class BurstRunner implements Runner {
   #reason(code: number, said: string): Error {
     // What a shell says of a program that is not there (sh(1)).
     if (code === 127) return new ProgramNotFoundError("ip");
-    if (/^Cannot open network namespace .*No such file/.test(said)) {
+    if (saysNoNamespace(said)) {
       return new NamespaceNotFoundError(this.#netns!);
     }
     // Where the namespace could not be entered, nothing was done in it.
@@ -166,40 +166,17 @@ export class BurstRunner implements Runner {
   }
 }
 
-/** The rows of one line of JSON. `ip` prints `{}` for what its filter left out. */
-function rows(line: string): Record<string, unknown>[] {
-  return (JSON.parse(line) as Record<string, unknown>[])
-    .filter((row) => Object.keys(row).length > 0);
-}
-
-/** Lines up to each that is a mark. */
-function split(lines: readonly string[], mark: RegExp): string[][] {
-  const parts: string[][] = [];
-  let part: string[] = [];
-  for (const line of lines) {
-    if (!mark.test(line)) {
-      part.push(line);
-      continue;
-    }
-    parts.push(part);
-    part = [];
-  }
-  return parts;
-}
-
-/** What was said of each line that failed, by its number from 1, and what was said of none. */
-function complaints(err: readonly string[]): { failed: Map<number, string>; rest: string } {
-  const failed = new Map<number, string>();
-  let said: string[] = [];
-  for (const line of err) {
-    const number = /^Command failed -:(\d+)$/.exec(line)?.[1];
-    if (number !== undefined) {
-      failed.set(Number(number), said.join("; "));
-      said = [];
-    } else if (!line.startsWith("Warning: ")) {
-      // A line that succeeded may warn; that is not why a later one fails.
-      said.push(line.trim());
+/** What was printed for each query: the lines up to each mark. */
+function answersIn(out: readonly string[]): string[][] {
+  const answers: string[][] = [];
+  let printed: string[] = [];
+  for (const line of out) {
+    if (MARKER.ip.printed.test(line)) {
+      answers.push(printed);
+      printed = [];
+    } else {
+      printed.push(line);
     }
   }
-  return { failed, rest: said.join("; ") };
+  return answers;
 }

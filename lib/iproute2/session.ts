@@ -1,3 +1,4 @@
+import { Complaints, eachLine, END, MARKER, rowsOf, saysNoNamespace } from "./batch.ts";
 import {
   InvalidWordError,
   IpCommandError,
@@ -13,8 +14,6 @@ export interface Runner {
   change(line: string): Promise<void>;
   /** Runs a line that prints JSON: resolves to the parsed rows. */
   query(line: string): Promise<Record<string, unknown>[]>;
-  /** Whether it has ended, so that every further line is refused. */
-  readonly ended: boolean;
 }
 
 /** How a {@linkcode Session} is opened. */
@@ -55,19 +54,6 @@ interface Burst {
 }
 
 /**
- * What follows each query: a cheap line that prints everywhere, and nothing that a caller asks for,
- * so that all before it on standard output is known to be the answer. Counting lines would not do:
- * `netns list` prints none where `/run/netns` was never made, and a line that fails may print.
- */
-export const MARKER = {
-  ip: { line: "netconf show dev lo", printed: /^\[\{"family":"inet","interface":"lo"/ },
-  bridge: { line: "mdb show dev lo", printed: /^\[\{"mdb":/ },
-};
-
-/** An object that no program knows: refused on standard error, which marks the end there. */
-const END = "end-of-burst";
-
-/**
  * One long-lived `ip -batch -` process in one network namespace, with many lines in flight.
  *
  * A process per command costs 2 ms on a plain machine and 50 to 150 ms in an emulated one; a line
@@ -106,8 +92,7 @@ export class Session implements Runner, AsyncDisposable {
   #answers: string[][] = [];
   /** Lines of standard output that no marker has closed yet. */
   #printed: string[] = [];
-  /** Lines of standard error that belong to the next "Command failed". */
-  #said: string[] = [];
+  #complaints = new Complaints();
   #closed: Error | undefined;
   #ended: Promise<void>;
 
@@ -251,8 +236,8 @@ export class Session implements Runner, AsyncDisposable {
     ]);
     const { code, signal } = await this.#child.status;
     await this.#writer.close().catch(() => {});
-    const said = this.#said.join("; ") || (signal ? `killed by ${signal}` : `exit status ${code}`);
-    this.#closed ??= /^Cannot open network namespace .*No such file/.test(said)
+    const said = this.#complaints.rest || (signal ? `killed by ${signal}` : `exit status ${code}`);
+    this.#closed ??= saysNoNamespace(said)
       ? new NamespaceNotFoundError(this.#netns!)
       : new SessionClosedError(this.command, said);
     const waiting = [...this.#bursts.flatMap(({ lines }) => lines), ...this.#queued];
@@ -272,15 +257,9 @@ export class Session implements Runner, AsyncDisposable {
   }
 
   #complained(line: string): void {
-    const failed = /^Command failed -:(\d+)$/.exec(line);
-    if (!failed) {
-      // A line that succeeded may warn; that is not why a later one fails.
-      if (line.trim() !== "" && !line.startsWith("Warning: ")) this.#said.push(line.trim());
-      return;
-    }
-    const said = this.#said.join("; ");
-    this.#said = [];
-    const number = Number(failed[1]);
+    const failed = this.#complaints.read(line);
+    if (!failed) return;
+    const { number, said } = failed;
     const burst = this.#bursts.find(({ last }) => number <= last);
     if (!burst) return;
     if (number === burst.last) {
@@ -307,28 +286,11 @@ export class Session implements Runner, AsyncDisposable {
           continue;
         }
         try {
-          resolve(printed.flatMap(rows));
-        } catch {
-          reject(new IpCommandError(command, `It printed no JSON: ${printed.join("; ")}`));
+          resolve(rowsOf(command, printed));
+        } catch (error) {
+          reject(error as IpCommandError);
         }
       }
     }
   }
-}
-
-/** The rows of one line of JSON. `ip` prints `{}` for what its filter left out. */
-function rows(line: string): Record<string, unknown>[] {
-  const value: unknown = JSON.parse(line);
-  return (Array.isArray(value) ? value : [value]).filter((row) => Object.keys(row).length > 0);
-}
-
-/** Calls back with each line of a stream, without its newline. */
-async function eachLine(stream: ReadableStream<Uint8Array>, line: (text: string) => void) {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const parts = (rest + text).split("\n");
-    rest = parts.pop()!;
-    parts.forEach(line);
-  }
-  if (rest !== "") line(rest);
 }

@@ -1,3 +1,4 @@
+import { eachLine } from "./batch.ts";
 import { SessionClosedError } from "./errors.ts";
 
 /** What a program left when it ended. */
@@ -119,24 +120,15 @@ class Reading {
   readonly done: Promise<void>;
 
   constructor(stream: ReadableStream<Uint8Array>, onBlock: () => void) {
-    this.done = this.#read(stream, onBlock);
-  }
-
-  async #read(stream: ReadableStream<Uint8Array>, onBlock: () => void): Promise<void> {
-    let rest = "";
     let lines: string[] = [];
-    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-      const parts = (rest + text).split("\n");
-      rest = parts.pop()!;
-      for (const line of parts) {
-        if (line.startsWith(MARK)) {
-          this.blocks.push({ lines, mark: line });
-          lines = [];
-        } else if (line !== "") {
-          lines.push(line);
-        }
+    this.done = eachLine(stream, (line) => {
+      if (line.startsWith(MARK)) {
+        this.blocks.push({ lines, mark: line });
+        lines = [];
+        onBlock();
+      } else if (line !== "") {
+        lines.push(line);
       }
-      onBlock();
-    }
+    });
   }
 }

@@ -28,9 +28,6 @@ function dyingAt(n: number): WrapRunner {
   let done: Promise<unknown> = Promise.resolve();
   let left = n;
   return (runner) => ({
-    get ended() {
-      return runner.ended;
-    },
     query: (line) => runner.query(line),
     change: (line) => {
       const change = done.then(() => {

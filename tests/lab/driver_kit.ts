@@ -231,9 +231,6 @@ export class Faults {
 
   /** For {@linkcode DriverOptions.wrap}. */
   readonly wrap: WrapRunner = (runner) => ({
-    get ended() {
-      return runner.ended;
-    },
     query: (line) => runner.query(line),
     change: (line) => {
       if (--this.#left > 0) return runner.change(line);

@@ -31,7 +31,6 @@ Deno.test("an address in a namespace that is on its way is waited for", () =>
     const once = Promise.withResolvers<void>();
     const driver = await host.driver({
       wrap: (runner) => ({
-        ended: false,
         query: (line) => runner.query(line),
         change: (line) =>
           runner.change(line).catch((error) => {

@@ -37,12 +37,12 @@ export async function box(say: (line: string) => void): Promise<string> {
   try {
     say("building a box, which takes a minute or two");
     await Deno.writeTextFile(`${build}/sources`, `${sources.join("\n")}\n`);
-    await Deno.mkdir(`${build}/work`);
+    await Deno.mkdir(`${build}/tree`);
     const { code, stdout, stderr } = await run("setpriv", [
       // Its mounts go with it, and all of it with us.
       ...["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"],
       ...["--mount-proc", "sh", "-c"],
-      'cd "$1/work" && exec sh "$2" "$3" "$1/lab.box" < "$1/sources"',
+      'cd "$1/tree" && exec sh "$2" "$3" "$1/lab.box" < "$1/sources"',
       ...["sh", build, RECIPE, key],
     ]);
     if (code !== 0) throw new LabError(`The box cannot be built:\n${stdout}${stderr}`);

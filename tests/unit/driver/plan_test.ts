@@ -39,7 +39,6 @@ class Places {
     const name = place === CALLER ? "caller" : place ?? "host";
     this.log.push(`[${name}]`);
     return {
-      ended: false,
       query: () => Promise.reject(new Error("a plan asks nothing")),
       change: async (line) => {
         if (isGone) throw new NamespaceNotFoundError(String(place));

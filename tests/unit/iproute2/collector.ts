@@ -2,7 +2,6 @@ import type { Runner } from "../../../lib/iproute2/session.ts";
 
 /** A runner that keeps the lines and answers every query with the rows that it was given. */
 export class Collector implements Runner {
-  readonly ended = false;
   readonly lines: string[] = [];
   #rows: Record<string, unknown>[];
 
