@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import type { Driver } from "../driver/mod.ts";
 import { IpvlanError } from "../errors.ts";
 import { ProgramNotFoundError } from "../iproute2/errors.ts";
@@ -8,15 +9,10 @@ import type { Option, Words } from "./command.ts";
 const CANNOT_RUN = 126;
 /** Exit status when there is no such command. */
 const NOT_FOUND = 127;
-/** Numbers of the signals that end a process (signal(7)); its exit status is 128 more. */
-const SIGNALS: Record<string, number> = {
-  ...{ SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGILL: 4, SIGTRAP: 5, SIGABRT: 6, SIGBUS: 7, SIGFPE: 8 },
-  ...{ SIGKILL: 9, SIGUSR1: 10, SIGSEGV: 11, SIGUSR2: 12, SIGPIPE: 13, SIGALRM: 14, SIGTERM: 15 },
-};
 
 /** The exit status of a program that a signal has ended, as shells have it: 128 and its number. */
 export function endedBy(signal: Deno.Signal): number {
-  return 128 + (SIGNALS[signal] ?? 0);
+  return 128 + constants.signals[signal as keyof typeof constants.signals];
 }
 
 /** The exit statuses of what runs a command, for its help. */

@@ -315,6 +315,16 @@ export class Driver implements AsyncDisposable {
     return await this.#parts.processes.in(name);
   }
 
+  /**
+   * A process in the network namespace that a file stands for, such as what a container engine has
+   * mounted: it is by a process that {@linkcode Driver.adoptSandbox} takes a namespace without a name.
+   *
+   * @throws {InvalidOptionError} There is no such file, it is something else, or no process is there.
+   */
+  async processAt(path: string): Promise<number> {
+    return await this.#parts.processes.at(path);
+  }
+
   /** The names of the sandboxes whose namespaces are there: after a restart, only those restored. */
   async runningSandboxes(): Promise<string[]> {
     const { namespaces } = this.#parts;

@@ -1,18 +1,27 @@
+import { ProgramNotFoundError } from "../iproute2/errors.ts";
 import type { Starts } from "../iproute2/starter.ts";
+import { InvalidOptionError } from "./errors.ts";
 
 /** The folder of the named network namespaces (ip-netns(8)). */
 const FOLDER = "/run/netns";
 
 /** Whether there is a network namespace of this name, or what is left of one. */
 export function nameIsUsed(netns: string): boolean {
-  return inodeOf(netns) !== undefined;
+  return statOf(`${FOLDER}/${netns}`) !== undefined;
+}
+
+/** A process, and the file that stands for its network namespace. */
+interface Process {
+  pid: number;
+  dev: number;
+  ino: number;
 }
 
 /** The processes in network namespaces. */
 export class Processes {
   #run: Starts["run"];
   #running: Promise<unknown> = Promise.resolve();
-  #next: Promise<Map<number, number[]>> | undefined;
+  #next: Promise<Process[]> | undefined;
 
   /** Makes it of what starts programs. */
   constructor(run: Starts["run"]) {
@@ -21,35 +30,60 @@ export class Processes {
 
   /** The ids of the processes in a named namespace; none where there is no such namespace. */
   async in(netns: string): Promise<number[]> {
-    const inode = inodeOf(netns);
-    if (inode === undefined) return [];
-    // Those who ask while others are being told are told together.
-    this.#next ??= this.#running.then(() => {
-      this.#next = undefined;
-      return this.#running = this.#look();
-    }) as Promise<Map<number, number[]>>;
-    return (await this.#next).get(inode) ?? [];
+    const file = statOf(`${FOLDER}/${netns}`);
+    if (!file) return [];
+    return (await this.#all()).filter(({ ino }) => ino === file.ino).map(({ pid }) => pid);
   }
 
-  /** The ids of all processes, by the inode of their network namespace (proc(5)). */
-  async #look(): Promise<Map<number, number[]>> {
-    // Deno looks into /proc for those only who have given it every right. What one may not look at,
-    // or has ended meanwhile, is left out.
-    const { out } = await this.#run("stat -L -c '%i %n' /proc/[0-9]*/ns/net", []);
-    const found = out.flatMap((line) => {
-      const [, inode, pid] = /^(\d+) \/proc\/(\d+)\//.exec(line) ?? [];
-      return inode === undefined ? [] : [{ inode: Number(inode), pid: Number(pid) }];
+  /**
+   * A process in the namespace that a file stands for, such as what a container engine has mounted.
+   *
+   * @throws {InvalidOptionError} There is no such file, it is something else, or no process is there.
+   */
+  async at(path: string): Promise<number> {
+    const refused = (rule: string) => new InvalidOptionError("namespace", path, rule);
+    const file = statOf(path);
+    if (!file) throw refused("there is no such file, or it cannot be looked at");
+    const all = await this.#all();
+    // All namespaces are files of one file system (nsfs), and no others are.
+    if (!all.some(({ dev }) => dev === file.dev)) throw refused("it is no namespace");
+    const found = all.find(({ ino }) => ino === file.ino);
+    if (found) return found.pid;
+    throw refused("no process is in it as a network namespace: give it a name in /run/netns");
+  }
+
+  /** All processes. Those who ask while others are being told are told together. */
+  #all(): Promise<Process[]> {
+    return this.#next ??= this.#running.catch(() => {}).then(() => {
+      this.#next = undefined;
+      const look = this.#look();
+      this.#running = look;
+      return look;
     });
-    const byInode = Map.groupBy(found, ({ inode }) => inode);
-    return new Map([...byInode].map(([inode, each]) => [inode, each.map(({ pid }) => pid)]));
+  }
+
+  async #look(): Promise<Process[]> {
+    // Deno looks into /proc (proc(5)) for those only who have given it every right. What one may not
+    // look at, or has ended meanwhile, is left out.
+    const { code, out } = await this.#run("stat -L -c '%n %d %i' /proc/[0-9]*/ns/net", []);
+    if (code === 127) throw new ProgramNotFoundError("stat", "coreutils");
+    return out.flatMap((line) => {
+      const [pid, dev, ino] = /^\/proc\/(\d+)\/ns\/net (\d+) (\d+)$/.exec(line)?.slice(1)
+        .map(Number) ?? [];
+      return ino === undefined ? [] : [{ pid: pid!, dev: dev!, ino }];
+    });
   }
 }
 
-function inodeOf(netns: string): number | undefined {
+/** What a file is; nothing where there is none that the kernel lets one look at. */
+function statOf(path: string): Deno.FileInfo | undefined {
   try {
-    return Deno.statSync(`${FOLDER}/${netns}`).ino ?? undefined;
+    return Deno.statSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
+    const { NotFound, NotADirectory, PermissionDenied } = Deno.errors;
+    if ([NotFound, NotADirectory, PermissionDenied].some((kind) => error instanceof kind)) {
+      return undefined;
+    }
     throw error;
   }
 }

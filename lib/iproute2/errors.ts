@@ -91,9 +91,9 @@ export class ProgramNotFoundError extends IpvlanError {
   /** The program's name: `ip` or `bridge`. */
   readonly program: string;
 
-  /** Makes the error from the program's name. */
-  constructor(program: string) {
-    super(`The program "${program}" was not found: install iproute2 and see that it is on PATH`);
+  /** Makes the error from the program's name, and the package that has it. */
+  constructor(program: string, from = "iproute2") {
+    super(`The program "${program}" was not found: install ${from} and see that it is on PATH`);
     this.program = program;
   }
 }

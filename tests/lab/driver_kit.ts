@@ -5,7 +5,9 @@ import { addressesOf } from "../../lib/driver/endpoint.ts";
 import { renderHosts } from "../../lib/driver/hosts.ts";
 import { SqliteStore } from "../../lib/driver/store.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
+import type { Addr } from "../../lib/iproute2/addr.ts";
 import type { Link } from "../../lib/iproute2/link.ts";
+import type { Route } from "../../lib/iproute2/route.ts";
 import { type FreshNetns, freshNetns } from "./netns.ts";
 
 /** Where `ip netns exec` finds a sandbox's files. */
@@ -109,21 +111,29 @@ function byName(one: { name: string }, other: { name: string }): number {
   return one.name < other.name ? -1 : 1;
 }
 
-async function dumpSandbox(name: string) {
-  await using ip = await Ip.open({ netns: name });
+/** What the kernel shows in a namespace. */
+export async function lookInto(
+  netns: string,
+): Promise<{ links: Link[]; addrs: Addr[]; routes: Route[] }> {
+  await using ip = await Ip.open({ netns });
   const [links, addrs, routes, routes6] = await Promise.all([
     ip.link.show(),
     ip.addr.show(),
     ip.route.show(4),
     ip.route.show(6),
   ]);
+  return { links, addrs, routes: [...routes, ...routes6] };
+}
+
+async function dumpSandbox(name: string) {
+  const { links, addrs, routes } = await lookInto(name);
   // Those of the kernel's own making (fe80::/64) come and go with the carrier.
   return {
     name,
     links: links.map(essence).toSorted(byName),
     addrs: addrs.filter(({ scope }) => scope === "global")
       .map(({ dev, address, prefixLength }) => `${address}/${prefixLength} dev ${dev}`).toSorted(),
-    routes: [...routes, ...routes6].filter(({ dst }) => !dst.startsWith("fe80:"))
+    routes: routes.filter(({ dst }) => !dst.startsWith("fe80:"))
       .map(({ dst, via, dev, metric }) => `${dst} via ${via} dev ${dev} metric ${metric}`)
       .toSorted(),
   };

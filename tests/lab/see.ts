@@ -1,20 +1,14 @@
 import { Driver } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { essence, filesOf } from "./driver_kit.ts";
+import { essence, filesOf, lookInto } from "./driver_kit.ts";
 
 /** What the kernel shows in a sandbox, but for what follows from a random MAC address. */
 export async function seeSandbox(name: string): Promise<unknown> {
-  await using ip = await Ip.open({ netns: name });
-  const [links, addrs, routes, routes6] = await Promise.all([
-    ip.link.show(),
-    ip.addr.show(),
-    ip.route.show(4),
-    ip.route.show(6),
-  ]);
+  const { links, addrs, routes } = await lookInto(name);
   return {
     links: links.map(({ index: _index, address: _address, link: _link, ...link }) => link),
     addrs: addrs.filter(({ scope }) => scope !== "link"),
-    routes: [...routes, ...routes6].filter(({ dst }) => dst !== "fe80::/64"),
+    routes: routes.filter(({ dst }) => dst !== "fe80::/64"),
   };
 }
 

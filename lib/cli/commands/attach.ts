@@ -2,7 +2,6 @@ import type { Command } from "../command.ts";
 import { InvalidOptionError } from "../../driver/errors.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../endpoint.ts";
 import { UsageError } from "../errors.ts";
-import { processAt } from "../namespace.ts";
 
 const command: Command = {
   usage: "[OPTIONS] NETWORK",
@@ -38,9 +37,14 @@ ipvlan attach ipvlan20 --netns /run/docker/netns/0a1b2c3d4e5f --name web`,
     if (typed !== undefined && !/^[1-9]\d*$/.test(typed)) {
       throw new InvalidOptionError("process id", typed, "give a whole number");
     }
-    const pid = found === undefined ? Number(typed ?? processAt(netns!)) : undefined;
-    const name = found ?? words.value("name") ?? `pid-${pid}`;
     await using driver = await open();
+    const given = typed ?? /^\/proc\/([1-9]\d*)\/ns\/net$/.exec(netns!)?.[1];
+    const pid = found !== undefined
+      ? undefined
+      : given === undefined
+      ? await driver.processAt(netns!)
+      : Number(given);
+    const name = found ?? words.value("name") ?? `pid-${pid}`;
     const connection = { ...readEndpoint(words), network };
     const { notices } = await driver.adoptSandbox(name, [connection], pid);
     notices.forEach(warn);

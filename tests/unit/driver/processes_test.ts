@@ -1,0 +1,27 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { InvalidOptionError } from "../../../lib/driver/errors.ts";
+import { Processes } from "../../../lib/driver/processes.ts";
+import { ProgramNotFoundError } from "../../../lib/iproute2/errors.ts";
+import { Starter } from "../../../lib/iproute2/starter.ts";
+
+const OWN = "/proc/self/ns/net";
+
+Deno.test("a process is found by the file of its namespace", async () => {
+  await using starter = new Starter();
+  const processes = new Processes((command, input) => starter.run(command, input));
+  const pid = await processes.at(OWN);
+  assertEquals(Deno.statSync(`/proc/${pid}/ns/net`).ino, Deno.statSync(OWN).ino);
+  const refused = (path: string, why: string) =>
+    assertRejects(() => processes.at(path), InvalidOptionError, why);
+  await refused("/nowhere/at/all", "there is no such file");
+  await refused("/etc/passwd", "it is no namespace");
+  await refused("/proc/self/ns/uts", "no process is in it as a network namespace");
+  assertEquals(await processes.in("there-is-none"), []);
+});
+
+Deno.test("who asks after a failure is told, and a program that is missing is named", async () => {
+  const endings = [127, 0].map((code) => ({ code, out: ["/proc/7/ns/net 4 5", "noise"], err: [] }));
+  const processes = new Processes(() => Promise.resolve(endings.shift()!));
+  await assertRejects(() => processes.at(OWN), ProgramNotFoundError, '"stat"');
+  await assertRejects(() => processes.at(OWN), InvalidOptionError);
+});
