@@ -1,5 +1,5 @@
 import { eachLine } from "./batch.ts";
-import { SessionClosedError } from "./errors.ts";
+import { ProgramNotFoundError, SessionClosedError } from "./errors.ts";
 
 /** What a program left when it ended. */
 export interface Ending {
@@ -43,15 +43,20 @@ export class Starter implements Starts {
   #closed: Error | undefined;
   #ended: Promise<void>;
 
-  /** Starts the shell. */
+  /** Starts the shell. @throws {ProgramNotFoundError} There is none. */
   constructor() {
-    this.#child = new Deno.Command(NAME, {
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-      // As with `Session`: a Ctrl-C is for the caller, who has to undo what it began.
-      detached: true,
-    }).spawn();
+    try {
+      this.#child = new Deno.Command(NAME, {
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "piped",
+        // As with `Session`: a Ctrl-C is for the caller, who has to undo what it began.
+        detached: true,
+      }).spawn();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) throw new ProgramNotFoundError(NAME, "dash");
+      throw error;
+    }
     this.#writer = this.#child.stdin.getWriter();
     this.#out = new Reading(this.#child.stdout, () => this.#settle());
     this.#err = new Reading(this.#child.stderr, () => this.#settle());

@@ -145,10 +145,12 @@ Deno.test("a store from a newer version is said in one line, and changes nothing
 
 Deno.test("ip missing is said in one line, and changes nothing", async (t) => {
   await using place = await inhabited();
-  // With what else a command of the user's is looked for.
+  // With all else that is run: a command of the user's, and what the driver itself needs.
   const folder = await Deno.makeTempDir();
   try {
-    for (const name of ["true", "sh"]) await Deno.symlink(`/bin/${name}`, `${folder}/${name}`);
+    for (const name of ["true", "sh", "stat"]) {
+      await Deno.symlink(`/bin/${name}`, `${folder}/${name}`);
+    }
     const env = { PATH: folder };
     await assertRefused(t, place.path, /^ipvlan: The program "ip" was not found: install/, { env });
     await t.step("exec", async () => {

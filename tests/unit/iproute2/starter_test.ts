@@ -1,6 +1,6 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Starter } from "../../../lib/iproute2/starter.ts";
-import { SessionClosedError } from "../../../lib/iproute2/errors.ts";
+import { ProgramNotFoundError, SessionClosedError } from "../../../lib/iproute2/errors.ts";
 
 Deno.test("programs run one after the other, each with its own streams and status", async () => {
   await using starter = new Starter();
@@ -37,4 +37,14 @@ Deno.test("it ends when all that it was asked is done", async () => {
   await starter[Symbol.asyncDispose]();
   assertEquals((await asked).out, ["a"]);
   await assertRejects(() => starter.run("true", []), SessionClosedError, "it was closed");
+});
+
+Deno.test("where PATH leads to no shell, that is said", () => {
+  const path = Deno.env.get("PATH")!;
+  Deno.env.set("PATH", "/nowhere");
+  try {
+    assertThrows(() => new Starter(), ProgramNotFoundError, 'The program "sh" was not found');
+  } finally {
+    Deno.env.set("PATH", path);
+  }
 });
