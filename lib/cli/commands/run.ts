@@ -11,7 +11,7 @@ import {
   SignalRelay,
 } from "../process.ts";
 
-/** Exit status when it is not the command that failed, as Docker has it. */
+/** Exit status when it is not the command that failed, or it was asked for wrongly, as Docker has it. */
 const FAILED = 125;
 
 const command: Command = {
@@ -30,7 +30,11 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
     { name: "rm", help: "remove the sandbox when the command has ended" },
   ],
   words: [0, Infinity],
-  statuses: [["125", "ipvlan itself has failed"], ...PROCESS_STATUSES],
+  statuses: [
+    ["125", "ipvlan itself has failed, or the command line is wrong"],
+    ...PROCESS_STATUSES,
+  ],
+  misuse: FAILED,
   stopEarly: true,
   changes: true,
   async run(words, { command, open, print, warn, dryRun }) {
@@ -49,7 +53,7 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
         "The options --detach and --rm do not go together, as nobody would be there to",
       );
     }
-    if (problems.length > 0) throw new UsageError(command, problems);
+    if (problems.length > 0) throw new UsageError(command, problems, FAILED);
     const name = words.value("name") ?? `sandbox-${crypto.randomUUID().slice(0, 8)}`;
     // Listened to from here on, so that a signal does not leave a sandbox behind that is to go.
     using relay = new SignalRelay();
