@@ -66,8 +66,11 @@ export function parseSite(file: string, text: string): Desired {
     if (!(error instanceof TooManyValuesError)) throw error;
     report([], "Its anchors repeat too much: it stands for more than a million values");
   }
-  if (desired && problems.length === 0) return desired;
-  const errors = problems.map(({ path, reason }) => source.problem(path, reason));
+  const errors = [
+    ...source.twice,
+    ...problems.map(({ path, reason }) => source.problem(path, reason)),
+  ];
+  if (desired && errors.length === 0) return desired;
   throwProblems(errors.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)));
   throw new TypeError("Nothing is wrong, and there is no site");
 }

@@ -5,9 +5,12 @@ import {
   isAlias,
   isMap,
   isNode,
+  isPair,
   isScalar,
   isSeq,
   LineCounter,
+  type Node,
+  type Pair,
   parseDocument,
   visit,
   type YAMLMap,
@@ -41,7 +44,6 @@ export class SiteFileError extends IpvlanError {
 /** What YAML's own errors are here; the parser's words for them are for programmers. */
 const REASONS: Record<string, string> = {
   TAB_AS_INDENT: "A tab cannot indent: use spaces",
-  DUPLICATE_KEY: "This key is given twice",
   MULTIPLE_DOCS: "A second document begins here: a site is one",
   TAG_RESOLVE_FAILED: "This tag means nothing here: leave it out",
   RESOURCE_EXHAUSTION: "It is nested too deeply",
@@ -49,8 +51,10 @@ const REASONS: Record<string, string> = {
 
 /** The text of a site file, as values and where they stand. */
 export class SiteText {
-  /** The values, with `Map`s for mappings. */
+  /** The values, with `Map`s for mappings; of a key that is given twice, the last. */
   readonly value: unknown;
+  /** The keys that are given twice, which leave values to be judged. */
+  readonly twice: readonly SiteFileError[];
   #file: string;
   #aliases: ReadonlyMap<string, string>;
   #document: Document;
@@ -73,7 +77,10 @@ export class SiteText {
       prettyErrors: false,
     });
     const found = [...this.#document.errors, ...this.#document.warnings];
-    const problems = found.map(({ code, message, pos: [offset] }) =>
+    const [twice, others] = [true, false].map((is) =>
+      found.filter(({ code }) => (code === "DUPLICATE_KEY") === is)
+    );
+    const problems = others!.map(({ code, message, pos: [offset] }) =>
       this.#at(offset, REASONS[code] ?? message)
     );
     visit(this.#document, {
@@ -82,15 +89,17 @@ export class SiteText {
         problems.push(this.#at(alias.range![0], `There is no anchor "&${alias.source}" before it`));
       },
     });
+    this.twice = this.#keysAt(new Set(twice!.map(({ pos: [offset] }) => offset)));
     if (this.#document.contents === null) {
       problems.push(new SiteFileError(file, undefined, "", "It is empty"));
     }
-    // The second mistake of a line mostly is the parser's, who no longer knows what it is reading.
-    throwProblems(
-      problems.filter(({ line }, index) =>
-        problems.findIndex((problem) => problem.line === line) === index
-      ),
-    );
+    if (problems.length > 0) {
+      const all = [...problems, ...this.twice].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
+      // The second mistake of a line mostly is the parser's, who no longer knows what it reads.
+      throwProblems(
+        all.filter(({ line }, index) => all.findIndex((one) => one.line === line) === index),
+      );
+    }
     // Anchors are not counted here but where the values are read: repeated, they are one value.
     this.value = this.#document.toJS({ mapAsMap: true, maxAliasCount: -1 });
   }
@@ -99,6 +108,21 @@ export class SiteText {
   problem(path: Path, reason: string): SiteFileError {
     const { line, written } = this.#find(path);
     return new SiteFileError(this.#file, line, formatPath(written), reason);
+  }
+
+  /** What is wrong with the keys at these offsets, which are given twice. */
+  #keysAt(offsets: ReadonlySet<number>): SiteFileError[] {
+    const problems: SiteFileError[] = [];
+    visit(this.#document, {
+      Pair: (_key, pair, above) => {
+        const offset = isNode(pair.key) ? pair.key.range?.[0] : undefined;
+        if (offset === undefined || !offsets.has(offset)) return;
+        const { line } = this.#lines.linePos(offset);
+        const key = formatPath(pathOf([...above, pair]));
+        problems.push(new SiteFileError(this.#file, line, key, "This key is given twice"));
+      },
+    });
+    return problems;
   }
 
   #at(offset: number, reason: string): SiteFileError {
@@ -124,7 +148,7 @@ export class SiteText {
 
   #pair({ items }: YAMLMap, step: string | number): Found | undefined {
     const pairOf = (name: unknown) =>
-      items.find(({ key }) => isScalar(key) && String(key.value) === name);
+      items.findLast(({ key }) => isScalar(key) && String(key.value) === name);
     const pair = pairOf(step) ?? pairOf(this.#aliases.get(String(step)));
     if (!isScalar(pair?.key)) return undefined;
     return { step: String(pair.key.value), offset: pair.key.range?.[0], node: pair.value };
@@ -136,6 +160,14 @@ interface Found {
   step: string | number;
   offset: number | undefined;
   node: unknown;
+}
+
+/** The keys and places that lead to the last of these, each of which is in the one before. */
+function pathOf(nodes: readonly (Document | Node | Pair)[]): Path {
+  return nodes.flatMap((node, index): Path => {
+    if (isPair(node)) return [String(node.key)];
+    return isSeq(node) ? [node.items.indexOf(nodes[index + 1])] : [];
+  });
 }
 
 /** The item at a place in a list, or the one that is the name: lists of names stand for mappings. */

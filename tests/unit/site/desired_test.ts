@@ -248,8 +248,22 @@ Deno.test("what is no YAML is refused with its line, all of it", () => {
     ["networks:\n\tweb: {}\n", "2: A tab cannot indent: use spaces"],
     [
       "networks: {}\nsandboxes: {}\nnetworks: {}\nsandboxes: {}",
-      "3: This key is given twice",
-      "4: This key is given twice",
+      "3: networks: This key is given twice",
+      "4: sandboxes: This key is given twice",
+    ],
+    [
+      "networks:\n  web: { mode: l9, mode: l2 }\n  web: { mode: l8 }\nchecks: [{ a: 1, a: 2 }]\nfoo: 1",
+      "2: networks.web.mode: This key is given twice",
+      "3: networks.web: This key is given twice",
+      '3: networks.web.mode: "l8" is not valid: choose one of l2, l3, l3s (did you mean "l2"?)',
+      "4: checks[0].a: This key is given twice",
+      "4: checks[0]: A mapping is where a sentence belongs",
+      "5: foo: There is no such key; there are name, networks, sandboxes, checks",
+    ],
+    [
+      "x: 1\nx: 2\nnetworks: { web: *base }",
+      "2: x: This key is given twice",
+      '3: There is no anchor "&base" before it',
     ],
     ["networks: {}\n---\nnetworks: {}\n", "2: A second document begins here: a site is one"],
     [
