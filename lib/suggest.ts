@@ -17,11 +17,16 @@ function distance(a: string, b: string): number {
   return last[b.length]!;
 }
 
+/** The word that is closest to what was typed, if one is close; a beginning of it is. */
+export function closest(typed: string, words: readonly string[]): string | undefined {
+  const most = Math.max(1, Math.floor(typed.length / 3));
+  return words.map((word) => ({ word, far: distance(typed, word) }))
+    .filter(({ word, far }) => far <= most || (typed.length > 1 && word.startsWith(typed)))
+    .sort((a, b) => a.far - b.far)[0]?.word;
+}
+
 /** ` (did you mean "create"?)` where one of the words is close to what was typed, else nothing. */
 export function didYouMean(typed: string, words: readonly string[]): string {
-  const most = Math.max(1, Math.floor(typed.length / 3));
-  const [best] = words.map((word) => ({ word, far: distance(typed, word) }))
-    .filter(({ word, far }) => far <= most || (typed.length > 1 && word.startsWith(typed)))
-    .sort((a, b) => a.far - b.far);
-  return best ? ` (did you mean "${best.word}"?)` : "";
+  const word = closest(typed, words);
+  return word === undefined ? "" : ` (did you mean "${word}"?)`;
 }

@@ -6,7 +6,7 @@ import { UsageError } from "./errors.ts";
 import { commandHelp, groupHelp } from "./help.ts";
 import { Interrupts } from "./interrupts.ts";
 import { parseWords } from "./options.ts";
-import { didYouMean } from "../suggest.ts";
+import { closest } from "../suggest.ts";
 
 /** Exit status for everything that went wrong but the command line itself. */
 const FAILED = 1;
@@ -43,7 +43,7 @@ async function dispatch(typed: readonly string[], interrupts: Interrupts): Promi
   }
   const name = group ? `${first} ${second}` : first;
   const entry = COMMANDS[name];
-  if (!entry) throw unknownCommand(name, group ? first : "");
+  if (!entry) throw unknownCommand(group ? [first, second] : typed, group ? first : "");
   const { default: command } = await entry.load();
   const behind = typed.slice(group ? 2 : 1);
   const words = command.raw ? asTyped(behind) : parseWords(`ipvlan ${name}`, command, behind);
@@ -60,12 +60,20 @@ function asTyped(words: readonly string[]): Words {
   return { words: [...words], value: () => undefined, values: () => [], on: () => false };
 }
 
-function unknownCommand(name: string, group: string): UsageError {
-  const names = Object.keys(COMMANDS);
-  // `ipvlan create` is as likely meant for `ipvlan network create` as for a misspelt command.
-  const words = [...names, ...names.map((each) => each.split(" ").at(-1)!)];
+function unknownCommand([first = "", second = ""]: readonly string[], group: string): UsageError {
+  const names = Object.keys(COMMANDS).filter((name) => name.startsWith(group));
+  const [typed, meant] = group === ""
+    // `ipvlan create` is as likely meant for `ipvlan network create` as for a misspelt command.
+    ? [
+      first,
+      names.find((name) => name.endsWith(` ${first}`)) ?? closest(`${first} ${second}`, names) ??
+        closest(first, names.map((name) => name.split(" ")[0]!)),
+    ]
+    : [second, closest(second, names.map((name) => name.split(" ")[1]!))];
+  const words = (last: string) => `"${`${group} ${last}`.trim()}"`;
+  const instead = meant === undefined ? "" : ` (did you mean ${words(meant)}?)`;
   return new UsageError(`ipvlan ${group}`.trim(), [
-    `There is no command "${name}"${didYouMean(name, words)}`,
+    `There is no command ${words(typed)}${instead}`,
   ]);
 }
 

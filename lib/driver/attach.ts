@@ -10,10 +10,9 @@ import {
   NotUndoneError,
   SandboxExistsError,
   SandboxGoneError,
-  SandboxNotFoundError,
   throwProblems,
 } from "./errors.ts";
-import { findNetwork } from "./find.ts";
+import { findNetwork, sandboxNotFound } from "./find.ts";
 import { nameProblem } from "./names.ts";
 import { byPlace } from "./plan.ts";
 import { nameIsUsed } from "./processes.ts";
@@ -119,7 +118,7 @@ function reserve(
   return store.transaction(() => {
     const record = store.sandbox(name);
     if (record && !isReady(record)) throw new HalfDoneError(`sandbox "${name}"`);
-    const problems = sandboxProblems(request, record !== undefined);
+    const problems = sandboxProblems(store, request, record !== undefined);
     const sandbox = record
       ? withoutState(record)
       : { name, created: new Date().toISOString(), labels, namespace };
@@ -157,12 +156,13 @@ function reserve(
 }
 
 function sandboxProblems(
+  store: Store,
   { sandbox, isNew, namespace }: AttachRequest,
   onRecord: boolean,
 ): IpvlanError[] {
   const isPresent = nameIsUsed(sandbox);
   if (!isNew) {
-    if (!onRecord) return [new SandboxNotFoundError(sandbox)];
+    if (!onRecord) return [sandboxNotFound(store, sandbox)];
     // `ip` ends over a link that is to be made in a namespace that is not there.
     return isPresent ? [] : [new SandboxGoneError(sandbox)];
   }

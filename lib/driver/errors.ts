@@ -1,6 +1,11 @@
 import { IpvlanError } from "../errors.ts";
+import { didYouMean } from "../suggest.ts";
 
 const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`).join(", ");
+
+/** What to do about a name that is nobody's. */
+const otherwise = (name: string, known: readonly string[]) =>
+  didYouMean(name, known) || ": see which there are, or create it first";
 
 /** Everything that is wrong with one request, said at once. */
 export class ProblemsError extends IpvlanError {
@@ -85,9 +90,9 @@ export class NetworkNotFoundError extends IpvlanError {
   /** The network. */
   readonly network: string;
 
-  /** Makes the error from the network's name. */
-  constructor(network: string) {
-    super(`There is no network ${JSON.stringify(network)}: create it first`);
+  /** Makes the error from the network's name, and those there are. */
+  constructor(network: string, known: readonly string[]) {
+    super(`There is no network ${JSON.stringify(network)}${otherwise(network, known)}`);
     this.network = network;
   }
 }
@@ -176,9 +181,9 @@ export class SandboxNotFoundError extends IpvlanError {
   /** The sandbox. */
   readonly sandbox: string;
 
-  /** Makes the error from the sandbox's name. */
-  constructor(sandbox: string) {
-    super(`There is no sandbox ${JSON.stringify(sandbox)}: create it first`);
+  /** Makes the error from the sandbox's name, and those there are. */
+  constructor(sandbox: string, known: readonly string[]) {
+    super(`There is no sandbox ${JSON.stringify(sandbox)}${otherwise(sandbox, known)}`);
     this.sandbox = sandbox;
   }
 }

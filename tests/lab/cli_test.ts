@@ -77,6 +77,9 @@ const REFUSALS: Refusal[] = [
   [`${create} --nope n`, 2, "There is no option --nope"],
   [`${create} --subnet= n`, 2, "The option --subnet needs a value"],
   ["network creat n", 2, 'There is no command "network creat" (did you mean "network create"?)'],
+  ["netwrok ls", 2, 'There is no command "netwrok" (did you mean "network ls"?)'],
+  ["netwrok", 2, 'There is no command "netwrok" (did you mean "network"?)'],
+  ["create n", 2, 'There is no command "create" (did you mean "network create"?)'],
   ["networks", 2, 'There is no command "networks" (did you mean "network'],
   ["diff", 1, "Something is missing: ipvlan diff [OPTIONS] FILE"],
   ["diff --nope x.yaml", 1, "There is no option --nope"],
@@ -119,12 +122,14 @@ const REFUSALS: Refusal[] = [
   ],
   ["network create -o parent=eth0 --subnet=10.20.0.0/16 n", 1, "overlaps 10.20.1.0/24"],
   ["network rm nope", 1, 'There is no network "nope"'],
+  ["network rm takne", 1, 'There is no network "takne" (did you mean "taken"?)'],
   ["network rm taken", 1, 'The network "taken" has sandboxes connected to it ("c1")'],
   ["network inspect nope", 1, 'There is no network "nope"'],
   ["network prune", 2, "say --force"],
   ["network ls --filter colour=red", 1, 'The filter "colour=red" is not valid'],
   ["network ls --format yaml", 1, 'The format "yaml" is not valid'],
   ["network connect taken c1", 1, 'The sandbox "c1" is connected to network "taken" already'],
+  ["network connect taken c2", 1, 'There is no sandbox "c2" (did you mean "c1"?)'],
   ["network connect nope c1", 1, 'There is no network "nope"'],
   ["network connect taken nope", 1, 'There is no sandbox "nope"'],
   ["network disconnect taken nope", 1, 'There is no sandbox "nope"'],
@@ -282,7 +287,7 @@ Deno.test("rm of several goes on after one that fails", async () => {
   await ipvlan("network", "create", "b");
   const { status, out, err } = await ipvlan("network", "rm", "a", "nope", "b");
   assertEquals([status, out], [1, "a\nb"]);
-  assertEquals(err, 'ipvlan: There is no network "nope": create it first');
+  assertEquals(err, 'ipvlan: There is no network "nope": see which there are, or create it first');
   assertEquals(await host.dump(), before);
 });
 
