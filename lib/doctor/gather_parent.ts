@@ -39,6 +39,8 @@ export async function gatherParent(
   if (!link || !able || chooseParent(name, links).problems.length > 0) return facts;
   facts.problem = await tryParent(name);
   if (facts.problem || !link.up || !link.flags.includes("LOWER_UP")) return facts;
+  // As on a dummy link: no machine on its segment could be asked, nor found without being asked.
+  if (link.flags.includes("NOARP")) return facts;
   const own = globalAddrs(name, addrs).map(({ address }) => address);
   // In the L3 modes nobody asks for an address on the segment, and an isolated one has no others.
   const asked = state.networks

@@ -10,7 +10,12 @@ Deno.test("doctor finds nothing where all is well, and leaves nothing", async ()
   await done("network", "create", "--subnet=10.1.0.0/24", "-o", "parent=eth0.20", "vlan");
   await done("network", "create", "--subnet=10.2.0.0/24", "alone");
   undo.defer(() => done("network", "rm", "web", "vlan", "alone"));
-  await done("run", "-d", "--net", "web", "--net", "vlan", "--net", "alone", "--name", "c1");
+  // On a dummy that is somebody's own, as one has who tries things out, nobody can be asked for.
+  await host.ip.link.add({ type: "dummy", name: "d0", up: true });
+  undo.defer(() => host.ip.link.del("d0"));
+  await done("network", "create", "--subnet=10.3.0.0/24", "-o", "parent=d0.20", "trial");
+  undo.defer(() => done("network", "rm", "trial"));
+  await done("run", "-d", "--net=web", "--net=vlan", "--net=alone", "--net=trial", "--name=c1");
   undo.defer(() => done("rm", "c1"));
   const before = await host.dump();
   assertEquals(await doctor(), []);
