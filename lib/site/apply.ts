@@ -5,62 +5,11 @@ import { IpvlanError } from "../errors.ts";
 import { carryOut, type Steps } from "./carry_out.ts";
 import { makeChecks } from "./checks.ts";
 import { asDesired, type Current, readCurrent } from "./current.ts";
-import type { Desired } from "./desired.ts";
 import { ChecksFailedError, ConsentError, InterruptedError, NotRolledBackError } from "./errors.ts";
 import { SITE_LABEL } from "./labels.ts";
-import { makePlan, type Plan } from "./plan.ts";
+import { makePlan } from "./plan.ts";
+import type { ApplyOptions, ApplyReport, Desired, Plan } from "./types.ts";
 import { planLines } from "./words.ts";
-
-/** How a site is applied. */
-export interface ApplyOptions {
-  /**
-   * Whether connectivity may be lost meanwhile.
-   *
-   * @default {false}
-   */
-  yes?: boolean;
-  /**
-   * Whether what was done stays where something fails, or a check does not hold.
-   *
-   * @default {false}
-   */
-  keep?: boolean;
-  /**
-   * The driver's host, for checks: a namespace under `/run/netns`.
-   *
-   * @default {undefined} The caller's own.
-   */
-  host?: string;
-  /**
-   * Interrupts it, between one step and the next. What was done so far is undone then.
-   *
-   * @default {undefined}
-   */
-  signal?: AbortSignal;
-  /**
-   * Called with a sentence for each step that is begun.
-   *
-   * @default {undefined}
-   */
-  progress?: (sentence: string) => void;
-  /**
-   * For a driver that is on a dry run: called with each command that would be started in a sandbox,
-   * instead of starting it. Nothing is asked for consent, and nothing is checked.
-   *
-   * @default {undefined}
-   */
-  dryRun?: (command: string) => void;
-}
-
-/** What {@linkcode apply} did. */
-export interface ApplyReport {
-  /** What was changed, as lines of the plan; empty where everything was as it should be. */
-  changes: string[];
-  /** What the user should know. */
-  notices: string[];
-  /** What was found of each check. All of them held. */
-  checks: Finding[];
-}
 
 /**
  * Makes things as a site file says, and checks what must hold; or leaves everything as it was. What

@@ -1,9 +1,8 @@
 import type { Driver } from "../driver/mod.ts";
-import type { ApplyOptions } from "./apply.ts";
 import { InterruptedError, RestoreFailedError } from "./errors.ts";
 import { STARTING_LABEL } from "./labels.ts";
-import type { Attachment, Plan } from "./plan.ts";
 import { startInside } from "./start.ts";
+import type { ApplyOptions, Attachment, Plan } from "./types.ts";
 import { show } from "./words.ts";
 
 /** How a plan is carried out. */

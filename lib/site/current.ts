@@ -1,7 +1,7 @@
 import type { Driver } from "../driver/mod.ts";
 import type { Network, NetworkSpec, SandboxDetails } from "../driver/types.ts";
-import type { Desired, DesiredSandbox } from "./desired.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
+import type { Desired, DesiredSandbox } from "./types.ts";
 
 /** What there is on record, of all sites and of none. */
 export interface Current {

@@ -1,37 +1,14 @@
 import { throwProblems } from "../driver/errors.ts";
 import { nameProblem } from "../driver/names.ts";
-import type { ConnectOptions, NetworkSpec } from "../driver/types.ts";
+import type { NetworkSpec } from "../driver/types.ts";
 import type { IpvlanFlag, IpvlanMode } from "../iproute2/link.ts";
 import { SiteText } from "./file.ts";
 import { SITE } from "./format.ts";
 import { checkProblems, judge } from "./judge.ts";
-import { type Check, parseCheck } from "./sentence.ts";
+import { parseCheck } from "./sentence.ts";
 import { ShapeReader, TooManyValuesError } from "./reader.ts";
 import { aliasesOf, type Path } from "./shape.ts";
-
-/** A sandbox as it should be. */
-export interface DesiredSandbox {
-  /** Its name. */
-  name: string;
-  /** Its networks; the first one's default route is taken. */
-  connections: (ConnectOptions & { network: string })[];
-  /** The command to be started in it; empty where there is none. */
-  command: string[];
-  /** The user's labels. */
-  labels: Record<string, string>;
-}
-
-/** What a site file says. */
-export interface Desired {
-  /** The site's name. */
-  name: string;
-  /** The networks, in the file's order, with the user's labels. */
-  networks: NetworkSpec[];
-  /** The sandboxes, in the file's order. */
-  sandboxes: DesiredSandbox[];
-  /** What must hold. */
-  checks: Check[];
-}
+import type { Connection, Desired } from "./types.ts";
 
 /** A mapping as it was read: by the keys' main names. */
 type Values = ReadonlyMap<string, unknown>;
@@ -141,7 +118,7 @@ function toNetwork(
   });
 }
 
-function toConnections(networks: unknown): (ConnectOptions & { network: string })[] {
+function toConnections(networks: unknown): Connection[] {
   if (Array.isArray(networks)) {
     return networks.filter((network) => network !== undefined).map((network) => ({ network }));
   }

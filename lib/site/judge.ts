@@ -10,9 +10,9 @@ import {
   Pools,
 } from "../ipam/mod.ts";
 import { didYouMean } from "../suggest.ts";
-import type { Desired, DesiredSandbox } from "./desired.ts";
 import type { Check } from "./sentence.ts";
 import type { Report } from "./reader.ts";
+import type { Desired, DesiredSandbox } from "./types.ts";
 
 /** Tells whether nothing has been found wrong with what is at a place. */
 export type IsSound = (...path: string[]) => boolean;

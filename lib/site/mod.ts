@@ -14,11 +14,11 @@
  *
  * @module
  */
-export { apply, type ApplyOptions, type ApplyReport, destroy, diff } from "./apply.ts";
-export { type Desired, type DesiredSandbox, parseSite } from "./desired.ts";
+export { apply, destroy, diff } from "./apply.ts";
+export { parseSite } from "./desired.ts";
 export * from "./errors.ts";
 export { readText, SiteFileError } from "./file.ts";
 export { SITE_LABEL } from "./labels.ts";
-export type { Attachment, Change, Connection, Plan } from "./plan.ts";
 export type { Check } from "./sentence.ts";
+export type * from "./types.ts";
 export { planLines } from "./words.ts";

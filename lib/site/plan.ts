@@ -1,67 +1,13 @@
 import { throwProblems } from "../driver/errors.ts";
-import type { ConnectOptions, Endpoint, NetworkSpec, SandboxDetails } from "../driver/types.ts";
+import type { Endpoint, NetworkSpec, SandboxDetails } from "../driver/types.ts";
 import type { IpvlanError } from "../errors.ts";
 import { formatAddress, parseAddress } from "../ipam/mod.ts";
 import { endpointDifferences, labelDifferences, networkDifferences } from "./compare.ts";
 import { type Current, withoutLength } from "./current.ts";
-import type { Desired, DesiredSandbox } from "./desired.ts";
 import { foreign, shared } from "./errors.ts";
 import { SITE_LABEL, siteLabels, startedCommand, STARTING_LABEL } from "./labels.ts";
+import type { Change, Connection, Desired, DesiredSandbox, Plan } from "./types.ts";
 import { describeConnection, describeNetwork, describeSandbox, show } from "./words.ts";
-
-/** A connection of a sandbox to a network. */
-export interface Connection extends ConnectOptions {
-  /** The network's name. */
-  network: string;
-}
-
-/** What changes of one network or sandbox. */
-export interface Change {
-  /** `+` it is made, `-` it is removed, `~` it is changed. */
-  sign: "+" | "-" | "~";
-  /** What it is. */
-  kind: "network" | "sandbox";
-  /** Its name. */
-  name: string;
-  /** What is done to it, in phrases. */
-  details: string[];
-  /** Whether connectivity that there should be is lost meanwhile. */
-  disruptive: boolean;
-}
-
-/** A sandbox and what it is connected to, in a call of its own. */
-export interface Attachment {
-  /** The sandbox. */
-  sandbox: string;
-  /** Its labels, where it is made as well. */
-  labels?: Record<string, string>;
-  /** What it is connected to, in this order. */
-  connections: Connection[];
-}
-
-/** What has to be done so that things are as they should be; the fields are in the order of doing. */
-export interface Plan {
-  /** The site. */
-  site: string;
-  /** What changes, for people. Empty where nothing does. */
-  changes: Change[];
-  /** The sandboxes to bring back, whose namespaces are gone. */
-  restore: string[];
-  /** The sandboxes to remove. */
-  removeSandboxes: string[];
-  /** The connections to undo, the last of a sandbox first. */
-  disconnect: { network: string; sandbox: string }[];
-  /** The networks to remove. */
-  removeNetworks: string[];
-  /** The networks to create, with all their labels. */
-  createNetworks: NetworkSpec[];
-  /** What to connect. */
-  attach: Attachment[];
-  /** The commands to start, each with the labels that its sandbox has from then on. */
-  start: { sandbox: string; command: string[]; labels: Record<string, string> }[];
-  /** The networks and sandboxes to give other labels. */
-  label: { kind: Change["kind"]; name: string; labels: Record<string, string> }[];
-}
 
 /** What a plan is made from, and the plan so far. */
 interface Planning {

@@ -1,6 +1,5 @@
-import type { ConnectOptions, NetworkSpec } from "../driver/types.ts";
-import type { DesiredSandbox } from "./desired.ts";
-import type { Change, Plan } from "./plan.ts";
+import type { NetworkSpec } from "../driver/types.ts";
+import type { Change, Connection, DesiredSandbox, Plan } from "./types.ts";
 
 /** The lines of a plan, as `diff` shows them: a sign, what it is, and what is done to it. */
 export function planLines(
@@ -31,7 +30,7 @@ export function describeSandbox({ connections, command }: DesiredSandbox): strin
 
 /** A connection that will be: the network, and the addresses asked for. */
 export function describeConnection(
-  { network, ip, ip6 }: ConnectOptions & { network: string },
+  { network, ip, ip6 }: Connection,
 ): string {
   return [network, ip, ip6].filter((part) => part !== undefined).join(" ");
 }

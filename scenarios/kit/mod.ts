@@ -8,5 +8,6 @@ export type { Links } from "./machine.ts";
 export { main } from "./main.ts";
 export { type Scenario, scenario } from "./scenario.ts";
 export { type StatementId, STATEMENTS } from "./statements.ts";
-export type { Tour, Verdict } from "./tour.ts";
+export type { Tour } from "./tour.ts";
+export type { Verdict } from "./verdict.ts";
 export type { LanSpec, World, WorldSpec } from "./world.ts";

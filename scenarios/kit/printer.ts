@@ -1,5 +1,5 @@
 import type { Evidence } from "../../lib/check/mod.ts";
-import type { Verdict } from "./tour.ts";
+import type { Verdict } from "./verdict.ts";
 
 /** Tells a run on a terminal, or anywhere else that takes lines. */
 export class Printer {

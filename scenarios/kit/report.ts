@@ -1,6 +1,6 @@
 import type { Printer } from "./printer.ts";
 import { STATEMENT_IDS, type StatementId, STATEMENTS } from "./statements.ts";
-import type { Verdict } from "./tour.ts";
+import type { Verdict } from "./verdict.ts";
 
 /** How a scenario went. */
 export interface ScenarioResult {

@@ -2,17 +2,8 @@ import type { Finding } from "../../lib/check/mod.ts";
 import { run } from "../../lib/check/finding.ts";
 import type { Printer } from "./printer.ts";
 import { type StatementId, STATEMENTS } from "./statements.ts";
+import type { Verdict } from "./verdict.ts";
 import { World, type WorldSpec } from "./world.ts";
-
-/** A statement that was checked. */
-export interface Verdict {
-  /** The statement. */
-  id: StatementId;
-  /** Whether all findings held. */
-  held: boolean;
-  /** What was found. */
-  findings: Finding[];
-}
 
 /** A walk through one scenario: what it is given to build, to say and to check with. */
 export class Tour {

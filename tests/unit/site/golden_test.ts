@@ -4,7 +4,8 @@ import { IpvlanError } from "../../../lib/errors.ts";
 import type { Current } from "../../../lib/site/current.ts";
 import { parseSite } from "../../../lib/site/desired.ts";
 import { siteLabels } from "../../../lib/site/labels.ts";
-import { makePlan, type Plan } from "../../../lib/site/plan.ts";
+import { makePlan } from "../../../lib/site/plan.ts";
+import type { Plan } from "../../../lib/site/types.ts";
 import { planLines } from "../../../lib/site/words.ts";
 
 /*

@@ -1,0 +1,132 @@
+import type { Finding } from "../check/mod.ts";
+import type { ConnectOptions, NetworkSpec } from "../driver/types.ts";
+import type { Check } from "./sentence.ts";
+
+/** A connection of a sandbox to a network. */
+export interface Connection extends ConnectOptions {
+  /** The network's name. */
+  network: string;
+}
+
+/** A sandbox as it should be. */
+export interface DesiredSandbox {
+  /** Its name. */
+  name: string;
+  /** Its networks; the first one's default route is taken. */
+  connections: Connection[];
+  /** The command to be started in it; empty where there is none. */
+  command: string[];
+  /** The user's labels. */
+  labels: Record<string, string>;
+}
+
+/** What a site file says. */
+export interface Desired {
+  /** The site's name. */
+  name: string;
+  /** The networks, in the file's order, with the user's labels. */
+  networks: NetworkSpec[];
+  /** The sandboxes, in the file's order. */
+  sandboxes: DesiredSandbox[];
+  /** What must hold. */
+  checks: Check[];
+}
+
+/** What changes of one network or sandbox. */
+export interface Change {
+  /** `+` it is made, `-` it is removed, `~` it is changed. */
+  sign: "+" | "-" | "~";
+  /** What it is. */
+  kind: "network" | "sandbox";
+  /** Its name. */
+  name: string;
+  /** What is done to it, in phrases. */
+  details: string[];
+  /** Whether connectivity that there should be is lost meanwhile. */
+  disruptive: boolean;
+}
+
+/** A sandbox and what it is connected to, in a call of its own. */
+export interface Attachment {
+  /** The sandbox. */
+  sandbox: string;
+  /** Its labels, where it is made as well. */
+  labels?: Record<string, string>;
+  /** What it is connected to, in this order. */
+  connections: Connection[];
+}
+
+/** What has to be done so that things are as they should be; the fields are in the order of doing. */
+export interface Plan {
+  /** The site. */
+  site: string;
+  /** What changes, for people. Empty where nothing does. */
+  changes: Change[];
+  /** The sandboxes to bring back, whose namespaces are gone. */
+  restore: string[];
+  /** The sandboxes to remove. */
+  removeSandboxes: string[];
+  /** The connections to undo, the last of a sandbox first. */
+  disconnect: { network: string; sandbox: string }[];
+  /** The networks to remove. */
+  removeNetworks: string[];
+  /** The networks to create, with all their labels. */
+  createNetworks: NetworkSpec[];
+  /** What to connect. */
+  attach: Attachment[];
+  /** The commands to start, each with the labels that its sandbox has from then on. */
+  start: { sandbox: string; command: string[]; labels: Record<string, string> }[];
+  /** The networks and sandboxes to give other labels. */
+  label: { kind: Change["kind"]; name: string; labels: Record<string, string> }[];
+}
+
+/** How a site is applied. */
+export interface ApplyOptions {
+  /**
+   * Whether connectivity may be lost meanwhile.
+   *
+   * @default {false}
+   */
+  yes?: boolean;
+  /**
+   * Whether what was done stays where something fails, or a check does not hold.
+   *
+   * @default {false}
+   */
+  keep?: boolean;
+  /**
+   * The driver's host, for checks: a namespace under `/run/netns`.
+   *
+   * @default {undefined} The caller's own.
+   */
+  host?: string;
+  /**
+   * Interrupts it, between one step and the next. What was done so far is undone then.
+   *
+   * @default {undefined}
+   */
+  signal?: AbortSignal;
+  /**
+   * Called with a sentence for each step that is begun.
+   *
+   * @default {undefined}
+   */
+  progress?: (sentence: string) => void;
+  /**
+   * For a driver that is on a dry run: called with each command that would be started in a sandbox,
+   * instead of starting it. Nothing is asked for consent, and nothing is checked.
+   *
+   * @default {undefined}
+   */
+  dryRun?: (command: string) => void;
+}
+
+/** What {@linkcode apply} did. */
+export interface ApplyReport {
+  /** What was changed, as lines of the plan; empty where everything was as it should be. */
+  changes: string[];
+  /** What the user should know. */
+  notices: string[];
+  /** What was found of each check. All of them held. */
+  checks: Finding[];
+}
