@@ -88,6 +88,7 @@ const labTests: Stage = {
     for await (const { name } of Deno.readDir(`${ROOT}/tests/lab`)) {
       if (name.endsWith("_test.ts")) files.push(`tests/lab/${name}`);
     }
+    files.sort();
     // There is no network inside: what they import has to be there before.
     const { ok, output } = await deno(["cache", "--quiet", ...files], false);
     if (!ok) console.log(output);

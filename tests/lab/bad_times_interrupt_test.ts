@@ -50,7 +50,8 @@ for (const whom of WHOM) {
     const one = await seeWorld();
     assertEquals((await ipvlan("network", "create", "-o", "parent=eth0.40", "b")).status, 0);
     const two = await seeWorld();
-    await using held = await heldIp();
+    await using held = await heldIp("before");
+    held.hold();
     await using job = new Job(["network", "rm", "b", "a"], held);
     await held.waits();
     job.kill("SIGINT", whom);
@@ -72,7 +73,8 @@ for (const whom of WHOM) {
     const run = ["run", "--verbose", "--net", "n", "--name", "c"];
     await t.step("while its sandbox is made, with and without --rm", async () => {
       for (const options of [["--rm"], [], ["--detach"]]) {
-        await using held = await heldIp();
+        await using held = await heldIp("before");
+        held.hold();
         await using job = new Job([...run, ...options, "true"], held);
         await held.waits();
         job.kill("SIGINT", whom);

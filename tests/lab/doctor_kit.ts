@@ -29,13 +29,3 @@ export function assertOnly(said: readonly string[], pattern: RegExp): void {
   assertEquals(said.length, 1, said.join("\n"));
   assertMatch(said[0]!, pattern);
 }
-
-/** Puts a value into the environment until the end of the scope. */
-export function inEnv(name: string, value: string): Disposable {
-  const before = Deno.env.get(name);
-  Deno.env.set(name, value);
-  return {
-    [Symbol.dispose]: () =>
-      before === undefined ? Deno.env.delete(name) : Deno.env.set(name, before),
-  };
-}

@@ -1,7 +1,8 @@
 import { DatabaseSync } from "node:sqlite";
 import { assertEquals, assertMatch } from "@std/assert";
 import { ipvlan, testHost } from "./command.ts";
-import { assertOnly, doctor, done, inEnv, said } from "./doctor_kit.ts";
+import { assertOnly, doctor, done, said } from "./doctor_kit.ts";
+import { inEnv } from "./env.ts";
 import { run } from "./netns.ts";
 
 /** A file system in memory at a new folder, mounted with these options. */

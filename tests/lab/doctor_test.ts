@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ipvlan, testHost } from "./command.ts";
-import { assertOnly, doctor, done, inEnv } from "./doctor_kit.ts";
+import { assertOnly, doctor, done } from "./doctor_kit.ts";
+import { inEnv } from "./env.ts";
 import { freshNetns, run } from "./netns.ts";
 
 Deno.test("doctor finds nothing where all is well, and leaves nothing", async () => {

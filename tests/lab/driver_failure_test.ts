@@ -61,15 +61,23 @@ const MAKING: Record<string, {
   },
 };
 
+/** Runs a test on a host of its own, with lines that can be made to fail. */
+async function withFaults(
+  fault: Fault,
+  test: (host: TestHost, faults: Faults) => Promise<void>,
+): Promise<void> {
+  await using faults = await Faults.of(fault);
+  await withHost((host) => test(host, faults));
+}
+
 /** Runs a call with its first, second, … line failing, until there are no more lines. */
 async function eachLine(
   faults: Faults,
-  fault: Fault,
   call: () => Promise<unknown>,
   check: (n: number, error: Error) => Promise<void>,
 ): Promise<number> {
   for (let n = 1;; n++) {
-    faults.arm(n, fault);
+    faults.arm(n);
     try {
       await call();
     } catch (error) {
@@ -86,20 +94,18 @@ async function eachLine(
 }
 
 for (const [what, { before, make, remove }] of Object.entries(MAKING)) {
-  // What `ip` ends over by itself looks to the driver as if it was killed.
   const faults: Fault[] = [
-    "refused",
-    "killed",
+    ...["refused", "lost", "unanswered"] as const,
+    // What `ip` ends over by itself looks to the driver like a line that was lost.
     ...(what === "an endpoint" ? ["fatal"] as const : []),
   ];
   for (const fault of faults) {
     Deno.test(`making ${what} leaves nothing when a line is ${fault}`, () =>
-      withHost(async (host) => {
-        const faults = new Faults();
+      withFaults(fault, async (host, faults) => {
         const driver = await host.driver({ wrap: faults.wrap });
         await before?.(driver);
         const at = await host.dump();
-        const lines = await eachLine(faults, fault, () => make(driver), async (n, error) => {
+        const lines = await eachLine(faults, () => make(driver), async (n, error) => {
           const type = fault === "refused" ? IpCommandError : SessionClosedError;
           assert(error instanceof type, `line ${n}: ${error}`);
           assertEquals(await host.dump(), at, `line ${n}`);
@@ -113,13 +119,12 @@ for (const [what, { before, make, remove }] of Object.entries(MAKING)) {
   }
 
   Deno.test(`making ${what} is undone by the next call when it could not be at once`, () =>
-    withHost(async (host) => {
-      const faults = new Faults();
+    withFaults("from then on", async (host, faults) => {
       const driver = await host.driver({ wrap: faults.wrap });
       await before?.(driver);
       const at = await host.dump();
       const stuck: Error[] = [];
-      await eachLine(faults, "from then on", () => make(driver), async (n, error) => {
+      await eachLine(faults, () => make(driver), async (n, error) => {
         if (error instanceof NotUndoneError) stuck.push(error);
         // A failure that left something on record does not stand in the way of another attempt.
         await make(driver);
@@ -149,19 +154,18 @@ async function prepared(host: TestHost, what: string, faults: Faults): Promise<D
 }
 
 for (const [what, { make, remove }] of Object.entries(REMOVING)) {
-  for (const fault of ["refused", "killed"] as const) {
+  for (const fault of ["refused", "lost", "unanswered"] as const) {
     Deno.test(`removing ${what} can be done again when a line was ${fault}`, () =>
-      withHost(async (host) => {
-        const faults = new Faults();
+      withFaults(fault, async (host, faults) => {
         const driver = await prepared(host, what, faults);
         const at = await host.dump();
         await make(driver);
-        const lines = await eachLine(faults, fault, () => remove(driver), async (n) => {
+        const lines = await eachLine(faults, () => remove(driver), async (n) => {
           // What the record says is there can be brought back, …
           const { missing } = await driver.restore();
           assertEquals(missing, [], `line ${n}`);
           await assertConsistent(host);
-          faults.arm(n, fault);
+          faults.arm(n);
           await assertRejects(() => remove(driver));
           faults.disarm();
           // … or removed by the next call, after which it can be made again.

@@ -8,6 +8,8 @@ import { Ip } from "../../lib/iproute2/ip.ts";
 import type { Addr } from "../../lib/iproute2/addr.ts";
 import type { Link } from "../../lib/iproute2/link.ts";
 import type { Route } from "../../lib/iproute2/route.ts";
+import { inEnv } from "./env.ts";
+import { type HeldIp, heldIp } from "./held_ip.ts";
 import { type FreshNetns, freshNetns } from "./netns.ts";
 
 /** Where `ip netns exec` finds a sandbox's files. */
@@ -215,22 +217,37 @@ export type Fault =
   | "refused"
   /** `ip` ends over it. */
   | "fatal"
-  /** What starts `ip` is killed while it has it run. */
-  | "killed"
+  /** It is never run, as what starts `ip` is killed before. */
+  | "lost"
+  /** It is run, and what starts `ip` is killed before that says so. */
+  | "unanswered"
   /** It and every later one is refused, so that nothing can be undone either. */
   | "from then on";
 
 /** Has a line fail, counted over all namespaces. */
-export class Faults {
+export class Faults implements AsyncDisposable {
   #left = Infinity;
-  #fault: Fault = "refused";
+  #fault: Fault;
+  /** What keeps an answer back, where one is to be. */
+  #held: HeldIp | undefined;
+  #path: Disposable | undefined;
   /** Whether a line was made to fail since {@linkcode Faults.arm}. */
   fired = false;
 
-  /** Has the n-th line that changes something fail, from 1. */
-  arm(n: number, fault: Fault): void {
-    this.#left = n;
+  private constructor(fault: Fault, held?: HeldIp) {
     this.#fault = fault;
+    this.#held = held;
+    this.#path = held && inEnv("PATH", held.env.PATH);
+  }
+
+  /** Has lines fail in one way. To be made before the driver, and to outlive it. */
+  static async of(fault: Fault): Promise<Faults> {
+    return new Faults(fault, fault === "unanswered" ? await heldIp("behind") : undefined);
+  }
+
+  /** Has the n-th line that changes something fail, from 1. */
+  arm(n: number): void {
+    this.#left = n;
     this.fired = false;
   }
 
@@ -246,23 +263,41 @@ export class Faults {
       if (--this.#left > 0) return runner.change(line);
       this.fired = true;
       if (this.#fault !== "from then on") this.disarm();
-      if (this.#fault === "killed") {
+      if (this.#fault === "lost") {
+        signalStarter("SIGSTOP");
         const change = runner.change(line);
         // By then it has been handed over.
-        queueMicrotask(killStarter);
+        queueMicrotask(() => signalStarter("SIGKILL"));
         return change;
+      }
+      if (this.#held) {
+        this.#held.hold();
+        return Promise.all([runner.change(line), killHeld(this.#held)]).then(() => {});
       }
       return runner.change(
         this.#fault === "fatal" ? "addr add 1.2.3.4/33 dev lo" : "link del dev lo",
       );
     },
   });
+
+  /** Has nothing fail any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#path?.[Symbol.dispose]();
+    await this.#held?.[Symbol.asyncDispose]();
+  }
 }
 
-/** Kills the shell that starts `ip` for a driver, and any that has not ended yet since it was killed. */
-function killStarter(): void {
+/** Kills what has started an `ip` that is held. */
+async function killHeld(held: HeldIp): Promise<void> {
+  await held.waits();
+  signalStarter("SIGKILL");
+  await held.goOn();
+}
+
+/** Signals the shell that starts `ip` for a driver, and any that has not ended yet since it was killed. */
+function signalStarter(signal: Deno.Signal): void {
   for (const pid of children()) {
-    if (Deno.readTextFileSync(`/proc/${pid}/comm`) === "sh\n") Deno.kill(pid, "SIGKILL");
+    if (Deno.readTextFileSync(`/proc/${pid}/comm`) === "sh\n") Deno.kill(pid, signal);
   }
 }
 
