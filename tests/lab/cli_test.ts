@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { ipvlan, testHost } from "./command.ts";
+import { runJob } from "./job.ts";
 import { run } from "./netns.ts";
 
 /** A guide's line, as its reader has it after `sed s/docker/ipvlan/`. */
@@ -277,6 +278,30 @@ Deno.test("a dry run prints lines that do the same by hand", async () => {
     ].join("\n"),
   );
   assertEquals((await ipvlan("network", "rm", "n")).out, "n");
+  assertEquals(await host.dump(), before);
+});
+
+Deno.test("the systemd unit restores at boot, where there is no environment but its own", async () => {
+  await using host = await testHost();
+  const before = await host.dump();
+  await ipvlan("network", "create", "-o", "parent=eth0.20", "n");
+  const created = await host.dump();
+  await host.ip.link.del("eth0.20");
+  const { status, out } = await runJob(["restore", "--print-unit"]);
+  assertEquals(status, 0);
+  const valuesOf = (key: string) =>
+    [...out.matchAll(RegExp(`^${key}=(.*)$`, "gm"))].map((m) => m[1]!);
+  const [start = ""] = valuesOf("ExecStart");
+  // As systemd.exec(5) has it; nothing in these words is special to systemd.
+  const env = ["-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
+  const restored = await run("env", ...env, ...valuesOf("Environment"), ...start.split(" "));
+  assertEquals(restored, {
+    code: 0,
+    stdout: "1 network(s) and 0 sandbox(es) are there\n",
+    stderr: "",
+  });
+  assertEquals(await host.dump(), created);
+  await ipvlan("network", "rm", "n");
   assertEquals(await host.dump(), before);
 });
 

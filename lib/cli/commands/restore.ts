@@ -1,19 +1,6 @@
 import type { Command } from "../command.ts";
 import { InvalidOptionError } from "../../driver/errors.ts";
-
-/** A systemd unit (systemd.service(5)) that restores everything at boot. */
-const UNIT = `[Unit]
-Description=ipvlan networks and sandboxes
-Wants=network-pre.target
-After=network-pre.target systemd-networkd.service NetworkManager.service
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/usr/bin/env ipvlan restore --wait 60
-
-[Install]
-WantedBy=multi-user.target`;
+import { systemdUnit, thisProgram } from "../unit.ts";
 
 const command: Command = {
   usage: "[OPTIONS]",
@@ -29,7 +16,7 @@ ipvlan restore --print-unit > /etc/systemd/system/ipvlan.service`,
   changes: true,
   async run(words, { open, print, warn, dryRun, interrupted }) {
     if (words.on("print-unit")) {
-      print(UNIT);
+      print(systemdUnit(thisProgram(), Deno.env.toObject()));
       return 0;
     }
     const seconds = Number(words.value("wait") ?? 0);

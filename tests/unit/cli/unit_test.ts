@@ -1,0 +1,23 @@
+import { assertEquals } from "@std/assert";
+import { systemdUnit } from "../../../lib/cli/unit.ts";
+
+Deno.test("a unit starts the program in the environment that it needs", () => {
+  const unit = systemdUnit(["/opt/deno", "run", "-A", "/srv/kit/cli.ts"], {
+    HOME: "/root",
+    IPVLAN_STATE_DIR: "/srv/state",
+    TERM: "dumb",
+  });
+  assertEquals(unit.split("\n").filter((line) => /^(Environment|ExecStart)=/.test(line)), [
+    "Environment=HOME=/root",
+    "Environment=IPVLAN_STATE_DIR=/srv/state",
+    "ExecStart=/opt/deno run -A /srv/kit/cli.ts restore --wait 60",
+  ]);
+});
+
+Deno.test("what is special in a unit loses that", () => {
+  const unit = systemdUnit(["/a b/deno", 'c"d\\e', "50%", "$f"], { HOME: "/ro ot/$x" });
+  assertEquals(unit.split("\n").filter((line) => /^(Environment|ExecStart)=/.test(line)), [
+    'Environment="HOME=/ro ot/$x"',
+    'ExecStart="/a b/deno" "c\\"d\\\\e" 50%% $$f restore --wait 60',
+  ]);
+});
