@@ -136,7 +136,7 @@ const scenarios: Stage = {
 const stages: Stage[] = [
   check("format", ["fmt", "--check"]),
   check("lint", ["lint"]),
-  check("types", ["check", "."]),
+  check("types, also of the examples", ["check", "--doc", ".", "README.md"]),
   check("documentation", ["doc", "--lint", ...DOCUMENTED]),
   check("what would be published", ["publish", "--dry-run", "--allow-dirty"]),
   tests("unit tests", ["tests/unit"]),

@@ -2,6 +2,17 @@
  * Checks of what a network does, each with the evidence: who reaches whom, which routes, addresses
  * and VLAN tags there are.
  *
+ * @example In a test
+ * ```ts
+ * import { doesNotReach, reaches } from "@ipvlan/kit/check";
+ *
+ * const found = await Promise.all([
+ *   reaches("c1", "c2"),
+ *   doesNotReach("c1", "192.168.30.2", { control: "c3" }),
+ * ]);
+ * for (const { sentence, held, evidence } of found) console.log(sentence, held, evidence);
+ * ```
+ *
  * @module
  */
 export { IpvlanError } from "../errors.ts";

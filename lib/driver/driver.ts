@@ -92,7 +92,7 @@ interface StatedBatch extends Batch {
  * may work on one state folder.
  *
  * @example Two sandboxes on a VLAN
- * ```ts no-assert ignore
+ * ```ts
  * import { Driver } from "@ipvlan/kit";
  *
  * await using driver = await Driver.open();

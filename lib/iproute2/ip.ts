@@ -9,7 +9,7 @@ import { type Runner, Session } from "./session.ts";
  * `ip` in one network namespace: one long-lived process, any number of calls in flight.
  *
  * @example A dummy link and an ipvlan link on it
- * ```ts no-assert ignore
+ * ```ts
  * import { Ip } from "@ipvlan/kit";
  *
  * await using ip = await Ip.open();

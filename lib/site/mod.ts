@@ -3,9 +3,9 @@
  * it so.
  *
  * @example Applying a file
- * ```ts no-assert ignore
+ * ```ts
  * import { Driver } from "@ipvlan/kit";
- * import { apply, parseSite, readText } from "./mod.ts";
+ * import { apply, parseSite, readText } from "@ipvlan/kit/site";
  *
  * await using driver = await Driver.open();
  * const site = parseSite("web.yaml", await readText("web.yaml"));
