@@ -153,7 +153,11 @@ export async function writeHosts(sandbox: string, text: string): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });
   const current = await readHosts(sandbox);
   if (current === text || (current !== undefined && !current.startsWith(MARK))) return;
-  await Deno.writeTextFile(`${folder}/hosts`, text);
+  const bytes = new TextEncoder().encode(text);
+  using file = await Deno.open(`${folder}/hosts`, { write: true, create: true });
+  // Not emptied before: who looks up a name just then would find none.
+  for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
+  await file.truncate(bytes.length);
 }
 
 /** Removes a sandbox's hosts file, and its folder unless there is something else in it. */
