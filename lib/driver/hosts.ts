@@ -152,7 +152,7 @@ export async function writeHosts(sandbox: string, text: string): Promise<void> {
   const folder = `${FOLDER}/${sandbox}`;
   await Deno.mkdir(folder, { recursive: true });
   const current = await readHosts(sandbox);
-  if (current === text || (current !== undefined && !current.startsWith(MARK))) return;
+  if (current === text || (current !== undefined && !isOurs(current))) return;
   const bytes = new TextEncoder().encode(text);
   using file = await Deno.open(`${folder}/hosts`, { write: true, create: true });
   // Not emptied before: who looks up a name just then would find none.
@@ -163,11 +163,24 @@ export async function writeHosts(sandbox: string, text: string): Promise<void> {
 /** Removes a sandbox's hosts file, and its folder unless there is something else in it. */
 export async function removeHosts(sandbox: string): Promise<void> {
   const current = await readHosts(sandbox);
-  if (current === undefined || !current.startsWith(MARK)) return;
-  await Deno.remove(`${FOLDER}/${sandbox}/hosts`);
-  let empty = true;
-  for await (const _entry of Deno.readDir(`${FOLDER}/${sandbox}`)) empty = false;
-  if (empty) await Deno.remove(`${FOLDER}/${sandbox}`);
+  if (current !== undefined && isOurs(current)) await Deno.remove(`${FOLDER}/${sandbox}/hosts`);
+  // Also where there was no file: a kill may have come between the two.
+  if (isEmpty(`${FOLDER}/${sandbox}`)) await Deno.remove(`${FOLDER}/${sandbox}`);
+}
+
+/** Whether a folder is there, and nothing in it. */
+function isEmpty(folder: string): boolean {
+  try {
+    return Deno.readDirSync(folder)[Symbol.iterator]().next().done === true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Whether the driver has written a file, if only its beginning before it was killed. */
+function isOurs(text: string): boolean {
+  return text.startsWith(MARK) || MARK.startsWith(text);
 }
 
 async function readHosts(sandbox: string): Promise<string | undefined> {

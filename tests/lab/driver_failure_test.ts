@@ -216,3 +216,23 @@ Deno.test("a hosts file that cannot be written undoes the call, and the next one
     await driver.removeSandbox("c1");
     assertEquals(await host.dump(), at);
   }));
+
+Deno.test("a hosts file that a kill has left begun is written, and removed", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await twoNetworks(driver);
+    const at = await host.dump();
+    const begin = async (text: string | undefined) => {
+      await Deno.remove("/etc/netns/c1", { recursive: true }).catch(() => {});
+      await Deno.mkdir("/etc/netns/c1", { recursive: true });
+      if (text !== undefined) await Deno.writeTextFile("/etc/netns/c1/hosts", text);
+    };
+    for (const text of [undefined, "", "# Writ"]) {
+      await begin(text);
+      await driver.createSandbox("c1", CONNECTIONS);
+      await assertConsistent(host);
+      await begin(text);
+      await driver.removeSandbox("c1");
+      assertEquals(await host.dump(), at);
+    }
+  }));
