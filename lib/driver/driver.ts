@@ -129,10 +129,11 @@ export class Driver implements AsyncDisposable {
     const { host, verbose, dryRun } = options;
     const wrap = dryRun ? rehearsed(dryRun) : verbose ? watched(verbose) : options.wrap;
     const store = dryRun ? SqliteStore.copy(folder) : SqliteStore.open(folder);
-    const namespaces = new Namespaces({ host, wrap });
+    const lock = dryRun ? undefined : `${folder}/ip.lock`;
+    const namespaces = new Namespaces({ host, lock, wrap });
     const parts = {
       ...{ store, namespaces },
-      processes: new Processes(namespaces.start),
+      processes: new Processes(namespaces.start, lock),
       hosts: new HostsFiles(store, dryRun ? undefined : `${folder}/hosts.lock`),
       pools: new KnownPools(store),
     };

@@ -41,10 +41,18 @@ function command(netns: string | undefined, line: string): string {
   return netns === undefined ? `ip ${line}` : `ip -n ${netns} ${line}`;
 }
 
+/** As which file descriptor what runs lines has the lock open: see `Processes.idle`. */
+export const LOCK_FD = 9;
+
 /** How a {@linkcode Namespaces} is made. */
 export interface NamespacesOptions {
   /** The namespace that is the host; the caller's own where there is none. */
   host?: string;
+  /**
+   * A file that is open as long as lines are run, and is made where there is none; its folder has to
+   * exist.
+   */
+  lock?: string;
   /** What starts programs, in place of a {@linkcode Starter}. */
   start?: () => Starts;
   /** What stands in the place of what runs the lines. */
@@ -57,6 +65,7 @@ export interface NamespacesOptions {
  */
 export class Namespaces implements AsyncDisposable {
   #hostName: string | undefined;
+  #lock: string | undefined;
   #makeStarter: () => Starts;
   #wrap: WrapRunner;
   #starter: Starts | undefined;
@@ -64,9 +73,10 @@ export class Namespaces implements AsyncDisposable {
   #shared = new Map<string | undefined, Ip>();
 
   /** Makes what runs a driver's lines. */
-  constructor({ host, start, wrap }: NamespacesOptions = {}) {
+  constructor({ host, lock, start, wrap }: NamespacesOptions = {}) {
     this.#hostName = host;
-    this.#makeStarter = start ?? (() => new Starter());
+    this.#lock = lock;
+    this.#makeStarter = start ?? (() => new Starter(lock === undefined ? [] : [lock]));
     this.#wrap = wrap ?? ((runner) => runner);
   }
 
@@ -100,6 +110,16 @@ export class Namespaces implements AsyncDisposable {
     return this.#starter!.run(command, input);
   };
 
+  /**
+   * Starts what runs lines. Where this program was killed meanwhile, the shell goes no further: it
+   * has the lock open from before it looks until they are done, so that whoever finds nobody with
+   * the lock open knows that none will be run any more.
+   */
+  readonly #startLines: Starts["run"] = (command, input) => {
+    if (this.#lock === undefined) return this.start(command, input);
+    return this.start(`{ kill -0 $PPID || exit; ${command}; } ${LOCK_FD}<>"$1"`, input);
+  };
+
   /** Ends what was started, once all that was asked for is done. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#starter?.[Symbol.asyncDispose]();
@@ -113,7 +133,7 @@ export class Namespaces implements AsyncDisposable {
   }
 
   #make(netns: string | undefined, force: boolean): Ip {
-    const runner = new BurstRunner({ start: this.start, netns, force });
+    const runner = new BurstRunner({ start: this.#startLines, netns, force });
     return new Ip(this.#wrap(runner, netns));
   }
 }

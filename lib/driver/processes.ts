@@ -1,6 +1,7 @@
 import { ProgramNotFoundError } from "../iproute2/errors.ts";
 import type { Starts } from "../iproute2/starter.ts";
 import { InvalidOptionError } from "./errors.ts";
+import { LOCK_FD } from "./namespaces.ts";
 
 /** The folder of the named network namespaces (ip-netns(8)). */
 const FOLDER = "/run/netns";
@@ -10,22 +11,31 @@ export function nameIsUsed(netns: string): boolean {
   return statOf(`${FOLDER}/${netns}`) !== undefined;
 }
 
-/** A process, and the file that stands for its network namespace. */
+/** How long to wait between two looks at who is still there, in milliseconds. */
+const PAUSE = 20;
+
+/** A process, and a file of its: the one that stands for its network namespace, or one it has open. */
 interface Process {
   pid: number;
   dev: number;
   ino: number;
 }
 
-/** The processes in network namespaces. */
+/** The processes in network namespaces, and those that a driver has started. */
 export class Processes {
   #run: Starts["run"];
+  #lock: string | undefined;
   #running: Promise<unknown> = Promise.resolve();
   #next: Promise<Process[]> | undefined;
 
-  /** Makes it of what starts programs. */
-  constructor(run: Starts["run"]) {
+  /**
+   * Makes it of what starts programs.
+   *
+   * @param lock The file that is open as long as a driver's lines are run: see `Namespaces`.
+   */
+  constructor(run: Starts["run"], lock?: string) {
     this.#run = run;
+    this.#lock = lock;
   }
 
   /** The ids of the processes in a named namespace; none where there is no such namespace. */
@@ -52,23 +62,40 @@ export class Processes {
     throw refused("no process is in it as a network namespace: give it a name in /run/netns");
   }
 
+  /**
+   * Resolves when no lines of any driver on the state folder are run: those that `ip` was given go on
+   * when the driver is killed, whose other locks end with it. Only for a caller that has the state
+   * alone and runs none itself.
+   */
+  async idle(): Promise<void> {
+    const file = this.#lock === undefined ? undefined : statOf(this.#lock);
+    if (!file) return;
+    const isBusy = async () =>
+      (await this.#look(`fd/${LOCK_FD}`)).some(({ dev, ino }) =>
+        dev === file.dev && ino === file.ino
+      );
+    // The end of another's process is told to nobody.
+    while (await isBusy()) await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  }
+
   /** All processes. Those who ask while others are being told are told together. */
   #all(): Promise<Process[]> {
     return this.#next ??= this.#running.catch(() => {}).then(() => {
       this.#next = undefined;
-      const look = this.#look();
+      const look = this.#look("ns/net");
       this.#running = look;
       return look;
     });
   }
 
-  async #look(): Promise<Process[]> {
+  /** Looks at a file of each process that has it, by its path in the process's folder. */
+  async #look(path: string): Promise<Process[]> {
     // Deno looks into /proc (proc(5)) for those only who have given it every right. What one may not
     // look at, or has ended meanwhile, is left out.
-    const { code, out } = await this.#run("stat -L -c '%n %d %i' /proc/[0-9]*/ns/net", []);
+    const { code, out } = await this.#run(`stat -L -c '%n %d %i' /proc/[0-9]*/${path}`, []);
     if (code === 127) throw new ProgramNotFoundError("stat", "coreutils");
     return out.flatMap((line) => {
-      const [pid, dev, ino] = /^\/proc\/(\d+)\/ns\/net (\d+) (\d+)$/.exec(line)?.slice(1)
+      const [pid, dev, ino] = /^\/proc\/(\d+)\/\S+ (\d+) (\d+)$/.exec(line)?.slice(1)
         .map(Number) ?? [];
       return ino === undefined ? [] : [{ pid: pid!, dev: dev!, ino }];
     });

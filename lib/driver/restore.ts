@@ -18,8 +18,12 @@ export type Recovery = Pick<RestoreReport, "undone" | "missing">;
  * in nobody's way but of those who want its name.
  */
 export async function recover(parts: DriverParts): Promise<Recovery> {
-  const { store } = parts;
+  const { store, processes } = parts;
   const { undone, missing }: Recovery = { undone: [], missing: [] };
+  const records = [...store.sandboxes(), ...store.endpoints(), ...store.networks()];
+  if (records.every(isReady)) return { undone, missing };
+  // What the one that was killed had asked for may come to be only now.
+  await processes.idle();
   const attempt = async (
     what: { kind: "network" | "sandbox"; name: string },
     state: string,

@@ -43,10 +43,16 @@ export class Starter implements Starts {
   #closed: Error | undefined;
   #ended: Promise<void>;
 
-  /** Starts the shell. @throws {ProgramNotFoundError} There is none. */
-  constructor() {
+  /**
+   * Starts the shell.
+   *
+   * @param args What `$1`, `$2`, … are in the commands.
+   * @throws {ProgramNotFoundError} There is none.
+   */
+  constructor(args: readonly string[] = []) {
     try {
       this.#child = new Deno.Command(NAME, {
+        args: ["-s", "--", ...args],
         stdin: "piped",
         stdout: "piped",
         stderr: "piped",

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Driver } from "../../lib/driver/mod.ts";
 import { ipvlan } from "./command.ts";
+import { heldIp } from "./held_ip.ts";
 import { Job, runJob } from "./job.ts";
+import { run } from "./netns.ts";
 import { seeWorld } from "./see.ts";
 import { siteFile, siteHost } from "./site_kit.ts";
 
@@ -65,6 +67,37 @@ Deno.test("killed at a random point, apply converges when it is run again", asyn
   }
   console.log(`${killed} of ${ROUNDS} were killed before they had ended`);
   assert(killed > ROUNDS / 2, `only ${killed} were killed before they had ended`);
+});
+
+/** Who has a file open as the descriptor that says that a driver's lines are run. */
+async function holdersOf(path: string): Promise<number> {
+  const { dev, ino } = await Deno.stat(path);
+  const { stdout } = await run("sh", "-c", "stat -L -c '%d %i' /proc/[0-9]*/fd/9 2> /dev/null");
+  return stdout.split("\n").filter((line) => line === `${dev} ${ino}`).length;
+}
+
+Deno.test("what ip goes on with when its command is killed is waited for, and undone", async () => {
+  await using host = await siteHost();
+  const before = [await seeWorld(), await host.dump()];
+  const lock = `${Deno.env.get("IPVLAN_STATE_DIR")}/ip.lock`;
+  await using held = await heldIp("before");
+  held.hold();
+  await using job = new Job(["network", "create", "-o", "parent=eth0.20", "n"], held);
+  await held.waits();
+  job.kill("SIGKILL");
+  await job.said;
+  // The shell that has started it, and itself.
+  assert(await holdersOf(lock) >= 2);
+  await using driver = await Driver.open();
+  let isBack = false;
+  const recovered = driver.recover().finally(() => isBack = true);
+  // By the time that this has been answered, one that does not wait has come to its end.
+  for (let turn = 0; turn < 10; turn++) await driver.runningSandboxes();
+  assert(!isBack, "nobody waited");
+  await held.goOn();
+  assertEquals(await recovered, ['The network "n" was left half made']);
+  assertEquals(await holdersOf(lock), 0);
+  assertEquals([await seeWorld(), await host.dump()], before);
 });
 
 Deno.test("a command that was left half started is started once", async () => {

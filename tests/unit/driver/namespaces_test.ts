@@ -81,3 +81,14 @@ Deno.test("a rehearsal says every line, runs none, and answers for what is not t
   starter.ending = { code: 1, out: [], err: [gone] };
   assertEquals(await namespaces.inside("c1").link.show(), []);
 });
+
+Deno.test("lines are run with the lock open, and only as long as who asked for them is there", async () => {
+  const starter = new FakeStarter();
+  await using namespaces = new Namespaces({ start: () => starter, lock: "/state/lock" });
+  await namespaces.apply([{ netns: "c1", line: "x" }]);
+  await namespaces.start("stat /", []);
+  assertEquals(starter.asked, [
+    '{ kill -0 $PPID || exit; ip -n c1 -details -json -batch -; } 9<>"$1"; x',
+    "stat /",
+  ]);
+});

@@ -25,3 +25,24 @@ Deno.test("who asks after a failure is told, and a program that is missing is na
   await assertRejects(() => processes.at(OWN), ProgramNotFoundError, '"stat"');
   await assertRejects(() => processes.at(OWN), InvalidOptionError);
 });
+
+Deno.test("a driver's lines are waited for as long as somebody has its lock open", async () => {
+  const lock = await Deno.makeTempFile();
+  try {
+    const { dev, ino: number } = Deno.statSync(lock);
+    const ino = number!;
+    const looks = [
+      [`/proc/7/fd/9 ${dev} ${ino}`, `/proc/8/fd/9 ${dev} ${ino + 1}`],
+      [`/proc/7/fd/9 ${dev} ${ino}`],
+      [`/proc/8/fd/9 ${dev} ${ino + 1}`, `/proc/9/fd/9 ${dev + 1} ${ino}`],
+    ];
+    const processes = new Processes((command) => {
+      assertEquals(command, "stat -L -c '%n %d %i' /proc/[0-9]*/fd/9");
+      return Promise.resolve({ code: 1, out: looks.shift()!, err: ["stat: no such file"] });
+    }, lock);
+    await processes.idle();
+    assertEquals(looks, []);
+  } finally {
+    await Deno.remove(lock);
+  }
+});
