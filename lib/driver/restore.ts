@@ -66,8 +66,10 @@ export async function recover(parts: DriverParts): Promise<Recovery> {
 
 /** Brings everything on record back into the kernel. Only for a caller that has the lock alone. */
 export async function restore(parts: DriverParts, recovery: Recovery): Promise<RestoreReport> {
-  const { store, namespaces, hosts } = parts;
+  const { store, namespaces, hosts, processes } = parts;
   const { undone, missing } = recovery;
+  // Another that was killed may be at it still.
+  await processes.idle();
   const report: RestoreReport = { networks: [], sandboxes: [], missing: [...missing], undone };
   const networks = store.networks().map(withoutState);
   const ready = new Map<string, Network>();

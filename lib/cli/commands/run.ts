@@ -19,13 +19,13 @@ const command: Command = {
   example: `ipvlan run --net ipvlan20 --name probe --rm ping -c 1 192.168.20.1
 ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon off;'`,
   options: [
-    { name: "net", value: "NETWORK", many: true, help: "a network to be on" },
+    {
+      ...{ name: "net", value: "NETWORK", many: true },
+      help: "a network to be on; addresses and names are for the first",
+    },
     { name: "network", value: "NETWORK", many: true, help: "the same as --net" },
     { name: "name", value: "NAME", help: "the sandbox's name" },
-    ...ENDPOINT_OPTIONS.map((option) => ({
-      ...option,
-      help: `${option.help}, on the first network`,
-    })),
+    ...ENDPOINT_OPTIONS,
     ...PROCESS_OPTIONS,
     { name: "rm", help: "remove the sandbox when the command has ended" },
   ],
