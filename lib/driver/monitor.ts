@@ -1,3 +1,8 @@
+import { ProgramNotFoundError } from "../iproute2/errors.ts";
+
+/** How often what is not told is looked at instead, in milliseconds. */
+const INTERVAL = 1000;
+
 /** Tells when a link has appeared, gone or changed in a namespace: `ip monitor link`. */
 export class LinkMonitor implements AsyncDisposable {
   #child: Deno.ChildProcess;
@@ -5,21 +10,33 @@ export class LinkMonitor implements AsyncDisposable {
   /** The answer that is being waited for; it is kept when a wait for it was given up. */
   #next: Promise<unknown> | undefined;
 
-  /** Starts to listen in a namespace: `undefined` is the caller's own. */
+  /**
+   * Starts to listen in a namespace: `undefined` is the caller's own.
+   *
+   * @throws {ProgramNotFoundError} iproute2 is not installed.
+   */
   constructor(netns: string | undefined) {
     const args = [...(netns === undefined ? [] : ["-netns", netns]), "monitor", "link"];
-    this.#child = new Deno.Command("ip", {
-      ...{ args, stdout: "piped", stderr: "null" },
-      // A Ctrl-C is for the caller, who ends this.
-      detached: true,
-    }).spawn();
+    try {
+      this.#child = new Deno.Command("ip", {
+        ...{ args, stdin: "null", stdout: "piped", stderr: "null" },
+        // A Ctrl-C is for the caller, who ends this.
+        detached: true,
+      }).spawn();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) throw new ProgramNotFoundError("ip");
+      throw error;
+    }
     this.#reader = this.#child.stdout.getReader();
   }
 
-  /** Waits for a change. Resolves to whether there was one before the signal. */
+  /** Waits until there may have been a change. Resolves to whether that was before the signal. */
   async changed(deadline: AbortSignal): Promise<boolean> {
     if (deadline.aborted) return false;
-    this.#next ??= this.#reader.read();
+    this.#next ??= this.#reader.read().then(({ done }) =>
+      // An `ip` that has ended tells nothing any more.
+      done ? new Promise((resolve) => setTimeout(resolve, INTERVAL)) : undefined
+    );
     const changed = await new Promise<boolean>((resolve) => {
       const late = () => resolve(false);
       deadline.addEventListener("abort", late, { once: true });
@@ -31,7 +48,11 @@ export class LinkMonitor implements AsyncDisposable {
 
   /** Stops listening. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#child.kill();
+    try {
+      this.#child.kill();
+    } catch {
+      // It has ended by itself.
+    }
     await this.#child.status;
     await this.#reader.cancel();
   }

@@ -153,11 +153,13 @@ Deno.test("ip missing is said in one line, and changes nothing", async (t) => {
     }
     const env = { PATH: folder };
     await assertRefused(t, place.path, /^ipvlan: The program "ip" was not found: install/, { env });
-    await t.step("exec", async () => {
-      const { status, out, err } = await runJob(["exec", "old", "true"], { env });
-      assertMatch(err, /^ipvlan: The program "ip" was not found: install iproute2.*$/);
-      assertEquals([status, out], [1, ""]);
-    });
+    for (const words of ["exec old true", "restore --wait 60", "ps", "graph"]) {
+      await t.step(words, async () => {
+        const { status, out, err } = await runJob(words.split(" "), { env });
+        assertMatch(err, /^ipvlan: The program "ip" was not found: install iproute2.*$/);
+        assertEquals([status, out], [1, ""]);
+      });
+    }
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -302,7 +302,7 @@ function signalStarter(signal: Deno.Signal): void {
 }
 
 /** The processes that this one has started, by their ids. */
-function children(): number[] {
+export function children(): number[] {
   const ids = [...Deno.readDirSync("/proc")].map(({ name }) => name).filter((name) =>
     /^\d+$/.test(name)
   );

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { isOurs } from "../../mod.ts";
-import { assertConsistent, type TestHost, withHost } from "./driver_kit.ts";
+import { assertConsistent, children, type TestHost, withHost } from "./driver_kit.ts";
 import { run } from "./netns.ts";
 
 /** Takes away what a restart of the host does: every link and namespace that the driver made. */
@@ -101,6 +101,45 @@ Deno.test("a manual parent that is missing is told, and completed when it is bac
     assert((await ip.link.show("foo")).up);
     await ip.link.del("foo");
   }));
+
+for (const deaf of [false, true]) {
+  const ending = deaf ? ", also where nothing tells of it any more" : "";
+  Deno.test(`restore waits for a parent that comes late${ending}`, () =>
+    withHost(async (host) => {
+      const { ip } = host.ns;
+      let looked = Promise.withResolvers<void>();
+      const driver = await host.driver({
+        wrap: (runner) => ({
+          change: (line) => runner.change(line),
+          query: (line) => runner.query(line).finally(() => looked.resolve()),
+        }),
+      });
+      const add = () => ip.link.add({ type: "dummy", name: "foo", up: true });
+      await add();
+      await driver.createNetwork({ name: "n", parent: "foo", subnets: ["10.0.0.0/24"] });
+      await driver.createSandbox("c", [{ network: "n" }]);
+      const before = await host.dump();
+      await restart(host, "c");
+      await ip.link.del("foo");
+      looked = Promise.withResolvers();
+      const waiting = driver.restore(3600);
+      await looked.promise;
+      // Its turn comes when the first try is over.
+      await driver.recover();
+      if (deaf) {
+        for (const pid of children()) {
+          const words = await Deno.readTextFile(`/proc/${pid}/cmdline`);
+          if (words.includes("\0monitor\0")) Deno.kill(pid, "SIGKILL");
+        }
+      }
+      await add();
+      assertEquals((await waiting).missing, []);
+      assertEquals(await host.dump(), before);
+      await driver.removeSandbox("c");
+      await driver.removeNetwork("n");
+      await ip.link.del("foo");
+    }));
+}
 
 Deno.test("a sub-interface that somebody made anew is used, and theirs from then on", () =>
   withHost(async (host) => {
