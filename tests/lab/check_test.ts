@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import {
   addressesEqual,
   broadcastDoesNotPass,
@@ -16,7 +16,10 @@ import {
   setSysctls,
   taggedWith,
 } from "../../lib/check/mod.ts";
+import { ProgramNotFoundError } from "../../lib/iproute2/errors.ts";
 import { World, type WorldSpec } from "../../scenarios/kit/world.ts";
+import { inEnv } from "./env.ts";
+import { freshNetns, run } from "./netns.ts";
 
 const SPEC: WorldSpec = {
   host: { eth0: ["10.0.1.2/24", "2001:db8:1::2/64"], "eth0.20": ["10.0.20.2/24"] },
@@ -157,4 +160,18 @@ Deno.test("broadcast and multicast pass in an L2 network, and not in an L3 one",
     broadcastDoesNotPass("flat-a", flat),
     multicastDoesNotPass("flat-a", flat),
   ], [true, true, true, true, false, false, false, false]);
+});
+
+Deno.test("a ping that is missing is named, here and in a namespace", async () => {
+  await using ns = await freshNetns();
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.symlink((await run("sh", "-c", "command -v ip")).stdout.trim(), `${folder}/ip`);
+    using _path = inEnv("PATH", folder);
+    for (const from of [undefined, ns.name]) {
+      await assertRejects(() => reaches(from, "127.0.0.1"), ProgramNotFoundError, '"ping"');
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
