@@ -188,6 +188,21 @@ export class SandboxNotFoundError extends IpvlanError {
   }
 }
 
+/** The hosts file of a sandbox cannot be written or removed. */
+export class HostsFileError extends IpvlanError {
+  /** The sandbox. */
+  readonly sandbox: string;
+  /** Why not, with the file. */
+  readonly reason: string;
+
+  /** Makes the error from the sandbox's name, and what the system said. */
+  constructor(sandbox: string, reason: string, options?: ErrorOptions) {
+    super(`The hosts file of sandbox "${sandbox}" cannot be changed: ${reason}`, options);
+    this.sandbox = sandbox;
+    this.reason = reason;
+  }
+}
+
 /** A sandbox is connected to a network already. */
 export class AlreadyConnectedError extends IpvlanError {
   /** The sandbox. */

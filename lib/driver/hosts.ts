@@ -1,3 +1,4 @@
+import { HostsFileError } from "./errors.ts";
 import { StateLock } from "./lock.ts";
 import type { EndpointRecord, State, Store } from "./store.ts";
 
@@ -86,13 +87,13 @@ export class HostsFiles {
       const known = this.#inStep.get(sandbox);
       if (known?.with === revisions.join() && known.stamp === stampOf(sandbox)) continue;
       const reachable = own.flatMap(({ network }) => onNetwork.get(network)!);
-      await writeHosts(sandbox, renderHosts(sandbox, reachable));
+      await explained(sandbox, () => writeHosts(sandbox, renderHosts(sandbox, reachable)));
       this.#inStep.set(sandbox, { with: revisions.join(), stamp: stampOf(sandbox) });
     }
     for (const sandbox of sandboxes) {
       if (present.includes(sandbox)) continue;
       this.#inStep.delete(sandbox);
-      await removeHosts(sandbox);
+      await explained(sandbox, () => removeHosts(sandbox));
     }
   }
 
@@ -131,6 +132,15 @@ function hostLines({ sandbox, networkName, aliases, ip, ip6 }: NamedEndpoint): s
   const names = [...new Set([sandbox, ...aliases, `${sandbox}.${networkName}`])].join(" ");
   return [ip, ip6].filter((address) => address !== undefined)
     .map((address) => `${address} ${names}`);
+}
+
+/** Runs what changes a sandbox's file. @throws {HostsFileError} It cannot be changed. */
+async function explained(sandbox: string, change: () => Promise<void>): Promise<void> {
+  try {
+    await change();
+  } catch (cause) {
+    throw new HostsFileError(sandbox, (cause as Error).message, { cause });
+  }
 }
 
 /** Tells whether a sandbox's file is still the one it was: nothing where there is none. */

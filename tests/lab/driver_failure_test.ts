@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type Driver, NotUndoneError } from "../../lib/driver/mod.ts";
+import { type Driver, HostsFileError, NotUndoneError } from "../../lib/driver/mod.ts";
 import { Ip, IpCommandError, SessionClosedError } from "../../lib/iproute2/mod.ts";
 import { assertConsistent, type Fault, Faults, type TestHost, withHost } from "./driver_kit.ts";
 
@@ -205,8 +205,11 @@ Deno.test("a hosts file that cannot be written undoes the call, and the next one
     // A folder in the way of a file that is to be written.
     await Deno.mkdir("/etc/netns/c1/hosts", { recursive: true });
     try {
-      const error = await assertRejects(() => driver.createSandbox("c1", CONNECTIONS));
-      assert(error instanceof Deno.errors.IsADirectory, String(error));
+      await assertRejects(
+        () => driver.createSandbox("c1", CONNECTIONS),
+        HostsFileError,
+        "/etc/netns/c1/hosts",
+      );
     } finally {
       await Deno.remove("/etc/netns/c1", { recursive: true });
     }
