@@ -22,7 +22,7 @@ export function systemdUnit(
   env: Readonly<Record<string, string>>,
 ): string {
   const words = [...program, "restore", "--wait", "60"];
-  const variables = VARIABLES.filter((name) => env[name] !== undefined);
+  const variables = VARIABLES.filter((name) => env[name]);
   return [
     "[Unit]",
     "Description=ipvlan networks and sandboxes",

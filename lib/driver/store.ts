@@ -92,9 +92,12 @@ export interface Store extends Disposable {
 /** The version of the tables below, kept in the database's `user_version`. */
 const VERSION = 1;
 
-/** The state folder where none is given: the environment's `IPVLAN_STATE_DIR`, or the usual one. */
+/**
+ * The state folder where none is given: the environment's `IPVLAN_STATE_DIR`, or the usual one. A
+ * variable that is empty counts as not set.
+ */
 export function stateFolder(): string {
-  return Deno.env.get("IPVLAN_STATE_DIR") ?? "/var/lib/ipvlan";
+  return Deno.env.get("IPVLAN_STATE_DIR") || "/var/lib/ipvlan";
 }
 
 /** The store's file in the state folder. */

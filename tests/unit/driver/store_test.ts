@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../../../lib/driver/errors.ts";
-import { type EndpointRecord, SqliteStore } from "../../../lib/driver/store.ts";
+import { type EndpointRecord, SqliteStore, stateFolder } from "../../../lib/driver/store.ts";
 import { IDENTITY, network } from "./fixtures.ts";
 
 /** A folder that is gone when the test is through. */
@@ -220,4 +220,18 @@ Deno.test("a copy has what the store has, and leaves it as it is", () => {
   assertEquals(content(copy), FILLED);
   copy.deleteEndpoint(ENDPOINT.id);
   assertEquals(content(store), FILLED);
+});
+
+Deno.test("the state folder is the environment's, unless that names none", () => {
+  const before = Deno.env.get("IPVLAN_STATE_DIR");
+  try {
+    Deno.env.set("IPVLAN_STATE_DIR", "/srv/state");
+    assertEquals(stateFolder(), "/srv/state");
+    Deno.env.set("IPVLAN_STATE_DIR", "");
+    assertEquals(stateFolder(), "/var/lib/ipvlan");
+    Deno.env.delete("IPVLAN_STATE_DIR");
+    assertEquals(stateFolder(), "/var/lib/ipvlan");
+  } finally {
+    if (before !== undefined) Deno.env.set("IPVLAN_STATE_DIR", before);
+  }
 });
