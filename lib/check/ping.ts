@@ -1,4 +1,5 @@
 import { ProgramNotFoundError } from "../iproute2/errors.ts";
+import { spawn } from "../iproute2/spawn.ts";
 import { netnsName } from "../iproute2/words.ts";
 import type { Evidence } from "./finding.ts";
 
@@ -79,7 +80,7 @@ export async function ping(
     ...(options.dev === undefined ? [] : ["-I", options.dev]),
     ...["--", target],
   ];
-  const child = start(program, args);
+  const child = spawn(program, args, { stdin: "null" });
   const complaints = new Response(child.stderr).text();
   let output = "";
   let reply: PingReply | undefined;
@@ -94,29 +95,13 @@ export async function ping(
   await child.status;
   output = (output + await complaints).trimEnd();
   if (/^exec of "ping" failed: No such file/m.test(output)) {
-    throw new ProgramNotFoundError("ping", "iputils-ping");
+    throw new ProgramNotFoundError("ping");
   }
   // busybox's takes a broadcast address as it is, and does not know the option.
   if (options.broadcast && /invalid option -- '?b/.test(output)) {
     return await ping(from, target, { ...options, broadcast: false });
   }
   return { command: [program, ...args].join(" "), output, reply };
-}
-
-function start(program: string, args: string[]): Deno.ChildProcess {
-  try {
-    return new Deno.Command(program, {
-      args,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-      // A Ctrl-C is for the caller, who would otherwise find that there is no answer.
-      detached: true,
-    }).spawn();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new ProgramNotFoundError(program, program === "ping" ? "iputils-ping" : undefined);
-  }
 }
 
 function interrupt(child: Deno.ChildProcess): void {

@@ -1,4 +1,4 @@
-import { ProgramNotFoundError } from "../iproute2/errors.ts";
+import { spawn } from "../iproute2/spawn.ts";
 
 /** How often what is not told is looked at instead, in milliseconds. */
 const INTERVAL = 1000;
@@ -17,16 +17,7 @@ export class LinkMonitor implements AsyncDisposable {
    */
   constructor(netns: string | undefined) {
     const args = [...(netns === undefined ? [] : ["-netns", netns]), "monitor", "link"];
-    try {
-      this.#child = new Deno.Command("ip", {
-        ...{ args, stdin: "null", stdout: "piped", stderr: "null" },
-        // A Ctrl-C is for the caller, who ends this.
-        detached: true,
-      }).spawn();
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) throw new ProgramNotFoundError("ip");
-      throw error;
-    }
+    this.#child = spawn("ip", args, { stdin: "null", stderr: "null" });
     this.#reader = this.#child.stdout.getReader();
   }
 

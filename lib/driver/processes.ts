@@ -93,7 +93,7 @@ export class Processes {
     // Deno looks into /proc (proc(5)) for those only who have given it every right. What one may not
     // look at, or has ended meanwhile, is left out.
     const { code, out } = await this.#run(`stat -L -c '%n %d %i' /proc/[0-9]*/${path}`, []);
-    if (code === 127) throw new ProgramNotFoundError("stat", "coreutils");
+    if (code === 127) throw new ProgramNotFoundError("stat");
     return out.flatMap((line) => {
       const [pid, dev, ino] = /^\/proc\/(\d+)\/\S+ (\d+) (\d+)$/.exec(line)?.slice(1)
         .map(Number) ?? [];

@@ -86,13 +86,21 @@ export class NamespaceNotFoundError extends IpvlanError {
   }
 }
 
+/** Debian's packages of the programs that are run here; `ip` and `bridge` are in iproute2. */
+const PACKAGES: Record<string, string> = {
+  ping: "iputils-ping",
+  sh: "dash",
+  stat: "coreutils",
+};
+
 /** The program is not on the machine. */
 export class ProgramNotFoundError extends IpvlanError {
-  /** The program's name: `ip` or `bridge`. */
+  /** The program's name: `ip`. */
   readonly program: string;
 
-  /** Makes the error from the program's name, and the package that has it. */
-  constructor(program: string, from = "iproute2") {
+  /** Makes the error from the program's name. */
+  constructor(program: string) {
+    const from = PACKAGES[program] ?? "iproute2";
     super(`The program "${program}" was not found: install ${from} and see that it is on PATH`);
     this.program = program;
   }

@@ -3,9 +3,9 @@ import {
   InvalidWordError,
   IpCommandError,
   NamespaceNotFoundError,
-  ProgramNotFoundError,
   SessionClosedError,
 } from "./errors.ts";
+import { spawn } from "./spawn.ts";
 import { netnsName } from "./words.ts";
 
 /** What runs lines: a {@linkcode Session}, or something that collects them instead. */
@@ -127,21 +127,8 @@ export class Session implements Runner, AsyncDisposable {
       "-batch",
       "-",
     ];
-    let child: Deno.ChildProcess;
-    try {
-      child = new Deno.Command(program, {
-        args,
-        stdin: "piped",
-        stdout: "piped",
-        stderr: "piped",
-        // In a session of its own, so that a Ctrl-C meant for the caller does not end it before the
-        // caller has undone what it began. It still ends with the caller: its input closes then.
-        detached: true,
-      }).spawn();
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) throw new ProgramNotFoundError(program);
-      throw error;
-    }
+    // It still ends with the caller, as its input closes then.
+    const child = spawn(program, args);
     const session = new Session(program, netns, child);
     try {
       await session.query("link show dev lo");

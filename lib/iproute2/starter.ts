@@ -1,5 +1,6 @@
 import { eachLine } from "./batch.ts";
-import { ProgramNotFoundError, SessionClosedError } from "./errors.ts";
+import { SessionClosedError } from "./errors.ts";
+import { spawn } from "./spawn.ts";
 
 /** What a program left when it ended. */
 export interface Ending {
@@ -50,19 +51,7 @@ export class Starter implements Starts {
    * @throws {ProgramNotFoundError} There is none.
    */
   constructor(args: readonly string[] = []) {
-    try {
-      this.#child = new Deno.Command(NAME, {
-        args: ["-s", "--", ...args],
-        stdin: "piped",
-        stdout: "piped",
-        stderr: "piped",
-        // As with `Session`: a Ctrl-C is for the caller, who has to undo what it began.
-        detached: true,
-      }).spawn();
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) throw new ProgramNotFoundError(NAME, "dash");
-      throw error;
-    }
+    this.#child = spawn(NAME, ["-s", "--", ...args]);
     this.#writer = this.#child.stdin.getWriter();
     this.#out = new Reading(this.#child.stdout, () => this.#settle());
     this.#err = new Reading(this.#child.stderr, () => this.#settle());
