@@ -1,40 +1,55 @@
 /**
- * Which engine runs a command.
+ * Which engine runs a job.
  *
  * @module
  */
 import type { Engine, EngineName } from "./engine.ts";
-import { LabError } from "./errors.ts";
+import { type Attempt, attemptLine, LabError, reasonOf, StartError } from "./errors.ts";
 
-/** An engine that works, and why it is the one. */
-export interface Choice {
-  /** The engine. */
-  engine: Engine;
-  /** One line: its name, its kernel, the reason for the choice. */
-  line: string;
+/** What {@linkcode runInFirst} does with the engines. */
+export interface Run {
+  /** The engine that was asked for; no other is tried then. */
+  asked?: EngineName;
+  /** Runs the job in an engine, and returns its exit status. */
+  run: (engine: Engine) => Promise<number>;
+  /** Gets the line that names the engine, its kernel, and why it is the one. */
+  say: (line: string) => void;
+  /** Ends it. */
+  signal: AbortSignal;
 }
 
 /**
- * Chooses the engine that was asked for, or else the first that works.
+ * Runs a job in the engine that was asked for, or else in the first that starts.
  *
- * @param engines In the order in which they are tried; those after the first that works are not.
- * @throws {LabError} if none works, with what each of them lacks.
+ * @param engines In the order in which they are tried; those after the first that starts are not.
+ * @returns The exit status of the job.
+ * @throws {LabError} if none starts, with what each of them lacks.
  */
-export async function chooseEngine(engines: Engine[], asked?: EngineName): Promise<Choice> {
-  const lacking: { name: EngineName; why: string }[] = [];
+export async function runInFirst(
+  engines: readonly Engine[],
+  { asked, run, say, signal }: Run,
+): Promise<number> {
+  const failed: Attempt[] = [];
   for (const engine of engines) {
     if (asked !== undefined && engine.name !== asked) continue;
-    const { ok, why } = await engine.probe();
-    if (!ok) {
-      if (asked !== undefined) throw new LabError(`The engine ${engine.name} cannot run: ${why}`);
-      lacking.push({ name: engine.name, why });
+    const probe = await engine.probe(signal);
+    if (!probe.ok) {
+      failed.push(...probe.attempts);
       continue;
     }
-    const reason = asked !== undefined
-      ? "asked for"
-      : lacking.map(({ why }) => why).join("; ") || "the first choice";
-    return { engine, line: `${engine.name} (${why}): ${reason}` };
+    const reasons = failed.map(({ why }) => why).join("; ") || "the first choice";
+    say(`${engine.name} (${probe.what}): ${asked === undefined ? reasons : "asked for"}`);
+    try {
+      return await run(engine);
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error;
+      failed.push(...error.attempts);
+    }
   }
-  const list = lacking.map(({ name, why }) => `\n  ${name}: ${why}`);
-  throw new LabError(`No engine works here${list.join("")}`);
+  const what = asked === undefined ? "No engine works here" : `The engine ${asked} cannot run`;
+  const [only, ...others] = failed;
+  if (only && others.length === 0) {
+    throw new LabError(`${what}: ${only.name === asked ? reasonOf(only) : attemptLine(only)}`);
+  }
+  throw new LabError([what, ...failed.map(attemptLine)].join("\n  "));
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Attempt } from "./errors.ts";
 
 /** The names `--engine` takes, in the order in which the lab tries them. */
 export const ENGINE_NAMES = ["native", "uml", "vagrant"] as const;
@@ -31,23 +32,23 @@ export interface Job {
   signal: AbortSignal;
 }
 
-/** What {@linkcode Engine.probe} found. */
-export interface Probe {
-  /** Whether the engine can run here. */
-  ok: boolean;
-  /** The kernel it runs, when `ok` (`Linux 6.1.176, User-Mode Linux`); what is missing and what to do, when not. */
-  why: string;
-}
+/**
+ * What {@linkcode Engine.probe} found: what the engine runs (`Linux 6.1.176, User-Mode Linux`), or
+ * why it cannot run here.
+ */
+export type Probe = { ok: true; what: string } | { ok: false; attempts: Attempt[] };
 
 /** Somewhere a command can run with ipvlan. */
 export interface Engine {
   /** Its name on the command line. */
   readonly name: EngineName;
   /** Finds out, by trying, whether it can run here. */
-  probe(): Promise<Probe>;
+  probe(signal: AbortSignal): Promise<Probe>;
   /**
    * Runs a job and returns its exit status, 128 + N when signal N ended it. Leaves nothing behind:
    * no process, link, namespace, mount or file.
+   *
+   * @throws {StartError} if it does not start after all; nothing of the job has run then.
    */
   run(job: Job): Promise<number>;
   /**

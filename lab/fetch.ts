@@ -4,23 +4,34 @@
  *
  * @module
  */
+import { download, type Release } from "./apt.ts";
 import { LabError, MissingError } from "./errors.ts";
-import { exists, which } from "./machine.ts";
+import { exists, fileIn } from "./machine.ts";
+import { runProgram } from "./program.ts";
 
 /** The name of a package that can be fetched. */
-export type PackageName =
-  | "user-mode-linux"
-  | "busybox-static"
-  | "radvd"
-  | "containernetworking-plugins";
+export type PackageName = keyof typeof NEEDED;
 
 /** The file of each package that it is needed for: without it the package is not whole. */
-const NEEDED: Record<PackageName, string> = {
-  "user-mode-linux": "usr/bin/linux.uml",
-  "busybox-static": "bin/busybox",
-  "radvd": "usr/sbin/radvd",
-  "containernetworking-plugins": "usr/lib/cni/ipvlan",
-};
+const NEEDED = {
+  "user-mode-linux": "linux.uml",
+  "busybox-static": "busybox",
+  "radvd": "radvd",
+  "containernetworking-plugins": "ipvlan",
+  "libc6": "libc.so.6",
+  "patchelf": "patchelf",
+  "tcc": "tcc",
+} as const;
+
+/** How to fetch. */
+export interface FetchOptions {
+  /** Gets a line now and then when something takes long. */
+  say: (line: string) => void;
+  /** The release to take the packages from. @default {"own"} */
+  release?: Release;
+  /** Ends it. */
+  signal?: AbortSignal;
+}
 
 /**
  * The folder of the lab's cache: `lab` under `IPVLAN_LAB_CACHE`, or else under `ipvlan-kit` in
@@ -35,132 +46,116 @@ export function cacheFolder(env: Record<string, string | undefined>): string {
   throw new MissingError("There is no folder for the lab's cache", "set HOME or IPVLAN_LAB_CACHE");
 }
 
+/** The folder in the cache for the packages of a release. */
+export function releaseFolder(release: Release): string {
+  const cache = cacheFolder(Deno.env.toObject());
+  return release === "own" ? cache : `${cache}/${release}`;
+}
+
 /**
- * Makes sure that packages are in the cache, and returns the folder of each, which looks like a
- * root folder with that package's files.
+ * Makes sure that packages are in the cache, and returns the file of each that it is needed for.
  *
  * @throws {MissingError} if one cannot be fetched.
  */
 export async function fetchPackages<N extends PackageName>(
   names: readonly N[],
-  say: (line: string) => void,
+  options: FetchOptions,
 ): Promise<Record<N, string>> {
+  const folder = releaseFolder(options.release ?? "own");
+  const find = (name: N) => fileIn(`${folder}/${name}`, NEEDED[name]);
+  if (!names.every(find)) await withCache(options, () => fill(folder, names, options));
+  return Object.fromEntries(names.map((name) => [name, find(name)!])) as Record<N, string>;
+}
+
+/**
+ * Calls `use` while no other lab changes the cache, which is made if it is not there.
+ *
+ * @throws {LabError} if it cannot be made.
+ */
+export async function withCache<T>(
+  { say, signal }: FetchOptions,
+  use: (cache: string) => Promise<T>,
+): Promise<T> {
   const cache = cacheFolder(Deno.env.toObject());
-  const folders = Object.fromEntries(names.map((name) => [name, `${cache}/${name}`]));
-  if (names.some((name) => !isWhole(cache, name))) await fill(cache, names, say);
-  return folders as Record<N, string>;
-}
-
-function isWhole(cache: string, name: PackageName): boolean {
-  return exists(`${cache}/${name}/${NEEDED[name]}`);
-}
-
-/** Fetches what is missing, one lab at a time. */
-async function fill(
-  cache: string,
-  names: readonly PackageName[],
-  say: (line: string) => void,
-): Promise<void> {
+  let lock: Deno.FsFile;
   try {
     await Deno.mkdir(cache, { recursive: true });
+    lock = await Deno.open(`${cache}/lock`, { write: true, create: true });
   } catch (cause) {
     throw new LabError(`Cannot make the lab's cache in ${cache}; set IPVLAN_LAB_CACHE`, { cause });
   }
-  using lock = await Deno.open(`${cache}/lock`, { write: true, create: true });
-  await lock.lock(true);
-
-  // Another lab may have fetched them while this one waited for the lock.
-  const missing = names.filter((name) => !isWhole(cache, name));
-  if (missing.length === 0) return;
-  // Left by a fetch that was killed: with the lock in hand, nobody is using it.
-  for await (const { name } of Deno.readDir(cache)) {
-    if (name.startsWith("fetch-")) await Deno.remove(`${cache}/${name}`, { recursive: true });
-  }
-  const temp = await Deno.makeTempDir({ dir: cache, prefix: "fetch-" });
+  using _lock = lock;
+  const patience = setTimeout(() => say(`waiting for another lab, which fills ${cache}`), 1000);
   try {
-    say(`fetching ${missing.join(", ")} into ${cache}`);
-    await download(temp, missing, say);
+    await until(signal, lock.lock(true));
+  } finally {
+    clearTimeout(patience);
+  }
+  try {
+    return await use(cache);
+  } catch (cause) {
+    // A full disk, or a folder that belongs to another user.
+    if (!isSystemError(cause)) throw cause;
+    throw new LabError(`Cannot fill the lab's cache in ${cache}: ${cause.message}`, { cause });
+  }
+}
+
+/** Whether the system refused something: `code` is then a name of errno(3). */
+function isSystemError(error: unknown): error is Error {
+  return error instanceof Error && "code" in error && typeof error.code === "string";
+}
+
+/** A promise that is rejected as soon as the signal is aborted. */
+async function until<T>(signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
+  if (!signal) return await promise;
+  signal.throwIfAborted();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  signal.addEventListener("abort", abort);
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+/** Fetches what is missing. */
+async function fill(
+  folder: string,
+  names: readonly PackageName[],
+  options: FetchOptions,
+): Promise<void> {
+  // Another lab may have fetched them while this one waited for the lock.
+  const missing = names.filter((name) => !fileIn(`${folder}/${name}`, NEEDED[name]));
+  if (missing.length === 0) return;
+  await Deno.mkdir(folder, { recursive: true });
+  // Left by a fetch that was killed: with the lock in hand, nobody is using it.
+  for await (const { name } of Deno.readDir(folder)) {
+    if (name.startsWith("fetch-")) await Deno.remove(`${folder}/${name}`, { recursive: true });
+  }
+  const temp = await Deno.makeTempDir({ dir: folder, prefix: "fetch-" });
+  try {
+    const { release = "own", say, signal } = options;
+    const what = missing.join(", ");
+    say(`fetching ${what}${release === "own" ? "" : ` of Debian ${release}`} into ${folder}`);
+    await download(temp, missing, { ...options, release });
     for await (const { name: file } of Deno.readDir(temp)) {
       const name = missing.find((name) => file.startsWith(`${name}_`));
       if (!name) continue;
-      const { ok, text } = await run("dpkg", ["-x", `${temp}/${file}`, `${temp}/${name}`]);
+      const { ok, text } = await runProgram("dpkg", ["-x", `${temp}/${file}`, `${temp}/${name}`], {
+        signal,
+      });
       if (!ok) throw new LabError(`Cannot unpack ${file}: ${text}`);
+      if (!fileIn(`${temp}/${name}`, NEEDED[name])) {
+        throw new LabError(`The fetched package ${name} has no file ${NEEDED[name]}`);
+      }
       // Whole or not there at all: what is there under its final name is complete.
-      if (exists(`${cache}/${name}`)) await Deno.remove(`${cache}/${name}`, { recursive: true });
-      await Deno.rename(`${temp}/${name}`, `${cache}/${name}`);
+      if (exists(`${folder}/${name}`)) await Deno.remove(`${folder}/${name}`, { recursive: true });
+      await Deno.rename(`${temp}/${name}`, `${folder}/${name}`);
     }
-    const absent = missing.filter((name) => !isWhole(cache, name));
-    if (absent.length > 0) {
-      throw new LabError(`The fetched package ${absent[0]} has no ${NEEDED[absent[0]!]}`);
-    }
+    const absent = missing.find((name) => !fileIn(`${folder}/${name}`, NEEDED[name]));
+    if (absent !== undefined) throw new LabError(`apt-get has not downloaded ${absent}`);
   } finally {
     await Deno.remove(temp, { recursive: true });
   }
-}
-
-async function download(
-  temp: string,
-  names: readonly PackageName[],
-  say: (line: string) => void,
-): Promise<void> {
-  const advice = `connect to the network, or install them yourself (apt-get install ${
-    names.join(" ")
-  })`;
-  // apt's own cache is kept out of /var; without a sandbox user it does not warn that `_apt` may
-  // not enter the folder.
-  const options = ["-q", "-o", "APT::Sandbox::User=root", "-o", `Dir::Cache=${temp}/cache`];
-  await Deno.mkdir(`${temp}/cache/archives/partial`, { recursive: true });
-  const progress = setInterval(() => say(`fetched ${megabytes(temp)} MB so far`), 5000);
-  try {
-    let got = await run("apt-get", [...options, "download", ...names], temp);
-    if (got.ok) return;
-    // No package lists, or old ones: lists of our own need no root.
-    await Deno.mkdir(`${temp}/lists/partial`, { recursive: true });
-    options.push("-o", `Dir::State::Lists=${temp}/lists`, "-o", "Debug::NoLocking=1");
-    say("the machine's package lists do not do; fetching some");
-    const update = await run("apt-get", [...options, "update"], temp);
-    got = await run("apt-get", [...options, "download", ...names], temp);
-    if (got.ok) return;
-    const said = `${update.text}\n${got.text}`.split("\n").find((line) => /^[EW]: /.test(line));
-    throw new MissingError(
-      `Cannot fetch ${names.join(", ")}${said ? ` (${said.slice(3)})` : ""}`,
-      advice,
-    );
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-    throw new MissingError(
-      `This machine has no apt-get to fetch ${names.join(", ")} with`,
-      "install them yourself, or choose another engine with --engine",
-      { cause },
-    );
-  } finally {
-    clearInterval(progress);
-  }
-}
-
-/** Runs a program that must not outlive the lab; the text is what it said, both streams. */
-async function run(
-  program: string,
-  args: string[],
-  cwd?: string,
-): Promise<{ ok: boolean; text: string }> {
-  // setpriv would report a missing program on its own: ask first.
-  if (!which(program)) throw new Deno.errors.NotFound(program);
-  const output = await new Deno.Command("setpriv", {
-    args: ["--pdeathsig", "TERM", program, ...args],
-    cwd,
-    env: { LC_ALL: "C.UTF-8" },
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  const text = decoder.decode(output.stderr) + decoder.decode(output.stdout);
-  return { ok: output.success, text: text.trim() };
-}
-
-function megabytes(folder: string): number {
-  let bytes = 0;
-  for (const { name, isFile } of Deno.readDirSync(folder)) {
-    if (isFile) bytes += Deno.statSync(`${folder}/${name}`).size;
-  }
-  return Math.round(bytes / 1e6);
 }

@@ -66,6 +66,8 @@ alive() {
   return 1
 }
 
+# From here on, the death of the guest is the command's doing.
+: > "$RUN/up"
 # tty0 is standard output, tty1 standard error; for a shell, tty0 is the terminal and tty1 tells
 # its size, a line "ROWS COLUMNS" for every change.
 if [ "$MODE" = shell ]; then

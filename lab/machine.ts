@@ -5,6 +5,7 @@
  */
 import { statfs } from "node:fs/promises";
 import { MissingError } from "./errors.ts";
+import type { Processor } from "./uml_kernels.ts";
 
 /** Whether there is something at a path that this user may see. */
 export function exists(path: string): boolean {
@@ -18,6 +19,7 @@ export function exists(path: string): boolean {
 
 /** The path of a program that is on PATH, or in one of the folders where only root's PATH looks. */
 export function which(program: string): string | undefined {
+  if (program.includes("/")) return exists(program) ? program : undefined;
   return `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin`.split(":")
     .filter((folder) => folder.startsWith("/"))
     .map((folder) => `${folder}/${program}`)
@@ -30,6 +32,32 @@ export function assertPrograms(programs: string[], advice: string): void {
   if (missing.length > 0) {
     throw new MissingError(`This machine has no program ${missing.join(", ")}`, advice);
   }
+}
+
+/** The file of a name in the folder of an unpacked package, wherever its release puts such files. */
+export function fileIn(folder: string, name: string): string | undefined {
+  return FILE_FOLDERS.map((inner) => `${folder}/${inner}/${name}`).find(exists);
+}
+
+/** Where packages have programs and libraries: with `/usr` merged into `/` and without. */
+// deno-fmt-ignore
+const FILE_FOLDERS = [
+  "usr/bin", "bin", "usr/sbin", "sbin", "usr/lib/cni",
+  "usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu",
+];
+
+/** The processor and the C library of this machine. */
+export async function readProcessor(): Promise<Processor> {
+  const cpuinfo = await Deno.readTextFile("/proc/cpuinfo");
+  const flags = /^flags\s*:(.*)$/m.exec(cpuinfo)?.[1] ?? "";
+  const getconf = which("getconf");
+  const { stdout } = getconf
+    ? await new Deno.Command(getconf, { args: ["GNU_LIBC_VERSION"], stderr: "null" }).output()
+    : { stdout: new Uint8Array() };
+  return {
+    flags: new Set(flags.trim().split(/\s+/)),
+    libc: /^glibc (\d\S*)/.exec(new TextDecoder().decode(stdout))?.[1],
+  };
 }
 
 /** The release of the running kernel, as `uname -r` prints it. */
@@ -76,10 +104,15 @@ export function chooseMemory(places: Place[], available: number): { path: string
   );
 }
 
-/** The folders that can hold the memory of a guest, the best first. */
-export async function memoryPlaces(): Promise<Place[]> {
+/**
+ * The folders that can hold the memory of a guest, the best first.
+ *
+ * @param last A folder to take when no other will do.
+ */
+export async function memoryPlaces(last: string): Promise<Place[]> {
   const mounts = await Deno.readTextFile("/proc/self/mounts");
-  const folders = ["/dev/shm", Deno.env.get("TMPDIR"), "/tmp"].filter((path) => path !== undefined);
+  const folders = ["/dev/shm", Deno.env.get("TMPDIR"), "/tmp", last]
+    .filter((path) => path !== undefined);
   const places: Place[] = [];
   for (const path of new Set(folders)) {
     if (!exists(path)) continue;

@@ -5,11 +5,11 @@
  */
 import { fileURLToPath } from "node:url";
 import { HELP, parseRequest, type Request } from "./args.ts";
-import { chooseEngine } from "./choose.ts";
-import type { Job } from "./engine.ts";
+import { runInFirst } from "./choose.ts";
+import type { Engine, Job } from "./engine.ts";
 import { LabError, UsageError } from "./errors.ts";
 import { NativeEngine } from "./native.ts";
-import { UmlEngine } from "./uml.ts";
+import { UmlEngine, type UmlMachine } from "./uml.ts";
 import { VagrantEngine } from "./vagrant.ts";
 
 /** Exit status for a wrong command line. */
@@ -21,8 +21,12 @@ const ENDING = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 const say = (line: string): void => console.error(`lab: ${line}`);
 
-/** Does what the words behind `deno task lab` say. Resolves to the exit status. */
-export async function main(words: string[]): Promise<number> {
+/**
+ * Does what the words behind `deno task lab` say. Resolves to the exit status.
+ *
+ * @param machine What User-Mode Linux takes this machine for; a test can give another one.
+ */
+export async function main(words: string[], machine?: UmlMachine): Promise<number> {
   try {
     const request = parseRequest(words);
     switch (request.kind) {
@@ -32,7 +36,7 @@ export async function main(words: string[]): Promise<number> {
       case "list":
         return await listScenarios();
       default:
-        return await runInLab(request);
+        return await runInLab(request, machine);
     }
   } catch (error) {
     if (!(error instanceof LabError)) throw error;
@@ -54,42 +58,50 @@ async function listScenarios(): Promise<number> {
 
 async function runInLab(
   request: Exclude<Request, { kind: "help" | "list" }>,
+  machine?: UmlMachine,
 ): Promise<number> {
   const engines = [
     new NativeEngine(say),
-    new UmlEngine(say),
+    new UmlEngine(say, machine),
     new VagrantEngine(say, request.afterwards),
   ];
-  const { engine, line } = await chooseEngine(engines, request.engine);
-  say(line);
-  const inside = (path: string) => engine.inside?.(path) ?? path;
-
   using ending = untilSignal(request.kind === "shell");
-  const job: Job = { command: [], cwd: Deno.cwd(), signal: ending.signal };
+  const { signal } = ending;
+  const run = (engine: Engine) => runRequest(engine, request, signal);
   try {
-    if (request.kind === "command") job.command = request.command;
-    if (request.kind !== "scenarios") return await engine.run(job);
-
-    // There is no network inside: what the scenarios import has to be there before.
-    const args = ["cache", "--quiet", scenarios()];
-    const cached = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
-    if (!cached.success) throw new LabError("Cannot load the scenarios; see above");
-    job.command = ["deno", "run", "-A", "--cached-only", inside(scenarios()), ...request.names];
-    if (request.json === undefined) return await engine.run(job);
-
-    job.share = await Deno.makeTempDir({ prefix: "ipvlan-lab-" });
-    const report = `${job.share}/report.json`;
-    try {
-      job.command.push("--json", inside(report));
-      const status = await engine.run(job);
-      await copyReport(report, request.json);
-      return status;
-    } finally {
-      await Deno.remove(job.share, { recursive: true });
-    }
+    return await runInFirst(engines, { asked: request.engine, run, say, signal });
   } catch (error) {
     if (ending.status === undefined) throw error;
     return ending.status;
+  }
+}
+
+async function runRequest(
+  engine: Engine,
+  request: Exclude<Request, { kind: "help" | "list" }>,
+  signal: AbortSignal,
+): Promise<number> {
+  const inside = (path: string) => engine.inside?.(path) ?? path;
+  const job: Job = { command: [], cwd: Deno.cwd(), signal };
+  if (request.kind === "command") job.command = request.command;
+  if (request.kind !== "scenarios") return await engine.run(job);
+
+  // There is no network inside: what the scenarios import has to be there before.
+  const args = ["cache", "--quiet", scenarios()];
+  const cached = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
+  if (!cached.success) throw new LabError("Cannot load the scenarios; see above");
+  job.command = ["deno", "run", "-A", "--cached-only", inside(scenarios()), ...request.names];
+  if (request.json === undefined) return await engine.run(job);
+
+  job.share = await Deno.makeTempDir({ prefix: "ipvlan-lab-" });
+  const report = `${job.share}/report.json`;
+  try {
+    job.command.push("--json", inside(report));
+    const status = await engine.run(job);
+    await copyReport(report, request.json);
+    return status;
+  } finally {
+    await Deno.remove(job.share, { recursive: true });
   }
 }
 

@@ -5,12 +5,13 @@
  *
  * @module
  */
+import { dirname } from "node:path";
 import type { Engine, Job, Probe } from "./engine.ts";
-import { LabError } from "./errors.ts";
+import { attemptOf, LabError } from "./errors.ts";
 import { fetchPackages, type PackageName } from "./fetch.ts";
 import { jobEnvironment, jobScript, keptFolders, neededFolders } from "./job.ts";
 import { assertPrograms, which } from "./machine.ts";
-import { linkTools, readScript, type Tools, toolsOf, withRunFolder } from "./run_folder.ts";
+import { linkTools, readScript, type Tools, withRunFolder } from "./run_folder.ts";
 import { assignments } from "./shell.ts";
 
 /**
@@ -44,13 +45,15 @@ export class NativeEngine implements Engine {
 
   /** Finds out whether it can run here, by making a link of each kind in namespaces of their own. */
   async probe(): Promise<Probe> {
-    if (Deno.build.os !== "linux") {
-      return { ok: false, why: `this machine runs ${Deno.build.os}, not Linux` };
-    }
+    const cannot = (why: string, advice?: string): Probe => ({
+      ok: false,
+      attempts: [{ name: this.name, why, advice }],
+    });
+    if (Deno.build.os !== "linux") return cannot(`this machine runs ${Deno.build.os}, not Linux`);
     try {
       assertPrograms(["unshare", "setpriv", "mount", "ip"], "install util-linux and iproute2");
     } catch (error) {
-      if (error instanceof LabError) return { ok: false, why: error.message };
+      if (error instanceof LabError) return { ok: false, attempts: [attemptOf(this.name, error)] };
       throw error;
     }
     if (Deno.uid() === 0 && which("modprobe")) {
@@ -70,15 +73,19 @@ export class NativeEngine implements Engine {
     const kernel = `Linux ${Deno.osRelease()}`;
     if (!success) {
       const said = text(stderr).split("\n").at(-1);
-      return { ok: false, why: `this machine lets no namespaces be made (${said})` };
+      return cannot(`this machine lets no namespaces be made (${said})`, "run the lab as root");
     }
-    if (text(stdout) === "") return { ok: true, why: `${kernel}, in namespaces of its own` };
-    return { ok: false, why: `this machine's kernel, ${kernel}, has no ${text(stdout)}` };
+    const missing = text(stdout);
+    if (missing === "") return { ok: true, what: `${kernel}, in namespaces of its own` };
+    return cannot(
+      `this machine's kernel, ${kernel}, has no ${missing}`,
+      "load these modules as root, or boot a kernel that has them",
+    );
   }
 
   /** Runs the job in namespaces of its own, and waits until they are gone. */
   async run(job: Job): Promise<number> {
-    const tools = await this.#tools();
+    const tools = await this.#tools(job.signal);
     return await withRunFolder(async (run) => {
       await prepare(job, tools, run);
       job.signal.throwIfAborted();
@@ -95,12 +102,13 @@ export class NativeEngine implements Engine {
   }
 
   /** Tools that scenarios use and the machine lacks; most commands do without. */
-  async #tools(): Promise<Tools> {
+  async #tools(signal: AbortSignal): Promise<Tools> {
     const missing: PackageName[] = [];
     if (!which("ping")) missing.push("busybox-static");
     if (!which("radvd")) missing.push("radvd");
     try {
-      return toolsOf(await fetchPackages(missing, this.#say));
+      const files = await fetchPackages(missing, { say: this.#say, signal });
+      return { busybox: files["busybox-static"], radvd: files.radvd };
     } catch (error) {
       if (!(error instanceof LabError)) throw error;
       this.#say(`going on without ${missing.join(", ")}: ${error.message}`);
@@ -131,7 +139,9 @@ async function prepare(job: Job, tools: Tools, run: string): Promise<void> {
   const needed = [
     ...neededFolders(job),
     run,
-    ...Object.values(tools).map((path) => path.replace(/\/[^/]*$/, "")),
+    ...[tools.busybox, tools.radvd].filter((path) => path !== undefined).map((path) =>
+      dirname(path)
+    ),
   ];
   await Deno.writeTextFile(`${run}/native.sh`, await readScript("native.sh"));
   await Deno.writeTextFile(`${run}/command.sh`, jobScript(job, env, which("bash") ?? "sh"));

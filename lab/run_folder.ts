@@ -19,15 +19,6 @@ export const APPLETS = [
   "arping", "insmod", "lsmod", "modprobe", "nc", "ping", "ping6", "ps", "rmmod", "traceroute",
 ] as const;
 
-/** The tools in fetched packages. */
-export function toolsOf(packages: { "busybox-static"?: string; radvd?: string }): Tools {
-  const { "busybox-static": busybox, radvd } = packages;
-  return {
-    ...busybox && { busybox: `${busybox}/bin/busybox` },
-    ...radvd && { radvd: `${radvd}/usr/sbin/radvd` },
-  };
-}
-
 /** Makes a folder, calls `use` with it, and removes it whatever happened. */
 export async function withRunFolder<T>(use: (run: string) => Promise<T>): Promise<T> {
   const run = await Deno.makeTempDir({ prefix: "ipvlan-lab-" });

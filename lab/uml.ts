@@ -5,51 +5,116 @@
  * @module
  */
 import type { Engine, Job, Probe } from "./engine.ts";
-import { LabError, MissingError } from "./errors.ts";
-import { assertPrograms, availableMemory, chooseMemory, memoryPlaces } from "./machine.ts";
+import { type Attempt, attemptOf, LabError, MissingError, StartError } from "./errors.ts";
+import { assertPrograms, readProcessor } from "./machine.ts";
 import { withRunFolder } from "./run_folder.ts";
-import { findUmlFiles, type UmlFiles } from "./uml_files.ts";
-import { runUml } from "./uml_run.ts";
+import { findKernels, type Guest, prepareGuest } from "./uml_files.ts";
+import {
+  type Candidate,
+  candidates,
+  describe,
+  type Processor,
+  type UmlKernel,
+} from "./uml_kernels.ts";
+import { chooseGuestMemory, MODULES, runUml } from "./uml_run.ts";
 
-/** User-Mode Linux. */
+/** The machine that a choice of kernels is made for, where it is not this one. */
+export interface UmlMachine {
+  /** Its processor and C library. */
+  processor?: Processor;
+  /** The kernels it can have, the first choice first. */
+  kernels?: UmlKernel[];
+}
+
+/** User-Mode Linux: of the kernels that can be had, the first that starts. */
 export class UmlEngine implements Engine {
   /** Its name on the command line. */
   readonly name = "uml";
   readonly #say: (line: string) => void;
-  #files: UmlFiles | undefined;
+  readonly #machine: UmlMachine;
+  /** The kernels that have not been tried. */
+  #candidates: Candidate[] = [];
+  /** What has been tried in vain. */
+  readonly #attempts: Attempt[] = [];
+  /** The guest that starts next. */
+  #guest: Guest | undefined;
 
-  /** Makes the engine; `say` gets a line now and then when something takes long. */
-  constructor(say: (line: string) => void) {
+  /**
+   * Makes the engine.
+   *
+   * @param say Gets a line now and then when something takes long.
+   * @param machine What to take this machine for.
+   */
+  constructor(say: (line: string) => void, machine: UmlMachine = {}) {
     this.#say = say;
+    this.#machine = machine;
   }
 
   /** Finds out whether it can run here; fetches what is missing. */
-  async probe(): Promise<Probe> {
+  async probe(signal: AbortSignal): Promise<Probe> {
     try {
-      const { release } = await this.#find();
-      chooseMemory(await memoryPlaces(), await availableMemory());
-      return { ok: true, why: `Linux ${release}, User-Mode Linux` };
-    } catch (error) {
-      if (error instanceof LabError) return { ok: false, why: error.message };
-      throw error;
-    }
-  }
-
-  /** Boots the kernel, runs the job in it, and waits until it is gone. */
-  async run(job: Job): Promise<number> {
-    const files = await this.#find();
-    return await withRunFolder((run) => runUml(job, files, run));
-  }
-
-  async #find(): Promise<UmlFiles> {
-    if (this.#files) return this.#files;
-    if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
-      throw new MissingError(
-        `User-Mode Linux is for Linux on x86-64, and this is ${Deno.build.target}`,
-        "choose another engine with --engine",
+      if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
+        throw new MissingError(
+          `User-Mode Linux is for Linux on x86-64, and this is ${Deno.build.target}`,
+          "choose another engine with --engine",
+        );
+      }
+      assertPrograms(
+        ["setpriv", "setsid", "taskset", "mkfifo"],
+        "install util-linux and coreutils",
       );
+      const { processor = await readProcessor(), kernels = findKernels() } = this.#machine;
+      this.#candidates = candidates(processor, kernels, MODULES);
+      await this.#prepareNext(signal);
+      if (this.#guest) await chooseGuestMemory();
+    } catch (error) {
+      if (!(error instanceof LabError)) throw error;
+      return { ok: false, attempts: [...this.#attempts, attemptOf(this.name, error)] };
     }
-    assertPrograms(["setpriv", "setsid", "taskset", "mkfifo"], "install util-linux and coreutils");
-    return this.#files = await findUmlFiles(this.#say);
+    return this.#guest
+      ? { ok: true, what: this.#guest.name }
+      : { ok: false, attempts: this.#attempts };
+  }
+
+  /**
+   * Boots the kernel, runs the job in it, and waits until it is gone. A guest that dies before the
+   * first line of the job leads to the next kernel.
+   */
+  async run(job: Job): Promise<number> {
+    while (this.#guest) {
+      const guest = this.#guest;
+      try {
+        return await withRunFolder((run) => runUml(job, guest, run));
+      } catch (error) {
+        if (!(error instanceof StartError)) throw error;
+        this.#passOver(error.attempts);
+        await this.#prepareNext(job.signal);
+      }
+    }
+    throw new StartError(this.#attempts);
+  }
+
+  /** Gets ready the first of the remaining kernels that can be had. */
+  async #prepareNext(signal: AbortSignal): Promise<void> {
+    this.#guest = undefined;
+    while (!this.#guest) {
+      const candidate = this.#candidates.shift();
+      if (!candidate) return;
+      try {
+        this.#guest = await prepareGuest(candidate, { say: this.#say, signal });
+      } catch (error) {
+        if (!(error instanceof LabError)) throw error;
+        this.#passOver([attemptOf(describe(candidate), error)]);
+      }
+    }
+  }
+
+  /** Notes what was tried in vain, and says what is tried next. */
+  #passOver(attempts: readonly Attempt[]): void {
+    this.#attempts.push(...attempts);
+    const next = this.#candidates[0];
+    if (!next) return;
+    const failed = attempts.map(({ name, why }) => `${name}: ${why}`).join("; ");
+    this.#say(`${failed}; trying ${describe(next)}`);
   }
 }

@@ -4,23 +4,42 @@
  *
  * @module
  */
-import { MissingError } from "./errors.ts";
-import { fetchPackages, type PackageName } from "./fetch.ts";
-import { exists, which } from "./machine.ts";
-import { APPLETS } from "./run_folder.ts";
+import { basename, dirname } from "node:path";
+import { LabError, MissingError } from "./errors.ts";
+import {
+  type FetchOptions,
+  fetchPackages,
+  type PackageName,
+  releaseFolder,
+  withCache,
+} from "./fetch.ts";
+import { exists, fileIn, which } from "./machine.ts";
+import { runProgram } from "./program.ts";
+import { APPLETS, readScript } from "./run_folder.ts";
+import {
+  type Candidate,
+  describe,
+  FORKY,
+  type KernelOrigin,
+  type UmlKernel,
+} from "./uml_kernels.ts";
 
-/** Where the parts of the guest are; all absolute. */
-export interface UmlFiles {
+/** A kernel that is ready to boot, with all that it boots from; all paths are absolute. */
+export interface Guest {
+  /** The kernel in words: `Linux 6.1.176, User-Mode Linux`. */
+  name: string;
   /** The kernel, an executable. */
   kernel: string;
-  /** The release of the kernel (`6.1.176`). */
-  release: string;
   /** The folder of its modules, with `modules.dep`. */
   modules: string;
+  /** A library to preload into the kernel. */
+  preload?: string;
   /** busybox with all the applets that the guest and a command want. */
   busybox: string;
   /** radvd. */
   radvd: string;
+  /** What the user can do when it does not boot. */
+  advice: string;
 }
 
 /** What the guest's first process needs of busybox. */
@@ -30,46 +49,69 @@ const INIT_APPLETS = [
   "setsid", "sh", "sleep", "stty", "umount", "usleep",
 ];
 
+/** The kernels that this machine has or may be able to fetch: its own ones first. */
+export function findKernels(): UmlKernel[] {
+  const known: UmlKernel[] = [{ origin: "own" }, FORKY];
+  if (fileIn("", "linux.uml")) known.unshift({ origin: "installed" });
+  return known.map((kernel) => ({ ...kernel, ...findRelease(rootOf(kernel.origin)) }));
+}
+
+/** The folder with the files of a kernel's package, as a root folder; there may be none yet. */
+function rootOf(origin: KernelOrigin): string {
+  return origin === "installed" ? "" : `${releaseFolder(origin)}/user-mode-linux`;
+}
+
+/** The release of a kernel by the folder of its modules. */
+function findRelease(root: string): { release: string } | undefined {
+  const modules = `${root}/usr/lib/uml/modules`;
+  if (!exists(modules)) return undefined;
+  const release = [...Deno.readDirSync(modules)].map(({ name }) => name)
+    .find((name) => exists(`${modules}/${name}/modules.dep`));
+  return release === undefined ? undefined : { release };
+}
+
 /**
- * Finds or fetches the files.
+ * Makes a candidate ready to boot: fetches what is missing, and applies what it takes to start.
  *
- * @throws {MissingError} if one is neither here nor to be had.
+ * @throws {LabError} if that fails, with what to do about it.
  */
-export async function findUmlFiles(say: (line: string) => void): Promise<UmlFiles> {
-  let kernel = installedKernel();
-  const busybox = await installedBusybox();
-  const radvd = which("radvd");
-  const missing: PackageName[] = [];
-  if (!kernel) missing.push("user-mode-linux");
-  if (!busybox) missing.push("busybox-static");
-  if (!radvd) missing.push("radvd");
-  const fetched = await fetchPackages(missing, say);
-  kernel ??= kernelIn(fetched["user-mode-linux"]);
-  if (!kernel) {
+export async function prepareGuest(candidate: Candidate, options: FetchOptions): Promise<Guest> {
+  const { kernel: { origin }, xstate, libc } = candidate;
+  const [busybox, radvd] = [await installedBusybox(), which("radvd")];
+  const own: PackageName[] = [];
+  if (origin === "own") own.push("user-mode-linux");
+  if (!busybox) own.push("busybox-static");
+  if (!radvd) own.push("radvd");
+  if (xstate) own.push("tcc");
+  if (libc) own.push("patchelf");
+  const later: PackageName[] = [];
+  if (origin === "forky") later.push("user-mode-linux");
+  if (libc) later.push("libc6");
+  const fetched = await fetchPackages(own, options);
+  const fetchedLater = await fetchPackages(later, { ...options, release: "forky" });
+
+  const root = rootOf(origin);
+  const found = findRelease(root);
+  const kernel = fileIn(root, "linux.uml");
+  if (!found || !kernel) {
     throw new MissingError(
       "The package user-mode-linux has no modules.dep",
       "install the one of Debian 12 or later, or choose another engine with --engine",
     );
   }
   return {
-    ...kernel,
-    busybox: busybox ?? `${fetched["busybox-static"]}/bin/busybox`,
-    radvd: radvd ?? `${fetched.radvd}/usr/sbin/radvd`,
+    name: describe({ ...candidate, kernel: { ...candidate.kernel, ...found } }),
+    kernel: libc
+      ? await withLibc(kernel, fetchedLater["libc6"], fetched["patchelf"], options)
+      : kernel,
+    modules: `${root}/usr/lib/uml/modules/${found.release}`,
+    ...xstate && { preload: await buildXstate(fetched["tcc"], options) },
+    busybox: busybox ?? fetched["busybox-static"],
+    radvd: radvd ?? fetched["radvd"],
+    advice: origin === "installed"
+      ? "install the package user-mode-linux anew"
+      : `remove ${root} to have it fetched anew`,
   };
-}
-
-function installedKernel(): Pick<UmlFiles, "kernel" | "release" | "modules"> | undefined {
-  return exists("/usr/bin/linux.uml") ? kernelIn("") : undefined;
-}
-
-function kernelIn(root: string): Pick<UmlFiles, "kernel" | "release" | "modules"> | undefined {
-  const modules = `${root}/usr/lib/uml/modules`;
-  if (!exists(modules)) return undefined;
-  const releases = [...Deno.readDirSync(modules)].map(({ name }) => name)
-    .filter((name) => exists(`${modules}/${name}/modules.dep`));
-  const release = releases[0];
-  if (release === undefined) return undefined;
-  return { kernel: `${root}/usr/bin/linux.uml`, release, modules: `${modules}/${release}` };
 }
 
 async function installedBusybox(): Promise<string | undefined> {
@@ -79,4 +121,66 @@ async function installedBusybox(): Promise<string | undefined> {
   const applets = new Set(new TextDecoder().decode(stdout).split("\n"));
   const wanted = [...INIT_APPLETS, ...APPLETS];
   return wanted.every((applet) => applets.has(applet)) ? busybox : undefined;
+}
+
+/**
+ * Makes a kernel that runs with the C library of its own release, beside the kernel. Neither
+ * `ld.so KERNEL` nor LD_LIBRARY_PATH would do: the kernel executes /proc/self/exe again.
+ *
+ * @param libc The path of that release's `libc.so.6`; its `ld.so` is in the same folder.
+ * @param patchelf The path of patchelf(1).
+ */
+async function withLibc(
+  kernel: string,
+  libc: string,
+  patchelf: string,
+  options: FetchOptions,
+): Promise<string> {
+  const folder = dirname(libc);
+  const interpreter = `${folder}/ld-linux-x86-64.so.2`;
+  const patched = `${dirname(kernel)}/linux.uml.libc`;
+  // A cache that was moved has one with the old paths.
+  const isDone = async () =>
+    exists(patched) &&
+    (await runProgram(patchelf, ["--print-interpreter", patched])).text === interpreter;
+  if (await isDone()) return patched;
+  await withCache(options, async () => {
+    if (await isDone()) return;
+    const words = ["--set-interpreter", interpreter, "--set-rpath", folder];
+    await make(patched, [patchelf, ...words, "--output", "OUTPUT", kernel], options);
+  });
+  return patched;
+}
+
+/**
+ * Compiles `uml_xstate.c` into the cache.
+ *
+ * @param tcc The path of tcc(1) in its unpacked package.
+ */
+async function buildXstate(tcc: string, options: FetchOptions): Promise<string> {
+  const source = await readScript("uml_xstate.c");
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(source));
+  // By its content: a later version of this project makes another one.
+  const library = `${releaseFolder("own")}/uml_xstate-${
+    new Uint8Array(digest).toHex().slice(0, 16)
+  }.so`;
+  if (exists(library)) return library;
+  await withCache(options, async (cache) => {
+    if (exists(library)) return;
+    const file = `${cache}/uml_xstate.c`;
+    await Deno.writeTextFile(file, source);
+    const home = `${dirname(tcc)}/../lib/x86_64-linux-gnu/tcc`;
+    await make(library, [tcc, `-B${home}`, "-nostdlib", "-shared", "-o", "OUTPUT", file], options);
+    await Deno.remove(file);
+  });
+  return library;
+}
+
+/** Makes a file by a program, whole or not at all; the word OUTPUT stands for the file. */
+async function make(file: string, words: string[], { signal }: FetchOptions): Promise<void> {
+  const output = `${file}.new`;
+  const [program = "", ...args] = words.map((word) => word === "OUTPUT" ? output : word);
+  const { ok, text } = await runProgram(program, args, { signal });
+  if (!ok) throw new LabError(`Cannot make ${file}: ${basename(program)} says: ${text}`);
+  await Deno.rename(output, file);
 }

@@ -4,8 +4,10 @@
  *
  * @module
  */
+import { dirname } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import type { Job } from "./engine.ts";
-import { LabError } from "./errors.ts";
+import { LabError, StartError } from "./errors.ts";
 import { cacheFolder } from "./fetch.ts";
 import { jobEnvironment, jobScript, keptFolders, neededFolders } from "./job.ts";
 import {
@@ -13,6 +15,7 @@ import {
   availableMemory,
   chooseMemory,
   claimCpu,
+  exists,
   memoryPlaces,
   which,
 } from "./machine.ts";
@@ -20,23 +23,34 @@ import { linkTools, readScript } from "./run_folder.ts";
 import { assignments } from "./shell.ts";
 import { terminalSize, useTerminal } from "./terminal.ts";
 import { kernelCommandLine, moduleFiles, SUPERVISOR } from "./uml_boot.ts";
-import type { UmlFiles } from "./uml_files.ts";
+import type { Guest } from "./uml_files.ts";
 
 /** What every scenario needs; the kernel loads any other module when it is asked for its kind. */
-const MODULES = ["dummy", "8021q", "ipvlan", "veth", "bridge"];
+export const MODULES: readonly string[] = ["dummy", "8021q", "ipvlan", "veth", "bridge"];
 /** Exit status when nobody reads the output any more: 128 + SIGPIPE. */
 const BROKEN_PIPE = 141;
+
+/**
+ * Chooses where the memory of a guest lies, and how much it is, in MiB.
+ *
+ * @throws {MissingError} if there is no room for it.
+ */
+export async function chooseGuestMemory(): Promise<{ path: string; size: number }> {
+  const places = await memoryPlaces(cacheFolder(Deno.env.toObject()));
+  return chooseMemory(places, await availableMemory());
+}
 
 /**
  * Runs a job in a guest of its own.
  *
  * @param run An empty folder for this run.
- * @throws {LabError} if the guest ended before the command did, with the end of its log.
+ * @throws {StartError} if the guest died before the job began.
+ * @throws {LabError} if it died before the job ended, with the end of its log.
  */
-export async function runUml(job: Job, files: UmlFiles, run: string): Promise<number> {
-  await prepare(job, files, run);
+export async function runUml(job: Job, guest: Guest, run: string): Promise<number> {
+  await prepare(job, guest, run);
   const shell = job.command.length === 0;
-  const memory = chooseMemory(await memoryPlaces(), await availableMemory());
+  const memory = await chooseGuestMemory();
   // A guest process is a process of the machine that the kernel steers with ptrace(2): on one CPU
   // the two take turns in microseconds, on two CPUs each turn waits for the other to wake up.
   using claim = await claimCpu(cacheFolder(Deno.env.toObject()), await allowedCpus());
@@ -46,8 +60,8 @@ export async function runUml(job: Job, files: UmlFiles, run: string): Promise<nu
   const child = new Deno.Command("setpriv", {
     args: [
       ...["--pdeathsig", "TERM", "setsid", "sh", "-c", SUPERVISOR, "sh", run],
-      ...["taskset", "-c", `${claim.cpu}`, files.kernel],
-      ...kernelCommandLine({ memory: memory.size, run, busybox: files.busybox, shell }),
+      ...["taskset", "-c", `${claim.cpu}`, ...preload(guest), guest.kernel],
+      ...kernelCommandLine({ memory: memory.size, run, busybox: guest.busybox, shell }),
     ],
     env: { TMPDIR: memory.path },
     stdin: shell ? "piped" : "null",
@@ -71,12 +85,19 @@ export async function runUml(job: Job, files: UmlFiles, run: string): Promise<nu
   job.signal.removeEventListener("abort", end);
   job.signal.throwIfAborted();
   if (brokenPipe) return BROKEN_PIPE;
-  return await exitStatus(run);
+  return await exitStatus(guest, run);
 }
 
-async function prepare(job: Job, files: UmlFiles, run: string): Promise<void> {
-  const { modules, busybox, radvd } = files;
-  const needed = [...neededFolders(job), modules, ...[busybox, radvd].map(folderOf)];
+/** The words before the kernel that have a library preloaded into it, and into nothing else. */
+function preload({ preload }: Guest): string[] {
+  if (preload === undefined) return [];
+  const libraries = [preload, Deno.env.get("LD_PRELOAD") ?? ""].filter((path) => path !== "");
+  return ["env", `LD_PRELOAD=${libraries.join(":")}`];
+}
+
+async function prepare(job: Job, guest: Guest, run: string): Promise<void> {
+  const { modules, busybox, radvd } = guest;
+  const needed = [...neededFolders(job), modules, ...[busybox, radvd].map((path) => dirname(path))];
   const { rows, columns } = terminalSize();
   const dep = await Deno.readTextFile(`${modules}/modules.dep`);
   await linkTools(run, { busybox, radvd });
@@ -103,16 +124,20 @@ async function prepare(job: Job, files: UmlFiles, run: string): Promise<void> {
   );
 }
 
-function folderOf(path: string): string {
-  return path.replace(/\/[^/]*$/, "");
-}
-
-async function exitStatus(run: string): Promise<number> {
+async function exitStatus({ name, advice }: Guest, run: string): Promise<number> {
   const status = await Deno.readTextFile(`${run}/status`).catch(() => "");
   if (/^\d+\n$/.test(status)) return Number(status);
-  const log = await Deno.readTextFile(`${run}/log`);
-  const panic = /Kernel panic.*/.exec(log)?.[0];
-  const tail = log.trimEnd().split("\n").slice(-10).join("\n");
+  const log = stripVTControlCharacters(await Deno.readTextFile(`${run}/log`))
+    .split(/[\r\n]+/).filter((line) => line.trim() !== "");
+  const panic = log.find((line) => line.includes("Kernel panic"))?.replace(
+    /^.*Kernel panic/,
+    "Kernel panic",
+  );
+  if (!exists(`${run}/up`)) {
+    const said = panic ?? log.at(-1) ?? "it said nothing";
+    throw new StartError([{ name, why: `the guest died at its start (${said})`, advice }]);
+  }
+  const tail = log.slice(-10).join("\n");
   throw new LabError(
     `The guest ended before the command did${panic ? ` (${panic})` : `; its log ends:\n${tail}`}`,
   );

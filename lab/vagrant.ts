@@ -6,6 +6,7 @@
  */
 import { fileURLToPath } from "node:url";
 import type { Afterwards, Engine, Job, Probe } from "./engine.ts";
+import { attemptOf, LabError, StartError } from "./errors.ts";
 import { exists } from "./machine.ts";
 import { carriedFolder, carry } from "./vagrant_carry.ts";
 import { findProvider, guestCommand, guestPath, machineState } from "./vagrant_guest.ts";
@@ -35,27 +36,30 @@ export class VagrantEngine implements Engine {
 
   /** Finds out whether Vagrant is here, and something that it can make machines with. */
   async probe(): Promise<Probe> {
+    const cannot = (why: string, advice: string): Probe => ({
+      ok: false,
+      attempts: [{ name: this.name, why, advice }],
+    });
     if (!import.meta.url.startsWith("file:")) {
-      return { ok: false, why: "a virtual machine needs a clone of the project on this machine" };
+      return cannot("a virtual machine needs the project's files", "run the lab in a clone of it");
     }
     const version = /^Vagrant ([\d.]+)/m.exec(await firstWords("vagrant", "--version") ?? "")?.[1];
     if (version === undefined) {
-      return { ok: false, why: "this machine has no Vagrant; install it, and VirtualBox" };
+      return cannot("this machine has no Vagrant", "install it, and VirtualBox");
     }
     const provider = await findProvider(
       Deno.env.toObject(),
       async (program) => await firstWords(program, "--version") !== undefined,
     );
     if (provider === undefined) {
-      return {
-        ok: false,
-        why:
-          `Vagrant ${version} finds nothing to make virtual machines with; install VirtualBox, ` +
-          "or libvirt with vagrant-libvirt, or name your provider in VAGRANT_DEFAULT_PROVIDER",
-      };
+      return cannot(
+        `Vagrant ${version} finds nothing to make virtual machines with`,
+        "install VirtualBox, or libvirt with vagrant-libvirt, or name your provider in " +
+          "VAGRANT_DEFAULT_PROVIDER",
+      );
     }
     const fate = this.#afterwards ? `to ${this.#afterwards} afterwards` : "kept until destroyed";
-    return { ok: true, why: `Vagrant ${version}, ${provider}: a virtual machine, ${fate}` };
+    return { ok: true, what: `Vagrant ${version}, ${provider}: a virtual machine, ${fate}` };
   }
 
   /**
@@ -67,7 +71,10 @@ export class VagrantEngine implements Engine {
     const command = guestCommand(job, { project: project(), id, env: Deno.env.toObject() });
     await carry();
     try {
-      await this.#start(job.signal);
+      await this.#start(job.signal).catch((error) => {
+        if (!(error instanceof LabError)) throw error;
+        throw new StartError([{ ...attemptOf(this.name, error), advice: "mend what it says" }]);
+      });
       const config = await Deno.makeTempFile({ prefix: "ipvlan-lab-" });
       try {
         await Deno.writeTextFile(config, await readVagrant(["ssh-config", MACHINE]));

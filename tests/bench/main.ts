@@ -5,6 +5,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LabError } from "../../lab/errors.ts";
 import { fetchPackages } from "../../lab/fetch.ts";
@@ -66,7 +67,8 @@ function parse(words: string[]): Request | undefined {
 async function measure(request: Request): Promise<Report> {
   const names = ["containernetworking-plugins"] as const;
   const say = (line: string) => console.error(`bench: ${line}`);
-  const { "containernetworking-plugins": plugins } = await fetchPackages(names, say);
+  const files = await fetchPackages(names, { say });
+  const plugins = dirname(files["containernetworking-plugins"]);
   const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
   const [inside, command] = [path("inside.ts"), path("../../cli.ts")];
   // There is no network inside: what is imported has to be there before.
@@ -81,7 +83,7 @@ async function measure(request: Request): Promise<Report> {
       ...["run", "-A", path("../../lab/main.ts")],
       ...(engine === undefined ? [] : ["--engine", engine]),
       ...["--", "deno", "run", "-A", "--no-check", "--cached-only", inside],
-      ...[`${plugins}/usr/lib/cni`, repetitions, removed, ...sizes].map(String),
+      ...[plugins, repetitions, removed, ...sizes].map(String),
     ],
     // The lab keeps its working folder, wherever that is.
     cwd: plugins,

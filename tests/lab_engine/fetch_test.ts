@@ -1,7 +1,8 @@
 // Fetching, from an apt-get that is a script: no network is needed, and it can be made to fail.
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { MissingError } from "../../lab/errors.ts";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { LabError, MissingError } from "../../lab/errors.ts";
 import { fetchPackages } from "../../lab/fetch.ts";
+import { exists } from "../../lab/machine.ts";
 import { list, temporaryFolder } from "./lab.ts";
 
 /** Notes its arguments in `calls`, and downloads a package of one file; `broken` makes it fail. */
@@ -16,16 +17,19 @@ for word; do
   esac
 done
 set -- $words
+[ "$1" != indextargets ] || echo "Packages http://mirror.example/debian/ stable main"
 [ "$1" = download ] || exit 0
+cat sources.list >> "$APT/sources" 2> /dev/null
 shift
 [ ! -e "$APT/broken" ] || { echo "W: A warning"; echo "E: Unable to locate package $1" >&2; exit 100; }
 [ ! -e "$APT/stale" ] || [ "$lists" ] || { echo "E: No lists" >&2; exit 100; }
 for name; do
-  mkdir -p "tree/DEBIAN" "tree/usr/sbin" "tree/bin"
+  bin=bin; [ ! -e "$APT/merged" ] || bin=usr/bin
+  mkdir -p "tree/DEBIAN" "tree/usr/sbin" "tree/$bin"
   printf 'Package: %s\\nVersion: 1\\nArchitecture: all\\nMaintainer: x\\nDescription: x\\n' "$name" \\
     > tree/DEBIAN/control
   echo new > "tree/usr/sbin/$name"
-  echo new > tree/bin/busybox
+  [ -e "$APT/empty" ] || echo new > "tree/$bin/busybox"
   dpkg-deb -b tree "\${name}_1_all.deb" > /dev/null
   rm -r tree
 done
@@ -61,19 +65,20 @@ async function withApt(
 }
 
 const NAMES = ["radvd", "busybox-static"] as const;
+const QUIET = { say: () => {} };
 
 Deno.test("fetchPackages() fetches once, and leaves the packages and nothing else", async () => {
   await withApt(async ({ cache, calls, said }) => {
     const say = (line: string) => void said.push(line);
-    const packages = await fetchPackages(NAMES, say);
+    const packages = await fetchPackages(NAMES, { say });
     assertEquals(packages, {
-      "radvd": `${cache}/radvd`,
-      "busybox-static": `${cache}/busybox-static`,
+      "radvd": `${cache}/radvd/usr/sbin/radvd`,
+      "busybox-static": `${cache}/busybox-static/bin/busybox`,
     });
     assertEquals(list(cache), ["busybox-static", "lock", "radvd"]);
     assertEquals(await Deno.readTextFile(`${cache}/radvd/usr/sbin/radvd`), "new\n");
     assertEquals(said, [`fetching radvd, busybox-static into ${cache}`]);
-    await fetchPackages(NAMES, say);
+    await fetchPackages(NAMES, { say });
     assertEquals(calls().length, 1);
     assertStringIncludes(calls()[0]!, "APT::Sandbox::User=root");
   });
@@ -81,7 +86,7 @@ Deno.test("fetchPackages() fetches once, and leaves the packages and nothing els
 
 Deno.test("fetchPackages() wants nothing of apt-get when nothing is missing", async () => {
   await withApt(async ({ calls, cache }) => {
-    assertEquals(await fetchPackages([], () => {}), {});
+    assertEquals(await fetchPackages([], QUIET), {});
     assertEquals([calls(), list(cache)], [[], []]);
   });
 });
@@ -90,7 +95,7 @@ Deno.test("fetchPackages() in two labs at once fetches once", async () => {
   await withApt(async ({ calls }) => {
     const module = new URL("../../lab/fetch.ts", import.meta.url);
     const script = `import { fetchPackages } from "${module}";
-      console.log((await fetchPackages(["radvd"], () => {})).radvd);`;
+      console.log((await fetchPackages(["radvd"], { say() {} })).radvd);`;
     const both = await Promise.all(
       [1, 2].map(() =>
         new Deno.Command(Deno.execPath(), { args: ["eval", script], stderr: "inherit" }).output()
@@ -108,7 +113,7 @@ Deno.test("fetchPackages() repairs what is half made, and only that", async () =
     await Deno.mkdir(`${cache}/fetch-killed/cache`, { recursive: true });
     await Deno.mkdir(`${cache}/busybox-static/bin`, { recursive: true });
     await Deno.writeTextFile(`${cache}/busybox-static/bin/busybox`, "old\n");
-    await fetchPackages(NAMES, () => {});
+    await fetchPackages(NAMES, QUIET);
     assertEquals(list(cache), ["busybox-static", "lock", "radvd"]);
     assertEquals(list(`${cache}/radvd/usr`), ["sbin"]);
     assertEquals(await Deno.readTextFile(`${cache}/busybox-static/bin/busybox`), "old\n");
@@ -119,7 +124,7 @@ Deno.test("fetchPackages() repairs what is half made, and only that", async () =
 Deno.test("fetchPackages() makes package lists of its own where there are none", async () => {
   await withApt(async ({ folder, cache, calls }) => {
     await Deno.writeTextFile(`${folder}/stale`, "");
-    await fetchPackages(["radvd"], () => {});
+    await fetchPackages(["radvd"], QUIET);
     assertEquals(list(cache), ["lock", "radvd"]);
     assertEquals(calls().map((call) => /update|download/.exec(call)?.[0]), [
       "download",
@@ -132,12 +137,73 @@ Deno.test("fetchPackages() makes package lists of its own where there are none",
 Deno.test("fetchPackages() says what is missing and what to do, and leaves nothing", async () => {
   await withApt(async ({ folder, cache }) => {
     await Deno.writeTextFile(`${folder}/broken`, "");
-    const error = await assertRejects(() => fetchPackages(NAMES, () => {}), MissingError);
+    const error = await assertRejects(() => fetchPackages(NAMES, QUIET), MissingError);
     assertEquals(
       error.message,
       "Cannot fetch radvd, busybox-static (Unable to locate package radvd); connect to the " +
         "network, or install them yourself (apt-get install radvd busybox-static)",
     );
     assertEquals(list(cache), ["lock"]);
+  });
+});
+
+Deno.test("fetchPackages() finds a package's file wherever its release puts it", async () => {
+  await withApt(async ({ folder, cache }) => {
+    await Deno.writeTextFile(`${folder}/merged`, "");
+    assertEquals(await fetchPackages(["busybox-static"], QUIET), {
+      "busybox-static": `${cache}/busybox-static/usr/bin/busybox`,
+    });
+  });
+});
+
+Deno.test("fetchPackages() refuses a package without its file, and leaves nothing", async () => {
+  await withApt(async ({ folder, cache }) => {
+    await Deno.writeTextFile(`${folder}/empty`, "");
+    await assertRejects(
+      () => fetchPackages(["busybox-static"], QUIET),
+      LabError,
+      "The fetched package busybox-static has no file busybox",
+    );
+    assertEquals(list(cache), ["lock"]);
+  });
+});
+
+Deno.test("fetchPackages() takes a later release from the machine's own archive", {
+  // Elsewhere that archive has no such release, and its keys are not there.
+  ignore: !exists("/usr/share/keyrings/debian-archive-keyring.gpg"),
+}, async () => {
+  await withApt(async ({ folder, cache, calls, said }) => {
+    const options = { release: "forky", say: (line: string) => void said.push(line) } as const;
+    assertEquals(await fetchPackages(["radvd"], options), {
+      "radvd": `${cache}/forky/radvd/usr/sbin/radvd`,
+    });
+    assertEquals(list(`${cache}/forky`), ["radvd"]);
+    assertEquals(said, [`fetching radvd of Debian forky into ${cache}/forky`]);
+    assertMatch(
+      await Deno.readTextFile(`${folder}/sources`),
+      /^deb \[signed-by=\S+\] http:\/\/mirror\.example\/debian\/ forky main\n$/,
+    );
+    const words = calls().map((call) => /indextargets|update|download/.exec(call)?.[0]);
+    assertEquals(words, ["indextargets", "update", "download"]);
+  });
+});
+
+Deno.test("fetchPackages() ends on a signal while another lab has the cache", async () => {
+  await withApt(async ({ cache, calls, said }) => {
+    await Deno.mkdir(cache, { recursive: true });
+    using other = await Deno.open(`${cache}/lock`, { write: true, create: true });
+    await other.lock(true);
+    const abort = new AbortController();
+    const say = (line: string) => {
+      said.push(line);
+      abort.abort();
+    };
+    await assertRejects(
+      () => fetchPackages(["radvd"], { say, signal: abort.signal }),
+      DOMException,
+    );
+    assertEquals(said, [`waiting for another lab, which fills ${cache}`]);
+    assertEquals([calls(), list(cache)], [[], ["lock"]]);
+    await other.unlock();
   });
 });

@@ -1,51 +1,92 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { chooseEngine } from "../../../lab/choose.ts";
-import type { Engine, EngineName } from "../../../lab/engine.ts";
-import { LabError } from "../../../lab/errors.ts";
+import { runInFirst } from "../../../lab/choose.ts";
+import type { Engine, EngineName, Probe } from "../../../lab/engine.ts";
+import { type Attempt, LabError, StartError } from "../../../lab/errors.ts";
 
-/** Engines that answer as told, and the names of those that were asked. */
-function engines(answers: Partial<Record<EngineName, [ok: boolean, why: string]>>) {
-  const asked: EngineName[] = [];
-  const list = Object.entries(answers).map(([name, [ok, why]]): Engine => ({
+const { signal } = new AbortController();
+const works = (what: string): Probe => ({ ok: true, what });
+const lacks = (...attempts: Attempt[]): Probe => ({ ok: false, attempts });
+
+/**
+ * Runs a job in engines that answer as told; their number in the order is the exit status.
+ * Engines in `dead` do not start.
+ */
+async function choose(
+  answers: Partial<Record<EngineName, Probe>>,
+  { asked, dead = [] }: { asked?: EngineName; dead?: EngineName[] } = {},
+) {
+  const probed: string[] = [];
+  const said: string[] = [];
+  const engines = Object.entries(answers).map(([name, probe], index): Engine => ({
     name: name as EngineName,
     probe() {
-      asked.push(this.name);
-      return Promise.resolve({ ok, why });
+      probed.push(name);
+      return Promise.resolve(probe);
     },
-    run: () => Promise.reject(new Error("not to be run")),
+    run() {
+      if (!dead.includes(this.name)) return Promise.resolve(index);
+      return Promise.reject(new StartError([{ name, why: "it died", advice: "mend it" }]));
+    },
   }));
-  return { list, asked };
+  const say = (line: string) => void said.push(line);
+  const run = (engine: Engine) => engine.run({ command: [], cwd: "/", signal });
+  const status = await runInFirst(engines, { asked, run, say, signal });
+  return { status, probed, said };
 }
 
-Deno.test("chooseEngine() takes the first that works, and asks no further", async () => {
-  const { list, asked } = engines({ native: [true, "Linux 6.12"], uml: [true, "Linux 6.1"] });
-  assertEquals((await chooseEngine(list)).line, "native (Linux 6.12): the first choice");
-  assertEquals(asked, ["native"]);
+Deno.test("runInFirst() takes the first that works, and asks no further", async () => {
+  assertEquals(await choose({ native: works("Linux 6.12"), uml: works("Linux 6.1") }), {
+    status: 0,
+    probed: ["native"],
+    said: ["native (Linux 6.12): the first choice"],
+  });
 });
 
-Deno.test("chooseEngine() says why the earlier ones are not taken", async () => {
-  const { list } = engines({ native: [false, "the kernel has no ipvlan"], uml: [true, "UML"] });
-  const { engine, line } = await chooseEngine(list);
-  assertEquals(engine.name, "uml");
-  assertEquals(line, "uml (UML): the kernel has no ipvlan");
+Deno.test("runInFirst() says why the earlier ones are not taken", async () => {
+  const native = lacks({ name: "native", why: "no ipvlan", advice: "load it" });
+  const { status, said } = await choose({ native, uml: works("UML") });
+  assertEquals([status, said], [1, ["uml (UML): no ipvlan"]]);
 });
 
-Deno.test("chooseEngine() asks only the one that was asked for", async () => {
-  const { list, asked } = engines({ native: [true, "Linux"], uml: [true, "UML"] });
-  assertEquals((await chooseEngine(list, "uml")).line, "uml (UML): asked for");
-  assertEquals(asked, ["uml"]);
+Deno.test("runInFirst() asks only the one that was asked for", async () => {
+  const answers = { native: works("Linux"), uml: works("UML") };
+  assertEquals(await choose(answers, { asked: "uml" }), {
+    status: 1,
+    probed: ["uml"],
+    said: ["uml (UML): asked for"],
+  });
 });
 
-Deno.test("chooseEngine() says what each engine lacks when none works", async () => {
-  const { list } = engines({ native: [false, "no ipvlan"], uml: [false, "no apt-get"] });
+Deno.test("runInFirst() goes on where an engine does not start after all", async () => {
+  const answers = {
+    native: lacks({ name: "native", why: "no" }),
+    uml: works("6.1"),
+    vagrant: works("2"),
+  };
+  const { status, said } = await choose(answers, { dead: ["uml"] });
+  assertEquals([status, said], [2, ["uml (6.1): no", "vagrant (2): no; it died"]]);
+});
+
+Deno.test("runInFirst() names all that was tried, why not, and what to do, when none starts", async () => {
+  const uml = lacks(
+    { name: "Linux 6.1", why: "it died", advice: "fetch it anew" },
+    { name: "Linux 7.2", why: "no network" },
+  );
+  const answers = { native: lacks({ name: "native", why: "no ipvlan" }), uml, vagrant: works("2") };
   await assertRejects(
-    () => chooseEngine(list),
+    () => choose(answers, { dead: ["vagrant"] }),
     LabError,
-    "No engine works here\n  native: no ipvlan\n  uml: no apt-get",
+    "No engine works here\n  native: no ipvlan\n  Linux 6.1: it died; fetch it anew\n" +
+      "  Linux 7.2: no network\n  vagrant: it died; mend it",
   );
   await assertRejects(
-    () => chooseEngine(list, "uml"),
+    () => choose(answers, { asked: "uml" }),
     LabError,
-    "The engine uml cannot run: no apt-get",
+    "The engine uml cannot run\n  Linux 6.1: it died; fetch it anew\n  Linux 7.2: no network",
+  );
+  await assertRejects(
+    () => choose(answers, { asked: "native" }),
+    LabError,
+    "The engine native cannot run: no ipvlan",
   );
 });

@@ -1,0 +1,122 @@
+/**
+ * Downloads Debian packages with apt-get(8), as any user may: with lists and sources of its own
+ * where the machine's do not do.
+ *
+ * @module
+ */
+import { MissingError } from "./errors.ts";
+import { exists } from "./machine.ts";
+import { runProgram } from "./program.ts";
+
+/** The release that a package comes from: the machine's own, or a later one of Debian. */
+export type Release = "own" | "forky";
+
+/**
+ * Downloads packages of a release into a folder, as `.deb` files.
+ *
+ * @param temp The folder, absolute; the lists and the cache of apt-get are below it.
+ * @throws {MissingError} if that fails, with what apt-get said.
+ */
+export async function download(
+  temp: string,
+  names: readonly string[],
+  { release, say, signal }: {
+    release: Release;
+    say: (line: string) => void;
+    signal?: AbortSignal;
+  },
+): Promise<void> {
+  // apt's own cache is kept out of /var; without a sandbox user it does not warn that `_apt` may
+  // not enter the folder.
+  const options = ["-q", "-o", "APT::Sandbox::User=root", "-o", `Dir::Cache=${temp}/cache`];
+  const progress = setInterval(() => say(`fetched ${megabytes(temp)} MB so far`), 5000);
+  const apt = (...words: string[]) =>
+    runProgram("apt-get", [...options, ...words], { signal, cwd: temp });
+  const failed = (...said: string[]) => {
+    const error = said.join("\n").split("\n").find((line) => /^[EW]: /.test(line));
+    return new MissingError(
+      `Cannot fetch ${names.join(", ")}${error ? ` (${error.slice(3)})` : ""}`,
+      release === "own"
+        ? `connect to the network, or install them yourself (apt-get install ${names.join(" ")})`
+        : "connect to the network",
+    );
+  };
+  try {
+    await Deno.mkdir(`${temp}/cache/archives/partial`, { recursive: true });
+    if (release === "own") {
+      if ((await apt("download", ...names)).ok) return;
+      say("the machine's package lists do not do; fetching some");
+    } else {
+      const targets = (await apt(...LIST_SOURCES)).text;
+      const sources = debianSources(release, await ownCodename(), targets);
+      if (sources === "" || !exists(KEYRING)) {
+        throw new MissingError(
+          `Cannot fetch ${names.join(", ")}: apt's sources have no archive of Debian`,
+          "choose another engine with --engine",
+        );
+      }
+      await Deno.writeTextFile(`${temp}/sources.list`, sources);
+      options.push("-o", `Dir::Etc::SourceList=${temp}/sources.list`);
+      options.push("-o", "Dir::Etc::SourceParts=/dev/null", "-o", "Dir::State::status=/dev/null");
+    }
+    // Lists of our own need no root.
+    await Deno.mkdir(`${temp}/lists/partial`, { recursive: true });
+    options.push("-o", `Dir::State::Lists=${temp}/lists`, "-o", "Debug::NoLocking=1");
+    const update = await apt("-o", "Acquire::Languages=none", "update");
+    const got = await apt("download", ...names);
+    if (!got.ok) throw failed(update.text, got.text);
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    throw new MissingError(
+      `This machine has no apt-get to fetch ${names.join(", ")} with`,
+      "install them yourself, or choose another engine with --engine",
+      { cause },
+    );
+  } finally {
+    clearInterval(progress);
+  }
+}
+
+/** Makes apt-get(8) print a line `LIST ADDRESS SUITE COMPONENT` for each list of its sources. */
+const LIST_SOURCES = [
+  "indextargets",
+  "--no-release-info",
+  "--format",
+  "$(CREATED_BY) $(REPO_URI) $(RELEASE) $(COMPONENT)",
+];
+
+/** The names that Debian's main archive has its releases under, next to their code names. */
+const SUITES = ["oldoldstable", "oldstable", "stable", "testing", "unstable", "sid"];
+
+/** Debian's keys: apt refuses what any other archive calls by that name. */
+const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/**
+ * The sources for a release of Debian, sources.list(5), in the archive that the machine's own
+ * packages come from; empty if that is not Debian's.
+ *
+ * @param codename The code name of the machine's own release: `VERSION_CODENAME` of os-release(5).
+ * @param targets What apt-get prints for {@linkcode LIST_SOURCES}.
+ */
+export function debianSources(release: Release, codename: string, targets: string): string {
+  const archives = targets.split("\n").map((line) => line.split(" "))
+    .filter(([list, , suite = "", component]) =>
+      list === "Packages" && component === "main" && [codename, ...SUITES].includes(suite)
+    )
+    .map(([, address]) => `deb [signed-by=${KEYRING}] ${address} ${release} main\n`);
+  return [...new Set(archives)].join("");
+}
+
+/** The code name of the machine's own release: `VERSION_CODENAME` of os-release(5). */
+async function ownCodename(): Promise<string> {
+  const text = await Deno.readTextFile("/etc/os-release").catch(() => "");
+  return /^VERSION_CODENAME="?([^"\n]*)/m.exec(text)?.[1] ?? "";
+}
+
+function megabytes(folder: string): number {
+  let bytes = 0;
+  for (const { name, isFile } of Deno.readDirSync(folder)) {
+    if (isFile) bytes += Deno.statSync(`${folder}/${name}`).size;
+  }
+  return Math.round(bytes / 1e6);
+}

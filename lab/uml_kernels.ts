@@ -1,0 +1,106 @@
+/**
+ * Which User-Mode Linux kernels are tried on a machine, in which order, and what each takes to
+ * start there: pure functions on values.
+ *
+ * @module
+ */
+
+/** What the choice of a kernel depends on. */
+export interface Processor {
+  /** The processor's flags: `flags` of `/proc/cpuinfo`. */
+  flags: ReadonlySet<string>;
+  /** The version of the machine's GNU C library (`2.36`); `undefined` if it has another library. */
+  libc?: string;
+}
+
+/**
+ * Where a kernel comes from: the package `user-mode-linux` that is installed, the one of the
+ * machine's own release, or the one of Debian's release forky.
+ */
+export type KernelOrigin = "installed" | "own" | "forky";
+
+/** A kernel that this machine has, or may be able to fetch. */
+export interface UmlKernel {
+  /** Where it comes from. */
+  origin: KernelOrigin;
+  /** Its release (`6.1.176`), where that is known before it is fetched. */
+  release?: string;
+  /** The version of the C library that its release has; `undefined`: the machine's own. */
+  libc?: string;
+  /** The kernel modules that a job may want and that it does not have. */
+  lacks?: readonly string[];
+}
+
+/** A kernel to try, with what it takes to start. */
+export interface Candidate {
+  /** The kernel. */
+  kernel: UmlKernel;
+  /** Whether `uml_xstate.c` has to be preloaded: see {@linkcode needsXstate}. */
+  xstate: boolean;
+  /** Whether it has to run with the C library of its own release. */
+  libc: boolean;
+}
+
+/**
+ * Debian forky's kernel. `libc6` there is 2.43, and the kernel of 2026-11 wants 2.38; the number
+ * is the library's, so that it also holds for the next kernel of that release.
+ */
+export const FORKY: UmlKernel = {
+  origin: "forky",
+  release: "7.2",
+  libc: "2.43",
+  // CONFIG_NETFILTER_XTABLES_LEGACY is off.
+  lacks: ["ip_tables", "iptable_filter", "iptable_nat", "ip6_tables", "ip6table_filter"],
+};
+
+/**
+ * The kernels to try, the first choice first.
+ *
+ * @param kernels The kernels that can be had, in their order.
+ * @param modules The kernel modules that the job wants.
+ */
+export function candidates(
+  { flags, libc }: Processor,
+  kernels: readonly UmlKernel[],
+  modules: readonly string[],
+): Candidate[] {
+  return kernels
+    .filter(({ lacks = [] }) => !modules.some((module) => lacks.includes(module)))
+    .map((kernel) => ({
+      kernel,
+      xstate: flags.has("amx_tile") && needsXstate(kernel),
+      libc: kernel.libc !== undefined && (libc === undefined || isOlder(libc, kernel.libc)),
+    }));
+}
+
+/**
+ * Whether a kernel hands a fixed number of bytes of extended processor state to ptrace(2), which
+ * the host refuses where its own area is larger. Seen with 6.1.176 and 6.12.113; 7.2.7 asks the
+ * host for the size (`host_fp_size` in `arch/x86/um/os-Linux/registers.c`). A kernel of unknown
+ * release counts as one that does: the remedy does nothing where it is not needed.
+ */
+function needsXstate({ release }: UmlKernel): boolean {
+  return release === undefined || isOlder(release, "7.2");
+}
+
+/** Whether a version (`6.1.176`) is older than another, as far as the other one is given (`6.13`). */
+export function isOlder(version: string, than: string): boolean {
+  const numbers = (text: string) => (text.match(/\d+/g) ?? []).map(Number);
+  const left = numbers(version);
+  for (const [index, right] of numbers(than).entries()) {
+    if (left[index] !== right) return (left[index] ?? 0) < right;
+  }
+  return false;
+}
+
+/** A candidate in words, for messages: `Linux 6.1.176, User-Mode Linux`. */
+export function describe({ kernel, xstate, libc }: Candidate): string {
+  const name = kernel.release === undefined
+    ? "User-Mode Linux of this machine's release"
+    : `Linux ${kernel.release}, User-Mode Linux`;
+  return [
+    kernel.origin === "forky" ? `${name} of Debian forky` : name,
+    ...(xstate ? ["ptrace adapted to AMX"] : []),
+    ...(libc ? ["its own C library"] : []),
+  ].join(", ");
+}

@@ -1,0 +1,153 @@
+// The kernels of User-Mode Linux that the lab tries, on machines of which this one is made to be.
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { dirname } from "node:path";
+import { cacheFolder, fetchPackages } from "../../lab/fetch.ts";
+import { FORKY, isOlder, type UmlKernel } from "../../lab/uml_kernels.ts";
+import { PROJECT, type Ran, read, temporaryFolder, Traced } from "./lab.ts";
+
+/** What makes the lab take this machine for another. */
+interface Elsewhere {
+  flags?: string[];
+  libc?: string;
+  kernels?: UmlKernel[];
+}
+
+/** Runs a command in the engine uml of a lab on another machine. */
+async function elsewhere(
+  machine: Elsewhere,
+  command: string[],
+  env: Record<string, string> = {},
+): Promise<Ran> {
+  const program = `${PROJECT}tests/lab_engine/elsewhere.ts`;
+  return read(
+    await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", program, JSON.stringify(machine), "--engine", "uml", "--", ...command],
+      env,
+      stdin: "null",
+    }).output(),
+  );
+}
+
+/** Compiles what makes a host behave as one with AMX does. */
+async function amxHost(folder: string): Promise<string> {
+  const { tcc } = await fetchPackages(["tcc"], { say: () => {} });
+  const { success, stderr } = await new Deno.Command(tcc, {
+    args: [
+      ...[`-B${dirname(tcc)}/../lib/x86_64-linux-gnu/tcc`, "-nostdlib", "-shared"],
+      ...["-o", `${folder}/amx_host.so`, `${PROJECT}tests/lab_engine/amx_host.c`],
+    ],
+  }).output();
+  assertEquals([success, new TextDecoder().decode(stderr)], [true, ""]);
+  return `${folder}/amx_host.so`;
+}
+
+/** The kernel of this machine's release. Its release is not known before it is found. */
+const OWN = { origin: "own" } as const;
+const UNAME = [
+  "sh",
+  "-c",
+  "uname -r; ip link add d0 type dummy && ip link add link d0 type ipvlan",
+];
+
+Deno.test("a kernel that keeps a fixed size dies on AMX, and the lab says so", async () => {
+  await using folder = await temporaryFolder();
+  await using trace = await Traced.start();
+  const env = { ...trace.env, LD_PRELOAD: await amxHost(folder.path) };
+  const { code, stdout, stderr } = await elsewhere({ kernels: [OWN] }, UNAME, env);
+  assertEquals(trace.left(), { processes: [], files: [] });
+  if (code === 0) return assert(!isOlder(stdout, "7.2"), `${stdout} asks for the size`);
+  assertEquals([code, stdout], [125, ""]);
+  const [, ...error] = stderr.trimEnd().split("\n");
+  assertEquals(error.length, 1);
+  assertMatch(
+    error[0]!,
+    /^lab: The engine uml .*: the guest died at its start \(Kernel panic - .*0x0000000b\); remove /,
+  );
+});
+
+Deno.test("with ptrace adapted to AMX, that kernel runs there", async () => {
+  await using folder = await temporaryFolder();
+  const machine = { flags: ["amx_tile"], kernels: [OWN] };
+  const env = { LD_PRELOAD: await amxHost(folder.path) };
+  const { code, stdout, stderr } = await elsewhere(machine, UNAME, env);
+  assertEquals(code, 0, stderr);
+  assertMatch(
+    stderr,
+    /^lab: uml \(.*, ptrace adapted to AMX\): asked for\n$/,
+  );
+  assertMatch(stdout, /^\d+\.\d+\S*\n$/);
+});
+
+Deno.test("a kernel of Debian forky runs here with its own C library, also on AMX", async () => {
+  await using folder = await temporaryFolder();
+  const machine = { flags: ["amx_tile"], libc: "2.28", kernels: [FORKY] };
+  const env = { LD_PRELOAD: await amxHost(folder.path) };
+  const { code, stdout, stderr } = await elsewhere(machine, UNAME, env);
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(stderr, "User-Mode Linux of Debian forky, its own C library): asked for\n");
+  assertMatch(stdout, /^\d+\.\d+\S*\n$/);
+});
+
+/** A cache with this one's packages, but for the kernel of forky: a script takes its place. */
+async function cacheWithScript(folder: string, script: string): Promise<string> {
+  const own = await fetchPackages(["user-mode-linux", "busybox-static", "radvd"], {
+    say: () => {},
+  });
+  await Deno.mkdir(`${folder}/lab`);
+  for (const name of Object.keys(own)) {
+    await Deno.symlink(`${cacheFolder(Deno.env.toObject())}/${name}`, `${folder}/lab/${name}`);
+  }
+  const kernel = `${folder}/lab/forky/user-mode-linux/usr`;
+  await Deno.mkdir(`${kernel}/lib/uml/modules/9.9`, { recursive: true });
+  await Deno.mkdir(`${kernel}/bin`);
+  await Deno.writeTextFile(`${kernel}/bin/linux.uml`, script, { mode: 0o755 });
+  const dep = "kernel/fs/overlayfs/overlay.ko:\n";
+  await Deno.writeTextFile(`${kernel}/lib/uml/modules/9.9/modules.dep`, dep);
+  return folder;
+}
+
+/** A later kernel that needs no other library. */
+const BROKEN = { origin: "forky" } as const;
+
+Deno.test("a kernel that dies at once is passed over, with one line", async () => {
+  await using folder = await temporaryFolder();
+  await using trace = await Traced.start();
+  const script = "#!/bin/sh\nprintf 'Kernel panic\\033[2J - of its own\\n'; exit 1\n";
+  const IPVLAN_LAB_CACHE = await cacheWithScript(folder.path, script);
+  const machine = { kernels: [BROKEN, OWN] };
+  const { code, stdout, stderr } = await elsewhere(machine, UNAME, {
+    ...trace.env,
+    IPVLAN_LAB_CACHE,
+  });
+  assertEquals(code, 0, stderr);
+  assertMatch(stdout, /^\d+\.\d+\S*\n$/);
+  const [, passedOver, ...rest] = stderr.trimEnd().split("\n");
+  assertEquals(rest, []);
+  assertMatch(
+    passedOver!,
+    /^lab: Linux 9\.9, .*: the guest died at its start \(Kernel panic - of its own\); trying User-Mode Linux of /,
+  );
+  assertEquals(trace.left(), { processes: [], files: [] });
+});
+
+Deno.test("when no kernel starts, the lab names each, why not, and what to do", async () => {
+  await using folder = await temporaryFolder();
+  const IPVLAN_LAB_CACHE = await cacheWithScript(folder.path, "#!/bin/sh\nexit 1\n");
+  await Deno.remove(`${folder.path}/lab/user-mode-linux`);
+  await Deno.mkdir(`${folder.path}/bin`);
+  const apt = "#!/bin/sh\necho 'E: No network' >&2\nexit 100\n";
+  await Deno.writeTextFile(`${folder.path}/bin/apt-get`, apt, { mode: 0o755 });
+  const PATH = `${folder.path}/bin:${Deno.env.get("PATH")}`;
+  const machine = { kernels: [BROKEN, OWN] };
+  const { code, stdout, stderr } = await elsewhere(machine, ["true"], { PATH, IPVLAN_LAB_CACHE });
+  assertEquals([code, stdout], [125, ""]);
+  const list = stderr.slice(stderr.indexOf("lab: The engine uml cannot run"));
+  assertEquals(
+    list.replaceAll(folder.path, "FOLDER"),
+    "lab: The engine uml cannot run\n" +
+      "  Linux 9.9, User-Mode Linux of Debian forky: the guest died at its start (it said nothing); " +
+      "remove FOLDER/lab/forky/user-mode-linux to have it fetched anew\n" +
+      "  User-Mode Linux of this machine's release: Cannot fetch user-mode-linux (No network); " +
+      "connect to the network, or install them yourself (apt-get install user-mode-linux)\n",
+  );
+});

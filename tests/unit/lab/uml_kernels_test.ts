@@ -1,0 +1,76 @@
+import { assertEquals } from "@std/assert";
+import { candidates, describe, FORKY, isOlder, type UmlKernel } from "../../../lab/uml_kernels.ts";
+
+const MODULES = ["dummy", "8021q", "ipvlan", "veth", "bridge"];
+const AMX = new Set(["fpu", "amx_tile"]);
+const PLAIN = new Set(["fpu"]);
+const BOOKWORM: UmlKernel = { origin: "own", release: "6.1.176" };
+
+/** What is tried, in words: what a user reads is what was decided. */
+function tried(
+  flags: Set<string>,
+  libc: string | undefined,
+  kernels: UmlKernel[],
+  modules = MODULES,
+) {
+  return candidates({ flags, libc }, kernels, modules).map(describe);
+}
+
+Deno.test("candidates() tries the machine's own kernel as it is, then forky's", () => {
+  assertEquals(tried(PLAIN, "2.36", [BOOKWORM, FORKY]), [
+    "Linux 6.1.176, User-Mode Linux",
+    "Linux 7.2, User-Mode Linux of Debian forky, its own C library",
+  ]);
+});
+
+Deno.test("candidates() adapts ptrace to AMX where the kernel has a fixed size for it", () => {
+  assertEquals(tried(AMX, "2.36", [BOOKWORM, FORKY]), [
+    "Linux 6.1.176, User-Mode Linux, ptrace adapted to AMX",
+    "Linux 7.2, User-Mode Linux of Debian forky, its own C library",
+  ]);
+  const trixie: UmlKernel = { origin: "installed", release: "6.12.113" };
+  assertEquals(tried(AMX, "2.41", [trixie]), [
+    "Linux 6.12.113, User-Mode Linux, ptrace adapted to AMX",
+  ]);
+  assertEquals(tried(AMX, "2.43", [{ origin: "own", release: "7.2.7" }]), [
+    "Linux 7.2.7, User-Mode Linux",
+  ]);
+});
+
+Deno.test("candidates() takes a kernel of unknown release for one that has a fixed size", () => {
+  assertEquals(candidates({ flags: AMX }, [{ origin: "own" }], MODULES), [
+    { kernel: { origin: "own" }, xstate: true, libc: false },
+  ]);
+  assertEquals(tried(PLAIN, undefined, [{ origin: "own" }]), [
+    "User-Mode Linux of this machine's release",
+  ]);
+});
+
+Deno.test("candidates() brings the C library along where the machine's is older or another", () => {
+  const libc = (version?: string): boolean[] =>
+    candidates({ flags: PLAIN, libc: version }, [FORKY, BOOKWORM], MODULES).map(({ libc }) => libc);
+  assertEquals(libc("2.36"), [true, false]);
+  assertEquals(libc("2.42"), [true, false]);
+  assertEquals(libc("2.43"), [false, false]);
+  assertEquals(libc("3.0"), [false, false]);
+  assertEquals(libc(undefined), [true, false]);
+});
+
+Deno.test("candidates() leaves out a kernel that lacks a module that the job wants", () => {
+  const kernels = [FORKY, BOOKWORM];
+  assertEquals(
+    candidates({ flags: PLAIN, libc: "2.36" }, kernels, [...MODULES, "iptable_nat"])
+      .map(({ kernel }) => kernel),
+    [BOOKWORM],
+  );
+  assertEquals(candidates({ flags: PLAIN }, [FORKY], ["iptable_nat"]), []);
+});
+
+Deno.test("isOlder() compares numbers, as far as they are given", () => {
+  assertEquals(isOlder("6.1.176", "7.2"), true);
+  assertEquals(isOlder("6.12.113", "6.2"), false);
+  assertEquals(isOlder("7.2.7", "7.2"), false);
+  assertEquals(isOlder("7.2", "7.2.7"), true);
+  assertEquals(isOlder("2.9", "2.36"), true);
+  assertEquals(isOlder("6.1.0-50-amd64", "6.1"), false);
+});
