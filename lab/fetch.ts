@@ -119,6 +119,21 @@ async function until<T>(signal: AbortSignal | undefined, promise: Promise<T>): P
   }
 }
 
+/**
+ * A file in the folder of a fetch that every process locks which unpacks there: dpkg(1) starts
+ * others, and these outlive a lab that is killed.
+ */
+function unpackLock(temp: string): string {
+  return `${temp}/unpacking`;
+}
+
+/** Removes the folder of a fetch that was killed, as soon as nothing is unpacked there any more. */
+async function removeLeftover(temp: string, signal: AbortSignal | undefined): Promise<void> {
+  using lock = await Deno.open(unpackLock(temp), { write: true, create: true });
+  await until(signal, lock.lock(true));
+  await Deno.remove(temp, { recursive: true });
+}
+
 /** Fetches what is missing. */
 async function fill(
   folder: string,
@@ -129,9 +144,8 @@ async function fill(
   const missing = names.filter((name) => !fileIn(`${folder}/${name}`, NEEDED[name]));
   if (missing.length === 0) return;
   await Deno.mkdir(folder, { recursive: true });
-  // Left by a fetch that was killed: with the lock in hand, nobody is using it.
   for await (const { name } of Deno.readDir(folder)) {
-    if (name.startsWith("fetch-")) await Deno.remove(`${folder}/${name}`, { recursive: true });
+    if (name.startsWith("fetch-")) await removeLeftover(`${folder}/${name}`, options.signal);
   }
   const temp = await Deno.makeTempDir({ dir: folder, prefix: "fetch-" });
   try {
@@ -142,9 +156,9 @@ async function fill(
     for await (const { name: file } of Deno.readDir(temp)) {
       const name = missing.find((name) => file.startsWith(`${name}_`));
       if (!name) continue;
-      const { ok, text } = await runProgram("dpkg", ["-x", `${temp}/${file}`, `${temp}/${name}`], {
-        signal,
-      });
+      const dpkg = ["dpkg", "-x", `${temp}/${file}`, `${temp}/${name}`];
+      const locked = ["--no-fork", unpackLock(temp), ...dpkg];
+      const { ok, text } = await runProgram("flock", locked, { signal });
       if (!ok) throw new LabError(`Cannot unpack ${file}: ${text}`);
       if (!fileIn(`${temp}/${name}`, NEEDED[name])) {
         throw new LabError(`The fetched package ${name} has no file ${NEEDED[name]}`);

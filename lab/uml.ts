@@ -60,7 +60,7 @@ export class UmlEngine implements Engine {
         );
       }
       assertPrograms(
-        ["setpriv", "setsid", "taskset", "mkfifo"],
+        ["setpriv", "setsid", "taskset", "flock", "mkfifo"],
         "install util-linux and coreutils",
       );
       const { processor = await readProcessor(), kernels = findKernels() } = this.#machine;

@@ -73,7 +73,7 @@ export class VagrantEngine implements Engine {
     try {
       await this.#start(job.signal).catch((error) => {
         if (!(error instanceof LabError)) throw error;
-        throw new StartError([{ ...attemptOf(this.name, error), advice: "mend what it says" }]);
+        throw new StartError([attemptOf(this.name, error)]);
       });
       const config = await Deno.makeTempFile({ prefix: "ipvlan-lab-" });
       try {

@@ -207,3 +207,19 @@ Deno.test("fetchPackages() ends on a signal while another lab has the cache", as
     await other.unlock();
   });
 });
+
+Deno.test("fetchPackages() leaves a killed fetch alone while its tar unpacks, then removes it", async () => {
+  await withApt(async ({ cache }) => {
+    await Deno.mkdir(`${cache}/fetch-killed`, { recursive: true });
+    using tar = await Deno.open(`${cache}/fetch-killed/unpacking`, { write: true, create: true });
+    await tar.lock(true);
+    const abort = new AbortController();
+    const fetched = fetchPackages(["radvd"], { say: () => {}, signal: abort.signal });
+    abort.abort();
+    await assertRejects(() => fetched, DOMException);
+    assertEquals(list(cache), ["fetch-killed", "lock"]);
+    await tar.unlock();
+    await fetchPackages(["radvd"], QUIET);
+    assertEquals(list(cache), ["lock", "radvd"]);
+  });
+});
