@@ -5,7 +5,7 @@
  * @module
  */
 import { MissingError } from "./errors.ts";
-import { exists } from "./machine.ts";
+import { exists, which } from "./machine.ts";
 import { runProgram } from "./program.ts";
 
 /** The release that a package comes from: the machine's own, or a later one of Debian. */
@@ -26,6 +26,12 @@ export async function download(
     signal?: AbortSignal;
   },
 ): Promise<void> {
+  if (!which("apt-get")) {
+    throw new MissingError(
+      `This machine has no apt-get to fetch ${names.join(", ")} with`,
+      "install them yourself, or choose another engine with --engine",
+    );
+  }
   // apt's own cache is kept out of /var; without a sandbox user it does not warn that `_apt` may
   // not enter the folder.
   const options = ["-q", "-o", "APT::Sandbox::User=root", "-o", `Dir::Cache=${temp}/cache`];
@@ -65,13 +71,6 @@ export async function download(
     const update = await apt("-o", "Acquire::Languages=none", "update");
     const got = await apt("download", ...names);
     if (!got.ok) throw failed(update.text, got.text);
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-    throw new MissingError(
-      `This machine has no apt-get to fetch ${names.join(", ")} with`,
-      "install them yourself, or choose another engine with --engine",
-      { cause },
-    );
   } finally {
     clearInterval(progress);
   }

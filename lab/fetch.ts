@@ -73,30 +73,45 @@ export async function fetchPackages<N extends PackageName>(
  * @throws {LabError} if it cannot be made.
  */
 export async function withCache<T>(
-  { say, signal }: FetchOptions,
+  options: FetchOptions,
   use: (cache: string) => Promise<T>,
 ): Promise<T> {
   const cache = cacheFolder(Deno.env.toObject());
-  let lock: Deno.FsFile;
   try {
     await Deno.mkdir(cache, { recursive: true });
-    lock = await Deno.open(`${cache}/lock`, { write: true, create: true });
-  } catch (cause) {
-    throw new LabError(`Cannot make the lab's cache in ${cache}; set IPVLAN_LAB_CACHE`, { cause });
-  }
-  using _lock = lock;
-  const patience = setTimeout(() => say(`waiting for another lab, which fills ${cache}`), 1000);
-  try {
-    await until(signal, lock.lock(true));
-  } finally {
-    clearTimeout(patience);
-  }
-  try {
+    const waiting = `waiting for another lab, which fills ${cache}`;
+    using _lock = await lockFile(`${cache}/lock`, waiting, options);
     return await use(cache);
   } catch (cause) {
     // A full disk, or a folder that belongs to another user.
     if (!isSystemError(cause)) throw cause;
-    throw new LabError(`Cannot fill the lab's cache in ${cache}: ${cause.message}`, { cause });
+    throw new LabError(
+      `Cannot fill the lab's cache in ${cache} (${cause.message}); set IPVLAN_LAB_CACHE`,
+      { cause },
+    );
+  }
+}
+
+/**
+ * Locks a file, which is made if it is not there, until it is disposed of.
+ *
+ * @param waiting The line to say when that takes longer than a second.
+ */
+async function lockFile(
+  path: string,
+  waiting: string,
+  { say, signal }: FetchOptions,
+): Promise<Deno.FsFile> {
+  const file = await Deno.open(path, { write: true, create: true });
+  const patience = setTimeout(() => say(waiting), 1000);
+  try {
+    await until(signal, file.lock(true));
+    return file;
+  } catch (error) {
+    file.close();
+    throw error;
+  } finally {
+    clearTimeout(patience);
   }
 }
 
@@ -128,9 +143,9 @@ function unpackLock(temp: string): string {
 }
 
 /** Removes the folder of a fetch that was killed, as soon as nothing is unpacked there any more. */
-async function removeLeftover(temp: string, signal: AbortSignal | undefined): Promise<void> {
-  using lock = await Deno.open(unpackLock(temp), { write: true, create: true });
-  await until(signal, lock.lock(true));
+async function removeLeftover(temp: string, options: FetchOptions): Promise<void> {
+  const waiting = `waiting for what a killed lab still unpacks in ${temp}`;
+  using _lock = await lockFile(unpackLock(temp), waiting, options);
   await Deno.remove(temp, { recursive: true });
 }
 
@@ -145,7 +160,7 @@ async function fill(
   if (missing.length === 0) return;
   await Deno.mkdir(folder, { recursive: true });
   for await (const { name } of Deno.readDir(folder)) {
-    if (name.startsWith("fetch-")) await removeLeftover(`${folder}/${name}`, options.signal);
+    if (name.startsWith("fetch-")) await removeLeftover(`${folder}/${name}`, options);
   }
   const temp = await Deno.makeTempDir({ dir: folder, prefix: "fetch-" });
   try {

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { which } from "./machine.ts";
+import { assertPrograms } from "./machine.ts";
 
 /**
  * Runs a program that must not outlive the lab. Its text is what it printed, both streams.
  *
  * @param program A name on PATH, or a path.
- * @throws {Deno.errors.NotFound} if there is no such program.
+ * @throws {MissingError} if there is no such program.
  */
 export async function runProgram(
   program: string,
@@ -17,7 +17,7 @@ export async function runProgram(
   { signal, cwd }: { signal?: AbortSignal; cwd?: string } = {},
 ): Promise<{ ok: boolean; text: string }> {
   // setpriv would report a missing program on its own: ask first.
-  if (!which(program)) throw new Deno.errors.NotFound(program);
+  assertPrograms([program], "install it");
   const output = await new Deno.Command("setpriv", {
     args: ["--pdeathsig", "TERM", program, ...args],
     cwd,
