@@ -9,7 +9,7 @@ export function thisProgram(): string[] {
 }
 
 /** The variables that say where the state is, and where Deno finds what it has fetched. */
-const VARIABLES = ["HOME", "DENO_DIR", "IPVLAN_STATE_DIR"];
+const VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR", "IPVLAN_STATE_DIR"];
 
 /**
  * A systemd unit (systemd.service(5)) that restores everything at boot.

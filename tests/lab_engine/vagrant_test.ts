@@ -149,5 +149,8 @@ Deno.test("vagrant's own failure is the lab's, and no command is run", async () 
   const { code, calls, stderr } = await stage.lab(["--", "true"], { FAILS: "1" });
   assertEquals(code, 125);
   assertEquals(calls, `${STATUS}, vagrant rsync host1`);
-  assertStringIncludes(stderr, "told by vagrant\nlab: vagrant rsync failed; see above");
+  assertStringIncludes(
+    stderr,
+    "told by vagrant\nlab: The engine vagrant cannot run: vagrant rsync failed; see above",
+  );
 });

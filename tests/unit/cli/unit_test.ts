@@ -4,11 +4,13 @@ import { systemdUnit } from "../../../lib/cli/unit.ts";
 Deno.test("a unit starts the program in the environment that it needs", () => {
   const unit = systemdUnit(["/opt/deno", "run", "-A", "/srv/kit/cli.ts"], {
     HOME: "/root",
+    XDG_CACHE_HOME: "/srv/cache",
     IPVLAN_STATE_DIR: "/srv/state",
     TERM: "dumb",
   });
   assertEquals(unit.split("\n").filter((line) => /^(Environment|ExecStart)=/.test(line)), [
     "Environment=HOME=/root",
+    "Environment=XDG_CACHE_HOME=/srv/cache",
     "Environment=IPVLAN_STATE_DIR=/srv/state",
     "ExecStart=/opt/deno run -A /srv/kit/cli.ts restore --wait 60",
   ]);
