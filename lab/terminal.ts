@@ -28,7 +28,9 @@ export function useTerminal(keyboard: WritableStream<Uint8Array>, sizeFifo: stri
     undo.defer(() => Deno.stdin.setRaw(false));
   }
   // Both wait for what may never come; they end with the lab.
-  type(keyboard).catch(() => {});
+  const gone = new AbortController();
+  undo.defer(() => gone.abort());
+  type(keyboard, gone.signal).catch(() => {});
   const fifo = Deno.open(sizeFifo, { write: true });
   const tell = async () => {
     const { rows, columns } = terminalSize();
@@ -42,9 +44,20 @@ export function useTerminal(keyboard: WritableStream<Uint8Array>, sizeFifo: stri
   return undo.move();
 }
 
-async function type(keyboard: WritableStream<Uint8Array>): Promise<void> {
+let keys: ReadableStreamDefaultReader<Uint8Array> | undefined;
+/** What is typed next. A guest that goes leaves it to the next one. */
+let next: Promise<ReadableStreamReadResult<Uint8Array>> | undefined;
+
+async function type(keyboard: WritableStream<Uint8Array>, gone: AbortSignal): Promise<void> {
   const writer = keyboard.getWriter();
-  for await (const keys of Deno.stdin.readable) await writer.write(keys);
-  // The end of a file is no key: to the shell it is Ctrl-D.
-  await writer.write(new Uint8Array([4]));
+  keys ??= Deno.stdin.readable.getReader();
+  while (true) {
+    next ??= keys.read();
+    const { value, done } = await next;
+    if (gone.aborted) return;
+    // The end of a file is no key: to the shell it is Ctrl-D.
+    if (done) return await writer.write(new Uint8Array([4]));
+    next = undefined;
+    await writer.write(value);
+  }
 }

@@ -26,7 +26,7 @@ export interface UmlMachine {
   kernels?: UmlKernel[];
 }
 
-/** User-Mode Linux: of the kernels that can be had, the first that starts. */
+/** User-Mode Linux: the first kernel that starts here. */
 export class UmlEngine implements Engine {
   /** Its name on the command line. */
   readonly name = "uml";
@@ -94,7 +94,7 @@ export class UmlEngine implements Engine {
     throw new StartError(this.#attempts);
   }
 
-  /** Gets ready the first of the remaining kernels that can be had. */
+  /** Prepares the next kernel; one that cannot be fetched is passed over. */
   async #prepareNext(signal: AbortSignal): Promise<void> {
     this.#guest = undefined;
     while (!this.#guest) {

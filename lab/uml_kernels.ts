@@ -56,7 +56,7 @@ export const FORKY: UmlKernel = {
 /**
  * The kernels to try, the first choice first.
  *
- * @param kernels The kernels that can be had, in their order.
+ * @param kernels The kernels that this machine has or may fetch, in the order to try them.
  * @param modules The kernel modules that the job wants.
  */
 export function candidates(

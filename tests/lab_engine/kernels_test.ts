@@ -1,4 +1,4 @@
-// The kernels of User-Mode Linux that the lab tries, on machines of which this one is made to be.
+// Which User-Mode Linux kernels start, on this machine and on machines that it imitates.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { dirname } from "node:path";
 import { cacheFolder, fetchPackages } from "../../lab/fetch.ts";
@@ -126,6 +126,42 @@ Deno.test("a kernel that dies at once is passed over, with one line", async () =
     passedOver[0]!,
     /^lab: Linux 9\.9, .*: the guest died at its start \(Kernel panic - of its own\); trying User-Mode Linux of /,
   );
+  assertEquals(trace.left(), { processes: [], files: [] });
+});
+
+Deno.test("a shell gets what is typed, also where the first kernel died", async () => {
+  await using folder = await temporaryFolder();
+  await using trace = await Traced.start();
+  const IPVLAN_LAB_CACHE = await cacheWithScript(folder.path, "#!/bin/sh\nexit 1\n");
+  const line = `exec "$DENO" run -A "$PROGRAM" "$MACHINE" --engine uml --shell`;
+  await using child = new Deno.Command("script", {
+    args: ["-qec", line, "/dev/null"],
+    env: {
+      ...trace.env,
+      IPVLAN_LAB_CACHE,
+      TERM: "dumb",
+      DENO: Deno.execPath(),
+      PROGRAM: `${PROJECT}tests/lab_engine/elsewhere.ts`,
+      MACHINE: JSON.stringify({ kernels: [BROKEN, OWN] }),
+    },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  // A shell that is deaf would keep the test waiting for good.
+  const patience = setTimeout(() => child.kill("SIGKILL"), 60_000);
+  using _patience = { [Symbol.dispose]: () => clearTimeout(patience) };
+  const keyboard = child.stdin.getWriter();
+  let shown = "";
+  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+    const before = shown;
+    shown += text;
+    if (shown.includes("# ") && !before.includes("# ")) {
+      await keyboard.write(new TextEncoder().encode("exit 9\r"));
+    }
+  }
+  assertStringIncludes(shown, "died at its start");
+  assertEquals((await child.status).code, 9, shown);
   assertEquals(trace.left(), { processes: [], files: [] });
 });
 
