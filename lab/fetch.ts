@@ -70,7 +70,7 @@ export async function fetchPackages<N extends PackageName>(
 /**
  * Calls `use` while no other lab changes the cache, which is made if it is not there.
  *
- * @throws {LabError} if it cannot be made.
+ * @throws {LabError} if the system refuses to make or to change it.
  */
 export async function withCache<T>(
   options: FetchOptions,
@@ -120,13 +120,13 @@ function isSystemError(error: unknown): error is Error {
   return error instanceof Error && "code" in error && typeof error.code === "string";
 }
 
-/** A promise that is rejected as soon as the signal is aborted. */
+/** Waits for a promise, or rejects as soon as the signal is aborted. */
 async function until<T>(signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
   if (!signal) return await promise;
-  signal.throwIfAborted();
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const abort = () => reject(signal.reason);
   signal.addEventListener("abort", abort);
+  if (signal.aborted) abort();
   try {
     return await Promise.race([promise, aborted]);
   } finally {

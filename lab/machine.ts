@@ -5,7 +5,7 @@
  */
 import { statfs } from "node:fs/promises";
 import { MissingError } from "./errors.ts";
-import type { Processor } from "./uml_kernels.ts";
+import type { Machine } from "./uml_kernels.ts";
 
 /** Whether there is something at a path that this user may see. */
 export function exists(path: string): boolean {
@@ -46,8 +46,8 @@ const FILE_FOLDERS = [
   "usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu",
 ];
 
-/** The processor and the C library of this machine. */
-export async function readProcessor(): Promise<Processor> {
+/** What decides which kernels start on this machine: its processor and its C library. */
+export async function readMachine(): Promise<Machine> {
   const cpuinfo = await Deno.readTextFile("/proc/cpuinfo");
   const flags = /^flags\s*:(.*)$/m.exec(cpuinfo)?.[1] ?? "";
   const getconf = which("getconf");

@@ -9,7 +9,7 @@ import { runInFirst } from "./choose.ts";
 import type { Engine, Job } from "./engine.ts";
 import { LabError, UsageError } from "./errors.ts";
 import { NativeEngine } from "./native.ts";
-import { UmlEngine, type UmlMachine } from "./uml.ts";
+import { UmlEngine, type UmlFacts } from "./uml.ts";
 import { VagrantEngine } from "./vagrant.ts";
 
 /** Exit status for a wrong command line. */
@@ -24,9 +24,9 @@ const say = (line: string): void => console.error(`lab: ${line}`);
 /**
  * Does what the words behind `deno task lab` say. Resolves to the exit status.
  *
- * @param machine What User-Mode Linux takes this machine for; a test can give another one.
+ * @param facts What User-Mode Linux takes in place of this machine's facts.
  */
-export async function main(words: string[], machine?: UmlMachine): Promise<number> {
+export async function main(words: string[], facts?: UmlFacts): Promise<number> {
   try {
     const request = parseRequest(words);
     switch (request.kind) {
@@ -36,7 +36,7 @@ export async function main(words: string[], machine?: UmlMachine): Promise<numbe
       case "list":
         return await listScenarios();
       default:
-        return await runInLab(request, machine);
+        return await runInLab(request, facts);
     }
   } catch (error) {
     if (!(error instanceof LabError)) throw error;
@@ -58,11 +58,11 @@ async function listScenarios(): Promise<number> {
 
 async function runInLab(
   request: Exclude<Request, { kind: "help" | "list" }>,
-  machine?: UmlMachine,
+  facts?: UmlFacts,
 ): Promise<number> {
   const engines = [
     new NativeEngine(say),
-    new UmlEngine(say, machine),
+    new UmlEngine(say, facts),
     new VagrantEngine(say, request.afterwards),
   ];
   using ending = untilSignal(request.kind === "shell");

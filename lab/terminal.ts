@@ -44,8 +44,9 @@ export function useTerminal(keyboard: WritableStream<Uint8Array>, sizeFifo: stri
   return undo.move();
 }
 
+/** The terminal has one reader for all guests: a read that waits cannot be taken back. */
 let keys: ReadableStreamDefaultReader<Uint8Array> | undefined;
-/** What is typed next. A guest that goes leaves it to the next one. */
+/** The read that waits. A guest that has gone leaves it to the next one. */
 let next: Promise<ReadableStreamReadResult<Uint8Array>> | undefined;
 
 async function type(keyboard: WritableStream<Uint8Array>, gone: AbortSignal): Promise<void> {

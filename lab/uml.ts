@@ -6,23 +6,23 @@
  */
 import type { Engine, Job, Probe } from "./engine.ts";
 import { type Attempt, attemptOf, LabError, MissingError, StartError } from "./errors.ts";
-import { assertPrograms, readProcessor } from "./machine.ts";
+import { assertPrograms, readMachine } from "./machine.ts";
 import { withRunFolder } from "./run_folder.ts";
 import { findKernels, type Guest, prepareGuest } from "./uml_files.ts";
 import {
   type Candidate,
   candidates,
   describe,
-  type Processor,
+  type Machine,
   type UmlKernel,
 } from "./uml_kernels.ts";
 import { chooseGuestMemory, MODULES, runUml } from "./uml_run.ts";
 
-/** The machine that a choice of kernels is made for, where it is not this one. */
-export interface UmlMachine {
-  /** Its processor and C library. */
-  processor?: Processor;
-  /** The kernels it can have, the first choice first. */
+/** What to take in place of this machine's facts. */
+export interface UmlFacts {
+  /** The processor and the C library. */
+  machine?: Machine;
+  /** The kernels that there are, in the order to try them. */
   kernels?: UmlKernel[];
 }
 
@@ -31,7 +31,7 @@ export class UmlEngine implements Engine {
   /** Its name on the command line. */
   readonly name = "uml";
   readonly #say: (line: string) => void;
-  readonly #machine: UmlMachine;
+  readonly #facts: UmlFacts;
   /** The kernels that have not been tried. */
   #candidates: Candidate[] = [];
   /** What has been tried in vain. */
@@ -43,11 +43,11 @@ export class UmlEngine implements Engine {
    * Makes the engine.
    *
    * @param say Gets a line now and then when something takes long.
-   * @param machine What to take this machine for.
+   * @param facts What to take in place of this machine's own; a test imitates another machine.
    */
-  constructor(say: (line: string) => void, machine: UmlMachine = {}) {
+  constructor(say: (line: string) => void, facts: UmlFacts = {}) {
     this.#say = say;
-    this.#machine = machine;
+    this.#facts = facts;
   }
 
   /** Finds out whether it can run here; fetches what is missing. */
@@ -63,8 +63,8 @@ export class UmlEngine implements Engine {
         ["setpriv", "setsid", "taskset", "flock", "mkfifo"],
         "install util-linux and coreutils",
       );
-      const { processor = await readProcessor(), kernels = findKernels() } = this.#machine;
-      this.#candidates = candidates(processor, kernels, MODULES);
+      const { machine = await readMachine(), kernels = findKernels() } = this.#facts;
+      this.#candidates = candidates(machine, kernels, MODULES);
       await this.#prepareNext(signal);
       if (this.#guest) await chooseGuestMemory();
     } catch (error) {

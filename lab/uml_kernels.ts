@@ -5,8 +5,8 @@
  * @module
  */
 
-/** What the choice of a kernel depends on. */
-export interface Processor {
+/** The facts of a machine that the choice of a kernel depends on. */
+export interface Machine {
   /** The processor's flags: `flags` of `/proc/cpuinfo`. */
   flags: ReadonlySet<string>;
   /** The version of the machine's GNU C library (`2.36`); `undefined` if it has another library. */
@@ -50,7 +50,13 @@ export const FORKY: UmlKernel = {
   release: "7.2",
   libc: "2.43",
   // CONFIG_NETFILTER_XTABLES_LEGACY is off.
-  lacks: ["ip_tables", "iptable_filter", "iptable_nat", "ip6_tables", "ip6table_filter"],
+  // deno-fmt-ignore
+  lacks: [
+    "ip_tables", "iptable_filter", "iptable_mangle", "iptable_nat", "iptable_raw",
+    "iptable_security", "ip6_tables", "ip6table_filter", "ip6table_mangle", "ip6table_nat",
+    "ip6table_raw", "ip6table_security", "arp_tables", "arptable_filter", "ebtables",
+    "ebtable_broute", "ebtable_filter", "ebtable_nat",
+  ],
 };
 
 /**
@@ -60,7 +66,7 @@ export const FORKY: UmlKernel = {
  * @param modules The kernel modules that the job wants.
  */
 export function candidates(
-  { flags, libc }: Processor,
+  { flags, libc }: Machine,
   kernels: readonly UmlKernel[],
   modules: readonly string[],
 ): Candidate[] {
