@@ -19,6 +19,7 @@ Usage:
 Options:
   --engine ENGINE  native (this kernel), uml (User-Mode Linux) or vagrant (a virtual machine);
                    without it, the first of them that works here
+  --needs MODULE   a kernel module that the command needs; may be said more than once
   --halt           halt the virtual machine afterwards (vagrant)
   --destroy        destroy it afterwards, with all that was made for it (vagrant)
   --json FILE      write the scenarios' report to FILE
@@ -37,6 +38,8 @@ export type Request =
 
 /** Where it is to run. */
 export interface Where {
+  /** The kernel modules that it needs. */
+  modules: string[];
   /** The engine; the first that works without one. */
   engine?: EngineName;
   /** What becomes of the virtual machine. */
@@ -53,7 +56,8 @@ export function parseRequest(words: string[]): Request {
   const args = parseArgs(words, {
     "--": true,
     boolean: ["help", "list", "shell", ...AFTERWARDS],
-    string: ["engine", "json"],
+    string: ["engine", "json", "needs"],
+    collect: ["needs"],
     alias: { help: "h" },
     unknown: (word) => {
       if (word.startsWith("-")) wrong.push(`Unknown option "${word}"`);
@@ -74,6 +78,11 @@ export function parseRequest(words: string[]): Request {
     wrong.push(`Option --${afterwards} goes with --engine vagrant only`);
   }
   if (afterwards && args.list) wrong.push(`Option --${afterwards} does not go with --list`);
+  const needed: string[] = args.needs;
+  const modules = needed.map((name) => name.replaceAll("-", "_"));
+  for (const [index, name] of modules.entries()) {
+    if (!/^\w+$/.test(name)) wrong.push(`"${needed[index]}" is no name of a kernel module`);
+  }
   if (args.json === "") wrong.push("Option --json needs a file");
   if (command?.length === 0) wrong.push("No command after --");
 
@@ -91,7 +100,7 @@ export function parseRequest(words: string[]): Request {
   if (wrong.length > 0) throw new UsageError(`${wrong.join("; ")} (see --help)`);
 
   if (args.list) return { kind: "list" };
-  const where: Where = { engine, afterwards };
+  const where: Where = { modules, engine, afterwards };
   if (command) return { kind: "command", command, ...where };
   if (args.shell) return { kind: "shell", ...where };
   return { kind: "scenarios", names, json: args.json, ...where };

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Engine, EngineName } from "./engine.ts";
+import type { Engine, EngineName, Wish } from "./engine.ts";
 import { type Attempt, attemptLine, LabError, reasonOf, StartError } from "./errors.ts";
 
 /** What {@linkcode runInFirst} does with the engines. */
@@ -14,8 +14,8 @@ export interface Run {
   run: (engine: Engine) => Promise<number>;
   /** Gets the line that names the engine, its kernel, and why it is the one. */
   say: (line: string) => void;
-  /** Ends it. */
-  signal: AbortSignal;
+  /** What the job asks of the engine. */
+  wish: Wish;
 }
 
 /**
@@ -27,12 +27,12 @@ export interface Run {
  */
 export async function runInFirst(
   engines: readonly Engine[],
-  { asked, run, say, signal }: Run,
+  { asked, run, say, wish }: Run,
 ): Promise<number> {
   const failed: Attempt[] = [];
   for (const engine of engines) {
     if (asked !== undefined && engine.name !== asked) continue;
-    const probe = await engine.probe(signal);
+    const probe = await engine.probe(wish);
     if (!probe.ok) {
       failed.push(...probe.attempts);
       continue;

@@ -17,8 +17,16 @@ export const AFTERWARDS = ["halt", "destroy"] as const;
 /** What becomes of a virtual machine after a run. */
 export type Afterwards = typeof AFTERWARDS[number];
 
+/** What a job asks of the place that it runs in. */
+export interface Wish {
+  /** The kernel modules that it needs, besides those that every scenario needs. */
+  modules: readonly string[];
+  /** Ends the search for such a place, and the job with all of its engine, when aborted. */
+  signal: AbortSignal;
+}
+
 /** What is to be run. */
-export interface Job {
+export interface Job extends Wish {
   /** The command and its arguments; no shell is between. Empty: an interactive shell. */
   command: string[];
   /** The folder to run it in, absolute. */
@@ -28,8 +36,12 @@ export interface Job {
    * where {@linkcode Engine.inside} says.
    */
   share?: string;
-  /** Ends the job, and all of the engine with it, when aborted. */
-  signal: AbortSignal;
+  /**
+   * How many such jobs run at once, this one too: they divide the machine's memory.
+   *
+   * @default {1}
+   */
+  beside?: number;
 }
 
 /**
@@ -42,8 +54,10 @@ export type Probe = { ok: true; what: string } | { ok: false; attempts: Attempt[
 export interface Engine {
   /** Its name on the command line. */
   readonly name: EngineName;
-  /** Finds out, by trying, whether it can run here. */
-  probe(signal: AbortSignal): Promise<Probe>;
+  /** Finds out, by trying, whether it can run such a job here. */
+  probe(wish: Wish): Promise<Probe>;
+  /** How many jobs can run here at once: as many as wanted, or fewer. */
+  atMost(wanted: number): Promise<number>;
   /**
    * Runs a job and returns its exit status, 128 + N when signal N ended it. Leaves nothing behind:
    * no process, link, namespace, mount or file.

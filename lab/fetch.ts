@@ -52,6 +52,24 @@ export function releaseFolder(release: Release): string {
   return release === "own" ? cache : `${cache}/${release}`;
 }
 
+/** For how long a release that could not be fetched is not asked for where another will do, in ms. */
+const FAILURE_LASTS = 60 * 60 * 1000;
+
+/** The file that says, by its age, when a release could not be fetched. */
+function failureMark(folder: string): string {
+  return `${folder}/unreachable`;
+}
+
+/** Whether packages of a release could not be fetched a short time ago. */
+export function hasFailed(release: Release): boolean {
+  try {
+    const { mtime } = Deno.statSync(failureMark(releaseFolder(release)));
+    return mtime !== null && Date.now() - mtime.getTime() < FAILURE_LASTS;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Makes sure that packages are in the cache, and returns the file of each that it is needed for.
  *
@@ -167,7 +185,15 @@ async function fill(
     const { release = "own", say, signal } = options;
     const what = missing.join(", ");
     say(`fetching ${what}${release === "own" ? "" : ` of Debian ${release}`} into ${folder}`);
-    await download(temp, missing, { ...options, release });
+    try {
+      await download(temp, missing, { ...options, release });
+    } catch (error) {
+      // Not when a signal has ended it.
+      if (release !== "own" && error instanceof MissingError) {
+        await Deno.writeTextFile(failureMark(folder), "");
+      }
+      throw error;
+    }
     for await (const { name: file } of Deno.readDir(temp)) {
       const name = missing.find((name) => file.startsWith(`${name}_`));
       if (!name) continue;

@@ -70,12 +70,14 @@ alive() {
 : > "$RUN/up"
 # tty0 is standard output, tty1 standard error; for a shell, tty0 is the terminal and tty1 tells
 # its size, a line "ROWS COLUMNS" for every change.
+# A terminal that nobody has open forgets its size.
+exec 8<> /dev/tty0 9<> /dev/tty1
 if [ "$MODE" = shell ]; then
   "$BUSYBOX" stty -F /dev/tty0 rows "$ROWS" cols "$COLUMNS"
   while read -r rows columns; do
     "$BUSYBOX" stty -F /dev/tty0 rows "$rows" cols "$columns"
   done < /dev/tty1 &
-  "$BUSYBOX" setsid -c /bin/sh "$RUN/command.sh" < /dev/tty0 > /dev/tty0 2>&1
+  "$BUSYBOX" setsid -c /bin/sh "$RUN/command.sh" < /dev/tty0 > /dev/tty0 2>&1 8<&- 9<&-
   echo $? > "$RUN/status"
 else
   "$BUSYBOX" stty -F /dev/tty0 raw -echo rows "$ROWS" cols "$COLUMNS"
@@ -95,7 +97,7 @@ else
     cats="$cats $!"
   fi
   # In a subshell, so that the word on a command's death by a signal goes to the log.
-  (exec /bin/sh "$RUN/command.sh" < /dev/null > $out 2> $err)
+  (exec /bin/sh "$RUN/command.sh" < /dev/null > $out 2> $err 8<&- 9<&-)
   echo $? > "$RUN/status"
   # The cats end when nobody can write to them any more: nothing that the command left may stay.
   while alive; do

@@ -104,6 +104,41 @@ export function chooseMemory(places: Place[], available: number): { path: string
   );
 }
 
+/** MiB with which a guest has room for all that the scenarios and tests do. */
+const COMFORTABLE_MEMORY = 1024;
+
+/**
+ * Chooses memory as {@linkcode chooseMemory} does, for one of several guests that run at once.
+ *
+ * @param guests How many there are.
+ */
+export function divideMemory(
+  places: Place[],
+  available: number,
+  guests: number,
+): { path: string; size: number } {
+  const part = (size: number) => Math.floor(size / guests);
+  return chooseMemory(
+    places.map((place) => ({ ...place, free: part(place.free) })),
+    part(available),
+  );
+}
+
+/** How many guests fit at once, none of them short of memory: as many as wanted, or fewer. */
+export function guestsThatFit(wanted: number, places: Place[], available: number): number {
+  const fits = (guests: number) => {
+    try {
+      return divideMemory(places, available, guests).size >= COMFORTABLE_MEMORY;
+    } catch (error) {
+      if (error instanceof MissingError) return false;
+      throw error;
+    }
+  };
+  let guests = wanted;
+  while (guests > 1 && !fits(guests)) guests--;
+  return guests;
+}
+
 /**
  * The folders that can hold the memory of a guest, the best first.
  *
@@ -158,8 +193,11 @@ export async function allowedCpus(): Promise<number[]> {
   return parseCpuList(/^Cpus_allowed_list:\s+(\S+)$/m.exec(text)?.[1] ?? "0");
 }
 
+/** How many guests are told apart on one CPU. */
+const SHARES_OF_CPU = 16;
+
 /**
- * Chooses a CPU for a guest: one that no other guest of this user has, if there is one, and keeps it
+ * Chooses a CPU for a guest, of those that the fewest other guests of this user have, and keeps it
  * until it is disposed of or the process ends.
  *
  * @param folder Where the locks are; without rights to write there, any CPU will do.
@@ -171,10 +209,13 @@ export async function claimCpu(
 ): Promise<Disposable & { cpu: number }> {
   try {
     await Deno.mkdir(folder, { recursive: true });
-    for (const cpu of cpus) {
-      const lock = await Deno.open(`${folder}/cpu-${cpu}.lock`, { write: true, create: true });
-      if (await lock.tryLock(true)) return { cpu, [Symbol.dispose]: () => lock.close() };
-      lock.close();
+    for (let share = 0; share < SHARES_OF_CPU; share++) {
+      for (const cpu of cpus) {
+        const path = `${folder}/cpu-${cpu}.${share}.lock`;
+        const lock = await Deno.open(path, { write: true, create: true });
+        if (await lock.tryLock(true)) return { cpu, [Symbol.dispose]: () => lock.close() };
+        lock.close();
+      }
     }
   } catch (error) {
     if (!(error instanceof Deno.errors.PermissionDenied)) throw error;

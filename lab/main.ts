@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
 import { HELP, parseRequest, type Request } from "./args.ts";
 import { runInFirst } from "./choose.ts";
-import type { Engine, Job } from "./engine.ts";
+import type { Engine, Wish } from "./engine.ts";
 import { LabError, UsageError } from "./errors.ts";
 import { NativeEngine } from "./native.ts";
+import { listScenarios, runScenarios } from "./scenarios.ts";
 import { UmlEngine, type UmlFacts } from "./uml.ts";
 import { VagrantEngine } from "./vagrant.ts";
 
@@ -45,17 +45,6 @@ export async function main(words: string[], facts?: UmlFacts): Promise<number> {
   }
 }
 
-/** The scenarios' program: a path in a checkout, an address when this module came from one. */
-function scenarios(): string {
-  const url = new URL("../scenarios/main.ts", import.meta.url);
-  return url.protocol === "file:" ? fileURLToPath(url) : url.href;
-}
-
-async function listScenarios(): Promise<number> {
-  const args = ["run", "-A", scenarios(), "--list"];
-  return (await new Deno.Command(Deno.execPath(), { args }).spawn().status).code;
-}
-
 async function runInLab(
   request: Exclude<Request, { kind: "help" | "list" }>,
   facts?: UmlFacts,
@@ -67,9 +56,10 @@ async function runInLab(
   ];
   using ending = untilSignal(request.kind === "shell");
   const { signal } = ending;
-  const run = (engine: Engine) => runRequest(engine, request, signal);
+  const wish: Wish = { modules: request.modules, signal };
+  const run = (engine: Engine) => runRequest(engine, request, wish);
   try {
-    return await runInFirst(engines, { asked: request.engine, run, say, signal });
+    return await runInFirst(engines, { asked: request.engine, run, say, wish });
   } catch (error) {
     if (ending.status === undefined) throw error;
     return ending.status;
@@ -79,40 +69,11 @@ async function runInLab(
 async function runRequest(
   engine: Engine,
   request: Exclude<Request, { kind: "help" | "list" }>,
-  signal: AbortSignal,
+  wish: Wish,
 ): Promise<number> {
-  const inside = (path: string) => engine.inside?.(path) ?? path;
-  const job: Job = { command: [], cwd: Deno.cwd(), signal };
-  if (request.kind === "command") job.command = request.command;
-  if (request.kind !== "scenarios") return await engine.run(job);
-
-  // There is no network inside: what the scenarios import has to be there before.
-  const args = ["cache", "--quiet", scenarios()];
-  const cached = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
-  if (!cached.success) throw new LabError("Cannot load the scenarios; see above");
-  job.command = ["deno", "run", "-A", "--cached-only", inside(scenarios()), ...request.names];
-  if (request.json === undefined) return await engine.run(job);
-
-  job.share = await Deno.makeTempDir({ prefix: "ipvlan-lab-" });
-  const report = `${job.share}/report.json`;
-  try {
-    job.command.push("--json", inside(report));
-    const status = await engine.run(job);
-    await copyReport(report, request.json);
-    return status;
-  } finally {
-    await Deno.remove(job.share, { recursive: true });
-  }
-}
-
-async function copyReport(from: string, to: string): Promise<void> {
-  try {
-    await Deno.writeFile(to, await Deno.readFile(from));
-  } catch (cause) {
-    throw new LabError(`Cannot write the report to "${to}": ${(cause as Error).message}`, {
-      cause,
-    });
-  }
+  if (request.kind === "scenarios") return await runScenarios(engine, request, wish);
+  const command = request.kind === "command" ? request.command : [];
+  return await engine.run({ command, cwd: Deno.cwd(), ...wish });
 }
 
 /**

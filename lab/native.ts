@@ -6,13 +6,14 @@
  * @module
  */
 import { dirname } from "node:path";
-import type { Engine, Job, Probe } from "./engine.ts";
+import type { Engine, Job, Probe, Wish } from "./engine.ts";
 import { attemptOf, LabError } from "./errors.ts";
 import { fetchPackages, type PackageName } from "./fetch.ts";
 import { jobEnvironment, jobScript, keptFolders, neededFolders } from "./job.ts";
-import { assertPrograms, which } from "./machine.ts";
+import { assertPrograms, exists, which } from "./machine.ts";
 import { linkTools, readScript, type Tools, withRunFolder } from "./run_folder.ts";
 import { assignments } from "./shell.ts";
+import { missingModules } from "./uml_boot.ts";
 
 /**
  * Prints the kinds of links that cannot be made. Modes L2 and L3 are in every ipvlan, L3S is an
@@ -44,7 +45,7 @@ export class NativeEngine implements Engine {
   }
 
   /** Finds out whether it can run here, by making a link of each kind in namespaces of their own. */
-  async probe(): Promise<Probe> {
+  async probe({ modules, signal }: Wish): Promise<Probe> {
     const cannot = (why: string, advice?: string): Probe => ({
       ok: false,
       attempts: [{ name: this.name, why, advice }],
@@ -63,7 +64,8 @@ export class NativeEngine implements Engine {
     const job: Job = {
       command: ["sh", "-c", TRIAL],
       cwd: "/",
-      signal: new AbortController().signal,
+      modules,
+      signal,
     };
     const { success, stdout, stderr } = await withRunFolder(async (run) => {
       await prepare(job, {}, run);
@@ -75,12 +77,20 @@ export class NativeEngine implements Engine {
       const said = text(stderr).split("\n").at(-1);
       return cannot(`this machine lets no namespaces be made (${said})`, "run the lab as root");
     }
-    const missing = text(stdout);
+    const missing = [
+      ...text(stdout).split(", ").filter((kind) => kind !== ""),
+      ...await this.#missing(modules),
+    ].join(", ");
     if (missing === "") return { ok: true, what: `${kernel}, in namespaces of its own` };
     return cannot(
       `this machine's kernel, ${kernel}, has no ${missing}`,
       "load these modules as root, or boot a kernel that has them",
     );
+  }
+
+  /** As many as wanted: they are processes like others. */
+  atMost(wanted: number): Promise<number> {
+    return Promise.resolve(wanted);
   }
 
   /** Runs the job in namespaces of its own, and waits until they are gone. */
@@ -99,6 +109,17 @@ export class NativeEngine implements Engine {
       job.signal.throwIfAborted();
       return code;
     });
+  }
+
+  /** The modules that the running kernel has not, and that this user cannot load. */
+  async #missing(modules: readonly string[]): Promise<string[]> {
+    if (modules.length === 0) return [];
+    if (Deno.uid() === 0 && which("modprobe")) {
+      await new Deno.Command("modprobe", { args: ["-q", "-a", ...modules] }).output();
+    }
+    const builtin = `/lib/modules/${Deno.osRelease()}/modules.builtin`;
+    const list = await Deno.readTextFile(builtin).catch(() => "");
+    return missingModules(list, modules.filter((module) => !exists(`/sys/module/${module}`)));
   }
 
   /** Tools that scenarios use and the machine lacks; most commands do without. */

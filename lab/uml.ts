@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Engine, Job, Probe } from "./engine.ts";
+import type { Engine, Job, Probe, Wish } from "./engine.ts";
 import { type Attempt, attemptOf, LabError, MissingError, StartError } from "./errors.ts";
 import { assertPrograms, readMachine } from "./machine.ts";
 import { withRunFolder } from "./run_folder.ts";
@@ -16,7 +16,7 @@ import {
   type Machine,
   type UmlKernel,
 } from "./uml_kernels.ts";
-import { chooseGuestMemory, MODULES, runUml } from "./uml_run.ts";
+import { chooseGuestMemory, countGuests, runUml } from "./uml_run.ts";
 
 /** What to take in place of this machine's facts. */
 export interface UmlFacts {
@@ -36,8 +36,10 @@ export class UmlEngine implements Engine {
   #candidates: Candidate[] = [];
   /** What has been tried in vain. */
   readonly #attempts: Attempt[] = [];
-  /** The guest that starts next. */
-  #guest: Guest | undefined;
+  /** The kernel modules that the job needs. */
+  #modules: readonly string[] = [];
+  /** The kernel that jobs start; `undefined` when there is none left. */
+  #guest: Promise<Guest | undefined> = Promise.resolve(undefined);
 
   /**
    * Makes the engine.
@@ -51,7 +53,7 @@ export class UmlEngine implements Engine {
   }
 
   /** Finds out whether it can run here; fetches what is missing. */
-  async probe(signal: AbortSignal): Promise<Probe> {
+  async probe({ modules, signal }: Wish): Promise<Probe> {
     try {
       if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
         throw new MissingError(
@@ -64,16 +66,22 @@ export class UmlEngine implements Engine {
         "install util-linux and coreutils",
       );
       const { machine = await readMachine(), kernels = findKernels() } = this.#facts;
-      this.#candidates = candidates(machine, kernels, MODULES);
-      await this.#prepareNext(signal);
-      if (this.#guest) await chooseGuestMemory();
+      this.#modules = modules;
+      this.#candidates = candidates(machine, kernels, modules);
+      this.#guest = this.#prepareNext(signal);
+      const guest = await this.#guest;
+      if (!guest) return { ok: false, attempts: this.#attempts };
+      await chooseGuestMemory();
+      return { ok: true, what: guest.name };
     } catch (error) {
       if (!(error instanceof LabError)) throw error;
       return { ok: false, attempts: [...this.#attempts, attemptOf(this.name, error)] };
     }
-    return this.#guest
-      ? { ok: true, what: this.#guest.name }
-      : { ok: false, attempts: this.#attempts };
+  }
+
+  /** As many as there is memory for. */
+  atMost(wanted: number): Promise<number> {
+    return countGuests(wanted);
   }
 
   /**
@@ -81,27 +89,29 @@ export class UmlEngine implements Engine {
    * first line of the job leads to the next kernel.
    */
   async run(job: Job): Promise<number> {
-    while (this.#guest) {
-      const guest = this.#guest;
+    while (true) {
+      const prepared = this.#guest;
+      const guest = await prepared;
+      if (!guest) throw new StartError(this.#attempts);
       try {
         return await withRunFolder((run) => runUml(job, guest, run));
       } catch (error) {
         if (!(error instanceof StartError)) throw error;
+        // Of several jobs, the first one goes on to the next kernel for all.
+        if (this.#guest !== prepared) continue;
         this.#passOver(error.attempts);
-        await this.#prepareNext(job.signal);
+        this.#guest = this.#prepareNext(job.signal);
       }
     }
-    throw new StartError(this.#attempts);
   }
 
   /** Prepares the next kernel; one that cannot be fetched is passed over. */
-  async #prepareNext(signal: AbortSignal): Promise<void> {
-    this.#guest = undefined;
-    while (!this.#guest) {
+  async #prepareNext(signal: AbortSignal): Promise<Guest | undefined> {
+    while (true) {
       const candidate = this.#candidates.shift();
-      if (!candidate) return;
+      if (!candidate) return undefined;
       try {
-        this.#guest = await prepareGuest(candidate, { say: this.#say, signal });
+        return await prepareGuest(candidate, this.#modules, { say: this.#say, signal });
       } catch (error) {
         if (!(error instanceof LabError)) throw error;
         this.#passOver([attemptOf(describe(candidate), error)]);

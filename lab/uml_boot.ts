@@ -21,6 +21,21 @@ export function moduleFiles(dep: string, name: string): string[] {
   throw new MissingError(`The kernel has no module ${name}`, "update the package user-mode-linux");
 }
 
+/**
+ * The modules of some that a kernel does not have.
+ *
+ * @param list The texts of `modules.dep` and `modules.builtin`, one after the other.
+ * @param modules Names with `_` where a file may have `-`.
+ */
+export function missingModules(list: string, modules: readonly string[]): string[] {
+  const known = new Set(
+    [...list.matchAll(/([^/\n]+)\.ko(?:\.\w+)?(?::|$)/gm)].map(([, name = ""]) =>
+      name.replaceAll("-", "_")
+    ),
+  );
+  return modules.filter((module) => !known.has(module));
+}
+
 /** What the kernel's command line depends on. */
 export interface KernelOptions {
   /** Size of the guest's memory, in MiB. */
@@ -31,6 +46,8 @@ export interface KernelOptions {
   busybox: string;
   /** Whether the first console is a terminal that a person types on. */
   shell: boolean;
+  /** Whether the kernel has the option `seccomp=`; another one would pass it on to its first process. */
+  seccomp: boolean;
 }
 
 /**
@@ -40,7 +57,9 @@ export interface KernelOptions {
  *
  * @throws {MissingError} if a path has a space: the kernel takes it for the end of a word.
  */
-export function kernelCommandLine({ memory, run, busybox, shell }: KernelOptions): string[] {
+export function kernelCommandLine(
+  { memory, run, busybox, shell, seccomp }: KernelOptions,
+): string[] {
   for (const path of [run, busybox]) {
     if (/\s/.test(path)) {
       throw new MissingError(
@@ -56,6 +75,10 @@ export function kernelCommandLine({ memory, run, busybox, shell }: KernelOptions
     "rootflags=/",
     "ro",
     "quiet",
+    // Where the machine forbids it, the kernel goes back to ptrace(2) by itself.
+    ...seccomp ? ["seccomp=auto"] : [],
+    // They measure for most of a second how to compute RAID 6, which btrfs alone wants (7.2, 6.1).
+    "initcall_blacklist=raid6_init,raid6_select_algo",
     // Its control socket would be under ~/.uml.
     `uml_dir=${run}/`,
     "umid=uml",

@@ -9,6 +9,7 @@ import { LabError, MissingError } from "./errors.ts";
 import {
   type FetchOptions,
   fetchPackages,
+  hasFailed,
   type PackageName,
   releaseFolder,
   withCache,
@@ -16,10 +17,12 @@ import {
 import { exists, fileIn, which } from "./machine.ts";
 import { runProgram } from "./program.ts";
 import { APPLETS, readScript } from "./run_folder.ts";
+import { missingModules } from "./uml_boot.ts";
 import {
   type Candidate,
   describe,
   FORKY,
+  hasSeccomp,
   type KernelOrigin,
   type UmlKernel,
 } from "./uml_kernels.ts";
@@ -32,6 +35,8 @@ export interface Guest {
   kernel: string;
   /** The folder of its modules, with `modules.dep`. */
   modules: string;
+  /** Whether it has the option `seccomp=`. */
+  seccomp: boolean;
   /** A library to preload into the kernel. */
   preload?: string;
   /** busybox with all the applets that the guest and a command want. */
@@ -53,7 +58,13 @@ const INIT_APPLETS = [
 export function findKernels(): UmlKernel[] {
   const known: UmlKernel[] = [{ origin: "own" }, FORKY];
   if (fileIn("", "linux.uml")) known.unshift({ origin: "installed" });
-  return known.map((kernel) => ({ ...kernel, ...findRelease(rootOf(kernel.origin)) }));
+  return known.map((kernel) => {
+    const found = findRelease(rootOf(kernel.origin));
+    if (found) return { ...kernel, ...found };
+    return kernel.origin === "forky" && hasFailed("forky")
+      ? { ...kernel, unreachable: true }
+      : kernel;
+  });
 }
 
 /** The folder with the files of a kernel's package, as a root folder; there may be none yet. */
@@ -73,9 +84,14 @@ function findRelease(root: string): { release: string } | undefined {
 /**
  * Makes a candidate ready to boot: fetches what is missing, and applies what it takes to start.
  *
+ * @param wanted The kernel modules that the job needs.
  * @throws {LabError} if that fails, with what to do about it.
  */
-export async function prepareGuest(candidate: Candidate, options: FetchOptions): Promise<Guest> {
+export async function prepareGuest(
+  candidate: Candidate,
+  wanted: readonly string[],
+  options: FetchOptions,
+): Promise<Guest> {
   const { kernel: { origin }, xstate, libc } = candidate;
   const [busybox, radvd] = [await installedBusybox(), which("radvd")];
   const own: PackageName[] = [];
@@ -99,12 +115,19 @@ export async function prepareGuest(candidate: Candidate, options: FetchOptions):
       "install the one of Debian 12 or later, or choose another engine with --engine",
     );
   }
+  const modules = `${root}/usr/lib/uml/modules/${found.release}`;
+  const list = ["modules.dep", "modules.builtin"].map((name) =>
+    exists(`${modules}/${name}`) ? Deno.readTextFileSync(`${modules}/${name}`) : ""
+  );
+  const missing = missingModules(list.join(""), wanted);
+  if (missing.length > 0) throw new LabError(`it has no module ${missing.join(", ")}`);
   return {
     name: describe({ ...candidate, kernel: { ...candidate.kernel, ...found } }),
     kernel: libc
       ? await withLibc(kernel, fetchedLater["libc6"], fetched["patchelf"], options)
       : kernel,
-    modules: `${root}/usr/lib/uml/modules/${found.release}`,
+    modules,
+    seccomp: hasSeccomp(found),
     ...xstate && { preload: await buildXstate(fetched["tcc"], options) },
     busybox: busybox ?? fetched["busybox-static"],
     radvd: radvd ?? fetched["radvd"],

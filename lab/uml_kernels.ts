@@ -27,6 +27,8 @@ export interface UmlKernel {
   release?: string;
   /** The version of the C library that its release has; `undefined`: the machine's own. */
   libc?: string;
+  /** Whether it is not here, and could not be fetched a short time ago. */
+  unreachable?: boolean;
   /** The kernel modules that a job may want and that it does not have. */
   lacks?: readonly string[];
 }
@@ -60,9 +62,10 @@ export const FORKY: UmlKernel = {
 };
 
 /**
- * The kernels to try, the first choice first.
+ * The kernels to try, the first choice first: those that run without ptrace(2), which takes them
+ * half of the time, before the others; last what could not be fetched; and else in the order given.
  *
- * @param kernels The kernels that this machine has or may fetch, in the order to try them.
+ * @param kernels The kernels that this machine has or may fetch.
  * @param modules The kernel modules that the job wants.
  */
 export function candidates(
@@ -70,7 +73,8 @@ export function candidates(
   kernels: readonly UmlKernel[],
   modules: readonly string[],
 ): Candidate[] {
-  return kernels
+  const rank = (kernel: UmlKernel) => kernel.unreachable ? 2 : hasSeccomp(kernel) ? 0 : 1;
+  return kernels.toSorted((a, b) => rank(a) - rank(b))
     .filter(({ lacks = [] }) => !modules.some((module) => lacks.includes(module)))
     .map((kernel) => ({
       kernel,
@@ -87,6 +91,14 @@ export function candidates(
  */
 function needsXstate({ release }: UmlKernel): boolean {
   return release === undefined || isOlder(release, "7.2");
+}
+
+/**
+ * Whether a kernel can catch the system calls of its processes with seccomp(2) in place of
+ * ptrace(2): its option `seccomp=`, since 6.16 (`arch/um/os-Linux/start_up.c`).
+ */
+export function hasSeccomp({ release }: Pick<UmlKernel, "release">): boolean {
+  return release !== undefined && !isOlder(release, "6.16");
 }
 
 /** Whether a version (`6.1.176`) is older than another, as far as the other one is given (`6.13`). */

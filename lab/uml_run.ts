@@ -13,10 +13,12 @@ import { jobEnvironment, jobScript, keptFolders, neededFolders } from "./job.ts"
 import {
   allowedCpus,
   availableMemory,
-  chooseMemory,
   claimCpu,
+  divideMemory,
   exists,
+  guestsThatFit,
   memoryPlaces,
+  type Place,
   which,
 } from "./machine.ts";
 import { linkTools, readScript } from "./run_folder.ts";
@@ -26,18 +28,31 @@ import { kernelCommandLine, moduleFiles, SUPERVISOR } from "./uml_boot.ts";
 import type { Guest } from "./uml_files.ts";
 
 /** What every scenario needs; the kernel loads any other module when it is asked for its kind. */
-export const MODULES: readonly string[] = ["dummy", "8021q", "ipvlan", "veth", "bridge"];
+const MODULES: readonly string[] = ["dummy", "8021q", "ipvlan", "veth", "bridge"];
 /** Exit status when nobody reads the output any more: 128 + SIGPIPE. */
 const BROKEN_PIPE = 141;
+
+/** The folders that can hold the memory of guests, and MiB of memory that are free. */
+async function freeMemory(): Promise<{ places: Place[]; available: number }> {
+  const places = await memoryPlaces(cacheFolder(Deno.env.toObject()));
+  return { places, available: await availableMemory() };
+}
 
 /**
  * Chooses where the memory of a guest lies, and how much it is, in MiB.
  *
+ * @param guests How many guests run at once.
  * @throws {MissingError} if there is no room for it.
  */
-export async function chooseGuestMemory(): Promise<{ path: string; size: number }> {
-  const places = await memoryPlaces(cacheFolder(Deno.env.toObject()));
-  return chooseMemory(places, await availableMemory());
+export async function chooseGuestMemory(guests = 1): Promise<{ path: string; size: number }> {
+  const { places, available } = await freeMemory();
+  return divideMemory(places, available, guests);
+}
+
+/** How many guests can run at once: as many as wanted, or fewer. */
+export async function countGuests(wanted: number): Promise<number> {
+  const { places, available } = await freeMemory();
+  return guestsThatFit(wanted, places, available);
 }
 
 /**
@@ -50,7 +65,7 @@ export async function chooseGuestMemory(): Promise<{ path: string; size: number 
 export async function runUml(job: Job, guest: Guest, run: string): Promise<number> {
   await prepare(job, guest, run);
   const shell = job.command.length === 0;
-  const memory = await chooseGuestMemory();
+  const memory = await chooseGuestMemory(job.beside);
   // A guest process is a process of the machine that the kernel steers with ptrace(2): on one CPU
   // the two take turns in microseconds, on two CPUs each turn waits for the other to wake up.
   using claim = await claimCpu(cacheFolder(Deno.env.toObject()), await allowedCpus());
@@ -61,7 +76,7 @@ export async function runUml(job: Job, guest: Guest, run: string): Promise<numbe
     args: [
       ...["--pdeathsig", "TERM", "setsid", "sh", "-c", SUPERVISOR, "sh", run],
       ...["taskset", "-c", `${claim.cpu}`, ...preload(guest), guest.kernel],
-      ...kernelCommandLine({ memory: memory.size, run, busybox: guest.busybox, shell }),
+      ...kernelCommandLine({ memory: memory.size, run, shell, ...guest }),
     ],
     env: { TMPDIR: memory.path },
     stdin: shell ? "piped" : "null",
@@ -74,8 +89,8 @@ export async function runUml(job: Job, guest: Guest, run: string): Promise<numbe
   let brokenPipe = false;
   try {
     await Promise.all([
-      child.stdout.pipeTo(Deno.stdout.writable, { preventClose: true }),
-      child.stderr.pipeTo(Deno.stderr.writable, { preventClose: true }),
+      passOn(child.stdout, Deno.stdout),
+      passOn(child.stderr, Deno.stderr),
     ]);
   } catch {
     brokenPipe = true;
@@ -86,6 +101,13 @@ export async function runUml(job: Job, guest: Guest, run: string): Promise<numbe
   job.signal.throwIfAborted();
   if (brokenPipe) return BROKEN_PIPE;
   return await exitStatus(guest, run);
+}
+
+/** Writes all that comes. Several guests may do so at once, which `Deno.stdout.writable` refuses. */
+async function passOn(from: ReadableStream<Uint8Array>, to: typeof Deno.stdout): Promise<void> {
+  for await (let bytes of from) {
+    while (bytes.length > 0) bytes = bytes.subarray(await to.write(bytes));
+  }
 }
 
 /** The words before the kernel that have a library preloaded into it, and into nothing else. */
@@ -112,7 +134,7 @@ async function prepare(job: Job, guest: Guest, run: string): Promise<void> {
       BUSYBOX: busybox,
       MODULES: modules,
       OVERLAY_MODULES: moduleFiles(dep, "overlay").map((path) => `${modules}/${path}`),
-      LOAD: MODULES,
+      LOAD: [...MODULES, ...job.modules],
       KEEP: keptFolders(needed, ["/tmp", "/run"]),
       SHARE: [run, ...job.share === undefined ? [] : [job.share]],
       MODE: job.command.length > 0 ? "command" : "shell",

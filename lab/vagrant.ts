@@ -62,6 +62,11 @@ export class VagrantEngine implements Engine {
     return { ok: true, what: `Vagrant ${version}, ${provider}: a virtual machine, ${fate}` };
   }
 
+  /** One: there is one machine. */
+  atMost(): Promise<number> {
+    return Promise.resolve(1);
+  }
+
   /**
    * Brings the machine up if it does not run, sends the project, and runs the job there. Unlike with
    * the other engines the machine stays, unless it is to be halted or destroyed.

@@ -77,39 +77,93 @@ function tests(name: string, args: string[]): Stage {
   return { name, run: async () => countOf(await deno(["test", "-A", ...args], true)) };
 }
 
+/** How many labs run at once: a test waits half of the time. */
+const LABS = 2 * navigator.hardwareConcurrency;
+/** MiB of free memory that a lab is given room for. */
+const LAB_MEMORY = 1024;
+
+/** A file of tests. */
+interface TestFile {
+  path: string;
+  /** In bytes. */
+  size: number;
+}
+
+async function labTestFiles(): Promise<TestFile[]> {
+  const files: TestFile[] = [];
+  for await (const { name } of Deno.readDir(`${ROOT}/tests/lab`)) {
+    if (!name.endsWith("_test.ts")) continue;
+    const path = `tests/lab/${name}`;
+    files.push({ path, size: (await Deno.stat(`${ROOT}/${path}`)).size });
+  }
+  return files.sort((a, b) => a.path < b.path ? -1 : 1);
+}
+
+/** What the tests of a file came to, and what they printed. */
+interface LabResult {
+  count: Count;
+  text: string;
+}
+
+/** The tests of a file in a lab of their own. */
+async function runInLab(path: string): Promise<LabResult> {
+  const start = performance.now();
+  const result = await deno([
+    ...["run", "-A", "lab/main.ts", "--"],
+    ...["deno", "test", "-A", "--no-check", "--cached-only", path],
+  ], false);
+  const text = `${result.output.trimEnd()}\n(${path}: ${secondsSince(start)} s)\n`;
+  return { count: countOf(result), text };
+}
+
 /**
- * The tests that need ipvlan: each file in a lab of its own, as many at once as there are CPUs. What
- * they print is shown when a file is through.
+ * The tests that need ipvlan: each file in a lab of its own, several at once. They are shown in
+ * their order, each as soon as it is through and those before it have been shown.
  */
 const labTests: Stage = {
   name: "the tests that need ipvlan, in the lab",
   run: async () => {
-    const files: string[] = [];
-    for await (const { name } of Deno.readDir(`${ROOT}/tests/lab`)) {
-      if (name.endsWith("_test.ts")) files.push(`tests/lab/${name}`);
-    }
-    files.sort();
+    const files = await labTestFiles();
     // There is no network inside: what they import has to be there before.
-    const { ok, output } = await deno(["cache", "--quiet", ...files], false);
+    const { ok, output } = await deno(
+      ["cache", "--quiet", ...files.map(({ path }) => path)],
+      false,
+    );
     if (!ok) console.log(output);
-    const total: Count = { passed: 0, failed: 0 };
+    const results = new Map(files.map(({ path }) => [path, Promise.withResolvers<LabResult>()]));
+    // Large files take long as a rule, and one that begins last is waited for.
+    const waiting = files.toSorted((a, b) => b.size - a.size);
+    const running = new Set<string>();
     const next = async () => {
-      for (let file = files.shift(); file !== undefined; file = files.shift()) {
-        const start = performance.now();
-        const result = await deno([
-          ...["run", "-A", "lab/main.ts", "--"],
-          ...["deno", "test", "-A", "--no-check", "--cached-only", file],
-        ], false);
-        console.log(`${result.output.trimEnd()}\n(${file}: ${secondsSince(start)} s)\n`);
-        const { passed, failed } = countOf(result);
-        total.passed += passed;
-        total.failed += failed;
+      for (let file = waiting.shift(); file; file = waiting.shift()) {
+        running.add(file.path);
+        showProgress(`${waiting.length} files wait; running: ${[...running].join(", ")}`);
+        results.get(file.path)!.resolve(await runInLab(file.path));
+        running.delete(file.path);
       }
     };
-    await Promise.all(Array.from({ length: navigator.hardwareConcurrency }, next));
+    const { available } = Deno.systemMemoryInfo();
+    const labs = Math.max(1, Math.min(LABS, Math.floor(available / 2 ** 20 / LAB_MEMORY)));
+    const all = Promise.all(Array.from({ length: labs }, next));
+    const total: Count = { passed: 0, failed: 0 };
+    for (const { promise } of results.values()) {
+      const { count, text } = await promise;
+      showProgress("");
+      console.log(text);
+      total.passed += count.passed;
+      total.failed += count.failed;
+    }
+    await all;
     return total;
   },
 };
+
+/** Shows a line on a terminal, in place of the one before; an empty one leaves nothing there. */
+function showProgress(line: string): void {
+  if (!Deno.stdout.isTerminal()) return;
+  const { columns } = Deno.consoleSize();
+  Deno.stdout.writeSync(new TextEncoder().encode(`\r\x1b[K${line.slice(0, columns - 1)}`));
+}
 
 function secondsSince(start: number): string {
   return ((performance.now() - start) / 1000).toFixed(1);

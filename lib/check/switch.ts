@@ -1,30 +1,21 @@
 import { Bridge } from "../iproute2/bridge.ts";
 import { linkName, netnsName } from "../iproute2/words.ts";
 import { evidenceOf, type Finding, run } from "./finding.ts";
-
-/** Frames that came in on a port, by VLAN id; those in none of the port's VLANs under "other". */
-export type Counts = Map<number | "other", number>;
-
-/** What came in between two counts, only what grew. */
-export function growth(before: Counts, after: Counts): Counts {
-  return new Map(
-    [...after].map(([id, count]) => [id, count - (before.get(id) ?? 0)] as const)
-      .filter(([, count]) => count > 0),
-  );
-}
+import { countIncoming } from "./port_counter.ts";
 
 /**
  * Checks in which VLANs frames come in on a switch's port while something is done: in each of
  * these, and in no other.
  *
- * The bridge has to count by VLAN and port (`vlan_stats_per_port`). Frames without a tag count as
- * those of the port's own VLAN (PVID). Frames in a VLAN that the port is not in, which the bridge
- * drops uncounted, are noticed as the difference to all that the port received.
+ * Frames without a tag count as those of the port's own VLAN (PVID). What a host's kernel sends
+ * unasked, at any time, does not count: IGMP, reports of multicast listeners and router
+ * solicitations. For as long as this takes, the port has an ingress qdisc with filters that count.
  *
  * @param netns The switch's network namespace.
  * @param port The port, a link of it.
  * @param ids The VLAN ids.
  * @param action What is done.
+ * @throws {IpCommandError} The port has an ingress qdisc already, or the kernel has no `flower`.
  */
 export async function taggedWith(
   netns: string,
@@ -33,36 +24,19 @@ export async function taggedWith(
   action: () => Promise<unknown>,
 ): Promise<Finding> {
   await using bridge = await Bridge.open({ netns });
-  // What comes in between the two readings must not look like an unknown VLAN's, so that the port
-  // is read last before the action and first after it.
-  const vlansBefore = await bridge.vlans(port);
-  const totalBefore = await received(netns, port);
-  await action();
-  const totalAfter = await received(netns, port);
-  const vlansAfter = await bridge.vlans(port);
-  const counts = (vlans: typeof vlansBefore, total: number): Counts => {
-    const known = vlans.reduce((sum, vlan) => sum + vlan.received, 0);
-    return new Map<number | "other", number>([
-      ...vlans.map(({ id, received }): [number, number] => [id, received]),
-      ["other", total - known],
-    ]);
-  };
-  const grown = growth(counts(vlansBefore, totalBefore), counts(vlansAfter, totalAfter));
+  const vlans = await bridge.vlans(port);
+  const known = new Set([...vlans.map(({ id }) => id), ...ids]);
+  const { counts, evidence } = await countIncoming(netns, port, [...known], action);
+  const pvid = vlans.find((vlan) => vlan.pvid)?.id;
+  const seen = new Set<number | undefined>(
+    [...counts.tagged].filter(([, count]) => count > 0).map(([id]) => id),
+  );
+  if (counts.untagged > 0) seen.add(pvid);
   return {
     sentence: `Frames come in on ${port} tagged with ${ids.join(", ")}, and no other`,
-    held: ids.every((id) => grown.has(id)) && grown.size === new Set(ids).size,
-    evidence: [{
-      command: `bridge -n ${netns} -s vlan show dev ${port}`,
-      output: [...grown].map(([id, count]) => `VLAN ${id}: ${count} more frames received`)
-        .join("\n") || "No frames received",
-    }],
+    held: counts.other === 0 && seen.size === new Set(ids).size && ids.every((id) => seen.has(id)),
+    evidence: [evidence],
   };
-}
-
-async function received(netns: string, port: string): Promise<number> {
-  const { output } = await run("ip", "-n", netns, "-json", "-s", "link", "show", "dev", port);
-  const [row] = JSON.parse(output) as { stats64: { rx: { packets: number } } }[];
-  return row!.stats64.rx.packets;
 }
 
 /**

@@ -2,25 +2,20 @@ import { parseArgs } from "@std/cli/parse-args";
 import { IpvlanError } from "../../lib/errors.ts";
 import { kernelFacts } from "../../lib/iproute2/kernel.ts";
 import { Printer } from "./printer.ts";
-import { isGood, judge, printReport, type Report, type ScenarioResult, toJson } from "./report.ts";
+import { isGood, printReport, toJson } from "./report.ts";
+import { runAll } from "./run.ts";
 import type { Scenario } from "./scenario.ts";
-import { Tour } from "./tour.ts";
+import { runShared, tellShared } from "./shared.ts";
 
-/** The run was interrupted by a signal. */
-class InterruptedError extends IpvlanError {
-  /** Makes the error. */
-  constructor() {
-    super("The run was interrupted, and what was made is removed");
-  }
-}
-
-const USAGE = `Usage: main.ts [--json FILE] [--list] [NAME…]
+const USAGE = `Usage: main.ts [--json FILE] [--list] [--share FOLDER | --tell FOLDER] [NAME…]
 
 Runs the scenarios named, or all of them, and says which statements of the guide hold.
 
-  --json FILE  write the report, with all evidence, to FILE
-  --list       list the scenarios
-  --help       show this text`;
+  --json FILE     write the report, with all evidence, to FILE
+  --list          list the scenarios
+  --share FOLDER  run those that no other process has taken that shares FOLDER, and print nothing
+  --tell FOLDER   run none, and tell what becomes of those that others run
+  --help          show this text`;
 
 /**
  * The command line of one scenario, or of many. The exit status is 0 if everything held (and, of a
@@ -30,13 +25,16 @@ export async function main(scenarios: readonly Scenario[], words: string[]): Pro
   const unknown: string[] = [];
   const args = parseArgs(words, {
     boolean: ["list", "help"],
-    string: ["json"],
+    string: ["json", "share", "tell"],
     unknown: (word) => void (word.startsWith("-") && unknown.push(word)),
   });
   const names = args._.map(String);
   const known = scenarios.map(({ name }) => name);
   const bad = [...unknown, ...names.filter((name) => !known.includes(name))];
   if (args.json === "") bad.push("--json without a file");
+  for (const option of ["share", "tell"] as const) {
+    if (args[option] === "") bad.push(`--${option} without a folder`);
+  }
   if (bad.length > 0) {
     console.error(`Unknown: ${bad.join(", ")}; the scenarios are ${known.join(", ")}`);
     return 2;
@@ -51,19 +49,33 @@ export async function main(scenarios: readonly Scenario[], words: string[]): Pro
     ? scenarios.filter(({ name }) => names.includes(name))
     : scenarios;
   const full = names.length === 0 && scenarios.length > 1;
-  const obstacle = await findObstacle();
+  const obstacle = args.tell === undefined ? await findObstacle() : undefined;
   if (obstacle !== undefined) {
     const command = ["deno task lab", ...(full ? [] : chosen.map(({ name }) => name))].join(" ");
     console.error(`The scenarios cannot run here, but "${command}" runs them: ${obstacle}`);
     return 1;
   }
-  const printer = Printer.stdout();
-  const report = await runAll(chosen, printer);
+  if (args.share !== undefined) {
+    await runShared(args.share, chosen);
+    return 0;
+  }
+  const colours = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
+  const printer = new Printer((line) => console.log(line), colours);
+  const report = args.tell === undefined
+    ? await runAll(chosen, printer)
+    : await tellShared(args.tell, chosen, { printer, colours, progress: showProgress });
   printReport(report, full, printer);
   if (args.json !== undefined) {
     await Deno.writeTextFile(args.json, JSON.stringify(toJson(report), undefined, 2) + "\n");
   }
   return isGood(report, full) ? 0 : 1;
+}
+
+/** Shows a line on a terminal, in place of the one before; an empty one leaves nothing there. */
+function showProgress(line: string): void {
+  if (!Deno.stderr.isTerminal()) return;
+  const { columns } = Deno.consoleSize();
+  Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${line.slice(0, columns - 1)}`));
 }
 
 /** Why the scenarios cannot run in this kernel, or with the caller's rights. */
@@ -75,60 +87,4 @@ async function findObstacle(): Promise<string | undefined> {
     if (error instanceof IpvlanError) return error.message;
     throw error;
   }
-}
-
-/** Runs scenarios one after another. An interrupt ends the one that runs, and all that follow. */
-export async function runAll(scenarios: readonly Scenario[], printer: Printer): Promise<Report> {
-  const interrupt = new AbortController();
-  const onSignal = () => interrupt.abort(new InterruptedError());
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  for (const signal of signals) Deno.addSignalListener(signal, onSignal);
-  const started = performance.now();
-  const results: ScenarioResult[] = [];
-  try {
-    for (const scenario of scenarios) {
-      results.push(await runOne(scenario, printer, interrupt.signal));
-      if (interrupt.signal.aborted) break;
-    }
-  } finally {
-    for (const signal of signals) Deno.removeSignalListener(signal, onSignal);
-  }
-  return {
-    engine: Deno.env.get("IPVLAN_LAB") ?? "none",
-    kernel: Deno.osRelease(),
-    seconds: secondsSince(started),
-    scenarios: results,
-    statements: judge(results),
-  };
-}
-
-async function runOne(
-  { name, title, run }: Scenario,
-  printer: Printer,
-  signal: AbortSignal,
-): Promise<ScenarioResult> {
-  printer.title(name, title);
-  const tour = new Tour(printer, signal);
-  const started = performance.now();
-  let failure: string | undefined;
-  try {
-    await run(tour);
-  } catch (error) {
-    failure = describe(error);
-    printer.error(failure);
-  }
-  return { name, seconds: secondsSince(started), verdicts: tour.verdicts, error: failure };
-}
-
-/** An error in a line; with the stack where it is a defect. */
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error instanceof IpvlanError
-    ? `${error.name}: ${error.message}`
-    : error.stack ?? String(error);
-}
-
-/** Seconds with a tenth. */
-function secondsSince(start: number): number {
-  return Math.round((performance.now() - start) / 100) / 10;
 }

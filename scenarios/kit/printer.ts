@@ -17,14 +17,6 @@ export class Printer {
     this.#colours = colours;
   }
 
-  /** A printer on standard output, in colours on a terminal unless `NO_COLOR` is set. */
-  static stdout(): Printer {
-    return new Printer(
-      (line) => console.log(line),
-      Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR"),
-    );
-  }
-
   /** A line as it is. */
   line(text = ""): void {
     this.#write(text);

@@ -30,7 +30,7 @@ export class Switch implements AsyncDisposable {
     try {
       await Promise.all([
         ip.link.set("lo", { up: true }),
-        ip.link.add({ type: "bridge", name: BRIDGE, vlanFiltering: true, vlanStats: true }),
+        ip.link.add({ type: "bridge", name: BRIDGE, vlanFiltering: true }),
         // A switch has no addresses, and says nothing of its own.
         ip.link.set(BRIDGE, { addrgenmode: "none" }),
         ip.link.set(BRIDGE, { up: true }),

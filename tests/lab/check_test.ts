@@ -16,7 +16,7 @@ import {
   setSysctls,
   taggedWith,
 } from "../../lib/check/mod.ts";
-import { ProgramNotFoundError } from "../../lib/iproute2/errors.ts";
+import { IpCommandError, ProgramNotFoundError } from "../../lib/iproute2/errors.ts";
 import { World, type WorldSpec } from "../../scenarios/kit/world.ts";
 import { inEnv } from "./env.ts";
 import { freshNetns, run } from "./netns.ts";
@@ -126,13 +126,34 @@ Deno.test("taggedWith and macsLearned see what a port sees", async () => {
   await world.host.ip.addr.add({ dev: "eth0.99", address: "10.0.99.1/24" });
   const to99 = () => doesNotReach("lab-host", "10.0.99.2", { control: "lab-host" });
   const port = ["lab-switch", "host-eth0"] as const;
+  const qdiscs = () => run("tc", "-n", port[0], "qdisc", "show", "dev", port[1]);
+  const before = (await qdiscs()).stdout;
   await held([taggedWith(...port, [20], to20)], [true]);
+  // What the host's kernel says of itself, without a tag, when it joins a group.
+  const reports = async () => {
+    const file = "/proc/net/dev_snmp6/eth0";
+    const { stdout } = await run("ip", "netns", "exec", "lab-host", "cat", file);
+    return Number(/^Icmp6OutMLDv2Reports\s+(\d+)/m.exec(stdout)?.[1]);
+  };
+  const joining = async () => {
+    const before = await reports();
+    await world.host.ip.addr.add({ dev: "eth0", address: "2001:db8:1::9/64", nodad: true });
+    while (await reports() === before);
+    return await to20();
+  };
+  await held([taggedWith(...port, [20], joining)], [true]);
   await held([taggedWith(...port, [1], untagged)], [true]);
   await held([taggedWith(...port, [20], untagged)], [false]);
   await held([taggedWith(...port, [1, 20], () => Promise.all([to20(), untagged()]))], [true]);
   await held([taggedWith(...port, [20], () => Promise.all([to20(), untagged()]))], [false]);
   await held([taggedWith(...port, [20], () => Promise.all([to20(), to99()]))], [false]);
   await held([taggedWith(...port, [20], () => Promise.resolve())], [false]);
+  // A qdisc of somebody else's is left alone.
+  assertEquals((await qdiscs()).stdout, before);
+  assertEquals((await run("tc", "-n", port[0], "qdisc", "add", "dev", port[1], "ingress")).code, 0);
+  const theirs = (await qdiscs()).stdout;
+  await assertRejects(() => taggedWith(...port, [20], to20), IpCommandError, "Exclusivity");
+  assertEquals((await qdiscs()).stdout, theirs);
   await held([
     macsLearned(...port, [mac]),
     macsLearned(...port, []),

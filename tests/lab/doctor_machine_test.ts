@@ -3,6 +3,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { ipvlan, testHost } from "./command.ts";
 import { assertOnly, doctor, done, said } from "./doctor_kit.ts";
 import { inEnv } from "./env.ts";
+import { unloadModule } from "./kernel_module.ts";
 import { run } from "./netns.ts";
 
 /** A file system in memory at a new folder, mounted with these options. */
@@ -107,9 +108,7 @@ Deno.test({ name: "doctor says which module is missing", ignore: !ownKernel }, a
   const before = await Deno.readTextFile(loader);
   await Deno.writeTextFile(loader, "/bin/false");
   try {
-    for (const module of ["ipvlan", "8021q", "dummy"]) {
-      assertEquals((await run("rmmod", module)).code, 0);
-    }
+    for (const module of ["ipvlan", "8021q", "dummy"]) await unloadModule(module);
     assertEquals(await doctor(), [
       "broken module ipvlan: The kernel does not have it → modprobe ipvlan",
       "warning module 8021q: The kernel does not have it → modprobe 8021q",

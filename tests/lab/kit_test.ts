@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { doesNotReach, isEqual, reaches } from "../../lib/check/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { runAll } from "../../scenarios/kit/main.ts";
+import { runAll } from "../../scenarios/kit/run.ts";
 import { Printer } from "../../scenarios/kit/printer.ts";
 import { scenario } from "../../scenarios/kit/scenario.ts";
 import { World } from "../../scenarios/kit/world.ts";

@@ -72,7 +72,12 @@ Deno.test("uml gives a command its folder, environment, tools and clock", async 
 });
 
 Deno.test("uml has every kind of link, and loads and unloads modules", async () => {
+  // A link that was deleted, and what has loaded it, hold a module for a moment longer.
   const script = `set -e
+    unload() {
+      while read -r users < /sys/module/ipvlan/refcnt; [ "$users" != 0 ]; do :; done
+      rmmod ipvlan
+    }
     ip -br link
     ip link add d0 type dummy; ip link add link d0 name d0.5 type vlan id 5
     for mode in l2 l3; do ip link add link d0 name $mode type ipvlan mode $mode; done
@@ -81,8 +86,8 @@ Deno.test("uml has every kind of link, and loads and unloads modules", async () 
     ip link add m0 link v0 type macvlan; ip link add bond0 type bond
     ip link del l2; ip link del l3; ip link del l3s
     ip netns add n1; ip -n n1 link add d1 type dummy; ip -n n1 -br link | wc -l
-    rmmod ipvlan; modprobe ipvlan; rmmod ipvlan; ip link add link d0 name again type ipvlan
-    rmmod ipvlan; echo /bin/false > /proc/sys/kernel/modprobe
+    unload; modprobe ipvlan; unload; ip link add link d0 name again type ipvlan
+    ip link del again; unload; echo /bin/false > /proc/sys/kernel/modprobe
     ip link add link d0 name never type ipvlan || echo gone`;
   const { code, stdout, stderr } = await lab(uml("sh", "-c", script));
   assertEquals(code, 0, stderr);
@@ -112,7 +117,7 @@ for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 12
     const child = labCommand(uml("sh", "-c", "echo up; exec sleep 1000"), trace).spawn();
     const reader = child.stdout.getReader();
     await reader.read();
-    assert(trace.left().processes.length > 3 && trace.left().files.length === 1);
+    assert(trace.left().processes.length > 1 && trace.left().files.length === 1);
     child.kill(signal);
     await reader.cancel();
     await child.stderr.cancel();

@@ -9,6 +9,7 @@ Deno.test("parseRequest() runs all scenarios when nothing is said", () => {
     json: undefined,
     engine: undefined,
     afterwards: undefined,
+    modules: [],
   });
 });
 
@@ -19,6 +20,7 @@ Deno.test("parseRequest() takes names, a report and an engine", () => {
     json: "r.json",
     engine: "uml",
     afterwards: undefined,
+    modules: [],
   });
 });
 
@@ -30,6 +32,7 @@ Deno.test("parseRequest() leaves a command alone, options and another -- too", (
       command: ["sh", "--engine", "x", "--", "-c", "1"],
       engine: "native",
       afterwards: undefined,
+      modules: [],
     },
   );
 });
@@ -39,6 +42,7 @@ Deno.test("parseRequest() tells shell, list and help", () => {
     kind: "shell",
     engine: undefined,
     afterwards: undefined,
+    modules: [],
   });
   assertEquals(parseRequest(["--list"]), { kind: "list" });
   assertEquals(parseRequest(["-h"]), { kind: "help" });
@@ -46,7 +50,7 @@ Deno.test("parseRequest() tells shell, list and help", () => {
 });
 
 Deno.test("parseRequest() takes what becomes of the virtual machine, which asks for one", () => {
-  const shell = { kind: "shell", engine: "vagrant" } as const;
+  const shell = { kind: "shell", engine: "vagrant", modules: [] as string[] } as const;
   assertEquals(parseRequest(["--shell", "--halt"]), { ...shell, afterwards: "halt" });
   assertEquals(parseRequest(["--engine", "vagrant", "--destroy", "--shell"]), {
     ...shell,
@@ -54,9 +58,23 @@ Deno.test("parseRequest() takes what becomes of the virtual machine, which asks 
   });
 });
 
+Deno.test("parseRequest() takes the kernel modules that a command needs", () => {
+  assertEquals(parseRequest(["--needs", "iptable-nat", "--needs=overlay", "--", "true"]), {
+    kind: "command",
+    command: ["true"],
+    modules: ["iptable_nat", "overlay"],
+    engine: undefined,
+    afterwards: undefined,
+  });
+});
+
 Deno.test("parseRequest() says all that is wrong at once", () => {
   const cases: [string[], string][] = [
     [["--bogus"], 'Unknown option "--bogus"'],
+    [
+      ["--needs=", "--needs", "a b"],
+      '"" is no name of a kernel module; "a b" is no name of a kernel module',
+    ],
     [["-x", "--bogus=1"], 'Unknown option "-x"; Unknown option "--bogus=1"'],
     [["--engine", "kvm"], 'Unknown engine "kvm": the engines are native, uml, vagrant'],
     [["--engine"], 'Unknown engine "": the engines are native, uml, vagrant'],

@@ -1,9 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { runInFirst } from "../../../lab/choose.ts";
-import type { Engine, EngineName, Probe } from "../../../lab/engine.ts";
+import type { Engine, EngineName, Probe, Wish } from "../../../lab/engine.ts";
 import { type Attempt, LabError, StartError } from "../../../lab/errors.ts";
 
-const { signal } = new AbortController();
+const wish: Wish = { modules: [], signal: new AbortController().signal };
 const works = (what: string): Probe => ({ ok: true, what });
 const lacks = (...attempts: Attempt[]): Probe => ({ ok: false, attempts });
 
@@ -23,14 +23,15 @@ async function choose(
       probed.push(name);
       return Promise.resolve(probe);
     },
+    atMost: (wanted) => Promise.resolve(wanted),
     run() {
       if (!dead.includes(this.name)) return Promise.resolve(index);
       return Promise.reject(new StartError([{ name, why: "it died", advice: "mend it" }]));
     },
   }));
   const say = (line: string) => void said.push(line);
-  const run = (engine: Engine) => engine.run({ command: [], cwd: "/", signal });
-  const status = await runInFirst(engines, { asked, run, say, signal });
+  const run = (engine: Engine) => engine.run({ command: [], cwd: "/", ...wish });
+  const status = await runInFirst(engines, { asked, run, say, wish });
   return { status, probed, said };
 }
 

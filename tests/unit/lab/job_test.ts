@@ -3,7 +3,7 @@ import type { Job } from "../../../lab/engine.ts";
 import { jobEnvironment, jobScript, keptFolders } from "../../../lab/job.ts";
 import { assignments, quoteAll } from "../../../lab/shell.ts";
 
-const JOB: Job = { command: [], cwd: "/", signal: new AbortController().signal };
+const JOB: Job = { command: [], cwd: "/", modules: [], signal: new AbortController().signal };
 
 /** Runs a script and returns what it prints. */
 function sh(script: string): string {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MissingError } from "../../../lab/errors.ts";
-import { kernelCommandLine, moduleFiles } from "../../../lab/uml_boot.ts";
+import { kernelCommandLine, missingModules, moduleFiles } from "../../../lab/uml_boot.ts";
 
 const DEP = `kernel/fs/overlayfs/overlay.ko:
 kernel/drivers/net/ipvlan/ipvlan.ko: kernel/net/ipv6/ipv6.ko kernel/lib/crc-ccitt.ko
@@ -21,7 +21,19 @@ Deno.test("moduleFiles() wants the whole name", () => {
   assertThrows(() => moduleFiles(DEP, "vlan"), MissingError, "no module vlan");
 });
 
-const OPTIONS = { memory: 2048, run: "/tmp/r", busybox: "/c/busybox", shell: false };
+const OPTIONS = {
+  memory: 2048,
+  run: "/tmp/r",
+  busybox: "/c/busybox",
+  shell: false,
+  seccomp: false,
+};
+
+Deno.test("missingModules() finds modules in files and in the kernel, whatever their hyphens", () => {
+  const builtin = "kernel/net/ipv4/ip-gre.ko\nkernel/net/packet/af_packet.ko.xz\n";
+  const wanted = ["ipvlan", "crc_ccitt", "ip_gre", "af_packet", "pvlan", "ipvlan_l3s"];
+  assertEquals(missingModules(DEP + builtin, wanted), ["pvlan", "ipvlan_l3s"]);
+});
 
 Deno.test("kernelCommandLine() keeps the streams of a command apart", () => {
   const words = kernelCommandLine(OPTIONS);
@@ -44,6 +56,11 @@ Deno.test("kernelCommandLine() gives a shell the keyboard and the terminal's siz
   const words = kernelCommandLine({ ...OPTIONS, shell: true });
   assert(words.includes("con0=fd:0,fd:3"));
   assert(words.includes("con1=fd:5,null"));
+});
+
+Deno.test("kernelCommandLine() asks for seccomp where the kernel has it", () => {
+  assert(kernelCommandLine({ ...OPTIONS, seccomp: true }).includes("seccomp=auto"));
+  assert(!kernelCommandLine(OPTIONS).some((word) => word.startsWith("seccomp")));
 });
 
 Deno.test("kernelCommandLine() refuses a path that would be two words", () => {

@@ -16,17 +16,30 @@ function tried(
   return candidates({ flags, libc }, kernels, modules).map(describe);
 }
 
-Deno.test("candidates() tries the machine's own kernel as it is, then forky's", () => {
+Deno.test("candidates() tries the fastest first, and the machine's own before another as fast", () => {
   assertEquals(tried(PLAIN, "2.36", [BOOKWORM, FORKY]), [
-    "Linux 6.1.176, User-Mode Linux",
     "Linux 7.2, User-Mode Linux of Debian forky, its own C library",
+    "Linux 6.1.176, User-Mode Linux",
+  ]);
+  const later: UmlKernel = { origin: "installed", release: "6.16.1" };
+  assertEquals(tried(PLAIN, "2.43", [later, { origin: "own" }, FORKY]), [
+    "Linux 6.16.1, User-Mode Linux",
+    "Linux 7.2, User-Mode Linux of Debian forky",
+    "User-Mode Linux of this machine's release",
+  ]);
+});
+
+Deno.test("candidates() tries last what could not be fetched", () => {
+  assertEquals(tried(PLAIN, "2.43", [BOOKWORM, { ...FORKY, unreachable: true }]), [
+    "Linux 6.1.176, User-Mode Linux",
+    "Linux 7.2, User-Mode Linux of Debian forky",
   ]);
 });
 
 Deno.test("candidates() adapts ptrace to AMX where the kernel has a fixed size for it", () => {
   assertEquals(tried(AMX, "2.36", [BOOKWORM, FORKY]), [
-    "Linux 6.1.176, User-Mode Linux, ptrace adapted to AMX",
     "Linux 7.2, User-Mode Linux of Debian forky, its own C library",
+    "Linux 6.1.176, User-Mode Linux, ptrace adapted to AMX",
   ]);
   const trixie: UmlKernel = { origin: "installed", release: "6.12.113" };
   assertEquals(tried(AMX, "2.41", [trixie]), [

@@ -11,7 +11,12 @@ import {
   withoutProgress,
 } from "../../../lab/vagrant_guest.ts";
 
-const JOB: Job = { command: ["true"], cwd: "/home/u/kit", signal: new AbortController().signal };
+const JOB: Job = {
+  command: ["true"],
+  cwd: "/home/u/kit",
+  modules: [],
+  signal: new AbortController().signal,
+};
 const OPTIONS = { project: "/home/u/kit/", id: "1", env: {} };
 
 Deno.test("guestPath() finds the project's files in the machine's copy of it", () => {

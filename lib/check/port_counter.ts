@@ -1,0 +1,124 @@
+/**
+ * Counts the frames that come in on a link by their VLAN tag, with filters of tc(8).
+ *
+ * @module
+ */
+import { IpCommandError } from "../iproute2/errors.ts";
+import { spawn } from "../iproute2/spawn.ts";
+import { linkName, netnsName } from "../iproute2/words.ts";
+import type { Evidence } from "./finding.ts";
+
+/** How many frames came in, by VLAN id. */
+export interface Counts {
+  /** Frames with the tag of one of the VLANs that were named. */
+  tagged: Map<number, number>;
+  /** Frames with any other tag. */
+  other: number;
+  /** Frames without a tag. */
+  untagged: number;
+}
+
+/**
+ * The ICMPv6 messages that a host's kernel sends unasked: multicast listener reports (RFC 2710,
+ * RFC 3810) and router solicitations (RFC 4861).
+ */
+const UNASKED_ICMP6 = [131, 132, 143, 133];
+
+/** The numbers of the filters, `pref`: the first that fits a frame is the one that counts it. */
+const PREF = { igmp: 1, icmp6: 2, taggedIgmp: 3, taggedIcmp6: 4, named: 5, other: 6, untagged: 9 };
+
+/**
+ * The lines for `tc -batch -` that make a link count. What a host's kernel sends unasked (IGMP,
+ * RFC 3376, and {@linkcode UNASKED_ICMP6}) comes at any time and is counted apart.
+ */
+export function countingLines(dev: string, ids: readonly number[]): string[] {
+  const filter = (pref: number, protocol: string, match: string) =>
+    `filter add dev ${dev} ingress pref ${pref} protocol ${protocol} ${match} action pass`;
+  const tagged = "802.1Q";
+  return [
+    `qdisc add dev ${dev} clsact`,
+    filter(PREF.igmp, "ip", "flower ip_proto 2"),
+    filter(PREF.taggedIgmp, tagged, "flower vlan_ethtype ip ip_proto 2"),
+    ...UNASKED_ICMP6.flatMap((type) => [
+      filter(PREF.icmp6, "ipv6", `flower ip_proto icmpv6 type ${type}`),
+      filter(PREF.taggedIcmp6, tagged, `flower vlan_ethtype ipv6 ip_proto icmpv6 type ${type}`),
+    ]),
+    ...ids.map((id) => filter(PREF.named, tagged, `flower vlan_id ${id}`)),
+    filter(PREF.other, tagged, "flower"),
+    filter(PREF.other + 1, "802.1ad", "flower"),
+    filter(PREF.untagged, "all", "matchall"),
+  ];
+}
+
+/** Reads what `tc -json -s filter show` prints of these filters. */
+export function parseCounts(json: string): Counts {
+  const counts: Counts = { tagged: new Map(), other: 0, untagged: 0 };
+  for (const { pref, options } of JSON.parse(json) as Filter[]) {
+    const packets = options?.actions[0]?.stats.packets ?? 0;
+    if (pref === PREF.named && options) counts.tagged.set(options.keys?.vlan_id ?? 0, packets);
+    if (pref === PREF.other || pref === PREF.other + 1) counts.other += packets;
+    if (pref === PREF.untagged) counts.untagged += packets;
+  }
+  return counts;
+}
+
+/** A filter in the JSON of tc(8); one without options is the head of those with its `pref`. */
+interface Filter {
+  pref: number;
+  options?: { keys?: { vlan_id?: number }; actions: { stats: { packets: number } }[] };
+}
+
+/**
+ * Counts the frames that come in on a link while something is done.
+ *
+ * @param ids The VLANs to count apart.
+ * @throws {IpCommandError} The link has an ingress qdisc of its own already, or the kernel has no
+ * filter `flower` (4.11).
+ * @throws {ProgramNotFoundError} tc(8) of iproute2 is not on the machine.
+ */
+export async function countIncoming(
+  netns: string,
+  dev: string,
+  ids: readonly number[],
+  action: () => Promise<unknown>,
+): Promise<{ counts: Counts; evidence: Evidence }> {
+  const inside = ["-n", netnsName(netns)];
+  const name = linkName(dev);
+  const [qdisc = "", ...filters] = countingLines(name, ids);
+  await tc([...inside, ...qdisc.split(" ")]);
+  try {
+    await tc([...inside, "-batch", "-"], filters);
+    await action();
+    const shown = await tc([...inside, "-json", "-s", "filter", "show", "dev", name, "ingress"]);
+    const counts = parseCounts(shown);
+    const lines = [
+      ...[...counts.tagged].map(([id, count]): [string, number] => [`tagged with ${id}`, count]),
+      ["with another tag", counts.other] as const,
+      ["without a tag", counts.untagged] as const,
+    ].filter(([, count]) => count > 0).map(([what, count]) => `Frames ${what}: ${count}`);
+    return {
+      counts,
+      evidence: {
+        command: `tc -n ${netns} -s filter show dev ${dev} ingress`,
+        output: lines.join("\n") || "No frames came in",
+      },
+    };
+  } finally {
+    await tc([...inside, "qdisc", "del", "dev", name, "clsact"]);
+  }
+}
+
+/** Runs tc(8), and returns what it printed. @throws {IpCommandError} It refused. */
+async function tc(args: string[], lines: string[] = []): Promise<string> {
+  const child = spawn("tc", args, { stdin: "piped" });
+  const writer = child.stdin.getWriter();
+  const written = writer.write(new TextEncoder().encode(lines.map((line) => `${line}\n`).join("")))
+    .then(() => writer.close())
+    // It has ended before it has read all of it; what it says tells why.
+    .catch(() => {});
+  const [{ success, stdout, stderr }] = await Promise.all([child.output(), written]);
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  if (success) return text(stdout);
+  const said = text(stderr).trim().split("\n")[0] ?? "";
+  throw new IpCommandError(["tc", ...args].join(" "), said);
+}

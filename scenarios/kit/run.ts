@@ -1,0 +1,84 @@
+import { IpvlanError } from "../../lib/errors.ts";
+import type { Printer } from "./printer.ts";
+import { judge, type Report, type ScenarioResult } from "./report.ts";
+import type { Scenario } from "./scenario.ts";
+import { Tour } from "./tour.ts";
+
+/** The run was interrupted by a signal. */
+class InterruptedError extends IpvlanError {
+  /** Makes the error. */
+  constructor() {
+    super("The run was interrupted, and what was made is removed");
+  }
+}
+
+/** A signal that is aborted by SIGINT and SIGTERM, until it is disposed of. */
+export function interruptible(): Disposable & { signal: AbortSignal } {
+  const interrupt = new AbortController();
+  const onSignal = () => interrupt.abort(new InterruptedError());
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  for (const signal of signals) Deno.addSignalListener(signal, onSignal);
+  return {
+    signal: interrupt.signal,
+    [Symbol.dispose]() {
+      for (const signal of signals) Deno.removeSignalListener(signal, onSignal);
+    },
+  };
+}
+
+/** Runs scenarios one after another. An interrupt ends the one that runs, and all that follow. */
+export async function runAll(scenarios: readonly Scenario[], printer: Printer): Promise<Report> {
+  using interrupt = interruptible();
+  const started = performance.now();
+  const results: ScenarioResult[] = [];
+  for (const scenario of scenarios) {
+    results.push(await runOne(scenario, printer, interrupt.signal));
+    if (interrupt.signal.aborted) break;
+  }
+  return { ...place(), ...sumUp(results, started) };
+}
+
+/** Where this process runs. */
+export function place(): Pick<Report, "engine" | "kernel"> {
+  return { engine: Deno.env.get("IPVLAN_LAB") ?? "none", kernel: Deno.osRelease() };
+}
+
+/** What a run came to that began at a time of `performance.now()`. */
+export function sumUp(
+  scenarios: ScenarioResult[],
+  started: number,
+): Omit<Report, "engine" | "kernel"> {
+  return { seconds: secondsSince(started), scenarios, statements: judge(scenarios) };
+}
+
+/** Runs a scenario, whatever becomes of it. */
+export async function runOne(
+  { name, title, run }: Scenario,
+  printer: Printer,
+  signal: AbortSignal,
+): Promise<ScenarioResult> {
+  printer.title(name, title);
+  const tour = new Tour(printer, signal);
+  const started = performance.now();
+  let failure: string | undefined;
+  try {
+    await run(tour);
+  } catch (error) {
+    failure = describe(error);
+    printer.error(failure);
+  }
+  return { name, seconds: secondsSince(started), verdicts: tour.verdicts, error: failure };
+}
+
+/** An error in a line; with the stack where it is a defect. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error instanceof IpvlanError
+    ? `${error.name}: ${error.message}`
+    : error.stack ?? String(error);
+}
+
+/** Seconds with a tenth. */
+function secondsSince(start: number): number {
+  return Math.round((performance.now() - start) / 100) / 10;
+}
