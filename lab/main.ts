@@ -3,10 +3,12 @@
  *
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { HELP, parseRequest, type Request } from "./args.ts";
 import { runInFirst } from "./choose.ts";
 import type { Engine, Wish } from "./engine.ts";
 import { LabError, UsageError } from "./errors.ts";
+import { exists } from "./machine.ts";
 import { NativeEngine } from "./native.ts";
 import { listScenarios, runScenarios } from "./scenarios.ts";
 import { UmlEngine, type UmlFacts } from "./uml.ts";
@@ -73,7 +75,21 @@ async function runRequest(
 ): Promise<number> {
   if (request.kind === "scenarios") return await runScenarios(engine, request, wish);
   const command = request.kind === "command" ? request.command : [];
+  await cacheProject();
   return await engine.run({ command, cwd: Deno.cwd(), ...wish });
+}
+
+/**
+ * Has Deno know all that `ipvlan` and the module import: it would ask the network for each package
+ * that it has not looked into yet, and inside there is none.
+ */
+async function cacheProject(): Promise<void> {
+  const files = ["cli.ts", "mod.ts"].map((name) => new URL(`../${name}`, import.meta.url))
+    .filter(({ protocol }) => protocol === "file:").map((url) => fileURLToPath(url)).filter(exists);
+  if (files.length === 0) return;
+  // A file that is being written may be wrong; that is for the command to say.
+  const args = ["cache", "--quiet", "--no-check", ...files];
+  await new Deno.Command(Deno.execPath(), { args, stdout: "null", stderr: "null" }).output();
 }
 
 /**

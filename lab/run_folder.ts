@@ -30,6 +30,28 @@ export async function withRunFolder<T>(use: (run: string) => Promise<T>): Promis
 }
 
 /**
+ * Makes a folder, calls `use` with it, and removes it whatever happened, also when the lab is
+ * killed: then the input of a shell ends that waits for nothing else.
+ */
+export async function withShare<T>(use: (share: string) => Promise<T>): Promise<T> {
+  if (Deno.build.os === "windows") return await withRunFolder(use);
+  const share = await Deno.makeTempDir({ prefix: "ipvlan-lab-" });
+  const script = "trap '' HUP INT TERM; cat > /dev/null; rm -rf \"$1\"";
+  const remover = new Deno.Command("sh", {
+    args: ["-c", script, "sh", share],
+    stdin: "piped",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  try {
+    return await use(share);
+  } finally {
+    await remover.stdin.close();
+    await remover.status;
+  }
+}
+
+/**
  * Makes two folders of links in the folder of a run, for PATH: `bin` with `deno` for its begin (often
  * the `deno` on PATH is a script that starts another program first), `tools` for its end.
  */

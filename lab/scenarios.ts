@@ -6,6 +6,7 @@
 import { fileURLToPath } from "node:url";
 import type { Engine, Wish } from "./engine.ts";
 import { LabError } from "./errors.ts";
+import { withShare } from "./run_folder.ts";
 
 /** More jobs than this at once gain nothing: it is how many scenarios there are. */
 const MOST_JOBS = 16;
@@ -35,8 +36,7 @@ export async function runScenarios(
   const cached = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
   if (!cached.success) throw new LabError("Cannot load the scenarios; see above");
 
-  const share = await Deno.makeTempDir({ prefix: "ipvlan-lab-" });
-  try {
+  return await withShare(async (share) => {
     const report = `${share}/report.json`;
     // A scenario waits most of the time, so that two of them go on one CPU.
     const wanted = Math.min(names.length || MOST_JOBS, 2 * navigator.hardwareConcurrency);
@@ -46,9 +46,7 @@ export async function runScenarios(
       : await runSideBySide(engine, { share, report, names, wish, jobs });
     if (json !== undefined) await copyReport(report, json);
     return status;
-  } finally {
-    await Deno.remove(share, { recursive: true });
-  }
+  });
 }
 
 interface Run {
@@ -77,9 +75,12 @@ async function runSideBySide(
   engine: Engine,
   { share, report, names, wish, jobs }: Run & { jobs: number },
 ): Promise<number> {
-  const teller = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", program(), "--tell", share, "--json", report, ...names],
+  const tell = [Deno.execPath(), "run", "-A", program(), "--tell", share, "--json", report];
+  const quiet = new AbortController();
+  const teller = new Deno.Command("setpriv", {
+    args: ["--pdeathsig", "TERM", ...tell, ...names],
     stdin: "null",
+    signal: quiet.signal,
   }).spawn();
   const over = new AbortController();
   let failure: { error: unknown } | undefined;
@@ -102,19 +103,14 @@ async function runSideBySide(
       fail(error);
     }
   };
-  const ended = Promise.all(Array.from({ length: jobs }, runOne));
-  try {
-    await ended;
-    if (failure && !began(share)) throw failure.error;
-    await Deno.writeTextFile(`${share}/ended`, "");
-    const { code } = await teller.status;
-    if (failure) throw failure.error;
-    return code;
-  } catch (error) {
-    teller.kill("SIGTERM");
-    await teller.status;
-    throw error;
-  }
+  await Promise.all(Array.from({ length: jobs }, runOne));
+  // Nothing has begun: another engine will be tried, or nothing is to be told.
+  if (wish.signal.aborted || failure && !began(share)) quiet.abort();
+  await Deno.writeTextFile(`${share}/ended`, "");
+  const { code } = await teller.status;
+  wish.signal.throwIfAborted();
+  if (failure) throw failure.error;
+  return code;
 }
 
 /** Whether any scenario has begun. */

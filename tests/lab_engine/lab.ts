@@ -135,3 +135,10 @@ async function machine(): Promise<unknown> {
     mounts: Deno.readTextFileSync("/proc/self/mounts"),
   };
 }
+
+/** Waits for something that tells nobody when it happens; if it does not, the test fails below. */
+export async function until(happened: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 1000 && !happened(); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}

@@ -1,6 +1,6 @@
 // The command itself, up to the point where an engine starts.
-import { assertEquals, assertStringIncludes } from "@std/assert";
-import { lab, list, temporaryFolder } from "./lab.ts";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { lab, labCommand, list, temporaryFolder, Traced, until } from "./lab.ts";
 
 Deno.test("the lab refuses a wrong command line in one line, and starts nothing", async () => {
   await using folder = await temporaryFolder();
@@ -55,6 +55,30 @@ Deno.test("the lab lists the scenarios without any engine", async () => {
   const { code, stdout, stderr } = await lab(["--list"]);
   assertEquals([code, stderr], [0, ""]);
   assertStringIncludes(stdout, "l2");
+});
+
+Deno.test("scenarios run side by side, are told in their order, and leave nothing", async () => {
+  await using trace = await Traced.start();
+  const args = ["--engine", "uml", "prerequisites", "netops", "manual-links"];
+  const { code, stdout, stderr } = await lab(args, { env: trace.env });
+  assertEquals(code, 0, stderr);
+  assertEquals(stdout.match(/^[a-z]\S+(?= {2})/gm), ["prerequisites", "netops", "manual-links"]);
+  assertMatch(stdout, /^\d+ of \d+ statements held, 3 scenarios, /m);
+  assertEquals(trace.left(), { processes: [], files: [] });
+});
+
+Deno.test("scenarios that run side by side leave nothing when the lab is killed", async () => {
+  await using trace = await Traced.start();
+  const child = labCommand(["--engine", "uml", "l2", "netops"], trace).spawn();
+  const reader = child.stdout.getReader();
+  await reader.read();
+  child.kill("SIGKILL");
+  await reader.cancel();
+  await child.stderr.cancel();
+  await child.status;
+  // Nobody is left to wait for the end of these.
+  await until(() => trace.left().processes.length === 0 && trace.left().files.length === 0);
+  assertEquals(trace.left(), { processes: [], files: [] });
 });
 
 Deno.test("the lab brings a scenario's report out", async () => {

@@ -1,6 +1,6 @@
 // User-Mode Linux on this machine, as whoever runs the tests.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { lab, labCommand, list, PROJECT, read, temporaryFolder, Traced } from "./lab.ts";
+import { lab, labCommand, list, PROJECT, read, temporaryFolder, Traced, until } from "./lab.ts";
 
 const uml = (...command: string[]) => ["--engine", "uml", "--", ...command];
 
@@ -224,10 +224,3 @@ Deno.test("uml runs as an ordinary user, from a checkout in /tmp, with a cache o
   assertEquals({ code, stdout }, { code: 0, stdout: `${path}/clone\n0\ndeno.json\n` }, stderr);
   assertEquals([...list(`${path}/home`), ...list(`${path}/tmp`)], [".cache"]);
 });
-
-/** Waits for something that tells nobody when it happens; if it does not, the test fails below. */
-async function until(happened: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 1000 && !happened(); tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}

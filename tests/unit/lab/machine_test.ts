@@ -1,6 +1,13 @@
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { MissingError } from "../../../lab/errors.ts";
-import { allowsExec, chooseMemory, claimCpu, parseCpuList } from "../../../lab/machine.ts";
+import {
+  allowsExec,
+  chooseMemory,
+  claimCpu,
+  divideMemory,
+  guestsThatFit,
+  parseCpuList,
+} from "../../../lab/machine.ts";
 
 const SHM = { path: "/dev/shm", free: 12000, exec: true };
 const TMP = { path: "/tmp", free: 80000, exec: true };
@@ -45,13 +52,25 @@ Deno.test("allowsExec() looks at the mount a folder is on", () => {
   assertEquals(allowsExec(mounts, "/var/tmp"), true);
 });
 
+Deno.test("guestsThatFit() leaves out the guests that would be short of memory", () => {
+  const place = (free: number) => [{ path: "/dev/shm", free, exec: true }];
+  assertEquals(guestsThatFit(4, place(20_000), 20_000), 4);
+  // Each takes 256 MiB more than its memory.
+  assertEquals(guestsThatFit(4, place(4 * 1280), 20_000), 4);
+  assertEquals(guestsThatFit(4, place(4 * 1280 - 1), 20_000), 3);
+  assertEquals(guestsThatFit(8, place(20_000), 4096), 3);
+  // One is tried in any case, and says what it lacks.
+  assertEquals(guestsThatFit(4, place(64), 20_000), 1);
+  assertEquals(divideMemory(place(4 * 1280), 20_000, 4), { path: "/dev/shm", size: 1024 });
+});
+
 Deno.test("parseCpuList() reads the kernel's list format", () => {
   assertEquals(parseCpuList("0-1"), [0, 1]);
   assertEquals(parseCpuList("3"), [3]);
   assertEquals(parseCpuList("0,2-4,7"), [0, 2, 3, 4, 7]);
 });
 
-Deno.test("guests that run at the same time have a CPU each, as far as there are any", async () => {
+Deno.test("guests that run at the same time divide the CPUs evenly", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const cpus = [3, 5];
@@ -60,7 +79,8 @@ Deno.test("guests that run at the same time have a CPU each, as far as there are
       using second = await claimCpu(folder, cpus);
       assertEquals([first.cpu, second.cpu], [3, 5]);
       using third = await claimCpu(folder, cpus);
-      assert(cpus.includes(third.cpu));
+      using fourth = await claimCpu(folder, cpus);
+      assertEquals([third.cpu, fourth.cpu], [3, 5]);
     }
     using next = await claimCpu(folder, cpus);
     assertEquals(next.cpu, 5);
