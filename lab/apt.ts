@@ -8,20 +8,26 @@ import { MissingError } from "./errors.ts";
 import { exists, which } from "./machine.ts";
 import { runProgram } from "./program.ts";
 
-/** The release that a package comes from: the machine's own, or a later one of Debian. */
-export type Release = "own" | "forky";
+/** The releases of Debian that a package can come from, by their code names. */
+export type DebianRelease = "bullseye" | "bookworm" | "trixie" | "forky";
+
+/** The release that a package comes from: the machine's own, or one of Debian. */
+export type Release = "own" | DebianRelease;
 
 /**
  * Downloads packages of a release into a folder, as `.deb` files.
  *
  * @param temp The folder, absolute; the lists and the cache of apt-get are below it.
+ * @param options.dependencies Which of the packages that these depend on come along: those that
+ * the machine lacks (release `own`) or all, and of these the ones whose names match.
  * @throws {MissingError} if that fails, with what apt-get said.
  */
 export async function download(
   temp: string,
   names: readonly string[],
-  { release, say, signal }: {
+  { release, dependencies, say, signal }: {
     release: Release;
+    dependencies?: RegExp;
     say: (line: string) => void;
     signal?: AbortSignal;
   },
@@ -47,14 +53,24 @@ export async function download(
         : "connect to the network",
     );
   };
+  const get = async () => {
+    if (!dependencies) return await apt("download", ...names);
+    const words = ["install", "--print-uris", "-qq", "-y", "--no-install-recommends", ...names];
+    const planned = await apt("-o", "Debug::NoLocking=1", ...words);
+    if (!planned.ok) return planned;
+    const packages = plannedPackages(planned.text).filter(({ name }) => dependencies.test(name));
+    const bytes = packages.reduce((sum, { size }) => sum + size, 0);
+    say(`downloading ${packages.length} packages, ${Math.ceil(bytes / 1e6)} MB`);
+    return await apt("download", ...packages.map(({ name, version }) => `${name}=${version}`));
+  };
   try {
     await Deno.mkdir(`${temp}/cache/archives/partial`, { recursive: true });
     if (release === "own") {
-      if ((await apt("download", ...names)).ok) return;
+      if ((await get()).ok) return;
       say("the machine's package lists do not do; fetching some");
     } else {
       const targets = (await apt(...LIST_SOURCES)).text;
-      const sources = debianSources(release, await ownCodename(), targets);
+      const sources = debianSources(release, ownCodename(), targets);
       if (sources === "" || !exists(KEYRING)) {
         throw new MissingError(
           `Cannot fetch ${names.join(", ")}: apt's sources have no archive of Debian`,
@@ -69,11 +85,22 @@ export async function download(
     await Deno.mkdir(`${temp}/lists/partial`, { recursive: true });
     options.push("-o", `Dir::State::Lists=${temp}/lists`, "-o", "Debug::NoLocking=1");
     const update = await apt("-o", "Acquire::Languages=none", "update");
-    const got = await apt("download", ...names);
+    const got = await get();
     if (!got.ok) throw failed(update.text, got.text);
   } finally {
     clearInterval(progress);
   }
+}
+
+/** Reads what `apt-get install --print-uris` prints: `'ADDRESS' NAME_VERSION_ARCH.deb SIZE HASH`. */
+export function plannedPackages(text: string): { name: string; version: string; size: number }[] {
+  return [...text.matchAll(/^'\S+' ([^_\s]+)_([^_\s]+)_[^_\s]+\.deb (\d+) /gm)]
+    .map(([, name = "", version = "", size]) => ({
+      name,
+      // A colon is escaped in the name of a file.
+      version: version.replaceAll("%3a", ":"),
+      size: Number(size),
+    }));
 }
 
 /** Makes apt-get(8) print a line `LIST ADDRESS SUITE COMPONENT` for each list of its sources. */
@@ -107,8 +134,8 @@ export function debianSources(release: Release, codename: string, targets: strin
 }
 
 /** The code name of the machine's own release: `VERSION_CODENAME` of os-release(5). */
-async function ownCodename(): Promise<string> {
-  const text = await Deno.readTextFile("/etc/os-release").catch(() => "");
+export function ownCodename(): string {
+  const text = exists("/etc/os-release") ? Deno.readTextFileSync("/etc/os-release") : "";
   return /^VERSION_CODENAME="?([^"\n]*)/m.exec(text)?.[1] ?? "";
 }
 

@@ -6,6 +6,9 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { AFTERWARDS, type Afterwards, ENGINE_NAMES, type EngineName } from "./engine.ts";
 import { UsageError } from "./errors.ts";
+import { DEBIAN_KERNELS, type KernelChoice, kindOfFile } from "./kernels.ts";
+import { exists } from "./machine.ts";
+import { resolve } from "node:path";
 
 /** What `--help` prints. */
 export const HELP = `Run any command in a kernel that has ipvlan, whatever the machine.
@@ -17,8 +20,10 @@ Usage:
   deno task lab --shell                 an interactive shell
 
 Options:
-  --engine ENGINE  native (this kernel), uml (User-Mode Linux) or vagrant (a virtual machine);
-                   without it, the first of them that works here
+  --engine ENGINE  native (this kernel), uml (User-Mode Linux), qemu (a kernel as Debian ships it) or
+                   vagrant (a virtual machine); without it, the first of them that works here
+  --kernel KERNEL  5.10, 6.1, 6.12 or 7.2 of Debian 11, 12, 13 or forky; or a file, linux.uml or bzImage
+  --modules DIR    the folder of that file's modules, with modules.dep
   --needs MODULE   a kernel module that the command needs; may be said more than once
   --halt           halt the virtual machine afterwards (vagrant)
   --destroy        destroy it afterwards, with all that was made for it (vagrant)
@@ -40,6 +45,8 @@ export type Request =
 export interface Where {
   /** The kernel modules that it needs. */
   modules: string[];
+  /** The kernel. */
+  kernel?: KernelChoice;
   /** The engine; the first that works without one. */
   engine?: EngineName;
   /** What becomes of the virtual machine. */
@@ -56,7 +63,7 @@ export function parseRequest(words: string[]): Request {
   const args = parseArgs(words, {
     "--": true,
     boolean: ["help", "list", "shell", ...AFTERWARDS],
-    string: ["engine", "json", "needs"],
+    string: ["engine", "json", "needs", "kernel", "modules"],
     collect: ["needs"],
     alias: { help: "h" },
     unknown: (word) => {
@@ -83,6 +90,7 @@ export function parseRequest(words: string[]): Request {
   for (const [index, name] of modules.entries()) {
     if (!/^\w+$/.test(name)) wrong.push(`"${needed[index]}" is no name of a kernel module`);
   }
+  const kernel = readKernel(args.kernel, args.modules, wrong);
   if (args.json === "") wrong.push("Option --json needs a file");
   if (command?.length === 0) wrong.push("No command after --");
 
@@ -100,8 +108,31 @@ export function parseRequest(words: string[]): Request {
   if (wrong.length > 0) throw new UsageError(`${wrong.join("; ")} (see --help)`);
 
   if (args.list) return { kind: "list" };
-  const where: Where = { modules, engine, afterwards };
+  const where: Where = { modules, kernel, engine, afterwards };
   if (command) return { kind: "command", command, ...where };
   if (args.shell) return { kind: "shell", ...where };
   return { kind: "scenarios", names, json: args.json, ...where };
+}
+
+/** Reads `--kernel` and `--modules`; says what is wrong with them. */
+function readKernel(
+  word: string | undefined,
+  modules: string | undefined,
+  wrong: string[],
+): KernelChoice | undefined {
+  const kernel = DEBIAN_KERNELS.find(({ version }) => version === word);
+  if (modules !== undefined && (word === undefined || kernel)) {
+    wrong.push("Option --modules goes with --kernel FILE only");
+  }
+  if (modules !== undefined && !exists(`${modules}/modules.dep`)) {
+    wrong.push(`"${modules}" is no folder of modules: it has no modules.dep`);
+  }
+  if (word === undefined) return undefined;
+  if (kernel) return { kind: "debian", kernel };
+  const path = resolve(word);
+  if (kindOfFile(path) === undefined) {
+    const known = DEBIAN_KERNELS.map(({ version }) => version).join(", ");
+    wrong.push(`"${word}" is neither ${known} nor the file of a kernel, linux.uml or bzImage`);
+  }
+  return { kind: "file", path, modules: modules === undefined ? undefined : resolve(modules) };
 }

@@ -4,9 +4,10 @@
  * @module
  */
 import type { Attempt } from "./errors.ts";
+import type { KernelChoice } from "./kernels.ts";
 
 /** The names `--engine` takes, in the order in which the lab tries them. */
-export const ENGINE_NAMES = ["native", "uml", "vagrant"] as const;
+export const ENGINE_NAMES = ["native", "uml", "qemu", "vagrant"] as const;
 
 /** The name of an engine. */
 export type EngineName = typeof ENGINE_NAMES[number];
@@ -21,6 +22,12 @@ export type Afterwards = typeof AFTERWARDS[number];
 export interface Wish {
   /** The kernel modules that it needs, besides those that every scenario needs. */
   modules: readonly string[];
+  /**
+   * The kernel that is asked for.
+   *
+   * @default {undefined} The fastest that has the modules.
+   */
+  kernel?: KernelChoice;
   /** Ends the search for such a place, and the job with all of its engine, when aborted. */
   signal: AbortSignal;
 }

@@ -167,6 +167,36 @@ async function removeLeftover(temp: string, options: FetchOptions): Promise<void
   await Deno.remove(temp, { recursive: true });
 }
 
+/**
+ * Makes sure that packages and what they depend on are in the cache, unpacked into one folder.
+ *
+ * @param name The name of the folder.
+ * @param isWhole Whether the folder has what it is needed for.
+ * @returns The folder.
+ * @throws {MissingError} if they cannot be fetched.
+ */
+export async function fetchTree(
+  name: string,
+  packages: readonly string[],
+  { dependencies, isWhole, ...options }: FetchOptions & {
+    dependencies: RegExp;
+    isWhole: (tree: string) => boolean;
+  },
+): Promise<string> {
+  const folder = releaseFolder(options.release ?? "own");
+  const tree = `${folder}/${name}`;
+  if (isWhole(tree)) return tree;
+  await withCache(options, async () => {
+    if (isWhole(tree)) return;
+    await inFetchFolder(folder, packages, { ...options, dependencies }, async (temp, files) => {
+      for (const file of files) await unpack(temp, file, name, options);
+      if (!isWhole(`${temp}/${name}`)) throw new LabError(`What was fetched has no ${name}`);
+      await replace(`${temp}/${name}`, tree);
+    });
+  });
+  return tree;
+}
+
 /** Fetches what is missing. */
 async function fill(
   folder: string,
@@ -176,17 +206,39 @@ async function fill(
   // Another lab may have fetched them while this one waited for the lock.
   const missing = names.filter((name) => !fileIn(`${folder}/${name}`, NEEDED[name]));
   if (missing.length === 0) return;
+  await inFetchFolder(folder, missing, options, async (temp, files) => {
+    for (const file of files) {
+      const name = missing.find((name) => file.startsWith(`${name}_`));
+      if (!name) continue;
+      await unpack(temp, file, name, options);
+      if (!fileIn(`${temp}/${name}`, NEEDED[name])) {
+        throw new LabError(`The fetched package ${name} has no file ${NEEDED[name]}`);
+      }
+      await replace(`${temp}/${name}`, `${folder}/${name}`);
+    }
+    const absent = missing.find((name) => !fileIn(`${folder}/${name}`, NEEDED[name]));
+    if (absent !== undefined) throw new LabError(`apt-get has not downloaded ${absent}`);
+  });
+}
+
+/** Downloads packages into a folder for this fetch, which goes when `use` has used them. */
+async function inFetchFolder(
+  folder: string,
+  names: readonly string[],
+  options: FetchOptions & { dependencies?: RegExp },
+  use: (temp: string, files: string[]) => Promise<void>,
+): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });
   for await (const { name } of Deno.readDir(folder)) {
     if (name.startsWith("fetch-")) await removeLeftover(`${folder}/${name}`, options);
   }
   const temp = await Deno.makeTempDir({ dir: folder, prefix: "fetch-" });
   try {
-    const { release = "own", say, signal } = options;
-    const what = missing.join(", ");
-    say(`fetching ${what}${release === "own" ? "" : ` of Debian ${release}`} into ${folder}`);
+    const { release = "own", say } = options;
+    const from = release === "own" ? "" : ` of Debian ${release}`;
+    say(`fetching ${names.join(", ")}${from} into ${folder}`);
     try {
-      await download(temp, missing, { ...options, release });
+      await download(temp, names, { ...options, release });
     } catch (error) {
       // Not when a signal has ended it.
       if (release !== "own" && error instanceof MissingError) {
@@ -194,23 +246,29 @@ async function fill(
       }
       throw error;
     }
-    for await (const { name: file } of Deno.readDir(temp)) {
-      const name = missing.find((name) => file.startsWith(`${name}_`));
-      if (!name) continue;
-      const dpkg = ["dpkg", "-x", `${temp}/${file}`, `${temp}/${name}`];
-      const locked = ["--no-fork", unpackLock(temp), ...dpkg];
-      const { ok, text } = await runProgram("flock", locked, { signal });
-      if (!ok) throw new LabError(`Cannot unpack ${file}: ${text}`);
-      if (!fileIn(`${temp}/${name}`, NEEDED[name])) {
-        throw new LabError(`The fetched package ${name} has no file ${NEEDED[name]}`);
-      }
-      // Whole or not there at all: what is there under its final name is complete.
-      if (exists(`${folder}/${name}`)) await Deno.remove(`${folder}/${name}`, { recursive: true });
-      await Deno.rename(`${temp}/${name}`, `${folder}/${name}`);
-    }
-    const absent = missing.find((name) => !fileIn(`${folder}/${name}`, NEEDED[name]));
-    if (absent !== undefined) throw new LabError(`apt-get has not downloaded ${absent}`);
+    const files = [...Deno.readDirSync(temp)].map(({ name }) => name);
+    await use(temp, files.filter((name) => name.endsWith(".deb")));
   } finally {
     await Deno.remove(temp, { recursive: true });
   }
+}
+
+/** Unpacks a package that was downloaded. */
+async function unpack(
+  temp: string,
+  file: string,
+  into: string,
+  { signal }: FetchOptions,
+): Promise<void> {
+  const dpkg = ["dpkg", "-x", `${temp}/${file}`, `${temp}/${into}`];
+  const { ok, text } = await runProgram("flock", ["--no-fork", unpackLock(temp), ...dpkg], {
+    signal,
+  });
+  if (!ok) throw new LabError(`Cannot unpack ${file}: ${text}`);
+}
+
+/** Whole or not there at all: what is there under its final name is complete. */
+async function replace(from: string, to: string): Promise<void> {
+  if (exists(to)) await Deno.remove(to, { recursive: true });
+  await Deno.rename(from, to);
 }

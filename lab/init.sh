@@ -1,4 +1,4 @@
-# The first process of the User-Mode Linux guest, run by busybox sh as `sh init.sh RUN`.
+# The first process of a guest, User-Mode Linux or QEMU, run by busybox sh as `sh init.sh RUN`.
 # RUN is the folder of this run; RUN/init.conf sets the variables in capitals, lists of them in
 # quoted words. A process costs milliseconds here, hence a builtin wherever there is one.
 RUN=$1
@@ -26,7 +26,7 @@ done
 
 "$BUSYBOX" mount -t proc proc proc
 # The kernel would start this program, which nobody has, for each link made: four times as slow.
-echo > proc/sys/kernel/hotplug
+[ ! -e proc/sys/kernel/hotplug ] || echo > proc/sys/kernel/hotplug
 "$BUSYBOX" mount -t sysfs sysfs sys
 "$BUSYBOX" mount -t devtmpfs devtmpfs dev
 "$BUSYBOX" mkdir -p dev/pts dev/shm run/old
@@ -39,9 +39,22 @@ cd /
 "$BUSYBOX" rmdir /run/old
 
 eval "set -- $SHARE"
+share=0
 for folder; do
   "$BUSYBOX" mkdir -p "$folder"
-  "$BUSYBOX" mount -t hostfs -o "$folder" hostfs "$folder"
+  case $SHARE_TYPE in
+    hostfs) "$BUSYBOX" mount -t hostfs -o "$folder" hostfs "$folder" ;;
+    9p)
+      "$BUSYBOX" mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 "share$share" "$folder"
+      ;;
+  esac
+  share=$((share + 1))
+done
+# QEMU's ports have names, which udev would make links of.
+for port in /sys/class/virtio-ports/*; do
+  name=
+  [ ! -e "$port/name" ] || read -r name < "$port/name"
+  [ -z "$name" ] || "$BUSYBOX" ln -s "/dev/${port##*/}" "/dev/$name"
 done
 # The state of the machine's own networks is not the lab's.
 for folder in /var/lib/ipvlan /etc/netns; do
@@ -68,32 +81,31 @@ alive() {
 
 # From here on, the death of the guest is the command's doing.
 : > "$RUN/up"
-# tty0 is standard output, tty1 standard error; for a shell, tty0 is the terminal and tty1 tells
-# its size, a line "ROWS COLUMNS" for every change.
+# For a shell, SIZE tells the size of the terminal, a line "ROWS COLUMNS" for every change.
 # A terminal that nobody has open forgets its size.
-exec 8<> /dev/tty0 9<> /dev/tty1
+exec 8<> "$OUT_TTY" 9<> "$ERR_TTY"
 if [ "$MODE" = shell ]; then
-  "$BUSYBOX" stty -F /dev/tty0 rows "$ROWS" cols "$COLUMNS"
+  "$BUSYBOX" stty -F "$OUT_TTY" rows "$ROWS" cols "$COLUMNS"
   while read -r rows columns; do
-    "$BUSYBOX" stty -F /dev/tty0 rows "$rows" cols "$columns"
-  done < /dev/tty1 &
-  "$BUSYBOX" setsid -c /bin/sh "$RUN/command.sh" < /dev/tty0 > /dev/tty0 2>&1 8<&- 9<&-
+    "$BUSYBOX" stty -F "$OUT_TTY" rows "$rows" cols "$columns"
+  done < "$SIZE" &
+  "$BUSYBOX" setsid -c /bin/sh "$RUN/command.sh" < "$OUT_TTY" > "$OUT_TTY" 2>&1 8<&- 9<&-
   echo $? > "$RUN/status"
 else
-  "$BUSYBOX" stty -F /dev/tty0 raw -echo rows "$ROWS" cols "$COLUMNS"
-  "$BUSYBOX" stty -F /dev/tty1 raw -echo rows "$ROWS" cols "$COLUMNS"
+  "$BUSYBOX" stty -F "$OUT_TTY" raw -echo rows "$ROWS" cols "$COLUMNS"
+  "$BUSYBOX" stty -F "$ERR_TTY" raw -echo rows "$ROWS" cols "$COLUMNS"
   # What is no terminal outside is none inside.
-  out=/dev/tty0 err=/dev/tty1 cats=
+  out=$OUT_TTY err=$ERR_TTY cats=
   if [ "$OUT" = pipe ]; then
     out=/run/lab.out
     "$BUSYBOX" mkfifo $out
-    "$BUSYBOX" cat < $out > /dev/tty0 &
+    "$BUSYBOX" cat < $out > "$OUT_PIPE" &
     cats="$cats $!"
   fi
   if [ "$ERR" = pipe ]; then
     err=/run/lab.err
     "$BUSYBOX" mkfifo $err
-    "$BUSYBOX" cat < $err > /dev/tty1 &
+    "$BUSYBOX" cat < $err > "$ERR_PIPE" &
     cats="$cats $!"
   fi
   # In a subshell, so that the word on a command's death by a signal goes to the log.
@@ -112,7 +124,7 @@ else
   done 2> /dev/null
 fi
 # stty waits until all that was written has gone out.
-"$BUSYBOX" stty -F /dev/tty0 -echo
-[ "$MODE" = shell ] || "$BUSYBOX" stty -F /dev/tty1 -echo
+"$BUSYBOX" stty -F "$OUT_TTY" -echo
+[ "$MODE" = shell ] || "$BUSYBOX" stty -F "$ERR_TTY" -echo
 echo o > /proc/sysrq-trigger
 exec "$BUSYBOX" sleep 60

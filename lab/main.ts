@@ -10,6 +10,7 @@ import type { Engine, Wish } from "./engine.ts";
 import { LabError, UsageError } from "./errors.ts";
 import { exists } from "./machine.ts";
 import { NativeEngine } from "./native.ts";
+import { QemuEngine } from "./qemu.ts";
 import { listScenarios, runScenarios } from "./scenarios.ts";
 import { UmlEngine, type UmlFacts } from "./uml.ts";
 import { VagrantEngine } from "./vagrant.ts";
@@ -54,11 +55,13 @@ async function runInLab(
   const engines = [
     new NativeEngine(say),
     new UmlEngine(say, facts),
+    new QemuEngine(say),
     new VagrantEngine(say, request.afterwards),
   ];
   using ending = untilSignal(request.kind === "shell");
   const { signal } = ending;
-  const wish: Wish = { modules: request.modules, signal };
+  const { modules, kernel } = request;
+  const wish: Wish = { modules, kernel, signal };
   const run = (engine: Engine) => runRequest(engine, request, wish);
   try {
     return await runInFirst(engines, { asked: request.engine, run, say, wish });

@@ -13,7 +13,7 @@ import { jobEnvironment, jobScript, keptFolders, neededFolders } from "./job.ts"
 import { assertPrograms, exists, which } from "./machine.ts";
 import { linkTools, readScript, type Tools, withRunFolder } from "./run_folder.ts";
 import { assignments } from "./shell.ts";
-import { missingModules } from "./uml_boot.ts";
+import { missingModules } from "./guest_boot.ts";
 
 /**
  * Prints the kinds of links that cannot be made. Modes L2 and L3 are in every ipvlan, L3S is an
@@ -45,11 +45,12 @@ export class NativeEngine implements Engine {
   }
 
   /** Finds out whether it can run here, by making a link of each kind in namespaces of their own. */
-  async probe({ modules, signal }: Wish): Promise<Probe> {
+  async probe({ modules, kernel: asked, signal }: Wish): Promise<Probe> {
     const cannot = (why: string, advice?: string): Probe => ({
       ok: false,
       attempts: [{ name: this.name, why, advice }],
     });
+    if (asked) return cannot("another kernel is asked for");
     if (Deno.build.os !== "linux") return cannot(`this machine runs ${Deno.build.os}, not Linux`);
     try {
       assertPrograms(["unshare", "setpriv", "mount", "ip"], "install util-linux and iproute2");

@@ -6,9 +6,25 @@
  */
 import type { Engine, Job, Probe, Wish } from "./engine.ts";
 import { type Attempt, attemptOf, LabError, MissingError, StartError } from "./errors.ts";
-import { assertPrograms, readMachine } from "./machine.ts";
+import { cacheFolder } from "./fetch.ts";
+import { missingModules, moduleFiles } from "./guest_boot.ts";
+import { type Guest, runGuest } from "./guest_run.ts";
+import { kindOfFile } from "./kernels.ts";
+import {
+  allowedCpus,
+  assertPrograms,
+  availableMemory,
+  claimCpu,
+  divideMemory,
+  exists,
+  guestsThatFit,
+  memoryPlaces,
+  type Place,
+  readMachine,
+} from "./machine.ts";
 import { withRunFolder } from "./run_folder.ts";
-import { findKernels, type Guest, prepareGuest } from "./uml_files.ts";
+import { kernelCommandLine, UML_DEVICES } from "./uml_boot.ts";
+import { findKernels, prepareGuest, type UmlFiles } from "./uml_files.ts";
 import {
   type Candidate,
   candidates,
@@ -16,7 +32,42 @@ import {
   type Machine,
   type UmlKernel,
 } from "./uml_kernels.ts";
-import { chooseGuestMemory, countGuests, runUml } from "./uml_run.ts";
+
+/** The folders that can hold the memory of guests, and MiB of memory that are free. */
+async function freeMemory(): Promise<{ places: Place[]; available: number }> {
+  const places = await memoryPlaces(cacheFolder(Deno.env.toObject()));
+  return { places, available: await availableMemory() };
+}
+
+/** Runs a job in a guest of its own. */
+async function runUml(job: Job, files: UmlFiles): Promise<number> {
+  const { places, available } = await freeMemory();
+  const memory = divideMemory(places, available, job.beside ?? 1);
+  // A guest process is a process of the machine that the kernel steers: on one CPU the two take
+  // turns in microseconds, on two CPUs each turn waits for the other to wake up.
+  using claim = await claimCpu(cacheFolder(Deno.env.toObject()), await allowedCpus());
+  const list = `${files.modules}/modules.dep`;
+  const dep = exists(list) ? await Deno.readTextFile(list) : "";
+  const overlay = missingModules(dep, ["overlay"]).length === 0 ? moduleFiles(dep, "overlay") : [];
+  const guest: Guest = {
+    ...files,
+    engine: "uml",
+    overlayModules: overlay.map((path) => `${files.modules}/${path}`),
+    devices: UML_DEVICES,
+    command: ({ run, shell }) => [
+      ...["taskset", "-c", `${claim.cpu}`, ...preload(files), files.kernel],
+      ...kernelCommandLine({ memory: memory.size, run, shell, ...files }),
+    ],
+  };
+  return await withRunFolder((run) => runGuest(job, guest, run, { TMPDIR: memory.path }));
+}
+
+/** The words before the kernel that have a library preloaded into it, and into nothing else. */
+function preload({ preload }: UmlFiles): string[] {
+  if (preload === undefined) return [];
+  const libraries = [preload, Deno.env.get("LD_PRELOAD") ?? ""].filter((path) => path !== "");
+  return ["env", `LD_PRELOAD=${libraries.join(":")}`];
+}
 
 /** What to take in place of this machine's facts. */
 export interface UmlFacts {
@@ -39,7 +90,7 @@ export class UmlEngine implements Engine {
   /** The kernel modules that the job needs. */
   #modules: readonly string[] = [];
   /** The kernel that jobs start; `undefined` when there is none left. */
-  #guest: Promise<Guest | undefined> = Promise.resolve(undefined);
+  #guest: Promise<UmlFiles | undefined> = Promise.resolve(undefined);
 
   /**
    * Makes the engine.
@@ -53,7 +104,7 @@ export class UmlEngine implements Engine {
   }
 
   /** Finds out whether it can run here; fetches what is missing. */
-  async probe({ modules, signal }: Wish): Promise<Probe> {
+  async probe({ modules, kernel, signal }: Wish): Promise<Probe> {
     try {
       if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
         throw new MissingError(
@@ -61,17 +112,22 @@ export class UmlEngine implements Engine {
           "choose another engine with --engine",
         );
       }
+      if (kernel?.kind === "file" && kindOfFile(kernel.path) !== "uml") {
+        throw new LabError(`${kernel.path} is no kernel of User-Mode Linux`);
+      }
       assertPrograms(
         ["setpriv", "setsid", "taskset", "flock", "mkfifo"],
         "install util-linux and coreutils",
       );
-      const { machine = await readMachine(), kernels = findKernels() } = this.#facts;
+      const { machine = await readMachine(), kernels = findKernels(kernel) } = this.#facts;
       this.#modules = modules;
       this.#candidates = candidates(machine, kernels, modules);
       this.#guest = this.#prepareNext(signal);
       const guest = await this.#guest;
       if (!guest) return { ok: false, attempts: this.#attempts };
-      await chooseGuestMemory();
+      // It says so when there is none.
+      const { places, available } = await freeMemory();
+      divideMemory(places, available, 1);
       return { ok: true, what: guest.name };
     } catch (error) {
       if (!(error instanceof LabError)) throw error;
@@ -80,8 +136,9 @@ export class UmlEngine implements Engine {
   }
 
   /** As many as there is memory for. */
-  atMost(wanted: number): Promise<number> {
-    return countGuests(wanted);
+  async atMost(wanted: number): Promise<number> {
+    const { places, available } = await freeMemory();
+    return guestsThatFit(wanted, places, available);
   }
 
   /**
@@ -94,7 +151,7 @@ export class UmlEngine implements Engine {
       const guest = await prepared;
       if (!guest) throw new StartError(this.#attempts);
       try {
-        return await withRunFolder((run) => runUml(job, guest, run));
+        return await runUml(job, guest);
       } catch (error) {
         if (!(error instanceof StartError)) throw error;
         // Of several jobs, the first one goes on to the next kernel for all.
@@ -106,7 +163,7 @@ export class UmlEngine implements Engine {
   }
 
   /** Prepares the next kernel; one that cannot be fetched is passed over. */
-  async #prepareNext(signal: AbortSignal): Promise<Guest | undefined> {
+  async #prepareNext(signal: AbortSignal): Promise<UmlFiles | undefined> {
     while (true) {
       const candidate = this.#candidates.shift();
       if (!candidate) return undefined;

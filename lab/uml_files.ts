@@ -5,6 +5,7 @@
  * @module
  */
 import { basename, dirname } from "node:path";
+import { ownCodename } from "./apt.ts";
 import { LabError, MissingError } from "./errors.ts";
 import {
   type FetchOptions,
@@ -14,21 +15,22 @@ import {
   releaseFolder,
   withCache,
 } from "./fetch.ts";
+import { DEBIAN_KERNELS, type KernelChoice } from "./kernels.ts";
 import { exists, fileIn, which } from "./machine.ts";
 import { runProgram } from "./program.ts";
 import { APPLETS, readScript } from "./run_folder.ts";
-import { missingModules } from "./uml_boot.ts";
+import { missingModules } from "./guest_boot.ts";
 import {
   type Candidate,
+  debianUml,
   describe,
-  FORKY,
   hasSeccomp,
   type KernelOrigin,
   type UmlKernel,
 } from "./uml_kernels.ts";
 
 /** A kernel that is ready to boot, with all that it boots from; all paths are absolute. */
-export interface Guest {
+export interface UmlFiles {
   /** The kernel in words: `Linux 6.1.176, User-Mode Linux`. */
   name: string;
   /** The kernel, an executable. */
@@ -47,6 +49,9 @@ export interface Guest {
   advice: string;
 }
 
+/** The folder of the modules of a kernel that has none: nothing has this name. */
+export const NO_MODULES = "/nonexistent";
+
 /** What the guest's first process needs of busybox. */
 // deno-fmt-ignore
 const INIT_APPLETS = [
@@ -55,21 +60,35 @@ const INIT_APPLETS = [
 ];
 
 /** The kernels that this machine has or may be able to fetch: its own ones first. */
-export function findKernels(): UmlKernel[] {
-  const known: UmlKernel[] = [{ origin: "own" }, FORKY];
+export function findKernels(choice?: KernelChoice): UmlKernel[] {
+  if (choice?.kind === "file") {
+    const { path, modules } = choice;
+    const release = modules === undefined ? undefined : basename(modules);
+    return [{ origin: "file", file: { path, modules }, release }];
+  }
+  const wanted = choice?.kernel ?? DEBIAN_KERNELS.at(-1)!;
+  const known: UmlKernel[] = [{ origin: "own" }, debianUml(wanted)];
   if (fileIn("", "linux.uml")) known.unshift({ origin: "installed" });
-  return known.map((kernel) => {
+  const kernels = known.map((kernel) => {
     const found = findRelease(rootOf(kernel.origin));
     if (found) return { ...kernel, ...found };
-    return kernel.origin === "forky" && hasFailed("forky")
+    return kernel.origin === wanted.release && hasFailed(wanted.release)
       ? { ...kernel, unreachable: true }
       : kernel;
   });
+  if (!choice) return kernels;
+  return kernels.filter(({ origin, release }) =>
+    release === undefined
+      ? origin === "own" && ownCodename() === wanted.release
+      : release === wanted.version || release.startsWith(`${wanted.version}.`)
+  );
 }
 
 /** The folder with the files of a kernel's package, as a root folder; there may be none yet. */
 function rootOf(origin: KernelOrigin): string {
-  return origin === "installed" ? "" : `${releaseFolder(origin)}/user-mode-linux`;
+  return origin === "installed" || origin === "file"
+    ? ""
+    : `${releaseFolder(origin)}/user-mode-linux`;
 }
 
 /** The release of a kernel by the folder of its modules. */
@@ -91,8 +110,8 @@ export async function prepareGuest(
   candidate: Candidate,
   wanted: readonly string[],
   options: FetchOptions,
-): Promise<Guest> {
-  const { kernel: { origin }, xstate, libc } = candidate;
+): Promise<UmlFiles> {
+  const { kernel: { origin, file }, xstate, libc } = candidate;
   const [busybox, radvd] = [await installedBusybox(), which("radvd")];
   const own: PackageName[] = [];
   if (origin === "own") own.push("user-mode-linux");
@@ -101,21 +120,26 @@ export async function prepareGuest(
   if (xstate) own.push("tcc");
   if (libc) own.push("patchelf");
   const later: PackageName[] = [];
-  if (origin === "forky") later.push("user-mode-linux");
+  const isDebian = origin !== "installed" && origin !== "file" && origin !== "own";
+  if (isDebian) later.push("user-mode-linux");
   if (libc) later.push("libc6");
   const fetched = await fetchPackages(own, options);
-  const fetchedLater = await fetchPackages(later, { ...options, release: "forky" });
+  const fetchedLater: Partial<Record<PackageName, string>> = isDebian
+    ? await fetchPackages(later, { ...options, release: origin })
+    : {};
 
   const root = rootOf(origin);
-  const found = findRelease(root);
-  const kernel = fileIn(root, "linux.uml");
+  const found = file ? { release: candidate.kernel.release } : findRelease(root);
+  const kernel = file ? file.path : fileIn(root, "linux.uml");
   if (!found || !kernel) {
     throw new MissingError(
       "The package user-mode-linux has no modules.dep",
       "install the one of Debian 12 or later, or choose another engine with --engine",
     );
   }
-  const modules = `${root}/usr/lib/uml/modules/${found.release}`;
+  const modules = file
+    ? file.modules ?? NO_MODULES
+    : `${root}/usr/lib/uml/modules/${found.release}`;
   const list = ["modules.dep", "modules.builtin"].map((name) =>
     exists(`${modules}/${name}`) ? Deno.readTextFileSync(`${modules}/${name}`) : ""
   );
@@ -124,20 +148,23 @@ export async function prepareGuest(
   return {
     name: describe({ ...candidate, kernel: { ...candidate.kernel, ...found } }),
     kernel: libc
-      ? await withLibc(kernel, fetchedLater["libc6"], fetched["patchelf"], options)
+      ? await withLibc(kernel, fetchedLater["libc6"]!, fetched["patchelf"], options)
       : kernel,
     modules,
     seccomp: hasSeccomp(found),
     ...xstate && { preload: await buildXstate(fetched["tcc"], options) },
     busybox: busybox ?? fetched["busybox-static"],
     radvd: radvd ?? fetched["radvd"],
-    advice: origin === "installed"
+    advice: origin === "file"
+      ? "try another kernel"
+      : origin === "installed"
       ? "install the package user-mode-linux anew"
       : `remove ${root} to have it fetched anew`,
   };
 }
 
-async function installedBusybox(): Promise<string | undefined> {
+/** The machine's own busybox, if it has all applets. */
+export async function installedBusybox(): Promise<string | undefined> {
   const busybox = which("busybox");
   if (!busybox) return undefined;
   const { stdout } = await new Deno.Command(busybox, { args: ["--list"] }).output();

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import type { Release } from "./apt.ts";
+import type { DebianKernel } from "./kernels.ts";
 
 /** The facts of a machine that the choice of a kernel depends on. */
 export interface Machine {
@@ -15,14 +17,16 @@ export interface Machine {
 
 /**
  * Where a kernel comes from: the package `user-mode-linux` that is installed, the one of the
- * machine's own release, or the one of Debian's release forky.
+ * machine's own release, or of a release of Debian; or a file of the user's.
  */
-export type KernelOrigin = "installed" | "own" | "forky";
+export type KernelOrigin = "installed" | Release | "file";
 
 /** A kernel that this machine has, or may be able to fetch. */
 export interface UmlKernel {
   /** Where it comes from. */
   origin: KernelOrigin;
+  /** The file, and the folder of its modules if it has any, where it is the user's. */
+  file?: { path: string; modules?: string };
   /** Its release (`6.1.176`), where that is known before it is fetched. */
   release?: string;
   /** The version of the C library that its release has; `undefined`: the machine's own. */
@@ -44,22 +48,29 @@ export interface Candidate {
 }
 
 /**
- * Debian forky's kernel. `libc6` there is 2.43, and the kernel of 2026-11 wants 2.38; the number
- * is the library's, so that it also holds for the next kernel of that release.
+ * The modules of netfilter's older interface, which Debian's kernels lack since 7.2:
+ * CONFIG_NETFILTER_XTABLES_LEGACY is off.
  */
-export const FORKY: UmlKernel = {
-  origin: "forky",
-  release: "7.2",
-  libc: "2.43",
-  // CONFIG_NETFILTER_XTABLES_LEGACY is off.
-  // deno-fmt-ignore
-  lacks: [
-    "ip_tables", "iptable_filter", "iptable_mangle", "iptable_nat", "iptable_raw",
-    "iptable_security", "ip6_tables", "ip6table_filter", "ip6table_mangle", "ip6table_nat",
-    "ip6table_raw", "ip6table_security", "arp_tables", "arptable_filter", "ebtables",
-    "ebtable_broute", "ebtable_filter", "ebtable_nat",
-  ],
-};
+// deno-fmt-ignore
+const LEGACY_IPTABLES = [
+  "ip_tables", "iptable_filter", "iptable_mangle", "iptable_nat", "iptable_raw",
+  "iptable_security", "ip6_tables", "ip6table_filter", "ip6table_mangle", "ip6table_nat",
+  "ip6table_raw", "ip6table_security", "arp_tables", "arptable_filter", "ebtables",
+  "ebtable_broute", "ebtable_filter", "ebtable_nat",
+];
+
+/**
+ * The kernel of a release of Debian. What it needs of a C library is older than the release's own,
+ * which is what counts here, so that it also holds for the release's next kernel.
+ */
+export function debianUml({ release, version, libc }: DebianKernel): UmlKernel {
+  return {
+    origin: release,
+    release: version,
+    libc,
+    ...isOlder(version, "7.2") ? {} : { lacks: LEGACY_IPTABLES },
+  };
+}
 
 /**
  * The kernels to try, the first choice first: those that run without ptrace(2), which takes them
@@ -113,11 +124,15 @@ export function isOlder(version: string, than: string): boolean {
 
 /** A candidate in words, for messages: `Linux 6.1.176, User-Mode Linux`. */
 export function describe({ kernel, xstate, libc }: Candidate): string {
-  const name = kernel.release === undefined
-    ? "User-Mode Linux of this machine's release"
-    : `Linux ${kernel.release}, User-Mode Linux`;
+  const { origin, release, file } = kernel;
+  const linux = release === undefined ? "" : `Linux ${release}, `;
+  const from = file
+    ? ` in ${file.path}`
+    : origin === "installed" || origin === "own"
+    ? release === undefined ? " of this machine's release" : ""
+    : ` of Debian ${origin}`;
   return [
-    kernel.origin === "forky" ? `${name} of Debian forky` : name,
+    `${linux}User-Mode Linux${from}`,
     ...(xstate ? ["ptrace adapted to AMX"] : []),
     ...(libc ? ["its own C library"] : []),
   ].join(", ");

@@ -5,7 +5,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import type { Afterwards, Engine, Job, Probe } from "./engine.ts";
+import type { Afterwards, Engine, Job, Probe, Wish } from "./engine.ts";
 import { attemptOf, LabError, StartError } from "./errors.ts";
 import { exists } from "./machine.ts";
 import { carriedFolder, carry } from "./vagrant_carry.ts";
@@ -35,11 +35,12 @@ export class VagrantEngine implements Engine {
   }
 
   /** Finds out whether Vagrant is here, and something that it can make machines with. */
-  async probe(): Promise<Probe> {
+  async probe({ kernel }: Wish): Promise<Probe> {
     const cannot = (why: string, advice: string): Probe => ({
       ok: false,
       attempts: [{ name: this.name, why, advice }],
     });
+    if (kernel) return cannot("it has the kernel of its box", "choose a box with LAB_BOX");
     if (!import.meta.url.startsWith("file:")) {
       return cannot("a virtual machine needs the project's files", "run the lab in a clone of it");
     }

@@ -2,8 +2,11 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { dirname } from "node:path";
 import { cacheFolder, fetchPackages } from "../../lab/fetch.ts";
-import { FORKY, isOlder, type UmlKernel } from "../../lab/uml_kernels.ts";
+import { debianUml, isOlder, type UmlKernel } from "../../lab/uml_kernels.ts";
+import { DEBIAN_KERNELS } from "../../lab/kernels.ts";
 import { PROJECT, type Ran, read, temporaryFolder, Traced } from "./lab.ts";
+
+const FORKY = debianUml(DEBIAN_KERNELS.at(-1)!);
 
 /** What makes the lab take this machine for another. */
 interface Elsewhere {

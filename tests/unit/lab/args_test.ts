@@ -8,6 +8,7 @@ Deno.test("parseRequest() runs all scenarios when nothing is said", () => {
     names: [],
     json: undefined,
     engine: undefined,
+    kernel: undefined,
     afterwards: undefined,
     modules: [],
   });
@@ -19,6 +20,7 @@ Deno.test("parseRequest() takes names, a report and an engine", () => {
     names: ["l2", "defaults"],
     json: "r.json",
     engine: "uml",
+    kernel: undefined,
     afterwards: undefined,
     modules: [],
   });
@@ -31,6 +33,7 @@ Deno.test("parseRequest() leaves a command alone, options and another -- too", (
       kind: "command",
       command: ["sh", "--engine", "x", "--", "-c", "1"],
       engine: "native",
+      kernel: undefined,
       afterwards: undefined,
       modules: [],
     },
@@ -41,6 +44,7 @@ Deno.test("parseRequest() tells shell, list and help", () => {
   assertEquals(parseRequest(["--shell"]), {
     kind: "shell",
     engine: undefined,
+    kernel: undefined,
     afterwards: undefined,
     modules: [],
   });
@@ -50,7 +54,12 @@ Deno.test("parseRequest() tells shell, list and help", () => {
 });
 
 Deno.test("parseRequest() takes what becomes of the virtual machine, which asks for one", () => {
-  const shell = { kind: "shell", engine: "vagrant", modules: [] as string[] } as const;
+  const shell = {
+    kind: "shell",
+    engine: "vagrant",
+    modules: [] as string[],
+    kernel: undefined,
+  } as const;
   assertEquals(parseRequest(["--shell", "--halt"]), { ...shell, afterwards: "halt" });
   assertEquals(parseRequest(["--engine", "vagrant", "--destroy", "--shell"]), {
     ...shell,
@@ -64,6 +73,7 @@ Deno.test("parseRequest() takes the kernel modules that a command needs", () => 
     command: ["true"],
     modules: ["iptable_nat", "overlay"],
     engine: undefined,
+    kernel: undefined,
     afterwards: undefined,
   });
 });
@@ -76,8 +86,8 @@ Deno.test("parseRequest() says all that is wrong at once", () => {
       '"" is no name of a kernel module; "a b" is no name of a kernel module',
     ],
     [["-x", "--bogus=1"], 'Unknown option "-x"; Unknown option "--bogus=1"'],
-    [["--engine", "kvm"], 'Unknown engine "kvm": the engines are native, uml, vagrant'],
-    [["--engine"], 'Unknown engine "": the engines are native, uml, vagrant'],
+    [["--engine", "kvm"], 'Unknown engine "kvm": the engines are native, uml, qemu, vagrant'],
+    [["--engine"], 'Unknown engine "": the engines are native, uml, qemu, vagrant'],
     [["--"], "No command after --"],
     [["--json"], "Option --json needs a file"],
     [["l2", "--shell"], 'Choose one of the scenario "l2" and --shell'],

@@ -1,6 +1,14 @@
 import { assertEquals } from "@std/assert";
-import { candidates, describe, FORKY, isOlder, type UmlKernel } from "../../../lab/uml_kernels.ts";
+import { DEBIAN_KERNELS } from "../../../lab/kernels.ts";
+import {
+  candidates,
+  debianUml,
+  describe,
+  isOlder,
+  type UmlKernel,
+} from "../../../lab/uml_kernels.ts";
 
+const FORKY = debianUml(DEBIAN_KERNELS.at(-1)!);
 const MODULES = ["dummy", "8021q", "ipvlan", "veth", "bridge"];
 const AMX = new Set(["fpu", "amx_tile"]);
 const PLAIN = new Set(["fpu"]);

@@ -1,6 +1,6 @@
 /**
- * One run of User-Mode Linux: writes what the guest reads, boots, passes the streams on, and
- * returns what the command returned.
+ * One run of a guest: writes what it reads, boots it, passes the streams on, and returns what the
+ * command returned.
  *
  * @module
  */
@@ -8,77 +8,83 @@ import { dirname } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import type { Job } from "./engine.ts";
 import { LabError, StartError } from "./errors.ts";
-import { cacheFolder } from "./fetch.ts";
+import { type Devices, SUPERVISOR } from "./guest_boot.ts";
 import { jobEnvironment, jobScript, keptFolders, neededFolders } from "./job.ts";
-import {
-  allowedCpus,
-  availableMemory,
-  claimCpu,
-  divideMemory,
-  exists,
-  guestsThatFit,
-  memoryPlaces,
-  type Place,
-  which,
-} from "./machine.ts";
+import { exists, which } from "./machine.ts";
 import { linkTools, readScript } from "./run_folder.ts";
 import { assignments } from "./shell.ts";
 import { terminalSize, useTerminal } from "./terminal.ts";
-import { kernelCommandLine, moduleFiles, SUPERVISOR } from "./uml_boot.ts";
-import type { Guest } from "./uml_files.ts";
 
 /** What every scenario needs; the kernel loads any other module when it is asked for its kind. */
 const MODULES: readonly string[] = ["dummy", "8021q", "ipvlan", "veth", "bridge"];
 /** Exit status when nobody reads the output any more: 128 + SIGPIPE. */
 const BROKEN_PIPE = 141;
 
-/** The folders that can hold the memory of guests, and MiB of memory that are free. */
-async function freeMemory(): Promise<{ places: Place[]; available: number }> {
-  const places = await memoryPlaces(cacheFolder(Deno.env.toObject()));
-  return { places, available: await availableMemory() };
+/** A kernel that is ready to boot into `init.sh`; all paths are absolute. */
+export interface Guest {
+  /** The engine's name, which becomes `IPVLAN_LAB`. */
+  engine: string;
+  /** The kernel in words: `Linux 6.1.176, User-Mode Linux`. */
+  name: string;
+  /** The folder of its modules, with `modules.dep`. */
+  modules: string;
+  /** The files of the modules that `init.sh` loads before it can make an overlay. */
+  overlayModules: string[];
+  /** busybox with all the applets that the guest and a command want. */
+  busybox: string;
+  /** radvd. */
+  radvd: string;
+  /** The devices of the streams. */
+  devices: Devices;
+  /** What the user can do when it does not boot. */
+  advice: string;
+  /** The words that boot it. */
+  command(start: Start): string[];
 }
 
-/**
- * Chooses where the memory of a guest lies, and how much it is, in MiB.
- *
- * @param guests How many guests run at once.
- * @throws {MissingError} if there is no room for it.
- */
-export async function chooseGuestMemory(guests = 1): Promise<{ path: string; size: number }> {
-  const { places, available } = await freeMemory();
-  return divideMemory(places, available, guests);
-}
-
-/** How many guests can run at once: as many as wanted, or fewer. */
-export async function countGuests(wanted: number): Promise<number> {
-  const { places, available } = await freeMemory();
-  return guestsThatFit(wanted, places, available);
+/** One start of a guest. */
+export interface Start {
+  /** The folder of this run. */
+  run: string;
+  /** The folders of the machine that the guest can write to, in the order of its mounts. */
+  shares: string[];
+  /** Whether a person types on the first terminal. */
+  shell: boolean;
+  /** Whether standard output, and standard error, are a terminal inside. */
+  terminals: { out: boolean; err: boolean };
 }
 
 /**
  * Runs a job in a guest of its own.
  *
  * @param run An empty folder for this run.
+ * @param env Variables for what boots it.
  * @throws {StartError} if the guest died before the job began.
  * @throws {LabError} if it died before the job ended, with the end of its log.
  */
-export async function runUml(job: Job, guest: Guest, run: string): Promise<number> {
-  await prepare(job, guest, run);
+export async function runGuest(
+  job: Job,
+  guest: Guest,
+  run: string,
+  env: Record<string, string> = {},
+): Promise<number> {
   const shell = job.command.length === 0;
-  const memory = await chooseGuestMemory(job.beside);
-  // A guest process is a process of the machine that the kernel steers with ptrace(2): on one CPU
-  // the two take turns in microseconds, on two CPUs each turn waits for the other to wake up.
-  using claim = await claimCpu(cacheFolder(Deno.env.toObject()), await allowedCpus());
+  const start: Start = {
+    run,
+    shares: [run, ...job.share === undefined ? [] : [job.share]],
+    shell,
+    terminals: { out: Deno.stdout.isTerminal(), err: Deno.stderr.isTerminal() },
+  };
+  await prepare(job, guest, start);
   if (shell) await new Deno.Command("mkfifo", { args: [`${run}/size`] }).output();
   job.signal.throwIfAborted();
 
   const child = new Deno.Command("setpriv", {
     args: [
       ...["--pdeathsig", "TERM", "setsid", "sh", "-c", SUPERVISOR, "sh", run],
-      ...["taskset", "-c", `${claim.cpu}`, ...preload(guest), guest.kernel],
-      ...kernelCommandLine({ memory: memory.size, run, shell, ...guest }),
+      ...guest.command(start),
     ],
-    env: { TMPDIR: memory.path },
+    env,
     stdin: shell ? "piped" : "null",
     stdout: "piped",
     stderr: "piped",
@@ -110,20 +116,13 @@ async function passOn(from: ReadableStream<Uint8Array>, to: typeof Deno.stdout):
   }
 }
 
-/** The words before the kernel that have a library preloaded into it, and into nothing else. */
-function preload({ preload }: Guest): string[] {
-  if (preload === undefined) return [];
-  const libraries = [preload, Deno.env.get("LD_PRELOAD") ?? ""].filter((path) => path !== "");
-  return ["env", `LD_PRELOAD=${libraries.join(":")}`];
-}
-
-async function prepare(job: Job, guest: Guest, run: string): Promise<void> {
-  const { modules, busybox, radvd } = guest;
+async function prepare(job: Job, guest: Guest, start: Start): Promise<void> {
+  const { engine, modules, busybox, radvd, devices } = guest;
+  const { run, shares, shell, terminals } = start;
   const needed = [...neededFolders(job), modules, ...[busybox, radvd].map((path) => dirname(path))];
   const { rows, columns } = terminalSize();
-  const dep = await Deno.readTextFile(`${modules}/modules.dep`);
   await linkTools(run, { busybox, radvd });
-  const env = jobEnvironment(Deno.env.toObject(), "uml", run);
+  const env = jobEnvironment(Deno.env.toObject(), engine, run);
 
   const write = (name: string, text: string) => Deno.writeTextFile(`${run}/${name}`, text);
   await write("init.sh", await readScript("init.sh"));
@@ -133,13 +132,19 @@ async function prepare(job: Job, guest: Guest, run: string): Promise<void> {
     assignments({
       BUSYBOX: busybox,
       MODULES: modules,
-      OVERLAY_MODULES: moduleFiles(dep, "overlay").map((path) => `${modules}/${path}`),
+      OVERLAY_MODULES: guest.overlayModules,
       LOAD: [...MODULES, ...job.modules],
       KEEP: keptFolders(needed, ["/tmp", "/run"]),
-      SHARE: [run, ...job.share === undefined ? [] : [job.share]],
-      MODE: job.command.length > 0 ? "command" : "shell",
-      OUT: Deno.stdout.isTerminal() ? "tty" : "pipe",
-      ERR: Deno.stderr.isTerminal() ? "tty" : "pipe",
+      SHARE: shares,
+      SHARE_TYPE: devices.share,
+      MODE: shell ? "shell" : "command",
+      OUT: terminals.out ? "tty" : "pipe",
+      ERR: terminals.err ? "tty" : "pipe",
+      OUT_TTY: devices.outTty,
+      ERR_TTY: devices.errTty,
+      OUT_PIPE: devices.outPipe,
+      ERR_PIPE: devices.errPipe,
+      SIZE: devices.size,
       ROWS: `${rows}`,
       COLUMNS: `${columns}`,
     }),
@@ -149,7 +154,10 @@ async function prepare(job: Job, guest: Guest, run: string): Promise<void> {
 async function exitStatus({ name, advice }: Guest, run: string): Promise<number> {
   const status = await Deno.readTextFile(`${run}/status`).catch(() => "");
   if (/^\d+\n$/.test(status)) return Number(status);
-  const log = stripVTControlCharacters(await Deno.readTextFile(`${run}/log`))
+  // What it printed itself, and where it has one, its console.
+  const texts = ["log", "console"].map((name) => `${run}/${name}`).filter(exists)
+    .map((path) => Deno.readTextFileSync(path));
+  const log = stripVTControlCharacters(texts.join("\n"))
     .split(/[\r\n]+/).filter((line) => line.trim() !== "");
   const panic = log.find((line) => line.includes("Kernel panic"))?.replace(
     /^.*Kernel panic/,

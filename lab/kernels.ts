@@ -1,0 +1,82 @@
+/**
+ * The kernels that a user can ask for: those of Debian's releases, or a file.
+ *
+ * @module
+ */
+import type { DebianRelease } from "./apt.ts";
+
+/** A release of Debian, by the version of its kernel. */
+export interface DebianKernel {
+  /** The version, as `--kernel` takes it. */
+  version: string;
+  /** The release's code name. */
+  release: DebianRelease;
+  /** The release in words. */
+  label: string;
+  /** The version of the release's C library. */
+  libc: string;
+  /** MB to download for the kernel of User-Mode Linux, and for the one of real machines. */
+  megabytes: { uml: number; qemu: number };
+}
+
+/** The releases whose kernels the lab runs, the oldest first. */
+export const DEBIAN_KERNELS: readonly DebianKernel[] = [
+  {
+    version: "5.10",
+    release: "bullseye",
+    label: "Debian 11",
+    libc: "2.31",
+    megabytes: { uml: 29, qemu: 56 },
+  },
+  {
+    version: "6.1",
+    release: "bookworm",
+    label: "Debian 12",
+    libc: "2.36",
+    megabytes: { uml: 40, qemu: 71 },
+  },
+  {
+    version: "6.12",
+    release: "trixie",
+    label: "Debian 13",
+    libc: "2.41",
+    megabytes: { uml: 38, qemu: 106 },
+  },
+  {
+    version: "7.2",
+    release: "forky",
+    label: "Debian forky",
+    libc: "2.43",
+    megabytes: { uml: 36, qemu: 125 },
+  },
+];
+
+/** The kernel that a user asks for. */
+export type KernelChoice =
+  | { kind: "debian"; kernel: DebianKernel }
+  | {
+    kind: "file";
+    /** The kernel: a `linux.uml` or a `bzImage`; absolute. */
+    path: string;
+    /** The folder of its modules, with `modules.dep`; absolute. */
+    modules?: string;
+  };
+
+/** What the file of a kernel is; `undefined` if it is none, or not there. */
+export function kindOfFile(path: string): ReturnType<typeof kindOfKernel> {
+  try {
+    using file = Deno.openSync(path);
+    const head = new Uint8Array(0x206);
+    return kindOfKernel(head.subarray(0, file.readSync(head) ?? 0));
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a file is, by its first bytes: an ELF executable (elf(5)), or a boot image of x86. */
+export function kindOfKernel(head: Uint8Array): "uml" | "bzImage" | undefined {
+  const text = (from: number, to: number) => new TextDecoder("latin1").decode(head.slice(from, to));
+  if (text(0, 4) === "\x7fELF") return "uml";
+  // The signature of the setup header: Documentation/arch/x86/boot.rst.
+  return text(0x202, 0x206) === "HdrS" ? "bzImage" : undefined;
+}

@@ -1,0 +1,113 @@
+/**
+ * What is decided before a kernel boots in QEMU: pure functions on values.
+ *
+ * @module
+ */
+import type { Devices } from "./guest_boot.ts";
+import type { Start } from "./guest_run.ts";
+
+/** The devices of the streams in QEMU: two consoles, and a port for each stream of bytes. */
+export const QEMU_DEVICES: Devices = {
+  share: "9p",
+  outTty: "/dev/hvc0",
+  errTty: "/dev/hvc1",
+  outPipe: "/dev/lab.out",
+  errPipe: "/dev/lab.err",
+  size: "/dev/lab.size",
+};
+
+/** What has to be in the kernel before `init.sh` can run: the machine's root, and an overlay. */
+export const BOOT_MODULES: readonly string[] = [
+  "virtio_pci",
+  "virtio_console",
+  "9pnet_virtio",
+  "9p",
+  "overlay",
+];
+
+/**
+ * The first process of the kernel: it mounts the machine's root, read-only, and runs `init.sh` on it.
+ * Not by chroot: the kernel's own threads share this process's root, and load modules from it.
+ *
+ * @param busybox The path of busybox on the machine.
+ */
+export function initrdScript(busybox: string): string {
+  return `#!/busybox sh
+/busybox mkdir /proc /root
+/busybox mount -t proc proc /proc
+for word in $(/busybox cat /proc/cmdline); do
+  case $word in lab.run=*) run=\${word#lab.run=} ;; esac
+done
+/busybox umount /proc
+for module in /modules/*; do /busybox insmod "$module"; done
+/busybox mount -t 9p -o trans=virtio,version=9p2000.L,ro,cache=loose,msize=262144 root /root
+/busybox mount -t devtmpfs devtmpfs /root/dev
+exec /busybox switch_root /root ${busybox} sh "$run/init.sh" "$run"
+`;
+}
+
+/** What runs a guest's instructions: the processor, or QEMU itself. */
+export type Accelerator = "kvm" | "tcg";
+
+/** What QEMU's command line depends on. */
+export interface QemuOptions {
+  /** What runs the guest's instructions. */
+  accelerator: Accelerator;
+  /** The kernel, a `bzImage`. */
+  kernel: string;
+  /** Its initrd. */
+  initrd: string;
+  /** Size of the guest's memory, in MiB. */
+  memory: number;
+}
+
+/**
+ * The arguments of `qemu-system-x86_64` (qemu(1)). File descriptor 3 is standard output, 4 standard
+ * error; in a shell, 0 is the keyboard and 5 tells the size of the terminal.
+ */
+export function qemuArguments(
+  { accelerator, kernel, initrd, memory }: QemuOptions,
+  { run, shares, shell, terminals }: Start,
+): string[] {
+  const out = file("out", "/dev/fd/3", shell ? "/dev/fd/0" : undefined);
+  const err = file("err", "/dev/fd/4");
+  const size = shell ? file("size", "/dev/null", "/dev/fd/5") : none("size");
+  return [
+    ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
+    ...["-M", "q35", "-accel", accelerator, "-m", `${memory}`],
+    ...accelerator === "kvm" ? ["-cpu", "host"] : [],
+    ...["-kernel", kernel, "-initrd", initrd],
+    ...["-append", `console=ttyS0 quiet panic=-1 mitigations=off lab.run=${run}`],
+    ...["-serial", `file:${escape(`${run}/console`)}`],
+    ...folder("root", "/", ",readonly=on"),
+    ...shares.flatMap((path, index) => folder(`share${index}`, path, "")),
+    ...["-device", "virtio-serial-pci"],
+    ...[...out, ...err, ...size, ...none("out-console"), ...none("err-console")],
+    ...["-device", `virtconsole,chardev=${shell || terminals.out ? "out" : "out-console"}`],
+    ...["-device", `virtconsole,chardev=${terminals.err && !shell ? "err" : "err-console"}`],
+    ...shell || terminals.out ? [] : ["-device", "virtserialport,chardev=out,name=lab.out"],
+    ...shell || terminals.err ? [] : ["-device", "virtserialport,chardev=err,name=lab.err"],
+    ...["-device", "virtserialport,chardev=size,name=lab.size"],
+  ];
+}
+
+/** A folder of the machine, as a file system of the guest's. */
+function folder(tag: string, path: string, more: string): string[] {
+  const options = `local,id=${tag},path=${escape(path)},security_model=none,multidevs=remap${more}`;
+  return ["-fsdev", options, "-device", `virtio-9p-pci,fsdev=${tag},mount_tag=${tag}`];
+}
+
+/** A character device on files. */
+function file(id: string, path: string, input?: string): string[] {
+  return ["-chardev", `file,id=${id},path=${path}${input ? `,input-path=${input}` : ""}`];
+}
+
+/** A character device on nothing. */
+function none(id: string): string[] {
+  return ["-chardev", `null,id=${id}`];
+}
+
+/** A comma ends a value in QEMU's options, unless there are two. */
+function escape(path: string): string {
+  return path.replaceAll(",", ",,");
+}

@@ -1,0 +1,203 @@
+/**
+ * The files that QEMU boots from: fetched into the lab's cache where the machine has none.
+ *
+ * @module
+ */
+import { basename } from "node:path";
+import type { DebianRelease } from "./apt.ts";
+import { LabError } from "./errors.ts";
+import { cacheFolder, type FetchOptions, fetchPackages, fetchTree, withCache } from "./fetch.ts";
+import { missingModules, moduleFiles } from "./guest_boot.ts";
+import { exists, which } from "./machine.ts";
+import { runProgram } from "./program.ts";
+import { BOOT_MODULES, initrdScript } from "./qemu_boot.ts";
+import { quote } from "./shell.ts";
+import { installedBusybox, NO_MODULES } from "./uml_files.ts";
+
+/** Tools of the machine, or those fetched in their place; absolute paths. */
+export interface GuestTools {
+  /** busybox with all applets. */
+  busybox: string;
+  /** radvd. */
+  radvd: string;
+}
+
+/** A kernel for QEMU with what it boots from; all paths are absolute. */
+export interface QemuKernel {
+  /** Its release, as `uname -r` prints it. */
+  release: string;
+  /** The kernel, a `bzImage`. */
+  kernel: string;
+  /** The folder of its modules, with `modules.dep`. */
+  modules: string;
+  /** The texts of `modules.dep` and `modules.builtin`. */
+  list: string;
+  /** Its initrd. */
+  initrd: string;
+  /** What the user can do when it does not boot. */
+  advice: string;
+}
+
+const SYSTEM = "qemu-system-x86_64";
+
+/** Finds QEMU, or fetches it with what it links. Returns the words that run it. */
+export async function findQemu(options: FetchOptions): Promise<string[]> {
+  const qemu = which(SYSTEM);
+  if (qemu) return [qemu];
+  const tree = await fetchTree("qemu", ["qemu-system-x86"], {
+    ...options,
+    dependencies: /./,
+    isWhole: (tree) => exists(`${tree}/usr/bin/${SYSTEM}`),
+  });
+  const libraries = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"].map((inner) =>
+    `${tree}/${inner}`
+  );
+  return [
+    "env",
+    `LD_LIBRARY_PATH=${libraries.join(":")}`,
+    `QEMU_MODULE_DIR=${libraries[0]}/qemu`,
+    `${tree}/usr/bin/${SYSTEM}`,
+    ...["-L", `${tree}/usr/share/qemu`, "-L", `${tree}/usr/share/seabios`],
+  ];
+}
+
+/** Finds the programs that every guest wants, or fetches them. */
+export async function findTools(options: FetchOptions): Promise<GuestTools> {
+  const [busybox, radvd] = [await installedBusybox(), which("radvd")];
+  const fetched = await fetchPackages([
+    ...busybox ? [] : ["busybox-static"] as const,
+    ...radvd ? [] : ["radvd"] as const,
+  ], options);
+  return {
+    busybox: busybox ?? fetched["busybox-static"],
+    radvd: radvd ?? fetched["radvd"],
+  };
+}
+
+/** The kernel that a release of Debian ships: fetched where it is not in the cache. */
+export async function debianKernel(
+  release: DebianRelease,
+  { busybox }: GuestTools,
+  options: FetchOptions,
+): Promise<QemuKernel> {
+  const tree = await fetchTree("linux", ["linux-image-amd64"], {
+    ...options,
+    release,
+    // Since forky an image is made of these two.
+    dependencies: /^linux-(image|binary|modules)-\d/,
+    isWhole: (tree) => findKernel(tree) !== undefined,
+  });
+  const found = findKernel(tree)!;
+  await makeModuleList(tree, found, busybox, options);
+  return {
+    ...found,
+    list: moduleList(found.modules),
+    initrd: await makeInitrd(`${tree}/initrd`, found.modules, busybox, options),
+    advice: `remove ${tree} to have it fetched anew`,
+  };
+}
+
+/** A kernel of the user's. Without modules it has to have in it all that it takes. */
+export async function fileKernel(
+  { path, modules = NO_MODULES }: { path: string; modules?: string },
+  { busybox }: GuestTools,
+  options: FetchOptions,
+): Promise<QemuKernel> {
+  const folder = `${cacheFolder(Deno.env.toObject())}/initrds`;
+  await Deno.mkdir(folder, { recursive: true });
+  return {
+    release: modules === NO_MODULES ? `in ${path}` : basename(modules),
+    kernel: path,
+    modules,
+    list: moduleList(modules),
+    initrd: await makeInitrd(`${folder}/initrd`, modules, busybox, options),
+    advice: "try another kernel",
+  };
+}
+
+/** What a kernel has: the texts of `modules.dep` and `modules.builtin`. */
+function moduleList(modules: string): string {
+  return ["modules.dep", "modules.builtin"].map((name) => `${modules}/${name}`).filter(exists)
+    .map((path) => Deno.readTextFileSync(path)).join("\n");
+}
+
+/** The kernel in an unpacked package: `boot/vmlinuz-RELEASE`, or beside its modules. */
+function findKernel(
+  tree: string,
+): { release: string; kernel: string; modules: string } | undefined {
+  for (const inner of ["usr/lib/modules", "lib/modules"]) {
+    if (!exists(`${tree}/${inner}`)) continue;
+    for (const { name: release } of Deno.readDirSync(`${tree}/${inner}`)) {
+      const modules = `${tree}/${inner}/${release}`;
+      const kernel = [`${tree}/boot/vmlinuz-${release}`, `${modules}/vmlinuz`].find(exists);
+      if (kernel && exists(`${modules}/kernel`)) return { release, kernel, modules };
+    }
+  }
+  return undefined;
+}
+
+/** Makes `modules.dep`, which a package gets when it is installed. */
+async function makeModuleList(
+  tree: string,
+  { release, modules }: { release: string; modules: string },
+  busybox: string,
+  options: FetchOptions,
+): Promise<void> {
+  const isDone = () => exists(`${modules}/modules.symbols`);
+  if (isDone()) return;
+  await withCache(options, async () => {
+    if (isDone()) return;
+    const base = modules.startsWith(`${tree}/usr/`) ? `${tree}/usr` : tree;
+    // Who has kmod's modprobe(8) has its depmod(8), which makes the lists that that one reads.
+    const depmod = which("depmod");
+    const program = depmod ?? busybox;
+    const args = [...depmod ? [] : ["depmod"], "-b", base, release];
+    const { ok, text } = await runProgram(program, args, options);
+    if (!ok) throw new LabError(`Cannot list the modules of Linux ${release}: ${text}`);
+  });
+}
+
+/**
+ * Makes the initrd of a kernel, a cpio archive (`Documentation/driver-api/early-userspace`): busybox,
+ * the modules that it takes to see the machine's root, and a script.
+ */
+async function makeInitrd(
+  path: string,
+  modules: string,
+  busybox: string,
+  options: FetchOptions,
+): Promise<string> {
+  const script = initrdScript(busybox);
+  const list = `${modules}/modules.dep`;
+  const dep = exists(list) ? await Deno.readTextFile(list) : "";
+  const content = [script, modules, dep].join("\n");
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(content));
+  // By its content: a later version of this project makes another one.
+  const initrd = `${path}-${new Uint8Array(digest).toHex().slice(0, 16)}`;
+  if (exists(initrd)) return initrd;
+  // What is built into the kernel needs no file.
+  const loaded = BOOT_MODULES.filter((name) => missingModules(dep, [name]).length === 0);
+  const files = [...new Set(loaded.flatMap((name) => moduleFiles(dep, name)))];
+  await withCache(options, async () => {
+    if (exists(initrd)) return;
+    const root = `${path}.new`;
+    if (exists(root)) await Deno.remove(root, { recursive: true });
+    await Deno.mkdir(`${root}/modules`, { recursive: true });
+    await Deno.copyFile(busybox, `${root}/busybox`);
+    await Deno.writeTextFile(`${root}/init`, script, { mode: 0o755 });
+    const lines = files.map((file, index) => {
+      // In the order in which they are loaded.
+      const name = `${index + 10}-${basename(file).replace(/\.xz$/, "")}`;
+      const from = quote(`${modules}/${file}`);
+      const program = file.endsWith(".xz") ? `${quote(busybox)} xzcat` : "cat";
+      return `${program} ${from} > ${quote(`${root}/modules/${name}`)}`;
+    });
+    const pack = `cd ${quote(root)}; ${quote(busybox)} find . | ` +
+      `${quote(busybox)} cpio -o -H newc > ${quote(`${initrd}.new`)}`;
+    const { ok, text } = await runProgram("sh", ["-ec", [...lines, pack].join("\n")], options);
+    await Deno.remove(root, { recursive: true });
+    if (!ok) throw new LabError(`Cannot make ${initrd}: ${text}`);
+    await Deno.rename(`${initrd}.new`, initrd);
+  });
+  return initrd;
+}
