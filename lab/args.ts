@@ -18,11 +18,13 @@ Usage:
   deno task lab --list                  list the scenarios
   deno task lab -- COMMAND…             run a command; its exit status is passed on
   deno task lab --shell                 an interactive shell
+  deno task lab --kernels               list the kernels, and whether they start here
 
 Options:
   --engine ENGINE  native (this kernel), uml (User-Mode Linux), qemu (a kernel as Debian ships it) or
                    vagrant (a virtual machine); without it, the first of them that works here
-  --kernel KERNEL  5.10, 6.1, 6.12 or 7.2 of Debian 11, 12, 13 or forky; or a file, linux.uml or bzImage
+  --kernel KERNEL  5.10, 6.1, 6.12 or 7.2 of Debian 11, 12, 13 or forky; a file, linux.uml or bzImage;
+                   or all, for a table of the scenarios on each of them
   --modules DIR    the folder of that file's modules, with modules.dep
   --needs MODULE   a kernel module that the command needs; may be said more than once
   --halt           halt the virtual machine afterwards (vagrant)
@@ -37,6 +39,7 @@ Exit status: the command's own; 2 for a wrong command line, 125 when the lab its
 export type Request =
   | { kind: "help" }
   | { kind: "list" }
+  | { kind: "kernels" }
   | { kind: "scenarios"; names: string[]; json?: string } & Where
   | { kind: "command"; command: string[] } & Where
   | { kind: "shell" } & Where;
@@ -46,7 +49,7 @@ export interface Where {
   /** The kernel modules that it needs. */
   modules: string[];
   /** The kernel. */
-  kernel?: KernelChoice;
+  kernel?: KernelChoice | "all";
   /** The engine; the first that works without one. */
   engine?: EngineName;
   /** What becomes of the virtual machine. */
@@ -62,7 +65,7 @@ export function parseRequest(words: string[]): Request {
   const wrong: string[] = [];
   const args = parseArgs(words, {
     "--": true,
-    boolean: ["help", "list", "shell", ...AFTERWARDS],
+    boolean: ["help", "list", "kernels", "shell", ...AFTERWARDS],
     string: ["engine", "json", "needs", "kernel", "modules"],
     collect: ["needs"],
     alias: { help: "h" },
@@ -97,17 +100,22 @@ export function parseRequest(words: string[]): Request {
   const asked = [
     ...(names.length > 0 ? [`the scenario "${names[0]}"`] : []),
     ...(args.list ? ["--list"] : []),
+    ...(args.kernels ? ["--kernels"] : []),
     ...(args.shell ? ["--shell"] : []),
     ...(command ? ["a command after --"] : []),
   ];
   if (asked.length > 1) wrong.push(`Choose one of ${asked.join(" and ")}`);
-  if (args.json !== undefined && (args.shell || args.list || command)) {
+  if (kernel === "all" && (args.shell || args.list || args.kernels || command)) {
+    wrong.push("Option --kernel all goes with scenarios only");
+  }
+  if (args.json !== undefined && (args.shell || args.list || args.kernels || command)) {
     wrong.push("Option --json goes with scenarios only");
   }
   if (args.help) return { kind: "help" };
   if (wrong.length > 0) throw new UsageError(`${wrong.join("; ")} (see --help)`);
 
   if (args.list) return { kind: "list" };
+  if (args.kernels) return { kind: "kernels" };
   const where: Where = { modules, kernel, engine, afterwards };
   if (command) return { kind: "command", command, ...where };
   if (args.shell) return { kind: "shell", ...where };
@@ -119,20 +127,23 @@ function readKernel(
   word: string | undefined,
   modules: string | undefined,
   wrong: string[],
-): KernelChoice | undefined {
+): KernelChoice | "all" | undefined {
   const kernel = DEBIAN_KERNELS.find(({ version }) => version === word);
-  if (modules !== undefined && (word === undefined || kernel)) {
+  if (modules !== undefined && (word === undefined || word === "all" || kernel)) {
     wrong.push("Option --modules goes with --kernel FILE only");
   }
   if (modules !== undefined && !exists(`${modules}/modules.dep`)) {
     wrong.push(`"${modules}" is no folder of modules: it has no modules.dep`);
   }
   if (word === undefined) return undefined;
+  if (word === "all") return word;
   if (kernel) return { kind: "debian", kernel };
   const path = resolve(word);
   if (kindOfFile(path) === undefined) {
     const known = DEBIAN_KERNELS.map(({ version }) => version).join(", ");
-    wrong.push(`"${word}" is neither ${known} nor the file of a kernel, linux.uml or bzImage`);
+    wrong.push(
+      `"${word}" is neither ${known} or all nor the file of a kernel, linux.uml or bzImage`,
+    );
   }
   return { kind: "file", path, modules: modules === undefined ? undefined : resolve(modules) };
 }

@@ -10,7 +10,7 @@ eval "set -- $OVERLAY_MODULES"
 for module; do "$BUSYBOX" insmod "$module"; done
 "$BUSYBOX" mount -t tmpfs -o mode=755 lab /sys
 "$BUSYBOX" mkdir /sys/upper /sys/work /sys/root /sys/tmp /sys/run
-"$BUSYBOX" mount -t overlay -o lowerdir=/,upperdir=/sys/upper,workdir=/sys/work lab /sys/root
+"$BUSYBOX" mount -t overlay -o lowerdir=/,upperdir=/sys/upper,workdir=/sys/work lab /sys/root || exit
 cd /sys/root || exit
 
 # /tmp and /run are empty ones of our own, but for the folders to keep.

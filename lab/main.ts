@@ -4,10 +4,13 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
+import { runOnAllKernels } from "./all_kernels.ts";
 import { HELP, parseRequest, type Request } from "./args.ts";
 import { runInFirst } from "./choose.ts";
 import type { Engine, Wish } from "./engine.ts";
 import { LabError, UsageError } from "./errors.ts";
+import { listKernels } from "./kernel_list.ts";
+import type { DebianKernel, KernelChoice } from "./kernels.ts";
 import { exists } from "./machine.ts";
 import { NativeEngine } from "./native.ts";
 import { QemuEngine } from "./qemu.ts";
@@ -38,8 +41,10 @@ export async function main(words: string[], facts?: UmlFacts): Promise<number> {
         return 0;
       case "list":
         return await listScenarios();
+      case "kernels":
+        return await listAllKernels();
       default:
-        return await runInLab(request, facts);
+        return await run(request, facts);
     }
   } catch (error) {
     if (!(error instanceof LabError)) throw error;
@@ -48,8 +53,31 @@ export async function main(words: string[], facts?: UmlFacts): Promise<number> {
   }
 }
 
+/** What is to be run somewhere. */
+type RunRequest = Exclude<Request, { kind: "help" | "list" | "kernels" }>;
+
+async function listAllKernels(): Promise<number> {
+  using ending = untilSignal(false);
+  try {
+    await listKernels(say, ending.signal);
+    return 0;
+  } catch (error) {
+    if (ending.status === undefined) throw error;
+    return ending.status;
+  }
+}
+
+async function run(request: RunRequest, facts?: UmlFacts): Promise<number> {
+  const { kernel, ...rest } = request;
+  if (kernel !== "all") return await runInLab({ ...rest, kernel }, facts);
+  if (rest.kind !== "scenarios") throw new TypeError("Only scenarios run on all kernels");
+  const runOn = (kernel: DebianKernel, json: string) =>
+    runInLab({ ...rest, kernel: { kind: "debian", kernel }, json, quiet: true }, facts);
+  return await runOnAllKernels(runOn, say, rest.json);
+}
+
 async function runInLab(
-  request: Exclude<Request, { kind: "help" | "list" }>,
+  request: RunRequest & { kernel?: KernelChoice; quiet?: boolean },
   facts?: UmlFacts,
 ): Promise<number> {
   const engines = [
@@ -73,7 +101,7 @@ async function runInLab(
 
 async function runRequest(
   engine: Engine,
-  request: Exclude<Request, { kind: "help" | "list" }>,
+  request: RunRequest & { quiet?: boolean },
   wish: Wish,
 ): Promise<number> {
   if (request.kind === "scenarios") return await runScenarios(engine, request, wish);

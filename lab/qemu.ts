@@ -12,7 +12,7 @@ import { missingModules } from "./guest_boot.ts";
 import { type Guest, runGuest } from "./guest_run.ts";
 import { DEBIAN_KERNELS, type KernelChoice, kindOfFile } from "./kernels.ts";
 import { kvmWorks, noteKvm } from "./kvm.ts";
-import { assertPrograms, availableMemory, exists } from "./machine.ts";
+import { assertPrograms, availableMemory } from "./machine.ts";
 import { type Accelerator, QEMU_DEVICES, qemuArguments } from "./qemu_boot.ts";
 import {
   debianKernel,

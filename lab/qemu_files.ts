@@ -6,7 +6,14 @@
 import { basename } from "node:path";
 import type { DebianRelease } from "./apt.ts";
 import { LabError } from "./errors.ts";
-import { cacheFolder, type FetchOptions, fetchPackages, fetchTree, withCache } from "./fetch.ts";
+import {
+  cacheFolder,
+  type FetchOptions,
+  fetchPackages,
+  fetchTree,
+  releaseFolder,
+  withCache,
+} from "./fetch.ts";
 import { missingModules, moduleFiles } from "./guest_boot.ts";
 import { exists, which } from "./machine.ts";
 import { runProgram } from "./program.ts";
@@ -74,6 +81,11 @@ export async function findTools(options: FetchOptions): Promise<GuestTools> {
   };
 }
 
+/** Whether the kernel that a release of Debian ships is in the cache. */
+export function hasDebianKernel(release: DebianRelease): boolean {
+  return findKernel(`${releaseFolder(release)}/linux`) !== undefined;
+}
+
 /** The kernel that a release of Debian ships: fetched where it is not in the cache. */
 export async function debianKernel(
   release: DebianRelease,
@@ -111,7 +123,9 @@ export async function fileKernel(
     modules,
     list: moduleList(modules),
     initrd: await makeInitrd(`${folder}/initrd`, modules, busybox, options),
-    advice: "try another kernel",
+    advice: modules === NO_MODULES
+      ? "name the folder of its modules with --modules, or build virtio, 9p and overlay into it"
+      : "try another kernel",
   };
 }
 

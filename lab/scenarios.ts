@@ -17,22 +17,24 @@ export interface ScenarioRequest {
   names: string[];
   /** The file for the report. */
   json?: string;
+  /** Whether nothing is printed but the report. */
+  quiet?: boolean;
 }
 
 /** Lists the scenarios. Resolves to the exit status. */
 export async function listScenarios(): Promise<number> {
-  const args = ["run", "-A", program(), "--list"];
+  const args = ["run", "-A", scenarios(), "--list"];
   return (await new Deno.Command(Deno.execPath(), { args }).spawn().status).code;
 }
 
 /** Runs scenarios in an engine. Resolves to the exit status. */
 export async function runScenarios(
   engine: Engine,
-  { names, json }: ScenarioRequest,
+  { names, json, quiet = false }: ScenarioRequest,
   wish: Wish,
 ): Promise<number> {
   // There is no network inside: what the scenarios import has to be there before.
-  const args = ["cache", "--quiet", program()];
+  const args = ["cache", "--quiet", scenarios()];
   const cached = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
   if (!cached.success) throw new LabError("Cannot load the scenarios; see above");
 
@@ -43,7 +45,7 @@ export async function runScenarios(
     const jobs = await engine.atMost(wanted);
     const status = jobs === 1
       ? await runInTurn(engine, { share, report, names, wish })
-      : await runSideBySide(engine, { share, report, names, wish, jobs });
+      : await runSideBySide(engine, { share, report, names, wish, jobs, quiet });
     if (json !== undefined) await copyReport(report, json);
     return status;
   });
@@ -60,7 +62,7 @@ interface Run {
 
 /** The command that does something with scenarios inside. */
 function command(engine: Engine, names: string[], ...options: string[]): string[] {
-  const path = engine.inside?.(program()) ?? program();
+  const path = engine.inside?.(scenarios()) ?? scenarios();
   return ["deno", "run", "-A", "--cached-only", path, ...options, ...names];
 }
 
@@ -73,14 +75,15 @@ function runInTurn(engine: Engine, { share, report, names, wish }: Run): Promise
 /** Several jobs run the scenarios, and a process out here tells what becomes of them. */
 async function runSideBySide(
   engine: Engine,
-  { share, report, names, wish, jobs }: Run & { jobs: number },
+  { share, report, names, wish, jobs, quiet }: Run & { jobs: number; quiet: boolean },
 ): Promise<number> {
-  const tell = [Deno.execPath(), "run", "-A", program(), "--tell", share, "--json", report];
-  const quiet = new AbortController();
+  const tell = [Deno.execPath(), "run", "-A", scenarios(), "--tell", share, "--json", report];
+  const silence = new AbortController();
   const teller = new Deno.Command("setpriv", {
     args: ["--pdeathsig", "TERM", ...tell, ...names],
     stdin: "null",
-    signal: quiet.signal,
+    stdout: quiet ? "null" : "inherit",
+    signal: silence.signal,
   }).spawn();
   const over = new AbortController();
   let failure: { error: unknown } | undefined;
@@ -105,7 +108,7 @@ async function runSideBySide(
   };
   await Promise.all(Array.from({ length: jobs }, runOne));
   // Nothing has begun: another engine will be tried, or nothing is to be told.
-  if (wish.signal.aborted || failure && !began(share)) quiet.abort();
+  if (wish.signal.aborted || failure && !began(share)) silence.abort();
   await Deno.writeTextFile(`${share}/ended`, "");
   const { code } = await teller.status;
   wish.signal.throwIfAborted();
@@ -119,12 +122,13 @@ function began(share: string): boolean {
 }
 
 /** The scenarios' program: a path in a checkout, an address when this module came from one. */
-function program(): string {
+export function scenarios(): string {
   const url = new URL("../scenarios/main.ts", import.meta.url);
   return url.protocol === "file:" ? fileURLToPath(url) : url.href;
 }
 
-async function copyReport(from: string, to: string): Promise<void> {
+/** Copies a report to where it is wanted. @throws {LabError} if it cannot be written there. */
+export async function copyReport(from: string, to: string): Promise<void> {
   try {
     await Deno.writeFile(to, await Deno.readFile(from));
   } catch (cause) {

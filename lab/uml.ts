@@ -115,6 +115,11 @@ export class UmlEngine implements Engine {
       if (kernel?.kind === "file" && kindOfFile(kernel.path) !== "uml") {
         throw new LabError(`${kernel.path} is no kernel of User-Mode Linux`);
       }
+      if (kernel?.kind === "debian" && kernel.kernel.megabytes.uml === undefined) {
+        throw new LabError(
+          `User-Mode Linux ${kernel.kernel.version} runs no program of this machine`,
+        );
+      }
       assertPrograms(
         ["setpriv", "setsid", "taskset", "flock", "mkfifo"],
         "install util-linux and coreutils",

@@ -71,7 +71,7 @@ export function findKernels(choice?: KernelChoice): UmlKernel[] {
   if (fileIn("", "linux.uml")) known.unshift({ origin: "installed" });
   const kernels = known.map((kernel) => {
     const found = findRelease(rootOf(kernel.origin));
-    if (found) return { ...kernel, ...found };
+    if (found) return { ...kernel, ...found, fetched: true };
     return kernel.origin === wanted.release && hasFailed(wanted.release)
       ? { ...kernel, unreachable: true }
       : kernel;
@@ -156,7 +156,9 @@ export async function prepareGuest(
     busybox: busybox ?? fetched["busybox-static"],
     radvd: radvd ?? fetched["radvd"],
     advice: origin === "file"
-      ? "try another kernel"
+      ? file?.modules === undefined
+        ? "name the folder of its modules with --modules, or build overlay into it"
+        : "try another kernel"
       : origin === "installed"
       ? "install the package user-mode-linux anew"
       : `remove ${root} to have it fetched anew`,

@@ -31,6 +31,8 @@ export interface UmlKernel {
   release?: string;
   /** The version of the C library that its release has; `undefined`: the machine's own. */
   libc?: string;
+  /** Whether it is here. */
+  fetched?: boolean;
   /** Whether it is not here, and could not be fetched a short time ago. */
   unreachable?: boolean;
   /** The kernel modules that a job may want and that it does not have. */

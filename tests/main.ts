@@ -77,74 +77,71 @@ function tests(name: string, args: string[]): Stage {
   return { name, run: async () => countOf(await deno(["test", "-A", ...args], true)) };
 }
 
-/** How many labs run at once: a test waits half of the time. */
-const LABS = 2 * navigator.hardwareConcurrency;
-/** MiB of free memory that a lab is given room for. */
-const LAB_MEMORY = 1024;
+/** How many files of tests run at once: a test waits half of the time. */
+const FILES_AT_ONCE = 2 * navigator.hardwareConcurrency;
+/** MiB of free memory that each is given room for. */
+const FILE_MEMORY = 1024;
 
-/** A file of tests. */
-interface TestFile {
-  path: string;
-  /** In bytes. */
-  size: number;
+/** What the tests of a file came to, and what they printed. */
+interface FileResult {
+  count: Count;
+  text: string;
 }
 
-async function labTestFiles(): Promise<TestFile[]> {
-  const files: TestFile[] = [];
-  for await (const { name } of Deno.readDir(`${ROOT}/tests/lab`)) {
+/** The files of tests in a folder of the checkout, with their sizes in bytes. */
+async function testFiles(folder: string): Promise<{ path: string; size: number }[]> {
+  const files = [];
+  for await (const { name } of Deno.readDir(`${ROOT}/${folder}`)) {
     if (!name.endsWith("_test.ts")) continue;
-    const path = `tests/lab/${name}`;
+    const path = `${folder}/${name}`;
     files.push({ path, size: (await Deno.stat(`${ROOT}/${path}`)).size });
   }
   return files.sort((a, b) => a.path < b.path ? -1 : 1);
 }
 
-/** What the tests of a file came to, and what they printed. */
-interface LabResult {
-  count: Count;
-  text: string;
-}
-
-/** The tests of a file in a lab of their own. */
-async function runInLab(path: string): Promise<LabResult> {
+/** Runs the tests of a file: those in `tests/lab` in a lab of their own. */
+async function runFile(path: string): Promise<FileResult> {
   const start = performance.now();
-  const result = await deno([
-    ...["run", "-A", "lab/main.ts", "--"],
-    ...["deno", "test", "-A", "--no-check", "--cached-only", path],
-  ], false);
+  const test = ["test", "-A", "--no-check", "--cached-only", path];
+  const result = await deno(
+    path.startsWith("tests/lab/") ? ["run", "-A", "lab/main.ts", "--", "deno", ...test] : test,
+    false,
+  );
   const text = `${result.output.trimEnd()}\n(${path}: ${secondsSince(start)} s)\n`;
   return { count: countOf(result), text };
 }
 
 /**
- * The tests that need ipvlan: each file in a lab of its own, several at once. They are shown in
+ * The tests that need ipvlan, and those of the lab itself: several files at once. They are shown in
  * their order, each as soon as it is through and those before it have been shown.
  */
 const labTests: Stage = {
-  name: "the tests that need ipvlan, in the lab",
+  name: "the tests of the lab, and those that need ipvlan",
   run: async () => {
-    const files = await labTestFiles();
+    const engine = await testFiles("tests/lab_engine");
+    const inLab = await testFiles("tests/lab");
+    const files = [...engine, ...inLab];
     // There is no network inside: what they import has to be there before.
     const { ok, output } = await deno(
       ["cache", "--quiet", ...files.map(({ path }) => path)],
       false,
     );
     if (!ok) console.log(output);
-    const results = new Map(files.map(({ path }) => [path, Promise.withResolvers<LabResult>()]));
+    const results = new Map(files.map(({ path }) => [path, Promise.withResolvers<FileResult>()]));
     // Large files take long as a rule, and one that begins last is waited for.
-    const waiting = files.toSorted((a, b) => b.size - a.size);
+    const waiting = [...engine, ...inLab.toSorted((a, b) => b.size - a.size)];
     const running = new Set<string>();
     const next = async () => {
       for (let file = waiting.shift(); file; file = waiting.shift()) {
         running.add(file.path);
         showProgress(`${waiting.length} files wait; running: ${[...running].join(", ")}`);
-        results.get(file.path)!.resolve(await runInLab(file.path));
+        results.get(file.path)!.resolve(await runFile(file.path));
         running.delete(file.path);
       }
     };
     const { available } = Deno.systemMemoryInfo();
-    const labs = Math.max(1, Math.min(LABS, Math.floor(available / 2 ** 20 / LAB_MEMORY)));
-    const all = Promise.all(Array.from({ length: labs }, next));
+    const atOnce = Math.min(FILES_AT_ONCE, Math.floor(available / 2 ** 20 / FILE_MEMORY));
+    const all = Promise.all(Array.from({ length: Math.max(1, atOnce) }, next));
     const total: Count = { passed: 0, failed: 0 };
     for (const { promise } of results.values()) {
       const { count, text } = await promise;
@@ -194,7 +191,6 @@ const stages: Stage[] = [
   check("documentation", ["doc", "--lint", ...DOCUMENTED]),
   check("what would be published", ["publish", "--dry-run", "--allow-dirty"]),
   tests("unit tests", ["tests/unit"]),
-  tests("the lab's own tests", ["tests/lab_engine"]),
   labTests,
   scenarios,
 ];

@@ -1,6 +1,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { IpvlanError } from "../../lib/errors.ts";
 import { kernelFacts } from "../../lib/iproute2/kernel.ts";
+import { comparisonJson, printComparison, type ReportFile } from "./compare.ts";
 import { Printer } from "./printer.ts";
 import { isGood, printReport, toJson } from "./report.ts";
 import { runAll } from "./run.ts";
@@ -15,6 +16,7 @@ Runs the scenarios named, or all of them, and says which statements of the guide
   --list          list the scenarios
   --share FOLDER  run those that no other process has taken that shares FOLDER, and print nothing
   --tell FOLDER   run none, and tell what becomes of those that others run
+  --compare       run none, and print one table of the reports in the files that are named
   --help          show this text`;
 
 /**
@@ -24,11 +26,12 @@ Runs the scenarios named, or all of them, and says which statements of the guide
 export async function main(scenarios: readonly Scenario[], words: string[]): Promise<number> {
   const unknown: string[] = [];
   const args = parseArgs(words, {
-    boolean: ["list", "help"],
+    boolean: ["list", "help", "compare"],
     string: ["json", "share", "tell"],
     unknown: (word) => void (word.startsWith("-") && unknown.push(word)),
   });
   const names = args._.map(String);
+  if (args.compare) return await compare(names, args.json);
   const known = scenarios.map(({ name }) => name);
   const bad = [...unknown, ...names.filter((name) => !known.includes(name))];
   if (args.json === "") bad.push("--json without a file");
@@ -59,16 +62,32 @@ export async function main(scenarios: readonly Scenario[], words: string[]): Pro
     await runShared(args.share, chosen);
     return 0;
   }
-  const colours = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
-  const printer = new Printer((line) => console.log(line), colours);
+  const printer = new Printer((line) => console.log(line), colours());
   const report = args.tell === undefined
     ? await runAll(chosen, printer)
-    : await tellShared(args.tell, chosen, { printer, colours, progress: showProgress });
+    : await tellShared(args.tell, chosen, { printer, colours: colours(), progress: showProgress });
   printReport(report, full, printer);
   if (args.json !== undefined) {
     await Deno.writeTextFile(args.json, JSON.stringify(toJson(report), undefined, 2) + "\n");
   }
   return isGood(report, full) ? 0 : 1;
+}
+
+/** Prints one table of reports, and writes it to a file. */
+async function compare(files: string[], json: string | undefined): Promise<number> {
+  const reports: ReportFile[] = await Promise.all(
+    files.map(async (file) => JSON.parse(await Deno.readTextFile(file))),
+  );
+  const allHeld = printComparison(reports, new Printer((line) => console.log(line), colours()));
+  if (json !== undefined) {
+    await Deno.writeTextFile(json, JSON.stringify(comparisonJson(reports), undefined, 2) + "\n");
+  }
+  return allHeld ? 0 : 1;
+}
+
+/** Whether to use colours: on a terminal, unless `NO_COLOR` is set (no-color.org). */
+function colours(): boolean {
+  return Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
 }
 
 /** Shows a line on a terminal, in place of the one before; an empty one leaves nothing there. */

@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseRequest } from "../../../lab/args.ts";
+import { DEBIAN_KERNELS, kindOfKernel } from "../../../lab/kernels.ts";
 import { UsageError } from "../../../lab/errors.ts";
 
 Deno.test("parseRequest() runs all scenarios when nothing is said", () => {
@@ -49,6 +50,7 @@ Deno.test("parseRequest() tells shell, list and help", () => {
     modules: [],
   });
   assertEquals(parseRequest(["--list"]), { kind: "list" });
+  assertEquals(parseRequest(["--kernels"]), { kind: "kernels" });
   assertEquals(parseRequest(["-h"]), { kind: "help" });
   assertEquals(parseRequest(["--help", "--bogus"]), { kind: "help" });
 });
@@ -78,6 +80,39 @@ Deno.test("parseRequest() takes the kernel modules that a command needs", () => 
   });
 });
 
+Deno.test("parseRequest() takes a kernel of Debian's, all of them, or a file", async () => {
+  const debian = parseRequest(["--kernel", "6.12"]);
+  assertEquals(debian.kind === "scenarios" && debian.kernel, {
+    kind: "debian",
+    kernel: DEBIAN_KERNELS[2]!,
+  });
+  const all = parseRequest(["--kernel", "all"]);
+  assertEquals(all.kind === "scenarios" && all.kernel, "all");
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/modules.dep`, "");
+    await Deno.writeTextFile(`${folder}/linux.uml`, "\x7fELF");
+    const words = ["--kernel", `${folder}/linux.uml`, "--modules", folder, "--shell"];
+    const file = parseRequest(words);
+    assertEquals(file.kind === "shell" && file.kernel, {
+      kind: "file",
+      path: `${folder}/linux.uml`,
+      modules: folder,
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("kindOfKernel() tells kernels by their first bytes", () => {
+  const bzImage = new Uint8Array(0x206);
+  bzImage.set(new TextEncoder().encode("HdrS"), 0x202);
+  assertEquals(kindOfKernel(bzImage), "bzImage");
+  assertEquals(kindOfKernel(new TextEncoder().encode("\x7fELF\x02")), "uml");
+  assertEquals(kindOfKernel(new TextEncoder().encode("#!/bin/sh")), undefined);
+  assertEquals(kindOfKernel(new Uint8Array()), undefined);
+});
+
 Deno.test("parseRequest() says all that is wrong at once", () => {
   const cases: [string[], string][] = [
     [["--bogus"], 'Unknown option "--bogus"'],
@@ -89,6 +124,16 @@ Deno.test("parseRequest() says all that is wrong at once", () => {
     [["--engine", "kvm"], 'Unknown engine "kvm": the engines are native, uml, qemu, vagrant'],
     [["--engine"], 'Unknown engine "": the engines are native, uml, qemu, vagrant'],
     [["--"], "No command after --"],
+    [
+      ["--kernel", "6.2"],
+      '"6.2" is neither 5.10, 6.1, 6.12, 7.2 or all nor the file of a kernel, linux.uml or bzImage',
+    ],
+    [
+      ["--kernel=6.1", "--modules=/"],
+      "Option --modules goes with --kernel FILE only; " +
+      '"/" is no folder of modules: it has no modules.dep',
+    ],
+    [["--kernel=all", "--shell"], "Option --kernel all goes with scenarios only"],
     [["--json"], "Option --json needs a file"],
     [["l2", "--shell"], 'Choose one of the scenario "l2" and --shell'],
     [["l2", "--", "ls"], 'Choose one of the scenario "l2" and a command after --'],

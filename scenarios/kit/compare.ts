@@ -1,0 +1,91 @@
+/**
+ * One table of several reports: how each statement came out on each kernel.
+ *
+ * @module
+ */
+import type { Evidence } from "../../lib/check/mod.ts";
+import type { Printer } from "./printer.ts";
+import { STATEMENT_IDS, type StatementId, STATEMENTS } from "./statements.ts";
+
+/** What a report has in its file: see `toJson` of `report.ts`. */
+export interface ReportFile {
+  /** What ran the lab. */
+  engine: string;
+  /** The kernel's release. */
+  kernel: string;
+  /** How long all took. */
+  seconds: number;
+  /** The scenarios that ran. */
+  scenarios: {
+    name: string;
+    error?: string;
+    statements: { id: StatementId; held: boolean; evidence: Evidence[] }[];
+  }[];
+}
+
+/** How a statement came out on a kernel. */
+export type Outcome = "held" | "NOT held" | "not covered";
+
+/** How a statement came out in a report: it holds where all checks of it held. */
+export function outcomeIn({ scenarios }: ReportFile, id: StatementId): Outcome {
+  const checks = scenarios.flatMap(({ statements }) => statements.filter((each) => each.id === id));
+  if (checks.length === 0) return "not covered";
+  return checks.every(({ held }) => held) ? "held" : "NOT held";
+}
+
+/** Prints the table, and for what did not hold, what was seen. Returns whether everything held. */
+export function printComparison(reports: readonly ReportFile[], printer: Printer): boolean {
+  const width = Math.max(...Object.values(STATEMENTS).map((text) => text.length));
+  const columns = reports.map(({ kernel }) => Math.max(kernel.length, "not covered".length));
+  const line = (first: string, cells: string[]) =>
+    printer.line(`${first}  ${cells.join("  ")}`.trimEnd());
+  const padded = (cells: readonly string[]) =>
+    cells.map((cell, index) => cell.padEnd(columns[index]!));
+  line(" ".repeat(width + 9), padded(reports.map(({ kernel }) => kernel)));
+  line(" ".repeat(width + 9), padded(reports.map(({ engine }) => engine)));
+  for (const id of STATEMENT_IDS) {
+    const cells = reports.map((report, index) =>
+      printer.outcome(outcomeIn(report, id), columns[index]!)
+    );
+    line(`${id.padEnd(7)}  ${STATEMENTS[id].padEnd(width)}`, cells);
+  }
+  for (const report of reports) printFailures(report, printer);
+  printer.line();
+  let allHeld = reports.length > 0;
+  for (const report of reports) {
+    const held = STATEMENT_IDS.filter((id) => outcomeIn(report, id) === "held").length;
+    const errors = report.scenarios.filter(({ error }) => error !== undefined);
+    allHeld &&= held === STATEMENT_IDS.length && errors.length === 0;
+    printer.line(
+      `${held} of ${STATEMENT_IDS.length} statements held, ${report.seconds} s, ` +
+        `Linux ${report.kernel}, lab: ${report.engine}`,
+    );
+  }
+  return allHeld;
+}
+
+function printFailures({ kernel, scenarios }: ReportFile, printer: Printer): void {
+  for (const { name, error, statements } of scenarios) {
+    for (const { id, evidence } of statements.filter(({ held }) => !held)) {
+      printer.line();
+      printer.line(`${id} did not hold on Linux ${kernel} (${name}):`);
+      for (const each of evidence) printer.evidence(each);
+    }
+    if (error === undefined) continue;
+    printer.line();
+    printer.line(`${name} failed on Linux ${kernel}: ${error}`);
+  }
+}
+
+/** The table for programs. */
+export function comparisonJson(reports: readonly ReportFile[]): unknown {
+  return {
+    kernels: reports,
+    statements: Object.fromEntries(
+      STATEMENT_IDS.map((id) => [
+        id,
+        Object.fromEntries(reports.map((report) => [report.kernel, outcomeIn(report, id)])),
+      ]),
+    ),
+  };
+}
