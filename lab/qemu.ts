@@ -13,7 +13,7 @@ import { type Guest, runGuest } from "./guest_run.ts";
 import { DEBIAN_KERNELS, type KernelChoice, kindOfFile } from "./kernels.ts";
 import { kvmWorks, noteKvm } from "./kvm.ts";
 import { assertPrograms, availableMemory } from "./machine.ts";
-import { type Accelerator, QEMU_DEVICES, qemuArguments } from "./qemu_boot.ts";
+import { type Accelerator, QEMU_DEVICES, qemuCommand } from "./qemu_boot.ts";
 import {
   debianKernel,
   fileKernel,
@@ -136,7 +136,7 @@ async function boot(job: Job, ready: Ready): Promise<number> {
     ...tools,
     devices: QEMU_DEVICES,
     advice: kernel.advice,
-    command: (start) => [...qemu, ...qemuArguments({ accelerator, ...kernel, memory }, start)],
+    command: (start) => qemuCommand(qemu, { accelerator, ...kernel, memory }, start),
   };
   return await withRunFolder((run) => runGuest(job, guest, run));
 }

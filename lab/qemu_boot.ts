@@ -62,17 +62,23 @@ export interface QemuOptions {
 }
 
 /**
- * The arguments of `qemu-system-x86_64` (qemu(1)). File descriptor 3 is standard output, 4 standard
- * error; in a shell, 0 is the keyboard and 5 tells the size of the terminal.
+ * The words that run QEMU (qemu(1)). File descriptor 3 is standard output, 4 standard error; in a
+ * shell, 0 is the keyboard, and the FIFO `size` of the run tells the size of the terminal.
+ *
+ * @param qemu The words before its arguments.
  */
-export function qemuArguments(
+export function qemuCommand(
+  qemu: readonly string[],
   { accelerator, kernel, initrd, memory }: QemuOptions,
   { run, shares, shell, terminals }: Start,
 ): string[] {
-  const out = file("out", "/dev/fd/3", shell ? "/dev/fd/0" : undefined);
+  // A shell's terminal is QEMU's own standard input and output.
+  const words = shell ? ["sh", "-c", 'exec "$@" >&3', "sh", ...qemu] : qemu;
+  const out = shell ? ["-chardev", "stdio,id=out,signal=off"] : file("out", "/dev/fd/3");
   const err = file("err", "/dev/fd/4");
-  const size = shell ? file("size", "/dev/null", "/dev/fd/5") : none("size");
+  const size = shell ? ["-chardev", `pipe,id=size,path=${escape(`${run}/size`)}`] : none("size");
   return [
+    ...words,
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
     ...["-M", "q35", "-accel", accelerator, "-m", `${memory}`],
     ...accelerator === "kvm" ? ["-cpu", "host"] : [],
@@ -97,9 +103,9 @@ function folder(tag: string, path: string, more: string): string[] {
   return ["-fsdev", options, "-device", `virtio-9p-pci,fsdev=${tag},mount_tag=${tag}`];
 }
 
-/** A character device on files. */
-function file(id: string, path: string, input?: string): string[] {
-  return ["-chardev", `file,id=${id},path=${path}${input ? `,input-path=${input}` : ""}`];
+/** A character device on a file. */
+function file(id: string, path: string): string[] {
+  return ["-chardev", `file,id=${id},path=${path}`];
 }
 
 /** A character device on nothing. */
