@@ -70,6 +70,44 @@ export function hasFailed(release: Release): boolean {
   }
 }
 
+/** The list of the files of what was unpacked, with their sizes: a line `SIZE PATH` for each. */
+const FILE_LIST = ".files";
+
+/** Notes which files there are in a folder. */
+export async function noteFiles(folder: string): Promise<void> {
+  const lines: string[] = [];
+  const look = (inner: string) => {
+    for (const { name, isFile, isDirectory } of Deno.readDirSync(`${folder}/${inner}`)) {
+      const path = `${inner}${name}`;
+      if (isDirectory) look(`${path}/`);
+      if (isFile) lines.push(`${Deno.statSync(`${folder}/${path}`).size} ${path}\n`);
+    }
+  };
+  look("");
+  await Deno.writeTextFile(`${folder}/${FILE_LIST}`, lines.join(""));
+}
+
+/**
+ * Whether all files of a folder are there and as long as they were. What they contained was verified
+ * by apt-get(8) when they were downloaded.
+ */
+function isWhole(folder: string): boolean {
+  try {
+    const lines = Deno.readTextFileSync(`${folder}/${FILE_LIST}`).split("\n").slice(0, -1);
+    return lines.length > 0 && lines.every((line) => {
+      const [size = "", ...words] = line.split(" ");
+      return Deno.lstatSync(`${folder}/${words.join(" ")}`).size === Number(size);
+    });
+  } catch {
+    return false;
+  }
+}
+
+/** Says that something is there but not whole. */
+function sayIfBroken(folder: string, { say }: FetchOptions): void {
+  if (exists(folder)) say(`${folder} is not whole any more`);
+}
+
 /**
  * Makes sure that packages are in the cache, and returns the file of each that it is needed for.
  *
@@ -80,9 +118,14 @@ export async function fetchPackages<N extends PackageName>(
   options: FetchOptions,
 ): Promise<Record<N, string>> {
   const folder = releaseFolder(options.release ?? "own");
-  const find = (name: N) => fileIn(`${folder}/${name}`, NEEDED[name]);
+  const find = (name: N) => findFile(folder, name);
   if (!names.every(find)) await withCache(options, () => fill(folder, names, options));
   return Object.fromEntries(names.map((name) => [name, find(name)!])) as Record<N, string>;
+}
+
+/** The file that a package is needed for, if the package is whole. */
+function findFile(folder: string, name: PackageName): string | undefined {
+  return isWhole(`${folder}/${name}`) ? fileIn(`${folder}/${name}`, NEEDED[name]) : undefined;
 }
 
 /**
@@ -171,26 +214,28 @@ async function removeLeftover(temp: string, options: FetchOptions): Promise<void
  * Makes sure that packages and what they depend on are in the cache, unpacked into one folder.
  *
  * @param name The name of the folder.
- * @param isWhole Whether the folder has what it is needed for.
+ * @param options.has Whether the folder has what it is needed for.
  * @returns The folder.
  * @throws {MissingError} if they cannot be fetched.
  */
 export async function fetchTree(
   name: string,
   packages: readonly string[],
-  { dependencies, isWhole, ...options }: FetchOptions & {
+  { dependencies, has, ...options }: FetchOptions & {
     dependencies: RegExp;
-    isWhole: (tree: string) => boolean;
+    has: (tree: string) => boolean;
   },
 ): Promise<string> {
   const folder = releaseFolder(options.release ?? "own");
   const tree = `${folder}/${name}`;
-  if (isWhole(tree)) return tree;
+  const isDone = () => isWhole(tree) && has(tree);
+  if (isDone()) return tree;
   await withCache(options, async () => {
-    if (isWhole(tree)) return;
+    if (isDone()) return;
+    sayIfBroken(tree, options);
     await inFetchFolder(folder, packages, { ...options, dependencies }, async (temp, files) => {
       for (const file of files) await unpack(temp, file, name, options);
-      if (!isWhole(`${temp}/${name}`)) throw new LabError(`What was fetched has no ${name}`);
+      if (!has(`${temp}/${name}`)) throw new LabError(`What was fetched has no ${name}`);
       await replace(`${temp}/${name}`, tree);
     });
   });
@@ -204,8 +249,9 @@ async function fill(
   options: FetchOptions,
 ): Promise<void> {
   // Another lab may have fetched them while this one waited for the lock.
-  const missing = names.filter((name) => !fileIn(`${folder}/${name}`, NEEDED[name]));
+  const missing = names.filter((name) => !findFile(folder, name));
   if (missing.length === 0) return;
+  for (const name of missing) sayIfBroken(`${folder}/${name}`, options);
   await inFetchFolder(folder, missing, options, async (temp, files) => {
     for (const file of files) {
       const name = missing.find((name) => file.startsWith(`${name}_`));
@@ -216,7 +262,7 @@ async function fill(
       }
       await replace(`${temp}/${name}`, `${folder}/${name}`);
     }
-    const absent = missing.find((name) => !fileIn(`${folder}/${name}`, NEEDED[name]));
+    const absent = missing.find((name) => !findFile(folder, name));
     if (absent !== undefined) throw new LabError(`apt-get has not downloaded ${absent}`);
   });
 }
@@ -269,6 +315,7 @@ async function unpack(
 
 /** Whole or not there at all: what is there under its final name is complete. */
 async function replace(from: string, to: string): Promise<void> {
+  await noteFiles(from);
   if (exists(to)) await Deno.remove(to, { recursive: true });
   await Deno.rename(from, to);
 }

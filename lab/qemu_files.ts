@@ -54,7 +54,7 @@ export async function findQemu(options: FetchOptions): Promise<string[]> {
   const tree = await fetchTree("qemu", ["qemu-system-x86"], {
     ...options,
     dependencies: /./,
-    isWhole: (tree) => exists(`${tree}/usr/bin/${SYSTEM}`),
+    has: (tree) => exists(`${tree}/usr/bin/${SYSTEM}`),
   });
   const libraries = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"].map((inner) =>
     `${tree}/${inner}`
@@ -97,7 +97,7 @@ export async function debianKernel(
     release,
     // Since forky an image is made of these two.
     dependencies: /^linux-(image|binary|modules)-\d/,
-    isWhole: (tree) => findKernel(tree) !== undefined,
+    has: (tree) => findKernel(tree) !== undefined,
   });
   const found = findKernel(tree)!;
   await makeModuleList(tree, found, busybox, options);

@@ -1,7 +1,7 @@
 // Fetching, from an apt-get that is a script: no network is needed, and it can be made to fail.
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { LabError, MissingError } from "../../lab/errors.ts";
-import { fetchPackages } from "../../lab/fetch.ts";
+import { fetchPackages, noteFiles } from "../../lab/fetch.ts";
 import { exists } from "../../lab/machine.ts";
 import { list, temporaryFolder } from "./lab.ts";
 
@@ -94,7 +94,7 @@ Deno.test("fetchPackages() wants nothing of apt-get when nothing is missing", as
 Deno.test("fetchPackages() in two labs at once fetches once", async () => {
   await withApt(async ({ calls }) => {
     const module = new URL("../../lab/fetch.ts", import.meta.url);
-    const script = `import { fetchPackages } from "${module}";
+    const script = `import { fetchPackages, noteFiles } from "${module}";
       console.log((await fetchPackages(["radvd"], { say() {} })).radvd);`;
     const both = await Promise.all(
       [1, 2].map(() =>
@@ -113,6 +113,7 @@ Deno.test("fetchPackages() repairs what is half made, and only that", async () =
     await Deno.mkdir(`${cache}/fetch-killed/cache`, { recursive: true });
     await Deno.mkdir(`${cache}/busybox-static/bin`, { recursive: true });
     await Deno.writeTextFile(`${cache}/busybox-static/bin/busybox`, "old\n");
+    await noteFiles(`${cache}/busybox-static`);
     await fetchPackages(NAMES, QUIET);
     assertEquals(list(cache), ["busybox-static", "lock", "radvd"]);
     assertEquals(list(`${cache}/radvd/usr`), ["sbin"]);
@@ -144,6 +145,25 @@ Deno.test("fetchPackages() says what is missing and what to do, and leaves nothi
         "network, or install them yourself (apt-get install radvd busybox-static)",
     );
     assertEquals(list(cache), ["lock"]);
+  });
+});
+
+Deno.test("fetchPackages() fetches anew what has lost a part of a file, or a file", async () => {
+  await withApt(async ({ cache, calls }) => {
+    const { radvd } = await fetchPackages(["radvd"], QUIET);
+    const whole = await Deno.readTextFile(radvd);
+    const said: string[] = [];
+    const options = { say: (line: string) => void said.push(line) };
+    for (const harm of [() => Deno.truncate(radvd, 1), () => Deno.remove(radvd)]) {
+      await harm();
+      const before = calls().length;
+      assertEquals((await fetchPackages(["radvd"], options)).radvd, radvd);
+      assertEquals(calls().length > before, true);
+      assertEquals(await Deno.readTextFile(radvd), whole);
+      assertEquals(said.splice(0)[0], `${cache}/radvd is not whole any more`);
+    }
+    await fetchPackages(["radvd"], options);
+    assertEquals(said, []);
   });
 });
 

@@ -1,7 +1,7 @@
 // Which User-Mode Linux kernels start, on this machine and on machines that it imitates.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { dirname } from "node:path";
-import { cacheFolder, fetchPackages } from "../../lab/fetch.ts";
+import { cacheFolder, fetchPackages, noteFiles } from "../../lab/fetch.ts";
 import { debianUml, isOlder, type UmlKernel } from "../../lab/uml_kernels.ts";
 import { DEBIAN_KERNELS } from "../../lab/kernels.ts";
 import { PROJECT, type Ran, read, temporaryFolder, Traced } from "./lab.ts";
@@ -104,6 +104,7 @@ async function cacheWithScript(folder: string, script: string): Promise<string> 
   await Deno.writeTextFile(`${kernel}/bin/linux.uml`, script, { mode: 0o755 });
   const dep = "kernel/fs/overlayfs/overlay.ko:\n";
   await Deno.writeTextFile(`${kernel}/lib/uml/modules/9.9/modules.dep`, dep);
+  await noteFiles(`${folder}/lab/forky/user-mode-linux`);
   return folder;
 }
 
