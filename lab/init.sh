@@ -56,6 +56,8 @@ for port in /sys/class/virtio-ports/*; do
   [ ! -e "$port/name" ] || read -r name < "$port/name"
   [ -z "$name" ] || "$BUSYBOX" ln -s "/dev/${port##*/}" "/dev/$name"
 done
+# `ip netns exec` mounts a sandbox's own file over it; a minimal machine has none.
+[ -e /etc/hosts ] || echo '127.0.0.1 localhost' > /etc/hosts
 # The state of the machine's own networks is not the lab's.
 for folder in /var/lib/ipvlan /etc/netns; do
   [ ! -e $folder ] || "$BUSYBOX" mount -t tmpfs -o mode=755 lab $folder

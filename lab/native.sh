@@ -20,6 +20,8 @@ done
 mount -t overlay -o "lowerdir=/etc,upperdir=/sys/etc,workdir=/sys/work$OVERLAY_OPTIONS" lab /etc
 mount --rbind /sys/run /run
 mount --rbind /sys/var/lib /var/lib
+# `ip netns exec` mounts a sandbox's own file over it; a minimal machine has none.
+[ -e /etc/hosts ] || echo '127.0.0.1 localhost' > /etc/hosts
 [ ! -e /etc/netns ] || mount -t tmpfs -o mode=755 lab /etc/netns
 # Shows the links of this network namespace instead of the machine's.
 mount -t sysfs sysfs /sys

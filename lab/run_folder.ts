@@ -16,7 +16,8 @@ export interface Tools {
 /** The programs of busybox that a command gets where the machine has none of that name. */
 // deno-fmt-ignore
 export const APPLETS = [
-  "arping", "insmod", "lsmod", "modprobe", "nc", "ping", "ping6", "ps", "rmmod", "traceroute",
+  "arping", "insmod", "lsmod", "modprobe", "mount", "nc", "ping", "ping6", "ps", "rmmod",
+  "traceroute", "umount",
 ] as const;
 
 /** Makes a folder, calls `use` with it, and removes it whatever happened. */

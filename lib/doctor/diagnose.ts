@@ -24,6 +24,7 @@ export function diagnose(facts: DoctorFacts): Diagnosis[] {
     ...diagnoseModules(facts),
     ...diagnoseState(facts),
     ...diagnoseIPv6(facts),
+    ...diagnoseHostsFile(facts),
     ...diagnoseMachine(facts.machine),
     ...facts.parents.flatMap((parent) => diagnoseParent(parent, facts)),
   ];
@@ -147,6 +148,12 @@ function diagnoseIPv6({ ipv6, state }: DoctorFacts): Diagnosis[] {
       ? subject.broken(`${what}, and these networks have an IPv6 subnet: ${users.join(", ")}`, fix)
       : subject.warning(`${what}: networks can have IPv4 subnets only`, fix),
   ];
+}
+
+function diagnoseHostsFile({ hostsFile }: DoctorFacts): Diagnosis[] {
+  if (hostsFile) return [];
+  const what = "There is no /etc/hosts, so that sandboxes do not find each other by name";
+  return [about("names").warning(what, "touch /etc/hosts")];
 }
 
 /**

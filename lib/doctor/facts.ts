@@ -19,6 +19,8 @@ export interface DoctorFacts {
   modulesOnDisk: string[];
   /** What the machine's firmware says it is. */
   machine: MachineFacts;
+  /** Whether there is an `/etc/hosts`, over which `ip netns exec` mounts a sandbox's own. */
+  hostsFile: boolean;
   /** What becomes of IPv6 in a new namespace. */
   ipv6: "on" | "off in new namespaces" | "not in the kernel";
   /** What is on record. */

@@ -35,6 +35,7 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
     ip: await printedVersion(),
     modulesOnDisk: await modulesOnDisk(release),
     machine: await gatherMachine(),
+    hostsFile: await isThere("/etc/hosts"),
     ipv6: await gatherIPv6(),
     state,
     parents: [],
@@ -121,6 +122,15 @@ async function gatherIPv6(): Promise<DoctorFacts["ipv6"]> {
 }
 
 /** A file's text without the space around it; nothing where it cannot be read. */
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 async function readText(path: string): Promise<string> {
   try {
     return (await Deno.readTextFile(path)).trim();

@@ -13,6 +13,7 @@ import {
   throwProblems,
 } from "./errors.ts";
 import { findNetwork, sandboxNotFound } from "./find.ts";
+import { noticeHosts } from "./hosts.ts";
 import { nameProblem } from "./names.ts";
 import { byPlace } from "./plan.ts";
 import { nameIsUsed } from "./processes.ts";
@@ -96,10 +97,15 @@ export async function attach(
   return {
     sandbox,
     endpoints: placed.map(({ network, endpoint }) => toEndpoint(network, endpoint)),
-    notices: placed.flatMap(({ network }) => {
-      const parent = facts?.links.find(({ name }) => name === network.parent);
-      return parent && !parent.up ? [`The parent "${parent.name}" is down, so nothing passes`] : [];
-    }),
+    notices: [
+      ...placed.flatMap(({ network }) => {
+        const parent = facts?.links.find(({ name }) => name === network.parent);
+        return parent && !parent.up
+          ? [`The parent "${parent.name}" is down, so nothing passes`]
+          : [];
+      }),
+      ...placed.length > 0 ? noticeHosts() : [],
+    ],
   };
 }
 

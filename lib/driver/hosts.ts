@@ -10,6 +10,24 @@ const FOLDER = "/etc/netns";
 /** The first line of a hosts file of the driver's, so that nobody else's is written over. */
 const MARK = "# Written by ipvlan-kit; changes will be lost";
 
+/** What `ip netns exec NAME` mounts a sandbox's file over. */
+const HOSTS = "/etc/hosts";
+
+/** What is to be said of a machine on which names would not work; nothing where they do. */
+export function noticeHosts(): string[] {
+  // Who has not been allowed to read it is not asked for that: the driver does without.
+  const { state } = Deno.permissions.querySync({ name: "read", path: HOSTS });
+  if (state !== "granted") return [];
+  try {
+    Deno.statSync(HOSTS);
+    return [];
+  } catch {
+    return [
+      `There is no ${HOSTS}, so that sandboxes do not find each other by name: touch ${HOSTS}`,
+    ];
+  }
+}
+
 /** An endpoint and the name of its network. */
 export interface NamedEndpoint extends EndpointRecord {
   /** The network's name. */

@@ -144,3 +144,23 @@ Deno.test({ name: "doctor says that sandboxes have no IPv6", ignore: !ownKernel 
     await set("0", "0");
   }
 });
+
+Deno.test("doctor and the driver say that there is no /etc/hosts, as on a minimal machine", async () => {
+  await using _host = await testHost();
+  const aside = "/etc/hosts.aside";
+  await Deno.rename("/etc/hosts", aside);
+  try {
+    assertOnly(
+      await doctor(),
+      /^warning names: There is no \/etc\/hosts, so that .* by name → touch \/etc\/hosts$/,
+    );
+    assertEquals((await ipvlan("network", "create", "n")).status, 0);
+    const { status, err } = await ipvlan("run", "--net", "n", "--name", "c", "-d");
+    assertEquals([status, err.includes("There is no /etc/hosts, so that")], [0, true], err);
+    assertEquals((await ipvlan("rm", "-f", "c")).status, 0);
+    assertEquals((await ipvlan("network", "rm", "n")).status, 0);
+  } finally {
+    await Deno.rename(aside, "/etc/hosts");
+  }
+  assertEquals(await doctor(), []);
+});

@@ -19,6 +19,7 @@ const WELL: DoctorFacts = {
   links: { ipvlan: undefined, vlan: undefined, dummy: undefined },
   modulesOnDisk: ["8021q"],
   machine: { vendor: "QEMU", product: "Standard PC", assetTag: "" },
+  hostsFile: true,
   ipv6: "on",
   state: STATE,
   views: views([card("lo", { linkType: "loopback" }), card("eth0")]),
@@ -138,6 +139,10 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     "broken IPv6: IPv6 is disabled in new namespaces, and these networks have an IPv6 subnet: six " +
     "→ sysctl -w net.core.devconf_inherit_init_net=0; without ipv6.disable_ipv6=1 on the kernel's " +
     "command line",
+  ]],
+  ["a machine without /etc/hosts", { hostsFile: false }, [
+    "warning names: There is no /etc/hosts, so that sandboxes do not find each other by name → " +
+    "touch /etc/hosts",
   ]],
   ["a cloud", { machine: { vendor: "Google", product: "Google Compute Engine", assetTag: "" } }, [
     "warning cloud: This is a machine of Google Compute Engine, whose network drops what comes " +
