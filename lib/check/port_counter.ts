@@ -19,17 +19,18 @@ export interface Counts {
 }
 
 /**
- * The ICMPv6 messages that a host's kernel sends unasked: multicast listener reports (RFC 2710,
- * RFC 3810) and router solicitations (RFC 4861).
+ * Where a host's kernel sends messages of ICMPv6 unasked: reports of multicast listeners to all
+ * MLDv2 routers (RFC 3810), router solicitations to all routers (RFC 4861). Not by their types,
+ * which tc(8) of iproute2 5.10 takes of frames without a tag only.
  */
-const UNASKED_ICMP6 = [131, 132, 143, 133];
+const UNASKED_IPV6 = ["ff02::16", "ff02::2"];
 
 /** The numbers of the filters, `pref`: the first that fits a frame is the one that counts it. */
-const PREF = { igmp: 1, icmp6: 2, taggedIgmp: 3, taggedIcmp6: 4, named: 5, other: 6, untagged: 9 };
+const PREF = { igmp: 1, ipv6: 2, taggedIgmp: 3, taggedIpv6: 4, named: 5, other: 6, untagged: 9 };
 
 /**
  * The lines for `tc -batch -` that make a link count. What a host's kernel sends unasked (IGMP,
- * RFC 3376, and {@linkcode UNASKED_ICMP6}) comes at any time and is counted apart.
+ * RFC 3376, and {@linkcode UNASKED_IPV6}) comes at any time and is counted apart.
  */
 export function countingLines(dev: string, ids: readonly number[]): string[] {
   const filter = (pref: number, protocol: string, match: string) =>
@@ -39,9 +40,9 @@ export function countingLines(dev: string, ids: readonly number[]): string[] {
     `qdisc add dev ${dev} clsact`,
     filter(PREF.igmp, "ip", "flower ip_proto 2"),
     filter(PREF.taggedIgmp, tagged, "flower vlan_ethtype ip ip_proto 2"),
-    ...UNASKED_ICMP6.flatMap((type) => [
-      filter(PREF.icmp6, "ipv6", `flower ip_proto icmpv6 type ${type}`),
-      filter(PREF.taggedIcmp6, tagged, `flower vlan_ethtype ipv6 ip_proto icmpv6 type ${type}`),
+    ...UNASKED_IPV6.flatMap((address) => [
+      filter(PREF.ipv6, "ipv6", `flower dst_ip ${address}`),
+      filter(PREF.taggedIpv6, tagged, `flower vlan_ethtype ipv6 dst_ip ${address}`),
     ]),
     ...ids.map((id) => filter(PREF.named, tagged, `flower vlan_id ${id}`)),
     filter(PREF.other, tagged, "flower"),
@@ -73,7 +74,7 @@ interface Filter {
  *
  * @param ids The VLANs to count apart.
  * @throws {IpCommandError} The link has an ingress qdisc of its own already, or the kernel has no
- * filter `flower` (4.11).
+ * filter `flower` (4.2).
  * @throws {ProgramNotFoundError} tc(8) of iproute2 is not on the machine.
  */
 export async function countIncoming(
