@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { cacheFolder } from "./fetch.ts";
+import { cacheFolder } from "./cache.ts";
 
 const DEVICE = "/dev/kvm";
 /** How long a kernel may take to its first word, in milliseconds: with KVM it is a fraction of it. */

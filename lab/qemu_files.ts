@@ -6,14 +6,8 @@
 import { basename } from "node:path";
 import type { DebianRelease } from "./apt.ts";
 import { LabError } from "./errors.ts";
-import {
-  cacheFolder,
-  type FetchOptions,
-  fetchPackages,
-  fetchTree,
-  releaseFolder,
-  withCache,
-} from "./fetch.ts";
+import { cacheFolder, releaseFolder, withCache } from "./cache.ts";
+import { type FetchOptions, fetchPackages, fetchTree } from "./fetch.ts";
 import { missingModules, moduleFiles } from "./guest_boot.ts";
 import { exists, which } from "./machine.ts";
 import { runProgram } from "./program.ts";

@@ -6,7 +6,7 @@
  */
 import type { Engine, Job, Probe, Wish } from "./engine.ts";
 import { type Attempt, attemptOf, LabError, MissingError, StartError } from "./errors.ts";
-import { cacheFolder } from "./fetch.ts";
+import { cacheFolder } from "./cache.ts";
 import { missingModules, moduleFiles } from "./guest_boot.ts";
 import { type Guest, runGuest } from "./guest_run.ts";
 import { kindOfFile } from "./kernels.ts";

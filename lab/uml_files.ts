@@ -7,14 +7,8 @@
 import { basename, dirname } from "node:path";
 import { ownCodename } from "./apt.ts";
 import { LabError, MissingError } from "./errors.ts";
-import {
-  type FetchOptions,
-  fetchPackages,
-  hasFailed,
-  type PackageName,
-  releaseFolder,
-  withCache,
-} from "./fetch.ts";
+import { releaseFolder, withCache } from "./cache.ts";
+import { type FetchOptions, fetchPackages, hasFailed, type PackageName } from "./fetch.ts";
 import { DEBIAN_KERNELS, type KernelChoice } from "./kernels.ts";
 import { exists, fileIn, which } from "./machine.ts";
 import { runProgram } from "./program.ts";

@@ -1,7 +1,8 @@
 // Fetching, from an apt-get that is a script: no network is needed, and it can be made to fail.
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { LabError, MissingError } from "../../lab/errors.ts";
-import { fetchPackages, noteFiles } from "../../lab/fetch.ts";
+import { noteFiles } from "../../lab/cache.ts";
+import { fetchPackages } from "../../lab/fetch.ts";
 import { exists } from "../../lab/machine.ts";
 import { list, temporaryFolder } from "./lab.ts";
 

@@ -1,7 +1,8 @@
 // Which User-Mode Linux kernels start, on this machine and on machines that it imitates.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { dirname } from "node:path";
-import { cacheFolder, fetchPackages, noteFiles } from "../../lab/fetch.ts";
+import { cacheFolder, noteFiles } from "../../lab/cache.ts";
+import { fetchPackages } from "../../lab/fetch.ts";
 import { debianUml, isOlder, type UmlKernel } from "../../lab/uml_kernels.ts";
 import { DEBIAN_KERNELS } from "../../lab/kernels.ts";
 import { PROJECT, type Ran, read, temporaryFolder, Traced } from "./lab.ts";
