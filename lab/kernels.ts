@@ -16,8 +16,9 @@ export interface DebianKernel {
   /** The version of the release's C library. */
   libc: string;
   /**
-   * MB to download for the kernel of User-Mode Linux, and for the one of real machines. The former
-   * of 5.10 starts no program that is linked dynamically, from an overlay over the machine's root.
+   * MB to download, as of 2026-11: for the kernel of User-Mode Linux with its C library, and for the
+   * one of real machines. User-Mode Linux 5.10 starts no program that is linked dynamically, from
+   * an overlay over the machine's root.
    */
   megabytes: { uml?: number; qemu: number };
 }
@@ -36,21 +37,21 @@ export const DEBIAN_KERNELS: readonly DebianKernel[] = [
     release: "bookworm",
     label: "Debian 12",
     libc: "2.36",
-    megabytes: { uml: 40, qemu: 71 },
+    megabytes: { uml: 41, qemu: 71 },
   },
   {
     version: "6.12",
     release: "trixie",
     label: "Debian 13",
     libc: "2.41",
-    megabytes: { uml: 38, qemu: 106 },
+    megabytes: { uml: 39, qemu: 109 },
   },
   {
     version: "7.2",
     release: "forky",
     label: "Debian forky",
     libc: "2.43",
-    megabytes: { uml: 36, qemu: 125 },
+    megabytes: { uml: 38, qemu: 125 },
   },
 ];
 
