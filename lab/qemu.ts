@@ -104,7 +104,9 @@ export class QemuEngine implements Engine {
         if (ready.accelerator === "tcg") break;
         await noteKvm(false);
         this.#ready = { ...ready, accelerator: "tcg" };
-        this.#say(`${error.message}; trying without KVM`);
+        this.#say(
+          `${error.attempts.map(({ name, why }) => `${name}: ${why}`)}; trying without KVM`,
+        );
       }
     }
     throw new StartError(failed);
