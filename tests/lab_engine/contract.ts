@@ -1,7 +1,17 @@
 // What every engine with a kernel of its own holds to, on this machine, as whoever runs the tests.
 // `native` is held to it inside one of them (`native_test.ts`).
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { lab, labCommand, list, PROJECT, read, temporaryFolder, Traced, until } from "./lab.ts";
+import {
+  lab,
+  labCommand,
+  list,
+  PROJECT,
+  read,
+  temporaryFolder,
+  Traced,
+  until,
+  warmUp,
+} from "./lab.ts";
 
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
@@ -26,12 +36,17 @@ const BRIEF = [
 /** Registers the tests of an engine. */
 export function contract(engine: Booting, { brief = false } = {}): void {
   const inside = (...command: string[]) => ["--engine", engine, "--", ...command];
+  let warm: Promise<void> | undefined;
   const test = (
     name: string,
     ...rest: [() => Promise<void>] | [{ ignore: boolean }, () => Promise<void>]
   ) => {
     if (brief && !BRIEF.some((pattern) => pattern.test(name))) return;
-    const [options, fn] = rest.length === 1 ? [{}, rest[0]] : rest;
+    const [options, body] = rest.length === 1 ? [{}, rest[0]] : rest;
+    const fn = async () => {
+      await (warm ??= warmUp(engine));
+      await body();
+    };
     Deno.test({ name, ...options, fn });
   };
 
@@ -236,7 +251,11 @@ export function contract(engine: Booting, { brief = false } = {}): void {
     mkdir -p "$1/home/.cache/ipvlan-kit/lab"
     cd "\${IPVLAN_LAB_CACHE:-$4/ipvlan-kit}/lab"
     for kept in *; do
-      case $kept in bullseye | bookworm | trixie | qemu) [ "$5" = qemu ] || continue ;; esac
+      case $kept in
+        bullseye | bookworm | trixie | qemu) [ "$5" = qemu ] || continue ;;
+        # Of another lab, that fetches at this moment.
+        fetch-*) continue ;;
+      esac
       cp -r "$kept" "$1/home/.cache/ipvlan-kit/lab"
     done
     chmod 755 "$1"; chown -R 65534:65534 "$1/home" "$1/tmp"`;

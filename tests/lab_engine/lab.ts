@@ -136,6 +136,12 @@ async function machine(): Promise<unknown> {
   };
 }
 
+/** Has an engine fetch what it needs, so that no run after that says so. */
+export async function warmUp(engine: "uml" | "qemu"): Promise<void> {
+  const { code, stderr } = await lab(["--engine", engine, "--", "true"]);
+  if (code !== 0) throw new Error(stderr);
+}
+
 /** Waits for something that tells nobody when it happens; if it does not, the test fails below. */
 export async function until(happened: () => boolean): Promise<void> {
   for (let tries = 0; tries < 1000 && !happened(); tries++) {

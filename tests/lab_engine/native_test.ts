@@ -1,7 +1,7 @@
 // The native engine, inside User-Mode Linux, as this machine's kernel may have no ipvlan: the lab in
 // the lab, as root and as an ordinary user.
 import { assertEquals, assertMatch } from "@std/assert";
-import { lab, PROJECT } from "./lab.ts";
+import { lab, PROJECT, warmUp } from "./lab.ts";
 
 /** What both users run: defines `lab`, and `state`, which prints what a run may not change. */
 const COMMON = `
@@ -59,6 +59,7 @@ const expected = (pwd: string) => [
 ];
 
 async function check(prepare: string): Promise<void> {
+  await warmUp("uml");
   const { code, stdout, stderr } = await lab(
     ["--engine", "uml", "--", "bash", "-c", `${prepare}${COMMON}${SCRIPT}`],
     { env: { DENO_PROJECT: PROJECT } },
