@@ -20,6 +20,9 @@ const MODULES: readonly string[] = ["dummy", "8021q", "ipvlan", "veth", "bridge"
 /** Exit status when nobody reads the output any more: 128 + SIGPIPE. */
 const BROKEN_PIPE = 141;
 
+/** How long a guest may take to start, in milliseconds: ten times what an emulated one takes. */
+const PATIENCE = 120_000;
+
 /** A kernel that is ready to boot into `init.sh`; all paths are absolute. */
 export interface Guest {
   /** The engine's name, which becomes `IPVLAN_LAB`. */
@@ -91,6 +94,13 @@ export async function runGuest(
   }).spawn();
   const end = () => child.kill("SIGTERM");
   job.signal.addEventListener("abort", end);
+  // Seen with KVM on virtual machines: a guest stands still at its first instructions.
+  let stands = false;
+  const patience = setTimeout(() => {
+    stands = !exists(`${run}/up`);
+    if (stands) end();
+  }, PATIENCE);
+  using _patience = { [Symbol.dispose]: () => clearTimeout(patience) };
   using _terminal = shell ? useTerminal(child.stdin, `${run}/size`) : undefined;
   let brokenPipe = false;
   try {
@@ -105,6 +115,10 @@ export async function runGuest(
   await child.status;
   job.signal.removeEventListener("abort", end);
   job.signal.throwIfAborted();
+  if (stands) {
+    const why = `the guest had not started after ${PATIENCE / 1000} s`;
+    throw new StartError([{ name: guest.name, why, advice: guest.advice }]);
+  }
   if (brokenPipe) return BROKEN_PIPE;
   return await exitStatus(guest, run);
 }
