@@ -4,6 +4,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
+import { showProgress } from "../scenarios/kit/progress.ts";
 
 /** What one stage counted. */
 export interface Count {
@@ -157,13 +158,6 @@ export function files(name: string, find: () => Promise<TestFile[]>, words: stri
     return total;
   };
   return { name, run };
-}
-
-/** Shows a line on a terminal, in place of the one before; an empty one leaves nothing there. */
-function showProgress(line: string): void {
-  if (!Deno.stdout.isTerminal()) return;
-  const { columns } = Deno.consoleSize();
-  Deno.stdout.writeSync(new TextEncoder().encode(`\r\x1b[K${line.slice(0, columns - 1)}`));
 }
 
 function secondsSince(start: number): string {

@@ -3,6 +3,7 @@ import { IpvlanError } from "../../lib/errors.ts";
 import { kernelFacts } from "../../lib/iproute2/kernel.ts";
 import { comparisonJson, printComparison, type ReportFile } from "./compare.ts";
 import { Printer } from "./printer.ts";
+import { showProgress } from "./progress.ts";
 import { isGood, printReport, toJson } from "./report.ts";
 import { runAll } from "./run.ts";
 import type { Scenario } from "./scenario.ts";
@@ -88,13 +89,6 @@ async function compare(files: string[], json: string | undefined): Promise<numbe
 /** Whether to use colours: on a terminal, unless `NO_COLOR` is set (no-color.org). */
 function colours(): boolean {
   return Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
-}
-
-/** Shows a line on a terminal, in place of the one before; an empty one leaves nothing there. */
-function showProgress(line: string): void {
-  if (!Deno.stderr.isTerminal()) return;
-  const { columns } = Deno.consoleSize();
-  Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${line.slice(0, columns - 1)}`));
 }
 
 /** Why the scenarios cannot run in this kernel, or with the caller's rights. */
