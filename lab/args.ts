@@ -3,12 +3,12 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import { parseArgs } from "@std/cli/parse-args";
 import { AFTERWARDS, type Afterwards, ENGINE_NAMES, type EngineName } from "./engine.ts";
 import { UsageError } from "./errors.ts";
 import { DEBIAN_KERNELS, type KernelChoice, kindOfFile } from "./kernels.ts";
 import { exists } from "./machine.ts";
-import { resolve } from "node:path";
 
 /** What `--help` prints. */
 export const HELP = `Run any command in a kernel that has ipvlan, whatever the machine.

@@ -76,9 +76,9 @@ export interface Place {
 }
 
 /** MiB that a guest gets where there is room enough. */
-const MEMORY = 2048;
+export const MEMORY = 2048;
 /** MiB below which Deno does not run well in a guest. */
-const LEAST_MEMORY = 512;
+export const LEAST_MEMORY = 512;
 /** MiB of its memory's file that a guest takes on top: the gap that `exec-shield` wants. */
 const MEMORY_GAP = 256;
 
@@ -105,7 +105,7 @@ export function chooseMemory(places: Place[], available: number): { path: string
 }
 
 /** MiB with which a guest has room for all that the scenarios and tests do. */
-const COMFORTABLE_MEMORY = 1024;
+export const COMFORTABLE_MEMORY = 1024;
 
 /**
  * Chooses memory as {@linkcode chooseMemory} does, for one of several guests that run at once.
@@ -193,7 +193,7 @@ export async function allowedCpus(): Promise<number[]> {
   return parseCpuList(/^Cpus_allowed_list:\s+(\S+)$/m.exec(text)?.[1] ?? "0");
 }
 
-/** How many guests are told apart on one CPU. */
+/** How many guests are counted on each CPU. */
 const SHARES_OF_CPU = 16;
 
 /**

@@ -10,26 +10,19 @@ import { type Attempt, attemptOf, LabError, MissingError, StartError } from "./e
 import type { FetchOptions } from "./fetch.ts";
 import { missingModules } from "./guest_boot.ts";
 import { type Guest, runGuest } from "./guest_run.ts";
+import { findTools, type GuestTools } from "./guest_tools.ts";
 import { DEBIAN_KERNELS, type KernelChoice, kindOfFile } from "./kernels.ts";
 import { kvmWorks, noteKvm } from "./kvm.ts";
-import { assertPrograms, availableMemory } from "./machine.ts";
-import { type Accelerator, QEMU_DEVICES, qemuCommand } from "./qemu_boot.ts";
 import {
-  debianKernel,
-  fileKernel,
-  findQemu,
-  findTools,
-  type GuestTools,
-  type QemuKernel,
-} from "./qemu_files.ts";
+  assertPrograms,
+  availableMemory,
+  COMFORTABLE_MEMORY,
+  LEAST_MEMORY,
+  MEMORY,
+} from "./machine.ts";
+import { type Accelerator, QEMU_DEVICES, qemuCommand } from "./qemu_boot.ts";
+import { debianKernel, fileKernel, findQemu, type QemuKernel } from "./qemu_files.ts";
 import { withRunFolder } from "./run_folder.ts";
-
-/** MiB that a guest gets where there is memory enough. */
-const MEMORY = 2048;
-/** MiB with which a guest has room for all that the scenarios and tests do. */
-const COMFORTABLE_MEMORY = 1024;
-/** MiB below which Deno does not run well in a guest. */
-const LEAST_MEMORY = 512;
 
 /** All that it takes to boot. */
 interface Ready {
@@ -67,7 +60,7 @@ export class QemuEngine implements Engine {
       chooseMemory(await availableMemory(), 1);
       const options = { say: this.#say, signal };
       const qemu = await findQemu(options);
-      const tools = await findTools(options);
+      const { tools } = await findTools([], options);
       const kernel = await findKernel(choice, tools, options);
       const missing = missingModules(kernel.list, modules);
       if (missing.length > 0) {
@@ -100,10 +93,12 @@ export class QemuEngine implements Engine {
         return await boot(job, ready);
       } catch (error) {
         if (!(error instanceof StartError)) throw error;
+        // Of several jobs, the first one goes on without KVM for all.
+        if (this.#ready !== ready) continue;
         failed.push(...error.attempts);
         if (ready.accelerator === "tcg") break;
-        await noteKvm(false);
         this.#ready = { ...ready, accelerator: "tcg" };
+        await noteKvm(false);
         this.#say(
           `${error.attempts.map(({ name, why }) => `${name}: ${why}`)}; trying without KVM`,
         );

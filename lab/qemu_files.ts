@@ -7,21 +7,13 @@ import { basename } from "node:path";
 import type { DebianRelease } from "./apt.ts";
 import { LabError } from "./errors.ts";
 import { cacheFolder, releaseFolder, withCache } from "./cache.ts";
-import { type FetchOptions, fetchPackages, fetchTree } from "./fetch.ts";
+import { type FetchOptions, fetchTree } from "./fetch.ts";
 import { missingModules, moduleFiles } from "./guest_boot.ts";
+import { type GuestTools, moduleList, NO_MODULES } from "./guest_tools.ts";
 import { exists, which } from "./machine.ts";
 import { runProgram } from "./program.ts";
 import { BOOT_MODULES, initrdScript } from "./qemu_boot.ts";
 import { quote } from "./shell.ts";
-import { installedBusybox, NO_MODULES } from "./uml_files.ts";
-
-/** Tools of the machine, or those fetched in their place; absolute paths. */
-export interface GuestTools {
-  /** busybox with all applets. */
-  busybox: string;
-  /** radvd. */
-  radvd: string;
-}
 
 /** A kernel for QEMU with what it boots from; all paths are absolute. */
 export interface QemuKernel {
@@ -62,19 +54,6 @@ export async function findQemu(options: FetchOptions): Promise<string[]> {
   ];
 }
 
-/** Finds the programs that every guest wants, or fetches them. */
-export async function findTools(options: FetchOptions): Promise<GuestTools> {
-  const [busybox, radvd] = [await installedBusybox(), which("radvd")];
-  const fetched = await fetchPackages([
-    ...busybox ? [] : ["busybox-static"] as const,
-    ...radvd ? [] : ["radvd"] as const,
-  ], options);
-  return {
-    busybox: busybox ?? fetched["busybox-static"],
-    radvd: radvd ?? fetched["radvd"],
-  };
-}
-
 /** Whether the kernel that a release of Debian ships is in the cache. */
 export function hasDebianKernel(release: DebianRelease): boolean {
   return findKernel(`${releaseFolder(release)}/linux`) !== undefined;
@@ -105,28 +84,21 @@ export async function debianKernel(
 
 /** A kernel of the user's. Without modules it has to have in it all that it takes. */
 export async function fileKernel(
-  { path, modules = NO_MODULES }: { path: string; modules?: string },
+  { path: kernel, modules = NO_MODULES }: { path: string; modules?: string },
   { busybox }: GuestTools,
   options: FetchOptions,
 ): Promise<QemuKernel> {
-  const folder = `${cacheFolder(Deno.env.toObject())}/initrds`;
-  await Deno.mkdir(folder, { recursive: true });
+  const path = `${cacheFolder(Deno.env.toObject())}/initrds/initrd`;
   return {
-    release: modules === NO_MODULES ? `in ${path}` : basename(modules),
-    kernel: path,
+    release: modules === NO_MODULES ? `in ${kernel}` : basename(modules),
+    kernel,
     modules,
     list: moduleList(modules),
-    initrd: await makeInitrd(`${folder}/initrd`, modules, busybox, options),
+    initrd: await makeInitrd(path, modules, busybox, options),
     advice: modules === NO_MODULES
       ? "name the folder of its modules with --modules, or build virtio, 9p and overlay into it"
       : "try another kernel",
   };
-}
-
-/** What a kernel has: the texts of `modules.dep` and `modules.builtin`. */
-function moduleList(modules: string): string {
-  return ["modules.dep", "modules.builtin"].map((name) => `${modules}/${name}`).filter(exists)
-    .map((path) => Deno.readTextFileSync(path)).join("\n");
 }
 
 /** The kernel in an unpacked package: `boot/vmlinuz-RELEASE`, or beside its modules. */

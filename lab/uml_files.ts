@@ -10,10 +10,11 @@ import { LabError, MissingError } from "./errors.ts";
 import { releaseFolder, withCache } from "./cache.ts";
 import { type FetchOptions, fetchPackages, hasFailed, type PackageName } from "./fetch.ts";
 import { DEBIAN_KERNELS, type KernelChoice } from "./kernels.ts";
-import { exists, fileIn, which } from "./machine.ts";
+import { exists, fileIn } from "./machine.ts";
 import { runProgram } from "./program.ts";
-import { APPLETS, readScript } from "./run_folder.ts";
+import { readScript } from "./run_folder.ts";
 import { missingModules } from "./guest_boot.ts";
+import { findTools, type GuestTools, moduleList, NO_MODULES } from "./guest_tools.ts";
 import {
   type Candidate,
   debianUml,
@@ -24,7 +25,7 @@ import {
 } from "./uml_kernels.ts";
 
 /** A kernel that is ready to boot, with all that it boots from; all paths are absolute. */
-export interface UmlFiles {
+export interface UmlFiles extends GuestTools {
   /** The kernel in words: `Linux 6.1.176, User-Mode Linux`. */
   name: string;
   /** The kernel, an executable. */
@@ -35,23 +36,9 @@ export interface UmlFiles {
   seccomp: boolean;
   /** A library to preload into the kernel. */
   preload?: string;
-  /** busybox with all the applets that the guest and a command want. */
-  busybox: string;
-  /** radvd. */
-  radvd: string;
   /** What the user can do when it does not boot. */
   advice: string;
 }
-
-/** The folder of the modules of a kernel that has none: nothing has this name. */
-export const NO_MODULES = "/nonexistent";
-
-/** What the guest's first process needs of busybox. */
-// deno-fmt-ignore
-const INIT_APPLETS = [
-  "cat", "insmod", "ip", "ln", "mkdir", "mkfifo", "modprobe", "mount", "pivot_root", "rmdir",
-  "setsid", "sh", "sleep", "stty", "umount", "usleep",
-];
 
 /** The kernels that this machine has or may be able to fetch: its own ones first. */
 export function findKernels(choice?: KernelChoice): UmlKernel[] {
@@ -106,18 +93,15 @@ export async function prepareGuest(
   options: FetchOptions,
 ): Promise<UmlFiles> {
   const { kernel: { origin, file }, xstate, libc } = candidate;
-  const [busybox, radvd] = [await installedBusybox(), which("radvd")];
   const own: PackageName[] = [];
   if (origin === "own") own.push("user-mode-linux");
-  if (!busybox) own.push("busybox-static");
-  if (!radvd) own.push("radvd");
   if (xstate) own.push("tcc");
   if (libc) own.push("patchelf");
   const later: PackageName[] = [];
   const isDebian = origin !== "installed" && origin !== "file" && origin !== "own";
   if (isDebian) later.push("user-mode-linux");
   if (libc) later.push("libc6");
-  const fetched = await fetchPackages(own, options);
+  const { tools, fetched } = await findTools(own, options);
   const fetchedLater: Partial<Record<PackageName, string>> = isDebian
     ? await fetchPackages(later, { ...options, release: origin })
     : {};
@@ -134,10 +118,7 @@ export async function prepareGuest(
   const modules = file
     ? file.modules ?? NO_MODULES
     : `${root}/usr/lib/uml/modules/${found.release}`;
-  const list = ["modules.dep", "modules.builtin"].map((name) =>
-    exists(`${modules}/${name}`) ? Deno.readTextFileSync(`${modules}/${name}`) : ""
-  );
-  const missing = missingModules(list.join(""), wanted);
+  const missing = missingModules(moduleList(modules), wanted);
   if (missing.length > 0) throw new LabError(`it has no module ${missing.join(", ")}`);
   return {
     name: describe({ ...candidate, kernel: { ...candidate.kernel, ...found } }),
@@ -147,8 +128,7 @@ export async function prepareGuest(
     modules,
     seccomp: hasSeccomp(found),
     ...xstate && { preload: await buildXstate(fetched["tcc"], options) },
-    busybox: busybox ?? fetched["busybox-static"],
-    radvd: radvd ?? fetched["radvd"],
+    ...tools,
     advice: origin === "file"
       ? file?.modules === undefined
         ? "name the folder of its modules with --modules, or build overlay into it"
@@ -157,16 +137,6 @@ export async function prepareGuest(
       ? "install the package user-mode-linux anew"
       : `remove ${root} to have it fetched anew`,
   };
-}
-
-/** The machine's own busybox, if it has all applets. */
-export async function installedBusybox(): Promise<string | undefined> {
-  const busybox = which("busybox");
-  if (!busybox) return undefined;
-  const { stdout } = await new Deno.Command(busybox, { args: ["--list"] }).output();
-  const applets = new Set(new TextDecoder().decode(stdout).split("\n"));
-  const wanted = [...INIT_APPLETS, ...APPLETS];
-  return wanted.every((applet) => applets.has(applet)) ? busybox : undefined;
 }
 
 /**

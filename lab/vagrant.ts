@@ -35,12 +35,15 @@ export class VagrantEngine implements Engine {
   }
 
   /** Finds out whether Vagrant is here, and something that it can make machines with. */
-  async probe({ kernel }: Wish): Promise<Probe> {
+  async probe({ kernel, modules }: Wish): Promise<Probe> {
     const cannot = (why: string, advice: string): Probe => ({
       ok: false,
       attempts: [{ name: this.name, why, advice }],
     });
     if (kernel) return cannot("it has the kernel of its box", "choose a box with LAB_BOX");
+    if (modules.length > 0) {
+      return cannot("it does not know the modules of its box", "leave out --needs");
+    }
     if (!import.meta.url.startsWith("file:")) {
       return cannot("a virtual machine needs the project's files", "run the lab in a clone of it");
     }

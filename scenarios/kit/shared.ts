@@ -2,8 +2,8 @@
  * Scenarios side by side: several processes, each in a kernel of its own, take them from a folder
  * that they share, and one process outside tells what they found, in the scenarios' order.
  *
- * In the folder, `NAME.taken` says that somebody runs a scenario, `NAME.json` is what it came to,
- * and `ended` says that nobody runs any more.
+ * The files of the folder: `NAME.taken` means that a process runs the scenario, `NAME.json` is its
+ * result, and `ended` means that all processes have ended.
  *
  * @module
  */
@@ -95,7 +95,7 @@ export async function tellShared(
   {
     using watcher = Deno.watchFs(folder, { recursive: false });
     const changes = watcher[Symbol.asyncIterator]();
-    // What is there before the first change was there when the watch began, or makes a change.
+    // The watch has begun: a file that is not seen now makes a change later.
     while (await tellNext()) await changes.next();
   }
   progress("");

@@ -148,7 +148,7 @@ Deno.test("taggedWith and macsLearned see what a port sees", async () => {
   await held([taggedWith(...port, [20], () => Promise.all([to20(), untagged()]))], [false]);
   await held([taggedWith(...port, [20], () => Promise.all([to20(), to99()]))], [false]);
   await held([taggedWith(...port, [20], () => Promise.resolve())], [false]);
-  // A qdisc of somebody else's is left alone.
+  // The check leaves a qdisc alone that it did not make.
   assertEquals((await qdiscs()).stdout, before);
   assertEquals((await run("tc", "-n", port[0], "qdisc", "add", "dev", port[1], "ingress")).code, 0);
   const theirs = (await qdiscs()).stdout;

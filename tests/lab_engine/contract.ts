@@ -1,7 +1,8 @@
-// What every engine with a kernel of its own holds to, on this machine, as whoever runs the tests.
+// The tests that every engine with a kernel of its own has to pass, as whoever runs them.
 // `native` is held to it inside one of them (`native_test.ts`).
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import {
+  killAndFindNothing,
   lab,
   labCommand,
   list,
@@ -9,7 +10,6 @@ import {
   read,
   temporaryFolder,
   Traced,
-  until,
   warmUp,
 } from "./lab.ts";
 
@@ -172,17 +172,7 @@ export function contract(engine: Booting, { brief = false } = {}): void {
   }
 
   test(`${engine} leaves nothing behind when the lab is killed`, async () => {
-    await using trace = await Traced.start();
-    const child = labCommand(inside("sh", "-c", "echo up; exec sleep 1000"), trace).spawn();
-    const reader = child.stdout.getReader();
-    await reader.read();
-    child.kill("SIGKILL");
-    await reader.cancel();
-    await child.stderr.cancel();
-    await child.status;
-    // Nobody is left to wait for the end of these.
-    await until(() => trace.left().processes.length === 0);
-    assertEquals(trace.left(), { processes: [], files: [] });
+    await killAndFindNothing(inside("sh", "-c", "echo up; exec sleep 1000"));
   });
 
   test(`${engine} ends when nobody reads its output any more`, async () => {

@@ -1,3 +1,4 @@
+import { assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
 
 /** This checkout. */
@@ -140,6 +141,21 @@ async function machine(): Promise<unknown> {
 export async function warmUp(engine: "uml" | "qemu"): Promise<void> {
   const { code, stderr } = await lab(["--engine", engine, "--", "true"]);
   if (code !== 0) throw new Error(stderr);
+}
+
+/** Kills a lab as soon as its command has printed something, and asserts that nothing of it stays. */
+export async function killAndFindNothing(words: string[]): Promise<void> {
+  await using trace = await Traced.start();
+  const child = labCommand(words, trace).spawn();
+  const reader = child.stdout.getReader();
+  await reader.read();
+  child.kill("SIGKILL");
+  await reader.cancel();
+  await child.stderr.cancel();
+  await child.status;
+  // Nobody is left to wait for the end of these.
+  await until(() => trace.left().processes.length === 0);
+  assertEquals(trace.left(), { processes: [], files: [] });
 }
 
 /** Waits for something that tells nobody when it happens; if it does not, the test fails below. */

@@ -1,6 +1,6 @@
 // The command itself, up to the point where an engine starts.
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { lab, labCommand, list, temporaryFolder, Traced, until } from "./lab.ts";
+import { killAndFindNothing, lab, list, temporaryFolder, Traced } from "./lab.ts";
 
 Deno.test("the lab refuses a wrong command line in one line, and starts nothing", async () => {
   await using folder = await temporaryFolder();
@@ -68,17 +68,7 @@ Deno.test("scenarios run side by side, are told in their order, and leave nothin
 });
 
 Deno.test("scenarios that run side by side leave nothing when the lab is killed", async () => {
-  await using trace = await Traced.start();
-  const child = labCommand(["--engine", "uml", "l2", "netops"], trace).spawn();
-  const reader = child.stdout.getReader();
-  await reader.read();
-  child.kill("SIGKILL");
-  await reader.cancel();
-  await child.stderr.cancel();
-  await child.status;
-  // Nobody is left to wait for the end of these.
-  await until(() => trace.left().processes.length === 0 && trace.left().files.length === 0);
-  assertEquals(trace.left(), { processes: [], files: [] });
+  await killAndFindNothing(["--engine", "uml", "l2", "netops"]);
 });
 
 Deno.test("the lab brings a scenario's report out", async () => {
