@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import type { Job } from "./engine.ts";
 import { LabError, StartError } from "./errors.ts";
@@ -17,6 +17,8 @@ import { terminalSize, useTerminal } from "./terminal.ts";
 
 /** What every scenario needs; the kernel loads any other module when it is asked for its kind. */
 const MODULES: readonly string[] = ["dummy", "8021q", "ipvlan", "veth", "bridge"];
+/** Where a guest has the programs that the lab brings; `native` in a guest hides /run and /tmp. */
+const PROGRAMS = "/usr/lib/ipvlan-lab";
 /** Exit status when nobody reads the output any more: 128 + SIGPIPE. */
 const BROKEN_PIPE = 141;
 
@@ -135,8 +137,8 @@ async function prepare(job: Job, guest: Guest, start: Start): Promise<void> {
   const { run, shares, shell, terminals } = start;
   const needed = [...neededFolders(job), modules, ...[busybox, radvd].map((path) => dirname(path))];
   const { rows, columns } = terminalSize();
-  await linkTools(run, { busybox, radvd });
-  const env = jobEnvironment(Deno.env.toObject(), engine, run);
+  await linkTools(run, { busybox: `${PROGRAMS}/${basename(busybox)}`, radvd });
+  const env = jobEnvironment(Deno.env.toObject(), engine, PROGRAMS);
 
   const write = (name: string, text: string) => Deno.writeTextFile(`${run}/${name}`, text);
   await write("init.sh", await readScript("init.sh"));
@@ -145,6 +147,7 @@ async function prepare(job: Job, guest: Guest, start: Start): Promise<void> {
     "init.conf",
     assignments({
       BUSYBOX: busybox,
+      PROGRAMS,
       MODULES: modules,
       OVERLAY_MODULES: guest.overlayModules,
       LOAD: [...MODULES, ...job.modules],

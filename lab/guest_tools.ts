@@ -18,7 +18,7 @@ export interface GuestTools {
 /** What the guest's first process needs of busybox. */
 // deno-fmt-ignore
 const INIT_APPLETS = [
-  "cat", "insmod", "ip", "ln", "mkdir", "mkfifo", "modprobe", "mount", "pivot_root", "rmdir",
+  "cat", "cp", "insmod", "ip", "ln", "mkdir", "mkfifo", "modprobe", "mount", "pivot_root", "rmdir",
   "setsid", "sh", "sleep", "stty", "umount", "usleep",
 ];
 

@@ -74,6 +74,10 @@ options bonding max_bonds=0' > /etc/modprobe.d/ipvlan-lab.conf
 eval "set -- $LOAD"
 "$BUSYBOX" modprobe -a "$@"
 echo lab > /proc/sys/kernel/hostname
+# The folder of this run and the cache may be readable for their owner only. Copied, the programs
+# that the lab brings are any user's.
+"$BUSYBOX" mkdir -p "$PROGRAMS"
+"$BUSYBOX" cp -P -R "$RUN/bin" "$RUN/tools" "$BUSYBOX" "$PROGRAMS"
 "$BUSYBOX" ip link set lo up
 
 alive() {

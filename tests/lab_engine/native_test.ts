@@ -39,13 +39,14 @@ for death in 'exit 0' 'kill -KILL $$' 'kill -TERM $$'; do
 done
 for signal in INT TERM HUP KILL; do
   # Not through the function: the signal is for the lab, and no shell before it.
-  $user deno run -A lab/main.ts -- sh -c 'echo up > /tmp/up; exec sleep 1000' 2> /dev/null &
-  read -r up < /tmp/up
+  $user deno run -A lab/main.ts -- sh -c 'echo up > /tmp/up; exec sleep 1000' 2> /dev/shm/err &
+  read -t 60 -r up <> /tmp/up || cat /dev/shm/err
   kill -$signal $!
   wait $!
   echo "$signal $?"
   # Who is killed does not wait for its children.
-  while grep -qsx sleep /proc/[0-9]*/comm; do :; done
+  end=$((SECONDS + 60))
+  while [ $SECONDS -lt $end ] && grep -qsx sleep /proc/[0-9]*/comm; do :; done
   unchanged $signal
 done
 `;
