@@ -18,6 +18,7 @@ export type Release = "own" | DebianRelease;
  * Downloads packages of a release into a folder, as `.deb` files.
  *
  * @param temp The folder, absolute; the lists and the cache of apt-get are below it.
+ * @param options.keyring The file of Debian's keys, by which a release of Debian is verified.
  * @param options.dependencies Which of the packages that these depend on come along: those that
  * the machine lacks (release `own`) or all, and of these the ones whose names match.
  * @throws {MissingError} if that fails, with what apt-get said.
@@ -25,8 +26,9 @@ export type Release = "own" | DebianRelease;
 export async function download(
   temp: string,
   names: readonly string[],
-  { release, dependencies, say, signal }: {
+  { release, keyring, dependencies, say, signal }: {
     release: Release;
+    keyring: string;
     dependencies?: RegExp;
     say: (line: string) => void;
     signal?: AbortSignal;
@@ -70,13 +72,7 @@ export async function download(
       say("the machine's package lists do not do; fetching some");
     } else {
       const targets = (await apt(...LIST_SOURCES)).text;
-      const sources = debianSources(release, ownCodename(), targets);
-      if (sources === "" || !exists(KEYRING)) {
-        throw new MissingError(
-          `Cannot fetch ${names.join(", ")}: apt's sources have no archive of Debian`,
-          "choose another engine with --engine",
-        );
-      }
+      const sources = debianSources(release, keyring, targets);
       await Deno.writeTextFile(`${temp}/sources.list`, sources);
       options.push("-o", `Dir::Etc::SourceList=${temp}/sources.list`);
       options.push("-o", "Dir::Etc::SourceParts=/dev/null", "-o", "Dir::State::status=/dev/null");
@@ -111,26 +107,36 @@ const LIST_SOURCES = [
   "$(CREATED_BY) $(REPO_URI) $(RELEASE) $(COMPONENT)",
 ];
 
-/** The names that Debian's main archive has its releases under, next to their code names. */
-const SUITES = ["oldoldstable", "oldstable", "stable", "testing", "unstable", "sid"];
+/** The names of the releases in Debian's archive, by which the archive is told from others. */
+// deno-fmt-ignore
+const SUITES = [
+  "bullseye", "bookworm", "trixie", "forky", "sid",
+  "oldoldstable", "oldstable", "stable", "testing", "unstable",
+];
 
-/** Debian's keys: apt refuses what any other archive calls by that name. */
-const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
+/** Where Debian says that its archive is, for machines that have another one in their sources. */
+const DEBIAN_ARCHIVE = "http://deb.debian.org/debian";
+
+/** Where packages install Debian's keys: apt refuses a release of Debian that these have not signed. */
+export const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /**
- * The sources for a release of Debian, sources.list(5), in the archive that the machine's own
- * packages come from; empty if that is not Debian's.
+ * The sources for a release of Debian, sources.list(5): the archive of Debian that the machine's
+ * own packages come from, or where that is none (Ubuntu), the public one.
  *
- * @param codename The code name of the machine's own release: `VERSION_CODENAME` of os-release(5).
+ * @param keyring The file of Debian's keys.
  * @param targets What apt-get prints for {@linkcode LIST_SOURCES}.
  */
-export function debianSources(release: Release, codename: string, targets: string): string {
+export function debianSources(release: DebianRelease, keyring: string, targets: string): string {
   const archives = targets.split("\n").map((line) => line.split(" "))
     .filter(([list, , suite = "", component]) =>
-      list === "Packages" && component === "main" && [codename, ...SUITES].includes(suite)
+      list === "Packages" && component === "main" && SUITES.includes(suite)
     )
-    .map(([, address]) => `deb [signed-by=${KEYRING}] ${address} ${release} main\n`);
-  return [...new Set(archives)].join("");
+    .map(([, address = ""]) => address);
+  const chosen = archives.length > 0 ? [...new Set(archives)] : [DEBIAN_ARCHIVE];
+  return chosen.map((archive) => `deb [signed-by=${keyring}] ${archive} ${release} main\n`).join(
+    "",
+  );
 }
 
 /** The code name of the machine's own release: `VERSION_CODENAME` of os-release(5). */
@@ -139,10 +145,24 @@ export function ownCodename(): string {
   return /^VERSION_CODENAME="?([^"\n]*)/m.exec(text)?.[1] ?? "";
 }
 
+/** What a folder holds. */
 function megabytes(folder: string): number {
   let bytes = 0;
-  for (const { name, isFile } of Deno.readDirSync(folder)) {
-    if (isFile) bytes += Deno.statSync(`${folder}/${name}`).size;
-  }
+  const look = (path: string) => {
+    for (const { name, isFile, isDirectory } of Deno.readDirSync(path)) {
+      if (isDirectory) look(`${path}/${name}`);
+      if (isFile) bytes += sizeOf(`${path}/${name}`);
+    }
+  };
+  look(folder);
   return Math.round(bytes / 1e6);
+}
+
+/** The size of a file; 0 once apt-get has moved it. */
+function sizeOf(path: string): number {
+  try {
+    return Deno.statSync(path).size;
+  } catch {
+    return 0;
+  }
 }

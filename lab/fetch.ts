@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { download, type Release } from "./apt.ts";
+import { download, KEYRING, type Release } from "./apt.ts";
 import {
   type CacheOptions,
   isWhole,
@@ -26,6 +26,7 @@ const NEEDED = {
   "busybox-static": "busybox",
   "radvd": "radvd",
   "containernetworking-plugins": "ipvlan",
+  "debian-archive-keyring": "debian-archive-keyring.gpg",
   "libc6": "libc.so.6",
   "patchelf": "patchelf",
   "tcc": "tcc",
@@ -71,8 +72,18 @@ export async function fetchPackages<N extends PackageName>(
 ): Promise<Record<N, string>> {
   const folder = releaseFolder(options.release ?? "own");
   const find = (name: N) => findFile(folder, name);
-  if (!names.every(find)) await withCache(options, () => fill(folder, names, options));
+  if (!names.every(find)) {
+    const keyring = await findKeyring(options);
+    await withCache(options, () => fill(folder, names, { ...options, keyring }));
+  }
   return Object.fromEntries(names.map((name) => [name, find(name)!])) as Record<N, string>;
+}
+
+/** Debian's keys: the machine's own, or those that its distribution has a package of. */
+async function findKeyring({ release = "own", ...options }: FetchOptions): Promise<string> {
+  if (release === "own" || exists(KEYRING)) return KEYRING;
+  const name = "debian-archive-keyring";
+  return (await fetchPackages([name], options))[name];
 }
 
 /** The file that a package is needed for, if the package is whole. */
@@ -115,10 +126,12 @@ export async function fetchTree(
   const tree = `${folder}/${name}`;
   const isDone = () => isWhole(tree) && has(tree);
   if (isDone()) return tree;
+  const keyring = await findKeyring(options);
+  const how = { ...options, keyring, dependencies };
   await withCache(options, async () => {
     if (isDone()) return;
     sayIfBroken(tree, options);
-    await inFetchFolder(folder, packages, { ...options, dependencies }, async (temp, files) => {
+    await inFetchFolder(folder, packages, how, async (temp, files) => {
       for (const file of files) await unpack(temp, file, name, options);
       if (!has(`${temp}/${name}`)) throw new LabError(`What was fetched has no ${name}`);
       await replace(`${temp}/${name}`, tree);
@@ -131,7 +144,7 @@ export async function fetchTree(
 async function fill(
   folder: string,
   names: readonly PackageName[],
-  options: FetchOptions,
+  options: FetchOptions & { keyring: string },
 ): Promise<void> {
   // Another lab may have fetched them while this one waited for the lock.
   const missing = names.filter((name) => !findFile(folder, name));
@@ -156,7 +169,7 @@ async function fill(
 async function inFetchFolder(
   folder: string,
   names: readonly string[],
-  options: FetchOptions & { dependencies?: RegExp },
+  options: FetchOptions & { keyring: string; dependencies?: RegExp },
   use: (temp: string, files: string[]) => Promise<void>,
 ): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });

@@ -39,11 +39,11 @@ export function fileIn(folder: string, name: string): string | undefined {
   return FILE_FOLDERS.map((inner) => `${folder}/${inner}/${name}`).find(exists);
 }
 
-/** Where packages have programs and libraries: with `/usr` merged into `/` and without. */
+/** Where packages have programs, libraries and keys: with `/usr` merged into `/` and without. */
 // deno-fmt-ignore
 const FILE_FOLDERS = [
   "usr/bin", "bin", "usr/sbin", "sbin", "usr/lib/cni",
-  "usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu",
+  "usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/share/keyrings",
 ];
 
 /** What decides which kernels start on this machine: its processor and its C library. */

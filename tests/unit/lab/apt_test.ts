@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { debianSources, plannedPackages } from "../../../lab/apt.ts";
 
-const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
+const KEYRING = "/keys.gpg";
 
-Deno.test("debianSources() takes the archive that the machine's release comes from, once", () => {
+Deno.test("debianSources() takes the archive of Debian that the machine's packages come from, once", () => {
   const targets = `Packages http://mirror.example/debian/ bookworm main
 Translations http://mirror.example/debian/ bookworm main
 Packages http://mirror.example/debian/ bookworm contrib
@@ -13,7 +13,7 @@ Packages http://mirror.example/debian-security/ bookworm-security main
 Packages https://other.example/tool/ tool-bookworm main
 `;
   assertEquals(
-    debianSources("forky", "bookworm", targets),
+    debianSources("forky", KEYRING, targets),
     `deb [signed-by=${KEYRING}] http://mirror.example/debian/ forky main\n`,
   );
 });
@@ -21,14 +21,17 @@ Packages https://other.example/tool/ tool-bookworm main
 Deno.test("debianSources() knows the archive by a suite, too", () => {
   const line = "Packages http://mirror.example/debian/ stable main";
   assertEquals(
-    debianSources("forky", "trixie", line),
+    debianSources("forky", KEYRING, line),
     `deb [signed-by=${KEYRING}] http://mirror.example/debian/ forky main\n`,
   );
 });
 
-Deno.test("debianSources() finds nothing where no archive is Debian's", () => {
-  assertEquals(debianSources("forky", "", ""), "");
-  assertEquals(debianSources("forky", "noble", "E: Invalid operation indextargets"), "");
+Deno.test("debianSources() takes the public archive where the machine's is not Debian's", () => {
+  const sources = `deb [signed-by=${KEYRING}] http://deb.debian.org/debian forky main\n`;
+  assertEquals(debianSources("forky", KEYRING, ""), sources);
+  assertEquals(debianSources("forky", KEYRING, "E: Invalid operation indextargets"), sources);
+  const ubuntu = "Packages http://mirror.example/ubuntu/ noble main";
+  assertEquals(debianSources("forky", KEYRING, ubuntu), sources);
 });
 
 Deno.test("plannedPackages() reads what apt-get would download", () => {
