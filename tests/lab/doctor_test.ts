@@ -157,8 +157,8 @@ Deno.test("doctor says what has become of a network's parent", async (t) => {
 
 Deno.test("doctor says which addresses another machine has", async () => {
   await using host = await testHost();
-  await using undo = new AsyncDisposableStack();
   await using lan = await freshNetns();
+  await using undo = new AsyncDisposableStack();
   await host.ip.link.add({
     type: "veth",
     name: "p0",

@@ -162,7 +162,8 @@ async function interruptGroup(word: string): Promise<void> {
     const stat = await Deno.readTextFile(`/proc/${name}/stat`).catch(() => "");
     const group = stat.split(") ")[1]?.split(" ")[2];
     if (words.includes(word) && group === name) {
-      await new Deno.Command("kill", { args: ["-INT", "--", `-${name}`] }).output();
+      // The shell's own: a minimal machine has no program kill.
+      await new Deno.Command("sh", { args: ["-c", `kill -INT -${name}`] }).output();
     }
   }
 }
