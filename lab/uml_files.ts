@@ -93,6 +93,8 @@ export async function prepareGuest(
   options: FetchOptions,
 ): Promise<UmlFiles> {
   const { kernel: { origin, file }, xstate, libc } = candidate;
+  // Before anything is fetched for it.
+  assertModules(candidate.missing);
   const own: PackageName[] = [];
   if (origin === "own") own.push("user-mode-linux");
   if (xstate) own.push("tcc");
@@ -118,8 +120,7 @@ export async function prepareGuest(
   const modules = file
     ? file.modules ?? NO_MODULES
     : `${root}/usr/lib/uml/modules/${found.release}`;
-  const missing = missingModules(moduleList(modules), wanted);
-  if (missing.length > 0) throw new LabError(`it has no module ${missing.join(", ")}`);
+  assertModules(missingModules(moduleList(modules), wanted));
   return {
     name: describe({ ...candidate, kernel: { ...candidate.kernel, ...found } }),
     kernel: libc
@@ -137,6 +138,11 @@ export async function prepareGuest(
       ? "install the package user-mode-linux anew"
       : `remove ${root} to have it fetched anew`,
   };
+}
+
+/** Passes a kernel over that lacks modules. */
+function assertModules(missing: readonly string[]): void {
+  if (missing.length > 0) throw new LabError(`it has no module ${missing.join(", ")}`);
 }
 
 /**

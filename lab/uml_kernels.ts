@@ -47,6 +47,8 @@ export interface Candidate {
   xstate: boolean;
   /** Whether it has to run with the C library of its own release. */
   libc: boolean;
+  /** The kernel modules that the job wants and that it is known not to have. */
+  missing: string[];
 }
 
 /**
@@ -88,11 +90,11 @@ export function candidates(
 ): Candidate[] {
   const rank = (kernel: UmlKernel) => kernel.unreachable ? 2 : hasSeccomp(kernel) ? 0 : 1;
   return kernels.toSorted((a, b) => rank(a) - rank(b))
-    .filter(({ lacks = [] }) => !modules.some((module) => lacks.includes(module)))
     .map((kernel) => ({
       kernel,
       xstate: flags.has("amx_tile") && needsXstate(kernel),
       libc: kernel.libc !== undefined && (libc === undefined || isOlder(libc, kernel.libc)),
+      missing: modules.filter((module) => kernel.lacks?.includes(module)),
     }));
 }
 
