@@ -4,7 +4,7 @@
  * @module
  */
 import { resolve } from "node:path";
-import { parseArgs } from "@std/cli/parse-args";
+import { readCommandLine } from "../lib/command_line.ts";
 import { AFTERWARDS, type Afterwards, ENGINE_NAMES, type EngineName } from "./engine.ts";
 import { UsageError } from "./errors.ts";
 import { DEBIAN_KERNELS, type KernelChoice, kindOfFile } from "./kernels.ts";
@@ -35,6 +35,19 @@ Options:
 Exit status: the command's own; 2 for a wrong command line, 125 when the lab itself fails.
 `;
 
+const OPTIONS = [
+  { name: "engine", value: "ENGINE" },
+  { name: "kernel", value: "KERNEL" },
+  { name: "modules", value: "DIR" },
+  { name: "needs", value: "MODULE" },
+  { name: "json", value: "FILE" },
+  { name: "list" },
+  { name: "kernels" },
+  { name: "shell" },
+  ...AFTERWARDS.map((name) => ({ name })),
+  { name: "help", short: "h" },
+] as const;
+
 /** What the words on the command line ask for. */
 export type Request =
   | { kind: "help" }
@@ -62,64 +75,57 @@ export interface Where {
  * @throws {UsageError} if they make no sense, with all that is wrong with them.
  */
 export function parseRequest(words: string[]): Request {
-  const wrong: string[] = [];
-  const args = parseArgs(words, {
-    "--": true,
-    boolean: ["help", "list", "kernels", "shell", ...AFTERWARDS],
-    string: ["engine", "json", "needs", "kernel", "modules"],
-    collect: ["needs"],
-    alias: { help: "h" },
-    unknown: (word) => {
-      if (word.startsWith("-")) wrong.push(`Unknown option "${word}"`);
-    },
-  });
-  const names = args._;
-  const command = words.includes("--") ? args["--"] ?? [] : undefined;
-  const fates = AFTERWARDS.filter((name) => args[name]);
+  const line = readCommandLine(OPTIONS, words);
+  if (line.on("help")) return { kind: "help" };
+  const wrong = [...line.problems];
+  const names = line.words;
+  const command = line.behind;
+  const fates = AFTERWARDS.filter((name) => line.on(name));
   const afterwards = fates[0];
+  const named = line.value("engine");
   // These are the virtual machine's alone, so they ask for it.
-  const wanted = args.engine ?? (afterwards && "vagrant");
+  const wanted = named ?? (afterwards && "vagrant");
   const engine = ENGINE_NAMES.find((name) => name === wanted);
-  if (args.engine !== undefined && !engine) {
-    wrong.push(`Unknown engine "${args.engine}": the engines are ${ENGINE_NAMES.join(", ")}`);
+  if (named !== undefined && !engine) {
+    wrong.push(`Unknown engine "${named}": the engines are ${ENGINE_NAMES.join(", ")}`);
   }
   if (fates.length > 1) wrong.push("Choose one of --halt and --destroy");
   if (afterwards && engine && engine !== "vagrant") {
     wrong.push(`Option --${afterwards} goes with --engine vagrant only`);
   }
-  if (afterwards && args.list) wrong.push(`Option --${afterwards} does not go with --list`);
-  const needed: string[] = args.needs;
+  const [list, kernels, shell] = [line.on("list"), line.on("kernels"), line.on("shell")];
+  if (afterwards && list) wrong.push(`Option --${afterwards} does not go with --list`);
+  const needed = line.values("needs");
   const modules = needed.map((name) => name.replaceAll("-", "_"));
   for (const [index, name] of modules.entries()) {
     if (!/^\w+$/.test(name)) wrong.push(`"${needed[index]}" is no name of a kernel module`);
   }
-  const kernel = readKernel(args.kernel, args.modules, wrong);
-  if (args.json === "") wrong.push("Option --json needs a file");
+  const kernel = readKernel(line.value("kernel"), line.value("modules"), wrong);
+  const json = line.value("json");
   if (command?.length === 0) wrong.push("No command after --");
 
   const asked = [
     ...(names.length > 0 ? [`the scenario "${names[0]}"`] : []),
-    ...(args.list ? ["--list"] : []),
-    ...(args.kernels ? ["--kernels"] : []),
-    ...(args.shell ? ["--shell"] : []),
+    ...(list ? ["--list"] : []),
+    ...(kernels ? ["--kernels"] : []),
+    ...(shell ? ["--shell"] : []),
     ...(command ? ["a command after --"] : []),
   ];
   if (asked.length > 1) wrong.push(`Choose one of ${asked.join(" and ")}`);
-  if (kernel === "all" && (args.shell || args.list || args.kernels || command)) {
+  if (kernel === "all" && (shell || list || kernels || command)) {
     wrong.push("Option --kernel all goes with scenarios only");
   }
-  if (args.json !== undefined && (args.shell || args.list || args.kernels || command)) {
+  if (json !== undefined && (shell || list || kernels || command)) {
     wrong.push("Option --json goes with scenarios only");
   }
-  if (args.help) return { kind: "help" };
   if (wrong.length > 0) throw new UsageError(`${wrong.join("; ")} (see --help)`);
 
-  if (args.list) return { kind: "list" };
-  if (args.kernels) return { kind: "kernels" };
+  if (list) return { kind: "list" };
+  if (kernels) return { kind: "kernels" };
   const where: Where = { modules, kernel, engine, afterwards };
   if (command) return { kind: "command", command, ...where };
-  if (args.shell) return { kind: "shell", ...where };
-  return { kind: "scenarios", names, json: args.json, ...where };
+  if (shell) return { kind: "shell", ...where };
+  return { kind: "scenarios", names, json, ...where };
 }
 
 /** Reads `--kernel` and `--modules`; says what is wrong with them. */

@@ -1,11 +1,7 @@
+import type { OptionForm, OptionValues } from "../command_line.ts";
+
 /** An option of a command. */
-export interface Option {
-  /** Its long name, without dashes. */
-  name: string;
-  /** Its one-letter name, without the dash. */
-  short?: string;
-  /** What its value is, in capitals; an option without one is on or off. */
-  value?: string;
+export interface Option extends OptionForm {
   /** Whether it may be given several times. */
   many?: boolean;
   /** What it does, in half a line. */
@@ -13,15 +9,9 @@ export interface Option {
 }
 
 /** What was typed behind a command, sorted. */
-export interface Words {
+export interface Words extends OptionValues {
   /** The words that are no options. */
   words: string[];
-  /** The value of an option; the last where it was given several times. */
-  value(name: string): string | undefined;
-  /** All values of an option, in the order given. */
-  values(name: string): string[];
-  /** Whether an option without a value was given. */
-  on(name: string): boolean;
 }
 
 /** A command, as a module of `commands/` exports it. */

@@ -1,4 +1,4 @@
-import { parseArgs } from "@std/cli/parse-args";
+import { readCommandLine } from "../../lib/command_line.ts";
 import { IpvlanError } from "../../lib/errors.ts";
 import { kernelFacts } from "../../lib/iproute2/kernel.ts";
 import { comparisonJson, printComparison, type ReportFile } from "./compare.ts";
@@ -20,56 +20,58 @@ Runs the scenarios named, or all of them, and says which statements of the guide
   --compare       run none, and print one table of the reports in the files that are named
   --help          show this text`;
 
+const OPTIONS = [
+  { name: "json", value: "FILE" },
+  { name: "list" },
+  { name: "share", value: "FOLDER" },
+  { name: "tell", value: "FOLDER" },
+  { name: "compare" },
+  { name: "help" },
+] as const;
+
 /**
  * The command line of one scenario, or of many. The exit status is 0 if everything held (and, of a
  * run of all of many, if every statement of the guide was checked), 1 if not, 2 for a bad command line.
  */
 export async function main(scenarios: readonly Scenario[], words: string[]): Promise<number> {
-  const unknown: string[] = [];
-  const args = parseArgs(words, {
-    boolean: ["list", "help", "compare"],
-    string: ["json", "share", "tell"],
-    unknown: (word) => void (word.startsWith("-") && unknown.push(word)),
-  });
-  const names = args._.map(String);
-  if (args.compare) return await compare(names, args.json);
+  const line = readCommandLine(OPTIONS, words);
+  const names = [...line.words, ...line.behind ?? []];
+  const [json, share, tell] = [line.value("json"), line.value("share"), line.value("tell")];
   const known = scenarios.map(({ name }) => name);
-  const bad = [...unknown, ...names.filter((name) => !known.includes(name))];
-  if (args.json === "") bad.push("--json without a file");
-  for (const option of ["share", "tell"] as const) {
-    if (args[option] === "") bad.push(`--${option} without a folder`);
-  }
-  if (bad.length > 0) {
-    console.error(`Unknown: ${bad.join(", ")}; the scenarios are ${known.join(", ")}`);
+  const strange = line.on("compare") ? [] : names.filter((name) => !known.includes(name));
+  const problems = [...line.problems, ...strange.map((name) => `There is no scenario "${name}"`)];
+  if (problems.length > 0) {
+    console.error(`${problems.join("; ")}; the scenarios are ${known.join(", ")}`);
     return 2;
   }
-  if (args.help || args.list) {
+  if (line.on("compare")) return await compare(names, json);
+  if (line.on("help") || line.on("list")) {
     const width = Math.max(...known.map((name) => name.length));
     const list = scenarios.map(({ name, title }) => `${name.padEnd(width)}  ${title}`);
-    console.log(args.help ? USAGE : list.join("\n"));
+    console.log(line.on("help") ? USAGE : list.join("\n"));
     return 0;
   }
   const chosen = names.length > 0
     ? scenarios.filter(({ name }) => names.includes(name))
     : scenarios;
   const full = names.length === 0 && scenarios.length > 1;
-  const obstacle = args.tell === undefined ? await findObstacle() : undefined;
+  const obstacle = tell === undefined ? await findObstacle() : undefined;
   if (obstacle !== undefined) {
     const command = ["deno task lab", ...(full ? [] : chosen.map(({ name }) => name))].join(" ");
     console.error(`The scenarios cannot run here, but "${command}" runs them: ${obstacle}`);
     return 1;
   }
-  if (args.share !== undefined) {
-    await runShared(args.share, chosen);
+  if (share !== undefined) {
+    await runShared(share, chosen);
     return 0;
   }
   const printer = new Printer((line) => console.log(line), colours());
-  const report = args.tell === undefined
+  const report = tell === undefined
     ? await runAll(chosen, printer)
-    : await tellShared(args.tell, chosen, { printer, colours: colours(), progress: showProgress });
+    : await tellShared(tell, chosen, { printer, colours: colours(), progress: showProgress });
   printReport(report, full, printer);
-  if (args.json !== undefined) {
-    await Deno.writeTextFile(args.json, JSON.stringify(toJson(report), undefined, 2) + "\n");
+  if (json !== undefined) {
+    await Deno.writeTextFile(json, JSON.stringify(toJson(report), undefined, 2) + "\n");
   }
   return isGood(report, full) ? 0 : 1;
 }

@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { parseArgs } from "@std/cli/parse-args";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LabError } from "../../lab/errors.ts";
 import { fetchPackages } from "../../lab/fetch.ts";
+import { readCommandLine } from "../../lib/command_line.ts";
 import { type Measured, render, type Report } from "./results.ts";
 
 const HELP = `Measure the driver against scripts and the CNI plugins.
@@ -25,6 +25,13 @@ Options:
 The rest of the figures: deno bench tests/bench/ipam_bench.ts
 `;
 
+const OPTIONS = [
+  { name: "quick" },
+  { name: "engine", value: "ENGINE" },
+  { name: "json", value: "FILE" },
+  { name: "help", short: "h" },
+] as const;
+
 /** What the words ask for. */
 interface Request {
   sizes: number[];
@@ -36,31 +43,25 @@ interface Request {
 }
 
 function parse(words: string[]): Request | undefined {
-  const wrong: string[] = [];
-  const args = parseArgs(words, {
-    boolean: ["help", "quick"],
-    string: ["_", "engine", "json"],
-    alias: { help: "h" },
-    unknown: (word) => void (word.startsWith("-") && wrong.push(`Unknown option "${word}"`)),
-  });
-  const given = args._.map(Number);
+  const line = readCommandLine(OPTIONS, words);
+  if (line.on("help")) return undefined;
+  const wrong = [...line.problems];
+  const typed = [...line.words, ...line.behind ?? []];
+  const given = typed.map(Number);
   for (const [index, size] of given.entries()) {
     // More than that the subnet does not hold.
     if (Number.isInteger(size) && size >= 1 && size <= 65000) continue;
-    wrong.push(`Invalid number "${args._[index]}": it is not from 1 to 65000`);
+    wrong.push(`Invalid number "${typed[index]}": it is not from 1 to 65000`);
   }
-  if (args.json === "") wrong.push("Option --json needs a file");
-  if (args.help) return undefined;
   if (wrong.length > 0) throw new LabError(`${wrong.join("; ")} (see --help)`);
-  const standard = args.quick ? [10, 100] : [1, 10, 100, 1000];
-  const sizes = given.length > 0 ? given.toSorted((a, b) => a - b) : standard;
-  const { engine, json } = args;
+  const isQuick = line.on("quick");
+  const standard = isQuick ? [10, 100] : [1, 10, 100, 1000];
   return {
-    sizes,
-    repetitions: args.quick ? 1 : 5,
-    removed: args.quick ? 100 : 500,
-    ...(engine !== undefined && { engine }),
-    ...(json !== undefined && { json }),
+    sizes: given.length > 0 ? given.toSorted((a, b) => a - b) : standard,
+    repetitions: isQuick ? 1 : 5,
+    removed: isQuick ? 100 : 500,
+    engine: line.value("engine"),
+    json: line.value("json"),
   };
 }
 

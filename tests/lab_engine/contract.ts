@@ -236,7 +236,7 @@ export function contract(engine: Booting, { brief = false } = {}): void {
     const caches = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`;
     const script = `set -e
     mkdir "$1/clone" "$1/clone/lib" "$1/home" "$1/home/.cache" "$1/tmp"
-    cd "$2"; cp -r lab offline deno.json deno.lock "$1/clone"; cp lib/errors.ts "$1/clone/lib"
+    cd "$2"; cp -r lab offline deno.json deno.lock "$1/clone"; cp lib/*.ts "$1/clone/lib"
     cp "$3" "$1/deno"; cp -r "\${DENO_DIR:-$4/deno}" "$1/home/.cache/deno"
     mkdir -p "$1/home/.cache/ipvlan-kit/lab"
     cd "\${IPVLAN_LAB_CACHE:-$4/ipvlan-kit}/lab"

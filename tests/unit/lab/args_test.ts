@@ -115,14 +115,20 @@ Deno.test("kindOfKernel() tells kernels by their first bytes", () => {
 
 Deno.test("parseRequest() says all that is wrong at once", () => {
   const cases: [string[], string][] = [
-    [["--bogus"], 'Unknown option "--bogus"'],
+    [["--bogus"], "There is no option --bogus"],
     [
       ["--needs=", "--needs", "a b"],
-      '"" is no name of a kernel module; "a b" is no name of a kernel module',
+      'The option --needs needs a value: MODULE; "a b" is no name of a kernel module',
     ],
-    [["-x", "--bogus=1"], 'Unknown option "-x"; Unknown option "--bogus=1"'],
+    [
+      ["-x", "--bogus=1"],
+      'There is no option -x; There is no option --bogus, as in "--bogus=1"',
+    ],
+    [["--no-list"], "There is no option --no-list"],
+    [["--toString"], "There is no option --toString"],
+    [["--shell=no"], 'The option --shell takes true or false, not "no"'],
     [["--engine", "kvm"], 'Unknown engine "kvm": the engines are native, uml, qemu, vagrant'],
-    [["--engine"], 'Unknown engine "": the engines are native, uml, qemu, vagrant'],
+    [["--engine"], "The option --engine needs a value: ENGINE"],
     [["--"], "No command after --"],
     [
       ["--kernel", "6.2"],
@@ -134,7 +140,7 @@ Deno.test("parseRequest() says all that is wrong at once", () => {
       '"/" is no folder of modules: it has no modules.dep',
     ],
     [["--kernel=all", "--shell"], "Option --kernel all goes with scenarios only"],
-    [["--json"], "Option --json needs a file"],
+    [["--json"], "The option --json needs a value: FILE"],
     [["l2", "--shell"], 'Choose one of the scenario "l2" and --shell'],
     [["l2", "--", "ls"], 'Choose one of the scenario "l2" and a command after --'],
     [["--json", "f", "--shell"], "Option --json goes with scenarios only"],

@@ -1,0 +1,182 @@
+/**
+ * Reads a command line as Docker's does (https://pkg.go.dev/github.com/spf13/pflag): options of one
+ * letter and of several, with and without a value.
+ *
+ * @module
+ */
+import { parseArgs } from "@std/cli/parse-args";
+import { closest } from "./suggest.ts";
+
+/** How an option is written. */
+export interface OptionForm<Name extends string = string> {
+  /** Its long name, without dashes: small letters, digits and dashes. */
+  name: Name;
+  /** Its one-letter name, without the dash. */
+  short?: string;
+  /** What its value is, in capitals; an option without one is on or off. */
+  value?: string;
+}
+
+/** The options that were typed. */
+export interface OptionValues<Name extends string = string> {
+  /** The value of an option; the last where it was given several times. */
+  value(name: Name): string | undefined;
+  /** All values of an option, in the order given. */
+  values(name: Name): string[];
+  /** Whether an option without a value is on. */
+  on(name: Name): boolean;
+}
+
+/** What was typed, sorted. */
+export interface CommandLine<Name extends string = string> extends OptionValues<Name> {
+  /** The words that are no options. */
+  words: string[];
+  /** The words behind `--`; `undefined` where there is no `--`. */
+  behind: string[] | undefined;
+  /** All that is wrong with the options, one sentence each. */
+  problems: string[];
+}
+
+/**
+ * Reads the words of a command line.
+ *
+ * @param options The options that there are.
+ * @param typed The words.
+ * @param stopEarly Whether the first word that is no option ends the options. Then all words from
+ * there on are words, `--` too.
+ */
+export function readCommandLine<Name extends string>(
+  options: readonly OptionForm<Name>[],
+  typed: readonly string[],
+  stopEarly = false,
+): CommandLine<Name> {
+  const { given, words, behind } = sortWords(options, typed, stopEarly);
+  const problems = given.map((each) => problemWith(each, options)).filter((each) =>
+    each !== undefined
+  );
+  const withValue = options.filter(takesValue).map(({ name }) => name as string);
+  const switches = options.filter((each) => !takesValue(each)).map(({ name }) => name as string);
+  const parsed: Record<string, unknown> = parseArgs(
+    options.flatMap((option) => spellOut(option, given)),
+    { string: withValue, collect: withValue, boolean: switches },
+  );
+  const values = (name: Name) => parsed[name] as string[];
+  return {
+    words,
+    behind,
+    problems: [...new Set(problems)],
+    value: (name) => values(name).at(-1),
+    values,
+    on: (name) => parsed[name] === true,
+  };
+}
+
+/** An option as it was typed. */
+interface GivenOption {
+  /** The word that it stands in. */
+  word: string;
+  /** The option without its value: `--name` or `-n`. */
+  dashed: string;
+  /** The option; `undefined` if there is none of this name. */
+  option: OptionForm | undefined;
+  /** Its value; `undefined` if it lacks one. */
+  value: string | undefined;
+}
+
+/** Tells options from words, and finds the value of each option. */
+function sortWords(options: readonly OptionForm[], typed: readonly string[], stopEarly: boolean) {
+  const given: GivenOption[] = [];
+  const words: string[] = [];
+  for (let index = 0; index < typed.length; index++) {
+    const word = typed[index]!;
+    if (word === "--") return { given, words, behind: typed.slice(index + 1) };
+    if (looksLikeOption(word)) {
+      const found = optionsIn(word, options);
+      given.push(...found);
+      const last = found.at(-1)!;
+      const next = typed[index + 1];
+      // What looks like an option is no value, but a sign that the value was forgotten.
+      if (last.option && last.value === undefined && next !== undefined && !looksLikeOption(next)) {
+        last.value = next;
+        index++;
+      }
+    } else if (stopEarly) {
+      return { given, words: typed.slice(index), behind: undefined };
+    } else {
+      words.push(word);
+    }
+  }
+  return { given, words, behind: undefined };
+}
+
+/** The options in a word: `--name`, `--name=VALUE`, `-n`, `-nVALUE`, `-n=VALUE` or `-abc`. */
+function optionsIn(word: string, options: readonly OptionForm[]): GivenOption[] {
+  const [, long, attached] = /^--([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
+  if (long !== undefined) {
+    const option = options.find(({ name }) => name === long);
+    return [{ word, dashed: `--${long}`, option, value: attached ?? implied(option) }];
+  }
+  const found: GivenOption[] = [];
+  const letters = [...word.slice(1)];
+  for (const [index, letter] of letters.entries()) {
+    const option = options.find(({ short }) => short === letter);
+    const given: GivenOption = { word, dashed: `-${letter}`, option, value: implied(option) };
+    found.push(given);
+    const rest = letters.slice(index + 1).join("");
+    if (!option) break;
+    if (rest.startsWith("=") || (takesValue(option) && rest !== "")) {
+      given.value = rest.replace(/^=/, "");
+      break;
+    }
+  }
+  return found;
+}
+
+/** The value of an option that was typed without one. */
+function implied(option: OptionForm | undefined): string | undefined {
+  return option && !takesValue(option) ? "true" : undefined;
+}
+
+function takesValue(option: OptionForm): boolean {
+  return option.value !== undefined;
+}
+
+function looksLikeOption(word: string): boolean {
+  return word.startsWith("-") && word !== "-";
+}
+
+/** What is wrong with an option as it was typed; `undefined` where it is right. */
+function problemWith(given: GivenOption, options: readonly OptionForm[]): string | undefined {
+  const { word, dashed, option, value } = given;
+  if (!option) {
+    const [, typed = ""] = /^-+([^=]*)/.exec(word) ?? [];
+    const close = closest(typed, options.map(({ name }) => name));
+    return `There is no option ${dashed}` +
+      (close === undefined ? "" : ` (did you mean "--${close}"?)`) +
+      (word === dashed ? "" : `, as in ${JSON.stringify(word)}`);
+  }
+  if (takesValue(option)) {
+    return value ? undefined : `The option --${option.name} needs a value: ${option.value}`;
+  }
+  return parseBool(value) === undefined
+    ? `The option --${option.name} takes true or false, not ${JSON.stringify(value)}`
+    : undefined;
+}
+
+/**
+ * Writes an option in the one way that no parser misreads: `--name=VALUE` for each of its values, or
+ * `--name` where it takes none and is on. `parseArgs` alone has rules that nobody expects here: in
+ * `run --rm true` it takes the word `true` for the value of `--rm`, and of `-eA=1` it keeps `1`.
+ */
+function spellOut(option: OptionForm, given: readonly GivenOption[]): string[] {
+  const values = given.filter((each) => each.option === option).map(({ value }) => value);
+  if (!takesValue(option)) return parseBool(values.at(-1)) ? [`--${option.name}`] : [];
+  return values.filter((value) => value).map((value) => `--${option.name}=${value}`);
+}
+
+/** Reads a truth value as Go's `strconv.ParseBool` does, and so Docker; `undefined` if it is none. */
+function parseBool(word: string | undefined): boolean | undefined {
+  if (["1", "t", "T", "true", "True", "TRUE"].includes(word ?? "")) return true;
+  if (["0", "f", "F", "false", "False", "FALSE"].includes(word ?? "")) return false;
+  return undefined;
+}
