@@ -1,53 +1,66 @@
 /**
- * `parseArgs` of `@std/cli`, for machines that do not reach JSR.
+ * `parseArgs` of `@std/cli`, for machines that do not reach JSR: the part that this project uses,
+ * with the same types and behaviour. It throws on what that part does not have, so that no one can
+ * come to depend on a difference.
  *
  * @module
  */
-import minimist from "minimist";
 
 /** The options of {@linkcode parseArgs} that this project uses. */
-export interface ParseOptions {
-  /** With `true`, what follows `--` is put in the key `--`. */
-  "--"?: boolean;
-  /** Other names of an option. */
-  alias?: Record<string, string | string[]>;
-  /** Options that take no value. */
-  boolean?: string[];
-  /** Options that may be given several times; their value is always a list. */
-  collect?: string[];
-  /** Options that are always strings. */
-  string?: string[];
-  /** With `true`, everything after the first word that is no option is left alone. */
-  stopEarly?: boolean;
-  /** Called with each option that was not declared; `false` leaves it out of the result. */
-  unknown?: (arg: string, key?: string, value?: unknown) => unknown;
+export interface ParseOptions<
+  TBooleans extends string = string,
+  TStrings extends string = string,
+  TCollectable extends string = string,
+> {
+  /** Options that are on or off; off by default. */
+  boolean?: readonly TBooleans[];
+  /** Options whose value is a string. */
+  string?: readonly TStrings[];
+  /** Those among the strings that may be given several times: their value is a list. */
+  collect?: readonly TCollectable[];
 }
 
-/** What {@linkcode parseArgs} returns: the words that are no options, and the options by name. */
-// deno-lint-ignore no-explicit-any
-export type Args = Record<string, any> & { _: string[]; "--"?: string[] };
+/** What {@linkcode parseArgs} returns: the options by name. */
+export type Args<
+  TBooleans extends string,
+  TStrings extends string,
+  TCollectable extends string,
+> =
+  & Record<string, unknown>
+  & { _: (string | number)[] }
+  & { [Name in TBooleans]: boolean }
+  & { [Name in Exclude<TStrings, TCollectable>]?: string }
+  & { [Name in TStrings & TCollectable]: string[] };
 
-/** Parses the words of a command line. */
-export function parseArgs(args: string[], options: ParseOptions = {}): Args {
-  const { collect = [], unknown, ...rest } = options;
-  const parsed = minimist(args, {
-    ...rest,
-    // minimist calls back with the word alone; `@std/cli` names the key and value too.
-    unknown: unknown && ((arg: string) => {
-      const option = /^--?([^=]+)(?:=(.*))?$/s.exec(arg);
-      const result = option ? unknown(arg, option[1], option[2]) : unknown(arg);
-      return result !== false;
-    }),
-  }) as Args;
-  parsed._ = parsed._.map(String);
-  for (const [key, value] of Object.entries(parsed)) {
-    if (key === "_" || key === "--") continue;
-    if (collect.includes(key)) {
-      parsed[key] = value === undefined ? [] : Array.isArray(value) ? value : [value];
-    } else if (Array.isArray(value)) {
-      parsed[key] = value.at(-1);
-    }
+/**
+ * Parses words of the forms `--name` and `--name=VALUE`.
+ *
+ * @throws {TypeError} A word has another form, or names an option that was not declared. The real
+ * `parseArgs` reads it in some way or other.
+ */
+export function parseArgs<
+  TBooleans extends string = never,
+  TStrings extends string = never,
+  TCollectable extends string = never,
+>(
+  args: readonly string[],
+  options: ParseOptions<TBooleans, TStrings, TCollectable> = {},
+): Args<TBooleans, TStrings, TCollectable> {
+  const booleans: readonly string[] = options.boolean ?? [];
+  const strings: readonly string[] = options.string ?? [];
+  const lists = Object.fromEntries((options.collect ?? []).map((name) => [name, [] as string[]]));
+  const parsed: Record<string, unknown> = {
+    _: [],
+    ...Object.fromEntries(booleans.map((name) => [name, false])),
+    ...lists,
+  };
+  for (const word of args) {
+    const [, name = "", value] = /^--([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
+    if (value === undefined && booleans.includes(name)) parsed[name] = true;
+    else if (value !== undefined && strings.includes(name)) {
+      if (lists[name]) lists[name].push(value);
+      else parsed[name] = value;
+    } else throw new TypeError(`The stand-in for parseArgs cannot read ${JSON.stringify(word)}`);
   }
-  for (const key of collect) parsed[key] ??= [];
-  return parsed;
+  return parsed as Args<TBooleans, TStrings, TCollectable>;
 }

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { parse } from "yaml";
+import { parse } from "@std/yaml";
 import { IpvlanError } from "../../../lib/errors.ts";
 import type { Current } from "../../../lib/site/current.ts";
 import { parseSite } from "../../../lib/site/desired.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { parse } from "yaml";
+import { parse } from "@std/yaml";
 import { IpvlanError } from "../../../lib/errors.ts";
 import { parseSite } from "../../../lib/site/desired.ts";
 import { type JsonSchema, siteSchema } from "../../../lib/site/schema.ts";
