@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { check, files, runStages, scenarios, testFiles, tests } from "./stages.ts";
+import { check, files, published, runStages, scenarios, testFiles, tests } from "./stages.ts";
 
 /** What others import: together, as a type of one may be exported by another. */
 const DOCUMENTED = [
@@ -17,7 +17,7 @@ await runStages([
   check("lint", ["lint"]),
   check("types, also of the examples", ["check", "--doc", ".", "README.md"]),
   check("documentation", ["doc", "--lint", ...DOCUMENTED]),
-  check("what would be published", ["publish", "--dry-run", "--allow-dirty"]),
+  published(),
   tests("unit tests", ["tests/unit"]),
   files(
     "the tests of the lab, and those that need ipvlan",

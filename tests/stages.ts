@@ -3,7 +3,10 @@
  *
  * @module
  */
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { exists } from "../lab/machine.ts";
+import { withShare } from "../lab/run_folder.ts";
 import { showProgress } from "../scenarios/kit/progress.ts";
 
 /** What one stage counted. */
@@ -22,11 +25,15 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const ONE_PASSED: Count = { passed: 1, failed: 0 };
 const ONE_FAILED: Count = { passed: 0, failed: 1 };
 
-/** Runs Deno in the checkout; its output is passed on as it comes where `live`, and kept. */
-async function deno(args: string[], live: boolean): Promise<{ ok: boolean; output: string }> {
+/** Runs Deno, in the checkout by default; its output is passed on as it comes where `live`, and kept. */
+async function deno(
+  args: string[],
+  live: boolean,
+  cwd = ROOT,
+): Promise<{ ok: boolean; output: string }> {
   const child = new Deno.Command(Deno.execPath(), {
     args,
-    cwd: ROOT,
+    cwd,
     env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
     stdin: "null",
     stdout: "piped",
@@ -46,14 +53,44 @@ async function deno(args: string[], live: boolean): Promise<{ ok: boolean; outpu
 
 /** A check that holds or does not; what it printed is shown when it does not. */
 export function check(name: string, args: string[]): Stage {
-  return {
-    name,
-    run: async () => {
-      const { ok, output } = await deno(args, false);
-      if (!ok) console.log(output.trimEnd());
-      return ok ? ONE_PASSED : ONE_FAILED;
-    },
-  };
+  return { name, run: async () => checked(await deno(args, false)) };
+}
+
+function checked({ ok, output }: { ok: boolean; output: string }): Count {
+  if (!ok) console.log(output.trimEnd());
+  return ok ? ONE_PASSED : ONE_FAILED;
+}
+
+/**
+ * What would be published. `deno publish` refuses a link into a folder that it leaves out, as
+ * `offline/` is, so it runs in a copy of the checkout whose links lead back here.
+ */
+export function published(): Stage {
+  const run = () =>
+    withShare(async (copy) => {
+      await copyCheckout(copy);
+      const config = JSON.parse(await Deno.readTextFile(`${copy}/deno.json`));
+      const links = config.links.map((link: string) => `${ROOT}/${link}`);
+      await Deno.writeTextFile(`${copy}/deno.json`, JSON.stringify({ ...config, links }));
+      return checked(await deno(["publish", "--dry-run", "--allow-dirty"], false, copy));
+    });
+  return { name: "what would be published", run };
+}
+
+/** Copies the files of the checkout, those that git has and those that it would take. */
+export async function copyCheckout(folder: string): Promise<void> {
+  const { success, stdout } = await new Deno.Command("git", {
+    args: ["ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+    cwd: ROOT,
+    stderr: "inherit",
+  }).output();
+  if (!success) throw new Error("Cannot copy the checkout: git does not list its files");
+  const paths = new TextDecoder().decode(stdout).split("\0");
+  // Git lists also what was removed since.
+  for (const path of paths.filter((path) => path !== "" && exists(`${ROOT}/${path}`))) {
+    await Deno.mkdir(dirname(`${folder}/${path}`), { recursive: true });
+    await Deno.copyFile(`${ROOT}/${path}`, `${folder}/${path}`);
+  }
 }
 
 /** Tests, counted by the runner's own closing line. A run without one has failed as a whole. */

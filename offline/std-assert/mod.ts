@@ -28,14 +28,12 @@ function ensure(holds: boolean, sentence: () => string, msg?: string): void {
 }
 
 function show(value: unknown): string {
-  return Deno.inspect(value, { depth: Infinity, sorted: true, strAbbreviateSize: Infinity });
+  return Deno.inspect(value, { depth: Infinity, strAbbreviateSize: Infinity });
 }
 
-/** What differs between two values, line by line. */
+/** What differs between two values. */
 function difference(actual: unknown, expected: unknown): string {
-  const isText = typeof actual === "string" && typeof expected === "string";
-  const texts = isText ? { actual, expected } : { actual: show(actual), expected: show(expected) };
-  return new nodeAssert.AssertionError({ ...texts, operator: "strictEqual" }).message;
+  return new nodeAssert.AssertionError({ actual, expected, operator: "deepStrictEqual" }).message;
 }
 
 /** Makes an assertion: throws {@linkcode AssertionError} if `expr` is falsy. */
@@ -80,8 +78,8 @@ export function assertStrictEquals<T>(
 }
 
 /**
- * Asserts that `actual` has all that `expected` has: properties of objects, entries of maps, members
- * of sets, and the first elements of arrays.
+ * Asserts that `actual` has all that `expected` has: the properties of objects, and the first
+ * elements of arrays, at every depth.
  */
 export function assertObjectMatch(
   // deno-lint-ignore no-explicit-any

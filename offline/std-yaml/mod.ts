@@ -1,7 +1,7 @@
 /**
- * `parse` and `stringify` of `@std/yaml`, for machines that do not reach JSR, over `js-yaml` 3, which
- * `@std/yaml` was ported from. The same names, types and behaviour, but for two strings that
- * `stringify` writes in quotes, which read as the same: what has characters beyond U+FFFF, and `=`.
+ * `parse` and `stringify` of `@std/yaml`, for machines that do not reach JSR, over the very version of
+ * `js-yaml` that `@std/yaml` was ported from. The same names, types and behaviour, but that `stringify`
+ * escapes characters beyond U+FFFF; they are read as the same.
  *
  * @module
  */

@@ -1,9 +1,9 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { COMMANDS } from "../../../lib/cli/commands.ts";
 import type { Command } from "../../../lib/cli/command.ts";
 import { UsageError } from "../../../lib/cli/errors.ts";
 import { commandHelp, groupHelp } from "../../../lib/cli/help.ts";
-import { parseWords } from "../../../lib/cli/options.ts";
+import { optionsOf, parseWords } from "../../../lib/cli/options.ts";
 import { pairs } from "../../../lib/cli/pairs.ts";
 import { didYouMean } from "../../../lib/suggest.ts";
 import { table } from "../../../lib/cli/table.ts";
@@ -117,6 +117,10 @@ Deno.test("every command has help with an example, and no option twice", async (
     assertEquals(command.example.startsWith(`ipvlan ${name}`), true, name);
     const names = command.options.flatMap(({ name, short }) => short ? [name, short] : [name]);
     assertEquals(new Set(names).size, names.length, name);
+    for (const { name, value } of optionsOf(command)) {
+      // "parseArgs" reads "a.b" as an object, and "--no-a=VALUE" as the value of "a".
+      assertMatch(name, value === undefined ? /^[a-z][a-z0-9-]*$/ : /^(?!no-)[a-z][a-z0-9-]*$/);
+    }
   }
   assertEquals(groupHelp("network").includes("create"), true);
 });
