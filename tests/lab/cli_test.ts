@@ -32,6 +32,11 @@ Deno.test("every network line of the guide works as it stands", async () => {
   }
   const { out } = await ipvlan("network", "ls", "-q");
   assertEquals(out.split("\n").length, 11);
+  const { out: full } = await ipvlan("network", "ls", "-q", "--no-trunc");
+  for (const [index, id] of full.split("\n").entries()) {
+    assertMatch(id, /^[0-9a-f]{64}$/);
+    assertEquals(id.slice(0, 12), out.split("\n")[index]);
+  }
   assertEquals((await ipvlan("network", "rm", ...out.split("\n"))).status, 0);
   assertEquals(await host.dump(), before);
 });
@@ -77,6 +82,11 @@ const REFUSALS: Refusal[] = [
   ["network create", 2, "Something is missing: ipvlan network create [OPTIONS] NETWORK"],
   [`${create} --nope n`, 2, "There is no option --nope"],
   [`${create} --subnet= n`, 2, "The option --subnet needs a value"],
+  [`${create} --dry-run=no n`, 2, 'The option --dry-run takes true or false, not "no"'],
+  [`${create} --internal=off n`, 2, 'The option --internal takes true or false, not "off"'],
+  [`${create} --no-ipv6 n`, 2, "There is no option --no-ipv6"],
+  [`${create} --toString n`, 2, "There is no option --toString"],
+  ["rm -fname=x c1", 2, 'There is no option -n, as in "-fname=x"'],
   ["network creat n", 2, 'There is no command "network creat" (did you mean "network create"?)'],
   ["netwrok ls", 2, 'There is no command "netwrok" (did you mean "network ls"?)'],
   ["netwrok", 2, 'There is no command "netwrok" (did you mean "network"?)'],
@@ -324,7 +334,9 @@ Deno.test("run passes on the command's exit status, and --rm cleans up", async (
   assertEquals((await run("true")).status, 0);
   assertEquals((await run("--", "sh", "-c", "exit 7")).status, 7);
   assertEquals((await run("sh", "-c", "kill -TERM $$")).status, 143);
-  assertEquals((await run("-e", "A=b c", "sh", "-c", '[ "$A" = "b c" ]')).status, 0);
+  for (const words of [["-e", "A=b c"], ["-eA=b c"], ["-e=A=b c"], ["--env=A=b c"]]) {
+    assertEquals((await run(...words, "sh", "-c", '[ "$A" = "b c" ]')).status, 0);
+  }
   assertEquals((await run("-w", "/proc", "sh", "-c", '[ "$PWD" = /proc ]')).status, 0);
   assertEquals(await host.dump(), before);
   await ipvlan("network", "rm", "n");
