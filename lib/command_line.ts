@@ -51,9 +51,7 @@ export function readCommandLine<Name extends string>(
   stopEarly = false,
 ): CommandLine<Name> {
   const { given, words, behind } = sortWords(options, typed, stopEarly);
-  const problems = given.map((each) => problemWith(each, options)).filter((each) =>
-    each !== undefined
-  );
+  const problems = given.flatMap((each) => problemWith(each, options) ?? []);
   const withValue = options.filter(takesValue).map(({ name }) => name as string);
   const switches = options.filter((each) => !takesValue(each)).map(({ name }) => name as string);
   const parsed: Record<string, unknown> = parseArgs(
@@ -95,7 +93,7 @@ function sortWords(options: readonly OptionForm[], typed: readonly string[], sto
       given.push(...found);
       const last = found.at(-1)!;
       const next = typed[index + 1];
-      // What looks like an option is no value, but a sign that the value was forgotten.
+      // Docker takes any word. One that looks like an option is a sign that the value was forgotten.
       if (last.option && last.value === undefined && next !== undefined && !looksLikeOption(next)) {
         last.value = next;
         index++;
