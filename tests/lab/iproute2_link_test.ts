@@ -81,6 +81,7 @@ Deno.test("a customer tag is stacked on a service tag", async () => {
   const [outer, inner] = [await link.show("outer"), await link.show("inner")];
   assertEquals([outer.link, outer.info], ["d0", { type: "vlan", id: 100, protocol: "802.1ad" }]);
   assertEquals([inner.link, inner.info], ["outer", { type: "vlan", id: 100, protocol: "802.1Q" }]);
+  assertEquals([inner.linkIndex, inner.linkNetnsid], [outer.index, undefined]);
 });
 
 Deno.test("the last writer's mode and flag are those of every ipvlan link on the parent", async () => {
@@ -106,6 +107,10 @@ Deno.test("a veth's other end and an ipvlan link are made in another namespace",
     type: "veth",
   }, undefined]);
   assertEquals([c.info, c.link], [{ type: "ipvlan", mode: "l3s", flag: "bridge" }, undefined]);
+  // Each end has the other's index, and ids are a namespace's own: each has given its first one.
+  assertEquals([a.linkIndex, a.linkNetnsid], [b.index, 0]);
+  assertEquals([b.linkIndex, b.linkNetnsid], [a.index, 0]);
+  assertEquals([c.linkIndex, c.linkNetnsid], [a.index, 0]);
   assertEquals((await ns.ip.link.show()).map(({ name }) => name), ["lo", "a"]);
 });
 

@@ -4,14 +4,12 @@ import type { SeenLink, View, Views } from "../../../lib/graph/gather.ts";
 import type { Addr } from "../../../lib/iproute2/addr.ts";
 import type { LinkInfo } from "../../../lib/iproute2/link.ts";
 import type { Route } from "../../../lib/iproute2/route.ts";
+import { link as ethernetCard } from "../driver/fixtures.ts";
 
 /** A link as a test means it: up, with a carrier, and nothing particular. */
 export function link(name: string, info: LinkInfo, more: Partial<SeenLink> = {}): SeenLink {
   const flags = ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"];
-  return {
-    ...{ index: 1, name, flags, up: true, state: "UP", mtu: 1500, group: "default" },
-    ...{ linkType: "ether", info, ...more },
-  };
+  return { ...ethernetCard(name), index: 1, flags, info, ...more };
 }
 
 /** An Ethernet card. */

@@ -1,6 +1,12 @@
 import { assertEquals } from "@std/assert";
 import { AddrVerbs } from "../../../lib/iproute2/addr.ts";
-import { type LinkInfo, LinkVerbs, parseLink } from "../../../lib/iproute2/link.ts";
+import {
+  type Link,
+  type LinkInfo,
+  LinkVerbs,
+  parseLink,
+  parseLinks,
+} from "../../../lib/iproute2/link.ts";
 import { NeighVerbs } from "../../../lib/iproute2/neigh.ts";
 import { NetnsVerbs } from "../../../lib/iproute2/netns.ts";
 import { RouteVerbs } from "../../../lib/iproute2/route.ts";
@@ -14,8 +20,17 @@ const COMMON = {
   operstate: "DOWN",
   linkmode: "DEFAULT",
   group: "default",
+  txqlen: 1000,
   link_type: "ether",
+  promiscuity: 0,
+  allmulti: 0,
+  min_mtu: 68,
+  max_mtu: 65535,
   inet6_addr_gen_mode: "eui64",
+  num_tx_queues: 1,
+  num_rx_queues: 1,
+  gso_max_size: 65536,
+  gso_max_segs: 65535,
 };
 const DUMMY = {
   ...COMMON,
@@ -26,9 +41,11 @@ const DUMMY = {
   qdisc: "noqueue",
   operstate: "UNKNOWN",
   group: "7",
-  txqlen: 1000,
   address: "02:00:00:00:00:07",
   broadcast: "ff:ff:ff:ff:ff:ff",
+  promiscuity: 1,
+  min_mtu: 0,
+  max_mtu: 0,
   linkinfo: { info_kind: "dummy" },
   inet6_addr_gen_mode: "none",
   ifalias: "a note",
@@ -60,10 +77,40 @@ Deno.test("a link has all that is printed of it", () => {
     master: undefined,
     masterKind: undefined,
     link: undefined,
+    linkIndex: undefined,
+    linkNetnsid: undefined,
     addrgenmode: "none",
     linkType: "ether",
     info: { type: "dummy" },
+    altnames: [],
+    permaddr: undefined,
+    promiscuity: 1,
+    minMtu: 0,
+    maxMtu: 0,
+    txqlen: 1000,
+    numTxQueues: 1,
+    numRxQueues: 1,
+    gsoMaxSize: 65536,
+    parentBus: undefined,
+    parentDev: undefined,
   });
+});
+
+Deno.test("a card has its other names, its first address and its place in the machine", () => {
+  const { txqlen: _, ...withoutQueue } = COMMON;
+  const card = parseLink({
+    ...withoutQueue,
+    ifindex: 3,
+    ifname: "eth0",
+    address: "02:00:00:00:00:03",
+    permaddr: "52:54:00:00:00:03",
+    parentbus: "pci",
+    parentdev: "0000:00:1f.6",
+    altnames: ["enp0s31f6"],
+  });
+  assertEquals([card.address, card.permaddr], ["02:00:00:00:00:03", "52:54:00:00:00:03"]);
+  assertEquals([card.parentBus, card.parentDev], ["pci", "0000:00:1f.6"]);
+  assertEquals([card.altnames, card.txqlen], [["enp0s31f6"], 0]);
 });
 
 Deno.test("a port knows its bridge, and a veth its other end unless that is elsewhere", () => {
@@ -72,6 +119,25 @@ Deno.test("a port knows its bridge, and a veth its other end unless that is else
   const { link: _, ...elsewhere } = PORT;
   assertEquals(parseLink({ ...elsewhere, link_index: 3, link_netnsid: 0 }).link, undefined);
   assertEquals(parseLink({ ...elsewhere, link: null }).link, undefined);
+});
+
+Deno.test("the index of the link below is the kernel's, or that of the link with its name", () => {
+  const below = { ...COMMON, ifindex: 3, ifname: "v1" };
+  const { link: _, ...elsewhere } = PORT;
+  const table: [Record<string, unknown>[], Partial<Link>][] = [
+    [[PORT, below], { link: "v1", linkIndex: 3 }],
+    [[PORT], { link: "v1", linkIndex: undefined }],
+    [[{ ...elsewhere, link: null }, below], { link: undefined, linkIndex: undefined }],
+    [[{ ...elsewhere, link_index: 3, link_netnsid: 0 }, below], { linkIndex: 3, linkNetnsid: 0 }],
+    [[{ ...elsewhere, link_index: 7, link_netnsid: -1 }], { linkIndex: 7, linkNetnsid: -1 }],
+  ];
+  for (const [rows, facts] of table) {
+    const { link, linkIndex, linkNetnsid } = parseLinks(rows)[0]!;
+    assertEquals(
+      { link, linkIndex, linkNetnsid },
+      { link: undefined, linkIndex: undefined, linkNetnsid: undefined, ...facts },
+    );
+  }
 });
 
 Deno.test("each kind has its own facts", () => {
