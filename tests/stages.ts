@@ -114,6 +114,14 @@ const FILES_AT_ONCE = 2 * navigator.hardwareConcurrency;
 /** MiB of free memory that each is given room for. */
 const FILE_MEMORY = 1024;
 
+/**
+ * The kernel modules that a file of tests needs, beside those that the lab always looks for. The
+ * lab takes a kernel that has them, or fails and says which one is missing.
+ */
+const NEEDED_MODULES: Readonly<Record<string, readonly string[]>> = {
+  "tests/lab/iproute2_link_test.ts": ["bonding", "ipvtap", "macvlan", "macvtap", "vrf", "vxlan"],
+};
+
 /** What the tests of a file came to, and what they printed. */
 interface FileResult {
   count: Count;
@@ -135,9 +143,10 @@ export async function testFiles(folder: string): Promise<TestFile[]> {
 async function runFile(path: string, words: string[]): Promise<FileResult> {
   const start = performance.now();
   const test = ["test", "-A", "--no-check", "--cached-only", path];
+  const needs = (NEEDED_MODULES[path] ?? []).flatMap((module) => ["--needs", module]);
   const result = await deno(
     path.startsWith("tests/lab/")
-      ? ["run", "-A", "lab/main.ts", ...words, "--", "deno", ...test]
+      ? ["run", "-A", "lab/main.ts", ...words, ...needs, "--", "deno", ...test]
       : test,
     false,
   );

@@ -1,4 +1,4 @@
-import { VLAN_ID, type VlanProtocol } from "../iproute2/link.ts";
+import { VLAN_ID, type VlanProtocol } from "../iproute2/kinds/vlan.ts";
 import { LINK_NAME_MAX } from "../iproute2/words.ts";
 import type { IpvlanError } from "../errors.ts";
 import { InvalidNameError, InvalidOptionError } from "./errors.ts";

@@ -10,15 +10,8 @@ import {
 } from "../ipam/mod.ts";
 import type { Addr } from "../iproute2/addr.ts";
 import { requireKernel } from "../iproute2/kernel.ts";
-import {
-  IPVLAN_FLAGS,
-  IPVLAN_MODES,
-  type Link,
-  linkAdd,
-  linkDel,
-  linkSet,
-  type LinkSpec,
-} from "../iproute2/link.ts";
+import { IPVLAN_FLAGS, IPVLAN_MODES } from "../iproute2/kinds/ipvlan.ts";
+import { type Link, linkAdd, linkDel, linkSet, type LinkSpec } from "../iproute2/link.ts";
 import type { Route } from "../iproute2/route.ts";
 import {
   InvalidOptionError,

@@ -1,5 +1,5 @@
 import type { IpvlanError } from "../errors.ts";
-import type { IpvlanFlag, IpvlanMode } from "../iproute2/link.ts";
+import type { IpvlanFlag, IpvlanMode } from "../iproute2/kinds/ipvlan.ts";
 import { InvalidOptionError } from "./errors.ts";
 import type { Network, NetworkSpec } from "./types.ts";
 

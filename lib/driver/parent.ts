@@ -2,7 +2,8 @@ import type { IpvlanError } from "../errors.ts";
 import type { Addr } from "../iproute2/addr.ts";
 import { IpCommandError } from "../iproute2/errors.ts";
 import { explainLinkAdd } from "../iproute2/kernel.ts";
-import type { IpvlanFlag, IpvlanMode, Link, LinkSpec } from "../iproute2/link.ts";
+import type { IpvlanFlag, IpvlanMode } from "../iproute2/kinds/ipvlan.ts";
+import type { Link, LinkSpec } from "../iproute2/link.ts";
 import { linkName } from "../iproute2/words.ts";
 import {
   InvalidParentError,

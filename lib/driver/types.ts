@@ -1,4 +1,4 @@
-import type { IpvlanFlag, IpvlanMode } from "../iproute2/link.ts";
+import type { IpvlanFlag, IpvlanMode } from "../iproute2/kinds/ipvlan.ts";
 
 /** A network to create. The fields are the options of `docker network create -d ipvlan`. */
 export interface NetworkSpec {

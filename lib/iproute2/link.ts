@@ -1,142 +1,40 @@
 import { IpCommandError } from "./errors.ts";
+import { bond } from "./kinds/bond.ts";
+import { bridge } from "./kinds/bridge.ts";
+import { dummy } from "./kinds/dummy.ts";
+import { ipvlan, ipvtap } from "./kinds/ipvlan.ts";
+import type { Kind } from "./kinds/kind.ts";
+import { macvlan, macvtap } from "./kinds/macvlan.ts";
+import { veth } from "./kinds/veth.ts";
+import { vlan } from "./kinds/vlan.ts";
+import { vrf } from "./kinds/vrf.ts";
+import { vxlan } from "./kinds/vxlan.ts";
 import type { Runner } from "./session.ts";
 import { linkName, netnsName, oneOf, wholeNumber, word } from "./words.ts";
-
-/** The ipvlan modes (`IPVLAN_MODE_*` in `include/uapi/linux/if_link.h`). */
-export const IPVLAN_MODES = ["l2", "l3", "l3s"] as const;
-
-/** An ipvlan mode. It belongs to the parent: the last writer changes every ipvlan link on it. */
-export type IpvlanMode = typeof IPVLAN_MODES[number];
-
-/** The ipvlan flags (`IPVLAN_F_*` in `include/uapi/linux/if_link.h`); `bridge` is neither bit. */
-export const IPVLAN_FLAGS = ["bridge", "private", "vepa"] as const;
-
-/** An ipvlan flag. It belongs to the parent, like the mode. */
-export type IpvlanFlag = typeof IPVLAN_FLAGS[number];
-
-/** The tag protocols of a VLAN sub-interface: a customer tag, or a service tag around one (QinQ). */
-export const VLAN_PROTOCOLS = ["802.1Q", "802.1ad"] as const;
-
-/** The tag protocol of a VLAN sub-interface. */
-export type VlanProtocol = typeof VLAN_PROTOCOLS[number];
-
-/** The lowest and highest VLAN ids that may be used (IEEE 802.1Q: 0 and 4095 are reserved). */
-export const VLAN_ID: Readonly<{ MIN: number; MAX: number }> = { MIN: 1, MAX: 4094 };
 
 /** How IPv6 addresses are made for a link (`IN6_ADDR_GEN_MODE_*` in `include/uapi/linux/if_link.h`). */
 export const ADDRGENMODES = ["eui64", "none", "stable_secret", "random"] as const;
 
-/** What every new link may be given. */
-export interface LinkBase {
-  /** The link's name, up to 15 bytes. */
-  name: string;
-  /**
-   * The namespace that the link is made in.
-   *
-   * @default {undefined} The session's own.
-   */
-  netns?: string;
-  /**
-   * The largest packet, in bytes.
-   *
-   * @default {undefined} The kernel's choice: for most kinds that of the link below.
-   */
-  mtu?: number;
-  /**
-   * The group number, by which links can be listed and deleted together.
-   *
-   * @default {undefined} 0, which `ip` prints as `default`.
-   */
-  group?: number;
-  /**
-   * The hardware (MAC) address. An ipvlan link has its parent's and takes no other.
-   *
-   * @default {undefined} The kernel's choice.
-   */
-  address?: string;
-  /**
-   * Whether the link is made up.
-   *
-   * @default {false}
-   */
-  up?: boolean;
-}
+/** The kinds of link, by the word after `type`. */
+export const KINDS = {
+  dummy,
+  veth,
+  vlan,
+  ipvlan,
+  ipvtap,
+  macvlan,
+  macvtap,
+  bridge,
+  bond,
+  vrf,
+  vxlan,
+} as const;
 
-/** A `dummy`: a link that swallows what it is given. */
-export interface DummySpec extends LinkBase {
-  /** The kind. */
-  type: "dummy";
-}
-
-/** A `vlan`: a sub-interface whose frames leave the link below with a tag. */
-export interface VlanSpec extends LinkBase {
-  /** The kind. */
-  type: "vlan";
-  /** The link below. */
-  link: string;
-  /** The VLAN id, 1 to 4094. */
-  id: number;
-  /**
-   * The tag's protocol: `802.1ad` for the outer of two tags.
-   *
-   * @default {"802.1Q"}
-   */
-  protocol?: VlanProtocol;
-}
-
-/** An `ipvlan`: a link that shares its parent's MAC address and is told apart by IP address. */
-export interface IpvlanSpec extends LinkBase {
-  /** The kind. */
-  type: "ipvlan";
-  /** The parent. */
-  link: string;
-  /** The mode. It has no default here, as `ip`'s (`l3`) is not Docker's (`l2`). */
-  mode: IpvlanMode;
-  /**
-   * Whether links on the parent reach each other (`bridge`), not at all (`private`), or only by
-   * way of the switch outside (`vepa`).
-   *
-   * @default {"bridge"}
-   */
-  flag?: IpvlanFlag;
-}
-
-/** A `macvlan` in bridge mode: a link with a MAC address of its own on its parent. */
-export interface MacvlanSpec extends LinkBase {
-  /** The kind. */
-  type: "macvlan";
-  /** The parent. */
-  link: string;
-}
-
-/** A `veth`: one end of a virtual cable, made with its other end. */
-export interface VethSpec extends LinkBase {
-  /** The kind. */
-  type: "veth";
-  /** The other end's name, and its namespace where that is another. */
-  peer: { name: string; netns?: string };
-}
-
-/** A `bridge`: a switch. */
-export interface BridgeSpec extends LinkBase {
-  /** The kind. */
-  type: "bridge";
-  /**
-   * Whether ports belong to VLANs.
-   *
-   * @default {false}
-   */
-  vlanFiltering?: boolean;
-  /**
-   * Whether each port counts the frames of each VLAN.
-   *
-   * @default {false}
-   */
-  vlanStats?: boolean;
-}
+/** A kind of link that can be made. */
+export type LinkType = keyof typeof KINDS;
 
 /** A link to make, by its kind. */
-export type LinkSpec = DummySpec | VlanSpec | IpvlanSpec | MacvlanSpec | VethSpec | BridgeSpec;
+export type LinkSpec = typeof KINDS[LinkType] extends Kind<infer Spec, infer _> ? Spec : never;
 
 /** What can be changed on a link. */
 export interface LinkChanges {
@@ -162,12 +60,7 @@ export interface LinkChanges {
 
 /** What is particular to a link's kind. */
 export type LinkInfo =
-  | { type: "dummy" }
-  | { type: "vlan"; id: number; protocol: VlanProtocol }
-  | { type: "ipvlan"; mode: IpvlanMode; flag: IpvlanFlag }
-  | { type: "macvlan"; mode: string }
-  | { type: "veth" }
-  | { type: "bridge"; vlanFiltering: boolean; vlanStats: boolean }
+  | (typeof KINDS[LinkType] extends Kind<infer _, infer Info> ? Info : never)
   /** Any other, under its own name; hardware has none and is `device`. */
   | { type: "other"; kind: string };
 
@@ -203,7 +96,8 @@ export interface Link {
   /**
    * The index of the link below it, in that link's own namespace. `ip` prints it only where that is
    * another namespace. Otherwise it is the index of {@linkcode Link.link} among the links shown
-   * together, and `undefined` where a filter has left that link out.
+   * together, and `undefined` where a filter has left that link out. A `vxlan` link does not show the
+   * index of a link in another namespace.
    */
   linkIndex?: number;
   /**
@@ -261,37 +155,9 @@ export function linkAdd(spec: LinkSpec): string {
   if (spec.group !== undefined) words.push("group", group(spec.group));
   if (spec.address !== undefined) words.push("address", word(spec.address, "MAC address"));
   if (spec.up) words.push("up");
-  words.push("type", spec.type, ...kindWords(spec));
+  words.push("type", oneOf(spec.type, "link type", Object.keys(KINDS)));
+  words.push(...kindOf(spec.type).words(spec));
   return words.join(" ");
-}
-
-function kindWords(spec: LinkSpec): string[] {
-  switch (spec.type) {
-    case "dummy":
-      return [];
-    case "vlan":
-      return [
-        ...["protocol", oneOf(spec.protocol ?? "802.1Q", "VLAN protocol", VLAN_PROTOCOLS)],
-        ...["id", wholeNumber(spec.id, "VLAN id", VLAN_ID.MIN, VLAN_ID.MAX)],
-      ];
-    case "ipvlan":
-      return [
-        ...["mode", oneOf(spec.mode, "ipvlan mode", IPVLAN_MODES)],
-        oneOf(spec.flag ?? "bridge", "ipvlan flag", IPVLAN_FLAGS),
-      ];
-    case "macvlan":
-      return ["mode", "bridge"];
-    case "veth":
-      return [
-        ...["peer", "name", linkName(spec.peer.name)],
-        ...(spec.peer.netns === undefined ? [] : ["netns", netnsName(spec.peer.netns)]),
-      ];
-    case "bridge":
-      return [
-        ...(spec.vlanFiltering ? ["vlan_filtering", "1"] : []),
-        ...(spec.vlanStats ? ["vlan_stats_enabled", "1", "vlan_stats_per_port", "1"] : []),
-      ];
-  }
 }
 
 /** The line `link set …`. @throws {InvalidWordError} A value cannot be written. */
@@ -423,6 +289,7 @@ export function parseLink(
   indexByName: ReadonlyMap<string, number> = new Map(),
 ): Link {
   const row = printed as unknown as Row;
+  const { link, linkIndex } = linkBelow(row);
   return {
     index: row.ifindex,
     name: row.ifname,
@@ -435,8 +302,8 @@ export function parseLink(
     alias: row.ifalias || undefined,
     master: row.master,
     masterKind: row.linkinfo?.info_slave_kind,
-    link: row.link ?? undefined,
-    linkIndex: row.link_index ?? indexByName.get(row.link ?? ""),
+    link,
+    linkIndex: linkIndex ?? indexByName.get(link ?? ""),
     linkNetnsid: row.link_netnsid,
     addrgenmode: row.inet6_addr_gen_mode,
     linkType: row.link_type,
@@ -456,28 +323,30 @@ export function parseLink(
   };
 }
 
-function parseInfo(kind: string | undefined, data: Record<string, unknown>): LinkInfo {
-  switch (kind) {
-    case "dummy":
-    case "veth":
-      return { type: kind };
-    case "vlan":
-      return { type: kind, id: data.id as number, protocol: data.protocol as VlanProtocol };
-    case "ipvlan":
-      return {
-        type: kind,
-        mode: data.mode as IpvlanMode,
-        flag: IPVLAN_FLAGS.find((flag) => data[flag]) ?? "bridge",
-      };
-    case "macvlan":
-      return { type: kind, mode: data.mode as string };
-    case "bridge":
-      return {
-        type: kind,
-        vlanFiltering: data.vlan_filtering === 1,
-        vlanStats: data.vlan_stats_enabled === 1,
-      };
-    default:
-      return { type: "other", kind: kind ?? "device" };
+/** The name of the link below where it is in this namespace, its index where it is in another. */
+function linkBelow({ link, link_index, link_netnsid, linkinfo }: Row): {
+  link?: string;
+  linkIndex?: number;
+} {
+  const kind = linkinfo?.info_kind;
+  if (!isLinkType(kind) || !KINDS[kind].hasLinkInData) {
+    return { link: link ?? undefined, linkIndex: link_index };
   }
+  // In another namespace, `ip` prints the name of the link that has the same index here, and the
+  // kernel gives the index of the link itself (`dev_get_iflink` in its `net/core/dev.c`).
+  if (link_netnsid !== undefined) return {};
+  return { link: linkinfo?.info_data?.link as string | undefined };
+}
+
+function parseInfo(kind: string | undefined, data: Record<string, unknown>): LinkInfo {
+  return isLinkType(kind) ? kindOf(kind).parse(data) : { type: "other", kind: kind ?? "device" };
+}
+
+function isLinkType(kind = ""): kind is LinkType {
+  return Object.hasOwn(KINDS, kind);
+}
+
+/** A kind as one that takes any spec: the caller gives it only the specs of its own type. */
+function kindOf(type: LinkType): Kind<LinkSpec, LinkInfo> {
+  return KINDS[type];
 }

@@ -26,28 +26,38 @@ export {
   OLDEST_KERNEL,
   requireKernel,
 } from "./kernel.ts";
+export { BOND_MODES, type BondSpec, XMIT_HASH_POLICIES } from "./kinds/bond.ts";
+export type { BridgeSpec } from "./kinds/bridge.ts";
+export type { DummySpec } from "./kinds/dummy.ts";
 export {
-  ADDRGENMODES,
-  type BridgeSpec,
-  type DummySpec,
   IPVLAN_FLAGS,
   IPVLAN_MODES,
   type IpvlanFlag,
   type IpvlanMode,
   type IpvlanSpec,
+  type IpvtapSpec,
+} from "./kinds/ipvlan.ts";
+export type { Kind, LinkBase } from "./kinds/kind.ts";
+export {
+  MACVLAN_MODES,
+  type MacvlanMode,
+  type MacvlanSpec,
+  type MacvtapSpec,
+} from "./kinds/macvlan.ts";
+export type { VethSpec } from "./kinds/veth.ts";
+export { VLAN_ID, VLAN_PROTOCOLS, type VlanProtocol, type VlanSpec } from "./kinds/vlan.ts";
+export type { VrfSpec } from "./kinds/vrf.ts";
+export type { VxlanSpec } from "./kinds/vxlan.ts";
+export {
+  ADDRGENMODES,
+  KINDS,
   type Link,
-  type LinkBase,
   type LinkChanges,
   type LinkFilter,
   type LinkInfo,
   type LinkSpec,
+  type LinkType,
   LinkVerbs,
-  type MacvlanSpec,
-  type VethSpec,
-  VLAN_ID,
-  VLAN_PROTOCOLS,
-  type VlanProtocol,
-  type VlanSpec,
 } from "./link.ts";
 export { type Neigh, NeighVerbs } from "./neigh.ts";
 export { NetnsVerbs } from "./netns.ts";

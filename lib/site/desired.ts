@@ -1,7 +1,7 @@
 import { throwProblems } from "../driver/errors.ts";
 import { nameProblem } from "../driver/names.ts";
 import type { NetworkSpec } from "../driver/types.ts";
-import type { IpvlanFlag, IpvlanMode } from "../iproute2/link.ts";
+import type { IpvlanFlag, IpvlanMode } from "../iproute2/kinds/ipvlan.ts";
 import { SiteText } from "./file.ts";
 import { SITE } from "./format.ts";
 import { checkProblems, judge } from "./judge.ts";

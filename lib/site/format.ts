@@ -2,7 +2,7 @@ import { InvalidOptionError } from "../driver/errors.ts";
 import { nameProblem } from "../driver/names.ts";
 import { IpvlanError } from "../errors.ts";
 import { parseAddress, parsePrefix } from "../ipam/mod.ts";
-import { IPVLAN_FLAGS, IPVLAN_MODES } from "../iproute2/link.ts";
+import { IPVLAN_FLAGS, IPVLAN_MODES } from "../iproute2/kinds/ipvlan.ts";
 import { linkName } from "../iproute2/words.ts";
 import { CHECK_PATTERN, checkProblem } from "./sentence.ts";
 import { isOwnLabel, SITE_LABEL } from "./labels.ts";

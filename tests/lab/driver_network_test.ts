@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Driver, InvalidParentError, type Link } from "../../mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
+import { vlanInfo } from "../unit/driver/fixtures.ts";
 import { assertConsistent, essence, withHost } from "./driver_kit.ts";
 
 /** What a command prints in a sandbox, and its exit status. */
@@ -28,7 +29,7 @@ Deno.test("a network of defaults: a sub-interface and links that are marked, in 
     const parent = await host.ns.ip.link.show("eth0.20");
     assertEquals(
       [parent.info, parent.link, parent.up, parent.group, parent.alias],
-      [{ type: "vlan", id: 20, protocol: "802.1Q" }, "eth0", true, MARK, "ipvlan-kit n"],
+      [vlanInfo(20), "eth0", true, MARK, "ipvlan-kit n"],
     );
     const { value: sandbox } = await driver.createSandbox("c", [{ network: "n" }]);
     assertEquals(driver.inspectSandbox("c"), sandbox);
@@ -94,8 +95,8 @@ Deno.test("two tags: the outer of a service provider's, the inner a customer's, 
       ["eth0.20", "eth0.20.30"].map(async (name) => (await host.ns.ip.link.show(name)).info),
     );
     assertEquals(infos, [
-      { type: "vlan", id: 20, protocol: "802.1ad" },
-      { type: "vlan", id: 30, protocol: "802.1Q" },
+      vlanInfo(20, "802.1ad"),
+      vlanInfo(30),
     ]);
     await driver.createSandbox("c", [{ network: "q" }]);
     await assertConsistent(host);

@@ -8,6 +8,7 @@ import {
   MissingModuleError,
   MissingRightsError,
 } from "../../../lib/iproute2/kernel.ts";
+import { vlanInfo } from "../driver/fixtures.ts";
 import { card, endpoint, link, network, sandbox, views } from "../graph/views.ts";
 
 const STATE: StateFacts = {
@@ -217,7 +218,7 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     "the link below it is down",
     examined("eth0.20", [
       card("eth0", DOWN),
-      link("eth0.20", { type: "vlan", id: 20, protocol: "802.1Q" }, {
+      link("eth0.20", vlanInfo(20), {
         link: "eth0",
         ...NO_CARRIER,
       }),

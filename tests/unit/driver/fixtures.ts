@@ -2,7 +2,8 @@ import { parseAddress } from "../../../lib/ipam/mod.ts";
 import type { HostFacts } from "../../../lib/driver/network.ts";
 import type { Network } from "../../../lib/driver/types.ts";
 import type { Addr } from "../../../lib/iproute2/addr.ts";
-import type { Link } from "../../../lib/iproute2/link.ts";
+import type { VlanProtocol } from "../../../lib/iproute2/kinds/vlan.ts";
+import type { Link, LinkInfo } from "../../../lib/iproute2/link.ts";
 import type { Route } from "../../../lib/iproute2/route.ts";
 
 /** What a new network is called by the driver: 64 digits, of which 12 name its links. */
@@ -29,6 +30,15 @@ export function link(name: string, changes: Partial<Link> = {}): Link {
     gsoMaxSize: 65536,
     ...changes,
   };
+}
+
+/** What is read back of a VLAN sub-interface that was made without a flag. */
+export function vlanInfo(
+  id: number,
+  protocol: VlanProtocol = "802.1Q",
+): Extract<LinkInfo, { type: "vlan" }> {
+  const flags = { gvrp: false, mvrp: false, looseBinding: false, bridgeBinding: false };
+  return { type: "vlan", id, protocol, reorderHdr: true, ...flags };
 }
 
 /** The loopback. */

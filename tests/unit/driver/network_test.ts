@@ -17,7 +17,7 @@ import {
 import { LINK_GROUP } from "../../../lib/driver/parent.ts";
 import type { Network, NetworkSpec } from "../../../lib/driver/types.ts";
 import { formatAddress, formatPrefix, InvalidPrefixError } from "../../../lib/ipam/mod.ts";
-import type { IpvlanMode } from "../../../lib/iproute2/link.ts";
+import type { IpvlanMode } from "../../../lib/iproute2/kinds/ipvlan.ts";
 import { KernelTooOldError } from "../../../lib/iproute2/kernel.ts";
 import { addr, host, IDENTITY, link, LO, network, route } from "./fixtures.ts";
 

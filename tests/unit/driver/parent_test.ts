@@ -18,12 +18,12 @@ import { InvalidWordError, IpCommandError } from "../../../lib/iproute2/errors.t
 import { MissingModuleError, MissingRightsError } from "../../../lib/iproute2/kernel.ts";
 import type { Link, LinkSpec } from "../../../lib/iproute2/link.ts";
 import type { IpvlanError } from "../../../lib/errors.ts";
-import { link, LO, network } from "./fixtures.ts";
+import { link, LO, network, vlanInfo } from "./fixtures.ts";
 
 const ETH0 = link("eth0");
 
 Deno.test("a parent that exists is used as it is", () => {
-  const own = link("eth0.20", { link: "eth0", info: { type: "vlan", id: 20, protocol: "802.1Q" } });
+  const own = link("eth0.20", { link: "eth0", info: vlanInfo(20) });
   const vrf = link("eth2", { master: "red", masterKind: "vrf" });
   for (const parent of [ETH0, own, vrf, link("foo")]) {
     const choice = chooseParent(parent.name, [LO, ETH0, own, vrf, link("foo")]);
@@ -46,7 +46,7 @@ Deno.test("a missing link.vlan is made, with both tags where there are two", () 
   ]);
   const service = link("eth0.20", {
     link: "eth0",
-    info: { type: "vlan", id: 20, protocol: "802.1ad" },
+    info: vlanInfo(20, "802.1ad"),
   });
   assertEquals(chooseParent("eth0.20.30", [LO, ETH0, service]).make, [
     made("eth0.20.30", "eth0.20", 30, "802.1Q"),
@@ -72,7 +72,7 @@ Deno.test("a parent that cannot be one is refused with the reason", () => {
     link: "eth4",
     info: { type: "ipvlan", mode: "l2", flag: "bridge" },
   });
-  const twin = link("foo", { link: "eth0", info: { type: "vlan", id: 40, protocol: "802.1Q" } });
+  const twin = link("foo", { link: "eth0", info: vlanInfo(40) });
   const links = [LO, ETH0, port, slave, link("eth3"), macvlan, link("eth4"), ipvlan, twin];
   type ErrorClass = new (...words: never[]) => IpvlanError;
   const cases: [string, ErrorClass, string][] = [

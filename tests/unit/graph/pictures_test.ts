@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { toMermaid, toSvg, toText } from "../../../lib/graph/mod.ts";
 import { buildWorld } from "../../../lib/graph/world.ts";
+import { vlanInfo } from "../driver/fixtures.ts";
 import { addr, card, endpoint, fiveVlans, link, network, route, sandbox, views } from "./views.ts";
 
 /** A host with a network on its card, one on a VLAN, and an isolated one without sandboxes. */
@@ -8,7 +9,7 @@ function small() {
   const seen = views(
     [
       card("eth0"),
-      link("eth0.20", { type: "vlan", id: 20, protocol: "802.1Q" }, { link: "eth0" }),
+      link("eth0.20", vlanInfo(20), { link: "eth0" }),
       link("di-1", { type: "dummy" }),
     ],
     [

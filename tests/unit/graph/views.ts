@@ -4,7 +4,7 @@ import type { SeenLink, View, Views } from "../../../lib/graph/gather.ts";
 import type { Addr } from "../../../lib/iproute2/addr.ts";
 import type { LinkInfo } from "../../../lib/iproute2/link.ts";
 import type { Route } from "../../../lib/iproute2/route.ts";
-import { link as ethernetCard } from "../driver/fixtures.ts";
+import { link as ethernetCard, vlanInfo } from "../driver/fixtures.ts";
 
 /** A link as a test means it: up, with a carrier, and nothing particular. */
 export function link(name: string, info: LinkInfo, more: Partial<SeenLink> = {}): SeenLink {
@@ -69,9 +69,7 @@ export function network(name: string, parent: string, more: Partial<Network> = {
 /** Five VLANs of 20 sandboxes each, with addresses of both families, and one network on `eth0`. */
 export function fiveVlans(): { views: Views; networks: Network[] } {
   const vlans = [10, 20, 30, 40, 50];
-  const links = vlans.map((id) =>
-    link(`eth0.${id}`, { type: "vlan", id, protocol: "802.1Q" }, { link: "eth0" })
-  );
+  const links = vlans.map((id) => link(`eth0.${id}`, vlanInfo(id), { link: "eth0" }));
   const others = vlans.flatMap((id) =>
     Array.from({ length: 20 }, (_, index) =>
       sandbox(

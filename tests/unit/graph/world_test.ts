@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { buildWorld, countOf } from "../../../lib/graph/world.ts";
+import { vlanInfo } from "../driver/fixtures.ts";
 import { addr, card, endpoint, fiveVlans, link, network, route, sandbox, views } from "./views.ts";
 
 Deno.test("only links that lead to a network are shown, the lowest with those on it", () => {
@@ -7,8 +8,8 @@ Deno.test("only links that lead to a network are shown, the lowest with those on
     card("lo"),
     card("eth0"),
     card("eth1"),
-    link("eth0.20", { type: "vlan", id: 20, protocol: "802.1Q" }, { link: "eth0", up: false }),
-    link("eth0.30", { type: "vlan", id: 30, protocol: "802.1Q" }, { link: "eth0" }),
+    link("eth0.20", vlanInfo(20), { link: "eth0", up: false }),
+    link("eth0.30", vlanInfo(30), { link: "eth0" }),
   ], [sandbox("c1", "eth0.20", "web", ["10.0.0.2/24"])]);
   const { links, absent } = buildWorld(seen, [network("gone", "eth9")]);
   assertEquals(links.map(({ name }) => name), ["eth0"]);

@@ -1,4 +1,5 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
 import { addrAdd, addrDel, type AddrSpec, AddrVerbs } from "../../../lib/iproute2/addr.ts";
 import { InvalidWordError } from "../../../lib/iproute2/errors.ts";
 import {
@@ -7,56 +8,182 @@ import {
   linkDel,
   linkSet,
   type LinkSpec,
+  type LinkType,
   LinkVerbs,
 } from "../../../lib/iproute2/link.ts";
 import { NeighVerbs } from "../../../lib/iproute2/neigh.ts";
 import { netnsAdd, netnsDel, NetnsVerbs } from "../../../lib/iproute2/netns.ts";
 import { routeLine, type RouteSpec, RouteVerbs } from "../../../lib/iproute2/route.ts";
 import { Collector } from "./collector.ts";
+import { anyLink, type SpecOf } from "./link_arbitraries.ts";
 
-const LINKS: [LinkSpec, string][] = [
-  [{ type: "dummy", name: "d0" }, "link add name d0 type dummy"],
-  [{ type: "dummy", name: "d0", up: false }, "link add name d0 type dummy"],
-  [
-    {
-      type: "dummy",
-      name: "d0",
-      netns: "red",
-      mtu: 1400,
-      group: 7,
-      address: "02:00:00:00:00:01",
-      up: true,
-    },
-    "link add name d0 netns red mtu 1400 group 7 address 02:00:00:00:00:01 up type dummy",
+/** The lines of each kind: with as little as it needs, and with every attribute. */
+const LINES: { [Type in LinkType]: [SpecOf<Type>, string][] } = {
+  dummy: [
+    [{ type: "dummy", name: "d0" }, "link add name d0 type dummy"],
+    [{ type: "dummy", name: "d0", up: false }, "link add name d0 type dummy"],
+    [
+      {
+        type: "dummy",
+        name: "d0",
+        netns: "red",
+        mtu: 1400,
+        group: 7,
+        address: "02:00:00:00:00:01",
+        up: true,
+      },
+      "link add name d0 netns red mtu 1400 group 7 address 02:00:00:00:00:01 up type dummy",
+    ],
   ],
-  [
-    { type: "vlan", name: "e.20", link: "e", id: 20 },
-    "link add link e name e.20 type vlan protocol 802.1Q id 20",
+  veth: [
+    [{ type: "veth", name: "a", peer: { name: "b" } }, "link add name a type veth peer name b"],
+    [
+      { type: "veth", name: "a", netns: "red", peer: { name: "b", netns: "blue" } },
+      "link add name a netns red type veth peer name b netns blue",
+    ],
   ],
-  [
-    { type: "vlan", name: "s", link: "e", id: 4094, protocol: "802.1ad" },
-    "link add link e name s type vlan protocol 802.1ad id 4094",
+  vlan: [
+    [
+      { type: "vlan", name: "e.20", link: "e", id: 20 },
+      "link add link e name e.20 type vlan protocol 802.1Q id 20",
+    ],
+    [
+      {
+        type: "vlan",
+        name: "s",
+        link: "e",
+        id: 4094,
+        protocol: "802.1ad",
+        reorderHdr: false,
+        gvrp: true,
+        mvrp: true,
+        looseBinding: true,
+        bridgeBinding: true,
+      },
+      "link add link e name s type vlan protocol 802.1ad id 4094 reorder_hdr off gvrp on mvrp on " +
+      "loose_binding on bridge_binding on",
+    ],
   ],
-  [
-    { type: "ipvlan", name: "i", link: "e", mode: "l2" },
-    "link add link e name i type ipvlan mode l2 bridge",
+  ipvlan: [
+    [
+      { type: "ipvlan", name: "i", link: "e", mode: "l2" },
+      "link add link e name i type ipvlan mode l2 bridge",
+    ],
+    [
+      { type: "ipvlan", name: "i", link: "e", mode: "l3s", flag: "vepa" },
+      "link add link e name i type ipvlan mode l3s vepa",
+    ],
   ],
-  [
-    { type: "ipvlan", name: "i", link: "e", mode: "l3s", flag: "vepa" },
-    "link add link e name i type ipvlan mode l3s vepa",
+  ipvtap: [
+    [
+      { type: "ipvtap", name: "i", link: "e", mode: "l2" },
+      "link add link e name i type ipvtap mode l2 bridge",
+    ],
+    [
+      { type: "ipvtap", name: "i", link: "e", mode: "l3", flag: "private" },
+      "link add link e name i type ipvtap mode l3 private",
+    ],
   ],
-  [{ type: "macvlan", name: "m", link: "e" }, "link add link e name m type macvlan mode bridge"],
-  [{ type: "veth", name: "a", peer: { name: "b" } }, "link add name a type veth peer name b"],
-  [
-    { type: "veth", name: "a", netns: "red", peer: { name: "b", netns: "blue" } },
-    "link add name a netns red type veth peer name b netns blue",
+  macvlan: [
+    [{ type: "macvlan", name: "m", link: "e" }, "link add link e name m type macvlan mode bridge"],
+    [
+      { type: "macvlan", name: "m", link: "e", mode: "passthru" },
+      "link add link e name m type macvlan mode passthru",
+    ],
   ],
-  [{ type: "bridge", name: "br" }, "link add name br type bridge"],
-  [
-    { type: "bridge", name: "br", vlanFiltering: true, vlanStats: true },
-    "link add name br type bridge vlan_filtering 1 vlan_stats_enabled 1 vlan_stats_per_port 1",
+  macvtap: [
+    [{ type: "macvtap", name: "m", link: "e" }, "link add link e name m type macvtap mode bridge"],
+    [
+      { type: "macvtap", name: "m", link: "e", mode: "vepa" },
+      "link add link e name m type macvtap mode vepa",
+    ],
   ],
-];
+  bridge: [
+    [{ type: "bridge", name: "br" }, "link add name br type bridge"],
+    [
+      { type: "bridge", name: "br", vlanFiltering: true, vlanStats: true },
+      "link add name br type bridge vlan_filtering 1 vlan_stats_enabled 1 vlan_stats_per_port 1",
+    ],
+    [
+      { type: "bridge", name: "br", vlanFiltering: false, vlanStats: false },
+      "link add name br type bridge vlan_filtering 0 vlan_stats_enabled 0 vlan_stats_per_port 0",
+    ],
+  ],
+  bond: [
+    [
+      { type: "bond", name: "b", mode: "balance-xor" },
+      "link add name b type bond mode balance-xor",
+    ],
+    [
+      { type: "bond", name: "b", mode: "802.3ad", arpIpTarget: [] },
+      "link add name b type bond mode 802.3ad",
+    ],
+    [
+      {
+        type: "bond",
+        name: "b",
+        mode: "802.3ad",
+        miimon: 100,
+        updelay: 200,
+        downdelay: 300,
+        arpInterval: 0,
+        arpIpTarget: ["192.0.2.1", "192.0.2.2"],
+        primaryReselect: "better",
+        failOverMac: "follow",
+        xmitHashPolicy: "layer3+4",
+        numGratArp: 3,
+        minLinks: 2,
+        lacpRate: "fast",
+        adSelect: "bandwidth",
+      },
+      "link add name b type bond mode 802.3ad miimon 100 updelay 200 downdelay 300 arp_interval 0 " +
+      "arp_ip_target 192.0.2.1,192.0.2.2 primary_reselect better fail_over_mac follow " +
+      "xmit_hash_policy layer3+4 num_grat_arp 3 min_links 2 lacp_rate fast ad_select bandwidth",
+    ],
+  ],
+  vrf: [[
+    { type: "vrf", name: "r", table: 0xffff_ffff },
+    "link add name r type vrf table 4294967295",
+  ]],
+  vxlan: [
+    [{ type: "vxlan", name: "x", id: 0 }, "link add name x type vxlan id 0 dstport 4789"],
+    [
+      {
+        type: "vxlan",
+        name: "x",
+        id: 0xff_ffff,
+        remote: "239.1.1.1",
+        local: "192.0.2.1",
+        dev: "e",
+        dstport: 8472,
+        ttl: 7,
+        learning: false,
+        proxy: true,
+        ageing: 60,
+        maxaddress: 5,
+      },
+      "link add name x type vxlan id 16777215 group 239.1.1.1 local 192.0.2.1 dev e dstport 8472 " +
+      "ttl 7 nolearning proxy ageing 60 maxaddress 5",
+    ],
+    [
+      {
+        type: "vxlan",
+        name: "x",
+        id: 7,
+        remote: "ff::1",
+        ttl: "inherit",
+        learning: true,
+        proxy: false,
+      },
+      "link add name x type vxlan id 7 remote ff::1 dstport 4789 ttl inherit learning noproxy",
+    ],
+    [
+      { type: "vxlan", name: "x", id: 7, remote: "FF0e::1", ttl: "auto" },
+      "link add name x type vxlan id 7 group FF0e::1 dstport 4789 ttl auto",
+    ],
+  ],
+};
+const LINKS: [LinkSpec, string][] = Object.values(LINES).flat();
 
 const CHANGES: [LinkChanges, string][] = [
   [{}, ""],
@@ -94,6 +221,27 @@ Deno.test("each kind of link is one line", () => {
   for (const [spec, line] of LINKS) assertEquals(linkAdd(spec), line);
 });
 
+Deno.test("no value of any kind's attribute becomes more than one word, or another line", () => {
+  const evil = "e type dummy\nlink del dev e";
+  fc.assert(
+    fc.property(anyLink, (spec) => {
+      const words = linkAdd(spec).split(" ");
+      assertEquals(words.slice(words.indexOf("type"))[1], spec.type);
+      for (const name of Object.keys(spec)) {
+        let line = "";
+        try {
+          line = linkAdd({ ...spec, [name]: evil });
+        } catch (error) {
+          // A list and a veth's other end are taken apart before they are checked.
+          assert(error instanceof InvalidWordError || error instanceof TypeError, String(error));
+        }
+        assert(!line.includes("del"), line);
+      }
+    }),
+    { seed: 8, numRuns: 300 },
+  );
+});
+
 Deno.test("each change of a link is some words of one line", () => {
   for (const [changes, words] of CHANGES) {
     assertEquals(linkSet("e", changes), `link set dev e${words}`);
@@ -117,6 +265,8 @@ Deno.test("addresses, routes and namespaces are one line each", () => {
 Deno.test("a bad value in any place is refused before there is a line", () => {
   const dummy = { type: "dummy", name: "d" } as const;
   const ipvlan = { type: "ipvlan", name: "i", link: "e", mode: "l2" } as const;
+  const bond = { type: "bond", name: "b", mode: "802.3ad" } as const;
+  const vxlan = { type: "vxlan", name: "x", id: 7 } as const;
   const evil = "l2\nlink del dev e";
   const lines: (() => string)[] = [
     () => linkAdd({ ...dummy, name: "a b" }),
@@ -133,6 +283,26 @@ Deno.test("a bad value in any place is refused before there is a line", () => {
     () => linkAdd({ ...ipvlan, link: "e/0" }),
     () => linkAdd({ ...ipvlan, mode: evil as "l2" }),
     () => linkAdd({ ...ipvlan, flag: evil as "vepa" }),
+    () => linkAdd({ type: "nosuchkind" as "dummy", name: "n" }),
+    () => linkAdd({ type: "toString" as "dummy", name: "n" }),
+    () => linkAdd({ type: "macvlan", name: "m", link: "e", mode: "l2" as "vepa" }),
+    () => linkAdd({ type: "vrf", name: "r", table: 0 }),
+    () => linkAdd({ type: "vrf", name: "r", table: 2 ** 32 }),
+    () => linkAdd({ ...bond, mode: "6" as "802.3ad" }),
+    () => linkAdd({ ...bond, miimon: -1 }),
+    () => linkAdd({ ...bond, arpIpTarget: ["192.0.2.1", "2001:db8::1"] }),
+    () => linkAdd({ ...bond, arpIpTarget: ["192.0.2.1,192.0.2.2"] }),
+    () => linkAdd({ ...bond, arpIpTarget: Array.from({ length: 17 }, (_, i) => `192.0.2.${i}`) }),
+    () => linkAdd({ ...vxlan, id: 2 ** 24 }),
+    () => linkAdd({ ...vxlan, remote: "192.0.2.0/24" }),
+    () => linkAdd({ ...vxlan, local: "239.1.1.1" }),
+    () => linkAdd({ ...vxlan, local: "ff02::1" }),
+    () => linkAdd({ ...vxlan, local: "192.0.2.1", remote: "2001:db8::2" }),
+    () => linkAdd({ ...vxlan, dev: "a b" }),
+    () => linkAdd({ ...vxlan, dstport: 0 }),
+    () => linkAdd({ ...vxlan, ttl: 0 }),
+    () => linkAdd({ ...vxlan, ttl: 256 }),
+    () => linkAdd({ ...vxlan, ttl: "1" as "auto" }),
     () => linkAdd({ type: "veth", name: "a", peer: { name: "b c" } }),
     () => linkAdd({ type: "veth", name: "a", peer: { name: "b", netns: "1" } }),
     () => linkSet("a b", {}),

@@ -3,6 +3,7 @@ import { AddrVerbs } from "../../../lib/iproute2/addr.ts";
 import {
   type Link,
   type LinkInfo,
+  type LinkType,
   LinkVerbs,
   parseLink,
   parseLinks,
@@ -10,6 +11,7 @@ import {
 import { NeighVerbs } from "../../../lib/iproute2/neigh.ts";
 import { NetnsVerbs } from "../../../lib/iproute2/netns.ts";
 import { RouteVerbs } from "../../../lib/iproute2/route.ts";
+import { vlanInfo } from "../driver/fixtures.ts";
 import { Collector } from "./collector.ts";
 
 // Rows that iproute2 6.1 printed on Linux 6.1 (`ip -details -json`). What is cut is long and unread.
@@ -140,41 +142,222 @@ Deno.test("the index of the link below is the kernel's, or that of the link with
   }
 });
 
-Deno.test("each kind has its own facts", () => {
-  const table: [Record<string, unknown> | undefined, LinkInfo][] = [
-    [undefined, { type: "other", kind: "device" }],
-    [{ info_kind: "veth" }, { type: "veth" }],
+type InfoOf<Type extends LinkType> = Extract<LinkInfo, { type: Type }>;
+
+/** What `ip` prints as `info_data` of each kind, and what is read of it. */
+const INFOS: { [Type in LinkType]: [Record<string, unknown> | undefined, InfoOf<Type>][] } = {
+  dummy: [[undefined, { type: "dummy" }]],
+  veth: [[undefined, { type: "veth" }]],
+  vlan: [
+    [{ protocol: "802.1Q", id: 20, flags: ["REORDER_HDR"] }, vlanInfo(20)],
     [
-      { info_kind: "vlan", info_data: { protocol: "802.1Q", id: 20, flags: ["REORDER_HDR"] } },
-      { type: "vlan", id: 20, protocol: "802.1Q" },
+      { protocol: "802.1ad", id: 5, flags: ["GVRP", "MVRP", "LOOSE_BINDING", "BRIDGE_BINDING"] },
+      {
+        type: "vlan",
+        id: 5,
+        protocol: "802.1ad",
+        reorderHdr: false,
+        gvrp: true,
+        mvrp: true,
+        looseBinding: true,
+        bridgeBinding: true,
+      },
     ],
+  ],
+  ipvlan: [
+    [{ mode: "l2", bridge: true }, { type: "ipvlan", mode: "l2", flag: "bridge" }],
+    [{ mode: "l3", private: true }, { type: "ipvlan", mode: "l3", flag: "private" }],
+    [{ mode: "l3s", vepa: true }, { type: "ipvlan", mode: "l3s", flag: "vepa" }],
+  ],
+  ipvtap: [[{ mode: "l3s", vepa: true }, { type: "ipvtap", mode: "l3s", flag: "vepa" }]],
+  macvlan: [[{ mode: "bridge", bcqueuelen: 1000 }, { type: "macvlan", mode: "bridge" }]],
+  macvtap: [[{ mode: "vepa", bcqueuelen: 1000 }, { type: "macvtap", mode: "vepa" }]],
+  bridge: [
     [
-      { info_kind: "ipvlan", info_data: { mode: "l2", bridge: true } },
-      { type: "ipvlan", mode: "l2", flag: "bridge" },
-    ],
-    [
-      { info_kind: "ipvlan", info_data: { mode: "l3", private: true } },
-      { type: "ipvlan", mode: "l3", flag: "private" },
-    ],
-    [
-      { info_kind: "ipvlan", info_data: { mode: "l3s", vepa: true } },
-      { type: "ipvlan", mode: "l3s", flag: "vepa" },
-    ],
-    [
-      { info_kind: "macvlan", info_data: { mode: "bridge", bcqueuelen: 1000 } },
-      { type: "macvlan", mode: "bridge" },
-    ],
-    [
-      { info_kind: "bridge", info_data: { vlan_filtering: 1, vlan_stats_enabled: 0 } },
+      { vlan_filtering: 1, vlan_stats_enabled: 0 },
       { type: "bridge", vlanFiltering: true, vlanStats: false },
     ],
     [
-      { info_kind: "bridge", info_data: { vlan_filtering: 0, vlan_stats_enabled: 1 } },
+      { vlan_filtering: 0, vlan_stats_enabled: 1 },
       { type: "bridge", vlanFiltering: false, vlanStats: true },
     ],
-    [{ info_kind: "bond", info_data: { mode: "balance-rr" } }, { type: "other", kind: "bond" }],
+  ],
+  bond: [
+    [
+      {
+        mode: "802.3ad",
+        miimon: 100,
+        updelay: 200,
+        downdelay: 300,
+        use_carrier: 1,
+        arp_interval: 0,
+        arp_validate: null,
+        arp_all_targets: "any",
+        primary_reselect: "better",
+        fail_over_mac: "none",
+        xmit_hash_policy: "layer3+4",
+        resend_igmp: 1,
+        num_peer_notif: 3,
+        min_links: 2,
+        ad_lacp_active: "on",
+        ad_lacp_rate: "fast",
+        ad_select: "bandwidth",
+        tlb_dynamic_lb: 1,
+      },
+      {
+        type: "bond",
+        mode: "802.3ad",
+        miimon: 100,
+        updelay: 200,
+        downdelay: 300,
+        arpInterval: 0,
+        arpIpTarget: [],
+        primaryReselect: "better",
+        failOverMac: "none",
+        xmitHashPolicy: "layer3+4",
+        numGratArp: 3,
+        minLinks: 2,
+        lacpRate: "fast",
+        adSelect: "bandwidth",
+      },
+    ],
+    [
+      {
+        mode: "active-backup",
+        miimon: 0,
+        updelay: 0,
+        downdelay: 0,
+        arp_interval: 250,
+        arp_ip_target: ["10.0.0.1", "10.0.0.2"],
+        primary_reselect: "always",
+        fail_over_mac: "follow",
+        xmit_hash_policy: "layer2",
+        num_peer_notif: 1,
+        min_links: 0,
+        ad_lacp_rate: "slow",
+        ad_select: "stable",
+      },
+      {
+        type: "bond",
+        mode: "active-backup",
+        miimon: 0,
+        updelay: 0,
+        downdelay: 0,
+        arpInterval: 250,
+        arpIpTarget: ["10.0.0.1", "10.0.0.2"],
+        primaryReselect: "always",
+        failOverMac: "follow",
+        xmitHashPolicy: "layer2",
+        numGratArp: 1,
+        minLinks: 0,
+        lacpRate: "slow",
+        adSelect: "stable",
+      },
+    ],
+  ],
+  vrf: [[{ table: 4_000_000_000 }, { type: "vrf", table: 4_000_000_000 }]],
+  vxlan: [
+    [
+      {
+        id: 42,
+        group: "239.1.1.1",
+        local: "10.0.0.1",
+        link: "d0",
+        port_range: { low: 0, high: 0 },
+        port: 4789,
+        learning: false,
+        proxy: true,
+        ttl: 7,
+        ageing: 60,
+        limit: 5,
+      },
+      {
+        type: "vxlan",
+        id: 42,
+        remote: "239.1.1.1",
+        local: "10.0.0.1",
+        dstport: 4789,
+        ttl: 7,
+        learning: false,
+        proxy: true,
+        ageing: 60,
+        maxaddress: 5,
+      },
+    ],
+    [
+      {
+        id: 43,
+        remote6: "2001:db8::2",
+        local6: "2001:db8::1",
+        port: 8472,
+        learning: true,
+        ageing: 0,
+      },
+      {
+        type: "vxlan",
+        id: 43,
+        remote: "2001:db8::2",
+        local: "2001:db8::1",
+        dstport: 8472,
+        ttl: "inherit",
+        learning: true,
+        proxy: false,
+        ageing: 0,
+        maxaddress: 0,
+      },
+    ],
+    [
+      // iproute2 6.4 and newer also print what is false.
+      { id: 44, port: 4789, learning: true, proxy: false, ttl: 0, ageing: 300 },
+      {
+        type: "vxlan",
+        id: 44,
+        remote: undefined,
+        local: undefined,
+        dstport: 4789,
+        ttl: "auto",
+        learning: true,
+        proxy: false,
+        ageing: 300,
+        maxaddress: 0,
+      },
+    ],
+  ],
+};
+
+Deno.test("each kind has its own facts", () => {
+  for (const [info_kind, infos] of Object.entries(INFOS)) {
+    for (const [info_data, info] of infos) {
+      assertEquals(parseLink({ ...DUMMY, linkinfo: { info_kind, info_data } }).info, info);
+    }
+  }
+  const others: [Record<string, unknown> | undefined, LinkInfo][] = [
+    [undefined, { type: "other", kind: "device" }],
+    [{}, { type: "other", kind: "device" }],
+    [{ info_kind: "tun", info_data: { type: "tap" } }, { type: "other", kind: "tun" }],
+    [{ info_kind: "toString" }, { type: "other", kind: "toString" }],
   ];
-  for (const [linkinfo, info] of table) assertEquals(parseLink({ ...DUMMY, linkinfo }).info, info);
+  for (const [linkinfo, info] of others) {
+    assertEquals(parseLink({ ...DUMMY, linkinfo }).info, info);
+  }
+});
+
+Deno.test("a vxlan link's device is its link below, unless it is in another namespace", () => {
+  const device = { ...COMMON, ifindex: 5, ifname: "e" };
+  const vxlan = {
+    ...COMMON,
+    ifindex: 9,
+    ifname: "x",
+    linkinfo: { info_kind: "vxlan", info_data: { id: 7, link: "e", port: 4789 } },
+  };
+  const [here, elsewhere] = parseLinks([
+    vxlan,
+    { ...vxlan, link_index: 9, link_netnsid: 0 },
+    device,
+  ]);
+  assertEquals([here?.link, here?.linkIndex], ["e", 5]);
+  assertEquals([elsewhere?.link, elsewhere?.linkIndex], [undefined, undefined]);
+  assertEquals(elsewhere?.linkNetnsid, 0);
 });
 
 Deno.test("link show takes one row or many", async () => {

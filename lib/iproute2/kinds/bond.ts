@@ -1,0 +1,105 @@
+import { InvalidWordError } from "../errors.ts";
+import { addressWord } from "../words.ts";
+import { choice, type InfoOf, type Kind, kind, type LinkBase, number } from "./kind.ts";
+
+/** How a bond sends by its ports (`bond_mode` in `include/uapi/linux/if_bonding.h`). */
+export const BOND_MODES = [
+  "balance-rr",
+  "active-backup",
+  "balance-xor",
+  "broadcast",
+  "802.3ad",
+  "balance-tlb",
+  "balance-alb",
+] as const;
+
+/** By what a bond chooses the port for a packet. `vlan+srcmac` takes iproute2 and Linux 5.12. */
+export const XMIT_HASH_POLICIES = [
+  "layer2",
+  "layer2+3",
+  "layer3+4",
+  "encap2+3",
+  "encap3+4",
+  "vlan+srcmac",
+] as const;
+
+/**
+ * A `bond`: a master that makes one link of its ports. What is left out is the kernel's choice
+ * (`Documentation/networking/bonding.rst`).
+ */
+export interface BondSpec extends LinkBase {
+  /** The kind. */
+  type: "bond";
+  /** How it sends by its ports. No default here: few mean the kernel's, `balance-rr`. */
+  mode: typeof BOND_MODES[number];
+  /** How often to look at each port's carrier, in milliseconds; 0 for never. */
+  miimon?: number;
+  /** How long a port has a carrier before it is used, in milliseconds: a multiple of `miimon`. */
+  updelay?: number;
+  /** How long a port lacks a carrier before it is given up: milliseconds, a multiple of `miimon`. */
+  downdelay?: number;
+  /** How often to ask `arpIpTarget` by ARP, in milliseconds; 0 for never. It excludes `miimon`. */
+  arpInterval?: number;
+  /** The IPv4 addresses to ask by ARP, at most 16. */
+  arpIpTarget?: string[];
+  /** When the primary port is used again: `always`, if it is `better`, or after a `failure` only. */
+  primaryReselect?: "always" | "better" | "failure";
+  /**
+   * Which MAC addresses there are: the bond's on all ports (`none`), each port's own and the active
+   * one's on the bond (`active`), or the bond's on the active port (`follow`).
+   */
+  failOverMac?: "none" | "active" | "follow";
+  /** By what to choose the port for a packet. */
+  xmitHashPolicy?: typeof XMIT_HASH_POLICIES[number];
+  /** How many times to announce itself after a change of port, 0 to 255. */
+  numGratArp?: number;
+  /** How many ports must work for the bond to have a carrier. */
+  minLinks?: number;
+  /**
+   * How often the partner is to send LACP packets: every 30 seconds (`slow`) or every second
+   * (`fast`). For the mode `802.3ad` only.
+   */
+  lacpRate?: "slow" | "fast";
+  /**
+   * Which group of ports to use in the mode `802.3ad`, and when to choose anew: the one with most
+   * bandwidth, when it has no port left (`stable`); the one with most `bandwidth` or the highest
+   * `count` of ports, whenever a port changes.
+   */
+  adSelect?: "stable" | "bandwidth" | "count";
+}
+
+/** The largest number of milliseconds, and of ports: the kernel's `INT_MAX`. */
+const INT_MAX = 0x7fff_ffff;
+
+/** The largest number of ARP targets (`BOND_MAX_ARP_TARGETS` in `include/net/bonding.h`). */
+const MAX_ARP_TARGETS = 16;
+
+/** How a bond is made and read back. */
+export const bond: Kind<BondSpec, InfoOf<BondSpec>> = kind("bond", {
+  mode: choice("mode", BOND_MODES),
+  miimon: number("miimon", 0, INT_MAX),
+  updelay: number("updelay", 0, INT_MAX),
+  downdelay: number("downdelay", 0, INT_MAX),
+  arpInterval: number("arp_interval", 0, INT_MAX),
+  arpIpTarget: {
+    words: (targets) => targets.length === 0 ? [] : ["arp_ip_target", targetsWord(targets)],
+    // `ip` prints no list where there is none.
+    read: ({ arp_ip_target = [] }) => arp_ip_target as string[],
+  },
+  primaryReselect: choice("primary_reselect", ["always", "better", "failure"]),
+  failOverMac: choice("fail_over_mac", ["none", "active", "follow"]),
+  xmitHashPolicy: choice("xmit_hash_policy", XMIT_HASH_POLICIES),
+  numGratArp: number("num_grat_arp", 0, 255, { printedAs: "num_peer_notif" }),
+  minLinks: number("min_links", 0, INT_MAX),
+  lacpRate: choice("lacp_rate", ["slow", "fast"], { printedAs: "ad_lacp_rate" }),
+  adSelect: choice("ad_select", ["stable", "bandwidth", "count"]),
+});
+
+/** The addresses as one word. `ip` would leave out those after the 16th without a word about it. */
+function targetsWord(targets: readonly string[]): string {
+  const word = targets.map((target) => addressWord(target, "bond arp_ip_target", 4)).join(",");
+  if (targets.length > MAX_ARP_TARGETS) {
+    throw new InvalidWordError("bond arp_ip_target", word, `at most ${MAX_ARP_TARGETS} addresses`);
+  }
+  return word;
+}

@@ -1,0 +1,51 @@
+import { oneOf } from "../words.ts";
+import { type Attribute, choice, type InfoOf, type Kind, kind, type LinkBase } from "./kind.ts";
+
+/** The ipvlan modes (`IPVLAN_MODE_*` in `include/uapi/linux/if_link.h`). */
+export const IPVLAN_MODES = ["l2", "l3", "l3s"] as const;
+
+/** An ipvlan mode. It belongs to the parent: the last writer changes every ipvlan link on it. */
+export type IpvlanMode = typeof IPVLAN_MODES[number];
+
+/** The ipvlan flags (`IPVLAN_F_*` in `include/uapi/linux/if_link.h`); `bridge` is neither bit. */
+export const IPVLAN_FLAGS = ["bridge", "private", "vepa"] as const;
+
+/** An ipvlan flag. It belongs to the parent, like the mode. */
+export type IpvlanFlag = typeof IPVLAN_FLAGS[number];
+
+/** An `ipvlan`: a link that shares its parent's MAC address and is told apart by IP address. */
+export interface IpvlanSpec extends LinkBase {
+  /** The kind. */
+  type: "ipvlan";
+  /** The parent. */
+  link: string;
+  /** The mode. It has no default here, as `ip`'s (`l3`) is not Docker's (`l2`). */
+  mode: IpvlanMode;
+  /**
+   * Whether links on the parent reach each other (`bridge`), not at all (`private`), or only by
+   * way of the switch outside (`vepa`).
+   *
+   * @default {"bridge"}
+   */
+  flag?: IpvlanFlag;
+}
+
+/** An `ipvtap`: an ipvlan link whose packets a program reads and writes at `/dev/tapINDEX`. */
+export interface IpvtapSpec extends Omit<IpvlanSpec, "type"> {
+  /** The kind. */
+  type: "ipvtap";
+}
+
+// An ipvtap link takes the attributes of an ipvlan link.
+const mode = choice("mode", IPVLAN_MODES);
+const flag: Attribute<{ type: string }, IpvlanFlag> = {
+  default: "bridge",
+  words: (value, { type }) => [oneOf(value, `${type} flag`, IPVLAN_FLAGS)],
+  read: (data) => IPVLAN_FLAGS.find((flag) => data[flag]) ?? "bridge",
+};
+
+/** How an ipvlan link is made and read back. */
+export const ipvlan: Kind<IpvlanSpec, InfoOf<IpvlanSpec>> = kind("ipvlan", { mode, flag });
+
+/** How an ipvtap link is made and read back. */
+export const ipvtap: Kind<IpvtapSpec, InfoOf<IpvtapSpec>> = kind("ipvtap", { mode, flag });

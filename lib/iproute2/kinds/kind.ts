@@ -1,0 +1,157 @@
+import { oneOf, wholeNumber } from "../words.ts";
+
+/** What every new link may be given. */
+export interface LinkBase {
+  /** The link's name, up to 15 bytes. */
+  name: string;
+  /**
+   * The namespace that the link is made in.
+   *
+   * @default {undefined} The session's own.
+   */
+  netns?: string;
+  /**
+   * The largest packet, in bytes.
+   *
+   * @default {undefined} The kernel's choice: for most kinds that of the link below.
+   */
+  mtu?: number;
+  /**
+   * The group number, by which links can be listed and deleted together.
+   *
+   * @default {undefined} 0, which `ip` prints as `default`.
+   */
+  group?: number;
+  /**
+   * The hardware (MAC) address. An ipvlan link has its parent's and takes no other.
+   *
+   * @default {undefined} The kernel's choice.
+   */
+  address?: string;
+  /**
+   * Whether the link is made up.
+   *
+   * @default {false}
+   */
+  up?: boolean;
+}
+
+/** A kind of link: how one is made and read back. */
+export interface Kind<Spec, Info> {
+  /**
+   * The words after `type KIND` on the line of `ip link add`.
+   *
+   * @throws {InvalidWordError} A value cannot be written.
+   */
+  words(spec: Spec): string[];
+  /** The info in what `ip -details -json link show` prints as `info_data`. */
+  parse(data: Readonly<Record<string, unknown>>): Info;
+  /**
+   * Whether the link below is an attribute of the kind, which `ip` prints as `link` in `info_data`.
+   * The kernel tells that of other kinds as it tells a link's name (`IFLA_LINK`).
+   */
+  readonly hasLinkInData: boolean;
+}
+
+/** What `ip -details -json link show` prints as `info_data`. */
+export type InfoData = Readonly<Record<string, unknown>>;
+
+/** What a kind's spec has besides the attributes of the kind. */
+interface KindSpec extends LinkBase {
+  /** The kind, as `ip link add … type` takes it. */
+  type: string;
+  /** The link below, for the kinds that `ip link add link …` makes on one. */
+  link?: string;
+}
+
+/** The names of a kind's own attributes. */
+type AttributeOf<Spec> = Exclude<keyof Spec, keyof KindSpec>;
+
+/** The info of a kind whose attributes are all read back, none of which is ever missing. */
+export type InfoOf<Spec extends KindSpec> =
+  & Pick<Spec, "type">
+  & Required<Pick<Spec, AttributeOf<Spec>>>;
+
+/** An attribute that can be set, but is not read back. */
+export interface SetAttribute<Spec, Value> {
+  /** The value to set where the spec has none. Without it, nothing is set. */
+  readonly default?: Value;
+  /** The words for `ip link add`. @throws {InvalidWordError} The value cannot be written. */
+  words(value: Value, spec: Spec): string[];
+}
+
+/** An attribute that can be set and read back. */
+export interface Attribute<Spec, Value, Shown = Value> extends SetAttribute<Spec, Value> {
+  /** The value in what `ip` prints. */
+  read(data: InfoData): Shown;
+}
+
+/** The attributes of a kind by their name in the spec, in the order of their words. */
+export type Attributes<Spec extends KindSpec, Info> = {
+  readonly [Name in AttributeOf<Spec>]-?: Name extends keyof Info
+    ? Attribute<Spec, NonNullable<Spec[Name]>, Info[Name]>
+    : SetAttribute<Spec, NonNullable<Spec[Name]>>;
+};
+
+/** Makes a kind from its attributes. */
+export function kind<Spec extends KindSpec, Info extends Pick<Spec, "type">>(
+  type: Spec["type"],
+  attributes: Attributes<Spec, Info>,
+  { hasLinkInData = false }: { hasLinkInData?: boolean } = {},
+): Kind<Spec, Info> {
+  // The types of the attributes differ, but each takes its own value of the spec.
+  const entries = Object.entries<SetAttribute<Spec, unknown> & { read?(data: InfoData): unknown }>(
+    attributes,
+  );
+  return {
+    hasLinkInData,
+    words: (spec) => {
+      const values = new Map<string, unknown>(Object.entries(spec));
+      return entries.flatMap(([name, attribute]) => {
+        const value = values.get(name) ?? attribute.default;
+        return value === undefined ? [] : attribute.words(value, spec);
+      });
+    },
+    parse: (data) => {
+      const read = entries.flatMap(([name, { read }]) => read ? [[name, read(data)]] : []);
+      return { type, ...Object.fromEntries(read) };
+    },
+  };
+}
+
+/** How an attribute differs from the usual. */
+export interface AttributeOptions<Value> {
+  /** The value to set where the spec has none. */
+  default?: Value;
+  /** The name under which `ip` prints it, where that is not the word that sets it. */
+  printedAs?: string;
+}
+
+type Typed = Pick<KindSpec, "type">;
+
+/** An attribute that is one of several words: `mode l2`. */
+export function choice<Value extends string>(
+  name: string,
+  choices: readonly Value[],
+  options: AttributeOptions<Value> = {},
+): Attribute<Typed, Value> {
+  return {
+    default: options.default,
+    words: (value, { type }) => [name, oneOf(value, `${type} ${name}`, choices)],
+    read: (data) => data[options.printedAs ?? name] as Value,
+  };
+}
+
+/** An attribute that is a whole number in a range: `miimon 100`. */
+export function number(
+  name: string,
+  least: number,
+  most: number,
+  options: AttributeOptions<number> = {},
+): Attribute<Typed, number> {
+  return {
+    default: options.default,
+    words: (value, { type }) => [name, wholeNumber(value, `${type} ${name}`, least, most)],
+    read: (data) => data[options.printedAs ?? name] as number,
+  };
+}

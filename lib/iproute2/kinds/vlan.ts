@@ -1,0 +1,87 @@
+import {
+  type Attribute,
+  choice,
+  type InfoOf,
+  type Kind,
+  kind,
+  type LinkBase,
+  number,
+} from "./kind.ts";
+
+/** The tag protocols of a VLAN sub-interface: a customer tag, or a service tag around one (QinQ). */
+export const VLAN_PROTOCOLS = ["802.1Q", "802.1ad"] as const;
+
+/** The tag protocol of a VLAN sub-interface. */
+export type VlanProtocol = typeof VLAN_PROTOCOLS[number];
+
+/** The lowest and highest VLAN ids that may be used (IEEE 802.1Q: 0 and 4095 are reserved). */
+export const VLAN_ID: Readonly<{ MIN: number; MAX: number }> = { MIN: 1, MAX: 4094 };
+
+/**
+ * A `vlan`: a sub-interface whose frames leave the link below with a tag. Source of the flags:
+ * `enum vlan_flags` in `include/uapi/linux/if_vlan.h`.
+ */
+export interface VlanSpec extends LinkBase {
+  /** The kind. */
+  type: "vlan";
+  /** The link below. */
+  link: string;
+  /** The VLAN id, 1 to 4094. */
+  id: number;
+  /**
+   * The tag's protocol: `802.1ad` for the outer of two tags.
+   *
+   * @default {"802.1Q"}
+   */
+  protocol?: VlanProtocol;
+  /**
+   * Whether a frame that came in is shown without its tag, also to a packet capture.
+   *
+   * @default {undefined} The kernel's choice: true.
+   */
+  reorderHdr?: boolean;
+  /**
+   * Whether the VLAN is announced to the switch by GVRP.
+   *
+   * @default {undefined} The kernel's choice: false.
+   */
+  gvrp?: boolean;
+  /**
+   * Whether the VLAN is announced to the switch by MVRP.
+   *
+   * @default {undefined} The kernel's choice: false.
+   */
+  mvrp?: boolean;
+  /**
+   * Whether the link stays up when the link below goes down.
+   *
+   * @default {undefined} The kernel's choice: false.
+   */
+  looseBinding?: boolean;
+  /**
+   * Whether the link has a carrier only while a port of the VLAN has one. The link below must be a
+   * bridge.
+   *
+   * @default {undefined} The kernel's choice: false.
+   */
+  bridgeBinding?: boolean;
+}
+
+/** How a VLAN sub-interface is made and read back. */
+export const vlan: Kind<VlanSpec, InfoOf<VlanSpec>> = kind("vlan", {
+  protocol: choice("protocol", VLAN_PROTOCOLS, { default: "802.1Q" }),
+  id: number("id", VLAN_ID.MIN, VLAN_ID.MAX),
+  reorderHdr: flag("reorder_hdr"),
+  gvrp: flag("gvrp"),
+  mvrp: flag("mvrp"),
+  looseBinding: flag("loose_binding"),
+  bridgeBinding: flag("bridge_binding"),
+});
+
+/** A flag, which `ip` takes as `on` or `off`, and prints in upper case in a list. */
+function flag(name: string): Attribute<unknown, boolean> {
+  return {
+    words: (value) => [name, value ? "on" : "off"],
+    read: ({ flags = [] }) => (flags as string[]).includes(name.toUpperCase()),
+  };
+}

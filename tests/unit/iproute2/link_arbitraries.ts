@@ -1,0 +1,126 @@
+import fc from "fast-check";
+import { BOND_MODES, type BondSpec, XMIT_HASH_POLICIES } from "../../../lib/iproute2/kinds/bond.ts";
+import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../../lib/iproute2/kinds/ipvlan.ts";
+import type { LinkBase } from "../../../lib/iproute2/kinds/kind.ts";
+import { MACVLAN_MODES } from "../../../lib/iproute2/kinds/macvlan.ts";
+import { VLAN_PROTOCOLS } from "../../../lib/iproute2/kinds/vlan.ts";
+import type { VxlanSpec } from "../../../lib/iproute2/kinds/vxlan.ts";
+import { KINDS, type LinkSpec, type LinkType } from "../../../lib/iproute2/link.ts";
+import { familyOf } from "../../../lib/iproute2/words.ts";
+
+/** The spec of a kind of link. */
+export type SpecOf<Type extends LinkType> = Extract<LinkSpec, { type: Type }>;
+
+/** An arbitrary for each thing that a spec has of its own: the compiler names one that is missing. */
+type Drawn<Spec> = {
+  [Name in Exclude<keyof Spec, keyof LinkBase | "type">]-?: fc.Arbitrary<NonNullable<Spec[Name]>>;
+};
+
+/** The link that every link here is made on. */
+export const BELOW = "below";
+
+const below = fc.constant(BELOW);
+const onIpvlan = {
+  link: below,
+  mode: fc.constantFrom(...IPVLAN_MODES),
+  flag: fc.constantFrom(...IPVLAN_FLAGS),
+};
+const onMacvlan = { link: below, mode: fc.constantFrom(...MACVLAN_MODES) };
+const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
+
+/** What each kind's spec is drawn from. */
+export const DRAWN: { [Type in LinkType]: Drawn<SpecOf<Type>> } = {
+  dummy: {},
+  veth: { peer: fc.constant({ name: "peer" }) },
+  vlan: {
+    link: below,
+    id: fc.integer({ min: 1, max: 4094 }),
+    protocol: fc.constantFrom(...VLAN_PROTOCOLS),
+    reorderHdr: fc.boolean(),
+    gvrp: fc.boolean(),
+    mvrp: fc.boolean(),
+    looseBinding: fc.boolean(),
+    bridgeBinding: fc.boolean(),
+  },
+  ipvlan: onIpvlan,
+  ipvtap: onIpvlan,
+  macvlan: onMacvlan,
+  macvtap: onMacvlan,
+  bridge: { vlanFiltering: fc.boolean(), vlanStats: fc.boolean() },
+  bond: {
+    mode: fc.constantFrom(...BOND_MODES),
+    miimon: fc.integer({ min: 1, max: 1000 }),
+    updelay: fc.nat(10),
+    downdelay: fc.nat(10),
+    arpInterval: fc.integer({ min: 1, max: 1000 }),
+    arpIpTarget: fc.uniqueArray(fc.ipV4().filter((address) => !/^(0|255)\./.test(address)), {
+      maxLength: 16,
+    }),
+    primaryReselect: fc.constantFrom("always", "better", "failure"),
+    failOverMac: fc.constantFrom("none", "active", "follow"),
+    xmitHashPolicy: fc.constantFrom(...XMIT_HASH_POLICIES),
+    numGratArp: fc.nat(255),
+    minLinks: fc.nat(0x7fff_ffff),
+    lacpRate: fc.constantFrom("slow", "fast"),
+    adSelect: fc.constantFrom("stable", "bandwidth", "count"),
+  },
+  vrf: { table: u32.filter((table) => table > 0) },
+  vxlan: {
+    id: fc.nat(0xff_ffff),
+    remote: fc.constantFrom("192.0.2.2", "239.1.1.1", "2001:db8::2", "ff0e::7"),
+    local: fc.constantFrom("192.0.2.1", "2001:db8::1"),
+    dev: below,
+    dstport: fc.integer({ min: 1, max: 65535 }),
+    ttl: fc.oneof(fc.integer({ min: 1, max: 255 }), fc.constantFrom("auto", "inherit")),
+    learning: fc.boolean(),
+    proxy: fc.boolean(),
+    ageing: u32,
+    maxaddress: u32,
+  },
+};
+
+const NEEDED = ["link", "peer", "id", "mode", "table"];
+
+/** Any link of a kind that the kernel makes: some of its attributes, and those that it needs. */
+export function anySpec(type: LinkType, name: string): fc.Arbitrary<LinkSpec> {
+  const drawn: Record<string, fc.Arbitrary<unknown>> = DRAWN[type];
+  const requiredKeys = NEEDED.filter((key) => key in drawn);
+  return fc.record(drawn, { requiredKeys }).map((attributes) =>
+    possible({ type, name, ...attributes } as LinkSpec)
+  );
+}
+
+/** Any link of any kind. */
+export const anyLink: fc.Arbitrary<LinkSpec> = fc.constantFrom(...Object.keys(KINDS))
+  .chain((type) => anySpec(type as LinkType, "x"));
+
+/** The spec without what the kernel refuses, or changes, beside the rest of it. */
+function possible(spec: LinkSpec): LinkSpec {
+  if (spec.type === "bond") return possibleBond(spec);
+  if (spec.type === "vxlan") return possibleVxlan(spec);
+  return spec;
+}
+
+function possibleBond({ lacpRate, arpInterval, updelay, downdelay, ...spec }: BondSpec): BondSpec {
+  if (spec.mode === "802.3ad") spec = { ...spec, ...defined({ lacpRate }) };
+  const canAsk = !["802.3ad", "balance-tlb", "balance-alb"].includes(spec.mode);
+  if (canAsk && spec.miimon === undefined) return { ...spec, ...defined({ arpInterval }) };
+  // The kernel rounds a delay down to a multiple of `miimon`.
+  const delay = (factor?: number) =>
+    spec.miimon !== undefined && factor !== undefined ? factor * spec.miimon : undefined;
+  return { ...spec, ...defined({ updelay: delay(updelay), downdelay: delay(downdelay) }) };
+}
+
+function possibleVxlan({ local, ...spec }: VxlanSpec): VxlanSpec {
+  const isGroup = ["239.1.1.1", "ff0e::7"].includes(spec.remote ?? "");
+  if (isGroup) spec = { ...spec, dev: BELOW };
+  const fits = local !== undefined &&
+    (spec.remote === undefined || familyOf(spec.remote) === familyOf(local));
+  return fits ? { ...spec, local } : spec;
+}
+
+/** The properties that have a value. */
+function defined<Value extends object>(value: Value): Partial<Value> {
+  const entries = Object.entries(value).filter(([, each]) => each !== undefined);
+  return Object.fromEntries(entries) as Partial<Value>;
+}
