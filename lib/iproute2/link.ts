@@ -94,10 +94,10 @@ export interface Link {
   /** The link below it: its name, or `undefined` where there is none or it is in another namespace. */
   link?: string;
   /**
-   * The index of the link below it, in that link's own namespace. `ip` prints it only where that is
-   * another namespace. Otherwise it is the index of {@linkcode Link.link} among the links shown
-   * together, and `undefined` where a filter has left that link out. A `vxlan` link does not show the
-   * index of a link in another namespace.
+   * The index of the link below it, in that link's own namespace. For a link in this namespace, `ip`
+   * prints only the name: then this is the index of the link of that name among those shown, or
+   * `undefined` where a filter has left that link out. For a `vxlan` link, the index of a link in
+   * another namespace is not known.
    */
   linkIndex?: number;
   /**
@@ -329,7 +329,7 @@ function linkBelow({ link, link_index, link_netnsid, linkinfo }: Row): {
   linkIndex?: number;
 } {
   const kind = linkinfo?.info_kind;
-  if (!isLinkType(kind) || !KINDS[kind].hasLinkInData) {
+  if (!isLinkType(kind) || !kindOf(kind).hasLinkInData) {
     return { link: link ?? undefined, linkIndex: link_index };
   }
   // In another namespace, `ip` prints the name of the link that has the same index here, and the

@@ -47,8 +47,8 @@ export interface Kind<Spec, Info> {
   /** The info in what `ip -details -json link show` prints as `info_data`. */
   parse(data: Readonly<Record<string, unknown>>): Info;
   /**
-   * Whether the link below is an attribute of the kind, which `ip` prints as `link` in `info_data`.
-   * The kernel tells that of other kinds as it tells a link's name (`IFLA_LINK`).
+   * Whether `ip` prints the link below as an attribute of the kind: as `link` in `info_data`. For
+   * most kinds it does not, and prints it beside the name (`IFLA_LINK`).
    */
   readonly hasLinkInData: boolean;
 }
@@ -67,7 +67,7 @@ interface KindSpec extends LinkBase {
 /** The names of a kind's own attributes. */
 type AttributeOf<Spec> = Exclude<keyof Spec, keyof KindSpec>;
 
-/** The info of a kind whose attributes are all read back, none of which is ever missing. */
+/** The info of a kind: all attributes of its spec. None may be missing in what `ip` prints. */
 export type InfoOf<Spec extends KindSpec> =
   & Pick<Spec, "type">
   & Required<Pick<Spec, AttributeOf<Spec>>>;
@@ -99,7 +99,7 @@ export function kind<Spec extends KindSpec, Info extends Pick<Spec, "type">>(
   attributes: Attributes<Spec, Info>,
   { hasLinkInData = false }: { hasLinkInData?: boolean } = {},
 ): Kind<Spec, Info> {
-  // The types of the attributes differ, but each takes its own value of the spec.
+  // The attributes differ in their types. Here each one gets the value that has its own name.
   const entries = Object.entries<SetAttribute<Spec, unknown> & { read?(data: InfoData): unknown }>(
     attributes,
   );

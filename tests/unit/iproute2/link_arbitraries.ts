@@ -58,7 +58,8 @@ export const DRAWN: { [Type in LinkType]: Drawn<SpecOf<Type>> } = {
     }),
     primaryReselect: fc.constantFrom("always", "better", "failure"),
     failOverMac: fc.constantFrom("none", "active", "follow"),
-    xmitHashPolicy: fc.constantFrom(...XMIT_HASH_POLICIES),
+    // Linux 5.10, the oldest kernel that this is run on, has all but the last.
+    xmitHashPolicy: fc.constantFrom(...XMIT_HASH_POLICIES.slice(0, -1)),
     numGratArp: fc.nat(255),
     minLinks: fc.nat(0x7fff_ffff),
     lacpRate: fc.constantFrom("slow", "fast"),
