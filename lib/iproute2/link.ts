@@ -201,18 +201,18 @@ export class LinkVerbs {
   }
 
   /** Makes a link. @throws {IpCommandError} The kernel refused. */
-  add(spec: LinkSpec): Promise<void> {
-    return this.#runner.change(linkAdd(spec));
+  async add(spec: LinkSpec): Promise<void> {
+    await this.#runner.change(linkAdd(spec));
   }
 
   /** Changes a link. @throws {IpCommandError} The kernel refused. */
-  set(name: string, changes: LinkChanges): Promise<void> {
-    return this.#runner.change(linkSet(name, changes));
+  async set(name: string, changes: LinkChanges): Promise<void> {
+    await this.#runner.change(linkSet(name, changes));
   }
 
   /** Deletes a link, or all of a group at once. @throws {IpCommandError} The kernel refused. */
-  del(which: string | { group: number }): Promise<void> {
-    return this.#runner.change(linkDel(which));
+  async del(which: string | { group: number }): Promise<void> {
+    await this.#runner.change(linkDel(which));
   }
 
   /** Shows one link. @throws {IpCommandError} There is no such link (`errno` is `ENODEV`). */
