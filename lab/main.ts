@@ -4,6 +4,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
+import { Interrupt } from "../lib/signals.ts";
 import { runOnAllKernels } from "./all_kernels.ts";
 import { HELP, parseRequest, type Request } from "./args.ts";
 import { runInFirst } from "./choose.ts";
@@ -22,8 +23,6 @@ import { VagrantEngine } from "./vagrant.ts";
 const USAGE = 2;
 /** Exit status when the lab itself fails, like that of timeout(1) and env(1). */
 const FAILED = 125;
-/** The signals that end the lab, with their numbers. */
-const ENDING = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 const say = (line: string): void => console.error(`lab: ${line}`);
 
@@ -57,13 +56,13 @@ export async function main(words: string[], facts?: UmlFacts): Promise<number> {
 type RunRequest = Exclude<Request, { kind: "help" | "list" | "kernels" }>;
 
 async function listAllKernels(): Promise<number> {
-  using ending = untilSignal(false);
+  using interrupt = new Interrupt();
   try {
-    await listKernels(say, ending.signal);
+    await listKernels(say, interrupt.signal);
     return 0;
   } catch (error) {
-    if (ending.status === undefined) throw error;
-    return ending.status;
+    if (interrupt.status === undefined) throw error;
+    return interrupt.status;
   }
 }
 
@@ -86,16 +85,17 @@ async function runInLab(
     new QemuEngine(say),
     new VagrantEngine(say, request.afterwards),
   ];
-  using ending = untilSignal(request.kind === "shell");
-  const { signal } = ending;
+  // In a shell, Ctrl-C is for what runs there.
+  using interrupt = new Interrupt({ except: request.kind === "shell" ? "SIGINT" : undefined });
+  const { signal } = interrupt;
   const { modules, kernel } = request;
   const wish: Wish = { modules, kernel, signal };
   const run = (engine: Engine) => runRequest(engine, request, wish);
   try {
     return await runInFirst(engines, { asked: request.engine, run, say, wish });
   } catch (error) {
-    if (ending.status === undefined) throw error;
-    return ending.status;
+    if (interrupt.status === undefined) throw error;
+    return interrupt.status;
   }
 }
 
@@ -121,29 +121,6 @@ async function cacheProject(): Promise<void> {
   // A file that is being written may be wrong; that is for the command to say.
   const args = ["cache", "--quiet", "--no-check", ...files];
   await new Deno.Command(Deno.execPath(), { args, stdout: "null", stderr: "null" }).output();
-}
-
-/**
- * A signal that is aborted when the process is told to end; the status is then the one to exit
- * with. In a shell Ctrl-C is for the shell.
- */
-function untilSignal(shell: boolean): Disposable & { signal: AbortSignal; status?: number } {
-  using undo = new DisposableStack();
-  const abort = new AbortController();
-  const ending = { signal: abort.signal, status: undefined as number | undefined };
-  for (const [name, number] of Object.entries(ENDING) as [keyof typeof ENDING, number][]) {
-    // Windows has no such signal, and Deno does not listen for one there.
-    if (name === "SIGTERM" && Deno.build.os === "windows") continue;
-    const end = () => {
-      if (shell && name === "SIGINT") return;
-      ending.status = 128 + number;
-      abort.abort();
-    };
-    Deno.addSignalListener(name, end);
-    undo.defer(() => Deno.removeSignalListener(name, end));
-  }
-  const kept = undo.move();
-  return Object.assign(ending, { [Symbol.dispose]: () => kept.dispose() });
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,4 +1,5 @@
 import { IpvlanError } from "../../lib/errors.ts";
+import { Interrupt } from "../../lib/signals.ts";
 import type { Printer } from "./printer.ts";
 import { judge, type Report, type ScenarioResult } from "./report.ts";
 import type { Scenario } from "./scenario.ts";
@@ -12,23 +13,14 @@ class InterruptedError extends IpvlanError {
   }
 }
 
-/** A signal that is aborted by SIGINT and SIGTERM, until it is disposed of. */
-export function interruptible(): Disposable & { signal: AbortSignal } {
-  const interrupt = new AbortController();
-  const onSignal = () => interrupt.abort(new InterruptedError());
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  for (const signal of signals) Deno.addSignalListener(signal, onSignal);
-  return {
-    signal: interrupt.signal,
-    [Symbol.dispose]() {
-      for (const signal of signals) Deno.removeSignalListener(signal, onSignal);
-    },
-  };
+/** Listens for the signals that end a run of scenarios, until it is disposed of. */
+export function listenForInterrupt(): Interrupt {
+  return new Interrupt({ reason: new InterruptedError() });
 }
 
 /** Runs scenarios one after another. An interrupt ends the one that runs, and all that follow. */
 export async function runAll(scenarios: readonly Scenario[], printer: Printer): Promise<Report> {
-  using interrupt = interruptible();
+  using interrupt = listenForInterrupt();
   const started = performance.now();
   const results: ScenarioResult[] = [];
   for (const scenario of scenarios) {

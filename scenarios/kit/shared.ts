@@ -10,7 +10,7 @@
 import { stripVTControlCharacters } from "node:util";
 import { Printer } from "./printer.ts";
 import type { Report, ScenarioResult } from "./report.ts";
-import { interruptible, place, runOne, sumUp } from "./run.ts";
+import { listenForInterrupt, place, runOne, sumUp } from "./run.ts";
 import type { Scenario } from "./scenario.ts";
 
 /** What becomes of a scenario, in its file. */
@@ -23,7 +23,7 @@ interface Outcome {
 
 /** Runs all scenarios of a list that no other process has taken before. */
 export async function runShared(folder: string, scenarios: readonly Scenario[]): Promise<void> {
-  using interrupt = interruptible();
+  using interrupt = listenForInterrupt();
   for (const scenario of scenarios) {
     if (interrupt.signal.aborted) return;
     if (!await take(`${folder}/${scenario.name}.taken`)) continue;

@@ -12,6 +12,7 @@
 import { assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { LabError } from "../../lab/errors.ts";
+import { Interrupt } from "../../lib/signals.ts";
 import { box } from "./box.ts";
 import { Checks, PROJECT, sh } from "./checks.ts";
 import { install } from "./packages.ts";
@@ -51,6 +52,7 @@ async function main(): Promise<boolean> {
 
 /** Runs `inside.ts` in new namespaces; it dies with them, and they with us. */
 async function runInside(...args: string[]): Promise<Deno.CommandStatus> {
+  using interrupt = new Interrupt();
   const { DENO_DIR, XDG_CACHE_HOME, HOME } = Deno.env.toObject();
   const child = new Deno.Command("setpriv", {
     args: [
@@ -65,16 +67,9 @@ async function runInside(...args: string[]): Promise<Deno.CommandStatus> {
     },
     stdin: "null",
   }).spawn();
-  let interrupted = false;
-  const end = () => {
-    interrupted = true;
-    child.kill("SIGKILL");
-  };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    Deno.addSignalListener(signal, end);
-  }
+  interrupt.signal.addEventListener("abort", () => child.kill("SIGKILL"));
   const status = await child.status;
-  if (interrupted) throw new LabError("The test was interrupted");
+  if (interrupt.signal.aborted) throw new LabError("The test was interrupted");
   return status;
 }
 

@@ -1,0 +1,93 @@
+/**
+ * The signals that end a program: SIGINT (Ctrl-C), SIGTERM (`kill`) and SIGHUP (the terminal is
+ * gone).
+ *
+ * @module
+ */
+import { constants } from "node:os";
+
+/** A signal that ends a program, unless the program listens for it. */
+export type EndingSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
+
+const ENDING: readonly EndingSignal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+
+/** The exit status of a program that a signal has ended, as shells report it: 128 and its number. */
+export function exitStatusOf(signal: Deno.Signal): number {
+  return 128 + constants.signals[signal as keyof typeof constants.signals];
+}
+
+/**
+ * Calls a function for every signal that arrives, until it is disposed of. Meanwhile these signals
+ * do not end the program.
+ */
+export function onSignals<Name extends Deno.Signal>(
+  names: readonly Name[],
+  call: (name: Name) => void,
+): Disposable {
+  using undo = new DisposableStack();
+  for (const name of names) {
+    // Windows has no SIGTERM, and Deno refuses to listen for it there.
+    if (name === "SIGTERM" && Deno.build.os === "windows") continue;
+    const listener = () => call(name);
+    Deno.addSignalListener(name, listener);
+    undo.defer(() => Deno.removeSignalListener(name, listener));
+  }
+  return undo.move();
+}
+
+/** What an {@linkcode Interrupt} does differently. */
+export interface InterruptOptions {
+  /**
+   * The reason with which the `AbortSignal` is aborted.
+   *
+   * @default {undefined} A `DOMException` of the name `AbortError`.
+   */
+  reason?: unknown;
+  /**
+   * A signal that is meant for another program, and is dropped here.
+   *
+   * @default {undefined}
+   */
+  except?: EndingSignal;
+}
+
+/**
+ * Turns the signals that would end this program into an `AbortSignal`, until it is disposed of: what
+ * runs can then undo its work before the program ends.
+ *
+ * @example
+ * ```ts
+ * import { Interrupt } from "./signals.ts";
+ *
+ * using interrupt = new Interrupt();
+ * await fetch("https://example.com", { signal: interrupt.signal }).catch(() => {});
+ * if (interrupt.status !== undefined) Deno.exit(interrupt.status);
+ * ```
+ */
+export class Interrupt implements Disposable {
+  /** Aborted by the first signal. */
+  readonly signal: AbortSignal;
+  #status: number | undefined;
+  #listener: Disposable;
+
+  /** Starts to listen. */
+  constructor({ reason, except }: InterruptOptions = {}) {
+    const controller = new AbortController();
+    this.signal = controller.signal;
+    this.#listener = onSignals(ENDING, (name) => {
+      if (name === except) return;
+      this.#status ??= exitStatusOf(name);
+      controller.abort(reason);
+    });
+  }
+
+  /** The exit status to end with after a signal; `undefined` as long as none has arrived. */
+  get status(): number | undefined {
+    return this.#status;
+  }
+
+  /** Stops listening: from then on, a signal ends the program at once. */
+  [Symbol.dispose](): void {
+    this.#listener[Symbol.dispose]();
+  }
+}
