@@ -2,7 +2,6 @@ import { constants } from "node:os";
 import type { Driver } from "../driver/mod.ts";
 import { IpvlanError } from "../errors.ts";
 import { ProgramNotFoundError } from "../iproute2/errors.ts";
-import { startInside } from "../site/start.ts";
 import type { Option, Words } from "./command.ts";
 
 /** Exit status when the command cannot be run though it is there, as shells and Docker have it. */
@@ -147,7 +146,7 @@ export async function runInside(
   };
   try {
     if (words.on("detach")) {
-      await startInside(driver, sandbox, command, options);
+      await driver.start(sandbox, command, options);
       return 0;
     }
     const child = driver.exec(sandbox, command, {

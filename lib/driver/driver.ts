@@ -1,6 +1,7 @@
 import type { IpvlanError } from "../errors.ts";
 import { IpCommandError } from "../iproute2/errors.ts";
 import { attach, type Attached, type AttachRequest } from "./attach.ts";
+import { BACKGROUND, waitUntilInside } from "./background.ts";
 import { type Batch, dropEndpoint, dropNetwork, dropSandbox, mark } from "./drop.ts";
 import { toEndpoint } from "./endpoint.ts";
 import {
@@ -410,6 +411,22 @@ export class Driver implements AsyncDisposable {
   exec(sandbox: string, words: readonly string[], options: Deno.CommandOptions = {}): Deno.Command {
     findSandbox(this.#parts.store, sandbox);
     return new Deno.Command("ip", { ...options, args: ["netns", "exec", sandbox, ...words] });
+  }
+
+  /**
+   * Starts a command in a sandbox in the background, without input and output: it goes on after this
+   * program has ended. Resolves when the process is in the sandbox, or has ended already.
+   *
+   * @throws {SandboxNotFoundError} There is no such sandbox.
+   */
+  async start(
+    sandbox: string,
+    words: readonly string[],
+    options: Pick<Deno.CommandOptions, "cwd" | "env"> = {},
+  ): Promise<void> {
+    const child = this.exec(sandbox, words, { ...options, ...BACKGROUND }).spawn();
+    child.unref();
+    await waitUntilInside(child, () => this.processes(sandbox));
   }
 
   /**

@@ -1,7 +1,6 @@
 import type { Driver } from "../driver/mod.ts";
 import { InterruptedError, RestoreFailedError } from "./errors.ts";
 import { STARTING_LABEL } from "./labels.ts";
-import { startInside } from "./start.ts";
 import type { ApplyOptions, Attachment, Plan } from "./types.ts";
 import { show } from "./words.ts";
 
@@ -102,6 +101,6 @@ async function start(
 ): Promise<void> {
   await driver.labelSandbox(sandbox, { ...labels, [STARTING_LABEL]: "" });
   if (dryRun) dryRun(`ip netns exec ${sandbox} ${show(command)}`);
-  else await startInside(driver, sandbox, command);
+  else await driver.start(sandbox, command);
   await driver.labelSandbox(sandbox, labels);
 }

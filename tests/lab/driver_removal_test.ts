@@ -108,3 +108,16 @@ Deno.test("a process in a sandbox that is removed is left without its link, or k
     await driver.removeSandbox("c", "kill");
     assertEquals((await killed.status).signal, "SIGKILL");
   }));
+
+Deno.test("a command in the background is in the sandbox as soon as it is started, if it still runs", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createSandbox("c");
+    await driver.start("c", ["true"]);
+    assertEquals(await driver.processes("c"), []);
+    await driver.start("c", ["sleep", "1000"]);
+    const pids = await driver.processes("c");
+    assertEquals(pids.length, 1);
+    assertEquals(await Deno.readTextFile(`/proc/${pids[0]}/cmdline`), "sleep\0" + "1000\0");
+    await driver.removeSandbox("c", "kill");
+  }));

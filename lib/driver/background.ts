@@ -1,0 +1,29 @@
+/** How long to wait between two looks at a process, in milliseconds. */
+const PAUSE = 5;
+
+/** How a process is started that outlives this one: it has no input and no output. */
+export const BACKGROUND = {
+  stdin: "null",
+  stdout: "null",
+  stderr: "null",
+  detached: true,
+} as const;
+
+/**
+ * Waits until a process is in a sandbox, or has ended. Until then, a call that removes the sandbox
+ * would not find the process there and would not kill it.
+ *
+ * @param child The process: `ip netns exec`, which enters the namespace and becomes the command.
+ * @param processes Lists the ids of the processes in the sandbox.
+ */
+export async function waitUntilInside(
+  child: Deno.ChildProcess,
+  processes: () => Promise<readonly number[]>,
+): Promise<void> {
+  let hasEnded = false;
+  child.status.then(() => hasEnded = true);
+  // The kernel does not report that a process has entered a namespace, so we poll.
+  while (!hasEnded && !(await processes()).includes(child.pid)) {
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  }
+}
