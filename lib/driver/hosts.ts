@@ -1,3 +1,4 @@
+import { endpointAddresses } from "../ipam/address.ts";
 import { HostsFileError } from "./errors.ts";
 import { StateLock } from "./lock.ts";
 import type { EndpointRecord, State, Store } from "./store.ts";
@@ -146,10 +147,10 @@ export function renderHosts(sandbox: string, reachable: readonly NamedEndpoint[]
   ].join("\n");
 }
 
-function hostLines({ sandbox, networkName, aliases, ip, ip6 }: NamedEndpoint): string[] {
+function hostLines(endpoint: NamedEndpoint): string[] {
+  const { sandbox, networkName, aliases } = endpoint;
   const names = [...new Set([sandbox, ...aliases, `${sandbox}.${networkName}`])].join(" ");
-  return [ip, ip6].filter((address) => address !== undefined)
-    .map((address) => `${address} ${names}`);
+  return endpointAddresses(endpoint).map((address) => `${address} ${names}`);
 }
 
 /** Runs what changes a sandbox's file. @throws {HostsFileError} It cannot be changed. */

@@ -1,3 +1,4 @@
+import { endpointAddresses } from "../ipam/address.ts";
 import { Pools } from "../ipam/mod.ts";
 import { subnetsOf } from "./network.ts";
 import type { Store } from "./store.ts";
@@ -20,8 +21,7 @@ export class KnownPools {
   of(network: Network): Pools {
     const known = this.#known.get(network.id);
     if (known?.version === this.#store.version()) return known.pools;
-    const taken = this.#store.endpoints({ network: network.id })
-      .flatMap(({ ip, ip6 }) => [ip, ip6].filter((address) => address !== undefined));
+    const taken = this.#store.endpoints({ network: network.id }).flatMap(endpointAddresses);
     return Pools.of(subnetsOf(network), taken);
   }
 

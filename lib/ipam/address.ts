@@ -12,6 +12,19 @@ export interface Address {
   readonly bits: bigint;
 }
 
+/**
+ * The family of an address or a prefix in text, by the colons that only IPv6 has. It does not check
+ * the text: see {@linkcode parseAddress}.
+ */
+export function familyOf(text: string): Family {
+  return text.includes(":") ? 6 : 4;
+}
+
+/** The addresses of an endpoint as one list: the IPv4 address first, and only those it has. */
+export function endpointAddresses({ ip, ip6 }: { ip?: string; ip6?: string }): string[] {
+  return [ip, ip6].filter((address) => address !== undefined);
+}
+
 /** ::ffff:0:0/96 without its last 32 bits (RFC 4291, section 2.5.5.2). */
 const MAPPED = 0xffffn;
 
@@ -33,7 +46,7 @@ const MAPPED = 0xffffn;
 export function parseAddress(text: string): Address {
   const reason = objection(text);
   if (reason !== undefined) throw new InvalidAddressError(text, reason);
-  const address = text.includes(":") ? readIPv6(text) : readIPv4(text);
+  const address = familyOf(text) === 6 ? readIPv6(text) : readIPv4(text);
   if (address === undefined) {
     throw new InvalidAddressError(text, "write it like 192.168.1.10 or 2001:db8::10");
   }

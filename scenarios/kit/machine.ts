@@ -1,4 +1,5 @@
 import { setSysctls } from "../../lib/check/mod.ts";
+import { familyOf } from "../../lib/ipam/address.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { allSettled } from "./all.ts";
 import type { Switch } from "./switch.ts";
@@ -94,16 +95,18 @@ function linkLines(ip: Ip, links: Links): Promise<void>[] {
 
 function addressLines(ip: Ip, { links, gateways = [], router }: MachineSpec): Promise<void>[] {
   const addresses = Object.entries(links).flatMap(([dev, addresses]) => {
-    const local = router && addresses.some(isV6) ? ["fe80::1/64"] : [];
+    const local = router && addresses.some((address) => familyOf(address) === 6)
+      ? ["fe80::1/64"]
+      : [];
     return [...addresses, ...local].map((address) => ({ dev, address }));
   });
   return [
-    ...addresses.map(({ dev, address }) => ip.addr.add({ dev, address, nodad: isV6(address) })),
-    ...gateways.map((via) => ip.route.add({ dst: isV6(via) ? "::/0" : "default", via })),
+    ...addresses.map(({ dev, address }) =>
+      ip.addr.add({ dev, address, nodad: familyOf(address) === 6 })
+    ),
+    ...gateways.map((via) => ip.route.add({ dst: familyOf(via) === 6 ? "::/0" : "default", via })),
   ];
 }
-
-const isV6 = (address: string) => address.includes(":");
 
 function forward(netns: string): Promise<void> {
   return setSysctls(netns, ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"], "1");

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { familyOf } from "../../lib/ipam/address.ts";
 import { ipvlan, testHost } from "./command.ts";
 import { assertOnly, doctor, done } from "./doctor_kit.ts";
 import { inEnv } from "./env.ts";
@@ -185,7 +186,7 @@ Deno.test("doctor says which addresses another machine has", async () => {
   const { address: mac } = await lan.ip.link.show("pc");
   // The one that c1 has, and the next one, of both families.
   for (const address of ["10.0.0.2/24", "10.0.0.3/24", "2001:db8::2/64", "2001:db8::3/64"]) {
-    await lan.ip.addr.add({ dev: "pc", address, nodad: address.includes(":") });
+    await lan.ip.addr.add({ dev: "pc", address, nodad: familyOf(address) === 6 });
   }
   const expected = [
     `10.0.0.2 is that of "c1" on the network "web", and the machine ${mac} has it`,

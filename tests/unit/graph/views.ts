@@ -1,3 +1,4 @@
+import { familyOf } from "../../../lib/ipam/address.ts";
 import type { Network } from "../../../lib/driver/types.ts";
 import { aliasOf, LINK_GROUP } from "../../../lib/driver/parent.ts";
 import type { SeenLink, View, Views } from "../../../lib/graph/gather.ts";
@@ -27,13 +28,13 @@ export function endpoint(parent: string, network: string, more: Partial<SeenLink
 /** An address, from `192.168.1.2/24`. */
 export function addr(dev: string, text: string, scope = "global"): Addr {
   const [address = "", length] = text.split("/");
-  const family = text.includes(":") ? 6 : 4;
+  const family = familyOf(text);
   return { dev, family, address, prefixLength: Number(length), scope, flags: [] };
 }
 
 /** A route that was made by hand. */
 export function route(dev: string, dst: string, via?: string): Route {
-  const family = (via ?? dst).includes(":") ? 6 : 4;
+  const family = familyOf(via ?? dst);
   return { family, dst, table: "main", via, dev, protocol: "boot", type: "unicast" };
 }
 

@@ -1,8 +1,14 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { isIPv4, isIPv6 } from "node:net";
-import { formatAddress, InvalidAddressError, parseAddress } from "../../../lib/ipam/mod.ts";
-import { address } from "./arbitraries.ts";
+import { endpointAddresses, familyOf } from "../../../lib/ipam/address.ts";
+import {
+  formatAddress,
+  formatPrefix,
+  InvalidAddressError,
+  parseAddress,
+} from "../../../lib/ipam/mod.ts";
+import { address, anyPrefix } from "./arbitraries.ts";
 
 Deno.test("an address is read and printed in canonical form", () => {
   const cases: [string, 4 | 6, bigint, string][] = [
@@ -104,4 +110,23 @@ Deno.test("an address is read exactly where another implementation reads one", (
     { numRuns: 2000 },
   );
   assert(accepted > 50, `only ${accepted} of the texts were addresses`);
+});
+
+Deno.test("familyOf() is the family of any address or prefix in text", () => {
+  fc.assert(
+    fc.property(address(), anyPrefix(), (address, prefix) => {
+      assertEquals(familyOf(formatAddress(address)), address.family);
+      assertEquals(familyOf(formatPrefix(prefix)), prefix.family);
+    }),
+    { seed: 8, numRuns: 500 },
+  );
+});
+
+Deno.test("endpointAddresses() lists the addresses there are, IPv4 first", () => {
+  assertEquals(endpointAddresses({ ip6: "fd00::2/64", ip: "10.0.0.2/24" }), [
+    "10.0.0.2/24",
+    "fd00::2/64",
+  ]);
+  assertEquals(endpointAddresses({ ip6: "fd00::2/64" }), ["fd00::2/64"]);
+  assertEquals(endpointAddresses({}), []);
 });
