@@ -1,4 +1,5 @@
 import { IpvlanError } from "../errors.ts";
+import { printableLine } from "../printable.ts";
 
 /** What an address or a prefix was given as. */
 export type AddressRole = "address" | "gateway" | "ip-range" | "auxiliary address";
@@ -155,7 +156,8 @@ export class ReservedAddressError extends IpvlanError {
   /** Makes the error from the role, the address, its subnet and what it already is. */
   constructor(role: AddressRole, address: string, subnet: string, owner: string) {
     super(
-      `${sentence(role)} ${address} is already the ${owner} of subnet ${subnet}: give another one`,
+      `${sentence(role)} ${address} is already the ${printableLine(owner)} of subnet ${subnet}: ` +
+        "give another one",
     );
     this.role = role;
     this.address = address;

@@ -8,6 +8,7 @@ import {
   parseSubnets,
   type Subnet,
 } from "../ipam/mod.ts";
+import { quoted } from "../printable.ts";
 import { userLabels } from "./labels.ts";
 import { withoutLength } from "./current.ts";
 
@@ -57,7 +58,8 @@ export function labelDifferences(
 }
 
 function labelText(labels: Readonly<Record<string, string>>): string {
-  return Object.entries(labels).map(([name, value]) => `${name}=${value}`).sort().join(", ");
+  return Object.entries(labels).map(([name, value]) => quoted(`${name}=${value}`)).sort()
+    .join(", ");
 }
 
 /** The subnets there are and those that there should be, each as a text to compare and to show. */
@@ -95,6 +97,6 @@ function subnetText(
     subnet,
     ...(gateway === undefined ? [] : [`gateway ${gateway}`]),
     ...(ipRange === undefined ? [] : [`range ${ipRange}`]),
-    ...auxAddresses.map(([name, address]) => `${name} ${address}`).sort(),
+    ...auxAddresses.map(([name, address]) => `${quoted(name)} ${address}`).sort(),
   ].join(" ");
 }

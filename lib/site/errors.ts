@@ -23,7 +23,9 @@ export function foreign(
   name: string,
   owner: string | undefined,
 ): SiteConflictError {
-  const whose = owner === undefined ? "belongs to no site" : `belongs to the site "${owner}"`;
+  const whose = owner === undefined
+    ? "belongs to no site"
+    : `belongs to the site ${JSON.stringify(owner)}`;
   return new SiteConflictError(
     site,
     name,

@@ -17,6 +17,7 @@ import {
 } from "yaml";
 import { throwProblems } from "../driver/errors.ts";
 import { IpvlanError } from "../errors.ts";
+import { printableLine } from "../printable.ts";
 import { formatPath, type Path } from "./shape.ts";
 
 /** Something in a site file is wrong. */
@@ -33,7 +34,8 @@ export class SiteFileError extends IpvlanError {
   /** Makes the error from where it is and what is wrong. */
   constructor(file: string, line: number | undefined, key: string, reason: string) {
     const where = line === undefined ? file : `${file}:${line}`;
-    super([where, key, reason].filter((part) => part !== "").join(": "));
+    // Names and keys come from outside; the message has to be one line all the same.
+    super(printableLine([where, key, reason].filter((part) => part !== "").join(": ")));
     this.file = file;
     this.line = line;
     this.key = key;

@@ -1,4 +1,5 @@
 import type { NetworkSpec } from "../driver/types.ts";
+import { quoted } from "../printable.ts";
 import type { Change, Connection, DesiredSandbox, Plan } from "./types.ts";
 
 /** The lines of a plan, as `diff` shows them: a sign, what it is, and what is done to it. */
@@ -35,9 +36,7 @@ export function describeConnection(
   return [network, ip, ip6].filter((part) => part !== undefined).join(" ");
 }
 
-/** A command in words, those in quotes that have more than letters in them. */
+/** A command in one line: see {@linkcode quoted}. */
 export function show(command: readonly string[]): string {
-  return command.map((word) => /^[\w./:=,@%+-]+$/.test(word) ? word : JSON.stringify(word)).join(
-    " ",
-  );
+  return command.map(quoted).join(" ");
 }
