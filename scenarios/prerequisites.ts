@@ -147,7 +147,7 @@ async function withoutModule(tour: Tour, host: Host): Promise<Finding[]> {
 }
 
 function namesTheWaysOut(refusal: unknown, module: string): Finding {
-  const words = ["MissingModuleError", `"${module}"`, `modprobe ${module}`, "deno task lab"];
+  const words = ["MissingModuleError", `"${module}"`, `modprobe ${module}`, "install a kernel"];
   const said = refusal instanceof Error ? `${refusal.name}: ${refusal.message}` : "Nothing";
   return {
     sentence: `Without ipvlan in the kernel a network is refused, with ${words.join(", ")}`,

@@ -8,35 +8,35 @@ export interface Option extends OptionForm {
   help: string;
 }
 
-/** What was typed behind a command, sorted. */
-export interface Words extends OptionValues {
-  /** The words that are no options. */
-  words: string[];
+/** What was typed after the name of a command. */
+export interface Arguments extends OptionValues {
+  /** The words that are not options, in the order given. */
+  positionals: string[];
 }
 
-/** A command, as a module of `commands/` exports it. */
+/** A command. Each module of `commands/` exports one. */
 export interface Command {
-  /** The words behind the command, as in its usage line: `[OPTIONS] NETWORK [NETWORK...]`. */
+  /** What to type after its name, as in its usage line: `[OPTIONS] NETWORK [NETWORK...]`. */
   usage: string;
-  /** An example that works, without the program's name. */
+  /** Examples that work, one a line. */
   example: string;
-  /** Its options, besides `--help` and those that all commands have. */
+  /** Its options, besides those that all commands have. */
   options: Option[];
-  /** How many words it takes that are no options, at least and at most. */
-  words: [least: number, most: number];
-  /** Whether the first word that is no option ends the options: what follows is a command's own. */
+  /** How many positionals it takes, at least and at most. */
+  positionals: [least: number, most: number];
+  /** Whether the first positional ends the options, because what follows is a command to run. */
   stopEarly?: boolean;
-  /** Whether its words are passed on as typed, options and all, as it has its own help. */
+  /** Whether it gets its arguments as they were typed, because it parses them itself. */
   raw?: boolean;
   /**
-   * Whether it changes something: then it can print what it would do instead (`--dry-run`), and a
-   * signal does not end it in the middle.
+   * Whether it changes something. Then it has `--dry-run`, and a signal does not end it in the middle
+   * of a change.
    */
   changes?: boolean;
   /**
    * What its exit statuses mean, for its help.
    *
-   * @default {undefined} 0 where it is done, 1 where it is not, 2 for a wrong command line.
+   * @default {undefined} 0 for success, 1 for an error, 2 for a wrong command line.
    */
   statuses?: [status: string, meaning: string][];
   /**
@@ -46,21 +46,23 @@ export interface Command {
    */
   misuse?: number;
   /** Runs it. Resolves to the exit status. */
-  run(words: Words, context: Context): Promise<number>;
+  run(args: Arguments, context: Context): Promise<number>;
 }
 
-/** What every command is given. */
+/** What a command gets from the program, besides its arguments. */
 export interface Context {
-  /** The command, as it is typed: `ipvlan network create`. */
+  /** The command's name, as typed: `ipvlan network create`. */
   command: string;
-  /** Opens the driver with what the options that all commands have say. */
+  /** Opens the driver. `--dry-run` and `--verbose` are set up in it. */
   open(): Promise<import("../driver/mod.ts").Driver>;
-  /** Prints a line on standard output. */
-  print(line: string): void;
-  /** Prints a line on standard error. */
+  /** Prints text on standard output; values from outside may be in it. */
+  print(text: string): void;
+  /** Prints text on standard output that has colours. Values from outside must be escaped in it. */
+  printColoured(text: string): void;
+  /** Prints a line on standard error, after the program's name; values from outside may be in it. */
   warn(line: string): void;
   /** Whether `--dry-run` was given. */
   dryRun: boolean;
-  /** Aborted by a signal that would end the program: what is begun is to be ended in good order. */
+  /** Aborted when a signal asks the program to end: finish or undo what was begun, then return. */
   interrupted: AbortSignal;
 }

@@ -1,14 +1,14 @@
 import type { Command } from "./command.ts";
 
-/** Where a command is, and what it does in half a line. It is loaded only when it is run. */
+/** A command in the list of all of them. Its module is loaded only when it is needed. */
 export interface Entry {
   /** What it does, in half a line. */
   summary: string;
-  /** Loads it. */
+  /** Loads its module. */
   load(): Promise<{ default: Command }>;
 }
 
-/** Every command, by the words that one types. */
+/** All commands, by their names as typed. */
 export const COMMANDS: Record<string, Entry> = {
   "network create": {
     summary: "Create a network",
@@ -27,7 +27,7 @@ export const COMMANDS: Record<string, Entry> = {
     load: () => import("./commands/network_rm.ts"),
   },
   "network prune": {
-    summary: "Remove all networks that nothing is connected to",
+    summary: "Remove all networks that no sandbox is connected to",
     load: () => import("./commands/network_prune.ts"),
   },
   "network connect": {
@@ -59,27 +59,27 @@ export const COMMANDS: Record<string, Entry> = {
     load: () => import("./commands/inspect.ts"),
   },
   "attach": {
-    summary: "Connect the namespace of a process, or one by its name or file, to a network",
+    summary: "Connect a network namespace that exists already to a network",
     load: () => import("./commands/attach.ts"),
   },
   "restore": {
-    summary: "Bring everything on record back after a restart",
+    summary: "Bring all networks and sandboxes back after a restart",
     load: () => import("./commands/restore.ts"),
   },
   "doctor": {
-    summary: "Say why ipvlan would not work here, and what to do about it",
+    summary: "Find out why ipvlan does not work here, and what to do about it",
     load: () => import("./commands/doctor.ts"),
   },
   "graph": {
-    summary: "Show the networks and sandboxes as they stand in the kernel",
+    summary: "Draw the networks and sandboxes as they are in the kernel",
     load: () => import("./commands/graph.ts"),
   },
   "apply": {
-    summary: "Make networks and sandboxes as a site file says, and check what must hold",
+    summary: "Make the networks and sandboxes of a site file, and run its checks",
     load: () => import("./commands/apply.ts"),
   },
   "diff": {
-    summary: "Show what applying a site file would change",
+    summary: 'Show what "apply" would change',
     load: () => import("./commands/diff.ts"),
   },
   "destroy": {
@@ -91,7 +91,7 @@ export const COMMANDS: Record<string, Entry> = {
     load: () => import("./commands/lab.ts"),
   },
   "completion": {
-    summary: "Print the script that completes words in a shell",
+    summary: "Print a script for a shell that completes commands, options and names",
     load: () => import("./commands/completion.ts"),
   },
 };

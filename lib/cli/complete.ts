@@ -2,17 +2,17 @@ import type { Command } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { optionsOf } from "./options.ts";
 
-/** What the names of networks and sandboxes are taken from. */
+/** Lists the names that can be completed. */
 export interface Names {
-  /** The networks. */
+  /** Lists the networks. */
   networks(): string[];
-  /** The sandboxes. */
+  /** Lists the sandboxes. */
   sandboxes(): string[];
 }
 
 /**
- * What the last of the words typed behind `ipvlan`, which may be empty or half typed, can become:
- * a command, an option, or a name.
+ * Completes the last of the words typed after `ipvlan`. It may be empty, and becomes a command, an
+ * option or a name.
  */
 export async function complete(typed: readonly string[], names: Names): Promise<string[]> {
   const before = typed.slice(0, -1);
@@ -20,6 +20,7 @@ export async function complete(typed: readonly string[], names: Names): Promise<
   return (await candidates(before, last, names)).filter((word) => word.startsWith(last)).sort();
 }
 
+/** The words that can stand after these, whatever the last word begins with. */
 async function candidates(
   before: readonly string[],
   last: string,
@@ -37,6 +38,7 @@ async function candidates(
   return forCommand(command, before.slice(name.split(" ").length), last, names);
 }
 
+/** The options and names that can stand after these words of one command. */
 function forCommand(
   command: Command,
   before: readonly string[],
@@ -49,7 +51,8 @@ function forCommand(
   const previous = named(before.at(-1) ?? "");
   if (previous?.value !== undefined) return ofKind(previous.value, names);
   if (last.startsWith("-")) return options.map(({ name }) => `--${name}`);
-  // `[OPTIONS] NETWORK [NETWORK...]`: what the word at this place stands for; the last one repeats.
+  // The usage line names the kind of each positional: `[OPTIONS] NETWORK [NETWORK...]`. The last kind
+  // repeats.
   const kinds = command.usage.replace("[OPTIONS]", "").match(/[A-Z|a-z]+/g) ?? [];
   const place =
     before.filter((word, index) =>
@@ -58,9 +61,10 @@ function forCommand(
   return ofKind(kinds[Math.min(place, kinds.length - 1)] ?? "", names);
 }
 
+/** The words of a kind, as usage lines name it. */
 function ofKind(kind: string, names: Names): string[] {
   if (kind === "NETWORK") return names.networks();
   if (kind === "SANDBOX") return names.sandboxes();
-  // What is written in small letters in a usage line is to be typed as it stands: `bash|zsh|fish`.
+  // Small letters in a usage line are typed as they are: `bash|zsh|fish`.
   return /^[a-z|]+$/.test(kind) ? kind.split("|") : [];
 }

@@ -1,4 +1,7 @@
+import { ProblemsError } from "../driver/errors.ts";
 import { IpvlanError } from "../errors.ts";
+import { KernelTooOldError, MissingModuleError, MissingRightsError } from "../iproute2/kernel.ts";
+import type { Context } from "./command.ts";
 
 /** The command line is wrong. Nothing was done. */
 export class UsageError extends IpvlanError {
@@ -13,4 +16,43 @@ export class UsageError extends IpvlanError {
     this.command = command;
     this.status = status;
   }
+}
+
+/** What to do if this machine cannot have ipvlan links. */
+export const LAB_HINT =
+  'The lab runs any command in a kernel that has ipvlan, without root: "ipvlan lab -- COMMAND"';
+
+/** The lines that tell the user of an error, with the lab as a way out if the machine is at fault. */
+export function errorLines(error: IpvlanError): string[] {
+  const problems = error instanceof ProblemsError ? error.problems : [error];
+  const machineIsAtFault = problems.some((problem) =>
+    problem instanceof KernelTooOldError || problem instanceof MissingModuleError ||
+    problem instanceof MissingRightsError
+  );
+  return [...error.message.split("\n"), ...(machineIsAtFault ? [LAB_HINT] : [])];
+}
+
+/**
+ * Runs a function for each name. After an error it goes on with the next name; after a signal it
+ * stops.
+ *
+ * @returns The exit status: 1 if the function failed for any name.
+ */
+export async function forEachName(
+  names: readonly string[],
+  { warn, interrupted }: Context,
+  run: (name: string) => void | Promise<void>,
+): Promise<number> {
+  let status = 0;
+  for (const name of names) {
+    if (interrupted.aborted) break;
+    try {
+      await run(name);
+    } catch (error) {
+      if (!(error instanceof IpvlanError)) throw error;
+      errorLines(error).forEach(warn);
+      status = 1;
+    }
+  }
+  return status;
 }

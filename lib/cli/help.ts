@@ -2,12 +2,13 @@ import type { Command } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { optionsOf } from "./options.ts";
 
+/** Formats pairs as two columns. */
 function columns(rows: [left: string, right: string][]): string {
   const width = Math.max(...rows.map(([left]) => left.length));
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join("\n");
 }
 
-/** The help of the commands that start with a word; of all where there is none. */
+/** The list of the commands that start with a word, or of all commands if the word is empty. */
 export function groupHelp(group: string): string {
   const prefix = group === "" ? "" : `${group} `;
   const entries = Object.entries(COMMANDS).filter(([name]) => name.startsWith(prefix));
@@ -25,7 +26,7 @@ export function groupHelp(group: string): string {
   ].join("\n");
 }
 
-/** The help of one command. */
+/** The help of a command. */
 export function commandHelp(name: string, summary: string, command: Command): string {
   return [
     `Usage: ipvlan ${name} ${command.usage}`.trimEnd(),

@@ -1,96 +1,107 @@
 import metadata from "../../deno.json" with { type: "json" };
 import { IpvlanError } from "../errors.ts";
-import type { Context, Words } from "./command.ts";
-import { COMMANDS } from "./commands.ts";
-import { UsageError } from "./errors.ts";
-import { commandHelp, groupHelp } from "./help.ts";
-import { Interrupts } from "./interrupts.ts";
-import { parseWords } from "./options.ts";
+import { Interrupt } from "../signals.ts";
 import { closest } from "../suggest.ts";
+import type { Arguments, Command, Context } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import { errorLines, UsageError } from "./errors.ts";
+import { commandHelp, groupHelp } from "./help.ts";
+import { parseArguments } from "./options.ts";
+import { print, printColoured, printError, warn } from "./output.ts";
 
-/** Exit status for everything that went wrong but the command line itself. */
+/** The exit status for every error but a wrong command line. */
 const FAILED = 1;
 
 /** Runs the command that was typed. Resolves to the exit status. */
 export async function main(typed: readonly string[]): Promise<number> {
-  using interrupts = new Interrupts();
-  let status: number;
-  try {
-    status = await dispatch(typed, interrupts);
-  } catch (error) {
-    if (!(error instanceof IpvlanError)) throw error;
-    for (const line of error.message.split("\n")) console.error(`ipvlan: ${line}`);
-    if (typed.includes("--verbose")) console.error(error.stack);
-    status = error instanceof UsageError ? error.status : FAILED;
-  }
-  return interrupts.status ?? status;
+  return await reportErrors(typed.includes("--verbose"), () => dispatch(typed));
 }
 
-async function dispatch(typed: readonly string[], interrupts: Interrupts): Promise<number> {
+/** Runs a function that resolves to an exit status. Prints an error, and makes it a status too. */
+async function reportErrors(verbose: boolean, run: () => Promise<number>): Promise<number> {
+  try {
+    return await run();
+  } catch (error) {
+    if (!(error instanceof IpvlanError)) throw error;
+    errorLines(error).forEach(warn);
+    if (verbose) printError(error.stack ?? "");
+    return error instanceof UsageError ? error.status : FAILED;
+  }
+}
+
+/** Finds the command that was typed, and runs it; or prints help. */
+async function dispatch(typed: readonly string[]): Promise<number> {
   const [first = "--help", second = "--help"] = typed;
   if (first === "--version") {
-    console.log(`ipvlan ${metadata.version}`);
+    print(`ipvlan ${metadata.version}`);
     return 0;
   }
   if (["--help", "-h", "help"].includes(first)) {
-    console.log(groupHelp(""));
+    print(groupHelp(""));
     return 0;
   }
   const group = Object.keys(COMMANDS).some((name) => name.startsWith(`${first} `));
   if (group && ["--help", "-h"].includes(second)) {
-    console.log(groupHelp(first));
+    print(groupHelp(first));
     return 0;
   }
   const name = group ? `${first} ${second}` : first;
   const entry = COMMANDS[name];
   if (!entry) throw unknownCommand(group ? [first, second] : typed, group ? first : "");
   const { default: command } = await entry.load();
-  const behind = typed.slice(group ? 2 : 1);
-  const words = command.raw ? asTyped(behind) : parseWords(`ipvlan ${name}`, command, behind);
-  if (words.on("help")) {
-    console.log(commandHelp(name, entry.summary, command));
+  const rest = typed.slice(group ? 2 : 1);
+  const args = command.raw ? asTyped(rest) : parseArguments(`ipvlan ${name}`, command, rest);
+  if (args.on("help")) {
+    print(commandHelp(name, entry.summary, command));
     return 0;
   }
-  // Where it runs a command of the user's, signals are for that.
-  if (command.changes && !command.stopEarly) interrupts.listen();
-  return await command.run(words, contextOf(`ipvlan ${name}`, words, interrupts.signal));
+  return await runCommand(`ipvlan ${name}`, command, args);
 }
 
-function asTyped(words: readonly string[]): Words {
-  return { words: [...words], value: () => undefined, values: () => [], on: () => false };
+/** Runs a command. A signal lets it finish or undo its change; then the status tells the signal. */
+async function runCommand(name: string, command: Command, args: Arguments): Promise<number> {
+  // What `run` and `exec` start in a sandbox gets the signals itself: see `SignalRelay`.
+  using interrupt = command.changes && !command.stopEarly ? new Interrupt() : undefined;
+  const context = contextOf(name, args, interrupt?.signal ?? new AbortController().signal);
+  const status = await reportErrors(args.on("verbose"), () => command.run(args, context));
+  return interrupt?.status ?? status;
 }
 
+function contextOf(command: string, args: Arguments, interrupted: AbortSignal): Context {
+  const dryRun = args.on("dry-run");
+  return {
+    command,
+    dryRun,
+    interrupted,
+    print,
+    printColoured,
+    warn,
+    open: async () => {
+      const { Driver } = await import("../driver/mod.ts");
+      return await Driver.open({
+        dryRun: dryRun ? print : undefined,
+        verbose: args.on("verbose") ? (line) => printError(`+ ${line}`) : undefined,
+      });
+    },
+  };
+}
+
+function asTyped(words: readonly string[]): Arguments {
+  return { positionals: [...words], value: () => undefined, values: () => [], on: () => false };
+}
+
+/** The error for a command that does not exist, with the one that was likely meant. */
 function unknownCommand([first = "", second = ""]: readonly string[], group: string): UsageError {
   const names = Object.keys(COMMANDS).filter((name) => name.startsWith(group));
   const [typed, meant] = group === ""
-    // `ipvlan create` is as likely meant for `ipvlan network create` as for a misspelt command.
+    // `ipvlan create` may be short for `ipvlan network create`, or misspelt.
     ? [
       first,
       names.find((name) => name.endsWith(` ${first}`)) ?? closest(`${first} ${second}`, names) ??
         closest(first, names.map((name) => name.split(" ")[0]!)),
     ]
     : [second, closest(second, names.map((name) => name.split(" ")[1]!))];
-  const words = (last: string) => `"${`${group} ${last}`.trim()}"`;
-  const instead = meant === undefined ? "" : ` (did you mean ${words(meant)}?)`;
-  return new UsageError(`ipvlan ${group}`.trim(), [
-    `There is no command ${words(typed)}${instead}`,
-  ]);
-}
-
-function contextOf(command: string, words: Words, interrupted: AbortSignal): Context {
-  const show = (line: string) => console.error(`+ ${line}`);
-  return {
-    command,
-    dryRun: words.on("dry-run"),
-    interrupted,
-    open: async () => {
-      const { Driver } = await import("../driver/mod.ts");
-      return await Driver.open({
-        dryRun: words.on("dry-run") ? (line) => console.log(line) : undefined,
-        verbose: words.on("verbose") ? show : undefined,
-      });
-    },
-    print: (line) => console.log(line),
-    warn: (line) => console.error(`ipvlan: ${line}`),
-  };
+  const named = (last: string) => JSON.stringify(`${group} ${last}`.trim());
+  const hint = meant === undefined ? "" : ` (did you mean ${named(meant)}?)`;
+  return new UsageError(`ipvlan ${group}`.trim(), [`There is no command ${named(typed)}${hint}`]);
 }

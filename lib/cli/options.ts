@@ -1,5 +1,5 @@
 import { readCommandLine } from "../command_line.ts";
-import type { Command, Option, Words } from "./command.ts";
+import type { Arguments, Command, Option } from "./command.ts";
 import { UsageError } from "./errors.ts";
 
 /** The options that every command has. */
@@ -14,30 +14,34 @@ export const DRY_RUN: Option = {
   help: "print the ip lines instead of running them",
 };
 
-/** All options of a command. */
+/** Lists all options of a command. */
 export function optionsOf(command: Command): Option[] {
   return [...command.options, ...(command.changes ? [DRY_RUN] : []), ...COMMON];
 }
 
 /**
- * Sorts what was typed behind a command into options and other words.
+ * Reads what was typed after the name of a command.
  *
- * @throws {UsageError} Everything that is wrong with it.
+ * @throws {UsageError} With all that is wrong.
  */
-export function parseWords(name: string, command: Command, typed: readonly string[]): Words {
+export function parseArguments(
+  name: string,
+  command: Command,
+  typed: readonly string[],
+): Arguments {
   const line = readCommandLine(optionsOf(command), typed, command.stopEarly);
-  const words = [...line.words, ...line.behind ?? []];
+  const positionals = [...line.words, ...line.behind ?? []];
   const problems = [...line.problems];
-  const [least, most] = command.words;
-  // An option that is not known may have taken a word as its value, so words are not counted then.
+  const [least, most] = command.positionals;
+  // After an unknown option, a word may be its value, so the number of positionals is not known.
   if (!line.on("help") && problems.length === 0) {
-    if (words.length < least) {
-      problems.push(`Something is missing: ${name} ${command.usage}`);
+    if (positionals.length < least) {
+      problems.push(`Missing argument: ${name} ${command.usage}`);
     }
-    if (words.length > most) {
-      problems.push(`Too many words, from ${JSON.stringify(words[most])} on`);
+    if (positionals.length > most) {
+      problems.push(`Too many arguments, from ${JSON.stringify(positionals[most])} on`);
     }
   }
   if (problems.length > 0) throw new UsageError(name, problems, command.misuse);
-  return { ...line, words };
+  return { ...line, positionals };
 }

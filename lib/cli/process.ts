@@ -1,39 +1,39 @@
-import { constants } from "node:os";
+/**
+ * Running a command in a sandbox: its options, its exit status, and the signals that are for it.
+ *
+ * @module
+ */
 import type { Driver } from "../driver/mod.ts";
 import { IpvlanError } from "../errors.ts";
 import { ProgramNotFoundError } from "../iproute2/errors.ts";
-import type { Option, Words } from "./command.ts";
+import { exitStatusOf, onSignals } from "../signals.ts";
+import type { Arguments, Option } from "./command.ts";
 
-/** Exit status when the command cannot be run though it is there, as shells and Docker have it. */
+/** The exit status for a command that exists and cannot be run, as in shells and Docker. */
 const CANNOT_RUN = 126;
-/** Exit status when there is no such command. */
+/** The exit status for a command that does not exist. */
 const NOT_FOUND = 127;
 
-/** The exit status of a program that a signal has ended, as shells have it: 128 and its number. */
-export function endedBy(signal: Deno.Signal): number {
-  return 128 + constants.signals[signal as keyof typeof constants.signals];
-}
-
-/** The exit statuses of what runs a command, for its help. */
+/** The exit statuses of the commands that run another one, for their help. */
 export const PROCESS_STATUSES: [status: string, meaning: string][] = [
   ["126", "the command cannot be run"],
-  ["127", "there is no such command"],
-  ["128 + N", "signal N has ended it"],
+  ["127", "the command does not exist"],
+  ["128 + N", "signal N has ended the command"],
   ["other", "the command's own"],
 ];
 
-/** The options that say how a command is run in a sandbox. */
+/** The options that say how to run a command in a sandbox. */
 export const PROCESS_OPTIONS: Option[] = [
-  { name: "detach", short: "d", help: "let it run in the background" },
-  { name: "interactive", short: "i", help: "give it this standard input" },
-  { name: "tty", short: "t", help: "give it this terminal" },
+  { name: "detach", short: "d", help: "run it in the background" },
+  { name: "interactive", short: "i", help: "let it read this standard input" },
+  { name: "tty", short: "t", help: "let it use this terminal" },
   { name: "env", short: "e", value: "NAME=VALUE", many: true, help: "an environment variable" },
-  { name: "workdir", short: "w", value: "FOLDER", help: "the folder that it starts in" },
+  { name: "workdir", short: "w", value: "FOLDER", help: "the folder to start it in" },
 ];
 
-/** A command cannot be run. The exit status says which way, as with shells and Docker. */
+/** A command cannot be run. Its exit status tells why, as in shells and Docker. */
 export class CommandError extends IpvlanError {
-  /** The exit status: 126 where it cannot be run, 127 where there is none. */
+  /** The exit status: 127 if the command does not exist, else 126. */
   readonly status: number;
 
   /** Makes the error from the command, the exit status and the reason. */
@@ -44,10 +44,10 @@ export class CommandError extends IpvlanError {
 }
 
 /**
- * Finds a command the way execvp(3) does, before anything is made for it. A sandbox has this
- * machine's files, so what is found here is found there.
+ * Looks for a command as execvp(3) does, so that an error comes before anything is made. A sandbox
+ * has this machine's files, so the command is the same one there.
  *
- * @throws {CommandError} There is none, or it cannot be run.
+ * @throws {CommandError} The command does not exist, or cannot be run.
  */
 export function requireCommand(command: string, folder?: string): void {
   if (folder !== undefined && !statOf(folder)?.isDirectory) {
@@ -75,56 +75,52 @@ function statOf(path: string): Deno.FileInfo | undefined {
   }
 }
 
-/** Lets signals that would end this program go to whoever is set, and be kept while nobody is. */
+/** The signals that a terminal sends to every process in the foreground (termios(3)). */
+const BY_TERMINAL: readonly Deno.Signal[] = ["SIGINT", "SIGQUIT"];
+
+/** Passes the signals that would end this program on to a process, once there is one. */
 export class SignalRelay implements Disposable {
-  /** The signals that came, oldest first. */
-  readonly received: Deno.Signal[] = [];
+  #first: Deno.Signal | undefined;
   #child: Deno.ChildProcess | undefined;
-  #listeners: [Deno.Signal, () => void][];
+  #listener: Disposable;
 
   /** Starts to listen. */
   constructor() {
-    // At a terminal, these two reach everybody in the foreground by themselves.
-    const byTerminal: Deno.Signal[] = ["SIGINT", "SIGQUIT"];
     const atTerminal = Deno.stdin.isTerminal();
-    this.#listeners = ([...byTerminal, "SIGTERM", "SIGHUP"] as Deno.Signal[]).map((signal) => {
-      const listener = () => {
-        this.received.push(signal);
-        if (!(atTerminal && byTerminal.includes(signal))) this.#send(signal);
-      };
-      Deno.addSignalListener(signal, listener);
-      return [signal, listener];
+    this.#listener = onSignals([...BY_TERMINAL, "SIGTERM", "SIGHUP"], (signal) => {
+      this.#first ??= signal;
+      // The process got it from the terminal already.
+      if (!(atTerminal && BY_TERMINAL.includes(signal))) this.#send(signal);
     });
   }
 
-  /** The exit status that the first signal asks for; `undefined` while none has come. */
+  /** The exit status to end with after a signal; `undefined` as long as none has arrived. */
   get status(): number | undefined {
-    const [first] = this.received;
-    return first && endedBy(first);
+    return this.#first && exitStatusOf(this.#first);
   }
 
-  /** Passes signals on to a process from now on. */
+  /** Sets the process that gets the signals from now on. */
   to(child: Deno.ChildProcess): void {
     this.#child = child;
   }
 
   /** Stops listening. */
   [Symbol.dispose](): void {
-    for (const [signal, listener] of this.#listeners) Deno.removeSignalListener(signal, listener);
+    this.#listener[Symbol.dispose]();
   }
 
   #send(signal: Deno.Signal): void {
     try {
       this.#child?.kill(signal);
     } catch {
-      // It has ended meanwhile, which is what was wanted.
+      // The process has ended meanwhile, as the signal wanted.
     }
   }
 }
 
 /**
- * Runs a command in a sandbox. Resolves to its exit status; to 0 where it is detached, once it is
- * started.
+ * Runs a command in a sandbox. Resolves to the command's exit status; to 0 if it runs in the
+ * background.
  *
  * @throws {ProgramNotFoundError} `ip` is not installed.
  */
@@ -132,34 +128,34 @@ export async function runInside(
   driver: Driver,
   sandbox: string,
   command: readonly string[],
-  words: Words,
+  args: Arguments,
   relay: SignalRelay,
 ): Promise<number> {
-  const options = {
-    cwd: words.value("workdir"),
-    env: Object.fromEntries(
-      words.values("env").map((word) => {
-        const [name = "", ...rest] = word.split("=");
-        return [name, rest.length > 0 ? rest.join("=") : Deno.env.get(name) ?? ""];
-      }),
-    ),
-  };
+  const options = { cwd: args.value("workdir"), env: readEnvironment(args.values("env")) };
   try {
-    if (words.on("detach")) {
+    if (args.on("detach")) {
       await driver.start(sandbox, command, options);
       return 0;
     }
     const child = driver.exec(sandbox, command, {
       ...options,
-      stdin: words.on("interactive") || words.on("tty") ? "inherit" : "null",
+      stdin: args.on("interactive") || args.on("tty") ? "inherit" : "null",
       stdout: "inherit",
       stderr: "inherit",
     }).spawn();
     relay.to(child);
     const { code, signal } = await child.status;
-    return signal === null ? code : endedBy(signal);
+    return signal === null ? code : exitStatusOf(signal);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new ProgramNotFoundError("ip");
     throw error;
   }
+}
+
+/** Reads `--env` as Docker does: `NAME=VALUE`, or `NAME` for the value that it has here. */
+function readEnvironment(words: readonly string[]): Record<string, string> {
+  return Object.fromEntries(words.map((word) => {
+    const [name = "", ...rest] = word.split("=");
+    return [name, rest.length > 0 ? rest.join("=") : Deno.env.get(name) ?? ""];
+  }));
 }

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 
-/** The words that start this very program, wherever it came from. */
+/** The command line that starts this program again: compiled, from a file or from a URL. */
 export function thisProgram(): string[] {
   if (Deno.build.standalone) return [Deno.execPath()];
   const { protocol } = new URL(Deno.mainModule);
@@ -8,14 +8,14 @@ export function thisProgram(): string[] {
   return [Deno.execPath(), "run", "-A", module];
 }
 
-/** The variables that say where the state is, and where Deno finds what it has fetched. */
+/** The variables that name the state folder, and the folder of the modules that Deno has fetched. */
 const VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR", "IPVLAN_STATE_DIR"];
 
 /**
- * A systemd unit (systemd.service(5)) that restores everything at boot.
+ * A systemd unit (systemd.service(5)) that restores all networks and sandboxes at boot.
  *
- * @param program The words that start `ipvlan`, the first an absolute path.
- * @param env The environment in which it has what it needs.
+ * @param program The command line that starts `ipvlan`; its first word is an absolute path.
+ * @param env The environment; the unit copies the variables that `ipvlan` needs.
  */
 export function systemdUnit(
   program: readonly string[],
@@ -33,7 +33,7 @@ export function systemdUnit(
     "Type=oneshot",
     "RemainAfterExit=yes",
     ...variables.map((name) => `Environment=${quoted(`${name}=${env[name]}`)}`),
-    // Here alone, a dollar sign stands for a variable.
+    // In ExecStart= alone, a dollar sign begins a variable; a doubled one is itself.
     `ExecStart=${words.map((word) => quoted(word).replaceAll("$", "$$$$")).join(" ")}`,
     "",
     "[Install]",
@@ -41,7 +41,7 @@ export function systemdUnit(
   ].join("\n");
 }
 
-/** A word of a unit's line: what is special there loses that (systemd.syntax(7), systemd.unit(5)). */
+/** Quotes a word for a line of a unit (systemd.syntax(7), systemd.unit(5)). */
 function quoted(word: string): string {
   const text = word.replaceAll("%", "%%");
   if (/^[^\s"'\\]+$/.test(text)) return text;

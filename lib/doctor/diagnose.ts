@@ -12,9 +12,6 @@ import { about, type Diagnosis } from "./diagnosis.ts";
 import { diagnoseParent } from "./diagnose_parent.ts";
 import type { DoctorFacts, MachineFacts } from "./facts.ts";
 
-/** What helps where this machine cannot do it. */
-const LAB = "deno task lab";
-
 /** Judges everything that was found out, from the kernel up. */
 export function diagnose(facts: DoctorFacts): Diagnosis[] {
   return [
@@ -37,7 +34,7 @@ function diagnoseKernel({ release }: DoctorFacts): Diagnosis[] {
     return [kernel.ok(`${release}, and ipvlan needs ${OLDEST_KERNEL} or later`)];
   } catch {
     const what = `${release}, and ipvlan needs ${OLDEST_KERNEL} or later`;
-    return [kernel.broken(what, `use a newer kernel, or: ${LAB}`)];
+    return [kernel.broken(what, "use a newer kernel")];
   }
 }
 
@@ -76,7 +73,7 @@ function diagnoseRights({ links }: DoctorFacts): Diagnosis[] {
   const missing = Object.values(links).find((problem) => problem instanceof MissingRightsError);
   if (missing) {
     const what = `Links and namespaces cannot be made (${missing.reason})`;
-    return [rights.broken(what, `run as root: sudo ipvlan …; or: ${LAB}`)];
+    return [rights.broken(what, "run as root: sudo ipvlan …")];
   }
   return [rights.ok("Links and namespaces can be made")];
 }
@@ -96,7 +93,7 @@ function diagnoseModules(facts: DoctorFacts): Diagnosis[] {
     if (problem instanceof MissingRightsError || problem instanceof KernelTooOldError) return [];
     const fix = modulesOnDisk.includes(name)
       ? `modprobe ${name}`
-      : `install a kernel, or its package of extra modules, that has ${name}; or: ${LAB}`;
+      : `install a kernel, or its package of extra modules, that has ${name}`;
     const what = problem instanceof MissingModuleError
       ? "The kernel does not have it"
       : problem.message;

@@ -1,3 +1,4 @@
+import { printableLine } from "../printable.ts";
 import type { Diagnosis, Level } from "./diagnosis.ts";
 
 /** The colours of the levels (ECMA-48): green, yellow, red. */
@@ -9,11 +10,18 @@ const COLOURS: Record<Level, number> = { ok: 32, warning: 33, broken: 31 };
  * @param coloured Whether it is for a terminal that shows colours.
  */
 export function toText(diagnoses: readonly Diagnosis[], coloured: boolean): string {
+  // A terminal that shows colours obeys: what comes from outside must not reach it as it is.
+  const rows = diagnoses.map(({ level, subject, what, fix }) => ({
+    level,
+    subject: printableLine(subject),
+    what: printableLine(what),
+    fix: fix && printableLine(fix),
+  }));
   const colour = (level: Level, text: string) =>
     coloured ? `\x1b[${COLOURS[level]}m${text}\x1b[0m` : text;
-  const width = Math.max(...diagnoses.map(({ subject }) => subject.length), 0);
+  const width = Math.max(...rows.map(({ subject }) => subject.length), 0);
   const indent = " ".repeat("warning".length + 2 + width + 2);
-  const lines = diagnoses.flatMap(({ level, subject, what, fix }) => [
+  const lines = rows.flatMap(({ level, subject, what, fix }) => [
     `${colour(level, level.padEnd("warning".length))}  ${subject.padEnd(width)}  ${what}`,
     ...(fix === undefined ? [] : [`${indent}→ ${fix}`]),
   ]);

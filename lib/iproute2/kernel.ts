@@ -14,8 +14,7 @@ export class KernelTooOldError extends IpvlanError {
   /** Makes the error from the release. */
   constructor(release: string) {
     super(
-      `The kernel is ${release}, and ipvlan needs ${OLDEST_KERNEL} or later: ` +
-        'use a newer kernel, or the lab ("deno task lab")',
+      `The kernel is ${release}, and ipvlan needs ${OLDEST_KERNEL} or later: use a newer kernel`,
     );
     this.release = release;
   }
@@ -29,8 +28,8 @@ export class MissingModuleError extends IpvlanError {
   /** Makes the error from the module's name. */
   constructor(module: string) {
     super(
-      `The kernel has no module "${module}": load it ("modprobe ${module}"), ` +
-        'install a kernel that has it, or use the lab ("deno task lab")',
+      `The kernel has no module "${module}": load it ("modprobe ${module}"), or install a kernel ` +
+        "that has it",
     );
     this.module = module;
   }
@@ -44,8 +43,7 @@ export class MissingRightsError extends IpvlanError {
   /** Makes the error from what the kernel said. */
   constructor(reason: string) {
     super(
-      `Links and namespaces cannot be made without rights (${reason}): ` +
-        'run as root ("sudo"), or use the lab ("deno task lab")',
+      `Links and namespaces cannot be made without rights (${reason}): run as root ("sudo")`,
     );
     this.reason = reason;
   }

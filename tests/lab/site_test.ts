@@ -361,3 +361,57 @@ Deno.test("a file that is wrong, or in somebody's way, changes nothing", async (
   await Deno.writeTextFile(file.path, SITE);
   assertEquals((await ipvlan("destroy", file.path)).status, 0);
 });
+
+Deno.test("what a site file says cannot forge a line of a plan, nor move the cursor", async () => {
+  await using host = await siteHost();
+  const before = await host.dump();
+  const label = "x\n\u001b[2Ksandbox removed";
+  const site = (labels: Record<string, string>, aux: string) =>
+    JSON.stringify({
+      networks: {
+        web: {
+          parent: "eth0",
+          subnets: ["10.9.0.0/24"],
+          labels,
+          aux_addresses: { [aux]: "10.9.0.9" },
+        },
+      },
+      sandboxes: { c: { networks: ["web"], labels, command: ["sleep", "1000", label] } },
+    });
+  await using file = await siteFile(site({}, "router"));
+  const shown = await ipvlan("diff", file.path);
+  assertEquals(shown.out.split("\n").slice(1), [
+    String.raw`+ sandbox c: web; command sleep 1000 "x\n\u001b[2Ksandbox removed"`,
+    "2 added, 0 changed, 0 removed",
+  ]);
+  assertEquals((await ipvlan("apply", file.path)).status, 0);
+  await Deno.writeTextFile(file.path, site({ tier: label }, label));
+  const changed = await ipvlan("diff", file.path);
+  const quoted = String.raw`"tier=x\n\u001b[2Ksandbox removed"`;
+  assertEquals(changed.out.split("\n"), [
+    "~ network web: subnets 10.9.0.0/24 gateway 10.9.0.1 router 10.9.0.9 -> 10.9.0.0/24 gateway " +
+    String.raw`10.9.0.1 "x\n\u001b[2Ksandbox removed" 10.9.0.9; is made anew; ` +
+    "loses connectivity meanwhile",
+    "~ sandbox c: is reconnected to web (which is made anew); " +
+    `labels none -> ${quoted}; loses connectivity meanwhile`,
+    "0 added, 2 changed, 0 removed",
+  ]);
+  // A program gets the very label.
+  const details = JSON.parse((await ipvlan("diff", "--json", file.path)).out)[1].details;
+  assertEquals(details[1], `labels none -> ${quoted}`);
+
+  await Deno.writeTextFile(file.path, JSON.stringify({ [label]: { a: label }, networks: label }));
+  const refused = await ipvlan("apply", file.path);
+  assertEquals([refused.status, refused.err.split("\n").length], [1, 2], refused.err);
+  assert(!refused.err.includes("\u001b"), refused.err);
+  await Deno.writeTextFile(file.path, site({}, "router"));
+  assertEquals((await ipvlan("destroy", file.path)).status, 0);
+
+  // What is on record reaches a terminal escaped, and a program as it is.
+  assertEquals((await ipvlan("network", "create", "--label", `a=${label}\u009b`, "n")).status, 0);
+  const { out } = await ipvlan("network", "inspect", "n");
+  assert(!out.includes("\u001b") && !out.includes("\u009b"), out);
+  assertEquals(JSON.parse(out)[0].Labels, { a: `${label}\u009b` });
+  assertEquals((await ipvlan("network", "rm", "n")).status, 0);
+  assertEquals(await host.dump(), before);
+});

@@ -9,7 +9,7 @@ import { parse, stringify } from "@std/yaml";
 import fc from "fast-check";
 import type { Command } from "../../lib/cli/command.ts";
 import { COMMANDS } from "../../lib/cli/commands.ts";
-import { optionsOf, parseWords } from "../../lib/cli/options.ts";
+import { optionsOf, parseArguments } from "../../lib/cli/options.ts";
 
 const SEED = 8;
 /** How many command lines are read. */
@@ -127,12 +127,12 @@ function pairsOf(withMore: fc.ObjectConstraints): fc.Arbitrary<[unknown, unknown
 
 /** What is read from a command line. */
 function readLine(name: string, command: Command, typed: string[]): unknown {
-  const { words, value, values, on } = parseWords(`ipvlan ${name}`, command, typed);
+  const { positionals, value, values, on } = parseArguments(`ipvlan ${name}`, command, typed);
   const options = optionsOf(command).map((option) => [
     option.name,
     option.value === undefined ? on(option.name) : [value(option.name), values(option.name)],
   ]);
-  return [words, options];
+  return [positionals, options];
 }
 
 /** An input and what comes of it, as text. */

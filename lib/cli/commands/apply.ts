@@ -1,26 +1,27 @@
+import { quoted } from "../../printable.ts";
 import { apply, ChecksFailedError } from "../../site/mod.ts";
 import type { Command } from "../command.ts";
-import { change, readSite, requireCommands } from "../site.ts";
+import { changeSite, readSite, requireCommands } from "../site.ts";
 
 const command: Command = {
   usage: "[OPTIONS] FILE",
   example: "ipvlan apply --yes web.yaml",
   options: [
-    { name: "yes", short: "y", help: "also make changes that cost connectivity" },
-    { name: "keep", help: "keep what was done where something fails or a check does not hold" },
+    { name: "yes", short: "y", help: "make also changes that interrupt connectivity" },
+    { name: "keep", help: "do not undo the changes if one of them or a check fails" },
   ],
-  words: [1, 1],
+  positionals: [1, 1],
   changes: true,
-  async run(words, context) {
-    const [file = ""] = words.words;
+  async run(args, context) {
+    const [file = ""] = args.positionals;
     const desired = await readSite(file);
     requireCommands(desired);
     await using driver = await context.open();
-    const choices = { yes: words.on("yes"), keep: words.on("keep") };
+    const choices = { yes: args.on("yes"), keep: args.on("keep") };
     try {
-      return await change(
+      return await changeSite(
         context,
-        `Nothing to do: everything is as ${file} says`,
+        `Nothing to do: everything is as ${quoted(file)} says`,
         (options) => apply(driver, desired, { ...options, ...choices }),
       );
     } catch (error) {

@@ -1,7 +1,8 @@
-import type { Command } from "../command.ts";
 import { InvalidOptionError } from "../../driver/errors.ts";
-import { ENDPOINT_OPTIONS, readEndpoint } from "../endpoint.ts";
+import { quoted } from "../../printable.ts";
+import type { Command } from "../command.ts";
 import { UsageError } from "../errors.ts";
+import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
 
 const command: Command = {
   usage: "[OPTIONS] NETWORK",
@@ -9,43 +10,46 @@ const command: Command = {
 ipvlan attach ipvlan20 --netns blue
 ipvlan attach ipvlan20 --netns /run/docker/netns/0a1b2c3d4e5f --name web`,
   options: [
-    { name: "pid", value: "PID", help: "a process whose network namespace it is" },
+    { name: "pid", value: "PID", help: "a process in the namespace" },
     {
-      ...{ name: "netns", value: "NAME|PATH" },
-      help: "a namespace by its name, as in ip netns list, or by a file that a process is in",
+      name: "netns",
+      value: "NAME|PATH",
+      help: "the namespace: a name from ip netns list, or a file, if a process is in it",
     },
     {
-      ...{ name: "name", value: "NAME" },
-      help: "the sandbox's name, where the namespace has none (by default pid-PID)",
+      name: "name",
+      value: "NAME",
+      help: "a name for the sandbox, if the namespace has none; default pid-PID",
     },
     ...ENDPOINT_OPTIONS,
   ],
-  words: [1, 1],
+  positionals: [1, 1],
   changes: true,
-  async run(words, { command, open, print, warn, dryRun }) {
-    const [network = ""] = words.words;
-    const [typed, netns] = [words.value("pid"), words.value("netns")];
-    if ((typed === undefined) === (netns === undefined)) {
-      throw new UsageError(command, ["Name one: --pid PID, or --netns NAME|PATH"]);
+  async run(args, { command, open, print, warn, dryRun }) {
+    const [network = ""] = args.positionals;
+    const [typedPid, netns] = [args.value("pid"), args.value("netns")];
+    if ((typedPid === undefined) === (netns === undefined)) {
+      throw new UsageError(command, ["Give one of these options: --pid PID, --netns NAME|PATH"]);
     }
-    const [, found] = /^(?:(?:\/var)?\/run\/netns\/)?([^/]+)$/.exec(netns ?? "") ?? [];
-    if (found !== undefined && words.value("name") !== undefined) {
+    const [, netnsName] = /^(?:(?:\/var)?\/run\/netns\/)?([^/]+)$/.exec(netns ?? "") ?? [];
+    if (netnsName !== undefined && args.value("name") !== undefined) {
       throw new UsageError(command, [
-        `The option --name does not go with --netns ${found}, which is the sandbox's name then`,
+        `The option --name does not go with --netns ${quoted(netnsName)}: the sandbox has the ` +
+        "name of its namespace",
       ]);
     }
-    if (typed !== undefined && !/^[1-9]\d*$/.test(typed)) {
-      throw new InvalidOptionError("process id", typed, "give a whole number");
+    if (typedPid !== undefined && !/^[1-9]\d*$/.test(typedPid)) {
+      throw new InvalidOptionError("process id", typedPid, "give a whole number");
     }
     await using driver = await open();
-    const given = typed ?? /^\/proc\/([1-9]\d*)\/ns\/net$/.exec(netns!)?.[1];
-    const pid = found !== undefined
+    const givenPid = typedPid ?? /^\/proc\/([1-9]\d*)\/ns\/net$/.exec(netns!)?.[1];
+    const pid = netnsName !== undefined
       ? undefined
-      : given === undefined
+      : givenPid === undefined
       ? await driver.processAt(netns!)
-      : Number(given);
-    const name = found ?? words.value("name") ?? `pid-${pid}`;
-    const connection = { ...readEndpoint(words), network };
+      : Number(givenPid);
+    const name = netnsName ?? args.value("name") ?? `pid-${pid}`;
+    const connection = { ...readEndpoint(args), network };
     const { notices } = await driver.adoptSandbox(name, [connection], pid);
     notices.forEach(warn);
     if (!dryRun) print(name);

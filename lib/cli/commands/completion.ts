@@ -2,7 +2,7 @@ import type { Command } from "../command.ts";
 import { complete } from "../complete.ts";
 import { UsageError } from "../errors.ts";
 
-/** What each shell has to be told. All of them ask `ipvlan completion --complete`. */
+/** The script of each shell. All of them call `ipvlan completion --complete`. */
 const SCRIPTS: Record<string, string> = {
   bash: `_ipvlan() {
   local IFS=$'\\n'
@@ -27,24 +27,26 @@ complete -c ipvlan -a '(__ipvlan)'`,
 const command: Command = {
   usage: "bash|zsh|fish",
   example: `ipvlan completion bash > /etc/bash_completion.d/ipvlan`,
-  options: [{ name: "complete", help: "print what the words behind -- can be completed to" }],
-  words: [0, Infinity],
-  async run(words, { command, open, print }) {
-    if (words.on("complete")) {
-      // Without rights there are no names to be had, and that is no reason to complete nothing.
+  options: [{ name: "complete", help: "print the completions of the last word after --" }],
+  positionals: [0, Infinity],
+  async run(args, { command, open, print }) {
+    if (args.on("complete")) {
+      // A user without rights gets completions too, without the names of networks and sandboxes.
       await using driver = await open().catch(() => undefined);
-      const found = await complete(words.words, {
+      const found = await complete(args.positionals, {
         networks: () => driver?.listNetworks().map(({ name }) => name) ?? [],
         sandboxes: () => driver?.listSandboxes().map(({ name }) => name) ?? [],
       });
       found.forEach(print);
       return 0;
     }
-    const [shell = ""] = words.words;
+    const [shell = ""] = args.positionals;
     const script = SCRIPTS[shell];
-    if (script === undefined || words.words.length > 1) {
+    if (script === undefined || args.positionals.length > 1) {
       const shells = Object.keys(SCRIPTS).join(", ");
-      throw new UsageError(command, [`Name one shell of ${shells}, not ${JSON.stringify(shell)}`]);
+      throw new UsageError(command, [
+        `Unknown shell ${JSON.stringify(shell)}: give one of ${shells}`,
+      ]);
     }
     print(script);
     return 0;

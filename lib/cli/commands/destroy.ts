@@ -1,19 +1,19 @@
 import { destroy } from "../../site/mod.ts";
 import type { Command } from "../command.ts";
-import { change, readSite } from "../site.ts";
+import { changeSite, readSite } from "../site.ts";
 
 const command: Command = {
   usage: "FILE",
   example: "ipvlan destroy web.yaml",
   options: [],
-  words: [1, 1],
+  positionals: [1, 1],
   changes: true,
-  async run(words, context) {
-    const { name } = await readSite(words.words[0]!);
+  async run(args, context) {
+    const { name } = await readSite(args.positionals[0]!);
     await using driver = await context.open();
-    return await change(
+    return await changeSite(
       context,
-      `Nothing to do: there is nothing of the site "${name}"`,
+      `Nothing to do: the site "${name}" has no networks and no sandboxes`,
       (options) => destroy(driver, name, options),
     );
   },

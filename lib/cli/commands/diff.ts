@@ -1,28 +1,28 @@
 import { diff, planLines } from "../../site/mod.ts";
 import type { Command } from "../command.ts";
-import { counted, readSite } from "../site.ts";
+import { countChanges, readSite } from "../site.ts";
 
-/** Exit status where there is a difference, so that scripts can tell that from an error. */
+/** The exit status if something differs, so that scripts can tell that from an error. */
 const DIFFERENT = 2;
 
 const command: Command = {
   usage: "[OPTIONS] FILE",
   example: "ipvlan diff web.yaml",
   options: [{ name: "json", help: "print the changes as JSON" }],
-  words: [1, 1],
+  positionals: [1, 1],
   statuses: [
     ["0", "nothing differs"],
     ["1", "an error, also in the command line"],
     ["2", "something differs"],
   ],
   misuse: 1,
-  async run(words, { open, print }) {
-    const desired = await readSite(words.words[0]!);
+  async run(args, { open, print }) {
+    const desired = await readSite(args.positionals[0]!);
     await using driver = await open();
     const plan = await diff(driver, desired);
     const lines = planLines(plan);
-    if (words.on("json")) print(JSON.stringify(plan.changes, null, 4));
-    else if (lines.length > 0) [...lines, counted(lines)].forEach(print);
+    if (args.on("json")) print(JSON.stringify(plan.changes, null, 4));
+    else if (lines.length > 0) [...lines, countChanges(lines)].forEach(print);
     return lines.length > 0 ? DIFFERENT : 0;
   },
 };

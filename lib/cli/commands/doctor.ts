@@ -1,5 +1,11 @@
-import { diagnose, gatherFacts, toText } from "../../doctor/mod.ts";
+import { diagnose, type Diagnosis, gatherFacts, toText } from "../../doctor/mod.ts";
 import type { Command } from "../command.ts";
+import { LAB_HINT } from "../errors.ts";
+
+/** Whether a diagnosis says that this machine cannot have ipvlan links, or this user cannot. */
+function isOfTheMachine({ level, subject }: Diagnosis): boolean {
+  return level === "broken" && /^(kernel|rights|module .*)$/.test(subject);
+}
 
 const command: Command = {
   usage: "[OPTIONS]",
@@ -7,20 +13,21 @@ const command: Command = {
 ipvlan doctor --parent eth0.20`,
   options: [
     {
-      ...{ name: "parent", value: "LINK" },
-      help: "examine this link as a parent; otherwise those of all networks",
+      name: "parent",
+      value: "LINK",
+      help: "examine this link as a parent; default the parents of all networks",
     },
     { name: "json", help: "print an array of objects with level, subject, what and fix" },
   ],
-  words: [0, 0],
+  positionals: [0, 0],
   statuses: [["0", "nothing is broken"], ["1", "something is broken"]],
-  async run(words, { print }) {
-    const diagnoses = diagnose(await gatherFacts({ parent: words.value("parent") }));
-    print(
-      words.on("json")
-        ? JSON.stringify(diagnoses, null, 4)
-        : toText(diagnoses, Deno.stdout.isTerminal() && !Deno.noColor),
-    );
+  async run(args, { print, printColoured }) {
+    const diagnoses = diagnose(await gatherFacts({ parent: args.value("parent") }));
+    if (args.on("json")) print(JSON.stringify(diagnoses, null, 4));
+    else {
+      printColoured(toText(diagnoses, Deno.stdout.isTerminal() && !Deno.noColor));
+      if (diagnoses.some(isOfTheMachine)) print(LAB_HINT);
+    }
     return diagnoses.some(({ level }) => level === "broken") ? 1 : 0;
   },
 };

@@ -12,17 +12,18 @@ const command: Command = {
   usage: "[OPTIONS] SANDBOX COMMAND [WORD...]",
   example: "ipvlan exec -it web bash",
   options: PROCESS_OPTIONS,
-  words: [2, Infinity],
-  statuses: [["1", "ipvlan itself has failed"], ...PROCESS_STATUSES],
+  positionals: [2, Infinity],
+  statuses: [["1", "an error of ipvlan itself"], ...PROCESS_STATUSES],
   stopEarly: true,
-  async run(words, { open, warn }) {
-    const [sandbox = "", ...typed] = words.words;
+  async run(args, { open, warn }) {
+    const [sandbox = "", ...words] = args.positionals;
     using relay = new SignalRelay();
     await using driver = await open();
+    // An error about the sandbox comes before one about the command.
     driver.inspectSandbox(sandbox);
     try {
-      requireCommand(typed[0]!, words.value("workdir"));
-      return relay.status ?? await runInside(driver, sandbox, typed, words, relay);
+      requireCommand(words[0]!, args.value("workdir"));
+      return relay.status ?? await runInside(driver, sandbox, words, args, relay);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       warn(error.message);

@@ -2,7 +2,7 @@ import { InvalidOptionError } from "../../driver/errors.ts";
 import { buildWorld, gatherViews, toMermaid, toSvg, toText, type World } from "../../graph/mod.ts";
 import type { Command } from "../command.ts";
 
-/** What prints a world in each format. */
+/** Prints a world, by the name of the format. */
 const FORMATS: Record<string, (world: World) => string> = {
   text: (world) => toText(world, Deno.stdout.isTerminal() ? Deno.consoleSize().columns : 100),
   mermaid: toMermaid,
@@ -18,9 +18,9 @@ ipvlan graph --format svg > ipvlan.svg`,
     { name: "format", value: "FORMAT", help: `${Object.keys(FORMATS).join(", ")}; default text` },
     { name: "json", help: "the same as --format json" },
   ],
-  words: [0, 0],
-  async run(words, { open, print }) {
-    const format = words.on("json") ? "json" : words.value("format") ?? "text";
+  positionals: [0, 0],
+  async run(args, { open, print }) {
+    const format = args.on("json") ? "json" : args.value("format") ?? "text";
     const show = Object.hasOwn(FORMATS, format) ? FORMATS[format] : undefined;
     if (!show) {
       const choices = Object.keys(FORMATS).join(", ");

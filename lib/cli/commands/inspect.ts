@@ -1,18 +1,18 @@
 import type { Command } from "../command.ts";
-import { eachOf } from "../each.ts";
+import { forEachName } from "../errors.ts";
 
 const command: Command = {
   usage: "SANDBOX [SANDBOX...]",
   example: "ipvlan inspect nginx",
   options: [],
-  words: [1, Infinity],
-  async run(words, context) {
+  positionals: [1, Infinity],
+  async run(args, context) {
     await using driver = await context.open();
-    const shown: unknown[] = [];
-    const status = await eachOf(words.words, context, (name) => {
-      shown.push(driver.inspectSandbox(name));
+    const found: unknown[] = [];
+    const status = await forEachName(args.positionals, context, (name) => {
+      found.push(driver.inspectSandbox(name));
     });
-    context.print(JSON.stringify(shown, null, 4));
+    context.print(JSON.stringify(found, null, 4));
     return status;
   },
 };

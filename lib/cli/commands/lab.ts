@@ -4,11 +4,11 @@ const command: Command = {
   usage: "[OPTIONS] [SCENARIO...] | -- COMMAND [WORD...]",
   example: "ipvlan lab l2",
   options: [],
-  words: [0, Infinity],
+  positionals: [0, Infinity],
   raw: true,
-  async run({ words }) {
+  async run({ positionals }) {
     const { main } = await import("../../../lab/main.ts");
-    return await main(words);
+    return await main(positionals);
   },
 };
 export default command;

@@ -1,16 +1,16 @@
 import type { Command } from "../command.ts";
-import { ENDPOINT_OPTIONS, readEndpoint } from "../endpoint.ts";
+import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
 
 const command: Command = {
   usage: "[OPTIONS] NETWORK SANDBOX",
   example: "ipvlan network connect --ip 192.168.20.10 --alias web ipvlan20 nginx",
   options: ENDPOINT_OPTIONS,
-  words: [2, 2],
+  positionals: [2, 2],
   changes: true,
-  async run(words, { open, warn }) {
-    const [network = "", sandbox = ""] = words.words;
+  async run(args, { open, warn }) {
+    const [network = "", sandbox = ""] = args.positionals;
     await using driver = await open();
-    const { notices } = await driver.connect(network, sandbox, readEndpoint(words));
+    const { notices } = await driver.connect(network, sandbox, readEndpoint(args));
     notices.forEach(warn);
     return 0;
   },

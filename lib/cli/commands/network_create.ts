@@ -3,7 +3,7 @@ import { ProblemsError } from "../../driver/errors.ts";
 import { InvalidOptionError } from "../../driver/errors.ts";
 import { parseDriverOptions } from "../../driver/options.ts";
 import type { IpvlanError } from "../../errors.ts";
-import { pairs } from "../pairs.ts";
+import { readPairs } from "../option_values.ts";
 
 const command: Command = {
   usage: "[OPTIONS] NETWORK",
@@ -23,28 +23,28 @@ const command: Command = {
       help: "an option of the driver: parent, ipvlan_mode, ipvlan_flag, mtu",
     },
   ],
-  words: [1, 1],
+  positionals: [1, 1],
   changes: true,
-  async run(words, { open, print, warn, dryRun }) {
+  async run(args, { open, print, warn, dryRun }) {
     const problems: IpvlanError[] = [];
-    const driverName = words.value("driver") ?? "ipvlan";
+    const driverName = args.value("driver") ?? "ipvlan";
     if (driverName !== "ipvlan") {
       problems.push(new InvalidOptionError("driver", driverName, "only ipvlan is here"));
     }
-    const options = parseDriverOptions(words.values("opt"));
-    const aux = pairs("auxiliary address", words.values("aux-address"), true);
-    const labels = pairs("label", words.values("label"), false);
+    const options = parseDriverOptions(args.values("opt"));
+    const aux = readPairs("auxiliary address", args.values("aux-address"), true);
+    const labels = readPairs("label", args.values("label"), false);
     problems.push(...options.problems, ...aux.problems, ...labels.problems);
     await using driver = await open();
     const spec = {
       ...options.spec,
-      name: words.words[0]!,
-      subnets: words.values("subnet"),
-      gateways: words.values("gateway"),
-      ipRanges: words.values("ip-range"),
+      name: args.positionals[0]!,
+      subnets: args.values("subnet"),
+      gateways: args.values("gateway"),
+      ipRanges: args.values("ip-range"),
       auxAddresses: aux.record,
-      internal: words.on("internal"),
-      ipv6: words.on("ipv6"),
+      internal: args.on("internal"),
+      ipv6: args.on("ipv6"),
       labels: labels.record,
     };
     // The driver's own objections come with those to the words, all at once.

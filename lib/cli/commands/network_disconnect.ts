@@ -4,10 +4,10 @@ const command: Command = {
   usage: "NETWORK SANDBOX",
   example: "ipvlan network disconnect ipvlan20 nginx",
   options: [],
-  words: [2, 2],
+  positionals: [2, 2],
   changes: true,
-  async run(words, { open }) {
-    const [network = "", sandbox = ""] = words.words;
+  async run(args, { open }) {
+    const [network = "", sandbox = ""] = args.positionals;
     await using driver = await open();
     await driver.disconnect(network, sandbox);
     return 0;

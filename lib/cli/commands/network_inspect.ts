@@ -1,10 +1,11 @@
 import { toDriverOptions } from "../../driver/options.ts";
 import type { NetworkDetails } from "../../driver/types.ts";
+import { familyOf } from "../../ipam/address.ts";
 import type { Command } from "../command.ts";
-import { eachOf } from "../each.ts";
+import { forEachName } from "../errors.ts";
 
 /** A network under the keys that `docker network inspect` prints. */
-function docker(network: NetworkDetails): Record<string, unknown> {
+function toDocker(network: NetworkDetails): Record<string, unknown> {
   return {
     Name: network.name,
     Id: network.id,
@@ -12,7 +13,7 @@ function docker(network: NetworkDetails): Record<string, unknown> {
     Scope: "local",
     Driver: "ipvlan",
     EnableIPv4: true,
-    EnableIPv6: network.subnets.some(({ subnet }) => subnet.includes(":")),
+    EnableIPv6: network.subnets.some(({ subnet }) => familyOf(subnet) === 6),
     IPAM: {
       Driver: "default",
       Options: {},
@@ -43,14 +44,14 @@ const command: Command = {
   usage: "NETWORK [NETWORK...]",
   example: "ipvlan network inspect ipvlan20",
   options: [],
-  words: [1, Infinity],
-  async run(words, context) {
+  positionals: [1, Infinity],
+  async run(args, context) {
     await using driver = await context.open();
-    const shown: unknown[] = [];
-    const status = await eachOf(words.words, context, (name) => {
-      shown.push(docker(driver.inspectNetwork(name)));
+    const found: unknown[] = [];
+    const status = await forEachName(args.positionals, context, (name) => {
+      found.push(toDocker(driver.inspectNetwork(name)));
     });
-    context.print(JSON.stringify(shown, null, 4));
+    context.print(JSON.stringify(found, null, 4));
     return status;
   },
 };

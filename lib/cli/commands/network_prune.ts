@@ -5,14 +5,14 @@ const command: Command = {
   usage: "[OPTIONS]",
   example: "ipvlan network prune --force",
   options: [{ name: "force", short: "f", help: "do not ask first" }],
-  words: [0, 0],
+  positionals: [0, 0],
   changes: true,
-  async run(words, { command, open, print, dryRun }) {
-    if (!words.on("force") && !dryRun) {
+  async run(args, { command, open, print, dryRun }) {
+    if (!args.on("force") && !dryRun) {
       if (!Deno.stdin.isTerminal()) {
-        throw new UsageError(command, ["There is no terminal to ask at: say --force"]);
+        throw new UsageError(command, ["Not a terminal, so cannot ask: use --force"]);
       }
-      if (!confirm("Remove all networks that nothing is connected to?")) return 0;
+      if (!confirm("Remove all networks that no sandbox is connected to?")) return 0;
     }
     await using driver = await open();
     const removed = await driver.pruneNetworks();

@@ -1,15 +1,15 @@
 import type { Command } from "../command.ts";
-import { eachOf } from "../each.ts";
+import { forEachName } from "../errors.ts";
 
 const command: Command = {
   usage: "NETWORK [NETWORK...]",
   example: "ipvlan network rm ipvlan20 ipvlan30",
   options: [],
-  words: [1, Infinity],
+  positionals: [1, Infinity],
   changes: true,
-  async run(words, context) {
+  async run(args, context) {
     await using driver = await context.open();
-    return await eachOf(words.words, context, async (name) => {
+    return await forEachName(args.positionals, context, async (name) => {
       await driver.removeNetwork(name);
       if (!context.dryRun) context.print(name);
     });

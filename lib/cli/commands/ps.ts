@@ -1,41 +1,44 @@
+import type { SandboxDetails } from "../../driver/types.ts";
+import { endpointAddresses } from "../../ipam/address.ts";
 import type { Command } from "../command.ts";
-import { readFormat } from "../format.ts";
-import { table } from "../table.ts";
+import { FORMAT_OPTIONS, printList, readFormat } from "../list.ts";
 
 const command: Command = {
   usage: "[OPTIONS]",
   example: "ipvlan ps",
   options: [
-    { name: "all", short: "a", help: "also those that a restart took, until they are restored" },
-    { name: "quiet", short: "q", help: "print the names alone" },
-    { name: "format", value: "FORMAT", help: "table, or json: an object per line" },
-    { name: "json", help: "the same as --format json" },
+    {
+      name: "all",
+      short: "a",
+      help: "list also sandboxes that a restart has taken down, until they are restored",
+    },
+    { name: "quiet", short: "q", help: "print only the names" },
+    ...FORMAT_OPTIONS,
   ],
-  words: [0, 0],
-  async run(words, { open, print }) {
-    const format = readFormat(words);
+  positionals: [0, 0],
+  async run(args, { open, print }) {
+    const format = readFormat(args);
     await using driver = await open();
-    const up = new Set(await driver.runningSandboxes());
-    const sandboxes = driver.listSandboxes().filter(({ name }) => words.on("all") || up.has(name));
-    const status = (name: string) => up.has(name) ? "up" : "down";
-    if (words.on("quiet")) sandboxes.forEach(({ name }) => print(name));
-    else if (format === "json") {
-      for (const sandbox of sandboxes) {
-        print(JSON.stringify({ ...sandbox, status: status(sandbox.name) }));
-      }
-    } else {
-      print(table(
-        ["NAME", "CREATED", "STATUS", "NETWORKS"],
-        sandboxes.map(({ name, created, endpoints }) => [
-          name,
-          created.slice(0, 19).replace("T", " "),
-          status(name),
-          endpoints.map(({ network, ip, ip6 }) =>
-            [network, ip, ip6].filter((part) => part !== undefined).join(" ")
-          ).join(", "),
-        ]),
-      ));
-    }
+    const running = new Set(await driver.runningSandboxes());
+    const status = ({ name }: SandboxDetails) => running.has(name) ? "up" : "down";
+    printList(
+      driver.listSandboxes().filter(({ name }) => args.on("all") || running.has(name)),
+      format,
+      {
+        key: ({ name }) => name,
+        json: (sandbox) => ({ ...sandbox, status: status(sandbox) }),
+        columns: {
+          NAME: ({ name }) => name,
+          CREATED: ({ created }) => created.slice(0, 19).replace("T", " "),
+          STATUS: status,
+          NETWORKS: ({ endpoints }) =>
+            endpoints.map((each) => [each.network, ...endpointAddresses(each)].join(" ")).join(
+              ", ",
+            ),
+        },
+      },
+      print,
+    );
     return 0;
   },
 };

@@ -1,19 +1,19 @@
 import type { Command } from "../command.ts";
-import { eachOf } from "../each.ts";
+import { forEachName } from "../errors.ts";
 
 const command: Command = {
   usage: "[OPTIONS] SANDBOX [SANDBOX...]",
   example: "ipvlan rm --force nginx",
   options: [
-    { name: "force", short: "f", help: "end the processes in it first" },
-    { name: "detach", help: "leave the processes in it, without its networks" },
+    { name: "force", short: "f", help: "kill the processes in it first" },
+    { name: "detach", help: "let the processes in it run on, without a network" },
   ],
-  words: [1, Infinity],
+  positionals: [1, Infinity],
   changes: true,
-  async run(words, context) {
-    const busy = words.on("force") ? "kill" : words.on("detach") ? "leave" : "refuse";
+  async run(args, context) {
+    const busy = args.on("force") ? "kill" : args.on("detach") ? "leave" : "refuse";
     await using driver = await context.open();
-    return await eachOf(words.words, context, async (name) => {
+    return await forEachName(args.positionals, context, async (name) => {
       await driver.removeSandbox(name, busy);
       if (!context.dryRun) context.print(name);
     });

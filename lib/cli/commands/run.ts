@@ -1,7 +1,7 @@
-import type { Command } from "../command.ts";
-import { ENDPOINT_OPTIONS, readEndpoint } from "../endpoint.ts";
-import { UsageError } from "../errors.ts";
 import { IpvlanError } from "../../errors.ts";
+import type { Command } from "../command.ts";
+import { errorLines, UsageError } from "../errors.ts";
+import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
 import {
   CommandError,
   PROCESS_OPTIONS,
@@ -11,7 +11,7 @@ import {
   SignalRelay,
 } from "../process.ts";
 
-/** Exit status when it is not the command that failed, or it was asked for wrongly, as Docker has it. */
+/** The exit status for an error of ipvlan itself and for a wrong command line, as in Docker. */
 const FAILED = 125;
 
 const command: Command = {
@@ -20,8 +20,10 @@ const command: Command = {
 ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon off;'`,
   options: [
     {
-      ...{ name: "net", value: "NETWORK", many: true },
-      help: "a network to be on; addresses and names are for the first",
+      name: "net",
+      value: "NETWORK",
+      many: true,
+      help: "a network to connect to; the options on addresses and names are for the first",
     },
     { name: "network", value: "NETWORK", many: true, help: "the same as --net" },
     { name: "name", value: "NAME", help: "the sandbox's name" },
@@ -29,40 +31,39 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
     ...PROCESS_OPTIONS,
     { name: "rm", help: "remove the sandbox when the command has ended" },
   ],
-  words: [0, Infinity],
+  positionals: [0, Infinity],
   statuses: [
-    ["125", "ipvlan itself has failed, or the command line is wrong"],
+    ["125", "an error of ipvlan itself, or a wrong command line"],
     ...PROCESS_STATUSES,
   ],
   misuse: FAILED,
   stopEarly: true,
   changes: true,
-  async run(words, { command, open, print, warn, dryRun }) {
-    const networks = [...words.values("net"), ...words.values("network")];
-    const detached = words.on("detach");
-    const [program] = words.words;
+  async run(args, { command, open, print, warn, dryRun }) {
+    const networks = [...args.values("net"), ...args.values("network")];
+    const detached = args.on("detach");
+    const [program] = args.positionals;
     const problems: string[] = [];
-    if (networks.length === 0) problems.push("Something is missing: --net NETWORK");
+    if (networks.length === 0) problems.push("Missing option: --net NETWORK");
     if (program === undefined && !detached) {
-      problems.push(
-        "Something is missing: a COMMAND, or --detach for a sandbox that just is there",
-      );
+      problems.push("Missing argument: COMMAND, or --detach for a sandbox without a command");
     }
-    if (detached && words.on("rm")) {
+    if (detached && args.on("rm")) {
       problems.push(
-        "The options --detach and --rm do not go together, as nobody would be there to",
+        "The options --detach and --rm do not go together: ipvlan does not stay to remove the " +
+          "sandbox",
       );
     }
     if (problems.length > 0) throw new UsageError(command, problems, FAILED);
-    const name = words.value("name") ?? `sandbox-${crypto.randomUUID().slice(0, 8)}`;
-    // Listened to from here on, so that a signal does not leave a sandbox behind that is to go.
+    const name = args.value("name") ?? `sandbox-${crypto.randomUUID().slice(0, 8)}`;
+    // From here on, a signal does not end this program before it has removed the sandbox.
     using relay = new SignalRelay();
     try {
-      if (program !== undefined) requireCommand(program, words.value("workdir"));
+      if (program !== undefined) requireCommand(program, args.value("workdir"));
       await using driver = await open();
       const { notices } = await driver.createSandbox(
         name,
-        networks.map((network, index) => index ? { network } : { network, ...readEndpoint(words) }),
+        networks.map((network, index) => index ? { network } : { network, ...readEndpoint(args) }),
       );
       notices.forEach(warn);
       if (dryRun) return 0;
@@ -73,16 +74,16 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
       let status = 0;
       try {
         if (program !== undefined) {
-          status = await runInside(driver, name, words.words, words, relay);
+          status = await runInside(driver, name, args.positionals, args, relay);
         }
       } finally {
-        if (words.on("rm")) await driver.removeSandbox(name, "kill");
+        if (args.on("rm")) await driver.removeSandbox(name, "kill");
       }
       if (detached) print(name);
       return status;
     } catch (error) {
       if (!(error instanceof IpvlanError)) throw error;
-      error.message.split("\n").forEach(warn);
+      errorLines(error).forEach(warn);
       return error instanceof CommandError ? error.status : FAILED;
     }
   },

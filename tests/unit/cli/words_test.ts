@@ -3,10 +3,10 @@ import { COMMANDS } from "../../../lib/cli/commands.ts";
 import type { Command } from "../../../lib/cli/command.ts";
 import { UsageError } from "../../../lib/cli/errors.ts";
 import { commandHelp, groupHelp } from "../../../lib/cli/help.ts";
-import { optionsOf, parseWords } from "../../../lib/cli/options.ts";
-import { pairs } from "../../../lib/cli/pairs.ts";
+import { optionsOf, parseArguments } from "../../../lib/cli/options.ts";
+import { readPairs } from "../../../lib/cli/option_values.ts";
 import { didYouMean } from "../../../lib/suggest.ts";
-import { table } from "../../../lib/cli/table.ts";
+import { table } from "../../../lib/cli/list.ts";
 
 const command: Command = {
   usage: "[OPTIONS] NETWORK",
@@ -18,16 +18,16 @@ const command: Command = {
     { name: "interactive", short: "i", help: "" },
     { name: "tty", short: "t", help: "" },
   ],
-  words: [1, 1],
+  positionals: [1, 1],
   run: () => Promise.resolve(0),
 };
-const parse = (...typed: string[]) => parseWords("ipvlan x", command, typed);
+const parse = (...typed: string[]) => parseArguments("ipvlan x", command, typed);
 
 Deno.test("an option's value follows it or an equals sign, and may be given several times", () => {
   const words = parse("--subnet=10.0.0.0/24", "--subnet", "fd00::/64", "-o", "parent=eth0.20", "n");
   assertEquals(words.values("subnet"), ["10.0.0.0/24", "fd00::/64"]);
   assertEquals(words.values("opt"), ["parent=eth0.20"]);
-  assertEquals(words.words, ["n"]);
+  assertEquals(words.positionals, ["n"]);
 });
 
 Deno.test("an option without a value is on or off, and short ones may be written together", () => {
@@ -42,17 +42,17 @@ Deno.test("an option without a value is on or off, and short ones may be written
 Deno.test("a word stays a word, whatever it looks like", () => {
   for (const before of ["--internal", "-t", "-it"]) {
     const words = parse(before, "true");
-    assertEquals([words.words, words.on("internal") || words.on("tty")], [["true"], true]);
-    assertEquals(parse("--subnet", "true", before, "false").words, ["false"]);
+    assertEquals([words.positionals, words.on("internal") || words.on("tty")], [["true"], true]);
+    assertEquals(parse("--subnet", "true", before, "false").positionals, ["false"]);
   }
-  const runs: Command = { ...command, stopEarly: true, words: [1, Infinity] };
-  const run = (...typed: string[]) => parseWords("ipvlan x", runs, typed).words;
+  const runs: Command = { ...command, stopEarly: true, positionals: [1, Infinity] };
+  const run = (...typed: string[]) => parseArguments("ipvlan x", runs, typed).positionals;
   assertEquals(run("--internal", "true", "--internal", "true"), ["true", "--internal", "true"]);
   assertEquals(run("-o", "x", "sh", "-i", "false"), ["sh", "-i", "false"]);
   assertEquals(run("-t", "--", "true"), ["true"]);
-  assertEquals(parse("0123").words, ["0123"]);
-  assertEquals(parse("--", "--subnet").words, ["--subnet"]);
-  assertEquals(parse("1e3").words, ["1e3"]);
+  assertEquals(parse("0123").positionals, ["0123"]);
+  assertEquals(parse("--", "--subnet").positionals, ["--subnet"]);
+  assertEquals(parse("1e3").positionals, ["1e3"]);
 });
 
 const WRONG: [typed: string[], messages: string[]][] = [
@@ -63,8 +63,8 @@ const WRONG: [typed: string[], messages: string[]][] = [
   [["n", "--subnet"], ["The option --subnet needs a value: PREFIX"]],
   [["n", "--subnet="], ["The option --subnet needs a value: PREFIX"]],
   [["n", "--subnet", "--internal"], ["The option --subnet needs a value: PREFIX"]],
-  [[], ["Something is missing: ipvlan x [OPTIONS] NETWORK"]],
-  [["n", "m", "o"], ['Too many words, from "m" on']],
+  [[], ["Missing argument: ipvlan x [OPTIONS] NETWORK"]],
+  [["n", "m", "o"], ['Too many arguments, from "m" on']],
   [["--nope", "--nada=1", "n", "m"], [
     "There is no option --nope",
     'There is no option --nada, as in "--nada=1"',
@@ -79,10 +79,17 @@ for (const [typed, messages] of WRONG) {
 }
 
 Deno.test("a command's own options are left alone behind its first word", () => {
-  const stopping = { ...command, stopEarly: true, words: [0, Infinity] as [number, number] };
-  const { words } = parseWords("ipvlan x", stopping, ["-i", "ls", "-l", "--nope", "--", "-i"]);
-  assertEquals(words, ["ls", "-l", "--nope", "--", "-i"]);
-  assertEquals(parseWords("ipvlan x", stopping, ["--", "ls", "-l"]).words, ["ls", "-l"]);
+  const stopping = { ...command, stopEarly: true, positionals: [0, Infinity] as [number, number] };
+  const { positionals } = parseArguments("ipvlan x", stopping, [
+    "-i",
+    "ls",
+    "-l",
+    "--nope",
+    "--",
+    "-i",
+  ]);
+  assertEquals(positionals, ["ls", "-l", "--nope", "--", "-i"]);
+  assertEquals(parseArguments("ipvlan x", stopping, ["--", "ls", "-l"]).positionals, ["ls", "-l"]);
 });
 
 Deno.test("a close word is suggested, a far one is not", () => {
@@ -93,11 +100,11 @@ Deno.test("a close word is suggested, a far one is not", () => {
 });
 
 Deno.test("pairs are read, and every one that is none is said", () => {
-  assertEquals(pairs("label", ["a=1", "b", "c=x=y"], false), {
+  assertEquals(readPairs("label", ["a=1", "b", "c=x=y"], false), {
     record: { a: "1", b: "", c: "x=y" },
     problems: [],
   });
-  const { problems } = pairs("auxiliary address", ["=1", "a", "b=1", "b=2"], true);
+  const { problems } = readPairs("auxiliary address", ["=1", "a", "b=1", "b=2"], true);
   assertEquals(problems.map(({ message }) => message), [
     'The auxiliary address "=1" is not valid: write NAME=VALUE',
     'The auxiliary address "a" is not valid: write NAME=VALUE',

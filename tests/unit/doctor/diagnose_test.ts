@@ -56,7 +56,7 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     release: "4.1.52",
     links: { ipvlan: new KernelTooOldError("4.1.52"), vlan: undefined, dummy: undefined },
   }, [
-    "broken kernel: 4.1.52, and ipvlan needs 4.2 or later → use a newer kernel, or: deno task lab",
+    "broken kernel: 4.1.52, and ipvlan needs 4.2 or later → use a newer kernel",
   ]],
   ["no ip", { ip: undefined, links: undefined, views: undefined }, [
     'broken ip: The program "ip" is not on PATH → install iproute2 5.0 or later (the package ' +
@@ -83,7 +83,7 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     },
   }, [
     "broken rights: Links and namespaces cannot be made (mkdir /run/netns failed: Permission " +
-    "denied) → run as root: sudo ipvlan …; or: deno task lab",
+    "denied) → run as root: sudo ipvlan …",
   ]],
   ["no modules", {
     links: {
@@ -93,10 +93,10 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     },
   }, [
     "broken module ipvlan: The kernel does not have it → install a kernel, or its package of " +
-    "extra modules, that has ipvlan; or: deno task lab",
+    "extra modules, that has ipvlan",
     "warning module 8021q: The kernel does not have it → modprobe 8021q",
     "warning module dummy: The kernel does not have it → install a kernel, or its package of " +
-    "extra modules, that has dummy; or: deno task lab",
+    "extra modules, that has dummy",
   ]],
   ["no 8021q where it is needed", {
     links: { ipvlan: undefined, vlan: new MissingModuleError("8021q"), dummy: undefined },

@@ -1,0 +1,51 @@
+/**
+ * All that the command writes by itself. What the programs print that it runs in a sandbox does not
+ * pass through here: they write to the terminal themselves.
+ *
+ * @module
+ */
+import { printable } from "../printable.ts";
+
+/** Prints text on standard output; a terminal does not obey what is in it. */
+export function print(text: string): void {
+  console.log(printable(text));
+}
+
+/**
+ * Prints text on standard output as it is, for the colours in it. Whoever calls this must have made
+ * printable all that comes from outside.
+ */
+export function printColoured(text: string): void {
+  console.log(text);
+}
+
+/** Prints text on standard error; a terminal does not obey what is in it. */
+export function printError(text: string): void {
+  console.error(printable(text));
+}
+
+/** Prints a line on standard error, after the program's name. */
+export function warn(line: string): void {
+  printError(`ipvlan: ${line}`);
+}
+
+/** Shows what a long command does now: in one line that changes at a terminal, else in a line each. */
+export class Progress implements Disposable {
+  #atTerminal = Deno.stderr.isTerminal();
+
+  /** Shows the step that begins. */
+  show(sentence: string): void {
+    if (this.#atTerminal) this.#rewrite(`${printable(sentence)} …`);
+    else warn(sentence);
+  }
+
+  /** Clears the line. */
+  [Symbol.dispose](): void {
+    if (this.#atTerminal) this.#rewrite("");
+  }
+
+  /** Returns to the start of the line, clears it (ECMA-48), and writes it anew. */
+  #rewrite(text: string): void {
+    Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${text}`));
+  }
+}
