@@ -38,6 +38,14 @@ Deno.test("colours are only where they were asked for", () => {
   );
 });
 
+Deno.test("what comes from outside is neither obeyed by a terminal nor a line of its own", () => {
+  const forged = "eth0\n\x1b[32mok\x1b[0m       parent eth0  All is well";
+  const shown = toText([{ level: "broken", subject: "parent", what: forged, fix: forged }], true);
+  assertEquals(shown.split("\n").length, 4);
+  const plain = shown.replaceAll("\x1b[31m", "").replaceAll("\x1b[0m", "");
+  assertEquals(plain.includes("\x1b"), false);
+});
+
 Deno.test("arping: busybox's and iputils' are understood, another's is not", () => {
   const start = "ARPING 10.9.0.5 from 0.0.0.0 v0\n";
   assertEquals(parseArping(`${start}Sent 2 probe(s) (0 broadcast(s))\n`), "none");

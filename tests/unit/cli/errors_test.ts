@@ -1,0 +1,48 @@
+import { assertEquals } from "@std/assert";
+import { errorLines, forEachName, LAB_HINT, UsageError } from "../../../lib/cli/errors.ts";
+import type { Context } from "../../../lib/cli/command.ts";
+import { NetworkNotFoundError, ProblemsError } from "../../../lib/driver/errors.ts";
+import {
+  KernelTooOldError,
+  MissingModuleError,
+  MissingRightsError,
+} from "../../../lib/iproute2/kernel.ts";
+
+Deno.test("an error that the machine is at fault for points to the lab, any other does not", () => {
+  const other = new NetworkNotFoundError("web", []);
+  assertEquals(errorLines(other), [other.message]);
+  assertEquals(errorLines(new ProblemsError([other, other])), [other.message, other.message]);
+  for (
+    const error of [
+      new KernelTooOldError("4.1.52"),
+      new MissingModuleError("ipvlan"),
+      new MissingRightsError("Operation not permitted"),
+    ]
+  ) {
+    assertEquals(error.message.includes("lab"), false);
+    assertEquals(errorLines(error), [error.message, LAB_HINT]);
+    assertEquals(errorLines(new ProblemsError([other, error, error])), [
+      other.message,
+      error.message,
+      error.message,
+      LAB_HINT,
+    ]);
+  }
+});
+
+Deno.test("forEachName() goes on after an error, not after a signal", async () => {
+  const interrupt = new AbortController();
+  const lines: string[] = [];
+  const context = {
+    warn: (line: string) => lines.push(line),
+    interrupted: interrupt.signal,
+  } as unknown as Context;
+  const done: string[] = [];
+  const status = await forEachName(["a", "b", "c", "d"], context, (name) => {
+    if (name === "b") throw new UsageError("ipvlan x", ["It is wrong"]);
+    if (name === "c") interrupt.abort();
+    done.push(name);
+  });
+  assertEquals([status, done], [1, ["a", "c"]]);
+  assertEquals(lines, ["It is wrong", 'See "ipvlan x --help"']);
+});
