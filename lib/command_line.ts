@@ -5,6 +5,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
+import { quoted } from "./printable.ts";
 import { closest } from "./suggest.ts";
 
 /** How an option is written. */
@@ -149,7 +150,7 @@ function problemWith(given: GivenOption, options: readonly OptionForm[]): string
   if (!option) {
     const [, typed = ""] = /^-+([^=]*)/.exec(word) ?? [];
     const close = closest(typed, options.map(({ name }) => name));
-    return `There is no option ${dashed}` +
+    return `There is no option ${quoted(dashed)}` +
       (close === undefined ? "" : ` (did you mean "--${close}"?)`) +
       (word === dashed ? "" : `, as in ${JSON.stringify(word)}`);
   }

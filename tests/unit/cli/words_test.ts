@@ -60,6 +60,7 @@ const WRONG: [typed: string[], messages: string[]][] = [
     'There is no option --subnett (did you mean "--subnet"?), as in "--subnett=1"',
   ]],
   [["-x", "n"], ["There is no option -x"]],
+  [["--a\nb", "n"], [String.raw`There is no option "--a\nb"`]],
   [["n", "--subnet"], ["The option --subnet needs a value: PREFIX"]],
   [["n", "--subnet="], ["The option --subnet needs a value: PREFIX"]],
   [["n", "--subnet", "--internal"], ["The option --subnet needs a value: PREFIX"]],
