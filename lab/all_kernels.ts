@@ -1,18 +1,19 @@
 /**
- * The scenarios on every kernel, one after another.
+ * Runs the scenarios on every kernel, one after another.
  *
  * @module
  */
 import { LabError } from "./errors.ts";
 import { DEBIAN_KERNELS, type DebianKernel } from "./kernels.ts";
 import { withShare } from "./run_folder.ts";
-import { copyReport, scenarios } from "./scenarios.ts";
+import { copyReport, scenariosProgram } from "./scenarios.ts";
 
 /**
  * Runs the scenarios on each kernel, and prints one table. Resolves to the exit status: 0 if
  * everything held everywhere.
  *
- * @param run Runs them on one, with a file for the report. Resolves to the exit status.
+ * @param run Runs the scenarios on one kernel and writes their report to a file. Resolves to the exit
+ * status.
  * @param json The file for the table.
  * @throws {LabError} if one of the kernels could not run.
  */
@@ -28,8 +29,8 @@ export async function runOnAllKernels(
       const report = `${folder}/${kernel.version}.json`;
       try {
         const status = await run(kernel, report);
-        // A signal has ended it.
-        if (status > 128) return status;
+        const endedBySignal = status > 128;
+        if (endedBySignal) return status;
         reports.push(report);
       } catch (error) {
         if (!(error instanceof LabError)) throw error;
@@ -39,11 +40,13 @@ export async function runOnAllKernels(
     }
     const table = `${folder}/table.json`;
     const { code } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", scenarios(), "--compare", "--json", table, ...reports],
+      args: ["run", "-A", scenariosProgram(), "--compare", "--json", table, ...reports],
       stdin: "null",
     }).spawn().status;
     if (json !== undefined) await copyReport(table, json);
-    if (failed.length > 0) throw new LabError(`Not run: Linux ${failed.join(", ")}; see above`);
+    if (failed.length > 0) {
+      throw new LabError(`Could not run Linux ${failed.join(", ")}; see above`);
+    }
     return code;
   });
 }

@@ -1,6 +1,6 @@
 /**
- * Downloads Debian packages with apt-get(8), as any user may: with lists and sources of its own
- * where the machine's do not do.
+ * Downloads Debian packages with apt-get(8). Any user may do so. Where the machine's package lists
+ * or sources are no use, the lab makes its own.
  *
  * @module
  */
@@ -11,17 +11,17 @@ import { runProgram } from "./program.ts";
 /** The releases of Debian that a package can come from, by their code names. */
 export type DebianRelease = "bullseye" | "bookworm" | "trixie" | "forky";
 
-/** The release that a package comes from: the machine's own, or one of Debian. */
+/** The release that a package comes from: the machine's own, or a release of Debian. */
 export type Release = "own" | DebianRelease;
 
 /**
  * Downloads packages of a release into a folder, as `.deb` files.
  *
- * @param temp The folder, absolute; the lists and the cache of apt-get are below it.
- * @param options.keyring The file of Debian's keys, by which a release of Debian is verified.
- * @param options.dependencies Which of the packages that these depend on come along: those that
- * the machine lacks (release `own`) or all, and of these the ones whose names match.
- * @throws {MissingError} if that fails, with what apt-get said.
+ * @param temp The folder, absolute. The lists and the cache of apt-get are below it.
+ * @param options.keyring The file of the keys that Debian signs its releases with.
+ * @param options.dependencies Also download the dependencies whose names match. For the release
+ * `own` these are only the packages that the machine lacks. Default: no dependencies.
+ * @throws {MissingError} if the download fails, with the error of apt-get.
  */
 export async function download(
   temp: string,
@@ -36,18 +36,18 @@ export async function download(
 ): Promise<void> {
   if (!which("apt-get")) {
     throw new MissingError(
-      `This machine has no apt-get to fetch ${names.join(", ")} with`,
+      `This machine has no apt-get, so cannot fetch ${names.join(", ")}`,
       "install them yourself, or choose another engine with --engine",
     );
   }
-  // apt's own cache is kept out of /var; without a sandbox user it does not warn that `_apt` may
-  // not enter the folder.
+  // A cache outside /var needs no root. With root as the sandbox user, apt does not warn that the
+  // user `_apt` cannot enter the folder.
   const options = ["-q", "-o", "APT::Sandbox::User=root", "-o", `Dir::Cache=${temp}/cache`];
   const progress = setInterval(() => say(`fetched ${megabytes(temp)} MB so far`), 5000);
   const apt = (...words: string[]) =>
     runProgram("apt-get", [...options, ...words], { signal, cwd: temp });
-  const failed = (...said: string[]) => {
-    const error = said.join("\n").split("\n").find((line) => /^[EW]: /.test(line));
+  const fetchError = (...outputs: string[]) => {
+    const error = outputs.join("\n").split("\n").find((line) => /^[EW]: /.test(line));
     return new MissingError(
       `Cannot fetch ${names.join(", ")}${error ? ` (${error.slice(3)})` : ""}`,
       release === "own"
@@ -69,7 +69,7 @@ export async function download(
     await Deno.mkdir(`${temp}/cache/archives/partial`, { recursive: true });
     if (release === "own") {
       if ((await get()).ok) return;
-      say("the machine's package lists do not do; fetching some");
+      say("the machine's package lists are missing or out of date; fetching new ones");
     } else {
       const targets = (await apt(...LIST_SOURCES)).text;
       const sources = debianSources(release, keyring, targets);
@@ -77,12 +77,12 @@ export async function download(
       options.push("-o", `Dir::Etc::SourceList=${temp}/sources.list`);
       options.push("-o", "Dir::Etc::SourceParts=/dev/null", "-o", "Dir::State::status=/dev/null");
     }
-    // Lists of our own need no root.
+    // apt-get needs no root when it writes its lists into our folder.
     await Deno.mkdir(`${temp}/lists/partial`, { recursive: true });
     options.push("-o", `Dir::State::Lists=${temp}/lists`, "-o", "Debug::NoLocking=1");
     const update = await apt("-o", "Acquire::Languages=none", "update");
     const got = await get();
-    if (!got.ok) throw failed(update.text, got.text);
+    if (!got.ok) throw fetchError(update.text, got.text);
   } finally {
     clearInterval(progress);
   }
@@ -93,7 +93,7 @@ export function plannedPackages(text: string): { name: string; version: string; 
   return [...text.matchAll(/^'\S+' ([^_\s]+)_([^_\s]+)_[^_\s]+\.deb (\d+) /gm)]
     .map(([, name = "", version = "", size]) => ({
       name,
-      // A colon is escaped in the name of a file.
+      // apt escapes the colon in a file name.
       version: version.replaceAll("%3a", ":"),
       size: Number(size),
     }));
@@ -107,22 +107,22 @@ const LIST_SOURCES = [
   "$(CREATED_BY) $(REPO_URI) $(RELEASE) $(COMPONENT)",
 ];
 
-/** The names of the releases in Debian's archive, by which the archive is told from others. */
+/** The names of the releases in Debian's archive. An archive with other names is not Debian's. */
 // deno-fmt-ignore
 const SUITES = [
   "bullseye", "bookworm", "trixie", "forky", "sid",
   "oldoldstable", "oldstable", "stable", "testing", "unstable",
 ];
 
-/** Where Debian says that its archive is, for machines that have another one in their sources. */
+/** Debian's public archive, for machines whose sources are not Debian's. */
 const DEBIAN_ARCHIVE = "http://deb.debian.org/debian";
 
-/** Where packages install Debian's keys: apt refuses a release of Debian that these have not signed. */
+/** The file where packages install Debian's keys. apt refuses a release without their signature. */
 export const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /**
- * The sources for a release of Debian, sources.list(5): the archive of Debian that the machine's
- * own packages come from, or where that is none (Ubuntu), the public one.
+ * The sources for a release of Debian, sources.list(5). They name the archives of Debian in the
+ * machine's own sources. A machine without one, such as Ubuntu, gets Debian's public archive.
  *
  * @param keyring The file of Debian's keys.
  * @param targets What apt-get prints for {@linkcode LIST_SOURCES}.
@@ -145,20 +145,20 @@ export function ownCodename(): string {
   return /^VERSION_CODENAME="?([^"\n]*)/m.exec(text)?.[1] ?? "";
 }
 
-/** What a folder holds. */
+/** The total size of the files below a folder, in MB. */
 function megabytes(folder: string): number {
   let bytes = 0;
-  const look = (path: string) => {
+  const walk = (path: string) => {
     for (const { name, isFile, isDirectory } of Deno.readDirSync(path)) {
-      if (isDirectory) look(`${path}/${name}`);
+      if (isDirectory) walk(`${path}/${name}`);
       if (isFile) bytes += sizeOf(`${path}/${name}`);
     }
   };
-  look(folder);
+  walk(folder);
   return Math.round(bytes / 1e6);
 }
 
-/** The size of a file; 0 once apt-get has moved it. */
+/** The size of a file; 0 if apt-get has just moved it away. */
 function sizeOf(path: string): number {
   try {
     return Deno.statSync(path).size;

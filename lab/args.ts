@@ -22,13 +22,13 @@ Usage:
 
 Options:
   --engine ENGINE  native (this kernel), uml (User-Mode Linux), qemu (a kernel as Debian ships it) or
-                   vagrant (a virtual machine); without it, the first of them that works here
-  --kernel KERNEL  5.10, 6.1, 6.12 or 7.2 of Debian 11, 12, 13 or forky; a file, linux.uml or bzImage;
-                   or all, for a table of the scenarios on each of them
+                   vagrant (a virtual machine); default: the first of them that works here
+  --kernel KERNEL  5.10, 6.1, 6.12 or 7.2, from Debian 11, 12, 13 or forky; the file of a kernel,
+                   linux.uml or bzImage; or all, for a table of the scenarios on all four
   --modules DIR    the folder of that file's modules, with modules.dep
-  --needs MODULE   a kernel module that the command needs; may be said more than once
+  --needs MODULE   a kernel module that the command needs; may be given more than once
   --halt           halt the virtual machine afterwards (vagrant)
-  --destroy        destroy it afterwards, with all that was made for it (vagrant)
+  --destroy        destroy the virtual machine and its files afterwards (vagrant)
   --json FILE      write the scenarios' report to FILE
   -h, --help       print this
 
@@ -48,7 +48,7 @@ const OPTIONS = [
   { name: "help", short: "h" },
 ] as const;
 
-/** What the words on the command line ask for. */
+/** What to do, as the command line says. */
 export type Request =
   | { kind: "help" }
   | { kind: "list" }
@@ -57,68 +57,68 @@ export type Request =
   | { kind: "command"; command: string[] } & Where
   | { kind: "shell" } & Where;
 
-/** Where it is to run. */
+/** Where the scenarios, the command or the shell run. */
 export interface Where {
-  /** The kernel modules that it needs. */
+  /** The kernel modules that they need. */
   modules: string[];
-  /** The kernel. */
+  /** The kernel. @default {undefined} The fastest that has the modules. */
   kernel?: KernelChoice | "all";
-  /** The engine; the first that works without one. */
+  /** The engine. @default {undefined} The first that works here. */
   engine?: EngineName;
-  /** What becomes of the virtual machine. */
+  /** What to do with the virtual machine afterwards. @default {undefined} Leave it running. */
   afterwards?: Afterwards;
 }
 
 /**
  * Reads the words of the command line.
  *
- * @throws {UsageError} if they make no sense, with all that is wrong with them.
+ * @throws {UsageError} with every problem that the words have.
  */
 export function parseRequest(words: string[]): Request {
   const line = readCommandLine(OPTIONS, words);
   if (line.on("help")) return { kind: "help" };
-  const wrong = [...line.problems];
+  const problems = [...line.problems];
   const names = line.words;
   const command = line.behind;
-  const fates = AFTERWARDS.filter((name) => line.on(name));
-  const afterwards = fates[0];
+  const endOptions = AFTERWARDS.filter((name) => line.on(name));
+  const afterwards = endOptions[0];
   const named = line.value("engine");
-  // These are the virtual machine's alone, so they ask for it.
+  // Only the engine `vagrant` has these options, so they choose it.
   const wanted = named ?? (afterwards && "vagrant");
   const engine = ENGINE_NAMES.find((name) => name === wanted);
   if (named !== undefined && !engine) {
-    wrong.push(`Unknown engine "${named}": the engines are ${ENGINE_NAMES.join(", ")}`);
+    problems.push(`Unknown engine "${named}": the engines are ${ENGINE_NAMES.join(", ")}`);
   }
-  if (fates.length > 1) wrong.push("Choose one of --halt and --destroy");
+  if (endOptions.length > 1) problems.push("Choose one of --halt and --destroy");
   if (afterwards && engine && engine !== "vagrant") {
-    wrong.push(`Option --${afterwards} goes with --engine vagrant only`);
+    problems.push(`Option --${afterwards} works with --engine vagrant only`);
   }
   const [list, kernels, shell] = [line.on("list"), line.on("kernels"), line.on("shell")];
-  if (afterwards && list) wrong.push(`Option --${afterwards} does not go with --list`);
+  if (afterwards && list) problems.push(`Option --${afterwards} cannot be used with --list`);
   const needed = line.values("needs");
   const modules = needed.map((name) => name.replaceAll("-", "_"));
   for (const [index, name] of modules.entries()) {
-    if (!/^\w+$/.test(name)) wrong.push(`"${needed[index]}" is no name of a kernel module`);
+    if (!/^\w+$/.test(name)) problems.push(`"${needed[index]}" is not a name of a kernel module`);
   }
-  const kernel = readKernel(line.value("kernel"), line.value("modules"), wrong);
+  const kernel = readKernel(line.value("kernel"), line.value("modules"), problems);
   const json = line.value("json");
-  if (command?.length === 0) wrong.push("No command after --");
+  if (command?.length === 0) problems.push("No command after --");
 
-  const asked = [
+  const actions = [
     ...(names.length > 0 ? [`the scenario "${names[0]}"`] : []),
     ...(list ? ["--list"] : []),
     ...(kernels ? ["--kernels"] : []),
     ...(shell ? ["--shell"] : []),
     ...(command ? ["a command after --"] : []),
   ];
-  if (asked.length > 1) wrong.push(`Choose one of ${asked.join(" and ")}`);
+  if (actions.length > 1) problems.push(`Choose one of ${actions.join(" and ")}`);
   if (kernel === "all" && (shell || list || kernels || command)) {
-    wrong.push("Option --kernel all goes with scenarios only");
+    problems.push("Option --kernel all works with scenarios only");
   }
   if (json !== undefined && (shell || list || kernels || command)) {
-    wrong.push("Option --json goes with scenarios only");
+    problems.push("Option --json works with scenarios only");
   }
-  if (wrong.length > 0) throw new UsageError(`${wrong.join("; ")} (see --help)`);
+  if (problems.length > 0) throw new UsageError(`${problems.join("; ")} (see --help)`);
 
   if (list) return { kind: "list" };
   if (kernels) return { kind: "kernels" };
@@ -128,18 +128,18 @@ export function parseRequest(words: string[]): Request {
   return { kind: "scenarios", names, json, ...where };
 }
 
-/** Reads `--kernel` and `--modules`; says what is wrong with them. */
+/** Reads `--kernel` and `--modules`. Adds what is wrong with them to the problems. */
 function readKernel(
   word: string | undefined,
   modules: string | undefined,
-  wrong: string[],
+  problems: string[],
 ): KernelChoice | "all" | undefined {
   const kernel = DEBIAN_KERNELS.find(({ version }) => version === word);
   if (modules !== undefined && (word === undefined || word === "all" || kernel)) {
-    wrong.push("Option --modules goes with --kernel FILE only");
+    problems.push("Option --modules works with --kernel FILE only");
   }
   if (modules !== undefined && !exists(`${modules}/modules.dep`)) {
-    wrong.push(`"${modules}" is no folder of modules: it has no modules.dep`);
+    problems.push(`"${modules}" is not a folder of kernel modules: it has no modules.dep`);
   }
   if (word === undefined) return undefined;
   if (word === "all") return word;
@@ -147,8 +147,8 @@ function readKernel(
   const path = resolve(word);
   if (kindOfFile(path) === undefined) {
     const known = DEBIAN_KERNELS.map(({ version }) => version).join(", ");
-    wrong.push(
-      `"${word}" is neither ${known} or all nor the file of a kernel, linux.uml or bzImage`,
+    problems.push(
+      `Unknown kernel "${word}": give ${known}, all, or the file of a kernel, linux.uml or bzImage`,
     );
   }
   return { kind: "file", path, modules: modules === undefined ? undefined : resolve(modules) };

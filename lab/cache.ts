@@ -1,5 +1,5 @@
 /**
- * The lab's cache: a folder that several labs use and fill at once.
+ * The lab's cache: a folder that several labs may use and fill at the same time.
  *
  * @module
  */
@@ -8,9 +8,9 @@ import { LabError, MissingError } from "./errors.ts";
 
 /** How to use the cache. */
 export interface CacheOptions {
-  /** Gets a line now and then when something takes long. */
+  /** Prints a line about the progress of something slow. */
   say: (line: string) => void;
-  /** Ends it. */
+  /** Ends the work when aborted. */
   signal?: AbortSignal;
 }
 
@@ -18,7 +18,7 @@ export interface CacheOptions {
  * The folder of the lab's cache: `lab` under `IPVLAN_LAB_CACHE`, or else under `ipvlan-kit` in
  * `XDG_CACHE_HOME` (XDG Base Directory Specification) or `~/.cache`.
  *
- * @throws {MissingError} if the environment names no place for it.
+ * @throws {MissingError} if none of these variables is set.
  */
 export function cacheFolder(env: Record<string, string | undefined>): string {
   if (env.IPVLAN_LAB_CACHE) return `${env.IPVLAN_LAB_CACHE}/lab`;
@@ -34,9 +34,9 @@ export function releaseFolder(release: Release): string {
 }
 
 /**
- * Calls `use` while no other lab changes the cache, which is made if it is not there.
+ * Calls `use` under the exclusive lock of the cache. Makes the cache if it does not exist.
  *
- * @throws {LabError} if the system refuses to make or to change it.
+ * @throws {LabError} if the system refuses to make or to change the cache.
  */
 export async function withCache<T>(
   options: CacheOptions,
@@ -45,11 +45,11 @@ export async function withCache<T>(
   const cache = cacheFolder(Deno.env.toObject());
   try {
     await Deno.mkdir(cache, { recursive: true });
-    const waiting = `waiting for another lab, which fills ${cache}`;
+    const waiting = `waiting for another lab, which is filling ${cache}`;
     using _lock = await lockFile(`${cache}/lock`, waiting, options);
     return await use(cache);
   } catch (cause) {
-    // A full disk, or a folder that belongs to another user.
+    // For example: the disk is full, or the folder belongs to another user.
     if (!isSystemError(cause)) throw cause;
     throw new LabError(
       `Cannot fill the lab's cache in ${cache} (${cause.message}); set IPVLAN_LAB_CACHE`,
@@ -59,9 +59,9 @@ export async function withCache<T>(
 }
 
 /**
- * Locks a file, which is made if it is not there, until it is disposed of.
+ * Locks a file until the result is disposed of. Makes the file if it does not exist.
  *
- * @param waiting The line to say when that takes longer than a second.
+ * @param waiting The line to print when the wait takes longer than a second.
  */
 export async function lockFile(
   path: string,
@@ -69,25 +69,25 @@ export async function lockFile(
   { say, signal }: CacheOptions,
 ): Promise<Deno.FsFile> {
   const file = await Deno.open(path, { write: true, create: true });
-  const patience = setTimeout(() => say(waiting), 1000);
+  const timer = setTimeout(() => say(waiting), 1000);
   try {
-    await until(signal, file.lock(true));
+    await waitOrAbort(signal, file.lock(true));
     return file;
   } catch (error) {
     file.close();
     throw error;
   } finally {
-    clearTimeout(patience);
+    clearTimeout(timer);
   }
 }
 
-/** Whether the system refused something: `code` is then a name of errno(3). */
+/** Whether an error comes from a system call. Its `code` is then a name of errno(3). */
 function isSystemError(error: unknown): error is Error {
   return error instanceof Error && "code" in error && typeof error.code === "string";
 }
 
 /** Waits for a promise, or rejects as soon as the signal is aborted. */
-async function until<T>(signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
+async function waitOrAbort<T>(signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
   if (!signal) return await promise;
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const abort = () => reject(signal.reason);
@@ -100,28 +100,28 @@ async function until<T>(signal: AbortSignal | undefined, promise: Promise<T>): P
   }
 }
 
-/** The list of the files of what was unpacked, with their sizes: a line `SIZE PATH` for each. */
+/** Lists the files of an unpacked package, with their sizes: a line `SIZE PATH` for each. */
 const FILE_LIST = ".files";
 
-/** Notes which files there are in a folder. */
-export async function noteFiles(folder: string): Promise<void> {
+/** Writes the list of a folder's files into the folder, for {@linkcode isComplete}. */
+export async function writeFileList(folder: string): Promise<void> {
   const lines: string[] = [];
-  const look = (inner: string) => {
+  const walk = (inner: string) => {
     for (const { name, isFile, isDirectory } of Deno.readDirSync(`${folder}/${inner}`)) {
       const path = `${inner}${name}`;
-      if (isDirectory) look(`${path}/`);
+      if (isDirectory) walk(`${path}/`);
       if (isFile) lines.push(`${Deno.statSync(`${folder}/${path}`).size} ${path}\n`);
     }
   };
-  look("");
+  walk("");
   await Deno.writeTextFile(`${folder}/${FILE_LIST}`, lines.join(""));
 }
 
 /**
- * Whether all files of a folder are there and as long as they were. What they contained was verified
- * by apt-get(8) when they were downloaded.
+ * Whether a folder has all files of its list, with the same sizes. Their content needs no check:
+ * apt-get(8) verified it when it downloaded them.
  */
-export function isWhole(folder: string): boolean {
+export function isComplete(folder: string): boolean {
   try {
     const lines = Deno.readTextFileSync(`${folder}/${FILE_LIST}`).split("\n").slice(0, -1);
     return lines.length > 0 && lines.every((line) => {

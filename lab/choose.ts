@@ -1,44 +1,44 @@
 /**
- * Which engine runs a job.
+ * Chooses the engine that runs a job.
  *
  * @module
  */
-import type { Engine, EngineName, Wish } from "./engine.ts";
-import { type Attempt, attemptLine, LabError, reasonOf, StartError } from "./errors.ts";
+import type { Engine, EngineName, Requirements } from "./engine.ts";
+import { type Attempt, formatAttempt, formatReason, LabError, StartError } from "./errors.ts";
 
-/** What {@linkcode runInFirst} does with the engines. */
-export interface Run {
-  /** The engine that was asked for; no other is tried then. */
-  asked?: EngineName;
+/** What {@linkcode runInFirst} runs, and where. */
+export interface RunOptions {
+  /** The only engine to try. @default {undefined} All. */
+  wanted?: EngineName;
   /** Runs the job in an engine, and returns its exit status. */
   run: (engine: Engine) => Promise<number>;
-  /** Gets the line that names the engine, its kernel, and why it is the one. */
+  /** Prints the line that names the chosen engine, its kernel, and the reason for the choice. */
   say: (line: string) => void;
-  /** What the job asks of the engine. */
-  wish: Wish;
+  /** What the job requires of the engine. */
+  requirements: Requirements;
 }
 
 /**
- * Runs a job in the engine that was asked for, or else in the first that starts.
+ * Runs a job in the wanted engine, or else in the first engine that starts.
  *
- * @param engines In the order in which they are tried; those after the first that starts are not.
+ * @param engines The engines, in the order to try them.
  * @returns The exit status of the job.
- * @throws {LabError} if none starts, with what each of them lacks.
+ * @throws {LabError} if no engine starts, with the reason for each.
  */
 export async function runInFirst(
   engines: readonly Engine[],
-  { asked, run, say, wish }: Run,
+  { wanted, run, say, requirements }: RunOptions,
 ): Promise<number> {
   const failed: Attempt[] = [];
   for (const engine of engines) {
-    if (asked !== undefined && engine.name !== asked) continue;
-    const probe = await engine.probe(wish);
+    if (wanted !== undefined && engine.name !== wanted) continue;
+    const probe = await engine.probe(requirements);
     if (!probe.ok) {
       failed.push(...probe.attempts);
       continue;
     }
     const reasons = failed.map(({ why }) => why).join("; ") || "the first choice";
-    say(`${engine.name} (${probe.what}): ${asked === undefined ? reasons : "asked for"}`);
+    say(`${engine.name} (${probe.what}): ${wanted === undefined ? reasons : "asked for"}`);
     try {
       return await run(engine);
     } catch (error) {
@@ -46,10 +46,11 @@ export async function runInFirst(
       failed.push(...error.attempts);
     }
   }
-  const what = asked === undefined ? "No engine works here" : `The engine ${asked} cannot run`;
+  const summary = wanted === undefined ? "No engine works here" : `The engine ${wanted} cannot run`;
   const [only, ...others] = failed;
   if (only && others.length === 0) {
-    throw new LabError(`${what}: ${only.name === asked ? reasonOf(only) : attemptLine(only)}`);
+    const reason = only.name === wanted ? formatReason(only) : formatAttempt(only);
+    throw new LabError(`${summary}: ${reason}`);
   }
-  throw new LabError([what, ...failed.map(attemptLine)].join("\n  "));
+  throw new LabError([summary, ...failed.map(formatAttempt)].join("\n  "));
 }

@@ -1,81 +1,81 @@
 /**
- * What every engine of the lab is: somewhere a command can run with ipvlan.
+ * The interface of the lab's engines. An engine runs commands on a kernel that has ipvlan.
  *
  * @module
  */
 import type { Attempt } from "./errors.ts";
 import type { KernelChoice } from "./kernels.ts";
 
-/** The names `--engine` takes, in the order in which the lab tries them. */
+/** The names that `--engine` takes, in the order in which the lab tries them. */
 export const ENGINE_NAMES = ["native", "uml", "qemu", "vagrant"] as const;
 
 /** The name of an engine. */
 export type EngineName = typeof ENGINE_NAMES[number];
 
-/** What can become of a virtual machine after a run. */
+/** What the lab can do with a virtual machine after a run, besides leaving it running. */
 export const AFTERWARDS = ["halt", "destroy"] as const;
 
-/** What becomes of a virtual machine after a run. */
+/** What to do with a virtual machine after a run. */
 export type Afterwards = typeof AFTERWARDS[number];
 
-/** What a job asks of the place that it runs in. */
-export interface Wish {
-  /** The kernel modules that it needs, besides those that every scenario needs. */
+/** What a job requires of the engine that runs it. */
+export interface Requirements {
+  /** The kernel modules that the job needs, besides those that every scenario needs. */
   modules: readonly string[];
   /**
-   * The kernel that is asked for.
+   * The kernel to run.
    *
    * @default {undefined} The fastest that has the modules.
    */
   kernel?: KernelChoice;
-  /** Ends the search for such a place, and the job with all of its engine, when aborted. */
+  /** Ends the search for an engine, and the running job with its guest, when aborted. */
   signal: AbortSignal;
 }
 
-/** What is to be run. */
-export interface Job extends Wish {
-  /** The command and its arguments; no shell is between. Empty: an interactive shell. */
+/** A command to run, and what it requires. */
+export interface Job extends Requirements {
+  /** The command and its arguments, started without a shell. Empty: an interactive shell. */
   command: string[];
   /** The folder to run it in, absolute. */
   cwd: string;
   /**
-   * A folder of the machine, absolute, in which the command can write: at the same path inside, or
-   * where {@linkcode Engine.inside} says.
+   * A folder of the machine, absolute, in which the command can write. {@linkcode Engine.pathInside}
+   * tells its path inside.
    */
   share?: string;
   /**
-   * How many such jobs run at once, this one too: they divide the machine's memory.
+   * How many such jobs run at once, including this one. They divide the machine's memory.
    *
    * @default {1}
    */
-  beside?: number;
+  jobsAtOnce?: number;
 }
 
 /**
- * What {@linkcode Engine.probe} found: what the engine runs (`Linux 6.1.176, User-Mode Linux`), or
- * why it cannot run here.
+ * The result of {@linkcode Engine.probe}: what the engine runs (`Linux 6.1.176, User-Mode Linux`),
+ * or why it cannot run here.
  */
 export type Probe = { ok: true; what: string } | { ok: false; attempts: Attempt[] };
 
-/** Somewhere a command can run with ipvlan. */
+/** An engine: it runs commands on a kernel that has ipvlan. */
 export interface Engine {
   /** Its name on the command line. */
   readonly name: EngineName;
-  /** Finds out, by trying, whether it can run such a job here. */
-  probe(wish: Wish): Promise<Probe>;
-  /** How many jobs can run here at once: as many as wanted, or fewer. */
-  atMost(wanted: number): Promise<number>;
+  /** Tries whether the engine can run such a job here. */
+  probe(requirements: Requirements): Promise<Probe>;
+  /** How many jobs can run here at once: the wanted number, or fewer. */
+  maxJobs(wanted: number): Promise<number>;
   /**
    * Runs a job and returns its exit status, 128 + N when signal N ended it. Leaves nothing behind:
    * no process, link, namespace, mount or file.
    *
-   * @throws {StartError} if it does not start after all; nothing of the job has run then.
+   * @throws {StartError} if the engine does not start after all. Then nothing of the job has run.
    */
   run(job: Job): Promise<number>;
   /**
-   * The path inside of what has this path on the machine.
+   * Translates a path on the machine to the path inside.
    *
-   * @default {undefined} The same.
+   * @default {undefined} Both paths are the same.
    */
-  inside?(path: string): string;
+  pathInside?(path: string): string;
 }

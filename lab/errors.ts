@@ -1,24 +1,24 @@
 /**
- * What the lab throws on purpose.
+ * The errors of the lab.
  *
  * @module
  */
 import { IpvlanError } from "../lib/errors.ts";
 
-/** The lab itself cannot do what was asked: an engine is missing, broken, or died. */
+/** The lab itself failed, not the command: an engine is missing, broken, or died. */
 export class LabError extends IpvlanError {}
 
-/** The words on the command line make no sense; nothing was started. */
+/** The command line is wrong. Nothing was started. */
 export class UsageError extends LabError {}
 
-/** A program, package or device that an engine needs is not there. */
+/** This machine lacks a program, package or device that an engine needs. */
 export class MissingError extends LabError {
-  /** What is not there. */
+  /** A sentence that says what is missing. */
   readonly missing: string;
-  /** What to do about it. */
+  /** What the user can do about it. */
   readonly advice: string;
 
-  /** Makes the error from what is missing and what to do about it. */
+  /** Makes the error from what is missing and what the user can do about it. */
   constructor(missing: string, advice: string, options?: ErrorOptions) {
     super(`${missing}; ${advice}`, options);
     this.missing = missing;
@@ -26,11 +26,11 @@ export class MissingError extends LabError {
   }
 }
 
-/** Something that was tried to run a job in, and why it cannot. */
+/** A failed attempt to start an engine or a kernel. */
 export interface Attempt {
-  /** What was tried: `native`, `uml`, `Linux 6.1.176, User-Mode Linux`. */
+  /** The engine or kernel: `native`, `uml`, `Linux 6.1.176, User-Mode Linux`. */
   name: string;
-  /** What is wrong with it. */
+  /** Why it cannot run the job. */
   why: string;
   /** What the user can do about it. */
   advice?: string;
@@ -38,29 +38,29 @@ export interface Attempt {
 
 /** An engine did not start. Nothing of the job has run, so another engine can be tried. */
 export class StartError extends LabError {
-  /** All that was tried, in its order; at least one. */
+  /** The failed attempts, in order; at least one. */
   readonly attempts: readonly Attempt[];
 
-  /** Makes the error from what was tried. */
+  /** Makes the error from the failed attempts. */
   constructor(attempts: readonly Attempt[], options?: ErrorOptions) {
-    super(attempts.map(attemptLine).join("; "), options);
+    super(attempts.map(formatAttempt).join("; "), options);
     this.attempts = attempts;
   }
 }
 
-/** What was tried, made of the error that ended it. */
-export function attemptOf(name: string, error: LabError): Attempt {
+/** Makes an attempt from the error that ended it. */
+export function makeAttempt(name: string, error: LabError): Attempt {
   return error instanceof MissingError
     ? { name, why: error.missing, advice: error.advice }
     : { name, why: error.message };
 }
 
-/** An attempt in a line: its name, what is wrong, what to do. */
-export function attemptLine(attempt: Attempt): string {
-  return `${attempt.name}: ${reasonOf(attempt)}`;
+/** Formats an attempt as one line: its name, why it failed, what to do. */
+export function formatAttempt(attempt: Attempt): string {
+  return `${attempt.name}: ${formatReason(attempt)}`;
 }
 
-/** Why an attempt failed, and what to do. */
-export function reasonOf({ why, advice }: Attempt): string {
+/** Formats why an attempt failed, and what to do. */
+export function formatReason({ why, advice }: Attempt): string {
   return advice === undefined ? why : `${why}; ${advice}`;
 }

@@ -1,17 +1,17 @@
 /**
- * Fetches Debian packages into a cache of the lab's own: nothing is installed, and nothing outside
- * the cache changes. Works for an ordinary user, and on a machine without package lists.
+ * Fetches Debian packages into the lab's cache. It installs nothing, and changes nothing outside the
+ * cache. It works for an ordinary user, and on a machine without package lists.
  *
  * @module
  */
 import { download, KEYRING, type Release } from "./apt.ts";
 import {
   type CacheOptions,
-  isWhole,
+  isComplete,
   lockFile,
-  noteFiles,
   releaseFolder,
   withCache,
+  writeFileList,
 } from "./cache.ts";
 import { LabError, MissingError } from "./errors.ts";
 import { exists, fileIn } from "./machine.ts";
@@ -20,7 +20,7 @@ import { runProgram } from "./program.ts";
 /** The name of a package that can be fetched. */
 export type PackageName = keyof typeof NEEDED;
 
-/** The file of each package that it is needed for: without it the package is not whole. */
+/** The file that the lab needs from each package. */
 const NEEDED = {
   "user-mode-linux": "linux.uml",
   "busybox-static": "busybox",
@@ -38,16 +38,18 @@ export interface FetchOptions extends CacheOptions {
   release?: Release;
 }
 
-/** For how long a release that could not be fetched is not asked for where another will do, in ms. */
+/**
+ * How long the lab prefers other releases after it could not fetch one, in milliseconds.
+ */
 const FAILURE_LASTS = 60 * 60 * 1000;
 
-/** The file that says, by its age, when a release could not be fetched. */
+/** A file whose age says when the lab last failed to fetch a release. */
 function failureMark(folder: string): string {
   return `${folder}/unreachable`;
 }
 
-/** Whether packages of a release could not be fetched a short time ago. */
-export function hasFailed(release: Release): boolean {
+/** Whether the lab failed to fetch packages of a release within the last hour. */
+export function hasFailedRecently(release: Release): boolean {
   try {
     const { mtime } = Deno.statSync(failureMark(releaseFolder(release)));
     return mtime !== null && Date.now() - mtime.getTime() < FAILURE_LASTS;
@@ -56,15 +58,16 @@ export function hasFailed(release: Release): boolean {
   }
 }
 
-/** Says that something is there but not whole. */
+/** Prints a line if a folder exists; the caller knows that it is not complete. */
 function sayIfBroken(folder: string, { say }: FetchOptions): void {
-  if (exists(folder)) say(`${folder} is not whole any more`);
+  if (exists(folder)) say(`${folder} is damaged`);
 }
 
 /**
- * Makes sure that packages are in the cache, and returns the file of each that it is needed for.
+ * Fetches packages into the cache, unless they are there. Returns the file that the lab needs from
+ * each.
  *
- * @throws {MissingError} if one cannot be fetched.
+ * @throws {MissingError} if a package cannot be fetched.
  */
 export async function fetchPackages<N extends PackageName>(
   names: readonly N[],
@@ -79,38 +82,39 @@ export async function fetchPackages<N extends PackageName>(
   return Object.fromEntries(names.map((name) => [name, find(name)!])) as Record<N, string>;
 }
 
-/** Debian's keys: the machine's own, or those that its distribution has a package of. */
+/** Finds the file of Debian's keys: the machine's own, or one from its distribution's package. */
 async function findKeyring({ release = "own", ...options }: FetchOptions): Promise<string> {
   if (release === "own" || exists(KEYRING)) return KEYRING;
   const name = "debian-archive-keyring";
   return (await fetchPackages([name], options))[name];
 }
 
-/** The file that a package is needed for, if the package is whole. */
+/** The file that the lab needs from a package, if the package is complete. */
 function findFile(folder: string, name: PackageName): string | undefined {
-  return isWhole(`${folder}/${name}`) ? fileIn(`${folder}/${name}`, NEEDED[name]) : undefined;
+  return isComplete(`${folder}/${name}`) ? fileIn(`${folder}/${name}`, NEEDED[name]) : undefined;
 }
 
 /**
- * A file in the folder of a fetch that every process locks which unpacks there: dpkg(1) starts
- * others, and these outlive a lab that is killed.
+ * The lock file of a fetch. A process that unpacks into the folder holds the lock. dpkg(1) starts
+ * more processes, and those outlive a lab that is killed.
  */
 function unpackLock(temp: string): string {
   return `${temp}/unpacking`;
 }
 
-/** Removes the folder of a fetch that was killed, as soon as nothing is unpacked there any more. */
+/** Removes the folder of a fetch that was killed, as soon as no process unpacks into it any more. */
 async function removeLeftover(temp: string, options: FetchOptions): Promise<void> {
-  const waiting = `waiting for what a killed lab still unpacks in ${temp}`;
+  const waiting = `waiting for dpkg of a killed lab, which still unpacks into ${temp}`;
   using _lock = await lockFile(unpackLock(temp), waiting, options);
   await Deno.remove(temp, { recursive: true });
 }
 
 /**
- * Makes sure that packages and what they depend on are in the cache, unpacked into one folder.
+ * Fetches packages and their dependencies into the cache, unpacked into one folder, unless the
+ * folder is there.
  *
  * @param name The name of the folder.
- * @param options.has Whether the folder has what it is needed for.
+ * @param options.has Whether the folder has the files that the lab needs.
  * @returns The folder.
  * @throws {MissingError} if they cannot be fetched.
  */
@@ -124,23 +128,25 @@ export async function fetchTree(
 ): Promise<string> {
   const folder = releaseFolder(options.release ?? "own");
   const tree = `${folder}/${name}`;
-  const isDone = () => isWhole(tree) && has(tree);
+  const isDone = () => isComplete(tree) && has(tree);
   if (isDone()) return tree;
   const keyring = await findKeyring(options);
-  const how = { ...options, keyring, dependencies };
+  const fetchOptions = { ...options, keyring, dependencies };
   await withCache(options, async () => {
     if (isDone()) return;
     sayIfBroken(tree, options);
-    await inFetchFolder(folder, packages, how, async (temp, files) => {
+    await inFetchFolder(folder, packages, fetchOptions, async (temp, files) => {
       for (const file of files) await unpack(temp, file, name, options);
-      if (!has(`${temp}/${name}`)) throw new LabError(`What was fetched has no ${name}`);
-      await replace(`${temp}/${name}`, tree);
+      if (!has(`${temp}/${name}`)) {
+        throw new LabError(`The fetched packages ${files.join(", ")} have no ${name}`);
+      }
+      await moveIntoPlace(`${temp}/${name}`, tree);
     });
   });
   return tree;
 }
 
-/** Fetches what is missing. */
+/** Fetches those of the packages that are missing. The caller holds the lock of the cache. */
 async function fill(
   folder: string,
   names: readonly PackageName[],
@@ -158,14 +164,14 @@ async function fill(
       if (!fileIn(`${temp}/${name}`, NEEDED[name])) {
         throw new LabError(`The fetched package ${name} has no file ${NEEDED[name]}`);
       }
-      await replace(`${temp}/${name}`, `${folder}/${name}`);
+      await moveIntoPlace(`${temp}/${name}`, `${folder}/${name}`);
     }
     const absent = missing.find((name) => !findFile(folder, name));
-    if (absent !== undefined) throw new LabError(`apt-get has not downloaded ${absent}`);
+    if (absent !== undefined) throw new LabError(`apt-get did not download ${absent}`);
   });
 }
 
-/** Downloads packages into a folder for this fetch, which goes when `use` has used them. */
+/** Downloads packages into a temporary folder, calls `use` with it, and removes it. */
 async function inFetchFolder(
   folder: string,
   names: readonly string[],
@@ -184,7 +190,7 @@ async function inFetchFolder(
     try {
       await download(temp, names, { ...options, release });
     } catch (error) {
-      // Not when a signal has ended it.
+      // Any other error comes from a signal, and does not mean that the release is unreachable.
       if (release !== "own" && error instanceof MissingError) {
         await Deno.writeTextFile(failureMark(folder), "");
       }
@@ -197,7 +203,7 @@ async function inFetchFolder(
   }
 }
 
-/** Unpacks a package that was downloaded. */
+/** Unpacks a downloaded package. */
 async function unpack(
   temp: string,
   file: string,
@@ -211,9 +217,9 @@ async function unpack(
   if (!ok) throw new LabError(`Cannot unpack ${file}: ${text}`);
 }
 
-/** Whole or not there at all: what is there under its final name is complete. */
-async function replace(from: string, to: string): Promise<void> {
-  await noteFiles(from);
+/** Gives a folder its final name. Only a complete folder ever has that name. */
+async function moveIntoPlace(from: string, to: string): Promise<void> {
+  await writeFileList(from);
   if (exists(to)) await Deno.remove(to, { recursive: true });
   await Deno.rename(from, to);
 }

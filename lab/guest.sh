@@ -1,6 +1,7 @@
-# Runs a command in the machine, in namespaces of its own, as `sh guest.sh KIND ID SCRIPT [SHARE]`:
-# as root, over ssh. KIND is `command` or `shell`, ID the run's own, SCRIPT the text of the script
-# that becomes the command, SHARE a folder to make before, which stays. Says nothing of its own.
+# Runs a command in a Vagrant machine, in fresh namespaces: `sh guest.sh KIND ID SCRIPT [SHARE]`.
+# The lab runs it as root, over ssh. KIND is `command` or `shell`. ID names the run. SCRIPT is the
+# text of the script that becomes the command. SHARE is a folder to make first; it stays. This
+# script itself prints nothing.
 kind=$1
 run=/run/ipvlan-lab-$2
 script=$3
@@ -14,7 +15,7 @@ set +e
 set -- --net --mount --pid --fork --kill-child --mount-proc sh "$run/native.sh" "$run"
 
 [ "$kind" = command ] || exec unshare "$@"
-# The command has no input. Ours ends when nobody waits for the command any more.
+# The command has no input. When our own input ends, the lab no longer waits for the command.
 exec 3<&0 < /dev/null
 unshare "$@" 3<&- &
 command=$!
@@ -27,6 +28,6 @@ watch=$!
 wait $command
 status=$?
 kill $watch
-# ssh has this status for failures of its own, too: the mark tells the two apart.
+# ssh exits with 255 when ssh itself fails. This file says that the command did.
 [ $status != 255 ] || : > "$run.255"
 exit $status

@@ -1,33 +1,34 @@
 /**
- * What is decided before a guest boots, whatever its kind: pure functions on values.
+ * Decisions before a guest of any kind boots: pure functions on values.
  *
  * @module
  */
 import { MissingError } from "./errors.ts";
 
-/** The devices in a guest that lead to the streams of the lab. */
+/** The devices of a guest that are connected to the streams of the lab. */
 export interface Devices {
-  /** The type of file system that shows a folder of the machine: `hostfs`, `9p`. */
+  /** The type of file system that mounts a folder of the machine: `hostfs`, `9p`. */
   share: string;
-  /** The terminal of standard output, on which a person types in a shell. */
+  /** The terminal of standard output. For a shell, it is also the keyboard. */
   outTty: string;
   /** The terminal of standard error. */
   errTty: string;
-  /** What takes standard output byte for byte. */
+  /** The device that passes standard output on, byte for byte. */
   outPipe: string;
-  /** What takes standard error byte for byte. */
+  /** The device that passes standard error on, byte for byte. */
   errPipe: string;
-  /** Where a line `ROWS COLUMNS` comes from whenever the terminal's size has changed. */
+  /** The device that sends a line `ROWS COLUMNS` whenever the terminal's size changes. */
   size: string;
 }
 
-/** The file of a module, which may be compressed. */
+/** Matches the file of a module, which may be compressed. */
 const MODULE_FILE = /([^/]+)\.ko(?:\.\w+)?$/;
 
 /**
- * The files of a kernel module and of all it needs, in the order in which `insmod` takes them.
+ * The files of a kernel module and of the modules that it needs, in the order for `insmod`.
  *
- * @param dep The text of `modules.dep` (modules.dep(5)): `path: needed needed…`, what is needed first last.
+ * @param dep The text of `modules.dep` (modules.dep(5)): `path: needed needed…`. The last of the
+ * needed modules has to be loaded first.
  * @param name The module's name.
  * @throws {MissingError} if the kernel has no such module.
  */
@@ -41,10 +42,10 @@ export function moduleFiles(dep: string, name: string): string[] {
 }
 
 /**
- * The modules of some that a kernel does not have.
+ * Those of the modules that a kernel does not have.
  *
  * @param list The texts of `modules.dep` and `modules.builtin`, one after the other.
- * @param modules Names with `_` where a file may have `-`.
+ * @param modules The names of modules, with `_` instead of `-`.
  */
 export function missingModules(list: string, modules: readonly string[]): string[] {
   const known = new Set(
@@ -56,12 +57,13 @@ export function missingModules(list: string, modules: readonly string[]): string
 }
 
 /**
- * Runs the kernel, `$2…`, and sees to it that nothing of it is left: the kernel starts processes
- * of its own, which survive it when it is killed. `$1` is the folder of this run. On SIGTERM, which
- * it also gets when the lab dies, the kernel is killed; then the folder goes too, as nobody else
- * may be left to remove it.
+ * A shell script that runs the kernel, `$2…`, and then kills the kernel's processes: they survive the
+ * kernel when it is killed. `$1` is the folder of this run. On SIGTERM the script kills the kernel
+ * and removes the folder. It also gets SIGTERM when the lab dies, and then the lab cannot remove the
+ * folder.
  *
- * The standard input goes the long way round since a shell gives its background jobs /dev/null.
+ * A shell gives its background jobs /dev/null as standard input, so the script passes its own on as
+ * file descriptor 6.
  */
 export const SUPERVISOR = `
 run=$1

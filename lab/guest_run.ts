@@ -1,6 +1,6 @@
 /**
- * One run of a guest: writes what it reads, boots it, passes the streams on, and returns what the
- * command returned.
+ * Runs a job in a guest: writes the guest's files, boots it, passes its streams on, and returns the
+ * exit status of the command.
  *
  * @module
  */
@@ -15,17 +15,17 @@ import { linkTools, readScript } from "./run_folder.ts";
 import { assignments } from "./shell.ts";
 import { terminalSize, useTerminal } from "./terminal.ts";
 
-/** What every scenario needs; the kernel loads any other module when it is asked for its kind. */
+/** The modules that every scenario needs. The kernel loads others on demand, by kind of link. */
 const MODULES: readonly string[] = ["dummy", "8021q", "ipvlan", "veth", "bridge"];
-/** Where a guest has the programs that the lab brings; `native` in a guest hides /run and /tmp. */
+/** The folder of the lab's programs in a guest. Not in /run or /tmp: `native` in a guest hides those. */
 const PROGRAMS = "/usr/lib/ipvlan-lab";
-/** Exit status when nobody reads the output any more: 128 + SIGPIPE. */
+/** Exit status when the reader of the output has closed it: 128 + SIGPIPE. */
 const BROKEN_PIPE = 141;
 
-/** How long a guest may take to start, in milliseconds: ten times what an emulated one takes. */
-const PATIENCE = 120_000;
+/** How long a guest may take to start, in milliseconds: ten times as long as an emulated one takes. */
+const START_TIMEOUT = 120_000;
 
-/** A kernel that is ready to boot into `init.sh`; all paths are absolute. */
+/** A kernel that is ready to boot and run `init.sh`; all paths are absolute. */
 export interface Guest {
   /** The engine's name, which becomes `IPVLAN_LAB`. */
   engine: string;
@@ -35,37 +35,37 @@ export interface Guest {
   modules: string;
   /** The files of the modules that `init.sh` loads before it can make an overlay. */
   overlayModules: string[];
-  /** busybox with all the applets that the guest and a command want. */
+  /** The path of a busybox with all applets that the guest and a command need. */
   busybox: string;
-  /** radvd. */
+  /** The path of radvd. */
   radvd: string;
   /** The devices of the streams. */
   devices: Devices;
   /** What the user can do when it does not boot. */
   advice: string;
-  /** The words that boot it. */
+  /** The command line that boots it. */
   command(start: Start): string[];
 }
 
-/** One start of a guest. */
+/** How a guest starts. */
 export interface Start {
   /** The folder of this run. */
   run: string;
   /** The folders of the machine that the guest can write to, in the order of its mounts. */
   shares: string[];
-  /** Whether a person types on the first terminal. */
+  /** Whether it runs an interactive shell on the first terminal. */
   shell: boolean;
-  /** Whether standard output, and standard error, are a terminal inside. */
+  /** Whether standard output and standard error are terminals, each. */
   terminals: { out: boolean; err: boolean };
 }
 
 /**
- * Runs a job in a guest of its own.
+ * Runs a job in a fresh guest. Resolves to the exit status.
  *
  * @param run An empty folder for this run.
- * @param env Variables for what boots it.
+ * @param env Environment variables for the command line that boots the guest.
  * @throws {StartError} if the guest died before the job began.
- * @throws {LabError} if it died before the job ended, with the end of its log.
+ * @throws {LabError} if the guest died before the job ended, with the end of its log.
  */
 export async function runGuest(
   job: Job,
@@ -94,15 +94,15 @@ export async function runGuest(
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const end = () => child.kill("SIGTERM");
-  job.signal.addEventListener("abort", end);
-  // Seen with KVM on virtual machines: a guest stands still at its first instructions.
-  let stands = false;
-  const patience = setTimeout(() => {
-    stands = !exists(`${run}/up`);
-    if (stands) end();
-  }, PATIENCE);
-  using _patience = { [Symbol.dispose]: () => clearTimeout(patience) };
+  const terminate = () => child.kill("SIGTERM");
+  job.signal.addEventListener("abort", terminate);
+  // Seen with KVM on virtual machines: a guest hangs at its first instructions.
+  let hangs = false;
+  const timer = setTimeout(() => {
+    hangs = !exists(`${run}/up`);
+    if (hangs) terminate();
+  }, START_TIMEOUT);
+  using _timer = { [Symbol.dispose]: () => clearTimeout(timer) };
   using _terminal = shell ? useTerminal(child.stdin, `${run}/size`) : undefined;
   let brokenPipe = false;
   try {
@@ -112,26 +112,30 @@ export async function runGuest(
     ]);
   } catch {
     brokenPipe = true;
-    end();
+    terminate();
   }
   await child.status;
-  job.signal.removeEventListener("abort", end);
+  job.signal.removeEventListener("abort", terminate);
   job.signal.throwIfAborted();
-  if (stands) {
-    const why = `the guest had not started after ${PATIENCE / 1000} s`;
+  if (hangs) {
+    const why = `the guest did not start within ${START_TIMEOUT / 1000} s`;
     throw new StartError([{ name: guest.name, why, advice: guest.advice }]);
   }
   if (brokenPipe) return BROKEN_PIPE;
   return await exitStatus(guest, run);
 }
 
-/** Writes all that comes. Several guests may do so at once, which `Deno.stdout.writable` refuses. */
+/**
+ * Copies a stream to one of ours. `Deno.stdout.writable` would not do: it has one writer, and several
+ * guests write at once.
+ */
 async function passOn(from: ReadableStream<Uint8Array>, to: typeof Deno.stdout): Promise<void> {
   for await (let bytes of from) {
     while (bytes.length > 0) bytes = bytes.subarray(await to.write(bytes));
   }
 }
 
+/** Writes the files of a run: the tools, `init.sh`, `init.conf` and `command.sh`. */
 async function prepare(job: Job, guest: Guest, start: Start): Promise<void> {
   const { engine, modules, busybox, radvd, devices } = guest;
   const { run, shares, shell, terminals } = start;
@@ -168,10 +172,11 @@ async function prepare(job: Job, guest: Guest, start: Start): Promise<void> {
   );
 }
 
+/** Reads the exit status that `init.sh` wrote, or throws why it wrote none. */
 async function exitStatus({ name, advice }: Guest, run: string): Promise<number> {
   const status = await Deno.readTextFile(`${run}/status`).catch(() => "");
   if (/^\d+\n$/.test(status)) return Number(status);
-  // What it printed itself, and where it has one, its console.
+  // The output of the program that boots the guest, and its console where it has a file for that.
   const texts = ["log", "console"].map((name) => `${run}/${name}`).filter(exists)
     .map((path) => Deno.readTextFileSync(path));
   const log = stripVTControlCharacters(texts.join("\n"))
@@ -181,8 +186,8 @@ async function exitStatus({ name, advice }: Guest, run: string): Promise<number>
     "Kernel panic",
   );
   if (!exists(`${run}/up`)) {
-    const said = panic ?? log.at(-1) ?? "it said nothing";
-    throw new StartError([{ name, why: `the guest died at its start (${said})`, advice }]);
+    const reason = panic ?? log.at(-1) ?? "its log is empty";
+    throw new StartError([{ name, why: `the guest died at its start (${reason})`, advice }]);
   }
   const tail = log.slice(-10).join("\n");
   throw new LabError(

@@ -1,5 +1,5 @@
 /**
- * What every guest needs besides its kernel: programs, and the lists of the kernel's modules.
+ * The programs that every guest needs, and the lists of its kernel's modules.
  *
  * @module
  */
@@ -7,28 +7,28 @@ import { type FetchOptions, fetchPackages, type PackageName } from "./fetch.ts";
 import { exists, which } from "./machine.ts";
 import { APPLETS } from "./run_folder.ts";
 
-/** Programs of the machine, or those fetched in their place; absolute paths. */
+/** Paths of programs: the machine's own, or fetched ones. All are absolute. */
 export interface GuestTools {
-  /** busybox with all the applets that the guest and a command want. */
+  /** A busybox with all applets that the guest and a command need. */
   busybox: string;
-  /** radvd. */
+  /** The router advertisement daemon. */
   radvd: string;
 }
 
-/** What the guest's first process needs of busybox. */
+/** The applets of busybox that `init.sh` needs. */
 // deno-fmt-ignore
 const INIT_APPLETS = [
   "cat", "cp", "insmod", "ip", "ln", "mkdir", "mkfifo", "modprobe", "mount", "pivot_root", "rmdir",
   "setsid", "sh", "sleep", "stty", "umount", "usleep",
 ];
 
-/** The folder of the modules of a kernel that has none: nothing has this name. */
+/** The folder of the modules of a kernel without modules. It does not exist. */
 export const NO_MODULES = "/nonexistent";
 
 /**
- * Finds the programs that every guest wants, or fetches them.
+ * Finds the programs that every guest needs, or fetches them.
  *
- * @param more Packages to fetch together with them: each call of apt-get(8) takes seconds.
+ * @param more Packages to fetch in the same call of apt-get(8), since each call takes seconds.
  */
 export async function findTools<N extends PackageName>(
   more: readonly N[],
@@ -47,7 +47,7 @@ export async function findTools<N extends PackageName>(
   return { tools, fetched };
 }
 
-/** The machine's own busybox, if it has all applets. */
+/** The machine's own busybox, if it has all the applets that we need. */
 async function installedBusybox(): Promise<string | undefined> {
   const busybox = which("busybox");
   if (!busybox) return undefined;
@@ -57,8 +57,8 @@ async function installedBusybox(): Promise<string | undefined> {
   return wanted.every((applet) => applets.has(applet)) ? busybox : undefined;
 }
 
-/** The modules that a kernel has: the texts of `modules.dep` and `modules.builtin`. */
-export function moduleList(modules: string): string {
+/** Reads which modules a kernel has: the texts of `modules.dep` and `modules.builtin`. */
+export function readModuleList(modules: string): string {
   return ["modules.dep", "modules.builtin"].map((name) => `${modules}/${name}`).filter(exists)
     .map((path) => Deno.readTextFileSync(path)).join("\n");
 }

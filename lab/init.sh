@@ -1,11 +1,12 @@
-# The first process of a guest, User-Mode Linux or QEMU, run by busybox sh as `sh init.sh RUN`.
-# RUN is the folder of this run; RUN/init.conf sets the variables in capitals, lists of them in
-# quoted words. A process costs milliseconds here, hence a builtin wherever there is one.
+# The first process of a guest, in User-Mode Linux or QEMU. busybox sh runs it as `sh init.sh RUN`.
+# RUN is the folder of this run. RUN/init.conf sets the variables in capitals; a list is a string of
+# quoted words. Starting a process takes milliseconds here, so we prefer builtins.
 RUN=$1
 . "$RUN/init.conf"
 
-# The machine's root, read-only, under an overlay in memory: what is written vanishes. /sys is a
-# folder that any machine has and where nothing is mounted yet.
+# The machine's root is read-only. An overlay in memory takes all writes, which disappear with the
+# guest. We build the new root on /sys: every machine has this folder, and nothing is mounted on it
+# yet.
 eval "set -- $OVERLAY_MODULES"
 for module; do "$BUSYBOX" insmod "$module"; done
 "$BUSYBOX" mount -t tmpfs -o mode=755 lab /sys
@@ -13,7 +14,7 @@ for module; do "$BUSYBOX" insmod "$module"; done
 "$BUSYBOX" mount -t overlay -o lowerdir=/,upperdir=/sys/upper,workdir=/sys/work lab /sys/root || exit
 cd /sys/root || exit
 
-# /tmp and /run are empty ones of our own, but for the folders to keep.
+# /tmp and /run are new and empty, except for the folders to keep.
 "$BUSYBOX" mount -t tmpfs -o mode=1777 lab /sys/tmp
 "$BUSYBOX" mount -t tmpfs -o mode=755 lab /sys/run
 eval "set -- $KEEP"
@@ -25,7 +26,8 @@ done
 "$BUSYBOX" mount --move /sys/run run
 
 "$BUSYBOX" mount -t proc proc proc
-# The kernel would start this program, which nobody has, for each link made: four times as slow.
+# For each new link the kernel would try to start this program, which does not exist. That takes four
+# times as long.
 [ ! -e proc/sys/kernel/hotplug ] || echo > proc/sys/kernel/hotplug
 "$BUSYBOX" mount -t sysfs sysfs sys
 "$BUSYBOX" mount -t devtmpfs devtmpfs dev
@@ -50,15 +52,16 @@ for folder; do
   esac
   share=$((share + 1))
 done
-# QEMU's ports have names, which udev would make links of.
+# QEMU's ports have names. We make the symbolic links that udev would make.
 for port in /sys/class/virtio-ports/*; do
   name=
   [ ! -e "$port/name" ] || read -r name < "$port/name"
   [ -z "$name" ] || "$BUSYBOX" ln -s "/dev/${port##*/}" "/dev/$name"
 done
-# `ip netns exec` mounts a sandbox's own file over it; a minimal machine has none.
+# `ip netns exec` mounts a sandbox's own file over /etc/hosts, so it must exist. A minimal machine
+# has none.
 [ -e /etc/hosts ] || echo '127.0.0.1 localhost' > /etc/hosts
-# The state of the machine's own networks is not the lab's.
+# Hide the state of the machine's own networks.
 for folder in /var/lib/ipvlan /etc/netns; do
   [ ! -e $folder ] || "$BUSYBOX" mount -t tmpfs -o mode=755 lab $folder
 done
@@ -66,7 +69,7 @@ done
 read -r _ _ release _ < /proc/version
 "$BUSYBOX" mkdir -p /lib/modules /etc/modprobe.d
 "$BUSYBOX" ln -sfn "$MODULES" "/lib/modules/$release"
-# Without these, loading the module makes a link.
+# Without these options, loading the modules makes links.
 echo 'options dummy numdummies=0
 options bonding max_bonds=0' > /etc/modprobe.d/ipvlan-lab.conf
 # The kernel calls this path to load a module that it lacks.
@@ -74,26 +77,27 @@ options bonding max_bonds=0' > /etc/modprobe.d/ipvlan-lab.conf
 eval "set -- $LOAD"
 "$BUSYBOX" modprobe -a "$@"
 echo lab > /proc/sys/kernel/hostname
-# The folder of this run and the cache may be readable for their owner only. Copied, the programs
-# that the lab brings are any user's.
+# Copy the programs that the lab brings, so that any user of the guest can run them. Only the owner
+# may be able to read the folder of this run and the cache.
 "$BUSYBOX" mkdir -p "$PROGRAMS"
 "$BUSYBOX" cp -P -R "$RUN/bin" "$RUN/tools" "$BUSYBOX" "$PROGRAMS"
 "$BUSYBOX" ip link set lo up
 
-alive() {
+has_cats() {
   for cat in $cats; do kill -0 "$cat" && return; done
   return 1
 }
 
-# Seen with User-Mode Linux 5.10: no program runs that is linked dynamically.
+# Seen with User-Mode Linux 5.10: dynamically linked programs do not run.
 /bin/sh -c : || exit
-# From here on, the death of the guest is the command's doing.
+# This file tells the lab that the guest has started. From here on, the command may be the reason
+# why the guest dies.
 : > "$RUN/up"
-# For a shell, SIZE tells the size of the terminal, a line "ROWS COLUMNS" for every change.
-# A terminal that nobody has open forgets its size.
+# Keep both terminals open: a terminal that no process has open forgets its size.
 exec 8<> "$OUT_TTY" 9<> "$ERR_TTY"
 if [ "$MODE" = shell ]; then
   "$BUSYBOX" stty -F "$OUT_TTY" rows "$ROWS" cols "$COLUMNS"
+  # SIZE sends a line "ROWS COLUMNS" whenever the size of the terminal changes.
   while read -r rows columns; do
     "$BUSYBOX" stty -F "$OUT_TTY" rows "$rows" cols "$columns"
   done < "$SIZE" &
@@ -102,7 +106,7 @@ if [ "$MODE" = shell ]; then
 else
   "$BUSYBOX" stty -F "$OUT_TTY" raw -echo rows "$ROWS" cols "$COLUMNS"
   "$BUSYBOX" stty -F "$ERR_TTY" raw -echo rows "$ROWS" cols "$COLUMNS"
-  # What is no terminal outside is none inside.
+  # If a stream is not a terminal outside, give the command a FIFO, so that it is not one inside.
   out=$OUT_TTY err=$ERR_TTY cats=
   if [ "$OUT" = pipe ]; then
     out=/run/lab.out
@@ -116,11 +120,11 @@ else
     "$BUSYBOX" cat < $err > "$ERR_PIPE" &
     cats="$cats $!"
   fi
-  # In a subshell, so that the word on a command's death by a signal goes to the log.
+  # In a subshell, so that the shell's message about a signal that killed the command goes to the log.
   (exec /bin/sh "$RUN/command.sh" < /dev/null > $out 2> $err 8<&- 9<&-)
   echo $? > "$RUN/status"
-  # The cats end when nobody can write to them any more: nothing that the command left may stay.
-  while alive; do
+  # Kill all processes that the command left. The cats then reach the end of their input and stop.
+  while has_cats; do
     for process in /proc/[0-9]*; do
       process=${process#/proc/}
       case " 1 $cats " in
@@ -131,7 +135,7 @@ else
     "$BUSYBOX" usleep 20000
   done 2> /dev/null
 fi
-# stty waits until all that was written has gone out.
+# stty waits until the terminal has sent all output.
 "$BUSYBOX" stty -F "$OUT_TTY" -echo
 [ "$MODE" = shell ] || "$BUSYBOX" stty -F "$ERR_TTY" -echo
 echo o > /proc/sysrq-trigger

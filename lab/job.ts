@@ -1,6 +1,6 @@
 /**
- * What a command sees when it runs in the lab, whatever the engine: its environment, its folders
- * and the script that starts it.
+ * The environment of a command in the lab, its folders, and the script that starts it, for every
+ * engine.
  *
  * @module
  */
@@ -8,13 +8,14 @@ import { fileURLToPath } from "node:url";
 import type { Job } from "./engine.ts";
 import { quote, quoteAll } from "./shell.ts";
 
-/** Variables that are passed on; those with the prefix below are too. */
+/** The variables that the lab passes on to the command. */
 // deno-fmt-ignore
 const PASSED = new Set([
   "TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "CI", "GITHUB_ACTIONS",
   "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "USER", "LOGNAME",
   "XDG_CACHE_HOME", "IPVLAN_LAB_CACHE",
 ]);
+/** More variables that the lab passes on. */
 const PASSED_PREFIX = /^DENO_/;
 
 const STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -23,9 +24,9 @@ const STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
  * The environment of the command.
  *
  * @param outer The environment of the lab itself.
- * @param engine The engine's name, which becomes `IPVLAN_LAB`.
- * @param run The folder of the run, as seen from inside: its `bin` is the first on PATH, its
- * `tools` the last.
+ * @param engine The engine's name, the value of `IPVLAN_LAB`.
+ * @param run The folder of the run, as a path inside. PATH begins with its `bin` and ends with its
+ * `tools`.
  */
 export function jobEnvironment(
   outer: Record<string, string>,
@@ -43,7 +44,7 @@ export function jobEnvironment(
   };
 }
 
-/** The script, for `/bin/sh`, that becomes the command. */
+/** The script for `/bin/sh` that sets the environment and then runs the command by `exec`. */
 export function jobScript(job: Job, env: Record<string, string>, shell: string): string {
   const variables = Object.entries(env)
     .filter(([name]) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
@@ -53,8 +54,8 @@ export function jobScript(job: Job, env: Record<string, string>, shell: string):
 }
 
 /**
- * The folders that must stay visible in the lab, although they lie under one of those that the lab
- * replaces with an empty one: without doubles, outer ones first.
+ * The needed folders that the lab has to mount again, because they are below a folder that the lab
+ * replaces with an empty one. Outer folders come first; a folder below another one is left out.
  *
  * @param needed Absolute paths without symbolic links.
  * @param hidden The folders that the lab replaces.
@@ -69,7 +70,7 @@ export function keptFolders(needed: readonly string[], hidden: readonly string[]
   return kept;
 }
 
-/** The folders that any command needs: where it runs, this project, Deno and its cache. */
+/** The folders that every command needs: its working folder, this project, Deno and its cache. */
 export function neededFolders(job: Job): string[] {
   const project = new URL("..", import.meta.url);
   const home = Deno.env.get("HOME");

@@ -1,10 +1,11 @@
 /**
- * What `deno task lab --kernels` prints: which kernels the lab can run, and whether they start here.
+ * Prints the list of `deno task lab --kernels`: which kernels the lab can run, and whether they
+ * start here.
  *
  * @module
  */
-import type { Engine, Wish } from "./engine.ts";
-import { attemptLine, LabError } from "./errors.ts";
+import type { Engine, Requirements } from "./engine.ts";
+import { formatAttempt, LabError } from "./errors.ts";
 import { DEBIAN_KERNELS, type DebianKernel } from "./kernels.ts";
 import { QemuEngine } from "./qemu.ts";
 import { hasDebianKernel } from "./qemu_files.ts";
@@ -13,39 +14,40 @@ import { findKernels } from "./uml_files.ts";
 
 const COLUMNS = [8, 8, 14, 6] as const;
 
-/** Prints the list, a line as soon as it is known. Kernels that are not fetched are not started. */
+/** Prints the list, each line as soon as it is known. Starts only kernels that are in the cache. */
 export async function listKernels(say: (line: string) => void, signal: AbortSignal): Promise<void> {
-  console.log(row(["KERNEL", "ENGINE", "FROM", "MB"], "STARTS HERE"));
+  console.log(formatRow(["KERNEL", "ENGINE", "FROM", "MB"], "STARTS HERE"));
   for (const kernel of DEBIAN_KERNELS) {
     for (const engine of ["uml", "qemu"] as const) {
       const cells = [kernel.version, engine, kernel.label, `${kernel.megabytes[engine] ?? "-"}`];
-      console.log(row(cells, await startOf(engine, kernel, say, signal)));
+      console.log(formatRow(cells, await tryToStart(engine, kernel, say, signal)));
     }
   }
 }
 
-function row(cells: string[], last: string): string {
+function formatRow(cells: string[], last: string): string {
   return [...cells.map((cell, index) => cell.padEnd(COLUMNS[index]!)), last].join("");
 }
 
-/** How a kernel starts here, in words. */
-async function startOf(
+/** Starts a kernel. Resolves to how long that took, or why it did not work. */
+async function tryToStart(
   name: "uml" | "qemu",
   kernel: DebianKernel,
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<string> {
-  const wish: Wish = { modules: [], kernel: { kind: "debian", kernel }, signal };
+  const requirements: Requirements = { modules: [], kernel: { kind: "debian", kernel }, signal };
   const isHere = name === "qemu"
     ? hasDebianKernel(kernel.release)
-    : kernel.megabytes.uml === undefined || findKernels(wish.kernel).some(({ fetched }) => fetched);
-  if (!isHere) return `not fetched yet: --engine ${name} --kernel ${kernel.version} does it`;
+    : kernel.megabytes.uml === undefined ||
+      findKernels(requirements.kernel).some(({ fetched }) => fetched);
+  if (!isHere) return `not fetched yet: --engine ${name} --kernel ${kernel.version} fetches it`;
   const engine: Engine = name === "uml" ? new UmlEngine(say) : new QemuEngine(say);
-  const probe = await engine.probe(wish);
-  if (!probe.ok) return `no: ${probe.attempts.map(attemptLine).join("; ")}`;
+  const probe = await engine.probe(requirements);
+  if (!probe.ok) return `no: ${probe.attempts.map(formatAttempt).join("; ")}`;
   const started = performance.now();
   try {
-    await engine.run({ ...wish, command: ["true"], cwd: "/" });
+    await engine.run({ ...requirements, command: ["true"], cwd: "/" });
   } catch (error) {
     if (!(error instanceof LabError)) throw error;
     return `no: ${error.message}`;

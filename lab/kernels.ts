@@ -5,7 +5,7 @@
  */
 import type { DebianRelease } from "./apt.ts";
 
-/** A release of Debian, by the version of its kernel. */
+/** The kernel of a release of Debian. */
 export interface DebianKernel {
   /** The version, as `--kernel` takes it. */
   version: string;
@@ -16,14 +16,14 @@ export interface DebianKernel {
   /** The version of the release's C library. */
   libc: string;
   /**
-   * MB to download, as of 2026-11: for the kernel of User-Mode Linux with its C library, and for the
-   * one of real machines. User-Mode Linux 5.10 starts no program that is linked dynamically, from
-   * an overlay over the machine's root.
+   * MB to download, as of 2026-11: `uml` for User-Mode Linux with its C library, `qemu` for the kernel
+   * of real machines. User-Mode Linux 5.10 is left out: on an overlay over the machine's root, it
+   * starts no dynamically linked program.
    */
   megabytes: { uml?: number; qemu: number };
 }
 
-/** The releases whose kernels the lab runs, the oldest first. */
+/** The kernels that the lab runs, the oldest first. */
 export const DEBIAN_KERNELS: readonly DebianKernel[] = [
   {
     version: "5.10",
@@ -55,7 +55,7 @@ export const DEBIAN_KERNELS: readonly DebianKernel[] = [
   },
 ];
 
-/** The kernel that a user asks for. */
+/** The kernel that a user chose. */
 export type KernelChoice =
   | { kind: "debian"; kernel: DebianKernel }
   | {
@@ -66,7 +66,7 @@ export type KernelChoice =
     modules?: string;
   };
 
-/** What the file of a kernel is; `undefined` if it is none, or not there. */
+/** Finds out what kind of kernel a file is; `undefined` if it does not exist or is not a kernel. */
 export function kindOfFile(path: string): ReturnType<typeof kindOfKernel> {
   try {
     using file = Deno.openSync(path);
@@ -77,7 +77,7 @@ export function kindOfFile(path: string): ReturnType<typeof kindOfKernel> {
   }
 }
 
-/** What a file is, by its first bytes: an ELF executable (elf(5)), or a boot image of x86. */
+/** Tells the kind of a kernel from its first bytes: an ELF executable (elf(5)) or an x86 boot image. */
 export function kindOfKernel(head: Uint8Array): "uml" | "bzImage" | undefined {
   const text = (from: number, to: number) => new TextDecoder("latin1").decode(head.slice(from, to));
   if (text(0, 4) === "\x7fELF") return "uml";

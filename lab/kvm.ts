@@ -1,20 +1,20 @@
 /**
- * Whether KVM works here. A device that opens is not enough: on some virtual machines a guest dies,
- * or stands still, at its first instructions.
+ * Tests whether KVM works here. That `/dev/kvm` can be opened is not enough: on some virtual machines
+ * a guest dies or hangs at its first instructions.
  *
  * @module
  */
 import { cacheFolder } from "./cache.ts";
 
 const DEVICE = "/dev/kvm";
-/** How long a kernel may take to its first word, in milliseconds: with KVM it is a fraction of it. */
-const PATIENCE = 10_000;
+/** How long a kernel may take until it prints its first line, in milliseconds. KVM takes far less. */
+const BOOT_TIMEOUT = 10_000;
 
 /**
- * Whether a kernel says its first word with KVM. It is tried once, and remembered until the machine
- * boots again.
+ * Tests whether a kernel prints its first line with KVM. The result is kept in the cache until the
+ * machine boots again.
  *
- * @param qemu The words that run QEMU.
+ * @param qemu The command line that runs QEMU, without options.
  * @param kernel A `bzImage`.
  */
 export async function kvmWorks(
@@ -27,32 +27,32 @@ export async function kvmWorks(
   } catch {
     return false;
   }
-  const known = await Deno.readTextFile(noteFile()).catch(() => "");
+  const known = await Deno.readTextFile(resultFile()).catch(() => "");
   const [boot, works] = known.split("\n");
   if (boot === await bootId()) return works === "works";
   const found = await tryKvm(qemu, kernel, signal);
   signal.throwIfAborted();
-  await noteKvm(found);
+  await saveKvmResult(found);
   return found;
 }
 
-/** Remembers whether KVM works. */
-export async function noteKvm(works: boolean): Promise<void> {
-  // Who cannot write there tries again each time.
-  await Deno.writeTextFile(noteFile(), `${await bootId()}\n${works ? "works" : "fails"}\n`)
+/** Saves in the cache whether KVM works. */
+export async function saveKvmResult(works: boolean): Promise<void> {
+  // If the file cannot be written, the next run tests again.
+  await Deno.writeTextFile(resultFile(), `${await bootId()}\n${works ? "works" : "fails"}\n`)
     .catch(() => {});
 }
 
-function noteFile(): string {
+function resultFile(): string {
   return `${cacheFolder(Deno.env.toObject())}/kvm`;
 }
 
-/** What names this boot of the machine (random(4)). */
+/** The id of this boot of the machine (random(4)). */
 async function bootId(): Promise<string> {
   return (await Deno.readTextFile("/proc/sys/kernel/random/boot_id")).trim();
 }
 
-/** Starts a kernel, and waits for its first word. */
+/** Starts a kernel, and waits for its first line. */
 async function tryKvm(
   qemu: readonly string[],
   kernel: string,
@@ -68,18 +68,18 @@ async function tryKvm(
     stdin: "null",
     stdout: "piped",
     stderr: "null",
-    signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(BOOT_TIMEOUT)]),
   }).spawn();
-  let said = "";
+  let output = "";
   for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-    said += text;
-    if (said.includes("Linux version")) break;
+    output += text;
+    if (output.includes("Linux version")) break;
   }
-  const works = said.includes("Linux version");
+  const works = output.includes("Linux version");
   try {
     child.kill("SIGKILL");
   } catch {
-    // It has ended.
+    // The process has already ended.
   }
   await child.status;
   return works;

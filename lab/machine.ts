@@ -1,5 +1,5 @@
 /**
- * Facts about the machine that the engines ask for.
+ * Facts about the machine: its programs, its processor and C library, its memory and CPUs.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { statfs } from "node:fs/promises";
 import { MissingError } from "./errors.ts";
 import type { Machine } from "./uml_kernels.ts";
 
-/** Whether there is something at a path that this user may see. */
+/** Whether a path exists, as far as this user may see. */
 export function exists(path: string): boolean {
   try {
     Deno.statSync(path);
@@ -17,7 +17,7 @@ export function exists(path: string): boolean {
   }
 }
 
-/** The path of a program that is on PATH, or in one of the folders where only root's PATH looks. */
+/** Finds a program on PATH, or in the folders that only root has on PATH. */
 export function which(program: string): string | undefined {
   if (program.includes("/")) return exists(program) ? program : undefined;
   return `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin`.split(":")
@@ -26,7 +26,7 @@ export function which(program: string): string | undefined {
     .find(exists);
 }
 
-/** Asserts that programs are there. @throws {MissingError} with those that are not. */
+/** Asserts that the machine has programs. @throws {MissingError} with those that it lacks. */
 export function assertPrograms(programs: string[], advice: string): void {
   const missing = programs.filter((program) => !which(program));
   if (missing.length > 0) {
@@ -34,19 +34,19 @@ export function assertPrograms(programs: string[], advice: string): void {
   }
 }
 
-/** The file of a name in the folder of an unpacked package, wherever its release puts such files. */
+/** Finds a file by its name in an unpacked package. Releases put such files into different folders. */
 export function fileIn(folder: string, name: string): string | undefined {
   return FILE_FOLDERS.map((inner) => `${folder}/${inner}/${name}`).find(exists);
 }
 
-/** Where packages have programs, libraries and keys: with `/usr` merged into `/` and without. */
+/** The folders of programs, libraries and keys in packages, with and without a merged `/usr`. */
 // deno-fmt-ignore
 const FILE_FOLDERS = [
   "usr/bin", "bin", "usr/sbin", "sbin", "usr/lib/cni",
   "usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/share/keyrings",
 ];
 
-/** What decides which kernels start on this machine: its processor and its C library. */
+/** Reads the facts that decide which kernels start here: the processor and the C library. */
 export async function readMachine(): Promise<Machine> {
   const cpuinfo = await Deno.readTextFile("/proc/cpuinfo");
   const flags = /^flags\s*:(.*)$/m.exec(cpuinfo)?.[1] ?? "";
@@ -60,12 +60,7 @@ export async function readMachine(): Promise<Machine> {
   };
 }
 
-/** The release of the running kernel, as `uname -r` prints it. */
-export function kernelRelease(): string {
-  return Deno.osRelease();
-}
-
-/** A folder that can hold the memory of a guest: its file is sparse, mapped and executed from. */
+/** A folder that may hold the memory of a guest, a sparse file that is mapped executable. */
 export interface Place {
   /** The folder. */
   path: string;
@@ -75,24 +70,25 @@ export interface Place {
   exec: boolean;
 }
 
-/** MiB that a guest gets where there is room enough. */
+/** The memory of a guest in MiB, if there is enough. */
 export const MEMORY = 2048;
-/** MiB below which Deno does not run well in a guest. */
+/** The least memory of a guest in MiB. Deno does not run well with less. */
 export const LEAST_MEMORY = 512;
-/** MiB of its memory's file that a guest takes on top: the gap that `exec-shield` wants. */
+/** MiB that the file of a guest's memory needs besides the memory: a gap for `exec-shield`. */
 const MEMORY_GAP = 256;
 
 /**
- * Chooses where the memory of a guest lies, and how much it is, in MiB: the first place with room
- * for all of it, or else the one with the most room. A guest whose file cannot grow dies of SIGBUS.
+ * Chooses the folder and the size of a guest's memory, in MiB. Takes the first place with room for
+ * all of it, or else the place with the most room. A guest whose file cannot grow dies of SIGBUS.
  *
- * @throws {MissingError} if no place will do, with what is free where.
+ * @param available MiB of memory that programs can still get.
+ * @throws {MissingError} if no place has enough room, with the free space of each.
  */
 export function chooseMemory(places: Place[], available: number): { path: string; size: number } {
   const wanted = Math.min(MEMORY, Math.floor(available * 3 / 4));
-  const good = places.filter(({ exec }) => exec);
-  const place = good.find(({ free }) => free >= wanted + MEMORY_GAP) ??
-    good.toSorted((a, b) => b.free - a.free)[0];
+  const executable = places.filter(({ exec }) => exec);
+  const place = executable.find(({ free }) => free >= wanted + MEMORY_GAP) ??
+    executable.toSorted((a, b) => b.free - a.free)[0];
   const size = Math.min(wanted, (place?.free ?? 0) - MEMORY_GAP);
   if (place && size >= LEAST_MEMORY) return { path: place.path, size };
   const found = places.map(({ path, free, exec }) =>
@@ -100,17 +96,17 @@ export function chooseMemory(places: Place[], available: number): { path: string
   );
   throw new MissingError(
     `There is no room for the guest's memory (${found.join(", ")}, ${available} MiB of memory)`,
-    `${LEAST_MEMORY + MEMORY_GAP} MiB are needed: set TMPDIR to a folder with more, not noexec`,
+    `set TMPDIR to a folder with ${LEAST_MEMORY + MEMORY_GAP} MiB that is not mounted noexec`,
   );
 }
 
-/** MiB with which a guest has room for all that the scenarios and tests do. */
+/** The memory of a guest in MiB that is enough for all scenarios and tests. */
 export const COMFORTABLE_MEMORY = 1024;
 
 /**
  * Chooses memory as {@linkcode chooseMemory} does, for one of several guests that run at once.
  *
- * @param guests How many there are.
+ * @param guests The number of guests.
  */
 export function divideMemory(
   places: Place[],
@@ -124,7 +120,7 @@ export function divideMemory(
   );
 }
 
-/** How many guests fit at once, none of them short of memory: as many as wanted, or fewer. */
+/** How many guests have enough memory when they run at once: the wanted number, or fewer. */
 export function guestsThatFit(wanted: number, places: Place[], available: number): number {
   const fits = (guests: number) => {
     try {
@@ -140,9 +136,9 @@ export function guestsThatFit(wanted: number, places: Place[], available: number
 }
 
 /**
- * The folders that can hold the memory of a guest, the best first.
+ * Finds the folders that may hold the memory of a guest, the best first.
  *
- * @param last A folder to take when no other will do.
+ * @param last The last folder to try.
  */
 export async function memoryPlaces(last: string): Promise<Place[]> {
   const mounts = await Deno.readTextFile("/proc/self/mounts");
@@ -187,21 +183,22 @@ export async function availableMemory(): Promise<number> {
   return Math.floor(Number(/^MemAvailable:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) / 1024);
 }
 
-/** The CPUs this process may run on: `Cpus_allowed_list` of `/proc/self/status`. */
+/** Reads the CPUs that this process may run on: `Cpus_allowed_list` of `/proc/self/status`. */
 export async function allowedCpus(): Promise<number[]> {
   const text = await Deno.readTextFile("/proc/self/status");
   return parseCpuList(/^Cpus_allowed_list:\s+(\S+)$/m.exec(text)?.[1] ?? "0");
 }
 
-/** How many guests are counted on each CPU. */
-const SHARES_OF_CPU = 16;
+/** How many guests each CPU has a lock file for. */
+const GUESTS_PER_CPU = 16;
 
 /**
- * Chooses a CPU for a guest, of those that the fewest other guests of this user have, and keeps it
- * until it is disposed of or the process ends.
+ * Claims a CPU for a guest, until the claim is disposed of or the process ends. Chooses a CPU with
+ * the fewest other guests of this user.
  *
- * @param folder Where the locks are; without rights to write there, any CPU will do.
- * @param cpus The numbers to choose from.
+ * @param folder The folder of the lock files. If we cannot write there, the CPU depends on our
+ * process id.
+ * @param cpus The numbers of the CPUs to choose from.
  */
 export async function claimCpu(
   folder: string,
@@ -209,9 +206,9 @@ export async function claimCpu(
 ): Promise<Disposable & { cpu: number }> {
   try {
     await Deno.mkdir(folder, { recursive: true });
-    for (let share = 0; share < SHARES_OF_CPU; share++) {
+    for (let guest = 0; guest < GUESTS_PER_CPU; guest++) {
       for (const cpu of cpus) {
-        const path = `${folder}/cpu-${cpu}.${share}.lock`;
+        const path = `${folder}/cpu-${cpu}.${guest}.lock`;
         const lock = await Deno.open(path, { write: true, create: true });
         if (await lock.tryLock(true)) return { cpu, [Symbol.dispose]: () => lock.close() };
         lock.close();
@@ -223,7 +220,7 @@ export async function claimCpu(
   return { cpu: cpus[Deno.pid % cpus.length] ?? 0, [Symbol.dispose]: () => {} };
 }
 
-/** Reads the kernel's list format: `0-2,5` is 0, 1, 2, 5. */
+/** Parses the kernel's list format: `0-2,5` is 0, 1, 2, 5. */
 export function parseCpuList(text: string): number[] {
   return text.split(",").flatMap((range) => {
     const [first = 0, last = first] = range.split("-").map(Number);

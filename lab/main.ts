@@ -8,7 +8,7 @@ import { Interrupt } from "../lib/signals.ts";
 import { runOnAllKernels } from "./all_kernels.ts";
 import { HELP, parseRequest, type Request } from "./args.ts";
 import { runInFirst } from "./choose.ts";
-import type { Engine, Wish } from "./engine.ts";
+import type { Engine, Requirements } from "./engine.ts";
 import { LabError, UsageError } from "./errors.ts";
 import { listKernels } from "./kernel_list.ts";
 import type { DebianKernel, KernelChoice } from "./kernels.ts";
@@ -27,9 +27,10 @@ const FAILED = 125;
 const say = (line: string): void => console.error(`lab: ${line}`);
 
 /**
- * Does what the words behind `deno task lab` say. Resolves to the exit status.
+ * Runs the command line of `deno task lab`. Resolves to the exit status.
  *
- * @param facts What User-Mode Linux takes in place of this machine's facts.
+ * @param words The words after `deno task lab`.
+ * @param facts What User-Mode Linux takes for this machine's facts; for tests.
  */
 export async function main(words: string[], facts?: UmlFacts): Promise<number> {
   try {
@@ -52,7 +53,7 @@ export async function main(words: string[], facts?: UmlFacts): Promise<number> {
   }
 }
 
-/** What is to be run somewhere. */
+/** A request that an engine runs. */
 type RunRequest = Exclude<Request, { kind: "help" | "list" | "kernels" }>;
 
 async function listAllKernels(): Promise<number> {
@@ -89,10 +90,10 @@ async function runInLab(
   using interrupt = new Interrupt({ except: request.kind === "shell" ? "SIGINT" : undefined });
   const { signal } = interrupt;
   const { modules, kernel } = request;
-  const wish: Wish = { modules, kernel, signal };
-  const run = (engine: Engine) => runRequest(engine, request, wish);
+  const requirements: Requirements = { modules, kernel, signal };
+  const run = (engine: Engine) => runRequest(engine, request, requirements);
   try {
-    return await runInFirst(engines, { asked: request.engine, run, say, wish });
+    return await runInFirst(engines, { wanted: request.engine, run, say, requirements });
   } catch (error) {
     if (interrupt.status === undefined) throw error;
     return interrupt.status;
@@ -102,23 +103,23 @@ async function runInLab(
 async function runRequest(
   engine: Engine,
   request: RunRequest & { quiet?: boolean },
-  wish: Wish,
+  requirements: Requirements,
 ): Promise<number> {
-  if (request.kind === "scenarios") return await runScenarios(engine, request, wish);
+  if (request.kind === "scenarios") return await runScenarios(engine, request, requirements);
   const command = request.kind === "command" ? request.command : [];
   await cacheProject();
-  return await engine.run({ command, cwd: Deno.cwd(), ...wish });
+  return await engine.run({ command, cwd: Deno.cwd(), ...requirements });
 }
 
 /**
- * Has Deno know all that `ipvlan` and the module import: it would ask the network for each package
- * that it has not looked into yet, and inside there is none.
+ * Caches the imports of `ipvlan` and the module. Deno would otherwise ask the network for a package
+ * that it has not seen yet, and the lab has no network.
  */
 async function cacheProject(): Promise<void> {
   const files = ["cli.ts", "mod.ts"].map((name) => new URL(`../${name}`, import.meta.url))
     .filter(({ protocol }) => protocol === "file:").map((url) => fileURLToPath(url)).filter(exists);
   if (files.length === 0) return;
-  // A file that is being written may be wrong; that is for the command to say.
+  // We ignore errors: if the project's files are wrong, the command reports it.
   const args = ["cache", "--quiet", "--no-check", ...files];
   await new Deno.Command(Deno.execPath(), { args, stdout: "null", stderr: "null" }).output();
 }

@@ -1,13 +1,13 @@
 /**
- * The engine `native`: this machine's kernel, in fresh namespaces, so that the machine's own
- * network, processes and files stay as they are. Works for an ordinary user where the kernel lets
- * one make user namespaces.
+ * The engine `native`: this machine's kernel, in fresh namespaces. The machine's own network,
+ * processes and files stay as they are. It works for an ordinary user where the kernel allows users
+ * to make user namespaces.
  *
  * @module
  */
 import { dirname } from "node:path";
-import type { Engine, Job, Probe, Wish } from "./engine.ts";
-import { attemptOf, LabError } from "./errors.ts";
+import type { Engine, Job, Probe, Requirements } from "./engine.ts";
+import { LabError, makeAttempt } from "./errors.ts";
 import { fetchPackages, type PackageName } from "./fetch.ts";
 import { jobEnvironment, jobScript, keptFolders, neededFolders } from "./job.ts";
 import { assertPrograms, exists, which } from "./machine.ts";
@@ -16,10 +16,10 @@ import { assignments } from "./shell.ts";
 import { missingModules } from "./guest_boot.ts";
 
 /**
- * Prints the kinds of links that cannot be made. Modes L2 and L3 are in every ipvlan, L3S is an
- * option of the kernel (`CONFIG_IPVLAN_L3S`).
+ * A shell script that prints the kinds of links that the kernel cannot make. It makes an ipvlan link
+ * in mode L3S, since that mode is an option of the kernel (`CONFIG_IPVLAN_L3S`).
  */
-const TRIAL = `
+const LINK_PROBE = `
 missing=
 ip link add lab0 type dummy || {
   missing="$missing, dummy"
@@ -30,7 +30,7 @@ ip link add link lab0 name lab2 type vlan id 2 || missing="$missing, 802.1q"
 echo "\${missing#, }"
 `;
 
-/** Where `native.sh` puts the folder of the run. */
+/** The folder of the run, as a path inside: `native.sh` copies it there. */
 const INSIDE = "/run/lab";
 
 /** The machine's own kernel. */
@@ -39,31 +39,33 @@ export class NativeEngine implements Engine {
   readonly name = "native";
   readonly #say: (line: string) => void;
 
-  /** Makes the engine; `say` gets a line now and then when something takes long. */
+  /** Makes the engine. `say` prints a line about the progress of something slow. */
   constructor(say: (line: string) => void) {
     this.#say = say;
   }
 
-  /** Finds out whether it can run here, by making a link of each kind in namespaces of their own. */
-  async probe({ modules, kernel: asked, signal }: Wish): Promise<Probe> {
+  /** Tries whether it can run here: makes a link of each kind in fresh namespaces. */
+  async probe({ modules, kernel: wantedKernel, signal }: Requirements): Promise<Probe> {
     const cannot = (why: string, advice?: string): Probe => ({
       ok: false,
       attempts: [{ name: this.name, why, advice }],
     });
-    if (asked) return cannot("another kernel is asked for");
+    if (wantedKernel) return cannot("another kernel is asked for");
     if (Deno.build.os !== "linux") return cannot(`this machine runs ${Deno.build.os}, not Linux`);
     try {
       assertPrograms(["unshare", "setpriv", "mount", "ip"], "install util-linux and iproute2");
     } catch (error) {
-      if (error instanceof LabError) return { ok: false, attempts: [attemptOf(this.name, error)] };
+      if (error instanceof LabError) {
+        return { ok: false, attempts: [makeAttempt(this.name, error)] };
+      }
       throw error;
     }
     if (Deno.uid() === 0 && which("modprobe")) {
-      // Loaded by the kernel itself, the module makes a link dummy0 in the machine's own namespace.
+      // When the kernel itself loads the module, it makes a link dummy0 in the machine's namespace.
       await new Deno.Command("modprobe", { args: ["-q", "dummy", "numdummies=0"] }).output();
     }
     const job: Job = {
-      command: ["sh", "-c", TRIAL],
+      command: ["sh", "-c", LINK_PROBE],
       cwd: "/",
       modules,
       signal,
@@ -75,8 +77,11 @@ export class NativeEngine implements Engine {
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
     const kernel = `Linux ${Deno.osRelease()}`;
     if (!success) {
-      const said = text(stderr).split("\n").at(-1);
-      return cannot(`this machine lets no namespaces be made (${said})`, "run the lab as root");
+      const reason = text(stderr).split("\n").at(-1);
+      return cannot(
+        `this machine does not allow new namespaces (${reason})`,
+        "run the lab as root",
+      );
     }
     const missing = [
       ...text(stdout).split(", ").filter((kind) => kind !== ""),
@@ -89,12 +94,12 @@ export class NativeEngine implements Engine {
     );
   }
 
-  /** As many as wanted: they are processes like others. */
-  atMost(wanted: number): Promise<number> {
+  /** As many as wanted: native jobs are ordinary processes. */
+  maxJobs(wanted: number): Promise<number> {
     return Promise.resolve(wanted);
   }
 
-  /** Runs the job in namespaces of its own, and waits until they are gone. */
+  /** Runs the job in fresh namespaces, and waits until they are gone. */
   async run(job: Job): Promise<number> {
     const tools = await this.#tools(job.signal);
     return await withRunFolder(async (run) => {
@@ -102,17 +107,17 @@ export class NativeEngine implements Engine {
       job.signal.throwIfAborted();
       const shell = job.command.length === 0;
       const child = command(run, "inherit", shell ? "inherit" : "null").spawn();
-      // The processes inside die with their first one, and that one with its parent.
-      const end = () => child.kill("SIGKILL");
-      job.signal.addEventListener("abort", end);
+      // The first process inside dies with its parent, and the others die with the first.
+      const kill = () => child.kill("SIGKILL");
+      job.signal.addEventListener("abort", kill);
       const { code } = await child.status;
-      job.signal.removeEventListener("abort", end);
+      job.signal.removeEventListener("abort", kill);
       job.signal.throwIfAborted();
       return code;
     });
   }
 
-  /** The modules that the running kernel has not, and that this user cannot load. */
+  /** The modules that the running kernel lacks and that we cannot load. */
   async #missing(modules: readonly string[]): Promise<string[]> {
     if (modules.length === 0) return [];
     if (Deno.uid() === 0 && which("modprobe")) {
@@ -123,7 +128,7 @@ export class NativeEngine implements Engine {
     return missingModules(list, modules.filter((module) => !exists(`/sys/module/${module}`)));
   }
 
-  /** Tools that scenarios use and the machine lacks; most commands do without. */
+  /** Fetches tools that scenarios use, where the machine lacks them. Most commands need none. */
   async #tools(signal: AbortSignal): Promise<Tools> {
     const missing: PackageName[] = [];
     if (!which("ping")) missing.push("busybox-static");
@@ -133,19 +138,19 @@ export class NativeEngine implements Engine {
       return { busybox: files["busybox-static"], radvd: files.radvd };
     } catch (error) {
       if (!(error instanceof LabError)) throw error;
-      this.#say(`going on without ${missing.join(", ")}: ${error.message}`);
+      this.#say(`continuing without ${missing.join(", ")}: ${error.message}`);
       return {};
     }
   }
 }
 
-/** The command line that runs `native.sh` with a folder in fresh namespaces. */
+/** The command that runs `native.sh` in fresh namespaces. */
 function command(
   run: string,
   output: "inherit" | "piped",
   stdin: "inherit" | "null" = "null",
 ): Deno.Command {
-  // Making a user namespace resets the signal for the parent's death, hence two steps.
+  // Two calls of unshare(1): to make a user namespace resets the signal for the parent's death.
   const [program = "", ...args] = [
     ...Deno.uid() === 0 ? [] : ["unshare", "--user", "--map-root-user"],
     ...["setpriv", "--pdeathsig", "KILL"],
@@ -155,6 +160,7 @@ function command(
   return new Deno.Command(program, { args, stdin, stdout: output, stderr: output });
 }
 
+/** Writes the files of a run: the tools, `native.sh`, `native.conf` and `command.sh`. */
 async function prepare(job: Job, tools: Tools, run: string): Promise<void> {
   await linkTools(run, tools);
   const env = jobEnvironment(Deno.env.toObject(), "native", INSIDE);
@@ -171,7 +177,7 @@ async function prepare(job: Job, tools: Tools, run: string): Promise<void> {
     `${run}/native.conf`,
     assignments({
       KEEP: keptFolders(needed, ["/run", "/var/lib"]),
-      // What an ordinary user's overlay notes about a file is in attributes of the user's (5.11).
+      // An ordinary user's overlay has to keep its notes in user attributes (since Linux 5.11).
       OVERLAY_OPTIONS: Deno.uid() === 0 ? "" : ",userxattr",
     }),
   );

@@ -1,12 +1,12 @@
 /**
- * Programs that the lab runs to get itself ready.
+ * Runs the programs that the lab needs before it can run a job.
  *
  * @module
  */
 import { assertPrograms } from "./machine.ts";
 
 /**
- * Runs a program that must not outlive the lab. Its text is what it printed, both streams.
+ * Runs a program, which dies with the lab. `text` is the output of both its streams.
  *
  * @param program A name on PATH, or a path.
  * @throws {MissingError} if there is no such program.
@@ -16,7 +16,7 @@ export async function runProgram(
   args: string[],
   { signal, cwd }: { signal?: AbortSignal; cwd?: string } = {},
 ): Promise<{ ok: boolean; text: string }> {
-  // setpriv would report a missing program on its own: ask first.
+  // Check first: setpriv would print its own message about a missing program.
   assertPrograms([program], "install it");
   const output = await new Deno.Command("setpriv", {
     args: ["--pdeathsig", "TERM", program, ...args],

@@ -1,18 +1,19 @@
 /**
- * The engine `qemu`: a kernel as a distribution ships it, in a virtual machine without any image,
- * on this machine's own files. It needs no root; without KVM, QEMU emulates the processor.
+ * The engine `qemu`: a kernel as a distribution ships it, in a virtual machine. The machine has no
+ * disk image; it runs on this machine's own files. It needs no root. Without KVM, QEMU emulates the
+ * processor.
  *
  * @module
  */
 import { ownCodename } from "./apt.ts";
-import type { Engine, Job, Probe, Wish } from "./engine.ts";
-import { type Attempt, attemptOf, LabError, MissingError, StartError } from "./errors.ts";
+import type { Engine, Job, Probe, Requirements } from "./engine.ts";
+import { type Attempt, LabError, makeAttempt, MissingError, StartError } from "./errors.ts";
 import type { FetchOptions } from "./fetch.ts";
 import { missingModules } from "./guest_boot.ts";
 import { type Guest, runGuest } from "./guest_run.ts";
 import { findTools, type GuestTools } from "./guest_tools.ts";
 import { DEBIAN_KERNELS, type KernelChoice, kindOfFile } from "./kernels.ts";
-import { kvmWorks, noteKvm } from "./kvm.ts";
+import { kvmWorks, saveKvmResult } from "./kvm.ts";
 import {
   assertPrograms,
   availableMemory,
@@ -24,28 +25,28 @@ import { type Accelerator, QEMU_DEVICES, qemuCommand } from "./qemu_boot.ts";
 import { debianKernel, fileKernel, findQemu, type QemuKernel } from "./qemu_files.ts";
 import { withRunFolder } from "./run_folder.ts";
 
-/** All that it takes to boot. */
-interface Ready {
+/** Everything that QEMU needs to boot a guest. */
+interface BootSetup {
   qemu: string[];
   tools: GuestTools;
   kernel: QemuKernel;
   accelerator: Accelerator;
 }
 
-/** QEMU with a kernel of Debian's, or one of the user's. */
+/** QEMU with a kernel of Debian, or with the user's own. */
 export class QemuEngine implements Engine {
   /** Its name on the command line. */
   readonly name = "qemu";
   readonly #say: (line: string) => void;
-  #ready: Ready | undefined;
+  #setup: BootSetup | undefined;
 
-  /** Makes the engine; `say` gets a line now and then when something takes long. */
+  /** Makes the engine. `say` prints a line about the progress of something slow. */
   constructor(say: (line: string) => void) {
     this.#say = say;
   }
 
-  /** Finds out whether it can run here; fetches what is missing. */
-  async probe({ modules, kernel: choice, signal }: Wish): Promise<Probe> {
+  /** Tries whether it can run here. Fetches missing programs and kernels. */
+  async probe({ modules, kernel: choice, signal }: Requirements): Promise<Probe> {
     try {
       if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
         throw new MissingError(
@@ -54,7 +55,7 @@ export class QemuEngine implements Engine {
         );
       }
       if (choice?.kind === "file" && kindOfFile(choice.path) !== "bzImage") {
-        throw new LabError(`${choice.path} is no kernel that QEMU boots`);
+        throw new LabError(`${choice.path} is not a bzImage, the kind of kernel that QEMU boots`);
       }
       assertPrograms(["setpriv", "setsid", "flock", "mkfifo"], "install util-linux and coreutils");
       chooseMemory(await availableMemory(), 1);
@@ -67,38 +68,38 @@ export class QemuEngine implements Engine {
         throw new LabError(`Linux ${kernel.release} has no module ${missing.join(", ")}`);
       }
       const accelerator = await kvmWorks(qemu, kernel.kernel, signal) ? "kvm" : "tcg";
-      this.#ready = { qemu, tools, kernel, accelerator };
-      return { ok: true, what: nameOf(this.#ready) };
+      this.#setup = { qemu, tools, kernel, accelerator };
+      return { ok: true, what: nameOf(this.#setup) };
     } catch (error) {
       if (!(error instanceof LabError)) throw error;
-      return { ok: false, attempts: [attemptOf(this.name, error)] };
+      return { ok: false, attempts: [makeAttempt(this.name, error)] };
     }
   }
 
-  /** As many as there is memory for. */
-  async atMost(wanted: number): Promise<number> {
+  /** As many as the memory is enough for. */
+  async maxJobs(wanted: number): Promise<number> {
     const room = Math.floor(await availableMemory() * 3 / 4 / COMFORTABLE_MEMORY);
     return Math.max(1, Math.min(wanted, room));
   }
 
   /**
-   * Boots the kernel, runs the job in it, and waits until it is gone. A guest that dies with KVM
-   * before the first line of the job is started again without.
+   * Boots the kernel, runs the job in it, and waits until the guest is gone. If a guest with KVM dies
+   * before the job begins, it starts again without KVM.
    */
   async run(job: Job): Promise<number> {
     const failed: Attempt[] = [];
-    while (this.#ready) {
-      const ready = this.#ready;
+    while (this.#setup) {
+      const setup = this.#setup;
       try {
-        return await boot(job, ready);
+        return await boot(job, setup);
       } catch (error) {
         if (!(error instanceof StartError)) throw error;
-        // Of several jobs, the first one goes on without KVM for all.
-        if (this.#ready !== ready) continue;
+        // Another job has already turned KVM off for all.
+        if (this.#setup !== setup) continue;
         failed.push(...error.attempts);
-        if (ready.accelerator === "tcg") break;
-        this.#ready = { ...ready, accelerator: "tcg" };
-        await noteKvm(false);
+        if (setup.accelerator === "tcg") break;
+        this.#setup = { ...setup, accelerator: "tcg" };
+        await saveKvmResult(false);
         this.#say(
           `${error.attempts.map(({ name, why }) => `${name}: ${why}`)}; trying without KVM`,
         );
@@ -108,7 +109,7 @@ export class QemuEngine implements Engine {
   }
 }
 
-/** The kernel that is asked for, or else that of the machine's own release, or of the stable one. */
+/** The chosen kernel, or else that of the machine's own release, or else that of Debian 13. */
 function findKernel(
   choice: KernelChoice | undefined,
   tools: GuestTools,
@@ -121,14 +122,14 @@ function findKernel(
   return debianKernel(kernel.release, tools, options);
 }
 
-async function boot(job: Job, ready: Ready): Promise<number> {
-  const { qemu, tools, kernel, accelerator } = ready;
-  const memory = chooseMemory(await availableMemory(), job.beside ?? 1);
+async function boot(job: Job, setup: BootSetup): Promise<number> {
+  const { qemu, tools, kernel, accelerator } = setup;
+  const memory = chooseMemory(await availableMemory(), job.jobsAtOnce ?? 1);
   const guest: Guest = {
     engine: "qemu",
-    name: nameOf(ready),
+    name: nameOf(setup),
     modules: kernel.modules,
-    // They are in the initrd.
+    // The initrd has loaded them.
     overlayModules: [],
     ...tools,
     devices: QEMU_DEVICES,
@@ -138,7 +139,7 @@ async function boot(job: Job, ready: Ready): Promise<number> {
   return await withRunFolder((run) => runGuest(job, guest, run));
 }
 
-/** Chooses the memory of each of several guests, in MiB. */
+/** Chooses the memory of one of several guests, in MiB. */
 function chooseMemory(available: number, guests: number): number {
   const memory = Math.min(MEMORY, Math.floor(available * 3 / 4 / guests));
   if (memory >= LEAST_MEMORY) return memory;
@@ -148,6 +149,6 @@ function chooseMemory(available: number, guests: number): number {
   );
 }
 
-function nameOf({ kernel, accelerator }: Pick<Ready, "kernel" | "accelerator">): string {
+function nameOf({ kernel, accelerator }: Pick<BootSetup, "kernel" | "accelerator">): string {
   return `Linux ${kernel.release}, QEMU ${accelerator === "kvm" ? "with KVM" : "without KVM"}`;
 }

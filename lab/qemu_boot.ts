@@ -1,12 +1,12 @@
 /**
- * What is decided before a kernel boots in QEMU: pure functions on values.
+ * Decisions before a kernel boots in QEMU: pure functions on values.
  *
  * @module
  */
 import type { Devices } from "./guest_boot.ts";
 import type { Start } from "./guest_run.ts";
 
-/** The devices of the streams in QEMU: two consoles, and a port for each stream of bytes. */
+/** The devices of the streams in QEMU: two consoles, and three serial ports. */
 export const QEMU_DEVICES: Devices = {
   share: "9p",
   outTty: "/dev/hvc0",
@@ -16,7 +16,7 @@ export const QEMU_DEVICES: Devices = {
   size: "/dev/lab.size",
 };
 
-/** What has to be in the kernel before `init.sh` can run: the machine's root, and an overlay. */
+/** The modules to load before `init.sh` can run: for the consoles, the machine's root, an overlay. */
 export const BOOT_MODULES: readonly string[] = [
   "virtio_pci",
   "virtio_console",
@@ -26,8 +26,9 @@ export const BOOT_MODULES: readonly string[] = [
 ];
 
 /**
- * The first process of the kernel: it mounts the machine's root, read-only, and runs `init.sh` on it.
- * Not by chroot: the kernel's own threads share this process's root, and load modules from it.
+ * The script of the kernel's first process. It mounts the machine's root read-only, and runs
+ * `init.sh` there. It uses switch_root and not chroot: the kernel's own threads share the root of
+ * this process, and load modules from it.
  *
  * @param busybox The path of busybox on the machine.
  */
@@ -46,12 +47,12 @@ exec /busybox switch_root /root ${busybox} sh "$run/init.sh" "$run"
 `;
 }
 
-/** What runs a guest's instructions: the processor, or QEMU itself. */
+/** How a guest's instructions run: on the processor by KVM, or emulated by QEMU (TCG). */
 export type Accelerator = "kvm" | "tcg";
 
-/** What QEMU's command line depends on. */
+/** The options of QEMU's command line. */
 export interface QemuOptions {
-  /** What runs the guest's instructions. */
+  /** How the guest's instructions run. */
   accelerator: Accelerator;
   /** The kernel, a `bzImage`. */
   kernel: string;
@@ -62,10 +63,10 @@ export interface QemuOptions {
 }
 
 /**
- * The words that run QEMU (qemu(1)). File descriptor 3 is standard output, 4 standard error; in a
- * shell, 0 is the keyboard, and the FIFO `size` of the run tells the size of the terminal.
+ * The command line of QEMU (qemu(1)). File descriptor 3 is standard output, 4 standard error. For a
+ * shell, 0 is the keyboard, and the FIFO `size` of the run sends the size of the terminal.
  *
- * @param qemu The words before its arguments.
+ * @param qemu The command line that runs QEMU, without options.
  */
 export function qemuCommand(
   qemu: readonly string[],
@@ -97,23 +98,23 @@ export function qemuCommand(
   ];
 }
 
-/** A folder of the machine, as a file system of the guest's. */
+/** Shows a folder of the machine to the guest as a 9p file system. */
 function folder(tag: string, path: string, more: string): string[] {
   const options = `local,id=${tag},path=${escape(path)},security_model=none,multidevs=remap${more}`;
   return ["-fsdev", options, "-device", `virtio-9p-pci,fsdev=${tag},mount_tag=${tag}`];
 }
 
-/** A character device on a file. */
+/** A character device that writes to a file. */
 function file(id: string, path: string): string[] {
   return ["-chardev", `file,id=${id},path=${path}`];
 }
 
-/** A character device on nothing. */
+/** A character device that drops its output. */
 function none(id: string): string[] {
   return ["-chardev", `null,id=${id}`];
 }
 
-/** A comma ends a value in QEMU's options, unless there are two. */
+/** Doubles the commas: in QEMU's options, a single comma ends a value. */
 function escape(path: string): string {
   return path.replaceAll(",", ",,");
 }

@@ -1,5 +1,5 @@
 /**
- * The files that QEMU boots from: fetched into the lab's cache where the machine has none.
+ * The files that QEMU boots from. Missing ones are fetched into the lab's cache.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import { LabError } from "./errors.ts";
 import { cacheFolder, releaseFolder, withCache } from "./cache.ts";
 import { type FetchOptions, fetchTree } from "./fetch.ts";
 import { missingModules, moduleFiles } from "./guest_boot.ts";
-import { type GuestTools, moduleList, NO_MODULES } from "./guest_tools.ts";
+import { type GuestTools, NO_MODULES, readModuleList } from "./guest_tools.ts";
 import { exists, which } from "./machine.ts";
 import { runProgram } from "./program.ts";
 import { BOOT_MODULES, initrdScript } from "./qemu_boot.ts";
 import { quote } from "./shell.ts";
 
-/** A kernel for QEMU with what it boots from; all paths are absolute. */
+/** A kernel for QEMU with the files that it boots from; all paths are absolute. */
 export interface QemuKernel {
   /** Its release, as `uname -r` prints it. */
   release: string;
@@ -33,7 +33,7 @@ export interface QemuKernel {
 
 const SYSTEM = "qemu-system-x86_64";
 
-/** Finds QEMU, or fetches it with what it links. Returns the words that run it. */
+/** Finds QEMU, or fetches it with its libraries. Returns the command line that runs it. */
 export async function findQemu(options: FetchOptions): Promise<string[]> {
   const qemu = which(SYSTEM);
   if (qemu) return [qemu];
@@ -59,7 +59,7 @@ export function hasDebianKernel(release: DebianRelease): boolean {
   return findKernel(`${releaseFolder(release)}/linux`) !== undefined;
 }
 
-/** The kernel that a release of Debian ships: fetched where it is not in the cache. */
+/** The kernel that a release of Debian ships. It is fetched unless it is in the cache. */
 export async function debianKernel(
   release: DebianRelease,
   { busybox }: GuestTools,
@@ -68,7 +68,7 @@ export async function debianKernel(
   const tree = await fetchTree("linux", ["linux-image-amd64"], {
     ...options,
     release,
-    // Since forky an image is made of these two.
+    // Since forky the image package depends on packages with the binary and the modules.
     dependencies: /^linux-(image|binary|modules)-\d/,
     has: (tree) => findKernel(tree) !== undefined,
   });
@@ -76,13 +76,13 @@ export async function debianKernel(
   await makeModuleList(tree, found, busybox, options);
   return {
     ...found,
-    list: moduleList(found.modules),
+    list: readModuleList(found.modules),
     initrd: await makeInitrd(`${tree}/initrd`, found.modules, busybox, options),
-    advice: `remove ${tree} to have it fetched anew`,
+    advice: `remove ${tree}: the lab then fetches it again`,
   };
 }
 
-/** A kernel of the user's. Without modules it has to have in it all that it takes. */
+/** The user's own kernel. Without modules, everything that the lab needs has to be built in. */
 export async function fileKernel(
   { path: kernel, modules = NO_MODULES }: { path: string; modules?: string },
   { busybox }: GuestTools,
@@ -93,7 +93,7 @@ export async function fileKernel(
     release: modules === NO_MODULES ? `in ${kernel}` : basename(modules),
     kernel,
     modules,
-    list: moduleList(modules),
+    list: readModuleList(modules),
     initrd: await makeInitrd(path, modules, busybox, options),
     advice: modules === NO_MODULES
       ? "name the folder of its modules with --modules, or build virtio, 9p and overlay into it"
@@ -101,7 +101,7 @@ export async function fileKernel(
   };
 }
 
-/** The kernel in an unpacked package: `boot/vmlinuz-RELEASE`, or beside its modules. */
+/** Finds the kernel in an unpacked package: `boot/vmlinuz-RELEASE`, or a file beside its modules. */
 function findKernel(
   tree: string,
 ): { release: string; kernel: string; modules: string } | undefined {
@@ -116,7 +116,7 @@ function findKernel(
   return undefined;
 }
 
-/** Makes `modules.dep`, which a package gets when it is installed. */
+/** Makes `modules.dep`, as the installation of the package would. */
 async function makeModuleList(
   tree: string,
   { release, modules }: { release: string; modules: string },
@@ -128,7 +128,7 @@ async function makeModuleList(
   await withCache(options, async () => {
     if (isDone()) return;
     const base = modules.startsWith(`${tree}/usr/`) ? `${tree}/usr` : tree;
-    // Who has kmod's modprobe(8) has its depmod(8), which makes the lists that that one reads.
+    // Use kmod's depmod(8) where it is installed: then modprobe(8) is kmod's, too, and reads its lists.
     const depmod = which("depmod");
     const program = depmod ?? busybox;
     const args = [...depmod ? [] : ["depmod"], "-b", base, release];
@@ -138,8 +138,8 @@ async function makeModuleList(
 }
 
 /**
- * Makes the initrd of a kernel, a cpio archive (`Documentation/driver-api/early-userspace`): busybox,
- * the modules that it takes to see the machine's root, and a script.
+ * Makes the initrd of a kernel, a cpio archive (`Documentation/driver-api/early-userspace`) of
+ * busybox, a script, and the modules that the kernel needs to mount the machine's root.
  */
 async function makeInitrd(
   path: string,
@@ -152,10 +152,10 @@ async function makeInitrd(
   const dep = exists(list) ? await Deno.readTextFile(list) : "";
   const content = [script, modules, dep].join("\n");
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(content));
-  // By its content: a later version of this project makes another one.
+  // A hash of the content in the name: another version of this project makes another file.
   const initrd = `${path}-${new Uint8Array(digest).toHex().slice(0, 16)}`;
   if (exists(initrd)) return initrd;
-  // What is built into the kernel needs no file.
+  // Modules that are built into the kernel are not in the list, and need no file.
   const loaded = BOOT_MODULES.filter((name) => missingModules(dep, [name]).length === 0);
   const files = [...new Set(loaded.flatMap((name) => moduleFiles(dep, name)))];
   await withCache(options, async () => {
@@ -166,7 +166,7 @@ async function makeInitrd(
     await Deno.copyFile(busybox, `${root}/busybox`);
     await Deno.writeTextFile(`${root}/init`, script, { mode: 0o755 });
     const lines = files.map((file, index) => {
-      // In the order in which they are loaded.
+      // The number keeps the files in the order to load them.
       const name = `${index + 10}-${basename(file).replace(/\.xz$/, "")}`;
       const from = quote(`${modules}/${file}`);
       const program = file.endsWith(".xz") ? `${quote(busybox)} xzcat` : "cat";

@@ -1,26 +1,26 @@
 /**
- * The folder that each run has for itself, and what every engine puts there.
+ * The folder of each run, and the files that every engine writes there.
  *
  * @module
  */
 import { exists } from "./machine.ts";
 
-/** Programs for a command that the machine may lack; absolute paths. */
+/** Programs for the command, in case the machine lacks them; absolute paths. */
 export interface Tools {
-  /** busybox, of which the command gets {@linkcode APPLETS}. */
+  /** A busybox. The command gets its {@linkcode APPLETS}. */
   busybox?: string;
-  /** radvd, the router advertisement daemon. */
+  /** The router advertisement daemon. */
   radvd?: string;
 }
 
-/** The programs of busybox that a command gets where the machine has none of that name. */
+/** The applets of busybox that a command gets. They are last on PATH, after the machine's programs. */
 // deno-fmt-ignore
 export const APPLETS = [
   "arping", "insmod", "lsmod", "modprobe", "mount", "nc", "ping", "ping6", "ps", "rmmod",
   "traceroute", "umount",
 ] as const;
 
-/** Makes a folder, calls `use` with it, and removes it whatever happened. */
+/** Makes a folder, calls `use` with it, and removes the folder, also when `use` throws. */
 export async function withRunFolder<T>(use: (run: string) => Promise<T>): Promise<T> {
   const run = await Deno.makeTempDir({ prefix: "ipvlan-lab-" });
   try {
@@ -31,8 +31,8 @@ export async function withRunFolder<T>(use: (run: string) => Promise<T>): Promis
 }
 
 /**
- * Makes a folder, calls `use` with it, and removes it whatever happened, also when the lab is
- * killed: then the input of a shell ends that waits for nothing else.
+ * Makes a folder, calls `use` with it, and removes the folder, even when the lab is killed: a shell
+ * waits for the end of its input, which also ends with the lab, and then removes the folder.
  */
 export async function withShare<T>(use: (share: string) => Promise<T>): Promise<T> {
   if (Deno.build.os === "windows") return await withRunFolder(use);
@@ -53,8 +53,8 @@ export async function withShare<T>(use: (share: string) => Promise<T>): Promise<
 }
 
 /**
- * Makes two folders of links in the folder of a run, for PATH: `bin` with `deno` for its begin (often
- * the `deno` on PATH is a script that starts another program first), `tools` for its end.
+ * Makes two folders of symbolic links in the folder of a run. `bin` is for the beginning of PATH and
+ * has `deno`, since the `deno` on PATH is often a script. `tools` is for the end of PATH.
  */
 export async function linkTools(run: string, { busybox, radvd }: Tools): Promise<void> {
   await Deno.mkdir(`${run}/bin`);
@@ -65,7 +65,7 @@ export async function linkTools(run: string, { busybox, radvd }: Tools): Promise
   for (const applet of APPLETS) await Deno.symlink(busybox, `${run}/tools/${applet}`);
 }
 
-/** Reads a script that lies beside this module, wherever the module came from. */
+/** Reads a file beside this module, also when the module was loaded from the network. */
 export async function readScript(name: string): Promise<string> {
   const response = await fetch(new URL(name, import.meta.url));
   return await response.text();

@@ -1,29 +1,29 @@
 /**
- * How the lab runs the scenarios: one after another in one place, or side by side in several.
+ * Runs the scenarios in an engine: one after another in one job, or side by side in several jobs.
  *
  * @module
  */
 import { fileURLToPath } from "node:url";
-import type { Engine, Wish } from "./engine.ts";
+import type { Engine, Requirements } from "./engine.ts";
 import { LabError } from "./errors.ts";
 import { withShare } from "./run_folder.ts";
 
-/** More jobs than this at once gain nothing: it is how many scenarios there are. */
-const MOST_JOBS = 16;
+/** The most jobs at once: about as many as there are scenarios. */
+const MAX_JOBS = 16;
 
-/** Which scenarios, and where their report goes. */
+/** Which scenarios to run, and where to write their report. */
 export interface ScenarioRequest {
-  /** The names; all without any. */
+  /** The names of the scenarios; an empty list means all. */
   names: string[];
   /** The file for the report. */
   json?: string;
-  /** Whether nothing is printed but the report. */
+  /** Whether to print nothing. */
   quiet?: boolean;
 }
 
 /** Lists the scenarios. Resolves to the exit status. */
 export async function listScenarios(): Promise<number> {
-  const args = ["run", "-A", scenarios(), "--list"];
+  const args = ["run", "-A", scenariosProgram(), "--list"];
   return (await new Deno.Command(Deno.execPath(), { args }).spawn().status).code;
 }
 
@@ -31,103 +31,113 @@ export async function listScenarios(): Promise<number> {
 export async function runScenarios(
   engine: Engine,
   { names, json, quiet = false }: ScenarioRequest,
-  wish: Wish,
+  requirements: Requirements,
 ): Promise<number> {
-  // There is no network inside: what the scenarios import has to be there before.
-  const args = ["cache", "--quiet", scenarios()];
+  // The lab has no network, so cache the imports of the scenarios first.
+  const args = ["cache", "--quiet", scenariosProgram()];
   const cached = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
   if (!cached.success) throw new LabError("Cannot load the scenarios; see above");
 
   return await withShare(async (share) => {
     const report = `${share}/report.json`;
-    // A scenario waits most of the time, so that two of them go on one CPU.
-    const wanted = Math.min(names.length || MOST_JOBS, 2 * navigator.hardwareConcurrency);
-    const jobs = await engine.atMost(wanted);
+    // A scenario waits most of the time, so each CPU gets two.
+    const wanted = Math.min(names.length || MAX_JOBS, 2 * navigator.hardwareConcurrency);
+    const jobs = await engine.maxJobs(wanted);
     const status = jobs === 1
-      ? await runInTurn(engine, { share, report, names, wish })
-      : await runSideBySide(engine, { share, report, names, wish, jobs, quiet });
+      ? await runInTurn(engine, { share, report, names, requirements })
+      : await runSideBySide(engine, { share, report, names, requirements, jobs, quiet });
     if (json !== undefined) await copyReport(report, json);
     return status;
   });
 }
 
-interface Run {
-  /** A folder for this run, which the engine shows inside, too. */
+/** One run of some scenarios. */
+interface ScenarioRun {
+  /** A folder for this run, which the jobs can write to. */
   share: string;
-  /** The file in it for the report. */
+  /** The file in the folder for the report. */
   report: string;
   names: string[];
-  wish: Wish;
+  requirements: Requirements;
 }
 
-/** The command that does something with scenarios inside. */
-function command(engine: Engine, names: string[], ...options: string[]): string[] {
-  const path = engine.inside?.(scenarios()) ?? scenarios();
+/** The command line that runs scenarios inside. */
+function scenarioCommand(engine: Engine, names: string[], ...options: string[]): string[] {
+  const path = engine.pathInside?.(scenariosProgram()) ?? scenariosProgram();
   return ["deno", "run", "-A", "--cached-only", path, ...options, ...names];
 }
 
-function runInTurn(engine: Engine, { share, report, names, wish }: Run): Promise<number> {
-  const inside = engine.inside?.(report) ?? report;
-  const cwd = Deno.cwd();
-  return engine.run({ ...wish, command: command(engine, names, "--json", inside), cwd, share });
+/** Runs the scenarios one after another, in one job. */
+function runInTurn(
+  engine: Engine,
+  { share, report, names, requirements }: ScenarioRun,
+): Promise<number> {
+  const reportInside = engine.pathInside?.(report) ?? report;
+  const command = scenarioCommand(engine, names, "--json", reportInside);
+  return engine.run({ ...requirements, command, cwd: Deno.cwd(), share });
 }
 
-/** Several jobs run the scenarios, and a process out here tells what becomes of them. */
+/** Runs the scenarios in several jobs. A process outside prints their results and the report. */
 async function runSideBySide(
   engine: Engine,
-  { share, report, names, wish, jobs, quiet }: Run & { jobs: number; quiet: boolean },
+  { share, report, names, requirements, jobs, quiet }: ScenarioRun & {
+    jobs: number;
+    quiet: boolean;
+  },
 ): Promise<number> {
-  const tell = [Deno.execPath(), "run", "-A", scenarios(), "--tell", share, "--json", report];
+  const program = [Deno.execPath(), "run", "-A", scenariosProgram()];
   const silence = new AbortController();
-  const teller = new Deno.Command("setpriv", {
-    args: ["--pdeathsig", "TERM", ...tell, ...names],
+  const printer = new Deno.Command("setpriv", {
+    args: ["--pdeathsig", "TERM", ...program, "--tell", share, "--json", report, ...names],
     stdin: "null",
     stdout: quiet ? "null" : "inherit",
     signal: silence.signal,
   }).spawn();
-  const over = new AbortController();
+  const otherJobs = new AbortController();
   let failure: { error: unknown } | undefined;
-  const fail = (error: unknown) => {
+  const endAll = (error: unknown) => {
     failure ??= { error };
-    over.abort();
+    otherJobs.abort();
   };
-  const runOne = async () => {
+  const runJob = async () => {
     try {
       const status = await engine.run({
-        ...wish,
-        signal: AbortSignal.any([wish.signal, over.signal]),
-        command: command(engine, names, "--share", engine.inside?.(share) ?? share),
+        ...requirements,
+        signal: AbortSignal.any([requirements.signal, otherJobs.signal]),
+        command: scenarioCommand(engine, names, "--share", engine.pathInside?.(share) ?? share),
         cwd: Deno.cwd(),
         share,
-        beside: jobs,
+        jobsAtOnce: jobs,
       });
-      if (status !== 0) fail(new LabError(`The scenarios ended with status ${status}; see above`));
+      if (status !== 0) {
+        endAll(new LabError(`The scenarios ended with status ${status}; see above`));
+      }
     } catch (error) {
-      fail(error);
+      endAll(error);
     }
   };
-  await Promise.all(Array.from({ length: jobs }, runOne));
-  // Nothing has begun: another engine will be tried, or nothing is to be told.
-  if (wish.signal.aborted || failure && !began(share)) silence.abort();
+  await Promise.all(Array.from({ length: jobs }, runJob));
+  // If no scenario has begun, there is nothing to print, and the lab tries the next engine.
+  if (requirements.signal.aborted || failure && !hasBegun(share)) silence.abort();
   await Deno.writeTextFile(`${share}/ended`, "");
-  const { code } = await teller.status;
-  wish.signal.throwIfAborted();
+  const { code } = await printer.status;
+  requirements.signal.throwIfAborted();
   if (failure) throw failure.error;
   return code;
 }
 
 /** Whether any scenario has begun. */
-function began(share: string): boolean {
+function hasBegun(share: string): boolean {
   return [...Deno.readDirSync(share)].some(({ name }) => name.endsWith(".taken"));
 }
 
-/** The scenarios' program: a path in a checkout, an address when this module came from one. */
-export function scenarios(): string {
+/** The program of the scenarios: a path, or an address if this module was loaded from the network. */
+export function scenariosProgram(): string {
   const url = new URL("../scenarios/main.ts", import.meta.url);
   return url.protocol === "file:" ? fileURLToPath(url) : url.href;
 }
 
-/** Copies a report to where it is wanted. @throws {LabError} if it cannot be written there. */
+/** Copies a report. @throws {LabError} if it cannot be written. */
 export async function copyReport(from: string, to: string): Promise<void> {
   try {
     await Deno.writeFile(to, await Deno.readFile(from));

@@ -1,5 +1,5 @@
 /**
- * Values as words of a POSIX shell script.
+ * Writes values as words of a POSIX shell script.
  *
  * @module
  */
@@ -14,7 +14,7 @@ export function quoteAll(words: readonly string[]): string {
   return words.map(quote).join(" ");
 }
 
-/** Assignments, one a line; a list becomes quoted words for `eval "set -- $NAME"`. */
+/** Writes assignments, one per line. A list becomes quoted words, for `eval "set -- $NAME"`. */
 export function assignments(values: Record<string, string | readonly string[]>): string {
   return Object.entries(values)
     .map(([name, value]) =>

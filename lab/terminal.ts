@@ -1,10 +1,10 @@
 /**
- * The terminal in front of the lab, for a shell in a guest that does not have it.
+ * Connects the user's terminal to a shell in a guest.
  *
  * @module
  */
 
-/** The terminal's size in characters; 24 by 80 when there is none or it does not know. */
+/** The terminal's size in characters; 24 by 80 if there is no terminal or it has no size. */
 export function terminalSize(): { rows: number; columns: number } {
   try {
     const { rows, columns } = Deno.consoleSize();
@@ -15,10 +15,10 @@ export function terminalSize(): { rows: number; columns: number } {
 }
 
 /**
- * Passes every key on to a guest, Ctrl-C too, and every change of the terminal's size, until it is
- * disposed of.
+ * Passes every key on to a guest, including Ctrl-C, and every change of the terminal's size, until
+ * the result is disposed of.
  *
- * @param keyboard What the guest reads as its terminal.
+ * @param keyboard The input of the guest's terminal.
  * @param sizeFifo A FIFO from which the guest reads a line `ROWS COLUMNS` for each change.
  */
 export function useTerminal(keyboard: WritableStream<Uint8Array>, sizeFifo: string): Disposable {
@@ -27,38 +27,41 @@ export function useTerminal(keyboard: WritableStream<Uint8Array>, sizeFifo: stri
     Deno.stdin.setRaw(true);
     undo.defer(() => Deno.stdin.setRaw(false));
   }
-  // Both wait for what may never come; they end with the lab.
-  const gone = new AbortController();
-  undo.defer(() => gone.abort());
-  type(keyboard, gone.signal).catch(() => {});
+  // Neither the next key nor a reader of the FIFO may ever come. We do not wait for them.
+  const guestEnded = new AbortController();
+  undo.defer(() => guestEnded.abort());
+  passKeys(keyboard, guestEnded.signal).catch(() => {});
   const fifo = Deno.open(sizeFifo, { write: true });
-  const tell = async () => {
+  const writeSize = async () => {
     const { rows, columns } = terminalSize();
     await (await fifo).write(new TextEncoder().encode(`${rows} ${columns}\n`));
   };
-  const resized = () => void tell().catch(() => {});
-  // It may have changed while the guest booted.
-  resized();
-  Deno.addSignalListener("SIGWINCH", resized);
-  undo.defer(() => Deno.removeSignalListener("SIGWINCH", resized));
+  const onResize = () => void writeSize().catch(() => {});
+  // The size may have changed while the guest booted.
+  onResize();
+  Deno.addSignalListener("SIGWINCH", onResize);
+  undo.defer(() => Deno.removeSignalListener("SIGWINCH", onResize));
   return undo.move();
 }
 
-/** The terminal has one reader for all guests: a read that waits cannot be taken back. */
+/** The one reader of the terminal, for all guests: a pending read cannot be cancelled. */
 let keys: ReadableStreamDefaultReader<Uint8Array> | undefined;
-/** The read that waits. A guest that has gone leaves it to the next one. */
-let next: Promise<ReadableStreamReadResult<Uint8Array>> | undefined;
+/** The pending read. If its guest ends, the next guest gets the key. */
+let pendingRead: Promise<ReadableStreamReadResult<Uint8Array>> | undefined;
 
-async function type(keyboard: WritableStream<Uint8Array>, gone: AbortSignal): Promise<void> {
+async function passKeys(
+  keyboard: WritableStream<Uint8Array>,
+  guestEnded: AbortSignal,
+): Promise<void> {
   const writer = keyboard.getWriter();
   keys ??= Deno.stdin.readable.getReader();
   while (true) {
-    next ??= keys.read();
-    const { value, done } = await next;
-    if (gone.aborted) return;
-    // The end of a file is no key: to the shell it is Ctrl-D.
+    pendingRead ??= keys.read();
+    const { value, done } = await pendingRead;
+    if (guestEnded.aborted) return;
+    // A terminal has no end of file. Its shell ends on Ctrl-D.
     if (done) return await writer.write(new Uint8Array([4]));
-    next = undefined;
+    pendingRead = undefined;
     await writer.write(value);
   }
 }

@@ -1,11 +1,11 @@
 /**
  * The engine `uml`: User-Mode Linux, a whole kernel as one ordinary process, on the machine's own
- * files. It needs no root, no KVM and no image.
+ * files. It needs no root, no KVM and no disk image.
  *
  * @module
  */
-import type { Engine, Job, Probe, Wish } from "./engine.ts";
-import { type Attempt, attemptOf, LabError, MissingError, StartError } from "./errors.ts";
+import type { Engine, Job, Probe, Requirements } from "./engine.ts";
+import { type Attempt, LabError, makeAttempt, MissingError, StartError } from "./errors.ts";
 import { cacheFolder } from "./cache.ts";
 import { missingModules, moduleFiles } from "./guest_boot.ts";
 import { type Guest, runGuest } from "./guest_run.ts";
@@ -27,24 +27,30 @@ import { kernelCommandLine, UML_DEVICES } from "./uml_boot.ts";
 import { findKernels, prepareGuest, type UmlFiles } from "./uml_files.ts";
 import {
   type Candidate,
-  candidates,
+  chooseCandidates,
   describe,
   type Machine,
   type UmlKernel,
 } from "./uml_kernels.ts";
 
-/** The folders that can hold the memory of guests, and MiB of memory that are free. */
-async function freeMemory(): Promise<{ places: Place[]; available: number }> {
+/** Finds the folders that may hold the memory of guests, and how many MiB of memory are free. */
+async function findMemory(): Promise<{ places: Place[]; available: number }> {
   const places = await memoryPlaces(cacheFolder(Deno.env.toObject()));
   return { places, available: await availableMemory() };
 }
 
-/** Runs a job in a guest of its own. */
+/** Asserts that a guest has enough memory. @throws {MissingError} if not. */
+async function assertMemory(): Promise<void> {
+  const { places, available } = await findMemory();
+  divideMemory(places, available, 1);
+}
+
+/** Runs a job in a fresh guest. */
 async function runUml(job: Job, files: UmlFiles): Promise<number> {
-  const { places, available } = await freeMemory();
-  const memory = divideMemory(places, available, job.beside ?? 1);
-  // A guest process is a process of the machine that the kernel steers: on one CPU the two take
-  // turns in microseconds, on two CPUs each turn waits for the other to wake up.
+  const { places, available } = await findMemory();
+  const memory = divideMemory(places, available, job.jobsAtOnce ?? 1);
+  // The kernel controls each process of the guest, which is a process of the machine. On one CPU the
+  // two switch in microseconds. On two CPUs, each switch has to wake up the other CPU.
   using claim = await claimCpu(cacheFolder(Deno.env.toObject()), await allowedCpus());
   const list = `${files.modules}/modules.dep`;
   const dep = exists(list) ? await Deno.readTextFile(list) : "";
@@ -55,29 +61,29 @@ async function runUml(job: Job, files: UmlFiles): Promise<number> {
     overlayModules: overlay.map((path) => `${files.modules}/${path}`),
     devices: UML_DEVICES,
     command: ({ run, shell }) => [
-      ...["taskset", "-c", `${claim.cpu}`, ...preload(files), files.kernel],
+      ...["taskset", "-c", `${claim.cpu}`, ...preloadWords(files), files.kernel],
       ...kernelCommandLine({ memory: memory.size, run, shell, ...files }),
     ],
   };
   return await withRunFolder((run) => runGuest(job, guest, run, { TMPDIR: memory.path }));
 }
 
-/** The words before the kernel that have a library preloaded into it, and into nothing else. */
-function preload({ preload }: UmlFiles): string[] {
+/** The words before the kernel that preload a library into the kernel alone. */
+function preloadWords({ preload }: UmlFiles): string[] {
   if (preload === undefined) return [];
   const libraries = [preload, Deno.env.get("LD_PRELOAD") ?? ""].filter((path) => path !== "");
   return ["env", `LD_PRELOAD=${libraries.join(":")}`];
 }
 
-/** What to take in place of this machine's facts. */
+/** Facts that replace this machine's own. */
 export interface UmlFacts {
   /** The processor and the C library. */
   machine?: Machine;
-  /** The kernels that there are, in the order to try them. */
+  /** The kernels that exist, in the order to try them. */
   kernels?: UmlKernel[];
 }
 
-/** User-Mode Linux: the first kernel that starts here. */
+/** User-Mode Linux with the first kernel that starts here. */
 export class UmlEngine implements Engine {
   /** Its name on the command line. */
   readonly name = "uml";
@@ -85,26 +91,26 @@ export class UmlEngine implements Engine {
   readonly #facts: UmlFacts;
   /** The kernels that have not been tried. */
   #candidates: Candidate[] = [];
-  /** What has been tried in vain. */
+  /** The kernels that have failed. */
   readonly #attempts: Attempt[] = [];
   /** The kernel modules that the job needs. */
   #modules: readonly string[] = [];
-  /** The kernel that jobs start; `undefined` when there is none left. */
+  /** The kernel that jobs start; `undefined` when all have failed. */
   #guest: Promise<UmlFiles | undefined> = Promise.resolve(undefined);
 
   /**
    * Makes the engine.
    *
-   * @param say Gets a line now and then when something takes long.
-   * @param facts What to take in place of this machine's own; a test imitates another machine.
+   * @param say Prints a line about the progress of something slow.
+   * @param facts Facts that replace this machine's own, so that a test can imitate another machine.
    */
   constructor(say: (line: string) => void, facts: UmlFacts = {}) {
     this.#say = say;
     this.#facts = facts;
   }
 
-  /** Finds out whether it can run here; fetches what is missing. */
-  async probe({ modules, kernel, signal }: Wish): Promise<Probe> {
+  /** Tries whether it can run here. Fetches missing programs and kernels. */
+  async probe({ modules, kernel, signal }: Requirements): Promise<Probe> {
     try {
       if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
         throw new MissingError(
@@ -113,11 +119,11 @@ export class UmlEngine implements Engine {
         );
       }
       if (kernel?.kind === "file" && kindOfFile(kernel.path) !== "uml") {
-        throw new LabError(`${kernel.path} is no kernel of User-Mode Linux`);
+        throw new LabError(`${kernel.path} is not a kernel of User-Mode Linux`);
       }
       if (kernel?.kind === "debian" && kernel.kernel.megabytes.uml === undefined) {
         throw new LabError(
-          `User-Mode Linux ${kernel.kernel.version} runs no program of this machine`,
+          `User-Mode Linux ${kernel.kernel.version} does not run this machine's programs`,
         );
       }
       assertPrograms(
@@ -126,29 +132,27 @@ export class UmlEngine implements Engine {
       );
       const { machine = await readMachine(), kernels = findKernels(kernel) } = this.#facts;
       this.#modules = modules;
-      this.#candidates = candidates(machine, kernels, modules);
+      this.#candidates = chooseCandidates(machine, kernels, modules);
       this.#guest = this.#prepareNext(signal);
       const guest = await this.#guest;
       if (!guest) return { ok: false, attempts: this.#attempts };
-      // It says so when there is none.
-      const { places, available } = await freeMemory();
-      divideMemory(places, available, 1);
+      await assertMemory();
       return { ok: true, what: guest.name };
     } catch (error) {
       if (!(error instanceof LabError)) throw error;
-      return { ok: false, attempts: [...this.#attempts, attemptOf(this.name, error)] };
+      return { ok: false, attempts: [...this.#attempts, makeAttempt(this.name, error)] };
     }
   }
 
-  /** As many as there is memory for. */
-  async atMost(wanted: number): Promise<number> {
-    const { places, available } = await freeMemory();
+  /** As many as the memory is enough for. */
+  async maxJobs(wanted: number): Promise<number> {
+    const { places, available } = await findMemory();
     return guestsThatFit(wanted, places, available);
   }
 
   /**
-   * Boots the kernel, runs the job in it, and waits until it is gone. A guest that dies before the
-   * first line of the job leads to the next kernel.
+   * Boots the kernel, runs the job in it, and waits until the guest is gone. If a guest dies before
+   * the job begins, the next kernel is tried.
    */
   async run(job: Job): Promise<number> {
     while (true) {
@@ -159,15 +163,15 @@ export class UmlEngine implements Engine {
         return await runUml(job, guest);
       } catch (error) {
         if (!(error instanceof StartError)) throw error;
-        // Of several jobs, the first one goes on to the next kernel for all.
+        // Another job has already chosen the next kernel for all.
         if (this.#guest !== prepared) continue;
-        this.#passOver(error.attempts);
+        this.#addFailure(error.attempts);
         this.#guest = this.#prepareNext(job.signal);
       }
     }
   }
 
-  /** Prepares the next kernel; one that cannot be fetched is passed over. */
+  /** Prepares the next kernel. Skips those that cannot be fetched. */
   async #prepareNext(signal: AbortSignal): Promise<UmlFiles | undefined> {
     while (true) {
       const candidate = this.#candidates.shift();
@@ -176,13 +180,13 @@ export class UmlEngine implements Engine {
         return await prepareGuest(candidate, this.#modules, { say: this.#say, signal });
       } catch (error) {
         if (!(error instanceof LabError)) throw error;
-        this.#passOver([attemptOf(describe(candidate), error)]);
+        this.#addFailure([makeAttempt(describe(candidate), error)]);
       }
     }
   }
 
-  /** Notes what was tried in vain, and says what is tried next. */
-  #passOver(attempts: readonly Attempt[]): void {
+  /** Keeps the failed attempts, and prints which kernel is next. */
+  #addFailure(attempts: readonly Attempt[]): void {
     this.#attempts.push(...attempts);
     const next = this.#candidates[0];
     if (!next) return;

@@ -1,12 +1,12 @@
 /**
- * What is decided before User-Mode Linux boots: pure functions on values.
+ * Decisions before User-Mode Linux boots: pure functions on values.
  *
  * @module
  */
 import { MissingError } from "./errors.ts";
 import type { Devices } from "./guest_boot.ts";
 
-/** The devices of the streams in User-Mode Linux: its consoles, which take every byte. */
+/** The devices of the streams in User-Mode Linux: its consoles, which pass every byte on. */
 export const UML_DEVICES: Devices = {
   share: "hostfs",
   outTty: "/dev/tty0",
@@ -16,7 +16,7 @@ export const UML_DEVICES: Devices = {
   size: "/dev/tty1",
 };
 
-/** What the kernel's command line depends on. */
+/** The options of the kernel's command line. */
 export interface KernelOptions {
   /** Size of the guest's memory, in MiB. */
   memory: number;
@@ -24,18 +24,18 @@ export interface KernelOptions {
   run: string;
   /** The path of busybox. */
   busybox: string;
-  /** Whether the first console is a terminal that a person types on. */
+  /** Whether it runs an interactive shell on the first console. */
   shell: boolean;
-  /** Whether the kernel has the option `seccomp=`; another one would pass it on to its first process. */
+  /** Whether the kernel has the option `seccomp=`. Others would pass it on to their first process. */
   seccomp: boolean;
 }
 
 /**
  * The arguments of `linux.uml` (linux.uml(1), and `linux.uml --help`). File descriptor 3 is
- * standard output, 4 standard error, 1 the kernel's log; in a shell, 0 is the keyboard and 5 tells
+ * standard output, 4 standard error, 1 the kernel's log. For a shell, 0 is the keyboard, and 5 sends
  * the size of the terminal.
  *
- * @throws {MissingError} if a path has a space: the kernel takes it for the end of a word.
+ * @throws {MissingError} if a path has a space, which ends a word on the kernel's command line.
  */
 export function kernelCommandLine(
   { memory, run, busybox, shell, seccomp }: KernelOptions,
@@ -43,7 +43,7 @@ export function kernelCommandLine(
   for (const path of [run, busybox]) {
     if (/\s/.test(path)) {
       throw new MissingError(
-        `The kernel cannot be told of "${path}", which has a space`,
+        `The kernel's command line cannot have "${path}", because it has a space`,
         "set TMPDIR or IPVLAN_LAB_CACHE to a folder without one",
       );
     }
@@ -55,11 +55,11 @@ export function kernelCommandLine(
     "rootflags=/",
     "ro",
     "quiet",
-    // Where the machine forbids it, the kernel goes back to ptrace(2) by itself.
+    // Where the machine forbids seccomp(2), the kernel falls back to ptrace(2) by itself.
     ...seccomp ? ["seccomp=auto"] : [],
-    // They measure for most of a second how to compute RAID 6, which btrfs alone wants (7.2, 6.1).
+    // These take most of a second to find the fastest RAID 6 algorithm, which only btrfs uses (7.2, 6.1).
     "initcall_blacklist=raid6_init,raid6_select_algo",
-    // Its control socket would be under ~/.uml.
+    // The kernel's control socket would be under ~/.uml.
     `uml_dir=${run}/`,
     "umid=uml",
     "con=null",

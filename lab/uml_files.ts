@@ -1,6 +1,6 @@
 /**
- * The files that User-Mode Linux boots from: the machine's own where they are installed, fetched
- * ones otherwise.
+ * The files that User-Mode Linux boots from: the machine's own if they are installed, or else
+ * fetched ones.
  *
  * @module
  */
@@ -8,13 +8,13 @@ import { basename, dirname } from "node:path";
 import { ownCodename } from "./apt.ts";
 import { LabError, MissingError } from "./errors.ts";
 import { releaseFolder, withCache } from "./cache.ts";
-import { type FetchOptions, fetchPackages, hasFailed, type PackageName } from "./fetch.ts";
+import { type FetchOptions, fetchPackages, hasFailedRecently, type PackageName } from "./fetch.ts";
 import { DEBIAN_KERNELS, type KernelChoice } from "./kernels.ts";
 import { exists, fileIn } from "./machine.ts";
 import { runProgram } from "./program.ts";
 import { readScript } from "./run_folder.ts";
 import { missingModules } from "./guest_boot.ts";
-import { findTools, type GuestTools, moduleList, NO_MODULES } from "./guest_tools.ts";
+import { findTools, type GuestTools, NO_MODULES, readModuleList } from "./guest_tools.ts";
 import {
   type Candidate,
   debianUml,
@@ -24,7 +24,7 @@ import {
   type UmlKernel,
 } from "./uml_kernels.ts";
 
-/** A kernel that is ready to boot, with all that it boots from; all paths are absolute. */
+/** A kernel that is ready to boot, with the files that it boots from; all paths are absolute. */
 export interface UmlFiles extends GuestTools {
   /** The kernel in words: `Linux 6.1.176, User-Mode Linux`. */
   name: string;
@@ -40,7 +40,7 @@ export interface UmlFiles extends GuestTools {
   advice: string;
 }
 
-/** The kernels that this machine has or may be able to fetch: its own ones first. */
+/** Finds the kernels that this machine has or may be able to fetch, its own first. */
 export function findKernels(choice?: KernelChoice): UmlKernel[] {
   if (choice?.kind === "file") {
     const { path, modules } = choice;
@@ -53,7 +53,7 @@ export function findKernels(choice?: KernelChoice): UmlKernel[] {
   const kernels = known.map((kernel) => {
     const found = findRelease(rootOf(kernel.origin));
     if (found) return { ...kernel, ...found, fetched: true };
-    return kernel.origin === wanted.release && hasFailed(wanted.release)
+    return kernel.origin === wanted.release && hasFailedRecently(wanted.release)
       ? { ...kernel, unreachable: true }
       : kernel;
   });
@@ -65,14 +65,14 @@ export function findKernels(choice?: KernelChoice): UmlKernel[] {
   );
 }
 
-/** The folder with the files of a kernel's package, as a root folder; there may be none yet. */
+/** The root folder of the files of a kernel's package. It may not exist yet. */
 function rootOf(origin: KernelOrigin): string {
   return origin === "installed" || origin === "file"
     ? ""
     : `${releaseFolder(origin)}/user-mode-linux`;
 }
 
-/** The release of a kernel by the folder of its modules. */
+/** Finds the release of a kernel by the folder of its modules. */
 function findRelease(root: string): { release: string } | undefined {
   const modules = `${root}/usr/lib/uml/modules`;
   if (!exists(modules)) return undefined;
@@ -82,7 +82,8 @@ function findRelease(root: string): { release: string } | undefined {
 }
 
 /**
- * Makes a candidate ready to boot: fetches what is missing, and applies what it takes to start.
+ * Makes a candidate ready to boot: fetches its files, and adapts it to this machine's processor and
+ * C library.
  *
  * @param wanted The kernel modules that the job needs.
  * @throws {LabError} if that fails, with what to do about it.
@@ -93,7 +94,7 @@ export async function prepareGuest(
   options: FetchOptions,
 ): Promise<UmlFiles> {
   const { kernel: { origin, file }, xstate, libc } = candidate;
-  // Before anything is fetched for it.
+  // If we know already that the kernel lacks a module, do not fetch anything.
   assertModules(candidate.missing);
   const own: PackageName[] = [];
   if (origin === "own") own.push("user-mode-linux");
@@ -120,7 +121,7 @@ export async function prepareGuest(
   const modules = file
     ? file.modules ?? NO_MODULES
     : `${root}/usr/lib/uml/modules/${found.release}`;
-  assertModules(missingModules(moduleList(modules), wanted));
+  assertModules(missingModules(readModuleList(modules), wanted));
   return {
     name: describe({ ...candidate, kernel: { ...candidate.kernel, ...found } }),
     kernel: libc
@@ -128,28 +129,28 @@ export async function prepareGuest(
       : kernel,
     modules,
     seccomp: hasSeccomp(found),
-    ...xstate && { preload: await buildXstate(fetched["tcc"], options) },
+    preload: xstate ? await buildXstate(fetched["tcc"], options) : undefined,
     ...tools,
     advice: origin === "file"
       ? file?.modules === undefined
         ? "name the folder of its modules with --modules, or build overlay into it"
         : "try another kernel"
       : origin === "installed"
-      ? "install the package user-mode-linux anew"
-      : `remove ${root} to have it fetched anew`,
+      ? "reinstall the package user-mode-linux"
+      : `remove ${root}: the lab then fetches it again`,
   };
 }
 
-/** Passes a kernel over that lacks modules. */
+/** Asserts that a kernel has all modules that the job needs. @throws {LabError} if not. */
 function assertModules(missing: readonly string[]): void {
   if (missing.length > 0) throw new LabError(`it has no module ${missing.join(", ")}`);
 }
 
 /**
- * Makes a kernel that runs with the C library of its own release, beside the kernel. Neither
- * `ld.so KERNEL` nor LD_LIBRARY_PATH would do: the kernel executes /proc/self/exe again.
+ * Makes a copy of the kernel, beside it, that runs with the C library of its own release. We cannot
+ * use `ld.so KERNEL` or LD_LIBRARY_PATH, because the kernel executes /proc/self/exe again.
  *
- * @param libc The path of that release's `libc.so.6`; its `ld.so` is in the same folder.
+ * @param libc The path of that release's `libc.so.6`. Its `ld.so` is in the same folder.
  * @param patchelf The path of patchelf(1).
  */
 async function withLibc(
@@ -161,7 +162,7 @@ async function withLibc(
   const folder = dirname(libc);
   const interpreter = `${folder}/ld-linux-x86-64.so.2`;
   const patched = `${dirname(kernel)}/linux.uml.libc`;
-  // A cache that was moved has one with the old paths.
+  // If the cache was moved, the copy has the old paths.
   const isDone = async () =>
     exists(patched) &&
     (await runProgram(patchelf, ["--print-interpreter", patched])).text === interpreter;
@@ -169,7 +170,7 @@ async function withLibc(
   await withCache(options, async () => {
     if (await isDone()) return;
     const words = ["--set-interpreter", interpreter, "--set-rpath", folder];
-    await make(patched, [patchelf, ...words, "--output", "OUTPUT", kernel], options);
+    await makeFile(patched, [patchelf, ...words, "--output", "OUTPUT", kernel], options);
   });
   return patched;
 }
@@ -182,7 +183,7 @@ async function withLibc(
 async function buildXstate(tcc: string, options: FetchOptions): Promise<string> {
   const source = await readScript("uml_xstate.c");
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(source));
-  // By its content: a later version of this project makes another one.
+  // A hash of the source in the name: another version of this project makes another file.
   const library = `${releaseFolder("own")}/uml_xstate-${
     new Uint8Array(digest).toHex().slice(0, 16)
   }.so`;
@@ -192,14 +193,18 @@ async function buildXstate(tcc: string, options: FetchOptions): Promise<string> 
     const file = `${cache}/uml_xstate.c`;
     await Deno.writeTextFile(file, source);
     const home = `${dirname(tcc)}/../lib/x86_64-linux-gnu/tcc`;
-    await make(library, [tcc, `-B${home}`, "-nostdlib", "-shared", "-o", "OUTPUT", file], options);
+    const words = [tcc, `-B${home}`, "-nostdlib", "-shared", "-o", "OUTPUT", file];
+    await makeFile(library, words, options);
     await Deno.remove(file);
   });
   return library;
 }
 
-/** Makes a file by a program, whole or not at all; the word OUTPUT stands for the file. */
-async function make(file: string, words: string[], { signal }: FetchOptions): Promise<void> {
+/**
+ * Makes a file by a program. The word OUTPUT stands for a temporary file, which gets its final name
+ * when the program has succeeded.
+ */
+async function makeFile(file: string, words: string[], { signal }: FetchOptions): Promise<void> {
   const output = `${file}.new`;
   const [program = "", ...args] = words.map((word) => word === "OUTPUT" ? output : word);
   const { ok, text } = await runProgram(program, args, { signal });

@@ -1,13 +1,13 @@
 /**
- * Which User-Mode Linux kernels are tried on a machine, in which order, and what each takes to
- * start there: pure functions on values.
+ * Decides which User-Mode Linux kernels to try on a machine, in which order, and how to adapt each:
+ * pure functions on values.
  *
  * @module
  */
 import type { Release } from "./apt.ts";
 import type { DebianKernel } from "./kernels.ts";
 
-/** The facts of a machine that the choice of a kernel depends on. */
+/** The facts of a machine that decide on its kernel. */
 export interface Machine {
   /** The processor's flags: `flags` of `/proc/cpuinfo`. */
   flags: ReadonlySet<string>;
@@ -16,8 +16,8 @@ export interface Machine {
 }
 
 /**
- * Where a kernel comes from: the package `user-mode-linux` that is installed, the one of the
- * machine's own release, or of a release of Debian; or a file of the user's.
+ * Where a kernel comes from: the installed package `user-mode-linux`, the package of a release (the
+ * machine's own or one of Debian), or the user's own file.
  */
 export type KernelOrigin = "installed" | Release | "file";
 
@@ -25,34 +25,34 @@ export type KernelOrigin = "installed" | Release | "file";
 export interface UmlKernel {
   /** Where it comes from. */
   origin: KernelOrigin;
-  /** The file, and the folder of its modules if it has any, where it is the user's. */
+  /** The user's own file, and the folder of its modules if there are any. */
   file?: { path: string; modules?: string };
-  /** Its release (`6.1.176`), where that is known before it is fetched. */
+  /** Its release (`6.1.176`), if we know it already. */
   release?: string;
-  /** The version of the C library that its release has; `undefined`: the machine's own. */
+  /** The version of its release's C library; `undefined`: it runs with the machine's own. */
   libc?: string;
-  /** Whether it is here. */
+  /** Whether this machine has it. */
   fetched?: boolean;
-  /** Whether it is not here, and could not be fetched a short time ago. */
+  /** Whether this machine does not have it, and failed to fetch it within the last hour. */
   unreachable?: boolean;
-  /** The kernel modules that a job may want and that it does not have. */
+  /** Kernel modules that it does not have, though a job may need them. */
   lacks?: readonly string[];
 }
 
-/** A kernel to try, with what it takes to start. */
+/** A kernel to try, and how to adapt it to this machine. */
 export interface Candidate {
   /** The kernel. */
   kernel: UmlKernel;
-  /** Whether `uml_xstate.c` has to be preloaded: see {@linkcode needsXstate}. */
+  /** Whether it needs `uml_xstate.c` preloaded: see {@linkcode needsXstate}. */
   xstate: boolean;
   /** Whether it has to run with the C library of its own release. */
   libc: boolean;
-  /** The kernel modules that the job wants and that it is known not to have. */
+  /** The kernel modules that the job needs and, as we know already, the kernel lacks. */
   missing: string[];
 }
 
 /**
- * The modules of netfilter's older interface, which Debian's kernels lack since 7.2:
+ * The modules of netfilter's older interface. Debian's kernels lack them since 7.2, because
  * CONFIG_NETFILTER_XTABLES_LEGACY is off.
  */
 // deno-fmt-ignore
@@ -64,8 +64,8 @@ const LEGACY_IPTABLES = [
 ];
 
 /**
- * The kernel of a release of Debian. What it needs of a C library is older than the release's own,
- * which is what counts here, so that it also holds for the release's next kernel.
+ * The kernel of a release of Debian. It would run with an older C library, too. We require the
+ * version of its release, so that the rule also holds for the release's next kernel.
  */
 export function debianUml({ release, version, libc }: DebianKernel): UmlKernel {
   return {
@@ -77,13 +77,13 @@ export function debianUml({ release, version, libc }: DebianKernel): UmlKernel {
 }
 
 /**
- * The kernels to try, the first choice first: those that run without ptrace(2), which takes them
- * half of the time, before the others; last what could not be fetched; and else in the order given.
+ * Chooses the kernels to try, the best first. Kernels that run without ptrace(2) come first, since
+ * they take half of the time. Kernels that could not be fetched come last. Otherwise the order stays.
  *
  * @param kernels The kernels that this machine has or may fetch.
- * @param modules The kernel modules that the job wants.
+ * @param modules The kernel modules that the job needs.
  */
-export function candidates(
+export function chooseCandidates(
   { flags, libc }: Machine,
   kernels: readonly UmlKernel[],
   modules: readonly string[],
@@ -99,10 +99,10 @@ export function candidates(
 }
 
 /**
- * Whether a kernel hands a fixed number of bytes of extended processor state to ptrace(2), which
- * the host refuses where its own area is larger. Seen with 6.1.176 and 6.12.113; 7.2.7 asks the
- * host for the size (`host_fp_size` in `arch/x86/um/os-Linux/registers.c`). A kernel of unknown
- * release counts as one that does: the remedy does nothing where it is not needed.
+ * Whether a kernel passes a fixed number of bytes of extended processor state to ptrace(2). The host
+ * refuses that if its own area is larger. Seen with 6.1.176 and 6.12.113; 7.2.7 asks the host for the
+ * size (`host_fp_size` in `arch/x86/um/os-Linux/registers.c`). The answer is yes for a kernel of
+ * unknown release, since the library does no harm.
  */
 function needsXstate({ release }: UmlKernel): boolean {
   return release === undefined || isOlder(release, "7.2");
@@ -116,7 +116,7 @@ export function hasSeccomp({ release }: Pick<UmlKernel, "release">): boolean {
   return release !== undefined && !isOlder(release, "6.16");
 }
 
-/** Whether a version (`6.1.176`) is older than another, as far as the other one is given (`6.13`). */
+/** Whether a version (`6.1.176`) is older than another (`6.13`). Compares the parts of the second. */
 export function isOlder(version: string, than: string): boolean {
   const numbers = (text: string) => (text.match(/\d+/g) ?? []).map(Number);
   const left = numbers(version);
@@ -126,7 +126,7 @@ export function isOlder(version: string, than: string): boolean {
   return false;
 }
 
-/** A candidate in words, for messages: `Linux 6.1.176, User-Mode Linux`. */
+/** Describes a candidate in a message: `Linux 6.1.176, User-Mode Linux`. */
 export function describe({ kernel, xstate, libc }: Candidate): string {
   const { origin, release, file } = kernel;
   const linux = release === undefined ? "" : `Linux ${release}, `;

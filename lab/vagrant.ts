@@ -1,14 +1,14 @@
 /**
- * The engine `vagrant`: a virtual machine from `lab/Vagrantfile`, for machines that are no Linux,
- * and for a kernel of one's own.
+ * The engine `vagrant`: a virtual machine from `lab/Vagrantfile`, for machines that do not run Linux,
+ * and for users who want a separate kernel.
  *
  * @module
  */
 import { fileURLToPath } from "node:url";
-import type { Afterwards, Engine, Job, Probe, Wish } from "./engine.ts";
-import { attemptOf, LabError, StartError } from "./errors.ts";
+import type { Afterwards, Engine, Job, Probe, Requirements } from "./engine.ts";
+import { LabError, makeAttempt, StartError } from "./errors.ts";
 import { exists } from "./machine.ts";
-import { carriedFolder, carry } from "./vagrant_carry.ts";
+import { carriedFolder, fillCarriedFolder } from "./vagrant_carry.ts";
 import { findProvider, guestCommand, guestPath, machineState } from "./vagrant_guest.ts";
 import { readVagrant, vagrant } from "./vagrant_program.ts";
 import { runOverSsh } from "./vagrant_ssh.ts";
@@ -16,7 +16,7 @@ import { runOverSsh } from "./vagrant_ssh.ts";
 /** The machine of `lab/Vagrantfile` that commands run in. */
 const MACHINE = "host1";
 
-/** A Vagrant virtual machine. It is there until somebody destroys it. */
+/** A Vagrant virtual machine. It exists until the user destroys it. */
 export class VagrantEngine implements Engine {
   /** Its name on the command line. */
   readonly name = "vagrant";
@@ -26,69 +26,69 @@ export class VagrantEngine implements Engine {
   /**
    * Makes the engine.
    *
-   * @param say Gets a line now and then when something takes long.
-   * @param afterwards What becomes of the machine; without it, it goes on running.
+   * @param say Prints a line about the progress of something slow.
+   * @param afterwards What to do with the machine after a run. Default: leave it running.
    */
   constructor(say: (line: string) => void, afterwards?: Afterwards) {
     this.#say = say;
     this.#afterwards = afterwards;
   }
 
-  /** Finds out whether Vagrant is here, and something that it can make machines with. */
-  async probe({ kernel, modules }: Wish): Promise<Probe> {
+  /** Tries whether this machine has Vagrant and a provider, which makes Vagrant's machines. */
+  async probe({ kernel, modules }: Requirements): Promise<Probe> {
     const cannot = (why: string, advice: string): Probe => ({
       ok: false,
       attempts: [{ name: this.name, why, advice }],
     });
-    if (kernel) return cannot("it has the kernel of its box", "choose a box with LAB_BOX");
+    if (kernel) return cannot("it runs the kernel of its box", "choose a box with LAB_BOX");
     if (modules.length > 0) {
-      return cannot("it does not know the modules of its box", "leave out --needs");
+      return cannot("it cannot know the modules of its box", "leave out --needs");
     }
     if (!import.meta.url.startsWith("file:")) {
-      return cannot("a virtual machine needs the project's files", "run the lab in a clone of it");
+      return cannot("a virtual machine needs the project's files", "run the lab in a clone");
     }
-    const version = /^Vagrant ([\d.]+)/m.exec(await firstWords("vagrant", "--version") ?? "")?.[1];
+    const version = /^Vagrant ([\d.]+)/m.exec(await readVersion("vagrant") ?? "")?.[1];
     if (version === undefined) {
       return cannot("this machine has no Vagrant", "install it, and VirtualBox");
     }
     const provider = await findProvider(
       Deno.env.toObject(),
-      async (program) => await firstWords(program, "--version") !== undefined,
+      async (program) => await readVersion(program) !== undefined,
     );
     if (provider === undefined) {
       return cannot(
-        `Vagrant ${version} finds nothing to make virtual machines with`,
+        `Vagrant ${version} has no provider, such as VirtualBox`,
         "install VirtualBox, or libvirt with vagrant-libvirt, or name your provider in " +
           "VAGRANT_DEFAULT_PROVIDER",
       );
     }
-    const fate = this.#afterwards ? `to ${this.#afterwards} afterwards` : "kept until destroyed";
-    return { ok: true, what: `Vagrant ${version}, ${provider}: a virtual machine, ${fate}` };
+    const ending = this.#afterwards ? `to ${this.#afterwards} afterwards` : "kept until destroyed";
+    return { ok: true, what: `Vagrant ${version}, ${provider}: a virtual machine, ${ending}` };
   }
 
-  /** One: there is one machine. */
-  atMost(): Promise<number> {
+  /** Always one job, since there is one machine. */
+  maxJobs(): Promise<number> {
     return Promise.resolve(1);
   }
 
   /**
-   * Brings the machine up if it does not run, sends the project, and runs the job there. Unlike with
-   * the other engines the machine stays, unless it is to be halted or destroyed.
+   * Starts the machine if it does not run, sends the project, and runs the job there. Unlike the
+   * guests of other engines, the machine stays, unless the user wants it halted or destroyed.
    */
   async run(job: Job): Promise<number> {
     const id = crypto.randomUUID();
     const command = guestCommand(job, { project: project(), id, env: Deno.env.toObject() });
-    await carry();
+    await fillCarriedFolder();
     try {
       await this.#start(job.signal).catch((error) => {
         if (!(error instanceof LabError)) throw error;
-        throw new StartError([attemptOf(this.name, error)]);
+        throw new StartError([makeAttempt(this.name, error)]);
       });
       const config = await Deno.makeTempFile({ prefix: "ipvlan-lab-" });
       try {
         await Deno.writeTextFile(config, await readVagrant(["ssh-config", MACHINE]));
         job.signal.throwIfAborted();
-        const share = job.share === undefined ? undefined : this.inside(job.share);
+        const share = job.share === undefined ? undefined : this.pathInside(job.share);
         return await runOverSsh(job, { config, machine: MACHINE, command, id, share });
       } finally {
         await Deno.remove(config);
@@ -98,8 +98,8 @@ export class VagrantEngine implements Engine {
     }
   }
 
-  /** Where a file of this machine is in the virtual one. */
-  inside(path: string): string {
+  /** Translates a path on this machine to the path in the virtual machine. */
+  pathInside(path: string): string {
     return guestPath(path, project());
   }
 
@@ -133,10 +133,11 @@ function project(): string {
   return fileURLToPath(new URL("..", import.meta.url));
 }
 
-/** What a program says of itself; `undefined` if there is none. */
-async function firstWords(program: string, ...args: string[]): Promise<string | undefined> {
+/** What a program prints for `--version`; `undefined` if there is no such program. */
+async function readVersion(program: string): Promise<string | undefined> {
   try {
-    const { success, stdout } = await new Deno.Command(program, { args, stdin: "null" }).output();
+    const options: Deno.CommandOptions = { args: ["--version"], stdin: "null" };
+    const { success, stdout } = await new Deno.Command(program, options).output();
     return success ? new TextDecoder().decode(stdout) : undefined;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;

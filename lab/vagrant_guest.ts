@@ -1,5 +1,5 @@
 /**
- * What is decided before a command runs in a Vagrant machine: pure functions on values.
+ * Decisions before a command runs in a Vagrant machine: pure functions on values.
  *
  * @module
  */
@@ -9,19 +9,19 @@ import { LabError } from "./errors.ts";
 import { jobScript } from "./job.ts";
 import { quoteAll } from "./shell.ts";
 
-/** Where the project is in the machine. */
+/** The folder of the project in the machine. */
 export const PROJECT = "/vagrant";
 /** Deno's cache in the machine, as `provision.sh` fills it. */
 const DENO_DIR = "/var/cache/deno";
-/** Variables that are passed on; what names a file or a user of this machine is not. */
+/** The variables that the lab passes on. Variables with paths or users of this machine are not. */
 // deno-fmt-ignore
 const PASSED = ["TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "CI", "GITHUB_ACTIONS", "TZ"];
 
 /**
- * The path in the machine of what has a path here: what is in the project is in the machine's
- * copy of it, and anything else has the same path, without the drive of Windows.
+ * Translates a path on this machine to the path in the virtual machine. A path in the project leads
+ * to the machine's copy of the project. Any other path stays, without the drive letter of Windows.
  *
- * @param project The folder of the project here.
+ * @param project The folder of the project on this machine.
  */
 export function guestPath(path: string, project: string): string {
   const [inner, root] = [path, project].map((each) => asPosix(each).replace(/\/+$/, ""));
@@ -33,7 +33,7 @@ function asPosix(path: string): string {
   return /^[A-Za-z]:[\\/]/.test(path) ? path.slice(2).replaceAll("\\", "/") : path;
 }
 
-/** The environment of a command in the machine, given that of the lab. */
+/** The environment of a command in the machine. @param outer The environment of the lab. */
 export function guestEnvironment(outer: Record<string, string>): Record<string, string> {
   return {
     HOME: "/root",
@@ -48,10 +48,10 @@ export function guestEnvironment(outer: Record<string, string>): Record<string, 
 }
 
 /**
- * The words, for a shell in the machine, that run a job there with `guest.sh`.
+ * The command line, for a shell in the machine, that runs a job with `guest.sh`.
  *
- * @param id The run's own.
- * @throws {LabError} if the job is to run in a folder that the machine does not have.
+ * @param options.id The id of the run.
+ * @throws {LabError} if the machine does not have the job's working folder.
  */
 export function guestCommand(
   job: Job,
@@ -72,7 +72,7 @@ export function guestCommand(
 /**
  * The arguments of ssh(1).
  *
- * @param config The file with what `vagrant ssh-config` says.
+ * @param config A file with the output of `vagrant ssh-config`.
  */
 export function sshArguments(
   { config, machine, terminal = false }: { config: string; machine: string; terminal?: boolean },
@@ -80,7 +80,7 @@ export function sshArguments(
 ): string[] {
   return [
     ...["-F", config, "-o", "LogLevel=ERROR"],
-    // A machine that died says so after a minute.
+    // With these options, ssh notices within a minute that the machine died.
     ...["-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4"],
     terminal ? "-tt" : "-T",
     machine,
@@ -88,13 +88,13 @@ export function sshArguments(
   ];
 }
 
-/** The state in what `vagrant status --machine-readable` prints: `running`, `not_created`, … */
+/** Reads the state from `vagrant status --machine-readable`: `running`, `not_created`, … */
 export function machineState(status: string): string | undefined {
   return status.split("\n").map((line) => line.split(","))
     .find(([, , kind]) => kind === "state")?.[3]?.trim();
 }
 
-/** What tells of a provider: a program, or a variable that its installer sets. */
+/** The providers, and how to recognize each: by a program, or by a variable that its installer sets. */
 const PROVIDERS = [
   { name: "VirtualBox", program: "VBoxManage", variable: "VBOX_MSI_INSTALL_PATH" },
   { name: "libvirt", program: "virsh" },
@@ -102,7 +102,11 @@ const PROVIDERS = [
   { name: "VMware", program: "vmrun" },
 ];
 
-/** The provider that Vagrant would take here, as far as can be told; `undefined` for none. */
+/**
+ * Guesses the provider that Vagrant will use here; `undefined` if there is none.
+ *
+ * @param runs Tells whether a program can be run.
+ */
 export async function findProvider(
   env: Record<string, string>,
   runs: (program: string) => Promise<boolean>,
@@ -114,9 +118,9 @@ export async function findProvider(
   }
 }
 
-/** A line of Vagrant's output without what it draws to count up; `undefined` where it is no more. */
-export function withoutProgress(line: string): string | undefined {
-  const said = stripVTControlCharacters(line).split("\r")
+/** Removes progress bars from a line of Vagrant's output; `undefined` if nothing else is left. */
+export function removeProgress(line: string): string | undefined {
+  const text = stripVTControlCharacters(line).split("\r")
     .filter((part) => !/\bProgress: \d+%/.test(part)).join("");
-  return said.trim() === "" ? undefined : said;
+  return text.trim() === "" ? undefined : text;
 }

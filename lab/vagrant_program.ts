@@ -1,16 +1,19 @@
 /**
- * The program `vagrant`, on `lab/Vagrantfile`.
+ * Runs the program `vagrant` with `lab/Vagrantfile`.
  *
  * @module
  */
 import { fileURLToPath } from "node:url";
 import { LabError } from "./errors.ts";
-import { withoutProgress } from "./vagrant_guest.ts";
+import { removeProgress } from "./vagrant_guest.ts";
 
-/** Ctrl-C is for the lab alone, which tells those that it started. Windows would open a window. */
+/**
+ * Whether programs run detached, so that Ctrl-C reaches only the lab, which then ends them. Not on
+ * Windows, where a detached program opens a window.
+ */
 export const detached: boolean = Deno.build.os !== "windows";
 
-/** How `vagrant` is started. */
+/** The options to start `vagrant` with. */
 function options(): Deno.CommandOptions {
   return {
     env: { VAGRANT_CWD: fileURLToPath(new URL(".", import.meta.url)) },
@@ -19,7 +22,7 @@ function options(): Deno.CommandOptions {
   };
 }
 
-/** What `vagrant` prints. @throws {LabError} if it fails, with what it said. */
+/** Runs `vagrant` and returns its output. @throws {LabError} if it fails, with its error output. */
 export async function readVagrant(args: string[]): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command("vagrant", {
     ...options(),
@@ -31,7 +34,7 @@ export async function readVagrant(args: string[]): Promise<string> {
 }
 
 /**
- * Runs `vagrant`; what it tells goes to standard error, where the command's own output is not.
+ * Runs `vagrant`. Its output goes to standard error, as standard output is the command's own.
  *
  * @throws {LabError} if it fails, or the reason of the signal when that is aborted.
  */
@@ -43,7 +46,7 @@ export async function vagrant(args: string[], signal?: AbortSignal): Promise<voi
     stderr: "inherit",
     detached,
   }).spawn();
-  // It undoes what is half done.
+  // On SIGINT, vagrant undoes its half-done work.
   const interrupt = () => child.kill("SIGINT");
   signal?.addEventListener("abort", interrupt);
   let rest = "";
@@ -51,8 +54,8 @@ export async function vagrant(args: string[], signal?: AbortSignal): Promise<voi
     const lines = (rest + text).split("\n");
     rest = lines.pop()!;
     for (const line of lines) {
-      const said = withoutProgress(line);
-      if (said !== undefined) console.error(said);
+      const text = removeProgress(line);
+      if (text !== undefined) console.error(text);
     }
   }
   const { success } = await child.status;

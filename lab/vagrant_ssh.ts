@@ -1,5 +1,5 @@
 /**
- * One run of a job in a Vagrant machine, over ssh.
+ * Runs a job in a Vagrant machine, over ssh.
  *
  * @module
  */
@@ -12,28 +12,28 @@ import { detached } from "./vagrant_program.ts";
 /** ssh's exit status when the connection fails or breaks. */
 const SSH_FAILED = 255;
 
-/** How a job runs. */
-export interface Run {
-  /** The file with what `vagrant ssh-config` says. */
+/** How to run a job over ssh. */
+export interface SshRun {
+  /** A file with the output of `vagrant ssh-config`. */
   config: string;
-  /** The machine's name in it. */
+  /** The machine's name in that file. */
   machine: string;
-  /** The words, for a shell there, that run the job. */
+  /** The command line, for a shell in the machine, that runs the job. */
   command: string;
-  /** The run's own id, as in the words. */
+  /** The id of the run, as in the command line. */
   id: string;
-  /** Where the job's `share` is there, if it has one. */
+  /** The path of the job's `share` in the machine, if the job has one. */
   share?: string;
 }
 
 /**
- * Runs a job, and brings back what it shares. Resolves to its exit status.
+ * Runs a job, and copies the files of its `share` back. Resolves to its exit status.
  *
  * @throws {LabError} if the connection breaks.
  */
 export async function runOverSsh(
   job: Job,
-  { config, machine, command, id, share }: Run,
+  { config, machine, command, id, share }: SshRun,
 ): Promise<number> {
   const terminal = job.command.length === 0;
   const connect = (command: string, terminal = false) =>
@@ -43,26 +43,27 @@ export async function runOverSsh(
     stdin: terminal ? "inherit" : "piped",
     detached: detached && !terminal,
   }).spawn();
-  // The command in the machine is killed when the input of ssh ends there.
-  const end = () => void (terminal ? child.kill("SIGTERM") : child.stdin.close());
-  job.signal.addEventListener("abort", end);
+  // When the input of ssh ends, `guest.sh` kills the command.
+  const terminate = () => void (terminal ? child.kill("SIGTERM") : child.stdin.close());
+  job.signal.addEventListener("abort", terminate);
   const { code } = await child.status;
-  job.signal.removeEventListener("abort", end);
+  job.signal.removeEventListener("abort", terminate);
   job.signal.throwIfAborted();
   if (!terminal) await child.stdin.close();
 
   if (code === SSH_FAILED) {
+    // `guest.sh` makes this file when the command itself exited with 255.
     const mark = `/run/ipvlan-lab-${id}.255`;
     const args = connect(quoteAll(["sudo", "-n", "rm", mark]));
     const { success } = await new Deno.Command("ssh", { args, stdin: "null" }).output();
     if (!success) throw new LabError("The connection to the virtual machine broke");
   }
-  if (job.share !== undefined && share !== undefined) await bringBack(connect, share, job.share);
+  if (job.share !== undefined && share !== undefined) await moveHere(connect, share, job.share);
   return code;
 }
 
-/** Copies the files of a folder in the machine to one here, and removes that in the machine. */
-async function bringBack(
+/** Moves the files of a folder in the machine to a folder here. */
+async function moveHere(
   connect: (command: string) => string[],
   from: string,
   to: string,
@@ -75,6 +76,6 @@ async function bringBack(
   await sender.stdout.pipeTo(receiver.stdin);
   const [sent, received] = await Promise.all([sender.status, receiver.status]);
   if (!sent.success || !received.success) {
-    throw new LabError("Cannot bring the report out of the virtual machine; see above");
+    throw new LabError("Cannot copy the report from the virtual machine; see above");
   }
 }

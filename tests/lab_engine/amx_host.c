@@ -1,8 +1,8 @@
 /*
- * Preloaded, this machine answers ptrace(2) as one with AMX: its area of extended processor state
- * has 11,008 bytes, and PTRACE_SETREGSET with fewer is refused with EFAULT (xstateregs_set in
- * arch/x86/kernel/fpu/regset.c). What is behind the real area is zero. User-Mode Linux 6.1 dies of
- * that exactly as it does on a real processor with AMX.
+ * A library to preload. With it, this machine's ptrace(2) behaves as on a processor with AMX: the
+ * area of extended processor state has 11,008 bytes, and PTRACE_SETREGSET with fewer bytes fails with
+ * EFAULT (xstateregs_set in arch/x86/kernel/fpu/regset.c). The bytes after the real area are zero.
+ * User-Mode Linux 6.1 dies of this exactly as it does on a real processor with AMX.
  */
 struct iovec {
   void *base;
@@ -36,15 +36,15 @@ static long host(long number, long a, long b, long c, long d, long e, long f)
 long syscall(long number, long a, long b, long c, long d, long e, long f)
 {
   struct iovec *given = (struct iovec *)d;
-  unsigned long asked;
+  unsigned long wanted;
 
   if (number == PTRACE && a == SETREGSET && c == XSTATE && given->length < AREA)
     return fail(EFAULT);
   if (number == PTRACE && a == GETREGSET && c == XSTATE) {
-    asked = given->length < AREA ? given->length : AREA;
+    wanted = given->length < AREA ? given->length : AREA;
     if (host(number, a, b, c, d, e, f) < 0)
       return -1;
-    while (given->length < asked)
+    while (given->length < wanted)
       ((char *)given->base)[given->length++] = 0;
     return 0;
   }

@@ -1,5 +1,5 @@
-// The tests that every engine with a kernel of its own has to pass, as whoever runs them.
-// `native` is held to it inside one of them (`native_test.ts`).
+// The tests that every engine with its own kernel has to pass. They run as the current user.
+// `native` has its own tests, which run inside `uml` (`native_test.ts`).
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import {
   killAndFindNothing,
@@ -17,25 +17,29 @@ async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }
 
-/** The engines that boot a kernel of their own. */
-type Booting = "uml" | "qemu";
+/** The engines that boot their own kernel. */
+type BootingEngine = "uml" | "qemu";
 
-/** How each says what it runs. */
-const SAYS = {
+/** The line that names the engine and its kernel. */
+const ENGINE_LINE = {
   uml: /^lab: uml \(Linux \d\S+, User-Mode Linux[^)]*\): asked for\n$/,
   qemu: /^lab: qemu \(Linux \d\S+, QEMU with(out)? KVM\): asked for\n$/,
 };
 
-/** Enough to see that an engine runs: what an engine that is not the first choice is held to. */
+/** The names of a few tests that show that an engine runs. */
 const BRIEF = [
   / keeps the streams apart/,
   / gives a command its folder/,
   / when the lab is killed/,
 ];
 
-/** Registers the tests of an engine. */
-export function contract(engine: Booting, { brief = false } = {}): void {
-  const inside = (...command: string[]) => ["--engine", engine, "--", ...command];
+/**
+ * Registers the tests of an engine.
+ *
+ * @param options.brief Whether to register only a few of them.
+ */
+export function contract(engine: BootingEngine, { brief = false } = {}): void {
+  const inLab = (...command: string[]) => ["--engine", engine, "--", ...command];
   let warm: Promise<void> | undefined;
   const test = (
     name: string,
@@ -50,33 +54,33 @@ export function contract(engine: Booting, { brief = false } = {}): void {
     Deno.test({ name, ...options, fn });
   };
 
-  test(`${engine} passes the exit status on, and leaves the machine as it was`, async () => {
+  test(`${engine} passes the exit status on, and does not change the machine`, async () => {
     for (
       const [script, status] of [["exit 0", 0], ["exit 3", 3], ["kill -KILL $$", 137]] as const
     ) {
       await using trace = await Traced.start();
-      const { code, stderr } = await lab(inside("sh", "-c", script), { env: trace.env });
+      const { code, stderr } = await lab(inLab("sh", "-c", script), { env: trace.env });
       assertEquals(code, status, script);
-      assertMatch(stderr, SAYS[engine]);
+      assertMatch(stderr, ENGINE_LINE[engine]);
       assertEquals(trace.left(), { processes: [], files: [] });
       const { before, now } = await trace.machine();
       assertEquals(now, before);
     }
   });
 
-  test(`${engine} keeps the streams apart, and every byte of 10 MB`, async () => {
+  test(`${engine} keeps the streams apart, and passes on every byte of 10 MB`, async () => {
     const script = `head -c 10485760 /dev/urandom > /tmp/data
     cat /tmp/data; sha256sum < /tmp/data >&2; printf 'a\\r\\nb\\n' >&2`;
-    const { code, bytes, stderr } = await lab(inside("sh", "-c", script));
+    const { code, bytes, stderr } = await lab(inLab("sh", "-c", script));
     assertEquals(code, 0);
     assertEquals(bytes.length, 10485760);
-    const said = `${await sha256(new Uint8Array(bytes))}  -\na\r\nb\n`;
-    assertEquals(stderr.slice(stderr.indexOf("\n") + 1), said);
+    const expected = `${await sha256(new Uint8Array(bytes))}  -\na\r\nb\n`;
+    assertEquals(stderr.slice(stderr.indexOf("\n") + 1), expected);
   });
 
-  test(`${engine} streams: what is printed is there before the command ends`, async () => {
+  test(`${engine} passes output on before the command ends`, async () => {
     await using trace = await Traced.start();
-    await using child = labCommand(inside("sh", "-c", "echo first; exec sleep 1000"), trace)
+    await using child = labCommand(inLab("sh", "-c", "echo first; exec sleep 1000"), trace)
       .spawn();
     const reader = child.stdout.getReader();
     assertEquals(new TextDecoder().decode((await reader.read()).value), "first\n");
@@ -95,7 +99,7 @@ export function contract(engine: Booting, { brief = false } = {}): void {
     cat; ping -c 1 -W 5 127.0.0.1 > /dev/null && command -v arping radvd > /dev/null && echo tools
     deno eval 'console.log(Deno.version.deno, Date.now())'`;
     const before = Date.now();
-    const { code, stdout } = await lab(inside("sh", "-c", script), {
+    const { code, stdout } = await lab(inLab("sh", "-c", script), {
       cwd: folder.path,
       env: { NO_COLOR: "1", CI: "true", TERM: "vt100" },
     });
@@ -111,13 +115,13 @@ export function contract(engine: Booting, { brief = false } = {}): void {
       "tools",
     ]);
     assertEquals(version, Deno.version.deno);
-    // The guest's clock is read from the machine's to the second.
+    // The guest reads the machine's clock, rounded to a second.
     assert(Number(clock) >= before - 1000 && Number(clock) <= Date.now() + 1000, clock);
     assertEquals(await Deno.readTextFile(`${folder.path}/here`), "as it is\n");
   });
 
   test(`${engine} has every kind of link, and loads and unloads modules`, async () => {
-    // A link that was deleted, and what has loaded it, hold a module for a moment longer.
+    // A deleted link, and the process that loaded its module, hold the module for a moment longer.
     const script = `set -e
     unload() {
       while read -r users < /sys/module/ipvlan/refcnt; [ "$users" != 0 ]; do :; done
@@ -134,23 +138,23 @@ export function contract(engine: Booting, { brief = false } = {}): void {
     unload; modprobe ipvlan; unload; ip link add link d0 name again type ipvlan
     ip link del again; unload; echo /bin/false > /proc/sys/kernel/modprobe
     ip link add link d0 name never type ipvlan || echo gone`;
-    const { code, stdout, stderr } = await lab(inside("sh", "-c", script));
+    const { code, stdout, stderr } = await lab(inLab("sh", "-c", script));
     assertEquals(code, 0, stderr);
     const [lo, ...rest] = stdout.trimEnd().split("\n");
     assertMatch(lo!, /^lo +UNKNOWN .*UP/);
     assertEquals(rest, ["2", "gone"]);
   });
 
-  test(`${engine} ends with the command, whatever it left running`, async () => {
+  test(`${engine} ends with the command, even if the command left processes running`, async () => {
     const script = "sleep 1000 & (setsid yes >&2 &); echo done";
-    const { code, stdout } = await lab(inside("sh", "-c", script));
+    const { code, stdout } = await lab(inLab("sh", "-c", script));
     assertEquals({ code, stdout }, { code: 0, stdout: "done\n" });
   });
 
-  test(`${engine} says when its kernel died`, async () => {
+  test(`${engine} reports that its kernel died`, async () => {
     await using trace = await Traced.start();
     const script = "echo c > /proc/sysrq-trigger; sleep 1000";
-    const { code, stderr } = await lab(inside("sh", "-c", script), { env: trace.env });
+    const { code, stderr } = await lab(inLab("sh", "-c", script), { env: trace.env });
     assertEquals(code, 125);
     assertStringIncludes(stderr, "Kernel panic - not syncing: sysrq triggered crash");
     assertEquals(trace.left(), { processes: [], files: [] });
@@ -159,7 +163,7 @@ export function contract(engine: Booting, { brief = false } = {}): void {
   for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
     test(`${engine} leaves nothing behind on ${signal}`, async () => {
       await using trace = await Traced.start();
-      const child = labCommand(inside("sh", "-c", "echo up; exec sleep 1000"), trace).spawn();
+      const child = labCommand(inLab("sh", "-c", "echo up; exec sleep 1000"), trace).spawn();
       const reader = child.stdout.getReader();
       await reader.read();
       assert(trace.left().processes.length > 1 && trace.left().files.length === 1);
@@ -172,12 +176,12 @@ export function contract(engine: Booting, { brief = false } = {}): void {
   }
 
   test(`${engine} leaves nothing behind when the lab is killed`, async () => {
-    await killAndFindNothing(inside("sh", "-c", "echo up; exec sleep 1000"));
+    await killAndFindNothing(inLab("sh", "-c", "echo up; exec sleep 1000"));
   });
 
-  test(`${engine} ends when nobody reads its output any more`, async () => {
+  test(`${engine} ends when the reader of its output closes it`, async () => {
     await using trace = await Traced.start();
-    const child = labCommand(inside("yes"), trace).spawn();
+    const child = labCommand(inLab("yes"), trace).spawn();
     const reader = child.stdout.getReader();
     await reader.read();
     await reader.cancel();
@@ -200,10 +204,10 @@ export function contract(engine: Booting, { brief = false } = {}): void {
     const type = (keys: string) => keyboard.write(new TextEncoder().encode(keys));
     const screen = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
     let shown = "";
-    // A shell that shows nothing more would keep the test waiting for good.
-    const patience = setTimeout(() => child.kill("SIGKILL"), 60_000);
-    using _patience = { [Symbol.dispose]: () => clearTimeout(patience) };
-    const see = async (text: string) => {
+    // If the shell hangs, end the test.
+    const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
+    using _timer = { [Symbol.dispose]: () => clearTimeout(timer) };
+    const waitFor = async (text: string) => {
       while (!shown.includes(text)) {
         const { value, done } = await screen.read();
         if (done) throw new Error(`The shell ended, and showed ${JSON.stringify(shown)}`);
@@ -211,24 +215,24 @@ export function contract(engine: Booting, { brief = false } = {}): void {
       }
       shown = shown.slice(shown.indexOf(text) + text.length);
     };
-    await see("# ");
+    await waitFor("# ");
     await type("stty size; echo =$((40 + 2))=\r");
-    await see("33 101");
-    await see("=42=");
-    // In two parts, as the shell echoes what is typed. One process says it and sleeps: between two
-    // commands of a list the terminal is the shell's own, and Ctrl-C would not reach the second.
+    await waitFor("33 101");
+    await waitFor("=42=");
+    // The word is typed in two parts, because the shell echoes it. One process prints it and sleeps:
+    // between two commands of a list the shell owns the terminal, and Ctrl-C may miss the second.
     await type("sh -c 'echo ma\"\"rk; exec sleep 1000'\r");
-    await see("mark\r");
+    await waitFor("mark\r");
     await type("\x03");
-    await see("# ");
+    await waitFor("# ");
     await type("exit 1\x7f9\r");
     while (!(await screen.read()).done);
     assertEquals((await child.status).code, 9);
     assertEquals(trace.left(), { processes: [], files: [] });
   });
 
-  test(`${engine} runs as an ordinary user, from a checkout in /tmp, with a cache of its own`, {
-    // Becoming another user takes root; an ordinary user has run all tests above as such.
+  test(`${engine} runs as an ordinary user, from a checkout in /tmp, with another cache`, {
+    // Only root can become another user. An ordinary user has already run all tests above.
     ignore: Deno.uid() !== 0,
   }, async () => {
     await using folder = await temporaryFolder();
@@ -243,7 +247,7 @@ export function contract(engine: Booting, { brief = false } = {}): void {
     for kept in *; do
       case $kept in
         bullseye | bookworm | trixie | qemu) [ "$5" = qemu ] || continue ;;
-        # Of another lab, that fetches at this moment.
+        # Another lab is fetching.
         fetch-*) continue ;;
       esac
       cp -r "$kept" "$1/home/.cache/ipvlan-kit/lab"
@@ -256,17 +260,8 @@ export function contract(engine: Booting, { brief = false } = {}): void {
     const { code, stdout, stderr } = read(
       await new Deno.Command("setpriv", {
         args: [
-          ...[
-            "--reuid",
-            "65534",
-            "--regid",
-            "65534",
-            "--clear-groups",
-            `${path}/deno`,
-            "run",
-            "-A",
-          ],
-          ...["lab/main.ts", "--engine", engine, "--", "sh", "-c"],
+          ...["--reuid", "65534", "--regid", "65534", "--clear-groups"],
+          ...[`${path}/deno`, "run", "-A", "lab/main.ts", "--engine", engine, "--", "sh", "-c"],
           "pwd; id -u; ls deno.json; ip link add d0 type dummy && ip link add link d0 type ipvlan",
         ],
         cwd: `${path}/clone`,

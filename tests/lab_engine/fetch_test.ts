@@ -1,12 +1,15 @@
-// Fetching, from an apt-get that is a script: no network is needed, and it can be made to fail.
+// Tests of fetching, with a fake apt-get. It needs no network, and a test can make it fail.
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { LabError, MissingError } from "../../lab/errors.ts";
-import { noteFiles } from "../../lab/cache.ts";
+import { writeFileList } from "../../lab/cache.ts";
 import { fetchPackages } from "../../lab/fetch.ts";
 import { exists } from "../../lab/machine.ts";
 import { list, temporaryFolder } from "./lab.ts";
 
-/** Notes its arguments in `calls`, and downloads a package of one file; `broken` makes it fail. */
+/**
+ * The fake apt-get. It writes its arguments into `calls`, and makes small packages. It fails if there
+ * is a file `broken`.
+ */
 const APT_GET = `#!/bin/sh
 echo "$@" >> "$APT/calls"
 lists= words=
@@ -36,10 +39,20 @@ for name; do
 done
 `;
 
-/** Calls `use` with the fake on PATH and an empty cache, and says how often the fake was called. */
-async function withApt(
-  use: (apt: { folder: string; cache: string; calls: () => string[]; said: string[] }) => unknown,
-): Promise<void> {
+/** What a test with the fake apt-get works with. */
+interface FakeApt {
+  /** The folder of the fake; files in it change what it does. */
+  folder: string;
+  /** The folder of the lab's cache. */
+  cache: string;
+  /** Reads the arguments of each call. */
+  calls: () => string[];
+  /** Collects the lines that the lab prints. */
+  lines: string[];
+}
+
+/** Calls `use` with the fake apt-get on PATH and an empty cache. */
+async function withApt(use: (apt: FakeApt) => unknown): Promise<void> {
   await using folder = await temporaryFolder();
   const { path } = folder;
   const variables = {
@@ -56,7 +69,7 @@ async function withApt(
       if (!list(path).includes("calls")) return [];
       return Deno.readTextFileSync(`${path}/calls`).trimEnd().split("\n");
     };
-    await use({ folder: path, cache: `${path}/cache/lab`, calls, said: [] });
+    await use({ folder: path, cache: `${path}/cache/lab`, calls, lines: [] });
   } finally {
     for (const [name, value] of before) {
       if (value === undefined) Deno.env.delete(name);
@@ -68,9 +81,9 @@ async function withApt(
 const NAMES = ["radvd", "busybox-static"] as const;
 const QUIET = { say: () => {} };
 
-Deno.test("fetchPackages() fetches once, and leaves the packages and nothing else", async () => {
-  await withApt(async ({ cache, calls, said }) => {
-    const say = (line: string) => void said.push(line);
+Deno.test("fetchPackages() fetches once, and leaves only the packages", async () => {
+  await withApt(async ({ cache, calls, lines }) => {
+    const say = (line: string) => void lines.push(line);
     const packages = await fetchPackages(NAMES, { say });
     assertEquals(packages, {
       "radvd": `${cache}/radvd/usr/sbin/radvd`,
@@ -78,14 +91,14 @@ Deno.test("fetchPackages() fetches once, and leaves the packages and nothing els
     });
     assertEquals(list(cache), ["busybox-static", "lock", "radvd"]);
     assertEquals(await Deno.readTextFile(`${cache}/radvd/usr/sbin/radvd`), "new\n");
-    assertEquals(said, [`fetching radvd, busybox-static into ${cache}`]);
+    assertEquals(lines, [`fetching radvd, busybox-static into ${cache}`]);
     await fetchPackages(NAMES, { say });
     assertEquals(calls().length, 1);
     assertStringIncludes(calls()[0]!, "APT::Sandbox::User=root");
   });
 });
 
-Deno.test("fetchPackages() wants nothing of apt-get when nothing is missing", async () => {
+Deno.test("fetchPackages() does not call apt-get if no package is missing", async () => {
   await withApt(async ({ calls, cache }) => {
     assertEquals(await fetchPackages([], QUIET), {});
     assertEquals([calls(), list(cache)], [[], []]);
@@ -95,7 +108,7 @@ Deno.test("fetchPackages() wants nothing of apt-get when nothing is missing", as
 Deno.test("fetchPackages() in two labs at once fetches once", async () => {
   await withApt(async ({ calls }) => {
     const module = new URL("../../lab/fetch.ts", import.meta.url);
-    const script = `import { fetchPackages, noteFiles } from "${module}";
+    const script = `import { fetchPackages } from "${module}";
       console.log((await fetchPackages(["radvd"], { say() {} })).radvd);`;
     const both = await Promise.all(
       [1, 2].map(() =>
@@ -108,13 +121,13 @@ Deno.test("fetchPackages() in two labs at once fetches once", async () => {
   });
 });
 
-Deno.test("fetchPackages() repairs what is half made, and only that", async () => {
+Deno.test("fetchPackages() replaces incomplete packages, and only those", async () => {
   await withApt(async ({ cache, calls }) => {
     await Deno.mkdir(`${cache}/radvd/usr/share`, { recursive: true });
     await Deno.mkdir(`${cache}/fetch-killed/cache`, { recursive: true });
     await Deno.mkdir(`${cache}/busybox-static/bin`, { recursive: true });
     await Deno.writeTextFile(`${cache}/busybox-static/bin/busybox`, "old\n");
-    await noteFiles(`${cache}/busybox-static`);
+    await writeFileList(`${cache}/busybox-static`);
     await fetchPackages(NAMES, QUIET);
     assertEquals(list(cache), ["busybox-static", "lock", "radvd"]);
     assertEquals(list(`${cache}/radvd/usr`), ["sbin"]);
@@ -123,7 +136,7 @@ Deno.test("fetchPackages() repairs what is half made, and only that", async () =
   });
 });
 
-Deno.test("fetchPackages() makes package lists of its own where there are none", async () => {
+Deno.test("fetchPackages() makes its own package lists if the machine has none", async () => {
   await withApt(async ({ folder, cache, calls }) => {
     await Deno.writeTextFile(`${folder}/stale`, "");
     await fetchPackages(["radvd"], QUIET);
@@ -136,7 +149,7 @@ Deno.test("fetchPackages() makes package lists of its own where there are none",
   });
 });
 
-Deno.test("fetchPackages() says what is missing and what to do, and leaves nothing", async () => {
+Deno.test("fetchPackages() reports the missing packages and what to do, and leaves nothing", async () => {
   await withApt(async ({ folder, cache }) => {
     await Deno.writeTextFile(`${folder}/broken`, "");
     const error = await assertRejects(() => fetchPackages(NAMES, QUIET), MissingError);
@@ -149,26 +162,26 @@ Deno.test("fetchPackages() says what is missing and what to do, and leaves nothi
   });
 });
 
-Deno.test("fetchPackages() fetches anew what has lost a part of a file, or a file", async () => {
+Deno.test("fetchPackages() replaces a package with a truncated or missing file", async () => {
   await withApt(async ({ cache, calls }) => {
     const { radvd } = await fetchPackages(["radvd"], QUIET);
-    const whole = await Deno.readTextFile(radvd);
-    const said: string[] = [];
-    const options = { say: (line: string) => void said.push(line) };
-    for (const harm of [() => Deno.truncate(radvd, 1), () => Deno.remove(radvd)]) {
-      await harm();
+    const content = await Deno.readTextFile(radvd);
+    const lines: string[] = [];
+    const options = { say: (line: string) => void lines.push(line) };
+    for (const damage of [() => Deno.truncate(radvd, 1), () => Deno.remove(radvd)]) {
+      await damage();
       const before = calls().length;
       assertEquals((await fetchPackages(["radvd"], options)).radvd, radvd);
       assertEquals(calls().length > before, true);
-      assertEquals(await Deno.readTextFile(radvd), whole);
-      assertEquals(said.splice(0)[0], `${cache}/radvd is not whole any more`);
+      assertEquals(await Deno.readTextFile(radvd), content);
+      assertEquals(lines.splice(0)[0], `${cache}/radvd is damaged`);
     }
     await fetchPackages(["radvd"], options);
-    assertEquals(said, []);
+    assertEquals(lines, []);
   });
 });
 
-Deno.test("fetchPackages() finds a package's file wherever its release puts it", async () => {
+Deno.test("fetchPackages() finds a package's file in /bin and in /usr/bin", async () => {
   await withApt(async ({ folder, cache }) => {
     await Deno.writeTextFile(`${folder}/merged`, "");
     assertEquals(await fetchPackages(["busybox-static"], QUIET), {
@@ -177,7 +190,7 @@ Deno.test("fetchPackages() finds a package's file wherever its release puts it",
   });
 });
 
-Deno.test("fetchPackages() refuses a package without its file, and leaves nothing", async () => {
+Deno.test("fetchPackages() refuses a package without the needed file, and leaves nothing", async () => {
   await withApt(async ({ folder, cache }) => {
     await Deno.writeTextFile(`${folder}/empty`, "");
     await assertRejects(
@@ -189,17 +202,17 @@ Deno.test("fetchPackages() refuses a package without its file, and leaves nothin
   });
 });
 
-Deno.test("fetchPackages() takes a later release from the machine's own archive", {
-  // Elsewhere that archive has no such release, and its keys are not there.
+Deno.test("fetchPackages() fetches a later release from the archive in the machine's own sources", {
+  // Only a Debian machine has Debian's archive in its sources, and Debian's keys.
   ignore: !exists("/usr/share/keyrings/debian-archive-keyring.gpg"),
 }, async () => {
-  await withApt(async ({ folder, cache, calls, said }) => {
-    const options = { release: "forky", say: (line: string) => void said.push(line) } as const;
+  await withApt(async ({ folder, cache, calls, lines }) => {
+    const options = { release: "forky", say: (line: string) => void lines.push(line) } as const;
     assertEquals(await fetchPackages(["radvd"], options), {
       "radvd": `${cache}/forky/radvd/usr/sbin/radvd`,
     });
     assertEquals(list(`${cache}/forky`), ["radvd"]);
-    assertEquals(said, [`fetching radvd of Debian forky into ${cache}/forky`]);
+    assertEquals(lines, [`fetching radvd of Debian forky into ${cache}/forky`]);
     assertMatch(
       await Deno.readTextFile(`${folder}/sources`),
       /^deb \[signed-by=\S+\] http:\/\/mirror\.example\/debian\/ forky main\n$/,
@@ -209,27 +222,27 @@ Deno.test("fetchPackages() takes a later release from the machine's own archive"
   });
 });
 
-Deno.test("fetchPackages() ends on a signal while another lab has the cache", async () => {
-  await withApt(async ({ cache, calls, said }) => {
+Deno.test("fetchPackages() ends when its signal is aborted while another lab locks the cache", async () => {
+  await withApt(async ({ cache, calls, lines }) => {
     await Deno.mkdir(cache, { recursive: true });
     using other = await Deno.open(`${cache}/lock`, { write: true, create: true });
     await other.lock(true);
     const abort = new AbortController();
     const say = (line: string) => {
-      said.push(line);
+      lines.push(line);
       abort.abort();
     };
     await assertRejects(
       () => fetchPackages(["radvd"], { say, signal: abort.signal }),
       DOMException,
     );
-    assertEquals(said, [`waiting for another lab, which fills ${cache}`]);
+    assertEquals(lines, [`waiting for another lab, which is filling ${cache}`]);
     assertEquals([calls(), list(cache)], [[], ["lock"]]);
     await other.unlock();
   });
 });
 
-Deno.test("fetchPackages() leaves a killed fetch alone while its tar unpacks, then removes it", async () => {
+Deno.test("fetchPackages() waits for the dpkg of a killed fetch, then removes its folder", async () => {
   await withApt(async ({ cache }) => {
     await Deno.mkdir(`${cache}/fetch-killed`, { recursive: true });
     using tar = await Deno.open(`${cache}/fetch-killed/unpacking`, { write: true, create: true });
@@ -239,7 +252,7 @@ Deno.test("fetchPackages() leaves a killed fetch alone while its tar unpacks, th
     await assertRejects(
       () => fetchPackages(["radvd"], { say, signal: abort.signal }),
       Error,
-      `waiting for what a killed lab still unpacks in ${cache}/fetch-killed`,
+      `waiting for dpkg of a killed lab, which still unpacks into ${cache}/fetch-killed`,
     );
     assertEquals(list(cache), ["fetch-killed", "lock"]);
     await tar.unlock();

@@ -1,27 +1,27 @@
-// Which User-Mode Linux kernels start, on this machine and on machines that it imitates.
+// Tests which User-Mode Linux kernels start, on this machine and on imitated machines.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { dirname } from "node:path";
-import { cacheFolder, noteFiles } from "../../lab/cache.ts";
+import { cacheFolder, writeFileList } from "../../lab/cache.ts";
 import { fetchPackages } from "../../lab/fetch.ts";
 import { debianUml, isOlder, type UmlKernel } from "../../lab/uml_kernels.ts";
 import { DEBIAN_KERNELS } from "../../lab/kernels.ts";
-import { PROJECT, type Ran, read, temporaryFolder, Traced } from "./lab.ts";
+import { PROJECT, read, type RunResult, temporaryFolder, Traced } from "./lab.ts";
 
 const FORKY = debianUml(DEBIAN_KERNELS.at(-1)!);
 
-/** What makes the lab take this machine for another. */
-interface Elsewhere {
+/** The facts of an imitated machine, where they differ from this one's. */
+interface OtherMachine {
   flags?: string[];
   libc?: string;
   kernels?: UmlKernel[];
 }
 
-/** Runs a command in the engine uml of a lab on another machine. */
-async function elsewhere(
-  machine: Elsewhere,
+/** Runs a command in the engine uml, as if on another machine. */
+async function runElsewhere(
+  machine: OtherMachine,
   command: string[],
   env: Record<string, string> = {},
-): Promise<Ran> {
+): Promise<RunResult> {
   const program = `${PROJECT}tests/lab_engine/elsewhere.ts`;
   return read(
     await new Deno.Command(Deno.execPath(), {
@@ -32,8 +32,8 @@ async function elsewhere(
   );
 }
 
-/** Compiles what makes a host behave as one with AMX does. */
-async function amxHost(folder: string): Promise<string> {
+/** Compiles the library that makes this machine behave as one with AMX. Returns its path. */
+async function compileAmxHost(folder: string): Promise<string> {
   const { tcc } = await fetchPackages(["tcc"], { say: () => {} });
   const { success, stderr } = await new Deno.Command(tcc, {
     args: [
@@ -45,7 +45,7 @@ async function amxHost(folder: string): Promise<string> {
   return `${folder}/amx_host.so`;
 }
 
-/** The kernel of this machine's release. Its release is not known before it is found. */
+/** The kernel of this machine's own release. */
 const OWN: UmlKernel = { origin: "own" };
 const UNAME = [
   "sh",
@@ -53,11 +53,11 @@ const UNAME = [
   "uname -r; ip link add d0 type dummy && ip link add link d0 type ipvlan",
 ];
 
-Deno.test("a kernel that keeps a fixed size dies on AMX, and the lab says so", async () => {
+Deno.test("a kernel that passes a fixed number of bytes dies on AMX, and the lab reports it", async () => {
   await using folder = await temporaryFolder();
   await using trace = await Traced.start();
-  const env = { ...trace.env, LD_PRELOAD: await amxHost(folder.path) };
-  const { code, stdout, stderr } = await elsewhere({ flags: [], kernels: [OWN] }, UNAME, env);
+  const env = { ...trace.env, LD_PRELOAD: await compileAmxHost(folder.path) };
+  const { code, stdout, stderr } = await runElsewhere({ flags: [], kernels: [OWN] }, UNAME, env);
   assertEquals(trace.left(), { processes: [], files: [] });
   if (code === 0) return assert(!isOlder(stdout, "7.2"), `${stdout} asks for the size`);
   assertEquals([code, stdout], [125, ""]);
@@ -67,11 +67,11 @@ Deno.test("a kernel that keeps a fixed size dies on AMX, and the lab says so", a
   );
 });
 
-Deno.test("with ptrace adapted to AMX, that kernel runs there", async () => {
+Deno.test("with ptrace adapted to AMX, that kernel runs", async () => {
   await using folder = await temporaryFolder();
   const machine = { flags: ["amx_tile"], kernels: [OWN] };
-  const env = { LD_PRELOAD: await amxHost(folder.path) };
-  const { code, stdout, stderr } = await elsewhere(machine, UNAME, env);
+  const env = { LD_PRELOAD: await compileAmxHost(folder.path) };
+  const { code, stdout, stderr } = await runElsewhere(machine, UNAME, env);
   assertEquals(code, 0, stderr);
   assertMatch(
     stderr,
@@ -83,15 +83,15 @@ Deno.test("with ptrace adapted to AMX, that kernel runs there", async () => {
 Deno.test("a kernel of Debian forky runs here with its own C library, also on AMX", async () => {
   await using folder = await temporaryFolder();
   const machine = { flags: ["amx_tile"], libc: "2.28", kernels: [FORKY] };
-  const env = { LD_PRELOAD: await amxHost(folder.path) };
-  const { code, stdout, stderr } = await elsewhere(machine, UNAME, env);
+  const env = { LD_PRELOAD: await compileAmxHost(folder.path) };
+  const { code, stdout, stderr } = await runElsewhere(machine, UNAME, env);
   assertEquals(code, 0, stderr);
   assertStringIncludes(stderr, "User-Mode Linux of Debian forky, its own C library): asked for\n");
   assertMatch(stdout, /^\d+\.\d+\S*\n$/);
 });
 
-/** A cache with this one's packages, but for the kernel of forky: a script takes its place. */
-async function cacheWithScript(folder: string, script: string): Promise<string> {
+/** Makes a cache with the packages of this machine's cache, and with a script as forky's kernel. */
+async function makeCacheWithScript(folder: string, script: string): Promise<string> {
   const own = await fetchPackages(["user-mode-linux", "busybox-static", "radvd"], {
     say: () => {},
   });
@@ -105,39 +105,39 @@ async function cacheWithScript(folder: string, script: string): Promise<string> 
   await Deno.writeTextFile(`${kernel}/bin/linux.uml`, script, { mode: 0o755 });
   const dep = "kernel/fs/overlayfs/overlay.ko:\n";
   await Deno.writeTextFile(`${kernel}/lib/uml/modules/9.9/modules.dep`, dep);
-  await noteFiles(`${folder}/lab/forky/user-mode-linux`);
+  await writeFileList(`${folder}/lab/forky/user-mode-linux`);
   return folder;
 }
 
-/** A later kernel that needs no other library. */
+/** The script as a kernel. It needs no other C library. */
 const BROKEN: UmlKernel = { origin: "forky" };
 
-Deno.test("a kernel that dies at once is passed over, with one line", async () => {
+Deno.test("if a kernel dies at once, the lab tries the next one and prints one line", async () => {
   await using folder = await temporaryFolder();
   await using trace = await Traced.start();
   const script = "#!/bin/sh\nprintf 'Kernel panic\\033[2J - of its own\\n'; exit 1\n";
-  const IPVLAN_LAB_CACHE = await cacheWithScript(folder.path, script);
+  const IPVLAN_LAB_CACHE = await makeCacheWithScript(folder.path, script);
   const machine = { kernels: [BROKEN, OWN] };
-  const { code, stdout, stderr } = await elsewhere(machine, UNAME, {
+  const { code, stdout, stderr } = await runElsewhere(machine, UNAME, {
     ...trace.env,
     IPVLAN_LAB_CACHE,
   });
   assertEquals(code, 0, stderr);
   assertMatch(stdout, /^\d+\.\d+\S*\n$/);
   const lines = stderr.trimEnd().split("\n");
-  const passedOver = lines.filter((line) => line.includes("died at its start"));
-  assertEquals(passedOver.length, 1, stderr);
+  const failures = lines.filter((line) => line.includes("died at its start"));
+  assertEquals(failures.length, 1, stderr);
   assertMatch(
-    passedOver[0]!,
+    failures[0]!,
     /^lab: Linux 9\.9, .*: the guest died at its start \(Kernel panic - of its own\); trying User-Mode Linux of /,
   );
   assertEquals(trace.left(), { processes: [], files: [] });
 });
 
-Deno.test("a shell gets what is typed, also where the first kernel died", async () => {
+Deno.test("a shell gets the keys, also after the first kernel died", async () => {
   await using folder = await temporaryFolder();
   await using trace = await Traced.start();
-  const IPVLAN_LAB_CACHE = await cacheWithScript(folder.path, "#!/bin/sh\nexit 1\n");
+  const IPVLAN_LAB_CACHE = await makeCacheWithScript(folder.path, "#!/bin/sh\nexit 1\n");
   const line = `exec "$DENO" run -A "$PROGRAM" "$MACHINE" --engine uml --shell`;
   await using child = new Deno.Command("script", {
     args: ["-qec", line, "/dev/null"],
@@ -153,9 +153,9 @@ Deno.test("a shell gets what is typed, also where the first kernel died", async 
     stdout: "piped",
     stderr: "null",
   }).spawn();
-  // A shell that is deaf would keep the test waiting for good.
-  const patience = setTimeout(() => child.kill("SIGKILL"), 60_000);
-  using _patience = { [Symbol.dispose]: () => clearTimeout(patience) };
+  // If the shell hangs, end the test.
+  const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
+  using _timer = { [Symbol.dispose]: () => clearTimeout(timer) };
   const keyboard = child.stdin.getWriter();
   let shown = "";
   for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
@@ -170,23 +170,26 @@ Deno.test("a shell gets what is typed, also where the first kernel died", async 
   assertEquals(trace.left(), { processes: [], files: [] });
 });
 
-Deno.test("when no kernel starts, the lab names each, why not, and what to do", async () => {
+Deno.test("if no kernel starts, the lab lists each with reason and advice", async () => {
   await using folder = await temporaryFolder();
-  const IPVLAN_LAB_CACHE = await cacheWithScript(folder.path, "#!/bin/sh\nexit 1\n");
+  const IPVLAN_LAB_CACHE = await makeCacheWithScript(folder.path, "#!/bin/sh\nexit 1\n");
   await Deno.remove(`${folder.path}/lab/user-mode-linux`);
   await Deno.mkdir(`${folder.path}/bin`);
   const apt = "#!/bin/sh\necho 'E: No network' >&2\nexit 100\n";
   await Deno.writeTextFile(`${folder.path}/bin/apt-get`, apt, { mode: 0o755 });
   const PATH = `${folder.path}/bin:${Deno.env.get("PATH")}`;
   const machine = { flags: [], kernels: [BROKEN, OWN] };
-  const { code, stdout, stderr } = await elsewhere(machine, ["true"], { PATH, IPVLAN_LAB_CACHE });
+  const { code, stdout, stderr } = await runElsewhere(machine, ["true"], {
+    PATH,
+    IPVLAN_LAB_CACHE,
+  });
   assertEquals([code, stdout], [125, ""]);
   const list = stderr.slice(stderr.indexOf("lab: The engine uml cannot run"));
   assertEquals(
     list.replaceAll(folder.path, "FOLDER"),
     "lab: The engine uml cannot run\n" +
-      "  Linux 9.9, User-Mode Linux of Debian forky: the guest died at its start (it said nothing); " +
-      "remove FOLDER/lab/forky/user-mode-linux to have it fetched anew\n" +
+      "  Linux 9.9, User-Mode Linux of Debian forky: the guest died at its start (its log is empty); " +
+      "remove FOLDER/lab/forky/user-mode-linux: the lab then fetches it again\n" +
       "  User-Mode Linux of this machine's release: Cannot fetch user-mode-linux (No network); " +
       "connect to the network, or install them yourself (apt-get install user-mode-linux)\n",
   );

@@ -1,11 +1,12 @@
+// Runs the lab for the tests of its engines, and finds what a run left behind.
 import { assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
 
-/** This checkout. */
+/** The folder of this checkout, with a slash at its end. */
 export const PROJECT: string = fileURLToPath(new URL("../../", import.meta.url));
 
-/** What a run of the lab left. */
-export interface Ran {
+/** The result of a run of the lab. */
+export interface RunResult {
   /** The exit status. */
   code: number;
   /** The bytes of standard output. */
@@ -16,11 +17,11 @@ export interface Ran {
   stderr: string;
 }
 
-/** How to run the lab, where it differs from running it here as it is. */
+/** How to run the lab. */
 export interface LabOptions {
   /** The folder to run it in. */
   cwd?: string;
-  /** Variables of its environment. */
+  /** Variables to add to its environment. */
   env?: Record<string, string>;
 }
 
@@ -36,24 +37,24 @@ export function labCommand(args: string[], { cwd, env }: LabOptions = {}): Deno.
   });
 }
 
-/** Runs the lab to its end. */
-export async function lab(args: string[], options?: LabOptions): Promise<Ran> {
+/** Runs the lab, and waits until it ends. */
+export async function lab(args: string[], options?: LabOptions): Promise<RunResult> {
   return read(await labCommand(args, options).output());
 }
 
-/** Makes the result of a run readable. */
-export function read({ code, stdout, stderr }: Deno.CommandOutput): Ran {
+/** Decodes the output of a run. */
+export function read({ code, stdout, stderr }: Deno.CommandOutput): RunResult {
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code, bytes: stdout, stdout: text(stdout), stderr: text(stderr) };
 }
 
-/** A folder that is removed when it goes out of scope. */
+/** Makes a folder that is removed when it goes out of scope. */
 export async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
   const path = await Deno.makeTempDir();
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
-/** The names of what is in a folder. */
+/** The names of the files in a folder, sorted; none if it does not exist. */
 export function list(folder: string): string[] {
   try {
     return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
@@ -62,8 +63,8 @@ export function list(folder: string): string[] {
   }
 }
 
-/** The ids of the processes of this machine that have a variable of that value. */
-export function processesWith(name: string, value: string): number[] {
+/** The ids of the processes that have an environment variable with this value. */
+function processesWith(name: string, value: string): number[] {
   return list("/proc").filter((id) => /^\d+$/.test(id)).filter((id) => {
     try {
       return Deno.readTextFileSync(`/proc/${id}/environ`).split("\0").includes(`${name}=${value}`);
@@ -74,8 +75,8 @@ export function processesWith(name: string, value: string): number[] {
 }
 
 /**
- * A run of the lab whose every trace can be told from those of others: its folder for temporary
- * files, its home, and a mark that all its processes carry.
+ * A run of the lab whose files and processes we can find: it has its own folder for temporary files,
+ * its own home, and an environment variable that marks all its processes.
  */
 export class Traced implements AsyncDisposable {
   /** The environment to run the lab with. */
@@ -98,15 +99,15 @@ export class Traced implements AsyncDisposable {
     };
   }
 
-  /** Looks at the machine as it is before the run. */
+  /** Makes the folders, and reads the state of the machine before the run. */
   static async start(): Promise<Traced> {
     const folder = await Deno.makeTempDir();
     await Deno.mkdir(`${folder}/tmp`);
     await Deno.mkdir(`${folder}/home`);
-    return new Traced(folder, await machine());
+    return new Traced(folder, await readState());
   }
 
-  /** What the run has left so far. */
+  /** The processes and files of the run that exist now. */
   left(): { processes: number[]; files: string[] } {
     return {
       processes: processesWith("LAB_TEST_MARK", this.#mark),
@@ -114,19 +115,20 @@ export class Traced implements AsyncDisposable {
     };
   }
 
-  /** The machine's links, namespaces and mounts, before and now. */
+  /** The state of the machine before the run and now. */
   async machine(): Promise<{ before: unknown; now: unknown }> {
-    return { before: this.#machine, now: await machine() };
+    return { before: this.#machine, now: await readState() };
   }
 
-  /** Removes the folder, and ends what a failed test has left running. */
+  /** Removes the folder, and kills the processes that a failed test has left. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const id of this.left().processes) Deno.kill(id, "SIGKILL");
     await Deno.remove(this.#folder, { recursive: true });
   }
 }
 
-async function machine(): Promise<unknown> {
+/** Reads the machine's links, namespaces and mounts. */
+async function readState(): Promise<unknown> {
   const { stdout } = await new Deno.Command("ip", { args: ["-json", "link"] }).output();
   const links = JSON.parse(new TextDecoder().decode(stdout)) as { ifname: string }[];
   return {
@@ -137,13 +139,13 @@ async function machine(): Promise<unknown> {
   };
 }
 
-/** Has an engine fetch what it needs, so that no run after that says so. */
+/** Runs an engine once, so that it has fetched its files and prints nothing about that later. */
 export async function warmUp(engine: "uml" | "qemu"): Promise<void> {
   const { code, stderr } = await lab(["--engine", engine, "--", "true"]);
   if (code !== 0) throw new Error(stderr);
 }
 
-/** Kills a lab as soon as its command has printed something, and asserts that nothing of it stays. */
+/** Kills a lab as soon as its command has printed something, and asserts that the run leaves nothing. */
 export async function killAndFindNothing(words: string[]): Promise<void> {
   await using trace = await Traced.start();
   const child = labCommand(words, trace).spawn();
@@ -153,14 +155,14 @@ export async function killAndFindNothing(words: string[]): Promise<void> {
   await reader.cancel();
   await child.stderr.cancel();
   await child.status;
-  // Nobody is left to wait for the end of these.
+  // The killed lab cannot wait for its processes to end.
   await until(() => trace.left().processes.length === 0);
   assertEquals(trace.left(), { processes: [], files: [] });
 }
 
-/** Waits for something that tells nobody when it happens; if it does not, the test fails below. */
-export async function until(happened: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 1000 && !happened(); tries++) {
+/** Polls a condition for at least 10 seconds. The caller checks it again afterwards. */
+export async function until(condition: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 1000 && !condition(); tries++) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

@@ -1,8 +1,8 @@
-// The command itself, up to the point where an engine starts.
+// Tests of the command `deno task lab`, mostly up to the start of an engine.
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { killAndFindNothing, lab, list, temporaryFolder, Traced } from "./lab.ts";
 
-Deno.test("the lab refuses a wrong command line in one line, and starts nothing", async () => {
+Deno.test("the lab refuses a wrong command line with one line, and starts nothing", async () => {
   await using folder = await temporaryFolder();
   const cases = [["--bogus"], ["--engine", "kvm", "--", "true"], ["--"], ["--shell", "l2"]];
   for (const words of cases) {
@@ -13,7 +13,7 @@ Deno.test("the lab refuses a wrong command line in one line, and starts nothing"
   assertEquals(list(folder.path), []);
 });
 
-Deno.test("the lab says what the engine vagrant lacks, and where it can run", async () => {
+Deno.test("the lab reports what the engine vagrant lacks, and where it can run", async () => {
   await using folder = await temporaryFolder();
   const vagrant = (env: Record<string, string>, cwd?: string) =>
     lab(["--engine", "vagrant", "--", "true"], { env: { ...env, DENO_DIR: denoDir() }, cwd });
@@ -27,13 +27,13 @@ Deno.test("the lab says what the engine vagrant lacks, and where it can run", as
   });
   const unprovided = await vagrant({ PATH: folder.path });
   assertEquals(unprovided.code, 125);
-  assertStringIncludes(unprovided.stderr, "finds nothing to make virtual machines with; install");
+  assertStringIncludes(unprovided.stderr, "has no provider, such as VirtualBox; install");
   const outside = await vagrant({ PATH: folder.path, VAGRANT_DEFAULT_PROVIDER: "x" }, folder.path);
   assertEquals(outside.code, 125);
   assertStringIncludes(outside.stderr, `lab: The virtual machine has no folder "${folder.path}"`);
 });
 
-Deno.test("the lab says what it lacks when it has no place for its cache", async () => {
+Deno.test("the lab reports that it has no folder for its cache", async () => {
   const { code, stderr } = await lab(["--engine", "uml", "--", "true"], {
     env: { HOME: "", XDG_CACHE_HOME: "", IPVLAN_LAB_CACHE: "", DENO_DIR: denoDir() },
   });
@@ -45,19 +45,19 @@ Deno.test("the lab says what it lacks when it has no place for its cache", async
   );
 });
 
-Deno.test("the lab prints its help without any engine", async () => {
+Deno.test("the lab prints its help without an engine", async () => {
   const { code, stdout } = await lab(["--help"]);
   assertEquals(code, 0);
   assertStringIncludes(stdout, "deno task lab -- COMMAND…");
 });
 
-Deno.test("the lab lists the scenarios without any engine", async () => {
+Deno.test("the lab lists the scenarios without an engine", async () => {
   const { code, stdout, stderr } = await lab(["--list"]);
   assertEquals([code, stderr], [0, ""]);
   assertStringIncludes(stdout, "l2");
 });
 
-Deno.test("scenarios run side by side, are told in their order, and leave nothing", async () => {
+Deno.test("scenarios run side by side, are printed in order, and leave nothing", async () => {
   await using trace = await Traced.start();
   const args = ["--engine", "uml", "prerequisites", "netops", "manual-links"];
   const { code, stdout, stderr } = await lab(args, { env: trace.env });
@@ -71,7 +71,7 @@ Deno.test("scenarios that run side by side leave nothing when the lab is killed"
   await killAndFindNothing(["--engine", "uml", "l2", "netops"]);
 });
 
-Deno.test("the lab brings a scenario's report out", async () => {
+Deno.test("the lab writes a scenario's report to a file", async () => {
   await using folder = await temporaryFolder();
   const report = `${folder.path}/report.json`;
   const { code, stderr } = await lab(["l2", "--json", report]);

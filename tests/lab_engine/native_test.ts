@@ -1,17 +1,17 @@
-// The native engine, inside User-Mode Linux, as this machine's kernel may have no ipvlan: the lab in
-// the lab, as root and as an ordinary user.
+// Tests of the native engine, as root and as an ordinary user. They run the lab inside User-Mode
+// Linux, because this machine's kernel may have no ipvlan.
 import { assertEquals, assertMatch } from "@std/assert";
 import { lab, PROJECT, warmUp } from "./lab.ts";
 
-/** What both users run: defines `lab`, and `state`, which prints what a run may not change. */
+/** Shell functions: `lab` runs the lab, and `state` prints everything that a run must not change. */
 const COMMON = `
 cd "$PROJECT" || exit
-# Where a command that is waited for says that it has begun.
+# A command writes into this FIFO when it has begun.
 mkfifo -m 666 /tmp/up
 lab() { $user deno run -A lab/main.ts "$@"; }
 state() {
   ip -br link; ls /run/netns /etc/netns 2>&1; cat /proc/mounts
-  # Deno's own cache, which every run may write, can be anywhere: also under /tmp.
+  # Leave out Deno's cache: it may be under /tmp, and every run may write to it.
   find /tmp /run /var/lib/ipvlan /etc -newer /tmp/begin -type f -not -path '*/deno/*' 2>&1
   grep -lsE '[u]nshare|[s]leep|[n]ative.sh' /proc/[0-9]*/cmdline
 }
@@ -38,13 +38,13 @@ for death in 'exit 0' 'kill -KILL $$' 'kill -TERM $$'; do
   echo "status $?"
 done
 for signal in INT TERM HUP KILL; do
-  # Not through the function: the signal is for the lab, and no shell before it.
+  # Do not use the function: then the signal would go to a shell, not to the lab.
   $user deno run -A lab/main.ts -- sh -c 'echo up > /tmp/up; exec sleep 1000' 2> /dev/shm/err &
   read -t 60 -r up <> /tmp/up || cat /dev/shm/err
   kill -$signal $!
   wait $!
   echo "$signal $?"
-  # Who is killed does not wait for its children.
+  # A killed lab does not wait for its children, so we do.
   end=$((SECONDS + 60))
   while [ $SECONDS -lt $end ] && grep -qsx sleep /proc/[0-9]*/comm; do :; done
   unchanged $signal
@@ -71,12 +71,12 @@ async function check(prepare: string): Promise<void> {
   assertMatch(stderr, /^lab: uml /);
 }
 
-Deno.test("native runs as root in namespaces that leave the machine as it was", async () => {
+Deno.test("native runs as root in fresh namespaces, and does not change the machine", async () => {
   await check("PROJECT=$DENO_PROJECT\nuser=\n");
 });
 
-Deno.test("native runs as an ordinary user in namespaces of one's own", async () => {
-  // In the guest every file may be changed: it is a copy.
+Deno.test("native runs as an ordinary user in fresh namespaces", async () => {
+  // Let the ordinary user read the project. The guest's files are a copy, so this is safe.
   await check(`PROJECT=$DENO_PROJECT
     open() { while [ "$1" ]; do chmod o+rx "$1"; set -- "\${1%/*}"; done; }
     deno=$(readlink -f "$(command -v deno)")

@@ -1,4 +1,4 @@
-// User-Mode Linux on this machine.
+// Tests of the engine `uml`.
 import { contract } from "./contract.ts";
 
 contract("uml");

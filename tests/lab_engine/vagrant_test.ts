@@ -1,7 +1,7 @@
-// The engine vagrant without a virtual machine: stand-ins for `vagrant` and `ssh` note how they are
-// called. With real ones: `deno task test:vagrant`.
+// Tests of the engine vagrant without a virtual machine: fake programs `vagrant` and `ssh` log their
+// calls. `deno task test:vagrant` tests it with the real programs.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { list, PROJECT, type Ran, read } from "./lab.ts";
+import { list, PROJECT, read, type RunResult } from "./lab.ts";
 
 const VAGRANT = `#!/bin/sh
 echo "vagrant $*" >> "$CALLS"
@@ -9,11 +9,11 @@ case $1 in
   --version) echo Vagrant 2.3.4 ;;
   status) echo "1,host1,state,$STATE" ;;
   ssh-config) echo Host host1 ;;
-  *) printf '\\rProgress: 7%%\\r\\033[K%s\\n' "told by vagrant"; exit "\${FAILS:-0}" ;;
+  *) printf '\\rProgress: 7%%\\r\\033[K%s\\n' "output of vagrant"; exit "\${FAILS:-0}" ;;
 esac
 `;
 
-/** Notes the command of a run without its script, which says where it would have run. */
+/** The fake ssh. It logs the kind of each call, not the whole command line. */
 const SSH = `#!/bin/sh
 for word; do :; done
 case $word in
@@ -23,7 +23,7 @@ case $word in
 esac
 `;
 
-/** A copy of the project, and what stands in for the programs. */
+/** A folder with a copy of the project and the fake programs. */
 class Stage implements AsyncDisposable {
   readonly #folder: string;
 
@@ -46,10 +46,13 @@ class Stage implements AsyncDisposable {
     return new Stage(folder);
   }
 
-  /** Runs the lab there; the calls that were made are one string. */
-  async lab(words: string[], env: Record<string, string> = {}): Promise<Ran & { calls: string }> {
+  /** Runs the lab in the copy. `calls` are the calls of the fake programs, joined by commas. */
+  async lab(
+    words: string[],
+    env: Record<string, string> = {},
+  ): Promise<RunResult & { calls: string }> {
     await Deno.writeTextFile(`${this.#folder}/calls`, "");
-    const ran = read(
+    const result = read(
       await new Deno.Command(Deno.execPath(), {
         args: ["run", "-A", "lab/main.ts", "--engine", "vagrant", ...words],
         cwd: `${this.#folder}/kit`,
@@ -68,10 +71,10 @@ class Stage implements AsyncDisposable {
     const calls = (await Deno.readTextFile(`${this.#folder}/calls`)).trim().split("\n");
     assertEquals(calls.shift(), "vagrant --version");
     assertEquals(list(`${this.#folder}/tmp`), []);
-    return { ...ran, calls: calls.join(", ") };
+    return { ...result, calls: calls.join(", ") };
   }
 
-  /** What is in a folder of the copy. */
+  /** The names of the files in a folder of the copy. */
   list(folder: string): string[] {
     return list(`${this.#folder}/kit/${folder}`);
   }
@@ -88,12 +91,12 @@ class Stage implements AsyncDisposable {
 
 const STATUS = "vagrant status --machine-readable host1";
 
-Deno.test("vagrant brings the machine up when it does not run, and else sends the project", async () => {
+Deno.test("vagrant starts the machine if it does not run, or else sends the project", async () => {
   await using stage = await Stage.make();
   const fresh = await stage.lab(["--", "true"], { STATE: "not_created" });
   assertEquals([fresh.code, fresh.stdout], [0, "out\n"], fresh.stderr);
   assertEquals(fresh.calls, `${STATUS}, vagrant up host1, vagrant ssh-config host1, ssh guest.sh`);
-  assertMatch(fresh.stderr, /^told by vagrant$/m);
+  assertMatch(fresh.stderr, /^output of vagrant$/m);
   assertMatch(fresh.stderr, /^err$/m);
   assert(!fresh.stderr.includes("Progress"));
   const again = await stage.lab(["--", "true"]);
@@ -103,7 +106,7 @@ Deno.test("vagrant brings the machine up when it does not run, and else sends th
   );
 });
 
-Deno.test("vagrant gets Deno and what the project imports sent along", async () => {
+Deno.test("vagrant sends Deno and the project's imports into the machine", async () => {
   await using stage = await Stage.make();
   await stage.lab(["--", "true"]);
   assertEquals(stage.list("lab/.guest").includes("deno_dir"), true);
@@ -116,7 +119,7 @@ Deno.test("vagrant gets Deno and what the project imports sent along", async () 
   }
 });
 
-Deno.test("vagrant passes on the exit status, and tells ssh's own failure from it", async () => {
+Deno.test("vagrant passes the exit status on, and recognizes a failure of ssh itself", async () => {
   await using stage = await Stage.make();
   assertEquals((await stage.lab(["--", "true"], { STATUS: "7" })).code, 7);
   const own = await stage.lab(["--", "true"], { STATUS: "255" });
@@ -127,7 +130,7 @@ Deno.test("vagrant passes on the exit status, and tells ssh's own failure from i
   assertStringIncludes(broken.stderr, "lab: The connection to the virtual machine broke");
 });
 
-Deno.test("vagrant brings the report out of the machine", async () => {
+Deno.test("vagrant copies the report from the machine", async () => {
   await using stage = await Stage.make();
   const { code, calls, stderr } = await stage.lab(["l2", "--json", "r.json"], { STATUS: "1" });
   assertEquals(code, 1, stderr);
@@ -135,7 +138,7 @@ Deno.test("vagrant brings the report out of the machine", async () => {
   assertEquals(await stage.read("r.json"), "a report");
 });
 
-Deno.test("vagrant halts or destroys the machine afterwards, also when a run failed", async () => {
+Deno.test("vagrant halts or destroys the machine afterwards, also if the command failed", async () => {
   await using stage = await Stage.make();
   assertEquals((await stage.lab(["--halt", "--", "true"])).calls.endsWith(", vagrant halt"), true);
   const { code, calls } = await stage.lab(["--destroy", "--", "true"], { STATUS: "3" });
@@ -144,13 +147,13 @@ Deno.test("vagrant halts or destroys the machine afterwards, also when a run fai
   assertEquals(stage.list("lab").includes(".guest"), false);
 });
 
-Deno.test("vagrant's own failure is the lab's, and no command is run", async () => {
+Deno.test("if vagrant itself fails, the lab fails and does not run the command", async () => {
   await using stage = await Stage.make();
   const { code, calls, stderr } = await stage.lab(["--", "true"], { FAILS: "1" });
   assertEquals(code, 125);
   assertEquals(calls, `${STATUS}, vagrant rsync host1`);
   assertStringIncludes(
     stderr,
-    "told by vagrant\nlab: The engine vagrant cannot run: vagrant rsync failed; see above",
+    "output of vagrant\nlab: The engine vagrant cannot run: vagrant rsync failed; see above",
   );
 });

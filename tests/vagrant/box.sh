@@ -1,13 +1,13 @@
-# Builds a Vagrant box for the provider libvirt, run as `sh box.sh KEY BOX < SOURCES`: as root, in a
-# mount namespace of its own and an empty working folder. KEY is Vagrant's public insecure key, BOX
-# the file to write, SOURCES the lines of apt's sources.list(5).
+# Builds a Vagrant box for the provider libvirt: `sh box.sh KEY BOX < SOURCES`, as root, in a fresh
+# mount namespace and an empty working folder. KEY is Vagrant's public insecure key, BOX the file to
+# write, SOURCES the lines of apt's sources.list(5).
 set -eu
 key=$1
 box=$2
 
-# What the box brings is what any Debian box brings. That leaves out Deno and radvd: to get them is
-# the work of lab/provision.sh. As it is to work without a network, too, the package radvd lies in
-# apt's cache, and apt's lists are kept.
+# The box has the packages of any Debian box. It has no Deno and no radvd, because lab/provision.sh
+# installs them. The test has no network, so the box keeps apt's lists, and the package radvd in apt's
+# cache.
 mmdebstrap --mode=root --variant=minbase --format=directory --quiet \
   --skip=cleanup/apt/lists,cleanup/apt/cache \
   --aptopt='Acquire::Languages "none"' \
@@ -41,7 +41,7 @@ ClientIdentifier=mac
 END
 ln -sf /usr/lib/systemd/system/systemd-networkd.service \
   root/etc/systemd/system/multi-user.target.wants/systemd-networkd.service
-# In software emulation every unit costs seconds.
+# Disable units that the test does not need. In software emulation each takes seconds.
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
   fstrim.timer systemd-networkd-wait-online.service e2scrub_reap.service; do
   ln -sf /dev/null "root/etc/systemd/system/$unit"
@@ -55,7 +55,7 @@ LABEL lab
   INITRD /initrd.img
   APPEND root=/dev/vda ro net.ifnames=0 quiet
 END
-# Without the features that extlinux cannot read.
+# Turn off the features that extlinux cannot read.
 mke2fs -q -t ext4 -O ^64bit,^metadata_csum -d root disk.raw 4G
 mkdir disk
 mount -o loop disk.raw disk
@@ -64,8 +64,8 @@ umount disk
 
 qemu-img convert -O qcow2 disk.raw box.img
 echo '{"provider":"libvirt","format":"qcow2","virtual_size":4}' > metadata.json
-# What is special to software emulation without a network is the box's, so that lab/Vagrantfile is
-# as plain as any.
+# The settings for software emulation without a network are in the box, so that lab/Vagrantfile has
+# none.
 cat > Vagrantfile <<'END'
 Vagrant.configure("2") do |config|
   config.vm.boot_timeout = 900

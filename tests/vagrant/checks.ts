@@ -1,9 +1,9 @@
 import { fileURLToPath } from "node:url";
 
-/** This checkout, without a slash at the end. */
+/** The folder of this checkout, without a slash at its end. */
 export const PROJECT: string = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 
-/** What was found out so far. Every line says how many seconds the test has run. */
+/** Runs checks, prints their results and counts them. Every line has the seconds since the start. */
 export class Checks {
   #passed = 0;
   #failed: string[] = [];
@@ -12,39 +12,39 @@ export class Checks {
   /**
    * Starts counting.
    *
-   * @param started When the test began, in milliseconds of the epoch.
+   * @param started The start of the test, in milliseconds since the epoch.
    */
   constructor(started: number = Date.now()) {
     this.#started = started;
   }
 
-  /** Says what happens. */
+  /** Prints a line. */
   say = (line: string): void => {
     const seconds = Math.round((Date.now() - this.#started) / 1000);
     console.log(`${`${seconds}`.padStart(5)} s  ${line}`);
   };
 
-  /** Checks something: it holds unless it throws. Resolves to whether it holds. */
-  async that(what: string, check: () => unknown): Promise<boolean> {
+  /** Runs a check, which fails if it throws. Resolves to whether it passed. */
+  async that(sentence: string, check: () => unknown): Promise<boolean> {
     try {
       await check();
     } catch (error) {
-      this.#failed.push(what);
-      this.say(`FAILED  ${what}: ${error instanceof Error ? error.message : error}`);
+      this.#failed.push(sentence);
+      this.say(`FAILED  ${sentence}: ${error instanceof Error ? error.message : error}`);
       return false;
     }
     this.#passed++;
-    this.say(`ok      ${what}`);
+    this.say(`ok      ${sentence}`);
     return true;
   }
 
-  /** Writes what was found out for {@linkcode Checks.add}. */
+  /** Writes the results to a file, for {@linkcode Checks.add}. */
   async save(folder: string): Promise<void> {
-    const found = { passed: this.#passed, failed: this.#failed };
-    await Deno.writeTextFile(`${folder}/checks.json`, JSON.stringify(found));
+    const results = { passed: this.#passed, failed: this.#failed };
+    await Deno.writeTextFile(`${folder}/checks.json`, JSON.stringify(results));
   }
 
-  /** Adds what another process has found out. */
+  /** Adds the results of another process. */
   async add(folder: string): Promise<void> {
     const text = await Deno.readTextFile(`${folder}/checks.json`).catch(() => undefined);
     if (text === undefined) return;
@@ -53,16 +53,16 @@ export class Checks {
     this.#failed.push(...failed);
   }
 
-  /** Prints what it came to. Returns whether everything held. */
+  /** Prints the failed checks and the count. Returns whether all passed. */
   end(): boolean {
-    for (const what of this.#failed) console.log(`Failed: ${what}`);
+    for (const sentence of this.#failed) console.log(`Failed: ${sentence}`);
     console.log(`${this.#passed} passed, ${this.#failed.length} failed`);
     return this.#failed.length === 0;
   }
 }
 
-/** What a program did. */
-export interface Ran {
+/** The result of a program. */
+export interface RunResult {
   /** The exit status. */
   code: number;
   /** Standard output. */
@@ -71,12 +71,12 @@ export interface Ran {
   stderr: string;
 }
 
-/** Runs a program in the checkout, to its end. */
+/** Runs a program in the checkout, and waits until it ends. */
 export async function run(
   program: string,
   args: string[],
   options: Deno.CommandOptions = {},
-): Promise<Ran> {
+): Promise<RunResult> {
   const { code, stdout, stderr } = await new Deno.Command(program, {
     cwd: PROJECT,
     stdin: "null",
@@ -88,9 +88,9 @@ export async function run(
 }
 
 /**
- * Runs a script in the checkout, and returns what it prints.
+ * Runs a script in the checkout, and returns its output.
  *
- * @throws if it fails, with all it said.
+ * @throws if it fails, with its output.
  */
 export async function sh(script: string, ...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await run("sh", ["-ec", script, "sh", ...args]);

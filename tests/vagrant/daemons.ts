@@ -7,7 +7,7 @@ const DAEMONS = ["virtlogd", "libvirtd"];
 export async function startDaemons(say: (line: string) => void): Promise<void> {
   say("starting libvirt");
   for (const name of DAEMONS) await sh(`${name} --daemon --pid-file /run/${name}.pid`);
-  // It tells nobody when it is ready: the command waits for an answer of its own.
+  // We get no notice when libvirt is ready, so we poll.
   await sh("until virsh version > /dev/null 2>&1; do sleep 0.2; done");
 }
 

@@ -1,12 +1,12 @@
-import { PROJECT, type Ran, run } from "./checks.ts";
+import { PROJECT, run, type RunResult } from "./checks.ts";
 
-/** A machine of the Vagrantfile, reached over one connection of ssh that is kept open. */
+/** A machine of the Vagrantfile, over one ssh connection, which stays open. */
 export class Machine implements Disposable {
   /** Its name in the Vagrantfile. */
   readonly name: string;
   #options: string[];
 
-  /** Names the machine; the connection is made with the first command. */
+  /** Makes the object. The first command opens the connection. */
   constructor(name: string, config: string) {
     this.name = name;
     this.#options = [
@@ -15,13 +15,13 @@ export class Machine implements Disposable {
     ];
   }
 
-  /** Runs a script there, as root. */
-  try(script: string): Promise<Ran> {
+  /** Runs a script in the machine, as root. */
+  try(script: string): Promise<RunResult> {
     const words = `sudo -n sh -c '${script.replaceAll("'", `'\\''`)}'`;
     return run("ssh", [...this.#options, this.name, words]);
   }
 
-  /** Runs a script there, as root, and returns what it prints. @throws if it fails. */
+  /** Runs a script in the machine, as root, and returns its output. @throws if it fails. */
   async sh(script: string): Promise<string> {
     const { code, stdout, stderr } = await this.try(script);
     if (code !== 0) throw new Error(`${this.name}: ${script}: ${code}: ${stderr}${stdout}`);
@@ -36,9 +36,9 @@ export class Machine implements Disposable {
 }
 
 /**
- * Machines that run.
+ * Makes objects for running machines.
  *
- * @param folder Where files of the connections may be.
+ * @param folder A folder for the files of the connections.
  */
 export async function machines(
   folder: string,

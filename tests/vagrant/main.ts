@@ -1,11 +1,12 @@
 /**
- * `deno task test:vagrant`: the Vagrant lab, truly brought up. As root on Debian, in software
- * emulation, without a network but for packages: builds a box, brings machines up with libvirt, runs
- * every scenario in one and the examples of two hosts in two, destroys them, and sees that nothing
- * is left. The last line counts it: `N passed, N failed`.
+ * `deno task test:vagrant`: tests the Vagrant lab with real virtual machines. It runs as root on
+ * Debian, in software emulation, and needs a network only for packages. It builds a box, starts
+ * machines with libvirt, runs every scenario in one machine and the examples of two hosts in two,
+ * destroys the machines, and checks that nothing is left. The last line is the count:
+ * `N passed, N failed`.
  *
- * Everything but the building of the box happens in namespaces of its own, in which the folders of
- * libvirt and of Vagrant are private ones: no other machine of the user's is seen or touched.
+ * Except for building the box, everything runs in fresh namespaces with private folders of libvirt
+ * and Vagrant. It neither sees nor changes other machines of the user.
  *
  * @module
  */
@@ -13,7 +14,7 @@ import { assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { LabError } from "../../lab/errors.ts";
 import { Interrupt } from "../../lib/signals.ts";
-import { box } from "./box.ts";
+import { findOrBuildBox } from "./box.ts";
 import { Checks, PROJECT, sh } from "./checks.ts";
 import { install } from "./packages.ts";
 import { snapshot } from "./snapshot.ts";
@@ -21,16 +22,16 @@ import { snapshot } from "./snapshot.ts";
 const INSIDE = fileURLToPath(new URL("inside.ts", import.meta.url));
 const SANDBOX = fileURLToPath(new URL("sandbox.sh", import.meta.url));
 
-/** Runs all of it. Resolves to whether everything held. */
+/** Runs the whole test. Resolves to whether all checks passed. */
 async function main(): Promise<boolean> {
   if (Deno.build.os !== "linux" || Deno.uid() !== 0) {
-    throw new LabError("This test is for root on Debian: it installs packages, and mounts folders");
+    throw new LabError("Run this test as root on Debian: it installs packages and mounts folders");
   }
   const started = Date.now();
   const checks = new Checks(started);
   await install(checks.say);
-  const file = await box(checks.say);
-  // There is no network inside: what the scenarios and the test import has to be there before.
+  const file = await findOrBuildBox(checks.say);
+  // The namespaces have no network, so cache the imports of the scenarios and the test first.
   await sh(`"$1" cache --quiet scenarios/main.ts cli.ts "$2"`, Deno.execPath(), INSIDE);
 
   const before = await snapshot();
@@ -38,19 +39,19 @@ async function main(): Promise<boolean> {
   try {
     const { code } = await runInside(state, file, `${started}`);
     await checks.add(state);
-    await checks.that("the part inside came to its end", () => {
+    await checks.that("the part in namespaces succeeded", () => {
       if (code !== 0) throw new Error(`It ended with status ${code}`);
     });
   } finally {
     await Deno.remove(state, { recursive: true });
   }
-  await checks.that("nothing is left outside, and nothing there has changed", async () => {
+  await checks.that("outside, nothing is left and nothing has changed", async () => {
     assertEquals(await snapshot(), before);
   });
   return checks.end();
 }
 
-/** Runs `inside.ts` in new namespaces; it dies with them, and they with us. */
+/** Runs `inside.ts` in new namespaces. If this process dies, everything in them dies, too. */
 async function runInside(...args: string[]): Promise<Deno.CommandStatus> {
   using interrupt = new Interrupt();
   const { DENO_DIR, XDG_CACHE_HOME, HOME } = Deno.env.toObject();

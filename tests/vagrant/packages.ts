@@ -21,7 +21,7 @@ export async function install(say: (line: string) => void): Promise<void> {
   await apt(["install", "--yes", "--no-install-recommends", ...missing]);
 }
 
-/** Runs apt-get. @throws {LabError} if it fails, with what it said. */
+/** Runs apt-get. @throws {LabError} if it fails, with its output. */
 export async function apt(words: string[]): Promise<void> {
   const env = { DEBIAN_FRONTEND: "noninteractive" };
   const { code, stdout, stderr } = await run("apt-get", ["-q", ...words], { env });

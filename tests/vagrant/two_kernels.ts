@@ -1,6 +1,6 @@
 /**
- * The guide's examples of two hosts on two kernels: "Multiple Ipvlan Hosts", 802.1q VLANs on a
- * trunk, and the remote host of L3 mode, over the wire between the machines of `LAB_HOSTS=2`.
+ * Checks the guide's examples of two hosts on two kernels, over the wire between the machines of
+ * `LAB_HOSTS=2`: "Multiple Ipvlan Hosts", 802.1q VLANs on a trunk, and the remote host of L3 mode.
  *
  * @module
  */
@@ -10,43 +10,47 @@ import { type StatementId, STATEMENTS } from "../../scenarios/kit/statements.ts"
 import type { Checks } from "./checks.ts";
 import type { Machine } from "./machine.ts";
 
-/** Somewhere to ask from: a sandbox of a machine, or the machine itself. */
-interface Place {
+/** The sender of a ping: a sandbox of a machine, or the machine itself. */
+interface Sender {
   machine: Machine;
   sandbox?: string;
 }
 
-/** Pings until the first answer, for that many seconds at most. */
-async function answers({ machine, sandbox }: Place, address: string, seconds: number) {
+/** Pings until the first answer, at most for a number of seconds. */
+async function ping({ machine, sandbox }: Sender, address: string, seconds: number) {
   const from = sandbox === undefined ? "" : `ip netns exec ${sandbox} `;
   const { stdout, stderr } = await machine.try(
     `${from}ping -n -c 1 -i 0.2 -w ${seconds} ${address}`,
   );
   const reply = stdout.split("\n").map(parseReply).find((each) => each?.from === address);
-  return { reply, tried: wasTried(stdout + stderr), said: `${stdout}${stderr}`.trim() };
+  return { reply, tried: wasTried(stdout + stderr), output: `${stdout}${stderr}`.trim() };
 }
 
-const nameOf = ({ machine, sandbox }: Place) => sandbox ?? machine.name;
+const nameOf = ({ machine, sandbox }: Sender) => sandbox ?? machine.name;
 
-async function reaches(from: Place, address: string): Promise<void> {
-  const { reply, said } = await answers(from, address, 20);
-  assert(reply, `${nameOf(from)} does not reach ${address}: ${said}`);
+async function reaches(from: Sender, address: string): Promise<void> {
+  const { reply, output } = await ping(from, address, 20);
+  assert(reply, `${nameOf(from)} does not reach ${address}: ${output}`);
 }
 
-/** An address that somebody else does reach, before and after: there is something to be reached. */
-async function doesNotReach(from: Place, address: string, control: Place): Promise<void> {
+/** Asserts that the sender gets no answer, though the control gets one before and after. */
+async function doesNotReach(from: Sender, address: string, control: Sender): Promise<void> {
   await reaches(control, address);
-  const { reply, tried, said } = await answers(from, address, 3);
-  assert(tried, `${nameOf(from)} could not ask: ${said}`);
-  assert(!reply, `${nameOf(from)} reaches ${address}: ${said}`);
+  const { reply, tried, output } = await ping(from, address, 3);
+  assert(tried, `${nameOf(from)} could not send: ${output}`);
+  assert(!reply, `${nameOf(from)} reaches ${address}: ${output}`);
   await reaches(control, address);
 }
 
-/** Checks all of it, and takes it down again. */
-export async function twoKernels(checks: Checks, host1: Machine, host2: Machine): Promise<void> {
+/** Checks all examples, and removes their networks and sandboxes. */
+export async function checkTwoKernels(
+  checks: Checks,
+  host1: Machine,
+  host2: Machine,
+): Promise<void> {
   const statement = (id: StatementId, check: () => Promise<void>) =>
     checks.that(`${id} over the wire: ${STATEMENTS[id]}`, check);
-  const wired = await checks.that("two kernels are on one wire, eth1", async () => {
+  const wired = await checks.that("a wire connects eth1 of two kernels", async () => {
     const boots = await Promise.all(
       [host1, host2].map((host) => host.sh("cat /proc/sys/kernel/random/boot_id")),
     );
@@ -56,10 +60,10 @@ export async function twoKernels(checks: Checks, host1: Machine, host2: Machine)
     await reaches({ machine: host1 }, "192.168.1.251");
   });
   if (!wired) return;
-  await multipleHosts(statement, host1, host2);
-  await trunk(statement, host1, host2);
-  await remoteL3(statement, host1, host2);
-  await checks.that("nothing of the examples is left on either kernel", async () => {
+  await checkMultipleHosts(statement, host1, host2);
+  await checkTrunk(statement, host1, host2);
+  await checkRemoteL3(statement, host1, host2);
+  await checks.that("the examples leave nothing on either kernel", async () => {
     for (const host of [host1, host2]) {
       await host.sh("ipvlan rm -f $(ipvlan ps -q); ipvlan network prune -f");
       assertEquals(await host.sh("ip -o link show type ipvlan; ip netns"), "");
@@ -70,10 +74,10 @@ export async function twoKernels(checks: Checks, host1: Machine, host2: Machine)
 
 type Statement = (id: StatementId, check: () => Promise<void>) => Promise<boolean>;
 
-/** The figure "Multiple Ipvlan Hosts": one subnet in L2 mode, a range of addresses for each host. */
-async function multipleHosts(statement: Statement, host1: Machine, host2: Machine) {
-  const [a1, a2] = ["a1", "a2"].map((sandbox) => ({ machine: host1, sandbox })) as [Place, Place];
-  const [b1, b2] = ["b1", "b2"].map((sandbox) => ({ machine: host2, sandbox })) as [Place, Place];
+/** The figure "Multiple Ipvlan Hosts": one subnet in L2 mode, with an ip-range for each host. */
+async function checkMultipleHosts(statement: Statement, host1: Machine, host2: Machine) {
+  const [a1, a2] = ["a1", "a2"].map((sandbox) => ({ machine: host1, sandbox })) as [Sender, Sender];
+  const [b1, b2] = ["b1", "b2"].map((sandbox) => ({ machine: host2, sandbox })) as [Sender, Sender];
   const create = (range: string) =>
     `ipvlan network create -d ipvlan --subnet=192.168.1.0/24 --ip-range=${range} ` +
     "-o parent=eth1 db_net";
@@ -90,7 +94,7 @@ async function multipleHosts(statement: Statement, host1: Machine, host2: Machin
     await reaches(a2, "192.168.1.65");
     await reaches(b1, "192.168.1.32");
     await reaches(b2, "192.168.1.33");
-    // Each host is a machine of the LAN to the other's containers.
+    // For the containers of one host, the other host is a machine on the LAN.
     await reaches(a1, "192.168.1.251");
     await reaches({ machine: host2 }, "192.168.1.33");
   });
@@ -111,8 +115,8 @@ async function multipleHosts(statement: Statement, host1: Machine, host2: Machin
   });
 }
 
-/** VLANs 20 and 30 on the wire, with one subnet, so that nothing but the tag keeps them apart. */
-async function trunk(statement: Statement, host1: Machine, host2: Machine) {
+/** VLANs 20 and 30 on the wire. Both have the same subnet, so that only the tag separates them. */
+async function checkTrunk(statement: Statement, host1: Machine, host2: Machine) {
   const create = (id: number) =>
     `ipvlan network create -d ipvlan --subnet=192.168.20.0/24 -o parent=eth1.${id} vlan${id}`;
   const c20 = { machine: host1, sandbox: "c20" };
@@ -131,7 +135,7 @@ async function trunk(statement: Statement, host1: Machine, host2: Machine) {
     await doesNotReach(c30, "192.168.20.20", { machine: host2 });
   });
   await statement("VLAN-2", async () => {
-    // The other kernel gives a sub-interface the frames that have its tag, and no others.
+    // A sub-interface on the other kernel receives only frames with its own tag.
     const count = async (link: string) =>
       Number(await host2.sh(`cat /sys/class/net/${link}/statistics/rx_packets`));
     const before = { tagged: await count("eth1.20"), other: await count("eth1.30") };
@@ -142,7 +146,7 @@ async function trunk(statement: Statement, host1: Machine, host2: Machine) {
   await statement("VLAN-6", async () => {
     await host1.sh("ipvlan rm -f c20; ipvlan network rm vlan20");
     await host2.sh("ipvlan rm -f c30; ipvlan network rm vlan30");
-    // Those that were made by hand stay.
+    // The sub-interfaces that were made by hand stay.
     assertEquals(await host1.sh("ls /sys/class/net"), "eth0\neth1\neth1.30\nlo");
     assertEquals(await host2.sh("ls /sys/class/net"), "eth0\neth1\neth1.20\nlo");
     await host1.sh("ip link del eth1.30");
@@ -150,8 +154,8 @@ async function trunk(statement: Statement, host1: Machine, host2: Machine) {
   });
 }
 
-/** The figure "Docker Ipvlan L3 Mode": the second host is the remote one. */
-async function remoteL3(statement: Statement, host1: Machine, host2: Machine) {
+/** The figure "Docker Ipvlan L3 Mode": the second host is the remote host. */
+async function checkRemoteL3(statement: Statement, host1: Machine, host2: Machine) {
   const c1 = { machine: host1, sandbox: "c1" };
   const remote = { machine: host2 };
   await statement("L3-8", async () => {
@@ -167,7 +171,7 @@ async function remoteL3(statement: Statement, host1: Machine, host2: Machine) {
     await host2.sh("ip route add 192.168.214.0/24 via 192.168.1.250");
     await reaches(remote, "192.168.214.10");
     await reaches(c1, "192.168.1.251");
-    // The containers of the remote host, too, once they have the route.
+    // A container of the remote host needs the route, too.
     await doesNotReach({ ...remote, sandbox: "b1" }, "192.168.214.10", remote);
     await host2.sh("ip -n b1 route add 192.168.214.0/24 via 192.168.1.250");
     await reaches({ ...remote, sandbox: "b1" }, "192.168.214.10");

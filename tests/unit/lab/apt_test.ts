@@ -3,7 +3,7 @@ import { debianSources, plannedPackages } from "../../../lab/apt.ts";
 
 const KEYRING = "/keys.gpg";
 
-Deno.test("debianSources() takes the archive of Debian that the machine's packages come from, once", () => {
+Deno.test("debianSources() uses each Debian archive of the machine's own sources once", () => {
   const targets = `Packages http://mirror.example/debian/ bookworm main
 Translations http://mirror.example/debian/ bookworm main
 Packages http://mirror.example/debian/ bookworm contrib
@@ -18,7 +18,7 @@ Packages https://other.example/tool/ tool-bookworm main
   );
 });
 
-Deno.test("debianSources() knows the archive by a suite, too", () => {
+Deno.test("debianSources() also recognizes Debian's archive by a suite such as stable", () => {
   const line = "Packages http://mirror.example/debian/ stable main";
   assertEquals(
     debianSources("forky", KEYRING, line),
@@ -26,7 +26,7 @@ Deno.test("debianSources() knows the archive by a suite, too", () => {
   );
 });
 
-Deno.test("debianSources() takes the public archive where the machine's is not Debian's", () => {
+Deno.test("debianSources() uses Debian's public archive if the machine's sources are not Debian's", () => {
   const sources = `deb [signed-by=${KEYRING}] http://deb.debian.org/debian forky main\n`;
   assertEquals(debianSources("forky", KEYRING, ""), sources);
   assertEquals(debianSources("forky", KEYRING, "E: Invalid operation indextargets"), sources);
@@ -34,7 +34,7 @@ Deno.test("debianSources() takes the public archive where the machine's is not D
   assertEquals(debianSources("forky", KEYRING, ubuntu), sources);
 });
 
-Deno.test("plannedPackages() reads what apt-get would download", () => {
+Deno.test("plannedPackages() parses the packages that apt-get would download", () => {
   const text =
     `'http://archive/pool/q_1%3a7.2_amd64.deb' q_1%3a7.2+dfsg-7+b3_amd64.deb 9281168 SHA256:00
 Reading package lists...

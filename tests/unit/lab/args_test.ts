@@ -3,7 +3,7 @@ import { parseRequest } from "../../../lab/args.ts";
 import { DEBIAN_KERNELS, kindOfKernel } from "../../../lab/kernels.ts";
 import { UsageError } from "../../../lab/errors.ts";
 
-Deno.test("parseRequest() runs all scenarios when nothing is said", () => {
+Deno.test("parseRequest() runs all scenarios if there are no words", () => {
   assertEquals(parseRequest([]), {
     kind: "scenarios",
     names: [],
@@ -15,7 +15,7 @@ Deno.test("parseRequest() runs all scenarios when nothing is said", () => {
   });
 });
 
-Deno.test("parseRequest() takes names, a report and an engine", () => {
+Deno.test("parseRequest() accepts names, a report and an engine", () => {
   assertEquals(parseRequest(["l2", "--json", "r.json", "defaults", "--engine=uml"]), {
     kind: "scenarios",
     names: ["l2", "defaults"],
@@ -27,7 +27,7 @@ Deno.test("parseRequest() takes names, a report and an engine", () => {
   });
 });
 
-Deno.test("parseRequest() leaves a command alone, options and another -- too", () => {
+Deno.test("parseRequest() does not parse the words of a command, not even options or another --", () => {
   assertEquals(
     parseRequest(["--engine", "native", "--", "sh", "--engine", "x", "--", "-c", "1"]),
     {
@@ -41,7 +41,7 @@ Deno.test("parseRequest() leaves a command alone, options and another -- too", (
   );
 });
 
-Deno.test("parseRequest() tells shell, list and help", () => {
+Deno.test("parseRequest() recognizes --shell, --list, --kernels and --help", () => {
   assertEquals(parseRequest(["--shell"]), {
     kind: "shell",
     engine: undefined,
@@ -55,7 +55,7 @@ Deno.test("parseRequest() tells shell, list and help", () => {
   assertEquals(parseRequest(["--help", "--bogus"]), { kind: "help" });
 });
 
-Deno.test("parseRequest() takes what becomes of the virtual machine, which asks for one", () => {
+Deno.test("parseRequest() chooses the engine vagrant for --halt and --destroy", () => {
   const shell = {
     kind: "shell",
     engine: "vagrant",
@@ -69,7 +69,7 @@ Deno.test("parseRequest() takes what becomes of the virtual machine, which asks 
   });
 });
 
-Deno.test("parseRequest() takes the kernel modules that a command needs", () => {
+Deno.test("parseRequest() accepts the kernel modules that a command needs", () => {
   assertEquals(parseRequest(["--needs", "iptable-nat", "--needs=overlay", "--", "true"]), {
     kind: "command",
     command: ["true"],
@@ -80,7 +80,7 @@ Deno.test("parseRequest() takes the kernel modules that a command needs", () => 
   });
 });
 
-Deno.test("parseRequest() takes a kernel of Debian's, all of them, or a file", async () => {
+Deno.test("parseRequest() accepts a kernel of Debian, all of them, or a file", async () => {
   const debian = parseRequest(["--kernel", "6.12"]);
   assertEquals(debian.kind === "scenarios" && debian.kernel, {
     kind: "debian",
@@ -104,7 +104,7 @@ Deno.test("parseRequest() takes a kernel of Debian's, all of them, or a file", a
   }
 });
 
-Deno.test("kindOfKernel() tells kernels by their first bytes", () => {
+Deno.test("kindOfKernel() recognizes kernels by their first bytes", () => {
   const bzImage = new Uint8Array(0x206);
   bzImage.set(new TextEncoder().encode("HdrS"), 0x202);
   assertEquals(kindOfKernel(bzImage), "bzImage");
@@ -113,12 +113,12 @@ Deno.test("kindOfKernel() tells kernels by their first bytes", () => {
   assertEquals(kindOfKernel(new Uint8Array()), undefined);
 });
 
-Deno.test("parseRequest() says all that is wrong at once", () => {
+Deno.test("parseRequest() reports all problems at once", () => {
   const cases: [string[], string][] = [
     [["--bogus"], "There is no option --bogus"],
     [
       ["--needs=", "--needs", "a b"],
-      'The option --needs needs a value: MODULE; "a b" is no name of a kernel module',
+      'The option --needs needs a value: MODULE; "a b" is not a name of a kernel module',
     ],
     [
       ["-x", "--bogus=1"],
@@ -132,21 +132,22 @@ Deno.test("parseRequest() says all that is wrong at once", () => {
     [["--"], "No command after --"],
     [
       ["--kernel", "6.2"],
-      '"6.2" is neither 5.10, 6.1, 6.12, 7.2 or all nor the file of a kernel, linux.uml or bzImage',
+      'Unknown kernel "6.2": give 5.10, 6.1, 6.12, 7.2, all, or the file of a kernel, ' +
+      "linux.uml or bzImage",
     ],
     [
       ["--kernel=6.1", "--modules=/"],
-      "Option --modules goes with --kernel FILE only; " +
-      '"/" is no folder of modules: it has no modules.dep',
+      "Option --modules works with --kernel FILE only; " +
+      '"/" is not a folder of kernel modules: it has no modules.dep',
     ],
-    [["--kernel=all", "--shell"], "Option --kernel all goes with scenarios only"],
+    [["--kernel=all", "--shell"], "Option --kernel all works with scenarios only"],
     [["--json"], "The option --json needs a value: FILE"],
     [["l2", "--shell"], 'Choose one of the scenario "l2" and --shell'],
     [["l2", "--", "ls"], 'Choose one of the scenario "l2" and a command after --'],
-    [["--json", "f", "--shell"], "Option --json goes with scenarios only"],
+    [["--json", "f", "--shell"], "Option --json works with scenarios only"],
     [["--halt", "--destroy"], "Choose one of --halt and --destroy"],
-    [["--halt", "--engine", "uml"], "Option --halt goes with --engine vagrant only"],
-    [["--destroy", "--list"], "Option --destroy does not go with --list"],
+    [["--halt", "--engine", "uml"], "Option --halt works with --engine vagrant only"],
+    [["--destroy", "--list"], "Option --destroy cannot be used with --list"],
   ];
   for (const [words, message] of cases) {
     const error = assertThrows(() => parseRequest(words), UsageError) as Error;

@@ -11,7 +11,7 @@ function sh(script: string): string {
   return new TextDecoder().decode(stdout);
 }
 
-Deno.test("jobEnvironment() passes on what is for the command, and no more", () => {
+Deno.test("jobEnvironment() passes on only the listed variables and DENO_*", () => {
   const outer = {
     PATH: "/opt/bin:/usr/bin",
     HOME: "/home/u",
@@ -35,7 +35,7 @@ Deno.test("jobEnvironment() passes on what is for the command, and no more", () 
   });
 });
 
-Deno.test("jobEnvironment() gives a home and a PATH where there is none", () => {
+Deno.test("jobEnvironment() sets HOME and PATH if they are missing", () => {
   assertEquals(jobEnvironment({}, "native", "/r"), {
     HOME: "/root",
     PATH: "/r/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/r/tools",
@@ -43,7 +43,7 @@ Deno.test("jobEnvironment() gives a home and a PATH where there is none", () => 
   });
 });
 
-Deno.test("jobScript() runs the words as they are, where it should", () => {
+Deno.test("jobScript() passes every word unchanged, and runs the command in its folder", () => {
   const words = ["two words", "it's", "$HOME", "`id`", "new\nline", "", "ü"];
   const script = jobScript(
     { ...JOB, command: ["printf", "%s|", ...words], cwd: "/usr" },
@@ -51,19 +51,19 @@ Deno.test("jobScript() runs the words as they are, where it should", () => {
     "sh",
   );
   assertEquals(sh(script), `${words.join("|")}|`);
-  const where = jobScript(
+  const printFolder = jobScript(
     { ...JOB, command: ["sh", "-c", 'pwd; echo "$WITH_QUOTE"'], cwd: "/usr" },
     { WITH_QUOTE: "it's $(id)", "BASH_FUNC_x%%": "() { :; }" },
     "sh",
   );
-  assertEquals(sh(where), "/usr\nit's $(id)\n");
+  assertEquals(sh(printFolder), "/usr\nit's $(id)\n");
 });
 
-Deno.test("jobScript() starts a shell when there is no command", () => {
+Deno.test("jobScript() starts a shell if there is no command", () => {
   assertEquals(jobScript(JOB, {}, "/bin/bash"), "cd '/' || exit 126\nexec '/bin/bash' '-i'\n");
 });
 
-Deno.test("assignments() survives being read by a shell", () => {
+Deno.test("a shell reads back the values that assignments() wrote", () => {
   const words = ["/a b", "it's", "$x"];
   const script = `${assignments({ ONE: "a 'b' $c", LIST: words })}
     eval "set -- $LIST"; printf '%s\\n' "$ONE" $# "$@"`;
@@ -71,7 +71,7 @@ Deno.test("assignments() survives being read by a shell", () => {
   assertEquals(quoteAll([]), "");
 });
 
-Deno.test("keptFolders() keeps what is hidden, outer folders once", () => {
+Deno.test("keptFolders() returns the hidden folders, without those below another one", () => {
   const hidden = ["/tmp", "/run"];
   assertEquals(
     keptFolders(["/tmp/x/clone/sub", "/home/u", "/tmp/x/clone", "/run/user/1", "/tmpx"], hidden),

@@ -14,19 +14,19 @@ const START = {
 const valuesOf = (words: string[], option: string) =>
   words.filter((_, index) => words[index - 1] === option);
 
-Deno.test("qemuCommand() shows the machine's root read-only, and the shares as they are", () => {
+Deno.test("qemuCommand() shares the machine's root read-only, and the shares writable", () => {
   const words = qemuCommand(QEMU, OPTIONS, START);
   assertEquals(words.slice(0, 3), QEMU);
   assertEquals(valuesOf(words, "-fsdev"), [
     "local,id=root,path=/,security_model=none,multidevs=remap,readonly=on",
     "local,id=share0,path=/tmp/r,security_model=none,multidevs=remap",
-    // A comma ends a value.
+    // A single comma would end the value.
     "local,id=share1,path=/tmp/a,,b,security_model=none,multidevs=remap",
   ]);
   assertStringIncludes(valuesOf(words, "-append")[0]!, "lab.run=/tmp/r");
 });
 
-Deno.test("qemuCommand() makes a terminal of what is one outside, and a port of what is none", () => {
+Deno.test("qemuCommand() gives a console to a stream that is a terminal, and a port to one that is not", () => {
   const devices = (terminals: { out: boolean; err: boolean }) =>
     valuesOf(qemuCommand(QEMU, OPTIONS, { ...START, terminals }), "-device")
       .filter((device) => /console|serialport/.test(device));
@@ -54,7 +54,7 @@ Deno.test("qemuCommand() gives a shell QEMU's own input and output", () => {
   ]);
 });
 
-Deno.test("qemuCommand() shows the guest the processor as it is with KVM only", () => {
+Deno.test("qemuCommand() shows the guest the machine's own processor with KVM only", () => {
   assert(!qemuCommand(QEMU, OPTIONS, START).includes("-cpu"));
   const words = qemuCommand(QEMU, { ...OPTIONS, accelerator: "kvm" }, START);
   assertEquals([valuesOf(words, "-accel"), valuesOf(words, "-cpu")], [["kvm"], ["host"]]);

@@ -9,7 +9,7 @@ kernel/drivers/net/ipvlan/ipvtap.ko: kernel/drivers/net/ipvlan/ipvlan.ko kernel/
 kernel/net/ipv6/ipv6.ko: kernel/lib/crc-ccitt.ko
 `;
 
-Deno.test("moduleFiles() puts what is needed first", () => {
+Deno.test("moduleFiles() puts needed modules first", () => {
   assertEquals(moduleFiles(DEP, "overlay"), ["kernel/fs/overlayfs/overlay.ko"]);
   assertEquals(moduleFiles(DEP, "ipvlan"), [
     "kernel/lib/crc-ccitt.ko",
@@ -18,7 +18,7 @@ Deno.test("moduleFiles() puts what is needed first", () => {
   ]);
 });
 
-Deno.test("moduleFiles() wants the whole name", () => {
+Deno.test("moduleFiles() compares the whole name", () => {
   assertThrows(() => moduleFiles(DEP, "vlan"), MissingError, "no module vlan");
 });
 
@@ -30,13 +30,13 @@ const OPTIONS = {
   seccomp: false,
 };
 
-Deno.test("missingModules() finds modules in files and in the kernel, whatever their hyphens", () => {
+Deno.test("missingModules() finds modules in files and in the kernel, with - or _ in their names", () => {
   const builtin = "kernel/net/ipv4/ip-gre.ko\nkernel/net/packet/af_packet.ko.xz\n";
   const wanted = ["ipvlan", "crc_ccitt", "ip_gre", "af_packet", "pvlan", "ipvlan_l3s"];
   assertEquals(missingModules(DEP + builtin, wanted), ["pvlan", "ipvlan_l3s"]);
 });
 
-Deno.test("kernelCommandLine() keeps the streams of a command apart", () => {
+Deno.test("kernelCommandLine() gives each stream of a command its own console", () => {
   const words = kernelCommandLine(OPTIONS);
   assertEquals(words.filter((word) => /^con\d/.test(word)), [
     "con0=null,fd:3",
@@ -53,17 +53,17 @@ Deno.test("kernelCommandLine() keeps the streams of a command apart", () => {
   ]);
 });
 
-Deno.test("kernelCommandLine() gives a shell the keyboard and the terminal's size", () => {
+Deno.test("kernelCommandLine() connects a shell to the keyboard and the terminal's size", () => {
   const words = kernelCommandLine({ ...OPTIONS, shell: true });
   assert(words.includes("con0=fd:0,fd:3"));
   assert(words.includes("con1=fd:5,null"));
 });
 
-Deno.test("kernelCommandLine() asks for seccomp where the kernel has it", () => {
+Deno.test("kernelCommandLine() has seccomp= only if the kernel knows it", () => {
   assert(kernelCommandLine({ ...OPTIONS, seccomp: true }).includes("seccomp=auto"));
   assert(!kernelCommandLine(OPTIONS).some((word) => word.startsWith("seccomp")));
 });
 
-Deno.test("kernelCommandLine() refuses a path that would be two words", () => {
+Deno.test("kernelCommandLine() refuses a path with a space", () => {
   assertThrows(() => kernelCommandLine({ ...OPTIONS, run: "/my tmp/r" }), MissingError, "space");
 });

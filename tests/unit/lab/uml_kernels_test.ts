@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { DEBIAN_KERNELS } from "../../../lab/kernels.ts";
 import {
-  candidates,
+  chooseCandidates,
   debianUml,
   describe,
   isOlder,
@@ -14,57 +14,59 @@ const AMX = new Set(["fpu", "amx_tile"]);
 const PLAIN = new Set(["fpu"]);
 const BOOKWORM: UmlKernel = { origin: "own", release: "6.1.176" };
 
-/** What is tried, in words: what a user reads is what was decided. */
-function tried(flags: Set<string>, libc: string | undefined, kernels: UmlKernel[]) {
-  return candidates({ flags, libc }, kernels, MODULES).map(describe);
+/** The descriptions of the kernels to try, in order. A user reads the same descriptions. */
+function describeCandidates(flags: Set<string>, libc: string | undefined, kernels: UmlKernel[]) {
+  return chooseCandidates({ flags, libc }, kernels, MODULES).map(describe);
 }
 
-Deno.test("candidates() tries the fastest first, and the machine's own before another as fast", () => {
-  assertEquals(tried(PLAIN, "2.36", [BOOKWORM, FORKY]), [
+Deno.test("chooseCandidates() puts the fastest first, and keeps the order of equally fast kernels", () => {
+  assertEquals(describeCandidates(PLAIN, "2.36", [BOOKWORM, FORKY]), [
     "Linux 7.2, User-Mode Linux of Debian forky, its own C library",
     "Linux 6.1.176, User-Mode Linux",
   ]);
   const later: UmlKernel = { origin: "installed", release: "6.16.1" };
-  assertEquals(tried(PLAIN, "2.43", [later, { origin: "own" }, FORKY]), [
+  assertEquals(describeCandidates(PLAIN, "2.43", [later, { origin: "own" }, FORKY]), [
     "Linux 6.16.1, User-Mode Linux",
     "Linux 7.2, User-Mode Linux of Debian forky",
     "User-Mode Linux of this machine's release",
   ]);
 });
 
-Deno.test("candidates() tries last what could not be fetched", () => {
-  assertEquals(tried(PLAIN, "2.43", [BOOKWORM, { ...FORKY, unreachable: true }]), [
+Deno.test("chooseCandidates() puts kernels that could not be fetched last", () => {
+  assertEquals(describeCandidates(PLAIN, "2.43", [BOOKWORM, { ...FORKY, unreachable: true }]), [
     "Linux 6.1.176, User-Mode Linux",
     "Linux 7.2, User-Mode Linux of Debian forky",
   ]);
 });
 
-Deno.test("candidates() adapts ptrace to AMX where the kernel has a fixed size for it", () => {
-  assertEquals(tried(AMX, "2.36", [BOOKWORM, FORKY]), [
+Deno.test("chooseCandidates() adapts ptrace to AMX if the kernel passes a fixed number of bytes", () => {
+  assertEquals(describeCandidates(AMX, "2.36", [BOOKWORM, FORKY]), [
     "Linux 7.2, User-Mode Linux of Debian forky, its own C library",
     "Linux 6.1.176, User-Mode Linux, ptrace adapted to AMX",
   ]);
   const trixie: UmlKernel = { origin: "installed", release: "6.12.113" };
-  assertEquals(tried(AMX, "2.41", [trixie]), [
+  assertEquals(describeCandidates(AMX, "2.41", [trixie]), [
     "Linux 6.12.113, User-Mode Linux, ptrace adapted to AMX",
   ]);
-  assertEquals(tried(AMX, "2.43", [{ origin: "own", release: "7.2.7" }]), [
+  assertEquals(describeCandidates(AMX, "2.43", [{ origin: "own", release: "7.2.7" }]), [
     "Linux 7.2.7, User-Mode Linux",
   ]);
 });
 
-Deno.test("candidates() takes a kernel of unknown release for one that has a fixed size", () => {
-  assertEquals(candidates({ flags: AMX }, [{ origin: "own" }], MODULES), [
+Deno.test("chooseCandidates() adapts ptrace to AMX if the kernel's release is unknown", () => {
+  assertEquals(chooseCandidates({ flags: AMX }, [{ origin: "own" }], MODULES), [
     { kernel: { origin: "own" }, xstate: true, libc: false, missing: [] },
   ]);
-  assertEquals(tried(PLAIN, undefined, [{ origin: "own" }]), [
+  assertEquals(describeCandidates(PLAIN, undefined, [{ origin: "own" }]), [
     "User-Mode Linux of this machine's release",
   ]);
 });
 
-Deno.test("candidates() brings the C library along where the machine's is older or another", () => {
+Deno.test("chooseCandidates() adds the C library if the machine's is older or not GNU's", () => {
   const libc = (version?: string): boolean[] =>
-    candidates({ flags: PLAIN, libc: version }, [FORKY, BOOKWORM], MODULES).map(({ libc }) => libc);
+    chooseCandidates({ flags: PLAIN, libc: version }, [FORKY, BOOKWORM], MODULES).map(({ libc }) =>
+      libc
+    );
   assertEquals(libc("2.36"), [true, false]);
   assertEquals(libc("2.42"), [true, false]);
   assertEquals(libc("2.43"), [false, false]);
@@ -72,16 +74,16 @@ Deno.test("candidates() brings the C library along where the machine's is older 
   assertEquals(libc(undefined), [true, false]);
 });
 
-Deno.test("candidates() names the modules that a job wants and a kernel lacks", () => {
+Deno.test("chooseCandidates() lists the modules that the job needs and a kernel lacks", () => {
   const modules = [...MODULES, "iptable_nat"];
   assertEquals(
-    candidates({ flags: PLAIN, libc: "2.36" }, [FORKY, BOOKWORM], modules)
+    chooseCandidates({ flags: PLAIN, libc: "2.36" }, [FORKY, BOOKWORM], modules)
       .map(({ missing }) => missing),
     [["iptable_nat"], []],
   );
 });
 
-Deno.test("isOlder() compares numbers, as far as they are given", () => {
+Deno.test("isOlder() compares versions by their numbers, and only as many as the second one has", () => {
   assertEquals(isOlder("6.1.176", "7.2"), true);
   assertEquals(isOlder("6.12.113", "6.2"), false);
   assertEquals(isOlder("7.2.7", "7.2"), false);

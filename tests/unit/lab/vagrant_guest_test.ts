@@ -7,8 +7,8 @@ import {
   guestEnvironment,
   guestPath,
   machineState,
+  removeProgress,
   sshArguments,
-  withoutProgress,
 } from "../../../lab/vagrant_guest.ts";
 
 const JOB: Job = {
@@ -19,7 +19,7 @@ const JOB: Job = {
 };
 const OPTIONS = { project: "/home/u/kit/", id: "1", env: {} };
 
-Deno.test("guestPath() finds the project's files in the machine's copy of it", () => {
+Deno.test("guestPath() leads the project's files to the machine's copy", () => {
   assertEquals(
     guestPath("/home/u/kit/scenarios/main.ts", "/home/u/kit/"),
     "/vagrant/scenarios/main.ts",
@@ -29,14 +29,14 @@ Deno.test("guestPath() finds the project's files in the machine's copy of it", (
   assertEquals(guestPath("/tmp/back\\slash", "/home/u/kit"), "/tmp/back\\slash");
 });
 
-Deno.test("guestPath() makes paths of Windows paths of Linux", () => {
+Deno.test("guestPath() translates Windows paths to Linux paths", () => {
   const project = "C:\\Users\\me\\kit\\";
   assertEquals(guestPath("C:\\Users\\me\\kit\\lab\\main.ts", project), "/vagrant/lab/main.ts");
   assertEquals(guestPath("C:\\Users\\me\\kit", project), "/vagrant");
   assertEquals(guestPath("C:\\Temp\\lab-1/report.json", project), "/Temp/lab-1/report.json");
 });
 
-Deno.test("guestEnvironment() passes on what means the same there, and no more", () => {
+Deno.test("guestEnvironment() passes on no variables with paths or users of this machine", () => {
   const outer = {
     PATH: "/opt/bin",
     HOME: "/home/u",
@@ -55,19 +55,21 @@ Deno.test("guestEnvironment() passes on what means the same there, and no more",
   });
 });
 
-Deno.test("guestCommand() survives the two shells that it goes through", () => {
+Deno.test("guestCommand() passes every word unchanged through two shells", () => {
   const words = ["two words", "it's", "$HOME", "`id`", "new\nline", "", "ü"];
   const command = guestCommand(
     { ...JOB, command: ["printf", "%s|", ...words], share: "/tmp/a b" },
     OPTIONS,
   );
-  // `sudo` and `sh` replaced by what shows their words, and then the script by what it prints.
-  const show = (script: string) => {
+  // Runs a script and returns its output. A function `sudo` prints its arguments instead of running.
+  const runScript = (script: string) => {
     const { stdout } = new Deno.Command("sh", { args: ["-c", script], clearEnv: true })
       .outputSync();
     return new TextDecoder().decode(stdout);
   };
-  const [, sh, path, kind, id, script, share] = show(`sudo() { printf '%s\\0' "$@"; }\n${command}`)
+  const [, sh, path, kind, id, script, share] = runScript(
+    `sudo() { printf '%s\\0' "$@"; }\n${command}`,
+  )
     .split("\0");
   assertEquals([sh, path, kind, id, share], [
     "sh",
@@ -76,10 +78,10 @@ Deno.test("guestCommand() survives the two shells that it goes through", () => {
     "1",
     "/tmp/a b",
   ]);
-  assertEquals(show(script!.replace("cd '/vagrant'", "cd /")), `${words.join("|")}|`);
+  assertEquals(runScript(script!.replace("cd '/vagrant'", "cd /")), `${words.join("|")}|`);
 });
 
-Deno.test("guestCommand() starts a shell when there is no command", () => {
+Deno.test("guestCommand() starts a shell if there is no command", () => {
   const command = guestCommand({ ...JOB, command: [] }, OPTIONS);
   assertEquals(command.startsWith("'sudo' '-n' 'sh' '/vagrant/lab/guest.sh' 'shell' '1' "), true);
 });
@@ -92,7 +94,7 @@ Deno.test("guestCommand() refuses a folder that the machine does not have", () =
   );
 });
 
-Deno.test("sshArguments() gives a terminal to a shell only", () => {
+Deno.test("sshArguments() requests a terminal for a shell only", () => {
   const words = sshArguments({ config: "/tmp/c", machine: "host1" }, "uname -r");
   assertEquals(words.slice(0, 2), ["-F", "/tmp/c"]);
   assertEquals(words.slice(-3), ["-T", "host1", "uname -r"]);
@@ -100,7 +102,7 @@ Deno.test("sshArguments() gives a terminal to a shell only", () => {
   assertEquals(shell.slice(-3), ["-tt", "host1", "x"]);
 });
 
-Deno.test("machineState() reads what vagrant says for programs", () => {
+Deno.test("machineState() reads vagrant's machine-readable output", () => {
   const status =
     "1795487129,host1,metadata,provider,libvirt\n1795487129,host1,provider-name,libvirt\n" +
     "1795487129,host1,state,not_created\n1795487129,host1,state-human-short,not created\n";
@@ -109,7 +111,7 @@ Deno.test("machineState() reads what vagrant says for programs", () => {
   assertEquals(machineState(""), undefined);
 });
 
-Deno.test("findProvider() believes what the user says, then what is there", async () => {
+Deno.test("findProvider() prefers the user's variable, then an installed provider", async () => {
   const has = (...programs: string[]) => (program: string) =>
     Promise.resolve(programs.includes(program));
   assertEquals(await findProvider({ VAGRANT_DEFAULT_PROVIDER: "qemu" }, has("virsh")), "qemu");
@@ -119,13 +121,13 @@ Deno.test("findProvider() believes what the user says, then what is there", asyn
   assertEquals(await findProvider({}, has()), undefined);
 });
 
-Deno.test("withoutProgress() leaves out what counts up", () => {
+Deno.test("removeProgress() removes progress bars", () => {
   const bar = "\r\x1b[KProgress: 70% (Rate: 136M/s, Estimated time remaining: 0:00:01)";
   assertEquals(
-    withoutProgress(`${bar}${bar}\r\x1b[K==> box: Successfully added`),
+    removeProgress(`${bar}${bar}\r\x1b[K==> box: Successfully added`),
     "==> box: Successfully added",
   );
-  assertEquals(withoutProgress(bar), undefined);
-  assertEquals(withoutProgress("\r\x1b[K"), undefined);
-  assertEquals(withoutProgress("    host1: ready"), "    host1: ready");
+  assertEquals(removeProgress(bar), undefined);
+  assertEquals(removeProgress("\r\x1b[K"), undefined);
+  assertEquals(removeProgress("    host1: ready"), "    host1: ready");
 });
