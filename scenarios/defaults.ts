@@ -1,5 +1,5 @@
 /**
- * Ipvlan L2 mode left to the defaults: the network `db_net_ipv`, which equals `db_net`.
+ * Ipvlan L2 mode with the defaults: the network `db_net_ipv`, which equals `db_net`.
  *
  * @module
  */
@@ -15,10 +15,10 @@ import { SubnetInUseError } from "../lib/driver/mod.ts";
 import { Ip } from "../lib/iproute2/ip.ts";
 import { type Host, main, scenario } from "./kit/mod.ts";
 
-const defaults = scenario("defaults", "Ipvlan L2 mode left to the defaults", async (tour) => {
+const defaults = scenario("defaults", "Ipvlan L2 mode with the defaults", async (tour) => {
   await using world = await tour.world({
     host: { eth0: ["192.168.1.250/24"] },
-    // The second address is one that only a default route leads to.
+    // Only a default route leads to the second address.
     router: { eth0: ["192.168.1.1/24", "198.51.100.1/32"] },
   });
   const { driver } = world.host;
@@ -29,12 +29,15 @@ const defaults = scenario("defaults", "Ipvlan L2 mode left to the defaults", asy
       "-o ipvlan_mode=l2 -o parent=eth0 db_net",
   );
   await driver.createNetwork({
-    ...{ name: "db_net", subnets: ["192.168.1.0/24"], gateways: ["192.168.1.1"] },
-    ...{ mode: "l2", parent: "eth0" },
+    name: "db_net",
+    subnets: ["192.168.1.0/24"],
+    gateways: ["192.168.1.1"],
+    mode: "l2",
+    parent: "eth0",
   });
-  const spelledOut = await settings(world.host, "db_net");
-  tour.note("db_net_ipv has the subnet of db_net, so that only one of the two can be there");
-  const beside = await isRefused(
+  const withOptions = await readSettings(world.host, "db_net");
+  tour.note("db_net_ipv has the subnet of db_net, so the two cannot exist at once");
+  const refusal = await isRefused(
     "db_net_ipv beside db_net",
     () => driver.createNetwork(dbNetIpv),
     SubnetInUseError,
@@ -45,15 +48,14 @@ const defaults = scenario("defaults", "Ipvlan L2 mode left to the defaults", asy
 
   tour.step("docker network create -d ipvlan --subnet=192.168.1.0/24 -o parent=eth0 db_net_ipv");
   await driver.createNetwork(dbNetIpv);
-  const leftOut = await settings(world.host, "db_net_ipv");
+  const withDefaults = await readSettings(world.host, "db_net_ipv");
   await tour.holds(
     "L2-5",
     {
-      ...isEqual("the settings of db_net_ipv", leftOut, spelledOut),
-      sentence:
-        "Every setting of db_net_ipv is that of db_net, and so is all that a container shows",
+      ...isEqual("the settings of db_net_ipv", withDefaults, withOptions),
+      sentence: "db_net_ipv and db_net have the same settings, and so do their containers",
     },
-    beside,
+    refusal,
   );
 
   tour.step("docker run --net=db_net_ipv --name=ipv1 -itd alpine /bin/sh");
@@ -74,8 +76,8 @@ const defaults = scenario("defaults", "Ipvlan L2 mode left to the defaults", asy
   await tour.holds("L2-2", doesNotReach("ipv2", "192.168.1.250", { control: "lab-router" }));
 });
 
-/** Every setting of a network, and what the kernel shows in a container on it. */
-async function settings(host: Host, network: string): Promise<unknown> {
+/** Reads every setting of a network, and the link, addresses and routes of a container on it. */
+async function readSettings(host: Host, network: string): Promise<unknown> {
   const { id: _id, name: _name, created: _created, ...recorded } = host.driver.inspectNetwork(
     network,
   );

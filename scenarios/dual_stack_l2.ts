@@ -29,9 +29,9 @@ const dualStackL2: Scenario = scenario(
 
     tour.step("docker run --net=ipvlan140 -it --rm alpine /bin/sh");
     tour.note(
-      'the guide has "--net=v6ipvlan139 --ip6=2001:db8:abc2::51" here, but what it prints is a ' +
-        "container on ipvlan140 without --ip6. It also prints what a router on that VLAN " +
-        "advertised (2001:db8:abc4::/64), and there is none here",
+      'the guide\'s command has "--net=v6ipvlan139 --ip6=2001:db8:abc2::51", but its output shows a ' +
+        "container on ipvlan140 without --ip6. The output also shows a prefix that a router on that " +
+        "VLAN advertised (2001:db8:abc4::/64). Here is no such router",
     );
     await host.run("c1", "ipvlan140");
     await tour.show("ip", "-n", "c1", "addr", "show", "dev", "eth0");
@@ -49,7 +49,7 @@ const dualStackL2: Scenario = scenario(
     );
 
     tour.step("docker run --net=ipvlan140 --ip=192.168.140.10 -it --rm alpine /bin/sh");
-    tour.note('the guide calls the option "--ip4" in its text; it is --ip, as in its command');
+    tour.note('the guide\'s text says "--ip4", but the option is --ip, as in its command');
     const c2 = await host.run("c2", "ipvlan140", { ip: "192.168.140.10" });
     tour.step("docker run --net=ipvlan140 --ip6=2001:db8:abc9::51 -it --rm alpine /bin/sh");
     const c3 = await host.run("c3", "ipvlan140", { ip6: "2001:db8:abc9::51" });
@@ -71,7 +71,9 @@ const dualStackL2: Scenario = scenario(
       doesNotReach("c4", "192.168.140.2", { control: "c2" }),
     ]);
     tour.step("(on a router) ip addr add 192.168.140.1/24, 192.168.142.1/24 on VLAN 140");
-    tour.note("it routes between its two addresses; proxy ARP, as the guide has it, is not needed");
+    tour.note(
+      "the router forwards between its two subnets, so the guide's proxy ARP is not needed",
+    );
     await world.addRouter({ "eth0.140": ["192.168.140.1/24", "192.168.142.1/24"] });
     await tour.holds(
       "V6-7",

@@ -19,7 +19,7 @@ const dualStackL3: Scenario = scenario(
       "docker network create -d ipvlan --subnet=192.168.110.0/24 --subnet=192.168.112.0/24 " +
         "--subnet=2001:db8:abc6::/64 -o parent=eth0 -o ipvlan_mode=l3 ipnet110",
     );
-    tour.note('the guide\'s title has "Vlan Tag:118", but its command has the untagged eth0');
+    tour.note('the guide\'s title says "Vlan Tag:118", but its command has the untagged eth0');
     await host.driver.createNetwork({
       name: "ipnet110",
       subnets: ["192.168.110.0/24", "192.168.112.0/24", "2001:db8:abc6::/64"],
@@ -42,7 +42,9 @@ const dualStackL3: Scenario = scenario(
       () => host.run("c4", "ipnet110", { ip6, ip: "192.168.112.50" }),
       AddressInUseError,
     );
-    tour.note("the guide gives 192.168.112.50 to two containers; the second gets another one here");
+    tour.note(
+      "the guide gives 192.168.112.50 to two containers; here, the second gets another one",
+    );
     tour.step(
       "docker run --net=ipnet110 --ip6=2001:db8:abc6::50 --ip=192.168.112.51 -it --rm alpine /bin/sh",
     );
@@ -71,8 +73,8 @@ const dualStackL3: Scenario = scenario(
     await tour.show("ip", "-n", "c2", "route");
     await tour.show("ip", "-n", "c2", "-6", "route");
     tour.note(
-      "the guide shows 192.168.112.2 beside 2001:db8:abc6::10; an address that is not asked for " +
-        "comes from the first subnet, 192.168.110.0/24",
+      "the guide shows 192.168.112.2 for this container; but without --ip, the address comes from " +
+        "the first subnet, 192.168.110.0/24",
     );
     await tour.holds(
       "V6-9",

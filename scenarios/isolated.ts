@@ -1,5 +1,5 @@
 /**
- * Isolated networks: no parent, or `--internal`, and a dummy link in its place.
+ * Isolated networks: without a parent, or with `--internal`. A dummy link is the parent.
  *
  * @module
  */
@@ -20,7 +20,7 @@ const isolated = scenario("isolated", "Isolated: no parent, or --internal", asyn
   await using world = await tour.world({
     host: { eth0: ["192.168.1.250/24"] },
     router: { eth0: ["192.168.1.1/24", "192.168.10.1/24"] },
-    // On the LAN, but of isolated1's subnet: it would answer if that were not isolated.
+    // This machine is on the LAN, but in isolated1's subnet: it answers if isolated1 is not isolated.
     lan: { pc: { addresses: ["192.168.10.100/24"] } },
   });
   const { host } = world;
@@ -67,7 +67,7 @@ const isolated = scenario("isolated", "Isolated: no parent, or --internal", asyn
     ),
     routesEqual("cid1", 4, ["192.168.10.0/24 dev eth0 src 192.168.10.2"]),
     routesEqual("cid2", 4, ["192.168.11.0/24 dev eth0 src 192.168.11.2"]),
-    isEqual("what is said of isolated4", notices, [
+    isEqual("the list of notices about isolated4", notices, [
       'The parent "eth0" is not used, as an internal network has a dummy of its own',
     ]),
   );
@@ -77,7 +77,9 @@ const isolated = scenario("isolated", "Isolated: no parent, or --internal", asyn
     addressesEqual("cid4", "eth0", ["172.20.0.2/16"]),
   );
 
-  tour.note("A missing route is no isolation, so that each container gets one to everywhere");
+  tour.note(
+    "A missing route alone would not isolate a container, so each one gets a default route",
+  );
   for (const name of ["cid1", "cid2", "cid3"]) {
     tour.step(`docker exec -it ${name} ip route add default dev eth0`);
   }

@@ -1,5 +1,5 @@
 /**
- * Ipvlan L2 mode: the network `db_net`, and the same left to the defaults.
+ * Ipvlan L2 mode: the network `db_net`.
  *
  * @module
  */

@@ -39,7 +39,7 @@ const l3: Scenario = scenario(
     tour.step("docker run --net=ipnet210 --ip=10.1.214.9 -it --rm alpine ping -c 2 192.168.214.10");
     await host.run("c4", "ipnet210", { ip: "10.1.214.9" });
     tour.note(
-      'the guide\'s "192.168.212.0/24" is no subnet of this network: it is 192.168.214.0/24',
+      'the guide says "192.168.212.0/24", but the subnet of this network is 192.168.214.0/24',
     );
     await tour.holds(
       "L3-2",
@@ -61,7 +61,7 @@ const l3: Scenario = scenario(
     await host.run("c5", "l2_by_default");
     await tour.holds(
       "L3-1",
-      isEqual("the mode, left out,", driver.inspectNetwork("l2_by_default").mode, "l2"),
+      isEqual("the default mode", driver.inspectNetwork("l2_by_default").mode, "l2"),
       linkShows("c5", "eth0", "ipvlan mode l2"),
       linkShows("c1", "eth0", "ipvlan mode l3"),
     );
@@ -79,25 +79,25 @@ const l3: Scenario = scenario(
     const c6 = await host.run("c6", "ipnet120");
     await tour.show("ip", "-n", "c6", "route");
     const c7 = await host.run("c7", "ipnet210");
-    const asksFor = (ip: string, network: string) => () => host.run("c8", network, { ip });
+    const runWith = (ip: string, network: string) => () => host.run("c8", network, { ip });
     await tour.holds(
       "L3-5",
       routesEqual("c6", 4, ["default dev eth0", "192.168.120.0/24 dev eth0 src 192.168.120.2"]),
-      isEqual("the first address where a gateway is given", c6.ip, "192.168.120.2/24"),
-      isEqual("the first address where none is given", c7.ip, "192.168.214.2/24"),
-      isRefused("--ip=192.168.120.1", asksFor("192.168.120.1", "ipnet120"), ReservedAddressError),
-      isRefused("--ip=192.168.214.1", asksFor("192.168.214.1", "ipnet210"), ReservedAddressError),
+      isEqual("the first address with --gateway", c6.ip, "192.168.120.2/24"),
+      isEqual("the first address without --gateway", c7.ip, "192.168.214.2/24"),
+      isRefused("--ip=192.168.120.1", runWith("192.168.120.1", "ipnet120"), ReservedAddressError),
+      isRefused("--ip=192.168.214.1", runWith("192.168.214.1", "ipnet210"), ReservedAddressError),
     );
 
     const { index } = await host.ip.link.show(ipnet120.parent);
-    const there = await Promise.all([
+    const dummyInUse = await Promise.all([
       linkShows(host.netns, ipnet120.parent, "dummy", "UP"),
       linkShows("c6", "eth0", `eth0@if${index}:`),
     ]);
     tour.step("docker rm -f c6; docker network rm ipnet120");
     await driver.removeSandbox("c6");
     await driver.removeNetwork("ipnet120");
-    await tour.holds("L3-9", ...there, linkIsGone(host.netns, ipnet120.parent));
+    await tour.holds("L3-9", ...dummyInUse, linkIsGone(host.netns, ipnet120.parent));
   },
 );
 

@@ -16,7 +16,7 @@ import {
 import { ParentSubnetError } from "../lib/driver/mod.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";
 
-/** L3 on `eth0`, and what a remote host needs. */
+/** L3 on `eth0`, and the route that a remote host needs. */
 const l3Remote: Scenario = scenario(
   "l3-remote",
   "Ipvlan L3 mode: remote hosts need a route",
@@ -41,9 +41,9 @@ const l3Remote: Scenario = scenario(
     await tour.holds(
       "L3-7",
       isRefused("eth0's own subnet", onSubnet("192.168.1.0/24"), ParentSubnetError),
-      isRefused("a wider one", onSubnet("192.168.0.0/16"), ParentSubnetError),
+      isRefused("a wider subnet", onSubnet("192.168.0.0/16"), ParentSubnetError),
       isRefused(
-        "a part of it with eth0's address",
+        "a smaller subnet with eth0's address",
         onSubnet("192.168.1.248/29"),
         ParentSubnetError,
       ),
@@ -88,20 +88,20 @@ const l3Remote: Scenario = scenario(
     );
 
     tour.step("(on the remote host) ping 192.168.214.10");
-    const apart = await Promise.all([
+    const withoutRoute = await Promise.all([
       doesNotReach("lab-remote", "192.168.214.10", { control: "c2" }),
       doesNotReach("c1", "192.168.1.100", { control: host.netns }),
       doesNotReach("lab-beyond", "192.168.214.10", { control: "c2" }),
       doesNotReach("c1", "192.168.50.100", { control: host.netns }),
     ]);
     tour.step("(on the remote host) ip route add 192.168.214.0/24 via 192.168.1.250");
-    tour.step("(on the router between) ip route add 192.168.214.0/24 via 192.168.1.250");
+    tour.step("(on the router) ip route add 192.168.214.0/24 via 192.168.1.250");
     for (const netns of ["lab-remote", "lab-router"]) {
       await world.ip(netns).route.add({ dst: "192.168.214.0/24", via: "192.168.1.250" });
     }
     await tour.holds(
       "L3-8",
-      ...apart,
+      ...withoutRoute,
       reaches("lab-remote", "192.168.214.10"),
       reaches("c1", "192.168.1.100"),
       reaches("lab-beyond", "192.168.214.10"),

@@ -1,5 +1,5 @@
 /**
- * Runs the scenarios: all, or those named.
+ * Runs all scenarios, or the named ones.
  *
  * @module
  */

@@ -18,7 +18,7 @@ const manualLinks: Scenario = scenario(
     const { host } = world;
     const { driver } = host;
     const { link } = host.ip;
-    const shown = async (name: string) => {
+    const readLink = async (name: string) => {
       const found = (await link.show()).find((each) => each.name === name);
       if (!found) return "gone";
       const { index, up, mtu, group, alias = "none", info } = found;
@@ -48,7 +48,7 @@ const manualLinks: Scenario = scenario(
     tour.step(`${create}foo ipvlan40`);
     await tour.holds(
       "MAN-4",
-      isRefused("a parent foo that is missing", () => ipvlan40("foo"), ParentNotFoundError),
+      isRefused("the missing parent foo", () => ipvlan40("foo"), ParentNotFoundError),
       isRefused("eth9.40 without an eth9", () => ipvlan40("eth9.40"), ParentNotFoundError),
     );
 
@@ -56,7 +56,7 @@ const manualLinks: Scenario = scenario(
     await link.add({ type: "vlan", link: "eth0", name: "eth0.40", id: 40 });
     tour.step("ip link set eth0.40 up");
     await link.set("eth0.40", { up: true });
-    const before = await shown("eth0.40");
+    const before = await readLink("eth0.40");
     tour.step(`${create}eth0.40 ipvlan40`);
     await ipvlan40("eth0.40");
     await run();
@@ -73,26 +73,30 @@ const manualLinks: Scenario = scenario(
       reaches("ivlan_test5", "192.168.40.100"),
     );
     await remove();
-    const unchanged = isEqual("eth0.40 after the network is gone", await shown("eth0.40"), before);
+    const unchanged = isEqual(
+      "eth0.40 after the network is gone",
+      await readLink("eth0.40"),
+      before,
+    );
     await tour.holds("VLAN-7", unchanged);
     await tour.holds("MAN-3", unchanged);
 
     tour.step("ip link del eth0.40; ip link add link eth0 name foo type vlan id 40");
     await link.del("eth0.40");
     await link.add({ type: "vlan", link: "eth0", name: "foo", id: 40 });
-    const down = await shown("foo");
+    const down = await readLink("foo");
     tour.step(`${create}foo ipvlan40`);
     const { notices } = await ipvlan40("foo");
     await tour.holds(
       "MAN-4",
-      isEqual("what is said of a parent that is down", notices, [
+      isEqual("the list of notices about a parent that is down", notices, [
         'The parent "foo" is down, so nothing passes: "ip link set foo up"',
       ]),
-      isEqual("foo, as it was,", await shown("foo"), down),
+      isEqual("foo after the network is made", await readLink("foo"), down),
     );
     tour.step("ip link set foo up");
     await link.set("foo", { up: true });
-    const foo = await shown("foo");
+    const foo = await readLink("foo");
     await run();
     await tour.holds(
       "MAN-2",
@@ -107,7 +111,7 @@ const manualLinks: Scenario = scenario(
       reaches("ivlan_test5", "192.168.40.100"),
     );
     await remove();
-    const fooUnchanged = isEqual("foo after the network is gone", await shown("foo"), foo);
+    const fooUnchanged = isEqual("foo after the network is gone", await readLink("foo"), foo);
     await tour.holds("VLAN-7", fooUnchanged);
     tour.step("ip link del foo");
     await link.del("foo");

@@ -1,5 +1,5 @@
 /**
- * Networks of every kind, and another driver's link, side by side on one host.
+ * Networks of every kind, and a macvlan link, side by side on one host.
  *
  * @module
  */
@@ -58,9 +58,9 @@ const mixed: Scenario = scenario(
     ]);
     tour.step("ip link add link eth2 name mv0 netns macvlan-a type macvlan mode bridge");
     await host.ip.link.add({ type: "macvlan", link: "eth2", name: "mv0", netns: "macvlan-a" });
-    await using inside = await Ip.open({ netns: "macvlan-a" });
-    await inside.link.set("mv0", { up: true });
-    await inside.addr.add({ dev: "mv0", address: "192.168.1.9/24" });
+    await using macvlanIp = await Ip.open({ netns: "macvlan-a" });
+    await macvlanIp.link.set("mv0", { up: true });
+    await macvlanIp.addr.add({ dev: "mv0", address: "192.168.1.9/24" });
 
     await tour.holds(
       "GEN-5",
@@ -81,17 +81,17 @@ const mixed: Scenario = scenario(
       doesNotReach("isolated-a", "192.168.1.3", { control: "l2-a" }),
     );
 
-    tour.step("docker network create … of another mode on eth0, and of any on eth2");
+    tour.step("docker network create … with another mode on eth0, and with any mode on eth2");
     const onParent = (parent: string, mode: "l2" | "l3") => () =>
       driver.createNetwork({ name: "refused", subnets: ["10.9.0.0/24"], mode, parent });
     await tour.holds(
       "GEN-5",
       isRefused(
-        "L3 on eth0, which would turn db_net to L3,",
+        "L3 on eth0, which would change db_net to L3,",
         onParent("eth0", "l3"),
         ParentConflictError,
       ),
-      isRefused("eth2, which macvlan has,", onParent("eth2", "l2"), InvalidParentError),
+      isRefused("eth2, which macvlan uses,", onParent("eth2", "l2"), InvalidParentError),
     );
 
     tour.step("docker rm -f …; docker network rm ipnet210 isolated1");

@@ -1,5 +1,5 @@
 /**
- * An 802.1q trunk from the network's operators: VLANs 10, 20 and 30 with their subnets.
+ * An 802.1q trunk of the network operators (NetOps): VLANs 10, 20 and 30 with their subnets.
  *
  * @module
  */
@@ -19,7 +19,7 @@ const netops = scenario("netops", "The NetOps mappings: three VLANs on a trunk",
     { vlan: 20, subnet: "172.16.50.0/22", gateway: "172.16.50.1" },
     { vlan: 30, subnet: "10.1.100.0/16", gateway: "10.1.100.1" },
   ];
-  const said: string[] = [];
+  const allNotices: string[] = [];
   for (const { vlan, subnet, gateway } of mappings) {
     const words = `--subnet=${subnet} --gateway=${gateway} -o parent=eth0.${vlan}`;
     tour.step(`docker network create -d ipvlan ${words} vlan${vlan}`);
@@ -30,7 +30,7 @@ const netops = scenario("netops", "The NetOps mappings: three VLANs on a trunk",
       parent: `eth0.${vlan}`,
     });
     for (const notice of notices) tour.note(notice);
-    said.push(...notices);
+    allNotices.push(...notices);
   }
   await Promise.all([10, 20, 30].map((vlan) => world.host.run(`c${vlan}`, `vlan${vlan}`)));
   await tour.show("ip", "-n", "lab-host", "-brief", "link");
@@ -42,7 +42,7 @@ const netops = scenario("netops", "The NetOps mappings: three VLANs on a trunk",
   });
   await tour.holds(
     "VLAN-10",
-    isEqual("what is said of host bits", said, [
+    isEqual("the list of notices", allNotices, [
       "Subnet 172.16.50.0/22 has host bits set: it is taken as 172.16.48.0/22",
       "Subnet 10.1.100.0/16 has host bits set: it is taken as 10.1.0.0/16",
     ]),

@@ -1,5 +1,5 @@
 /**
- * Networks persist: a restart of the host, after which they come back.
+ * Networks persist: they come back after a restart of the host.
  *
  * @module
  */
@@ -52,7 +52,7 @@ const persistence = scenario("persistence", "Networks outlive a restart", async 
     parent: "foo",
   });
   const containers = [
-    // Not the address that it would be given if it were given one anew.
+    // If the driver chose a new address after the restart, it would be another one.
     { name: "c1", network: "ipvlan20", ip: "192.168.20.9" },
     { name: "c2", network: "ipvlan20" },
     { name: "cid1", network: "isolated1" },
@@ -71,10 +71,10 @@ const persistence = scenario("persistence", "Networks outlive a restart", async 
   await tour.holds(
     "VLAN-11",
     {
-      ...isEqual("whether eth0 has the MAC it had", mac === macBefore, false),
-      sentence: "eth0 is another link than before the restart, and so is all that stands on it",
+      ...isEqual("whether eth0 has the same MAC as before", mac === macBefore, false),
+      sentence: "After the restart, eth0 is a new link with another MAC",
     },
-    isEqual("the networks that are back", networks, ["ipvlan20", "isolated1"]),
+    isEqual("the list of restored networks", networks, ["ipvlan20", "isolated1"]),
     linkShows("lab-host", "eth0.20", "UP", "vlan protocol 802.1Q id 20"),
     linkShows("lab-host", isolated1.parent, "UP", "dummy"),
     hasMac("c1", "eth0", mac),
@@ -92,7 +92,10 @@ const persistence = scenario("persistence", "Networks outlive a restart", async 
   await tour.holds(
     "MAN-3",
     linkIsGone("lab-host", "foo"),
-    isEqual("what is missing", missing.map(({ name }) => name), ["ipvlan40", "c4"]),
+    isEqual("the list of missing networks and sandboxes", missing.map(({ name }) => name), [
+      "ipvlan40",
+      "c4",
+    ]),
     isEqual("the parent on record", host.driver.inspectNetwork("ipvlan40").parent, "foo"),
   );
 
@@ -101,7 +104,7 @@ const persistence = scenario("persistence", "Networks outlive a restart", async 
   const again = await host.driver.restore();
   await tour.holds(
     "MAN-3",
-    isEqual("what is still missing", again.missing, []),
+    isEqual("the list of what is still missing", again.missing, []),
     addressesEqual("c4", "eth0", ["192.168.40.2/24"]),
     reaches("c4", "192.168.40.1"),
   );

@@ -1,5 +1,5 @@
 /**
- * What the examples need: a kernel with ipvlan, and a parent, which may be any link or none.
+ * The prerequisites of the examples: a kernel with ipvlan, and a parent, which may be any link or none.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { InvalidParentError } from "../lib/driver/mod.ts";
 import { explainLinkAdd } from "../lib/iproute2/kernel.ts";
 import { type Host, main, type Scenario, scenario, type Tour } from "./kit/mod.ts";
 
-/** Whether the kernel is the lab's alone, so that its modules may be unloaded. */
+/** Whether only the lab uses the kernel, so that the scenario may unload its modules. */
 const ownKernel = ["uml", "vagrant"].includes(Deno.env.get("IPVLAN_LAB") ?? "none");
 
 /** The kernel, and the parent. */
@@ -95,7 +95,7 @@ const prerequisites: Scenario = scenario(
   },
 );
 
-/** Creates a network where the kernel seems to be an old one. */
+/** Creates a network on a kernel that seems to be too old. */
 async function onOldKernel(host: Host): Promise<Finding> {
   const folder = await Deno.makeTempDir({ prefix: "ipvlan-scenario-" });
   try {
@@ -104,15 +104,15 @@ async function onOldKernel(host: Host): Promise<Finding> {
     const program = `import { Driver } from "${import.meta.resolve("../lib/driver/mod.ts")}";
       await using driver = await Driver.open(${options});
       await driver.createNetwork({ name: "db_net" });`;
-    // For this one process only. What setarch(8) changes is what uname(2) says, but Deno reads the
-    // release from the file.
+    // Replace the file with the release for this process only. setarch(8) would not do: it changes
+    // uname(2), but Deno reads the file.
     const { command, output, success } = await run(
       ...["unshare", "--mount", "sh", "-c"] as const,
       'mount --bind "$0" /proc/sys/kernel/osrelease && exec "$@"',
       ...[`${folder}/osrelease`, Deno.execPath(), "eval", "--cached-only", program],
     );
     return {
-      sentence: "On Linux 4.1.52 a network is refused, with the version",
+      sentence: "On Linux 4.1.52 a network is refused, and the error has the version",
       held: !success && /KernelTooOldError: .* 4\.1\.52\b/.test(output),
       evidence: [{ command, output }],
     };
@@ -121,18 +121,18 @@ async function onOldKernel(host: Host): Promise<Finding> {
   }
 }
 
-/** Creates a network where the kernel has no ipvlan. */
+/** Creates a network on a kernel without ipvlan. */
 async function withoutModule(tour: Tour, host: Host): Promise<Finding[]> {
   const attempt = () => host.driver.createNetwork({ name: "db_net", parent: "eth0.10" });
   if (!ownKernel) {
     tour.note(
-      "this machine's kernel keeps its modules, so that a kind of link that it does not know " +
-        "stands in for ipvlan",
+      "the scenario must not unload modules of this machine's kernel, so it uses an unknown kind of " +
+        "link, ipvlan0, instead of ipvlan",
     );
     const refusal = host.ip.session.change("link add name x type ipvlan0").catch(explainLinkAdd);
     return [namesTheWaysOut(await refusal, "ipvlan0")];
   }
-  // What the kernel runs to load a module by itself.
+  // The kernel runs this program to load a module.
   const loader = "/proc/sys/kernel/modprobe";
   const program = await Deno.readTextFile(loader);
   await Deno.writeTextFile(loader, "/bin/false");
@@ -156,7 +156,7 @@ function namesTheWaysOut(refusal: unknown, module: string): Finding {
   };
 }
 
-/** Makes `bond0` of `eth1`: a bond where that loads no module into a kernel that is not the lab's. */
+/** Makes a bond `bond0` of `eth1`. On a kernel that is not the lab's, only renames `eth1`. */
 async function makeBond(tour: Tour, { ip }: Host): Promise<void> {
   await ip.link.set("eth1", { up: false });
   if (ownKernel) {
@@ -164,7 +164,9 @@ async function makeBond(tour: Tour, { ip }: Host): Promise<void> {
     await ip.session.change("link add name bond0 type bond mode active-backup miimon 100");
     await ip.link.set("eth1", { master: "bond0" });
   } else {
-    tour.note("an ordinary link with the name bond0 stands in for a bond");
+    tour.note(
+      "a bond would load a module into this machine's kernel, so bond0 is an ordinary link",
+    );
     await ip.link.set("eth1", { name: "bond0" });
   }
   await ip.link.set("bond0", { up: true });

@@ -82,7 +82,7 @@ const trunk = scenario("trunk", "Ipvlan L2 mode on an 802.1q trunk", async (tour
     ]),
   );
 
-  tour.note("A host without an address there would reach nobody in any case, so it gets one");
+  tour.note("Without an address in VLAN 20 the host could reach no container, so it gets one");
   await host.ip.addr.add({ dev: "eth0.20", address: "192.168.20.250/24" });
   await tour.holds(
     "VLAN-8",
@@ -90,7 +90,8 @@ const trunk = scenario("trunk", "Ipvlan L2 mode on an 802.1q trunk", async (tour
     doesNotReach("ivlan_test1", "192.168.20.250", { control: "lab-pc" }),
   );
   tour.note(
-    "Other subnets would keep them apart as well, so that these two get routes on the link",
+    "Without routes, containers of different subnets would not reach each other in any case, so " +
+      "these two get routes",
   );
   {
     await using one = await Ip.open({ netns: "ivlan_test1" });
@@ -141,7 +142,7 @@ const trunk = scenario("trunk", "Ipvlan L2 mode on an 802.1q trunk", async (tour
     await host.run(`on_${name}`, `net_${name}`);
   }
   const inUse = await vlanLinks(host.ip);
-  const used = await Promise.all(
+  const onLinks = await Promise.all(
     shown.map(({ name, index }) => linkShows(`on_${name}`, "eth0", `eth0@if${index}:`)),
   );
   for (const { name } of byHand) {
@@ -159,11 +160,11 @@ const trunk = scenario("trunk", "Ipvlan L2 mode on an 802.1q trunk", async (tour
       ...isEqual("the links made by hand", await vlanLinks(host.ip), shown),
       sentence: "web and eth0.50 are unchanged when the networks are gone",
     },
-    ...used,
+    ...onLinks,
   );
 });
 
-/** What the kernel shows of the sub-interfaces, but for the state, which follows in its own time. */
+/** Reads the sub-interfaces, without their state, which changes a little later. */
 async function vlanLinks(ip: Ip): Promise<Omit<Link, "state" | "flags">[]> {
   return (await ip.link.show({ type: "vlan" }))
     .map(({ state: _state, flags: _flags, ...link }) => link);

@@ -16,8 +16,8 @@ const twoHosts = scenario("two-hosts", "Ipvlan L2 mode: two hosts on a segment",
   const dbNet = { name: "db_net", subnets: ["192.168.1.0/24"], parent: "eth0" };
 
   tour.note(
-    "Each host gives addresses without asking the other, so each needs a range of its own: " +
-      "--ip-range (the guide leaves it out, and both hosts would start at 192.168.1.2)",
+    "The hosts choose addresses independently, so each needs its own --ip-range (the guide has " +
+      "none, and both hosts would start at 192.168.1.2)",
   );
   const create = "docker network create -d ipvlan --subnet=192.168.1.0/24";
   tour.step(`host:  ${create} --ip-range=192.168.1.32/27 -o parent=eth0 db_net`);

@@ -82,21 +82,24 @@ const v6: Scenario = scenario("v6", "IPv6 only, on VLAN 139", async (tour) => {
 
   tour.step("(on the router) radvd advertises 2001:db8:abc4::/64 on eth0.139");
   await world.advertise("eth0.139", "2001:db8:abc4::/64");
-  const [own1, own2] = await Promise.all([advertised("c1"), advertised("c2")]);
+  const [own1, own2] = await Promise.all([
+    waitForAdvertised("c1"),
+    waitForAdvertised("c2"),
+  ]);
   await tour.show("ip", "-n", "c1", "-6", "addr", "show", "dev", "eth0");
   await tour.show("ip", "-n", "c2", "-6", "addr", "show", "dev", "eth0");
   tour.note(
-    "the driver leaves these addresses alone, as the kernel keeps them apart: one made from a " +
-      "shared MAC has the link's own number (/sys/class/net/eth0/dev_id) in its middle where " +
-      "ff:fe is otherwise (addrconf_ifid_eui48, include/net/addrconf.h); the kernel of the guide " +
-      "gave all of them the same, hence its dadfailed",
+    "the kernel makes different addresses, although the links share a MAC: instead of ff:fe, the " +
+      "middle of the address has the link's number (/sys/class/net/eth0/dev_id; see " +
+      "addrconf_ifid_eui48 in include/net/addrconf.h). The guide's kernel was older and gave all " +
+      "links the same address, hence dadfailed",
   );
   const { address: mac = "" } = await host.ip.link.show("eth0.139");
   await tour.holds(
     "V6-4",
     hasMac("c1", "eth0", mac),
     hasMac("c2", "eth0", mac),
-    isEqual("how many of the two addresses differ", new Set([own1, own2]).size, 2),
+    isEqual("the number of different addresses of the two", new Set([own1, own2]).size, 2),
     addressesEqual("c1", "eth0", ["172.18.0.2/16", "2001:db8:abc2::1/64", `${own1}/64 dynamic`]),
     addressesEqual("c2", "eth0", ["172.18.0.3/16", "2001:db8:abc2::2/64", `${own2}/64 dynamic`]),
     reaches("c2", own1),
@@ -105,19 +108,19 @@ const v6: Scenario = scenario("v6", "IPv6 only, on VLAN 139", async (tour) => {
 });
 
 /**
- * The address that a container has made for itself from an advertised prefix, as soon as the search
- * for another that has it is over (RFC 4862, section 5.4).
+ * Waits for the address that a container makes from an advertised prefix, until duplicate address
+ * detection (RFC 4862, section 5.4) is over.
  */
-async function advertised(netns: string): Promise<string> {
+async function waitForAdvertised(netns: string): Promise<string> {
   await using ip = await Ip.open({ netns });
-  const patience = AbortSignal.timeout(30_000);
+  const deadline = AbortSignal.timeout(30_000);
   while (true) {
     const addrs = await ip.addr.show({ dev: "eth0" });
     const own = addrs.find(({ flags }) => flags.includes("dynamic"));
     if (own?.flags.includes("dadfailed") || own?.flags.includes("tentative") === false) {
       return own.address;
     }
-    patience.throwIfAborted();
+    deadline.throwIfAborted();
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

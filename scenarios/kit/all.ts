@@ -1,6 +1,6 @@
 /**
- * Waits until all are settled, and throws what the first of them threw. Unlike `Promise.all`,
- * nothing is still under way when it throws, so that what was made can be undone.
+ * Waits until all promises are settled. If some have rejected, throws the error of the first.
+ * Unlike `Promise.all`, it throws only when all work has ended, so the caller can clean up safely.
  */
 export async function allSettled<T>(promises: Iterable<Promise<T>>): Promise<T[]> {
   const results = await Promise.allSettled(promises);

@@ -1,5 +1,5 @@
 /**
- * One table of several reports: how each statement came out on each kernel.
+ * Makes one table of several reports: the outcome of each statement on each kernel.
  *
  * @module
  */
@@ -7,13 +7,13 @@ import type { Evidence } from "../../lib/check/mod.ts";
 import type { Printer } from "./printer.ts";
 import { STATEMENT_IDS, type StatementId, STATEMENTS } from "./statements.ts";
 
-/** What a report has in its file: see `toJson` of `report.ts`. */
+/** The content of a report file, as `toJson` of `report.ts` writes it. */
 export interface ReportFile {
-  /** What ran the lab. */
+  /** The engine of the lab. */
   engine: string;
   /** The kernel's release. */
   kernel: string;
-  /** How long all took. */
+  /** The duration of the run. */
   seconds: number;
   /** The scenarios that ran. */
   scenarios: {
@@ -23,17 +23,17 @@ export interface ReportFile {
   }[];
 }
 
-/** How a statement came out on a kernel. */
+/** The outcome of a statement on a kernel. */
 export type Outcome = "held" | "NOT held" | "not covered";
 
-/** How a statement came out in a report: it holds where all checks of it held. */
-export function outcomeIn({ scenarios }: ReportFile, id: StatementId): Outcome {
+/** The outcome of a statement in a report. A statement held if all its checks held. */
+function outcomeIn({ scenarios }: ReportFile, id: StatementId): Outcome {
   const checks = scenarios.flatMap(({ statements }) => statements.filter((each) => each.id === id));
   if (checks.length === 0) return "not covered";
   return checks.every(({ held }) => held) ? "held" : "NOT held";
 }
 
-/** Prints the table, and for what did not hold, what was seen. Returns whether everything held. */
+/** Prints the table, and the evidence of statements that did not hold. Returns whether all held. */
 export function printComparison(reports: readonly ReportFile[], printer: Printer): boolean {
   const width = Math.max(...Object.values(STATEMENTS).map((text) => text.length));
   const columns = reports.map(({ kernel }) => Math.max(kernel.length, "not covered".length));
@@ -77,7 +77,7 @@ function printFailures({ kernel, scenarios }: ReportFile, printer: Printer): voi
   }
 }
 
-/** The table for programs. */
+/** Makes the table as JSON, with the reports. */
 export function comparisonJson(reports: readonly ReportFile[]): unknown {
   return {
     kernels: reports,

@@ -19,10 +19,10 @@ export class Host implements AsyncDisposable {
   #stateDir: string;
   #undo = new AsyncDisposableStack();
   #running: { ip: Ip; driver: Driver } | undefined;
-  /** The containers there were, whose files in `/etc/netns` outlive their namespaces. */
+  /** All containers so far. Their files in `/etc/netns` outlive their namespaces. */
   #containers = new Set<string>();
 
-  /** Names the host; {@linkcode Host.start} makes it. */
+  /** Makes a host that does not run yet; {@linkcode Host.start} starts it. */
   constructor(name: string, links: Links, wiring: { root: Ip; fabric: Switch }) {
     this.#name = name;
     this.#links = links;
@@ -31,17 +31,17 @@ export class Host implements AsyncDisposable {
     this.#stateDir = Deno.makeTempDirSync({ prefix: "ipvlan-scenario-" });
   }
 
-  /** `ip` in the host's namespace. */
+  /** A session of `ip` in the host's namespace. */
   get ip(): Ip {
     return this.#running!.ip;
   }
 
-  /** The driver, with a state folder of its own. */
+  /** The driver, which has its own state folder. */
   get driver(): Driver {
     return this.#running!.driver;
   }
 
-  /** Starts the host: its links, and a driver. */
+  /** Starts the host: makes its links, and opens a driver. */
   async start(): Promise<void> {
     const spec = { name: this.#name, links: this.#links };
     const ip = await startMachine(spec, { ...this.#wiring, undo: this.#undo });
@@ -52,8 +52,7 @@ export class Host implements AsyncDisposable {
   }
 
   /**
-   * What `docker run --net=NETWORK --name=NAME` does, as far as the network goes: a container on a
-   * network.
+   * Makes a container on a network, as `docker run --net=NETWORK --name=NAME` does.
    */
   async run(name: string, network: string, options: ConnectOptions = {}): Promise<Endpoint> {
     this.#containers.add(name);
@@ -62,11 +61,11 @@ export class Host implements AsyncDisposable {
   }
 
   /**
-   * Restarts the host: no container, and no link but those on the switch, outlives it. The new
-   * driver has the state folder of the old.
+   * Restarts the host. All its links and containers disappear, and the links to the switch are made
+   * again. The new driver has the state folder of the old one.
    */
   async restart(): Promise<RestoreReport> {
-    // At once, where a link whose namespace is deleted goes in its own time.
+    // Delete the links now: the kernel would delete them some time after their namespace.
     for (const link of pluggedLinks(this.#links)) {
       await this.#wiring.fabric.unplug(portOf(this.#name, link));
     }
@@ -92,7 +91,7 @@ export class Host implements AsyncDisposable {
     await undo.disposeAsync();
   }
 
-  /** Deletes the namespaces as such: the driver would delete link by link, which takes longer. */
+  /** Deletes the containers' namespaces. The driver would delete link by link, which takes longer. */
   async #deleteContainers(driver: Driver): Promise<void> {
     for (const { name } of driver.listSandboxes()) this.#containers.add(name);
     const { root } = this.#wiring;

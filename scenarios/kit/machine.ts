@@ -6,7 +6,7 @@ import type { Switch } from "./switch.ts";
 
 /**
  * The links of a machine, each with its addresses and their prefix lengths. `eth0.20` is a
- * sub-interface of `eth0` with VLAN id 20; what it stands on need not be named.
+ * sub-interface of `eth0` with VLAN id 20. Its parent `eth0` need not be listed.
  */
 export type Links = Record<string, string[]>;
 
@@ -16,16 +16,16 @@ export interface MachineSpec {
   name: string;
   /** Its links. */
   links: Links;
-  /** Its default gateways, one of each family at most. */
+  /** Its default gateways, at most one of each family. */
   gateways?: string[];
   /**
-   * The one VLAN of its ports.
+   * The VLAN of its ports, which are then access ports.
    *
-   * @default {undefined} Trunk ports.
+   * @default {undefined} Its ports are trunk ports.
    */
   access?: number;
   /**
-   * Whether it is a router: forwards, and has the link-local address that IPv6 wants of one.
+   * Whether it is a router. A router forwards packets, and has a link-local address as IPv6 requires.
    *
    * @default {false}
    */
@@ -37,24 +37,27 @@ export function netnsOf(name: string): string {
   return `lab-${name}`;
 }
 
-/** The switch's port that a machine's link is on. */
+/** The name of the switch's port for a machine's link. */
 export function portOf(name: string, link: string): string {
   return `${name}-${link}`;
 }
 
-/** The links that are on the switch. */
+/** The links of a machine that are connected to the switch. */
 export function pluggedLinks(links: Links): string[] {
   return [...new Set(Object.keys(links).map((link) => link.split(".")[0]!))];
 }
 
-/** The VLANs of the sub-interfaces. */
+/** The VLAN ids of a machine's sub-interfaces. */
 export function vlansOf(links: Links): number[] {
   return Object.keys(links).filter((link) => link.includes(".")).map((link) =>
     Number(link.split(".")[1])
   );
 }
 
-/** Starts a machine: whatever was made is on `undo`, whether it throws or not. */
+/**
+ * Starts a machine. Adds to `undo` how to remove everything that was made, also when it throws.
+ * Resolves to a session of `ip` in the machine's namespace.
+ */
 export async function startMachine(
   spec: MachineSpec,
   { root, fabric, undo }: { root: Ip; fabric: Switch; undo: AsyncDisposableStack },
@@ -79,7 +82,7 @@ export async function startMachine(
 
 function linkLines(ip: Ip, links: Links): Promise<void>[] {
   const up = (link: string) => [
-    // No address of the machine's own making, and none of the packets that come with one.
+    // The kernel must not make a link-local address, and so sends no packets for one.
     ip.link.set(link, { addrgenmode: "none" }),
     ip.link.set(link, { up: true }),
   ];

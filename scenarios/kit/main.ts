@@ -11,13 +11,14 @@ import { runShared, tellShared } from "./shared.ts";
 
 const USAGE = `Usage: main.ts [--json FILE] [--list] [--share FOLDER | --tell FOLDER] [NAME…]
 
-Runs the scenarios named, or all of them, and says which statements of the guide hold.
+Runs the named scenarios, or all of them, and prints which statements of the guide hold.
 
   --json FILE     write the report, with all evidence, to FILE
   --list          list the scenarios
-  --share FOLDER  run those that no other process has taken that shares FOLDER, and print nothing
-  --tell FOLDER   run none, and tell what becomes of those that others run
-  --compare       run none, and print one table of the reports in the files that are named
+  --share FOLDER  share the scenarios with other processes by FOLDER: run those that no other one has
+                  taken, and print nothing
+  --tell FOLDER   run none, but print the results of the processes that share FOLDER
+  --compare       run none, but print one table of the reports in the files NAME…
   --help          show this text`;
 
 const OPTIONS = [
@@ -30,16 +31,17 @@ const OPTIONS = [
 ] as const;
 
 /**
- * The command line of one scenario, or of many. The exit status is 0 if everything held (and, of a
- * run of all of many, if every statement of the guide was checked), 1 if not, 2 for a bad command line.
+ * Runs the command line of one scenario, or of several. Resolves to the exit status: 0 if everything
+ * held, 1 if not, 2 for a wrong command line. If all of several scenarios run, they also have to
+ * check every statement of the guide.
  */
 export async function main(scenarios: readonly Scenario[], words: string[]): Promise<number> {
   const line = readCommandLine(OPTIONS, words);
   const names = [...line.words, ...line.behind ?? []];
   const [json, share, tell] = [line.value("json"), line.value("share"), line.value("tell")];
   const known = scenarios.map(({ name }) => name);
-  const strange = line.on("compare") ? [] : names.filter((name) => !known.includes(name));
-  const problems = [...line.problems, ...strange.map((name) => `There is no scenario "${name}"`)];
+  const unknown = line.on("compare") ? [] : names.filter((name) => !known.includes(name));
+  const problems = [...line.problems, ...unknown.map((name) => `There is no scenario "${name}"`)];
   if (problems.length > 0) {
     console.error(`${problems.join("; ")}; the scenarios are ${known.join(", ")}`);
     return 2;
@@ -76,7 +78,7 @@ export async function main(scenarios: readonly Scenario[], words: string[]): Pro
   return isGood(report, full) ? 0 : 1;
 }
 
-/** Prints one table of reports, and writes it to a file. */
+/** Prints one table of reports, and writes it to a file if one is named. */
 async function compare(files: string[], json: string | undefined): Promise<number> {
   const reports: ReportFile[] = await Promise.all(
     files.map(async (file) => JSON.parse(await Deno.readTextFile(file))),
@@ -93,7 +95,7 @@ function colours(): boolean {
   return Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
 }
 
-/** Why the scenarios cannot run in this kernel, or with the caller's rights. */
+/** Why the scenarios cannot run: the kernel lacks something, or the user is not allowed to. */
 async function findObstacle(): Promise<string | undefined> {
   try {
     const { ipvlan, vlan, dummy } = (await kernelFacts()).problems;

@@ -1,5 +1,5 @@
 /**
- * What the scenarios share: the machines, the tour that is told, and the report.
+ * The kit of the scenarios: the machines around them, the tour that prints and checks, the report.
  *
  * @module
  */

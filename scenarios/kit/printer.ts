@@ -1,7 +1,7 @@
 import type { Evidence } from "../../lib/check/mod.ts";
 import type { Verdict } from "./verdict.ts";
 
-/** Tells a run on a terminal, or anywhere else that takes lines. */
+/** Formats the output of a run, and passes each line to a function. */
 export class Printer {
   #write: (line: string) => void;
   #colours: boolean;
@@ -9,7 +9,7 @@ export class Printer {
   /**
    * Makes a printer.
    *
-   * @param write Takes a line.
+   * @param write Writes a line.
    * @param colours Whether to use colours (ECMA-48).
    */
   constructor(write: (line: string) => void, colours: boolean) {
@@ -17,35 +17,35 @@ export class Printer {
     this.#colours = colours;
   }
 
-  /** A line as it is. */
+  /** Prints a line. */
   line(text = ""): void {
     this.#write(text);
   }
 
-  /** The title of a scenario. */
+  /** Prints the title of a scenario. */
   title(name: string, title: string): void {
     this.line();
     this.line(`${this.#paint("1", name)}  ${title}`);
   }
 
-  /** What is done next. */
+  /** Prints the next step of a scenario. */
   step(text: string): void {
     this.line();
     this.line(`  ${this.#paint("36", text)}`);
   }
 
-  /** Something to know. */
+  /** Prints a note for the reader. */
   note(text: string): void {
     this.line(`  Note: ${text}`);
   }
 
-  /** A command and what it printed. */
+  /** Prints a command and its output. */
   evidence({ command, output }: Evidence, indent = "    "): void {
     this.line(`${indent}$ ${command}`);
     for (const line of output.split("\n")) this.line(`${indent}${line}`.trimEnd());
   }
 
-  /** A statement and what was found; the evidence only where it did not hold. */
+  /** Prints a statement and its findings, with the evidence of those that did not hold. */
   verdict({ id, held, findings }: Verdict, text: string): void {
     this.line(`  ${this.outcome(held ? "held" : "NOT held", 8)}  ${id.padEnd(7)}  ${text}`);
     for (const finding of findings) {
@@ -54,13 +54,13 @@ export class Printer {
     }
   }
 
-  /** A word for how it went, filled up to a width: green where it held, red where it did not. */
+  /** Formats an outcome: padded to a width, green, red or yellow. */
   outcome(word: "held" | "NOT held" | "not covered", width: number): string {
     const colour = { held: "32", "NOT held": "31", "not covered": "33" }[word];
     return this.#paint(colour, word.padEnd(width));
   }
 
-  /** An error that ended a scenario. */
+  /** Prints an error that ended a scenario. */
   error(text: string): void {
     this.line(`  ${this.#paint("31", "FAILED")}  ${text}`);
   }

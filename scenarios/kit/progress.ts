@@ -1,4 +1,7 @@
-/** Shows a line on a terminal, in place of the one before; an empty one leaves nothing there. */
+/**
+ * Shows a line of progress on the terminal, in place of the line before. An empty line removes it.
+ * Does nothing if standard error is not a terminal.
+ */
 export function showProgress(line: string): void {
   if (!Deno.stderr.isTerminal()) return;
   const { columns } = Deno.consoleSize();

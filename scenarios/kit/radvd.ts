@@ -3,25 +3,22 @@ import { linkName, netnsName, prefixWord } from "../../lib/iproute2/words.ts";
 
 /** The router advertisement daemon did not start. */
 export class RadvdError extends IpvlanError {
-  /** What was said. */
+  /** The last line that radvd printed. */
   readonly reason: string;
 
-  /** Makes the error from what was said. */
+  /** Makes the error from the last line that radvd printed. */
   constructor(reason: string) {
-    super(
-      `radvd, which advertises a prefix, does not run (${reason}): see that the package radvd is ` +
-        "installed",
-    );
+    super(`Cannot run radvd, which advertises a prefix (${reason}): install the package radvd`);
     this.reason = reason;
   }
 }
 
 /**
- * Advertises a prefix on a link of a router (RFC 4861, section 6.2), until it is disposed of. It is
- * advertised for addresses only and not as a default router.
+ * Advertises a prefix on a link of a router (RFC 4861, section 6.2), until it is disposed of. The
+ * router advertises the prefix only, and not itself as a default router.
  *
- * @param netns The router's network namespace. It forwards IPv6, as radvd wants.
- * @throws {RadvdError} There is no radvd, or it ended at once; the message says why.
+ * @param netns The router's network namespace. It has to forward IPv6, which radvd requires.
+ * @throws {RadvdError} if radvd does not exist, or ends at once. The message says why.
  */
 export async function advertise(
   netns: string,
@@ -52,11 +49,11 @@ export async function advertise(
     await child.status;
     await log.cancel();
   });
-  let said = "";
-  while (!said.includes("started")) {
+  let output = "";
+  while (!output.includes("started")) {
     const { value, done } = await log.read();
-    if (done) throw new RadvdError(said.trim().split("\n").at(-1)!);
-    said += value;
+    if (done) throw new RadvdError(output.trim().split("\n").at(-1)!);
+    output += value;
   }
   const kept = undo.move();
   return { [Symbol.asyncDispose]: () => kept.disposeAsync() };
@@ -66,6 +63,6 @@ function stop(child: Deno.ChildProcess): void {
   try {
     child.kill("SIGTERM");
   } catch {
-    // It has ended by itself.
+    // The process has already ended.
   }
 }

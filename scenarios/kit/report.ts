@@ -2,35 +2,35 @@ import type { Printer } from "./printer.ts";
 import { STATEMENT_IDS, type StatementId, STATEMENTS } from "./statements.ts";
 import type { Verdict } from "./verdict.ts";
 
-/** How a scenario went. */
+/** The result of a scenario. */
 export interface ScenarioResult {
   /** Its name. */
   name: string;
-  /** How long it took. */
+  /** Its duration. */
   seconds: number;
-  /** What it checked, in order. */
+  /** The statements that it checked, in order. */
   verdicts: Verdict[];
-  /** What ended it early. */
+  /** The error that ended it early. */
   error?: string;
 }
 
-/** How a statement came out of a run: it holds where all checks of it held. */
+/** The result of a statement in a run. A statement held if all its checks held. */
 export interface StatementResult {
   /** The statement. */
   id: StatementId;
-  /** How it came out. */
+  /** Its outcome. */
   outcome: "held" | "NOT held" | "not covered";
   /** The scenarios that checked it. */
   scenarios: string[];
 }
 
-/** What a run came to. */
+/** The report of a run. */
 export interface Report {
-  /** What ran the lab: `native`, `uml`, `vagrant`, or `none`. */
+  /** The engine of the lab: `native`, `uml`, `qemu`, `vagrant`, or `none` outside the lab. */
   engine: string;
   /** The kernel's release. */
   kernel: string;
-  /** How long all took. */
+  /** The duration of the run. */
   seconds: number;
   /** The scenarios that ran. */
   scenarios: ScenarioResult[];
@@ -38,7 +38,7 @@ export interface Report {
   statements: StatementResult[];
 }
 
-/** How every statement of the guide came out. */
+/** Makes the result of every statement of the guide. */
 export function judge(scenarios: readonly ScenarioResult[]): StatementResult[] {
   return STATEMENT_IDS.map((id) => {
     const checks = scenarios.flatMap(({ name, verdicts }) =>
@@ -53,31 +53,31 @@ export function judge(scenarios: readonly ScenarioResult[]): StatementResult[] {
   });
 }
 
-/** How many statements came out in each way. */
-export function count(statements: readonly StatementResult[]): {
+/** Counts the statements by outcome. */
+export function countOutcomes(statements: readonly StatementResult[]): {
   total: number;
   held: number;
   failed: number;
   uncovered: number;
 } {
-  const having = (outcome: string) =>
+  const countWith = (outcome: string) =>
     statements.filter((statement) => statement.outcome === outcome).length;
   return {
     total: statements.length,
-    held: having("held"),
-    failed: having("NOT held"),
-    uncovered: having("not covered"),
+    held: countWith("held"),
+    failed: countWith("NOT held"),
+    uncovered: countWith("not covered"),
   };
 }
 
-/** Whether all went well. Statements that were not covered count against a full run only. */
+/** Whether a run succeeded. Statements that no scenario covered matter only in a full run. */
 export function isGood({ scenarios, statements }: Report, full: boolean): boolean {
-  const { failed, uncovered } = count(statements);
+  const { failed, uncovered } = countOutcomes(statements);
   return scenarios.every(({ error }) => error === undefined) && failed === 0 &&
     (!full || uncovered === 0);
 }
 
-/** The report for programs. */
+/** Makes the report as JSON. */
 export function toJson(report: Report): unknown {
   return {
     engine: report.engine,
@@ -93,11 +93,11 @@ export function toJson(report: Report): unknown {
         evidence: findings.flatMap(({ evidence }) => evidence),
       })),
     })),
-    statements: count(report.statements),
+    statements: countOutcomes(report.statements),
   };
 }
 
-/** Prints the table of all statements, for a full run, and the totals. */
+/** Prints the totals of a run, and before them, for a full run, the table of all statements. */
 export function printReport(report: Report, full: boolean, printer: Printer): void {
   printer.line();
   if (full) {
@@ -111,7 +111,7 @@ export function printReport(report: Report, full: boolean, printer: Printer): vo
     }
     printer.line();
   }
-  const { held, failed, uncovered, total } = count(report.statements);
+  const { held, failed, uncovered, total } = countOutcomes(report.statements);
   printer.line([
     `${held} of ${full ? total : held + failed} statements held`,
     ...(failed > 0 ? [`${failed} did NOT hold`] : []),

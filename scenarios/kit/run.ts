@@ -9,7 +9,7 @@ import { Tour } from "./tour.ts";
 class InterruptedError extends IpvlanError {
   /** Makes the error. */
   constructor() {
-    super("The run was interrupted, and what was made is removed");
+    super("The run was interrupted, and its machines are removed");
   }
 }
 
@@ -30,12 +30,16 @@ export async function runAll(scenarios: readonly Scenario[], printer: Printer): 
   return { ...place(), ...sumUp(results, started) };
 }
 
-/** Where this process runs. */
+/** The engine and the kernel that this process runs in. */
 export function place(): Pick<Report, "engine" | "kernel"> {
   return { engine: Deno.env.get("IPVLAN_LAB") ?? "none", kernel: Deno.osRelease() };
 }
 
-/** What a run came to that began at a time of `performance.now()`. */
+/**
+ * Makes the report of a run, without its engine and kernel.
+ *
+ * @param started The start of the run, by `performance.now()`.
+ */
 export function sumUp(
   scenarios: ScenarioResult[],
   started: number,
@@ -43,7 +47,7 @@ export function sumUp(
   return { seconds: secondsSince(started), scenarios, statements: judge(scenarios) };
 }
 
-/** Runs a scenario, whatever becomes of it. */
+/** Runs a scenario. An error that it throws becomes part of the result. */
 export async function runOne(
   { name, title, run }: Scenario,
   printer: Printer,
@@ -62,7 +66,7 @@ export async function runOne(
   return { name, seconds: secondsSince(started), verdicts: tour.verdicts, error: failure };
 }
 
-/** An error in a line; with the stack where it is a defect. */
+/** Formats an error: one line, or with its stack if it is a bug. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error instanceof IpvlanError
@@ -70,7 +74,7 @@ function describe(error: unknown): string {
     : error.stack ?? String(error);
 }
 
-/** Seconds with a tenth. */
+/** The seconds since a time of `performance.now()`, rounded to tenths. */
 function secondsSince(start: number): number {
   return Math.round((performance.now() - start) / 100) / 10;
 }

@@ -1,12 +1,12 @@
 import type { Tour } from "./tour.ts";
 
-/** One example of the guide, as something that can be run. */
+/** An example of the guide that can be run. */
 export interface Scenario {
-  /** The name on the command line, which is also the file's. */
+  /** The name on the command line, like the name of its file. */
   name: string;
-  /** What it shows, in a line. */
+  /** A line that says what it shows. */
   title: string;
-  /** Runs it: builds its world, and checks statements on the tour. */
+  /** Runs it: builds its world, and checks statements. */
   run(tour: Tour): Promise<void>;
 }
 

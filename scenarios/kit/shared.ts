@@ -1,6 +1,6 @@
 /**
- * Scenarios side by side: several processes, each in a kernel of its own, take them from a folder
- * that they share, and one process outside tells what they found, in the scenarios' order.
+ * Runs scenarios side by side. Several processes, each in its own kernel, take the scenarios from a
+ * shared folder. One process outside prints their results, in the order of the scenarios.
  *
  * The files of the folder: `NAME.taken` means that a process runs the scenario, `NAME.json` is its
  * result, and `ended` means that all processes have ended.
@@ -13,15 +13,15 @@ import type { Report, ScenarioResult } from "./report.ts";
 import { listenForInterrupt, place, runOne, sumUp } from "./run.ts";
 import type { Scenario } from "./scenario.ts";
 
-/** What becomes of a scenario, in its file. */
-interface Outcome {
+/** The content of a scenario's result file. */
+interface SharedResult {
   place: Pick<Report, "engine" | "kernel">;
   result: ScenarioResult;
-  /** What it printed, in colours. */
+  /** The lines that it printed, with colours. */
   lines: string[];
 }
 
-/** Runs all scenarios of a list that no other process has taken before. */
+/** Runs those of the scenarios that no other process has taken. */
 export async function runShared(folder: string, scenarios: readonly Scenario[]): Promise<void> {
   using interrupt = listenForInterrupt();
   for (const scenario of scenarios) {
@@ -30,15 +30,15 @@ export async function runShared(folder: string, scenarios: readonly Scenario[]):
     const lines: string[] = [];
     const printer = new Printer((line) => lines.push(line), true);
     const result = await runOne(scenario, printer, interrupt.signal);
-    const outcome: Outcome = { place: place(), result, lines };
-    // Whole or not there at all: it is read as soon as it has its name.
+    const outcome: SharedResult = { place: place(), result, lines };
+    // Write the file under another name first: the reader reads it as soon as it has this name.
     const file = `${folder}/${scenario.name}.json`;
     await Deno.writeTextFile(`${file}.new`, JSON.stringify(outcome));
     await Deno.rename(`${file}.new`, file);
   }
 }
 
-/** Makes a file; `false` if it is there already. */
+/** Makes a file. Resolves to `false` if it exists already. */
 async function take(path: string): Promise<boolean> {
   try {
     (await Deno.open(path, { write: true, createNew: true })).close();
@@ -50,11 +50,11 @@ async function take(path: string): Promise<boolean> {
 }
 
 /**
- * Tells what becomes of scenarios that others run: each as soon as it has ended and those before it
- * have been told.
+ * Prints the results of scenarios that other processes run. It prints a result as soon as that
+ * scenario and all before it have ended.
  *
- * @param colours Whether to tell it in colours.
- * @param progress Gets a line on how far the others are, whenever that changes.
+ * @param options.colours Whether to print in colours.
+ * @param options.progress Shows a line with the progress of the other processes.
  */
 export async function tellShared(
   folder: string,
@@ -66,37 +66,38 @@ export async function tellShared(
   },
 ): Promise<Report> {
   const started = performance.now();
-  const outcomes = new Map<string, Outcome>();
-  let told = 0;
-  const tellNext = async () => {
+  const outcomes = new Map<string, SharedResult>();
+  let printed = 0;
+  // Resolves to whether there is more to wait for.
+  const printNext = async () => {
     const files = new Set([...Deno.readDirSync(folder)].map(({ name }) => name));
     for (const { name } of scenarios) {
       if (outcomes.has(name) || !files.has(`${name}.json`)) continue;
       outcomes.set(name, JSON.parse(await Deno.readTextFile(`${folder}/${name}.json`)));
     }
     progress("");
-    while (told < scenarios.length) {
-      const outcome = outcomes.get(scenarios[told]!.name);
+    while (printed < scenarios.length) {
+      const outcome = outcomes.get(scenarios[printed]!.name);
       if (!outcome) break;
       for (const line of outcome.lines) {
         printer.line(colours ? line : stripVTControlCharacters(line));
       }
-      told++;
+      printed++;
     }
-    if (told < scenarios.length) {
+    if (printed < scenarios.length) {
       const running = scenarios.map(({ name }) => name)
         .filter((name) => files.has(`${name}.taken`) && !outcomes.has(name));
       progress(
         `${outcomes.size} of ${scenarios.length} have ended; running: ${running.join(", ")}`,
       );
     }
-    return told < scenarios.length && !files.has("ended");
+    return printed < scenarios.length && !files.has("ended");
   };
   {
     using watcher = Deno.watchFs(folder, { recursive: false });
     const changes = watcher[Symbol.asyncIterator]();
-    // The watch has begun: a file that is not seen now makes a change later.
-    while (await tellNext()) await changes.next();
+    // Start the watch before reading the folder: then every later file causes a change.
+    while (await printNext()) await changes.next();
   }
   progress("");
   const results = scenarios.map(({ name }): ScenarioResult =>

@@ -1,25 +1,25 @@
 /**
- * What the guide says, as statements that can be checked: each id with its text, in the guide's
- * order. Where the guide errs, the text says what is true on a real kernel.
+ * The statements of the guide that can be checked: each id with its text, in the guide's order. If
+ * the guide is wrong, the text says what is true on a real kernel.
  */
 export const STATEMENTS = {
-  "GEN-1": "An old kernel, or one without the ipvlan module, is a clear error with the ways out",
-  "GEN-2": "Any parent will do, whatever its name or kind, but never lo",
+  "GEN-1": "A kernel that is too old or has no ipvlan is a clear error, with what to do about it",
+  "GEN-2": "Any link can be the parent, whatever its name or kind, except lo",
   "GEN-3": "A parent named link.vlan is created on the fly",
-  "GEN-4": "With no parent a dummy link is made: containers there reach each other, nothing else",
-  "GEN-5": "Networks of different modes live side by side without disturbing each other",
+  "GEN-4": "With no parent a dummy link is made: its containers reach each other, nothing else",
+  "GEN-5": "Networks of different modes work side by side without disturbing each other",
 
-  "L2-1": "The container is on eth0's own segment: gateway and LAN host reach it, and it them",
+  "L2-1": "The container is on eth0's own segment: it, gateway and LAN host reach each other",
   "L2-2": "Container and host do not reach each other over the parent",
   "L2-3": "The mode defaults to l2",
   "L2-4": "The gateway defaults to the first usable address, and is the default route",
-  "L2-5": "Left to the defaults, the network equals one that spells every option out",
+  "L2-5": "A network with defaults equals a network with every option given",
   "L2-6": "Two containers reach each other by container name",
   "L2-7": "Containers of two hosts on one segment reach each other and the gateway, both ways",
   "L2-8": "Every container has the parent's MAC: the switch learns one MAC for the port",
 
   "ISO-1": "No parent and --internal are the same: a dummy parent, and no default route in L2",
-  "ISO-2": "A container there reaches its own network's containers and nothing else",
+  "ISO-2": "A container reaches the containers of its own isolated network and nothing else",
   "ISO-3": "With no --subnet the first free default pool is used: 172.18.0.0/16",
   "ISO-4": "A command can be run in a running container",
   "ISO-5": "Removing the network removes its dummy",
@@ -27,40 +27,41 @@ export const STATEMENTS = {
   "VLAN-1": "-o parent=eth0.20 makes the sub-interface, as `ip link add … type vlan id 20` would",
   "VLAN-2": "Frames leave eth0 tagged with that VLAN id, and only that one",
   "VLAN-3": "Containers in one VLAN reach each other; VLAN 20 and 30 do not, without a router",
-  "VLAN-4": "With a router that has both VLANs on its trunk, they do",
+  "VLAN-4": "With a router that has both VLANs on its trunk, VLAN 20 and 30 reach each other",
   "VLAN-5": "The container's routes are the documented ones, with the gateway as default",
   "VLAN-6": "Removing the network deletes the sub-interface that was made for it, never eth0",
-  "VLAN-7": "A link of another name, or one that was there before, is never deleted or changed",
+  "VLAN-7": "A link with another name, or one that existed before, is never deleted or changed",
   "VLAN-8": "The host's default namespace does not reach the containers",
   "VLAN-9": "Two subnets on one parent reach each other only through a router with both gateways",
-  "VLAN-10": "The NetOps mappings, VLAN 10, 20 and 30, are live at once on one trunk",
+  "VLAN-10": "The NetOps mappings, VLAN 10, 20 and 30, work at once on one trunk",
   "VLAN-11": "Networks persist: after a restart they come back, with the same addresses",
 
-  "L3-1": "L3 has to be asked for",
+  "L3-1": "L3 is never the default: -o ipvlan_mode=l3 chooses it",
   "L3-2": "Containers of different subnets on one network reach each other",
-  "L3-3": "So do containers of different networks that share a parent",
+  "L3-3": "Containers of different networks that share a parent reach each other",
   "L3-4": "The default route is the device, without a next hop",
   "L3-5": "A --gateway makes no route; its address stays reserved",
   "L3-6": "Broadcast and multicast do not pass; the link is NOARP",
   "L3-7": "A subnet that overlaps an address of the parent is refused",
-  "L3-8": "A remote host and the containers reach each other once there is a route by the host",
+  "L3-8": "A remote host and the containers reach each other once it has a route via the host",
   "L3-9": "With no parent a dummy is made, as in L2",
 
-  "V6-1": "Only an IPv6 subnet: addresses from ::1 up, and an IPv4 one of the default pool",
+  "V6-1": "With only an IPv6 subnet: addresses from ::1 up, and an IPv4 one from a default pool",
   "V6-2": "The IPv6 default route is the gateway; two containers reach each other over IPv6",
-  "V6-3": "Addresses that are given are usable at once, never tentative or dadfailed",
-  "V6-4": "Where a router advertises a prefix, the containers' own addresses do not collide",
+  "V6-3": "The driver's addresses are usable at once, never tentative or dadfailed",
+  "V6-4": "If a router advertises a prefix, the containers' own addresses do not collide",
   "V6-5": "Two IPv4 subnets and an IPv6 one: addresses and routes of both families as documented",
-  "V6-6": "--ip and --ip6 give that address, and it is reached",
+  "V6-6": "--ip and --ip6 give that address, and others reach it",
   "V6-7": "In L2 the subnets of one parent do not reach each other without a router",
   "V6-8": "L3 dual stack: four containers reach each other in both families across subnets",
-  "V6-9": "There, the default route is the device in both families",
+  "V6-9": "In L3 dual stack, the default route is the device in both families",
   "V6-10": "An address given with --ip6 is free again as soon as its container is gone",
 
   "MAN-1": "A sub-interface made by hand is used as a parent: containers reach each other",
-  "MAN-2": "The same with any name (foo)",
-  "MAN-3": "Neither is deleted with the network, nor made by a restore; a missing one is said",
-  "MAN-4": "A parent that is missing is a clear error; one that is down is said",
+  "MAN-2": "A sub-interface made by hand can have any name (foo)",
+  "MAN-3":
+    "A hand-made link is neither deleted with the network nor made by restore, which reports it",
+  "MAN-4": "A missing parent is a clear error, and one that is down is reported",
 } as const;
 
 /** The id of a statement. */

@@ -5,7 +5,7 @@ import { allSettled } from "./all.ts";
 /** The bridge's name. */
 const BRIDGE = "br0";
 
-/** A switch that knows VLANs: a bridge in a namespace of its own. */
+/** A switch with VLANs: a bridge in its own namespace. */
 export class Switch implements AsyncDisposable {
   /** Its network namespace. */
   readonly netns: string;
@@ -21,9 +21,9 @@ export class Switch implements AsyncDisposable {
   }
 
   /**
-   * Sets the switch up in a fresh namespace.
+   * Makes the switch in an empty namespace.
    *
-   * @param vlans The VLANs that its trunk ports carry, besides frames without a tag (VLAN 1).
+   * @param vlans The VLANs that its trunk ports carry, besides untagged frames (VLAN 1).
    */
   static async start(netns: string, vlans: Iterable<number>): Promise<Switch> {
     const ip = await Ip.open({ netns });
@@ -31,7 +31,7 @@ export class Switch implements AsyncDisposable {
       await Promise.all([
         ip.link.set("lo", { up: true }),
         ip.link.add({ type: "bridge", name: BRIDGE, vlanFiltering: true }),
-        // A switch has no addresses, and says nothing of its own.
+        // A switch has no addresses and sends no packets itself.
         ip.link.set(BRIDGE, { addrgenmode: "none" }),
         ip.link.set(BRIDGE, { up: true }),
       ]);
@@ -42,7 +42,7 @@ export class Switch implements AsyncDisposable {
     }
   }
 
-  /** Puts VLANs on all trunk ports, and on those to come. */
+  /** Adds VLANs to all trunk ports, existing and future. */
   async carry(vlans: Iterable<number>): Promise<void> {
     const added = [...vlans].filter((id) => !this.#vlans.has(id));
     for (const id of added) this.#vlans.add(id);
@@ -50,16 +50,16 @@ export class Switch implements AsyncDisposable {
   }
 
   /**
-   * Makes a link in a machine, and its port here.
+   * Makes a link in a machine, and its port on the switch.
    *
-   * @param access The one VLAN of an access port; `undefined` for a trunk port.
+   * @param access The VLAN of an access port; `undefined` for a trunk port.
    */
   async plug(
     port: string,
     machine: { netns: string; link: string },
     access?: number,
   ): Promise<void> {
-    // Made from in here, as a link cannot be made with the name of one in the calling namespace.
+    // Make the pair in this namespace: a link cannot get the name of a link in the calling namespace.
     const peer = { name: machine.link, netns: machine.netns };
     await allSettled([
       this.#ip.link.add({ type: "veth", name: port, peer }),
@@ -78,11 +78,11 @@ export class Switch implements AsyncDisposable {
     }
   }
 
-  /** Deletes a port, and with it the machine's link. */
+  /** Deletes a port, and so the machine's link. */
   async unplug(port: string): Promise<void> {
     this.#trunks.delete(port);
     await this.#ip.link.del(port);
-    // The program remembers the port by its index, which the next one of that name will not have.
+    // The program "bridge" remembers the index of the port, and a new port of this name gets another.
     await this.#close();
   }
 

@@ -5,7 +5,7 @@ import { type StatementId, STATEMENTS } from "./statements.ts";
 import type { Verdict } from "./verdict.ts";
 import { World, type WorldSpec } from "./world.ts";
 
-/** A walk through one scenario: what it is given to build, to say and to check with. */
+/** A scenario builds, prints and checks by a tour. */
 export class Tour {
   /** The statements checked so far. */
   readonly verdicts: Verdict[] = [];
@@ -15,38 +15,38 @@ export class Tour {
   /**
    * Makes a tour.
    *
-   * @param printer Where it is told.
-   * @param signal Ends the tour at its next call, so that its world is removed.
+   * @param printer Prints the tour.
+   * @param signal If aborted, the next call throws, so that the world is removed.
    */
   constructor(printer: Printer, signal: AbortSignal) {
     this.#printer = printer;
     this.#signal = signal;
   }
 
-  /** Builds the machines of the scenario. To be bound with `await using`. */
+  /** Builds the machines of the scenario. Use it with `await using`, which removes them. */
   async world(spec: WorldSpec): Promise<World> {
     this.#signal.throwIfAborted();
     return await World.build(spec);
   }
 
-  /** Says what is done next: the line of the guide that it stands for. */
+  /** Prints the next step: the guide's line that the scenario now performs. */
   step(line: string): void {
     this.#signal.throwIfAborted();
     this.#printer.step(line);
   }
 
-  /** Says something that a reader should know, such as where the guide errs. */
+  /** Prints a note for the reader, for example where the guide is wrong. */
   note(text: string): void {
     this.#printer.note(text);
   }
 
-  /** Shows what a command prints, without any judgement: `ip`, `-n`, `c1`, `route`. */
+  /** Runs a command and prints its output, without a check: `ip`, `-n`, `c1`, `route`. */
   async show(program: string, ...args: string[]): Promise<void> {
     this.#signal.throwIfAborted();
     this.#printer.evidence(await run(program, ...args));
   }
 
-  /** Checks a statement: it holds if all of the findings did. */
+  /** Checks a statement: it holds if all findings held. */
   async holds(
     id: StatementId,
     ...findings: [Finding | Promise<Finding>, ...(Finding | Promise<Finding>)[]]

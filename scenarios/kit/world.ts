@@ -5,18 +5,18 @@ import { type Links, netnsOf, startMachine, vlansOf } from "./machine.ts";
 import { advertise } from "./radvd.ts";
 import { Switch } from "./switch.ts";
 
-/** A machine that is neither container host nor router: its `eth0` is on an access port. */
+/** A machine on the LAN, neither container host nor router. Its `eth0` is on an access port. */
 export interface LanSpec {
   /** The addresses of its `eth0`, with their prefix lengths. */
   addresses: string[];
   /**
-   * Its default gateways, one of each family at most.
+   * Its default gateways, at most one of each family.
    *
    * @default {[]}
    */
   gateways?: string[];
   /**
-   * The VLAN of its port, whose frames come and go there without a tag.
+   * The VLAN of its port. Its frames have no tag on this port.
    *
    * @default {1}
    */
@@ -34,13 +34,13 @@ export interface WorldSpec {
   /**
    * The links of a second container host.
    *
-   * @default {undefined} There is none.
+   * @default {undefined} No second host.
    */
   host2?: Links;
   /**
    * The links of a router, which forwards between them.
    *
-   * @default {undefined} There is none, until {@linkcode World.addRouter}.
+   * @default {undefined} No router, until {@linkcode World.addRouter}.
    */
   router?: Links;
   /**
@@ -50,8 +50,8 @@ export interface WorldSpec {
    */
   lan?: Record<string, LanSpec>;
   /**
-   * The VLANs that the trunk ports carry, besides those that the machines name, and besides frames
-   * without a tag, which are those of VLAN 1.
+   * The VLANs that the trunk ports carry, besides the VLANs of the machines and untagged frames
+   * (VLAN 1).
    *
    * @default {[]}
    */
@@ -60,7 +60,7 @@ export interface WorldSpec {
 
 /**
  * A small network made of namespaces: container hosts and a router on the trunk ports of a switch,
- * other machines on its access ports. All of it goes with the world.
+ * and other machines on its access ports. Disposing of the world removes everything.
  *
  * The machine `NAME` is the namespace `lab-NAME` (`lab-switch`, `lab-host`, `lab-router`, …), and
  * the switch's port for one of its links `NAME-LINK` (`host-eth0`).
@@ -84,9 +84,9 @@ export class World implements AsyncDisposable {
   }
 
   /**
-   * Builds a world, or nothing.
+   * Builds a world completely or not at all.
    *
-   * @throws {IpvlanError} A machine cannot be made: most often as another world is there already.
+   * @throws {IpvlanError} if a machine cannot be made, usually because another world exists.
    */
   static async build(spec: WorldSpec): Promise<World> {
     await using undo = new AsyncDisposableStack();
@@ -117,31 +117,30 @@ export class World implements AsyncDisposable {
     return this.#host;
   }
 
-  /** The second container host. @throws {TypeError} None was asked for. */
+  /** The second container host. @throws {TypeError} if the world has none. */
   get host2(): Host {
     if (!this.#host2) throw new TypeError('The world has no second host: give it "host2"');
     return this.#host2;
   }
 
-  /** Adds the router, to a world that was built without one. */
+  /** Adds the router to a world that was built without one. */
   addRouter(links: Links): Promise<void> {
     return this.#start({ name: "router", links, router: true });
   }
 
   /**
-   * Has the router advertise a prefix on one of its links, for addresses and not as a default
-   * router.
+   * Makes the router advertise a prefix on one of its links, but not itself as a default router.
    *
-   * @throws {RadvdError} There is no radvd, or it does not start.
+   * @throws {RadvdError} if radvd does not exist or does not start.
    */
   async advertise(dev: string, prefix: string): Promise<void> {
     this.#undo.use(await advertise(netnsOf("router"), dev, prefix));
   }
 
   /**
-   * `ip` in the namespace of the router (`lab-router`) or of a machine on the LAN.
+   * A session of `ip` in the namespace of the router (`lab-router`) or of a machine on the LAN.
    *
-   * @throws {TypeError} There is no such machine.
+   * @throws {TypeError} if the world has no such machine.
    */
   ip(netns: string): Ip {
     const ip = this.#sessions.get(netns);

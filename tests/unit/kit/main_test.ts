@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 
-/** Runs the scenarios' command line as a process of its own. */
+/** Runs the scenarios' program with these words. */
 async function scenarios(...words: string[]): Promise<{ code: number; out: string; err: string }> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "-A", new URL("../../../scenarios/main.ts", import.meta.url).pathname]
@@ -11,7 +11,7 @@ async function scenarios(...words: string[]): Promise<{ code: number; out: strin
   return { code, out: text(stdout), err: text(stderr) };
 }
 
-Deno.test("words that are no scenario are all named, in one line", async () => {
+Deno.test("unknown options and scenarios are all reported in one line", async () => {
   const { code, out, err } = await scenarios("l2", "nothing", "--no-option", "nowhere");
   assertEquals(code, 2);
   assertEquals(out, "");

@@ -3,7 +3,7 @@ import { Printer } from "../../../scenarios/kit/printer.ts";
 import { scenario } from "../../../scenarios/kit/scenario.ts";
 import { runShared, tellShared } from "../../../scenarios/kit/shared.ts";
 
-/** A scenario that waits for another one to end. */
+/** A scenario that waits for a promise. */
 function waiting(name: string, other: Promise<unknown>) {
   return scenario(name, `Waits, as ${name}`, async (tour) => {
     await other;
@@ -20,12 +20,12 @@ async function withFolder(test: (folder: string) => Promise<void>): Promise<void
   }
 }
 
-Deno.test("scenarios run once each, side by side, and are told in their order", () =>
+Deno.test("scenarios run once each, side by side, and are printed in their order", () =>
   withFolder(async (folder) => {
     const second = Promise.withResolvers<void>();
     const third = Promise.withResolvers<void>();
     const scenarios = [
-      // The first can end only if another runs meanwhile.
+      // The first one can end only if another one runs at the same time.
       waiting("one", third.promise),
       scenario("two", "Fails", () => {
         second.resolve();
@@ -35,20 +35,20 @@ Deno.test("scenarios run once each, side by side, and are told in their order", 
     ];
     const lines: string[] = [];
     const progress: string[] = [];
-    const told = tellShared(folder, scenarios, {
+    const report = tellShared(folder, scenarios, {
       printer: new Printer((line) => lines.push(line), false),
       colours: false,
       progress: (line) => progress.push(line),
     });
     const run = () => runShared(folder, scenarios);
-    await Promise.all([run(), run().then(() => third.resolve()), told]);
-    const { scenarios: results } = await told;
+    await Promise.all([run(), run().then(() => third.resolve()), report]);
+    const { scenarios: results } = await report;
     assertEquals(results.map(({ name, error }) => [name, error?.split("\n")[0]]), [
       ["one", undefined],
       ["two", "Error: of its own"],
       ["three", undefined],
     ]);
-    // Without the stack of the error.
+    // Leave out the stack of the error.
     const first = lines.map((line) => line.split("\n")[0]!);
     assertEquals(first.filter((line) => /^\w|^ {2}\w/.test(line)), [
       "one  Waits, as one",
@@ -62,7 +62,7 @@ Deno.test("scenarios run once each, side by side, and are told in their order", 
     assertEquals(progress.some((line) => /^\d of 3 have ended; running: one/.test(line)), true);
   }));
 
-Deno.test("what nobody has run is told as such when all have ended", () =>
+Deno.test("if no process has run a scenario, the report says so", () =>
   withFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/ended`, "");
     const report = await tellShared(folder, [waiting("one", Promise.resolve())], {
