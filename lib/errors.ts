@@ -1,6 +1,6 @@
 /**
- * The base of every error that this project throws on purpose, so that a caller can tell
- * "you asked for something that cannot be" from a defect.
+ * The base class of every error that this project throws on purpose. A caller can so distinguish a
+ * wrong request, or a system that refuses it, from a bug.
  *
  * Messages are one sentence: what was wrong, with which value, what to do.
  */

@@ -1,4 +1,4 @@
-/** How many letters have to be added, left out, changed or swapped to make one word of the other. */
+/** How many letters to add, remove, change or swap to turn one word into the other. */
 function distance(a: string, b: string): number {
   let before: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, index) => index);
@@ -17,7 +17,7 @@ function distance(a: string, b: string): number {
   return last[b.length]!;
 }
 
-/** The word that is closest to what was typed, if one is close; a beginning of it is. */
+/** Finds the word that is closest to the typed one, if any is close or begins with it. */
 export function closest(typed: string, words: readonly string[]): string | undefined {
   const most = Math.max(1, Math.floor(typed.length / 3));
   return words.map((word) => ({ word, far: distance(typed, word) }))
@@ -25,7 +25,7 @@ export function closest(typed: string, words: readonly string[]): string | undef
     .sort((a, b) => a.far - b.far)[0]?.word;
 }
 
-/** ` (did you mean "create"?)` where one of the words is close to what was typed, else nothing. */
+/** Returns ` (did you mean "create"?)` if one of the words is close to the typed one, or else "". */
 export function didYouMean(typed: string, words: readonly string[]): string {
   const word = closest(typed, words);
   return word === undefined ? "" : ` (did you mean "${word}"?)`;

@@ -1,10 +1,10 @@
 import { linkName } from "../iproute2/words.ts";
-import { evidenceOf, type Finding, inNetns, run, who } from "./finding.ts";
+import { describeNetns, type Finding, netnsOptions, run, toEvidence } from "./finding.ts";
 
-/** Flags of an address that cannot be used; they are compared whether they are named or not. */
+/** Flags of an address that cannot be used. They are compared even if the caller names no flags. */
 const UNUSABLE = ["tentative", "dadfailed"];
 
-/** An address of a link: with its prefix length, and its flags. */
+/** An address of a link, with its prefix length and its flags. */
 export interface AddrLine {
   /** `192.168.1.2/24`. */
   address: string;
@@ -17,13 +17,16 @@ export function parseAddrs(printed: string): AddrLine[] {
   return printed.split("\n").flatMap((line) => {
     const [, address, rest] = /^\s+inet6? (\S+)(.*)$/.exec(line) ?? [];
     if (address === undefined) return [];
-    // … peer ADDRESS brd ADDRESS scope SCOPE FLAG… LABEL; IPv4 only has the label.
+    // … peer ADDRESS brd ADDRESS scope SCOPE FLAG… LABEL; only IPv4 has a label.
     return [{ address, flags: (rest ?? "").replace(/^.* scope \S+/, "").trim().split(/\s+/) }];
   });
 }
 
-/** Whether addresses are the expected ones, in any order, but for IPv6's own on every link. */
-export function areAddrs(found: AddrLine[], expected: string[]): boolean {
+/**
+ * Whether addresses are the expected ones, in any order. Ignores link-local IPv6 addresses, which
+ * every link has, unless they are expected.
+ */
+export function matchesAddrs(found: AddrLine[], expected: string[]): boolean {
   const wanted = expected.map((text) => {
     const [address = "", ...flags] = text.split(/\s+/);
     return { address, flags };
@@ -41,9 +44,9 @@ export function areAddrs(found: AddrLine[], expected: string[]): boolean {
 /**
  * Checks that a link has these addresses and no others.
  *
- * An address may be followed by flags that it must have: `2001:db8::1/64 nodad`. One that is
- * `tentative` or `dadfailed` must be expected to be, as it cannot be used (RFC 4862, section 5.4).
- * Link-local addresses count only where one is expected.
+ * An expected address may have flags after it, which the address must have: `2001:db8::1/64 nodad`.
+ * An address that is `tentative` or `dadfailed` cannot be used (RFC 4862, section 5.4), so it matches
+ * only if the expected address has this flag. Link-local addresses are ignored unless expected.
  *
  * @param netns The network namespace; `undefined` for the caller's own.
  */
@@ -54,12 +57,14 @@ export async function addressesEqual(
 ): Promise<Finding> {
   const shown = await run(
     "ip",
-    ...inNetns(netns),
+    ...netnsOptions(netns),
     ...["addr", "show", "dev", linkName(dev)],
   );
   return {
-    sentence: `${dev} of ${who(netns)} has the addresses ${expected.join(", ") || "none"}`,
-    held: shown.success && areAddrs(parseAddrs(shown.output), expected),
-    evidence: [evidenceOf(shown)],
+    sentence: `${dev} of ${describeNetns(netns)} has the addresses ${
+      expected.join(", ") || "none"
+    }`,
+    held: shown.success && matchesAddrs(parseAddrs(shown.output), expected),
+    evidence: [toEvidence(shown)],
   };
 }

@@ -3,11 +3,11 @@ import { IpvlanError } from "../errors.ts";
 import type { Finding } from "./finding.ts";
 
 /**
- * Checks that an attempt is refused with this kind of error.
+ * Checks that an attempt fails with an error of this class.
  *
- * @param what What is attempted: `a network on lo`.
- * @param attempt Attempts it. An error that is no {@linkcode IpvlanError} is thrown on, as it is a
- * defect and no refusal.
+ * @param what A name for the attempt: `a network on lo`.
+ * @param attempt Makes the attempt. An error that is not an {@linkcode IpvlanError} is thrown again,
+ * because it is a bug and not a refusal.
  */
 export async function isRefused(
   what: string,
@@ -26,13 +26,13 @@ export async function isRefused(
       evidence: [{ command: what, output: `${error.name}: ${error.message}` }],
     };
   }
-  return { sentence, held: false, evidence: [{ command: what, output: "Nothing was refused" }] };
+  return { sentence, held: false, evidence: [{ command: what, output: "It was not refused" }] };
 }
 
 /**
- * Checks that a value is deeply equal to another.
+ * Checks that a value is deeply equal to another one.
  *
- * @param what What the value is: `the address of c1`.
+ * @param what A name for the value: `the address of c1`.
  */
 export function isEqual<T>(what: string, actual: T, expected: T): Finding {
   return {

@@ -1,35 +1,35 @@
 import { netnsName } from "../iproute2/words.ts";
 
-/** A command that was run, and what it printed. */
+/** A command that a check ran, and its output. */
 export interface Evidence {
-  /** The command as one would type it: `ip -n c1 -4 route show`. */
+  /** The command line, as a user would type it: `ip -n c1 -4 route show`. */
   command: string;
-  /** What it printed, on standard output and standard error, without the last newline. */
+  /** The text on standard output and standard error, without the last newline. */
   output: string;
 }
 
-/** What a check found. */
+/** The result of a check. */
 export interface Finding {
-  /** What was checked, as a sentence that is true where it held: `c1 reaches 192.168.1.1`. */
+  /** The claim that was checked: `c1 reaches 192.168.1.1`. */
   sentence: string;
-  /** Whether what was seen is what the sentence says. */
+  /** Whether the claim is true. */
   held: boolean;
-  /** What was seen. */
+  /** The commands that show it, with their output. */
   evidence: Evidence[];
 }
 
-/** A command that has ended. */
-export interface Ran extends Evidence {
+/** A command that has ended, with its output. */
+export interface CommandResult extends Evidence {
   /** Whether its exit status was 0. */
   success: boolean;
 }
 
 /**
- * Runs a command to its end.
+ * Runs a command, and waits until it ends.
  *
- * @throws {Deno.errors.NotFound} The program is not on the machine.
+ * @throws {Deno.errors.NotFound} if the machine does not have the program.
  */
-export async function run(program: string, ...args: string[]): Promise<Ran> {
+export async function run(program: string, ...args: string[]): Promise<CommandResult> {
   const { success, stdout, stderr } = await new Deno.Command(program, {
     args,
     stdin: "null",
@@ -44,17 +44,17 @@ export async function run(program: string, ...args: string[]): Promise<Ran> {
   };
 }
 
-/** The evidence of a command that was run. */
-export function evidenceOf({ command, output }: Evidence): Evidence {
+/** Makes evidence from the result of a command. */
+export function toEvidence({ command, output }: Evidence): Evidence {
   return { command, output };
 }
 
-/** How a namespace is named in a sentence; `undefined` is the caller's own. */
-export function who(netns: string | undefined): string {
+/** Names a namespace in a sentence; `undefined` is the caller's own. */
+export function describeNetns(netns: string | undefined): string {
   return netns ?? "this namespace";
 }
 
-/** The words that make `ip` act in a namespace; none for the caller's own. */
-export function inNetns(netns: string | undefined): string[] {
+/** The options that make `ip` act in a namespace; none for the caller's own. */
+export function netnsOptions(netns: string | undefined): string[] {
   return netns === undefined ? [] : ["-n", netnsName(netns)];
 }

@@ -1,36 +1,36 @@
-import { PATIENCE, WINDOW } from "./reach.ts";
+import { REPLY_TIMEOUT, SILENCE_TIME } from "./reach.ts";
 import { setSysctls } from "./sysctl.ts";
-import { evidenceOf, type Finding } from "./finding.ts";
-import { ping, type Pinged, wasTried } from "./ping.ts";
+import { type Finding, toEvidence } from "./finding.ts";
+import { ping, type PingResult, wasTried } from "./ping.ts";
 
-/** The limited broadcast address (RFC 919): everybody on the link, whatever the subnet. */
+/** The limited broadcast address (RFC 919): all hosts on the link, whatever their subnet. */
 const BROADCAST = "255.255.255.255";
 
 /** The group of all hosts on the link (RFC 1112). */
 const ALL_HOSTS = "224.0.0.1";
 
-/** Who should, or should not, be reached by a packet to everybody. */
+/** The host that should, or should not, receive a broadcast or multicast. */
 export interface Receiver {
   /** The network namespace. */
   netns: string;
-  /** Its IPv4 address, from which it answers. */
+  /** Its IPv4 address, which its answers come from. */
   address: string;
 }
 
-/** Checks that a broadcast on `eth0` is answered by the receiver. It is made to answer them. */
+/** Checks that the receiver answers a broadcast on `eth0`. First sets its kernel to answer them. */
 export function broadcastPasses(from: string, to: Receiver): Promise<Finding> {
   return passes("broadcast", from, to);
 }
 
 /**
- * Checks that a broadcast on `eth0` is not answered by the receiver, which is made to answer
- * broadcasts, and which does answer a packet to its own address.
+ * Checks that the receiver does not answer a broadcast on `eth0`, though it answers a packet to its
+ * own address. First sets its kernel to answer broadcasts.
  */
 export function broadcastDoesNotPass(from: string, to: Receiver): Promise<Finding> {
   return doesNotPass("broadcast", from, to);
 }
 
-/** Checks that a multicast on `eth0` is answered by the receiver. It is made to answer them. */
+/** Checks that the receiver answers a multicast on `eth0`. First sets its kernel to answer them. */
 export function multicastPasses(from: string, to: Receiver): Promise<Finding> {
   return passes("multicast", from, to);
 }
@@ -44,28 +44,28 @@ type Kind = "broadcast" | "multicast";
 
 async function passes(kind: Kind, from: string, to: Receiver): Promise<Finding> {
   await answerGroups(to.netns);
-  const asked = await pingAll(kind, from, to, PATIENCE);
+  const result = await pingGroup(kind, from, to, REPLY_TIMEOUT);
   return {
     sentence: `A ${kind} passes from ${from} to ${to.netns}`,
-    held: asked.reply !== undefined,
-    evidence: [evidenceOf(asked)],
+    held: result.reply !== undefined,
+    evidence: [toEvidence(result)],
   };
 }
 
 async function doesNotPass(kind: Kind, from: string, to: Receiver): Promise<Finding> {
   await answerGroups(to.netns);
-  const [asked, unicast] = await Promise.all([
-    pingAll(kind, from, to, WINDOW),
-    ping(from, to.address, { seconds: PATIENCE }),
+  const [group, unicast] = await Promise.all([
+    pingGroup(kind, from, to, SILENCE_TIME),
+    ping(from, to.address, { seconds: REPLY_TIMEOUT }),
   ]);
   return {
     sentence: `A ${kind} does not pass from ${from} to ${to.netns}, a unicast does`,
-    held: asked.reply === undefined && wasTried(asked.output) && unicast.reply !== undefined,
-    evidence: [evidenceOf(asked), evidenceOf(unicast)],
+    held: group.reply === undefined && wasTried(group.output) && unicast.reply !== undefined,
+    evidence: [toEvidence(group), toEvidence(unicast)],
   };
 }
 
-function pingAll(kind: Kind, from: string, to: Receiver, seconds: number): Promise<Pinged> {
+function pingGroup(kind: Kind, from: string, to: Receiver, seconds: number): Promise<PingResult> {
   const broadcast = kind === "broadcast";
   return ping(from, broadcast ? BROADCAST : ALL_HOSTS, {
     seconds,
@@ -76,7 +76,7 @@ function pingAll(kind: Kind, from: string, to: Receiver, seconds: number): Promi
 }
 
 /**
- * Makes a namespace answer pings to everybody, which Linux leaves unanswered by default
+ * Sets a namespace to answer pings to broadcast and multicast addresses. Linux ignores them by default
  * (`icmp_echo_ignore_broadcasts` in `Documentation/networking/ip-sysctl.rst`).
  */
 async function answerGroups(netns: string): Promise<void> {

@@ -1,18 +1,25 @@
 import { isDeepStrictEqual } from "node:util";
 import { linkName } from "../iproute2/words.ts";
-import { evidenceOf, type Finding, inNetns, type Ran, run, who } from "./finding.ts";
+import {
+  type CommandResult,
+  describeNetns,
+  type Finding,
+  netnsOptions,
+  run,
+  toEvidence,
+} from "./finding.ts";
 
-function show(netns: string | undefined, dev: string): Promise<Ran> {
+function show(netns: string | undefined, dev: string): Promise<CommandResult> {
   return run(
     "ip",
-    ...inNetns(netns),
+    ...netnsOptions(netns),
     ...["-d", "link", "show", "dev", linkName(dev)],
   );
 }
 
 /**
- * Checks that what `ip -d link show` prints of a link has all of these phrases, each as whole
- * words: `vlan protocol 802.1Q id 20`, `ipvlan mode l2`, `NOARP`.
+ * Checks that the output of `ip -d link show` has all of these phrases, each as whole words:
+ * `vlan protocol 802.1Q id 20`, `ipvlan mode l2`, `NOARP`.
  *
  * @param netns The network namespace; `undefined` for the caller's own.
  */
@@ -22,27 +29,27 @@ export async function linkShows(
   ...phrases: string[]
 ): Promise<Finding> {
   const shown = await show(netns, dev);
-  // Flags stand between "<", "," and ">".
+  // ip prints flags between "<", "," and ">".
   const words = (text: string) => ` ${text.split(/[\s<>,]+/).filter(Boolean).join(" ")} `;
   return {
-    sentence: `${dev} of ${who(netns)} is ${phrases.join(", ")}`,
+    sentence: `${dev} of ${describeNetns(netns)} is ${phrases.join(", ")}`,
     held: shown.success &&
       phrases.every((phrase) => words(shown.output).includes(words(phrase))),
-    evidence: [evidenceOf(shown)],
+    evidence: [toEvidence(shown)],
   };
 }
 
 /**
- * Checks that there is no such link.
+ * Checks that a link does not exist.
  *
  * @param netns The network namespace; `undefined` for the caller's own.
  */
 export async function linkIsGone(netns: string | undefined, dev: string): Promise<Finding> {
   const shown = await show(netns, dev);
   return {
-    sentence: `${who(netns)} has no link ${dev}`,
+    sentence: `${describeNetns(netns)} has no link ${dev}`,
     held: !shown.success && /^Device .* does not exist\.?$/m.test(shown.output),
-    evidence: [evidenceOf(shown)],
+    evidence: [toEvidence(shown)],
   };
 }
 
@@ -57,13 +64,13 @@ export async function hasMac(
   mac: string,
 ): Promise<Finding> {
   const found = await linkShows(netns, dev, `link/ether ${mac.toLowerCase()}`);
-  return { ...found, sentence: `${dev} of ${who(netns)} has the MAC ${mac}` };
+  return { ...found, sentence: `${dev} of ${describeNetns(netns)} has the MAC ${mac}` };
 }
 
-/** What each link has of its own, and its state, which follows the cable in its own time. */
-const OWN = ["ifindex", "ifname", "address", "group", "ifalias", "link_index", "operstate"];
+/** Fields that differ from link to link, and the state, which changes a little later than the link. */
+const OWN_FIELDS = ["ifindex", "ifname", "address", "group", "ifalias", "link_index", "operstate"];
 
-/** Flags that follow the cable. */
+/** Flags that depend on the cable, that is on the other end. */
 const CABLE_FLAGS = ["NO-CARRIER", "LOWER_UP", "M-DOWN"];
 
 /** A link, and the namespace that it is in. */
@@ -75,14 +82,14 @@ export interface LinkPlace {
 }
 
 /**
- * Checks that `ip -d link show` prints the same of two links, but for the index, the name, the MAC
- * address, the group, the alias and the state, which each has of its own.
+ * Checks that `ip -d link show` prints the same details of two links. Ignores the fields that differ
+ * from link to link: index, name, MAC address, group, alias, parent and state.
  */
 export async function linksAlike(one: LinkPlace, other: LinkPlace): Promise<Finding> {
   const places = [one, other];
   const shown = await Promise.all(
     places.map(({ netns, dev }) =>
-      run("ip", ...inNetns(netns), "-details", "-json", "link", "show", "dev", linkName(dev))
+      run("ip", ...netnsOptions(netns), "-details", "-json", "link", "show", "dev", linkName(dev))
     ),
   );
   const alike = () => {
@@ -93,7 +100,7 @@ export async function linksAlike(one: LinkPlace, other: LinkPlace): Promise<Find
   return {
     sentence: `${left} is like ${right} in all that ip shows`,
     held: shown.every(({ success }) => success) && alike(),
-    evidence: shown.map(evidenceOf),
+    evidence: shown.map(toEvidence),
   };
 }
 
@@ -101,7 +108,7 @@ function sharedDetails(printed: string): Record<string, unknown> {
   const [row = {}] = JSON.parse(printed) as Record<string, unknown>[];
   const flags = (row.flags as string[]).filter((flag) => !CABLE_FLAGS.includes(flag));
   return {
-    ...Object.fromEntries(Object.entries(row).filter(([key]) => !OWN.includes(key))),
+    ...Object.fromEntries(Object.entries(row).filter(([key]) => !OWN_FIELDS.includes(key))),
     flags,
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Checks of what a network does, each with the evidence: who reaches whom, which routes, addresses
- * and VLAN tags there are.
+ * Checks of a network, each with its evidence: which namespace reaches which address, and which
+ * routes, addresses and VLAN tags exist.
  *
  * @example In a test
  * ```ts

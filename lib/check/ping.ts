@@ -11,7 +11,7 @@ export interface PingReply {
   milliseconds: number;
 }
 
-/** What a line of ping's output says of an answer; `undefined` where it says nothing of one. */
+/** Parses the answer in a line of ping's output; `undefined` if the line has none. */
 export function parseReply(line: string): PingReply | undefined {
   // iputils: 64 bytes from 10.0.0.2: icmp_seq=1 ttl=64 time=0.074 ms
   // busybox: 64 bytes from 10.0.0.2: seq=0 ttl=64 time=0.613 ms
@@ -20,59 +20,59 @@ export function parseReply(line: string): PingReply | undefined {
 }
 
 /**
- * Whether ping got as far as asking: it came to its statistics, or the kernel had no way to the
- * target. A name that means nothing, or a program that is missing, is neither.
+ * Whether ping really tried to send: it printed its statistics, or the kernel had no route to the
+ * target. An unknown name or a missing program is not a try.
  *
- * iputils' ping counts nothing as transmitted where the link itself drops it (`ENOBUFS`), as an
- * ipvlan link in L3 mode does with a broadcast.
+ * iputils' ping counts 0 packets as transmitted if the link drops them (`ENOBUFS`), as an ipvlan link
+ * in L3 mode does with a broadcast. That is a try.
  */
 export function wasTried(output: string): boolean {
   return /^\d+ packets transmitted|(Network is unreachable|No route to host)$/m.test(output);
 }
 
-/** How {@linkcode ping} asks. */
+/** Options of {@linkcode ping}. */
 export interface PingOptions {
-  /** For how long to ask, in whole seconds, five times a second. */
+  /** How long to ping, in whole seconds. It sends five packets a second. */
   seconds: number;
   /**
    * The address whose answer counts.
    *
-   * @default {undefined} Any.
+   * @default {undefined} An answer of any address counts.
    */
   replyFrom?: string;
   /**
-   * The link to ask on.
+   * The link to send on.
    *
-   * @default {undefined} The one that the route leads to.
+   * @default {undefined} The link of the route.
    */
   dev?: string;
   /**
-   * Whether the target is a broadcast address, which iputils' ping wants to be told.
+   * Whether the target is a broadcast address. iputils' ping then needs an option.
    *
    * @default {false}
    */
   broadcast?: boolean;
 }
 
-/** What a ping saw. */
-export interface Pinged extends Evidence {
+/** The result of a ping. */
+export interface PingResult extends Evidence {
   /** The first answer that counts. */
   reply?: PingReply;
 }
 
 /**
- * Pings until the first answer that counts, or until the time is over. Both iputils' ping and
- * busybox's will do.
+ * Pings until the first answer that counts, or until the time is over. Works with the ping of iputils
+ * and of busybox.
  *
- * @param from The network namespace to ask from; `undefined` for the caller's own.
- * @throws {InvalidWordError} The namespace's name is none.
- * @throws {ProgramNotFoundError} There is no `ip`, or no `ping`.
+ * @param from The network namespace to send from; `undefined` for the caller's own.
+ * @throws {InvalidWordError} if the namespace's name is not valid.
+ * @throws {ProgramNotFoundError} if the machine has no `ip` or no `ping`.
  */
 export async function ping(
   from: string | undefined,
   target: string,
   options: PingOptions,
-): Promise<Pinged> {
+): Promise<PingResult> {
   const [program = "", ...args] = [
     ...(from === undefined ? [] : ["ip", "netns", "exec", netnsName(from)]),
     ...["ping", "-n", "-i", "0.2", "-w", String(options.seconds)],
@@ -81,7 +81,7 @@ export async function ping(
     ...["--", target],
   ];
   const child = spawn(program, args, { stdin: "null" });
-  const complaints = new Response(child.stderr).text();
+  const errorOutput = new Response(child.stderr).text();
   let output = "";
   let reply: PingReply | undefined;
   for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
@@ -89,15 +89,15 @@ export async function ping(
     if (reply !== undefined) continue;
     reply = output.split("\n").map(parseReply)
       .find((each) => each && (options.replyFrom ?? each.from) === each.from);
-    // Interrupted, both programs print their statistics and end.
+    // On SIGINT, both programs print their statistics and end.
     if (reply !== undefined) interrupt(child);
   }
   await child.status;
-  output = (output + await complaints).trimEnd();
+  output = (output + await errorOutput).trimEnd();
   if (/^exec of "ping" failed: No such file/m.test(output)) {
     throw new ProgramNotFoundError("ping");
   }
-  // busybox's takes a broadcast address as it is, and does not know the option.
+  // busybox's ping needs no option for a broadcast address, and does not know it.
   if (options.broadcast && /invalid option -- '?b/.test(output)) {
     return await ping(from, target, { ...options, broadcast: false });
   }
@@ -108,6 +108,6 @@ function interrupt(child: Deno.ChildProcess): void {
   try {
     child.kill("SIGINT");
   } catch {
-    // It has ended by itself.
+    // The process has already ended.
   }
 }

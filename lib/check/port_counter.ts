@@ -1,5 +1,5 @@
 /**
- * Counts the frames that come in on a link by their VLAN tag, with filters of tc(8).
+ * Counts the frames that a link receives, by VLAN tag, with filters of tc(8).
  *
  * @module
  */
@@ -8,9 +8,9 @@ import { spawn } from "../iproute2/spawn.ts";
 import { linkName, netnsName } from "../iproute2/words.ts";
 import type { Evidence } from "./finding.ts";
 
-/** How many frames came in, by VLAN id. */
+/** How many frames a link received. */
 export interface Counts {
-  /** Frames with the tag of one of the VLANs that were named. */
+  /** Frames with the tag of one of the named VLANs, by VLAN id. */
   tagged: Map<number, number>;
   /** Frames with any other tag. */
   other: number;
@@ -19,18 +19,19 @@ export interface Counts {
 }
 
 /**
- * Where a host's kernel sends messages of ICMPv6 unasked: reports of multicast listeners to all
- * MLDv2 routers (RFC 3810), router solicitations to all routers (RFC 4861). Not by their types,
- * which tc(8) of iproute2 5.10 takes of frames without a tag only.
+ * The addresses that a kernel sends ICMPv6 messages to by itself, at any time: reports of multicast
+ * listeners to all MLDv2 routers (RFC 3810), and router solicitations to all routers (RFC 4861). We
+ * match addresses and not ICMPv6 types, as tc(8) of iproute2 5.10 matches types only in untagged
+ * frames.
  */
-const UNASKED_IPV6 = ["ff02::16", "ff02::2"];
+const KERNEL_IPV6 = ["ff02::16", "ff02::2"];
 
-/** The numbers of the filters, `pref`: the first that fits a frame is the one that counts it. */
+/** The priorities of the filters, `pref`. The first filter that matches a frame counts it. */
 const PREF = { igmp: 1, ipv6: 2, taggedIgmp: 3, taggedIpv6: 4, named: 5, other: 6, untagged: 9 };
 
 /**
- * The lines for `tc -batch -` that make a link count. What a host's kernel sends unasked (IGMP,
- * RFC 3376, and {@linkcode UNASKED_IPV6}) comes at any time and is counted apart.
+ * The lines for `tc -batch -` that make a link count frames. Frames that a kernel sends by itself
+ * (IGMP, RFC 3376, and ICMPv6 to {@linkcode KERNEL_IPV6}) have their own counters.
  */
 export function countingLines(dev: string, ids: readonly number[]): string[] {
   const filter = (pref: number, protocol: string, match: string) =>
@@ -40,7 +41,7 @@ export function countingLines(dev: string, ids: readonly number[]): string[] {
     `qdisc add dev ${dev} clsact`,
     filter(PREF.igmp, "ip", "flower ip_proto 2"),
     filter(PREF.taggedIgmp, tagged, "flower vlan_ethtype ip ip_proto 2"),
-    ...UNASKED_IPV6.flatMap((address) => [
+    ...KERNEL_IPV6.flatMap((address) => [
       filter(PREF.ipv6, "ipv6", `flower dst_ip ${address}`),
       filter(PREF.taggedIpv6, tagged, `flower vlan_ethtype ipv6 dst_ip ${address}`),
     ]),
@@ -51,7 +52,7 @@ export function countingLines(dev: string, ids: readonly number[]): string[] {
   ];
 }
 
-/** Reads what `tc -json -s filter show` prints of these filters. */
+/** Parses the counters of these filters in the output of `tc -json -s filter show`. */
 export function parseCounts(json: string): Counts {
   const counts: Counts = { tagged: new Map(), other: 0, untagged: 0 };
   for (const { pref, options } of JSON.parse(json) as Filter[]) {
@@ -63,19 +64,19 @@ export function parseCounts(json: string): Counts {
   return counts;
 }
 
-/** A filter in the JSON of tc(8); one without options is the head of those with its `pref`. */
+/** A filter in the JSON of tc(8). An entry without options is the head of all filters of a `pref`. */
 interface Filter {
   pref: number;
   options?: { keys?: { vlan_id?: number }; actions: { stats: { packets: number } }[] };
 }
 
 /**
- * Counts the frames that come in on a link while something is done.
+ * Counts the frames that a link receives while an action runs.
  *
- * @param ids The VLANs to count apart.
- * @throws {IpCommandError} The link has an ingress qdisc of its own already, or the kernel has no
- * filter `flower` (4.2).
- * @throws {ProgramNotFoundError} tc(8) of iproute2 is not on the machine.
+ * @param ids The VLANs to count, each by itself.
+ * @throws {IpCommandError} if the link already has an ingress qdisc, or the kernel has no filter
+ * `flower` (Linux 4.2).
+ * @throws {ProgramNotFoundError} if the machine has no tc(8) of iproute2.
  */
 export async function countIncoming(
   netns: string,
@@ -83,14 +84,14 @@ export async function countIncoming(
   ids: readonly number[],
   action: () => Promise<unknown>,
 ): Promise<{ counts: Counts; evidence: Evidence }> {
-  const inside = ["-n", netnsName(netns)];
+  const inNetns = ["-n", netnsName(netns)];
   const name = linkName(dev);
   const [qdisc = "", ...filters] = countingLines(name, ids);
-  await tc([...inside, ...qdisc.split(" ")]);
+  await tc([...inNetns, ...qdisc.split(" ")]);
   try {
-    await tc([...inside, "-batch", "-"], filters);
+    await tc([...inNetns, "-batch", "-"], filters);
     await action();
-    const shown = await tc([...inside, "-json", "-s", "filter", "show", "dev", name, "ingress"]);
+    const shown = await tc([...inNetns, "-json", "-s", "filter", "show", "dev", name, "ingress"]);
     const counts = parseCounts(shown);
     const lines = [
       ...[...counts.tagged].map(([id, count]): [string, number] => [`tagged with ${id}`, count]),
@@ -105,21 +106,21 @@ export async function countIncoming(
       },
     };
   } finally {
-    await tc([...inside, "qdisc", "del", "dev", name, "clsact"]);
+    await tc([...inNetns, "qdisc", "del", "dev", name, "clsact"]);
   }
 }
 
-/** Runs tc(8), and returns what it printed. @throws {IpCommandError} It refused. */
+/** Runs tc(8), and returns its output. @throws {IpCommandError} if it fails. */
 async function tc(args: string[], lines: string[] = []): Promise<string> {
   const child = spawn("tc", args, { stdin: "piped" });
   const writer = child.stdin.getWriter();
   const written = writer.write(new TextEncoder().encode(lines.map((line) => `${line}\n`).join("")))
     .then(() => writer.close())
-    // It has ended before it has read all of it; what it says tells why.
+    // tc has ended before it read all lines. Its error output says why.
     .catch(() => {});
   const [{ success, stdout, stderr }] = await Promise.all([child.output(), written]);
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   if (success) return text(stdout);
-  const said = text(stderr).trim().split("\n")[0] ?? "";
-  throw new IpCommandError(["tc", ...args].join(" "), said);
+  const message = text(stderr).trim().split("\n")[0] ?? "";
+  throw new IpCommandError(["tc", ...args].join(" "), message);
 }

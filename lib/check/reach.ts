@@ -1,36 +1,39 @@
-import { evidenceOf, type Finding, who } from "./finding.ts";
+import { describeNetns, type Finding, toEvidence } from "./finding.ts";
 import { ping, wasTried } from "./ping.ts";
 
-/** For how long an answer that should come is waited for, in seconds: emulation is slow. */
-export const PATIENCE = 5;
+/** How long to wait for an answer that should come, in seconds. Emulated machines are slow. */
+export const REPLY_TIMEOUT = 5;
 
-/** For how long an answer that should not come is waited for, in seconds. */
-export const WINDOW = 1;
+/** How long to wait for an answer that should not come, in seconds. */
+export const SILENCE_TIME = 1;
 
-/** A control that needed longer than this, in milliseconds, says that {@linkcode WINDOW} is short. */
+/**
+ * If the control's answer takes longer than this, in milliseconds, {@linkcode SILENCE_TIME} is too
+ * short to be sure.
+ */
 const SLOW = 300;
 
-/** Who else asks, so that a dead target cannot pass for isolation. */
+/** The control of a check: it proves that the target is alive and not only silent. */
 export interface Control {
-  /** The network namespace that the target must answer at the same time; `undefined` for the caller's own. */
+  /** The namespace that the target has to answer at the same time; `undefined` for the caller's own. */
   control: string | undefined;
 }
 
-/** By which way it is asked. */
+/** The way that a ping takes. */
 export interface Via {
   /**
-   * The link to ask on.
+   * The link to send on.
    *
-   * @default {undefined} The one that the route leads to.
+   * @default {undefined} The link of the route.
    */
   dev?: string;
 }
 
 /**
- * Checks that a target answers a ping: at once if it can, within some seconds if it must.
+ * Checks that a target answers a ping within 5 seconds. Resolves at the first answer.
  *
- * @param from The network namespace to ask from; `undefined` for the caller's own.
- * @param target An address of either family, or a name: inside a namespace the names are those of
+ * @param from The network namespace to ping from; `undefined` for the caller's own.
+ * @param target An address of either family, or a name. The names of a namespace are those in
  * `/etc/netns/NAME/hosts`, which `ip netns exec` mounts over `/etc/hosts` (ip-netns(8)).
  */
 export async function reaches(
@@ -38,19 +41,19 @@ export async function reaches(
   target: string,
   { dev }: Via = {},
 ): Promise<Finding> {
-  const asked = await ping(from, target, { seconds: PATIENCE, dev });
+  const result = await ping(from, target, { seconds: REPLY_TIMEOUT, dev });
   return {
-    sentence: `${who(from)} reaches ${target}`,
-    held: asked.reply !== undefined,
-    evidence: [evidenceOf(asked)],
+    sentence: `${describeNetns(from)} reaches ${target}`,
+    held: result.reply !== undefined,
+    evidence: [toEvidence(result)],
   };
 }
 
 /**
- * Checks that a target does not answer a ping for a second, while it does answer the control. A
- * control that waited long for its answer gives the ping a second, longer chance.
+ * Checks that a target does not answer a ping for a second, while it answers the control. If the
+ * control's answer is slow, the target gets a second, longer chance.
  *
- * @param from The network namespace to ask from; `undefined` for the caller's own.
+ * @param from The network namespace to ping from; `undefined` for the caller's own.
  * @param target As for {@linkcode reaches}.
  */
 export async function doesNotReach(
@@ -58,15 +61,18 @@ export async function doesNotReach(
   target: string,
   { control, dev }: Control & Via,
 ): Promise<Finding> {
-  const [first, other] = await Promise.all([
-    ping(from, target, { seconds: WINDOW, dev }),
-    ping(control, target, { seconds: PATIENCE }),
+  const [first, controlResult] = await Promise.all([
+    ping(from, target, { seconds: SILENCE_TIME, dev }),
+    ping(control, target, { seconds: REPLY_TIMEOUT }),
   ]);
-  const again = first.reply === undefined && (other.reply?.milliseconds ?? 0) > SLOW;
-  const asked = again ? await ping(from, target, { seconds: PATIENCE, dev }) : first;
+  const isSlow = first.reply === undefined && (controlResult.reply?.milliseconds ?? 0) > SLOW;
+  const result = isSlow ? await ping(from, target, { seconds: REPLY_TIMEOUT, dev }) : first;
   return {
-    sentence: `${who(from)} does not reach ${target}, which answers ${who(control)}`,
-    held: asked.reply === undefined && wasTried(asked.output) && other.reply !== undefined,
-    evidence: [evidenceOf(asked), evidenceOf(other)],
+    sentence: `${describeNetns(from)} does not reach ${target}, which answers ${
+      describeNetns(control)
+    }`,
+    held: result.reply === undefined && wasTried(result.output) &&
+      controlResult.reply !== undefined,
+    evidence: [toEvidence(result), toEvidence(controlResult)],
   };
 }

@@ -1,20 +1,20 @@
-import { evidenceOf, type Finding, inNetns, run, who } from "./finding.ts";
+import { describeNetns, type Finding, netnsOptions, run, toEvidence } from "./finding.ts";
 
-/** What says where a route leads; the rest of a line is how the kernel came by it. */
+/** The keys that say where a route leads. They are always compared; others only if expected. */
 const COMPARED = ["via", "dev", "src"];
 
-/** Words of a route line that stand alone. */
+/** Words of a route line that have no value. */
 const FLAGS = ["onlink", "linkdown", "dead", "pervasive", "offload", "trap"];
 
-/** A route line in words: its destination, and the value of each of its keys. */
+/** A parsed route line: its destination, and the values of its keys. */
 export interface RouteLine {
-  /** Where to: `default`, a prefix or an address. */
+  /** The destination: `default`, a prefix or an address. */
   dst: string;
-  /** `via`, `dev`, `src`, `proto`, `metric`, …, in the order of the line; a flag has the value "". */
+  /** From `via`, `dev`, `src`, `proto`, `metric`, … to their values, in order; "" for a flag. */
   values: Map<string, string>;
 }
 
-/** Reads a line of `ip route`, or one of a document that shows such lines. */
+/** Parses a line of `ip route`, also one that a document quotes. */
 export function parseRoute(line: string): RouteLine {
   const [dst = "", ...words] = line.trim().split(/\s+/);
   const values = new Map<string, string>();
@@ -25,28 +25,31 @@ export function parseRoute(line: string): RouteLine {
   return { dst, values };
 }
 
-/** Whether a route is what a line asks for: `via`, `dev` and `src`, and what else the line names. */
-export function isRoute(actual: RouteLine, expected: RouteLine): boolean {
+/** Whether a route has the destination, `via`, `dev` and `src` of a line, and its other values. */
+function matchesRoute(actual: RouteLine, expected: RouteLine): boolean {
   return actual.dst === expected.dst &&
     [...COMPARED, ...expected.values.keys()]
       .every((key) => actual.values.get(key) === expected.values.get(key));
 }
 
-/** Whether routes are the expected ones, in any order, but for IPv6's own on every link. */
-export function areRoutes(printed: string, expected: string[]): boolean {
+/**
+ * Whether routes are the expected ones, in any order. Ignores link-local IPv6 routes, which every link
+ * has, unless they are expected.
+ */
+export function matchesRoutes(printed: string, expected: string[]): boolean {
   const wanted = expected.map(parseRoute);
   const found = printed.split("\n").filter((line) => line.trim() !== "").map(parseRoute)
     .filter(({ dst }) => dst !== "fe80::/64" || wanted.some((each) => each.dst === dst));
   return found.length === wanted.length &&
-    wanted.every((line) => found.some((route) => isRoute(route, line))) &&
-    found.every((route) => wanted.some((line) => isRoute(route, line)));
+    wanted.every((line) => found.some((route) => matchesRoute(route, line))) &&
+    found.every((route) => wanted.some((line) => matchesRoute(route, line)));
 }
 
 /**
  * Checks that the main routing table has these routes and no others.
  *
- * Compared are the destination, `via`, `dev` and `src`, and whatever else an expected line names
- * (`metric 1024`). Link-local routes (`fe80::/64`) count only where one is expected.
+ * Compares the destination, `via`, `dev` and `src`, and every other value that an expected line has
+ * (`metric 1024`). Link-local routes (`fe80::/64`) are ignored unless expected.
  *
  * @param netns The network namespace; `undefined` for the caller's own.
  * @param family 4 or 6.
@@ -59,14 +62,14 @@ export async function routesEqual(
 ): Promise<Finding> {
   const shown = await run(
     "ip",
-    ...inNetns(netns),
+    ...netnsOptions(netns),
     ...[`-${family}`, "route", "show"],
   );
   return {
-    sentence: `${who(netns)} has the IPv${family} routes ${
+    sentence: `${describeNetns(netns)} has the IPv${family} routes ${
       expected.map((line) => `"${line}"`).join(", ") || "none"
     }`,
-    held: shown.success && areRoutes(shown.output, expected),
-    evidence: [evidenceOf(shown)],
+    held: shown.success && matchesRoutes(shown.output, expected),
+    evidence: [toEvidence(shown)],
   };
 }

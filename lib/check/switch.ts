@@ -1,21 +1,21 @@
 import { Bridge } from "../iproute2/bridge.ts";
 import { linkName, netnsName } from "../iproute2/words.ts";
-import { evidenceOf, type Finding, run } from "./finding.ts";
+import { type Finding, run, toEvidence } from "./finding.ts";
 import { countIncoming } from "./port_counter.ts";
 
 /**
- * Checks in which VLANs frames come in on a switch's port while something is done: in each of
- * these, and in no other.
+ * Checks that a switch's port, while an action runs, receives frames of each of these VLANs and of no
+ * other VLAN.
  *
- * Frames without a tag count as those of the port's own VLAN (PVID). What a host's kernel sends
- * unasked, at any time, does not count: IGMP, reports of multicast listeners and router
- * solicitations. For as long as this takes, the port has an ingress qdisc with filters that count.
+ * Untagged frames count as frames of the port's own VLAN (PVID). Frames that a kernel sends by itself
+ * at any time do not count: IGMP, reports of multicast listeners and router solicitations. While the
+ * action runs, the port has an ingress qdisc with filters that count.
  *
  * @param netns The switch's network namespace.
- * @param port The port, a link of it.
+ * @param port The name of the port, which is a link of the switch.
  * @param ids The VLAN ids.
- * @param action What is done.
- * @throws {IpCommandError} The port has an ingress qdisc already, or the kernel has no `flower`.
+ * @param action The action, which makes the frames.
+ * @throws {IpCommandError} if the port already has an ingress qdisc, or the kernel has no `flower`.
  */
 export async function taggedWith(
   netns: string,
@@ -33,7 +33,7 @@ export async function taggedWith(
   );
   if (counts.untagged > 0) seen.add(pvid);
   return {
-    sentence: `Frames come in on ${port} tagged with ${ids.join(", ")}, and no other`,
+    sentence: `${port} receives frames of VLAN ${ids.join(", ")} and of no other`,
     held: counts.other === 0 && seen.size === new Set(ids).size && ids.every((id) => seen.has(id)),
     evidence: [evidence],
   };
@@ -43,7 +43,7 @@ export async function taggedWith(
  * Checks which MAC addresses a switch has learned on a port.
  *
  * @param netns The switch's network namespace.
- * @param port The port, a link of it.
+ * @param port The name of the port, which is a link of the switch.
  */
 export async function macsLearned(netns: string, port: string, macs: string[]): Promise<Finding> {
   const shown = await run(
@@ -57,6 +57,6 @@ export async function macsLearned(netns: string, port: string, macs: string[]): 
     sentence: `The switch has learned ${macs.join(", ") || "nothing"} on ${port}, and no other MAC`,
     held: shown.success && learned.size === new Set(macs).size &&
       macs.every((mac) => learned.has(mac.toLowerCase())),
-    evidence: [evidenceOf(shown)],
+    evidence: [toEvidence(shown)],
   };
 }

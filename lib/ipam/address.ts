@@ -29,10 +29,10 @@ export function endpointAddresses({ ip, ip6 }: { ip?: string; ip6?: string }): s
 const MAPPED = 0xffffn;
 
 /**
- * Reads an address strictly: dotted decimal with four parts and no leading zeros (which
- * `inet_aton(3)` takes for octal), or the hexadecimal groups of RFC 4291, section 2.2. No blanks,
- * no prefix length, no zone, and no IPv4 address inside an IPv6 one: an IPv4-mapped address
- * (section 2.5.5.2) stands for an IPv4 one, and is never a link's.
+ * Parses an address strictly. It has to be dotted decimal with four parts and no leading zeros (which
+ * `inet_aton(3)` reads as octal), or hexadecimal groups (RFC 4291, section 2.2). Blanks, a prefix
+ * length, a zone and dotted parts in an IPv6 address are refused. So is an IPv4-mapped address
+ * (section 2.5.5.2): it stands for an IPv4 address, and no link ever has it.
  *
  * @example
  * ```ts
@@ -44,7 +44,7 @@ const MAPPED = 0xffffn;
  * @throws {InvalidAddressError} if the text is not an address
  */
 export function parseAddress(text: string): Address {
-  const reason = objection(text);
+  const reason = findProblem(text);
   if (reason !== undefined) throw new InvalidAddressError(text, reason);
   const address = familyOf(text) === 6 ? readIPv6(text) : readIPv4(text);
   if (address === undefined) {
@@ -64,8 +64,8 @@ export function formatAddress(address: Address): string {
     : Address6.fromBigInt(address.bits).correctForm();
 }
 
-/** What `ip-address` would let pass, or refuse without saying why. */
-function objection(text: string): string | undefined {
+/** Finds the problems that `ip-address` would accept, or would refuse without a reason. */
+function findProblem(text: string): string | undefined {
   if (text === "") return "it is empty";
   if (/\s/.test(text)) return "it contains a blank";
   if (text.includes("/")) return "it has a prefix length; write the address alone";

@@ -1,19 +1,19 @@
 import { PoolsExhaustedError } from "./errors.ts";
 import { formatPrefix, overlaps, parsePrefix, type Prefix } from "./prefix.ts";
 
-/** Docker's local default address pools without 172.17.0.0/16, its own default bridge's. */
+/** Docker's local default address pools, without 172.17.0.0/16 of Docker's default bridge. */
 const DEFAULT_POOLS: readonly Prefix[] = [
   ...Array.from({ length: 14 }, (_, index) => `172.${18 + index}.0.0/16`),
   ...Array.from({ length: 16 }, (_, index) => `192.168.${16 * index}.0/20`),
 ].map((text) => parsePrefix(text).prefix);
 
 /**
- * The subnet of a network that was given none: the first of 172.18.0.0/16 to 172.31.0.0/16, then
- * of the /20s of 192.168.0.0/16 in ascending order, that is free. There are none for IPv6.
+ * Chooses a subnet for a network without one: the first free prefix of 172.18.0.0/16 to
+ * 172.31.0.0/16, and then of the /20s of 192.168.0.0/16 in ascending order. IPv6 has no default pools.
  *
- * @param used what it must not overlap: the subnets of other networks and the host's routes, but
- * not a default route, as that overlaps everything
- * @throws {PoolsExhaustedError} if every one of them overlaps something in use
+ * @param used The prefixes that the subnet must not overlap: the subnets of other networks, and the
+ * host's routes except a default route, which overlaps everything.
+ * @throws {PoolsExhaustedError} if every pool overlaps a used prefix.
  */
 export function defaultPool(used: readonly Prefix[]): Prefix {
   const free = DEFAULT_POOLS.find((pool) => !used.some((other) => overlaps(pool, other)));
@@ -21,7 +21,7 @@ export function defaultPool(used: readonly Prefix[]): Prefix {
   return free;
 }
 
-/** Whether a prefix is one of those that {@linkcode defaultPool} gives. */
+/** Whether a prefix is one of the pools of {@linkcode defaultPool}. */
 export function isDefaultPool(prefix: Prefix): boolean {
   return DEFAULT_POOLS.some((pool) =>
     pool.family === prefix.family && pool.first === prefix.first && pool.last === prefix.last

@@ -1,13 +1,12 @@
 import { IpvlanError } from "../errors.ts";
 import { printableLine } from "../printable.ts";
 
-/** What an address or a prefix was given as. */
+/** The purpose of an address or a prefix in a request. */
 export type AddressRole = "address" | "gateway" | "ip-range" | "auxiliary address";
 
 /**
- * Why an address inside a prefix cannot be an endpoint's: it is the IPv4 network or broadcast
- * address (RFC 1122, section 3.2.1.3), or the IPv6 subnet-router anycast address (RFC 4291, section
- * 2.6.1).
+ * Why no endpoint can have an address of a prefix: it is the IPv4 network or broadcast address
+ * (RFC 1122, section 3.2.1.3), or the IPv6 subnet-router anycast address (RFC 4291, section 2.6.1).
  */
 export type UnusableReason = "network" | "broadcast" | "anycast";
 
@@ -21,7 +20,7 @@ function sentence(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** A text that is not an IPv4 or IPv6 address in its usual notation. */
+/** A text is not an IPv4 or IPv6 address in its usual notation. */
 export class InvalidAddressError extends IpvlanError {
   /** The text as it was given. */
   readonly value: string;
@@ -36,7 +35,7 @@ export class InvalidAddressError extends IpvlanError {
   }
 }
 
-/** A text that is not an IPv4 or IPv6 prefix in CIDR notation. */
+/** A text is not an IPv4 or IPv6 prefix in CIDR notation. */
 export class InvalidPrefixError extends IpvlanError {
   /** The text as it was given. */
   readonly value: string;
@@ -53,12 +52,12 @@ export class InvalidPrefixError extends IpvlanError {
 
 /** Two subnets of one network have addresses in common. */
 export class SubnetsOverlapError extends IpvlanError {
-  /** The subnet that was given first. */
+  /** The first subnet. */
   readonly subnet: string;
-  /** The one that overlaps it. */
+  /** The subnet that overlaps the first. */
   readonly other: string;
 
-  /** Makes the error from the two subnets, in the order given. */
+  /** Makes the error from the two subnets, in their order. */
   constructor(subnet: string, other: string) {
     super(`Subnet ${other} overlaps subnet ${subnet} of the same network: leave one of them out`);
     this.subnet = subnet;
@@ -68,14 +67,14 @@ export class SubnetsOverlapError extends IpvlanError {
 
 /** An address or an ip-range lies in none of the subnets. */
 export class OutsideSubnetError extends IpvlanError {
-  /** What it was given as. */
+  /** The purpose of the address or prefix. */
   readonly role: AddressRole;
   /** The address or prefix. */
   readonly value: string;
-  /** The subnets there are. */
+  /** The network's subnets. */
   readonly subnets: readonly string[];
 
-  /** Makes the error from the role, the address or prefix, and the subnets there are. */
+  /** Makes the error from the role, the address or prefix, and the network's subnets. */
   constructor(role: AddressRole, value: string, subnets: readonly string[]) {
     const where = subnets.length === 0
       ? "in no subnet, as there is none: give the subnet too"
@@ -93,7 +92,7 @@ export class OutsideSubnetError extends IpvlanError {
 export class DuplicateGatewayError extends IpvlanError {
   /** The subnet. */
   readonly subnet: string;
-  /** All its gateways, in the order given. */
+  /** All its gateways, in their order. */
   readonly gateways: readonly string[];
 
   /** Makes the error from the subnet and its gateways. */
@@ -108,7 +107,7 @@ export class DuplicateGatewayError extends IpvlanError {
 export class DuplicateRangeError extends IpvlanError {
   /** The subnet. */
   readonly subnet: string;
-  /** All its ip-ranges, in the order given. */
+  /** All its ip-ranges, in their order. */
   readonly ranges: readonly string[];
 
   /** Makes the error from the subnet and its ip-ranges. */
@@ -119,18 +118,18 @@ export class DuplicateRangeError extends IpvlanError {
   }
 }
 
-/** An address that its subnet keeps for itself was asked for. */
+/** A requested address has a fixed meaning in its subnet, so that no endpoint can have it. */
 export class UnusableAddressError extends IpvlanError {
-  /** What it was asked for as. */
+  /** The purpose of the address. */
   readonly role: AddressRole;
   /** The address. */
   readonly address: string;
   /** The subnet. */
   readonly subnet: string;
-  /** What the subnet keeps it for. */
+  /** The meaning of the address. */
   readonly reason: UnusableReason;
 
-  /** Makes the error from the role, the address, its subnet and what that keeps it for. */
+  /** Makes the error from the role, the address, its subnet and the meaning of the address. */
   constructor(role: AddressRole, address: string, subnet: string, reason: UnusableReason) {
     super(
       `${sentence(role)} ${address} is ${UNUSABLE[reason]} of subnet ${subnet}: give another one`,
@@ -142,18 +141,18 @@ export class UnusableAddressError extends IpvlanError {
   }
 }
 
-/** An address that is already a subnet's gateway or auxiliary address was asked for. */
+/** A requested address is already a subnet's gateway or auxiliary address. */
 export class ReservedAddressError extends IpvlanError {
-  /** What it was asked for as. */
+  /** The purpose of the address. */
   readonly role: AddressRole;
   /** The address. */
   readonly address: string;
   /** The subnet. */
   readonly subnet: string;
-  /** What it already is: `gateway`, or `auxiliary address NAME`. */
+  /** The owner of the address: `gateway`, or `auxiliary address NAME`. */
   readonly owner: string;
 
-  /** Makes the error from the role, the address, its subnet and what it already is. */
+  /** Makes the error from the role, the address, its subnet and its owner. */
   constructor(role: AddressRole, address: string, subnet: string, owner: string) {
     super(
       `${sentence(role)} ${address} is already the ${printableLine(owner)} of subnet ${subnet}: ` +
@@ -166,7 +165,7 @@ export class ReservedAddressError extends IpvlanError {
   }
 }
 
-/** An address that is already taken was asked for. */
+/** A requested address is already taken. */
 export class AddressInUseError extends IpvlanError {
   /** The address. */
   readonly address: string;
@@ -183,7 +182,7 @@ export class AddressInUseError extends IpvlanError {
   }
 }
 
-/** An address that is not taken was to be released. */
+/** An address to release is not taken. */
 export class AddressNotInUseError extends IpvlanError {
   /** The address. */
   readonly address: string;
@@ -202,7 +201,7 @@ export class AddressNotInUseError extends IpvlanError {
 export class PoolExhaustedError extends IpvlanError {
   /** The subnet. */
   readonly subnet: string;
-  /** Its ip-range, if it has one: automatic addresses come from nowhere else. */
+  /** Its ip-range, if it has one. Automatic addresses come only from the ip-range. */
   readonly range?: string;
 
   /** Makes the error from the subnet and its ip-range, if it has one. */
@@ -214,7 +213,7 @@ export class PoolExhaustedError extends IpvlanError {
   }
 }
 
-/** A network has no subnet of the family that an address was asked of. */
+/** A network has no subnet of the family of a requested address. */
 export class NoSubnetError extends IpvlanError {
   /** The family: 4 or 6. */
   readonly family: 4 | 6;
@@ -226,7 +225,7 @@ export class NoSubnetError extends IpvlanError {
   }
 }
 
-/** Every default pool overlaps something that is in use. */
+/** Every default pool overlaps a network or a route in use. */
 export class PoolsExhaustedError extends IpvlanError {
   /** The default pools, in the order tried. */
   readonly pools: readonly string[];

@@ -1,6 +1,6 @@
 /**
- * Addresses, prefixes, the subnets of a network, and which address is next: pure functions on
- * values.
+ * Addresses, prefixes, the subnets of a network, and the choice of the next free address: pure
+ * functions on values.
  *
  * @module
  */

@@ -12,16 +12,17 @@ import { RangeSet } from "./ranges.ts";
 import { reservation, type Subnet } from "./subnet.ts";
 
 /**
- * The addresses of one subnet, and which of them are taken. A value: taking and releasing give a
- * new pool and leave the old one as it was, so whatever fails half way just drops the new one.
+ * The addresses of one subnet, and which of them are taken. A pool is an immutable value: taking and
+ * releasing return a new pool and do not change the old one. After a failure the caller just drops
+ * the new pool.
  *
- * Taking and releasing cost O(log n) in the number of runs of taken addresses, whatever the size of
- * the subnet.
+ * Taking and releasing cost O(log n), where n is the number of ranges of taken addresses. The size of
+ * the subnet does not matter.
  */
 export class Pool {
   /** The subnet. */
   readonly subnet: Subnet;
-  /** All that cannot be given out: the taken addresses, the reserved and the unusable ones. */
+  /** All addresses that are not free: taken, reserved or unusable. */
   readonly #used: RangeSet;
 
   private constructor(subnet: Subnet, used: RangeSet) {
@@ -30,24 +31,24 @@ export class Pool {
   }
 
   /**
-   * The pool of a subnet of which some addresses are taken, in any order. O(n log n).
+   * Makes the pool of a subnet. The taken addresses may be in any order. O(n log n).
    *
-   * @throws {OutsideSubnetError} if one of them is not in the subnet
+   * @throws {OutsideSubnetError} if a taken address is not in the subnet
    */
   static of(subnet: Subnet, taken: Iterable<Address> = []): Pool {
-    const used = withheld(subnet).map((address) => address.bits);
+    const used = keptAddresses(subnet).map((address) => address.bits);
     for (const address of taken) {
-      requireInside(subnet, address);
+      assertInside(subnet, address);
       used.push(address.bits);
     }
     return new Pool(subnet, RangeSet.from(used));
   }
 
   /**
-   * Takes the lowest free address of the ip-range, or of the subnet if it has none.
+   * Takes the lowest free address of the ip-range, or of the subnet if it has no ip-range.
    *
    * @returns the address, and the pool in which it is taken
-   * @throws {PoolExhaustedError} if there is none
+   * @throws {PoolExhaustedError} if no address is free
    */
   takeNext(): { address: Address; pool: Pool } {
     const { prefix, range } = this.subnet;
@@ -70,9 +71,9 @@ export class Pool {
    * @throws {AddressInUseError} if it is taken
    */
   take(address: Address): Pool {
-    requireInside(this.subnet, address);
+    assertInside(this.subnet, address);
     if (this.#used.has(address.bits)) {
-      throw withheldAs(this.subnet, address) ??
+      throw keptAddressError(this.subnet, address) ??
         new AddressInUseError(formatAddress(address), formatPrefix(this.subnet.prefix));
     }
     return new Pool(this.subnet, this.#used.add(address.bits));
@@ -83,24 +84,24 @@ export class Pool {
    *
    * @returns the pool in which it is free
    * @throws {OutsideSubnetError} if it is not in the subnet
-   * @throws {AddressNotInUseError} if it is not taken: free, or reserved or unusable from the start
+   * @throws {AddressNotInUseError} if it is not taken, but free, reserved or unusable
    */
   release(address: Address): Pool {
-    requireInside(this.subnet, address);
-    if (!this.#used.has(address.bits) || withheldAs(this.subnet, address) !== undefined) {
+    assertInside(this.subnet, address);
+    if (!this.#used.has(address.bits) || keptAddressError(this.subnet, address) !== undefined) {
       throw new AddressNotInUseError(formatAddress(address), formatPrefix(this.subnet.prefix));
     }
     return new Pool(this.subnet, this.#used.delete(address.bits));
   }
 }
 
-function requireInside(subnet: Subnet, address: Address): void {
+function assertInside(subnet: Subnet, address: Address): void {
   if (contains(subnet.prefix, address)) return;
   throw new OutsideSubnetError("address", formatAddress(address), [formatPrefix(subnet.prefix)]);
 }
 
-/** The addresses that the subnet keeps from endpoints. */
-function withheld({ prefix, gateway, reserved }: Subnet): Address[] {
+/** The addresses that no endpoint can have: the unusable and the reserved ones. */
+function keptAddresses({ prefix, gateway, reserved }: Subnet): Address[] {
   const { family, first, last } = prefix;
   const ends = [{ family, bits: first }, { family, bits: last }];
   return [
@@ -110,8 +111,8 @@ function withheld({ prefix, gateway, reserved }: Subnet): Address[] {
   ];
 }
 
-/** The error that says what the subnet keeps the address for, if it keeps it. */
-function withheldAs(
+/** The error that says why no endpoint can have an address; `undefined` if one can. */
+function keptAddressError(
   { prefix, gateway, reserved }: Subnet,
   address: Address,
 ): UnusableAddressError | ReservedAddressError | undefined {

@@ -4,7 +4,7 @@ import { Pool } from "./pool.ts";
 import { contains, formatPrefix } from "./prefix.ts";
 import type { Subnet } from "./subnet.ts";
 
-/** An address that was taken, and what came of it. */
+/** The result of taking an address. */
 export interface Taken {
   /** The address in canonical form: `192.168.1.2`, `2001:db8::2`. */
   readonly address: string;
@@ -15,8 +15,8 @@ export interface Taken {
 }
 
 /**
- * The pools of a network's subnets. A value, as {@linkcode Pool} is: taking and releasing give new
- * pools and leave the old ones as they were. Addresses go in and come out as text.
+ * The pools of a network's subnets. Like a {@linkcode Pool}, they are an immutable value: taking and
+ * releasing return new pools and do not change the old ones. Addresses are given and returned as text.
  *
  * @example
  * ```ts
@@ -38,8 +38,8 @@ export class Pools {
   }
 
   /**
-   * The pools of the given subnets, which do not overlap, of which some addresses are taken, in any
-   * order. O(n log n) in the number of taken addresses.
+   * Makes the pools of subnets, which must not overlap. The taken addresses may be in any order.
+   * O(n log n) in the number of taken addresses.
    *
    * @throws {InvalidAddressError} if a text is not an address
    * @throws {OutsideSubnetError} if an address is in none of the subnets
@@ -48,14 +48,14 @@ export class Pools {
     const shares = subnets.map((subnet) => ({ subnet, taken: [] as Address[] }));
     for (const text of taken) {
       const address = parseAddress(text);
-      home(shares, address).taken.push(address);
+      findSubnet(shares, address).taken.push(address);
     }
     return new Pools(shares.map((share) => Pool.of(share.subnet, share.taken)));
   }
 
   /**
-   * Takes the lowest free address of a family's first subnet. The family's other subnets give
-   * addresses only when asked for one by {@linkcode Pools.take}.
+   * Takes the lowest free address of a family's first subnet. An address of another subnet is only
+   * taken by {@linkcode Pools.take}.
    *
    * @throws {NoSubnetError} if there is no subnet of the family
    * @throws {PoolExhaustedError} if the family's first subnet has no free address
@@ -78,7 +78,7 @@ export class Pools {
    */
   take(text: string): Taken {
     const address = parseAddress(text);
-    const old = home(this.#pools, address);
+    const old = findSubnet(this.#pools, address);
     return this.#taken(address, old, old.take(address));
   }
 
@@ -92,7 +92,7 @@ export class Pools {
    */
   release(text: string): Pools {
     const address = parseAddress(text);
-    const old = home(this.#pools, address);
+    const old = findSubnet(this.#pools, address);
     return this.#with(old, old.release(address));
   }
 
@@ -105,8 +105,8 @@ export class Pools {
   }
 }
 
-/** The one whose subnet contains the address. */
-function home<T extends { subnet: Subnet }>(candidates: readonly T[], address: Address): T {
+/** Finds the pool or share whose subnet contains the address. */
+function findSubnet<T extends { subnet: Subnet }>(candidates: readonly T[], address: Address): T {
   const found = candidates.find(({ subnet }) => contains(subnet.prefix, address));
   if (found !== undefined) return found;
   const subnets = candidates.map(({ subnet }) => formatPrefix(subnet.prefix));

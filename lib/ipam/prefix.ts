@@ -1,7 +1,7 @@
 import { type Address, type Family, formatAddress, parseAddress } from "./address.ts";
 import { InvalidAddressError, InvalidPrefixError, type UnusableReason } from "./errors.ts";
 
-/** An IPv4 or IPv6 prefix as a value, in canonical form: no host bits. */
+/** An IPv4 or IPv6 prefix as a value, in canonical form: without host bits. */
 export interface Prefix {
   /** The address family. */
   readonly family: Family;
@@ -13,17 +13,17 @@ export interface Prefix {
   readonly last: bigint;
 }
 
-/** What was read from a text: the prefix, and whether that is what the text said. */
+/** A parsed prefix, and whether its text had host bits. */
 export interface ParsedPrefix {
   /** The prefix, in canonical form. */
   readonly prefix: Prefix;
-  /** Whether host bits were set, and so were masked: `172.16.50.0/22` gives `172.16.48.0/22`. */
+  /** Whether the text had host bits, which were cleared: `172.16.50.0/22` gives `172.16.48.0/22`. */
   readonly masked: boolean;
 }
 
 /**
- * Reads a prefix in CIDR notation strictly: an address as in {@linkcode parseAddress}, a slash, and
- * the length in decimal. Host bits are masked, and that is reported.
+ * Parses a prefix in CIDR notation strictly: an address as in {@linkcode parseAddress}, a slash, and
+ * the length in decimal. Clears host bits and reports that.
  *
  * @example
  * ```ts
@@ -41,7 +41,7 @@ export function parsePrefix(text: string): ParsedPrefix {
   if (slash === -1) {
     throw new InvalidPrefixError(text, "the length is missing; write it like 192.168.1.0/24");
   }
-  const address = addressOf(text, slash);
+  const address = parsePrefixAddress(text, slash);
   const bits = width(address.family);
   const digits = text.slice(slash + 1);
   const length = /^(0|[1-9]\d{0,2})$/.test(digits) ? Number(digits) : Infinity;
@@ -59,7 +59,7 @@ export function formatPrefix(prefix: Prefix): string {
   return `${formatAddress({ family: prefix.family, bits: prefix.first })}/${prefix.length}`;
 }
 
-/** Whether the two prefixes have an address in common. Those of different families never do. */
+/** Whether two prefixes have an address in common. Prefixes of different families never have. */
 export function overlaps(a: Prefix, b: Prefix): boolean {
   return a.family === b.family && a.first <= b.last && b.first <= a.last;
 }
@@ -72,12 +72,12 @@ export function contains(prefix: Prefix, inner: Address | Prefix): boolean {
 }
 
 /**
- * Why an address of the prefix cannot be an endpoint's, or `undefined` if nothing speaks against
- * it. Whether it is in the prefix at all is for {@linkcode contains} to say.
+ * Why no endpoint can have an address of the prefix, or `undefined` if one can. The caller checks
+ * with {@linkcode contains} that the address is in the prefix.
  *
- * In IPv4 the lowest address is the network's and the highest is the broadcast address, but not in
- * a /31 (RFC 3021) or a /32. In IPv6 the lowest is the subnet-router anycast address (RFC 4291,
- * section 2.6.1), but not in a /127 (RFC 6164) or a /128; there is no broadcast.
+ * In IPv4 the lowest address is the network address and the highest is the broadcast address, except
+ * in a /31 (RFC 3021) or a /32. In IPv6 the lowest address is the subnet-router anycast address
+ * (RFC 4291, section 2.6.1), except in a /127 (RFC 6164) or a /128. IPv6 has no broadcast.
  */
 export function whyUnusable(prefix: Prefix, address: Address): UnusableReason | undefined {
   if (isPointToPoint(prefix) || prefix.family !== address.family) return undefined;
@@ -91,14 +91,14 @@ export function firstUsable(prefix: Prefix): Address {
 }
 
 /**
- * Whether the prefix is so small that every address in it is a host's: /31 and /32 (RFC 3021), /127
- * (RFC 6164) and /128.
+ * Whether the prefix is so small that a host can have any address in it: /31 and /32 (RFC 3021),
+ * /127 (RFC 6164) and /128.
  */
 export function isPointToPoint(prefix: Prefix): boolean {
   return width(prefix.family) - prefix.length <= 1;
 }
 
-function addressOf(text: string, slash: number): Address {
+function parsePrefixAddress(text: string, slash: number): Address {
   try {
     return parseAddress(text.slice(0, slash));
   } catch (error) {

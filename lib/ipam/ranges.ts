@@ -1,16 +1,16 @@
 import BTreeModule from "sorted-btree";
 
-// The package is CommonJS: what an ES module gets as its default is the module, not the class.
+// The package is CommonJS, so the default import is the module and not the class.
 const BTree = BTreeModule.default;
 type Tree = BTreeModule.default<bigint, bigint>;
 
 /**
- * An immutable set of integers, kept as ranges that neither overlap nor touch, in an ordered tree
- * from each range's first integer to its last. So a run of a million integers costs as much as one,
- * and {@linkcode RangeSet.firstAbsent} is a single look into the tree: what follows a range is not
- * in the set.
+ * An immutable set of integers. It is kept as ranges that neither overlap nor touch, in an ordered
+ * tree from the first integer of each range to its last. A range of a million integers costs as much
+ * as a single one. {@linkcode RangeSet.firstAbsent} needs one lookup, because the integer after a
+ * range is never in the set.
  *
- * Sets share what they have in common. Adding and removing are O(log n) in the number of ranges.
+ * Sets share parts of their trees. Adding and removing are O(log n) in the number of ranges.
  */
 export class RangeSet {
   readonly #tree: Tree;
@@ -19,7 +19,7 @@ export class RangeSet {
     this.#tree = tree;
   }
 
-  /** The set of the given integers, in any order. O(n log n). */
+  /** Makes a set of integers, which may be in any order. O(n log n). */
   static from(values: Iterable<bigint>): RangeSet {
     const ranges: [bigint, bigint][] = [];
     for (const value of [...values].sort(compare)) {
@@ -35,13 +35,13 @@ export class RangeSet {
     return this.#rangeOf(value) !== undefined;
   }
 
-  /** The lowest integer from `low` on that is not in the set. */
+  /** The lowest integer, from `low` on, that is not in the set. */
   firstAbsent(low: bigint): bigint {
     const range = this.#rangeOf(low);
     return range === undefined ? low : range[1] + 1n;
   }
 
-  /** The set with an integer that was not in it. */
+  /** Returns the set with one more integer, which must not be in it yet. */
   add(value: bigint): RangeSet {
     const tree = this.#tree.clone();
     const below = tree.getPairOrNextLower(value);
@@ -52,7 +52,7 @@ export class RangeSet {
     return new RangeSet(tree);
   }
 
-  /** The set without an integer that was in it. */
+  /** Returns the set without an integer. */
   delete(value: bigint): RangeSet {
     const range = this.#rangeOf(value);
     if (range === undefined) return this;

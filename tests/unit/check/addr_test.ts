@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { areAddrs, parseAddrs } from "../../../lib/check/addr.ts";
+import { matchesAddrs, parseAddrs } from "../../../lib/check/addr.ts";
 
 /** What `ip addr show dev eth0` prints (iproute2 6.1), the link-local address shortened. */
 const SHOWN =
@@ -19,20 +19,20 @@ Deno.test("parseAddrs reads addresses with their flags", () => {
   assertEquals(addrs[1]!.flags, ["nodad"]);
 });
 
-Deno.test("areAddrs compares addresses, their lengths, and the flags that are named", () => {
+Deno.test("matchesAddrs compares addresses, their lengths, and the flags that are named", () => {
   const addrs = parseAddrs(SHOWN);
-  assertEquals(areAddrs(addrs, [V4, "fd00::1/64"]), true);
-  assertEquals(areAddrs(addrs, ["fd00::1/64 nodad", V4, "fe80::1/64"]), true);
-  assertEquals(areAddrs(addrs, [V4]), false);
-  assertEquals(areAddrs(addrs, [V4, "fd00::1/64", "fd00::2/64"]), false);
-  assertEquals(areAddrs(addrs, ["192.168.1.250/16", "fd00::1/64"]), false);
-  assertEquals(areAddrs(addrs, [V4, "fd00::1/64 dynamic"]), false);
-  assertEquals(areAddrs(addrs, [V4, "fd00::1/64", "fe80::2/64"]), false);
+  assertEquals(matchesAddrs(addrs, [V4, "fd00::1/64"]), true);
+  assertEquals(matchesAddrs(addrs, ["fd00::1/64 nodad", V4, "fe80::1/64"]), true);
+  assertEquals(matchesAddrs(addrs, [V4]), false);
+  assertEquals(matchesAddrs(addrs, [V4, "fd00::1/64", "fd00::2/64"]), false);
+  assertEquals(matchesAddrs(addrs, ["192.168.1.250/16", "fd00::1/64"]), false);
+  assertEquals(matchesAddrs(addrs, [V4, "fd00::1/64 dynamic"]), false);
+  assertEquals(matchesAddrs(addrs, [V4, "fd00::1/64", "fe80::2/64"]), false);
 });
 
-Deno.test("areAddrs refuses an address that cannot be used, unless that is expected", () => {
+Deno.test("matchesAddrs refuses an address that cannot be used, unless that is expected", () => {
   const addrs = parseAddrs("    inet6 fd00::1/64 scope global tentative dadfailed ");
-  assertEquals(areAddrs(addrs, ["fd00::1/64"]), false);
-  assertEquals(areAddrs(addrs, ["fd00::1/64 tentative"]), false);
-  assertEquals(areAddrs(addrs, ["fd00::1/64 tentative dadfailed"]), true);
+  assertEquals(matchesAddrs(addrs, ["fd00::1/64"]), false);
+  assertEquals(matchesAddrs(addrs, ["fd00::1/64 tentative"]), false);
+  assertEquals(matchesAddrs(addrs, ["fd00::1/64 tentative dadfailed"]), true);
 });

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { areRoutes } from "../../../lib/check/route.ts";
+import { matchesRoutes } from "../../../lib/check/route.ts";
 
 /** What `ip -4 route show` and `ip -6 route show` print in a container in L2 mode (iproute2 6.1). */
 const V4 = `default via 192.168.30.1 dev eth0 
@@ -8,24 +8,24 @@ const V6 = `2001:db8:abc9::/64 dev eth0 proto kernel metric 256 pref medium
 fe80::/64 dev eth0 proto kernel metric 256 pref medium
 default via 2001:db8:abc9::22 dev eth0 metric 1024 onlink pref medium`;
 
-Deno.test("areRoutes takes the lines as the document prints them, in any order", () => {
+Deno.test("matchesRoutes takes the lines as the document prints them, in any order", () => {
   const documented = [
     "default via 192.168.30.1 dev eth0",
     "192.168.30.0/24 dev eth0 src 192.168.30.2",
   ];
-  assertEquals(areRoutes(V4, documented), true);
-  assertEquals(areRoutes(V4, documented.toReversed()), true);
+  assertEquals(matchesRoutes(V4, documented), true);
+  assertEquals(matchesRoutes(V4, documented.toReversed()), true);
   assertEquals(
-    areRoutes(V6, [
+    matchesRoutes(V6, [
       "2001:db8:abc9::/64 dev eth0 proto kernel metric 256",
       "default via 2001:db8:abc9::22 dev eth0 metric 1024",
     ]),
     true,
   );
-  assertEquals(areRoutes("", []), true);
+  assertEquals(matchesRoutes("", []), true);
 });
 
-Deno.test("areRoutes refuses another next hop, link, source, and what else a line names", () => {
+Deno.test("matchesRoutes refuses another next hop, link, source, and what else a line names", () => {
   const connected = "192.168.30.0/24 dev eth0 src 192.168.30.2";
   for (
     const wrong of [
@@ -36,23 +36,26 @@ Deno.test("areRoutes refuses another next hop, link, source, and what else a lin
       ["default via 192.168.30.1 dev eth0", "192.168.30.0/24 dev eth0"],
       ["default via 192.168.30.1 dev eth0 metric 5", connected],
     ]
-  ) assertEquals(areRoutes(V4, wrong), false, wrong.join("; "));
+  ) assertEquals(matchesRoutes(V4, wrong), false, wrong.join("; "));
 });
 
-Deno.test("areRoutes refuses a route too many or too few", () => {
-  assertEquals(areRoutes(V4, ["default via 192.168.30.1 dev eth0"]), false);
-  assertEquals(areRoutes("default dev eth0 scope link", []), false);
-  assertEquals(areRoutes("", ["default dev eth0"]), false);
+Deno.test("matchesRoutes refuses a route too many or too few", () => {
+  assertEquals(matchesRoutes(V4, ["default via 192.168.30.1 dev eth0"]), false);
+  assertEquals(matchesRoutes("default dev eth0 scope link", []), false);
+  assertEquals(matchesRoutes("", ["default dev eth0"]), false);
   // A line said twice is not two routes.
   assertEquals(
-    areRoutes("default dev eth0\n10.0.0.0/8 dev eth0", ["default dev eth0", "default dev eth0"]),
+    matchesRoutes("default dev eth0\n10.0.0.0/8 dev eth0", [
+      "default dev eth0",
+      "default dev eth0",
+    ]),
     false,
   );
-  assertEquals(areRoutes("default dev eth0", ["default dev eth0", "default dev eth0"]), false);
+  assertEquals(matchesRoutes("default dev eth0", ["default dev eth0", "default dev eth0"]), false);
 });
 
-Deno.test("areRoutes counts link-local routes only where one is expected", () => {
+Deno.test("matchesRoutes counts link-local routes only where one is expected", () => {
   const rest = ["2001:db8:abc9::/64 dev eth0", "default via 2001:db8:abc9::22 dev eth0"];
-  assertEquals(areRoutes(V6, [...rest, "fe80::/64 dev eth0"]), true);
-  assertEquals(areRoutes(V6, [...rest, "fe80::/64 dev eth1"]), false);
+  assertEquals(matchesRoutes(V6, [...rest, "fe80::/64 dev eth0"]), true);
+  assertEquals(matchesRoutes(V6, [...rest, "fe80::/64 dev eth1"]), false);
 });
