@@ -1,14 +1,13 @@
 /**
- * `deno task test:kernels`: what has to hold on every kernel that Debian ships, in QEMU: the
- * scenarios and the tests of the driver; and the whole contract of engines for `qemu`. The last line
- * counts it: `N passed, N failed`.
+ * `deno task test:kernels`: runs the scenarios and the driver's tests on every kernel that Debian
+ * ships, in QEMU, and all tests of the engine `qemu`. The last line is the count: `N passed, N failed`.
  *
  * @module
  */
 import { DEBIAN_KERNELS } from "../lab/kernels.ts";
 import { files, runStages, scenarios, testFiles } from "./stages.ts";
 
-// Without it, `qemu_test.ts` is held to what an engine is held to that is not the first choice.
+// Without this variable, `qemu_test.ts` runs only a few of the engine's tests.
 Deno.env.set("LAB_CONTRACT", "all");
 
 const driverTests = async () =>
@@ -17,12 +16,12 @@ const qemuTests = async () =>
   (await testFiles("tests/lab_engine")).filter(({ path }) => path.includes("/qemu_"));
 
 await runStages([
-  files("the contract of engines, in QEMU", qemuTests),
+  files("tests of the engine qemu", qemuTests),
   ...DEBIAN_KERNELS.flatMap(({ version }) => {
     const words = ["--engine", "qemu", "--kernel", version];
     return [
-      scenarios(`the scenarios, on Linux ${version}`, words),
-      files(`the driver, on Linux ${version}`, driverTests, words),
+      scenarios(`scenarios on Linux ${version}`, words),
+      files(`tests of the driver on Linux ${version}`, driverTests, words),
     ];
   }),
 ]);

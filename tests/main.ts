@@ -1,12 +1,12 @@
 /**
- * `deno task test`: everything that has to hold before a change lands, from the format to the
- * scenarios on a real ipvlan kernel. The last line counts it: `N passed, N failed`.
+ * `deno task test`: all checks and tests that must pass before a change is merged, from the format to
+ * the scenarios on a real ipvlan kernel. The last line is the count: `N passed, N failed`.
  *
  * @module
  */
 import { check, files, published, runStages, scenarios, testFiles, tests } from "./stages.ts";
 
-/** What others import: together, as a type of one may be exported by another. */
+/** The public modules. They are checked together, as one may export a type of another. */
 const DOCUMENTED = [
   "mod.ts",
   ...["check", "site", "doctor", "graph"].map((name) => `lib/${name}/mod.ts`),
@@ -20,8 +20,8 @@ await runStages([
   published(),
   tests("unit tests", ["tests/unit"]),
   files(
-    "the tests of the lab, and those that need ipvlan",
+    "tests of the lab, and tests in the lab",
     async () => [...await testFiles("tests/lab_engine"), ...await testFiles("tests/lab")],
   ),
-  scenarios("the scenarios, in the lab"),
+  scenarios("scenarios in the lab"),
 ]);

@@ -1,5 +1,5 @@
 /**
- * What `deno task test` and `deno task test:kernels` are made of: stages that are counted.
+ * The stages of `deno task test` and `deno task test:kernels`. Each stage counts its tests.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import { exists } from "../lab/machine.ts";
 import { withShare } from "../lab/run_folder.ts";
 import { showProgress } from "../scenarios/kit/progress.ts";
 
-/** What one stage counted. */
+/** How many tests of a stage passed and failed. */
 export interface Count {
   passed: number;
   failed: number;
 }
 
-/** One stage: a name, and what runs it. */
+/** A stage: its name, and the function that runs it. */
 export interface Stage {
   name: string;
   run: () => Promise<Count>;
@@ -25,7 +25,12 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const ONE_PASSED: Count = { passed: 1, failed: 0 };
 const ONE_FAILED: Count = { passed: 0, failed: 1 };
 
-/** Runs Deno, in the checkout by default; its output is passed on as it comes where `live`, and kept. */
+/**
+ * Runs Deno, and returns its output.
+ *
+ * @param live Whether to print the output, too, as it comes.
+ * @param cwd The folder to run it in; the checkout by default.
+ */
 async function deno(
   args: string[],
   live: boolean,
@@ -51,19 +56,20 @@ async function deno(
   return { ok: success, output: await new Blob(output as Uint8Array<ArrayBuffer>[]).text() };
 }
 
-/** A check that holds or does not; what it printed is shown when it does not. */
+/** A stage that runs one Deno command. Its output is printed only if it fails. */
 export function check(name: string, args: string[]): Stage {
-  return { name, run: async () => checked(await deno(args, false)) };
+  return { name, run: async () => toCount(await deno(args, false)) };
 }
 
-function checked({ ok, output }: { ok: boolean; output: string }): Count {
+/** Counts a command as one test. Prints its output if it failed. */
+function toCount({ ok, output }: { ok: boolean; output: string }): Count {
   if (!ok) console.log(output.trimEnd());
   return ok ? ONE_PASSED : ONE_FAILED;
 }
 
 /**
- * What would be published. `deno publish` refuses a link into a folder that it leaves out, as
- * `offline/` is, so it runs in a copy of the checkout whose links lead back here.
+ * A stage that checks the package to publish. `deno publish` refuses links into `offline/`, because
+ * this folder is not published. So it runs in a copy of the checkout whose links lead back here.
  */
 export function published(): Stage {
   const run = () =>
@@ -72,44 +78,44 @@ export function published(): Stage {
       const config = JSON.parse(await Deno.readTextFile(`${copy}/deno.json`));
       const links = config.links.map((link: string) => `${ROOT}/${link}`);
       await Deno.writeTextFile(`${copy}/deno.json`, JSON.stringify({ ...config, links }));
-      return checked(await deno(["publish", "--dry-run", "--allow-dirty"], false, copy));
+      return toCount(await deno(["publish", "--dry-run", "--allow-dirty"], false, copy));
     });
-  return { name: "what would be published", run };
+  return { name: "the package to publish", run };
 }
 
-/** Copies the files of the checkout, those that git has and those that it would take. */
+/** Copies the files of the checkout that git tracks, and new ones that it does not ignore. */
 export async function copyCheckout(folder: string): Promise<void> {
   const { success, stdout } = await new Deno.Command("git", {
     args: ["ls-files", "-z", "--cached", "--others", "--exclude-standard"],
     cwd: ROOT,
     stderr: "inherit",
   }).output();
-  if (!success) throw new Error("Cannot copy the checkout: git does not list its files");
+  if (!success) throw new Error("Cannot copy the checkout: git failed to list its files");
   const paths = new TextDecoder().decode(stdout).split("\0");
-  // Git lists also what was removed since.
+  // git also lists tracked files that do not exist any more.
   for (const path of paths.filter((path) => path !== "" && exists(`${ROOT}/${path}`))) {
     await Deno.mkdir(dirname(`${folder}/${path}`), { recursive: true });
     await Deno.copyFile(`${ROOT}/${path}`, `${folder}/${path}`);
   }
 }
 
-/** Tests, counted by the runner's own closing line. A run without one has failed as a whole. */
-function countOf({ ok, output }: { ok: boolean; output: string }): Count {
+/** Counts tests by the last line of `deno test`. Without that line, the whole run has failed. */
+function countTests({ ok, output }: { ok: boolean; output: string }): Count {
   const [, passed, failed] = /^(?:ok|FAILED) \| (\d+) passed.* \| (\d+) failed/m.exec(output) ?? [];
   if (passed === undefined) return ONE_FAILED;
   const count = { passed: Number(passed), failed: Number(failed) };
   const error = /^ ERRORS ?$[^]*(?=^ FAILURES ?$)/m.exec(output)?.[0].slice(" ERRORS ".length);
   if (error !== undefined) errors.push(error.trim());
-  // A leak or an error outside any test fails the run without failing a test.
+  // A leak, or an error outside of all tests, fails the run without failing a test.
   return ok || count.failed > 0 ? count : { ...count, failed: 1 };
 }
 
-/** Tests that run here. */
+/** A stage that runs tests in one process, on this machine's kernel. */
 export function tests(name: string, args: string[]): Stage {
-  return { name, run: async () => countOf(await deno(["test", "-A", ...args], true)) };
+  return { name, run: async () => countTests(await deno(["test", "-A", ...args], true)) };
 }
 
-/** How many files of tests run at once: a test waits half of the time. */
+/** How many test files run at once. A test waits half of the time. */
 const FILES_AT_ONCE = 2 * navigator.hardwareConcurrency;
 /** MiB of free memory that each is given room for. */
 const FILE_MEMORY = 1024;
@@ -128,7 +134,7 @@ interface FileResult {
   text: string;
 }
 
-/** The files of tests in a folder of the checkout, with their sizes in bytes. */
+/** Finds the test files in a folder of the checkout. */
 export async function testFiles(folder: string): Promise<TestFile[]> {
   const files = [];
   for await (const { name } of Deno.readDir(`${ROOT}/${folder}`)) {
@@ -139,7 +145,11 @@ export async function testFiles(folder: string): Promise<TestFile[]> {
   return files.sort((a, b) => a.path < b.path ? -1 : 1);
 }
 
-/** Runs the tests of a file: those in `tests/lab` in a lab of their own, started with these words. */
+/**
+ * Runs a test file; a file of `tests/lab` runs in the lab.
+ *
+ * @param words The arguments of the lab, before `--`.
+ */
 async function runFile(path: string, words: string[]): Promise<FileResult> {
   const start = performance.now();
   const test = ["test", "-A", "--no-check", "--cached-only", path];
@@ -151,47 +161,47 @@ async function runFile(path: string, words: string[]): Promise<FileResult> {
     false,
   );
   const text = `${result.output.trimEnd()}\n(${path}: ${secondsSince(start)} s)\n`;
-  return { count: countOf(result), text };
+  return { count: countTests(result), text };
 }
 
-/** A file of tests, and its size in bytes. */
+/** A test file, and its size in bytes. */
 export interface TestFile {
   path: string;
   size: number;
 }
 
 /**
- * Files of tests, several at once. They are shown in their order, each as soon as it is through and
- * those before it have been shown.
+ * A stage that runs test files, several at once. It prints the output of a file when the file and
+ * all files before it have finished.
  *
- * @param words What the lab is started with for those in `tests/lab`.
+ * @param words The arguments of the lab for the files of `tests/lab`, before `--`.
  */
 export function files(name: string, find: () => Promise<TestFile[]>, words: string[] = []): Stage {
   const run = async () => {
     const files = await find();
-    // There is no network inside: what they import has to be there before.
+    // The lab has no network, so cache the imports of the files first.
     const { ok, output } = await deno(
       ["cache", "--quiet", ...files.map(({ path }) => path)],
       false,
     );
     if (!ok) console.log(output);
     const results = new Map(files.map(({ path }) => [path, Promise.withResolvers<FileResult>()]));
-    // Large files take long as a rule, and one that begins last is waited for. Those of the lab
-    // itself boot a kernel in every test.
-    const isFirst = ({ path }: TestFile) => path.startsWith("tests/lab_engine/") ? 1 : 0;
-    const waiting = files.toSorted((a, b) => isFirst(b) - isFirst(a) || b.size - a.size);
+    // Start slow files first, so that none of them runs alone at the end. Large files are usually
+    // slow, and every test of the lab's engines boots a kernel.
+    const priority = ({ path }: TestFile) => path.startsWith("tests/lab_engine/") ? 1 : 0;
+    const queue = files.toSorted((a, b) => priority(b) - priority(a) || b.size - a.size);
     const running = new Set<string>();
-    const next = async () => {
-      for (let file = waiting.shift(); file; file = waiting.shift()) {
+    const runQueue = async () => {
+      for (let file = queue.shift(); file; file = queue.shift()) {
         running.add(file.path);
-        showProgress(`${waiting.length} files wait; running: ${[...running].join(", ")}`);
+        showProgress(`${queue.length} files to go; running: ${[...running].join(", ")}`);
         results.get(file.path)!.resolve(await runFile(file.path, words));
         running.delete(file.path);
       }
     };
     const { available } = Deno.systemMemoryInfo();
     const atOnce = Math.min(FILES_AT_ONCE, Math.floor(available / 2 ** 20 / FILE_MEMORY));
-    const all = Promise.all(Array.from({ length: Math.max(1, atOnce) }, next));
+    const all = Promise.all(Array.from({ length: Math.max(1, atOnce) }, runQueue));
     const total: Count = { passed: 0, failed: 0 };
     for (const { promise } of results.values()) {
       const { count, text } = await promise;
@@ -211,9 +221,10 @@ function secondsSince(start: number): string {
 }
 
 /**
- * The scenarios, counted by statement: one that did not hold or was not covered has failed.
+ * A stage that runs the scenarios and counts their statements. A statement that did not hold, or that
+ * no scenario covered, has failed.
  *
- * @param words What the lab is started with.
+ * @param words The arguments of the lab.
  */
 export function scenarios(name: string, words: string[] = []): Stage {
   const run = async () => {
@@ -232,7 +243,7 @@ export function scenarios(name: string, words: string[] = []): Stage {
   return { name, run };
 }
 
-/** What the stages that failed said of it: said again at the end, where it is looked for. */
+/** The errors of failed stages. They are printed again at the end, where a reader looks first. */
 const errors: string[] = [];
 
 /** Runs stages one after another, and ends this process. */

@@ -1,17 +1,17 @@
 /**
- * What `deno task bench` runs in the lab: it measures, says how far it is on standard error, and
- * prints {@linkcode Measured} as JSON on standard output.
+ * The part of `deno task bench` that runs in the lab. It prints its progress on standard error, and
+ * {@linkcode Measured} as JSON on standard output.
  *
  *     inside.ts CNI REPETITIONS REMOVED SIZE…
  *
- * CNI is the folder with the plugins. Everything that is to be compared is run in turns, each time in
- * a fresh world; what is already too slow for a larger size is left out there.
+ * CNI is the folder with the plugins. The ways to compare run in turns, each time in a fresh world.
+ * Ways that would be too slow for a larger size are skipped there.
  *
  * @module
  */
 import { fileURLToPath } from "node:url";
 import { Driver } from "../../lib/driver/mod.ts";
-import { type Measured, median, ratiosOf, type Result } from "./results.ts";
+import { computeRatios, type Measured, median, type Result } from "./results.ts";
 import {
   cni,
   driver,
@@ -24,15 +24,15 @@ import {
 } from "./ways.ts";
 import { freshWorld, PARENT, run, SUBNET } from "./world.ts";
 
-/** What would take longer, in milliseconds, is left out where it may be. */
+/** A way that may be skipped is skipped if it would take longer than this, in milliseconds. */
 const TOO_LONG = 150_000;
-/** What has taken that long, in milliseconds, is not repeated. */
+/** A way is not repeated once its runs have taken this long together, in milliseconds. */
 const LONG_ENOUGH = 60_000;
 
 const say = (line: string): void => console.error(`bench: ${line}`);
 
-/** Runs a way once in a fresh world, in milliseconds. */
-async function once(way: Way, size: number, makes: boolean): Promise<number> {
+/** Runs a way once in a fresh world. Resolves to its time in milliseconds. */
+async function runOnce(way: Way, size: number, makes: boolean): Promise<number> {
   await using world = await freshWorld();
   const sandboxes = names(size);
   const { run, end } = await way.prepare(world, sandboxes);
@@ -48,7 +48,7 @@ async function once(way: Way, size: number, makes: boolean): Promise<number> {
   return took;
 }
 
-/** Runs all ways in turns. */
+/** Runs ways in turns, and returns their results. @param smaller The results of smaller sizes. */
 async function compare(
   task: Result["task"],
   size: number,
@@ -56,23 +56,21 @@ async function compare(
   repetitions: number,
   smaller: readonly Result[],
 ): Promise<Result[]> {
-  const results = ways.map(({ name, dispensable }): Result => {
+  const results = ways.map(({ name, maySkip }): Result => {
     const before = smaller.findLast((one) => one.task === task && one.way === name);
     if (before?.skipped !== undefined) {
       return { task, size, way: name, runs: [], skipped: before.skipped };
     }
     const expected = before ? median(before.runs) / before.size * size : 0;
     const seconds = Math.round(expected / 1000);
-    const skipped = dispensable && expected > TOO_LONG
-      ? { skipped: `it would take ${seconds} s` }
-      : {};
+    const skipped = maySkip && expected > TOO_LONG ? { skipped: `it would take ${seconds} s` } : {};
     return { task, size, way: name, runs: [], ...skipped };
   });
   for (let repetition = 0; repetition < repetitions; repetition++) {
     for (const [index, way] of ways.entries()) {
       const { runs, skipped } = results[index]!;
       if (skipped !== undefined || runs.reduce((a, b) => a + b, 0) > LONG_ENOUGH) continue;
-      const took = await once(way, size, task === "make");
+      const took = await runOnce(way, size, task === "make");
       runs.push(took);
       say(`${task} ${size}, ${way.what}: ${took.toFixed(0)} ms`);
     }
@@ -80,8 +78,8 @@ async function compare(
   return results;
 }
 
-/** What the command takes, from a network and a sandbox that are there. */
-async function commands(repetitions: number): Promise<Result[]> {
+/** Measures commands, with a network and a sandbox that exist. */
+async function measureCommands(repetitions: number): Promise<Result[]> {
   await using world = await freshWorld();
   const stateDir = `${world.folder}/state`;
   {
@@ -102,7 +100,7 @@ async function commands(repetitions: number): Promise<Result[]> {
     ["ipvlan run --rm", () => ipvlan("run", "--rm", "--net", "bench", "true")],
   ];
   const results = all.map(([way]): Result => ({ task: "command", size: 1, way, runs: [] }));
-  // The first run of each is not counted: the files are read for the first time then.
+  // The first run of each is not counted, because it reads its files for the first time.
   for (let repetition = 0; repetition <= repetitions; repetition++) {
     for (const [index, [way, run]] of all.entries()) {
       const start = performance.now();
@@ -120,12 +118,12 @@ const [cniFolder, ...numbers] = Deno.args;
 const [repetitions, removed, ...sizes] = numbers.map(Number);
 const engine = Deno.env.get("IPVLAN_LAB");
 if (cniFolder === undefined || repetitions === undefined || removed === undefined || !engine) {
-  // It deletes every namespace that it finds.
-  say("This is for the lab: run `deno task bench`");
+  // Never run this outside the lab: it deletes every namespace that it finds.
+  say("This program runs only in the lab: run `deno task bench`");
   Deno.exit(2);
 }
 const making = [driver, script, processes, cni(cniFolder)];
-for (const way of making) await once(way, 1, true);
+for (const way of making) await runOnce(way, 1, true);
 const results: Result[] = [];
 for (const size of sizes) {
   results.push(...await compare("make", size, making, repetitions, results));
@@ -134,11 +132,11 @@ if (removed > 0) {
   const removal = [driverRemoval, processesRemoval];
   results.push(...await compare("remove", removed, removal, repetitions, []));
 }
-results.push(...await commands(repetitions));
+results.push(...await measureCommands(repetitions));
 const measured: Measured = {
   engine,
   kernel: Deno.osRelease(),
   results,
-  ratios: ratiosOf(results),
+  ratios: computeRatios(results),
 };
 console.log(JSON.stringify(measured));

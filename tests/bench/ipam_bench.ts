@@ -1,6 +1,6 @@
 /**
- * What an address costs: a million in a row, and one more when 10, ten thousand or a million are
- * taken, in a row or at random. Run with `deno bench tests/bench/ipam_bench.ts`.
+ * Measures address pools: a million addresses in a row, and one more address if 10, ten thousand or a
+ * million are taken, in a row or at random. Run it with `deno bench tests/bench/ipam_bench.ts`.
  *
  * @module
  */
@@ -20,10 +20,10 @@ function at(offset: number): Address {
   return { family: 4, bits: NET.prefix.first + BigInt(offset) };
 }
 
-/** That many different usable offsets into the subnet, the same ones in every run. */
-function scattered(count: number): number[] {
+/** Draws different usable offsets into the subnet, the same in every run. */
+function drawOffsets(count: number): number[] {
   const offsets: number[] = [];
-  // A linear congruential generator with the full period: it comes by each of the 2^24 offsets once.
+  // A linear congruential generator with the full period: it gives each of the 2^24 offsets once.
   for (let offset = 1; offsets.length < count;) {
     offset = (Math.imul(offset, 1664525) + 1013904223) & 0xffffff;
     if (offset !== 0 && offset !== 0xffffff) offsets.push(offset);
@@ -39,20 +39,20 @@ Deno.bench("a million automatic addresses", { n: 1, warmup: 0 }, () => {
 for (const count of [10, 10_000, 1_000_000]) {
   const layouts: [string, number[]][] = [
     ["in a row", Array.from({ length: count }, (_, index) => index + 1)],
-    ["at random", scattered(count)],
+    ["at random", drawOffsets(count)],
   ];
   for (const [layout, offsets] of layouts) {
     const taken = offsets.map(at);
     const pool = Pool.of(NET, taken);
     const name = `${count} taken ${layout}`;
     let turn = 0;
-    const any = () => taken[turn = (turn + 7919) % taken.length] ?? at(1);
+    const pickTaken = () => taken[turn = (turn + 7919) % taken.length] ?? at(1);
 
     Deno.bench(`${name}: next`, { group: "next" }, () => {
       pool.takeNext();
     });
     Deno.bench(`${name}: release any, take it back`, { group: "release and take" }, () => {
-      const address = any();
+      const address = pickTaken();
       pool.release(address).take(address);
     });
     if (count < 1_000_000) continue;

@@ -1,6 +1,6 @@
 /**
- * `deno task bench`: what the driver costs, as ratios to what else one could do, all measured in one
- * run in the lab. What it compares with is fetched like the lab's other parts.
+ * `deno task bench`: measures the driver, as ratios to shell scripts and to the CNI plugins, all in
+ * one run in the lab. The plugins are fetched into the lab's cache.
  *
  * @module
  */
@@ -14,15 +14,15 @@ import { type Measured, render, type Report } from "./results.ts";
 const HELP = `Measure the driver against scripts and the CNI plugins.
 
 Usage:
-  deno task bench [N…]   make that many endpoints; without it, 1, 10, 100 and 1000
+  deno task bench [N…]   make N endpoints; default: 1, 10, 100 and 1000
 
 Options:
   --quick          a short run: 10 and 100 endpoints, each once
   --engine ENGINE  the lab's engine
-  --json FILE      write all that was measured to FILE, too
+  --json FILE      also write all measurements to FILE
   -h, --help       print this
 
-The rest of the figures: deno bench tests/bench/ipam_bench.ts
+For address pools: deno bench tests/bench/ipam_bench.ts
 `;
 
 const OPTIONS = [
@@ -32,11 +32,13 @@ const OPTIONS = [
   { name: "help", short: "h" },
 ] as const;
 
-/** What the words ask for. */
+/** What to measure, as the command line says. */
 interface Request {
+  /** The numbers of endpoints to make. */
   sizes: number[];
+  /** How often to repeat each way. */
   repetitions: number;
-  /** How many endpoints are removed. */
+  /** The number of endpoints to remove. */
   removed: number;
   engine?: string;
   json?: string;
@@ -49,9 +51,9 @@ function parse(words: string[]): Request | undefined {
   const typed = [...line.words, ...line.behind ?? []];
   const given = typed.map(Number);
   for (const [index, size] of given.entries()) {
-    // More than that the subnet does not hold.
+    // The subnet has no more addresses.
     if (Number.isInteger(size) && size >= 1 && size <= 65000) continue;
-    wrong.push(`Invalid number "${typed[index]}": it is not from 1 to 65000`);
+    wrong.push(`Invalid number "${typed[index]}": give one from 1 to 65000`);
   }
   if (wrong.length > 0) throw new LabError(`${wrong.join("; ")} (see --help)`);
   const isQuick = line.on("quick");
@@ -72,7 +74,7 @@ async function measure(request: Request): Promise<Report> {
   const plugins = dirname(files["containernetworking-plugins"]);
   const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
   const [inside, command] = [path("inside.ts"), path("../../cli.ts")];
-  // There is no network inside: what is imported has to be there before.
+  // The lab has no network, so cache the imports first.
   const cached = new Deno.Command(Deno.execPath(), { args: ["cache", "--quiet", inside, command] });
   if (!(await cached.spawn().status).success) {
     throw new LabError("Cannot load the bench; see above");
@@ -86,13 +88,13 @@ async function measure(request: Request): Promise<Report> {
       ...["--", "deno", "run", "-A", "--no-check", "--cached-only", inside],
       ...[plugins, repetitions, removed, ...sizes].map(String),
     ],
-    // The lab keeps its working folder, wherever that is.
+    // The lab shows its working folder inside, so the plugins are visible there.
     cwd: plugins,
     stderr: "inherit",
   }).output();
-  if (code !== 0) throw new LabError(`The bench has failed with exit status ${code}; see above`);
+  if (code !== 0) throw new LabError(`The bench failed with exit status ${code}; see above`);
   const measured: Measured = JSON.parse(new TextDecoder().decode(stdout));
-  // The machine's, as what the lab shows is only its own.
+  // Read the machine's load average here: inside, the lab shows only its own.
   return { ...measured, load: [before, Deno.loadavg()[0]!] };
 }
 

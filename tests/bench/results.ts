@@ -1,46 +1,46 @@
-/** What one thing took. */
+/** The measured times of a task done in one way. */
 export interface Result {
-  /** What was done: endpoints made, endpoints removed, or a command run. */
+  /** The task: to make endpoints, to remove endpoints, or to run a command. */
   task: "make" | "remove" | "command";
-  /** To how many endpoints; 1 for a command. */
+  /** The number of endpoints; 1 for a command. */
   size: number;
-  /** In which way. */
+  /** The name of the way. */
   way: string;
-  /** What each run took, in milliseconds. Empty where there was none. */
+  /** The time of each run, in milliseconds. Empty if it was skipped. */
   runs: number[];
-  /** Why there was none. */
+  /** Why it was skipped. */
   skipped?: string;
 }
 
-/** How two ways compare. */
+/** A comparison of two ways. */
 export interface Ratio {
-  /** What is compared, as a sentence. */
+  /** A label that says what is compared. */
   what: string;
-  /** The one's median over the other's; absent where one was not measured. */
+  /** The median of the one divided by the median of the other; absent if one was not measured. */
   ratio?: number;
-  /** What the ratio should be: at most or at least that; absent where there is no aim. */
+  /** The target of the ratio, at most or at least; absent if there is none. */
   aim?: { most: number } | { least: number };
 }
 
-/** What was measured in the lab. */
+/** The measurements in the lab. */
 export interface Measured {
-  /** Which engine of the lab it ran in. */
+  /** The engine of the lab. */
   engine: string;
   /** The kernel's release. */
   kernel: string;
-  /** All that was measured. */
+  /** All measured times. */
   results: Result[];
-  /** How it compares. */
+  /** The comparisons. */
   ratios: Ratio[];
 }
 
-/** What a bench writes as JSON. */
+/** The report that a bench writes as JSON. */
 export interface Report extends Measured {
   /** The machine's load average (proc(5)) over a minute, before and after. */
   load: [number, number];
 }
 
-/** The middle of some numbers. @throws {RangeError} There is none. */
+/** The median of numbers. @throws {RangeError} if there are none. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length / 2;
@@ -49,8 +49,8 @@ export function median(values: readonly number[]): number {
   return (low + high) / 2;
 }
 
-/** What is compared in the results, with the aims. */
-export function ratiosOf(results: readonly Result[]): Ratio[] {
+/** Compares the results, with the target of each ratio. */
+export function computeRatios(results: readonly Result[]): Ratio[] {
   const value = (task: Result["task"], size: number, way: string): number | undefined => {
     const found = results.find((one) => one.task === task && one.size === size && one.way === way);
     return found && found.runs.length > 0 ? median(found.runs) : undefined;
@@ -96,7 +96,7 @@ export function ratiosOf(results: readonly Result[]): Ratio[] {
   return ratios;
 }
 
-/** The report as a text for people. */
+/** Formats the report as text. */
 export function render({ engine, kernel, load, results, ratios }: Report): string {
   const times = results.map(({ task, size, way, runs, skipped }) => [
     task === "command" ? "command" : `${task} ${size}`,
@@ -127,8 +127,8 @@ export function render({ engine, kernel, load, results, ratios }: Report): strin
   ].join("\n");
 }
 
-/** Whether a ratio is what it should be. */
-export function isReached(ratio: number, aim: NonNullable<Ratio["aim"]>): boolean {
+/** Whether a ratio has reached its target. */
+function isReached(ratio: number, aim: NonNullable<Ratio["aim"]>): boolean {
   return "most" in aim ? ratio <= aim.most : ratio >= aim.least;
 }
 

@@ -1,41 +1,38 @@
 import { Driver } from "../../lib/driver/mod.ts";
 import { GATEWAY, PARENT, SUBNET, type World } from "./world.ts";
 
-/** A way to make sandboxes with an endpoint each, or to take them away. */
+/** A way to make sandboxes with an endpoint each, or to remove them. */
 export interface Way {
   /** Its name in the results. */
   readonly name: string;
-  /** What it is, in a few words. */
+  /** A short description. */
   readonly what: string;
-  /** Whether it is left out where it would take minutes; what it is compared with never is. */
-  readonly dispensable?: true;
-  /**
-   * Gets everything ready in a fresh world. What it resolves to is what is measured; its own end is
-   * not.
-   */
+  /** Whether it may be skipped if it would take minutes. */
+  readonly maySkip?: true;
+  /** Prepares a run in a fresh world. The preparation is not measured. */
   prepare(world: World, sandboxes: readonly string[]): Promise<Prepared>;
 }
 
-/** What is measured, and what is to be done after it. */
+/** A prepared run. */
 export interface Prepared {
-  /** What is measured. */
+  /** Does the work, which is measured. */
   run(): Promise<void>;
-  /** What ends it, unmeasured. */
+  /** Cleans up, which is not measured. */
   end?(): Promise<void>;
 }
 
-/** Names for that many sandboxes. */
+/** The names of a number of sandboxes. */
 export function names(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `c${index + 1}`);
 }
 
-/** The address of the sandbox with an index, from 0: the first one after the gateway's on. */
+/** The address of the sandbox with an index, from 0. The first is the address after the gateway. */
 function addressAt(index: number): string {
   const host = index + 2;
   return `10.0.${host >> 8}.${host & 255}`;
 }
 
-/** The driver, all sandboxes asked for at once. */
+/** The driver makes all sandboxes at once. */
 export const driver: Way = {
   name: "driver",
   what: "Driver.createSandbox() in one burst",
@@ -50,9 +47,9 @@ export const driver: Way = {
 };
 
 /**
- * The best that a shell script can do: one `ip -batch` for the host, one for each namespace. The
- * files are written before, unmeasured, and no more is done than is needed: no record of what is
- * taken, no marks, no hosts files, no undoing.
+ * The fastest shell script: one `ip -batch` for the host, and one for each namespace. Writing its
+ * files is not measured. It does only what is needed: it keeps no record of addresses, marks no
+ * links, writes no hosts files and has no rollback.
  */
 export const script: Way = {
   name: "script",
@@ -86,7 +83,7 @@ xargs -P "$(nproc)" -I{} ip -n {} -batch {} < names
 export const processes: Way = {
   name: "processes",
   what: "a shell script, one ip process per command",
-  dispensable: true,
+  maySkip: true,
   prepare(world, sandboxes) {
     const text = lines(sandboxes.flatMap((name, index) => [
       `ip netns add ${name}`,
@@ -103,13 +100,13 @@ export const processes: Way = {
 /**
  * The plugins of the Container Network Interface, one ADD for each namespace.
  *
- * @param folder Where `ipvlan` and `host-local` are.
+ * @param folder The folder of the plugins `ipvlan` and `host-local`.
  */
 export function cni(folder: string): Way {
   return {
     name: "cni",
     what: "CNI's ipvlan and host-local, one ADD per namespace",
-    dispensable: true,
+    maySkip: true,
     async prepare(world, sandboxes) {
       const ipam = {
         type: "host-local",
@@ -120,7 +117,11 @@ export function cni(folder: string): Way {
       await Deno.writeTextFile(
         `${world.folder}/network`,
         JSON.stringify({
-          ...{ cniVersion: "0.4.0", name: "bench", type: "ipvlan", master: PARENT, mode: "l2" },
+          cniVersion: "0.4.0",
+          name: "bench",
+          type: "ipvlan",
+          master: PARENT,
+          mode: "l2",
           ipam,
         }),
       );
@@ -137,7 +138,7 @@ export function cni(folder: string): Way {
   };
 }
 
-/** The driver, all sandboxes removed at once. */
+/** The driver removes all sandboxes at once. */
 export const driverRemoval: Way = {
   name: "driver",
   what: "Driver.removeSandbox() in one burst",
@@ -153,7 +154,7 @@ export const driverRemoval: Way = {
   },
 };
 
-/** A shell script that removes one link and one namespace after the other. */
+/** A shell script that removes links and namespaces one by one. */
 export const processesRemoval: Way = {
   name: "processes",
   what: "a shell script, one by one with ip processes",

@@ -1,30 +1,30 @@
 import { Ip } from "../../lib/iproute2/ip.ts";
 
-/** The link that every endpoint is on: one end of a veth pair, up. */
+/** The parent of every endpoint: one end of a veth pair, up. */
 export const PARENT = "bench0";
-/** The subnet that every endpoint is in, large enough for any number of them. */
+/** The subnet of every endpoint, large enough for all of them. */
 export const SUBNET = "10.0.0.0/16";
 /** The subnet's gateway. */
 export const GATEWAY = "10.0.0.1";
 
 const ETC = "/etc/netns";
-/** The namespace that is deleted last, and a link that goes with it. */
+/** The namespace that is deleted last, and a link that the kernel deletes with it. */
 const [LAST, FENCE] = ["bench-last", "bench1"];
 
-/** A host with nothing on it but a parent, for one measurement. */
+/** A host with only a parent, for one measurement. */
 export interface World extends AsyncDisposable {
-  /** A folder of its own, empty. */
+  /** An empty folder for the measurement. */
   readonly folder: string;
-  /** Runs a shell script to its end. @throws {Error} A line of it failed. */
+  /** Runs a shell script, and waits until it ends. @throws {Error} if a line fails. */
   script(text: string): Promise<void>;
-  /** Sees that every sandbox has been given its network. @throws {Error} One lacks something. */
+  /** Checks that the sandboxes have their network. @throws {Error} if something is missing. */
   verify(sandboxes: readonly string[]): Promise<void>;
 }
 
 /**
- * Makes a fresh world. When it goes out of scope everything in it goes too, and that is waited for:
- * the kernel removes a namespace after the command that deleted it has ended, which would otherwise
- * be paid for by the next measurement.
+ * Makes a fresh world. When it goes out of scope, everything in it is removed. It waits for the
+ * kernel, which removes a namespace some time after the command that deleted it. Otherwise the next
+ * measurement would include that time.
  */
 export async function freshWorld(): Promise<World> {
   await using undo = new AsyncDisposableStack();
@@ -46,7 +46,7 @@ export async function freshWorld(): Promise<World> {
   };
 }
 
-/** Runs a program to its end. @throws {Error} Its exit status is not 0. */
+/** Runs a program, and waits until it ends. @throws {Error} if its exit status is not 0. */
 export async function run(program: string, ...args: string[]): Promise<void> {
   const command = new Deno.Command(program, {
     args,
@@ -56,8 +56,8 @@ export async function run(program: string, ...args: string[]): Promise<void> {
   });
   const { success, stderr } = await command.output();
   if (success) return;
-  const said = new TextDecoder().decode(stderr).trim();
-  throw new Error(`${[program, ...args].join(" ")} failed: ${said}`);
+  const message = new TextDecoder().decode(stderr).trim();
+  throw new Error(`${[program, ...args].join(" ")} failed: ${message}`);
 }
 
 async function verify(sandboxes: readonly string[]): Promise<void> {
@@ -65,7 +65,7 @@ async function verify(sandboxes: readonly string[]): Promise<void> {
   const present = new Set(await host.netns.list());
   const missing = sandboxes.filter((name) => !present.has(name));
   if (missing.length > 0) throw new Error(`No namespace was made for ${missing.join(", ")}`);
-  // One of them is looked into: a process for each would take longer than what is measured.
+  // Check only the last one: a process for each would take longer than the measured work.
   const last = sandboxes.at(-1)!;
   await using ip = await Ip.open({ netns: last });
   const [addrs, routes] = await Promise.all([ip.addr.show({ dev: "eth0" }), ip.route.show(4)]);
@@ -78,11 +78,11 @@ async function verify(sandboxes: readonly string[]): Promise<void> {
   if (!hasAddress || !hasRoute) throw new Error(`The sandbox "${last}" has no address or no route`);
 }
 
-/** Takes away whatever was made, and waits until the kernel is through with it. */
+/** Removes everything, and waits until the kernel has removed it. */
 async function clear(): Promise<void> {
   {
     await using ip = await Ip.open();
-    // With the parent go all links on it, at once.
+    // Deleting the parent deletes all links on it at once.
     const links = await ip.link.show();
     if (links.some(({ name }) => name === PARENT)) await ip.link.del(PARENT);
     const namespaces = await ip.netns.list();
@@ -92,13 +92,13 @@ async function clear(): Promise<void> {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       });
     }
-    // The kernel takes deleted namespaces in order, and tells of none but by what goes with it:
-    // here the other end of a pair.
+    // The kernel removes deleted namespaces in order, and gives no notice. So we delete one more
+    // namespace, with one end of a pair, and wait until the other end disappears.
     await ip.netns.add(LAST);
     await ip.link.add({ type: "veth", name: FENCE, peer: { name: `${FENCE}p`, netns: LAST } });
     await ip.netns.del(LAST);
   }
-  // Another session, as `ip` keeps each namespace open that it has named, for as long as it runs.
+  // Use another session: `ip` keeps every namespace open that it has named, as long as it runs.
   await using ip = await Ip.open();
   const deadline = AbortSignal.timeout(120_000);
   while ((await ip.link.show()).some(({ name }) => name === FENCE)) deadline.throwIfAborted();
