@@ -57,6 +57,21 @@ export function missingModules(list: string, modules: readonly string[]): string
 }
 
 /**
+ * Why the kernel panicked, in a line: what was wrong and where, if it tells, and the panic.
+ *
+ * @param log The lines of its console.
+ */
+export function describePanic(log: readonly string[]): string | undefined {
+  const find = (pattern: RegExp) =>
+    log.map((line) => pattern.exec(line)?.[0]).find((found) => found !== undefined);
+  const panic = find(/Kernel panic.*/);
+  if (panic === undefined) return undefined;
+  // The lines of an oops (Documentation/admin-guide/bug-hunting.rst).
+  return [find(/(BUG|Oops|general protection fault)\b.*/), find(/RIP: .*/), panic]
+    .filter((line) => line !== undefined).join("; ");
+}
+
+/**
  * A shell script that runs the kernel, `$2…`, and then kills the kernel's processes: they survive the
  * kernel when it is killed. `$1` is the folder of this run. On SIGTERM the script kills the kernel
  * and removes the folder. It also gets SIGTERM when the lab dies, and then the lab cannot remove the

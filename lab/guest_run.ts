@@ -8,7 +8,7 @@ import { basename, dirname } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import type { Job } from "./engine.ts";
 import { LabError, StartError } from "./errors.ts";
-import { type Devices, SUPERVISOR } from "./guest_boot.ts";
+import { describePanic, type Devices, SUPERVISOR } from "./guest_boot.ts";
 import { jobEnvironment, jobScript, keptFolders, neededFolders } from "./job.ts";
 import { exists, which } from "./machine.ts";
 import { linkTools, readScript } from "./run_folder.ts";
@@ -181,10 +181,7 @@ async function exitStatus({ name, advice }: Guest, run: string): Promise<number>
     .map((path) => Deno.readTextFileSync(path));
   const log = stripVTControlCharacters(texts.join("\n"))
     .split(/[\r\n]+/).filter((line) => line.trim() !== "");
-  const panic = log.find((line) => line.includes("Kernel panic"))?.replace(
-    /^.*Kernel panic/,
-    "Kernel panic",
-  );
+  const panic = describePanic(log);
   if (!exists(`${run}/up`)) {
     const reason = panic ?? log.at(-1) ?? "its log is empty";
     throw new StartError([{ name, why: `the guest died at its start (${reason})`, advice }]);

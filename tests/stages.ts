@@ -7,6 +7,7 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { exists } from "../lab/machine.ts";
 import { withShare } from "../lab/run_folder.ts";
+import { type EndingSignal, exitStatusOf, onSignals } from "../lib/signals.ts";
 import { showProgress } from "../scenarios/kit/progress.ts";
 
 /** How many tests of a stage passed and failed. */
@@ -24,6 +25,19 @@ export interface Stage {
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const ONE_PASSED: Count = { passed: 1, failed: 0 };
 const ONE_FAILED: Count = { passed: 0, failed: 1 };
+
+/** The processes that run, each the first of a process group of its own. */
+const children = new Set<Deno.ChildProcess>();
+
+/** Ends what runs, labs included, and then this process. */
+async function endAll(signal: EndingSignal): Promise<never> {
+  const ends = [...children].map((child) => {
+    Deno.kill(-child.pid, "SIGTERM");
+    return child.status;
+  });
+  await Promise.all(ends);
+  Deno.exit(exitStatusOf(signal));
+}
 
 /**
  * Runs Deno, and returns its output.
@@ -43,7 +57,9 @@ async function deno(
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
+    detached: true,
   }).spawn();
+  children.add(child);
   const output: Uint8Array[] = [];
   const collect = async (stream: ReadableStream<Uint8Array>, to: typeof Deno.stdout) => {
     for await (const chunk of stream) {
@@ -53,6 +69,7 @@ async function deno(
   };
   await Promise.all([collect(child.stdout, Deno.stdout), collect(child.stderr, Deno.stderr)]);
   const { success } = await child.status;
+  children.delete(child);
   return { ok: success, output: await new Blob(output as Uint8Array<ArrayBuffer>[]).text() };
 }
 
@@ -248,6 +265,7 @@ const errors: string[] = [];
 
 /** Runs stages one after another, and ends this process. */
 export async function runStages(stages: readonly Stage[]): Promise<never> {
+  using _signals = onSignals(["SIGINT", "SIGTERM", "SIGHUP"], endAll);
   const total: Count = { passed: 0, failed: 0 };
   const failedStages: string[] = [];
   for (const { name, run } of stages) {
