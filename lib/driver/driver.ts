@@ -134,7 +134,7 @@ export class Driver implements AsyncDisposable {
     const namespaces = new Namespaces({ host, lock, wrap });
     const parts = {
       ...{ store, namespaces },
-      processes: new Processes(namespaces.start, lock),
+      processes: new Processes(namespaces.run, lock),
       hosts: new HostsFiles(store, dryRun ? undefined : `${folder}/hosts.lock`),
       pools: new KnownPools(store),
     };

@@ -1,18 +1,19 @@
-import { BurstRunner } from "../iproute2/burst.ts";
+import { commandOf } from "../iproute2/batch.ts";
 import { NamespaceNotFoundError } from "../iproute2/errors.ts";
 import { Ip } from "../iproute2/ip.ts";
-import type { Runner } from "../iproute2/session.ts";
-import { Starter, type Starts } from "../iproute2/starter.ts";
+import { ProcessPerBurst } from "../iproute2/process_per_burst.ts";
+import { type Runner, Session } from "../iproute2/session.ts";
+import { type ProgramRunner, type RunProgram, Shell } from "../iproute2/shell.ts";
 import { CALLER, type Place, runPlan, type Step } from "./plan.ts";
 
-/** Puts something in the place of what runs lines in a namespace: `undefined` is the caller's own. */
+/** Wraps what runs the lines in a namespace (`undefined` is the caller's own) in something else. */
 export type WrapRunner = (runner: Runner, netns: string | undefined) => Runner;
 
-/** What says each line that changes something before it is run. */
+/** Says each line that changes something, before it is run. */
 export function watched(say: (command: string) => void): WrapRunner {
   return (runner, netns) => ({
     change: (line) => {
-      say(command(netns, line));
+      say(commandOf({ program: "ip", netns }, line));
       return runner.change(line);
     },
     query: (line) => runner.query(line),
@@ -20,12 +21,12 @@ export function watched(say: (command: string) => void): WrapRunner {
 }
 
 /**
- * What says each line that changes something instead of running it. Questions are answered truly,
- * and those about a namespace that would have been made before with nothing.
+ * Says each line that changes something, and does not run it. Queries are run. In a namespace that
+ * the lines before would have made, they find nothing.
  */
 export function rehearsed(say: (command: string) => void): WrapRunner {
   return (runner, netns) => ({
-    change: (line) => Promise.resolve(say(command(netns, line))),
+    change: (line) => Promise.resolve(say(commandOf({ program: "ip", netns }, line))),
     query: async (line) => {
       try {
         return await runner.query(line);
@@ -37,46 +38,45 @@ export function rehearsed(say: (command: string) => void): WrapRunner {
   });
 }
 
-function command(netns: string | undefined, line: string): string {
-  return netns === undefined ? `ip ${line}` : `ip -n ${netns} ${line}`;
-}
-
-/** As which file descriptor what runs lines has the lock open: see `Processes.idle`. */
+/** The file descriptor by which each `ip` of a driver has the lock file open: see {@linkcode Namespaces}. */
 export const LOCK_FD = 9;
 
 /** How a {@linkcode Namespaces} is made. */
 export interface NamespacesOptions {
   /** The namespace that is the host; the caller's own where there is none. */
   host?: string;
-  /**
-   * A file that is open as long as lines are run, and is made where there is none; its folder has to
-   * exist.
-   */
+  /** The lock file, which each `ip` has open. It is made where there is none, but not its folder. */
   lock?: string;
-  /** What starts programs, in place of a {@linkcode Starter}. */
-  start?: () => Starts;
-  /** What stands in the place of what runs the lines. */
+  /** Starts what runs programs, in place of a {@linkcode Shell}. */
+  start?: () => ProgramRunner;
+  /** Wraps what runs the lines. */
   wrap?: WrapRunner;
 }
 
 /**
- * What runs lines in a driver's namespaces: the host's, the caller's, and those of its sandboxes. The
- * lines of calls that go on at the same time go out together, where they belong together.
+ * Runs lines in a driver's namespaces: the host's, the caller's, and those of its sandboxes. The
+ * lines that calls ask for at the same time go together, where they are for the same namespace.
+ *
+ * Each `ip` has the lock file open from before its first line until it ends. When a driver is
+ * killed, the `ip` that it has started goes on with its lines, while the kernel lets go of all locks
+ * of the driver. So the next driver looks whether a process still has the lock file open
+ * (`Processes.idle`) before it undoes what was left half done. Deno gives no open file to a program
+ * that it starts (it opens all with O_CLOEXEC), so a shell opens this one: `9<>FILE`.
  */
 export class Namespaces implements AsyncDisposable {
   #hostName: string | undefined;
   #lock: string | undefined;
-  #makeStarter: () => Starts;
+  #startShell: () => ProgramRunner;
   #wrap: WrapRunner;
-  #starter: Starts | undefined;
-  /** What all calls share: the host's and the caller's. */
+  #shell: ProgramRunner | undefined;
+  /** What all calls use together: the host's and the caller's. */
   #shared = new Map<string | undefined, Ip>();
 
-  /** Makes what runs a driver's lines. */
+  /** Starts nothing yet. */
   constructor({ host, lock, start, wrap }: NamespacesOptions = {}) {
     this.#hostName = host;
     this.#lock = lock;
-    this.#makeStarter = start ?? (() => new Starter(lock === undefined ? [] : [lock]));
+    this.#startShell = start ?? (() => new Shell({ args: lock === undefined ? [] : [lock] }));
     this.#wrap = wrap ?? ((runner) => runner);
   }
 
@@ -90,7 +90,7 @@ export class Namespaces implements AsyncDisposable {
     return this.#share(undefined);
   }
 
-  /** `ip` in a sandbox's namespace: `force` as in {@linkcode BurstOptions}. */
+  /** `ip` in a sandbox's namespace. @param force Whether it goes on after a line that failed. */
   inside(sandbox: string, force = false): Ip {
     return this.#make(sandbox, force);
   }
@@ -104,36 +104,36 @@ export class Namespaces implements AsyncDisposable {
     await runPlan(steps, runnerOf, finish);
   }
 
-  /** Starts a program, in a rehearsal too: see {@linkcode Starter.run}. */
-  readonly start: Starts["run"] = (command, input) => {
-    if (this.#starter?.ended ?? true) this.#starter = this.#makeStarter();
-    return this.#starter!.run(command, input);
+  /** Runs a program without the lock file, in a rehearsal too: see {@linkcode RunProgram}. */
+  readonly run: RunProgram = (command, input) => {
+    if (this.#shell?.ended ?? true) this.#shell = this.#startShell();
+    return this.#shell!.run(command, input);
   };
 
   /**
-   * Starts what runs lines. Where this program was killed meanwhile, the shell goes no further: it
-   * has the lock open from before it looks until they are done, so that whoever finds nobody with
-   * the lock open knows that none will be run any more.
+   * Runs `ip` with the lock file open. The shell opens the file before it looks whether this driver
+   * still runs (`kill -0`). So where no process has the file open, no `ip` of a killed driver will
+   * start any more.
    */
-  readonly #startLines: Starts["run"] = (command, input) => {
-    if (this.#lock === undefined) return this.start(command, input);
-    return this.start(`{ kill -0 $PPID || exit; ${command}; } ${LOCK_FD}<>"$1"`, input);
+  readonly #runLocked: RunProgram = (command, input) => {
+    if (this.#lock === undefined) return this.run(command, input);
+    return this.run(`{ kill -0 $PPID || exit; exec ${command}; } ${LOCK_FD}<>"$1"`, input);
   };
 
-  /** Ends what was started, once all that was asked for is done. */
+  /** Ends the shell, once it has run what it was asked for. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#starter?.[Symbol.asyncDispose]();
+    await this.#shell?.[Symbol.asyncDispose]();
   }
 
   #share(netns: string | undefined): Ip {
-    // Callers are independent of each other: the line of one does not stand in another's way.
+    // The callers do not know of each other: where a line of one fails, those of the others go on.
     const shared = this.#shared.get(netns) ?? this.#make(netns, true);
     this.#shared.set(netns, shared);
     return shared;
   }
 
   #make(netns: string | undefined, force: boolean): Ip {
-    const runner = new BurstRunner({ start: this.#startLines, netns, force });
-    return new Ip(this.#wrap(runner, netns));
+    const transport = new ProcessPerBurst({ program: "ip", netns, force }, this.#runLocked);
+    return new Ip(this.#wrap(new Session(transport), netns));
   }
 }

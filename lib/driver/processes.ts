@@ -1,39 +1,42 @@
 import { ProgramNotFoundError } from "../iproute2/errors.ts";
-import type { Starts } from "../iproute2/starter.ts";
+import type { RunProgram } from "../iproute2/shell.ts";
 import { InvalidOptionError } from "./errors.ts";
 import { LOCK_FD } from "./namespaces.ts";
 
 /** The folder of the named network namespaces (ip-netns(8)). */
 const FOLDER = "/run/netns";
 
-/** Whether there is a network namespace of this name, or what is left of one. */
+/** Whether the name of a network namespace is taken, if only by a file that is left of one. */
 export function nameIsUsed(netns: string): boolean {
   return statOf(`${FOLDER}/${netns}`) !== undefined;
 }
 
-/** How long to wait between two looks at who is still there, in milliseconds. */
-const PAUSE = 20;
+/** How often to poll for the end of processes, in milliseconds. */
+const INTERVAL = 20;
 
-/** A process, and a file of its: the one that stands for its network namespace, or one it has open. */
-interface Process {
+/** A process, and the device and inode of one of its files: its network namespace, or an open file. */
+interface ProcessFile {
   pid: number;
   dev: number;
   ino: number;
 }
 
-/** The processes in network namespaces, and those that a driver has started. */
+/** Finds the processes in network namespaces, and those that run the lines of a driver. */
 export class Processes {
-  #run: Starts["run"];
+  #run: RunProgram;
   #lock: string | undefined;
+  /** The last search for all processes. */
   #running: Promise<unknown> = Promise.resolve();
-  #next: Promise<Process[]> | undefined;
+  /** The search that starts when that one has ended. */
+  #next: Promise<ProcessFile[]> | undefined;
 
   /**
-   * Makes it of what starts programs.
+   * Makes it.
    *
-   * @param lock The file that is open as long as a driver's lines are run: see `Namespaces`.
+   * @param run Runs `stat`.
+   * @param lock The lock file, which each `ip` of a driver has open: see {@linkcode Namespaces}.
    */
-  constructor(run: Starts["run"], lock?: string) {
+  constructor(run: RunProgram, lock?: string) {
     this.#run = run;
     this.#lock = lock;
   }
@@ -46,7 +49,7 @@ export class Processes {
   }
 
   /**
-   * A process in the namespace that a file stands for, such as what a container engine has mounted.
+   * A process in the namespace that a file stands for, such as one that a container engine has mounted.
    *
    * @throws {InvalidOptionError} There is no such file, it is something else, or no process is there.
    */
@@ -63,35 +66,38 @@ export class Processes {
   }
 
   /**
-   * Resolves when no lines of any driver on the state folder are run: those that `ip` was given go on
-   * when the driver is killed, whose other locks end with it. Only for a caller that has the state
-   * alone and runs none itself.
+   * Waits until no `ip` of any driver on the state folder runs. When a driver is killed, its `ip`
+   * goes on, although the locks of the driver are free. The caller must hold the exclusive lock, and
+   * must not run an `ip` itself.
    */
   async idle(): Promise<void> {
     const file = this.#lock === undefined ? undefined : statOf(this.#lock);
     if (!file) return;
     const isBusy = async () =>
-      (await this.#look(`fd/${LOCK_FD}`)).some(({ dev, ino }) =>
+      (await this.#search(`fd/${LOCK_FD}`)).some(({ dev, ino }) =>
         dev === file.dev && ino === file.ino
       );
-    // The end of another's process is told to nobody.
-    while (await isBusy()) await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    // The kernel tells only its parent when a process ends, so we poll.
+    while (await isBusy()) await new Promise((resolve) => setTimeout(resolve, INTERVAL));
   }
 
-  /** All processes. Those who ask while others are being told are told together. */
-  #all(): Promise<Process[]> {
+  /**
+   * All processes. Calls during a search share the next one: the one that runs may have passed by a
+   * process that they are about.
+   */
+  #all(): Promise<ProcessFile[]> {
     return this.#next ??= this.#running.catch(() => {}).then(() => {
       this.#next = undefined;
-      const look = this.#look("ns/net");
-      this.#running = look;
-      return look;
+      const search = this.#search("ns/net");
+      this.#running = search;
+      return search;
     });
   }
 
-  /** Looks at a file of each process that has it, by its path in the process's folder. */
-  async #look(path: string): Promise<Process[]> {
-    // Deno looks into /proc (proc(5)) for those only who have given it every right. What one may not
-    // look at, or has ended meanwhile, is left out.
+  /** Finds a file of each process, by its path in the process's folder under `/proc` (proc(5)). */
+  async #search(path: string): Promise<ProcessFile[]> {
+    // Deno itself may look there only if it has every permission, so `stat` does. It leaves out the
+    // processes that have ended meanwhile, and those that the caller may not look at.
     const { code, out } = await this.#run(`stat -L -c '%n %d %i' /proc/[0-9]*/${path}`, []);
     if (code === 127) throw new ProgramNotFoundError("stat");
     return out.flatMap((line) => {
@@ -102,7 +108,7 @@ export class Processes {
   }
 }
 
-/** What a file is; nothing where there is none that the kernel lets one look at. */
+/** The status of a file; `undefined` where there is none, or none that the caller may look at. */
 function statOf(path: string): Deno.FileInfo | undefined {
   try {
     return Deno.statSync(path);

@@ -1,10 +1,11 @@
 import { IpvlanError } from "../errors.ts";
 import type { Addr } from "../iproute2/addr.ts";
-import { BurstRunner } from "../iproute2/burst.ts";
 import { Ip } from "../iproute2/ip.ts";
 import { type Link, parseLink } from "../iproute2/link.ts";
+import { ProcessPerBurst } from "../iproute2/process_per_burst.ts";
 import type { Route } from "../iproute2/route.ts";
-import { Starter, type Starts } from "../iproute2/starter.ts";
+import { Session } from "../iproute2/session.ts";
+import { Shell } from "../iproute2/shell.ts";
 
 /** A link, and where the link below it is. */
 export interface SeenLink extends Link {
@@ -59,11 +60,11 @@ export async function gatherViews(): Promise<Views> {
   const ownNames = names.filter((_, index) => own !== undefined && inodes[index] === own);
   const views: Views = { host: toView(undefined, host, host), others: [], closed: [] };
   const others = names.filter((name) => !ownNames.includes(name)).sort();
-  await using starter = new Starter();
-  const start: Starts["run"] = (command, input) => starter.run(command, input);
+  await using shell = new Shell();
   for (const netns of others) {
     try {
-      const inside = new Ip(new BurstRunner({ start, netns }));
+      const transport = new ProcessPerBurst({ program: "ip", netns, force: false }, shell.run);
+      const inside = new Ip(new Session(transport));
       views.others.push(toView(netns, await ask(inside), host));
     } catch (error) {
       // It may be gone by now, or be closed to this caller; the others are not less true for it.

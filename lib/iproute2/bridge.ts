@@ -1,4 +1,4 @@
-import { Session } from "./session.ts";
+import { Session, type SessionOptions } from "./session.ts";
 import { linkName, wholeNumber } from "./words.ts";
 
 /** A port of a bridge in a VLAN. */
@@ -48,7 +48,7 @@ export class Bridge implements AsyncDisposable {
    * @throws {NamespaceNotFoundError} There is no such namespace.
    * @throws {ProgramNotFoundError} iproute2 is not installed.
    */
-  static async open(options: { netns?: string } = {}): Promise<Bridge> {
+  static async open(options: Omit<SessionOptions, "program"> = {}): Promise<Bridge> {
     return new Bridge(await Session.open({ ...options, program: "bridge" }));
   }
 

@@ -3,7 +3,7 @@ import { LinkVerbs } from "./link.ts";
 import { NeighVerbs } from "./neigh.ts";
 import { NetnsVerbs } from "./netns.ts";
 import { RouteVerbs } from "./route.ts";
-import { type Runner, Session } from "./session.ts";
+import { type Runner, Session, type SessionOptions } from "./session.ts";
 
 /**
  * `ip` in one network namespace: one long-lived process, any number of calls in flight.
@@ -49,7 +49,7 @@ export class Ip implements AsyncDisposable {
    * @throws {ProgramNotFoundError} iproute2 is not installed.
    * @throws {SessionClosedError} The program ended at once; the message says why.
    */
-  static async open(options: { netns?: string } = {}): Promise<Ip> {
+  static async open(options: Omit<SessionOptions, "program"> = {}): Promise<Ip> {
     return new Ip(await Session.open(options));
   }
 

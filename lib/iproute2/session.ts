@@ -1,12 +1,15 @@
-import { Complaints, eachLine, END, MARKER, rowsOf, saysNoNamespace } from "./batch.ts";
 import {
-  InvalidWordError,
-  IpCommandError,
-  NamespaceNotFoundError,
-  SessionClosedError,
-} from "./errors.ts";
-import { spawn } from "./spawn.ts";
-import { netnsName } from "./words.ts";
+  type BatchLine,
+  batchOf,
+  commandOf,
+  lineProblem,
+  MAX_LINES,
+  type Outcome,
+  outcomesOf,
+} from "./batch.ts";
+import { SessionClosedError } from "./errors.ts";
+import { KeptProcess } from "./kept_process.ts";
+import type { Transport } from "./transport.ts";
 
 /** What runs lines: a {@linkcode Session}, or something that collects them instead. */
 export interface Runner {
@@ -30,106 +33,81 @@ export interface SessionOptions {
    * @default {"ip"}
    */
   program?: "ip" | "bridge";
+  /**
+   * Ends the process. Every call that is not settled, and every later one, fails with the signal's
+   * reason.
+   *
+   * @default {undefined} Only {@linkcode Session.close} ends it.
+   */
+  signal?: AbortSignal;
 }
 
-/** A line on its way: sent, not yet known to be done. */
-interface Pending {
-  line: string;
-  query: boolean;
-  /** Its number, as the program counts them; 0 until it is written. */
-  number: number;
+/** A line that waits for its outcome. */
+interface PendingLine extends BatchLine {
+  answer: Promise<Record<string, unknown>[]>;
   resolve: (rows: Record<string, unknown>[]) => void;
-  reject: (error: Error) => void;
-}
-
-/** Lines written together, closed by a marker on standard error. */
-interface Burst {
-  lines: Pending[];
-  /** The number of its last line, the marker. */
-  last: number;
-  /** What was said of each line that failed, by its number. */
-  failed: Map<number, string>;
-  /** Whether the marker on standard error has been seen: all failures are known. */
-  marked: boolean;
+  reject: (error: unknown) => void;
 }
 
 /**
- * One long-lived `ip -batch -` process in one network namespace, with many lines in flight.
+ * Runs lines in one network namespace, by `ip -batch -`.
  *
- * A process per command costs 2 ms on a plain machine and 50 to 150 ms in an emulated one; a line
- * costs a fraction of that. Lines that are asked for in the same turn of the event loop are written
- * together as one burst. A change prints nothing, a query JSON, a failure two lines on standard
- * error, the second with the line's number (`Command failed -:7`); so each query is followed by a
- * line that prints for certain and a burst by one that fails for certain, and when all of these have
- * been seen the burst is settled, whatever order the two streams arrive in.
+ * The lines that are asked for in the same turn of the event loop, or while others are run, go
+ * together as one burst, of {@linkcode MAX_LINES} at most. Two equal queries in a burst, with no
+ * change between them, share one answer.
  *
- * `ip` ends over a few mistakes that it finds before it asks the kernel: a malformed word, but also
- * a `master` or a `netns` that does not exist. Then all that is in flight is rejected with a
- * {@linkcode SessionClosedError}.
+ * The lines after a failed one are run as well, as the callers of one session do not know of each
+ * other. `ip` ends over a few mistakes that it finds before it asks the kernel: a malformed word, or
+ * a `master` or a `netns` that does not exist. Then the whole burst fails with a
+ * {@linkcode SessionClosedError}, and nobody knows which of its lines were run.
  *
- * `-force` lets the lines behind a failed one go on: callers on one session are independent of
- * each other, and whoever wants all or nothing undoes what was done.
+ * A session that {@linkcode Session.open} has opened keeps one process. `ip` remembers the name of
+ * each link by its index as long as it runs (`lib/ll_map.c`), and forgets it only when a line of its
+ * own sets or deletes the link by that name. Three things follow:
  *
- * `ip` remembers the names of links by index for as long as it runs (`lib/ll_map.c`), and forgets a
- * link only when a line of its own has set or deleted it by name. Where somebody else, or `link del
- * group`, or the end of its parent deleted a link, a line that names it, or a new one of that name,
- * fails with `No such device`, and `link show dev` ends the process. Where somebody else renamed a
- * link and made another under the old name, a line acts on the renamed one. A full `link show` (which
- * is what `LinkVerbs.show` asks) helps until the next line that sets or deletes the link; a new
- * session helps for good. So a session is for one piece of work, not for the life of a daemon.
+ * - When another program has deleted a link, a line that names it fails with `No such device`, and
+ *   so does one that names a new link of that name. `link del group`, and the end of the parent,
+ *   delete links in the same way. `link show dev` then ends the process.
+ * - When another program has renamed a link and made a new one under the old name, a line that has
+ *   the old name acts on the renamed link.
+ * - A full `link show`, which is what `LinkVerbs.show` asks for, helps until the next line that sets
+ *   or deletes the link. A new session helps for good. So use a session for one piece of work, not
+ *   for the life of a daemon.
  */
 export class Session implements Runner, AsyncDisposable {
   /** The program and its namespace as one would type them: `ip -n red`. */
   readonly command: string;
-  #program: "ip" | "bridge";
-  #netns: string | undefined;
-  #child: Deno.ChildProcess;
-  #writer: WritableStreamDefaultWriter<Uint8Array>;
-  #queued: Pending[] = [];
-  #bursts: Burst[] = [];
-  #lineNumber = 0;
-  /** What each query of the bursts not yet settled printed, oldest first. */
-  #answers: string[][] = [];
-  /** Lines of standard output that no marker has closed yet. */
-  #printed: string[] = [];
-  #complaints = new Complaints();
-  #closed: Error | undefined;
-  #ended: Promise<void>;
+  readonly #transport: Transport;
+  #queue: PendingLine[] = [];
+  /** The queries in the queue that no change comes after. */
+  #shared = new Map<string, PendingLine>();
+  /** Runs the queue, as long as there is one. */
+  #running: Promise<void> | undefined;
+  /** Settles with the burst that runs. */
+  #burst: Promise<unknown> | undefined;
+  #closed: SessionClosedError | undefined;
 
-  private constructor(
-    program: "ip" | "bridge",
-    netns: string | undefined,
-    child: Deno.ChildProcess,
-  ) {
-    this.#program = program;
-    this.#netns = netns;
-    this.command = netns === undefined ? program : `${program} -n ${netns}`;
-    this.#child = child;
-    this.#writer = child.stdin.getWriter();
-    this.#ended = this.#follow();
+  /**
+   * Makes a session over what runs its bursts. Where that does not run the lines after one that
+   * failed, all lines that wait fail with the same error.
+   *
+   * @internal
+   */
+  constructor(transport: Transport) {
+    this.#transport = transport;
+    this.command = commandOf(transport.program);
   }
 
   /**
-   * Starts the program and waits until it answers.
+   * Starts a process that is kept, and waits until it answers.
    *
    * @throws {NamespaceNotFoundError} There is no such namespace.
    * @throws {ProgramNotFoundError} iproute2 is not installed.
    * @throws {SessionClosedError} The program ended at once; the message says why.
    */
-  static async open(options: SessionOptions = {}): Promise<Session> {
-    const { netns, program = "ip" } = options;
-    const args = [
-      ...(netns === undefined ? [] : ["-netns", netnsName(netns)]),
-      // The counters per VLAN are wanted of `bridge`; of `ip` they would only be more to read.
-      ...(program === "bridge" ? ["-statistics"] : ["-details"]),
-      "-force",
-      "-json",
-      "-batch",
-      "-",
-    ];
-    // It still ends with the caller, as its input closes then.
-    const child = spawn(program, args);
-    const session = new Session(program, netns, child);
+  static async open({ netns, program = "ip", signal }: SessionOptions = {}): Promise<Session> {
+    const transport = new KeptProcess({ program, netns, force: true }, signal);
+    const session = new Session(transport);
     try {
       await session.query("link show dev lo");
       return session;
@@ -139,42 +117,44 @@ export class Session implements Runner, AsyncDisposable {
     }
   }
 
-  /** Whether the process has ended or is about to, so that every further line is refused. */
+  /** Whether the session is closed or its process has ended, so that it runs no line any more. */
   get ended(): boolean {
-    return this.#closed !== undefined;
+    return this.#closed !== undefined || this.#transport.ended;
   }
 
   /**
    * Runs a line that changes something; settles when it has taken effect.
    *
-   * @throws {InvalidWordError} It is more than one line.
+   * @throws {InvalidWordError} It is more than one line, or prints what marks the end of an answer.
    * @throws {IpCommandError} The line was refused.
+   * @throws {NamespaceNotFoundError} There is no such namespace any more.
    * @throws {SessionClosedError} The process ended before the line was known to be done.
    */
   async change(line: string): Promise<void> {
-    await this.#send(line, false);
+    await this.#ask(line, false);
   }
 
   /**
    * Runs a line that prints; resolves to its rows. Empty rows, which `ip` prints where a filter
    * left something out, are not among them.
    *
-   * @throws {InvalidWordError} It is more than one line.
+   * @throws {InvalidWordError} It is more than one line, or prints what marks the end of an answer.
    * @throws {IpCommandError} The line was refused, or printed something else than JSON.
+   * @throws {NamespaceNotFoundError} There is no such namespace any more.
    * @throws {SessionClosedError} The process ended before the line was answered.
    */
   query(line: string): Promise<Record<string, unknown>[]> {
-    return this.#send(line, true);
+    return this.#ask(line, true);
   }
 
-  /** Ends the process once all lines sent so far are done. What comes after is refused. */
+  /** Ends the process once all lines asked for so far are done. What comes after is refused. */
   async close(): Promise<void> {
-    if (!this.#closed) {
-      this.#flush();
-      this.#closed = new SessionClosedError(this.command, "it was closed");
-      await this.#writer.close().catch(() => {});
-    }
-    await this.#ended;
+    this.#closed ??= new SessionClosedError(this.command, "it was closed");
+    // The last burst may be one that the program never answers. So it is not waited for, but the
+    // program's input is closed behind it.
+    while (this.#queue.length > 0) await this.#burst;
+    await this.#transport.close();
+    await this.#running;
   }
 
   /** Same as {@linkcode Session.close}. */
@@ -182,102 +162,51 @@ export class Session implements Runner, AsyncDisposable {
     await this.close();
   }
 
-  #send(line: string, query: boolean): Promise<Record<string, unknown>[]> {
-    if (this.#closed) return Promise.reject(this.#closed);
-    // A backslash at its end would join it to the next line.
-    if (/[\n\\]/.test(line)) {
-      return Promise.reject(
-        new InvalidWordError("line", line, "it has a newline or a backslash"),
-      );
-    }
-    return new Promise((resolve, reject) => {
-      this.#queued.push({ line, query, number: 0, resolve, reject });
-      if (this.#queued.length === 1) queueMicrotask(() => this.#flush());
-    });
+  #ask(line: string, isQuery: boolean): Promise<Record<string, unknown>[]> {
+    const error = this.#closed ?? lineProblem(this.#transport.program, line);
+    if (error) return Promise.reject(error);
+    const equal = isQuery ? this.#shared.get(line) : undefined;
+    if (equal) return equal.answer;
+    const { promise: answer, resolve, reject } = Promise.withResolvers<Record<string, unknown>[]>();
+    const pending = { line, isQuery, answer, resolve, reject };
+    this.#queue.push(pending);
+    if (isQuery) this.#shared.set(line, pending);
+    else this.#shared.clear();
+    this.#running ??= this.#run();
+    return answer;
   }
 
-  /** Writes what is queued as one burst. */
-  #flush(): void {
-    const lines = this.#queued;
-    this.#queued = [];
-    if (lines.length === 0) return;
-    const text: string[] = [];
-    for (const pending of lines) {
-      pending.number = ++this.#lineNumber;
-      text.push(pending.line);
-      if (!pending.query) continue;
-      this.#lineNumber++;
-      text.push(MARKER[this.#program].line);
+  async #run(): Promise<void> {
+    // When this resolves, the other lines of the same turn are in the queue.
+    await (this.#burst = Promise.resolve());
+    while (this.#queue.length > 0) {
+      const lines = this.#queue.splice(0, MAX_LINES);
+      this.#shared.clear();
+      await (this.#burst = this.#runBurst(lines));
     }
-    this.#bursts.push({ lines, last: ++this.#lineNumber, failed: new Map(), marked: false });
-    text.push(END, "");
-    // A write fails only when the process is gone, and then its end tells everybody.
-    this.#writer.write(new TextEncoder().encode(text.join("\n"))).catch(() => {});
+    this.#running = undefined;
   }
 
-  /** Reads both streams to their end, then fails whatever still waits. */
-  async #follow(): Promise<void> {
-    await Promise.all([
-      eachLine(this.#child.stdout, (line) => this.#answered(line)),
-      eachLine(this.#child.stderr, (line) => this.#complained(line)),
-    ]);
-    const { code, signal } = await this.#child.status;
-    await this.#writer.close().catch(() => {});
-    const said = this.#complaints.rest || (signal ? `killed by ${signal}` : `exit status ${code}`);
-    this.#closed ??= saysNoNamespace(said)
-      ? new NamespaceNotFoundError(this.#netns!)
-      : new SessionClosedError(this.command, said);
-    const waiting = [...this.#bursts.flatMap(({ lines }) => lines), ...this.#queued];
-    this.#bursts = [];
-    this.#queued = [];
-    for (const { reject } of waiting) reject(this.#closed);
+  async #runBurst(lines: readonly PendingLine[]): Promise<void> {
+    const outcomes = await this.#outcomesOf(lines);
+    for (const [index, outcome] of outcomes.entries()) settle(lines[index]!, outcome);
+    const failed = outcomes.find((outcome) => "error" in outcome);
+    if (!failed || this.#transport.program.force) return;
+    for (const pending of this.#queue.splice(0)) settle(pending, failed);
   }
 
-  #answered(line: string): void {
-    if (MARKER[this.#program].printed.test(line)) {
-      this.#answers.push(this.#printed);
-      this.#printed = [];
-      this.#settle();
-    } else {
-      this.#printed.push(line);
+  async #outcomesOf(lines: readonly PendingLine[]): Promise<Outcome[]> {
+    const { program } = this.#transport;
+    try {
+      const batch = batchOf(program, lines);
+      return outcomesOf(program, batch, await this.#transport.run(batch));
+    } catch (error) {
+      return lines.map(() => ({ error }));
     }
   }
+}
 
-  #complained(line: string): void {
-    const failed = this.#complaints.read(line);
-    if (!failed) return;
-    const { number, said } = failed;
-    const burst = this.#bursts.find(({ last }) => number <= last);
-    if (!burst) return;
-    if (number === burst.last) {
-      burst.marked = true;
-      this.#settle();
-    } else {
-      burst.failed.set(number, said);
-    }
-  }
-
-  /** Settles the bursts, oldest first, that are complete on both streams. */
-  #settle(): void {
-    for (let burst = this.#bursts[0]; burst?.marked; burst = this.#bursts[0]) {
-      const queries = burst.lines.filter(({ query }) => query).length;
-      if (this.#answers.length < queries) return;
-      this.#bursts.shift();
-      const answers = this.#answers.splice(0, queries);
-      for (const { line, query, number, resolve, reject } of burst.lines) {
-        const command = `${this.command} ${line}`;
-        const printed = query ? answers.shift()! : [];
-        const said = burst.failed.get(number);
-        if (said !== undefined) {
-          reject(new IpCommandError(command, said));
-          continue;
-        }
-        try {
-          resolve(rowsOf(command, printed));
-        } catch (error) {
-          reject(error as IpCommandError);
-        }
-      }
-    }
-  }
+function settle({ resolve, reject }: PendingLine, outcome: Outcome): void {
+  if ("error" in outcome) reject(outcome.error);
+  else resolve(outcome.rows);
 }

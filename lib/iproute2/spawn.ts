@@ -1,24 +1,50 @@
 import { ProgramNotFoundError } from "./errors.ts";
 
+/** How a program is started: its streams, which are piped if nothing else is said, and its end. */
+export type SpawnOptions = Pick<Deno.CommandOptions, "stdin" | "stdout" | "stderr" | "signal">;
+
 /**
  * Starts a program in a session of its own (setsid(2)), so that a Ctrl-C meant for the caller does
- * not end it before the caller has undone what it began. Its streams are piped, unless said otherwise.
+ * not end it before the caller has undone what it began. With a pipe as its input it still ends with
+ * the caller, as the pipe is closed then.
  *
  * @throws {ProgramNotFoundError} It is not on the machine.
  */
 export function spawn(
   program: string,
   args: readonly string[],
-  streams: Pick<Deno.CommandOptions, "stdin" | "stdout" | "stderr"> = {},
+  options: SpawnOptions = {},
 ): Deno.ChildProcess {
   try {
     return new Deno.Command(program, {
       args: [...args],
-      ...{ stdin: "piped", stdout: "piped", stderr: "piped", ...streams },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+      ...options,
       detached: true,
     }).spawn();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new ProgramNotFoundError(program);
     throw error;
   }
+}
+
+/** Calls back with each line of a stream, without its newline. */
+export async function eachLine(
+  stream: ReadableStream<Uint8Array>,
+  line: (text: string) => void,
+): Promise<void> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const parts = (rest + text).split("\n");
+    rest = parts.pop()!;
+    parts.forEach(line);
+  }
+  if (rest !== "") line(rest);
+}
+
+/** How a program ended, in words: `exit status 1`, `killed by SIGKILL`. */
+export function wordsOf({ code, signal }: Deno.CommandStatus): string {
+  return signal ? `killed by ${signal}` : `exit status ${code}`;
 }

@@ -2,13 +2,13 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { InvalidOptionError } from "../../../lib/driver/errors.ts";
 import { Processes } from "../../../lib/driver/processes.ts";
 import { ProgramNotFoundError } from "../../../lib/iproute2/errors.ts";
-import { Starter } from "../../../lib/iproute2/starter.ts";
+import { Shell } from "../../../lib/iproute2/shell.ts";
 
 const OWN = "/proc/self/ns/net";
 
 Deno.test("a process is found by the file of its namespace", async () => {
-  await using starter = new Starter();
-  const processes = new Processes((command, input) => starter.run(command, input));
+  await using shell = new Shell();
+  const processes = new Processes(shell.run);
   const pid = await processes.at(OWN);
   assertEquals(Deno.statSync(`/proc/${pid}/ns/net`).ino, Deno.statSync(OWN).ino);
   const refused = (path: string, why: string) =>

@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Starter } from "../../../lib/iproute2/starter.ts";
+import { Shell } from "../../../lib/iproute2/shell.ts";
 import { ProgramNotFoundError, SessionClosedError } from "../../../lib/iproute2/errors.ts";
 
 Deno.test("programs run one after the other, each with its own streams and status", async () => {
-  await using starter = new Starter();
+  await using shell = new Shell();
   const [copied, failed, mixed] = await Promise.all([
-    starter.run("cat", ["a 'b' $HOME", "c"]),
-    starter.run("sh -c 'cat >&2; exit 3'", ["gone wrong"]),
-    starter.run("sh -c 'printf x; printf y >&2; kill -9 $$'", []),
+    shell.run("cat", ["a 'b' $HOME", "c"]),
+    shell.run("sh -c 'cat >&2; exit 3'", ["gone wrong"]),
+    shell.run("sh -c 'printf x; printf y >&2; kill -9 $$'", []),
   ]);
   assertEquals(copied, { code: 0, out: ["a 'b' $HOME", "c"], err: [] });
   assertEquals(failed, { code: 3, out: [], err: ["gone wrong"] });
@@ -17,33 +17,33 @@ Deno.test("programs run one after the other, each with its own streams and statu
 });
 
 Deno.test("a program that does not read what it is given is none the worse for it", async () => {
-  await using starter = new Starter();
+  await using shell = new Shell();
   const lines = Array.from({ length: 20_000 }, (_, i) => `line ${i}`);
-  assertEquals((await starter.run("true", lines)).code, 0);
-  assertEquals((await starter.run("wc -l", lines)).out, ["20000"]);
+  assertEquals((await shell.run("true", lines)).code, 0);
+  assertEquals((await shell.run("wc -l", lines)).out, ["20000"]);
 });
 
 Deno.test("when the shell ends, all that waits is told why, and so is what comes after", async () => {
-  await using starter = new Starter();
-  const waiting = [starter.run("kill -9 $$", []), starter.run("true", [])];
+  await using shell = new Shell();
+  const waiting = [shell.run("kill -9 $$", []), shell.run("true", [])];
   for (const one of waiting) await assertRejects(() => one, SessionClosedError, "SIGKILL");
-  assert(starter.ended);
-  await assertRejects(() => starter.run("true", []), SessionClosedError, "SIGKILL");
+  assert(shell.ended);
+  await assertRejects(() => shell.run("true", []), SessionClosedError, "SIGKILL");
 });
 
 Deno.test("it ends when all that it was asked is done", async () => {
-  const starter = new Starter();
-  const asked = starter.run("cat", ["a"]);
-  await starter[Symbol.asyncDispose]();
+  const shell = new Shell();
+  const asked = shell.run("cat", ["a"]);
+  await shell[Symbol.asyncDispose]();
   assertEquals((await asked).out, ["a"]);
-  await assertRejects(() => starter.run("true", []), SessionClosedError, "it was closed");
+  await assertRejects(() => shell.run("true", []), SessionClosedError, "it was closed");
 });
 
 Deno.test("where PATH leads to no shell, that is said", () => {
   const path = Deno.env.get("PATH")!;
   Deno.env.set("PATH", "/nowhere");
   try {
-    assertThrows(() => new Starter(), ProgramNotFoundError, 'The program "sh" was not found');
+    assertThrows(() => new Shell(), ProgramNotFoundError, 'The program "sh" was not found');
   } finally {
     Deno.env.set("PATH", path);
   }

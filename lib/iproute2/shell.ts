@@ -1,0 +1,170 @@
+import { SessionClosedError } from "./errors.ts";
+import { eachLine, spawn, wordsOf } from "./spawn.ts";
+
+/** What a program left when it ended. */
+export interface Ending {
+  /** Its exit status; 128 + N where signal N ended it. */
+  code: number;
+  /** The lines that it printed. */
+  out: string[];
+  /** The lines that it printed on standard error. */
+  err: string[];
+}
+
+/**
+ * Runs a program to its end.
+ *
+ * @param command A command line of sh(1). Nothing in it is quoted for the caller.
+ * @param input The lines of its standard input.
+ */
+export type RunProgram = (command: string, input: readonly string[]) => Promise<Ending>;
+
+/** A {@linkcode Shell}, or what stands in for one. */
+export interface ProgramRunner extends AsyncDisposable {
+  /** Whether it has ended, so that it runs no program any more. */
+  readonly ended: boolean;
+  /** Runs a program. */
+  readonly run: RunProgram;
+}
+
+/** How a {@linkcode Shell} is started. */
+export interface ShellOptions {
+  /**
+   * What `$1`, `$2`, … are in the commands.
+   *
+   * @default {[]}
+   */
+  args?: readonly string[];
+  /**
+   * Ends the shell and the program that it runs.
+   *
+   * @default {undefined} Nothing does, until it is disposed of.
+   */
+  signal?: AbortSignal;
+}
+
+/** A program whose end is awaited. */
+interface PendingProgram {
+  resolve: (ending: Ending) => void;
+  reject: (error: unknown) => void;
+}
+
+/** The name of the shell, for errors. */
+const NAME = "sh";
+
+/**
+ * What the shell does before anything else. When it is to end, so does the program that it runs: both
+ * are in one process group, which `spawn` has made. To hear of a signal in the middle of a program,
+ * the shell must not run that in the foreground (sh(1), "wait").
+ */
+const PREAMBLE = "trap 'trap - TERM; kill 0' TERM\n";
+
+/**
+ * One long-lived `sh` that runs programs, one after the other. For why it is there, see
+ * {@linkcode Transport}.
+ */
+export class Shell implements ProgramRunner {
+  readonly #signal: AbortSignal | undefined;
+  readonly #child: Deno.ChildProcess;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #out: MarkedStream;
+  readonly #err: MarkedStream;
+  readonly #following: Promise<void>;
+  /**
+   * The line that ends each program's input, and that the shell prints on both streams after it. It
+   * is random, so that no line of a program can be taken for it.
+   */
+  readonly #end = `end-${crypto.randomUUID()}`;
+  #pending: PendingProgram[] = [];
+  #closed: Error | undefined;
+
+  /**
+   * Starts the shell.
+   *
+   * @throws {ProgramNotFoundError} There is none.
+   */
+  constructor({ args = [], signal }: ShellOptions = {}) {
+    signal?.throwIfAborted();
+    this.#signal = signal;
+    this.#child = spawn(NAME, ["-s", "--", ...args], { signal });
+    this.#writer = this.#child.stdin.getWriter();
+    this.#out = new MarkedStream(this.#child.stdout, this.#end, () => this.#settle());
+    this.#err = new MarkedStream(this.#child.stderr, this.#end, () => this.#settle());
+    this.#following = this.#follow();
+    this.#write(PREAMBLE);
+  }
+
+  /** Whether it has ended, so that it runs no program any more. */
+  get ended(): boolean {
+    return this.#closed !== undefined;
+  }
+
+  /**
+   * Runs a program when those before it have ended; resolves when it has ended itself. It fails with
+   * the signal's reason.
+   *
+   * @throws {SessionClosedError} The shell has ended.
+   */
+  readonly run: RunProgram = (command, input) => {
+    if (this.#signal?.aborted) return Promise.reject(this.#signal.reason);
+    if (this.#closed) return Promise.reject(this.#closed);
+    const end = this.#end;
+    return new Promise((resolve, reject) => {
+      this.#pending.push({ resolve, reject });
+      this.#write(
+        `${command} <<'${end}' & wait $!\n${[...input, end].join("\n")}\n` +
+          `printf '\\n${end} %s\\n' $?; printf '\\n${end}\\n' >&2\n`,
+      );
+    });
+  };
+
+  /** Ends the shell once it has run what it was asked for. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed ??= new SessionClosedError(NAME, "it was closed");
+    await this.#writer.close().catch(() => {});
+    await this.#following;
+  }
+
+  #write(text: string): void {
+    // A write fails only when the shell has ended, and its end settles what is pending.
+    this.#writer.write(new TextEncoder().encode(text)).catch(() => {});
+  }
+
+  #settle(): void {
+    while (this.#out.blocks.length > 0 && this.#err.blocks.length > 0) {
+      const [out, err] = [this.#out.blocks.shift()!, this.#err.blocks.shift()!];
+      const code = Number(out.mark.slice(this.#end.length));
+      this.#pending.shift()!.resolve({ code, out: out.lines, err: err.lines });
+    }
+  }
+
+  async #follow(): Promise<void> {
+    await Promise.all([this.#out.done, this.#err.done]);
+    const status = await this.#child.status;
+    await this.#writer.close().catch(() => {});
+    this.#closed ??= new SessionClosedError(NAME, wordsOf(status));
+    const error = this.#signal?.aborted ? this.#signal.reason : this.#closed;
+    for (const { reject } of this.#pending.splice(0)) reject(error);
+  }
+}
+
+/** A stream, as the blocks of lines that end with a mark. */
+class MarkedStream {
+  /** The blocks that are complete. */
+  readonly blocks: { lines: string[]; mark: string }[] = [];
+  /** Resolves when the stream has ended. */
+  readonly done: Promise<void>;
+
+  constructor(stream: ReadableStream<Uint8Array>, mark: string, onBlock: () => void) {
+    let lines: string[] = [];
+    this.done = eachLine(stream, (line) => {
+      if (line.startsWith(mark)) {
+        this.blocks.push({ lines, mark: line });
+        lines = [];
+        onBlock();
+      } else if (line !== "") {
+        lines.push(line);
+      }
+    });
+  }
+}

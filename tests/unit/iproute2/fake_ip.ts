@@ -1,0 +1,60 @@
+import type { Ending } from "../../../lib/iproute2/shell.ts";
+
+/** What `ip` answers to the line that marks the end of an answer. */
+export const MARK = '[{"family":"inet","interface":"lo","forwarding":false}]';
+
+/** What `ip` does with a line: prints, refuses it with a reason, or ends over it. */
+export interface Reply {
+  out?: string;
+  refused?: string;
+  fatal?: string;
+}
+
+/** What `ip -batch -` prints for its input. A line that has no reply prints nothing. */
+export function printedFor(
+  input: readonly string[],
+  replies: Record<string, Reply> = {},
+  force = true,
+): Ending {
+  const ending: Ending = { code: 0, out: [], err: [] };
+  for (const [index, line] of input.entries()) {
+    const { out, refused, fatal } = replyTo(line, replies);
+    if (out !== undefined) ending.out.push(out);
+    if (fatal !== undefined) return { ...ending, code: 255, err: [...ending.err, fatal] };
+    if (refused === undefined) continue;
+    ending.code = 1;
+    ending.err.push(...refused.split("\n"), `Command failed -:${index + 1}`);
+    if (!force) break;
+  }
+  return ending;
+}
+
+function replyTo(line: string, replies: Record<string, Reply>): Reply {
+  if (line === "netconf show dev lo") return { out: MARK };
+  if (line === "end-of-burst") return { refused: `Object "${line}" is unknown, try "ip help".` };
+  return replies[line] ?? {};
+}
+
+/** Runs no program: keeps what it was asked to run, and prints what `ip` would print. */
+export class FakeShell {
+  ended = false;
+  readonly commands: string[] = [];
+  readonly inputs: (readonly string[])[] = [];
+  /** What `ip` does with lines. */
+  replies: Record<string, Reply> = {};
+  /** What every program leaves, in place of what `ip` would. */
+  ending: Ending | undefined;
+
+  readonly run = (command: string, input: readonly string[]): Promise<Ending> => {
+    this.commands.push(command);
+    this.inputs.push(input);
+    return Promise.resolve(
+      this.ending ?? printedFor(input, this.replies, command.includes("-force")),
+    );
+  };
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.ended = true;
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,185 @@
+import {
+  assertEquals,
+  assertInstanceOf,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
+import {
+  InvalidWordError,
+  IpCommandError,
+  NamespaceNotFoundError,
+  ProgramNotFoundError,
+  SessionClosedError,
+} from "../../../lib/iproute2/errors.ts";
+import { ProcessPerBurst } from "../../../lib/iproute2/process_per_burst.ts";
+import { Session } from "../../../lib/iproute2/session.ts";
+import { FakeShell } from "./fake_ip.ts";
+
+/** A session in a namespace, with a process for each burst. */
+function sessionOver(shell: FakeShell, force = false): Session {
+  return new Session(new ProcessPerBurst({ program: "ip", netns: "c1", force }, shell.run));
+}
+
+/** Runs changes in one burst. Returns what became of each. */
+async function changes(shell: FakeShell, lines: string[], force = false): Promise<unknown[]> {
+  const session = sessionOver(shell, force);
+  const results = await Promise.allSettled(lines.map((line) => session.change(line)));
+  return results.map((result) => result.status === "fulfilled" ? "done" : result.reason);
+}
+
+/** Has every program end with a status, and say something on standard error. */
+function failing(code: number, ...err: string[]): FakeShell {
+  const shell = new FakeShell();
+  shell.ending = { code, out: [], err };
+  return shell;
+}
+
+Deno.test("the lines of one turn are one process", async () => {
+  const shell = new FakeShell();
+  assertEquals(await changes(shell, ["a", "b 'c d'"]), ["done", "done"]);
+  assertEquals(shell.commands, ["ip -n c1 -details -json -batch -"]);
+  assertEquals(shell.inputs, [["a", "b 'c d'", "netconf show dev lo", "end-of-burst"]]);
+});
+
+Deno.test("the lines after the first that failed are not run, and fail with its error", async () => {
+  const shell = new FakeShell();
+  shell.replies = { b: { refused: "Warning: Odd.\nError: ipvlan: No way." } };
+  const [a, b, c] = await changes(shell, ["a", "b", "c"]);
+  assertInstanceOf(b, IpCommandError);
+  // A warning is not why a line fails.
+  assertEquals([b.command, b.reason], ["ip -n c1 b", "Error: ipvlan: No way"]);
+  assertEquals([a, c], ["done", b]);
+});
+
+Deno.test("without force, nothing of the same turn is run after a failure", async () => {
+  const shell = new FakeShell();
+  shell.replies = { "line 7": { refused: "No way." } };
+  const lines = Array.from({ length: 1000 }, (_, i) => `line ${i}`);
+  const results = await changes(shell, lines);
+  assertEquals(shell.inputs.length, 1, "the next 400 lines were run");
+  assertEquals(results.slice(0, 7), Array(7).fill("done"));
+  assertInstanceOf(results[7], IpCommandError);
+  assertEquals(results.slice(8), Array(992).fill(results[7]));
+});
+
+Deno.test("with force all are run, and each has its own failure", async () => {
+  const shell = new FakeShell();
+  shell.replies = { a: { refused: "first" }, c: { refused: "second\nmore" } };
+  const [a, b, c, d] = await changes(shell, ["a", "b", "c", "d"], true);
+  assertEquals(shell.commands, ["ip -n c1 -details -json -force -batch -"]);
+  assertInstanceOf(a, IpCommandError);
+  assertInstanceOf(c, IpCommandError);
+  assertEquals([a.reason, c.reason], ["first", "second; more"]);
+  assertEquals([b, d], ["done", "done"]);
+});
+
+Deno.test("when ip ends over a line, or is killed, how far it came is not known", async () => {
+  const said = 'Error: any valid prefix is expected rather than "x".';
+  const shell = new FakeShell();
+  shell.replies = { b: { fatal: said }, r: { refused: "first" } };
+  for (const result of await changes(shell, ["a", "b"])) {
+    assertInstanceOf(result, SessionClosedError);
+    assertMatch(result.message, /"ip -n c1".*rather than "x"/);
+  }
+  const [r, b] = await changes(shell, ["r", "b"], true);
+  assertInstanceOf(r, IpCommandError);
+  assertInstanceOf(b, SessionClosedError);
+  const [killed] = await changes(failing(137), ["a"]);
+  assertInstanceOf(killed, SessionClosedError);
+  assertEquals(killed.reason, "exit status 137");
+});
+
+Deno.test("a namespace that does not exist is named, and so is one that cannot be entered", async () => {
+  const missing = failing(1, 'Cannot open network namespace "c1": No such file or directory');
+  assertInstanceOf((await changes(missing, ["a"]))[0], NamespaceNotFoundError);
+  const closed = failing(1, 'setting the network namespace "c1" failed: Invalid argument');
+  assertInstanceOf((await changes(closed, ["a"]))[0], IpCommandError);
+  const shell = new FakeShell();
+  assertThrows(
+    () => new ProcessPerBurst({ program: "ip", netns: "c1; reboot", force: true }, shell.run),
+    InvalidWordError,
+  );
+});
+
+Deno.test("when ip is not there, it is named", async () => {
+  const [error] = await changes(failing(127, "sh: 1: exec: ip: not found"), ["a"]);
+  assertInstanceOf(error, ProgramNotFoundError);
+  assertEquals(error.program, "ip");
+});
+
+Deno.test("queries among changes each get what was printed for them", async () => {
+  const shell = new FakeShell();
+  shell.replies = {
+    "link show": { out: '[{"ifname":"lo"},{}]' },
+    "link del dev eth0": { out: '[{"not":"asked for"}]' },
+    "addr show": { out: "[]" },
+  };
+  const session = sessionOver(shell);
+  const [before, , addrs, none] = await Promise.all([
+    session.query("link show"),
+    session.change("link del dev eth0"),
+    session.query("addr show"),
+    session.query("netns list"),
+  ]);
+  const mark = "netconf show dev lo";
+  assertEquals(shell.inputs, [
+    [
+      ...["link show", mark, "link del dev eth0", mark, "addr show", mark, "netns list", mark],
+      "end-of-burst",
+    ],
+  ]);
+  assertEquals([before, addrs, none], [[{ ifname: "lo" }], [], []]);
+});
+
+Deno.test("a query that fails names the line and the namespace", async () => {
+  const shell = new FakeShell();
+  shell.replies = { "link show dev x": { refused: 'Device "x" does not exist.' } };
+  const refused = sessionOver(shell).query("link show dev x");
+  const error = await assertRejects(() => refused, IpCommandError);
+  assertEquals([error.command, error.errno], ["ip -n c1 link show dev x", "ENODEV"]);
+});
+
+Deno.test("equal queries share an answer, unless a change is between them", async () => {
+  const shell = new FakeShell();
+  shell.replies = { "link show": { out: "[]" } };
+  const session = sessionOver(shell);
+  await Promise.all([
+    session.query("link show"),
+    session.query("addr show"),
+    session.query("link show"),
+    session.change("link del dev eth0"),
+    session.query("link show"),
+  ]);
+  assertEquals(shell.inputs[0]?.filter((line) => line.endsWith("show")), [
+    ...["link show", "addr show", "link show"],
+  ]);
+});
+
+Deno.test("a query never shares the answer of one that runs already", async () => {
+  const shell = new FakeShell();
+  const session = sessionOver(shell);
+  const first = session.query("link show");
+  await Promise.resolve();
+  await Promise.all([first, session.query("link show")]);
+  assertEquals(shell.inputs.length, 2);
+});
+
+Deno.test("what is asked while a burst runs is the next burst, of 400 lines at most", async () => {
+  const shell = new FakeShell();
+  const session = sessionOver(shell);
+  const first = session.change("first");
+  await Promise.resolve();
+  const lines = Array.from({ length: 1000 }, (_, i) => session.change(`line ${i}`));
+  await Promise.all([first, ...lines]);
+  assertEquals(
+    shell.inputs.map((input) => input.filter((line) => /^(first|line)/.test(line)).length),
+    [1, 400, 400, 200],
+  );
+});
+
+Deno.test("an ip that is too old for its options says so, and what to install", async () => {
+  const [error] = await changes(failing(255, 'Option "-json" is unknown, try "ip -help".'), ["a"]);
+  assertInstanceOf(error, SessionClosedError);
+  assertMatch(error.message, /"-json" is unknown.*: install iproute2 5.0 or later$/);
+});
