@@ -129,7 +129,8 @@ async function withoutModule(tour: Tour, host: Host): Promise<Finding[]> {
       "the scenario must not unload modules of this machine's kernel, so it uses an unknown kind of " +
         "link, ipvlan0, instead of ipvlan",
     );
-    const refusal = host.ip.session.change("link add name x type ipvlan0").catch(explainLinkAdd);
+    const refusal = host.ip.session.change("link add name x type ipvlan0")
+      .catch((error) => explainLinkAdd(error, "ipvlan0"));
     return [namesTheWaysOut(await refusal, "ipvlan0")];
   }
   // The kernel runs this program to load a module.

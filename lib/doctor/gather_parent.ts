@@ -1,8 +1,8 @@
 import { decideEndpoint } from "../driver/endpoint.ts";
 import { subnetsOf } from "../driver/network.ts";
-import { chooseParent, explain, globalAddrs, LINK_GROUP } from "../driver/parent.ts";
+import { busyParent, chooseParent, globalAddrs, LINK_GROUP } from "../driver/parent.ts";
 import type { Network } from "../driver/types.ts";
-import { IpvlanError } from "../errors.ts";
+import type { IpvlanError } from "../errors.ts";
 import type { Views } from "../graph/gather.ts";
 import { Pools } from "../ipam/mod.ts";
 import { IpCommandError } from "../iproute2/errors.ts";
@@ -91,9 +91,7 @@ async function tryParent(link: string): Promise<IpvlanError | undefined> {
   const base = { name, link, group: LINK_GROUP };
   if (await refusal({ ...base, type: "macvlan" }) !== undefined) return undefined;
   const error = await refusal({ ...base, type: "ipvlan", mode: "l2" });
-  if (!(error instanceof IpCommandError) || error.errno !== "EBUSY") return undefined;
-  const explained = explain(error);
-  return explained instanceof IpvlanError ? explained : undefined;
+  return error instanceof IpCommandError && error.errno === "EBUSY" ? busyParent(link) : undefined;
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -18,7 +18,7 @@ import { nameProblem } from "./names.ts";
 import { byPlace } from "./plan.ts";
 import { nameIsUsed } from "./processes.ts";
 import type { HostFacts } from "./network.ts";
-import { explain, globalAddrs } from "./parent.ts";
+import { globalAddrs } from "./parent.ts";
 import { randomHex } from "./random.ts";
 import { type EndpointRecord, isReady, type Store, withoutState } from "./store.ts";
 import type { ConnectOptions, Endpoint, Network, Sandbox } from "./types.ts";
@@ -92,7 +92,7 @@ export async function attach(
     await known.catch(() => {});
     if (!(error instanceof NotUndoneError)) await abandon(parts, batch).catch(() => {});
     if (error instanceof NamespaceNotFoundError) throw new SandboxGoneError(sandbox.name);
-    throw explain(error);
+    throw error;
   }
   return {
     sandbox,

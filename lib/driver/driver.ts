@@ -1,5 +1,4 @@
 import type { IpvlanError } from "../errors.ts";
-import { IpCommandError } from "../iproute2/errors.ts";
 import { attach, type Attached, type AttachRequest } from "./attach.ts";
 import { BACKGROUND, waitUntilInside } from "./background.ts";
 import { type Batch, dropEndpoint, dropNetwork, dropSandbox, mark } from "./drop.ts";
@@ -9,7 +8,6 @@ import {
   NetworkInUseError,
   NotConnectedError,
   NotUndoneError,
-  ProcessNotFoundError,
   SandboxInUseError,
   throwProblems,
 } from "./errors.ts";
@@ -19,7 +17,7 @@ import { StateLock } from "./lock.ts";
 import { LinkMonitor } from "./monitor.ts";
 import { Namespaces, rehearsed, watched, type WrapRunner } from "./namespaces.ts";
 import { aliasSteps, decideNetwork, type HostFacts, networkSteps } from "./network.ts";
-import { explain, standsOn } from "./parent.ts";
+import { standsOn } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
 import { KnownPools } from "./pools.ts";
 import { Processes } from "./processes.ts";
@@ -182,7 +180,7 @@ export class Driver implements AsyncDisposable {
           store.deleteNetwork(network.id);
           for (const link of links) store.deleteLink(link.name);
         });
-        throw explain(error);
+        throw error;
       }
       return { value: network, notices };
     });
@@ -274,15 +272,10 @@ export class Driver implements AsyncDisposable {
     pid?: number,
   ): Promise<Outcome<SandboxDetails>> {
     const namespace = pid === undefined ? "found" : "attached";
-    try {
-      const { sandbox, endpoints, notices } = await this.#attach({
-        ...{ sandbox: name, isNew: true, connections, namespace, pid },
-      });
-      return { value: { ...sandbox, endpoints }, notices };
-    } catch (error) {
-      const isAttach = error instanceof IpCommandError && error.command.includes("netns attach");
-      throw isAttach ? new ProcessNotFoundError(pid!, error.reason) : error;
-    }
+    const { sandbox, endpoints, notices } = await this.#attach({
+      ...{ sandbox: name, isNew: true, connections, namespace, pid },
+    });
+    return { value: { ...sandbox, endpoints }, notices };
   }
 
   /**

@@ -9,6 +9,7 @@ import {
   type Pools,
 } from "../ipam/mod.ts";
 import { addrAdd } from "../iproute2/addr.ts";
+import { explainRights } from "../iproute2/kernel.ts";
 import { linkAdd, linkDel, linkSet } from "../iproute2/link.ts";
 import { netnsAdd, netnsAttach, netnsDel } from "../iproute2/netns.ts";
 import { routeLine } from "../iproute2/route.ts";
@@ -18,10 +19,11 @@ import {
   InvalidOptionError,
   LinkExistsError,
   MacAddressError,
+  ProcessNotFoundError,
 } from "./errors.ts";
 import { nameProblem } from "./names.ts";
-import { aliasOf, LINK_GROUP } from "./parent.ts";
-import { CALLER, type Step } from "./plan.ts";
+import { aliasOf, explainIpvlanAdd, LINK_GROUP } from "./parent.ts";
+import { CALLER, type Line, type Step } from "./plan.ts";
 import type { EndpointRecord } from "./store.ts";
 import type { ConnectOptions, Endpoint, Network, Sandbox } from "./types.ts";
 
@@ -209,6 +211,7 @@ export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[
         ...{ mtu, group: LINK_GROUP, mode, flag },
       }),
       undo: inside(linkDel(temporary)),
+      explain: (error) => explainIpvlanAdd(error, parent),
     },
     {
       ...inside(linkSet(temporary, {
@@ -219,6 +222,8 @@ export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[
       })),
       // Where the sandbox has a link of this name, this fails, and nothing that follows is done.
       undo: inside(linkDel(ifname)),
+      explain: (error) =>
+        error.errno === "EEXIST" ? new LinkExistsError(sandbox, ifname) : explainRights(error),
     },
     // On its own: of one line, the kernel would take this first (`do_setlink` in
     // `net/core/rtnetlink.c`), and the link have an address before it is told to have none.
@@ -249,9 +254,18 @@ export function sandboxSteps(
   pid?: number,
 ): Step[] {
   if (namespace === "found") return [];
-  const add: Step = {
-    ...{ netns: CALLER, line: pid === undefined ? netnsAdd(name) : netnsAttach(name, pid) },
-    undo: { netns: CALLER, line: netnsDel(name) },
-  };
+  const undo: Line = { netns: CALLER, line: netnsDel(name) };
+  if (pid !== undefined) {
+    return [{
+      netns: CALLER,
+      line: netnsAttach(name, pid),
+      undo,
+      explain: (error) =>
+        error.errno === "EPERM"
+          ? explainRights(error)
+          : new ProcessNotFoundError(pid, error.reason),
+    }];
+  }
+  const add: Step = { netns: CALLER, line: netnsAdd(name), undo };
   return namespace === "made" ? [add, { netns: name, line: linkSet("lo", { up: true }) }] : [add];
 }

@@ -9,7 +9,7 @@ import {
   type Subnet,
 } from "../ipam/mod.ts";
 import type { Addr } from "../iproute2/addr.ts";
-import { requireKernel } from "../iproute2/kernel.ts";
+import { explainLinkAdd, requireKernel } from "../iproute2/kernel.ts";
 import { IPVLAN_FLAGS, IPVLAN_MODES } from "../iproute2/kinds/ipvlan.ts";
 import { type Link, linkAdd, linkDel, linkSet, type LinkSpec } from "../iproute2/link.ts";
 import type { Route } from "../iproute2/route.ts";
@@ -25,6 +25,7 @@ import {
   aliasOf,
   chooseParent,
   conflictProblem,
+  explainIpvlanAdd,
   globalAddrs,
   LINK_GROUP,
   type ParentChoice,
@@ -231,7 +232,11 @@ export function subnetsOf(network: Network): readonly Subnet[] {
 
 /** The lines that make links of the driver's own, all or nothing. */
 export function linkSteps(links: readonly LinkSpec[]): Step[] {
-  return links.map((link) => ({ line: linkAdd(link), undo: { line: linkDel(link.name) } }));
+  return links.map((link) => ({
+    line: linkAdd(link),
+    undo: { line: linkDel(link.name) },
+    explain: (error) => explainLinkAdd(error, link.type),
+  }));
 }
 
 /** The name of the link by which a network that is being created tries its parent. */
@@ -252,6 +257,7 @@ export function networkSteps(network: Network, links: readonly LinkSpec[]): Step
     {
       line: linkAdd({ type: "ipvlan", name, link: parent, mode, flag, group: LINK_GROUP }),
       undo: { line: linkDel(name) },
+      explain: (error) => explainIpvlanAdd(error, parent),
     },
     { line: linkDel(name) },
   ];

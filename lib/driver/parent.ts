@@ -1,13 +1,12 @@
 import type { IpvlanError } from "../errors.ts";
 import type { Addr } from "../iproute2/addr.ts";
-import { IpCommandError } from "../iproute2/errors.ts";
+import type { IpCommandError } from "../iproute2/errors.ts";
 import { explainLinkAdd } from "../iproute2/kernel.ts";
 import type { IpvlanFlag, IpvlanMode } from "../iproute2/kinds/ipvlan.ts";
 import type { Link, LinkSpec } from "../iproute2/link.ts";
 import { linkName } from "../iproute2/words.ts";
 import {
   InvalidParentError,
-  LinkExistsError,
   ParentConflictError,
   ParentDownError,
   ParentNotFoundError,
@@ -125,24 +124,19 @@ function unfitProblems(link: Link, links: readonly Link[]): InvalidParentError[]
   return reasons.map((reason) => new InvalidParentError(link.name, reason));
 }
 
+/** Says of a parent that the kernel takes no ipvlan link on it, as its receive handler is taken. */
+export function busyParent(parent: string): InvalidParentError {
+  const reason = "the kernel says it is busy, which a macvlan link on it makes it, even one in " +
+    "another namespace; remove that, or use another link";
+  return new InvalidParentError(parent, reason);
+}
+
 /**
- * What a refused line says about the parent, a name, the kernel or the caller's rights; the error
- * itself where it says nothing of these. A parent is busy when its receive handler is taken by what cannot
- * be seen from the host, or came between the look at it and the line.
+ * What a refused `link add` of an ipvlan link means. The parent may be busy although the look at the
+ * host found it fit: because of a link in another namespace, or of one that came since.
  */
-export function explain(error: unknown): unknown {
-  if (error instanceof IpCommandError && error.errno === "EBUSY") {
-    const [, parent] = / link add link (\S+) .* type ipvlan/.exec(error.command) ?? [];
-    const reason = "the kernel says it is busy, which a macvlan link on it makes it, even one in " +
-      "another namespace; remove that, or use another link";
-    if (parent !== undefined) return new InvalidParentError(parent, reason);
-  }
-  if (error instanceof IpCommandError && error.errno === "EEXIST") {
-    const [, sandbox, name] = /^ip -n (\S+) link set dev e-\S+ name (\S+)/.exec(error.command) ??
-      [];
-    if (sandbox !== undefined) return new LinkExistsError(sandbox, name!);
-  }
-  return explainLinkAdd(error);
+export function explainIpvlanAdd(error: IpCommandError, parent: string): IpvlanError {
+  return error.errno === "EBUSY" ? busyParent(parent) : explainLinkAdd(error, "ipvlan");
 }
 
 /**

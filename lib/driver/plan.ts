@@ -1,19 +1,25 @@
+import type { IpvlanError } from "../errors.ts";
 import { IpCommandError, NamespaceNotFoundError, SessionClosedError } from "../iproute2/errors.ts";
+import { explainRights } from "../iproute2/kernel.ts";
 import type { Runner } from "../iproute2/session.ts";
 import { NotUndoneError } from "./errors.ts";
 
 /**
- * The caller's own namespaces, where those of the sandboxes are made and deleted: `ip -n HOST` has
- * mounts of its own, and a name under `/run/netns` that is made there is a mount nobody else sees.
+ * The caller's own namespaces. Sandboxes' namespaces are made and deleted here and not in the host's:
+ * `ip -n HOST` has mounts of its own, so nobody else would see a name that it mounts in `/run/netns`.
  */
 export const CALLER: unique symbol = Symbol("caller");
 
-/** Where a line acts: in a sandbox's namespace, by its name, in the host's, or in the caller's. */
+/** Where a line acts: a sandbox's namespace, by name; the host's (`undefined`); or the caller's. */
 export type Place = string | undefined | typeof CALLER;
 
 /** One `ip` line, and where it acts. */
 export interface Line {
-  /** A sandbox's namespace; the host's where there is none given; or {@linkcode CALLER}. */
+  /**
+   * Where it acts.
+   *
+   * @default {undefined} In the host's namespace.
+   */
   netns?: Place;
   /** The line, without `ip` before it. */
   line: string;
@@ -23,22 +29,26 @@ export interface Line {
 export interface Step extends Line {
   /** The line that undoes it. */
   undo?: Line;
+  /**
+   * What it means when the line is refused, or else the error itself.
+   *
+   * @default {explainRights}
+   */
+  explain?: (error: IpCommandError) => IpvlanError;
 }
 
 /**
- * Gives the runner of a place, for a burst that is done or one that undoes. What is done in a
- * sandbox must stop at the first line that fails, as those behind it would act on another link.
+ * Gives the runner for a place. Outside of an undo, the runner for a sandbox must stop at the first
+ * line that fails, as the lines after it would act on another link.
  */
 export type RunnerOf = (netns: Place, undoing: boolean) => Runner;
 
 /**
- * Runs a plan, all or nothing: if a step fails, those that were done are undone, the last first,
- * and the failure is thrown. Neighbouring steps in one namespace go out together; those that were
- * done although another of them failed are undone too.
+ * Runs a plan, all or nothing. Neighbouring steps in one place run together. If a step fails, all
+ * steps that were done are undone, the last first, and what the failure means is thrown.
  *
- * @param finish What belongs to the plan besides its lines: it runs last, and where it fails the
- * lines are undone as well.
- * @throws {NotUndoneError} A step failed, and what was done could not all be undone.
+ * @param finish Runs after the lines. If it fails, the lines are undone as well.
+ * @throws {NotUndoneError} A step failed, and some of what was done could not be undone.
  */
 export async function runPlan(
   steps: readonly Step[],
@@ -56,7 +66,7 @@ export async function runPlan(
 }
 
 async function runBurst(burst: Step[], runnerOf: RunnerOf, done: Step[]): Promise<void> {
-  const patience = performance.now() + PATIENCE;
+  const deadline = performance.now() + PATIENCE;
   let rest = burst;
   for (;;) {
     const runner = runnerOf(rest[0]!.netns, false);
@@ -70,26 +80,31 @@ async function runBurst(burst: Step[], runnerOf: RunnerOf, done: Step[]): Promis
     const first = results.findIndex(({ status }) => status === "rejected");
     if (first < 0) return;
     const { reason } = results[first] as PromiseRejectedResult;
-    if (!isHeld(reason) || performance.now() > patience) throw reason;
+    if (!isHeld(reason) || performance.now() > deadline) throw meaningOf(rest[first]!, reason);
     rest = rest.slice(first);
-    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    await new Promise((resolve) => setTimeout(resolve, INTERVAL));
   }
 }
 
-/** How long an address is waited for, and how long between two tries, in milliseconds. */
-const [PATIENCE, PAUSE] = [5000, 20];
+/** What the failure of a step means. */
+function meaningOf({ explain = explainRights }: Step, reason: unknown): unknown {
+  return reason instanceof IpCommandError ? explain(reason) : reason;
+}
+
+/** How long to retry a line whose address is held, and how often, in milliseconds. */
+const [PATIENCE, INTERVAL] = [5000, 20];
 
 /**
- * Whether an address that is put on an ipvlan link is another link's. The record says that none of
- * ours has it; but the kernel takes the links of a namespace that was deleted away in its own time
- * (`cleanup_net` in `net/core/net_namespace.c`), and tells nobody when it has. Such a line stands in
- * a sandbox, where those behind it were not run.
+ * Whether a line failed because another ipvlan link has its address. The record says that none of
+ * ours has it. But the kernel removes the links of a deleted namespace later (`cleanup_net` in
+ * `net/core/net_namespace.c`), and tells nobody when it has. Only lines in a sandbox give addresses,
+ * and there the lines after a failed one were not run, so they can be retried together.
  */
 function isHeld(reason: unknown): boolean {
   return reason instanceof IpCommandError && reason.errno === "EADDRINUSE";
 }
 
-/** Undoes steps, the last first, as far as that goes. Resolves to what was in the way. */
+/** Undoes steps, the last first. Goes on after a failure, and resolves to the first one. */
 async function undo(done: Step[], runnerOf: RunnerOf): Promise<PromiseRejectedResult | undefined> {
   const lines = done.toReversed().map((step) => step.undo).filter((line) => line !== undefined);
   const results: PromiseSettledResult<void>[] = [];
@@ -102,22 +117,22 @@ async function undo(done: Step[], runnerOf: RunnerOf): Promise<PromiseRejectedRe
   );
 }
 
-/** Whether a line has failed since what it was to remove is not there. */
+/** Whether a line failed because what it should remove does not exist. */
 export function isGone(reason: unknown): boolean {
   return reason instanceof NamespaceNotFoundError ||
     reason instanceof IpCommandError && ["ENODEV", "ENOENT"].includes(reason.errno);
 }
 
 /**
- * The steps that make sandboxes and connect them, in the order in which they take the fewest
- * processes: namespaces, then the links in them, then what is done to those inside.
+ * Sorts the steps that make sandboxes and connect them by place, so that they take the fewest
+ * processes: first the caller's, which make namespaces, then the host's, then the sandboxes'.
  */
 export function byPlace(steps: readonly Step[]): Step[] {
   const rank = ({ netns }: Step) => netns === CALLER ? 0 : netns === undefined ? 1 : 2;
   return steps.toSorted((one, other) => rank(one) - rank(other));
 }
 
-/** Neighbouring lines in one namespace, put together. */
+/** Puts neighbouring lines in one place together. */
 function bursts<T extends Line>(lines: readonly T[]): T[][] {
   const result: T[][] = [];
   for (const line of lines) {

@@ -4,7 +4,7 @@ import { dropEndpoint, dropNetwork, dropSandbox, mark } from "./drop.ts";
 import { endpointSteps, sandboxSteps } from "./endpoint.ts";
 import { ParentNotFoundError, SandboxGoneError } from "./errors.ts";
 import { aliasSteps, linkSteps } from "./network.ts";
-import { explain, isOurs, standsOn } from "./parent.ts";
+import { isOurs, standsOn } from "./parent.ts";
 import { byPlace, type Step } from "./plan.ts";
 import { isReady, type State, withoutState } from "./store.ts";
 import type { Network, RestoreReport } from "./types.ts";
@@ -152,6 +152,5 @@ export async function restoreParent(
 }
 
 function reasonOf(error: unknown): string {
-  const explained = explain(error);
-  return explained instanceof Error ? explained.message : String(explained);
+  return error instanceof Error ? error.message : String(error);
 }

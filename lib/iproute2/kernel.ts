@@ -74,19 +74,19 @@ export function requireKernel(release: string): void {
   }
 }
 
+/** What a refused line means: that the caller lacks rights, or else the error itself. */
+export function explainRights(error: IpCommandError): IpvlanError {
+  return error.errno === "EPERM" ? new MissingRightsError(error.reason) : error;
+}
+
 /**
- * What a refused `link add` says about the kernel or the caller's rights; the error itself where it
- * says neither. A kernel without the module answers `Unknown device type` (`rtnl_newlink` in
+ * What a refused `link add` of a kind means: that the kernel lacks a module, or the caller rights, or
+ * else the error itself. A kernel without the module answers `Unknown device type` (`rtnl_newlink` in
  * `net/core/rtnetlink.c`), after it has tried to load `rtnl-link-KIND` by itself.
  */
-export function explainLinkAdd(error: unknown): unknown {
-  if (!(error instanceof IpCommandError)) return error;
-  if (error.errno === "EPERM") return new MissingRightsError(error.reason);
-  const [, type] = / link add .* type (\w+)/.exec(error.command) ?? [];
-  if (error.errno === "EOPNOTSUPP" && type !== undefined) {
-    return new MissingModuleError(type in MODULES ? MODULES[type as keyof typeof MODULES] : type);
-  }
-  return error;
+export function explainLinkAdd(error: IpCommandError, kind: string): IpvlanError {
+  if (error.errno !== "EOPNOTSUPP") return explainRights(error);
+  return new MissingModuleError(kind in MODULES ? MODULES[kind as keyof typeof MODULES] : kind);
 }
 
 /**
@@ -136,8 +136,8 @@ async function problemOf(ip: Ip, spec: LinkSpec): Promise<IpvlanError | undefine
     await ip.link.add(spec);
     return undefined;
   } catch (error) {
-    const explained = explainLinkAdd(error);
-    if (explained instanceof IpvlanError) return explained;
-    throw explained;
+    if (error instanceof IpCommandError) return explainLinkAdd(error, spec.type);
+    if (error instanceof IpvlanError) return error;
+    throw error;
   }
 }

@@ -274,8 +274,9 @@ export class Faults implements AsyncDisposable {
         this.#held.hold();
         return Promise.all([runner.change(line), killHeld(this.#held)]).then(() => {});
       }
+      // The refusal must not be one that a step explains.
       return runner.change(
-        this.#fault === "fatal" ? "addr add 1.2.3.4/33 dev lo" : "link del dev lo",
+        this.#fault === "fatal" ? "addr add 1.2.3.4/33 dev lo" : "addr del 192.0.2.1/32 dev lo",
       );
     },
   });

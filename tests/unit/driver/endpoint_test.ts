@@ -10,11 +10,13 @@ import {
   AlreadyConnectedError,
   InvalidNameError,
   InvalidOptionError,
+  InvalidParentError,
   LinkExistsError,
   MacAddressError,
+  ProcessNotFoundError,
 } from "../../../lib/driver/errors.ts";
 import { subnetsOf } from "../../../lib/driver/network.ts";
-import { CALLER } from "../../../lib/driver/plan.ts";
+import { CALLER, type Step } from "../../../lib/driver/plan.ts";
 import type { EndpointRecord } from "../../../lib/driver/store.ts";
 import type { ConnectOptions, Network } from "../../../lib/driver/types.ts";
 import {
@@ -25,8 +27,9 @@ import {
   ReservedAddressError,
   UnusableAddressError,
 } from "../../../lib/ipam/mod.ts";
-import { InvalidWordError } from "../../../lib/iproute2/errors.ts";
-import { network } from "./fixtures.ts";
+import { InvalidWordError, IpCommandError } from "../../../lib/iproute2/errors.ts";
+import { MissingRightsError } from "../../../lib/iproute2/kernel.ts";
+import { network, withoutMeaning } from "./fixtures.ts";
 
 const ID = "e1e2e3e4e5e6";
 
@@ -280,8 +283,31 @@ Deno.test("each line that makes a link or a namespace can be undone", () => {
     up,
   ]);
   // The loopback of somebody else's namespace is left as it is.
-  assertEquals(sandboxSteps({ name: "c1", namespace: "attached" }, 7), [
+  assertEquals(withoutMeaning(sandboxSteps({ name: "c1", namespace: "attached" }, 7)), [
     { netns: CALLER, line: "netns attach c1 7", undo: { netns: CALLER, line: "netns del c1" } },
   ]);
   assertEquals(sandboxSteps({ name: "c1", namespace: "found" }), []);
+});
+
+Deno.test("a refused step says what its failure means", () => {
+  const meaning = (steps: Step[], line: RegExp, said: string) => {
+    const step = steps.find((step) => line.test(step.line))!;
+    return step.explain!(new IpCommandError("ip …", said));
+  };
+  const steps = endpointSteps(DUAL, endpoint(ADDRESSES));
+  const busy = meaning(steps, /^link add/, "RTNETLINK answers: Device or resource busy");
+  assertInstanceOf(busy, InvalidParentError);
+  assertEquals(busy.parent, DUAL.parent);
+  // Only where the link gets its final name does this say something of that name.
+  const exists = meaning(steps, /^link add/, "RTNETLINK answers: File exists");
+  assertInstanceOf(exists, IpCommandError);
+  const taken = meaning(steps, /^link set .* name /, "RTNETLINK answers: File exists");
+  assertInstanceOf(taken, LinkExistsError);
+  assertEquals([taken.sandbox, taken.link], ["c1", "eth0"]);
+  const attached = sandboxSteps({ name: "c1", namespace: "attached" }, 7);
+  const gone = meaning(attached, /attach/, 'Cannot open "/proc/7/ns/net": No such file');
+  assertInstanceOf(gone, ProcessNotFoundError);
+  assertEquals(gone.pid, 7);
+  const denied = meaning(attached, /attach/, "bind failed: Operation not permitted");
+  assertInstanceOf(denied, MissingRightsError);
 });

@@ -1,5 +1,6 @@
 import { parseAddress } from "../../../lib/ipam/mod.ts";
 import type { HostFacts } from "../../../lib/driver/network.ts";
+import type { Step } from "../../../lib/driver/plan.ts";
 import type { Network } from "../../../lib/driver/types.ts";
 import type { Addr } from "../../../lib/iproute2/addr.ts";
 import type { VlanProtocol } from "../../../lib/iproute2/kinds/vlan.ts";
@@ -76,4 +77,9 @@ export function network(name: string, changes: Partial<Network> = {}): Network {
     labels: {},
     ...changes,
   };
+}
+
+/** Steps without what their failures mean, so that they can be compared. */
+export function withoutMeaning(steps: readonly Step[]): Omit<Step, "explain">[] {
+  return steps.map(({ explain: _, ...step }) => step);
 }

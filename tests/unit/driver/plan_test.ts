@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { IpvlanError } from "../../../lib/errors.ts";
 import { NotUndoneError } from "../../../lib/driver/errors.ts";
 import { byPlace, CALLER, type Place, runPlan, type Step } from "../../../lib/driver/plan.ts";
 import {
@@ -6,6 +7,7 @@ import {
   NamespaceNotFoundError,
   SessionClosedError,
 } from "../../../lib/iproute2/errors.ts";
+import { MissingRightsError } from "../../../lib/iproute2/kernel.ts";
 import type { Runner } from "../../../lib/iproute2/session.ts";
 
 /**
@@ -101,6 +103,14 @@ Deno.test("the first of several failures is the one that is told", async () => {
   const steps = [step("a"), step("b"), step("c")];
   const error = await assertRejects(() => runPlan(steps, places.runnerOf), IpCommandError);
   assertEquals(error.reason, "first");
+});
+
+Deno.test("the meaning of a step's failure is thrown, which by default is that rights are missing", async () => {
+  const places = new Places().refuse("add a", "Nonsense").refuse("add b", "Permission denied");
+  const meaning = new IpvlanError("a is not possible");
+  const steps = [{ ...step("a"), explain: () => meaning }, step("b")];
+  assertEquals(await assertRejects(() => runPlan(steps, places.runnerOf)), meaning);
+  await assertRejects(() => runPlan([step("b")], places.runnerOf), MissingRightsError);
 });
 
 Deno.test("when a process ends, all that it had been sent may have been done, and is undone", async () => {
