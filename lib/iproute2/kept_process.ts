@@ -134,7 +134,7 @@ class BatchProcess {
 
   /** The two streams arrive in any order, so the batch is whole when both are. */
   #settleIfWhole(): void {
-    if (this.#awaited?.marks === 0 && !this.#awaited.end) this.#settle();
+    if (this.#awaited && this.#awaited.marks <= 0 && !this.#awaited.end) this.#settle();
   }
 
   #settle(): void {

@@ -200,3 +200,16 @@ Deno.test("an ip that is too old is said in one line, and changes nothing", asyn
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("an ip that prints garbage and ends well is said in one line, and changes nothing", async (t) => {
+  await using place = await inhabited();
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/ip`, "#!/bin/sh\necho a banner\n", { mode: 0o755 });
+    const env = { PATH: `${folder}:${Deno.env.get("PATH")}` };
+    const says = /^ipvlan: The session "ip.*" has ended: exit status 0; it printed "a banner"$/;
+    await assertRefused(t, place.path, says, { env });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

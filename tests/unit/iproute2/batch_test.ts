@@ -1,0 +1,110 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { batchOf, type Outcome, outcomesOf, type Output } from "../../../lib/iproute2/batch.ts";
+import { printedFor, type Reply } from "./fake_ip.ts";
+
+interface ModelLine {
+  isQuery: boolean;
+  reply: Reply;
+}
+
+const reply: fc.Arbitrary<Reply> = fc.oneof(
+  fc.constant({}),
+  fc.array(fc.record({ name: fc.string() }), { maxLength: 3 })
+    .map((rows) => ({ out: JSON.stringify(rows) })),
+  fc.constantFrom("No way.", "Warning: Odd.\nNo way.", "").map((refused) => ({ refused })),
+);
+const lines: fc.Arbitrary<ModelLine[]> = fc.array(
+  fc.record({ isQuery: fc.boolean(), reply }),
+  { minLength: 1, maxLength: 12 },
+);
+
+/** What a program that works makes of the lines. */
+function modelOf(lines: readonly ModelLine[], force: boolean): ("error" | unknown[])[] {
+  const stop = lines.findIndex(({ reply }) => reply.refused !== undefined);
+  return lines.map(({ isQuery, reply }, index) => {
+    if (reply.refused !== undefined || (!force && stop >= 0 && index > stop)) return "error";
+    return isQuery && reply.out !== undefined ? JSON.parse(reply.out) : [];
+  });
+}
+
+/** Runs the lines by a program that works, and reads what it printed after some damage. */
+function run(
+  model: readonly ModelLine[],
+  force: boolean,
+  firstNumber: number,
+  damage: (output: Output) => Output = (output) => output,
+): Outcome[] {
+  const program = { program: "ip", netns: "red", force } as const;
+  const batch = batchOf(program, model.map(({ isQuery }, i) => ({ line: `l ${i}`, isQuery })));
+  const replies = Object.fromEntries(model.map(({ reply }, i) => [`l ${i}`, reply]));
+  const { code, out, err } = printedFor(batch.input, replies, force);
+  const numbered = err.map((line) =>
+    line.replace(/(?<=^Command failed -:)\d+$/, (number) => `${Number(number) + firstNumber - 1}`)
+  );
+  const output = { out, err: numbered, firstNumber, ended: `exit status ${code}` };
+  return outcomesOf(program, batch, damage(output));
+}
+
+const isError = (outcome: Outcome): outcome is { error: unknown } => "error" in outcome;
+
+Deno.test("each line has the outcome that the program gave it", () => {
+  fc.assert(
+    fc.property(lines, fc.boolean(), fc.nat(9999), (model, force, before) => {
+      const outcomes = run(model, force, before + 1);
+      assertEquals(
+        outcomes.map((outcome) => isError(outcome) ? "error" : outcome.rows),
+        modelOf(model, force),
+      );
+    }),
+    { seed: 8, numRuns: 1000 },
+  );
+});
+
+/** Cuts text off at a place from 0 (all of it) to 1 (none). */
+function cut(printed: readonly string[], place: number): string[] {
+  const text = printed.map((line) => `${line}\n`).join("");
+  return text.slice(0, Math.floor(text.length * place)).split("\n").filter((line) => line !== "");
+}
+
+Deno.test("what is cut off, or has garbage in it, gives no wrong outcome", () => {
+  let errors = 0;
+  const place = fc.double({ min: 0, max: 1, noNaN: true });
+  fc.assert(
+    fc.property(lines, fc.boolean(), place, place, place, (model, force, inOut, inErr, at) => {
+      const expected = modelOf(model, force);
+      const damages: ((output: Output) => Output)[] = [
+        (output) => ({ ...output, out: cut(output.out, inOut) }),
+        (output) => ({ ...output, err: cut(output.err, inErr) }),
+        (output) => ({ ...output, out: cut(output.out, inOut), err: cut(output.err, inErr) }),
+        (output) => ({
+          ...output,
+          out: output.out.toSpliced(Math.floor(output.out.length * at), 0, "[{garbage"),
+        }),
+        ({ firstNumber }) => ({ out: ["garbage"], err: [], firstNumber, ended: "exit status 0" }),
+      ];
+      for (const damage of damages) {
+        for (const [index, outcome] of run(model, force, 1, damage).entries()) {
+          if (isError(outcome)) errors++;
+          else assertEquals(outcome.rows, expected[index]);
+        }
+      }
+    }),
+    { seed: 8, numRuns: 1000 },
+  );
+  assert(errors > 1000);
+});
+
+Deno.test("the answer to a mark is told from that to another question about the same", () => {
+  const answerTo = (out: string[]) => {
+    const program = { program: "ip", force: true } as const;
+    const batch = batchOf(program, [{ line: "netconf show", isQuery: true }]);
+    const err = ["Unknown.", "Command failed -:3"];
+    return outcomesOf(program, batch, { out, err, firstNumber: 1 })[0]!;
+  };
+  const lo = '{"family":"inet","interface":"lo"}';
+  const lo6 = '{"family":"inet6","interface":"lo"}';
+  const all = `[${lo},{"family":"inet","interface":"all"}]`;
+  assertEquals(answerTo([all, `[${lo},${lo6}]`]), { rows: JSON.parse(all) });
+  assertEquals(answerTo([all, `[${lo}]`]), { rows: JSON.parse(all) });
+});

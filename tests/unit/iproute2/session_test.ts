@@ -1,0 +1,244 @@
+// The contract of a session, over both transports and over programs that are broken.
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { IpvlanError } from "../../../lib/errors.ts";
+import {
+  InvalidWordError,
+  IpCommandError,
+  SessionClosedError,
+} from "../../../lib/iproute2/errors.ts";
+import { KeptProcess } from "../../../lib/iproute2/kept_process.ts";
+import { ProcessPerBurst } from "../../../lib/iproute2/process_per_burst.ts";
+import { Session } from "../../../lib/iproute2/session.ts";
+import { Shell } from "../../../lib/iproute2/shell.ts";
+
+/** An `ip` that answers a few lines. `AT_ONCE` and `BREAK` are replaced by what it does wrong. */
+const PROGRAM = `#!/bin/sh
+n=0
+AT_ONCE
+while read -r line; do
+  n=$((n + 1))
+  case $line in
+    "netconf show dev lo") echo '[{"family":"inet","interface":"lo","forwarding":false}]' ;;
+    "show "*) echo "[{\\"name\\":\\"\${line#show }\\"}]" ;;
+    change*) ;;
+    print) echo '[{"name":"printed by a change"}]' ;;
+    break) BREAK ;;
+    *) echo "Object \\"$line\\" is unknown." >&2; echo "Command failed -:$n" >&2 ;;
+  esac
+done
+`;
+
+/** How a program is broken, by what it does over a line. */
+const OVER_A_LINE: Record<string, string> = {
+  "prints garbage and goes on": "echo 'a banner'",
+  "prints JSON that is no rows": "echo '\"rows\"'; echo null; echo 5",
+  "prints half an answer and goes on": `printf '[{"name":"bre'; echo`,
+  "prints half an answer and ends": `printf '[{"name":"bre'; exit 0`,
+  "prints half an answer and is killed": `printf '[{"name":"bre'; kill -9 $$`,
+  "is killed": "kill -9 $$",
+  "ends with status 0": "exit 0",
+  "ends with status 0 after garbage": "echo 'a banner'; exit 0",
+  "ends with a reason": 'echo "Error: it is broken." >&2; exit 1',
+  "reads on and says nothing": "cat > /dev/null",
+  "closes its output and reads on": "exec > /dev/null",
+  "closes its error output and reads on": "exec 2> /dev/null",
+  "closes its input": "exec < /dev/null",
+};
+
+/** How a program is broken from the start. */
+const AT_ONCE: Record<string, string> = {
+  "ends at once with status 0": "exit 0",
+  "ends at once with status 0 after garbage": "echo 'a banner'; exit 0",
+  "ends at once with status 0 after an answer": `echo '[{"name":"a"}]'; exit 0`,
+  "is killed at once": "kill -9 $$",
+  "reads all and says nothing": "cat > /dev/null; exit 0",
+  "repeats what it reads": "exec cat",
+  "repeats what it reads as an error": "exec cat >&2",
+};
+
+/** The two transports, over the `ip` that PATH leads to. */
+const TRANSPORTS: Record<string, (signal?: AbortSignal) => [Session, AsyncDisposable?]> = {
+  "one process kept": (
+    signal,
+  ) => [new Session(new KeptProcess({ program: "ip", force: true }, signal))],
+  "a process per burst": (signal) => {
+    const shell = new Shell({ signal });
+    return [new Session(new ProcessPerBurst({ program: "ip", force: true }, shell.run)), shell];
+  },
+};
+
+/** Puts a program in the place of `ip`, until the end of the scope. */
+async function fakeProgram(
+  { overALine = "", atOnce = "" }: { overALine?: string; atOnce?: string },
+) {
+  const folder = await Deno.makeTempDir();
+  const text = PROGRAM.replace("AT_ONCE", () => atOnce).replace("BREAK", () => overALine);
+  await Deno.writeTextFile(`${folder}/ip`, text, { mode: 0o755 });
+  const path = Deno.env.get("PATH")!;
+  Deno.env.set("PATH", `${folder}:${path}`);
+  return {
+    folder,
+    [Symbol.asyncDispose]: () => {
+      Deno.env.set("PATH", path);
+      return Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+/** Runs a test with a session over each transport and a program of its own. */
+function contract(
+  name: string,
+  program: { overALine?: string; atOnce?: string },
+  test: (session: Session, controller: AbortController) => Promise<void>,
+): void {
+  for (const [transport, open] of Object.entries(TRANSPORTS)) {
+    Deno.test(`${transport}: ${name}`, async () => {
+      await using undo = new AsyncDisposableStack();
+      undo.use(await fakeProgram(program));
+      const controller = new AbortController();
+      const [session, shell] = open(controller.signal);
+      if (shell) undo.use(shell);
+      undo.use(session);
+      await test(session, controller);
+    });
+  }
+}
+
+/** Asks for some lines, in one burst. Every answer must be the right one, or an error. */
+async function askAll(session: Session): Promise<PromiseSettledResult<unknown>[]> {
+  const asked = [
+    session.query("show a"),
+    session.change("change"),
+    session.query("show b"),
+    session.query("break"),
+    session.change("change again"),
+    session.query("show c"),
+  ];
+  const settled = Promise.allSettled(asked);
+  // Where the program reads on, the end of its input settles what it has not answered.
+  await session.close();
+  const results = await settled;
+  const right: unknown[] = [[{ name: "a" }], undefined, [{ name: "b" }], "none", undefined, [{
+    name: "c",
+  }]];
+  for (const [index, result] of results.entries()) {
+    if (result.status === "fulfilled") assertEquals(result.value, right[index], `line ${index}`);
+    else assertInstanceOf(result.reason, IpvlanError, `line ${index}`);
+  }
+  return results;
+}
+
+for (const [how, overALine] of Object.entries(OVER_A_LINE)) {
+  contract(`a program that ${how} gives no wrong answer`, { overALine }, async (session) => {
+    const results = await askAll(session);
+    const goesOn = !/ends|killed|reads on|closes/.test(how);
+    // Where it answers the other lines, nobody else is harmed.
+    assertEquals(results.map(({ status }) => status === "fulfilled"), [
+      ...Array(3).fill(goesOn),
+      false,
+      ...Array(2).fill(goesOn),
+    ]);
+  });
+}
+
+for (const [how, atOnce] of Object.entries(AT_ONCE)) {
+  contract(`a program that ${how} gives no answer`, { atOnce }, async (session) => {
+    const results = await askAll(session);
+    assertEquals(results.map(({ status }) => status), Array(6).fill("rejected"));
+  });
+}
+
+for (const overALine of ["exec sleep 1000", "exec yes garbage"]) {
+  contract(`a signal ends ${overALine}`, { overALine }, async (session, controller) => {
+    assertEquals(await session.query("show a"), [{ name: "a" }]);
+    const asked = [session.query("break"), session.change("change")];
+    await Promise.resolve();
+    // These wait for the burst before them.
+    asked.push(session.query("show b"));
+    const settled = Promise.allSettled(asked);
+    const reason = new Error("enough");
+    controller.abort(reason);
+    for (const result of await settled) {
+      assertEquals(result, { status: "rejected", reason });
+    }
+    assertEquals(await assertRejects(() => session.query("show c")), reason);
+  });
+}
+
+contract("each line has its own outcome", {}, async (session) => {
+  const lines = Array.from({ length: 1000 }, (_, i) => i);
+  await Promise.all(lines.map(async (i) => {
+    if (i % 3 === 0) return assertEquals(await session.query(`show ${i}`), [{ name: `${i}` }]);
+    if (i % 3 === 1) return await session.change(`change ${i}`);
+    const error = await assertRejects(() => session.change(`no ${i}`), IpCommandError);
+    assertEquals([error.command, error.reason], [`ip no ${i}`, `Object "no ${i}" is unknown`]);
+  }));
+});
+
+contract("what a change prints is nobody's answer", {}, async (session) => {
+  const [, a, , b] = await Promise.all([
+    session.change("print"),
+    session.query("show a"),
+    session.change("print"),
+    session.query("show b"),
+  ]);
+  assertEquals([a, b], [[{ name: "a" }], [{ name: "b" }]]);
+});
+
+contract("equal queries with no change between them share an answer", {}, async (session) => {
+  const [one, two, , three] = await Promise.all([
+    session.query("show a"),
+    session.query("show a"),
+    session.change("change"),
+    session.query("show a"),
+  ]);
+  assert(one === two);
+  assert(one !== three);
+  assertEquals(one, three);
+});
+
+contract("a line that is two, or prints a mark, is refused", {}, async (session) => {
+  const refused = ["show a\nshow b", "show \\", "show a\0", "netconf show dev lo", " 'netc' sh lo"];
+  for (const line of refused) {
+    await assertRejects(() => session.query(line), InvalidWordError);
+  }
+  assertEquals(await session.query("show a"), [{ name: "a" }]);
+});
+
+contract("close() waits for what was asked, and refuses what comes after", {}, async (session) => {
+  const asked = Promise.all(
+    Array.from({ length: 1000 }, (_, i) => session.query(`show ${i}`)),
+  );
+  const closed = session.close();
+  await assertRejects(() => session.query("show 1"), SessionClosedError, "it was closed");
+  await Promise.all([asked, closed, session.close()]);
+  assert(session.ended);
+});
+
+contract("a process is given 400 lines at most, and 400 changes in all", {
+  overALine: 'echo "[{\\"pid\\":$$,\\"line\\":$n}]"',
+}, async (session) => {
+  const asked = Array.from({ length: 1000 }, async (_, i) => {
+    if (i % 100 !== 99) return void await session.change(`change ${i}`);
+    const [row] = await session.query("break");
+    return row;
+  });
+  const rows = (await Promise.all(asked)).filter((row) => row !== undefined);
+  assertEquals(rows.length, 10);
+  assertEquals(new Set(rows.map(({ pid }) => pid)).size, 3);
+  assert(rows.every(({ line }) => Number(line) <= 400 + 8), JSON.stringify(rows));
+});
+
+Deno.test("a kept process that prints unasked is ended, and answers no more", async () => {
+  await using program = await fakeProgram({
+    // It stops in a pipe that somebody must write to.
+    overALine: `echo '[{}]'; { read -r _ < "\${0%/*}/gate"; echo '[{"name":"late"}]'; } &`,
+  });
+  await new Deno.Command("mkfifo", { args: [`${program.folder}/gate`] }).output();
+  await using session = new Session(new KeptProcess({ program: "ip", force: true }));
+  assertEquals(await session.query("break"), []);
+  await Deno.writeTextFile(`${program.folder}/gate`, "\n");
+  // Nothing tells of it, so the test looks.
+  while (!session.ended) await new Promise((resolve) => setTimeout(resolve, 5));
+  await assertRejects(() => session.query("show a"), SessionClosedError, "nobody asked for");
+});
