@@ -31,7 +31,9 @@ done
 /** How a program is broken, by what it does over a line. */
 const OVER_A_LINE: Record<string, string> = {
   "prints garbage and goes on": "echo 'a banner'",
-  "prints JSON that is no rows": "echo '\"rows\"'; echo null; echo 5",
+  "prints a string for rows": "echo '\"rows\"'",
+  "prints a number for rows": "echo 5",
+  "prints null for rows": "echo null",
   "prints half an answer and goes on": `printf '[{"name":"bre'; echo`,
   "prints half an answer and ends": `printf '[{"name":"bre'; exit 0`,
   "prints half an answer and is killed": `printf '[{"name":"bre'; kill -9 $$`,
@@ -89,17 +91,20 @@ async function fakeProgram(
 function contract(
   name: string,
   program: { overALine?: string; atOnce?: string },
-  test: (session: Session, controller: AbortController) => Promise<void>,
+  test: (
+    session: Session,
+    context: { folder: string; controller: AbortController },
+  ) => Promise<void>,
 ): void {
   for (const [transport, open] of Object.entries(TRANSPORTS)) {
     Deno.test(`${transport}: ${name}`, async () => {
       await using undo = new AsyncDisposableStack();
-      undo.use(await fakeProgram(program));
+      const { folder } = undo.use(await fakeProgram(program));
       const controller = new AbortController();
       const [session, shell] = open(controller.signal);
       if (shell) undo.use(shell);
       undo.use(session);
-      await test(session, controller);
+      await test(session, { folder, controller });
     });
   }
 }
@@ -148,19 +153,23 @@ for (const [how, atOnce] of Object.entries(AT_ONCE)) {
   });
 }
 
-for (const overALine of ["exec sleep 1000", "exec yes garbage"]) {
-  contract(`a signal ends ${overALine}`, { overALine }, async (session, controller) => {
+for (const hangs of ["exec sleep 1000", "exec yes garbage"]) {
+  // The program waits for somebody to read from a pipe, and then hangs.
+  const overALine = `echo > "\${0%/*}/gate"; ${hangs}`;
+  contract(`a signal ends ${hangs}`, { overALine }, async (session, { folder, controller }) => {
+    await new Deno.Command("mkfifo", { args: [`${folder}/gate`] }).output();
     assertEquals(await session.query("show a"), [{ name: "a" }]);
     const asked = [session.query("break"), session.change("change")];
+    // When this has been read, the program hangs.
+    const reading = Deno.readTextFile(`${folder}/gate`);
     await Promise.resolve();
-    // These wait for the burst before them.
+    // This waits for the burst before it.
     asked.push(session.query("show b"));
     const settled = Promise.allSettled(asked);
+    await reading;
     const reason = new Error("enough");
     controller.abort(reason);
-    for (const result of await settled) {
-      assertEquals(result, { status: "rejected", reason });
-    }
+    for (const result of await settled) assertEquals(result, { status: "rejected", reason });
     assertEquals(await assertRejects(() => session.query("show c")), reason);
   });
 }
