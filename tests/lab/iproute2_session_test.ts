@@ -7,7 +7,9 @@ import {
   SessionClosedError,
 } from "../../lib/iproute2/errors.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
+import { ProcessPerBurst } from "../../lib/iproute2/process_per_burst.ts";
 import { Session } from "../../lib/iproute2/session.ts";
+import { Shell } from "../../lib/iproute2/shell.ts";
 import { freshNetns, run } from "./netns.ts";
 import { children, ended } from "./processes.ts";
 
@@ -34,11 +36,16 @@ async function ask(session: Session, i: number): Promise<void> {
   }
 }
 
-/** A session in a namespace with ten links. */
-async function tenLinks() {
+/** A session in a namespace with ten links, with a process for each burst where there is a shell. */
+async function tenLinks(shell?: Shell) {
   await using undo = new AsyncDisposableStack();
   const ns = undo.use(await freshNetns());
-  const session = undo.use(await Session.open({ netns: ns.name }));
+  const program = { program: "ip", netns: ns.name, force: true } as const;
+  const session = undo.use(
+    shell
+      ? new Session(new ProcessPerBurst(program, shell.run))
+      : await Session.open({ netns: ns.name }),
+  );
   await Promise.all(
     Array.from({ length: 10 }, (_, i) => ns.ip.link.add({ type: "dummy", name: `d${i}` })),
   );
@@ -46,17 +53,35 @@ async function tenLinks() {
   return { ns, session, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-Deno.test("thousands of lines in one burst settle each with its own result", async () => {
-  await using made = await tenLinks();
-  await Promise.all(Array.from({ length: 4000 }, (_, i) => ask(made.session, i)));
-});
+for (const transport of ["one process kept", "a process per burst"]) {
+  const isKept = transport === "one process kept";
 
-Deno.test("lines one by one, and by callers that do not know of each other, do too", async () => {
-  await using made = await tenLinks();
-  for (let i = 0; i < 40; i++) await ask(made.session, i);
-  await Promise.all(Array.from({ length: 20 }, async (_, caller) => {
-    for (let i = 0; i < 20; i++) await ask(made.session, caller * 7 + i);
-  }));
+  Deno.test(`${transport}: thousands of lines at once settle each with its own result`, async () => {
+    await using shell = new Shell();
+    await using made = await tenLinks(isKept ? undefined : shell);
+    await Promise.all(Array.from({ length: 4000 }, (_, i) => ask(made.session, i)));
+  });
+
+  Deno.test(`${transport}: so do lines one by one, and those of independent callers`, async () => {
+    await using shell = new Shell();
+    await using made = await tenLinks(isKept ? undefined : shell);
+    for (let i = 0; i < 40; i++) await ask(made.session, i);
+    await Promise.all(Array.from({ length: 20 }, async (_, caller) => {
+      for (let i = 0; i < 20; i++) await ask(made.session, caller * 7 + i);
+    }));
+  });
+}
+
+Deno.test("500 links are made in another namespace, where a process may open 450 files", async () => {
+  await using from = await freshNetns();
+  await using to = await freshNetns();
+  const child = new URL("iproute2_many_links_child.ts", import.meta.url).pathname;
+  const { code, stderr } = await run(
+    ...["sh", "-c", 'ulimit -n 450 && exec "$@"', "sh"] as const,
+    ...[Deno.execPath(), "run", "-A", "--no-check", child, from.name, to.name],
+  );
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals((await to.ip.link.show({ type: "dummy" })).length, 500);
 });
 
 Deno.test("an answer longer than a pipe holds is whole, between others", async () => {
