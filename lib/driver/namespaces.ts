@@ -117,7 +117,7 @@ export class Namespaces implements AsyncDisposable {
    */
   readonly #runLocked: RunProgram = (command, input) => {
     if (this.#lock === undefined) return this.run(command, input);
-    return this.run(`{ kill -0 $PPID || exit; exec ${command}; } ${LOCK_FD}<>"$1"`, input);
+    return this.run(`{ kill -0 $PPID || exit; ${command}; } ${LOCK_FD}<>"$1"`, input);
   };
 
   /** Ends the shell, once it has run what it was asked for. */

@@ -80,7 +80,7 @@ Deno.test("ip runs with the lock file open, and only while the driver that asked
   await namespaces.apply([{ netns: "c1", line: "x" }]);
   await namespaces.run("stat /", []);
   assertEquals(runs(shell), [
-    '{ kill -0 $PPID || exit; exec ip -n c1 -details -json -batch -; } 9<>"$1"; x',
+    '{ kill -0 $PPID || exit; ip -n c1 -details -json -batch -; } 9<>"$1"; x',
     "stat /",
   ]);
 });
