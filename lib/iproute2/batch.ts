@@ -25,13 +25,13 @@ export interface BatchLine {
 }
 
 /**
- * Lines with all that is needed to tell their answers apart. Each line of the input has a number,
- * from 1, by which `ip` says that it failed.
+ * Lines, and the marks by which their answers are told apart. The lines of the input are numbered
+ * from 1, as `ip` names a line that failed by its number.
  */
 export interface Batch {
   /** The input of the program, line by line. */
   input: string[];
-  /** The lines: the number of each, and how many marks are before it. */
+  /** The lines, each with its number in the input and how many marks are before it there. */
   lines: (BatchLine & { number: number; marksBefore: number })[];
   /** How many marks there are in all. */
   marks: number;
@@ -53,24 +53,24 @@ export interface Output {
 export type Outcome = { rows: Record<string, unknown>[] } | { error: unknown };
 
 /**
- * How many lines one process is given in a burst, and how many changes in all. `ip` keeps a file
- * open for each link that it makes in another namespace, as long as it runs (`iplink_parse` in
+ * How many lines a burst has at most, and how many changes one process runs at most. For each link
+ * that it makes in another namespace, `ip` keeps a file open until it ends (`iplink_parse` in
  * `ip/iplink.c`), and many systems allow a process 1024 open files.
  */
 export const MAX_LINES = 400;
 
 /**
- * A mark: a cheap line that always prints the same, and nothing that a caller asks for. Where its
- * answer is seen, the lines before it are done, and all that they print has been printed. To count
- * lines would not do: `netns list` prints none where `/run/netns` was never made, and a line that
- * fails may print some.
+ * A mark: a line that always prints the same, and that no caller asks for. When its answer is seen,
+ * the lines before it have run, and have printed what they print. To count the printed lines instead
+ * does not work: `netns list` prints none if `/run/netns` was never made, and a line that fails may
+ * print some.
  */
 const MARK = {
   ip: {
     line: "netconf show dev lo",
     answer: /^\[(\{"family":"\w+","interface":"lo"[^}]*\},?)+\]$/,
-    /** The lines that may print the same, also abbreviated and quoted. */
-    lookalike: /^\s*["']?netc.*\blo\b/,
+    /** Matches the lines that print the same, also if they are abbreviated or quoted. */
+    lookalike: /^\s*["']?netc.*[\s"']lo([\s"'#]|$)/,
   },
   bridge: {
     line: "mdb show dev lo",
@@ -79,10 +79,10 @@ const MARK = {
   },
 };
 
-/** The last line of every batch. No program knows it, so it fails, and its number is seen. */
+/** The last line of every batch. No program knows it, so when it fails the batch has come to its end. */
 const END = "end-of-burst";
 
-/** What a batch says, after the reason, of a line that failed. */
+/** What `ip` says on standard error after the reason why a line failed. */
 const COMPLAINT = /^Command failed -:(\d+)$/;
 
 /** The words after the program's name. */
@@ -106,7 +106,7 @@ export function commandOf(
   return [program, netns === undefined ? [] : ["-n", netns], line ?? []].flat(2).join(" ");
 }
 
-/** Why a line cannot be in a batch, where it cannot: it would be taken for more than it is. */
+/** Why a line must not be in a batch: it is more than one line, or its answer would be taken for a mark. */
 export function lineProblem(
   { program }: BatchProgram,
   line: string,
@@ -123,8 +123,8 @@ export function lineProblem(
 }
 
 /**
- * Puts lines together as a batch: a mark after each query and after each run of changes, so that
- * what a change prints is not taken for an answer, and the end.
+ * Makes a batch of lines. There is a mark after each query, and after each run of changes, so that
+ * what a change prints is not taken for an answer.
  */
 export function batchOf(program: BatchProgram, lines: readonly BatchLine[]): Batch {
   const batch: Batch = { input: [], lines: [], marks: 0 };
@@ -151,8 +151,8 @@ export function saysFailed(line: string, number: number): boolean {
 }
 
 /**
- * What became of each line of a batch. Nothing is known of a line unless the program has come to the
- * end, or to the line that stopped it, and has answered every mark before that.
+ * The outcome of each line of a batch. A line counts as done only if the program came to the end of
+ * the batch, or to the line that stopped it, and answered every mark before that.
  */
 export function outcomesOf(program: BatchProgram, batch: Batch, output: Output): Outcome[] {
   const { reasons, rest } = complaintsIn(output);
@@ -172,7 +172,7 @@ export function outcomesOf(program: BatchProgram, batch: Batch, output: Output):
   });
 }
 
-/** Why nothing is known of the lines of which nothing was said, where that is so. */
+/** Why it is not known whether the lines without a complaint took effect; `undefined` if it is known. */
 function problemOf(
   program: BatchProgram,
   { input, lines, marks }: Batch,
@@ -197,7 +197,7 @@ function shorten(text: string): string {
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
-/** What a program's end before that of its batch means, by what it said or how it ended. */
+/** The error of a program that ended before its batch did, by what it said or how it ended. */
 function endError(program: BatchProgram, said: string): Error {
   if (/^Cannot open network namespace .*No such file/.test(said)) {
     return new NamespaceNotFoundError(program.netns!);
@@ -208,7 +208,7 @@ function endError(program: BatchProgram, said: string): Error {
     : new SessionClosedError(commandOf(program), said);
 }
 
-/** The reasons on standard error, by the number of the line in its batch, and what is said last. */
+/** Why lines failed, by their number in the batch, and what was said after the last of them. */
 function complaintsIn(
   { err, firstNumber }: Output,
 ): { reasons: Map<number, string>; rest: string } {
@@ -242,7 +242,7 @@ function answersIn(program: BatchProgram, out: readonly string[]): string[][] {
   return answers;
 }
 
-/** The rows of what a query printed, without the empty ones that `ip` prints for what it left out. */
+/** The rows that a query printed, without the empty ones that `ip` prints for what a filter left out. */
 function rowsOf(command: string, printed: readonly string[]): Outcome {
   try {
     const rows = printed.flatMap((line) => JSON.parse(line) as unknown);

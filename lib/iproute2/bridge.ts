@@ -11,7 +11,7 @@ export interface PortVlan {
   untagged: boolean;
 }
 
-/** How many frames of a VLAN a port of a bridge has seen (with `vlanStats` on the bridge). */
+/** How many frames of a VLAN a port of a bridge has counted. The bridge needs `vlanStats`. */
 export interface VlanCount {
   /** The VLAN id. */
   id: number;
@@ -21,7 +21,7 @@ export interface VlanCount {
   sent: number;
 }
 
-/** An entry of a bridge's forwarding database: behind which port a MAC address is. */
+/** An entry of a bridge's forwarding database: the port that leads to a MAC address. */
 export interface FdbEntry {
   /** The MAC address. */
   mac: string;
@@ -33,7 +33,7 @@ export interface FdbEntry {
   state?: string;
 }
 
-/** iproute2's `bridge` in one network namespace: one long-lived process, like `Ip`. */
+/** iproute2's `bridge` in one network namespace. One process runs any number of calls, as with `Ip`. */
 export class Bridge implements AsyncDisposable {
   /** What the calls run on. */
   readonly session: Session;
@@ -91,7 +91,7 @@ export class Bridge implements AsyncDisposable {
     }));
   }
 
-  /** Ends the session once all that was asked for is done. */
+  /** Ends the session when it has run all that was asked for. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.session.close();
   }

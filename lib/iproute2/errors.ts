@@ -57,7 +57,7 @@ export class IpCommandError extends IpvlanError {
 /** The oldest iproute2 that everything here works with. */
 export const OLDEST_IPROUTE2 = "5.0";
 
-/** The program behind a session ended, so nothing more can be asked of it. */
+/** The program that runs lines has ended, so it is not known which of the lines took effect. */
 export class SessionClosedError extends IpvlanError {
   /** The session, as its command line: `ip -n red -batch -`. */
   readonly session: string;

@@ -6,7 +6,7 @@ import { RouteVerbs } from "./route.ts";
 import { type Runner, Session, type SessionOptions } from "./session.ts";
 
 /**
- * `ip` in one network namespace: one long-lived process, any number of calls in flight.
+ * `ip` in one network namespace. One process runs any number of calls: see {@linkcode Session}.
  *
  * @example A dummy link and an ipvlan link on it
  * ```ts
@@ -32,7 +32,7 @@ export class Ip implements AsyncDisposable {
   /** `ip netns`. */
   readonly netns: NetnsVerbs;
 
-  /** Makes the verbs over something that runs lines: a session, or what stands in for one. */
+  /** Makes the verbs over what runs their lines. */
   constructor(session: Runner & Partial<AsyncDisposable>) {
     this.session = session;
     this.link = new LinkVerbs(session);
@@ -53,7 +53,7 @@ export class Ip implements AsyncDisposable {
     return new Ip(await Session.open(options));
   }
 
-  /** Ends the session once all that was asked for is done. */
+  /** Ends the session when it has run all that was asked for. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.session[Symbol.asyncDispose]?.();
   }

@@ -1,6 +1,6 @@
 /**
- * Typed links, addresses, routes, neighbours and network namespaces over iproute2: one long-lived
- * `ip` process per namespace, any number of calls in flight.
+ * Typed links, addresses, routes, neighbours and network namespaces over iproute2. One `ip` process
+ * per namespace runs any number of calls.
  *
  * @module
  */

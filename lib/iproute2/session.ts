@@ -11,9 +11,9 @@ import { SessionClosedError } from "./errors.ts";
 import { KeptProcess } from "./kept_process.ts";
 import type { Transport } from "./transport.ts";
 
-/** What runs lines: a {@linkcode Session}, or something that collects them instead. */
+/** Runs lines. It is a {@linkcode Session}, or wraps or stands in for one. */
 export interface Runner {
-  /** Runs a line that changes something: settles when it has taken effect. */
+  /** Runs a line that changes something: resolves when it has taken effect. */
   change(line: string): Promise<void>;
   /** Runs a line that prints JSON: resolves to the parsed rows. */
   query(line: string): Promise<Record<string, unknown>[]>;
@@ -42,7 +42,7 @@ export interface SessionOptions {
   signal?: AbortSignal;
 }
 
-/** A line that waits for its outcome. */
+/** A line whose outcome is not known yet. */
 interface PendingLine extends BatchLine {
   answer: Promise<Record<string, unknown>[]>;
   resolve: (rows: Record<string, unknown>[]) => void;
@@ -52,34 +52,37 @@ interface PendingLine extends BatchLine {
 /**
  * Runs lines in one network namespace, by `ip -batch -`.
  *
- * The lines that are asked for in the same turn of the event loop, or while others are run, go
- * together as one burst, of {@linkcode MAX_LINES} at most. Two equal queries in a burst, with no
- * change between them, share one answer.
+ * Lines that are asked for in the same turn of the event loop, or while others run, go together as
+ * one burst. A burst has 400 lines at most. Two equal queries in a burst, with no change between
+ * them, share one answer: the same array.
  *
- * The lines after a failed one are run as well, as the callers of one session do not know of each
- * other. `ip` ends over a few mistakes that it finds before it asks the kernel: a malformed word, or
- * a `master` or a `netns` that does not exist. Then the whole burst fails with a
- * {@linkcode SessionClosedError}, and nobody knows which of its lines were run.
+ * The callers of a session do not know of each other, so the lines after a failed one run as well.
+ * But over a few mistakes, which it finds before it asks the kernel, `ip` ends: a malformed word, or
+ * the name of a `master` or a `netns` that does not exist. Then every line of the burst fails with a
+ * {@linkcode SessionClosedError}, and it is not known which of them took effect.
  *
- * A session that {@linkcode Session.open} has opened keeps one process. `ip` remembers the name of
- * each link by its index as long as it runs (`lib/ll_map.c`), and forgets it only when a line of its
- * own sets or deletes the link by that name. Three things follow:
+ * {@linkcode Session.open} keeps one process. Before it has made more than 400 changes, another takes
+ * its place, for which the namespace must still have its name.
  *
- * - When another program has deleted a link, a line that names it fails with `No such device`, and
- *   so does one that names a new link of that name. `link del group`, and the end of the parent,
- *   delete links in the same way. `link show dev` then ends the process.
- * - When another program has renamed a link and made a new one under the old name, a line that has
- *   the old name acts on the renamed link.
- * - A full `link show`, which is what `LinkVerbs.show` asks for, helps until the next line that sets
- *   or deletes the link. A new session helps for good. So use a session for one piece of work, not
- *   for the life of a daemon.
+ * As long as it runs, `ip` remembers the name of each link by its index (`lib/ll_map.c`). It forgets a
+ * link only when a line of its own sets or deletes the link by that name. This matters when something
+ * else changes links: another program, `link del group`, or the end of a parent.
+ *
+ * - A link was deleted: a line with its name fails with `No such device`, even if there is a new link
+ *   of that name. `link show dev` ends the process.
+ * - A link was renamed, and another link has its old name now: a line with the old name acts on the
+ *   renamed link.
+ *
+ * A full `link show`, which is what `LinkVerbs.show` asks for, helps until the next line that sets or
+ * deletes the link. A new session helps for good. So use a session for one piece of work, and not for
+ * the life of a daemon.
  */
 export class Session implements Runner, AsyncDisposable {
   /** The program and its namespace as one would type them: `ip -n red`. */
   readonly command: string;
   readonly #transport: Transport;
   #queue: PendingLine[] = [];
-  /** The queries in the queue that no change comes after. */
+  /** The queries in the queue, by line, that no change comes after. */
   #shared = new Map<string, PendingLine>();
   /** Runs the queue, as long as there is one. */
   #running: Promise<void> | undefined;
@@ -88,8 +91,8 @@ export class Session implements Runner, AsyncDisposable {
   #closed: SessionClosedError | undefined;
 
   /**
-   * Makes a session over what runs its bursts. Where that does not run the lines after one that
-   * failed, all lines that wait fail with the same error.
+   * Makes a session over a transport. If that stops at the first line that fails, all lines that wait
+   * fail with it.
    *
    * @internal
    */
@@ -123,7 +126,7 @@ export class Session implements Runner, AsyncDisposable {
   }
 
   /**
-   * Runs a line that changes something; settles when it has taken effect.
+   * Runs a line that changes something: resolves when it has taken effect.
    *
    * @throws {InvalidWordError} It is more than one line, or prints what marks the end of an answer.
    * @throws {IpCommandError} The line was refused.
@@ -135,8 +138,8 @@ export class Session implements Runner, AsyncDisposable {
   }
 
   /**
-   * Runs a line that prints; resolves to its rows. Empty rows, which `ip` prints where a filter
-   * left something out, are not among them.
+   * Runs a line that prints JSON: resolves to its rows. It leaves out the empty rows that `ip` prints
+   * for what a filter left out.
    *
    * @throws {InvalidWordError} It is more than one line, or prints what marks the end of an answer.
    * @throws {IpCommandError} The line was refused, or printed something else than JSON.
@@ -147,11 +150,11 @@ export class Session implements Runner, AsyncDisposable {
     return this.#ask(line, true);
   }
 
-  /** Ends the process once all lines asked for so far are done. What comes after is refused. */
+  /** Ends the process when it has run all lines asked for so far. Later lines are refused. */
   async close(): Promise<void> {
     this.#closed ??= new SessionClosedError(this.command, "it was closed");
-    // The last burst may be one that the program never answers. So it is not waited for, but the
-    // program's input is closed behind it.
+    // Only until the last burst was started: if the program does not answer it, the end of its input
+    // ends it.
     while (this.#queue.length > 0) await this.#burst;
     await this.#transport.close();
     await this.#running;

@@ -53,16 +53,14 @@ interface PendingProgram {
 const NAME = "sh";
 
 /**
- * Where a signal can end the shell, the program that it runs ends too: `spawn` has put both in one
- * process group. A shell notices a signal in the middle of a program only if it waits for that in the
- * background (sh(1), "wait"), which takes it about a millisecond more.
+ * What makes a shell end its program when it is ended by a signal: both are in one process group, as
+ * `spawn` starts the shell in a session of its own. The shell runs its trap during a program only if
+ * that is in the background (sh(1), "wait"). This takes about a millisecond more, so a shell that no
+ * signal can end does without.
  */
 const ENDABLE = { preamble: "trap 'trap - TERM; kill 0' TERM\n", wait: " & wait $!" };
 
-/**
- * One long-lived `sh` that runs programs, one after the other. For why it is there, see
- * {@linkcode Transport}.
- */
+/** One long-lived `sh` that runs programs, one after the other. {@linkcode Transport} says what for. */
 export class Shell implements ProgramRunner {
   readonly #signal: AbortSignal | undefined;
   readonly #child: Deno.ChildProcess;

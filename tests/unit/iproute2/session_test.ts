@@ -208,9 +208,11 @@ contract("equal queries with no change between them share an answer", {}, async 
 
 contract("a line that is two, or prints a mark, is refused", {}, async (session) => {
   const refused = ["show a\nshow b", "show \\", "show a\0", "netconf show dev lo", " 'netc' sh lo"];
+  const allowed = ["netconf show dev eth0", "netconf show dev lo-0"];
   for (const line of refused) {
     await assertRejects(() => session.query(line), InvalidWordError);
   }
+  for (const line of allowed) await assertRejects(() => session.query(line), IpCommandError);
   assertEquals(await session.query("show a"), [{ name: "a" }]);
 });
 
