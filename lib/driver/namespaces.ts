@@ -38,7 +38,7 @@ export function rehearsed(say: (command: string) => void): WrapRunner {
   });
 }
 
-/** The file descriptor by which each `ip` of a driver has the lock file open: see {@linkcode Namespaces}. */
+/** The file descriptor of the lock file in each `ip` of a driver: see {@linkcode Namespaces}. */
 export const LOCK_FD = 9;
 
 /** How a {@linkcode Namespaces} is made. */
