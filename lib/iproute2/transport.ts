@@ -9,8 +9,8 @@ import type { Batch, BatchProgram, Output } from "./batch.ts";
  *   process remembers no links (see {@linkcode Session}). A {@linkcode Shell} starts it, because it
  *   must have a lock file open, which Deno cannot pass on (see `Namespaces` in `lib/driver`).
  *
- * What each costs, in milliseconds: the fastest of 200 runs with iproute2 6.1, on a machine with two
- * slow cores, and in User-Mode Linux on it.
+ * What each costs, in milliseconds, with iproute2 6.1: the fastest of 200 runs on a machine with two
+ * slow cores, and of 50 in User-Mode Linux on it.
  *
  * |                                                    | machine | User-Mode Linux |
  * | -------------------------------------------------- | ------- | --------------- |
