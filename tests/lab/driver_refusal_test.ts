@@ -264,7 +264,7 @@ Deno.test("a kernel without ipvlan is refused with the module's name and the way
       const error = await assertRejects(() => driver.createNetwork({ name: "n" }));
       assertInstanceOf(error, MissingModuleError);
       assertEquals(error.module, "ipvlan");
-      assert(error.message.includes('"modprobe ipvlan"') && error.message.includes("the lab"));
+      assert(error.message.includes('"modprobe ipvlan"') && error.message.includes("install"));
     } finally {
       await Deno.writeTextFile(path, modprobe.trim());
       assertEquals((await run("modprobe", "ipvlan")).stderr, "");

@@ -6,7 +6,9 @@ import { essence, filesOf, lookInto } from "./driver_kit.ts";
 export async function seeSandbox(name: string): Promise<unknown> {
   const { links, addrs, routes } = await lookInto(name);
   return {
-    links: links.map(({ index: _index, address: _address, link: _link, ...link }) => link),
+    links: links.map((
+      { index: _index, address: _address, link: _link, linkIndex: _linkIndex, ...link },
+    ) => link),
     addrs: addrs.filter(({ scope }) => scope !== "link"),
     routes: routes.filter(({ dst }) => dst !== "fe80::/64"),
   };
