@@ -5,7 +5,6 @@
  */
 import { statfs } from "node:fs/promises";
 import { MissingError } from "./errors.ts";
-import type { Machine } from "./uml_kernels.ts";
 
 /** Whether a path exists, as far as this user may see. */
 export function exists(path: string): boolean {
@@ -45,6 +44,14 @@ const FILE_FOLDERS = [
   "usr/bin", "bin", "usr/sbin", "sbin", "usr/lib/cni",
   "usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/share/keyrings",
 ];
+
+/** The facts of a machine that decide on its kernel. */
+export interface Machine {
+  /** The processor's flags: `flags` of `/proc/cpuinfo`. */
+  flags: ReadonlySet<string>;
+  /** The version of the machine's GNU C library (`2.36`); `undefined` if it has another library. */
+  libc?: string;
+}
 
 /** Reads the facts that decide which kernels start here: the processor and the C library. */
 export async function readMachine(): Promise<Machine> {

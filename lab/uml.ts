@@ -18,6 +18,7 @@ import {
   divideMemory,
   exists,
   guestsThatFit,
+  type Machine,
   memoryPlaces,
   type Place,
   readMachine,
@@ -25,13 +26,7 @@ import {
 import { withRunFolder } from "./run_folder.ts";
 import { kernelCommandLine, UML_DEVICES } from "./uml_boot.ts";
 import { findKernels, prepareGuest, type UmlFiles } from "./uml_files.ts";
-import {
-  type Candidate,
-  chooseCandidates,
-  describe,
-  type Machine,
-  type UmlKernel,
-} from "./uml_kernels.ts";
+import { type Candidate, chooseCandidates, describe, type UmlKernel } from "./uml_kernels.ts";
 
 /** Finds the folders that may hold the memory of guests, and how many MiB of memory are free. */
 async function findMemory(): Promise<{ places: Place[]; available: number }> {

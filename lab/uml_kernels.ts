@@ -6,14 +6,7 @@
  */
 import type { Release } from "./apt.ts";
 import type { DebianKernel } from "./kernels.ts";
-
-/** The facts of a machine that decide on its kernel. */
-export interface Machine {
-  /** The processor's flags: `flags` of `/proc/cpuinfo`. */
-  flags: ReadonlySet<string>;
-  /** The version of the machine's GNU C library (`2.36`); `undefined` if it has another library. */
-  libc?: string;
-}
+import type { Machine } from "./machine.ts";
 
 /**
  * Where a kernel comes from: the installed package `user-mode-linux`, the package of a release (the
