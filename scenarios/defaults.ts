@@ -30,8 +30,7 @@ const defaults = scenario("defaults", "Ipvlan L2 mode with the defaults", async 
   );
   await driver.createNetwork({
     name: "db_net",
-    subnets: ["192.168.1.0/24"],
-    gateways: ["192.168.1.1"],
+    subnets: [{ subnet: "192.168.1.0/24", gateway: "192.168.1.1" }],
     mode: "l2",
     parent: "eth0",
   });

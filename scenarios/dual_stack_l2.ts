@@ -21,8 +21,11 @@ const dualStackL2: Scenario = scenario(
     );
     await host.driver.createNetwork({
       name: "ipvlan140",
-      subnets: ["192.168.140.0/24", "192.168.142.0/24", "2001:db8:abc9::/64"],
-      gateways: ["192.168.140.1", "192.168.142.1", "2001:db8:abc9::22"],
+      subnets: [
+        { subnet: "192.168.140.0/24", gateway: "192.168.140.1" },
+        { subnet: "192.168.142.0/24", gateway: "192.168.142.1" },
+        { subnet: "2001:db8:abc9::/64", gateway: "2001:db8:abc9::22" },
+      ],
       parent: "eth0.140",
       mode: "l2",
     });

@@ -20,8 +20,7 @@ const l2 = scenario("l2", "Ipvlan L2 mode: containers on eth0's own segment", as
   );
   await driver.createNetwork({
     name: "db_net",
-    subnets: ["192.168.1.0/24"],
-    gateways: ["192.168.1.1"],
+    subnets: [{ subnet: "192.168.1.0/24", gateway: "192.168.1.1" }],
     mode: "l2",
     parent: "eth0",
   });

@@ -72,8 +72,7 @@ const l3: Scenario = scenario(
     );
     const { value: ipnet120 } = await driver.createNetwork({
       name: "ipnet120",
-      subnets: ["192.168.120.0/24"],
-      gateways: ["192.168.120.1"],
+      subnets: [{ subnet: "192.168.120.0/24", gateway: "192.168.120.1" }],
       mode: "l3",
     });
     const c6 = await host.run("c6", "ipnet120");

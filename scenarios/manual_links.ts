@@ -27,8 +27,7 @@ const manualLinks: Scenario = scenario(
     const ipvlan40 = (parent: string) =>
       driver.createNetwork({
         name: "ipvlan40",
-        subnets: ["192.168.40.0/24"],
-        gateways: ["192.168.40.1"],
+        subnets: [{ subnet: "192.168.40.0/24", gateway: "192.168.40.1" }],
         parent,
       });
     const create = "docker network create -d ipvlan --subnet=192.168.40.0/24 " +

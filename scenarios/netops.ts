@@ -25,8 +25,7 @@ const netops = scenario("netops", "The NetOps mappings: three VLANs on a trunk",
     tour.step(`docker network create -d ipvlan ${words} vlan${vlan}`);
     const { notices } = await world.host.driver.createNetwork({
       name: `vlan${vlan}`,
-      subnets: [subnet],
-      gateways: [gateway],
+      subnets: [{ subnet, gateway }],
       parent: `eth0.${vlan}`,
     });
     for (const notice of notices) tour.note(notice);

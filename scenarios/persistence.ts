@@ -26,8 +26,7 @@ const persistence = scenario("persistence", "Networks outlive a restart", async 
   );
   await host.driver.createNetwork({
     name: "ipvlan20",
-    subnets: ["192.168.20.0/24"],
-    gateways: ["192.168.20.1"],
+    subnets: [{ subnet: "192.168.20.0/24", gateway: "192.168.20.1" }],
     parent: "eth0.20",
   });
   tour.step("docker network create -d ipvlan --subnet=192.168.10.0/24 isolated1");
@@ -47,8 +46,7 @@ const persistence = scenario("persistence", "Networks outlive a restart", async 
   );
   await host.driver.createNetwork({
     name: "ipvlan40",
-    subnets: ["192.168.40.0/24"],
-    gateways: ["192.168.40.1"],
+    subnets: [{ subnet: "192.168.40.0/24", gateway: "192.168.40.1" }],
     parent: "foo",
   });
   const containers = [

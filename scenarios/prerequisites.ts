@@ -34,8 +34,7 @@ const prerequisites: Scenario = scenario(
     const create = (name: string, parent?: string) =>
       driver.createNetwork({
         name,
-        subnets: ["192.168.1.0/24"],
-        gateways: ["192.168.1.1"],
+        subnets: [{ subnet: "192.168.1.0/24", gateway: "192.168.1.1" }],
         parent,
       });
     const line = "docker network create -d ipvlan --subnet=192.168.1.0/24 --gateway=192.168.1.1";

@@ -33,8 +33,7 @@ const trunk = scenario("trunk", "Ipvlan L2 mode on an 802.1q trunk", async (tour
   );
   await driver.createNetwork({
     name: "ipvlan20",
-    subnets: ["192.168.20.0/24"],
-    gateways: ["192.168.20.1"],
+    subnets: [{ subnet: "192.168.20.0/24", gateway: "192.168.20.1" }],
     parent: "eth0.20",
   });
   await tour.holds(
@@ -65,8 +64,7 @@ const trunk = scenario("trunk", "Ipvlan L2 mode on an 802.1q trunk", async (tour
   );
   await driver.createNetwork({
     name: "ipvlan30",
-    subnets: ["192.168.30.0/24"],
-    gateways: ["192.168.30.1"],
+    subnets: [{ subnet: "192.168.30.0/24", gateway: "192.168.30.1" }],
     parent: "eth0.30",
     mode: "l2",
   });

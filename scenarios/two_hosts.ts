@@ -13,7 +13,11 @@ const twoHosts = scenario("two-hosts", "Ipvlan L2 mode: two hosts on a segment",
     router: { eth0: ["192.168.1.1/24"] },
   });
   const { host, host2 } = world;
-  const dbNet = { name: "db_net", subnets: ["192.168.1.0/24"], parent: "eth0" };
+  const dbNet = (ipRange: string) => ({
+    name: "db_net",
+    subnets: [{ subnet: "192.168.1.0/24", ipRange }],
+    parent: "eth0",
+  });
 
   tour.note(
     "The hosts choose addresses independently, so each needs its own --ip-range (the guide has " +
@@ -21,9 +25,9 @@ const twoHosts = scenario("two-hosts", "Ipvlan L2 mode: two hosts on a segment",
   );
   const create = "docker network create -d ipvlan --subnet=192.168.1.0/24";
   tour.step(`host:  ${create} --ip-range=192.168.1.32/27 -o parent=eth0 db_net`);
-  await host.driver.createNetwork({ ...dbNet, ipRanges: ["192.168.1.32/27"] });
+  await host.driver.createNetwork(dbNet("192.168.1.32/27"));
   tour.step(`host2: ${create} --ip-range=192.168.1.64/27 -o parent=eth0 db_net`);
-  await host2.driver.createNetwork({ ...dbNet, ipRanges: ["192.168.1.64/27"] });
+  await host2.driver.createNetwork(dbNet("192.168.1.64/27"));
 
   tour.step("docker run --net=db_net -it --rm alpine /bin/sh (two on each host)");
   await Promise.all([

@@ -29,8 +29,7 @@ const v6: Scenario = scenario("v6", "IPv6 only, on VLAN 139", async (tour) => {
   );
   await host.driver.createNetwork({
     name: "v6ipvlan139",
-    subnets: ["2001:db8:abc2::/64"],
-    gateways: ["2001:db8:abc2::22"],
+    subnets: [{ subnet: "2001:db8:abc2::/64", gateway: "2001:db8:abc2::22" }],
     parent: "eth0.139",
   });
 
@@ -45,9 +44,11 @@ const v6: Scenario = scenario("v6", "IPv6 only, on VLAN 139", async (tour) => {
   tour.step("docker network create … --ip-range=2001:db8:abc2::22/127 skips_gateway");
   await host.driver.createNetwork({
     name: "skips_gateway",
-    subnets: ["2001:db8:abc2::/64"],
-    gateways: ["2001:db8:abc2::22"],
-    ipRanges: ["2001:db8:abc2::22/127"],
+    subnets: [{
+      subnet: "2001:db8:abc2::/64",
+      gateway: "2001:db8:abc2::22",
+      ipRange: "2001:db8:abc2::22/127",
+    }],
   });
   const c3 = await host.run("c3", "skips_gateway");
   await tour.holds(

@@ -17,8 +17,10 @@ const vlan114 = scenario("vlan114", "Ipvlan L2 mode: two subnets on one parent",
   );
   await driver.createNetwork({
     name: "ipvlan114",
-    subnets: ["192.168.114.0/24", "192.168.116.0/24"],
-    gateways: ["192.168.114.254", "192.168.116.254"],
+    subnets: [
+      { subnet: "192.168.114.0/24", gateway: "192.168.114.254" },
+      { subnet: "192.168.116.0/24", gateway: "192.168.116.254" },
+    ],
     parent: "eth0.114",
     mode: "l2",
   });

@@ -7,6 +7,7 @@ import {
   parsePrefix,
   parseSubnets,
   type Subnet,
+  type SubnetSpec,
 } from "../ipam/mod.ts";
 import type { Addr } from "../iproute2/addr.ts";
 import { explainLinkAdd, requireKernel } from "../iproute2/kernel.ts";
@@ -154,7 +155,9 @@ function optionProblems(spec: NetworkSpec): IpvlanError[] {
   choice("ipvlan mode", spec.mode, IPVLAN_MODES);
   choice("ipvlan flag", spec.flag, IPVLAN_FLAGS);
   // The least MTU of IPv4 is 68 (RFC 791), that of IPv6 1280 (RFC 8200).
-  const least = spec.subnets?.some((subnet) => subnet.includes(":")) ? 1280 : 68;
+  const isV6 = (subnet: string | SubnetSpec) =>
+    (typeof subnet === "string" ? subnet : subnet.subnet).includes(":");
+  const least = spec.subnets?.some(isV6) ? 1280 : 68;
   const { mtu } = spec;
   if (mtu !== undefined && !(Number.isInteger(mtu) && mtu >= least && mtu <= 65535)) {
     const rule = `give a whole number from ${least} to 65535`;
@@ -171,7 +174,7 @@ function settleSubnets(
   routes: readonly Route[],
 ): { subnets: readonly Subnet[]; notices: string[]; problems: readonly IpvlanError[] } {
   const written = spec.subnets ?? [];
-  const parsed = parseSubnets(spec);
+  const parsed = parseSubnets(written);
   const needsPool = parsed.ok && !parsed.subnets.some(({ prefix }) => prefix.family === 4);
   try {
     const used = [
@@ -179,9 +182,7 @@ function settleSubnets(
       // The route to a single address is printed without a length.
       ...routes.flatMap(({ dst }) => dst === "default" ? [] : [dst]),
     ].map((text) => parsePrefix(text.includes("/") ? text : `${text}/32`).prefix);
-    const result = needsPool
-      ? parseSubnets({ ...spec, subnets: [...written, formatPrefix(defaultPool(used))] })
-      : parsed;
+    const result = needsPool ? parseSubnets([...written, formatPrefix(defaultPool(used))]) : parsed;
     return result.ok
       ? { ...result, notices: result.notices.map(({ message }) => message), problems: [] }
       : { subnets: [], notices: [], problems: result.problems };
@@ -219,13 +220,7 @@ function recordOf({ prefix, gateway, range, reserved }: Subnet): NetworkSubnet {
 
 /** The subnets of a network as values to allocate from. */
 export function subnetsOf(network: Network): readonly Subnet[] {
-  const { subnets } = network;
-  const result = parseSubnets({
-    subnets: subnets.map(({ subnet }) => subnet),
-    gateways: subnets.flatMap(({ gateway }) => gateway ?? []),
-    ipRanges: subnets.flatMap(({ ipRange }) => ipRange ?? []),
-    auxAddresses: Object.assign({}, ...subnets.map(({ auxAddresses }) => auxAddresses)),
-  });
+  const result = parseSubnets(network.subnets);
   if (!result.ok) throw new AggregateError(result.problems, `Network "${network.name}" on record`);
   return result.subnets;
 }

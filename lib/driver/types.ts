@@ -1,3 +1,4 @@
+import type { SubnetSpec } from "../ipam/mod.ts";
 import type { IpvlanFlag, IpvlanMode } from "../iproute2/kinds/ipvlan.ts";
 
 /** A network to create. The fields are the options of `docker network create -d ipvlan`. */
@@ -24,29 +25,12 @@ export interface NetworkSpec {
    */
   flag?: IpvlanFlag;
   /**
-   * The subnets, of either family. An automatic address comes from the first one of its family.
+   * The subnets, of either family; a text stands for a subnet with every default. An automatic
+   * address comes from the first subnet of its family.
    *
    * @default {[]} One of the default pools, for IPv4. It is added also where only IPv6 is given.
    */
-  subnets?: string[];
-  /**
-   * The gateways, each of the subnet that it lies in.
-   *
-   * @default {[]} The first usable address of each subnet.
-   */
-  gateways?: string[];
-  /**
-   * The ranges that automatic addresses come from, each of the subnet that it lies in.
-   *
-   * @default {[]} The whole of each subnet.
-   */
-  ipRanges?: string[];
-  /**
-   * Addresses that are never given away, by the name of who has them.
-   *
-   * @default {{}}
-   */
-  auxAddresses?: Record<string, string>;
+  subnets?: readonly (string | SubnetSpec)[];
   /**
    * Whether the network is cut off from everything else. A parent that is given is not used then.
    *

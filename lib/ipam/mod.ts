@@ -21,8 +21,8 @@ export {
 } from "./prefix.ts";
 export {
   type Notice,
+  type ParsedSubnets,
   parseSubnets,
   type Subnet,
-  type SubnetsResult,
-  type SubnetWords,
+  type SubnetSpec,
 } from "./subnet.ts";

@@ -22,7 +22,7 @@ export interface Taken {
  * ```ts
  * import { parseSubnets, Pools } from "@ipvlan/kit";
  *
- * const result = parseSubnets({ subnets: ["192.168.1.0/24"] });
+ * const result = parseSubnets(["192.168.1.0/24"]);
  * if (!result.ok) throw new AggregateError(result.problems);
  * const pools = Pools.of(result.subnets, ["192.168.1.2"]);
  * pools.takeNext(4).address; // "192.168.1.3"

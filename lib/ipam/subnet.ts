@@ -1,9 +1,7 @@
-import { IpvlanError } from "../errors.ts";
+import { attempt, type Decision, type IpvlanError } from "../errors.ts";
 import { type Address, formatAddress, parseAddress } from "./address.ts";
 import {
   type AddressRole,
-  DuplicateGatewayError,
-  DuplicateRangeError,
   OutsideSubnetError,
   ReservedAddressError,
   SubnetsOverlapError,
@@ -32,28 +30,24 @@ export interface Subnet {
   readonly reserved: ReadonlyMap<string, Address>;
 }
 
-/** What was written of a network's subnets, as with `docker network create`. */
-export interface SubnetWords {
+/** A subnet as one asks for it. What is left out gets its default. */
+export interface SubnetSpec {
+  /** The prefix, of either family: `192.168.1.0/24`. Host bits that are set are masked. */
+  readonly subnet: string;
   /**
-   * Every `--subnet`: prefixes of either family. The order is kept.
+   * The gateway, an address of the subnet.
    *
-   * @default {[]}
+   * @default {undefined} The first usable address; none for a /31, /32, /127 or /128.
    */
-  readonly subnets?: readonly string[];
+  readonly gateway?: string;
   /**
-   * Every `--gateway`, in any order: each belongs to the subnet that contains it.
+   * The part of the subnet that automatic addresses come from.
    *
-   * @default {[]}
+   * @default {undefined} The whole subnet.
    */
-  readonly gateways?: readonly string[];
+  readonly ipRange?: string;
   /**
-   * Every `--ip-range`, in any order: each belongs to the subnet that contains it.
-   *
-   * @default {[]}
-   */
-  readonly ipRanges?: readonly string[];
-  /**
-   * Every `--aux-address` by name: each belongs to the subnet that contains it.
+   * Addresses that no endpoint gets, by the name of who has them.
    *
    * @default {{}}
    */
@@ -72,57 +66,53 @@ export interface Notice {
   readonly message: string;
 }
 
-/** Either the subnets and what there is to say of them, or everything that is wrong with them. */
-export type SubnetsResult =
-  | {
-    /** Nothing is wrong. */
-    readonly ok: true;
-    /** The subnets, in the order given. */
-    readonly subnets: readonly Subnet[];
-    /** What was not taken as it was written. */
-    readonly notices: readonly Notice[];
-  }
-  | {
-    /** Something is wrong. */
-    readonly ok: false;
-    /** All that is wrong, at least one thing, what concerns the prefixes of the subnets first. */
-    readonly problems: readonly IpvlanError[];
-  };
+/** The subnets of a network. */
+export interface ParsedSubnets {
+  /** The subnets, in the order given. */
+  readonly subnets: readonly Subnet[];
+  /** What was not taken as it was written. */
+  readonly notices: readonly Notice[];
+}
 
 /**
- * Makes a network's subnets from what was written of them.
+ * Reads a network's subnets. A text stands for a subnet with every default.
  *
- * A subnet with no gateway given has its first usable address as the gateway, unless it is a /31,
- * /32, /127 or /128, which has none to spare. Nothing is thrown: all problems come back at once, as
+ * A subnet without a gateway gets its first usable address as the gateway, unless it is a /31, /32,
+ * /127 or /128, which has no address to spare. Nothing is thrown: all problems come back at once, as
  * {@linkcode InvalidPrefixError}, {@linkcode InvalidAddressError},
  * {@linkcode SubnetsOverlapError}, {@linkcode OutsideSubnetError},
- * {@linkcode DuplicateGatewayError}, {@linkcode DuplicateRangeError},
- * {@linkcode UnusableAddressError} and {@linkcode ReservedAddressError}.
+ * {@linkcode UnusableAddressError} and {@linkcode ReservedAddressError}. The `field` of each starts
+ * with the place of the subnet in the list: `[1, "gateway"]`.
  *
  * @example
  * ```ts
  * import { parseSubnets } from "@ipvlan/kit";
  *
- * const result = parseSubnets({
- *   subnets: ["192.168.140.0/24", "2001:db8:abc9::/64"],
- *   gateways: ["2001:db8:abc9::22"],
- * });
+ * const result = parseSubnets([
+ *   "192.168.140.0/24",
+ *   { subnet: "2001:db8:abc9::/64", gateway: "2001:db8:abc9::22" },
+ * ]);
  * if (!result.ok) throw new AggregateError(result.problems);
  * result.subnets[0]?.gateway; // 192.168.140.1, the first usable address
  * ```
  */
-export function parseSubnets(words: SubnetWords): SubnetsResult {
-  const reader = new SubnetsReader();
-  for (const text of words.subnets ?? []) reader.readSubnet(text);
-  for (const text of words.gateways ?? []) reader.readGateway(text);
-  for (const text of words.ipRanges ?? []) reader.readRange(text);
-  reader.settleGatewaysAndRanges();
-  for (const [name, text] of Object.entries(words.auxAddresses ?? {})) {
-    reader.readAuxAddress(name, text);
+export function parseSubnets(specs: readonly (string | SubnetSpec)[]): Decision<ParsedSubnets> {
+  const subnets: Subnet[] = [];
+  const notices: Notice[] = [];
+  const problems: IpvlanError[] = [];
+  for (const [index, spec] of specs.entries()) {
+    const read = readSubnet(typeof spec === "string" ? { subnet: spec } : spec);
+    notices.push(...read.notices);
+    problems.push(...read.problems.map((problem) => problem.at(index)));
+    const { subnet } = read;
+    if (subnet === undefined) continue;
+    for (const { prefix } of subnets.filter((other) => overlaps(other.prefix, subnet.prefix))) {
+      const texts = [formatPrefix(prefix), formatPrefix(subnet.prefix)] as const;
+      problems.push(new SubnetsOverlapError(...texts).at(index));
+    }
+    subnets.push(subnet);
   }
-  const { problems, notices, drafts } = reader;
-  if (problems.length > 0) return { ok: false, problems };
-  return { ok: true, subnets: drafts.map(toSubnet), notices };
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, subnets, notices };
 }
 
 /** What an address already is in its subnet: `gateway`, `auxiliary address NAME`, or nothing. */
@@ -137,119 +127,74 @@ export function reservation(
   }
 }
 
-/** A subnet while its words are being read. */
-interface Draft {
-  readonly prefix: Prefix;
-  readonly gateways: Address[];
-  readonly ranges: Prefix[];
-  readonly reserved: Map<string, Address>;
+/** Reads one subnet. There is none where its prefix cannot be read. */
+function readSubnet(
+  { subnet: text, gateway: gatewayText, ipRange, auxAddresses = {} }: SubnetSpec,
+): { subnet: Subnet | undefined; notices: Notice[]; problems: IpvlanError[] } {
+  const notices: Notice[] = [];
+  const problems: IpvlanError[] = [];
+  const read = <T>(field: readonly string[], parse: () => T): T | undefined => {
+    const result = attempt(parse);
+    if (result.ok) return result.value;
+    problems.push(...result.problems.map((problem) => problem.at(...field)));
+  };
+  const prefix = read(["subnet"], () => readPrefix("subnet", text, notices));
+  const given = gatewayText === undefined
+    ? undefined
+    : read(["gateway"], () => readAddress("gateway", gatewayText, prefix));
+  const range = ipRange === undefined
+    ? undefined
+    : read(["ipRange"], () => readRange(ipRange, prefix, notices));
+  // A gateway that was refused may stand for any address: then no other one is taken for it.
+  const hasDefault = prefix && gatewayText === undefined && !isPointToPoint(prefix);
+  const gateway = hasDefault ? firstUsable(prefix) : given;
+  const reserved = new Map<string, Address>();
+  for (const [name, text] of Object.entries(auxAddresses)) {
+    read(["auxAddresses", name], () => {
+      const address = readAddress("auxiliary address", text, prefix);
+      const owner = reservation(gateway ? [gateway] : [], reserved, address);
+      reserved.set(name, address);
+      if (prefix === undefined || owner === undefined) return;
+      const [value, subnet] = [formatAddress(address), formatPrefix(prefix)];
+      throw new ReservedAddressError("auxiliary address", value, subnet, owner);
+    });
+  }
+  const subnet = prefix && {
+    prefix,
+    ...(gateway && { gateway }),
+    ...(range && { range }),
+    reserved,
+  };
+  return { subnet, notices, problems };
 }
 
-function toSubnet({ prefix, gateways: [gateway], ranges: [range], reserved }: Draft): Subnet {
-  return { prefix, ...(gateway && { gateway }), ...(range && { range }), reserved };
+function readPrefix(role: Notice["role"], text: string, notices: Notice[]): Prefix {
+  const { prefix, masked } = parsePrefix(text);
+  if (masked) {
+    const to = formatPrefix(prefix);
+    const what = role === "subnet" ? "Subnet" : "Ip-range";
+    const message = `${what} ${text} has host bits set: it is taken as ${to}`;
+    notices.push({ role, from: text, to, message });
+  }
+  return prefix;
 }
 
-class SubnetsReader {
-  readonly problems: IpvlanError[] = [];
-  readonly notices: Notice[] = [];
-  readonly drafts: Draft[] = [];
-  #unreadable = false;
-  #refusedGateway = false;
-
-  readSubnet(text: string): void {
-    const prefix = this.#readPrefix("subnet", text);
-    if (prefix === undefined) {
-      this.#unreadable = true;
-      return;
-    }
-    for (const draft of this.drafts) {
-      if (!overlaps(draft.prefix, prefix)) continue;
-      this.problems.push(
-        new SubnetsOverlapError(formatPrefix(draft.prefix), formatPrefix(prefix)),
-      );
-    }
-    this.drafts.push({ prefix, gateways: [], ranges: [], reserved: new Map() });
+/** Reads the ip-range of a subnet; of one that cannot be read itself, only how it is written. */
+function readRange(text: string, subnet: Prefix | undefined, notices: Notice[]): Prefix {
+  const range = readPrefix("ip-range", text, notices);
+  if (subnet && !contains(subnet, range)) {
+    throw new OutsideSubnetError("ip-range", formatPrefix(range), [formatPrefix(subnet)]);
   }
+  return range;
+}
 
-  readGateway(text: string): void {
-    const found = this.#readAddress("gateway", text);
-    if (found === undefined) this.#refusedGateway = true;
-    else found.draft.gateways.push(found.address);
-  }
-
-  readRange(text: string): void {
-    const range = this.#readPrefix("ip-range", text);
-    if (range === undefined) return;
-    this.#home("ip-range", range, formatPrefix(range))?.ranges.push(range);
-  }
-
-  /** To be called before auxiliary addresses are read, as one may hit a gateway nobody wrote. */
-  settleGatewaysAndRanges(): void {
-    for (const { prefix, gateways, ranges } of this.drafts) {
-      const subnet = formatPrefix(prefix);
-      // A refused gateway may have been meant for this subnet, which then has no default to hit.
-      const hasDefault = gateways.length === 0 && !this.#refusedGateway && !isPointToPoint(prefix);
-      if (hasDefault) gateways.push(firstUsable(prefix));
-      if (gateways.length > 1) {
-        this.problems.push(new DuplicateGatewayError(subnet, gateways.map(formatAddress)));
-      }
-      if (ranges.length > 1) {
-        this.problems.push(new DuplicateRangeError(subnet, ranges.map(formatPrefix)));
-      }
-    }
-  }
-
-  readAuxAddress(name: string, text: string): void {
-    const found = this.#readAddress("auxiliary address", text);
-    if (found === undefined) return;
-    const { address, draft: { prefix, gateways, reserved } } = found;
-    const owner = reservation(gateways, reserved, address);
-    reserved.set(name, address);
-    if (owner === undefined) return;
-    const [value, subnet] = [formatAddress(address), formatPrefix(prefix)];
-    this.problems.push(new ReservedAddressError("auxiliary address", value, subnet, owner));
-  }
-
-  #attempt<T>(read: () => T): T | undefined {
-    try {
-      return read();
-    } catch (error) {
-      if (!(error instanceof IpvlanError)) throw error;
-      this.problems.push(error);
-    }
-  }
-
-  #readPrefix(role: Notice["role"], text: string): Prefix | undefined {
-    const parsed = this.#attempt(() => parsePrefix(text));
-    if (parsed?.masked) {
-      const to = formatPrefix(parsed.prefix);
-      const what = role === "subnet" ? "Subnet" : "Ip-range";
-      const message = `${what} ${text} has host bits set: it is taken as ${to}`;
-      this.notices.push({ role, from: text, to, message });
-    }
-    return parsed?.prefix;
-  }
-
-  /** The address and its subnet, if it is one that this subnet can do without. */
-  #readAddress(role: AddressRole, text: string): { address: Address; draft: Draft } | undefined {
-    const address = this.#attempt(() => parseAddress(text));
-    if (address === undefined) return undefined;
-    const draft = this.#home(role, address, formatAddress(address));
-    if (draft === undefined) return undefined;
-    const reason = whyUnusable(draft.prefix, address);
-    if (reason === undefined) return { address, draft };
-    const [value, subnet] = [formatAddress(address), formatPrefix(draft.prefix)];
-    this.problems.push(new UnusableAddressError(role, value, subnet, reason));
-  }
-
-  #home(role: AddressRole, inner: Address | Prefix, text: string): Draft | undefined {
-    const home = this.drafts.find((draft) => contains(draft.prefix, inner));
-    // When no subnet at all could be read, that is the problem, and this only follows from it.
-    const isConsequence = this.#unreadable && this.drafts.length === 0;
-    if (home === undefined && !isConsequence) {
-      const subnets = this.drafts.map((draft) => formatPrefix(draft.prefix));
-      this.problems.push(new OutsideSubnetError(role, text, subnets));
-    }
-    return home;
-  }
+/** Reads an address of a subnet; of one that cannot be read itself, only how it is written. */
+function readAddress(role: AddressRole, text: string, subnet: Prefix | undefined): Address {
+  const address = parseAddress(text);
+  if (subnet === undefined) return address;
+  const [value, prefix] = [formatAddress(address), formatPrefix(subnet)];
+  if (!contains(subnet, address)) throw new OutsideSubnetError(role, value, [prefix]);
+  const reason = whyUnusable(subnet, address);
+  if (reason !== undefined) throw new UnusableAddressError(role, value, prefix, reason);
+  return address;
 }

@@ -64,7 +64,7 @@ function labelText(labels: Readonly<Record<string, string>>): string {
 
 /** The subnets there are and those that there should be, each as a text to compare and to show. */
 function subnetTexts(spec: NetworkSpec, network: Network): [now: string, wanted: string] {
-  const result = parseSubnets(spec);
+  const result = parseSubnets(spec.subnets ?? []);
   const wanted = result.ok ? result.subnets : [];
   const present = network.subnets.filter(({ subnet }, index) => {
     // The pool that a network was given for want of an IPv4 subnet is as good as any other.

@@ -58,10 +58,7 @@ function specOf(network: Network): NetworkSpec {
     ...{ name, mode, flag, internal },
     ...(!isolated && { parent }),
     ...(mtu !== undefined && { mtu }),
-    subnets: subnets.map(({ subnet }) => subnet),
-    gateways: subnets.flatMap(({ gateway }) => gateway ?? []),
-    ipRanges: subnets.flatMap(({ ipRange }) => ipRange ?? []),
-    auxAddresses: Object.assign({}, ...subnets.map(({ auxAddresses }) => auxAddresses)),
+    subnets,
     labels: userLabels(labels),
   };
 }

@@ -1,12 +1,14 @@
 import { throwProblems } from "../driver/errors.ts";
 import { nameProblem } from "../driver/names.ts";
 import type { NetworkSpec } from "../driver/types.ts";
+import type { SubnetSpec } from "../ipam/mod.ts";
+import { type LooseWords, nestSubnets } from "../ipam/nest.ts";
 import type { IpvlanFlag, IpvlanMode } from "../iproute2/kinds/ipvlan.ts";
 import { SiteText } from "./file.ts";
 import { SITE } from "./format.ts";
 import { checkProblems, judge } from "./judge.ts";
 import { parseCheck } from "./sentence.ts";
-import { ShapeReader, TooManyValuesError } from "./reader.ts";
+import { type Report, ShapeReader, TooManyValuesError } from "./reader.ts";
 import { aliasesOf, type Path } from "./shape.ts";
 import type { Connection, Desired } from "./types.ts";
 
@@ -28,10 +30,13 @@ export function parseSite(file: string, text: string): Desired {
   try {
     const site = new ShapeReader(report).read(SITE, source.value, []) as Values | undefined;
     if (site) {
-      desired = toDesired(file, site, report);
+      const misplaced: typeof problems = [];
+      desired = toDesired(file, site, report, (path, reason) => misplaced.push({ path, reason }));
       // What follows from something wrong with a network or a sandbox is not said as well.
+      const unsound = [...problems];
       const isSound = (...path: string[]) =>
-        !problems.some((problem) => path.every((step, index) => problem.path[index] === step));
+        !unsound.some((problem) => path.every((step, index) => problem.path[index] === step));
+      problems.push(...misplaced);
       judge(desired, isSound, report);
       for (const [index, sentence] of (site.get("checks") as string[] ?? []).entries()) {
         const check = parseCheck(sentence ?? "");
@@ -55,7 +60,8 @@ export function parseSite(file: string, text: string): Desired {
 function toDesired(
   file: string,
   site: Values,
-  report: (path: Path, reason: string) => void,
+  report: Report,
+  reportMisplaced: Report,
 ): Desired {
   const stem = file.replace(/^.*\//, "").replace(/\.[^.]*$/, "");
   if (!site.has("name") && nameProblem("site", stem)) {
@@ -64,7 +70,12 @@ function toDesired(
   return {
     name: site.get("name") as string ?? stem,
     networks: entries(site, "networks").map(([name, values]) =>
-      toNetwork(name, values, (path, reason) => report(["networks", name, ...path], reason))
+      toNetwork(
+        name,
+        values,
+        (path, reason) => report(["networks", name, ...path], reason),
+        (path, reason) => reportMisplaced(["networks", name, ...path], reason),
+      )
     ),
     sandboxes: entries(site, "sandboxes").map(([name, values]) => ({
       name,
@@ -82,40 +93,71 @@ function toDesired(
 function toNetwork(
   name: string,
   values: Values,
-  report: (path: Path, reason: string) => void,
+  report: Report,
+  reportMisplaced: Report,
 ): NetworkSpec {
   const options = values.get("driver_opts") as Values ?? new Map();
-  const ipam = values.get("ipam") as Values ?? new Map();
-  const config = (ipam.get("config") as (Values | undefined)[] ?? []).filter((each) =>
-    each !== undefined
-  );
   const either = <T>(key: string, option: string): T | undefined => {
     if (values.has(key) && options.has(option)) {
       report(["driver_opts", option], `It says the same as "${key}": give one of them`);
     }
     return (values.get(key) ?? options.get(option)) as T | undefined;
   };
-  const both = (key: string, single: string): string[] => [
-    ...list(values, key),
-    ...config.flatMap((each) => each.get(single) as string ?? []),
-  ];
+  const { subnets, problems } = nestSubnets(toSubnets(values, report), {
+    gateways: list(values, "gateways"),
+    ipRanges: list(values, "ip_ranges"),
+    auxAddresses: record(values, "aux_addresses"),
+  });
+  for (const { field: [field, ...steps], message } of problems) {
+    reportMisplaced([LOOSE_KEYS[field as keyof LooseWords], ...steps], message);
+  }
   return clean({
     name,
     parent: either<string>("parent", "parent"),
     mode: either<IpvlanMode>("mode", "ipvlan_mode"),
     flag: either<IpvlanFlag>("flag", "ipvlan_flag"),
-    subnets: both("subnets", "subnet"),
-    gateways: both("gateways", "gateway"),
-    ipRanges: both("ip_ranges", "ip_range"),
-    auxAddresses: Object.assign(
-      record(values, "aux_addresses"),
-      ...config.map((each) => record(each, "aux_addresses")),
-    ),
+    subnets,
     internal: values.get("internal") as boolean | undefined,
     ipv6: values.get("ipv6") as boolean | undefined,
     mtu: either<number>("mtu", "mtu"),
     labels: record(values, "labels"),
   });
+}
+
+/** The keys that stand beside `subnets`, by the fields of {@linkcode LooseWords}. */
+const LOOSE_KEYS = {
+  gateways: "gateways",
+  ipRanges: "ip_ranges",
+  auxAddresses: "aux_addresses",
+} as const satisfies Record<keyof LooseWords, string>;
+
+/** The subnets of a network: those under its own key, then those of `ipam`, as in compose.yaml. */
+function toSubnets(
+  values: Values,
+  report: Report,
+): SubnetSpec[] {
+  const ipam = values.get("ipam") as Values ?? new Map();
+  const lists: [path: Path, items: unknown][] = [
+    [["subnets"], values.get("subnets")],
+    [["ipam", "config"], ipam.get("config")],
+  ];
+  return lists.flatMap(([path, items]) =>
+    (items as (string | Values | undefined)[] ?? []).flatMap((item, index) => {
+      if (item === undefined) return [];
+      if (typeof item === "string") return { subnet: item };
+      const subnet = item.get("subnet") as string | undefined;
+      if (subnet === undefined) {
+        report([...path, index], "Its prefix is missing: give it as subnet");
+        return [];
+      }
+      return clean({
+        subnet,
+        gateway: item.get("gateway") as string | undefined,
+        ipRange: item.get("ip_range") as string | undefined,
+        auxAddresses: item.has("aux_addresses") ? record(item, "aux_addresses") : undefined,
+      });
+    })
+  );
 }
 
 function toConnections(networks: unknown): Connection[] {

@@ -84,6 +84,16 @@ const AUX_ADDRESSES: Key = {
   shape: { kind: "named", names: { kind: "text", what: "a name" }, of: address() },
 };
 
+const SUBNET: KeysShape = {
+  kind: "keys",
+  keys: {
+    subnet: { help: "its prefix", shape: PREFIX },
+    gateway: { help: "its gateway; left out, the first usable address", shape: address() },
+    ip_range: { help: "where its automatic addresses come from", shape: PREFIX },
+    aux_addresses: AUX_ADDRESSES,
+  },
+};
+
 const NETWORK: KeysShape = {
   kind: "keys",
   keys: {
@@ -95,7 +105,7 @@ const NETWORK: KeysShape = {
     flag: { help: "the ipvlan flag; left out, bridge", shape: FLAG },
     subnets: {
       help: "the subnets, of either family; where none is IPv4, a default pool is added",
-      shape: { kind: "list", of: PREFIX },
+      shape: { kind: "list", of: { kind: "either", of: [PREFIX, SUBNET] } },
     },
     gateways: {
       help: "the gateways, each of the subnet it lies in; left out, the first usable address",
@@ -137,15 +147,7 @@ const NETWORK: KeysShape = {
             help: "the subnets",
             shape: {
               kind: "list",
-              of: {
-                kind: "keys",
-                keys: {
-                  subnet: { help: "a subnet", shape: PREFIX },
-                  gateway: { help: "its gateway", shape: address() },
-                  ip_range: { help: "where its automatic addresses come from", shape: PREFIX },
-                  aux_addresses: AUX_ADDRESSES,
-                },
-              },
+              of: SUBNET,
             },
           },
         },

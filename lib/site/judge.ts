@@ -52,8 +52,9 @@ function judgeNetworks(networks: readonly NetworkSpec[], report: Report): void {
   const isOn = (parent: string | undefined) => (other: NetworkSpec) =>
     parent !== undefined && other.parent === parent && !other.internal;
   for (const [index, network] of networks.entries()) {
-    const { name, parent, subnets = [], mode = "l2", flag = "bridge" } = network;
-    const result = parseSubnets(network);
+    const { name, parent, mode = "l2", flag = "bridge" } = network;
+    const subnets = prefixTexts(network);
+    const result = parseSubnets(network.subnets ?? []);
     for (const { message } of result.ok ? [] : result.problems) report(["networks", name], message);
     if (network.ipv6 && !subnets.some((subnet) => subnet.includes(":"))) {
       report(["networks", name, "ipv6"], "There is no IPv6 subnet: give one, or leave this out");
@@ -67,12 +68,16 @@ function judgeNetworks(networks: readonly NetworkSpec[], report: Report): void {
         );
         report(["networks", name], message);
       }
-      for (const [one, two] of overlapping(subnets, other.subnets ?? [])) {
+      for (const [one, two] of overlapping(subnets, prefixTexts(other))) {
         const { message } = new SubnetInUseError(one, two, other.name, parent!);
         report(["networks", name, "subnets"], message);
       }
     }
   }
+}
+
+function prefixTexts({ subnets = [] }: NetworkSpec): string[] {
+  return subnets.map((each) => typeof each === "string" ? each : each.subnet);
 }
 
 function overlapping(subnets: readonly string[], others: readonly string[]): [string, string][] {
@@ -91,8 +96,8 @@ function judgeAddresses(
   sandboxes: readonly DesiredSandbox[],
   report: Report,
 ): void {
-  const { subnets: words = [] } = network;
-  const result = parseSubnets(network);
+  const words = prefixTexts(network);
+  const result = parseSubnets(network.subnets ?? []);
   if (!result.ok) return;
   let pools = Pools.of(result.subnets);
   const owners = new Map<string, string>();

@@ -18,7 +18,8 @@ export function describeNetwork(
   { parent, internal, mode = "l2", subnets = [] }: NetworkSpec,
 ): string[] {
   const carrier = internal || parent === undefined ? "isolated" : `parent ${parent}`;
-  return [[carrier, `mode ${mode}`, ...subnets].join(" ")];
+  const prefixes = subnets.map((each) => typeof each === "string" ? each : each.subnet);
+  return [[carrier, `mode ${mode}`, ...prefixes].join(" ")];
 }
 
 /** What a new sandbox will be. */

@@ -44,6 +44,7 @@ type Refusal = [(driver: Driver) => Promise<unknown>, ErrorClass, ...string[]];
 const SUBNET = "192.168.1.0/24";
 const net = (spec: object) => (driver: Driver) =>
   driver.createNetwork({ name: "n", parent: "eth0", subnets: ["10.0.0.0/24"], ...spec });
+const subnet = (spec: object) => net({ subnets: [{ subnet: "10.0.0.0/24", ...spec }] });
 const conn = (options: object, network = "old", sandbox = "free") => (driver: Driver) =>
   driver.connect(network, sandbox, options);
 
@@ -98,20 +99,20 @@ const REFUSED: Record<string, Refusal> = {
     "192.168.50.250/24",
     '"routed"',
   ],
-  "a gateway outside": [net({ gateways: ["10.0.1.1"] }), OutsideSubnetError, "10.0.1.1"],
+  "a gateway outside": [subnet({ gateway: "10.0.1.1" }), OutsideSubnetError, "10.0.1.1"],
   "the network's address as gateway": [
-    net({ gateways: ["10.0.0.0"] }),
+    subnet({ gateway: "10.0.0.0" }),
     UnusableAddressError,
     "10.0.0.0",
   ],
   "the broadcast address as gateway": [
-    net({ gateways: ["10.0.0.255"] }),
+    subnet({ gateway: "10.0.0.255" }),
     UnusableAddressError,
     "10.0.0.255",
   ],
-  "an ip-range outside": [net({ ipRanges: ["10.0.1.0/28"] }), OutsideSubnetError, "10.0.1.0/28"],
+  "an ip-range outside": [subnet({ ipRange: "10.0.1.0/28" }), OutsideSubnetError, "10.0.1.0/28"],
   "an aux address that is the gateway": [
-    net({ auxAddresses: { a: "10.0.0.1" } }),
+    subnet({ auxAddresses: { a: "10.0.0.1" } }),
     ReservedAddressError,
     "10.0.0.1",
     "gateway",

@@ -1,8 +1,8 @@
 import type { Command } from "../command.ts";
-import { ProblemsError } from "../../driver/errors.ts";
-import { InvalidOptionError } from "../../driver/errors.ts";
+import { InvalidOptionError, throwProblems } from "../../driver/errors.ts";
 import { parseDriverOptions } from "../../driver/options.ts";
 import type { IpvlanError } from "../../errors.ts";
+import { nestSubnets } from "../../ipam/nest.ts";
 import { readPairs } from "../option_values.ts";
 
 const command: Command = {
@@ -34,23 +34,26 @@ const command: Command = {
     const options = parseDriverOptions(args.values("opt"));
     const aux = readPairs("auxiliary address", args.values("aux-address"), true);
     const labels = readPairs("label", args.values("label"), false);
-    problems.push(...options.problems, ...aux.problems, ...labels.problems);
+    const { subnets, problems: misplaced } = nestSubnets(
+      args.values("subnet").map((subnet) => ({ subnet })),
+      {
+        gateways: args.values("gateway"),
+        ipRanges: args.values("ip-range"),
+        auxAddresses: aux.record,
+      },
+    );
+    problems.push(...options.problems, ...aux.problems, ...labels.problems, ...misplaced);
     await using driver = await open();
     const spec = {
       ...options.spec,
       name: args.positionals[0]!,
-      subnets: args.values("subnet"),
-      gateways: args.values("gateway"),
-      ipRanges: args.values("ip-range"),
-      auxAddresses: aux.record,
+      subnets,
       internal: args.on("internal"),
       ipv6: args.on("ipv6"),
       labels: labels.record,
     };
     // The driver's own objections come with those to the words, all at once.
-    if (problems.length > 0) {
-      throw new ProblemsError([...problems, ...await driver.problemsOf(spec)]);
-    }
+    if (problems.length > 0) throwProblems([...problems, ...await driver.problemsOf(spec)]);
     const { value, notices } = await driver.createNetwork(spec);
     notices.forEach(warn);
     if (!dryRun) print(value.id);

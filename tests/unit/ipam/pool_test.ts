@@ -13,13 +13,13 @@ import {
   PoolExhaustedError,
   ReservedAddressError,
   type Subnet,
-  type SubnetWords,
+  type SubnetSpec,
   UnusableAddressError,
   whyUnusable,
 } from "../../../lib/ipam/mod.ts";
 
-function subnet(prefix: string, words: SubnetWords = {}): Subnet {
-  const result = parseSubnets({ ...words, subnets: [prefix] });
+function subnet(prefix: string, rest: Omit<SubnetSpec, "subnet"> = {}): Subnet {
+  const result = parseSubnets([{ subnet: prefix, ...rest }]);
   assert(result.ok && result.subnets[0]);
   return result.subnets[0];
 }
@@ -45,7 +45,7 @@ function drain(pool: Pool, most = Infinity): string[] {
 }
 
 Deno.test("addresses come lowest first, without the reserved, unusable and taken ones", () => {
-  const net = subnet("10.0.0.0/29", { gateways: ["10.0.0.3"], auxAddresses: { ntp: "10.0.0.5" } });
+  const net = subnet("10.0.0.0/29", { gateway: "10.0.0.3", auxAddresses: { ntp: "10.0.0.5" } });
   const cases: [Subnet, string[], string[]][] = [
     [net, [], ["10.0.0.1", "10.0.0.2", "10.0.0.4", "10.0.0.6"]],
     [net, ["10.0.0.4", "10.0.0.1"], ["10.0.0.2", "10.0.0.6"]],
@@ -53,25 +53,25 @@ Deno.test("addresses come lowest first, without the reserved, unusable and taken
     [net, ["10.0.0.4", "10.0.0.4", "10.0.0.5"], ["10.0.0.1", "10.0.0.2", "10.0.0.6"]],
     [subnet("10.0.0.0/30"), [], ["10.0.0.2"]],
     [subnet("10.0.0.0/31"), [], ["10.0.0.0", "10.0.0.1"]],
-    [subnet("10.0.0.0/31", { gateways: ["10.0.0.0"] }), [], ["10.0.0.1"]],
+    [subnet("10.0.0.0/31", { gateway: "10.0.0.0" }), [], ["10.0.0.1"]],
     [subnet("10.0.0.7/32"), [], ["10.0.0.7"]],
-    [subnet("10.0.0.7/32", { gateways: ["10.0.0.7"] }), [], []],
+    [subnet("10.0.0.7/32", { gateway: "10.0.0.7" }), [], []],
     [subnet("2001:db8::/126"), [], ["2001:db8::2", "2001:db8::3"]],
     [subnet("2001:db8::/127"), [], ["2001:db8::", "2001:db8::1"]],
     [subnet("2001:db8::/128"), [], ["2001:db8::"]],
-    [subnet("10.0.0.0/24", { ipRanges: ["10.0.0.0/30"] }), [], ["10.0.0.2", "10.0.0.3"]],
-    [subnet("10.0.0.0/24", { ipRanges: ["10.0.0.252/30"] }), [], [
+    [subnet("10.0.0.0/24", { ipRange: "10.0.0.0/30" }), [], ["10.0.0.2", "10.0.0.3"]],
+    [subnet("10.0.0.0/24", { ipRange: "10.0.0.252/30" }), [], [
       "10.0.0.252",
       "10.0.0.253",
       "10.0.0.254",
     ]],
-    [subnet("10.0.0.0/24", { ipRanges: ["10.0.0.8/30"] }), ["10.0.0.7", "10.0.0.8"], [
+    [subnet("10.0.0.0/24", { ipRange: "10.0.0.8/30" }), ["10.0.0.7", "10.0.0.8"], [
       "10.0.0.9",
       "10.0.0.10",
       "10.0.0.11",
     ]],
-    [subnet("10.0.0.0/24", { ipRanges: ["10.0.0.9/32"] }), [], ["10.0.0.9"]],
-    [subnet("10.0.0.0/24", { ipRanges: ["10.0.0.1/32"] }), [], []],
+    [subnet("10.0.0.0/24", { ipRange: "10.0.0.9/32" }), [], ["10.0.0.9"]],
+    [subnet("10.0.0.0/24", { ipRange: "10.0.0.1/32" }), [], []],
   ];
   for (const [net, used, expected] of cases) {
     assertEquals(drain(Pool.of(net, taken(...used))), expected);
@@ -99,7 +99,7 @@ Deno.test("exhaustion names the subnet, and the ip-range if there is one", () =>
   );
   assertEquals([small.subnet, small.range], ["10.0.0.0/30", undefined]);
   const range = assertThrows(
-    () => Pool.of(subnet("10.0.0.0/24", { ipRanges: ["10.0.0.0/31"] })).takeNext(),
+    () => Pool.of(subnet("10.0.0.0/24", { ipRange: "10.0.0.0/31" })).takeNext(),
     PoolExhaustedError,
     "Ip-range 10.0.0.0/31 of subnet 10.0.0.0/24 has no free address",
   );
@@ -108,7 +108,7 @@ Deno.test("exhaustion names the subnet, and the ip-range if there is one", () =>
 
 Deno.test("an address that is asked for may be outside the ip-range, and need only be free", () => {
   const net = subnet("192.168.1.0/24", {
-    ipRanges: ["192.168.1.128/25"],
+    ipRange: "192.168.1.128/25",
     auxAddresses: { printer: "192.168.1.7" },
   });
   const pool = Pool.of(net, taken("192.168.1.10"));
@@ -173,10 +173,10 @@ Deno.test("a pool is made only of addresses of its subnet", () => {
 const NETS: Subnet[] = [
   subnet("10.0.0.0/27"),
   subnet("10.0.0.0/31"),
-  subnet("10.0.0.0/27", { gateways: ["10.0.0.30"], ipRanges: ["10.0.0.8/29"] }),
-  subnet("10.0.0.0/27", { ipRanges: ["10.0.0.16/28"], auxAddresses: { a: "10.0.0.17" } }),
+  subnet("10.0.0.0/27", { gateway: "10.0.0.30", ipRange: "10.0.0.8/29" }),
+  subnet("10.0.0.0/27", { ipRange: "10.0.0.16/28", auxAddresses: { a: "10.0.0.17" } }),
   subnet("255.255.255.224/27", { auxAddresses: { a: "255.255.255.230", b: "255.255.255.254" } }),
-  subnet("2001:db8::/123", { gateways: ["2001:db8::5"], auxAddresses: { a: "2001:db8::6" } }),
+  subnet("2001:db8::/123", { gateway: "2001:db8::5", auxAddresses: { a: "2001:db8::6" } }),
   subnet("2001:db8::/127"),
   subnet("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffe0/123"),
 ];
@@ -274,7 +274,7 @@ Deno.test("the order in which addresses were taken is irrelevant", () => {
 Deno.test("no address is given twice, nor one outside the range, in subnets of any size", () => {
   const random = fc.tuple(
     fc.constantFrom(
-      subnet("10.0.0.0/8", { ipRanges: ["10.77.0.0/16"] }),
+      subnet("10.0.0.0/8", { ipRange: "10.77.0.0/16" }),
       subnet("2001:db8::/64", { auxAddresses: { a: "2001:db8::9" } }),
       subnet("0.0.0.0/0"),
       subnet("::/0"),

@@ -13,7 +13,7 @@ import {
 } from "../../../lib/ipam/mod.ts";
 
 function subnets(...prefixes: string[]): readonly Subnet[] {
-  const result = parseSubnets({ subnets: prefixes });
+  const result = parseSubnets(prefixes);
   assert(result.ok);
   return result.subnets;
 }

@@ -2,282 +2,71 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import {
   contains,
-  firstUsable,
   formatAddress,
   formatPrefix,
   parseSubnets,
-  type Prefix,
-  type Subnet,
-  type SubnetsResult,
-  type SubnetWords,
+  type SubnetSpec,
   whyUnusable,
 } from "../../../lib/ipam/mod.ts";
 import { address, prefix } from "./arbitraries.ts";
 
-/** A subnet as text, for comparing. */
-function show({ prefix, gateway, range, reserved }: Subnet): string {
-  const words = [formatPrefix(prefix)];
-  if (gateway) words.push(`gateway ${formatAddress(gateway)}`);
-  if (range) words.push(`range ${formatPrefix(range)}`);
-  for (const [name, address] of reserved) words.push(`${name}=${formatAddress(address)}`);
-  return words.join(" ");
-}
-
-function good(result: SubnetsResult): Extract<SubnetsResult, { ok: true }> {
-  assert(result.ok, "" + (result.ok || result.problems.map((problem) => problem.message)));
-  return result;
-}
-
-Deno.test("words become subnets, in the order given, each word in the subnet that contains it", () => {
-  const cases: [SubnetWords, string[]][] = [
-    [{}, []],
-    [{ subnets: ["192.168.1.0/24"] }, ["192.168.1.0/24 gateway 192.168.1.1"]],
-    [
-      { subnets: ["192.168.1.0/24"], gateways: ["192.168.1.254"] },
-      ["192.168.1.0/24 gateway 192.168.1.254"],
-    ],
-    [
-      {
-        subnets: ["192.168.114.0/24", "192.168.116.0/24"],
-        gateways: ["192.168.116.254", "192.168.114.254"],
-      },
-      ["192.168.114.0/24 gateway 192.168.114.254", "192.168.116.0/24 gateway 192.168.116.254"],
-    ],
-    [
-      {
-        subnets: ["192.168.140.0/24", "2001:db8:abc9::/64", "192.168.142.0/24"],
-        gateways: ["2001:db8:abc9::22", "192.168.142.9"],
-        ipRanges: ["2001:db8:abc9::100/120", "192.168.140.128/25"],
-        auxAddresses: { printer: "192.168.142.7", dns: "2001:db8:abc9::53", ntp: "192.168.142.8" },
-      },
-      [
-        "192.168.140.0/24 gateway 192.168.140.1 range 192.168.140.128/25",
-        "2001:db8:abc9::/64 gateway 2001:db8:abc9::22 range 2001:db8:abc9::100/120 dns=2001:db8:abc9::53",
-        "192.168.142.0/24 gateway 192.168.142.9 printer=192.168.142.7 ntp=192.168.142.8",
-      ],
-    ],
-    [
-      { subnets: ["10.0.0.0/30", "2001:db8::/126"] },
-      ["10.0.0.0/30 gateway 10.0.0.1", "2001:db8::/126 gateway 2001:db8::1"],
-    ],
-    [
-      { subnets: ["10.0.0.0/31", "10.0.0.2/32", "2001:db8::/127", "2001:db8::2/128"] },
-      ["10.0.0.0/31", "10.0.0.2/32", "2001:db8::/127", "2001:db8::2/128"],
-    ],
-    [
-      { subnets: ["10.0.0.0/31", "2001:db8::/127"], gateways: ["10.0.0.0", "2001:db8::1"] },
-      ["10.0.0.0/31 gateway 10.0.0.0", "2001:db8::/127 gateway 2001:db8::1"],
-    ],
-    [
-      { subnets: ["0.0.0.0/0", "::/0"] },
-      ["0.0.0.0/0 gateway 0.0.0.1", "::/0 gateway ::1"],
-    ],
-    // The last address of an IPv6 subnet is like any other.
-    [
-      { subnets: ["2001:db8::/64"], gateways: ["2001:db8::ffff:ffff:ffff:ffff"] },
-      ["2001:db8::/64 gateway 2001:db8::ffff:ffff:ffff:ffff"],
-    ],
-    [
-      { subnets: ["10.0.0.0/24"], ipRanges: ["10.0.0.0/24"] },
-      ["10.0.0.0/24 gateway 10.0.0.1 range 10.0.0.0/24"],
-    ],
-    [
-      { subnets: ["10.0.0.0/24"], auxAddresses: { ["__proto__"]: "10.0.0.9" } },
-      ["10.0.0.0/24 gateway 10.0.0.1 __proto__=10.0.0.9"],
-    ],
-  ];
-  for (const [words, subnets] of cases) {
-    const result = good(parseSubnets(words));
-    assertEquals(result.subnets.map(show), subnets);
-    assertEquals(result.notices, []);
-  }
+Deno.test("a text stands for a subnet with every default", () => {
+  const texts = ["192.168.1.0/24", "10.0.0.0/31", "2001:db8::/64"];
+  assertEquals(parseSubnets(texts), parseSubnets(texts.map((subnet) => ({ subnet }))));
 });
 
-Deno.test("masked host bits are noticed, with what was written and what is taken", () => {
-  const result = good(parseSubnets({
-    subnets: ["172.16.50.0/22", "10.1.100.0/16", "172.16.80.0/24"],
-    gateways: ["172.16.50.1", "10.1.100.1"],
-    ipRanges: ["172.16.80.77/28"],
-  }));
-  assertEquals(result.subnets.map(show), [
-    "172.16.48.0/22 gateway 172.16.50.1",
-    "10.1.0.0/16 gateway 10.1.100.1",
-    "172.16.80.0/24 gateway 172.16.80.1 range 172.16.80.64/28",
-  ]);
-  assertEquals(result.notices, [
+Deno.test("what is given to a subnet is the subnet's, and the same name may be in several", () => {
+  const result = parseSubnets([
     {
-      role: "subnet",
-      from: "172.16.50.0/22",
-      to: "172.16.48.0/22",
-      message: "Subnet 172.16.50.0/22 has host bits set: it is taken as 172.16.48.0/22",
+      subnet: "10.0.0.7/24",
+      gateway: "10.0.0.9",
+      ipRange: "10.0.0.129/25",
+      auxAddresses: { printer: "10.0.0.5" },
     },
-    {
-      role: "subnet",
-      from: "10.1.100.0/16",
-      to: "10.1.0.0/16",
-      message: "Subnet 10.1.100.0/16 has host bits set: it is taken as 10.1.0.0/16",
-    },
-    {
-      role: "ip-range",
-      from: "172.16.80.77/28",
-      to: "172.16.80.64/28",
-      message: "Ip-range 172.16.80.77/28 has host bits set: it is taken as 172.16.80.64/28",
-    },
+    { subnet: "2001:db8::/64", auxAddresses: { printer: "2001:db8::5" } },
   ]);
-});
-
-Deno.test("each rule broken alone gives its one problem", () => {
-  const net = { subnets: ["10.0.0.0/24"] };
-  const net6 = { subnets: ["2001:db8::/64"] };
-  const two = { subnets: ["10.0.0.0/24", "10.0.1.0/24"] };
-  const cases: [SubnetWords, string][] = [
+  assert(result.ok);
+  assertEquals(
+    result.subnets.map(({ prefix, gateway, range, reserved }) => [
+      formatPrefix(prefix),
+      gateway && formatAddress(gateway),
+      range && formatPrefix(range),
+      [...reserved].map(([name, address]) => [name, formatAddress(address)]),
+    ]),
     [
-      { subnets: ["10.0.0/24"] },
-      'InvalidPrefixError: Invalid prefix "10.0.0/24": of its address, write it like 192.168.1.10 or 2001:db8::10',
+      ["10.0.0.0/24", "10.0.0.9", "10.0.0.128/25", [["printer", "10.0.0.5"]]],
+      ["2001:db8::/64", "2001:db8::1", undefined, [["printer", "2001:db8::5"]]],
     ],
-    [
-      // A gateway may have been meant for the subnet that could not be read.
-      { subnets: ["10.0.0.0/33"], gateways: ["10.0.0.1"] },
-      'InvalidPrefixError: Invalid prefix "10.0.0.0/33": the length must be a number from 0 to 32',
-    ],
-    [
-      { ...net, gateways: ["10.0.0.01"] },
-      'InvalidAddressError: Invalid address "10.0.0.01": a part has a leading zero; leave the zero out',
-    ],
-    [
-      { ...net, ipRanges: ["10.0.0.0"] },
-      'InvalidPrefixError: Invalid prefix "10.0.0.0": the length is missing; write it like 192.168.1.0/24',
-    ],
-    [
-      { ...net, auxAddresses: { a: "" } },
-      'InvalidAddressError: Invalid address "": it is empty',
-    ],
-    [
-      { subnets: ["10.0.0.0/24", "10.0.0.128/25"], gateways: ["10.0.0.1"] },
-      "SubnetsOverlapError: Subnet 10.0.0.128/25 overlaps subnet 10.0.0.0/24 of the same network: leave one of them out",
-    ],
-    [
-      { subnets: ["10.0.0.0/24", "10.0.0.0/24"] },
-      "SubnetsOverlapError: Subnet 10.0.0.0/24 overlaps subnet 10.0.0.0/24 of the same network: leave one of them out",
-    ],
-    [
-      { ...net, gateways: ["10.0.1.1"] },
-      "OutsideSubnetError: Gateway 10.0.1.1 is outside subnet 10.0.0.0/24: give one inside it",
-    ],
-    [
-      { ...two, gateways: ["2001:db8::1"] },
-      "OutsideSubnetError: Gateway 2001:db8::1 is outside every subnet (10.0.0.0/24, 10.0.1.0/24): give one inside a subnet",
-    ],
-    [
-      { gateways: ["10.0.0.1"] },
-      "OutsideSubnetError: Gateway 10.0.0.1 is in no subnet, as there is none: give the subnet too",
-    ],
-    [
-      { ...net, ipRanges: ["10.0.0.0/23"] },
-      "OutsideSubnetError: Ip-range 10.0.0.0/23 is outside subnet 10.0.0.0/24: give one inside it",
-    ],
-    [
-      { ...net, auxAddresses: { a: "10.0.1.1" } },
-      "OutsideSubnetError: Auxiliary address 10.0.1.1 is outside subnet 10.0.0.0/24: give one inside it",
-    ],
-    [
-      { ...two, gateways: ["10.0.1.1", "10.0.0.1", "10.0.1.2"] },
-      "DuplicateGatewayError: Subnet 10.0.1.0/24 has more than one gateway (10.0.1.1, 10.0.1.2): give only one",
-    ],
-    [
-      { ...two, ipRanges: ["10.0.1.0/28", "10.0.0.0/28", "10.0.1.16/28"] },
-      "DuplicateRangeError: Subnet 10.0.1.0/24 has more than one ip-range (10.0.1.0/28, 10.0.1.16/28): give only one",
-    ],
-    [
-      { ...net, gateways: ["10.0.0.0"] },
-      "UnusableAddressError: Gateway 10.0.0.0 is the network address of subnet 10.0.0.0/24: give another one",
-    ],
-    [
-      { ...net, gateways: ["10.0.0.255"] },
-      "UnusableAddressError: Gateway 10.0.0.255 is the broadcast address of subnet 10.0.0.0/24: give another one",
-    ],
-    [
-      { ...net6, gateways: ["2001:db8::"] },
-      "UnusableAddressError: Gateway 2001:db8:: is the subnet-router anycast address of subnet 2001:db8::/64: give another one",
-    ],
-    [
-      { ...net, auxAddresses: { a: "10.0.0.255" } },
-      "UnusableAddressError: Auxiliary address 10.0.0.255 is the broadcast address of subnet 10.0.0.0/24: give another one",
-    ],
-    [
-      { ...net, gateways: ["10.0.0.9"], auxAddresses: { a: "10.0.0.9" } },
-      "ReservedAddressError: Auxiliary address 10.0.0.9 is already the gateway of subnet 10.0.0.0/24: give another one",
-    ],
-    [
-      // The gateway that was refused may have been meant to be other than the default.
-      { ...net, gateways: ["10.0.0.255"], auxAddresses: { a: "10.0.0.1" } },
-      "UnusableAddressError: Gateway 10.0.0.255 is the broadcast address of subnet 10.0.0.0/24: give another one",
-    ],
-    [
-      // The gateway that nobody wrote counts too.
-      { ...net, auxAddresses: { a: "10.0.0.1" } },
-      "ReservedAddressError: Auxiliary address 10.0.0.1 is already the gateway of subnet 10.0.0.0/24: give another one",
-    ],
-    [
-      { ...net, auxAddresses: { a: "10.0.0.9", b: "10.0.0.9" } },
-      "ReservedAddressError: Auxiliary address 10.0.0.9 is already the auxiliary address a of subnet 10.0.0.0/24: give another one",
-    ],
-  ];
-  for (const [words, problem] of cases) {
-    const result = parseSubnets(words);
-    assert(!result.ok, problem);
-    assertEquals(result.problems.map(String), [problem]);
-  }
-});
-
-Deno.test("everything that is wrong comes back at once", () => {
-  const result = parseSubnets({
-    subnets: ["10.0.0.0/24", "nonsense", "10.0.0.0/25", "2001:db8::/64"],
-    gateways: ["1.2.3", "10.0.0.255", "192.168.0.1", "2001:db8::1", "2001:db8::2"],
-    ipRanges: ["10.0.0.0/33", "10.9.0.0/16"],
-    auxAddresses: { a: "2001:db8::1", b: "fe80::1%eth0", c: "2001:db8::9", d: "2001:db8::9" },
-  });
-  assert(!result.ok);
-  assertEquals(result.problems.map((problem) => problem.name), [
-    "InvalidPrefixError",
-    "SubnetsOverlapError",
-    "InvalidAddressError",
-    "UnusableAddressError",
-    "OutsideSubnetError",
-    "InvalidPrefixError",
-    "OutsideSubnetError",
-    "DuplicateGatewayError",
-    "ReservedAddressError",
-    "InvalidAddressError",
-    "ReservedAddressError",
-  ]);
-});
-
-Deno.test("the order of gateways and ranges does not matter, and printing reads back the same", () => {
-  const subnet = (prefixes: fc.Arbitrary<Prefix>) =>
-    fc.tuple(prefixes, fc.bigInt(0n, 999n)).map(([prefix, offset]) => {
-      const bits = prefix.first + offset % (prefix.last - prefix.first + 1n);
-      const gateway = { family: prefix.family, bits };
-      return { prefix, gateway: whyUnusable(prefix, gateway) ? firstUsable(prefix) : gateway };
-    });
-  const subnets = fc.uniqueArray(fc.oneof(subnet(prefix(4, 0, 20)), subnet(prefix(6, 0, 64))), {
-    minLength: 1,
-    maxLength: 6,
-    comparator: (a, b) => contains(a.prefix, b.prefix) || contains(b.prefix, a.prefix),
-  });
-  const shuffled = subnets.chain((list) =>
-    fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length }))
   );
-  fc.assert(fc.property(shuffled, ([list, other]) => {
-    const { subnets } = good(parseSubnets({
-      subnets: list.map(({ prefix }) => formatPrefix(prefix)),
-      gateways: other.map(({ gateway }) => formatAddress(gateway)),
-    }));
-    assertEquals(
-      subnets,
-      list.map(({ prefix, gateway }) => ({ prefix, gateway, reserved: new Map() })),
-    );
-  }));
+  assertEquals(result.notices.map(({ to }) => to), ["10.0.0.0/24", "10.0.0.128/25"]);
+});
+
+Deno.test("everything that is wrong comes back at once, each with its field", () => {
+  const specs: SubnetSpec[] = [
+    { subnet: "10.0.0.0/24", gateway: "10.0.0.255", ipRange: "10.0.0.0/33" },
+    // Of a subnet that cannot be read, only how things are written is judged.
+    { subnet: "nonsense", gateway: "1.2.3", ipRange: "10.9.0.0/16", auxAddresses: { a: "x" } },
+    { subnet: "10.0.0.0/25", gateway: "192.168.0.1", ipRange: "10.9.0.0/16" },
+    {
+      subnet: "2001:db8::/64",
+      auxAddresses: { a: "2001:db8::1", b: "2001:db8::9", c: "2001:db8::9", d: "10.0.0.9" },
+    },
+  ];
+  const result = parseSubnets(specs);
+  assert(!result.ok);
+  assertEquals(result.problems.map(({ name, field }) => [name, ...field]), [
+    ["UnusableAddressError", 0, "gateway"],
+    ["InvalidPrefixError", 0, "ipRange"],
+    ["InvalidPrefixError", 1, "subnet"],
+    ["InvalidAddressError", 1, "gateway"],
+    ["InvalidAddressError", 1, "auxAddresses", "a"],
+    ["OutsideSubnetError", 2, "gateway"],
+    ["OutsideSubnetError", 2, "ipRange"],
+    ["SubnetsOverlapError", 2],
+    ["ReservedAddressError", 3, "auxAddresses", "a"],
+    ["ReservedAddressError", 3, "auxAddresses", "c"],
+    ["OutsideSubnetError", 3, "auxAddresses", "d"],
+  ]);
 });
 
 Deno.test("a gateway is taken exactly if it is a usable address of the subnet", () => {
@@ -288,10 +77,9 @@ Deno.test("a gateway is taken exactly if it is a usable address of the subnet", 
         bits: BigInt.asUintN(32, (prefix.first & ~7n) + BigInt(near)),
       }]
     ) {
-      const result = parseSubnets({
-        subnets: [formatPrefix(prefix)],
-        gateways: [formatAddress(gateway)],
-      });
+      const result = parseSubnets([
+        { subnet: formatPrefix(prefix), gateway: formatAddress(gateway) },
+      ]);
       assertEquals(result.ok, contains(prefix, gateway) && !whyUnusable(prefix, gateway));
     }
   }));

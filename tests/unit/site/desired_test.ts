@@ -40,16 +40,31 @@ checks:
 `,
   );
   assertEquals(site.name, "demo");
-  assertEquals(site.networks[0], {
-    ...{ name: "web", parent: "eth0.20", subnets: ["192.168.20.0/24"] },
-    ...{ gateways: ["192.168.20.1"], ipRanges: [], auxAddresses: {}, labels: { a: "b" } },
-  });
-  assertEquals(site.networks[1], {
-    ...{ name: "fabric", parent: "eth1", mode: "l3", flag: "private" },
-    ...{ subnets: ["10.1.214.0/24", "2001:db8:214::/64"], gateways: [] },
-    ...{ ipRanges: ["10.1.214.128/25"], auxAddresses: { printer: "10.1.214.5" } },
-    ...{ ipv6: true, mtu: 1400, labels: {} },
-  });
+  assertEquals(site.networks.slice(0, 2), [
+    {
+      name: "web",
+      parent: "eth0.20",
+      subnets: [{ subnet: "192.168.20.0/24", gateway: "192.168.20.1" }],
+      labels: { a: "b" },
+    },
+    {
+      name: "fabric",
+      parent: "eth1",
+      mode: "l3",
+      flag: "private",
+      subnets: [
+        {
+          subnet: "10.1.214.0/24",
+          ipRange: "10.1.214.128/25",
+          auxAddresses: { printer: "10.1.214.5" },
+        },
+        { subnet: "2001:db8:214::/64" },
+      ],
+      ipv6: true,
+      mtu: 1400,
+      labels: {},
+    },
+  ]);
   assertEquals(site.sandboxes, [
     {
       name: "nginx",
@@ -119,6 +134,19 @@ sandboxes:
 `,
   );
   assertEquals(compose, ours);
+});
+
+Deno.test("what belongs to a subnet may stand with it or beside it", () => {
+  const [beside, within] = [
+    `{ subnets: [10.0.0.0/24, 10.0.1.0/24], gateways: [10.0.1.9], ip_ranges: [10.0.1.128/25],
+       aux_addresses: { printer: 10.0.1.5 } }`,
+    `{ subnets: [10.0.0.0/24, { subnet: 10.0.1.0/24, gateway: 10.0.1.9, ip_range: 10.0.1.128/25,
+       aux_addresses: { printer: 10.0.1.5 } }] }`,
+  ].map((network) => parseSite("demo.yaml", `networks: { web: ${network} }`));
+  assertEquals(beside, within);
+  assertEquals(said("networks: { web: { subnets: [{ gateway: 10.0.0.1 }] } }"), [
+    "demo.yaml:1: networks.web.subnets[0]: Its prefix is missing: give it as subnet",
+  ]);
 });
 
 Deno.test("the order of a sandbox's networks is the file's, also where their names are numbers", () => {
@@ -216,7 +244,7 @@ services:
   five: { networks: [f, g, f] }
 `),
     [
-      "demo.yaml:2: networks.a: " +
+      "demo.yaml:2: networks.a.gateways[0]: " +
       "Gateway 192.168.2.1 is outside subnet 192.168.1.0/24: give one inside it",
       ...["3: networks.b", "4: networks.c"].map((place) =>
         `demo.yaml:${place}: The parent "eth0" is used with mode l2, flag bridge by "a", and ` +

@@ -1,0 +1,108 @@
+import { attempt, type IpvlanError } from "../errors.ts";
+import { type Address, formatAddress, parseAddress } from "./address.ts";
+import {
+  type AddressRole,
+  DuplicateGatewayError,
+  DuplicateRangeError,
+  OutsideSubnetError,
+} from "./errors.ts";
+import { contains, formatPrefix, parsePrefix, type Prefix } from "./prefix.ts";
+import type { SubnetSpec } from "./subnet.ts";
+
+/** What belongs to subnets but was written beside them, as in `docker network create`. */
+export interface LooseWords {
+  /** Every `--gateway`, in any order. */
+  readonly gateways: readonly string[];
+  /** Every `--ip-range`, in any order. */
+  readonly ipRanges: readonly string[];
+  /** Every `--aux-address`, by its name. */
+  readonly auxAddresses: Readonly<Record<string, string>>;
+}
+
+/** Subnets with all that belongs to them, and what is wrong with the rest. */
+export interface NestedSubnets {
+  /** The subnets, in the order given. */
+  subnets: SubnetSpec[];
+  /** What could not be put into a subnet. The first step of its `field` is one of the loose words. */
+  problems: IpvlanError[];
+}
+
+/** A subnet, and what lies in it. */
+interface Home {
+  spec: SubnetSpec;
+  prefix: Prefix | undefined;
+  gateways: string[];
+  ranges: string[];
+  auxAddresses: [name: string, address: string][];
+}
+
+/**
+ * Puts each gateway, ip-range and auxiliary address into the subnet that it lies in. How the subnets
+ * themselves are written is for `parseSubnets` to judge.
+ *
+ * The problems are {@linkcode InvalidAddressError}, {@linkcode InvalidPrefixError},
+ * {@linkcode OutsideSubnetError}, {@linkcode DuplicateGatewayError} and
+ * {@linkcode DuplicateRangeError}.
+ */
+export function nestSubnets(specs: readonly SubnetSpec[], loose: LooseWords): NestedSubnets {
+  const problems: IpvlanError[] = [];
+  const homes = specs.map((spec): Home => {
+    const parsed = attempt(() => parsePrefix(spec.subnet).prefix);
+    return {
+      spec,
+      prefix: parsed.ok ? parsed.value : undefined,
+      gateways: spec.gateway === undefined ? [] : [spec.gateway],
+      ranges: spec.ipRange === undefined ? [] : [spec.ipRange],
+      auxAddresses: Object.entries(spec.auxAddresses ?? {}),
+    };
+  });
+  const readable = homes.flatMap(({ prefix }) => prefix ?? []);
+  const homeOf = (role: AddressRole, inner: Address | Prefix, text: string): Home | undefined => {
+    const home = homes.find(({ prefix }) => prefix && contains(prefix, inner));
+    // Where no subnet can be read, that is the problem, and this only follows from it.
+    if (home || (homes.length > 0 && readable.length === 0)) return home;
+    throw new OutsideSubnetError(role, text, readable.map(formatPrefix));
+  };
+  const place = (field: readonly (string | number)[], run: () => void) => {
+    const result = attempt(run);
+    if (!result.ok) problems.push(...result.problems.map((problem) => problem.at(...field)));
+  };
+  for (const [index, text] of loose.gateways.entries()) {
+    place(["gateways", index], () => {
+      const address = parseAddress(text);
+      homeOf("gateway", address, formatAddress(address))?.gateways.push(text);
+    });
+  }
+  for (const [index, text] of loose.ipRanges.entries()) {
+    place(["ipRanges", index], () => {
+      const { prefix } = parsePrefix(text);
+      homeOf("ip-range", prefix, formatPrefix(prefix))?.ranges.push(text);
+    });
+  }
+  for (const [name, text] of Object.entries(loose.auxAddresses)) {
+    place(["auxAddresses", name], () => {
+      const address = parseAddress(text);
+      homeOf("auxiliary address", address, formatAddress(address))?.auxAddresses.push([name, text]);
+    });
+  }
+  for (const { prefix, gateways, ranges } of homes) {
+    if (prefix === undefined) continue;
+    const subnet = formatPrefix(prefix);
+    if (gateways.length > 1) {
+      problems.push(new DuplicateGatewayError(subnet, gateways).at("gateways"));
+    }
+    if (ranges.length > 1) {
+      problems.push(new DuplicateRangeError(subnet, ranges).at("ipRanges"));
+    }
+  }
+  return { subnets: homes.map(toSpec), problems };
+}
+
+function toSpec({ spec, gateways: [gateway], ranges: [ipRange], auxAddresses }: Home): SubnetSpec {
+  return {
+    subnet: spec.subnet,
+    ...(gateway !== undefined && { gateway }),
+    ...(ipRange !== undefined && { ipRange }),
+    ...(auxAddresses.length > 0 && { auxAddresses: Object.fromEntries(auxAddresses) }),
+  };
+}
