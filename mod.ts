@@ -10,6 +10,6 @@
  * @module
  */
 export * from "./lib/driver/mod.ts";
-export { IpvlanError } from "./lib/errors.ts";
+export { type Decision, IpvlanError } from "./lib/errors.ts";
 export * from "./lib/ipam/mod.ts";
 export * from "./lib/iproute2/mod.ts";

@@ -4,12 +4,12 @@ import { BACKGROUND, waitUntilInside } from "./background.ts";
 import { type Batch, dropEndpoint, dropNetwork, dropSandbox, mark } from "./drop.ts";
 import { toEndpoint } from "./endpoint.ts";
 import {
+  accept,
   HalfDoneError,
   NetworkInUseError,
   NotConnectedError,
   NotUndoneError,
   SandboxInUseError,
-  throwProblems,
 } from "./errors.ts";
 import { findNetwork, findSandbox } from "./find.ts";
 import { HostsFiles } from "./hosts.ts";
@@ -159,8 +159,7 @@ export class Driver implements AsyncDisposable {
       const identity = { id: randomHex(32), created: new Date().toISOString() };
       const existing = store.networks().map(withoutState);
       const decision = decideNetwork(spec, identity, existing, await this.#hostFacts());
-      if (!decision.ok) throwProblems(decision.problems);
-      const { network, links, notices } = decision as typeof decision & { ok: true };
+      const { network, links, notices } = accept(decision);
       store.transaction(() => {
         store.putNetwork(network, "making");
         for (const link of links) store.putLink(link);

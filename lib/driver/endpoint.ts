@@ -1,4 +1,4 @@
-import type { IpvlanError } from "../errors.ts";
+import { attempt, type Decision, type IpvlanError } from "../errors.ts";
 import {
   AddressInUseError,
   contains,
@@ -22,27 +22,19 @@ import {
   ProcessNotFoundError,
 } from "./errors.ts";
 import { nameProblem } from "./names.ts";
+import { linkOptions } from "./options.ts";
 import { aliasOf, explainIpvlanAdd, LINK_GROUP } from "./parent.ts";
 import { CALLER, type Line, type Step } from "./plan.ts";
 import type { EndpointRecord } from "./store.ts";
 import type { ConnectOptions, Endpoint, Network, Sandbox } from "./types.ts";
 
-/** What connecting a sandbox comes to. */
-export type EndpointDecision =
-  | {
-    /** It can be done. */
-    ok: true;
-    /** The endpoint, with its addresses. */
-    endpoint: EndpointRecord;
-    /** The network's pools, in which the addresses are taken. */
-    pools: Pools;
-  }
-  | {
-    /** It cannot be done. */
-    ok: false;
-    /** Everything that is wrong. */
-    problems: IpvlanError[];
-  };
+/** An endpoint that can be made. */
+export interface DecidedEndpoint {
+  /** The endpoint, with its addresses. */
+  endpoint: EndpointRecord;
+  /** The network's pools, in which the addresses are taken. */
+  pools: Pools;
+}
 
 /** What is known when an endpoint is decided on. */
 export interface EndpointFacts {
@@ -63,7 +55,7 @@ export function decideEndpoint(
   options: ConnectOptions,
   id: string,
   facts: EndpointFacts,
-): EndpointDecision {
+): Decision<DecidedEndpoint> {
   const { network, sandbox, endpoints } = facts;
   const problems: IpvlanError[] = [];
   if (endpoints.some((endpoint) => endpoint.network === network.id)) {
@@ -79,32 +71,39 @@ export function decideEndpoint(
   const names = new Set(["lo", ...endpoints.map(({ ifname }) => ifname)]);
   const ifname = options.ifname ?? freeName(names, ordinal);
   if (names.has(ifname)) problems.push(new LinkExistsError(sandbox, ifname));
-  problems.push(...thrown(() => linkName(ifname)));
+  const named = attempt(() => linkName(ifname));
+  if (!named.ok) problems.push(...named.problems);
 
   const { except = [] } = options;
   let { pools } = facts;
   const address = (family: Family, given: string | undefined): string | undefined => {
     const has = network.subnets.some(({ subnet }) => subnet.includes(":") === (family === 6));
     if (given === undefined && !has) return undefined;
-    try {
-      const taken = given === undefined
+    const taken = attempt(() =>
+      given === undefined
         ? nextFree(pools, family, [...facts.parentAddresses, ...except])
-        : takeGiven(pools, family, given, facts.parentAddresses);
-      pools = taken.pools;
-      return taken.address;
-    } catch (error) {
-      problems.push(error as IpvlanError);
+        : takeGiven(pools, family, given, facts.parentAddresses)
+    );
+    if (!taken.ok) {
+      problems.push(...taken.problems);
+      return undefined;
     }
+    pools = taken.value.pools;
+    return taken.value.address;
   };
   const ip = address(4, options.ip);
   const ip6 = address(6, options.ip6);
   if (problems.length > 0) return { ok: false, problems };
   const endpoint: EndpointRecord = {
-    ...{ id, network: network.id, sandbox, ifname, ordinal },
-    ...(ip !== undefined && { ip }),
-    ...(ip6 !== undefined && { ip6 }),
+    id,
+    network: network.id,
+    sandbox,
+    ifname,
+    ordinal,
     aliases,
   };
+  if (ip !== undefined) endpoint.ip = ip;
+  if (ip6 !== undefined) endpoint.ip6 = ip6;
   return { ok: true, endpoint, pools };
 }
 
@@ -118,15 +117,6 @@ function freeName(taken: ReadonlySet<string>, from: number): string {
   let number = from;
   while (taken.has(`eth${number}`)) number++;
   return `eth${number}`;
-}
-
-function thrown(run: () => unknown): IpvlanError[] {
-  try {
-    run();
-    return [];
-  } catch (error) {
-    return [error as IpvlanError];
-  }
 }
 
 function nextFree(pools: Pools, family: Family, except: readonly string[]) {
@@ -200,15 +190,19 @@ export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[
   const addresses = addressesOf(network, endpoint);
   const { sandbox, ifname, ordinal } = endpoint;
   const temporary = temporaryName(endpoint);
-  const { mode, flag, mtu, parent } = network;
+  const { mode, parent } = network;
   const inside = (line: string): Step => ({ netns: sandbox, line });
   const metric = ordinal === 0 ? undefined : METRIC + ordinal;
   const hasIPv6 = endpoint.ip6 !== undefined;
   return [
     {
       line: linkAdd({
-        ...{ type: "ipvlan", name: temporary, link: parent, netns: sandbox },
-        ...{ mtu, group: LINK_GROUP, mode, flag },
+        ...linkOptions(network),
+        type: "ipvlan",
+        name: temporary,
+        link: parent,
+        netns: sandbox,
+        group: LINK_GROUP,
       }),
       undo: inside(linkDel(temporary)),
       explain: (error) => explainIpvlanAdd(error, parent),

@@ -1,4 +1,4 @@
-import { IpvlanError } from "../errors.ts";
+import { type Decision, IpvlanError } from "../errors.ts";
 import { didYouMean } from "../suggest.ts";
 
 const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`).join(", ");
@@ -26,6 +26,14 @@ export class ProblemsError extends IpvlanError {
 export function throwProblems(problems: readonly IpvlanError[]): void {
   if (problems.length === 1) throw problems[0];
   if (problems.length > 1) throw new ProblemsError(problems);
+}
+
+/** Gives what was decided, or throws everything that is wrong with the request. */
+export function accept<T>(decision: Decision<T>): T {
+  if (decision.ok) return decision;
+  throw decision.problems.length === 1
+    ? decision.problems[0]
+    : new ProblemsError(decision.problems);
 }
 
 /** A name is not fit to be one. */

@@ -1,6 +1,6 @@
 import { VLAN_ID, type VlanProtocol } from "../iproute2/kinds/vlan.ts";
-import { LINK_NAME_MAX } from "../iproute2/words.ts";
-import type { IpvlanError } from "../errors.ts";
+import { LINK_NAME_MAX, linkName } from "../iproute2/words.ts";
+import { attempt, type IpvlanError } from "../errors.ts";
 import { InvalidNameError, InvalidOptionError } from "./errors.ts";
 
 /**
@@ -72,4 +72,13 @@ export function subInterfaceProblems({ name, id }: SubInterface): IpvlanError[] 
     problems.push(new InvalidOptionError("parent", name, rule));
   }
   return problems;
+}
+
+/** What is wrong with the name of a parent, whatever links there are. */
+export function parentProblems(parent: string): readonly IpvlanError[] {
+  const name = attempt(() => linkName(parent, "parent"));
+  if (name.ok) return [];
+  // A number at its end may still say what was meant; the name's length is judged with it.
+  const tooLong = subInterfaces(parent, () => true)?.flatMap(subInterfaceProblems) ?? [];
+  return tooLong.length > 0 ? tooLong : name.problems;
 }

@@ -1,27 +1,19 @@
-import type { IpvlanError } from "../errors.ts";
+import { attempt, type Decision, type IpvlanError } from "../errors.ts";
 import {
   defaultPool,
-  formatAddress,
   formatPrefix,
   overlaps,
   parsePrefix,
   parseSubnets,
   type Subnet,
-  type SubnetSpec,
 } from "../ipam/mod.ts";
 import type { Addr } from "../iproute2/addr.ts";
 import { explainLinkAdd, requireKernel } from "../iproute2/kernel.ts";
-import { IPVLAN_FLAGS, IPVLAN_MODES } from "../iproute2/kinds/ipvlan.ts";
+import type { IpvlanMode } from "../iproute2/kinds/ipvlan.ts";
 import { type Link, linkAdd, linkDel, linkSet, type LinkSpec } from "../iproute2/link.ts";
 import type { Route } from "../iproute2/route.ts";
-import {
-  InvalidOptionError,
-  MissingSubnetError,
-  NetworkExistsError,
-  ParentSubnetError,
-  SubnetInUseError,
-} from "./errors.ts";
-import { nameProblem } from "./names.ts";
+import { InvalidOptionError, ParentSubnetError } from "./errors.ts";
+import { parentProblems } from "./names.ts";
 import {
   aliasOf,
   chooseParent,
@@ -33,7 +25,8 @@ import {
   standsOn,
 } from "./parent.ts";
 import type { Step } from "./plan.ts";
-import type { Network, NetworkSpec, NetworkSubnet } from "./types.ts";
+import { type Settlement, settlementOf, settleSubnets } from "./settle.ts";
+import type { Network, NetworkSpec, NetworkSubnet, SettledNetwork } from "./types.ts";
 
 /** What is known of the host when a network is decided on. */
 export interface HostFacts {
@@ -47,179 +40,121 @@ export interface HostFacts {
   routes: readonly Route[];
 }
 
-/** What creating a network comes to. */
-export type NetworkDecision =
-  | {
-    /** It can be done. */
-    ok: true;
-    /** The network, with every default settled. */
-    network: Network;
-    /** The links to make, the lowest first. */
-    links: LinkSpec[];
-    /** What the user should know. */
-    notices: string[];
-  }
-  | {
-    /** It cannot be done. */
-    ok: false;
-    /** Everything that is wrong. */
-    problems: IpvlanError[];
-  };
+/** A network that can be created. */
+export interface DecidedNetwork {
+  /** The network, with every default settled. */
+  network: Network;
+  /** The links to make, the lowest first. */
+  links: LinkSpec[];
+  /** What the user should know. */
+  notices: string[];
+}
 
-/** Decides on a network: settles every default, or finds everything that is wrong. */
+/**
+ * Decides on a network on this machine: what {@linkcode settle} says of it, and what the machine's
+ * links, addresses and routes add.
+ */
 export function decideNetwork(
   spec: NetworkSpec,
   identity: { id: string; created: string },
   networks: readonly Network[],
   facts: HostFacts,
-): NetworkDecision {
-  const { name, mode = "l2", flag = "bridge", internal = false } = spec;
-  const problems: IpvlanError[] = [
+): Decision<DecidedNetwork> {
+  const settlement = settlementOf(spec, networks);
+  const { parent: named, mode, flag, mtu } = settlement.network;
+  const parent = named ?? `di-${identity.id.slice(0, 12)}`;
+  const choice = chooseLinks(parent, settlement, facts.links);
+  const pool = choosePool(settlement, networks, facts.routes);
+  const subnets = [...settlement.network.subnets, ...pool.ok ? pool.subnets : []];
+  const conflict = conflictProblem(parent, { mode, flag }, [], facts.links);
+  const problems = [
     ...kernelProblems(facts.release),
-    ...[nameProblem("network", name)].filter((problem) => problem !== undefined),
-    ...optionProblems(spec),
+    ...settlement.problems,
+    ...choice.problems.map((problem) => problem.at("parent")),
+    ...mtuProblems(mtu, choice.carrier),
+    ...conflict ? [conflict.at("parent")] : [],
+    ...pool.ok ? [] : pool.problems,
+    ...mode === "l2" ? [] : parentSubnetProblems(subnets, parent, mode, facts.addrs),
   ];
-  if (networks.some((network) => network.name === name)) {
-    problems.push(new NetworkExistsError(name));
-  }
-
-  const isolated = internal || spec.parent === undefined;
-  const parent = isolated ? `di-${identity.id.slice(0, 12)}` : spec.parent!;
-  const choice: ParentChoice = isolated
-    ? { make: [dummy(parent, spec.mtu)], notices: [], problems: [] }
-    : chooseParent(parent, facts.links);
-  problems.push(...choice.problems);
-  if (internal && spec.parent !== undefined) {
-    choice.notices.push(
-      `The parent "${spec.parent}" is not used, as an internal network has a dummy of its own`,
-    );
-  }
-  if (choice.carrier && spec.mtu !== undefined && spec.mtu > choice.carrier.mtu) {
-    const { name, mtu } = choice.carrier;
-    const rule = `the link "${name}" has ${mtu}, and what is larger is dropped there`;
-    problems.push(new InvalidOptionError("MTU", String(spec.mtu), rule));
-  }
-  const conflict = conflictProblem(parent, { mode, flag }, networks, facts.links);
-  if (conflict && choice.problems.length === 0) problems.push(conflict);
-
-  const subnets = settleSubnets(spec, networks, facts.routes);
-  problems.push(...subnets.problems);
-  problems.push(...overlapProblems(subnets.subnets, parent, networks));
-  if (mode !== "l2") {
-    for (const { prefix } of subnets.subnets) {
-      for (const { address, prefixLength } of globalAddrs(parent, facts.addrs)) {
-        const own = `${address}/${prefixLength}`;
-        if (overlaps(prefix, parsePrefix(own).prefix)) {
-          problems.push(new ParentSubnetError(formatPrefix(prefix), parent, own, mode));
-        }
-      }
-    }
-  }
   if (problems.length > 0) return { ok: false, problems };
   const network: Network = {
+    ...settlement.network,
     ...identity,
-    name,
     parent,
-    isolated,
-    internal,
-    mode,
-    flag,
-    ...(spec.mtu !== undefined && { mtu: spec.mtu }),
-    subnets: subnets.subnets.map(recordOf),
-    labels: spec.labels ?? {},
+    isolated: named === undefined,
+    subnets,
   };
-  const notices = [...choice.notices, ...subnets.notices];
+  const notices = [...choice.notices, ...settlement.notices];
   return { ok: true, network, links: choice.make, notices };
 }
 
-function dummy(name: string, mtu?: number): LinkSpec {
-  return { type: "dummy", name, mtu, group: LINK_GROUP, up: true };
-}
-
-function kernelProblems(release: string): IpvlanError[] {
-  try {
-    requireKernel(release);
-    return [];
-  } catch (error) {
-    return [error as IpvlanError];
+/** The links to make for a network: none for a parent that exists, a dummy for an isolated one. */
+function chooseLinks(
+  parent: string,
+  { network }: Settlement,
+  links: readonly Link[],
+): ParentChoice {
+  if (network.parent === undefined) {
+    const dummy: LinkSpec = {
+      type: "dummy",
+      name: parent,
+      mtu: network.mtu,
+      group: LINK_GROUP,
+      up: true,
+    };
+    return { make: [dummy], notices: [], problems: [] };
   }
+  // A name that cannot be a link's has been refused: there is nothing to look for.
+  if (parentProblems(parent).length > 0) return { make: [], notices: [], problems: [] };
+  return chooseParent(parent, links);
 }
 
-function optionProblems(spec: NetworkSpec): IpvlanError[] {
-  const problems: IpvlanError[] = [];
-  const choice = (option: string, value: string | undefined, choices: readonly string[]) => {
-    if (value !== undefined && !choices.includes(value)) {
-      problems.push(new InvalidOptionError(option, value, `choose one of ${choices.join(", ")}`));
-    }
-  };
-  choice("ipvlan mode", spec.mode, IPVLAN_MODES);
-  choice("ipvlan flag", spec.flag, IPVLAN_FLAGS);
-  // The least MTU of IPv4 is 68 (RFC 791), that of IPv6 1280 (RFC 8200).
-  const isV6 = (subnet: string | SubnetSpec) =>
-    (typeof subnet === "string" ? subnet : subnet.subnet).includes(":");
-  const least = spec.subnets?.some(isV6) ? 1280 : 68;
-  const { mtu } = spec;
-  if (mtu !== undefined && !(Number.isInteger(mtu) && mtu >= least && mtu <= 65535)) {
-    const rule = `give a whole number from ${least} to 65535`;
-    problems.push(new InvalidOptionError("MTU", String(mtu), rule));
-  }
-  if (spec.ipv6 && least === 68) problems.push(new MissingSubnetError(spec.name));
-  return problems;
+function kernelProblems(release: string): readonly IpvlanError[] {
+  const kernel = attempt(() => requireKernel(release));
+  return kernel.ok ? [] : kernel.problems;
 }
 
-/** The subnets that were written, and the default pool where no IPv4 is among them. */
-function settleSubnets(
-  spec: NetworkSpec,
+function mtuProblems(mtu: number | undefined, carrier: Link | undefined): IpvlanError[] {
+  if (carrier === undefined || mtu === undefined || mtu <= carrier.mtu) return [];
+  const rule = `the link "${carrier.name}" has ${carrier.mtu}, and what is larger is dropped there`;
+  return [new InvalidOptionError("MTU", String(mtu), rule).at("mtu")];
+}
+
+/** The default pool, for a network without an IPv4 subnet; otherwise nothing. */
+function choosePool(
+  { network, problems }: Settlement,
   networks: readonly Network[],
   routes: readonly Route[],
-): { subnets: readonly Subnet[]; notices: string[]; problems: readonly IpvlanError[] } {
-  const written = spec.subnets ?? [];
-  const parsed = parseSubnets(written);
-  const needsPool = parsed.ok && !parsed.subnets.some(({ prefix }) => prefix.family === 4);
-  try {
-    const used = [
-      ...networks.flatMap((network) => network.subnets.map(({ subnet }) => subnet)),
-      // The route to a single address is printed without a length.
-      ...routes.flatMap(({ dst }) => dst === "default" ? [] : [dst]),
-    ].map((text) => parsePrefix(text.includes("/") ? text : `${text}/32`).prefix);
-    const result = needsPool ? parseSubnets([...written, formatPrefix(defaultPool(used))]) : parsed;
-    return result.ok
-      ? { ...result, notices: result.notices.map(({ message }) => message), problems: [] }
-      : { subnets: [], notices: [], problems: result.problems };
-  } catch (error) {
-    return { subnets: [], notices: [], problems: [error as IpvlanError] };
+): Decision<{ subnets: readonly NetworkSubnet[] }> {
+  const isUnread = problems.some(({ field }) => field[0] === "subnets");
+  if (isUnread || network.subnets.some(({ subnet }) => parsePrefix(subnet).prefix.family === 4)) {
+    return { ok: true, subnets: [] };
   }
+  const used = [
+    ...networks.flatMap(({ subnets }) => subnets.map(({ subnet }) => subnet)),
+    // The route to a single address is printed without a length.
+    ...routes.flatMap(({ dst }) => dst === "default" ? [] : [dst]),
+  ].map((text) => parsePrefix(text.includes("/") ? text : `${text}/32`).prefix);
+  const pool = attempt(() => formatPrefix(defaultPool(used)));
+  return pool.ok ? settleSubnets([pool.value]) : pool;
 }
 
-function overlapProblems(
-  subnets: readonly Subnet[],
+/** In the L3 modes, what is wrong because the parent has an address in a subnet. */
+function parentSubnetProblems(
+  subnets: readonly NetworkSubnet[],
   parent: string,
-  networks: readonly Network[],
+  mode: IpvlanMode,
+  addrs: readonly Addr[],
 ): IpvlanError[] {
-  return subnets.flatMap(({ prefix }) =>
-    networks.filter((network) => network.parent === parent).flatMap((network) =>
-      network.subnets
-        .filter(({ subnet }) => overlaps(prefix, parsePrefix(subnet).prefix))
-        .map(({ subnet }) =>
-          new SubnetInUseError(formatPrefix(prefix), subnet, network.name, parent)
-        )
-    )
+  return subnets.flatMap(({ subnet }, index) =>
+    globalAddrs(parent, addrs).map(({ address, prefixLength }) => `${address}/${prefixLength}`)
+      .filter((own) => overlaps(parsePrefix(subnet).prefix, parsePrefix(own).prefix))
+      .map((own) => new ParentSubnetError(subnet, parent, own, mode).at("subnets", index))
   );
 }
 
-function recordOf({ prefix, gateway, range, reserved }: Subnet): NetworkSubnet {
-  return {
-    subnet: formatPrefix(prefix),
-    ...(gateway && { gateway: formatAddress(gateway) }),
-    ...(range && { ipRange: formatPrefix(range) }),
-    auxAddresses: Object.fromEntries(
-      [...reserved].map(([name, address]) => [name, formatAddress(address)]),
-    ),
-  };
-}
-
 /** The subnets of a network as values to allocate from. */
-export function subnetsOf(network: Network): readonly Subnet[] {
+export function subnetsOf(network: SettledNetwork): readonly Subnet[] {
   const result = parseSubnets(network.subnets);
   if (!result.ok) throw new AggregateError(result.problems, `Network "${network.name}" on record`);
   return result.subnets;

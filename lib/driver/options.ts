@@ -1,50 +1,230 @@
 import type { IpvlanError } from "../errors.ts";
-import type { IpvlanFlag, IpvlanMode } from "../iproute2/kinds/ipvlan.ts";
+import {
+  IPVLAN_FLAGS,
+  IPVLAN_MODES,
+  type IpvlanFlag,
+  type IpvlanMode,
+  type IpvlanSpec,
+} from "../iproute2/kinds/ipvlan.ts";
 import { InvalidOptionError } from "./errors.ts";
-import type { Network, NetworkSpec } from "./types.ts";
+import { parentProblems } from "./names.ts";
 
-/** Docker's name for the MTU among a driver's options, beside the short one. */
-const MTU = "com.docker.network.driver.mtu";
+/** The options of a network. Where one has no value and no default, it is left out. */
+export interface NetworkOptions {
+  /**
+   * The link that the sandboxes share: one that exists, or `link.vlan` (`link.vlan.vlan` for two
+   * tags), which is made and removed with its last network.
+   *
+   * @default {undefined} A dummy link of the driver's own: the network is isolated.
+   */
+  parent?: string;
+  /**
+   * The ipvlan mode.
+   *
+   * @default {"l2"}
+   */
+  mode: IpvlanMode;
+  /**
+   * The ipvlan flag.
+   *
+   * @default {"bridge"}
+   */
+  flag: IpvlanFlag;
+  /**
+   * The largest packet on the network's links, in bytes.
+   *
+   * @default {undefined} The parent's.
+   */
+  mtu?: number;
+  /**
+   * Whether the network is cut off from everything else. A parent that is given is not used then.
+   *
+   * @default {false}
+   */
+  internal: boolean;
+}
 
-/** The names that `-o` takes. */
-const NAMES = ["parent", "ipvlan_mode", "ipvlan_flag", "mtu"];
+/** What values an option takes. */
+export type OptionValue =
+  /** The name of a link that can be a parent. */
+  | { kind: "link" }
+  /** `true` or `false`. */
+  | { kind: "switch" }
+  /** One of a few words. */
+  | { kind: "choice"; of: readonly string[] }
+  /** A whole number. */
+  | { kind: "number"; what: string; range: readonly [least: number, greatest: number] };
+
+/** All that the program knows of an option. */
+export interface NetworkOption<T> {
+  /** Its name in messages. */
+  label: string;
+  /** What it says, in half a line, for the command's help and for editors of site files. */
+  help: string;
+  /** What values it takes. */
+  value: OptionValue;
+  /** The value where none is given. */
+  default: T;
+  /** What to show where there is neither a value nor a default. */
+  none?: string;
+  /**
+   * Its name behind `-o` of the command, and under `driver_opts` in compose.yaml: the name that
+   * Docker's driver has for it. An option without one is a switch of the command, as `--internal`.
+   */
+  driverOption?: string;
+  /** Another name that Docker has for it, where there are two. */
+  alias?: string;
+}
+
+/**
+ * The options of a network, each said once. The options of `network create`, the keys of a site
+ * file and its JSON Schema, what is on record, what is compared, exported and brought back when an
+ * `apply` fails: all of that follows from here.
+ *
+ * To add an option, add its field to {@linkcode NetworkOptions} and its entry here, and use it where
+ * it takes effect. The compiler names an entry that is missing, and `options_test.ts` an option
+ * that gets lost on its way or has no effect.
+ */
+export const NETWORK_OPTIONS: {
+  readonly [Name in keyof NetworkOptions]-?: NetworkOption<NetworkOptions[Name]>;
+} = {
+  parent: {
+    label: "parent",
+    help: "the link that the sandboxes share, such as eth0 or eth0.20; left out, an isolated one",
+    value: { kind: "link" },
+    default: undefined,
+    none: "none",
+    driverOption: "parent",
+  },
+  mode: {
+    label: "ipvlan mode",
+    help: "the ipvlan mode; left out, l2",
+    value: { kind: "choice", of: IPVLAN_MODES },
+    default: "l2",
+    driverOption: "ipvlan_mode",
+  },
+  flag: {
+    label: "ipvlan flag",
+    help: "the ipvlan flag; left out, bridge",
+    value: { kind: "choice", of: IPVLAN_FLAGS },
+    default: "bridge",
+    driverOption: "ipvlan_flag",
+  },
+  mtu: {
+    label: "MTU",
+    help: "the largest packet, in bytes; left out, the parent's",
+    // The least MTU of IPv4 is 68 (RFC 791). That of IPv6 is asked for where there is IPv6.
+    value: { kind: "number", what: "a number of bytes", range: [68, 65535] },
+    default: undefined,
+    none: "the parent's",
+    driverOption: "mtu",
+    alias: "com.docker.network.driver.mtu",
+  },
+  internal: {
+    label: "internal",
+    help: "cut off from everything else",
+    value: { kind: "switch" },
+    default: false,
+  },
+};
+
+/** The name of an option. */
+export type OptionName = keyof NetworkOptions;
+
+/** The names of the options, in the order of the table. */
+export const OPTION_NAMES: readonly OptionName[] = Object.keys(NETWORK_OPTIONS) as OptionName[];
+
+/** Gives each option that has no value its default, and finds what is wrong with the others. */
+export function settleOptions(
+  given: Partial<NetworkOptions>,
+): { options: NetworkOptions; problems: IpvlanError[] } {
+  const values = OPTION_NAMES.map((name) => [name, given[name] ?? NETWORK_OPTIONS[name].default]);
+  const problems = OPTION_NAMES.flatMap((name) => {
+    const value = given[name];
+    if (value === undefined) return [];
+    return optionProblems(name, value).map((problem) => problem.at(name));
+  });
+  // The compiler cannot see that the table has every name.
+  const options: unknown = Object.fromEntries(values.filter(([, value]) => value !== undefined));
+  return { options: options as NetworkOptions, problems };
+}
+
+/** What is wrong with the value of an option by itself. */
+export function optionProblems(name: OptionName, value: unknown): readonly IpvlanError[] {
+  const { label, value: accepted } = NETWORK_OPTIONS[name];
+  const invalid = (rule: string) => [new InvalidOptionError(label, String(value), rule)];
+  switch (accepted.kind) {
+    case "link":
+      return parentProblems(String(value));
+    case "switch":
+      return typeof value === "boolean" ? [] : invalid("give true or false");
+    case "choice":
+      if (accepted.of.includes(String(value))) return [];
+      return invalid(`choose one of ${accepted.of.join(", ")}`);
+    case "number": {
+      const [least, greatest] = accepted.range;
+      const isWhole = typeof value === "number" && Number.isInteger(value);
+      if (isWhole && value >= least && value <= greatest) return [];
+      return invalid(`give a whole number from ${least} to ${greatest}`);
+    }
+  }
+}
+
+/** The options that the links of a network are made with. */
+export function linkOptions(
+  { mode, flag, mtu }: NetworkOptions,
+): Pick<IpvlanSpec, "mode" | "flag" | "mtu"> {
+  return { mode, flag, mtu };
+}
+
+/** The value of an option in words: `l3`, `none`. */
+export function optionText(name: OptionName, { [name]: value }: NetworkOptions): string {
+  return String(value ?? NETWORK_OPTIONS[name].none);
+}
 
 /** What the options of `docker network create -o NAME=VALUE` say of a network. */
 export interface DriverOptionsResult {
-  /** The fields of the network that they stand for. */
-  spec: Pick<NetworkSpec, "parent" | "mode" | "flag" | "mtu">;
-  /** Everything that is wrong with them. Values of mode and flag are judged with the network. */
+  /** The options that they stand for. */
+  options: Partial<NetworkOptions>;
+  /** What could not be read. Values are judged with the network. */
   problems: IpvlanError[];
 }
 
 /** Reads options written as `NAME=VALUE`, with the names that Docker's ipvlan driver has. */
 export function parseDriverOptions(words: readonly string[]): DriverOptionsResult {
-  const { spec, problems }: DriverOptionsResult = { spec: {}, problems: [] };
+  const options: Record<string, unknown> = {};
+  const problems: IpvlanError[] = [];
   for (const word of words) {
-    const [, name, value] = /^([^=]*)=(.*)$/s.exec(word) ?? [];
-    if (name === undefined || !value) {
+    const [, name, text] = /^([^=]*)=(.*)$/s.exec(word) ?? [];
+    if (name === undefined || !text) {
       problems.push(new InvalidOptionError("driver option", word, "write NAME=VALUE"));
-    } else if (name === "parent") {
-      spec.parent = value;
-    } else if (name === "ipvlan_mode") {
-      spec.mode = value as IpvlanMode;
-    } else if (name === "ipvlan_flag") {
-      spec.flag = value as IpvlanFlag;
-    } else if (name === "mtu" || name === MTU) {
-      spec.mtu = Number(value);
-    } else {
-      problems.push(new InvalidOptionError("driver option", word, `choose of ${NAMES.join(", ")}`));
+      continue;
     }
+    const option = OPTION_NAMES.find((each) => {
+      const { driverOption, alias } = NETWORK_OPTIONS[each];
+      return name === driverOption || name === alias;
+    });
+    if (option === undefined) {
+      const rule = `choose of ${DRIVER_OPTIONS.join(", ")}`;
+      problems.push(new InvalidOptionError("driver option", word, rule));
+      continue;
+    }
+    options[option] = NETWORK_OPTIONS[option].value.kind === "number" ? Number(text) : text;
   }
-  return { spec, problems };
+  return { options, problems };
 }
 
-/** The options that a network was created with, every default settled, by the same names. */
-export function toDriverOptions(network: Network): Record<string, string> {
-  return {
-    parent: network.parent,
-    ipvlan_mode: network.mode,
-    ipvlan_flag: network.flag,
-    ...(network.mtu === undefined ? {} : { mtu: String(network.mtu) }),
-  };
+/** The names that `-o` takes. */
+export const DRIVER_OPTIONS: readonly string[] = OPTION_NAMES.flatMap((name) =>
+  NETWORK_OPTIONS[name].driverOption ?? []
+);
+
+/** The options of a network, every default settled, by the names that `-o` takes. */
+export function toDriverOptions(network: NetworkOptions): Record<string, string> {
+  const entries = OPTION_NAMES.flatMap((name) => {
+    const { driverOption } = NETWORK_OPTIONS[name];
+    const value = network[name];
+    return driverOption === undefined || value === undefined ? [] : [[driverOption, String(value)]];
+  });
+  return Object.fromEntries(entries);
 }

@@ -4,15 +4,14 @@ import type { IpCommandError } from "../iproute2/errors.ts";
 import { explainLinkAdd } from "../iproute2/kernel.ts";
 import type { IpvlanFlag, IpvlanMode } from "../iproute2/kinds/ipvlan.ts";
 import type { Link, LinkSpec } from "../iproute2/link.ts";
-import { linkName } from "../iproute2/words.ts";
 import {
   InvalidParentError,
   ParentConflictError,
   ParentDownError,
   ParentNotFoundError,
 } from "./errors.ts";
-import { subInterfaceProblems, subInterfaces } from "./names.ts";
-import type { Network } from "./types.ts";
+import { parentProblems, subInterfaceProblems, subInterfaces } from "./names.ts";
+import type { SettledNetwork } from "./types.ts";
 
 /**
  * The group of every link that the driver makes ("ipv" in ASCII), so that what is ours can be told
@@ -45,14 +44,8 @@ export interface ParentChoice {
 /** Decides on a parent that was named: use it as it is, make it as a sub-interface, or refuse it. */
 export function chooseParent(parent: string, links: readonly Link[]): ParentChoice {
   const choice: ParentChoice = { make: [], notices: [], problems: [] };
-  try {
-    linkName(parent, "parent");
-  } catch (error) {
-    // A number at its end may still say what was meant; the name's length is judged with it.
-    const tooLong = subInterfaces(parent, () => true)?.flatMap(subInterfaceProblems) ?? [];
-    choice.problems.push(...(tooLong.length > 0 ? tooLong : [error as IpvlanError]));
-    return choice;
-  }
+  choice.problems.push(...parentProblems(parent));
+  if (choice.problems.length > 0) return choice;
   const find = (name: string) => links.find((link) => link.name === name);
   const link = find(parent);
   if (link) {
@@ -146,7 +139,7 @@ export function explainIpvlanAdd(error: IpCommandError, parent: string): IpvlanE
 export function conflictProblem(
   parent: string,
   asked: { mode: IpvlanMode; flag: IpvlanFlag },
-  networks: readonly Network[],
+  networks: readonly SettledNetwork[],
   links: readonly Link[],
 ): ParentConflictError | undefined {
   const users = [
@@ -158,12 +151,8 @@ export function conflictProblem(
   const other = users.find(({ mode, flag }) => mode !== asked.mode || flag !== asked.flag);
   if (!other) return undefined;
   const words = ({ mode, flag }: typeof asked) => `mode ${mode}, flag ${flag}`;
-  return new ParentConflictError(
-    parent,
-    words(other),
-    users.map(({ name }) => name),
-    words(asked),
-  );
+  const alike = users.filter((user) => words(user) === words(other)).map(({ name }) => name);
+  return new ParentConflictError(parent, words(other), alike, words(asked));
 }
 
 /** Whether a link is the parent, or is below it, going by the links that the driver made. */

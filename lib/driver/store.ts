@@ -2,6 +2,7 @@ import { DatabaseSync } from "node:sqlite";
 import { MissingRightsError } from "../iproute2/kernel.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
 import { StoreError } from "./errors.ts";
+import { settleOptions } from "./options.ts";
 import type { Network, Sandbox } from "./types.ts";
 
 /**
@@ -253,11 +254,12 @@ export class SqliteStore implements Store {
   }
 
   networks(): Stated<Network>[] {
-    return this.#all("SELECT state, record FROM network ORDER BY name");
+    return this.#all<Network>("SELECT state, record FROM network ORDER BY name").map(withDefaults);
   }
 
   network(name: string): Stated<Network> | undefined {
-    return this.#all<Network>("SELECT state, record FROM network WHERE name = ?", name)[0];
+    const sql = "SELECT state, record FROM network WHERE name = ?";
+    return this.#all<Network>(sql, name).map(withDefaults)[0];
   }
 
   putNetwork(network: Network, state: State): void {
@@ -373,6 +375,11 @@ export class SqliteStore implements Store {
       throw new StoreError(this.#folder, (error as Error).message, { cause: error });
     }
   }
+}
+
+/** A network, with defaults for the options that there were not yet when it was recorded. */
+function withDefaults(network: Stated<Network>): Stated<Network> {
+  return { ...settleOptions({}).options, ...network };
 }
 
 /** Whether a folder's disk is full, of which SQLite says no more than "disk I/O error". */

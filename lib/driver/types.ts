@@ -1,29 +1,10 @@
 import type { SubnetSpec } from "../ipam/mod.ts";
-import type { IpvlanFlag, IpvlanMode } from "../iproute2/kinds/ipvlan.ts";
+import type { NetworkOptions } from "./options.ts";
 
-/** A network to create. The fields are the options of `docker network create -d ipvlan`. */
-export interface NetworkSpec {
+/** A network to create. */
+export interface NetworkSpec extends Partial<NetworkOptions> {
   /** The network's name: letters, digits, and `_` `.` `-` after the first, up to 63. */
   name: string;
-  /**
-   * The link that the containers share: one that exists, or `link.vlan` (`link.vlan.vlan` for two
-   * tags), which is made and removed with its last network.
-   *
-   * @default {undefined} A dummy link of the driver's own: the network is isolated.
-   */
-  parent?: string;
-  /**
-   * The ipvlan mode.
-   *
-   * @default {"l2"}
-   */
-  mode?: IpvlanMode;
-  /**
-   * The ipvlan flag.
-   *
-   * @default {"bridge"}
-   */
-  flag?: IpvlanFlag;
   /**
    * The subnets, of either family; a text stands for a subnet with every default. An automatic
    * address comes from the first subnet of its family.
@@ -32,24 +13,12 @@ export interface NetworkSpec {
    */
   subnets?: readonly (string | SubnetSpec)[];
   /**
-   * Whether the network is cut off from everything else. A parent that is given is not used then.
-   *
-   * @default {false}
-   */
-  internal?: boolean;
-  /**
    * Whether the network must have an IPv6 subnet. One that is given turns IPv6 on by itself, so
    * this only makes its absence an error.
    *
    * @default {false}
    */
   ipv6?: boolean;
-  /**
-   * The largest packet on the network's links, in bytes.
-   *
-   * @default {undefined} The parent's.
-   */
-  mtu?: number;
   /**
    * Labels, kept and shown.
    *
@@ -58,7 +27,7 @@ export interface NetworkSpec {
   labels?: Record<string, string>;
 }
 
-/** A subnet of a network, as it was settled when the network was created. */
+/** A subnet of a network, with every default settled. */
 export interface NetworkSubnet {
   /** The subnet, in its canonical form: `192.168.1.0/24`. */
   subnet: string;
@@ -70,30 +39,29 @@ export interface NetworkSubnet {
   auxAddresses: Record<string, string>;
 }
 
-/** A network: what was asked for, with every default settled. */
-export interface Network {
-  /** 64 hexadecimal digits, unique for good. */
-  id: string;
+/**
+ * What was asked for, with every default settled that no machine has to be asked for. It is a
+ * {@linkcode NetworkSpec} of the same network.
+ */
+export interface SettledNetwork extends NetworkOptions {
   /** The name. */
   name: string;
-  /** When it was created, in ISO 8601. */
-  created: string;
-  /** The parent link. */
-  parent: string;
-  /** Whether the parent is a dummy link of the driver's own. */
-  isolated: boolean;
-  /** Whether it was created with `internal`. */
-  internal: boolean;
-  /** The ipvlan mode. */
-  mode: IpvlanMode;
-  /** The ipvlan flag. */
-  flag: IpvlanFlag;
-  /** The largest packet, where one was asked for. */
-  mtu?: number;
-  /** The subnets, in the order given; the default pool last. */
+  /** The subnets, in the order given. */
   subnets: NetworkSubnet[];
   /** The labels. */
   labels: Record<string, string>;
+}
+
+/** A network on record. Where it was given no IPv4 subnet, a default pool is the last of its subnets. */
+export interface Network extends SettledNetwork {
+  /** 64 hexadecimal digits, unique for good. */
+  id: string;
+  /** When it was created, in ISO 8601. */
+  created: string;
+  /** The parent link, also where that is a dummy of the driver's own. */
+  parent: string;
+  /** Whether the parent is a dummy link of the driver's own. */
+  isolated: boolean;
 }
 
 /** A sandbox: a network namespace that networks are connected to (what Docker calls a container). */

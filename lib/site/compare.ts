@@ -1,28 +1,18 @@
-import type { ConnectOptions, Endpoint, Network, NetworkSpec } from "../driver/types.ts";
-import {
-  formatAddress,
-  formatPrefix,
-  isDefaultPool,
-  parseAddress,
-  parsePrefix,
-  parseSubnets,
-  type Subnet,
-} from "../ipam/mod.ts";
+import { OPTION_NAMES, optionText } from "../driver/options.ts";
+import type { ConnectOptions, Endpoint, NetworkSubnet, SettledNetwork } from "../driver/types.ts";
+import { formatAddress, isDefaultPool, parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { quoted } from "../printable.ts";
-import { userLabels } from "./labels.ts";
 import { withoutLength } from "./current.ts";
+import { userLabels } from "./labels.ts";
 
-/** What a network is that should be otherwise: a phrase for each setting, none where it is right. */
-export function networkDifferences(spec: NetworkSpec, network: Network): string[] {
-  const isolated = spec.internal === true || spec.parent === undefined;
-  const wantedParent = isolated ? "none" : spec.parent!;
+/**
+ * What a network is that should be otherwise: a phrase for each setting, none where it is right.
+ * Both are as `settle` gives them.
+ */
+export function networkDifferences(now: SettledNetwork, wanted: SettledNetwork): string[] {
   return [
-    becomes("parent", network.isolated ? "none" : network.parent, wantedParent),
-    becomes("mode", network.mode, spec.mode ?? "l2"),
-    becomes("flag", network.flag, spec.flag ?? "bridge"),
-    becomes("mtu", String(network.mtu ?? "the parent's"), String(spec.mtu ?? "the parent's")),
-    becomes("internal", String(network.internal), String(spec.internal ?? false)),
-    becomes("subnets", ...subnetTexts(spec, network)),
+    ...OPTION_NAMES.map((name) => becomes(name, optionText(name, now), optionText(name, wanted))),
+    becomes("subnets", subnetsText(presentSubnets(now, wanted)), subnetsText(wanted.subnets)),
   ].filter((phrase) => phrase !== undefined);
 }
 
@@ -62,41 +52,26 @@ function labelText(labels: Readonly<Record<string, string>>): string {
     .join(", ");
 }
 
-/** The subnets there are and those that there should be, each as a text to compare and to show. */
-function subnetTexts(spec: NetworkSpec, network: Network): [now: string, wanted: string] {
-  const result = parseSubnets(spec.subnets ?? []);
-  const wanted = result.ok ? result.subnets : [];
-  const present = network.subnets.filter(({ subnet }, index) => {
-    // The pool that a network was given for want of an IPv4 subnet is as good as any other.
-    const added = !wanted.some(({ prefix }) => prefix.family === 4) &&
-      index === network.subnets.length - 1;
-    return !(added && isDefaultPool(parsePrefix(subnet).prefix));
-  });
-  return [
-    present.map(({ subnet, gateway, ipRange, auxAddresses }) =>
-      subnetText(subnet, gateway, ipRange, Object.entries(auxAddresses))
-    ).join(", ") || "a default pool",
-    wanted.map(({ prefix, gateway, range, reserved }: Subnet) =>
-      subnetText(
-        formatPrefix(prefix),
-        gateway && formatAddress(gateway),
-        range && formatPrefix(range),
-        [...reserved].map(([name, address]) => [name, formatAddress(address)]),
-      )
-    ).join(", ") || "a default pool",
-  ];
+/**
+ * The subnets there are. A default pool that the network was given for want of an IPv4 subnet is
+ * left out where there is still none wanted, as any pool will do.
+ */
+function presentSubnets(now: SettledNetwork, wanted: SettledNetwork): readonly NetworkSubnet[] {
+  const isIPv4 = ({ subnet }: NetworkSubnet) => parsePrefix(subnet).prefix.family === 4;
+  const last = now.subnets.at(-1);
+  if (last === undefined || wanted.subnets.some(isIPv4)) return now.subnets;
+  return isDefaultPool(parsePrefix(last.subnet).prefix) ? now.subnets.slice(0, -1) : now.subnets;
 }
 
-function subnetText(
-  subnet: string,
-  gateway: string | undefined,
-  ipRange: string | undefined,
-  auxAddresses: readonly [name: string, address: string][],
-): string {
+function subnetsText(subnets: readonly NetworkSubnet[]): string {
+  return subnets.map(subnetText).join(", ") || "a default pool";
+}
+
+function subnetText({ subnet, gateway, ipRange, auxAddresses }: NetworkSubnet): string {
   return [
     subnet,
     ...(gateway === undefined ? [] : [`gateway ${gateway}`]),
     ...(ipRange === undefined ? [] : [`range ${ipRange}`]),
-    ...auxAddresses.map(([name, address]) => `${quoted(name)} ${address}`).sort(),
+    ...Object.entries(auxAddresses).map(([name, address]) => `${quoted(name)} ${address}`).sort(),
   ].join(" ");
 }

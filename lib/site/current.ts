@@ -1,5 +1,6 @@
 import type { Driver } from "../driver/mod.ts";
-import type { Network, NetworkSpec, SandboxDetails } from "../driver/types.ts";
+import { toSettled } from "../driver/settle.ts";
+import type { Network, SandboxDetails } from "../driver/types.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
 import type { Desired, DesiredSandbox } from "./types.ts";
 
@@ -30,7 +31,10 @@ export function asDesired(site: string, { networks, sandboxes }: Current): Desir
   const names = own.map(({ name }) => name);
   return {
     name: site,
-    networks: own.map(specOf),
+    networks: own.map((network) => ({
+      ...toSettled(network),
+      labels: userLabels(network.labels),
+    })),
     sandboxes: sandboxes.filter(({ labels }) => labels[SITE_LABEL] === site)
       .map(({ name, endpoints, labels }): DesiredSandbox => ({
         name,
@@ -50,15 +54,4 @@ export function asDesired(site: string, { networks, sandboxes }: Current): Desir
 /** An address without its prefix length. */
 export function withoutLength(address: string): string {
   return address.replace(/\/.*$/, "");
-}
-
-function specOf(network: Network): NetworkSpec {
-  const { name, parent, isolated, internal, mode, flag, mtu, subnets, labels } = network;
-  return {
-    ...{ name, mode, flag, internal },
-    ...(!isolated && { parent }),
-    ...(mtu !== undefined && { mtu }),
-    subnets,
-    labels: userLabels(labels),
-  };
 }

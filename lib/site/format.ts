@@ -1,21 +1,22 @@
 import { InvalidOptionError } from "../driver/errors.ts";
 import { nameProblem } from "../driver/names.ts";
-import { IpvlanError } from "../errors.ts";
+import {
+  DRIVER_OPTIONS,
+  NETWORK_OPTIONS,
+  OPTION_NAMES,
+  type OptionName,
+  optionProblems,
+} from "../driver/options.ts";
+import { attempt, type IpvlanError } from "../errors.ts";
 import { parseAddress, parsePrefix } from "../ipam/mod.ts";
-import { IPVLAN_FLAGS, IPVLAN_MODES } from "../iproute2/kinds/ipvlan.ts";
 import { linkName } from "../iproute2/words.ts";
 import { CHECK_PATTERN, checkProblem } from "./sentence.ts";
 import { isOwnLabel, SITE_LABEL } from "./labels.ts";
 import type { Key, KeysShape, Shape, TextShape } from "./shape.ts";
 
-function thrown(run: () => unknown): IpvlanError | undefined {
-  try {
-    run();
-    return undefined;
-  } catch (error) {
-    if (error instanceof IpvlanError) return error;
-    throw error;
-  }
+function problemOf(run: () => unknown): IpvlanError | undefined {
+  const result = attempt(run);
+  return result.ok ? undefined : result.problems[0];
 }
 
 function name(what: "network" | "sandbox" | "alias"): TextShape {
@@ -37,11 +38,12 @@ function address(family?: 4 | 6): TextShape {
     pattern: { 4: "^[0-9.]+$", 6: "^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$", 0: "^[0-9A-Fa-f:.]+$" }[
       family ?? 0
     ],
-    judge: (text) =>
-      thrown(() => {
-        if (parseAddress(text).family === (family ?? parseAddress(text).family)) return;
-        throw new InvalidOptionError(`IPv${family} address`, text, "it is of the other family");
-      }),
+    judge: (text) => {
+      const address = attempt(() => parseAddress(text));
+      if (!address.ok) return address.problems[0];
+      if (family === undefined || address.value.family === family) return undefined;
+      return new InvalidOptionError(`IPv${family} address`, text, "it is of the other family");
+    },
   };
 }
 
@@ -49,20 +51,36 @@ const PREFIX: TextShape = {
   kind: "text",
   what: "a prefix such as 192.168.20.0/24",
   pattern: "^[0-9A-Fa-f:.]+/[0-9]+$",
-  judge: (text) => thrown(() => parsePrefix(text)),
+  judge: (text) => problemOf(() => parsePrefix(text)),
 };
 
 const LINK: TextShape = {
   kind: "text",
   what: "the name of a link",
   pattern: "^(?!-|\\.\\.?$)[^\\s/:%#\\\\]{1,15}$",
-  judge: (text) => thrown(() => linkName(text)),
+  judge: (text) => problemOf(() => linkName(text)),
 };
 
-const MODE: Shape = { kind: "choice", of: IPVLAN_MODES };
-const FLAG: Shape = { kind: "choice", of: IPVLAN_FLAGS };
-// The least MTU of IPv4 is 68 (RFC 791).
-const MTU: Shape = { kind: "number", what: "a number of bytes", range: [68, 65535] };
+/** How the value of an option of a network is. */
+function optionShape(name: OptionName): Shape {
+  const { value } = NETWORK_OPTIONS[name];
+  if (value.kind !== "link") return value;
+  return { ...LINK, judge: (text) => optionProblems(name, text)[0] };
+}
+
+/** The keys of the options, by their own names. */
+const OPTIONS: Record<string, Key> = Object.fromEntries(OPTION_NAMES.map((name) => [
+  name,
+  { help: NETWORK_OPTIONS[name].help, shape: optionShape(name) },
+]));
+
+/** The same options by Docker's names. */
+const DRIVER_OPTS: Record<string, Key> = Object.fromEntries(OPTION_NAMES.flatMap((name) => {
+  const { driverOption, alias } = NETWORK_OPTIONS[name];
+  if (driverOption === undefined) return [];
+  return [[driverOption, { help: `the same as ${name}`, shape: optionShape(name), alias }]];
+}));
+
 const LABELS: Key = {
   help: "labels, kept and shown",
   shape: {
@@ -97,12 +115,7 @@ const SUBNET: KeysShape = {
 const NETWORK: KeysShape = {
   kind: "keys",
   keys: {
-    parent: {
-      help: "the link that the sandboxes share, such as eth0 or eth0.20; left out, an isolated one",
-      shape: LINK,
-    },
-    mode: { help: "the ipvlan mode; left out, l2", shape: MODE },
-    flag: { help: "the ipvlan flag; left out, bridge", shape: FLAG },
+    ...OPTIONS,
     subnets: {
       help: "the subnets, of either family; where none is IPv4, a default pool is added",
       shape: { kind: "list", of: { kind: "either", of: [PREFIX, SUBNET] } },
@@ -116,26 +129,16 @@ const NETWORK: KeysShape = {
       shape: { kind: "list", of: PREFIX },
     },
     aux_addresses: AUX_ADDRESSES,
-    internal: { help: "whether it is cut off from everything else", shape: { kind: "switch" } },
     ipv6: {
       help: "whether it must have an IPv6 subnet",
       shape: { kind: "switch" },
       alias: "enable_ipv6",
     },
-    mtu: { help: "the largest packet, in bytes; left out, the parent's", shape: MTU },
     labels: LABELS,
     driver: { help: "the driver, as in compose.yaml", shape: { kind: "choice", of: ["ipvlan"] } },
     driver_opts: {
-      help: "parent, mode, flag and mtu, as in compose.yaml",
-      shape: {
-        kind: "keys",
-        keys: {
-          parent: { help: "the same as parent", shape: LINK },
-          ipvlan_mode: { help: "the same as mode", shape: MODE },
-          ipvlan_flag: { help: "the same as flag", shape: FLAG },
-          mtu: { help: "the same as mtu", shape: MTU },
-        },
-      },
+      help: `${DRIVER_OPTIONS.join(", ")}, as in compose.yaml`,
+      shape: { kind: "keys", keys: DRIVER_OPTS },
     },
     ipam: {
       help: "the subnets, as in compose.yaml",

@@ -1,17 +1,12 @@
-import { ParentConflictError, SubnetInUseError } from "../driver/errors.ts";
-import type { NetworkSpec } from "../driver/types.ts";
-import { IpvlanError } from "../errors.ts";
-import {
-  formatPrefix,
-  overlaps,
-  parseAddress,
-  parsePrefix,
-  parseSubnets,
-  Pools,
-} from "../ipam/mod.ts";
+import { subnetsOf } from "../driver/network.ts";
+import { settleAll } from "../driver/settle.ts";
+import type { SettledNetwork } from "../driver/types.ts";
+import { attempt } from "../errors.ts";
+import { parseAddress, Pools } from "../ipam/mod.ts";
 import { didYouMean } from "../suggest.ts";
-import type { Check } from "./sentence.ts";
+import type { SiteNetwork } from "./network.ts";
 import type { Report } from "./reader.ts";
+import type { Check } from "./sentence.ts";
 import type { Desired, DesiredSandbox } from "./types.ts";
 
 /** Tells whether nothing has been found wrong with what is at a place. */
@@ -21,15 +16,23 @@ export type IsSound = (...path: string[]) => boolean;
  * Finds what is wrong with a site whose values are each as they have to be: what does not fit
  * together. What depends on the machine (its links, what else is on record) is left to the driver.
  */
-export function judge(desired: Desired, isSound: IsSound, report: Report): void {
-  judgeNetworks(desired.networks.filter(({ name }) => isSound("networks", name)), report);
-  const networks = new Map(desired.networks.map((network) => [network.name, network]));
+export function judge(
+  desired: Desired,
+  networks: readonly SiteNetwork[],
+  isSound: IsSound,
+  report: Report,
+): void {
+  const settled = judgeNetworks(
+    networks.filter(({ spec }) => isSound("networks", spec.name)),
+    report,
+  );
+  const names = desired.networks.map(({ name }) => name);
   const sandboxes = desired.sandboxes.filter(({ name }) => isSound("sandboxes", name, "networks"));
   for (const { name, connections } of sandboxes) {
     for (const [index, { network }] of connections.entries()) {
       const path = ["sandboxes", name, "networks", network];
-      if (!networks.has(network)) {
-        const hint = didYouMean(network, [...networks.keys()]);
+      if (!names.includes(network)) {
+        const hint = didYouMean(network, names);
         report(path, `There is no network "${network}" in this file${hint}`);
       }
       if (connections.findIndex((other) => other.network === network) < index) {
@@ -43,72 +46,42 @@ export function judge(desired: Desired, isSound: IsSound, report: Report): void 
       }
     }
   }
-  for (const network of desired.networks.filter(({ name }) => isSound("networks", name))) {
-    judgeAddresses(network, sandboxes, report);
-  }
+  for (const network of settled) judgeAddresses(network, sandboxes, report);
 }
 
-function judgeNetworks(networks: readonly NetworkSpec[], report: Report): void {
-  const isOn = (parent: string | undefined) => (other: NetworkSpec) =>
-    parent !== undefined && other.parent === parent && !other.internal;
-  for (const [index, network] of networks.entries()) {
-    const { name, parent, mode = "l2", flag = "bridge" } = network;
-    const subnets = prefixTexts(network);
-    const result = parseSubnets(network.subnets ?? []);
-    for (const { message } of result.ok ? [] : result.problems) report(["networks", name], message);
-    if (network.ipv6 && !subnets.some((subnet) => subnet.includes(":"))) {
-      report(["networks", name, "ipv6"], "There is no IPv6 subnet: give one, or leave this out");
-    }
-    if (network.internal) continue;
-    for (const other of networks.slice(0, index).filter(isOn(parent))) {
-      const words = (one: NetworkSpec) => `mode ${one.mode ?? "l2"}, flag ${one.flag ?? "bridge"}`;
-      if ((other.mode ?? "l2") !== mode || (other.flag ?? "bridge") !== flag) {
-        const { message } = new ParentConflictError(
-          ...[parent!, words(other), [other.name], words(network)] as const,
-        );
-        report(["networks", name], message);
-      }
-      for (const [one, two] of overlapping(subnets, prefixTexts(other))) {
-        const { message } = new SubnetInUseError(one, two, other.name, parent!);
-        report(["networks", name, "subnets"], message);
-      }
+/**
+ * Has the driver settle the networks.
+ *
+ * @returns Those whose subnets are known.
+ */
+function judgeNetworks(networks: readonly SiteNetwork[], report: Report): SettledNetwork[] {
+  const settlements = settleAll(networks.map(({ spec }) => spec), []);
+  for (const [index, { spec, misplaced, pathOf }] of networks.entries()) {
+    const { problems } = settlements[index]!;
+    for (const { field, message } of misplaced) report(["networks", spec.name, ...field], message);
+    for (const { field, message } of problems) {
+      report(["networks", spec.name, ...pathOf(field)], message);
     }
   }
-}
-
-function prefixTexts({ subnets = [] }: NetworkSpec): string[] {
-  return subnets.map((each) => typeof each === "string" ? each : each.subnet);
-}
-
-function overlapping(subnets: readonly string[], others: readonly string[]): [string, string][] {
-  const prefixes = (texts: readonly string[]) => texts.map((text) => parsePrefix(text).prefix);
-  return prefixes(subnets).flatMap((one) =>
-    prefixes(others).filter((two) => overlaps(one, two)).map((two): [string, string] => [
-      formatPrefix(one),
-      formatPrefix(two),
-    ])
-  );
+  return settlements.filter(({ problems }) => problems.every(({ field }) => field[0] !== "subnets"))
+    .map(({ network }) => network);
 }
 
 /** Judges the addresses that are asked for on a network, each with those before it taken. */
 function judgeAddresses(
-  network: NetworkSpec,
+  network: SettledNetwork,
   sandboxes: readonly DesiredSandbox[],
   report: Report,
 ): void {
-  const words = prefixTexts(network);
-  const result = parseSubnets(network.subnets ?? []);
-  if (!result.ok) return;
-  let pools = Pools.of(result.subnets);
+  let pools = Pools.of(subnetsOf(network));
+  const hasIPv4 = network.subnets.some(({ subnet }) => !subnet.includes(":"));
   const owners = new Map<string, string>();
   for (const { name, connections } of sandboxes) {
     const connection = connections.find((each) => each.network === network.name);
     for (const key of ["ip", "ip6"] as const) {
       const text = connection?.[key];
       // Where no IPv4 subnet is given, which one there will be is not known yet.
-      if (text === undefined || (key === "ip" && words.every((word) => word.includes(":")))) {
-        continue;
-      }
+      if (text === undefined || (key === "ip" && !hasIPv4)) continue;
       const path = ["sandboxes", name, "networks", network.name, key];
       const { bits } = parseAddress(text);
       const owner = owners.get(`${key} ${bits}`);
@@ -117,12 +90,9 @@ function judgeAddresses(
         report(path, `The address ${text} is that of "${owner}" already: choose another`);
         continue;
       }
-      try {
-        pools = pools.take(text).pools;
-      } catch (error) {
-        if (!(error instanceof IpvlanError)) throw error;
-        report(path, error.message);
-      }
+      const taken = attempt(() => pools.take(text));
+      if (taken.ok) pools = taken.value.pools;
+      else taken.problems.forEach(({ message }) => report(path, message));
     }
   }
 }

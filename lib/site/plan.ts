@@ -1,5 +1,6 @@
 import { throwProblems } from "../driver/errors.ts";
-import type { Endpoint, NetworkSpec, SandboxDetails } from "../driver/types.ts";
+import { settleAll, toSettled } from "../driver/settle.ts";
+import type { Endpoint, NetworkSpec, SandboxDetails, SettledNetwork } from "../driver/types.ts";
 import type { IpvlanError } from "../errors.ts";
 import { formatAddress, parseAddress } from "../ipam/mod.ts";
 import { endpointDifferences, labelDifferences, networkDifferences } from "./compare.ts";
@@ -39,7 +40,16 @@ export function makePlan(desired: Desired, current: Current): Plan {
       ...{ removeNetworks: [], createNetworks: [], attach: [], start: [], label: [] },
     },
   };
-  for (const spec of desired.networks) planNetwork(planning, spec);
+  // The networks of others that stay; one that has a name of ours is refused below.
+  const others = current.networks.filter(({ name }) =>
+    !planning.own.has(name) && !desired.networks.some(isNamed(name))
+  );
+  const settlements = settleAll(desired.networks, others);
+  for (const [index, spec] of desired.networks.entries()) {
+    const { network, problems } = settlements[index]!;
+    planning.problems.push(...problems);
+    planNetwork(planning, spec, network);
+  }
   for (const { name } of own.filter((each) => !desired.networks.some(isNamed(each.name)))) {
     planning.plan.changes.push(change("-", "network", name, []));
     removeNetwork(planning, name);
@@ -54,18 +64,18 @@ export function makePlan(desired: Desired, current: Current): Plan {
   return planning.plan;
 }
 
-function planNetwork(planning: Planning, spec: NetworkSpec): void {
+function planNetwork(planning: Planning, spec: NetworkSpec, settled: SettledNetwork): void {
   const { plan, current, own } = planning;
   const { name, labels } = spec;
   const network = current.networks.find(isNamed(name));
   const create = { ...spec, labels: siteLabels(plan.site, labels) };
   if (!network) {
-    plan.changes.push(change("+", "network", name, describeNetwork(spec)));
+    plan.changes.push(change("+", "network", name, describeNetwork(settled)));
     plan.createNetworks.push(create);
   } else if (!own.has(name)) {
     planning.problems.push(foreign(plan.site, "network", name, network.labels[SITE_LABEL]));
   } else {
-    const differences = networkDifferences(spec, network);
+    const differences = networkDifferences(toSettled(network), settled);
     const relabelled = labelDifferences(network.labels, create.labels);
     if (differences.length > 0) {
       removeNetwork(planning, name);

@@ -1,4 +1,4 @@
-import type { NetworkSpec } from "../driver/types.ts";
+import type { SettledNetwork } from "../driver/types.ts";
 import { quoted } from "../printable.ts";
 import type { Change, Connection, DesiredSandbox, Plan } from "./types.ts";
 
@@ -14,12 +14,9 @@ export function planLines(
 }
 
 /** What a new network will be. */
-export function describeNetwork(
-  { parent, internal, mode = "l2", subnets = [] }: NetworkSpec,
-): string[] {
-  const carrier = internal || parent === undefined ? "isolated" : `parent ${parent}`;
-  const prefixes = subnets.map((each) => typeof each === "string" ? each : each.subnet);
-  return [[carrier, `mode ${mode}`, ...prefixes].join(" ")];
+export function describeNetwork({ parent, mode, subnets }: SettledNetwork): string[] {
+  const carrier = parent === undefined ? "isolated" : `parent ${parent}`;
+  return [[carrier, `mode ${mode}`, ...subnets.map(({ subnet }) => subnet)].join(" ")];
 }
 
 /** What a new sandbox will be. */

@@ -174,7 +174,7 @@ Deno.test("mode and flag have to agree with the networks and the links on the pa
   assertInstanceOf(byNetwork, ParentConflictError);
   assertEquals(
     byNetwork.message,
-    'The parent "eth0" is used with mode l3, flag bridge by "same", "other", and mode and flag ' +
+    'The parent "eth0" is used with mode l3, flag bridge by "other", and mode and flag ' +
       "belong to the parent: ask for those instead of mode l2, flag bridge, or take another parent",
   );
   assertEquals(conflictProblem("eth0", asked, [], [vepa])?.current, "mode l2, flag vepa");

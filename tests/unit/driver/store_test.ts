@@ -2,6 +2,7 @@ import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert
 import { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../../../lib/driver/errors.ts";
 import { type EndpointRecord, SqliteStore, stateFolder } from "../../../lib/driver/store.ts";
+import type { Network } from "../../../lib/driver/types.ts";
 import { IDENTITY, network } from "./fixtures.ts";
 
 /** A folder that is gone when the test is through. */
@@ -106,6 +107,36 @@ Deno.test("the store itself keeps addresses, names and what they belong to in or
   assertThrows(() => store.putEndpoint(stray, "making"), StoreError, "FOREIGN KEY");
   // Endpoints without an address of a family do not stand in each other's way.
   store.putEndpoint({ ...again, ip: "192.168.1.3" }, "making");
+});
+
+Deno.test("a network on record from an earlier version is read, with defaults for newer options", () => {
+  using dir = folder();
+  SqliteStore.open(dir.path)[Symbol.dispose]();
+  // As version 0.1.0 wrote it.
+  const subnet = { subnet: "10.0.0.0/24", gateway: "10.0.0.1", auxAddresses: { ntp: "10.0.0.5" } };
+  const record: Network = {
+    ...IDENTITY,
+    name: "old",
+    parent: "eth0.20",
+    isolated: false,
+    internal: false,
+    mode: "l3",
+    flag: "vepa",
+    mtu: 1400,
+    subnets: [subnet],
+    labels: { a: "b" },
+  };
+  const { flag: _flag, internal: _internal, ...older } = { ...record, id: "x", name: "older" };
+  using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+  const insert = db.prepare("INSERT INTO network (id, name, state, record) VALUES (?, ?, ?, ?)");
+  insert.run(record.id, record.name, "ready", JSON.stringify(record));
+  insert.run(older.id, older.name, "ready", JSON.stringify(older));
+  using store = SqliteStore.open(dir.path);
+  assertEquals(store.networks(), [
+    { ...record, state: "ready" },
+    { ...older, flag: "bridge", internal: false, state: "ready" },
+  ]);
+  assertEquals(store.network("older")!.flag, "bridge");
 });
 
 Deno.test("a transaction that throws has written nothing", () => {

@@ -183,7 +183,7 @@ checks:
   - same probe reaches ngnix by ip6
 `),
     [
-      'demo.yaml:2: networks.web.parent: The link name "eth0/20" is not valid: ' +
+      'demo.yaml:2: networks.web.parent: The parent "eth0/20" is not valid: ' +
       'it is "." or "..", starts with "-", or has white space or one of / : %',
       'demo.yaml:2: networks.web.mode: "l9" is not valid: choose one of l2, l3, l3s ' +
       '(did you mean "l2"?)',
@@ -246,15 +246,16 @@ services:
     [
       "demo.yaml:2: networks.a.gateways[0]: " +
       "Gateway 192.168.2.1 is outside subnet 192.168.1.0/24: give one inside it",
-      ...["3: networks.b", "4: networks.c"].map((place) =>
+      ...["3: networks.b.parent", "4: networks.c.parent"].map((place) =>
         `demo.yaml:${place}: The parent "eth0" is used with mode l2, flag bridge by "a", and ` +
         "mode and flag belong to the parent: ask for those instead of mode l3, flag bridge, or " +
         "take another parent"
       ),
-      "demo.yaml:4: networks.c.subnets: " +
+      "demo.yaml:4: networks.c.subnets[0]: " +
       'The subnet 10.1.0.0/16 overlaps 10.0.0.0/8 of network "b" on the same parent "eth0": ' +
       "choose another subnet or parent, or remove that network",
-      "demo.yaml:6: networks.e.ipv6: There is no IPv6 subnet: give one, or leave this out",
+      'demo.yaml:6: networks.e.ipv6: IPv6 was asked for on network "e" without an IPv6 subnet: ' +
+      "give one, as there is no default pool for IPv6",
       'demo.yaml:11: services.one.networks: The link\'s name "eth9" is taken',
       "demo.yaml:14: services.two.networks.f.ip: " +
       'The address 10.9.0.7 is that of "one" already: choose another',
@@ -267,6 +268,48 @@ services:
       "demo.yaml:17: services.five.networks[2]: It is given twice",
     ],
   );
+});
+
+Deno.test("what the driver refuses is refused with the line and the key where it is written", () => {
+  const lines = said(`
+networks:
+  small: { mtu: 1000, subnets: ["2001:db8:1::/64"] }
+  compose:
+    driver_opts: { mtu: 1000 }
+    ipam:
+      config:
+        - subnet: 10.1.0.0/24
+          gateway: 10.1.0.255
+        - subnet: 2001:db8:2::/64
+          ip_range: 2001:db8:3::/80
+          aux_addresses: { a: "2001:db8:2::5", b: "2001:db8:2::5" }
+  beside:
+    subnets: [10.2.0.0/24, 10.2.0.0/25]
+    gateways: [10.2.0.0]
+    aux_addresses: { a: 10.2.0.255 }
+  within:
+    subnets:
+      - 10.3.0.0/24
+      - { subnet: 10.4.0.0/24, aux_addresses: { a: 10.4.0.1 } }
+  other:
+    parent: eth0
+    driver_opts: { ipvlan_mode: l3 }
+  last:
+    driver_opts: { parent: eth0 }
+`);
+  // Where, and the beginning of what is said of it.
+  assertEquals(lines.map((line) => /^demo.yaml:(\d+: \S+ \S+ \S+)/.exec(line)?.[1]), [
+    "3: networks.small.mtu: The MTU",
+    "5: networks.compose.driver_opts.mtu: The MTU",
+    "9: networks.compose.ipam.config[0].gateway: Gateway 10.1.0.255",
+    "11: networks.compose.ipam.config[1].ip_range: Ip-range 2001:db8:3::/80",
+    "12: networks.compose.ipam.config[1].aux_addresses.b: Auxiliary address",
+    "14: networks.beside.subnets[1]: Subnet 10.2.0.0/25",
+    "15: networks.beside.gateways[0]: Gateway 10.2.0.0",
+    "16: networks.beside.aux_addresses.a: Auxiliary address",
+    "20: networks.within.subnets[1].aux_addresses.a: Auxiliary address",
+    "25: networks.last.driver_opts.parent: The parent",
+  ]);
 });
 
 Deno.test("what is no YAML is refused with its line, all of it", () => {

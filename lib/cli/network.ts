@@ -1,0 +1,64 @@
+import { InvalidOptionError } from "../driver/errors.ts";
+import {
+  DRIVER_OPTIONS,
+  NETWORK_OPTIONS,
+  OPTION_NAMES,
+  parseDriverOptions,
+} from "../driver/options.ts";
+import type { NetworkSpec } from "../driver/types.ts";
+import type { IpvlanError } from "../errors.ts";
+import { nestSubnets } from "../ipam/nest.ts";
+import type { Arguments, Option } from "./command.ts";
+import { readPairs } from "./option_values.ts";
+
+/** The options of a network that the command has by their own names, without a value. */
+const SWITCHES = OPTION_NAMES.filter((name) => NETWORK_OPTIONS[name].driverOption === undefined);
+
+/** The options that say what a network is to be, as `docker network create` has them. */
+export const NETWORK_WORDS: Option[] = [
+  { name: "driver", short: "d", value: "DRIVER", help: "the driver: ipvlan" },
+  { name: "subnet", value: "PREFIX", many: true, help: "a subnet, of either family" },
+  { name: "gateway", value: "ADDRESS", many: true, help: "the gateway of a subnet" },
+  { name: "ip-range", value: "PREFIX", many: true, help: "where a subnet's addresses come from" },
+  { name: "aux-address", value: "NAME=ADDRESS", many: true, help: "an address not to be given" },
+  ...SWITCHES.map((name) => ({ name, help: NETWORK_OPTIONS[name].help })),
+  { name: "ipv6", help: "see that the network has IPv6" },
+  { name: "label", value: "NAME=VALUE", many: true, help: "a label" },
+  {
+    name: "opt",
+    short: "o",
+    value: "NAME=VALUE",
+    many: true,
+    help: `an option of the driver: ${DRIVER_OPTIONS.join(", ")}`,
+  },
+];
+
+/** What those options say, and what of it could not be read. */
+export function readNetwork(
+  name: string,
+  args: Arguments,
+): { spec: NetworkSpec; problems: IpvlanError[] } {
+  const problems: IpvlanError[] = [];
+  const driver = args.value("driver") ?? "ipvlan";
+  if (driver !== "ipvlan") {
+    problems.push(new InvalidOptionError("driver", driver, "only ipvlan is here"));
+  }
+  const given = parseDriverOptions(args.values("opt"));
+  const aux = readPairs("auxiliary address", args.values("aux-address"), true);
+  const labels = readPairs("label", args.values("label"), false);
+  const nested = nestSubnets(args.values("subnet").map((subnet) => ({ subnet })), {
+    gateways: args.values("gateway"),
+    ipRanges: args.values("ip-range"),
+    auxAddresses: aux.record,
+  });
+  for (const read of [given, aux, labels, nested]) problems.push(...read.problems);
+  const spec: NetworkSpec = {
+    ...given.options,
+    ...Object.fromEntries(SWITCHES.map((name) => [name, args.on(name)])),
+    name,
+    subnets: nested.subnets,
+    ipv6: args.on("ipv6"),
+    labels: labels.record,
+  };
+  return { spec, problems };
+}

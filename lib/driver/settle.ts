@@ -1,0 +1,164 @@
+import type { Decision, IpvlanError } from "../errors.ts";
+import {
+  formatAddress,
+  formatPrefix,
+  overlaps,
+  parsePrefix,
+  parseSubnets,
+  type Subnet,
+  type SubnetSpec,
+} from "../ipam/mod.ts";
+import {
+  InvalidOptionError,
+  MissingSubnetError,
+  NetworkExistsError,
+  SubnetInUseError,
+} from "./errors.ts";
+import { nameProblem } from "./names.ts";
+import { settleOptions } from "./options.ts";
+import { conflictProblem } from "./parent.ts";
+import type { Network, NetworkSpec, NetworkSubnet, SettledNetwork } from "./types.ts";
+
+/** A network as far as it could be settled, and all that is wrong with it. */
+export interface Settlement {
+  /** The network. It has no subnets where one of them cannot be read. */
+  network: SettledNetwork;
+  /** What the user should know. */
+  notices: string[];
+  /** What is wrong, each with the `field` of the spec that it is about. */
+  problems: IpvlanError[];
+}
+
+/**
+ * Settles every default of a network, or finds everything that is wrong with it, as far as that can
+ * be known without looking at a machine. What the machine adds is for `decideNetwork`.
+ *
+ * @param networks The other networks there are, or will be.
+ */
+export function settle(
+  spec: NetworkSpec,
+  networks: readonly SettledNetwork[],
+): Decision<Pick<Settlement, "network" | "notices">> {
+  const { network, notices, problems } = settlementOf(spec, networks);
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, network, notices };
+}
+
+/**
+ * Settles several networks that are to be there together. Each is held against those before it,
+ * also against those with which something is wrong.
+ *
+ * @param networks The other networks there are.
+ */
+export function settleAll(
+  specs: readonly NetworkSpec[],
+  networks: readonly SettledNetwork[],
+): Settlement[] {
+  const known = [...networks];
+  return specs.map((spec) => {
+    const settlement = settlementOf(spec, known);
+    known.push(settlement.network);
+    return settlement;
+  });
+}
+
+/** Settles a network as far as it goes. */
+export function settlementOf(
+  spec: NetworkSpec,
+  networks: readonly SettledNetwork[],
+): Settlement {
+  const { name, labels = {} } = spec;
+  const { options, problems: optionProblems } = settleOptions(spec);
+  const { parent } = options;
+  const subnets = settleSubnets(spec.subnets ?? []);
+  const network: SettledNetwork = {
+    ...options,
+    name,
+    subnets: subnets.ok ? subnets.subnets : [],
+    labels,
+  };
+  const notices = subnets.ok ? subnets.notices : [];
+  if (network.internal && parent !== undefined) {
+    delete network.parent;
+    notices.unshift(
+      `The parent "${parent}" is not used, as an internal network has a dummy of its own`,
+    );
+  }
+  const problems = [
+    ...nameProblems(name, networks),
+    ...optionProblems,
+    ...ipv6Problems(spec),
+    ...subnets.ok ? [] : subnets.problems.map((problem) => problem.at("subnets")),
+    ...neighbourProblems(network, networks),
+  ];
+  return { network, notices, problems };
+}
+
+/** Settles every default of a network's subnets, or finds what is wrong with them. */
+export function settleSubnets(
+  specs: readonly (string | SubnetSpec)[],
+): Decision<{ subnets: NetworkSubnet[]; notices: string[] }> {
+  const parsed = parseSubnets(specs);
+  if (!parsed.ok) return parsed;
+  return {
+    ok: true,
+    subnets: parsed.subnets.map(toNetworkSubnet),
+    notices: parsed.notices.map(({ message }) => message),
+  };
+}
+
+/** The network that a record stands for: what one would ask for to have the same again. */
+export function toSettled(network: Network): SettledNetwork {
+  const { id: _id, created: _created, isolated, parent, ...settled } = network;
+  return isolated ? settled : { ...settled, parent };
+}
+
+function toNetworkSubnet({ prefix, gateway, range, reserved }: Subnet): NetworkSubnet {
+  const subnet: NetworkSubnet = {
+    subnet: formatPrefix(prefix),
+    auxAddresses: Object.fromEntries(
+      [...reserved].map(([name, address]) => [name, formatAddress(address)]),
+    ),
+  };
+  if (gateway) subnet.gateway = formatAddress(gateway);
+  if (range) subnet.ipRange = formatPrefix(range);
+  return subnet;
+}
+
+function nameProblems(name: string, networks: readonly SettledNetwork[]): IpvlanError[] {
+  const problem = nameProblem("network", name);
+  const problems: IpvlanError[] = problem ? [problem.at("name")] : [];
+  if (networks.some((network) => network.name === name)) {
+    problems.push(new NetworkExistsError(name).at("name"));
+  }
+  return problems;
+}
+
+/** What is wrong because there is an IPv6 subnet, or because there is none. */
+function ipv6Problems({ name, subnets = [], ipv6, mtu }: NetworkSpec): IpvlanError[] {
+  const texts = subnets.map((subnet) => typeof subnet === "string" ? subnet : subnet.subnet);
+  if (!texts.some((text) => text.includes(":"))) {
+    return ipv6 ? [new MissingSubnetError(name).at("ipv6")] : [];
+  }
+  // RFC 8200, section 5. What is no MTU of IPv4 either has been said.
+  if (mtu === undefined || !(mtu >= 68 && mtu < 1280)) return [];
+  const rule = "give a whole number from 1280 to 65535";
+  return [new InvalidOptionError("MTU", String(mtu), rule).at("mtu")];
+}
+
+/** What is wrong because of the other networks on the parent. */
+function neighbourProblems(
+  { parent, mode, flag, subnets }: SettledNetwork,
+  networks: readonly SettledNetwork[],
+): IpvlanError[] {
+  if (parent === undefined) return [];
+  const neighbours = networks.filter((network) => network.parent === parent);
+  const conflict = conflictProblem(parent, { mode, flag }, neighbours, []);
+  const overlapping = subnets.flatMap(({ subnet }, index) => {
+    const { prefix } = parsePrefix(subnet);
+    return neighbours.flatMap(({ name, subnets: others }) =>
+      others.filter((other) => overlaps(prefix, parsePrefix(other.subnet).prefix))
+        .map((other) => new SubnetInUseError(subnet, other.subnet, name, parent))
+    ).map((problem) => problem.at("subnets", index));
+  });
+  return [...conflict ? [conflict.at("parent")] : [], ...overlapping];
+}

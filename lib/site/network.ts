@@ -1,0 +1,133 @@
+import { NETWORK_OPTIONS, OPTION_NAMES, type OptionName } from "../driver/options.ts";
+import type { NetworkSpec } from "../driver/types.ts";
+import type { IpvlanError } from "../errors.ts";
+import type { SubnetSpec } from "../ipam/mod.ts";
+import { nestSubnets } from "../ipam/nest.ts";
+import { defined, keyOf, list, record, type Values } from "./values.ts";
+import type { Report } from "./reader.ts";
+import type { Path } from "./shape.ts";
+
+/** The keys beside `subnets` whose values belong to subnets, by the fields of a subnet. */
+const BESIDE: Record<string, string> = {
+  gateway: "gateways",
+  ipRange: "ip_ranges",
+  auxAddresses: "aux_addresses",
+} satisfies Record<Exclude<keyof SubnetSpec, "subnet">, string>;
+
+/** A network of a site file. Paths are within its mapping. */
+export interface SiteNetwork {
+  /** What it asks for. */
+  spec: NetworkSpec;
+  /** What belongs to subnets but could not be put into one, each with its path as the `field`. */
+  misplaced: IpvlanError[];
+  /** The path at which a field of the spec is written; the innermost one that is in the file. */
+  pathOf(field: Path): Path;
+}
+
+/** Reads a network from values that are each as they have to be. */
+export function readNetwork(name: string, values: Values, report: Report): SiteNetwork {
+  const places = subnetPlaces(values, report);
+  const { subnets, problems } = nestSubnets(places.map(({ spec }) => spec), {
+    gateways: list(values, "gateways"),
+    ipRanges: list(values, "ip_ranges"),
+    auxAddresses: record(values, "aux_addresses"),
+  });
+  for (const problem of problems) {
+    const [field, ...steps] = problem.field;
+    problem.field = [keyOf(String(field)), ...steps];
+  }
+  const spec: NetworkSpec = defined({
+    name,
+    ...readOptions(values, report),
+    subnets,
+    ipv6: values.get("ipv6") as boolean | undefined,
+    labels: record(values, "labels"),
+  });
+  return {
+    spec,
+    misplaced: problems,
+    pathOf: ([field, ...steps]) => {
+      if (field === "subnets") return subnetPath(values, places, subnets, steps);
+      const name = String(field);
+      return optionPaths(values, name)[0] ?? (values.has(name) ? [name] : []);
+    },
+  };
+}
+
+/** The options that are given. One that is given twice is reported. */
+function readOptions(values: Values, report: Report): Record<string, unknown> {
+  return Object.fromEntries(OPTION_NAMES.map((name) => {
+    const [path, twice] = optionPaths(values, name);
+    if (twice) report(twice, `It says the same as "${name}": give one of them`);
+    return [name, path && valueAt(values, path)];
+  }));
+}
+
+/** Where an option is given: under its own name, under Docker's in `driver_opts`, or under both. */
+function optionPaths(values: Values, name: string): Path[] {
+  const driverOption = NETWORK_OPTIONS[name as OptionName]?.driverOption ?? "";
+  return [[name], ["driver_opts", driverOption]].filter((path) =>
+    valueAt(values, path) !== undefined
+  );
+}
+
+function valueAt(values: Values, path: Path): unknown {
+  const [key, ...rest] = path;
+  const value = values.get(String(key));
+  return rest.length === 0 || value === undefined ? value : valueAt(value as Values, rest);
+}
+
+/** A subnet of the file, and where it is. */
+interface SubnetPlace {
+  path: Path;
+  spec: SubnetSpec;
+  /** Whether it is a prefix alone, and not a mapping. */
+  isText: boolean;
+}
+
+/** The subnets: those under `subnets`, then those of `ipam`, as in compose.yaml. */
+function subnetPlaces(values: Values, report: Report): SubnetPlace[] {
+  const ipam = values.get("ipam") as Values ?? new Map();
+  const lists: [path: Path, items: unknown][] = [
+    [["subnets"], values.get("subnets")],
+    [["ipam", "config"], ipam.get("config")],
+  ];
+  return lists.flatMap(([within, items]) =>
+    (items as (string | Values | undefined)[] ?? []).flatMap((item, index): SubnetPlace[] => {
+      const path = [...within, index];
+      if (item === undefined) return [];
+      if (typeof item === "string") return [{ path, spec: { subnet: item }, isText: true }];
+      const subnet = item.get("subnet") as string | undefined;
+      if (subnet === undefined) {
+        report(path, "Its prefix is missing: give it as subnet");
+        return [];
+      }
+      const spec = defined({
+        subnet,
+        gateway: item.get("gateway") as string | undefined,
+        ipRange: item.get("ip_range") as string | undefined,
+        auxAddresses: item.has("aux_addresses") ? record(item, "aux_addresses") : undefined,
+      });
+      return [{ path, spec, isText: false }];
+    })
+  );
+}
+
+/** Where a field of a subnet is written: with the subnet, or beside `subnets`. */
+function subnetPath(
+  values: Values,
+  places: readonly SubnetPlace[],
+  subnets: readonly SubnetSpec[],
+  [index, field, name]: Path,
+): Path {
+  const place = places[index as number]!;
+  if (field === undefined || (field === "subnet" && place.isText)) return place.path;
+  const key = keyOf(String(field));
+  if (name !== undefined) {
+    const isWithin = Object.hasOwn(place.spec.auxAddresses ?? {}, name);
+    return isWithin ? [...place.path, key, name] : [BESIDE[field]!, name];
+  }
+  if (Object.hasOwn(place.spec, field)) return [...place.path, key];
+  const text = subnets[index as number]![field as "gateway" | "ipRange"]!;
+  return [BESIDE[field]!, list(values, BESIDE[field]!).indexOf(text)];
+}

@@ -1,0 +1,54 @@
+import { assertEquals } from "@std/assert";
+import command from "../../../lib/cli/commands/network_create.ts";
+import { readNetwork } from "../../../lib/cli/network.ts";
+import { parseArguments } from "../../../lib/cli/options.ts";
+
+function read(...typed: string[]) {
+  return readNetwork("n", parseArguments("ipvlan network create", command, [...typed, "n"]));
+}
+
+Deno.test("what is typed becomes a network, each loose word in the subnet that it lies in", () => {
+  assertEquals(
+    read(
+      ...["--subnet=192.168.140.0/24", "--subnet=2001:db8:abc9::/64"],
+      ...["--gateway=2001:db8:abc9::22", "--ip-range=192.168.140.128/25"],
+      ...["--aux-address=printer=192.168.140.7", "--label=stage=test", "--ipv6"],
+      ...["-o", "parent=eth0.140", "-o", "ipvlan_mode=l3", "-o", "mtu=1400"],
+    ),
+    {
+      spec: {
+        name: "n",
+        parent: "eth0.140",
+        mode: "l3",
+        mtu: 1400,
+        internal: false,
+        ipv6: true,
+        subnets: [
+          {
+            subnet: "192.168.140.0/24",
+            ipRange: "192.168.140.128/25",
+            auxAddresses: { printer: "192.168.140.7" },
+          },
+          { subnet: "2001:db8:abc9::/64", gateway: "2001:db8:abc9::22" },
+        ],
+        labels: { stage: "test" },
+      },
+      problems: [],
+    },
+  );
+});
+
+Deno.test("everything that cannot be read is said at once", () => {
+  const { problems } = read(
+    ...["--driver=bridge", "--subnet=10.0.0.0/24", "--gateway=10.0.1.1", "--aux-address=printer"],
+    ...["--gateway=10.0.0.1", "--gateway=10.0.0.2", "--label==x", "-o", "nope=1"],
+  );
+  assertEquals(problems.map(({ message }) => message), [
+    'The driver "bridge" is not valid: only ipvlan is here',
+    'The driver option "nope=1" is not valid: choose of parent, ipvlan_mode, ipvlan_flag, mtu',
+    'The auxiliary address "printer" is not valid: write NAME=VALUE',
+    'The label "=x" is not valid: write NAME=VALUE',
+    "Gateway 10.0.1.1 is outside subnet 10.0.0.0/24: give one inside it",
+    "Subnet 10.0.0.0/24 has more than one gateway (10.0.0.1, 10.0.0.2): give only one",
+  ]);
+});

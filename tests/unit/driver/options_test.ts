@@ -1,0 +1,128 @@
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import command from "../../../lib/cli/commands/network_create.ts";
+import { readNetwork } from "../../../lib/cli/network.ts";
+import { parseArguments } from "../../../lib/cli/options.ts";
+import { endpointSteps } from "../../../lib/driver/endpoint.ts";
+import { decideNetwork, networkSteps } from "../../../lib/driver/network.ts";
+import {
+  NETWORK_OPTIONS,
+  OPTION_NAMES,
+  type OptionName,
+  parseDriverOptions,
+  toDriverOptions,
+} from "../../../lib/driver/options.ts";
+import { toSettled } from "../../../lib/driver/settle.ts";
+import { SqliteStore, withoutState } from "../../../lib/driver/store.ts";
+import type { Network, NetworkSpec } from "../../../lib/driver/types.ts";
+import { networkDifferences } from "../../../lib/site/compare.ts";
+import { parseSite } from "../../../lib/site/desired.ts";
+import { host, IDENTITY } from "./fixtures.ts";
+
+/** A value of an option that is not its default. */
+function otherValue(name: OptionName): string | number | boolean {
+  const { value, default: usual } = NETWORK_OPTIONS[name];
+  switch (value.kind) {
+    case "link":
+      return "eth0";
+    case "switch":
+      return !usual;
+    case "choice":
+      return value.of.find((word) => word !== usual)!;
+    case "number":
+      return value.range[0];
+  }
+}
+
+/** A network like any other, and the same with another value of one option. */
+function twoNetworks(name: OptionName): [plain: NetworkSpec, other: NetworkSpec] {
+  const plain: NetworkSpec = { name: "n", subnets: ["10.0.0.0/24"] };
+  if (name !== "parent") plain.parent = "eth0";
+  return [plain, { ...plain, [name]: otherValue(name) }];
+}
+
+function decided(spec: NetworkSpec): Network {
+  const decision = decideNetwork(spec, IDENTITY, [], host());
+  assert(decision.ok, decision.ok ? "" : decision.problems.join("\n"));
+  return decision.network;
+}
+
+/** The lines that make a network and an endpoint on it. */
+function lines(network: Network): string[] {
+  const endpoint = {
+    id: "e",
+    network: network.id,
+    sandbox: "c1",
+    ifname: "eth0",
+    ordinal: 0,
+    ip: "10.0.0.2",
+    aliases: [],
+  };
+  return [...networkSteps(network, []), ...endpointSteps(network, endpoint)]
+    .map(({ line }) => line);
+}
+
+/** What a command line makes of an option. */
+function typed(words: string[]): NetworkSpec {
+  const { spec, problems } = readNetwork("n", parseArguments("create", command, [...words, "n"]));
+  assertEquals(problems, []);
+  return spec;
+}
+
+for (const name of OPTION_NAMES) {
+  const { driverOption, label } = NETWORK_OPTIONS[name];
+  const value = otherValue(name);
+
+  Deno.test(`the option ${name} can be written on a command line and in a site file`, () => {
+    const words = driverOption === undefined ? [`--${name}`] : ["-o", `${driverOption}=${value}`];
+    assertEquals(typed(words)[name], value);
+    const inSite = (text: string) => parseSite("s.yaml", `networks: {n: {${text}}}`).networks[0]!;
+    assertEquals(inSite(`${name}: ${value}`)[name], value);
+    if (driverOption === undefined) return;
+    assertEquals(inSite(`driver_opts: { ${driverOption}: ${value} }`)[name], value);
+  });
+
+  Deno.test(`the option ${name} has an effect, is on record, and is not lost on the way back`, () => {
+    const [plain, other] = twoNetworks(name).map(decided) as [Network, Network];
+    assertNotEquals(lines(other), lines(plain), `"${label}" changes no line of ip`);
+    using store = SqliteStore.copy("/nonexistent");
+    store.putNetwork(other, "ready");
+    assertEquals(withoutState(store.network("n")!), other);
+    assertEquals(toSettled(other)[name], value);
+    assertNotEquals(networkDifferences(toSettled(plain), toSettled(other)), []);
+    assertEquals(decided({ ...toSettled(other) }), other);
+    if (driverOption === undefined) return;
+    assertEquals(toDriverOptions(other)[driverOption], String(value));
+  });
+}
+
+Deno.test("a value that an option cannot have is refused, with what it may be", () => {
+  const wrong: Record<OptionName, unknown> = {
+    parent: "a b",
+    mode: "l4",
+    flag: "hairpin",
+    mtu: 1.5,
+    internal: "yes",
+  };
+  for (const name of OPTION_NAMES) {
+    const spec = { name: "n", [name]: wrong[name] } as NetworkSpec;
+    const decision = decideNetwork(spec, IDENTITY, [], host());
+    assert(!decision.ok, name);
+    assertEquals(decision.problems.map(({ field }) => field), [[name]]);
+  }
+});
+
+Deno.test("options written as NAME=VALUE are read by Docker's names", () => {
+  const { options, problems } = parseDriverOptions([
+    "parent=eth0",
+    "com.docker.network.driver.mtu=1400",
+    "mode=l3",
+    "mtu",
+    "ipvlan_flag=",
+  ]);
+  assertEquals(options, { parent: "eth0", mtu: 1400 });
+  assertEquals(problems.map(({ message }) => message), [
+    'The driver option "mode=l3" is not valid: choose of parent, ipvlan_mode, ipvlan_flag, mtu',
+    'The driver option "mtu" is not valid: write NAME=VALUE',
+    'The driver option "ipvlan_flag=" is not valid: write NAME=VALUE',
+  ]);
+});

@@ -1,0 +1,110 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../../lib/iproute2/kinds/ipvlan.ts";
+import { formatPrefix } from "../../../lib/ipam/mod.ts";
+import { settle, settleAll, toSettled } from "../../../lib/driver/settle.ts";
+import type { NetworkSpec, SettledNetwork } from "../../../lib/driver/types.ts";
+import { prefix } from "../ipam/arbitraries.ts";
+import { IDENTITY, network } from "./fixtures.ts";
+
+function settled(spec: NetworkSpec, networks: SettledNetwork[] = []) {
+  const decision = settle(spec, networks);
+  assert(decision.ok, decision.ok ? "" : decision.problems.join("\n"));
+  return decision;
+}
+
+/** What is wrong: the error, and the field that it is about. */
+function wrong(spec: NetworkSpec, networks: SettledNetwork[] = []): unknown[] {
+  const decision = settle(spec, networks);
+  return decision.ok ? [] : decision.problems.map(({ name, field }) => [name, ...field]);
+}
+
+Deno.test("without a machine, every default but the default pool is settled", () => {
+  assertEquals(settled({ name: "n" }), {
+    ok: true,
+    network: { name: "n", mode: "l2", flag: "bridge", internal: false, subnets: [], labels: {} },
+    notices: [],
+  });
+  assertEquals(
+    settled({ name: "n", parent: "eth0", subnets: ["10.0.0.7/24"], mtu: 1400 }).network,
+    {
+      name: "n",
+      parent: "eth0",
+      mode: "l2",
+      flag: "bridge",
+      mtu: 1400,
+      internal: false,
+      subnets: [{ subnet: "10.0.0.0/24", gateway: "10.0.0.1", auxAddresses: {} }],
+      labels: {},
+    },
+  );
+});
+
+Deno.test("an internal network has no parent, which is said where one was given", () => {
+  const { network, notices } = settled({ name: "n", internal: true, parent: "eth0" });
+  assert(!Object.hasOwn(network, "parent"));
+  assertEquals(notices, [
+    'The parent "eth0" is not used, as an internal network has a dummy of its own',
+  ]);
+});
+
+Deno.test("a network is held against the others on its parent, each problem with its field", () => {
+  const old = network("old");
+  const spec: NetworkSpec = { name: "n", parent: "eth0" };
+  assertEquals(wrong({ ...spec, subnets: ["10.0.0.0/8", "192.168.0.0/16"], mode: "l3" }, [old]), [
+    ["ParentConflictError", "parent"],
+    ["SubnetInUseError", "subnets", 1],
+  ]);
+  assertEquals(wrong({ ...spec, name: "old", subnets: ["10.0.0.0/8"] }, [old]), [
+    ["NetworkExistsError", "name"],
+  ]);
+  // Neither of those has to do with the parent.
+  assertEquals(wrong({ name: "n", mode: "l3", subnets: ["192.168.1.0/24"] }, [old]), []);
+  assertEquals(wrong({ ...spec, internal: true, subnets: ["192.168.1.0/24"] }, [old]), []);
+});
+
+Deno.test("networks that are to be there together are held against each other", () => {
+  const settlements = settleAll([
+    { name: "a", parent: "eth0", subnets: ["10.0.0.0/24"], mtu: 9 },
+    { name: "b", parent: "eth0", subnets: ["10.0.0.0/25"] },
+    { name: "a", parent: "eth1", subnets: ["10.0.0.0/25"] },
+    { name: "c", subnets: ["10.0.0.0/25"] },
+  ], [network("old", { parent: "eth1" })]);
+  assertEquals(settlements.map(({ problems }) => problems.map(({ name }) => name)), [
+    ["InvalidOptionError"],
+    ["SubnetInUseError"],
+    ["NetworkExistsError"],
+    [],
+  ]);
+});
+
+Deno.test("what was settled settles to itself, and so does a record of it", () => {
+  const subnets = fc.uniqueArray(fc.oneof(prefix(4, 3, 12), prefix(6, 3, 64)), {
+    selector: formatPrefix,
+    maxLength: 3,
+  });
+  const specs = fc.record({
+    name: fc.constant("n"),
+    parent: fc.constantFrom("eth0", "eth0.20"),
+    mode: fc.constantFrom(...IPVLAN_MODES),
+    flag: fc.constantFrom(...IPVLAN_FLAGS),
+    internal: fc.boolean(),
+    mtu: fc.integer({ min: 1280, max: 65535 }),
+    subnets: subnets.map((prefixes) => prefixes.map(formatPrefix)),
+  }, { requiredKeys: ["name"] });
+  fc.assert(
+    fc.property(specs, (spec) => {
+      const decision = settle(spec, []);
+      // Subnets that overlap are the only thing that can be wrong.
+      if (!decision.ok) return assertEquals(decision.problems[0]!.name, "SubnetsOverlapError");
+      const { network } = decision;
+      assertEquals(settled(network).network, network);
+      const isolated = network.parent === undefined;
+      const record = { ...network, ...IDENTITY, isolated, parent: network.parent ?? "di-0" };
+      assertEquals(toSettled(record), network);
+      // What is returned equals what is read from the store, where JSON has no `undefined`.
+      assertEquals(JSON.parse(JSON.stringify(network)), network);
+    }),
+    { seed: 8 },
+  );
+});
