@@ -11,10 +11,10 @@ import { nestSubnets } from "../ipam/nest.ts";
 import type { Arguments, Option } from "./command.ts";
 import { readPairs } from "./option_values.ts";
 
-/** The options of a network that the command has by their own names, without a value. */
+/** The options of a network that are switches of the command. */
 const SWITCHES = OPTION_NAMES.filter((name) => NETWORK_OPTIONS[name].driverOption === undefined);
 
-/** The options that say what a network is to be, as `docker network create` has them. */
+/** The command's options for a network, as `docker network create` has them. */
 export const NETWORK_WORDS: Option[] = [
   { name: "driver", short: "d", value: "DRIVER", help: "the driver: ipvlan" },
   { name: "subnet", value: "PREFIX", many: true, help: "a subnet, of either family" },
@@ -33,7 +33,7 @@ export const NETWORK_WORDS: Option[] = [
   },
 ];
 
-/** What those options say, and what of it could not be read. */
+/** Reads the network that those options ask for, and finds words that cannot be read. */
 export function readNetwork(
   name: string,
   args: Arguments,

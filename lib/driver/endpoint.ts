@@ -28,15 +28,15 @@ import { CALLER, type Line, type Step } from "./plan.ts";
 import type { EndpointRecord } from "./store.ts";
 import type { ConnectOptions, Endpoint, Network, Sandbox } from "./types.ts";
 
-/** An endpoint that can be made. */
+/** An endpoint to make. */
 export interface DecidedEndpoint {
   /** The endpoint, with its addresses. */
   endpoint: EndpointRecord;
-  /** The network's pools, in which the addresses are taken. */
+  /** The network's pools, with the addresses of the endpoint taken. */
   pools: Pools;
 }
 
-/** What is known when an endpoint is decided on. */
+/** What there is, for deciding on an endpoint. */
 export interface EndpointFacts {
   /** The network. */
   network: Network;
@@ -46,11 +46,11 @@ export interface EndpointFacts {
   sandbox: string;
   /** The endpoints that the sandbox has. */
   endpoints: readonly EndpointRecord[];
-  /** The parent's own addresses, which no endpoint on it can have. */
+  /** The addresses of the parent, which no endpoint on it can have. */
   parentAddresses: readonly string[];
 }
 
-/** Decides on an endpoint: its addresses and its link's name, or finds everything that is wrong. */
+/** Chooses the addresses and the link name of an endpoint, or finds everything that is wrong. */
 export function decideEndpoint(
   options: ConnectOptions,
   id: string,
@@ -126,7 +126,7 @@ function nextFree(pools: Pools, family: Family, except: readonly string[]) {
     passed.push(taken.address);
     taken = taken.pools.takeNext(family);
   }
-  // Taken only to be passed over: whoever they are meant for will ask for them.
+  // They were taken only to find the one after them.
   const rest = passed.reduce((pools, address) => pools.release(address), taken.pools);
   return { address: taken.address, pools: rest };
 }
@@ -142,10 +142,10 @@ function takeGiven(pools: Pools, family: Family, given: string, except: readonly
   return taken;
 }
 
-/** The metric of a default route where no other is given: the kernel's for IPv6 (`IP6_RT_PRIO_USER`). */
+/** The metric that the kernel gives an IPv6 route by default (`IP6_RT_PRIO_USER`). */
 const METRIC = 1024;
 
-/** An address of an endpoint with the length of its subnet, and that subnet's gateway. */
+/** An address of an endpoint, and the gateway of its subnet. */
 export interface EndpointAddress {
   /** The address with its prefix length: `192.168.1.2/24`. */
   address: string;
@@ -153,7 +153,7 @@ export interface EndpointAddress {
   gateway?: string;
 }
 
-/** An endpoint's addresses as they are put on its link, IPv4 first. */
+/** The addresses of an endpoint's link, IPv4 first. */
 export function addressesOf(network: Network, endpoint: EndpointRecord): EndpointAddress[] {
   return [endpoint.ip, endpoint.ip6].filter((address) => address !== undefined).map((address) => {
     const { subnet, gateway } = network.subnets.find(({ subnet }) =>
@@ -172,19 +172,20 @@ export function toEndpoint(network: Network, endpoint: EndpointRecord): Endpoint
   return Object.assign({ network: network.name, sandbox, ifname }, ...addresses, { aliases });
 }
 
-/** The name that an endpoint's link has until it is in its sandbox. */
+/** The name of an endpoint's link until it is renamed in its sandbox. */
 export function temporaryName(endpoint: EndpointRecord): string {
   return `e-${endpoint.id}`;
 }
 
 /**
- * The lines that make an endpoint's link: straight into the sandbox's namespace under a name that
- * exists nowhere, as a name that the host's namespace has (`eth0`) is refused even there, then
- * renamed, given its addresses and its routes.
+ * The steps that make an endpoint's link. The link is made in the sandbox's namespace under a unique
+ * temporary name, as the kernel refuses a name that also exists in the host's namespace (`eth0`).
+ * Then it is renamed, and gets its addresses and routes.
  *
- * In L2 mode the default route is by way of the subnet's gateway, where there is anywhere to go. In
- * the L3 modes it is the link itself, as there is no broadcast to find a next hop by. A sandbox's
- * second network gets its default route with a worse metric, and so takes over when the first goes.
+ * In L2 mode, the default route leads to the subnet's gateway; an isolated network has no default
+ * route. In the L3 modes, the default route names only the link, as there is no broadcast to find a
+ * next hop with. The default route of a sandbox's second network has a worse metric, and is used
+ * when the first network is disconnected.
  */
 export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[] {
   const addresses = addressesOf(network, endpoint);
@@ -210,19 +211,20 @@ export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[
     {
       ...inside(linkSet(temporary, {
         name: ifname,
-        // A network without IPv6 has no link-local addresses either. An address that a router
-        // advertises is still taken: what forbids that, `disable_ipv6`, no line of `ip` can set.
+        // A network without IPv6 gets no link-local addresses either. The link still takes an
+        // address that a router advertises: only the sysctl `disable_ipv6` forbids that, and no
+        // line of `ip` can set it.
         addrgenmode: hasIPv6 ? undefined : "none",
       })),
-      // Where the sandbox has a link of this name, this fails, and nothing that follows is done.
+      // If the sandbox has a link of this name, this line fails, and the lines after it do not run.
       undo: inside(linkDel(ifname)),
       explain: (error) =>
         error.errno === "EEXIST" ? new LinkExistsError(sandbox, ifname) : explainRights(error),
     },
-    // On its own: of one line, the kernel would take this first (`do_setlink` in
-    // `net/core/rtnetlink.c`), and the link have an address before it is told to have none.
+    // In a line of its own: within one line, the kernel sets the link up before it changes
+    // addrgenmode (`do_setlink` in `net/core/rtnetlink.c`), and so gives it a link-local address.
     inside(linkSet(ifname, { up: true })),
-    // Nobody else has these addresses, so there is no need to wait until that is found out.
+    // The driver gives each address once, so the kernel need not look for duplicates (nodad).
     ...addresses.map(({ address }) =>
       inside(addrAdd({ dev: ifname, address, nodad: address.includes(":") }))
     ),
@@ -232,16 +234,16 @@ export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[
       if (network.isolated || gateway === undefined) return [];
       return inside(routeLine("add", { dst, via: gateway, dev: ifname, metric }));
     }),
-    // Last, as the mark of a link that lacks nothing: `restore` makes one without it anew.
+    // The alias comes last: it says that the link is complete. `restore` replaces a link without it.
     inside(linkSet(ifname, { alias: aliasOf([network.name]) })),
   ];
 }
 
 /**
- * The lines that make a sandbox of a namespace: a new one, a process's, or one that is there. The
- * loopback of somebody else's is left as it is.
+ * The steps that make a sandbox: make its namespace and set the loopback up, or give a name to the
+ * namespace of a process. The loopback of a namespace that the driver did not make stays as it is.
  *
- * @param pid The process, where the namespace is a process's.
+ * @param pid The process, if the namespace is that of a process.
  */
 export function sandboxSteps(
   { name, namespace }: Pick<Sandbox, "name" | "namespace">,

@@ -74,7 +74,7 @@ export function subInterfaceProblems({ name, id }: SubInterface): IpvlanError[] 
   return problems;
 }
 
-/** What is wrong with the name of a parent, whatever links there are. */
+/** Checks the name of a parent, without looking at the links that there are. */
 export function parentProblems(parent: string): readonly IpvlanError[] {
   const name = attempt(() => linkName(parent, "parent"));
   if (name.ok) return [];

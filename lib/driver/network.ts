@@ -25,10 +25,10 @@ import {
   standsOn,
 } from "./parent.ts";
 import type { Step } from "./plan.ts";
-import { type Settlement, settlementOf, settleSubnets } from "./settle.ts";
+import { settle, type Settlement, settleSubnets } from "./settle.ts";
 import type { Network, NetworkSpec, NetworkSubnet, SettledNetwork } from "./types.ts";
 
-/** What is known of the host when a network is decided on. */
+/** What the host has, for deciding on a network. */
 export interface HostFacts {
   /** The kernel's release, as `uname -r` prints it. */
   release: string;
@@ -36,23 +36,25 @@ export interface HostFacts {
   links: readonly Link[];
   /** All addresses. */
   addrs: readonly Addr[];
-  /** The IPv4 routes of the main table: the default pools are IPv4's. */
+  /** The IPv4 routes of the main table; all default pools are IPv4. */
   routes: readonly Route[];
 }
 
-/** A network that can be created. */
+/** A network to create, and the links that it needs. */
 export interface DecidedNetwork {
   /** The network, with every default settled. */
   network: Network;
-  /** The links to make, the lowest first. */
+  /** The links to make; a link comes after the one below it. */
   links: LinkSpec[];
   /** What the user should know. */
   notices: string[];
 }
 
 /**
- * Decides on a network on this machine: what {@linkcode settle} says of it, and what the machine's
- * links, addresses and routes add.
+ * Decides on a network on this machine: settles it, chooses the links to make and, where it has no
+ * IPv4 subnet, a default pool.
+ *
+ * @returns The network, or the problems of {@linkcode settle} with those that the machine adds.
  */
 export function decideNetwork(
   spec: NetworkSpec,
@@ -60,7 +62,7 @@ export function decideNetwork(
   networks: readonly Network[],
   facts: HostFacts,
 ): Decision<DecidedNetwork> {
-  const settlement = settlementOf(spec, networks);
+  const settlement = settle(spec, networks);
   const { parent: named, mode, flag, mtu } = settlement.network;
   const parent = named ?? `di-${identity.id.slice(0, 12)}`;
   const choice = chooseLinks(parent, settlement, facts.links);
@@ -88,7 +90,7 @@ export function decideNetwork(
   return { ok: true, network, links: choice.make, notices };
 }
 
-/** The links to make for a network: none for a parent that exists, a dummy for an isolated one. */
+/** Chooses the links to make: a dummy for an isolated network, else what the parent needs. */
 function chooseLinks(
   parent: string,
   { network }: Settlement,
@@ -104,7 +106,7 @@ function chooseLinks(
     };
     return { make: [dummy], notices: [], problems: [] };
   }
-  // A name that cannot be a link's has been refused: there is nothing to look for.
+  // No link can have such a name, and `settle` has said so.
   if (parentProblems(parent).length > 0) return { make: [], notices: [], problems: [] };
   return chooseParent(parent, links);
 }
@@ -120,7 +122,7 @@ function mtuProblems(mtu: number | undefined, carrier: Link | undefined): Ipvlan
   return [new InvalidOptionError("MTU", String(mtu), rule).at("mtu")];
 }
 
-/** The default pool, for a network without an IPv4 subnet; otherwise nothing. */
+/** Chooses the default pool of a network without an IPv4 subnet. Any other network gets none. */
 function choosePool(
   { network, problems }: Settlement,
   networks: readonly Network[],
@@ -139,7 +141,7 @@ function choosePool(
   return pool.ok ? settleSubnets([pool.value]) : pool;
 }
 
-/** In the L3 modes, what is wrong because the parent has an address in a subnet. */
+/** The subnets in which the parent has an address, which cannot be in the L3 modes. */
 function parentSubnetProblems(
   subnets: readonly NetworkSubnet[],
   parent: string,
@@ -153,14 +155,14 @@ function parentSubnetProblems(
   );
 }
 
-/** The subnets of a network as values to allocate from. */
+/** The subnets of a network, as values that addresses can be taken from. */
 export function subnetsOf(network: SettledNetwork): readonly Subnet[] {
   const result = parseSubnets(network.subnets);
   if (!result.ok) throw new AggregateError(result.problems, `Network "${network.name}" on record`);
   return result.subnets;
 }
 
-/** The lines that make links of the driver's own, all or nothing. */
+/** The steps that make links for the driver. */
 export function linkSteps(links: readonly LinkSpec[]): Step[] {
   return links.map((link) => ({
     line: linkAdd(link),
@@ -169,15 +171,15 @@ export function linkSteps(links: readonly LinkSpec[]): Step[] {
   }));
 }
 
-/** The name of the link by which a network that is being created tries its parent. */
+/** The name of the ipvlan link that tests the parent of a new network. */
 export function probeName({ id }: Network): string {
   return `p-${id.slice(0, 12)}`;
 }
 
 /**
- * The lines that create a network: its links, then one ipvlan link on the parent, made and deleted
- * again. The kernel alone knows whether the parent takes one (a macvlan on it may be in a namespace
- * that cannot be seen from here), and now is the time to be told.
+ * The steps that create a network: make its links, then make and delete one ipvlan link on the
+ * parent. Only the kernel knows whether the parent can carry ipvlan links, as a macvlan link on it
+ * may be in a namespace that we cannot see. So we ask the kernel before the network is used.
  */
 export function networkSteps(network: Network, links: readonly LinkSpec[]): Step[] {
   const { parent, mode, flag } = network;
@@ -194,9 +196,10 @@ export function networkSteps(network: Network, links: readonly LinkSpec[]): Step
 }
 
 /**
- * The lines that write on links of the driver's own which networks they serve.
+ * The steps that write the names of networks into the alias of each link that the driver made for
+ * them.
  *
- * @param before The networks there were until now, to go back to.
+ * @param before The networks whose names undoing writes back.
  */
 export function aliasSteps(
   links: readonly LinkSpec[],

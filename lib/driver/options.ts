@@ -9,7 +9,7 @@ import {
 import { InvalidOptionError } from "./errors.ts";
 import { parentProblems } from "./names.ts";
 
-/** The options of a network. Where one has no value and no default, it is left out. */
+/** The options of a network. An option without a value and without a default is left out. */
 export interface NetworkOptions {
   /**
    * The link that the sandboxes share: one that exists, or `link.vlan` (`link.vlan.vlan` for two
@@ -55,11 +55,11 @@ export type OptionValue =
   /** A whole number. */
   | { kind: "number"; what: string; range: readonly [least: number, greatest: number] };
 
-/** All that the program knows of an option. */
+/** One option: how it is written, which values it takes, and how it is shown. */
 export interface NetworkOption<T> {
   /** Its name in messages. */
   label: string;
-  /** What it says, in half a line, for the command's help and for editors of site files. */
+  /** What it means, in half a line, for the command's help and for editors of site files. */
   help: string;
   /** What values it takes. */
   value: OptionValue;
@@ -77,13 +77,12 @@ export interface NetworkOption<T> {
 }
 
 /**
- * The options of a network, each said once. The options of `network create`, the keys of a site
- * file and its JSON Schema, what is on record, what is compared, exported and brought back when an
- * `apply` fails: all of that follows from here.
+ * The options of a network. From this table follow the options of `network create`, the keys of a
+ * site file and its JSON Schema, the record, its comparison with a site file, and its export.
  *
  * To add an option, add its field to {@linkcode NetworkOptions} and its entry here, and use it where
- * it takes effect. The compiler names an entry that is missing, and `options_test.ts` an option
- * that gets lost on its way or has no effect.
+ * it takes effect, such as {@linkcode linkOptions}. The compiler names a missing entry, and
+ * `options_test.ts` fails for an option that gets lost or has no effect.
  */
 export const NETWORK_OPTIONS: {
   readonly [Name in keyof NetworkOptions]-?: NetworkOption<NetworkOptions[Name]>;
@@ -134,7 +133,7 @@ export type OptionName = keyof NetworkOptions;
 /** The names of the options, in the order of the table. */
 export const OPTION_NAMES: readonly OptionName[] = Object.keys(NETWORK_OPTIONS) as OptionName[];
 
-/** Gives each option that has no value its default, and finds what is wrong with the others. */
+/** Fills in the defaults of options, and checks those that are given. */
 export function settleOptions(
   given: Partial<NetworkOptions>,
 ): { options: NetworkOptions; problems: IpvlanError[] } {
@@ -149,7 +148,7 @@ export function settleOptions(
   return { options: options as NetworkOptions, problems };
 }
 
-/** What is wrong with the value of an option by itself. */
+/** Checks the value of one option, without looking at the others. */
 export function optionProblems(name: OptionName, value: unknown): readonly IpvlanError[] {
   const { label, value: accepted } = NETWORK_OPTIONS[name];
   const invalid = (rule: string) => [new InvalidOptionError(label, String(value), rule)];
@@ -170,27 +169,27 @@ export function optionProblems(name: OptionName, value: unknown): readonly Ipvla
   }
 }
 
-/** The options that the links of a network are made with. */
+/** The options of a network that are options of its ipvlan links too. */
 export function linkOptions(
   { mode, flag, mtu }: NetworkOptions,
 ): Pick<IpvlanSpec, "mode" | "flag" | "mtu"> {
   return { mode, flag, mtu };
 }
 
-/** The value of an option in words: `l3`, `none`. */
+/** Shows the value of an option: `l3`, `none`. */
 export function optionText(name: OptionName, { [name]: value }: NetworkOptions): string {
   return String(value ?? NETWORK_OPTIONS[name].none);
 }
 
-/** What the options of `docker network create -o NAME=VALUE` say of a network. */
+/** The options read from `docker network create -o NAME=VALUE`. */
 export interface DriverOptionsResult {
-  /** The options that they stand for. */
+  /** The options, under their own names. */
   options: Partial<NetworkOptions>;
-  /** What could not be read. Values are judged with the network. */
+  /** Words that cannot be read. What is wrong with a value, `settle` finds. */
   problems: IpvlanError[];
 }
 
-/** Reads options written as `NAME=VALUE`, with the names that Docker's ipvlan driver has. */
+/** Reads options written as `NAME=VALUE`, under the names of Docker's ipvlan driver. */
 export function parseDriverOptions(words: readonly string[]): DriverOptionsResult {
   const options: Record<string, unknown> = {};
   const problems: IpvlanError[] = [];
@@ -219,7 +218,7 @@ export const DRIVER_OPTIONS: readonly string[] = OPTION_NAMES.flatMap((name) =>
   NETWORK_OPTIONS[name].driverOption ?? []
 );
 
-/** The options of a network, every default settled, by the names that `-o` takes. */
+/** The options of a network under the names that `-o` takes. */
 export function toDriverOptions(network: NetworkOptions): Record<string, string> {
   const entries = OPTION_NAMES.flatMap((name) => {
     const { driverOption } = NETWORK_OPTIONS[name];

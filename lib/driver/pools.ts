@@ -5,8 +5,8 @@ import type { Store } from "./store.ts";
 import type { Network } from "./types.ts";
 
 /**
- * The pools of a driver's networks, kept from call to call: to fill one anew costs as much as the
- * network has endpoints.
+ * The pools of the networks, kept from call to call, as the time to fill a pool grows with the number
+ * of endpoints.
  */
 export class KnownPools {
   #store: Store;
@@ -26,8 +26,8 @@ export class KnownPools {
   }
 
   /**
-   * Keeps pools in which addresses have been taken, by network id. Only within the transaction that
-   * records the addresses, where nobody else can have written, and as the last thing in it.
+   * Keeps pools in which addresses have been taken, by network id. Call it last in the transaction
+   * that records the addresses: there, no other process can have written in between.
    */
   keep(pools: ReadonlyMap<string, Pools>): void {
     const version = this.#store.version();

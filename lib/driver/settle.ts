@@ -19,53 +19,25 @@ import { settleOptions } from "./options.ts";
 import { conflictProblem } from "./parent.ts";
 import type { Network, NetworkSpec, NetworkSubnet, SettledNetwork } from "./types.ts";
 
-/** A network as far as it could be settled, and all that is wrong with it. */
+/** A network with every default settled, and what is wrong with it. */
 export interface Settlement {
-  /** The network. It has no subnets where one of them cannot be read. */
+  /** The network; where something is wrong, only as far as it could be settled. */
   network: SettledNetwork;
   /** What the user should know. */
   notices: string[];
-  /** What is wrong, each with the `field` of the spec that it is about. */
+  /** What is wrong, each with the `field` of the spec that it is about. Empty where all is well. */
   problems: IpvlanError[];
 }
 
 /**
- * Settles every default of a network, or finds everything that is wrong with it, as far as that can
- * be known without looking at a machine. What the machine adds is for `decideNetwork`.
+ * Settles every default of a network and finds everything that is wrong with it, as far as that can
+ * be known without looking at a machine. What depends on the machine is for `decideNetwork`.
  *
- * @param networks The other networks there are, or will be.
- */
-export function settle(
-  spec: NetworkSpec,
-  networks: readonly SettledNetwork[],
-): Decision<Pick<Settlement, "network" | "notices">> {
-  const { network, notices, problems } = settlementOf(spec, networks);
-  return problems.length > 0 ? { ok: false, problems } : { ok: true, network, notices };
-}
-
-/**
- * Settles several networks that are to be there together. Each is held against those before it,
- * also against those with which something is wrong.
+ * There is a network also where something is wrong, so that the caller can find what else is.
  *
  * @param networks The other networks there are.
  */
-export function settleAll(
-  specs: readonly NetworkSpec[],
-  networks: readonly SettledNetwork[],
-): Settlement[] {
-  const known = [...networks];
-  return specs.map((spec) => {
-    const settlement = settlementOf(spec, known);
-    known.push(settlement.network);
-    return settlement;
-  });
-}
-
-/** Settles a network as far as it goes. */
-export function settlementOf(
-  spec: NetworkSpec,
-  networks: readonly SettledNetwork[],
-): Settlement {
+export function settle(spec: NetworkSpec, networks: readonly SettledNetwork[]): Settlement {
   const { name, labels = {} } = spec;
   const { options, problems: optionProblems } = settleOptions(spec);
   const { parent } = options;
@@ -93,6 +65,24 @@ export function settlementOf(
   return { network, notices, problems };
 }
 
+/**
+ * Settles several networks that will be there together. Each is compared with those before it,
+ * also with those that have problems.
+ *
+ * @param networks The other networks there are.
+ */
+export function settleAll(
+  specs: readonly NetworkSpec[],
+  networks: readonly SettledNetwork[],
+): Settlement[] {
+  const known = [...networks];
+  return specs.map((spec) => {
+    const settlement = settle(spec, known);
+    known.push(settlement.network);
+    return settlement;
+  });
+}
+
 /** Settles every default of a network's subnets, or finds what is wrong with them. */
 export function settleSubnets(
   specs: readonly (string | SubnetSpec)[],
@@ -106,7 +96,7 @@ export function settleSubnets(
   };
 }
 
-/** The network that a record stands for: what one would ask for to have the same again. */
+/** What one would ask for to get a network like the one on record. */
 export function toSettled(network: Network): SettledNetwork {
   const { id: _id, created: _created, isolated, parent, ...settled } = network;
   return isolated ? settled : { ...settled, parent };
@@ -139,7 +129,7 @@ function ipv6Problems({ name, subnets = [], ipv6, mtu }: NetworkSpec): IpvlanErr
   if (!texts.some((text) => text.includes(":"))) {
     return ipv6 ? [new MissingSubnetError(name).at("ipv6")] : [];
   }
-  // RFC 8200, section 5. What is no MTU of IPv4 either has been said.
+  // IPv6 needs at least 1280 (RFC 8200, section 5). Below 68, the value has been refused already.
   if (mtu === undefined || !(mtu >= 68 && mtu < 1280)) return [];
   const rule = "give a whole number from 1280 to 65535";
   return [new InvalidOptionError("MTU", String(mtu), rule).at("mtu")];

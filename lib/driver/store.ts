@@ -6,8 +6,8 @@ import { settleOptions } from "./options.ts";
 import type { Network, Sandbox } from "./types.ts";
 
 /**
- * How far something on record is: `ready` once the kernel has it, `making` and `removing` while a
- * call is at it. After a crash the latter two tell what was left half done.
+ * The state of a record: `ready` when the kernel has what it says, `making` and `removing` while a
+ * call makes or removes that. After a crash, these two say what is half made or half removed.
  */
 export type State = "making" | "ready" | "removing";
 
@@ -21,7 +21,7 @@ export interface EndpointRecord {
   sandbox: string;
   /** The link's name in the sandbox. */
   ifname: string;
-  /** Which of the sandbox's endpoints it is, from 0: the lowest one's default route is taken. */
+  /** Its number among the sandbox's endpoints, from 0. The lowest one has the default route. */
   ordinal: number;
   /** The IPv4 address, without a prefix length. */
   ip?: string;
@@ -31,28 +31,28 @@ export interface EndpointRecord {
   aliases: string[];
 }
 
-/** A record and how far it is. */
+/** A record with its state. */
 export type Stated<T> = T & {
-  /** How far it is. */
+  /** The state. */
   state: State;
 };
 
-/** Whether the kernel has what is on record. */
+/** Whether the kernel has what the record says. */
 export function isReady(record: { state: State }): boolean {
   return record.state === "ready";
 }
 
-/** What is on record, without how far it is. */
+/** The record without its state. */
 export function withoutState<T>({ state: _state, ...record }: Stated<T>): Omit<T, "state"> {
   return record as Omit<T, "state">;
 }
 
 /**
- * Where the driver keeps what it was told. All calls are synchronous, so that what is read and then
- * written inside {@linkcode Store.transaction} cannot be changed by another call in between.
+ * The driver's records. All calls are synchronous, so that no other call of this process can run
+ * between a read and a write inside {@linkcode Store.transaction}.
  */
 export interface Store extends Disposable {
-  /** Runs a function as one transaction: if it throws, nothing was written. */
+  /** Runs a function as one transaction: if it throws, nothing is written. */
   transaction<T>(run: () => T): T;
   /** All networks, by name. */
   networks(): Stated<Network>[];
@@ -60,13 +60,13 @@ export interface Store extends Disposable {
   network(name: string): Stated<Network> | undefined;
   /** Adds a network, or replaces it. */
   putNetwork(network: Network, state: State): void;
-  /** Forgets a network. */
+  /** Deletes the record of a network. */
   deleteNetwork(id: string): void;
   /** The links that the driver made in the host's namespace, in the order made. */
   links(): LinkSpec[];
   /** Records a link that the driver makes. */
   putLink(link: LinkSpec): void;
-  /** Forgets a link. */
+  /** Deletes the record of a link. */
   deleteLink(name: string): void;
   /** All sandboxes, by name. */
   sandboxes(): Stated<Sandbox>[];
@@ -74,18 +74,18 @@ export interface Store extends Disposable {
   sandbox(name: string): Stated<Sandbox> | undefined;
   /** Adds a sandbox, or replaces it. */
   putSandbox(sandbox: Sandbox, state: State): void;
-  /** Forgets a sandbox. */
+  /** Deletes the record of a sandbox. */
   deleteSandbox(name: string): void;
   /** All endpoints, or those of a network (by id), of a sandbox, or both. */
   endpoints(filter?: { network?: string; sandbox?: string }): Stated<EndpointRecord>[];
   /** Adds an endpoint, or replaces it. */
   putEndpoint(endpoint: EndpointRecord, state: State): void;
-  /** Forgets an endpoint. */
+  /** Deletes the record of an endpoint. */
   deleteEndpoint(id: string): void;
   /**
-   * A text that changes when another process has written, or an endpoint was forgotten here: when
-   * an address may be taken or free that was not before. The endpoints that are added here are the
-   * caller's own doing.
+   * A text that changes when another process has written, or when this one has deleted an endpoint:
+   * then other addresses may be taken and free. It does not change when this process adds an
+   * endpoint, as the caller knows of that.
    */
   version(): string;
 }
@@ -94,8 +94,8 @@ export interface Store extends Disposable {
 const VERSION = 1;
 
 /**
- * The state folder where none is given: the environment's `IPVLAN_STATE_DIR`, or the usual one. A
- * variable that is empty counts as not set.
+ * The state folder if none is given: that of the environment variable `IPVLAN_STATE_DIR`, unless it
+ * is empty or not set, or else `/var/lib/ipvlan`.
  */
 export function stateFolder(): string {
   return Deno.env.get("IPVLAN_STATE_DIR") || "/var/lib/ipvlan";
@@ -162,7 +162,7 @@ export class SqliteStore implements Store {
     this.#folder = folder;
     try {
       this.#db = new DatabaseSync(file);
-      // Several processes may write; each waits for the other rather than failing.
+      // Several processes may write. A process waits for the other one before it fails.
       this.#db.exec("PRAGMA busy_timeout = 30000");
       this.#db.exec("PRAGMA foreign_keys = ON");
     } catch (error) {
@@ -171,7 +171,7 @@ export class SqliteStore implements Store {
   }
 
   /**
-   * Opens the store in a folder, and makes both where there is none.
+   * Opens the store in a folder. Makes the folder and the store if they do not exist.
    *
    * @throws {MissingRightsError} The caller may not write there.
    * @throws {StoreError} It cannot be written, or is of a newer version.
@@ -179,7 +179,7 @@ export class SqliteStore implements Store {
   static open(folder: string): SqliteStore {
     try {
       Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
-      // SQLite would not say why it cannot open a file.
+      // Opened here first, as SQLite does not say why it cannot open a file.
       Deno.openSync(`${folder}/${FILE}`, { write: true, create: true, mode: 0o600 }).close();
     } catch (error) {
       const { message } = error as Error;
@@ -189,7 +189,7 @@ export class SqliteStore implements Store {
     const store = new SqliteStore(folder, `${folder}/${FILE}`);
     try {
       store.#db.exec("PRAGMA journal_mode = WAL");
-      // In WAL mode the default (NORMAL) may lose the last transactions when the power goes.
+      // The default in WAL mode (NORMAL) may lose the last transactions in a power cut.
       store.#db.exec("PRAGMA synchronous = FULL");
       store.transaction(() => store.#requireTables());
       return store;
@@ -202,8 +202,8 @@ export class SqliteStore implements Store {
   }
 
   /**
-   * A copy in memory of the store in a folder, or an empty one where there is none. What is written
-   * to it is gone with it.
+   * Copies the store in a folder into memory. If there is no store, the copy is empty. Nothing that
+   * is written to the copy reaches the disk.
    *
    * @throws {MissingRightsError} The caller may not read it.
    * @throws {StoreError} It is of a newer version.
@@ -247,7 +247,7 @@ export class SqliteStore implements Store {
       this.#exec("COMMIT");
       return result;
     } catch (error) {
-      // A full disk ends the transaction by itself.
+      // SQLite itself ends a transaction when the disk is full.
       if (this.#db.isTransaction) this.#exec("ROLLBACK");
       throw error;
     }
@@ -266,7 +266,10 @@ export class SqliteStore implements Store {
     this.#run(
       `INSERT INTO network (id, name, state, record) VALUES (?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET state = excluded.state, record = excluded.record`,
-      ...[network.id, network.name, state, JSON.stringify(network)],
+      network.id,
+      network.name,
+      state,
+      JSON.stringify(network),
     );
   }
 
@@ -282,7 +285,8 @@ export class SqliteStore implements Store {
   putLink(link: LinkSpec): void {
     this.#run(
       "INSERT OR REPLACE INTO link (name, record) VALUES (?, ?)",
-      ...[link.name, JSON.stringify(link)],
+      link.name,
+      JSON.stringify(link),
     );
   }
 
@@ -302,7 +306,9 @@ export class SqliteStore implements Store {
     this.#run(
       `INSERT INTO sandbox (name, state, record) VALUES (?, ?, ?)
        ON CONFLICT (name) DO UPDATE SET state = excluded.state, record = excluded.record`,
-      ...[sandbox.name, state, JSON.stringify(sandbox)],
+      sandbox.name,
+      state,
+      JSON.stringify(sandbox),
     );
   }
 
@@ -333,8 +339,15 @@ export class SqliteStore implements Store {
     this.#run(
       `INSERT INTO endpoint (id, state, network, sandbox, ifname, ordinal, ip, ip6, aliases)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state`,
-      ...[id, state, network, sandbox, ifname, ordinal],
-      ...[ip ?? null, ip6 ?? null, JSON.stringify(aliases)],
+      id,
+      state,
+      network,
+      sandbox,
+      ifname,
+      ordinal,
+      ip ?? null,
+      ip6 ?? null,
+      JSON.stringify(aliases),
     );
   }
 
@@ -371,18 +384,18 @@ export class SqliteStore implements Store {
     try {
       run();
     } catch (error) {
-      // A full disk and the like; a constraint that does not hold is a defect and says so as well.
+      // The disk is full, for example. A constraint that fails is a defect, and is said like this too.
       throw new StoreError(this.#folder, (error as Error).message, { cause: error });
     }
   }
 }
 
-/** A network, with defaults for the options that there were not yet when it was recorded. */
+/** Fills in options that did not exist when the network was recorded, by an earlier version. */
 function withDefaults(network: Stated<Network>): Stated<Network> {
   return { ...settleOptions({}).options, ...network };
 }
 
-/** Whether a folder's disk is full, of which SQLite says no more than "disk I/O error". */
+/** Whether a folder's disk is full, for which SQLite says only "disk I/O error". */
 function isFull(folder: string): boolean {
   const file = `${folder}/.room`;
   try {
@@ -394,7 +407,7 @@ function isFull(folder: string): boolean {
     try {
       Deno.removeSync(file);
     } catch {
-      // Not even its name could be written.
+      // It does not exist: the disk had no room for its name.
     }
   }
 }

@@ -6,15 +6,15 @@ export interface NetworkSpec extends Partial<NetworkOptions> {
   /** The network's name: letters, digits, and `_` `.` `-` after the first, up to 63. */
   name: string;
   /**
-   * The subnets, of either family; a text stands for a subnet with every default. An automatic
-   * address comes from the first subnet of its family.
+   * The subnets, of either family. A text is a subnet with every default. An automatic address
+   * comes from the first subnet of its family.
    *
-   * @default {[]} One of the default pools, for IPv4. It is added also where only IPv6 is given.
+   * @default {[]} A default pool, for IPv4. A network with only IPv6 subnets gets one too.
    */
   subnets?: readonly (string | SubnetSpec)[];
   /**
-   * Whether the network must have an IPv6 subnet. One that is given turns IPv6 on by itself, so
-   * this only makes its absence an error.
+   * Whether the network must have an IPv6 subnet. An IPv6 subnet turns IPv6 on by itself; this
+   * only makes it an error not to give one.
    *
    * @default {false}
    */
@@ -31,17 +31,17 @@ export interface NetworkSpec extends Partial<NetworkOptions> {
 export interface NetworkSubnet {
   /** The subnet, in its canonical form: `192.168.1.0/24`. */
   subnet: string;
-  /** Its gateway, reserved in every mode; `undefined` where the subnet is too small to have one. */
+  /** Its gateway, reserved in every mode; `undefined` if the subnet is too small to have one. */
   gateway?: string;
-  /** The range that automatic addresses come from, where it is not the whole subnet. */
+  /** The range that automatic addresses come from, if it is not the whole subnet. */
   ipRange?: string;
   /** Addresses that are never given away, by the name of who has them. */
   auxAddresses: Record<string, string>;
 }
 
 /**
- * What was asked for, with every default settled that no machine has to be asked for. It is a
- * {@linkcode NetworkSpec} of the same network.
+ * A network with every default that does not depend on the machine. As a {@linkcode NetworkSpec},
+ * it asks for the same network.
  */
 export interface SettledNetwork extends NetworkOptions {
   /** The name. */
@@ -52,15 +52,15 @@ export interface SettledNetwork extends NetworkOptions {
   labels: Record<string, string>;
 }
 
-/** A network on record. Where it was given no IPv4 subnet, a default pool is the last of its subnets. */
+/** A network on record. If no IPv4 subnet was asked for, its last subnet is a default pool. */
 export interface Network extends SettledNetwork {
   /** 64 hexadecimal digits, unique for good. */
   id: string;
   /** When it was created, in ISO 8601. */
   created: string;
-  /** The parent link, also where that is a dummy of the driver's own. */
+  /** The parent link; of an isolated network, the dummy link that the driver made for it. */
   parent: string;
-  /** Whether the parent is a dummy link of the driver's own. */
+  /** Whether the parent is a dummy link that the driver made. */
   isolated: boolean;
 }
 
@@ -73,9 +73,10 @@ export interface Sandbox {
   /** The labels. */
   labels: Record<string, string>;
   /**
-   * Where its namespace comes from: the driver made it, it is a process's and has been given a name
-   * (`ip netns attach`), or it had this name before. Only one that the driver made is made again
-   * after a restart, and one that had its name before keeps it.
+   * Where its namespace comes from: the driver made it (`made`), the driver gave a name to the
+   * namespace of a process with `ip netns attach` (`attached`), or it had this name already
+   * (`found`). After a restart, the driver makes only namespaces of its own again. A namespace that
+   * it found keeps its name when the sandbox is removed.
    */
   namespace: "made" | "attached" | "found";
 }
@@ -95,7 +96,7 @@ export interface ConnectOptions {
    */
   ip6?: string;
   /**
-   * Addresses that the next free one passes over, as they are meant for others.
+   * Addresses that are never chosen as the next free one, as other sandboxes will ask for them.
    *
    * @default {[]}
    */
@@ -107,7 +108,7 @@ export interface ConnectOptions {
    */
   aliases?: string[];
   /**
-   * A MAC address. It is always refused: an ipvlan link has its parent's.
+   * A MAC address. It is always refused: an ipvlan link has the MAC address of its parent.
    *
    * @default {undefined}
    */
@@ -136,15 +137,15 @@ export interface Endpoint {
   aliases: string[];
 }
 
-/** A network with what is connected to it. */
+/** A network with its endpoints. */
 export interface NetworkDetails extends Network {
   /** Its endpoints, by sandbox name. */
   endpoints: Endpoint[];
 }
 
-/** A sandbox with what it is connected to. */
+/** A sandbox with its endpoints. */
 export interface SandboxDetails extends Sandbox {
-  /** Its endpoints; the first one's default route is taken. */
+  /** Its endpoints; its default route is that of the first one. */
   endpoints: Endpoint[];
 }
 
@@ -158,12 +159,12 @@ export interface Outcome<T> {
 
 /** What `restore` did. */
 export interface RestoreReport {
-  /** The networks that are complete. */
+  /** The networks that are there. */
   networks: string[];
-  /** The sandboxes that are complete. */
+  /** The sandboxes that are there, with all their endpoints. */
   sandboxes: string[];
-  /** What could not be brought back, and why. It stays on record for the next time. */
+  /** What could not be brought back, and why. It stays on record, for the next `restore`. */
   missing: { kind: "network" | "sandbox"; name: string; reason: string }[];
-  /** What a crash had left half done, and was undone. */
+  /** What a crash had left half made or half removed, and was removed. */
   undone: string[];
 }

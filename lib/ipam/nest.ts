@@ -9,7 +9,7 @@ import {
 import { contains, formatPrefix, parsePrefix, type Prefix } from "./prefix.ts";
 import type { SubnetSpec } from "./subnet.ts";
 
-/** What belongs to subnets but was written beside them, as in `docker network create`. */
+/** Words that belong to subnets but stand beside them, as in `docker network create`. */
 export interface LooseWords {
   /** Every `--gateway`, in any order. */
   readonly gateways: readonly string[];
@@ -19,15 +19,15 @@ export interface LooseWords {
   readonly auxAddresses: Readonly<Record<string, string>>;
 }
 
-/** Subnets with all that belongs to them, and what is wrong with the rest. */
+/** Subnets with the words that belong to them. */
 export interface NestedSubnets {
   /** The subnets, in the order given. */
   subnets: SubnetSpec[];
-  /** What could not be put into a subnet. The first step of its `field` is one of the loose words. */
+  /** The words that belong to no subnet. A `field` starts with a field of {@linkcode LooseWords}. */
   problems: IpvlanError[];
 }
 
-/** A subnet, and what lies in it. */
+/** A subnet and the words that lie in it. */
 interface Home {
   spec: SubnetSpec;
   prefix: Prefix | undefined;
@@ -37,8 +37,8 @@ interface Home {
 }
 
 /**
- * Puts each gateway, ip-range and auxiliary address into the subnet that it lies in. How the subnets
- * themselves are written is for `parseSubnets` to judge.
+ * Puts each gateway, ip-range and auxiliary address into the subnet that contains it. Whether the
+ * subnets themselves can be read, `parseSubnets` checks.
  *
  * The problems are {@linkcode InvalidAddressError}, {@linkcode InvalidPrefixError},
  * {@linkcode OutsideSubnetError}, {@linkcode DuplicateGatewayError} and
@@ -59,7 +59,7 @@ export function nestSubnets(specs: readonly SubnetSpec[], loose: LooseWords): Ne
   const readable = homes.flatMap(({ prefix }) => prefix ?? []);
   const homeOf = (role: AddressRole, inner: Address | Prefix, text: string): Home | undefined => {
     const home = homes.find(({ prefix }) => prefix && contains(prefix, inner));
-    // Where no subnet can be read, that is the problem, and this only follows from it.
+    // If no subnet can be read, that is the problem, and this one only follows from it.
     if (home || (homes.length > 0 && readable.length === 0)) return home;
     throw new OutsideSubnetError(role, text, readable.map(formatPrefix));
   };

@@ -30,7 +30,7 @@ export interface Subnet {
   readonly reserved: ReadonlyMap<string, Address>;
 }
 
-/** A subnet as one asks for it. What is left out gets its default. */
+/** A subnet to create. Fields that are left out get their defaults. */
 export interface SubnetSpec {
   /** The prefix, of either family: `192.168.1.0/24`. Host bits that are set are masked. */
   readonly subnet: string;
@@ -54,7 +54,7 @@ export interface SubnetSpec {
   readonly auxAddresses?: Readonly<Record<string, string>>;
 }
 
-/** Something that was not taken as it was written: a prefix with host bits set. */
+/** A prefix that was changed when it was read, as it had host bits set. */
 export interface Notice {
   /** What the prefix was given as. */
   readonly role: "subnet" | "ip-range";
@@ -70,7 +70,7 @@ export interface Notice {
 export interface ParsedSubnets {
   /** The subnets, in the order given. */
   readonly subnets: readonly Subnet[];
-  /** What was not taken as it was written. */
+  /** The prefixes that were changed. */
   readonly notices: readonly Notice[];
 }
 
@@ -115,7 +115,7 @@ export function parseSubnets(specs: readonly (string | SubnetSpec)[]): Decision<
   return problems.length > 0 ? { ok: false, problems } : { ok: true, subnets, notices };
 }
 
-/** What an address already is in its subnet: `gateway`, `auxiliary address NAME`, or nothing. */
+/** The name for an address that is reserved: `gateway`, or `auxiliary address NAME`. */
 export function reservation(
   gateways: readonly Address[],
   reserved: ReadonlyMap<string, Address>,
@@ -127,7 +127,7 @@ export function reservation(
   }
 }
 
-/** Reads one subnet. There is none where its prefix cannot be read. */
+/** Reads one subnet. The result has no subnet if its prefix cannot be read. */
 function readSubnet(
   { subnet: text, gateway: gatewayText, ipRange, auxAddresses = {} }: SubnetSpec,
 ): { subnet: Subnet | undefined; notices: Notice[]; problems: IpvlanError[] } {
@@ -145,7 +145,7 @@ function readSubnet(
   const range = ipRange === undefined
     ? undefined
     : read(["ipRange"], () => readRange(ipRange, prefix, notices));
-  // A gateway that was refused may stand for any address: then no other one is taken for it.
+  // If the given gateway was refused, we do not take the default one instead.
   const hasDefault = prefix && gatewayText === undefined && !isPointToPoint(prefix);
   const gateway = hasDefault ? firstUsable(prefix) : given;
   const reserved = new Map<string, Address>();
@@ -179,7 +179,7 @@ function readPrefix(role: Notice["role"], text: string, notices: Notice[]): Pref
   return prefix;
 }
 
-/** Reads the ip-range of a subnet; of one that cannot be read itself, only how it is written. */
+/** Reads the ip-range of a subnet. Without a subnet, it only checks the notation. */
 function readRange(text: string, subnet: Prefix | undefined, notices: Notice[]): Prefix {
   const range = readPrefix("ip-range", text, notices);
   if (subnet && !contains(subnet, range)) {
@@ -188,7 +188,7 @@ function readRange(text: string, subnet: Prefix | undefined, notices: Notice[]):
   return range;
 }
 
-/** Reads an address of a subnet; of one that cannot be read itself, only how it is written. */
+/** Reads an address of a subnet. Without a subnet, it only checks the notation. */
 function readAddress(role: AddressRole, text: string, subnet: Prefix | undefined): Address {
   const address = parseAddress(text);
   if (subnet === undefined) return address;

@@ -5,10 +5,7 @@ import { quoted } from "../printable.ts";
 import { withoutLength } from "./current.ts";
 import { userLabels } from "./labels.ts";
 
-/**
- * What a network is that should be otherwise: a phrase for each setting, none where it is right.
- * Both are as `settle` gives them.
- */
+/** The differences between two settled networks: a phrase for each, such as `mode l2 -> l3`. */
 export function networkDifferences(now: SettledNetwork, wanted: SettledNetwork): string[] {
   return [
     ...OPTION_NAMES.map((name) => becomes(name, optionText(name, now), optionText(name, wanted))),
@@ -16,7 +13,10 @@ export function networkDifferences(now: SettledNetwork, wanted: SettledNetwork):
   ].filter((phrase) => phrase !== undefined);
 }
 
-/** What an endpoint is that should be otherwise. What is left out may be as it is. */
+/**
+ * The differences between an endpoint and what is wanted: a phrase for each. What is not asked for
+ * is no difference.
+ */
 export function endpointDifferences(wanted: ConnectOptions, endpoint: Endpoint): string[] {
   const address = (key: "ip" | "ip6") =>
     wanted[key] === undefined ? undefined : becomes(
@@ -33,12 +33,12 @@ export function endpointDifferences(wanted: ConnectOptions, endpoint: Endpoint):
   ].filter((phrase) => phrase !== undefined);
 }
 
-/** A change in a phrase, if it is one. */
+/** A change as a phrase, or `undefined` if nothing changes. */
 function becomes(what: string, now: string, wanted: string): string | undefined {
   return now === wanted ? undefined : `${what} ${now} -> ${wanted}`;
 }
 
-/** What the user's labels are that should be otherwise: a phrase, or none. */
+/** The difference between the user's labels: one phrase, or none. */
 export function labelDifferences(
   now: Readonly<Record<string, string>>,
   wanted: Readonly<Record<string, string>>,
@@ -53,8 +53,8 @@ function labelText(labels: Readonly<Record<string, string>>): string {
 }
 
 /**
- * The subnets there are. A default pool that the network was given for want of an IPv4 subnet is
- * left out where there is still none wanted, as any pool will do.
+ * The subnets to compare with. If no IPv4 subnet is wanted, the network's default pool is left out,
+ * as any default pool will do.
  */
 function presentSubnets(now: SettledNetwork, wanted: SettledNetwork): readonly NetworkSubnet[] {
   const isIPv4 = ({ subnet }: NetworkSubnet) => parsePrefix(subnet).prefix.family === 4;

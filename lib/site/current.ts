@@ -4,17 +4,17 @@ import type { Network, SandboxDetails } from "../driver/types.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
 import type { Desired, DesiredSandbox } from "./types.ts";
 
-/** What there is on record, of all sites and of none. */
+/** All networks and sandboxes on record, of every site and of no site. */
 export interface Current {
   /** The networks. */
   networks: readonly Network[];
   /** The sandboxes, with their endpoints. */
   sandboxes: readonly SandboxDetails[];
-  /** The names of the sandboxes whose namespaces are gone, as after a restart. */
+  /** The names of the sandboxes whose namespaces are gone, as they are after a restart. */
   down: readonly string[];
 }
 
-/** What there is. */
+/** Reads what is on record. */
 export async function readCurrent(driver: Driver): Promise<Current> {
   const running = new Set(await driver.runningSandboxes());
   const sandboxes = driver.listSandboxes();
@@ -22,10 +22,7 @@ export async function readCurrent(driver: Driver): Promise<Current> {
   return { networks: driver.listNetworks(), sandboxes, down };
 }
 
-/**
- * What a site is like now, as what it should be: with every address and every name spelled out, so
- * that it can be brought back.
- */
+/** A site as it is now, as a wish: with every address and every name, so that a rollback restores it. */
 export function asDesired(site: string, { networks, sandboxes }: Current): Desired {
   const own = networks.filter(({ labels }) => labels[SITE_LABEL] === site);
   const names = own.map(({ name }) => name);
@@ -40,7 +37,9 @@ export function asDesired(site: string, { networks, sandboxes }: Current): Desir
         name,
         connections: endpoints.filter(({ network }) => names.includes(network))
           .map(({ network, ip, ip6, aliases, ifname }) => ({
-            ...{ network, aliases, ifname },
+            network,
+            aliases,
+            ifname,
             ...(ip !== undefined && { ip: withoutLength(ip) }),
             ...(ip6 !== undefined && { ip6: withoutLength(ip6) }),
           })),

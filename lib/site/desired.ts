@@ -20,7 +20,9 @@ import { defined, entries, list, record, type Values } from "./values.ts";
 export function parseSite(file: string, text: string): Desired {
   const source = new SiteText(file, text, aliasesOf(SITE));
   const problems: { path: Path; reason: string }[] = [];
-  const report = (path: Path, reason: string) => void problems.push({ path, reason });
+  const report = (path: Path, reason: string) => {
+    problems.push({ path, reason });
+  };
   let desired: Desired | undefined;
   try {
     const site = new ShapeReader(report).read(SITE, source.value, []) as Values | undefined;
@@ -29,7 +31,7 @@ export function parseSite(file: string, text: string): Desired {
         readNetwork(name, values, (path, reason) => report(["networks", name, ...path], reason))
       );
       desired = toDesired(file, site, networks, report);
-      // What follows from something wrong with a network or a sandbox is not said as well.
+      // What follows from a problem with a network or a sandbox is not reported as well.
       const unsound = [...problems];
       const isSound = (...path: string[]) =>
         !unsound.some((problem) => path.every((step, index) => problem.path[index] === step));
@@ -94,7 +96,7 @@ function toConnections(networks: unknown): Connection[] {
   );
 }
 
-/** A command's words. A text is split only where every shell would split it likewise. */
+/** The words of a command. A text must be one that every shell would split in the same way. */
 function toCommand(command: unknown, report: (reason: string) => void): string[] {
   if (command === undefined || (Array.isArray(command) && command.includes(undefined))) return [];
   const words = typeof command === "string"

@@ -29,12 +29,12 @@ function name(what: "network" | "sandbox" | "alias"): TextShape {
   };
 }
 
-/** The judge of addresses of one family, or of either. */
+/** An address of one family, or of either. */
 function address(family?: 4 | 6): TextShape {
   return {
     kind: "text",
     what: family === undefined ? "an address" : `an IPv${family} address`,
-    // How addresses look; what they are is more than a pattern can say.
+    // The pattern is only a hint for editors: it cannot say all that an address has to be.
     pattern: { 4: "^[0-9.]+$", 6: "^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$", 0: "^[0-9A-Fa-f:.]+$" }[
       family ?? 0
     ],
@@ -61,20 +61,20 @@ const LINK: TextShape = {
   judge: (text) => problemOf(() => linkName(text)),
 };
 
-/** How the value of an option of a network is. */
+/** The shape of an option's value. */
 function optionShape(name: OptionName): Shape {
   const { value } = NETWORK_OPTIONS[name];
   if (value.kind !== "link") return value;
   return { ...LINK, judge: (text) => optionProblems(name, text)[0] };
 }
 
-/** The keys of the options, by their own names. */
+/** The keys of a network's options. */
 const OPTIONS: Record<string, Key> = Object.fromEntries(OPTION_NAMES.map((name) => [
   name,
   { help: NETWORK_OPTIONS[name].help, shape: optionShape(name) },
 ]));
 
-/** The same options by Docker's names. */
+/** The keys of the same options under `driver_opts`. */
 const DRIVER_OPTS: Record<string, Key> = Object.fromEntries(OPTION_NAMES.flatMap((name) => {
   const { driverOption, alias } = NETWORK_OPTIONS[name];
   if (driverOption === undefined) return [];

@@ -9,12 +9,12 @@ import type { Report } from "./reader.ts";
 import type { Check } from "./sentence.ts";
 import type { Desired, DesiredSandbox } from "./types.ts";
 
-/** Tells whether nothing has been found wrong with what is at a place. */
+/** Tells whether the value at a path has no problems so far. */
 export type IsSound = (...path: string[]) => boolean;
 
 /**
- * Finds what is wrong with a site whose values are each as they have to be: what does not fit
- * together. What depends on the machine (its links, what else is on record) is left to the driver.
+ * Finds values of a site that do not fit together. Each value by itself has been checked. What
+ * depends on the machine (its links, other records) is checked when the site is applied.
  */
 export function judge(
   desired: Desired,
@@ -50,9 +50,9 @@ export function judge(
 }
 
 /**
- * Has the driver settle the networks.
+ * Settles the networks and reports each problem where its field is written.
  *
- * @returns Those whose subnets are known.
+ * @returns The networks whose subnets could be read.
  */
 function judgeNetworks(networks: readonly SiteNetwork[], report: Report): SettledNetwork[] {
   const settlements = settleAll(networks.map(({ spec }) => spec), []);
@@ -67,7 +67,7 @@ function judgeNetworks(networks: readonly SiteNetwork[], report: Report): Settle
     .map(({ network }) => network);
 }
 
-/** Judges the addresses that are asked for on a network, each with those before it taken. */
+/** Checks the addresses that sandboxes ask for on a network. Each takes its address from the pool. */
 function judgeAddresses(
   network: SettledNetwork,
   sandboxes: readonly DesiredSandbox[],
@@ -80,7 +80,7 @@ function judgeAddresses(
     const connection = connections.find((each) => each.network === network.name);
     for (const key of ["ip", "ip6"] as const) {
       const text = connection?.[key];
-      // Where no IPv4 subnet is given, which one there will be is not known yet.
+      // A network without an IPv4 subnet gets a default pool, and which one is not known yet.
       if (text === undefined || (key === "ip" && !hasIPv4)) continue;
       const path = ["sandboxes", name, "networks", network.name, key];
       const { bits } = parseAddress(text);
@@ -97,7 +97,7 @@ function judgeAddresses(
   }
 }
 
-/** What is wrong with a check: who or what it is about is not in the site. */
+/** Finds what a check names and the site does not have. */
 export function checkProblems(
   { network, from, target, family }: Check,
   desired: Desired,

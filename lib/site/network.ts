@@ -14,17 +14,17 @@ const BESIDE: Record<string, string> = {
   auxAddresses: "aux_addresses",
 } satisfies Record<Exclude<keyof SubnetSpec, "subnet">, string>;
 
-/** A network of a site file. Paths are within its mapping. */
+/** A network of a site file. All paths start at the network's own mapping. */
 export interface SiteNetwork {
-  /** What it asks for. */
+  /** The network to create. */
   spec: NetworkSpec;
-  /** What belongs to subnets but could not be put into one, each with its path as the `field`. */
+  /** Gateways, ranges and addresses that are in no subnet. The `field` of each is its path. */
   misplaced: IpvlanError[];
-  /** The path at which a field of the spec is written; the innermost one that is in the file. */
+  /** The path where the file has a field of the spec; empty if the file does not have it. */
   pathOf(field: Path): Path;
 }
 
-/** Reads a network from values that are each as they have to be. */
+/** Reads a network. Each value by itself has been checked. */
 export function readNetwork(name: string, values: Values, report: Report): SiteNetwork {
   const places = subnetPlaces(values, report);
   const { subnets, problems } = nestSubnets(places.map(({ spec }) => spec), {
@@ -54,7 +54,7 @@ export function readNetwork(name: string, values: Values, report: Report): SiteN
   };
 }
 
-/** The options that are given. One that is given twice is reported. */
+/** Reads the options. Reports an option that is given under two names. */
 function readOptions(values: Values, report: Report): Record<string, unknown> {
   return Object.fromEntries(OPTION_NAMES.map((name) => {
     const [path, twice] = optionPaths(values, name);
@@ -63,7 +63,7 @@ function readOptions(values: Values, report: Report): Record<string, unknown> {
   }));
 }
 
-/** Where an option is given: under its own name, under Docker's in `driver_opts`, or under both. */
+/** The paths of an option: its own name, and Docker's name under `driver_opts`, if they are given. */
 function optionPaths(values: Values, name: string): Path[] {
   const driverOption = NETWORK_OPTIONS[name as OptionName]?.driverOption ?? "";
   return [[name], ["driver_opts", driverOption]].filter((path) =>
@@ -77,15 +77,15 @@ function valueAt(values: Values, path: Path): unknown {
   return rest.length === 0 || value === undefined ? value : valueAt(value as Values, rest);
 }
 
-/** A subnet of the file, and where it is. */
+/** A subnet of the file, with its path. */
 interface SubnetPlace {
   path: Path;
   spec: SubnetSpec;
-  /** Whether it is a prefix alone, and not a mapping. */
+  /** Whether the file has only its prefix, and no mapping. */
   isText: boolean;
 }
 
-/** The subnets: those under `subnets`, then those of `ipam`, as in compose.yaml. */
+/** Reads the subnets under `subnets`, then those under `ipam`, as in compose.yaml. */
 function subnetPlaces(values: Values, report: Report): SubnetPlace[] {
   const ipam = values.get("ipam") as Values ?? new Map();
   const lists: [path: Path, items: unknown][] = [
@@ -113,7 +113,7 @@ function subnetPlaces(values: Values, report: Report): SubnetPlace[] {
   );
 }
 
-/** Where a field of a subnet is written: with the subnet, or beside `subnets`. */
+/** The path of a field of a subnet: in the subnet's own mapping, or in a list beside `subnets`. */
 function subnetPath(
   values: Values,
   places: readonly SubnetPlace[],

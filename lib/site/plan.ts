@@ -10,37 +10,50 @@ import { SITE_LABEL, siteLabels, startedCommand, STARTING_LABEL } from "./labels
 import type { Change, Connection, Desired, DesiredSandbox, Plan } from "./types.ts";
 import { describeConnection, describeNetwork, describeSandbox, show } from "./words.ts";
 
-/** What a plan is made from, and the plan so far. */
+/** The inputs of a plan, and the plan so far. */
 interface Planning {
   desired: Desired;
   current: Current;
   plan: Plan;
   problems: IpvlanError[];
-  /** The networks on record that the site made. */
+  /** The names of the site's networks on record. */
   own: ReadonlySet<string>;
-  /** Those of them that go, if only to be made anew. */
+  /** The names of those that are removed, also to be made anew. */
   going: Set<string>;
-  /** Who is to have which address, by network. */
+  /** The sandbox that asks for an address, by network and address. */
   claims: ReadonlyMap<string, ReadonlyMap<string, string>>;
 }
 
 /**
- * Plans how to get from what there is to what there should be.
+ * Plans the changes from the current networks and sandboxes to the desired ones.
  *
  * @throws {SiteConflictError} Something that the site did not make is in the way.
- * @throws {ProblemsError} Several things are.
+ * @throws {IpvlanError} A network has a problem, alone or next to the networks that stay.
+ * @throws {ProblemsError} There are several problems.
  */
 export function makePlan(desired: Desired, current: Current): Plan {
   const own = current.networks.filter(({ labels }) => labels[SITE_LABEL] === desired.name);
   const planning: Planning = {
-    ...{ desired, current, problems: [], going: new Set(), claims: claimsOf(desired) },
+    desired,
+    current,
+    problems: [],
     own: new Set(own.map(({ name }) => name)),
+    going: new Set(),
+    claims: claimsOf(desired),
     plan: {
-      ...{ site: desired.name, changes: [], restore: [], removeSandboxes: [], disconnect: [] },
-      ...{ removeNetworks: [], createNetworks: [], attach: [], start: [], label: [] },
+      site: desired.name,
+      changes: [],
+      restore: [],
+      removeSandboxes: [],
+      disconnect: [],
+      removeNetworks: [],
+      createNetworks: [],
+      attach: [],
+      start: [],
+      label: [],
     },
   };
-  // The networks of others that stay; one that has a name of ours is refused below.
+  // The networks that stay. One that has a name of ours is refused below.
   const others = current.networks.filter(({ name }) =>
     !planning.own.has(name) && !desired.networks.some(isNamed(name))
   );
@@ -143,7 +156,8 @@ function changeSandbox(
     details.push("is brought back, as its namespace is gone");
   }
   const endpoints = sandbox.endpoints.filter(({ network }) => planning.own.has(network));
-  // What comes first has the default route, so from the first that is not right on all are redone.
+  // The first network has the default route. So we keep the endpoints up to the first one that
+  // differs, and make all others anew.
   let kept = 0;
   while (kept < endpoints.length && endpoints[kept]!.network === connections[kept]?.network) {
     if (differencesOf(planning, connections[kept]!, endpoints[kept]!).length > 0) break;
@@ -190,7 +204,7 @@ function start({ start, site }: Plan, { name, command, labels }: DesiredSandbox)
   start.push({ sandbox: name, command, labels: siteLabels(site, labels, command) });
 }
 
-/** Why an endpoint cannot stay as it is; nothing where it can. */
+/** The reasons why an endpoint cannot stay as it is. */
 function differencesOf(
   { going, claims }: Planning,
   wanted: Connection,
@@ -208,7 +222,7 @@ function differencesOf(
   return [...meant, ...endpointDifferences(wanted, endpoint)];
 }
 
-/** Who is to have which address, by network: those that are asked for, in their usual notation. */
+/** The sandbox that asks for an address, by network and address, in the usual notation. */
 function claimsOf({ networks, sandboxes }: Desired): Planning["claims"] {
   const claims = new Map(networks.map(({ name }) => [name, new Map<string, string>()]));
   for (const { name, connections } of sandboxes) {
@@ -221,7 +235,7 @@ function claimsOf({ networks, sandboxes }: Desired): Planning["claims"] {
   return claims;
 }
 
-/** A connection whose automatic addresses leave those alone that are asked for elsewhere. */
+/** A connection that does not get an address by chance that another sandbox asks for. */
 function withExceptions(
   { claims }: Planning,
   sandbox: string,

@@ -1,4 +1,4 @@
-/** A mapping of a site file as it was read: by the keys' main names. */
+/** A mapping of a site file, by the main names of its keys. */
 export type Values = ReadonlyMap<string, unknown>;
 
 /** The mappings under a key, by name. */
@@ -6,17 +6,17 @@ export function entries(values: Values, key: string): [string, Values][] {
   return [...values.get(key) as Map<string, Values> ?? []];
 }
 
-/** The texts in the list under a key, without those that were wrong. */
+/** The texts of the list under a key. Items that were wrong are left out. */
 export function list(values: Values, key: string): string[] {
   return (values.get(key) as (string | undefined)[] ?? []).filter((text) => text !== undefined);
 }
 
-/** The texts in the mapping under a key. */
+/** The mapping of texts under a key. */
 export function record(values: Values, key: string): Record<string, string> {
   return Object.fromEntries(values.get(key) as Map<string, string> ?? []);
 }
 
-/** A value without the fields that are not given. */
+/** The object without its undefined fields. */
 export function defined<T extends object>(value: T): T {
   return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as T;
 }

@@ -2,7 +2,7 @@ import type { SettledNetwork } from "../driver/types.ts";
 import { quoted } from "../printable.ts";
 import type { Change, Connection, DesiredSandbox, Plan } from "./types.ts";
 
-/** The lines of a plan, as `diff` shows them: a sign, what it is, and what is done to it. */
+/** The lines of a plan, as `diff` shows them: a sign, the kind and the name, and what changes. */
 export function planLines(
   { changes }: Plan,
   which: (change: Change) => boolean = () => true,
@@ -13,13 +13,13 @@ export function planLines(
   });
 }
 
-/** What a new network will be. */
+/** Describes a new network. */
 export function describeNetwork({ parent, mode, subnets }: SettledNetwork): string[] {
   const carrier = parent === undefined ? "isolated" : `parent ${parent}`;
   return [[carrier, `mode ${mode}`, ...subnets.map(({ subnet }) => subnet)].join(" ")];
 }
 
-/** What a new sandbox will be. */
+/** Describes a new sandbox. */
 export function describeSandbox({ connections, command }: DesiredSandbox): string[] {
   return [
     ...connections.map(describeConnection),
@@ -27,14 +27,14 @@ export function describeSandbox({ connections, command }: DesiredSandbox): strin
   ];
 }
 
-/** A connection that will be: the network, and the addresses asked for. */
+/** Describes a new connection: the network, and the addresses that are asked for. */
 export function describeConnection(
   { network, ip, ip6 }: Connection,
 ): string {
   return [network, ip, ip6].filter((part) => part !== undefined).join(" ");
 }
 
-/** A command in one line: see {@linkcode quoted}. */
+/** Shows a command in one line: see {@linkcode quoted}. */
 export function show(command: readonly string[]): string {
   return command.map(quoted).join(" ");
 }

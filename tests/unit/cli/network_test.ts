@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import command from "../../../lib/cli/commands/network_create.ts";
 import { readNetwork } from "../../../lib/cli/network.ts";
+import { DRIVER_OPTIONS } from "../../../lib/driver/options.ts";
 import { parseArguments } from "../../../lib/cli/options.ts";
 
 function read(...typed: string[]) {
@@ -45,7 +46,7 @@ Deno.test("everything that cannot be read is said at once", () => {
   );
   assertEquals(problems.map(({ message }) => message), [
     'The driver "bridge" is not valid: only ipvlan is here',
-    'The driver option "nope=1" is not valid: choose of parent, ipvlan_mode, ipvlan_flag, mtu',
+    `The driver option "nope=1" is not valid: choose of ${DRIVER_OPTIONS.join(", ")}`,
     'The auxiliary address "printer" is not valid: write NAME=VALUE',
     'The label "=x" is not valid: write NAME=VALUE',
     "Gateway 10.0.1.1 is outside subnet 10.0.0.0/24: give one inside it",

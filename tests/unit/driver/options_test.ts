@@ -5,6 +5,7 @@ import { parseArguments } from "../../../lib/cli/options.ts";
 import { endpointSteps } from "../../../lib/driver/endpoint.ts";
 import { decideNetwork, networkSteps } from "../../../lib/driver/network.ts";
 import {
+  DRIVER_OPTIONS,
   NETWORK_OPTIONS,
   OPTION_NAMES,
   type OptionName,
@@ -96,15 +97,9 @@ for (const name of OPTION_NAMES) {
 }
 
 Deno.test("a value that an option cannot have is refused, with what it may be", () => {
-  const wrong: Record<OptionName, unknown> = {
-    parent: "a b",
-    mode: "l4",
-    flag: "hairpin",
-    mtu: 1.5,
-    internal: "yes",
-  };
+  const wrong = { link: "a b", switch: "yes", choice: "no such", number: 1.5 };
   for (const name of OPTION_NAMES) {
-    const spec = { name: "n", [name]: wrong[name] } as NetworkSpec;
+    const spec = { name: "n", [name]: wrong[NETWORK_OPTIONS[name].value.kind] };
     const decision = decideNetwork(spec, IDENTITY, [], host());
     assert(!decision.ok, name);
     assertEquals(decision.problems.map(({ field }) => field), [[name]]);
@@ -121,7 +116,7 @@ Deno.test("options written as NAME=VALUE are read by Docker's names", () => {
   ]);
   assertEquals(options, { parent: "eth0", mtu: 1400 });
   assertEquals(problems.map(({ message }) => message), [
-    'The driver option "mode=l3" is not valid: choose of parent, ipvlan_mode, ipvlan_flag, mtu',
+    `The driver option "mode=l3" is not valid: choose of ${DRIVER_OPTIONS.join(", ")}`,
     'The driver option "mtu" is not valid: write NAME=VALUE',
     'The driver option "ipvlan_flag=" is not valid: write NAME=VALUE',
   ]);

@@ -8,22 +8,21 @@ import { prefix } from "../ipam/arbitraries.ts";
 import { IDENTITY, network } from "./fixtures.ts";
 
 function settled(spec: NetworkSpec, networks: SettledNetwork[] = []) {
-  const decision = settle(spec, networks);
-  assert(decision.ok, decision.ok ? "" : decision.problems.join("\n"));
-  return decision;
+  const settlement = settle(spec, networks);
+  assertEquals(settlement.problems, []);
+  return settlement;
 }
 
 /** What is wrong: the error, and the field that it is about. */
 function wrong(spec: NetworkSpec, networks: SettledNetwork[] = []): unknown[] {
-  const decision = settle(spec, networks);
-  return decision.ok ? [] : decision.problems.map(({ name, field }) => [name, ...field]);
+  return settle(spec, networks).problems.map(({ name, field }) => [name, ...field]);
 }
 
 Deno.test("without a machine, every default but the default pool is settled", () => {
   assertEquals(settled({ name: "n" }), {
-    ok: true,
     network: { name: "n", mode: "l2", flag: "bridge", internal: false, subnets: [], labels: {} },
     notices: [],
+    problems: [],
   });
   assertEquals(
     settled({ name: "n", parent: "eth0", subnets: ["10.0.0.7/24"], mtu: 1400 }).network,
@@ -94,10 +93,9 @@ Deno.test("what was settled settles to itself, and so does a record of it", () =
   }, { requiredKeys: ["name"] });
   fc.assert(
     fc.property(specs, (spec) => {
-      const decision = settle(spec, []);
+      const { network, problems: [problem] } = settle(spec, []);
       // Subnets that overlap are the only thing that can be wrong.
-      if (!decision.ok) return assertEquals(decision.problems[0]!.name, "SubnetsOverlapError");
-      const { network } = decision;
+      if (problem) return assertEquals(problem.name, "SubnetsOverlapError");
       assertEquals(settled(network).network, network);
       const isolated = network.parent === undefined;
       const record = { ...network, ...IDENTITY, isolated, parent: network.parent ?? "di-0" };
