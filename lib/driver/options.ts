@@ -112,7 +112,7 @@ export const NETWORK_OPTIONS: {
   mtu: {
     label: "MTU",
     help: "the largest packet, in bytes; left out, the parent's",
-    // The least MTU of IPv4 is 68 (RFC 791). That of IPv6 is asked for where there is IPv6.
+    // The least MTU of IPv4 is 68 (RFC 791). `settle` asks for that of IPv6 if there is IPv6.
     value: { kind: "number", what: "a number of bytes", range: [68, 65535] },
     default: undefined,
     none: "the parent's",
@@ -208,9 +208,16 @@ export function parseDriverOptions(words: readonly string[]): DriverOptionsResul
       problems.push(new InvalidOptionError("driver option", word, rule));
       continue;
     }
-    options[option] = NETWORK_OPTIONS[option].value.kind === "number" ? Number(text) : text;
+    options[option] = readValue(NETWORK_OPTIONS[option].value, text);
   }
   return { options, problems };
+}
+
+/** The value that a text stands for. A text that is no such value comes back and is refused later. */
+function readValue({ kind }: OptionValue, text: string): unknown {
+  if (kind === "number") return Number(text);
+  if (kind === "switch" && (text === "true" || text === "false")) return text === "true";
+  return text;
 }
 
 /** The names that `-o` takes. */
