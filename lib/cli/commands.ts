@@ -86,6 +86,10 @@ export const COMMANDS: Record<string, Entry> = {
     summary: "Remove everything that a site file has made",
     load: () => import("./commands/destroy.ts"),
   },
+  "export": {
+    summary: "Print what is on record as a site file",
+    load: () => import("./commands/export.ts"),
+  },
   "lab": {
     summary: "Run scenarios, or any command, in a kernel that has ipvlan",
     load: () => import("./commands/lab.ts"),

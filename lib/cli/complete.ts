@@ -65,6 +65,7 @@ function forCommand(
 function ofKind(kind: string, names: Names): string[] {
   if (kind === "NETWORK") return names.networks();
   if (kind === "SANDBOX") return names.sandboxes();
+  if (kind === "NETWORK|SANDBOX") return [...names.networks(), ...names.sandboxes()];
   // Small letters in a usage line are typed as they are: `bash|zsh|fish`.
   return /^[a-z|]+$/.test(kind) ? kind.split("|") : [];
 }

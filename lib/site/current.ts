@@ -4,12 +4,16 @@ import type { Network, SandboxDetails } from "../driver/types.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
 import type { Desired, DesiredSandbox } from "./types.ts";
 
-/** All networks and sandboxes on record, of every site and of no site. */
-export interface Current {
+/** Networks and sandboxes on record. */
+export interface Records {
   /** The networks. */
   networks: readonly Network[];
   /** The sandboxes, with their endpoints. */
   sandboxes: readonly SandboxDetails[];
+}
+
+/** All networks and sandboxes on record, of every site and of no site. */
+export interface Current extends Records {
   /** The names of the sandboxes whose namespaces are gone, as they are after a restart. */
   down: readonly string[];
 }

@@ -1,5 +1,6 @@
 import type { Finding } from "../check/mod.ts";
 import { IpvlanError } from "../errors.ts";
+import { didYouMean } from "../suggest.ts";
 
 /** A site's work is in the way of something that the site did not make. */
 export class SiteConflictError extends IpvlanError {
@@ -46,6 +47,19 @@ export function shared(
     `The network "${network}" has to go, and sandboxes that the site "${site}" did not make are ` +
       `connected to it (${names}): disconnect them first`,
   );
+}
+
+/** There is neither a network nor a sandbox of a name. */
+export class UnknownNameError extends IpvlanError {
+  /** The name. */
+  readonly subject: string;
+
+  /** Makes the error from the name, and those there are. */
+  constructor(subject: string, known: readonly string[]) {
+    const hint = didYouMean(subject, known) || ": see which there are";
+    super(`There is no network or sandbox ${JSON.stringify(subject)}${hint}`);
+    this.subject = subject;
+  }
 }
 
 /** Changes would cost connectivity, and nobody has said that they may. */

@@ -15,8 +15,10 @@
  * @module
  */
 export { apply, destroy, diff } from "./apply.ts";
+export type { Records } from "./current.ts";
 export { parseSite } from "./desired.ts";
 export * from "./errors.ts";
+export { type Exported, exportSite } from "./export.ts";
 export { readText, SiteFileError } from "./file.ts";
 export { SITE_LABEL } from "./labels.ts";
 export type { Check } from "./sentence.ts";

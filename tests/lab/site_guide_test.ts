@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
+import { stringify } from "@std/yaml";
 import type { Driver } from "../../lib/driver/mod.ts";
 import type { Ip } from "../../lib/iproute2/ip.ts";
-import { apply, type Desired, destroy, diff, parseSite } from "../../lib/site/mod.ts";
+import { apply, type Desired, destroy, diff, exportSite, parseSite } from "../../lib/site/mod.ts";
 import { Printer } from "../../scenarios/kit/printer.ts";
 import type { Scenario } from "../../scenarios/kit/scenario.ts";
 import { Tour } from "../../scenarios/kit/tour.ts";
@@ -104,13 +105,23 @@ for (const name of names) {
     const before = (await ip.link.show()).map((link) => link.name);
     const { checks } = await apply(driver, site, { host: netns });
     assertEquals(checks.map(({ held }) => held), site.checks.map(() => true));
-    const made: Seen = new Map();
-    for (const network of site.networks) {
-      made.set(network.name, await seeNetwork(ip, driver, network.name));
-    }
-    for (const sandbox of site.sandboxes) made.set(sandbox.name, await seeSandbox(sandbox.name));
-    for (const [each, state] of made) assertEquals(state, seen.get(each), each);
+    const assertSeen = async () => {
+      for (const { name } of site.networks) {
+        assertEquals(await seeNetwork(ip, driver, name), seen.get(name), name);
+      }
+      for (const { name } of site.sandboxes) {
+        assertEquals(await seeSandbox(name), seen.get(name), name);
+      }
+    };
+    await assertSeen();
     assertEquals((await diff(driver, site)).changes, []);
+    // What is exported is the same site: it changes nothing, and makes the same world again.
+    const records = { networks: driver.listNetworks(), sandboxes: driver.listSandboxes() };
+    const copy = parseSite("copy.yaml", stringify(exportSite(records).value));
+    assertEquals((await diff(driver, copy)).changes, []);
+    await destroy(driver, copy.name);
+    await apply(driver, copy);
+    await assertSeen();
     await destroy(driver, site.name);
     assertEquals((await ip.link.show()).map((link) => link.name), before);
     assertEquals(driver.listSandboxes(), []);

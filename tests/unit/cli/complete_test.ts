@@ -15,6 +15,7 @@ const CASES: [typed: string[], completed: string[]][] = [
   [["network", "connect", "--ip", "192.168.1.9", "web", ""], ["c1", "c2"]],
   [["run", "--rm", "--net", "w"], ["web"]],
   [["exec", "c"], ["c1", "c2"]],
+  [["export", ""], ["c1", "c2", "db_net", "web"]],
   [["completion", ""], ["bash", "fish", "zsh"]],
   [["network", "create", "--subnet", ""], []],
   [["nope", ""], []],

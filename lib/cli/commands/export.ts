@@ -1,0 +1,23 @@
+import { stringify } from "@std/yaml";
+import { exportSite } from "../../site/mod.ts";
+import type { Command } from "../command.ts";
+
+const command: Command = {
+  usage: "[NETWORK|SANDBOX...]",
+  example: `ipvlan export > web.yaml
+ipvlan export nginx probe`,
+  options: [],
+  positionals: [0, Infinity],
+  async run({ positionals }, { open, print, printColoured, warn }) {
+    await using driver = await open();
+    const records = { networks: driver.listNetworks(), sandboxes: driver.listSandboxes() };
+    const { value, notices } = exportSite(records, positionals);
+    notices.forEach(warn);
+    const text = stringify(value).trimEnd();
+    // A terminal must not obey what is in a label, but a file must have every character of it.
+    if (Deno.stdout.isTerminal()) print(text);
+    else printColoured(text);
+    return 0;
+  },
+};
+export default command;

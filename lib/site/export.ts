@@ -1,0 +1,133 @@
+import { throwProblems } from "../driver/errors.ts";
+import { NETWORK_OPTIONS, OPTION_NAMES } from "../driver/options.ts";
+import { toSettled } from "../driver/settle.ts";
+import type { Endpoint, Network, NetworkSubnet, SandboxDetails } from "../driver/types.ts";
+import { type Records, withoutLength } from "./current.ts";
+import { UnknownNameError } from "./errors.ts";
+import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
+import { defined, keyOf } from "./values.ts";
+
+/** A site file as a value. */
+export interface Exported {
+  /** The value, to write as YAML. */
+  value: Record<string, unknown>;
+  /** What the user should know. */
+  notices: string[];
+}
+
+/**
+ * Writes networks and sandboxes on record as a site file, with every address. Applying the file makes
+ * them again after they have been removed. Only commands that a site has started are on record.
+ *
+ * The file has the name of a site if it has all of that site and nothing else. Then, applying it
+ * changes nothing. In any other case it has no name: under the name of the site, applying it would
+ * remove what is missing.
+ *
+ * @param names The networks and sandboxes to write; a sandbox brings its networks. All, if empty.
+ * @throws {UnknownNameError} A name is that of no network and no sandbox.
+ * @throws {ProblemsError} Several names are.
+ */
+export function exportSite(records: Records, names: readonly string[] = []): Exported {
+  const { networks, sandboxes } = names.length > 0 ? pickRecords(records, names) : records;
+  const made = sandboxes.filter(({ namespace }) => namespace === "made");
+  const notices = sandboxes.filter((sandbox) => !made.includes(sandbox)).map(({ name }) =>
+    `The sandbox "${name}" is left out: a site file makes namespaces, and this one was there before`
+  );
+  const value = withoutEmpty({
+    name: wholeSite(records, [...networks, ...made]),
+    networks: byName(networks, networkValue),
+    sandboxes: byName(made, sandboxValue),
+  });
+  return { value, notices };
+}
+
+/** Picks networks and sandboxes by their names, and the networks of these sandboxes. */
+function pickRecords({ networks, sandboxes }: Records, names: readonly string[]): Records {
+  const known = [...networks, ...sandboxes].map(({ name }) => name);
+  const unknown = names.filter((name) => !known.includes(name));
+  throwProblems(unknown.map((name) => new UnknownNameError(name, known)));
+  const picked = sandboxes.filter(({ name }) => names.includes(name));
+  const needed = picked.flatMap(({ endpoints }) => endpoints.map(({ network }) => network));
+  return {
+    networks: networks.filter(({ name }) => names.includes(name) || needed.includes(name)),
+    sandboxes: picked,
+  };
+}
+
+/** The site that these records are all of, and that has no others. */
+function wholeSite(
+  { networks, sandboxes }: Records,
+  exported: readonly (Network | SandboxDetails)[],
+): string | undefined {
+  const siteOf = ({ labels }: Network | SandboxDetails) => labels[SITE_LABEL];
+  const site = exported[0] && siteOf(exported[0]);
+  const own = [...networks, ...sandboxes].filter((each) => siteOf(each) === site);
+  const isWhole = own.length === exported.length && own.every((each) => exported.includes(each));
+  return isWhole ? site : undefined;
+}
+
+function networkValue(network: Network): Record<string, unknown> {
+  const settled = toSettled(network);
+  const options = OPTION_NAMES.filter((name) => settled[name] !== NETWORK_OPTIONS[name].default)
+    .map((name) => [name, settled[name]]);
+  return withoutEmpty({
+    ...Object.fromEntries(options),
+    subnets: settled.subnets.map(subnetValue),
+    labels: userLabels(settled.labels),
+  });
+}
+
+function subnetValue(subnet: NetworkSubnet): Record<string, unknown> {
+  const entries = Object.entries(subnet).map(([field, value]) => [keyOf(field), value]);
+  return withoutEmpty(Object.fromEntries(entries));
+}
+
+function sandboxValue({ endpoints, labels }: SandboxDetails): Record<string, unknown> {
+  const connections = endpoints.map((endpoint, index): [string, unknown] => [
+    endpoint.network,
+    connectionValue(endpoint, `eth${index}`),
+  ]);
+  return withoutEmpty({
+    networks: inOrder(connections),
+    command: startedCommand(labels),
+    labels: userLabels(labels),
+  });
+}
+
+/** @param usual The link name that the driver would choose. */
+function connectionValue(
+  { ip, ip6, aliases, ifname }: Endpoint,
+  usual: string,
+): Record<string, unknown> {
+  return withoutEmpty({
+    ip: ip && withoutLength(ip),
+    ip6: ip6 && withoutLength(ip6),
+    aliases,
+    ifname: ifname === usual ? undefined : ifname,
+  });
+}
+
+function byName<T extends { name: string }>(
+  items: readonly T[],
+  valueOf: (item: T) => unknown,
+): Record<string, unknown> {
+  return Object.fromEntries(items.map((item) => [item.name, valueOf(item)]));
+}
+
+/**
+ * An object with its keys in this order. A plain object would put keys such as `30` first, and the
+ * first network of a sandbox has its default route.
+ */
+function inOrder(entries: readonly [key: string, value: unknown][]): Record<string, unknown> {
+  return new Proxy(Object.fromEntries(entries), {
+    ownKeys: () => entries.map(([key]) => key),
+  });
+}
+
+/** The mapping without keys whose values are undefined, an empty list or an empty mapping. */
+function withoutEmpty(value: Record<string, unknown>): Record<string, unknown> {
+  const isEmpty = (each: unknown) =>
+    typeof each === "object" && each !== null && Object.keys(each).length === 0;
+  const entries = Object.entries(defined(value)).filter(([, each]) => !isEmpty(each));
+  return Object.fromEntries(entries);
+}

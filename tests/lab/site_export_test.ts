@@ -1,0 +1,111 @@
+import { assertEquals } from "@std/assert";
+import { Driver } from "../../lib/driver/mod.ts";
+import { ipvlan } from "./command.ts";
+import { seeSandbox } from "./see.ts";
+import { siteFile, siteHost } from "./site_kit.ts";
+
+/** What is on record and in the kernel, without what is new each time it is made. */
+async function essence(driver: Driver): Promise<unknown> {
+  const sandboxes = driver.listSandboxes();
+  return {
+    networks: driver.listNetworks().map(({ id: _id, created: _created, ...network }) => ({
+      ...network,
+      parent: network.isolated ? "its own" : network.parent,
+      labels: {},
+    })),
+    sandboxes: sandboxes.map(({ created: _created, ...sandbox }) => ({ ...sandbox, labels: {} })),
+    kernel: await Promise.all(sandboxes.map(({ name }) => seeSandbox(name))),
+  };
+}
+
+Deno.test("what was made by hand is exported, removed, and made again by applying that", async () => {
+  await using host = await siteHost();
+  await using driver = await Driver.open();
+  await driver.createNetwork({
+    name: "30",
+    parent: "eth0.20.30",
+    mode: "l3",
+    flag: "vepa",
+    mtu: 1400,
+    subnets: [
+      {
+        subnet: "10.20.0.0/24",
+        gateway: "10.20.0.9",
+        ipRange: "10.20.0.128/25",
+        auxAddresses: { printer: "10.20.0.5" },
+      },
+      { subnet: "fd20::/64", auxAddresses: { printer: "fd20::5" } },
+    ],
+  });
+  await driver.createNetwork({ name: "20", parent: "eth0", flag: "private" });
+  await driver.createNetwork({ name: "pool", subnets: ["fd30::/64"], mtu: 9000 });
+  await driver.createNetwork({ name: "inner", internal: true, subnets: ["10.40.0.0/31"] });
+  await driver.createSandbox("a", [
+    { network: "30", aliases: ["www", "true"] },
+    { network: "20", ifname: "lan" },
+  ], { tier: "front", "12:30": "no" });
+  await driver.createSandbox("b", [{ network: "pool", ip6: "fd30::9" }, { network: "inner" }]);
+  await driver.createSandbox("idle");
+  const before = await essence(driver);
+
+  const { status, out, err } = await ipvlan("export");
+  assertEquals([status, err], [0, ""]);
+  await using file = await siteFile(out, "copy");
+  for (const { name } of driver.listSandboxes()) await driver.removeSandbox(name);
+  await driver.pruneNetworks();
+  const applied = await ipvlan("apply", file.path);
+  assertEquals([applied.status, applied.out.split("\n").at(-1)], [
+    0,
+    "7 added, 0 changed, 0 removed",
+  ]);
+  assertEquals(await essence(driver), before);
+
+  // Now that it is a site's, what is exported changes nothing.
+  const again = await ipvlan("export");
+  assertEquals(again, { status: 0, out: `name: copy\n${out}`, err: "" });
+  await Deno.writeTextFile(file.path, again.out);
+  const dump = await host.dump();
+  assertEquals((await ipvlan("diff", file.path)).out, "");
+  assertEquals((await ipvlan("apply", file.path)).status, 0);
+  assertEquals(await host.dump(), dump);
+});
+
+Deno.test("a part is exported by names; what a site file cannot make is left out, which is said", async () => {
+  await using host = await siteHost();
+  await using driver = await Driver.open();
+  await driver.createNetwork({ name: "web", parent: "eth0.20", subnets: ["10.20.0.0/24"] });
+  await driver.createNetwork({ name: "lan", parent: "eth0.30", subnets: ["10.30.0.0/24"] });
+  await driver.createSandbox("c1", [{ network: "web" }]);
+  await driver.createSandbox("c2", [{ network: "lan" }]);
+  await host.ip.netns.add("theirs");
+  try {
+    await driver.adoptSandbox("theirs", [{ network: "web" }]);
+    assertEquals((await ipvlan("export", "c1")).out.split("\n"), [
+      "networks:",
+      "  web:",
+      "    parent: eth0.20",
+      "    subnets:",
+      "      - subnet: 10.20.0.0/24",
+      "        gateway: 10.20.0.1",
+      "sandboxes:",
+      "  c1:",
+      "    networks:",
+      "      web:",
+      "        ip: 10.20.0.2",
+    ]);
+    const theirs = await ipvlan("export", "theirs", "lan");
+    assertEquals(theirs.err.split("\n"), [
+      'ipvlan: The sandbox "theirs" is left out: a site file makes namespaces, and this one was ' +
+      "there before",
+    ]);
+    assertEquals(theirs.out.match(/^ {2}\S+:$/gm), ["  lan:", "  web:"]);
+    assertEquals(await ipvlan("export", "c1", "wbe"), {
+      status: 1,
+      out: "",
+      err: 'ipvlan: There is no network or sandbox "wbe" (did you mean "web"?)',
+    });
+  } finally {
+    await driver.removeSandbox("theirs");
+    await host.ip.netns.del("theirs");
+  }
+});

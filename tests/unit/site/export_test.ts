@@ -1,0 +1,215 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { stringify } from "@std/yaml";
+import fc from "fast-check";
+import { subnetsOf } from "../../../lib/driver/network.ts";
+import { settleAll } from "../../../lib/driver/settle.ts";
+import type { Endpoint, Network, NetworkSpec, SandboxDetails } from "../../../lib/driver/types.ts";
+import { type Family, formatPrefix, Pools } from "../../../lib/ipam/mod.ts";
+import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../../lib/iproute2/kinds/ipvlan.ts";
+import { asDesired, type Records } from "../../../lib/site/current.ts";
+import { parseSite } from "../../../lib/site/desired.ts";
+import { UnknownNameError } from "../../../lib/site/errors.ts";
+import { exportSite } from "../../../lib/site/export.ts";
+import { isOwnLabel, siteLabels } from "../../../lib/site/labels.ts";
+import { makePlan } from "../../../lib/site/plan.ts";
+import { IDENTITY } from "../driver/fixtures.ts";
+import { prefix } from "../ipam/arbitraries.ts";
+
+const NAME = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,9}$/);
+const TEXT = fc.string({ unit: "binary", maxLength: 12 }).filter((text) => text.isWellFormed());
+const LABELS = fc.dictionary(TEXT.filter((text) => !isOwnLabel(text)), TEXT, { maxKeys: 3 });
+
+const SPEC = fc.record({
+  mode: fc.constantFrom(...IPVLAN_MODES),
+  flag: fc.constantFrom(...IPVLAN_FLAGS),
+  mtu: fc.integer({ min: 1280, max: 65535 }),
+  internal: fc.boolean(),
+  isolated: fc.boolean(),
+  labels: LABELS,
+  prefixes: fc.uniqueArray(fc.oneof(prefix(4, 4, 12), prefix(6, 4, 64)), {
+    selector: formatPrefix,
+    maxLength: 3,
+  }),
+}, { requiredKeys: ["labels", "prefixes"] });
+
+/** What is on record of a site "demo", as the driver would have it. */
+const RECORDS: fc.Arbitrary<Records> = fc.record({
+  networks: fc.uniqueArray(fc.tuple(NAME, SPEC), { selector: ([name]) => name, maxLength: 4 }),
+  sandboxes: fc.uniqueArray(
+    fc.record({
+      name: NAME.filter((name) => !/^\d+$/.test(name)),
+      labels: LABELS,
+      command: fc.array(TEXT, { maxLength: 3 }).map((words) => words.length ? ["/", ...words] : []),
+      on: fc.shuffledSubarray([0, 1, 2, 3]),
+      aliases: fc.array(NAME, { maxLength: 2 }),
+      first: fc.nat(2),
+    }),
+    { selector: ({ name }) => name, maxLength: 4 },
+  ),
+}).map(({ networks: drawn, sandboxes }) => {
+  const specs = drawn.map(([name, { isolated, prefixes, labels, ...options }], index) => {
+    const subnets = prefixes.map(formatPrefix);
+    const spec: NetworkSpec = { ...options, name, subnets, labels: siteLabels("demo", labels) };
+    if (!isolated) spec.parent = `eth${index}`;
+    return spec;
+  });
+  const networks = settleAll(specs, []).filter(({ problems }) => problems.length === 0)
+    .map(({ network }): Network => ({
+      ...network,
+      ...IDENTITY,
+      parent: network.parent ?? "di-0123456789ab",
+      isolated: network.parent === undefined,
+    }));
+  const pools = new Map(networks.map((network) => [network.name, Pools.of(subnetsOf(network))]));
+  return {
+    networks,
+    sandboxes: sandboxes.map(({ name, labels, command, on, aliases, first }): SandboxDetails => ({
+      name,
+      created: IDENTITY.created,
+      namespace: "made",
+      labels: siteLabels("demo", labels, command.length > 0 ? command : undefined),
+      endpoints: on.flatMap((index) => networks[index] ?? []).map((network, index) => {
+        const endpoint: Endpoint = {
+          network: network.name,
+          sandbox: name,
+          ifname: `eth${index + first}`,
+          aliases,
+        };
+        for (const family of [4, 6] as const) {
+          const address = take(pools, network.name, family);
+          if (address !== undefined) endpoint[family === 4 ? "ip" : "ip6"] = address;
+        }
+        return endpoint;
+      }),
+    })),
+  };
+});
+
+/** Takes the next address of a network with its prefix length; nothing where it has no such subnet. */
+function take(pools: Map<string, Pools>, network: string, family: Family): string | undefined {
+  try {
+    const taken = pools.get(network)!.takeNext(family);
+    pools.set(network, taken.pools);
+    return `${taken.address}/${formatPrefix(taken.subnet.prefix).split("/")[1]}`;
+  } catch {
+    return undefined;
+  }
+}
+
+function exported(records: Records): string {
+  return stringify(exportSite(records).value);
+}
+
+Deno.test("a site is exported in the words of a site file, without what is as by default", () => {
+  const network: Network = {
+    ...IDENTITY,
+    name: "web",
+    parent: "eth0.20",
+    isolated: false,
+    internal: false,
+    mode: "l2",
+    flag: "private",
+    subnets: [
+      { subnet: "192.168.20.0/24", gateway: "192.168.20.1", auxAddresses: { a: "192.168.20.9" } },
+      { subnet: "2001:db8::/127", ipRange: "2001:db8::1/128", auxAddresses: {} },
+    ],
+    labels: siteLabels("demo", { tier: "front" }),
+  };
+  const endpoint = { network: "web", sandbox: "c", ifname: "eth0", aliases: [] };
+  const sandbox: SandboxDetails = {
+    name: "c",
+    created: "",
+    namespace: "made",
+    labels: siteLabels("demo", {}, ["sleep", "1000"]),
+    endpoints: [{ ...endpoint, ip: "192.168.20.2/24", ip6: "2001:db8::1/127" }],
+  };
+  const other: SandboxDetails = {
+    ...sandbox,
+    name: "found",
+    namespace: "found",
+    labels: {},
+  };
+  const isolated = { ...network, name: "alone", parent: "di-1", isolated: true, labels: {} };
+  assertEquals(exportSite({ networks: [network], sandboxes: [sandbox, other] }), {
+    value: {
+      name: "demo",
+      networks: {
+        web: {
+          parent: "eth0.20",
+          flag: "private",
+          subnets: [
+            {
+              subnet: "192.168.20.0/24",
+              gateway: "192.168.20.1",
+              aux_addresses: { a: "192.168.20.9" },
+            },
+            { subnet: "2001:db8::/127", ip_range: "2001:db8::1/128" },
+          ],
+          labels: { tier: "front" },
+        },
+      },
+      sandboxes: {
+        c: {
+          networks: { web: { ip: "192.168.20.2", ip6: "2001:db8::1" } },
+          command: ["sleep", "1000"],
+        },
+      },
+    },
+    notices: [
+      'The sandbox "found" is left out: a site file makes namespaces, and this one was there before',
+    ],
+  });
+  // Where not all belongs to one site, there is no name.
+  const both = exportSite({ networks: [network, isolated], sandboxes: [] }).value;
+  assertEquals(Object.keys(both), ["networks"]);
+  assert(!("parent" in (both.networks as Record<string, object>).alone!));
+});
+
+Deno.test("what is exported reads as what is on record: applying it changes nothing", () => {
+  fc.assert(
+    fc.property(RECORDS, (records) => {
+      const current = { ...records, down: [] };
+      const desired = parseSite("demo.yaml", exported(records));
+      assertEquals(makePlan(desired, current).changes, []);
+      // And with the names that links get by themselves, it says all that a rollback goes by.
+      const { networks, sandboxes } = asDesired("demo", current);
+      const settled = (specs: readonly NetworkSpec[]) =>
+        settleAll(specs, []).map(({ network }) => network).sort((a, b) => a.name < b.name ? -1 : 1);
+      assertEquals(settled(desired.networks), settled(networks));
+      for (const { connections } of desired.sandboxes) {
+        for (const [index, each] of connections.entries()) {
+          each.ifname ??= `eth${index}`;
+          each.aliases ??= [];
+        }
+      }
+      assertEquals(desired.sandboxes, sandboxes);
+    }),
+    { seed: 8, numRuns: 300 },
+  );
+});
+
+Deno.test("a sandbox brings its networks, and a name that is not on record is refused", () => {
+  const [records] = fc.sample(
+    RECORDS.filter(({ sandboxes, networks }) =>
+      networks.length > 1 && sandboxes.some(({ endpoints }) => endpoints.length === 1)
+    ),
+    { seed: 8, numRuns: 1 },
+  );
+  const { networks, sandboxes } = records!;
+  const one = sandboxes.find(({ endpoints }) => endpoints.length === 1)!;
+  const network = one.endpoints[0]!.network;
+  const namesOf = (names: string[]) => {
+    const { value } = exportSite(records!, names);
+    return [
+      value.name,
+      ...[value.networks, value.sandboxes].map((each) => Object.keys(each ?? {})),
+    ];
+  };
+  assertEquals(namesOf([one.name]), [undefined, [network], [one.name]]);
+  assertEquals(namesOf([network]), [undefined, [network], []]);
+  // Only all of a site has its name: applying a part would remove the rest.
+  const all = [...networks, ...sandboxes].map(({ name }) => name);
+  assertEquals(namesOf(all)[0], "demo");
+  const error = assertThrows(() => exportSite(records!, ["no such", network]), UnknownNameError);
+  assert(error.message.startsWith('There is no network or sandbox "no such"'));
+});
