@@ -2,14 +2,14 @@ import type { Finding } from "../check/mod.ts";
 import { IpvlanError } from "../errors.ts";
 import { didYouMean } from "../suggest.ts";
 
-/** A site's work is in the way of something that the site did not make. */
+/** The site needs a name or a network that something else has, which the site did not make. */
 export class SiteConflictError extends IpvlanError {
   /** The site. */
   readonly site: string;
   /** The network or the sandbox. */
   readonly subject: string;
 
-  /** Makes the error from the site, what it is about, and a sentence. */
+  /** Makes the error from the site, the network or sandbox, and the message. */
   constructor(site: string, subject: string, message: string) {
     super(message);
     this.site = site;
@@ -17,7 +17,7 @@ export class SiteConflictError extends IpvlanError {
   }
 }
 
-/** A network or a sandbox is there already, and is not the site's. */
+/** Makes the error that a network or a sandbox exists and belongs to no site or to another one. */
 export function foreign(
   site: string,
   kind: "network" | "sandbox",
@@ -34,7 +34,7 @@ export function foreign(
   );
 }
 
-/** A network has to go, and sandboxes that are not the site's are connected to it. */
+/** Makes the error that a network must be removed while other sandboxes are connected to it. */
 export function shared(
   site: string,
   network: string,
@@ -49,12 +49,12 @@ export function shared(
   );
 }
 
-/** There is neither a network nor a sandbox of a name. */
+/** No network and no sandbox has this name. */
 export class UnknownNameError extends IpvlanError {
   /** The name. */
   readonly subject: string;
 
-  /** Makes the error from the name, and those there are. */
+  /** Makes the error from the name and the names on record. */
   constructor(subject: string, known: readonly string[]) {
     const hint = didYouMean(subject, known) || ": see which there are";
     super(`There is no network or sandbox ${JSON.stringify(subject)}${hint}`);
@@ -62,7 +62,7 @@ export class UnknownNameError extends IpvlanError {
   }
 }
 
-/** Changes would cost connectivity, and nobody has said that they may. */
+/** Changes would interrupt connectivity, and the caller has not allowed that. */
 export class ConsentError extends IpvlanError {
   /** The changes, as lines of the plan. */
   readonly changes: readonly string[];
@@ -76,24 +76,24 @@ export class ConsentError extends IpvlanError {
   }
 }
 
-/** Checks did not hold. */
+/** Some checks of the site failed. */
 export class ChecksFailedError extends IpvlanError {
-  /** What was found of each of them. */
+  /** The findings of these checks. */
   readonly findings: readonly Finding[];
 
-  /** Makes the error from what was found. */
+  /** Makes the error from the findings. */
   constructor(findings: readonly Finding[]) {
     super(findings.map(({ sentence }) => `This does not hold: ${sentence}`).join("\n"));
     this.findings = findings;
   }
 }
 
-/** Sandboxes could not be brought back. */
+/** Some sandboxes could not be restored. */
 export class RestoreFailedError extends IpvlanError {
   /** The sandboxes. */
   readonly sandboxes: readonly string[];
 
-  /** Makes the error from the sandboxes and why not. */
+  /** Makes the error from the sandboxes, each with the reason. */
   constructor(missing: readonly { name: string; reason: string }[]) {
     super(
       missing.map(({ name, reason }) =>
@@ -105,7 +105,7 @@ export class RestoreFailedError extends IpvlanError {
   }
 }
 
-/** A signal ended what was being done. */
+/** The caller's signal interrupted the call. */
 export class InterruptedError extends IpvlanError {
   /** Makes the error. */
   constructor() {
@@ -113,12 +113,12 @@ export class InterruptedError extends IpvlanError {
   }
 }
 
-/** What was done could not be undone after a failure. */
+/** A call failed, and rolling back its changes failed too. */
 export class NotRolledBackError extends IpvlanError {
-  /** Why it was to be undone. */
+  /** The failure that caused the rollback. */
   readonly failure: unknown;
 
-  /** Makes the error from why it was to be undone, and why it could not be. */
+  /** Makes the error from that failure, and from the failure of the rollback. */
   constructor(failure: Error, obstacle: Error) {
     super(
       `${failure.message}\nWhat was done so far could not be undone (${obstacle.message}): ` +
