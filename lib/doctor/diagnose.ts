@@ -79,11 +79,11 @@ function diagnoseRights({ links }: DoctorFacts): Diagnosis[] {
 }
 
 function diagnoseModules(facts: DoctorFacts): Diagnosis[] {
-  const { links, modulesOnDisk, state, parents, views } = facts;
+  const { links, modulesOnDisk, state, parents, view } = facts;
   if (!links) return [];
   const needed = new Set(["ipvlan", ...state.made.map(({ type }) => type)]);
   for (const { name } of parents) {
-    for (const { type } of chooseParent(name, views?.host.links ?? []).make) needed.add(type);
+    for (const { type } of chooseParent(name, view?.host.links ?? []).make) needed.add(type);
   }
   return Object.entries(links).flatMap(([type, problem]) => {
     const name = MODULES[type as keyof typeof MODULES];
@@ -102,7 +102,7 @@ function diagnoseModules(facts: DoctorFacts): Diagnosis[] {
   });
 }
 
-function diagnoseState({ state, views }: DoctorFacts): Diagnosis[] {
+function diagnoseState({ state, view }: DoctorFacts): Diagnosis[] {
   const { folder, problem, halfDone, sandboxes, networks } = state;
   const subject = about("state folder");
   if (problem !== undefined) {
@@ -115,7 +115,7 @@ function diagnoseState({ state, views }: DoctorFacts): Diagnosis[] {
     found.push(subject.warning(what, "ipvlan restore"));
   }
   // Where nothing can be seen, nothing is missing.
-  const present = views && [...views.others, ...views.closed].map(({ netns }) => netns);
+  const present = view && [...view.others, ...view.closed].map(({ netns }) => netns);
   const lost = sandboxes.filter((name) => present && !present.includes(name));
   if (lost.length > 0) {
     const what = `On record but not there, as after a restart: ${lost.join(", ")}`;

@@ -1,39 +1,45 @@
 import { ParentDownError } from "../driver/errors.ts";
 import { chooseParent, conflictProblem } from "../driver/parent.ts";
 import type { Network } from "../driver/types.ts";
-import type { SeenLink, Views } from "../graph/gather.ts";
 import type { Link } from "../iproute2/link.ts";
+import type { SeenLink } from "../iproute2/view.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
-import type { AskedAddress, DoctorFacts, ParentFacts } from "./facts.ts";
+import type { AskedAddress, DoctorFacts, DoctorView, ParentFacts } from "./facts.ts";
 
 /** Judges one parent: whether it can be one, whether frames leave by it, and who else uses it. */
 export function diagnoseParent(parent: ParentFacts, facts: DoctorFacts): Diagnosis[] {
-  if (!facts.views) return [];
+  if (!facts.view) return [];
   const { name } = parent;
-  const { links } = facts.views.host;
+  const { links } = facts.view.host;
   const networks = facts.state.networks.filter((network) => network.parent === name);
   const found = [
     ...fitness(parent, networks, facts),
     ...passage(name, links),
     ...wireless(parent),
-    ...modes(name, networks, facts.views),
-    ...sizes(name, networks, facts.views),
+    ...modes(name, networks, facts.view),
+    ...sizes(name, networks, facts.view),
     ...addresses(parent),
   ];
   return found.length > 0 ? found : [about(`parent ${name}`).ok(summary(name, facts))];
 }
 
-/** The ipvlan links on a parent, wherever they are, each under a name that says where. */
-function ipvlansOn(parent: string, { host, others }: Views): (SeenLink & { netns?: string })[] {
+/** The ipvlan links on a parent in all namespaces, each with the name of its namespace. */
+function ipvlansOn(
+  parent: string,
+  { host, others }: DoctorView,
+): (SeenLink & { netns?: string })[] {
+  const parentIndex = host.links.find(({ name }) => name === parent)?.index;
   return [host, ...others].flatMap(({ netns, links }) =>
-    links.filter((link) => link.parent === parent).map((link) => ({ ...link, netns }))
+    links.filter(({ info, below }) =>
+      info.type === "ipvlan" && below && below.netns === undefined && below.index === parentIndex
+    ).map((link) => ({ ...link, netns }))
   );
 }
 
-function summary(name: string, { views, links }: DoctorFacts): string {
-  const link = views!.host.links.find((link) => link.name === name);
+function summary(name: string, { view, links }: DoctorFacts): string {
+  const link = view!.host.links.find((link) => link.name === name);
   if (!link) return "It is not there, and is made with the network";
-  const [ipvlan] = ipvlansOn(name, views!);
+  const [ipvlan] = ipvlansOn(name, view!);
   if (ipvlan?.info.type === "ipvlan") {
     const { mode, flag } = ipvlan.info;
     return `It carries ipvlan links; mode ${mode}, flag ${flag} go for all on it`;
@@ -44,10 +50,10 @@ function summary(name: string, { views, links }: DoctorFacts): string {
 function fitness(
   { name, problem }: ParentFacts,
   networks: readonly Network[],
-  { state, views }: DoctorFacts,
+  { state, view }: DoctorFacts,
 ): Diagnosis[] {
   const subject = about(`parent ${name}`);
-  const { links } = views!.host;
+  const { links } = view!.host;
   const link = links.find((link) => link.name === name);
   const { problems: all, make } = chooseParent(name, links);
   // That a link is down is said of the passage.
@@ -119,9 +125,9 @@ function wireless({ name, wireless }: ParentFacts): Diagnosis[] {
   return [about(`parent ${name}`).warning(what, "try it, or use a wired link")];
 }
 
-function modes(name: string, networks: readonly Network[], views: Views): Diagnosis[] {
+function modes(name: string, networks: readonly Network[], view: DoctorView): Diagnosis[] {
   const [network] = networks;
-  const [link] = ipvlansOn(name, views);
+  const [link] = ipvlansOn(name, view);
   if (!network || link?.info.type !== "ipvlan") return [];
   // Under the parent's name, as one in another namespace shows none.
   if (!conflictProblem(name, network, [], [{ ...link, link: name }])) return [];
@@ -135,9 +141,9 @@ function modes(name: string, networks: readonly Network[], views: Views): Diagno
   return [about(`parent ${name}`).broken(what, fix)];
 }
 
-function sizes(name: string, networks: readonly Network[], views: Views): Diagnosis[] {
+function sizes(name: string, networks: readonly Network[], view: DoctorView): Diagnosis[] {
   const subject = about(`parent ${name}`);
-  const carrier = chooseParent(name, views.host.links).carrier;
+  const carrier = chooseParent(name, view.host.links).carrier;
   return networks.flatMap((network) => {
     const { mtu } = network;
     if (mtu === undefined || !carrier) return [];
@@ -147,7 +153,7 @@ function sizes(name: string, networks: readonly Network[], views: Views): Diagno
         "what is larger is dropped";
       return [subject.broken(what, `ip link set dev ${carrier.name} mtu ${mtu}`)];
     }
-    return ipvlansOn(name, views)
+    return ipvlansOn(name, view)
       .filter((link) => link.netns !== undefined && link.mtu !== mtu)
       .filter((link) => link.alias?.split(" ").includes(network.name))
       .map(({ netns, name: ifname, mtu: now }) =>

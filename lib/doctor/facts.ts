@@ -1,9 +1,15 @@
 import type { EndpointRecord } from "../driver/store.ts";
 import type { Network } from "../driver/types.ts";
 import type { IpvlanError } from "../errors.ts";
-import type { Views } from "../graph/gather.ts";
 import type { MODULES } from "../iproute2/kernel.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
+import type { Seen, View, Wanted } from "../iproute2/view.ts";
+
+/** What is judged of what the namespaces show. */
+export const WANTED = { links: true, addrs: true } as const satisfies Wanted;
+
+/** The view that is judged. */
+export type DoctorView = View<Seen<typeof WANTED>>;
 
 /** Everything that is found out before anything is judged. */
 export interface DoctorFacts {
@@ -25,8 +31,8 @@ export interface DoctorFacts {
   ipv6: "on" | "off in new namespaces" | "not in the kernel";
   /** What is on record. */
   state: StateFacts;
-  /** What the namespaces show; `undefined` where `ip` could not be worked with. */
-  views?: Views;
+  /** What the kernel shows; `undefined` where `ip` could not be worked with. */
+  view?: DoctorView;
   /** The parents to examine. */
   parents: ParentFacts[];
 }

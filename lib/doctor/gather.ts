@@ -1,8 +1,15 @@
 import { isReady, SqliteStore, stateFolder, withoutState } from "../driver/store.ts";
 import { IpvlanError } from "../errors.ts";
-import { gatherViews, type Views } from "../graph/gather.ts";
 import { kernelFacts, MissingRightsError, MODULES } from "../iproute2/kernel.ts";
-import type { DoctorFacts, MachineFacts, ParentFacts, StateFacts } from "./facts.ts";
+import { lookAround } from "../iproute2/view.ts";
+import {
+  type DoctorFacts,
+  type DoctorView,
+  type MachineFacts,
+  type ParentFacts,
+  type StateFacts,
+  WANTED,
+} from "./facts.ts";
 import { gatherParent } from "./gather_parent.ts";
 
 /** What is to be examined. */
@@ -42,9 +49,9 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
   };
   if (facts.ip === undefined) return facts;
   try {
-    facts.views = await gatherViews();
+    facts.view = await lookAround(WANTED);
     facts.links = await gatherLinks();
-    facts.parents = await gatherParents(options.parent, state, facts.views, facts.links);
+    facts.parents = await gatherParents(options.parent, state, facts.view, facts.links);
   } catch (error) {
     // An `ip` that is too old to work with, above all.
     if (!(error instanceof IpvlanError)) throw error;
@@ -77,14 +84,14 @@ async function gatherLinks(): Promise<DoctorFacts["links"]> {
 async function gatherParents(
   parent: string | undefined,
   state: StateFacts,
-  views: Views,
+  view: DoctorView,
   links: DoctorFacts["links"],
 ): Promise<ParentFacts[]> {
   const names = parent === undefined
     ? [...new Set(state.networks.map((network) => network.parent))]
     : [parent];
   const able = links?.ipvlan === undefined;
-  return await Promise.all(names.map((name) => gatherParent(name, { state, views, able })));
+  return await Promise.all(names.map((name) => gatherParent(name, { state, view, able })));
 }
 
 /** The modules of {@linkcode MODULES} among those that depmod(8) listed for a kernel. */

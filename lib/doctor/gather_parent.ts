@@ -3,21 +3,20 @@ import { subnetsOf } from "../driver/network.ts";
 import { busyParent, chooseParent, globalAddrs, LINK_GROUP } from "../driver/parent.ts";
 import type { Network } from "../driver/types.ts";
 import type { IpvlanError } from "../errors.ts";
-import type { Views } from "../graph/gather.ts";
 import { Pools } from "../ipam/mod.ts";
 import { IpCommandError } from "../iproute2/errors.ts";
 import { Ip } from "../iproute2/ip.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
 import { whoHas } from "./answers.ts";
 import { chainOf } from "./diagnose_parent.ts";
-import type { AskedAddress, ParentFacts, StateFacts } from "./facts.ts";
+import type { AskedAddress, DoctorView, ParentFacts, StateFacts } from "./facts.ts";
 
 /** What is known before a parent is looked at. */
 export interface Known {
   /** What is on record. */
   state: StateFacts;
-  /** What the namespaces show. */
-  views: Views;
+  /** What the kernel shows. */
+  view: DoctorView;
   /** Whether ipvlan links can be made. */
   able: boolean;
 }
@@ -25,9 +24,9 @@ export interface Known {
 /** Finds out about one parent. */
 export async function gatherParent(
   name: string,
-  { state, views, able }: Known,
+  { state, view, able }: Known,
 ): Promise<ParentFacts> {
-  const { links, addrs } = views.host;
+  const { links, addrs } = view.host;
   const chain = chainOf(name, links);
   const wireless = await Promise.all(
     chain.map(async (link) =>

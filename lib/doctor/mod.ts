@@ -6,6 +6,13 @@
 export type { EndpointRecord } from "../driver/store.ts";
 export { diagnose } from "./diagnose.ts";
 export type { Diagnosis, Level } from "./diagnosis.ts";
-export type { AskedAddress, DoctorFacts, MachineFacts, ParentFacts, StateFacts } from "./facts.ts";
+export type {
+  AskedAddress,
+  DoctorFacts,
+  DoctorView,
+  MachineFacts,
+  ParentFacts,
+  StateFacts,
+} from "./facts.ts";
 export { type DoctorOptions, gatherFacts } from "./gather.ts";
 export { toText } from "./text.ts";

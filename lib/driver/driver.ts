@@ -1,4 +1,5 @@
 import type { IpvlanError } from "../errors.ts";
+import { look } from "../iproute2/view.ts";
 import { attach, type Attached, type AttachRequest } from "./attach.ts";
 import { BACKGROUND, waitUntilInside } from "./background.ts";
 import { type Batch, dropEndpoint, dropNetwork, dropSandbox, mark } from "./drop.ts";
@@ -508,13 +509,10 @@ export class Driver implements AsyncDisposable {
   }
 
   async #hostFacts(): Promise<HostFacts> {
-    const ip = this.#parts.namespaces.host();
-    const [links, addrs, routes] = await Promise.all([
-      ip.link.show(),
-      ip.addr.show(),
-      ip.route.show(4),
-    ]);
-    return { release: Deno.osRelease(), links, addrs, routes };
+    const { namespaces } = this.#parts;
+    const host = { netns: this.#host, ip: namespaces.host(), run: namespaces.run };
+    const seen = await look(host, { links: true, addrs: true, routes: "main" });
+    return { release: Deno.osRelease(), ...seen };
   }
 
   #detailsOf(name: string): SandboxDetails {

@@ -36,7 +36,7 @@ export interface HostFacts {
   links: readonly Link[];
   /** All addresses. */
   addrs: readonly Addr[];
-  /** The IPv4 routes of the main table; all default pools are IPv4. */
+  /** The routes of the main tables. */
   routes: readonly Route[];
 }
 
@@ -134,8 +134,8 @@ function choosePool(
   }
   const used = [
     ...networks.flatMap(({ subnets }) => subnets.map(({ subnet }) => subnet)),
-    // The route to a single address is printed without a length.
-    ...routes.flatMap(({ dst }) => dst === "default" ? [] : [dst]),
+    // The default pools are IPv4's. The route to a single address is printed without a length.
+    ...routes.flatMap(({ family, dst }) => family === 6 || dst === "default" ? [] : [dst]),
   ].map((text) => parsePrefix(text.includes("/") ? text : `${text}/32`).prefix);
   const pool = attempt(() => formatPrefix(defaultPool(used)));
   return pool.ok ? settleSubnets([pool.value]) : pool;

@@ -3,12 +3,13 @@
  *
  * @module
  */
-export { gatherViews, type SeenLink, type View, type Views } from "./gather.ts";
 export { toMermaid } from "./mermaid.ts";
 export { toSvg } from "./svg.ts";
 export { toText } from "./text.ts";
 export {
   buildWorld,
+  type GraphView,
+  WANTED,
   type World,
   type WorldEndpoint,
   type WorldLink,

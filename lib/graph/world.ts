@@ -2,7 +2,15 @@ import { isOurs } from "../driver/parent.ts";
 import type { Network } from "../driver/types.ts";
 import { formatPrefix, parsePrefix } from "../ipam/mod.ts";
 import type { Route } from "../iproute2/route.ts";
-import type { SeenLink, View, Views } from "./gather.ts";
+import type { Seen, SeenLink, View, Wanted } from "../iproute2/view.ts";
+
+/** What a picture is drawn from. */
+export const WANTED = { links: true, addrs: true, routes: "main" } as const satisfies Wanted;
+
+/** The view that a picture is drawn from. */
+export type GraphView = View<GraphNamespace>;
+
+type GraphNamespace = Seen<typeof WANTED>;
 
 /** The host's ipvlan world, as the kernel has it. */
 export interface World {
@@ -64,13 +72,18 @@ export interface WorldEndpoint {
   routes: string[];
 }
 
-/** Puts together what the namespaces show. What is on record adds names, and nothing else. */
-export function buildWorld(views: Views, networks: readonly Network[]): World {
-  const { host, others, closed } = views;
-  const ipvlans = [host, ...others].flatMap((view) =>
-    view.links.flatMap((link) =>
-      link.parent === undefined ? [] : [{ link, parent: link.parent, view }]
-    )
+/** Builds the world from a view. What is on record adds names, and nothing else. */
+export function buildWorld(view: GraphView, networks: readonly Network[]): World {
+  const { host, others, closed } = view;
+  const nameByIndex = new Map(host.links.map(({ index, name }) => [index, name]));
+  const ipvlans = [host, ...others].flatMap((namespace) =>
+    namespace.links.flatMap((link): SeenIpvlan[] => {
+      const { below, info } = link;
+      // A parent in a sandbox is not drawn.
+      if (info.type !== "ipvlan" || !below || below.netns !== undefined) return [];
+      const parent = nameByIndex.get(below.index);
+      return parent === undefined ? [] : [{ link, parent, namespace }];
+    })
   );
   const parents = new Set([
     ...ipvlans.map(({ parent }) => parent),
@@ -118,30 +131,34 @@ function kindOf({ info }: SeenLink): string {
   return info.type === "other" ? info.kind : info.type;
 }
 
-function addressesOf(link: SeenLink, { addrs }: View): string[] {
+function addressesOf(link: SeenLink, { addrs }: GraphNamespace): string[] {
   return addrs.filter(({ dev, scope }) => dev === link.name && scope === "global")
     .map(({ address, prefixLength }) => `${address}/${prefixLength}`);
 }
 
-function routesOf(link: SeenLink, { routes }: View): string[] {
-  return routes.filter(({ dev, protocol, type }) =>
-    dev === link.name && protocol !== "kernel" && type === "unicast"
-  ).map(routeText);
+function routesOf(link: SeenLink, { routes }: GraphNamespace): string[] {
+  return routes.filter(({ protocol, type }) => protocol !== "kernel" && type === "unicast")
+    .flatMap((route) =>
+      (route.nexthops.length > 0 ? route.nexthops : [route])
+        .filter(({ dev }) => dev === link.name)
+        .map(({ via }) => routeText(route, via))
+    );
 }
 
-function routeText({ family, dst, via }: Route): string {
+function routeText({ family, dst }: Route, via: string | undefined): string {
   const to = family === 6 && dst === "default" ? "::/0" : dst;
   return via === undefined ? `${to} on the link` : `${to} via ${via}`;
 }
 
-/** An ipvlan link of a parent, and the namespace that it was seen in. */
-interface Seen {
+/** An ipvlan link, its parent's name, and the namespace that it is in. */
+interface SeenIpvlan {
   link: SeenLink;
-  view: View;
+  parent: string;
+  namespace: GraphNamespace;
 }
 
-function networksOf(seen: readonly Seen[], networks: readonly Network[]): WorldNetwork[] {
-  const groups = new Map<string | undefined, Seen[]>(networks.map(({ name }) => [name, []]));
+function networksOf(seen: readonly SeenIpvlan[], networks: readonly Network[]): WorldNetwork[] {
+  const groups = new Map<string | undefined, SeenIpvlan[]>(networks.map(({ name }) => [name, []]));
   for (const each of seen) {
     const name = networkName(each.link);
     groups.set(name, [...groups.get(name) ?? [], each]);
@@ -168,13 +185,13 @@ function networkName(link: SeenLink): string | undefined {
   return isOurs(link) ? /^ipvlan-kit (\S+)/.exec(link.alias ?? "")?.[1] : undefined;
 }
 
-function toEndpoint({ link, view }: Seen): WorldEndpoint {
+function toEndpoint({ link, namespace }: SeenIpvlan): WorldEndpoint {
   return {
-    ...(view.netns !== undefined && { sandbox: plain(view.netns) }),
+    ...(namespace.netns !== undefined && { sandbox: plain(namespace.netns) }),
     ifname: plain(link.name),
     up: link.up,
-    addresses: addressesOf(link, view),
-    routes: routesOf(link, view),
+    addresses: addressesOf(link, namespace),
+    routes: routesOf(link, namespace),
   };
 }
 

@@ -4,6 +4,7 @@ import {
   NamespaceNotFoundError,
   SessionClosedError,
 } from "./errors.ts";
+import { parseJson } from "./json.ts";
 import { netnsName } from "./words.ts";
 
 /** The program that runs a batch, and how. */
@@ -246,7 +247,7 @@ function answersIn(program: BatchProgram, out: readonly string[]): string[][] {
 /** The rows that a query printed, without the empty ones: `ip` prints these for what it left out. */
 function rowsOf(command: string, printed: readonly string[]): Outcome {
   try {
-    const rows = printed.flatMap((line) => JSON.parse(line) as unknown);
+    const rows = printed.flatMap((line) => parseJson(line));
     if (rows.every(isRow)) return { rows: rows.filter((row) => Object.keys(row).length > 0) };
   } catch {
     // It is no JSON at all.

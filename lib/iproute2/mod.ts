@@ -60,6 +60,6 @@ export {
   LinkVerbs,
 } from "./link.ts";
 export { type Neigh, NeighVerbs } from "./neigh.ts";
-export { NetnsVerbs } from "./netns.ts";
-export { type Route, type RouteSpec, RouteVerbs } from "./route.ts";
+export { type Netns, NetnsVerbs } from "./netns.ts";
+export { type NextHop, type Route, type RouteSpec, RouteVerbs } from "./route.ts";
 export { type Runner, Session, type SessionOptions } from "./session.ts";

@@ -1,6 +1,17 @@
 import type { Runner } from "./session.ts";
 import { netnsName, wholeNumber } from "./words.ts";
 
+/** A named network namespace. */
+export interface Netns {
+  /** Its name: a file under `/run/netns`. */
+  name: string;
+  /**
+   * The number by which the namespace that was asked knows it; `undefined` where it has none yet.
+   * Each namespace numbers the others by itself (`ip netns list-id` in ip-netns(8)).
+   */
+  id?: number;
+}
+
 /** The line `netns add …`. @throws {InvalidWordError} The name is none. */
 export function netnsAdd(name: string): string {
   return `netns add ${netnsName(name)}`;
@@ -42,6 +53,12 @@ export class NetnsVerbs {
 
   /** The names of all network namespaces. */
   async list(): Promise<string[]> {
-    return (await this.#runner.query("netns list")).map((row) => row.name as string);
+    return (await this.show()).map(({ name }) => name);
+  }
+
+  /** All named network namespaces, with the ids that this namespace has for them. */
+  async show(): Promise<Netns[]> {
+    const rows = await this.#runner.query("netns list");
+    return rows.map(({ name, id }) => ({ name: name as string, id: id as number | undefined }));
   }
 }

@@ -39,10 +39,12 @@ export interface Route {
   dst: string;
   /** The table, as `ip` prints it: `main`, `local`, or a number. */
   table: string;
-  /** The next hop. */
+  /** The next hop, which may be an IPv6 address for an IPv4 route (RFC 5549). */
   via?: string;
   /** The link it leaves by. */
   dev?: string;
+  /** Where it has several next hops: these, and neither `via` nor `dev`. */
+  nexthops: NextHop[];
   /** The preferred source address. */
   src?: string;
   /** The metric. */
@@ -53,6 +55,20 @@ export interface Route {
   protocol?: string;
   /** `unicast`, `blackhole`, `unreachable`, … */
   type: string;
+  /** What holds for it, as `ip` prints it: `onlink`, `linkdown`, `dead`, … */
+  flags: string[];
+}
+
+/** One of several next hops of a route. */
+export interface NextHop {
+  /** The next hop; `undefined` where the destination is on the link. */
+  via?: string;
+  /** The link to leave by. */
+  dev?: string;
+  /** Its share of the traffic, relative to the other next hops. */
+  weight: number;
+  /** What holds for it, as for {@linkcode Route.flags}. */
+  flags: string[];
 }
 
 /** The line `route add …` (or `replace`, `del`). @throws {InvalidWordError} A value cannot be written. */
@@ -110,13 +126,21 @@ export class RouteVerbs {
   }
 }
 
+/** What `ip -details -json route show` prints of a next hop, as far as it is read here. */
+interface HopRow {
+  gateway?: string;
+  /** The next hop, where it is of the other family. */
+  via?: { host: string };
+  dev?: string;
+  flags?: string[];
+}
+
 /** What `ip -details -json route show` prints of a route, as far as it is read here. */
-interface Row {
+interface Row extends HopRow {
   type?: string;
   dst: string;
   table: string;
-  gateway?: string;
-  dev?: string;
+  nexthops?: (HopRow & { weight: number })[];
   prefsrc?: string;
   metric?: number;
   scope?: string;
@@ -129,13 +153,24 @@ function parseRoute(family: 4 | 6, printed: Record<string, unknown>, dev?: strin
     family,
     dst: row.dst,
     table: row.table,
-    via: row.gateway,
+    via: viaOf(row),
     // `ip` leaves the link out where it was asked for by link.
     dev: row.dev ?? dev,
+    nexthops: (row.nexthops ?? []).map((hop) => ({
+      via: viaOf(hop),
+      dev: hop.dev,
+      weight: hop.weight,
+      flags: hop.flags ?? [],
+    })),
     src: row.prefsrc,
     metric: row.metric,
     scope: row.scope,
     protocol: row.protocol,
     type: row.type ?? "unicast",
+    flags: row.flags ?? [],
   };
+}
+
+function viaOf({ gateway, via }: HopRow): string | undefined {
+  return gateway ?? via?.host;
 }

@@ -5,9 +5,8 @@ import { addressesOf } from "../../lib/driver/endpoint.ts";
 import { renderHosts } from "../../lib/driver/hosts.ts";
 import { SqliteStore } from "../../lib/driver/store.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import type { Addr } from "../../lib/iproute2/addr.ts";
 import type { Link } from "../../lib/iproute2/link.ts";
-import type { Route } from "../../lib/iproute2/route.ts";
+import { lookInto } from "../../lib/iproute2/view.ts";
 import { inEnv } from "./env.ts";
 import { type HeldIp, heldIp } from "./held_ip.ts";
 import { type FreshNetns, freshNetns } from "./netns.ts";
@@ -113,22 +112,11 @@ function byName(one: { name: string }, other: { name: string }): number {
   return one.name < other.name ? -1 : 1;
 }
 
-/** What the kernel shows in a namespace. */
-export async function lookInto(
-  netns: string,
-): Promise<{ links: Link[]; addrs: Addr[]; routes: Route[] }> {
-  await using ip = await Ip.open({ netns });
-  const [links, addrs, routes, routes6] = await Promise.all([
-    ip.link.show(),
-    ip.addr.show(),
-    ip.route.show(4),
-    ip.route.show(6),
-  ]);
-  return { links, addrs, routes: [...routes, ...routes6] };
-}
+/** What is compared of a namespace. */
+export const COMPARED = { links: true, addrs: true, routes: "main" } as const;
 
 async function dumpSandbox(name: string) {
-  const { links, addrs, routes } = await lookInto(name);
+  const { links, addrs, routes } = await lookInto(name, COMPARED);
   // Those of the kernel's own making (fe80::/64) come and go with the carrier.
   return {
     name,

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { IpCommandError } from "../../lib/iproute2/errors.ts";
+import type { Route } from "../../lib/iproute2/route.ts";
 import { type FreshNetns, freshNetns } from "./netns.ts";
 
 /** Two namespaces and a cable between them, `eth0` on both ends, up and without addresses. */
@@ -85,7 +86,15 @@ Deno.test("IPv4 routes are added, replaced, shown and deleted", async () => {
   await route.add({ dst: "10.1.0.0/16", dev: "d" });
   await route.add({ dst: "10.2.0.0/16", via: "10.0.0.3", dev: "d" });
   await route.replace({ dst: "10.2.0.0/16", via: "10.0.0.4" });
-  const common = { family: 4, table: "main", type: "unicast", dev: "d", protocol: "boot" } as const;
+  const common = {
+    family: 4,
+    table: "main",
+    type: "unicast",
+    dev: "d",
+    nexthops: [],
+    protocol: "boot",
+    flags: [],
+  } satisfies Partial<Route>;
   const none = { via: undefined, src: undefined, metric: undefined };
   assertEquals(await route.show(4), [
     {

@@ -1,16 +1,25 @@
 import { Driver } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { essence, filesOf, lookInto } from "./driver_kit.ts";
+import { lookInto } from "../../lib/iproute2/view.ts";
+import { COMPARED, essence, filesOf } from "./driver_kit.ts";
 
-/** What the kernel shows in a sandbox, but for what follows from a random MAC address. */
+/** What the kernel shows in a sandbox, but for indexes, carriers, and what random MAC addresses decide. */
 export async function seeSandbox(name: string): Promise<unknown> {
-  const { links, addrs, routes } = await lookInto(name);
+  const { links, addrs, routes } = await lookInto(name, COMPARED);
   return {
     links: links.map((
-      { index: _index, address: _address, link: _link, linkIndex: _linkIndex, ...link },
+      {
+        index: _,
+        address: _address,
+        link: _link,
+        linkIndex: _linkIndex,
+        linkNetnsid: _id,
+        ...link
+      },
     ) => link),
     addrs: addrs.filter(({ scope }) => scope !== "link"),
-    routes: routes.filter(({ dst }) => dst !== "fe80::/64"),
+    routes: routes.filter(({ dst }) => dst !== "fe80::/64")
+      .map(({ flags: _, ...route }) => route),
   };
 }
 

@@ -1,5 +1,6 @@
 import { InvalidOptionError } from "../../driver/errors.ts";
-import { buildWorld, gatherViews, toMermaid, toSvg, toText, type World } from "../../graph/mod.ts";
+import { buildWorld, toMermaid, toSvg, toText, WANTED, type World } from "../../graph/mod.ts";
+import { lookAround } from "../../iproute2/view.ts";
 import type { Command } from "../command.ts";
 
 /** Prints a world, by the name of the format. */
@@ -27,7 +28,7 @@ ipvlan graph --format svg > ipvlan.svg`,
       throw new InvalidOptionError("format", format, `choose one of ${choices}`);
     }
     await using driver = await open();
-    print(show(buildWorld(await gatherViews(), driver.listNetworks())));
+    print(show(buildWorld(await lookAround(WANTED), driver.listNetworks())));
     return 0;
   },
 };

@@ -9,7 +9,7 @@ import {
   MissingRightsError,
 } from "../../../lib/iproute2/kernel.ts";
 import { vlanInfo } from "../driver/fixtures.ts";
-import { card, endpoint, link, network, sandbox, views } from "../graph/views.ts";
+import { card, endpoint, link, network, sandbox, view } from "../graph/views.ts";
 
 const STATE: StateFacts = {
   ...{ folder: "/state", networks: [], endpoints: [], sandboxes: [], made: [], halfDone: [] },
@@ -23,7 +23,7 @@ const WELL: DoctorFacts = {
   hostsFile: true,
   ipv6: "on",
   state: STATE,
-  views: views([card("lo", { linkType: "loopback" }), card("eth0")]),
+  view: view([card("lo", { linkType: "loopback" }), card("eth0")]),
   parents: [],
 };
 const DOWN = { up: false, flags: ["BROADCAST", "MULTICAST"] };
@@ -37,13 +37,13 @@ function parent(name: string, more: Partial<ParentFacts> = {}): ParentFacts {
 /** Facts on one parent among these links, and on the networks that are on it. */
 function examined(
   name: string,
-  links: Parameters<typeof views>[0],
+  links: Parameters<typeof view>[0],
   networks: StateFacts["networks"] = [],
   more: Partial<ParentFacts> = {},
-  others: Parameters<typeof views>[1] = [],
+  others: Parameters<typeof view>[1] = [],
 ): Partial<DoctorFacts> {
   return {
-    views: views(links, others),
+    view: view(links, others),
     state: { ...STATE, networks },
     parents: [parent(name, more)],
   };
@@ -58,7 +58,7 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   }, [
     "broken kernel: 4.1.52, and ipvlan needs 4.2 or later → use a newer kernel",
   ]],
-  ["no ip", { ip: undefined, links: undefined, views: undefined }, [
+  ["no ip", { ip: undefined, links: undefined, view: undefined }, [
     'broken ip: The program "ip" is not on PATH → install iproute2 5.0 or later (the package ' +
     "iproute2 or iproute)",
   ]],
@@ -117,7 +117,7 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   ],
   ["half-done records and lost sandboxes", {
     state: { ...STATE, halfDone: ['network "web"'], sandboxes: ["c1", "c2"] },
-    views: views([], [sandbox("c1", "eth0", "web", [])]),
+    view: view([], [sandbox("c1", "eth0", "web", [])]),
   }, [
     'warning state folder: A command is under way or was cut short: half done is network "web" ' +
     "→ ipvlan restore",

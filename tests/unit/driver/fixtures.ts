@@ -59,7 +59,7 @@ export function addr(dev: string, text: string, scope = "global"): Addr {
 
 /** An IPv4 route of the main table. */
 export function route(dst: string): Route {
-  return { family: 4, dst, table: "main", type: "unicast" };
+  return { family: 4, dst, table: "main", type: "unicast", nexthops: [], flags: [] };
 }
 
 /** A network on `eth0` with one subnet, but for what is given. */

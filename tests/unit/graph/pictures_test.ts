@@ -2,11 +2,11 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { toMermaid, toSvg, toText } from "../../../lib/graph/mod.ts";
 import { buildWorld } from "../../../lib/graph/world.ts";
 import { vlanInfo } from "../driver/fixtures.ts";
-import { addr, card, endpoint, fiveVlans, link, network, route, sandbox, views } from "./views.ts";
+import { addr, card, endpoint, fiveVlans, link, network, route, sandbox, view } from "./views.ts";
 
 /** A host with a network on its card, one on a VLAN, and an isolated one without sandboxes. */
 function small() {
-  const seen = views(
+  const seen = view(
     [
       card("eth0"),
       link("eth0.20", vlanInfo(20), { link: "eth0" }),
@@ -51,8 +51,8 @@ The namespace other cannot be seen: it is gone
 });
 
 Deno.test("text: a hundred sandboxes fit a screen", () => {
-  const { views, networks } = fiveVlans();
-  const lines = toText(buildWorld(views, networks), 100).split("\n");
+  const { view, networks } = fiveVlans();
+  const lines = toText(buildWorld(view, networks), 100).split("\n");
   // A line that is too long takes two.
   const rows = lines.reduce((sum, { length }) => sum + Math.ceil(length / 100), 0);
   assert(rows <= 50, `${rows} rows`);
@@ -74,7 +74,7 @@ Deno.test("text: side by side, what differs has a line, and a part of an address
   others[4]!.routes = [route("eth0", "default", "10.0.0.9")];
   const text = (subnets: string[]) =>
     toText(
-      buildWorld(views([card("eth0")], others), [
+      buildWorld(view([card("eth0")], others), [
         network("web", "eth0", {
           subnets: subnets.map((subnet) => ({ subnet, auxAddresses: {} })),
         }),
@@ -94,7 +94,7 @@ Deno.test("text: side by side, what differs has a line, and a part of an address
 });
 
 Deno.test("text: where there is nothing, that is said", () => {
-  assertEquals(toText(buildWorld(views([card("eth0")]), []), 80), "0 networks, 0 sandboxes");
+  assertEquals(toText(buildWorld(view([card("eth0")]), []), 80), "0 networks, 0 sandboxes");
 });
 
 Deno.test("mermaid: a flowchart with a node for each link, network and sandbox", () => {
@@ -127,7 +127,7 @@ flowchart LR
 
 Deno.test("mermaid and svg: a name cannot end its label or become markup", () => {
   const world = buildWorld(
-    views([card("eth0")], [sandbox('<b>"#`', "eth0", "web", ["10.0.0.2/24"])]),
+    view([card("eth0")], [sandbox('<b>"#`', "eth0", "web", ["10.0.0.2/24"])]),
     [],
   );
   assertStringIncludes(toMermaid(world), '["#60;b#62;#34;#35;#96;"]');
@@ -137,8 +137,8 @@ Deno.test("mermaid and svg: a name cannot end its label or become markup", () =>
 });
 
 Deno.test("svg: every name and address is in it, in boxes that lie within the picture", () => {
-  const { views, networks } = fiveVlans();
-  const svg = toSvg(buildWorld(views, networks));
+  const { view, networks } = fiveVlans();
+  const svg = toSvg(buildWorld(view, networks));
   const [, width = 0, height = 0] = /viewBox="0 0 (\d+) (\d+)"/.exec(svg)?.map(Number) ?? [];
   const boxes = [
     ...svg.matchAll(/<rect class="(\w+)" x="(\S+)" y="(\S+)" width="(\S+)" height="(\S+)"/g),

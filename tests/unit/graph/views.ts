@@ -1,16 +1,34 @@
 import { familyOf } from "../../../lib/ipam/address.ts";
 import type { Network } from "../../../lib/driver/types.ts";
 import { aliasOf, LINK_GROUP } from "../../../lib/driver/parent.ts";
-import type { SeenLink, View, Views } from "../../../lib/graph/gather.ts";
+import type { GraphView } from "../../../lib/graph/mod.ts";
 import type { Addr } from "../../../lib/iproute2/addr.ts";
 import type { LinkInfo } from "../../../lib/iproute2/link.ts";
 import type { Route } from "../../../lib/iproute2/route.ts";
+import type { SeenLink } from "../../../lib/iproute2/view.ts";
 import { link as ethernetCard, vlanInfo } from "../driver/fixtures.ts";
 
-/** A link as a test means it: up, with a carrier, and nothing particular. */
+/** What one namespace shows. */
+type Namespace = GraphView["host"];
+
+const indexByName = new Map<string, number>();
+
+/** The index of the links of a name: another one for each name. */
+function indexOf(name: string): number {
+  const index = indexByName.get(name) ?? indexByName.size + 1;
+  indexByName.set(name, index);
+  return index;
+}
+
+/** What a link on a link of the host has. */
+export function on(parent: string): Pick<SeenLink, "below"> {
+  return { below: { index: indexOf(parent) } };
+}
+
+/** A link that is up, with a carrier, but for what is given. */
 export function link(name: string, info: LinkInfo, more: Partial<SeenLink> = {}): SeenLink {
   const flags = ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"];
-  return { ...ethernetCard(name), index: 1, flags, info, ...more };
+  return { ...ethernetCard(name), index: indexOf(name), flags, info, ...more };
 }
 
 /** An Ethernet card. */
@@ -22,7 +40,7 @@ export function card(name: string, more: Partial<SeenLink> = {}): SeenLink {
 export function endpoint(parent: string, network: string, more: Partial<SeenLink> = {}): SeenLink {
   const group = String(LINK_GROUP);
   const info: LinkInfo = { type: "ipvlan", mode: "l2", flag: "bridge" };
-  return link("eth0", info, { parent, group, alias: aliasOf([network]), ...more });
+  return link("eth0", info, { ...on(parent), group, alias: aliasOf([network]), ...more });
 }
 
 /** An address, from `192.168.1.2/24`. */
@@ -35,7 +53,17 @@ export function addr(dev: string, text: string, scope = "global"): Addr {
 /** A route that was made by hand. */
 export function route(dev: string, dst: string, via?: string): Route {
   const family = familyOf(via ?? dst);
-  return { family, dst, table: "main", via, dev, protocol: "boot", type: "unicast" };
+  return {
+    family,
+    dst,
+    table: "main",
+    via,
+    dev,
+    nexthops: [],
+    protocol: "boot",
+    type: "unicast",
+    flags: [],
+  };
 }
 
 /** A sandbox with one link. */
@@ -45,7 +73,7 @@ export function sandbox(
   network: string,
   addresses: string[],
   routes: Route[] = [],
-): View {
+): Namespace {
   return {
     netns,
     links: [endpoint(parent, network)],
@@ -55,7 +83,11 @@ export function sandbox(
 }
 
 /** What a host with these links, and these sandboxes, shows. */
-export function views(links: SeenLink[], others: View[] = [], host: Partial<View> = {}): Views {
+export function view(
+  links: SeenLink[],
+  others: Namespace[] = [],
+  host: Partial<Namespace> = {},
+): GraphView {
   return { host: { links, addrs: [], routes: [], ...host }, others, closed: [] };
 }
 
@@ -68,7 +100,7 @@ export function network(name: string, parent: string, more: Partial<Network> = {
 }
 
 /** Five VLANs of 20 sandboxes each, with addresses of both families, and one network on `eth0`. */
-export function fiveVlans(): { views: Views; networks: Network[] } {
+export function fiveVlans(): { view: GraphView; networks: Network[] } {
   const vlans = [10, 20, 30, 40, 50];
   const links = vlans.map((id) => link(`eth0.${id}`, vlanInfo(id), { link: "eth0" }));
   const others = vlans.flatMap((id) =>
@@ -93,5 +125,5 @@ export function fiveVlans(): { views: Views; networks: Network[] } {
     addrs: [addr("eth0", "192.168.1.250/24"), addr("eth0", "fe80::1/64", "link")],
     routes: [route("eth0", "default", "192.168.1.1")],
   };
-  return { views: views([card("lo"), card("eth0"), ...links], others, host), networks };
+  return { view: view([card("lo"), card("eth0"), ...links], others, host), networks };
 }

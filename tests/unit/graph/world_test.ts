@@ -1,10 +1,21 @@
 import { assertEquals } from "@std/assert";
 import { buildWorld, countOf } from "../../../lib/graph/world.ts";
 import { vlanInfo } from "../driver/fixtures.ts";
-import { addr, card, endpoint, fiveVlans, link, network, route, sandbox, views } from "./views.ts";
+import {
+  addr,
+  card,
+  endpoint,
+  fiveVlans,
+  link,
+  network,
+  on,
+  route,
+  sandbox,
+  view,
+} from "./views.ts";
 
 Deno.test("only links that lead to a network are shown, the lowest with those on it", () => {
-  const seen = views([
+  const seen = view([
     card("lo"),
     card("eth0"),
     card("eth1"),
@@ -24,7 +35,7 @@ Deno.test("what the kernel has is shown, and not what is on record", () => {
   const info = { type: "ipvlan", mode: "l3", flag: "vepa" } as const;
   const c1 = sandbox("c1", "eth0", "web", ["10.0.0.2/24"], [route("eth0", "default")]);
   c1.links = [endpoint("eth0", "web", { info, up: false })];
-  const { links } = buildWorld(views([card("eth0")], [c1]), [
+  const { links } = buildWorld(view([card("eth0")], [c1]), [
     network("web", "eth0", { subnets: [{ subnet: "10.0.0.0/16", auxAddresses: {} }] }),
     network("empty", "eth0", { mode: "l3s" }),
   ]);
@@ -45,9 +56,9 @@ Deno.test("what the kernel has is shown, and not what is on record", () => {
 
 Deno.test("ipvlan links that others made are shown as such, also those of the host itself", () => {
   const info = { type: "ipvlan", mode: "l2", flag: "bridge" } as const;
-  const foreign = link("ipvl0", info, { parent: "eth0", alias: "ipvlan-kit forged" });
+  const foreign = link("ipvl0", info, { ...on("eth0"), alias: "ipvlan-kit forged" });
   const host = { addrs: [addr("ipvl0", "10.0.0.9/24"), addr("ipvl0", "fe80::1/64", "link")] };
-  const { links } = buildWorld(views([card("eth0"), foreign], [], host), []);
+  const { links } = buildWorld(view([card("eth0"), foreign], [], host), []);
   assertEquals(links[0]!.networks, [{
     ...{ mode: "l2", flag: "bridge", subnets: ["10.0.0.0/24"], routes: [] },
     endpoints: [{ ifname: "ipvl0", up: true, addresses: ["10.0.0.9/24"], routes: [] }],
@@ -61,7 +72,7 @@ Deno.test("routes that the kernel makes are left out, and the common ones are th
     { ...route("eth0", "ff00::/8"), type: "multicast" },
     route("eth1", "10.9.0.0/24", "10.9.9.9"),
   ];
-  const seen = views([card("eth0")], [
+  const seen = view([card("eth0")], [
     sandbox("c10", "eth0", "web", [], ways("10.0.0.1")),
     sandbox("c2", "eth0", "web", [], ways("10.0.0.99")),
     sandbox("c1", "eth0", "web", [], ways("10.0.0.1")),
@@ -76,12 +87,12 @@ Deno.test("routes that the kernel makes are left out, and the common ones are th
 });
 
 Deno.test("a name that somebody else gave cannot move the cursor", () => {
-  const seen = views([card("eth0")], [sandbox("a\x1b[2Jb", "eth0", "web", [])]);
+  const seen = view([card("eth0")], [sandbox("a\x1b[2Jb", "eth0", "web", [])]);
   const [web] = buildWorld(seen, []).links[0]!.networks;
   assertEquals(web!.endpoints[0]!.sandbox, "a?[2Jb");
 });
 
 Deno.test("a sandbox on several networks counts once", () => {
-  const { views, networks } = fiveVlans();
-  assertEquals(countOf(buildWorld(views, networks)), { networks: 5, sandboxes: 100 });
+  const { view, networks } = fiveVlans();
+  assertEquals(countOf(buildWorld(view, networks)), { networks: 5, sandboxes: 100 });
 });

@@ -424,11 +424,37 @@ Deno.test("route show keeps to the table and fills in the link that was asked fo
   assertEquals(await route.show(4, { dev: "d0" }), [{
     ...{ family: 4, type: "unicast", dst: "default", table: "main", via: "192.168.1.1", dev: "d0" },
     ...{ src: "192.168.1.2", metric: 50, scope: "global", protocol: "boot" },
+    ...{ nexthops: [], flags: [] },
   }]);
   const dsts = async (table: string) => (await route.show(4, { table })).map(({ dst }) => dst);
   assertEquals(await dsts("local"), ["192.168.1.2"]);
   assertEquals(await dsts("100"), ["10.9.0.0/16"]);
   assertEquals(await dsts("all"), ["default", "192.168.1.2", "10.9.0.0/16"]);
+});
+
+Deno.test("route show gives several next hops, and one of the other family", async () => {
+  const [hop, other] = [{ gateway: "10.0.0.2", dev: "d0", weight: 2, flags: ["linkdown"] }, {
+    via: { family: "inet6", host: "2001:db8::9" },
+    dev: "d1",
+    weight: 1,
+    flags: [],
+  }];
+  const rows = [
+    { type: "unicast", dst: "10.5.0.0/16", table: "main", flags: [], nexthops: [hop, other] },
+    { type: "unicast", dst: "10.7.0.0/16", table: "main", ...other, flags: ["onlink"] },
+  ];
+  const [several, one] = await new RouteVerbs(new Collector(rows)).show(4);
+  assertEquals([several!.via, several!.dev], [undefined, undefined]);
+  assertEquals(several!.nexthops, [
+    { via: "10.0.0.2", dev: "d0", weight: 2, flags: ["linkdown"] },
+    { via: "2001:db8::9", dev: "d1", weight: 1, flags: [] },
+  ]);
+  assertEquals([one!.via, one!.dev, one!.nexthops, one!.flags], [
+    "2001:db8::9",
+    "d1",
+    [],
+    ["onlink"],
+  ]);
 });
 
 Deno.test("neigh show knows a neighbour without an address", async () => {
@@ -442,8 +468,7 @@ Deno.test("neigh show knows a neighbour without an address", async () => {
 });
 
 Deno.test("netns list gives names, with or without an id", async () => {
-  assertEquals(await new NetnsVerbs(new Collector([{ name: "b", id: 0 }, { name: "a" }])).list(), [
-    "b",
-    "a",
-  ]);
+  const netns = new NetnsVerbs(new Collector([{ name: "b", id: 0 }, { name: "a" }]));
+  assertEquals(await netns.list(), ["b", "a"]);
+  assertEquals(await netns.show(), [{ name: "b", id: 0 }, { name: "a", id: undefined }]);
 });

@@ -1,0 +1,69 @@
+import { IpCommandError, NamespaceNotFoundError } from "./errors.ts";
+import type { RunProgram } from "./shell.ts";
+import { netnsName } from "./words.ts";
+
+/**
+ * The settings that decide on whether a namespace takes, answers and passes on packets, as paths
+ * under `/proc/sys`. A `*` stands for each link, for `all` and for `default`. What each means is in
+ * the kernel's `Documentation/networking/ip-sysctl.rst`.
+ */
+const SYSCTLS = [
+  "net/ipv4/ip_forward",
+  "net/ipv4/icmp_echo_ignore_all",
+  "net/ipv4/conf/*/forwarding",
+  "net/ipv4/conf/*/rp_filter",
+  "net/ipv4/conf/*/arp_ignore",
+  "net/ipv4/conf/*/arp_announce",
+  "net/ipv4/conf/*/proxy_arp",
+  "net/ipv4/conf/*/proxy_arp_pvlan",
+  "net/ipv4/conf/*/accept_redirects",
+  "net/ipv4/conf/*/send_redirects",
+  "net/ipv6/icmp/echo_ignore_all",
+  "net/ipv6/conf/*/forwarding",
+  "net/ipv6/conf/*/disable_ipv6",
+  "net/ipv6/conf/*/accept_ra",
+  "net/ipv6/conf/*/accept_dad",
+  "net/ipv6/conf/*/proxy_ndp",
+  "net/ipv6/conf/*/keep_addr_on_down",
+  "net/ipv6/conf/*/accept_redirects",
+];
+
+const FOLDER = "/proc/sys/";
+
+/**
+ * Reads the settings of a namespace. `/proc/sys/net` shows a process those of its own namespace, so
+ * a program is started in there.
+ *
+ * @param run Runs a program.
+ * @param netns The namespace; the caller's own where there is none.
+ * @returns The values by path: `{ "net/ipv4/conf/eth0/rp_filter": 2 }`. What the kernel does not
+ * have is left out.
+ * @throws {NamespaceNotFoundError} There is no such namespace.
+ * @throws {IpCommandError} It cannot be entered, or nothing can be read there.
+ */
+export async function readSysctls(
+  run: RunProgram,
+  netns?: string,
+): Promise<Record<string, number>> {
+  const files = SYSCTLS.map((path) => FOLDER + path).join(" ");
+  const where = netns === undefined ? "" : `ip netns exec ${netnsName(netns)} `;
+  // The files' names are for the shell in there to find: the links are others than here.
+  const { out, err } = await run(`${where}sh -c 'grep -sH "" ${files}'`, []);
+  if (out.length === 0) {
+    const said = err.join("; ");
+    if (netns !== undefined && /^Cannot open network namespace .*No such file/.test(said)) {
+      throw new NamespaceNotFoundError(netns);
+    }
+    throw new IpCommandError(`${where}grep "" ${FOLDER}net/…`, said);
+  }
+  return parseSysctls(out);
+}
+
+/** The values from what `grep -H` prints of the files: `/proc/sys/net/ipv4/ip_forward:0`. */
+export function parseSysctls(printed: readonly string[]): Record<string, number> {
+  return Object.fromEntries(printed.map((line) => {
+    // A link's name has no colon (`dev_valid_name` in `net/core/dev.c`).
+    const [path = "", value] = line.slice(FOLDER.length).split(":");
+    return [path, Number(value)];
+  }));
+}

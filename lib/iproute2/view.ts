@@ -1,0 +1,258 @@
+import { IpvlanError } from "../errors.ts";
+import type { Addr } from "./addr.ts";
+import { resolveBelow } from "./below.ts";
+import { NamespaceNotFoundError } from "./errors.ts";
+import { Ip } from "./ip.ts";
+import type { Link } from "./link.ts";
+import type { Neigh } from "./neigh.ts";
+import type { Route } from "./route.ts";
+import { readRules, type Rule } from "./rule.ts";
+import { ProcessPerBurst } from "./process_per_burst.ts";
+import { Session } from "./session.ts";
+import { type RunProgram, Shell } from "./shell.ts";
+import { readSysctls } from "./sysctl.ts";
+
+/**
+ * The view: what the kernel shows of this machine's network namespaces. It is plain data, so it can
+ * be written as JSON and read again.
+ *
+ * It is not a snapshot. Each namespace is asked after the other, and in each one the links, then the
+ * addresses, then the routes. A change in between can be seen in one part and not in another.
+ *
+ * @typeParam N What was asked of each namespace: {@linkcode Seen}.
+ */
+export interface View<N = NamespaceView> {
+  /** The caller's own namespace, whatever its name. */
+  host: N;
+  /** The other namespaces that have a name (ip-netns(8)), by name. */
+  others: N[];
+  /** The names in `/run/netns` that could not be looked into, and why. */
+  closed: ClosedNamespace[];
+}
+
+/** A name in `/run/netns` that could not be looked into. */
+export interface ClosedNamespace {
+  /** The name. */
+  netns: string;
+  /** Why not, in a sentence without a final period. */
+  reason: string;
+}
+
+/** What one network namespace shows. */
+export interface NamespaceView {
+  /** Its name under `/run/netns`; `undefined` for the caller's own. */
+  netns?: string;
+  /**
+   * The number of its file (inode(7), lsns(8)). Two names with one number are the same namespace.
+   * `undefined` where the file may not be looked at.
+   */
+  inode?: number;
+  /** The id by which the host knows it, in {@linkcode Link.linkNetnsid} of the host's links. */
+  id?: number;
+  /** Its links. */
+  links: SeenLink[];
+  /** Its addresses of both families. */
+  addrs: Addr[];
+  /** Its routes of both families: those of the main tables, or of all. */
+  routes: Route[];
+  /** Its neighbours of both families. */
+  neighs: Neigh[];
+  /** Its routing rules of both families. */
+  rules: Rule[];
+  /**
+   * The settings that decide on forwarding, on source checks, on ARP and on IPv6, by their paths
+   * under `/proc/sys`: `{ "net/ipv4/conf/eth0/rp_filter": 2 }`. What the kernel does not have is
+   * left out. For what each means, see the kernel's `Documentation/networking/ip-sysctl.rst`.
+   */
+  sysctls: Record<string, number>;
+}
+
+/** A link of a view. */
+export interface SeenLink extends Link {
+  /**
+   * The link below it, where that is in the view; of a veth, its other end. It says the same as
+   * {@linkcode Link.linkIndex} and {@linkcode Link.linkNetnsid}, which mean something only in the
+   * link's own namespace. Found where all namespaces are looked at: {@linkcode resolveBelow}.
+   */
+  below?: LinkRef;
+}
+
+/** Says which link of a view: the one with this index, in this namespace. */
+export interface LinkRef {
+  /** The namespace's name; `undefined` for the host. */
+  netns?: string;
+  /** The link's index there. */
+  index: number;
+}
+
+/** What to look at. What is not asked for is not looked at. */
+export interface Wanted {
+  /** {@linkcode NamespaceView.links} */
+  links?: true;
+  /** {@linkcode NamespaceView.addrs} */
+  addrs?: true;
+  /** {@linkcode NamespaceView.routes}: those of the main tables, or of all. */
+  routes?: "main" | "all";
+  /** {@linkcode NamespaceView.neighs} */
+  neighs?: true;
+  /** {@linkcode NamespaceView.rules}, which take one more process. */
+  rules?: true;
+  /** {@linkcode NamespaceView.sysctls}, which take one more process. */
+  sysctls?: true;
+}
+
+/** What a namespace shows of what was asked for. */
+export type Seen<W extends Wanted> = Pick<
+  NamespaceView,
+  "netns" | "inode" | "id" | (keyof W & keyof NamespaceView)
+>;
+
+/** A namespace to look into. */
+export interface Place {
+  /** Its name; `undefined` for the caller's own. */
+  netns?: string;
+  /** `ip` in it. */
+  ip: Ip;
+  /** Runs other programs. */
+  run: RunProgram;
+}
+
+/** Everything there is to look at. */
+export const EVERYTHING = {
+  links: true,
+  addrs: true,
+  routes: "all",
+  neighs: true,
+  rules: true,
+  sysctls: true,
+} as const satisfies Wanted;
+
+/**
+ * Looks into one namespace, with one `ip` process for all that `ip` shows in a batch.
+ *
+ * @throws {NamespaceNotFoundError} There is no such namespace.
+ * @throws {IpCommandError} It could not be entered, or a line was refused.
+ */
+export async function look<W extends Wanted>(
+  { netns, ip, run }: Place,
+  wanted: W,
+): Promise<Seen<W>> {
+  const { links, addrs, routes, neighs, rules, sysctls } = wanted;
+  const looks: { [Part in keyof Wanted]: Promise<NamespaceView[Part]> } = {
+    ...(links && { links: ip.link.show() }),
+    ...(addrs && { addrs: ip.addr.show() }),
+    ...(routes && { routes: lookAtRoutes(ip, routes) }),
+    ...(neighs && { neighs: ip.neigh.show() }),
+    ...(rules && { rules: readRules(ip, run, netns) }),
+    ...(sysctls && { sysctls: readSysctls(run, netns) }),
+  };
+  const parts = await Promise.all(
+    Object.entries(looks).map(async ([part, found]) => [part, await found] as const),
+  );
+  return { ...(netns !== undefined && { netns }), ...Object.fromEntries(parts) } as Seen<W>;
+}
+
+async function lookAtRoutes(ip: Ip, tables: "main" | "all"): Promise<Route[]> {
+  const families = [ip.route.show(4, { table: tables }), ip.route.show(6, { table: tables })];
+  return (await Promise.all(families)).flat();
+}
+
+/**
+ * Looks into one namespace by its name; into the caller's own where there is none.
+ *
+ * @throws {NamespaceNotFoundError} There is no such namespace.
+ * @throws {IpCommandError} It could not be entered.
+ * @throws {ProgramNotFoundError} iproute2 is not installed.
+ */
+export async function lookInto<W extends Wanted>(
+  netns: string | undefined,
+  wanted: W,
+): Promise<Seen<W>> {
+  await using shell = new Shell();
+  return await look(placeOf(netns, shell), wanted);
+}
+
+/**
+ * How many shells start `ip` at once, at most. The kernel lets only one process at a time read or
+ * change links (`rtnl_lock`), so many more do not help.
+ */
+const MAX_SHELLS = 4;
+
+/**
+ * Looks into the caller's own namespace and into all others that have a name, side by side. What is
+ * deleted meanwhile is left out. Without rights, only the caller's own can be looked into, and the
+ * others are {@linkcode View.closed}.
+ *
+ * @throws {ProgramNotFoundError} iproute2 is not installed.
+ * @throws {SessionClosedError} `ip` ended early; the message says why.
+ */
+export async function lookAround<W extends Wanted>(wanted: W): Promise<View<Seen<W>>> {
+  await using disposed = new AsyncDisposableStack();
+  const first = disposed.use(new Shell());
+  const place = placeOf(undefined, first);
+  const [seen, all, own] = await Promise.all([
+    look(place, wanted),
+    // After the look: to show a link, the kernel gives the namespace of the link below an id.
+    place.ip.netns.show(),
+    inodeOf("/proc/self/ns/net"),
+  ]);
+  const named = await Promise.all(
+    all.map(async ({ name, id }) => ({ netns: name, id, inode: await inodeOf(fileOf(name)) })),
+  );
+  const others = named.filter(({ inode }) => own === undefined || inode !== own)
+    .sort((one, other) => one.netns < other.netns ? -1 : 1);
+  const count = Math.min(MAX_SHELLS, navigator.hardwareConcurrency, others.length);
+  const shells = [first];
+  while (shells.length < count) shells.push(disposed.use(new Shell()));
+  const outcomes = await Promise.all(others.map(async ({ netns, ...facts }, index) => {
+    const { seen, closed } = await tryToLook(netns, shells[index % shells.length]!, wanted);
+    return { seen: seen && { ...seen, ...facts }, closed };
+  }));
+  return resolveBelow<Seen<W>>({
+    host: { ...seen, inode: own },
+    others: outcomes.flatMap(({ seen }) => seen ?? []),
+    closed: outcomes.flatMap(({ closed }) => closed ?? []),
+  });
+}
+
+/** Looks into a namespace, or says why not. Both are `undefined` where it has been deleted. */
+async function tryToLook<W extends Wanted>(
+  netns: string,
+  shell: Shell,
+  wanted: W,
+): Promise<{ seen?: Seen<W>; closed?: ClosedNamespace }> {
+  try {
+    return { seen: await look(placeOf(netns, shell), wanted) };
+  } catch (error) {
+    if (!(error instanceof IpvlanError)) throw error;
+    const isGone = error instanceof NamespaceNotFoundError || await isMissing(fileOf(netns));
+    return isGone ? {} : { closed: { netns, reason: error.message } };
+  }
+}
+
+/** @throws {InvalidWordError} The name is no namespace's. */
+function placeOf(netns: string | undefined, shell: Shell): Place {
+  const transport = new ProcessPerBurst({ program: "ip", netns, force: false }, shell.run);
+  return { netns, ip: new Ip(new Session(transport)), run: shell.run };
+}
+
+function fileOf(netns: string): string {
+  return `/run/netns/${netns}`;
+}
+
+async function inodeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await Deno.stat(path)).ino ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function isMissing(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
+  }
+}
