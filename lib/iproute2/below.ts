@@ -1,9 +1,75 @@
 import type { LinkRef, NamespaceView, SeenLink, View } from "./view.ts";
 
 /** What it takes of a namespace to find the links below its links. */
-type Namespace =
-  & Pick<NamespaceView, "netns" | "inode" | "id">
+export type Namespace =
+  & Pick<NamespaceView, "netns" | "inode" | "netnsNames">
   & Partial<Pick<NamespaceView, "links">>;
+
+/** A view in which the links below are found. */
+export interface Resolved<N> {
+  /** The view. */
+  view: View<N>;
+  /**
+   * The names of the namespaces with links for which several namespaces fit. With their
+   * {@linkcode NamespaceView.netnsNames}, another call can decide.
+   */
+  unsure: string[];
+}
+
+/**
+ * Finds the link below each link of a view ({@linkcode SeenLink.below}), also in another namespace.
+ *
+ * A namespace knows another one by an id of its own, so the id alone does not say which one it is.
+ * `ip` can tell the name (`ip netns list-id`), but it opens every file in `/run/netns` for that, in
+ * each namespace that it is asked in. So this is asked of the host only. Elsewhere the links
+ * themselves tell:
+ *
+ * - The two ends of a veth pair point at each other.
+ * - An ipvlan link has the MAC address of the link below, which is never an ipvlan link
+ *   (`ipvlan_link_new` and `ipvlan_device_event` in the kernel's `drivers/net/ipvlan/ipvlan_main.c`).
+ * - A VLAN sub-interface has that address too, unless it was given another one (`vlan_dev_init` in
+ *   the kernel's `net/8021q/vlan_dev.c`).
+ *
+ * All links of a namespace that have the same id have to fit the same namespace. Where several
+ * namespaces fit, it is the host if that is one of them, and otherwise the names decide.
+ *
+ * A link below in a namespace without a name is not found. Another link can then fit by chance, but
+ * only if it has the same index and MAC address, or if both are veth links with unknown other ends.
+ */
+export function resolveBelow<N extends Namespace>(view: View<N>): Resolved<N> {
+  const index = new LinkIndex(view.host, view.others);
+  const unsure: string[] = [];
+  const resolve = (namespace: N): N => {
+    const { links, netns } = namespace;
+    if (!links) return namespace;
+    const below = new Map<SeenLink, LinkRef>();
+    for (const [id, group] of groupById(links)) {
+      const targets = id === undefined ? [namespace] : index.targets(namespace, group);
+      if (targets.length > 1 && netns !== undefined) unsure.push(netns);
+      if (targets.length !== 1) continue;
+      for (const link of group) below.set(link, { ...nameOf(targets[0]!), index: link.linkIndex! });
+    }
+    return {
+      ...namespace,
+      links: links.map((link) => below.has(link) ? { ...link, below: below.get(link) } : link),
+    };
+  };
+  const resolved = { ...view, host: resolve(view.host), others: view.others.map(resolve) };
+  return { view: resolved, unsure: [...new Set(unsure)] };
+}
+
+/** The links that are on another one, by the id of its namespace; `undefined` for the same. */
+function groupById(links: readonly SeenLink[]): Map<unknown, SeenLink[]> {
+  return Map.groupBy(
+    links.filter(({ linkIndex }) => linkIndex !== undefined),
+    // Links with -1, for a namespace without an id, need not be in the same one.
+    ({ linkNetnsid, index }) => linkNetnsid === -1 ? `link ${index}` : linkNetnsid,
+  );
+}
+
+function nameOf({ netns }: Namespace): Pick<LinkRef, "netns"> {
+  return netns === undefined ? {} : { netns };
+}
 
 /** A link, and the namespace that it is in. */
 interface Candidate {
@@ -11,66 +77,11 @@ interface Candidate {
   link: SeenLink;
 }
 
-/**
- * Finds the link below each link of a view ({@linkcode SeenLink.below}), also in another namespace.
- *
- * A namespace knows another one by a number of its own, so that the number alone does not say which
- * one it is. `ip` can tell only the names, and it takes a look at every file in `/run/netns` for
- * each namespace that it is asked in. So only the host's numbers are asked for; from another
- * namespace, the two links themselves tell:
- *
- * - The two ends of a veth pair point at each other.
- * - An ipvlan link always has the MAC address of the link below, which is never an ipvlan link
- *   (`ipvlan_link_new` and `ipvlan_device_event` in the kernel's `drivers/net/ipvlan/ipvlan_main.c`).
- * - A VLAN sub-interface has that address too, unless it was given another (`vlan_dev_init` in
- *   `net/8021q/vlan_dev.c`).
- *
- * All links that point into a namespace by the same number have to fit it. Where several namespaces
- * fit, the host is taken, or else none. Where the link below is in a namespace that has no name, it
- * is not found.
- */
-export function resolveBelow<N extends Namespace>(view: View<N>): View<N> {
-  const index = new LinkIndex(view.host, view.others);
-  return {
-    ...view,
-    host: withBelow(view.host, index),
-    others: view.others.map((namespace) => withBelow(namespace, index)),
-  };
-}
-
-function withBelow<N extends Namespace>(namespace: N, index: LinkIndex): N {
-  const { links } = namespace;
-  if (!links) return namespace;
-  const elsewhere = Map.groupBy(
-    links.filter(({ linkNetnsid }) => linkNetnsid !== undefined),
-    // Links with -1, for a namespace without a number, need not be in the same one.
-    ({ linkNetnsid, index }) => linkNetnsid === -1 ? `link ${index}` : linkNetnsid,
-  );
-  const targets = new Map<SeenLink, Namespace>();
-  for (const group of elsewhere.values()) {
-    const target = index.target(namespace, group);
-    for (const link of target ? group : []) targets.set(link, target!);
-  }
-  return {
-    ...namespace,
-    links: links.map((link) => {
-      const target = link.linkNetnsid === undefined ? namespace : targets.get(link);
-      return target && link.linkIndex !== undefined
-        ? { ...link, below: refTo(target, link.linkIndex) }
-        : link;
-    }),
-  };
-}
-
-function refTo({ netns }: Namespace, index: number): LinkRef {
-  return { ...(netns !== undefined && { netns }), index };
-}
-
 /** The links of all namespaces, by what a link elsewhere tells of the link below it. */
 class LinkIndex {
   #host: Namespace;
-  /** The host first. A namespace with two names is here once. */
-  #namespaces: readonly Namespace[];
+  /** All namespaces by name. One with two names is the same under both. */
+  #byName: Map<string | undefined, Namespace>;
   /** The links that others may be on, by index and MAC address. */
   #byAddress: Map<string, Candidate[]>;
   /** The veth links whose other end is elsewhere, by both indexes. */
@@ -79,11 +90,11 @@ class LinkIndex {
   constructor(host: Namespace, others: readonly Namespace[]) {
     const namespaces = [host, ...others];
     const firstByInode = new Map(namespaces.toReversed().map((each) => [each.inode, each]));
+    const firstOf = (each: Namespace) =>
+      each.inode === undefined ? each : firstByInode.get(each.inode)!;
     this.#host = host;
-    this.#namespaces = namespaces.filter((each) =>
-      each.inode === undefined || firstByInode.get(each.inode) === each
-    );
-    const candidates = this.#namespaces.flatMap((namespace) =>
+    this.#byName = new Map(namespaces.map((each) => [each.netns, firstOf(each)]));
+    const candidates = namespaces.filter((each) => firstOf(each) === each).flatMap((namespace) =>
       (namespace.links ?? []).map((link) => ({ namespace, link }))
     );
     this.#byAddress = Map.groupBy(
@@ -97,15 +108,17 @@ class LinkIndex {
   }
 
   /**
-   * The namespace that links point into.
+   * The namespaces that the links below some links may be in: none where none fits.
    *
-   * @param from The namespace that they are in.
+   * @param from The namespace that the links are in.
    * @param links Links with the same {@linkcode SeenLink.linkNetnsid}.
    */
-  target(from: Namespace, links: readonly SeenLink[]): Namespace | undefined {
-    if (from === this.#host) {
-      return this.#namespaces.find(({ id }) => id !== undefined && id === links[0]!.linkNetnsid);
-    }
+  targets(from: Namespace, links: readonly SeenLink[]): Namespace[] {
+    const named = this.#named(from, links[0]!);
+    if (named) return [named];
+    // Only a namespace without a name can be left, as the host may be.
+    const isUnnamed = from.netnsNames !== undefined;
+    if (isUnnamed && from === this.#host) return [];
     const told = links.map((link) => this.#toldBy(from, link))
       .filter((namespaces) => namespaces !== undefined);
     const [first = [], ...rest] = told;
@@ -113,24 +126,31 @@ class LinkIndex {
       rest.every((namespaces) => namespaces.includes(namespace)) &&
       links.every(({ linkIndex }) => namespace.links?.some(({ index }) => index === linkIndex))
     );
-    return fitting[0] === this.#host || fitting.length === 1 ? fitting[0] : undefined;
+    if (fitting.includes(this.#host)) return [this.#host];
+    return isUnnamed ? [] : fitting;
   }
 
-  /** The namespaces that the link below may be in, the host first; `undefined` for any. */
+  #named(from: Namespace, { linkNetnsid }: SeenLink): Namespace | undefined {
+    const name = from.netnsNames?.[linkNetnsid!];
+    return name === undefined ? undefined : this.#byName.get(name);
+  }
+
+  /** The namespaces that the link below a link may be in; `undefined` where the link does not tell. */
   #toldBy(from: Namespace, link: SeenLink): Namespace[] | undefined {
-    const candidates = this.#candidates(from, link);
-    const namespaces = candidates.map(({ namespace }) => namespace)
-      .filter((namespace) => !isSame(namespace, from));
+    const self = this.#byName.get(from.netns)!;
+    const namespaces = this.#candidates(link, self).map(({ namespace }) => namespace)
+      .filter((namespace) => namespace !== self);
     const mustFit = link.info.type === "veth" || isIpvlan(link);
     return mustFit || namespaces.length > 0 ? namespaces : undefined;
   }
 
-  #candidates(from: Namespace, link: SeenLink): Candidate[] {
+  #candidates(link: SeenLink, self: Namespace): Candidate[] {
     const { index, linkIndex, address, info } = link;
     if (info.type === "veth") {
       const ends = this.#byPeer.get(`${linkIndex} ${index}`) ?? [];
-      // Where a link of the host leads is known.
-      return ends.filter((end) => end.namespace !== this.#host || end.link.linkNetnsid === from.id);
+      return ends.filter((end) =>
+        !end.namespace.netnsNames || this.#named(end.namespace, end.link) === self
+      );
     }
     if (info.type !== "vlan" && !isIpvlan(link)) return [];
     return this.#byAddress.get(`${linkIndex} ${address}`) ?? [];
@@ -139,9 +159,5 @@ class LinkIndex {
 
 /** An ipvtap link is an ipvlan link with a character device (`drivers/net/ipvlan/ipvtap.c`). */
 function isIpvlan({ info }: SeenLink): boolean {
-  return ["ipvlan", "ipvtap"].includes(info.type === "other" ? info.kind : info.type);
-}
-
-function isSame(one: Namespace, other: Namespace): boolean {
-  return one === other || (one.inode !== undefined && one.inode === other.inode);
+  return info.type === "ipvlan" || info.type === "ipvtap";
 }

@@ -56,6 +56,15 @@ export class NetnsVerbs {
     return (await this.show()).map(({ name }) => name);
   }
 
+  /** The ids that this namespace has for others, each with its name if it has one. */
+  async listIds(): Promise<{ id: number; name?: string }[]> {
+    const rows = await this.#runner.query("netns list-id");
+    return rows.map(({ nsid, name }) => ({
+      id: nsid as number,
+      name: name as string | undefined,
+    }));
+  }
+
   /** All named network namespaces, with the ids that this namespace has for them. */
   async show(): Promise<Netns[]> {
     const rows = await this.#runner.query("netns list");

@@ -47,8 +47,12 @@ export interface NamespaceView {
    * `undefined` where the file may not be looked at.
    */
   inode?: number;
-  /** The id by which the host knows it, in {@linkcode Link.linkNetnsid} of the host's links. */
-  id?: number;
+  /**
+   * The names of other namespaces by the ids in {@linkcode Link.linkNetnsid}, which mean something in
+   * this namespace only (`ip netns list-id` in ip-netns(8)). Those without a name are not in it.
+   * `undefined` where they were not asked for, as {@linkcode SeenLink.below} was found without.
+   */
+  netnsNames?: Record<number, string>;
   /** Its links. */
   links: SeenLink[];
   /** Its addresses of both families. */
@@ -72,7 +76,7 @@ export interface SeenLink extends Link {
   /**
    * The link below it, where that is in the view; of a veth, its other end. It says the same as
    * {@linkcode Link.linkIndex} and {@linkcode Link.linkNetnsid}, which mean something only in the
-   * link's own namespace. Found where all namespaces are looked at: {@linkcode resolveBelow}.
+   * link's own namespace. {@linkcode lookAround} finds it; see {@linkcode resolveBelow}.
    */
   below?: LinkRef;
 }
@@ -104,7 +108,7 @@ export interface Wanted {
 /** What a namespace shows of what was asked for. */
 export type Seen<W extends Wanted> = Pick<
   NamespaceView,
-  "netns" | "inode" | "id" | (keyof W & keyof NamespaceView)
+  "netns" | "inode" | "netnsNames" | (keyof W & keyof NamespaceView)
 >;
 
 /** A namespace to look into. */
@@ -173,10 +177,13 @@ export async function lookInto<W extends Wanted>(
 }
 
 /**
- * How many shells start `ip` at once, at most. The kernel lets only one process at a time read or
- * change links (`rtnl_lock`), so many more do not help.
+ * How many shells start `ip` at once, at most. More than the machine has CPUs, as a process also
+ * waits: with 4, a look into 300 namespaces took half as long as with 1 on 2 CPUs, with 8 no less.
  */
 const MAX_SHELLS = 4;
+
+/** From how many namespaces on another shell is worth its own start. */
+const NAMESPACES_PER_SHELL = 16;
 
 /**
  * Looks into the caller's own namespace and into all others that have a name, side by side. What is
@@ -197,22 +204,48 @@ export async function lookAround<W extends Wanted>(wanted: W): Promise<View<Seen
     inodeOf("/proc/self/ns/net"),
   ]);
   const named = await Promise.all(
-    all.map(async ({ name, id }) => ({ netns: name, id, inode: await inodeOf(fileOf(name)) })),
+    all.map(async ({ name }) => ({ netns: name, inode: await inodeOf(fileOf(name)) })),
   );
   const others = named.filter(({ inode }) => own === undefined || inode !== own)
     .sort((one, other) => one.netns < other.netns ? -1 : 1);
-  const count = Math.min(MAX_SHELLS, navigator.hardwareConcurrency, others.length);
+  const count = Math.min(MAX_SHELLS, Math.ceil(others.length / NAMESPACES_PER_SHELL));
   const shells = [first];
   while (shells.length < count) shells.push(disposed.use(new Shell()));
-  const outcomes = await Promise.all(others.map(async ({ netns, ...facts }, index) => {
+  const outcomes = await Promise.all(others.map(async ({ netns, inode }, index) => {
     const { seen, closed } = await tryToLook(netns, shells[index % shells.length]!, wanted);
-    return { seen: seen && { ...seen, ...facts }, closed };
+    return { seen: seen && { ...seen, inode }, closed };
   }));
-  return resolveBelow<Seen<W>>({
-    host: { ...seen, inode: own },
+  const { view, unsure } = resolveBelow<Seen<W>>({
+    host: { ...seen, inode: own, netnsNames: namesById(all) },
     others: outcomes.flatMap(({ seen }) => seen ?? []),
     closed: outcomes.flatMap(({ closed }) => closed ?? []),
   });
+  if (unsure.length === 0) return view;
+  const asked = await Promise.all(view.others.map(async (namespace): Promise<Seen<W>> => {
+    const { netns } = namespace;
+    if (netns === undefined || !unsure.includes(netns)) return namespace;
+    const netnsNames = await namesSeenFrom(placeOf(netns, first));
+    return { ...namespace, ...(netnsNames && { netnsNames }) };
+  }));
+  return resolveBelow<Seen<W>>({ ...view, others: asked }).view;
+}
+
+/** The names of the other namespaces by their ids; `undefined` where the namespace has been deleted. */
+async function namesSeenFrom({ ip }: Place): Promise<Record<number, string> | undefined> {
+  try {
+    return namesById(await ip.netns.listIds());
+  } catch (error) {
+    if (!(error instanceof IpvlanError)) throw error;
+    return undefined;
+  }
+}
+
+function namesById(namespaces: readonly { id?: number; name?: string }[]): Record<number, string> {
+  return Object.fromEntries(
+    namespaces.flatMap(({ id, name }) =>
+      id === undefined || name === undefined ? [] : [[id, name]]
+    ),
+  );
 }
 
 /** Looks into a namespace, or says why not. Both are `undefined` where it has been deleted. */

@@ -1,0 +1,192 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import fc from "fast-check";
+import { IpCommandError, NamespaceNotFoundError } from "../../../lib/iproute2/errors.ts";
+import { Ip } from "../../../lib/iproute2/ip.ts";
+import { parseJson } from "../../../lib/iproute2/json.ts";
+import { parseRule, readRules } from "../../../lib/iproute2/rule.ts";
+import { parseSysctls, readSysctls } from "../../../lib/iproute2/sysctl.ts";
+import { EVERYTHING, look } from "../../../lib/iproute2/view.ts";
+import { Collector } from "./collector.ts";
+
+/** A program that prints the same whatever it is, and the commands that it was started by. */
+function programs(printed: { code?: number; out?: string[]; err?: string[] }) {
+  const commands: string[] = [];
+  const run = (command: string) => {
+    commands.push(command);
+    return Promise.resolve({ code: 0, out: [], err: [], ...printed });
+  };
+  return { commands, run };
+}
+
+Deno.test("look() asks for what is wanted, and for nothing else", async () => {
+  const runner = new Collector();
+  const { commands, run } = programs({ out: ["[]"] });
+  const place = { netns: "c1", ip: new Ip(runner), run };
+  assertEquals(await look(place, {}), { netns: "c1" });
+  assertEquals(runner.lines, []);
+  assertEquals(await look(place, { links: true, routes: "main" }), {
+    netns: "c1",
+    links: [],
+    routes: [],
+  });
+  assertEquals(runner.lines.splice(0), [
+    "link show",
+    "route show table all root 0.0.0.0/0",
+    "route show table all root ::/0",
+  ]);
+  assertEquals(commands, []);
+  const seen = await look({ ...place, netns: undefined }, EVERYTHING);
+  assertEquals(Object.keys(seen), Object.keys(EVERYTHING));
+  assertEquals(runner.lines, [
+    "link show",
+    "addr show",
+    "route show table all root 0.0.0.0/0",
+    "route show table all root ::/0",
+    "neigh show",
+    "rule show",
+  ]);
+  assertEquals(commands.length, 2);
+});
+
+Deno.test("look() shows the routes of the main tables, or of all", async () => {
+  const rows = [
+    { dst: "10.0.0.0/8", table: "main" },
+    { dst: "10.0.0.1", table: "local", type: "local" },
+    { dst: "10.8.0.0/16", table: "100" },
+  ];
+  const place = { ip: new Ip(new Collector(rows)), run: programs({}).run };
+  const tables = async (routes: "main" | "all") =>
+    (await look(place, { routes })).routes.map(({ family, table }) => `${family} ${table}`);
+  assertEquals(await tables("main"), ["4 main", "6 main"]);
+  assertEquals(await tables("all"), [
+    ...["4 main", "4 local", "4 100"],
+    ...["6 main", "6 local", "6 100"],
+  ]);
+});
+
+// Rows that iproute2 6.1 printed on Linux 7.2 (`ip -details -json rule show`).
+Deno.test("a rule has its selectors, and what has no field is kept as it is printed", () => {
+  assertEquals(
+    parseRule(4, {
+      priority: 51,
+      not: null,
+      src: "all",
+      dst: "10.9.9.9",
+      fwmark: "0x7",
+      fwmask: "0xff",
+      iif: "d0",
+      oif: "d1",
+      action: "blackhole",
+      protocol: "unspec",
+    }),
+    {
+      family: 4,
+      priority: 51,
+      not: true,
+      src: undefined,
+      dst: "10.9.9.9",
+      fwmark: "0x7",
+      fwmask: "0xff",
+      iif: "d0",
+      oif: "d1",
+      action: "blackhole",
+      table: undefined,
+      goto: undefined,
+      suppressPrefixLength: undefined,
+      protocol: "unspec",
+      others: {},
+    },
+  );
+  const parsed = (row: Record<string, unknown>) => {
+    const { src, not, action, table, goto, suppressPrefixLength, others } = parseRule(6, row);
+    return JSON.stringify({ src, not, action, table, goto, suppressPrefixLength, others });
+  };
+  assertEquals(
+    parsed({ priority: 60, src: "2001:db8::", srclen: 64, table: "100", protocol: "unspec" }),
+    '{"src":"2001:db8::/64","not":false,"action":"lookup","table":"100","others":{}}',
+  );
+  assertEquals(
+    parsed({ priority: 53, src: "all", goto: 32766 }),
+    '{"not":false,"action":"goto","goto":32766,"others":{}}',
+  );
+  assertEquals(
+    parsed({ priority: 61, src: "all", uid_start: 5, table: "main", suppress_prefixlen: 0 }),
+    '{"not":false,"action":"lookup","table":"main","suppressPrefixLength":0,' +
+      '"others":{"uid_start":5}}',
+  );
+});
+
+Deno.test("rules of IPv6 take an ip of their own, and a kernel without IPv6 has none", async () => {
+  const rule = { priority: 0, src: "all", table: "local" };
+  const ip = new Ip(new Collector([rule]));
+  const both = programs({ out: [JSON.stringify([rule])] });
+  const rules = await readRules(ip, both.run, "c1");
+  assertEquals(rules.map(({ family }) => family), [4, 6]);
+  assertEquals(both.commands, ["ip -n c1 -6 -details -json rule show"]);
+
+  const err = ["RTNETLINK answers: Address family not supported by protocol", "Dump terminated"];
+  assertEquals((await readRules(ip, programs({ code: 1, err }).run)).length, 1);
+  const refused = programs({ code: 2, err: ["RTNETLINK answers: Operation not permitted"] });
+  const error = await assertRejects(() => readRules(ip, refused.run), IpCommandError);
+  assertEquals(error.errno, "EPERM");
+});
+
+Deno.test("settings are read by their paths, in the namespace that they are of", async () => {
+  const out = [
+    "/proc/sys/net/ipv4/ip_forward:1",
+    "/proc/sys/net/ipv4/conf/eth0.20/rp_filter:2",
+    "/proc/sys/net/ipv6/conf/eth0.20/accept_ra:-1",
+  ];
+  const expected = {
+    "net/ipv4/ip_forward": 1,
+    "net/ipv4/conf/eth0.20/rp_filter": 2,
+    "net/ipv6/conf/eth0.20/accept_ra": -1,
+  };
+  assertEquals(parseSysctls(out), expected);
+  // Some of the files are not there, as on a kernel without IPv6: `grep` says so by its status.
+  const inside = programs({ code: 2, out });
+  assertEquals(await readSysctls(inside.run, "c1"), expected);
+  const own = programs({ out });
+  await readSysctls(own.run);
+  const starting = /^(ip netns exec c1 )?sh -c 'grep /;
+  assertEquals([...inside.commands, ...own.commands].map((each) => starting.exec(each)?.[1]), [
+    "ip netns exec c1 ",
+    undefined,
+  ]);
+  const gone = ['Cannot open network namespace "c1": No such file or directory'];
+  await assertRejects(
+    () => readSysctls(programs({ code: 1, err: gone }).run, "c1"),
+    NamespaceNotFoundError,
+  );
+  await assertRejects(
+    () => readSysctls(programs({ code: 127, err: ["sh: 1: grep: not found"] }).run),
+    IpCommandError,
+    "grep: not found",
+  );
+});
+
+/** A string as `jsonw_puts` of iproute2 6.1 prints it. */
+function printed(text: string): string {
+  const escapes: Record<string, string> = {
+    "\t": "\\t",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\f": "\\f",
+    "\b": "\\b",
+    "\\": "\\\\",
+    '"': '\\"',
+  };
+  return `"${[...text].map((character) => escapes[character] ?? character).join("")}"`;
+}
+
+Deno.test("parseJson() takes what ip prints of any name or alias", () => {
+  const text = fc.string({
+    unit: fc.oneof(fc.constantFrom(..."\x01\x1b\x7f\t\n\\\"'"), fc.string()),
+  });
+  fc.assert(
+    fc.property(text, (alias) => {
+      assertEquals(parseJson(`[{"ifalias":${printed(alias)}}]`), [{ ifalias: alias }]);
+    }),
+    { seed: 8, numRuns: 500 },
+  );
+});
