@@ -12,7 +12,7 @@ import { about, type Diagnosis } from "./diagnosis.ts";
 import { diagnoseParent } from "./diagnose_parent.ts";
 import type { DoctorFacts, MachineFacts } from "./facts.ts";
 
-/** Judges everything that was found out, from the kernel up. */
+/** Judges all facts, the kernel first. */
 export function diagnose(facts: DoctorFacts): Diagnosis[] {
   return [
     ...diagnoseKernel(facts),
@@ -39,10 +39,10 @@ function diagnoseKernel({ release }: DoctorFacts): Diagnosis[] {
 }
 
 /**
- * The oldest iproute2 that the sessions work with, and the date of its snapshot, by which releases
- * before 5.8 call themselves. Tried with releases built for the purpose: 4.16 and older have no JSON
- * for what is asked, 4.17 ends over the second line of a batch, and 4.18 to 4.20 print the type of
- * a route without its key, which is no JSON.
+ * The oldest iproute2 that works here. Releases before 5.8 print the date of a snapshot instead of
+ * a version. Older releases were built and tried: up to 4.16 they print no JSON for our questions,
+ * 4.17 ends at the second line of a batch, and 4.18 to 4.20 print the type of a route without its
+ * key, which is no JSON.
  */
 const OLDEST_IP = { major: 5, snapshot: 190319, words: OLDEST_IPROUTE2 };
 
@@ -89,7 +89,7 @@ function diagnoseModules(facts: DoctorFacts): Diagnosis[] {
     const name = MODULES[type as keyof typeof MODULES];
     const module = about(`module ${name}`);
     if (problem === undefined) return [module.ok("The kernel has it")];
-    // Said above already.
+    // The rights and the kernel have a diagnosis of their own.
     if (problem instanceof MissingRightsError || problem instanceof KernelTooOldError) return [];
     const fix = modulesOnDisk.includes(name)
       ? `modprobe ${name}`
@@ -97,7 +97,7 @@ function diagnoseModules(facts: DoctorFacts): Diagnosis[] {
     const what = problem instanceof MissingModuleError
       ? "The kernel does not have it"
       : problem.message;
-    // Without the other two, networks on links that are there already do work.
+    // A network on a link that exists needs ipvlan only.
     return [needed.has(type) ? module.broken(what, fix) : module.warning(what, fix)];
   });
 }
@@ -114,7 +114,7 @@ function diagnoseState({ state, view }: DoctorFacts): Diagnosis[] {
     const what = `A command is under way or was cut short: half done is ${halfDone.join(", ")}`;
     found.push(subject.warning(what, "ipvlan restore"));
   }
-  // Where nothing can be seen, nothing is missing.
+  // Without a view, no sandbox is known to be missing.
   const present = view && [...view.others, ...view.closed].map(({ netns }) => netns);
   const lost = sandboxes.filter((name) => present && !present.includes(name));
   if (lost.length > 0) {
@@ -154,8 +154,8 @@ function diagnoseHostsFile({ hostsFile }: DoctorFacts): Diagnosis[] {
 }
 
 /**
- * Clouds whose network passes only the addresses that were assigned to a NIC, by what their
- * machines say they are (the same marks that cloud-init's `ds-identify` goes by).
+ * Clouds whose network passes only the addresses that were assigned to a NIC. The machine's firmware
+ * says which cloud it is (cloud-init's `ds-identify` reads the same values).
  */
 const CLOUDS: [field: keyof MachineFacts, mark: RegExp, cloud: string][] = [
   ["vendor", /^Amazon EC2$/, "Amazon EC2"],

@@ -56,7 +56,7 @@ function fitness(
   const { links } = view!.host;
   const link = links.find((link) => link.name === name);
   const { problems: all, make } = chooseParent(name, links);
-  // That a link is down is said of the passage.
+  // passage() reports a link that is down.
   const problems = all.filter((problem) => !(problem instanceof ParentDownError));
   if (!link && networks.length > 0) {
     const users = networks.map((network) => network.name).join(", ");
@@ -81,7 +81,7 @@ function wayOut(link: Link, links: readonly Link[]): string | undefined {
   return macvlan && `ip link del dev ${macvlan.name}`;
 }
 
-/** Whether frames leave: the lowest link that is in the way is the one to be seen to. */
+/** Whether frames leave the parent. Of several links that stop them, the lowest is reported. */
 function passage(name: string, links: readonly Link[]): Diagnosis[] {
   const lowest = chainOf(name, links).reverse().find((link) => !passes(link));
   if (!lowest) return [];
@@ -104,13 +104,13 @@ function passes({ up, flags }: Link): boolean {
   return up && flags.includes("LOWER_UP");
 }
 
-/** A parent and the links below it; where it is to be made, those that it is to be made on. */
+/** A parent and the links below it. For a parent that does not exist yet, those that it will be made on. */
 export function chainOf(name: string, links: readonly Link[]): Link[] {
   const chain: Link[] = [];
   let link = chooseParent(name, links).carrier;
   while (link) {
     chain.push(link);
-    // Of a virtual cable, what is called its link is the other end, and not below it.
+    // The `link` of a veth is its other end, which is not below it.
     const below: string | undefined = link.info.type === "vlan" ? link.link : undefined;
     link = links.find((other) => other.name === below);
   }
@@ -129,13 +129,13 @@ function modes(name: string, networks: readonly Network[], view: DoctorView): Di
   const [network] = networks;
   const [link] = ipvlansOn(name, view);
   if (!network || link?.info.type !== "ipvlan") return [];
-  // Under the parent's name, as one in another namespace shows none.
+  // A link in another namespace does not show its parent's name.
   if (!conflictProblem(name, network, [], [{ ...link, link: name }])) return [];
   const what =
     `The network "${network.name}" has mode ${network.mode}, flag ${network.flag}, and ` +
     `the kernel mode ${link.info.mode}, flag ${link.info.flag} for all links on it: whoever set ` +
     "those last has changed all";
-  // Any one of them will do.
+  // To set the mode of any one link sets it for the whole parent.
   const ip = link.netns === undefined ? "ip" : `ip -n ${link.netns}`;
   const fix = `${ip} link set dev ${link.name} type ipvlan mode ${network.mode} ${network.flag}`;
   return [about(`parent ${name}`).broken(what, fix)];

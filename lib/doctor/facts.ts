@@ -5,21 +5,21 @@ import type { MODULES } from "../iproute2/kernel.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
 import type { Seen, View, Wanted } from "../iproute2/view.ts";
 
-/** What is judged of what the namespaces show. */
+/** What doctor looks at in each namespace. */
 export const WANTED = { links: true, addrs: true } as const satisfies Wanted;
 
-/** The view that is judged. */
+/** The view that doctor judges. */
 export type DoctorView = View<Seen<typeof WANTED>>;
 
-/** Everything that is found out before anything is judged. */
+/** All facts that doctor judges. */
 export interface DoctorFacts {
   /** The kernel's release, as `uname -r` prints it. */
   release: string;
   /** What `ip -V` printed; `undefined` where there is no such program. */
   ip?: string;
-  /** Why `ip` could not be worked with, though it is there. */
+  /** Why `ip` does not work here, though it is installed. */
   ipProblem?: IpvlanError;
-  /** Why each kind of link cannot be made; `undefined` as a whole where it could not be tried. */
+  /** Why each kind of link cannot be made. `undefined` if it was not tried. */
   links?: Record<keyof typeof MODULES, IpvlanError | undefined>;
   /** The modules that this kernel has on disk, whether it has loaded them or not. */
   modulesOnDisk: string[];
@@ -27,11 +27,11 @@ export interface DoctorFacts {
   machine: MachineFacts;
   /** Whether there is an `/etc/hosts`, over which `ip netns exec` mounts a sandbox's own. */
   hostsFile: boolean;
-  /** What becomes of IPv6 in a new namespace. */
+  /** Whether a new namespace has IPv6. */
   ipv6: "on" | "off in new namespaces" | "not in the kernel";
   /** What is on record. */
   state: StateFacts;
-  /** What the kernel shows; `undefined` where `ip` could not be worked with. */
+  /** What the kernel shows. `undefined` if `ip` does not work here. */
   view?: DoctorView;
   /** The parents to examine. */
   parents: ParentFacts[];
@@ -53,38 +53,38 @@ export interface StateFacts {
   folder: string;
   /** Why it cannot be used. */
   problem?: string;
-  /** The networks, whole ones only. */
+  /** The networks that are ready. */
   networks: Network[];
-  /** The endpoints, whole ones only. */
+  /** The endpoints that are ready. */
   endpoints: EndpointRecord[];
-  /** The sandboxes, whole ones only, by name. */
+  /** The names of the sandboxes that are ready. */
   sandboxes: string[];
   /** The links that the driver made. */
   made: LinkSpec[];
-  /** What is half made or half removed: `network "web"`. */
+  /** The records that are being made or removed: `network "web"`. */
   halfDone: string[];
 }
 
-/** What is known of one parent, besides what the namespaces show of it. */
+/** What is known of one parent, besides the view. */
 export interface ParentFacts {
   /** Its name. */
   name: string;
-  /** Why the kernel takes no ipvlan link on it, where that was tried. */
+  /** Why the kernel refuses an ipvlan link on it. `undefined` if it does not, or if it was not tried. */
   problem?: IpvlanError;
-  /** Those of the parent and the links below it that are wireless. */
+  /** The wireless links among the parent and the links below it. */
   wireless: string[];
-  /** The addresses that the driver has given on it in L2 mode, and those it would give next. */
+  /** The addresses on it in L2 mode that endpoints have, and those that the next endpoint would get. */
   addresses: AskedAddress[];
 }
 
-/** An address of a network, and who on the segment has it. */
+/** An address of a network, and which machine on the segment answers for it. */
 export interface AskedAddress {
   /** The address. */
   address: string;
   /** The network's name. */
   network: string;
-  /** The sandbox that has it; `undefined` for one that would be given next. */
+  /** The sandbox that has it. `undefined` for the address of the next endpoint. */
   sandbox?: string;
-  /** The MAC address that answered for it, `none`, or `unknown` where it could not be asked. */
+  /** The MAC address that answered, `none`, or `unknown` if nobody could be asked. */
   answer: { mac: string } | "none" | "unknown";
 }

@@ -12,7 +12,7 @@ import {
 } from "./facts.ts";
 import { gatherParent } from "./gather_parent.ts";
 
-/** What is to be examined. */
+/** What to examine. */
 export interface DoctorOptions {
   /**
    * The link to examine as a parent.
@@ -29,8 +29,8 @@ export interface DoctorOptions {
 }
 
 /**
- * Finds out everything that {@linkcode diagnose} judges. It makes links, a namespace and a file to
- * see whether it can, and deletes them again; and it asks the segment of each parent who has the
+ * Gathers the facts that {@linkcode diagnose} judges. To see what is possible, it makes links, a
+ * namespace and a file, and deletes them again. It also asks the segment of each parent who has the
  * addresses of the networks on it.
  */
 export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFacts> {
@@ -53,7 +53,7 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
     facts.links = await gatherLinks();
     facts.parents = await gatherParents(options.parent, state, facts.view, facts.links);
   } catch (error) {
-    // An `ip` that is too old to work with, above all.
+    // Most often, this `ip` is too old.
     if (!(error instanceof IpvlanError)) throw error;
     facts.ipProblem = error;
   }
@@ -114,9 +114,9 @@ async function gatherMachine(): Promise<MachineFacts> {
 }
 
 /**
- * What becomes of IPv6 in a new namespace. The host's own setting says nothing of it, unless new
- * namespaces inherit it (`net.core.devconf_inherit_init_net`, in the kernel's
- * `Documentation/admin-guide/sysctl/net.rst`: 1 from the first namespace, 3 from the caller's).
+ * Whether a new namespace has IPv6. The host's own setting counts only if new namespaces inherit it
+ * (`net.core.devconf_inherit_init_net`, in the kernel's `Documentation/admin-guide/sysctl/net.rst`:
+ * 1 from the first namespace, 3 from the caller's).
  */
 async function gatherIPv6(): Promise<DoctorFacts["ipv6"]> {
   const conf = await readText("/proc/sys/net/ipv6/conf/default/disable_ipv6");
@@ -128,7 +128,6 @@ async function gatherIPv6(): Promise<DoctorFacts["ipv6"]> {
   return off === "1" ? "off in new namespaces" : "on";
 }
 
-/** A file's text without the space around it; nothing where it cannot be read. */
 async function isThere(path: string): Promise<boolean> {
   try {
     await Deno.stat(path);
@@ -138,6 +137,7 @@ async function isThere(path: string): Promise<boolean> {
   }
 }
 
+/** A file's text without the space around it. Empty if the file cannot be read. */
 async function readText(path: string): Promise<string> {
   try {
     return (await Deno.readTextFile(path)).trim();
@@ -146,7 +146,7 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-/** Looks at the state folder. What is on record can be read only where it can be written. */
+/** Reads the records in the state folder. SQLite reads only where it can write. */
 function gatherState(folder: string): StateFacts {
   const facts: StateFacts = {
     ...{ folder, networks: [], endpoints: [], sandboxes: [], made: [], halfDone: [] },
@@ -178,12 +178,12 @@ function gatherState(folder: string): StateFacts {
   return facts;
 }
 
-/** Makes a file in the folder, or in the nearest that exists above it, and deletes it again. */
+/** Makes a file in the folder, or in the nearest existing folder above it, and deletes it again. */
 function tryToWrite(folder: string): void {
   try {
     const file = Deno.makeTempFileSync({ dir: folder, prefix: ".doctor-" });
     try {
-      // A full disk takes a name, but nothing in it.
+      // On a full disk a file can be made, but not be written.
       Deno.writeFileSync(file, new Uint8Array(4096));
     } finally {
       Deno.removeSync(file);

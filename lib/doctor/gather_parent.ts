@@ -11,7 +11,7 @@ import { whoHas } from "./answers.ts";
 import { chainOf } from "./diagnose_parent.ts";
 import type { AskedAddress, DoctorView, ParentFacts, StateFacts } from "./facts.ts";
 
-/** What is known before a parent is looked at. */
+/** The facts that are known before a parent is examined. */
 export interface Known {
   /** What is on record. */
   state: StateFacts;
@@ -21,7 +21,7 @@ export interface Known {
   able: boolean;
 }
 
-/** Finds out about one parent. */
+/** Gathers the facts about one parent. */
 export async function gatherParent(
   name: string,
   { state, view, able }: Known,
@@ -38,10 +38,10 @@ export async function gatherParent(
   if (!link || !able || chooseParent(name, links).problems.length > 0) return facts;
   facts.problem = await tryParent(name);
   if (facts.problem || !link.up || !link.flags.includes("LOWER_UP")) return facts;
-  // As on a dummy link: no machine on its segment could be asked, nor found without being asked.
+  // On a link without ARP, such as a dummy, no other machine can answer.
   if (link.flags.includes("NOARP")) return facts;
   const own = globalAddrs(name, addrs).map(({ address }) => address);
-  // In the L3 modes nobody asks for an address on the segment, and an isolated one has no others.
+  // In the L3 modes no machine asks the segment for an address; an isolated network has no other machines.
   const asked = state.networks
     .filter((network) => network.parent === name && network.mode === "l2" && !network.isolated)
     .flatMap((network) => addressesOf(network, state, own));
@@ -50,7 +50,7 @@ export async function gatherParent(
   return facts;
 }
 
-/** The addresses that were given on a network, and those that would be given next. */
+/** The addresses of a network that endpoints have, and those that the next endpoint would get. */
 function addressesOf(
   network: Network,
   { endpoints }: StateFacts,
@@ -64,7 +64,7 @@ function addressesOf(
   const pools = Pools.of(subnetsOf(network), given.map(({ address }) => address));
   const facts = { network, pools, sandbox: "next", endpoints: [], parentAddresses };
   const decision = decideEndpoint({}, "next", facts);
-  // A network whose addresses are all given has no next.
+  // A full network has no next address.
   const { ip, ip6 } = decision.ok ? decision.endpoint : {};
   const next = [ip, ip6].filter((address) => address !== undefined)
     .map((address) => ({ address, network: network.name }));
@@ -72,10 +72,10 @@ function addressesOf(
 }
 
 /**
- * Tries an ipvlan link on a parent. Its mode and flag become those of every ipvlan link there, so
- * it is not tried where there are any: a macvlan link, which the kernel then refuses, is tried
- * first. Where that works and the ipvlan link does not, what is in the way is a macvlan link, most
- * often one in a namespace that cannot be seen from here, as of a container.
+ * Tries to make an ipvlan link on a parent. Its mode and flag would become those of every ipvlan link
+ * there, so it is not made on a parent that has some. A macvlan link is tried first: the kernel
+ * refuses it on such a parent. If the kernel takes the macvlan link and refuses the ipvlan link, the
+ * parent has a macvlan link already, most often in a container's namespace that has no name.
  *
  * @returns Why not, or `undefined`.
  */
@@ -83,7 +83,7 @@ async function tryParent(link: string): Promise<IpvlanError | undefined> {
   await using ip = await Ip.open();
   const name = `probe-${crypto.randomUUID().slice(0, 8)}`;
   const refusal = async (spec: LinkSpec): Promise<unknown> => {
-    // Both in one burst, so that there is no time for it to be left behind.
+    // Both lines are one burst, so a kill between them cannot leave the link behind.
     const [added] = await Promise.allSettled([ip.link.add(spec), ip.link.del(name)]);
     return added.status === "rejected" ? added.reason : undefined;
   };

@@ -4,7 +4,7 @@ import { formatPrefix, parsePrefix } from "../ipam/mod.ts";
 import type { Route } from "../iproute2/route.ts";
 import type { Seen, SeenLink, View, Wanted } from "../iproute2/view.ts";
 
-/** What a picture is drawn from. */
+/** What to look at in each namespace for a picture. */
 export const WANTED = { links: true, addrs: true, routes: "main" } as const satisfies Wanted;
 
 /** The view that a picture is drawn from. */
@@ -14,9 +14,9 @@ type GraphNamespace = Seen<typeof WANTED>;
 
 /** The host's ipvlan world, as the kernel has it. */
 export interface World {
-  /** The links that networks are on, and those below them: the lowest, each with those on it. */
+  /** The lowest links that carry networks, each with the sub-interfaces on it. */
   links: WorldLink[];
-  /** Networks on record whose parent the kernel does not have. */
+  /** The networks on record whose parent does not exist. */
   absent: { network: string; parent: string }[];
   /** Namespaces that could not be looked into, and why. */
   closed: { netns: string; reason: string }[];
@@ -46,11 +46,11 @@ export interface WorldLink {
 export interface WorldNetwork {
   /** Its name; `undefined` for the ipvlan links on the parent that are not this driver's. */
   name?: string;
-  /** The mode that the kernel has; of a network without endpoints, the one on record. */
+  /** The mode in the kernel; for a network without endpoints, the mode on record. */
   mode: string;
   /** The flag, likewise. */
   flag: string;
-  /** The subnets: on record, or else those of the endpoints' addresses. */
+  /** The subnets on record; without a record, those of the endpoints' addresses. */
   subnets: string[];
   /** The routes out that most of its endpoints have. */
   routes: string[];
@@ -121,7 +121,7 @@ function isSubInterface(link: SeenLink, below: string): boolean {
   return link.info.type === "vlan" && link.link === below;
 }
 
-/** A name that somebody else gave, so that it cannot move a terminal's cursor. */
+/** A name or a text without control characters, which could move a terminal's cursor. */
 function plain(text: string): string {
   return text.replace(/\p{Cc}/gu, "?");
 }
@@ -180,7 +180,7 @@ function networksOf(seen: readonly SeenIpvlan[], networks: readonly Network[]): 
   });
 }
 
-/** The network that a link says it is on, by the note that the driver leaves on it. */
+/** The name of the network that a link is on, from the alias that the driver gives it. */
 function networkName(link: SeenLink): string | undefined {
   return isOurs(link) ? /^ipvlan-kit (\S+)/.exec(link.alias ?? "")?.[1] : undefined;
 }
@@ -226,17 +226,17 @@ export function sameRoutes(network: WorldNetwork, endpoint: WorldEndpoint): bool
   return network.routes.join("\n") === endpoint.routes.join("\n");
 }
 
-/** What a network is called where it is shown. */
+/** The title of a network in a picture. */
 export function networkTitle({ name }: WorldNetwork): string {
   return name ?? "not of this driver";
 }
 
-/** What an endpoint's namespace is called where it is shown. */
+/** The title of an endpoint's namespace in a picture. */
 export function sandboxTitle({ sandbox }: WorldEndpoint): string {
   return sandbox ?? "this host";
 }
 
-/** What could not be shown, in sentences. */
+/** Sentences about what could not be drawn. */
 export function notesOf({ absent, closed }: World): string[] {
   return [
     ...absent.map(({ network, parent }) =>
