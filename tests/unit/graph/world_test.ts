@@ -86,6 +86,24 @@ Deno.test("routes that the kernel makes are left out, and the common ones are th
   ]);
 });
 
+Deno.test("a route with several next hops is shown at each link that it leaves by", () => {
+  const hop = (via: string, dev: string) => ({ via, dev, weight: 1, flags: [] });
+  const several = {
+    ...route("", "default"),
+    dev: undefined,
+    nexthops: [hop("10.0.0.1", "eth0"), hop("10.0.0.3", "eth0"), hop("10.9.0.1", "eth1")],
+  };
+  const seen = view([card("eth0")], [sandbox("c1", "eth0", "web", [], [several])]);
+  const [web] = buildWorld(seen, []).links[0]!.networks;
+  assertEquals(web!.routes, ["default via 10.0.0.1", "default via 10.0.0.3"]);
+});
+
+Deno.test("an ipvlan link is drawn only where its parent is a link of the host", () => {
+  const below = { netns: "c2", ...on("eth0").below! };
+  const lost = { ...sandbox("c1", "eth0", "web", []), links: [endpoint("eth0", "web", { below })] };
+  assertEquals(buildWorld(view([card("eth0")], [lost]), []).links, []);
+});
+
 Deno.test("a name that somebody else gave cannot move the cursor", () => {
   const seen = view([card("eth0")], [sandbox("a\x1b[2Jb", "eth0", "web", [])]);
   const [web] = buildWorld(seen, []).links[0]!.networks;
