@@ -9,7 +9,7 @@ import type { Seen, View, Wanted } from "../iproute2/view.ts";
 export const WANTED = { links: true, addrs: true } as const satisfies Wanted;
 
 /** The view that doctor judges. */
-export type DoctorView = View<Seen<typeof WANTED>>;
+export type DoctorView = View<Seen<{ links: true; addrs: true }>>;
 
 /** All facts that doctor judges. */
 export interface DoctorFacts {

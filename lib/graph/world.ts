@@ -8,7 +8,7 @@ import type { Seen, SeenLink, View, Wanted } from "../iproute2/view.ts";
 export const WANTED = { links: true, addrs: true, routes: "main" } as const satisfies Wanted;
 
 /** The view that a picture is drawn from. */
-export type GraphView = View<GraphNamespace>;
+export type GraphView = View<Seen<typeof WANTED>>;
 
 type GraphNamespace = Seen<typeof WANTED>;
 

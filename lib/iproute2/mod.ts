@@ -63,3 +63,14 @@ export { type Neigh, NeighVerbs } from "./neigh.ts";
 export { type Netns, NetnsVerbs } from "./netns.ts";
 export { type NextHop, type Route, type RouteSpec, RouteVerbs } from "./route.ts";
 export { type Runner, Session, type SessionOptions } from "./session.ts";
+export type {
+  ClosedNamespace,
+  LinkRef,
+  NamespaceView,
+  Seen,
+  SeenLink,
+  View,
+  Wanted,
+} from "./view.ts";
+export { lookAround, lookInto } from "./view.ts";
+export type { Rule } from "./rule.ts";
