@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { ipvlan, testHost } from "./command.ts";
+import { drawTrunk } from "./picture.ts";
 
 Deno.test("graph shows what the kernel has, whoever made it", async () => {
   await using host = await testHost();
@@ -56,4 +57,9 @@ eth0  veth  up  mtu 1500  192.168.1.250/24
   const refused = await ipvlan("graph", "--format", "png");
   assertEquals(refused.status, 1);
   assertStringIncludes(refused.err, 'The format "png" is not valid');
+});
+
+Deno.test("the picture in the README is what graph draws of that site file", async () => {
+  const file = new URL("../../docs/trunk.svg", import.meta.url);
+  assertEquals(`${await drawTrunk()}\n`, await Deno.readTextFile(file));
 });

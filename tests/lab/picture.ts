@@ -1,0 +1,16 @@
+// Prints the picture of the README: `deno task lab -- deno run -A tests/lab/picture.ts > docs/trunk.svg`.
+import { ipvlan, testHost } from "./command.ts";
+
+const SITE = new URL("../../scenarios/sites/trunk.yaml", import.meta.url).pathname;
+
+/** Makes the networks of the guide's 802.1q trunk, and draws them. */
+export async function drawTrunk(): Promise<string> {
+  await using host = await testHost();
+  await using undo = new AsyncDisposableStack();
+  await host.ip.addr.add({ dev: "eth0", address: "192.168.1.250/24" });
+  undo.defer(() => ipvlan("destroy", SITE));
+  await ipvlan("apply", SITE, "--yes");
+  return (await ipvlan("graph", "--format", "svg")).out;
+}
+
+if (import.meta.main) console.log(await drawTrunk());
