@@ -99,3 +99,8 @@ export const COMMANDS: Record<string, Entry> = {
     load: () => import("./commands/completion.ts"),
   },
 };
+
+/** Finds a command by the words that one types: `network create`. */
+export function findCommand(name: string): Entry | undefined {
+  return Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+}

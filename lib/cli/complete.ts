@@ -1,5 +1,5 @@
 import type { Command } from "./command.ts";
-import { COMMANDS } from "./commands.ts";
+import { COMMANDS, findCommand } from "./commands.ts";
 import { optionsOf } from "./options.ts";
 
 /** Lists the names that can be completed. */
@@ -32,7 +32,7 @@ async function candidates(
   const group = commands.filter((name) => name.startsWith(`${first} `));
   if (before.length === 1 && group.length > 0) return group.map((name) => name.split(" ")[1]!);
   const name = group.length > 0 ? `${first} ${second}` : first;
-  const entry = COMMANDS[name];
+  const entry = findCommand(name);
   if (!entry) return [];
   const { default: command } = await entry.load();
   return forCommand(command, before.slice(name.split(" ").length), last, names);

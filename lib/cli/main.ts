@@ -3,7 +3,7 @@ import { IpvlanError } from "../errors.ts";
 import { Interrupt } from "../signals.ts";
 import { closest } from "../suggest.ts";
 import type { Arguments, Command, Context } from "./command.ts";
-import { COMMANDS } from "./commands.ts";
+import { COMMANDS, findCommand } from "./commands.ts";
 import { errorLines, UsageError } from "./errors.ts";
 import { commandHelp, groupHelp } from "./help.ts";
 import { parseArguments } from "./options.ts";
@@ -46,7 +46,7 @@ async function dispatch(typed: readonly string[]): Promise<number> {
     return 0;
   }
   const name = group ? `${first} ${second}` : first;
-  const entry = COMMANDS[name];
+  const entry = findCommand(name);
   if (!entry) throw unknownCommand(group ? [first, second] : typed, group ? first : "");
   const { default: command } = await entry.load();
   const rest = typed.slice(group ? 2 : 1);

@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { InvalidOptionError } from "../driver/errors.ts";
 
 /** The command line that starts this program again: compiled, from a file or from a URL. */
 export function thisProgram(): string[] {
@@ -16,6 +17,8 @@ const VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR", "IPVLAN_STATE_DIR"];
  *
  * @param program The command line that starts `ipvlan`; its first word is an absolute path.
  * @param env The environment; the unit copies the variables that `ipvlan` needs.
+ * @throws {InvalidOptionError} A variable would not be one line of the unit, or names a folder by a
+ * relative path, which is another folder for systemd.
  */
 export function systemdUnit(
   program: readonly string[],
@@ -23,6 +26,7 @@ export function systemdUnit(
 ): string {
   const words = [...program, "restore", "--wait", "60"];
   const variables = VARIABLES.filter((name) => env[name]);
+  for (const name of variables) assertFolder(name, env[name]!);
   return [
     "[Unit]",
     "Description=ipvlan networks and sandboxes",
@@ -39,6 +43,14 @@ export function systemdUnit(
     "[Install]",
     "WantedBy=multi-user.target",
   ].join("\n");
+}
+
+function assertFolder(name: string, path: string): void {
+  // deno-lint-ignore no-control-regex
+  if (/[\x00-\x1f\x7f]/.test(path)) {
+    throw new InvalidOptionError(name, path, "it has a control character");
+  }
+  if (!path.startsWith("/")) throw new InvalidOptionError(name, path, "give an absolute path");
 }
 
 /** Quotes a word for a line of a unit (systemd.syntax(7), systemd.unit(5)). */

@@ -2,11 +2,13 @@ import type { Decision, IpvlanError } from "../errors.ts";
 import {
   formatAddress,
   formatPrefix,
+  InvalidPrefixError,
   overlaps,
   parsePrefix,
   parseSubnets,
   type Subnet,
   type SubnetSpec,
+  whyNoSubnet,
 } from "../ipam/mod.ts";
 import {
   InvalidOptionError,
@@ -89,6 +91,13 @@ export function settleSubnets(
 ): Decision<{ subnets: NetworkSubnet[]; notices: string[] }> {
   const parsed = parseSubnets(specs);
   if (!parsed.ok) return parsed;
+  const problems = parsed.subnets.flatMap(({ prefix }, index) => {
+    const reason = whyNoSubnet(prefix);
+    return reason === undefined
+      ? []
+      : [new InvalidPrefixError(formatPrefix(prefix), reason).at(index, "subnet")];
+  });
+  if (problems.length > 0) return { ok: false, problems };
   return {
     ok: true,
     subnets: parsed.subnets.map(toNetworkSubnet),

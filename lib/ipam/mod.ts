@@ -26,3 +26,4 @@ export {
   type Subnet,
   type SubnetSpec,
 } from "./subnet.ts";
+export { whyNoSubnet } from "./special.ts";

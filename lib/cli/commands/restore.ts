@@ -2,6 +2,13 @@ import { InvalidOptionError } from "../../driver/errors.ts";
 import type { Command } from "../command.ts";
 import { systemdUnit, thisProgram } from "../unit.ts";
 
+/** Reads `--wait`: decimal digits, with a point if wanted. */
+function readSeconds(text: string): number {
+  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
+  if (seconds <= 86_400) return seconds;
+  throw new InvalidOptionError("wait", text, "give a number of seconds, up to a day (86400)");
+}
+
 const command: Command = {
   usage: "[OPTIONS]",
   example: `ipvlan restore --wait 60
@@ -19,11 +26,7 @@ ipvlan restore --print-unit > /etc/systemd/system/ipvlan.service`,
       print(systemdUnit(thisProgram(), Deno.env.toObject()));
       return 0;
     }
-    const seconds = Number(args.value("wait") ?? 0);
-    if (!(seconds >= 0 && seconds <= 86_400)) {
-      const rule = "give a number of seconds, up to a day";
-      throw new InvalidOptionError("wait", args.value("wait")!, rule);
-    }
+    const seconds = readSeconds(args.value("wait") ?? "0");
     await using driver = await open();
     const report = await driver.restore(dryRun ? 0 : seconds, interrupted);
     if (args.on("json")) print(JSON.stringify(report, null, 4));

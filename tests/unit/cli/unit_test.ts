@@ -1,5 +1,6 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { systemdUnit } from "../../../lib/cli/unit.ts";
+import { InvalidOptionError } from "../../../lib/driver/errors.ts";
 
 Deno.test("a unit starts the program in the environment that it needs", () => {
   const unit = systemdUnit(["/opt/deno", "run", "-A", "/srv/kit/cli.ts"], {
@@ -22,4 +23,14 @@ Deno.test("what is special in a unit loses that", () => {
     'Environment="HOME=/ro ot/$x"',
     'ExecStart="/a b/deno" "c\\"d\\\\e" 50%% $$f restore --wait 60',
   ]);
+});
+
+Deno.test("a unit takes no variable that is another line, or another folder for systemd", () => {
+  for (const path of ["/srv\nExecStartPre=/bin/x", "/srv/\u0007", "state", "./state"]) {
+    assertThrows(
+      () => systemdUnit(["/opt/deno"], { IPVLAN_STATE_DIR: path }),
+      InvalidOptionError,
+      "IPVLAN_STATE_DIR",
+    );
+  }
 });

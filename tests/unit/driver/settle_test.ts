@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../../lib/iproute2/kinds/ipvlan.ts";
 import { formatPrefix } from "../../../lib/ipam/mod.ts";
@@ -94,8 +94,11 @@ Deno.test("what was settled settles to itself, and so does a record of it", () =
   fc.assert(
     fc.property(specs, (spec) => {
       const { network, problems: [problem] } = settle(spec, []);
-      // Subnets that overlap are the only thing that can be wrong.
-      if (problem) return assertEquals(problem.name, "SubnetsOverlapError");
+      // Only the subnets can be wrong: they overlap, or are of addresses that no host may have.
+      if (problem) {
+        assert(["SubnetsOverlapError", "InvalidPrefixError"].includes(problem.name));
+        return;
+      }
       assertEquals(settled(network).network, network);
       const isolated = network.parent === undefined;
       const record = { ...network, ...IDENTITY, isolated, parent: network.parent ?? "di-0" };
@@ -105,4 +108,26 @@ Deno.test("what was settled settles to itself, and so does a record of it", () =
     }),
     { seed: 8 },
   );
+});
+
+Deno.test("a subnet of addresses that no host may have is refused, with their purpose", () => {
+  const specialBySubnet = {
+    "0.0.0.0/0": "0.0.0.0/8",
+    "0.1.0.0/16": "0.0.0.0/8",
+    "127.0.0.0/8": "127.0.0.0/8",
+    "224.0.0.0/4": "224.0.0.0/4",
+    "239.1.0.0/16": "224.0.0.0/4",
+    "255.255.255.0/24": "255.255.255.255/32",
+    "::/0": "::/127",
+    "fe80::/64": "fe80::/10",
+    "ff00::/8": "ff00::/8",
+  };
+  for (const [subnet, special] of Object.entries(specialBySubnet)) {
+    const [problem, ...others] = settle({ name: "n", subnets: [subnet] }, []).problems;
+    assertEquals([problem?.name, others], ["InvalidPrefixError", []]);
+    assertStringIncludes(problem!.message, `it overlaps ${special}, which`);
+    assertEquals(problem!.field, ["subnets", 0, "subnet"]);
+  }
+  const usual = ["169.254.0.0/16", "240.0.0.0/8", "2001:db8::/32", "fd00::/8"];
+  assertEquals(settle({ name: "n", subnets: usual }, []).problems, []);
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { type Address, type Family, parsePrefix, type Prefix } from "../../../lib/ipam/mod.ts";
 import { formatAddress } from "../../../lib/ipam/mod.ts";
+import "./seed.ts";
 
 const width = (family: Family) => family === 4 ? 32 : 128;
 

@@ -17,6 +17,7 @@ import {
   UnusableAddressError,
   whyUnusable,
 } from "../../../lib/ipam/mod.ts";
+import "./seed.ts";
 
 function subnet(prefix: string, rest: Omit<SubnetSpec, "subnet"> = {}): Subnet {
   const result = parseSubnets([{ subnet: prefix, ...rest }]);

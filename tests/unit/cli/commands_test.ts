@@ -1,0 +1,31 @@
+import { assert, assertEquals } from "@std/assert";
+import { COMMANDS, findCommand } from "../../../lib/cli/commands.ts";
+import { complete } from "../../../lib/cli/complete.ts";
+import { main } from "../../../lib/cli/main.ts";
+
+/** What every object has, and no command is called. */
+const INHERITED = ["constructor", "toString", "__proto__", "hasOwnProperty"];
+
+Deno.test("a command is one of the table, and nothing that every object has", async () => {
+  assert(findCommand("network create") === COMMANDS["network create"]);
+  const names = { networks: () => [], sandboxes: () => [] };
+  for (const name of INHERITED) {
+    assertEquals(findCommand(name), undefined);
+    assertEquals(await complete([name, ""], names), []);
+  }
+});
+
+Deno.test("a command that does not exist is a wrong command line", async () => {
+  const { error } = console;
+  const lines: string[] = [];
+  console.error = (line) => lines.push(line);
+  try {
+    for (const name of INHERITED) {
+      assertEquals(await main([name]), 2);
+      assertEquals(lines.shift()?.startsWith(`ipvlan: There is no command "${name}"`), true);
+      lines.length = 0;
+    }
+  } finally {
+    console.error = error;
+  }
+});
