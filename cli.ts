@@ -1,5 +1,5 @@
 /**
- * The command `ipvlan`: ipvlan and VLAN networks for whoever knows `docker network`.
+ * The command `ipvlan`: ipvlan and VLAN networks for people who know `docker network`.
  *
  * @module
  */

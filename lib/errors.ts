@@ -18,8 +18,9 @@ export class IpvlanError extends Error {
   }
 
   /**
-   * Says which field is wrong. The steps go before those that are there, so that whoever checks a
-   * part names the field within that part, and the caller adds where the part is.
+   * Adds steps before those of {@linkcode IpvlanError.field}, and returns the error. So a function
+   * that checks a part of a request names the field in that part, and its caller adds the path to
+   * the part.
    */
   at(...steps: readonly (string | number)[]): this {
     this.field = [...steps, ...this.field];
@@ -27,12 +28,12 @@ export class IpvlanError extends Error {
   }
 }
 
-/** What was decided, or everything that is wrong with the request: at least one problem. */
+/** A decision, or everything that is wrong with the request: at least one problem. */
 export type Decision<T> =
   | ({ readonly ok: true } & T)
   | { readonly ok: false; readonly problems: readonly IpvlanError[] };
 
-/** Runs a function and gives an {@linkcode IpvlanError} that it throws as a problem. */
+/** Runs a function. An {@linkcode IpvlanError} that it throws becomes a problem. */
 export function attempt<T>(run: () => T): Decision<{ readonly value: T }> {
   try {
     return { ok: true, value: run() };

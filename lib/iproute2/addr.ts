@@ -9,7 +9,7 @@ export interface AddrSpec {
   address: string;
   /**
    * Whether an IPv6 address is usable at once, without duplicate address detection (RFC 4862,
-   * section 5.4): for addresses that somebody else keeps unique.
+   * section 5.4): for addresses that the caller knows to be unique.
    *
    * @default {false}
    */

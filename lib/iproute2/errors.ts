@@ -1,12 +1,12 @@
 import { IpvlanError } from "../errors.ts";
 
 /**
- * What the kernel's error texts (`strerror`, or an extended acknowledgement where it is the only
- * thing said) mean, by errno name. Only those that callers act on.
+ * The errno of each error text of the kernel that a caller acts on. The text is from `strerror`(3),
+ * or it is an extended acknowledgement if `ip` prints only that.
  */
 const ERRNO: [RegExp, IpErrno][] = [
-  // ipvlan's own word for an address that another link on the parent has (`ipvlan_main.c`); since
-  // Linux 6.3 the same words without the end mean that the link itself has it.
+  // ipvlan's own text for an address that another link on the parent has (`ipvlan_main.c`). Since
+  // Linux 6.3 the same text without its end means that the link itself has the address.
   [/Address already in use|already assigned to an ipvlan device/, "EADDRINUSE"],
   [/File exists|already exists|address already assigned/i, "EEXIST"],
   [/Operation not permitted|Permission denied/, "EPERM"],
@@ -20,7 +20,7 @@ const ERRNO: [RegExp, IpErrno][] = [
   [/Invalid argument/, "EINVAL"],
 ];
 
-/** The errno names that an {@linkcode IpCommandError} is sorted by; `"unknown"` for any other. */
+/** The errno of an {@linkcode IpCommandError}; `"unknown"` for an error text that we do not know. */
 export type IpErrno =
   | "EADDRINUSE"
   | "EADDRNOTAVAIL"
@@ -39,7 +39,7 @@ export type IpErrno =
 export class IpCommandError extends IpvlanError {
   /** The command as one would type it: `ip -n red link set eth0 up`. */
   readonly command: string;
-  /** What the program or the kernel said, one line: `RTNETLINK answers: File exists`. */
+  /** The error text of the program or the kernel, one line: `RTNETLINK answers: File exists`. */
   readonly reason: string;
   /** The errno that the reason stands for. */
   readonly errno: IpErrno;
@@ -57,7 +57,7 @@ export class IpCommandError extends IpvlanError {
 /** The oldest iproute2 that everything here works with. */
 export const OLDEST_IPROUTE2 = "5.0";
 
-/** The program that runs lines has ended, so it is not known which of the lines took effect. */
+/** The program that ran the lines has ended. Nobody knows which of the lines took effect. */
 export class SessionClosedError extends IpvlanError {
   /** The session, as its command line: `ip -n red -batch -`. */
   readonly session: string;
@@ -86,7 +86,7 @@ export class NamespaceNotFoundError extends IpvlanError {
   }
 }
 
-/** Debian's packages of the programs that are run here; `ip` and `bridge` are in iproute2. */
+/** The Debian package of each program; those that are not here are in iproute2. */
 const PACKAGES: Record<string, string> = {
   ping: "iputils-ping",
   sh: "dash",
@@ -110,10 +110,10 @@ export class ProgramNotFoundError extends IpvlanError {
 export class InvalidWordError extends IpvlanError {
   /** What the value is for: `link name`. */
   readonly what: string;
-  /** The value. */
+  /** The value that was given. */
   readonly value: string;
 
-  /** Makes the error from what the value is for, the value, and what is asked of it. */
+  /** Makes the error from what the value is for, the value, and the rule that it breaks. */
   constructor(what: string, value: string, rule: string) {
     super(`The ${what} ${JSON.stringify(value)} is not valid: ${rule}`);
     this.what = what;

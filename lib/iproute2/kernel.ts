@@ -20,7 +20,7 @@ export class KernelTooOldError extends IpvlanError {
   }
 }
 
-/** The kernel cannot make a kind of link, as a module is missing. */
+/** The kernel cannot make a kind of link, because a module is missing. */
 export class MissingModuleError extends IpvlanError {
   /** The module: `ipvlan`, `8021q` or `dummy`. */
   readonly module: string;
@@ -37,10 +37,10 @@ export class MissingModuleError extends IpvlanError {
 
 /** The caller may not change network links. */
 export class MissingRightsError extends IpvlanError {
-  /** What the kernel said. */
+  /** The kernel's error text. */
   readonly reason: string;
 
-  /** Makes the error from what the kernel said. */
+  /** Makes the error from the kernel's error text. */
   constructor(reason: string) {
     super(
       `Links and namespaces cannot be made without rights (${reason}): run as root ("sudo")`,
@@ -49,7 +49,7 @@ export class MissingRightsError extends IpvlanError {
   }
 }
 
-/** The module that brings each kind of link that the driver makes. */
+/** The module for each kind of link that the driver makes. */
 export const MODULES = { ipvlan: "ipvlan", vlan: "8021q", dummy: "dummy" } as const;
 
 /** What the kernel can do for ipvlan networks. */
@@ -74,14 +74,14 @@ export function requireKernel(release: string): void {
   }
 }
 
-/** What a refused line means: that the caller lacks rights, or else the error itself. */
+/** Explains a refused line: the caller lacks rights, or it is the error itself. */
 export function explainRights(error: IpCommandError): IpvlanError {
   return error.errno === "EPERM" ? new MissingRightsError(error.reason) : error;
 }
 
 /**
- * What a refused `link add` of a kind means: that the kernel lacks a module, or the caller rights, or
- * else the error itself. A kernel without the module answers `Unknown device type` (`rtnl_newlink` in
+ * Explains a refused `link add` of a kind: the kernel lacks a module, the caller lacks rights, or it
+ * is the error itself. A kernel without the module answers `Unknown device type` (`rtnl_newlink` in
  * `net/core/rtnetlink.c`), after it has tried to load `rtnl-link-KIND` by itself.
  */
 export function explainLinkAdd(error: IpCommandError, kind: string): IpvlanError {
@@ -90,8 +90,8 @@ export function explainLinkAdd(error: IpCommandError, kind: string): IpvlanError
 }
 
 /**
- * Finds out what the kernel can do, by making one link of each kind in a namespace of its own that
- * is gone afterwards. Needs the permission `--allow-sys=osRelease`.
+ * Finds out what the kernel can do: makes one link of each kind in a new namespace, and removes the
+ * namespace. Needs the permission `--allow-sys=osRelease`.
  */
 export async function kernelFacts(): Promise<KernelFacts> {
   const facts: KernelFacts = {
@@ -110,7 +110,7 @@ export async function kernelFacts(): Promise<KernelFacts> {
   }
   try {
     await using ip = await Ip.open({ netns });
-    // A veth pair stands below, as it needs none of the three modules.
+    // A veth pair is the link below, as it needs none of the three modules.
     await ip.link.add({ type: "veth", name: "below", peer: { name: "other" } });
     facts.problems.dummy = await problemOf(ip, { type: "dummy", name: "a" });
     facts.problems.vlan = await problemOf(ip, { type: "vlan", name: "b", link: "below", id: 1 });

@@ -66,7 +66,7 @@ export type LinkInfo =
 
 /**
  * A link as the kernel shows it. Source: `print_linkinfo` in iproute2's `ip/ipaddress.c`, the same
- * in Debian 11, 12 and 13 but for what is said below.
+ * in Debian 11, 12 and 13, with the differences that are noted below.
  */
 export interface Link {
   /** The interface index, unique in its namespace. */
@@ -217,13 +217,13 @@ export class LinkVerbs {
 
   /** Shows one link. @throws {IpCommandError} There is no such link (`errno` is `ENODEV`). */
   show(name: string): Promise<Link>;
-  /** Shows all links, or those that fit. */
+  /** Shows all links, or those that match the filter. */
   show(filter?: LinkFilter): Promise<Link[]>;
   async show(which: string | LinkFilter = {}): Promise<Link | Link[]> {
     if (typeof which === "string") {
       const name = linkName(which);
-      // Asked for one link, `ip` trusts its memory of names, and ends its process over a link that
-      // somebody else has deleted. Asked for all, it does not, and learns the names anew.
+      // For one link, `ip` looks up the name in its memory, and ends if another program has deleted
+      // the link. To show all links, it reads their names anew.
       const all = parseLinks(await this.#runner.query("link show"));
       const found = all.find((link) => link.name === which);
       if (!found) {

@@ -3,12 +3,12 @@ import { addressWord, familyOf, linkName, prefixWord, wholeNumber } from "./word
 
 /** A route to add, replace or delete. All its addresses are of one family. */
 export interface RouteSpec {
-  /** Where to: a prefix, or `default` (IPv4) or `::/0` (IPv6's default). */
+  /** The destination: a prefix, or `default` (IPv4) or `::/0` (IPv6's default). */
   dst: string;
   /**
    * The next hop.
    *
-   * @default {undefined} None: the destination is on the link.
+   * @default {undefined} None: the destinations are on the link.
    */
   via?: string;
   /**
@@ -18,13 +18,13 @@ export interface RouteSpec {
    */
   dev?: string;
   /**
-   * The source address that is preferred.
+   * The preferred source address.
    *
    * @default {undefined} The kernel's choice.
    */
   src?: string;
   /**
-   * The metric: of two routes to one place, the lower is taken.
+   * The metric: of two routes to one destination, the kernel takes the one with the lower metric.
    *
    * @default {undefined} 0 for IPv4, 1024 for IPv6.
    */
@@ -35,7 +35,7 @@ export interface RouteSpec {
 export interface Route {
   /** 4 or 6. */
   family: 4 | 6;
-  /** Where to: a prefix, an address, or `default`. */
+  /** The destination: a prefix, an address, or `default`. */
   dst: string;
   /** The table, as `ip` prints it: `main`, `local`, or a number. */
   table: string;
@@ -43,7 +43,7 @@ export interface Route {
   via?: string;
   /** The link it leaves by. */
   dev?: string;
-  /** Where it has several next hops: these, and neither `via` nor `dev`. */
+  /** The next hops of a route that has several. Such a route has neither `via` nor `dev`. */
   nexthops: NextHop[];
   /** The preferred source address. */
   src?: string;
@@ -51,11 +51,11 @@ export interface Route {
   metric?: number;
   /** `global`, `link`, `host`; for IPv6 always `global` where `ip` prints none. */
   scope?: string;
-  /** Who made it: `kernel`, `boot` (by hand), `ra`, … */
+  /** The origin: `kernel`, `boot` (by hand), `ra`, … */
   protocol?: string;
   /** `unicast`, `blackhole`, `unreachable`, … */
   type: string;
-  /** What holds for it, as `ip` prints it: `onlink`, `linkdown`, `dead`, … */
+  /** The flags, as `ip` prints them: `onlink`, `linkdown`, `dead`, … */
   flags: string[];
 }
 
@@ -67,7 +67,7 @@ export interface NextHop {
   dev?: string;
   /** Its share of the traffic, relative to the other next hops. */
   weight: number;
-  /** What holds for it, as for {@linkcode Route.flags}. */
+  /** The flags, as in {@linkcode Route.flags}. */
   flags: string[];
 }
 
@@ -116,8 +116,8 @@ export class RouteVerbs {
    */
   async show(family: 4 | 6, filter: { dev?: string; table?: string } = {}): Promise<Route[]> {
     const { dev, table = "main" } = filter;
-    // A line of a batch cannot say `-6`. A prefix says its family, but is heard only where all
-    // tables are asked for: with one table `ip` shows IPv4 (`iproute_list_flush_or_save`).
+    // A line of a batch cannot have `-6`. A prefix gives the family, but `ip` reads it only with all
+    // tables: with one table it shows IPv4 (`iproute_list_flush_or_save`).
     const words = ["route", "show", "table", "all", "root", family === 6 ? "::/0" : "0.0.0.0/0"];
     if (dev !== undefined) words.push("dev", linkName(dev));
     const rows = await this.#runner.query(words.join(" "));
@@ -129,7 +129,7 @@ export class RouteVerbs {
 /** What `ip -details -json route show` prints of a next hop, as far as it is read here. */
 interface HopRow {
   gateway?: string;
-  /** The next hop, where it is of the other family. */
+  /** The next hop, if it is of the other family. */
   via?: { host: string };
   dev?: string;
   flags?: string[];
@@ -154,7 +154,7 @@ function parseRoute(family: 4 | 6, printed: Record<string, unknown>, dev?: strin
     dst: row.dst,
     table: row.table,
     via: viaOf(row),
-    // `ip` leaves the link out where it was asked for by link.
+    // `ip` does not print the link that it was asked for.
     dev: row.dev ?? dev,
     nexthops: (row.nexthops ?? []).map((hop) => ({
       via: viaOf(hop),

@@ -5,11 +5,11 @@ import { InvalidWordError } from "./errors.ts";
 export const LINK_NAME_MAX = 15;
 
 /**
- * A value as one word of a batch line, quoted where it has to be.
+ * Writes a value as one word of a batch line, with quotes if it needs them.
  *
  * `ip -batch` reads a line as words; a word may be quoted with `'` or `"`, but there is no escape
  * inside quotes, and `#` starts a comment even there (`makeargs` and `getcmdline` in iproute2's
- * `lib/utils.c`). What cannot be written is refused, never changed.
+ * `lib/utils.c`). A value that cannot be written so is refused, never changed.
  *
  * @throws {InvalidWordError} The value is empty, or has a `#`, a backslash, a control character,
  * half a surrogate pair, or both kinds of quotes.
@@ -30,12 +30,12 @@ export function word(value: string, what: string): string {
 }
 
 /**
- * A link name as the kernel takes it: 1 to 15 bytes, no `/`, no `:`, no white space, neither `.`
+ * Checks a link name as the kernel does: 1 to 15 bytes, no `/`, no `:`, no white space, neither `.`
  * nor `..` (`dev_valid_name` in `net/core/dev.c`), no `%` (which asks for a numbered name), and no
  * `-` at the start, which `ip` reads as an option. The kernel takes the byte 0xa0, the Latin-1
  * no-break space, for white space (`lib/ctype.c`) even inside a character of UTF-8, such as `à`.
  *
- * @throws {InvalidWordError} The name is none.
+ * @throws {InvalidWordError} The kernel or `ip` would not take the name.
  */
 export function linkName(value: string, what = "link name"): string {
   const bytes = new TextEncoder().encode(value);
@@ -56,11 +56,11 @@ export function linkName(value: string, what = "link name"): string {
 }
 
 /**
- * A network namespace's name: one that is a plain file name under `/run/netns` and cannot be taken
- * for an option or for a process id (`ip link` tries a number, also a hexadecimal one, as that where
- * no namespace has the name).
+ * Checks a network namespace's name: a plain file name under `/run/netns`, which `ip` takes neither
+ * for an option nor for a process id. (If no namespace has the name, `ip link` takes a number, also a
+ * hexadecimal one, for a process id.)
  *
- * @throws {InvalidWordError} The name is none.
+ * @throws {InvalidWordError} A namespace cannot have the name.
  */
 export function netnsName(value: string): string {
   const number = /^(\d+|0x[0-9a-f]+)$/i.test(value);
@@ -75,7 +75,7 @@ export function netnsName(value: string): string {
 }
 
 /**
- * A whole number in a range, as a word.
+ * Writes a whole number in a range as a word.
  *
  * @throws {InvalidWordError} The number is no whole number or outside the range.
  */
@@ -87,7 +87,7 @@ export function wholeNumber(value: number, what: string, least: number, most: nu
 }
 
 /**
- * One of several words.
+ * Checks that a value is one of several words.
  *
  * @throws {InvalidWordError} The value is none of them.
  */
@@ -99,10 +99,10 @@ export function oneOf(value: string, what: string, choices: readonly string[]): 
 }
 
 /**
- * An address without a prefix length, as a word: `ip` ends its process over a malformed one, and
- * with it the session.
+ * Checks an address without a prefix length. A malformed one would end the `ip` process, and the
+ * session with it.
  *
- * @throws {InvalidWordError} The value is no address, or none of the family that is asked for.
+ * @throws {InvalidWordError} The value is not an address, or not of the family that is asked for.
  */
 export function addressWord(value: string, what: string, family?: 4 | 6): string {
   const found = value.includes("/") ? undefined : familyOf(value);
@@ -113,8 +113,8 @@ export function addressWord(value: string, what: string, family?: 4 | 6): string
 }
 
 /**
- * An address or a prefix, as a word. A prefix length does not start with a zero, as `ip` would read
- * it as octal.
+ * Checks an address or a prefix. The prefix length must not start with a zero: `ip` would read it as
+ * octal.
  *
  * @throws {InvalidWordError} The value is neither an address nor a prefix.
  */
@@ -130,7 +130,7 @@ export function prefixWord(value: string, what: string): string {
   return value;
 }
 
-/** The family of an address or a prefix, by its address; `undefined` for what is neither. */
+/** The family of an address or a prefix; `undefined` if the value is neither. */
 export function familyOf(value: string): 4 | 6 | undefined {
   const [address = ""] = value.split("/");
   // `node:net` takes a zone (`fe80::1%eth0`), which `ip` does not.

@@ -12,22 +12,22 @@ import type { ApplyOptions, ApplyReport, Desired, Plan } from "./types.ts";
 import { planLines } from "./words.ts";
 
 /**
- * Makes things as a site file says, and checks what must hold; or leaves everything as it was. What
- * the site did not make is not touched.
+ * Makes the networks and sandboxes of a site file, and runs its checks. If anything fails, everything
+ * is left as it was. `apply` never touches what the site did not make.
  *
- * The commands of new sandboxes are started in the background, without input and output. One that
- * ends is not started anew, nor is any when `restore` brings its sandbox back after a restart; an
- * `apply` before that does both.
+ * The commands of new sandboxes run in the background, without input and output. A command that ends
+ * is not started again. `restore` brings a sandbox back after a restart of the machine, but not its
+ * command; an `apply` before the first `restore` brings both.
  *
- * Among all processes on one state folder, one is applied at a time. One that was killed is
- * completed by applying the file again.
+ * On one state folder, only one process applies a file at a time. If `apply` was killed, apply the
+ * file again to complete it.
  *
  * @throws {SiteConflictError} Something that the site did not make is in the way.
- * @throws {ConsentError} Connectivity would be lost, and nobody said that it may.
+ * @throws {ConsentError} Connectivity would be lost, and `yes` is not set.
  * @throws {ChecksFailedError} Checks did not hold.
- * @throws {InterruptedError} It was interrupted.
- * @throws {NotRolledBackError} It failed, and what was done so far could not be undone.
- * @throws {IpvlanError} As the driver's calls do.
+ * @throws {InterruptedError} The signal was aborted.
+ * @throws {NotRolledBackError} Something failed, and the changes so far could not be undone.
+ * @throws {IpvlanError} A call of the driver failed.
  */
 export async function apply(
   driver: Driver,
@@ -53,14 +53,14 @@ export async function apply(
   });
 }
 
-/** What would be changed, as a plan. Nothing is. @throws {SiteConflictError} As {@linkcode apply}. */
+/** Plans what {@linkcode apply} would change, and changes nothing. @throws {SiteConflictError} As {@linkcode apply}. */
 export async function diff(driver: Driver, desired: Desired): Promise<Plan> {
   return makePlan(desired, await readCurrent(driver));
 }
 
 /**
- * Removes everything that a site made, also what its file no longer says. Processes in its sandboxes
- * are killed. One that fails half way is completed by the next.
+ * Removes everything that a site made, also what is no longer in its file. Kills the processes in its
+ * sandboxes. If it fails half way, call it again to complete it.
  *
  * @throws {SiteConflictError} Something that the site did not make is in the way.
  */
@@ -78,21 +78,24 @@ export async function destroy(
   });
 }
 
-/** How long to wait for one's turn before that is said, in milliseconds. */
+/** How long to wait for another process before telling so, in milliseconds. */
 const PATIENCE = 500;
 
-/** Runs what changes a site when nobody else is at it. An interrupt ends the wait. */
+/** Runs a change when no other process applies or destroys a site. The signal ends the wait. */
 async function inTurn<T>(
   driver: Driver,
   { signal, progress }: Pick<ApplyOptions, "signal" | "progress">,
   run: () => Promise<T>,
 ): Promise<T> {
-  const told = setTimeout(() => progress?.("Waiting until another is applied"), PATIENCE);
+  const notice = setTimeout(
+    () => progress?.("Waiting for another process that applies a site file"),
+    PATIENCE,
+  );
   const interrupted = Promise.withResolvers<never>();
   const interrupt = () => interrupted.reject(new InterruptedError());
   signal?.addEventListener("abort", interrupt);
   const hasBegun = () => {
-    clearTimeout(told);
+    clearTimeout(notice);
     signal?.removeEventListener("abort", interrupt);
   };
   try {
@@ -109,9 +112,9 @@ async function inTurn<T>(
   }
 }
 
-/** Finds everything that is wrong with new networks on this machine before anything is done. */
+/** Finds everything that is wrong with the new networks on this machine, before any change. */
 async function requireNetworks(driver: Driver, plan: Plan): Promise<void> {
-  // What goes may be all that is in the way of what comes.
+  // A network that will be removed may be all that is in the way of a new one.
   if (plan.removeNetworks.length > 0) return;
   const problems = await Promise.all(plan.createNetworks.map((spec) => driver.problemsOf(spec)));
   throwProblems(problems.flat());
@@ -133,7 +136,7 @@ async function check(
   return findings;
 }
 
-/** Makes everything as it was before, by planning from what there is now to what there was then. */
+/** Undoes the changes: plans from what there is now to what there was before. */
 async function rollBack(
   driver: Driver,
   before: Current,

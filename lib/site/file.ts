@@ -1,5 +1,5 @@
-// Not `@std/yaml`: its `parse` gives values alone, and where in the file a wrong one stands is for
-// the parser to say. A search for the line by other means would be a second parser.
+// Not `@std/yaml`: its `parse` gives values without their places in the file. Without a parser that
+// tells them, finding the line of a wrong value would take a second parser.
 import {
   type Document,
   isAlias,
@@ -157,14 +157,14 @@ export class SiteText {
   }
 }
 
-/** A value in the text, and the step that leads to it. */
+/** A value in the text, and the last step of its path. */
 interface Found {
   step: string | number;
   offset: number | undefined;
   node: unknown;
 }
 
-/** The keys and places that lead to the last of these, each of which is in the one before. */
+/** The path to the last of these nodes. Each node is inside the one before it. */
 function pathOf(nodes: readonly (Document | Node | Pair)[]): Path {
   return nodes.flatMap((node, index): Path => {
     if (isPair(node)) return [String(node.key)];
@@ -172,7 +172,7 @@ function pathOf(nodes: readonly (Document | Node | Pair)[]): Path {
   });
 }
 
-/** The item at a place in a list, or the one that is the name: lists of names stand for mappings. */
+/** The item of a list with this index, or with this name: a list of names stands for a mapping. */
 function itemOf(node: unknown, step: string | number): Found | undefined {
   if (!isSeq(node)) return undefined;
   const index = typeof step === "number"

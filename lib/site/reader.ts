@@ -1,12 +1,12 @@
 import { didYouMean } from "../suggest.ts";
 import type { KeysShape, NamedShape, NumberShape, Path, Shape } from "./shape.ts";
 
-/** Says what is wrong at a place. */
+/** Gets each problem, with its place in the file. */
 export type Report = (path: Path, reason: string) => void;
 
 /**
- * How many values a file may have, counting what its anchors repeat: a small file could stand for
- * more than there is time to read.
+ * How many values a file may have, with all that its anchors repeat. By anchors, a small file can
+ * stand for more values than there is time to read.
  */
 const MOST_VALUES = 1_000_000;
 
@@ -14,15 +14,15 @@ const MOST_VALUES = 1_000_000;
 export class TooManyValuesError extends Error {}
 
 /**
- * Reads values by their shapes. A mapping comes out as a `Map`, in the file's order and under its
- * keys' main names; what is wrong is reported, also under main names, and left out: of a list, it
- * leaves `undefined` in its place.
+ * Reads values by their shapes. A mapping becomes a `Map`, in the order of the file, with the main
+ * names of its keys. A value that is wrong is reported, with main names in its path, and left out; in
+ * a list, `undefined` takes its place.
  */
 export class ShapeReader {
   #report: Report;
   #left = MOST_VALUES;
 
-  /** Makes the reader, given who is told what is wrong. */
+  /** Makes the reader, with the function that gets each problem. */
   constructor(report: Report) {
     this.#report = report;
   }
@@ -30,7 +30,7 @@ export class ShapeReader {
   /**
    * Reads one value.
    *
-   * @throws {TooManyValuesError} The file stands for too many.
+   * @throws {TooManyValuesError} The file stands for too many values.
    */
   read(shape: Shape, value: unknown, path: Path): unknown {
     if (this.#left-- === 0) throw new TooManyValuesError();
@@ -43,19 +43,16 @@ export class ShapeReader {
     switch (shape.kind) {
       case "text": {
         const problem = shape.judge?.(value as string);
-        if (problem) return void this.#report(path, problem.message);
-        return value;
+        if (!problem) return value;
+        this.#report(path, problem.message);
+        return undefined;
       }
       case "number":
         return this.#readNumber(shape, value as number, path);
       case "choice":
         if (shape.of.includes(value as string)) return value;
-        return void this.#report(
-          path,
-          `${show(value)} is not valid: choose ${shape.of.length > 1 ? "one of " : ""}${
-            shape.of.join(", ")
-          }${didYouMean(value as string, shape.of)}`,
-        );
+        this.#report(path, invalidChoice(value as string, shape.of));
+        return undefined;
       case "switch":
         return value;
       case "list":
@@ -135,6 +132,12 @@ export class ShapeReader {
   }
 }
 
+/** Tells that a text is none of the words, and which of them was likely meant. */
+function invalidChoice(text: string, words: readonly string[]): string {
+  const choose = words.length > 1 ? "choose one of" : "choose";
+  return `${show(text)} is not valid: ${choose} ${words.join(", ")}${didYouMean(text, words)}`;
+}
+
 type Kind = "text" | "number" | "switch" | "list" | "mapping" | "nothing";
 
 const KINDS = {
@@ -156,14 +159,14 @@ function kindOf(value: unknown): Kind {
   return Array.isArray(value) ? "list" : "nothing";
 }
 
-/** A value that is left out stands for an empty mapping where a mapping may be: `web:`. */
+/** Takes a missing value (`web:`) for an empty mapping, if the shape allows a mapping. */
 function leftOut(value: unknown, shape: Shape): unknown {
   const shapes = shape.kind === "either" ? shape.of : [shape];
   const mapping = shapes.some(({ kind }) => KINDS[kind] === "mapping");
   return value === null && mapping ? new Map() : value;
 }
 
-/** What there is, at the start of a sentence. Of lists and mappings only that they are. */
+/** Names a value for the start of a sentence. Of a list or a mapping, it names only the kind. */
 function describe(value: unknown): string {
   const kind = kindOf(value);
   if (kind === "nothing") return "Nothing is";
@@ -177,7 +180,7 @@ function show(value: unknown): string {
   return kind === "nothing" ? "null" : JSON.stringify(value);
 }
 
-/** What there should be. */
+/** Names what belongs in the place of a wrong value. */
 function wish(shape: Shape): string {
   switch (shape.kind) {
     case "text":

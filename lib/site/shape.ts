@@ -7,15 +7,15 @@ export interface TextShape {
   /** What it is, in a few words: `an address`. */
   what: string;
   /**
-   * A regular expression that every good one matches, for editors.
+   * A regular expression that every valid text matches, for editors.
    *
-   * @default {undefined} Any text will do.
+   * @default {undefined} Any text is valid.
    */
   pattern?: string;
   /**
-   * Says what is wrong with it; it is the judge, the pattern only a help.
+   * Tells what is wrong with a text. This decides; the pattern is only a help.
    *
-   * @default {undefined} Nothing is wrong with any text.
+   * @default {undefined} Any text is valid.
    */
   judge?: (text: string) => IpvlanError | undefined;
 }
@@ -44,32 +44,32 @@ export interface ChoiceShape {
   of: readonly string[];
 }
 
-/** A list, all of whose items are alike. */
+/** A list whose items all have one shape. */
 export interface ListShape {
   /** A list. */
   kind: "list";
-  /** How each item is. */
+  /** The shape of each item. */
   of: Shape;
 }
 
-/** A mapping with keys of the user's choice, all of whose values are alike. */
+/** A mapping with keys of the user's choice, whose values all have one shape. */
 export interface NamedShape {
   /** A mapping with names as its keys. */
   kind: "named";
-  /** How each key is. */
+  /** The shape of each key. */
   names: TextShape;
-  /** How each value is. A value that is left out (`web:`) is as an empty mapping. */
+  /** The shape of each value. A value that is left out (`web:`) stands for an empty mapping. */
   of: Shape;
 }
 
-/** A mapping with known keys, none of which has to be there. */
+/** A mapping with known keys. Each key may be left out. */
 export interface KeysShape {
   /** A mapping with known keys. */
   kind: "keys";
   /** The keys. */
   keys: Readonly<Record<string, Key>>;
   /**
-   * Keys that may be there and mean nothing, as a regular expression.
+   * Keys to ignore, as a regular expression.
    *
    * @default {undefined} None.
    */
@@ -86,9 +86,9 @@ export interface EitherShape {
 
 /** A known key of a mapping. */
 export interface Key {
-  /** What it says, in half a line. */
+  /** What the key means, in half a line. */
   help: string;
-  /** How its value is. */
+  /** The shape of its value. */
   shape: Shape;
   /**
    * Another word for the same key, from `compose.yaml`.
@@ -98,7 +98,7 @@ export interface Key {
   alias?: string;
 }
 
-/** How a value of a site file has to be. What reads the file and the JSON Schema are made of it. */
+/** What a value of a site file must look like. The reader and the JSON Schema follow from it. */
 export type Shape =
   | TextShape
   | NumberShape
@@ -109,7 +109,7 @@ export type Shape =
   | KeysShape
   | EitherShape;
 
-/** Where a value is in the file: the keys, and the places in lists from 0, that lead to it. */
+/** Where a value is in the file: the keys that lead to it, and in lists the index from 0. */
 export type Path = readonly (string | number)[];
 
 /** A path as one would write it: `sandboxes.nginx.command[0]`. */
@@ -119,7 +119,7 @@ export function formatPath(path: Path): string {
   ).join("");
 }
 
-/** The other words for keys, by the main ones. */
+/** The aliases of the keys, by their main names. */
 export function aliasesOf(shape: Shape): Map<string, string> {
   switch (shape.kind) {
     case "list":

@@ -114,7 +114,7 @@ Deno.test("an interrupt ends an apply that waits for another, and a restore that
   const other = Promise.withResolvers<void>();
   const holds = driver.sequence(() => other.promise);
   await using job = new Job(["apply", file.path]);
-  await job.line(/Waiting until another is applied/);
+  await job.line(/Waiting for another process/);
   job.kill("SIGINT", "its group");
   const { status, err } = await job.said;
   other.resolve();
