@@ -54,7 +54,7 @@ const mixed: Scenario = scenario(
       host.run("l3-b", "ipnet210", { ip: "10.1.214.10" }),
       host.run("isolated-a", "isolated1", { ip: "192.168.10.2" }),
       host.run("isolated-b", "isolated1", { ip: "192.168.10.3" }),
-      driver.createSandbox("macvlan-a"),
+      driver.createSandbox({ name: "macvlan-a" }),
     ]);
     tour.step("ip link add link eth2 name mv0 netns macvlan-a type macvlan mode bridge");
     await host.ip.link.add({ type: "macvlan", link: "eth2", name: "mv0", netns: "macvlan-a" });

@@ -1,49 +1,41 @@
-import type { IpvlanError } from "../errors.ts";
+import type { Decision, IpvlanError } from "../errors.ts";
 import type { Pools } from "../ipam/mod.ts";
 import { NamespaceNotFoundError } from "../iproute2/errors.ts";
-import type { DriverParts } from "./parts.ts";
-import { type Batch, forget, mark } from "./drop.ts";
+import { deleteRecords, type RecordGroup, setState } from "./drop.ts";
 import { decideEndpoint, endpointSteps, sandboxSteps, toEndpoint } from "./endpoint.ts";
 import {
+  accept,
   HalfDoneError,
   NetworkNotFoundError,
   NotUndoneError,
   SandboxExistsError,
   SandboxGoneError,
-  throwProblems,
 } from "./errors.ts";
 import { findNetwork, sandboxNotFound } from "./find.ts";
 import { noticeHosts } from "./hosts.ts";
 import { nameProblem } from "./names.ts";
-import { byPlace } from "./plan.ts";
-import { nameIsUsed } from "./processes.ts";
 import type { HostFacts } from "./network.ts";
 import { globalAddrs } from "./parent.ts";
+import type { DriverParts } from "./parts.ts";
+import { byPlace } from "./plan.ts";
+import { nameIsUsed } from "./processes.ts";
 import { randomHex } from "./random.ts";
 import { type EndpointRecord, isReady, type Store, withoutState } from "./store.ts";
-import type { ConnectOptions, Endpoint, Network, Sandbox } from "./types.ts";
+import type { AdoptSpec, Connection, Endpoint, Network, Sandbox } from "./types.ts";
 
-/** A sandbox, and what it is to be connected to. */
-export interface AttachRequest {
-  /** The sandbox's name. */
-  sandbox: string;
-  /** Whether it is to be made as well. */
-  isNew: boolean;
+/** Connections to make for a sandbox, which may be new. */
+export interface AttachRequest extends AdoptSpec {
+  /** The connections. */
+  connections: readonly Connection[];
   /**
-   * Where the namespace of one that is made comes from.
+   * Where the namespace of a new sandbox comes from.
    *
-   * @default {"made"}
+   * @default {undefined} The sandbox exists.
    */
   namespace?: Sandbox["namespace"];
-  /** The process whose namespace it is, where that is `"attached"`. */
-  pid?: number;
-  /** The networks, by name. */
-  connections: readonly (ConnectOptions & { network: string })[];
-  /** The labels of one that is made. */
-  labels?: Record<string, string>;
 }
 
-/** A sandbox that was connected. */
+/** A sandbox and its new endpoints. */
 export interface Attached {
   /** The sandbox. */
   sandbox: Sandbox;
@@ -53,140 +45,194 @@ export interface Attached {
   notices: string[];
 }
 
-/** An endpoint and its network. */
-interface Placed {
+/** An endpoint to make, and its network. */
+interface PlannedEndpoint {
   network: Network;
   endpoint: EndpointRecord;
 }
 
+/** A sandbox and endpoints that are on record as `making`. */
+interface Reservation {
+  sandbox: Sandbox;
+  planned: PlannedEndpoint[];
+  /** The records that are `making`: with the sandbox if it is new. */
+  records: RecordGroup;
+}
+
 /**
- * Reserves addresses, makes the links, and records them; or does nothing.
+ * Connects a sandbox, and makes it if it is new. If anything fails, nothing is changed.
  *
- * @param facts What the host has; it is not asked for where there is nothing to connect to.
+ * @param facts What the host has; only needed if there are connections to make.
  */
 export async function attach(
   parts: DriverParts,
   request: AttachRequest,
   facts: HostFacts | undefined,
 ): Promise<Attached> {
-  const { store, namespaces, hosts } = parts;
-  const { isNew } = request;
-  const { sandbox, placed } = reserve(parts, request, facts);
-  const batch = batchOf(isNew, sandbox, placed);
-  // Now, and not when the links are there: so the calls of a burst have the files written once.
-  const known = hosts.refresh(placed.map(({ network }) => network.id), [sandbox.name]);
-  // Looked at below, unless something else fails before.
-  known.catch(() => {});
-  try {
-    const steps = byPlace([
-      ...(isNew ? sandboxSteps(sandbox, request.pid) : []),
-      ...placed.flatMap(({ network, endpoint }) => endpointSteps(network, endpoint)),
-    ]);
-    await namespaces.apply(steps, async () => {
-      await known;
-      store.transaction(() => mark(store, batch, "ready"));
-    });
-  } catch (error) {
-    // What could not be undone stays on record, for the next call to go by. So does what cannot be
-    // taken off the record; that says nothing of why the call has failed.
-    await known.catch(() => {});
-    if (!(error instanceof NotUndoneError)) await abandon(parts, batch).catch(() => {});
-    if (error instanceof NamespaceNotFoundError) throw new SandboxGoneError(sandbox.name);
-    throw error;
-  }
+  const reservation = reserve(parts, request, facts);
+  await make(parts, reservation, request.pid);
+  const { sandbox, planned } = reservation;
   return {
     sandbox,
-    endpoints: placed.map(({ network, endpoint }) => toEndpoint(network, endpoint)),
-    notices: [
-      ...placed.flatMap(({ network }) => {
-        const parent = facts?.links.find(({ name }) => name === network.parent);
-        return parent && !parent.up
-          ? [`The parent "${parent.name}" is down, so nothing passes`]
-          : [];
-      }),
-      ...placed.length > 0 ? noticeHosts() : [],
-    ],
+    endpoints: planned.map(({ network, endpoint }) => toEndpoint(network, endpoint)),
+    notices: planned.length === 0 ? [] : [...downNotices(planned, facts), ...noticeHosts()],
   };
-}
-
-async function abandon(parts: DriverParts, batch: Batch): Promise<void> {
-  parts.store.transaction(() => mark(parts.store, batch, "removing"));
-  await forget(parts, batch);
 }
 
 /** Records what is to be made, with its addresses, or throws everything that is wrong with it. */
 function reserve(
-  { store, pools: known }: DriverParts,
+  { store, pools }: DriverParts,
   request: AttachRequest,
   facts: HostFacts | undefined,
-): { sandbox: Sandbox; placed: Placed[] } {
-  const { sandbox: name, isNew, connections, labels = {}, namespace = "made" } = request;
+): Reservation {
+  const { name, connections, labels = {}, namespace } = request;
+  const isNew = namespace !== undefined;
   return store.transaction(() => {
     const record = store.sandbox(name);
     if (record && !isReady(record)) throw new HalfDoneError(`sandbox "${name}"`);
-    const problems = sandboxProblems(store, request, record !== undefined);
-    const sandbox = record
-      ? withoutState(record)
+    const decision = decideEndpoints(connections, {
+      sandbox: name,
+      endpoints: isNew ? [] : store.endpoints({ sandbox: name }),
+      find: (network) => findTarget(store, network, name),
+      poolsOf: (network) => pools.of(network),
+      parentAddresses: ({ parent }) =>
+        globalAddrs(parent, facts!.addrs).map(({ address }) => address),
+    });
+    const problems = [
+      ...sandboxProblems(store, request, record !== undefined),
+      ...decision.ok ? [] : decision.problems,
+    ];
+    const decided = accept(problems.length > 0 ? { ok: false, problems } : decision);
+    const sandbox: Sandbox = namespace === undefined
+      ? withoutState(record!)
       : { name, created: new Date().toISOString(), labels, namespace };
-    const endpoints: EndpointRecord[] = isNew ? [] : store.endpoints({ sandbox: name });
-    const pools = new Map<string, Pools>();
-    const placed: Placed[] = [];
-    for (const { network: networkName, ...options } of connections) {
-      try {
-        const network = findNetwork(store, networkName);
-        requireWhole(store, network, name);
-        const decision = decideEndpoint(options, randomHex(6), {
-          network,
-          pools: pools.get(network.id) ?? known.of(network),
-          sandbox: name,
-          endpoints,
-          parentAddresses: globalAddrs(network.parent, facts!.addrs).map(({ address }) => address),
-        });
-        if (!decision.ok) {
-          problems.push(...decision.problems);
-          continue;
-        }
-        endpoints.push(decision.endpoint);
-        pools.set(network.id, decision.pools);
-        placed.push({ network, endpoint: decision.endpoint });
-      } catch (error) {
-        if (!(error instanceof NetworkNotFoundError)) throw error;
-        problems.push(error);
-      }
-    }
-    throwProblems(problems);
-    mark(store, batchOf(isNew, sandbox, placed), "making");
-    known.keep(pools);
-    return { sandbox, placed };
+    const endpoints = decided.planned.map(({ endpoint }) => endpoint);
+    const records: RecordGroup = isNew ? { sandbox, endpoints } : { endpoints };
+    setState(store, records, "making");
+    pools.keep(decided.pools);
+    return { sandbox, planned: decided.planned, records };
   });
+}
+
+/** Makes what is reserved, and marks it as ready. If that fails, undoes it and throws. */
+async function make(
+  parts: DriverParts,
+  { sandbox, planned, records }: Reservation,
+  pid: number | undefined,
+): Promise<void> {
+  const { store, namespaces, hosts } = parts;
+  // The hosts files are written while `ip` runs, so that calls at the same time share one write.
+  const hostsWritten = hosts.refresh(planned.map(({ network }) => network.id), [sandbox.name]);
+  // It is awaited below. Until then, its failure must not end the program as an unhandled one.
+  hostsWritten.catch(() => {});
+  const steps = byPlace([
+    ...(records.sandbox ? sandboxSteps(sandbox, pid) : []),
+    ...planned.flatMap(({ network, endpoint }) => endpointSteps(network, endpoint)),
+  ]);
+  try {
+    await namespaces.apply(steps, async () => {
+      await hostsWritten;
+      store.transaction(() => setState(store, records, "ready"));
+    });
+  } catch (error) {
+    await hostsWritten.catch(() => {});
+    // What is left in the kernel stays on record, and the next exclusive call removes it. So do
+    // records that cannot be deleted now. The caller is told why the call failed, and not that.
+    if (!(error instanceof NotUndoneError)) await abandon(parts, records).catch(() => {});
+    if (error instanceof NamespaceNotFoundError) throw new SandboxGoneError(sandbox.name);
+    throw error;
+  }
+}
+
+async function abandon(parts: DriverParts, records: RecordGroup): Promise<void> {
+  parts.store.transaction(() => setState(parts.store, records, "removing"));
+  await deleteRecords(parts, records);
+}
+
+/** What there is, for deciding on the endpoints of a sandbox. */
+interface SandboxFacts {
+  sandbox: string;
+  endpoints: readonly EndpointRecord[];
+  find(network: string): Decision<{ network: Network }>;
+  poolsOf(network: Network): Pools;
+  parentAddresses(network: Network): readonly string[];
+}
+
+/** Decides on endpoints in turn: each one takes its addresses, link name and place from the rest. */
+function decideEndpoints(
+  connections: readonly Connection[],
+  { sandbox, endpoints, find, poolsOf, parentAddresses }: SandboxFacts,
+): Decision<{ planned: PlannedEndpoint[]; pools: ReadonlyMap<string, Pools> }> {
+  const problems: IpvlanError[] = [];
+  const planned: PlannedEndpoint[] = [];
+  const pools = new Map<string, Pools>();
+  for (const { network: name, ...options } of connections) {
+    const target = find(name);
+    if (!target.ok) {
+      problems.push(...target.problems);
+      continue;
+    }
+    const { network } = target;
+    const decision = decideEndpoint(options, randomHex(6), {
+      network,
+      pools: pools.get(network.id) ?? poolsOf(network),
+      sandbox,
+      endpoints: [...endpoints, ...planned.map(({ endpoint }) => endpoint)],
+      parentAddresses: parentAddresses(network),
+    });
+    if (!decision.ok) {
+      problems.push(...decision.problems);
+      continue;
+    }
+    planned.push({ network, endpoint: decision.endpoint });
+    pools.set(network.id, decision.pools);
+  }
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, planned, pools };
+}
+
+/**
+ * Finds the network of a connection.
+ *
+ * @throws {HalfDoneError} The network, or the sandbox's connection to it, is being made or removed.
+ */
+function findTarget(store: Store, name: string, sandbox: string): Decision<{ network: Network }> {
+  try {
+    const network = findNetwork(store, name);
+    if (!store.endpoints({ network: network.id, sandbox }).every(isReady)) {
+      throw new HalfDoneError(`connection of "${sandbox}" to "${network.name}"`);
+    }
+    return { ok: true, network };
+  } catch (error) {
+    if (!(error instanceof NetworkNotFoundError)) throw error;
+    return { ok: false, problems: [error] };
+  }
 }
 
 function sandboxProblems(
   store: Store,
-  { sandbox, isNew, namespace }: AttachRequest,
-  onRecord: boolean,
+  { name, namespace }: AttachRequest,
+  isRecorded: boolean,
 ): IpvlanError[] {
-  const isPresent = nameIsUsed(sandbox);
-  if (!isNew) {
-    if (!onRecord) return [sandboxNotFound(store, sandbox)];
-    // `ip` ends over a link that is to be made in a namespace that is not there.
-    return isPresent ? [] : [new SandboxGoneError(sandbox)];
+  const isPresent = nameIsUsed(name);
+  if (namespace === undefined) {
+    if (!isRecorded) return [sandboxNotFound(store, name)];
+    // `ip` ends when it is to make a link in a namespace that does not exist.
+    return isPresent ? [] : [new SandboxGoneError(name)];
   }
-  const problem = nameProblem("sandbox", sandbox);
+  const problem = nameProblem("sandbox", name);
   if (problem) return [problem];
-  if (onRecord) return [new SandboxExistsError(sandbox, false)];
-  if (namespace === "found") return isPresent ? [] : [new NamespaceNotFoundError(sandbox)];
-  return isPresent ? [new SandboxExistsError(sandbox, true)] : [];
+  if (isRecorded) return [new SandboxExistsError(name, false)];
+  if (namespace === "found") return isPresent ? [] : [new NamespaceNotFoundError(name)];
+  return isPresent ? [new SandboxExistsError(name, true)] : [];
 }
 
-/** Sees that no other call is connecting or disconnecting the sandbox just now. */
-function requireWhole(store: Store, network: Network, sandbox: string): void {
-  if (!store.endpoints({ network: network.id, sandbox }).every(isReady)) {
-    throw new HalfDoneError(`connection of "${sandbox}" to "${network.name}"`);
-  }
-}
-
-function batchOf(isNew: boolean, sandbox: Sandbox, placed: readonly Placed[]): Batch {
-  const endpoints = placed.map(({ endpoint }) => endpoint);
-  return { endpoints, ...(isNew && { sandbox }) };
+/** Says which parents are down. */
+function downNotices(
+  planned: readonly PlannedEndpoint[],
+  facts: HostFacts | undefined,
+): string[] {
+  return planned.flatMap(({ network }) => {
+    const parent = facts?.links.find(({ name }) => name === network.parent);
+    return parent && !parent.up ? [`The parent "${parent.name}" is down, so nothing passes`] : [];
+  });
 }

@@ -24,16 +24,27 @@ export class ProblemsError extends IpvlanError {
  * {@linkcode ProblemsError} where there are several. Returns where there is none.
  */
 export function throwProblems(problems: readonly IpvlanError[]): void {
-  if (problems.length === 1) throw problems[0];
-  if (problems.length > 1) throw new ProblemsError(problems);
+  if (problems.length > 0) throw errorOf(problems);
 }
 
-/** Gives what was decided, or throws everything that is wrong with the request. */
+/** Returns what was decided, or throws everything that is wrong with the request. */
 export function accept<T>(decision: Decision<T>): T {
   if (decision.ok) return decision;
-  throw decision.problems.length === 1
-    ? decision.problems[0]
-    : new ProblemsError(decision.problems);
+  throw errorOf(decision.problems);
+}
+
+function errorOf(problems: readonly IpvlanError[]): IpvlanError {
+  const [first] = problems;
+  return first && problems.length === 1 ? first : new ProblemsError(problems);
+}
+
+/** Runs a function. Resolves to the message of what it throws, or to `undefined`. */
+export async function failureOf(run: () => Promise<void>): Promise<string | undefined> {
+  try {
+    await run();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 /** A name is not fit to be one. */

@@ -71,7 +71,7 @@ export class HostsFiles {
     return this.#next ??= this.#running.catch(() => {}).then(() => {
       this.#next = undefined;
       // What is read from the store and written must not be overtaken by another process's.
-      return this.#running = this.#lock?.alone(() => this.#write()) ?? Promise.resolve();
+      return this.#running = this.#lock?.exclusive(() => this.#write()) ?? Promise.resolve();
     });
   }
 

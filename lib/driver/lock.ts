@@ -34,7 +34,7 @@ export class StateLock {
   }
 
   /** Runs a function while nobody else has the lock. */
-  async alone<T>(run: () => Promise<T>): Promise<T> {
+  async exclusive<T>(run: () => Promise<T>): Promise<T> {
     using _file = await this.#lock(true);
     return await run();
   }

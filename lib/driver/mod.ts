@@ -4,8 +4,48 @@
  * @module
  */
 export { Driver, type DriverOptions } from "./driver.ts";
-export * from "./errors.ts";
-export type { WrapRunner } from "./namespaces.ts";
+export {
+  AlreadyConnectedError,
+  HalfDoneError,
+  HostsFileError,
+  InvalidNameError,
+  InvalidOptionError,
+  InvalidParentError,
+  LinkExistsError,
+  MacAddressError,
+  MissingSubnetError,
+  NetworkExistsError,
+  NetworkInUseError,
+  NetworkNotFoundError,
+  NotConnectedError,
+  NotUndoneError,
+  ParentConflictError,
+  ParentDownError,
+  ParentNotFoundError,
+  ParentSubnetError,
+  ProblemsError,
+  ProcessNotFoundError,
+  SandboxExistsError,
+  SandboxGoneError,
+  SandboxInUseError,
+  SandboxNotFoundError,
+  StoreError,
+  SubnetInUseError,
+} from "./errors.ts";
 export type { NetworkOptions } from "./options.ts";
-export { aliasOf, isOurs, LINK_GROUP } from "./parent.ts";
-export * from "./types.ts";
+export type {
+  AdoptSpec,
+  Connection,
+  ConnectOptions,
+  Endpoint,
+  Network,
+  NetworkDetails,
+  NetworkSpec,
+  NetworkSubnet,
+  Outcome,
+  RestoreReport,
+  Sandbox,
+  SandboxDetails,
+  SandboxSpec,
+  SettledNetwork,
+} from "./types.ts";

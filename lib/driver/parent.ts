@@ -155,11 +155,16 @@ export function conflictProblem(
   return new ParentConflictError(parent, words(other), alike, words(asked));
 }
 
-/** Whether a link is the parent, or is below it, going by the links that the driver made. */
+/** Whether a link is the parent, or is below it, according to the links that the driver made. */
 export function standsOn(parent: string, link: string, made: readonly LinkSpec[]): boolean {
   if (parent === link) return true;
   const record = made.find(({ name }) => name === parent);
   return record !== undefined && "link" in record && standsOn(record.link, link, made);
+}
+
+/** The links that the driver made as a parent or below it, the lowest first. */
+export function linksUnder(parent: string, made: readonly LinkSpec[]): LinkSpec[] {
+  return made.filter(({ name }) => standsOn(parent, name, made));
 }
 
 /** The addresses of a link that say something about the network it is on: not the link-local ones. */

@@ -1,156 +1,203 @@
-import { type Link, linkDel, linkSet } from "../iproute2/link.ts";
-import type { DriverParts } from "./parts.ts";
-import { dropEndpoint, dropNetwork, dropSandbox, mark } from "./drop.ts";
+import type { Decision } from "../errors.ts";
+import { type Link, linkDel, linkSet, type LinkSpec } from "../iproute2/link.ts";
 import { endpointSteps, sandboxSteps } from "./endpoint.ts";
-import { ParentNotFoundError, SandboxGoneError } from "./errors.ts";
+import { accept, failureOf, ParentNotFoundError, SandboxGoneError } from "./errors.ts";
 import { aliasSteps, linkSteps } from "./network.ts";
-import { isOurs, standsOn } from "./parent.ts";
+import { isOurs, linksUnder } from "./parent.ts";
+import type { DriverParts } from "./parts.ts";
 import { byPlace, type Step } from "./plan.ts";
-import { isReady, type State, withoutState } from "./store.ts";
-import type { Network, RestoreReport } from "./types.ts";
+import type { Recovery } from "./recover.ts";
+import { type EndpointRecord, isReady, type Store, withoutState } from "./store.ts";
+import type { Network, RestoreReport, Sandbox } from "./types.ts";
 
-/** What became of what a crash had left half done. */
-export type Recovery = Pick<RestoreReport, "undone" | "missing">;
-
-/**
- * Undoes what a crash left half done. Only for a caller that has the lock alone, so that nothing
- * half done is anybody's who is still at it. What cannot be undone stays on record as it is, and is
- * in nobody's way but of those who want its name.
- */
-export async function recover(parts: DriverParts): Promise<Recovery> {
-  const { store, processes } = parts;
-  const { undone, missing }: Recovery = { undone: [], missing: [] };
-  const records = [...store.sandboxes(), ...store.endpoints(), ...store.networks()];
-  if (records.every(isReady)) return { undone, missing };
-  // What the one that was killed had asked for may come to be only now.
-  await processes.idle();
-  const attempt = async (
-    what: { kind: "network" | "sandbox"; name: string },
-    state: string,
-    run: () => Promise<void>,
-  ) => {
-    try {
-      await run();
-      undone.push(`The ${what.kind} "${what.name}" was left ${state}`);
-    } catch (error) {
-      missing.push({ ...what, reason: `It was left ${state}: ${reasonOf(error)}` });
-    }
-  };
-  const half = (state: State) => `half ${state === "making" ? "made" : "removed"}`;
-  for (const record of store.sandboxes()) {
-    if (isReady(record)) continue;
-    const what = { kind: "sandbox", name: record.name } as const;
-    const sandbox = withoutState(record);
-    await attempt(what, half(record.state), () => {
-      const endpoints = store.endpoints({ sandbox: sandbox.name });
-      store.transaction(() => mark(store, { sandbox, endpoints }, "removing"));
-      return dropSandbox(parts, sandbox);
-    });
-  }
-  for (const record of store.endpoints()) {
-    if (isReady(record) || missing.some(({ name }) => name === record.sandbox)) continue;
-    const what = { kind: "sandbox", name: record.sandbox } as const;
-    const state = record.state === "making" ? "half connected" : "half disconnected";
-    await attempt(what, state, () => {
-      store.transaction(() => mark(store, { endpoints: [record] }, "removing"));
-      return dropEndpoint(parts, record);
-    });
-  }
-  for (const record of store.networks()) {
-    if (isReady(record)) continue;
-    const what = { kind: "network", name: record.name } as const;
-    await attempt(what, half(record.state), () => dropNetwork(parts, withoutState(record)));
-  }
-  return { undone, missing };
-}
-
-/** Brings everything on record back into the kernel. Only for a caller that has the lock alone. */
+/** Brings everything on record back into the kernel. The caller must hold the exclusive lock. */
 export async function restore(parts: DriverParts, recovery: Recovery): Promise<RestoreReport> {
   const { store, namespaces, hosts, processes } = parts;
-  const { undone, missing } = recovery;
-  // Another that was killed may be at it still.
+  // The `ip` of a driver that was killed may still be running its lines.
   await processes.idle();
-  const report: RestoreReport = { networks: [], sandboxes: [], missing: [...missing], undone };
-  const networks = store.networks().map(withoutState);
-  const ready = new Map<string, Network>();
+  const restored: Restored[] = [];
+  const networks = new Map<string, Network>();
+  // In turn, as networks may need the same link.
   for (const network of store.networks().filter(isReady).map(withoutState)) {
-    try {
-      await restoreParent(parts, network, networks);
-      ready.set(network.id, network);
-      report.networks.push(network.name);
-    } catch (error) {
-      report.missing.push({ kind: "network", name: network.name, reason: reasonOf(error) });
-    }
+    const failure = await failureOf(() => restoreParent(parts, network));
+    if (failure === undefined) networks.set(network.id, network);
+    restored.push({ kind: "network", name: network.name, failure });
   }
   const present = new Set(await namespaces.caller().netns.list());
-  const sandboxes = store.sandboxes().filter(isReady);
-  await Promise.all(
-    sandboxes.map(async (sandbox) => {
+  const sandboxes = store.sandboxes().filter(isReady).map(withoutState);
+  restored.push(
+    ...await Promise.all(sandboxes.map(async (sandbox): Promise<Restored> => {
       const { name } = sandbox;
-      const endpoints = store.endpoints({ sandbox: name }).filter(isReady);
-      const lost = endpoints.filter(({ network }) => !ready.has(network))
-        .map(({ network }) => networks.find(({ id }) => id === network)!.name);
-      try {
-        if (!present.has(name) && sandbox.namespace !== "made") throw new SandboxGoneError(name);
-        const links = present.has(name) ? await namespaces.inside(name).link.show() : [];
-        const loopback = links.find((link) => link.name === "lo");
-        const isDown = sandbox.namespace === "made" && loopback?.up === false;
-        const ours = links.filter(isOurs);
-        const whole = ours.filter(({ alias }) => alias !== undefined).map((link) => link.name);
-        // One that was being made when a call was cut short may lack an address or a route.
-        await namespaces.apply(
-          ours.filter((link) => !whole.includes(link.name))
-            .map((link) => ({ netns: name, line: linkDel(link.name) })),
-        );
-        await namespaces.apply(byPlace([
-          ...(present.has(name) ? [] : sandboxSteps(sandbox)),
-          ...(isDown ? [{ netns: name, line: linkSet("lo", { up: true }) }] : []),
-          ...endpoints
-            .filter(({ network, ifname }) => ready.has(network) && !whole.includes(ifname))
-            .flatMap((endpoint) => endpointSteps(ready.get(endpoint.network)!, endpoint)),
-        ]));
-        if (lost.length === 0) return void report.sandboxes.push(name);
-        const reason = `It is not connected to ${lost.join(", ")}, which could not be restored`;
-        report.missing.push({ kind: "sandbox", name, reason });
-      } catch (error) {
-        report.missing.push({ kind: "sandbox", name, reason: reasonOf(error) });
-      }
-    }),
+      const isPresent = present.has(name);
+      const failure = await failureOf(() => restoreSandbox(parts, sandbox, networks, isPresent));
+      return { kind: "sandbox", name, failure: failure ?? lostReason(store, name, networks) };
+    })),
   );
-  await hosts.refresh(networks.map(({ id }) => id), sandboxes.map(({ name }) => name));
-  report.sandboxes.sort();
-  return report;
+  await hosts.refresh(store.networks().map(({ id }) => id), sandboxes.map(({ name }) => name));
+  return toReport(recovery, restored);
 }
 
-/**
- * Makes a network's parent anew, if the driver made it in the first place. A parent that somebody
- * else made is never made here, and so never deleted; and one of the driver's that somebody else
- * has made meanwhile is that somebody's from now on.
- */
+/** A network or sandbox, and why it could not be brought back; `undefined` if it could. */
+export interface Restored {
+  /** What it is. */
+  kind: "network" | "sandbox";
+  /** Its name. */
+  name: string;
+  /** Why it could not be brought back. */
+  failure: string | undefined;
+}
+
+/** Reports what was brought back and what was not. */
+export function toReport(
+  { undone, missing }: Recovery,
+  restored: readonly Restored[],
+): RestoreReport {
+  const namesOf = (wanted: Restored["kind"]) =>
+    restored.filter(({ kind, failure }) => kind === wanted && failure === undefined)
+      .map(({ name }) => name);
+  const failed = restored.flatMap(({ kind, name, failure }) =>
+    failure === undefined ? [] : [{ kind, name, reason: failure }]
+  );
+  return {
+    networks: namesOf("network"),
+    sandboxes: namesOf("sandbox"),
+    missing: [...missing, ...failed],
+    undone,
+  };
+}
+
+/** Says which networks of a sandbox could not be brought back, if there are any. */
+function lostReason(
+  store: Store,
+  sandbox: string,
+  networks: ReadonlyMap<string, Network>,
+): string | undefined {
+  const ids = store.endpoints({ sandbox }).filter(isReady).map(({ network }) => network);
+  const lost = store.networks().filter(({ id }) => ids.includes(id) && !networks.has(id));
+  if (lost.length === 0) return undefined;
+  const names = lost.map(({ name }) => name).join(", ");
+  return `It is not connected to ${names}, which could not be restored`;
+}
+
+/** Makes the links of a network's parent that the driver made before and that are missing now. */
 export async function restoreParent(
   { store, namespaces }: DriverParts,
   network: Network,
-  networks: readonly Network[],
 ): Promise<void> {
-  const host = namespaces.host();
-  const links = await host.link.show();
-  const find = (name: string): Link | undefined => links.find((link) => link.name === name);
-  const made = store.links();
-  const chain = made.filter(({ name }) => standsOn(network.parent, name, made));
-  const [lowest] = chain.filter(({ name }) => !find(name));
-  const needed = lowest && "link" in lowest ? lowest.link : network.parent;
-  if (lowest?.type !== "dummy" && !find(needed)) {
-    throw new ParentNotFoundError(network.parent, lowest && needed);
-  }
-  for (const { name } of chain) {
-    const link = find(name);
-    if (link && !isOurs(link)) store.deleteLink(name);
-  }
-  const absent = chain.filter(({ name }) => !find(name));
-  const steps: Step[] = [...linkSteps(absent), ...aliasSteps(absent, networks, made)];
-  if (steps.length > 0) await namespaces.apply(steps);
+  const plan = accept(parentPlan(network, {
+    networks: store.networks().map(withoutState),
+    made: store.links(),
+    links: await namespaces.host().link.show(),
+  }));
+  for (const name of plan.foreign) store.deleteLink(name);
+  await namespaces.apply(plan.steps);
 }
 
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** What there is, for restoring a parent. */
+export interface ParentFacts {
+  /** All networks. */
+  networks: readonly Network[];
+  /** The links that the driver made, according to the record. */
+  made: readonly LinkSpec[];
+  /** The links of the host. */
+  links: readonly Link[];
+}
+
+/** How to restore a parent. */
+export interface ParentPlan {
+  /** Links on record that somebody else has made since. The driver must not delete them later. */
+  foreign: string[];
+  /** The steps that make the missing links. */
+  steps: Step[];
+}
+
+/**
+ * Plans how to restore a network's parent. Only links that the driver made before are made again, as
+ * a link that it makes is also deleted by it.
+ */
+export function parentPlan(
+  network: Network,
+  { networks, made, links }: ParentFacts,
+): Decision<ParentPlan> {
+  const find = (name: string) => links.find((link) => link.name === name);
+  const own = linksUnder(network.parent, made);
+  const missing = own.filter(({ name }) => !find(name));
+  const [lowest] = missing;
+  // A dummy needs no link. A sub-interface needs the one below it, and a network its parent.
+  const needed = lowest && "link" in lowest ? lowest.link : network.parent;
+  if (lowest?.type !== "dummy" && !find(needed)) {
+    const problem = new ParentNotFoundError(network.parent, lowest && needed);
+    return { ok: false, problems: [problem] };
+  }
+  const foreign = own.map(({ name }) => name).filter((name) => {
+    const link = find(name);
+    return link !== undefined && !isOurs(link);
+  });
+  return {
+    ok: true,
+    foreign,
+    steps: [...linkSteps(missing), ...aliasSteps(missing, networks, made)],
+  };
+}
+
+async function restoreSandbox(
+  { store, namespaces }: DriverParts,
+  sandbox: Sandbox,
+  networks: ReadonlyMap<string, Network>,
+  isPresent: boolean,
+): Promise<void> {
+  const endpoints = store.endpoints({ sandbox: sandbox.name }).filter(isReady);
+  const links = isPresent ? await namespaces.inside(sandbox.name).link.show() : undefined;
+  const plan = accept(sandboxPlan(sandbox, { endpoints, networks, links }));
+  await namespaces.apply(plan.remove);
+  await namespaces.apply(plan.make);
+}
+
+/** What there is, for restoring a sandbox. */
+export interface SandboxFacts {
+  /** Its endpoints on record. */
+  endpoints: readonly EndpointRecord[];
+  /** The networks whose parents are there, by id. */
+  networks: ReadonlyMap<string, Network>;
+  /** The links in its namespace; `undefined` if it has no namespace. */
+  links: readonly Link[] | undefined;
+}
+
+/** How to restore a sandbox. */
+export interface SandboxPlan {
+  /** The steps that delete incomplete links. They run first, and are not undone. */
+  remove: Step[];
+  /** The steps that make what is missing. */
+  make: Step[];
+}
+
+/** Plans how to restore a sandbox. Its endpoints on networks that are not there are left out. */
+export function sandboxPlan(
+  sandbox: Sandbox,
+  { endpoints, networks, links }: SandboxFacts,
+): Decision<SandboxPlan> {
+  const { name, namespace } = sandbox;
+  if (!links && namespace !== "made") {
+    return { ok: false, problems: [new SandboxGoneError(name)] };
+  }
+  const ours = links?.filter(isOurs) ?? [];
+  // The alias is set last. A link without one may lack an address or a route, as a crash left it.
+  const complete = ours.filter(({ alias }) => alias !== undefined);
+  const incomplete = ours.filter(({ alias }) => alias === undefined);
+  const isDown = links?.find((link) => link.name === "lo")?.up === false;
+  const missing = endpoints.filter(({ ifname }) => !complete.some((link) => link.name === ifname));
+  return {
+    ok: true,
+    remove: incomplete.map((link) => ({ netns: name, line: linkDel(link.name) })),
+    make: byPlace([
+      ...(links ? [] : sandboxSteps(sandbox)),
+      ...(isDown && namespace === "made"
+        ? [{ netns: name, line: linkSet("lo", { up: true }) }]
+        : []),
+      ...missing.flatMap((endpoint) => {
+        const network = networks.get(endpoint.network);
+        return network ? endpointSteps(network, endpoint) : [];
+      }),
+    ]),
+  };
 }

@@ -121,6 +121,40 @@ export interface ConnectOptions {
   ifname?: string;
 }
 
+/** A connection to make: to which network, and how. */
+export interface Connection extends ConnectOptions {
+  /** The network's name. */
+  network: string;
+}
+
+/** A sandbox to create. */
+export interface SandboxSpec {
+  /** The sandbox's name, under the rules for a network's name. Digits alone are refused. */
+  name: string;
+  /**
+   * The networks to connect it to, in this order. The first one has the default route.
+   *
+   * @default {[]}
+   */
+  connections?: readonly Connection[];
+  /**
+   * Labels, kept and shown.
+   *
+   * @default {{}}
+   */
+  labels?: Record<string, string>;
+}
+
+/** A sandbox to make of a namespace that exists. */
+export interface AdoptSpec extends SandboxSpec {
+  /**
+   * The id of a process in the namespace. The namespace gets the sandbox's name.
+   *
+   * @default {undefined} The namespace has this name already.
+   */
+  pid?: number;
+}
+
 /** An endpoint: a sandbox's link on a network. */
 export interface Endpoint {
   /** The network's name. */

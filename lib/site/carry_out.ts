@@ -84,7 +84,7 @@ async function attach(
   { sandbox, labels, connections }: Attachment,
 ): Promise<string[]> {
   if (labels !== undefined) {
-    return (await driver.createSandbox(sandbox, connections, labels)).notices;
+    return (await driver.createSandbox({ name: sandbox, connections, labels })).notices;
   }
   const notices: string[] = [];
   for (const { network, ...options } of connections) {

@@ -1,4 +1,5 @@
 import { throwProblems } from "../driver/errors.ts";
+import type { Connection } from "../driver/types.ts";
 import { nameProblem } from "../driver/names.ts";
 import { SiteText } from "./file.ts";
 import { SITE } from "./format.ts";
@@ -7,7 +8,7 @@ import { readNetwork, type SiteNetwork } from "./network.ts";
 import { parseCheck } from "./sentence.ts";
 import { type Report, ShapeReader, TooManyValuesError } from "./reader.ts";
 import { aliasesOf, type Path } from "./shape.ts";
-import type { Connection, Desired } from "./types.ts";
+import type { Desired } from "./types.ts";
 import { defined, entries, list, record, type Values } from "./values.ts";
 
 /**

@@ -1,13 +1,19 @@
 import { throwProblems } from "../driver/errors.ts";
 import { settleAll, toSettled } from "../driver/settle.ts";
-import type { Endpoint, NetworkSpec, SandboxDetails, SettledNetwork } from "../driver/types.ts";
+import type {
+  Connection,
+  Endpoint,
+  NetworkSpec,
+  SandboxDetails,
+  SettledNetwork,
+} from "../driver/types.ts";
 import type { IpvlanError } from "../errors.ts";
 import { formatAddress, parseAddress } from "../ipam/mod.ts";
 import { endpointDifferences, labelDifferences, networkDifferences } from "./compare.ts";
 import { type Current, withoutLength } from "./current.ts";
 import { foreign, shared } from "./errors.ts";
 import { SITE_LABEL, siteLabels, startedCommand, STARTING_LABEL } from "./labels.ts";
-import type { Change, Connection, Desired, DesiredSandbox, Plan } from "./types.ts";
+import type { Change, Desired, DesiredSandbox, Plan } from "./types.ts";
 import { describeConnection, describeNetwork, describeSandbox, show } from "./words.ts";
 
 /** The inputs of a plan, and the plan so far. */

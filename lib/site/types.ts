@@ -1,12 +1,6 @@
 import type { Finding } from "../check/mod.ts";
-import type { ConnectOptions, NetworkSpec } from "../driver/types.ts";
+import type { Connection, NetworkSpec } from "../driver/types.ts";
 import type { Check } from "./sentence.ts";
-
-/** A connection of a sandbox to a network. */
-export interface Connection extends ConnectOptions {
-  /** The network's name. */
-  network: string;
-}
 
 /** A sandbox as it should be. */
 export interface DesiredSandbox {

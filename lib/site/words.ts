@@ -1,6 +1,6 @@
-import type { SettledNetwork } from "../driver/types.ts";
+import type { Connection, SettledNetwork } from "../driver/types.ts";
 import { quoted } from "../printable.ts";
-import type { Change, Connection, DesiredSandbox, Plan } from "./types.ts";
+import type { Change, DesiredSandbox, Plan } from "./types.ts";
 
 /** The lines of a plan, as `diff` shows them: a sign, the kind and the name, and what changes. */
 export function planLines(

@@ -56,7 +56,10 @@ export class Host implements AsyncDisposable {
    */
   async run(name: string, network: string, options: ConnectOptions = {}): Promise<Endpoint> {
     this.#containers.add(name);
-    const { value } = await this.driver.createSandbox(name, [{ ...options, network }]);
+    const { value } = await this.driver.createSandbox({
+      name,
+      connections: [{ ...options, network }],
+    });
     return value.endpoints[0]!;
   }
 

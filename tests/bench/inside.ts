@@ -85,7 +85,7 @@ async function measureCommands(repetitions: number): Promise<Result[]> {
   {
     await using driver = await Driver.open({ stateDir });
     await driver.createNetwork({ name: "bench", parent: PARENT, subnets: [SUBNET] });
-    await driver.createSandbox("c1", [{ network: "bench" }]);
+    await driver.createSandbox({ name: "c1", connections: [{ network: "bench" }] });
   }
   Deno.env.set("IPVLAN_STATE_DIR", stateDir);
   const nothing = `${world.folder}/nothing.ts`;

@@ -38,7 +38,8 @@ export const driver: Way = {
   what: "Driver.createSandbox() in one burst",
   async prepare(world, sandboxes) {
     const driver = await openDriver(world);
-    const make = (name: string) => driver.createSandbox(name, [{ network: "bench" }]);
+    const make = (name: string) =>
+      driver.createSandbox({ name, connections: [{ network: "bench" }] });
     return {
       run: async () => void await Promise.all(sandboxes.map(make)),
       end: () => driver[Symbol.asyncDispose](),

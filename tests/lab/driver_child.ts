@@ -5,7 +5,8 @@
  * - `killed N`: create networks and sandboxes, remove some, and die before the N-th line;
  * - `connect NETWORK SANDBOX…`: connect them all at once, and print the addresses as JSON.
  */
-import { Driver, type WrapRunner } from "../../lib/driver/mod.ts";
+import { Driver } from "../../lib/driver/mod.ts";
+import type { WrapRunner } from "../../lib/driver/namespaces.ts";
 
 /** A driver's life: every kind of call that changes something. */
 export async function live(driver: Driver): Promise<void> {
@@ -15,8 +16,8 @@ export async function live(driver: Driver): Promise<void> {
     subnets: ["10.20.0.0/24", "fd20::/64"],
   });
   await driver.createNetwork({ name: "plain", parent: "eth0", subnets: ["10.40.0.0/24"] });
-  await driver.createSandbox("c1", [{ network: "dual", aliases: ["db"] }]);
-  await driver.createSandbox("c2", [{ network: "dual" }]);
+  await driver.createSandbox({ name: "c1", connections: [{ network: "dual", aliases: ["db"] }] });
+  await driver.createSandbox({ name: "c2", connections: [{ network: "dual" }] });
   await driver.connect("plain", "c2");
   await driver.disconnect("dual", "c2");
   await driver.removeSandbox("c1");
@@ -43,7 +44,7 @@ function dyingAt(n: number): WrapRunner {
 if (import.meta.main) {
   const [action, host, stateDir, ...words] = Deno.args;
   const wrap = action === "killed" ? dyingAt(Number(words[0])) : undefined;
-  await using driver = await Driver.open({ host, stateDir, wrap });
+  await using driver = Driver.openWrapped({ host, stateDir }, wrap);
   switch (action) {
     case "refused":
       await driver.createNetwork({ name: "n" }).catch((error) => console.log(`${error}`));

@@ -17,7 +17,7 @@ const NAMES = Array.from({ length: 20 }, (_, i) => `c${i}`);
 
 async function sandboxes(driver: Driver): Promise<void> {
   await driver.createNetwork({ name: "n", parent: "eth0", subnets: ["10.0.0.0/24"] });
-  await Promise.all(NAMES.map((name) => driver.createSandbox(name)));
+  await Promise.all(NAMES.map((name) => driver.createSandbox({ name })));
 }
 
 /** The addresses that twenty connects at once are to give, each once. */
@@ -73,7 +73,7 @@ Deno.test("connects from two processes at once give different addresses", () =>
     assertAllDiffer(both.flatMap(({ stdout }) => JSON.parse(stdout)));
     await assertConsistent(host);
     // This driver has not seen what the others did, and goes by the store all the same.
-    await driver.createSandbox("c20", [{ network: "n" }]);
+    await driver.createSandbox({ name: "c20", connections: [{ network: "n" }] });
     assertEquals(driver.inspectSandbox("c20").endpoints[0]?.ip, "10.0.0.22/24");
   }));
 
@@ -84,9 +84,11 @@ Deno.test("of several calls for one name exactly one wins", () =>
       Promise.allSettled([call(one), call(two), call(one)]);
     const created = await thrice((driver) => driver.createNetwork({ name: "n", parent: "eth0.5" }));
     assertEquals(failures(created, NetworkExistsError).length, 2);
-    const sandboxed = await thrice((driver) => driver.createSandbox("c", [{ network: "n" }]));
+    const sandboxed = await thrice((driver) =>
+      driver.createSandbox({ name: "c", connections: [{ network: "n" }] })
+    );
     assertEquals(failures(sandboxed, SandboxExistsError).length, 2);
-    await one.createSandbox("d");
+    await one.createSandbox({ name: "d" });
     const connected = await thrice((driver) => driver.connect("n", "d"));
     assertEquals(failures(connected, AlreadyConnectedError).length, 2);
     await assertConsistent(host);
@@ -103,7 +105,7 @@ Deno.test("connects that meet removals leave no trace, or win", () =>
     const [one, two] = [await host.driver(), await host.driver()];
     for (const remover of [one, two]) {
       await one.createNetwork({ name: "n", parent: "eth0.5", subnets: ["10.0.0.0/24"] });
-      await one.createSandbox("c");
+      await one.createSandbox({ name: "c" });
       // A sandbox that is removed is not put back on record by a connect that was under way.
       const met = await Promise.allSettled([one.connect("n", "c"), remover.removeSandbox("c")]);
       failures(met, SandboxNotFoundError);
@@ -113,7 +115,7 @@ Deno.test("connects that meet removals leave no trace, or win", () =>
       // Nor is anything connected to a network that is removed.
       const too = await Promise.allSettled([
         remover.removeNetwork("n"),
-        one.createSandbox("c", [{ network: "n" }]),
+        one.createSandbox({ name: "c", connections: [{ network: "n" }] }),
       ]);
       const [failure, ...rest] = failures(too, NetworkNotFoundError, NetworkInUseError);
       assertInstanceOf(failure, IpvlanError);
@@ -129,9 +131,9 @@ Deno.test("an address that is given back is free for the next, whoever gave it b
     const [one, two] = [await host.driver(), await host.driver()];
     await one.createNetwork({ name: "n", parent: "eth0", subnets: ["10.0.0.0/24"] });
     const ip = "10.0.0.7";
-    await one.createSandbox("a", [{ network: "n", ip }]);
+    await one.createSandbox({ name: "a", connections: [{ network: "n", ip }] });
     await one.removeSandbox("a");
-    await one.createSandbox("b", [{ network: "n", ip }]);
+    await one.createSandbox({ name: "b", connections: [{ network: "n", ip }] });
     await two.disconnect("n", "b");
     await one.connect("n", "b", { ip });
     await one.disconnect("n", "b");

@@ -40,7 +40,10 @@ Deno.test("after a kill at any line, restore leaves what is on record, and no mo
         for (const { name } of driver.listSandboxes()) await driver.removeSandbox(name);
         for (const { name } of driver.listNetworks()) await driver.removeNetwork(name);
         await driver.createNetwork({ name: "dual", parent: "eth0.20.30" });
-        await driver.createSandbox("c1", [{ network: "dual", ip: "172.18.0.2" }]);
+        await driver.createSandbox({
+          name: "c1",
+          connections: [{ network: "dual", ip: "172.18.0.2" }],
+        });
         await assertConsistent(host);
       }));
   }
@@ -52,7 +55,10 @@ Deno.test("what a crash left half done is undone by the next call that comes upo
     assert(await killedAt(14, host.ns.name, host.stateDir));
     const driver = await host.driver();
     assertEquals(driver.listSandboxes(), []);
-    const { value } = await driver.createSandbox("c1", [{ network: "dual" }]);
+    const { value } = await driver.createSandbox({
+      name: "c1",
+      connections: [{ network: "dual" }],
+    });
     assertEquals([value.endpoints[0]?.ip, value.endpoints[0]?.ip6], ["10.20.0.2/24", "fd20::2/64"]);
     await assertConsistent(host);
   }));

@@ -45,16 +45,16 @@ const MAKING: Record<string, {
   "a sandbox on two networks": {
     before: async (driver) => {
       await twoNetworks(driver);
-      await driver.createSandbox("neighbour", [{ network: "dual" }]);
+      await driver.createSandbox({ name: "neighbour", connections: [{ network: "dual" }] });
     },
-    make: (driver) => driver.createSandbox("c1", CONNECTIONS),
+    make: (driver) => driver.createSandbox({ name: "c1", connections: CONNECTIONS }),
     remove: (driver) => driver.removeSandbox("c1"),
   },
   "an endpoint": {
     before: async (driver) => {
       await twoNetworks(driver);
-      await driver.createSandbox("c1", [{ network: "iso" }]);
-      await driver.createSandbox("neighbour", [{ network: "dual" }]);
+      await driver.createSandbox({ name: "c1", connections: [{ network: "iso" }] });
+      await driver.createSandbox({ name: "neighbour", connections: [{ network: "dual" }] });
     },
     make: (driver) => driver.connect("dual", "c1", { ip: "10.20.0.9", aliases: ["db"] }),
     remove: (driver) => driver.disconnect("dual", "c1"),
@@ -200,20 +200,20 @@ Deno.test("a hosts file that cannot be written undoes the call, and the next one
   withHost(async (host) => {
     const driver = await host.driver();
     await twoNetworks(driver);
-    await driver.createSandbox("neighbour", [{ network: "dual" }]);
+    await driver.createSandbox({ name: "neighbour", connections: [{ network: "dual" }] });
     const at = await host.dump();
     // A folder in the way of a file that is to be written.
     await Deno.mkdir("/etc/netns/c1/hosts", { recursive: true });
     try {
       await assertRejects(
-        () => driver.createSandbox("c1", CONNECTIONS),
+        () => driver.createSandbox({ name: "c1", connections: CONNECTIONS }),
         HostsFileError,
         "/etc/netns/c1/hosts",
       );
     } finally {
       await Deno.remove("/etc/netns/c1", { recursive: true });
     }
-    const { value } = await driver.createSandbox("c1", CONNECTIONS);
+    const { value } = await driver.createSandbox({ name: "c1", connections: CONNECTIONS });
     assertEquals(value.endpoints.map(({ ip }) => ip), ["10.20.0.3/24", "10.30.0.2/24"]);
     await assertConsistent(host);
     await driver.removeSandbox("c1");
@@ -232,7 +232,7 @@ Deno.test("a hosts file that a kill has left begun is written, and removed", () 
     };
     for (const text of [undefined, "", "# Writ"]) {
       await begin(text);
-      await driver.createSandbox("c1", CONNECTIONS);
+      await driver.createSandbox({ name: "c1", connections: CONNECTIONS });
       await assertConsistent(host);
       await begin(text);
       await driver.removeSandbox("c1");

@@ -1,8 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { Driver, type DriverOptions, isOurs, type WrapRunner } from "../../lib/driver/mod.ts";
+import { Driver, type DriverOptions } from "../../lib/driver/mod.ts";
 import { addressesOf } from "../../lib/driver/endpoint.ts";
 import { renderHosts } from "../../lib/driver/hosts.ts";
+import type { WrapRunner } from "../../lib/driver/namespaces.ts";
+import { isOurs } from "../../lib/driver/parent.ts";
 import { SqliteStore } from "../../lib/driver/store.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import type { Link } from "../../lib/iproute2/link.ts";
@@ -14,6 +16,11 @@ import { type FreshNetns, freshNetns } from "./netns.ts";
 /** Where `ip netns exec` finds a sandbox's files. */
 const ETC = "/etc/netns";
 
+/** How a driver is opened, and what is wrapped around its runners to make lines fail. */
+export interface TestDriverOptions extends DriverOptions {
+  wrap?: WrapRunner;
+}
+
 /** A host of a test's own: a namespace with `eth0`, whose other end `peer0` is up, and a state folder. */
 export interface TestHost {
   /** The host's namespace. */
@@ -21,7 +28,7 @@ export interface TestHost {
   /** The state folder. */
   readonly stateDir: string;
   /** A driver on the host and its folder, which ends with the test. */
-  driver(options?: DriverOptions): Promise<Driver>;
+  driver(options?: TestDriverOptions): Promise<Driver>;
   /** What the kernel, the store and `/etc/netns` hold, in a form that can be compared. */
   dump(): Promise<unknown>;
 }
@@ -42,8 +49,10 @@ export async function withHost(test: (host: TestHost) => Promise<void>): Promise
   const before = { namespaces: await outer.netns.list(), files: filesOf(ETC) };
   undo.defer(() => clearAway(outer, before.namespaces, before.files));
   const drivers = undo.use(new AsyncDisposableStack());
-  const driver = async (options: DriverOptions = {}) =>
-    drivers.use(await Driver.open({ host: ns.name, stateDir, ...options }));
+  const driver = async ({ wrap, ...options }: TestDriverOptions = {}) => {
+    const all = { host: ns.name, stateDir, ...options };
+    return drivers.use(wrap ? Driver.openWrapped(all, wrap) : await Driver.open(all));
+  };
   const dump = async () => ({
     host: (await ns.ip.link.show()).map(essence).toSorted(byName),
     sandboxes: await Promise.all(
@@ -244,7 +253,7 @@ export class Faults implements AsyncDisposable {
     this.#left = Infinity;
   }
 
-  /** For {@linkcode DriverOptions.wrap}. */
+  /** For {@linkcode TestDriverOptions.wrap}. */
   readonly wrap: WrapRunner = (runner) => ({
     query: (line) => runner.query(line),
     change: (line) => {

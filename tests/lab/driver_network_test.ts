@@ -31,7 +31,10 @@ Deno.test("a network of defaults: a sub-interface and links that are marked, in 
       [parent.info, parent.link, parent.up, parent.group, parent.alias],
       [vlanInfo(20), "eth0", true, MARK, "ipvlan-kit n"],
     );
-    const { value: sandbox } = await driver.createSandbox("c", [{ network: "n" }]);
+    const { value: sandbox } = await driver.createSandbox({
+      name: "c",
+      connections: [{ network: "n" }],
+    });
     assertEquals(driver.inspectSandbox("c"), sandbox);
     assertEquals(driver.listSandboxes(), [sandbox]);
     assertEquals(sandbox.endpoints, [
@@ -55,7 +58,7 @@ Deno.test("mode, flag and MTU are those asked for, also where the parent is the 
     ] as const;
     for (const spec of cases) {
       await driver.createNetwork(spec);
-      await driver.createSandbox(spec.name, [{ network: spec.name }]);
+      await driver.createSandbox({ name: spec.name, connections: [{ network: spec.name }] });
       const [link] = await linksIn(spec.name);
       assertEquals(link?.info, { type: "ipvlan", mode: spec.mode, flag: spec.flag });
       assertEquals(link?.mtu, "mtu" in spec ? spec.mtu : 1500);
@@ -98,7 +101,7 @@ Deno.test("two tags: the outer of a service provider's, the inner a customer's, 
       vlanInfo(20, "802.1ad"),
       vlanInfo(30),
     ]);
-    await driver.createSandbox("c", [{ network: "q" }]);
+    await driver.createSandbox({ name: "c", connections: [{ network: "q" }] });
     await assertConsistent(host);
     await driver.removeSandbox("c");
     await driver.removeNetwork("q");
@@ -118,7 +121,7 @@ Deno.test("a parent that was there before is neither changed nor deleted", () =>
     for (const parent of ["eth0", "eth0.40"]) {
       const { value } = await driver.createNetwork({ name: parent, parent, mtu: 1400 });
       assertEquals(value.parent, parent);
-      await driver.createSandbox("c", [{ network: parent }]);
+      await driver.createSandbox({ name: "c", connections: [{ network: parent }] });
       assertEquals(await shown(), before);
       await driver.removeSandbox("c");
       await driver.removeNetwork(parent);
@@ -135,7 +138,7 @@ Deno.test("a parent that is down is said; a sub-interface cannot be made on one"
     assertEquals(notices, [
       'The parent "down0" is down, so nothing passes: "ip link set down0 up"',
     ]);
-    const sandbox = await driver.createSandbox("c", [{ network: "n" }]);
+    const sandbox = await driver.createSandbox({ name: "c", connections: [{ network: "n" }] });
     assertEquals(sandbox.notices, ['The parent "down0" is down, so nothing passes']);
     const before = await host.dump();
     const refused = () => driver.createNetwork({ name: "m", parent: "down0.20" });
@@ -154,7 +157,10 @@ Deno.test("the first of a sandbox's networks has its default route, and the seco
       subnets: ["10.0.0.0/24", "fd00::/64"],
     });
     await driver.createNetwork({ name: "two", parent: "eth0", subnets: two });
-    await driver.createSandbox("c", [{ network: "one" }, { network: "two" }]);
+    await driver.createSandbox({
+      name: "c",
+      connections: [{ network: "one" }, { network: "two" }],
+    });
     const via = async (address: string) => {
       const [, hop] =
         / via (\S+) /.exec(await inside(driver, "c", "ip", "route", "get", address)) ??
@@ -176,7 +182,7 @@ Deno.test("the parent's own addresses are never given away", () =>
     await host.ns.ip.addr.add({ dev: "eth0", address: "fd00::2/64", nodad: true });
     const subnets = ["10.0.0.0/24", "fd00::/64"];
     await driver.createNetwork({ name: "n", parent: "eth0", subnets });
-    const { value } = await driver.createSandbox("c", [{ network: "n" }]);
+    const { value } = await driver.createSandbox({ name: "c", connections: [{ network: "n" }] });
     assertEquals([value.endpoints[0]?.ip, value.endpoints[0]?.ip6], ["10.0.0.3/24", "fd00::3/64"]);
   }));
 
@@ -186,8 +192,14 @@ Deno.test("sandboxes find each other by name, alias and name.network, as long as
     const subnets = ["10.0.0.0/24", "fd00::/64"];
     await driver.createNetwork({ name: "db", parent: "eth0", subnets });
     await driver.createNetwork({ name: "web" });
-    await driver.createSandbox("c1", [{ network: "db", aliases: ["master"] }]);
-    await driver.createSandbox("c2", [{ network: "db" }, { network: "web" }]);
+    await driver.createSandbox({
+      name: "c1",
+      connections: [{ network: "db", aliases: ["master"] }],
+    });
+    await driver.createSandbox({
+      name: "c2",
+      connections: [{ network: "db" }, { network: "web" }],
+    });
     const lookup = (name: string, database = "ahostsv4") =>
       inside(driver, "c2", "getent", database, name);
     for (const name of ["c1", "master", "c1.db"]) {
@@ -212,7 +224,7 @@ Deno.test("a hosts file of somebody else's is neither written over nor removed",
     await driver.createNetwork({ name: "n" });
     await Deno.mkdir("/etc/netns/c", { recursive: true });
     await Deno.writeTextFile("/etc/netns/c/hosts", "10.9.9.9 theirs\n");
-    await driver.createSandbox("c", [{ network: "n" }]);
+    await driver.createSandbox({ name: "c", connections: [{ network: "n" }] });
     await driver.removeSandbox("c");
     assertEquals(await Deno.readTextFile("/etc/netns/c/hosts"), "10.9.9.9 theirs\n");
     await Deno.remove("/etc/netns/c", { recursive: true });
@@ -223,8 +235,8 @@ Deno.test("on a network without IPv6 a sandbox has no IPv6 address, on one with 
     const driver = await host.driver();
     await driver.createNetwork({ name: "v4", parent: "eth0", subnets: ["10.0.0.0/24"] });
     await driver.createNetwork({ name: "dual", parent: "eth0", subnets: ["fd00::/64"] });
-    await driver.createSandbox("c4", [{ network: "v4" }]);
-    await driver.createSandbox("c6", [{ network: "dual" }]);
+    await driver.createSandbox({ name: "c4", connections: [{ network: "v4" }] });
+    await driver.createSandbox({ name: "c6", connections: [{ network: "dual" }] });
     const addrs = async (netns: string) => {
       await using ip = await Ip.open({ netns });
       return (await ip.addr.show()).filter(({ dev, family }) => dev === "eth0" && family === 6);

@@ -126,20 +126,32 @@ const REFUSED: Record<string, Refusal> = {
   "a network's name too long": [net({ name: LONG }), InvalidNameError, LONG, "63"],
   "a network's name unfit": [net({ name: "../etc" }), InvalidNameError, '"../etc"'],
   "a sandbox's name taken": [
-    (driver) => driver.createSandbox("used"),
+    (driver) => driver.createSandbox({ name: "used" }),
     SandboxExistsError,
     '"used"',
     "remove it first",
   ],
   "a namespace that is not the driver's": [
-    (driver) => driver.createSandbox("foreign"),
+    (driver) => driver.createSandbox({ name: "foreign" }),
     SandboxExistsError,
     '"foreign"',
     "not a sandbox",
   ],
-  "a sandbox's name too long": [(driver) => driver.createSandbox(LONG), InvalidNameError, "63"],
-  "a sandbox's name unfit": [(driver) => driver.createSandbox("a/b"), InvalidNameError, '"a/b"'],
-  "a process id for a name": [(driver) => driver.createSandbox("1"), InvalidNameError, '"1"'],
+  "a sandbox's name too long": [
+    (driver) => driver.createSandbox({ name: LONG }),
+    InvalidNameError,
+    "63",
+  ],
+  "a sandbox's name unfit": [
+    (driver) => driver.createSandbox({ name: "a/b" }),
+    InvalidNameError,
+    '"a/b"',
+  ],
+  "a process id for a name": [
+    (driver) => driver.createSandbox({ name: "1" }),
+    InvalidNameError,
+    '"1"',
+  ],
   "a network in use": [
     (driver) => driver.removeNetwork("old"),
     NetworkInUseError,
@@ -152,7 +164,8 @@ const REFUSED: Record<string, Refusal> = {
   "connecting to no network": [conn({}, "x"), NetworkNotFoundError, '"x"'],
   "connecting twice": [conn({}, "old", "used"), AlreadyConnectedError, '"used"', '"old"'],
   "connecting twice in one call": [
-    (driver) => driver.createSandbox("c", [{ network: "old" }, { network: "old" }]),
+    (driver) =>
+      driver.createSandbox({ name: "c", connections: [{ network: "old" }, { network: "old" }] }),
     AlreadyConnectedError,
     '"old"',
   ],
@@ -194,8 +207,11 @@ async function crowdedHost({ ns }: TestHost, driver: Driver, elsewhere: string):
   await ns.ip.addr.add({ dev: "routed", address: "192.168.50.250/24" });
   await driver.createNetwork({ name: "old", parent: "eth0", subnets: [SUBNET] });
   await driver.createNetwork({ name: "full", subnets: ["10.77.0.0/30"] });
-  await driver.createSandbox("used", [{ network: "old" }, { network: "full" }]);
-  await Promise.all(["free", "gone"].map((name) => driver.createSandbox(name)));
+  await driver.createSandbox({
+    name: "used",
+    connections: [{ network: "old" }, { network: "full" }],
+  });
+  await Promise.all(["free", "gone"].map((name) => driver.createSandbox({ name })));
   await run("ip", "netns", "del", "gone");
   await run("ip", "netns", "add", "foreign");
 }
@@ -217,10 +233,13 @@ Deno.test("what cannot be is refused by name, and changes nothing", async (t) =>
     }
     await t.step("several things are said at once, and change nothing", async () => {
       const error = await assertRejects(() =>
-        driver.createSandbox("used", [
-          { network: "old", ip: "10.0.0.1", macAddress: "02::1" },
-          { network: "none" },
-        ]), ProblemsError);
+        driver.createSandbox({
+          name: "used",
+          connections: [
+            { network: "old", ip: "10.0.0.1", macAddress: "02::1" },
+            { network: "none" },
+          ],
+        }), ProblemsError);
       assertEquals(error.problems.map((problem) => problem.constructor), [
         SandboxExistsError,
         MacAddressError,

@@ -13,13 +13,18 @@ Deno.test("addresses of sandboxes that were just removed, all at once, are there
     const ids = Array.from({ length: 20 }, (_, i) => i + 2);
     for (const round of ["a", "b", "c"]) {
       // Each time another sandbox gets the address, as long as the kernel is at the last ones.
-      await Promise.all(ids.map((id) =>
-        driver.createSandbox(`${round}${23 - id}`, [{
-          network: "n",
-          ip: `10.20.0.${id}`,
-          ip6: `fd20::${id}`,
-        }])
-      ));
+      await Promise.all(
+        ids.map((id) =>
+          driver.createSandbox({
+            name: `${round}${23 - id}`,
+            connections: [{
+              network: "n",
+              ip: `10.20.0.${id}`,
+              ip6: `fd20::${id}`,
+            }],
+          })
+        ),
+      );
       await assertConsistent(host);
       await Promise.all(ids.map((id) => driver.removeSandbox(`${round}${23 - id}`)));
     }
@@ -41,11 +46,11 @@ Deno.test("an address in a namespace that is on its way is waited for", () =>
     });
     await driver.createNetwork(NETWORK);
     const connections = [{ network: "n", ip: "10.20.0.9" }];
-    await driver.createSandbox("old", connections);
+    await driver.createSandbox({ name: "old", connections });
     // As long as it is open, so is the namespace.
     const held = await Deno.open("/run/netns/old");
     await driver.removeSandbox("old");
-    const created = driver.createSandbox("new", connections);
+    const created = driver.createSandbox({ name: "new", connections });
     try {
       await Promise.race([once.promise, created]);
     } finally {
@@ -63,13 +68,13 @@ Deno.test("an address that somebody else's link has is refused in the end, with 
     await host.ns.ip.addr.add({ dev: "other", address: "10.20.0.9/32" });
     const at = await host.dump();
     await assertRejects(
-      () => driver.createSandbox("c", [{ network: "n", ip: "10.20.0.9" }]),
+      () => driver.createSandbox({ name: "c", connections: [{ network: "n", ip: "10.20.0.9" }] }),
       Error,
       "already assigned to an ipvlan device",
     );
     assertEquals(await host.dump(), at);
     await host.ns.ip.link.del("other");
-    await driver.createSandbox("c", [{ network: "n", ip: "10.20.0.9" }]);
+    await driver.createSandbox({ name: "c", connections: [{ network: "n", ip: "10.20.0.9" }] });
     await assertConsistent(host);
   }));
 
@@ -78,7 +83,7 @@ Deno.test("a process in a sandbox that is removed is left without its link, or k
     const driver = await host.driver();
     await driver.createNetwork(NETWORK);
     const connections = [{ network: "n", ip: "10.20.0.9" }];
-    await driver.createSandbox("c", connections);
+    await driver.createSandbox({ name: "c", connections });
     const sleeper = driver.exec("c", ["sh", "-c", "echo begun; exec sleep 1000"], {
       stdin: "null",
       stdout: "piped",
@@ -96,7 +101,7 @@ Deno.test("a process in a sandbox that is removed is left without its link, or k
       const { code, stderr } = await inside();
       assertEquals([code, stderr], [1, 'Device "eth0" does not exist.\n']);
       // Its namespace lives on with it, and its address does not.
-      await driver.createSandbox("c", connections);
+      await driver.createSandbox({ name: "c", connections });
       await assertConsistent(host);
     } finally {
       sleeper.kill("SIGKILL");
@@ -112,7 +117,7 @@ Deno.test("a process in a sandbox that is removed is left without its link, or k
 Deno.test("a command in the background is in the sandbox as soon as it is started, if it still runs", () =>
   withHost(async (host) => {
     const driver = await host.driver();
-    await driver.createSandbox("c");
+    await driver.createSandbox({ name: "c" });
     await driver.start("c", ["true"]);
     assertEquals(await driver.processes("c"), []);
     await driver.start("c", ["sleep", "1000"]);

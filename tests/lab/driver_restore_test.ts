@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { isOurs } from "../../mod.ts";
+import { isOurs } from "../../lib/driver/parent.ts";
 import { assertConsistent, children, type TestHost, withHost } from "./driver_kit.ts";
 import { run } from "./netns.ts";
 
@@ -22,9 +22,15 @@ Deno.test("after a restart everything comes back as it was, and a second restore
     await driver.createNetwork({ name: "tags", parent: "eth0.20.30", subnets, mtu: 1400 });
     await driver.createNetwork({ name: "iso" });
     await driver.createNetwork({ name: "l3", parent: "eth0", mode: "l3", flag: "vepa" });
-    await driver.createSandbox("c1", [{ network: "tags", aliases: ["db"] }, { network: "iso" }]);
-    await driver.createSandbox("c2", [{ network: "l3" }, { network: "tags", ip6: "fd20::99" }]);
-    await driver.createSandbox("c3");
+    await driver.createSandbox({
+      name: "c1",
+      connections: [{ network: "tags", aliases: ["db"] }, { network: "iso" }],
+    });
+    await driver.createSandbox({
+      name: "c2",
+      connections: [{ network: "l3" }, { network: "tags", ip6: "fd20::99" }],
+    });
+    await driver.createSandbox({ name: "c3" });
     const before = await host.dump();
 
     await restart(host, "c1", "c2", "c3");
@@ -49,7 +55,7 @@ Deno.test("a link that lacks an address or a route is made anew", () =>
   withHost(async (host) => {
     const driver = await host.driver();
     await driver.createNetwork({ name: "n", parent: "eth0.20", subnets: ["10.0.0.0/24"] });
-    await driver.createSandbox("c", [{ network: "n" }]);
+    await driver.createSandbox({ name: "c", connections: [{ network: "n" }] });
     const before = await host.dump();
     // As a restore leaves it that is killed half way: nothing is marked as whole before its end.
     await run("ip", "-n", "c", "addr", "flush", "dev", "eth0");
@@ -66,7 +72,10 @@ Deno.test("a manual parent that is missing is told, and completed when it is bac
     await ip.link.add({ type: "vlan", name: "foo", link: "eth0", id: 40, up: true });
     await driver.createNetwork({ name: "manual", parent: "foo", subnets: ["10.40.0.0/24"] });
     await driver.createNetwork({ name: "made", parent: "eth0.20", subnets: ["10.20.0.0/24"] });
-    await driver.createSandbox("c", [{ network: "manual" }, { network: "made" }]);
+    await driver.createSandbox({
+      name: "c",
+      connections: [{ network: "manual" }, { network: "made" }],
+    });
     const before = await host.dump();
     await restart(host, "c");
     await ip.link.del("foo");
@@ -117,7 +126,7 @@ for (const deaf of [false, true]) {
       const add = () => ip.link.add({ type: "dummy", name: "foo", up: true });
       await add();
       await driver.createNetwork({ name: "n", parent: "foo", subnets: ["10.0.0.0/24"] });
-      await driver.createSandbox("c", [{ network: "n" }]);
+      await driver.createSandbox({ name: "c", connections: [{ network: "n" }] });
       const before = await host.dump();
       await restart(host, "c");
       await ip.link.del("foo");
@@ -146,7 +155,7 @@ Deno.test("a sub-interface that somebody made anew is used, and theirs from then
     const { ip } = host.ns;
     const driver = await host.driver();
     await driver.createNetwork({ name: "n", parent: "eth0.20", subnets: ["10.0.0.0/24"] });
-    await driver.createSandbox("c", [{ network: "n" }]);
+    await driver.createSandbox({ name: "c", connections: [{ network: "n" }] });
     await restart(host, "c");
     await ip.link.add({ type: "vlan", name: "eth0.20", link: "eth0", id: 20, up: true });
     assertEquals((await driver.restore()).missing, []);
@@ -165,12 +174,12 @@ Deno.test("a parent made anew between two calls is the one that is used", () =>
     const add = () => ip.link.add({ type: "dummy", name: "foo", up: true });
     await add();
     await driver.createNetwork({ name: "n", parent: "foo", subnets: ["10.0.0.0/24"] });
-    await driver.createSandbox("c1", [{ network: "n" }]);
+    await driver.createSandbox({ name: "c1", connections: [{ network: "n" }] });
     // By another process than the driver's, with another link in between to take the old index.
     await run("ip", "-n", host.ns.name, "link", "del", "foo");
     await ip.link.add({ type: "dummy", name: "other" });
     await add();
-    await driver.createSandbox("c2", [{ network: "n" }]);
+    await driver.createSandbox({ name: "c2", connections: [{ network: "n" }] });
     assertEquals((await driver.restore()).missing, []);
     await assertConsistent(host);
     await ip.link.del("other");

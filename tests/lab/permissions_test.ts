@@ -6,8 +6,8 @@ const SCRIPT = `
 import { Driver } from "${new URL("../../mod.ts", import.meta.url)}";
 const driver = await Driver.open();
 await driver.createNetwork({ name: "n", subnets: ["192.168.20.0/24", "2001:db8:20::/64"] });
-await driver.createSandbox("c1", [{ network: "n" }]);
-await driver.createSandbox("c2");
+await driver.createSandbox({ name: "c1", connections: [{ network: "n" }] });
+await driver.createSandbox({ name: "c2" });
 await driver.connect("n", "c2", { aliases: ["db"] });
 console.log((await driver.exec("c1", ["ping", "-c", "1", "db"]).spawn().status).code);
 console.log(await driver.processes("c1"), (await driver.restore()).missing);

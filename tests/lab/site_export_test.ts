@@ -40,12 +40,19 @@ Deno.test("what was made by hand is exported, removed, and made again by applyin
   await driver.createNetwork({ name: "20", parent: "eth0", flag: "private" });
   await driver.createNetwork({ name: "pool", subnets: ["fd30::/64"], mtu: 9000 });
   await driver.createNetwork({ name: "inner", internal: true, subnets: ["10.40.0.0/31"] });
-  await driver.createSandbox("a", [
-    { network: "30", aliases: ["www", "true"] },
-    { network: "20", ifname: "lan" },
-  ], { tier: "front", "12:30": "no" });
-  await driver.createSandbox("b", [{ network: "pool", ip6: "fd30::9" }, { network: "inner" }]);
-  await driver.createSandbox("idle");
+  await driver.createSandbox({
+    name: "a",
+    connections: [
+      { network: "30", aliases: ["www", "true"] },
+      { network: "20", ifname: "lan" },
+    ],
+    labels: { tier: "front", "12:30": "no" },
+  });
+  await driver.createSandbox({
+    name: "b",
+    connections: [{ network: "pool", ip6: "fd30::9" }, { network: "inner" }],
+  });
+  await driver.createSandbox({ name: "idle" });
   const before = await essence(driver);
 
   const { status, out, err } = await ipvlan("export");
@@ -75,11 +82,11 @@ Deno.test("a part is exported by names; what a site file cannot make is left out
   await using driver = await Driver.open();
   await driver.createNetwork({ name: "web", parent: "eth0.20", subnets: ["10.20.0.0/24"] });
   await driver.createNetwork({ name: "lan", parent: "eth0.30", subnets: ["10.30.0.0/24"] });
-  await driver.createSandbox("c1", [{ network: "web" }]);
-  await driver.createSandbox("c2", [{ network: "lan" }]);
+  await driver.createSandbox({ name: "c1", connections: [{ network: "web" }] });
+  await driver.createSandbox({ name: "c2", connections: [{ network: "lan" }] });
   await host.ip.netns.add("theirs");
   try {
-    await driver.adoptSandbox("theirs", [{ network: "web" }]);
+    await driver.adoptSandbox({ name: "theirs", connections: [{ network: "web" }] });
     assertEquals((await ipvlan("export", "c1")).out.split("\n"), [
       "networks:",
       "  web:",

@@ -56,9 +56,9 @@ class Watch extends Tour {
       await this.#see(spec.name, () => seeNetwork(ip, driver, spec.name));
       return made;
     };
-    driver.createSandbox = async (name, connections, labels) => {
-      const made = await createSandbox(name, connections, labels);
-      await this.#see(name, () => seeSandbox(name));
+    driver.createSandbox = async (spec) => {
+      const made = await createSandbox(spec);
+      await this.#see(spec.name, () => seeSandbox(spec.name));
       return made;
     };
     return world;

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import { Driver, LINK_GROUP, ParentConflictError } from "../../lib/driver/mod.ts";
+import { Driver, ParentConflictError } from "../../lib/driver/mod.ts";
+import { LINK_GROUP } from "../../lib/driver/parent.ts";
 import {
   apply,
   ChecksFailedError,
@@ -173,7 +174,7 @@ Deno.test("a step that fails undoes all of it, and so does an interrupt", async 
 
   // By hand: a network on the parent whose mode the site is about to change.
   await driver.createNetwork({ name: "by_hand", parent: "eth0", mode: "l3" });
-  await driver.createSandbox("guest", [{ network: "by_hand" }]);
+  await driver.createSandbox({ name: "guest", connections: [{ network: "by_hand" }] });
   const site = parseSite("demo.yaml", SITE);
   await apply(driver, site);
   const before = essence(driver);

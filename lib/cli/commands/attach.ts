@@ -50,7 +50,7 @@ ipvlan attach ipvlan20 --netns /run/docker/netns/0a1b2c3d4e5f --name web`,
       : Number(givenPid);
     const name = netnsName ?? args.value("name") ?? `pid-${pid}`;
     const connection = { ...readEndpoint(args), network };
-    const { notices } = await driver.adoptSandbox(name, [connection], pid);
+    const { notices } = await driver.adoptSandbox({ name, connections: [connection], pid });
     notices.forEach(warn);
     if (!dryRun) print(name);
     return 0;

@@ -61,10 +61,12 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
     try {
       if (program !== undefined) requireCommand(program, args.value("workdir"));
       await using driver = await open();
-      const { notices } = await driver.createSandbox(
+      const { notices } = await driver.createSandbox({
         name,
-        networks.map((network, index) => index ? { network } : { network, ...readEndpoint(args) }),
-      );
+        connections: networks.map((network, index) =>
+          index ? { network } : { network, ...readEndpoint(args) }
+        ),
+      });
       notices.forEach(warn);
       if (dryRun) return 0;
       if (relay.status !== undefined) {

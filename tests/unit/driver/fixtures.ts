@@ -1,7 +1,8 @@
 import { parseAddress } from "../../../lib/ipam/mod.ts";
 import type { HostFacts } from "../../../lib/driver/network.ts";
 import type { Step } from "../../../lib/driver/plan.ts";
-import type { Network } from "../../../lib/driver/types.ts";
+import type { EndpointRecord } from "../../../lib/driver/store.ts";
+import type { Network, Sandbox } from "../../../lib/driver/types.ts";
 import type { Addr } from "../../../lib/iproute2/addr.ts";
 import type { VlanProtocol } from "../../../lib/iproute2/kinds/vlan.ts";
 import type { Link, LinkInfo } from "../../../lib/iproute2/link.ts";
@@ -75,6 +76,29 @@ export function network(name: string, changes: Partial<Network> = {}): Network {
     flag: "bridge",
     subnets: [{ subnet: "192.168.1.0/24", gateway: "192.168.1.1", auxAddresses: {} }],
     labels: {},
+    ...changes,
+  };
+}
+
+/** A sandbox whose namespace the driver made, but for what is given. */
+export function sandbox(name: string, changes: Partial<Sandbox> = {}): Sandbox {
+  return { name, created: IDENTITY.created, labels: {}, namespace: "made", ...changes };
+}
+
+/** The first endpoint of a sandbox, with the address 192.168.1.2, but for what is given. */
+export function endpoint(
+  sandbox: string,
+  { id }: Network,
+  changes: Partial<EndpointRecord> = {},
+): EndpointRecord {
+  return {
+    id: "0123456789ab",
+    network: id,
+    sandbox,
+    ifname: "eth0",
+    ordinal: 0,
+    ip: "192.168.1.2",
+    aliases: [],
     ...changes,
   };
 }

@@ -41,7 +41,7 @@ Deno.test("who has the lock alone has it alone, and who shares it keeps that out
   });
   const log: string[] = [];
   const turn = (lock: StateLock, name: string) =>
-    lock.alone(async () => {
+    lock.exclusive(async () => {
       log.push(`${name} begins`);
       assertEquals(await isTaken(dir.path, false), true);
       log.push(`${name} ends`);
@@ -66,7 +66,7 @@ Deno.test("far more calls may wait for the lock than there are threads", async (
     done++;
   };
   await Promise.all(
-    Array.from({ length: 200 }, (_, i) => i % 2 === 0 ? lock.alone(call) : lock.shared(call)),
+    Array.from({ length: 200 }, (_, i) => i % 2 === 0 ? lock.exclusive(call) : lock.shared(call)),
   );
   assertEquals(done, 200);
 });
@@ -76,7 +76,7 @@ Deno.test("a call that throws gives the lock back", async () => {
   const lock = new StateLock(dir.path);
   const fail = () => Promise.reject(new Error("on purpose"));
   await assertRejects(() => lock.shared(fail), Error, "on purpose");
-  await assertRejects(() => lock.alone(fail), Error, "on purpose");
+  await assertRejects(() => lock.exclusive(fail), Error, "on purpose");
   assertEquals(await isTaken(dir.path, true), false);
   assertEquals(await lock.shared(() => Promise.resolve(1)), 1);
 });
@@ -88,7 +88,7 @@ Deno.test("a lock whose file cannot be opened fails every call, and later ones a
   await Promise.all([
     assertRejects(() => lock.shared(run), Deno.errors.NotFound),
     assertRejects(() => lock.shared(run), Deno.errors.NotFound),
-    assertRejects(() => lock.alone(run), Deno.errors.NotFound),
+    assertRejects(() => lock.exclusive(run), Deno.errors.NotFound),
   ]);
   Deno.mkdirSync(dir.path);
   assertEquals(await lock.shared(run), "ran");
@@ -96,14 +96,17 @@ Deno.test("a lock whose file cannot be opened fails every call, and later ones a
 
 Deno.test("without a file nobody is kept out", async () => {
   const lock = new StateLock();
-  assertEquals(await lock.alone(() => lock.alone(() => lock.shared(() => Promise.resolve(1)))), 1);
+  assertEquals(
+    await lock.exclusive(() => lock.exclusive(() => lock.shared(() => Promise.resolve(1)))),
+    1,
+  );
 });
 
 Deno.test("a process keeps others out, and its end lets them in however it ends", async () => {
   using dir = lockPath();
   const module = new URL("../../../lib/driver/lock.ts", import.meta.url).href;
   const script = `import { StateLock } from ${JSON.stringify(module)};
-    await new StateLock(${JSON.stringify(dir.path)}).alone(async () => {
+    await new StateLock(${JSON.stringify(dir.path)}).exclusive(async () => {
       console.log("have it");
       await new Promise((resolve) => setTimeout(resolve, 1e6));
     });`;

@@ -1,0 +1,102 @@
+import { dropEndpoint, dropNetwork, dropSandbox, type RecordGroup, setState } from "./drop.ts";
+import { HalfDoneError, NetworkInUseError, NotConnectedError } from "./errors.ts";
+import { findNetwork, findSandbox } from "./find.ts";
+import type { DriverParts } from "./parts.ts";
+import { restoreParent } from "./restore.ts";
+import { type EndpointRecord, isReady, type Stated, withoutState } from "./store.ts";
+
+/** Records as the store has them. */
+interface StatedGroup extends RecordGroup {
+  endpoints: readonly Stated<EndpointRecord>[];
+}
+
+/** Removes a network. The caller must hold the exclusive lock. */
+export async function removeNetwork(parts: DriverParts, name: string): Promise<void> {
+  const { store } = parts;
+  const network = store.transaction(() => {
+    const network = findNetwork(store, name);
+    const users = store.endpoints({ network: network.id }).map(({ sandbox }) => sandbox);
+    if (users.length > 0) throw new NetworkInUseError(name, users);
+    store.putNetwork(network, "removing");
+    return network;
+  });
+  try {
+    await dropNetwork(parts, network);
+  } catch (error) {
+    store.putNetwork(network, "ready");
+    // If this fails too, a call of `restore` makes the parent. The caller is told the first error.
+    await restoreParent(parts, network).catch(() => {});
+    throw error;
+  }
+}
+
+/**
+ * Removes all networks without endpoints. The caller must hold the exclusive lock.
+ *
+ * @returns Their names.
+ */
+export async function pruneNetworks(parts: DriverParts): Promise<string[]> {
+  const { store } = parts;
+  const unused = store.networks().filter(({ id }) => store.endpoints({ network: id }).length === 0);
+  for (const network of unused) await dropNetwork(parts, withoutState(network));
+  return unused.map(({ name }) => name);
+}
+
+/** Removes a sandbox and its endpoints. */
+export async function removeSandbox(parts: DriverParts, name: string): Promise<void> {
+  const { store } = parts;
+  const { sandbox, endpoints } = store.transaction(() => {
+    const sandbox = findSandbox(store, name);
+    const endpoints = store.endpoints({ sandbox: name });
+    startRemoval(parts, { sandbox, endpoints });
+    return { sandbox, endpoints };
+  });
+  await drop(parts, { sandbox, endpoints }, () => dropSandbox(parts, sandbox));
+}
+
+/** Removes the endpoint of a sandbox on a network. */
+export async function disconnect(
+  parts: DriverParts,
+  networkName: string,
+  sandbox: string,
+): Promise<void> {
+  const { store } = parts;
+  const endpoint = store.transaction(() => {
+    findSandbox(store, sandbox);
+    const network = findNetwork(store, networkName);
+    const [endpoint] = store.endpoints({ network: network.id, sandbox });
+    if (!endpoint) throw new NotConnectedError(sandbox, networkName);
+    startRemoval(parts, { endpoints: [endpoint] });
+    return endpoint;
+  });
+  await drop(parts, { endpoints: [endpoint] }, () => dropEndpoint(parts, endpoint));
+}
+
+/**
+ * Marks records as `removing`.
+ *
+ * @throws {HalfDoneError} Another call is making or removing one of the endpoints.
+ */
+function startRemoval({ store }: DriverParts, records: StatedGroup): void {
+  const unready = records.endpoints.find((endpoint) => !isReady(endpoint));
+  if (unready) throw new HalfDoneError(`connection of "${unready.sandbox}"`);
+  setState(store, records, "removing");
+}
+
+/** Runs a removal. If it fails, marks the records as `ready` again, so that it can be repeated. */
+async function drop(
+  { store, hosts }: DriverParts,
+  records: RecordGroup,
+  run: () => Promise<void>,
+): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    // What is gone from the kernel already, a call of `restore` makes again.
+    store.transaction(() => setState(store, records, "ready"));
+    const { endpoints } = records;
+    const sandboxes = endpoints.map(({ sandbox }) => sandbox);
+    await hosts.refresh(endpoints.map(({ network }) => network), sandboxes).catch(() => {});
+    throw error;
+  }
+}

@@ -1,0 +1,67 @@
+import { assertEquals } from "@std/assert";
+import { findUnfinished } from "../../../lib/driver/recover.ts";
+import type { EndpointRecord, State, Stated } from "../../../lib/driver/store.ts";
+import type { Network, Sandbox } from "../../../lib/driver/types.ts";
+import { endpoint, network, sandbox } from "./fixtures.ts";
+
+function inState<T>(state: State, record: T): Stated<T> {
+  return { ...record, state };
+}
+
+/** What is found, as `KIND NAME: STATE`. */
+function found(
+  networks: Stated<Network>[],
+  sandboxes: Stated<Sandbox>[],
+  endpoints: Stated<EndpointRecord>[],
+): string[] {
+  return findUnfinished({ networks, sandboxes, endpoints })
+    .map(({ kind, name, state }) => `${kind} ${name}: ${state}`);
+}
+
+Deno.test("nothing is found if all records are ready", () => {
+  assertEquals(
+    found(
+      [inState("ready", network("n"))],
+      [inState("ready", sandbox("c"))],
+      [inState("ready", endpoint("c", network("n")))],
+    ),
+    [],
+  );
+});
+
+Deno.test("sandboxes are found before endpoints, and endpoints before networks", () => {
+  const n = network("n");
+  assertEquals(
+    found(
+      [inState("making", network("made")), inState("removing", n)],
+      [
+        inState("ready", sandbox("c1")),
+        inState("making", sandbox("c2")),
+        inState("removing", sandbox("c3")),
+      ],
+      [inState("making", endpoint("c1", n)), inState("removing", endpoint("c1", network("m")))],
+    ),
+    [
+      "sandbox c2: half made",
+      "sandbox c3: half removed",
+      "sandbox c1: half connected",
+      "sandbox c1: half disconnected",
+      "network made: half made",
+      "network n: half removed",
+    ],
+  );
+});
+
+Deno.test("the endpoints of an unfinished sandbox are not found beside it", () => {
+  const endpoints = [inState("making", endpoint("c", network("n")))];
+  assertEquals(found([], [inState("making", sandbox("c"))], endpoints), ["sandbox c: half made"]);
+});
+
+Deno.test("a record comes without its state", () => {
+  const [only] = findUnfinished({
+    networks: [inState("making", network("n"))],
+    sandboxes: [],
+    endpoints: [],
+  });
+  assertEquals(only?.record, { network: network("n") });
+});
