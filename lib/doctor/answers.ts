@@ -1,3 +1,4 @@
+import { familyOf } from "../ipam/address.ts";
 import { atOnce } from "./at_once.ts";
 import { IpvlanError } from "../errors.ts";
 import { Ip } from "../iproute2/ip.ts";
@@ -31,7 +32,7 @@ export async function whoHas(
   addresses: readonly string[],
 ): Promise<Map<string, Answer>> {
   const answers = new Map<string, Answer>();
-  const isIPv6 = (address: string) => address.includes(":");
+  const isIPv6 = (address: string) => familyOf(address) === 6;
   await atOnce(AT_ONCE, addresses.filter((address) => !isIPv6(address)), async (address) => {
     answers.set(address, await arping(dev, address));
   });
@@ -88,7 +89,7 @@ async function resolve(dev: string, addresses: readonly string[]): Promise<Map<s
   // Without a link-local address of its own, the kernel asks nobody and gives up all the same.
   const own = await ip.addr.show({ dev });
   const canAsk = (address: string) =>
-    !address.includes(":") || own.some(({ scope, family }) => scope === "link" && family === 6);
+    familyOf(address) === 4 || own.some(({ scope, family }) => scope === "link" && family === 6);
   // What was known before may be old. An entry that somebody made by hand is left alone.
   const known = await ip.neigh.show({ dev });
   const fixed = known.filter(({ state }) => state.includes("PERMANENT")).map(({ dst }) => dst);

@@ -1,4 +1,5 @@
 import { chooseParent } from "../driver/parent.ts";
+import { familyOf } from "../ipam/address.ts";
 import { OLDEST_IPROUTE2 } from "../iproute2/errors.ts";
 import {
   KernelTooOldError,
@@ -138,7 +139,7 @@ function diagnoseIPv6({ ipv6, state }: DoctorFacts): Diagnosis[] {
     ]
     : ["The kernel has no IPv6", "boot without ipv6.disable=1, or: modprobe ipv6"];
   const users = state.networks.filter(({ subnets }) =>
-    subnets.some(({ subnet }) => subnet.includes(":"))
+    subnets.some(({ subnet }) => familyOf(subnet) === 6)
   ).map(({ name }) => name);
   return [
     users.length > 0
@@ -149,7 +150,7 @@ function diagnoseIPv6({ ipv6, state }: DoctorFacts): Diagnosis[] {
 
 function diagnoseHostsFile({ hostsFile }: DoctorFacts): Diagnosis[] {
   if (hostsFile) return [];
-  const what = "There is no /etc/hosts, so that sandboxes do not find each other by name";
+  const what = "There is no /etc/hosts, so sandboxes do not find each other by name";
   return [about("names").warning(what, "touch /etc/hosts")];
 }
 

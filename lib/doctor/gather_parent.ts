@@ -3,6 +3,7 @@ import { subnetsOf } from "../driver/network.ts";
 import { busyParent, chooseParent, globalAddrs, LINK_GROUP } from "../driver/parent.ts";
 import type { Network } from "../driver/types.ts";
 import type { IpvlanError } from "../errors.ts";
+import { endpointAddresses } from "../ipam/address.ts";
 import { Pools } from "../ipam/mod.ts";
 import { IpCommandError } from "../iproute2/errors.ts";
 import { Ip } from "../iproute2/ip.ts";
@@ -44,29 +45,28 @@ export async function gatherParent(
   // In the L3 modes no machine asks the segment for an address; an isolated network has no other machines.
   const asked = state.networks
     .filter((network) => network.parent === name && network.mode === "l2" && !network.isolated)
-    .flatMap((network) => addressesOf(network, state, own));
+    .flatMap((network) => askedAddresses(network, state, own));
   const answers = await whoHas(name, link.address, asked.map(({ address }) => address));
   facts.addresses = asked.map((one) => ({ ...one, answer: answers.get(one.address)! }));
   return facts;
 }
 
 /** The addresses of a network that endpoints have, and those that the next endpoint would get. */
-function addressesOf(
+function askedAddresses(
   network: Network,
   { endpoints }: StateFacts,
   parentAddresses: readonly string[],
 ): Omit<AskedAddress, "answer">[] {
   const given = endpoints.filter((endpoint) => endpoint.network === network.id)
-    .flatMap(({ sandbox, ip, ip6 }) =>
-      [ip, ip6].filter((address) => address !== undefined)
-        .map((address) => ({ address, network: network.name, sandbox }))
+    .flatMap((endpoint) =>
+      endpointAddresses(endpoint)
+        .map((address) => ({ address, network: network.name, sandbox: endpoint.sandbox }))
     );
   const pools = Pools.of(subnetsOf(network), given.map(({ address }) => address));
   const facts = { network, pools, sandbox: "next", endpoints: [], parentAddresses };
   const decision = decideEndpoint({}, "next", facts);
   // A full network has no next address.
-  const { ip, ip6 } = decision.ok ? decision.endpoint : {};
-  const next = [ip, ip6].filter((address) => address !== undefined)
+  const next = endpointAddresses(decision.ok ? decision.endpoint : {})
     .map((address) => ({ address, network: network.name }));
   return [...given, ...next];
 }

@@ -1,7 +1,7 @@
-/** How long to wait between two looks at a process, in milliseconds. */
+/** How often to poll for the process, in milliseconds. */
 const PAUSE = 5;
 
-/** How a process is started that outlives this one: it has no input and no output. */
+/** Starts a process that may outlive this one, without input and output. */
 export const BACKGROUND = {
   stdin: "null",
   stdout: "null",

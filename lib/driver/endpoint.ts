@@ -1,4 +1,5 @@
 import { attempt, type Decision, type IpvlanError } from "../errors.ts";
+import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import {
   AddressInUseError,
   contains,
@@ -28,7 +29,7 @@ import { CALLER, type Line, type Step } from "./plan.ts";
 import type { EndpointRecord } from "./store.ts";
 import type { ConnectOptions, Endpoint, Network, Sandbox } from "./types.ts";
 
-/** An endpoint to make. */
+/** An endpoint to make, and what is left in the pools. */
 export interface DecidedEndpoint {
   /** The endpoint, with its addresses. */
   endpoint: EndpointRecord;
@@ -50,7 +51,11 @@ export interface EndpointFacts {
   parentAddresses: readonly string[];
 }
 
-/** Chooses the addresses and the link name of an endpoint, or finds everything that is wrong. */
+/**
+ * Chooses the addresses and the link name of an endpoint, or finds everything that is wrong.
+ *
+ * @param id The id of the new endpoint.
+ */
 export function decideEndpoint(
   options: ConnectOptions,
   id: string,
@@ -77,8 +82,8 @@ export function decideEndpoint(
   const { except = [] } = options;
   let { pools } = facts;
   const address = (family: Family, given: string | undefined): string | undefined => {
-    const has = network.subnets.some(({ subnet }) => subnet.includes(":") === (family === 6));
-    if (given === undefined && !has) return undefined;
+    const hasFamily = network.subnets.some(({ subnet }) => familyOf(subnet) === family);
+    if (given === undefined && !hasFamily) return undefined;
     const taken = attempt(() =>
       given === undefined
         ? nextFree(pools, family, [...facts.parentAddresses, ...except])
@@ -119,6 +124,7 @@ function freeName(taken: ReadonlySet<string>, from: number): string {
   return `eth${number}`;
 }
 
+/** Takes the next free address that is not among the exceptions. */
 function nextFree(pools: Pools, family: Family, except: readonly string[]) {
   const passed: string[] = [];
   let taken = pools.takeNext(family);
@@ -126,14 +132,19 @@ function nextFree(pools: Pools, family: Family, except: readonly string[]) {
     passed.push(taken.address);
     taken = taken.pools.takeNext(family);
   }
-  // They were taken only to find the one after them.
+  // The exceptions were taken only to find the address after them.
   const rest = passed.reduce((pools, address) => pools.release(address), taken.pools);
   return { address: taken.address, pools: rest };
 }
 
+/** Takes the address that is asked for. No endpoint can have one of the exceptions. */
 function takeGiven(pools: Pools, family: Family, given: string, except: readonly string[]) {
-  if (given.includes(":") !== (family === 6)) {
-    throw new InvalidOptionError(`IPv${family} address`, given, "it is of the other family");
+  if (familyOf(given) !== family) {
+    throw new InvalidOptionError(
+      `IPv${family} address`,
+      given,
+      `it is an IPv${familyOf(given)} address`,
+    );
   }
   const taken = pools.take(given);
   if (except.includes(taken.address)) {
@@ -153,9 +164,9 @@ export interface EndpointAddress {
   gateway?: string;
 }
 
-/** The addresses of an endpoint's link, IPv4 first. */
-export function addressesOf(network: Network, endpoint: EndpointRecord): EndpointAddress[] {
-  return [endpoint.ip, endpoint.ip6].filter((address) => address !== undefined).map((address) => {
+/** The addresses of an endpoint's link with their gateways, IPv4 first. */
+export function linkAddresses(network: Network, endpoint: EndpointRecord): EndpointAddress[] {
+  return endpointAddresses(endpoint).map((address) => {
     const { subnet, gateway } = network.subnets.find(({ subnet }) =>
       contains(parsePrefix(subnet).prefix, parseAddress(address))
     )!;
@@ -163,11 +174,11 @@ export function addressesOf(network: Network, endpoint: EndpointRecord): Endpoin
   });
 }
 
-/** An endpoint as users see it. */
+/** Makes the endpoint that users see from a record. */
 export function toEndpoint(network: Network, endpoint: EndpointRecord): Endpoint {
   const { sandbox, ifname, aliases } = endpoint;
-  const addresses = addressesOf(network, endpoint).map(({ address }) =>
-    address.includes(":") ? { ip6: address } : { ip: address }
+  const addresses = linkAddresses(network, endpoint).map(({ address }) =>
+    familyOf(address) === 6 ? { ip6: address } : { ip: address }
   );
   return Object.assign({ network: network.name, sandbox, ifname }, ...addresses, { aliases });
 }
@@ -188,7 +199,7 @@ export function temporaryName(endpoint: EndpointRecord): string {
  * when the first network is disconnected.
  */
 export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[] {
-  const addresses = addressesOf(network, endpoint);
+  const addresses = linkAddresses(network, endpoint);
   const { sandbox, ifname, ordinal } = endpoint;
   const temporary = temporaryName(endpoint);
   const { mode, parent } = network;
@@ -226,10 +237,10 @@ export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[
     inside(linkSet(ifname, { up: true })),
     // The driver gives each address once, so the kernel need not look for duplicates (nodad).
     ...addresses.map(({ address }) =>
-      inside(addrAdd({ dev: ifname, address, nodad: address.includes(":") }))
+      inside(addrAdd({ dev: ifname, address, nodad: familyOf(address) === 6 }))
     ),
     ...addresses.flatMap(({ address, gateway }) => {
-      const dst = address.includes(":") ? "::/0" : "default";
+      const dst = familyOf(address) === 6 ? "::/0" : "default";
       if (mode !== "l2") return inside(routeLine("add", { dst, dev: ifname, metric }));
       if (network.isolated || gateway === undefined) return [];
       return inside(routeLine("add", { dst, via: gateway, dev: ifname, metric }));

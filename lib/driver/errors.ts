@@ -3,11 +3,11 @@ import { didYouMean } from "../suggest.ts";
 
 const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`).join(", ");
 
-/** What to do about a name that is nobody's. */
-const otherwise = (name: string, known: readonly string[]) =>
+/** A hint for a name that does not exist. */
+const hint = (name: string, known: readonly string[]) =>
   didYouMean(name, known) || ": see which there are, or create it first";
 
-/** Everything that is wrong with one request, said at once. */
+/** Several things are wrong with one request. */
 export class ProblemsError extends IpvlanError {
   /** The problems, in the order of the request's fields. At least two. */
   readonly problems: readonly IpvlanError[];
@@ -19,10 +19,7 @@ export class ProblemsError extends IpvlanError {
   }
 }
 
-/**
- * Throws what is wrong with a request: the problem itself where there is one, a
- * {@linkcode ProblemsError} where there are several. Returns where there is none.
- */
+/** Throws what is wrong with a request, if anything is: one problem, or a {@linkcode ProblemsError}. */
 export function throwProblems(problems: readonly IpvlanError[]): void {
   if (problems.length > 0) throw errorOf(problems);
 }
@@ -47,14 +44,14 @@ export async function failureOf(run: () => Promise<void>): Promise<string | unde
   }
 }
 
-/** A name is not fit to be one. */
+/** A name breaks the rules for names. */
 export class InvalidNameError extends IpvlanError {
   /** What it is the name of: `network`, `sandbox`, `alias`. */
   readonly what: string;
   /** The name. */
   readonly value: string;
 
-  /** Makes the error from what it is the name of, the name, and the rule. */
+  /** Makes the error from what has the name, the name, and the rule. */
   constructor(what: string, value: string, rule: string) {
     super(`The ${what} name ${JSON.stringify(value)} is not valid: ${rule}`);
     this.what = what;
@@ -62,14 +59,14 @@ export class InvalidNameError extends IpvlanError {
   }
 }
 
-/** An option has a value that it cannot have, or there is no such option. */
+/** An option has a value that is not allowed, or the option does not exist. */
 export class InvalidOptionError extends IpvlanError {
   /** The option. */
   readonly option: string;
   /** The value. */
   readonly value: string;
 
-  /** Makes the error from the option, the value, and what it may be. */
+  /** Makes the error from the option, the value, and the rule. */
   constructor(option: string, value: string, rule: string) {
     super(`The ${option} ${JSON.stringify(value)} is not valid: ${rule}`);
     this.option = option;
@@ -77,7 +74,7 @@ export class InvalidOptionError extends IpvlanError {
   }
 }
 
-/** IPv6 was asked for, but no IPv6 subnet was given. */
+/** A network is to have IPv6, but no IPv6 subnet was given. */
 export class MissingSubnetError extends IpvlanError {
   /** The network. */
   readonly network: string;
@@ -85,14 +82,14 @@ export class MissingSubnetError extends IpvlanError {
   /** Makes the error from the network's name. */
   constructor(network: string) {
     super(
-      `IPv6 was asked for on network "${network}" without an IPv6 subnet: give one, as there is ` +
-        "no default pool for IPv6",
+      `The network "${network}" is to have IPv6, but has no IPv6 subnet: give one, as there is no ` +
+        "default pool for IPv6",
     );
     this.network = network;
   }
 }
 
-/** A network's name is taken. */
+/** A network with this name exists already. */
 export class NetworkExistsError extends IpvlanError {
   /** The network. */
   readonly network: string;
@@ -104,19 +101,19 @@ export class NetworkExistsError extends IpvlanError {
   }
 }
 
-/** There is no network of this name. */
+/** There is no network with this name. */
 export class NetworkNotFoundError extends IpvlanError {
   /** The network. */
   readonly network: string;
 
-  /** Makes the error from the network's name, and those there are. */
+  /** Makes the error from the name, and the names of all networks. */
   constructor(network: string, known: readonly string[]) {
-    super(`There is no network ${JSON.stringify(network)}${otherwise(network, known)}`);
+    super(`There is no network ${JSON.stringify(network)}${hint(network, known)}`);
     this.network = network;
   }
 }
 
-/** A network cannot be removed while sandboxes are connected to it. */
+/** A network cannot be removed, as sandboxes are connected to it. */
 export class NetworkInUseError extends IpvlanError {
   /** The network. */
   readonly network: string;
@@ -134,12 +131,12 @@ export class NetworkInUseError extends IpvlanError {
   }
 }
 
-/** A sandbox's name is taken, by a sandbox or by a network namespace that is not the driver's. */
+/** A sandbox, or a network namespace that is not the driver's, has this name already. */
 export class SandboxExistsError extends IpvlanError {
   /** The sandbox. */
   readonly sandbox: string;
 
-  /** Makes the error from the sandbox's name, and whether its namespace is somebody else's. */
+  /** Makes the error from the name, and whether it is that of a namespace that is no sandbox. */
   constructor(sandbox: string, foreign: boolean) {
     super(
       foreign
@@ -151,19 +148,19 @@ export class SandboxExistsError extends IpvlanError {
   }
 }
 
-/** There is no process of this id, or its namespace cannot be had. */
+/** There is no process with this id, or its network namespace cannot be used. */
 export class ProcessNotFoundError extends IpvlanError {
   /** The process id. */
   readonly pid: number;
 
-  /** Makes the error from the process id and what was said. */
+  /** Makes the error from the process id and the reason that `ip` gave. */
   constructor(pid: number, reason: string) {
-    super(`The network namespace of process ${pid} cannot be had: ${reason}`);
+    super(`The network namespace of process ${pid} cannot be used: ${reason}`);
     this.pid = pid;
   }
 }
 
-/** A sandbox has processes in it. */
+/** A sandbox is not removed, as processes are in it. */
 export class SandboxInUseError extends IpvlanError {
   /** The sandbox. */
   readonly sandbox: string;
@@ -181,7 +178,7 @@ export class SandboxInUseError extends IpvlanError {
   }
 }
 
-/** A sandbox's network namespace is gone. */
+/** A sandbox has no network namespace any more. */
 export class SandboxGoneError extends IpvlanError {
   /** The sandbox. */
   readonly sandbox: string;
@@ -189,20 +186,20 @@ export class SandboxGoneError extends IpvlanError {
   /** Makes the error from the sandbox's name. */
   constructor(sandbox: string) {
     super(
-      `The network namespace of sandbox "${sandbox}" is gone: restore it, or remove the sandbox`,
+      `The network namespace of sandbox "${sandbox}" is gone: run ipvlan restore, or remove it`,
     );
     this.sandbox = sandbox;
   }
 }
 
-/** There is no sandbox of this name. */
+/** There is no sandbox with this name. */
 export class SandboxNotFoundError extends IpvlanError {
   /** The sandbox. */
   readonly sandbox: string;
 
-  /** Makes the error from the sandbox's name, and those there are. */
+  /** Makes the error from the name, and the names of all sandboxes. */
   constructor(sandbox: string, known: readonly string[]) {
-    super(`There is no sandbox ${JSON.stringify(sandbox)}${otherwise(sandbox, known)}`);
+    super(`There is no sandbox ${JSON.stringify(sandbox)}${hint(sandbox, known)}`);
     this.sandbox = sandbox;
   }
 }
@@ -214,7 +211,7 @@ export class HostsFileError extends IpvlanError {
   /** Why not, with the file. */
   readonly reason: string;
 
-  /** Makes the error from the sandbox's name, and what the system said. */
+  /** Makes the error from the sandbox's name, and the reason that the system gave. */
   constructor(sandbox: string, reason: string, options?: ErrorOptions) {
     super(`The hosts file of sandbox "${sandbox}" cannot be changed: ${reason}`, options);
     this.sandbox = sandbox;
@@ -252,7 +249,7 @@ export class NotConnectedError extends IpvlanError {
   }
 }
 
-/** A link's name is taken in a sandbox. */
+/** A sandbox has a link with this name already. */
 export class LinkExistsError extends IpvlanError {
   /** The sandbox. */
   readonly sandbox: string;
@@ -267,12 +264,12 @@ export class LinkExistsError extends IpvlanError {
   }
 }
 
-/** A parent link does not exist, and cannot be made from its name. */
+/** A parent does not exist, and its name does not say how to make it. */
 export class ParentNotFoundError extends IpvlanError {
   /** The parent. */
   readonly parent: string;
 
-  /** Makes the error from the parent's name and, where it is `link.vlan`, the link that is missing. */
+  /** Makes the error from the parent's name and, if it is `link.vlan`, the link that is missing. */
   constructor(parent: string, base?: string) {
     super(
       base === undefined
@@ -291,7 +288,7 @@ export class InvalidParentError extends IpvlanError {
   /** Why not. */
   readonly reason: string;
 
-  /** Makes the error from the parent and why it cannot be one. */
+  /** Makes the error from the link and the reason. */
   constructor(parent: string, reason: string) {
     super(`The link "${parent}" cannot be a parent: ${reason}`);
     this.parent = parent;
@@ -299,25 +296,25 @@ export class InvalidParentError extends IpvlanError {
   }
 }
 
-/** A sub-interface cannot be made on a link that is down (`vlan_dev_open` in `net/8021q/vlan_dev.c`). */
+/** A sub-interface cannot be set up on a link that is down (`vlan_dev_open` in `net/8021q/vlan_dev.c`). */
 export class ParentDownError extends InvalidParentError {
   /** Makes the error from the name of the link that is down. */
   constructor(link: string) {
     super(
       link,
-      `it is down, and what is made on it cannot be set up: "ip link set ${link} up"`,
+      `it is down, and no sub-interface on it can be set up: "ip link set ${link} up"`,
     );
   }
 }
 
-/** A parent has another mode or flag already, and it can have only one of each. */
+/** A parent has another mode or flag already. It can have only one of each. */
 export class ParentConflictError extends IpvlanError {
   /** The parent. */
   readonly parent: string;
-  /** What it has: `mode l2, flag bridge`. */
+  /** Its mode and flag: `mode l2, flag bridge`. */
   readonly current: string;
 
-  /** Makes the error from the parent, what it has, who uses it so, and what was asked for. */
+  /** Makes the error from the parent, its mode and flag, what uses it, and what was asked for. */
   constructor(parent: string, current: string, users: readonly string[], asked: string) {
     super(
       `The parent "${parent}" is used with ${current} by ${quoted(users)}, and mode and flag ` +
@@ -328,14 +325,14 @@ export class ParentConflictError extends IpvlanError {
   }
 }
 
-/** A subnet overlaps one of another network on the same parent. */
+/** A subnet overlaps a subnet of another network on the same parent. */
 export class SubnetInUseError extends IpvlanError {
   /** The subnet. */
   readonly subnet: string;
-  /** The network that has the other subnet. */
+  /** The other network. */
   readonly network: string;
 
-  /** Makes the error from the subnet, the other one and its network, and their parent. */
+  /** Makes the error from the subnet, the other subnet, the other network, and the parent. */
   constructor(subnet: string, other: string, network: string, parent: string) {
     super(
       `The subnet ${subnet} overlaps ${other} of network "${network}" on the same parent ` +
@@ -356,15 +353,15 @@ export class ParentSubnetError extends IpvlanError {
   /** Makes the error from the subnet, the parent and its address, and the mode. */
   constructor(subnet: string, parent: string, address: string, mode: string) {
     super(
-      `The subnet ${subnet} overlaps ${address} of the parent "${parent}", and in ${mode} mode it ` +
-        "has to be another: the parent routes to it",
+      `The subnet ${subnet} overlaps ${address} of the parent "${parent}", which cannot be in ` +
+        `${mode} mode, as the parent routes between them: choose another subnet`,
     );
     this.subnet = subnet;
     this.parent = parent;
   }
 }
 
-/** A MAC address was asked for on an ipvlan link. */
+/** An ipvlan link cannot have a MAC address of its own. */
 export class MacAddressError extends IpvlanError {
   /** The MAC address. */
   readonly macAddress: string;
@@ -372,36 +369,39 @@ export class MacAddressError extends IpvlanError {
   /** Makes the error from the MAC address. */
   constructor(macAddress: string) {
     super(
-      `The MAC address ${JSON.stringify(macAddress)} cannot be had: every ipvlan link has its ` +
-        "parent's",
+      `The MAC address ${
+        JSON.stringify(macAddress)
+      } cannot be used: every ipvlan link has the MAC ` +
+        "address of its parent",
     );
     this.macAddress = macAddress;
   }
 }
 
 /**
- * Something is being made or removed by a call that is under way, or was by one that was cut short
- * and that could not be undone since.
+ * Another call is making or removing something, or a crash left it half made or half removed and it
+ * could not be removed since.
  */
 export class HalfDoneError extends IpvlanError {
-  /** What it is, with its name: `sandbox "c1"`. */
+  /** What is half made or half removed: `sandbox "c1"`. */
   readonly what: string;
 
-  /** Makes the error from what is half done, with its name. */
+  /** Makes the error from what it is, with its name. */
   constructor(what: string) {
-    super(`The ${what} is half made or half removed: wait for who is at it, or restore`);
+    super(
+      `The ${what} is being made or removed: wait, or run ipvlan restore if a command was killed`,
+    );
     this.what = what;
   }
 }
 
-/** A call has failed, and something of what it had done could not be undone. */
+/** A call has failed, and some of its changes could not be undone. */
 export class NotUndoneError extends IpvlanError {
-  /** Makes the error from why the call failed, which is the cause, and why it could not be undone. */
+  /** Makes the error from why the call failed (the cause), and why its changes could not be undone. */
   constructor(cause: unknown, obstacle: unknown) {
     const words = (error: unknown) => error instanceof Error ? error.message : String(error);
     super(
-      `${words(cause)}; what had been done before could not all be undone (${words(obstacle)}): ` +
-        "restore",
+      `${words(cause)}; some changes could not be undone (${words(obstacle)}): run ipvlan restore`,
       { cause },
     );
   }

@@ -1,27 +1,32 @@
 import { HalfDoneError, NetworkNotFoundError, SandboxNotFoundError } from "./errors.ts";
-import { isReady, type Store, withoutState } from "./store.ts";
+import { isReady, type Stated, type Store, withoutState } from "./store.ts";
 import type { Network, Sandbox } from "./types.ts";
 
 /**
- * A network by its name, its id, or the beginning of its id, as long as that is no other's.
+ * Finds a network by its name, its id, or the beginning of its id if no other id begins so.
  *
  * @throws {NetworkNotFoundError} There is none.
- * @throws {HalfDoneError} It is being made or removed, or was when a call was cut short.
+ * @throws {HalfDoneError} It is being made or removed, or a crash left it half made or half removed.
  */
 export function findNetwork(store: Store, name: string): Network {
-  const byId = () =>
-    store.networks().filter(({ id }) => /^[0-9a-f]{2}/.test(name) && id.startsWith(name));
-  const network = store.network(name) ?? (byId().length === 1 ? byId()[0] : undefined);
+  const network = store.network(name) ?? findById(store, name);
   if (!network) throw new NetworkNotFoundError(name, store.networks().map(({ name }) => name));
   if (!isReady(network)) throw new HalfDoneError(`network "${network.name}"`);
   return withoutState(network);
 }
 
+/** Finds a network by the beginning of its id, with at least two digits. */
+function findById(store: Store, prefix: string): Stated<Network> | undefined {
+  if (!/^[0-9a-f]{2}/.test(prefix)) return undefined;
+  const found = store.networks().filter(({ id }) => id.startsWith(prefix));
+  return found.length === 1 ? found[0] : undefined;
+}
+
 /**
- * A sandbox by its name.
+ * Finds a sandbox by its name.
  *
  * @throws {SandboxNotFoundError} There is none.
- * @throws {HalfDoneError} It is being made or removed, or was when a call was cut short.
+ * @throws {HalfDoneError} It is being made or removed, or a crash left it half made or half removed.
  */
 export function findSandbox(store: Store, name: string): Sandbox {
   const sandbox = store.sandbox(name);
@@ -30,7 +35,7 @@ export function findSandbox(store: Store, name: string): Sandbox {
   return withoutState(sandbox);
 }
 
-/** The error that there is no sandbox of a name. */
+/** Makes the error that there is no sandbox with a name. */
 export function sandboxNotFound(store: Store, name: string): SandboxNotFoundError {
   return new SandboxNotFoundError(name, store.sandboxes().map(({ name }) => name));
 }

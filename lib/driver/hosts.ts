@@ -8,15 +8,15 @@ import type { EndpointRecord, State, Store } from "./store.ts";
  */
 const FOLDER = "/etc/netns";
 
-/** The first line of a hosts file of the driver's, so that nobody else's is written over. */
+/** The first line of each hosts file that the driver writes. It does not change other files. */
 const MARK = "# Written by ipvlan-kit; changes will be lost";
 
-/** What `ip netns exec NAME` mounts a sandbox's file over. */
+/** The file that `ip netns exec NAME` mounts a sandbox's file over. */
 const HOSTS = "/etc/hosts";
 
-/** What is to be said of a machine on which names would not work; nothing where they do. */
+/** Says that names will not work on this machine, if that is so. */
 export function noticeHosts(): string[] {
-  // Who has not been allowed to read it is not asked for that: the driver does without.
+  // Without the permission to read the file, do not ask the user for it: this is only a notice.
   const { state } = Deno.permissions.querySync({ name: "read", path: HOSTS });
   if (state !== "granted") return [];
   try {
@@ -24,7 +24,7 @@ export function noticeHosts(): string[] {
     return [];
   } catch {
     return [
-      `There is no ${HOSTS}, so that sandboxes do not find each other by name: touch ${HOSTS}`,
+      `There is no ${HOSTS}, so sandboxes do not find each other by name: touch ${HOSTS}`,
     ];
   }
 }
@@ -35,24 +35,26 @@ export interface NamedEndpoint extends EndpointRecord {
   networkName: string;
 }
 
-/** The hosts files of a driver's sandboxes, kept in step with its store. */
+/** Keeps the hosts files of a driver's sandboxes in sync with its store. */
 export class HostsFiles {
   #store: Store;
   #lock: StateLock | undefined;
-  /** Whose files may be out of step: everybody's on these networks, and these sandboxes'. */
+  /** Whose files may be stale: those of all sandboxes on these networks, and of these sandboxes. */
   #stale = { networks: new Set<string>(), sandboxes: new Set<string>() };
-  /** What there is to say of each network, with a number that it has had for nothing else. */
-  #said = new Map<string, { text: string; revision: number }>();
-  #revisions = 0;
-  /** What each sandbox's file was last found or brought in step with, and what it looked like then. */
-  #inStep = new Map<string, { with: string; stamp: string | undefined }>();
+  /** The host lines of each network, with a revision that changes when they do. */
+  #linesByNetwork = new Map<string, { lines: string; revision: number }>();
+  #lastRevision = 0;
+  /** The revisions that each sandbox's file was last written from, and the file's stamp after that. */
+  #writtenBySandbox = new Map<string, { revisions: string; stamp: string | undefined }>();
+  /** The refresh that runs. */
   #running: Promise<void> = Promise.resolve();
+  /** The refresh that starts when that one has ended. */
   #next: Promise<void> | undefined;
 
   /**
    * Makes the hosts files of a store.
    *
-   * @param lock The file that keeps processes apart; without one, nothing is written at all.
+   * @param lock The lock file, for one writer at a time. Without it, nothing is written.
    */
   constructor(store: Store, lock?: string) {
     this.#store = store;
@@ -60,17 +62,18 @@ export class HostsFiles {
   }
 
   /**
-   * Brings the files of everybody on the given networks (by id), and of the given sandboxes, in step
-   * with the store: a sandbox that is off the record, or about to be, has none. Calls that come
-   * while one is at it are answered by one more together, as a burst of endpoints would otherwise
-   * write every file as often as there are endpoints.
+   * Writes the files of the sandboxes on the given networks (by id), and of the given sandboxes, from
+   * the store. A sandbox that is not on record, or is being removed, gets no file.
+   *
+   * Calls during a refresh share the next one. If not, a hundred endpoints made at once would write
+   * every file a hundred times.
    */
   refresh(networks: Iterable<string>, sandboxes: Iterable<string> = []): Promise<void> {
     for (const network of networks) this.#stale.networks.add(network);
     for (const sandbox of sandboxes) this.#stale.sandboxes.add(sandbox);
     return this.#next ??= this.#running.catch(() => {}).then(() => {
       this.#next = undefined;
-      // What is read from the store and written must not be overtaken by another process's.
+      // Locked from reading the store to writing, so that no other process writes older lines last.
       return this.#running = this.#lock?.exclusive(() => this.#write()) ?? Promise.resolve();
     });
   }
@@ -79,61 +82,63 @@ export class HostsFiles {
     const stale = this.#stale;
     this.#stale = { networks: new Set(), sandboxes: new Set() };
     try {
-      await this.#bringInStep(stale.networks, stale.sandboxes);
+      await this.#sync(stale.networks, stale.sandboxes);
     } catch (error) {
-      // Still out of step, for the next call to mend.
+      // Keep them marked as stale: the next call writes them.
       for (const network of stale.networks) this.#stale.networks.add(network);
       for (const sandbox of stale.sandboxes) this.#stale.sandboxes.add(sandbox);
       throw error;
     }
   }
 
-  async #bringInStep(networks: Set<string>, sandboxes: Set<string>): Promise<void> {
-    const stays = ({ state }: { state: State }) => state !== "removing";
+  async #sync(networks: Set<string>, sandboxes: Set<string>): Promise<void> {
+    const isKept = ({ state }: { state: State }) => state !== "removing";
     const names = new Map(this.#store.networks().map(({ id, name }) => [id, name]));
-    const endpoints = this.#store.endpoints().filter(stays)
+    const endpoints = this.#store.endpoints().filter(isKept)
       .map((endpoint) => ({ ...endpoint, networkName: names.get(endpoint.network)! }));
-    const onNetwork = Map.groupBy(endpoints, ({ network }) => network);
-    const ofSandbox = Map.groupBy(endpoints, ({ sandbox }) => sandbox);
-    const present = this.#store.sandboxes().filter(stays).map(({ name }) => name);
-    this.#note(onNetwork);
+    const byNetwork = Map.groupBy(endpoints, ({ network }) => network);
+    const bySandbox = Map.groupBy(endpoints, ({ sandbox }) => sandbox);
+    const present = this.#store.sandboxes().filter(isKept).map(({ name }) => name);
+    this.#updateLines(byNetwork);
     for (const sandbox of present) {
-      const own = ofSandbox.get(sandbox) ?? [];
+      const own = bySandbox.get(sandbox) ?? [];
       if (!sandboxes.has(sandbox) && !own.some(({ network }) => networks.has(network))) continue;
-      // In a burst, the first time writes most of the files as they will be in the end. To make and
-      // read every one of them each time would take a time that grows as the square of their number.
-      const revisions = own.map(({ network }) => this.#said.get(network)!.revision);
-      const known = this.#inStep.get(sandbox);
-      if (known?.with === revisions.join() && known.stamp === stampOf(sandbox)) continue;
-      const reachable = own.flatMap(({ network }) => onNetwork.get(network)!);
-      await explained(sandbox, () => writeHosts(sandbox, renderHosts(sandbox, reachable)));
-      this.#inStep.set(sandbox, { with: revisions.join(), stamp: stampOf(sandbox) });
+      // Skip a file that is in sync. When many sandboxes are made at once, each refresh would otherwise
+      // render and read all their files, in a time that grows with the square of their number.
+      const revisions = own.map(({ network }) => this.#linesByNetwork.get(network)!.revision)
+        .join();
+      const written = this.#writtenBySandbox.get(sandbox);
+      if (written?.revisions === revisions && written.stamp === stampOf(sandbox)) continue;
+      const reachable = own.flatMap(({ network }) => byNetwork.get(network)!);
+      await changeFile(sandbox, () => writeHosts(sandbox, renderHosts(sandbox, reachable)));
+      this.#writtenBySandbox.set(sandbox, { revisions, stamp: stampOf(sandbox) });
     }
     for (const sandbox of sandboxes) {
       if (present.includes(sandbox)) continue;
-      this.#inStep.delete(sandbox);
-      await explained(sandbox, () => removeHosts(sandbox));
+      this.#writtenBySandbox.delete(sandbox);
+      await changeFile(sandbox, () => removeHosts(sandbox));
     }
   }
 
-  /** Gives a new number to each network of which there is something else to say than last time. */
-  #note(onNetwork: ReadonlyMap<string, readonly NamedEndpoint[]>): void {
-    const said = this.#said;
-    this.#said = new Map();
-    for (const [network, endpoints] of onNetwork) {
-      const text = endpoints.flatMap(hostLines).join("\n");
-      const before = said.get(network);
-      this.#said.set(
+  /** Updates the host lines of each network. A network whose lines changed gets a new revision. */
+  #updateLines(byNetwork: ReadonlyMap<string, readonly NamedEndpoint[]>): void {
+    const before = this.#linesByNetwork;
+    this.#linesByNetwork = new Map();
+    for (const [network, endpoints] of byNetwork) {
+      const lines = endpoints.flatMap(hostLines).join("\n");
+      const known = before.get(network);
+      const isSame = known?.lines === lines;
+      this.#linesByNetwork.set(
         network,
-        before?.text === text ? before : { text, revision: ++this.#revisions },
+        isSame ? known : { lines, revision: ++this.#lastRevision },
       );
     }
   }
 }
 
 /**
- * The hosts file of a sandbox (hosts(5)): itself, and who else is on its networks, each found by
- * its name, its aliases on that network, and its name with the network's behind a dot.
+ * Renders the hosts file of a sandbox (hosts(5)): its own lines first, then those of the other
+ * sandboxes on its networks. Each has its name, its aliases on that network, and `NAME.NETWORK`.
  */
 export function renderHosts(sandbox: string, reachable: readonly NamedEndpoint[]): string {
   const own = reachable.filter((endpoint) => endpoint.sandbox === sandbox);
@@ -153,8 +158,8 @@ function hostLines(endpoint: NamedEndpoint): string[] {
   return endpointAddresses(endpoint).map((address) => `${address} ${names}`);
 }
 
-/** Runs what changes a sandbox's file. @throws {HostsFileError} It cannot be changed. */
-async function explained(sandbox: string, change: () => Promise<void>): Promise<void> {
+/** Changes a sandbox's file. @throws {HostsFileError} It cannot be changed. */
+async function changeFile(sandbox: string, change: () => Promise<void>): Promise<void> {
   try {
     await change();
   } catch (cause) {
@@ -162,7 +167,7 @@ async function explained(sandbox: string, change: () => Promise<void>): Promise<
   }
 }
 
-/** Tells whether a sandbox's file is still the one it was: nothing where there is none. */
+/** A text that changes when a sandbox's file does; `undefined` if there is no file. */
 function stampOf(sandbox: string): string | undefined {
   try {
     const { ino, size, mtime } = Deno.statSync(`${FOLDER}/${sandbox}/hosts`);
@@ -174,8 +179,8 @@ function stampOf(sandbox: string): string | undefined {
 }
 
 /**
- * Writes a sandbox's hosts file, in place: processes that run in the sandbox have this very file
- * mounted, and would not see another one put under its name.
+ * Writes a sandbox's hosts file in place. Processes that run in the sandbox have this file mounted, and
+ * would not see a new file with the same name.
  */
 export async function writeHosts(sandbox: string, text: string): Promise<void> {
   const folder = `${FOLDER}/${sandbox}`;
@@ -184,20 +189,20 @@ export async function writeHosts(sandbox: string, text: string): Promise<void> {
   if (current === text || (current !== undefined && !isOurs(current))) return;
   const bytes = new TextEncoder().encode(text);
   using file = await Deno.open(`${folder}/hosts`, { write: true, create: true });
-  // Not emptied before: who looks up a name just then would find none.
+  // Shorten the file last. If it were emptied first, a process could find no names in it.
   for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
   await file.truncate(bytes.length);
 }
 
-/** Removes a sandbox's hosts file, and its folder unless there is something else in it. */
+/** Removes a sandbox's hosts file, and its folder if that is empty then. */
 export async function removeHosts(sandbox: string): Promise<void> {
   const current = await readHosts(sandbox);
   if (current !== undefined && isOurs(current)) await Deno.remove(`${FOLDER}/${sandbox}/hosts`);
-  // Also where there was no file: a kill may have come between the two.
+  // Also without a file: a driver that was killed may have left an empty folder.
   if (isEmpty(`${FOLDER}/${sandbox}`)) await Deno.remove(`${FOLDER}/${sandbox}`);
 }
 
-/** Whether a folder is there, and nothing in it. */
+/** Whether a folder exists and has nothing in it. */
 function isEmpty(folder: string): boolean {
   try {
     return Deno.readDirSync(folder)[Symbol.iterator]().next().done === true;
@@ -207,7 +212,7 @@ function isEmpty(folder: string): boolean {
   }
 }
 
-/** Whether the driver has written a file, if only its beginning before it was killed. */
+/** Whether the driver has written a file. If it was killed, the file may end in the first line. */
 function isOurs(text: string): boolean {
   return text.startsWith(MARK) || MARK.startsWith(text);
 }

@@ -1,22 +1,21 @@
 /**
- * A lock that any number of calls share, or one has alone: among all processes that use the same
- * state folder, and within each.
+ * A lock on a file, shared or exclusive. It works among processes and within one.
  *
- * It is the kernel's (`flock(2)`), so it ends with the process that holds it, however that ends.
- * Whoever has it alone knows that no other call is under way, and so that what is half done on
- * record was left by a crash.
+ * The kernel keeps it (`flock(2)`), so it ends with the process that holds it, also if the process
+ * is killed. While a call holds the exclusive lock, no other call runs. So it knows that a crash left
+ * whatever is half made or half removed on record.
  */
 export class StateLock {
   #path: string | undefined;
-  /** The calls of this process that share the lock, and the promise of the file that they hold. */
+  /** How many calls of this process hold the shared lock, and the file that they hold it on. */
   #shared: { calls: number; file: Promise<Disposable> } | undefined;
 
-  /** Makes the lock over a file, whose folder has to exist; without one, nobody is ever kept out. */
+  /** Makes a lock on a file in an existing folder. Without a file, the lock never blocks. */
   constructor(path?: string) {
     this.#path = path;
   }
 
-  /** Runs a function while nobody has the lock alone. */
+  /** Runs a function with the shared lock. */
   async shared<T>(run: () => Promise<T>): Promise<T> {
     const holder = this.#shared ??= { calls: 0, file: this.#lock(false) };
     holder.calls++;
@@ -26,14 +25,14 @@ export class StateLock {
     } finally {
       holder.calls--;
       if (holder.calls === 0) {
-        // The next call opens the file anew, so that one that waits to have it alone gets a turn.
+        // The next call locks the file again, so that a call that waits for the exclusive lock gets it.
         if (this.#shared === holder) this.#shared = undefined;
         (await holder.file)[Symbol.dispose]();
       }
     }
   }
 
-  /** Runs a function while nobody else has the lock. */
+  /** Runs a function with the exclusive lock. */
   async exclusive<T>(run: () => Promise<T>): Promise<T> {
     using _file = await this.#lock(true);
     return await run();

@@ -1,17 +1,17 @@
 import { spawn } from "../iproute2/spawn.ts";
 
-/** How often what is not told is looked at instead, in milliseconds. */
+/** How often to poll for changes when `ip monitor` has ended, in milliseconds. */
 const INTERVAL = 1000;
 
-/** Tells when a link has appeared, gone or changed in a namespace: `ip monitor link`. */
+/** Watches a namespace for links that appear, change or go: `ip monitor link`. */
 export class LinkMonitor implements AsyncDisposable {
   #child: Deno.ChildProcess;
   #reader: ReadableStreamDefaultReader<Uint8Array>;
-  /** The answer that is being waited for; it is kept when a wait for it was given up. */
+  /** The read that is pending. It stays pending after the deadline of a wait. */
   #next: Promise<unknown> | undefined;
 
   /**
-   * Starts to listen in a namespace: `undefined` is the caller's own.
+   * Starts watching a namespace. `undefined` is the namespace of this process.
    *
    * @throws {ProgramNotFoundError} iproute2 is not installed.
    */
@@ -21,28 +21,31 @@ export class LinkMonitor implements AsyncDisposable {
     this.#reader = this.#child.stdout.getReader();
   }
 
-  /** Waits until there may have been a change. Resolves to whether that was before the signal. */
+  /** Waits for a change. Resolves to `false` if the deadline comes first. */
   async changed(deadline: AbortSignal): Promise<boolean> {
     if (deadline.aborted) return false;
     this.#next ??= this.#reader.read().then(({ done }) =>
-      // An `ip` that has ended tells nothing any more.
+      // When `ip monitor` has ended, there may have been a change each time that we poll.
       done ? new Promise((resolve) => setTimeout(resolve, INTERVAL)) : undefined
     );
     const changed = await new Promise<boolean>((resolve) => {
-      const late = () => resolve(false);
-      deadline.addEventListener("abort", late, { once: true });
-      this.#next!.then(() => (deadline.removeEventListener("abort", late), resolve(true)));
+      const giveUp = () => resolve(false);
+      deadline.addEventListener("abort", giveUp, { once: true });
+      this.#next!.then(() => {
+        deadline.removeEventListener("abort", giveUp);
+        resolve(true);
+      });
     });
     if (changed) this.#next = undefined;
     return changed;
   }
 
-  /** Stops listening. */
+  /** Stops watching. */
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       this.#child.kill();
     } catch {
-      // It has ended by itself.
+      // `ip monitor` has ended by itself.
     }
     await this.#child.status;
     await this.#reader.cancel();

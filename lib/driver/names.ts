@@ -4,9 +4,9 @@ import { attempt, type IpvlanError } from "../errors.ts";
 import { InvalidNameError, InvalidOptionError } from "./errors.ts";
 
 /**
- * Checks the name of a network, a sandbox, an alias or a site: it becomes a file name, a word of an `ip`
- * line and, for sandboxes and aliases, a host name (whose labels have at most 63 characters,
- * RFC 1123).
+ * Checks the name of a network, a sandbox, an alias or a site. It becomes a file name and a word of an
+ * `ip` line. The names of sandboxes and aliases also become host names, whose labels have at most 63
+ * characters (RFC 1123).
  *
  * @returns What is wrong with it, or `undefined`.
  */
@@ -20,11 +20,11 @@ export function nameProblem(
     return new InvalidNameError(what, name, rule);
   }
   if (what === "sandbox" && /^\d+$/.test(name)) {
-    return new InvalidNameError(what, name, "digits alone are taken for a process id");
+    return new InvalidNameError(what, name, "ip takes digits alone for a process id");
   }
 }
 
-/** A VLAN sub-interface that a parent's name asks for. */
+/** A VLAN sub-interface to make, according to a parent's name. */
 export interface SubInterface {
   /** Its name: `eth0.20`. */
   name: string;
@@ -37,13 +37,12 @@ export interface SubInterface {
 }
 
 /**
- * The sub-interfaces that the name of a missing parent stands for, the lowest first: `eth0.20` is
- * VLAN 20 on `eth0`, and `eth0.20.30` is VLAN 30 inside the service VLAN 20 on `eth0` (two tags,
- * the outer one 802.1ad), unless `eth0.20` exists. A link may have dots in its own name, so what
- * exists decides where its name ends.
+ * Reads the sub-interfaces to make from the name of a missing parent, the lowest first. `eth0.20` is
+ * VLAN 20 on `eth0`. `eth0.20.30` is VLAN 30 on `eth0.20` if that exists. If not, it is VLAN 30 inside
+ * the service VLAN 20 on `eth0`: two tags, the outer one 802.1ad. A link may have dots in its own name,
+ * so the links that exist decide where the name of the lowest link ends.
  *
- * @returns The sub-interfaces, none of which exists, on a link that may or may not; or `undefined`
- * where the name is not of that form.
+ * @returns `undefined` if the name does not have this form. The lowest link may be missing.
  */
 export function subInterfaces(
   parent: string,
@@ -59,7 +58,7 @@ export function subInterfaces(
   return [{ name: link, link: base, id: Number(service), protocol: "802.1ad" }, inner];
 }
 
-/** What is wrong with a sub-interface that would have to be made. */
+/** Checks a sub-interface to make. */
 export function subInterfaceProblems({ name, id }: SubInterface): IpvlanError[] {
   const problems: IpvlanError[] = [];
   if (id < VLAN_ID.MIN || id > VLAN_ID.MAX) {
@@ -78,7 +77,7 @@ export function subInterfaceProblems({ name, id }: SubInterface): IpvlanError[] 
 export function parentProblems(parent: string): readonly IpvlanError[] {
   const name = attempt(() => linkName(parent, "parent"));
   if (name.ok) return [];
-  // A number at its end may still say what was meant; the name's length is judged with it.
+  // A name that is too long may have the form `link.vlan`. That message helps more.
   const tooLong = subInterfaces(parent, () => true)?.flatMap(subInterfaceProblems) ?? [];
   return tooLong.length > 0 ? tooLong : name.problems;
 }

@@ -28,7 +28,7 @@ import type { Step } from "./plan.ts";
 import { settle, type Settlement, settleSubnets } from "./settle.ts";
 import type { Network, NetworkSpec, NetworkSubnet, SettledNetwork } from "./types.ts";
 
-/** What the host has, for deciding on a network. */
+/** What a decision about a network needs to know of the host. */
 export interface HostFacts {
   /** The kernel's release, as `uname -r` prints it. */
   release: string;
@@ -51,8 +51,8 @@ export interface DecidedNetwork {
 }
 
 /**
- * Decides on a network on this machine: settles it, chooses the links to make and, where it has no
- * IPv4 subnet, a default pool.
+ * Decides on a network on this machine: settles it, chooses the links to make and, if it has no IPv4
+ * subnet, a default pool.
  *
  * @returns The network, or the problems of {@linkcode settle} with those that the machine adds.
  */
@@ -106,7 +106,7 @@ function chooseLinks(
     };
     return { make: [dummy], notices: [], problems: [] };
   }
-  // No link can have such a name, and `settle` has said so.
+  // No link can have such a name. `settle` has found that.
   if (parentProblems(parent).length > 0) return { make: [], notices: [], problems: [] };
   return chooseParent(parent, links);
 }
@@ -118,7 +118,7 @@ function kernelProblems(release: string): readonly IpvlanError[] {
 
 function mtuProblems(mtu: number | undefined, carrier: Link | undefined): IpvlanError[] {
   if (carrier === undefined || mtu === undefined || mtu <= carrier.mtu) return [];
-  const rule = `the link "${carrier.name}" has ${carrier.mtu}, and what is larger is dropped there`;
+  const rule = `the link "${carrier.name}" has ${carrier.mtu}, and drops larger packets`;
   return [new InvalidOptionError("MTU", String(mtu), rule).at("mtu")];
 }
 
@@ -128,8 +128,8 @@ function choosePool(
   networks: readonly Network[],
   routes: readonly Route[],
 ): Decision<{ subnets: readonly NetworkSubnet[] }> {
-  const isUnread = problems.some(({ field }) => field[0] === "subnets");
-  if (isUnread || network.subnets.some(({ subnet }) => parsePrefix(subnet).prefix.family === 4)) {
+  const isInvalid = problems.some(({ field }) => field[0] === "subnets");
+  if (isInvalid || network.subnets.some(({ subnet }) => parsePrefix(subnet).prefix.family === 4)) {
     return { ok: true, subnets: [] };
   }
   const used = [
@@ -141,7 +141,7 @@ function choosePool(
   return pool.ok ? settleSubnets([pool.value]) : pool;
 }
 
-/** The subnets in which the parent has an address, which cannot be in the L3 modes. */
+/** Finds subnets that overlap an address of the parent, which is not allowed in the L3 modes. */
 function parentSubnetProblems(
   subnets: readonly NetworkSubnet[],
   parent: string,

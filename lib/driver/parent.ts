@@ -14,8 +14,8 @@ import { parentProblems, subInterfaceProblems, subInterfaces } from "./names.ts"
 import type { SettledNetwork } from "./types.ts";
 
 /**
- * The group of every link that the driver makes ("ipv" in ASCII), so that what is ours can be told
- * from what is not, whatever became of the store.
+ * The group of every link that the driver makes ("ipv" in ASCII). It marks a link as the driver's also
+ * if the store is lost.
  */
 export const LINK_GROUP = 0x69_70_76;
 
@@ -24,16 +24,16 @@ export function isOurs(link: Link): boolean {
   return link.group === String(LINK_GROUP);
 }
 
-/** The note on a link of ours: the networks that it serves, as far as 255 bytes go. */
+/** The alias of a link that the driver makes: the networks that need it, cut after 255 bytes. */
 export function aliasOf(networks: readonly string[]): string {
   return `ipvlan-kit ${networks.join(" ")}`.slice(0, 255);
 }
 
-/** What a network's parent is, and what has to be made for it. */
+/** A decision about a network's parent. */
 export interface ParentChoice {
-  /** The links to make, the lowest first; none where the parent exists. */
+  /** The links to make, the lowest first. There are none if the parent exists. */
   make: LinkSpec[];
-  /** The link that frames leave by: the parent, or the one that it is to be made on. */
+  /** The link that exists and carries the packets: the parent, or the one that it is made on. */
   carrier?: Link;
   /** What the user should know. */
   notices: string[];
@@ -41,7 +41,7 @@ export interface ParentChoice {
   problems: IpvlanError[];
 }
 
-/** Decides on a parent that was named: use it as it is, make it as a sub-interface, or refuse it. */
+/** Decides whether to use a parent that exists, to make it as a sub-interface, or to refuse it. */
 export function chooseParent(parent: string, links: readonly Link[]): ParentChoice {
   const choice: ParentChoice = { make: [], notices: [], problems: [] };
   choice.problems.push(...parentProblems(parent));
@@ -72,12 +72,12 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
   choice.carrier = base;
   choice.problems.push(...unfitProblems(base, links));
   for (const sub of subs) {
-    const twin = links.find(({ link, info }) =>
+    const same = links.find(({ link, info }) =>
       link === sub.link && info.type === "vlan" && info.id === sub.id &&
       info.protocol === sub.protocol
     );
-    if (twin) {
-      const reason = `"${sub.link}" has VLAN ${sub.id} already, as the link "${twin.name}": use ` +
+    if (same) {
+      const reason = `"${sub.link}" has VLAN ${sub.id} already, as the link "${same.name}": use ` +
         "that as the parent";
       choice.problems.push(new InvalidParentError(parent, reason));
     }
@@ -88,20 +88,23 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
 }
 
 /**
- * Why a link cannot have ipvlan links on it. A loopback is refused by the driver itself, and a port
- * of a bridge, bond or team, or the parent of a macvlan, has its one receive handler taken
- * (`ipvlan_port_create` in `drivers/net/ipvlan/ipvlan_main.c`, `netdev_rx_handler_register`).
+ * Finds why a link cannot be a parent. The kernel's ipvlan driver refuses a loopback
+ * (`ipvlan_port_create` in `drivers/net/ipvlan/ipvlan_main.c`). A port of a bridge, bond or team, and
+ * the parent of a macvlan link, have a receive handler already, and a link can have only one
+ * (`netdev_rx_handler_register`).
  */
 function unfitProblems(link: Link, links: readonly Link[]): InvalidParentError[] {
   const reasons: string[] = [];
   if (link.linkType === "loopback") {
     reasons.push(
-      "it is the loopback, which no frame leaves; name another link, or none for a dummy",
+      "it is the loopback, which sends no packet out; name another link, or none for a dummy",
     );
   }
   if (link.info.type === "ipvlan") {
     const below = link.link === undefined ? "the link below it" : `"${link.link}"`;
-    reasons.push(`it is an ipvlan link itself, and the kernel would take ${below}; use that`);
+    reasons.push(
+      `it is an ipvlan link itself, and the kernel would use ${below}; name that instead`,
+    );
   }
   if (link.master !== undefined && link.masterKind !== "vrf") {
     const kind = link.masterKind ?? "master";
@@ -117,24 +120,24 @@ function unfitProblems(link: Link, links: readonly Link[]): InvalidParentError[]
   return reasons.map((reason) => new InvalidParentError(link.name, reason));
 }
 
-/** Says of a parent that the kernel takes no ipvlan link on it, as its receive handler is taken. */
+/** Makes the error that a parent has another receive handler, so it takes no ipvlan link. */
 export function busyParent(parent: string): InvalidParentError {
-  const reason = "the kernel says it is busy, which a macvlan link on it makes it, even one in " +
-    "another namespace; remove that, or use another link";
+  const reason = "the kernel says it is busy, as if it carried a macvlan link, maybe in another " +
+    "namespace; remove that, or use another link";
   return new InvalidParentError(parent, reason);
 }
 
 /**
- * What a refused `link add` of an ipvlan link means. The parent may be busy although the look at the
- * host found it fit: because of a link in another namespace, or of one that came since.
+ * Explains why the kernel refused to make an ipvlan link. The parent may be busy although the driver
+ * found no reason: a link in another namespace, or a link made just now, may use it.
  */
 export function explainIpvlanAdd(error: IpCommandError, parent: string): IpvlanError {
   return error.errno === "EBUSY" ? busyParent(parent) : explainLinkAdd(error, "ipvlan");
 }
 
 /**
- * Whether mode and flag agree with what is on the parent already: both belong to the parent, and
- * the kernel changes every link on it without a word (`ipvlan_set_port_mode`).
+ * Checks mode and flag against those of the networks and links on the parent. Both belong to the
+ * parent, and the kernel silently changes all links on it (`ipvlan_set_port_mode`).
  */
 export function conflictProblem(
   parent: string,
@@ -150,9 +153,9 @@ export function conflictProblem(
   ];
   const other = users.find(({ mode, flag }) => mode !== asked.mode || flag !== asked.flag);
   if (!other) return undefined;
-  const words = ({ mode, flag }: typeof asked) => `mode ${mode}, flag ${flag}`;
-  const alike = users.filter((user) => words(user) === words(other)).map(({ name }) => name);
-  return new ParentConflictError(parent, words(other), alike, words(asked));
+  const textOf = ({ mode, flag }: typeof asked) => `mode ${mode}, flag ${flag}`;
+  const alike = users.filter((user) => textOf(user) === textOf(other)).map(({ name }) => name);
+  return new ParentConflictError(parent, textOf(other), alike, textOf(asked));
 }
 
 /** Whether a link is the parent, or is below it, according to the links that the driver made. */
@@ -167,7 +170,7 @@ export function linksUnder(parent: string, made: readonly LinkSpec[]): LinkSpec[
   return made.filter(({ name }) => standsOn(parent, name, made));
 }
 
-/** The addresses of a link that say something about the network it is on: not the link-local ones. */
+/** The addresses of a link that belong to its network: not the link-local ones. */
 export function globalAddrs(link: string, addrs: readonly Addr[]): Addr[] {
   return addrs.filter(({ dev, scope }) => dev === link && scope === "global");
 }

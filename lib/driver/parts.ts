@@ -4,16 +4,16 @@ import type { KnownPools } from "./pools.ts";
 import type { Processes } from "./processes.ts";
 import type { Store } from "./store.ts";
 
-/** What the parts of the driver share. */
+/** The parts of a driver, which its functions share. */
 export interface DriverParts {
-  /** What is on record. */
+  /** The records. */
   store: Store;
-  /** What runs the lines. */
+  /** Runs `ip` in the namespaces. */
   namespaces: Namespaces;
-  /** The hosts files. */
+  /** The hosts files of the sandboxes. */
   hosts: HostsFiles;
-  /** The processes in the sandboxes. */
+  /** Finds processes in the sandboxes. */
   processes: Processes;
-  /** The networks' pools. */
+  /** The address pools of the networks. */
   pools: KnownPools;
 }

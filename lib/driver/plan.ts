@@ -5,8 +5,9 @@ import type { Runner } from "../iproute2/session.ts";
 import { NotUndoneError } from "./errors.ts";
 
 /**
- * The caller's own namespaces. Sandboxes' namespaces are made and deleted here and not in the host's:
- * `ip -n HOST` has mounts of its own, so nobody else would see a name that it mounts in `/run/netns`.
+ * The namespace of this process. Sandboxes' namespaces are made and deleted here, not in the host's:
+ * `ip -n HOST` has mounts of its own, so no other process would see a name that it mounts in
+ * `/run/netns`.
  */
 export const CALLER: unique symbol = Symbol("caller");
 
@@ -30,7 +31,7 @@ export interface Step extends Line {
   /** The line that undoes it. */
   undo?: Line;
   /**
-   * What it means when the line is refused, or else the error itself.
+   * Explains what it means if the line is refused, or returns the error itself.
    *
    * @default {explainRights}
    */
@@ -66,13 +67,13 @@ export async function runPlan(
 }
 
 async function runBurst(burst: Step[], runnerOf: RunnerOf, done: Step[]): Promise<void> {
-  const deadline = performance.now() + PATIENCE;
+  const deadline = performance.now() + TIMEOUT;
   let rest = burst;
   for (;;) {
     const runner = runnerOf(rest[0]!.netns, false);
     const results = await Promise.allSettled(rest.map(({ line }) => runner.change(line)));
     for (const [index, result] of results.entries()) {
-      // When the process ended, how far it came is not known, so the line may have been done.
+      // If the process ended, the line may have run or not. Undo it in either case.
       if (result.status === "fulfilled" || result.reason instanceof SessionClosedError) {
         done.push(rest[index]!);
       }
@@ -92,13 +93,13 @@ function meaningOf({ explain = explainRights }: Step, reason: unknown): unknown 
 }
 
 /** How long to retry a line whose address is held, and how often, in milliseconds. */
-const [PATIENCE, INTERVAL] = [5000, 20];
+const [TIMEOUT, INTERVAL] = [5000, 20];
 
 /**
  * Whether a line failed because another ipvlan link has its address. The record says that none of
  * ours has it. But the kernel removes the links of a deleted namespace later (`cleanup_net` in
- * `net/core/net_namespace.c`), and tells nobody when it has. Only lines in a sandbox give addresses,
- * and there the lines after a failed one were not run, so they can be retried together.
+ * `net/core/net_namespace.c`), without a notice. Only lines in a sandbox give addresses, and there the
+ * lines after a failed one were not run, so they can be retried together.
  */
 function isHeld(reason: unknown): boolean {
   return reason instanceof IpCommandError && reason.errno === "EADDRINUSE";

@@ -5,14 +5,14 @@ import type { Store } from "./store.ts";
 import type { Network } from "./types.ts";
 
 /**
- * The pools of the networks, kept from call to call, as the time to fill a pool grows with the number
- * of endpoints.
+ * The address pools of the networks. They are kept from call to call, as filling a pool takes longer
+ * the more endpoints there are.
  */
 export class KnownPools {
   #store: Store;
   #known = new Map<string, { version: string; pools: Pools }>();
 
-  /** Makes the pools of a store's networks. */
+  /** Keeps the pools of a store's networks. */
   constructor(store: Store) {
     this.#store = store;
   }
@@ -26,8 +26,8 @@ export class KnownPools {
   }
 
   /**
-   * Keeps pools in which addresses have been taken, by network id. Call it last in the transaction
-   * that records the addresses: there, no other process can have written in between.
+   * Keeps the pools of a call that has taken addresses, by network id. It must be the last statement in
+   * the transaction that records the addresses: until its end, no other process can write.
    */
   keep(pools: ReadonlyMap<string, Pools>): void {
     const version = this.#store.version();

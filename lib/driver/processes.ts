@@ -6,7 +6,7 @@ import { LOCK_FD } from "./namespaces.ts";
 /** The folder of the named network namespaces (ip-netns(8)). */
 const FOLDER = "/run/netns";
 
-/** Whether the name of a network namespace is taken, if only by a file that is left of one. */
+/** Whether a network namespace has this name, or a file that one has left. */
 export function nameIsUsed(netns: string): boolean {
   return statOf(`${FOLDER}/${netns}`) !== undefined;
 }
@@ -14,7 +14,7 @@ export function nameIsUsed(netns: string): boolean {
 /** How often to poll for the end of processes, in milliseconds. */
 const INTERVAL = 20;
 
-/** A process, and the device and inode of one of its files: its network namespace, or an open file. */
+/** A process and one of its files, by device and inode: its network namespace, or an open file. */
 interface ProcessFile {
   pid: number;
   dev: number;
@@ -31,7 +31,7 @@ export class Processes {
   #next: Promise<ProcessFile[]> | undefined;
 
   /**
-   * Makes it.
+   * Makes the finder.
    *
    * @param run Runs `stat`.
    * @param lock The lock file, which each `ip` of a driver has open: see {@linkcode Namespaces}.
@@ -41,7 +41,7 @@ export class Processes {
     this.#lock = lock;
   }
 
-  /** The ids of the processes in a named namespace; none where there is no such namespace. */
+  /** The ids of the processes in a named namespace. If it does not exist, there are none. */
   async in(netns: string): Promise<number[]> {
     const file = statOf(`${FOLDER}/${netns}`);
     if (!file) return [];
@@ -49,26 +49,27 @@ export class Processes {
   }
 
   /**
-   * A process in the namespace that a file stands for, such as one that a container engine has mounted.
+   * Finds a process in the namespace of a file, such as one that a container engine has mounted.
    *
-   * @throws {InvalidOptionError} There is no such file, it is something else, or no process is there.
+   * @returns The process's id.
+   * @throws {InvalidOptionError} The file does not exist, it is no namespace, or no process is in it.
    */
   async at(path: string): Promise<number> {
     const refused = (rule: string) => new InvalidOptionError("namespace", path, rule);
     const file = statOf(path);
-    if (!file) throw refused("there is no such file, or it cannot be looked at");
+    if (!file) throw refused("there is no such file, or it cannot be read");
     const all = await this.#all();
     // All namespaces are files of one file system (nsfs), and no others are.
-    if (!all.some(({ dev }) => dev === file.dev)) throw refused("it is no namespace");
+    if (!all.some(({ dev }) => dev === file.dev)) throw refused("it is not a namespace");
     const found = all.find(({ ino }) => ino === file.ino);
     if (found) return found.pid;
     throw refused("no process is in it as a network namespace: give it a name in /run/netns");
   }
 
   /**
-   * Waits until no `ip` of any driver on the state folder runs. When a driver is killed, its `ip`
-   * goes on, although the locks of the driver are free. The caller must hold the exclusive lock, and
-   * must not run an `ip` itself.
+   * Waits until no `ip` of any driver on the state folder runs. When a driver is killed, its locks are
+   * free, but its `ip` still runs. The caller must hold the exclusive lock, and must not run an `ip`
+   * itself.
    */
   async idle(): Promise<void> {
     const file = this.#lock === undefined ? undefined : statOf(this.#lock);
@@ -77,13 +78,13 @@ export class Processes {
       (await this.#search(`fd/${LOCK_FD}`)).some(({ dev, ino }) =>
         dev === file.dev && ino === file.ino
       );
-    // The kernel tells only its parent when a process ends, so we poll.
+    // We get no notice when a child process of another driver ends, so we poll.
     while (await isBusy()) await new Promise((resolve) => setTimeout(resolve, INTERVAL));
   }
 
   /**
-   * All processes. Calls during a search share the next one: the one that runs may have passed by a
-   * process that they are about.
+   * Finds all processes. Calls during a search share the next one, as the search that runs may have
+   * passed the process that they look for.
    */
   #all(): Promise<ProcessFile[]> {
     return this.#next ??= this.#running.catch(() => {}).then(() => {
@@ -96,8 +97,8 @@ export class Processes {
 
   /** Finds a file of each process, by its path in the process's folder under `/proc` (proc(5)). */
   async #search(path: string): Promise<ProcessFile[]> {
-    // Deno itself may look there only if it has every permission, so `stat` does. It leaves out the
-    // processes that have ended meanwhile, and those that the caller may not look at.
+    // Deno reads /proc only if it has every permission, so `stat` does. It leaves out processes that
+    // have ended meanwhile, and those of other users.
     const { code, out } = await this.#run(`stat -L -c '%n %d %i' /proc/[0-9]*/${path}`, []);
     if (code === 127) throw new ProgramNotFoundError("stat");
     return out.flatMap((line) => {
@@ -108,7 +109,7 @@ export class Processes {
   }
 }
 
-/** The status of a file; `undefined` where there is none, or none that the caller may look at. */
+/** The status of a file; `undefined` if it does not exist or may not be read. */
 function statOf(path: string): Deno.FileInfo | undefined {
   try {
     return Deno.statSync(path);

@@ -1,4 +1,5 @@
 import type { Decision, IpvlanError } from "../errors.ts";
+import { familyOf } from "../ipam/address.ts";
 import {
   formatAddress,
   formatPrefix,
@@ -135,7 +136,7 @@ function nameProblems(name: string, networks: readonly SettledNetwork[]): Ipvlan
 /** What is wrong because there is an IPv6 subnet, or because there is none. */
 function ipv6Problems({ name, subnets = [], ipv6, mtu }: NetworkSpec): IpvlanError[] {
   const texts = subnets.map((subnet) => typeof subnet === "string" ? subnet : subnet.subnet);
-  if (!texts.some((text) => text.includes(":"))) {
+  if (!texts.some((text) => familyOf(text) === 6)) {
     return ipv6 ? [new MissingSubnetError(name).at("ipv6")] : [];
   }
   // IPv6 needs at least 1280 (RFC 8200, section 5). Below 68, the value has been refused already.

@@ -83,9 +83,9 @@ export interface Store extends Disposable {
   /** Deletes the record of an endpoint. */
   deleteEndpoint(id: string): void;
   /**
-   * A text that changes when another process has written, or when this one has deleted an endpoint:
-   * then other addresses may be taken and free. It does not change when this process adds an
-   * endpoint, as the caller knows of that.
+   * A text that changes when another process writes, or when this one deletes an endpoint: then other
+   * addresses may be taken or free. It does not change when this process adds an endpoint, as the
+   * caller knows the address.
    */
   version(): string;
 }
@@ -156,7 +156,8 @@ interface EndpointRow {
 export class SqliteStore implements Store {
   #db: DatabaseSync;
   #folder: string;
-  #forgotten = 0;
+  /** How many endpoints this process has deleted. */
+  #deletedEndpoints = 0;
 
   private constructor(folder: string, file: string) {
     this.#folder = folder;
@@ -353,12 +354,12 @@ export class SqliteStore implements Store {
 
   deleteEndpoint(id: string): void {
     this.#run("DELETE FROM endpoint WHERE id = ?", id);
-    this.#forgotten++;
+    this.#deletedEndpoints++;
   }
 
   version(): string {
     const { data_version: written } = this.#db.prepare("PRAGMA data_version").get()!;
-    return `${written} ${this.#forgotten}`;
+    return `${written} ${this.#deletedEndpoints}`;
   }
 
   [Symbol.dispose](): void {
@@ -373,18 +374,19 @@ export class SqliteStore implements Store {
   }
 
   #run(sql: string, ...values: (string | number | null)[]): void {
-    this.#say(() => this.#db.prepare(sql).run(...values));
+    this.#explain(() => this.#db.prepare(sql).run(...values));
   }
 
   #exec(sql: string): void {
-    this.#say(() => this.#db.exec(sql));
+    this.#explain(() => this.#db.exec(sql));
   }
 
-  #say(run: () => void): void {
+  /** Runs a statement. @throws {StoreError} It fails. */
+  #explain(run: () => void): void {
     try {
       run();
     } catch (error) {
-      // The disk is full, for example. A constraint that fails is a defect, and is said like this too.
+      // For example, the disk is full. A constraint that fails is a bug, and gets the same error.
       throw new StoreError(this.#folder, (error as Error).message, { cause: error });
     }
   }

@@ -1,3 +1,4 @@
+import { familyOf } from "../ipam/address.ts";
 import {
   countOf,
   networkTitle,
@@ -104,9 +105,7 @@ function oddities(network: WorldNetwork, endpoint: WorldEndpoint): string[] {
 /** An address, without what its network's one subnet of the family, shown above it, says already. */
 function shortAddress(text: string, subnets: readonly string[]): string {
   const [address = ""] = text.split("/");
-  const [subnet = "", ...more] = subnets.filter((each) =>
-    each.includes(":") === address.includes(":")
-  );
+  const [subnet = "", ...more] = subnets.filter((each) => familyOf(each) === familyOf(address));
   const start = /^(.*)(?:\.0\/24|::\/64)$/.exec(subnet)?.[1];
   if (start === undefined || more.length > 0 || !address.startsWith(start)) return address;
   const rest = address.slice(start.length);

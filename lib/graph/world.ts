@@ -96,7 +96,7 @@ export function buildWorld(view: GraphView, networks: readonly Network[]): World
     kind: kindOf(link),
     state: !link.up ? "down" : link.flags.includes("LOWER_UP") ? "up" : "no carrier",
     mtu: link.mtu,
-    addresses: addressesOf(link, host),
+    addresses: globalAddresses(link, host),
     routes: routesOf(link, host),
     networks: networksOf(
       ipvlans.filter(({ parent }) => parent === link.name),
@@ -131,7 +131,7 @@ function kindOf({ info }: SeenLink): string {
   return info.type === "other" ? info.kind : info.type;
 }
 
-function addressesOf(link: SeenLink, { addrs }: GraphNamespace): string[] {
+function globalAddresses(link: SeenLink, { addrs }: GraphNamespace): string[] {
   return addrs.filter(({ dev, scope }) => dev === link.name && scope === "global")
     .map(({ address, prefixLength }) => `${address}/${prefixLength}`);
 }
@@ -190,7 +190,7 @@ function toEndpoint({ link, namespace }: SeenIpvlan): WorldEndpoint {
     ...(namespace.netns !== undefined && { sandbox: plain(namespace.netns) }),
     ifname: plain(link.name),
     up: link.up,
-    addresses: addressesOf(link, namespace),
+    addresses: globalAddresses(link, namespace),
     routes: routesOf(link, namespace),
   };
 }

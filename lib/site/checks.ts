@@ -1,5 +1,6 @@
 import { doesNotReach, type Finding, reaches } from "../check/mod.ts";
 import type { Endpoint, SandboxDetails } from "../driver/types.ts";
+import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { withoutLength } from "./current.ts";
 import type { Check } from "./sentence.ts";
 
@@ -64,7 +65,7 @@ function targetsOf(check: Check, sandboxes: readonly SandboxDetails[]): Target[]
   const isSandbox = sandboxes.some(({ name }) => name === target);
   if (endpoints.length === 0 && !isSandbox) {
     const owner = sandboxes.find(({ endpoints }) =>
-      endpoints.some((endpoint) => addressesOf(endpoint).includes(target))
+      endpoints.some((endpoint) => bareAddresses(endpoint).includes(target))
     );
     return [{ address: target, ...(owner && { sandbox: owner.name }) }];
   }
@@ -74,14 +75,15 @@ function targetsOf(check: Check, sandboxes: readonly SandboxDetails[]): Target[]
   const isNear = (endpoint: Endpoint) => shared.includes(endpoint.network);
   const ordered = [...endpoints.filter(isNear), ...endpoints.filter((each) => !isNear(each))];
   return ordered.flatMap((endpoint) =>
-    addressesOf(endpoint)
-      .filter((address) => family === undefined || address.includes(":") === (family === 6))
+    bareAddresses(endpoint)
+      .filter((address) => family === undefined || familyOf(address) === family)
       .map((address) => ({ address, sandbox: endpoint.sandbox }))
   );
 }
 
-function addressesOf({ ip, ip6 }: Endpoint): string[] {
-  return [ip, ip6].filter((address) => address !== undefined).map(withoutLength);
+/** The addresses of an endpoint without their prefix lengths. */
+function bareAddresses(endpoint: Endpoint): string[] {
+  return endpointAddresses(endpoint).map(withoutLength);
 }
 
 /**

@@ -42,7 +42,8 @@ function address(family?: 4 | 6): TextShape {
       const address = attempt(() => parseAddress(text));
       if (!address.ok) return address.problems[0];
       if (family === undefined || address.value.family === family) return undefined;
-      return new InvalidOptionError(`IPv${family} address`, text, "it is of the other family");
+      const rule = `it is an IPv${address.value.family} address`;
+      return new InvalidOptionError(`IPv${family} address`, text, rule);
     },
   };
 }

@@ -2,6 +2,7 @@ import { subnetsOf } from "../driver/network.ts";
 import { settleAll } from "../driver/settle.ts";
 import type { SettledNetwork } from "../driver/types.ts";
 import { attempt } from "../errors.ts";
+import { familyOf } from "../ipam/address.ts";
 import { parseAddress, Pools } from "../ipam/mod.ts";
 import { didYouMean } from "../suggest.ts";
 import type { SiteNetwork } from "./network.ts";
@@ -74,7 +75,7 @@ function judgeAddresses(
   report: Report,
 ): void {
   let pools = Pools.of(subnetsOf(network));
-  const hasIPv4 = network.subnets.some(({ subnet }) => !subnet.includes(":"));
+  const hasIPv4 = network.subnets.some(({ subnet }) => familyOf(subnet) === 4);
   const owners = new Map<string, string>();
   for (const { name, connections } of sandboxes) {
     const connection = connections.find((each) => each.network === network.name);

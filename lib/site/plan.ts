@@ -8,6 +8,7 @@ import type {
   SettledNetwork,
 } from "../driver/types.ts";
 import type { IpvlanError } from "../errors.ts";
+import { endpointAddresses } from "../ipam/address.ts";
 import { formatAddress, parseAddress } from "../ipam/mod.ts";
 import { endpointDifferences, labelDifferences, networkDifferences } from "./compare.ts";
 import { type Current, withoutLength } from "./current.ts";
@@ -218,8 +219,7 @@ function differencesOf(
 ): string[] {
   const { network, sandbox } = endpoint;
   if (going.has(network)) return ["which is made anew"];
-  const meant = [endpoint.ip, endpoint.ip6].flatMap((address) => {
-    if (address === undefined) return [];
+  const meant = endpointAddresses(endpoint).flatMap((address) => {
     const owner = claims.get(network)?.get(withoutLength(address));
     return owner === undefined || owner === sandbox
       ? []
@@ -232,9 +232,9 @@ function differencesOf(
 function claimsOf({ networks, sandboxes }: Desired): Planning["claims"] {
   const claims = new Map(networks.map(({ name }) => [name, new Map<string, string>()]));
   for (const { name, connections } of sandboxes) {
-    for (const { network, ip, ip6 } of connections) {
-      for (const address of [ip, ip6].filter((address) => address !== undefined)) {
-        claims.get(network)?.set(formatAddress(parseAddress(address)), name);
+    for (const connection of connections) {
+      for (const address of endpointAddresses(connection)) {
+        claims.get(connection.network)?.set(formatAddress(parseAddress(address)), name);
       }
     }
   }

@@ -31,7 +31,10 @@ export function parseCheck(sentence: string): Check | undefined {
   if (!parts) return undefined;
   const [, network, from = "", verb, target = "", by] = parts;
   return {
-    ...{ sentence, from, reaches: verb === "reaches", target },
+    sentence,
+    from,
+    reaches: verb === "reaches",
+    target,
     ...(network !== undefined && { network }),
     ...(by !== undefined && { family: by === "ip" ? 4 : 6 }),
   };

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { Driver, type DriverOptions } from "../../lib/driver/mod.ts";
-import { addressesOf } from "../../lib/driver/endpoint.ts";
+import { linkAddresses } from "../../lib/driver/endpoint.ts";
 import { renderHosts } from "../../lib/driver/hosts.ts";
 import type { WrapRunner } from "../../lib/driver/namespaces.ts";
 import { isOurs } from "../../lib/driver/parent.ts";
@@ -195,7 +195,7 @@ export async function assertConsistent({ ns, stateDir }: TestHost): Promise<void
       found.addrs,
       own.flatMap((endpoint) => {
         const network = networks.find(({ id }) => id === endpoint.network)!;
-        return addressesOf(network, endpoint).map(({ address }) =>
+        return linkAddresses(network, endpoint).map(({ address }) =>
           `${address} dev ${endpoint.ifname}`
         );
       }).toSorted(),

@@ -142,7 +142,7 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     "command line",
   ]],
   ["a machine without /etc/hosts", { hostsFile: false }, [
-    "warning names: There is no /etc/hosts, so that sandboxes do not find each other by name → " +
+    "warning names: There is no /etc/hosts, so sandboxes do not find each other by name → " +
     "touch /etc/hosts",
   ]],
   ["a cloud", { machine: { vendor: "Google", product: "Google Compute Engine", assetTag: "" } }, [
@@ -177,8 +177,8 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     "broken parent eth0.20: It is not there, and these networks are on it: web → ipvlan restore",
   ]],
   ["lo", examined("lo", [card("lo", { linkType: "loopback" })]), [
-    'broken parent lo: The link "lo" cannot be a parent: it is the loopback, which no frame ' +
-    "leaves; name another link, or none for a dummy",
+    'broken parent lo: The link "lo" cannot be a parent: it is the loopback, which sends no ' +
+    "packet out; name another link, or none for a dummy",
   ]],
   [
     "a port of a bond",

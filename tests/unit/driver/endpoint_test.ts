@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import {
-  addressesOf,
   decideEndpoint,
   endpointSteps,
+  linkAddresses,
   sandboxSteps,
   toEndpoint,
 } from "../../../lib/driver/endpoint.ts";
@@ -91,7 +91,7 @@ Deno.test("an endpoint gets the next address of each family, and its link the ne
 Deno.test("addresses that are asked for are given, those of the second subnet too", () => {
   const { endpoint: given } = decided({ ip: "192.168.142.10", ip6: "2001:DB8:abc9::0:10" });
   assertEquals([given.ip, given.ip6], ["192.168.142.10", "2001:db8:abc9::10"]);
-  assertEquals(addressesOf(DUAL, given), [
+  assertEquals(linkAddresses(DUAL, given), [
     { address: "192.168.142.10/24", gateway: "192.168.142.254" },
     { address: "2001:db8:abc9::10/64", gateway: "2001:db8:abc9::22" },
   ]);
@@ -124,7 +124,7 @@ Deno.test("addresses that are meant for others are passed over, and stay free fo
   for (const address of except) assertEquals(pools.take(address).address, address);
 });
 
-Deno.test("an address that cannot be had is refused, by what it is", () => {
+Deno.test("an address that cannot be used is refused with the reason", () => {
   const v4 = network("v4");
   const aux = network("aux", {
     subnets: [{
@@ -178,7 +178,8 @@ Deno.test("all that is wrong with an endpoint is said at once", () => {
   ]);
   assertEquals(found.slice(0, 5).map(({ message }) => message), [
     'The sandbox "c1" is connected to network "dual" already',
-    'The MAC address "02:00:00:00:00:01" cannot be had: every ipvlan link has its parent\'s',
+    'The MAC address "02:00:00:00:00:01" cannot be used: every ipvlan link has the MAC address of ' +
+    "its parent",
     'The alias name "not ok" is not valid: letters and digits, and after the first also _ . and -',
     'The alias name "" is not valid: letters and digits, and after the first also _ . and -',
     'The sandbox "c1" has a link "eth0" already: choose another name',

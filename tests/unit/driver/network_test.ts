@@ -185,8 +185,8 @@ Deno.test("in the L3 modes a subnet may not overlap an address of the parent", (
     assertEquals(rest, []);
     assertEquals(
       problem.message,
-      `The subnet 192.168.1.0/25 overlaps 192.168.1.250/24 of the parent "eth0", and in ${mode} ` +
-        "mode it has to be another: the parent routes to it",
+      `The subnet 192.168.1.0/25 overlaps 192.168.1.250/24 of the parent "eth0", which cannot be ` +
+        `in ${mode} mode, as the parent routes between them: choose another subnet`,
     );
   }
 });
@@ -202,7 +202,7 @@ Deno.test("an MTU is neither below the family's least nor above the link's that 
     assert(wrong(mtu)[0]!.includes("give a whole number"), String(mtu));
   }
   const tooLarge =
-    'The MTU "1501" is not valid: the link "eth0" has 1500, and what is larger is dropped there';
+    'The MTU "1501" is not valid: the link "eth0" has 1500, and drops larger packets';
   assertEquals(wrong(1501), [tooLarge]);
   // Also where the parent is yet to be made on that link.
   assertEquals(wrong(1501, { parent: "eth0.20" }), [tooLarge]);

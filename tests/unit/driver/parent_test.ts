@@ -58,8 +58,8 @@ Deno.test("a parent that is down is said, and one that would be made on such a l
     'The parent "eth0" is down, so nothing passes: "ip link set eth0 up"',
   ]);
   assertEquals(chooseParent("eth0.20", [down]).problems.map(({ message }) => message), [
-    'The link "eth0" cannot be a parent: it is down, and what is made on it cannot be set up: ' +
-    '"ip link set eth0 up"',
+    'The link "eth0" cannot be a parent: it is down, and no sub-interface on it can be set ' +
+    'up: "ip link set eth0 up"',
   ]);
 });
 
@@ -78,14 +78,14 @@ Deno.test("a parent that cannot be one is refused with the reason", () => {
     [
       "lo",
       InvalidParentError,
-      'The link "lo" cannot be a parent: it is the loopback, which no frame leaves; name another ' +
-      "link, or none for a dummy",
+      'The link "lo" cannot be a parent: it is the loopback, which sends no packet out; name ' +
+      "another link, or none for a dummy",
     ],
     [
       "lo.20",
       InvalidParentError,
-      'The link "lo" cannot be a parent: it is the loopback, which no frame leaves; name another ' +
-      "link, or none for a dummy",
+      'The link "lo" cannot be a parent: it is the loopback, which sends no packet out; name ' +
+      "another link, or none for a dummy",
     ],
     [
       "eth1",
@@ -106,8 +106,8 @@ Deno.test("a parent that cannot be one is refused with the reason", () => {
     [
       "iv0",
       InvalidParentError,
-      'The link "iv0" cannot be a parent: it is an ipvlan link itself, and the kernel would take ' +
-      '"eth4"; use that',
+      'The link "iv0" cannot be a parent: it is an ipvlan link itself, and the kernel would use ' +
+      '"eth4"; name that instead',
     ],
     [
       "eth0.40",

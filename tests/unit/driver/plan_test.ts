@@ -178,8 +178,8 @@ Deno.test("what cannot be undone is told, and the rest is undone", async () => {
   assertInstanceOf(error.cause, IpCommandError);
   assertEquals(
     error.message,
-    "RTNETLINK answers: Invalid argument (ip add d); what had been done before could not all be " +
-      "undone (RTNETLINK answers: Device busy (ip del b)): restore",
+    "RTNETLINK answers: Invalid argument (ip add d); some changes could not be undone " +
+      "(RTNETLINK answers: Device busy (ip del b)): run ipvlan restore",
   );
   assertEquals(places.log.slice(-6), ["[host]", "del c", "[ns]", "del b", "[host]", "del a"]);
 });

@@ -14,7 +14,7 @@ Deno.test("a process is found by the file of its namespace", async () => {
   const refused = (path: string, why: string) =>
     assertRejects(() => processes.at(path), InvalidOptionError, why);
   await refused("/nowhere/at/all", "there is no such file");
-  await refused("/etc/passwd", "it is no namespace");
+  await refused("/etc/passwd", "it is not a namespace");
   await refused("/proc/self/ns/uts", "no process is in it as a network namespace");
   assertEquals(await processes.in("there-is-none"), []);
 });

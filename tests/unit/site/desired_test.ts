@@ -211,7 +211,7 @@ checks:
       "demo.yaml:16: sandboxes.probe.labels.n: 1 is where a text belongs: " +
       'write it as "1"',
       'demo.yaml:17: sandboxes.7: The sandbox name "7" is not valid: ' +
-      "digits alone are taken for a process id",
+      "ip takes digits alone for a process id",
       'demo.yaml:18: services: It says the same as "sandboxes": give one of them',
       'demo.yaml:20: checks[0]: The check "probe pings nginx" is not valid: ' +
       "write [NETWORK] FROM reaches|does not reach TARGET [by ip|ip6]",
@@ -254,7 +254,7 @@ services:
       "demo.yaml:4: networks.c.subnets[0]: " +
       'The subnet 10.1.0.0/16 overlaps 10.0.0.0/8 of network "b" on the same parent "eth0": ' +
       "choose another subnet or parent, or remove that network",
-      'demo.yaml:6: networks.e.ipv6: IPv6 was asked for on network "e" without an IPv6 subnet: ' +
+      'demo.yaml:6: networks.e.ipv6: The network "e" is to have IPv6, but has no IPv6 subnet: ' +
       "give one, as there is no default pool for IPv6",
       'demo.yaml:11: services.one.networks: The link\'s name "eth9" is taken',
       "demo.yaml:14: services.two.networks.f.ip: " +
@@ -264,7 +264,7 @@ services:
       "demo.yaml:15: services.three.networks.f.ip6: " +
       'The address 2001:db8:0::7 is that of "two" already: choose another',
       "demo.yaml:16: services.four.networks.f.ipv6_address: " +
-      'The IPv6 address "10.9.0.9" is not valid: it is of the other family',
+      'The IPv6 address "10.9.0.9" is not valid: it is an IPv4 address',
       "demo.yaml:17: services.five.networks[2]: It is given twice",
     ],
   );
