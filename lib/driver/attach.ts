@@ -136,8 +136,8 @@ async function make(
     });
   } catch (error) {
     await hostsWritten.catch(() => {});
-    // What is left in the kernel stays on record, and the next exclusive call removes it. So do
-    // records that cannot be deleted now. The caller is told why the call failed, and not that.
+    // What is left in the kernel stays on record, and the next exclusive call removes it. A record
+    // that cannot be deleted now stays too. The caller needs the first error, not that one.
     if (!(error instanceof NotUndoneError)) await abandon(parts, records).catch(() => {});
     if (error instanceof NamespaceNotFoundError) throw new SandboxGoneError(sandbox.name);
     throw error;
@@ -149,8 +149,8 @@ async function abandon(parts: DriverParts, records: RecordGroup): Promise<void> 
   await deleteRecords(parts, records);
 }
 
-/** What there is, for deciding on the endpoints of a sandbox. */
-interface SandboxFacts {
+/** The input of {@linkcode decideEndpoints}. */
+interface ConnectFacts {
   sandbox: string;
   endpoints: readonly EndpointRecord[];
   find(network: string): Decision<{ network: Network }>;
@@ -161,7 +161,7 @@ interface SandboxFacts {
 /** Decides on endpoints in turn: each one takes its addresses, link name and place from the rest. */
 function decideEndpoints(
   connections: readonly Connection[],
-  { sandbox, endpoints, find, poolsOf, parentAddresses }: SandboxFacts,
+  { sandbox, endpoints, find, poolsOf, parentAddresses }: ConnectFacts,
 ): Decision<{ planned: PlannedEndpoint[]; pools: ReadonlyMap<string, Pools> }> {
   const problems: IpvlanError[] = [];
   const planned: PlannedEndpoint[] = [];

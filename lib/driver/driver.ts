@@ -187,7 +187,8 @@ export class Driver implements AsyncDisposable {
    * @throws {ProblemsError} Several things are wrong.
    */
   async createSandbox(spec: SandboxSpec): Promise<Outcome<SandboxDetails>> {
-    return await this.#createSandbox(spec, "made");
+    const { name, connections, labels } = spec;
+    return await this.#createSandbox({ name, connections, labels }, "made");
   }
 
   /**

@@ -37,7 +37,7 @@ export interface DecidedEndpoint {
   pools: Pools;
 }
 
-/** What there is, for deciding on an endpoint. */
+/** The input of {@linkcode decideEndpoint}. */
 export interface EndpointFacts {
   /** The network. */
   network: Network;

@@ -386,7 +386,7 @@ export class HalfDoneError extends IpvlanError {
   /** What is half made or half removed: `sandbox "c1"`. */
   readonly what: string;
 
-  /** Makes the error from what it is, with its name. */
+  /** Makes the error from what is half made or half removed. */
   constructor(what: string) {
     super(
       `The ${what} is being made or removed: wait, or run ipvlan restore if a command was killed`,

@@ -28,7 +28,7 @@ import type { Step } from "./plan.ts";
 import { settle, type Settlement, settleSubnets } from "./settle.ts";
 import type { Network, NetworkSpec, NetworkSubnet, SettledNetwork } from "./types.ts";
 
-/** What a decision about a network needs to know of the host. */
+/** The facts about the host that a decision on a network needs. */
 export interface HostFacts {
   /** The kernel's release, as `uname -r` prints it. */
   release: string;

@@ -33,7 +33,7 @@ export function aliasOf(networks: readonly string[]): string {
 export interface ParentChoice {
   /** The links to make, the lowest first. There are none if the parent exists. */
   make: LinkSpec[];
-  /** The link that exists and carries the packets: the parent, or the one that it is made on. */
+  /** The existing link that sends the packets: the parent, or the link that it is made on. */
   carrier?: Link;
   /** What the user should know. */
   notices: string[];

@@ -24,7 +24,7 @@ export async function removeNetwork(parts: DriverParts, name: string): Promise<v
     await dropNetwork(parts, network);
   } catch (error) {
     store.putNetwork(network, "ready");
-    // If this fails too, a call of `restore` makes the parent. The caller is told the first error.
+    // If this fails too, a call of `restore` makes the parent. The caller needs the first error.
     await restoreParent(parts, network).catch(() => {});
     throw error;
   }

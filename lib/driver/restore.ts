@@ -93,7 +93,7 @@ export async function restoreParent(
   await namespaces.apply(plan.steps);
 }
 
-/** What there is, for restoring a parent. */
+/** The input of {@linkcode parentPlan}. */
 export interface ParentFacts {
   /** All networks. */
   networks: readonly Network[];
@@ -112,8 +112,8 @@ export interface ParentPlan {
 }
 
 /**
- * Plans how to restore a network's parent. Only links that the driver made before are made again, as
- * a link that it makes is also deleted by it.
+ * Plans how to restore a network's parent. Only links that the driver made before are made again: it
+ * deletes what it makes, and must not delete a link that somebody else set up.
  */
 export function parentPlan(
   network: Network,
@@ -123,7 +123,7 @@ export function parentPlan(
   const own = linksUnder(network.parent, made);
   const missing = own.filter(({ name }) => !find(name));
   const [lowest] = missing;
-  // A dummy needs no link. A sub-interface needs the one below it, and a network its parent.
+  // A dummy needs no other link. A sub-interface needs the link below it, and a network its parent.
   const needed = lowest && "link" in lowest ? lowest.link : network.parent;
   if (lowest?.type !== "dummy" && !find(needed)) {
     const problem = new ParentNotFoundError(network.parent, lowest && needed);
@@ -153,7 +153,7 @@ async function restoreSandbox(
   await namespaces.apply(plan.make);
 }
 
-/** What there is, for restoring a sandbox. */
+/** The input of {@linkcode sandboxPlan}. */
 export interface SandboxFacts {
   /** Its endpoints on record. */
   endpoints: readonly EndpointRecord[];

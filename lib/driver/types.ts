@@ -35,7 +35,7 @@ export interface NetworkSubnet {
   gateway?: string;
   /** The range that automatic addresses come from, if it is not the whole subnet. */
   ipRange?: string;
-  /** Addresses that are never given away, by the name of who has them. */
+  /** Addresses that no endpoint gets, by the name of the machine that has them. */
   auxAddresses: Record<string, string>;
 }
 
