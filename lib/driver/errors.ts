@@ -186,7 +186,8 @@ export class SandboxGoneError extends IpvlanError {
   /** Makes the error from the sandbox's name. */
   constructor(sandbox: string) {
     super(
-      `The network namespace of sandbox "${sandbox}" is gone: run ipvlan restore, or remove it`,
+      `The network namespace of sandbox "${sandbox}" is gone: run ipvlan restore, or remove the ` +
+        "sandbox",
     );
     this.sandbox = sandbox;
   }

@@ -78,9 +78,10 @@ async function runBurst(burst: Step[], runnerOf: RunnerOf, done: Step[]): Promis
         done.push(rest[index]!);
       }
     }
-    const first = results.findIndex(({ status }) => status === "rejected");
-    if (first < 0) return;
-    const { reason } = results[first] as PromiseRejectedResult;
+    const failure = results.find((result) => result.status === "rejected");
+    if (!failure) return;
+    const { reason } = failure;
+    const first = results.indexOf(failure);
     if (!isHeld(reason) || performance.now() > deadline) throw meaningOf(rest[first]!, reason);
     rest = rest.slice(first);
     await new Promise((resolve) => setTimeout(resolve, INTERVAL));

@@ -119,7 +119,7 @@ const REFUSALS: Refusal[] = [
   [`${create} --ip-range=10.8.0.0/25 n`, 1, "Ip-range 10.8.0.0/25 is outside"],
   [`${create} --aux-address=10.9.0.4 n`, 1, 'The auxiliary address "10.9.0.4" is not valid'],
   [`${create} --aux-address=a=10.8.0.4 n`, 1, "Auxiliary address 10.8.0.4 is outside"],
-  [`${create} --ipv6 n`, 1, "IPv6 was asked for"],
+  [`${create} --ipv6 n`, 1, "is to have IPv6, but has no IPv6 subnet"],
   [`${create} a/b`, 1, 'The network name "a/b" is not valid'],
   [`${create} ../n`, 1, 'The network name "../n" is not valid'],
   [`${create} -- --`, 1, 'The network name "--" is not valid'],

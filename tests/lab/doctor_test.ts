@@ -77,7 +77,7 @@ Deno.test("doctor says what is wrong with a parent", async (t) => {
   await t.step("it is a macvlan's that is in another namespace", async () => {
     await using other = await freshNetns();
     await ip.link.add({ type: "macvlan", name: "mv0", link: "eth0", netns: other.name });
-    await only("eth0", /^broken parent eth0: .* it is busy, which a macvlan link on it makes it, /);
+    await only("eth0", /^broken parent eth0: .* it is busy, as if it carried a macvlan link, /);
     // With its namespace, it would go in its own time.
     await other.ip.link.del("mv0");
   });
