@@ -158,7 +158,9 @@ interface ConnectFacts {
   parentAddresses(network: Network): readonly string[];
 }
 
-/** Decides on endpoints in turn: each one takes its addresses, link name and place from the rest. */
+/**
+ * Decides on endpoints in turn: each one takes its addresses, link name and place from the rest.
+ */
 function decideEndpoints(
   connections: readonly Connection[],
   { sandbox, endpoints, find, poolsOf, parentAddresses }: ConnectFacts,

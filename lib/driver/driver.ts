@@ -65,8 +65,8 @@ export interface DriverOptions {
 /**
  * The ipvlan driver: networks, and sandboxes connected to them, kept in a store.
  *
- * A call does everything it is asked for, or nothing. If several things are wrong with a request, it
- * throws them all at once ({@linkcode ProblemsError}). Any number of drivers, in any number of
+ * A call does everything it is asked for, or nothing. If several things are wrong with a request,
+ * it throws them all at once ({@linkcode ProblemsError}). Any number of drivers, in any number of
  * processes, may use one state folder.
  *
  * @example Two sandboxes on a VLAN
@@ -109,8 +109,8 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Opens the driver with a wrapper around the runner of each namespace. Only tests use this, to make
-   * lines fail.
+   * Opens the driver with a wrapper around the runner of each namespace. Only tests use this, to
+   * make lines fail.
    *
    * @ignore
    */
@@ -137,8 +137,9 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Creates a network. A parent named `link.vlan` is made if it does not exist, and a network without
-   * a parent gets a dummy link. The kernel is asked whether it takes an ipvlan link on the parent.
+   * Creates a network. A parent named `link.vlan` is made if it does not exist, and a network
+   * without a parent gets a dummy link. The kernel is asked whether it takes an ipvlan link on the
+   * parent.
    *
    * @throws {IpvlanError} The class says what is wrong.
    * @throws {ProblemsError} Several things are wrong.
@@ -192,8 +193,8 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Makes a sandbox of a namespace that exists, and connects it to networks. The namespace is that of
-   * a process, or the one that has the sandbox's name. It outlives the sandbox.
+   * Makes a sandbox of a namespace that exists, and connects it to networks. The namespace is that
+   * of a process, or the one that has the sandbox's name. It outlives the sandbox.
    *
    * @throws {IpvlanError} The class says what is wrong.
    * @throws {ProblemsError} Several things are wrong.
@@ -203,8 +204,9 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Removes a sandbox: disconnects it from its networks and deletes its namespace. The kernel deletes
-   * what is in the namespace a moment later. A call that needs one of its addresses waits for that.
+   * Removes a sandbox: disconnects it from its networks and deletes its namespace. The kernel
+   * deletes what is in the namespace a moment later. A call that needs one of its addresses waits
+   * for that.
    *
    * @param busy What to do if processes are in the sandbox: leave them without a network (`leave`),
    * throw (`refuse`), or kill them (`kill`).
@@ -221,7 +223,11 @@ export class Driver implements AsyncDisposable {
     });
   }
 
-  /** The ids of the processes in a sandbox. @throws {SandboxNotFoundError} There is no such sandbox. */
+  /**
+   * The ids of the processes in a sandbox.
+   *
+   * @throws {SandboxNotFoundError} There is no such sandbox.
+   */
   async processes(name: string): Promise<number[]> {
     findSandbox(this.#parts.store, name);
     return await this.#parts.processes.in(name);
@@ -232,7 +238,8 @@ export class Driver implements AsyncDisposable {
    * mounted. {@linkcode Driver.adoptSandbox} needs a process if the namespace has no name.
    *
    * @returns The process's id.
-   * @throws {InvalidOptionError} The file does not exist, it is no namespace, or no process is in it.
+   * @throws {InvalidOptionError} The file does not exist, it is no namespace, or no process is in
+   * it.
    */
   async processAt(path: string): Promise<number> {
     return await this.#parts.processes.at(path);
@@ -259,8 +266,8 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Connects a sandbox to a network: makes an ipvlan link on the network's parent, with addresses and
-   * routes, and adds the sandbox's names to the hosts files of the network's sandboxes.
+   * Connects a sandbox to a network: makes an ipvlan link on the network's parent, with addresses
+   * and routes, and adds the sandbox's names to the hosts files of the network's sandboxes.
    *
    * @throws {IpvlanError} The class says what is wrong.
    * @throws {ProblemsError} Several things are wrong.
@@ -305,8 +312,8 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Prepares a command that runs in a sandbox: `ip netns exec`. It has this machine's files, and the
-   * network and the hosts file of the sandbox.
+   * Prepares a command that runs in a sandbox: `ip netns exec`. It has this machine's files, and
+   * the network and the hosts file of the sandbox.
    *
    * @throws {SandboxNotFoundError} There is no such sandbox.
    */
@@ -377,8 +384,9 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Runs a function with the shared lock. If it needs something that is half done, it runs again with
-   * the exclusive lock. By then, other calls have ended, and what a crash left has been removed.
+   * Runs a function with the shared lock. If it needs something that is half done, it runs again
+   * with the exclusive lock. By then, other calls have ended, and what a crash left has been
+   * removed.
    */
   async #shared<T>(run: () => Promise<T>): Promise<T> {
     try {

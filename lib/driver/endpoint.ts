@@ -189,9 +189,9 @@ export function temporaryName(endpoint: EndpointRecord): string {
 }
 
 /**
- * The steps that make an endpoint's link. The link is made in the sandbox's namespace under a unique
- * temporary name, as the kernel refuses a name that also exists in the host's namespace (`eth0`).
- * Then it is renamed, and gets its addresses and routes.
+ * The steps that make an endpoint's link. The link is made in the sandbox's namespace under a
+ * unique temporary name, as the kernel refuses a name that also exists in the host's namespace
+ * (`eth0`). Then it is renamed, and gets its addresses and routes.
  *
  * In L2 mode, the default route leads to the subnet's gateway; an isolated network has no default
  * route. In the L3 modes, the default route names only the link, as there is no broadcast to find a
@@ -245,7 +245,8 @@ export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[
       if (network.isolated || gateway === undefined) return [];
       return inside(routeLine("add", { dst, via: gateway, dev: ifname, metric }));
     }),
-    // The alias comes last: it says that the link is complete. `restore` replaces a link without it.
+    // The alias comes last: it says that the link is complete. `restore` replaces a link without
+    // it.
     inside(linkSet(ifname, { alias: aliasOf([network.name]) })),
   ];
 }

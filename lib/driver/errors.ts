@@ -19,7 +19,9 @@ export class ProblemsError extends IpvlanError {
   }
 }
 
-/** Throws what is wrong with a request, if anything is: one problem, or a {@linkcode ProblemsError}. */
+/**
+ * Throws what is wrong with a request, if anything is: one problem, or a {@linkcode ProblemsError}.
+ */
 export function throwProblems(problems: readonly IpvlanError[]): void {
   if (problems.length > 0) throw errorOf(problems);
 }
@@ -82,8 +84,8 @@ export class MissingSubnetError extends IpvlanError {
   /** Makes the error from the network's name. */
   constructor(network: string) {
     super(
-      `The network "${network}" is to have IPv6, but has no IPv6 subnet: give one, as there is no ` +
-        "default pool for IPv6",
+      `The network "${network}" is to have IPv6, but has no IPv6 subnet: give one, as there is ` +
+        "no default pool for IPv6",
     );
     this.network = network;
   }
@@ -297,7 +299,10 @@ export class InvalidParentError extends IpvlanError {
   }
 }
 
-/** A sub-interface cannot be set up on a link that is down (`vlan_dev_open` in `net/8021q/vlan_dev.c`). */
+/**
+ * A sub-interface cannot be set up on a link that is down (`vlan_dev_open` in
+ * `net/8021q/vlan_dev.c`).
+ */
 export class ParentDownError extends InvalidParentError {
   /** Makes the error from the name of the link that is down. */
   constructor(link: string) {
@@ -398,7 +403,9 @@ export class HalfDoneError extends IpvlanError {
 
 /** A call has failed, and some of its changes could not be undone. */
 export class NotUndoneError extends IpvlanError {
-  /** Makes the error from why the call failed (the cause), and why its changes could not be undone. */
+  /**
+   * Makes the error from why the call failed (the cause), and why its changes could not be undone.
+   */
   constructor(cause: unknown, obstacle: unknown) {
     const words = (error: unknown) => error instanceof Error ? error.message : String(error);
     super(

@@ -6,7 +6,8 @@ import type { Network, Sandbox } from "./types.ts";
  * Finds a network by its name, its id, or the beginning of its id if no other id begins so.
  *
  * @throws {NetworkNotFoundError} There is none.
- * @throws {HalfDoneError} It is being made or removed, or a crash left it half made or half removed.
+ * @throws {HalfDoneError} It is being made or removed, or a crash left it half made or half
+ * removed.
  */
 export function findNetwork(store: Store, name: string): Network {
   const network = store.network(name) ?? findById(store, name);
@@ -26,7 +27,8 @@ function findById(store: Store, prefix: string): Stated<Network> | undefined {
  * Finds a sandbox by its name.
  *
  * @throws {SandboxNotFoundError} There is none.
- * @throws {HalfDoneError} It is being made or removed, or a crash left it half made or half removed.
+ * @throws {HalfDoneError} It is being made or removed, or a crash left it half made or half
+ * removed.
  */
 export function findSandbox(store: Store, name: string): Sandbox {
   const sandbox = store.sandbox(name);

@@ -44,7 +44,9 @@ export class HostsFiles {
   /** The host lines of each network, with a revision that changes when they do. */
   #linesByNetwork = new Map<string, { lines: string; revision: number }>();
   #lastRevision = 0;
-  /** The revisions that each sandbox's file was last written from, and the file's stamp after that. */
+  /**
+   * The revisions that each sandbox's file was last written from, and the file's stamp after that.
+   */
   #writtenBySandbox = new Map<string, { revisions: string; stamp: string | undefined }>();
   /** The refresh that runs. */
   #running: Promise<void> = Promise.resolve();
@@ -62,8 +64,8 @@ export class HostsFiles {
   }
 
   /**
-   * Writes the files of the sandboxes on the given networks (by id), and of the given sandboxes, from
-   * the store. A sandbox that is not on record, or is being removed, gets no file.
+   * Writes the files of the sandboxes on the given networks (by id), and of the given sandboxes,
+   * from the store. A sandbox that is not on record, or is being removed, gets no file.
    *
    * Calls during a refresh share the next one. If not, a hundred endpoints made at once would write
    * every file a hundred times.
@@ -103,8 +105,9 @@ export class HostsFiles {
     for (const sandbox of present) {
       const own = bySandbox.get(sandbox) ?? [];
       if (!sandboxes.has(sandbox) && !own.some(({ network }) => networks.has(network))) continue;
-      // Skip a file that is in sync. When many sandboxes are made at once, each refresh would otherwise
-      // render and read all their files, in a time that grows with the square of their number.
+      // Skip a file that is in sync. When many sandboxes are made at once, each refresh would
+      // otherwise render and read all their files, in a time that grows with the square of their
+      // number.
       const revisions = own.map(({ network }) => this.#linesByNetwork.get(network)!.revision)
         .join();
       const written = this.#writtenBySandbox.get(sandbox);
@@ -179,8 +182,8 @@ function stampOf(sandbox: string): string | undefined {
 }
 
 /**
- * Writes a sandbox's hosts file in place. Processes that run in the sandbox have this file mounted, and
- * would not see a new file with the same name.
+ * Writes a sandbox's hosts file in place. Processes that run in the sandbox have this file mounted,
+ * and would not see a new file with the same name.
  */
 export async function writeHosts(sandbox: string, text: string): Promise<void> {
   const folder = `${FOLDER}/${sandbox}`;

@@ -2,8 +2,8 @@
  * A lock on a file, shared or exclusive. It works among processes and within one.
  *
  * The kernel keeps it (`flock(2)`), so it ends with the process that holds it, also if the process
- * is killed. While a call holds the exclusive lock, no other call runs. So it knows that a crash left
- * whatever is half made or half removed on record.
+ * is killed. While a call holds the exclusive lock, no other call runs. So it knows that a crash
+ * left whatever is half made or half removed on record.
  */
 export class StateLock {
   #path: string | undefined;
@@ -25,7 +25,8 @@ export class StateLock {
     } finally {
       holder.calls--;
       if (holder.calls === 0) {
-        // The next call locks the file again, so that a call that waits for the exclusive lock gets it.
+        // The next call locks the file again, so that a call that waits for the exclusive lock gets
+        // it.
         if (this.#shared === holder) this.#shared = undefined;
         (await holder.file)[Symbol.dispose]();
       }

@@ -4,9 +4,9 @@ import { attempt, type IpvlanError } from "../errors.ts";
 import { InvalidNameError, InvalidOptionError } from "./errors.ts";
 
 /**
- * Checks the name of a network, a sandbox, an alias or a site. It becomes a file name and a word of an
- * `ip` line. The names of sandboxes and aliases also become host names, whose labels have at most 63
- * characters (RFC 1123).
+ * Checks the name of a network, a sandbox, an alias or a site. It becomes a file name and a word of
+ * an `ip` line. The names of sandboxes and aliases also become host names, whose labels have at
+ * most 63 characters (RFC 1123).
  *
  * @returns What is wrong with it, or `undefined`.
  */
@@ -37,10 +37,10 @@ export interface SubInterface {
 }
 
 /**
- * Reads the sub-interfaces to make from the name of a missing parent, the lowest first. `eth0.20` is
- * VLAN 20 on `eth0`. `eth0.20.30` is VLAN 30 on `eth0.20` if that exists. If not, it is VLAN 30 inside
- * the service VLAN 20 on `eth0`: two tags, the outer one 802.1ad. A link may have dots in its own name,
- * so the links that exist decide where the name of the lowest link ends.
+ * Reads the sub-interfaces to make from the name of a missing parent, the lowest first. `eth0.20`
+ * is VLAN 20 on `eth0`. `eth0.20.30` is VLAN 30 on `eth0.20` if that exists. If not, it is VLAN 30
+ * inside the service VLAN 20 on `eth0`: two tags, the outer one 802.1ad. A link may have dots in
+ * its own name, so the links that exist decide where the name of the lowest link ends.
  *
  * @returns `undefined` if the name does not have this form. The lowest link may be missing.
  */

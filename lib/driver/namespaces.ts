@@ -21,8 +21,8 @@ export function watched(report: (command: string) => void): WrapRunner {
 }
 
 /**
- * Reports each line that changes something, and does not run it. Queries run. In a namespace that does
- * not exist, as the line that makes it did not run, they find nothing.
+ * Reports each line that changes something, and does not run it. Queries run. In a namespace that
+ * does not exist, as the line that makes it did not run, they find nothing.
  */
 export function rehearsed(report: (command: string) => void): WrapRunner {
   return (runner, netns) => ({
@@ -45,7 +45,9 @@ export const LOCK_FD = 9;
 export interface NamespacesOptions {
   /** The namespace that is the host; by default that of this process. */
   host?: string;
-  /** The lock file, which each `ip` has open. It is made if it does not exist; its folder is not. */
+  /**
+   * The lock file, which each `ip` has open. It is made if it does not exist; its folder is not.
+   */
   lock?: string;
   /** Starts what runs programs, instead of a {@linkcode Shell}. */
   start?: () => ProgramRunner;
@@ -57,11 +59,11 @@ export interface NamespacesOptions {
  * Runs lines in a driver's namespaces: the host's, the caller's (this process), and those of its
  * sandboxes. Lines for one namespace that calls ask for at the same time are one burst.
  *
- * Each `ip` has the lock file open from before its first line until it ends. When a driver is killed,
- * the kernel frees the driver's locks, but the `ip` that it started runs its remaining lines. So
- * the next driver waits until no process has the lock file open (`Processes.idle`) before it removes
- * what was left half done. Deno passes no open file to a program that it starts (it opens all with
- * O_CLOEXEC), so a shell opens this one: `9<>FILE`.
+ * Each `ip` has the lock file open from before its first line until it ends. When a driver is
+ * killed, the kernel frees the driver's locks, but the `ip` that it started runs its remaining
+ * lines. So the next driver waits until no process has the lock file open (`Processes.idle`) before
+ * it removes what was left half done. Deno passes no open file to a program that it starts (it
+ * opens all with O_CLOEXEC), so a shell opens this one: `9<>FILE`.
  */
 export class Namespaces implements AsyncDisposable {
   #hostName: string | undefined;
@@ -111,8 +113,9 @@ export class Namespaces implements AsyncDisposable {
   };
 
   /**
-   * Runs `ip` with the lock file open. The shell first opens the file, and then checks that this driver
-   * still runs (`kill -0`). So if no process has the file open, no `ip` of a killed driver will start.
+   * Runs `ip` with the lock file open. The shell first opens the file, and then checks that this
+   * driver still runs (`kill -0`). So if no process has the file open, no `ip` of a killed driver
+   * will start.
    */
   readonly #runLocked: RunProgram = (command, input) => {
     if (this.#lock === undefined) return this.run(command, input);
@@ -125,7 +128,8 @@ export class Namespaces implements AsyncDisposable {
   }
 
   #share(netns: string | undefined): Ip {
-    // The lines of several calls run together. If a line of one call fails, the others must still run.
+    // The lines of several calls run together. If a line of one call fails, the others must still
+    // run.
     const shared = this.#shared.get(netns) ?? this.#make(netns, true);
     this.#shared.set(netns, shared);
     return shared;

@@ -51,8 +51,8 @@ export interface DecidedNetwork {
 }
 
 /**
- * Decides on a network on this machine: settles it, chooses the links to make and, if it has no IPv4
- * subnet, a default pool.
+ * Decides on a network on this machine: settles it, chooses the links to make and, if it has no
+ * IPv4 subnet, a default pool.
  *
  * @returns The network, or the problems of {@linkcode settle} with those that the machine adds.
  */

@@ -80,8 +80,8 @@ export interface NetworkOption<T> {
  * The options of a network. From this table follow the options of `network create`, the keys of a
  * site file and its JSON Schema, the record, its comparison with a site file, and its export.
  *
- * To add an option, add its field to {@linkcode NetworkOptions} and its entry here, and use it where
- * it takes effect, such as {@linkcode linkOptions}. The compiler names a missing entry, and
+ * To add an option, add its field to {@linkcode NetworkOptions} and its entry here, and use it
+ * where it takes effect, such as {@linkcode linkOptions}. The compiler names a missing entry, and
  * `options_test.ts` fails for an option that gets lost or has no effect.
  */
 export const NETWORK_OPTIONS: {
@@ -213,7 +213,9 @@ export function parseDriverOptions(words: readonly string[]): DriverOptionsResul
   return { options, problems };
 }
 
-/** The value that a text stands for. A text that is no such value comes back and is refused later. */
+/**
+ * The value that a text stands for. A text that is no such value comes back and is refused later.
+ */
 function readValue({ kind }: OptionValue, text: string): unknown {
   if (kind === "number") return Number(text);
   if (kind === "switch" && (text === "true" || text === "false")) return text === "true";

@@ -14,8 +14,8 @@ import { parentProblems, subInterfaceProblems, subInterfaces } from "./names.ts"
 import type { SettledNetwork } from "./types.ts";
 
 /**
- * The group of every link that the driver makes ("ipv" in ASCII). It marks a link as the driver's also
- * if the store is lost.
+ * The group of every link that the driver makes ("ipv" in ASCII). It marks the link as the driver's,
+ * so that it is recognized even if the store is lost.
  */
 export const LINK_GROUP = 0x69_70_76;
 
@@ -89,8 +89,8 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
 
 /**
  * Finds why a link cannot be a parent. The kernel's ipvlan driver refuses a loopback
- * (`ipvlan_port_create` in `drivers/net/ipvlan/ipvlan_main.c`). A port of a bridge, bond or team, and
- * the parent of a macvlan link, have a receive handler already, and a link can have only one
+ * (`ipvlan_port_create` in `drivers/net/ipvlan/ipvlan_main.c`). A port of a bridge, bond or team,
+ * and the parent of a macvlan link, have a receive handler already, and a link can have only one
  * (`netdev_rx_handler_register`).
  */
 function unfitProblems(link: Link, links: readonly Link[]): InvalidParentError[] {
@@ -128,8 +128,8 @@ export function busyParent(parent: string): InvalidParentError {
 }
 
 /**
- * Explains why the kernel refused to make an ipvlan link. The parent may be busy although the driver
- * found no reason: a link in another namespace, or a link made just now, may use it.
+ * Explains why the kernel refused to make an ipvlan link. The parent may be busy although the
+ * driver found no reason: a link in another namespace, or a link made just now, may use it.
  */
 export function explainIpvlanAdd(error: IpCommandError, parent: string): IpvlanError {
   return error.errno === "EBUSY" ? busyParent(parent) : explainLinkAdd(error, "ipvlan");

@@ -5,9 +5,9 @@ import type { Runner } from "../iproute2/session.ts";
 import { NotUndoneError } from "./errors.ts";
 
 /**
- * The namespace of this process. Sandboxes' namespaces are made and deleted here, not in the host's:
- * `ip -n HOST` has mounts of its own, so no other process would see a name that it mounts in
- * `/run/netns`.
+ * The namespace of this process. Sandboxes' namespaces are made and deleted here, not in the
+ * host's: `ip -n HOST` has mounts of its own, so no other process would see a name that it mounts
+ * in `/run/netns`.
  */
 export const CALLER: unique symbol = Symbol("caller");
 
@@ -99,8 +99,8 @@ const [TIMEOUT, INTERVAL] = [5000, 20];
 /**
  * Whether a line failed because another ipvlan link has its address. The record says that none of
  * ours has it. But the kernel removes the links of a deleted namespace later (`cleanup_net` in
- * `net/core/net_namespace.c`), without a notice. Only lines in a sandbox give addresses, and there the
- * lines after a failed one were not run, so they can be retried together.
+ * `net/core/net_namespace.c`), without a notice. Only lines in a sandbox give addresses, and there
+ * the lines after a failed one were not run, so they can be retried together.
  */
 function isHeld(reason: unknown): boolean {
   return reason instanceof IpCommandError && reason.errno === "EADDRINUSE";

@@ -5,8 +5,8 @@ import type { Store } from "./store.ts";
 import type { Network } from "./types.ts";
 
 /**
- * The address pools of the networks. They are kept from call to call, as filling a pool takes longer
- * the more endpoints there are.
+ * The address pools of the networks. They are kept from call to call, as filling a pool takes
+ * longer the more endpoints there are.
  */
 export class KnownPools {
   #store: Store;
@@ -26,8 +26,9 @@ export class KnownPools {
   }
 
   /**
-   * Keeps the pools of a call that has taken addresses, by network id. It must be the last statement in
-   * the transaction that records the addresses: until its end, no other process can write.
+   * Keeps the pools of a call that has taken addresses, by network id. It must be the last
+   * statement in the transaction that records the addresses: until its end, no other process can
+   * write.
    */
   keep(pools: ReadonlyMap<string, Pools>): void {
     const version = this.#store.version();

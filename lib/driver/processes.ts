@@ -52,7 +52,8 @@ export class Processes {
    * Finds a process in the namespace of a file, such as one that a container engine has mounted.
    *
    * @returns The process's id.
-   * @throws {InvalidOptionError} The file does not exist, it is no namespace, or no process is in it.
+   * @throws {InvalidOptionError} The file does not exist, it is no namespace, or no process is in
+   * it.
    */
   async at(path: string): Promise<number> {
     const refused = (rule: string) => new InvalidOptionError("namespace", path, rule);
@@ -67,9 +68,9 @@ export class Processes {
   }
 
   /**
-   * Waits until no `ip` of any driver on the state folder runs. When a driver is killed, its locks are
-   * free, but its `ip` still runs. The caller must hold the exclusive lock, and must not run an `ip`
-   * itself.
+   * Waits until no `ip` of any driver on the state folder runs. When a driver is killed, its locks
+   * are free, but its `ip` still runs. The caller must hold the exclusive lock, and must not run an
+   * `ip` itself.
    */
   async idle(): Promise<void> {
     const file = this.#lock === undefined ? undefined : statOf(this.#lock);
@@ -97,8 +98,8 @@ export class Processes {
 
   /** Finds a file of each process, by its path in the process's folder under `/proc` (proc(5)). */
   async #search(path: string): Promise<ProcessFile[]> {
-    // Deno reads /proc only if it has every permission, so `stat` does. It leaves out processes that
-    // have ended meanwhile, and those of other users.
+    // Deno reads /proc only if it has every permission, so `stat` does. It leaves out processes
+    // that have ended meanwhile, and those of other users.
     const { code, out } = await this.#run(`stat -L -c '%n %d %i' /proc/[0-9]*/${path}`, []);
     if (code === 127) throw new ProgramNotFoundError("stat");
     return out.flatMap((line) => {

@@ -8,9 +8,9 @@ import type { Network, RestoreReport, Sandbox } from "./types.ts";
 export type Recovery = Pick<RestoreReport, "undone" | "missing">;
 
 /**
- * Removes half-made networks, sandboxes and endpoints. The caller must hold the exclusive lock: then
- * no other call is still making them. A record that cannot be removed stays, and only its name cannot
- * be used.
+ * Removes half-made networks, sandboxes and endpoints. The caller must hold the exclusive lock:
+ * then no other call is still making them. A record that cannot be removed stays, and only its name
+ * cannot be used.
  */
 export async function recover(parts: DriverParts): Promise<Recovery> {
   const { store, processes } = parts;

@@ -112,8 +112,8 @@ export interface ParentPlan {
 }
 
 /**
- * Plans how to restore a network's parent. Only links that the driver made before are made again: it
- * deletes what it makes, and must not delete a link that somebody else set up.
+ * Plans how to restore a network's parent. Only links that the driver made before are made again:
+ * it deletes what it makes, and must not delete a link that somebody else set up.
  */
 export function parentPlan(
   network: Network,

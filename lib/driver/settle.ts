@@ -28,7 +28,9 @@ export interface Settlement {
   network: SettledNetwork;
   /** What the user should know. */
   notices: string[];
-  /** What is wrong, each with the `field` of the spec that it is about. Empty if nothing is wrong. */
+  /**
+   * What is wrong, each with the `field` of the spec that it is about. Empty if nothing is wrong.
+   */
   problems: IpvlanError[];
 }
 

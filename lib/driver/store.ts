@@ -83,9 +83,9 @@ export interface Store extends Disposable {
   /** Deletes the record of an endpoint. */
   deleteEndpoint(id: string): void;
   /**
-   * A text that changes when another process writes, or when this one deletes an endpoint: then other
-   * addresses may be taken or free. It does not change when this process adds an endpoint, as the
-   * caller knows the address.
+   * A text that changes when another process writes, or when this one deletes an endpoint: then
+   * other addresses may be taken or free. It does not change when this process adds an endpoint, as
+   * the caller knows the address.
    */
   version(): string;
 }

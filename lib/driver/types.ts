@@ -64,7 +64,9 @@ export interface Network extends SettledNetwork {
   isolated: boolean;
 }
 
-/** A sandbox: a network namespace that networks are connected to (what Docker calls a container). */
+/**
+ * A sandbox: a network namespace that networks are connected to (what Docker calls a container).
+ */
 export interface Sandbox {
   /** Its name, which is also the name of its network namespace. */
   name: string;
