@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { StateLock } from "../../../lib/driver/lock.ts";
 
-/** A path for a lock, in a folder that is removed after the test. */
+/** A path for a lock, in a folder that is gone when the test is through. */
 function lockPath(): Disposable & { path: string } {
   const folder = Deno.makeTempDirSync();
   return {
@@ -21,7 +21,7 @@ Deno.test("calls that share the lock run at the same time", async () => {
   const lock = new StateLock(dir.path);
   const both = Promise.withResolvers<void>();
   let running = 0;
-  // Each waits for the other, so neither would end if only one ran at a time.
+  // Each waits for the other: alone, neither would end.
   const call = () =>
     lock.shared(async () => {
       if (++running === 2) both.resolve();
@@ -32,7 +32,7 @@ Deno.test("calls that share the lock run at the same time", async () => {
   assertEquals(await isTaken(dir.path, true), false);
 });
 
-Deno.test("an exclusive lock excludes all others, and a shared lock only an exclusive one", async () => {
+Deno.test("who has the lock alone has it alone, and who shares it keeps that out", async () => {
   using dir = lockPath();
   const [one, two] = [new StateLock(dir.path), new StateLock(dir.path)];
   await one.shared(async () => {
@@ -81,7 +81,7 @@ Deno.test("a call that throws gives the lock back", async () => {
   assertEquals(await lock.shared(() => Promise.resolve(1)), 1);
 });
 
-Deno.test("if the lock file cannot be opened, every call fails, and a later call tries again", async () => {
+Deno.test("a lock whose file cannot be opened fails every call, and later ones ask again", async () => {
   using dir = lockPath();
   const lock = new StateLock(`${dir.path}/lock`);
   const run = () => Promise.resolve("ran");
@@ -94,7 +94,7 @@ Deno.test("if the lock file cannot be opened, every call fails, and a later call
   assertEquals(await lock.shared(run), "ran");
 });
 
-Deno.test("without a file the lock never blocks", async () => {
+Deno.test("without a file nobody is kept out", async () => {
   const lock = new StateLock();
   assertEquals(
     await lock.exclusive(() => lock.exclusive(() => lock.shared(() => Promise.resolve(1)))),
@@ -102,7 +102,7 @@ Deno.test("without a file the lock never blocks", async () => {
   );
 });
 
-Deno.test("a process that is killed gives its lock back", async () => {
+Deno.test("a process keeps others out, and its end lets them in however it ends", async () => {
   using dir = lockPath();
   const module = new URL("../../../lib/driver/lock.ts", import.meta.url).href;
   const script = `import { StateLock } from ${JSON.stringify(module)};
