@@ -4,13 +4,11 @@
  *
  * @module
  */
+import config from "../deno.json" with { type: "json" };
 import { check, files, published, runStages, scenarios, testFiles, tests } from "./stages.ts";
 
 /** The public modules. They are checked together, as one may export a type of another. */
-const DOCUMENTED = [
-  "mod.ts",
-  ...["check", "site", "doctor", "graph"].map((name) => `lib/${name}/mod.ts`),
-];
+const DOCUMENTED = Object.values(config.exports);
 
 await runStages([
   check("format", ["fmt", "--check"]),

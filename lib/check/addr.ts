@@ -49,6 +49,13 @@ export function matchesAddrs(found: AddrLine[], expected: string[]): boolean {
  * only if the expected address has this flag. Link-local addresses are ignored unless expected.
  *
  * @param netns The network namespace; `undefined` for the caller's own.
+ *
+ * @example
+ * ```ts
+ * import { addressesEqual } from "@ipvlan/kit/check";
+ *
+ * const { held } = await addressesEqual("c1", "eth0", ["192.168.1.2/24", "2001:db8::2/64 nodad"]);
+ * ```
  */
 export async function addressesEqual(
   netns: string | undefined,

@@ -8,6 +8,19 @@ import type { Finding } from "./finding.ts";
  * @param what A name for the attempt: `a network on lo`.
  * @param attempt Makes the attempt. An error that is not an {@linkcode IpvlanError} is thrown again,
  * because it is a bug and not a refusal.
+ *
+ * @example
+ * ```ts
+ * import { Driver, NetworkInUseError } from "@ipvlan/kit";
+ * import { isRefused } from "@ipvlan/kit/check";
+ *
+ * await using driver = await Driver.open();
+ * const { sentence } = await isRefused(
+ *   "removing a network with sandboxes",
+ *   () => driver.removeNetwork("ipvlan20"),
+ *   NetworkInUseError,
+ * ); // "removing a network with sandboxes is refused (NetworkInUseError)"
+ * ```
  */
 export async function isRefused(
   what: string,
@@ -33,6 +46,15 @@ export async function isRefused(
  * Checks that a value is deeply equal to another one.
  *
  * @param what A name for the value: `the address of c1`.
+ *
+ * @example
+ * ```ts
+ * import { Ip } from "@ipvlan/kit";
+ * import { isEqual } from "@ipvlan/kit/check";
+ *
+ * await using ip = await Ip.open({ netns: "c1" });
+ * const { held } = isEqual("the MTU of c1", (await ip.link.show("eth0")).mtu, 1400);
+ * ```
  */
 export function isEqual<T>(what: string, actual: T, expected: T): Finding {
   return {

@@ -1,7 +1,8 @@
+import { writeSysctls } from "../iproute2/sysctl.ts";
+import { addressWord } from "../iproute2/words.ts";
+import { describeNetns, type Finding, netnsOptions, run, toEvidence } from "./finding.ts";
+import { ping, type PingOptions, type PingRequest, type PingResult, wasTried } from "./ping.ts";
 import { REPLY_TIMEOUT, SILENCE_TIME } from "./reach.ts";
-import { setSysctls } from "./sysctl.ts";
-import { type Finding, toEvidence } from "./finding.ts";
-import { ping, type PingResult, wasTried } from "./ping.ts";
 
 /** The limited broadcast address (RFC 919): all hosts on the link, whatever their subnet. */
 const BROADCAST = "255.255.255.255";
@@ -17,62 +18,144 @@ export interface Receiver {
   address: string;
 }
 
-/** Checks that the receiver answers a broadcast on `eth0`. First sets its kernel to answer them. */
-export function broadcastPasses(from: string, to: Receiver): Promise<Finding> {
-  return passes("broadcast", from, to);
+/**
+ * Checks that the receiver answers a broadcast. First sets its kernel to answer broadcasts. The
+ * broadcast leaves by the link of the route to the receiver, if the options name no link.
+ *
+ * @param from The network namespace to send from; `undefined` for the caller's own.
+ * @throws {SysctlError} if the receiver's kernel cannot be set.
+ * @throws {ProgramNotFoundError} if the machine has no `ip` or no `ping`.
+ *
+ * @example
+ * ```ts
+ * import { broadcastPasses } from "@ipvlan/kit/check";
+ *
+ * const { held } = await broadcastPasses("c1", { netns: "c2", address: "192.168.10.9" });
+ * ```
+ */
+export function broadcastPasses(
+  from: string | undefined,
+  to: Receiver,
+  options: PingOptions = {},
+): Promise<Finding> {
+  return passes("broadcast", from, to, options);
 }
 
 /**
- * Checks that the receiver does not answer a broadcast on `eth0`, though it answers a packet to its
- * own address. First sets its kernel to answer broadcasts.
+ * Checks that the receiver does not answer a broadcast, though it answers a packet to its own
+ * address. Sends and sets the same as {@linkcode broadcastPasses}.
+ *
+ * @example
+ * ```ts
+ * import { broadcastDoesNotPass } from "@ipvlan/kit/check";
+ *
+ * // In L3 mode, no broadcast passes.
+ * const { held } = await broadcastDoesNotPass("c1", { netns: "c2", address: "192.168.214.9" });
+ * ```
  */
-export function broadcastDoesNotPass(from: string, to: Receiver): Promise<Finding> {
-  return doesNotPass("broadcast", from, to);
+export function broadcastDoesNotPass(
+  from: string | undefined,
+  to: Receiver,
+  options: PingOptions = {},
+): Promise<Finding> {
+  return doesNotPass("broadcast", from, to, options);
 }
 
-/** Checks that the receiver answers a multicast on `eth0`. First sets its kernel to answer them. */
-export function multicastPasses(from: string, to: Receiver): Promise<Finding> {
-  return passes("multicast", from, to);
+/**
+ * Like {@linkcode broadcastPasses}, with a multicast to all hosts on the link.
+ *
+ * @example
+ * ```ts
+ * import { multicastPasses } from "@ipvlan/kit/check";
+ *
+ * const receiver = { netns: "c2", address: "192.168.10.9" };
+ * const { held } = await multicastPasses("c1", receiver, { dev: "eth1" });
+ * ```
+ */
+export function multicastPasses(
+  from: string | undefined,
+  to: Receiver,
+  options: PingOptions = {},
+): Promise<Finding> {
+  return passes("multicast", from, to, options);
 }
 
-/** Like {@linkcode broadcastDoesNotPass}, with a multicast. */
-export function multicastDoesNotPass(from: string, to: Receiver): Promise<Finding> {
-  return doesNotPass("multicast", from, to);
+/**
+ * Like {@linkcode broadcastDoesNotPass}, with a multicast to all hosts on the link.
+ *
+ * @example
+ * ```ts
+ * import { multicastDoesNotPass } from "@ipvlan/kit/check";
+ *
+ * // In L3 mode, no multicast passes.
+ * const { held } = await multicastDoesNotPass("c1", { netns: "c2", address: "192.168.214.9" });
+ * ```
+ */
+export function multicastDoesNotPass(
+  from: string | undefined,
+  to: Receiver,
+  options: PingOptions = {},
+): Promise<Finding> {
+  return doesNotPass("multicast", from, to, options);
 }
 
 type Kind = "broadcast" | "multicast";
 
-async function passes(kind: Kind, from: string, to: Receiver): Promise<Finding> {
+async function passes(
+  kind: Kind,
+  from: string | undefined,
+  to: Receiver,
+  options: PingOptions,
+): Promise<Finding> {
   await answerGroups(to.netns);
-  const result = await pingGroup(kind, from, to, REPLY_TIMEOUT);
+  const result = await pingGroup(kind, from, to, { ...options, seconds: REPLY_TIMEOUT });
   return {
-    sentence: `A ${kind} passes from ${from} to ${to.netns}`,
+    sentence: `A ${kind} passes from ${describeNetns(from)} to ${to.netns}`,
     held: result.reply !== undefined,
     evidence: [toEvidence(result)],
   };
 }
 
-async function doesNotPass(kind: Kind, from: string, to: Receiver): Promise<Finding> {
+async function doesNotPass(
+  kind: Kind,
+  from: string | undefined,
+  to: Receiver,
+  options: PingOptions,
+): Promise<Finding> {
   await answerGroups(to.netns);
   const [group, unicast] = await Promise.all([
-    pingGroup(kind, from, to, SILENCE_TIME),
-    ping(from, to.address, { seconds: REPLY_TIMEOUT }),
+    pingGroup(kind, from, to, { ...options, seconds: SILENCE_TIME }),
+    ping(from, to.address, { ...options, seconds: REPLY_TIMEOUT }),
   ]);
   return {
-    sentence: `A ${kind} does not pass from ${from} to ${to.netns}, a unicast does`,
+    sentence: `A ${kind} does not pass from ${describeNetns(from)} to ${to.netns}, a unicast does`,
     held: group.reply === undefined && wasTried(group.output) && unicast.reply !== undefined,
     evidence: [toEvidence(group), toEvidence(unicast)],
   };
 }
 
-function pingGroup(kind: Kind, from: string, to: Receiver, seconds: number): Promise<PingResult> {
+/** The address of a broadcast or multicast does not say by which link to send it. */
+async function pingGroup(
+  kind: Kind,
+  from: string | undefined,
+  to: Receiver,
+  request: PingRequest,
+): Promise<PingResult> {
   const broadcast = kind === "broadcast";
-  return ping(from, broadcast ? BROADCAST : ALL_HOSTS, {
-    seconds,
+  return await ping(from, broadcast ? BROADCAST : ALL_HOSTS, {
+    ...request,
+    dev: request.dev ?? await linkTowards(from, to.address),
     replyFrom: to.address,
-    dev: "eth0",
     broadcast,
   });
+}
+
+/** The link of the route to an IPv4 address; `undefined` if there is no route. */
+async function linkTowards(from: string | undefined, address: string): Promise<string | undefined> {
+  const target = addressWord(address, "address", 4);
+  // 10.0.1.9 via 10.0.0.1 dev eth0 src 10.0.0.2 uid 0
+  const { output } = await run("ip", ...netnsOptions(from), "route", "get", target);
+  return / dev (\S+)/.exec(output)?.[1];
 }
 
 /**
@@ -80,5 +163,5 @@ function pingGroup(kind: Kind, from: string, to: Receiver, seconds: number): Pro
  * (`icmp_echo_ignore_broadcasts` in `Documentation/networking/ip-sysctl.rst`).
  */
 async function answerGroups(netns: string): Promise<void> {
-  await setSysctls(netns, ["net/ipv4/icmp_echo_ignore_broadcasts"], "0");
+  await writeSysctls(netns, ["net/ipv4/icmp_echo_ignore_broadcasts"], "0");
 }

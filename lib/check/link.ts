@@ -22,6 +22,13 @@ function show(netns: string | undefined, dev: string): Promise<CommandResult> {
  * `vlan protocol 802.1Q id 20`, `ipvlan mode l2`, `NOARP`.
  *
  * @param netns The network namespace; `undefined` for the caller's own.
+ *
+ * @example
+ * ```ts
+ * import { linkShows } from "@ipvlan/kit/check";
+ *
+ * const { held } = await linkShows(undefined, "eth0.20", "vlan protocol 802.1Q id 20", "UP");
+ * ```
  */
 export async function linkShows(
   netns: string | undefined,
@@ -43,6 +50,13 @@ export async function linkShows(
  * Checks that a link does not exist.
  *
  * @param netns The network namespace; `undefined` for the caller's own.
+ *
+ * @example
+ * ```ts
+ * import { linkIsGone } from "@ipvlan/kit/check";
+ *
+ * const { held } = await linkIsGone(undefined, "eth0.20");
+ * ```
  */
 export async function linkIsGone(netns: string | undefined, dev: string): Promise<Finding> {
   const shown = await show(netns, dev);
@@ -57,6 +71,13 @@ export async function linkIsGone(netns: string | undefined, dev: string): Promis
  * Checks a link's hardware (MAC) address.
  *
  * @param netns The network namespace; `undefined` for the caller's own.
+ *
+ * @example
+ * ```ts
+ * import { hasMac } from "@ipvlan/kit/check";
+ *
+ * const { held } = await hasMac("c1", "eth0", "02:00:00:00:00:01");
+ * ```
  */
 export async function hasMac(
   netns: string | undefined,
@@ -84,6 +105,13 @@ export interface LinkPlace {
 /**
  * Checks that `ip -d link show` prints the same details of two links. Ignores the fields that differ
  * from link to link: index, name, MAC address, group, alias, parent and state.
+ *
+ * @example
+ * ```ts
+ * import { linksAlike } from "@ipvlan/kit/check";
+ *
+ * const { held } = await linksAlike({ netns: "c1", dev: "eth0" }, { netns: "c2", dev: "eth0" });
+ * ```
  */
 export async function linksAlike(one: LinkPlace, other: LinkPlace): Promise<Finding> {
   const places = [one, other];

@@ -15,7 +15,7 @@
  *
  * @module
  */
-export { IpvlanError } from "../errors.ts";
+export { SysctlError } from "../iproute2/errors.ts";
 export { addressesEqual } from "./addr.ts";
 export { isEqual, isRefused } from "./claim.ts";
 export type { Evidence, Finding } from "./finding.ts";
@@ -27,7 +27,7 @@ export {
   type Receiver,
 } from "./group.ts";
 export { hasMac, linkIsGone, type LinkPlace, linksAlike, linkShows } from "./link.ts";
-export { type Control, doesNotReach, reaches, type Via } from "./reach.ts";
+export type { PingOptions } from "./ping.ts";
+export { type Control, doesNotReach, reaches } from "./reach.ts";
 export { routesEqual } from "./route.ts";
 export { macsLearned, taggedWith } from "./switch.ts";
-export { setSysctls, SysctlError } from "./sysctl.ts";

@@ -30,8 +30,24 @@ export function wasTried(output: string): boolean {
   return /^\d+ packets transmitted|(Network is unreachable|No route to host)$/m.test(output);
 }
 
-/** Options of {@linkcode ping}. */
+/** How a check pings. */
 export interface PingOptions {
+  /**
+   * The link to send on.
+   *
+   * @default {undefined} The link of the route.
+   */
+  dev?: string;
+  /**
+   * Ends the check: its pings are killed, and it fails with the signal's reason.
+   *
+   * @default {undefined}
+   */
+  signal?: AbortSignal;
+}
+
+/** What {@linkcode ping} sends, and which answers it waits for. */
+export interface PingRequest extends PingOptions {
   /** How long to ping, in whole seconds. It sends five packets a second. */
   seconds: number;
   /**
@@ -40,12 +56,6 @@ export interface PingOptions {
    * @default {undefined} An answer of any address counts.
    */
   replyFrom?: string;
-  /**
-   * The link to send on.
-   *
-   * @default {undefined} The link of the route.
-   */
-  dev?: string;
   /**
    * Whether the target is a broadcast address. iputils' ping then needs an option.
    *
@@ -62,7 +72,7 @@ export interface PingResult extends Evidence {
 
 /**
  * Pings until the first answer that counts, or until the time is over. Works with the ping of iputils
- * and of busybox.
+ * and of busybox. Fails with the signal's reason.
  *
  * @param from The network namespace to send from; `undefined` for the caller's own.
  * @throws {InvalidWordError} if the namespace's name is not valid.
@@ -71,16 +81,18 @@ export interface PingResult extends Evidence {
 export async function ping(
   from: string | undefined,
   target: string,
-  options: PingOptions,
+  request: PingRequest,
 ): Promise<PingResult> {
+  const { seconds, replyFrom, dev, broadcast, signal } = request;
+  signal?.throwIfAborted();
   const [program = "", ...args] = [
     ...(from === undefined ? [] : ["ip", "netns", "exec", netnsName(from)]),
-    ...["ping", "-n", "-i", "0.2", "-w", String(options.seconds)],
-    ...(options.broadcast ? ["-b"] : []),
-    ...(options.dev === undefined ? [] : ["-I", options.dev]),
+    ...["ping", "-n", "-i", "0.2", "-w", String(seconds)],
+    ...(broadcast ? ["-b"] : []),
+    ...(dev === undefined ? [] : ["-I", dev]),
     ...["--", target],
   ];
-  const child = spawn(program, args, { stdin: "null" });
+  const child = spawn(program, args, { stdin: "null", signal });
   const errorOutput = new Response(child.stderr).text();
   let output = "";
   let reply: PingReply | undefined;
@@ -88,18 +100,19 @@ export async function ping(
     output += text;
     if (reply !== undefined) continue;
     reply = output.split("\n").map(parseReply)
-      .find((each) => each && (options.replyFrom ?? each.from) === each.from);
+      .find((each) => each && (replyFrom ?? each.from) === each.from);
     // On SIGINT, both programs print their statistics and end.
     if (reply !== undefined) interrupt(child);
   }
   await child.status;
+  signal?.throwIfAborted();
   output = (output + await errorOutput).trimEnd();
   if (/^exec of "ping" failed: No such file/m.test(output)) {
     throw new ProgramNotFoundError("ping");
   }
   // busybox's ping needs no option for a broadcast address, and does not know it.
-  if (options.broadcast && /invalid option -- '?b/.test(output)) {
-    return await ping(from, target, { ...options, broadcast: false });
+  if (broadcast && /invalid option -- '?b/.test(output)) {
+    return await ping(from, target, { ...request, broadcast: false });
   }
   return { command: [program, ...args].join(" "), output, reply };
 }

@@ -1,5 +1,5 @@
 import { describeNetns, type Finding, toEvidence } from "./finding.ts";
-import { ping, wasTried } from "./ping.ts";
+import { ping, type PingOptions, wasTried } from "./ping.ts";
 
 /** How long to wait for an answer that should come, in seconds. Emulated machines are slow. */
 export const REPLY_TIMEOUT = 5;
@@ -13,20 +13,13 @@ export const SILENCE_TIME = 1;
  */
 const SLOW = 300;
 
-/** The control of a check: it proves that the target is alive and not only silent. */
-export interface Control {
-  /** The namespace that the target has to answer at the same time; `undefined` for the caller's own. */
-  control: string | undefined;
-}
-
-/** The way that a ping takes. */
-export interface Via {
+/** How to check that a target does not answer. */
+export interface Control extends PingOptions {
   /**
-   * The link to send on.
-   *
-   * @default {undefined} The link of the route.
+   * The namespace that the target has to answer at the same time, which proves that the target is
+   * alive and not only silent; `undefined` for the caller's own.
    */
-  dev?: string;
+  control: string | undefined;
 }
 
 /**
@@ -35,13 +28,22 @@ export interface Via {
  * @param from The network namespace to ping from; `undefined` for the caller's own.
  * @param target An address of either family, or a name. The names of a namespace are those in
  * `/etc/netns/NAME/hosts`, which `ip netns exec` mounts over `/etc/hosts` (ip-netns(8)).
+ * @throws {ProgramNotFoundError} if the machine has no `ip` or no `ping`.
+ *
+ * @example
+ * ```ts
+ * import { reaches } from "@ipvlan/kit/check";
+ *
+ * const { sentence, held, evidence } = await reaches("c1", "192.168.1.1");
+ * if (!held) console.error(`Not so: ${sentence}`, evidence);
+ * ```
  */
 export async function reaches(
   from: string | undefined,
   target: string,
-  { dev }: Via = {},
+  { dev, signal }: PingOptions = {},
 ): Promise<Finding> {
-  const result = await ping(from, target, { seconds: REPLY_TIMEOUT, dev });
+  const result = await ping(from, target, { seconds: REPLY_TIMEOUT, dev, signal });
   return {
     sentence: `${describeNetns(from)} reaches ${target}`,
     held: result.reply !== undefined,
@@ -55,18 +57,27 @@ export async function reaches(
  *
  * @param from The network namespace to ping from; `undefined` for the caller's own.
  * @param target As for {@linkcode reaches}.
+ * @throws {ProgramNotFoundError} if the machine has no `ip` or no `ping`.
+ *
+ * @example
+ * ```ts
+ * import { doesNotReach } from "@ipvlan/kit/check";
+ *
+ * // c3 is on the network of 192.168.30.2, and c1 is not.
+ * const { held } = await doesNotReach("c1", "192.168.30.2", { control: "c3" });
+ * ```
  */
 export async function doesNotReach(
   from: string | undefined,
   target: string,
-  { control, dev }: Control & Via,
+  { control, dev, signal }: Control,
 ): Promise<Finding> {
   const [first, controlResult] = await Promise.all([
-    ping(from, target, { seconds: SILENCE_TIME, dev }),
-    ping(control, target, { seconds: REPLY_TIMEOUT }),
+    ping(from, target, { seconds: SILENCE_TIME, dev, signal }),
+    ping(control, target, { seconds: REPLY_TIMEOUT, signal }),
   ]);
   const isSlow = first.reply === undefined && (controlResult.reply?.milliseconds ?? 0) > SLOW;
-  const result = isSlow ? await ping(from, target, { seconds: REPLY_TIMEOUT, dev }) : first;
+  const result = isSlow ? await ping(from, target, { seconds: REPLY_TIMEOUT, dev, signal }) : first;
   return {
     sentence: `${describeNetns(from)} does not reach ${target}, which answers ${
       describeNetns(control)

@@ -16,6 +16,14 @@ import { countIncoming } from "./port_counter.ts";
  * @param ids The VLAN ids.
  * @param action The action, which makes the frames.
  * @throws {IpCommandError} if the port already has an ingress qdisc, or the kernel has no `flower`.
+ *
+ * @example
+ * ```ts
+ * import { reaches, taggedWith } from "@ipvlan/kit/check";
+ *
+ * const ping = () => reaches("c1", "192.168.20.1");
+ * const { held } = await taggedWith("switch", "port1", [20], ping);
+ * ```
  */
 export async function taggedWith(
   netns: string,
@@ -44,6 +52,13 @@ export async function taggedWith(
  *
  * @param netns The switch's network namespace.
  * @param port The name of the port, which is a link of the switch.
+ *
+ * @example
+ * ```ts
+ * import { macsLearned } from "@ipvlan/kit/check";
+ *
+ * const { held } = await macsLearned("switch", "port1", ["02:00:00:00:00:01"]);
+ * ```
  */
 export async function macsLearned(netns: string, port: string, macs: string[]): Promise<Finding> {
   const shown = await run(

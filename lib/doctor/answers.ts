@@ -24,21 +24,23 @@ const INTERVAL = 100;
  * answered whatever subnet the asker is in; where there is none, and for IPv6, the kernel resolves
  * the neighbour.
  *
+ * @param signal Ends the call: it fails with the signal's reason.
  * @returns The answers, by address.
  */
 export async function whoHas(
   dev: string,
   mac: string | undefined,
   addresses: readonly string[],
+  signal?: AbortSignal,
 ): Promise<Map<string, Answer>> {
   const answers = new Map<string, Answer>();
   const isIPv6 = (address: string) => familyOf(address) === 6;
   await atOnce(AT_ONCE, addresses.filter((address) => !isIPv6(address)), async (address) => {
-    answers.set(address, await arping(dev, address));
+    answers.set(address, await arping(dev, address, signal));
   });
   const left = addresses.filter((address) => isIPv6(address) || answers.get(address) === "unknown");
   if (left.length > 0) {
-    for (const [address, answer] of await resolve(dev, left)) answers.set(address, answer);
+    for (const [address, answer] of await resolve(dev, left, signal)) answers.set(address, answer);
   }
   for (const [address, answer] of answers) {
     if (typeof answer === "object" && answer.mac === mac) answers.set(address, "none");
@@ -46,7 +48,8 @@ export async function whoHas(
   return answers;
 }
 
-async function arping(dev: string, address: string): Promise<Answer> {
+async function arping(dev: string, address: string, signal?: AbortSignal): Promise<Answer> {
+  signal?.throwIfAborted();
   try {
     const { stdout } = await new Deno.Command("arping", {
       args: [
@@ -62,7 +65,9 @@ async function arping(dev: string, address: string): Promise<Answer> {
       ],
       stdin: "null",
       stderr: "null",
+      signal,
     }).output();
+    signal?.throwIfAborted();
     return parseArping(new TextDecoder().decode(stdout));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "unknown";
@@ -81,7 +86,11 @@ export function parseArping(printed: string): Answer {
 }
 
 /** Has the kernel resolve neighbours, which `ip neigh … use` asks for without sending anything else. */
-async function resolve(dev: string, addresses: readonly string[]): Promise<Map<string, Answer>> {
+async function resolve(
+  dev: string,
+  addresses: readonly string[],
+  signal?: AbortSignal,
+): Promise<Map<string, Answer>> {
   await using ip = await Ip.open();
   const line = (verb: string, address: string) =>
     ip.session.change(`neigh ${verb} ${addressWord(address, "address")} dev ${linkName(dev)}`);
@@ -110,7 +119,7 @@ async function resolve(dev: string, addresses: readonly string[]): Promise<Map<s
   }
   const waiting = new Set(sent.flatMap((one) => one.status === "fulfilled" ? one.value : []));
   const deadline = performance.now() + PATIENCE;
-  while (waiting.size > 0 && performance.now() < deadline) {
+  while (waiting.size > 0 && performance.now() < deadline && !signal?.aborted) {
     for (const { dst, address: mac, state } of await ip.neigh.show({ dev })) {
       if (!waiting.has(dst) || !(mac !== undefined || state.includes("FAILED"))) continue;
       answers.set(dst, mac === undefined ? "none" : { mac });
@@ -119,5 +128,8 @@ async function resolve(dev: string, addresses: readonly string[]): Promise<Map<s
     }
     await new Promise((resolve) => setTimeout(resolve, INTERVAL));
   }
+  // Those that are not resolved yet would stay in the kernel's table.
+  await Promise.allSettled([...waiting].map((address) => line("del", address)));
+  signal?.throwIfAborted();
   return answers;
 }

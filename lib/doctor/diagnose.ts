@@ -13,7 +13,17 @@ import { about, type Diagnosis } from "./diagnosis.ts";
 import { diagnoseParent } from "./diagnose_parent.ts";
 import type { DoctorFacts, MachineFacts } from "./facts.ts";
 
-/** Judges all facts, the kernel first. */
+/**
+ * Judges all facts, the kernel first.
+ *
+ * @example
+ * ```ts
+ * import { diagnose, gatherFacts } from "@ipvlan/kit/doctor";
+ *
+ * const broken = diagnose(await gatherFacts()).filter(({ level }) => level === "broken");
+ * for (const { subject, what, fix } of broken) console.error(subject, what, fix);
+ * ```
+ */
 export function diagnose(facts: DoctorFacts): Diagnosis[] {
   return [
     ...diagnoseKernel(facts),

@@ -1,7 +1,7 @@
 import type { EndpointRecord } from "../driver/store.ts";
 import type { Network } from "../driver/types.ts";
 import type { IpvlanError } from "../errors.ts";
-import type { MODULES } from "../iproute2/kernel.ts";
+import type { KernelFacts } from "../iproute2/kernel.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
 import type { Seen, View, Wanted } from "../iproute2/view.ts";
 
@@ -20,7 +20,7 @@ export interface DoctorFacts {
   /** Why `ip` does not work here, though it is installed. */
   ipProblem?: IpvlanError;
   /** Why each kind of link cannot be made. `undefined` if it was not tried. */
-  links?: Record<keyof typeof MODULES, IpvlanError | undefined>;
+  links?: KernelFacts["problems"];
   /** The modules that this kernel has on disk, whether it has loaded them or not. */
   modulesOnDisk: string[];
   /** What the machine's firmware says it is. */

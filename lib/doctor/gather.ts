@@ -26,14 +26,31 @@ export interface DoctorOptions {
    * @default {undefined} The environment's `IPVLAN_STATE_DIR`, or `/var/lib/ipvlan`.
    */
   stateDir?: string;
+  /**
+   * Ends the call: the processes that it waits for are killed, and it fails with the signal's reason.
+   * What it has made for a try is deleted all the same.
+   *
+   * @default {undefined}
+   */
+  signal?: AbortSignal;
 }
 
 /**
  * Gathers the facts that {@linkcode diagnose} judges. To see what is possible, it makes links, a
  * namespace and a file, and deletes them again. It also asks the segment of each parent who has the
- * addresses of the networks on it.
+ * addresses of the networks on it, which takes seconds.
+ *
+ * @example
+ * ```ts
+ * import { diagnose, gatherFacts } from "@ipvlan/kit/doctor";
+ *
+ * const facts = await gatherFacts({ parent: "eth0", signal: AbortSignal.timeout(30_000) });
+ * const isBroken = diagnose(facts).some(({ level }) => level === "broken");
+ * ```
  */
 export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFacts> {
+  const { signal } = options;
+  signal?.throwIfAborted();
   const folder = options.stateDir ?? stateFolder();
   const state = gatherState(folder);
   const release = Deno.osRelease();
@@ -49,12 +66,12 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
   };
   if (facts.ip === undefined) return facts;
   try {
-    facts.view = await lookAround(WANTED);
-    facts.links = await gatherLinks();
-    facts.parents = await gatherParents(options.parent, state, facts.view, facts.links);
+    facts.view = await lookAround(WANTED, { signal });
+    facts.links = await gatherLinks(signal);
+    facts.parents = await gatherParents(options, state, facts.view, facts.links);
   } catch (error) {
     // Most often, this `ip` is too old.
-    if (!(error instanceof IpvlanError)) throw error;
+    if (!(error instanceof IpvlanError) || signal?.aborted) throw error;
     facts.ipProblem = error;
   }
   return facts;
@@ -72,17 +89,17 @@ async function printedVersion(): Promise<string | undefined> {
   }
 }
 
-async function gatherLinks(): Promise<DoctorFacts["links"]> {
+async function gatherLinks(signal: AbortSignal | undefined): Promise<DoctorFacts["links"]> {
   try {
-    return (await kernelFacts()).problems;
+    return (await kernelFacts({ signal })).problems;
   } catch (error) {
-    if (!(error instanceof IpvlanError)) throw error;
+    if (!(error instanceof IpvlanError) || signal?.aborted) throw error;
     return { ipvlan: error, vlan: error, dummy: error };
   }
 }
 
 async function gatherParents(
-  parent: string | undefined,
+  { parent, signal }: DoctorOptions,
   state: StateFacts,
   view: DoctorView,
   links: DoctorFacts["links"],
@@ -91,7 +108,7 @@ async function gatherParents(
     ? [...new Set(state.networks.map((network) => network.parent))]
     : [parent];
   const able = links?.ipvlan === undefined;
-  return await Promise.all(names.map((name) => gatherParent(name, { state, view, able })));
+  return await Promise.all(names.map((name) => gatherParent(name, { state, view, able, signal })));
 }
 
 /** The modules of {@linkcode MODULES} among those that depmod(8) listed for a kernel. */

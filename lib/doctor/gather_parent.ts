@@ -20,12 +20,14 @@ export interface Known {
   view: DoctorView;
   /** Whether ipvlan links can be made. */
   able: boolean;
+  /** Ends the call. */
+  signal: AbortSignal | undefined;
 }
 
 /** Gathers the facts about one parent. */
 export async function gatherParent(
   name: string,
-  { state, view, able }: Known,
+  { state, view, able, signal }: Known,
 ): Promise<ParentFacts> {
   const { links, addrs } = view.host;
   const chain = chainOf(name, links);
@@ -46,7 +48,8 @@ export async function gatherParent(
   const asked = state.networks
     .filter((network) => network.parent === name && network.mode === "l2" && !network.isolated)
     .flatMap((network) => askedAddresses(network, state, own));
-  const answers = await whoHas(name, link.address, asked.map(({ address }) => address));
+  const addresses = asked.map(({ address }) => address);
+  const answers = await whoHas(name, link.address, addresses, signal);
   facts.addresses = asked.map((one) => ({ ...one, answer: answers.get(one.address)! }));
   return facts;
 }

@@ -1,6 +1,13 @@
 /**
  * Why ipvlan would not work on a machine, and what to do about it.
  *
+ * @example What `ipvlan doctor` does
+ * ```ts
+ * import { diagnose, gatherFacts, toText } from "@ipvlan/kit/doctor";
+ *
+ * console.log(toText(diagnose(await gatherFacts()), Deno.stdout.isTerminal()));
+ * ```
+ *
  * @module
  */
 export type { EndpointRecord } from "../driver/store.ts";

@@ -8,6 +8,19 @@ const COLOURS: Record<Level, number> = { ok: 32, warning: 33, broken: 31 };
  * Diagnoses as aligned lines, with what to do below each, and a count at the end.
  *
  * @param coloured Whether it is for a terminal that shows colours.
+ *
+ * @example
+ * ```ts
+ * import { toText } from "@ipvlan/kit/doctor";
+ *
+ * const diagnosis = {
+ *   level: "broken",
+ *   subject: "module ipvlan",
+ *   what: "The kernel has no module ipvlan",
+ *   fix: "modprobe ipvlan",
+ * } as const;
+ * console.log(toText([diagnosis], false));
+ * ```
  */
 export function toText(diagnoses: readonly Diagnosis[], coloured: boolean): string {
   // A terminal that shows colours obeys: what comes from outside must not reach it as it is.

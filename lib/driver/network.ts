@@ -1,12 +1,6 @@
 import { attempt, type Decision, type IpvlanError } from "../errors.ts";
-import {
-  defaultPool,
-  formatPrefix,
-  overlaps,
-  parsePrefix,
-  parseSubnets,
-  type Subnet,
-} from "../ipam/mod.ts";
+import { defaultPool } from "../ipam/default_pools.ts";
+import { formatPrefix, overlaps, parsePrefix, parseSubnets, type Subnet } from "../ipam/mod.ts";
 import type { Addr } from "../iproute2/addr.ts";
 import { explainLinkAdd, requireKernel } from "../iproute2/kernel.ts";
 import type { IpvlanMode } from "../iproute2/kinds/ipvlan.ts";

@@ -9,8 +9,8 @@ import {
   parseSubnets,
   type Subnet,
   type SubnetSpec,
-  whyNoSubnet,
 } from "../ipam/mod.ts";
+import { whyNoSubnet } from "../ipam/special.ts";
 import {
   InvalidOptionError,
   MissingSubnetError,

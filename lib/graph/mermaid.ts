@@ -7,7 +7,18 @@ import {
   type WorldNetwork,
 } from "./world.ts";
 
-/** The world as a Mermaid flowchart (https://mermaid.js.org/syntax/flowchart.html). */
+/**
+ * The world as a Mermaid flowchart (https://mermaid.js.org/syntax/flowchart.html).
+ *
+ * @example
+ * ```ts
+ * import { lookAround } from "@ipvlan/kit";
+ * import { buildWorld, toMermaid, WANTED } from "@ipvlan/kit/graph";
+ *
+ * const world = buildWorld(await lookAround(WANTED), []);
+ * await Deno.writeTextFile("networks.mmd", toMermaid(world));
+ * ```
+ */
 export function toMermaid(world: World): string {
   const lines = ["flowchart LR"];
   const ids = new Map<string, string>();

@@ -1,6 +1,16 @@
 /**
  * The host's ipvlan world as it stands in the kernel, and pictures of it.
  *
+ * @example What `ipvlan graph` does
+ * ```ts
+ * import { Driver, lookAround } from "@ipvlan/kit";
+ * import { buildWorld, toText, WANTED } from "@ipvlan/kit/graph";
+ *
+ * await using driver = await Driver.open();
+ * const world = buildWorld(await lookAround(WANTED), driver.listNetworks());
+ * console.log(toText(world, 100));
+ * ```
+ *
  * @module
  */
 export { toMermaid } from "./mermaid.ts";

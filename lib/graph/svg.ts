@@ -49,7 +49,18 @@ interface Part {
   draw: (x: number, y: number) => string[];
 }
 
-/** The world as an SVG picture that needs nothing else: boxes in boxes, in light and in dark. */
+/**
+ * The world as an SVG picture that needs nothing else: boxes in boxes, in light and in dark.
+ *
+ * @example
+ * ```ts
+ * import { lookAround } from "@ipvlan/kit";
+ * import { buildWorld, toSvg, WANTED } from "@ipvlan/kit/graph";
+ *
+ * const world = buildWorld(await lookAround(WANTED), []);
+ * await Deno.writeTextFile("networks.svg", toSvg(world));
+ * ```
+ */
 export function toSvg(world: World): string {
   const inner = WIDTH - 2 * PADDING;
   const notes = [

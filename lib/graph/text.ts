@@ -24,6 +24,15 @@ interface Branch {
  * The world as a tree for a terminal: links, the networks on them, and their sandboxes.
  *
  * @param width How many columns there are.
+ *
+ * @example
+ * ```ts
+ * import { lookAround } from "@ipvlan/kit";
+ * import { buildWorld, toText, WANTED } from "@ipvlan/kit/graph";
+ *
+ * const world = buildWorld(await lookAround(WANTED), []);
+ * console.log(toText(world, Deno.consoleSize().columns));
+ * ```
  */
 export function toText(world: World, width: number): string {
   const { networks, sandboxes } = countOf(world);

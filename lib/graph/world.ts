@@ -72,7 +72,19 @@ export interface WorldEndpoint {
   routes: string[];
 }
 
-/** Builds the world from a view. What is on record adds names, and nothing else. */
+/**
+ * Builds the world from a view. What is on record adds names, and nothing else.
+ *
+ * @example
+ * ```ts
+ * import { lookAround } from "@ipvlan/kit";
+ * import { buildWorld, WANTED } from "@ipvlan/kit/graph";
+ *
+ * // Without records, the networks have no names.
+ * const { links } = buildWorld(await lookAround(WANTED), []);
+ * const parents = links.map(({ name }) => name);
+ * ```
+ */
 export function buildWorld(view: GraphView, networks: readonly Network[]): World {
   const { host, others, closed } = view;
   const nameByIndex = new Map(host.links.map(({ index, name }) => [index, name]));

@@ -57,7 +57,16 @@ export function parseAddress(text: string): Address {
   return address;
 }
 
-/** Prints an address in its canonical form: dotted decimal, or RFC 5952. */
+/**
+ * Prints an address in its canonical form: dotted decimal, or RFC 5952.
+ *
+ * @example
+ * ```ts
+ * import { formatAddress } from "@ipvlan/kit";
+ *
+ * formatAddress({ family: 4, bits: 0xc0a80101n }); // "192.168.1.1"
+ * ```
+ */
 export function formatAddress(address: Address): string {
   return address.family === 4
     ? Address4.fromBigInt(address.bits).correctForm()

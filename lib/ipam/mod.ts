@@ -5,19 +5,29 @@
  * @module
  */
 export { type Address, type Family, formatAddress, parseAddress } from "./address.ts";
-export { defaultPool, isDefaultPool } from "./default_pools.ts";
-export * from "./errors.ts";
-export { Pool } from "./pool.ts";
+export {
+  AddressInUseError,
+  AddressNotInUseError,
+  type AddressRole,
+  InvalidAddressError,
+  InvalidPrefixError,
+  NoSubnetError,
+  OutsideSubnetError,
+  PoolExhaustedError,
+  PoolsExhaustedError,
+  ReservedAddressError,
+  SubnetsOverlapError,
+  UnusableAddressError,
+  type UnusableReason,
+} from "./errors.ts";
 export { Pools, type Taken } from "./pools.ts";
 export {
   contains,
-  firstUsable,
   formatPrefix,
   overlaps,
   type ParsedPrefix,
   parsePrefix,
   type Prefix,
-  whyUnusable,
 } from "./prefix.ts";
 export {
   type Notice,
@@ -26,4 +36,3 @@ export {
   type Subnet,
   type SubnetSpec,
 } from "./subnet.ts";
-export { whyNoSubnet } from "./special.ts";

@@ -54,17 +54,45 @@ export function parsePrefix(text: string): ParsedPrefix {
   return { prefix, masked: first !== address.bits };
 }
 
-/** Prints a prefix in its canonical form: `192.168.1.0/24`, `2001:db8::/64`. */
+/**
+ * Prints a prefix in its canonical form: `192.168.1.0/24`, `2001:db8::/64`.
+ *
+ * @example
+ * ```ts
+ * import { formatPrefix, parsePrefix } from "@ipvlan/kit";
+ *
+ * formatPrefix(parsePrefix("2001:DB8:0::/48").prefix); // "2001:db8::/48"
+ * ```
+ */
 export function formatPrefix(prefix: Prefix): string {
   return `${formatAddress({ family: prefix.family, bits: prefix.first })}/${prefix.length}`;
 }
 
-/** Whether two prefixes have an address in common. Prefixes of different families never have. */
+/**
+ * Whether two prefixes have an address in common. Prefixes of different families never have.
+ *
+ * @example
+ * ```ts
+ * import { overlaps, parsePrefix } from "@ipvlan/kit";
+ *
+ * const [wide, narrow] = ["10.0.0.0/8", "10.1.0.0/16"].map((text) => parsePrefix(text).prefix);
+ * overlaps(wide!, narrow!); // true
+ * ```
+ */
 export function overlaps(a: Prefix, b: Prefix): boolean {
   return a.family === b.family && a.first <= b.last && b.first <= a.last;
 }
 
-/** Whether an address, or every address of another prefix, is in the prefix. */
+/**
+ * Whether an address, or every address of another prefix, is in the prefix.
+ *
+ * @example
+ * ```ts
+ * import { contains, parseAddress, parsePrefix } from "@ipvlan/kit";
+ *
+ * contains(parsePrefix("192.168.1.0/24").prefix, parseAddress("192.168.1.77")); // true
+ * ```
+ */
 export function contains(prefix: Prefix, inner: Address | Prefix): boolean {
   if (prefix.family !== inner.family) return false;
   const [first, last] = "bits" in inner ? [inner.bits, inner.bits] : [inner.first, inner.last];

@@ -43,7 +43,18 @@ export function addrDel(spec: AddrSpec): string {
   return `addr del ${prefixWord(spec.address, "address")} dev ${linkName(spec.dev)}`;
 }
 
-/** The verbs of `ip addr`. */
+/**
+ * The verbs of `ip addr`.
+ *
+ * @example
+ * ```ts
+ * import { Ip } from "@ipvlan/kit";
+ *
+ * await using ip = await Ip.open();
+ * await ip.addr.add({ dev: "d0", address: "2001:db8::1/64", nodad: true });
+ * const addresses = (await ip.addr.show({ dev: "d0" })).map(({ address }) => address);
+ * ```
+ */
 export class AddrVerbs {
   #runner: Runner;
 

@@ -33,7 +33,18 @@ export interface FdbEntry {
   state?: string;
 }
 
-/** iproute2's `bridge` in one network namespace. One process runs any number of calls, as with `Ip`. */
+/**
+ * iproute2's `bridge` in one network namespace. One process runs any number of calls, as with `Ip`.
+ *
+ * @example
+ * ```ts
+ * import { Bridge } from "@ipvlan/kit";
+ *
+ * await using bridge = await Bridge.open();
+ * await bridge.addVlan("port1", { id: 20, pvid: true, untagged: true });
+ * const ids = (await bridge.vlans("port1")).map(({ id }) => id);
+ * ```
+ */
 export class Bridge implements AsyncDisposable {
   /** What the calls run on. */
   readonly session: Session;

@@ -93,7 +93,7 @@ const PACKAGES: Record<string, string> = {
   stat: "coreutils",
 };
 
-/** The program is not on the machine. */
+/** A program that is needed, such as `ip` or `ping`, is not on the `PATH`. */
 export class ProgramNotFoundError extends IpvlanError {
   /** The program's name: `ip`. */
   readonly program: string;
@@ -118,5 +118,20 @@ export class InvalidWordError extends IpvlanError {
     super(`The ${what} ${JSON.stringify(value)} is not valid: ${rule}`);
     this.what = what;
     this.value = value;
+  }
+}
+
+/** The kernel settings of a network namespace could not be written. */
+export class SysctlError extends IpvlanError {
+  /** The network namespace. */
+  readonly netns: string;
+  /** The settings: paths under `/proc/sys`. */
+  readonly keys: string[];
+
+  /** Makes the error from the namespace, the settings, the value, and the reason. */
+  constructor(netns: string, keys: string[], value: string, reason: string) {
+    super(`Cannot set ${keys.join(", ")} to ${value} in "${netns}": ${reason}`);
+    this.netns = netns;
+    this.keys = keys;
   }
 }

@@ -1,4 +1,5 @@
 import { IpvlanError } from "../errors.ts";
+import type { AbortOptions } from "./abort.ts";
 import { IpCommandError } from "./errors.ts";
 import { Ip } from "./ip.ts";
 import type { LinkSpec } from "./link.ts";
@@ -6,7 +7,7 @@ import type { LinkSpec } from "./link.ts";
 /** The oldest kernel with a usable ipvlan, by Docker's guide to its ipvlan driver. */
 export const OLDEST_KERNEL = "4.2";
 
-/** The kernel is older than {@linkcode OLDEST_KERNEL}. */
+/** The kernel is older than Linux 4.2, the oldest one with a usable ipvlan. */
 export class KernelTooOldError extends IpvlanError {
   /** The release found, as `uname -r` prints it. */
   readonly release: string;
@@ -49,16 +50,20 @@ export class MissingRightsError extends IpvlanError {
   }
 }
 
-/** The module for each kind of link that the driver makes. */
-export const MODULES = { ipvlan: "ipvlan", vlan: "8021q", dummy: "dummy" } as const;
-
 /** What the kernel can do for ipvlan networks. */
 export interface KernelFacts {
   /** The release, as `uname -r` prints it. */
   release: string;
   /** Why each kind of link cannot be made here; `undefined` for one that can. */
-  problems: Record<keyof typeof MODULES, IpvlanError | undefined>;
+  problems: Record<"ipvlan" | "vlan" | "dummy", IpvlanError | undefined>;
 }
+
+/** The module for each kind of link that the driver makes. */
+export const MODULES = {
+  ipvlan: "ipvlan",
+  vlan: "8021q",
+  dummy: "dummy",
+} as const satisfies Record<keyof KernelFacts["problems"], string>;
 
 /**
  * Compares the release against {@linkcode OLDEST_KERNEL}.
@@ -92,12 +97,25 @@ export function explainLinkAdd(error: IpCommandError, kind: string): IpvlanError
 /**
  * Finds out what the kernel can do: makes one link of each kind in a new namespace, and removes the
  * namespace. Needs the permission `--allow-sys=osRelease`.
+ *
+ * @throws {ProgramNotFoundError} if iproute2 is not installed.
+ * @throws {SessionClosedError} if `ip` ended early; the message says why.
+ *
+ * @example
+ * ```ts
+ * import { kernelFacts } from "@ipvlan/kit";
+ *
+ * const { problems } = await kernelFacts();
+ * if (problems.ipvlan) throw problems.ipvlan;
+ * ```
  */
-export async function kernelFacts(): Promise<KernelFacts> {
+export async function kernelFacts({ signal }: AbortOptions = {}): Promise<KernelFacts> {
+  signal?.throwIfAborted();
   const facts: KernelFacts = {
     release: Deno.osRelease(),
     problems: { ipvlan: undefined, vlan: undefined, dummy: undefined },
   };
+  // Without the signal, as it deletes the namespace in the end.
   await using host = await Ip.open();
   const netns = `probe-${crypto.randomUUID().slice(0, 8)}`;
   try {
@@ -109,7 +127,7 @@ export async function kernelFacts(): Promise<KernelFacts> {
     return { ...facts, problems: { ipvlan: problem, vlan: problem, dummy: problem } };
   }
   try {
-    await using ip = await Ip.open({ netns });
+    await using ip = await Ip.open({ netns, signal });
     // A veth pair is the link below, as it needs none of the three modules.
     await ip.link.add({ type: "veth", name: "below", peer: { name: "other" } });
     facts.problems.dummy = await problemOf(ip, { type: "dummy", name: "a" });
@@ -120,6 +138,7 @@ export async function kernelFacts(): Promise<KernelFacts> {
       link: "below",
       mode: "l2",
     });
+    signal?.throwIfAborted();
   } finally {
     await host.netns.del(netns);
   }

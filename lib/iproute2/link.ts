@@ -191,7 +191,20 @@ const mtu = (value: number) => wholeNumber(value, "MTU", 68, 65535);
 // The kernel's group is 32 bits wide; `ip` ends its process over one above `INT_MAX`.
 const group = (value: number) => wholeNumber(value, "link group", 0, 0x7fff_ffff);
 
-/** The verbs of `ip link`. */
+/**
+ * The verbs of `ip link`.
+ *
+ * @example
+ * ```ts
+ * import { Ip } from "@ipvlan/kit";
+ *
+ * await using ip = await Ip.open();
+ * await ip.link.add({ type: "vlan", name: "eth0.20", link: "eth0", id: 20 });
+ * await ip.link.set("eth0.20", { mtu: 1400, up: true });
+ * const { mtu } = await ip.link.show("eth0.20"); // 1400
+ * await ip.link.del("eth0.20");
+ * ```
+ */
 export class LinkVerbs {
   #runner: Runner;
 

@@ -1,11 +1,11 @@
 /**
- * Typed links, addresses, routes, neighbours and network namespaces over iproute2. One `ip` process
- * per namespace runs any number of calls.
+ * Typed links, addresses, routes, neighbours and network namespaces over iproute2, and the view of
+ * all that the kernel has of them. One `ip` process per namespace runs any number of calls.
  *
  * @module
  */
-export { IpvlanError } from "../errors.ts";
-export { type Addr, type AddrSpec, AddrVerbs } from "./addr.ts";
+export type { AbortOptions } from "./abort.ts";
+export type { Addr, AddrSpec, AddrVerbs } from "./addr.ts";
 export { Bridge, type FdbEntry, type PortVlan, type VlanCount } from "./bridge.ts";
 export {
   InvalidWordError,
@@ -22,9 +22,6 @@ export {
   KernelTooOldError,
   MissingModuleError,
   MissingRightsError,
-  MODULES,
-  OLDEST_KERNEL,
-  requireKernel,
 } from "./kernel.ts";
 export { BOND_MODES, type BondSpec, XMIT_HASH_POLICIES } from "./kinds/bond.ts";
 export type { BridgeSpec } from "./kinds/bridge.ts";
@@ -45,32 +42,34 @@ export {
   type MacvtapSpec,
 } from "./kinds/macvlan.ts";
 export type { VethSpec } from "./kinds/veth.ts";
-export { VLAN_ID, VLAN_PROTOCOLS, type VlanProtocol, type VlanSpec } from "./kinds/vlan.ts";
+export { VLAN_PROTOCOLS, type VlanProtocol, type VlanSpec } from "./kinds/vlan.ts";
 export type { VrfSpec } from "./kinds/vrf.ts";
 export type { VxlanSpec } from "./kinds/vxlan.ts";
 export {
   ADDRGENMODES,
-  KINDS,
+  type KINDS,
   type Link,
   type LinkChanges,
   type LinkFilter,
   type LinkInfo,
   type LinkSpec,
   type LinkType,
-  LinkVerbs,
+  type LinkVerbs,
 } from "./link.ts";
-export { type Neigh, NeighVerbs } from "./neigh.ts";
-export { type Netns, NetnsVerbs } from "./netns.ts";
-export { type NextHop, type Route, type RouteSpec, RouteVerbs } from "./route.ts";
-export { type Runner, Session, type SessionOptions } from "./session.ts";
-export type {
-  ClosedNamespace,
-  LinkRef,
-  NamespaceView,
-  Seen,
-  SeenLink,
-  View,
-  Wanted,
-} from "./view.ts";
-export { lookAround, lookInto } from "./view.ts";
+export type { Neigh, NeighVerbs } from "./neigh.ts";
+export type { Netns, NetnsVerbs } from "./netns.ts";
+export type { NextHop, Route, RouteSpec, RouteVerbs } from "./route.ts";
 export type { Rule } from "./rule.ts";
+export { type Runner, Session, type SessionOptions } from "./session.ts";
+export {
+  type ClosedNamespace,
+  EVERYTHING,
+  type LinkRef,
+  lookAround,
+  lookInto,
+  type NamespaceView,
+  type Seen,
+  type SeenLink,
+  type View,
+  type Wanted,
+} from "./view.ts";

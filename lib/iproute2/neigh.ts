@@ -13,7 +13,18 @@ export interface Neigh {
   state: string[];
 }
 
-/** The verbs of `ip neigh`. */
+/**
+ * The verbs of `ip neigh`.
+ *
+ * @example
+ * ```ts
+ * import { Ip } from "@ipvlan/kit";
+ *
+ * await using ip = await Ip.open();
+ * const neighbours = await ip.neigh.show({ dev: "eth0" });
+ * const silent = neighbours.filter(({ state }) => state.includes("FAILED")).map(({ dst }) => dst);
+ * ```
+ */
 export class NeighVerbs {
   #runner: Runner;
 

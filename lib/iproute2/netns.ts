@@ -27,7 +27,19 @@ export function netnsDel(name: string): string {
   return `netns del ${netnsName(name)}`;
 }
 
-/** The verbs of `ip netns`. */
+/**
+ * The verbs of `ip netns`.
+ *
+ * @example
+ * ```ts
+ * import { Ip } from "@ipvlan/kit";
+ *
+ * await using ip = await Ip.open();
+ * await ip.netns.add("red");
+ * await ip.link.add({ type: "dummy", name: "d0", netns: "red" });
+ * await ip.netns.del("red");
+ * ```
+ */
 export class NetnsVerbs {
   #runner: Runner;
 

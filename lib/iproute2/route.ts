@@ -86,7 +86,18 @@ export function routeLine(verb: "add" | "replace" | "del", spec: RouteSpec): str
   return words.join(" ");
 }
 
-/** The verbs of `ip route`. */
+/**
+ * The verbs of `ip route`.
+ *
+ * @example
+ * ```ts
+ * import { Ip } from "@ipvlan/kit";
+ *
+ * await using ip = await Ip.open({ netns: "red" });
+ * await ip.route.replace({ dst: "default", via: "192.168.1.1", dev: "eth0" });
+ * const gateway = (await ip.route.show(4)).find(({ dst }) => dst === "default")?.via;
+ * ```
+ */
 export class RouteVerbs {
   #runner: Runner;
 

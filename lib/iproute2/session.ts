@@ -76,6 +76,19 @@ interface PendingLine extends BatchLine {
  * A full `link show`, which is what `LinkVerbs.show` asks for, helps until the next line that sets or
  * deletes the link. A new session helps for good. So use a session for one piece of work, and not for
  * the life of a daemon.
+ *
+ * @example
+ * ```ts
+ * import { Session } from "@ipvlan/kit";
+ *
+ * await using session = await Session.open({ netns: "red" });
+ * // Both lines go to `ip` in one burst.
+ * await Promise.all([
+ *   session.change("link set dev lo up"),
+ *   session.change("addr add 192.168.1.2/24 dev eth0"),
+ * ]);
+ * const rows = await session.query("link show");
+ * ```
  */
 export class Session implements Runner, AsyncDisposable {
   /** The program and its namespace as one would type them: `ip -n red`. */

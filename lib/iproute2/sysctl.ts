@@ -1,4 +1,4 @@
-import { IpCommandError, NamespaceNotFoundError } from "./errors.ts";
+import { IpCommandError, NamespaceNotFoundError, SysctlError } from "./errors.ts";
 import type { RunProgram } from "./shell.ts";
 import { netnsName } from "./words.ts";
 
@@ -66,4 +66,29 @@ export function parseSysctls(printed: readonly string[]): Record<string, number>
     const [path = "", value] = line.slice(FOLDER.length).split(":");
     return [path, Number(value)];
   }));
+}
+
+/**
+ * Writes one value to several kernel settings of a network namespace. `/proc/sys/net` shows the
+ * settings of the process's own namespace, so it runs a process in that namespace.
+ *
+ * @param keys Paths under `/proc/sys`: `net/ipv4/ip_forward`.
+ * @throws {SysctlError} if the namespace or a setting does not exist, or the kernel refuses the value.
+ */
+export async function writeSysctls(netns: string, keys: string[], value: string): Promise<void> {
+  // tee(1) and not sysctl(8), which small systems lack.
+  const child = new Deno.Command("ip", {
+    args: ["netns", "exec", netnsName(netns), "tee", ...keys.map((key) => FOLDER + key)],
+    stdin: "piped",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  // A write fails only if the program has ended. Its error output then says why.
+  await writer.write(new TextEncoder().encode(`${value}\n`)).catch(() => {});
+  await writer.close().catch(() => {});
+  const { success, stderr } = await child.output();
+  if (!success) {
+    throw new SysctlError(netns, keys, value, new TextDecoder().decode(stderr).trim());
+  }
 }

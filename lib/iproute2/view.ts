@@ -1,4 +1,5 @@
 import { IpvlanError } from "../errors.ts";
+import type { AbortOptions } from "./abort.ts";
 import type { Addr } from "./addr.ts";
 import { resolveBelow } from "./below.ts";
 import { NamespaceNotFoundError } from "./errors.ts";
@@ -121,7 +122,7 @@ export interface Place {
   run: RunProgram;
 }
 
-/** Everything there is to look at. */
+/** Everything there is to look at: all that {@linkcode Wanted} can ask for. */
 export const EVERYTHING = {
   links: true,
   addrs: true,
@@ -162,17 +163,27 @@ async function lookAtRoutes(ip: Ip, tables: "main" | "all"): Promise<Route[]> {
 }
 
 /**
- * Looks into one namespace by its name; into the caller's own where there is none.
+ * Looks into one namespace.
  *
+ * @param netns Its name; `undefined` for the caller's own.
  * @throws {NamespaceNotFoundError} There is no such namespace.
  * @throws {IpCommandError} It could not be entered.
  * @throws {ProgramNotFoundError} iproute2 is not installed.
+ *
+ * @example
+ * ```ts
+ * import { lookInto } from "@ipvlan/kit";
+ *
+ * const { routes, sysctls } = await lookInto("c1", { routes: "main", sysctls: true });
+ * const isRouter = sysctls["net/ipv4/ip_forward"] === 1;
+ * ```
  */
 export async function lookInto<W extends Wanted>(
   netns: string | undefined,
   wanted: W,
+  { signal }: AbortOptions = {},
 ): Promise<Seen<W>> {
-  await using shell = new Shell();
+  await using shell = new Shell({ signal });
   return await look(placeOf(netns, shell), wanted);
 }
 
@@ -192,10 +203,30 @@ const NAMESPACES_PER_SHELL = 16;
  *
  * @throws {ProgramNotFoundError} iproute2 is not installed.
  * @throws {SessionClosedError} `ip` ended early; the message says why.
+ *
+ * @example Which namespaces have IPv6 addresses
+ * ```ts
+ * import { lookAround } from "@ipvlan/kit";
+ *
+ * const { others } = await lookAround({ addrs: true });
+ * const names = others.filter(({ addrs }) => addrs.some(({ family }) => family === 6))
+ *   .map(({ netns }) => netns);
+ * ```
+ *
+ * @example Everything, within a second
+ * ```ts
+ * import { EVERYTHING, lookAround } from "@ipvlan/kit";
+ *
+ * const view = await lookAround(EVERYTHING, { signal: AbortSignal.timeout(1000) });
+ * await Deno.writeTextFile("view.json", JSON.stringify(view));
+ * ```
  */
-export async function lookAround<W extends Wanted>(wanted: W): Promise<View<Seen<W>>> {
+export async function lookAround<W extends Wanted>(
+  wanted: W,
+  { signal }: AbortOptions = {},
+): Promise<View<Seen<W>>> {
   await using disposed = new AsyncDisposableStack();
-  const first = disposed.use(new Shell());
+  const first = disposed.use(new Shell({ signal }));
   const place = placeOf(undefined, first);
   const [seen, all, own] = await Promise.all([
     look(place, wanted),
@@ -210,11 +241,13 @@ export async function lookAround<W extends Wanted>(wanted: W): Promise<View<Seen
     .sort((one, other) => one.netns < other.netns ? -1 : 1);
   const count = Math.min(MAX_SHELLS, Math.ceil(others.length / NAMESPACES_PER_SHELL));
   const shells = [first];
-  while (shells.length < count) shells.push(disposed.use(new Shell()));
+  while (shells.length < count) shells.push(disposed.use(new Shell({ signal })));
   const outcomes = await Promise.all(others.map(async ({ netns, inode }, index) => {
     const { seen, closed } = await tryToLook(netns, shells[index % shells.length]!, wanted);
     return { seen: seen && { ...seen, inode }, closed };
   }));
+  // A reason that is an IpvlanError looks like a namespace that is closed.
+  signal?.throwIfAborted();
   const { view, unsure } = resolveBelow<Seen<W>>({
     host: { ...seen, inode: own, netnsNames: namesById(all) },
     others: outcomes.flatMap(({ seen }) => seen ?? []),
@@ -227,6 +260,7 @@ export async function lookAround<W extends Wanted>(wanted: W): Promise<View<Seen
     const netnsNames = await namesSeenFrom(placeOf(netns, first));
     return { ...namespace, ...(netnsNames && { netnsNames }) };
   }));
+  signal?.throwIfAborted();
   return resolveBelow<Seen<W>>({ ...view, others: asked }).view;
 }
 

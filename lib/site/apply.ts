@@ -28,6 +28,17 @@ import { planLines } from "./words.ts";
  * @throws {InterruptedError} The signal was aborted.
  * @throws {NotRolledBackError} Something failed, and the changes so far could not be undone.
  * @throws {IpvlanError} A call of the driver failed.
+ *
+ * @example
+ * ```ts
+ * import { Driver } from "@ipvlan/kit";
+ * import { apply, parseSite, readText } from "@ipvlan/kit/site";
+ *
+ * await using driver = await Driver.open();
+ * const site = parseSite("web.yaml", await readText("web.yaml"));
+ * const { changes } = await apply(driver, site, { signal: AbortSignal.timeout(60_000) });
+ * for (const line of changes) console.log(line);
+ * ```
  */
 export async function apply(
   driver: Driver,
@@ -53,7 +64,21 @@ export async function apply(
   });
 }
 
-/** Plans what {@linkcode apply} would change, and changes nothing. @throws {SiteConflictError} As {@linkcode apply}. */
+/**
+ * Plans what {@linkcode apply} would change, and changes nothing.
+ *
+ * @throws {SiteConflictError} if something that the site did not make is in the way.
+ *
+ * @example
+ * ```ts
+ * import { Driver } from "@ipvlan/kit";
+ * import { diff, parseSite, planLines, readText } from "@ipvlan/kit/site";
+ *
+ * await using driver = await Driver.open();
+ * const site = parseSite("web.yaml", await readText("web.yaml"));
+ * for (const line of planLines(await diff(driver, site))) console.log(line);
+ * ```
+ */
 export async function diff(driver: Driver, desired: Desired): Promise<Plan> {
   return makePlan(desired, await readCurrent(driver));
 }
@@ -62,7 +87,17 @@ export async function diff(driver: Driver, desired: Desired): Promise<Plan> {
  * Removes everything that a site made, also what is no longer in its file. Kills the processes in its
  * sandboxes. If it fails half way, call it again to complete it.
  *
- * @throws {SiteConflictError} Something that the site did not make is in the way.
+ * @throws {SiteConflictError} if something that the site did not make is in the way.
+ * @throws {InterruptedError} if the signal interrupted it.
+ *
+ * @example
+ * ```ts
+ * import { Driver } from "@ipvlan/kit";
+ * import { destroy } from "@ipvlan/kit/site";
+ *
+ * await using driver = await Driver.open();
+ * const { changes } = await destroy(driver, "web");
+ * ```
  */
 export async function destroy(
   driver: Driver,
@@ -87,6 +122,7 @@ async function inTurn<T>(
   { signal, progress }: Pick<ApplyOptions, "signal" | "progress">,
   run: () => Promise<T>,
 ): Promise<T> {
+  if (signal?.aborted) throw new InterruptedError();
   const notice = setTimeout(
     () => progress?.("Waiting for another process that applies a site file"),
     PATIENCE,
@@ -129,7 +165,9 @@ async function check(
   if (signal?.aborted) throw new InterruptedError();
   progress?.(`Checking ${checks.length === 1 ? "what" : `${checks.length} things that`} must hold`);
   const sandboxes = driver.listSandboxes().filter(({ labels }) => labels[SITE_LABEL] === name);
-  const findings = await makeChecks(checks, { sandboxes, host });
+  const findings = await makeChecks(checks, { sandboxes, host, signal }).catch((error) => {
+    throw signal?.aborted ? new InterruptedError() : error;
+  });
   if (signal?.aborted) throw new InterruptedError();
   const failed = findings.filter(({ held }) => !held);
   if (failed.length > 0) throw new ChecksFailedError(failed);

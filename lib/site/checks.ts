@@ -13,6 +13,8 @@ export interface CheckPlace {
   sandboxes: readonly SandboxDetails[];
   /** The host's namespace; `undefined` for the caller's own. */
   host: string | undefined;
+  /** Ends the checks: they fail with its reason. */
+  signal: AbortSignal | undefined;
 }
 
 /** Makes all checks, each with its own sentence. The findings are in the order of the checks. */
@@ -32,6 +34,7 @@ export async function makeChecks(checks: readonly Check[], place: CheckPlace): P
 
 async function makeCheck(check: Check, place: CheckPlace): Promise<Finding> {
   const { sentence, from, network, target } = check;
+  const { signal } = place;
   const targets = targetsOf(check, place.sandboxes);
   if (targets.length === 0) {
     const output = `${target} has no address of that family`;
@@ -41,7 +44,7 @@ async function makeCheck(check: Check, place: CheckPlace): Promise<Finding> {
   const dev = network && own.find((endpoint) => endpoint.network === network)?.ifname;
   const found = check.reaches
     // One way in is enough to be reached; to be out of reach, all have to be closed.
-    ? [await reaches(from, targets[0]!.address, { dev })]
+    ? [await reaches(from, targets[0]!.address, { dev, signal })]
     : await Promise.all(targets.map((each) => isOutOfReach(from, dev, each, place)));
   return {
     sentence,
@@ -94,17 +97,23 @@ async function isOutOfReach(
   from: string,
   dev: string | undefined,
   { address, sandbox }: Target,
-  { sandboxes, host }: CheckPlace,
+  { sandboxes, host, signal }: CheckPlace,
 ): Promise<Finding> {
-  if (sandbox !== undefined) return await doesNotReach(from, address, { control: sandbox, dev });
+  if (sandbox !== undefined) {
+    return await doesNotReach(from, address, { control: sandbox, dev, signal });
+  }
   const onNetwork = new Map(
     sandboxes.filter(({ name }) => name !== from)
       .flatMap(({ name, endpoints }) => endpoints.map(({ network }) => [network, name])),
   );
   const candidates = [host, ...new Set(onNetwork.values())];
-  const asked = await Promise.all(candidates.map((control) => reaches(control, address)));
+  const asked = await Promise.all(
+    candidates.map((control) => reaches(control, address, { signal })),
+  );
   const index = asked.findIndex(({ held }) => held);
-  if (index !== -1) return await doesNotReach(from, address, { control: candidates[index], dev });
+  if (index !== -1) {
+    return await doesNotReach(from, address, { control: candidates[index], dev, signal });
+  }
   return {
     sentence: `${address} answers nobody, so that it does not answer ${from} says nothing`,
     held: false,

@@ -1,6 +1,7 @@
 import { OPTION_NAMES, optionText } from "../driver/options.ts";
 import type { ConnectOptions, Endpoint, NetworkSubnet, SettledNetwork } from "../driver/types.ts";
-import { formatAddress, isDefaultPool, parseAddress, parsePrefix } from "../ipam/mod.ts";
+import { isDefaultPool } from "../ipam/default_pools.ts";
+import { formatAddress, parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { quoted } from "../printable.ts";
 import { withoutLength } from "./current.ts";
 import { userLabels } from "./labels.ts";

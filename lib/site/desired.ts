@@ -12,11 +12,28 @@ import type { Desired } from "./types.ts";
 import { defined, entries, list, record, type Values } from "./values.ts";
 
 /**
- * Reads a site file.
+ * Reads the text of a site file.
  *
- * @param file Its name, for errors, and for the site's name where the text gives none.
- * @throws {SiteFileError} Something is wrong with it.
- * @throws {ProblemsError} Several things are: all of them, in the order of the lines.
+ * @param file Its name, for errors, and for the site's name if the text does not give one.
+ * @throws {SiteFileError} if one thing is wrong with it.
+ * @throws {ProblemsError} if several things are wrong; it has them in the order of the lines.
+ *
+ * @example
+ * ```ts
+ * import { parseSite } from "@ipvlan/kit/site";
+ *
+ * const site = parseSite(
+ *   "web.yaml",
+ *   `
+ * networks:
+ *   web: { parent: eth0.20, subnets: [192.168.20.0/24] }
+ * sandboxes:
+ *   nginx: { networks: [web] }
+ * `,
+ * );
+ * site.name; // "web"
+ * site.sandboxes[0]?.connections; // [{ network: "web" }]
+ * ```
  */
 export function parseSite(file: string, text: string): Desired {
   const source = new SiteText(file, text, aliasesOf(SITE));

@@ -26,6 +26,17 @@ export interface Exported {
  * @param names The networks and sandboxes to write; a sandbox brings its networks. All, if empty.
  * @throws {UnknownNameError} A name is that of no network and no sandbox.
  * @throws {ProblemsError} Several names are.
+ *
+ * @example
+ * ```ts
+ * import { stringify } from "@std/yaml";
+ * import { Driver } from "@ipvlan/kit";
+ * import { exportSite } from "@ipvlan/kit/site";
+ *
+ * await using driver = await Driver.open();
+ * const records = { networks: driver.listNetworks(), sandboxes: driver.listSandboxes() };
+ * await Deno.writeTextFile("web.yaml", stringify(exportSite(records).value));
+ * ```
  */
 export function exportSite(records: Records, names: readonly string[] = []): Exported {
   const { networks, sandboxes } = names.length > 0 ? pickRecords(records, names) : records;

@@ -183,9 +183,16 @@ function itemOf(node: unknown, step: string | number): Found | undefined {
 }
 
 /**
- * The text of a site file.
+ * Reads the text of a site file from disk.
  *
- * @throws {SiteFileError} There is none, or it cannot be read.
+ * @throws {SiteFileError} if the file does not exist, or cannot be read.
+ *
+ * @example
+ * ```ts
+ * import { readText } from "@ipvlan/kit/site";
+ *
+ * const text = await readText("web.yaml");
+ * ```
  */
 export async function readText(file: string): Promise<string> {
   try {

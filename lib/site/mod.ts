@@ -17,10 +17,26 @@
 export { apply, destroy, diff } from "./apply.ts";
 export type { Records } from "./current.ts";
 export { parseSite } from "./desired.ts";
-export * from "./errors.ts";
+export {
+  ChecksFailedError,
+  ConsentError,
+  InterruptedError,
+  NotRolledBackError,
+  RestoreFailedError,
+  SiteConflictError,
+  UnknownNameError,
+} from "./errors.ts";
 export { type Exported, exportSite } from "./export.ts";
 export { readText, SiteFileError } from "./file.ts";
 export { SITE_LABEL } from "./labels.ts";
 export type { Check } from "./sentence.ts";
-export type * from "./types.ts";
+export type {
+  ApplyOptions,
+  ApplyReport,
+  Attachment,
+  Change,
+  Desired,
+  DesiredSandbox,
+  Plan,
+} from "./types.ts";
 export { planLines } from "./words.ts";

@@ -74,16 +74,16 @@ export interface Plan {
   label: { kind: Change["kind"]; name: string; labels: Record<string, string> }[];
 }
 
-/** How a site is applied. */
+/** How to apply a site. */
 export interface ApplyOptions {
   /**
-   * Whether connectivity may be lost meanwhile.
+   * Whether the changes may interrupt connectivity.
    *
    * @default {false}
    */
   yes?: boolean;
   /**
-   * Whether what was done stays where something fails, or a check does not hold.
+   * Whether to keep the changes if a call or a check fails, instead of rolling them back.
    *
    * @default {false}
    */
@@ -95,20 +95,21 @@ export interface ApplyOptions {
    */
   host?: string;
   /**
-   * Interrupts it, between one step and the next. What was done so far is undone then.
+   * Ends the wait for the turn, the checks, or the changes after the current step. The changes made
+   * so far are then rolled back, and the call fails with an {@linkcode InterruptedError}.
    *
    * @default {undefined}
    */
   signal?: AbortSignal;
   /**
-   * Called with a sentence for each step that is begun.
+   * Called with a sentence at the start of each step.
    *
    * @default {undefined}
    */
   progress?: (sentence: string) => void;
   /**
-   * For a driver that is on a dry run: called with each command that would be started in a sandbox,
-   * instead of starting it. Nothing is asked for consent, and nothing is checked.
+   * Called with each command of a sandbox, instead of starting it. The driver must be on a dry run.
+   * No consent is needed, and no check is made.
    *
    * @default {undefined}
    */
@@ -117,10 +118,10 @@ export interface ApplyOptions {
 
 /** What {@linkcode apply} did. */
 export interface ApplyReport {
-  /** What was changed, as lines of the plan; empty where everything was as it should be. */
+  /** The changes, as lines of the plan; empty if everything was already as it should be. */
   changes: string[];
-  /** What the user should know. */
+  /** Notices for the user. */
   notices: string[];
-  /** What was found of each check. All of them held. */
+  /** The findings of the checks. All of them held. */
   checks: Finding[];
 }

@@ -1,6 +1,6 @@
-import { setSysctls } from "../../lib/check/mod.ts";
 import { familyOf } from "../../lib/ipam/address.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
+import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
 import { allSettled } from "./all.ts";
 import type { Switch } from "./switch.ts";
 
@@ -112,5 +112,5 @@ function addressLines(ip: Ip, { links, gateways = [], router }: MachineSpec): Pr
 }
 
 function forward(netns: string): Promise<void> {
-  return setSysctls(netns, ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"], "1");
+  return writeSysctls(netns, ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"], "1");
 }

@@ -9,10 +9,10 @@ import {
   formatAddress,
   parseAddress,
   parsePrefix,
-  Pool,
   Pools,
   type Subnet,
 } from "../../lib/ipam/mod.ts";
+import { Pool } from "../../lib/ipam/pool.ts";
 
 const NET: Subnet = { prefix: parsePrefix("10.0.0.0/8").prefix, reserved: new Map() };
 

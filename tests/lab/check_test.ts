@@ -13,10 +13,10 @@ import {
   multicastPasses,
   reaches,
   routesEqual,
-  setSysctls,
   taggedWith,
 } from "../../lib/check/mod.ts";
 import { IpCommandError, ProgramNotFoundError } from "../../lib/iproute2/errors.ts";
+import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
 import { World, type WorldSpec } from "../../scenarios/kit/world.ts";
 import { inEnv } from "./env.ts";
 import { freshNetns, run } from "./netns.ts";
@@ -107,7 +107,7 @@ Deno.test("routes, addresses and links are compared with what ip prints", async 
 Deno.test("an address that cannot be used is noticed", async () => {
   await using world = await World.build(SPEC);
   // The same address on the same segment: duplicate address detection fails for the second.
-  await setSysctls("lab-pc", ["net/ipv6/conf/eth0/dad_transmits"], "1");
+  await writeSysctls("lab-pc", ["net/ipv6/conf/eth0/dad_transmits"], "1");
   await world.ip("lab-pc").addr.add({ dev: "eth0", address: "2001:db8:1::2/64" });
   await held([
     addressesEqual("lab-pc", "eth0", ["10.0.1.4/24", "2001:db8:1::4/64", "2001:db8:1::2/64"]),
@@ -167,7 +167,9 @@ Deno.test("broadcast and multicast pass in an L2 network, and not in an L3 one",
   await driver.createNetwork({ name: "flat", mode: "l2", subnets: ["10.1.0.0/24"] });
   await driver.createNetwork({ name: "routed", mode: "l3", subnets: ["10.3.0.0/24"] });
   for (const network of ["flat", "routed"]) {
-    for (const end of ["a", "b"]) await world.host.run(`${network}-${end}`, network);
+    // The check finds the link to send on, whatever its name.
+    await world.host.run(`${network}-a`, network, { ifname: "up0" });
+    await world.host.run(`${network}-b`, network);
   }
   const flat = { netns: "flat-b", address: "10.1.0.3" };
   const routed = { netns: "routed-b", address: "10.3.0.3" };
@@ -181,6 +183,38 @@ Deno.test("broadcast and multicast pass in an L2 network, and not in an L3 one",
     broadcastDoesNotPass("flat-a", flat),
     multicastDoesNotPass("flat-a", flat),
   ], [true, true, true, true, false, false, false, false]);
+  await held([
+    broadcastPasses("flat-a", flat, { dev: "up0" }),
+    broadcastPasses("flat-a", flat, { dev: "eth0" }),
+    // There is no route to the receiver.
+    broadcastPasses("flat-a", routed),
+    broadcastDoesNotPass("flat-a", routed),
+  ], [true, false, false, false]);
+});
+
+Deno.test("a signal ends the pings of a check", async () => {
+  await using _world = await World.build(SPEC);
+  const nobody = "10.0.1.77";
+  const receiver = { netns: "lab-host", address: nobody };
+  // The check that no signal ends is through last.
+  const order: string[] = [];
+  const unhurried = reaches("lab-pc", nobody).then(() => order.push("unhurried"));
+  const abort = new AbortController();
+  const { signal } = abort;
+  const checks = [
+    reaches("lab-pc", nobody, { signal }),
+    doesNotReach("lab-pc", nobody, { control: "lab-nas", signal }),
+    broadcastPasses("lab-pc", receiver, { signal }),
+    multicastDoesNotPass("lab-pc", receiver, { signal }),
+  ];
+  const reason = new Error("Enough");
+  abort.abort(reason);
+  for (const outcome of await Promise.allSettled(checks)) {
+    assertEquals(outcome, { status: "rejected", reason });
+  }
+  order.push("ended");
+  await unhurried;
+  assertEquals(order, ["ended", "unhurried"]);
 });
 
 Deno.test("a ping that is missing is named, here and in a namespace", async () => {

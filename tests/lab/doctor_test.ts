@@ -1,8 +1,11 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
+import { gatherFacts } from "../../lib/doctor/mod.ts";
+import { IpvlanError } from "../../lib/errors.ts";
 import { familyOf } from "../../lib/ipam/address.ts";
 import { ipvlan, testHost } from "./command.ts";
 import { assertOnly, doctor, done } from "./doctor_kit.ts";
 import { inEnv } from "./env.ts";
+import { hangingProgram } from "./hanging_program.ts";
 import { freshNetns, run } from "./netns.ts";
 
 Deno.test("doctor finds nothing where all is well, and leaves nothing", async () => {
@@ -200,6 +203,16 @@ Deno.test("doctor says which addresses another machine has", async () => {
     // Without arping, the kernel resolves IPv4's, too.
     using _path = inEnv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     assertEquals(await found(), expected);
+  }
+  {
+    await using hanging = await hangingProgram("arping", "*");
+    using _path = inEnv("PATH", hanging.path);
+    const abort = new AbortController();
+    const facts = gatherFacts({ signal: abort.signal });
+    await hanging.hangs();
+    const reason = new IpvlanError("Enough");
+    abort.abort(reason);
+    assertStrictEquals(await assertRejects(() => facts), reason);
   }
   // It leaves no neighbour of its own behind.
   const known = await host.ip.neigh.show({ dev: "p0" });

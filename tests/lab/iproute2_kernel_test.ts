@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+} from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import {
   kernelFacts,
@@ -6,6 +12,8 @@ import {
   MissingRightsError,
   requireKernel,
 } from "../../lib/iproute2/kernel.ts";
+import { inEnv } from "./env.ts";
+import { hangingProgram } from "./hanging_program.ts";
 import { unloadModule } from "./kernel_module.ts";
 import { run } from "./netns.ts";
 
@@ -23,6 +31,19 @@ Deno.test("a kernel with all modules has no problem, and nothing is left of the 
   assertEquals(facts.problems, NONE);
   assertEquals(facts.release, (await run("uname", "-r")).stdout.trim());
   requireKernel(facts.release);
+  assertEquals(await names(), before);
+});
+
+Deno.test("a signal ends the trial of the kernel, and nothing is left of it", async () => {
+  const before = await names();
+  await using hanging = await hangingProgram("ip", '*"-n probe-"*');
+  using _path = inEnv("PATH", hanging.path);
+  const abort = new AbortController();
+  const facts = kernelFacts({ signal: abort.signal });
+  await hanging.hangs();
+  const reason = new Error("Enough");
+  abort.abort(reason);
+  assertStrictEquals(await assertRejects(() => facts), reason);
   assertEquals(await names(), before);
 });
 

@@ -182,15 +182,22 @@ Deno.test("a step that fails undoes all of it, and so does an interrupt", async 
   assertInstanceOf(await failure(apply(driver, other, { yes: true })), ParentConflictError);
   assertEquals(essence(driver), before);
 
-  const interrupt = new AbortController();
   const grown = parseSite("demo.yaml", `${SITE.replace(/checks:[^]*/, "")}  late: {}`);
-  const options = {
-    signal: interrupt.signal,
-    progress: (line: string) => line.startsWith("Creating") && interrupt.abort(),
-  };
   const interrupted = parseSite("demo.yaml", `${SITE.replace("networks:", "networks:\n  new:")}`);
-  assertInstanceOf(await failure(apply(driver, interrupted, options)), InterruptedError);
-  assertEquals(essence(driver), before);
+  for (const step of ["Creating", "Checking"]) {
+    const interrupt = new AbortController();
+    const options = {
+      signal: interrupt.signal,
+      progress: (line: string) => line.startsWith(step) && interrupt.abort(),
+    };
+    assertInstanceOf(await failure(apply(driver, interrupted, options)), InterruptedError);
+    assertEquals(essence(driver), before);
+  }
+  // A signal that was aborted before ends the wait for another call.
+  await driver.sequence(async () => {
+    const waiting = apply(driver, interrupted, { signal: AbortSignal.abort() });
+    assertInstanceOf(await failure(waiting), InterruptedError);
+  });
   assertEquals((await apply(driver, grown)).changes, ["+ sandbox late"]);
 
   // What the site did not make is there as before, and in nobody's way.

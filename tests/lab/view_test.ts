@@ -1,6 +1,7 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
-import { setSysctls } from "../../lib/check/sysctl.ts";
+import { assert, assertEquals, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
+import { IpvlanError } from "../../lib/errors.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
+import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
 import {
   EVERYTHING,
   lookAround,
@@ -9,6 +10,7 @@ import {
   type View,
 } from "../../lib/iproute2/view.ts";
 import { inEnv } from "./env.ts";
+import { hangingProgram } from "./hanging_program.ts";
 import { freshNetns, run } from "./netns.ts";
 
 /** Namespaces of a test's own, and `ip` in the caller's. */
@@ -147,7 +149,7 @@ Deno.test("the view of a namespace shows what ip shows there, also what others m
       "-6 rule add from 2001:db8::/64 table 100 pref 60",
     ]
   ) await ip(line);
-  await setSysctls(ns.name, ["net/ipv4/conf/d0/rp_filter"], "2");
+  await writeSysctls(ns.name, ["net/ipv4/conf/d0/rp_filter"], "2");
 
   const seen = await lookInto(ns.name, EVERYTHING);
   assertEquals(seen.netns, ns.name);
@@ -250,5 +252,24 @@ Deno.test("what cannot be seen, or is deleted meanwhile, hides nothing else", as
     assertEquals(closed.map(({ netns }) => netns), plain.toSorted());
     assertMatch(closed[0]!.reason, /not a name .* is not valid/);
     assertMatch(closed[1]!.reason, /^setting the network namespace .* failed: Invalid argument/);
+  }
+});
+
+Deno.test("a signal ends a look, with its own reason", async () => {
+  await using ns = await freshNetns();
+  await using hanging = await hangingProgram("ip", `*"-n ${ns.name} "*`);
+  using _path = inEnv("PATH", hanging.path);
+  const looks = [
+    (signal: AbortSignal) => lookAround({ links: true }, { signal }),
+    (signal: AbortSignal) => lookInto(ns.name, { links: true }, { signal }),
+  ];
+  for (const look of looks) {
+    const abort = new AbortController();
+    const looked = look(abort.signal);
+    await hanging.hangs();
+    // This class of error also says why a namespace cannot be looked into.
+    const reason = new IpvlanError("Enough");
+    abort.abort(reason);
+    assertStrictEquals(await assertRejects(() => looked), reason);
   }
 });

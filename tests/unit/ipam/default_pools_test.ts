@@ -1,10 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import {
-  defaultPool,
-  formatPrefix,
-  parsePrefix,
-  PoolsExhaustedError,
-} from "../../../lib/ipam/mod.ts";
+import { defaultPool } from "../../../lib/ipam/default_pools.ts";
+import { formatPrefix, parsePrefix, PoolsExhaustedError } from "../../../lib/ipam/mod.ts";
 
 function first(...used: string[]): string {
   return formatPrefix(defaultPool(used.map((text) => parsePrefix(text).prefix)));

@@ -3,15 +3,14 @@ import fc from "fast-check";
 import type { Decision } from "../../../lib/errors.ts";
 import {
   contains,
-  firstUsable,
   formatAddress,
   formatPrefix,
   type ParsedSubnets,
   parseSubnets,
   type Prefix,
   type Subnet,
-  whyUnusable,
 } from "../../../lib/ipam/mod.ts";
+import { firstUsable, whyUnusable } from "../../../lib/ipam/prefix.ts";
 import { type LooseWords, nestSubnets } from "../../../lib/ipam/nest.ts";
 import { prefix } from "./arbitraries.ts";
 

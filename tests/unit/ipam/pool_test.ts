@@ -9,14 +9,14 @@ import {
   OutsideSubnetError,
   parseAddress,
   parseSubnets,
-  Pool,
   PoolExhaustedError,
   ReservedAddressError,
   type Subnet,
   type SubnetSpec,
   UnusableAddressError,
-  whyUnusable,
 } from "../../../lib/ipam/mod.ts";
+import { Pool } from "../../../lib/ipam/pool.ts";
+import { whyUnusable } from "../../../lib/ipam/prefix.ts";
 import "./seed.ts";
 
 function subnet(prefix: string, rest: Omit<SubnetSpec, "subnet"> = {}): Subnet {

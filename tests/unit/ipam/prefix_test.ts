@@ -2,7 +2,6 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
   contains,
-  firstUsable,
   formatAddress,
   formatPrefix,
   InvalidPrefixError,
@@ -10,8 +9,8 @@ import {
   parseAddress,
   parsePrefix,
   type Prefix,
-  whyUnusable,
 } from "../../../lib/ipam/mod.ts";
+import { firstUsable, whyUnusable } from "../../../lib/ipam/prefix.ts";
 import { address, anyPrefix, prefix } from "./arbitraries.ts";
 
 const read = (text: string) => parsePrefix(text).prefix;

@@ -6,8 +6,8 @@ import {
   formatPrefix,
   parseSubnets,
   type SubnetSpec,
-  whyUnusable,
 } from "../../../lib/ipam/mod.ts";
+import { whyUnusable } from "../../../lib/ipam/prefix.ts";
 import { address, prefix } from "./arbitraries.ts";
 
 Deno.test("a text stands for a subnet with every default", () => {

@@ -1,0 +1,97 @@
+import { assert, assertEquals } from "@std/assert";
+import { fileURLToPath } from "node:url";
+import config from "../../deno.json" with { type: "json" };
+
+/*
+ * What the package exports is a promise to its users. api.txt lists it, so that a review sees every
+ * change. UPDATE_GOLDEN=1 writes api.txt again.
+ */
+const LIST = new URL("api.txt", import.meta.url);
+const ROOT = new URL("../../", import.meta.url);
+
+/** An exported name, from what `deno doc --json` prints of it. */
+interface Exported {
+  /** The entry point that exports it: `@ipvlan/kit/check`. */
+  entry: string;
+  name: string;
+  /** What it is in the source: `class`, `function`, `variable`, `interface` or `typeAlias`. */
+  declaration: string;
+  /** Whether a program can use it as a value, and not only as a type. */
+  isValue: boolean;
+  isError: boolean;
+  hasExample: boolean;
+}
+
+/** What `deno doc --json` prints of an exported name, as far as it is read here. */
+interface Printed {
+  name: string;
+  declarations: {
+    kind: string;
+    jsDoc?: { tags?: { kind: string }[] };
+    def?: { extends?: string };
+  }[];
+}
+
+const exported: Exported[] = (await Promise.all(
+  Object.entries(config.exports).map(([name, path]) =>
+    readExports(config.name + name.slice(1), new URL(path, ROOT))
+  ),
+)).flat();
+
+async function readExports(entry: string, file: URL): Promise<Exported[]> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["doc", "--json", fileURLToPath(file)],
+  }).output();
+  assert(success, new TextDecoder().decode(stderr));
+  const symbols: Printed[] = JSON.parse(new TextDecoder().decode(stdout)).nodes[file.href].symbols;
+  const values = Object.keys(await import(file.href));
+  return symbols.map(({ name, declarations }) => ({
+    entry,
+    name,
+    declaration: declarations[0]!.kind,
+    isValue: values.includes(name),
+    isError: name.endsWith("Error") && declarations[0]!.def?.extends !== undefined,
+    hasExample: declarations.some(({ jsDoc }) =>
+      jsDoc?.tags?.some(({ kind }) => kind === "example") ?? false
+    ),
+  }));
+}
+
+/** The lines of api.txt about one entry point: the values first, and then the types. */
+function describe(entry: string, names: readonly Exported[]): string {
+  const lines = names.map(({ name, declaration, isValue }) =>
+    `  ${!isValue ? "type" : declaration === "variable" ? "const" : declaration} ${name}`
+  );
+  const count = names.filter(({ isValue }) => isValue).length;
+  return [
+    `${entry}: ${count} values, ${names.length - count} types`,
+    ...lines.sort(),
+  ].join("\n");
+}
+
+Deno.test("api.txt lists what each entry point exports", async () => {
+  const parts = [...Map.groupBy(exported, ({ entry }) => entry)];
+  const text = parts.map(([entry, names]) => `${describe(entry, names)}\n`).join("\n");
+  if (Deno.env.get("UPDATE_GOLDEN")) await Deno.writeTextFile(LIST, text);
+  const hint = "What the package exports has changed. If you want that, write the list again: " +
+    "UPDATE_GOLDEN=1 deno test -A tests/unit/api_test.ts";
+  assertEquals(text.split("\n"), (await Deno.readTextFile(LIST)).split("\n"), hint);
+});
+
+Deno.test("the main module exports all that its rooms do", async () => {
+  const rooms = await Promise.all(
+    ["driver", "ipam", "iproute2"].map((room) =>
+      readExports(room, new URL(`lib/${room}/mod.ts`, ROOT))
+    ),
+  );
+  const names = [...rooms.flat().map(({ name }) => name), "Decision", "IpvlanError"];
+  const main = exported.filter(({ entry }) => entry === config.name).map(({ name }) => name);
+  assertEquals(main.toSorted(), names.toSorted());
+});
+
+Deno.test("every exported function and class has an example, except for errors", () => {
+  const without = exported.filter(({ declaration, isError, hasExample }) =>
+    ["function", "class"].includes(declaration) && !isError && !hasExample
+  );
+  assertEquals(without.map(({ entry, name }) => `${name} of ${entry}`), []);
+});
