@@ -1,10 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Driver } from "../../lib/driver/mod.ts";
-import { ipvlan } from "./command.ts";
-import { heldIp } from "./held_ip.ts";
-import { Job } from "./job.ts";
-import { seeWorld } from "./see.ts";
-import { siteFile, siteHost } from "./site_kit.ts";
+import { ipvlan, Job } from "../kit/command.ts";
+import { heldIp } from "../kit/faults.ts";
+import { seeWorld } from "../kit/look.ts";
+import { commandHost, siteFile } from "../kit/worlds.ts";
 
 const SITE = `
 networks:
@@ -24,7 +23,7 @@ const WHOM = ["it", "its group"] as const;
 
 for (const whom of WHOM) {
   Deno.test(`an interrupt to ${whom} in the middle of apply undoes all of it`, async (t) => {
-    await using host = await siteHost();
+    await using host = await commandHost();
     await using file = await siteFile(SITE);
     const before = [await seeWorld(), await host.dump()];
     for (const line of [/Creating 2 networks/, /\+ ip -n /, /Starting 1 command/, /Checking/]) {
@@ -32,7 +31,7 @@ for (const whom of WHOM) {
         await using job = new Job(["apply", "--verbose", file.path]);
         await job.line(line);
         job.kill("SIGINT", whom);
-        const { status, signal, out, err } = await job.said;
+        const { status, signal, out, err } = await job.ended;
         assertEquals([status, signal, out], [130, null, ""], err);
         assertEquals(
           err.split("\n").filter((line) => line.startsWith("ipvlan: ")).at(-1),
@@ -44,7 +43,7 @@ for (const whom of WHOM) {
   });
 
   Deno.test(`an interrupt to ${whom} in the middle of network rm leaves each network or none of it`, async () => {
-    await using host = await siteHost();
+    await using host = await commandHost();
     const empty = [await seeWorld(), await host.dump()];
     assertEquals((await ipvlan("network", "create", "-o", "parent=eth0.20.30", "a")).status, 0);
     const one = await seeWorld();
@@ -56,7 +55,7 @@ for (const whom of WHOM) {
     await held.waits();
     job.kill("SIGINT", whom);
     await held.goOn();
-    const { status, signal, out } = await job.said;
+    const { status, signal, out } = await job.ended;
     assertEquals([status, signal], [130, null]);
     // What was begun has come to its end, and nothing else was begun.
     assertEquals(out, "b");
@@ -67,7 +66,7 @@ for (const whom of WHOM) {
   });
 
   Deno.test(`an interrupt to ${whom} ends run, and --rm cleans up`, async (t) => {
-    await using host = await siteHost();
+    await using host = await commandHost();
     assertEquals((await ipvlan("network", "create", "--subnet", "10.9.0.0/24", "n")).status, 0);
     const before = [await seeWorld(), await host.dump()];
     const run = ["run", "--verbose", "--net", "n", "--name", "c"];
@@ -79,7 +78,7 @@ for (const whom of WHOM) {
         await held.waits();
         job.kill("SIGINT", whom);
         await held.goOn();
-        const { status, signal, out } = await job.said;
+        const { status, signal, out } = await job.ended;
         assertEquals([status, signal, out], [130, null, ""], options.join());
         assertEquals([await seeWorld(), await host.dump()], before, options.join());
       }
@@ -88,7 +87,7 @@ for (const whom of WHOM) {
       await using job = new Job([...run, "--rm", "sh", "-c", "echo runs >&2; exec sleep 30"]);
       await job.line(/^runs$/);
       job.kill("SIGINT", whom);
-      const { status, signal } = await job.said;
+      const { status, signal } = await job.ended;
       assertEquals([status, signal], [130, null]);
       assertEquals([await seeWorld(), await host.dump()], before);
     });
@@ -97,7 +96,7 @@ for (const whom of WHOM) {
       await using job = new Job([...run, "--rm", "sh", "-c", script]);
       await job.line(/^runs$/);
       job.kill("SIGINT", whom);
-      const { status, err } = await job.said;
+      const { status, err } = await job.ended;
       assertEquals(status, 7);
       assertMatch(err, /^heard$/m);
       assertEquals([await seeWorld(), await host.dump()], before);
@@ -107,7 +106,7 @@ for (const whom of WHOM) {
 }
 
 Deno.test("an interrupt ends an apply that waits for another, and a restore that waits for parents", async () => {
-  await using host = await siteHost();
+  await using host = await commandHost();
   await using file = await siteFile(SITE);
   const before = [await seeWorld(), await host.dump()];
   await using driver = await Driver.open();
@@ -116,7 +115,7 @@ Deno.test("an interrupt ends an apply that waits for another, and a restore that
   await using job = new Job(["apply", file.path]);
   await job.line(/Waiting for another process/);
   job.kill("SIGINT", "its group");
-  const { status, err } = await job.said;
+  const { status, err } = await job.ended;
   other.resolve();
   await holds;
   assertEquals([status, err.split("\n").at(-1)], [130, "ipvlan: It was interrupted"]);
@@ -128,7 +127,7 @@ Deno.test("an interrupt ends an apply that waits for another, and a restore that
   await using waiting = new Job(["restore", "--wait", "3600", "--verbose"]);
   await waiting.line(/eth0.20/);
   waiting.kill("SIGINT", "its group");
-  assertEquals((await waiting.said).status, 130);
+  assertEquals((await waiting.ended).status, 130);
   await host.ip.link.set("eth0", { up: true });
   assertEquals((await ipvlan("network", "rm", "n")).status, 0);
 });

@@ -1,11 +1,10 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Driver } from "../../lib/driver/mod.ts";
-import { ipvlan } from "./command.ts";
-import { heldIp } from "./held_ip.ts";
-import { Job, runJob } from "./job.ts";
-import { run } from "./netns.ts";
-import { seeWorld } from "./see.ts";
-import { siteFile, siteHost } from "./site_kit.ts";
+import { ipvlan, Job, runJob } from "../kit/command.ts";
+import { heldIp } from "../kit/faults.ts";
+import { seeWorld } from "../kit/look.ts";
+import { run } from "../kit/processes.ts";
+import { commandHost, siteFile } from "../kit/worlds.ts";
 
 const SITE = `
 networks:
@@ -52,7 +51,7 @@ Deno.test("killed at a random point, apply converges when it is run again", asyn
   const seed = Number(Deno.env.get("SEED") ?? 1);
   console.log(`SEED=${seed}; another one makes other kills`);
   const random = randomFrom(seed);
-  await using host = await siteHost();
+  await using host = await commandHost();
   await using file = await siteFile(SITE);
   const before = [await seeWorld(), await host.dump()];
   const { err } = await ipvlan("apply", "--verbose", file.path);
@@ -70,7 +69,7 @@ Deno.test("killed at a random point, apply converges when it is run again", asyn
       await job.line(line);
       await new Promise((resolve) => setTimeout(resolve, later));
       job.kill("SIGKILL");
-      if ((await job.said).signal === "SIGKILL") killed++;
+      if ((await job.ended).signal === "SIGKILL") killed++;
       const again = await ipvlan("apply", file.path);
       assertEquals(again.status, 0, again.err);
       assertEquals(await seeWorld(), expected);
@@ -93,7 +92,7 @@ async function holdersOf(path: string): Promise<number> {
 }
 
 Deno.test("what ip goes on with when its command is killed is waited for, and undone", async () => {
-  await using host = await siteHost();
+  await using host = await commandHost();
   const before = [await seeWorld(), await host.dump()];
   const lock = `${Deno.env.get("IPVLAN_STATE_DIR")}/ip.lock`;
   await using held = await heldIp("before");
@@ -101,7 +100,7 @@ Deno.test("what ip goes on with when its command is killed is waited for, and un
   await using job = new Job(["network", "create", "-o", "parent=eth0.20", "n"], held);
   await held.waits();
   job.kill("SIGKILL");
-  await job.said;
+  await job.ended;
   // The shell that has started it, and itself.
   assert(await holdersOf(lock) >= 2);
   await using driver = await Driver.open();
@@ -117,7 +116,7 @@ Deno.test("what ip goes on with when its command is killed is waited for, and un
 });
 
 Deno.test("a command that was left half started is started once", async () => {
-  await using _host = await siteHost();
+  await using _host = await commandHost();
   await using file = await siteFile(SITE);
   assertEquals((await ipvlan("apply", file.path)).status, 0);
   const expected = await seeWorld();
@@ -136,7 +135,7 @@ Deno.test("a command that was left half started is started once", async () => {
 });
 
 Deno.test("two that apply the same file at once make the world of one", async () => {
-  await using _host = await siteHost();
+  await using _host = await commandHost();
   await using file = await siteFile(SITE);
   const before = await seeWorld();
   assertEquals((await ipvlan("apply", file.path)).status, 0);
@@ -154,7 +153,7 @@ Deno.test("two that apply the same file at once make the world of one", async ()
 });
 
 Deno.test("of two files that claim a sandbox, applied at once, one is refused and does nothing", async () => {
-  await using _host = await siteHost();
+  await using _host = await commandHost();
   await using one = await siteFile(
     "networks: { one: }\nsandboxes: { x: { networks: [one] } }",
     "one",

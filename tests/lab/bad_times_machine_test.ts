@@ -1,10 +1,9 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { ipvlan } from "./command.ts";
-import { runJob } from "./job.ts";
-import { run } from "./netns.ts";
-import { seeWorld } from "./see.ts";
-import { siteFile, siteHost } from "./site_kit.ts";
+import { runJob, succeeds } from "../kit/command.ts";
+import { seeWorld } from "../kit/look.ts";
+import { run } from "../kit/processes.ts";
+import { commandHost, siteFile } from "../kit/worlds.ts";
 
 const SITE = "networks: { web: { parent: eth0.20 } }\nsandboxes: { a: { networks: [web] } }";
 
@@ -22,15 +21,11 @@ const CHANGES: [words: string[], status: number][] = [
 /** A host with two networks and a sandbox, and a site file that is not applied. */
 async function inhabited() {
   await using undo = new AsyncDisposableStack();
-  const host = undo.use(await siteHost());
+  const host = undo.use(await commandHost());
   const { path } = undo.use(await siteFile(SITE));
-  const done = async (...words: string[]) => {
-    const { status, err } = await ipvlan(...words);
-    assertEquals([status, err], [0, ""], words.join(" "));
-  };
-  await done("network", "create", "--subnet", "10.9.0.0/24", "-o", "parent=eth0", "used");
-  await done("network", "create", "--subnet", "10.8.0.0/24", "-o", "parent=eth0.9", "unused");
-  await done("run", "-d", "--net", "used", "--name", "old");
+  await succeeds("network", "create", "--subnet", "10.9.0.0/24", "-o", "parent=eth0", "used");
+  await succeeds("network", "create", "--subnet", "10.8.0.0/24", "-o", "parent=eth0.9", "unused");
+  await succeeds("run", "-d", "--net", "used", "--name", "old");
   const folder = Deno.env.get("IPVLAN_STATE_DIR")!;
   const kept = undo.move();
   return { host, path, folder, [Symbol.asyncDispose]: () => kept.disposeAsync() };

@@ -18,8 +18,8 @@ import {
 import { IpCommandError, ProgramNotFoundError } from "../../lib/iproute2/errors.ts";
 import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
 import { World, type WorldSpec } from "../../scenarios/kit/world.ts";
-import { inEnv } from "./env.ts";
-import { freshNetns, run } from "./netns.ts";
+import { inEnv, run } from "../kit/processes.ts";
+import { freshNetns } from "../kit/worlds.ts";
 
 const SPEC: WorldSpec = {
   host: { eth0: ["10.0.1.2/24", "2001:db8:1::2/64"], "eth0.20": ["10.0.20.2/24"] },

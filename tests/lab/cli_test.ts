@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { ipvlan, testHost } from "./command.ts";
-import { runJob } from "./job.ts";
-import { run } from "./netns.ts";
+import { ipvlan, runJob } from "../kit/command.ts";
+import { run } from "../kit/processes.ts";
+import { commandHost } from "../kit/worlds.ts";
 
 /** A guide's line, as its reader has it after `sed s/docker/ipvlan/`. */
 const GUIDE = [
@@ -23,7 +23,7 @@ const GUIDE = [
 ];
 
 Deno.test("every network line of the guide works as it stands", async () => {
-  await using host = await testHost();
+  await using host = await commandHost();
   const before = await host.dump();
   for (const line of GUIDE) {
     const { status, out, err } = await ipvlan(...line.split(" "));
@@ -42,7 +42,7 @@ Deno.test("every network line of the guide works as it stands", async () => {
 });
 
 Deno.test("inspect prints what scripts written for Docker read", async () => {
-  await using host = await testHost();
+  await using host = await commandHost();
   await ipvlan(
     ...["network", "create", "-d", "ipvlan", "--subnet", "192.168.20.0/24", "--ipv6"],
     ...["--subnet", "2001:db8:20::/64", "--ip-range", "192.168.20.128/25", "--label", "a=b"],
@@ -188,7 +188,7 @@ const REFUSALS: Refusal[] = [
 ];
 
 Deno.test("what is refused says why, and changes nothing", async (t) => {
-  await using host = await testHost();
+  await using host = await commandHost();
   await host.ip.netns.add("other-ns");
   try {
     await ipvlan("network", "create", "-o", "parent=eth0", "--subnet=10.20.1.0/24", "taken");
@@ -235,7 +235,7 @@ const NAMED: Record<string, [words: (name: string) => string[], status: number, 
 };
 
 Deno.test("what cannot be a name is none anywhere, and changes nothing", async (t) => {
-  await using host = await testHost();
+  await using host = await commandHost();
   try {
     await ipvlan("network", "create", "-o", "parent=eth0", "--subnet=10.20.1.0/24", "taken");
     await ipvlan("network", "create", "-o", "parent=eth0", "--subnet=10.30.1.0/24", "other");
@@ -262,7 +262,7 @@ Deno.test("what cannot be a name is none anywhere, and changes nothing", async (
 });
 
 Deno.test("a dry run prints lines that do the same by hand", async () => {
-  await using host = await testHost();
+  await using host = await commandHost();
   const words = "network create -o parent=eth0.20.30 --subnet=10.9.0.0/24 n".split(" ");
   const before = await host.dump();
   const { status, out } = await ipvlan(...words, "--dry-run");
@@ -292,7 +292,7 @@ Deno.test("a dry run prints lines that do the same by hand", async () => {
 });
 
 Deno.test("the systemd unit restores at boot, where there is no environment but its own", async () => {
-  await using host = await testHost();
+  await using host = await commandHost();
   const before = await host.dump();
   await ipvlan("network", "create", "-o", "parent=eth0.20", "n");
   const created = await host.dump();
@@ -316,7 +316,7 @@ Deno.test("the systemd unit restores at boot, where there is no environment but 
 });
 
 Deno.test("rm of several goes on after one that fails", async () => {
-  await using host = await testHost();
+  await using host = await commandHost();
   const before = await host.dump();
   await ipvlan("network", "create", "a");
   await ipvlan("network", "create", "b");
@@ -327,7 +327,7 @@ Deno.test("rm of several goes on after one that fails", async () => {
 });
 
 Deno.test("run passes on the command's exit status, and --rm cleans up", async () => {
-  await using host = await testHost();
+  await using host = await commandHost();
   await ipvlan("network", "create", "n");
   const before = await host.dump();
   const run = (...words: string[]) => ipvlan("run", "--rm", "--net", "n", ...words);
@@ -343,7 +343,7 @@ Deno.test("run passes on the command's exit status, and --rm cleans up", async (
 });
 
 Deno.test("rm refuses a sandbox with a process in it, and --force ends that", async () => {
-  await using host = await testHost();
+  await using host = await commandHost();
   const before = await host.dump();
   await ipvlan("network", "create", "n");
   assertEquals((await ipvlan("run", "-d", "--net", "n", "--name", "c", "sleep", "600")).out, "c");
@@ -372,7 +372,7 @@ async function processAside(): Promise<{ pid: string } & AsyncDisposable> {
 }
 
 Deno.test("attach connects a process's namespace, and one by its name, and leaves both", async () => {
-  await using host = await testHost();
+  await using host = await commandHost();
   await host.ip.netns.add("other-ns");
   try {
     await using process = await processAside();
@@ -398,7 +398,7 @@ Deno.test("attach connects a process's namespace, and one by its name, and leave
 });
 
 Deno.test("attach takes any file of a namespace that a process is in", async () => {
-  await using host = await testHost();
+  await using host = await commandHost();
   const file = await Deno.makeTempFile();
   try {
     const before = await host.dump();

@@ -1,10 +1,8 @@
 import { DatabaseSync } from "node:sqlite";
 import { assertEquals, assertMatch } from "@std/assert";
-import { ipvlan, testHost } from "./command.ts";
-import { assertOnly, doctor, done, said } from "./doctor_kit.ts";
-import { inEnv } from "./env.ts";
-import { unloadModule } from "./kernel_module.ts";
-import { run } from "./netns.ts";
+import { assertOnly, doctor, ipvlan, problemsIn, succeeds } from "../kit/command.ts";
+import { inEnv, run, unloadModule } from "../kit/processes.ts";
+import { commandHost, temporaryFolder } from "../kit/worlds.ts";
 
 /** A file system in memory at a new folder, mounted with these options. */
 async function tmpfs(options: string): Promise<AsyncDisposable & { folder: string }> {
@@ -20,7 +18,7 @@ async function tmpfs(options: string): Promise<AsyncDisposable & { folder: strin
 }
 
 Deno.test("doctor says what is wrong with ip", async () => {
-  await using _host = await testHost();
+  await using _host = await commandHost();
   const folder = await Deno.makeTempDir();
   try {
     using _path = inEnv("PATH", folder);
@@ -41,7 +39,7 @@ Deno.test("doctor says what is wrong with ip", async () => {
 });
 
 Deno.test("doctor says what is wrong with the state folder", async (t) => {
-  await using _host = await testHost();
+  await using _host = await commandHost();
   await t.step("it is read-only", async () => {
     await using disk = await tmpfs("ro");
     using _folder = inEnv("IPVLAN_STATE_DIR", `${disk.folder}/state`);
@@ -54,25 +52,27 @@ Deno.test("doctor says what is wrong with the state folder", async (t) => {
     assertOnly(await doctor(), /^broken state folder: .* cannot be used: No space left on device/);
   });
   const change = async (sql: string) => {
-    await done("network", "ls");
+    await succeeds("network", "ls");
     using db = new DatabaseSync(`${Deno.env.get("IPVLAN_STATE_DIR")}/ipvlan.db`);
     db.exec(sql);
   };
   await t.step("something is half done", async () => {
-    await done("network", "create", "web");
+    await succeeds("network", "create", "web");
     await change("UPDATE network SET state = 'making'");
     assertOnly(await doctor(), /^warning state folder: .* network "web" → ipvlan restore$/);
     await ipvlan("restore");
     assertEquals(await doctor(), []);
   });
   await t.step("it is a newer program's", async () => {
+    await using folder = await temporaryFolder();
+    using _folder = inEnv("IPVLAN_STATE_DIR", folder.path);
     await change("PRAGMA user_version = 99");
     assertOnly(await doctor(), /^broken state folder: .* version is 99, newer than this program's/);
   });
 });
 
 Deno.test("doctor says that the caller has no rights", async () => {
-  await using _host = await testHost();
+  await using _host = await commandHost();
   const deno = [Deno.execPath(), "run", "-A", "--no-check", "--cached-only", "cli.ts"];
   const { code, stdout, stderr } = await run(
     ...["setpriv", "--bounding-set=-all", "--inh-caps=-all"],
@@ -80,13 +80,13 @@ Deno.test("doctor says that the caller has no rights", async () => {
   );
   assertEquals(stderr, "");
   assertOnly(
-    said(code, stdout),
+    problemsIn(code, stdout),
     /^broken rights: Links and namespaces cannot be made \(.*\) → run as root: /,
   );
 });
 
 Deno.test("doctor says that the kernel is too old", async () => {
-  await using _host = await testHost();
+  await using _host = await commandHost();
   const file = await Deno.makeTempFile();
   await Deno.writeTextFile(file, "4.1.52\n");
   const release = "/proc/sys/kernel/osrelease";
@@ -103,7 +103,7 @@ Deno.test("doctor says that the kernel is too old", async () => {
 const ownKernel = Deno.env.get("IPVLAN_LAB") === "uml";
 
 Deno.test({ name: "doctor says which module is missing", ignore: !ownKernel }, async () => {
-  await using _host = await testHost();
+  await using _host = await commandHost();
   const loader = "/proc/sys/kernel/modprobe";
   const before = await Deno.readTextFile(loader);
   await Deno.writeTextFile(loader, "/bin/false");
@@ -126,7 +126,7 @@ Deno.test({ name: "doctor says which module is missing", ignore: !ownKernel }, a
 });
 
 Deno.test({ name: "doctor says that sandboxes have no IPv6", ignore: !ownKernel }, async () => {
-  await using _host = await testHost();
+  await using _host = await commandHost();
   const set = async (disabled: string, inherited: string) => {
     await Deno.writeTextFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", disabled);
     await Deno.writeTextFile("/proc/sys/net/core/devconf_inherit_init_net", inherited);
@@ -137,16 +137,16 @@ Deno.test({ name: "doctor says that sandboxes have no IPv6", ignore: !ownKernel 
     assertEquals(await doctor(), []);
     await set("1", "1");
     assertOnly(await doctor(), /^warning IPv6: IPv6 is disabled in new namespaces: /);
-    await done("network", "create", "--subnet=2001:db8::/64", "six");
+    await succeeds("network", "create", "--subnet=2001:db8::/64", "six");
     assertOnly(await doctor(), /^broken IPv6: .* these networks have an IPv6 subnet: six → /);
-    await done("network", "rm", "six");
+    await succeeds("network", "rm", "six");
   } finally {
     await set("0", "0");
   }
 });
 
 Deno.test("doctor and the driver say that there is no /etc/hosts, as on a minimal machine", async () => {
-  await using _host = await testHost();
+  await using _host = await commandHost();
   const aside = "/etc/hosts.aside";
   await Deno.rename("/etc/hosts", aside);
   try {

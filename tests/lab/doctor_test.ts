@@ -2,26 +2,22 @@ import { assert, assertEquals, assertMatch, assertRejects, assertStrictEquals } 
 import { gatherFacts } from "../../lib/doctor/mod.ts";
 import { IpvlanError } from "../../lib/errors.ts";
 import { familyOf } from "../../lib/ipam/address.ts";
-import { ipvlan, testHost } from "./command.ts";
-import { assertOnly, doctor, done } from "./doctor_kit.ts";
-import { inEnv } from "./env.ts";
-import { hangingProgram } from "./hanging_program.ts";
-import { freshNetns, run } from "./netns.ts";
+import { hangingProgram } from "../kit/hanging_program.ts";
+import { assertOnly, doctor, ipvlan, succeeds } from "../kit/command.ts";
+import { inEnv, run } from "../kit/processes.ts";
+import { commandHost, freshNetns } from "../kit/worlds.ts";
 
 Deno.test("doctor finds nothing where all is well, and leaves nothing", async () => {
-  await using host = await testHost();
+  await using host = await commandHost();
   await using undo = new AsyncDisposableStack();
-  await done("network", "create", "--subnet=10.0.0.0/24", "-o", "parent=eth0", "web");
-  await done("network", "create", "--subnet=10.1.0.0/24", "-o", "parent=eth0.20", "vlan");
-  await done("network", "create", "--subnet=10.2.0.0/24", "alone");
-  undo.defer(() => done("network", "rm", "web", "vlan", "alone"));
+  await succeeds("network", "create", "--subnet=10.0.0.0/24", "-o", "parent=eth0", "web");
+  await succeeds("network", "create", "--subnet=10.1.0.0/24", "-o", "parent=eth0.20", "vlan");
+  await succeeds("network", "create", "--subnet=10.2.0.0/24", "alone");
   // On a dummy that is somebody's own, as one has who tries things out, nobody can be asked for.
   await host.ip.link.add({ type: "dummy", name: "d0", up: true });
   undo.defer(() => host.ip.link.del("d0"));
-  await done("network", "create", "--subnet=10.3.0.0/24", "-o", "parent=d0.20", "trial");
-  undo.defer(() => done("network", "rm", "trial"));
-  await done("run", "-d", "--net=web", "--net=vlan", "--net=alone", "--net=trial", "--name=c1");
-  undo.defer(() => done("rm", "c1"));
+  await succeeds("network", "create", "--subnet=10.3.0.0/24", "-o", "parent=d0.20", "trial");
+  await succeeds("run", "-d", "--net=web", "--net=vlan", "--net=alone", "--net=trial", "--name=c1");
   const before = await host.dump();
   assertEquals(await doctor(), []);
   assertEquals(await doctor("--parent", "eth0.30"), []);
@@ -35,7 +31,7 @@ Deno.test("doctor finds nothing where all is well, and leaves nothing", async ()
 });
 
 Deno.test("doctor says what is wrong with a parent", async (t) => {
-  await using host = await testHost();
+  await using host = await commandHost();
   const { ip } = host;
   const only = async (parent: string, pattern: RegExp) =>
     assertOnly(await doctor("--parent", parent), pattern);
@@ -88,10 +84,9 @@ Deno.test("doctor says what is wrong with a parent", async (t) => {
 });
 
 Deno.test("doctor says what has become of a network's parent", async (t) => {
-  await using host = await testHost();
-  await using undo = new AsyncDisposableStack();
+  await using host = await commandHost();
   const { ip } = host;
-  await done(
+  await succeeds(
     "network",
     "create",
     "--subnet=10.0.0.0/24",
@@ -101,10 +96,8 @@ Deno.test("doctor says what has become of a network's parent", async (t) => {
     "mtu=1400",
     "web",
   );
-  await done("network", "create", "--subnet=10.1.0.0/24", "-o", "parent=eth0.20", "vlan");
-  undo.defer(() => done("network", "rm", "web", "vlan"));
-  await done("run", "-d", "--net", "web", "--name", "c1");
-  undo.defer(() => done("rm", "c1"));
+  await succeeds("network", "create", "--subnet=10.1.0.0/24", "-o", "parent=eth0.20", "vlan");
+  await succeeds("run", "-d", "--net", "web", "--name", "c1");
 
   await t.step("its mode was changed", async () => {
     await using other = await freshNetns();
@@ -146,7 +139,7 @@ Deno.test("doctor says what has become of a network's parent", async (t) => {
       await doctor(),
       /^broken parent eth0\.20: It is not there, and .* on it: vlan → ipvlan restore$/,
     );
-    await done("restore");
+    await succeeds("restore");
   });
   await t.step("its sandbox is gone", async () => {
     await ip.netns.del("c1");
@@ -154,13 +147,13 @@ Deno.test("doctor says what has become of a network's parent", async (t) => {
       await doctor(),
       /^warning state folder: On record but not there, .*: c1 → ipvlan restore$/,
     );
-    await done("restore");
+    await succeeds("restore");
   });
   assertEquals(await doctor(), []);
 });
 
 Deno.test("doctor says which addresses another machine has", async () => {
-  await using host = await testHost();
+  await using host = await commandHost();
   await using lan = await freshNetns();
   await using undo = new AsyncDisposableStack();
   await host.ip.link.add({
@@ -171,13 +164,11 @@ Deno.test("doctor says which addresses another machine has", async () => {
   });
   undo.defer(() => host.ip.link.del("p0"));
   await lan.ip.link.set("pc", { up: true });
-  await done(
+  await succeeds(
     ...["network", "create", "--subnet=10.0.0.0/24", "--subnet=2001:db8::/64"],
     ...["-o", "parent=p0", "web"],
   );
-  undo.defer(() => done("network", "rm", "web"));
-  await done("run", "-d", "--net", "web", "--name", "c1");
-  undo.defer(() => done("rm", "c1"));
+  await succeeds("run", "-d", "--net", "web", "--name", "c1");
   // The kernel asks for nobody until its own address is known to be nobody else's.
   await waitFor(async () =>
     (await host.ip.addr.show({ dev: "p0" })).some(({ scope, flags }) =>

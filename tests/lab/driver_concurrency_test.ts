@@ -10,8 +10,9 @@ import {
   SandboxExistsError,
   SandboxNotFoundError,
 } from "../../mod.ts";
-import { assertConsistent, withHost } from "./driver_kit.ts";
-import { run } from "./netns.ts";
+import { assertConsistent } from "../kit/look.ts";
+import { run } from "../kit/processes.ts";
+import { withHost } from "../kit/worlds.ts";
 
 const NAMES = Array.from({ length: 20 }, (_, i) => `c${i}`);
 

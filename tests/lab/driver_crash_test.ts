@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import { assertConsistent, withHost } from "./driver_kit.ts";
-import { run } from "./netns.ts";
+import { assertConsistent } from "../kit/look.ts";
+import { run } from "../kit/processes.ts";
+import { withHost } from "../kit/worlds.ts";
 
 const CHILD = new URL("driver_child.ts", import.meta.url).pathname;
 

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Driver, HostsFileError, NotUndoneError } from "../../lib/driver/mod.ts";
 import { Ip, IpCommandError, SessionClosedError } from "../../lib/iproute2/mod.ts";
-import { assertConsistent, type Fault, Faults, type TestHost, withHost } from "./driver_kit.ts";
+import { type Fault, Faults } from "../kit/faults.ts";
+import { assertConsistent } from "../kit/look.ts";
+import { type TestHost, withHost } from "../kit/worlds.ts";
 
 /** Two networks, of which one has both families. */
 async function twoNetworks(driver: Driver): Promise<void> {

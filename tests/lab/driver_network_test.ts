@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Driver, InvalidParentError, type Link } from "../../mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { vlanInfo } from "../unit/driver/fixtures.ts";
-import { assertConsistent, essence, withHost } from "./driver_kit.ts";
+import { assertConsistent, essence } from "../kit/look.ts";
+import { vlanInfo } from "../kit/values.ts";
+import { withHost } from "../kit/worlds.ts";
 
 /** What a command prints in a sandbox, and its exit status. */
 async function inside(driver: Driver, sandbox: string, ...words: string[]): Promise<string> {

@@ -33,8 +33,8 @@ import {
   SubnetsOverlapError,
   UnusableAddressError,
 } from "../../mod.ts";
-import { type TestHost, withHost } from "./driver_kit.ts";
-import { freshNetns, run } from "./netns.ts";
+import { run } from "../kit/processes.ts";
+import { freshNetns, type TestHost, withHost } from "../kit/worlds.ts";
 
 type ErrorClass = new (...words: never[]) => IpvlanError;
 

@@ -1,7 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { SandboxInUseError } from "../../lib/driver/mod.ts";
-import { assertConsistent, withHost } from "./driver_kit.ts";
-import { run } from "./netns.ts";
+import { assertConsistent } from "../kit/look.ts";
+import { run } from "../kit/processes.ts";
+import { withHost } from "../kit/worlds.ts";
 
 const NETWORK = { name: "n", parent: "eth0.20", subnets: ["10.20.0.0/24", "fd20::/64"] };
 

@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { isOurs } from "../../lib/driver/parent.ts";
-import { assertConsistent, children, type TestHost, withHost } from "./driver_kit.ts";
-import { run } from "./netns.ts";
+import { assertConsistent } from "../kit/look.ts";
+import { children, run } from "../kit/processes.ts";
+import { type TestHost, withHost } from "../kit/worlds.ts";
 
 /** Takes away what a restart of the host does: every link and namespace that the driver made. */
 async function restart({ ns }: TestHost, ...sandboxes: string[]): Promise<void> {
@@ -136,7 +137,7 @@ for (const deaf of [false, true]) {
       // Its turn comes when the first try is over.
       await driver.recover();
       if (deaf) {
-        for (const pid of children()) {
+        for (const { pid } of children()) {
           const words = await Deno.readTextFile(`/proc/${pid}/cmdline`);
           if (words.includes("\0monitor\0")) Deno.kill(pid, "SIGKILL");
         }

@@ -1,26 +1,20 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { ipvlan, testHost } from "./command.ts";
+import { ipvlan, succeeds } from "../kit/command.ts";
+import { commandHost } from "../kit/worlds.ts";
 import { drawTrunk } from "./picture.ts";
 
 Deno.test("graph shows what the kernel has, whoever made it", async () => {
-  await using host = await testHost();
+  await using host = await commandHost();
   await using undo = new AsyncDisposableStack();
-  const run = async (...words: string[]) => {
-    const { status, err } = await ipvlan(...words);
-    assertEquals([status, err], [0, ""]);
-  };
   await host.ip.addr.add({ dev: "eth0", address: "192.168.1.250/24" });
-  await run("network", "create", "--subnet=192.168.1.0/24", "-o", "parent=eth0", "db_net");
-  await run(
+  await succeeds("network", "create", "--subnet=192.168.1.0/24", "-o", "parent=eth0", "db_net");
+  await succeeds(
     ...["network", "create", "--subnet=10.3.0.0/24", "--subnet=2001:db8:3::/64"],
     ...["-o", "parent=eth0.20", "-o", "ipvlan_mode=l3", "fabric"],
   );
-  undo.defer(() => run("network", "rm", "db_net", "fabric"));
-  await run("run", "-d", "--net", "db_net", "--net", "fabric", "--name", "c1");
-  undo.defer(() => run("rm", "c1"));
-  await run("run", "-d", "--net", "fabric", "--name", "c2");
-  undo.defer(() => run("rm", "c2"));
+  await succeeds("run", "-d", "--net", "db_net", "--net", "fabric", "--name", "c1");
+  await succeeds("run", "-d", "--net", "fabric", "--name", "c2");
 
   // What others have done since, of which nothing is on record.
   await host.ip.netns.add("other");

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { IpCommandError } from "../../lib/iproute2/errors.ts";
 import type { Route } from "../../lib/iproute2/route.ts";
-import { type FreshNetns, freshNetns } from "./netns.ts";
+import { type FreshNetns, freshNetns } from "../kit/worlds.ts";
 
 /** Two namespaces and a cable between them, `eth0` on both ends, up and without addresses. */
 async function cable(a: FreshNetns, b: FreshNetns): Promise<void> {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { freshNetns } from "./netns.ts";
+import { freshNetns } from "../kit/worlds.ts";
 
 Deno.test("the addresses of one link are shown also after links have been", async () => {
   await using ns = await freshNetns();

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Bridge } from "../../lib/iproute2/bridge.ts";
 import { IpCommandError, NamespaceNotFoundError } from "../../lib/iproute2/errors.ts";
-import { freshNetns } from "./netns.ts";
+import { freshNetns } from "../kit/worlds.ts";
 
 Deno.test("a switch keeps VLANs apart, counts their frames and learns addresses", async () => {
   await using sw = await freshNetns();

@@ -12,10 +12,8 @@ import {
   MissingRightsError,
   requireKernel,
 } from "../../lib/iproute2/kernel.ts";
-import { inEnv } from "./env.ts";
-import { hangingProgram } from "./hanging_program.ts";
-import { unloadModule } from "./kernel_module.ts";
-import { run } from "./netns.ts";
+import { hangingProgram } from "../kit/hanging_program.ts";
+import { inEnv, run, unloadModule } from "../kit/processes.ts";
 
 const NONE = { ipvlan: undefined, vlan: undefined, dummy: undefined };
 

@@ -4,9 +4,9 @@ import { IpvlanError } from "../../lib/errors.ts";
 import { IpCommandError } from "../../lib/iproute2/errors.ts";
 import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../lib/iproute2/kinds/ipvlan.ts";
 import { KINDS, type LinkInfo, type LinkSpec, type LinkType } from "../../lib/iproute2/link.ts";
-import { vlanInfo } from "../unit/driver/fixtures.ts";
-import { anySpec, BELOW, DRAWN, type SpecOf } from "../unit/iproute2/link_arbitraries.ts";
-import { freshNetns } from "./netns.ts";
+import { anySpec, BELOW, DRAWN, type SpecOf } from "../kit/arbitraries.ts";
+import { vlanInfo } from "../kit/values.ts";
+import { freshNetns } from "../kit/worlds.ts";
 
 /** What every kind takes. */
 const EVERYTHING = { mtu: 1300, group: 77, up: true } as const;

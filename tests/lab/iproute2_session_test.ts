@@ -10,8 +10,8 @@ import { Ip } from "../../lib/iproute2/ip.ts";
 import { ProcessPerBurst } from "../../lib/iproute2/process_per_burst.ts";
 import { Session } from "../../lib/iproute2/session.ts";
 import { Shell } from "../../lib/iproute2/shell.ts";
-import { freshNetns, run } from "./netns.ts";
-import { children, ended } from "./processes.ts";
+import { children, ended, run } from "../kit/processes.ts";
+import { freshNetns } from "../kit/worlds.ts";
 
 /** Asks for one of many things whose answers all differ, and checks that this one's own came. */
 async function ask(session: Session, i: number): Promise<void> {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { run } from "./netns.ts";
+import { run } from "../kit/processes.ts";
 
 /** What a script of a user's does with the driver. */
 const SCRIPT = `

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { Driver } from "../../lib/driver/mod.ts";
-import { ipvlan } from "./command.ts";
-import { seeSandbox } from "./see.ts";
-import { siteFile, siteHost } from "./site_kit.ts";
+import { ipvlan } from "../kit/command.ts";
+import { seeSandbox } from "../kit/look.ts";
+import { commandHost, siteFile } from "../kit/worlds.ts";
 
 /** What is on record and in the kernel, without what is new each time it is made. */
 async function essence(driver: Driver): Promise<unknown> {
@@ -19,7 +19,7 @@ async function essence(driver: Driver): Promise<unknown> {
 }
 
 Deno.test("what was made by hand is exported, removed, and made again by applying that", async () => {
-  await using host = await siteHost();
+  await using host = await commandHost();
   await using driver = await Driver.open();
   await driver.createNetwork({
     name: "30",
@@ -78,7 +78,7 @@ Deno.test("what was made by hand is exported, removed, and made again by applyin
 });
 
 Deno.test("a part is exported by names; what a site file cannot make is left out, which is said", async () => {
-  await using host = await siteHost();
+  await using host = await commandHost();
   await using driver = await Driver.open();
   await driver.createNetwork({ name: "web", parent: "eth0.20", subnets: ["10.20.0.0/24"] });
   await driver.createNetwork({ name: "lan", parent: "eth0.30", subnets: ["10.30.0.0/24"] });

@@ -7,7 +7,7 @@ import { Printer } from "../../scenarios/kit/printer.ts";
 import type { Scenario } from "../../scenarios/kit/scenario.ts";
 import { Tour } from "../../scenarios/kit/tour.ts";
 import { World, type WorldSpec } from "../../scenarios/kit/world.ts";
-import { seeSandbox } from "./see.ts";
+import { seeSandbox } from "../kit/look.ts";
 
 /*
  * Each of the guide's examples is there as a script, and as a site file of the same name. Both make

@@ -1,8 +1,8 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { World } from "../../lib/graph/mod.ts";
-import { ipvlan } from "./command.ts";
-import { seeWorld } from "./see.ts";
-import { siteFile, siteHost } from "./site_kit.ts";
+import { ipvlan } from "../kit/command.ts";
+import { seeWorld } from "../kit/look.ts";
+import { commandHost, siteFile } from "../kit/worlds.ts";
 
 const VLANS = [11, 12, 13, 14, 15];
 
@@ -43,7 +43,7 @@ async function counts(): Promise<unknown> {
 }
 
 Deno.test("100 sandboxes on 5 VLANs are applied, shown, checked, changed, applied again and destroyed", async (t) => {
-  await using host = await siteHost();
+  await using host = await commandHost();
   await using file = await siteFile(siteOf(SANDBOXES), "large");
   const before = [await seeWorld(), await host.dump()];
   const whole = { absent: [], closed: [], up: true };

@@ -11,8 +11,8 @@ import {
   parseSite,
 } from "../../lib/site/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { ipvlan } from "./command.ts";
-import { siteFile, siteHost } from "./site_kit.ts";
+import { ipvlan } from "../kit/command.ts";
+import { commandHost, siteFile } from "../kit/worlds.ts";
 
 const SITE = `
 networks:
@@ -49,7 +49,7 @@ async function failure(promise: Promise<unknown>): Promise<unknown> {
 }
 
 Deno.test("a site is shown, applied, applied again for nothing, and destroyed", async () => {
-  await using host = await siteHost();
+  await using host = await commandHost();
   await using file = await siteFile(SITE);
   const before = await host.dump();
   const shown = await ipvlan("diff", file.path);
@@ -98,7 +98,7 @@ Deno.test("a site is shown, applied, applied again for nothing, and destroyed", 
 });
 
 Deno.test("what costs connectivity is said, and wants --yes; who is not concerned keeps it", async () => {
-  await using host = await siteHost();
+  await using host = await commandHost();
   await using file = await siteFile(SITE);
   assertEquals((await ipvlan("apply", file.path)).status, 0);
   await using driver = await Driver.open();
@@ -129,7 +129,7 @@ Deno.test("what costs connectivity is said, and wants --yes; who is not concerne
 });
 
 Deno.test("a check that does not hold undoes all of it, unless it is to be kept", async () => {
-  await using _host = await siteHost();
+  await using _host = await commandHost();
   await using driver = await Driver.open();
   const first = parseSite("demo.yaml", SITE);
   await apply(driver, first);
@@ -157,7 +157,7 @@ Deno.test("a check that does not hold undoes all of it, unless it is to be kept"
 });
 
 Deno.test("a step that fails undoes all of it, and so does an interrupt", async () => {
-  await using host = await siteHost();
+  await using host = await commandHost();
   const empty = await host.dump();
   await using driver = await Driver.open();
   // What is wrong on this machine is found before anything is done, all of it.
@@ -210,7 +210,7 @@ Deno.test("a step that fails undoes all of it, and so does an interrupt", async 
 });
 
 Deno.test("what cannot be undone is said, and the next apply completes it", async () => {
-  await using _host = await siteHost();
+  await using _host = await commandHost();
   let failing = false;
   await using driver = await Driver.open();
   const site = parseSite("demo.yaml", SITE.replace(/checks:[^]*/, ""));
@@ -231,7 +231,7 @@ Deno.test("what cannot be undone is said, and the next apply completes it", asyn
 });
 
 Deno.test("two at once are applied one after the other", async () => {
-  await using host = await siteHost();
+  await using host = await commandHost();
   const before = await host.dump();
   const site = parseSite("demo.yaml", SITE.replace(/checks:[^]*/, ""));
   const neighbour = parseSite(
@@ -251,7 +251,7 @@ Deno.test("two at once are applied one after the other", async () => {
 });
 
 Deno.test("killed at any line, it is completed by applying it again", async () => {
-  await using host = await siteHost();
+  await using host = await commandHost();
   await using file = await siteFile(SITE.replace(/checks:[^]*/, ""));
   const before = await host.dump();
   let count = 0;
@@ -279,7 +279,7 @@ Deno.test("killed at any line, it is completed by applying it again", async () =
 });
 
 Deno.test("a dry run prints the lines that would be run, and changes nothing", async () => {
-  await using host = await siteHost();
+  await using host = await commandHost();
   await using file = await siteFile(SITE.replace(/checks:[^]*/, ""));
   const before = await host.dump();
   // What is random in a name differs from one time to the other.
@@ -302,7 +302,7 @@ Deno.test("a dry run prints the lines that would be run, and changes nothing", a
 });
 
 Deno.test("after a restart it is brought back, commands and all", async () => {
-  await using host = await siteHost();
+  await using host = await commandHost();
   await using driver = await Driver.open();
   const site = parseSite("demo.yaml", SITE);
   await apply(driver, site);
@@ -325,7 +325,7 @@ Deno.test("after a restart it is brought back, commands and all", async () => {
 });
 
 Deno.test("a file that is wrong, or in somebody's way, changes nothing", async () => {
-  await using host = await siteHost();
+  await using host = await commandHost();
   await using file = await siteFile(SITE);
   assertEquals((await ipvlan("apply", file.path)).status, 0);
   const before = await host.dump();
@@ -371,7 +371,7 @@ Deno.test("a file that is wrong, or in somebody's way, changes nothing", async (
 });
 
 Deno.test("what a site file says cannot forge a line of a plan, nor move the cursor", async () => {
-  await using host = await siteHost();
+  await using host = await commandHost();
   const before = await host.dump();
   const label = "x\n\u001b[2Ksandbox removed";
   const site = (labels: Record<string, string>, aux: string) =>

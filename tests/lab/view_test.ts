@@ -9,9 +9,9 @@ import {
   type SeenLink,
   type View,
 } from "../../lib/iproute2/view.ts";
-import { inEnv } from "./env.ts";
-import { hangingProgram } from "./hanging_program.ts";
-import { freshNetns, run } from "./netns.ts";
+import { hangingProgram } from "../kit/hanging_program.ts";
+import { inEnv, run } from "../kit/processes.ts";
+import { freshNetns } from "../kit/worlds.ts";
 
 /** Namespaces of a test's own, and `ip` in the caller's. */
 async function namespaces<Name extends string>(...names: Name[]) {

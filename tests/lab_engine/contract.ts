@@ -8,10 +8,10 @@ import {
   list,
   PROJECT,
   read,
-  temporaryFolder,
   Traced,
   warmUp,
-} from "./lab.ts";
+} from "../kit/lab.ts";
+import { temporaryFolder } from "../kit/worlds.ts";
 
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();

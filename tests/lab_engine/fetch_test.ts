@@ -4,7 +4,8 @@ import { LabError, MissingError } from "../../lab/errors.ts";
 import { writeFileList } from "../../lab/cache.ts";
 import { fetchPackages } from "../../lab/fetch.ts";
 import { exists } from "../../lab/machine.ts";
-import { list, temporaryFolder } from "./lab.ts";
+import { list } from "../kit/lab.ts";
+import { temporaryFolder } from "../kit/worlds.ts";
 
 /**
  * The fake apt-get. It writes its arguments into `calls`, and makes small packages. It fails if there

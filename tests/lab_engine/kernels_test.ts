@@ -5,7 +5,8 @@ import { cacheFolder, writeFileList } from "../../lab/cache.ts";
 import { fetchPackages } from "../../lab/fetch.ts";
 import { debianUml, isOlder, type UmlKernel } from "../../lab/uml_kernels.ts";
 import { DEBIAN_KERNELS } from "../../lab/kernels.ts";
-import { PROJECT, read, type RunResult, temporaryFolder, Traced } from "./lab.ts";
+import { PROJECT, read, type RunResult, Traced } from "../kit/lab.ts";
+import { temporaryFolder } from "../kit/worlds.ts";
 
 const FORKY = debianUml(DEBIAN_KERNELS.at(-1)!);
 

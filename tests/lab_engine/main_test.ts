@@ -1,6 +1,7 @@
 // Tests of the command `deno task lab`, mostly up to the start of an engine.
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { killAndFindNothing, lab, list, temporaryFolder, Traced } from "./lab.ts";
+import { killAndFindNothing, lab, list, Traced } from "../kit/lab.ts";
+import { temporaryFolder } from "../kit/worlds.ts";
 
 Deno.test("the lab refuses a wrong command line with one line, and starts nothing", async () => {
   await using folder = await temporaryFolder();

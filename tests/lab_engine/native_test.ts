@@ -1,7 +1,7 @@
 // Tests of the native engine, as root and as an ordinary user. They run the lab inside User-Mode
 // Linux, because this machine's kernel may have no ipvlan.
 import { assertEquals, assertMatch } from "@std/assert";
-import { lab, PROJECT, warmUp } from "./lab.ts";
+import { lab, PROJECT, warmUp } from "../kit/lab.ts";
 
 /** Shell functions: `lab` runs the lab, and `state` prints everything that a run must not change. */
 const COMMON = `

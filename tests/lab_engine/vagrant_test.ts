@@ -1,7 +1,7 @@
 // Tests of the engine vagrant without a virtual machine: fake programs `vagrant` and `ssh` log their
 // calls. `deno task test:vagrant` tests it with the real programs.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { list, PROJECT, read, type RunResult } from "./lab.ts";
+import { list, PROJECT, read, type RunResult } from "../kit/lab.ts";
 
 const VAGRANT = `#!/bin/sh
 echo "vagrant $*" >> "$CALLS"

@@ -8,8 +8,7 @@ import {
   MissingModuleError,
   MissingRightsError,
 } from "../../../lib/iproute2/kernel.ts";
-import { vlanInfo } from "../driver/fixtures.ts";
-import { card, endpoint, link, network, sandbox, view } from "../graph/views.ts";
+import { endpoint, link, network, sandbox, view, vlanInfo } from "../../kit/values.ts";
 
 const STATE: StateFacts = {
   ...{ folder: "/state", networks: [], endpoints: [], sandboxes: [], made: [], halfDone: [] },
@@ -23,7 +22,7 @@ const WELL: DoctorFacts = {
   hostsFile: true,
   ipv6: "on",
   state: STATE,
-  view: view([card("lo", { linkType: "loopback" }), card("eth0")]),
+  view: view([link("lo", { linkType: "loopback" }), link("eth0")]),
   parents: [],
 };
 const DOWN = { up: false, flags: ["BROADCAST", "MULTICAST"] };
@@ -132,8 +131,11 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     state: {
       ...STATE,
       networks: [
-        network("six", "di-1", { subnets: [{ subnet: "2001:db8::/64", auxAddresses: {} }] }),
-        network("four", "di-2", { subnets: [{ subnet: "10.0.0.0/24", auxAddresses: {} }] }),
+        network("six", {
+          parent: "di-1",
+          subnets: [{ subnet: "2001:db8::/64", auxAddresses: {} }],
+        }),
+        network("four", { parent: "di-2", subnets: [{ subnet: "10.0.0.0/24", auxAddresses: {} }] }),
       ],
     },
   }, [
@@ -151,38 +153,38 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     "to the NIC (l2), or route their subnet to this machine and turn the NIC's source and " +
     "destination check off (l3)",
   ]],
-  ["a parent that is not there", examined("eth9", [card("eth0")]), [
+  ["a parent that is not there", examined("eth9", [link("eth0")]), [
     'broken parent eth9: There is no link "eth9" to be the parent: make it first, or name it ' +
     "LINK.VLAN (such as eth0.20) to have it made",
   ]],
-  ["a parent that would be made", examined("eth0.20", [card("eth0")]), []],
-  ["a parent on record that is gone", examined("eth9", [], [network("web", "eth9")]), [
+  ["a parent that would be made", examined("eth0.20", [link("eth0")]), []],
+  ["a parent on record that is gone", examined("eth9", [], [network("web", { parent: "eth9" })]), [
     "broken parent eth9: It is not there, and these networks are on it: web → make the link " +
     '"eth9" as it was made before',
   ]],
   ["a sub-interface made by hand that is gone", {
-    ...examined("eth0.20", [card("eth0")], [network("web", "eth0.20")]),
+    ...examined("eth0.20", [link("eth0")], [network("web", { parent: "eth0.20" })]),
   }, [
     "broken parent eth0.20: It is not there, and these networks are on it: web → ip link add " +
     "link eth0 name eth0.20 up type vlan id 20",
   ]],
   ["a sub-interface made by the driver that is gone", {
-    ...examined("eth0.20", [card("eth0")]),
+    ...examined("eth0.20", [link("eth0")]),
     state: {
       ...STATE,
-      networks: [network("web", "eth0.20")],
+      networks: [network("web", { parent: "eth0.20" })],
       made: [{ type: "vlan", name: "eth0.20", link: "eth0", id: 20 }],
     },
   }, [
     "broken parent eth0.20: It is not there, and these networks are on it: web → ipvlan restore",
   ]],
-  ["lo", examined("lo", [card("lo", { linkType: "loopback" })]), [
+  ["lo", examined("lo", [link("lo", { linkType: "loopback" })]), [
     'broken parent lo: The link "lo" cannot be a parent: it is the loopback, which sends no ' +
     "packet out; name another link, or none for a dummy",
   ]],
   [
     "a port of a bond",
-    examined("eth0", [card("eth0", { master: "bond0", masterKind: "bond" })]),
+    examined("eth0", [link("eth0", { master: "bond0", masterKind: "bond" })]),
     [
       'broken parent eth0: The link "eth0" cannot be a parent: it is a port of the bond "bond0"; ' +
       'use "bond0" instead → ip link set dev eth0 nomaster',
@@ -191,8 +193,8 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   [
     "a macvlan link on it",
     examined("eth0", [
-      card("eth0"),
-      link("mv0", { type: "macvlan", mode: "bridge" }, { link: "eth0" }),
+      link("eth0"),
+      link("mv0", { info: { type: "macvlan", mode: "bridge" }, link: "eth0" }),
     ]),
     [
       'broken parent eth0: The link "eth0" cannot be a parent: it carries the macvlan link "mv0", ' +
@@ -202,44 +204,41 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   ],
   [
     "a macvlan link on it that cannot be seen",
-    examined("eth0", [card("eth0")], [], { problem: new InvalidParentError("eth0", "it is busy") }),
+    examined("eth0", [link("eth0")], [], { problem: new InvalidParentError("eth0", "it is busy") }),
     ['broken parent eth0: The link "eth0" cannot be a parent: it is busy'],
   ],
-  ["a parent that is down", examined("eth0", [card("eth0", DOWN)]), [
+  ["a parent that is down", examined("eth0", [link("eth0", DOWN)]), [
     "broken parent eth0: It is down, so nothing passes → ip link set dev eth0 up",
   ]],
   ["a veth that is down", {
     ...examined("eth0", [
-      link("eth0", { type: "veth" }, { link: "eth1" }),
-      link("eth1", { type: "veth" }, { link: "eth0", ...DOWN }),
+      link("eth0", { info: { type: "veth" }, link: "eth1" }),
+      link("eth1", { info: { type: "veth" }, link: "eth0", ...DOWN }),
     ]),
   }, []],
   [
     "the link below it is down",
     examined("eth0.20", [
-      card("eth0", DOWN),
-      link("eth0.20", vlanInfo(20), {
-        link: "eth0",
-        ...NO_CARRIER,
-      }),
+      link("eth0", DOWN),
+      link("eth0.20", { info: vlanInfo(20), link: "eth0", ...NO_CARRIER }),
     ]),
     [
       'broken parent eth0.20: The link "eth0" below it is down, so nothing passes → ip link set ' +
       "dev eth0 up",
     ],
   ],
-  ["no carrier", examined("eth0", [card("eth0", NO_CARRIER)]), [
+  ["no carrier", examined("eth0", [link("eth0", NO_CARRIER)]), [
     "broken parent eth0: It has no carrier, so nothing leaves → see to the cable, the switch's " +
     "port, or the other end",
   ]],
-  ["wireless", examined("eth0", [card("eth0")], [], { wireless: ["eth0"] }), [
+  ["wireless", examined("eth0", [link("eth0")], [], { wireless: ["eth0"] }), [
     'warning parent eth0: The link "eth0" is wireless: an access point passes ipvlan\'s frames, as ' +
     "all have the one MAC address that it knows, but some keep to one IP address for each → try " +
     "it, or use a wired link",
   ]],
   [
     "another mode in the kernel",
-    examined("eth0", [card("eth0")], [network("web", "eth0", { mode: "l3" })], {}, [
+    examined("eth0", [link("eth0")], [network("web", { parent: "eth0", mode: "l3" })], {}, [
       sandbox("c1", "eth0", "web", []),
     ]),
     [
@@ -250,14 +249,14 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   ],
   [
     "the same mode in the kernel",
-    examined("eth0", [card("eth0")], [network("web", "eth0")], {}, [
+    examined("eth0", [link("eth0")], [network("web", { parent: "eth0" })], {}, [
       sandbox("c1", "eth0", "web", []),
     ]),
     [],
   ],
   [
     "an MTU that the parent has not",
-    examined("eth0", [card("eth0")], [network("web", "eth0", { mtu: 9000 })]),
+    examined("eth0", [link("eth0")], [network("web", { parent: "eth0", mtu: 9000 })]),
     [
       'broken parent eth0: Its MTU is 1500 and that of the network "web" is 9000: what is larger ' +
       "is dropped → ip link set dev eth0 mtu 9000",
@@ -265,7 +264,7 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   ],
   [
     "an MTU that was overwritten",
-    examined("eth0", [card("eth0")], [network("web", "eth0", { mtu: 1400 })], {}, [
+    examined("eth0", [link("eth0")], [network("web", { parent: "eth0", mtu: 1400 })], {}, [
       sandbox("c1", "eth0", "web", []),
       { ...sandbox("c2", "eth0", "web", []), links: [endpoint("eth0", "web", { mtu: 1400 })] },
       sandbox("c3", "eth0", "other", []),
@@ -277,7 +276,7 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   ],
   [
     "addresses that others have",
-    examined("eth0", [card("eth0")], [], {
+    examined("eth0", [link("eth0")], [], {
       addresses: [
         { address: "10.0.0.2", network: "web", sandbox: "c1", answer: { mac: "02::1" } },
         { address: "10.0.0.3", network: "web", sandbox: "c2", answer: "none" },
@@ -312,7 +311,7 @@ for (const [name, facts, said] of CASES) {
 Deno.test("diagnose: what is well is said, too", () => {
   const diagnoses = diagnose({
     ...WELL,
-    ...examined("eth0", [card("eth0")], [], {}, [sandbox("c1", "eth0", "web", [])]),
+    ...examined("eth0", [link("eth0")], [], {}, [sandbox("c1", "eth0", "web", [])]),
   });
   assertEquals(diagnoses.map(({ subject, what }) => `${subject}: ${what}`), [
     "kernel: 6.1.0-18-amd64, and ipvlan needs 4.2 or later",

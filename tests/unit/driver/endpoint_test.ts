@@ -29,7 +29,7 @@ import {
 } from "../../../lib/ipam/mod.ts";
 import { InvalidWordError, IpCommandError } from "../../../lib/iproute2/errors.ts";
 import { MissingRightsError } from "../../../lib/iproute2/kernel.ts";
-import { network, withoutMeaning } from "./fixtures.ts";
+import { network, withoutMeaning } from "../../kit/values.ts";
 
 const ID = "e1e2e3e4e5e6";
 

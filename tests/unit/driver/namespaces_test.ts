@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Namespaces, rehearsed, watched } from "../../../lib/driver/namespaces.ts";
 import { CALLER } from "../../../lib/driver/plan.ts";
-import { FakeShell } from "../iproute2/fake_ip.ts";
+import { FakeShell } from "../../kit/fake_ip.ts";
 
 /** What was run, without the lines that close each burst. */
 function runs({ commands, inputs }: FakeShell): string[] {

@@ -11,7 +11,16 @@ import { LINK_GROUP } from "../../../lib/driver/parent.ts";
 import type { Network, NetworkSpec } from "../../../lib/driver/types.ts";
 import { formatAddress, formatPrefix } from "../../../lib/ipam/mod.ts";
 import type { IpvlanMode } from "../../../lib/iproute2/kinds/ipvlan.ts";
-import { addr, host, IDENTITY, link, LO, network, route, withoutMeaning } from "./fixtures.ts";
+import {
+  addr,
+  host,
+  IDENTITY,
+  link,
+  LO,
+  network,
+  route,
+  withoutMeaning,
+} from "../../kit/values.ts";
 
 function decide(spec: NetworkSpec, networks: Network[] = [], facts: HostFacts = host()) {
   return decideNetwork(spec, IDENTITY, networks, facts);
@@ -132,7 +141,11 @@ Deno.test("without a parent, or internal, a network has a dummy of its own", () 
 
 Deno.test("the default pool is the first that no network and no route has", () => {
   const pool = (networks: Network[], dsts: string[], spec: Partial<NetworkSpec> = {}) =>
-    decided({ name: "n", ...spec }, networks, host({ routes: dsts.map(route) }))
+    decided(
+      { name: "n", ...spec },
+      networks,
+      host({ routes: dsts.map((dst) => route("eth0", dst)) }),
+    )
       .network.subnets.map(({ subnet }) => subnet);
   const other = network("o", { subnets: [{ subnet: "172.18.0.0/16", auxAddresses: {} }] });
   assertEquals(pool([], []), ["172.18.0.0/16"]);

@@ -17,7 +17,7 @@ import { SqliteStore, withoutState } from "../../../lib/driver/store.ts";
 import type { Network, NetworkSpec } from "../../../lib/driver/types.ts";
 import { networkDifferences } from "../../../lib/site/compare.ts";
 import { parseSite } from "../../../lib/site/desired.ts";
-import { host, IDENTITY } from "./fixtures.ts";
+import { host, IDENTITY } from "../../kit/values.ts";
 
 /** A value of an option that is not its default. */
 function otherValue(name: OptionName): string | number | boolean {

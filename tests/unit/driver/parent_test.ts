@@ -17,7 +17,7 @@ import { InvalidWordError, IpCommandError } from "../../../lib/iproute2/errors.t
 import { MissingModuleError, MissingRightsError } from "../../../lib/iproute2/kernel.ts";
 import type { Link, LinkSpec } from "../../../lib/iproute2/link.ts";
 import type { IpvlanError } from "../../../lib/errors.ts";
-import { link, LO, network, vlanInfo } from "./fixtures.ts";
+import { link, LO, network, vlanInfo } from "../../kit/values.ts";
 
 const ETH0 = link("eth0");
 

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { findUnfinished } from "../../../lib/driver/recover.ts";
 import type { EndpointRecord, State, Stated } from "../../../lib/driver/store.ts";
 import type { Network, Sandbox } from "../../../lib/driver/types.ts";
-import { endpoint, network, sandbox } from "./fixtures.ts";
+import { endpointRecord, network, sandboxRecord } from "../../kit/values.ts";
 
 function inState<T>(state: State, record: T): Stated<T> {
   return { ...record, state };
@@ -22,8 +22,8 @@ Deno.test("nothing is found if all records are ready", () => {
   assertEquals(
     found(
       [inState("ready", network("n"))],
-      [inState("ready", sandbox("c"))],
-      [inState("ready", endpoint("c", network("n")))],
+      [inState("ready", sandboxRecord("c"))],
+      [inState("ready", endpointRecord("c", network("n")))],
     ),
     [],
   );
@@ -35,11 +35,14 @@ Deno.test("sandboxes are found before endpoints, and endpoints before networks",
     found(
       [inState("making", network("made")), inState("removing", n)],
       [
-        inState("ready", sandbox("c1")),
-        inState("making", sandbox("c2")),
-        inState("removing", sandbox("c3")),
+        inState("ready", sandboxRecord("c1")),
+        inState("making", sandboxRecord("c2")),
+        inState("removing", sandboxRecord("c3")),
       ],
-      [inState("making", endpoint("c1", n)), inState("removing", endpoint("c1", network("m")))],
+      [
+        inState("making", endpointRecord("c1", n)),
+        inState("removing", endpointRecord("c1", network("m"))),
+      ],
     ),
     [
       "sandbox c2: half made",
@@ -53,8 +56,10 @@ Deno.test("sandboxes are found before endpoints, and endpoints before networks",
 });
 
 Deno.test("the endpoints of an unfinished sandbox are not found beside it", () => {
-  const endpoints = [inState("making", endpoint("c", network("n")))];
-  assertEquals(found([], [inState("making", sandbox("c"))], endpoints), ["sandbox c: half made"]);
+  const endpoints = [inState("making", endpointRecord("c", network("n")))];
+  assertEquals(found([], [inState("making", sandboxRecord("c"))], endpoints), [
+    "sandbox c: half made",
+  ]);
 });
 
 Deno.test("a record comes without its state", () => {

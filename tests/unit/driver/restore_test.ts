@@ -9,7 +9,7 @@ import {
 } from "../../../lib/driver/restore.ts";
 import type { Link, LinkSpec } from "../../../lib/iproute2/link.ts";
 import type { Sandbox } from "../../../lib/driver/types.ts";
-import { endpoint, link, LO, network, sandbox } from "./fixtures.ts";
+import { endpointRecord, link, LO, network, sandboxRecord } from "../../kit/values.ts";
 
 const GROUP = String(LINK_GROUP);
 const TAGS = network("tags", { parent: "eth0.20.30" });
@@ -74,8 +74,8 @@ Deno.test("a sub-interface is not made without the link below it, and a dummy ne
 const N = network("n");
 
 function plan(facts: Partial<SandboxFacts> = {}, changes: Partial<Sandbox> = {}) {
-  const decision = sandboxPlan(sandbox("c", changes), {
-    endpoints: [endpoint("c", N)],
+  const decision = sandboxPlan(sandboxRecord("c", changes), {
+    endpoints: [endpointRecord("c", N)],
     networks: new Map([[N.id, N]]),
     links: [LO, link("eth0", { group: GROUP, alias: "ipvlan-kit n" })],
     ...facts,
@@ -99,7 +99,7 @@ Deno.test("a namespace that is missing is made again, with its links", () => {
 
 Deno.test("a missing namespace that the driver did not make is a problem", () => {
   for (const namespace of ["attached", "found"] as const) {
-    const decision = sandboxPlan(sandbox("c", { namespace }), {
+    const decision = sandboxPlan(sandboxRecord("c", { namespace }), {
       endpoints: [],
       networks: new Map(),
       links: undefined,

@@ -4,8 +4,8 @@ import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../../lib/iproute2/kinds/ipvlan.t
 import { formatPrefix } from "../../../lib/ipam/mod.ts";
 import { settle, settleAll, toSettled } from "../../../lib/driver/settle.ts";
 import type { NetworkSpec, SettledNetwork } from "../../../lib/driver/types.ts";
-import { prefix } from "../ipam/arbitraries.ts";
-import { IDENTITY, network } from "./fixtures.ts";
+import { prefix } from "../../kit/arbitraries.ts";
+import { IDENTITY, network } from "../../kit/values.ts";
 
 function settled(spec: NetworkSpec, networks: SettledNetwork[] = []) {
   const settlement = settle(spec, networks);

@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../../../lib/driver/errors.ts";
 import { type EndpointRecord, SqliteStore, stateFolder } from "../../../lib/driver/store.ts";
 import type { Network } from "../../../lib/driver/types.ts";
-import { IDENTITY, network } from "./fixtures.ts";
+import { IDENTITY, network } from "../../kit/values.ts";
 
 /** A folder that is gone when the test is through. */
 function folder(): Disposable & { path: string } {

@@ -1,16 +1,25 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { toMermaid, toSvg, toText } from "../../../lib/graph/mod.ts";
 import { buildWorld } from "../../../lib/graph/world.ts";
-import { vlanInfo } from "../driver/fixtures.ts";
-import { addr, card, endpoint, fiveVlans, link, network, route, sandbox, view } from "./views.ts";
+import {
+  addr,
+  endpoint,
+  fiveVlans,
+  link,
+  network,
+  route,
+  sandbox,
+  view,
+  vlanInfo,
+} from "../../kit/values.ts";
 
-/** A host with a network on its card, one on a VLAN, and an isolated one without sandboxes. */
+/** A host with a network on its one on a VLAN, and an isolated one without sandboxes. */
 function small() {
   const seen = view(
     [
-      card("eth0"),
-      link("eth0.20", vlanInfo(20), { link: "eth0" }),
-      link("di-1", { type: "dummy" }),
+      link("eth0"),
+      link("eth0.20", { info: vlanInfo(20), link: "eth0" }),
+      link("di-1", { info: { type: "dummy" } }),
     ],
     [
       sandbox("c1", "eth0", "db_net", ["192.168.1.2/24"], [
@@ -28,7 +37,10 @@ function small() {
     },
   );
   seen.closed.push({ netns: "other", reason: "it is gone" });
-  return buildWorld(seen, [network("isolated", "di-1"), network("old", "eth9")]);
+  return buildWorld(seen, [
+    network("isolated", { parent: "di-1", subnets: [] }),
+    network("old", { parent: "eth9", subnets: [] }),
+  ]);
 }
 
 Deno.test("text: a tree of links, networks and sandboxes", () => {
@@ -74,8 +86,9 @@ Deno.test("text: side by side, what differs has a line, and a part of an address
   others[4]!.routes = [route("eth0", "default", "10.0.0.9")];
   const text = (subnets: string[]) =>
     toText(
-      buildWorld(view([card("eth0")], others), [
-        network("web", "eth0", {
+      buildWorld(view([link("eth0")], others), [
+        network("web", {
+          parent: "eth0",
           subnets: subnets.map((subnet) => ({ subnet, auxAddresses: {} })),
         }),
       ]),
@@ -94,7 +107,7 @@ Deno.test("text: side by side, what differs has a line, and a part of an address
 });
 
 Deno.test("text: where there is nothing, that is said", () => {
-  assertEquals(toText(buildWorld(view([card("eth0")]), []), 80), "0 networks, 0 sandboxes");
+  assertEquals(toText(buildWorld(view([link("eth0")]), []), 80), "0 networks, 0 sandboxes");
 });
 
 Deno.test("mermaid: a flowchart with a node for each link, network and sandbox", () => {
@@ -127,7 +140,7 @@ flowchart LR
 
 Deno.test("mermaid and svg: a name cannot end its label or become markup", () => {
   const world = buildWorld(
-    view([card("eth0")], [sandbox('<b>"#`', "eth0", "web", ["10.0.0.2/24"])]),
+    view([link("eth0")], [sandbox('<b>"#`', "eth0", "web", ["10.0.0.2/24"])]),
     [],
   );
   assertStringIncludes(toMermaid(world), '["#60;b#62;#34;#35;#96;"]');

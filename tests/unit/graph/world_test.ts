@@ -1,9 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { buildWorld, countOf } from "../../../lib/graph/world.ts";
-import { vlanInfo } from "../driver/fixtures.ts";
 import {
   addr,
-  card,
   endpoint,
   fiveVlans,
   link,
@@ -12,17 +10,18 @@ import {
   route,
   sandbox,
   view,
-} from "./views.ts";
+  vlanInfo,
+} from "../../kit/values.ts";
 
 Deno.test("only links that lead to a network are shown, the lowest with those on it", () => {
   const seen = view([
-    card("lo"),
-    card("eth0"),
-    card("eth1"),
-    link("eth0.20", vlanInfo(20), { link: "eth0", up: false }),
-    link("eth0.30", vlanInfo(30), { link: "eth0" }),
+    link("lo"),
+    link("eth0"),
+    link("eth1"),
+    link("eth0.20", { info: vlanInfo(20), link: "eth0", up: false }),
+    link("eth0.30", { info: vlanInfo(30), link: "eth0" }),
   ], [sandbox("c1", "eth0.20", "web", ["10.0.0.2/24"])]);
-  const { links, absent } = buildWorld(seen, [network("gone", "eth9")]);
+  const { links, absent } = buildWorld(seen, [network("gone", { parent: "eth9", subnets: [] })]);
   assertEquals(links.map(({ name }) => name), ["eth0"]);
   assertEquals(links[0]!.networks, []);
   assertEquals(links[0]!.subInterfaces.map(({ name, kind, state }) => [name, kind, state]), [
@@ -35,9 +34,9 @@ Deno.test("what the kernel has is shown, and not what is on record", () => {
   const info = { type: "ipvlan", mode: "l3", flag: "vepa" } as const;
   const c1 = sandbox("c1", "eth0", "web", ["10.0.0.2/24"], [route("eth0", "default")]);
   c1.links = [endpoint("eth0", "web", { info, up: false })];
-  const { links } = buildWorld(view([card("eth0")], [c1]), [
-    network("web", "eth0", { subnets: [{ subnet: "10.0.0.0/16", auxAddresses: {} }] }),
-    network("empty", "eth0", { mode: "l3s" }),
+  const { links } = buildWorld(view([link("eth0")], [c1]), [
+    network("web", { parent: "eth0", subnets: [{ subnet: "10.0.0.0/16", auxAddresses: {} }] }),
+    network("empty", { parent: "eth0", mode: "l3s", subnets: [] }),
   ]);
   assertEquals(links[0]!.networks, [
     {
@@ -56,9 +55,9 @@ Deno.test("what the kernel has is shown, and not what is on record", () => {
 
 Deno.test("ipvlan links that others made are shown as such, also those of the host itself", () => {
   const info = { type: "ipvlan", mode: "l2", flag: "bridge" } as const;
-  const foreign = link("ipvl0", info, { ...on("eth0"), alias: "ipvlan-kit forged" });
+  const foreign = link("ipvl0", { info, ...on("eth0"), alias: "ipvlan-kit forged" });
   const host = { addrs: [addr("ipvl0", "10.0.0.9/24"), addr("ipvl0", "fe80::1/64", "link")] };
-  const { links } = buildWorld(view([card("eth0"), foreign], [], host), []);
+  const { links } = buildWorld(view([link("eth0"), foreign], [], host), []);
   assertEquals(links[0]!.networks, [{
     ...{ mode: "l2", flag: "bridge", subnets: ["10.0.0.0/24"], routes: [] },
     endpoints: [{ ifname: "ipvl0", up: true, addresses: ["10.0.0.9/24"], routes: [] }],
@@ -72,7 +71,7 @@ Deno.test("routes that the kernel makes are left out, and the common ones are th
     { ...route("eth0", "ff00::/8"), type: "multicast" },
     route("eth1", "10.9.0.0/24", "10.9.9.9"),
   ];
-  const seen = view([card("eth0")], [
+  const seen = view([link("eth0")], [
     sandbox("c10", "eth0", "web", [], ways("10.0.0.1")),
     sandbox("c2", "eth0", "web", [], ways("10.0.0.99")),
     sandbox("c1", "eth0", "web", [], ways("10.0.0.1")),
@@ -93,7 +92,7 @@ Deno.test("a route with several next hops is shown at each link that it leaves b
     dev: undefined,
     nexthops: [hop("10.0.0.1", "eth0"), hop("10.0.0.3", "eth0"), hop("10.9.0.1", "eth1")],
   };
-  const seen = view([card("eth0")], [sandbox("c1", "eth0", "web", [], [several])]);
+  const seen = view([link("eth0")], [sandbox("c1", "eth0", "web", [], [several])]);
   const [web] = buildWorld(seen, []).links[0]!.networks;
   assertEquals(web!.routes, ["default via 10.0.0.1", "default via 10.0.0.3"]);
 });
@@ -101,11 +100,11 @@ Deno.test("a route with several next hops is shown at each link that it leaves b
 Deno.test("an ipvlan link is drawn only where its parent is a link of the host", () => {
   const below = { netns: "c2", ...on("eth0").below! };
   const lost = { ...sandbox("c1", "eth0", "web", []), links: [endpoint("eth0", "web", { below })] };
-  assertEquals(buildWorld(view([card("eth0")], [lost]), []).links, []);
+  assertEquals(buildWorld(view([link("eth0")], [lost]), []).links, []);
 });
 
 Deno.test("a name that somebody else gave cannot move the cursor", () => {
-  const seen = view([card("eth0")], [sandbox("a\x1b[2Jb", "eth0", "web", [])]);
+  const seen = view([link("eth0")], [sandbox("a\x1b[2Jb", "eth0", "web", [])]);
   const [web] = buildWorld(seen, []).links[0]!.networks;
   assertEquals(web!.endpoints[0]!.sandbox, "a?[2Jb");
 });

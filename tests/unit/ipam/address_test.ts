@@ -8,7 +8,7 @@ import {
   InvalidAddressError,
   parseAddress,
 } from "../../../lib/ipam/mod.ts";
-import { address, anyPrefix } from "./arbitraries.ts";
+import { address, anyPrefix } from "../../kit/arbitraries.ts";
 
 Deno.test("an address is read and printed in canonical form", () => {
   const cases: [string, 4 | 6, bigint, string][] = [

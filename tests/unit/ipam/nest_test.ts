@@ -12,7 +12,7 @@ import {
 } from "../../../lib/ipam/mod.ts";
 import { firstUsable, whyUnusable } from "../../../lib/ipam/prefix.ts";
 import { type LooseWords, nestSubnets } from "../../../lib/ipam/nest.ts";
-import { prefix } from "./arbitraries.ts";
+import { prefix } from "../../kit/arbitraries.ts";
 
 /** The options of `docker network create` that say what the subnets are. */
 type Words = Partial<LooseWords> & { subnets?: string[] };

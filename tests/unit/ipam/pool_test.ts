@@ -17,7 +17,7 @@ import {
 } from "../../../lib/ipam/mod.ts";
 import { Pool } from "../../../lib/ipam/pool.ts";
 import { whyUnusable } from "../../../lib/ipam/prefix.ts";
-import "./seed.ts";
+import "../../kit/seed.ts";
 
 function subnet(prefix: string, rest: Omit<SubnetSpec, "subnet"> = {}): Subnet {
   const result = parseSubnets([{ subnet: prefix, ...rest }]);

@@ -11,7 +11,7 @@ import {
   type Prefix,
 } from "../../../lib/ipam/mod.ts";
 import { firstUsable, whyUnusable } from "../../../lib/ipam/prefix.ts";
-import { address, anyPrefix, prefix } from "./arbitraries.ts";
+import { address, anyPrefix, prefix } from "../../kit/arbitraries.ts";
 
 const read = (text: string) => parsePrefix(text).prefix;
 

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { RangeSet } from "../../../lib/ipam/ranges.ts";
-import "./seed.ts";
+import "../../kit/seed.ts";
 
 const SPACE = 4000;
 

@@ -8,7 +8,7 @@ import {
   type SubnetSpec,
 } from "../../../lib/ipam/mod.ts";
 import { whyUnusable } from "../../../lib/ipam/prefix.ts";
-import { address, prefix } from "./arbitraries.ts";
+import { address, prefix } from "../../kit/arbitraries.ts";
 
 Deno.test("a text stands for a subnet with every default", () => {
   const texts = ["192.168.1.0/24", "10.0.0.0/31", "2001:db8::/64"];

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { batchOf, type Outcome, outcomesOf, type Output } from "../../../lib/iproute2/batch.ts";
-import { printedFor, type Reply } from "./fake_ip.ts";
+import { printedFor, type Reply } from "../../kit/fake_ip.ts";
 
 interface ModelLine {
   isQuery: boolean;

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { type Namespace, resolveBelow } from "../../../lib/iproute2/below.ts";
 import type { LinkInfo } from "../../../lib/iproute2/link.ts";
 import type { LinkRef, SeenLink, View } from "../../../lib/iproute2/view.ts";
-import { link as ethernetCard, vlanInfo } from "../driver/fixtures.ts";
+import { link as ethernetCard, vlanInfo } from "../../kit/values.ts";
 
 const KINDS: Record<string, LinkInfo> = {
   card: { type: "other", kind: "device" },

@@ -14,8 +14,8 @@ import {
 import { NeighVerbs } from "../../../lib/iproute2/neigh.ts";
 import { netnsAdd, netnsDel, NetnsVerbs } from "../../../lib/iproute2/netns.ts";
 import { routeLine, type RouteSpec, RouteVerbs } from "../../../lib/iproute2/route.ts";
-import { Collector } from "./collector.ts";
-import { anyLink, type SpecOf } from "./link_arbitraries.ts";
+import { anyLink, type SpecOf } from "../../kit/arbitraries.ts";
+import { Collector } from "../../kit/fake_ip.ts";
 
 /** The lines of each kind: with as little as it needs, and with every attribute. */
 const LINES: { [Type in LinkType]: [SpecOf<Type>, string][] } = {

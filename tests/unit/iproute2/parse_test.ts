@@ -11,8 +11,8 @@ import {
 import { NeighVerbs } from "../../../lib/iproute2/neigh.ts";
 import { NetnsVerbs } from "../../../lib/iproute2/netns.ts";
 import { RouteVerbs } from "../../../lib/iproute2/route.ts";
-import { vlanInfo } from "../driver/fixtures.ts";
-import { Collector } from "./collector.ts";
+import { Collector } from "../../kit/fake_ip.ts";
+import { vlanInfo } from "../../kit/values.ts";
 
 // Rows that iproute2 6.1 printed on Linux 6.1 (`ip -details -json`). What is cut is long and unread.
 const COMMON = {

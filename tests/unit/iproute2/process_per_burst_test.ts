@@ -14,7 +14,7 @@ import {
 } from "../../../lib/iproute2/errors.ts";
 import { ProcessPerBurst } from "../../../lib/iproute2/process_per_burst.ts";
 import { Session } from "../../../lib/iproute2/session.ts";
-import { FakeShell } from "./fake_ip.ts";
+import { FakeShell } from "../../kit/fake_ip.ts";
 
 /** A session in a namespace, with a process for each burst. */
 function sessionOver(shell: FakeShell, force = false): Session {

@@ -6,7 +6,7 @@ import { parseJson } from "../../../lib/iproute2/json.ts";
 import { parseRule, readRules } from "../../../lib/iproute2/rule.ts";
 import { parseSysctls, readSysctls } from "../../../lib/iproute2/sysctl.ts";
 import { EVERYTHING, look } from "../../../lib/iproute2/view.ts";
-import { Collector } from "./collector.ts";
+import { Collector } from "../../kit/fake_ip.ts";
 
 /** A program that prints the same whatever it is, and the commands that it was started by. */
 function programs(printed: { code?: number; out?: string[]; err?: string[] }) {

@@ -12,8 +12,8 @@ import { UnknownNameError } from "../../../lib/site/errors.ts";
 import { exportSite } from "../../../lib/site/export.ts";
 import { isOwnLabel, siteLabels } from "../../../lib/site/labels.ts";
 import { makePlan } from "../../../lib/site/plan.ts";
-import { IDENTITY } from "../driver/fixtures.ts";
-import { prefix } from "../ipam/arbitraries.ts";
+import { prefix } from "../../kit/arbitraries.ts";
+import { IDENTITY } from "../../kit/values.ts";
 
 const NAME = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,9}$/);
 const TEXT = fc.string({ unit: "binary", maxLength: 12 }).filter((text) => text.isWellFormed());

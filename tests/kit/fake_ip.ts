@@ -1,4 +1,10 @@
-import type { Ending } from "../../../lib/iproute2/shell.ts";
+/**
+ * Stand-ins for the program `ip`, for tests without a kernel.
+ *
+ * @module
+ */
+import type { Runner } from "../../lib/iproute2/session.ts";
+import type { Ending } from "../../lib/iproute2/shell.ts";
 
 /** What `ip` answers to the line that marks the end of an answer. */
 export const MARK = '[{"family":"inet","interface":"lo","forwarding":false}]';
@@ -56,5 +62,25 @@ export class FakeShell {
   [Symbol.asyncDispose](): Promise<void> {
     this.ended = true;
     return Promise.resolve();
+  }
+}
+
+/** A runner that keeps the lines and answers every query with the rows that it was given. */
+export class Collector implements Runner {
+  readonly lines: string[] = [];
+  #rows: Record<string, unknown>[];
+
+  constructor(rows: Record<string, unknown>[] = []) {
+    this.#rows = rows;
+  }
+
+  change(line: string): Promise<void> {
+    this.lines.push(line);
+    return Promise.resolve();
+  }
+
+  query(line: string): Promise<Record<string, unknown>[]> {
+    this.lines.push(line);
+    return Promise.resolve(this.#rows);
   }
 }

@@ -1,12 +1,25 @@
+/**
+ * What tests draw values from: links of every kind, addresses and prefixes.
+ *
+ * @module
+ */
 import fc from "fast-check";
-import { BOND_MODES, type BondSpec, XMIT_HASH_POLICIES } from "../../../lib/iproute2/kinds/bond.ts";
-import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../../lib/iproute2/kinds/ipvlan.ts";
-import type { LinkBase } from "../../../lib/iproute2/kinds/kind.ts";
-import { MACVLAN_MODES } from "../../../lib/iproute2/kinds/macvlan.ts";
-import { VLAN_PROTOCOLS } from "../../../lib/iproute2/kinds/vlan.ts";
-import type { VxlanSpec } from "../../../lib/iproute2/kinds/vxlan.ts";
-import { KINDS, type LinkSpec, type LinkType } from "../../../lib/iproute2/link.ts";
-import { familyOf } from "../../../lib/iproute2/words.ts";
+import {
+  type Address,
+  type Family,
+  formatAddress,
+  parsePrefix,
+  type Prefix,
+} from "../../lib/ipam/mod.ts";
+import { BOND_MODES, type BondSpec, XMIT_HASH_POLICIES } from "../../lib/iproute2/kinds/bond.ts";
+import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../lib/iproute2/kinds/ipvlan.ts";
+import type { LinkBase } from "../../lib/iproute2/kinds/kind.ts";
+import { MACVLAN_MODES } from "../../lib/iproute2/kinds/macvlan.ts";
+import { VLAN_PROTOCOLS } from "../../lib/iproute2/kinds/vlan.ts";
+import type { VxlanSpec } from "../../lib/iproute2/kinds/vxlan.ts";
+import { KINDS, type LinkSpec, type LinkType } from "../../lib/iproute2/link.ts";
+import { familyOf } from "../../lib/iproute2/words.ts";
+import "./seed.ts";
 
 /** The spec of a kind of link. */
 export type SpecOf<Type extends LinkType> = Extract<LinkSpec, { type: Type }>;
@@ -124,4 +137,27 @@ function possibleVxlan({ local, ...spec }: VxlanSpec): VxlanSpec {
 function defined<Value extends object>(value: Value): Partial<Value> {
   const entries = Object.entries(value).filter(([, each]) => each !== undefined);
   return Object.fromEntries(entries) as Partial<Value>;
+}
+
+const width = (family: Family) => family === 4 ? 32 : 128;
+
+/** Any address that has a notation of its own: an IPv4-mapped one has not. */
+export function address(family?: Family): fc.Arbitrary<Address> {
+  const of = (family: Family) =>
+    fc.bigInt(0n, (1n << BigInt(width(family))) - 1n)
+      .filter((bits) => family === 4 || bits >> 32n !== 0xffffn)
+      .map((bits) => ({ family, bits }));
+  return family ? of(family) : fc.oneof(of(4), of(6));
+}
+
+/** Any prefix whose length leaves between `least` and `most` host bits. */
+export function prefix(family: Family, least: number, most: number): fc.Arbitrary<Prefix> {
+  return fc.tuple(address(family), fc.integer({ min: least, max: most })).map((
+    [inside, hostBits],
+  ) => parsePrefix(`${formatAddress(inside)}/${width(family) - hostBits}`).prefix);
+}
+
+/** Any prefix of either family. */
+export function anyPrefix(): fc.Arbitrary<Prefix> {
+  return fc.oneof(prefix(4, 0, 32), prefix(6, 0, 128));
 }

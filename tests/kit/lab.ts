@@ -1,4 +1,8 @@
-// Runs the lab for the tests of its engines, and finds what a run left behind.
+/**
+ * The lab as tests run it, and what a run of it left behind.
+ *
+ * @module
+ */
 import { assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
 
@@ -46,12 +50,6 @@ export async function lab(args: string[], options?: LabOptions): Promise<RunResu
 export function read({ code, stdout, stderr }: Deno.CommandOutput): RunResult {
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code, bytes: stdout, stdout: text(stdout), stderr: text(stderr) };
-}
-
-/** Makes a folder that is removed when it goes out of scope. */
-export async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
-  const path = await Deno.makeTempDir();
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
 /** The names of the files in a folder, sorted; none if it does not exist. */

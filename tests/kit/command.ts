@@ -1,0 +1,156 @@
+/**
+ * The `ipvlan` command as tests run it: in this process, or as a process of its own.
+ *
+ * @module
+ */
+import { assertEquals, assertMatch } from "@std/assert";
+import { fileURLToPath } from "node:url";
+import { main } from "../../lib/cli/main.ts";
+import type { Diagnosis } from "../../lib/doctor/mod.ts";
+
+const CLI = fileURLToPath(new URL("../../cli.ts", import.meta.url));
+
+/** What a command left: its exit status and what it printed. */
+export interface CommandResult {
+  /** The exit status. */
+  status: number;
+  /** What it printed on standard output, without the last newline. */
+  out: string;
+  /** What it printed on standard error, without the last newline. */
+  err: string;
+}
+
+/**
+ * Runs `ipvlan` in this process, because a process of its own starts slowly in the lab. What a program
+ * in a sandbox prints is not in the result.
+ */
+export async function ipvlan(...words: string[]): Promise<CommandResult> {
+  const { log, error } = console;
+  const out: string[] = [];
+  const err: string[] = [];
+  console.log = (line) => out.push(line);
+  console.error = (line) => err.push(line);
+  try {
+    const status = await main(words);
+    return { status, out: out.join("\n"), err: err.join("\n") };
+  } finally {
+    Object.assign(console, { log, error });
+  }
+}
+
+/** Runs `ipvlan` in this process, asserts that it succeeds without a warning, and returns its output. */
+export async function succeeds(...words: string[]): Promise<string> {
+  const { status, out, err } = await ipvlan(...words);
+  assertEquals([status, err], [0, ""], words.join(" "));
+  return out;
+}
+
+/** How to run a {@linkcode Job}. */
+export interface JobOptions {
+  /** Variables to add to its environment. */
+  env?: Record<string, string>;
+  /** The words of a command that runs it, such as `ip netns exec NAME`. */
+  under?: readonly string[];
+}
+
+/**
+ * `ipvlan` as a process of its own that leads a process group, as a shell starts it. If it still runs
+ * at the end of the scope, it is killed.
+ */
+export class Job implements AsyncDisposable {
+  /** Resolves to what it left, when it has ended. */
+  readonly ended: Promise<CommandResult & { signal: Deno.Signal | null }>;
+  #child: Deno.ChildProcess;
+  #lines: string[] = [];
+  #wake = Promise.withResolvers<void>();
+  #hasEnded = false;
+
+  /** Starts `ipvlan` with these words. */
+  constructor(words: readonly string[], { env, under = [] }: JobOptions = {}) {
+    const deno = [Deno.execPath(), "run", "-A", "--no-check", "--cached-only", CLI];
+    const [program = "", ...args] = [...under, ...deno, ...words];
+    this.#child = new Deno.Command(program, {
+      args,
+      env,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+      detached: true,
+    }).spawn();
+    this.ended = this.#follow();
+  }
+
+  /**
+   * Waits until its standard error has a number of lines, or a line that matches.
+   *
+   * @throws {Error} It has ended before.
+   */
+  async line(which: number | RegExp): Promise<void> {
+    const isThere = () =>
+      typeof which === "number"
+        ? this.#lines.length >= which
+        : this.#lines.some((line) => which.test(line));
+    while (!isThere()) {
+      if (this.#hasEnded) throw new Error(`No line ${which}:\n${this.#lines.join("\n")}`);
+      await this.#wake.promise;
+    }
+  }
+
+  /** Sends it a signal, alone or with its whole process group, as a terminal does. */
+  kill(signal: Deno.Signal, whom: "it" | "its group" = "it"): void {
+    Deno.kill(whom === "it" ? this.#child.pid : -this.#child.pid, signal);
+  }
+
+  /** Kills it if it still runs. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#hasEnded) this.kill("SIGKILL");
+    await this.ended;
+  }
+
+  async #follow(): Promise<CommandResult & { signal: Deno.Signal | null }> {
+    const out = new Response(this.#child.stdout).text();
+    let err = "";
+    for await (const text of this.#child.stderr.pipeThrough(new TextDecoderStream())) {
+      err += text;
+      this.#lines = err.split("\n").slice(0, -1);
+      this.#wake.resolve();
+      this.#wake = Promise.withResolvers();
+    }
+    const { code, signal } = await this.#child.status;
+    this.#hasEnded = true;
+    this.#wake.resolve();
+    return { status: code, signal, out: (await out).trimEnd(), err: err.trimEnd() };
+  }
+}
+
+/** Runs `ipvlan` as a process of its own to its end. */
+export async function runJob(
+  words: readonly string[],
+  options: JobOptions = {},
+): Promise<CommandResult> {
+  await using job = new Job(words, options);
+  const { status, out, err } = await job.ended;
+  return { status, out, err };
+}
+
+/** Runs `doctor` in this process. Returns a line for each problem that it found. */
+export async function doctor(...words: string[]): Promise<string[]> {
+  const { status, out, err } = await ipvlan("doctor", "--json", ...words);
+  assertEquals(err, "");
+  return problemsIn(status, out);
+}
+
+/** Reads the output of `doctor --json`. Returns a line for each problem; the exit status must fit. */
+export function problemsIn(status: number, out: string): string[] {
+  const diagnoses: Diagnosis[] = JSON.parse(out);
+  assertEquals(status, diagnoses.some(({ level }) => level === "broken") ? 1 : 0);
+  return diagnoses.filter(({ level }) => level !== "ok").map(({ level, subject, what, fix }) =>
+    `${level} ${subject}: ${what}${fix === undefined ? "" : ` → ${fix}`}`
+  );
+}
+
+/** Asserts that there is exactly one problem, and that it matches. */
+export function assertOnly(problems: readonly string[], pattern: RegExp): void {
+  assertEquals(problems.length, 1, problems.join("\n"));
+  assertMatch(problems[0]!, pattern);
+}

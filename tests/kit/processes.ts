@@ -1,0 +1,80 @@
+/**
+ * Programs that tests run, processes that tests look for, and the environment that both have.
+ *
+ * @module
+ */
+import { assertEquals } from "@std/assert";
+
+/** What a program left: its exit status and what it printed. */
+export interface Ran {
+  /** The exit status. */
+  code: number;
+  /** What it printed on standard output. */
+  stdout: string;
+  /** What it printed on standard error. */
+  stderr: string;
+}
+
+/** Runs a program to its end, without input. */
+export async function run(program: string, ...args: string[]): Promise<Ran> {
+  const output = await new Deno.Command(program, { args, stdin: "null" }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code: output.code, stdout: text(output.stdout), stderr: text(output.stderr) };
+}
+
+/** A process, as `/proc` shows it. */
+export interface Process {
+  /** Its process id. */
+  pid: number;
+  /** The process that started it, or that it was left to. */
+  parent: number;
+  /** Its program. */
+  name: string;
+}
+
+/** The processes that run now, without those that have ended and wait to be collected. */
+export function processes(): Process[] {
+  return [...Deno.readDirSync("/proc")].filter(({ name }) => /^\d+$/.test(name)).flatMap(
+    ({ name: pid }) => {
+      try {
+        const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+        const [, name = "", state, parent] = /\((.*)\) (\S) (\d+)/s.exec(stat) ?? [];
+        return state === "Z" ? [] : [{ pid: Number(pid), parent: Number(parent), name }];
+      } catch {
+        return []; // It has ended meanwhile.
+      }
+    },
+  );
+}
+
+/** The processes that this one has started and that still run. */
+export function children(): Process[] {
+  return processes().filter(({ parent }) => parent === Deno.pid);
+}
+
+/** Waits until a process that is not a child of this one has ended: nothing tells, so it looks. */
+export async function ended(pid: number): Promise<void> {
+  while (processes().some((process) => process.pid === pid)) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Puts a value into the environment until the end of the scope. */
+export function inEnv(name: string, value: string): Disposable {
+  const before = Deno.env.get(name);
+  Deno.env.set(name, value);
+  return {
+    [Symbol.dispose]: () =>
+      before === undefined ? Deno.env.delete(name) : Deno.env.set(name, before),
+  };
+}
+
+/**
+ * Unloads a kernel module as soon as nothing holds it: a link that was deleted, and what has loaded
+ * the module, hold it for a moment longer.
+ */
+export async function unloadModule(name: string): Promise<void> {
+  while ((await Deno.readTextFile(`/sys/module/${name}/refcnt`)).trim() !== "0");
+  const { code, stderr } = await run("rmmod", name);
+  assertEquals(code, 0, stderr);
+}

@@ -1,0 +1,208 @@
+/**
+ * Values as the code under test gets them: links, addresses and routes as the kernel shows them, and
+ * networks as they are on record. A test names only what matters to it.
+ *
+ * @module
+ */
+import type { HostFacts } from "../../lib/driver/network.ts";
+import { aliasOf, LINK_GROUP } from "../../lib/driver/parent.ts";
+import type { Step } from "../../lib/driver/plan.ts";
+import type { EndpointRecord } from "../../lib/driver/store.ts";
+import type { Network, Sandbox } from "../../lib/driver/types.ts";
+import type { GraphView } from "../../lib/graph/mod.ts";
+import { familyOf } from "../../lib/ipam/address.ts";
+import type { Addr } from "../../lib/iproute2/addr.ts";
+import type { VlanProtocol } from "../../lib/iproute2/kinds/vlan.ts";
+import type { LinkInfo } from "../../lib/iproute2/link.ts";
+import type { Route } from "../../lib/iproute2/route.ts";
+import type { SeenLink } from "../../lib/iproute2/view.ts";
+
+/** What a new network is called by the driver: 64 digits, of which 12 name its links. */
+export const IDENTITY = { id: "0123456789ab".padEnd(64, "0"), created: "2026-01-01T00:00:00.000Z" };
+
+/** What one namespace shows. */
+type Namespace = GraphView["host"];
+
+const indexByName = new Map<string, number>();
+
+/** The index of the links of a name: another one for each name. */
+function indexOf(name: string): number {
+  const index = indexByName.get(name) ?? indexByName.size + 1;
+  indexByName.set(name, index);
+  return index;
+}
+
+/** What a link on a link of the host has. */
+export function on(parent: string): Pick<SeenLink, "below"> {
+  return { below: { index: indexOf(parent) } };
+}
+
+/** An Ethernet card that is up and has a carrier, but for the given changes. */
+export function link(name: string, changes: Partial<SeenLink> = {}): SeenLink {
+  return {
+    index: indexOf(name),
+    name,
+    flags: ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"],
+    up: true,
+    state: "UP",
+    mtu: 1500,
+    group: "default",
+    linkType: "ether",
+    info: { type: "other", kind: "device" },
+    altnames: [],
+    promiscuity: 0,
+    minMtu: 68,
+    maxMtu: 65535,
+    txqlen: 1000,
+    numTxQueues: 1,
+    gsoMaxSize: 65536,
+    ...changes,
+  };
+}
+
+/** What is read back of a VLAN sub-interface that was made without a flag. */
+export function vlanInfo(
+  id: number,
+  protocol: VlanProtocol = "802.1Q",
+): Extract<LinkInfo, { type: "vlan" }> {
+  const flags = { gvrp: false, mvrp: false, looseBinding: false, bridgeBinding: false };
+  return { type: "vlan", id, protocol, reorderHdr: true, ...flags };
+}
+
+/** The loopback. */
+export const LO: SeenLink = link("lo", { linkType: "loopback", mtu: 65536 });
+
+/** A host with a loopback and `eth0`, but for what is given. */
+export function host(changes: Partial<HostFacts> = {}): HostFacts {
+  return { release: "6.1.0", links: [LO, link("eth0")], addrs: [], routes: [], ...changes };
+}
+
+/** An ipvlan link of the driver's on a network. */
+export function endpoint(parent: string, network: string, more: Partial<SeenLink> = {}): SeenLink {
+  const group = String(LINK_GROUP);
+  const info: LinkInfo = { type: "ipvlan", mode: "l2", flag: "bridge" };
+  return link("eth0", { ...on(parent), info, group, alias: aliasOf([network]), ...more });
+}
+
+/** An address, from `192.168.1.2/24`. */
+export function addr(dev: string, text: string, scope = "global"): Addr {
+  const [address = "", length] = text.split("/");
+  const family = familyOf(text);
+  return { dev, family, address, prefixLength: Number(length), scope, flags: [] };
+}
+
+/** A route that was made by hand. */
+export function route(dev: string, dst: string, via?: string): Route {
+  const family = familyOf(via ?? dst);
+  return {
+    family,
+    dst,
+    table: "main",
+    via,
+    dev,
+    nexthops: [],
+    protocol: "boot",
+    type: "unicast",
+    flags: [],
+  };
+}
+
+/** A sandbox with one link. */
+export function sandbox(
+  netns: string,
+  parent: string,
+  network: string,
+  addresses: string[],
+  routes: Route[] = [],
+): Namespace {
+  return {
+    netns,
+    links: [endpoint(parent, network)],
+    addrs: addresses.map((address) => addr("eth0", address)),
+    routes,
+  };
+}
+
+/** What a host with these links, and these sandboxes, shows. */
+export function view(
+  links: SeenLink[],
+  others: Namespace[] = [],
+  host: Partial<Namespace> = {},
+): GraphView {
+  return { host: { links, addrs: [], routes: [], ...host }, others, closed: [] };
+}
+
+/** A network on `eth0` with one subnet, but for what is given. */
+export function network(name: string, changes: Partial<Network> = {}): Network {
+  return {
+    id: name.padEnd(64, "0"),
+    created: IDENTITY.created,
+    name,
+    parent: "eth0",
+    isolated: false,
+    internal: false,
+    mode: "l2",
+    flag: "bridge",
+    subnets: [{ subnet: "192.168.1.0/24", gateway: "192.168.1.1", auxAddresses: {} }],
+    labels: {},
+    ...changes,
+  };
+}
+
+/** A sandbox on record, whose namespace the driver made, but for the given changes. */
+export function sandboxRecord(name: string, changes: Partial<Sandbox> = {}): Sandbox {
+  return { name, created: IDENTITY.created, labels: {}, namespace: "made", ...changes };
+}
+
+/** The first endpoint of a sandbox on record, with 192.168.1.2, but for the given changes. */
+export function endpointRecord(
+  sandbox: string,
+  { id }: Network,
+  changes: Partial<EndpointRecord> = {},
+): EndpointRecord {
+  return {
+    id: "0123456789ab",
+    network: id,
+    sandbox,
+    ifname: "eth0",
+    ordinal: 0,
+    ip: "192.168.1.2",
+    aliases: [],
+    ...changes,
+  };
+}
+
+/** Five VLANs of 20 sandboxes each, with addresses of both families, and one network on `eth0`. */
+export function fiveVlans(): { view: GraphView; networks: Network[] } {
+  const vlans = [10, 20, 30, 40, 50];
+  const links = vlans.map((id) => link(`eth0.${id}`, { info: vlanInfo(id), link: "eth0" }));
+  const others = vlans.flatMap((id) =>
+    Array.from({ length: 20 }, (_, index) =>
+      sandbox(
+        `web${id}-${index + 1}`,
+        `eth0.${id}`,
+        `vlan${id}`,
+        [`10.1.${id}.${index + 2}/24`, `2001:db8:${id}::${(index + 2).toString(16)}/64`],
+        [route("eth0", "default", `10.1.${id}.1`), route("eth0", "default", `2001:db8:${id}::1`)],
+      ))
+  );
+  const networks = vlans.map((id) =>
+    network(`vlan${id}`, {
+      parent: `eth0.${id}`,
+      subnets: [
+        { subnet: `10.1.${id}.0/24`, auxAddresses: {} },
+        { subnet: `2001:db8:${id}::/64`, auxAddresses: {} },
+      ],
+    })
+  );
+  const host = {
+    addrs: [addr("eth0", "192.168.1.250/24"), addr("eth0", "fe80::1/64", "link")],
+    routes: [route("eth0", "default", "192.168.1.1")],
+  };
+  return { view: view([link("lo"), link("eth0"), ...links], others, host), networks };
+}
+
+/** Steps without what their failures mean, so that they can be compared. */
+export function withoutMeaning(steps: readonly Step[]): Omit<Step, "explain">[] {
+  return steps.map(({ explain: _, ...step }) => step);
+}

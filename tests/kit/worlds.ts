@@ -1,0 +1,198 @@
+/**
+ * The worlds that tests make: namespaces, hosts and files. What a test makes is gone when it ends.
+ *
+ * @module
+ */
+import { assertEquals } from "@std/assert";
+import { Driver, type DriverOptions } from "../../lib/driver/mod.ts";
+import type { WrapRunner } from "../../lib/driver/namespaces.ts";
+import { isOurs } from "../../lib/driver/parent.ts";
+import { Ip } from "../../lib/iproute2/ip.ts";
+import { byName, dumpSandbox, dumpStore, essence, ETC, filesOf } from "./look.ts";
+import { inEnv, type Ran, run } from "./processes.ts";
+
+/** Makes a folder that is removed at the end of the scope. */
+export async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
+  const path = await Deno.makeTempDir();
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
+/** A network namespace for one test, deleted at the end of the scope. */
+export interface FreshNetns extends AsyncDisposable {
+  /** Its name under `/run/netns`. */
+  readonly name: string;
+  /** `ip` in it. */
+  readonly ip: Ip;
+  /** Runs a program in it to its end. */
+  run(program: string, ...args: string[]): Promise<Ran>;
+}
+
+/**
+ * Makes a network namespace that no other test has, with `lo` still down.
+ *
+ * @example
+ * ```ts no-assert ignore
+ * await using ns = await freshNetns();
+ * await ns.ip.link.add({ type: "dummy", name: "d0", up: true });
+ * ```
+ */
+export async function freshNetns(): Promise<FreshNetns> {
+  await using undo = new AsyncDisposableStack();
+  const host = undo.use(await Ip.open());
+  const name = `test-${crypto.randomUUID().slice(0, 8)}`;
+  await host.netns.add(name);
+  undo.defer(() => host.netns.del(name));
+  const ip = undo.use(await Ip.open({ netns: name }));
+  const kept = undo.move();
+  return {
+    name,
+    ip,
+    run: (...command) => run("ip", "netns", "exec", name, ...command),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+/** How a driver is opened, and what is wrapped around its runners to make lines fail. */
+export interface TestDriverOptions extends DriverOptions {
+  wrap?: WrapRunner;
+}
+
+/**
+ * A host for the driver: a namespace with `eth0`, whose other end `peer0` is up, and a state folder.
+ */
+export interface TestHost {
+  /** The host's namespace. */
+  readonly ns: FreshNetns;
+  /** The state folder. */
+  readonly stateDir: string;
+  /** A driver on the host and its folder, which ends with the test. */
+  driver(options?: TestDriverOptions): Promise<Driver>;
+  /** What the kernel, the store and `/etc/netns` hold, in a form that can be compared. */
+  dump(): Promise<unknown>;
+}
+
+/**
+ * Runs a test on a host of its own. Afterwards it removes everything through a driver, and asserts
+ * that no link, namespace, record or file is left. What a failed test leaves is removed as well.
+ */
+export async function withHost(test: (host: TestHost) => Promise<void>): Promise<void> {
+  await using undo = new AsyncDisposableStack();
+  const { path: stateDir } = undo.use(await temporaryFolder());
+  const ns = undo.use(await freshNetns());
+  await ns.ip.link.add({ type: "veth", name: "eth0", peer: { name: "peer0" }, up: true });
+  await ns.ip.link.set("peer0", { up: true });
+  const outer = undo.use(await Ip.open());
+  const before = { namespaces: await outer.netns.list(), files: filesOf(ETC) };
+  undo.defer(() => clearAway(outer, before.namespaces, before.files));
+  const drivers = undo.use(new AsyncDisposableStack());
+  const driver = async ({ wrap, ...options }: TestDriverOptions = {}) => {
+    const all = { host: ns.name, stateDir, ...options };
+    return drivers.use(wrap ? Driver.openWrapped(all, wrap) : await Driver.open(all));
+  };
+  const dump = async () => ({
+    host: (await ns.ip.link.show()).map(essence).toSorted(byName),
+    sandboxes: await Promise.all(
+      (await outer.netns.list()).filter((name) => !before.namespaces.includes(name)).toSorted()
+        .map(dumpSandbox),
+    ),
+    files: filesOf(ETC),
+    store: dumpStore(stateDir),
+  });
+  await test({ ns, stateDir, driver, dump });
+  await afterwards(await driver(), outer, ns, before);
+}
+
+/** Removes all that is on record, and asserts that nothing is left. */
+async function afterwards(
+  driver: Driver,
+  outer: Ip,
+  ns: FreshNetns,
+  before: { namespaces: string[]; files: Record<string, string> },
+): Promise<void> {
+  for (const { name } of driver.listSandboxes()) await driver.removeSandbox(name);
+  for (const { name } of driver.listNetworks()) await driver.removeNetwork(name);
+  assertEquals((await ns.ip.link.show()).filter(isOurs), [], "links are left");
+  assertEquals((await outer.netns.list()).toSorted(), before.namespaces.toSorted());
+  assertEquals(filesOf(ETC), before.files);
+  assertEquals([driver.listNetworks(), driver.listSandboxes()], [[], []]);
+}
+
+/** Deletes what a failed test has left in `/run/netns` and `/etc/netns`. */
+async function clearAway(
+  outer: Ip,
+  namespaces: readonly string[],
+  files: Record<string, string>,
+): Promise<void> {
+  for (const name of await outer.netns.list()) {
+    if (!namespaces.includes(name)) await outer.netns.del(name);
+  }
+  for (const path of Object.keys(filesOf(ETC)).toReversed()) {
+    if (!(path in files)) await Deno.remove(path);
+  }
+}
+
+/**
+ * This machine as the host of the `ipvlan` command: a parent `eth0`, and a state folder of its own.
+ * The command works in the caller's namespace, so only one such host can exist at a time.
+ */
+export interface CommandHost extends AsyncDisposable {
+  /** `ip` in the caller's namespace. */
+  ip: Ip;
+  /** What the kernel and the store have, for comparison. It changes when something is made again. */
+  dump(): Promise<unknown>;
+}
+
+/**
+ * Makes a {@linkcode CommandHost}. At the end of the scope all networks, all sandboxes and their
+ * processes are removed, also after a test that failed.
+ */
+export async function commandHost(): Promise<CommandHost> {
+  await using undo = new AsyncDisposableStack();
+  const ip = undo.use(await Ip.open());
+  await ip.link.add({ type: "veth", name: "eth0", up: true, peer: { name: "eth0-peer" } });
+  undo.defer(() => ip.link.del("eth0"));
+  await ip.link.set("eth0-peer", { up: true });
+  const folder = undo.use(await temporaryFolder());
+  undo.use(inEnv("IPVLAN_STATE_DIR", folder.path));
+  undo.defer(removeEverything);
+  const kept = undo.move();
+  return {
+    ip,
+    dump: async () => ({
+      links: (await ip.link.show()).map(({ name, flags, mtu, alias, group, info }) => ({
+        name,
+        flags,
+        mtu,
+        alias,
+        group,
+        info,
+      })),
+      namespaces: (await ip.netns.list()).sort(),
+      ...await recorded(),
+    }),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+async function recorded(): Promise<Record<string, unknown>> {
+  await using driver = await Driver.open();
+  return { networks: driver.listNetworks(), sandboxes: driver.listSandboxes() };
+}
+
+async function removeEverything(): Promise<void> {
+  await using driver = await Driver.open();
+  await driver.recover();
+  for (const { name } of driver.listSandboxes()) await driver.removeSandbox(name, "kill");
+  await driver.pruneNetworks();
+}
+
+/** Makes the site file `NAME.yaml`, in a folder that is removed at the end of the scope. */
+export async function siteFile(
+  text: string,
+  name = "demo",
+): Promise<{ path: string } & AsyncDisposable> {
+  const folder = await temporaryFolder();
+  const path = `${folder.path}/${name}.yaml`;
+  await Deno.writeTextFile(path, text);
+  return { path, [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() };
+}
