@@ -4,10 +4,10 @@ import { throwProblems } from "../driver/errors.ts";
 import { IpvlanError } from "../errors.ts";
 import { carryOut, type Steps } from "./carry_out.ts";
 import { makeChecks } from "./checks.ts";
-import { asDesired, type Current, readCurrent } from "./current.ts";
+import { type Current, readCurrent } from "./current.ts";
 import { ChecksFailedError, ConsentError, InterruptedError, NotRolledBackError } from "./errors.ts";
 import { SITE_LABEL } from "./labels.ts";
-import { makePlan } from "./plan.ts";
+import { makePlan, makeRollback } from "./plan.ts";
 import type { ApplyOptions, ApplyReport, Desired, Plan } from "./types.ts";
 import { planLines } from "./words.ts";
 
@@ -184,7 +184,7 @@ async function rollBack(
 ): Promise<void> {
   try {
     await driver.recover();
-    const plan = makePlan(asDesired(site, before), await readCurrent(driver));
+    const plan = makeRollback(site, before, await readCurrent(driver));
     if (plan.changes.length > 0) steps.progress?.("Undoing what was done");
     await carryOut(driver, plan, { notices: [], dryRun: steps.dryRun });
   } catch (error) {

@@ -11,7 +11,7 @@ import type { IpvlanError } from "../errors.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import { formatAddress, parseAddress } from "../ipam/mod.ts";
 import { endpointDifferences, labelDifferences, networkDifferences } from "./compare.ts";
-import { type Current, withoutLength } from "./current.ts";
+import { asDesired, type Current, withoutLength } from "./current.ts";
 import { foreign, shared } from "./errors.ts";
 import { SITE_LABEL, siteLabels, startedCommand, STARTING_LABEL } from "./labels.ts";
 import type { Change, Desired, DesiredSandbox, Plan } from "./types.ts";
@@ -82,6 +82,17 @@ export function makePlan(desired: Desired, current: Current): Plan {
   }
   throwProblems(planning.problems);
   return planning.plan;
+}
+
+/**
+ * Plans what undoes a plan of a site, however much of it was done.
+ *
+ * @param before What there was before the plan.
+ * @param now What there is now.
+ * @throws {SiteConflictError} Something that the site did not make is in the way.
+ */
+export function makeRollback(site: string, before: Current, now: Current): Plan {
+  return makePlan(asDesired(site, before), now);
 }
 
 function planNetwork(planning: Planning, spec: NetworkSpec, settled: SettledNetwork): void {

@@ -4,9 +4,10 @@ import { IpvlanError } from "../../../lib/errors.ts";
 import type { Current } from "../../../lib/site/current.ts";
 import { parseSite } from "../../../lib/site/desired.ts";
 import { siteLabels } from "../../../lib/site/labels.ts";
-import { makePlan } from "../../../lib/site/plan.ts";
-import type { Plan } from "../../../lib/site/types.ts";
+import { makePlan, makeRollback } from "../../../lib/site/plan.ts";
+import type { Desired, Plan } from "../../../lib/site/types.ts";
 import { planLines } from "../../../lib/site/words.ts";
+import { statesDuring } from "./model.ts";
 
 /*
  * Each folder of golden/ is a test that one can read: what there is (current.yaml), what there
@@ -66,24 +67,68 @@ function calls(plan: Plan): string[] {
   );
 }
 
-function planOf(current: string, desired: string): string {
+/** A plan as the golden files have it. */
+function textOf(plan: Plan): string {
+  return [...planLines(plan), "", ...calls(plan), ""].join("\n");
+}
+
+/** What a user can see: no ids, and nothing of what a restart took away. */
+function visible({ networks, sandboxes }: Current) {
+  const byName = (one: { name: string }, other: { name: string }) => one.name < other.name ? -1 : 1;
+  return {
+    networks: networks.map(({ id: _id, created: _created, ...network }) => network)
+      .toSorted(byName),
+    sandboxes: sandboxes.map(({ created: _, ...sandbox }) => sandbox).toSorted(byName),
+  };
+}
+
+/** A test: what there is, and what there should be. */
+interface Case {
+  before: Current;
+  desired: Desired;
+}
+
+/** What has to be done, or why it is refused. */
+function planOf({ before, desired }: Case): Plan | string {
   try {
-    const plan = makePlan(parseSite("demo.yaml", desired), toCurrent(parse(current) ?? {}));
-    return [...planLines(plan), "", ...calls(plan), ""].join("\n");
+    return makePlan(desired, before);
   } catch (error) {
     if (!(error instanceof IpvlanError)) throw error;
     return `refused:\n${error.message}\n`;
   }
 }
 
+/** Compares a text with a golden file, or writes the file. */
+function assertGolden(file: URL, text: string): void {
+  if (Deno.env.get("UPDATE_GOLDEN")) Deno.writeTextFileSync(file, text);
+  assertEquals(text, Deno.readTextFileSync(file));
+}
+
 for (const { name } of [...Deno.readDirSync(FOLDER)].sort((a, b) => a.name < b.name ? -1 : 1)) {
-  Deno.test(`plan: ${name.replaceAll("_", " ")}`, () => {
-    const file = (file: string) => new URL(`${name}/${file}`, FOLDER);
-    const [current = "", desired = ""] = ["current.yaml", "desired.yaml"].map((each) =>
-      Deno.readTextFileSync(file(each))
-    );
-    const plan = planOf(current, desired);
-    if (Deno.env.get("UPDATE_GOLDEN")) Deno.writeTextFileSync(file("plan.txt"), plan);
-    assertEquals(plan, Deno.readTextFileSync(file("plan.txt")));
+  const title = name.replaceAll("_", " ");
+  const file = (file: string) => new URL(`${name}/${file}`, FOLDER);
+  const read = (): Case => ({
+    before: toCurrent(parse(Deno.readTextFileSync(file("current.yaml"))) ?? {}),
+    desired: parseSite("demo.yaml", Deno.readTextFileSync(file("desired.yaml"))),
+  });
+
+  Deno.test(`plan and rollback: ${title}`, () => {
+    const { before, desired } = read();
+    const plan = planOf({ before, desired });
+    if (typeof plan === "string") return assertGolden(file("plan.txt"), plan);
+    assertGolden(file("plan.txt"), textOf(plan));
+    const after = statesDuring(plan, before).at(-1) ?? before;
+    assertGolden(file("rollback.txt"), textOf(makeRollback(desired.name, before, after)));
+  });
+
+  Deno.test(`a plan that fails at any call is undone: ${title}`, () => {
+    const { before, desired } = read();
+    const plan = planOf({ before, desired });
+    if (typeof plan === "string") return;
+    for (const state of statesDuring(plan, before)) {
+      const rollback = makeRollback(desired.name, before, state);
+      const restored = statesDuring(rollback, state).at(-1) ?? state;
+      assertEquals(visible(restored), visible(before), textOf(rollback));
+    }
   });
 }

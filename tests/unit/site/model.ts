@@ -1,0 +1,155 @@
+import { endpointAddresses } from "../../../lib/ipam/address.ts";
+import { Pools } from "../../../lib/ipam/mod.ts";
+import { subnetsOf } from "../../../lib/driver/network.ts";
+import { settle } from "../../../lib/driver/settle.ts";
+import type {
+  Connection,
+  Endpoint,
+  Network,
+  NetworkSpec,
+  SandboxDetails,
+} from "../../../lib/driver/types.ts";
+import { type Current, withoutLength } from "../../../lib/site/current.ts";
+import { STARTING_LABEL } from "../../../lib/site/labels.ts";
+import type { Attachment, Plan } from "../../../lib/site/types.ts";
+
+/**
+ * Carries out a plan on values, as the driver does it on a machine. Returns what there is after each
+ * call: an interrupt or an error can leave any of these states.
+ *
+ * @throws {Error} The driver would refuse a call.
+ */
+export function statesDuring(plan: Plan, before: Current): Current[] {
+  const host = new Host(before);
+  const states: Current[] = [];
+  const each = <Item>(items: readonly Item[], call: (item: Item) => void) => {
+    for (const item of items) {
+      call(item);
+      states.push(host.current());
+    }
+  };
+  each(plan.restore, (name) => host.down.delete(name));
+  each(plan.removeSandboxes, (name) => host.removeSandbox(name));
+  each(plan.disconnect, ({ sandbox, network }) => host.disconnect(sandbox, network));
+  each(plan.removeNetworks, (name) => host.removeNetwork(name));
+  each(plan.createNetworks, (spec) => host.createNetwork(spec));
+  each(plan.attach.filter(({ labels }) => labels === undefined), (each) => host.attach(each));
+  each(plan.attach.filter(({ labels }) => labels !== undefined), (each) => host.attach(each));
+  for (const { sandbox, labels } of plan.start) {
+    each([{ ...labels, [STARTING_LABEL]: "" }, labels], (labels) => {
+      host.sandbox(sandbox).labels = labels;
+    });
+  }
+  each(plan.label, ({ kind, name, labels }) => {
+    (kind === "network" ? host.network(name) : host.sandbox(name)).labels = labels;
+  });
+  return states;
+}
+
+/** The networks and sandboxes of a machine, and the driver's calls that the plan of a site makes. */
+class Host {
+  readonly down: Set<string>;
+  readonly #networks: Map<string, Network>;
+  readonly #sandboxes: Map<string, SandboxDetails>;
+
+  constructor({ networks, sandboxes, down }: Current) {
+    this.#networks = byName(networks);
+    this.#sandboxes = byName(sandboxes);
+    this.down = new Set(down);
+  }
+
+  current(): Current {
+    return structuredClone({
+      networks: [...this.#networks.values()],
+      sandboxes: [...this.#sandboxes.values()],
+      down: [...this.down],
+    });
+  }
+
+  network(name: string): Network {
+    return found(this.#networks.get(name), name);
+  }
+
+  sandbox(name: string): SandboxDetails {
+    return found(this.#sandboxes.get(name), name);
+  }
+
+  createNetwork(spec: NetworkSpec): void {
+    const { network, problems } = settle(spec, [...this.#networks.values()]);
+    if (problems.length > 0) throw new AggregateError(problems);
+    const pool = { subnet: "172.18.0.0/16", gateway: "172.18.0.1", auxAddresses: {} };
+    const hasIPv4 = network.subnets.some(({ subnet }) => subnet.includes("."));
+    this.#networks.set(spec.name, {
+      ...network,
+      id: spec.name,
+      created: "",
+      parent: network.parent ?? `di-${spec.name}`,
+      isolated: network.parent === undefined,
+      subnets: hasIPv4 ? network.subnets : [...network.subnets, pool],
+    });
+  }
+
+  removeNetwork(name: string): void {
+    const users = this.#endpoints().filter(({ network }) => network === name);
+    if (users.length > 0) throw new Error(`The network ${name} is in use`);
+    this.network(name);
+    this.#networks.delete(name);
+  }
+
+  attach({ sandbox, labels, connections }: Attachment): void {
+    if (labels !== undefined) {
+      if (this.#sandboxes.has(sandbox)) throw new Error(`The sandbox ${sandbox} exists`);
+      const details = { name: sandbox, created: "", labels, namespace: "made" as const };
+      this.#sandboxes.set(sandbox, { ...details, endpoints: [] });
+    }
+    const { endpoints } = this.sandbox(sandbox);
+    for (const connection of connections) endpoints.push(this.#endpoint(sandbox, connection));
+  }
+
+  disconnect(sandbox: string, network: string): void {
+    const { endpoints } = this.sandbox(sandbox);
+    endpoints.splice(endpoints.findIndex((endpoint) => endpoint.network === network), 1);
+  }
+
+  removeSandbox(name: string): void {
+    this.sandbox(name);
+    this.#sandboxes.delete(name);
+    this.down.delete(name);
+  }
+
+  #endpoints(): Endpoint[] {
+    return [...this.#sandboxes.values()].flatMap(({ endpoints }) => endpoints);
+  }
+
+  #endpoint(sandbox: string, { network, ip, ip6, aliases = [], ...more }: Connection): Endpoint {
+    const { except = [], ifname = this.#freeName(sandbox) } = more;
+    const subnets = subnetsOf(this.network(network));
+    const taken = this.#endpoints().filter((endpoint) => endpoint.network === network)
+      .flatMap(endpointAddresses).map(withoutLength);
+    const pools = Pools.of(subnets, taken);
+    const free = Pools.of(subnets, new Set([...taken, ...except]));
+    const hasIPv6 = subnets.some(({ prefix }) => prefix.family === 6);
+    const addresses = [
+      ip === undefined ? free.takeNext(4) : pools.take(ip),
+      ...hasIPv6 ? [ip6 === undefined ? free.takeNext(6) : pools.take(ip6)] : [],
+    ].map(({ address, subnet }) => `${address}/${subnet.prefix.length}`);
+    const [v4, v6] = addresses;
+    return { network, sandbox, ifname, aliases, ip: v4, ...v6 !== undefined && { ip6: v6 } };
+  }
+
+  #freeName(sandbox: string): string {
+    const names = this.sandbox(sandbox).endpoints.map(({ ifname }) => ifname);
+    let ordinal = 0;
+    while (names.includes(`eth${ordinal}`)) ordinal++;
+    return `eth${ordinal}`;
+  }
+}
+
+function byName<Value extends { name: string }>(values: readonly Value[]): Map<string, Value> {
+  return new Map(structuredClone(values).map((value) => [value.name, value]));
+}
+
+function found<Value>(value: Value | undefined, name: string): Value {
+  if (value === undefined) throw new Error(`There is no ${name}`);
+  return value;
+}
