@@ -137,6 +137,9 @@ const FILES_AT_ONCE = 2 * navigator.hardwareConcurrency;
 /** MiB of free memory that each is given room for. */
 const FILE_MEMORY = 1024;
 
+/** The file that takes longest: it makes every line of the driver fail, one after another. */
+const SLOWEST = "tests/lab/driver_failure_test.ts";
+
 /**
  * The kernel modules that a file of tests needs, beside those that the lab always looks for. The
  * lab takes a kernel that has them, or fails and says which one is missing.
@@ -205,7 +208,8 @@ export function files(name: string, find: () => Promise<TestFile[]>, words: stri
     const results = new Map(files.map(({ path }) => [path, Promise.withResolvers<FileResult>()]));
     // Start slow files first, so that none of them runs alone at the end. Large files are usually
     // slow, and every test of the lab's engines boots a kernel.
-    const priority = ({ path }: TestFile) => path.startsWith("tests/lab_engine/") ? 1 : 0;
+    const priority = ({ path }: TestFile) =>
+      path === SLOWEST || path.startsWith("tests/lab_engine/") ? 1 : 0;
     const queue = files.toSorted((a, b) => priority(b) - priority(a) || b.size - a.size);
     const running = new Set<string>();
     const runQueue = async () => {

@@ -1,8 +1,8 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { runJob, succeeds } from "../kit/command.ts";
+import { type CommandResult, ipvlan, succeeds } from "../kit/command.ts";
 import { seeWorld } from "../kit/look.ts";
-import { run } from "../kit/processes.ts";
+import { inEnv, run } from "../kit/processes.ts";
 import { commandHost, siteFile } from "../kit/worlds.ts";
 
 const SITE = "networks: { web: { parent: eth0.20 } }\nsandboxes: { a: { networks: [web] } }";
@@ -31,21 +31,31 @@ async function inhabited() {
   return { host, path, folder, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-/** Runs what changes something, and sees that each is refused in one line and changes nothing. */
+/** Runs `ipvlan` with a PATH. The test itself keeps its own, to look at the machine. */
+async function ipvlanWith(path: string | undefined, words: string[]): Promise<CommandResult> {
+  using _path = path === undefined ? undefined : inEnv("PATH", path);
+  return await ipvlan(...words);
+}
+
+/**
+ * Runs every command that changes something. Asserts that each is refused in one line and changes
+ * nothing.
+ *
+ * @param file The site file to apply.
+ * @param options.path The PATH of the commands; the test's own by default.
+ * @param options.see Looks at the world; {@linkcode seeWorld} by default.
+ */
 async function assertRefused(
   t: Deno.TestContext,
-  path: string,
+  file: string,
   says: RegExp,
-  options: { env?: Record<string, string>; see?: () => Promise<unknown> } = {},
+  { path, see = seeWorld }: { path?: string; see?: () => Promise<unknown> } = {},
 ): Promise<void> {
-  const { env, see = seeWorld } = options;
   const before = await see();
   for (const [words, expected] of CHANGES) {
     await t.step(words.join(" "), async () => {
-      const { status, out, err } = await runJob(
-        words.map((word) => word === "FILE" ? path : word),
-        { env },
-      );
+      const typed = words.map((word) => word === "FILE" ? file : word);
+      const { status, out, err } = await ipvlanWith(path, typed);
       assertMatch(err, says);
       assertEquals([status, out, err.split("\n").length], [expected, "", 1], err);
       assertEquals(await see(), before);
@@ -91,8 +101,8 @@ Deno.test("a full disk is said in one line, and changes nothing", async (t) => {
     const says = /^ipvlan: The state folder .* cannot be used: .*disk is full/;
     await assertRefused(t, place.path, says, { see });
     await t.step("also where there is no store yet", async () => {
-      const env = { IPVLAN_STATE_DIR: `${place.folder}/new` };
-      const { status, out, err } = await runJob(["network", "create", "new"], { env });
+      using _folder = inEnv("IPVLAN_STATE_DIR", `${place.folder}/new`);
+      const { status, out, err } = await ipvlan("network", "create", "new");
       assertMatch(err, says);
       assertEquals([status, out, err.split("\n").length], [1, "", 1]);
     });
@@ -130,7 +140,7 @@ Deno.test("a store from a newer version is said in one line, and changes nothing
   try {
     const says = /its version is 7, newer than this program's; use a newer program$/;
     await assertRefused(t, place.path, says, { see });
-    const { status, out, err } = await runJob(["network", "ls"]);
+    const { status, out, err } = await ipvlan("network", "ls");
     assertMatch(err, says);
     assertEquals([status, out], [1, ""]);
   } finally {
@@ -146,11 +156,12 @@ Deno.test("ip missing is said in one line, and changes nothing", async (t) => {
     for (const name of ["true", "sh", "stat"]) {
       await Deno.symlink(`/bin/${name}`, `${folder}/${name}`);
     }
-    const env = { PATH: folder };
-    await assertRefused(t, place.path, /^ipvlan: The program "ip" was not found: install/, { env });
+    await assertRefused(t, place.path, /^ipvlan: The program "ip" was not found: install/, {
+      path: folder,
+    });
     for (const words of ["exec old true", "restore --wait 60", "ps", "graph"]) {
       await t.step(words, async () => {
-        const { status, out, err } = await runJob(words.split(" "), { env });
+        const { status, out, err } = await ipvlanWith(folder, words.split(" "));
         assertMatch(err, /^ipvlan: The program "ip" was not found: install iproute2.*$/);
         assertEquals([status, out], [1, ""]);
       });
@@ -179,15 +190,15 @@ Deno.test("an ip that is too old is said in one line, and changes nothing", asyn
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${folder}/ip`, OLD_IP, { mode: 0o755 });
-    const env = { PATH: `${folder}:${Deno.env.get("PATH")}` };
+    const path = `${folder}:${Deno.env.get("PATH")}`;
     await assertRefused(
       t,
       place.path,
       /^ipvlan: .*"-json" is unknown.*: install iproute2 5\.0 or later$/,
-      { env },
+      { path },
     );
     await t.step("doctor", async () => {
-      const { status, out } = await runJob(["doctor"], { env });
+      const { status, out } = await ipvlanWith(path, ["doctor"]);
       assertEquals(status, 1);
       assertStringIncludes(out, "iproute2-ss161212 is older than iproute2 5.0");
     });
@@ -201,9 +212,9 @@ Deno.test("an ip that prints garbage and ends well is said in one line, and chan
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${folder}/ip`, "#!/bin/sh\necho a banner\n", { mode: 0o755 });
-    const env = { PATH: `${folder}:${Deno.env.get("PATH")}` };
+    const path = `${folder}:${Deno.env.get("PATH")}`;
     const says = /^ipvlan: The session "ip.*" has ended: exit status 0; it printed "a banner"$/;
-    await assertRefused(t, place.path, says, { env });
+    await assertRefused(t, place.path, says, { path });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
