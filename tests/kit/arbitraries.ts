@@ -93,12 +93,30 @@ export const DRAWN: { [Type in LinkType]: Drawn<SpecOf<Type>> } = {
   },
 };
 
-const NEEDED = ["link", "peer", "id", "mode", "table"];
+/** The attributes that a spec must have. */
+type RequiredNames<Spec> = {
+  [Name in keyof Drawn<Spec> & keyof Spec]: undefined extends Spec[Name] ? never : Name;
+}[keyof Drawn<Spec> & keyof Spec];
+
+/** The attributes that each kind must have: the compiler names one that is missing. */
+const REQUIRED: { [Type in LinkType]: Record<RequiredNames<SpecOf<Type>>, true> } = {
+  dummy: {},
+  veth: { peer: true },
+  vlan: { link: true, id: true },
+  ipvlan: { link: true, mode: true },
+  ipvtap: { link: true, mode: true },
+  macvlan: { link: true },
+  macvtap: { link: true },
+  bridge: {},
+  bond: { mode: true },
+  vrf: { table: true },
+  vxlan: { id: true },
+};
 
 /** Any link of a kind that the kernel makes: some of its attributes, and those that it needs. */
 export function anySpec(type: LinkType, name: string): fc.Arbitrary<LinkSpec> {
   const drawn: Record<string, fc.Arbitrary<unknown>> = DRAWN[type];
-  const requiredKeys = NEEDED.filter((key) => key in drawn);
+  const requiredKeys = Object.keys(REQUIRED[type]);
   return fc.record(drawn, { requiredKeys }).map((attributes) =>
     possible({ type, name, ...attributes } as LinkSpec)
   );
