@@ -91,7 +91,7 @@ async function holdersOf(path: string): Promise<number> {
   return stdout.split("\n").filter((line) => line === `${dev} ${ino}`).length;
 }
 
-Deno.test("what ip goes on with when its command is killed is waited for, and undone", async () => {
+Deno.test("recovery waits for the ip of a killed command, and undoes what it did", async () => {
   await using host = await commandHost();
   const before = [await seeWorld(), await host.dump()];
   const lock = `${Deno.env.get("IPVLAN_STATE_DIR")}/ip.lock`;
@@ -134,7 +134,7 @@ Deno.test("a command that was left half started is started once", async () => {
   assert(!(await driver.processes("c")).includes(pid!));
 });
 
-Deno.test("two that apply the same file at once make the world of one", async () => {
+Deno.test("applying the same file twice at once gives the same world as applying it once", async () => {
   await using _host = await commandHost();
   await using file = await siteFile(SITE);
   const before = await seeWorld();
@@ -152,7 +152,7 @@ Deno.test("two that apply the same file at once make the world of one", async ()
   assertEquals(await seeWorld(), before);
 });
 
-Deno.test("of two files that claim a sandbox, applied at once, one is refused and does nothing", async () => {
+Deno.test("of two files with the same sandbox, applied at once, one is refused and changes nothing", async () => {
   await using _host = await commandHost();
   await using one = await siteFile(
     "networks: { one: }\nsandboxes: { x: { networks: [one] } }",

@@ -83,7 +83,7 @@ async function smallDisk(folder: string): Promise<AsyncDisposable> {
   };
 }
 
-Deno.test("a full disk is said in one line, and changes nothing", async (t) => {
+Deno.test("a full disk is reported in one line, and nothing changes", async (t) => {
   await using place = await inhabited();
   await using _disk = await smallDisk(place.folder);
   const before = await seeWorld();
@@ -112,7 +112,7 @@ Deno.test("a full disk is said in one line, and changes nothing", async (t) => {
   assertEquals(await seeWorld(), before);
 });
 
-Deno.test("a read-only state folder is said in one line, and changes nothing", async (t) => {
+Deno.test("a read-only state folder is reported in one line, and nothing changes", async (t) => {
   await using place = await inhabited();
   await using _disk = await smallDisk(place.folder);
   const see = async () => {
@@ -124,7 +124,7 @@ Deno.test("a read-only state folder is said in one line, and changes nothing", a
   await assertRefused(t, place.path, /^ipvlan: The state folder .*Read-only file system/, { see });
 });
 
-Deno.test("a store from a newer version is said in one line, and changes nothing", async (t) => {
+Deno.test("a store from a newer version is reported in one line, and nothing changes", async (t) => {
   await using place = await inhabited();
   const setVersion = (version: number) => {
     using db = new DatabaseSync(`${place.folder}/ipvlan.db`);
@@ -148,7 +148,7 @@ Deno.test("a store from a newer version is said in one line, and changes nothing
   }
 });
 
-Deno.test("ip missing is said in one line, and changes nothing", async (t) => {
+Deno.test("a missing ip is reported in one line, and nothing changes", async (t) => {
   await using place = await inhabited();
   // With all else that is run: a command of the user's, and what the driver itself needs.
   const folder = await Deno.makeTempDir();
@@ -185,7 +185,7 @@ done
 PATH=\${PATH#*:} exec ip "$@"
 `;
 
-Deno.test("an ip that is too old is said in one line, and changes nothing", async (t) => {
+Deno.test("an ip that is too old is reported in one line, and nothing changes", async (t) => {
   await using place = await inhabited();
   const folder = await Deno.makeTempDir();
   try {
@@ -207,7 +207,7 @@ Deno.test("an ip that is too old is said in one line, and changes nothing", asyn
   }
 });
 
-Deno.test("an ip that prints garbage and ends well is said in one line, and changes nothing", async (t) => {
+Deno.test("an ip that prints garbage and exits with 0 is reported in one line, and nothing changes", async (t) => {
   await using place = await inhabited();
   const folder = await Deno.makeTempDir();
   try {

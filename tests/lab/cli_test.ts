@@ -187,7 +187,7 @@ const REFUSALS: Refusal[] = [
   ["completion ksh", 2, 'Unknown shell "ksh": give one of bash, zsh, fish'],
 ];
 
-Deno.test("what is refused says why, and changes nothing", async (t) => {
+Deno.test("a refused command says why, and changes nothing", async (t) => {
   await using host = await commandHost();
   await host.ip.netns.add("other-ns");
   try {
@@ -234,7 +234,7 @@ const NAMED: Record<string, [words: (name: string) => string[], status: number, 
   "a process's sandbox": [(name) => ["attach", "taken", "--pid=1", `--name=${name}`], 1, 2],
 };
 
-Deno.test("what cannot be a name is none anywhere, and changes nothing", async (t) => {
+Deno.test("every command refuses an invalid name, and changes nothing", async (t) => {
   await using host = await commandHost();
   try {
     await ipvlan("network", "create", "-o", "parent=eth0", "--subnet=10.20.1.0/24", "taken");

@@ -101,7 +101,7 @@ Deno.test("of several calls for one name exactly one wins", () =>
     await assertConsistent(host);
   }));
 
-Deno.test("connects that meet removals leave no trace, or win", () =>
+Deno.test("a connect during a removal either succeeds or leaves nothing", () =>
   withHost(async (host) => {
     const [one, two] = [await host.driver(), await host.driver()];
     for (const remover of [one, two]) {
@@ -127,7 +127,7 @@ Deno.test("connects that meet removals leave no trace, or win", () =>
     }
   }));
 
-Deno.test("an address that is given back is free for the next, whoever gave it back", () =>
+Deno.test("a released address is free for every driver", () =>
   withHost(async (host) => {
     const [one, two] = [await host.driver(), await host.driver()];
     await one.createNetwork({ name: "n", parent: "eth0", subnets: ["10.0.0.0/24"] });

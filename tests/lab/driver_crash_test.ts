@@ -28,7 +28,7 @@ const LINES = [
   ...[35, 36, 37, 38], // One endpoint, c1 and the network with its tags, removed.
 ];
 
-Deno.test("after a kill at any line, restore leaves what is on record, and no more", async (t) => {
+Deno.test("after a kill at any line, restore makes exactly what is on record", async (t) => {
   for (const n of LINES) {
     await t.step(`line ${n}`, () =>
       withHost(async (host) => {
@@ -50,7 +50,7 @@ Deno.test("after a kill at any line, restore leaves what is on record, and no mo
   }
 });
 
-Deno.test("what a crash left half done is undone by the next call that comes upon it", () =>
+Deno.test("the next call undoes what a crash left half made", () =>
   withHost(async (host) => {
     // In the middle of connecting c1, which is being made.
     assert(await killedAt(14, host.ns.name, host.stateDir));

@@ -181,7 +181,7 @@ for (const [what, { make, remove }] of Object.entries(REMOVING)) {
   }
 }
 
-Deno.test("a host namespace that is missing is told each time, and used once it is there", () =>
+Deno.test("every call reports a missing host namespace, and uses it as soon as it exists", () =>
   withHost(async (host) => {
     const name = `${host.ns.name}-late`;
     const driver = await host.driver({ host: name });
@@ -198,7 +198,7 @@ Deno.test("a host namespace that is missing is told each time, and used once it 
     }
   }));
 
-Deno.test("a hosts file that cannot be written undoes the call, and the next one mends the rest", () =>
+Deno.test("a call that cannot write a hosts file is undone, and the next call writes the others", () =>
   withHost(async (host) => {
     const driver = await host.driver();
     await twoNetworks(driver);
@@ -222,7 +222,7 @@ Deno.test("a hosts file that cannot be written undoes the call, and the next one
     assertEquals(await host.dump(), at);
   }));
 
-Deno.test("a hosts file that a kill has left begun is written, and removed", () =>
+Deno.test("a hosts file that a kill left half written is written again, and removed with its sandbox", () =>
   withHost(async (host) => {
     const driver = await host.driver();
     await twoNetworks(driver);

@@ -91,7 +91,7 @@ Deno.test("a sub-interface serves several networks, and goes with the last", () 
     );
   }));
 
-Deno.test("two tags: the outer of a service provider's, the inner a customer's, and both go", () =>
+Deno.test("two VLAN tags: outer and inner sub-interface are made, and removed with the network", () =>
   withHost(async (host) => {
     const driver = await host.driver();
     await driver.createNetwork({ name: "q", parent: "eth0.20.30" });
@@ -219,7 +219,7 @@ Deno.test("sandboxes find each other by name, alias and name.network, as long as
     await assertConsistent(host);
   }));
 
-Deno.test("a hosts file of somebody else's is neither written over nor removed", () =>
+Deno.test("a hosts file that the driver did not write is neither overwritten nor removed", () =>
   withHost(async (host) => {
     const driver = await host.driver();
     await driver.createNetwork({ name: "n" });

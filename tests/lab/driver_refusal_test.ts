@@ -216,7 +216,7 @@ async function crowdedHost({ ns }: TestHost, driver: Driver, elsewhere: string):
   await run("ip", "netns", "add", "foreign");
 }
 
-Deno.test("what cannot be is refused by name, and changes nothing", async (t) => {
+Deno.test("each impossible call is refused with an error class of its own, and changes nothing", async (t) => {
   await withHost(async (host) => {
     await using elsewhere = await freshNetns();
     const driver = await host.driver();
@@ -231,7 +231,7 @@ Deno.test("what cannot be is refused by name, and changes nothing", async (t) =>
         assertEquals(await host.dump(), before);
       });
     }
-    await t.step("several things are said at once, and change nothing", async () => {
+    await t.step("several problems are reported at once, and nothing changes", async () => {
       const error = await assertRejects(() =>
         driver.createSandbox({
           name: "used",

@@ -79,7 +79,7 @@ Deno.test("an address that somebody else's link has is refused in the end, with 
     await assertConsistent(host);
   }));
 
-Deno.test("a process in a sandbox that is removed is left without its link, or killed, or a reason not to", () =>
+Deno.test("removing a sandbox that runs a process fails, kills it, or takes its link away, as asked", () =>
   withHost(async (host) => {
     const driver = await host.driver();
     await driver.createNetwork(NETWORK);

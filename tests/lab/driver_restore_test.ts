@@ -66,7 +66,7 @@ Deno.test("a link that lacks an address or a route is made anew", () =>
     assertEquals(await host.dump(), before);
   }));
 
-Deno.test("a manual parent that is missing is told, and completed when it is back", () =>
+Deno.test("restore reports a missing parent that is not ours, and completes its networks when it is back", () =>
   withHost(async (host) => {
     const { ip } = host.ns;
     const driver = await host.driver();

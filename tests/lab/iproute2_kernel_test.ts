@@ -61,7 +61,7 @@ Deno.test("a kernel without a module names it, and the others still work", async
   assertEquals((await kernelFacts()).problems, NONE, "it is loaded again when it is needed");
 });
 
-Deno.test("a caller without rights is told so, and leaves nothing", async () => {
+Deno.test("a caller without rights gets an error that says so, and nothing is left", async () => {
   const facts = "import { kernelFacts } from './lib/iproute2/kernel.ts';" +
     "const { problems } = await kernelFacts();" +
     "console.log(Object.values(problems).map((p) => `${p?.name}: ${p?.message}`).join('\\n'));";

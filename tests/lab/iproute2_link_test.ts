@@ -268,7 +268,7 @@ Deno.test("many links are shown whole and deleted as a group", async () => {
   assertEquals((await link.show()).map(({ name }) => name), ["lo", "d0"]);
 });
 
-Deno.test("what the kernel refuses is sorted by errno", async () => {
+Deno.test("errors of the kernel have the errno as a name", async () => {
   await using ns = await freshNetns();
   const { link } = ns.ip;
   await link.add({ type: "dummy", name: "d0" });

@@ -17,7 +17,7 @@ await driver.removeNetwork("n");
 await driver[Symbol.asyncDispose]();
 `;
 
-Deno.test("the rights that the README names are enough", async () => {
+Deno.test("the rights in the README are enough", async () => {
   const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
   const [, words = ""] = /^deno run (--allow-[^]*?) script\.ts$/m.exec(readme) ?? [];
   const flags = words.replaceAll("\\\n", "").split(/ +/);

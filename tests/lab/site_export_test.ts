@@ -18,7 +18,7 @@ async function essence(driver: Driver): Promise<unknown> {
   };
 }
 
-Deno.test("what was made by hand is exported, removed, and made again by applying that", async () => {
+Deno.test("applying an export makes the same world again", async () => {
   await using host = await commandHost();
   await using driver = await Driver.open();
   await driver.createNetwork({

@@ -97,7 +97,7 @@ Deno.test("a site is shown, applied, applied again for nothing, and destroyed", 
   assertEquals(await host.dump(), before);
 });
 
-Deno.test("what costs connectivity is said, and wants --yes; who is not concerned keeps it", async () => {
+Deno.test("a change that costs connectivity needs --yes, and other sandboxes keep theirs", async () => {
   await using host = await commandHost();
   await using file = await siteFile(SITE);
   assertEquals((await ipvlan("apply", file.path)).status, 0);
@@ -209,7 +209,7 @@ Deno.test("a step that fails undoes all of it, and so does an interrupt", async 
   assertEquals(await host.dump(), empty);
 });
 
-Deno.test("what cannot be undone is said, and the next apply completes it", async () => {
+Deno.test("apply reports what it could not undo, and the next apply completes it", async () => {
   await using _host = await commandHost();
   let failing = false;
   await using driver = await Driver.open();
@@ -324,7 +324,7 @@ Deno.test("after a restart it is brought back, commands and all", async () => {
   await destroy(driver, "demo");
 });
 
-Deno.test("a file that is wrong, or in somebody's way, changes nothing", async () => {
+Deno.test("an invalid or conflicting file changes nothing", async () => {
   await using host = await commandHost();
   await using file = await siteFile(SITE);
   assertEquals((await ipvlan("apply", file.path)).status, 0);
@@ -370,7 +370,7 @@ Deno.test("a file that is wrong, or in somebody's way, changes nothing", async (
   assertEquals((await ipvlan("destroy", file.path)).status, 0);
 });
 
-Deno.test("what a site file says cannot forge a line of a plan, nor move the cursor", async () => {
+Deno.test("text of a site file cannot forge a line of a plan, nor move the cursor", async () => {
   await using host = await commandHost();
   const before = await host.dump();
   const label = "x\n\u001b[2Ksandbox removed";

@@ -235,7 +235,7 @@ exec ip "$@"
   };
 }
 
-Deno.test("what cannot be seen, or is deleted meanwhile, hides nothing else", async () => {
+Deno.test("a namespace that cannot be read, or is deleted meanwhile, hides no other one", async () => {
   await using world = await namespaces("before", "midway", "other");
   const { host, names } = world;
   await using deleting = await deletingIp(names.before, names.midway);

@@ -23,7 +23,7 @@ const text = fc.string({
 });
 const options = { seed: 8, numRuns: 2_000 };
 
-Deno.test("what a terminal would obey is shown as an escape", () => {
+Deno.test("control characters are printed as escapes", () => {
   assertEquals(
     printable("a\x1b[2Kb\rc\x7f\x9b1m\u202ed\u2069"),
     "a\\u001b[2Kb\\u000dc\\u007f\\u009b1m\\u202ed\\u2069",
@@ -32,7 +32,7 @@ Deno.test("what a terminal would obey is shown as an escape", () => {
   assertEquals(printableLine("x\ny"), "x\\ny");
 });
 
-Deno.test("nothing that a terminal would obey is left of any text", () => {
+Deno.test("no text keeps a control character", () => {
   fc.assert(
     fc.property(text, (text) => {
       for (const character of printable(text)) {
@@ -50,7 +50,7 @@ Deno.test("nothing that a terminal would obey is left of any text", () => {
   );
 });
 
-Deno.test("a JSON text still has the same value", () => {
+Deno.test("escaping leaves the value of a JSON text unchanged", () => {
   fc.assert(
     fc.property(fc.dictionary(text, text), (value) => {
       const json = JSON.stringify(value, null, 4);

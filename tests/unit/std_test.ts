@@ -67,7 +67,7 @@ const UNEQUAL: [unknown, unknown][] = [
   [new Uint8Array([1]), new Int8Array([1])],
 ];
 
-Deno.test("values are equal by what they have, private fields by what getters tell", () => {
+Deno.test("values are equal if their properties are equal, also those of getters", () => {
   for (const [a, b] of EQUAL) {
     assertEquals(a, b);
     assertThrows(() => assertNotEquals(a, b), AssertionError);
@@ -87,7 +87,7 @@ Deno.test("a value that holds itself can be compared", () => {
   assertEquals(loop(), loop());
 });
 
-Deno.test("an object matches what it has among other things", () => {
+Deno.test("an object matches a part of itself", () => {
   assertObjectMatch({ a: { b: 1, c: 2 }, d: [{ e: 1, f: 2 }, 3] }, { a: { b: 1 }, d: [{ e: 1 }] });
   for (const expected of [{ a: { b: 2 } }, { z: undefined }, { d: [1, 2, 3] }, { a: [] }]) {
     assertThrows(() => assertObjectMatch({ a: { b: 1 }, d: [1, 2] }, expected), AssertionError);
@@ -114,7 +114,7 @@ Deno.test("an error that a test expects has its class and its text", async () =>
   assertStrictEquals(any, "a text");
 });
 
-Deno.test("what does not throw as expected is told", async () => {
+Deno.test("an assertion that does not hold throws an AssertionError", async () => {
   const fails: (() => unknown)[] = [
     () => assertThrows(() => 1),
     () => assertThrows(() => 1, Error, "x", "y"),
@@ -137,7 +137,7 @@ Deno.test("what does not throw as expected is told", async () => {
   for (const fail of rejecting) await assertRejects(fail, AssertionError);
 });
 
-Deno.test("YAML is written as it is read", () => {
+Deno.test("a value written as YAML is read back", () => {
   const site = {
     name: "web",
     networks: { n: { subnets: ["10.0.0.0/24", "fd00::/64"], mtu: 1400, internal: false } },
@@ -151,7 +151,7 @@ Deno.test("YAML is written as it is read", () => {
   assertThrows(() => stringify({ a: undefined }), TypeError);
 });
 
-Deno.test("what is no YAML is refused with its place", () => {
+Deno.test("invalid YAML is refused with its line and column", () => {
   const error = assertThrows(() => parse("a: 1\nb: [1"), YamlSyntaxError);
   assertEquals(error.line >= 2, true);
   assertThrows(() => parse("a: 1\na: 2"), SyntaxError);

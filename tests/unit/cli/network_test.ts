@@ -8,7 +8,7 @@ function read(...typed: string[]) {
   return readNetwork("n", parseArguments("ipvlan network create", command, [...typed, "n"]));
 }
 
-Deno.test("what is typed becomes a network, each loose word in the subnet that it lies in", () => {
+Deno.test("options of the command line become a network, each in the subnet that contains it", () => {
   assertEquals(
     read(
       ...["--subnet=192.168.140.0/24", "--subnet=2001:db8:abc9::/64"],
@@ -39,7 +39,7 @@ Deno.test("what is typed becomes a network, each loose word in the subnet that i
   );
 });
 
-Deno.test("everything that cannot be read is said at once", () => {
+Deno.test("all words that cannot be read are reported at once", () => {
   const { problems } = read(
     ...["--driver=bridge", "--subnet=10.0.0.0/24", "--gateway=10.0.1.1", "--aux-address=printer"],
     ...["--gateway=10.0.0.1", "--gateway=10.0.0.2", "--label==x", "-o", "nope=1"],

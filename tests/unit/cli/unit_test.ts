@@ -17,7 +17,7 @@ Deno.test("a unit starts the program in the environment that it needs", () => {
   ]);
 });
 
-Deno.test("what is special in a unit loses that", () => {
+Deno.test("special characters in a unit are escaped", () => {
   const unit = systemdUnit(["/a b/deno", 'c"d\\e', "50%", "$f"], { HOME: "/ro ot/$x" });
   assertEquals(unit.split("\n").filter((line) => /^(Environment|ExecStart)=/.test(line)), [
     'Environment="HOME=/ro ot/$x"',

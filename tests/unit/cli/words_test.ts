@@ -39,7 +39,7 @@ Deno.test("an option without a value is on or off, and short ones may be written
   ]);
 });
 
-Deno.test("a word stays a word, whatever it looks like", () => {
+Deno.test("true, false and numbers stay words, also after a switch", () => {
   for (const before of ["--internal", "-t", "-it"]) {
     const words = parse(before, "true");
     assertEquals([words.positionals, words.on("internal") || words.on("tty")], [["true"], true]);
@@ -100,7 +100,7 @@ Deno.test("a close word is suggested, a far one is not", () => {
   assertEquals(didYouMean("zzz", ["create", "rm"]), "");
 });
 
-Deno.test("pairs are read, and every one that is none is said", () => {
+Deno.test("pairs are read, and every invalid pair is reported", () => {
   assertEquals(readPairs("label", ["a=1", "b", "c=x=y"], false), {
     record: { a: "1", b: "", c: "x=y" },
     problems: [],

@@ -308,7 +308,7 @@ for (const [name, facts, said] of CASES) {
   });
 }
 
-Deno.test("diagnose: what is well is said, too", () => {
+Deno.test("diagnose: checks that passed are reported, too", () => {
   const diagnoses = diagnose({
     ...WELL,
     ...examined("eth0", [link("eth0")], [], {}, [sandbox("c1", "eth0", "web", [])]),

@@ -38,7 +38,7 @@ Deno.test("colours are only where they were asked for", () => {
   );
 });
 
-Deno.test("what comes from outside is neither obeyed by a terminal nor a line of its own", () => {
+Deno.test("text from outside is escaped and stays on its line", () => {
   const forged = "eth0\n\x1b[32mok\x1b[0m       parent eth0  All is well";
   const shown = toText([{ level: "broken", subject: "parent", what: forged, fix: forged }], true);
   assertEquals(shown.split("\n").length, 4);

@@ -159,7 +159,7 @@ Deno.test("an address that cannot be used is refused with the reason", () => {
   }
 });
 
-Deno.test("all that is wrong with an endpoint is said at once", () => {
+Deno.test("all problems of an endpoint are reported at once", () => {
   const found = problems({
     ip: "1.2.3.4",
     ip6: "::1",

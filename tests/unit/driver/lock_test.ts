@@ -32,7 +32,7 @@ Deno.test("calls that share the lock run at the same time", async () => {
   assertEquals(await isTaken(dir.path, true), false);
 });
 
-Deno.test("who has the lock alone has it alone, and who shares it keeps that out", async () => {
+Deno.test("an exclusive lock excludes everybody else, and a shared lock excludes an exclusive one", async () => {
   using dir = lockPath();
   const [one, two] = [new StateLock(dir.path), new StateLock(dir.path)];
   await one.shared(async () => {
@@ -71,7 +71,7 @@ Deno.test("far more calls may wait for the lock than there are threads", async (
   assertEquals(done, 200);
 });
 
-Deno.test("a call that throws gives the lock back", async () => {
+Deno.test("a call that throws releases the lock", async () => {
   using dir = lockPath();
   const lock = new StateLock(dir.path);
   const fail = () => Promise.reject(new Error("on purpose"));
@@ -81,7 +81,7 @@ Deno.test("a call that throws gives the lock back", async () => {
   assertEquals(await lock.shared(() => Promise.resolve(1)), 1);
 });
 
-Deno.test("a lock whose file cannot be opened fails every call, and later ones ask again", async () => {
+Deno.test("every call fails while the lock file cannot be opened, and later calls try again", async () => {
   using dir = lockPath();
   const lock = new StateLock(`${dir.path}/lock`);
   const run = () => Promise.resolve("ran");
@@ -94,7 +94,7 @@ Deno.test("a lock whose file cannot be opened fails every call, and later ones a
   assertEquals(await lock.shared(run), "ran");
 });
 
-Deno.test("without a file nobody is kept out", async () => {
+Deno.test("without a file the lock never blocks", async () => {
   const lock = new StateLock();
   assertEquals(
     await lock.exclusive(() => lock.exclusive(() => lock.shared(() => Promise.resolve(1)))),
@@ -102,7 +102,7 @@ Deno.test("without a file nobody is kept out", async () => {
   );
 });
 
-Deno.test("a process keeps others out, and its end lets them in however it ends", async () => {
+Deno.test("a process that ends, in any way, releases its lock", async () => {
   using dir = lockPath();
   const module = new URL("../../../lib/driver/lock.ts", import.meta.url).href;
   const script = `import { StateLock } from ${JSON.stringify(module)};

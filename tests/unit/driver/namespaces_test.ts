@@ -21,7 +21,7 @@ const STEPS = [
   { netns: "c1", line: "d" },
 ] as const;
 
-Deno.test("a plan is a process for each place, and each line is said before it is run", async () => {
+Deno.test("a plan runs in one process for each namespace, and prints each line before it runs", async () => {
   const shell = new FakeShell();
   const said: string[] = [];
   const wrap = watched((command) => said.push(command));
@@ -62,7 +62,7 @@ Deno.test("the shell is started when it is needed, and anew when it has ended", 
   assertEquals(shells.length, 2);
 });
 
-Deno.test("a rehearsal says every line, runs none, and finds nothing in a namespace that is not there", async () => {
+Deno.test("a dry run prints every line, runs none, and finds nothing in a namespace that does not exist", async () => {
   const shell = new FakeShell();
   const said: string[] = [];
   const wrap = rehearsed((command) => said.push(command));

@@ -60,7 +60,7 @@ Deno.test("every default is settled, and nothing is left undefined", () => {
   assertEquals([links, notices], [[], []]);
 });
 
-Deno.test("what is asked for is what is settled", () => {
+Deno.test("a network has all values that were asked for", () => {
   const { network } = decided({
     name: "n",
     parent: "eth0",
@@ -114,7 +114,7 @@ Deno.test("a subnet too small for a gateway has none", () => {
   assertEquals(network.subnets, [{ subnet: "10.0.0.0/31", auxAddresses: {} }]);
 });
 
-Deno.test("without a parent, or internal, a network has a dummy of its own", () => {
+Deno.test("a network without a parent, and an internal one, get a dummy link of their own", () => {
   const dummy = {
     type: "dummy" as const,
     name: "di-0123456789ab",
@@ -157,7 +157,7 @@ Deno.test("the default pool is the first that no network and no route has", () =
   assertEquals(pool([], [], { subnets: ["10.0.0.0/24"] }), ["10.0.0.0/24"]);
 });
 
-Deno.test("host bits are masked, which is said", () => {
+Deno.test("host bits of a subnet are masked, and a notice says so", () => {
   const { network, notices } = decided({ name: "n", subnets: ["172.16.50.0/22"] });
   assertEquals(network.subnets[0]?.subnet, "172.16.48.0/22");
   assertEquals(notices.length, 1);
@@ -222,7 +222,7 @@ Deno.test("an MTU is neither below the family's least nor above the link's that 
   assertEquals(decided({ name: "n", parent: "eth0.20", mtu: 1500 }).network.mtu, 1500);
 });
 
-Deno.test("all that is wrong is said at once", () => {
+Deno.test("all problems of a network are reported at once", () => {
   const spec: NetworkSpec = {
     name: "a/b",
     parent: "lo",

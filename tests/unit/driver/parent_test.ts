@@ -52,7 +52,7 @@ Deno.test("a missing link.vlan is made, with both tags where there are two", () 
   ]);
 });
 
-Deno.test("a parent that is down is said, and one that would be made on such a link refused", () => {
+Deno.test("a parent that is down gives a notice, and a new sub-interface on such a link is refused", () => {
   const down = link("eth0", { up: false });
   assertEquals(chooseParent("eth0", [down]).notices, [
     'The parent "eth0" is down, so nothing passes: "ip link set eth0 up"',
@@ -63,7 +63,7 @@ Deno.test("a parent that is down is said, and one that would be made on such a l
   ]);
 });
 
-Deno.test("a parent that cannot be one is refused with the reason", () => {
+Deno.test("a link that cannot be a parent is refused with the reason", () => {
   const port = link("eth1", { master: "br0", masterKind: "bridge" });
   const slave = link("eth2", { master: "bond0", masterKind: "bond" });
   const macvlan = link("mv0", { link: "eth3", info: { type: "macvlan", mode: "bridge" } });
@@ -156,7 +156,7 @@ Deno.test("a parent that cannot be one is refused with the reason", () => {
   }
 });
 
-Deno.test("everything wrong with a parent is said at once", () => {
+Deno.test("all problems of a parent are reported at once", () => {
   const { problems } = chooseParent("lo.0.4095", [LO]);
   assertEquals(problems.length, 3);
 });

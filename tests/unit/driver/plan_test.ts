@@ -77,7 +77,7 @@ Deno.test("neighbouring steps in one place go out together, in order", async () 
   ]);
 });
 
-Deno.test("a failure undoes what was done, the last first, and nothing that was not", async () => {
+Deno.test("a failure undoes the steps that were done, last first, and no others", async () => {
   const places = new Places().refuse("add c");
   const steps = [
     step("a"),
@@ -98,7 +98,7 @@ Deno.test("a failure undoes what was done, the last first, and nothing that was 
   ]);
 });
 
-Deno.test("the first of several failures is the one that is told", async () => {
+Deno.test("the first of several failures is reported", async () => {
   const places = new Places().refuse("add b", "first").refuse("add c", "second");
   const steps = [step("a"), step("b"), step("c")];
   const error = await assertRejects(() => runPlan(steps, places.runnerOf), IpCommandError);
@@ -113,7 +113,7 @@ Deno.test("the meaning of a step's failure is thrown, which by default is that r
   await assertRejects(() => runPlan([step("b")], places.runnerOf), MissingRightsError);
 });
 
-Deno.test("when a process ends, all that it had been sent may have been done, and is undone", async () => {
+Deno.test("when a process ends, all lines that it was sent are undone, as they may have run", async () => {
   const places = new Places().endOver("add c")
     .refuse("del c", 'Cannot find device "c"').refuse("del d", 'Cannot find device "d"');
   const steps = [step("a", "ns"), step("b"), step("c"), step("d"), step("e", "ns")];
@@ -126,7 +126,7 @@ Deno.test("when a process ends, all that it had been sent may have been done, an
   ]);
 });
 
-Deno.test("an address that a dying namespace still has is waited for", async () => {
+Deno.test("a step waits for an address that a dying namespace still has", async () => {
   const places = new Places().refuse(
     "add b",
     "Error: Address already assigned to an ipvlan device.",
@@ -147,14 +147,14 @@ Deno.test("sandboxes are made first, then the links in them, then what is done i
   ]);
 });
 
-Deno.test("a place that is not there undoes the rest", async () => {
+Deno.test("a missing namespace undoes the other steps", async () => {
   const places = new Places().remove("ns");
   const steps = [step("a"), step("b", "ns"), step("c")];
   await assertRejects(() => runPlan(steps, places.runnerOf), NamespaceNotFoundError);
   assertEquals(places.log, ["[host]", "add a", "[ns]", "[host]", "del a"]);
 });
 
-Deno.test("what belongs to the plan besides its lines runs last, and undoes them if it fails", async () => {
+Deno.test("the finish of a plan runs after its lines, and undoes them if it fails", async () => {
   const places = new Places();
   await runPlan([step("a")], places.runnerOf, () => void places.log.push("finish"));
   assertEquals(places.log.splice(0), ["[host]", "add a", "finish"]);
@@ -171,7 +171,7 @@ Deno.test("what belongs to the plan besides its lines runs last, and undoes them
   assertEquals(places.log, ["[host]", "add a"]);
 });
 
-Deno.test("what cannot be undone is told, and the rest is undone", async () => {
+Deno.test("a step that cannot be undone is reported, and the others are undone", async () => {
   const places = new Places().refuse("add d").refuse("del b", "RTNETLINK answers: Device busy");
   const steps = [step("a"), step("b", "ns"), step("c"), step("d")];
   const error = await assertRejects(() => runPlan(steps, places.runnerOf), NotUndoneError);
@@ -184,7 +184,7 @@ Deno.test("what cannot be undone is told, and the rest is undone", async () => {
   assertEquals(places.log.slice(-6), ["[host]", "del c", "[ns]", "del b", "[host]", "del a"]);
 });
 
-Deno.test("what is gone already needs no undoing", async () => {
+Deno.test("undoing succeeds for what is gone already", async () => {
   for (
     const said of [
       'Cannot find device "a"',

@@ -19,14 +19,14 @@ Deno.test("a process is found by the file of its namespace", async () => {
   assertEquals(await processes.in("there-is-none"), []);
 });
 
-Deno.test("who asks after a failure is told, and a program that is missing is named", async () => {
+Deno.test("processes are looked for again after a failure, which names a missing program", async () => {
   const endings = [127, 0].map((code) => ({ code, out: ["/proc/7/ns/net 4 5", "noise"], err: [] }));
   const processes = new Processes(() => Promise.resolve(endings.shift()!));
   await assertRejects(() => processes.at(OWN), ProgramNotFoundError, '"stat"');
   await assertRejects(() => processes.at(OWN), InvalidOptionError);
 });
 
-Deno.test("a driver's lines are waited for as long as somebody has its lock open", async () => {
+Deno.test("idle() waits while any process has the driver's lock open", async () => {
   const lock = await Deno.makeTempFile();
   try {
     const { dev, ino: number } = Deno.statSync(lock);

@@ -18,7 +18,7 @@ function wrong(spec: NetworkSpec, networks: SettledNetwork[] = []): unknown[] {
   return settle(spec, networks).problems.map(({ name, field }) => [name, ...field]);
 }
 
-Deno.test("without a machine, every default but the default pool is settled", () => {
+Deno.test("settle() needs no machine, except to choose a default pool", () => {
   assertEquals(settled({ name: "n" }), {
     network: { name: "n", mode: "l2", flag: "bridge", internal: false, subnets: [], labels: {} },
     notices: [],
@@ -39,7 +39,7 @@ Deno.test("without a machine, every default but the default pool is settled", ()
   );
 });
 
-Deno.test("an internal network has no parent, which is said where one was given", () => {
+Deno.test("an internal network ignores its parent, and a notice says so", () => {
   const { network, notices } = settled({ name: "n", internal: true, parent: "eth0" });
   assert(!Object.hasOwn(network, "parent"));
   assertEquals(notices, [
@@ -47,7 +47,7 @@ Deno.test("an internal network has no parent, which is said where one was given"
   ]);
 });
 
-Deno.test("a network is held against the others on its parent, each problem with its field", () => {
+Deno.test("a network is compared with the others on its parent, and each problem has its field", () => {
   const old = network("old");
   const spec: NetworkSpec = { name: "n", parent: "eth0" };
   assertEquals(wrong({ ...spec, subnets: ["10.0.0.0/8", "192.168.0.0/16"], mode: "l3" }, [old]), [
@@ -62,7 +62,7 @@ Deno.test("a network is held against the others on its parent, each problem with
   assertEquals(wrong({ ...spec, internal: true, subnets: ["192.168.1.0/24"] }, [old]), []);
 });
 
-Deno.test("networks that are to be there together are held against each other", () => {
+Deno.test("networks that are settled together are compared with each other", () => {
   const settlements = settleAll([
     { name: "a", parent: "eth0", subnets: ["10.0.0.0/24"], mtu: 9 },
     { name: "b", parent: "eth0", subnets: ["10.0.0.0/25"] },
@@ -77,7 +77,7 @@ Deno.test("networks that are to be there together are held against each other", 
   ]);
 });
 
-Deno.test("what was settled settles to itself, and so does a record of it", () => {
+Deno.test("settling a settled network, or its record, changes nothing", () => {
   const subnets = fc.uniqueArray(fc.oneof(prefix(4, 3, 12), prefix(6, 3, 64)), {
     selector: formatPrefix,
     maxLength: 3,

@@ -44,7 +44,7 @@ const FILLED = [
   [{ ...ENDPOINT, state: "making" }],
 ];
 
-Deno.test("what was recorded is there when the store is opened again", () => {
+Deno.test("records survive closing and opening the store", () => {
   using dir = folder();
   const path = `${dir.path}/made/anew`;
   {
@@ -59,14 +59,14 @@ Deno.test("what was recorded is there when the store is opened again", () => {
   assertEquals(store.sandbox("c1"), { ...SANDBOX, state: "ready" });
 });
 
-Deno.test("the store is nobody else's to read", () => {
+Deno.test("only the owner can read the store", () => {
   using dir = folder();
   using _store = SqliteStore.open(`${dir.path}/state`);
   assertEquals(Deno.statSync(`${dir.path}/state`).mode! & 0o777, 0o700);
   assertEquals(Deno.statSync(`${dir.path}/state/ipvlan.db`).mode! & 0o777, 0o600);
 });
 
-Deno.test("records are changed, filtered and forgotten", () => {
+Deno.test("records can be changed, filtered and deleted", () => {
   using dir = folder();
   using store = SqliteStore.open(dir.path);
   fill(store);
@@ -226,7 +226,7 @@ Deno.test("a store of a newer version is refused and left alone", () => {
   assertEquals(db.prepare("PRAGMA user_version").get()?.user_version, 2);
 });
 
-Deno.test("a folder that cannot be used is said by name", () => {
+Deno.test("the error for an unusable state folder names the folder", () => {
   using dir = folder();
   const path = `${dir.path}/file`;
   Deno.writeTextFileSync(path, "");
@@ -238,7 +238,7 @@ Deno.test("a folder that cannot be used is said by name", () => {
   assert(error.message.endsWith("file is not a database"), error.message);
 });
 
-Deno.test("a copy has what the store has, and leaves it as it is", () => {
+Deno.test("a copy has all records, and changing it leaves the store unchanged", () => {
   using dir = folder();
   {
     using empty = SqliteStore.copy(`${dir.path}/nothing`);
@@ -253,7 +253,7 @@ Deno.test("a copy has what the store has, and leaves it as it is", () => {
   assertEquals(content(store), FILLED);
 });
 
-Deno.test("the state folder is the environment's, unless that names none", () => {
+Deno.test("the environment names the state folder, else there is a default", () => {
   const before = Deno.env.get("IPVLAN_STATE_DIR");
   try {
     Deno.env.set("IPVLAN_STATE_DIR", "/srv/state");

@@ -77,7 +77,7 @@ Deno.test("text: a hundred sandboxes fit a screen", () => {
   ]);
 });
 
-Deno.test("text: side by side, what differs has a line, and a part of an address only says what it can", () => {
+Deno.test("text: only sandboxes that differ from their neighbours have a line of their own", () => {
   const others = Array.from(
     { length: 7 },
     (_, index) => sandbox(`c${index + 1}`, "eth0", "web", [`10.0.${index % 2}.${index + 2}/24`]),
@@ -106,7 +106,7 @@ Deno.test("text: side by side, what differs has a line, and a part of an address
   );
 });
 
-Deno.test("text: where there is nothing, that is said", () => {
+Deno.test("text: without networks and sandboxes, the text says so", () => {
   assertEquals(toText(buildWorld(view([link("eth0")]), []), 80), "0 networks, 0 sandboxes");
 });
 
@@ -173,7 +173,7 @@ Deno.test("svg: every name and address is in it, in boxes that lie within the pi
   assertStringIncludes(svg, "prefers-color-scheme: dark");
 });
 
-Deno.test("svg: what is down is told, and so is what is not there", () => {
+Deno.test("svg: links that are down or missing are marked", () => {
   const svg = toSvg(small());
   assertStringIncludes(svg, 'class="sandbox off"');
   assertStringIncludes(svg, ">c3 eth0 down</text>");

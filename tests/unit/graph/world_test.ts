@@ -30,7 +30,7 @@ Deno.test("only links that lead to a network are shown, the lowest with those on
   assertEquals(absent, [{ network: "gone", parent: "eth9" }]);
 });
 
-Deno.test("what the kernel has is shown, and not what is on record", () => {
+Deno.test("the picture shows the kernel, not the store", () => {
   const info = { type: "ipvlan", mode: "l3", flag: "vepa" } as const;
   const c1 = sandbox("c1", "eth0", "web", ["10.0.0.2/24"], [route("eth0", "default")]);
   c1.links = [endpoint("eth0", "web", { info, up: false })];

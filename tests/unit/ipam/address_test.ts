@@ -34,7 +34,7 @@ Deno.test("an address is read and printed in canonical form", () => {
   }
 });
 
-Deno.test("what is not strictly an address is refused with the reason", () => {
+Deno.test("text that is not strictly an address is refused with the reason", () => {
   const cases: [string, string][] = [
     ["", "it is empty"],
     [" 10.0.0.1", "it contains a blank"],

@@ -270,7 +270,7 @@ Deno.test("each word that fits nowhere is a problem of its own, which says which
   ]);
 });
 
-Deno.test("what a subnet has already is kept, and a second one is refused", () => {
+Deno.test("a subnet keeps its own gateway, and a second one is refused", () => {
   const first = { subnet: "10.0.0.0/24", gateway: "10.0.0.9", auxAddresses: { a: "10.0.0.5" } };
   const result = nestSubnets([first], {
     gateways: ["10.0.0.8"],

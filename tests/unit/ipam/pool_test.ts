@@ -148,7 +148,7 @@ Deno.test("an address that is asked for may be outside the ip-range, and need on
   }
 });
 
-Deno.test("what was taken is free again once released, and nothing else can be released", () => {
+Deno.test("a released address is free again, and only taken addresses can be released", () => {
   const pool = Pool.of(
     subnet("10.0.0.0/24", { auxAddresses: { ntp: "10.0.0.3" } }),
     taken("10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"),

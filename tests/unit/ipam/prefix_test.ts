@@ -44,7 +44,7 @@ Deno.test("a prefix is read, and host bits are masked and reported", () => {
   assertEquals(read("::/0").last, 2n ** 128n - 1n);
 });
 
-Deno.test("what is not strictly a prefix is refused with the reason", () => {
+Deno.test("text that is not strictly a prefix is refused with the reason", () => {
   const cases: [string, string][] = [
     ["", "the length is missing"],
     ["10.0.0.0", "the length is missing"],

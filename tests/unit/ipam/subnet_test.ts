@@ -15,7 +15,7 @@ Deno.test("a text stands for a subnet with every default", () => {
   assertEquals(parseSubnets(texts), parseSubnets(texts.map((subnet) => ({ subnet }))));
 });
 
-Deno.test("what is given to a subnet is the subnet's, and the same name may be in several", () => {
+Deno.test("options of a subnet belong to it alone, so two subnets may use the same name", () => {
   const result = parseSubnets([
     {
       subnet: "10.0.0.7/24",
@@ -41,7 +41,7 @@ Deno.test("what is given to a subnet is the subnet's, and the same name may be i
   assertEquals(result.notices.map(({ to }) => to), ["10.0.0.0/24", "10.0.0.128/25"]);
 });
 
-Deno.test("everything that is wrong comes back at once, each with its field", () => {
+Deno.test("all problems of subnets are reported at once, each with its field", () => {
   const specs: SubnetSpec[] = [
     { subnet: "10.0.0.0/24", gateway: "10.0.0.255", ipRange: "10.0.0.0/33" },
     // Of a subnet that cannot be read, only how things are written is judged.

@@ -67,7 +67,7 @@ function cut(printed: readonly string[], place: number): string[] {
   return text.slice(0, Math.floor(text.length * place)).split("\n").filter((line) => line !== "");
 }
 
-Deno.test("what is cut off, or has garbage in it, gives no wrong outcome", () => {
+Deno.test("truncated output and garbage give no wrong outcome", () => {
   let errors = 0;
   const place = fc.double({ min: 0, max: 1, noNaN: true });
   fc.assert(

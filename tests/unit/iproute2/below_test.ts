@@ -65,7 +65,7 @@ Deno.test("an ipvlan link and a VLAN in a sandbox are on a link of the host", ()
   assertEquals(unsure, []);
 });
 
-Deno.test("what points into one namespace by one id has to fit it together", () => {
+Deno.test("all links that name a namespace by the same id must fit that namespace", () => {
   const { view } = resolveBelow(viewOf([link("card", 2, "m1"), link("card", 9, "m9")], {
     // A macvlan link tells nothing by itself, and c2's must be where its ipvlan link is.
     c1: [link("macvlan", 3, "m5", [9, 0])],
@@ -91,7 +91,7 @@ Deno.test("the ends of a veth pair find each other, by the host's ids where it h
   assertEquals(found(resolveBelow(viewOf(host, others)).view), []);
 });
 
-Deno.test("where several namespaces fit, their names decide", () => {
+Deno.test("where several namespaces fit, the name of the id decides", () => {
   const pairs: Record<string, SeenLink[]> = Object.fromEntries(
     ["a", "b", "c", "d"].map((name) => [name, [link("veth", 2, name, [2, 0])]]),
   );
@@ -107,7 +107,7 @@ Deno.test("where several namespaces fit, their names decide", () => {
   assertEquals(second.unsure, []);
 });
 
-Deno.test("where the host fits it is taken, and a namespace with two names is one", () => {
+Deno.test("the host is preferred where it fits, and a namespace with two names is found once", () => {
   const vlan = [link("vlan", 2, "m1", [2, 0])];
   const { view, unsure } = resolveBelow(
     viewOf([link("card", 2, "m1")], { c1: [link("ipvlan", 4, "m1", [2, 1])], c2: vlan }),

@@ -9,7 +9,7 @@ import {
   requireKernel,
 } from "../../../lib/iproute2/kernel.ts";
 
-Deno.test("what ip says is sorted by errno, whatever the kernel's version", () => {
+Deno.test("messages of ip become errno names, whatever the kernel's version", () => {
   const table = {
     "RTNETLINK answers: File exists": "EEXIST",
     'Cannot create namespace file "/run/netns/a": File exists': "EEXIST",

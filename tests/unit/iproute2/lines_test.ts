@@ -262,7 +262,7 @@ Deno.test("addresses, routes and namespaces are one line each", () => {
   assertEquals(netnsDel("red"), "netns del red");
 });
 
-Deno.test("a bad value in any place is refused before there is a line", () => {
+Deno.test("a bad value is refused before a line is written", () => {
   const dummy = { type: "dummy", name: "d" } as const;
   const ipvlan = { type: "ipvlan", name: "i", link: "e", mode: "l2" } as const;
   const bond = { type: "bond", name: "b", mode: "802.3ad" } as const;
@@ -328,7 +328,7 @@ Deno.test("a bad value in any place is refused before there is a line", () => {
   for (const line of lines) assertThrows(line, InvalidWordError, undefined, line.toString());
 });
 
-Deno.test("the verbs put the same lines to any runner", async () => {
+Deno.test("the verbs give the same lines to any runner", async () => {
   const runner = new Collector();
   const link = new LinkVerbs(runner);
   const addr = new AddrVerbs(runner);

@@ -74,7 +74,7 @@ Deno.test("with force all are run, and each has its own failure", async () => {
   assertEquals([b, d], ["done", "done"]);
 });
 
-Deno.test("when ip ends over a line, or is killed, how far it came is not known", async () => {
+Deno.test("when ip ends early or is killed, the lines without an answer fail with the reason", async () => {
   const said = 'Error: any valid prefix is expected rather than "x".';
   const shell = new FakeShell();
   shell.replies = { b: { fatal: said }, r: { refused: "first" } };
@@ -102,7 +102,7 @@ Deno.test("a namespace that does not exist is named, and so is one that cannot b
   );
 });
 
-Deno.test("when ip is not there, it is named", async () => {
+Deno.test("a missing ip is named in the error", async () => {
   const [error] = await changes(failing(127, "sh: 1: exec: ip: not found"), ["a"]);
   assertInstanceOf(error, ProgramNotFoundError);
   assertEquals(error.program, "ip");
@@ -165,7 +165,7 @@ Deno.test("a query never shares the answer of one that runs already", async () =
   assertEquals(shell.inputs.length, 2);
 });
 
-Deno.test("what is asked while a burst runs is the next burst, of 400 lines at most", async () => {
+Deno.test("lines that come while a burst runs form the next burst, of at most 400 lines", async () => {
   const shell = new FakeShell();
   const session = sessionOver(shell);
   const first = session.change("first");

@@ -16,14 +16,14 @@ Deno.test("programs run one after the other, each with its own streams and statu
   assert(mixed.err[0]?.startsWith("y"), mixed.err.join());
 });
 
-Deno.test("a program that does not read what it is given is none the worse for it", async () => {
+Deno.test("a program that does not read its input still gives its result", async () => {
   await using shell = new Shell();
   const lines = Array.from({ length: 20_000 }, (_, i) => `line ${i}`);
   assertEquals((await shell.run("true", lines)).code, 0);
   assertEquals((await shell.run("wc -l", lines)).out, ["20000"]);
 });
 
-Deno.test("when the shell ends, all that waits is told why, and so is what comes after", async () => {
+Deno.test("when the shell ends, all waiting and later calls fail with the reason", async () => {
   await using shell = new Shell();
   const waiting = [shell.run("kill -9 $$", []), shell.run("true", [])];
   for (const one of waiting) await assertRejects(() => one, SessionClosedError, "SIGKILL");
@@ -31,7 +31,7 @@ Deno.test("when the shell ends, all that waits is told why, and so is what comes
   await assertRejects(() => shell.run("true", []), SessionClosedError, "SIGKILL");
 });
 
-Deno.test("it ends when all that it was asked is done", async () => {
+Deno.test("the shell ends after its last program", async () => {
   const shell = new Shell();
   const asked = shell.run("cat", ["a"]);
   await shell[Symbol.asyncDispose]();
@@ -39,7 +39,7 @@ Deno.test("it ends when all that it was asked is done", async () => {
   await assertRejects(() => shell.run("true", []), SessionClosedError, "it was closed");
 });
 
-Deno.test("where PATH leads to no shell, that is said", () => {
+Deno.test("a missing shell is named in the error", () => {
   const path = Deno.env.get("PATH")!;
   Deno.env.set("PATH", "/nowhere");
   try {

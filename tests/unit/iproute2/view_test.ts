@@ -131,7 +131,7 @@ Deno.test("rules of IPv6 take an ip of their own, and a kernel without IPv6 has 
   assertEquals(error.errno, "EPERM");
 });
 
-Deno.test("settings are read by their paths, in the namespace that they are of", async () => {
+Deno.test("sysctls are read by their paths, in their own namespace", async () => {
   const out = [
     "/proc/sys/net/ipv4/ip_forward:1",
     "/proc/sys/net/ipv4/conf/eth0.20/rp_filter:2",

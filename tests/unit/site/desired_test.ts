@@ -136,7 +136,7 @@ sandboxes:
   assertEquals(compose, ours);
 });
 
-Deno.test("what belongs to a subnet may stand with it or beside it", () => {
+Deno.test("options of a subnet may be written in the subnet or in the network", () => {
   const [beside, within] = [
     `{ subnets: [10.0.0.0/24, 10.0.1.0/24], gateways: [10.0.1.9], ip_ranges: [10.0.1.128/25],
        aux_addresses: { printer: 10.0.1.5 } }`,
@@ -157,7 +157,7 @@ Deno.test("the order of a sandbox's networks is the file's, also where their nam
   assertEquals(sandboxes[0]!.connections.map(({ network }) => network), ["30", "a", "20"]);
 });
 
-Deno.test("everything that is wrong is said at once, with its line and its key", () => {
+Deno.test("all problems of a site file are reported at once, with line and key", () => {
   assertEquals(
     said(`networks:
   web: { parent: eth0/20, mode: l9, subnets: 192.168.20.0/24 }
@@ -223,7 +223,7 @@ checks:
   );
 });
 
-Deno.test("what does not fit together is refused where it stands", () => {
+Deno.test("values that contradict each other are refused with their line", () => {
   assertEquals(
     said(`networks:
   a: { parent: eth0, subnets: [192.168.1.0/24], gateways: [192.168.2.1] }
@@ -270,7 +270,7 @@ services:
   );
 });
 
-Deno.test("what the driver refuses is refused with the line and the key where it is written", () => {
+Deno.test("values that the driver refuses are refused with line and key", () => {
   const lines = said(`
 networks:
   small: { mtu: 1000, subnets: ["2001:db8:1::/64"] }
@@ -312,7 +312,7 @@ networks:
   ]);
 });
 
-Deno.test("what is no YAML is refused with its line, all of it", () => {
+Deno.test("every error in invalid YAML is reported with its line", () => {
   const table: [text: string, ...lines: string[]][] = [
     ["", " It is empty"],
     ["# a comment", " It is empty"],
@@ -355,7 +355,7 @@ Deno.test("what is no YAML is refused with its line, all of it", () => {
   );
 });
 
-Deno.test("an anchor bomb is refused before it goes off", () => {
+Deno.test("a YAML anchor bomb is refused before it is expanded", () => {
   const many = (count: number, item: (index: number) => string) =>
     Array.from({ length: count }, (_, index) => item(index)).join(", ");
   const bomb = `
@@ -377,7 +377,7 @@ sandboxes: { ${many(100, (index) => `s${index}: *sandbox`)} }
   parseSite("demo.yaml", ["x-0: &b0 [boom]", ...unread].join("\n"));
 });
 
-Deno.test("a site needs a name that can be one", () => {
+Deno.test("a site needs a valid name", () => {
   assertEquals(parseSite("/a.b/c-1.site.yaml", "{}").name, "c-1.site");
   assertEquals(parseSite("c d.yaml", "name: cd").name, "cd");
   assertEquals(said("{}", "c d.yaml"), [

@@ -100,7 +100,7 @@ function exported(records: Records): string {
   return stringify(exportSite(records).value);
 }
 
-Deno.test("a site is exported in the words of a site file, without what is as by default", () => {
+Deno.test("a site is exported with the keys of a site file, without defaults", () => {
   const network: Network = {
     ...IDENTITY,
     name: "web",
@@ -165,7 +165,7 @@ Deno.test("a site is exported in the words of a site file, without what is as by
   assert(!("parent" in (both.networks as Record<string, object>).alone!));
 });
 
-Deno.test("what is exported reads as what is on record: applying it changes nothing", () => {
+Deno.test("applying an exported site changes nothing", () => {
   fc.assert(
     fc.property(RECORDS, (records) => {
       const current = { ...records, down: [] };

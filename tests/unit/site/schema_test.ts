@@ -78,7 +78,7 @@ function isAccepted(text: string): boolean {
   }
 }
 
-Deno.test("schema/site.json is what the shapes say", () => {
+Deno.test("schema/site.json is generated from the shapes", () => {
   // UPDATE_GOLDEN=1 writes it anew.
   const text = JSON.stringify(siteSchema(), null, 2) + "\n";
   if (Deno.env.get("UPDATE_GOLDEN")) Deno.writeTextFileSync(FILE, text);
