@@ -24,12 +24,12 @@ import "./seed.ts";
 /** The spec of a kind of link. */
 export type SpecOf<Type extends LinkType> = Extract<LinkSpec, { type: Type }>;
 
-/** An arbitrary for each thing that a spec has of its own: the compiler names one that is missing. */
+/** An arbitrary for each attribute of a spec: the compiler names one that is missing. */
 type Drawn<Spec> = {
   [Name in Exclude<keyof Spec, keyof LinkBase | "type">]-?: fc.Arbitrary<NonNullable<Spec[Name]>>;
 };
 
-/** The link that every link here is made on. */
+/** The name of the link below all links that are drawn. */
 export const BELOW = "below";
 
 const below = fc.constant(BELOW);
@@ -41,7 +41,7 @@ const onIpvlan = {
 const onMacvlan = { link: below, mode: fc.constantFrom(...MACVLAN_MODES) };
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
 
-/** What each kind's spec is drawn from. */
+/** The arbitraries of each kind's attributes. */
 export const DRAWN: { [Type in LinkType]: Drawn<SpecOf<Type>> } = {
   dummy: {},
   veth: { peer: fc.constant({ name: "peer" }) },
@@ -113,7 +113,7 @@ const REQUIRED: { [Type in LinkType]: Record<RequiredNames<SpecOf<Type>>, true> 
   vxlan: { id: true },
 };
 
-/** Any link of a kind that the kernel makes: some of its attributes, and those that it needs. */
+/** Draws a link of a kind that the kernel accepts: all required attributes, and some others. */
 export function anySpec(type: LinkType, name: string): fc.Arbitrary<LinkSpec> {
   const drawn: Record<string, fc.Arbitrary<unknown>> = DRAWN[type];
   const requiredKeys = Object.keys(REQUIRED[type]);
@@ -122,11 +122,11 @@ export function anySpec(type: LinkType, name: string): fc.Arbitrary<LinkSpec> {
   );
 }
 
-/** Any link of any kind. */
+/** Draws a link of any kind. */
 export const anyLink: fc.Arbitrary<LinkSpec> = fc.constantFrom(...Object.keys(KINDS))
   .chain((type) => anySpec(type as LinkType, "x"));
 
-/** The spec without what the kernel refuses, or changes, beside the rest of it. */
+/** Leaves out attributes that the kernel refuses or changes because of the others. */
 function possible(spec: LinkSpec): LinkSpec {
   if (spec.type === "bond") return possibleBond(spec);
   if (spec.type === "vxlan") return possibleVxlan(spec);
@@ -159,7 +159,7 @@ function defined<Value extends object>(value: Value): Partial<Value> {
 
 const width = (family: Family) => family === 4 ? 32 : 128;
 
-/** Any address that has a notation of its own: an IPv4-mapped one has not. */
+/** Draws an address, except IPv4-mapped ones, which have no notation of their own. */
 export function address(family?: Family): fc.Arbitrary<Address> {
   const of = (family: Family) =>
     fc.bigInt(0n, (1n << BigInt(width(family))) - 1n)
@@ -168,14 +168,14 @@ export function address(family?: Family): fc.Arbitrary<Address> {
   return family ? of(family) : fc.oneof(of(4), of(6));
 }
 
-/** Any prefix whose length leaves between `least` and `most` host bits. */
+/** Draws a prefix with `least` to `most` host bits. */
 export function prefix(family: Family, least: number, most: number): fc.Arbitrary<Prefix> {
   return fc.tuple(address(family), fc.integer({ min: least, max: most })).map((
     [inside, hostBits],
   ) => parsePrefix(`${formatAddress(inside)}/${width(family) - hostBits}`).prefix);
 }
 
-/** Any prefix of either family. */
+/** Draws a prefix of either family. */
 export function anyPrefix(): fc.Arbitrary<Prefix> {
   return fc.oneof(prefix(4, 0, 32), prefix(6, 0, 128));
 }

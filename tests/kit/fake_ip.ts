@@ -9,7 +9,7 @@ import type { Ending } from "../../lib/iproute2/shell.ts";
 /** What `ip` answers to the line that marks the end of an answer. */
 export const MARK = '[{"family":"inet","interface":"lo","forwarding":false}]';
 
-/** What `ip` does with a line: prints, refuses it with a reason, or ends over it. */
+/** How `ip` answers a line: it prints, refuses the line with a reason, or ends. */
 export interface Reply {
   out?: string;
   refused?: string;
@@ -41,14 +41,14 @@ function replyTo(line: string, replies: Record<string, Reply>): Reply {
   return replies[line] ?? {};
 }
 
-/** Runs no program: keeps what it was asked to run, and prints what `ip` would print. */
+/** A shell that runs no program. It keeps the commands, and prints what `ip` would print. */
 export class FakeShell {
   ended = false;
   readonly commands: string[] = [];
   readonly inputs: (readonly string[])[] = [];
-  /** What `ip` does with lines. */
+  /** The answers, by line. */
   replies: Record<string, Reply> = {};
-  /** What every program leaves, in place of what `ip` would. */
+  /** The result of every program, instead of that of `ip`. */
   ending: Ending | undefined;
 
   readonly run = (command: string, input: readonly string[]): Promise<Ending> => {
@@ -65,7 +65,7 @@ export class FakeShell {
   }
 }
 
-/** A runner that keeps the lines and answers every query with the rows that it was given. */
+/** A runner that keeps the lines, and answers every query with the same rows. */
 export class Collector implements Runner {
   readonly lines: string[] = [];
   #rows: Record<string, unknown>[];

@@ -6,7 +6,7 @@
 import type { WrapRunner } from "../../lib/driver/namespaces.ts";
 import { children, inEnv } from "./processes.ts";
 
-/** What an `ip` does that waits before the first lines that make a namespace or delete a link. */
+/** Waits before it runs lines that make a namespace or delete a link. */
 const BEFORE = `
 lines=$(cat)
 case $lines in
@@ -15,7 +15,7 @@ esac
 printf '%s\\n' "$lines" | ip "$@"
 `;
 
-/** What an `ip` does that waits when all lines are done, before it ends. */
+/** Runs the lines, and waits before it ends. */
 const BEHIND = `
 ip "$@"
 status=$?
@@ -31,19 +31,19 @@ case "$*" in *-batch*) ;; *) exec ip "$@" ;; esac
 ${batch.trim()}
 `;
 
-/** An `ip` that stops in the middle of a command, so that something can happen to that just there. */
+/** An `ip` that waits in the middle of a command, so that a test can interrupt or kill the command there. */
 export interface HeldIp extends AsyncDisposable {
-  /** The environment in which it is the `ip`. */
+  /** The environment in which PATH leads to this `ip`. */
   env: { PATH: string };
-  /** Has it wait from now on. */
+  /** Makes every later run wait. */
   hold(): void;
-  /** Resolves when it waits. */
+  /** Resolves when a run waits. */
   waits(): Promise<void>;
-  /** Has it go on, and wait no more. */
+  /** Lets the run go on, and makes no later run wait. */
   goOn(): Promise<void>;
 }
 
-/** Makes one, which does not wait yet. */
+/** Makes a {@linkcode HeldIp}, which does not wait yet. */
 export async function heldIp(where: "before" | "behind"): Promise<HeldIp> {
   const folder = await Deno.makeTempDir();
   const gate = `${folder}/gate`;
@@ -52,9 +52,13 @@ export async function heldIp(where: "before" | "behind"): Promise<HeldIp> {
   let writer: Deno.FsFile | undefined;
   return {
     env: { PATH: `${folder}:${Deno.env.get("PATH")}` },
-    hold: () => void new Deno.Command("mkfifo", { args: [gate] }).outputSync(),
-    // To open a pipe for writing waits for who reads it (fifo(7)).
-    waits: async () => void (writer = await Deno.open(gate, { write: true })),
+    hold: () => {
+      new Deno.Command("mkfifo", { args: [gate] }).outputSync();
+    },
+    // Opening a FIFO for writing waits until a reader has opened it (fifo(7)).
+    waits: async () => {
+      writer = await Deno.open(gate, { write: true });
+    },
     goOn: async () => {
       await Deno.remove(gate);
       writer?.close();
@@ -63,27 +67,27 @@ export async function heldIp(where: "before" | "behind"): Promise<HeldIp> {
   };
 }
 
-/** How a line is made to fail. */
+/** How a line fails. */
 export type Fault =
   /** The kernel refuses it. */
   | "refused"
-  /** `ip` ends over it. */
+  /** `ip` cannot read it, and ends. */
   | "fatal"
-  /** It is never run, as what starts `ip` is killed before. */
+  /** It never runs: the shell that starts `ip` is killed before. */
   | "lost"
-  /** It is run, and what starts `ip` is killed before that says so. */
+  /** It runs, but the shell that starts `ip` is killed before it reports the result. */
   | "unanswered"
-  /** It and every later one is refused, so that nothing can be undone either. */
+  /** The kernel refuses it and every later line, so that nothing can be undone either. */
   | "from then on";
 
-/** Has a line fail, counted over all namespaces. */
+/** Makes a line of a driver fail. Lines are counted over all namespaces. */
 export class Faults implements AsyncDisposable {
   #left = Infinity;
   #fault: Fault;
-  /** What keeps an answer back, where one is to be. */
+  /** The `ip` that keeps its answer back, for the fault `unanswered`. */
   #held: HeldIp | undefined;
   #path: Disposable | undefined;
-  /** Whether a line was made to fail since {@linkcode Faults.arm}. */
+  /** Whether a line has failed since {@linkcode Faults.arm}. */
   fired = false;
 
   private constructor(fault: Fault, held?: HeldIp) {
@@ -92,18 +96,18 @@ export class Faults implements AsyncDisposable {
     this.#path = held && inEnv("PATH", held.env.PATH);
   }
 
-  /** Has lines fail in one way. To be made before the driver, and to outlive it. */
+  /** Prepares one kind of failure. Make it before the driver, and dispose of it after the driver. */
   static async of(fault: Fault): Promise<Faults> {
     return new Faults(fault, fault === "unanswered" ? await heldIp("behind") : undefined);
   }
 
-  /** Has the n-th line that changes something fail, from 1. */
+  /** Makes the n-th line that changes something fail, counted from 1. */
   arm(n: number): void {
     this.#left = n;
     this.fired = false;
   }
 
-  /** Has no line fail any more. */
+  /** Lets all later lines pass. */
   disarm(): void {
     this.#left = Infinity;
   }
@@ -118,7 +122,7 @@ export class Faults implements AsyncDisposable {
       if (this.#fault === "lost") {
         signalStarter("SIGSTOP");
         const change = runner.change(line);
-        // By then it has been handed over.
+        // The line is handed over first, in this turn of the event loop.
         queueMicrotask(() => signalStarter("SIGKILL"));
         return change;
       }
@@ -126,28 +130,28 @@ export class Faults implements AsyncDisposable {
         this.#held.hold();
         return Promise.all([runner.change(line), killHeld(this.#held)]).then(() => {});
       }
-      // The refusal must not be one that a step explains.
+      // Use a refusal that no step explains.
       return runner.change(
         this.#fault === "fatal" ? "addr add 1.2.3.4/33 dev lo" : "addr del 192.0.2.1/32 dev lo",
       );
     },
   });
 
-  /** Has nothing fail any more. */
+  /** Puts PATH back. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#path?.[Symbol.dispose]();
     await this.#held?.[Symbol.asyncDispose]();
   }
 }
 
-/** Kills what has started an `ip` that is held. */
+/** Waits until the `ip` waits, and kills the shell that has started it. */
 async function killHeld(held: HeldIp): Promise<void> {
   await held.waits();
   signalStarter("SIGKILL");
   await held.goOn();
 }
 
-/** Signals the shell that starts `ip` for a driver, and any that has not ended yet since it was killed. */
+/** Sends a signal to the shells that start `ip` for drivers of this process. */
 function signalStarter(signal: Deno.Signal): void {
   for (const { pid, name } of children()) {
     if (name === "sh") Deno.kill(pid, signal);

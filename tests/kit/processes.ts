@@ -1,5 +1,5 @@
 /**
- * Programs that tests run, processes that tests look for, and the environment that both have.
+ * Programs that tests run, processes that tests look for, and their environment.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export interface Ran {
   stderr: string;
 }
 
-/** Runs a program to its end, without input. */
+/** Runs a program without input, and waits until it ends. */
 export async function run(program: string, ...args: string[]): Promise<Ran> {
   const output = await new Deno.Command(program, { args, stdin: "null" }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -26,13 +26,13 @@ export async function run(program: string, ...args: string[]): Promise<Ran> {
 export interface Process {
   /** Its process id. */
   pid: number;
-  /** The process that started it, or that it was left to. */
+  /** Its parent. */
   parent: number;
   /** Its program. */
   name: string;
 }
 
-/** The processes that run now, without those that have ended and wait to be collected. */
+/** Lists the processes that run now, without zombies. */
 export function processes(): Process[] {
   return [...Deno.readDirSync("/proc")].filter(({ name }) => /^\d+$/.test(name)).flatMap(
     ({ name: pid }) => {
@@ -41,25 +41,25 @@ export function processes(): Process[] {
         const [, name = "", state, parent] = /\((.*)\) (\S) (\d+)/s.exec(stat) ?? [];
         return state === "Z" ? [] : [{ pid: Number(pid), parent: Number(parent), name }];
       } catch {
-        return []; // It has ended meanwhile.
+        return []; // It has ended since the folder was read.
       }
     },
   );
 }
 
-/** The processes that this one has started and that still run. */
+/** Lists the children of this process that still run. */
 export function children(): Process[] {
   return processes().filter(({ parent }) => parent === Deno.pid);
 }
 
-/** Waits until a process that is not a child of this one has ended: nothing tells, so it looks. */
+/** Waits until a process has ended. It polls, as there is no notice for a process of another parent. */
 export async function ended(pid: number): Promise<void> {
   while (processes().some((process) => process.pid === pid)) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
-/** Puts a value into the environment until the end of the scope. */
+/** Sets a variable of the environment until the end of the scope. */
 export function inEnv(name: string, value: string): Disposable {
   const before = Deno.env.get(name);
   Deno.env.set(name, value);
@@ -70,8 +70,8 @@ export function inEnv(name: string, value: string): Disposable {
 }
 
 /**
- * Unloads a kernel module as soon as nothing holds it: a link that was deleted, and what has loaded
- * the module, hold it for a moment longer.
+ * Unloads a kernel module as soon as nothing uses it. A deleted link, and the process that loaded the
+ * module, use it for a moment longer.
  */
 export async function unloadModule(name: string): Promise<void> {
   while ((await Deno.readTextFile(`/sys/module/${name}/refcnt`)).trim() !== "0");

@@ -17,7 +17,7 @@ import type { LinkInfo } from "../../lib/iproute2/link.ts";
 import type { Route } from "../../lib/iproute2/route.ts";
 import type { SeenLink } from "../../lib/iproute2/view.ts";
 
-/** What a new network is called by the driver: 64 digits, of which 12 name its links. */
+/** The id and the date of a new network. The first 12 digits of the id name its links. */
 export const IDENTITY = { id: "0123456789ab".padEnd(64, "0"), created: "2026-01-01T00:00:00.000Z" };
 
 /** What one namespace shows. */
@@ -25,14 +25,14 @@ type Namespace = GraphView["host"];
 
 const indexByName = new Map<string, number>();
 
-/** The index of the links of a name: another one for each name. */
+/** The index of a link: a number for each name. */
 function indexOf(name: string): number {
   const index = indexByName.get(name) ?? indexByName.size + 1;
   indexByName.set(name, index);
   return index;
 }
 
-/** What a link on a link of the host has. */
+/** The part of a link that says that it is on a link of the host. */
 export function on(parent: string): Pick<SeenLink, "below"> {
   return { below: { index: indexOf(parent) } };
 }
@@ -60,7 +60,7 @@ export function link(name: string, changes: Partial<SeenLink> = {}): SeenLink {
   };
 }
 
-/** What is read back of a VLAN sub-interface that was made without a flag. */
+/** The info of a VLAN sub-interface that was made without flags. */
 export function vlanInfo(
   id: number,
   protocol: VlanProtocol = "802.1Q",
@@ -72,12 +72,12 @@ export function vlanInfo(
 /** The loopback. */
 export const LO: SeenLink = link("lo", { linkType: "loopback", mtu: 65536 });
 
-/** A host with a loopback and `eth0`, but for what is given. */
+/** A host with a loopback and `eth0`, but for the given changes. */
 export function host(changes: Partial<HostFacts> = {}): HostFacts {
   return { release: "6.1.0", links: [LO, link("eth0")], addrs: [], routes: [], ...changes };
 }
 
-/** An ipvlan link of the driver's on a network. */
+/** An ipvlan link of the driver on a network. */
 export function endpoint(parent: string, network: string, more: Partial<SeenLink> = {}): SeenLink {
   const group = String(LINK_GROUP);
   const info: LinkInfo = { type: "ipvlan", mode: "l2", flag: "bridge" };
@@ -123,7 +123,7 @@ export function sandbox(
   };
 }
 
-/** What a host with these links, and these sandboxes, shows. */
+/** The view of a host with these links and sandboxes. */
 export function view(
   links: SeenLink[],
   others: Namespace[] = [],
@@ -132,7 +132,7 @@ export function view(
   return { host: { links, addrs: [], routes: [], ...host }, others, closed: [] };
 }
 
-/** A network on `eth0` with one subnet, but for what is given. */
+/** A network on `eth0` with one subnet, but for the given changes. */
 export function network(name: string, changes: Partial<Network> = {}): Network {
   return {
     id: name.padEnd(64, "0"),
@@ -202,7 +202,7 @@ export function fiveVlans(): { view: GraphView; networks: Network[] } {
   return { view: view([link("lo"), link("eth0"), ...links], others, host), networks };
 }
 
-/** Steps without what their failures mean, so that they can be compared. */
+/** Leaves out `explain` of steps, so that steps can be compared. */
 export function withoutMeaning(steps: readonly Step[]): Omit<Step, "explain">[] {
   return steps.map(({ explain: _, ...step }) => step);
 }

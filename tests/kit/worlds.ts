@@ -1,5 +1,5 @@
 /**
- * The worlds that tests make: namespaces, hosts and files. What a test makes is gone when it ends.
+ * The worlds that tests make: namespaces, hosts and files. All of it is removed when a test ends.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export interface FreshNetns extends AsyncDisposable {
   readonly name: string;
   /** `ip` in it. */
   readonly ip: Ip;
-  /** Runs a program in it to its end. */
+  /** Runs a program in it, and waits until it ends. */
   run(program: string, ...args: string[]): Promise<Ran>;
 }
 

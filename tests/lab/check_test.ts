@@ -39,7 +39,7 @@ async function held(findings: Promise<Finding>[], expected: boolean[]): Promise<
   );
 }
 
-Deno.test("reaches and doesNotReach tell who answers, and a dead target from isolation", async () => {
+Deno.test("reaches and doesNotReach say who answers, and distinguish a dead target from isolation", async () => {
   await using _world = await World.build(SPEC);
   await held([
     reaches("lab-host", "10.0.1.4"),

@@ -131,7 +131,7 @@ Deno.test("a parent that was there before is neither changed nor deleted", () =>
     await ip.link.del("eth0.40");
   }));
 
-Deno.test("a parent that is down is said; a sub-interface cannot be made on one", () =>
+Deno.test("a parent that is down gives a notice, and no sub-interface can be made on it", () =>
   withHost(async (host) => {
     const driver = await host.driver();
     await host.ns.ip.link.add({ type: "dummy", name: "down0" });

@@ -77,7 +77,7 @@ Deno.test("applying an export makes the same world again", async () => {
   assertEquals(await host.dump(), dump);
 });
 
-Deno.test("a part is exported by names; what a site file cannot make is left out, which is said", async () => {
+Deno.test("names select what is exported, and a notice says what a site file cannot make", async () => {
   await using host = await commandHost();
   await using driver = await Driver.open();
   await driver.createNetwork({ name: "web", parent: "eth0.20", subnets: ["10.20.0.0/24"] });

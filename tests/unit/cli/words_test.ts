@@ -73,7 +73,7 @@ const WRONG: [typed: string[], messages: string[]][] = [
 ];
 
 for (const [typed, messages] of WRONG) {
-  Deno.test(`everything wrong with "${typed.join(" ")}" is said at once`, () => {
+  Deno.test(`all problems of "${typed.join(" ")}" are reported at once`, () => {
     const error = assertThrows(() => parse(...typed), UsageError);
     assertEquals(error.message.split("\n"), [...messages, 'See "ipvlan x --help"']);
   });

@@ -95,7 +95,7 @@ Deno.test("truncated output and garbage give no wrong outcome", () => {
   assert(errors > 1000);
 });
 
-Deno.test("the answer to a mark is told from that to another question about the same", () => {
+Deno.test("the answer to a mark is distinguished from the same answer to a query", () => {
   const answerTo = (out: string[]) => {
     const program = { program: "ip", force: true } as const;
     const batch = batchOf(program, [{ line: "netconf show", isQuery: true }]);
