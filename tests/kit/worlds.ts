@@ -159,14 +159,7 @@ export async function commandHost(): Promise<CommandHost> {
   return {
     ip,
     dump: async () => ({
-      links: (await ip.link.show()).map(({ name, flags, mtu, alias, group, info }) => ({
-        name,
-        flags,
-        mtu,
-        alias,
-        group,
-        info,
-      })),
+      links: (await ip.link.show()).map(essence),
       namespaces: (await ip.netns.list()).sort(),
       ...await recorded(),
     }),
