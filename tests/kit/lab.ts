@@ -5,20 +5,15 @@
  */
 import { assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
+import { decode, type Ran, run } from "./processes.ts";
 
 /** The folder of this checkout, with a slash at its end. */
 export const PROJECT: string = fileURLToPath(new URL("../../", import.meta.url));
 
 /** The result of a run of the lab. */
-export interface RunResult {
-  /** The exit status. */
-  code: number;
+export interface RunResult extends Ran {
   /** The bytes of standard output. */
   bytes: Uint8Array;
-  /** Standard output as text. */
-  stdout: string;
-  /** Standard error as text. */
-  stderr: string;
 }
 
 /** How to run the lab. */
@@ -47,9 +42,8 @@ export async function lab(args: string[], options?: LabOptions): Promise<RunResu
 }
 
 /** Decodes the output of a run. */
-export function read({ code, stdout, stderr }: Deno.CommandOutput): RunResult {
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, bytes: stdout, stdout: text(stdout), stderr: text(stderr) };
+export function read(output: Deno.CommandOutput): RunResult {
+  return { ...decode(output), bytes: output.stdout };
 }
 
 /** The names of the files in a folder, sorted; none if it does not exist. */
@@ -127,8 +121,8 @@ export class Traced implements AsyncDisposable {
 
 /** Reads the machine's links, namespaces and mounts. */
 async function readState(): Promise<unknown> {
-  const { stdout } = await new Deno.Command("ip", { args: ["-json", "link"] }).output();
-  const links = JSON.parse(new TextDecoder().decode(stdout)) as { ifname: string }[];
+  const { stdout } = await run("ip", "-json", "link");
+  const links = JSON.parse(stdout) as { ifname: string }[];
   return {
     links: links.map(({ ifname }) => ifname),
     netns: list("/run/netns"),

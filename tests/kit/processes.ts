@@ -17,9 +17,13 @@ export interface Ran {
 
 /** Runs a program without input, and waits until it ends. */
 export async function run(program: string, ...args: string[]): Promise<Ran> {
-  const output = await new Deno.Command(program, { args, stdin: "null" }).output();
+  return decode(await new Deno.Command(program, { args, stdin: "null" }).output());
+}
+
+/** Decodes the output of a program. */
+export function decode({ code, stdout, stderr }: Deno.CommandOutput): Ran {
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code: output.code, stdout: text(output.stdout), stderr: text(output.stderr) };
+  return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
 /** A process, as `/proc` shows it. */

@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { decode, type Ran } from "../kit/processes.ts";
 
 /** The folder of this checkout, without a slash at its end. */
 export const PROJECT: string = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
@@ -61,30 +62,14 @@ export class Checks {
   }
 }
 
-/** The result of a program. */
-export interface RunResult {
-  /** The exit status. */
-  code: number;
-  /** Standard output. */
-  stdout: string;
-  /** Standard error. */
-  stderr: string;
-}
-
 /** Runs a program in the checkout, and waits until it ends. */
 export async function run(
   program: string,
   args: string[],
   options: Deno.CommandOptions = {},
-): Promise<RunResult> {
-  const { code, stdout, stderr } = await new Deno.Command(program, {
-    cwd: PROJECT,
-    stdin: "null",
-    ...options,
-    args,
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
+): Promise<Ran> {
+  const all = { cwd: PROJECT, stdin: "null", ...options, args } as const;
+  return decode(await new Deno.Command(program, all).output());
 }
 
 /**

@@ -8,7 +8,8 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Evidence } from "../../lib/check/mod.ts";
 import { fillCarriedFolder } from "../../lab/vagrant_carry.ts";
 import { STATEMENT_IDS } from "../../scenarios/kit/statements.ts";
-import { Checks, PROJECT, run, type RunResult, sh } from "./checks.ts";
+import type { Ran } from "../kit/processes.ts";
+import { Checks, PROJECT, run, sh } from "./checks.ts";
 import { endDaemons, startDaemons } from "./daemons.ts";
 import { type Machine, machines } from "./machine.ts";
 import { checkTwoKernels } from "./two_kernels.ts";
@@ -28,7 +29,7 @@ async function vagrant(words: string[], env: Record<string, string> = ENV): Prom
 }
 
 /** Runs `deno task lab --engine vagrant`. */
-function lab(...words: string[]): Promise<RunResult> {
+function lab(...words: string[]): Promise<Ran> {
   return run(Deno.execPath(), ["task", "--quiet", "lab", "--engine", "vagrant", ...words], {
     env: ENV,
   });

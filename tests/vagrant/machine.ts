@@ -1,4 +1,5 @@
-import { PROJECT, run, type RunResult } from "./checks.ts";
+import type { Ran } from "../kit/processes.ts";
+import { PROJECT, run } from "./checks.ts";
 
 /** A machine of the Vagrantfile, over one ssh connection, which stays open. */
 export class Machine implements Disposable {
@@ -16,7 +17,7 @@ export class Machine implements Disposable {
   }
 
   /** Runs a script in the machine, as root. */
-  try(script: string): Promise<RunResult> {
+  try(script: string): Promise<Ran> {
     const words = `sudo -n sh -c '${script.replaceAll("'", `'\\''`)}'`;
     return run("ssh", [...this.#options, this.name, words]);
   }
