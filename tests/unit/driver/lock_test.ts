@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { StateLock } from "../../../lib/driver/lock.ts";
 
-/** A path for a lock, in a folder that is gone when the test is through. */
+/** A path for a lock, in a folder that is removed after the test. */
 function lockPath(): Disposable & { path: string } {
   const folder = Deno.makeTempDirSync();
   return {
@@ -21,7 +21,7 @@ Deno.test("calls that share the lock run at the same time", async () => {
   const lock = new StateLock(dir.path);
   const both = Promise.withResolvers<void>();
   let running = 0;
-  // Each waits for the other: alone, neither would end.
+  // Each waits for the other, so neither would end if only one ran at a time.
   const call = () =>
     lock.shared(async () => {
       if (++running === 2) both.resolve();
