@@ -241,7 +241,9 @@ export function contract(engine: BootingEngine, { brief = false } = {}): void {
     const script = `set -e
     mkdir "$1/clone" "$1/clone/lib" "$1/home" "$1/home/.cache" "$1/tmp"
     cd "$2"; cp -r lab offline deno.json deno.lock "$1/clone"; cp lib/*.ts "$1/clone/lib"
-    cp "$3" "$1/deno"; cp -r "\${DENO_DIR:-$4/deno}" "$1/home/.cache/deno"
+    # Of Deno's cache, only the packages: the rest changes while other tests run.
+    cp "$3" "$1/deno"; mkdir "$1/home/.cache/deno"
+    cp -r "\${DENO_DIR:-$4/deno}/npm" "$1/home/.cache/deno/npm"
     mkdir -p "$1/home/.cache/ipvlan-kit/lab"
     cd "\${IPVLAN_LAB_CACHE:-$4/ipvlan-kit}/lab"
     for kept in *; do

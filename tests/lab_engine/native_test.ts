@@ -81,9 +81,11 @@ Deno.test("native runs as an ordinary user in fresh namespaces", async () => {
     open() { while [ "$1" ]; do chmod o+rx "$1"; set -- "\${1%/*}"; done; }
     deno=$(readlink -f "$(command -v deno)")
     caches=\${XDG_CACHE_HOME:-$HOME/.cache}
-    export DENO_DIR=\${DENO_DIR:-$caches/deno} IPVLAN_LAB_CACHE=\${IPVLAN_LAB_CACHE:-$caches/ipvlan-kit}
-    for path in "$PROJECT" "$deno" "$DENO_DIR" "$IPVLAN_LAB_CACHE"; do open "\${path%/}"; done
-    chmod -R a+rwX "$DENO_DIR"
+    packages=\${DENO_DIR:-$caches/deno}/npm
+    export DENO_DIR=/tmp/deno IPVLAN_LAB_CACHE=\${IPVLAN_LAB_CACHE:-$caches/ipvlan-kit}
+    for path in "$PROJECT" "$deno" "$packages" "$IPVLAN_LAB_CACHE"; do open "\${path%/}"; done
+    mkdir -m 777 /tmp/deno
+    ln -s "$packages" /tmp/deno/npm
     export PATH="\${deno%/*}:$PATH" HOME=/nonexistent
     user="setpriv --reuid 65534 --regid 65534 --clear-groups"
     `);
