@@ -164,7 +164,7 @@ function problemWith(given: GivenOption, options: readonly OptionForm[]): string
 
 /**
  * Writes an option in the one way that no parser misreads: `--name=VALUE` for each of its values, or
- * `--name` where it takes none and is on. `parseArgs` alone has rules that nobody expects here: in
+ * `--name` where it takes none and is on. Other rules of `parseArgs` would surprise users: in
  * `run --rm true` it takes the word `true` for the value of `--rm`, and of `-eA=1` it keeps `1`.
  */
 function spellOut(option: OptionForm, given: readonly GivenOption[]): string[] {

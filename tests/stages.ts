@@ -32,7 +32,11 @@ const children = new Set<Deno.ChildProcess>();
 /** Ends what runs, labs included, and then this process. */
 async function endAll(signal: EndingSignal): Promise<never> {
   const ends = [...children].map((child) => {
-    Deno.kill(-child.pid, "SIGTERM");
+    try {
+      Deno.kill(-child.pid, "SIGTERM");
+    } catch {
+      // The whole group has already ended.
+    }
     return child.status;
   });
   await Promise.all(ends);

@@ -102,6 +102,5 @@ export function filterNetworks(driver: Driver, filters: readonly Filter[]): Netw
 /** Whether a network has a label: `NAME`, or `NAME=VALUE`. */
 function hasLabel({ labels }: Network, label: string): boolean {
   const [name = "", ...rest] = label.split("=");
-  const value = labels[name];
-  return value !== undefined && (rest.length === 0 || value === rest.join("="));
+  return Object.hasOwn(labels, name) && (rest.length === 0 || labels[name] === rest.join("="));
 }

@@ -37,7 +37,7 @@ export function systemdUnit(
     "Type=oneshot",
     "RemainAfterExit=yes",
     ...variables.map((name) => `Environment=${quoted(`${name}=${env[name]}`)}`),
-    // In ExecStart= alone, a dollar sign begins a variable; a doubled one is itself.
+    // A dollar sign in ExecStart= begins a variable, so it is doubled. Environment= has no variables.
     `ExecStart=${words.map((word) => quoted(word).replaceAll("$", "$$$$")).join(" ")}`,
     "",
     "[Install]",

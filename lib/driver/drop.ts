@@ -44,8 +44,8 @@ export async function deleteRecords(
 
 /**
  * Deletes a network's record, and the links that the driver made for the network and that no other
- * network needs. A link without the mark of the driver stays, even if it is on record: then
- * somebody else has made it since.
+ * network needs. A link without the mark of the driver stays, even if it is on record: then another
+ * program has made it again.
  */
 export async function dropNetwork(parts: DriverParts, network: Network): Promise<void> {
   const { store, namespaces } = parts;

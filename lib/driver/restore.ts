@@ -105,7 +105,7 @@ export interface ParentFacts {
 
 /** How to restore a parent. */
 export interface ParentPlan {
-  /** Links on record that somebody else has made since. The driver must not delete them later. */
+  /** Links on record that another program has made again. The driver must not delete them later. */
   foreign: string[];
   /** The steps that make the missing links. */
   steps: Step[];
@@ -113,7 +113,7 @@ export interface ParentPlan {
 
 /**
  * Plans how to restore a network's parent. Only links that the driver made before are made again:
- * it deletes what it makes, and must not delete a link that somebody else set up.
+ * it deletes what it makes, and must not delete a link that another program made.
  */
 export function parentPlan(
   network: Network,

@@ -26,8 +26,8 @@ export interface BatchLine {
 }
 
 /**
- * Lines, and the marks by which their answers are told apart. The lines of the input are numbered
- * from 1, as `ip` names a line that failed by its number.
+ * Lines to run, with a mark after each answer, so that the reader sees where one answer ends. The lines
+ * of the input have numbers from 1: `ip` names a line that failed by its number.
  */
 export interface Batch {
   /** The input of the program, line by line. */
