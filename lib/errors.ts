@@ -28,6 +28,14 @@ export class IpvlanError extends Error {
   }
 }
 
+/** The caller's signal interrupted the call. */
+export class InterruptedError extends IpvlanError {
+  /** Makes the error. */
+  constructor() {
+    super("It was interrupted");
+  }
+}
+
 /** A decision, or everything that is wrong with the request: at least one problem. */
 export type Decision<T> =
   | ({ readonly ok: true } & T)

@@ -49,7 +49,17 @@ export interface InterruptOptions {
    * @default {undefined}
    */
   except?: EndingSignal;
+  /**
+   * Called for a signal that comes a second or more after the first one. Another that comes sooner
+   * may be the same one: a program above this one may pass on what a terminal has sent to both.
+   *
+   * @default {undefined} Only the first signal counts.
+   */
+  again?: (status: number) => void;
 }
+
+/** After how long another signal is a new one, in milliseconds. */
+const AGAIN = 1000;
 
 /**
  * Turns the signals that would end this program into an `AbortSignal`, until it is disposed of: what
@@ -71,12 +81,15 @@ export class Interrupt implements Disposable {
   #listener: Disposable;
 
   /** Starts to listen. */
-  constructor({ reason, except }: InterruptOptions = {}) {
+  constructor({ reason, except, again }: InterruptOptions = {}) {
     const controller = new AbortController();
+    let first: number | undefined;
     this.signal = controller.signal;
     this.#listener = onSignals(ENDING, (name) => {
       if (name === except) return;
       this.#status ??= exitStatusOf(name);
+      first ??= performance.now();
+      if (performance.now() - first >= AGAIN) again?.(this.#status);
       controller.abort(reason);
     });
   }

@@ -53,8 +53,12 @@ export interface Command {
 export interface Context {
   /** The command's name, as typed: `ipvlan network create`. */
   command: string;
-  /** Opens the driver. `--dry-run` and `--verbose` are set up in it. */
-  open(): Promise<import("../driver/mod.ts").Driver>;
+  /**
+   * Opens the driver. `--dry-run` and `--verbose` are set up in it.
+   *
+   * @param signal Ends its calls. By default, that is {@linkcode Context.interrupted}.
+   */
+  open(signal?: AbortSignal): Promise<import("../driver/mod.ts").Driver>;
   /** Prints text on standard output; values from outside may be in it. */
   print(text: string): void;
   /** Prints text on standard output that has colours. Values from outside must be escaped in it. */

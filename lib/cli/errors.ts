@@ -37,6 +37,7 @@ export function errorLines(error: IpvlanError): string[] {
  * stops.
  *
  * @returns The exit status: 1 if the function failed for any name.
+ * @throws The signal's reason.
  */
 export async function forEachName(
   names: readonly string[],
@@ -45,11 +46,11 @@ export async function forEachName(
 ): Promise<number> {
   let status = 0;
   for (const name of names) {
-    if (interrupted.aborted) break;
+    interrupted.throwIfAborted();
     try {
       await run(name);
     } catch (error) {
-      if (!(error instanceof IpvlanError)) throw error;
+      if (!(error instanceof IpvlanError) || error === interrupted.reason) throw error;
       errorLines(error).forEach(warn);
       status = 1;
     }

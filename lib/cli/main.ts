@@ -1,5 +1,5 @@
 import metadata from "../../deno.json" with { type: "json" };
-import { IpvlanError } from "../errors.ts";
+import { InterruptedError, IpvlanError } from "../errors.ts";
 import { Interrupt } from "../signals.ts";
 import { closest } from "../suggest.ts";
 import type { Arguments, Command, Context } from "./command.ts";
@@ -58,13 +58,24 @@ async function dispatch(typed: readonly string[]): Promise<number> {
   return await runCommand(`ipvlan ${name}`, command, args);
 }
 
-/** Runs a command. A signal lets it finish or undo its change; then the status tells the signal. */
+/**
+ * Runs a command. After a signal it ends as soon as it has undone or done what it had begun. Its
+ * exit status tells the signal, unless the command has done everything that it was asked for.
+ */
 async function runCommand(name: string, command: Command, args: Arguments): Promise<number> {
   // What `run` and `exec` start in a sandbox gets the signals itself: see `SignalRelay`.
-  using interrupt = command.changes && !command.stopEarly ? new Interrupt() : undefined;
+  using interrupt = command.changes && !command.stopEarly
+    ? new Interrupt({ reason: new InterruptedError(), again: endAtOnce })
+    : undefined;
   const context = contextOf(name, args, interrupt?.signal ?? new AbortController().signal);
   const status = await reportErrors(args.on("verbose"), () => command.run(args, context));
-  return interrupt?.status ?? status;
+  return status === 0 ? 0 : interrupt?.status ?? status;
+}
+
+/** Ends this program in the middle of a change, as somebody does not want to wait for its undoing. */
+function endAtOnce(status: number): never {
+  warn("It was ended in the middle of a change: the next command that changes something undoes it");
+  Deno.exit(status);
 }
 
 function contextOf(command: string, args: Arguments, interrupted: AbortSignal): Context {
@@ -76,9 +87,11 @@ function contextOf(command: string, args: Arguments, interrupted: AbortSignal): 
     print,
     printColoured,
     warn,
-    open: async () => {
+    open: async (signal = interrupted) => {
       const { Driver } = await import("../driver/mod.ts");
       return await Driver.open({
+        signal,
+        waiting: warn,
         dryRun: dryRun ? print : undefined,
         verbose: args.on("verbose") ? (line) => printError(`+ ${line}`) : undefined,
       });

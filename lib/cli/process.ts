@@ -4,7 +4,7 @@
  * @module
  */
 import type { Driver } from "../driver/mod.ts";
-import { IpvlanError } from "../errors.ts";
+import { InterruptedError, IpvlanError } from "../errors.ts";
 import { ProgramNotFoundError } from "../iproute2/errors.ts";
 import { exitStatusOf, onSignals } from "../signals.ts";
 import type { Arguments, Option } from "./command.ts";
@@ -78,8 +78,13 @@ function statOf(path: string): Deno.FileInfo | undefined {
 /** The signals that a terminal sends to every process in the foreground (termios(3)). */
 const BY_TERMINAL: readonly Deno.Signal[] = ["SIGINT", "SIGQUIT"];
 
-/** Passes the signals that would end this program on to a process, once there is one. */
+/**
+ * Passes the signals that would end this program on to a process, as long as one runs. Before and
+ * after that, they abort an `AbortSignal`.
+ */
 export class SignalRelay implements Disposable {
+  /** Aborted by a signal that comes while no process runs. */
+  readonly signal: AbortSignal;
   #first: Deno.Signal | undefined;
   #child: Deno.ChildProcess | undefined;
   #listener: Disposable;
@@ -87,10 +92,13 @@ export class SignalRelay implements Disposable {
   /** Starts to listen. */
   constructor() {
     const atTerminal = Deno.stdin.isTerminal();
+    const controller = new AbortController();
+    this.signal = controller.signal;
     this.#listener = onSignals([...BY_TERMINAL, "SIGTERM", "SIGHUP"], (signal) => {
       this.#first ??= signal;
+      if (!this.#child) controller.abort(new InterruptedError());
       // The process got it from the terminal already.
-      if (!(atTerminal && BY_TERMINAL.includes(signal))) this.#send(signal);
+      else if (!(atTerminal && BY_TERMINAL.includes(signal))) this.#send(signal);
     });
   }
 
@@ -99,9 +107,10 @@ export class SignalRelay implements Disposable {
     return this.#first && exitStatusOf(this.#first);
   }
 
-  /** Sets the process that gets the signals from now on. */
+  /** Sets the process that gets the signals until it ends. */
   to(child: Deno.ChildProcess): void {
     this.#child = child;
+    child.status.then(() => this.#child = undefined);
   }
 
   /** Stops listening. */

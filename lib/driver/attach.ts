@@ -120,9 +120,10 @@ async function make(
   { sandbox, planned, records }: Reservation,
   pid: number | undefined,
 ): Promise<void> {
-  const { store, namespaces, hosts } = parts;
+  const { store, namespaces, hosts, unstoppable, wait } = parts;
   // The hosts files are written while `ip` runs, so that calls at the same time share one write.
-  const hostsWritten = hosts.refresh(planned.map(({ network }) => network.id), [sandbox.name]);
+  const networks = planned.map(({ network }) => network.id);
+  const hostsWritten = hosts.refresh(networks, [sandbox.name], wait);
   // It is awaited below. Until then, its failure must not end the program as an unhandled one.
   hostsWritten.catch(() => {});
   const steps = byPlace([
@@ -138,7 +139,7 @@ async function make(
     await hostsWritten.catch(() => {});
     // What is left in the kernel stays on record, and the next exclusive call removes it. A record
     // that cannot be deleted now stays too. The caller needs the first error, not that one.
-    if (!(error instanceof NotUndoneError)) await abandon(parts, records).catch(() => {});
+    if (!(error instanceof NotUndoneError)) await abandon(unstoppable, records).catch(() => {});
     if (error instanceof NamespaceNotFoundError) throw new SandboxGoneError(sandbox.name);
     throw error;
   }

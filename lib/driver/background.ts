@@ -15,15 +15,23 @@ export const BACKGROUND = {
  *
  * @param child The process: `ip netns exec`, which enters the namespace and becomes the command.
  * @param processes Lists the ids of the processes in the sandbox.
+ * @param signal Kills the process, and this fails with the signal's reason.
  */
 export async function waitUntilInside(
   child: Deno.ChildProcess,
   processes: () => Promise<readonly number[]>,
+  signal?: AbortSignal,
 ): Promise<void> {
   let hasEnded = false;
   child.status.then(() => hasEnded = true);
-  // The kernel does not report that a process has entered a namespace, so we poll.
-  while (!hasEnded && !(await processes()).includes(child.pid)) {
-    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  try {
+    // The kernel does not report that a process has entered a namespace, so we poll.
+    while (!hasEnded && !(await processes()).includes(child.pid)) {
+      signal?.throwIfAborted();
+      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    }
+  } catch (error) {
+    if (signal?.aborted && !hasEnded) child.kill("SIGKILL");
+    throw error;
   }
 }

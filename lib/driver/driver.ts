@@ -9,11 +9,12 @@ import { findNetwork, findSandbox } from "./find.ts";
 import { HostsFiles } from "./hosts.ts";
 import { StateLock } from "./lock.ts";
 import { LinkMonitor } from "./monitor.ts";
-import { Namespaces, rehearsed, watched, type WrapRunner } from "./namespaces.ts";
+import { Namespaces, programsWith, rehearsed, watched, type WrapRunner } from "./namespaces.ts";
 import { decideNetwork, type HostFacts } from "./network.ts";
 import type { DriverParts } from "./parts.ts";
 import { KnownPools } from "./pools.ts";
 import { Processes } from "./processes.ts";
+import { lateSignal, type Programs } from "./programs.ts";
 import { recover, type Recovery } from "./recover.ts";
 import { disconnect, pruneNetworks, removeNetwork, removeSandbox } from "./remove.ts";
 import { restore } from "./restore.ts";
@@ -31,6 +32,7 @@ import type {
   SandboxDetails,
   SandboxSpec,
 } from "./types.ts";
+import type { WaitOptions } from "./wait.ts";
 
 /** How a {@linkcode Driver} is opened. */
 export interface DriverOptions {
@@ -60,6 +62,32 @@ export interface DriverOptions {
    * @default {undefined}
    */
   dryRun?: (command: string) => void;
+  /**
+   * Ends the calls: see {@linkcode Driver.withSignal}.
+   *
+   * @default {undefined}
+   */
+  signal?: AbortSignal;
+  /**
+   * Called with a sentence if a call waits for longer than a second: for another process that uses
+   * the state folder, or for a program that does not end.
+   *
+   * @default {undefined}
+   */
+  waiting?: (sentence: string) => void;
+}
+
+/** What drivers with different signals share. */
+interface DriverBase extends Pick<DriverParts, "store" | "hosts" | "pools"> {
+  host: string | undefined;
+  wrap: WrapRunner | undefined;
+  programs: Programs;
+  /** The file that each `ip` has open: see {@linkcode Namespaces}. */
+  programLock: string | undefined;
+  /** For the calls. Without a file, it never blocks. */
+  lock: StateLock;
+  /** For sequences of calls. */
+  sequences: StateLock;
 }
 
 /**
@@ -81,18 +109,12 @@ export interface DriverOptions {
  * ```
  */
 export class Driver implements AsyncDisposable {
-  #host: string | undefined;
-  #parts: DriverParts;
-  #lock: StateLock;
-  #sequences: StateLock;
+  readonly #base: DriverBase;
+  readonly #parts: DriverParts;
 
-  /** Keeps the locks in a folder. Without a folder, the locks never block. */
-  private constructor(host: string | undefined, parts: DriverParts, folder?: string) {
-    const lock = (name: string) => new StateLock(folder && `${folder}/${name}`);
-    this.#host = host;
-    this.#parts = parts;
-    this.#lock = lock("lock");
-    this.#sequences = lock("sequence.lock");
+  private constructor(base: DriverBase, wait: WaitOptions) {
+    this.#base = base;
+    this.#parts = makeParts(base, wait);
   }
 
   /**
@@ -114,19 +136,48 @@ export class Driver implements AsyncDisposable {
    *
    * @ignore
    */
-  static openWrapped({ host, stateDir, dryRun }: DriverOptions, wrap?: WrapRunner): Driver {
+  static openWrapped(
+    { host, stateDir, dryRun, signal, waiting }: DriverOptions,
+    wrap?: WrapRunner,
+  ): Driver {
     const folder = stateDir ?? stateFolder();
     const store = dryRun ? SqliteStore.copy(folder) : SqliteStore.open(folder);
-    const lock = dryRun ? undefined : `${folder}/ip.lock`;
-    const namespaces = new Namespaces({ host, lock, wrap });
-    const parts = {
+    // A dry run locks nothing.
+    const file = (name: string) => dryRun ? undefined : `${folder}/${name}`;
+    const programLock = file("ip.lock");
+    const base = {
+      host,
+      wrap,
       store,
-      namespaces,
-      processes: new Processes(namespaces.run, lock),
-      hosts: new HostsFiles(store, dryRun ? undefined : `${folder}/hosts.lock`),
+      programLock,
+      programs: programsWith(programLock),
+      hosts: new HostsFiles(store, file("hosts.lock")),
       pools: new KnownPools(store),
+      lock: new StateLock(file("lock")),
+      sequences: new StateLock(file("sequence.lock")),
     };
-    return new Driver(host, parts, dryRun ? undefined : folder);
+    return new Driver(base, { signal, waiting });
+  }
+
+  /**
+   * The same driver, with another signal for its calls or none. Dispose only of the driver that was
+   * opened.
+   *
+   * When the signal is aborted, each call that waits, or that makes something, fails with the
+   * signal's reason and has changed nothing. A call that is removing something does so to its end.
+   * A program that does not end is killed.
+   *
+   * @example
+   * ```ts
+   * import { Driver } from "@ipvlan/kit";
+   *
+   * await using driver = await Driver.open();
+   * const hurried = driver.withSignal(AbortSignal.timeout(10_000));
+   * await hurried.createNetwork({ name: "ipvlan20", parent: "eth0.20" });
+   * ```
+   */
+  withSignal(signal?: AbortSignal): Driver {
+    return new Driver(this.#base, { ...this.#parts.wait, signal });
   }
 
   /** Finds everything that is wrong with a network to create. Changes nothing. */
@@ -157,12 +208,12 @@ export class Driver implements AsyncDisposable {
    * @throws {NetworkInUseError} Sandboxes are connected to it.
    */
   async removeNetwork(name: string): Promise<void> {
-    await this.#exclusive((parts) => removeNetwork(parts, name));
+    await this.#exclusive(({ unstoppable }) => removeNetwork(unstoppable, name));
   }
 
   /** Removes all networks that no sandbox is connected to. Resolves to their names. */
   async pruneNetworks(): Promise<string[]> {
-    return await this.#exclusive(pruneNetworks);
+    return await this.#exclusive(({ unstoppable }) => pruneNetworks(unstoppable));
   }
 
   /** All networks, by name. */
@@ -219,7 +270,7 @@ export class Driver implements AsyncDisposable {
       const pids = busy === "leave" ? [] : await this.processes(name);
       if (busy === "refuse" && pids.length > 0) throw new SandboxInUseError(name, pids);
       for (const pid of pids) killIfPresent(pid);
-      await removeSandbox(this.#parts, name);
+      await removeSandbox(this.#parts.unstoppable, name);
     });
   }
 
@@ -290,7 +341,7 @@ export class Driver implements AsyncDisposable {
    * @throws {NotConnectedError} It is not connected.
    */
   async disconnect(network: string, sandbox: string): Promise<void> {
-    await this.#shared(() => disconnect(this.#parts, network, sandbox));
+    await this.#shared(() => disconnect(this.#parts.unstoppable, network, sandbox));
   }
 
   /** Replaces a network's labels. @throws {NetworkNotFoundError} There is no such network. */
@@ -335,24 +386,31 @@ export class Driver implements AsyncDisposable {
   ): Promise<void> {
     const child = this.exec(sandbox, words, { ...options, ...BACKGROUND }).spawn();
     child.unref();
-    await waitUntilInside(child, () => this.processes(sandbox));
+    await waitUntilInside(child, () => this.processes(sandbox), this.#parts.wait.signal);
   }
 
   /**
    * Brings everything on record back into the kernel, with the same addresses, after a restart of
    * the host or a crash. What exists is not changed.
    *
-   * @param wait How many seconds to wait for parents that do not exist yet.
-   * @param signal Ends the wait early.
+   * @param seconds How long to wait for parents that do not exist yet.
    */
-  async restore(wait = 0, signal?: AbortSignal): Promise<RestoreReport> {
-    if (wait === 0) return await this.#exclusive(restore);
+  async restore(seconds = 0): Promise<RestoreReport> {
+    const restoreOnce = () =>
+      this.#exclusive(async (parts, recovery) => {
+        const report = await restore(parts, recovery);
+        // After the signal, everything was refused, and the report says so of each.
+        parts.wait.signal?.throwIfAborted();
+        return report;
+      });
+    if (seconds === 0) return await restoreOnce();
     // Started before the first try, so that it sees every link that appears after it.
-    await using links = new LinkMonitor(this.#host);
-    const time = AbortSignal.timeout(wait * 1000);
+    await using links = new LinkMonitor(this.#base.host);
+    const { signal } = this.#parts.wait;
+    const time = AbortSignal.timeout(seconds * 1000);
     const deadline = signal ? AbortSignal.any([time, signal]) : time;
     for (;;) {
-      const report = await this.#exclusive(restore);
+      const report = await restoreOnce();
       // After the deadline there is one last try, for a link that appeared just before.
       if (report.missing.length === 0 || deadline.aborted) return report;
       await links.changed(deadline);
@@ -369,18 +427,23 @@ export class Driver implements AsyncDisposable {
    * such a function at a time. Calls outside of such functions are not blocked.
    */
   async sequence<T>(run: () => Promise<T>): Promise<T> {
-    return await this.#sequences.exclusive(run);
+    return await this.#base.sequences.exclusive(run, this.#parts.wait);
   }
 
   /** Ends the driver's processes and closes its store. Networks and sandboxes stay. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#parts.namespaces[Symbol.asyncDispose]();
-    this.#parts.store[Symbol.dispose]();
+    await this.#base.programs[Symbol.asyncDispose]();
+    this.#base.store[Symbol.dispose]();
   }
 
   /** Runs a function with the exclusive lock, after removing what a crash left half done. */
   async #exclusive<T>(run: (parts: DriverParts, recovery: Recovery) => Promise<T>): Promise<T> {
-    return await this.#lock.exclusive(async () => run(this.#parts, await recover(this.#parts)));
+    const { wait } = this.#parts;
+    return await this.#base.lock.exclusive(async () => {
+      const recovery = await recover(this.#parts);
+      wait.signal?.throwIfAborted();
+      return await run(this.#parts, recovery);
+    }, wait);
   }
 
   /**
@@ -390,7 +453,7 @@ export class Driver implements AsyncDisposable {
    */
   async #shared<T>(run: () => Promise<T>): Promise<T> {
     try {
-      return await this.#lock.shared(run);
+      return await this.#base.lock.shared(run, this.#parts.wait);
     } catch (error) {
       if (!(error instanceof HalfDoneError)) throw error;
       return await this.#exclusive(run);
@@ -415,7 +478,7 @@ export class Driver implements AsyncDisposable {
 
   async #hostFacts(): Promise<HostFacts> {
     const { namespaces } = this.#parts;
-    const host = { netns: this.#host, ip: namespaces.host(), run: namespaces.run };
+    const host = { netns: this.#base.host, ip: namespaces.host(), run: namespaces.run };
     const seen = await look(host, { links: true, addrs: true, routes: "main" });
     return { release: Deno.osRelease(), ...seen };
   }
@@ -428,6 +491,25 @@ export class Driver implements AsyncDisposable {
       .map((endpoint) => toEndpoint(networks.get(endpoint.network)!, endpoint));
     return { ...sandbox, endpoints };
   }
+}
+
+/** Makes the parts of a driver with a signal. */
+function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
+  const { host, wrap, store, programLock: lock, programs, hosts, pools } = base;
+  const namespaces = new Namespaces({ host, lock, programs, wrap, ...wait });
+  const partsOn = (namespaces: Namespaces, wait: WaitOptions) => {
+    const processes = new Processes(namespaces.run, lock);
+    return { store, namespaces, processes, hosts, pools, wait };
+  };
+  // What has begun may wait for others a little longer, and then leaves the rest to the next call.
+  const late = { ...wait, signal: lateSignal(wait.signal) };
+  const unstoppable: DriverParts = {
+    ...partsOn(namespaces.unstoppable, late),
+    get unstoppable() {
+      return unstoppable;
+    },
+  };
+  return { ...partsOn(namespaces, wait), unstoppable };
 }
 
 function killIfPresent(pid: number): void {

@@ -30,12 +30,12 @@ export function setState(
  * The hosts files are changed first, so that after a crash the records still say what is left.
  */
 export async function deleteRecords(
-  { store, hosts }: DriverParts,
+  { store, hosts, wait }: DriverParts,
   { sandbox, endpoints }: RecordGroup,
 ): Promise<void> {
   const sandboxes = endpoints.map((endpoint) => endpoint.sandbox);
   if (sandbox) sandboxes.push(sandbox.name);
-  await hosts.refresh(endpoints.map(({ network }) => network), sandboxes);
+  await hosts.refresh(endpoints.map(({ network }) => network), sandboxes, wait);
   store.transaction(() => {
     for (const { id } of endpoints) store.deleteEndpoint(id);
     if (sandbox) store.deleteSandbox(sandbox.name);

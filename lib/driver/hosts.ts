@@ -1,6 +1,8 @@
 import { endpointAddresses } from "../ipam/address.ts";
 import { HostsFileError } from "./errors.ts";
-import { StateLock } from "./lock.ts";
+import { orAbort } from "../iproute2/abort.ts";
+import { FileLock } from "./lock.ts";
+import type { WaitOptions } from "./wait.ts";
 import type { EndpointRecord, State, Store } from "./store.ts";
 
 /**
@@ -35,10 +37,18 @@ export interface NamedEndpoint extends EndpointRecord {
   networkName: string;
 }
 
+/** A refresh that several calls wait for. */
+interface NextRefresh {
+  calls: number;
+  done: Promise<void>;
+  /** Ends the wait for the lock when no call waits any more. */
+  giveUp: AbortController;
+}
+
 /** Keeps the hosts files of a driver's sandboxes in sync with its store. */
 export class HostsFiles {
   #store: Store;
-  #lock: StateLock | undefined;
+  #lock: FileLock | undefined;
   /** Whose files may be stale: those of all sandboxes on these networks, and of these sandboxes. */
   #stale = { networks: new Set<string>(), sandboxes: new Set<string>() };
   /** The host lines of each network, with a revision that changes when they do. */
@@ -51,7 +61,7 @@ export class HostsFiles {
   /** The refresh that runs. */
   #running: Promise<void> = Promise.resolve();
   /** The refresh that starts when that one has ended. */
-  #next: Promise<void> | undefined;
+  #next: NextRefresh | undefined;
 
   /**
    * Makes the hosts files of a store.
@@ -60,7 +70,7 @@ export class HostsFiles {
    */
   constructor(store: Store, lock?: string) {
     this.#store = store;
-    this.#lock = lock === undefined ? undefined : new StateLock(lock);
+    this.#lock = lock === undefined ? undefined : new FileLock(lock);
   }
 
   /**
@@ -70,14 +80,35 @@ export class HostsFiles {
    * Calls during a refresh share the next one. If not, a hundred endpoints made at once would write
    * every file a hundred times.
    */
-  refresh(networks: Iterable<string>, sandboxes: Iterable<string> = []): Promise<void> {
+  async refresh(
+    networks: Iterable<string>,
+    sandboxes: Iterable<string> = [],
+    { signal, waiting }: WaitOptions = {},
+  ): Promise<void> {
     for (const network of networks) this.#stale.networks.add(network);
     for (const sandbox of sandboxes) this.#stale.sandboxes.add(sandbox);
-    return this.#next ??= this.#running.catch(() => {}).then(() => {
-      this.#next = undefined;
+    const next = this.#next ??= this.#makeNext(waiting);
+    next.calls++;
+    try {
+      await orAbort(next.done, signal);
+    } finally {
+      if (--next.calls === 0) next.giveUp.abort();
+    }
+  }
+
+  #makeNext(waiting: WaitOptions["waiting"]): NextRefresh {
+    const giveUp = new AbortController();
+    const refresh = async () => {
+      if (!this.#lock) return;
       // Locked from reading the store to writing, so that no other process writes older lines last.
-      return this.#running = this.#lock?.exclusive(() => this.#write()) ?? Promise.resolve();
+      using _lock = await this.#lock.exclusive({ signal: giveUp.signal, waiting });
+      await this.#write();
+    };
+    const done = this.#running.catch(() => {}).then(() => {
+      this.#next = undefined;
+      return this.#running = refresh();
     });
+    return { calls: 0, done, giveUp };
   }
 
   async #write(): Promise<void> {

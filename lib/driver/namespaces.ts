@@ -3,8 +3,10 @@ import { NamespaceNotFoundError } from "../iproute2/errors.ts";
 import { Ip } from "../iproute2/ip.ts";
 import { ProcessPerBurst } from "../iproute2/process_per_burst.ts";
 import { type Runner, Session } from "../iproute2/session.ts";
-import { type ProgramRunner, type RunProgram, Shell } from "../iproute2/shell.ts";
+import { type Ending, type RunProgram, Shell } from "../iproute2/shell.ts";
 import { CALLER, type Place, runPlan, type Step } from "./plan.ts";
+import { Programs } from "./programs.ts";
+import type { WaitOptions } from "./wait.ts";
 
 /** Wraps the runner of a namespace. The namespace of this process is `undefined`. */
 export type WrapRunner = (runner: Runner, netns: string | undefined) => Runner;
@@ -42,17 +44,28 @@ export function rehearsed(report: (command: string) => void): WrapRunner {
 export const LOCK_FD = 9;
 
 /** How a {@linkcode Namespaces} is made. */
-export interface NamespacesOptions {
+export interface NamespacesOptions extends WaitOptions {
   /** The namespace that is the host; by default that of this process. */
   host?: string;
   /**
    * The lock file, which each `ip` has open. It is made if it does not exist; its folder is not.
    */
   lock?: string;
-  /** Starts what runs programs, instead of a {@linkcode Shell}. */
-  start?: () => ProgramRunner;
+  /** What runs the programs. By default, programs of its own. */
+  programs?: Programs;
   /** Wraps the runner of each namespace. */
   wrap?: WrapRunner;
+  /**
+   * Whether lines run although the signal is aborted: see {@linkcode Namespaces.unstoppable}.
+   *
+   * @default {false}
+   */
+  unstoppable?: boolean;
+}
+
+/** Makes what runs a driver's programs. @param lock The lock file. */
+export function programsWith(lock: string | undefined): Programs {
+  return new Programs(() => new Shell({ args: lock === undefined ? [] : [lock] }));
 }
 
 /**
@@ -65,26 +78,31 @@ export interface NamespacesOptions {
  * it removes what was left half done. Deno passes no open file to a program that it starts (it
  * opens all with O_CLOEXEC), so a shell opens this one: `9<>FILE`.
  */
-export class Namespaces implements AsyncDisposable {
-  #hostName: string | undefined;
-  #lock: string | undefined;
-  #startShell: () => ProgramRunner;
-  #wrap: WrapRunner;
-  #shell: ProgramRunner | undefined;
+export class Namespaces {
+  readonly #options: NamespacesOptions;
+  readonly #programs: Programs;
+  #unstoppable: Namespaces | undefined;
   /** The host's and the caller's `ip`, which all calls share. */
   #shared = new Map<string | undefined, Ip>();
 
   /** Starts nothing yet. */
-  constructor({ host, lock, start, wrap }: NamespacesOptions = {}) {
-    this.#hostName = host;
-    this.#lock = lock;
-    this.#startShell = start ?? (() => new Shell({ args: lock === undefined ? [] : [lock] }));
-    this.#wrap = wrap ?? ((runner) => runner);
+  constructor(options: NamespacesOptions = {}) {
+    this.#programs = options.programs ?? programsWith(options.lock);
+    this.#options = { ...options, programs: this.#programs };
+  }
+
+  /**
+   * The same namespaces for what must come to its end once it has begun. The signal stops none of
+   * its lines, but kills an `ip` that does not end.
+   */
+  get unstoppable(): Namespaces {
+    if (this.#options.unstoppable) return this;
+    return this.#unstoppable ??= new Namespaces({ ...this.#options, unstoppable: true });
   }
 
   /** `ip` in the host's namespace. */
   host(): Ip {
-    return this.#share(this.#hostName);
+    return this.#share(this.#options.host);
   }
 
   /** `ip` in the namespace of this process. It is the host's if no host was named. */
@@ -97,34 +115,43 @@ export class Namespaces implements AsyncDisposable {
     return this.#make(sandbox, force);
   }
 
-  /** Runs a plan and then a function, all or nothing: {@linkcode runPlan}. */
+  /**
+   * Runs a plan and then a function, all or nothing: {@linkcode runPlan}. A signal that comes before
+   * the function runs undoes the plan.
+   */
   async apply(steps: readonly Step[], finish?: () => void | Promise<void>): Promise<void> {
+    const { signal, unstoppable } = this.#options;
     const runnerOf = (place: Place, undoing: boolean) => {
-      if (place === CALLER) return this.caller().session;
-      return (place === undefined ? this.host() : this.inside(place, undoing)).session;
+      const namespaces = undoing ? this.unstoppable : this;
+      if (place === CALLER) return namespaces.caller().session;
+      return (place === undefined ? namespaces.host() : namespaces.inside(place, undoing)).session;
     };
-    await runPlan(steps, runnerOf, finish);
+    await runPlan(steps, runnerOf, async () => {
+      if (!unstoppable) signal?.throwIfAborted();
+      await finish?.();
+    });
   }
 
   /** Runs a program without the lock file, in a dry run too: see {@linkcode RunProgram}. */
-  readonly run: RunProgram = (command, input) => {
-    if (this.#shell?.ended ?? true) this.#shell = this.#startShell();
-    return this.#shell!.run(command, input);
-  };
+  readonly run: RunProgram = (command, input) => this.#run(command, input, command);
 
   /**
    * Runs `ip` with the lock file open. The shell first opens the file, and then checks that this
    * driver still runs (`kill -0`). So if no process has the file open, no `ip` of a killed driver
    * will start.
    */
-  readonly #runLocked: RunProgram = (command, input) => {
-    if (this.#lock === undefined) return this.run(command, input);
-    return this.run(`{ kill -0 $PPID || exit; ${command}; } ${LOCK_FD}<>"$1"`, input);
-  };
+  readonly #runLocked: RunProgram = (command, input) =>
+    this.#run(
+      this.#options.lock === undefined
+        ? command
+        : `{ kill -0 $PPID || exit; ${command}; } ${LOCK_FD}<>"$1"`,
+      input,
+      command,
+    );
 
-  /** Ends the shell when it has run everything. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#shell?.[Symbol.asyncDispose]();
+  #run(command: string, input: readonly string[], shown: string): Promise<Ending> {
+    const { signal, waiting, unstoppable = false } = this.#options;
+    return this.#programs.run(command, input, { shown, signal, waiting, unstoppable });
   }
 
   #share(netns: string | undefined): Ip {
@@ -136,7 +163,8 @@ export class Namespaces implements AsyncDisposable {
   }
 
   #make(netns: string | undefined, force: boolean): Ip {
+    const { wrap = (runner) => runner } = this.#options;
     const transport = new ProcessPerBurst({ program: "ip", netns, force }, this.#runLocked);
-    return new Ip(this.#wrap(new Session(transport), netns));
+    return new Ip(wrap(new Session(transport), netns));
   }
 }

@@ -3,6 +3,7 @@ import type { Namespaces } from "./namespaces.ts";
 import type { KnownPools } from "./pools.ts";
 import type { Processes } from "./processes.ts";
 import type { Store } from "./store.ts";
+import type { WaitOptions } from "./wait.ts";
 
 /** The parts of a driver, which its functions share. */
 export interface DriverParts {
@@ -16,4 +17,8 @@ export interface DriverParts {
   processes: Processes;
   /** The address pools of the networks. */
   pools: KnownPools;
+  /** How calls wait for other processes. */
+  wait: WaitOptions;
+  /** The same parts for what must come to its end once it has begun, as if there were no signal. */
+  unstoppable: DriverParts;
 }

@@ -2,6 +2,7 @@ import { ProgramNotFoundError } from "../iproute2/errors.ts";
 import type { RunProgram } from "../iproute2/shell.ts";
 import { InvalidOptionError } from "./errors.ts";
 import { LOCK_FD } from "./namespaces.ts";
+import { describeProcess, sayIfLong, untilClosed, type WaitOptions } from "./wait.ts";
 
 /** The folder of the named network namespaces (ip-netns(8)). */
 const FOLDER = "/run/netns";
@@ -10,9 +11,6 @@ const FOLDER = "/run/netns";
 export function nameIsUsed(netns: string): boolean {
   return statOf(`${FOLDER}/${netns}`) !== undefined;
 }
-
-/** How often to poll for the end of processes, in milliseconds. */
-const INTERVAL = 20;
 
 /** A process and one of its files, by device and inode: its network namespace, or an open file. */
 interface ProcessFile {
@@ -72,15 +70,21 @@ export class Processes {
    * are free, but its `ip` still runs. The caller must hold the exclusive lock, and must not run an
    * `ip` itself.
    */
-  async idle(): Promise<void> {
-    const file = this.#lock === undefined ? undefined : statOf(this.#lock);
-    if (!file) return;
-    const isBusy = async () =>
-      (await this.#search(`fd/${LOCK_FD}`)).some(({ dev, ino }) =>
-        dev === file.dev && ino === file.ino
-      );
-    // We get no notice when a child process of another driver ends, so we poll.
-    while (await isBusy()) await new Promise((resolve) => setTimeout(resolve, INTERVAL));
+  async idle({ signal, waiting }: WaitOptions = {}): Promise<void> {
+    const lock = this.#lock;
+    const file = lock === undefined ? undefined : statOf(lock);
+    if (lock === undefined || !file) return;
+    let busy: number[] = [];
+    const isIdle = async () => {
+      busy = (await this.#search(`fd/${LOCK_FD}`))
+        .filter(({ dev, ino }) => dev === file.dev && ino === file.ino).map(({ pid }) => pid);
+      return busy.length === 0;
+    };
+    using _notice = sayIfLong(
+      waiting,
+      () => `Waiting for what a killed driver has begun: ${busy.map(describeProcess).join(", ")}`,
+    );
+    await untilClosed(lock, isIdle, { signal });
   }
 
   /**

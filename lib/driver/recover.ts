@@ -13,7 +13,7 @@ export type Recovery = Pick<RestoreReport, "undone" | "missing">;
  * cannot be used.
  */
 export async function recover(parts: DriverParts): Promise<Recovery> {
-  const { store, processes } = parts;
+  const { store, processes, unstoppable, wait } = parts;
   const recovery: Recovery = { undone: [], missing: [] };
   const unfinished = findUnfinished({
     sandboxes: store.sandboxes(),
@@ -22,10 +22,11 @@ export async function recover(parts: DriverParts): Promise<Recovery> {
   });
   if (unfinished.length === 0) return recovery;
   // The `ip` of a driver that was killed may still be running its lines.
-  await processes.idle();
+  await processes.idle(wait);
   for (const each of unfinished) {
+    wait.signal?.throwIfAborted();
     const { kind, name, state } = each;
-    const failure = await failureOf(() => drop(parts, each));
+    const failure = await failureOf(() => drop(unstoppable, each));
     if (failure === undefined) recovery.undone.push(`The ${kind} "${name}" was left ${state}`);
     else recovery.missing.push({ kind, name, reason: `It was left ${state}: ${failure}` });
   }

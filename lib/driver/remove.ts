@@ -85,7 +85,7 @@ function startRemoval({ store }: DriverParts, records: StatedGroup): void {
 
 /** Runs a removal. If it fails, marks the records as `ready` again, so that it can be repeated. */
 async function drop(
-  { store, hosts }: DriverParts,
+  { store, hosts, wait }: DriverParts,
   records: RecordGroup,
   run: () => Promise<void>,
 ): Promise<void> {
@@ -96,7 +96,7 @@ async function drop(
     store.transaction(() => setState(store, records, "ready"));
     const { endpoints } = records;
     const sandboxes = endpoints.map(({ sandbox }) => sandbox);
-    await hosts.refresh(endpoints.map(({ network }) => network), sandboxes).catch(() => {});
+    await hosts.refresh(endpoints.map(({ network }) => network), sandboxes, wait).catch(() => {});
     throw error;
   }
 }

@@ -12,9 +12,9 @@ import type { Network, RestoreReport, Sandbox } from "./types.ts";
 
 /** Brings everything on record back into the kernel. The caller must hold the exclusive lock. */
 export async function restore(parts: DriverParts, recovery: Recovery): Promise<RestoreReport> {
-  const { store, namespaces, hosts, processes } = parts;
+  const { store, namespaces, hosts, processes, wait } = parts;
   // The `ip` of a driver that was killed may still be running its lines.
-  await processes.idle();
+  await processes.idle(wait);
   const restored: Restored[] = [];
   const networks = new Map<string, Network>();
   // In turn, as networks may need the same link.
@@ -33,7 +33,11 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
       return { kind: "sandbox", name, failure: failure ?? lostReason(store, name, networks) };
     })),
   );
-  await hosts.refresh(store.networks().map(({ id }) => id), sandboxes.map(({ name }) => name));
+  await hosts.refresh(
+    store.networks().map(({ id }) => id),
+    sandboxes.map(({ name }) => name),
+    wait,
+  );
   return toReport(recovery, restored);
 }
 

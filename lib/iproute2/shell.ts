@@ -25,6 +25,8 @@ export interface ProgramRunner extends AsyncDisposable {
   readonly ended: boolean;
   /** Runs a program. */
   readonly run: RunProgram;
+  /** Ends it and the program that it runs, at once. What was asked for fails, and says why. */
+  kill(why: string): void;
 }
 
 /** How a {@linkcode Shell} is started. */
@@ -52,13 +54,8 @@ interface PendingProgram {
 /** The name of the shell, for errors. */
 const NAME = "sh";
 
-/**
- * What makes a shell end its program when it is ended by a signal: both are in one process group, as
- * `spawn` starts the shell in a session of its own. The shell runs its trap during a program only if
- * that is in the background (sh(1), "wait"). This takes about a millisecond more, so a shell that no
- * signal can end does without.
- */
-const ENDABLE = { preamble: "trap 'trap - TERM; kill 0' TERM\n", wait: " & wait $!" };
+/** How long to wait for the end of a program that was killed, in milliseconds. */
+const DEATH = 500;
 
 /** One long-lived `sh` that runs programs, one after the other. {@linkcode Transport} says what for. */
 export class Shell implements ProgramRunner {
@@ -67,14 +64,19 @@ export class Shell implements ProgramRunner {
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #out: MarkedStream;
   readonly #err: MarkedStream;
-  readonly #following: Promise<void>;
   /**
    * The line that ends each program's input, and that the shell prints on both streams after it. It
    * is random, so that no line of a program can be taken for it.
    */
-  readonly #end = `end-${crypto.randomUUID()}`;
+  readonly #mark = `end-${crypto.randomUUID()}`;
+  readonly #abort = () => this.kill("it was aborted");
   #pending: PendingProgram[] = [];
   #closed: Error | undefined;
+  #hasEnded = false;
+  /** The program that kills the shell. */
+  #killing: Promise<unknown> | undefined;
+  /** Resolves when nothing is pending any more, and nothing will be. */
+  readonly #ended = Promise.withResolvers<void>();
 
   /**
    * Starts the shell.
@@ -84,12 +86,12 @@ export class Shell implements ProgramRunner {
   constructor({ args = [], signal }: ShellOptions = {}) {
     signal?.throwIfAborted();
     this.#signal = signal;
-    this.#child = spawn(NAME, ["-s", "--", ...args], { signal });
+    this.#child = spawn(NAME, ["-s", "--", ...args]);
     this.#writer = this.#child.stdin.getWriter();
-    this.#out = new MarkedStream(this.#child.stdout, this.#end, () => this.#settle());
-    this.#err = new MarkedStream(this.#child.stderr, this.#end, () => this.#settle());
-    this.#following = this.#follow();
-    if (signal) this.#write(ENDABLE.preamble);
+    this.#out = new MarkedStream(this.#child.stdout, this.#mark, () => this.#settle());
+    this.#err = new MarkedStream(this.#child.stderr, this.#mark, () => this.#settle());
+    this.#follow();
+    signal?.addEventListener("abort", this.#abort, { once: true });
   }
 
   /** Whether it has ended, so that it runs no program any more. */
@@ -106,22 +108,43 @@ export class Shell implements ProgramRunner {
   readonly run: RunProgram = (command, input) => {
     if (this.#signal?.aborted) return Promise.reject(this.#signal.reason);
     if (this.#closed) return Promise.reject(this.#closed);
-    const end = this.#end;
-    const wait = this.#signal ? ENDABLE.wait : "";
+    const end = this.#mark;
     return new Promise((resolve, reject) => {
       this.#pending.push({ resolve, reject });
       this.#write(
-        `${command} <<'${end}'${wait}\n${[...input, end].join("\n")}\n` +
+        `${command} <<'${end}'\n${[...input, end].join("\n")}\n` +
           `printf '\\n${end} %s\\n' $?; printf '\\n${end}\\n' >&2\n`,
       );
     });
   };
 
+  /**
+   * Ends the shell and the program that it runs, at once. Both are in one process group, as `spawn`
+   * starts the shell in a session of its own. What was asked for fails when they have ended.
+   *
+   * @param why What a {@linkcode SessionClosedError} says.
+   */
+  kill(why: string): void {
+    if (this.#killing || this.#hasEnded) return;
+    this.#closed ??= new SessionClosedError(NAME, why);
+    // `Deno.kill` would need the permission to run every program.
+    const killer = spawn(NAME, ["-c", `kill -s KILL -- -${this.#child.pid}`], {
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    });
+    this.#killing = killer.status;
+    // A program that waits in the kernel may not end. Its callers must not wait for it.
+    const timer = setTimeout(() => this.#end(), DEATH);
+    this.#ended.promise.then(() => clearTimeout(timer));
+  }
+
   /** Ends the shell once it has run what it was asked for. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed ??= new SessionClosedError(NAME, "it was closed");
     await this.#writer.close().catch(() => {});
-    await this.#following;
+    await this.#ended.promise;
+    await this.#killing;
   }
 
   #write(text: string): void {
@@ -132,7 +155,7 @@ export class Shell implements ProgramRunner {
   #settle(): void {
     while (this.#out.blocks.length > 0 && this.#err.blocks.length > 0) {
       const [out, err] = [this.#out.blocks.shift()!, this.#err.blocks.shift()!];
-      const code = Number(out.mark.slice(this.#end.length));
+      const code = Number(out.mark.slice(this.#mark.length));
       this.#pending.shift()!.resolve({ code, out: out.lines, err: err.lines });
     }
   }
@@ -140,10 +163,18 @@ export class Shell implements ProgramRunner {
   async #follow(): Promise<void> {
     await Promise.all([this.#out.done, this.#err.done]);
     const status = await this.#child.status;
+    this.#hasEnded = true;
     await this.#writer.close().catch(() => {});
+    this.#signal?.removeEventListener("abort", this.#abort);
     this.#closed ??= new SessionClosedError(NAME, wordsOf(status));
+    this.#end();
+  }
+
+  /** Fails what is pending, as no program runs any more. */
+  #end(): void {
     const error = this.#signal?.aborted ? this.#signal.reason : this.#closed;
     for (const { reject } of this.#pending.splice(0)) reject(error);
+    this.#ended.resolve();
   }
 }
 

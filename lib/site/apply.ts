@@ -1,11 +1,11 @@
 import type { Finding } from "../check/mod.ts";
 import type { Driver } from "../driver/mod.ts";
 import { throwProblems } from "../driver/errors.ts";
-import { IpvlanError } from "../errors.ts";
+import { InterruptedError, IpvlanError } from "../errors.ts";
 import { carryOut, type Steps } from "./carry_out.ts";
 import { makeChecks } from "./checks.ts";
 import { type Current, readCurrent } from "./current.ts";
-import { ChecksFailedError, ConsentError, InterruptedError, NotRolledBackError } from "./errors.ts";
+import { ChecksFailedError, ConsentError, NotRolledBackError } from "./errors.ts";
 import { SITE_LABEL } from "./labels.ts";
 import { makePlan, makeRollback } from "./plan.ts";
 import type { ApplyOptions, ApplyReport, Desired, Plan } from "./types.ts";
@@ -45,20 +45,23 @@ export async function apply(
   desired: Desired,
   options: ApplyOptions = {},
 ): Promise<ApplyReport> {
-  return await inTurn(driver, options, async () => {
-    const notices = await driver.recover();
-    const before = await readCurrent(driver);
+  const { driver: stoppable, signal } = interruptible(driver, options.signal);
+  return await stoppable.sequence(async () => {
+    const notices = await stoppable.recover();
+    const before = await readCurrent(stoppable);
     const plan = makePlan(desired, before);
     const costly = planLines(plan, ({ disruptive }) => disruptive);
     if (costly.length > 0 && !options.yes && !options.dryRun) throw new ConsentError(costly);
-    const steps: Steps = { ...options, notices };
+    const steps: Steps = { ...options, signal, notices };
     try {
-      await requireNetworks(driver, plan);
-      await carryOut(driver, plan, steps);
-      const checks = options.dryRun ? [] : await check(driver, desired, options);
+      await requireNetworks(stoppable, plan);
+      await carryOut(stoppable, plan, steps);
+      const checks = options.dryRun ? [] : await check(stoppable, desired, { ...options, signal });
       return { changes: planLines(plan), notices, checks };
     } catch (error) {
-      if (!options.keep && !options.dryRun) await rollBack(driver, before, plan, steps, error);
+      if (!options.keep && !options.dryRun) {
+        await rollBack(driver.withSignal(), before, plan, steps, error);
+      }
       throw error;
     }
   });
@@ -104,48 +107,24 @@ export async function destroy(
   site: string,
   options: Pick<ApplyOptions, "progress" | "dryRun" | "signal"> = {},
 ): Promise<ApplyReport> {
-  return await inTurn(driver, options, async () => {
-    const notices = await driver.recover();
+  const { driver: stoppable, signal } = interruptible(driver, options.signal);
+  return await stoppable.sequence(async () => {
+    const notices = await stoppable.recover();
     const nothing: Desired = { name: site, networks: [], sandboxes: [], checks: [] };
-    const plan = makePlan(nothing, await readCurrent(driver));
-    await carryOut(driver, plan, { ...options, notices });
+    const plan = makePlan(nothing, await readCurrent(stoppable));
+    await carryOut(stoppable, plan, { ...options, signal, notices });
     return { changes: planLines(plan), notices, checks: [] };
   });
 }
 
-/** How long to wait for another process before telling so, in milliseconds. */
-const PATIENCE = 500;
-
-/** Runs a change when no other process applies or destroys a site. The signal ends the wait. */
-async function inTurn<T>(
-  driver: Driver,
-  { signal, progress }: Pick<ApplyOptions, "signal" | "progress">,
-  run: () => Promise<T>,
-): Promise<T> {
-  if (signal?.aborted) throw new InterruptedError();
-  const notice = setTimeout(
-    () => progress?.("Waiting for another process that applies a site file"),
-    PATIENCE,
-  );
-  const interrupted = Promise.withResolvers<never>();
-  const interrupt = () => interrupted.reject(new InterruptedError());
-  signal?.addEventListener("abort", interrupt);
-  const hasBegun = () => {
-    clearTimeout(notice);
-    signal?.removeEventListener("abort", interrupt);
-  };
-  try {
-    return await Promise.race([
-      interrupted.promise,
-      driver.sequence(async () => {
-        hasBegun();
-        if (signal?.aborted) throw new InterruptedError();
-        return await run();
-      }),
-    ]);
-  } finally {
-    hasBegun();
-  }
+/** Makes a driver whose calls the signal ends, with an {@linkcode InterruptedError}. */
+function interruptible(driver: Driver, signal: AbortSignal | undefined) {
+  if (!signal) return { driver, signal };
+  const interrupt = new AbortController();
+  const abort = () => interrupt.abort(new InterruptedError());
+  if (signal.aborted) abort();
+  else signal.addEventListener("abort", abort, { once: true });
+  return { driver: driver.withSignal(interrupt.signal), signal: interrupt.signal };
 }
 
 /** Finds everything that is wrong with the new networks on this machine, before any change. */
@@ -162,13 +141,11 @@ async function check(
   { host, progress, signal }: ApplyOptions,
 ): Promise<Finding[]> {
   if (checks.length === 0) return [];
-  if (signal?.aborted) throw new InterruptedError();
+  signal?.throwIfAborted();
   progress?.(`Checking ${checks.length === 1 ? "what" : `${checks.length} things that`} must hold`);
   const sandboxes = driver.listSandboxes().filter(({ labels }) => labels[SITE_LABEL] === name);
-  const findings = await makeChecks(checks, { sandboxes, host, signal }).catch((error) => {
-    throw signal?.aborted ? new InterruptedError() : error;
-  });
-  if (signal?.aborted) throw new InterruptedError();
+  const findings = await makeChecks(checks, { sandboxes, host, signal });
+  signal?.throwIfAborted();
   const failed = findings.filter(({ held }) => !held);
   if (failed.length > 0) throw new ChecksFailedError(failed);
   return findings;

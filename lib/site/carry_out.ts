@@ -1,5 +1,5 @@
 import type { Driver } from "../driver/mod.ts";
-import { InterruptedError, RestoreFailedError } from "./errors.ts";
+import { RestoreFailedError } from "./errors.ts";
 import { STARTING_LABEL } from "./labels.ts";
 import type { ApplyOptions, Attachment, Plan } from "./types.ts";
 import { show } from "./words.ts";
@@ -18,7 +18,7 @@ export async function carryOut(driver: Driver, plan: Plan, steps: Steps): Promis
   const { notices, progress, signal } = steps;
   const begin = (doing: string, what: string, names: readonly unknown[]): boolean => {
     if (names.length === 0) return false;
-    if (signal?.aborted) throw new InterruptedError();
+    signal?.throwIfAborted();
     const ending = names.length === 1 ? "" : what.endsWith("x") ? "es" : "s";
     progress?.(`${doing} ${names.length} ${what}${ending}`);
     return true;
@@ -38,7 +38,6 @@ export async function carryOut(driver: Driver, plan: Plan, steps: Steps): Promis
   }
   if (begin("Creating", "network", plan.createNetworks)) {
     for (const spec of plan.createNetworks) {
-      if (signal?.aborted) throw new InterruptedError();
       notices.push(...(await driver.createNetwork(spec)).notices);
     }
   }

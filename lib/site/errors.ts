@@ -105,14 +105,6 @@ export class RestoreFailedError extends IpvlanError {
   }
 }
 
-/** The caller's signal interrupted the call. */
-export class InterruptedError extends IpvlanError {
-  /** Makes the error. */
-  constructor() {
-    super("It was interrupted");
-  }
-}
-
 /** A call failed, and rolling back its changes failed too. */
 export class NotRolledBackError extends IpvlanError {
   /** The failure that caused the rollback. */

@@ -15,12 +15,12 @@
  * @module
  */
 export { apply, destroy, diff } from "./apply.ts";
+export { InterruptedError } from "../errors.ts";
 export type { Records } from "./current.ts";
 export { parseSite } from "./desired.ts";
 export {
   ChecksFailedError,
   ConsentError,
-  InterruptedError,
   NotRolledBackError,
   RestoreFailedError,
   SiteConflictError,

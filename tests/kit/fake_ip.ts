@@ -59,6 +59,10 @@ export class FakeShell {
     );
   };
 
+  kill(): void {
+    this.ended = true;
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     this.ended = true;
     return Promise.resolve();

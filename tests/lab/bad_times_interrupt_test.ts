@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { StateLock } from "../../lib/driver/lock.ts";
 import { Driver } from "../../lib/driver/mod.ts";
 import { ipvlan, Job } from "../kit/command.ts";
 import { heldIp } from "../kit/faults.ts";
@@ -113,7 +114,7 @@ Deno.test("an interrupt ends an apply that waits for another, and a restore that
   const other = Promise.withResolvers<void>();
   const holds = driver.sequence(() => other.promise);
   await using job = new Job(["apply", file.path]);
-  await job.line(/Waiting for another process/);
+  await job.line(/Waiting for process/);
   job.kill("SIGINT", "its group");
   const { status, err } = await job.ended;
   other.resolve();
@@ -130,4 +131,85 @@ Deno.test("an interrupt ends an apply that waits for another, and a restore that
   assertEquals((await waiting.ended).status, 130);
   await host.ip.link.set("eth0", { up: true });
   assertEquals((await ipvlan("network", "rm", "n")).status, 0);
+});
+
+Deno.test("an interrupt in the middle of network create undoes it", async () => {
+  await using host = await commandHost();
+  const before = [await seeWorld(), await host.dump()];
+  await using held = await heldIp("before");
+  held.hold();
+  await using job = new Job(["network", "create", "-o", "parent=eth0.20", "n"], held);
+  await held.waits();
+  job.kill("SIGINT");
+  await held.goOn();
+  const { status, signal, out, err } = await job.ended;
+  assertEquals([status, signal, out, err], [130, null, "", "ipvlan: It was interrupted"]);
+  assertEquals([await seeWorld(), await host.dump()], before);
+});
+
+Deno.test("an interrupt ends a command whose ip hangs, and the next command undoes it", async () => {
+  await using host = await commandHost();
+  const before = [await seeWorld(), await host.dump()];
+  await using held = await heldIp("before");
+  held.hold();
+  await using job = new Job(["network", "create", "-o", "parent=eth0.20", "n"], held);
+  await held.waits();
+  job.kill("SIGTERM");
+  const { status, signal, out, err } = await job.ended;
+  assertEquals([status, signal, out], [143, null, ""]);
+  assertMatch(err, /"ip .*" did not end, and was killed/);
+  await held.goOn();
+  assertEquals((await ipvlan("restore")).err, 'ipvlan: The network "n" was left half made');
+  assertEquals([await seeWorld(), await host.dump()], before);
+});
+
+/** Commands that change something, and those that need what the ones before have made. */
+const CHANGES = [
+  ["network", "create", "-o", "parent=eth0.30", "m"],
+  ["network", "rm", "n"],
+  ["network", "prune", "--force"],
+  ["network", "connect", "n", "c"],
+  ["network", "disconnect", "n", "c"],
+  ["run", "--net", "n", "--rm", "true"],
+  ["rm", "-f", "c"],
+  ["restore"],
+];
+
+Deno.test("an interrupt ends each command that waits for another one", async (t) => {
+  await using host = await commandHost();
+  const lock = new StateLock(`${Deno.env.get("IPVLAN_STATE_DIR")}/lock`);
+  assertEquals((await ipvlan("network", "create", "-o", "parent=eth0.20", "n")).status, 0);
+  assertEquals((await ipvlan("run", "-d", "--net", "n", "--name", "c")).status, 0);
+  const before = [await seeWorld(), await host.dump()];
+  await lock.exclusive(async () => {
+    for (const words of CHANGES) {
+      await t.step(words.join(" "), async () => {
+        await using job = new Job(words);
+        await job.line(new RegExp(`Waiting for process ${Deno.pid} `));
+        job.kill("SIGINT");
+        const { status, signal, out, err } = await job.ended;
+        assertEquals([status, signal, out], [130, null, ""]);
+        assertEquals(err.split("\n").at(-1), "ipvlan: It was interrupted");
+      });
+    }
+  });
+  assertEquals([await seeWorld(), await host.dump()], before);
+});
+
+Deno.test("an interrupt ends a command that waits for what a killed one has begun", async () => {
+  await using host = await commandHost();
+  const before = [await seeWorld(), await host.dump()];
+  await using held = await heldIp("behind");
+  await using killed = new Job(["network", "create", "-o", "parent=eth0.20", "n"], held);
+  held.hold();
+  await held.waits();
+  killed.kill("SIGKILL");
+  await killed.ended;
+  await using job = new Job(["restore"]);
+  await job.line(/Waiting for what a killed driver has begun: process \d+ \(.*\)$/);
+  job.kill("SIGINT");
+  assertEquals((await job.ended).status, 130);
+  await held.goOn();
+  assertEquals((await ipvlan("restore")).status, 0);
+  assertEquals([await seeWorld(), await host.dump()], before);
 });

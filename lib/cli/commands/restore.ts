@@ -21,14 +21,14 @@ ipvlan restore --print-unit > /etc/systemd/system/ipvlan.service`,
   positionals: [0, 0],
   statuses: [["0", "everything is there"], ["1", "something could not be restored"]],
   changes: true,
-  async run(args, { open, print, warn, dryRun, interrupted }) {
+  async run(args, { open, print, warn, dryRun }) {
     if (args.on("print-unit")) {
       print(systemdUnit(thisProgram(), Deno.env.toObject()));
       return 0;
     }
     const seconds = readSeconds(args.value("wait") ?? "0");
     await using driver = await open();
-    const report = await driver.restore(dryRun ? 0 : seconds, interrupted);
+    const report = await driver.restore(dryRun ? 0 : seconds);
     if (args.on("json")) print(JSON.stringify(report, null, 4));
     else {
       report.undone.forEach(warn);

@@ -1,4 +1,4 @@
-import { IpvlanError } from "../../errors.ts";
+import { InterruptedError, IpvlanError } from "../../errors.ts";
 import type { Command } from "../command.ts";
 import { errorLines, UsageError } from "../errors.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
@@ -60,7 +60,7 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
     using relay = new SignalRelay();
     try {
       if (program !== undefined) requireCommand(program, args.value("workdir"));
-      await using driver = await open();
+      await using driver = await open(relay.signal);
       const { notices } = await driver.createSandbox({
         name,
         connections: networks.map((network, index) =>
@@ -70,7 +70,7 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
       notices.forEach(warn);
       if (dryRun) return 0;
       if (relay.status !== undefined) {
-        await driver.removeSandbox(name);
+        await driver.withSignal().removeSandbox(name);
         return relay.status;
       }
       let status = 0;
@@ -86,6 +86,7 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
     } catch (error) {
       if (!(error instanceof IpvlanError)) throw error;
       errorLines(error).forEach(warn);
+      if (error instanceof InterruptedError) return relay.status!;
       return error instanceof CommandError ? error.status : FAILED;
     }
   },

@@ -1,7 +1,8 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { errorLines, forEachName, LAB_HINT, UsageError } from "../../../lib/cli/errors.ts";
 import type { Context } from "../../../lib/cli/command.ts";
 import { NetworkNotFoundError, ProblemsError } from "../../../lib/driver/errors.ts";
+import { InterruptedError } from "../../../lib/errors.ts";
 import {
   KernelTooOldError,
   MissingModuleError,
@@ -38,11 +39,18 @@ Deno.test("forEachName() goes on after an error, not after a signal", async () =
     interrupted: interrupt.signal,
   } as unknown as Context;
   const done: string[] = [];
-  const status = await forEachName(["a", "b", "c", "d"], context, (name) => {
+  const interruption = new InterruptedError();
+  const run = (name: string) => {
     if (name === "b") throw new UsageError("ipvlan x", ["It is wrong"]);
-    if (name === "c") interrupt.abort();
+    if (name === "c") interrupt.abort(interruption);
     done.push(name);
-  });
-  assertEquals([status, done], [1, ["a", "c"]]);
-  assertEquals(lines, ["It is wrong", 'See "ipvlan x --help"']);
+  };
+  assertEquals(await forEachName(["a", "b"], context, run), 1);
+  assertEquals(lines.splice(0), ["It is wrong", 'See "ipvlan x --help"']);
+  await assertRejects(() => forEachName(["c", "d"], context, run), InterruptedError);
+  assertEquals([done, lines], [["a", "c"], []]);
+  // The driver fails with the reason, too. That is said once, and not for each name.
+  const fail = () => Promise.reject(interruption);
+  await assertRejects(() => forEachName(["a"], { ...context }, fail), InterruptedError);
+  assertEquals(lines, []);
 });

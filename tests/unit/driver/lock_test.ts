@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { StateLock } from "../../../lib/driver/lock.ts";
 
 /** A path for a lock, in a folder that is removed after the test. */
@@ -94,6 +94,65 @@ Deno.test("every call fails while the lock file cannot be opened, and later call
   assertEquals(await lock.shared(run), "ran");
 });
 
+Deno.test("a call that wants the lock alone waits only for the calls that run already", async () => {
+  using dir = lockPath();
+  // Two locks on one file are as those of two processes.
+  const [busy, other] = [new StateLock(dir.path), new StateLock(dir.path)];
+  const log: string[] = [];
+  const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const early = busy.shared(() => first.promise);
+  await busy.shared(() => Promise.resolve());
+  const alone = other.exclusive(() => Promise.resolve(void log.push("alone")));
+  while (!await isTaken(`${dir.path}.gate`, false));
+  // A call that comes now must not join the first one.
+  const late = busy.shared(() => (log.push("late"), second.promise));
+  first.resolve();
+  await early;
+  await alone;
+  second.resolve();
+  await late;
+  assertEquals(log, ["alone", "late"]);
+});
+
+Deno.test("an aborted call does not wait, and leaves the lock to others", async () => {
+  using dir = lockPath();
+  const [holder, lock] = [new StateLock(dir.path), new StateLock(dir.path)];
+  const never = () => Promise.reject(new Error("it ran"));
+  for (const kind of ["shared", "exclusive"] as const) {
+    const [begun, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const aborts = Array.from({ length: 3 }, () => new AbortController());
+    const holding = holder.exclusive(() => (begun.resolve(), held.promise));
+    await begun.promise;
+    const waiting = aborts.map(({ signal }) => lock[kind](never, { signal }));
+    for (const [index, abort] of aborts.entries()) {
+      abort.abort(new Error(`enough ${index}`));
+      await assertRejects(() => waiting[index]!, Error, `enough ${index}`);
+    }
+    await assertRejects(() => lock[kind](never, { signal: AbortSignal.abort("no") }));
+    const later = lock[kind](() => Promise.resolve("let in"));
+    held.resolve();
+    await holding;
+    assertEquals(await later, "let in");
+  }
+  assertEquals(await isTaken(dir.path, true), false);
+  assertEquals(await isTaken(`${dir.path}.gate`, true), false);
+});
+
+Deno.test("a call that waits for a second says for which process", async () => {
+  using dir = lockPath();
+  await using child = await holderProcess(dir.path);
+  const said = Promise.withResolvers<string>();
+  const abort = new AbortController();
+  const waiting = new StateLock(dir.path)
+    .exclusive(() => Promise.resolve(), { signal: abort.signal, waiting: said.resolve });
+  assertMatch(
+    await said.promise,
+    new RegExp(`^Waiting for process ${child.pid} \\(….*setTimeout.*\\)$`),
+  );
+  abort.abort();
+  await assertRejects(() => waiting, DOMException);
+});
+
 Deno.test("without a file the lock never blocks", async () => {
   const lock = new StateLock();
   assertEquals(
@@ -104,21 +163,27 @@ Deno.test("without a file the lock never blocks", async () => {
 
 Deno.test("a process that ends, in any way, releases its lock", async () => {
   using dir = lockPath();
+  await using child = await holderProcess(dir.path);
+  assertEquals(await isTaken(dir.path, false), true);
+  const waiting = new StateLock(dir.path).shared(() => Promise.resolve("let in"));
+  child.kill("SIGKILL");
+  assertEquals(await waiting, "let in");
+});
+
+/** A process that holds the exclusive lock on a file until it is killed. */
+async function holderProcess(path: string): Promise<Deno.ChildProcess> {
   const module = new URL("../../../lib/driver/lock.ts", import.meta.url).href;
   const script = `import { StateLock } from ${JSON.stringify(module)};
-    await new StateLock(${JSON.stringify(dir.path)}).exclusive(async () => {
+    await new StateLock(${JSON.stringify(path)}).exclusive(async () => {
       console.log("have it");
       await new Promise((resolve) => setTimeout(resolve, 1e6));
     });`;
-  await using child = new Deno.Command(Deno.execPath(), {
+  const child = new Deno.Command(Deno.execPath(), {
     args: ["eval", "--no-lock", script],
     stdout: "piped",
   }).spawn();
   const reader = child.stdout.getReader();
   await reader.read();
-  assertEquals(await isTaken(dir.path, false), true);
-  const waiting = new StateLock(dir.path).shared(() => Promise.resolve("let in"));
-  child.kill("SIGKILL");
-  assertEquals(await waiting, "let in");
   await reader.cancel();
-});
+  return child;
+}

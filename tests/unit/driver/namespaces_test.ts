@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Namespaces, rehearsed, watched } from "../../../lib/driver/namespaces.ts";
 import { CALLER } from "../../../lib/driver/plan.ts";
+import { Programs } from "../../../lib/driver/programs.ts";
 import { FakeShell } from "../../kit/fake_ip.ts";
 
 /** What was run, without the lines that close each burst. */
@@ -26,7 +27,8 @@ Deno.test("a plan runs in one process for each namespace, and prints each line b
   const said: string[] = [];
   const wrap = watched((command) => said.push(command));
   {
-    await using namespaces = new Namespaces({ host: "h", start: () => shell, wrap });
+    await using programs = new Programs(() => shell);
+    const namespaces = new Namespaces({ host: "h", programs, wrap });
     await namespaces.apply(STEPS);
     assertEquals(said, ["ip a", "ip -n h b", "ip -n c1 c", "ip -n c1 d"]);
     assertEquals(runs(shell), [
@@ -40,7 +42,8 @@ Deno.test("a plan runs in one process for each namespace, and prints each line b
 
 Deno.test("the lines of calls at the same time in the host are one process", async () => {
   const shell = new FakeShell();
-  await using namespaces = new Namespaces({ start: () => shell });
+  await using programs = new Programs(() => shell);
+  const namespaces = new Namespaces({ programs });
   assert(namespaces.host() === namespaces.caller());
   await Promise.all(["x", "y", "z"].map((line) => namespaces.apply([{ line }])));
   assertEquals(runs(shell), ["ip -details -json -force -batch -; x; y; z"]);
@@ -52,7 +55,8 @@ Deno.test("the shell is started when it is needed, and anew when it has ended", 
     shells.push(new FakeShell());
     return shells.at(-1)!;
   };
-  await using namespaces = new Namespaces({ start });
+  await using programs = new Programs(start);
+  const namespaces = new Namespaces({ programs });
   assertEquals(shells.length, 0);
   await namespaces.apply([{ line: "x" }]);
   await namespaces.apply([{ line: "y" }]);
@@ -66,7 +70,8 @@ Deno.test("a dry run prints every line, runs none, and finds nothing in a namesp
   const shell = new FakeShell();
   const said: string[] = [];
   const wrap = rehearsed((command) => said.push(command));
-  await using namespaces = new Namespaces({ start: () => shell, wrap });
+  await using programs = new Programs(() => shell);
+  const namespaces = new Namespaces({ programs, wrap });
   await namespaces.apply(STEPS);
   assertEquals([said, runs(shell)], [["ip a", "ip b", "ip -n c1 c", "ip -n c1 d"], []]);
   const gone = 'Cannot open network namespace "c1": No such file or directory';
@@ -76,7 +81,8 @@ Deno.test("a dry run prints every line, runs none, and finds nothing in a namesp
 
 Deno.test("ip runs with the lock file open, and only while the driver that asked for it runs", async () => {
   const shell = new FakeShell();
-  await using namespaces = new Namespaces({ start: () => shell, lock: "/state/lock" });
+  await using programs = new Programs(() => shell);
+  const namespaces = new Namespaces({ programs, lock: "/state/lock" });
   await namespaces.apply([{ netns: "c1", line: "x" }]);
   await namespaces.run("stat /", []);
   assertEquals(runs(shell), [

@@ -38,6 +38,8 @@ Deno.test("idle() waits while any process has the driver's lock open", async () 
     ];
     const processes = new Processes((command) => {
       assertEquals(command, "stat -L -c '%n %d %i' /proc/[0-9]*/fd/9");
+      // Whenever somebody closes the file, the processes are looked for again.
+      queueMicrotask(() => Deno.openSync(lock, { write: true }).close());
       return Promise.resolve({ code: 1, out: looks.shift()!, err: ["stat: no such file"] });
     }, lock);
     await processes.idle();
