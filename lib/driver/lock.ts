@@ -45,16 +45,22 @@ export class FileLock {
   /** Whether another call holds the lock exclusively. */
   isTaken(): boolean {
     using file = this.#open();
-    return !file.tryLockSync(false);
+    const isFree = file.tryLockSync(false);
+    if (isFree) file.unlockSync();
+    return !isFree;
   }
 
   async #lock(exclusive: boolean, options: WaitOptions): Promise<Disposable> {
     const file = this.#open();
     try {
       await untilClosed(this.path, () => file.tryLockSync(exclusive), options);
-      // Only the end of a file that was open for writing is noticed by others, so it is not unlocked
-      // in another way.
-      return file;
+      return {
+        [Symbol.dispose]: () => {
+          // Unlocked first: those who wait look when the file is closed.
+          file.unlockSync();
+          file.close();
+        },
+      };
     } catch (error) {
       file.close();
       throw error;

@@ -46,26 +46,34 @@ export async function untilClosed(
   while (!await check()) await orAbort(watch.next(), signal);
 }
 
-/** How often to check where the kernel gives no notice, in milliseconds. */
-const INTERVAL = 50;
+/** How long a check is not repeated without a notice, in milliseconds. */
+const INTERVAL = 100;
 
-/** Tells when a file is closed that was open for writing (`IN_CLOSE_WRITE`, inotify(7)). */
+/**
+ * Tells when a file is closed that was open for writing (`IN_CLOSE_WRITE`, inotify(7)). For a process
+ * that is killed, the kernel gives this notice a moment before it frees the locks of the file
+ * (`__fput` in `fs/file_table.c`). So there is a time limit on the wait for a notice.
+ */
 class CloseWatch implements Disposable {
   #watcher: Deno.FsWatcher | undefined;
+  #notice: Promise<unknown> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(path: string) {
     try {
       this.#watcher = Deno.watchFs(path);
     } catch {
-      // A user has 128 such watches (`fs.inotify.max_user_instances`). Without one, we poll.
+      // A user has only so many watches (`fs.inotify.max_user_instances`). Without one, we poll.
     }
   }
 
   /** Resolves when the file may have been closed since the last call. */
   async next(): Promise<void> {
-    if (this.#watcher) await this.#watcher[Symbol.asyncIterator]().next();
-    else await new Promise((resolve) => this.#timer = setTimeout(resolve, INTERVAL));
+    this.#notice ??= this.#watcher?.[Symbol.asyncIterator]().next()
+      .then(() => this.#notice = undefined);
+    const time = new Promise((resolve) => this.#timer = setTimeout(resolve, INTERVAL));
+    await Promise.race([time, ...(this.#notice ? [this.#notice] : [])]);
+    clearTimeout(this.#timer);
   }
 
   [Symbol.dispose](): void {
