@@ -214,17 +214,18 @@ Deno.test("apply reports what it could not undo, and the next apply completes it
   let failing = false;
   await using driver = await Driver.open();
   const site = parseSite("demo.yaml", SITE.replace(/checks:[^]*/, ""));
-  const { removeSandbox, labelSandbox } = driver;
+  const { removeSandbox, labelSandbox, withSignal } = driver;
   const boom = (what: string) => () => Promise.reject(new ParentConflictError(what, "", [], ""));
   driver.labelSandbox = boom("first");
   driver.removeSandbox = (...words) =>
     failing ? boom("second")() : removeSandbox.apply(driver, words);
+  driver.withSignal = () => driver;
   failing = true;
   const error = await failure(apply(driver, site));
   assertInstanceOf(error, NotRolledBackError);
   assertStringIncludes(error.message, '"first"');
   assertStringIncludes(error.message, '"second"');
-  Object.assign(driver, { removeSandbox, labelSandbox });
+  Object.assign(driver, { removeSandbox, labelSandbox, withSignal });
   await apply(driver, site);
   assertEquals((await apply(driver, site)).changes, []);
   await destroy(driver, "demo");
