@@ -78,6 +78,7 @@ export {
   PoolExhaustedError,
   Pools,
   PoolsExhaustedError,
+  type PoolUsage,
   type Prefix,
   ReservedAddressError,
   type Subnet,

@@ -11,6 +11,14 @@ import { contains, formatPrefix, whyUnusable } from "./prefix.ts";
 import { RangeSet } from "./ranges.ts";
 import { reservation, type Subnet } from "./subnet.ts";
 
+/** How many addresses of a subnet are used, and how many are free. */
+export interface PoolUsage {
+  /** How many no further endpoint can have: taken, reserved or unusable. */
+  readonly used: bigint;
+  /** How many the next endpoints can get: those of the ip-range, or of the whole subnet. */
+  readonly free: bigint;
+}
+
 /**
  * The addresses of one subnet, and which of them are taken. A pool is an immutable value: taking and
  * releasing return a new pool and do not change the old one. After a failure the caller just drops
@@ -59,6 +67,16 @@ export class Pool {
     }
     const pool = new Pool(this.subnet, this.#used.add(bits));
     return { address: { family: prefix.family, bits }, pool };
+  }
+
+  /** Counts the addresses. O(n) in the number of ranges of taken addresses. */
+  usage(): PoolUsage {
+    const { prefix, range = prefix } = this.subnet;
+    const size = range.last - range.first + 1n;
+    return {
+      used: this.#used.count(prefix.first, prefix.last),
+      free: size - this.#used.count(range.first, range.last),
+    };
   }
 
   /**

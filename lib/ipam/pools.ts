@@ -1,6 +1,6 @@
 import { type Address, type Family, formatAddress, parseAddress } from "./address.ts";
 import { NoSubnetError, OutsideSubnetError } from "./errors.ts";
-import { Pool } from "./pool.ts";
+import { Pool, type PoolUsage } from "./pool.ts";
 import { contains, formatPrefix } from "./prefix.ts";
 import type { Subnet } from "./subnet.ts";
 
@@ -94,6 +94,11 @@ export class Pools {
     const address = parseAddress(text);
     const old = findSubnet(this.#pools, address);
     return this.#with(old, old.release(address));
+  }
+
+  /** Counts the addresses of each subnet, in the order of the subnets. */
+  usage(): PoolUsage[] {
+    return this.#pools.map((pool) => pool.usage());
   }
 
   #taken(address: Address, old: Pool, pool: Pool): Taken {

@@ -41,6 +41,17 @@ export class RangeSet {
     return range === undefined ? low : range[1] + 1n;
   }
 
+  /** How many integers of the set are between two bounds, which count too. O(n) in the ranges. */
+  count(low: bigint, high: bigint): bigint {
+    let count = 0n;
+    for (const [first, last] of this.#tree.entries()) {
+      const from = first < low ? low : first;
+      const to = last > high ? high : last;
+      if (from <= to) count += to - from + 1n;
+    }
+    return count;
+  }
+
   /** Returns the set with one more integer, which must not be in it yet. */
   add(value: bigint): RangeSet {
     const tree = this.#tree.clone();

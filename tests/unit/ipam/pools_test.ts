@@ -79,3 +79,15 @@ Deno.test("pools are made only of addresses of their subnets", () => {
   assertThrows(() => Pools.of(subnets("10.0.0.0/24"), ["10.0.1.2"]), OutsideSubnetError);
   assertThrows(() => Pools.of(subnets("10.0.0.0/24"), ["nonsense"]), InvalidAddressError);
 });
+
+Deno.test("the used and the free addresses of each subnet are counted", () => {
+  const pools = Pools.of(subnets("10.0.0.0/29", "2001:db8::/64"), ["10.0.0.3"]);
+  // Used: the first, the gateway, the one that is taken, the last. IPv6 has no broadcast.
+  const counted = [{ used: 4n, free: 4n }, { used: 2n, free: 2n ** 64n - 2n }];
+  assertEquals(pools.usage(), counted);
+  assertEquals(pools.takeNext(4).pools.usage()[0], { used: 5n, free: 3n });
+  const range = parseSubnets([{ subnet: "10.0.0.0/24", ipRange: "10.0.0.128/25" }]);
+  assert(range.ok);
+  // Of the range, only the last address is used.
+  assertEquals(Pools.of(range.subnets, ["10.0.0.9"]).usage(), [{ used: 4n, free: 127n }]);
+});

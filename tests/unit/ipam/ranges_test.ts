@@ -49,6 +49,8 @@ Deno.test("a set of thousands of ranges, and every earlier version of it, does w
       for (const one of [...forebears, { set, model }]) {
         assertEquals(members(one.set), [...one.model].sort((a, b) => a - b));
         assertEquals(gaps(one.set), naiveGaps(one.model));
+        const within = [...one.model].filter((value) => value >= 1000 && value <= 3000);
+        assertEquals(one.set.count(1000n, 3000n), BigInt(within.length));
       }
     }),
     { numRuns: 20 },
