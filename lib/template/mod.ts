@@ -1,0 +1,9 @@
+/**
+ * Templates as Docker's `--format` takes them. They know nothing of networks: they print any value.
+ *
+ * @module
+ */
+export { TemplateError } from "./error.ts";
+export { HEADER_FUNCTIONS } from "./functions.ts";
+export { Template } from "./template.ts";
+export { type Struct, toJson, type Value } from "./value.ts";

@@ -1,0 +1,308 @@
+import { didYouMean } from "../suggest.ts";
+import { Refusal, TemplateError } from "./error.ts";
+import {
+  elementsOf,
+  fits,
+  FUNCTION_NAMES,
+  FUNCTIONS,
+  isLazy,
+  type LazyName,
+  MAX_TEXT,
+  sizeOf,
+  type TemplateFunction,
+} from "./functions.ts";
+import { parse } from "./parse.ts";
+import type { Branch, Command, Operand, Pipe, Place, Statement } from "./tree.ts";
+import { isMap, isStruct, isTrue, printed, typeName, type Value } from "./value.ts";
+
+/** How many characters of a part of the template an error shows. */
+const MAX_SHOWN = 60;
+
+/**
+ * A template as `docker inspect --format` takes it: Go's text/template
+ * (https://pkg.go.dev/text/template) with Docker's functions, without `block`, `define`, `template`
+ * and the functions that escape for HTML, JavaScript and URLs. A template that would take very long,
+ * or very much memory, ends with an error.
+ */
+export class Template {
+  readonly #text: string;
+  readonly #statements: readonly Statement[];
+
+  /**
+   * Parses a template.
+   *
+   * @param escapes Whether `\t` and `\n` outside of `{{…}}` stand for a tab and a new line, as in the
+   * formats of Docker's lists.
+   * @throws {TemplateError}
+   */
+  constructor(text: string, escapes = false) {
+    this.#text = text;
+    this.#statements = parse(text, FUNCTION_NAMES, escapes);
+  }
+
+  /**
+   * Prints a value.
+   *
+   * @param functions The functions by their names: other ones for the header of a table.
+   * @throws {TemplateError} The template does not fit the value.
+   */
+  print(data: Value, functions: Readonly<Record<string, TemplateFunction>> = FUNCTIONS): string {
+    const execution = new Execution(this.#text, data, functions);
+    execution.run(this.#statements, data);
+    return execution.out.join("");
+  }
+}
+
+/** The arguments of a function or a method, before they are evaluated. */
+interface Arguments {
+  /** Those that are written behind it. */
+  readonly operands: readonly Operand[];
+  /** The value of the command before, if there is one. It is the last argument. */
+  readonly piped: readonly Value[];
+}
+
+const NONE: Arguments = { operands: [], piped: [] };
+
+function countOf({ operands, piped }: Arguments): number {
+  return operands.length + piped.length;
+}
+
+/** One printing of one value. */
+class Execution {
+  readonly out: string[] = [];
+  readonly #text: string;
+  readonly #functions: Readonly<Record<string, TemplateFunction>>;
+  /** The variables that are visible, the innermost last. */
+  readonly #variables: { name: string; value: Value }[];
+  /** How many more steps may be taken, characters printed, and elements looked at. */
+  #left = MAX_TEXT;
+
+  constructor(
+    text: string,
+    data: Value,
+    functions: Readonly<Record<string, TemplateFunction>>,
+  ) {
+    this.#text = text;
+    this.#functions = functions;
+    this.#variables = [{ name: "$", value: data }];
+  }
+
+  /** Carries out statements. Returns how a `range` around them goes on, if they say so. */
+  run(statements: readonly Statement[], dot: Value): "break" | "continue" | undefined {
+    for (const statement of statements) {
+      const jump = this.#statement(statement, dot);
+      if (jump) return jump;
+    }
+  }
+
+  #statement(statement: Statement, dot: Value): "break" | "continue" | undefined {
+    switch (statement.kind) {
+      case "text":
+        this.#print(statement.text);
+        return;
+      case "action":
+        this.#action(statement.pipe, dot);
+        return;
+      case "break":
+      case "continue":
+        return statement.kind;
+      default: {
+        const visible = this.#variables.length;
+        const jump = statement.kind === "range"
+          ? this.#range(statement, dot)
+          : this.#ifOrWith(statement, dot);
+        this.#variables.length = visible;
+        return jump;
+      }
+    }
+  }
+
+  #action(pipe: Pipe, dot: Value): void {
+    const value = this.#pipe(pipe, dot);
+    if (pipe.variables.length > 0) return;
+    this.#print(value === undefined ? "<no value>" : printed(value));
+  }
+
+  #ifOrWith({ kind, pipe, body, otherwise }: Branch, dot: Value) {
+    const value = this.#pipe(pipe, dot);
+    if (!isTrue(value)) return this.run(otherwise, dot);
+    return this.run(body, kind === "with" ? value : dot);
+  }
+
+  #range({ pipe, body, otherwise }: Branch, dot: Value) {
+    const value = this.#pipe({ ...pipe, variables: [] }, dot);
+    const elements = elementsOf(value);
+    if (!elements) this.#fail(pipe, `range can't iterate over ${printed(value)}`);
+    this.#spend(elements.length);
+    if (elements.length === 0) return this.run(otherwise, dot);
+    const visible = this.#variables.length;
+    const { variables, assigns } = pipe;
+    for (const [key, element] of elements) {
+      const values = variables.length === 2 ? [key, element] : [element];
+      variables.forEach((name, index) => this.#set(name, values[index], assigns, pipe));
+      const jump = this.run(body, element);
+      this.#variables.length = visible;
+      if (jump === "break") break;
+    }
+  }
+
+  /** The value of a pipe, which its variables get too. */
+  #pipe(pipe: Pipe, dot: Value): Value {
+    let value: Value;
+    for (const [index, command] of pipe.commands.entries()) {
+      value = this.#command(command, dot, index === 0 ? [] : [value]);
+    }
+    for (const name of pipe.variables) this.#set(name, value, pipe.assigns, pipe);
+    return value;
+  }
+
+  #set(name: string, value: Value, assigns: boolean, place: Place): void {
+    if (!assigns) {
+      this.#variables.push({ name, value });
+      return;
+    }
+    const variable = this.#variables.findLast((variable) => variable.name === name);
+    if (!variable) this.#fail(place, `undefined variable: ${name}`);
+    variable.value = value;
+  }
+
+  /** @param piped The value of the command before, if there is one. */
+  #command({ head, rest }: Command, dot: Value, piped: readonly Value[]): Value {
+    if (head.base.kind === "nil") this.#fail(head, "nil is not a command");
+    return this.#operand(head, dot, { operands: rest, piped });
+  }
+
+  #operand(operand: Operand, dot: Value, args: Arguments = NONE): Value {
+    this.#spend(1);
+    const { base, fields } = operand;
+    if (base.kind === "function" && fields.length === 0) {
+      return this.#call(operand, base.name, dot, args);
+    }
+    if (fields.length === 0 && countOf(args) > 0) {
+      this.#fail(operand, `can't give argument to non-function ${operand.written}`);
+    }
+    return fields.reduce(
+      (value, name, index) =>
+        this.#field(operand, value, name, dot, index === fields.length - 1 ? args : NONE),
+      this.#base(operand, dot),
+    );
+  }
+
+  /** What the fields of an operand start from. */
+  #base(operand: Operand, dot: Value): Value {
+    const { base } = operand;
+    switch (base.kind) {
+      case "dot":
+        return dot;
+      case "nil":
+        return undefined;
+      case "constant":
+        return base.value;
+      case "variable":
+        return this.#variables.findLast(({ name }) => name === base.name)?.value;
+      case "function":
+        return this.#call(operand, base.name, dot, NONE);
+      case "pipe":
+        return this.#pipe(base.pipe, dot);
+    }
+  }
+
+  /** The field of a value. A method gets the arguments. */
+  #field(operand: Operand, value: Value, name: string, dot: Value, args: Arguments): Value {
+    // As in Go, a field of what is not there is not there.
+    if (value === undefined) return undefined;
+    if (value === null) this.#fail(operand, `nil pointer evaluating .${name}`);
+    if (isMap(value)) {
+      if (countOf(args) > 0) this.#fail(operand, `${name} is not a method but has arguments`);
+      return value.get(name);
+    }
+    if (!isStruct(value)) {
+      this.#fail(operand, `can't evaluate field ${name} in type ${typeName(value)}`);
+    }
+    if (!Object.hasOwn(value, name)) {
+      const hint = didYouMean(name, Object.keys(value));
+      this.#fail(operand, `can't evaluate field ${name}${hint}`);
+    }
+    const field = value[name];
+    if (typeof field === "function") {
+      const parameters = Array.from({ length: field.length }, () => "string" as const);
+      const run = ([argument]: readonly Value[]) => field(argument as string);
+      return this.#invoke(operand, name, { parameters, run }, dot, args);
+    }
+    if (countOf(args) > 0) {
+      this.#fail(operand, `${name} has arguments but cannot be invoked as function`);
+    }
+    return field;
+  }
+
+  #call(operand: Operand, name: string, dot: Value, args: Arguments): Value {
+    return isLazy(name)
+      ? this.#decide(operand, name, dot, args)
+      : this.#invoke(operand, name, this.#functions[name]!, dot, args);
+  }
+
+  /** `and` and `or`: the first argument that decides is the result, and no other is looked at. */
+  #decide(operand: Operand, name: LazyName, dot: Value, args: Arguments): Value {
+    const { operands, piped } = args;
+    if (countOf(args) === 0) this.#wrongNumber(operand, name, "at least 1", 0);
+    let value: Value;
+    for (const argument of operands) {
+      value = this.#operand(argument, dot);
+      if (isTrue(value) === (name === "or")) return value;
+    }
+    return piped.length > 0 ? piped[0] : value;
+  }
+
+  /** Evaluates the arguments of a function, checks them, and calls it. */
+  #invoke(
+    operand: Operand,
+    name: string,
+    { parameters, more, run }: TemplateFunction,
+    dot: Value,
+    args: Arguments,
+  ): Value {
+    const count = countOf(args);
+    if (count < parameters.length || (more === undefined && count > parameters.length)) {
+      const least = more === undefined ? "" : "at least ";
+      this.#wrongNumber(operand, name, `${least}${parameters.length}`, count);
+    }
+    const { operands, piped } = args;
+    const values = [...operands.map((argument) => this.#operand(argument, dot)), ...piped];
+    for (const [index, value] of values.entries()) {
+      const parameter = parameters[index] ?? more!;
+      if (!fits(value, parameter)) {
+        const place = operands[index] ?? operand;
+        this.#fail(place, `wrong type for value; expected ${parameter}; got ${typeName(value)}`);
+      }
+      this.#spend(sizeOf(value));
+    }
+    try {
+      const value = run(values);
+      this.#spend(sizeOf(value));
+      return value;
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.#fail(operand, `error calling ${name}: ${error.message}`);
+    }
+  }
+
+  #wrongNumber(operand: Operand, name: string, want: string, got: number): never {
+    this.#fail(operand, `wrong number of args for ${name}: want ${want} got ${got}`);
+  }
+
+  #print(text: string): void {
+    this.#spend(text.length);
+    this.out.push(text);
+  }
+
+  #spend(steps: number): void {
+    this.#left -= steps;
+    if (this.#left >= 0) return;
+    this.#fail({ offset: 0, written: this.#text }, "it takes too long or prints too much");
+  }
+
+  #fail({ offset, written }: Place, reason: string): never {
+    const shown = written.length > MAX_SHOWN ? `${written.slice(0, MAX_SHOWN)}…` : written;
+    throw new TemplateError(this.#text, offset, `executing "" at <${shown}>: ${reason}`);
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * The parts of a parsed template.
+ *
+ * @module
+ */
+
+/** A part that is carried out: it prints, decides or repeats. */
+export type Statement =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "action"; readonly pipe: Pipe }
+  | Branch
+  | { readonly kind: "break" | "continue" };
+
+/** `{{if}}`, `{{with}}` or `{{range}}`. */
+export interface Branch {
+  /** Which of them. */
+  readonly kind: "if" | "with" | "range";
+  /** What decides. */
+  readonly pipe: Pipe;
+  /** What is carried out if it is not empty; `range`: for each element. */
+  readonly body: readonly Statement[];
+  /** What stands behind `{{else}}`. */
+  readonly otherwise: readonly Statement[];
+}
+
+/** A part that an error can name. */
+export interface Place {
+  /** Its offset in the template. */
+  readonly offset: number;
+  /** The part as it is written. */
+  readonly written: string;
+}
+
+/** Commands of which each gets the value of the one before as its last argument: `.Name | upper`. */
+export interface Pipe extends Place {
+  /** The variables that get the value: none, one, or in a `range` the index and the element. */
+  readonly variables: readonly string[];
+  /** Whether the variables exist already: `=` and not `:=`. */
+  readonly assigns: boolean;
+  /** The commands, at least one. */
+  readonly commands: readonly Command[];
+}
+
+/** A value, or a function or method with its arguments. */
+export interface Command {
+  /** The value or function. */
+  readonly head: Operand;
+  /** Its arguments. */
+  readonly rest: readonly Operand[];
+}
+
+/** A value or a function, and the fields that follow it: `.State.Pid`, `$x.Name`, `(index . 0).Id`. */
+export interface Operand extends Place {
+  /** What the fields start from. */
+  readonly base: Base;
+  /** The names of the fields. */
+  readonly fields: readonly string[];
+}
+
+/** What an operand starts from. */
+export type Base =
+  | { readonly kind: "dot" }
+  | { readonly kind: "nil" }
+  | { readonly kind: "constant"; readonly value: string | number | bigint | boolean }
+  | { readonly kind: "variable"; readonly name: string }
+  | { readonly kind: "function"; readonly name: string }
+  | { readonly kind: "pipe"; readonly pipe: Pipe };

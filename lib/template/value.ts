@@ -1,0 +1,151 @@
+/**
+ * The values that a template works on, and how they are printed.
+ *
+ * @module
+ */
+
+/**
+ * A value. `undefined` is a value that is not there; an integer that a number cannot hold exactly is a
+ * bigint. A `Map` is Go's map, whose keys may be missing, and a plain object is Go's struct, whose
+ * fields are known.
+ */
+export type Value =
+  | undefined
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | readonly Value[]
+  | ReadonlyMap<string, Value>
+  | Struct;
+
+/**
+ * Go's struct. A function without a parameter is a field that JSON leaves out, and one with a
+ * parameter is a method.
+ */
+export interface Struct {
+  /** The fields and methods by their names. */
+  readonly [name: string]: Value | Method;
+}
+
+/** A method: `{{.Label "tier"}}`; without a parameter, a field. */
+export type Method = (argument: string) => Value;
+
+/** The name of a value's type in messages. */
+export function typeName(value: Value): string {
+  if (value === undefined || value === null) return "nil";
+  if (typeof value === "boolean") return "bool";
+  if (typeof value === "string") return "string";
+  if (isInteger(value)) return "int";
+  if (typeof value === "number") return "float64";
+  return isList(value) ? "list" : isMap(value) ? "map" : "struct";
+}
+
+/** Whether a value is a whole number. */
+export function isInteger(value: Value): value is number | bigint {
+  return typeof value === "bigint" || Number.isInteger(value);
+}
+
+/** Whether a value is a list. */
+export function isList(value: Value): value is readonly Value[] {
+  return Array.isArray(value);
+}
+
+/** Whether a value is a map. */
+export function isMap(value: Value): value is ReadonlyMap<string, Value> {
+  return value instanceof Map;
+}
+
+/** Whether a value is a struct. */
+export function isStruct(value: Value): value is Struct {
+  return typeName(value) === "struct";
+}
+
+/** The entries of a map in the order of their keys, as Go prints and ranges over them. */
+export function sortedEntries<T>(map: ReadonlyMap<string, T>): [string, T][] {
+  return [...map].sort(([a], [b]) => a < b ? -1 : 1);
+}
+
+/** The fields of a struct, in their order. */
+function fieldsOf(struct: Struct): [name: string, value: Value][] {
+  return Object.entries(struct).flatMap(([name, field]) => {
+    if (typeof field !== "function") return [[name, field]];
+    return field.length === 0 ? [[name, field("")]] : [];
+  });
+}
+
+/** The fields of a struct that JSON has. */
+function jsonFieldsOf(struct: Struct): [name: string, value: Value][] {
+  return Object.entries(struct).filter((field): field is [string, Value] =>
+    typeof field[1] !== "function" && field[1] !== undefined
+  );
+}
+
+/** Whether a value counts as true: not false, 0, nil or empty. A struct always does. */
+export function isTrue(value: Value): boolean {
+  if (isList(value)) return value.length > 0;
+  if (isMap(value)) return value.size > 0;
+  return Boolean(value);
+}
+
+/**
+ * Prints a value as Go's `%v` does: `[a b]`, `map[a:1 b:2]`, `{web 5}`.
+ *
+ * @param leaf How to print a value that has no parts.
+ * @param named Whether to print the names of fields, as `%+v` does: `{Name:web}`.
+ */
+export function printed(
+  value: Value,
+  leaf: (value: Value) => string = plain,
+  named = false,
+): string {
+  const inner = (value: Value) => printed(value, leaf, named);
+  if (isList(value)) return `[${value.map(inner).join(" ")}]`;
+  if (isMap(value)) {
+    return `map[${
+      sortedEntries(value).map(([key, value]) => `${leaf(key)}:${inner(value)}`).join(" ")
+    }]`;
+  }
+  if (isStruct(value)) {
+    const fields = fieldsOf(value);
+    return `{${fields.map(([name, value]) => (named ? `${name}:` : "") + inner(value)).join(" ")}}`;
+  }
+  return leaf(value);
+}
+
+function plain(value: Value): string {
+  return value === undefined || value === null ? "<nil>" : String(value);
+}
+
+/**
+ * Writes a value as JSON, with the keys of maps in order.
+ *
+ * @param indent What a level is indented by.
+ *
+ * @default {""} All in one line.
+ */
+export function toJson(value: Value, indent = ""): string {
+  return json(value, indent, indent === "" ? "" : "\n");
+}
+
+/** @param newline The line break, and what the lines at this level are indented by. */
+function json(value: Value, indent: string, newline: string): string {
+  const colon = indent === "" ? ":" : ": ";
+  const inner = newline + indent;
+  const enclosed = (open: string, parts: string[], close: string) =>
+    parts.length === 0
+      ? open + close
+      : `${open}${inner}${parts.join(`,${inner}`)}${newline}${close}`;
+  if (isList(value)) {
+    return enclosed("[", value.map((each) => json(each, indent, inner)), "]");
+  }
+  if (isMap(value) || isStruct(value)) {
+    const entries = isMap(value) ? sortedEntries(value) : jsonFieldsOf(value);
+    const members = entries.map(([name, value]) =>
+      JSON.stringify(name) + colon + json(value, indent, inner)
+    );
+    return enclosed("{", members, "}");
+  }
+  return typeof value === "bigint" ? String(value) : JSON.stringify(value ?? null);
+}

@@ -1,0 +1,146 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { HEADER_FUNCTIONS, Template, TemplateError, toJson } from "../../../lib/template/mod.ts";
+import "../../kit/seed.ts";
+import { DATA } from "./data.ts";
+import go from "./go.json" with { type: "json" };
+
+/** What a template prints of the data; "!" and the message where it is refused. */
+function print(template: string, data = DATA): string {
+  try {
+    return new Template(template).print(data);
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    assert(!error.message.includes("\n"));
+    return error.message.replace("template parsing error: ", "!");
+  }
+}
+
+/** The templates, each with what Go 1.19 printed of a struct with the same fields. */
+Deno.test("a template prints what Go prints", () => {
+  for (const [template, expected] of go) assertEquals(print(template!), expected, template);
+});
+
+/** Templates that are refused in other words than Go's: the column, and what there is instead. */
+const REFUSED: [template: string, message: string][] = [
+  ["{{.Nope}}", `:1:2: executing "" at <.Nope>: can't evaluate field Nope (did you mean "None"?)`],
+  ["é\n é {{.State.Nope}}", `:2:12: executing "" at <.State.Nope>: can't evaluate field Nope`],
+  ["{{.Nil.Status}}", ':1:6: executing "" at <.Nil.Status>: nil pointer evaluating .Status'],
+  [
+    '{{(index .Networks "nope").IPAddress}}',
+    `:1:26: executing "" at <(index .Networks "nope").IPAddress>: nil pointer evaluating .IPAddress`,
+  ],
+  ["{{lower 5}}", ':1:8: executing "" at <5>: wrong type for value; expected string; got int'],
+  [
+    "{{eq .None .None}}",
+    ':1:2: executing "" at <eq .None .None>: error calling eq: non-comparable type list: []',
+  ],
+  ["{{lenn .Name}}", ':1:2: function "lenn" not defined (did you mean "len"?)'],
+  ["{{$x}}", ':1:2: undefined variable "$x"'],
+  ["{{$a, $b := 1}}", ":1:2: too many declarations in command"],
+  ["{{", ":1:2: unclosed action"],
+  ["{{.Name}", ':1:7: unexpected "}" in action'],
+  ['{{"abc}}', ":1:2: unterminated quoted string"],
+  ["{{.Name#}}", ':1:7: unexpected "#" in action'],
+  ['{{.Name"a"}}', ':1:7: unexpected "\\"a\\"" in operand'],
+  ["{{1)}}", ':1:3: unexpected ")" in command'],
+  ["{{(1}}", ":1:2: unclosed left paren"],
+  ["{{ }}", ":1:2: missing value for command"],
+  ["{{.Name |}}", ":1:9: unexpected end of action in command"],
+  ["{{1 | 2}}", ":1:6: non executable command in pipeline stage 2"],
+  ["{{if .Name}}", ":1:2: unexpected EOF: {{if}} has no {{end}}"],
+  ["{{end}}", ":1:2: unexpected {{end}}"],
+  ["{{if .Name}}{{else}}{{else}}{{end}}", ":1:22: expected end; found {{else}}"],
+  ["{{break}}", ":1:2: {{break}} outside {{range}}"],
+  ["{{/* open }}", ":1:2: unclosed comment"],
+  ['{{template "x"}}', ":1:2: {{template}} is not supported: write one template"],
+  ["{{(((".padEnd(300, "(") + "}}", ":1:102: nested deeper than 100 levels"],
+];
+
+Deno.test("a refused template says where and why, in one line", () => {
+  for (const [template, message] of REFUSED) {
+    assertEquals(print(template), `!template: ${message}`, template);
+  }
+});
+
+Deno.test("a template sees no field that every object has", () => {
+  for (const name of ["constructor", "toString", "__proto__", "hasOwnProperty", "size", "length"]) {
+    assert(print(`{{.${name}}}`).startsWith("!"), name);
+    assert(print(`{{.State.${name}}}`).startsWith("!"), name);
+    assertEquals(print(`{{.Labels.${name}}}`), "<no value>");
+    assertEquals(print(`{{index .Labels "${name}"}}`), "");
+    assert(print(`{{${name} 1}}`).startsWith("!"), name);
+  }
+});
+
+Deno.test("a template that would take very long or print very much is refused soon", () => {
+  const Items = Array.from({ length: 1000 }, () => "x".repeat(100));
+  for (
+    const template of [
+      "{{range .Items}}{{range $.Items}}{{range $.Items}}{{range $.Items}}{{end}}{{end}}{{end}}{{end}}",
+      "{{range .Items}}{{range $.Items}}{{range $.Items}}text{{end}}{{end}}{{end}}",
+      "{{$x := .Items}}{{range .Items}}{{$x = print $x $x}}{{end}}",
+      '{{$x := pad "x" 1000000 0}}{{range .Items}}{{$y := join $.Items $x}}{{end}}',
+      '{{printf "%999999s" .Items}}',
+      '{{$x := split (pad "x" 999999 0) ""}}{{range .Items}}{{$y := len (print $x)}}{{end}}',
+    ]
+  ) {
+    const message = print(template, { Items });
+    assert(/^!.*(too long|too much)/.test(message), `${template}: ${message.slice(0, 100)}`);
+  }
+});
+
+/** Words of which templates are made, so that many of them are nearly right. */
+const WORDS = [
+  ..."{{ }} {{- -}} {{/* */}} ( ) | , := = . $ $x $i .Name .State.Pid .Labels .Labels.tier".split(
+    " ",
+  ),
+  ...".Networks .Config .None .Nil .Any .Subnet .Nope . range if else end with break nil".split(
+    " ",
+  ),
+  ...'true index len print printf json join slice eq lt and or not "a" "%v%5d%q" `r` 0 -1'.split(
+    " ",
+  ),
+  ...["'c'", "1.5", "0x1F", "99999999999999999999", "\\", '"', "`", "é", "\u{1f600}", "\ud800"],
+  ...[" ", " ", " ", "\n", "\0"],
+];
+
+Deno.test("no template throws anything but its own error", () => {
+  const words = fc.array(fc.constantFrom(...WORDS), { maxLength: 30 });
+  const template = fc.oneof(
+    { weight: 3, arbitrary: words.map((words) => words.join("")) },
+    { weight: 3, arbitrary: words.map((words) => `{{${words.join(" ")}}}`) },
+    { weight: 1, arbitrary: fc.string({ unit: "binary" }).map((text) => `{{${text}}}`) },
+  );
+  fc.assert(fc.property(template, (template) => void print(template)), { numRuns: 20_000 });
+});
+
+Deno.test("JSON has the keys of maps in order, no methods, and every digit", () => {
+  const value = {
+    Map: new Map(Object.entries({ b: [], 10: null, 2: {} })),
+    Big: (1n << 64n) - 1n,
+    Missing: undefined,
+    Method: () => "",
+    __proto__: null,
+  };
+  const map = '{"10":null,"2":{},"b":[]}';
+  assertEquals(toJson(value), `{"Map":${map},"Big":18446744073709551615}`);
+  assertEquals(
+    JSON.stringify(JSON.parse(toJson(DATA, "    "))),
+    JSON.stringify(JSON.parse(toJson(DATA))),
+  );
+  const plain = { a: [1, { b: "x\n" }, [], {}], c: { d: true } };
+  assertEquals(toJson(plain, "    "), JSON.stringify(plain, null, 4));
+});
+
+Deno.test("the functions of a header leave the names of columns as they are", () => {
+  const template = new Template(
+    '{{upper .Name}}\t{{json .Id}}\t{{join .Id ","}}\t{{truncate .Id 2}}',
+  );
+  const headers = { Name: "Name", Id: "Network id" };
+  assertEquals(
+    template.print(headers, HEADER_FUNCTIONS),
+    "Name\tNetwork id\tNetwork id\tNetwork id",
+  );
+  assertThrows(() => template.print({ Name: 5, Id: "" }), TemplateError);
+});
