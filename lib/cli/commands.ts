@@ -19,7 +19,7 @@ export const COMMANDS: Record<string, Entry> = {
     load: () => import("./commands/network_ls.ts"),
   },
   "network inspect": {
-    summary: "Show networks in full, as JSON",
+    summary: "Show networks in full",
     load: () => import("./commands/network_inspect.ts"),
   },
   "network rm": {
@@ -55,7 +55,7 @@ export const COMMANDS: Record<string, Entry> = {
     load: () => import("./commands/rm.ts"),
   },
   "inspect": {
-    summary: "Show sandboxes in full, as JSON",
+    summary: "Show sandboxes and networks in full",
     load: () => import("./commands/inspect.ts"),
   },
   "attach": {

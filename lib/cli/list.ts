@@ -6,36 +6,55 @@
 import { InvalidOptionError, throwProblems } from "../driver/errors.ts";
 import type { Driver } from "../driver/mod.ts";
 import type { Network } from "../driver/types.ts";
+import { HEADER_FUNCTIONS, type Struct, type Template, TemplateError } from "../template/mod.ts";
 import type { Arguments, Context, Option } from "./command.ts";
+import { readTemplate } from "./format.ts";
 
 /** The options that choose the format of a list, besides `--quiet`. */
 export const FORMAT_OPTIONS: Option[] = [
-  { name: "format", value: "FORMAT", help: "table, or json: an object per line" },
+  {
+    name: "format",
+    value: "FORMAT",
+    help: "table; json: an object per line; or a Go template, as in Docker: 'table {{.Name}}'",
+  },
   { name: "json", help: "the same as --format json" },
 ];
 
-/** How a list is printed: only the items' keys, a JSON object per item, or a table. */
-export type Format = "keys" | "json" | "table";
+/**
+ * How a list is printed: only the items' keys, the usual table, or each item by a template, in a
+ * line or as a row of a table.
+ */
+export type Format =
+  | { readonly kind: "keys" | "table" }
+  | { readonly kind: "lines" | "rows"; readonly template: Template };
 
-/** Reads the format. @throws {InvalidOptionError} There is no such format. */
+/**
+ * Reads the format.
+ *
+ * @throws {InvalidOptionError} There is no such format.
+ * @throws {TemplateError} The template is wrong.
+ */
 export function readFormat(args: Arguments): Format {
   const format = args.on("json") ? "json" : args.value("format") ?? "table";
-  // The second is how scripts for Docker write it.
-  const isJson = ["json", "{{json .}}"].includes(format);
-  if (!isJson && format !== "table") {
-    throw new InvalidOptionError("format", format, "choose table or json");
-  }
-  if (args.on("quiet")) return "keys";
-  return isJson ? "json" : "table";
+  const [, columns] = /^table(.+)$/s.exec(format) ?? [];
+  const text = format === "json" ? "{{json .}}" : (columns ?? format).replace(/^ +/, "");
+  const template = format === "table"
+    ? undefined
+    : readTemplate(text, "choose table or json", true);
+  if (args.on("quiet")) return { kind: "keys" };
+  if (!template) return { kind: "table" };
+  return { kind: columns === undefined ? "lines" : "rows", template };
 }
 
 /** What each format prints of an item. */
 export interface Listing<Item> {
   /** What `--quiet` prints. */
   key(item: Item): string;
-  /** What `--format json` prints. */
-  json(item: Item): unknown;
-  /** The cells of the table, by their headers. */
+  /** What a template and JSON show, under Docker's names. */
+  docker(item: Item): Struct;
+  /** The headers of what a template shows, by the same names. */
+  headers: Struct;
+  /** The cells of the usual table, by their headers. */
   columns: Record<string, (item: Item) => string>;
 }
 
@@ -43,21 +62,47 @@ export interface Listing<Item> {
 export function printList<Item>(
   items: readonly Item[],
   format: Format,
-  { key, json, columns }: Listing<Item>,
+  { key, docker, headers, columns }: Listing<Item>,
   print: Context["print"],
 ): void {
-  if (format === "table") {
-    const cells = Object.values(columns);
-    print(table(Object.keys(columns), items.map((item) => cells.map((cell) => cell(item)))));
-  } else {
-    for (const item of items) print(format === "keys" ? key(item) : JSON.stringify(json(item)));
+  switch (format.kind) {
+    case "keys":
+      return items.map(key).forEach(print);
+    case "table": {
+      const cells = Object.values(columns);
+      return print(
+        table(Object.keys(columns), items.map((item) => cells.map((cell) => cell(item)))),
+      );
+    }
+    case "lines":
+      return items.map((item) => format.template.print(docker(item))).forEach(print);
+    case "rows": {
+      const { template } = format;
+      const printed = items.map((item) => template.print(docker(item)));
+      const lines = [headerRow(template, headers), ...printed].flatMap((text) => text.split("\n"));
+      const [header, ...rows] = lines.map((line) => line.split("\t"));
+      return print(table(header!, rows));
+    }
+  }
+}
+
+/** The header of a table by a template. If the template does not fit the headers, it is empty. */
+function headerRow(template: Template, headers: Struct): string {
+  try {
+    return template.print(headers, HEADER_FUNCTIONS);
+  } catch (error) {
+    if (error instanceof TemplateError) return "";
+    throw error;
   }
 }
 
 /** Formats rows under a header, as columns three spaces apart, as `docker network ls` does. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [header, ...rows];
-  const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
+  const widths: number[] = [];
+  for (const row of all) {
+    row.forEach((cell, column) => widths[column] = Math.max(widths[column] ?? 0, cell.length));
+  }
   return all.map((row) =>
     row.map((cell, column) => cell.padEnd(widths[column]!)).join("   ").trimEnd()
   ).join("\n");

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { ipvlan, runJob } from "../kit/command.ts";
+import { ipvlan, runJob, succeeds } from "../kit/command.ts";
 import { run } from "../kit/processes.ts";
 import { commandHost } from "../kit/worlds.ts";
 
@@ -69,9 +69,109 @@ Deno.test("inspect prints what scripts written for Docker read", async () => {
     ...{ parent: "eth0.20", ipvlan_mode: "l2", ipvlan_flag: "bridge", mtu: "1400" },
   });
   assertEquals(network.Labels, { a: "b" });
+  assertEquals(network.Status.IPAM.Subnets, {
+    // The network's own address, the gateway, the auxiliary address, c1 and the broadcast address.
+    "192.168.20.0/24": { IPsInUse: 5, DynamicIPsAvailable: 126 },
+    "2001:db8:20::/64": { IPsInUse: 3, DynamicIPsAvailable: 2 ** 64 - 1 },
+  });
   assertEquals((await ipvlan("rm", "c1")).status, 0);
   assertEquals((await ipvlan("network", "prune", "--force")).out, "Deleted Networks:\nweb");
   assertEquals((await host.ip.link.show()).some(({ name }) => name === "eth0.20"), false);
+});
+
+/** The lines of a program that was written for Docker, and what it prints here. */
+const TEMPLATES: [words: string[], out: string][] = [
+  [
+    ["inspect", "-f", "{{.Name}} {{.State.Status}} {{.Config.Labels.no}}", "c1"],
+    "/c1 running <no value>",
+  ],
+  [
+    [
+      ...[
+        "inspect",
+        "--format={{range .NetworkSettings.Networks}}{{.IPAddress}}/{{.IPPrefixLen}} {{end}}",
+      ],
+      ...["c1", "c2"],
+    ],
+    "10.2.0.2/24 192.168.20.9/24 \n10.1.0.2/24 ",
+  ],
+  [["inspect", "-f", "{{(index .NetworkSettings.Networks `web`).Aliases}}", "c1"], "[www]"],
+  [["inspect", "--type", "network", "-f", "{{.Driver}} {{.Scope}}", "web"], "ipvlan local"],
+  // A template that fits one of several prints that one.
+  [["inspect", "-f", "{{len .Containers}}", "web", "c2"], "1"],
+  [["network", "inspect", "-f", "{{range .IPAM.Config}}{{.Subnet}}{{end}}", "l3"], "10.1.0.0/24"],
+  [[
+    "network",
+    "inspect",
+    "-f",
+    "{{range $id, $c := .Containers}}{{$id}} {{$c.IPv4Address}}{{end}}",
+    "web",
+  ], "c1 192.168.20.9/24"],
+  [
+    ["network", "ls", "--format", "{{.Name}}: {{.Driver}} {{.Subnets}}"],
+    "alone: ipvlan 10.2.0.0/24\nl3: ipvlan 10.1.0.0/24\nweb: ipvlan 192.168.20.0/24",
+  ],
+  [
+    ["ps", "--format", String.raw`table {{.Names}}\t{{.State}}\t{{.Networks}}`],
+    "NAMES   STATE     NETWORKS\nc1      running   web,alone\nc2      running   l3",
+  ],
+  [["ps", "--format", "{{json .Names}}"], '"c1"\n"c2"'],
+];
+
+Deno.test("inspect, network ls and ps print by Docker's templates, and no gateway that is not there", async () => {
+  await using _host = await commandHost();
+  try {
+    await succeeds("network", "create", "--subnet=192.168.20.0/24", "-o", "parent=eth0.20", "web");
+    await succeeds(
+      "network",
+      "create",
+      "--subnet=10.1.0.0/24",
+      "-o",
+      "parent=eth0.30",
+      "-o",
+      "ipvlan_mode=l3",
+      "l3",
+    );
+    await succeeds("network", "create", "--subnet=10.2.0.0/24", "alone");
+    await succeeds(
+      "run",
+      "-d",
+      "--net=web",
+      "--ip=192.168.20.9",
+      "--alias=www",
+      "--name=c1",
+      "sleep",
+      "60",
+    );
+    await succeeds("network", "connect", "alone", "c1");
+    await succeeds("run", "-d", "--net=l3", "--name=c2");
+    for (const [words, expected] of TEMPLATES) {
+      assertEquals([words, (await ipvlan(...words)).out], [words, expected]);
+    }
+    const [c1, c2, web, alone, l3] = JSON.parse(
+      await succeeds("inspect", "c1", "c2", "web", "alone", "l3"),
+    );
+    const gateways = (
+      { NetworkSettings: { Networks } }: {
+        NetworkSettings: { Networks: Record<string, { Gateway: string }> };
+      },
+    ) => Object.entries(Networks).map(([name, { Gateway }]) => [name, Gateway]);
+    assertEquals(gateways(c1), [["alone", ""], ["web", "192.168.20.1"]]);
+    assertEquals(gateways(c2), [["l3", ""]]);
+    assertEquals([web, alone, l3].map(({ IPAM }) => IPAM.Config), [
+      [{ Subnet: "192.168.20.0/24", Gateway: "192.168.20.1" }],
+      [{ Subnet: "10.2.0.0/24" }],
+      [{ Subnet: "10.1.0.0/24" }],
+    ]);
+    const vias = async (name: string) =>
+      (await run("ip", "-n", name, "route", "show", "default")).stdout.match(/via \S+/g) ?? [];
+    assertEquals([await vias("c1"), await vias("c2")], [["via 192.168.20.1"], []]);
+    assertEquals(Deno.readTextFileSync(`/proc/${c1.State.Pid}/comm`), "sleep\n");
+    assertEquals(c2.State.Pid, 0);
+  } finally {
+    await ipvlan("rm", "-f", "c1", "c2");
+    await ipvlan("network", "rm", "web", "alone", "l3");
+  }
 });
 
 /** A command that is refused: its words, its exit status, and what it says. */
@@ -169,7 +269,20 @@ const REFUSALS: Refusal[] = [
   ["exec -w /etc/passwd c1 true", 126, 'there is no folder "/etc/passwd"'],
   ["exec nope true", 1, 'There is no sandbox "nope"'],
   ["exec c1 no-such-command", 127, "it is not on PATH"],
-  ["inspect nope", 1, 'There is no sandbox "nope"'],
+  ["inspect nope", 1, 'There is no sandbox or network "nope"'],
+  ["inspect takne", 1, '"takne" (did you mean "taken"?)'],
+  ["inspect --type container taken", 1, 'There is no sandbox "taken"'],
+  ["inspect --type network c1", 1, 'There is no network "c1"'],
+  ["inspect --type image c1", 1, 'The type "image" is not valid'],
+  ["inspect -f {{.Nope}} c1", 1, "at <.Nope>: can't evaluate field Nope"],
+  [
+    "network inspect -f {{.Name taken",
+    1,
+    "template parsing error: template: :1:7: unclosed action",
+  ],
+  ["network inspect -f yaml taken", 1, 'The format "yaml" is not valid'],
+  ["network ls --format {{nope}}", 1, 'function "nope" not defined'],
+  ["ps --format {{.Nope}}", 1, "can't evaluate field Nope"],
   ["rm nope", 1, 'There is no sandbox "nope"'],
   ["attach taken", 2, "Give one of these options: --pid PID, --netns NAME|PATH"],
   ["attach taken --pid 1 --netns x", 2, "Give one of these options: --pid PID, --netns NAME|PATH"],

@@ -1,19 +1,76 @@
+import {
+  InvalidOptionError,
+  NetworkNotFoundError,
+  SandboxNotFoundError,
+} from "../../driver/errors.ts";
+import type { Driver } from "../../driver/mod.ts";
+import { IpvlanError } from "../../errors.ts";
+import { didYouMean } from "../../suggest.ts";
 import type { Command } from "../command.ts";
-import { forEachName } from "../errors.ts";
+import { inspectedSandbox } from "../docker_shape.ts";
+import { type Find, INSPECT_FORMAT, showInFull } from "../inspect.ts";
+import { networkFinder } from "./network_inspect.ts";
+
+/** Finds things of one type, by Docker's names of the types. */
+const FINDERS: Readonly<Record<string, (driver: Driver) => Find>> = {
+  container: sandboxFinder,
+  network: networkFinder,
+};
+
+/** Finds sandboxes. What it needs to know of all of them, it asks for once. */
+function sandboxFinder(driver: Driver): Find {
+  const networks = once(() => driver.listNetworks());
+  const running = once(async () => new Set(await driver.runningSandboxes()));
+  return async (name) => {
+    const sandbox = driver.inspectSandbox(name);
+    const [pids, names] = await Promise.all([driver.processes(name), running()]);
+    return inspectedSandbox(sandbox, networks(), { running: names.has(name), pids });
+  };
+}
+
+/** Finds sandboxes and, where there is none of a name, networks, as Docker does. */
+function anyFinder(driver: Driver): Find {
+  const findSandbox = sandboxFinder(driver);
+  const findNetwork = networkFinder(driver);
+  return async (name) => {
+    try {
+      return await findSandbox(name);
+    } catch (error) {
+      if (!(error instanceof SandboxNotFoundError)) throw error;
+    }
+    try {
+      return await findNetwork(name);
+    } catch (error) {
+      if (!(error instanceof NetworkNotFoundError)) throw error;
+    }
+    const known = [...driver.listSandboxes(), ...driver.listNetworks()].map(({ name }) => name);
+    const what = `There is no sandbox or network ${JSON.stringify(name)}`;
+    throw new IpvlanError(what + didYouMean(name, known));
+  };
+}
+
+/** Makes a function that calls another one the first time only, and then gives its result again. */
+function once<T>(run: () => T): () => T {
+  let result: { value: T } | undefined;
+  return () => (result ??= { value: run() }).value;
+}
 
 const command: Command = {
-  usage: "SANDBOX [SANDBOX...]",
-  example: "ipvlan inspect nginx",
-  options: [],
+  usage: "[OPTIONS] NETWORK|SANDBOX [NETWORK|SANDBOX...]",
+  example: "ipvlan inspect nginx\n" +
+    "ipvlan inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' nginx",
+  options: [
+    INSPECT_FORMAT,
+    { name: "type", value: "TYPE", help: "show only a container (a sandbox), or only a network" },
+  ],
   positionals: [1, Infinity],
   async run(args, context) {
-    await using driver = await context.open();
-    const found: unknown[] = [];
-    const status = await forEachName(args.positionals, context, (name) => {
-      found.push(driver.inspectSandbox(name));
-    });
-    context.print(JSON.stringify(found, null, 4));
-    return status;
+    const type = args.value("type");
+    if (type !== undefined && !Object.hasOwn(FINDERS, type)) {
+      const rule = `choose one of ${Object.keys(FINDERS).join(", ")}`;
+      throw new InvalidOptionError("type", type, rule);
+    }
+    return await showInFull(args, context, type === undefined ? anyFinder : FINDERS[type]!);
   },
 };
 export default command;

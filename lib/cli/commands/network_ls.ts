@@ -1,36 +1,12 @@
 import type { Network } from "../../driver/types.ts";
-import { familyOf } from "../../ipam/address.ts";
 import type { Command } from "../command.ts";
+import { listedNetwork, NETWORK_HEADERS } from "../docker_shape.ts";
 import { filterNetworks, FORMAT_OPTIONS, printList, readFilters, readFormat } from "../list.ts";
-
-/** A network under the keys that `docker network ls --format json` prints, and ipvlan's own. */
-function toDocker(network: Network): Record<string, string> {
-  return {
-    CreatedAt: network.created,
-    Driver: "ipvlan",
-    ID: shortId(network),
-    IPv6: String(network.subnets.some(({ subnet }) => familyOf(subnet) === 6)),
-    Internal: String(network.internal),
-    Labels: Object.entries(network.labels).map(([name, value]) => `${name}=${value}`).join(","),
-    Name: network.name,
-    Scope: "local",
-    Mode: network.mode,
-    Parent: network.parent,
-    Subnets: subnetsOf(network),
-  };
-}
-
-function shortId({ id }: Network): string {
-  return id.slice(0, 12);
-}
-
-function subnetsOf({ subnets }: Network): string {
-  return subnets.map(({ subnet }) => subnet).join(",");
-}
 
 const command: Command = {
   usage: "[OPTIONS]",
-  example: "ipvlan network ls --filter name=ipvlan",
+  example: "ipvlan network ls --filter name=ipvlan\n" +
+    "ipvlan network ls --format 'table {{.Name}}\\t{{.Subnets}}'",
   options: [
     { name: "quiet", short: "q", help: "print only the ids" },
     { name: "no-trunc", help: "print the ids in full" },
@@ -49,20 +25,21 @@ const command: Command = {
     const format = readFormat(args);
     const filters = readFilters(args.values("filter"));
     await using driver = await open();
-    const id = (network: Network) => args.on("no-trunc") ? network.id : shortId(network);
+    const id = (network: Network) => args.on("no-trunc") ? network.id : network.id.slice(0, 12);
     printList(
       filterNetworks(driver, filters),
       format,
       {
         key: id,
-        json: toDocker,
+        docker: (network) => listedNetwork(network, id(network)),
+        headers: NETWORK_HEADERS,
         columns: {
           "NETWORK ID": id,
           NAME: ({ name }) => name,
           DRIVER: () => "ipvlan",
           MODE: ({ mode }) => mode,
           PARENT: ({ parent }) => parent,
-          SUBNETS: subnetsOf,
+          SUBNETS: ({ subnets }) => subnets.map(({ subnet }) => subnet).join(","),
         },
       },
       print,

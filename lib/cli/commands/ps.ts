@@ -1,11 +1,12 @@
 import type { SandboxDetails } from "../../driver/types.ts";
 import { endpointAddresses } from "../../ipam/address.ts";
 import type { Command } from "../command.ts";
+import { listedSandbox, SANDBOX_HEADERS } from "../docker_shape.ts";
 import { FORMAT_OPTIONS, printList, readFormat } from "../list.ts";
 
 const command: Command = {
   usage: "[OPTIONS]",
-  example: "ipvlan ps",
+  example: "ipvlan ps\nipvlan ps --format '{{.Names}}: {{.Networks}}'",
   options: [
     {
       name: "all",
@@ -21,12 +22,19 @@ const command: Command = {
     await using driver = await open();
     const running = new Set(await driver.runningSandboxes());
     const status = ({ name }: SandboxDetails) => running.has(name) ? "up" : "down";
+    const now = Date.now();
     printList(
       driver.listSandboxes().filter(({ name }) => args.on("all") || running.has(name)),
       format,
       {
         key: ({ name }) => name,
-        json: (sandbox) => ({ ...sandbox, status: status(sandbox) }),
+        docker: (sandbox) =>
+          listedSandbox(sandbox, {
+            status: status(sandbox),
+            running: running.has(sandbox.name),
+            now,
+          }),
+        headers: SANDBOX_HEADERS,
         columns: {
           NAME: ({ name }) => name,
           CREATED: ({ created }) => created.slice(0, 19).replace("T", " "),

@@ -1,0 +1,53 @@
+/**
+ * What the commands share that show things in full: the option `--format`, and what it prints.
+ *
+ * @module
+ */
+import type { Driver } from "../driver/mod.ts";
+import { type Struct, toJson } from "../template/mod.ts";
+import type { Arguments, Context, Option } from "./command.ts";
+import { forEachName } from "./errors.ts";
+import { readTemplate } from "./format.ts";
+
+/** The format of what is shown. */
+export const INSPECT_FORMAT: Option = {
+  name: "format",
+  short: "f",
+  value: "FORMAT",
+  help: "json: all in one line; or a Go template, as in Docker: '{{.Name}}'",
+};
+
+/** Finds a thing by its name, as it is shown. */
+export type Find = (name: string) => Promise<Struct>;
+
+/**
+ * Shows things by their names in the format that is asked for. Resolves to the exit status.
+ *
+ * @param finder Makes the function that finds them. It is called for all of them at once.
+ */
+export async function showInFull(
+  args: Arguments,
+  context: Context,
+  finder: (driver: Driver) => Find,
+): Promise<number> {
+  const format = args.value("format") ?? "";
+  const template = format === "" || format === "json"
+    ? undefined
+    : readTemplate(format, "choose json");
+  await using driver = await context.open();
+  const find = finder(driver);
+  const names = args.positionals;
+  const results = await Promise.allSettled(names.map((name) => find(name)));
+  const resultByName = new Map(names.map((name, index) => [name, results[index]!]));
+  const found: Struct[] = [];
+  const printed: string[] = [];
+  const status = await forEachName(names, context, (name) => {
+    const result = resultByName.get(name)!;
+    if (result.status === "rejected") throw result.reason;
+    if (template) printed.push(template.print(result.value));
+    else found.push(result.value);
+  });
+  if (!template) context.print(toJson(found, format === "json" ? "" : "    "));
+  else if (printed.length > 0) context.print(printed.join("\n"));
+  return status;
+}
