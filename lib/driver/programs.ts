@@ -14,7 +14,7 @@ export interface ProgramOptions extends WaitOptions {
  * How long a program may take, in milliseconds, and how much longer for each of its lines. The
  * slowest lines delete links: each takes the kernel up to 30 ms (`synchronize_net`).
  */
-const [PATIENCE, PATIENCE_PER_LINE] = [700, 50];
+const [PATIENCE, PATIENCE_PER_LINE] = [500, 50];
 
 /** Runs programs one after another, by a shell that is started when it is needed. */
 export class Programs implements AsyncDisposable {

@@ -1,4 +1,4 @@
-import { InterruptedError, IpvlanError } from "../../errors.ts";
+import { IpvlanError } from "../../errors.ts";
 import type { Command } from "../command.ts";
 import { errorLines, UsageError } from "../errors.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
@@ -86,7 +86,7 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
     } catch (error) {
       if (!(error instanceof IpvlanError)) throw error;
       errorLines(error).forEach(warn);
-      if (error instanceof InterruptedError) return relay.status!;
+      if (relay.signal.aborted) return relay.status!;
       return error instanceof CommandError ? error.status : FAILED;
     }
   },
