@@ -42,6 +42,7 @@ export {
   ParentSubnetError,
   ProblemsError,
   ProcessNotFoundError,
+  RouteOverlapError,
   type RestoreReport,
   type Sandbox,
   type SandboxDetails,

@@ -2,7 +2,14 @@ import type { Decision, IpvlanError } from "../errors.ts";
 import type { Pools } from "../ipam/mod.ts";
 import { NamespaceNotFoundError } from "../iproute2/errors.ts";
 import { deleteRecords, type RecordGroup, setState } from "./drop.ts";
-import { decideEndpoint, endpointSteps, sandboxSteps, toEndpoint } from "./endpoint.ts";
+import { giveWaySteps } from "./default_routes.ts";
+import {
+  decideEndpoint,
+  endpointSteps,
+  sandboxSteps,
+  subnetRoutes,
+  toEndpoint,
+} from "./endpoint.ts";
 import {
   accept,
   HalfDoneError,
@@ -17,10 +24,10 @@ import { nameProblem } from "./names.ts";
 import type { HostFacts } from "./network.ts";
 import { globalAddrs } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
-import { byPlace } from "./plan.ts";
+import { byPlace, type Step } from "./plan.ts";
 import { nameIsUsed } from "./processes.ts";
 import { randomHex } from "./random.ts";
-import { type EndpointRecord, isReady, type Store, withoutState } from "./store.ts";
+import { type EndpointRecord, isReady, type Stated, type Store, withoutState } from "./store.ts";
 import type { AdoptSpec, Connection, Endpoint, Network, Sandbox } from "./types.ts";
 
 /** Connections to make for a sandbox, which may be new. */
@@ -45,16 +52,25 @@ export interface Attached {
   notices: string[];
 }
 
-/** An endpoint to make, and its network. */
-interface PlannedEndpoint {
+/** An endpoint and its network. */
+interface NetworkEndpoint {
   network: Network;
   endpoint: EndpointRecord;
+}
+
+/** An endpoint that a sandbox has, and its network. */
+interface PresentEndpoint extends NetworkEndpoint {
+  endpoint: Stated<EndpointRecord>;
 }
 
 /** A sandbox and endpoints that are on record as `making`. */
 interface Reservation {
   sandbox: Sandbox;
-  planned: PlannedEndpoint[];
+  planned: NetworkEndpoint[];
+  /** The steps by which the default routes that it has give way to others. */
+  giveWay: Step[];
+  /** Whether there is one endpoint to make, and the sandbox has no other. */
+  isOnly: boolean;
   /** The records that are `making`: with the sandbox if it is new. */
   records: RecordGroup;
 }
@@ -90,9 +106,10 @@ function reserve(
   return store.transaction(() => {
     const record = store.sandbox(name);
     if (record && !isReady(record)) throw new HalfDoneError(`sandbox "${name}"`);
+    const present = isNew ? [] : findPresent(store, name);
     const decision = decideEndpoints(connections, {
       sandbox: name,
-      endpoints: isNew ? [] : store.endpoints({ sandbox: name }),
+      present,
       find: (network) => findTarget(store, network, name),
       poolsOf: (network) => pools.of(network),
       parentAddresses: ({ parent }) =>
@@ -110,14 +127,20 @@ function reserve(
     const records: RecordGroup = isNew ? { sandbox, endpoints } : { endpoints };
     setState(store, records, "making");
     pools.keep(decided.pools);
-    return { sandbox, planned: decided.planned, records };
+    return {
+      sandbox,
+      planned: decided.planned,
+      giveWay: endpoints.length > 0 ? giveWay(present) : [],
+      isOnly: present.length + endpoints.length === 1,
+      records,
+    };
   });
 }
 
 /** Makes what is reserved, and marks it as ready. If that fails, undoes it and throws. */
 async function make(
   parts: DriverParts,
-  { sandbox, planned, records }: Reservation,
+  { sandbox, planned, giveWay, isOnly, records }: Reservation,
   pid: number | undefined,
 ): Promise<void> {
   const { store, namespaces, hosts, unstoppable, wait } = parts;
@@ -128,7 +151,8 @@ async function make(
   hostsWritten.catch(() => {});
   const steps = byPlace([
     ...(records.sandbox ? sandboxSteps(sandbox, pid) : []),
-    ...planned.flatMap(({ network, endpoint }) => endpointSteps(network, endpoint)),
+    ...giveWay,
+    ...planned.flatMap(({ network, endpoint }) => endpointSteps(network, endpoint, isOnly)),
   ]);
   try {
     await namespaces.apply(steps, async () => {
@@ -153,7 +177,7 @@ async function abandon(parts: DriverParts, records: RecordGroup): Promise<void> 
 /** The input of {@linkcode decideEndpoints}. */
 interface ConnectFacts {
   sandbox: string;
-  endpoints: readonly EndpointRecord[];
+  present: readonly NetworkEndpoint[];
   find(network: string): Decision<{ network: Network }>;
   poolsOf(network: Network): Pools;
   parentAddresses(network: Network): readonly string[];
@@ -164,10 +188,10 @@ interface ConnectFacts {
  */
 function decideEndpoints(
   connections: readonly Connection[],
-  { sandbox, endpoints, find, poolsOf, parentAddresses }: ConnectFacts,
-): Decision<{ planned: PlannedEndpoint[]; pools: ReadonlyMap<string, Pools> }> {
+  { sandbox, present, find, poolsOf, parentAddresses }: ConnectFacts,
+): Decision<{ planned: NetworkEndpoint[]; pools: ReadonlyMap<string, Pools> }> {
   const problems: IpvlanError[] = [];
-  const planned: PlannedEndpoint[] = [];
+  const planned: NetworkEndpoint[] = [];
   const pools = new Map<string, Pools>();
   for (const { network: name, ...options } of connections) {
     const target = find(name);
@@ -176,11 +200,13 @@ function decideEndpoints(
       continue;
     }
     const { network } = target;
+    const others = [...present, ...planned];
     const decision = decideEndpoint(options, randomHex(6), {
       network,
       pools: pools.get(network.id) ?? poolsOf(network),
       sandbox,
-      endpoints: [...endpoints, ...planned.map(({ endpoint }) => endpoint)],
+      endpoints: others.map(({ endpoint }) => endpoint),
+      routes: others.flatMap(({ network, endpoint }) => subnetRoutes(network, endpoint)),
       parentAddresses: parentAddresses(network),
     });
     if (!decision.ok) {
@@ -191,6 +217,32 @@ function decideEndpoints(
     pools.set(network.id, decision.pools);
   }
   return problems.length > 0 ? { ok: false, problems } : { ok: true, planned, pools };
+}
+
+/** Finds the endpoints that a sandbox has, with their networks. */
+function findPresent(store: Store, sandbox: string): PresentEndpoint[] {
+  return store.endpoints({ sandbox }).map((endpoint) => ({
+    // The store keeps a network as long as it has endpoints.
+    network: withoutState(store.networkById(endpoint.network)!),
+    endpoint,
+  }));
+}
+
+/**
+ * The steps by which the default routes of a sandbox's only endpoint give way to others. There are
+ * none where it has more endpoints, as the first one gave way to the second.
+ *
+ * @throws {HalfDoneError} The endpoint is being made or removed, so its routes may come or go.
+ */
+function giveWay(present: readonly PresentEndpoint[]): Step[] {
+  const [only, ...others] = present;
+  if (!only || others.length > 0) return [];
+  const { network, endpoint } = only;
+  const steps = giveWaySteps(network, endpoint);
+  if (steps.length > 0 && !isReady(endpoint)) {
+    throw new HalfDoneError(`connection of "${endpoint.sandbox}" to "${network.name}"`);
+  }
+  return steps;
 }
 
 /**
@@ -231,7 +283,7 @@ function sandboxProblems(
 
 /** Says which parents are down. */
 function downNotices(
-  planned: readonly PlannedEndpoint[],
+  planned: readonly NetworkEndpoint[],
   facts: HostFacts | undefined,
 ): string[] {
   return planned.flatMap(({ network }) => {

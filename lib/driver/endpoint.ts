@@ -5,6 +5,7 @@ import {
   contains,
   type Family,
   formatPrefix,
+  overlaps,
   parseAddress,
   parsePrefix,
   type Pools,
@@ -15,12 +16,14 @@ import { linkAdd, linkDel, linkSet } from "../iproute2/link.ts";
 import { netnsAdd, netnsAttach, netnsDel } from "../iproute2/netns.ts";
 import { routeLine } from "../iproute2/route.ts";
 import { linkName } from "../iproute2/words.ts";
+import { defaultRoutes, wayOut } from "./default_routes.ts";
 import {
   AlreadyConnectedError,
   InvalidOptionError,
   LinkExistsError,
   MacAddressError,
   ProcessNotFoundError,
+  RouteOverlapError,
 } from "./errors.ts";
 import { nameProblem } from "./names.ts";
 import { linkOptions } from "./options.ts";
@@ -37,6 +40,16 @@ export interface DecidedEndpoint {
   pools: Pools;
 }
 
+/** The route to the subnet of an endpoint, which the kernel makes with its address. */
+export interface SubnetRoute {
+  /** The name of the network. */
+  network: string;
+  /** The endpoint's link. */
+  ifname: string;
+  /** The subnet: `192.168.1.0/24`. */
+  subnet: string;
+}
+
 /** The input of {@linkcode decideEndpoint}. */
 export interface EndpointFacts {
   /** The network. */
@@ -47,6 +60,8 @@ export interface EndpointFacts {
   sandbox: string;
   /** The endpoints that the sandbox has. */
   endpoints: readonly EndpointRecord[];
+  /** The routes to the subnets of those endpoints. */
+  routes: readonly SubnetRoute[];
   /** The addresses of the parent, which no endpoint on it can have. */
   parentAddresses: readonly string[];
 }
@@ -109,7 +124,42 @@ export function decideEndpoint(
   };
   if (ip !== undefined) endpoint.ip = ip;
   if (ip6 !== undefined) endpoint.ip6 = ip6;
+  const overlapping = overlapProblems(sandbox, subnetRoutes(network, endpoint), facts.routes);
+  if (overlapping.length > 0) return { ok: false, problems: overlapping };
   return { ok: true, endpoint, pools };
+}
+
+/** The routes to the subnets of an endpoint's addresses. */
+export function subnetRoutes(
+  network: Network,
+  endpoint: Pick<EndpointRecord, "ifname" | "ip" | "ip6">,
+): SubnetRoute[] {
+  const { ifname } = endpoint;
+  return linkAddresses(network, endpoint).map(({ address }) => {
+    const subnet = formatPrefix(parsePrefix(address).prefix);
+    return { network: network.name, ifname, subnet };
+  });
+}
+
+/**
+ * Finds routes that overlap those that a sandbox has. The kernel takes the longest prefix, or the
+ * older route of two to the same: some addresses of one network, even its gateway, would be looked
+ * for on the other.
+ */
+function overlapProblems(
+  sandbox: string,
+  routes: readonly SubnetRoute[],
+  present: readonly SubnetRoute[],
+): RouteOverlapError[] {
+  const toPrefix = ({ subnet }: SubnetRoute) => parsePrefix(subnet).prefix;
+  const toText = ({ network, subnet, ifname }: SubnetRoute) => ({
+    name: network,
+    route: `${subnet} dev ${ifname}`,
+  });
+  return routes.flatMap((route) =>
+    present.filter((other) => overlaps(toPrefix(route), toPrefix(other)))
+      .map((other) => new RouteOverlapError(sandbox, toText(route), toText(other)))
+  );
 }
 
 function lowestFree(taken: ReadonlySet<number>): number {
@@ -153,24 +203,26 @@ function takeGiven(pools: Pools, family: Family, given: string, except: readonly
   return taken;
 }
 
-/** The metric that the kernel gives an IPv6 route by default (`IP6_RT_PRIO_USER`). */
-const METRIC = 1024;
-
-/** An address of an endpoint, and the gateway of its subnet. */
+/** An address of an endpoint, and the gateway that it has. */
 export interface EndpointAddress {
   /** The address with its prefix length: `192.168.1.2/24`. */
   address: string;
-  /** The subnet's gateway. */
+  /** The subnet's gateway, where a default route leads to it. */
   gateway?: string;
 }
 
 /** The addresses of an endpoint's link with their gateways, IPv4 first. */
-export function linkAddresses(network: Network, endpoint: EndpointRecord): EndpointAddress[] {
+export function linkAddresses(
+  network: Network,
+  endpoint: Pick<EndpointRecord, "ip" | "ip6">,
+): EndpointAddress[] {
+  const hasGateway = wayOut(network) === "gateway";
   return endpointAddresses(endpoint).map((address) => {
     const { subnet, gateway } = network.subnets.find(({ subnet }) =>
       contains(parsePrefix(subnet).prefix, parseAddress(address))
     )!;
-    return { address: `${address}/${subnet.split("/")[1]}`, ...(gateway && { gateway }) };
+    const withLength = `${address}/${subnet.split("/")[1]}`;
+    return hasGateway && gateway ? { address: withLength, gateway } : { address: withLength };
   });
 }
 
@@ -193,18 +245,18 @@ export function temporaryName(endpoint: EndpointRecord): string {
  * unique temporary name, as the kernel refuses a name that also exists in the host's namespace
  * (`eth0`). Then it is renamed, and gets its addresses and routes.
  *
- * In L2 mode, the default route leads to the subnet's gateway; an isolated network has no default
- * route. In the L3 modes, the default route names only the link, as there is no broadcast to find a
- * next hop with. The default route of a sandbox's second network has a worse metric, and is used
- * when the first network is disconnected.
+ * @param isOnly Whether it is the only endpoint of its sandbox. The default routes depend on that.
  */
-export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[] {
+export function endpointSteps(
+  network: Network,
+  endpoint: EndpointRecord,
+  isOnly: boolean,
+): Step[] {
   const addresses = linkAddresses(network, endpoint);
-  const { sandbox, ifname, ordinal } = endpoint;
+  const { sandbox, ifname } = endpoint;
   const temporary = temporaryName(endpoint);
-  const { mode, parent } = network;
+  const { parent } = network;
   const inside = (line: string): Step => ({ netns: sandbox, line });
-  const metric = ordinal === 0 ? undefined : METRIC + ordinal;
   const hasIPv6 = endpoint.ip6 !== undefined;
   return [
     {
@@ -239,12 +291,8 @@ export function endpointSteps(network: Network, endpoint: EndpointRecord): Step[
     ...addresses.map(({ address }) =>
       inside(addrAdd({ dev: ifname, address, nodad: familyOf(address) === 6 }))
     ),
-    ...addresses.flatMap(({ address, gateway }) => {
-      const dst = familyOf(address) === 6 ? "::/0" : "default";
-      if (mode !== "l2") return inside(routeLine("add", { dst, dev: ifname, metric }));
-      if (network.isolated || gateway === undefined) return [];
-      return inside(routeLine("add", { dst, via: gateway, dev: ifname, metric }));
-    }),
+    ...defaultRoutes(network, endpoint, addresses, isOnly)
+      .map((route) => inside(routeLine("add", route))),
     // The alias comes last: it says that the link is complete. `restore` replaces a link without
     // it.
     inside(linkSet(ifname, { alias: aliasOf([network.name]) })),

@@ -252,6 +252,35 @@ export class NotConnectedError extends IpvlanError {
   }
 }
 
+/** A network's route would overlap a route that a sandbox has by another network. */
+export class RouteOverlapError extends IpvlanError {
+  /** The sandbox. */
+  readonly sandbox: string;
+  /** The network. */
+  readonly network: string;
+  /** The other network, which the sandbox is connected to. */
+  readonly other: string;
+
+  /**
+   * Makes the error from the sandbox and both networks, each with its route:
+   * `192.168.1.0/24 dev eth0`.
+   */
+  constructor(
+    sandbox: string,
+    network: { name: string; route: string },
+    other: { name: string; route: string },
+  ) {
+    super(
+      `The sandbox "${sandbox}" cannot be connected to network "${network.name}": the route ` +
+        `${network.route} would overlap ${other.route} of network "${other.name}", and packets ` +
+        "would take the wrong one: disconnect it from that network, or use another subnet",
+    );
+    this.sandbox = sandbox;
+    this.network = network.name;
+    this.other = other.name;
+  }
+}
+
 /** A sandbox has a link with this name already. */
 export class LinkExistsError extends IpvlanError {
   /** The sandbox. */

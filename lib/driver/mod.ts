@@ -25,6 +25,7 @@ export {
   ParentSubnetError,
   ProblemsError,
   ProcessNotFoundError,
+  RouteOverlapError,
   SandboxExistsError,
   SandboxGoneError,
   SandboxInUseError,

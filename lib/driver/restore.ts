@@ -200,7 +200,7 @@ export function sandboxPlan(
         : []),
       ...missing.flatMap((endpoint) => {
         const network = networks.get(endpoint.network);
-        return network ? endpointSteps(network, endpoint) : [];
+        return network ? endpointSteps(network, endpoint, endpoints.length === 1) : [];
       }),
     ]),
   };

@@ -58,6 +58,8 @@ export interface Store extends Disposable {
   networks(): Stated<Network>[];
   /** One network. */
   network(name: string): Stated<Network> | undefined;
+  /** The network with an id. */
+  networkById(id: string): Stated<Network> | undefined;
   /** Adds a network, or replaces it. */
   putNetwork(network: Network, state: State): void;
   /** Deletes the record of a network. */
@@ -261,6 +263,11 @@ export class SqliteStore implements Store {
   network(name: string): Stated<Network> | undefined {
     const sql = "SELECT state, record FROM network WHERE name = ?";
     return this.#all<Network>(sql, name).map(withDefaults)[0];
+  }
+
+  networkById(id: string): Stated<Network> | undefined {
+    const sql = "SELECT state, record FROM network WHERE id = ?";
+    return this.#all<Network>(sql, id).map(withDefaults)[0];
   }
 
   putNetwork(network: Network, state: State): void {

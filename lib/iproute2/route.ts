@@ -87,6 +87,21 @@ export function routeLine(verb: "add" | "replace" | "del", spec: RouteSpec): str
 }
 
 /**
+ * The line `route flush …`: deletes the routes of a link to one destination with one metric. It does
+ * not fail if there is none.
+ *
+ * @throws {InvalidWordError} A value cannot be written.
+ */
+export function routeFlush(
+  { dst, dev, metric }: { dst: string; dev: string; metric: number },
+): string {
+  // `ip` takes the family from the prefix, but only with all tables (`iproute_list_flush_or_save`).
+  const prefix = dst === "default" ? "0.0.0.0/0" : prefixWord(dst, "route");
+  return `route flush table all exact ${prefix} dev ${linkName(dev)} ` +
+    `metric ${wholeNumber(metric, "metric", 0, 0xffff_ffff)}`;
+}
+
+/**
  * The verbs of `ip route`.
  *
  * @example

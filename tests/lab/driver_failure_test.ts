@@ -137,6 +137,22 @@ for (const [what, { before, make, remove }] of Object.entries(MAKING)) {
     }));
 }
 
+for (const fault of ["refused", "lost", "unanswered"] as const) {
+  Deno.test(`default routes that gave way are put back when a line is ${fault}`, () =>
+    withFaults(fault, async (host, faults) => {
+      const driver = await host.driver({ wrap: faults.wrap });
+      await twoNetworks(driver);
+      const nowhere = ["10.40.0.0/24", "fd40::/64"];
+      await driver.createNetwork({ name: "nowhere", mode: "l3", subnets: nowhere });
+      await driver.createSandbox({ name: "c1", connections: [{ network: "nowhere" }] });
+      const at = await host.dump();
+      await eachLine(faults, () => driver.connect("dual", "c1"), async (n) => {
+        assertEquals(await host.dump(), at, `line ${n}`);
+      });
+      await assertConsistent(host);
+    }));
+}
+
 /** Calls that remove something. */
 const REMOVING: Record<string, {
   make: (driver: Driver) => Promise<unknown>;

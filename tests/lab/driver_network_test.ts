@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Driver, InvalidParentError, type Link } from "../../mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { assertConsistent, essence } from "../kit/look.ts";
+import { run } from "../kit/processes.ts";
 import { vlanInfo } from "../kit/values.ts";
 import { withHost } from "../kit/worlds.ts";
 
@@ -176,6 +177,51 @@ Deno.test("the first of a sandbox's networks has its default route, and the seco
     await assertConsistent(host);
   }));
 
+Deno.test("a network that leads nowhere never takes another network's default route", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    const outside = ["10.0.0.0/24", "fd00::/64"];
+    await driver.createNetwork({ name: "out", parent: "eth0", subnets: outside });
+    await driver.createNetwork({
+      name: "nowhere",
+      mode: "l3",
+      subnets: ["10.9.0.0/24", "fd09::/64"],
+    });
+    const wayOut = async (sandbox: string) => {
+      const hops = await Promise.all(["8.8.8.8", "2001:db8::8"].map(async (address) => {
+        const route = await inside(driver, sandbox, "ip", "route", "get", address);
+        return / (?:via|dev) (\S+) /.exec(route)?.[1];
+      }));
+      return hops.join(" ");
+    };
+    const networks = (...names: string[]) => names.map((network) => ({ network }));
+    await driver.createSandbox({ name: "c1", connections: networks("nowhere", "out") });
+    await driver.createSandbox({ name: "c2", connections: networks("out", "nowhere") });
+    await driver.createSandbox({ name: "c3", connections: networks("nowhere") });
+    assertEquals(await wayOut("c3"), "eth0 eth0");
+    await driver.connect("out", "c3");
+    for (const name of ["c1", "c2", "c3"]) assertEquals(await wayOut(name), "10.0.0.1 fd00::1");
+    // It is the way out again when it is the only network, and gives way again to another one.
+    await driver.disconnect("out", "c3");
+    assertEquals(await wayOut("c3"), "eth0 eth0");
+    await driver.connect("out", "c3");
+    assertEquals(await wayOut("c3"), "10.0.0.1 fd00::1");
+    await run("ip", "netns", "del", "c3");
+    await driver.restore();
+    assertEquals(await wayOut("c3"), "10.0.0.1 fd00::1");
+  }));
+
+Deno.test("an internal network has no default route, in the L3 modes either", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    const subnets = ["10.9.0.0/24", "fd09::/64"];
+    await driver.createNetwork({ name: "in", parent: "eth0", mode: "l3", internal: true, subnets });
+    await driver.createSandbox({ name: "c", connections: [{ network: "in" }] });
+    for (const address of ["8.8.8.8", "2001:db8::8"]) {
+      const { stderr } = await run("ip", "-n", "c", "route", "get", address);
+      assert(stderr.includes("Network is unreachable"), stderr);
+    }
+  }));
 Deno.test("the parent's own addresses are never given away", () =>
   withHost(async (host) => {
     const driver = await host.driver();

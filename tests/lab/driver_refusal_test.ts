@@ -26,6 +26,7 @@ import {
   PoolExhaustedError,
   ProblemsError,
   ReservedAddressError,
+  RouteOverlapError,
   SandboxExistsError,
   SandboxGoneError,
   SandboxNotFoundError,
@@ -169,6 +170,19 @@ const REFUSED: Record<string, Refusal> = {
     AlreadyConnectedError,
     '"old"',
   ],
+  "a subnet that overlaps another of the sandbox": [
+    conn({}, "half", "used"),
+    RouteOverlapError,
+    "192.168.1.128/25 dev eth2",
+    `${SUBNET} dev eth0 of network "old"`,
+  ],
+  "subnets that overlap in one new sandbox": [
+    (driver) =>
+      driver.createSandbox({ name: "c", connections: [{ network: "half" }, { network: "old" }] }),
+    RouteOverlapError,
+    `${SUBNET} dev eth1`,
+    '192.168.1.128/25 dev eth0 of network "half"',
+  ],
   "connecting what is gone": [conn({}, "old", "gone"), SandboxGoneError, '"gone"', "restore"],
   "disconnecting what is not connected": [
     (driver) => driver.disconnect("old", "free"),
@@ -206,6 +220,7 @@ async function crowdedHost({ ns }: TestHost, driver: Driver, elsewhere: string):
   await ns.ip.addr.add({ dev: "eth0", address: "192.168.1.250/24" });
   await ns.ip.addr.add({ dev: "routed", address: "192.168.50.250/24" });
   await driver.createNetwork({ name: "old", parent: "eth0", subnets: [SUBNET] });
+  await driver.createNetwork({ name: "half", subnets: ["192.168.1.128/25"] });
   await driver.createNetwork({ name: "full", subnets: ["10.77.0.0/30"] });
   await driver.createSandbox({
     name: "used",

@@ -1,9 +1,11 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { giveWaySteps } from "../../../lib/driver/default_routes.ts";
 import {
   decideEndpoint,
   endpointSteps,
   linkAddresses,
   sandboxSteps,
+  type SubnetRoute,
   toEndpoint,
 } from "../../../lib/driver/endpoint.ts";
 import {
@@ -14,6 +16,7 @@ import {
   LinkExistsError,
   MacAddressError,
   ProcessNotFoundError,
+  RouteOverlapError,
 } from "../../../lib/driver/errors.ts";
 import { subnetsOf } from "../../../lib/driver/network.ts";
 import { CALLER, type Step } from "../../../lib/driver/plan.ts";
@@ -52,12 +55,13 @@ function decide(options: ConnectOptions, facts: {
   network?: Network;
   taken?: string[];
   endpoints?: EndpointRecord[];
+  routes?: SubnetRoute[];
   parentAddresses?: string[];
 } = {}) {
-  const { network = DUAL, taken = [], endpoints = [], parentAddresses = [] } = facts;
+  const { network = DUAL, taken = [], endpoints = [], routes = [], parentAddresses = [] } = facts;
   const pools = Pools.of(subnetsOf(network), taken);
   return decideEndpoint(options, ID, {
-    ...{ network, pools, sandbox: "c1", endpoints, parentAddresses },
+    ...{ network, pools, sandbox: "c1", endpoints, routes, parentAddresses },
   });
 }
 
@@ -159,6 +163,26 @@ Deno.test("an address that cannot be used is refused with the reason", () => {
   }
 });
 
+Deno.test("a subnet that overlaps another of the sandbox is refused with both routes", () => {
+  const on = (subnet: string): SubnetRoute[] => [{ network: "lan", ifname: "eth1", subnet }];
+  const overlapping = ["192.168.140.0/24", "192.168.140.0/25", "192.168.0.0/16", "2001:db8::/32"];
+  for (const subnet of overlapping) {
+    const [problem, ...rest] = problems({}, { routes: on(subnet) });
+    assertEquals(rest, [], subnet);
+    assertInstanceOf(problem, RouteOverlapError);
+    const own = subnet.includes(":") ? "2001:db8:abc9::/64" : "192.168.140.0/24";
+    assertEquals(
+      problem.message,
+      `The sandbox "c1" cannot be connected to network "dual": the route ${own} dev eth0 would ` +
+        `overlap ${subnet} dev eth1 of network "lan", and packets would take the wrong one: ` +
+        "disconnect it from that network, or use another subnet",
+    );
+  }
+  // It gets no address of the network's second subnet, so it gets no route to it either.
+  decided({}, { routes: on("192.168.142.0/25") });
+  problems({ ip: "192.168.142.10" }, { routes: on("192.168.142.0/25") });
+});
+
 Deno.test("all problems of an endpoint are reported at once", () => {
   const found = problems({
     ip: "1.2.3.4",
@@ -207,8 +231,8 @@ Deno.test("a link's name and place are the first that are free", () => {
 });
 
 /** The lines of an endpoint, and what undoes those that are undone. */
-function lines(network: Network, record: EndpointRecord): string[] {
-  return endpointSteps(network, record).map(({ netns, line }) =>
+function lines(network: Network, record: EndpointRecord, isOnly = true): string[] {
+  return endpointSteps(network, record, isOnly).map(({ netns, line }) =>
     typeof netns === "string" ? `-n ${netns} ${line}` : line
   );
 }
@@ -271,8 +295,63 @@ Deno.test("the default routes of a sandbox's second network are worse than the f
   ]);
 });
 
+Deno.test("default routes that lead nowhere are the worst, unless the sandbox has no other", () => {
+  const nowhere = { ...DUAL, mode: "l3" as const, isolated: true };
+  const routes = (record: EndpointRecord, isOnly: boolean) =>
+    lines(nowhere, record, isOnly).filter((line) => line.includes("route"));
+  assertEquals(routes(endpoint({ ...ADDRESSES, ordinal: 1 }), true), [
+    "-n c1 route add default dev eth0",
+    "-n c1 route add ::/0 dev eth0",
+  ]);
+  assertEquals(routes(endpoint({ ...ADDRESSES, ordinal: 2 }), false), [
+    "-n c1 route add default dev eth0 metric 1000002",
+    "-n c1 route add ::/0 dev eth0 metric 1000002",
+  ]);
+  assertEquals(
+    giveWaySteps(nowhere, endpoint(ADDRESSES)).map(({ line, undo }) => [line, undo?.line]),
+    [
+      [
+        "route flush table all exact 0.0.0.0/0 dev eth0 metric 0",
+        "route replace default dev eth0",
+      ],
+      ["route flush table all exact ::/0 dev eth0 metric 1024", "route replace ::/0 dev eth0"],
+      [
+        "route replace default dev eth0 metric 1000000",
+        "route flush table all exact 0.0.0.0/0 dev eth0 metric 1000000",
+      ],
+      [
+        "route replace ::/0 dev eth0 metric 1000000",
+        "route flush table all exact ::/0 dev eth0 metric 1000000",
+      ],
+    ],
+  );
+});
+
+Deno.test("only default routes that lead nowhere give way", () => {
+  for (const isolated of [true, false]) {
+    for (const internal of [true, false]) {
+      for (const mode of ["l2", "l3", "l3s"] as const) {
+        const steps = giveWaySteps({ ...DUAL, isolated, internal, mode }, endpoint(ADDRESSES));
+        assertEquals(steps.length > 0, isolated && !internal && mode !== "l2");
+      }
+    }
+  }
+});
+
+Deno.test("an internal network gives no default route and no gateway, in any mode", () => {
+  for (const mode of ["l2", "l3", "l3s"] as const) {
+    const internal = { ...DUAL, mode, internal: true, isolated: true };
+    const record = endpoint(ADDRESSES);
+    assertEquals(lines(internal, record).filter((line) => line.includes("route")), []);
+    assertEquals(linkAddresses(internal, record), [
+      { address: "192.168.140.2/24" },
+      { address: "2001:db8:abc9::1/64" },
+    ]);
+  }
+});
+
 Deno.test("each line that makes a link or a namespace can be undone", () => {
-  const undo = endpointSteps(DUAL, endpoint(ADDRESSES)).map((step) => step.undo);
+  const undo = endpointSteps(DUAL, endpoint(ADDRESSES), true).map((step) => step.undo);
   assertEquals(undo, [
     { netns: "c1", line: "link del dev e-e1e2e3e4e5e6" },
     { netns: "c1", line: "link del dev eth0" },
@@ -295,7 +374,7 @@ Deno.test("a refused step says what its failure means", () => {
     const step = steps.find((step) => line.test(step.line))!;
     return step.explain!(new IpCommandError("ip …", said));
   };
-  const steps = endpointSteps(DUAL, endpoint(ADDRESSES));
+  const steps = endpointSteps(DUAL, endpoint(ADDRESSES), true);
   const busy = meaning(steps, /^link add/, "RTNETLINK answers: Device or resource busy");
   assertInstanceOf(busy, InvalidParentError);
   assertEquals(busy.parent, DUAL.parent);

@@ -58,7 +58,7 @@ function lines(network: Network): string[] {
     ip: "10.0.0.2",
     aliases: [],
   };
-  return [...networkSteps(network, []), ...endpointSteps(network, endpoint)]
+  return [...networkSteps(network, []), ...endpointSteps(network, endpoint, true)]
     .map(({ line }) => line);
 }
 

@@ -13,7 +13,7 @@ import {
 } from "../../../lib/iproute2/link.ts";
 import { NeighVerbs } from "../../../lib/iproute2/neigh.ts";
 import { netnsAdd, netnsDel, NetnsVerbs } from "../../../lib/iproute2/netns.ts";
-import { routeLine, type RouteSpec, RouteVerbs } from "../../../lib/iproute2/route.ts";
+import { routeFlush, routeLine, type RouteSpec, RouteVerbs } from "../../../lib/iproute2/route.ts";
 import { anyLink, type SpecOf } from "../../kit/arbitraries.ts";
 import { Collector } from "../../kit/fake_ip.ts";
 
@@ -258,6 +258,12 @@ Deno.test("addresses, routes and namespaces are one line each", () => {
       assertEquals(routeLine(verb, spec), `route ${verb} ${words}`);
     }
   }
+  assertEquals(
+    ["default", "::/0", "10.0.0.0/8"].map((dst) => routeFlush({ dst, dev: "e", metric: 7 })),
+    ["0.0.0.0/0", "::/0", "10.0.0.0/8"].map((prefix) =>
+      `route flush table all exact ${prefix} dev e metric 7`
+    ),
+  );
   assertEquals(netnsAdd("red"), "netns add red");
   assertEquals(netnsDel("red"), "netns del red");
 });
@@ -322,6 +328,9 @@ Deno.test("a bad value is refused before a line is written", () => {
     () => routeLine("add", { dst: "::/0", src: "10.0.0.1" }),
     () => routeLine("add", { dst: "default", via: "fe80::1", src: "10.0.0.1" }),
     () => routeLine("add", { dst: "default", metric: 2 ** 32 }),
+    () => routeFlush({ dst: "all", dev: "e", metric: 0 }),
+    () => routeFlush({ dst: "default", dev: "e e", metric: 0 }),
+    () => routeFlush({ dst: "default", dev: "e", metric: -1 }),
     () => netnsAdd("a b"),
     () => netnsDel(".."),
   ];
