@@ -25,6 +25,7 @@ export {
   LinkExistsError,
   MacAddressError,
   MissingSubnetError,
+  NameInUseError,
   type Network,
   type NetworkDetails,
   NetworkExistsError,

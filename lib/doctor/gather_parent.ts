@@ -66,7 +66,15 @@ function askedAddresses(
         .map((address) => ({ address, network: network.name, sandbox: endpoint.sandbox }))
     );
   const pools = Pools.of(subnetsOf(network), given.map(({ address }) => address));
-  const facts = { network, pools, sandbox: "next", endpoints: [], routes: [], parentAddresses };
+  const facts = {
+    network,
+    pools,
+    sandbox: "next",
+    endpoints: [],
+    routes: [],
+    neighbours: [],
+    parentAddresses,
+  };
   const decision = decideEndpoint({}, "next", facts);
   // A full network has no next address.
   const next = endpointAddresses(decision.ok ? decision.endpoint : {})

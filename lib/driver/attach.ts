@@ -112,6 +112,11 @@ function reserve(
       present,
       find: (network) => findTarget(store, network, name),
       poolsOf: (network) => pools.of(network),
+      neighboursOf: ({ id, name: network }, aliases) => {
+        // An alias may be the name of a sandbox with the network's name behind it.
+        const shorter = aliases.map((alias) => alias.slice(0, -`.${network}`.length));
+        return store.namedEndpoints(id, [...aliases, ...shorter]);
+      },
       parentAddresses: ({ parent }) =>
         globalAddrs(parent, facts!.addrs).map(({ address }) => address),
     });
@@ -180,6 +185,7 @@ interface ConnectFacts {
   present: readonly NetworkEndpoint[];
   find(network: string): Decision<{ network: Network }>;
   poolsOf(network: Network): Pools;
+  neighboursOf(network: Network, aliases: readonly string[]): readonly EndpointRecord[];
   parentAddresses(network: Network): readonly string[];
 }
 
@@ -188,7 +194,7 @@ interface ConnectFacts {
  */
 function decideEndpoints(
   connections: readonly Connection[],
-  { sandbox, present, find, poolsOf, parentAddresses }: ConnectFacts,
+  { sandbox, present, find, poolsOf, neighboursOf, parentAddresses }: ConnectFacts,
 ): Decision<{ planned: NetworkEndpoint[]; pools: ReadonlyMap<string, Pools> }> {
   const problems: IpvlanError[] = [];
   const planned: NetworkEndpoint[] = [];
@@ -207,6 +213,7 @@ function decideEndpoints(
       sandbox,
       endpoints: others.map(({ endpoint }) => endpoint),
       routes: others.flatMap(({ network, endpoint }) => subnetRoutes(network, endpoint)),
+      neighbours: neighboursOf(network, options.aliases ?? []),
       parentAddresses: parentAddresses(network),
     });
     if (!decision.ok) {

@@ -22,6 +22,7 @@ import {
   InvalidOptionError,
   LinkExistsError,
   MacAddressError,
+  NameInUseError,
   ProcessNotFoundError,
   RouteOverlapError,
 } from "./errors.ts";
@@ -62,6 +63,8 @@ export interface EndpointFacts {
   endpoints: readonly EndpointRecord[];
   /** The routes to the subnets of those endpoints. */
   routes: readonly SubnetRoute[];
+  /** The endpoints of other sandboxes on the network that may have one of its names. */
+  neighbours: readonly EndpointRecord[];
   /** The addresses of the parent, which no endpoint on it can have. */
   parentAddresses: readonly string[];
 }
@@ -87,6 +90,7 @@ export function decideEndpoint(
     const problem = nameProblem("alias", alias);
     if (problem) problems.push(problem);
   }
+  problems.push(...nameConflicts(sandbox, aliases, facts));
   const ordinal = lowestFree(new Set(endpoints.map((endpoint) => endpoint.ordinal)));
   const names = new Set(["lo", ...endpoints.map(({ ifname }) => ifname)]);
   const ifname = options.ifname ?? freeName(names, ordinal);
@@ -160,6 +164,29 @@ function overlapProblems(
     present.filter((other) => overlaps(toPrefix(route), toPrefix(other)))
       .map((other) => new RouteOverlapError(sandbox, toText(route), toText(other)))
   );
+}
+
+/** The names by which a sandbox is found on a network, besides its aliases there. */
+export function ownNames(sandbox: string, network: string): string[] {
+  return [sandbox, `${sandbox}.${network}`];
+}
+
+/** Finds aliases that are names of other sandboxes on the network. Letter case does not matter. */
+function nameConflicts(
+  sandbox: string,
+  aliases: readonly string[],
+  { network: { name: network }, neighbours }: EndpointFacts,
+): NameInUseError[] {
+  const shared = (names: readonly string[], others: readonly string[]) => {
+    const known = new Set(others.map((name) => name.toLowerCase()));
+    return names.filter((name) => known.has(name.toLowerCase()));
+  };
+  return neighbours.filter((other) => other.sandbox !== sandbox).flatMap((other) => [
+    ...shared(aliases, ownNames(other.sandbox, network))
+      .map((name) => new NameInUseError("alias", name, "the name", other.sandbox, network)),
+    ...shared(ownNames(sandbox, network), other.aliases)
+      .map((name) => new NameInUseError("sandbox name", name, "an alias", other.sandbox, network)),
+  ]);
 }
 
 function lowestFree(taken: ReadonlySet<number>): number {

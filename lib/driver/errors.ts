@@ -222,6 +222,33 @@ export class HostsFileError extends IpvlanError {
   }
 }
 
+/** A name of a sandbox on a network is a name of another sandbox there. */
+export class NameInUseError extends IpvlanError {
+  /** The name. */
+  readonly value: string;
+  /** The other sandbox. */
+  readonly sandbox: string;
+  /** The network. */
+  readonly network: string;
+
+  /** Makes the error from what the name is here and there, the other sandbox, and the network. */
+  constructor(
+    what: "alias" | "sandbox name",
+    value: string,
+    other: "the name" | "an alias",
+    sandbox: string,
+    network: string,
+  ) {
+    super(
+      `The ${what} ${JSON.stringify(value)} is ${other} of the sandbox "${sandbox}" on network ` +
+        `"${network}": choose another one, as only one of them would be found by it`,
+    );
+    this.value = value;
+    this.sandbox = sandbox;
+    this.network = network;
+  }
+}
+
 /** A sandbox is connected to a network already. */
 export class AlreadyConnectedError extends IpvlanError {
   /** The sandbox. */

@@ -1,4 +1,5 @@
 import { endpointAddresses } from "../ipam/address.ts";
+import { ownNames } from "./endpoint.ts";
 import { HostsFileError } from "./errors.ts";
 import { orAbort } from "../iproute2/abort.ts";
 import { FileLock } from "./lock.ts";
@@ -188,7 +189,8 @@ export function renderHosts(sandbox: string, reachable: readonly NamedEndpoint[]
 
 function hostLines(endpoint: NamedEndpoint): string[] {
   const { sandbox, networkName, aliases } = endpoint;
-  const names = [...new Set([sandbox, ...aliases, `${sandbox}.${networkName}`])].join(" ");
+  const [name, ...longer] = ownNames(sandbox, networkName);
+  const names = [...new Set([name, ...aliases, ...longer])].join(" ");
   return endpointAddresses(endpoint).map((address) => `${address} ${names}`);
 }
 

@@ -14,6 +14,7 @@ export {
   LinkExistsError,
   MacAddressError,
   MissingSubnetError,
+  NameInUseError,
   NetworkExistsError,
   NetworkInUseError,
   NetworkNotFoundError,

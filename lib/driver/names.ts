@@ -22,6 +22,27 @@ export function nameProblem(
   if (what === "sandbox" && /^\d+$/.test(name)) {
     return new InvalidNameError(what, name, "ip takes digits alone for a process id");
   }
+  const reason = what === "sandbox" || what === "alias" ? whyNoHostName(name) : undefined;
+  if (reason !== undefined) return new InvalidNameError(what, name, reason);
+}
+
+/** The names that every hosts file has for the host itself, besides `localhost`. */
+const LOOPBACK_NAMES = ["ip6-localhost", "ip6-loopback"];
+
+/** A number as inet_aton(3) reads it: decimal, octal or hexadecimal. */
+const NUMBER = "(?:0x[0-9a-f]+|[0-9]+)";
+
+/** What inet_aton(3) takes for an address: one to four numbers. */
+const ADDRESS = new RegExp(`^${NUMBER}(?:\\.${NUMBER}){0,3}$`, "i");
+
+/** Why a sandbox could not be found by a name, or `undefined` if it can be. */
+function whyNoHostName(name: string): string | undefined {
+  const lower = name.toLowerCase();
+  // RFC 6761, section 6.3: also every name below `localhost`.
+  if (/(^|\.)localhost$/.test(lower) || LOOPBACK_NAMES.includes(lower)) {
+    return "it is the name of the host itself";
+  }
+  if (ADDRESS.test(name)) return "programs take it for an address, and do not look it up as a name";
 }
 
 /** A VLAN sub-interface to make, according to a parent's name. */

@@ -111,7 +111,7 @@ function kernelProblems(release: string): readonly IpvlanError[] {
 }
 
 function mtuProblems(mtu: number | undefined, carrier: Link | undefined): IpvlanError[] {
-  if (carrier === undefined || mtu === undefined || mtu <= carrier.mtu) return [];
+  if (!carrier || mtu === undefined || !Number.isInteger(mtu) || mtu <= carrier.mtu) return [];
   const rule = `the link "${carrier.name}" has ${carrier.mtu}, and drops larger packets`;
   return [new InvalidOptionError("MTU", String(mtu), rule).at("mtu")];
 }

@@ -208,7 +208,12 @@ export function parseDriverOptions(words: readonly string[]): DriverOptionsResul
       problems.push(new InvalidOptionError("driver option", word, rule));
       continue;
     }
-    options[option] = readValue(NETWORK_OPTIONS[option].value, text);
+    const { label, value } = NETWORK_OPTIONS[option];
+    if (option in options) {
+      problems.push(new InvalidOptionError("driver option", word, `the ${label} is given already`));
+      continue;
+    }
+    options[option] = readValue(value, text);
   }
   return { options, problems };
 }
@@ -217,7 +222,7 @@ export function parseDriverOptions(words: readonly string[]): DriverOptionsResul
  * The value that a text stands for. A text that is no such value comes back and is refused later.
  */
 function readValue({ kind }: OptionValue, text: string): unknown {
-  if (kind === "number") return Number(text);
+  if (kind === "number" && /^\d+$/.test(text)) return Number(text);
   if (kind === "switch" && (text === "true" || text === "false")) return text === "true";
   return text;
 }

@@ -141,8 +141,8 @@ function ipv6Problems({ name, subnets = [], ipv6, mtu }: NetworkSpec): IpvlanErr
   if (!texts.some((text) => familyOf(text) === 6)) {
     return ipv6 ? [new MissingSubnetError(name).at("ipv6")] : [];
   }
-  // IPv6 needs at least 1280 (RFC 8200, section 5). Below 68, the value has been refused already.
-  if (mtu === undefined || !(mtu >= 68 && mtu < 1280)) return [];
+  // IPv6 needs at least 1280 (RFC 8200, section 5). Other values below have been refused already.
+  if (mtu === undefined || !Number.isInteger(mtu) || mtu < 68 || mtu >= 1280) return [];
   const rule = "give a whole number from 1280 to 65535";
   return [new InvalidOptionError("MTU", String(mtu), rule).at("mtu")];
 }

@@ -80,6 +80,11 @@ export interface Store extends Disposable {
   deleteSandbox(name: string): void;
   /** All endpoints, or those of a network (by id), of a sandbox, or both. */
   endpoints(filter?: { network?: string; sandbox?: string }): Stated<EndpointRecord>[];
+  /**
+   * The endpoints on a network (by id) that have aliases, or whose sandbox has one of the names.
+   * Letter case does not matter.
+   */
+  namedEndpoints(network: string, names: readonly string[]): Stated<EndpointRecord>[];
   /** Adds an endpoint, or replaces it. */
   putEndpoint(endpoint: EndpointRecord, state: State): void;
   /** Deletes the record of an endpoint. */
@@ -333,13 +338,13 @@ export class SqliteStore implements Store {
     const sql = "SELECT * FROM endpoint" + (where.length ? ` WHERE ${where.join(" AND ")}` : "") +
       " ORDER BY sandbox, ordinal";
     const values = [network, sandbox].filter((value) => value !== undefined);
-    const rows = this.#db.prepare(sql).all(...values) as unknown as EndpointRow[];
-    return rows.map(({ ip, ip6, aliases, ...row }) => ({
-      ...row,
-      ...(ip !== null && { ip }),
-      ...(ip6 !== null && { ip6 }),
-      aliases: JSON.parse(aliases),
-    }));
+    return this.#endpointRows(sql, ...values);
+  }
+
+  namedEndpoints(network: string, names: readonly string[]): Stated<EndpointRecord>[] {
+    const sql = `SELECT * FROM endpoint WHERE network = ? AND
+      (aliases <> '[]' OR sandbox COLLATE NOCASE IN (SELECT value FROM json_each(?)))`;
+    return this.#endpointRows(sql, network, JSON.stringify(names));
   }
 
   putEndpoint(endpoint: EndpointRecord, state: State): void {
@@ -377,6 +382,16 @@ export class SqliteStore implements Store {
     return this.#db.prepare(sql).all(...values).map(({ state, record }) => ({
       ...JSON.parse(record as string),
       state,
+    }));
+  }
+
+  #endpointRows(sql: string, ...values: string[]): Stated<EndpointRecord>[] {
+    const rows = this.#db.prepare(sql).all(...values) as unknown as EndpointRow[];
+    return rows.map(({ ip, ip6, aliases, ...row }) => ({
+      ...row,
+      ...(ip !== null && { ip }),
+      ...(ip6 !== null && { ip6 }),
+      aliases: JSON.parse(aliases),
     }));
   }
 

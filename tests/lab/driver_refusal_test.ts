@@ -15,6 +15,7 @@ import {
   MacAddressError,
   MissingModuleError,
   MissingSubnetError,
+  NameInUseError,
   NetworkExistsError,
   NetworkInUseError,
   NetworkNotFoundError,
@@ -200,6 +201,28 @@ const REFUSED: Record<string, Refusal> = {
   "the gateway's address": [conn({ ip: "192.168.1.1" }), ReservedAddressError, "192.168.1.1"],
   "no address at all": [conn({ ip: "192.168.1" }), InvalidAddressError, '"192.168.1"'],
   "an alias unfit to be a host name": [conn({ aliases: ["a b"] }), InvalidNameError, '"a b"'],
+  "an alias that is an address": [conn({ aliases: ["8.8.8.8"] }), InvalidNameError, '"8.8.8.8"'],
+  "an alias that is localhost": [conn({ aliases: ["localhost"] }), InvalidNameError, "itself"],
+  "a sandbox localhost": [
+    (driver) => driver.createSandbox({ name: "localhost" }),
+    InvalidNameError,
+    "itself",
+  ],
+  "an alias that is another sandbox's name": [
+    conn({ aliases: ["Used"] }),
+    NameInUseError,
+    '"Used" is the name of the sandbox "used" on network "old"',
+  ],
+  "an alias that is another sandbox's long name": [
+    conn({ aliases: ["used.old"] }),
+    NameInUseError,
+    '"used.old" is the name of the sandbox "used"',
+  ],
+  "a sandbox's name that is an alias": [
+    (driver) => driver.createSandbox({ name: "db", connections: [{ network: "old" }] }),
+    NameInUseError,
+    '"db" is an alias of the sandbox "used" on network "old"',
+  ],
   "a link's name taken": [conn({ ifname: "lo" }), LinkExistsError, '"lo"'],
   "a link's name too long": [conn({ ifname: "x".repeat(16) }), InvalidWordError, "15"],
   "a network that is full": [conn({}, "full"), PoolExhaustedError, "10.77.0.0/30"],
@@ -224,7 +247,7 @@ async function crowdedHost({ ns }: TestHost, driver: Driver, elsewhere: string):
   await driver.createNetwork({ name: "full", subnets: ["10.77.0.0/30"] });
   await driver.createSandbox({
     name: "used",
-    connections: [{ network: "old" }, { network: "full" }],
+    connections: [{ network: "old", aliases: ["db"] }, { network: "full" }],
   });
   await Promise.all(["free", "gone"].map((name) => driver.createSandbox({ name })));
   await run("ip", "netns", "del", "gone");

@@ -15,6 +15,7 @@ import {
   InvalidParentError,
   LinkExistsError,
   MacAddressError,
+  NameInUseError,
   ProcessNotFoundError,
   RouteOverlapError,
 } from "../../../lib/driver/errors.ts";
@@ -56,12 +57,20 @@ function decide(options: ConnectOptions, facts: {
   taken?: string[];
   endpoints?: EndpointRecord[];
   routes?: SubnetRoute[];
+  neighbours?: EndpointRecord[];
   parentAddresses?: string[];
 } = {}) {
-  const { network = DUAL, taken = [], endpoints = [], routes = [], parentAddresses = [] } = facts;
+  const { network = DUAL, taken = [], ...others } = facts;
   const pools = Pools.of(subnetsOf(network), taken);
   return decideEndpoint(options, ID, {
-    ...{ network, pools, sandbox: "c1", endpoints, routes, parentAddresses },
+    network,
+    pools,
+    sandbox: "c1",
+    endpoints: [],
+    routes: [],
+    neighbours: [],
+    parentAddresses: [],
+    ...others,
   });
 }
 
@@ -181,6 +190,31 @@ Deno.test("a subnet that overlaps another of the sandbox is refused with both ro
   // It gets no address of the network's second subnet, so it gets no route to it either.
   decided({}, { routes: on("192.168.142.0/25") });
   problems({ ip: "192.168.142.10" }, { routes: on("192.168.142.0/25") });
+});
+
+Deno.test("an alias is not the name of another sandbox on the network, in either order", () => {
+  const found = (aliases: string[], sandbox: string, theirs: string[] = []) => {
+    const neighbours = [endpoint({ sandbox, aliases: theirs })];
+    const decision = decide({ aliases }, { neighbours });
+    return decision.ok ? [] : decision.problems.map((problem) => {
+      assertInstanceOf(problem, NameInUseError);
+      return problem.message;
+    });
+  };
+  const rule = "choose another one, as only one of them would be found by it";
+  assertEquals(found(["db", "web"], "db"), [
+    `The alias "db" is the name of the sandbox "db" on network "dual": ${rule}`,
+  ]);
+  assertEquals(found(["DB", "db.dual"], "db"), [
+    `The alias "DB" is the name of the sandbox "db" on network "dual": ${rule}`,
+    `The alias "db.dual" is the name of the sandbox "db" on network "dual": ${rule}`,
+  ]);
+  assertEquals(found([], "db", ["x", "C1", "c1.dual"]), [
+    `The sandbox name "c1" is an alias of the sandbox "db" on network "dual": ${rule}`,
+    `The sandbox name "c1.dual" is an alias of the sandbox "db" on network "dual": ${rule}`,
+  ]);
+  // Several sandboxes may share an alias, and one's own name is no other's.
+  assertEquals(found(["web", "c1", "db.other"], "db", ["web"]), []);
 });
 
 Deno.test("all problems of an endpoint are reported at once", () => {

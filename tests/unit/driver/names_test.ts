@@ -34,9 +34,32 @@ Deno.test("a name that can be a file name, a word of a line and a host name is a
 });
 
 Deno.test("a sandbox's name is not digits alone, which ip takes for a process id", () => {
-  assert(nameProblem("sandbox", "123"));
+  const problem = nameProblem("sandbox", "123");
+  assert(problem?.message.endsWith("ip takes digits alone for a process id"), problem?.message);
   assertEquals(nameProblem("network", "123"), undefined);
-  assertEquals(nameProblem("alias", "123"), undefined);
+});
+
+Deno.test("a host name is no name of the host itself, and nothing that is read as an address", () => {
+  const refused = ["localhost", "LocalHost", "a.localhost", "ip6-localhost", "ip6-loopback"];
+  // What inet_aton(3) takes for an address is never looked up as a name.
+  refused.push("8.8.8.8", "8.8", "0x7f000001", "1.0xFf", "127.1");
+  for (const name of refused) {
+    for (const what of ["sandbox", "alias"] as const) {
+      const problem = nameProblem(what, name);
+      assert(problem, `${what} ${name}`);
+      assertEquals([problem.what, problem.value], [what, name]);
+    }
+    assertEquals(nameProblem("network", name), undefined);
+  }
+  assert(nameProblem("alias", "123"));
+  for (
+    const name of ["localhosts", "my-localhost", "1.2.3.4.5", "8.8.8.8a", "0x", "1and1", "x.8"]
+  ) {
+    assertEquals([nameProblem("alias", name), nameProblem("sandbox", name)], [
+      undefined,
+      undefined,
+    ]);
+  }
 });
 
 Deno.test("the name of a missing parent says which sub-interfaces to make", () => {

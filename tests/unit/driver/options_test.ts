@@ -121,3 +121,29 @@ Deno.test("options written as NAME=VALUE are read by Docker's names", () => {
     'The driver option "ipvlan_flag=" is not valid: write NAME=VALUE',
   ]);
 });
+
+Deno.test("a number is written in decimal digits, and the message has what was written", () => {
+  for (const text of ["banana", "1e3", "0x5dc", "1_400", "1400.0", " 1400", "+1400", "NaN"]) {
+    const { options, problems } = parseDriverOptions([`mtu=${text}`]);
+    assertEquals(problems, []);
+    const decision = decideNetwork({ name: "n", ...options }, IDENTITY, [], host());
+    assert(!decision.ok, text);
+    assertEquals(decision.problems.map(({ message }) => message), [
+      `The MTU "${text}" is not valid: give a whole number from 68 to 65535`,
+    ]);
+  }
+});
+
+Deno.test("an option that is given twice is refused, under its other name too", () => {
+  const { options, problems } = parseDriverOptions([
+    "parent=eth0",
+    "mtu=1400",
+    "com.docker.network.driver.mtu=1300",
+    "parent=eth0",
+  ]);
+  assertEquals(options, { parent: "eth0", mtu: 1400 });
+  assertEquals(problems.map(({ message }) => message), [
+    'The driver option "com.docker.network.driver.mtu=1300" is not valid: the MTU is given already',
+    'The driver option "parent=eth0" is not valid: the parent is given already',
+  ]);
+});

@@ -12,6 +12,7 @@ import { UnknownNameError } from "../../../lib/site/errors.ts";
 import { exportSite } from "../../../lib/site/export.ts";
 import { isOwnLabel, siteLabels } from "../../../lib/site/labels.ts";
 import { makePlan } from "../../../lib/site/plan.ts";
+import { nameProblem } from "../../../lib/driver/names.ts";
 import { prefix } from "../../kit/arbitraries.ts";
 import { IDENTITY } from "../../kit/values.ts";
 
@@ -37,11 +38,13 @@ const RECORDS: fc.Arbitrary<Records> = fc.record({
   networks: fc.uniqueArray(fc.tuple(NAME, SPEC), { selector: ([name]) => name, maxLength: 4 }),
   sandboxes: fc.uniqueArray(
     fc.record({
-      name: NAME.filter((name) => !/^\d+$/.test(name)),
+      name: NAME.filter((name) => nameProblem("sandbox", name) === undefined),
       labels: LABELS,
       command: fc.array(TEXT, { maxLength: 3 }).map((words) => words.length ? ["/", ...words] : []),
       on: fc.shuffledSubarray([0, 1, 2, 3]),
-      aliases: fc.array(NAME, { maxLength: 2 }),
+      aliases: fc.array(NAME.filter((name) => nameProblem("alias", name) === undefined), {
+        maxLength: 2,
+      }),
       first: fc.nat(2),
     }),
     { selector: ({ name }) => name, maxLength: 4 },
