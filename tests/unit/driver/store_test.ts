@@ -93,6 +93,26 @@ Deno.test("records can be changed, filtered and deleted", () => {
   ]);
 });
 
+Deno.test("endpoints are found by a name, whatever its letters' case, and all that have aliases", () => {
+  using dir = folder();
+  using store = SqliteStore.open(dir.path);
+  fill(store);
+  for (const [index, name] of ["c2", "c3"].entries()) {
+    store.putSandbox({ ...SANDBOX, name }, "ready");
+    const aliases = name === "c3" ? ["db"] : [];
+    const ip = `192.168.1.${100 + index}`;
+    store.putEndpoint({ ...ENDPOINT, id: name, sandbox: name, ip, aliases }, "ready");
+  }
+  const found = (...names: string[]) =>
+    store.namedEndpoints(NET.id, names).map(({ sandbox }) => sandbox).toSorted();
+  // The endpoint of c1 has an alias too.
+  assertEquals(found(), ["c1", "c3"]);
+  assertEquals([found("C2"), found("none", "c2")], [["c1", "c2", "c3"], ["c1", "c2", "c3"]]);
+  assertEquals(store.namedEndpoints("other", ["c2"]), []);
+  assertEquals(store.networkById(NET.id)?.name, NET.name);
+  assertEquals(store.networkById(NET.id.slice(1)), undefined);
+});
+
 Deno.test("the store itself keeps addresses, names and what they belong to in order", () => {
   using dir = folder();
   using store = SqliteStore.open(dir.path);
