@@ -11,6 +11,7 @@
  */
 export {
   type AdoptSpec,
+  AddressHeldError,
   AlreadyConnectedError,
   type Connection,
   type ConnectOptions,

@@ -1,6 +1,8 @@
 import { ParentDownError } from "../driver/errors.ts";
 import { chooseParent, conflictProblem } from "../driver/parent.ts";
 import type { Network } from "../driver/types.ts";
+import { endpointAddresses } from "../ipam/address.ts";
+import { contains, parseAddress, parsePrefix } from "../ipam/mod.ts";
 import type { Link } from "../iproute2/link.ts";
 import type { SeenLink } from "../iproute2/view.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
@@ -19,6 +21,7 @@ export function diagnoseParent(parent: ParentFacts, facts: DoctorFacts): Diagnos
     ...modes(name, networks, facts.view),
     ...sizes(name, networks, facts.view),
     ...addresses(parent),
+    ...holders(name, networks, facts),
   ];
   return found.length > 0 ? found : [about(`parent ${name}`).ok(summary(name, facts))];
 }
@@ -189,4 +192,32 @@ function addresses({ name, addresses }: ParentFacts): Diagnosis[] {
         "link-local address on the parent",
     ),
   ];
+}
+
+/** Which links that are not the driver's hold addresses of the networks. */
+function holders(
+  name: string,
+  networks: readonly Network[],
+  { held, state: { endpoints } }: DoctorFacts,
+): Diagnosis[] {
+  const subject = about(`parent ${name}`);
+  return networks.flatMap((network) => {
+    const prefixes = network.subnets.map(({ subnet }) => parsePrefix(subnet).prefix);
+    const own = endpoints.filter((endpoint) => endpoint.network === network.id);
+    return held.filter(({ parent }) => parent === name).flatMap(({ address, holder, names }) => {
+      if (!prefixes.some((prefix) => contains(prefix, parseAddress(address)))) return [];
+      const owner = own.find((endpoint) => endpointAddresses(endpoint).includes(address));
+      if (owner === undefined) {
+        const what = `${address} of the network "${network.name}" is held by ${holder}, so no ` +
+          "sandbox gets it";
+        const fix = "take it away from that link, or make the network with " +
+          `--aux-address taken=${address}`;
+        return [subject.warning(what, fix)];
+      }
+      if (names.includes(owner.sandbox)) return [];
+      const what = `${address} is that of "${owner.sandbox}" on the network "${network.name}", ` +
+        `and ${holder} holds it`;
+      return [subject.broken(what, "take it away from that link, then: ipvlan restore")];
+    });
+  });
 }

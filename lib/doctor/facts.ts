@@ -1,3 +1,4 @@
+import type { HeldAddress } from "../driver/holders.ts";
 import type { EndpointRecord } from "../driver/store.ts";
 import type { Network } from "../driver/types.ts";
 import type { IpvlanError } from "../errors.ts";
@@ -33,6 +34,8 @@ export interface DoctorFacts {
   state: StateFacts;
   /** What the kernel shows. `undefined` if `ip` does not work here. */
   view?: DoctorView;
+  /** The addresses of ipvlan links in all namespaces that can be found. */
+  held: HeldAddress[];
   /** The parents to examine. */
   parents: ParentFacts[];
 }

@@ -1,6 +1,8 @@
+import { findHolders, type HeldAddress } from "../driver/holders.ts";
 import { isReady, SqliteStore, stateFolder, withoutState } from "../driver/store.ts";
 import { IpvlanError } from "../errors.ts";
 import { kernelFacts, MissingRightsError, MODULES } from "../iproute2/kernel.ts";
+import { Shell } from "../iproute2/shell.ts";
 import { lookAround } from "../iproute2/view.ts";
 import {
   type DoctorFacts,
@@ -62,13 +64,15 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
     hostsFile: await isThere("/etc/hosts"),
     ipv6: await gatherIPv6(),
     state,
+    held: [],
     parents: [],
   };
   if (facts.ip === undefined) return facts;
   try {
     facts.view = await lookAround(WANTED, { signal });
     facts.links = await gatherLinks(signal);
-    facts.parents = await gatherParents(options, state, facts.view, facts.links);
+    facts.held = await gatherHolders(facts.view, signal);
+    facts.parents = await gatherParents(options, facts, facts.view);
   } catch (error) {
     // Most often, this `ip` is too old.
     if (!(error instanceof IpvlanError) || signal?.aborted) throw error;
@@ -98,17 +102,26 @@ async function gatherLinks(signal: AbortSignal | undefined): Promise<DoctorFacts
   }
 }
 
+async function gatherHolders(
+  view: DoctorView,
+  signal: AbortSignal | undefined,
+): Promise<HeldAddress[]> {
+  await using shell = new Shell({ signal });
+  return await findHolders(shell.run, undefined, view.host.links);
+}
+
 async function gatherParents(
   { parent, signal }: DoctorOptions,
-  state: StateFacts,
+  { state, links, held }: DoctorFacts,
   view: DoctorView,
-  links: DoctorFacts["links"],
 ): Promise<ParentFacts[]> {
   const names = parent === undefined
     ? [...new Set(state.networks.map((network) => network.parent))]
     : [parent];
   const able = links?.ipvlan === undefined;
-  return await Promise.all(names.map((name) => gatherParent(name, { state, view, able, signal })));
+  return await Promise.all(
+    names.map((name) => gatherParent(name, { state, view, held, able, signal })),
+  );
 }
 
 /** The modules of {@linkcode MODULES} among those that depmod(8) listed for a kernel. */

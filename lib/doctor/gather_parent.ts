@@ -1,4 +1,5 @@
 import { decideEndpoint } from "../driver/endpoint.ts";
+import type { HeldAddress } from "../driver/holders.ts";
 import { subnetsOf } from "../driver/network.ts";
 import { busyParent, chooseParent, globalAddrs, LINK_GROUP } from "../driver/parent.ts";
 import type { Network } from "../driver/types.ts";
@@ -18,6 +19,8 @@ export interface Known {
   state: StateFacts;
   /** What the kernel shows. */
   view: DoctorView;
+  /** The addresses of ipvlan links in all namespaces. */
+  held: readonly HeldAddress[];
   /** Whether ipvlan links can be made. */
   able: boolean;
   /** Ends the call. */
@@ -27,7 +30,7 @@ export interface Known {
 /** Gathers the facts about one parent. */
 export async function gatherParent(
   name: string,
-  { state, view, able, signal }: Known,
+  { state, view, held, able, signal }: Known,
 ): Promise<ParentFacts> {
   const { links, addrs } = view.host;
   const chain = chainOf(name, links);
@@ -47,7 +50,9 @@ export async function gatherParent(
   // In the L3 modes no machine asks the segment for an address; an isolated network has no other machines.
   const asked = state.networks
     .filter((network) => network.parent === name && network.mode === "l2" && !network.isolated)
-    .flatMap((network) => askedAddresses(network, state, own));
+    .flatMap((network) =>
+      askedAddresses(network, state, own, held.filter(({ parent }) => parent === name))
+    );
   const addresses = asked.map(({ address }) => address);
   const answers = await whoHas(name, link.address, addresses, signal);
   facts.addresses = asked.map((one) => ({ ...one, answer: answers.get(one.address)! }));
@@ -59,6 +64,7 @@ function askedAddresses(
   network: Network,
   { endpoints }: StateFacts,
   parentAddresses: readonly string[],
+  held: readonly HeldAddress[],
 ): Omit<AskedAddress, "answer">[] {
   const given = endpoints.filter((endpoint) => endpoint.network === network.id)
     .flatMap((endpoint) =>
@@ -74,6 +80,7 @@ function askedAddresses(
     routes: [],
     neighbours: [],
     parentAddresses,
+    held,
   };
   const decision = decideEndpoint({}, "next", facts);
   // A full network has no next address.

@@ -1,5 +1,6 @@
 import type { Decision, IpvlanError } from "../errors.ts";
-import type { Pools } from "../ipam/mod.ts";
+import { endpointAddresses } from "../ipam/address.ts";
+import { formatAddress, parseAddress, type Pools } from "../ipam/mod.ts";
 import { NamespaceNotFoundError } from "../iproute2/errors.ts";
 import { deleteRecords, type RecordGroup, setState } from "./drop.ts";
 import { giveWaySteps } from "./default_routes.ts";
@@ -12,6 +13,7 @@ import {
 } from "./endpoint.ts";
 import {
   accept,
+  AddressHeldError,
   HalfDoneError,
   NetworkNotFoundError,
   NotUndoneError,
@@ -19,6 +21,8 @@ import {
   SandboxGoneError,
 } from "./errors.ts";
 import { findNetwork, sandboxNotFound } from "./find.ts";
+import { HeldAddresses } from "./held_addresses.ts";
+import type { HeldAddress } from "./holders.ts";
 import { noticeHosts } from "./hosts.ts";
 import { nameProblem } from "./names.ts";
 import type { HostFacts } from "./network.ts";
@@ -67,6 +71,8 @@ interface PresentEndpoint extends NetworkEndpoint {
 interface Reservation {
   sandbox: Sandbox;
   planned: NetworkEndpoint[];
+  /** What the user should know of their addresses. */
+  notices: string[];
   /** The steps by which the default routes that it has give way to others. */
   giveWay: Step[];
   /** Whether there is one endpoint to make, and the sandbox has no other. */
@@ -76,7 +82,16 @@ interface Reservation {
 }
 
 /**
+ * How often to choose other addresses, at most, when other links hold those that were chosen. Once
+ * is enough for all links that can be found. For another one, the kernel is asked for five seconds.
+ */
+const MAX_RETRIES = 3;
+
+/**
  * Connects a sandbox, and makes it if it is new. If anything fails, nothing is changed.
+ *
+ * The driver cannot know of all links that hold addresses of a parent. When the kernel refuses an
+ * address that the driver has chosen, everything is undone and made with the next one.
  *
  * @param facts What the host has; only needed if there are connections to make.
  */
@@ -85,13 +100,43 @@ export async function attach(
   request: AttachRequest,
   facts: HostFacts | undefined,
 ): Promise<Attached> {
-  const reservation = reserve(parts, request, facts);
-  await make(parts, reservation, request.pid);
-  const { sandbox, planned } = reservation;
+  const held = new HeldAddresses(parts.namespaces, facts);
+  for (let retries = 0;; retries++) {
+    const reservation = reserve(parts, request, facts, held);
+    try {
+      await make(parts, reservation, request.pid, held);
+      return toAttached(reservation, facts);
+    } catch (error) {
+      if (!(error instanceof AddressHeldError) || retries === MAX_RETRIES) throw error;
+      const { address, holder } = error;
+      if (isAskedFor(request.connections, address)) throw error;
+      const { parent } = networkOf(reservation.planned, address);
+      held.add([{ address, holder, parent, names: [] }]);
+    }
+  }
+}
+
+/** The network of an address that one of the endpoints has. */
+function networkOf(planned: readonly NetworkEndpoint[], address: string): Network {
+  return planned.find(({ endpoint }) => endpointAddresses(endpoint).includes(address))!.network;
+}
+
+/** Whether the user has asked for an address. */
+function isAskedFor(connections: readonly Connection[], address: string): boolean {
+  return connections.flatMap(endpointAddresses)
+    .some((given) => formatAddress(parseAddress(given)) === address);
+}
+
+function toAttached(
+  { sandbox, planned, notices }: Reservation,
+  facts: HostFacts | undefined,
+): Attached {
   return {
     sandbox,
     endpoints: planned.map(({ network, endpoint }) => toEndpoint(network, endpoint)),
-    notices: planned.length === 0 ? [] : [...downNotices(planned, facts), ...noticeHosts()],
+    notices: planned.length === 0
+      ? []
+      : [...notices, ...downNotices(planned, facts), ...noticeHosts()],
   };
 }
 
@@ -100,6 +145,7 @@ function reserve(
   { store, pools }: DriverParts,
   request: AttachRequest,
   facts: HostFacts | undefined,
+  held: HeldAddresses,
 ): Reservation {
   const { name, connections, labels = {}, namespace } = request;
   const isNew = namespace !== undefined;
@@ -119,6 +165,7 @@ function reserve(
       },
       parentAddresses: ({ parent }) =>
         globalAddrs(parent, facts!.addrs).map(({ address }) => address),
+      heldOn: (parent) => held.on(parent),
     });
     const problems = [
       ...sandboxProblems(store, request, record !== undefined),
@@ -135,6 +182,7 @@ function reserve(
     return {
       sandbox,
       planned: decided.planned,
+      notices: decided.notices,
       giveWay: endpoints.length > 0 ? giveWay(present) : [],
       isOnly: present.length + endpoints.length === 1,
       records,
@@ -147,6 +195,7 @@ async function make(
   parts: DriverParts,
   { sandbox, planned, giveWay, isOnly, records }: Reservation,
   pid: number | undefined,
+  held: HeldAddresses,
 ): Promise<void> {
   const { store, namespaces, hosts, unstoppable, wait } = parts;
   // The hosts files are written while `ip` runs, so that calls at the same time share one write.
@@ -160,10 +209,13 @@ async function make(
     ...planned.flatMap(({ network, endpoint }) => endpointSteps(network, endpoint, isOnly)),
   ]);
   try {
-    await namespaces.apply(steps, async () => {
+    const finish = async () => {
       await hostsWritten;
       store.transaction(() => setState(store, records, "ready"));
-    });
+    };
+    const lookFor = (address: string) =>
+      held.lookFor(address, networkOf(planned, address).parent, sandbox.name);
+    await namespaces.apply(steps, finish, lookFor);
   } catch (error) {
     await hostsWritten.catch(() => {});
     // What is left in the kernel stays on record, and the next exclusive call removes it. A record
@@ -187,6 +239,7 @@ interface ConnectFacts {
   poolsOf(network: Network): Pools;
   neighboursOf(network: Network, aliases: readonly string[]): readonly EndpointRecord[];
   parentAddresses(network: Network): readonly string[];
+  heldOn(parent: string): readonly HeldAddress[];
 }
 
 /**
@@ -194,11 +247,14 @@ interface ConnectFacts {
  */
 function decideEndpoints(
   connections: readonly Connection[],
-  { sandbox, present, find, poolsOf, neighboursOf, parentAddresses }: ConnectFacts,
-): Decision<{ planned: NetworkEndpoint[]; pools: ReadonlyMap<string, Pools> }> {
+  { sandbox, present, find, poolsOf, neighboursOf, parentAddresses, heldOn }: ConnectFacts,
+): Decision<
+  { planned: NetworkEndpoint[]; pools: ReadonlyMap<string, Pools>; notices: string[] }
+> {
   const problems: IpvlanError[] = [];
   const planned: NetworkEndpoint[] = [];
   const pools = new Map<string, Pools>();
+  const notices: string[] = [];
   for (const { network: name, ...options } of connections) {
     const target = find(name);
     if (!target.ok) {
@@ -215,6 +271,7 @@ function decideEndpoints(
       routes: others.flatMap(({ network, endpoint }) => subnetRoutes(network, endpoint)),
       neighbours: neighboursOf(network, options.aliases ?? []),
       parentAddresses: parentAddresses(network),
+      held: heldOn(network.parent),
     });
     if (!decision.ok) {
       problems.push(...decision.problems);
@@ -222,8 +279,9 @@ function decideEndpoints(
     }
     planned.push({ network, endpoint: decision.endpoint });
     pools.set(network.id, decision.pools);
+    notices.push(...decision.notices);
   }
-  return problems.length > 0 ? { ok: false, problems } : { ok: true, planned, pools };
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, planned, pools, notices };
 }
 
 /** Finds the endpoints that a sandbox has, with their networks. */

@@ -1,7 +1,6 @@
 import { attempt, type Decision, type IpvlanError } from "../errors.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import {
-  AddressInUseError,
   contains,
   type Family,
   formatPrefix,
@@ -9,8 +8,10 @@ import {
   parseAddress,
   parsePrefix,
   type Pools,
+  type Taken,
 } from "../ipam/mod.ts";
 import { addrAdd } from "../iproute2/addr.ts";
+import type { IpCommandError } from "../iproute2/errors.ts";
 import { explainRights } from "../iproute2/kernel.ts";
 import { linkAdd, linkDel, linkSet } from "../iproute2/link.ts";
 import { netnsAdd, netnsAttach, netnsDel } from "../iproute2/netns.ts";
@@ -18,6 +19,7 @@ import { routeLine } from "../iproute2/route.ts";
 import { linkName } from "../iproute2/words.ts";
 import { defaultRoutes, wayOut } from "./default_routes.ts";
 import {
+  AddressHeldError,
   AlreadyConnectedError,
   InvalidOptionError,
   LinkExistsError,
@@ -26,6 +28,7 @@ import {
   ProcessNotFoundError,
   RouteOverlapError,
 } from "./errors.ts";
+import type { HeldAddress } from "./holders.ts";
 import { nameProblem } from "./names.ts";
 import { linkOptions } from "./options.ts";
 import { aliasOf, explainIpvlanAdd, LINK_GROUP } from "./parent.ts";
@@ -39,6 +42,8 @@ export interface DecidedEndpoint {
   endpoint: EndpointRecord;
   /** The network's pools, with the addresses of the endpoint taken. */
   pools: Pools;
+  /** What the user should know. */
+  notices: string[];
 }
 
 /** The route to the subnet of an endpoint, which the kernel makes with its address. */
@@ -67,6 +72,8 @@ export interface EndpointFacts {
   neighbours: readonly EndpointRecord[];
   /** The addresses of the parent, which no endpoint on it can have. */
   parentAddresses: readonly string[];
+  /** The addresses that other links on the parent are known to hold. */
+  held: readonly HeldAddress[];
 }
 
 /**
@@ -98,21 +105,22 @@ export function decideEndpoint(
   const named = attempt(() => linkName(ifname));
   if (!named.ok) problems.push(...named.problems);
 
-  const { except = [] } = options;
   let { pools } = facts;
+  const notices: string[] = [];
   const address = (family: Family, given: string | undefined): string | undefined => {
     const hasFamily = network.subnets.some(({ subnet }) => familyOf(subnet) === family);
     if (given === undefined && !hasFamily) return undefined;
     const taken = attempt(() =>
       given === undefined
-        ? nextFree(pools, family, [...facts.parentAddresses, ...except])
-        : takeGiven(pools, family, given, facts.parentAddresses)
+        ? takeNext(pools, family, options.except ?? [], facts)
+        : takeGiven(pools, family, given, facts)
     );
     if (!taken.ok) {
       problems.push(...taken.problems);
       return undefined;
     }
     pools = taken.value.pools;
+    notices.push(...taken.value.notices);
     return taken.value.address;
   };
   const ip = address(4, options.ip);
@@ -130,7 +138,7 @@ export function decideEndpoint(
   if (ip6 !== undefined) endpoint.ip6 = ip6;
   const overlapping = overlapProblems(sandbox, subnetRoutes(network, endpoint), facts.routes);
   if (overlapping.length > 0) return { ok: false, problems: overlapping };
-  return { ok: true, endpoint, pools };
+  return { ok: true, endpoint, pools, notices };
 }
 
 /** The routes to the subnets of an endpoint's addresses. */
@@ -201,21 +209,53 @@ function freeName(taken: ReadonlySet<string>, from: number): string {
   return `eth${number}`;
 }
 
-/** Takes the next free address that is not among the exceptions. */
-function nextFree(pools: Pools, family: Family, except: readonly string[]) {
+/** An address that was taken, and what the user should know of it. */
+interface TakenAddress extends Pick<Taken, "address" | "pools"> {
+  notices: string[];
+}
+
+/** Takes the next free address that nobody holds and that is not meant for another sandbox. */
+function takeNext(
+  pools: Pools,
+  family: Family,
+  except: readonly string[],
+  { network, parentAddresses, held }: EndpointFacts,
+): TakenAddress {
+  const avoided = new Set([
+    ...except,
+    ...parentAddresses,
+    ...held.map(({ address }) => address),
+  ]);
   const passed: string[] = [];
   let taken = pools.takeNext(family);
-  while (except.includes(taken.address)) {
+  while (avoided.has(taken.address)) {
     passed.push(taken.address);
     taken = taken.pools.takeNext(family);
   }
-  // The exceptions were taken only to find the address after them.
-  const rest = passed.reduce((pools, address) => pools.release(address), taken.pools);
-  return { address: taken.address, pools: rest };
+  const { address } = taken;
+  const subnet = formatPrefix(taken.subnet.prefix);
+  const [first] = network.subnets.filter(({ subnet }) => familyOf(subnet) === family);
+  return {
+    address,
+    // The addresses were taken only to find the one after them.
+    pools: passed.reduce((pools, address) => pools.release(address), taken.pools),
+    notices: [
+      ...held.filter(({ address }) => passed.includes(address))
+        .map(({ address, holder }) => `The address ${address} was passed over: ${holder} has it`),
+      ...(subnet === first?.subnet
+        ? []
+        : [`The address ${address} is of the subnet ${subnet}, as those before it are full`]),
+    ],
+  };
 }
 
-/** Takes the address that is asked for. No endpoint can have one of the exceptions. */
-function takeGiven(pools: Pools, family: Family, given: string, except: readonly string[]) {
+/** Takes the address that is asked for, if nobody holds it. */
+function takeGiven(
+  pools: Pools,
+  family: Family,
+  given: string,
+  { network, parentAddresses, held }: EndpointFacts,
+): TakenAddress {
   if (familyOf(given) !== family) {
     throw new InvalidOptionError(
       `IPv${family} address`,
@@ -223,11 +263,12 @@ function takeGiven(pools: Pools, family: Family, given: string, except: readonly
       `it is an IPv${familyOf(given)} address`,
     );
   }
-  const taken = pools.take(given);
-  if (except.includes(taken.address)) {
-    throw new AddressInUseError(taken.address, formatPrefix(taken.subnet.prefix));
-  }
-  return taken;
+  const { address, pools: rest } = pools.take(given);
+  const holder = parentAddresses.includes(address)
+    ? `the parent "${network.parent}" of the host`
+    : held.find((each) => each.address === address)?.holder;
+  if (holder !== undefined) throw new AddressHeldError(address, holder);
+  return { address, pools: rest, notices: [] };
 }
 
 /** An address of an endpoint, and the gateway that it has. */
@@ -315,15 +356,25 @@ export function endpointSteps(
     // addrgenmode (`do_setlink` in `net/core/rtnetlink.c`), and so gives it a link-local address.
     inside(linkSet(ifname, { up: true })),
     // The driver gives each address once, so the kernel need not look for duplicates (nodad).
-    ...addresses.map(({ address }) =>
-      inside(addrAdd({ dev: ifname, address, nodad: familyOf(address) === 6 }))
-    ),
+    ...addresses.map(({ address }) => ({
+      ...inside(addrAdd({ dev: ifname, address, nodad: familyOf(address) === 6 })),
+      gives: address.split("/")[0]!,
+      explain: (error: IpCommandError) =>
+        error.errno === "EADDRINUSE"
+          ? new AddressHeldError(address.split("/")[0]!, unknownHolder(parent))
+          : explainRights(error),
+    })),
     ...defaultRoutes(network, endpoint, addresses, isOnly)
       .map((route) => inside(routeLine("add", route))),
     // The alias comes last: it says that the link is complete. `restore` replaces a link without
     // it.
     inside(linkSet(ifname, { alias: aliasOf([network.name]) })),
   ];
+}
+
+/** What to call a link that the kernel says is there, and that cannot be found. */
+function unknownHolder(parent: string): string {
+  return `an ipvlan link on "${parent}" that cannot be found`;
 }
 
 /**

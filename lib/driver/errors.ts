@@ -423,6 +423,23 @@ export class ParentSubnetError extends IpvlanError {
   }
 }
 
+/** Another link has an address: no second one on the same parent can have it. */
+export class AddressHeldError extends IpvlanError {
+  /** The address, without a prefix length. */
+  readonly address: string;
+  /** Which link has it: `the link "eth0" in the namespace "web"`. */
+  readonly holder: string;
+
+  /** Makes the error from the address and the link that has it. */
+  constructor(address: string, holder: string) {
+    super(
+      `The address ${address} is held by ${holder}: give another one, or take it away from there`,
+    );
+    this.address = address;
+    this.holder = holder;
+  }
+}
+
 /** An ipvlan link cannot have a MAC address of its own. */
 export class MacAddressError extends IpvlanError {
   /** The MAC address. */

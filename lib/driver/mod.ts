@@ -5,6 +5,7 @@
  */
 export { Driver, type DriverOptions } from "./driver.ts";
 export {
+  AddressHeldError,
   AlreadyConnectedError,
   HalfDoneError,
   HostsFileError,

@@ -4,7 +4,7 @@ import { Ip } from "../iproute2/ip.ts";
 import { ProcessPerBurst } from "../iproute2/process_per_burst.ts";
 import { type Runner, Session } from "../iproute2/session.ts";
 import { type Ending, type RunProgram, Shell } from "../iproute2/shell.ts";
-import { CALLER, type Place, runPlan, type Step } from "./plan.ts";
+import { CALLER, type Place, runPlan, type Step, type WhenHeld } from "./plan.ts";
 import { Programs } from "./programs.ts";
 import type { WaitOptions } from "./wait.ts";
 
@@ -115,21 +115,31 @@ export class Namespaces {
     return this.#make(sandbox, force);
   }
 
+  /** The name of the host's namespace; `undefined` if it is that of this process. */
+  get hostName(): string | undefined {
+    return this.#options.host;
+  }
+
   /**
    * Runs a plan and then a function, all or nothing: {@linkcode runPlan}. A signal that comes before
    * the function runs undoes the plan.
    */
-  async apply(steps: readonly Step[], finish?: () => void | Promise<void>): Promise<void> {
+  async apply(
+    steps: readonly Step[],
+    finish?: () => void | Promise<void>,
+    whenHeld?: WhenHeld,
+  ): Promise<void> {
     const { signal, unstoppable } = this.#options;
     const runnerOf = (place: Place, undoing: boolean) => {
       const namespaces = undoing ? this.unstoppable : this;
       if (place === CALLER) return namespaces.caller().session;
       return (place === undefined ? namespaces.host() : namespaces.inside(place, undoing)).session;
     };
-    await runPlan(steps, runnerOf, async () => {
+    const unlessStopped = async () => {
       if (!unstoppable) signal?.throwIfAborted();
       await finish?.();
-    });
+    };
+    await runPlan(steps, runnerOf, unlessStopped, whenHeld);
   }
 
   /** Runs a program without the lock file, in a dry run too: see {@linkcode RunProgram}. */

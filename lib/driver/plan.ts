@@ -31,6 +31,12 @@ export interface Step extends Line {
   /** The line that undoes it. */
   undo?: Line;
   /**
+   * The address that it gives a link.
+   *
+   * @default {undefined} It gives none.
+   */
+  gives?: string;
+  /**
    * Explains what it means if the line is refused, or returns the error itself.
    *
    * @default {explainRights}
@@ -45,6 +51,12 @@ export interface Step extends Line {
 export type RunnerOf = (netns: Place, undoing: boolean) => Runner;
 
 /**
+ * Called when another link has held an address for a second. It throws if it is no use to wait until
+ * the link is gone.
+ */
+export type WhenHeld = (address: string) => Promise<void>;
+
+/**
  * Runs a plan, all or nothing. Neighbouring steps in one place run together. If a step fails, all
  * steps that were done are undone, the last first, and what the failure means is thrown.
  *
@@ -55,10 +67,11 @@ export async function runPlan(
   steps: readonly Step[],
   runnerOf: RunnerOf,
   finish?: () => void | Promise<void>,
+  whenHeld?: WhenHeld,
 ): Promise<void> {
   const done: Step[] = [];
   try {
-    for (const burst of bursts(steps)) await runBurst(burst, runnerOf, done);
+    for (const burst of bursts(steps)) await runBurst(burst, runnerOf, done, whenHeld);
     await finish?.();
   } catch (failure) {
     const obstacle = await undo(done, runnerOf);
@@ -66,8 +79,14 @@ export async function runPlan(
   }
 }
 
-async function runBurst(burst: Step[], runnerOf: RunnerOf, done: Step[]): Promise<void> {
-  const deadline = performance.now() + TIMEOUT;
+async function runBurst(
+  burst: Step[],
+  runnerOf: RunnerOf,
+  done: Step[],
+  whenHeld: WhenHeld | undefined,
+): Promise<void> {
+  const start = performance.now();
+  let askedFor: Step | undefined;
   let rest = burst;
   for (;;) {
     const runner = runnerOf(rest[0]!.netns, false);
@@ -82,8 +101,14 @@ async function runBurst(burst: Step[], runnerOf: RunnerOf, done: Step[]): Promis
     if (!failure) return;
     const { reason } = failure;
     const first = results.indexOf(failure);
-    if (!isHeld(reason) || performance.now() > deadline) throw meaningOf(rest[first]!, reason);
+    const waited = performance.now() - start;
+    if (!isHeld(reason) || waited > TIMEOUT) throw meaningOf(rest[first]!, reason);
     rest = rest.slice(first);
+    const [step] = rest;
+    if (step?.gives !== undefined && step !== askedFor && waited > PATIENCE) {
+      askedFor = step;
+      await whenHeld?.(step.gives);
+    }
     await new Promise((resolve) => setTimeout(resolve, INTERVAL));
   }
 }
@@ -93,8 +118,11 @@ function meaningOf({ explain = explainRights }: Step, reason: unknown): unknown 
   return reason instanceof IpCommandError ? explain(reason) : reason;
 }
 
-/** How long to retry a line whose address is held, and how often, in milliseconds. */
-const [TIMEOUT, INTERVAL] = [5000, 20];
+/**
+ * How long to retry a line whose address is held, how long until somebody looks for the holder, and
+ * how often to retry, in milliseconds.
+ */
+const [TIMEOUT, PATIENCE, INTERVAL] = [5000, 1000, 20];
 
 /**
  * Whether a line failed because another ipvlan link has its address. The record says that none of

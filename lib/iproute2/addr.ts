@@ -96,7 +96,8 @@ interface Row {
   scope: string;
 }
 
-function parseAddrs(link: Record<string, unknown>): Addr[] {
+/** The addresses of a link from its row of `ip -json addr show`. */
+export function parseAddrs(link: Record<string, unknown>): Addr[] {
   return (link.addr_info as Record<string, unknown>[]).map((info) => {
     const row = info as unknown as Row;
     return {

@@ -218,3 +218,27 @@ async function waitFor(holds: () => Promise<boolean>): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
+
+Deno.test("doctor says which links that are not the driver's hold addresses of a network", async () => {
+  await using host = await commandHost();
+  await using elsewhere = await freshNetns();
+  await succeeds("network", "create", "--subnet=10.0.0.0/24", "-o", "parent=eth0", "web");
+  await succeeds("run", "-d", "--net=web", "--name=c1");
+  await host.ip.link.add({
+    type: "ipvlan",
+    name: "f0",
+    link: "eth0",
+    mode: "l2",
+    netns: elsewhere.name,
+  });
+  await elsewhere.ip.link.set("f0", { up: true });
+  await elsewhere.ip.addr.add({ dev: "f0", address: "10.0.0.3/24" });
+  const holder = `the link "f0" in the namespace "${elsewhere.name}"`;
+  assertOnly(
+    await doctor(),
+    new RegExp(`^warning parent eth0: 10.0.0.3 of the network "web" is held by ${holder}, so `),
+  );
+  const { status, err } = await ipvlan("run", "-d", "--net=web", "--ip=10.0.0.3", "--name=c2");
+  assertEquals(status, 125);
+  assert(err.includes(`The address 10.0.0.3 is held by ${holder}: `), err);
+});

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import {
+  AddressHeldError,
   AddressInUseError,
   AlreadyConnectedError,
   type Driver,
@@ -195,7 +196,11 @@ const REFUSED: Record<string, Refusal> = {
   "an address outside": [conn({ ip: "10.0.0.5" }), OutsideSubnetError, "10.0.0.5", SUBNET],
   "an IPv6 address without a subnet": [conn({ ip6: "fd00::5" }), OutsideSubnetError, "fd00::5"],
   "an address in use": [conn({ ip: "192.168.1.2" }), AddressInUseError, "192.168.1.2"],
-  "the parent's address": [conn({ ip: "192.168.1.250" }), AddressInUseError, "192.168.1.250"],
+  "the parent's address": [
+    conn({ ip: "192.168.1.250" }),
+    AddressHeldError,
+    'The address 192.168.1.250 is held by the parent "eth0" of the host',
+  ],
   "the network's own address": [conn({ ip: "192.168.1.0" }), UnusableAddressError, "192.168.1.0"],
   "the broadcast address": [conn({ ip: "192.168.1.255" }), UnusableAddressError, "192.168.1.255"],
   "the gateway's address": [conn({ ip: "192.168.1.1" }), ReservedAddressError, "192.168.1.1"],

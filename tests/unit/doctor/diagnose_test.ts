@@ -8,7 +8,15 @@ import {
   MissingModuleError,
   MissingRightsError,
 } from "../../../lib/iproute2/kernel.ts";
-import { endpoint, link, network, sandbox, view, vlanInfo } from "../../kit/values.ts";
+import {
+  endpoint,
+  endpointRecord,
+  link,
+  network,
+  sandbox,
+  view,
+  vlanInfo,
+} from "../../kit/values.ts";
 
 const STATE: StateFacts = {
   ...{ folder: "/state", networks: [], endpoints: [], sandboxes: [], made: [], halfDone: [] },
@@ -23,6 +31,7 @@ const WELL: DoctorFacts = {
   ipv6: "on",
   state: STATE,
   view: view([link("lo", { linkType: "loopback" }), link("eth0")]),
+  held: [],
   parents: [],
 };
 const DOWN = { up: false, flags: ["BROADCAST", "MULTICAST"] };
@@ -47,6 +56,8 @@ function examined(
     parents: [parent(name, more)],
   };
 }
+
+const WEB = network("web");
 
 /** What differs from a machine where all is well, and what is said of it besides the good. */
 const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
@@ -101,6 +112,31 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     links: { ipvlan: undefined, vlan: new MissingModuleError("8021q"), dummy: undefined },
     parents: [parent("eth0.20")],
   }, ["broken module 8021q: The kernel does not have it → modprobe 8021q"]],
+  ["addresses of a network that other links hold", {
+    ...examined("eth0", [link("eth0")]),
+    state: {
+      ...STATE,
+      networks: [WEB],
+      endpoints: [
+        endpointRecord("c1", WEB, { ip: "192.168.1.2" }),
+        endpointRecord("c2", WEB, { id: "c2", ip: "192.168.1.3" }),
+      ],
+      sandboxes: [],
+    },
+    held: [
+      { address: "192.168.1.2", holder: "the link A", parent: "eth0", names: ["alias", "c1"] },
+      { address: "192.168.1.3", holder: "the link B", parent: "eth0", names: ["c1"] },
+      { address: "192.168.1.4", holder: "the link C", parent: "eth0", names: [] },
+      { address: "192.168.1.5", holder: "the link D", parent: "eth1", names: [] },
+      { address: "10.0.0.1", holder: "the link E", parent: "eth0", names: [] },
+    ],
+  }, [
+    'broken parent eth0: 192.168.1.3 is that of "c2" on the network "web", and the link B holds ' +
+    "it → take it away from that link, then: ipvlan restore",
+    'warning parent eth0: 192.168.1.4 of the network "web" is held by the link C, so no sandbox ' +
+    "gets it → take it away from that link, or make the network with --aux-address " +
+    "taken=192.168.1.4",
+  ]],
   ["no dummy where one is on record", {
     links: { ipvlan: undefined, vlan: undefined, dummy: new MissingModuleError("dummy") },
     modulesOnDisk: ["dummy"],

@@ -9,6 +9,7 @@ import {
   toEndpoint,
 } from "../../../lib/driver/endpoint.ts";
 import {
+  AddressHeldError,
   AlreadyConnectedError,
   InvalidNameError,
   InvalidOptionError,
@@ -70,6 +71,7 @@ function decide(options: ConnectOptions, facts: {
     routes: [],
     neighbours: [],
     parentAddresses: [],
+    held: [],
     ...others,
   });
 }
@@ -122,11 +124,11 @@ Deno.test("the parent's own addresses are never given", () => {
   const parentAddresses = ["192.168.140.2", "192.168.140.3", "10.0.0.1"];
   assertEquals(decided({}, { parentAddresses }).endpoint.ip, "192.168.140.4");
   const [problem] = problems({ ip: "192.168.140.3" }, { parentAddresses });
-  assertInstanceOf(problem, AddressInUseError);
+  assertInstanceOf(problem, AddressHeldError);
   assertEquals(
     problem.message,
-    "Address 192.168.140.3 of subnet 192.168.140.0/24 is in use: give another one, or release it " +
-      "first",
+    'The address 192.168.140.3 is held by the parent "eth0" of the host: give another one, or ' +
+      "take it away from there",
   );
 });
 

@@ -140,6 +140,24 @@ Deno.test("a step waits for an address that a dying namespace still has", async 
   ]);
 });
 
+Deno.test("who holds an address is looked for once, after a second, and may end the wait", async () => {
+  const held = "Error: Address already assigned to an ipvlan device.";
+  const places = new Places().refuse("add b", held);
+  const steps = [step("a", "ns"), { ...step("b", "ns"), gives: "10.0.0.2" }];
+  const asked: string[] = [];
+  const start = performance.now();
+  const found = new IpvlanError("another link has it");
+  const whenHeld = (address: string) => {
+    asked.push(address);
+    return Promise.reject(found);
+  };
+  const error = await assertRejects(() => runPlan(steps, places.runnerOf, undefined, whenHeld));
+  assertEquals([error, asked], [found, ["10.0.0.2"]]);
+  const waited = performance.now() - start;
+  assert(waited >= 1000 && waited < 4000, `${waited} ms`);
+  assertEquals(places.log.slice(-2), ["[ns]", "del a"]);
+});
+
 Deno.test("sandboxes are made first, then the links in them, then what is done inside", () => {
   const steps = [step("a", CALLER), step("b", "ns"), step("c"), step("d", "ns"), step("e")];
   assertEquals(byPlace(steps).map(({ line }) => line), [

@@ -1,0 +1,44 @@
+import { AddressHeldError } from "./errors.ts";
+import { findHolders, type HeldAddress, heldByHost } from "./holders.ts";
+import type { Namespaces } from "./namespaces.ts";
+import type { HostFacts } from "./network.ts";
+
+/** The addresses that one call knows to be held: at first those of the host's own links. */
+export class HeldAddresses {
+  #namespaces: Namespaces;
+  #facts: HostFacts | undefined;
+  #known: HeldAddress[];
+
+  /** @param facts What the host has; without it, nothing is found. */
+  constructor(namespaces: Namespaces, facts: HostFacts | undefined) {
+    this.#namespaces = namespaces;
+    this.#facts = facts;
+    this.#known = facts ? heldByHost(facts) : [];
+  }
+
+  /** Those on a parent. */
+  on(parent: string): readonly HeldAddress[] {
+    return this.#known.filter((each) => each.parent === parent);
+  }
+
+  /** Adds some that were found. */
+  add(found: readonly HeldAddress[]): void {
+    const isNew = ({ address, parent }: HeldAddress) =>
+      !this.on(parent).some((each) => each.address === address);
+    this.#known.push(...found.filter(isNew));
+  }
+
+  /**
+   * Looks for the holder of an address that the kernel has refused to a sandbox.
+   *
+   * @throws {AddressHeldError} A link holds it.
+   */
+  async lookFor(address: string, parent: string, sandbox: string): Promise<void> {
+    const { run, hostName } = this.#namespaces;
+    const found = await findHolders(run, hostName, this.#facts?.links ?? []);
+    // Other addresses in the sandbox are those that it was given just now.
+    this.add(found.filter((each) => each.address === address || !each.names.includes(sandbox)));
+    const holder = this.on(parent).find((each) => each.address === address);
+    if (holder) throw new AddressHeldError(address, holder.holder);
+  }
+}
