@@ -10,8 +10,8 @@
  * @module
  */
 export {
-  type AdoptSpec,
   AddressHeldError,
+  type AdoptSpec,
   AlreadyConnectedError,
   type Connection,
   type ConnectOptions,

@@ -7,7 +7,7 @@ export interface NetworkSpec extends Partial<NetworkOptions> {
   name: string;
   /**
    * The subnets, of either family. A text is a subnet with every default. An automatic address
-   * comes from the first subnet of its family.
+   * comes from the first subnet of its family that has a free one.
    *
    * @default {[]} A default pool, for IPv4. A network with only IPv6 subnets gets one too.
    */

@@ -197,17 +197,25 @@ export class AddressNotInUseError extends IpvlanError {
   }
 }
 
-/** A subnet, or its ip-range, has no free address left. */
+/** No subnet of a family has a free address left, nor its ip-range if it has one. */
 export class PoolExhaustedError extends IpvlanError {
-  /** The subnet. */
+  /** The first subnet. */
   readonly subnet: string;
   /** Its ip-range, if it has one. Automatic addresses come only from the ip-range. */
   readonly range?: string;
 
-  /** Makes the error from the subnet and its ip-range, if it has one. */
-  constructor(subnet: string, range?: string) {
-    const what = range === undefined ? `Subnet ${subnet}` : `Ip-range ${range} of subnet ${subnet}`;
-    super(`${what} has no free address: release one, or ask for an address elsewhere`);
+  /**
+   * Makes the error from the first subnet, its ip-range if it has one, and the number of other
+   * subnets of the family.
+   */
+  constructor(subnet: string, range?: string, others = 0) {
+    const first = range === undefined
+      ? `Subnet ${subnet}`
+      : `Ip-range ${range} of subnet ${subnet}`;
+    const what = others === 0
+      ? `${first} has`
+      : `${first} and ${others} ${others === 1 ? "other" : "others"} of its family have`;
+    super(`${what} no free address: release one, or ask for an address elsewhere`);
     this.subnet = subnet;
     if (range !== undefined) this.range = range;
   }

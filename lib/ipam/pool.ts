@@ -3,7 +3,6 @@ import {
   AddressInUseError,
   AddressNotInUseError,
   OutsideSubnetError,
-  PoolExhaustedError,
   ReservedAddressError,
   UnusableAddressError,
 } from "./errors.ts";
@@ -55,16 +54,13 @@ export class Pool {
   /**
    * Takes the lowest free address of the ip-range, or of the subnet if it has no ip-range.
    *
-   * @returns the address, and the pool in which it is taken
-   * @throws {PoolExhaustedError} if no address is free
+   * @returns the address, and the pool in which it is taken; `undefined` if no address is free
    */
-  takeNext(): { address: Address; pool: Pool } {
+  takeNext(): { address: Address; pool: Pool } | undefined {
     const { prefix, range } = this.subnet;
     const { first, last } = range ?? prefix;
     const bits = this.#used.firstAbsent(first);
-    if (bits > last) {
-      throw new PoolExhaustedError(formatPrefix(prefix), range && formatPrefix(range));
-    }
+    if (bits > last) return undefined;
     const pool = new Pool(this.subnet, this.#used.add(bits));
     return { address: { family: prefix.family, bits }, pool };
   }

@@ -1,5 +1,5 @@
 import { type Address, type Family, formatAddress, parseAddress } from "./address.ts";
-import { NoSubnetError, OutsideSubnetError } from "./errors.ts";
+import { NoSubnetError, OutsideSubnetError, PoolExhaustedError } from "./errors.ts";
 import { Pool, type PoolUsage } from "./pool.ts";
 import { contains, formatPrefix } from "./prefix.ts";
 import type { Subnet } from "./subnet.ts";
@@ -54,17 +54,25 @@ export class Pools {
   }
 
   /**
-   * Takes the lowest free address of a family's first subnet. An address of another subnet is only
-   * taken by {@linkcode Pools.take}.
+   * Takes the lowest free address of a family's first subnet that has one.
    *
    * @throws {NoSubnetError} if there is no subnet of the family
-   * @throws {PoolExhaustedError} if the family's first subnet has no free address
+   * @throws {PoolExhaustedError} if no subnet of the family has a free address
    */
   takeNext(family: Family): Taken {
-    const old = this.#pools.find(({ subnet }) => subnet.prefix.family === family);
-    if (old === undefined) throw new NoSubnetError(family);
-    const { address, pool } = old.takeNext();
-    return this.#taken(address, old, pool);
+    const pools = this.#pools.filter(({ subnet }) => subnet.prefix.family === family);
+    for (const old of pools) {
+      const next = old.takeNext();
+      if (next) return this.#taken(next.address, old, next.pool);
+    }
+    const [first, ...others] = pools;
+    if (first === undefined) throw new NoSubnetError(family);
+    const { prefix, range } = first.subnet;
+    throw new PoolExhaustedError(
+      formatPrefix(prefix),
+      range && formatPrefix(range),
+      others.length,
+    );
   }
 
   /**

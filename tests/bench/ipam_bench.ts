@@ -33,7 +33,7 @@ function drawOffsets(count: number): number[] {
 
 Deno.bench("a million automatic addresses", { n: 1, warmup: 0 }, () => {
   let pool = Pool.of(NET);
-  for (let count = 0; count < 1_000_000; count++) pool = pool.takeNext().pool;
+  for (let count = 0; count < 1_000_000; count++) pool = pool.takeNext()!.pool;
 });
 
 for (const count of [10, 10_000, 1_000_000]) {

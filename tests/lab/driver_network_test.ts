@@ -233,6 +233,33 @@ Deno.test("the parent's own addresses are never given away", () =>
     assertEquals([value.endpoints[0]?.ip, value.endpoints[0]?.ip6], ["10.0.0.3/24", "fd00::3/64"]);
   }));
 
+Deno.test("where a network's first subnet is full, the next one gives addresses", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createNetwork({
+      name: "n",
+      parent: "eth0",
+      subnets: ["10.0.0.0/30", "10.0.1.0/30"],
+    });
+    const create = async (name: string) => {
+      const { value, notices } = await driver.createSandbox({
+        name,
+        connections: [{ network: "n" }],
+      });
+      return [value.endpoints[0]?.ip, ...notices];
+    };
+    assertEquals(await create("c1"), ["10.0.0.2/30"]);
+    assertEquals(await create("c2"), [
+      "10.0.1.2/30",
+      "The address 10.0.1.2 is of the subnet 10.0.1.0/30, as those before it are full",
+    ]);
+    assertEquals(
+      await inside(driver, "c2", "ip", "route", "show", "default"),
+      "default via 10.0.1.1 dev eth0 (0)",
+    );
+    await assertConsistent(host);
+  }));
+
 Deno.test("sandboxes find each other by name, alias and name.network, as long as they share one", () =>
   withHost(async (host) => {
     const driver = await host.driver();

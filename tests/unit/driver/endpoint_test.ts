@@ -20,6 +20,7 @@ import {
   ProcessNotFoundError,
   RouteOverlapError,
 } from "../../../lib/driver/errors.ts";
+import type { HeldAddress } from "../../../lib/driver/holders.ts";
 import { subnetsOf } from "../../../lib/driver/network.ts";
 import { CALLER, type Step } from "../../../lib/driver/plan.ts";
 import type { EndpointRecord } from "../../../lib/driver/store.ts";
@@ -28,6 +29,7 @@ import {
   AddressInUseError,
   InvalidAddressError,
   OutsideSubnetError,
+  PoolExhaustedError,
   Pools,
   ReservedAddressError,
   UnusableAddressError,
@@ -60,6 +62,7 @@ function decide(options: ConnectOptions, facts: {
   routes?: SubnetRoute[];
   neighbours?: EndpointRecord[];
   parentAddresses?: string[];
+  held?: HeldAddress[];
 } = {}) {
   const { network = DUAL, taken = [], ...others } = facts;
   const pools = Pools.of(subnetsOf(network), taken);
@@ -137,6 +140,34 @@ Deno.test("addresses that are meant for others are passed over, and stay free fo
   const { endpoint, pools } = decided({ except });
   assertEquals([endpoint.ip, endpoint.ip6], ["192.168.140.4", "2001:db8:abc9::2"]);
   for (const address of except) assertEquals(pools.take(address).address, address);
+});
+
+Deno.test("where a subnet is full, the next one gives the address, and that is said", () => {
+  const small = network("small", {
+    subnets: ["10.0.0.0/30", "fd00::/64", "10.0.1.0/30", "10.0.2.0/30"].map((subnet) => ({
+      subnet,
+      auxAddresses: {},
+    })),
+  });
+  const { endpoint: first, notices } = decided({}, { network: small });
+  assertEquals([first.ip, notices], ["10.0.0.2", []]);
+  const later = decided({}, { network: small, taken: ["10.0.0.2"] });
+  assertEquals([later.endpoint.ip, later.notices], ["10.0.1.2", [
+    "The address 10.0.1.2 is of the subnet 10.0.1.0/30, as those before it are full",
+  ]]);
+  // Addresses that others hold or will ask for are taken as well.
+  const last = decided({ except: ["10.0.1.2"] }, {
+    network: small,
+    held: [{ address: "10.0.0.2", holder: "the link X", parent: "eth0", names: [] }],
+  });
+  assertEquals([last.endpoint.ip, last.notices], ["10.0.2.2", [
+    "The address 10.0.0.2 was passed over: the link X has it",
+    "The address 10.0.2.2 is of the subnet 10.0.2.0/30, as those before it are full",
+  ]]);
+  assertEquals(last.pools.take("10.0.1.2").address, "10.0.1.2");
+  const full = { network: small, taken: ["10.0.0.2", "10.0.1.2", "10.0.2.2"] };
+  assertInstanceOf(problems({}, full)[0], PoolExhaustedError);
+  assertEquals(decided({ ip: "10.0.2.2" }, { network: small }).notices, []);
 });
 
 Deno.test("an address that cannot be used is refused with the reason", () => {

@@ -36,10 +36,50 @@ Deno.test("an automatic address comes from the family's first subnet, in the ord
   assertEquals(six.pools.takeNext(4).address, "192.168.142.4");
 });
 
-Deno.test("a first subnet that is exhausted is an error that names it, not the second's turn", () => {
-  const pools = Pools.of(subnets("10.0.0.0/30", "10.0.1.0/24"), ["10.0.0.2"]);
-  const error = assertThrows(() => pools.takeNext(4), PoolExhaustedError);
-  assertEquals(error.subnet, "10.0.0.0/30");
+Deno.test("where a subnet is full, the address comes from the family's next one", () => {
+  const pools = Pools.of(
+    subnets("10.0.0.0/30", "2001:db8::/64", "10.0.1.0/30", "10.0.2.0/24"),
+    ["10.0.0.2"],
+  );
+  const second = pools.takeNext(4);
+  assertEquals([second.address, formatPrefix(second.subnet.prefix)], ["10.0.1.2", "10.0.1.0/30"]);
+  const third = second.pools.takeNext(4);
+  assertEquals([third.address, formatPrefix(third.subnet.prefix)], ["10.0.2.2", "10.0.2.0/24"]);
+  // An address that is free again is taken first.
+  assertEquals(third.pools.release("10.0.0.2").takeNext(4).address, "10.0.0.2");
+  assertEquals(third.pools.takeNext(6).address, "2001:db8::2");
+});
+
+Deno.test("a family is exhausted when all its subnets are, and the error names the first", () => {
+  const of = (...prefixes: string[]) =>
+    Pools.of(
+      subnets("2001:db8::/64", ...prefixes),
+      prefixes.map((each) => each.replace("0/30", "2")),
+    );
+  const said = (pools: Pools) => {
+    const error = assertThrows(() => pools.takeNext(4), PoolExhaustedError);
+    assertEquals(error.subnet, "10.0.0.0/30");
+    return error.message;
+  };
+  const rest = ": release one, or ask for an address elsewhere";
+  assertEquals(said(of("10.0.0.0/30")), `Subnet 10.0.0.0/30 has no free address${rest}`);
+  assertEquals(
+    said(of("10.0.0.0/30", "10.0.1.0/30")),
+    `Subnet 10.0.0.0/30 and 1 other of its family have no free address${rest}`,
+  );
+  const range = parseSubnets([{ subnet: "10.0.0.0/24", ipRange: "10.0.0.0/31" }]);
+  assert(range.ok);
+  const error = assertThrows(() => Pools.of(range.subnets).takeNext(4), PoolExhaustedError);
+  assertEquals([error.subnet, error.range], ["10.0.0.0/24", "10.0.0.0/31"]);
+  assertEquals(
+    error.message,
+    `Ip-range 10.0.0.0/31 of subnet 10.0.0.0/24 has no free address${rest}`,
+  );
+  const sixty = Array.from({ length: 60 }, (_, index) => `10.0.${index}.0/30`);
+  assertEquals(
+    said(of(...sixty)),
+    `Subnet 10.0.0.0/30 and 59 others of its family have no free address${rest}`,
+  );
 });
 
 Deno.test("a family without a subnet is an error", () => {
