@@ -325,7 +325,6 @@ export function endpointSteps(
   const temporary = temporaryName(endpoint);
   const { parent } = network;
   const inside = (line: string): Step => ({ netns: sandbox, line });
-  const hasIPv6 = endpoint.ip6 !== undefined;
   return [
     {
       line: linkAdd({
@@ -340,20 +339,15 @@ export function endpointSteps(
       explain: (error) => explainIpvlanAdd(error, parent),
     },
     {
-      ...inside(linkSet(temporary, {
-        name: ifname,
-        // A network without IPv6 gets no link-local addresses either. The link still takes an
-        // address that a router advertises: only the sysctl `disable_ipv6` forbids that, and no
-        // line of `ip` can set it.
-        addrgenmode: hasIPv6 ? undefined : "none",
-      })),
+      ...inside(linkSet(temporary, { name: ifname })),
+      // A link without an IPv6 subnet gets no IPv6 address at all: no link-local one, and none that
+      // a router advertises.
+      withoutIPv6: endpoint.ip6 === undefined ? temporary : undefined,
       // If the sandbox has a link of this name, this line fails, and the lines after it do not run.
       undo: inside(linkDel(ifname)),
       explain: (error) =>
         error.errno === "EEXIST" ? new LinkExistsError(sandbox, ifname) : explainRights(error),
     },
-    // In a line of its own: within one line, the kernel sets the link up before it changes
-    // addrgenmode (`do_setlink` in `net/core/rtnetlink.c`), and so gives it a link-local address.
     inside(linkSet(ifname, { up: true })),
     // The driver gives each address once, so the kernel need not look for duplicates (nodad).
     ...addresses.map(({ address }) => ({

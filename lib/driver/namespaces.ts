@@ -1,25 +1,47 @@
-import { commandOf } from "../iproute2/batch.ts";
+import { batchArgs, commandOf } from "../iproute2/batch.ts";
 import { NamespaceNotFoundError } from "../iproute2/errors.ts";
 import { Ip } from "../iproute2/ip.ts";
 import { ProcessPerBurst } from "../iproute2/process_per_burst.ts";
 import { type Runner, Session } from "../iproute2/session.ts";
 import { type Ending, type RunProgram, Shell } from "../iproute2/shell.ts";
-import { CALLER, type Place, runPlan, type Step, type WhenHeld } from "./plan.ts";
+import { CALLER, type RunnerOf, runPlan, type Step, type WhenHeld } from "./plan.ts";
 import { Programs } from "./programs.ts";
 import type { WaitOptions } from "./wait.ts";
 
-/** Wraps the runner of a namespace. The namespace of this process is `undefined`. */
-export type WrapRunner = (runner: Runner, netns: string | undefined) => Runner;
+/**
+ * Wraps the runner of a namespace. The namespace of this process is `undefined`. The runner disables
+ * IPv6 on the given links before its first line.
+ */
+export type WrapRunner = (
+  runner: Runner,
+  netns: string | undefined,
+  withoutIPv6: readonly string[],
+) => Runner;
 
 /** Reports each line that changes something, before it runs. */
 export function watched(report: (command: string) => void): WrapRunner {
-  return (runner, netns) => ({
-    change: (line) => {
-      report(commandOf({ program: "ip", netns }, line));
-      return runner.change(line);
-    },
-    query: (line) => runner.query(line),
-  });
+  return (runner, netns, withoutIPv6) => {
+    reportSettings(report, netns, withoutIPv6);
+    return {
+      change: (line) => {
+        report(commandOf({ program: "ip", netns }, line));
+        return runner.change(line);
+      },
+      query: (line) => runner.query(line),
+    };
+  };
+}
+
+/** Reports the commands that have the effect of disabling IPv6 on links. */
+function reportSettings(
+  report: (command: string) => void,
+  netns: string | undefined,
+  withoutIPv6: readonly string[],
+): void {
+  const enter = netns === undefined ? "" : `ip netns exec ${netns} `;
+  for (const link of withoutIPv6) {
+    report(`${enter}sysctl -w net/ipv6/conf/${link}/disable_ipv6=1`);
+  }
 }
 
 /**
@@ -27,17 +49,20 @@ export function watched(report: (command: string) => void): WrapRunner {
  * does not exist, as the line that makes it did not run, they find nothing.
  */
 export function rehearsed(report: (command: string) => void): WrapRunner {
-  return (runner, netns) => ({
-    change: (line) => Promise.resolve(report(commandOf({ program: "ip", netns }, line))),
-    query: async (line) => {
-      try {
-        return await runner.query(line);
-      } catch (error) {
-        if (!(error instanceof NamespaceNotFoundError)) throw error;
-        return [];
-      }
-    },
-  });
+  return (runner, netns, withoutIPv6) => {
+    reportSettings(report, netns, withoutIPv6);
+    return {
+      change: (line) => Promise.resolve(report(commandOf({ program: "ip", netns }, line))),
+      query: async (line) => {
+        try {
+          return await runner.query(line);
+        } catch (error) {
+          if (!(error instanceof NamespaceNotFoundError)) throw error;
+          return [];
+        }
+      },
+    };
+  };
 }
 
 /** The file descriptor of the lock file in each `ip` of a driver: see {@linkcode Namespaces}. */
@@ -110,9 +135,14 @@ export class Namespaces {
     return this.#share(undefined);
   }
 
-  /** `ip` in a sandbox's namespace. @param force Whether it continues after a line that failed. */
-  inside(sandbox: string, force = false): Ip {
-    return this.#make(sandbox, force);
+  /**
+   * `ip` in a sandbox's namespace.
+   *
+   * @param force Whether it continues after a line that failed.
+   * @param withoutIPv6 Links on which IPv6 is disabled before the first line.
+   */
+  inside(sandbox: string, force = false, withoutIPv6: readonly string[] = []): Ip {
+    return this.#make(sandbox, force, withoutIPv6);
   }
 
   /** The name of the host's namespace; `undefined` if it is that of this process. */
@@ -130,10 +160,11 @@ export class Namespaces {
     whenHeld?: WhenHeld,
   ): Promise<void> {
     const { signal, unstoppable } = this.#options;
-    const runnerOf = (place: Place, undoing: boolean) => {
+    const runnerOf: RunnerOf = (place, undoing, withoutIPv6) => {
       const namespaces = undoing ? this.unstoppable : this;
       if (place === CALLER) return namespaces.caller().session;
-      return (place === undefined ? namespaces.host() : namespaces.inside(place, undoing)).session;
+      if (place === undefined) return namespaces.host().session;
+      return namespaces.inside(place, undoing, withoutIPv6).session;
     };
     const unlessStopped = async () => {
       if (!unstoppable) signal?.throwIfAborted();
@@ -150,14 +181,12 @@ export class Namespaces {
    * driver still runs (`kill -0`). So if no process has the file open, no `ip` of a killed driver
    * will start.
    */
-  readonly #runLocked: RunProgram = (command, input) =>
-    this.#run(
-      this.#options.lock === undefined
-        ? command
-        : `{ kill -0 $PPID || exit; ${command}; } ${LOCK_FD}<>"$1"`,
-      input,
-      command,
-    );
+  #runLocked(command: string, input: readonly string[], shown: string): Promise<Ending> {
+    const locked = this.#options.lock === undefined
+      ? command
+      : `{ kill -0 $PPID || exit; ${command}; } ${LOCK_FD}<>"$1"`;
+    return this.#run(locked, input, shown);
+  }
 
   #run(command: string, input: readonly string[], shown: string): Promise<Ending> {
     const { signal, waiting, unstoppable = false } = this.#options;
@@ -172,9 +201,12 @@ export class Namespaces {
     return shared;
   }
 
-  #make(netns: string | undefined, force: boolean): Ip {
+  #make(netns: string | undefined, force: boolean, withoutIPv6: readonly string[] = []): Ip {
     const { wrap = (runner) => runner } = this.#options;
-    const transport = new ProcessPerBurst({ program: "ip", netns, force }, this.#runLocked);
-    return new Ip(wrap(new Session(transport), netns));
+    const program = { program: "ip", netns, force } as const;
+    const shown = ["ip", ...batchArgs(program)].join(" ");
+    const run: RunProgram = (command, input) => this.#runLocked(command, input, shown);
+    const transport = new ProcessPerBurst(program, run, withoutIPv6);
+    return new Ip(wrap(new Session(transport), netns, withoutIPv6));
   }
 }

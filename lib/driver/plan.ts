@@ -31,6 +31,13 @@ export interface Step extends Line {
   /** The line that undoes it. */
   undo?: Line;
   /**
+   * A link in the place, by its name before the burst that has this line. IPv6 is disabled on it
+   * before that burst.
+   *
+   * @default {undefined} No setting is changed.
+   */
+  withoutIPv6?: string;
+  /**
    * The address that it gives a link.
    *
    * @default {undefined} It gives none.
@@ -46,9 +53,14 @@ export interface Step extends Line {
 
 /**
  * Gives the runner for a place. Outside of an undo, the runner for a sandbox must stop at the first
- * line that fails, as the lines after it would act on another link.
+ * line that fails, as the lines after it would act on another link. The runner disables IPv6 on the
+ * given links before its first line.
  */
-export type RunnerOf = (netns: Place, undoing: boolean) => Runner;
+export type RunnerOf = (
+  netns: Place,
+  undoing: boolean,
+  withoutIPv6: readonly string[],
+) => Runner;
 
 /**
  * Called when another link has held an address for a second. It throws if it is no use to wait until
@@ -89,7 +101,8 @@ async function runBurst(
   let askedFor: Step | undefined;
   let rest = burst;
   for (;;) {
-    const runner = runnerOf(rest[0]!.netns, false);
+    const withoutIPv6 = rest.flatMap(({ withoutIPv6 }) => withoutIPv6 ?? []);
+    const runner = runnerOf(rest[0]!.netns, false, withoutIPv6);
     const results = await Promise.allSettled(rest.map(({ line }) => runner.change(line)));
     for (const [index, result] of results.entries()) {
       // If the process ended, the line may have run or not. Undo it in either case.
@@ -139,7 +152,7 @@ async function undo(done: Step[], runnerOf: RunnerOf): Promise<PromiseRejectedRe
   const lines = done.toReversed().map((step) => step.undo).filter((line) => line !== undefined);
   const results: PromiseSettledResult<void>[] = [];
   for (const burst of bursts(lines)) {
-    const runner = runnerOf(burst[0]!.netns, true);
+    const runner = runnerOf(burst[0]!.netns, true, []);
     results.push(...await Promise.allSettled(burst.map(({ line }) => runner.change(line))));
   }
   return results.find((result): result is PromiseRejectedResult =>

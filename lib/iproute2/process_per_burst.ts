@@ -2,6 +2,7 @@ import { type Batch, batchArgs, type BatchProgram, type Output } from "./batch.t
 import { ProgramNotFoundError } from "./errors.ts";
 import type { RunProgram } from "./shell.ts";
 import type { Transport } from "./transport.ts";
+import { linkName, netnsName } from "./words.ts";
 
 /** A process for each batch. */
 export class ProcessPerBurst implements Transport {
@@ -16,11 +17,14 @@ export class ProcessPerBurst implements Transport {
    * Makes it; no process is started yet.
    *
    * @param run Runs a program: see `Shell.run`.
-   * @throws {InvalidWordError} The namespace's name cannot be one.
+   * @param withoutIPv6 Links in the namespace on which IPv6 is disabled before the first line.
+   * @throws {InvalidWordError} The namespace's name, or that of a link, cannot be one.
    */
-  constructor(program: BatchProgram, run: RunProgram) {
+  constructor(program: BatchProgram, run: RunProgram, withoutIPv6: readonly string[] = []) {
     this.program = program;
-    this.#command = [program.program, ...batchArgs(program)].join(" ");
+    this.#command = withoutIPv6.length === 0
+      ? [program.program, ...batchArgs(program)].join(" ")
+      : commandWithoutIPv6(program, withoutIPv6);
     this.#run = run;
   }
 
@@ -40,4 +44,24 @@ export class ProcessPerBurst implements Transport {
   close(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+/**
+ * The command that disables IPv6 on links and then runs the lines. `ip` has no word for that, so a
+ * shell in the namespace writes the settings and then becomes `ip`: there is no process more. A link
+ * that was renamed meanwhile is left alone, and there are no settings in a kernel without IPv6.
+ */
+function commandWithoutIPv6(program: BatchProgram, links: readonly string[]): string {
+  const { netns } = program;
+  const enter = netns === undefined ? [] : ["ip", "netns", "exec", netnsName(netns)];
+  const words = [program.program, ...batchArgs({ ...program, netns: undefined })];
+  const script = 'for link; do file=/proc/sys/net/ipv6/conf/"$link"/disable_ipv6; ' +
+    `[ ! -e "$file" ] || echo 1 > "$file" || exit; done; exec ${words.join(" ")}`;
+  const names = links.map((name) => quote(linkName(name)));
+  return [...enter, "sh", "-c", quote(script), "sh", ...names].join(" ");
+}
+
+/** A text as one word of sh(1). */
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
 }

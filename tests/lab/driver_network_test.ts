@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Driver, InvalidParentError, type Link } from "../../mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
+import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
+import { advertise } from "../../scenarios/kit/radvd.ts";
 import { assertConsistent, essence } from "../kit/look.ts";
 import { run } from "../kit/processes.ts";
 import { vlanInfo } from "../kit/values.ts";
@@ -321,4 +323,38 @@ Deno.test("on a network without IPv6 a sandbox has no IPv6 address, on one with 
       true,
       false,
     ]);
+  }));
+
+Deno.test("a router that advertises a prefix gives no address on a network without IPv6", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createNetwork({ name: "v4", parent: "eth0", subnets: ["10.0.0.0/24"] });
+    await driver.createNetwork({ name: "dual", parent: "eth0", subnets: ["fd00::/64"] });
+    // One sandbox that is new, one that was there, and one that was restored.
+    await driver.createSandbox({ name: "new", connections: [{ network: "v4" }] });
+    await driver.createSandbox({ name: "old" });
+    await driver.connect("v4", "old");
+    await driver.createSandbox({ name: "restored", connections: [{ network: "v4" }] });
+    await run("ip", "netns", "del", "restored");
+    await driver.restore();
+    const connections = [{ network: "v4" }, { network: "dual" }];
+    await driver.createSandbox({ name: "both", connections });
+    const addrs = async (netns: string, dev: string) => {
+      await using ip = await Ip.open({ netns });
+      return (await ip.addr.show()).filter((addr) => addr.dev === dev && addr.family === 6);
+    };
+    await writeSysctls(host.ns.name, ["net/ipv6/conf/all/forwarding"], "1");
+    await using _router = await advertise(host.ns.name, "peer0", "2001:db8:1::/64");
+    // Where there is IPv6, the kernel takes an address. Then the others have had their time, too.
+    const deadline = AbortSignal.timeout(30_000);
+    const isTaken = async () =>
+      (await addrs("both", "eth1")).some(({ address, flags }) =>
+        address.startsWith("2001:db8:1:") && !flags.includes("tentative")
+      );
+    while (!await isTaken()) deadline.throwIfAborted();
+    for (const name of ["new", "old", "restored", "both"]) {
+      assertEquals(await addrs(name, "eth0"), [], name);
+    }
+    // The sandbox's other links, and its loopback, are as they were.
+    assertEquals((await addrs("new", "lo")).map(({ address }) => address), ["::1"]);
   }));

@@ -336,15 +336,25 @@ Deno.test("in the L3 modes the default routes are the link itself", () => {
   }
 });
 
-Deno.test("an IPv4 endpoint has no IPv6 address made for it, and an isolated one no L2 route", () => {
+Deno.test("IPv6 is disabled on the link of an IPv4 endpoint, and an isolated one has no L2 route", () => {
   const isolated = network("iso", { parent: "di-1", isolated: true });
   assertEquals(lines(isolated, endpoint({ network: isolated.id, ip: "192.168.1.2" })), [
     "link add link di-1 name e-e1e2e3e4e5e6 netns c1 group 6910070 type ipvlan mode l2 bridge",
-    "-n c1 link set dev e-e1e2e3e4e5e6 name eth0 addrgenmode none",
+    "-n c1 link set dev e-e1e2e3e4e5e6 name eth0",
     "-n c1 link set dev eth0 up",
     "-n c1 addr add 192.168.1.2/24 dev eth0",
     '-n c1 link set dev eth0 alias "ipvlan-kit iso"',
   ]);
+  // Before the line that renames it, so under its temporary name, and for no other line.
+  const disabled = (record: EndpointRecord) =>
+    endpointSteps(DUAL, record, true).map(({ withoutIPv6 }) => withoutIPv6)
+      .filter((link) => link !== undefined);
+  assertEquals(disabled(endpoint({ ip: "192.168.140.2" })), ["e-e1e2e3e4e5e6"]);
+  assertEquals(
+    endpointSteps(DUAL, endpoint({ ip: "192.168.140.2" }), true)[1]?.withoutIPv6,
+    "e-e1e2e3e4e5e6",
+  );
+  assertEquals(disabled(endpoint(ADDRESSES)), []);
 });
 
 Deno.test("a network without a gateway gives no default route", () => {

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Namespaces, rehearsed, watched } from "../../../lib/driver/namespaces.ts";
 import { CALLER } from "../../../lib/driver/plan.ts";
 import { Programs } from "../../../lib/driver/programs.ts";
@@ -89,4 +89,32 @@ Deno.test("ip runs with the lock file open, and only while the driver that asked
     '{ kill -0 $PPID || exit; ip -n c1 -details -json -batch -; } 9<>"$1"; x',
     "stat /",
   ]);
+});
+
+Deno.test("where IPv6 is disabled on links, a shell does it in the namespace and becomes ip", async () => {
+  const steps = [
+    { netns: "c1", line: "x", withoutIPv6: "e-1" },
+    { netns: "c1", line: "y", withoutIPv6: "e-2" },
+  ];
+  for (const wrap of [watched, rehearsed]) {
+    const shell = new FakeShell();
+    const said: string[] = [];
+    await using programs = new Programs(() => shell);
+    const namespaces = new Namespaces({
+      programs,
+      wrap: wrap((command) => said.push(command)),
+    });
+    await namespaces.apply(steps);
+    assertEquals(said, [
+      "ip netns exec c1 sysctl -w net/ipv6/conf/e-1/disable_ipv6=1",
+      "ip netns exec c1 sysctl -w net/ipv6/conf/e-2/disable_ipv6=1",
+      "ip -n c1 x",
+      "ip -n c1 y",
+    ]);
+    if (wrap === rehearsed) assertEquals(shell.commands, []);
+    else {assertMatch(
+        shell.commands.join("\n"),
+        /^ip netns exec c1 sh -c 'for link; .* exec ip -details -json -batch -' sh 'e-1' 'e-2'$/,
+      );}
+  }
 });

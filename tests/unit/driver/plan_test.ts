@@ -1,7 +1,14 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { IpvlanError } from "../../../lib/errors.ts";
 import { NotUndoneError } from "../../../lib/driver/errors.ts";
-import { byPlace, CALLER, type Place, runPlan, type Step } from "../../../lib/driver/plan.ts";
+import {
+  byPlace,
+  CALLER,
+  type Place,
+  type RunnerOf,
+  runPlan,
+  type Step,
+} from "../../../lib/driver/plan.ts";
 import {
   IpCommandError,
   NamespaceNotFoundError,
@@ -138,6 +145,23 @@ Deno.test("a step waits for an address that a dying namespace still has", async 
     ...["[ns]", "add b", "add c"],
     ...["[ns]", "add b", "add c"],
   ]);
+});
+
+Deno.test("IPv6 is disabled before the burst that has the line, and not again when it is retried", async () => {
+  const places = new Places();
+  const asked: (readonly string[])[] = [];
+  const runnerOf: RunnerOf = (place, _undoing, withoutIPv6) => {
+    asked.push(withoutIPv6);
+    return places.runnerOf(place);
+  };
+  const steps: Step[] = [
+    { ...step("a", "ns"), withoutIPv6: "e-1" },
+    { ...step("b", "ns"), withoutIPv6: "e-2" },
+    step("c"),
+  ];
+  places.refuse("add b", "Error: Address already assigned to an ipvlan device.", 1);
+  await runPlan(steps, runnerOf);
+  assertEquals(asked, [["e-1", "e-2"], ["e-2"], []]);
 });
 
 Deno.test("who holds an address is looked for once, after a second, and may end the wait", async () => {
