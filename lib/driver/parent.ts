@@ -51,6 +51,9 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
   if (link) {
     choice.carrier = link;
     choice.problems.push(...unfitProblems(link, links));
+    const mismatch = tagMismatch(link, links);
+    if (mismatch instanceof InvalidParentError) choice.problems.push(mismatch);
+    else if (mismatch !== undefined) choice.notices.push(mismatch);
     if (!link.up) {
       choice.notices.push(
         `The parent "${parent}" is down, so nothing passes: "ip link set ${parent} up"`,
@@ -71,6 +74,11 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
   }
   choice.carrier = base;
   choice.problems.push(...unfitProblems(base, links));
+  if (tagInName(base) !== undefined && tagOf(base) === tagInName(base)) {
+    choice.notices.push(
+      `The link "${base.name}" has ${tagOf(base)}, so "${parent}" has no outer tag of 802.1ad`,
+    );
+  }
   for (const sub of subs) {
     const same = links.find(({ link, info }) =>
       link === sub.link && info.type === "vlan" && info.id === sub.id &&
@@ -85,6 +93,39 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
   }
   if (!base.up) choice.problems.push(new ParentDownError(base.name));
   return choice;
+}
+
+/** The tag of a sub-interface: `VLAN 20 (802.1Q)`. */
+function tagOf({ info }: Link): string | undefined {
+  return info.type === "vlan" ? `VLAN ${info.id} (${info.protocol})` : undefined;
+}
+
+/** The tag that the name of a sub-interface stands for, if it has the form `link.vlan`. */
+function tagInName({ name, link, info }: Link): string | undefined {
+  if (info.type !== "vlan" || link === undefined || !name.startsWith(`${link}.`)) return undefined;
+  const id = name.slice(link.length + 1);
+  return /^\d+$/.test(id) ? `VLAN ${Number(id)} (802.1Q)` : undefined;
+}
+
+/**
+ * Finds a tag that differs from the one in the link's name. It may be meant if somebody made the
+ * link so. The driver itself makes a link with the tag of 802.1ad only for one with two tags.
+ *
+ * @returns What the user should know, or why the link cannot be a parent.
+ */
+function tagMismatch(link: Link, links: readonly Link[]): string | InvalidParentError | undefined {
+  const [tag, named] = [tagOf(link), tagInName(link)];
+  if (named === undefined || tag === named) return undefined;
+  if (!isOurs(link)) {
+    return `The link "${link.name}" has ${tag}, and not ${named} as its name says`;
+  }
+  const above = links.filter((other) => other.link === link.name && other.info.type === "vlan")
+    .map(({ name }) => `"${name}"`).join(", ");
+  const id = link.info.type === "vlan" ? link.info.id : 0;
+  const reason = `it has the service ${tag} for ${above || "two tags"}, and not ${named}; make a ` +
+    `link of another name for that, and use it: "ip link add link ${link.link} name NAME type ` +
+    `vlan id ${id}"`;
+  return new InvalidParentError(link.name, reason);
 }
 
 /**

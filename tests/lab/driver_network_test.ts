@@ -113,6 +113,29 @@ Deno.test("two VLAN tags: outer and inner sub-interface are made, and removed wi
     assertEquals(names.toSorted(), ["eth0", "lo", "peer0"]);
   }));
 
+Deno.test("a service VLAN is not taken for the VLAN of the same id", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createNetwork({ name: "q", parent: "eth0.20.30" });
+    const before = await host.dump();
+    const error = await assertRejects(
+      () => driver.createNetwork({ name: "n", parent: "eth0.20" }),
+      InvalidParentError,
+    );
+    for (const name of ['"eth0.20"', '"eth0.20.30"', "802.1ad", "802.1Q"]) {
+      assert(error.message.includes(name), error.message);
+    }
+    assertEquals(await host.dump(), before);
+    await driver.removeNetwork("q");
+    await driver.createNetwork({ name: "n", parent: "eth0.20" });
+    assertEquals((await host.ns.ip.link.show("eth0.20")).info, vlanInfo(20));
+    // Beside a link of 802.1Q, two tags are of 802.1Q, which is said.
+    const { notices } = await driver.createNetwork({ name: "q", parent: "eth0.20.30" });
+    assertEquals(notices, [
+      'The link "eth0.20" has VLAN 20 (802.1Q), so "eth0.20.30" has no outer tag of 802.1ad',
+    ]);
+  }));
+
 Deno.test("a parent that was there before is neither changed nor deleted", () =>
   withHost(async (host) => {
     const driver = await host.driver();

@@ -15,11 +15,13 @@ import {
 } from "../../../lib/driver/parent.ts";
 import { InvalidWordError, IpCommandError } from "../../../lib/iproute2/errors.ts";
 import { MissingModuleError, MissingRightsError } from "../../../lib/iproute2/kernel.ts";
-import type { Link, LinkSpec } from "../../../lib/iproute2/link.ts";
+import type { Link, LinkInfo, LinkSpec } from "../../../lib/iproute2/link.ts";
 import type { IpvlanError } from "../../../lib/errors.ts";
 import { link, LO, network, vlanInfo } from "../../kit/values.ts";
 
 const ETH0 = link("eth0");
+
+type VlanInfo = Extract<LinkInfo, { type: "vlan" }>;
 
 Deno.test("a parent that exists is used as it is", () => {
   const own = link("eth0.20", { link: "eth0", info: vlanInfo(20) });
@@ -50,6 +52,41 @@ Deno.test("a missing link.vlan is made, with both tags where there are two", () 
   assertEquals(chooseParent("eth0.20.30", [LO, ETH0, service]).make, [
     made("eth0.20.30", "eth0.20", 30, "802.1Q"),
   ]);
+});
+
+Deno.test("a tag that differs from a link's name is said, and one that the driver made is refused", () => {
+  const vlan = (name: string, below: string, info: VlanInfo, isOurs = false) =>
+    link(name, { link: below, info, group: isOurs ? String(LINK_GROUP) : "default" });
+  const chosen = (parent: string, ...links: Link[]) => {
+    const { notices, problems } = chooseParent(parent, [LO, ETH0, ...links]);
+    return [...notices, ...problems.map(({ message }) => message)];
+  };
+  const other = vlan("eth0.41", "eth0", vlanInfo(99));
+  assertEquals(chosen("eth0.41", other), [
+    'The link "eth0.41" has VLAN 99 (802.1Q), and not VLAN 41 (802.1Q) as its name says',
+  ]);
+  const byHand = vlan("eth0.20", "eth0", vlanInfo(20, "802.1ad"));
+  assertEquals(chosen("eth0.20", byHand), [
+    'The link "eth0.20" has VLAN 20 (802.1ad), and not VLAN 20 (802.1Q) as its name says',
+  ]);
+  const service = vlan("eth0.20", "eth0", vlanInfo(20, "802.1ad"), true);
+  const inner = vlan("eth0.20.30", "eth0.20", vlanInfo(30), true);
+  assertEquals(chosen("eth0.20", service, inner), [
+    'The link "eth0.20" cannot be a parent: it has the service VLAN 20 (802.1ad) for ' +
+    '"eth0.20.30", and not VLAN 20 (802.1Q); make a link of another name for that, and use it: ' +
+    '"ip link add link eth0 name NAME type vlan id 20"',
+  ]);
+  // The outer one of two tags is of 802.1ad, unless there is one of 802.1Q already.
+  assertEquals(chosen("eth0.20.40", service, inner), []);
+  assertEquals(chosen("eth0.20.30", service, inner), []);
+  const customer = vlan("eth0.20", "eth0", vlanInfo(20));
+  assertEquals(chosen("eth0.20.30", customer), [
+    'The link "eth0.20" has VLAN 20 (802.1Q), so "eth0.20.30" has no outer tag of 802.1ad',
+  ]);
+  assertEquals(chosen("eth0.20", customer), []);
+  // A name that says nothing of a tag, or of one on another link.
+  assertEquals(chosen("foo", vlan("foo", "eth0", vlanInfo(7))), []);
+  assertEquals(chosen("eth1.5", vlan("eth1.5", "eth0", vlanInfo(7))), []);
 });
 
 Deno.test("a parent that is down gives a notice, and a new sub-interface on such a link is refused", () => {
