@@ -6,7 +6,7 @@ import type { EndpointRecord } from "./store.ts";
 import type { Network } from "./types.ts";
 
 /** What a network's default routes depend on. */
-type Exit = Pick<Network, "mode" | "internal" | "isolated">;
+export type Exit = Pick<Network, "mode" | "internal" | "isolated">;
 
 /**
  * What the default routes of a network's sandboxes name: the gateways of the subnets, in L2 mode;

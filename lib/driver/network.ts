@@ -132,7 +132,12 @@ function choosePool(
     ...routes.flatMap(({ family, dst }) => family === 6 || dst === "default" ? [] : [dst]),
   ].map((text) => parsePrefix(text.includes("/") ? text : `${text}/32`).prefix);
   const pool = attempt(() => formatPrefix(defaultPool(used)));
-  return pool.ok ? settleSubnets([pool.value]) : pool;
+  return pool.ok
+    ? settleSubnets([pool.value], {
+      ...network,
+      isolated: network.parent === undefined,
+    })
+    : pool;
 }
 
 /** Finds subnets that overlap an address of the parent, which is not allowed in the L3 modes. */

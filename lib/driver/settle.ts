@@ -11,6 +11,7 @@ import {
   type SubnetSpec,
 } from "../ipam/mod.ts";
 import { whyNoSubnet } from "../ipam/special.ts";
+import { type Exit, wayOut } from "./default_routes.ts";
 import {
   InvalidOptionError,
   MissingSubnetError,
@@ -45,8 +46,11 @@ export interface Settlement {
 export function settle(spec: NetworkSpec, networks: readonly SettledNetwork[]): Settlement {
   const { name, labels = {} } = spec;
   const { options, problems: optionProblems } = settleOptions(spec);
-  const { parent } = options;
-  const subnets = settleSubnets(spec.subnets ?? []);
+  const { parent, internal } = options;
+  const subnets = settleSubnets(spec.subnets ?? [], {
+    ...options,
+    isolated: internal || parent === undefined,
+  });
   const network: SettledNetwork = {
     ...options,
     name,
@@ -88,9 +92,13 @@ export function settleAll(
   });
 }
 
-/** Settles every default of a network's subnets, or finds what is wrong with them. */
+/**
+ * Settles every default of a network's subnets, or finds what is wrong with them. The first usable
+ * address of each is reserved as its gateway. Where no route leads to it, it is not named.
+ */
 export function settleSubnets(
   specs: readonly (string | SubnetSpec)[],
+  network: Exit,
 ): Decision<{ subnets: NetworkSubnet[]; notices: string[] }> {
   const parsed = parseSubnets(specs);
   if (!parsed.ok) return parsed;
@@ -103,7 +111,12 @@ export function settleSubnets(
   if (problems.length > 0) return { ok: false, problems };
   return {
     ok: true,
-    subnets: parsed.subnets.map(toNetworkSubnet),
+    subnets: parsed.subnets.map((subnet, index) => {
+      const spec = specs[index]!;
+      const isNamed = wayOut(network) === "gateway" ||
+        typeof spec !== "string" && spec.gateway !== undefined;
+      return toNetworkSubnet(subnet, isNamed);
+    }),
     notices: parsed.notices.map(({ message }) => message),
   };
 }
@@ -114,14 +127,17 @@ export function toSettled(network: Network): SettledNetwork {
   return isolated ? settled : { ...settled, parent };
 }
 
-function toNetworkSubnet({ prefix, gateway, range, reserved }: Subnet): NetworkSubnet {
+function toNetworkSubnet(
+  { prefix, gateway, range, reserved }: Subnet,
+  namesGateway: boolean,
+): NetworkSubnet {
   const subnet: NetworkSubnet = {
     subnet: formatPrefix(prefix),
     auxAddresses: Object.fromEntries(
       [...reserved].map(([name, address]) => [name, formatAddress(address)]),
     ),
   };
-  if (gateway) subnet.gateway = formatAddress(gateway);
+  if (gateway && namesGateway) subnet.gateway = formatAddress(gateway);
   if (range) subnet.ipRange = formatPrefix(range);
   return subnet;
 }

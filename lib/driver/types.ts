@@ -31,7 +31,11 @@ export interface NetworkSpec extends Partial<NetworkOptions> {
 export interface NetworkSubnet {
   /** The subnet, in its canonical form: `192.168.1.0/24`. */
   subnet: string;
-  /** Its gateway, reserved in every mode; `undefined` if the subnet is too small to have one. */
+  /**
+   * Its gateway, which no endpoint gets. If no route leads to it, as in the L3 modes or without a
+   * parent, it is only here if it was asked for. The first usable address is reserved all the same.
+   * A subnet that is too small has none.
+   */
   gateway?: string;
   /** The range that automatic addresses come from, if it is not the whole subnet. */
   ipRange?: string;

@@ -119,10 +119,18 @@ export function firstUsable(prefix: Prefix): Address {
 }
 
 /**
+ * The gateway of a subnet for which none is given: the first usable address. A /31, /32, /127 or
+ * /128 has none.
+ */
+export function defaultGateway(prefix: Prefix): Address | undefined {
+  return isPointToPoint(prefix) ? undefined : firstUsable(prefix);
+}
+
+/**
  * Whether the prefix is so small that a host can have any address in it: /31 and /32 (RFC 3021),
  * /127 (RFC 6164) and /128.
  */
-export function isPointToPoint(prefix: Prefix): boolean {
+function isPointToPoint(prefix: Prefix): boolean {
   return width(prefix.family) - prefix.length <= 1;
 }
 

@@ -9,9 +9,8 @@ import {
 } from "./errors.ts";
 import {
   contains,
-  firstUsable,
+  defaultGateway,
   formatPrefix,
-  isPointToPoint,
   overlaps,
   parsePrefix,
   type Prefix,
@@ -146,8 +145,7 @@ function readSubnet(
     ? undefined
     : read(["ipRange"], () => readRange(ipRange, prefix, notices));
   // If the given gateway was refused, we do not take the default one instead.
-  const hasDefault = prefix && gatewayText === undefined && !isPointToPoint(prefix);
-  const gateway = hasDefault ? firstUsable(prefix) : given;
+  const gateway = gatewayText === undefined ? prefix && defaultGateway(prefix) : given;
   const reserved = new Map<string, Address>();
   for (const [name, text] of Object.entries(auxAddresses)) {
     read(["auxAddresses", name], () => {

@@ -2,6 +2,7 @@ import { OPTION_NAMES, optionText } from "../driver/options.ts";
 import type { ConnectOptions, Endpoint, NetworkSubnet, SettledNetwork } from "../driver/types.ts";
 import { isDefaultPool } from "../ipam/default_pools.ts";
 import { formatAddress, parseAddress, parsePrefix } from "../ipam/mod.ts";
+import { defaultGateway } from "../ipam/prefix.ts";
 import { quoted } from "../printable.ts";
 import { withoutLength } from "./current.ts";
 import { userLabels } from "./labels.ts";
@@ -69,9 +70,12 @@ function subnetsText(subnets: readonly NetworkSubnet[]): string {
 }
 
 function subnetText({ subnet, gateway, ipRange, auxAddresses }: NetworkSubnet): string {
+  // Where no route leads to it, the default gateway may be on record or not.
+  const usual = defaultGateway(parsePrefix(subnet).prefix);
+  const reserved = gateway ?? (usual && formatAddress(usual));
   return [
     subnet,
-    ...(gateway === undefined ? [] : [`gateway ${gateway}`]),
+    ...(reserved === undefined ? [] : [`gateway ${reserved}`]),
     ...(ipRange === undefined ? [] : [`range ${ipRange}`]),
     ...Object.entries(auxAddresses).map(([name, address]) => `${quoted(name)} ${address}`).sort(),
   ].join(" ");

@@ -147,3 +147,16 @@ Deno.test("an option that is given twice is refused, under its other name too", 
     'The driver option "parent=eth0" is not valid: the parent is given already',
   ]);
 });
+
+Deno.test("a default gateway that is on record, or is not, is no difference", () => {
+  const subnet = { subnet: "10.0.0.0/24", auxAddresses: {} };
+  const [without, usual, other] = [undefined, "10.0.0.1", "10.0.0.9"].map((gateway) => ({
+    ...toSettled(decided({ name: "n", mode: "l3", parent: "eth0" })),
+    subnets: [gateway === undefined ? subnet : { ...subnet, gateway }],
+  }));
+  assertEquals(networkDifferences(without!, usual!), []);
+  assertEquals(networkDifferences(usual!, without!), []);
+  assertEquals(networkDifferences(without!, other!), [
+    "subnets 10.0.0.0/24 gateway 10.0.0.1 -> 10.0.0.0/24 gateway 10.0.0.9",
+  ]);
+});

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../../lib/iproute2/kinds/ipvlan.ts";
-import { formatPrefix } from "../../../lib/ipam/mod.ts";
+import { formatAddress, formatPrefix } from "../../../lib/ipam/mod.ts";
+import { subnetsOf } from "../../../lib/driver/network.ts";
 import { settle, settleAll, toSettled } from "../../../lib/driver/settle.ts";
 import type { NetworkSpec, SettledNetwork } from "../../../lib/driver/types.ts";
 import { prefix } from "../../kit/arbitraries.ts";
@@ -37,6 +38,27 @@ Deno.test("settle() needs no machine, except to choose a default pool", () => {
       labels: {},
     },
   );
+});
+
+Deno.test("a gateway that no route would lead to is on record only if it was asked for", () => {
+  const gateways = (spec: Partial<NetworkSpec>) => {
+    const subnets = ["10.0.0.0/24", { subnet: "10.1.0.0/24", gateway: "10.1.0.1" }, "fd00::/64"];
+    const { network } = settled({ name: "n", parent: "eth0", subnets, ...spec });
+    // Each is reserved all the same.
+    assertEquals(
+      subnetsOf(network).map(({ gateway }) => gateway && formatAddress(gateway)),
+      ["10.0.0.1", "10.1.0.1", "fd00::1"],
+    );
+    return network.subnets.map(({ gateway }) => gateway);
+  };
+  assertEquals(gateways({}), ["10.0.0.1", "10.1.0.1", "fd00::1"]);
+  const without: Partial<NetworkSpec>[] = [
+    { mode: "l3" },
+    { mode: "l3s" },
+    { parent: undefined },
+    { internal: true },
+  ];
+  for (const spec of without) assertEquals(gateways(spec), [undefined, "10.1.0.1", undefined]);
 });
 
 Deno.test("an internal network ignores its parent, and a notice says so", () => {
