@@ -139,7 +139,10 @@ function parsePrefixAddress(text: string, slash: number): Address {
     return parseAddress(text.slice(0, slash));
   } catch (error) {
     if (!(error instanceof InvalidAddressError)) throw error;
-    throw new InvalidPrefixError(text, `of its address, ${error.reason}`);
+    throw new InvalidPrefixError(
+      text,
+      `${JSON.stringify(error.value)} is not an address: ${error.reason}`,
+    );
   }
 }
 

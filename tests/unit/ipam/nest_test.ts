@@ -151,7 +151,7 @@ Deno.test("each rule broken alone gives its one problem", () => {
   const cases: [Words, string][] = [
     [
       { subnets: ["10.0.0/24"] },
-      'InvalidPrefixError: Invalid prefix "10.0.0/24": of its address, write it like 192.168.1.10 or 2001:db8::10',
+      'InvalidPrefixError: Invalid prefix "10.0.0/24": "10.0.0" is not an address: write it like 192.168.1.10 or 2001:db8::10',
     ],
     [
       // A gateway may have been meant for the subnet that could not be read.

@@ -64,13 +64,14 @@ Deno.test("text that is not strictly a prefix is refused with the reason", () =>
     ["10.0.0.0/255.0.0.0", "the length must be a number from 0 to 32"],
     ["2001:db8::/129", "the length must be a number from 0 to 128"],
     ["2001:db8::/064", "the length must be a number from 0 to 128"],
-    ["/24", "of its address, it is empty"],
-    [" 10.0.0.0/8", "of its address, it contains a blank"],
-    ["10.0.0/8", "of its address, write it like"],
-    ["010.0.0.0/8", "of its address, a part has a leading zero"],
-    ["fe80::%eth0/64", "of its address, it has a zone"],
-    ["::ffff:10.0.0.0/104", "of its address, it is an IPv4 address inside an IPv6 one"],
-    ["::ffff:a00:0/104", "of its address, it is an IPv4-mapped address"],
+    ["/24", '"" is not an address: it is empty'],
+    [" 10.0.0.0/8", '" 10.0.0.0" is not an address: it contains a blank'],
+    ["300.1.1.0/24", '"300.1.1.0" is not an address: write it like 192.168.1.10'],
+    ["10.0.0/8", '"10.0.0" is not an address: write it like'],
+    ["010.0.0.0/8", '"010.0.0.0" is not an address: a part has a leading zero'],
+    ["fe80::%eth0/64", '"fe80::%eth0" is not an address: it has a zone'],
+    ["::ffff:10.0.0.0/104", "is not an address: it is an IPv4 address inside an IPv6 one"],
+    ["::ffff:a00:0/104", "is not an address: it is an IPv4-mapped address"],
   ];
   for (const [text, reason] of cases) {
     const error = assertThrows(() => parsePrefix(text), InvalidPrefixError, reason, text);
