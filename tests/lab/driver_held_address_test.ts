@@ -130,6 +130,8 @@ Deno.test("an address of the host's own links is passed over, and refused with t
     assertEquals(await refused("10.0.0.2"), 'the link "shim0" of the host');
     assertEquals(await refused("10.0.0.3"), 'the parent "eth0" of the host');
     await ip.link.del("shim0");
+    const connections = [{ network: "n", ip: "10.0.0.2" }];
+    await driver.createSandbox({ name: "c2", connections });
   }));
 
 Deno.test("an address is passed over if its holder cannot be found, but not for ever", () =>

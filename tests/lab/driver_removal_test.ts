@@ -61,24 +61,6 @@ Deno.test("an address in a namespace that is on its way is waited for", () =>
     await assertConsistent(host);
   }));
 
-Deno.test("an address that somebody else's link has is refused in the end, with the kernel's word", () =>
-  withHost(async (host) => {
-    const driver = await host.driver();
-    await driver.createNetwork(NETWORK);
-    await host.ns.ip.link.add({ type: "ipvlan", name: "other", link: "eth0.20", mode: "l2" });
-    await host.ns.ip.addr.add({ dev: "other", address: "10.20.0.9/32" });
-    const at = await host.dump();
-    await assertRejects(
-      () => driver.createSandbox({ name: "c", connections: [{ network: "n", ip: "10.20.0.9" }] }),
-      Error,
-      "already assigned to an ipvlan device",
-    );
-    assertEquals(await host.dump(), at);
-    await host.ns.ip.link.del("other");
-    await driver.createSandbox({ name: "c", connections: [{ network: "n", ip: "10.20.0.9" }] });
-    await assertConsistent(host);
-  }));
-
 Deno.test("removing a sandbox that runs a process fails, kills it, or takes its link away, as asked", () =>
   withHost(async (host) => {
     const driver = await host.driver();
