@@ -9,6 +9,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { wayOut } from "../driver/default_routes.ts";
 import { subnetsOf } from "../driver/network.ts";
 import { toDriverOptions } from "../driver/options.ts";
 import type {
@@ -212,18 +213,13 @@ function ipamConfig(network: Network, subnet: NetworkSubnet): Struct {
   };
 }
 
-/** Whether the sandboxes of a network get a route to its gateways. */
-function leadsToGateway({ mode, isolated }: Network): boolean {
-  return mode === "l2" && !isolated;
-}
-
 /**
  * The gateway of a subnet, if sandboxes get a route to it or if it was asked for. Where nobody uses
  * it, the first usable address is taken for one that nobody asked for.
  */
 function shownGateway(network: Network, { subnet, gateway = "" }: NetworkSubnet): string {
   const isDefault = gateway === formatAddress(firstUsable(parsePrefix(subnet).prefix));
-  return leadsToGateway(network) || !isDefault ? gateway : "";
+  return wayOut(network) === "gateway" || !isDefault ? gateway : "";
 }
 
 /**
@@ -269,7 +265,7 @@ function endpointSettings(endpoint: Endpoint, network: Network): Struct {
 
 /** The gateway that an address has a route to; "" if it has none. */
 function routeGateway(network: Network, address: string): string {
-  if (address === "" || !leadsToGateway(network)) return "";
+  if (address === "" || wayOut(network) !== "gateway") return "";
   const within = network.subnets.find(({ subnet }) =>
     contains(parsePrefix(subnet).prefix, parseAddress(address))
   );
