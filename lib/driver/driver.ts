@@ -81,6 +81,8 @@ export interface DriverOptions {
 interface DriverBase extends Pick<DriverParts, "store" | "hosts" | "pools"> {
   host: string | undefined;
   wrap: WrapRunner | undefined;
+  /** Kills a process; on a dry run, reports the command instead. */
+  kill: (pid: number) => void;
   programs: Programs;
   /** The file that each `ip` has open: see {@linkcode Namespaces}. */
   programLock: string | undefined;
@@ -148,6 +150,7 @@ export class Driver implements AsyncDisposable {
     const base = {
       host,
       wrap,
+      kill: dryRun ? (pid: number) => dryRun(`kill -s KILL ${pid}`) : killIfPresent,
       store,
       programLock,
       programs: programsWith(programLock),
@@ -269,7 +272,7 @@ export class Driver implements AsyncDisposable {
       findSandbox(this.#parts.store, name);
       const pids = busy === "leave" ? [] : await this.processes(name);
       if (busy === "refuse" && pids.length > 0) throw new SandboxInUseError(name, pids);
-      for (const pid of pids) killIfPresent(pid);
+      for (const pid of pids) this.#base.kill(pid);
       await removeSandbox(this.#parts.unstoppable, name);
     });
   }
