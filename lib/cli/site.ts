@@ -1,13 +1,10 @@
 import { throwProblems } from "../driver/errors.ts";
-import { type ApplyReport, type Desired, parseSite, readText } from "../site/mod.ts";
-import type { Context } from "./command.ts";
+import { IpvlanError } from "../errors.ts";
+import { type ApplyOptions, type ApplyReport, ConsentError, type Desired } from "../site/mod.ts";
+import { ask, canAsk } from "./ask.ts";
+import type { Context, Option } from "./command.ts";
 import { Progress } from "./output.ts";
 import { CommandError, requireCommand } from "./process.ts";
-
-/** Reads a site file. @throws {IpvlanError} Everything that is wrong with it. */
-export async function readSite(file: string): Promise<Desired> {
-  return parseSite(file, await readText(file));
-}
 
 /** Checks that the commands of a site can be run. @throws {CommandError} One of them cannot. */
 export function requireCommands({ sandboxes }: Desired): void {
@@ -23,35 +20,65 @@ export function requireCommands({ sandboxes }: Desired): void {
   }));
 }
 
+/** The option that allows what is asked for otherwise. */
+export const YES: Option = {
+  name: "yes",
+  short: "y",
+  help: "do not ask first: make also changes that remove something, interrupt connectivity, or " +
+    "touch what belongs to another file",
+};
+
+/** How a site is changed. */
+type ChangeOptions = Pick<ApplyOptions, "yes" | "signal" | "progress" | "dryRun">;
+
 /**
- * Changes a site, shows the progress, and prints what was done. A signal undoes the change.
+ * Changes a site, shows the progress, and prints what was done. A signal undoes the change. At a
+ * terminal, what needs consent is asked for.
  *
+ * @param yes Whether the user said `--yes`.
  * @param nothing What to print if nothing had to be changed.
  * @returns The exit status.
  */
 export async function changeSite(
   context: Context,
+  yes: boolean,
   nothing: string,
-  run: (options: {
-    signal: AbortSignal;
-    progress?: (sentence: string) => void;
-    dryRun?: (command: string) => void;
-  }) => Promise<ApplyReport>,
+  run: (options: ChangeOptions) => Promise<ApplyReport>,
 ): Promise<number> {
-  const { print, warn, dryRun, interrupted: signal } = context;
-  using progress = new Progress();
-  const report = await run({
-    signal,
-    ...(dryRun ? { dryRun: print } : { progress: (sentence) => progress.show(sentence) }),
+  const { print, warn, dryRun } = context;
+  const report = await withConsent(context, yes, async (yes) => {
+    using progress = new Progress();
+    return await run({
+      yes,
+      signal: context.interrupted,
+      ...(dryRun ? { dryRun: print } : { progress: (sentence) => progress.show(sentence) }),
+    });
   });
-  // Before anything else is printed: the progress may be a line at the terminal.
-  progress[Symbol.dispose]();
   report.notices.forEach(warn);
   if (dryRun) return 0;
   report.changes.forEach(print);
   for (const { sentence } of report.checks) print(`ok: ${sentence}`);
   print(report.changes.length > 0 ? countChanges(report.changes) : nothing);
   return 0;
+}
+
+/** Runs a change. If it needs consent and the user agrees at the terminal, runs it again with that. */
+async function withConsent(
+  context: Context,
+  yes: ApplyOptions["yes"],
+  run: (yes: ApplyOptions["yes"]) => Promise<ApplyReport>,
+): Promise<ApplyReport> {
+  try {
+    return await run(yes);
+  } catch (error) {
+    if (!(error instanceof ConsentError) || !canAsk()) throw error;
+    error.changes.forEach(context.warn);
+    if (!await ask("Make these changes?", context.interrupted)) {
+      throw new IpvlanError("Nothing was changed");
+    }
+    // The user agreed to these changes. If others need consent by now, they are asked for too.
+    return await withConsent(context, error.changes, run);
+  }
 }
 
 /** Says how many of the lines of a plan add, change and remove something. */

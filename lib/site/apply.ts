@@ -8,7 +8,7 @@ import { type Current, readCurrent } from "./current.ts";
 import { ChecksFailedError, ConsentError, NotRolledBackError } from "./errors.ts";
 import { SITE_LABEL } from "./labels.ts";
 import { makePlan, makeRollback } from "./plan.ts";
-import type { ApplyOptions, ApplyReport, Desired, Plan } from "./types.ts";
+import type { ApplyOptions, ApplyReport, Change, Desired, Plan } from "./types.ts";
 import { planLines } from "./words.ts";
 
 /**
@@ -23,7 +23,8 @@ import { planLines } from "./words.ts";
  * file again to complete it.
  *
  * @throws {SiteConflictError} Something that the site did not make is in the way.
- * @throws {ConsentError} Connectivity would be lost, and `yes` is not set.
+ * @throws {ConsentError} Something would be removed, connectivity would be interrupted, or something
+ * that belongs to another file would be touched, and `yes` does not allow it.
  * @throws {ChecksFailedError} Checks did not hold.
  * @throws {InterruptedError} The signal was aborted.
  * @throws {NotRolledBackError} Something failed, and the changes so far could not be undone.
@@ -32,10 +33,10 @@ import { planLines } from "./words.ts";
  * @example
  * ```ts
  * import { Driver } from "@ipvlan/kit";
- * import { apply, parseSite, readText } from "@ipvlan/kit/site";
+ * import { apply, readSite } from "@ipvlan/kit/site";
  *
  * await using driver = await Driver.open();
- * const site = parseSite("web.yaml", await readText("web.yaml"));
+ * const site = await readSite("web.yaml");
  * const { changes } = await apply(driver, site, { signal: AbortSignal.timeout(60_000) });
  * for (const line of changes) console.log(line);
  * ```
@@ -50,8 +51,7 @@ export async function apply(
     const notices = await stoppable.recover();
     const before = await readCurrent(stoppable);
     const plan = makePlan(desired, before);
-    const costly = planLines(plan, ({ disruptive }) => disruptive);
-    if (costly.length > 0 && !options.yes && !options.dryRun) throw new ConsentError(costly);
+    requireConsent(plan, ({ disruptive, file }) => disruptive || file !== undefined, options);
     const steps: Steps = { ...options, signal, notices };
     try {
       await requireNetworks(stoppable, plan);
@@ -75,10 +75,10 @@ export async function apply(
  * @example
  * ```ts
  * import { Driver } from "@ipvlan/kit";
- * import { diff, parseSite, planLines, readText } from "@ipvlan/kit/site";
+ * import { diff, planLines, readSite } from "@ipvlan/kit/site";
  *
  * await using driver = await Driver.open();
- * const site = parseSite("web.yaml", await readText("web.yaml"));
+ * const site = await readSite("web.yaml");
  * for (const line of planLines(await diff(driver, site))) console.log(line);
  * ```
  */
@@ -90,6 +90,8 @@ export async function diff(driver: Driver, desired: Desired): Promise<Plan> {
  * Removes everything that a site made, also what is no longer in its file. Kills the processes in its
  * sandboxes. If it fails half way, call it again to complete it.
  *
+ * @param site The site, or its name alone.
+ * @throws {ConsentError} Some of it belongs to another file, and `yes` does not allow it.
  * @throws {SiteConflictError} if something that the site did not make is in the way.
  * @throws {InterruptedError} if the signal interrupted it.
  *
@@ -104,17 +106,30 @@ export async function diff(driver: Driver, desired: Desired): Promise<Plan> {
  */
 export async function destroy(
   driver: Driver,
-  site: string,
-  options: Pick<ApplyOptions, "progress" | "dryRun" | "signal"> = {},
+  site: string | Pick<Desired, "name" | "source">,
+  options: Pick<ApplyOptions, "yes" | "progress" | "dryRun" | "signal"> = {},
 ): Promise<ApplyReport> {
   const { driver: stoppable, signal } = interruptible(driver, options.signal);
   return await stoppable.sequence(async () => {
     const notices = await stoppable.recover();
-    const nothing: Desired = { name: site, networks: [], sandboxes: [], checks: [] };
+    const { name, source } = typeof site === "string" ? { name: site, source: undefined } : site;
+    const nothing: Desired = { name, source, networks: [], sandboxes: [], checks: [] };
     const plan = makePlan(nothing, await readCurrent(stoppable));
+    requireConsent(plan, ({ file }) => file !== undefined, options);
     await carryOut(stoppable, plan, { ...options, signal, notices });
     return { changes: planLines(plan), notices, checks: [] };
   });
+}
+
+/** Requires that the caller allows the changes that need it. A dry run needs no consent. */
+function requireConsent(
+  plan: Plan,
+  needsConsent: (change: Change) => boolean,
+  { yes = false, dryRun }: Pick<ApplyOptions, "yes" | "dryRun">,
+): void {
+  if (yes === true || dryRun) return;
+  const lines = planLines(plan, needsConsent);
+  if (lines.some((line) => !(yes || []).includes(line))) throw new ConsentError(lines);
 }
 
 /** Makes a driver whose calls the signal ends, with an {@linkcode InterruptedError}. */

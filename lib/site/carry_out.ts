@@ -5,7 +5,7 @@ import type { ApplyOptions, Attachment, Plan } from "./types.ts";
 import { show } from "./words.ts";
 
 /** How a plan is carried out. */
-export interface Steps extends Pick<ApplyOptions, "signal" | "progress" | "dryRun"> {
+export interface Steps extends Pick<ApplyOptions, "yes" | "signal" | "progress" | "dryRun"> {
   /** Where what the user should know is added. */
   notices: string[];
 }
@@ -51,7 +51,7 @@ export async function carryOut(driver: Driver, plan: Plan, steps: Steps): Promis
   if (begin("Starting", "command", plan.start)) {
     await all(plan.start, (each) => start(driver, each, steps));
   }
-  for (const { kind, name, labels } of plan.label) {
+  for (const { kind, name, labels } of [...plan.label, ...(steps.yes ? plan.takeOver : [])]) {
     await (kind === "network" ? driver.labelNetwork : driver.labelSandbox).call(
       driver,
       name,

@@ -1,6 +1,6 @@
 import type { Driver } from "../driver/mod.ts";
 import { toSettled } from "../driver/settle.ts";
-import type { Network, SandboxDetails } from "../driver/types.ts";
+import type { Connection, Endpoint, Network, SandboxDetails } from "../driver/types.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
 import type { Desired, DesiredSandbox } from "./types.ts";
 
@@ -26,31 +26,36 @@ export async function readCurrent(driver: Driver): Promise<Current> {
   return { networks: driver.listNetworks(), sandboxes, down };
 }
 
-/** A site as it is now, as a wish: with every address and every name, so that a rollback restores it. */
+/**
+ * A site as it is now, as a wish: with every address and every name, so that a rollback restores it.
+ * It has the connections to networks of others too.
+ */
 export function asDesired(site: string, { networks, sandboxes }: Current): Desired {
-  const own = networks.filter(({ labels }) => labels[SITE_LABEL] === site);
-  const names = own.map(({ name }) => name);
   return {
     name: site,
-    networks: own.map((network) => ({
+    networks: networks.filter(({ labels }) => labels[SITE_LABEL] === site).map((network) => ({
       ...toSettled(network),
       labels: userLabels(network.labels),
     })),
     sandboxes: sandboxes.filter(({ labels }) => labels[SITE_LABEL] === site)
       .map(({ name, endpoints, labels }): DesiredSandbox => ({
         name,
-        connections: endpoints.filter(({ network }) => names.includes(network))
-          .map(({ network, ip, ip6, aliases, ifname }) => ({
-            network,
-            aliases,
-            ifname,
-            ...(ip !== undefined && { ip: withoutLength(ip) }),
-            ...(ip6 !== undefined && { ip6: withoutLength(ip6) }),
-          })),
+        connections: endpoints.map(asConnection),
         command: startedCommand(labels) ?? [],
         labels: userLabels(labels),
       })),
     checks: [],
+  };
+}
+
+/** The connection that makes the same endpoint again. */
+export function asConnection({ network, ip, ip6, aliases, ifname }: Endpoint): Connection {
+  return {
+    network,
+    aliases,
+    ifname,
+    ...(ip !== undefined && { ip: withoutLength(ip) }),
+    ...(ip6 !== undefined && { ip6: withoutLength(ip6) }),
   };
 }
 

@@ -1,7 +1,7 @@
 import { throwProblems } from "../driver/errors.ts";
 import type { Connection } from "../driver/types.ts";
 import { nameProblem } from "../driver/names.ts";
-import { SiteText } from "./file.ts";
+import { readFile, SiteText } from "./file.ts";
 import { SITE } from "./format.ts";
 import { checkProblems, judge } from "./judge.ts";
 import { readNetwork, type SiteNetwork } from "./network.ts";
@@ -12,7 +12,30 @@ import type { Desired } from "./types.ts";
 import { defined, entries, list, record, type Values } from "./values.ts";
 
 /**
- * Reads the text of a site file.
+ * Reads a site file.
+ *
+ * @param file Its path, or `-` for standard input.
+ * @param signal Ends the wait for a file that is a pipe.
+ * @throws {SiteFileError} One thing is wrong with it, or it cannot be read.
+ * @throws {ProblemsError} Several things are wrong; it has them in the order of the lines.
+ * @throws {InterruptedError} The signal was aborted.
+ *
+ * @example
+ * ```ts
+ * import { readSite } from "@ipvlan/kit/site";
+ *
+ * const site = await readSite("web.yaml");
+ * site.source; // { path: "/srv/web.yaml", content: "5891b5b522d5df08" }
+ * ```
+ */
+export async function readSite(file: string, signal?: AbortSignal): Promise<Desired> {
+  const { text, source } = await readFile(file, signal);
+  return { ...parseSite(file, text), source };
+}
+
+/**
+ * Reads the text of a site file. {@linkcode readSite} is for a file on disk: of that, `apply` knows
+ * what it made before, and protects it from other files.
  *
  * @param file Its name, for errors, and for the site's name if the text does not give one.
  * @throws {SiteFileError} if one thing is wrong with it.

@@ -1,6 +1,8 @@
 import type { Finding } from "../check/mod.ts";
 import { IpvlanError } from "../errors.ts";
 import { didYouMean } from "../suggest.ts";
+import { isSameFile, type Maker, SITE_LABEL, sourceOf } from "./labels.ts";
+import { describeFile } from "./words.ts";
 
 /** The site needs a name or a network that something else has, which the site did not make. */
 export class SiteConflictError extends IpvlanError {
@@ -19,19 +21,22 @@ export class SiteConflictError extends IpvlanError {
 
 /** Makes the error that a network or a sandbox exists and belongs to no site or to another one. */
 export function foreign(
-  site: string,
+  { name: site, source }: Maker,
   kind: "network" | "sandbox",
-  name: string,
-  owner: string | undefined,
+  { name, labels }: { name: string; labels: Readonly<Record<string, string>> },
 ): SiteConflictError {
-  const whose = owner === undefined
-    ? "belongs to no site"
-    : `belongs to the site ${JSON.stringify(owner)}`;
-  return new SiteConflictError(
-    site,
-    name,
-    `The ${kind} "${name}" is there already and ${whose}: choose another name, or remove it first`,
-  );
+  const conflict = (rest: string) =>
+    new SiteConflictError(site, name, `The ${kind} "${name}" is there already and ${rest}`);
+  const advice = "choose another name, or remove it first";
+  const owner = labels[SITE_LABEL];
+  if (owner === undefined) return conflict(`belongs to no site: ${advice}`);
+  const whose = `belongs to the site ${JSON.stringify(owner)}`;
+  const file = sourceOf(labels);
+  if (file === undefined) return conflict(`${whose}: ${advice}`);
+  const path = describeFile(file.path);
+  if (!isSameFile(file, source)) return conflict(`${whose} of ${path}: ${advice}`);
+  const as = file.path === source?.path ? "" : ` as ${path}`;
+  return conflict(`${whose}, which this file made${as}: say "name: ${owner}" in it`);
 }
 
 /** Makes the error that a network must be removed while other sandboxes are connected to it. */
@@ -62,7 +67,10 @@ export class UnknownNameError extends IpvlanError {
   }
 }
 
-/** Changes would interrupt connectivity, and the caller has not allowed that. */
+/**
+ * Changes would remove something, interrupt connectivity, or touch what belongs to another file, and
+ * the caller has not allowed that.
+ */
 export class ConsentError extends IpvlanError {
   /** The changes, as lines of the plan. */
   readonly changes: readonly string[];
@@ -70,7 +78,11 @@ export class ConsentError extends IpvlanError {
   /** Makes the error from the changes, as lines of the plan. */
   constructor(changes: readonly string[]) {
     super(
-      ["These changes cost connectivity: say --yes to make them", ...changes].join("\n"),
+      [
+        "These changes remove something, interrupt connectivity, or touch what belongs to another " +
+        "file: say --yes to make them",
+        ...changes,
+      ].join("\n"),
     );
     this.changes = changes;
   }

@@ -20,7 +20,8 @@ export interface Exported {
  * them again after they have been removed. Only commands that a site has started are on record.
  *
  * The file has the name of a site if it has all of that site and nothing else. Then, applying it
- * changes nothing. In any other case it has no name: under the name of the site, applying it would
+ * changes nothing; what it changes later needs consent, as the site belongs to the file that made
+ * it. In any other case it has no name: under the name of the site, applying it would
  * remove what is missing.
  *
  * @param names The networks and sandboxes to write; a sandbox brings its networks. All, if empty.

@@ -15,10 +15,12 @@ import {
   visit,
   type YAMLMap,
 } from "yaml";
+import { createHash } from "node:crypto";
 import { throwProblems } from "../driver/errors.ts";
-import { IpvlanError } from "../errors.ts";
+import { InterruptedError, IpvlanError } from "../errors.ts";
 import { printableLine } from "../printable.ts";
 import { formatPath, type Path } from "./shape.ts";
+import type { SiteSource } from "./types.ts";
 
 /** Something in a site file is wrong. */
 export class SiteFileError extends IpvlanError {
@@ -182,30 +184,58 @@ function itemOf(node: unknown, step: string | number): Found | undefined {
   return isNode(item) ? { step: index, offset: item.range?.[0], node: item } : undefined;
 }
 
+/** The word that stands for standard input. */
+const STDIN = "-";
+
+/** The most bytes that a site file may have: more than any site needs, and less than `/dev/zero` has. */
+const MOST_BYTES = 16 * 2 ** 20;
+
 /**
- * Reads the text of a site file from disk.
+ * Reads a site file from disk, or from standard input.
  *
- * @throws {SiteFileError} if the file does not exist, or cannot be read.
- *
- * @example
- * ```ts
- * import { readText } from "@ipvlan/kit/site";
- *
- * const text = await readText("web.yaml");
- * ```
+ * @param file Its path, or `-` for standard input.
+ * @throws {SiteFileError} It does not exist, or cannot be read.
+ * @throws {InterruptedError} The signal was aborted.
  */
-export async function readText(file: string): Promise<string> {
+export async function readFile(
+  file: string,
+  signal?: AbortSignal,
+): Promise<{ text: string; source: SiteSource }> {
+  if (signal?.aborted) throw new InterruptedError();
+  const interrupted = Promise.withResolvers<never>();
+  const interrupt = () => interrupted.reject(new InterruptedError());
+  signal?.addEventListener("abort", interrupt);
   try {
-    return await Deno.readTextFile(file);
+    // To open a FIFO waits for its writer, and nothing can end that.
+    return await Promise.race([interrupted.promise, readWhole(file)]);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
-      throw new SiteFileError(file, undefined, "", "There is no such file");
-    }
-    if (
-      error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.IsADirectory
-    ) {
-      throw new SiteFileError(file, undefined, "", `It cannot be read: ${error.message}`);
-    }
-    throw error;
+    if (error instanceof IpvlanError) throw error;
+    const reason = error instanceof Deno.errors.NotFound
+      ? "There is no such file"
+      // For example, it is a folder, or the caller may not read it.
+      : `It cannot be read: ${(error as Error).message}`;
+    throw new SiteFileError(file, undefined, "", reason);
+  } finally {
+    signal?.removeEventListener("abort", interrupt);
   }
+}
+
+async function readWhole(file: string): Promise<{ text: string; source: SiteSource }> {
+  using opened = file === STDIN ? undefined : await Deno.open(file);
+  const input = opened ?? Deno.stdin;
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  for (;;) {
+    const chunk = new Uint8Array(2 ** 16);
+    const count = await input.read(chunk);
+    if (count === null) break;
+    chunks.push(chunk.subarray(0, count));
+    size += count;
+    if (size > MOST_BYTES) throw new SiteFileError(file, undefined, "", "It is larger than 16 MiB");
+  }
+  const text = await new Blob(chunks).text();
+  const content = createHash("sha256").update(text).digest("hex").slice(0, 16);
+  // A pipe, such as that of `<(COMMAND)`, has another path each time.
+  const hasPath = opened !== undefined && (await opened.stat()).isFile;
+  return { text, source: { path: hasPath ? await Deno.realPath(file) : STDIN, content } };
 }

@@ -5,10 +5,10 @@
  * @example Applying a file
  * ```ts
  * import { Driver } from "@ipvlan/kit";
- * import { apply, parseSite, readText } from "@ipvlan/kit/site";
+ * import { apply, readSite } from "@ipvlan/kit/site";
  *
  * await using driver = await Driver.open();
- * const site = parseSite("web.yaml", await readText("web.yaml"));
+ * const site = await readSite("web.yaml");
  * const { changes } = await apply(driver, site, { yes: true });
  * ```
  *
@@ -17,7 +17,7 @@
 export { apply, destroy, diff } from "./apply.ts";
 export { InterruptedError } from "../errors.ts";
 export type { Records } from "./current.ts";
-export { parseSite } from "./desired.ts";
+export { parseSite, readSite } from "./desired.ts";
 export {
   ChecksFailedError,
   ConsentError,
@@ -27,7 +27,7 @@ export {
   UnknownNameError,
 } from "./errors.ts";
 export { type Exported, exportSite } from "./export.ts";
-export { readText, SiteFileError } from "./file.ts";
+export { SiteFileError } from "./file.ts";
 export { SITE_LABEL } from "./labels.ts";
 export type { Check } from "./sentence.ts";
 export type {
@@ -37,6 +37,8 @@ export type {
   Change,
   Desired,
   DesiredSandbox,
+  Labelling,
   Plan,
+  SiteSource,
 } from "./types.ts";
 export { planLines } from "./words.ts";

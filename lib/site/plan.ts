@@ -11,10 +11,17 @@ import type { IpvlanError } from "../errors.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import { formatAddress, parseAddress } from "../ipam/mod.ts";
 import { endpointDifferences, labelDifferences, networkDifferences } from "./compare.ts";
-import { asDesired, type Current, withoutLength } from "./current.ts";
+import { asConnection, asDesired, type Current, withoutLength } from "./current.ts";
 import { foreign, shared } from "./errors.ts";
-import { SITE_LABEL, siteLabels, startedCommand, STARTING_LABEL } from "./labels.ts";
-import type { Change, Desired, DesiredSandbox, Plan } from "./types.ts";
+import {
+  isSameFile,
+  SITE_LABEL,
+  siteLabels,
+  sourceOf,
+  startedCommand,
+  STARTING_LABEL,
+} from "./labels.ts";
+import type { Change, Desired, DesiredSandbox, Plan, SiteSource } from "./types.ts";
 import { describeConnection, describeNetwork, describeSandbox, show } from "./words.ts";
 
 /** The inputs of a plan, and the plan so far. */
@@ -29,7 +36,13 @@ interface Planning {
   going: Set<string>;
   /** The sandbox that asks for an address, by network and address. */
   claims: ReadonlyMap<string, ReadonlyMap<string, string>>;
+  /** The file that a network or sandbox belongs to from now on. */
+  sourceOf(kind: Change["kind"], name: string): SiteSource | undefined;
+  /** The other file that something with these labels belongs to, and that has to be asked for. */
+  otherFile(labels: Labels): string | undefined;
 }
+
+type Labels = Readonly<Record<string, string>>;
 
 /**
  * Plans the changes from the current networks and sandboxes to the desired ones.
@@ -39,6 +52,20 @@ interface Planning {
  * @throws {ProblemsError} There are several problems.
  */
 export function makePlan(desired: Desired, current: Current): Plan {
+  return plan(desired, current, {
+    sourceOf: () => desired.source,
+    otherFile: (labels) => {
+      const source = sourceOf(labels);
+      return source && !isSameFile(source, desired.source) ? source.path : undefined;
+    },
+  });
+}
+
+function plan(
+  desired: Desired,
+  current: Current,
+  files: Pick<Planning, "sourceOf" | "otherFile">,
+): Plan {
   const own = current.networks.filter(({ labels }) => labels[SITE_LABEL] === desired.name);
   const planning: Planning = {
     desired,
@@ -47,6 +74,7 @@ export function makePlan(desired: Desired, current: Current): Plan {
     own: new Set(own.map(({ name }) => name)),
     going: new Set(),
     claims: claimsOf(desired),
+    ...files,
     plan: {
       site: desired.name,
       changes: [],
@@ -58,6 +86,7 @@ export function makePlan(desired: Desired, current: Current): Plan {
       attach: [],
       start: [],
       label: [],
+      takeOver: [],
     },
   };
   // The networks that stay. One that has a name of ours is refused below.
@@ -70,14 +99,15 @@ export function makePlan(desired: Desired, current: Current): Plan {
     planning.problems.push(...problems);
     planNetwork(planning, spec, network);
   }
-  for (const { name } of own.filter((each) => !desired.networks.some(isNamed(each.name)))) {
-    planning.plan.changes.push(change("-", "network", name, []));
-    removeNetwork(planning, name);
+  for (const network of own.filter(({ name }) => !desired.networks.some(isNamed(name)))) {
+    change(planning, "-", "network", network, { loss: "itself" });
+    removeNetwork(planning, network.name);
   }
   for (const sandbox of desired.sandboxes) planSandbox(planning, sandbox);
-  for (const { name, labels } of current.sandboxes) {
+  for (const sandbox of current.sandboxes) {
+    const { name, labels } = sandbox;
     if (labels[SITE_LABEL] !== desired.name || desired.sandboxes.some(isNamed(name))) continue;
-    planning.plan.changes.push(change("-", "sandbox", name, []));
+    change(planning, "-", "sandbox", sandbox, { loss: "itself" });
     planning.plan.removeSandboxes.push(name);
   }
   throwProblems(planning.problems);
@@ -92,29 +122,38 @@ export function makePlan(desired: Desired, current: Current): Plan {
  * @throws {SiteConflictError} Something that the site did not make is in the way.
  */
 export function makeRollback(site: string, before: Current, now: Current): Plan {
-  return makePlan(asDesired(site, before), now);
+  return plan(asDesired(site, before), now, {
+    sourceOf: (kind, name) => {
+      const records = kind === "network" ? before.networks : before.sandboxes;
+      return sourceOf(records.find(isNamed(name))?.labels ?? {});
+    },
+    otherFile: () => undefined,
+  });
 }
 
 function planNetwork(planning: Planning, spec: NetworkSpec, settled: SettledNetwork): void {
   const { plan, current, own } = planning;
   const { name, labels } = spec;
   const network = current.networks.find(isNamed(name));
-  const create = { ...spec, labels: siteLabels(plan.site, labels) };
+  const create = { ...spec, labels: labelsOf(planning, "network", name, labels) };
   if (!network) {
-    plan.changes.push(change("+", "network", name, describeNetwork(settled)));
+    change(planning, "+", "network", spec, { details: describeNetwork(settled) });
     plan.createNetworks.push(create);
   } else if (!own.has(name)) {
-    planning.problems.push(foreign(plan.site, "network", name, network.labels[SITE_LABEL]));
+    planning.problems.push(foreign(planning.desired, "network", network));
   } else {
     const differences = networkDifferences(toSettled(network), settled);
     const relabelled = labelDifferences(network.labels, create.labels);
     if (differences.length > 0) {
       removeNetwork(planning, name);
       plan.createNetworks.push(create);
-      plan.changes.push(change("~", "network", name, [...differences, "is made anew"], true));
-    } else if (relabelled.length > 0) {
-      plan.label.push({ kind: "network", name, labels: create.labels });
-      plan.changes.push(change("~", "network", name, relabelled));
+      const details = [...differences, "is made anew"];
+      change(planning, "~", "network", network, { details, loss: "meanwhile" });
+    } else {
+      if (relabelled.length > 0) {
+        change(planning, "~", "network", network, { details: relabelled });
+      }
+      relabel(planning, "network", network, create.labels);
     }
   }
 }
@@ -132,38 +171,40 @@ function planSandbox(planning: Planning, wanted: DesiredSandbox): void {
   const { plan, current } = planning;
   const { name, command } = wanted;
   const sandbox = current.sandboxes.find(isNamed(name));
-  const connections = wanted.connections.map((each) => withExceptions(planning, name, each));
   const started = sandbox && startedCommand(sandbox.labels);
   const make = () => {
-    plan.attach.push({ sandbox: name, labels: siteLabels(plan.site, wanted.labels), connections });
-    if (command.length > 0) start(plan, wanted);
+    const connections = wanted.connections.map((each) => withExceptions(planning, name, each));
+    const labels = labelsOf(planning, "sandbox", name, wanted.labels);
+    const all = withThoseOfOthers(planning, connections, sandbox?.endpoints ?? []);
+    plan.attach.push({ sandbox: name, labels, connections: all });
+    if (command.length > 0) start(planning, wanted);
   };
   if (!sandbox) {
-    plan.changes.push(change("+", "sandbox", name, describeSandbox(wanted)));
+    change(planning, "+", "sandbox", wanted, { details: describeSandbox(wanted) });
     make();
   } else if (sandbox.labels[SITE_LABEL] !== plan.site) {
-    planning.problems.push(foreign(plan.site, "sandbox", name, sandbox.labels[SITE_LABEL]));
+    planning.problems.push(foreign(planning.desired, "sandbox", sandbox));
   } else if (sandbox.labels[STARTING_LABEL] !== undefined) {
     const phrase = `command ${show(started ?? [])} was left half started`;
-    plan.changes.push(change("~", "sandbox", name, [phrase, "is made anew"]));
+    change(planning, "~", "sandbox", sandbox, { details: [phrase, "is made anew"] });
     plan.removeSandboxes.push(name);
     make();
   } else if (started && !isSame(started, command)) {
     const phrase = `command ${show(started)} -> ${show(command) || "none"}`;
-    plan.changes.push(change("~", "sandbox", name, [phrase, "is made anew"], true));
+    const details = [phrase, "is made anew"];
+    change(planning, "~", "sandbox", sandbox, { details, loss: "meanwhile" });
     plan.removeSandboxes.push(name);
     make();
   } else {
-    changeSandbox(planning, wanted, sandbox, connections);
+    changeSandbox(planning, wanted, sandbox);
   }
 }
 
-/** Plans what is done to a sandbox that stays. */
+/** Plans what is done to a sandbox that stays. Its connections to networks of others stay too. */
 function changeSandbox(
   planning: Planning,
   wanted: DesiredSandbox,
   sandbox: SandboxDetails,
-  connections: Connection[],
 ): void {
   const { plan, current } = planning;
   const { name, command } = wanted;
@@ -173,7 +214,9 @@ function changeSandbox(
     plan.restore.push(name);
     details.push("is brought back, as its namespace is gone");
   }
-  const endpoints = sandbox.endpoints.filter(({ network }) => planning.own.has(network));
+  const endpoints = sandbox.endpoints.filter((each) => isOfSite(planning, each));
+  const connections = wanted.connections.filter((each) => isOfSite(planning, each))
+    .map((each) => withExceptions(planning, name, each));
   // The first network has the default route. So we keep the endpoints up to the first one that
   // differs, and make all others anew.
   let kept = 0;
@@ -187,15 +230,16 @@ function changeSandbox(
     ...undone.toReversed().map(({ network }) => ({ network, sandbox: name })),
   );
   if (redone.length > 0) plan.attach.push({ sandbox: name, connections: redone });
+  let loss: Loss | undefined;
   for (const { network } of undone) {
     if (!redone.some((each) => each.network === network)) {
       details.push(`is disconnected from ${network}`);
+      loss = "itself";
     }
   }
-  let disruptive = false;
   for (const connection of redone) {
     const endpoint = undone.find(({ network }) => network === connection.network);
-    disruptive ||= endpoint !== undefined;
+    if (endpoint) loss = "meanwhile";
     const why = endpoint && differencesOf(planning, connection, endpoint).join(", ");
     details.push(
       endpoint
@@ -206,20 +250,46 @@ function changeSandbox(
   const isStarted = startedCommand(sandbox.labels) !== undefined && !isDown;
   if (command.length > 0 && !isStarted) {
     details.push(`command ${show(command)} is started`);
-    start(plan, wanted);
+    start(planning, wanted);
   } else {
-    const labels = siteLabels(plan.site, wanted.labels, startedCommand(sandbox.labels));
-    const relabelled = labelDifferences(sandbox.labels, labels);
-    if (relabelled.length > 0) plan.label.push({ kind: "sandbox", name, labels });
-    details.push(...relabelled);
+    const started = startedCommand(sandbox.labels);
+    const labels = labelsOf(planning, "sandbox", name, wanted.labels, started);
+    details.push(...labelDifferences(sandbox.labels, labels));
+    relabel(planning, "sandbox", sandbox, labels);
   }
-  if (details.length > 0) {
-    plan.changes.push(change("~", "sandbox", name, details, disruptive));
-  }
+  if (details.length > 0) change(planning, "~", "sandbox", sandbox, { details, loss });
 }
 
-function start({ start, site }: Plan, { name, command, labels }: DesiredSandbox): void {
-  start.push({ sandbox: name, command, labels: siteLabels(site, labels, command) });
+function start(planning: Planning, { name, command, labels }: DesiredSandbox): void {
+  planning.plan.start.push({
+    sandbox: name,
+    command,
+    labels: labelsOf(planning, "sandbox", name, labels, command),
+  });
+}
+
+/** The labels that something has from now on. */
+function labelsOf(
+  { plan, sourceOf }: Planning,
+  kind: Change["kind"],
+  name: string,
+  labels?: Labels,
+  command?: readonly string[],
+): Record<string, string> {
+  return siteLabels({ name: plan.site, source: sourceOf(kind, name) }, labels, command);
+}
+
+/** Plans other labels for something that stays, if they differ. */
+function relabel(
+  { plan, otherFile }: Planning,
+  kind: Change["kind"],
+  { name, labels: now }: { name: string; labels: Labels },
+  labels: Record<string, string>,
+): void {
+  const names = new Set([...Object.keys(now), ...Object.keys(labels)]);
+  if ([...names].every((each) => now[each] === labels[each])) return;
+  const list = otherFile(now) === undefined ? plan.label : plan.takeOver;
+  list.push({ kind, name, labels });
 }
 
 /** The reasons why an endpoint cannot stay as it is. */
@@ -252,6 +322,40 @@ function claimsOf({ networks, sandboxes }: Desired): Planning["claims"] {
   return claims;
 }
 
+/** Whether a network is the site's: it made it, or is about to. */
+function isOfSite({ own, desired }: Planning, { network }: { network: string }): boolean {
+  return own.has(network) || desired.networks.some(isNamed(network));
+}
+
+/**
+ * The connections of a sandbox that is made anew: those of the site, and those that others made, each
+ * of these as it is and in its place. The first connection has the default route.
+ */
+function withThoseOfOthers(
+  planning: Planning,
+  connections: readonly Connection[],
+  endpoints: readonly Endpoint[],
+): Connection[] {
+  const all = [...connections];
+  for (const [index, endpoint] of endpoints.entries()) {
+    const isThere = all.some(({ network }) => network === endpoint.network);
+    if (!isThere && !isOfSite(planning, endpoint)) all.splice(index, 0, asConnection(endpoint));
+  }
+  return all.length > connections.length ? withLinkNames(all) : all;
+}
+
+/** Chooses the names of links as the driver does, but none that a later connection asks for. */
+function withLinkNames(connections: readonly Connection[]): Connection[] {
+  const taken = new Set(connections.map(({ ifname }) => ifname));
+  return connections.map((connection, index) => {
+    if (connection.ifname !== undefined) return connection;
+    let number = index;
+    while (taken.has(`eth${number}`)) number++;
+    taken.add(`eth${number}`);
+    return { ...connection, ifname: `eth${number}` };
+  });
+}
+
 /** A connection that does not get an address by chance that another sandbox asks for. */
 function withExceptions(
   { claims }: Planning,
@@ -263,14 +367,30 @@ function withExceptions(
   return except.length > 0 ? { ...connection, except } : connection;
 }
 
+/** What a change costs: the network, the sandbox or a connection itself, or connectivity meanwhile. */
+type Loss = "itself" | "meanwhile";
+
+/**
+ * Adds what a change is for people.
+ *
+ * @param record What it is now; what it will be, if it is new.
+ */
 function change(
+  { plan, otherFile }: Planning,
   sign: Change["sign"],
   kind: Change["kind"],
-  name: string,
-  details: string[],
-  disruptive = false,
-): Change {
-  return { sign, kind, name, details, disruptive };
+  { name, labels = {} }: { name: string; labels?: Labels },
+  { details = [], loss }: { details?: string[]; loss?: Loss },
+): void {
+  const file = sign === "+" ? undefined : otherFile(labels);
+  plan.changes.push({
+    sign,
+    kind,
+    name,
+    details: loss === "meanwhile" ? [...details, "loses connectivity meanwhile"] : details,
+    disruptive: loss !== undefined,
+    ...(file !== undefined && { file }),
+  });
 }
 
 function isSame(one: readonly string[], other: readonly string[]): boolean {

@@ -14,10 +14,24 @@ export interface DesiredSandbox {
   labels: Record<string, string>;
 }
 
+/** The file that a site was read from. By this, `apply` knows what the same file made before. */
+export interface SiteSource {
+  /** The file's absolute path without symbolic links, or `-` for standard input. */
+  path: string;
+  /** A hash of its text. By this, a file is known after it was moved. */
+  content: string;
+}
+
 /** What a site file says. */
 export interface Desired {
   /** The site's name. */
   name: string;
+  /**
+   * The file that it was read from.
+   *
+   * @default {undefined} A text that is in no file.
+   */
+  source?: SiteSource;
   /** The networks, in the file's order, with the user's labels. */
   networks: NetworkSpec[];
   /** The sandboxes, in the file's order. */
@@ -36,8 +50,10 @@ export interface Change {
   name: string;
   /** What is done to it, in phrases. */
   details: string[];
-  /** Whether connectivity that there should be is lost meanwhile. */
+  /** Whether it removes something, or interrupts connectivity. */
   disruptive: boolean;
+  /** The other file that it belongs to so far, if it belongs to one: see {@linkcode SiteSource}. */
+  file?: string;
 }
 
 /** A sandbox and what it is connected to, in a call of its own. */
@@ -71,17 +87,31 @@ export interface Plan {
   /** The commands to start, each with the labels that its sandbox has from then on. */
   start: { sandbox: string; command: string[]; labels: Record<string, string> }[];
   /** The networks and sandboxes to give other labels. */
-  label: { kind: Change["kind"]; name: string; labels: Record<string, string> }[];
+  label: Labelling[];
+  /** What belongs to another file and does not change otherwise: with consent, it gets these labels. */
+  takeOver: Labelling[];
+}
+
+/** A network or sandbox, and the labels that it gets. */
+export interface Labelling {
+  /** What it is. */
+  kind: Change["kind"];
+  /** Its name. */
+  name: string;
+  /** All its labels. */
+  labels: Record<string, string>;
 }
 
 /** How to apply a site. */
 export interface ApplyOptions {
   /**
-   * Whether the changes may interrupt connectivity.
+   * Whether the changes may remove something, interrupt connectivity, and touch what belongs to
+   * another file. A list allows only the changes of these lines, as a {@linkcode ConsentError} has
+   * them.
    *
    * @default {false}
    */
-  yes?: boolean;
+  yes?: boolean | readonly string[];
   /**
    * Whether to keep the changes if a call or a check fails, instead of rolling them back.
    *

@@ -21,10 +21,15 @@ export function planLines(
   { changes }: Plan,
   which: (change: Change) => boolean = () => true,
 ): string[] {
-  return changes.filter(which).map(({ sign, kind, name, details, disruptive }) => {
-    const told = [...details, ...(disruptive ? ["loses connectivity meanwhile"] : [])];
+  return changes.filter(which).map(({ sign, kind, name, details, file }) => {
+    const told = [...details, ...(file === undefined ? [] : [`belongs to ${describeFile(file)}`])];
     return `${sign} ${kind} ${name}${told.length > 0 ? `: ${told.join("; ")}` : ""}`;
   });
+}
+
+/** Names the file of a site: see `SiteSource`. */
+export function describeFile(path: string): string {
+  return path === "-" ? "standard input" : quoted(path);
 }
 
 /** Describes a new network. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { Driver } from "../../lib/driver/mod.ts";
-import { apply, parseSite, readText } from "../../lib/site/mod.ts";
+import { apply, readSite } from "../../lib/site/mod.ts";
 
 const [file = "", last] = Deno.args;
 let lines = 0;
@@ -13,4 +13,4 @@ await using driver = await Driver.open({
     if (++lines === Number(last)) Deno.kill(Deno.pid, "SIGKILL");
   },
 });
-await apply(driver, parseSite(file, await readText(file)), { yes: true });
+await apply(driver, await readSite(file), { yes: true });

@@ -84,7 +84,7 @@ Deno.test("100 sandboxes on 5 VLANs are applied, shown, checked, changed, applie
       "2 added, 1 changed, 2 removed",
     ];
     assertEquals(await ipvlan("diff", file.path), { status: 2, out: lines.join("\n"), err: "" });
-    const { status, out, err } = await ipvlan("apply", file.path);
+    const { status, out, err } = await ipvlan("apply", "--yes", file.path);
     assertEquals(status, 0, err);
     assertEquals(out.split("\n").filter((line) => !line.startsWith("ok: ")), lines);
     const networks = [["v11", 21], ["v12", 21], ["v13", 19], ["v14", 21], ["v15", 18]];

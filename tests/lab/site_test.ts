@@ -9,6 +9,7 @@ import {
   InterruptedError,
   NotRolledBackError,
   parseSite,
+  readSite,
 } from "../../lib/site/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { ipvlan } from "../kit/command.ts";
@@ -110,7 +111,8 @@ Deno.test("a change that costs connectivity needs --yes, and other sandboxes kee
   );
   const refused = await ipvlan("apply", file.path);
   assertEquals([refused.status, refused.err.split("\n")], [1, [
-    "ipvlan: These changes cost connectivity: say --yes to make them",
+    "ipvlan: These changes remove something, interrupt connectivity, or touch what belongs to " +
+    "another file: say --yes to make them",
     "ipvlan: ~ network fabric: mode l3 -> l3s; subnets 10.1.214.0/24 gateway 10.1.214.1, " +
     "2001:db8:214::/64 gateway 2001:db8:214::1 -> 10.1.215.0/24 gateway 10.1.215.1, " +
     "2001:db8:214::/64 gateway 2001:db8:214::1; is made anew; loses connectivity meanwhile",
@@ -257,11 +259,11 @@ Deno.test("killed at any line, it is completed by applying it again", async () =
   const before = await host.dump();
   let count = 0;
   await using driver = await Driver.open({ verbose: () => void count++ });
-  const site = parseSite(file.path, await Deno.readTextFile(file.path));
+  const site = await readSite(file.path);
   await apply(driver, site);
   const expected = essence(driver);
   const lines = count;
-  await destroy(driver, "demo");
+  await destroy(driver, site);
   const child = fileURLToPath(new URL("site_child.ts", import.meta.url));
   for (let round = 1; round <= 6; round++) {
     const line = Math.ceil(lines * round / 6);
@@ -274,7 +276,7 @@ Deno.test("killed at any line, it is completed by applying it again", async () =
     assertEquals(essence(driver), expected, `after line ${line}`);
     assertEquals((await driver.processes("nginx")).length, 1);
     assertEquals((await apply(driver, site)).changes, []);
-    await destroy(driver, "demo");
+    await destroy(driver, site);
     assertEquals(await host.dump(), before);
   }
 });
@@ -350,10 +352,10 @@ Deno.test("an invalid or conflicting file changes nothing", async () => {
   const theirs = "name: other\nnetworks: { web: {} }\nsandboxes: { nginx: {} }";
   const foreign = [
     1,
-    'ipvlan: The network "web" is there already and belongs to the site "demo": ' +
-    "choose another name, or remove it first",
-    'ipvlan: The sandbox "nginx" is there already and belongs to the site "demo": ' +
-    "choose another name, or remove it first",
+    ...['network "web"', 'sandbox "nginx"'].map((what) =>
+      `ipvlan: The ${what} is there already and belongs to the site "demo", which this file made: ` +
+      'say "name: demo" in it'
+    ),
   ];
   assertEquals(await said(theirs), foreign);
   assertEquals(await said(theirs, "diff"), foreign);

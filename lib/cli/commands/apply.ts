@@ -1,28 +1,28 @@
 import { quoted } from "../../printable.ts";
-import { apply, ChecksFailedError } from "../../site/mod.ts";
+import { apply, ChecksFailedError, readSite } from "../../site/mod.ts";
 import type { Command } from "../command.ts";
-import { changeSite, readSite, requireCommands } from "../site.ts";
+import { changeSite, requireCommands, YES } from "../site.ts";
 
 const command: Command = {
   usage: "[OPTIONS] FILE",
   example: "ipvlan apply --yes web.yaml",
   options: [
-    { name: "yes", short: "y", help: "make also changes that interrupt connectivity" },
+    YES,
     { name: "keep", help: "do not undo the changes if one of them or a check fails" },
   ],
   positionals: [1, 1],
   changes: true,
   async run(args, context) {
     const [file = ""] = args.positionals;
-    const desired = await readSite(file);
+    const desired = await readSite(file, context.interrupted);
     requireCommands(desired);
     await using driver = await context.open();
-    const choices = { yes: args.on("yes"), keep: args.on("keep") };
     try {
       return await changeSite(
         context,
+        args.on("yes"),
         `Nothing to do: everything is as ${quoted(file)} says`,
-        (options) => apply(driver, desired, { ...options, ...choices }),
+        (options) => apply(driver, desired, { ...options, keep: args.on("keep") }),
       );
     } catch (error) {
       if (error instanceof ChecksFailedError) {

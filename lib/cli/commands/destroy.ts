@@ -1,20 +1,21 @@
-import { destroy } from "../../site/mod.ts";
+import { destroy, readSite } from "../../site/mod.ts";
 import type { Command } from "../command.ts";
-import { changeSite, readSite } from "../site.ts";
+import { changeSite, YES } from "../site.ts";
 
 const command: Command = {
-  usage: "FILE",
+  usage: "[OPTIONS] FILE",
   example: "ipvlan destroy web.yaml",
-  options: [],
+  options: [YES],
   positionals: [1, 1],
   changes: true,
   async run(args, context) {
-    const { name } = await readSite(args.positionals[0]!);
+    const site = await readSite(args.positionals[0]!, context.interrupted);
     await using driver = await context.open();
     return await changeSite(
       context,
-      `Nothing to do: the site "${name}" has no networks and no sandboxes`,
-      (options) => destroy(driver, name, options),
+      args.on("yes"),
+      `Nothing to do: the site "${site.name}" has no networks and no sandboxes`,
+      (options) => destroy(driver, site, options),
     );
   },
 };

@@ -1,6 +1,6 @@
-import { diff, planLines } from "../../site/mod.ts";
+import { diff, planLines, readSite } from "../../site/mod.ts";
 import type { Command } from "../command.ts";
-import { countChanges, readSite } from "../site.ts";
+import { countChanges } from "../site.ts";
 
 /** The exit status if something differs, so that scripts can tell that from an error. */
 const DIFFERENT = 2;

@@ -52,7 +52,12 @@ const RECORDS: fc.Arbitrary<Records> = fc.record({
 }).map(({ networks: drawn, sandboxes }) => {
   const specs = drawn.map(([name, { isolated, prefixes, labels, ...options }], index) => {
     const subnets = prefixes.map(formatPrefix);
-    const spec: NetworkSpec = { ...options, name, subnets, labels: siteLabels("demo", labels) };
+    const spec: NetworkSpec = {
+      ...options,
+      name,
+      subnets,
+      labels: siteLabels({ name: "demo" }, labels),
+    };
     if (!isolated) spec.parent = `eth${index}`;
     return spec;
   });
@@ -70,7 +75,7 @@ const RECORDS: fc.Arbitrary<Records> = fc.record({
       name,
       created: IDENTITY.created,
       namespace: "made",
-      labels: siteLabels("demo", labels, command.length > 0 ? command : undefined),
+      labels: siteLabels({ name: "demo" }, labels, command.length > 0 ? command : undefined),
       endpoints: on.flatMap((index) => networks[index] ?? []).map((network, index) => {
         const endpoint: Endpoint = {
           network: network.name,
@@ -116,14 +121,14 @@ Deno.test("a site is exported with the keys of a site file, without defaults", (
       { subnet: "192.168.20.0/24", gateway: "192.168.20.1", auxAddresses: { a: "192.168.20.9" } },
       { subnet: "2001:db8::/127", ipRange: "2001:db8::1/128", auxAddresses: {} },
     ],
-    labels: siteLabels("demo", { tier: "front" }),
+    labels: siteLabels({ name: "demo" }, { tier: "front" }),
   };
   const endpoint = { network: "web", sandbox: "c", ifname: "eth0", aliases: [] };
   const sandbox: SandboxDetails = {
     name: "c",
     created: "",
     namespace: "made",
-    labels: siteLabels("demo", {}, ["sleep", "1000"]),
+    labels: siteLabels({ name: "demo" }, {}, ["sleep", "1000"]),
     endpoints: [{ ...endpoint, ip: "192.168.20.2/24", ip6: "2001:db8::1/127" }],
   };
   const other: SandboxDetails = {

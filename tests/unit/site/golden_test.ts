@@ -3,7 +3,7 @@ import { parse } from "@std/yaml";
 import { IpvlanError } from "../../../lib/errors.ts";
 import type { Current } from "../../../lib/site/current.ts";
 import { parseSite } from "../../../lib/site/desired.ts";
-import { siteLabels } from "../../../lib/site/labels.ts";
+import { type Maker, siteLabels } from "../../../lib/site/labels.ts";
 import { makePlan, makeRollback } from "../../../lib/site/plan.ts";
 import type { Desired, Plan } from "../../../lib/site/types.ts";
 import { planLines } from "../../../lib/site/words.ts";
@@ -18,11 +18,15 @@ const FOLDER = new URL("golden/", import.meta.url);
 
 /** What is left out of a record in current.yaml is as the driver settles it. */
 interface CurrentFile {
-  networks?: Record<string, Record<string, unknown> & { site?: string }>;
+  /** The path and the content of desired.yaml: see {@linkcode makerOf}. */
+  file?: string;
+  networks?: Record<string, Record<string, unknown> & { site?: string; file?: string }>;
   sandboxes?: Record<
     string,
     {
       site?: string;
+      /** The path and the content of the file that made it. */
+      file?: string;
       labels?: Record<string, string>;
       command?: string[];
       endpoints?: Record<string, unknown>[];
@@ -33,21 +37,24 @@ interface CurrentFile {
 
 function toCurrent(file: CurrentFile): Current {
   const sandboxes = Object.entries(file.sandboxes ?? {});
-  const labels = (site?: string, own?: Record<string, string>, command?: string[]) =>
-    site === undefined ? own ?? {} : siteLabels(site, own, command);
+  const labels = (
+    { site, file }: { site?: string; file?: string },
+    own?: Record<string, string>,
+    command?: string[],
+  ) => site === undefined ? own ?? {} : siteLabels(makerOf(site, file), own, command);
   return {
-    networks: Object.entries(file.networks ?? {}).map(([name, { site, ...network }]) => ({
+    networks: Object.entries(file.networks ?? {}).map(([name, { site, file, ...network }]) => ({
       ...{ id: name, name, created: "", mode: "l2", flag: "bridge", internal: false },
       ...{ parent: `di-${name}`, isolated: network.parent === undefined, subnets: [] },
       ...network,
       ...(network.subnets !== undefined && {
         subnets: (network.subnets as object[]).map((subnet) => ({ auxAddresses: {}, ...subnet })),
       }),
-      labels: labels(site, network.labels as Record<string, string>),
+      labels: labels({ site, file }, network.labels as Record<string, string>),
     } as Current["networks"][number])),
-    sandboxes: sandboxes.map(([name, { site, labels: own, command, endpoints = [] }]) => ({
+    sandboxes: sandboxes.map(([name, { labels: own, command, endpoints = [], ...by }]) => ({
       namespace: "made",
-      ...{ name, created: "", labels: labels(site, own, command) },
+      ...{ name, created: "", labels: labels(by, own, command) },
       endpoints: endpoints.map((endpoint, index) => ({
         ...{ sandbox: name, ifname: `eth${index}`, aliases: [], network: "" },
         ...endpoint,
@@ -55,6 +62,13 @@ function toCurrent(file: CurrentFile): Current {
     })),
     down: sandboxes.filter(([, { down }]) => down).map(([name]) => name),
   };
+}
+
+/** A site and its file, of which one writes the path and the content: `/demo.yaml new`. */
+function makerOf(name: string, file?: string): Maker {
+  if (file === undefined) return { name };
+  const [path = "", content = ""] = file.split(" ");
+  return { name, source: { path, content } };
 }
 
 /** The calls of a plan, one per line. */
@@ -107,10 +121,14 @@ function assertGolden(file: URL, text: string): void {
 for (const { name } of [...Deno.readDirSync(FOLDER)].sort((a, b) => a.name < b.name ? -1 : 1)) {
   const title = name.replaceAll("_", " ");
   const file = (file: string) => new URL(`${name}/${file}`, FOLDER);
-  const read = (): Case => ({
-    before: toCurrent(parse(Deno.readTextFileSync(file("current.yaml"))) ?? {}),
-    desired: parseSite("demo.yaml", Deno.readTextFileSync(file("desired.yaml"))),
-  });
+  const read = (): Case => {
+    const current = (parse(Deno.readTextFileSync(file("current.yaml"))) ?? {}) as CurrentFile;
+    const desired = parseSite("demo.yaml", Deno.readTextFileSync(file("desired.yaml")));
+    return {
+      before: toCurrent(current),
+      desired: { ...desired, ...makerOf(desired.name, current.file) },
+    };
+  };
 
   Deno.test(`plan and rollback: ${title}`, () => {
     const { before, desired } = read();

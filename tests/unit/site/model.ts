@@ -40,28 +40,35 @@ export function statesDuring(plan: Plan, before: Current): Current[] {
       host.sandbox(sandbox).labels = labels;
     });
   }
-  each(plan.label, ({ kind, name, labels }) => {
+  each([...plan.label, ...plan.takeOver], ({ kind, name, labels }) => {
     (kind === "network" ? host.network(name) : host.sandbox(name)).labels = labels;
   });
   return states;
 }
 
+/** A sandbox whose endpoints are at the places of their ordinals. */
+type SandboxSlots = Omit<SandboxDetails, "endpoints"> & { endpoints: (Endpoint | undefined)[] };
+
 /** The networks and sandboxes of a machine, and the driver's calls that the plan of a site makes. */
 class Host {
   readonly down: Set<string>;
   readonly #networks: Map<string, Network>;
-  readonly #sandboxes: Map<string, SandboxDetails>;
+  /** An endpoint that is gone leaves its place free for the next one, as its ordinal is free. */
+  readonly #sandboxes: Map<string, SandboxSlots>;
 
   constructor({ networks, sandboxes, down }: Current) {
     this.#networks = byName(networks);
-    this.#sandboxes = byName(sandboxes);
+    this.#sandboxes = byName<SandboxSlots>(sandboxes);
     this.down = new Set(down);
   }
 
   current(): Current {
     return structuredClone({
       networks: [...this.#networks.values()],
-      sandboxes: [...this.#sandboxes.values()],
+      sandboxes: [...this.#sandboxes.values()].map((sandbox) => ({
+        ...sandbox,
+        endpoints: sandbox.endpoints.filter((endpoint) => endpoint !== undefined),
+      })),
       down: [...this.down],
     });
   }
@@ -70,7 +77,7 @@ class Host {
     return found(this.#networks.get(name), name);
   }
 
-  sandbox(name: string): SandboxDetails {
+  sandbox(name: string): SandboxSlots {
     return found(this.#sandboxes.get(name), name);
   }
 
@@ -103,12 +110,16 @@ class Host {
       this.#sandboxes.set(sandbox, { ...details, endpoints: [] });
     }
     const { endpoints } = this.sandbox(sandbox);
-    for (const connection of connections) endpoints.push(this.#endpoint(sandbox, connection));
+    for (const connection of connections) {
+      const free = endpoints.indexOf(undefined);
+      const place = free === -1 ? endpoints.length : free;
+      endpoints[place] = this.#endpoint(sandbox, connection, place);
+    }
   }
 
   disconnect(sandbox: string, network: string): void {
     const { endpoints } = this.sandbox(sandbox);
-    endpoints.splice(endpoints.findIndex((endpoint) => endpoint.network === network), 1);
+    endpoints[endpoints.findIndex((endpoint) => endpoint?.network === network)] = undefined;
   }
 
   removeSandbox(name: string): void {
@@ -118,11 +129,17 @@ class Host {
   }
 
   #endpoints(): Endpoint[] {
-    return [...this.#sandboxes.values()].flatMap(({ endpoints }) => endpoints);
+    return [...this.#sandboxes.values()].flatMap(({ endpoints }) => endpoints)
+      .filter((endpoint) => endpoint !== undefined);
   }
 
-  #endpoint(sandbox: string, { network, ip, ip6, aliases = [], ...more }: Connection): Endpoint {
-    const { except = [], ifname = this.#freeName(sandbox) } = more;
+  #endpoint(
+    sandbox: string,
+    { network, ip, ip6, aliases = [], ...more }: Connection,
+    place: number,
+  ): Endpoint {
+    const { except = [], ifname = this.#freeName(sandbox, place) } = more;
+    if (this.#namesOf(sandbox).includes(ifname)) throw new Error(`${sandbox} has a link ${ifname}`);
     const subnets = subnetsOf(this.network(network));
     const taken = this.#endpoints().filter((endpoint) => endpoint.network === network)
       .flatMap(endpointAddresses).map(withoutLength);
@@ -137,9 +154,13 @@ class Host {
     return { network, sandbox, ifname, aliases, ip: v4, ...v6 !== undefined && { ip6: v6 } };
   }
 
-  #freeName(sandbox: string): string {
-    const names = this.sandbox(sandbox).endpoints.map(({ ifname }) => ifname);
-    let ordinal = 0;
+  #namesOf(sandbox: string): string[] {
+    return this.sandbox(sandbox).endpoints.flatMap((endpoint) => endpoint?.ifname ?? []);
+  }
+
+  #freeName(sandbox: string, place: number): string {
+    const names = this.#namesOf(sandbox);
+    let ordinal = place;
     while (names.includes(`eth${ordinal}`)) ordinal++;
     return `eth${ordinal}`;
   }

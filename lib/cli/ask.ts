@@ -1,0 +1,19 @@
+/** Whether there is somebody to ask. */
+export function canAsk(): boolean {
+  return Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
+}
+
+/**
+ * Asks a question at the terminal. Anything but `y` or `yes` is a no, and so is an aborted signal.
+ *
+ * Deno's `confirm` would do, but no signal can end it.
+ */
+export async function ask(question: string, signal: AbortSignal): Promise<boolean> {
+  await Deno.stderr.write(new TextEncoder().encode(`${question} [y/N] `));
+  const aborted = Promise.withResolvers<null>();
+  signal.addEventListener("abort", () => aborted.resolve(null), { once: true });
+  const buffer = new Uint8Array(1024);
+  const count = await Promise.race([Deno.stdin.read(buffer), aborted.promise]);
+  const answer = new TextDecoder().decode(buffer.subarray(0, count ?? 0));
+  return /^y(es)?$/i.test(answer.trim());
+}
