@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { LabError } from "./errors.ts";
 import { exists } from "./machine.ts";
 
 /** Programs for the command, in case the machine lacks them; absolute paths. */
@@ -20,9 +21,21 @@ export const APPLETS = [
   "traceroute", "umount",
 ] as const;
 
+/** Makes a folder. @throws {LabError} There is no place for it. */
+async function makeFolder(): Promise<string> {
+  try {
+    return await Deno.makeTempDir({ prefix: "ipvlan-lab-" });
+  } catch (error) {
+    const reason = (error as Error).message;
+    throw new LabError(
+      `No temporary folder can be made (${reason}): set TMPDIR to one that exists`,
+    );
+  }
+}
+
 /** Makes a folder, calls `use` with it, and removes the folder, also when `use` throws. */
 export async function withRunFolder<T>(use: (run: string) => Promise<T>): Promise<T> {
-  const run = await Deno.makeTempDir({ prefix: "ipvlan-lab-" });
+  const run = await makeFolder();
   try {
     return await use(run);
   } finally {
@@ -36,7 +49,7 @@ export async function withRunFolder<T>(use: (run: string) => Promise<T>): Promis
  */
 export async function withShare<T>(use: (share: string) => Promise<T>): Promise<T> {
   if (Deno.build.os === "windows") return await withRunFolder(use);
-  const share = await Deno.makeTempDir({ prefix: "ipvlan-lab-" });
+  const share = await makeFolder();
   const script = "trap '' HUP INT TERM; cat > /dev/null; rm -rf \"$1\"";
   const remover = new Deno.Command("sh", {
     args: ["-c", script, "sh", share],

@@ -286,9 +286,14 @@ export function linkAddresses(
 ): EndpointAddress[] {
   const hasGateway = wayOut(network) === "gateway";
   return endpointAddresses(endpoint).map((address) => {
-    const { subnet, gateway } = network.subnets.find(({ subnet }) =>
+    const home = network.subnets.find(({ subnet }) =>
       contains(parsePrefix(subnet).prefix, parseAddress(address))
-    )!;
+    );
+    if (!home) {
+      const rule = `its record is damaged, as it is in no subnet of network "${network.name}"`;
+      throw new InvalidOptionError("address", address, rule);
+    }
+    const { subnet, gateway } = home;
     const withLength = `${address}/${subnet.split("/")[1]}`;
     return hasGateway && gateway ? { address: withLength, gateway } : { address: withLength };
   });

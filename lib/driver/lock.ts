@@ -1,4 +1,6 @@
+import { dirname } from "node:path";
 import { orAbort } from "../iproute2/abort.ts";
+import { StoreError } from "./errors.ts";
 import { holdersOf, sayIfLong, untilClosed, type WaitOptions } from "./wait.ts";
 
 /**
@@ -67,8 +69,13 @@ export class FileLock {
     }
   }
 
+  /** Opens the file, or makes it. @throws {StoreError} It cannot be used: it is a folder, … */
   #open(): Deno.FsFile {
-    return Deno.openSync(this.path, { read: true, write: true, create: true, mode: 0o600 });
+    try {
+      return Deno.openSync(this.path, { read: true, write: true, create: true, mode: 0o600 });
+    } catch (error) {
+      throw new StoreError(dirname(this.path), (error as Error).message, { cause: error });
+    }
   }
 }
 

@@ -120,9 +120,11 @@ function statOf(path: string): Deno.FileInfo | undefined {
     return Deno.statSync(path);
   } catch (error) {
     const { NotFound, NotADirectory, PermissionDenied } = Deno.errors;
-    if ([NotFound, NotADirectory, PermissionDenied].some((kind) => error instanceof kind)) {
-      return undefined;
-    }
+    const isMissing = [NotFound, NotADirectory, PermissionDenied]
+      .some((kind) => error instanceof kind);
+    // No file can have such a name.
+    const isNoName = path.includes("\0") || (error as { code?: string }).code === "ENAMETOOLONG";
+    if (isMissing || isNoName) return undefined;
     throw error;
   }
 }

@@ -1,8 +1,10 @@
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type SQLOutputValue } from "node:sqlite";
+import type { IpvlanError } from "../errors.ts";
 import { MissingRightsError } from "../iproute2/kernel.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
 import { StoreError } from "./errors.ts";
 import { settleOptions } from "./options.ts";
+import { isRecord, type RecordKinds } from "./records.ts";
 import type { Network, Sandbox } from "./types.ts";
 
 /**
@@ -159,6 +161,11 @@ interface EndpointRow {
   aliases: string;
 }
 
+/** Reads endpoints. A network that is not on record is NULL. */
+const SELECT_ENDPOINTS = `SELECT id, state,
+  (SELECT id FROM network WHERE id = endpoint.network) AS network,
+  sandbox, ifname, ordinal, ip, ip6, aliases FROM endpoint`;
+
 /** A store in one SQLite file, `ipvlan.db` in the state folder. */
 export class SqliteStore implements Store {
   #db: DatabaseSync;
@@ -187,12 +194,11 @@ export class SqliteStore implements Store {
   static open(folder: string): SqliteStore {
     try {
       Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+      requireFile(folder);
       // Opened here first, as SQLite does not say why it cannot open a file.
       Deno.openSync(`${folder}/${FILE}`, { write: true, create: true, mode: 0o600 }).close();
     } catch (error) {
-      const { message } = error as Error;
-      if (error instanceof Deno.errors.PermissionDenied) throw new MissingRightsError(message);
-      throw new StoreError(folder, message, { cause: error });
+      throw openError(folder, error);
     }
     const store = new SqliteStore(folder, `${folder}/${FILE}`);
     try {
@@ -220,10 +226,11 @@ export class SqliteStore implements Store {
     const store = new SqliteStore(folder, ":memory:");
     store.#requireTables();
     try {
+      requireFile(folder);
       Deno.openSync(`${folder}/${FILE}`).close();
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return store;
-      throw new MissingRightsError((error as Error).message);
+      throw openError(folder, error);
     }
     using original = SqliteStore.open(folder);
     original.transaction(() => {
@@ -262,17 +269,18 @@ export class SqliteStore implements Store {
   }
 
   networks(): Stated<Network>[] {
-    return this.#all<Network>("SELECT state, record FROM network ORDER BY name").map(withDefaults);
+    return this.#all("network", "SELECT name, state, record FROM network ORDER BY name")
+      .map(withDefaults);
   }
 
   network(name: string): Stated<Network> | undefined {
-    const sql = "SELECT state, record FROM network WHERE name = ?";
-    return this.#all<Network>(sql, name).map(withDefaults)[0];
+    const sql = "SELECT name, state, record FROM network WHERE name = ?";
+    return this.#all("network", sql, name).map(withDefaults)[0];
   }
 
   networkById(id: string): Stated<Network> | undefined {
-    const sql = "SELECT state, record FROM network WHERE id = ?";
-    return this.#all<Network>(sql, id).map(withDefaults)[0];
+    const sql = "SELECT name, state, record FROM network WHERE id = ?";
+    return this.#all("network", sql, id).map(withDefaults)[0];
   }
 
   putNetwork(network: Network, state: State): void {
@@ -291,8 +299,8 @@ export class SqliteStore implements Store {
   }
 
   links(): LinkSpec[] {
-    return this.#db.prepare("SELECT record FROM link ORDER BY rowid").all()
-      .map(({ record }) => JSON.parse(record as string));
+    return this.#rows("SELECT name, record FROM link ORDER BY rowid")
+      .map(({ name, record }) => this.#check("link", name, parsed(record)));
   }
 
   putLink(link: LinkSpec): void {
@@ -308,11 +316,11 @@ export class SqliteStore implements Store {
   }
 
   sandboxes(): Stated<Sandbox>[] {
-    return this.#all("SELECT state, record FROM sandbox ORDER BY name");
+    return this.#all("sandbox", "SELECT name, state, record FROM sandbox ORDER BY name");
   }
 
   sandbox(name: string): Stated<Sandbox> | undefined {
-    return this.#all<Sandbox>("SELECT state, record FROM sandbox WHERE name = ?", name)[0];
+    return this.#all("sandbox", "SELECT name, state, record FROM sandbox WHERE name = ?", name)[0];
   }
 
   putSandbox(sandbox: Sandbox, state: State): void {
@@ -335,14 +343,14 @@ export class SqliteStore implements Store {
       ...(network === undefined ? [] : ["network = ?"]),
       ...(sandbox === undefined ? [] : ["sandbox = ?"]),
     ];
-    const sql = "SELECT * FROM endpoint" + (where.length ? ` WHERE ${where.join(" AND ")}` : "") +
+    const sql = SELECT_ENDPOINTS + (where.length ? ` WHERE ${where.join(" AND ")}` : "") +
       " ORDER BY sandbox, ordinal";
     const values = [network, sandbox].filter((value) => value !== undefined);
     return this.#endpointRows(sql, ...values);
   }
 
   namedEndpoints(network: string, names: readonly string[]): Stated<EndpointRecord>[] {
-    const sql = `SELECT * FROM endpoint WHERE network = ? AND
+    const sql = `${SELECT_ENDPOINTS} WHERE network = ? AND
       (aliases <> '[]' OR sandbox COLLATE NOCASE IN (SELECT value FROM json_each(?)))`;
     return this.#endpointRows(sql, network, JSON.stringify(names));
   }
@@ -370,29 +378,51 @@ export class SqliteStore implements Store {
   }
 
   version(): string {
-    const { data_version: written } = this.#db.prepare("PRAGMA data_version").get()!;
-    return `${written} ${this.#deletedEndpoints}`;
+    const [row] = this.#rows("PRAGMA data_version");
+    return `${row!.data_version} ${this.#deletedEndpoints}`;
   }
 
   [Symbol.dispose](): void {
     this.#db.close();
   }
 
-  #all<T>(sql: string, ...values: string[]): Stated<T>[] {
-    return this.#db.prepare(sql).all(...values).map(({ state, record }) => ({
-      ...JSON.parse(record as string),
-      state,
-    }));
+  #all<Kind extends "network" | "sandbox">(
+    kind: Kind,
+    sql: string,
+    ...values: string[]
+  ): Stated<RecordKinds[Kind]>[] {
+    return this.#rows(sql, ...values).map(({ name, state, record }) =>
+      this.#check(kind, name, { ...parsed(record), state: state as State })
+    );
+  }
+
+  #rows(sql: string, ...values: string[]): Record<string, SQLOutputValue>[] {
+    return this.#explain(() => this.#db.prepare(sql).all(...values));
+  }
+
+  /** Returns a record. @throws {StoreError} It is damaged. */
+  #check<Kind extends keyof RecordKinds, T>(
+    kind: Kind,
+    name: unknown,
+    value: T,
+  ): T & RecordKinds[Kind] {
+    if (isRecord(kind, value)) return value;
+    const reason =
+      `its record of the ${kind} ${JSON.stringify(name)} is damaged: put back a copy ` +
+      "of the folder, or remove it to start anew";
+    throw new StoreError(this.#folder, reason);
   }
 
   #endpointRows(sql: string, ...values: string[]): Stated<EndpointRecord>[] {
-    const rows = this.#db.prepare(sql).all(...values) as unknown as EndpointRow[];
-    return rows.map(({ ip, ip6, aliases, ...row }) => ({
-      ...row,
-      ...(ip !== null && { ip }),
-      ...(ip6 !== null && { ip6 }),
-      aliases: JSON.parse(aliases),
-    }));
+    const rows = this.#rows(sql, ...values) as unknown as EndpointRow[];
+    return rows.map(({ ip, ip6, aliases, ...row }) =>
+      this.#check("endpoint", row.id, {
+        ...row,
+        ...(ip !== null && { ip }),
+        ...(ip6 !== null && { ip6 }),
+        aliases: parsed(aliases),
+      })
+    );
   }
 
   #run(sql: string, ...values: (string | number | null)[]): void {
@@ -404,13 +434,38 @@ export class SqliteStore implements Store {
   }
 
   /** Runs a statement. @throws {StoreError} It fails. */
-  #explain(run: () => void): void {
+  #explain<T>(run: () => T): T {
     try {
-      run();
+      return run();
     } catch (error) {
       // For example, the disk is full. A constraint that fails is a bug, and gets the same error.
       throw new StoreError(this.#folder, (error as Error).message, { cause: error });
     }
+  }
+}
+
+/** Requires that the store is a file, if it exists. To open a FIFO would wait for its other end. */
+function requireFile(folder: string): void {
+  try {
+    if (!Deno.statSync(`${folder}/${FILE}`).isFile) throw new Error(`${FILE} is not a file`);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** The error that the store cannot be opened. */
+function openError(folder: string, error: unknown): IpvlanError {
+  const { message } = error as Error;
+  if (error instanceof Deno.errors.PermissionDenied) return new MissingRightsError(message);
+  return new StoreError(folder, message, { cause: error });
+}
+
+/** Reads a record's JSON; an empty object if it is none, which no record is. */
+function parsed(json: unknown): Record<string, unknown> {
+  try {
+    return JSON.parse(json as string);
+  } catch {
+    return {};
   }
 }
 

@@ -13,7 +13,7 @@ import {
   type Pair,
   parseDocument,
   visit,
-  type YAMLMap,
+  YAMLMap,
 } from "yaml";
 import { createHash } from "node:crypto";
 import { throwProblems } from "../driver/errors.ts";
@@ -88,9 +88,23 @@ export class SiteText {
       this.#at(offset, REASONS[code] ?? message)
     );
     visit(this.#document, {
-      Alias: (_key, alias) => {
-        if (alias.resolve(this.#document)) return;
-        problems.push(this.#at(alias.range![0], `There is no anchor "&${alias.source}" before it`));
+      Alias: (_key, alias, above) => {
+        const node = alias.resolve(this.#document);
+        const reason = node === undefined
+          ? `There is no anchor "&${alias.source}" before it`
+          : above.includes(node)
+          ? `It is inside of what "&${alias.source}" stands for`
+          : undefined;
+        if (reason !== undefined) problems.push(this.#at(alias.range![0], reason));
+      },
+      Pair: (_key, { key, value }) => {
+        // The parser makes a symbol of the key, unless it is in quotes.
+        if (!isScalar(key) || typeof key.value !== "symbol") return;
+        const sources = isSeq(value) ? value.items : [value];
+        const isMapping = (source: unknown) =>
+          isMap(isAlias(source) ? source.resolve(this.#document) ?? new YAMLMap() : source);
+        if (sources.every(isMapping)) return;
+        problems.push(this.#at(key.range![0], `"<<" takes in mappings, and this is none`));
       },
     });
     this.twice = this.#keysAt(new Set(twice!.map(({ pos: [offset] }) => offset)));

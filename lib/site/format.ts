@@ -185,6 +185,12 @@ const ENDPOINT: KeysShape = {
   },
 };
 
+/** What is wrong with a word of a command: a NUL character would end it (execve(2)). */
+function wordProblem(text: string): IpvlanError | undefined {
+  if (!text.includes("\0")) return undefined;
+  return new InvalidOptionError("command", text, "a word cannot have the character NUL");
+}
+
 const SANDBOX: KeysShape = {
   kind: "keys",
   keys: {
@@ -203,8 +209,8 @@ const SANDBOX: KeysShape = {
       shape: {
         kind: "either",
         of: [
-          { kind: "list", of: { kind: "text", what: "a word" } },
-          { kind: "text", what: "a text" },
+          { kind: "list", of: { kind: "text", what: "a word", judge: wordProblem } },
+          { kind: "text", what: "a text", judge: wordProblem },
         ],
       },
     },

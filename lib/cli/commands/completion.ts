@@ -41,7 +41,7 @@ const command: Command = {
       return 0;
     }
     const [shell = ""] = args.positionals;
-    const script = SCRIPTS[shell];
+    const script = Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
     if (script === undefined || args.positionals.length > 1) {
       const shells = Object.keys(SCRIPTS).join(", ");
       throw new UsageError(command, [

@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { StoreError } from "../../../lib/driver/errors.ts";
 import { StateLock } from "../../../lib/driver/lock.ts";
 
 /** A path for a lock, in a folder that is removed after the test. */
@@ -86,9 +87,9 @@ Deno.test("every call fails while the lock file cannot be opened, and later call
   const lock = new StateLock(`${dir.path}/lock`);
   const run = () => Promise.resolve("ran");
   await Promise.all([
-    assertRejects(() => lock.shared(run), Deno.errors.NotFound),
-    assertRejects(() => lock.shared(run), Deno.errors.NotFound),
-    assertRejects(() => lock.exclusive(run), Deno.errors.NotFound),
+    assertRejects(() => lock.shared(run), StoreError),
+    assertRejects(() => lock.shared(run), StoreError),
+    assertRejects(() => lock.exclusive(run), StoreError),
   ]);
   Deno.mkdirSync(dir.path);
   assertEquals(await lock.shared(run), "ran");

@@ -286,3 +286,65 @@ Deno.test("the environment names the state folder, else there is a default", () 
     if (before !== undefined) Deno.env.set("IPVLAN_STATE_DIR", before);
   }
 });
+
+Deno.test("a store that is no file, or damaged, is refused with an error", () => {
+  using dir = folder();
+  const path = `${dir.path}/ipvlan.db`;
+  const refused = (reason: string) => {
+    for (const use of [SqliteStore.open, SqliteStore.copy]) {
+      assertThrows(
+        () => {
+          using store = use(dir.path);
+          content(store);
+        },
+        StoreError,
+        reason,
+      );
+    }
+  };
+  // To open a FIFO for writing would wait for whoever reads it.
+  new Deno.Command("mkfifo", { args: [path] }).outputSync();
+  refused("ipvlan.db is not a file");
+  Deno.removeSync(path);
+  Deno.mkdirSync(path);
+  refused("ipvlan.db is not a file");
+  Deno.removeSync(path);
+  Deno.writeTextFileSync(path, "no database");
+  refused("file is not a database");
+  Deno.removeSync(path);
+  {
+    using store = SqliteStore.open(dir.path);
+    fill(store);
+  }
+  const whole = Deno.readFileSync(path);
+  Deno.writeFileSync(path, whole.fill(0xa5, 4096));
+  refused("database disk image is malformed");
+});
+
+Deno.test("a damaged record is refused with its name", () => {
+  using dir = folder();
+  using store = SqliteStore.open(dir.path);
+  fill(store);
+  using raw = new DatabaseSync(`${dir.path}/ipvlan.db`, { enableForeignKeyConstraints: false });
+  const damages: [table: string, change: string, name: string][] = [
+    ["network", "record = '{'", 'network "db"'],
+    ["network", "record = 'null'", 'network "db"'],
+    ["network", "state = 'half'", 'network "db"'],
+    ["network", `record = '${JSON.stringify({ ...NET, subnets: [5] })}'`, 'network "db"'],
+    ["link", "record = '{}'", 'link "eth0.20"'],
+    ["sandbox", "record = '[]'", 'sandbox "c1"'],
+    ["endpoint", "aliases = '[5]'", 'endpoint "e1e2e3e4e5e6"'],
+    ["endpoint", "network = 'gone'", 'endpoint "e1e2e3e4e5e6"'],
+    ["endpoint", "ip = '1.2.3'", 'endpoint "e1e2e3e4e5e6"'],
+  ];
+  for (const [table, change, name] of damages) {
+    const row = raw.prepare(`SELECT * FROM ${table}`).get()!;
+    raw.exec(`UPDATE ${table} SET ${change}`);
+    assertThrows(() => content(store), StoreError, `its record of the ${name} is damaged`, change);
+    raw.exec(`DELETE FROM ${table}`);
+    const columns = Object.keys(row);
+    raw.prepare(`INSERT INTO ${table} VALUES (${columns.map(() => "?")})`)
+      .run(...Object.values(row));
+  }
+  assertEquals(content(store), FILLED);
+});

@@ -347,6 +347,16 @@ Deno.test("every error in invalid YAML is reported with its line", () => {
     ["just words", '1: "just words" is where a mapping belongs'],
     ["- networks", "1: A list is where a mapping belongs"],
     ["? { a: 1 }\n: 2\n", "1: A key is a mapping, where a text belongs"],
+    ["networks: &a {<<: *a}", '1: It is inside of what "&a" stands for'],
+    ["networks:\n  a: &a [*a]", '2: It is inside of what "&a" stands for'],
+    ["x-a: &a b\n<<: 5", '2: "<<" takes in mappings, and this is none'],
+    ["x-a: &a b\nnetworks: {<<: *a}", '2: "<<" takes in mappings, and this is none'],
+    ["networks: {<<: [{ a: }, 5]}", '1: "<<" takes in mappings, and this is none'],
+    [
+      'sandboxes: { a: { command: [sleep, "x\\0"] } }',
+      '1: sandboxes.a.command[1]: The command "x\\u0000" is not valid: ' +
+      "a word cannot have the character NUL",
+    ],
     ["networks: 0x1F\n", "1: networks: 31 is where a mapping belongs"],
   ];
   assertEquals(

@@ -1,0 +1,121 @@
+/**
+ * What the records of the store must be. The store's file may be damaged, or changed by hand.
+ *
+ * @module
+ */
+import { attempt } from "../errors.ts";
+import { parseAddress, parsePrefix } from "../ipam/mod.ts";
+import type { LinkSpec } from "../iproute2/link.ts";
+import { OPTION_NAMES, optionProblems } from "./options.ts";
+import type { EndpointRecord, State } from "./store.ts";
+import type { Network, Sandbox } from "./types.ts";
+
+type Rule = (value: unknown) => boolean;
+
+const isText: Rule = (value) => typeof value === "string";
+const isPrefix: Rule = (value) => isText(value) && isRight(() => parsePrefix(value as string));
+const isAddress: Rule = (value) => isText(value) && isRight(() => parseAddress(value as string));
+const isState: Rule = oneOf<State>("making", "ready", "removing");
+
+function isRight(run: () => unknown): boolean {
+  return attempt(run).ok;
+}
+
+function oneOf<T>(...values: T[]): Rule {
+  return (value) => values.includes(value as T);
+}
+
+function optional(rule: Rule): Rule {
+  return (value) => value === undefined || rule(value);
+}
+
+function listOf(rule: Rule): Rule {
+  return (value) => Array.isArray(value) && value.every(rule);
+}
+
+function mapOf(rule: Rule): Rule {
+  return (value) => isObject(value) && Object.values(value).every(rule);
+}
+
+function fields(rules: Record<string, Rule>): Rule {
+  return (value) =>
+    isObject(value) && Object.entries(rules).every(([name, rule]) => rule(value[name]));
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+const OPTIONS: Record<string, Rule> = Object.fromEntries(
+  OPTION_NAMES.map((name) => [
+    name,
+    optional((value) => typeof value !== "object" && optionProblems(name, value).length === 0),
+  ]),
+);
+
+const NETWORK = fields({
+  ...OPTIONS,
+  state: isState,
+  id: isText,
+  name: isText,
+  created: isText,
+  parent: isText,
+  isolated: (value) => typeof value === "boolean",
+  subnets: listOf(fields({
+    subnet: isPrefix,
+    gateway: optional(isAddress),
+    ipRange: optional(isPrefix),
+    auxAddresses: mapOf(isAddress),
+  })),
+  labels: mapOf(isText),
+});
+
+const SANDBOX = fields({
+  state: isState,
+  name: isText,
+  created: isText,
+  labels: mapOf(isText),
+  namespace: oneOf<Sandbox["namespace"]>("made", "attached", "found"),
+});
+
+const LINK = fields({ type: isText, name: isText });
+
+const ENDPOINT = fields({
+  state: isState,
+  id: isText,
+  // The store gives null for a network that it does not have.
+  network: isText,
+  sandbox: isText,
+  ifname: isText,
+  ordinal: Number.isInteger as Rule,
+  ip: optional(isAddress),
+  ip6: optional(isAddress),
+  aliases: listOf(isText),
+});
+
+/** The kinds of records, with the types of their values. */
+export interface RecordKinds {
+  /** A network. */
+  network: Network;
+  /** A sandbox. */
+  sandbox: Sandbox;
+  /** An endpoint. */
+  endpoint: EndpointRecord;
+  /** A link that the driver made. */
+  link: LinkSpec;
+}
+
+const RULES: Record<keyof RecordKinds, Rule> = {
+  network: NETWORK,
+  sandbox: SANDBOX,
+  endpoint: ENDPOINT,
+  link: LINK,
+};
+
+/** Whether a value is a record of a kind. */
+export function isRecord<Kind extends keyof RecordKinds>(
+  kind: Kind,
+  value: unknown,
+): value is RecordKinds[Kind] {
+  return RULES[kind](value);
+}
