@@ -81,8 +81,7 @@ export interface DriverOptions {
 interface DriverBase extends Pick<DriverParts, "store" | "hosts" | "pools"> {
   host: string | undefined;
   wrap: WrapRunner | undefined;
-  /** Kills a process; on a dry run, reports the command instead. */
-  kill: (pid: number) => void;
+  dryRun: DriverOptions["dryRun"];
   programs: Programs;
   /** The file that each `ip` has open: see {@linkcode Namespaces}. */
   programLock: string | undefined;
@@ -150,7 +149,7 @@ export class Driver implements AsyncDisposable {
     const base = {
       host,
       wrap,
-      kill: dryRun ? (pid: number) => dryRun(`kill -s KILL ${pid}`) : killIfPresent,
+      dryRun,
       store,
       programLock,
       programs: programsWith(programLock),
@@ -272,7 +271,7 @@ export class Driver implements AsyncDisposable {
       findSandbox(this.#parts.store, name);
       const pids = busy === "leave" ? [] : await this.processes(name);
       if (busy === "refuse" && pids.length > 0) throw new SandboxInUseError(name, pids);
-      for (const pid of pids) this.#base.kill(pid);
+      await this.#kill(pids);
       await removeSandbox(this.#parts.unstoppable, name);
     });
   }
@@ -486,6 +485,13 @@ export class Driver implements AsyncDisposable {
     return { release: Deno.osRelease(), ...seen };
   }
 
+  /** Kills processes; on a dry run, reports the commands. */
+  async #kill(pids: readonly number[]): Promise<void> {
+    const { dryRun } = this.#base;
+    if (dryRun) pids.forEach((pid) => dryRun(`kill -s KILL ${pid}`));
+    else await this.#parts.processes.kill(pids);
+  }
+
   #detailsOf(name: string): SandboxDetails {
     const { store } = this.#parts;
     const sandbox = findSandbox(store, name);
@@ -513,13 +519,4 @@ function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
     },
   };
   return { ...partsOn(namespaces, wait), unstoppable };
-}
-
-function killIfPresent(pid: number): void {
-  try {
-    Deno.kill(pid, "SIGKILL");
-  } catch (error) {
-    // The process has ended meanwhile.
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }

@@ -1,37 +1,132 @@
 import { assertEquals } from "@std/assert";
 import { run } from "../kit/processes.ts";
+import { siteFile } from "../kit/worlds.ts";
 
-/** What a script of a user's does with the driver. */
-const SCRIPT = `
-import { Driver } from "${new URL("../../mod.ts", import.meta.url)}";
-const driver = await Driver.open();
-await driver.createNetwork({ name: "n", subnets: ["192.168.20.0/24", "2001:db8:20::/64"] });
+const ROOT = new URL("../../", import.meta.url);
+
+/** The flags that the README gives for a script, by the modules that it uses. */
+async function flagsFor(which: RegExp): Promise<string[]> {
+  const readme = await Deno.readTextFile(new URL("README.md", ROOT));
+  const [, words = ""] = which.exec(readme) ?? [];
+  const flags = words.replaceAll("\\\n", "").split(/ +/).filter((flag) => flag !== "");
+  assertEquals(flags.filter((flag) => !flag.startsWith("--allow-")), []);
+  return flags;
+}
+
+/** Runs a script with flags and nothing else. Returns what it printed. */
+async function runWith(flags: readonly string[], script: string): Promise<string> {
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  try {
+    await Deno.writeTextFile(file, script);
+    const { code, stdout, stderr } = await run(
+      ...[Deno.execPath(), "run", "--no-prompt", "--no-check", "--cached-only"],
+      ...["--config", new URL("deno.json", ROOT).pathname, ...flags, file],
+    );
+    assertEquals([code, stderr], [0, ""]);
+    return stdout.trimEnd();
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+/** What a script does with the driver, and with what is below it. Every method is called once. */
+const DRIVER = `
+import { Driver, EVERYTHING, Ip, kernelFacts, lookAround } from "${ROOT}mod.ts";
+const calls = new Set(Object.getOwnPropertyNames(Driver.prototype));
+calls.delete("constructor");
+const opened = await Driver.open();
+const driver = new Proxy(opened, {
+  get: (target, key) => {
+    calls.delete(key);
+    const value = target[key];
+    return typeof value === "function" ? value.bind(target) : value;
+  },
+});
+const network = { name: "n", subnets: ["192.168.20.0/24", "2001:db8:20::/64"] };
+if ((await driver.problemsOf(network)).length > 0) throw new Error("problems");
+await driver.createNetwork(network);
 await driver.createSandbox({ name: "c1", connections: [{ network: "n" }] });
 await driver.createSandbox({ name: "c2" });
 await driver.connect("n", "c2", { aliases: ["db"] });
-console.log((await driver.exec("c1", ["ping", "-c", "1", "db"]).spawn().status).code);
-console.log(await driver.processes("c1"), (await driver.restore()).missing);
+await driver.labelNetwork("n", { a: "b" });
+await driver.labelSandbox("c1", { a: "b" });
+const ping = await driver.exec("c1", ["ping", "-c", "1", "db"], { stdout: "null" }).spawn().status;
+await driver.start("c1", ["sleep", "1000"]);
+const [pid] = await driver.processes("c1");
+console.log(ping.code, pid !== undefined, await driver.runningSandboxes());
+if (await driver.processAt("/run/netns/c1") !== pid) throw new Error("another process");
+await driver.removeSandbox("c1", "refuse").catch(({ name }) => console.log(name));
+driver.listNetworks(), driver.listSandboxes(), driver.inspectNetwork("n");
+driver.inspectSandbox("c1");
+console.log((await driver.restore()).missing, await driver.recover());
+await driver.restore(1);
+await driver.sequence(() => Promise.resolve());
 await driver.disconnect("n", "c2");
-for (const name of ["c1", "c2"]) await driver.removeSandbox(name);
+await driver.removeSandbox("c1", "kill");
+await driver.removeSandbox("c2", "leave");
+await using ip = await Ip.open();
+await ip.netns.add("mine");
+await driver.adoptSandbox({ name: "mine", connections: [{ network: "n" }] });
+console.log((await lookAround(EVERYTHING)).others.some(({ netns }) => netns === "mine"));
+await driver.removeSandbox("mine");
+await ip.netns.del("mine");
 await driver.removeNetwork("n");
+await driver.createNetwork({ name: "m" });
+console.log(await driver.pruneNetworks());
+console.log((await kernelFacts()).problems);
 await driver[Symbol.asyncDispose]();
+await using rehearsal = await Driver.open({ dryRun: () => {} });
+await rehearsal.createNetwork({ name: "m" });
+console.log("not called:", [...calls]);
 `;
 
-Deno.test("the rights in the README are enough", async () => {
-  const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
-  const [, words = ""] = /^deno run (--allow-[^]*?) script\.ts$/m.exec(readme) ?? [];
-  const flags = words.replaceAll("\\\n", "").split(/ +/);
-  assertEquals(flags.filter((flag) => !flag.startsWith("--allow-")), []);
-  const script = await Deno.makeTempFile({ suffix: ".ts" });
-  try {
-    await Deno.writeTextFile(script, SCRIPT);
-    const { code, stdout, stderr } = await run(
-      ...[Deno.execPath(), "run", "--no-prompt", "--no-check", "--cached-only"],
-      ...["--config", new URL("../../deno.json", import.meta.url).pathname, ...flags, script],
-    );
-    assertEquals([code, stderr], [0, ""]);
-    assertEquals(stdout.trimEnd().split("\n").slice(-2), ["0", "[] []"]);
-  } finally {
-    await Deno.remove(script);
-  }
+Deno.test("the rights in the README are enough for every call of the driver", async () => {
+  const flags = await flagsFor(/^deno run (--allow-[^]*?) script\.ts$/m);
+  const printed = await runWith(flags, DRIVER);
+  assertEquals(printed.split("\n"), [
+    '0 true [ "c1", "c2" ]',
+    "SandboxInUseError",
+    "[] []",
+    "true",
+    '[ "m" ]',
+    "{ ipvlan: undefined, vlan: undefined, dummy: undefined }",
+    "not called: []",
+  ]);
+});
+
+/** What a script does with the other modules. */
+const OTHERS = (file: string) => `
+import { Driver, lookAround } from "${ROOT}mod.ts";
+import * as check from "${ROOT}lib/check/mod.ts";
+import * as site from "${ROOT}lib/site/mod.ts";
+import * as graph from "${ROOT}lib/graph/mod.ts";
+await using driver = await Driver.open();
+const wanted = await site.readSite("${file}");
+console.log((await site.diff(driver, wanted)).changes.length);
+console.log((await site.apply(driver, wanted)).checks.length);
+const records = { networks: driver.listNetworks(), sandboxes: driver.listSandboxes() };
+console.log(Object.keys(site.exportSite(records).value));
+console.log((await check.reaches("a", "b")).held, (await check.reaches(undefined, "127.0.0.1")).held);
+console.log(graph.buildWorld(await lookAround(graph.WANTED), records.networks).absent);
+console.log((await site.destroy(driver, wanted)).changes.length);
+`;
+
+Deno.test("the rights in the README are enough for the other modules", async () => {
+  await using file = await siteFile(`
+networks: { n: { subnets: [10.9.0.0/24] } }
+sandboxes: { a: { networks: [n], command: [sleep, "1000"] }, b: { networks: [n] } }
+checks: [a reaches b]
+`);
+  const driver = await flagsFor(/^deno run (--allow-[^]*?) script\.ts$/m);
+  const others = await flagsFor(/^(--allow-run=ping .*)$/m);
+  const flags = [...driver, ...others, `--allow-read=${file.path}`];
+  const printed = await runWith(flags, OTHERS(file.path));
+  assertEquals(printed.split("\n"), [
+    "3",
+    "1",
+    '[ "name", "networks", "sandboxes" ]',
+    "true true",
+    "[]",
+    "3",
+  ]);
 });

@@ -2,6 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { InvalidOptionError } from "../../../lib/driver/errors.ts";
 import { Processes } from "../../../lib/driver/processes.ts";
 import { ProgramNotFoundError } from "../../../lib/iproute2/errors.ts";
+import { MissingRightsError } from "../../../lib/iproute2/kernel.ts";
 import { Shell } from "../../../lib/iproute2/shell.ts";
 
 const OWN = "/proc/self/ns/net";
@@ -47,4 +48,18 @@ Deno.test("idle() waits while any process has the driver's lock open", async () 
   } finally {
     await Deno.remove(lock);
   }
+});
+
+Deno.test("a process that has ended need not be killed, and one that may not be killed is an error", async () => {
+  let err = ["sh: 1: kill: No such process"];
+  const commands: string[] = [];
+  const processes = new Processes((command) => {
+    commands.push(command);
+    return Promise.resolve({ code: 1, out: [], err });
+  });
+  await processes.kill([]);
+  await processes.kill([7, 8]);
+  assertEquals(commands, ["LC_ALL=C; kill -s KILL 7 8"]);
+  err = ["sh: 1: kill: Operation not permitted"];
+  await assertRejects(() => processes.kill([9]), MissingRightsError, "not permitted");
 });
