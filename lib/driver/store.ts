@@ -110,6 +110,12 @@ export function stateFolder(): string {
   return Deno.env.get("IPVLAN_STATE_DIR") || "/var/lib/ipvlan";
 }
 
+/** How long a process waits for another one that writes, in milliseconds. */
+const PATIENCE = 30_000;
+
+/** How often it tries to set WAL mode meanwhile, in milliseconds. */
+const INTERVAL = 10;
+
 /** The store's file in the state folder. */
 const FILE = "ipvlan.db";
 
@@ -178,7 +184,7 @@ export class SqliteStore implements Store {
     try {
       this.#db = new DatabaseSync(file);
       // Several processes may write. A process waits for the other one before it fails.
-      this.#db.exec("PRAGMA busy_timeout = 30000");
+      this.#db.exec(`PRAGMA busy_timeout = ${PATIENCE}`);
       this.#db.exec("PRAGMA foreign_keys = ON");
     } catch (error) {
       throw new StoreError(folder, (error as Error).message, { cause: error });
@@ -202,7 +208,7 @@ export class SqliteStore implements Store {
     }
     const store = new SqliteStore(folder, `${folder}/${FILE}`);
     try {
-      store.#db.exec("PRAGMA journal_mode = WAL");
+      store.#useWal();
       // The default in WAL mode (NORMAL) may lose the last transactions in a power cut.
       store.#db.exec("PRAGMA synchronous = FULL");
       store.transaction(() => store.#requireTables());
@@ -212,6 +218,23 @@ export class SqliteStore implements Store {
       if (error instanceof StoreError) throw error;
       const reason = isFull(folder) ? "its disk is full: make room" : (error as Error).message;
       throw new StoreError(folder, reason, { cause: error });
+    }
+  }
+
+  /**
+   * Sets WAL mode, which stays set. When two processes set it at once, SQLite does not wait as it
+   * does elsewhere, and one of them fails.
+   */
+  #useWal(): void {
+    const deadline = Date.now() + PATIENCE;
+    for (;;) {
+      try {
+        this.#db.exec("PRAGMA journal_mode = WAL");
+        return;
+      } catch (error) {
+        if (!(error as Error).message.includes("is locked") || Date.now() > deadline) throw error;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, INTERVAL);
+      }
     }
   }
 

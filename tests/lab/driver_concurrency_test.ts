@@ -12,7 +12,7 @@ import {
 } from "../../mod.ts";
 import { assertConsistent } from "../kit/look.ts";
 import { run } from "../kit/processes.ts";
-import { withHost } from "../kit/worlds.ts";
+import { temporaryFolder, withHost } from "../kit/worlds.ts";
 
 const NAMES = Array.from({ length: 20 }, (_, i) => `c${i}`);
 
@@ -58,6 +58,18 @@ Deno.test("twenty connects at once give twenty addresses, from one driver or fro
     }
     await assertConsistent(host);
   }));
+
+Deno.test("several processes may open a new state folder at once", async () => {
+  await using folder = await temporaryFolder();
+  const child = new URL("store_child.ts", import.meta.url).pathname;
+  // When all have started.
+  const start = Date.now() + 5000;
+  const words = [folder.path, start, 200, 25].map(String);
+  const opened = await Promise.all(
+    [1, 2, 3, 4].map(() => run(Deno.execPath(), "run", "-A", "--no-check", child, ...words)),
+  );
+  assertEquals(opened.map(({ code, stderr }) => [code, stderr]), opened.map(() => [0, ""]));
+});
 
 Deno.test("connects from two processes at once give different addresses", () =>
   withHost(async (host) => {
