@@ -60,6 +60,7 @@ driver.listNetworks(), driver.listSandboxes(), driver.inspectNetwork("n");
 driver.inspectSandbox("c1");
 console.log((await driver.restore()).missing, await driver.recover());
 await driver.restore(1);
+driver.withSignal(AbortSignal.timeout(1000)).listNetworks();
 await driver.sequence(() => Promise.resolve());
 await driver.disconnect("n", "c2");
 await driver.removeSandbox("c1", "kill");
