@@ -13,12 +13,19 @@ import type { Network, Sandbox } from "./types.ts";
 type Rule = (value: unknown) => boolean;
 
 const isText: Rule = (value) => typeof value === "string";
-const isPrefix: Rule = (value) => isText(value) && isRight(() => parsePrefix(value as string));
-const isAddress: Rule = (value) => isText(value) && isRight(() => parseAddress(value as string));
+const isPrefix = textFor(parsePrefix);
+const isAddress = textFor(parseAddress);
 const isState: Rule = oneOf<State>("making", "ready", "removing");
 
-function isRight(run: () => unknown): boolean {
-  return attempt(run).ok;
+/** A text that can be parsed. One that was right once is not parsed again: records are read often. */
+function textFor(parse: (text: string) => unknown): Rule {
+  const right = new Set<unknown>();
+  return (value) => {
+    if (right.has(value)) return true;
+    if (typeof value !== "string" || !attempt(() => parse(value)).ok) return false;
+    right.add(value);
+    return true;
+  };
 }
 
 function oneOf<T>(...values: T[]): Rule {
