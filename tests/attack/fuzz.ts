@@ -352,7 +352,8 @@ function fuzzValues(random: Random): Fuzzer {
       ifname: maybe(() => word(random)),
       except: texts(),
     };
-    const input = { spec, connection };
+    const aliases = texts();
+    const input = { spec, connection, aliases };
     return attempt(() => JSON.stringify(input), () => {
       nestSubnets(subnets, { gateways: texts(), ipRanges: texts(), auxAddresses: pairs() });
       const others = [network("other", { subnets: [subnet("10.0.0.0/24")] })];
@@ -364,7 +365,12 @@ function fuzzValues(random: Random): Fuzzer {
         pools: Pools.of(subnetsOf(found)),
         sandbox: "c1",
         endpoints: [],
+        routes: [],
+        neighbours: [
+          { id: "b", network: found.id, sandbox: "c2", ifname: "eth0", ordinal: 0, aliases },
+        ],
         parentAddresses: [],
+        held: [],
       });
       if (!decided.ok) throw decided.problems[0];
     });
