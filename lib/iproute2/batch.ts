@@ -5,7 +5,7 @@ import {
   SessionClosedError,
 } from "./errors.ts";
 import { parseJson } from "./json.ts";
-import { netnsName } from "./words.ts";
+import { netnsToEnter } from "./words.ts";
 
 /** The program that runs a batch, and how. */
 export interface BatchProgram {
@@ -90,7 +90,7 @@ const COMPLAINT = /^Command failed -:(\d+)$/;
 /** The words after the program's name. */
 export function batchArgs({ program, netns, force }: BatchProgram): string[] {
   return [
-    ...(netns === undefined ? [] : ["-n", netnsName(netns)]),
+    ...(netns === undefined ? [] : ["-n", netnsToEnter(netns)]),
     // `bridge` counts the frames of each VLAN only with this.
     program === "bridge" ? "-statistics" : "-details",
     "-json",

@@ -151,6 +151,7 @@ export function linkAdd(spec: LinkSpec): string {
   if ("link" in spec) words.push("link", linkName(spec.link, "parent"));
   words.push("name", linkName(spec.name));
   if (spec.netns !== undefined) words.push("netns", netnsName(spec.netns));
+  if (spec.index !== undefined) words.push("index", index(spec.index));
   if (spec.mtu !== undefined) words.push("mtu", mtu(spec.mtu));
   if (spec.group !== undefined) words.push("group", group(spec.group));
   if (spec.address !== undefined) words.push("address", word(spec.address, "MAC address"));
@@ -180,13 +181,21 @@ export function linkSet(name: string, changes: LinkChanges): string {
   return words.join(" ");
 }
 
-/** The line `link del …`. @throws {InvalidWordError} A value cannot be written. */
-export function linkDel(which: string | { group: number }): string {
-  return typeof which === "string"
-    ? `link del dev ${linkName(which)}`
+/**
+ * The line `link del …`. `ip` takes `if5` for the link with the index 5, unless a link has that name
+ * (`ll_name_to_index` in its `lib/ll_map.c`).
+ *
+ * @param which A link, by name or by index, or all links of a group.
+ * @throws {InvalidWordError} A value cannot be written.
+ */
+export function linkDel(which: string | { index: number } | { group: number }): string {
+  if (typeof which === "string") return `link del dev ${linkName(which)}`;
+  return "index" in which
+    ? `link del dev if${index(which.index)}`
     : `link del group ${group(which.group)}`;
 }
 
+const index = (value: number) => wholeNumber(value, "link index", 1, 0x7fff_ffff);
 const mtu = (value: number) => wholeNumber(value, "MTU", 68, 65535);
 // The kernel's group is 32 bits wide; `ip` ends its process over one above `INT_MAX`.
 const group = (value: number) => wholeNumber(value, "link group", 0, 0x7fff_ffff);
@@ -223,8 +232,12 @@ export class LinkVerbs {
     await this.#runner.change(linkSet(name, changes));
   }
 
-  /** Deletes a link, or all of a group at once. @throws {IpCommandError} The kernel refused. */
-  async del(which: string | { group: number }): Promise<void> {
+  /**
+   * Deletes a link, by name or by index, or all of a group at once.
+   *
+   * @throws {IpCommandError} The kernel refused.
+   */
+  async del(which: string | { index: number } | { group: number }): Promise<void> {
     await this.#runner.change(linkDel(which));
   }
 

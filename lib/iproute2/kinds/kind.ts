@@ -11,6 +11,12 @@ export interface LinkBase {
    */
   netns?: string;
   /**
+   * The interface index. No link in its namespace, nor in the session's own, may have it.
+   *
+   * @default {undefined} The kernel's choice.
+   */
+  index?: number;
+  /**
    * The largest packet, in bytes.
    *
    * @default {undefined} The kernel's choice: for most kinds that of the link below.

@@ -27,12 +27,13 @@ const LINES: { [Type in LinkType]: [SpecOf<Type>, string][] } = {
         type: "dummy",
         name: "d0",
         netns: "red",
+        index: 70,
         mtu: 1400,
         group: 7,
         address: "02:00:00:00:00:01",
         up: true,
       },
-      "link add name d0 netns red mtu 1400 group 7 address 02:00:00:00:00:01 up type dummy",
+      "link add name d0 netns red index 70 mtu 1400 group 7 address 02:00:00:00:00:01 up type dummy",
     ],
   ],
   veth: [
@@ -248,6 +249,7 @@ Deno.test("each change of a link is some words of one line", () => {
   }
   assertEquals(linkDel("e"), "link del dev e");
   assertEquals(linkDel({ group: 2 ** 31 - 1 }), "link del group 2147483647");
+  assertEquals(linkDel({ index: 2 ** 31 - 1 }), "link del dev if2147483647");
 });
 
 Deno.test("addresses, routes and namespaces are one line each", () => {
@@ -281,6 +283,8 @@ Deno.test("a bad value is refused before a line is written", () => {
     () => linkAdd({ ...dummy, mtu: 65536 }),
     () => linkAdd({ ...dummy, group: -1 }),
     () => linkAdd({ ...dummy, group: 2 ** 31 }),
+    () => linkAdd({ ...dummy, index: 0 }),
+    () => linkAdd({ ...dummy, index: 2 ** 31 }),
     () => linkAdd({ ...dummy, address: "" }),
     () => linkAdd({ type: "vlan", name: "v", link: "--", id: 1 }),
     () => linkAdd({ type: "vlan", name: "v", link: "e", id: 0 }),
@@ -320,6 +324,7 @@ Deno.test("a bad value is refused before a line is written", () => {
     () => linkSet("e", { addrgenmode: evil as "none" }),
     () => linkDel("-all"),
     () => linkDel({ group: 1.5 }),
+    () => linkDel({ index: 1.5 }),
     () => addrAdd({ dev: "e", address: "10.0.0.1/33" }),
     () => addrDel({ dev: "e e", address: "10.0.0.1/8" }),
     () => routeLine("add", { dst: "10.0.0.0/8 dev x" }),

@@ -5,6 +5,8 @@ import {
   familyOf,
   linkName,
   netnsName,
+  netnsOfProcess,
+  netnsToEnter,
   oneOf,
   prefixWord,
   wholeNumber,
@@ -74,6 +76,15 @@ Deno.test("linkName() refuses what the kernel or ip would take for something els
 Deno.test("linkName() says what the name is for", () => {
   const error = assertThrows(() => linkName("a b", "parent"), InvalidWordError, '"a b"');
   assertEquals(error.what, "parent");
+});
+
+Deno.test("netnsToEnter() takes names, and the namespaces of processes", () => {
+  assertEquals(netnsToEnter("red"), "red");
+  assertEquals(netnsToEnter(netnsOfProcess(7)), "../../proc/7/ns/net");
+  for (const value of ["7", "../../proc/7/ns/mnt", "../../proc/x/ns/net", "x../../proc/7/ns/net"]) {
+    assertThrows(() => netnsToEnter(value), InvalidWordError);
+  }
+  assertThrows(() => netnsOfProcess(0), InvalidWordError);
 });
 
 Deno.test("netnsName() takes plain file names that are no process id", () => {
