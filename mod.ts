@@ -13,6 +13,7 @@ export {
   AddressHeldError,
   type AdoptSpec,
   AlreadyConnectedError,
+  AmbiguousIdError,
   type Connection,
   type ConnectOptions,
   Driver,

@@ -14,6 +14,7 @@ import {
 import {
   accept,
   AddressHeldError,
+  AmbiguousIdError,
   HalfDoneError,
   NetworkNotFoundError,
   NotUndoneError,
@@ -323,7 +324,8 @@ function findTarget(store: Store, name: string, sandbox: string): Decision<{ net
     }
     return { ok: true, network };
   } catch (error) {
-    if (!(error instanceof NetworkNotFoundError)) throw error;
+    const isWrong = error instanceof NetworkNotFoundError || error instanceof AmbiguousIdError;
+    if (!isWrong) throw error;
     return { ok: false, problems: [error] };
   }
 }

@@ -115,6 +115,23 @@ export class NetworkNotFoundError extends IpvlanError {
   }
 }
 
+/** The beginning of an id fits several networks. */
+export class AmbiguousIdError extends IpvlanError {
+  /** What was given as the beginning of an id. */
+  readonly id: string;
+  /** The names of the networks that it fits. */
+  readonly networks: readonly string[];
+
+  /** Makes the error from what was given, and the names of the networks. */
+  constructor(id: string, networks: readonly string[]) {
+    super(
+      `The id "${id}" fits several networks (${quoted(networks)}): give more digits, or a name`,
+    );
+    this.id = id;
+    this.networks = networks;
+  }
+}
+
 /** A network cannot be removed, as sandboxes are connected to it. */
 export class NetworkInUseError extends IpvlanError {
   /** The network. */

@@ -1,11 +1,17 @@
-import { HalfDoneError, NetworkNotFoundError, SandboxNotFoundError } from "./errors.ts";
+import {
+  AmbiguousIdError,
+  HalfDoneError,
+  NetworkNotFoundError,
+  SandboxNotFoundError,
+} from "./errors.ts";
 import { isReady, type Stated, type Store, withoutState } from "./store.ts";
 import type { Network, Sandbox } from "./types.ts";
 
 /**
- * Finds a network by its name, its id, or the beginning of its id if no other id begins so.
+ * Finds a network by its name, its id, or the beginning of its id.
  *
  * @throws {NetworkNotFoundError} There is none.
+ * @throws {AmbiguousIdError} The ids of several networks begin so.
  * @throws {HalfDoneError} It is being made or removed, or a crash left it half made or half
  * removed.
  */
@@ -16,11 +22,12 @@ export function findNetwork(store: Store, name: string): Network {
   return withoutState(network);
 }
 
-/** Finds a network by the beginning of its id, with at least two digits. */
+/** Finds a network by the beginning of its id, from four digits on: fewer may be a misspelt name. */
 function findById(store: Store, prefix: string): Stated<Network> | undefined {
-  if (!/^[0-9a-f]{2}/.test(prefix)) return undefined;
+  if (!/^[0-9a-f]{4,64}$/.test(prefix)) return undefined;
   const found = store.networks().filter(({ id }) => id.startsWith(prefix));
-  return found.length === 1 ? found[0] : undefined;
+  if (found.length > 1) throw new AmbiguousIdError(prefix, found.map(({ name }) => name));
+  return found[0];
 }
 
 /**

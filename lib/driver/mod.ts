@@ -7,6 +7,7 @@ export { Driver, type DriverOptions } from "./driver.ts";
 export {
   AddressHeldError,
   AlreadyConnectedError,
+  AmbiguousIdError,
   HalfDoneError,
   HostsFileError,
   InvalidNameError,
