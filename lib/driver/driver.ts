@@ -4,7 +4,7 @@ import { attach, type Attached, type AttachRequest } from "./attach.ts";
 import { BACKGROUND, waitUntilInside } from "./background.ts";
 import { createNetwork, newIdentity } from "./create.ts";
 import { toEndpoint } from "./endpoint.ts";
-import { HalfDoneError, SandboxInUseError } from "./errors.ts";
+import { HalfDoneError, SandboxGoneError, SandboxInUseError } from "./errors.ts";
 import { findNetwork, findSandbox } from "./find.ts";
 import { HostsFiles } from "./hosts.ts";
 import { StateLock } from "./lock.ts";
@@ -13,7 +13,7 @@ import { Namespaces, programsWith, rehearsed, watched, type WrapRunner } from ".
 import { decideNetwork, type HostFacts } from "./network.ts";
 import type { DriverParts } from "./parts.ts";
 import { KnownPools } from "./pools.ts";
-import { Processes } from "./processes.ts";
+import { namespaceExists, Processes } from "./processes.ts";
 import { lateSignal, type Programs } from "./programs.ts";
 import { recover, type Recovery } from "./recover.ts";
 import { disconnect, pruneNetworks, removeNetwork, removeSandbox } from "./remove.ts";
@@ -369,9 +369,11 @@ export class Driver implements AsyncDisposable {
    * the network and the hosts file of the sandbox.
    *
    * @throws {SandboxNotFoundError} There is no such sandbox.
+   * @throws {SandboxGoneError} Its namespace is gone.
    */
   exec(sandbox: string, words: readonly string[], options: Deno.CommandOptions = {}): Deno.Command {
     findSandbox(this.#parts.store, sandbox);
+    if (!namespaceExists(sandbox)) throw new SandboxGoneError(sandbox);
     return new Deno.Command("ip", { ...options, args: ["netns", "exec", sandbox, ...words] });
   }
 

@@ -4,6 +4,7 @@ import { findNetwork, findSandbox } from "./find.ts";
 import type { DriverParts } from "./parts.ts";
 import { restoreParent } from "./restore.ts";
 import { type EndpointRecord, isReady, type Stated, withoutState } from "./store.ts";
+import type { Network } from "./types.ts";
 
 /** Records as the store has them. */
 interface StatedGroup extends RecordGroup {
@@ -12,22 +13,7 @@ interface StatedGroup extends RecordGroup {
 
 /** Removes a network. The caller must hold the exclusive lock. */
 export async function removeNetwork(parts: DriverParts, name: string): Promise<void> {
-  const { store } = parts;
-  const network = store.transaction(() => {
-    const network = findNetwork(store, name);
-    const users = store.endpoints({ network: network.id }).map(({ sandbox }) => sandbox);
-    if (users.length > 0) throw new NetworkInUseError(name, users);
-    store.putNetwork(network, "removing");
-    return network;
-  });
-  try {
-    await dropNetwork(parts, network);
-  } catch (error) {
-    store.putNetwork(network, "ready");
-    // If this fails too, a call of `restore` makes the parent. The caller needs the first error.
-    await restoreParent(parts, network).catch(() => {});
-    throw error;
-  }
+  await removeUnused(parts, findNetwork(parts.store, name));
 }
 
 /**
@@ -37,9 +23,37 @@ export async function removeNetwork(parts: DriverParts, name: string): Promise<v
  */
 export async function pruneNetworks(parts: DriverParts): Promise<string[]> {
   const { store } = parts;
-  const unused = store.networks().filter(({ id }) => store.endpoints({ network: id }).length === 0);
-  for (const network of unused) await dropNetwork(parts, withoutState(network));
+  const unused = store.networks().filter(isReady).map(withoutState)
+    .filter(({ id }) => store.endpoints({ network: id }).length === 0);
+  for (const network of unused) await removeUnused(parts, network);
   return unused.map(({ name }) => name);
+}
+
+/**
+ * Removes a network. If that fails, the network is there as before.
+ *
+ * @throws {NetworkInUseError} It has endpoints.
+ */
+async function removeUnused(parts: DriverParts, network: Network): Promise<void> {
+  const { store } = parts;
+  store.transaction(() => {
+    const users = store.endpoints({ network: network.id }).map(({ sandbox }) => sandbox);
+    if (users.length > 0) throw new NetworkInUseError(network.name, users);
+    store.putNetwork(network, "removing");
+  });
+  try {
+    await dropNetwork(parts, network);
+  } catch (error) {
+    // If this fails too, the next exclusive call removes the network, or a call of `restore` makes
+    // the parent. The caller needs the first error.
+    await putBack(parts, network).catch(() => {});
+    throw error;
+  }
+}
+
+async function putBack(parts: DriverParts, network: Network): Promise<void> {
+  parts.store.putNetwork(network, "ready");
+  await restoreParent(parts, network);
 }
 
 /** Removes a sandbox and its endpoints. */

@@ -11,6 +11,7 @@ const SITE = "networks: { web: { parent: eth0.20 } }\nsandboxes: { a: { networks
 const CHANGES: [words: string[], status: number][] = [
   [["network", "create", "-o", "parent=eth0.30", "new"], 1],
   [["network", "rm", "unused"], 1],
+  [["network", "prune", "--force"], 1],
   [["network", "connect", "unused", "old"], 1],
   [["network", "disconnect", "used", "old"], 1],
   [["run", "--rm", "--net", "used", "true"], 125],
@@ -166,6 +167,27 @@ Deno.test("a missing ip is reported in one line, and nothing changes", async (t)
         assertEquals([status, out], [1, ""]);
       });
     }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("without a stat that works, a sandbox is not taken for one without processes", async () => {
+  await using place = await inhabited();
+  const folder = await Deno.makeTempDir();
+  try {
+    await succeeds("exec", "-d", "old", "sleep", "1000");
+    for (const script of ["exit 1", "echo a banner", "kill -KILL $$"]) {
+      await Deno.writeTextFile(`${folder}/stat`, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+      const before = await seeWorld();
+      const path = `${folder}:${Deno.env.get("PATH")}`;
+      const { status, out, err } = await ipvlanWith(path, ["rm", "old"]);
+      assertMatch(err, /^ipvlan: .* \(stat\)$/);
+      assertEquals([status, out], [1, ""]);
+      assertEquals(await seeWorld(), before);
+    }
+    assertMatch((await ipvlan("rm", "old")).err, /has processes in it/);
+    await succeeds("rm", "--force", "old");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -318,6 +318,12 @@ Deno.test("a refused command says why, and changes nothing", async (t) => {
         assertEquals(await host.dump(), before);
       });
     }
+    await t.step("ipvlan exec in a namespace that is gone", async () => {
+      await host.ip.netns.del("c1");
+      const { status, out, err } = await ipvlan("exec", "c1", "no-such-command");
+      assertMatch(err, /^ipvlan: The network namespace of sandbox "c1" is gone: run .*[^.]$/);
+      assertEquals([status, out], [1, ""]);
+    });
   } finally {
     await ipvlan("rm", "c1");
     await ipvlan("network", "rm", "taken", "other");

@@ -1,5 +1,6 @@
-import { assertEquals, assertRejects } from "@std/assert";
-import { SandboxInUseError } from "../../lib/driver/mod.ts";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { type Driver, SandboxGoneError, SandboxInUseError } from "../../lib/driver/mod.ts";
+import { SqliteStore } from "../../lib/driver/store.ts";
 import { assertConsistent } from "../kit/look.ts";
 import { run } from "../kit/processes.ts";
 import { withHost } from "../kit/worlds.ts";
@@ -108,4 +109,48 @@ Deno.test("a command in the background is in the sandbox as soon as it is starte
     assertEquals(pids.length, 1);
     assertEquals(await Deno.readTextFile(`/proc/${pids[0]}/cmdline`), "sleep\0" + "1000\0");
     await driver.removeSandbox("c", "kill");
+  }));
+
+const REMOVALS: [name: string, remove: (driver: Driver) => Promise<unknown>][] = [
+  ["removeNetwork", (driver) => driver.removeNetwork("n")],
+  ["pruneNetworks", (driver) => driver.pruneNetworks()],
+];
+for (const [name, remove] of REMOVALS) {
+  Deno.test(`${name}() records that it removes a network before it deletes a link`, () =>
+    withHost(async (host) => {
+      const states: (string | undefined)[] = [];
+      let fails = true;
+      const driver = await host.driver({
+        wrap: (runner) => ({
+          query: (line) => runner.query(line),
+          change: (line) => {
+            if (line !== "link del dev eth0.20") return runner.change(line);
+            using store = SqliteStore.open(host.stateDir);
+            states.push(store.network("n")?.state);
+            if (fails) return Promise.reject(new Error("on purpose"));
+            return runner.change(line);
+          },
+        }),
+      });
+      await driver.createNetwork(NETWORK);
+      const at = [await host.ns.ip.link.show(), driver.listNetworks()];
+      await assertRejects(() => remove(driver), Error, "on purpose");
+      assertEquals([await host.ns.ip.link.show(), driver.listNetworks()], at);
+      fails = false;
+      await remove(driver);
+      assertEquals([states, driver.listNetworks()], [["removing", "removing"], []]);
+    }));
+}
+
+Deno.test("no command is run in a sandbox whose namespace is gone", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createSandbox({ name: "c" });
+    // Its name is left, without the namespace.
+    assertEquals((await run("umount", "/run/netns/c")).code, 0);
+    const exec = () => driver.exec("c", ["true"]);
+    assertThrows(exec, SandboxGoneError);
+    assertEquals((await run("ip", "netns", "del", "c")).code, 0);
+    assertThrows(exec, SandboxGoneError, "run ipvlan restore");
+    await driver.removeSandbox("c");
   }));

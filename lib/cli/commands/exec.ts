@@ -20,7 +20,7 @@ const command: Command = {
     using relay = new SignalRelay();
     await using driver = await open();
     // An error about the sandbox comes before one about the command.
-    driver.inspectSandbox(sandbox);
+    driver.exec(sandbox, words);
     try {
       requireCommand(words[0]!, args.value("workdir"));
       return relay.status ?? await runInside(driver, sandbox, words, args, relay);

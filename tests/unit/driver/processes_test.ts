@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { InvalidOptionError } from "../../../lib/driver/errors.ts";
 import { Processes } from "../../../lib/driver/processes.ts";
-import { ProgramNotFoundError } from "../../../lib/iproute2/errors.ts";
+import { IpCommandError, ProgramNotFoundError } from "../../../lib/iproute2/errors.ts";
 import { MissingRightsError } from "../../../lib/iproute2/kernel.ts";
 import { Shell } from "../../../lib/iproute2/shell.ts";
 
@@ -21,10 +21,20 @@ Deno.test("a process is found by the file of its namespace", async () => {
 });
 
 Deno.test("processes are looked for again after a failure, which names a missing program", async () => {
-  const endings = [127, 0].map((code) => ({ code, out: ["/proc/7/ns/net 4 5", "noise"], err: [] }));
+  const out = ["/proc/7/ns/net 4 5", "noise", "/ 1 2"];
+  const endings = [127, 0].map((code) => ({ code, out, err: [] }));
   const processes = new Processes(() => Promise.resolve(endings.shift()!));
   await assertRejects(() => processes.at(OWN), ProgramNotFoundError, '"stat"');
   await assertRejects(() => processes.at(OWN), InvalidOptionError);
+});
+
+Deno.test("a search that did not come to its end fails, as if there were processes", async () => {
+  const said = (out: string[], err: string[]) =>
+    new Processes(() => Promise.resolve({ code: 1, out, err })).byNamespace();
+  assertEquals(await said(["/proc/7/ns/net 4 5", "/ 1 2"], ["stat: gone"]), new Map([[5, 7]]));
+  await assertRejects(() => said([], ["stat: broken"]), IpCommandError, "stat: broken (stat)");
+  await assertRejects(() => said(["/proc/7/ns/net 4 5"], []), IpCommandError, "No reason");
+  await assertRejects(() => said(["noise"], []), IpCommandError);
 });
 
 Deno.test("idle() waits while any process has the driver's lock open", async () => {
@@ -38,10 +48,11 @@ Deno.test("idle() waits while any process has the driver's lock open", async () 
       [`/proc/8/fd/9 ${dev} ${ino + 1}`, `/proc/9/fd/9 ${dev + 1} ${ino}`],
     ];
     const processes = new Processes((command) => {
-      assertEquals(command, "stat -L -c '%n %d %i' /proc/[0-9]*/fd/9");
+      assertEquals(command, "stat -L -c '%n %d %i' /proc/[0-9]*/fd/9 /");
       // Whenever somebody closes the file, the processes are looked for again.
       queueMicrotask(() => Deno.openSync(lock, { write: true }).close());
-      return Promise.resolve({ code: 1, out: looks.shift()!, err: ["stat: no such file"] });
+      const out = [...looks.shift()!, "/ 1 2"];
+      return Promise.resolve({ code: 1, out, err: ["stat: no such file"] });
     }, lock);
     await processes.idle();
     assertEquals(looks, []);
