@@ -25,6 +25,7 @@ export {
   InvalidOptionError,
   InvalidParentError,
   LinkExistsError,
+  LinkLeftError,
   MacAddressError,
   MissingSubnetError,
   NameInUseError,

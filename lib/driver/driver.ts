@@ -78,7 +78,7 @@ export interface DriverOptions {
 }
 
 /** What drivers with different signals share. */
-interface DriverBase extends Pick<DriverParts, "store" | "hosts" | "pools"> {
+interface DriverBase extends Pick<DriverParts, "store" | "hosts" | "pools" | "isRehearsal"> {
   host: string | undefined;
   wrap: WrapRunner | undefined;
   dryRun: DriverOptions["dryRun"];
@@ -155,6 +155,7 @@ export class Driver implements AsyncDisposable {
       programs: programsWith(programLock),
       hosts: new HostsFiles(store, file("hosts.lock")),
       pools: new KnownPools(store),
+      isRehearsal: dryRun !== undefined,
       lock: new StateLock(file("lock")),
       sequences: new StateLock(file("sequence.lock")),
     };
@@ -506,11 +507,11 @@ export class Driver implements AsyncDisposable {
 
 /** Makes the parts of a driver with a signal. */
 function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
-  const { host, wrap, store, programLock: lock, programs, hosts, pools } = base;
+  const { host, wrap, store, programLock: lock, programs, hosts, pools, isRehearsal } = base;
   const namespaces = new Namespaces({ host, lock, programs, wrap, ...wait });
   const partsOn = (namespaces: Namespaces, wait: WaitOptions) => {
     const processes = new Processes(namespaces.run, lock);
-    return { store, namespaces, processes, hosts, pools, wait };
+    return { store, namespaces, processes, hosts, pools, isRehearsal, wait };
   };
   // What has begun may wait for others a little longer, and then leaves the rest to the next call.
   const late = { ...wait, signal: lateSignal(wait.signal) };

@@ -1,9 +1,8 @@
 import { linkDel } from "../iproute2/link.ts";
-import { temporaryName } from "./endpoint.ts";
+import { deleteLinks, unlessGone } from "./links.ts";
 import { aliasSteps, probeName } from "./network.ts";
 import { isOurs, LINK_GROUP, linksUnder, standsOn } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
-import { isGone } from "./plan.ts";
 import { type EndpointRecord, type State, type Store, withoutState } from "./store.ts";
 import type { Network, Sandbox } from "./types.ts";
 
@@ -69,46 +68,33 @@ export async function dropNetwork(parts: DriverParts, network: Network): Promise
 }
 
 /**
- * Deletes an endpoint's link, under its temporary or its final name, and the endpoint's record. The
- * record must be marked as `removing`.
+ * Deletes an endpoint's link and its record. The record must be marked as `removing`.
+ *
+ * @throws {LinkLeftError} The link could not be deleted.
  */
 export async function dropEndpoint(parts: DriverParts, endpoint: EndpointRecord): Promise<void> {
-  await unlessGone(async () => {
-    const ip = parts.namespaces.inside(endpoint.sandbox);
-    const names = [temporaryName(endpoint), endpoint.ifname];
-    const links = await ip.link.show({ group: LINK_GROUP });
-    const link = links.find(({ name }) => names.includes(name));
-    if (link) await ip.link.del(link.name);
-  });
+  const { store } = parts;
+  const sandbox = withoutState(store.sandbox(endpoint.sandbox)!);
+  const kept = store.endpoints({ sandbox: sandbox.name }).filter(({ id }) => id !== endpoint.id);
+  await deleteLinks(parts, { sandbox, removed: [endpoint], kept });
   await deleteRecords(parts, { endpoints: [endpoint] });
 }
 
 /**
- * Deletes a sandbox's namespace, and the records of the sandbox and its endpoints. They must be
- * marked as `removing`.
+ * Deletes the links of a sandbox, its namespace, and the records of the sandbox and its endpoints.
+ * They must be marked as `removing`.
  *
- * The kernel deletes the links with the namespace, far faster than one by one. But it keeps a
- * namespace as long as a process is in it, and the driver keeps one that it did not make. Then the
- * links are deleted first, so that their addresses are free.
+ * The links come first: the kernel keeps a namespace as long as a process is in it or has its file
+ * open, which any user may.
+ *
+ * @throws {LinkLeftError} A link could not be deleted.
  */
 export async function dropSandbox(parts: DriverParts, sandbox: Sandbox): Promise<void> {
-  const { store, namespaces, processes } = parts;
-  const { name, namespace } = sandbox;
-  const isKept = namespace !== "made" || (await processes.in(name)).length > 0;
-  await unlessGone(async () => {
-    if (isKept) await namespaces.inside(name).link.del({ group: LINK_GROUP });
-  });
-  await unlessGone(async () => {
-    if (namespace !== "found") await namespaces.caller().netns.del(name);
-  });
-  await deleteRecords(parts, { sandbox, endpoints: store.endpoints({ sandbox: name }) });
-}
-
-/** Removes something. It is no error if that does not exist. */
-async function unlessGone(remove: () => Promise<void>): Promise<void> {
-  try {
-    await remove();
-  } catch (error) {
-    if (!isGone(error)) throw error;
+  const { store, namespaces } = parts;
+  const endpoints = store.endpoints({ sandbox: sandbox.name });
+  await deleteLinks(parts, { sandbox, removed: endpoints });
+  if (sandbox.namespace !== "found") {
+    await unlessGone(() => namespaces.caller().netns.del(sandbox.name));
   }
+  await deleteRecords(parts, { sandbox, endpoints });
 }

@@ -313,6 +313,20 @@ export function temporaryName(endpoint: EndpointRecord): string {
   return `e-${endpoint.id}`;
 }
 
+/** From here on, the kernel itself gives no index: it counts from 1. */
+const FIRST_INDEX = 2 ** 30;
+
+/**
+ * The index of an endpoint's link. The link is found by it later, as root in the sandbox can change
+ * the link's name, group and alias. It comes from the record, so it is known before the link is made.
+ * A link that an earlier version made has another index.
+ *
+ * Its high digits are the endpoint's number, as `ip link` lists links in the order of their indexes.
+ */
+export function linkIndex({ id, ordinal }: Pick<EndpointRecord, "id" | "ordinal">): number {
+  return FIRST_INDEX + (ordinal % 64) * 2 ** 24 + parseInt(id.slice(0, 6), 16);
+}
+
 /**
  * The steps that make an endpoint's link. The link is made in the sandbox's namespace under a
  * unique temporary name, as the kernel refuses a name that also exists in the host's namespace
@@ -338,6 +352,7 @@ export function endpointSteps(
         name: temporary,
         link: parent,
         netns: sandbox,
+        index: linkIndex(endpoint),
         group: LINK_GROUP,
       }),
       undo: inside(linkDel(temporary)),

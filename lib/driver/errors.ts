@@ -325,6 +325,29 @@ export class RouteOverlapError extends IpvlanError {
   }
 }
 
+/**
+ * The link of an endpoint could not be removed, or it is not known to be gone. The endpoint stays on
+ * record, so that nobody else gets its addresses.
+ */
+export class LinkLeftError extends IpvlanError {
+  /** The sandbox. */
+  readonly sandbox: string;
+  /** The network. */
+  readonly network: string;
+  /** What is left, and what to do about it. */
+  readonly reason: string;
+
+  /** Makes the error from the sandbox, the network, what is left, and what to do about it. */
+  constructor(sandbox: string, network: string, reason: string) {
+    super(
+      `The link of sandbox "${sandbox}" on network "${network}" could not be removed: ${reason}`,
+    );
+    this.sandbox = sandbox;
+    this.network = network;
+    this.reason = reason;
+  }
+}
+
 /** A sandbox has a link with this name already. */
 export class LinkExistsError extends IpvlanError {
   /** The sandbox. */

@@ -14,6 +14,7 @@ export {
   InvalidOptionError,
   InvalidParentError,
   LinkExistsError,
+  LinkLeftError,
   MacAddressError,
   MissingSubnetError,
   NameInUseError,

@@ -17,6 +17,8 @@ export interface DriverParts {
   processes: Processes;
   /** The address pools of the networks. */
   pools: KnownPools;
+  /** Whether lines that change something are only reported: then nothing shows what they do. */
+  isRehearsal: boolean;
   /** How calls wait for other processes. */
   wait: WaitOptions;
   /** The same parts for what must come to its end once it has begun, as if there were no signal. */

@@ -173,7 +173,7 @@ Deno.test("a missing ip is reported in one line, and nothing changes", async (t)
 });
 
 Deno.test("without a stat that works, a sandbox is not taken for one without processes", async () => {
-  await using place = await inhabited();
+  await using _place = await inhabited();
   const folder = await Deno.makeTempDir();
   try {
     await succeeds("exec", "-d", "old", "sleep", "1000");

@@ -308,7 +308,7 @@ const ADDRESSES = { ip: "192.168.140.2", ip6: "2001:db8:abc9::1" };
 
 Deno.test("in L2 the default routes are by way of the gateways", () => {
   assertEquals(lines(DUAL, endpoint(ADDRESSES)), [
-    "link add link eth0 name e-e1e2e3e4e5e6 netns c1 group 6910070 type ipvlan mode l2 bridge",
+    "link add link eth0 name e-e1e2e3e4e5e6 netns c1 index 1088545507 group 6910070 type ipvlan mode l2 bridge",
     "-n c1 link set dev e-e1e2e3e4e5e6 name eth0",
     "-n c1 link set dev eth0 up",
     "-n c1 addr add 192.168.140.2/24 dev eth0",
@@ -323,7 +323,7 @@ Deno.test("in the L3 modes the default routes are the link itself", () => {
   for (const mode of ["l3", "l3s"] as const) {
     const l3 = { ...DUAL, mode, flag: "private" as const, mtu: 1400 };
     assertEquals(lines(l3, endpoint(ADDRESSES)), [
-      "link add link eth0 name e-e1e2e3e4e5e6 netns c1 mtu 1400 group 6910070 type ipvlan " +
+      "link add link eth0 name e-e1e2e3e4e5e6 netns c1 index 1088545507 mtu 1400 group 6910070 type ipvlan " +
       `mode ${mode} private`,
       "-n c1 link set dev e-e1e2e3e4e5e6 name eth0",
       "-n c1 link set dev eth0 up",
@@ -339,7 +339,7 @@ Deno.test("in the L3 modes the default routes are the link itself", () => {
 Deno.test("IPv6 is disabled on the link of an IPv4 endpoint, and an isolated one has no L2 route", () => {
   const isolated = network("iso", { parent: "di-1", isolated: true });
   assertEquals(lines(isolated, endpoint({ network: isolated.id, ip: "192.168.1.2" })), [
-    "link add link di-1 name e-e1e2e3e4e5e6 netns c1 group 6910070 type ipvlan mode l2 bridge",
+    "link add link di-1 name e-e1e2e3e4e5e6 netns c1 index 1088545507 group 6910070 type ipvlan mode l2 bridge",
     "-n c1 link set dev e-e1e2e3e4e5e6 name eth0",
     "-n c1 link set dev eth0 up",
     "-n c1 addr add 192.168.1.2/24 dev eth0",
