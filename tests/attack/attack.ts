@@ -22,12 +22,6 @@ export interface Attack {
   /** Its name, as `--only` takes it. */
   name: string;
   /**
-   * Why it is left out of all runs that do not ask for it by name.
-   *
-   * @default {undefined} It is not left out.
-   */
-  awaits?: string;
-  /**
    * Attacks once, and checks what came of it. Whatever it throws is a defect. It counts calls and
    * kills itself, and leaves nothing behind.
    */

@@ -25,7 +25,6 @@ const MISCHIEF = [
 /** Root in a sandbox does what he can. Nothing may be left of it after its removal, nor harm others. */
 export const HOSTILE: Attack = {
   name: "hostile sandbox",
-  awaits: "D2: an endpoint's link is found by what a sandbox cannot change",
   round: (random, tally) =>
     withHost(async (host) => {
       const driver = await host.driver();

@@ -8,9 +8,7 @@ import { type Attack, emptyTally, runRound, type Tally } from "./attack.ts";
 import { ATTACKS } from "./attacks.ts";
 
 const [minutes, seed, ...names] = Deno.args;
-const attacks = ATTACKS.filter(({ name, awaits }) =>
-  names.length > 0 ? names.includes(name) : awaits === undefined
-);
+const attacks = ATTACKS.filter(({ name }) => names.length === 0 || names.includes(name));
 using interrupt = new Interrupt();
 const end = performance.now() + Number(minutes) * 60_000;
 const isOver = () => interrupt.signal.aborted || performance.now() >= end;

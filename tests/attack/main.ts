@@ -13,8 +13,7 @@ Usage:
   deno task test:attack [--minutes N] [NAME…]
 
 The last line has the counts. The exit status is 1 if there are defects. Each defect names its
-attack and its seed: "--seed SEED --minutes 0 NAME" repeats it. Attacks that await a change of the
-driver only run when they are named.
+attack and its seed: "--seed SEED --minutes 0 NAME" repeats it.
 
 Options:
   --minutes N      how long; default: 1, and 0 is one round of each attack

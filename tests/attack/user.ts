@@ -56,7 +56,6 @@ export const USER: Attack = {
 /** A user without rights holds the file of a namespace open while its sandbox is removed. */
 export const HELD_NAMESPACE: Attack = {
   name: "held namespace",
-  awaits: "D1: the link is deleted before the namespace",
   round: (_random, tally) =>
     withHost(async (host) => {
       const driver = await populate(host, tally);
