@@ -16,6 +16,8 @@ export interface OptionForm<Name extends string = string> {
   short?: string;
   /** What its value is, in capitals; an option without one is on or off. */
   value?: string;
+  /** Why the option is refused, and what to do instead; `undefined` if it is not refused. */
+  refused?: string;
 }
 
 /** The options that were typed. */
@@ -153,6 +155,9 @@ function problemWith(given: GivenOption, options: readonly OptionForm[]): string
     return `There is no option ${quoted(dashed)}` +
       (close === undefined ? "" : ` (did you mean "--${close}"?)`) +
       (word === dashed ? "" : `, as in ${JSON.stringify(word)}`);
+  }
+  if (option.refused !== undefined) {
+    return `The option ${dashed} has no use here: ${option.refused}`;
   }
   if (takesValue(option)) {
     return value ? undefined : `The option --${option.name} needs a value: ${option.value}`;

@@ -100,7 +100,33 @@ export const COMMANDS: Record<string, Entry> = {
   },
 };
 
-/** Finds a command by the words that one types: `network create`. */
-export function findCommand(name: string): Entry | undefined {
-  return Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+/** Docker's other names of commands. */
+export const ALIASES: Readonly<Record<string, string>> = {
+  "network list": "network ls",
+  "network remove": "network rm",
+  "container ls": "ps",
+  "container list": "ps",
+  "container ps": "ps",
+  "container run": "run",
+  "container exec": "exec",
+  "container rm": "rm",
+  "container remove": "rm",
+  "container inspect": "inspect",
+};
+
+/** A command by its own name, with what the list of all commands has of it. */
+export interface FoundCommand extends Entry {
+  /** Its own name: `network ls`. */
+  name: string;
+}
+
+/** Finds a command by the words that one types: `network create`, `network list`. */
+export function findCommand(typed: string): FoundCommand | undefined {
+  const name = Object.hasOwn(ALIASES, typed) ? ALIASES[typed]! : typed;
+  return Object.hasOwn(COMMANDS, name) ? { name, ...COMMANDS[name]! } : undefined;
+}
+
+/** Whether a word is the first of a command's two words: `network`, `container`. */
+export function isGroup(word: string): boolean {
+  return [COMMANDS, ALIASES].flatMap(Object.keys).some((name) => name.startsWith(`${word} `));
 }

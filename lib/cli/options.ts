@@ -1,6 +1,7 @@
 import { readCommandLine } from "../command_line.ts";
 import type { Arguments, Command, Option } from "./command.ts";
 import { UsageError } from "./errors.ts";
+import { refusedOptions } from "./refused.ts";
 
 /** The options that every command has. */
 export const COMMON: Option[] = [
@@ -29,7 +30,8 @@ export function parseArguments(
   command: Command,
   typed: readonly string[],
 ): Arguments {
-  const line = readCommandLine(optionsOf(command), typed, command.stopEarly);
+  const options = [...optionsOf(command), ...refusedOptions(name.replace("ipvlan ", ""))];
+  const line = readCommandLine(options, typed, command.stopEarly);
   const positionals = [...line.words, ...line.behind ?? []];
   const problems = [...line.problems];
   const [least, most] = command.positionals;

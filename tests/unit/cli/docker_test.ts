@@ -1,0 +1,84 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { COMMANDS, findCommand } from "../../../lib/cli/commands.ts";
+import { optionsOf } from "../../../lib/cli/options.ts";
+import { refusedCommands, refusedOptions } from "../../../lib/cli/refused.ts";
+import { ipvlan } from "../../kit/command.ts";
+import { CONTAINER_COMMANDS, DOCKER_COMMANDS, DOCKER_OPTIONS, NETWORK_COMMANDS } from "./docker.ts";
+
+/** What is not here yet. */
+const MISSING: Readonly<Record<string, string>> = {
+  "network create": "attachable ipam-driver ipv4 scope",
+  "network connect": "driver-opt gw-priority link-local-ip",
+  "network disconnect": "f force",
+  "network inspect": "f format v",
+  "network prune": "filter",
+  "network rm": "f force",
+  "run": "add-host dns dns-opt dns-option dns-search env-file h hostname l label link-local-ip " +
+    "net-alias network-alias sysctl u user",
+  "exec": "env-file u user",
+  "ps": "f filter n last l latest no-trunc",
+  "rm": "v volumes",
+  "inspect": "f format type",
+};
+
+/** Commands that are not here yet. */
+const MISSING_COMMANDS = ["stop", "kill", "wait", "logs", "version", "prune"];
+
+/** The options of a command here, with those that are refused. */
+async function optionsHere(name: string): Promise<string[]> {
+  const { default: command } = await findCommand(name)!.load();
+  return [...optionsOf(command), ...refusedOptions(name)]
+    .flatMap(({ name, short }) => short === undefined ? [name] : [short, name]);
+}
+
+for (const [name, words] of Object.entries(DOCKER_OPTIONS)) {
+  if (MISSING_COMMANDS.includes(name)) continue;
+  Deno.test(`every option of docker ${name} works or is explained`, async () => {
+    const here = await optionsHere(name);
+    const there = words === "" ? [] : words.split(" ");
+    assertEquals(there.filter((word) => !here.includes(word)), MISSING[name]?.split(" ") ?? []);
+    assertEquals(here.filter((word, index) => here.indexOf(word) !== index), [], "given twice");
+  });
+}
+
+Deno.test("every refused option is one of Docker's, and says what to do instead", async () => {
+  for (const name of Object.keys(COMMANDS)) {
+    for (const { name: option, short, value } of refusedOptions(name)) {
+      const there = DOCKER_OPTIONS[name]?.split(" ") ?? [];
+      assert(there.includes(option) && there.includes(short ?? option), `${name} --${option}`);
+      const words = value === undefined ? [`--${option}`] : [`--${option}`, "x"];
+      const { status, err } = await ipvlan(...name.split(" "), ...words, "a", "b");
+      assertMatch(err.split("\n")[0]!, RegExp(`^ipvlan: The option --${option} has no use here: `));
+      assertEquals(status, name === "run" ? 125 : 2);
+    }
+  }
+});
+
+Deno.test("a refused option takes its value with it, also among letters", async () => {
+  for (const words of ["-p 80:80", "-p80:80", "-itp 80:80", "-p 80:80 -p=81:81"]) {
+    const { err } = await ipvlan("run", "--net=n", ...words.split(" "), "true");
+    assertEquals(err.split("\n").length, 2, err);
+    assertMatch(err, /The option -p has no use here: every port of a sandbox is reachable/);
+  }
+});
+
+Deno.test("every command of Docker's works or is explained", () => {
+  const refused = new Map(refusedCommands());
+  const isHere = (name: string) =>
+    findCommand(name) !== undefined || MISSING_COMMANDS.includes(name);
+  for (const word of DOCKER_COMMANDS.split(" ")) assert(isHere(word) !== refused.has(word), word);
+  for (const word of CONTAINER_COMMANDS.split(" ")) {
+    assert(isHere(`container ${word}`) !== refused.has(word) || isHere(word), word);
+  }
+  for (const word of NETWORK_COMMANDS.split(" ")) assert(isHere(`network ${word}`), word);
+});
+
+Deno.test("a refused command says what to do instead, alone and as a container's", async () => {
+  for (const [word, why] of refusedCommands()) {
+    for (const words of [[word], [word, "ls"], ["container", word, "x"]]) {
+      const { status, out, err } = await ipvlan(...words);
+      assertEquals([status, out], [2, ""]);
+      assert(err.split("\n")[0]!.endsWith(`${word}" has no use here: ${why}`), err);
+    }
+  }
+});
