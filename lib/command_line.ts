@@ -179,7 +179,7 @@ function spellOut(option: OptionForm, given: readonly GivenOption[]): string[] {
 }
 
 /** Reads a truth value as Go's `strconv.ParseBool` does, and so Docker; `undefined` if it is none. */
-function parseBool(word: string | undefined): boolean | undefined {
+export function parseBool(word: string | undefined): boolean | undefined {
   if (["1", "t", "T", "true", "True", "TRUE"].includes(word ?? "")) return true;
   if (["0", "f", "F", "false", "False", "FALSE"].includes(word ?? "")) return false;
   return undefined;

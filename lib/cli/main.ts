@@ -30,9 +30,15 @@ async function reportErrors(verbose: boolean, run: () => Promise<number>): Promi
   }
 }
 
-/** Finds the command that was typed, and runs it; or prints help. */
-async function dispatch(typed: readonly string[]): Promise<number> {
+/**
+ * Finds the command that was typed, and runs it; or prints help.
+ *
+ * @param forRun Options that `run` gets besides those that were typed behind it.
+ */
+async function dispatch(typed: readonly string[], forRun: readonly string[] = []): Promise<number> {
   const [first = "--help", second = "--help"] = typed;
+  // For `alias docker="ipvlan --image"`.
+  if (first === "--image") return await dispatch(typed.slice(1), ["--image"]);
   if (first === "--version") {
     print(`ipvlan ${metadata.version}`);
     return 0;
@@ -51,7 +57,7 @@ async function dispatch(typed: readonly string[]): Promise<number> {
   if (!found) throw unknownCommand(group ? [first, second] : typed, group ? first : "");
   const { name } = found;
   const { default: command } = await found.load();
-  const rest = typed.slice(group ? 2 : 1);
+  const rest = [...(name === "run" ? forRun : []), ...typed.slice(group ? 2 : 1)];
   const args = command.raw ? asTyped(rest) : parseArguments(`ipvlan ${name}`, command, rest);
   if (args.on("help")) {
     print(commandHelp(name, found.summary, command));

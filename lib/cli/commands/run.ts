@@ -1,12 +1,12 @@
 import { IpvlanError } from "../../errors.ts";
 import type { Command } from "../command.ts";
 import { errorLines, UsageError } from "../errors.ts";
+import { ignoresImage, requireNoImage } from "../image.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
 import {
   CommandError,
   PROCESS_OPTIONS,
   PROCESS_STATUSES,
-  requireCommand,
   runInside,
   SignalRelay,
 } from "../process.ts";
@@ -30,6 +30,7 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
     ...ENDPOINT_OPTIONS,
     ...PROCESS_OPTIONS,
     { name: "rm", help: "remove the sandbox when the command has ended" },
+    { name: "image", help: "drop the first word, the image of a line for docker" },
   ],
   positionals: [0, Infinity],
   statuses: [
@@ -42,7 +43,8 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
   async run(args, { command, open, print, warn, dryRun }) {
     const networks = [...args.values("net"), ...args.values("network")];
     const detached = args.on("detach");
-    const [program] = args.positionals;
+    const words = ignoresImage(args.on("image")) ? args.positionals.slice(1) : args.positionals;
+    const [program] = words;
     const problems: string[] = [];
     if (networks.length === 0) problems.push("Missing option: --net NETWORK");
     if (program === undefined && !detached) {
@@ -59,7 +61,7 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
     // From here on, a signal does not end this program before it has removed the sandbox.
     using relay = new SignalRelay();
     try {
-      if (program !== undefined) requireCommand(program, args.value("workdir"));
+      if (program !== undefined) requireNoImage(words, args.value("workdir"));
       await using driver = await open(relay.signal);
       const { notices } = await driver.createSandbox({
         name,
@@ -76,7 +78,7 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
       let status = 0;
       try {
         if (program !== undefined) {
-          status = await runInside(driver, name, args.positionals, args, relay);
+          status = await runInside(driver, name, words, args, relay);
         }
       } finally {
         if (args.on("rm")) await driver.removeSandbox(name, "kill");
