@@ -2,6 +2,14 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { COMMANDS, findCommand } from "../../../lib/cli/commands.ts";
 import { optionsOf } from "../../../lib/cli/options.ts";
 import { refusedCommands, refusedOptions } from "../../../lib/cli/refused.ts";
+import {
+  NetworkExistsError,
+  NetworkInUseError,
+  NetworkNotFoundError,
+  NotConnectedError,
+  SandboxExistsError,
+  SandboxNotFoundError,
+} from "../../../lib/driver/errors.ts";
 import { ipvlan } from "../../kit/command.ts";
 import { CONTAINER_COMMANDS, DOCKER_COMMANDS, DOCKER_OPTIONS, NETWORK_COMMANDS } from "./docker.ts";
 
@@ -81,4 +89,23 @@ Deno.test("a refused command says what to do instead, alone and as a container's
       assert(err.split("\n")[0]!.endsWith(`${word}" has no use here: ${why}`), err);
     }
   }
+});
+
+Deno.test("errors have the words that scripts for Docker look for", () => {
+  const messages = [
+    new NetworkNotFoundError("web", []),
+    new NetworkExistsError("web"),
+    new NetworkInUseError("web", ["c1", "c2"]),
+    new SandboxNotFoundError("c1", []),
+    new SandboxExistsError("c1", false),
+    new NotConnectedError("c1", "web"),
+  ].map(({ message }) => message);
+  assertEquals(messages.map((message) => message.split(/: (?=see|choose|discon)/)[0]), [
+    "network web not found",
+    "network with name web already exists",
+    'network web has active endpoints (name:"c1", name:"c2")',
+    'There is no sandbox "c1" (No such container: c1)',
+    'The sandbox name "c1" is already in use',
+    'The sandbox "c1" is not connected to network "web"',
+  ]);
 });
