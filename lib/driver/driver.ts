@@ -211,9 +211,13 @@ export class Driver implements AsyncDisposable {
     await this.#exclusive(({ unstoppable }) => removeNetwork(unstoppable, name));
   }
 
-  /** Removes all networks that no sandbox is connected to. Resolves to their names. */
-  async pruneNetworks(): Promise<string[]> {
-    return await this.#exclusive(({ unstoppable }) => pruneNetworks(unstoppable));
+  /**
+   * Removes the networks that no sandbox is connected to. Resolves to their names.
+   *
+   * @param matches Which of them to remove; by default all.
+   */
+  async pruneNetworks(matches: (network: Network) => boolean = () => true): Promise<string[]> {
+    return await this.#exclusive(({ unstoppable }) => pruneNetworks(unstoppable, matches));
   }
 
   /** All networks, by name. */

@@ -4,6 +4,7 @@ import { findNetwork, findSandbox } from "./find.ts";
 import type { DriverParts } from "./parts.ts";
 import { restoreParent } from "./restore.ts";
 import { type EndpointRecord, isReady, type Stated, withoutState } from "./store.ts";
+import type { Network } from "./types.ts";
 
 /** Records as the store has them. */
 interface StatedGroup extends RecordGroup {
@@ -31,13 +32,18 @@ export async function removeNetwork(parts: DriverParts, name: string): Promise<v
 }
 
 /**
- * Removes all networks without endpoints. The caller must hold the exclusive lock.
+ * Removes the networks without endpoints that match. The caller must hold the exclusive lock.
  *
  * @returns Their names.
  */
-export async function pruneNetworks(parts: DriverParts): Promise<string[]> {
+export async function pruneNetworks(
+  parts: DriverParts,
+  matches: (network: Network) => boolean,
+): Promise<string[]> {
   const { store } = parts;
-  const unused = store.networks().filter(({ id }) => store.endpoints({ network: id }).length === 0);
+  const unused = store.networks().filter((network) =>
+    store.endpoints({ network: network.id }).length === 0 && matches(network)
+  );
   for (const network of unused) await dropNetwork(parts, withoutState(network));
   return unused.map(({ name }) => name);
 }

@@ -17,15 +17,10 @@ import { CONTAINER_COMMANDS, DOCKER_COMMANDS, DOCKER_OPTIONS, NETWORK_COMMANDS }
 const MISSING: Readonly<Record<string, string>> = {
   "network create": "attachable ipam-driver ipv4 scope",
   "network connect": "driver-opt gw-priority link-local-ip",
-  "network disconnect": "f force",
   "network inspect": "f format v",
-  "network prune": "filter",
-  "network rm": "f force",
   "run": "add-host dns dns-opt dns-option dns-search env-file h hostname l label link-local-ip " +
     "net-alias network-alias sysctl u user",
   "exec": "env-file u user",
-  "ps": "f filter n last l latest no-trunc",
-  "rm": "v volumes",
   "inspect": "f format type",
 };
 
