@@ -62,3 +62,91 @@ Deno.test("an image is explained, and dropped where that is asked for", async ()
   assertEquals((await ipvlan("run", ...words)).status, 7);
   assertEquals(await host.dump(), before);
 });
+
+/** Runs a shell's line in a new sandbox, and returns what it prints. */
+async function printed(options: string, line: string): Promise<string> {
+  const file = await Deno.makeTempFile();
+  // For a line that another user runs.
+  await Deno.chmod(file, 0o666);
+  try {
+    const words = ["run", "--rm", ...options.split(" "), "sh", "-c", `{ ${line}; } >${file}`];
+    assertEquals(await ipvlan(...words), { status: 0, out: "", err: "" }, words.join(" "));
+    return (await Deno.readTextFile(file)).trim();
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+Deno.test("run takes networks with options of their own, none, and another sandbox's", async () => {
+  await using host = await commandHost();
+  await ipvlan("network", "create", "--subnet=10.9.0.0/24", "a");
+  await ipvlan("network", "create", "--subnet=10.8.0.0/24", "b");
+  const before = await host.dump();
+  const addresses = "ip -br -4 addr show scope global | tr -s ' '";
+  const both = "--net name=a,ip=10.9.0.9,alias=x --net " +
+    "name=b,ip=10.8.0.8,driver-opt=com.docker.network.endpoint.ifname=lan0";
+  assertEquals(
+    (await printed(both, addresses)).replaceAll(/@\S+| $/gm, ""),
+    "eth0 UNKNOWN 10.9.0.9/24\nlan0 UNKNOWN 10.8.0.8/24",
+  );
+  assertEquals(
+    await printed("--net a --network-alias db --name c", "grep -c ' c db c.a$' /etc/hosts"),
+    "1",
+  );
+  assertEquals(await printed("--net none", "ip -br link | cut -d' ' -f1"), "lo");
+  await ipvlan("run", "-d", "--net=a", "--ip=10.9.0.7", "--name=c1", "-l", "tier=web", "--label=b");
+  assertStringIncludes(await printed("--net container:c1", addresses), "10.9.0.7/24");
+  const twice = await ipvlan("run", "--net=container:c1", "--name=c2", "--ip=10.9.0.8", "true");
+  assertEquals(twice.status, 125);
+  assertStringIncludes(twice.err, "The option --name does not go with --network container:c1");
+  assertStringIncludes(twice.err, "The option --ip does not go with --network container:c1");
+  assertEquals((await ipvlan("run", "--net=container:nope", "true")).status, 125);
+  assertEquals((await ipvlan("ps", "-q", "--filter", "label=tier=web")).out, "c1");
+  assertEquals((await ipvlan("ps", "-q", "--filter", "label=tier=db")).out, "");
+  assertEquals((await ipvlan("container", "rm", "-fv", "c1")).out, "c1");
+  assertEquals(await host.dump(), before);
+});
+
+Deno.test("run and exec take a user, and variables from a file", async () => {
+  await using _host = await commandHost();
+  await ipvlan("network", "create", "n");
+  assertEquals(await printed("--net n -u nobody", "id -un; id -G"), "nobody\n65534");
+  const file = await Deno.makeTempFile();
+  await Deno.writeTextFile(file, "# a comment\n\nA=from file\nB=2\n");
+  assertEquals(await printed(`--net n --env-file ${file} -e B=3`, 'echo "$A" "$B"'), "from file 3");
+  await Deno.remove(file);
+  await ipvlan("run", "-d", "--net=n", "--name=c1");
+  assertEquals(
+    (await ipvlan("exec", "-u", "4711:12", "c1", "sh", "-c", '[ "$(id -u)" = 4711 ]')).status,
+    0,
+  );
+  const refused = await ipvlan("exec", "-u", "no-such", "c1", "true");
+  assertEquals(refused.status, 1);
+  assertStringIncludes(refused.err, 'there is no user "no-such" in /etc/passwd');
+});
+
+Deno.test("Docker's other names and letters of the network commands work", async () => {
+  await using host = await commandHost();
+  const before = await host.dump();
+  await ipvlan("network", "create", "--label", "a=1", "a");
+  await ipvlan("network", "create", "b");
+  assertEquals((await ipvlan("network", "list", "-q", "--filter", "name=a")).out.length, 12);
+  await ipvlan("run", "-d", "--net=b", "--name=c1");
+  assertEquals((await ipvlan("network", "disconnect", "-f", "b", "c1")).status, 0);
+  assertEquals((await ipvlan("rm", "-fv", "c1")).out, "c1");
+  const pruned = await ipvlan(
+    "network",
+    "prune",
+    "-f",
+    "--filter",
+    "label=a=1",
+    "--filter=until=0s",
+  );
+  assertEquals(pruned.out, "Deleted Networks:\na");
+  assertEquals(await ipvlan("network", "remove", "-f", "nope", "b"), {
+    status: 0,
+    out: "b",
+    err: "",
+  });
+  assertEquals(await host.dump(), before);
+});

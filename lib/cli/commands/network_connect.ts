@@ -1,3 +1,4 @@
+import { throwProblems } from "../../driver/errors.ts";
 import type { Command } from "../command.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
 
@@ -9,8 +10,10 @@ const command: Command = {
   changes: true,
   async run(args, { open, warn }) {
     const [network = "", sandbox = ""] = args.positionals;
+    const { options, problems } = readEndpoint(args);
+    throwProblems(problems);
     await using driver = await open();
-    const { notices } = await driver.connect(network, sandbox, readEndpoint(args));
+    const { notices } = await driver.connect(network, sandbox, options);
     notices.forEach(warn);
     return 0;
   },

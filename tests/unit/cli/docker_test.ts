@@ -16,11 +16,9 @@ import { CONTAINER_COMMANDS, DOCKER_COMMANDS, DOCKER_OPTIONS, NETWORK_COMMANDS }
 /** What is not here yet. */
 const MISSING: Readonly<Record<string, string>> = {
   "network create": "attachable ipam-driver ipv4 scope",
-  "network connect": "driver-opt gw-priority link-local-ip",
+  "network connect": "gw-priority link-local-ip",
   "network inspect": "f format v",
-  "run": "add-host dns dns-opt dns-option dns-search env-file h hostname l label link-local-ip " +
-    "net-alias network-alias sysctl u user",
-  "exec": "env-file u user",
+  "run": "add-host dns dns-opt dns-option dns-search h hostname link-local-ip sysctl",
   "inspect": "f format type",
 };
 
