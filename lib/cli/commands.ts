@@ -94,6 +94,10 @@ export const COMMANDS: Record<string, Entry> = {
     summary: "Run scenarios, or any command, in a kernel that has ipvlan",
     load: () => import("./commands/lab.ts"),
   },
+  "version": {
+    summary: "Print the version",
+    load: () => import("./commands/version.ts"),
+  },
   "completion": {
     summary: "Print a script for a shell that completes commands, options and names",
     load: () => import("./commands/completion.ts"),

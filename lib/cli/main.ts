@@ -1,4 +1,3 @@
-import metadata from "../../deno.json" with { type: "json" };
 import { InterruptedError, IpvlanError } from "../errors.ts";
 import { Interrupt } from "../signals.ts";
 import { closest } from "../suggest.ts";
@@ -39,10 +38,7 @@ async function dispatch(typed: readonly string[], forRun: readonly string[] = []
   const [first = "--help", second = "--help"] = typed;
   // For `alias docker="ipvlan --image"`.
   if (first === "--image") return await dispatch(typed.slice(1), ["--image"]);
-  if (first === "--version") {
-    print(`ipvlan ${metadata.version}`);
-    return 0;
-  }
+  if (["--version", "-v"].includes(first)) return await dispatch(["version"]);
   if (["--help", "-h", "help"].includes(first)) {
     print(groupHelp(""));
     return 0;

@@ -15,7 +15,7 @@ import { CONTAINER_COMMANDS, DOCKER_COMMANDS, DOCKER_OPTIONS, NETWORK_COMMANDS }
 
 /** What is not here yet. */
 const MISSING: Readonly<Record<string, string>> = {
-  "network create": "attachable ipam-driver ipv4 scope",
+  "network create": "ipv4",
   "network connect": "gw-priority link-local-ip",
   "network inspect": "f format v",
   "run": "add-host dns dns-opt dns-option dns-search h hostname link-local-ip sysctl",
@@ -23,7 +23,7 @@ const MISSING: Readonly<Record<string, string>> = {
 };
 
 /** Commands that are not here yet. */
-const MISSING_COMMANDS = ["stop", "kill", "wait", "logs", "version", "prune"];
+const MISSING_COMMANDS = ["stop", "kill", "wait", "logs", "prune"];
 
 /** The options of a command here, with those that are refused. */
 async function optionsHere(name: string): Promise<string[]> {

@@ -39,13 +39,28 @@ Deno.test("options of the command line become a network, each in the subnet that
   );
 });
 
+Deno.test("options with only one value, or without an effect, change nothing", () => {
+  const usual = ["--attachable", "--scope", "local", "--ipam-driver=default", "-d", "ipvlan"];
+  assertEquals(read(...usual), read());
+});
+
 Deno.test("all words that cannot be read are reported at once", () => {
   const { problems } = read(
-    ...["--driver=bridge", "--subnet=10.0.0.0/24", "--gateway=10.0.1.1", "--aux-address=printer"],
+    ...[
+      "--driver=bridge",
+      "--scope=swarm",
+      "--ipam-driver=dhcp",
+      "--subnet=10.0.0.0/24",
+      "--gateway=10.0.1.1",
+      "--aux-address=printer",
+    ],
     ...["--gateway=10.0.0.1", "--gateway=10.0.0.2", "--label==x", "-o", "nope=1"],
   );
   assertEquals(problems.map(({ message }) => message), [
     'The driver "bridge" is not valid: only ipvlan is here',
+    'The scope "swarm" is not valid: a network is one machine\'s, so write local or leave it out',
+    'The ipam-driver "dhcp" is not valid: addresses are given by ipvlan itself: write default or ' +
+    "leave it out",
     `The driver option "nope=1" is not valid: choose of ${DRIVER_OPTIONS.join(", ")}`,
     'The auxiliary address "printer" is not valid: write NAME=VALUE',
     'The label "=x" is not valid: write NAME=VALUE',
