@@ -13,6 +13,7 @@ export {
   AddressHeldError,
   type AdoptSpec,
   AlreadyConnectedError,
+  type BackgroundOptions,
   type Connection,
   type ConnectOptions,
   Driver,

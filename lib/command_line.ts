@@ -20,7 +20,7 @@ export interface OptionForm<Name extends string = string> {
   refused?: string;
 }
 
-/** The options that were typed. */
+/** The options that were typed. An option that the command does not have was not. */
 export interface OptionValues<Name extends string = string> {
   /** The value of an option; the last where it was given several times. */
   value(name: Name): string | undefined;
@@ -61,7 +61,7 @@ export function readCommandLine<Name extends string>(
     options.flatMap((option) => spellOut(option, given)),
     { string: withValue, collect: withValue, boolean: switches },
   );
-  const values = (name: Name) => parsed[name] as string[];
+  const values = (name: Name) => (parsed[name] ?? []) as string[];
   return {
     words,
     behind,

@@ -58,6 +58,22 @@ export const COMMANDS: Record<string, Entry> = {
     summary: "Show sandboxes and networks in full",
     load: () => import("./commands/inspect.ts"),
   },
+  "stop": {
+    summary: "End the processes in sandboxes",
+    load: () => import("./commands/stop.ts"),
+  },
+  "kill": {
+    summary: "Send a signal to the processes in sandboxes",
+    load: () => import("./commands/kill.ts"),
+  },
+  "wait": {
+    summary: "Wait until no process is in sandboxes, and print exit statuses",
+    load: () => import("./commands/wait.ts"),
+  },
+  "logs": {
+    summary: "Print what the command of a sandbox has printed",
+    load: () => import("./commands/logs.ts"),
+  },
   "attach": {
     summary: "Connect a network namespace that exists already to a network",
     load: () => import("./commands/attach.ts"),
@@ -116,6 +132,10 @@ export const ALIASES: Readonly<Record<string, string>> = {
   "container rm": "rm",
   "container remove": "rm",
   "container inspect": "inspect",
+  "container stop": "stop",
+  "container kill": "kill",
+  "container wait": "wait",
+  "container logs": "logs",
 };
 
 /** A command by its own name, with what the list of all commands has of it. */

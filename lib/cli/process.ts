@@ -4,7 +4,7 @@
  * @module
  */
 import { InvalidOptionError } from "../driver/errors.ts";
-import type { Driver } from "../driver/mod.ts";
+import type { BackgroundOptions, Driver } from "../driver/mod.ts";
 import { InterruptedError, IpvlanError } from "../errors.ts";
 import { ProgramNotFoundError } from "../iproute2/errors.ts";
 import { exitStatusOf, onSignals } from "../signals.ts";
@@ -167,6 +167,7 @@ export function readProcess(words: readonly string[], args: Arguments): Process 
  * Runs a command in a sandbox. Resolves to the command's exit status; to 0 if it runs in the
  * background.
  *
+ * @param background How it runs in the background.
  * @throws {ProgramNotFoundError} `ip` is not installed.
  */
 export async function runInside(
@@ -175,10 +176,11 @@ export async function runInside(
   { words, ...options }: Process,
   args: Arguments,
   relay: SignalRelay,
+  background: Pick<BackgroundOptions, "keepOutput" | "afterwards"> = {},
 ): Promise<number> {
   try {
     if (args.on("detach")) {
-      await driver.start(sandbox, words, options);
+      await driver.start(sandbox, words, { ...options, ...background });
       return 0;
     }
     const child = driver.exec(sandbox, words, {

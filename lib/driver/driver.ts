@@ -1,7 +1,7 @@
 import type { IpvlanError } from "../errors.ts";
 import { look } from "../iproute2/view.ts";
 import { attach, type Attached, type AttachRequest } from "./attach.ts";
-import { BACKGROUND, waitUntilInside } from "./background.ts";
+import { type BackgroundOptions, startInBackground } from "./background.ts";
 import { createNetwork, newIdentity } from "./create.ts";
 import { toEndpoint } from "./endpoint.ts";
 import { HalfDoneError, SandboxInUseError } from "./errors.ts";
@@ -11,6 +11,7 @@ import { StateLock } from "./lock.ts";
 import { LinkMonitor } from "./monitor.ts";
 import { Namespaces, programsWith, rehearsed, watched, type WrapRunner } from "./namespaces.ts";
 import { decideNetwork, type HostFacts } from "./network.ts";
+import { KeptOutput } from "./output.ts";
 import type { DriverParts } from "./parts.ts";
 import { KnownPools } from "./pools.ts";
 import { Processes } from "./processes.ts";
@@ -78,7 +79,7 @@ export interface DriverOptions {
 }
 
 /** What drivers with different signals share. */
-interface DriverBase extends Pick<DriverParts, "store" | "hosts" | "pools"> {
+interface DriverBase extends Pick<DriverParts, "store" | "hosts" | "pools" | "output"> {
   host: string | undefined;
   wrap: WrapRunner | undefined;
   programs: Programs;
@@ -153,6 +154,7 @@ export class Driver implements AsyncDisposable {
       programs: programsWith(programLock),
       hosts: new HostsFiles(store, file("hosts.lock")),
       pools: new KnownPools(store),
+      output: new KeptOutput(folder, dryRun !== undefined),
       lock: new StateLock(file("lock")),
       sequences: new StateLock(file("sequence.lock")),
     };
@@ -275,6 +277,7 @@ export class Driver implements AsyncDisposable {
       if (busy === "refuse" && pids.length > 0) throw new SandboxInUseError(name, pids);
       for (const pid of pids) killIfPresent(pid);
       await removeSandbox(this.#parts.unstoppable, name);
+      this.#parts.output.remove(name);
     });
   }
 
@@ -373,24 +376,68 @@ export class Driver implements AsyncDisposable {
    * @throws {SandboxNotFoundError} There is no such sandbox.
    */
   exec(sandbox: string, words: readonly string[], options: Deno.CommandOptions = {}): Deno.Command {
-    findSandbox(this.#parts.store, sandbox);
-    return new Deno.Command("ip", { ...options, args: ["netns", "exec", sandbox, ...words] });
+    const [program, ...args] = this.#wordsInside(sandbox, words);
+    return new Deno.Command(program!, { ...options, args });
   }
 
   /**
-   * Starts a command in a sandbox in the background, without input and output. It may outlive this
-   * program. Resolves when its process is in the sandbox, or has ended already.
+   * Starts a command in a sandbox in the background, without input. It may outlive this program.
+   * Resolves when its process is in the sandbox, or has ended already.
    *
    * @throws {SandboxNotFoundError} There is no such sandbox.
    */
   async start(
     sandbox: string,
     words: readonly string[],
-    options: Pick<Deno.CommandOptions, "cwd" | "env"> = {},
+    options: BackgroundOptions = {},
   ): Promise<void> {
-    const child = this.exec(sandbox, words, { ...options, ...BACKGROUND }).spawn();
-    child.unref();
-    await waitUntilInside(child, () => this.processes(sandbox), this.#parts.wait.signal);
+    const { output, wait } = this.#parts;
+    const inside = this.#wordsInside(sandbox, words);
+    const folder = options.keepOutput ? output.begin(sandbox) : undefined;
+    await startInBackground(inside, options, folder, () => this.processes(sandbox), wait.signal);
+  }
+
+  /**
+   * Reads what the command has printed that was last started with `keepOutput`: the end of it, up
+   * to a megabyte.
+   *
+   * @throws {SandboxNotFoundError} There is no such sandbox.
+   */
+  output(sandbox: string): Uint8Array<ArrayBuffer> {
+    findSandbox(this.#parts.store, sandbox);
+    return this.#parts.output.read(sandbox);
+  }
+
+  /**
+   * Reads the same as one piece, and then what is printed until the command has ended.
+   *
+   * @param signal Ends it.
+   * @throws {SandboxNotFoundError} There is no such sandbox.
+   */
+  followOutput(sandbox: string, signal?: AbortSignal): AsyncIterable<Uint8Array<ArrayBuffer>> {
+    findSandbox(this.#parts.store, sandbox);
+    const isBusy = async () => (await this.#parts.processes.in(sandbox)).length > 0;
+    return this.#parts.output.follow(sandbox, isBusy, signal);
+  }
+
+  /**
+   * The exit status of the command that was last started with `keepOutput` and has ended;
+   * `undefined` if there was none, or if the machine was restarted before its end.
+   */
+  async exitStatus(sandbox: string): Promise<number | undefined> {
+    return await this.#parts.output.status(sandbox);
+  }
+
+  /**
+   * Sends a signal to all processes in a sandbox.
+   *
+   * @returns The ids of the processes that were there.
+   * @throws {SandboxNotFoundError} There is no such sandbox.
+   */
+  async signal(sandbox: string, signal: Deno.Signal): Promise<number[]> {
+    const pids = await this.processes(sandbox);
+    for (const pid of pids) killIfPresent(pid, signal);
+    return pids;
   }
 
   /**
@@ -464,6 +511,12 @@ export class Driver implements AsyncDisposable {
     }
   }
 
+  /** The words of a command that runs another one in a sandbox. */
+  #wordsInside(sandbox: string, words: readonly string[]): string[] {
+    findSandbox(this.#parts.store, sandbox);
+    return ["ip", "netns", "exec", sandbox, ...words];
+  }
+
   async #createSandbox(
     spec: AdoptSpec,
     namespace: Sandbox["namespace"],
@@ -499,11 +552,11 @@ export class Driver implements AsyncDisposable {
 
 /** Makes the parts of a driver with a signal. */
 function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
-  const { host, wrap, store, programLock: lock, programs, hosts, pools } = base;
+  const { host, wrap, store, programLock: lock, programs, hosts, pools, output } = base;
   const namespaces = new Namespaces({ host, lock, programs, wrap, ...wait });
   const partsOn = (namespaces: Namespaces, wait: WaitOptions) => {
     const processes = new Processes(namespaces.run, lock);
-    return { store, namespaces, processes, hosts, pools, wait };
+    return { store, namespaces, processes, hosts, pools, output, wait };
   };
   // What has begun may wait for others a little longer, and then leaves the rest to the next call.
   const late = { ...wait, signal: lateSignal(wait.signal) };
@@ -516,9 +569,9 @@ function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
   return { ...partsOn(namespaces, wait), unstoppable };
 }
 
-function killIfPresent(pid: number): void {
+function killIfPresent(pid: number, signal: Deno.Signal = "SIGKILL"): void {
   try {
-    Deno.kill(pid, "SIGKILL");
+    Deno.kill(pid, signal);
   } catch (error) {
     // The process has ended meanwhile.
     if (!(error instanceof Deno.errors.NotFound)) throw error;

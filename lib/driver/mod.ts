@@ -3,6 +3,7 @@
  *
  * @module
  */
+export type { BackgroundOptions } from "./background.ts";
 export { Driver, type DriverOptions } from "./driver.ts";
 export {
   AddressHeldError,

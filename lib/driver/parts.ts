@@ -1,3 +1,4 @@
+import type { KeptOutput } from "./output.ts";
 import type { HostsFiles } from "./hosts.ts";
 import type { Namespaces } from "./namespaces.ts";
 import type { KnownPools } from "./pools.ts";
@@ -17,6 +18,8 @@ export interface DriverParts {
   processes: Processes;
   /** The address pools of the networks. */
   pools: KnownPools;
+  /** The output of commands in the background. */
+  output: KeptOutput;
   /** How calls wait for other processes. */
   wait: WaitOptions;
   /** The same parts for what must come to its end once it has begun, as if there were no signal. */

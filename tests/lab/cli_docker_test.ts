@@ -2,7 +2,7 @@
  * Lines that people have typed for Docker for years, as `ipvlan` takes them.
  */
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { ipvlan } from "../kit/command.ts";
+import { ipvlan, Job, runJob } from "../kit/command.ts";
 import { inEnv } from "../kit/processes.ts";
 import { commandHost } from "../kit/worlds.ts";
 
@@ -149,4 +149,84 @@ Deno.test("Docker's other names and letters of the network commands work", async
     err: "",
   });
   assertEquals(await host.dump(), before);
+});
+
+Deno.test("what run -d prints is kept for logs, and wait has its exit status", async () => {
+  await using host = await commandHost();
+  await ipvlan("network", "create", "n");
+  const before = await host.dump();
+  const start = (name: string, line: string, ...options: string[]) =>
+    ipvlan("run", "-d", "--net=n", "--name", name, ...options, "--", "sh", "-c", line);
+  const line = 'cd / && echo "$PWD $A" && echo two >&2 && printf "\\033[31m" && exit 7';
+  assertEquals((await start("c1", line, "-e", "A=b c")).out, "c1");
+  assertEquals((await ipvlan("wait", "c1")).out, "7");
+  assertEquals((await ipvlan("logs", "-f", "c1")).out, "/ b c\ntwo\n\\u001b[31m");
+  assertEquals((await ipvlan("container", "logs", "--tail=2", "c1")).out, "two\n\\u001b[31m");
+  assertEquals((await ipvlan("logs", "-n", "0", "c1")).out, "");
+  assertEquals((await ipvlan("exec", "-d", "c1", "echo", "other")).status, 0);
+  assertStringIncludes((await ipvlan("logs", "c1")).out, "two");
+  await start("c2", "echo begun; exec sleep 600");
+  await using follower = new Job(["logs", "--follow", "c2"]);
+  const stopped = await ipvlan("stop", "-t", "60", "c2");
+  assertEquals([stopped.out, (await follower.ended).out], ["c2", "begun"]);
+  assertEquals((await ipvlan("wait", "c2", "c1")).out, "143\n7");
+  assertEquals(
+    (await ipvlan("kill", "c2")).err,
+    'ipvlan: The sandbox "c2" is not running: no process is in it',
+  );
+  assertEquals((await ipvlan("stop", "c2")).out, "c2");
+  await ipvlan("rm", "c1", "c2");
+  const state = Deno.env.get("IPVLAN_STATE_DIR");
+  assertEquals([...Deno.readDirSync(`${state}/output`)], []);
+  assertEquals(await host.dump(), before);
+});
+
+Deno.test("stop ends every process in a sandbox, by force where needed, and kill sends any signal", async () => {
+  await using _host = await commandHost();
+  await ipvlan("network", "create", "n");
+  const folder = await Deno.makeTempDir();
+  const stubborn = `trap "" TERM; trap "echo hup >${folder}/hup" HUP; touch ${folder}/set; ` +
+    "while :; do sleep 0.05; done";
+  await ipvlan("run", "-d", "--net=n", "--name=c1", "sh", "-c", stubborn);
+  const there = async (name: string) => {
+    while (!await Deno.stat(`${folder}/${name}`).catch(() => undefined)) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
+  await there("set");
+  assertEquals((await ipvlan("kill", "-s", "hup", "c1")).out, "c1");
+  await there("hup");
+  assertEquals((await ipvlan("stop", "-t", "0", "c1")).out, "c1");
+  assertEquals((await ipvlan("wait", "c1")).out, "137");
+  assertEquals((await ipvlan("kill", "--signal=NOPE", "c1")).status, 1);
+  assertEquals((await ipvlan("stop", "nope")).status, 1);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("run -d --rm removes the sandbox when its command has ended", async () => {
+  await using host = await commandHost();
+  await ipvlan("network", "create", "n");
+  const before = await host.dump();
+  const words = [
+    "run",
+    "-d",
+    "--rm",
+    "--net=n",
+    "--name=c1",
+    "-w",
+    "/proc",
+    "-e",
+    "HOME=/nonexistent",
+  ];
+  const started = await runJob([...words, "sleep", "600"]);
+  assertEquals(started, { status: 0, out: "c1", err: "" });
+  assertEquals((await ipvlan("kill", "c1")).out, "c1");
+  while ((await host.ip.netns.list()).includes("c1")) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  // The last record is deleted a moment later.
+  while ((await ipvlan("network", "rm", "n", "--dry-run")).status !== 0);
+  assertEquals(await host.dump(), before);
+  assertEquals((await ipvlan("run", "-d", "--rm", "--net=n", "--name=c2")).out, "c2");
+  assertEquals((await ipvlan("ps", "-aq")).out, "");
 });

@@ -258,7 +258,6 @@ const REFUSALS: Refusal[] = [
   ["run --net taken", 125, "Missing argument: COMMAND"],
   ["run true", 125, "Missing option: --net NETWORK"],
   ["run --nope --net taken true", 125, "There is no option --nope"],
-  ["run -d --rm --net taken true", 125, "do not go together"],
   ["run --net nope true", 125, "network nope not found"],
   ["run --net taken --ip 10.20.1.2 true", 125, "10.20.1.2"],
   ["run --net taken --name c1 true", 125, 'The sandbox name "c1" is already in use'],

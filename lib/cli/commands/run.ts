@@ -16,6 +16,7 @@ import {
   runInside,
   SignalRelay,
 } from "../process.ts";
+import { thisProgram } from "../unit.ts";
 
 /** The exit status for an error of ipvlan itself and for a wrong command line, as in Docker. */
 const FAILED = 125;
@@ -45,14 +46,21 @@ async function runInNew(
     await driver.withSignal().removeSandbox(name);
     return relay.status;
   }
-  let status = 0;
+  const [detached, remove] = [args.on("detach"), args.on("rm")];
+  // In the background, the shell that keeps the output starts this.
+  const afterwards = remove ? [...thisProgram(), "rm", "--force", name] : [];
+  let isStarted = false;
   try {
-    if (process) status = await runInside(driver, name, process, args, relay);
+    const status = process
+      ? await runInside(driver, name, process, args, relay, { keepOutput: true, afterwards })
+      : 0;
+    isStarted = true;
+    if (detached) print(name);
+    return status;
   } finally {
-    if (args.on("rm")) await driver.removeSandbox(name, "kill");
+    const isInBackground = detached && isStarted && process !== undefined;
+    if (remove && !isInBackground) await driver.removeSandbox(name, "kill");
   }
-  if (args.on("detach")) print(name);
-  return status;
 }
 
 /** Runs a command in a sandbox that exists: `--network container:SANDBOX`. */
@@ -113,12 +121,6 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
       if (networks.length === 0) problems.push("Missing option: --net NETWORK");
       if (words.length === 0 && !detached) {
         problems.push("Missing argument: COMMAND, or --detach for a sandbox without a command");
-      }
-      if (detached && args.on("rm")) {
-        problems.push(
-          "The options --detach and --rm do not go together: ipvlan does not stay to remove the " +
-            "sandbox",
-        );
       }
       const { target, problems: wrong } = readTarget(networks, args);
       if (target.inside !== undefined) {

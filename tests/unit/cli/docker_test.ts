@@ -23,7 +23,7 @@ const MISSING: Readonly<Record<string, string>> = {
 };
 
 /** Commands that are not here yet. */
-const MISSING_COMMANDS = ["stop", "kill", "wait", "logs", "prune"];
+const MISSING_COMMANDS = ["prune"];
 
 /** The options of a command here, with those that are refused. */
 async function optionsHere(name: string): Promise<string[]> {
