@@ -189,7 +189,7 @@ export function refusedOptions(command: string): OptionForm[] {
 }
 
 /** Docker's commands that are refused: for each reason, the commands. */
-const REFUSED_COMMANDS: readonly [commands: string, why: string][] = [
+export const REFUSED_COMMANDS: readonly [commands: string, why: string][] = [
   [
     "build builder buildx commit history image images import load login logout manifest pull push " +
     "rmi save search tag trust",
