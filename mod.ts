@@ -53,6 +53,7 @@ export {
   SandboxGoneError,
   SandboxInUseError,
   SandboxNotFoundError,
+  type SandboxSettings,
   type SandboxSpec,
   type SettledNetwork,
   StoreError,

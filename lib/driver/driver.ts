@@ -19,6 +19,7 @@ import { lateSignal, type Programs } from "./programs.ts";
 import { recover, type Recovery } from "./recover.ts";
 import { disconnect, pruneNetworks, removeNetwork, removeSandbox } from "./remove.ts";
 import { restore } from "./restore.ts";
+import { SettingsKeeper, settingsOf, withHostname } from "./settings.ts";
 import { isReady, SqliteStore, stateFolder, withoutState } from "./store.ts";
 import type {
   AdoptSpec,
@@ -82,6 +83,10 @@ export interface DriverOptions {
 interface DriverBase extends Pick<DriverParts, "store" | "hosts" | "pools" | "output"> {
   host: string | undefined;
   wrap: WrapRunner | undefined;
+  /** Called with each command that changes something. */
+  report: ((command: string) => void) | undefined;
+  /** Whether nothing is changed. */
+  isRehearsal: boolean;
   programs: Programs;
   /** The file that each `ip` has open: see {@linkcode Namespaces}. */
   programLock: string | undefined;
@@ -138,7 +143,7 @@ export class Driver implements AsyncDisposable {
    * @ignore
    */
   static openWrapped(
-    { host, stateDir, dryRun, signal, waiting }: DriverOptions,
+    { host, stateDir, dryRun, verbose, signal, waiting }: DriverOptions,
     wrap?: WrapRunner,
   ): Driver {
     const folder = stateDir ?? stateFolder();
@@ -154,6 +159,8 @@ export class Driver implements AsyncDisposable {
       programs: programsWith(programLock),
       hosts: new HostsFiles(store, file("hosts.lock")),
       pools: new KnownPools(store),
+      report: dryRun ?? verbose,
+      isRehearsal: dryRun !== undefined,
       output: new KeptOutput(folder, dryRun !== undefined),
       lock: new StateLock(file("lock")),
       sequences: new StateLock(file("sequence.lock")),
@@ -246,7 +253,8 @@ export class Driver implements AsyncDisposable {
    */
   async createSandbox(spec: SandboxSpec): Promise<Outcome<SandboxDetails>> {
     const { name, connections, labels } = spec;
-    return await this.#createSandbox({ name, connections, labels }, "made");
+    const request = { name, connections, labels, ...settingsOf(spec) };
+    return await this.#createSandbox(request, "made");
   }
 
   /**
@@ -513,8 +521,8 @@ export class Driver implements AsyncDisposable {
 
   /** The words of a command that runs another one in a sandbox. */
   #wordsInside(sandbox: string, words: readonly string[]): string[] {
-    findSandbox(this.#parts.store, sandbox);
-    return ["ip", "netns", "exec", sandbox, ...words];
+    const { hostname } = findSandbox(this.#parts.store, sandbox);
+    return ["ip", "netns", "exec", sandbox, ...withHostname(hostname, words)];
   }
 
   async #createSandbox(
@@ -553,10 +561,12 @@ export class Driver implements AsyncDisposable {
 /** Makes the parts of a driver with a signal. */
 function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
   const { host, wrap, store, programLock: lock, programs, hosts, pools, output } = base;
+  const { report, isRehearsal } = base;
   const namespaces = new Namespaces({ host, lock, programs, wrap, ...wait });
   const partsOn = (namespaces: Namespaces, wait: WaitOptions) => {
     const processes = new Processes(namespaces.run, lock);
-    return { store, namespaces, processes, hosts, pools, output, wait };
+    const settings = new SettingsKeeper({ run: namespaces.run, report, isRehearsal });
+    return { store, namespaces, processes, hosts, pools, output, settings, wait };
   };
   // What has begun may wait for others a little longer, and then leaves the rest to the next call.
   const late = { ...wait, signal: lateSignal(wait.signal) };

@@ -50,6 +50,7 @@ export type {
   RestoreReport,
   Sandbox,
   SandboxDetails,
+  SandboxSettings,
   SandboxSpec,
   SettledNetwork,
 } from "./types.ts";

@@ -3,6 +3,7 @@ import type { HostsFiles } from "./hosts.ts";
 import type { Namespaces } from "./namespaces.ts";
 import type { KnownPools } from "./pools.ts";
 import type { Processes } from "./processes.ts";
+import type { SettingsKeeper } from "./settings.ts";
 import type { Store } from "./store.ts";
 import type { WaitOptions } from "./wait.ts";
 
@@ -18,6 +19,8 @@ export interface DriverParts {
   processes: Processes;
   /** The address pools of the networks. */
   pools: KnownPools;
+  /** What sandboxes have besides their networks. */
+  settings: SettingsKeeper;
   /** The output of commands in the background. */
   output: KeptOutput;
   /** How calls wait for other processes. */

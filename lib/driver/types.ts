@@ -68,10 +68,33 @@ export interface Network extends SettledNetwork {
   isolated: boolean;
 }
 
+/** What a sandbox has besides its networks. */
+export interface SandboxSettings {
+  /**
+   * The host name of the commands in it, which get a UTS namespace of their own.
+   *
+   * @default {undefined} The machine's.
+   */
+  hostname?: string;
+  /**
+   * The name servers, the domains to search, and the options of the resolver (resolv.conf(5)). What
+   * is left out is as in the machine's `/etc/resolv.conf`.
+   *
+   * @default {undefined} The machine's file.
+   */
+  dns?: { servers?: string[]; search?: string[]; options?: string[] };
+  /**
+   * Values of the kernel's settings of its network namespace: `{ "net.ipv4.ip_forward": "1" }`.
+   *
+   * @default {undefined}
+   */
+  sysctls?: Record<string, string>;
+}
+
 /**
  * A sandbox: a network namespace that networks are connected to (what Docker calls a container).
  */
-export interface Sandbox {
+export interface Sandbox extends SandboxSettings {
   /** Its name, which is also the name of its network namespace. */
   name: string;
   /** When it was created, in ISO 8601. */
@@ -134,7 +157,7 @@ export interface Connection extends ConnectOptions {
 }
 
 /** A sandbox to create. */
-export interface SandboxSpec {
+export interface SandboxSpec extends SandboxSettings {
   /** The sandbox's name, under the rules for a network's name. Digits alone are refused. */
   name: string;
   /**

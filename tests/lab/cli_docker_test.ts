@@ -230,3 +230,56 @@ Deno.test("run -d --rm removes the sandbox when its command has ended", async ()
   assertEquals((await ipvlan("run", "-d", "--rm", "--net=n", "--name=c2")).out, "c2");
   assertEquals((await ipvlan("ps", "-aq")).out, "");
 });
+
+Deno.test("a sandbox has the host name, the name servers and the kernel's settings that it is given", async () => {
+  await using host = await commandHost();
+  await ipvlan("network", "create", "n");
+  const before = await host.dump();
+  assertEquals(
+    await printed("--net n -h web.example.com", "hostname; uname -n"),
+    "web.example.com\nweb.example.com",
+  );
+  const dns = "--net n --dns 192.0.2.53 --dns-search a.example --dns-opt ndots:2";
+  assertEquals(
+    await printed(dns, "grep -v '^#' /etc/resolv.conf"),
+    "nameserver 192.0.2.53\nsearch a.example\noptions ndots:2",
+  );
+  const sysctls = [
+    "--sysctl",
+    "net.ipv4.ip_forward=1",
+    "--sysctl",
+    "net.ipv4.conf.eth0.rp_filter=2",
+  ];
+  const read = "cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/eth0/rp_filter";
+  assertEquals(await printed(`--net n ${sysctls.join(" ")}`, read), "1\n2");
+  // After a restart of the machine, no namespace is there.
+  await ipvlan("run", "-d", "--net=n", "--name=c1", "-h", "c1", "--dns=192.0.2.53", ...sysctls);
+  await host.ip.netns.del("c1");
+  assertEquals((await ipvlan("restore")).status, 0);
+  const check = '[ "$(hostname)" = c1 ] && grep -q "^nameserver 192.0.2.53" /etc/resolv.conf && ' +
+    '[ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ]';
+  assertEquals((await ipvlan("exec", "c1", "sh", "-c", check)).status, 0);
+  assertEquals((await ipvlan("rm", "c1")).out, "c1");
+  const failed = await ipvlan(
+    "run",
+    "-d",
+    "--net=n",
+    "--name=c1",
+    "--sysctl=net.ipv4.no_such=1",
+    "--dns=192.0.2.53",
+  );
+  assertEquals(failed.status, 125);
+  assertStringIncludes(failed.err, 'Cannot set net.ipv4.no_such to 1 in "c1"');
+  const rehearsed = await ipvlan(
+    "run",
+    "-d",
+    "--dry-run",
+    "--net=n",
+    "--name=c1",
+    "--sysctl=net.ipv4.ip_forward=1",
+    "--dns=192.0.2.53",
+  );
+  assertStringIncludes(rehearsed.out, "ip netns exec c1 sysctl -w 'net.ipv4.ip_forward=1'");
+  assertEquals(await host.dump(), before);
+  assertEquals(await Deno.stat("/etc/netns/c1").catch(() => undefined), undefined);
+});

@@ -16,6 +16,7 @@ import {
   runInside,
   SignalRelay,
 } from "../process.ts";
+import { readSettings, SETTINGS_OPTIONS } from "../settings.ts";
 import { thisProgram } from "../unit.ts";
 
 /** The exit status for an error of ipvlan itself and for a wrong command line, as in Docker. */
@@ -26,6 +27,7 @@ const SANDBOX_OPTIONS = [
   { name: "name", value: "NAME", help: "the sandbox's name" },
   ...ENDPOINT_OPTIONS,
   ...ALIAS_OPTIONS,
+  ...SETTINGS_OPTIONS,
   { name: "label", short: "l", value: "NAME=VALUE", many: true, help: "a label" },
 ];
 
@@ -137,7 +139,8 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
         args.values("label"),
         false,
       );
-      throwProblems([...wrong, ...wrongLabels]);
+      const { settings, problems: wrongSettings } = readSettings(args);
+      throwProblems([...wrong, ...wrongLabels, ...wrongSettings]);
       if (words.length > 0) requireNoImage(words, args.value("workdir"));
       const process = words.length > 0 ? readProcess(words, args) : undefined;
       await using driver = await open(relay.signal);
@@ -145,7 +148,7 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
         return await runInOther(driver, target.inside, process, args, relay, context);
       }
       const name = args.value("name") ?? `sandbox-${crypto.randomUUID().slice(0, 8)}`;
-      const spec = { name, connections: target.connections, labels };
+      const spec = { name, connections: target.connections, labels, ...settings };
       return await runInNew(driver, spec, process, args, relay, context);
     } catch (error) {
       if (!(error instanceof IpvlanError)) throw error;

@@ -18,7 +18,7 @@ const MISSING: Readonly<Record<string, string>> = {
   "network create": "ipv4",
   "network connect": "gw-priority link-local-ip",
   "network inspect": "f format v",
-  "run": "add-host dns dns-opt dns-option dns-search h hostname link-local-ip sysctl",
+  "run": "add-host link-local-ip",
   "inspect": "f format type",
 };
 
