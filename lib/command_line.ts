@@ -26,8 +26,8 @@ export interface OptionValues<Name extends string = string> {
   value(name: Name): string | undefined;
   /** All values of an option, in the order given. */
   values(name: Name): string[];
-  /** Whether an option without a value is on. */
-  on(name: Name): boolean;
+  /** Whether an option without a value is on; `otherwise` if it was not typed, which is off. */
+  on(name: Name, otherwise?: boolean): boolean;
 }
 
 /** What was typed, sorted. */
@@ -68,7 +68,8 @@ export function readCommandLine<Name extends string>(
     problems: [...new Set(problems)],
     value: (name) => values(name).at(-1),
     values,
-    on: (name) => parsed[name] === true,
+    on: (name, otherwise = false) =>
+      given.some(({ option }) => option?.name === name) ? parsed[name] === true : otherwise,
   };
 }
 

@@ -63,10 +63,13 @@ export function readNetwork(
   for (const read of [given, aux, labels, nested]) problems.push(...read.problems);
   const spec: NetworkSpec = {
     ...given.options,
-    ...Object.fromEntries(SWITCHES.map((name) => [name, args.on(name)])),
+    ...Object.fromEntries(
+      SWITCHES.map((name) => [name, args.on(name, NETWORK_OPTIONS[name].default === true)]),
+    ),
     name,
     subnets: nested.subnets,
-    ipv6: args.on("ipv6"),
+    // Typed as false, it is another thing than left out.
+    ...(args.on("ipv6", true) === args.on("ipv6") && { ipv6: args.on("ipv6") }),
     labels: labels.record,
   };
   return { spec, problems };

@@ -13,10 +13,10 @@ export interface NetworkSpec extends Partial<NetworkOptions> {
    */
   subnets?: readonly (string | SubnetSpec)[];
   /**
-   * Whether the network must have an IPv6 subnet. An IPv6 subnet turns IPv6 on by itself; this
-   * only makes it an error not to give one.
+   * Whether the network has IPv6. An IPv6 subnet turns it on by itself, so this only makes it an
+   * error to give none, or with `false` to give one.
    *
-   * @default {false}
+   * @default {undefined} As the subnets say.
    */
   ipv6?: boolean;
   /**

@@ -283,3 +283,20 @@ Deno.test("a sandbox has the host name, the name servers and the kernel's settin
   assertEquals(await host.dump(), before);
   assertEquals(await Deno.stat("/etc/netns/c1").catch(() => undefined), undefined);
 });
+
+Deno.test("a network without IPv4 gives its sandboxes IPv6 alone", async () => {
+  await using host = await commandHost();
+  const before = await host.dump();
+  const create = ["network", "create", "--ipv4=false"];
+  assertStringIncludes((await ipvlan(...create, "n")).err, "has no IPv6 subnet");
+  const both = await ipvlan(...create, "--subnet=10.9.0.0/24", "--subnet=2001:db8::/64", "n");
+  assertStringIncludes(both.err, 'The IPv4 "false" is not valid: a subnet of that family is given');
+  const off = await ipvlan("network", "create", "--ipv6=false", "--subnet=2001:db8::/64", "n");
+  assertStringIncludes(off.err, 'The IPv6 "false" is not valid: a subnet of that family is given');
+  assertEquals((await ipvlan(...create, "--subnet=2001:db8::/64", "n")).status, 0);
+  const addresses = "ip -br addr show scope global | tr -s ' ' | sed 's/@[^ ]*//; s/ $//'";
+  assertEquals(await printed("--net n", addresses), "eth0 UNKNOWN 2001:db8::2/64");
+  assertEquals((await ipvlan("run", "--net=n", "--ip=10.9.0.2", "true")).status, 125);
+  await ipvlan("network", "rm", "n");
+  assertEquals(await host.dump(), before);
+});

@@ -15,7 +15,6 @@ import { CONTAINER_COMMANDS, DOCKER_COMMANDS, DOCKER_OPTIONS, NETWORK_COMMANDS }
 
 /** What is not here yet. */
 const MISSING: Readonly<Record<string, string>> = {
-  "network create": "ipv4",
   "network connect": "gw-priority link-local-ip",
   "network inspect": "f format v",
   "run": "add-host link-local-ip",

@@ -23,6 +23,7 @@ Deno.test("options of the command line become a network, each in the subnet that
         mode: "l3",
         mtu: 1400,
         internal: false,
+        ipv4: true,
         ipv6: true,
         subnets: [
           {
@@ -37,6 +38,13 @@ Deno.test("options of the command line become a network, each in the subnet that
       problems: [],
     },
   );
+});
+
+Deno.test("a family that is switched off is another thing than one that is left out", () => {
+  assertEquals([read().spec.ipv4, read().spec.ipv6], [true, undefined]);
+  const { spec } = read("--ipv4=false", "--ipv6=false");
+  assertEquals([spec.ipv4, spec.ipv6], [false, false]);
+  assertEquals(read("--ipv4", "--ipv6").spec.ipv6, true);
 });
 
 Deno.test("options with only one value, or without an effect, change nothing", () => {
