@@ -110,7 +110,7 @@ function asTyped(words: readonly string[]): Arguments {
 /** The error for a command that does not exist: why not, or the one that was likely meant. */
 function unknownCommand([first = "", second = ""]: readonly string[], group: string): UsageError {
   const command = `ipvlan ${group}`.trim();
-  const refused = whyRefused(group === "container" ? second : first);
+  const refused = whyRefused([first, second]);
   if (refused !== undefined) {
     const typed = JSON.stringify(group === "" ? first : `${group} ${second}`);
     return new UsageError(command, [`The command ${typed} has no use here: ${refused}`]);

@@ -147,6 +147,12 @@ export const REFUSED_OPTIONS: readonly Refusal[] = [
       "--network-alias at run, or --alias at connect",
   },
   {
+    commands: ["run", "network connect"],
+    options: ["--link-local-ip ADDRESS"],
+    why: "such an address is for one link alone, and no network has to give it: add it with " +
+      "ip -n SANDBOX addr add ADDRESS dev eth0",
+  },
+  {
     commands: ["network create"],
     options: ["--config-from NETWORK", "--config-only", "--ingress"],
     why: "it is for a swarm of several machines, and ipvlan is for one: give the options of the " +
@@ -188,11 +194,11 @@ export function refusedOptions(command: string): OptionForm[] {
     .flatMap(({ options, why }) => options.map((option) => readOption(option, why)));
 }
 
-/** Docker's commands that are refused: for each reason, the commands. */
+/** Docker's commands that are refused: for each reason, the commands, with commas between them. */
 export const REFUSED_COMMANDS: readonly [commands: string, why: string][] = [
   [
-    "build builder buildx commit history image images import load login logout manifest pull push " +
-    "rmi save search tag trust",
+    "build, builder, buildx, commit, history, image, images, import, load, login, logout, " +
+    "manifest, pull, push, rmi, save, search, tag, trust",
     `${NO_IMAGES}: install programs here`,
   ],
   ["compose", "write networks and sandboxes into a site file, and use ipvlan apply FILE"],
@@ -203,9 +209,23 @@ export const REFUSED_COMMANDS: readonly [commands: string, why: string][] = [
     "makes a network",
   ],
   [
-    "start restart",
+    "start, restart",
     "a sandbox stays when its command has ended: run one in it with ipvlan exec -d NAME COMMAND; " +
     "ipvlan restore brings back all sandboxes after a restart of the machine",
+  ],
+  [
+    "container prune",
+    "a sandbox is kept until it is removed, also after a restart: ipvlan rm NAME, for all those " +
+    "that are down ipvlan rm $(ipvlan ps -q --filter status=down)",
+  ],
+  [
+    "container attach",
+    "what a command prints after run -d is kept: read it with ipvlan logs --follow NAME, and start " +
+    "a shell with ipvlan exec -it NAME sh",
+  ],
+  [
+    "container diff, container export",
+    "a sandbox has this machine's files and none of its own: use tar",
   ],
   ["pause", "use ipvlan kill --signal STOP NAME"],
   ["unpause", "use ipvlan kill --signal CONT NAME"],
@@ -223,24 +243,30 @@ export const REFUSED_COMMANDS: readonly [commands: string, why: string][] = [
     "count packets with ip -n NAME -s link, and list processes with ip netns pids NAME",
   ],
   ["events", "there is no daemon: follow every change of the network with ip monitor"],
-  ["info system", "there is no daemon: ipvlan doctor says what this machine can do"],
-  ["config context plugin checkpoint", "there is no daemon to configure: leave the command out"],
+  ["info, system", "there is no daemon: ipvlan doctor says what this machine can do"],
+  ["config, context, plugin, checkpoint", "there is no daemon to configure: leave the command out"],
   [
-    "node secret service stack swarm",
+    "node, secret, service, stack, swarm",
     "ipvlan is for one machine: use the same site file on each, with ipvlan apply FILE",
   ],
   ["update", "a sandbox limits nothing but the network: use systemctl set-property on a unit"],
   ["volume", "a sandbox has this machine's files, so there are no volumes: use its folders"],
 ];
 
-/** Why Docker's command of this name is refused; `undefined` if it is not. */
-export function whyRefused(command: string): string | undefined {
-  return REFUSED_COMMANDS.find(([commands]) => commands.split(" ").includes(command))?.[1];
+/**
+ * Why Docker's command is refused; `undefined` if it is not.
+ *
+ * @param words The words of the command: `build`, `image ls`, `container commit`.
+ */
+export function whyRefused(words: readonly string[]): string | undefined {
+  const [first = "", second = ""] = words;
+  const names = first === "container" ? [second, `container ${second}`] : [first];
+  return refusedCommands().find(([command]) => names.includes(command))?.[1];
 }
 
 /** The names of the commands that are refused, with the reason. */
 export function refusedCommands(): [command: string, why: string][] {
   return REFUSED_COMMANDS.flatMap(([commands, why]) =>
-    commands.split(" ").map((command): [string, string] => [command, why])
+    commands.split(", ").map((command): [string, string] => [command, why])
   );
 }

@@ -300,3 +300,17 @@ Deno.test("a network without IPv4 gives its sandboxes IPv6 alone", async () => {
   await ipvlan("network", "rm", "n");
   assertEquals(await host.dump(), before);
 });
+
+Deno.test("the network with the highest priority has the default route", async () => {
+  await using _host = await commandHost();
+  await ipvlan("network", "create", "-o", "parent=eth0", "--subnet=10.9.0.0/24", "a");
+  await ipvlan("network", "create", "-o", "parent=eth0.20", "--subnet=10.8.0.0/24", "b");
+  const first = "ip route | grep -m1 ^default | cut -d' ' -f3";
+  assertEquals(await printed("--net a --net b", first), "10.9.0.1");
+  assertEquals(await printed("--net a --net name=b,gw-priority=1", first), "10.8.0.1");
+  await ipvlan("run", "-d", "--net=a", "--name=c1");
+  const { status, err } = await ipvlan("network", "connect", "--gw-priority=1", "b", "c1");
+  assertEquals(status, 1);
+  assertStringIncludes(err, "the default route is that of the sandbox's first network");
+  assertEquals((await ipvlan("network", "connect", "--gw-priority=-1", "b", "c1")).status, 0);
+});

@@ -33,6 +33,9 @@ const GOOD: [typed: string, target: Target][] = [
   [`--network=a --driver-opt ${IFNAME}=lan0`, {
     connections: [{ network: "a", aliases: [], ifname: "lan0" }],
   }],
+  ["--network=a --network=name=b,gw-priority=1 --network=name=c,gw-priority=-1 --network d", {
+    connections: ["b", "a", "d", "c"].map((network) => ({ network, aliases: [] })),
+  }],
   ["--network=none", { connections: [] }],
   ["--network=container:c1", { inside: "c1" }],
 ];
@@ -59,13 +62,17 @@ const WRONG: [typed: string, ...problems: string[]][] = [
     "--network=name=a,gw",
     refused(
       "name=a,gw",
-      "write KEY=VALUE with commas between them; the keys are name, alias, driver-opt, ip, ip6, " +
-        "mac-address",
+      "write KEY=VALUE with commas between them; the keys are name, alias, driver-opt, gw-priority, " +
+        "ip, ip6, mac-address",
     ),
   ],
   [
     "--network=name=a,ip=10.0.0.2 --ip=10.0.0.2",
     refused("name=a,ip=10.0.0.2", "one of its options is given by an option of run too"),
+  ],
+  [
+    "--network=name=a,gw-priority=high",
+    'The gw-priority "high" is not valid: give a whole number',
   ],
   [
     "--network=a --driver-opt mtu=1",

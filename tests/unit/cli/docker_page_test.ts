@@ -43,7 +43,7 @@ async function tables(): Promise<string> {
   );
   const refused = table(
     ["command", "why it has no use, and what to do instead"],
-    REFUSED_COMMANDS.map(([commands, why]) => [code(commands.split(" ")), why]),
+    REFUSED_COMMANDS.map(([commands, why]) => [code(commands.split(", ")), why]),
   );
   return [
     ...options,
