@@ -61,7 +61,7 @@ async function runInNew(
     return status;
   } finally {
     const isInBackground = detached && isStarted && process !== undefined;
-    if (remove && !isInBackground) await driver.removeSandbox(name, "kill");
+    if (remove && !isInBackground) await driver.withSignal().removeSandbox(name, "kill");
   }
 }
 
