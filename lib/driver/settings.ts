@@ -1,11 +1,11 @@
 /**
- * What a sandbox has besides its networks: the host name of its commands, their name servers, and
- * the kernel's settings of its network namespace.
+ * What a sandbox has besides its networks: the host name of its commands, names that only they know,
+ * their name servers, and the kernel's settings of its network namespace.
  *
  * @module
  */
 import { attempt, type IpvlanError } from "../errors.ts";
-import { parseAddress } from "../ipam/address.ts";
+import { endpointAddresses, parseAddress } from "../ipam/address.ts";
 import { SysctlError } from "../iproute2/errors.ts";
 import type { RunProgram } from "../iproute2/shell.ts";
 import { InvalidOptionError } from "./errors.ts";
@@ -18,14 +18,14 @@ const DOMAIN = /^(?=.{1,254}$)(\w([\w-]{0,61}\w)?\.)*\w([\w-]{0,61}\w)?\.?$/;
 const HOSTNAME_MAX = 64;
 
 /** The settings of a sandbox to make, without its other properties. */
-export function settingsOf({ hostname, dns, sysctls }: SandboxSettings): SandboxSettings {
-  const given = Object.entries({ hostname, dns, sysctls }).filter(([, value]) => value);
+export function settingsOf({ hostname, hosts, dns, sysctls }: SandboxSettings): SandboxSettings {
+  const given = Object.entries({ hostname, hosts, dns, sysctls }).filter(([, value]) => value);
   return Object.fromEntries(given);
 }
 
 /** Finds everything that is wrong with the settings of a sandbox. */
 export function settingsProblems(
-  { hostname, dns = {}, sysctls = {} }: SandboxSettings,
+  { hostname, hosts = [], dns = {}, sysctls = {} }: SandboxSettings,
 ): IpvlanError[] {
   const problems: IpvlanError[] = [];
   const refuse = (what: string, value: string, rule: string) =>
@@ -33,10 +33,13 @@ export function settingsProblems(
   if (hostname !== undefined && (!DOMAIN.test(hostname) || hostname.length > HOSTNAME_MAX)) {
     refuse("host name", hostname, `give at most ${HOSTNAME_MAX} letters, digits, - and .`);
   }
-  for (const server of dns.servers ?? []) {
-    const address = attempt(() => parseAddress(server));
-    if (!address.ok) problems.push(...address.problems);
+  for (const { name, address } of hosts) {
+    if (!DOMAIN.test(name)) refuse("host name", name, "give letters, digits, - and .");
+    if (address === "host-gateway") {
+      refuse("address", address, "a sandbox does not reach this machine over its parent");
+    } else problems.push(...addressProblems(address));
   }
+  for (const server of dns.servers ?? []) problems.push(...addressProblems(server));
   for (const domain of dns.search ?? []) {
     if (domain !== "." && !DOMAIN.test(domain)) {
       refuse("search domain", domain, "give letters, digits, - and ., or . alone for none");
@@ -53,6 +56,11 @@ export function settingsProblems(
     }
   }
   return problems;
+}
+
+function addressProblems(text: string): readonly IpvlanError[] {
+  const address = attempt(() => parseAddress(text));
+  return address.ok ? [] : address.problems;
 }
 
 /**
@@ -91,6 +99,26 @@ export function renderResolvConf(
     ...options === undefined ? own("options") : [`options ${options.join(" ")}`],
     "",
   ].join("\n");
+}
+
+/**
+ * Puts what only one sandbox knows into its hosts file, behind the first line: its host name, and
+ * the names that it was given.
+ *
+ * @param text The file without that.
+ * @param endpoints The sandbox's endpoints.
+ */
+export function withOwnHosts(
+  text: string,
+  { hostname, hosts = [] }: SandboxSettings,
+  endpoints: readonly { ip?: string; ip6?: string }[],
+): string {
+  const own = hostname === undefined ? [] : endpoints.flatMap(endpointAddresses);
+  const lines = [
+    ...own.map((address) => `${address} ${hostname}`),
+    ...hosts.map(({ name, address }) => `${address} ${name}`),
+  ];
+  return text.replace("\n", () => ["", ...lines, ""].join("\n"));
 }
 
 /** Where `ip netns exec NAME` finds the files that it mounts over those of `/etc` (ip-netns(8)). */

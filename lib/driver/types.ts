@@ -77,6 +77,12 @@ export interface SandboxSettings {
    */
   hostname?: string;
   /**
+   * Names that only the commands in it find, with their addresses.
+   *
+   * @default {undefined}
+   */
+  hosts?: { name: string; address: string }[];
+  /**
    * The name servers, the domains to search, and the options of the resolver (resolv.conf(5)). What
    * is left out is as in the machine's `/etc/resolv.conf`.
    *

@@ -239,6 +239,13 @@ Deno.test("a sandbox has the host name, the name servers and the kernel's settin
     await printed("--net n -h web.example.com", "hostname; uname -n"),
     "web.example.com\nweb.example.com",
   );
+  assertEquals(
+    await printed(
+      "--net n -h web --add-host db.lan:192.0.2.9 --add-host six=[2001:db8::9]",
+      "getent hosts db.lan six web | tr -s ' '",
+    ),
+    "192.0.2.9 db.lan\n2001:db8::9 six\n172.18.0.2 web",
+  );
   const dns = "--net n --dns 192.0.2.53 --dns-search a.example --dns-opt ndots:2";
   assertEquals(
     await printed(dns, "grep -v '^#' /etc/resolv.conf"),

@@ -16,7 +16,6 @@ import { CONTAINER_COMMANDS, DOCKER_COMMANDS, DOCKER_OPTIONS, NETWORK_COMMANDS }
 /** What is not here yet. */
 const MISSING: Readonly<Record<string, string>> = {
   "network inspect": "f format v",
-  "run": "add-host",
   "inspect": "f format type",
 };
 
