@@ -4,7 +4,7 @@ import { attach, type Attached, type AttachRequest } from "./attach.ts";
 import { type BackgroundOptions, startInBackground } from "./background.ts";
 import { createNetwork, newIdentity } from "./create.ts";
 import { toEndpoint } from "./endpoint.ts";
-import { HalfDoneError, SandboxInUseError } from "./errors.ts";
+import { HalfDoneError, InvalidOptionError, SandboxInUseError } from "./errors.ts";
 import { findNetwork, findSandbox } from "./find.ts";
 import { HostsFiles } from "./hosts.ts";
 import { StateLock } from "./lock.ts";
@@ -441,9 +441,14 @@ export class Driver implements AsyncDisposable {
    *
    * @returns The ids of the processes that were there.
    * @throws {SandboxNotFoundError} There is no such sandbox.
+   * @throws {InvalidOptionError} This process is one of them.
    */
   async signal(sandbox: string, signal: Deno.Signal): Promise<number[]> {
     const pids = await this.processes(sandbox);
+    // The namespace of a process that was adopted may be that of the whole machine.
+    if (pids.includes(Deno.pid)) {
+      throw new InvalidOptionError("sandbox", sandbox, "this program is in it itself");
+    }
     for (const pid of pids) killIfPresent(pid, signal);
     return pids;
   }

@@ -15,7 +15,7 @@ import { CONTAINER_COMMANDS, DOCKER_COMMANDS, DOCKER_OPTIONS, NETWORK_COMMANDS }
 
 /** What is not here yet. */
 const MISSING: Readonly<Record<string, string>> = {
-  "network inspect": "f format v",
+  "network inspect": "f format",
   "inspect": "f format type",
 };
 
