@@ -5,6 +5,7 @@
  * @module
  */
 import { resolve } from "node:path";
+import { StoreError } from "./errors.ts";
 
 /** The size at which a new file of output is begun, in bytes. The last two files are kept. */
 export const OUTPUT_LIMIT = 512 * 1024;
@@ -34,18 +35,35 @@ export class KeptOutput {
     return `${this.#folder}/${sandbox}`;
   }
 
-  /** Makes the folder of a sandbox, with an empty log. What was in it is lost. */
+  /**
+   * Makes the folder of a sandbox, with an empty log. What was in it is lost.
+   *
+   * @throws {StoreError} It cannot be made.
+   */
   begin(sandbox: string): string {
     const folder = this.of(sandbox);
     this.remove(sandbox);
-    Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
-    Deno.writeTextFileSync(`${folder}/log.0`, "", { mode: 0o600 });
+    this.#explain(() => {
+      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+      Deno.writeTextFileSync(`${folder}/log.0`, "", { mode: 0o600 });
+    });
     return folder;
   }
 
-  /** Removes the folder of a sandbox, if there is one. */
+  /** Removes the folder of a sandbox, if there is one. @throws {StoreError} It cannot be removed. */
   remove(sandbox: string): void {
-    if (this.#isRehearsal) return;
+    if (!this.#isRehearsal) this.#explain(() => this.#remove(sandbox));
+  }
+
+  #explain(run: () => void): void {
+    try {
+      run();
+    } catch (cause) {
+      throw new StoreError(this.#folder, (cause as Error).message, { cause });
+    }
+  }
+
+  #remove(sandbox: string): void {
     // Renamed first: a command that still runs may add a file while the folder is emptied.
     const old = `${this.#folder}/.${sandbox}.${crypto.randomUUID()}`;
     try {

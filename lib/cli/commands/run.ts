@@ -13,6 +13,7 @@ import {
   PROCESS_OPTIONS,
   PROCESS_STATUSES,
   readProcess,
+  requireCommand,
   runInside,
   SignalRelay,
 } from "../process.ts";
@@ -142,6 +143,8 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
       const { settings, problems: wrongSettings } = readSettings(args);
       throwProblems([...wrong, ...wrongLabels, ...wrongSettings]);
       if (words.length > 0) requireNoImage(words, args.value("workdir"));
+      // It gives the command the host name.
+      if (settings.hostname !== undefined) requireCommand("unshare");
       const process = words.length > 0 ? readProcess(words, args) : undefined;
       await using driver = await open(relay.signal);
       if (target.inside !== undefined) {

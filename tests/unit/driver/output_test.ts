@@ -1,5 +1,6 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { startInBackground } from "../../../lib/driver/background.ts";
+import { StoreError } from "../../../lib/driver/errors.ts";
 import { KeptOutput, OUTPUT_LIMIT } from "../../../lib/driver/output.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
 
@@ -99,4 +100,13 @@ Deno.test("a command whose folder is removed runs on, and ends as it would", asy
   }
   await started;
   assertEquals([...Deno.readDirSync(`${folder.path}/output`)], []);
+});
+
+Deno.test("a folder that cannot be made or removed is an error of the state folder", async () => {
+  await using folder = await temporaryFolder();
+  await Deno.writeTextFile(`${folder.path}/output`, "");
+  const output = new KeptOutput(folder.path, false);
+  assertThrows(() => output.begin("c"), StoreError, `${folder.path}/output`);
+  assertThrows(() => output.remove("c"), StoreError, `${folder.path}/output`);
+  new KeptOutput(folder.path, true).remove("c");
 });
