@@ -105,9 +105,10 @@ export async function startInBackground(
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
     }
   } catch (error) {
-    // The shell that keeps the output leads a process group, which the command is in.
+    // Both lead a process group. For `Deno.kill`, a program would need the right to run all programs.
     if (signal?.aborted && !hasEnded()) {
-      Deno.kill(folder === undefined ? pid() : -child.pid, "SIGKILL");
+      const args = ["-c", `kill -s KILL -- -${child.pid}`];
+      await new Deno.Command("sh", { args, stderr: "null" }).output();
     }
     throw error;
   }

@@ -449,7 +449,7 @@ export class Driver implements AsyncDisposable {
     if (pids.includes(Deno.pid)) {
       throw new InvalidOptionError("sandbox", sandbox, "this program is in it itself");
     }
-    for (const pid of pids) killIfPresent(pid, signal);
+    await this.#parts.processes.kill(pids, signal);
     return pids;
   }
 
@@ -584,9 +584,9 @@ function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
   return { ...partsOn(namespaces, wait), unstoppable };
 }
 
-function killIfPresent(pid: number, signal: Deno.Signal = "SIGKILL"): void {
+function killIfPresent(pid: number): void {
   try {
-    Deno.kill(pid, signal);
+    Deno.kill(pid, "SIGKILL");
   } catch (error) {
     // The process has ended meanwhile.
     if (!(error instanceof Deno.errors.NotFound)) throw error;

@@ -1,4 +1,6 @@
+import { constants } from "node:os";
 import { ProgramNotFoundError } from "../iproute2/errors.ts";
+import { MissingRightsError } from "../iproute2/kernel.ts";
 import type { RunProgram } from "../iproute2/shell.ts";
 import { InvalidOptionError } from "./errors.ts";
 import { LOCK_FD } from "./namespaces.ts";
@@ -44,6 +46,21 @@ export class Processes {
     const file = statOf(`${FOLDER}/${netns}`);
     if (!file) return [];
     return (await this.#all()).filter(({ ino }) => ino === file.ino).map(({ pid }) => pid);
+  }
+
+  /**
+   * Sends a signal to processes. It is no error if one of them has ended meanwhile.
+   *
+   * The shell sends it, as for `Deno.kill` a program would need the right to run all programs.
+   *
+   * @throws {MissingRightsError} The caller may not signal one of them.
+   */
+  async kill(pids: readonly number[], signal: Deno.Signal = "SIGKILL"): Promise<void> {
+    if (pids.length === 0) return;
+    const number = constants.signals[signal as keyof typeof constants.signals];
+    const { err } = await this.#run(`LC_ALL=C; kill -${number} ${pids.join(" ")}`, []);
+    const refused = err.find((line) => !line.includes("No such process"));
+    if (refused !== undefined) throw new MissingRightsError(refused);
   }
 
   /**

@@ -272,7 +272,7 @@ const REFUSALS: Refusal[] = [
   ["inspect nope", 1, 'There is no sandbox or network "nope"'],
   ["inspect takne", 1, '"takne" (did you mean "taken"?)'],
   ["inspect --type container taken", 1, 'There is no sandbox "taken"'],
-  ["inspect --type network c1", 1, 'network c1 not found'],
+  ["inspect --type network c1", 1, "network c1 not found"],
   ["inspect --type image c1", 1, 'The type "image" is not valid'],
   ["inspect -f {{.Nope}} c1", 1, "at <.Nope>: can't evaluate field Nope"],
   [
