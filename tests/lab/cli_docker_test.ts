@@ -175,6 +175,11 @@ Deno.test("what run -d prints is kept for logs, and wait has its exit status", a
     'ipvlan: The sandbox "c2" is not running: no process is in it',
   );
   assertEquals((await ipvlan("stop", "c2")).out, "c2");
+  for (const command of ["stop", "kill", "wait", "logs"]) {
+    const { status, out, err } = await ipvlan(command, "nope");
+    assertEquals([command, status, out], [command, 1, ""]);
+    assertStringIncludes(err, "No such container: nope");
+  }
   await ipvlan("rm", "c1", "c2");
   const state = Deno.env.get("IPVLAN_STATE_DIR");
   assertEquals([...Deno.readDirSync(`${state}/output`)], []);

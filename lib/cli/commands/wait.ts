@@ -11,11 +11,13 @@ const command: Command = {
   async run(args, context) {
     await using driver = await context.open();
     return await forEachName(args.positionals, context, async (name) => {
+      driver.inspectSandbox(name);
       let status: number | undefined;
       try {
         await waitForEnd(driver, name);
         status = await driver.exitStatus(name);
       } catch (error) {
+        // It was removed meanwhile, as run -d --rm does.
         if (!(error instanceof SandboxNotFoundError)) throw error;
       }
       context.print(String(status ?? 0));
