@@ -16,16 +16,18 @@ export interface OptionForm<Name extends string = string> {
   short?: string;
   /** What its value is, in capitals; an option without one is on or off. */
   value?: string;
+  /** Why the option is refused, and what to do instead; `undefined` if it is not refused. */
+  refused?: string;
 }
 
-/** The options that were typed. */
+/** The options that were typed. An option that the command does not have was not. */
 export interface OptionValues<Name extends string = string> {
   /** The value of an option; the last where it was given several times. */
   value(name: Name): string | undefined;
   /** All values of an option, in the order given. */
   values(name: Name): string[];
-  /** Whether an option without a value is on. */
-  on(name: Name): boolean;
+  /** Whether an option without a value is on; `otherwise` if it was not typed, which is off. */
+  on(name: Name, otherwise?: boolean): boolean;
 }
 
 /** What was typed, sorted. */
@@ -59,14 +61,15 @@ export function readCommandLine<Name extends string>(
     options.flatMap((option) => spellOut(option, given)),
     { string: withValue, collect: withValue, boolean: switches },
   );
-  const values = (name: Name) => parsed[name] as string[];
+  const values = (name: Name) => (parsed[name] ?? []) as string[];
   return {
     words,
     behind,
     problems: [...new Set(problems)],
     value: (name) => values(name).at(-1),
     values,
-    on: (name) => parsed[name] === true,
+    on: (name, otherwise = false) =>
+      given.some(({ option }) => option?.name === name) ? parsed[name] === true : otherwise,
   };
 }
 
@@ -154,6 +157,9 @@ function problemWith(given: GivenOption, options: readonly OptionForm[]): string
       (close === undefined ? "" : ` (did you mean "--${close}"?)`) +
       (word === dashed ? "" : `, as in ${JSON.stringify(word)}`);
   }
+  if (option.refused !== undefined) {
+    return `The option ${dashed} has no use here: ${option.refused}`;
+  }
   if (takesValue(option)) {
     return value ? undefined : `The option --${option.name} needs a value: ${option.value}`;
   }
@@ -174,7 +180,7 @@ function spellOut(option: OptionForm, given: readonly GivenOption[]): string[] {
 }
 
 /** Reads a truth value as Go's `strconv.ParseBool` does, and so Docker; `undefined` if it is none. */
-function parseBool(word: string | undefined): boolean | undefined {
+export function parseBool(word: string | undefined): boolean | undefined {
   if (["1", "t", "T", "true", "True", "TRUE"].includes(word ?? "")) return true;
   if (["0", "f", "F", "false", "False", "FALSE"].includes(word ?? "")) return false;
   return undefined;

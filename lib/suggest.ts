@@ -17,9 +17,13 @@ function distance(a: string, b: string): number {
   return last[b.length]!;
 }
 
-/** Finds the word that is closest to the typed one, if any is close or begins with it. */
+/**
+ * Finds the word that was likely meant: the closest one with at most one mistake in three letters,
+ * or one that begins with what was typed. Of one or two letters, nothing is likely: every `c2` is
+ * one letter away from `c1`, and every letter from every other one.
+ */
 export function closest(typed: string, words: readonly string[]): string | undefined {
-  const most = Math.max(1, Math.floor(typed.length / 3));
+  const most = Math.floor(typed.length / 3);
   return words.map((word) => ({ word, far: distance(typed, word) }))
     .filter(({ word, far }) => far <= most || (typed.length > 1 && word.startsWith(typed)))
     .sort((a, b) => a.far - b.far)[0]?.word;

@@ -58,6 +58,22 @@ export const COMMANDS: Record<string, Entry> = {
     summary: "Show sandboxes and networks in full",
     load: () => import("./commands/inspect.ts"),
   },
+  "stop": {
+    summary: "End the processes in sandboxes",
+    load: () => import("./commands/stop.ts"),
+  },
+  "kill": {
+    summary: "Send a signal to the processes in sandboxes",
+    load: () => import("./commands/kill.ts"),
+  },
+  "wait": {
+    summary: "Wait until no process is in sandboxes, and print exit statuses",
+    load: () => import("./commands/wait.ts"),
+  },
+  "logs": {
+    summary: "Print what the command of a sandbox has printed",
+    load: () => import("./commands/logs.ts"),
+  },
   "attach": {
     summary: "Connect a network namespace that exists already to a network",
     load: () => import("./commands/attach.ts"),
@@ -94,13 +110,47 @@ export const COMMANDS: Record<string, Entry> = {
     summary: "Run scenarios, or any command, in a kernel that has ipvlan",
     load: () => import("./commands/lab.ts"),
   },
+  "version": {
+    summary: "Print the version",
+    load: () => import("./commands/version.ts"),
+  },
   "completion": {
     summary: "Print a script for a shell that completes commands, options and names",
     load: () => import("./commands/completion.ts"),
   },
 };
 
-/** Finds a command by the words that one types: `network create`. */
-export function findCommand(name: string): Entry | undefined {
-  return Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+/** Docker's other names of commands. */
+export const ALIASES: Readonly<Record<string, string>> = {
+  "network list": "network ls",
+  "network remove": "network rm",
+  "container ls": "ps",
+  "container list": "ps",
+  "container ps": "ps",
+  "container run": "run",
+  "container exec": "exec",
+  "container rm": "rm",
+  "container remove": "rm",
+  "container inspect": "inspect",
+  "container stop": "stop",
+  "container kill": "kill",
+  "container wait": "wait",
+  "container logs": "logs",
+};
+
+/** A command by its own name, with what the list of all commands has of it. */
+export interface FoundCommand extends Entry {
+  /** Its own name: `network ls`. */
+  name: string;
+}
+
+/** Finds a command by the words that one types: `network create`, `network list`. */
+export function findCommand(typed: string): FoundCommand | undefined {
+  const name = Object.hasOwn(ALIASES, typed) ? ALIASES[typed]! : typed;
+  return Object.hasOwn(COMMANDS, name) ? { name, ...COMMANDS[name]! } : undefined;
+}
+
+/** Whether a word is the first of a command's two words: `network`, `container`. */
+export function isGroup(word: string): boolean {
+  return [COMMANDS, ALIASES].flatMap(Object.keys).some((name) => name.startsWith(`${word} `));
 }

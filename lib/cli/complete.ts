@@ -1,5 +1,5 @@
 import type { Command } from "./command.ts";
-import { COMMANDS, findCommand } from "./commands.ts";
+import { COMMANDS, findCommand, isGroup } from "./commands.ts";
 import { optionsOf } from "./options.ts";
 
 /** Lists the names that can be completed. */
@@ -31,11 +31,11 @@ async function candidates(
   if (before.length === 0) return [...new Set(commands.map((name) => name.split(" ")[0]!))];
   const group = commands.filter((name) => name.startsWith(`${first} `));
   if (before.length === 1 && group.length > 0) return group.map((name) => name.split(" ")[1]!);
-  const name = group.length > 0 ? `${first} ${second}` : first;
-  const entry = findCommand(name);
-  if (!entry) return [];
-  const { default: command } = await entry.load();
-  return forCommand(command, before.slice(name.split(" ").length), last, names);
+  const typed = isGroup(first) ? [first, second] : [first];
+  const found = findCommand(typed.join(" "));
+  if (!found) return [];
+  const { default: command } = await found.load();
+  return forCommand(command, before.slice(typed.length), last, names);
 }
 
 /** The options and names that can stand after these words of one command. */

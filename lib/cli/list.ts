@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { parseBool } from "../command_line.ts";
 import { InvalidOptionError, throwProblems } from "../driver/errors.ts";
 import type { Driver } from "../driver/mod.ts";
 import type { Network } from "../driver/types.ts";
@@ -120,7 +121,10 @@ export function readFilters(words: readonly string[]): Filter[] {
     return [key, rest.join("=")];
   });
   const rule = `write one of ${FILTER_KEYS.join(", ")}, as KEY=VALUE`;
-  const wrong = filters.filter(([key, value]) => !FILTER_KEYS.includes(key) || value === "");
+  const wrong = filters.filter(([key, value]) =>
+    !FILTER_KEYS.includes(key) || value === "" ||
+    (key === "dangling" && parseBool(value) === undefined)
+  );
   throwProblems(wrong.map((filter) => new InvalidOptionError("filter", filter.join("="), rule)));
   return filters;
 }
@@ -139,7 +143,7 @@ export function filterNetworks(driver: Driver, filters: readonly Filter[]): Netw
     matchesOne("name", (value) => network.name.includes(value)) &&
     matchesOne("id", (value) => network.id.startsWith(value)) &&
     matchesOne("driver", (value) => value === "ipvlan") &&
-    matchesOne("dangling", (value) => isDangling(network) === (value === "true")) &&
+    matchesOne("dangling", (value) => isDangling(network) === parseBool(value)) &&
     values("label").every((label) => hasLabel(network, label))
   );
 }

@@ -1,13 +1,13 @@
-import metadata from "../../deno.json" with { type: "json" };
 import { InterruptedError, IpvlanError } from "../errors.ts";
 import { Interrupt } from "../signals.ts";
 import { closest } from "../suggest.ts";
 import type { Arguments, Command, Context } from "./command.ts";
-import { COMMANDS, findCommand } from "./commands.ts";
+import { COMMANDS, findCommand, isGroup } from "./commands.ts";
 import { errorLines, UsageError } from "./errors.ts";
 import { commandHelp, groupHelp } from "./help.ts";
 import { parseArguments } from "./options.ts";
 import { print, printColoured, printError, warn } from "./output.ts";
+import { whyRefused } from "./refused.ts";
 
 /** The exit status for every error but a wrong command line. */
 const FAILED = 1;
@@ -29,30 +29,34 @@ async function reportErrors(verbose: boolean, run: () => Promise<number>): Promi
   }
 }
 
-/** Finds the command that was typed, and runs it; or prints help. */
-async function dispatch(typed: readonly string[]): Promise<number> {
+/**
+ * Finds the command that was typed, and runs it; or prints help.
+ *
+ * @param forRun Options that `run` gets besides those that were typed behind it.
+ */
+async function dispatch(typed: readonly string[], forRun: readonly string[] = []): Promise<number> {
   const [first = "--help", second = "--help"] = typed;
-  if (first === "--version") {
-    print(`ipvlan ${metadata.version}`);
-    return 0;
-  }
+  // For `alias docker="ipvlan --image"`.
+  if (first === "--image") return await dispatch(typed.slice(1), ["--image"]);
+  if (["--version", "-v"].includes(first)) return await dispatch(["version"]);
   if (["--help", "-h", "help"].includes(first)) {
     print(groupHelp(""));
     return 0;
   }
-  const group = Object.keys(COMMANDS).some((name) => name.startsWith(`${first} `));
+  const group = isGroup(first);
   if (group && ["--help", "-h"].includes(second)) {
-    print(groupHelp(first));
+    // The commands of `container` are listed without that word.
+    print(groupHelp(first === "container" ? "" : first));
     return 0;
   }
-  const name = group ? `${first} ${second}` : first;
-  const entry = findCommand(name);
-  if (!entry) throw unknownCommand(group ? [first, second] : typed, group ? first : "");
-  const { default: command } = await entry.load();
-  const rest = typed.slice(group ? 2 : 1);
+  const found = findCommand(group ? `${first} ${second}` : first);
+  if (!found) throw unknownCommand(group ? [first, second] : typed, group ? first : "");
+  const { name } = found;
+  const { default: command } = await found.load();
+  const rest = [...(name === "run" ? forRun : []), ...typed.slice(group ? 2 : 1)];
   const args = command.raw ? asTyped(rest) : parseArguments(`ipvlan ${name}`, command, rest);
   if (args.on("help")) {
-    print(commandHelp(name, entry.summary, command));
+    print(commandHelp(name, found.summary, command));
     return 0;
   }
   return await runCommand(`ipvlan ${name}`, command, args);
@@ -103,11 +107,17 @@ function asTyped(words: readonly string[]): Arguments {
   return { positionals: [...words], value: () => undefined, values: () => [], on: () => false };
 }
 
-/** The error for a command that does not exist, with the one that was likely meant. */
+/** The error for a command that does not exist: why not, or the one that was likely meant. */
 function unknownCommand([first = "", second = ""]: readonly string[], group: string): UsageError {
+  const command = `ipvlan ${group}`.trim();
+  const refused = whyRefused([first, second]);
+  if (refused !== undefined) {
+    const typed = JSON.stringify(group === "" ? first : `${group} ${second}`);
+    return new UsageError(command, [`The command ${typed} has no use here: ${refused}`]);
+  }
   const names = Object.keys(COMMANDS).filter((name) => name.startsWith(group));
   const [typed, meant] = group === ""
-    // `ipvlan create` may be short for `ipvlan network create`, or misspelt.
+    // `ipvlan prune` may be short for `ipvlan network prune`, or misspelt.
     ? [
       first,
       names.find((name) => name.endsWith(` ${first}`)) ?? closest(`${first} ${second}`, names) ??
@@ -116,5 +126,5 @@ function unknownCommand([first = "", second = ""]: readonly string[], group: str
     : [second, closest(second, names.map((name) => name.split(" ")[1]!))];
   const named = (last: string) => JSON.stringify(`${group} ${last}`.trim());
   const hint = meant === undefined ? "" : ` (did you mean ${named(meant)}?)`;
-  return new UsageError(`ipvlan ${group}`.trim(), [`There is no command ${named(typed)}${hint}`]);
+  return new UsageError(command, [`There is no command ${named(typed)}${hint}`]);
 }

@@ -31,18 +31,27 @@ export const NETWORK_WORDS: Option[] = [
     many: true,
     help: `an option of the driver: ${DRIVER_OPTIONS.join(", ")}`,
   },
+  { name: "attachable", help: "no effect: every sandbox can be connected to every network" },
+  { name: "scope", value: "SCOPE", help: "local: a network is one machine's" },
+  { name: "ipam-driver", value: "DRIVER", help: "default: the only one there is" },
 ];
+
+/** The options that have only one value, which is the default. */
+const ONE_VALUE = [
+  ["driver", "ipvlan", "only ipvlan is here"],
+  ["scope", "local", "a network is one machine's, so write local or leave it out"],
+  ["ipam-driver", "default", "addresses are given by ipvlan itself: write default or leave it out"],
+] as const;
 
 /** Reads the network that those options ask for, and finds words that cannot be read. */
 export function readNetwork(
   name: string,
   args: Arguments,
 ): { spec: NetworkSpec; problems: IpvlanError[] } {
-  const problems: IpvlanError[] = [];
-  const driver = args.value("driver") ?? "ipvlan";
-  if (driver !== "ipvlan") {
-    problems.push(new InvalidOptionError("driver", driver, "only ipvlan is here"));
-  }
+  const problems: IpvlanError[] = ONE_VALUE.flatMap(([option, only, rule]) => {
+    const value = args.value(option) ?? only;
+    return value === only ? [] : [new InvalidOptionError(option, value, rule)];
+  });
   const given = parseDriverOptions(args.values("opt"));
   const aux = readPairs("auxiliary address", args.values("aux-address"), true);
   const labels = readPairs("label", args.values("label"), false);
@@ -54,10 +63,13 @@ export function readNetwork(
   for (const read of [given, aux, labels, nested]) problems.push(...read.problems);
   const spec: NetworkSpec = {
     ...given.options,
-    ...Object.fromEntries(SWITCHES.map((name) => [name, args.on(name)])),
+    ...Object.fromEntries(
+      SWITCHES.map((name) => [name, args.on(name, NETWORK_OPTIONS[name].default === true)]),
+    ),
     name,
     subnets: nested.subnets,
-    ipv6: args.on("ipv6"),
+    // Typed as false, it is another thing than left out.
+    ...(args.on("ipv6", true) === args.on("ipv6") && { ipv6: args.on("ipv6") }),
     labels: labels.record,
   };
   return { spec, problems };

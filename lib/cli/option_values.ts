@@ -6,7 +6,11 @@
 import { InvalidOptionError } from "../driver/errors.ts";
 import type { ConnectOptions } from "../driver/types.ts";
 import type { IpvlanError } from "../errors.ts";
-import type { Arguments, Option } from "./command.ts";
+import type { OptionValues } from "../command_line.ts";
+import type { Option } from "./command.ts";
+
+/** Docker's name for the name of an endpoint's link. */
+const IFNAME = "com.docker.network.endpoint.ifname";
 
 /**
  * Reads values of the form `NAME=VALUE`.
@@ -41,16 +45,40 @@ export const ENDPOINT_OPTIONS: Option[] = [
   { name: "ip6", value: "ADDRESS", help: "the IPv6 address" },
   { name: "alias", value: "NAME", many: true, help: "another name on the network" },
   { name: "ifname", value: "NAME", help: "the link's name in the sandbox" },
+  { name: "driver-opt", value: "NAME=VALUE", many: true, help: `${IFNAME}=NAME is --ifname NAME` },
   { name: "mac-address", value: "MAC", help: "refused: an ipvlan link has its parent's" },
 ];
 
-/** Reads {@linkcode ENDPOINT_OPTIONS}. */
-export function readEndpoint(args: Arguments): ConnectOptions {
-  return {
+/** The names that `run` has for `--alias`. */
+export const ALIAS_OPTIONS: Option[] = [
+  { name: "network-alias", value: "NAME", many: true, help: "the same as --alias" },
+  { name: "net-alias", value: "NAME", many: true, help: "the same as --alias" },
+];
+
+/**
+ * Reads {@linkcode ENDPOINT_OPTIONS} and {@linkcode ALIAS_OPTIONS}.
+ *
+ * @returns The options that are given, and what is wrong with them.
+ */
+export function readEndpoint(
+  args: OptionValues,
+): { options: ConnectOptions; problems: IpvlanError[] } {
+  const problems: IpvlanError[] = [];
+  const ifnames = args.values("driver-opt").map((word) => {
+    const [, name, value] = /^([^=]+)=(.+)$/s.exec(word) ?? [];
+    if (name === IFNAME) return value;
+    problems.push(
+      new InvalidOptionError("driver option", word, `an endpoint has only ${IFNAME}=NAME`),
+    );
+  });
+  const aliases = ["alias", "network-alias", "net-alias"].flatMap((name) => args.values(name));
+  const given: ConnectOptions = {
     ip: args.value("ip"),
     ip6: args.value("ip6"),
-    aliases: args.values("alias"),
-    ifname: args.value("ifname"),
+    aliases: aliases.length > 0 ? aliases : undefined,
+    ifname: args.value("ifname") ?? ifnames.at(-1),
     macAddress: args.value("mac-address"),
   };
+  const options = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { options: Object.fromEntries(options), problems };
 }

@@ -1,11 +1,18 @@
 import { readCommandLine } from "../command_line.ts";
 import type { Arguments, Command, Option } from "./command.ts";
 import { UsageError } from "./errors.ts";
+import { refusedOptions } from "./refused.ts";
+
+/** The option that shows how a command works. */
+export const VERBOSE: Option = {
+  name: "verbose",
+  help: "print each ip line as it is run, and the stack of an error",
+};
 
 /** The options that every command has. */
 export const COMMON: Option[] = [
   { name: "help", help: "show this help" },
-  { name: "verbose", help: "print each ip line as it is run, and the stack of an error" },
+  VERBOSE,
 ];
 
 /** The option of commands that change something. */
@@ -14,9 +21,10 @@ export const DRY_RUN: Option = {
   help: "print the ip lines instead of running them",
 };
 
-/** Lists all options of a command. */
+/** Lists all options of a command. One of its own may take the place of a common one. */
 export function optionsOf(command: Command): Option[] {
-  return [...command.options, ...(command.changes ? [DRY_RUN] : []), ...COMMON];
+  const own = [...command.options, ...(command.changes ? [DRY_RUN] : [])];
+  return [...own, ...COMMON.filter(({ name }) => !own.some((option) => option.name === name))];
 }
 
 /**
@@ -29,7 +37,8 @@ export function parseArguments(
   command: Command,
   typed: readonly string[],
 ): Arguments {
-  const line = readCommandLine(optionsOf(command), typed, command.stopEarly);
+  const options = [...optionsOf(command), ...refusedOptions(name.replace("ipvlan ", ""))];
+  const line = readCommandLine(options, typed, command.stopEarly);
   const positionals = [...line.words, ...line.behind ?? []];
   const problems = [...line.problems];
   const [least, most] = command.positionals;

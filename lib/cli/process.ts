@@ -3,11 +3,13 @@
  *
  * @module
  */
-import type { Driver } from "../driver/mod.ts";
+import { InvalidOptionError } from "../driver/errors.ts";
+import type { BackgroundOptions, Driver } from "../driver/mod.ts";
 import { InterruptedError, IpvlanError } from "../errors.ts";
 import { ProgramNotFoundError } from "../iproute2/errors.ts";
 import { exitStatusOf, onSignals } from "../signals.ts";
 import type { Arguments, Option } from "./command.ts";
+import { asUser, readUser } from "./user.ts";
 
 /** The exit status for a command that exists and cannot be run, as in shells and Docker. */
 const CANNOT_RUN = 126;
@@ -28,6 +30,8 @@ export const PROCESS_OPTIONS: Option[] = [
   { name: "interactive", short: "i", help: "let it read this standard input" },
   { name: "tty", short: "t", help: "let it use this terminal" },
   { name: "env", short: "e", value: "NAME=VALUE", many: true, help: "an environment variable" },
+  { name: "env-file", value: "FILE", many: true, help: "a file of lines as --env takes them" },
+  { name: "user", short: "u", value: "USER[:GROUP]", help: "whom to run it as; default root" },
   { name: "workdir", short: "w", value: "FOLDER", help: "the folder to start it in" },
 ];
 
@@ -127,26 +131,59 @@ export class SignalRelay implements Disposable {
   }
 }
 
+/** A command to run in a sandbox, and how. */
+export interface Process {
+  /** Its words. */
+  words: string[];
+  /** The folder to start it in; `undefined` for that of this program. */
+  cwd?: string;
+  /** The variables to add to its environment. */
+  env: Record<string, string>;
+}
+
+/**
+ * Reads what {@linkcode PROCESS_OPTIONS} say of a command.
+ *
+ * @throws {InvalidOptionError} There is no such user, or a file cannot be read.
+ * @throws {CommandError} There is no setpriv(1), which changes the user.
+ */
+export function readProcess(words: readonly string[], args: Arguments): Process {
+  const lines = args.values("env-file").flatMap(readLines);
+  const cwd = args.value("workdir");
+  const env = readEnvironment([...lines, ...args.values("env")]);
+  const text = args.value("user");
+  if (text === undefined) return { words: [...words], cwd, env };
+  const user = readUser(text, readText("/etc/passwd"), readText("/etc/group"));
+  const prefix = asUser(user);
+  requireCommand(prefix[0]!);
+  return {
+    words: [...prefix, ...words],
+    cwd,
+    env: { ...(user.home !== undefined && { HOME: user.home }), ...env },
+  };
+}
+
 /**
  * Runs a command in a sandbox. Resolves to the command's exit status; to 0 if it runs in the
  * background.
  *
+ * @param background How it runs in the background.
  * @throws {ProgramNotFoundError} `ip` is not installed.
  */
 export async function runInside(
   driver: Driver,
   sandbox: string,
-  command: readonly string[],
+  { words, ...options }: Process,
   args: Arguments,
   relay: SignalRelay,
+  background: Pick<BackgroundOptions, "keepOutput" | "afterwards"> = {},
 ): Promise<number> {
-  const options = { cwd: args.value("workdir"), env: readEnvironment(args.values("env")) };
   try {
     if (args.on("detach")) {
-      await driver.start(sandbox, command, options);
+      await driver.start(sandbox, words, { ...options, ...background });
       return 0;
     }
-    const child = driver.exec(sandbox, command, {
+    const child = driver.exec(sandbox, words, {
       ...options,
       stdin: args.on("interactive") || args.on("tty") ? "inherit" : "null",
       stdout: "inherit",
@@ -159,6 +196,21 @@ export async function runInside(
     if (error instanceof Deno.errors.NotFound) throw new ProgramNotFoundError("ip");
     throw error;
   }
+}
+
+/** Reads a file that the options name. @throws {InvalidOptionError} It cannot be read. */
+function readText(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    throw new InvalidOptionError("file", path, (error as Error).message);
+  }
+}
+
+/** Reads the lines of `--env-file`, without empty lines and comments. */
+function readLines(path: string): string[] {
+  return readText(path).split("\n").map((line) => line.trimStart())
+    .filter((line) => line !== "" && !line.startsWith("#"));
 }
 
 /** Reads `--env` as Docker does: `NAME=VALUE`, or `NAME` for the value that it has here. */

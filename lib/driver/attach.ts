@@ -32,6 +32,7 @@ import type { DriverParts } from "./parts.ts";
 import { byPlace, type Step } from "./plan.ts";
 import { nameIsUsed } from "./processes.ts";
 import { randomHex } from "./random.ts";
+import { settingsOf, settingsProblems } from "./settings.ts";
 import { type EndpointRecord, isReady, type Stated, type Store, withoutState } from "./store.ts";
 import type { AdoptSpec, Connection, Endpoint, Network, Sandbox } from "./types.ts";
 
@@ -170,12 +171,13 @@ function reserve(
     });
     const problems = [
       ...sandboxProblems(store, request, record !== undefined),
+      ...settingsProblems(request),
       ...decision.ok ? [] : decision.problems,
     ];
     const decided = accept(problems.length > 0 ? { ok: false, problems } : decision);
     const sandbox: Sandbox = namespace === undefined
       ? withoutState(record!)
-      : { name, created: new Date().toISOString(), labels, namespace };
+      : { name, created: new Date().toISOString(), labels, namespace, ...settingsOf(request) };
     const endpoints = decided.planned.map(({ endpoint }) => endpoint);
     const records: RecordGroup = isNew ? { sandbox, endpoints } : { endpoints };
     setState(store, records, "making");
@@ -198,7 +200,7 @@ async function make(
   pid: number | undefined,
   held: HeldAddresses,
 ): Promise<void> {
-  const { store, namespaces, hosts, unstoppable, wait } = parts;
+  const { store, namespaces, hosts, settings, unstoppable, wait } = parts;
   // The hosts files are written while `ip` runs, so that calls at the same time share one write.
   const networks = planned.map(({ network }) => network.id);
   const hostsWritten = hosts.refresh(networks, [sandbox.name], wait);
@@ -212,6 +214,7 @@ async function make(
   try {
     const finish = async () => {
       await hostsWritten;
+      if (records.sandbox) await settings.apply(sandbox.name, sandbox);
       store.transaction(() => setState(store, records, "ready"));
     };
     const lookFor = (address: string) =>

@@ -1,37 +1,142 @@
+import { OUTPUT_LIMIT } from "./output.ts";
+
 /** How often to poll for the process, in milliseconds. */
 const PAUSE = 5;
 
-/** Starts a process that may outlive this one, without input and output. */
-export const BACKGROUND = {
-  stdin: "null",
-  stdout: "null",
-  stderr: "null",
-  detached: true,
-} as const;
+/**
+ * A script of sh(1) that runs a command, keeps the end of its output in a folder, and then runs a
+ * line. It has these words: the folder, the line, the folder to start in, and those of the command.
+ *
+ * In the folder, `pid` gets the process id of the command, before it starts. `log.0` gets the
+ * output, then `log.1` and so on; only the last two are kept. `status` gets the exit status of the
+ * command. `done` is made when the last process that has the output open has ended. A command whose
+ * folder is removed runs on, and its output is dropped.
+ */
+const KEEP_OUTPUT = `
+folder=$1 line=$2
+shift 2
+{
+  # Only the inner shell joins the streams: the outer one may say that a signal has ended it.
+  sh -c 'exec 2>&1; echo $$ >"$0/pid"; cd "$1" || exit 126; shift; exec "$@"' "$folder" "$@"
+  echo $? >"$folder/status"
+} | {
+  file=0 size=-1
+  while old=$size; size=$(wc -c <"$folder/log.$file") && [ "$size" -gt "$old" ]; do
+    if [ "$size" -ge ${OUTPUT_LIMIT} ] && true >"$folder/log.$((file + 1))"; then
+      rm -f "$folder/log.$((file - 1))"
+      file=$((file + 1)) size=0
+    fi
+    # One block is what one read(2) brings, so the output is there as soon as it is written.
+    dd bs=4096 count=64 >>"$folder/log.$file"
+  done
+  cat >/dev/null
+  true >"$folder/done"
+}
+eval "$line"
+`;
+
+/** How a command is started in the background. */
+export interface BackgroundOptions {
+  /**
+   * The folder to start it in.
+   *
+   * @default {undefined} That of this program.
+   */
+  cwd?: string;
+  /**
+   * Variables to add to its environment.
+   *
+   * @default {{}}
+   */
+  env?: Readonly<Record<string, string>>;
+  /**
+   * Whether the end of what it prints is kept, until the sandbox is removed or the next such command
+   * is started in it. Then a small shell runs as long as the command.
+   *
+   * @default {false}
+   */
+  keepOutput?: boolean;
+  /**
+   * The words of a program that runs when the command has ended. It needs `keepOutput`.
+   *
+   * @default {[]}
+   */
+  afterwards?: readonly string[];
+}
 
 /**
- * Waits until a process is in a sandbox, or has ended. Until then, a call that removes the sandbox
- * would not find the process there and would not kill it.
+ * Starts a command in the background. Resolves when it is in its sandbox, or has ended already.
+ * Until then, a call that removes the sandbox would not find it there and would not kill it.
  *
- * @param child The process: `ip netns exec`, which enters the namespace and becomes the command.
+ * @param words The words of the command: `ip netns exec` and what it runs.
+ * @param folder The folder for the output, with an empty file `log.0`; `undefined` to drop the
+ * output.
  * @param processes Lists the ids of the processes in the sandbox.
  * @param signal Kills the process, and this fails with the signal's reason.
  */
-export async function waitUntilInside(
-  child: Deno.ChildProcess,
+export async function startInBackground(
+  words: readonly string[],
+  { cwd, env = {}, afterwards = [] }: BackgroundOptions,
+  folder: string | undefined,
   processes: () => Promise<readonly number[]>,
   signal?: AbortSignal,
 ): Promise<void> {
-  let hasEnded = false;
-  child.status.then(() => hasEnded = true);
+  const [program, ...args] = folder === undefined
+    ? words
+    : keepingOutput(folder, words, cwd, env, afterwards);
+  const child = new Deno.Command(program!, {
+    args,
+    ...(folder === undefined ? { cwd, env } : {}),
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+    detached: true,
+  }).spawn();
+  child.unref();
+  let isOver = false;
+  child.status.then(() => isOver = true);
+  const hasEnded = () => isOver || (folder !== undefined && read(folder, "status") !== "");
+  // `ip netns exec` enters the namespace and becomes the command, with the same process id.
+  const pid = () => folder === undefined ? child.pid : Number(read(folder, "pid"));
   try {
     // The kernel does not report that a process has entered a namespace, so we poll.
-    while (!hasEnded && !(await processes()).includes(child.pid)) {
+    while (!hasEnded() && !(await processes()).includes(pid())) {
       signal?.throwIfAborted();
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
     }
   } catch (error) {
-    if (signal?.aborted && !hasEnded) child.kill("SIGKILL");
+    // Both lead a process group. For `Deno.kill`, a program would need the right to run all programs.
+    if (signal?.aborted && !hasEnded()) {
+      const args = ["-c", `kill -s KILL -- -${child.pid}`];
+      await new Deno.Command("sh", { args, stderr: "null" }).output();
+    }
+    throw error;
+  }
+}
+
+/**
+ * The words that start a command and keep its output: {@linkcode KEEP_OUTPUT}. The folder to start
+ * in and the environment are for the command, and not for what runs afterwards.
+ */
+function keepingOutput(
+  folder: string,
+  words: readonly string[],
+  cwd = ".",
+  env: Readonly<Record<string, string>>,
+  afterwards: readonly string[],
+): string[] {
+  const line = afterwards.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  const command = variables.length > 0 ? ["env", "--", ...variables, ...words] : words;
+  return ["sh", "-c", KEEP_OUTPUT, "sh", folder, line, cwd, ...command];
+}
+
+/** Reads a file; an empty text if it does not exist. */
+function read(folder: string, name: string): string {
+  try {
+    return Deno.readTextFileSync(`${folder}/${name}`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
     throw error;
   }
 }

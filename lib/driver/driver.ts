@@ -1,16 +1,22 @@
 import type { IpvlanError } from "../errors.ts";
 import { look } from "../iproute2/view.ts";
 import { attach, type Attached, type AttachRequest } from "./attach.ts";
-import { BACKGROUND, waitUntilInside } from "./background.ts";
+import { type BackgroundOptions, startInBackground } from "./background.ts";
 import { createNetwork, newIdentity } from "./create.ts";
 import { toEndpoint } from "./endpoint.ts";
-import { HalfDoneError, SandboxGoneError, SandboxInUseError } from "./errors.ts";
+import {
+  HalfDoneError,
+  InvalidOptionError,
+  SandboxGoneError,
+  SandboxInUseError,
+} from "./errors.ts";
 import { findNetwork, findSandbox } from "./find.ts";
 import { HostsFiles } from "./hosts.ts";
 import { StateLock } from "./lock.ts";
 import { LinkMonitor } from "./monitor.ts";
 import { Namespaces, programsWith, rehearsed, watched, type WrapRunner } from "./namespaces.ts";
 import { decideNetwork, type HostFacts } from "./network.ts";
+import { KeptOutput } from "./output.ts";
 import type { DriverParts } from "./parts.ts";
 import { KnownPools } from "./pools.ts";
 import { namespaceExists, Processes } from "./processes.ts";
@@ -18,6 +24,7 @@ import { lateSignal, type Programs } from "./programs.ts";
 import { recover, type Recovery } from "./recover.ts";
 import { disconnect, pruneNetworks, removeNetwork, removeSandbox } from "./remove.ts";
 import { restore } from "./restore.ts";
+import { SettingsKeeper, settingsOf, withHostname } from "./settings.ts";
 import { isReady, SqliteStore, stateFolder, withoutState } from "./store.ts";
 import type {
   AdoptSpec,
@@ -78,10 +85,12 @@ export interface DriverOptions {
 }
 
 /** What drivers with different signals share. */
-interface DriverBase extends Pick<DriverParts, "store" | "hosts" | "pools" | "isRehearsal"> {
+interface DriverBase
+  extends Pick<DriverParts, "store" | "hosts" | "pools" | "output" | "isRehearsal"> {
   host: string | undefined;
   wrap: WrapRunner | undefined;
-  dryRun: DriverOptions["dryRun"];
+  /** Called with each command that changes something. */
+  report: ((command: string) => void) | undefined;
   programs: Programs;
   /** The file that each `ip` has open: see {@linkcode Namespaces}. */
   programLock: string | undefined;
@@ -138,7 +147,7 @@ export class Driver implements AsyncDisposable {
    * @ignore
    */
   static openWrapped(
-    { host, stateDir, dryRun, signal, waiting }: DriverOptions,
+    { host, stateDir, dryRun, verbose, signal, waiting }: DriverOptions,
     wrap?: WrapRunner,
   ): Driver {
     const folder = stateDir ?? stateFolder();
@@ -149,13 +158,14 @@ export class Driver implements AsyncDisposable {
     const base = {
       host,
       wrap,
-      dryRun,
       store,
       programLock,
       programs: programsWith(programLock),
       hosts: new HostsFiles(store, file("hosts.lock")),
       pools: new KnownPools(store),
+      report: dryRun ?? verbose,
       isRehearsal: dryRun !== undefined,
+      output: new KeptOutput(folder, dryRun !== undefined),
       lock: new StateLock(file("lock")),
       sequences: new StateLock(file("sequence.lock")),
     };
@@ -214,9 +224,13 @@ export class Driver implements AsyncDisposable {
     await this.#exclusive(({ unstoppable }) => removeNetwork(unstoppable, name));
   }
 
-  /** Removes all networks that no sandbox is connected to. Resolves to their names. */
-  async pruneNetworks(): Promise<string[]> {
-    return await this.#exclusive(({ unstoppable }) => pruneNetworks(unstoppable));
+  /**
+   * Removes the networks that no sandbox is connected to. Resolves to their names.
+   *
+   * @param matches Which of them to remove; by default all.
+   */
+  async pruneNetworks(matches: (network: Network) => boolean = () => true): Promise<string[]> {
+    return await this.#exclusive(({ unstoppable }) => pruneNetworks(unstoppable, matches));
   }
 
   /** All networks, by name. */
@@ -243,7 +257,8 @@ export class Driver implements AsyncDisposable {
    */
   async createSandbox(spec: SandboxSpec): Promise<Outcome<SandboxDetails>> {
     const { name, connections, labels } = spec;
-    return await this.#createSandbox({ name, connections, labels }, "made");
+    const request = { name, connections, labels, ...settingsOf(spec) };
+    return await this.#createSandbox(request, "made");
   }
 
   /**
@@ -266,14 +281,16 @@ export class Driver implements AsyncDisposable {
    * throw (`refuse`), or kill them (`kill`).
    * @throws {SandboxNotFoundError} There is no such sandbox.
    * @throws {SandboxInUseError} Processes are in it, and `busy` is `refuse`.
+   * @throws {InvalidOptionError} This process is in it, and `busy` is `kill`.
    */
   async removeSandbox(name: string, busy: "leave" | "refuse" | "kill" = "leave"): Promise<void> {
     await this.#shared(async () => {
       findSandbox(this.#parts.store, name);
       const pids = busy === "leave" ? [] : await this.processes(name);
       if (busy === "refuse" && pids.length > 0) throw new SandboxInUseError(name, pids);
-      await this.#kill(pids);
+      await this.#kill(name, pids, "SIGKILL");
       await removeSandbox(this.#parts.unstoppable, name);
+      this.#parts.output.remove(name);
     });
   }
 
@@ -373,25 +390,70 @@ export class Driver implements AsyncDisposable {
    * @throws {SandboxGoneError} Its namespace is gone.
    */
   exec(sandbox: string, words: readonly string[], options: Deno.CommandOptions = {}): Deno.Command {
-    findSandbox(this.#parts.store, sandbox);
-    if (!namespaceExists(sandbox)) throw new SandboxGoneError(sandbox);
-    return new Deno.Command("ip", { ...options, args: ["netns", "exec", sandbox, ...words] });
+    const [program, ...args] = this.#wordsInside(sandbox, words);
+    return new Deno.Command(program!, { ...options, args });
   }
 
   /**
-   * Starts a command in a sandbox in the background, without input and output. It may outlive this
-   * program. Resolves when its process is in the sandbox, or has ended already.
+   * Starts a command in a sandbox in the background, without input. It may outlive this program.
+   * Resolves when its process is in the sandbox, or has ended already.
    *
    * @throws {SandboxNotFoundError} There is no such sandbox.
+   * @throws {SandboxGoneError} Its namespace is gone.
    */
   async start(
     sandbox: string,
     words: readonly string[],
-    options: Pick<Deno.CommandOptions, "cwd" | "env"> = {},
+    options: BackgroundOptions = {},
   ): Promise<void> {
-    const child = this.exec(sandbox, words, { ...options, ...BACKGROUND }).spawn();
-    child.unref();
-    await waitUntilInside(child, () => this.processes(sandbox), this.#parts.wait.signal);
+    const { output, wait } = this.#parts;
+    const inside = this.#wordsInside(sandbox, words);
+    const folder = options.keepOutput ? output.begin(sandbox) : undefined;
+    await startInBackground(inside, options, folder, () => this.processes(sandbox), wait.signal);
+  }
+
+  /**
+   * Reads what the command has printed that was last started with `keepOutput`: the end of it, up
+   * to a megabyte.
+   *
+   * @throws {SandboxNotFoundError} There is no such sandbox.
+   */
+  output(sandbox: string): Uint8Array<ArrayBuffer> {
+    findSandbox(this.#parts.store, sandbox);
+    return this.#parts.output.read(sandbox);
+  }
+
+  /**
+   * Reads the same as one piece, and then what is printed until the command has ended.
+   *
+   * @param signal Ends it.
+   * @throws {SandboxNotFoundError} There is no such sandbox.
+   */
+  followOutput(sandbox: string, signal?: AbortSignal): AsyncIterable<Uint8Array<ArrayBuffer>> {
+    findSandbox(this.#parts.store, sandbox);
+    const isBusy = async () => (await this.#parts.processes.in(sandbox)).length > 0;
+    return this.#parts.output.follow(sandbox, isBusy, signal);
+  }
+
+  /**
+   * The exit status of the command that was last started with `keepOutput` and has ended;
+   * `undefined` if there was none, or if the machine was restarted before its end.
+   */
+  async exitStatus(sandbox: string): Promise<number | undefined> {
+    return await this.#parts.output.status(sandbox);
+  }
+
+  /**
+   * Sends a signal to all processes in a sandbox.
+   *
+   * @returns The ids of the processes that were there.
+   * @throws {SandboxNotFoundError} There is no such sandbox.
+   * @throws {InvalidOptionError} This process is one of them.
+   */
+  async signal(sandbox: string, signal: Deno.Signal): Promise<number[]> {
+    const pids = await this.processes(sandbox);
+    await this.#kill(sandbox, pids, signal);
+    return pids;
   }
 
   /**
@@ -465,6 +527,13 @@ export class Driver implements AsyncDisposable {
     }
   }
 
+  /** The words of a command that runs another one in a sandbox. */
+  #wordsInside(sandbox: string, words: readonly string[]): string[] {
+    const { hostname } = findSandbox(this.#parts.store, sandbox);
+    if (!namespaceExists(sandbox)) throw new SandboxGoneError(sandbox);
+    return ["ip", "netns", "exec", sandbox, ...withHostname(hostname, words)];
+  }
+
   async #createSandbox(
     spec: AdoptSpec,
     namespace: Sandbox["namespace"],
@@ -489,10 +558,14 @@ export class Driver implements AsyncDisposable {
   }
 
   /** Kills processes; on a dry run, reports the commands. */
-  async #kill(pids: readonly number[]): Promise<void> {
-    const { dryRun } = this.#base;
-    if (dryRun) pids.forEach((pid) => dryRun(`kill -s KILL ${pid}`));
-    else await this.#parts.processes.kill(pids);
+  async #kill(sandbox: string, pids: readonly number[], signal: Deno.Signal): Promise<void> {
+    const { report, isRehearsal } = this.#base;
+    // The namespace of a process that was adopted may be that of the whole machine.
+    if (pids.includes(Deno.pid)) {
+      throw new InvalidOptionError("sandbox", sandbox, "this program is in it itself");
+    }
+    pids.forEach((pid) => report?.(`kill -s ${signal.slice("SIG".length)} ${pid}`));
+    if (!isRehearsal) await this.#parts.processes.kill(pids, signal);
   }
 
   #detailsOf(name: string): SandboxDetails {
@@ -507,11 +580,13 @@ export class Driver implements AsyncDisposable {
 
 /** Makes the parts of a driver with a signal. */
 function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
-  const { host, wrap, store, programLock: lock, programs, hosts, pools, isRehearsal } = base;
+  const { host, wrap, store, programLock: lock, programs, hosts, pools, output } = base;
+  const { report, isRehearsal } = base;
   const namespaces = new Namespaces({ host, lock, programs, wrap, ...wait });
   const partsOn = (namespaces: Namespaces, wait: WaitOptions) => {
     const processes = new Processes(namespaces.run, lock);
-    return { store, namespaces, processes, hosts, pools, isRehearsal, wait };
+    const settings = new SettingsKeeper({ run: namespaces.run, report, isRehearsal });
+    return { store, namespaces, processes, hosts, pools, output, settings, isRehearsal, wait };
   };
   // What has begun may wait for others a little longer, and then leaves the rest to the next call.
   const late = { ...wait, signal: lateSignal(wait.signal) };

@@ -29,9 +29,10 @@ export function setState(
  * The hosts files are changed first, so that after a crash the records still say what is left.
  */
 export async function deleteRecords(
-  { store, hosts, wait }: DriverParts,
+  { store, hosts, settings, wait }: DriverParts,
   { sandbox, endpoints }: RecordGroup,
 ): Promise<void> {
+  if (sandbox) settings.remove(sandbox.name);
   const sandboxes = endpoints.map((endpoint) => endpoint.sandbox);
   if (sandbox) sandboxes.push(sandbox.name);
   await hosts.refresh(endpoints.map(({ network }) => network), sandboxes, wait);

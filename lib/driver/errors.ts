@@ -3,6 +3,9 @@ import { didYouMean } from "../suggest.ts";
 
 const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`).join(", ");
 
+/** A name as Docker's errors have it: without quotes, if it is one that a network can have. */
+const plain = (name: string) => /^[A-Za-z0-9][\w.-]*$/.test(name) ? name : JSON.stringify(name);
+
 /** A hint for a name that does not exist. */
 const hint = (name: string, known: readonly string[]) =>
   didYouMean(name, known) || ": see which there are, or create it first";
@@ -98,7 +101,8 @@ export class NetworkExistsError extends IpvlanError {
 
   /** Makes the error from the network's name. */
   constructor(network: string) {
-    super(`A network "${network}" exists already: choose another name, or remove it first`);
+    // In Docker's words, for scripts that look for them; so are the errors below without a capital.
+    super(`network with name ${plain(network)} already exists: choose another, or remove it first`);
     this.network = network;
   }
 }
@@ -110,7 +114,7 @@ export class NetworkNotFoundError extends IpvlanError {
 
   /** Makes the error from the name, and the names of all networks. */
   constructor(network: string, known: readonly string[]) {
-    super(`There is no network ${JSON.stringify(network)}${hint(network, known)}`);
+    super(`network ${plain(network)} not found${hint(network, known)}`);
     this.network = network;
   }
 }
@@ -141,9 +145,9 @@ export class NetworkInUseError extends IpvlanError {
 
   /** Makes the error from the network and the sandboxes connected to it. */
   constructor(network: string, sandboxes: readonly string[]) {
+    const names = sandboxes.map((name) => `name:"${name}"`).join(", ");
     super(
-      `The network "${network}" has sandboxes connected to it (${quoted(sandboxes)}): disconnect ` +
-        "them first",
+      `network ${plain(network)} has active endpoints (${names}): disconnect these sandboxes first`,
     );
     this.network = network;
     this.sandboxes = sandboxes;
@@ -161,7 +165,7 @@ export class SandboxExistsError extends IpvlanError {
       foreign
         ? `A network namespace "${sandbox}" exists already and is not a sandbox of this driver: ` +
           "choose another name"
-        : `A sandbox "${sandbox}" exists already: choose another name, or remove it first`,
+        : `The sandbox name "${sandbox}" is already in use: choose another, or remove it first`,
     );
     this.sandbox = sandbox;
   }
@@ -219,7 +223,8 @@ export class SandboxNotFoundError extends IpvlanError {
 
   /** Makes the error from the name, and the names of all sandboxes. */
   constructor(sandbox: string, known: readonly string[]) {
-    super(`There is no sandbox ${JSON.stringify(sandbox)}${hint(sandbox, known)}`);
+    const docker = `No such container: ${plain(sandbox)}`;
+    super(`There is no sandbox ${JSON.stringify(sandbox)} (${docker})${hint(sandbox, known)}`);
     this.sandbox = sandbox;
   }
 }

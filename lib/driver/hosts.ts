@@ -4,6 +4,7 @@ import { HostsFileError } from "./errors.ts";
 import { orAbort } from "../iproute2/abort.ts";
 import { FileLock } from "./lock.ts";
 import type { WaitOptions } from "./wait.ts";
+import { withOwnHosts } from "./settings.ts";
 import type { EndpointRecord, State, Store } from "./store.ts";
 
 /**
@@ -132,9 +133,9 @@ export class HostsFiles {
       .map((endpoint) => ({ ...endpoint, networkName: names.get(endpoint.network)! }));
     const byNetwork = Map.groupBy(endpoints, ({ network }) => network);
     const bySandbox = Map.groupBy(endpoints, ({ sandbox }) => sandbox);
-    const present = this.#store.sandboxes().filter(isKept).map(({ name }) => name);
+    const present = this.#store.sandboxes().filter(isKept);
     this.#updateLines(byNetwork);
-    for (const sandbox of present) {
+    for (const { name: sandbox, ...settings } of present) {
       const own = bySandbox.get(sandbox) ?? [];
       if (!sandboxes.has(sandbox) && !own.some(({ network }) => networks.has(network))) continue;
       // Skip a file that is in sync. When many sandboxes are made at once, each refresh would
@@ -145,11 +146,12 @@ export class HostsFiles {
       const written = this.#writtenBySandbox.get(sandbox);
       if (written?.revisions === revisions && written.stamp === stampOf(sandbox)) continue;
       const reachable = own.flatMap(({ network }) => byNetwork.get(network)!);
-      await changeFile(sandbox, () => writeHosts(sandbox, renderHosts(sandbox, reachable)));
+      const text = withOwnHosts(renderHosts(sandbox, reachable), settings, own);
+      await changeFile(sandbox, () => writeHosts(sandbox, text));
       this.#writtenBySandbox.set(sandbox, { revisions, stamp: stampOf(sandbox) });
     }
     for (const sandbox of sandboxes) {
-      if (present.includes(sandbox)) continue;
+      if (present.some(({ name }) => name === sandbox)) continue;
       this.#writtenBySandbox.delete(sandbox);
       await changeFile(sandbox, () => removeHosts(sandbox));
     }

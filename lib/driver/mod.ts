@@ -3,6 +3,7 @@
  *
  * @module
  */
+export type { BackgroundOptions } from "./background.ts";
 export { Driver, type DriverOptions } from "./driver.ts";
 export {
   AddressHeldError,
@@ -51,6 +52,7 @@ export type {
   RestoreReport,
   Sandbox,
   SandboxDetails,
+  SandboxSettings,
   SandboxSpec,
   SettledNetwork,
 } from "./types.ts";

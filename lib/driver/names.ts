@@ -3,6 +3,9 @@ import { LINK_NAME_MAX, linkName } from "../iproute2/words.ts";
 import { attempt, type IpvlanError } from "../errors.ts";
 import { InvalidNameError, InvalidOptionError } from "./errors.ts";
 
+/** Networks that Docker has from the start, so that `run --network` takes these words for them. */
+const PREDEFINED = ["bridge", "default", "host", "none"];
+
 /**
  * Checks the name of a network, a sandbox, an alias or a site. It becomes a file name and a word of
  * an `ip` line. The names of sandboxes and aliases also become host names, whose labels have at
@@ -18,6 +21,9 @@ export function nameProblem(
   if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name)) {
     const rule = "letters and digits, and after the first also _ . and -";
     return new InvalidNameError(what, name, rule);
+  }
+  if (what === "network" && PREDEFINED.includes(name)) {
+    return new InvalidNameError(what, name, "in run --network, it is a word of its own");
   }
   if (what === "sandbox" && /^\d+$/.test(name)) {
     return new InvalidNameError(what, name, "ip takes digits alone for a process id");

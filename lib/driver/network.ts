@@ -122,6 +122,7 @@ function choosePool(
   networks: readonly Network[],
   routes: readonly Route[],
 ): Decision<{ subnets: readonly NetworkSubnet[] }> {
+  if (!network.ipv4) return { ok: true, subnets: [] };
   const isInvalid = problems.some(({ field }) => field[0] === "subnets");
   if (isInvalid || network.subnets.some(({ subnet }) => parsePrefix(subnet).prefix.family === 4)) {
     return { ok: true, subnets: [] };

@@ -42,6 +42,12 @@ export interface NetworkOptions {
    * @default {false}
    */
   internal: boolean;
+  /**
+   * Whether the network has IPv4. Without it, it has no default pool, and needs an IPv6 subnet.
+   *
+   * @default {true}
+   */
+  ipv4: boolean;
 }
 
 /** What values an option takes. */
@@ -124,6 +130,12 @@ export const NETWORK_OPTIONS: {
     help: "cut off from everything else",
     value: { kind: "switch" },
     default: false,
+  },
+  ipv4: {
+    label: "IPv4",
+    help: "whether the network has IPv4; left out, true",
+    value: { kind: "switch" },
+    default: true,
   },
 };
 

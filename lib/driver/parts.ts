@@ -1,7 +1,9 @@
+import type { KeptOutput } from "./output.ts";
 import type { HostsFiles } from "./hosts.ts";
 import type { Namespaces } from "./namespaces.ts";
 import type { KnownPools } from "./pools.ts";
 import type { Processes } from "./processes.ts";
+import type { SettingsKeeper } from "./settings.ts";
 import type { Store } from "./store.ts";
 import type { WaitOptions } from "./wait.ts";
 
@@ -17,6 +19,10 @@ export interface DriverParts {
   processes: Processes;
   /** The address pools of the networks. */
   pools: KnownPools;
+  /** What sandboxes have besides their networks. */
+  settings: SettingsKeeper;
+  /** The output of commands in the background. */
+  output: KeptOutput;
   /** Whether lines that change something are only reported: then nothing shows what they do. */
   isRehearsal: boolean;
   /** How calls wait for other processes. */

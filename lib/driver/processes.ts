@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import { IpCommandError, ProgramNotFoundError } from "../iproute2/errors.ts";
 import { MissingRightsError } from "../iproute2/kernel.ts";
 import type { RunProgram } from "../iproute2/shell.ts";
@@ -65,15 +66,16 @@ export class Processes {
   }
 
   /**
-   * Kills processes. It is no error if one of them has ended meanwhile.
+   * Sends a signal to processes. It is no error if one of them has ended meanwhile.
    *
-   * The shell kills them, as for `Deno.kill` a program would need the right to run all programs.
+   * The shell sends it, as for `Deno.kill` a program would need the right to run all programs.
    *
-   * @throws {MissingRightsError} The caller may not kill one of them.
+   * @throws {MissingRightsError} The caller may not signal one of them.
    */
-  async kill(pids: readonly number[]): Promise<void> {
+  async kill(pids: readonly number[], signal: Deno.Signal = "SIGKILL"): Promise<void> {
     if (pids.length === 0) return;
-    const { err } = await this.#run(`LC_ALL=C; kill -s KILL ${pids.join(" ")}`, []);
+    const number = constants.signals[signal as keyof typeof constants.signals];
+    const { err } = await this.#run(`LC_ALL=C; kill -${number} ${pids.join(" ")}`, []);
     const refused = err.find((line) => !line.includes("No such process"));
     if (refused !== undefined) throw new MissingRightsError(refused);
   }

@@ -17,14 +17,17 @@ export async function removeNetwork(parts: DriverParts, name: string): Promise<v
 }
 
 /**
- * Removes all networks without endpoints. The caller must hold the exclusive lock.
+ * Removes the networks without endpoints that match. The caller must hold the exclusive lock.
  *
  * @returns Their names.
  */
-export async function pruneNetworks(parts: DriverParts): Promise<string[]> {
+export async function pruneNetworks(
+  parts: DriverParts,
+  matches: (network: Network) => boolean,
+): Promise<string[]> {
   const { store } = parts;
   const unused = store.networks().filter(isReady).map(withoutState)
-    .filter(({ id }) => store.endpoints({ network: id }).length === 0);
+    .filter((network) => store.endpoints({ network: network.id }).length === 0 && matches(network));
   for (const network of unused) await removeUnused(parts, network);
   return unused.map(({ name }) => name);
 }

@@ -145,7 +145,7 @@ export function parentPlan(
 }
 
 async function restoreSandbox(
-  { store, namespaces }: DriverParts,
+  { store, namespaces, settings }: DriverParts,
   sandbox: Sandbox,
   networks: ReadonlyMap<string, Network>,
   isPresent: boolean,
@@ -155,6 +155,7 @@ async function restoreSandbox(
   const plan = accept(sandboxPlan(sandbox, { endpoints, networks, links }));
   await namespaces.apply(plan.remove);
   await namespaces.apply(plan.make);
+  if (!isPresent) await settings.apply(sandbox.name, sandbox);
 }
 
 /** The input of {@linkcode sandboxPlan}. */

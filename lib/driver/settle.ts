@@ -67,7 +67,7 @@ export function settle(spec: NetworkSpec, networks: readonly SettledNetwork[]): 
   const problems = [
     ...nameProblems(name, networks),
     ...optionProblems,
-    ...ipv6Problems(spec),
+    ...familyProblems(spec),
     ...subnets.ok ? [] : subnets.problems.map((problem) => problem.at("subnets")),
     ...neighbourProblems(network, networks),
   ];
@@ -151,16 +151,20 @@ function nameProblems(name: string, networks: readonly SettledNetwork[]): Ipvlan
   return problems;
 }
 
-/** What is wrong because there is an IPv6 subnet, or because there is none. */
-function ipv6Problems({ name, subnets = [], ipv6, mtu }: NetworkSpec): IpvlanError[] {
+/** What is wrong because there is a subnet of a family, or because there is none. */
+function familyProblems({ name, subnets = [], ipv4, ipv6, mtu }: NetworkSpec): IpvlanError[] {
   const texts = subnets.map((subnet) => typeof subnet === "string" ? subnet : subnet.subnet);
-  if (!texts.some((text) => familyOf(text) === 6)) {
-    return ipv6 ? [new MissingSubnetError(name).at("ipv6")] : [];
+  const hasFamily = (family: number) => texts.some((text) => familyOf(text) === family);
+  const rule = "a subnet of that family is given: leave one of the two out";
+  if (ipv4 === false && hasFamily(4)) {
+    return [new InvalidOptionError("IPv4", "false", rule).at("ipv4")];
   }
+  if (!hasFamily(6)) return ipv6 || ipv4 === false ? [new MissingSubnetError(name).at("ipv6")] : [];
+  if (ipv6 === false) return [new InvalidOptionError("IPv6", "false", rule).at("ipv6")];
   // IPv6 needs at least 1280 (RFC 8200, section 5). Other values below have been refused already.
   if (mtu === undefined || !Number.isInteger(mtu) || mtu < 68 || mtu >= 1280) return [];
-  const rule = "give a whole number from 1280 to 65535";
-  return [new InvalidOptionError("MTU", String(mtu), rule).at("mtu")];
+  const least = "give a whole number from 1280 to 65535";
+  return [new InvalidOptionError("MTU", String(mtu), least).at("mtu")];
 }
 
 /** What is wrong because of the other networks on the parent. */

@@ -13,10 +13,10 @@ export interface NetworkSpec extends Partial<NetworkOptions> {
    */
   subnets?: readonly (string | SubnetSpec)[];
   /**
-   * Whether the network must have an IPv6 subnet. An IPv6 subnet turns IPv6 on by itself; this
-   * only makes it an error not to give one.
+   * Whether the network has IPv6. An IPv6 subnet turns it on by itself, so this only makes it an
+   * error to give none, or with `false` to give one.
    *
-   * @default {false}
+   * @default {undefined} As the subnets say.
    */
   ipv6?: boolean;
   /**
@@ -68,10 +68,39 @@ export interface Network extends SettledNetwork {
   isolated: boolean;
 }
 
+/** What a sandbox has besides its networks. */
+export interface SandboxSettings {
+  /**
+   * The host name of the commands in it, which get a UTS namespace of their own.
+   *
+   * @default {undefined} The machine's.
+   */
+  hostname?: string;
+  /**
+   * Names that only the commands in it find, with their addresses.
+   *
+   * @default {undefined}
+   */
+  hosts?: { name: string; address: string }[];
+  /**
+   * The name servers, the domains to search, and the options of the resolver (resolv.conf(5)). What
+   * is left out is as in the machine's `/etc/resolv.conf`.
+   *
+   * @default {undefined} The machine's file.
+   */
+  dns?: { servers?: string[]; search?: string[]; options?: string[] };
+  /**
+   * Values of the kernel's settings of its network namespace: `{ "net.ipv4.ip_forward": "1" }`.
+   *
+   * @default {undefined}
+   */
+  sysctls?: Record<string, string>;
+}
+
 /**
  * A sandbox: a network namespace that networks are connected to (what Docker calls a container).
  */
-export interface Sandbox {
+export interface Sandbox extends SandboxSettings {
   /** Its name, which is also the name of its network namespace. */
   name: string;
   /** When it was created, in ISO 8601. */
@@ -134,7 +163,7 @@ export interface Connection extends ConnectOptions {
 }
 
 /** A sandbox to create. */
-export interface SandboxSpec {
+export interface SandboxSpec extends SandboxSettings {
   /** The sandbox's name, under the rules for a network's name. Digits alone are refused. */
   name: string;
   /**

@@ -141,6 +141,7 @@ export function network(name: string, changes: Partial<Network> = {}): Network {
     parent: "eth0",
     isolated: false,
     internal: false,
+    ipv4: true,
     mode: "l2",
     flag: "bridge",
     subnets: [{ subnet: "192.168.1.0/24", gateway: "192.168.1.1", auxAddresses: {} }],

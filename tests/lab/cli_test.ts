@@ -190,7 +190,8 @@ const REFUSALS: Refusal[] = [
   ["network creat n", 2, 'There is no command "network creat" (did you mean "network create"?)'],
   ["netwrok ls", 2, 'There is no command "netwrok" (did you mean "network ls"?)'],
   ["netwrok", 2, 'There is no command "netwrok" (did you mean "network"?)'],
-  ["create n", 2, 'There is no command "create" (did you mean "network create"?)'],
+  ["create n", 2, 'The command "create" has no use here: ipvlan run -d without'],
+  ["prune", 2, 'There is no command "prune" (did you mean "network prune"?)'],
   ["networks", 2, 'There is no command "networks" (did you mean "network'],
   ["diff", 1, "Missing argument: ipvlan diff [OPTIONS] FILE"],
   ["diff --nope x.yaml", 1, "There is no option --nope"],
@@ -224,24 +225,24 @@ const REFUSALS: Refusal[] = [
   [`${create} ../n`, 1, 'The network name "../n" is not valid'],
   [`${create} -- --`, 1, 'The network name "--" is not valid'],
   [`${create} ${"n".repeat(64)}`, 1, "it is longer than 63 characters"],
-  [`${create} taken`, 1, 'A network "taken" exists already'],
+  [`${create} taken`, 1, "network with name taken already exists"],
   [
     `${create} -o ipvlan_mode=l3 taken`,
     1,
-    'A network "taken" exists already',
+    "network with name taken already exists",
     'The parent "eth0" is used with mode l2',
   ],
   ["network create -o parent=eth0 --subnet=10.20.0.0/16 n", 1, "overlaps 10.20.1.0/24"],
-  ["network rm nope", 1, 'There is no network "nope"'],
-  ["network rm takne", 1, 'There is no network "takne" (did you mean "taken"?)'],
-  ["network rm taken", 1, 'The network "taken" has sandboxes connected to it ("c1")'],
-  ["network inspect nope", 1, 'There is no network "nope"'],
+  ["network rm nope", 1, "network nope not found"],
+  ["network rm takne", 1, 'network takne not found (did you mean "taken"?)'],
+  ["network rm taken", 1, 'network taken has active endpoints (name:"c1")'],
+  ["network inspect nope", 1, "network nope not found"],
   ["network prune", 2, "Not a terminal, so cannot ask: use --force"],
   ["network ls --filter colour=red", 1, 'The filter "colour=red" is not valid'],
   ["network ls --format yaml", 1, 'The format "yaml" is not valid'],
   ["network connect taken c1", 1, 'The sandbox "c1" is connected to network "taken" already'],
-  ["network connect taken c2", 1, 'There is no sandbox "c2" (did you mean "c1"?)'],
-  ["network connect nope c1", 1, 'There is no network "nope"'],
+  ["network connect taken c2", 1, 'There is no sandbox "c2" (No such container: c2): see which'],
+  ["network connect nope c1", 1, "network nope not found"],
   ["network connect taken nope", 1, 'There is no sandbox "nope"'],
   ["network disconnect taken nope", 1, 'There is no sandbox "nope"'],
   ["network disconnect other c1", 1, "is not connected to"],
@@ -257,10 +258,9 @@ const REFUSALS: Refusal[] = [
   ["run --net taken", 125, "Missing argument: COMMAND"],
   ["run true", 125, "Missing option: --net NETWORK"],
   ["run --nope --net taken true", 125, "There is no option --nope"],
-  ["run -d --rm --net taken true", 125, "do not go together"],
-  ["run --net nope true", 125, 'There is no network "nope"'],
+  ["run --net nope true", 125, "network nope not found"],
   ["run --net taken --ip 10.20.1.2 true", 125, "10.20.1.2"],
-  ["run --net taken --name c1 true", 125, 'A sandbox "c1" exists already'],
+  ["run --net taken --name c1 true", 125, 'The sandbox name "c1" is already in use'],
   ["run --net taken --name 123 true", 125, 'The sandbox name "123" is not valid'],
   ["run --net taken --name other-ns true", 125, "is not a sandbox of this driver"],
   ["run --net taken no-such-command", 127, "it is not on PATH"],
@@ -272,7 +272,7 @@ const REFUSALS: Refusal[] = [
   ["inspect nope", 1, 'There is no sandbox or network "nope"'],
   ["inspect takne", 1, '"takne" (did you mean "taken"?)'],
   ["inspect --type container taken", 1, 'There is no sandbox "taken"'],
-  ["inspect --type network c1", 1, 'There is no network "c1"'],
+  ["inspect --type network c1", 1, "network c1 not found"],
   ["inspect --type image c1", 1, 'The type "image" is not valid'],
   ["inspect -f {{.Nope}} c1", 1, "at <.Nope>: can't evaluate field Nope"],
   [
@@ -295,7 +295,7 @@ const REFUSALS: Refusal[] = [
   ["attach taken --netns /proc/1/ns/mnt", 1, "no process is in it as a network namespace"],
   ["attach taken --netns /run/netns/../other-ns", 1, "there is no such file"],
   ["attach taken --netns nope", 1, 'There is no network namespace "nope"'],
-  ["attach nope --netns other-ns", 1, 'There is no network "nope"'],
+  ["attach nope --netns other-ns", 1, "network nope not found"],
   ["restore --wait soon", 1, 'The wait "soon" is not valid'],
   ["completion ksh", 2, 'Unknown shell "ksh": give one of bash, zsh, fish'],
 ];
@@ -441,7 +441,7 @@ Deno.test("rm of several goes on after one that fails", async () => {
   await ipvlan("network", "create", "b");
   const { status, out, err } = await ipvlan("network", "rm", "a", "nope", "b");
   assertEquals([status, out], [1, "a\nb"]);
-  assertEquals(err, 'ipvlan: There is no network "nope": see which there are, or create it first');
+  assertEquals(err, "ipvlan: network nope not found: see which there are, or create it first");
   assertEquals(await host.dump(), before);
 });
 

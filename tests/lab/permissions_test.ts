@@ -46,15 +46,20 @@ const network = { name: "n", subnets: ["192.168.20.0/24", "2001:db8:20::/64"] };
 if ((await driver.problemsOf(network)).length > 0) throw new Error("problems");
 await driver.createNetwork(network);
 await driver.createSandbox({ name: "c1", connections: [{ network: "n" }] });
-await driver.createSandbox({ name: "c2" });
+await driver.createSandbox({ name: "c2", hostname: "host2", hosts: [{ name: "mirror", address: "192.168.20.9" }] });
 await driver.connect("n", "c2", { aliases: ["db"] });
 await driver.labelNetwork("n", { a: "b" });
 await driver.labelSandbox("c1", { a: "b" });
 const ping = await driver.exec("c1", ["ping", "-c", "1", "db"], { stdout: "null" }).spawn().status;
+await driver.start("c2", ["hostname"], { keepOutput: true });
+const follow = await Array.fromAsync(driver.followOutput("c2"));
+const text = (bytes) => new TextDecoder().decode(bytes).trim();
+console.log(follow.map(text).join(""), text(driver.output("c2")), await driver.exitStatus("c2"));
 await driver.start("c1", ["sleep", "1000"]);
 const [pid] = await driver.processes("c1");
 console.log(ping.code, pid !== undefined, await driver.runningSandboxes());
 if (await driver.processAt("/run/netns/c1") !== pid) throw new Error("another process");
+if ((await driver.signal("c1", "SIGCONT"))[0] !== pid) throw new Error("another process");
 await driver.removeSandbox("c1", "refuse").catch(({ name }) => console.log(name));
 driver.listNetworks(), driver.listSandboxes(), driver.inspectNetwork("n");
 driver.inspectSandbox("c1");
@@ -85,6 +90,7 @@ Deno.test("the rights in the README are enough for every call of the driver", as
   const flags = await flagsFor(/^deno run (--allow-[^]*?) script\.ts$/m);
   const printed = await runWith(flags, DRIVER);
   assertEquals(printed.split("\n"), [
+    "host2 host2 0",
     '0 true [ "c1", "c2" ]',
     "SandboxInUseError",
     "[] []",

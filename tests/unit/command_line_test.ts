@@ -14,7 +14,7 @@ function read(...typed: string[]): Record<string, unknown> | string[] {
   const { words, behind, problems, values, on } = readCommandLine(OPTIONS, typed);
   if (problems.length > 0) return problems;
   const valued = (["env", "opt"] as const).filter((name) => values(name).length > 0);
-  const switched = (["detach", "rm", "no-trunc"] as const).filter(on);
+  const switched = (["detach", "rm", "no-trunc"] as const).filter((name) => on(name));
   return {
     ...Object.fromEntries(valued.map((name) => [name, values(name)])),
     ...Object.fromEntries(switched.map((name) => [name, true])),

@@ -1,4 +1,4 @@
-import { InvalidOptionError } from "../../driver/errors.ts";
+import { InvalidOptionError, throwProblems } from "../../driver/errors.ts";
 import { quoted } from "../../printable.ts";
 import type { Command } from "../command.ts";
 import { UsageError } from "../errors.ts";
@@ -41,6 +41,8 @@ ipvlan attach ipvlan20 --netns /run/docker/netns/0a1b2c3d4e5f --name web`,
     if (typedPid !== undefined && !/^[1-9]\d*$/.test(typedPid)) {
       throw new InvalidOptionError("process id", typedPid, "give a whole number");
     }
+    const { options, problems } = readEndpoint(args);
+    throwProblems(problems);
     await using driver = await open();
     const givenPid = typedPid ?? /^\/proc\/([1-9]\d*)\/ns\/net$/.exec(netns!)?.[1];
     const pid = netnsName !== undefined
@@ -49,7 +51,7 @@ ipvlan attach ipvlan20 --netns /run/docker/netns/0a1b2c3d4e5f --name web`,
       ? await driver.processAt(netns!)
       : Number(givenPid);
     const name = netnsName ?? args.value("name") ?? `pid-${pid}`;
-    const connection = { ...readEndpoint(args), network };
+    const connection = { ...options, network };
     const { notices } = await driver.adoptSandbox({ name, connections: [connection], pid });
     notices.forEach(warn);
     if (!dryRun) print(name);

@@ -3,6 +3,7 @@ import {
   CommandError,
   PROCESS_OPTIONS,
   PROCESS_STATUSES,
+  readProcess,
   requireCommand,
   runInside,
   SignalRelay,
@@ -23,7 +24,8 @@ const command: Command = {
     driver.exec(sandbox, words);
     try {
       requireCommand(words[0]!, args.value("workdir"));
-      return relay.status ?? await runInside(driver, sandbox, words, args, relay);
+      const process = readProcess(words, args);
+      return relay.status ?? await runInside(driver, sandbox, process, args, relay);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       warn(error.message);

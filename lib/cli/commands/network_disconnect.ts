@@ -1,9 +1,9 @@
 import type { Command } from "../command.ts";
 
 const command: Command = {
-  usage: "NETWORK SANDBOX",
+  usage: "[OPTIONS] NETWORK SANDBOX",
   example: "ipvlan network disconnect ipvlan20 nginx",
-  options: [],
+  options: [{ name: "force", short: "f", help: "no effect: no sandbox has to be forced" }],
   positionals: [2, 2],
   changes: true,
   async run(args, { open }) {

@@ -1,13 +1,23 @@
 import type { Command } from "../command.ts";
 import { UsageError } from "../errors.ts";
+import { matchesPrune, readPruneFilters } from "../filter.ts";
 
 const command: Command = {
   usage: "[OPTIONS]",
   example: "ipvlan network prune --force",
-  options: [{ name: "force", short: "f", help: "do not ask first" }],
+  options: [
+    { name: "force", short: "f", help: "do not ask first" },
+    {
+      name: "filter",
+      value: "KEY=VALUE",
+      many: true,
+      help: "remove only those with this label, without it (label!=), or made until=TIME",
+    },
+  ],
   positionals: [0, 0],
   changes: true,
   async run(args, { command, open, print, dryRun }) {
+    const filters = readPruneFilters(args.values("filter"), Date.now());
     if (!args.on("force") && !dryRun) {
       if (!Deno.stdin.isTerminal()) {
         throw new UsageError(command, ["Not a terminal, so cannot ask: use --force"]);
@@ -15,7 +25,7 @@ const command: Command = {
       if (!confirm("Remove all networks that no sandbox is connected to?")) return 0;
     }
     await using driver = await open();
-    const removed = await driver.pruneNetworks();
+    const removed = await driver.pruneNetworks((network) => matchesPrune(network, filters));
     if (!dryRun && removed.length > 0) print(["Deleted Networks:", ...removed].join("\n"));
     return 0;
   },

@@ -1,17 +1,22 @@
+import { NetworkNotFoundError } from "../../driver/errors.ts";
 import type { Command } from "../command.ts";
 import { forEachName } from "../errors.ts";
 
 const command: Command = {
-  usage: "NETWORK [NETWORK...]",
+  usage: "[OPTIONS] NETWORK [NETWORK...]",
   example: "ipvlan network rm ipvlan20 ipvlan30",
-  options: [],
+  options: [{ name: "force", short: "f", help: "a network that does not exist is no error" }],
   positionals: [1, Infinity],
   changes: true,
   async run(args, context) {
     await using driver = await context.open();
     return await forEachName(args.positionals, context, async (name) => {
-      await driver.removeNetwork(name);
-      if (!context.dryRun) context.print(name);
+      try {
+        await driver.removeNetwork(name);
+        if (!context.dryRun) context.print(name);
+      } catch (error) {
+        if (!(args.on("force") && error instanceof NetworkNotFoundError)) throw error;
+      }
     });
   },
 };

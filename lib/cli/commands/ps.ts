@@ -2,6 +2,7 @@ import type { SandboxDetails } from "../../driver/types.ts";
 import { endpointAddresses } from "../../ipam/address.ts";
 import type { Command } from "../command.ts";
 import { listedSandbox, SANDBOX_HEADERS } from "../docker_shape.ts";
+import { readSelection, SELECTION_OPTIONS, selectSandboxes } from "../filter.ts";
 import { FORMAT_OPTIONS, printList, readFormat } from "../list.ts";
 
 const command: Command = {
@@ -14,17 +15,19 @@ const command: Command = {
       help: "list also sandboxes that a restart has taken down, until they are restored",
     },
     { name: "quiet", short: "q", help: "print only the names" },
+    ...SELECTION_OPTIONS,
     ...FORMAT_OPTIONS,
   ],
   positionals: [0, 0],
   async run(args, { open, print }) {
     const format = readFormat(args);
+    const selection = readSelection(args);
     await using driver = await open();
     const running = new Set(await driver.runningSandboxes());
     const status = ({ name }: SandboxDetails) => running.has(name) ? "up" : "down";
     const now = Date.now();
     printList(
-      driver.listSandboxes().filter(({ name }) => args.on("all") || running.has(name)),
+      selectSandboxes(driver.listSandboxes(), running, selection),
       format,
       {
         key: ({ name }) => name,

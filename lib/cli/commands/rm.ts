@@ -6,6 +6,7 @@ const command: Command = {
   example: "ipvlan rm --force nginx",
   options: [
     { name: "force", short: "f", help: "kill the processes in it first" },
+    { name: "volumes", short: "v", help: "no effect: a sandbox has no volumes" },
     { name: "detach", help: "let the processes in it run on, without a network" },
   ],
   positionals: [1, Infinity],

@@ -1,18 +1,90 @@
+import type { Driver } from "../../driver/mod.ts";
+import type { SandboxSpec } from "../../driver/types.ts";
+import { throwProblems } from "../../driver/errors.ts";
 import { IpvlanError } from "../../errors.ts";
-import type { Command } from "../command.ts";
+import type { Arguments, Command, Context } from "../command.ts";
+import { readTarget } from "../connections.ts";
 import { errorLines, UsageError } from "../errors.ts";
-import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
+import { ignoresImage, requireNoImage } from "../image.ts";
+import { ALIAS_OPTIONS, ENDPOINT_OPTIONS, readPairs } from "../option_values.ts";
 import {
   CommandError,
+  type Process,
   PROCESS_OPTIONS,
   PROCESS_STATUSES,
+  readProcess,
   requireCommand,
   runInside,
   SignalRelay,
 } from "../process.ts";
+import { readSettings, SETTINGS_OPTIONS } from "../settings.ts";
+import { thisProgram } from "../unit.ts";
 
 /** The exit status for an error of ipvlan itself and for a wrong command line, as in Docker. */
 const FAILED = 125;
+
+/** The options of a new sandbox, which one that exists cannot get. */
+const SANDBOX_OPTIONS = [
+  { name: "name", value: "NAME", help: "the sandbox's name" },
+  ...ENDPOINT_OPTIONS,
+  ...ALIAS_OPTIONS,
+  ...SETTINGS_OPTIONS,
+  { name: "label", short: "l", value: "NAME=VALUE", many: true, help: "a label" },
+];
+
+/** Runs a command in a new sandbox. */
+async function runInNew(
+  driver: Driver,
+  spec: SandboxSpec,
+  process: Process | undefined,
+  args: Arguments,
+  relay: SignalRelay,
+  { warn, print, dryRun }: Context,
+): Promise<number> {
+  const { name } = spec;
+  const { notices } = await driver.createSandbox(spec);
+  notices.forEach(warn);
+  if (dryRun) return 0;
+  if (relay.status !== undefined) {
+    await driver.withSignal().removeSandbox(name);
+    return relay.status;
+  }
+  const [detached, remove] = [args.on("detach"), args.on("rm")];
+  // In the background, the shell that keeps the output starts this.
+  const afterwards = remove ? [...thisProgram(), "rm", "--force", name] : [];
+  let isStarted = false;
+  try {
+    const status = process
+      ? await runInside(driver, name, process, args, relay, { keepOutput: true, afterwards })
+      : 0;
+    isStarted = true;
+    if (detached) print(name);
+    return status;
+  } finally {
+    const isInBackground = detached && isStarted && process !== undefined;
+    if (remove && !isInBackground) await driver.withSignal().removeSandbox(name, "kill");
+  }
+}
+
+/** Runs a command in a sandbox that exists: `--network container:SANDBOX`. */
+async function runInOther(
+  driver: Driver,
+  name: string,
+  process: Process | undefined,
+  args: Arguments,
+  relay: SignalRelay,
+  { print, dryRun }: Context,
+): Promise<number> {
+  driver.inspectSandbox(name);
+  if (dryRun) return 0;
+  const status = process ? await runInside(driver, name, process, args, relay) : 0;
+  if (args.on("detach")) print(name);
+  return status;
+}
+
+function isGiven(args: Arguments, { name, value }: { name: string; value?: string }): boolean {
+  return value === undefined ? args.on(name) : args.values(name).length > 0;
+}
 
 const command: Command = {
   usage: "[OPTIONS] [--] [COMMAND [WORD...]]",
@@ -23,13 +95,14 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
       name: "net",
       value: "NETWORK",
       many: true,
-      help: "a network to connect to; the options on addresses and names are for the first",
+      help: "a network to connect to, name=NETWORK,ip=ADDRESS,… for one with options of its own, " +
+        "none, or container:SANDBOX; the options on addresses and names are for the first",
     },
     { name: "network", value: "NETWORK", many: true, help: "the same as --net" },
-    { name: "name", value: "NAME", help: "the sandbox's name" },
-    ...ENDPOINT_OPTIONS,
+    ...SANDBOX_OPTIONS,
     ...PROCESS_OPTIONS,
     { name: "rm", help: "remove the sandbox when the command has ended" },
+    { name: "image", help: "drop the first word, the image of a line for docker" },
   ],
   positionals: [0, Infinity],
   statuses: [
@@ -39,50 +112,47 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
   misuse: FAILED,
   stopEarly: true,
   changes: true,
-  async run(args, { command, open, print, warn, dryRun }) {
+  async run(args, context) {
+    const { command, open, warn } = context;
     const networks = [...args.values("net"), ...args.values("network")];
     const detached = args.on("detach");
-    const [program] = args.positionals;
     const problems: string[] = [];
-    if (networks.length === 0) problems.push("Missing option: --net NETWORK");
-    if (program === undefined && !detached) {
-      problems.push("Missing argument: COMMAND, or --detach for a sandbox without a command");
-    }
-    if (detached && args.on("rm")) {
-      problems.push(
-        "The options --detach and --rm do not go together: ipvlan does not stay to remove the " +
-          "sandbox",
-      );
-    }
-    if (problems.length > 0) throw new UsageError(command, problems, FAILED);
-    const name = args.value("name") ?? `sandbox-${crypto.randomUUID().slice(0, 8)}`;
     // From here on, a signal does not end this program before it has removed the sandbox.
     using relay = new SignalRelay();
     try {
-      if (program !== undefined) requireCommand(program, args.value("workdir"));
-      await using driver = await open(relay.signal);
-      const { notices } = await driver.createSandbox({
-        name,
-        connections: networks.map((network, index) =>
-          index ? { network } : { network, ...readEndpoint(args) }
-        ),
-      });
-      notices.forEach(warn);
-      if (dryRun) return 0;
-      if (relay.status !== undefined) {
-        await driver.withSignal().removeSandbox(name);
-        return relay.status;
+      const words = ignoresImage(args.on("image")) ? args.positionals.slice(1) : args.positionals;
+      if (networks.length === 0) problems.push("Missing option: --net NETWORK");
+      if (words.length === 0 && !detached) {
+        problems.push("Missing argument: COMMAND, or --detach for a sandbox without a command");
       }
-      let status = 0;
-      try {
-        if (program !== undefined) {
-          status = await runInside(driver, name, args.positionals, args, relay);
+      const { target, problems: wrong } = readTarget(networks, args);
+      if (target.inside !== undefined) {
+        for (const option of SANDBOX_OPTIONS.filter((each) => isGiven(args, each))) {
+          problems.push(
+            `The option --${option.name} does not go with --network container:${target.inside}: ` +
+              "that sandbox is there already",
+          );
         }
-      } finally {
-        if (args.on("rm")) await driver.removeSandbox(name, "kill");
       }
-      if (detached) print(name);
-      return status;
+      if (problems.length > 0) throw new UsageError(command, problems, FAILED);
+      const { record: labels, problems: wrongLabels } = readPairs(
+        "label",
+        args.values("label"),
+        false,
+      );
+      const { settings, problems: wrongSettings } = readSettings(args);
+      throwProblems([...wrong, ...wrongLabels, ...wrongSettings]);
+      if (words.length > 0) requireNoImage(words, args.value("workdir"));
+      // It gives the command the host name.
+      if (settings.hostname !== undefined) requireCommand("unshare");
+      const process = words.length > 0 ? readProcess(words, args) : undefined;
+      await using driver = await open(relay.signal);
+      if (target.inside !== undefined) {
+        return await runInOther(driver, target.inside, process, args, relay, context);
+      }
+      const name = args.value("name") ?? `sandbox-${crypto.randomUUID().slice(0, 8)}`;
+      const spec = { name, connections: target.connections, labels, ...settings };
+      return await runInNew(driver, spec, process, args, relay, context);
     } catch (error) {
       if (!(error instanceof IpvlanError)) throw error;
       errorLines(error).forEach(warn);

@@ -76,3 +76,16 @@ Deno.test("a format that prints nothing of the items is refused, and a wrong tem
   assertThrows(() => listed("{{", "quiet"), TemplateError, "unclosed action");
   assertThrows(() => listed("{{.Nope}}"), TemplateError, "can't evaluate field Nope");
 });
+
+Deno.test("dangling takes what Go takes for true and false, and nothing else", () => {
+  const listNetworks = () => [network("web"), network("db")];
+  const inspectNetwork = (name: string) => ({ endpoints: name === "web" ? [1] : [] });
+  const driver = { listNetworks, inspectNetwork } as unknown as Driver;
+  const found = (filter: string) =>
+    filterNetworks(driver, readFilters([filter])).map(({ name }) => name);
+  for (const word of ["true", "1", "T"]) assertEquals(found(`dangling=${word}`), ["db"]);
+  for (const word of ["false", "0", "F"]) assertEquals(found(`dangling=${word}`), ["web"]);
+  for (const word of ["no", "yes", "banana"]) {
+    assertThrows(() => readFilters([`dangling=${word}`]), InvalidOptionError);
+  }
+});

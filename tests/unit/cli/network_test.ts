@@ -23,6 +23,7 @@ Deno.test("options of the command line become a network, each in the subnet that
         mode: "l3",
         mtu: 1400,
         internal: false,
+        ipv4: true,
         ipv6: true,
         subnets: [
           {
@@ -39,13 +40,35 @@ Deno.test("options of the command line become a network, each in the subnet that
   );
 });
 
+Deno.test("a family that is switched off is another thing than one that is left out", () => {
+  assertEquals([read().spec.ipv4, read().spec.ipv6], [true, undefined]);
+  const { spec } = read("--ipv4=false", "--ipv6=false");
+  assertEquals([spec.ipv4, spec.ipv6], [false, false]);
+  assertEquals(read("--ipv4", "--ipv6").spec.ipv6, true);
+});
+
+Deno.test("options with only one value, or without an effect, change nothing", () => {
+  const usual = ["--attachable", "--scope", "local", "--ipam-driver=default", "-d", "ipvlan"];
+  assertEquals(read(...usual), read());
+});
+
 Deno.test("all words that cannot be read are reported at once", () => {
   const { problems } = read(
-    ...["--driver=bridge", "--subnet=10.0.0.0/24", "--gateway=10.0.1.1", "--aux-address=printer"],
+    ...[
+      "--driver=bridge",
+      "--scope=swarm",
+      "--ipam-driver=dhcp",
+      "--subnet=10.0.0.0/24",
+      "--gateway=10.0.1.1",
+      "--aux-address=printer",
+    ],
     ...["--gateway=10.0.0.1", "--gateway=10.0.0.2", "--label==x", "-o", "nope=1"],
   );
   assertEquals(problems.map(({ message }) => message), [
     'The driver "bridge" is not valid: only ipvlan is here',
+    'The scope "swarm" is not valid: a network is one machine\'s, so write local or leave it out',
+    'The ipam-driver "dhcp" is not valid: addresses are given by ipvlan itself: write default or ' +
+    "leave it out",
     `The driver option "nope=1" is not valid: choose of ${DRIVER_OPTIONS.join(", ")}`,
     'The auxiliary address "printer" is not valid: write NAME=VALUE',
     'The label "=x" is not valid: write NAME=VALUE',

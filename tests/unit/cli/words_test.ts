@@ -100,6 +100,13 @@ Deno.test("a close word is suggested, a far one is not", () => {
   assertEquals(didYouMean("zzz", ["create", "rm"]), "");
 });
 
+Deno.test("of one letter or two, no other word is suggested", () => {
+  for (const typed of ["x", "c", "c2", "rn", ""]) {
+    assertEquals(didYouMean(typed, ["c1", "rm", "exec", "create", "x1"]), "", typed);
+  }
+  assertEquals(didYouMean("ex", ["exec"]), ' (did you mean "exec"?)');
+});
+
 Deno.test("pairs are read, and every invalid pair is reported", () => {
   assertEquals(readPairs("label", ["a=1", "b", "c=x=y"], false), {
     record: { a: "1", b: "", c: "x=y" },

@@ -12,6 +12,7 @@ import {
   parseDriverOptions,
   toDriverOptions,
 } from "../../../lib/driver/options.ts";
+import { familyOf } from "../../../lib/ipam/address.ts";
 import { toSettled } from "../../../lib/driver/settle.ts";
 import { SqliteStore, withoutState } from "../../../lib/driver/store.ts";
 import type { Network, NetworkSpec } from "../../../lib/driver/types.ts";
@@ -36,7 +37,8 @@ function otherValue(name: OptionName): string | number | boolean {
 
 /** A network like any other, and the same with another value of one option. */
 function twoNetworks(name: OptionName): [plain: NetworkSpec, other: NetworkSpec] {
-  const plain: NetworkSpec = { name: "n", subnets: ["10.0.0.0/24"] };
+  const subnets = name === "ipv4" ? ["2001:db8::/64"] : ["10.0.0.0/24"];
+  const plain: NetworkSpec = { name: "n", subnets };
   if (name !== "parent") plain.parent = "eth0";
   return [plain, { ...plain, [name]: otherValue(name) }];
 }
@@ -55,7 +57,10 @@ function lines(network: Network): string[] {
     sandbox: "c1",
     ifname: "eth0",
     ordinal: 0,
-    ip: "10.0.0.2",
+    ...Object.fromEntries(network.subnets.map(({ subnet }) => [
+      familyOf(subnet) === 6 ? "ip6" : "ip",
+      subnet.replace(/0?\/\d+$/, "2"),
+    ])),
     aliases: [],
   };
   return [...networkSteps(network, []), ...endpointSteps(network, endpoint, true)]
@@ -74,10 +79,13 @@ for (const name of OPTION_NAMES) {
   const value = otherValue(name);
 
   Deno.test(`the option ${name} can be written on a command line and in a site file`, () => {
-    const words = driverOption === undefined ? [`--${name}`] : ["-o", `${driverOption}=${value}`];
+    const words = driverOption === undefined
+      ? [`--${name}=${value}`]
+      : ["-o", `${driverOption}=${value}`];
     assertEquals(typed(words)[name], value);
     const inSite = (text: string) => parseSite("s.yaml", `networks: {n: {${text}}}`).networks[0]!;
-    assertEquals(inSite(`${name}: ${value}`)[name], value);
+    const rest = name === "ipv4" ? ", subnets: ['2001:db8::/64']" : "";
+    assertEquals(inSite(`${name}: ${value}${rest}`)[name], value);
     if (driverOption === undefined) return;
     assertEquals(inSite(`driver_opts: { ${driverOption}: ${value} }`)[name], value);
   });

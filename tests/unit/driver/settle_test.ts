@@ -21,7 +21,15 @@ function wrong(spec: NetworkSpec, networks: SettledNetwork[] = []): unknown[] {
 
 Deno.test("settle() needs no machine, except to choose a default pool", () => {
   assertEquals(settled({ name: "n" }), {
-    network: { name: "n", mode: "l2", flag: "bridge", internal: false, subnets: [], labels: {} },
+    network: {
+      name: "n",
+      mode: "l2",
+      flag: "bridge",
+      internal: false,
+      ipv4: true,
+      subnets: [],
+      labels: {},
+    },
     notices: [],
     problems: [],
   });
@@ -34,6 +42,7 @@ Deno.test("settle() needs no machine, except to choose a default pool", () => {
       flag: "bridge",
       mtu: 1400,
       internal: false,
+      ipv4: true,
       subnets: [{ subnet: "10.0.0.0/24", gateway: "10.0.0.1", auxAddresses: {} }],
       labels: {},
     },

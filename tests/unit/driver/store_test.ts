@@ -140,6 +140,7 @@ Deno.test("a network on record from an earlier version is read, with defaults fo
     parent: "eth0.20",
     isolated: false,
     internal: false,
+    ipv4: true,
     mode: "l3",
     flag: "vepa",
     mtu: 1400,

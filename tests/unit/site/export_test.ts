@@ -115,6 +115,7 @@ Deno.test("a site is exported with the keys of a site file, without defaults", (
     parent: "eth0.20",
     isolated: false,
     internal: false,
+    ipv4: true,
     mode: "l2",
     flag: "private",
     subnets: [

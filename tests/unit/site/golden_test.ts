@@ -44,7 +44,7 @@ function toCurrent(file: CurrentFile): Current {
   ) => site === undefined ? own ?? {} : siteLabels(makerOf(site, file), own, command);
   return {
     networks: Object.entries(file.networks ?? {}).map(([name, { site, file, ...network }]) => ({
-      ...{ id: name, name, created: "", mode: "l2", flag: "bridge", internal: false },
+      ...{ id: name, name, created: "", mode: "l2", flag: "bridge", internal: false, ipv4: true },
       ...{ parent: `di-${name}`, isolated: network.parent === undefined, subnets: [] },
       ...network,
       ...(network.subnets !== undefined && {

@@ -1,0 +1,32 @@
+import type { Command } from "../command.ts";
+import { readSignal, readTimeout, waitForEnd } from "../end.ts";
+import { forEachName } from "../errors.ts";
+
+const command: Command = {
+  usage: "[OPTIONS] SANDBOX [SANDBOX...]",
+  example: "ipvlan stop --timeout 2 nginx",
+  options: [
+    { name: "signal", short: "s", value: "SIGNAL", help: "the signal; default TERM" },
+    {
+      name: "timeout",
+      short: "t",
+      value: "SECONDS",
+      help: "how long to wait before the processes are killed; default 10",
+    },
+    { name: "time", value: "SECONDS", help: "the same as --timeout" },
+  ],
+  positionals: [1, Infinity],
+  async run(args, context) {
+    const signal = readSignal(args.value("signal") ?? "TERM");
+    const seconds = readTimeout(args.value("timeout") ?? args.value("time") ?? "10");
+    await using driver = await context.open();
+    return await forEachName(args.positionals, context, async (name) => {
+      await driver.signal(name, signal);
+      const deadline = performance.now() + seconds * 1000;
+      // A process may have started another one before it was killed.
+      while (!await waitForEnd(driver, name, deadline)) await driver.signal(name, "SIGKILL");
+      context.print(name);
+    });
+  },
+};
+export default command;

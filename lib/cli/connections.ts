@@ -1,0 +1,102 @@
+/**
+ * What `run` takes for `--network`: networks, with or without options of their own, or one of the
+ * words that Docker has for something else.
+ *
+ * @module
+ */
+import { InvalidOptionError } from "../driver/errors.ts";
+import type { Connection, ConnectOptions } from "../driver/types.ts";
+import type { IpvlanError } from "../errors.ts";
+import type { Arguments } from "./command.ts";
+import { readEndpoint } from "./option_values.ts";
+
+/** Where a command runs: in a new sandbox with connections, or in a sandbox that exists. */
+export type Target = { connections: Connection[]; inside?: undefined } | { inside: string };
+
+const NO_DEFAULT = "no network is there from the start: name one of those that ipvlan network ls " +
+  "lists";
+
+/** The networks that Docker has from the start, and that are not here. */
+const PREDEFINED: Readonly<Record<string, string>> = {
+  host: "it is this machine's own network: run the command without ipvlan",
+  bridge: NO_DEFAULT,
+  default: NO_DEFAULT,
+};
+
+/** The options of one network, as `--network name=NETWORK,ip=ADDRESS` has them. */
+const KEYS = ["name", "alias", "driver-opt", "gw-priority", "ip", "ip6", "mac-address"];
+
+/**
+ * Reads the networks of `run`.
+ *
+ * @param networks The values of `--network`.
+ * @param args The other options; those on addresses and names are for the first network.
+ * @returns Where to run, and everything that is wrong.
+ */
+export function readTarget(
+  networks: readonly string[],
+  args: Arguments,
+): { target: Target; problems: IpvlanError[] } {
+  const { options: first, problems } = readEndpoint(args);
+  const refuse = (value: string, rule: string) => {
+    problems.push(new InvalidOptionError("network", value, rule));
+  };
+  const connections: { connection: Connection; priority: number }[] = [];
+  for (const [index, text] of networks.entries()) {
+    const inside = /^container:(.*)$/.exec(text)?.[1];
+    if (networks.length > 1 && (text === "none" || inside !== undefined)) {
+      refuse(text, "it does not go with another network");
+    } else if (inside !== undefined) {
+      return { target: { inside }, problems };
+    } else if (Object.hasOwn(PREDEFINED, text)) {
+      refuse(text, PREDEFINED[text]!);
+    } else if (text !== "none") {
+      const read = readNetworkWords(text);
+      problems.push(...read.problems);
+      const general = index === 0 ? first : {};
+      for (const key of Object.keys(read.options)) {
+        if (key in general && key !== "aliases") {
+          refuse(text, "one of its options is given by an option of run too");
+        }
+      }
+      const aliases = [...general.aliases ?? [], ...read.options.aliases ?? []];
+      const connection = { ...general, ...read.options, aliases, network: read.network };
+      connections.push({ connection, priority: read.priority });
+    }
+  }
+  // The default route is that of the first network.
+  const sorted = connections.toSorted((one, other) => other.priority - one.priority);
+  return { target: { connections: sorted.map(({ connection }) => connection) }, problems };
+}
+
+/** Reads the priority of a network for the default route; higher ones come first. */
+export function readPriority(text: string): { priority: number; problems: IpvlanError[] } {
+  const isNumber = /^-?\d{1,9}$/.test(text);
+  const rule = "give a whole number";
+  return {
+    priority: isNumber ? Number(text) : 0,
+    problems: isNumber ? [] : [new InvalidOptionError("gw-priority", text, rule)],
+  };
+}
+
+/** Reads `NETWORK`, or `name=NETWORK,ip=ADDRESS,…`. */
+function readNetworkWords(
+  text: string,
+): { network: string; options: ConnectOptions; priority: number; problems: IpvlanError[] } {
+  if (!text.includes("=")) return { network: text, options: {}, priority: 0, problems: [] };
+  const pairs = text.split(",").map((word) => /^([^=]+)=(.+)$/s.exec(word)?.slice(1) ?? []);
+  if (pairs.some(([key = ""]) => !KEYS.includes(key))) {
+    const rule = `write KEY=VALUE with commas between them; the keys are ${KEYS.join(", ")}`;
+    const problems = [new InvalidOptionError("network", text, rule)];
+    return { network: "", options: {}, priority: 0, problems };
+  }
+  const values = (key: string) => pairs.filter(([each]) => each === key).map(([, value]) => value!);
+  const value = (key: string) => values(key).at(-1);
+  const { options, problems } = readEndpoint({ value, values, on: () => false });
+  const network = value("name");
+  if (network === undefined) {
+    problems.push(new InvalidOptionError("network", text, "give its name: name=NETWORK"));
+  }
+  const { priority, problems: wrong } = readPriority(value("gw-priority") ?? "0");
+  return { network: network ?? "", options, priority, problems: [...problems, ...wrong] };
+}

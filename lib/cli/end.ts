@@ -1,0 +1,57 @@
+/**
+ * Ending the processes in a sandbox.
+ *
+ * @module
+ */
+import { constants } from "node:os";
+import { InvalidOptionError } from "../driver/errors.ts";
+import type { Driver } from "../driver/mod.ts";
+import { IpvlanError } from "../errors.ts";
+
+/** How often to poll for the end of processes, in milliseconds. */
+const INTERVAL = 50;
+
+/** No process is in a sandbox that is to get a signal. */
+export class NotRunningError extends IpvlanError {
+  /** Makes the error from the sandbox's name. */
+  constructor(sandbox: string) {
+    super(`The sandbox "${sandbox}" is not running: no process is in it`);
+  }
+}
+
+/** Reads a signal: `TERM`, `SIGTERM` or `15`. @throws {InvalidOptionError} There is no such one. */
+export function readSignal(text: string): Deno.Signal {
+  const signals: Readonly<Record<string, number>> = constants.signals;
+  const upper = text.toUpperCase();
+  const found = Object.keys(signals).find((name) =>
+    name === upper || name === `SIG${upper}` || String(signals[name]) === text
+  );
+  if (found !== undefined) return found as Deno.Signal;
+  throw new InvalidOptionError("signal", text, "give a name such as TERM, or a number");
+}
+
+/** Reads a number of seconds. @throws {InvalidOptionError} It is none. */
+export function readTimeout(text: string): number {
+  if (/^\d{1,6}$/.test(text)) return Number(text);
+  // Docker waits for ever then.
+  if (text === "-1") return Infinity;
+  throw new InvalidOptionError("timeout", text, "give a whole number of seconds");
+}
+
+/**
+ * Waits until no process is in a sandbox. The kernel gives no notice of that, so it polls.
+ *
+ * @param deadline When to give up, as of `performance.now()`.
+ * @returns Whether no process is there.
+ */
+export async function waitForEnd(
+  driver: Driver,
+  sandbox: string,
+  deadline = Infinity,
+): Promise<boolean> {
+  while ((await driver.processes(sandbox)).length > 0) {
+    if (performance.now() > deadline) return false;
+    await new Promise((resolve) => setTimeout(resolve, INTERVAL));
+  }
+  return true;
+}

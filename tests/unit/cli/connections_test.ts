@@ -1,0 +1,87 @@
+import { assertEquals } from "@std/assert";
+import run from "../../../lib/cli/commands/run.ts";
+import { readTarget, type Target } from "../../../lib/cli/connections.ts";
+import { parseArguments } from "../../../lib/cli/options.ts";
+
+function read(typed: string): { target: Target; problems: string[] } {
+  const args = parseArguments("ipvlan run", run, typed.split(" "));
+  const { target, problems } = readTarget(args.values("network"), args);
+  return { target, problems: problems.map(({ message }) => message) };
+}
+
+const IFNAME = "com.docker.network.endpoint.ifname";
+
+const GOOD: [typed: string, target: Target][] = [
+  ["--network=a", { connections: [{ network: "a", aliases: [] }] }],
+  ["--network=a --network=b --ip=10.0.0.2 --network-alias=x --net-alias y --alias z", {
+    connections: [
+      { network: "a", ip: "10.0.0.2", aliases: ["z", "x", "y"] },
+      { network: "b", aliases: [] },
+    ],
+  }],
+  [`--network name=a,ip=10.0.0.2,ip6=fd00::2,alias=x,alias=y,driver-opt=${IFNAME}=lan0`, {
+    connections: [
+      { network: "a", ip: "10.0.0.2", ip6: "fd00::2", aliases: ["x", "y"], ifname: "lan0" },
+    ],
+  }],
+  ["--network=a --network=ip=10.0.0.3,name=b --alias=x", {
+    connections: [
+      { network: "a", aliases: ["x"] },
+      { network: "b", ip: "10.0.0.3", aliases: [] },
+    ],
+  }],
+  [`--network=a --driver-opt ${IFNAME}=lan0`, {
+    connections: [{ network: "a", aliases: [], ifname: "lan0" }],
+  }],
+  ["--network=a --network=name=b,gw-priority=1 --network=name=c,gw-priority=-1 --network d", {
+    connections: ["b", "a", "d", "c"].map((network) => ({ network, aliases: [] })),
+  }],
+  ["--network=none", { connections: [] }],
+  ["--network=container:c1", { inside: "c1" }],
+];
+
+for (const [typed, target] of GOOD) {
+  Deno.test(`run ${typed} is read as Docker reads it`, () => {
+    assertEquals(read(typed), { target, problems: [] });
+  });
+}
+
+const refused = (text: string, rule: string) => `The network "${text}" is not valid: ${rule}`;
+const WRONG: [typed: string, ...problems: string[]][] = [
+  [
+    "--network=host",
+    refused("host", "it is this machine's own network: run the command without ipvlan"),
+  ],
+  [
+    "--network=none --network=container:c1",
+    refused("none", "it does not go with another network"),
+    refused("container:c1", "it does not go with another network"),
+  ],
+  ["--network=ip=10.0.0.3", refused("ip=10.0.0.3", "give its name: name=NETWORK")],
+  [
+    "--network=name=a,gw",
+    refused(
+      "name=a,gw",
+      "write KEY=VALUE with commas between them; the keys are name, alias, driver-opt, gw-priority, " +
+        "ip, ip6, mac-address",
+    ),
+  ],
+  [
+    "--network=name=a,ip=10.0.0.2 --ip=10.0.0.2",
+    refused("name=a,ip=10.0.0.2", "one of its options is given by an option of run too"),
+  ],
+  [
+    "--network=name=a,gw-priority=high",
+    'The gw-priority "high" is not valid: give a whole number',
+  ],
+  [
+    "--network=a --driver-opt mtu=1",
+    `The driver option "mtu=1" is not valid: an endpoint has only ${IFNAME}=NAME`,
+  ],
+];
+
+for (const [typed, ...problems] of WRONG) {
+  Deno.test(`run ${typed} is refused`, () => {
+    assertEquals(read(typed).problems, problems);
+  });
+}
