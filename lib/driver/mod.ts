@@ -43,6 +43,7 @@ export type {
   Connection,
   ConnectOptions,
   Endpoint,
+  EndpointState,
   Network,
   NetworkDetails,
   NetworkSpec,
@@ -52,5 +53,7 @@ export type {
   Sandbox,
   SandboxDetails,
   SandboxSpec,
+  SandboxState,
+  SeenSandbox,
   SettledNetwork,
 } from "./types.ts";

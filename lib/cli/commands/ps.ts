@@ -1,8 +1,16 @@
-import type { SandboxDetails } from "../../driver/types.ts";
+import type { SeenSandbox } from "../../driver/types.ts";
 import { endpointAddresses } from "../../ipam/address.ts";
 import type { Command } from "../command.ts";
 import { listedSandbox, SANDBOX_HEADERS } from "../docker_shape.ts";
 import { FORMAT_OPTIONS, printList, readFormat } from "../list.ts";
+
+/** An endpoint in half a line. Says what is wrong with it, if there is something. */
+function endpointText(endpoint: SeenSandbox["endpoints"][number]): string {
+  const { network, state } = endpoint;
+  const words = [network, ...endpointAddresses(endpoint)];
+  if (state !== "up") words.push(`(${state})`);
+  return words.join(" ");
+}
 
 const command: Command = {
   usage: "[OPTIONS]",
@@ -20,29 +28,20 @@ const command: Command = {
   async run(args, { open, print }) {
     const format = readFormat(args);
     await using driver = await open();
-    const running = new Set(await driver.runningSandboxes());
-    const status = ({ name }: SandboxDetails) => running.has(name) ? "up" : "down";
     const now = Date.now();
     printList(
-      driver.listSandboxes().filter(({ name }) => args.on("all") || running.has(name)),
+      (await driver.seeSandboxes()).filter(({ state }) => args.on("all") || state !== "down"),
       format,
       {
         key: ({ name }) => name,
         docker: (sandbox) =>
-          listedSandbox(sandbox, {
-            status: status(sandbox),
-            running: running.has(sandbox.name),
-            now,
-          }),
+          listedSandbox(sandbox, { status: sandbox.state, running: sandbox.state !== "down", now }),
         headers: SANDBOX_HEADERS,
         columns: {
           NAME: ({ name }) => name,
           CREATED: ({ created }) => created.slice(0, 19).replace("T", " "),
-          STATUS: status,
-          NETWORKS: ({ endpoints }) =>
-            endpoints.map((each) => [each.network, ...endpointAddresses(each)].join(" ")).join(
-              ", ",
-            ),
+          STATUS: ({ state }) => state,
+          NETWORKS: ({ endpoints }) => endpoints.map(endpointText).join(", "),
         },
       },
       print,
