@@ -10,8 +10,8 @@ const PROGRAM_LOCK = "ip.lock";
 const OURS = /^(ipvlan\.db(-wal|-shm|-journal)?|((sequence|ip|hosts)\.)?lock(\.gate)?)$/;
 
 /**
- * Makes the lock file of the programs in a state folder, and takes from other users what an earlier version or a
- * wide umask has given them. Whoever can open a lock file can hold the lock.
+ * Makes the lock file of the programs in a state folder, and takes from other users what an earlier
+ * version or a wide umask has given them. Whoever can open a lock file can hold the lock.
  *
  * A folder in which there is anything but the driver's files keeps its mode: it may be needed by
  * others, as `/tmp` is.
@@ -37,7 +37,13 @@ function narrow(path: string, mode: number, kind: "isFile" | "isDirectory"): str
   const stat = statOf(path);
   const found = (stat?.mode ?? 0) & 0o777;
   if (!stat?.[kind] || (found & ~mode) === 0) return [];
-  Deno.chmodSync(path, mode);
+  try {
+    Deno.chmodSync(path, mode);
+  } catch (error) {
+    // It belongs to another user, who has let this one in.
+    if (error instanceof Deno.errors.PermissionDenied) return [];
+    throw error;
+  }
   const text = (bits: number) => bits.toString(8).padStart(4, "0");
   return [
     `Other users could open ${quoted(path)}: its mode was ${text(found)}, now ${text(mode)}`,
