@@ -25,8 +25,8 @@ export function newIdentity(): Pick<Network, "id" | "created"> {
  * nothing is changed. The caller must hold the exclusive lock.
  *
  * @param facts What the host has, as far as it is known.
- * @param lookAgain Looks at all that the host has. It is asked when the kernel has refused a link,
- * so that the error says which other link is in the way.
+ * @param lookAgain Looks at all that the host has. It is called if the network is refused, so that the
+ * error says which other link is in the way.
  */
 export async function createNetwork(
   { store, namespaces }: DriverParts,
@@ -36,7 +36,10 @@ export async function createNetwork(
 ): Promise<Outcome<Network>> {
   const identity = newIdentity();
   const existing = neighboursOf(store, spec);
-  const decided = accept(decideNetwork(spec, identity, existing, facts));
+  const first = decideNetwork(spec, identity, existing, facts);
+  const decided = first.ok
+    ? first
+    : accept(decideNetwork(spec, identity, existing, await lookAgain()));
   const { network, links, notices } = decided;
   addRecords(store, decided);
   try {
