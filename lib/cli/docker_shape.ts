@@ -18,6 +18,7 @@ import type {
   NetworkDetails,
   NetworkSubnet,
   SandboxDetails,
+  SeenSandbox,
 } from "../driver/types.ts";
 import { endpointAddresses, type Family, familyOf, formatAddress } from "../ipam/address.ts";
 import { contains, firstUsable, parsePrefix } from "../ipam/prefix.ts";
@@ -56,24 +57,18 @@ export function inspectedNetwork(network: NetworkDetails): Struct {
   };
 }
 
-/** What inspect shows of a sandbox besides its record. */
-export interface SandboxFacts {
-  /** Whether its namespace exists. */
-  running: boolean;
-  /** The ids of the processes in it. */
-  pids: readonly number[];
-}
-
 /**
  * A sandbox as `docker inspect` shows a container. Its name is its id.
  *
+ * @param pids The ids of the processes in it.
  * @param networks All networks. One that is missing was removed meanwhile, with its endpoints.
  */
 export function inspectedSandbox(
-  { name, created, labels, namespace, endpoints }: SandboxDetails,
+  { name, created, labels, namespace, endpoints, state }: SeenSandbox,
   networks: readonly Network[],
-  { running, pids }: SandboxFacts,
+  pids: readonly number[],
 ): Struct {
+  const running = state !== "down";
   const byName = new Map(networks.map((network) => [network.name, network]));
   return {
     Id: name,
@@ -88,7 +83,7 @@ export function inspectedSandbox(
       Dead: false,
       // That of the first process, by which `nsenter` finds the namespace.
       Pid: pids.length === 0 ? 0 : Math.min(...pids),
-      Error: "",
+      Error: running ? differences(endpoints) : "",
     },
     HostsPath: `/etc/netns/${name}/hosts`,
     // As in Docker, where scripts take the slash off.
@@ -173,6 +168,12 @@ export function listedSandbox(
     endpoints: endpoints.map((endpoint) => ({ ...endpoint })),
     status,
   };
+}
+
+/** What the kernel has not of endpoints, in a line. Empty if it has everything. */
+function differences(endpoints: SeenSandbox["endpoints"]): string {
+  return endpoints.filter(({ state }) => state !== "up")
+    .map(({ network, ifname, state }) => `${ifname} on ${network} is ${state}`).join(", ");
 }
 
 function stateWord(running: boolean): string {

@@ -159,11 +159,11 @@ export function readSelection(args: Arguments): Selection {
  *
  * @param running The names of those whose namespaces exist.
  */
-export function selectSandboxes(
-  sandboxes: readonly SandboxDetails[],
+export function selectSandboxes<T extends SandboxDetails>(
+  sandboxes: readonly T[],
   running: ReadonlySet<string>,
   { all, last, conditions }: Selection,
-): SandboxDetails[] {
+): T[] {
   const matches = (sandbox: SandboxDetails, { key, value, ...condition }: Condition): boolean => {
     const { name, labels, endpoints } = sandbox;
     if (key === "label") return hasLabel(labels, { key, value, ...condition });

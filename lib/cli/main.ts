@@ -93,12 +93,14 @@ function contextOf(command: string, args: Arguments, interrupted: AbortSignal): 
     warn,
     open: async (signal = interrupted) => {
       const { Driver } = await import("../driver/mod.ts");
-      return await Driver.open({
+      const driver = await Driver.open({
         signal,
         waiting: warn,
         dryRun: dryRun ? print : undefined,
         verbose: args.on("verbose") ? (line) => printError(`+ ${line}`) : undefined,
       });
+      driver.notices.forEach(warn);
+      return driver;
     },
   };
 }

@@ -16,6 +16,7 @@ import {
   AddressHeldError,
   AmbiguousIdError,
   HalfDoneError,
+  type HostsFileError,
   NetworkNotFoundError,
   NotUndoneError,
   SandboxExistsError,
@@ -106,8 +107,8 @@ export async function attach(
   for (let retries = 0;; retries++) {
     const reservation = reserve(parts, request, facts, held);
     try {
-      await make(parts, reservation, request.pid, held);
-      return toAttached(reservation, facts);
+      const stale = await make(parts, reservation, request.pid, held);
+      return toAttached(reservation, facts, stale);
     } catch (error) {
       if (!(error instanceof AddressHeldError) || retries === MAX_RETRIES) throw error;
       const { address, holder } = error;
@@ -132,13 +133,17 @@ function isAskedFor(connections: readonly Connection[], address: string): boolea
 function toAttached(
   { sandbox, planned, notices }: Reservation,
   facts: HostFacts | undefined,
+  stale: readonly HostsFileError[],
 ): Attached {
   return {
     sandbox,
     endpoints: planned.map(({ network, endpoint }) => toEndpoint(network, endpoint)),
-    notices: planned.length === 0
-      ? []
-      : [...notices, ...downNotices(planned, facts), ...noticeHosts()],
+    notices: planned.length === 0 ? [] : [
+      ...notices,
+      ...downNotices(planned, facts),
+      ...noticeHosts(),
+      ...stale.map(({ message }) => message),
+    ],
   };
 }
 
@@ -193,13 +198,17 @@ function reserve(
   });
 }
 
-/** Makes what is reserved, and marks it as ready. If that fails, undoes it and throws. */
+/**
+ * Makes what is reserved, and marks it as ready. If that fails, undoes it and throws.
+ *
+ * @returns Why the names of the sandbox are not known in other ones.
+ */
 async function make(
   parts: DriverParts,
   { sandbox, planned, giveWay, isOnly, records }: Reservation,
   pid: number | undefined,
   held: HeldAddresses,
-): Promise<void> {
+): Promise<HostsFileError[]> {
   const { store, namespaces, hosts, settings, unstoppable, wait } = parts;
   // The hosts files are written while `ip` runs, so that calls at the same time share one write.
   const networks = planned.map(({ network }) => network.id);
@@ -213,13 +222,15 @@ async function make(
   ]);
   try {
     const finish = async () => {
-      await hostsWritten;
+      const own = (await hostsWritten).get(sandbox.name);
+      if (own) throw own;
       if (records.sandbox) await settings.apply(sandbox.name, sandbox);
       store.transaction(() => setState(store, records, "ready"));
     };
     const lookFor = (address: string) =>
       held.lookFor(address, networkOf(planned, address).parent, sandbox.name);
     await namespaces.apply(steps, finish, lookFor);
+    return [...(await hostsWritten).values()];
   } catch (error) {
     await hostsWritten.catch(() => {});
     // What is left in the kernel stays on record, and the next exclusive call removes it. A record

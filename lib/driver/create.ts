@@ -1,3 +1,4 @@
+import type { LinkSpec } from "../iproute2/link.ts";
 import { accept, NotUndoneError } from "./errors.ts";
 import {
   aliasSteps,
@@ -5,9 +6,11 @@ import {
   decideNetwork,
   type HostFacts,
   networkSteps,
+  wantsPool,
 } from "./network.ts";
-import { linksUnder } from "./parent.ts";
+import { byLinkName } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
+import type { Step } from "./plan.ts";
 import { randomHex } from "./random.ts";
 import { type Store, withoutState } from "./store.ts";
 import type { Network, NetworkSpec, Outcome } from "./types.ts";
@@ -20,29 +23,70 @@ export function newIdentity(): Pick<Network, "id" | "created"> {
 /**
  * Creates a network: its record, and the links that the driver makes for it. If anything fails,
  * nothing is changed. The caller must hold the exclusive lock.
+ *
+ * @param facts What the host has, as far as it is known.
+ * @param lookAgain Looks at all that the host has. It is called if the network is refused, so that the
+ * error says which other link is in the way.
  */
 export async function createNetwork(
   { store, namespaces }: DriverParts,
   spec: NetworkSpec,
   facts: HostFacts,
+  lookAgain: () => Promise<HostFacts>,
 ): Promise<Outcome<Network>> {
-  const existing = store.networks().map(withoutState);
-  const decided = accept(decideNetwork(spec, newIdentity(), existing, facts));
+  const identity = newIdentity();
+  const existing = neighboursOf(store, spec);
+  const first = decideNetwork(spec, identity, existing, facts);
+  const decided = first.ok
+    ? first
+    : accept(decideNetwork(spec, identity, existing, await lookAgain()));
   const { network, links, notices } = decided;
   addRecords(store, decided);
-  const made = store.links();
-  const steps = [
-    ...networkSteps(network, links),
-    ...aliasSteps(linksUnder(network.parent, made), [...existing, network], made, existing),
-  ];
   try {
+    const steps = [...networkSteps(network, links), ...aliasChanges(store, network)];
     await namespaces.apply(steps, () => store.putNetwork(network, "ready"));
   } catch (error) {
     // What is left in the kernel stays on record, and the next exclusive call removes it.
-    if (!(error instanceof NotUndoneError)) deleteRecords(store, decided);
+    if (error instanceof NotUndoneError) throw error;
+    deleteRecords(store, decided);
+    accept(decideNetwork(spec, identity, existing, await lookAgain()));
     throw error;
   }
   return { value: network, notices };
+}
+
+/**
+ * The networks that a new one must get along with: of its name, on its parent; and all, if the
+ * driver is to choose a subnet that none of them has. To read only these, the store has indexes.
+ */
+function neighboursOf(store: Store, spec: NetworkSpec): Network[] {
+  if (wantsPool(spec)) return store.networks().map(withoutState);
+  const { name, parent } = spec;
+  const same = store.network(name);
+  const others = parent === undefined ? [] : store.networks({ parent });
+  const all = same ? [same, ...others.filter(({ id }) => id !== same.id)] : others;
+  return all.map(withoutState);
+}
+
+/** The steps that write the name of a new network into the aliases of the links that it needs. */
+function aliasChanges(store: Store, network: Network): Step[] {
+  const own: LinkSpec[] = [];
+  for (let link = store.link(network.parent); link; link = below(store, link)) own.unshift(link);
+  const [lowest] = own;
+  if (lowest === undefined) return [];
+  const made = byLinkName(linksOn(store, lowest));
+  const users = [...made.keys()].flatMap((parent) => store.networks({ parent }));
+  const before = users.filter(({ id }) => id !== network.id).map(withoutState);
+  return aliasSteps(own, [...before, network], made, before);
+}
+
+function below(store: Store, link: LinkSpec): LinkSpec | undefined {
+  return "link" in link ? store.link(link.link) : undefined;
+}
+
+/** A link that the driver made, and those that it made on it. */
+function linksOn(store: Store, link: LinkSpec): LinkSpec[] {
+  return [link, ...store.links({ on: link.name }).flatMap((upper) => linksOn(store, upper))];
 }
 
 function addRecords(store: Store, { network, links }: DecidedNetwork): void {

@@ -1,5 +1,5 @@
 import type { IpvlanError } from "../errors.ts";
-import { look } from "../iproute2/view.ts";
+import { look, lookAtLinks } from "../iproute2/view.ts";
 import { attach, type Attached, type AttachRequest } from "./attach.ts";
 import { type BackgroundOptions, startInBackground } from "./background.ts";
 import { createNetwork, newIdentity } from "./create.ts";
@@ -10,12 +10,13 @@ import {
   SandboxGoneError,
   SandboxInUseError,
 } from "./errors.ts";
-import { findNetwork, findSandbox } from "./find.ts";
+import { findNetwork, findSandbox, networksOf } from "./find.ts";
 import { HostsFiles } from "./hosts.ts";
 import { StateLock } from "./lock.ts";
 import { LinkMonitor } from "./monitor.ts";
+import { parentNames } from "./names.ts";
 import { Namespaces, programsWith, rehearsed, watched, type WrapRunner } from "./namespaces.ts";
-import { decideNetwork, type HostFacts } from "./network.ts";
+import { decideNetwork, type HostFacts, wantsPool } from "./network.ts";
 import { KeptOutput } from "./output.ts";
 import type { DriverParts } from "./parts.ts";
 import { KnownPools } from "./pools.ts";
@@ -24,7 +25,9 @@ import { lateSignal, type Programs } from "./programs.ts";
 import { recover, type Recovery } from "./recover.ts";
 import { disconnect, pruneNetworks, removeNetwork, removeSandbox } from "./remove.ts";
 import { restore } from "./restore.ts";
+import { seeSandboxes } from "./see.ts";
 import { SettingsKeeper, settingsOf, withHostname } from "./settings.ts";
+import { guardStateFolder } from "./state_folder.ts";
 import { isReady, SqliteStore, stateFolder, withoutState } from "./store.ts";
 import type {
   AdoptSpec,
@@ -38,6 +41,7 @@ import type {
   Sandbox,
   SandboxDetails,
   SandboxSpec,
+  SeenSandbox,
 } from "./types.ts";
 import type { WaitOptions } from "./wait.ts";
 
@@ -91,6 +95,8 @@ interface DriverBase
   wrap: WrapRunner | undefined;
   /** Called with each command that changes something. */
   report: ((command: string) => void) | undefined;
+  /** What opening the driver has changed and the user should know. */
+  notices: readonly string[];
   programs: Programs;
   /** The file that each `ip` has open: see {@linkcode Namespaces}. */
   programLock: string | undefined;
@@ -119,10 +125,13 @@ interface DriverBase
  * ```
  */
 export class Driver implements AsyncDisposable {
+  /** What opening it has changed and the user should know: modes that let others in. */
+  readonly notices: readonly string[];
   readonly #base: DriverBase;
   readonly #parts: DriverParts;
 
   private constructor(base: DriverBase, wait: WaitOptions) {
+    this.notices = base.notices;
     this.#base = base;
     this.#parts = makeParts(base, wait);
   }
@@ -158,6 +167,7 @@ export class Driver implements AsyncDisposable {
     const base = {
       host,
       wrap,
+      notices: dryRun ? [] : guardStateFolder(folder),
       store,
       programLock,
       programs: programsWith(programLock),
@@ -209,9 +219,12 @@ export class Driver implements AsyncDisposable {
    * @throws {ProblemsError} Several things are wrong.
    */
   async createNetwork(spec: NetworkSpec): Promise<Outcome<Network>> {
-    return await this.#exclusive(async (parts) =>
-      createNetwork(parts, spec, await this.#hostFacts())
-    );
+    return await this.#exclusive(async (parts) => {
+      const lookAgain = () => this.#hostFacts();
+      // In a dry run, the kernel does not say what is in the way.
+      const facts = this.#base.isRehearsal ? await lookAgain() : await this.#factsFor(spec);
+      return await createNetwork(parts, spec, facts, lookAgain);
+    });
   }
 
   /**
@@ -326,14 +339,42 @@ export class Driver implements AsyncDisposable {
   /** All sandboxes with their endpoints, by name. */
   listSandboxes(): SandboxDetails[] {
     const { store } = this.#parts;
-    return store.transaction(() =>
-      store.sandboxes().filter(isReady).map(({ name }) => this.#detailsOf(name))
-    );
+    return store.transaction(() => {
+      const all = store.endpoints().filter(isReady);
+      const endpoints = Map.groupBy(all, ({ sandbox }) => sandbox);
+      const networks = networksOf(store, all);
+      return store.sandboxes().filter(isReady).map(withoutState).map((sandbox) => ({
+        ...sandbox,
+        endpoints: (endpoints.get(sandbox.name) ?? [])
+          .map((endpoint) => toEndpoint(networks.get(endpoint.network)!, endpoint)),
+      }));
+    });
+  }
+
+  /**
+   * Sandboxes with their endpoints, and what the kernel has of them. It takes a process for each
+   * sandbox that has a namespace.
+   *
+   * @param names Which ones; by default all, by name.
+   * @throws {SandboxNotFoundError} There is no such sandbox.
+   */
+  async seeSandboxes(names?: readonly string[]): Promise<SeenSandbox[]> {
+    const sandboxes = names?.map((name) => this.inspectSandbox(name)) ?? this.listSandboxes();
+    return await seeSandboxes(this.#parts, sandboxes);
   }
 
   /** A sandbox with its endpoints. @throws {SandboxNotFoundError} There is no such sandbox. */
   inspectSandbox(name: string): SandboxDetails {
-    return this.#parts.store.transaction(() => this.#detailsOf(name));
+    const { store } = this.#parts;
+    return store.transaction(() => {
+      const sandbox = findSandbox(store, name);
+      const endpoints = store.endpoints({ sandbox: name }).filter(isReady);
+      const networks = networksOf(store, endpoints);
+      return {
+        ...sandbox,
+        endpoints: endpoints.map((each) => toEndpoint(networks.get(each.network)!, each)),
+      };
+    });
   }
 
   /**
@@ -458,7 +499,9 @@ export class Driver implements AsyncDisposable {
 
   /**
    * Brings everything on record back into the kernel, with the same addresses, after a restart of
-   * the host or a crash. What exists is not changed.
+   * the host or a crash. What differs from the record is repaired, such as an address or a route
+   * that was deleted by hand; what was added stays. What cannot be brought back is reported, and
+   * keeps nothing else from it.
    *
    * @param seconds How long to wait for parents that do not exist yet.
    */
@@ -545,16 +588,38 @@ export class Driver implements AsyncDisposable {
 
   async #attach(request: AttachRequest): Promise<Attached> {
     return await this.#shared(async () => {
-      const facts = request.connections.length > 0 ? await this.#hostFacts() : undefined;
+      const facts = request.connections.length > 0 ? await this.#linkFacts() : undefined;
       return await attach(this.#parts, request, facts);
     });
   }
 
+  /** What the host has that a network may need: its parent, and the links below that. */
+  async #factsFor(spec: NetworkSpec): Promise<HostFacts> {
+    const { namespaces } = this.#parts;
+    const ip = namespaces.host();
+    return {
+      release: Deno.osRelease(),
+      ...await lookAtLinks(ip, parentNames(spec)),
+      routes: wantsPool(spec) ? await ip.route.show(4) : [],
+    };
+  }
+
+  /** All that the host has. */
   async #hostFacts(): Promise<HostFacts> {
+    const [facts, routes] = await Promise.all([
+      this.#linkFacts(),
+      // Only the choice of an IPv4 subnet depends on the routes.
+      this.#parts.namespaces.host().route.show(4),
+    ]);
+    return { ...facts, routes };
+  }
+
+  /** The links and addresses of the host. */
+  async #linkFacts(): Promise<HostFacts> {
     const { namespaces } = this.#parts;
     const host = { netns: this.#base.host, ip: namespaces.host(), run: namespaces.run };
-    const seen = await look(host, { links: true, addrs: true, routes: "main" });
-    return { release: Deno.osRelease(), ...seen };
+    const seen = await look(host, { links: true, addrs: true });
+    return { release: Deno.osRelease(), ...seen, routes: [] };
   }
 
   /** Kills processes; on a dry run, reports the commands. */
@@ -566,15 +631,6 @@ export class Driver implements AsyncDisposable {
     }
     pids.forEach((pid) => report?.(`kill -s ${signal.slice("SIG".length)} ${pid}`));
     if (!isRehearsal) await this.#parts.processes.kill(pids, signal);
-  }
-
-  #detailsOf(name: string): SandboxDetails {
-    const { store } = this.#parts;
-    const sandbox = findSandbox(store, name);
-    const networks = new Map(store.networks().map((network) => [network.id, network]));
-    const endpoints = store.endpoints({ sandbox: name }).filter(isReady)
-      .map((endpoint) => toEndpoint(networks.get(endpoint.network)!, endpoint));
-    return { ...sandbox, endpoints };
   }
 }
 

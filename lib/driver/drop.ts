@@ -1,7 +1,7 @@
 import { linkDel } from "../iproute2/link.ts";
 import { deleteLinks, unlessGone } from "./links.ts";
 import { aliasSteps, probeName } from "./network.ts";
-import { isOurs, LINK_GROUP, linksUnder, standsOn } from "./parent.ts";
+import { byLinkName, isOurs, LINK_GROUP, linksUnder, standsOn } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
 import { type EndpointRecord, type State, type Store, withoutState } from "./store.ts";
 import type { Network, Sandbox } from "./types.ts";
@@ -35,7 +35,11 @@ export async function deleteRecords(
   if (sandbox) settings.remove(sandbox.name);
   const sandboxes = endpoints.map((endpoint) => endpoint.sandbox);
   if (sandbox) sandboxes.push(sandbox.name);
-  await hosts.refresh(endpoints.map(({ network }) => network), sandboxes, wait);
+  const networks = endpoints.map(({ network }) => network);
+  const failures = await hosts.refresh(networks, sandboxes, wait);
+  // A file of another sandbox, or of one that stays, is written by a later call.
+  const failure = sandbox && failures.get(sandbox.name);
+  if (failure) throw failure;
   store.transaction(() => {
     for (const { id } of endpoints) store.deleteEndpoint(id);
     if (sandbox) store.deleteSandbox(sandbox.name);
@@ -49,7 +53,7 @@ export async function deleteRecords(
  */
 export async function dropNetwork(parts: DriverParts, network: Network): Promise<void> {
   const { store, namespaces } = parts;
-  const made = store.links();
+  const made = byLinkName(store.links());
   const others = store.networks().filter(({ id }) => id !== network.id).map(withoutState);
   const isNeeded = (name: string) => others.some(({ parent }) => standsOn(parent, name, made));
   const ours = (await namespaces.host().link.show({ group: LINK_GROUP })).filter(isOurs);

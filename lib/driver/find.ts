@@ -4,7 +4,7 @@ import {
   NetworkNotFoundError,
   SandboxNotFoundError,
 } from "./errors.ts";
-import { isReady, type Stated, type Store, withoutState } from "./store.ts";
+import { type EndpointRecord, isReady, type Stated, type Store, withoutState } from "./store.ts";
 import type { Network, Sandbox } from "./types.ts";
 
 /**
@@ -47,4 +47,14 @@ export function findSandbox(store: Store, name: string): Sandbox {
 /** Makes the error that there is no sandbox with a name. */
 export function sandboxNotFound(store: Store, name: string): SandboxNotFoundError {
   return new SandboxNotFoundError(name, store.sandboxes().map(({ name }) => name));
+}
+
+/** The networks that endpoints are on, by id. */
+export function networksOf(
+  store: Store,
+  endpoints: readonly EndpointRecord[],
+): Map<string, Network> {
+  const ids = new Set(endpoints.map(({ network }) => network));
+  // The store keeps a network as long as it has endpoints.
+  return new Map([...ids].map((id) => [id, withoutState(store.networkById(id)!)]));
 }

@@ -5,12 +5,15 @@ import { orAbort } from "../iproute2/abort.ts";
 import { FileLock } from "./lock.ts";
 import type { WaitOptions } from "./wait.ts";
 import { withOwnHosts } from "./settings.ts";
-import type { EndpointRecord, State, Store } from "./store.ts";
+import type { NamedEndpoint, Store } from "./store.ts";
 
 /**
  * Where `ip netns exec NAME` finds the files that it mounts over those of `/etc` (ip-netns(8)).
  */
 const FOLDER = "/etc/netns";
+
+/** The modes of a sandbox's folder and file: any program in the sandbox may read them. */
+const [FOLDER_MODE, FILE_MODE] = [0o755, 0o644];
 
 /** The first line of each hosts file that the driver writes. It does not change other files. */
 const MARK = "# Written by ipvlan-kit; changes will be lost";
@@ -33,16 +36,16 @@ export function noticeHosts(): string[] {
   }
 }
 
-/** An endpoint and the name of its network. */
-export interface NamedEndpoint extends EndpointRecord {
-  /** The network's name. */
-  networkName: string;
+/** What the driver wrote last into a hosts file, and the number of that file. */
+interface Written {
+  text: Text;
+  ino: number | null;
 }
 
 /** A refresh that several calls wait for. */
 interface NextRefresh {
   calls: number;
-  done: Promise<void>;
+  done: Promise<Failures>;
   /** Ends the wait for the lock when no call waits any more. */
   giveUp: AbortController;
 }
@@ -53,15 +56,12 @@ export class HostsFiles {
   #lock: FileLock | undefined;
   /** Whose files may be stale: those of all sandboxes on these networks, and of these sandboxes. */
   #stale = { networks: new Set<string>(), sandboxes: new Set<string>() };
-  /** The host lines of each network, with a revision that changes when they do. */
-  #linesByNetwork = new Map<string, { lines: string; revision: number }>();
-  #lastRevision = 0;
-  /**
-   * The revisions that each sandbox's file was last written from, and the file's stamp after that.
-   */
-  #writtenBySandbox = new Map<string, { revisions: string; stamp: string | undefined }>();
+  /** What was written last. It is forgotten when another process may have written the files. */
+  #writtenBySandbox = new Map<string, Written>();
+  /** The version of the store when these were written. */
+  #version = "";
   /** The refresh that runs. */
-  #running: Promise<void> = Promise.resolve();
+  #running: Promise<Failures> = Promise.resolve(new Map());
   /** The refresh that starts when that one has ended. */
   #next: NextRefresh | undefined;
 
@@ -81,18 +81,21 @@ export class HostsFiles {
    *
    * Calls during a refresh share the next one. If not, a hundred endpoints made at once would write
    * every file a hundred times.
+   *
+   * @returns The files that could not be written or removed, also of sandboxes that other calls have
+   * asked for. The next refresh tries them again.
    */
   async refresh(
     networks: Iterable<string>,
     sandboxes: Iterable<string> = [],
     { signal, waiting }: WaitOptions = {},
-  ): Promise<void> {
+  ): Promise<Failures> {
     for (const network of networks) this.#stale.networks.add(network);
     for (const sandbox of sandboxes) this.#stale.sandboxes.add(sandbox);
     const next = this.#next ??= this.#makeNext(waiting);
     next.calls++;
     try {
-      await orAbort(next.done, signal);
+      return await orAbort(next.done, signal);
     } finally {
       if (--next.calls === 0) next.giveUp.abort();
     }
@@ -101,10 +104,10 @@ export class HostsFiles {
   #makeNext(waiting: WaitOptions["waiting"]): NextRefresh {
     const giveUp = new AbortController();
     const refresh = async () => {
-      if (!this.#lock) return;
+      if (!this.#lock) return new Map();
       // Locked from reading the store to writing, so that no other process writes older lines last.
       using _lock = await this.#lock.exclusive({ signal: giveUp.signal, waiting });
-      await this.#write();
+      return this.#write();
     };
     const done = this.#running.catch(() => {}).then(() => {
       this.#next = undefined;
@@ -113,78 +116,86 @@ export class HostsFiles {
     return { calls: 0, done, giveUp };
   }
 
-  async #write(): Promise<void> {
-    const stale = this.#stale;
+  #write(): Failures {
+    const { networks, sandboxes } = this.#stale;
     this.#stale = { networks: new Set(), sandboxes: new Set() };
     try {
-      await this.#sync(stale.networks, stale.sandboxes);
+      const failures = this.#sync(networks, sandboxes);
+      for (const sandbox of failures.keys()) this.#stale.sandboxes.add(sandbox);
+      return failures;
     } catch (error) {
-      // Keep them marked as stale: the next call writes them.
-      for (const network of stale.networks) this.#stale.networks.add(network);
-      for (const sandbox of stale.sandboxes) this.#stale.sandboxes.add(sandbox);
+      // The store could not be read. Keep all marked as stale: the next call writes them.
+      for (const network of networks) this.#stale.networks.add(network);
+      for (const sandbox of sandboxes) this.#stale.sandboxes.add(sandbox);
       throw error;
     }
   }
 
-  async #sync(networks: Set<string>, sandboxes: Set<string>): Promise<void> {
-    const isKept = ({ state }: { state: State }) => state !== "removing";
-    const names = new Map(this.#store.networks().map(({ id, name }) => [id, name]));
-    const endpoints = this.#store.endpoints().filter(isKept)
-      .map((endpoint) => ({ ...endpoint, networkName: names.get(endpoint.network)! }));
+  #sync(networks: ReadonlySet<string>, sandboxes: ReadonlySet<string>): Failures {
+    const version = this.#store.version();
+    if (version !== this.#version) this.#writtenBySandbox.clear();
+    this.#version = version;
+    const endpoints = this.#store.hostEntries().filter(({ state }) => state !== "removing");
     const byNetwork = Map.groupBy(endpoints, ({ network }) => network);
     const bySandbox = Map.groupBy(endpoints, ({ sandbox }) => sandbox);
-    const present = this.#store.sandboxes().filter(isKept);
-    this.#updateLines(byNetwork);
-    for (const { name: sandbox, ...settings } of present) {
+    const failures = new Map<string, HostsFileError>();
+    const attempt = (sandbox: string, change: () => void) => {
+      try {
+        change();
+      } catch (cause) {
+        const { message } = cause as Error;
+        failures.set(sandbox, new HostsFileError(sandbox, message, { cause }));
+      }
+    };
+    // All sandboxes on the same networks have the same text. It is rendered once, not for each.
+    const textByNetworks = new Map<string, Text>();
+    const textOf = (own: readonly NamedEndpoint[]) => {
+      const ids = own.toSorted((one, other) => one.ordinal - other.ordinal)
+        .map(({ network }) => network);
+      const key = ids.join();
+      const known = textByNetworks.get(key);
+      if (known) return known;
+      const text = encode(renderHosts(ids.flatMap((id) => byNetwork.get(id)!)));
+      textByNetworks.set(key, text);
+      return text;
+    };
+    const settings = new Map(
+      this.#store.sandboxes({ withHosts: true }).map((each) => [each.name, each]),
+    );
+    const isStale = ({ network }: NamedEndpoint) => networks.has(network);
+    const connected = [...bySandbox].filter(([, own]) => own.some(isStale)).map(([name]) => name);
+    for (const sandbox of new Set([...sandboxes, ...connected])) {
       const own = bySandbox.get(sandbox) ?? [];
-      if (!sandboxes.has(sandbox) && !own.some(({ network }) => networks.has(network))) continue;
-      // Skip a file that is in sync. When many sandboxes are made at once, each refresh would
-      // otherwise render and read all their files, in a time that grows with the square of their
-      // number.
-      const revisions = own.map(({ network }) => this.#linesByNetwork.get(network)!.revision)
-        .join();
-      const written = this.#writtenBySandbox.get(sandbox);
-      if (written?.revisions === revisions && written.stamp === stampOf(sandbox)) continue;
-      const reachable = own.flatMap(({ network }) => byNetwork.get(network)!);
-      const text = withOwnHosts(renderHosts(sandbox, reachable), settings, own);
-      await changeFile(sandbox, () => writeHosts(sandbox, text));
-      this.#writtenBySandbox.set(sandbox, { revisions, stamp: stampOf(sandbox) });
-    }
-    for (const sandbox of sandboxes) {
-      if (present.some(({ name }) => name === sandbox)) continue;
+      const record = own.length > 0 ? undefined : this.#store.sandbox(sandbox);
+      const isKept = own.length > 0 || (record !== undefined && record.state !== "removing");
+      const known = this.#writtenBySandbox.get(sandbox);
       this.#writtenBySandbox.delete(sandbox);
-      await changeFile(sandbox, () => removeHosts(sandbox));
+      attempt(sandbox, () => {
+        if (!isKept) return removeHosts(sandbox);
+        const given = settings.get(sandbox);
+        const shared = textOf(own);
+        const text = given ? encode(withOwnHosts(shared.text, given, own)) : shared;
+        const written = known && extendHosts(sandbox, text, known) || writeHosts(sandbox, text);
+        if (written) this.#writtenBySandbox.set(sandbox, written);
+      });
     }
-  }
-
-  /** Updates the host lines of each network. A network whose lines changed gets a new revision. */
-  #updateLines(byNetwork: ReadonlyMap<string, readonly NamedEndpoint[]>): void {
-    const before = this.#linesByNetwork;
-    this.#linesByNetwork = new Map();
-    for (const [network, endpoints] of byNetwork) {
-      const lines = endpoints.flatMap(hostLines).join("\n");
-      const known = before.get(network);
-      const isSame = known?.lines === lines;
-      this.#linesByNetwork.set(
-        network,
-        isSame ? known : { lines, revision: ++this.#lastRevision },
-      );
-    }
+    return failures;
   }
 }
 
+/** Why files could not be changed, by sandbox. */
+export type Failures = ReadonlyMap<string, HostsFileError>;
+
 /**
- * Renders the hosts file of a sandbox (hosts(5)): its own lines first, then those of the other
- * sandboxes on its networks. Each has its name, its aliases on that network, and `NAME.NETWORK`.
+ * Renders the hosts file (hosts(5)) of the sandboxes on some networks, from the endpoints there. Each
+ * has the sandbox's name, its aliases on that network, and `NAME.NETWORK`.
  */
-export function renderHosts(sandbox: string, reachable: readonly NamedEndpoint[]): string {
-  const own = reachable.filter((endpoint) => endpoint.sandbox === sandbox);
-  const others = reachable.filter((endpoint) => endpoint.sandbox !== sandbox);
+export function renderHosts(reachable: readonly NamedEndpoint[]): string {
   return [
     MARK,
     "127.0.0.1 localhost",
     "::1 localhost ip6-localhost ip6-loopback",
-    ...[...own, ...others].flatMap(hostLines),
+    ...reachable.flatMap(hostLines),
     "",
   ].join("\n");
 }
@@ -196,58 +207,104 @@ function hostLines(endpoint: NamedEndpoint): string[] {
   return endpointAddresses(endpoint).map((address) => `${address} ${names}`);
 }
 
-/** Changes a sandbox's file. @throws {HostsFileError} It cannot be changed. */
-async function changeFile(sandbox: string, change: () => Promise<void>): Promise<void> {
-  try {
-    await change();
-  } catch (cause) {
-    throw new HostsFileError(sandbox, (cause as Error).message, { cause });
-  }
+/** The text of hosts files. Many of them have the same one, so it is encoded once. */
+interface Text {
+  text: string;
+  bytes: Uint8Array;
 }
 
-/** A text that changes when a sandbox's file does; `undefined` if there is no file. */
-function stampOf(sandbox: string): string | undefined {
+function encode(text: string): Text {
+  return { text, bytes: new TextEncoder().encode(text) };
+}
+
+/**
+ * Adds what a text has more than the one that the driver wrote last. With a thousand sandboxes on a
+ * network, each new one is a line more in a thousand files.
+ *
+ * @returns What it has written; `undefined` if the file must be written anew.
+ */
+function extendHosts(sandbox: string, text: Text, known: Written): Written | undefined {
+  if (!text.text.startsWith(known.text.text)) return undefined;
+  let file: Deno.FsFile;
   try {
-    const { ino, size, mtime } = Deno.statSync(`${FOLDER}/${sandbox}/hosts`);
-    return `${ino} ${size} ${mtime?.getTime()}`;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+    file = Deno.openSync(fileOf(sandbox), { append: true });
+  } catch {
+    // To write it anew says what is wrong.
+    return undefined;
   }
+  using _file = file;
+  const { ino, size } = file.statSync();
+  // Somebody else has changed it.
+  if (ino !== known.ino || size !== known.text.bytes.length) return undefined;
+  writeAll(file, text.bytes.subarray(size));
+  return { text, ino };
 }
 
 /**
  * Writes a sandbox's hosts file in place. Processes that run in the sandbox have this file mounted,
  * and would not see a new file with the same name.
+ *
+ * @returns What it has written; `undefined` if the file is not the driver's, which stays as it is.
  */
-export async function writeHosts(sandbox: string, text: string): Promise<void> {
-  const folder = `${FOLDER}/${sandbox}`;
-  await Deno.mkdir(folder, { recursive: true });
-  const current = await readHosts(sandbox);
-  if (current === text || (current !== undefined && !isOurs(current))) return;
-  const bytes = new TextEncoder().encode(text);
-  using file = await Deno.open(`${folder}/hosts`, { write: true, create: true });
-  // Shorten the file last. If it were emptied first, a process could find no names in it.
-  for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-  await file.truncate(bytes.length);
+function writeHosts(sandbox: string, text: Text): Written | undefined {
+  using file = openHosts(sandbox);
+  const { ino, size, mode } = file.statSync();
+  const current = new TextDecoder().decode(readAll(file, size));
+  if (!isOurs(current)) return undefined;
+  if ((mode ?? 0) % 0o1000 !== FILE_MODE) Deno.chmodSync(fileOf(sandbox), FILE_MODE);
+  const { bytes } = text;
+  if (current !== text.text) {
+    file.seekSync(0, Deno.SeekMode.Start);
+    writeAll(file, bytes);
+    // Shorten the file last. If it were emptied first, a process could find no names in it.
+    file.truncateSync(bytes.length);
+  }
+  return { text, ino };
+}
+
+/** Opens a sandbox's file. Makes it and its folder, with modes that do not depend on the umask. */
+function openHosts(sandbox: string): Deno.FsFile {
+  const path = fileOf(sandbox);
+  try {
+    return Deno.openSync(path, { read: true, write: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  for (const folder of [FOLDER, `${FOLDER}/${sandbox}`]) {
+    try {
+      Deno.mkdirSync(folder);
+      Deno.chmodSync(folder, FOLDER_MODE);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
+  }
+  const file = Deno.openSync(path, { read: true, write: true, create: true });
+  Deno.chmodSync(path, FILE_MODE);
+  return file;
+}
+
+function readAll(file: Deno.FsFile, size: number): Uint8Array {
+  const bytes = new Uint8Array(size);
+  let done = 0;
+  for (let read; (read = file.readSync(bytes.subarray(done))) && read > 0;) done += read;
+  return bytes.subarray(0, done);
+}
+
+function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
 }
 
 /** Removes a sandbox's hosts file, and its folder if that is empty then. */
-export async function removeHosts(sandbox: string): Promise<void> {
-  const current = await readHosts(sandbox);
-  if (current !== undefined && isOurs(current)) await Deno.remove(`${FOLDER}/${sandbox}/hosts`);
+function removeHosts(sandbox: string): void {
+  const current = readHosts(sandbox);
+  if (current !== undefined && isOurs(current)) Deno.removeSync(fileOf(sandbox));
   // Also without a file: a driver that was killed may have left an empty folder.
-  if (isEmpty(`${FOLDER}/${sandbox}`)) await Deno.remove(`${FOLDER}/${sandbox}`);
+  if (isEmpty(`${FOLDER}/${sandbox}`)) Deno.removeSync(`${FOLDER}/${sandbox}`);
 }
 
 /** Whether a folder exists and has nothing in it. */
 function isEmpty(folder: string): boolean {
-  try {
-    return Deno.readDirSync(folder)[Symbol.iterator]().next().done === true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+  return absent(() => Deno.readDirSync(folder)[Symbol.iterator]().next().done) === true;
 }
 
 /** Whether the driver has written a file. If it was killed, the file may end in the first line. */
@@ -255,11 +312,24 @@ function isOurs(text: string): boolean {
   return text.startsWith(MARK) || MARK.startsWith(text);
 }
 
-async function readHosts(sandbox: string): Promise<string | undefined> {
+/** The text of a sandbox's file; `undefined` if there is none. */
+function readHosts(sandbox: string): string | undefined {
+  return absent(() => Deno.readTextFileSync(fileOf(sandbox)));
+}
+
+/** What a function reads; `undefined` if there is no such file, or no such folder. */
+function absent<T>(read: () => T): T | undefined {
+  const { NotFound, NotADirectory, IsADirectory } = Deno.errors;
   try {
-    return await Deno.readTextFile(`${FOLDER}/${sandbox}/hosts`);
+    return read();
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
+    if ([NotFound, NotADirectory, IsADirectory].some((kind) => error instanceof kind)) {
+      return undefined;
+    }
     throw error;
   }
+}
+
+function fileOf(sandbox: string): string {
+  return `${FOLDER}/${sandbox}/hosts`;
 }

@@ -44,6 +44,7 @@ export type {
   Connection,
   ConnectOptions,
   Endpoint,
+  EndpointState,
   Network,
   NetworkDetails,
   NetworkSpec,
@@ -54,5 +55,7 @@ export type {
   SandboxDetails,
   SandboxSettings,
   SandboxSpec,
+  SandboxState,
+  SeenSandbox,
   SettledNetwork,
 } from "./types.ts";

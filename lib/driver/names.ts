@@ -85,6 +85,21 @@ export function subInterfaces(
   return [{ name: link, link: base, id: Number(service), protocol: "802.1ad" }, inner];
 }
 
+/**
+ * The names of the links that a parent may turn out to stand on, with its own: `eth0.20.30`,
+ * `eth0.20` and `eth0`. A name that no link can have is left out.
+ */
+export function parentNames({ parent }: { parent?: string }): string[] {
+  const names: string[] = [];
+  // Two tags at most.
+  for (let name = parent; name !== undefined && names.length < 3;) {
+    names.push(name);
+    const [lowest] = subInterfaces(name, () => true) ?? [];
+    name = lowest?.link;
+  }
+  return names.filter((name) => attempt(() => linkName(name)).ok);
+}
+
 /** Checks a sub-interface to make. */
 export function subInterfaceProblems({ name, id }: SubInterface): IpvlanError[] {
   const problems: IpvlanError[] = [];

@@ -1,5 +1,6 @@
 import { attempt, type Decision, type IpvlanError } from "../errors.ts";
 import { defaultPool } from "../ipam/default_pools.ts";
+import { familyOf } from "../ipam/address.ts";
 import { formatPrefix, overlaps, parsePrefix, parseSubnets, type Subnet } from "../ipam/mod.ts";
 import type { Addr } from "../iproute2/addr.ts";
 import { explainLinkAdd, requireKernel } from "../iproute2/kernel.ts";
@@ -15,6 +16,7 @@ import {
   explainIpvlanAdd,
   globalAddrs,
   LINK_GROUP,
+  type MadeLinks,
   type ParentChoice,
   standsOn,
 } from "./parent.ts";
@@ -116,6 +118,13 @@ function mtuProblems(mtu: number | undefined, carrier: Link | undefined): Ipvlan
   return [new InvalidOptionError("MTU", String(mtu), rule).at("mtu")];
 }
 
+/** Whether the driver is to choose the IPv4 subnet of a network. */
+export function wantsPool({ subnets = [] }: Pick<NetworkSpec, "subnets">): boolean {
+  return !subnets.some((subnet) =>
+    familyOf(typeof subnet === "string" ? subnet : subnet.subnet) === 4
+  );
+}
+
 /** Chooses the default pool of a network without an IPv4 subnet. Any other network gets none. */
 function choosePool(
   { network, problems }: Settlement,
@@ -204,7 +213,7 @@ export function networkSteps(network: Network, links: readonly LinkSpec[]): Step
 export function aliasSteps(
   links: readonly LinkSpec[],
   networks: readonly Network[],
-  made: readonly LinkSpec[],
+  made: MadeLinks,
   before: readonly Network[] = networks,
 ): Step[] {
   return links.map(({ name }) => {

@@ -199,16 +199,29 @@ export function conflictProblem(
   return new ParentConflictError(parent, textOf(other), alike, textOf(asked));
 }
 
-/** Whether a link is the parent, or is below it, according to the links that the driver made. */
-export function standsOn(parent: string, link: string, made: readonly LinkSpec[]): boolean {
-  if (parent === link) return true;
-  const record = made.find(({ name }) => name === parent);
-  return record !== undefined && "link" in record && standsOn(record.link, link, made);
+/** The links that the driver made, by name. */
+export type MadeLinks = ReadonlyMap<string, LinkSpec>;
+
+/** Links by name. */
+export function byLinkName<Link extends { name: string }>(
+  links: readonly Link[],
+): Map<string, Link> {
+  return new Map(links.map((link) => [link.name, link]));
 }
 
 /** The links that the driver made as a parent or below it, the lowest first. */
-export function linksUnder(parent: string, made: readonly LinkSpec[]): LinkSpec[] {
-  return made.filter(({ name }) => standsOn(parent, name, made));
+export function linksUnder(parent: string, made: MadeLinks): LinkSpec[] {
+  const link = made.get(parent);
+  if (link === undefined) return [];
+  return "link" in link ? [...linksUnder(link.link, made), link] : [link];
+}
+
+/** Whether a link is the parent, or is below it, according to the links that the driver made. */
+export function standsOn(parent: string, link: string, made: MadeLinks): boolean {
+  const own = linksUnder(parent, made);
+  const [lowest] = own;
+  return parent === link || own.some(({ name }) => name === link) ||
+    (lowest !== undefined && "link" in lowest && lowest.link === link);
 }
 
 /** The addresses of a link that belong to its network: not the link-local ones. */

@@ -16,9 +16,9 @@ export async function recover(parts: DriverParts): Promise<Recovery> {
   const { store, processes, unstoppable, wait } = parts;
   const recovery: Recovery = { undone: [], missing: [] };
   const unfinished = findUnfinished({
-    sandboxes: store.sandboxes(),
-    endpoints: store.endpoints(),
-    networks: store.networks(),
+    sandboxes: store.sandboxes({ unready: true }),
+    endpoints: store.endpoints({ unready: true }),
+    networks: store.networks({ unready: true }),
   });
   if (unfinished.length === 0) return recovery;
   // The `ip` of a driver that was killed may still be running its lines.

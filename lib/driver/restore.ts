@@ -1,54 +1,73 @@
-import type { Decision } from "../errors.ts";
-import { type Link, linkDel, linkSet, type LinkSpec } from "../iproute2/link.ts";
-import { endpointSteps, sandboxSteps } from "./endpoint.ts";
-import { accept, failureOf, ParentNotFoundError, SandboxGoneError } from "./errors.ts";
-import { aliasSteps, linkSteps } from "./network.ts";
-import { isOurs, linksUnder } from "./parent.ts";
+import type { Decision, IpvlanError } from "../errors.ts";
+import { isNoNamespace, NamespaceNotFoundError } from "../iproute2/errors.ts";
+import { type Link, linkDel, linkSet } from "../iproute2/link.ts";
+import { netnsDel } from "../iproute2/netns.ts";
+import { look } from "../iproute2/view.ts";
+import { linkSteps } from "./network.ts";
+import { sandboxSteps } from "./endpoint.ts";
+import {
+  accept,
+  failureOf,
+  InvalidParentError,
+  ParentNotFoundError,
+  SandboxGoneError,
+} from "./errors.ts";
+import { aliasOf, byLinkName, isOurs, linksUnder, type MadeLinks } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
-import { byPlace, type Step } from "./plan.ts";
+import { byPlace, CALLER, type Step } from "./plan.ts";
 import type { Recovery } from "./recover.ts";
-import { type EndpointRecord, isReady, type Store, withoutState } from "./store.ts";
+import { endpointRepair, type SeenNamespace } from "./repair.ts";
+import { type EndpointRecord, isReady, withoutState } from "./store.ts";
 import type { Network, RestoreReport, Sandbox } from "./types.ts";
 
-/** Brings everything on record back into the kernel. The caller must hold the exclusive lock. */
+/**
+ * Brings everything on record back into the kernel, and repairs what differs. A failure is reported,
+ * and the rest goes on. The caller must hold the exclusive lock.
+ */
 export async function restore(parts: DriverParts, recovery: Recovery): Promise<RestoreReport> {
-  const { store, namespaces, hosts, processes, wait } = parts;
+  const { store, namespaces, processes, wait } = parts;
   // The `ip` of a driver that was killed may still be running its lines.
   await processes.idle(wait);
-  const restored: Restored[] = [];
-  const networks = new Map<string, Network>();
-  // In turn, as networks may need the same link.
-  for (const network of store.networks().filter(isReady).map(withoutState)) {
-    const failure = await failureOf(() => restoreParent(parts, network));
-    if (failure === undefined) networks.set(network.id, network);
-    restored.push({ kind: "network", name: network.name, failure });
-  }
-  const present = new Set(await namespaces.caller().netns.list());
+  const networks = store.networks().filter(isReady).map(withoutState);
   const sandboxes = store.sandboxes().filter(isReady).map(withoutState);
-  restored.push(
-    ...await Promise.all(sandboxes.map(async (sandbox): Promise<Restored> => {
-      const { name } = sandbox;
-      const isPresent = present.has(name);
-      const failure = await failureOf(() => restoreSandbox(parts, sandbox, networks, isPresent));
-      return { kind: "sandbox", name, failure: failure ?? lostReason(store, name, networks) };
-    })),
-  );
-  await hosts.refresh(
-    store.networks().map(({ id }) => id),
-    sandboxes.map(({ name }) => name),
-    wait,
-  );
-  return toReport(recovery, restored);
+  const endpoints = Map.groupBy(store.endpoints().filter(isReady), ({ sandbox }) => sandbox);
+  const [links, names] = await Promise.all([
+    namespaces.host().link.show(),
+    namespaces.caller().netns.list(),
+  ]);
+  const failures = await restoreParents(parts, networks, links);
+  const facts: HostView = {
+    networks: new Map(networks.map((network) => [network.id, network])),
+    lost: new Set(failures.keys()),
+    links: byLinkName(links),
+    names: new Set(names),
+  };
+  const restored = await Promise.all(sandboxes.map(async (sandbox): Promise<Restored> => {
+    const { name } = sandbox;
+    const reasons = await restoreSandbox(parts, sandbox, endpoints.get(name) ?? [], facts);
+    return { kind: "sandbox", name, reasons };
+  }));
+  const stale = await refreshHosts(parts, sandboxes);
+  return toReport(recovery, [
+    ...networks.map(({ id, name }): Restored => {
+      const failure = failures.get(id);
+      return { kind: "network", name, reasons: failure ? [failure.message] : [] };
+    }),
+    ...restored.map((each) => {
+      const failure = stale.get(each.name);
+      return failure ? { ...each, reasons: [...each.reasons, failure.message] } : each;
+    }),
+  ]);
 }
 
-/** A network or sandbox, and why it could not be brought back; `undefined` if it could. */
+/** A network or sandbox, and why it is not as it should be. */
 export interface Restored {
   /** What it is. */
   kind: "network" | "sandbox";
   /** Its name. */
   name: string;
-  /** Why it could not be brought back. */
-  failure: string | undefined;
+  /** What could not be brought back. Empty if everything is there. */
+  reasons: readonly string[];
 }
 
 /** Reports what was brought back and what was not. */
@@ -57,11 +76,10 @@ export function toReport(
   restored: readonly Restored[],
 ): RestoreReport {
   const namesOf = (wanted: Restored["kind"]) =>
-    restored.filter(({ kind, failure }) => kind === wanted && failure === undefined)
+    restored.filter(({ kind, reasons }) => kind === wanted && reasons.length === 0)
       .map(({ name }) => name);
-  const failed = restored.flatMap(({ kind, name, failure }) =>
-    failure === undefined ? [] : [{ kind, name, reason: failure }]
-  );
+  const failed = restored.filter(({ reasons }) => reasons.length > 0)
+    .map(({ kind, name, reasons }) => ({ kind, name, reason: reasons.join("; ") }));
   return {
     networks: namesOf("network"),
     sandboxes: namesOf("sandbox"),
@@ -70,139 +88,262 @@ export function toReport(
   };
 }
 
-/** Says which networks of a sandbox could not be brought back, if there are any. */
-function lostReason(
-  store: Store,
-  sandbox: string,
-  networks: ReadonlyMap<string, Network>,
-): string | undefined {
-  const ids = store.endpoints({ sandbox }).filter(isReady).map(({ network }) => network);
-  const lost = store.networks().filter(({ id }) => ids.includes(id) && !networks.has(id));
-  if (lost.length === 0) return undefined;
-  const names = lost.map(({ name }) => name).join(", ");
-  return `It is not connected to ${names}, which could not be restored`;
+/** Writes all hosts files. Resolves to why they could not be written, by sandbox. */
+async function refreshHosts(
+  { hosts, wait }: DriverParts,
+  sandboxes: readonly Sandbox[],
+): Promise<ReadonlyMap<string, Error>> {
+  const names = sandboxes.map(({ name }) => name);
+  try {
+    return await hosts.refresh([], names, wait);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return new Map(names.map((name) => [name, error]));
+  }
 }
 
-/** Makes the links of a network's parent that the driver made before and that are missing now. */
-export async function restoreParent(
+/**
+ * Makes the links of a network's parent that the driver made before and that are missing now.
+ *
+ * @throws {IpvlanError} The parent could not be restored.
+ */
+export async function restoreParent(parts: DriverParts, network: Network): Promise<void> {
+  const links = await parts.namespaces.host().link.show();
+  const failure = (await restoreParents(parts, [network], links)).get(network.id);
+  if (failure) throw failure;
+}
+
+/** Restores the parents of networks. Resolves to why they could not be restored, by network id. */
+async function restoreParents(
   { store, namespaces }: DriverParts,
-  network: Network,
-): Promise<void> {
-  const plan = accept(parentPlan(network, {
-    networks: store.networks().map(withoutState),
-    made: store.links(),
-    links: await namespaces.host().link.show(),
+  networks: readonly Network[],
+  links: readonly Link[],
+): Promise<Map<string, Error>> {
+  const made = byLinkName(store.links());
+  const all = store.networks().map(withoutState);
+  const { foreign, problems, levels } = parentsPlan(networks, { networks: all, made, links });
+  for (const name of foreign) store.deleteLink(name);
+  const failures = new Map<string, Error>();
+  for (const level of levels) {
+    await Promise.all(level.map(async ({ name, steps }) => {
+      const failure = await errorOf(() => namespaces.apply(steps));
+      if (failure) failures.set(name, failure);
+    }));
+  }
+  return new Map(networks.flatMap(({ id, parent }) => {
+    const broken = linksUnder(parent, made).find(({ name }) => failures.has(name));
+    const failure = problems.get(id) ?? (broken && failures.get(broken.name));
+    return failure ? [[id, failure]] : [];
   }));
-  for (const name of plan.foreign) store.deleteLink(name);
-  await namespaces.apply(plan.steps);
 }
 
-/** The input of {@linkcode parentPlan}. */
+/** Runs a function. Resolves to the error that it throws. */
+async function errorOf(run: () => Promise<void>): Promise<Error | undefined> {
+  try {
+    await run();
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+/** The input of {@linkcode parentsPlan}. */
 export interface ParentFacts {
   /** All networks. */
   networks: readonly Network[];
   /** The links that the driver made, according to the record. */
-  made: readonly LinkSpec[];
+  made: MadeLinks;
   /** The links of the host. */
   links: readonly Link[];
 }
 
-/** How to restore a parent. */
-export interface ParentPlan {
+/** How to restore the parents of networks. */
+export interface ParentsPlan {
   /** Links on record that another program has made again. The driver must not delete them later. */
   foreign: string[];
-  /** The steps that make the missing links. */
-  steps: Step[];
+  /** Why a parent cannot be restored, by the network's id. */
+  problems: Map<string, IpvlanError>;
+  /**
+   * The links to make or to repair. A link is on a later level than the one below it. The links of
+   * one level do not depend on each other.
+   */
+  levels: { name: string; steps: Step[] }[][];
 }
 
 /**
- * Plans how to restore a network's parent. Only links that the driver made before are made again:
- * it deletes what it makes, and must not delete a link that another program made.
+ * Plans how to restore the parents of networks. Only links that the driver made before are made
+ * again: it deletes what it makes, and must not delete a link that another program made.
  */
-export function parentPlan(
-  network: Network,
+export function parentsPlan(
+  restored: readonly Network[],
   { networks, made, links }: ParentFacts,
-): Decision<ParentPlan> {
-  const find = (name: string) => links.find((link) => link.name === name);
-  const own = linksUnder(network.parent, made);
-  const missing = own.filter(({ name }) => !find(name));
-  const [lowest] = missing;
-  // A dummy needs no other link. A sub-interface needs the link below it, and a network its parent.
-  const needed = lowest && "link" in lowest ? lowest.link : network.parent;
-  if (lowest?.type !== "dummy" && !find(needed)) {
-    const problem = new ParentNotFoundError(network.parent, lowest && needed);
-    return { ok: false, problems: [problem] };
+): ParentsPlan {
+  const found = byLinkName(links);
+  const plan: ParentsPlan = { foreign: [], problems: new Map(), levels: [] };
+  const usersByLink = new Map<string, string[]>();
+  for (const { name, parent } of networks) {
+    for (const link of linksUnder(parent, made)) {
+      usersByLink.set(link.name, [...usersByLink.get(link.name) ?? [], name]);
+    }
   }
-  const foreign = own.map(({ name }) => name).filter((name) => {
-    const link = find(name);
-    return link !== undefined && !isOurs(link);
-  });
-  return {
-    ok: true,
-    foreign,
-    steps: [...linkSteps(missing), ...aliasSteps(missing, networks, made)],
-  };
+  const seen = new Set<string>();
+  for (const { id, parent } of restored) {
+    const own = linksUnder(parent, made);
+    const problem = parentProblem(parent, own, found);
+    if (problem) {
+      plan.problems.set(id, problem);
+      continue;
+    }
+    for (const [level, spec] of own.entries()) {
+      const { name } = spec;
+      if (seen.has(name)) continue;
+      seen.add(name);
+      const link = found.get(name);
+      if (link && !isOurs(link)) plan.foreign.push(name);
+      const steps = !link
+        ? [
+          ...linkSteps([spec]),
+          { line: linkSet(name, { alias: aliasOf(usersByLink.get(name) ?? []) }) },
+        ]
+        : isOurs(link) && !link.up
+        ? [{ line: linkSet(name, { up: true }) }]
+        : [];
+      if (steps.length > 0) (plan.levels[level] ??= []).push({ name, steps });
+    }
+  }
+  plan.levels = plan.levels.filter((level) => level !== undefined);
+  return plan;
 }
 
-async function restoreSandbox(
-  { store, namespaces, settings }: DriverParts,
-  sandbox: Sandbox,
-  networks: ReadonlyMap<string, Network>,
-  isPresent: boolean,
-): Promise<void> {
-  const endpoints = store.endpoints({ sandbox: sandbox.name }).filter(isReady);
-  const links = isPresent ? await namespaces.inside(sandbox.name).link.show() : undefined;
-  const plan = accept(sandboxPlan(sandbox, { endpoints, networks, links }));
-  await namespaces.apply(plan.remove);
-  await namespaces.apply(plan.make);
-  if (!isPresent) await settings.apply(sandbox.name, sandbox);
+/** Why a parent cannot be restored. */
+function parentProblem(
+  parent: string,
+  own: ReturnType<typeof linksUnder>,
+  found: ReadonlyMap<string, Link>,
+): IpvlanError | undefined {
+  const lowest = own.find(({ name }) => !found.has(name));
+  // A dummy needs no other link. A sub-interface needs the link below it, and a network its parent.
+  const needed = lowest && "link" in lowest ? lowest.link : parent;
+  if (lowest?.type !== "dummy" && !found.has(needed)) {
+    return new ParentNotFoundError(parent, lowest && needed);
+  }
+  for (const spec of own) {
+    const link = found.get(spec.name);
+    if (!link || spec.type !== "vlan") continue;
+    const { info } = link;
+    const isSame = info.type === "vlan" && info.id === spec.id && link.link === spec.link &&
+      info.protocol === (spec.protocol ?? "802.1Q");
+    if (isSame) continue;
+    const tag = `VLAN ${spec.id} (${spec.protocol ?? "802.1Q"}) of "${spec.link}"`;
+    const reason = `"${spec.name}" is not ${tag} any more, as it was when the network was ` +
+      "created; delete that link, and it is made again";
+    return new InvalidParentError(parent, reason);
+  }
+  return undefined;
 }
 
-/** The input of {@linkcode sandboxPlan}. */
-export interface SandboxFacts {
-  /** Its endpoints on record. */
-  endpoints: readonly EndpointRecord[];
-  /** The networks whose parents are there, by id. */
+/** What all sandboxes are restored with. */
+interface HostView {
+  /** All networks on record, by id. */
   networks: ReadonlyMap<string, Network>;
-  /** The links in its namespace; `undefined` if it has no namespace. */
-  links: readonly Link[] | undefined;
+  /** The ids of the networks whose parents could not be restored. */
+  lost: ReadonlySet<string>;
+  /** The links of the host, by name, as they were before anything was restored. */
+  links: ReadonlyMap<string, Link>;
+  /** The names of the namespaces. */
+  names: ReadonlySet<string>;
 }
 
-/** How to restore a sandbox. */
-export interface SandboxPlan {
-  /** The steps that delete incomplete links. They run first, and are not undone. */
+/** Restores a sandbox. Resolves to why it could not be, in sentences. */
+async function restoreSandbox(
+  { namespaces, settings }: DriverParts,
+  sandbox: Sandbox,
+  endpoints: readonly EndpointRecord[],
+  { networks, lost, links, names }: HostView,
+): Promise<string[]> {
+  const { name } = sandbox;
+  const reasons: string[] = [];
+  const failure = await failureOf(async () => {
+    const hasName = names.has(name);
+    const seen = hasName ? await lookInside(namespaces, name) : undefined;
+    const base = accept(namespacePlan(sandbox, seen, hasName));
+    const repairs = endpoints.filter(({ network }) => !lost.has(network)).map((endpoint) => {
+      const network = networks.get(endpoint.network)!;
+      const parent = links.get(network.parent);
+      return endpointRepair(network, endpoint, { seen, parent, isOnly: endpoints.length === 1 });
+    });
+    await namespaces.apply([...base.remove, ...repairs.flatMap(({ remove }) => remove)]);
+    const makes = repairs.map(({ make }) => make).filter((steps) => steps.length > 0);
+    const whole = await failureOf(() => namespaces.apply(byPlace([...base.make, ...makes.flat()])));
+    if (whole !== undefined && makes.length < 2) {
+      reasons.push(whole);
+      return;
+    }
+    if (whole !== undefined) {
+      // What failed was undone with all the rest. One by one, the others succeed.
+      await namespaces.apply(base.make);
+      for (const steps of makes) {
+        const reason = await failureOf(() => namespaces.apply(steps));
+        if (reason !== undefined) reasons.push(reason);
+      }
+    }
+    if (!seen) await settings.apply(name, sandbox);
+  });
+  if (failure !== undefined) reasons.push(failure);
+  const missing = endpoints.filter(({ network }) => lost.has(network))
+    .map(({ network }) => networks.get(network)!.name);
+  if (missing.length > 0) {
+    reasons.push(`It is not connected to ${missing.join(", ")}, which could not be restored`);
+  }
+  return reasons;
+}
+
+/** Looks into a sandbox's namespace. Resolves to `undefined` if there is none behind its name. */
+export async function lookInside(
+  namespaces: DriverParts["namespaces"],
+  sandbox: string,
+): Promise<SeenNamespace | undefined> {
+  const place = { netns: sandbox, ip: namespaces.inside(sandbox), run: namespaces.run };
+  try {
+    return await look(place, { links: true, addrs: true, routes: "main" });
+  } catch (error) {
+    if (error instanceof NamespaceNotFoundError || isNoNamespace(error)) return undefined;
+    throw error;
+  }
+}
+
+/** How to restore the namespace of a sandbox. */
+export interface NamespacePlan {
+  /** The steps that remove what is in the way. They run first, and are not undone. */
   remove: Step[];
   /** The steps that make what is missing. */
   make: Step[];
 }
 
-/** Plans how to restore a sandbox. Its endpoints on networks that are not there are left out. */
-export function sandboxPlan(
+/**
+ * Plans how to restore a sandbox's namespace.
+ *
+ * @param seen What is in the namespace; `undefined` if it does not exist.
+ * @param hasName Whether there is a file with its name, which `umount` leaves.
+ */
+export function namespacePlan(
   sandbox: Sandbox,
-  { endpoints, networks, links }: SandboxFacts,
-): Decision<SandboxPlan> {
+  seen: SeenNamespace | undefined,
+  hasName: boolean,
+): Decision<NamespacePlan> {
   const { name, namespace } = sandbox;
-  if (!links && namespace !== "made") {
+  if (!seen && namespace !== "made") {
     return { ok: false, problems: [new SandboxGoneError(name)] };
   }
-  const ours = links?.filter(isOurs) ?? [];
+  if (!seen) {
+    const remove: Step[] = hasName ? [{ netns: CALLER, line: netnsDel(name) }] : [];
+    return { ok: true, remove, make: sandboxSteps(sandbox) };
+  }
+  const isDown = seen.links.find((link) => link.name === "lo")?.up === false;
+  const make = isDown && namespace === "made"
+    ? [{ netns: name, line: linkSet("lo", { up: true }) }]
+    : [];
   // The alias is set last. A link without one may lack an address or a route, as a crash left it.
-  const complete = ours.filter(({ alias }) => alias !== undefined);
-  const incomplete = ours.filter(({ alias }) => alias === undefined);
-  const isDown = links?.find((link) => link.name === "lo")?.up === false;
-  const missing = endpoints.filter(({ ifname }) => !complete.some((link) => link.name === ifname));
-  return {
-    ok: true,
-    remove: incomplete.map((link) => ({ netns: name, line: linkDel(link.name) })),
-    make: byPlace([
-      ...(links ? [] : sandboxSteps(sandbox)),
-      ...(isDown && namespace === "made"
-        ? [{ netns: name, line: linkSet("lo", { up: true }) }]
-        : []),
-      ...missing.flatMap((endpoint) => {
-        const network = networks.get(endpoint.network);
-        return network ? endpointSteps(network, endpoint, endpoints.length === 1) : [];
-      }),
-    ]),
-  };
+  const incomplete = seen.links.filter((link) => isOurs(link) && link.alias === undefined);
+  const remove = incomplete.map((link) => ({ netns: name, line: linkDel(link.name) }));
+  return { ok: true, remove, make };
 }

@@ -1,4 +1,4 @@
-import { DatabaseSync, type SQLOutputValue } from "node:sqlite";
+import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import type { IpvlanError } from "../errors.ts";
 import { MissingRightsError } from "../iproute2/kernel.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
@@ -33,11 +33,23 @@ export interface EndpointRecord {
   aliases: string[];
 }
 
+/** An endpoint and the name of its network. */
+export interface NamedEndpoint extends EndpointRecord {
+  /** The network's name. */
+  networkName: string;
+}
+
 /** A record with its state. */
 export type Stated<T> = T & {
   /** The state. */
   state: State;
 };
+
+/** Which records are wanted. */
+export interface StateFilter {
+  /** Only those that are half made or half removed: the state is not `ready`. */
+  unready?: true;
+}
 
 /** Whether the kernel has what the record says. */
 export function isReady(record: { state: State }): boolean {
@@ -49,6 +61,26 @@ export function withoutState<T>({ state: _state, ...record }: Stated<T>): Omit<T
   return record as Omit<T, "state">;
 }
 
+/** Which networks are wanted. */
+export interface NetworkFilter extends StateFilter {
+  /** Only those on this parent. */
+  parent?: string;
+}
+
+/** Which sandboxes are wanted. */
+export interface SandboxFilter extends StateFilter {
+  /** Only those with names of their own in their hosts file. */
+  withHosts?: true;
+}
+
+/** Which endpoints are wanted. */
+export interface EndpointFilter extends StateFilter {
+  /** Only those on this network, by id. */
+  network?: string;
+  /** Only those of this sandbox. */
+  sandbox?: string;
+}
+
 /**
  * The driver's records. All calls are synchronous, so that no other call of this process can run
  * between a read and a write inside {@linkcode Store.transaction}.
@@ -56,8 +88,8 @@ export function withoutState<T>({ state: _state, ...record }: Stated<T>): Omit<T
 export interface Store extends Disposable {
   /** Runs a function as one transaction: if it throws, nothing is written. */
   transaction<T>(run: () => T): T;
-  /** All networks, by name. */
-  networks(): Stated<Network>[];
+  /** All networks, or those on a parent, by name. */
+  networks(filter?: NetworkFilter): Stated<Network>[];
   /** One network. */
   network(name: string): Stated<Network> | undefined;
   /** The network with an id. */
@@ -66,14 +98,19 @@ export interface Store extends Disposable {
   putNetwork(network: Network, state: State): void;
   /** Deletes the record of a network. */
   deleteNetwork(id: string): void;
-  /** The links that the driver made in the host's namespace, in the order made. */
-  links(): LinkSpec[];
+  /**
+   * The links that the driver made in the host's namespace, in the order made: all, or those that are
+   * directly on a link.
+   */
+  links(filter?: { on?: string }): LinkSpec[];
+  /** One of these links. */
+  link(name: string): LinkSpec | undefined;
   /** Records a link that the driver makes. */
   putLink(link: LinkSpec): void;
   /** Deletes the record of a link. */
   deleteLink(name: string): void;
   /** All sandboxes, by name. */
-  sandboxes(): Stated<Sandbox>[];
+  sandboxes(filter?: SandboxFilter): Stated<Sandbox>[];
   /** One sandbox. */
   sandbox(name: string): Stated<Sandbox> | undefined;
   /** Adds a sandbox, or replaces it. */
@@ -81,12 +118,14 @@ export interface Store extends Disposable {
   /** Deletes the record of a sandbox. */
   deleteSandbox(name: string): void;
   /** All endpoints, or those of a network (by id), of a sandbox, or both. */
-  endpoints(filter?: { network?: string; sandbox?: string }): Stated<EndpointRecord>[];
+  endpoints(filter?: EndpointFilter): Stated<EndpointRecord>[];
   /**
    * The endpoints on a network (by id) that have aliases, or whose sandbox has one of the names.
    * Letter case does not matter.
    */
   namedEndpoints(network: string, names: readonly string[]): Stated<EndpointRecord>[];
+  /** All endpoints, in the order made. */
+  hostEntries(): Stated<NamedEndpoint>[];
   /** Adds an endpoint, or replaces it. */
   putEndpoint(endpoint: EndpointRecord, state: State): void;
   /** Deletes the record of an endpoint. */
@@ -154,6 +193,28 @@ const TABLES = `
   PRAGMA user_version = ${VERSION};
 `;
 
+/** The parent of a network, and the link below a link. A damaged record has none. */
+const [PARENT, BELOW] = ["parent", "link"].map((field) =>
+  `CASE WHEN json_valid(record) THEN record ->> '${field}' END`
+);
+
+/** Whether a sandbox has names of its own in its hosts file. */
+const WITH_HOSTS = `CASE WHEN json_valid(record)
+  THEN record ->> 'hostname' IS NOT NULL OR record ->> 'hosts' IS NOT NULL END`;
+
+/**
+ * The indexes. Without them, a question about one parent, or about what is half done, would read
+ * every record. SQLite uses an index of an expression only for the same expression.
+ */
+const INDEXES = `
+  CREATE INDEX IF NOT EXISTS network_parent ON network (${PARENT});
+  CREATE INDEX IF NOT EXISTS link_below ON link (${BELOW});
+  CREATE INDEX IF NOT EXISTS network_unready ON network (name) WHERE state <> 'ready';
+  CREATE INDEX IF NOT EXISTS sandbox_unready ON sandbox (name) WHERE state <> 'ready';
+  CREATE INDEX IF NOT EXISTS sandbox_hosts ON sandbox (name) WHERE ${WITH_HOSTS};
+  CREATE INDEX IF NOT EXISTS endpoint_unready ON endpoint (sandbox, ordinal) WHERE state <> 'ready';
+`;
+
 /** The columns of an endpoint, as SQLite gives them. */
 interface EndpointRow {
   id: string;
@@ -172,12 +233,29 @@ const SELECT_ENDPOINTS = `SELECT id, state,
   (SELECT id FROM network WHERE id = endpoint.network) AS network,
   sandbox, ifname, ordinal, ip, ip6, aliases FROM endpoint`;
 
+/** Reads endpoints with the names of their networks. */
+const SELECT_HOST_ENTRIES = SELECT_ENDPOINTS.replace(
+  "aliases",
+  "aliases, (SELECT name FROM network WHERE id = endpoint.network) AS networkName",
+);
+
+/** The condition that a record is half made or half removed. */
+const UNREADY = "state <> 'ready'";
+
+/**
+ * The conditions of a query, each with the value for its `?`, or with `true` if it has none. One that
+ * is `undefined` is left out.
+ */
+type Conditions = Record<string, string | true | undefined>;
+
 /** A store in one SQLite file, `ipvlan.db` in the state folder. */
 export class SqliteStore implements Store {
   #db: DatabaseSync;
   #folder: string;
   /** How many endpoints this process has deleted. */
   #deletedEndpoints = 0;
+  /** The statements that have been prepared, by their text. */
+  #statements = new Map<string, StatementSync>();
 
   private constructor(folder: string, file: string) {
     this.#folder = folder;
@@ -276,6 +354,7 @@ export class SqliteStore implements Store {
       throw new StoreError(this.#folder, reason);
     }
     if (version === 0) this.#db.exec(TABLES);
+    this.#db.exec(INDEXES);
   }
 
   transaction<T>(run: () => T): T {
@@ -291,19 +370,17 @@ export class SqliteStore implements Store {
     }
   }
 
-  networks(): Stated<Network>[] {
-    return this.#all("network", "SELECT name, state, record FROM network ORDER BY name")
+  networks({ parent, unready }: NetworkFilter = {}): Stated<Network>[] {
+    return this.#all("network", "name", { [`${PARENT} = ?`]: parent, [UNREADY]: unready })
       .map(withDefaults);
   }
 
   network(name: string): Stated<Network> | undefined {
-    const sql = "SELECT name, state, record FROM network WHERE name = ?";
-    return this.#all("network", sql, name).map(withDefaults)[0];
+    return this.#all("network", "name", { "name = ?": name }).map(withDefaults)[0];
   }
 
   networkById(id: string): Stated<Network> | undefined {
-    const sql = "SELECT name, state, record FROM network WHERE id = ?";
-    return this.#all("network", sql, id).map(withDefaults)[0];
+    return this.#all("network", "name", { "id = ?": id }).map(withDefaults)[0];
   }
 
   putNetwork(network: Network, state: State): void {
@@ -321,8 +398,16 @@ export class SqliteStore implements Store {
     this.#run("DELETE FROM network WHERE id = ?", id);
   }
 
-  links(): LinkSpec[] {
-    return this.#rows("SELECT name, record FROM link ORDER BY rowid")
+  links({ on }: { on?: string } = {}): LinkSpec[] {
+    return this.#links({ [`${BELOW} = ?`]: on });
+  }
+
+  link(name: string): LinkSpec | undefined {
+    return this.#links({ "name = ?": name })[0];
+  }
+
+  #links(conditions: Conditions): LinkSpec[] {
+    return this.#select("SELECT name, record FROM link", "rowid", conditions)
       .map(({ name, record }) => this.#check("link", name, parsed(record)));
   }
 
@@ -338,12 +423,12 @@ export class SqliteStore implements Store {
     this.#run("DELETE FROM link WHERE name = ?", name);
   }
 
-  sandboxes(): Stated<Sandbox>[] {
-    return this.#all("sandbox", "SELECT name, state, record FROM sandbox ORDER BY name");
+  sandboxes({ unready, withHosts }: SandboxFilter = {}): Stated<Sandbox>[] {
+    return this.#all("sandbox", "name", { [UNREADY]: unready, [WITH_HOSTS]: withHosts });
   }
 
   sandbox(name: string): Stated<Sandbox> | undefined {
-    return this.#all("sandbox", "SELECT name, state, record FROM sandbox WHERE name = ?", name)[0];
+    return this.#all("sandbox", "name", { "name = ?": name })[0];
   }
 
   putSandbox(sandbox: Sandbox, state: State): void {
@@ -360,22 +445,25 @@ export class SqliteStore implements Store {
     this.#run("DELETE FROM sandbox WHERE name = ?", name);
   }
 
-  endpoints(filter: { network?: string; sandbox?: string } = {}): Stated<EndpointRecord>[] {
-    const { network, sandbox } = filter;
-    const where = [
-      ...(network === undefined ? [] : ["network = ?"]),
-      ...(sandbox === undefined ? [] : ["sandbox = ?"]),
-    ];
-    const sql = SELECT_ENDPOINTS + (where.length ? ` WHERE ${where.join(" AND ")}` : "") +
-      " ORDER BY sandbox, ordinal";
-    const values = [network, sandbox].filter((value) => value !== undefined);
-    return this.#endpointRows(sql, ...values);
+  endpoints({ network, sandbox, unready }: EndpointFilter = {}): Stated<EndpointRecord>[] {
+    return this.#select(SELECT_ENDPOINTS, "sandbox, ordinal", {
+      "network = ?": network,
+      "sandbox = ?": sandbox,
+      [UNREADY]: unready,
+    }).map((row) => this.#readEndpoint(row));
   }
 
   namedEndpoints(network: string, names: readonly string[]): Stated<EndpointRecord>[] {
     const sql = `${SELECT_ENDPOINTS} WHERE network = ? AND
       (aliases <> '[]' OR sandbox COLLATE NOCASE IN (SELECT value FROM json_each(?)))`;
-    return this.#endpointRows(sql, network, JSON.stringify(names));
+    return this.#rows(sql, network, JSON.stringify(names)).map((row) => this.#readEndpoint(row));
+  }
+
+  hostEntries(): Stated<NamedEndpoint>[] {
+    return this.#select(SELECT_HOST_ENTRIES, "rowid").map(({ networkName, ...row }) => ({
+      ...this.#readEndpoint(row),
+      networkName: networkName as string,
+    }));
   }
 
   putEndpoint(endpoint: EndpointRecord, state: State): void {
@@ -411,16 +499,29 @@ export class SqliteStore implements Store {
 
   #all<Kind extends "network" | "sandbox">(
     kind: Kind,
-    sql: string,
-    ...values: string[]
+    order: string,
+    conditions: Conditions,
   ): Stated<RecordKinds[Kind]>[] {
-    return this.#rows(sql, ...values).map(({ name, state, record }) =>
-      this.#check(kind, name, { ...parsed(record), state: state as State })
-    );
+    return this.#select(`SELECT name, state, record FROM ${kind}`, order, conditions)
+      .map(({ name, state, record }) =>
+        this.#check(kind, name, { ...parsed(record), state: state as State })
+      );
+  }
+
+  /** Reads the rows that meet all conditions. */
+  #select(
+    select: string,
+    order: string,
+    conditions: Conditions = {},
+  ): Record<string, SQLOutputValue>[] {
+    const given = Object.entries(conditions).filter(([, value]) => value !== undefined);
+    const where = given.length > 0 ? ` WHERE ${given.map(([text]) => text).join(" AND ")}` : "";
+    const values = given.map(([, value]) => value).filter((value) => typeof value === "string");
+    return this.#rows(`${select}${where} ORDER BY ${order}`, ...values);
   }
 
   #rows(sql: string, ...values: string[]): Record<string, SQLOutputValue>[] {
-    return this.#explain(() => this.#db.prepare(sql).all(...values));
+    return this.#explain(() => this.#prepared(sql).all(...values));
   }
 
   /** Returns a record. @throws {StoreError} It is damaged. */
@@ -436,20 +537,25 @@ export class SqliteStore implements Store {
     throw new StoreError(this.#folder, reason);
   }
 
-  #endpointRows(sql: string, ...values: string[]): Stated<EndpointRecord>[] {
-    const rows = this.#rows(sql, ...values) as unknown as EndpointRow[];
-    return rows.map(({ ip, ip6, aliases, ...row }) =>
-      this.#check("endpoint", row.id, {
-        ...row,
-        ...(ip !== null && { ip }),
-        ...(ip6 !== null && { ip6 }),
-        aliases: parsed(aliases),
-      })
-    );
+  #readEndpoint(row: Record<string, SQLOutputValue>): Stated<EndpointRecord> {
+    const { ip, ip6, aliases, ...rest } = row as unknown as EndpointRow;
+    return this.#check("endpoint", rest.id, {
+      ...rest,
+      ...(ip !== null && { ip }),
+      ...(ip6 !== null && { ip6 }),
+      aliases: parsed(aliases),
+    });
   }
 
   #run(sql: string, ...values: (string | number | null)[]): void {
-    this.#explain(() => this.#db.prepare(sql).run(...values));
+    this.#explain(() => this.#prepared(sql).run(...values));
+  }
+
+  /** Prepares a statement once, as that takes longer than to run it. */
+  #prepared(sql: string): StatementSync {
+    const statement = this.#statements.get(sql) ?? this.#db.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
   }
 
   #exec(sql: string): void {

@@ -206,6 +206,26 @@ export interface Endpoint {
   aliases: string[];
 }
 
+/**
+ * What the kernel has of an endpoint: `up` if all that is on record is there; `changed` if something
+ * differs, such as an address that was deleted by hand; `missing` if it has no link.
+ */
+export type EndpointState = "up" | "changed" | "missing";
+
+/** What the kernel has of a sandbox: `down` if it has no namespace. */
+export type SandboxState = "up" | "incomplete" | "down";
+
+/** A sandbox with its endpoints, and what the kernel has of them. */
+export interface SeenSandbox extends SandboxDetails {
+  /** What the kernel has of it: `incomplete` if not all its endpoints are `up`. */
+  state: SandboxState;
+  /** Its endpoints. */
+  endpoints: (Endpoint & {
+    /** What the kernel has of it. */
+    state: EndpointState;
+  })[];
+}
+
 /** A network with its endpoints. */
 export interface NetworkDetails extends Network {
   /** Its endpoints, by sandbox name. */

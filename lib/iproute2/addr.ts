@@ -1,3 +1,5 @@
+import { IpCommandError } from "./errors.ts";
+import { type Link, parseLink } from "./link.ts";
 import type { Runner } from "./session.ts";
 import { linkName, prefixWord } from "./words.ts";
 
@@ -84,6 +86,22 @@ export class AddrVerbs {
       rows = (await this.#runner.query("addr show")).filter((row) => row.ifname === dev);
     }
     return rows.flatMap(parseAddrs);
+  }
+
+  /**
+   * Shows one link and its addresses; `undefined` if there is no such link. Only for a session that
+   * remembers no links: see {@linkcode Session}.
+   */
+  async showLink(dev: string): Promise<{ link: Link; addrs: Addr[] } | undefined> {
+    try {
+      const [row] = await this.#runner.query(`addr show dev ${linkName(dev)}`);
+      if (!row) return undefined;
+      const addrs = "addr_info" in row ? parseAddrs(row) : await this.show({ dev });
+      return { link: parseLink(row), addrs };
+    } catch (error) {
+      if (error instanceof IpCommandError && error.errno === "ENODEV") return undefined;
+      throw error;
+    }
   }
 }
 

@@ -68,11 +68,14 @@ export const MAX_LINES = 400;
  */
 const MARK = {
   ip: {
-    line: "netconf show dev lo",
-    // `netconf show`, which lists every link, begins in the same way.
-    answer: /^\[\{"family":"inet","interface":"lo"(?!.*"interface":"(?!lo"))/,
+    // The kernel answers with a route to itself, whatever routes, rules and links there are
+    // (`ip_route_output_key_hash_rcu` in `net/ipv4/route.c`), and it takes the same time with ten
+    // thousand links as with one. `netconf show dev lo` reads all of them.
+    line: "route get 0.0.0.0",
+    // Only `route get` prints a cache.
+    answer: /^\[\{"type":"local","dst":"0\.0\.0\.0",[^{}]*"cache":\[/,
     /** Matches the lines that print the same, also if they are abbreviated or quoted. */
-    lookalike: /^\s*["']?netc.*[\s"']lo([\s"'#]|$)/,
+    lookalike: /^\s*["']?ro?u?t?e?["']?\s+["']?ge?t?["']?\s(.*[\s"'])?["']?0/,
   },
   bridge: {
     line: "mdb show dev lo",

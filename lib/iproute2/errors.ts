@@ -86,6 +86,15 @@ export class NamespaceNotFoundError extends IpvlanError {
   }
 }
 
+/**
+ * Whether a session failed because its namespace's name is that of a file that is no namespace, such
+ * as `umount` leaves in `/run/netns`.
+ */
+export function isNoNamespace(error: unknown): boolean {
+  return error instanceof IpCommandError && error.errno === "EINVAL" &&
+    error.reason.startsWith("setting the network namespace");
+}
+
 /** The Debian package of each program; those that are not here are in iproute2. */
 const PACKAGES: Record<string, string> = {
   ping: "iputils-ping",

@@ -241,6 +241,20 @@ export class LinkVerbs {
     await this.#runner.change(linkDel(which));
   }
 
+  /**
+   * Shows one link without reading all; `undefined` if there is no such link. Only for a session that
+   * remembers no links: see {@linkcode Session}.
+   */
+  async find(name: string): Promise<Link | undefined> {
+    try {
+      const [row] = await this.#runner.query(`link show dev ${linkName(name)}`);
+      return row && parseLink(row);
+    } catch (error) {
+      if (error instanceof IpCommandError && error.errno === "ENODEV") return undefined;
+      throw error;
+    }
+  }
+
   /** Shows one link. @throws {IpCommandError} There is no such link (`errno` is `ENODEV`). */
   show(name: string): Promise<Link>;
   /** Shows all links, or those that match the filter. */

@@ -163,6 +163,29 @@ async function lookAtRoutes(ip: Ip, tables: "main" | "all"): Promise<Route[]> {
 }
 
 /**
+ * Looks at the first of some links with its addresses, at the others, and at all ipvlan links. The kernel is not
+ * asked for any others, so it takes the same time whether a machine has ten links or ten thousand. A
+ * link that does not exist is left out.
+ *
+ * @param ip It must remember no links: see {@linkcode Session}.
+ */
+export async function lookAtLinks(
+  ip: Ip,
+  names: readonly string[],
+): Promise<Pick<NamespaceView, "links" | "addrs">> {
+  const [first, ...others] = names;
+  const [shown, ipvlan, ...links] = await Promise.all([
+    // Before the others: `ip` shows no addresses once it has shown a link.
+    first === undefined ? undefined : ip.addr.showLink(first),
+    ip.link.show({ type: "ipvlan" }),
+    ...others.map((name) => ip.link.find(name)),
+  ]);
+  const found = [shown?.link, ...links].filter((link) => link !== undefined);
+  const isNew = ({ name }: Link) => !names.includes(name);
+  return { links: [...found, ...ipvlan.filter(isNew)], addrs: shown?.addrs ?? [] };
+}
+
+/**
  * Looks into one namespace.
  *
  * @param netns Its name; `undefined` for the caller's own.

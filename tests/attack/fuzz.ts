@@ -15,7 +15,8 @@ import type { WrapRunner } from "../../lib/driver/namespaces.ts";
 import { decideNetwork, subnetsOf } from "../../lib/driver/network.ts";
 import { decideEndpoint } from "../../lib/driver/endpoint.ts";
 import { parseDriverOptions } from "../../lib/driver/options.ts";
-import { parentPlan } from "../../lib/driver/restore.ts";
+import { byLinkName } from "../../lib/driver/parent.ts";
+import { parentsPlan } from "../../lib/driver/restore.ts";
 import { settleAll } from "../../lib/driver/settle.ts";
 import { SqliteStore, withoutState } from "../../lib/driver/store.ts";
 import type { Network } from "../../lib/driver/types.ts";
@@ -459,7 +460,6 @@ function useStore(folder: string, driver: Driver): void {
   const records = { networks: driver.listNetworks(), sandboxes: driver.listSandboxes() };
   for (const { name } of records.networks) driver.inspectNetwork(name);
   exportSite(records);
-  const facts = { networks, made: store.links(), links: host().links };
-  for (const network of networks) parentPlan(network, facts);
+  parentsPlan(networks, { networks, made: byLinkName(store.links()), links: host().links });
   settleAll([{ name: "new" }], networks);
 }

@@ -2,16 +2,25 @@
  * The part of `deno task bench` that runs in the lab. It prints its progress on standard error, and
  * {@linkcode Measured} as JSON on standard output.
  *
- *     inside.ts CNI REPETITIONS REMOVED SIZE…
+ *     inside.ts CNI REPETITIONS REMOVED NETWORKS SANDBOXES SIZE…
  *
- * CNI is the folder with the plugins. The ways to compare run in turns, each time in a fresh world.
+ * CNI is the folder with the plugins. NETWORKS and SANDBOXES are numbers with commas between them.
+ * The ways to compare run in turns, each time in a fresh world.
  * Ways that would be too slow for a larger size are skipped there.
  *
  * @module
  */
 import { fileURLToPath } from "node:url";
 import { Driver } from "../../lib/driver/mod.ts";
-import { computeRatios, type Measured, median, type Result } from "./results.ts";
+import {
+  computeRatios,
+  type Growth,
+  growthRatios,
+  type Measured,
+  median,
+  type Result,
+} from "./results.ts";
+import { growNetworks, growSandboxes } from "./scale.ts";
 import {
   cni,
   driver,
@@ -78,6 +87,25 @@ async function compare(
   return results;
 }
 
+/** Measures how long calls take at several numbers of networks, and of sandboxes on one network. */
+async function measureGrowth(
+  networks: readonly number[],
+  sandboxes: readonly number[],
+): Promise<Growth[]> {
+  const all: Growth[] = [];
+  const add = (measured: Growth[]) => {
+    for (const { task, size, each } of measured) say(`${task} at ${size}: ${each.toFixed(2)} ms`);
+    all.push(...measured);
+  };
+  for (const size of networks) {
+    await using world = await freshWorld();
+    add(await growNetworks(world, size));
+  }
+  await using world = await freshWorld();
+  add(await growSandboxes(world, sandboxes));
+  return all;
+}
+
 /** Measures commands, with a network and a sandbox that exist. */
 async function measureCommands(repetitions: number): Promise<Result[]> {
   await using world = await freshWorld();
@@ -114,8 +142,9 @@ async function measureCommands(repetitions: number): Promise<Result[]> {
   return results;
 }
 
-const [cniFolder, ...numbers] = Deno.args;
-const [repetitions, removed, ...sizes] = numbers.map(Number);
+const [cniFolder, repeated, removal, networkSizes = "", sandboxSizes = "", ...rest] = Deno.args;
+const [repetitions, removed, ...sizes] = [repeated, removal, ...rest].map(Number);
+const numbersIn = (text: string) => text.split(",").map(Number);
 const engine = Deno.env.get("IPVLAN_LAB");
 if (cniFolder === undefined || repetitions === undefined || removed === undefined || !engine) {
   // Never run this outside the lab: it deletes every namespace that it finds.
@@ -132,11 +161,13 @@ if (removed > 0) {
   const removal = [driverRemoval, processesRemoval];
   results.push(...await compare("remove", removed, removal, repetitions, []));
 }
-results.push(...await measureCommands(repetitions));
+if (repetitions > 0) results.push(...await measureCommands(repetitions));
+const growth = await measureGrowth(numbersIn(networkSizes), numbersIn(sandboxSizes));
 const measured: Measured = {
   engine,
   kernel: Deno.osRelease(),
   results,
-  ratios: computeRatios(results),
+  growth,
+  ratios: [...computeRatios(results), ...growthRatios(growth)],
 };
 console.log(JSON.stringify(measured));

@@ -18,6 +18,7 @@ Usage:
 
 Options:
   --quick          a short run: 10 and 100 endpoints, each once
+  --growth         only how the time of a call grows with the number of networks and sandboxes
   --engine ENGINE  the lab's engine
   --json FILE      also write all measurements to FILE
   -h, --help       print this
@@ -27,6 +28,7 @@ For address pools: deno bench tests/bench/ipam_bench.ts
 
 const OPTIONS = [
   { name: "quick" },
+  { name: "growth" },
   { name: "engine", value: "ENGINE" },
   { name: "json", value: "FILE" },
   { name: "help", short: "h" },
@@ -40,6 +42,10 @@ interface Request {
   repetitions: number;
   /** The number of endpoints to remove. */
   removed: number;
+  /** The numbers of networks at which to measure how calls slow down. */
+  networks: number[];
+  /** The numbers of sandboxes on one network at which to measure that. */
+  sandboxes: number[];
   engine?: string;
   json?: string;
 }
@@ -58,10 +64,15 @@ function parse(words: string[]): Request | undefined {
   if (wrong.length > 0) throw new LabError(`${wrong.join("; ")} (see --help)`);
   const isQuick = line.on("quick");
   const standard = isQuick ? [10, 100] : [1, 10, 100, 1000];
-  return {
+  const making = line.on("growth") ? { sizes: [], repetitions: 0, removed: 0 } : {
     sizes: given.length > 0 ? given.toSorted((a, b) => a - b) : standard,
     repetitions: isQuick ? 1 : 5,
     removed: isQuick ? 100 : 500,
+  };
+  return {
+    ...making,
+    networks: isQuick ? [50, 200] : [250, 1000, 4000],
+    sandboxes: isQuick ? [50, 100] : [250, 1000],
     engine: line.value("engine"),
     json: line.value("json"),
   };
@@ -79,14 +90,14 @@ async function measure(request: Request): Promise<Report> {
   if (!(await cached.spawn().status).success) {
     throw new LabError("Cannot load the bench; see above");
   }
-  const { repetitions, removed, sizes, engine } = request;
+  const { repetitions, removed, networks, sandboxes, sizes, engine } = request;
   const before = Deno.loadavg()[0]!;
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "-A", path("../../lab/main.ts")],
       ...(engine === undefined ? [] : ["--engine", engine]),
       ...["--", "deno", "run", "-A", "--no-check", "--cached-only", inside],
-      ...[plugins, repetitions, removed, ...sizes].map(String),
+      ...[plugins, repetitions, removed, networks, sandboxes, ...sizes].map(String),
     ],
     // The lab shows its working folder inside, so the plugins are visible there.
     cwd: plugins,

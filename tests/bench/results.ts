@@ -12,6 +12,16 @@ export interface Result {
   skipped?: string;
 }
 
+/** How long each item of a task took, at a number of items. */
+export interface Growth {
+  /** What was done, and what an item is. */
+  task: string;
+  /** How many networks there were, or how many sandboxes on one network. */
+  size: number;
+  /** The time of each item, in milliseconds. */
+  each: number;
+}
+
 /** A comparison of two ways. */
 export interface Ratio {
   /** A label that says what is compared. */
@@ -30,6 +40,8 @@ export interface Measured {
   kernel: string;
   /** All measured times. */
   results: Result[];
+  /** How calls slow down. */
+  growth: Growth[];
   /** The comparisons. */
   ratios: Ratio[];
 }
@@ -96,8 +108,18 @@ export function computeRatios(results: readonly Result[]): Ratio[] {
   return ratios;
 }
 
+/** Compares the time of each item at the most items with that at the fewest. */
+export function growthRatios(growth: readonly Growth[]): Ratio[] {
+  return [...Map.groupBy(growth, ({ task }) => task)].flatMap(([task, measured]) => {
+    const [few, many] = [measured[0]!, measured.at(-1)!];
+    if (few === many) return [];
+    const what = `${task}: at ${many.size} / at ${few.size}`;
+    return [{ what, ratio: many.each / few.each, aim: { most: 1.5 } }];
+  });
+}
+
 /** Formats the report as text. */
-export function render({ engine, kernel, load, results, ratios }: Report): string {
+export function render({ engine, kernel, load, results, growth, ratios }: Report): string {
   const times = results.map(({ task, size, way, runs, skipped }) => [
     task === "command" ? "command" : `${task} ${size}`,
     way,
@@ -122,6 +144,11 @@ export function render({ engine, kernel, load, results, ratios }: Report): strin
     `${engine}, Linux ${kernel}; load average ${load.map((one) => one.toFixed(2)).join(" to ")}`,
     "",
     ...columns(["task", "way", "median, ms", "per endpoint", "runs", "from to"], times),
+    "",
+    ...columns(
+      ["growth", "at", "each, ms"],
+      growth.map(({ task, size, each }) => [task, String(size), each.toFixed(2)]),
+    ),
     "",
     ...columns(["ratio", "", "aim", ""], compared),
   ].join("\n");

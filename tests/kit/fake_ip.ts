@@ -7,7 +7,8 @@ import type { Runner } from "../../lib/iproute2/session.ts";
 import type { Ending } from "../../lib/iproute2/shell.ts";
 
 /** What `ip` answers to the line that marks the end of an answer. */
-export const MARK = '[{"family":"inet","interface":"lo","forwarding":false}]';
+export const MARK =
+  '[{"type":"local","dst":"0.0.0.0","dev":"lo","prefsrc":"127.0.0.1","flags":[],"uid":0,"cache":["local"]}]';
 
 /** How `ip` answers a line: it prints, refuses the line with a reason, or ends. */
 export interface Reply {
@@ -36,7 +37,7 @@ export function printedFor(
 }
 
 function replyTo(line: string, replies: Record<string, Reply>): Reply {
-  if (line === "netconf show dev lo") return { out: MARK };
+  if (line === "route get 0.0.0.0") return { out: MARK };
   if (line === "end-of-burst") return { refused: `Object "${line}" is unknown, try "ip help".` };
   return replies[line] ?? {};
 }

@@ -138,10 +138,11 @@ export async function assertConsistent(
   { ns, stateDir }: { ns: { name: string; ip: Ip }; stateDir: string },
 ): Promise<void> {
   using store = SqliteStore.open(stateDir);
-  const [networks, sandboxes, endpoints] = [
+  const [networks, sandboxes, endpoints, named] = [
     store.networks(),
     store.sandboxes(),
     store.endpoints(),
+    store.hostEntries(),
   ];
   const half = [...networks, ...sandboxes, ...endpoints].filter(({ state }) => state !== "ready");
   assertEquals(half, [], "half-made or half-removed");
@@ -156,16 +157,14 @@ export async function assertConsistent(
     assertEquals(links.some((link) => link.name === parent), true, `the parent of ${name}`);
   }
 
-  const named = endpoints.map((endpoint) => ({
-    ...endpoint,
-    networkName: networks.find(({ id }) => id === endpoint.network)!.name,
-  }));
   const files: Record<string, string> = {};
   for (const { name } of sandboxes) {
-    const own = named.filter(({ sandbox }) => sandbox === name);
+    const own = endpoints.filter(({ sandbox }) => sandbox === name).map((endpoint) => ({
+      ...endpoint,
+      networkName: networks.find(({ id }) => id === endpoint.network)!.name,
+    }));
     files[`${ETC}/${name}`] = "";
     files[`${ETC}/${name}/hosts`] = renderHosts(
-      name,
       own.flatMap(({ network }) => named.filter((endpoint) => endpoint.network === network)),
     );
     const found = await dumpSandbox(name);

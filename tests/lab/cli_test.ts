@@ -550,3 +550,23 @@ Deno.test("attach takes any file of a namespace that a process is in", async () 
     await Deno.remove(file);
   }
 });
+
+Deno.test("ps and inspect say which endpoints the kernel lacks", async () => {
+  await using host = await commandHost();
+  await host.ip.link.add({ type: "dummy", name: "late", up: true });
+  const create = "network create -d ipvlan --subnet";
+  await ipvlan(...`${create} 10.1.0.0/24 -o parent=eth0 there`.split(" "));
+  await ipvlan(...`${create} 10.2.0.0/24 -o parent=late gone`.split(" "));
+  await ipvlan("run", "-d", "--net", "there", "--net", "gone", "--name", "c");
+  const status = async () => (await ipvlan("ps", "--format", "{{.Status}} {{.State}}")).out;
+  const error = async () => (await ipvlan("inspect", "-f", "{{.State.Error}}", "c")).out;
+  assertEquals([await status(), await error()], ["Up running", ""]);
+  await host.ip.link.del("late");
+  assertEquals((await ipvlan("restore")).status, 1);
+  assertEquals(await status(), "Incomplete running");
+  assertEquals(await error(), "eth1 on gone is missing");
+  assertMatch(
+    (await ipvlan("ps")).out,
+    /incomplete +there 10\.1\.0\.2\/24, gone 10\.2\.0\.2\/24 \(missing\)/,
+  );
+});

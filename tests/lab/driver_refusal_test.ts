@@ -68,6 +68,7 @@ const REFUSED: Record<string, Refusal> = {
   "a bond's member": [net({ parent: "slave0" }), InvalidParentError, '"slave0"', '"bond0"'],
   "a macvlan's parent": [net({ parent: "below" }), InvalidParentError, '"below"', '"mv0"'],
   "a parent of a macvlan elsewhere": [net({ parent: "away" }), InvalidParentError, '"away"'],
+  "a tag that another link has": [net({ parent: "plain.33" }), InvalidParentError, '"tagged"'],
   "an ipvlan link": [net({ parent: "iv0" }), InvalidParentError, '"iv0"', '"plain"'],
   "the mode of a link not the driver's": [
     net({ parent: "plain", mode: "l3s", subnets: ["10.9.0.0/24"] }),
@@ -248,6 +249,7 @@ async function crowdedHost({ ns }: TestHost, driver: Driver, elsewhere: string):
   await ns.ip.link.set("slave0", { master: "bond0" });
   await ns.ip.link.add({ type: "macvlan", name: "mv0", link: "below" });
   await ns.ip.link.add({ type: "macvlan", name: "mv1", link: "away", netns: elsewhere });
+  await ns.ip.link.add({ type: "vlan", name: "tagged", link: "plain", id: 33 });
   await ns.ip.link.add({ type: "ipvlan", name: "iv0", link: "plain", mode: "l2" });
   await ns.ip.addr.add({ dev: "eth0", address: "192.168.1.250/24" });
   await ns.ip.addr.add({ dev: "routed", address: "192.168.50.250/24" });

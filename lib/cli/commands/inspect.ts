@@ -20,11 +20,12 @@ const FINDERS: Readonly<Record<string, (driver: Driver) => Find>> = {
 /** Finds sandboxes. What it needs to know of all of them, it asks for once. */
 function sandboxFinder(driver: Driver): Find {
   const networks = once(() => driver.listNetworks());
-  const running = once(async () => new Set(await driver.runningSandboxes()));
   return async (name) => {
-    const sandbox = driver.inspectSandbox(name);
-    const [pids, names] = await Promise.all([driver.processes(name), running()]);
-    return inspectedSandbox(sandbox, networks(), { running: names.has(name), pids });
+    const [pids, [sandbox]] = await Promise.all([
+      driver.processes(name),
+      driver.seeSandboxes([name]),
+    ]);
+    return inspectedSandbox(sandbox!, networks(), pids);
   };
 }
 

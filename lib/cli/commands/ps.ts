@@ -1,9 +1,17 @@
-import type { SandboxDetails } from "../../driver/types.ts";
+import type { SeenSandbox } from "../../driver/types.ts";
 import { endpointAddresses } from "../../ipam/address.ts";
 import type { Command } from "../command.ts";
 import { listedSandbox, SANDBOX_HEADERS } from "../docker_shape.ts";
 import { readSelection, SELECTION_OPTIONS, selectSandboxes } from "../filter.ts";
 import { FORMAT_OPTIONS, printList, readFormat } from "../list.ts";
+
+/** An endpoint in half a line. Says what is wrong with it, if there is something. */
+function endpointText(endpoint: SeenSandbox["endpoints"][number]): string {
+  const { network, state } = endpoint;
+  const words = [network, ...endpointAddresses(endpoint)];
+  if (state !== "up") words.push(`(${state})`);
+  return words.join(" ");
+}
 
 const command: Command = {
   usage: "[OPTIONS]",
@@ -23,29 +31,24 @@ const command: Command = {
     const format = readFormat(args);
     const selection = readSelection(args);
     await using driver = await open();
-    const running = new Set(await driver.runningSandboxes());
-    const status = ({ name }: SandboxDetails) => running.has(name) ? "up" : "down";
+    const seen = await driver.seeSandboxes();
+    const running = new Set(
+      seen.filter(({ state }) => state !== "down").map(({ name }) => name),
+    );
     const now = Date.now();
     printList(
-      selectSandboxes(driver.listSandboxes(), running, selection),
+      selectSandboxes(seen, running, selection),
       format,
       {
         key: ({ name }) => name,
         docker: (sandbox) =>
-          listedSandbox(sandbox, {
-            status: status(sandbox),
-            running: running.has(sandbox.name),
-            now,
-          }),
+          listedSandbox(sandbox, { status: sandbox.state, running: sandbox.state !== "down", now }),
         headers: SANDBOX_HEADERS,
         columns: {
           NAME: ({ name }) => name,
           CREATED: ({ created }) => created.slice(0, 19).replace("T", " "),
-          STATUS: status,
-          NETWORKS: ({ endpoints }) =>
-            endpoints.map((each) => [each.network, ...endpointAddresses(each)].join(" ")).join(
-              ", ",
-            ),
+          STATUS: ({ state }) => state,
+          NETWORKS: ({ endpoints }) => endpoints.map(endpointText).join(", "),
         },
       },
       print,

@@ -8,7 +8,13 @@ import {
   NETWORK_HEADERS,
   SANDBOX_HEADERS,
 } from "../../../lib/cli/docker_shape.ts";
-import type { Endpoint, NetworkDetails, NetworkSubnet } from "../../../lib/driver/types.ts";
+import type {
+  Endpoint,
+  NetworkDetails,
+  NetworkSubnet,
+  SandboxDetails,
+  SeenSandbox,
+} from "../../../lib/driver/types.ts";
 import { Template, toJson } from "../../../lib/template/mod.ts";
 import { network, sandboxRecord } from "../../kit/values.ts";
 
@@ -21,6 +27,12 @@ function endpoint(sandbox: string, network: string, more: Partial<Endpoint> = {}
 function ipam(changes: Partial<NetworkDetails>): string {
   const details = { ...network("n", changes), endpoints: [] };
   return new Template("{{json .IPAM.Config}}").print(inspectedNetwork(details));
+}
+
+/** A sandbox of which the kernel has everything. */
+function seen(sandbox: SandboxDetails): SeenSandbox {
+  const endpoints = sandbox.endpoints.map((each) => ({ ...each, state: "up" as const }));
+  return { ...sandbox, state: "up", endpoints };
 }
 
 Deno.test("inspect shows a gateway that sandboxes have a route to, or that was asked for", () => {
@@ -94,10 +106,20 @@ Deno.test("a sandbox is shown as Docker shows a container", () => {
       endpoint("c", "alone", { ip: "192.168.1.2/24", ifname: "eth2" }),
     ],
   };
-  const shown = inspectedSandbox(sandbox, networks, { running: true, pids: [77, 42] });
+  const shown = inspectedSandbox(seen(sandbox), networks, [77, 42]);
   const print = (template: string) => new Template(template).print(shown);
   assertEquals(print("{{.Name}} {{.Id}} {{.ID}} {{.Created}}"), `/c c c ${sandbox.created}`);
   assertEquals(print("{{.State.Status}} {{.State.Running}} {{.State.Pid}}"), "running true 42");
+  assertEquals(print("{{.State.Error}}"), "");
+  const changed = seen(sandbox);
+  changed.state = "incomplete";
+  changed.endpoints[0]!.state = "missing";
+  const { ifname, network: first } = changed.endpoints[0]!;
+  assertEquals(
+    new Template("{{.State.Running}} {{.State.Error}}")
+      .print(inspectedSandbox(changed, networks, [])),
+    `true ${ifname} on ${first} is missing`,
+  );
   assertEquals(print('{{.Config.Labels.tier}} {{index .Config.Labels "no"}}.'), "front .");
   assertEquals(
     print("{{.HostConfig.NetworkMode}} {{.NetworkSettings.SandboxKey}}"),
@@ -125,12 +147,9 @@ Deno.test("a sandbox is shown as Docker shows a container", () => {
     "192.168.1.2 192.168.1.2 192.168.2.9192.168.2.254 ",
   );
   const [web] = networks;
-  const raced = inspectedSandbox(sandbox, [web!], { running: true, pids: [] });
+  const raced = inspectedSandbox(seen(sandbox), [web!], []);
   assertEquals(new Template("{{len .NetworkSettings.Networks}}").print(raced), "1");
-  const down = inspectedSandbox({ ...sandbox, endpoints: [] }, networks, {
-    running: false,
-    pids: [],
-  });
+  const down = inspectedSandbox({ ...seen(sandbox), endpoints: [], state: "down" }, networks, []);
   assertEquals(
     new Template("{{.State.Status}} {{.State.Pid}} {{.HostConfig.NetworkMode}}").print(down),
     "exited 0 none",

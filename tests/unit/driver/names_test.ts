@@ -1,5 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { nameProblem, subInterfaceProblems, subInterfaces } from "../../../lib/driver/names.ts";
+import {
+  nameProblem,
+  parentNames,
+  subInterfaceProblems,
+  subInterfaces,
+} from "../../../lib/driver/names.ts";
 
 Deno.test("a name that can be a file name, a word of a line and a host name is a name", () => {
   const long = "a".repeat(64);
@@ -102,4 +107,13 @@ Deno.test("a sub-interface has a VLAN id from 1 to 4094 and a name of up to 15 c
     'The parent "enp0s31f6u1.4000" is not valid: a link\'s name has at most 15 characters; make ' +
       "the link under a shorter name and use that",
   );
+});
+
+Deno.test("a parent may stand on the links that are in its name", () => {
+  assertEquals(parentNames({ parent: "eth0" }), ["eth0"]);
+  assertEquals(parentNames({ parent: "eth0.20" }), ["eth0.20", "eth0"]);
+  assertEquals(parentNames({ parent: "a.b.20.30" }), ["a.b.20.30", "a.b.20", "a.b"]);
+  assertEquals(parentNames({ parent: "e.1.2.3.4" }), ["e.1.2.3.4", "e.1.2.3", "e.1.2"]);
+  assertEquals(parentNames({ parent: "a b" }), []);
+  assertEquals(parentNames({}), []);
 });

@@ -9,7 +9,7 @@ function runs({ commands, inputs }: FakeShell): string[] {
   return commands.map((command, index) =>
     [
       command,
-      ...inputs[index]!.filter((line) => line !== "netconf show dev lo" && line !== "end-of-burst"),
+      ...inputs[index]!.filter((line) => line !== "route get 0.0.0.0" && line !== "end-of-burst"),
     ]
       .join("; ")
   );

@@ -7,7 +7,7 @@ import {
   networkSteps,
   subnetsOf,
 } from "../../../lib/driver/network.ts";
-import { LINK_GROUP } from "../../../lib/driver/parent.ts";
+import { byLinkName, LINK_GROUP } from "../../../lib/driver/parent.ts";
 import type { Network, NetworkSpec } from "../../../lib/driver/types.ts";
 import { formatAddress, formatPrefix } from "../../../lib/ipam/mod.ts";
 import type { IpvlanMode } from "../../../lib/iproute2/kinds/ipvlan.ts";
@@ -277,7 +277,7 @@ Deno.test("the lines of a network make its links, try the parent, and note whom 
     { line: `link del dev ${probe}` },
   ]);
   const before = [{ ...network, name: "old" }];
-  assertEquals(aliasSteps(links.slice(0, 1), [...before, network], links, before), [{
+  assertEquals(aliasSteps(links.slice(0, 1), [...before, network], byLinkName(links), before), [{
     line: 'link set dev eth0.20 alias "ipvlan-kit old q"',
     undo: { line: 'link set dev eth0.20 alias "ipvlan-kit old"' },
   }]);

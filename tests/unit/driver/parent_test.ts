@@ -7,6 +7,7 @@ import {
 } from "../../../lib/driver/errors.ts";
 import {
   aliasOf,
+  byLinkName,
   chooseParent,
   conflictProblem,
   explainIpvlanAdd,
@@ -224,7 +225,9 @@ Deno.test("a link of the driver's stands on those below it, as far as the driver
     { type: "dummy", name: "di-1" },
   ];
   const below = (parent: string) =>
-    ["eth0", ...made.map(({ name }) => name)].filter((name) => standsOn(parent, name, made));
+    ["eth0", ...made.map(({ name }) => name)].filter((name) =>
+      standsOn(parent, name, byLinkName(made))
+    );
   assertEquals(below("eth0.20.30"), ["eth0", "eth0.20", "eth0.20.30"]);
   assertEquals(below("eth0.20"), ["eth0", "eth0.20"]);
   assertEquals(below("di-1"), ["di-1"]);

@@ -113,6 +113,25 @@ Deno.test("endpoints are found by a name, whatever its letters' case, and all th
   assertEquals(store.networkById(NET.id.slice(1)), undefined);
 });
 
+Deno.test("only the records that are asked for are read", () => {
+  using dir = folder();
+  using store = SqliteStore.open(dir.path);
+  fill(store);
+  const web = network("web", { parent: "eth0.20" });
+  store.putNetwork(web, "removing");
+  store.putLink({ type: "vlan", name: "eth0.20.30", link: "eth0.20", id: 30 });
+  const names = (records: { name: string }[]) => records.map(({ name }) => name);
+  assertEquals(names(store.networks({ parent: "eth0.20" })), ["web"]);
+  assertEquals([store.networkById(NET.id)?.name], ["db"]);
+  assertEquals(names(store.networks({ unready: true })), ["web"]);
+  assertEquals(names(store.sandboxes({ unready: true })), []);
+  assertEquals(store.endpoints({ unready: true }).map(({ id }) => id), [ENDPOINT.id]);
+  assertEquals(store.endpoints({ sandbox: "c1", network: web.id }), []);
+  assertEquals(names(store.links({ on: "eth0.20" })), ["eth0.20.30"]);
+  assertEquals([store.link("eth0.20")?.name, store.link("eth1")], ["eth0.20", undefined]);
+  assertEquals(store.hostEntries(), [{ ...ENDPOINT, state: "making", networkName: "db" }]);
+});
+
 Deno.test("the store itself keeps addresses, names and what they belong to in order", () => {
   using dir = folder();
   using store = SqliteStore.open(dir.path);

@@ -98,13 +98,13 @@ Deno.test("truncated output and garbage give no wrong outcome", () => {
 Deno.test("the answer to a mark is distinguished from the same answer to a query", () => {
   const answerTo = (out: string[]) => {
     const program = { program: "ip", force: true } as const;
-    const batch = batchOf(program, [{ line: "netconf show", isQuery: true }]);
+    const batch = batchOf(program, [{ line: "route show table all", isQuery: true }]);
     const err = ["Unknown.", "Command failed -:3"];
     return outcomesOf(program, batch, { out, err, firstNumber: 1 })[0]!;
   };
-  const lo = '{"family":"inet","interface":"lo"}';
-  const lo6 = '{"family":"inet6","interface":"lo"}';
-  const all = `[${lo},{"family":"inet","interface":"all"}]`;
-  assertEquals(answerTo([all, `[${lo},${lo6}]`]), { rows: JSON.parse(all) });
-  assertEquals(answerTo([all, `[${lo}]`]), { rows: JSON.parse(all) });
+  const local = '"type":"local","dst":"0.0.0.0","dev":"lo"';
+  const mark = `[{${local},"cache":["local"]}]`;
+  const routes = `[{${local},"table":"5"},{${local},"cache":["local"]}]`;
+  assertEquals(answerTo([routes, mark]), { rows: JSON.parse(routes) });
+  assertEquals(answerTo([`[{${local}}]`, mark]), { rows: JSON.parse(`[{${local}}]`) });
 });

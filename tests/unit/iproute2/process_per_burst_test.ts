@@ -39,7 +39,7 @@ Deno.test("the lines of one turn are one process", async () => {
   const shell = new FakeShell();
   assertEquals(await changes(shell, ["a", "b 'c d'"]), ["done", "done"]);
   assertEquals(shell.commands, ["ip -n c1 -details -json -batch -"]);
-  assertEquals(shell.inputs, [["a", "b 'c d'", "netconf show dev lo", "end-of-burst"]]);
+  assertEquals(shell.inputs, [["a", "b 'c d'", "route get 0.0.0.0", "end-of-burst"]]);
 });
 
 Deno.test("the lines after the first that failed are not run, and fail with its error", async () => {
@@ -122,7 +122,7 @@ Deno.test("queries among changes each get what was printed for them", async () =
     session.query("addr show"),
     session.query("netns list"),
   ]);
-  const mark = "netconf show dev lo";
+  const mark = "route get 0.0.0.0";
   assertEquals(shell.inputs, [
     [
       ...["link show", mark, "link del dev eth0", mark, "addr show", mark, "netns list", mark],

@@ -5,7 +5,7 @@ import { Ip } from "../../../lib/iproute2/ip.ts";
 import { parseJson } from "../../../lib/iproute2/json.ts";
 import { parseRule, readRules } from "../../../lib/iproute2/rule.ts";
 import { parseSysctls, readSysctls } from "../../../lib/iproute2/sysctl.ts";
-import { EVERYTHING, look } from "../../../lib/iproute2/view.ts";
+import { EVERYTHING, look, lookAtLinks } from "../../../lib/iproute2/view.ts";
 import { Collector } from "../../kit/fake_ip.ts";
 
 /** A program that prints the same whatever it is, and the commands that it was started by. */
@@ -189,4 +189,14 @@ Deno.test("parseJson() takes what ip prints of any name or alias", () => {
     }),
     { seed: 8, numRuns: 500 },
   );
+});
+
+Deno.test("lookAtLinks() asks for no more links than those named, and for ipvlan links", async () => {
+  const runner = new Collector();
+  assertEquals(await lookAtLinks(new Ip(runner), ["eth0.20", "eth0"]), { links: [], addrs: [] });
+  assertEquals(runner.lines, [
+    "addr show dev eth0.20",
+    "link show type ipvlan",
+    "link show dev eth0",
+  ]);
 });

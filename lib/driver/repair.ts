@@ -1,0 +1,157 @@
+import { familyOf } from "../ipam/address.ts";
+import { type Addr, addrAdd, addrDel } from "../iproute2/addr.ts";
+import { ipvlanSet } from "../iproute2/kinds/ipvlan.ts";
+import { type Link, linkDel, linkSet } from "../iproute2/link.ts";
+import { type Route, routeLine, type RouteSpec } from "../iproute2/route.ts";
+import { defaultRoutes } from "./default_routes.ts";
+import { endpointSteps, linkAddresses } from "./endpoint.ts";
+import { aliasOf, isOurs, LINK_GROUP } from "./parent.ts";
+import type { Step } from "./plan.ts";
+import type { EndpointRecord } from "./store.ts";
+import type { EndpointState, Network } from "./types.ts";
+
+/** What a sandbox's namespace shows. */
+export interface SeenNamespace {
+  /** Its links. */
+  links: readonly Link[];
+  /** Its addresses. */
+  addrs: readonly Addr[];
+  /** The routes of its main tables. */
+  routes: readonly Route[];
+}
+
+/** The input of {@linkcode endpointRepair}. */
+export interface EndpointView {
+  /** What the sandbox's namespace shows; `undefined` if it does not exist. */
+  seen: SeenNamespace | undefined;
+  /**
+   * The network's parent, to tell a link on another one.
+   *
+   * @default {undefined} It is not known, or did not exist until just now.
+   */
+  parent?: Link;
+  /** Whether it is the only endpoint of its sandbox. */
+  isOnly: boolean;
+}
+
+/** What the kernel has of an endpoint, and how to repair it. */
+export interface EndpointRepair {
+  /** Whether all of it is there. */
+  state: EndpointState;
+  /** The steps that delete links which cannot be repaired. They run first, and are not undone. */
+  remove: Step[];
+  /** The steps that make what is missing. */
+  make: Step[];
+}
+
+/**
+ * Compares an endpoint on record with what the kernel has: the link and its options, address by
+ * address, and route by route. What somebody has added, such as another address, stays.
+ *
+ * A link that has another name or parent, or that a crash left without an alias, is made anew.
+ * Everything else is repaired in place.
+ */
+export function endpointRepair(
+  network: Network,
+  endpoint: EndpointRecord,
+  { seen, parent, isOnly }: EndpointView,
+): EndpointRepair {
+  const { sandbox: netns, ifname } = endpoint;
+  const link = seen && linkOf(network, endpoint, seen.links, parent);
+  if (!seen || !link || !isWhole(link, network, endpoint, parent)) {
+    return {
+      state: "missing",
+      remove: link ? [{ netns, line: linkDel(link.name) }] : [],
+      make: endpointSteps(network, endpoint, isOnly),
+    };
+  }
+  const addrs = seen.addrs.filter(({ dev }) => dev === ifname);
+  const routes = seen.routes.filter(({ dev }) => dev === ifname);
+  const addresses = linkAddresses(network, endpoint);
+  const wanted = defaultRoutes(network, endpoint, addresses, isOnly);
+  // The routes of an endpoint that was not the only one before have stayed as they were.
+  const accepted = isOnly ? [wanted, defaultRoutes(network, endpoint, addresses, false)] : [wanted];
+  const isThere = (index: number) =>
+    link.up &&
+    accepted.some((all) => routes.some((found) => isSameRoute(found, all[index]!)));
+  const lines = [
+    ...linkLines(network, link),
+    ...addresses.flatMap(({ address }) =>
+      addressLines(ifname, address, link.up ? addrs : addrs.filter(({ family }) => family === 4))
+    ),
+    // When a link goes down, the kernel deletes its routes.
+    ...wanted.filter((_route, index) => !isThere(index))
+      .map((route) => routeLine("replace", route)),
+  ];
+  return {
+    state: lines.length === 0 ? "up" : "changed",
+    remove: [],
+    make: lines.map((line) => ({ netns, line })),
+  };
+}
+
+/**
+ * Finds an endpoint's link. The alias says which network it is on, also if somebody in the sandbox
+ * has renamed the link or changed its group. Without an alias, the name and the parent say it.
+ */
+function linkOf(
+  { name: network }: Network,
+  { ifname }: EndpointRecord,
+  links: readonly Link[],
+  parent: Link | undefined,
+): Link | undefined {
+  const ipvlan = links.filter(({ info }) => info.type === "ipvlan");
+  return ipvlan.find(({ alias }) => alias === aliasOf([network])) ??
+    // `namespacePlan` deletes those of our group.
+    ipvlan.find((link) =>
+      link.name === ifname && link.alias === undefined && !isOurs(link) &&
+      parent !== undefined && link.linkIndex === parent.index
+    );
+}
+
+/** Whether a link can be repaired. */
+function isWhole(
+  { name, alias, linkIndex }: Link,
+  network: Network,
+  { ifname }: EndpointRecord,
+  parent: Link | undefined,
+): boolean {
+  const isOnParent = parent === undefined || linkIndex === undefined || linkIndex === parent.index;
+  return name === ifname && alias === aliasOf([network.name]) && isOnParent;
+}
+
+/** The lines that give a link the options of its network. */
+function linkLines({ mode, flag, mtu }: Network, link: Link): string[] {
+  const { name, info } = link;
+  const lines: string[] = [];
+  if (info.type === "ipvlan" && (info.mode !== mode || info.flag !== flag)) {
+    lines.push(ipvlanSet(name, { mode, flag }));
+  }
+  if (!isOurs(link)) lines.push(linkSet(name, { group: LINK_GROUP }));
+  if (mtu !== undefined && link.mtu !== mtu) lines.push(linkSet(name, { mtu }));
+  if (!link.up) lines.push(linkSet(name, { up: true }));
+  return lines;
+}
+
+/** The lines that give a link an address. The kernel refuses it while it has another length. */
+function addressLines(dev: string, address: string, addrs: readonly Addr[]): string[] {
+  const found = addrs.map((each) => `${each.address}/${each.prefixLength}`);
+  if (found.includes(address)) return [];
+  const [bare] = address.split("/");
+  return [
+    ...found.filter((each) => each.split("/")[0] === bare)
+      .map((other) => addrDel({ dev, address: other })),
+    addrAdd({ dev, address, nodad: familyOf(address) === 6 }),
+  ];
+}
+
+/** The metric that the kernel gives a route by default (`IP6_RT_PRIO_USER` for IPv6). */
+const DEFAULT_METRIC = { 4: 0, 6: 1024 };
+
+/** Whether the kernel has a default route. `ip` prints the destination `::/0` as `default`. */
+function isSameRoute(found: Route, wanted: RouteSpec): boolean {
+  const family = familyOf(wanted.dst);
+  const metric = DEFAULT_METRIC[family];
+  return found.family === family && found.dst === "default" && found.type === "unicast" &&
+    found.via === wanted.via && (found.metric ?? metric) === (wanted.metric ?? metric);
+}

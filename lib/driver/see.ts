@@ -1,0 +1,48 @@
+import { networksOf } from "./find.ts";
+import type { DriverParts } from "./parts.ts";
+import { endpointRepair } from "./repair.ts";
+import { lookInside } from "./restore.ts";
+import { isReady } from "./store.ts";
+import type { EndpointState, SandboxDetails, SandboxState, SeenSandbox } from "./types.ts";
+
+/** Looks at what the kernel has of sandboxes. */
+export async function seeSandboxes(
+  { store, namespaces }: DriverParts,
+  sandboxes: readonly SandboxDetails[],
+): Promise<SeenSandbox[]> {
+  const { endpoints, networks } = store.transaction(() => {
+    const all = store.endpoints().filter(isReady);
+    return {
+      endpoints: Map.groupBy(all, ({ sandbox }) => sandbox),
+      networks: networksOf(store, all),
+    };
+  });
+  const present = new Set(await namespaces.caller().netns.list());
+  return await Promise.all(sandboxes.map(async (sandbox) => {
+    const { name } = sandbox;
+    const seen = present.has(name) ? await lookInside(namespaces, name) : undefined;
+    const own = endpoints.get(name) ?? [];
+    const isOnly = own.length === 1;
+    const states = new Map(own.map((endpoint) => {
+      const network = networks.get(endpoint.network)!;
+      return [network.name, endpointRepair(network, endpoint, { seen, isOnly }).state];
+    }));
+    return toSeen(sandbox, seen !== undefined, states);
+  }));
+}
+
+/** @param states What the kernel has of each endpoint, by the network's name. */
+function toSeen(
+  sandbox: SandboxDetails,
+  isPresent: boolean,
+  states: ReadonlyMap<string, EndpointState>,
+): SeenSandbox {
+  const isWhole = [...states.values()].every((state) => state === "up");
+  const state: SandboxState = isPresent ? isWhole ? "up" : "incomplete" : "down";
+  const endpoints = sandbox.endpoints.map((endpoint) => ({
+    ...endpoint,
+    // One that was removed meanwhile is not on record any more.
+    state: states.get(endpoint.network) ?? "missing",
+  }));
+  return { ...sandbox, state, endpoints };
+}

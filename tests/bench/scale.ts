@@ -1,0 +1,118 @@
+import { newIdentity } from "../../lib/driver/create.ts";
+import { Driver } from "../../lib/driver/mod.ts";
+import { aliasOf, LINK_GROUP } from "../../lib/driver/parent.ts";
+import { SqliteStore } from "../../lib/driver/store.ts";
+import type { Network } from "../../lib/driver/types.ts";
+import { Ip } from "../../lib/iproute2/ip.ts";
+import { linkAdd, linkSet, type LinkSpec } from "../../lib/iproute2/link.ts";
+import type { Growth } from "./results.ts";
+import { names } from "./ways.ts";
+import { PARENT, SUBNET, type World } from "./world.ts";
+
+/** How often a task with one item is repeated. */
+const REPEATS = 10;
+
+/** On how many of the networks there is a sandbox. */
+const SANDBOXES = 20;
+
+/** Measures what the driver does on a host that has a number of networks already. */
+export async function growNetworks(world: World, size: number): Promise<Growth[]> {
+  const stateDir = `${world.folder}/state`;
+  await seed(stateDir, size);
+  await using driver = await Driver.open({ stateDir });
+  const networks = driver.listNetworks();
+  const sandboxes = names(SANDBOXES);
+  for (const [index, name] of sandboxes.entries()) {
+    await driver.createSandbox({ name, connections: [{ network: networks[index]!.name }] });
+  }
+  const restore = await timed(async () => {
+    const { missing } = await driver.restore();
+    if (missing.length > 0) throw new Error(`Not restored: ${JSON.stringify(missing)}`);
+  });
+  const list = await timed(() => driver.seeSandboxes());
+  const create = await timed(async () => {
+    for (let index = 0; index < REPEATS; index++) {
+      const name = `extra${index}`;
+      // One tag more than those of the seed's networks, of which each has another parent.
+      const parent = `${PARENT}.4094.${index + 1}`;
+      await driver.createNetwork({ name, parent, subnets: [`172.30.${index}.0/24`] });
+    }
+  });
+  return [
+    { task: "restore with nothing to do, each network", size, each: restore / size },
+    { task: "network create", size, each: create / REPEATS },
+    { task: "ps, each sandbox", size, each: list / SANDBOXES },
+  ];
+}
+
+/** Measures how long each sandbox takes when many are made in one network, one by one. */
+export async function growSandboxes(world: World, sizes: readonly number[]): Promise<Growth[]> {
+  await using driver = await Driver.open({ stateDir: `${world.folder}/state` });
+  await driver.createNetwork({ name: "bench", parent: PARENT, subnets: [SUBNET] });
+  const results: Growth[] = [];
+  const all = names(Math.max(...sizes));
+  let made: number[] = [];
+  for (const [index, name] of all.entries()) {
+    made.push(
+      await timed(() => driver.createSandbox({ name, connections: [{ network: "bench" }] })),
+    );
+    if (!sizes.includes(index + 1)) continue;
+    const last = made.slice(-REPEATS);
+    results.push({
+      task: "sandbox create",
+      size: index + 1,
+      each: last.reduce((sum, one) => sum + one, 0) / last.length,
+    });
+    made = [];
+  }
+  return results;
+}
+
+/** Makes networks as the driver does, each on a VLAN of its own, but all of them at once. */
+async function seed(stateDir: string, count: number): Promise<void> {
+  using store = SqliteStore.open(stateDir);
+  await using ip = await Ip.open();
+  const changes: Promise<void>[] = [];
+  store.transaction(() => {
+    for (let index = 0; index < count; index++) {
+      const id = index + 1;
+      const name = `n${id}`;
+      const parent = `${PARENT}.${id}`;
+      const link: LinkSpec = {
+        type: "vlan",
+        name: parent,
+        link: PARENT,
+        id,
+        group: LINK_GROUP,
+        up: true,
+      };
+      const network: Network = {
+        ...newIdentity(),
+        name,
+        parent,
+        isolated: false,
+        mode: "l2",
+        flag: "bridge",
+        internal: false,
+        ipv4: true,
+        subnets: [{
+          subnet: `10.${id >> 8}.${id & 255}.0/24`,
+          gateway: `10.${id >> 8}.${id & 255}.1`,
+          auxAddresses: {},
+        }],
+        labels: {},
+      };
+      store.putNetwork(network, "ready");
+      store.putLink(link);
+      changes.push(ip.session.change(linkAdd(link)));
+      changes.push(ip.session.change(linkSet(parent, { alias: aliasOf([name]) })));
+    }
+  });
+  await Promise.all(changes);
+}
+
+async function timed(run: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await run();
+  return performance.now() - start;
+}

@@ -1,0 +1,206 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { Driver } from "../../lib/driver/mod.ts";
+import { assertConsistent, ETC } from "../kit/look.ts";
+import { run } from "../kit/processes.ts";
+import { type TestHost, withHost } from "../kit/worlds.ts";
+
+/** Two networks on one parent and a third on another, and a sandbox on two of them. */
+async function twoEndpoints(host: TestHost, lines: string[] = []): Promise<Driver> {
+  const driver = await host.driver({ verbose: (line) => lines.push(line) });
+  const subnets = ["10.20.0.0/24", "fd20::/64"];
+  await driver.createNetwork({ name: "tags", parent: "eth0.20", subnets, mtu: 1400 });
+  await driver.createNetwork({ name: "l3", parent: "eth0", mode: "l3", subnets: ["10.3.0.0/24"] });
+  await driver.createSandbox({
+    name: "c",
+    connections: [{ network: "tags" }, { network: "l3" }],
+  });
+  return driver;
+}
+
+/** Asserts that `restore` puts back what was changed, and changes nothing after that. */
+async function assertHealed(
+  host: TestHost,
+  change: () => Promise<unknown>,
+): Promise<void> {
+  const lines: string[] = [];
+  const driver = await twoEndpoints(host, lines);
+  const before = await host.dump();
+  await change();
+  assertEquals((await driver.seeSandboxes()).map(({ state }) => state), ["incomplete"]);
+  assertEquals((await driver.restore()).missing, []);
+  assertEquals(await host.dump(), before);
+  assertEquals((await driver.seeSandboxes()).map(({ state }) => state), ["up"]);
+  await assertConsistent(host);
+  lines.length = 0;
+  await driver.restore();
+  assertEquals(lines, []);
+}
+
+const inside = (...words: string[]) => run("ip", "-n", "c", ...words);
+
+for (
+  const [what, ...changes] of [
+    ["all addresses deleted", "addr flush dev eth0"],
+    ["one address deleted", "addr del fd20::2/64 dev eth0"],
+    [
+      "an address with another length",
+      "addr del 10.20.0.2/24 dev eth0",
+      "addr add 10.20.0.2/32 dev eth0",
+    ],
+    ["a default route deleted", "route del default dev eth0"],
+    ["a default route to another gateway", "route replace default via 10.20.0.77 dev eth0"],
+    ["an IPv6 default route deleted", "route del ::/0 dev eth0"],
+    ["a link set down", "link set dev eth1 down", "link set dev eth0 down"],
+    ["another mode", "link set dev eth1 type ipvlan mode l2"],
+    ["another flag", "link set dev eth0 type ipvlan private"],
+    ["another MTU", "link set dev eth0 mtu 1280"],
+    ["another group", "link set dev eth0 group 0"],
+    ["a link deleted", "link del dev eth1"],
+    ["no alias, as a crash leaves a link", 'link set dev eth0 alias ""'],
+    [
+      "links that have each other's names",
+      "link set dev eth0 down",
+      "link set dev eth1 down",
+      "link set dev eth0 name other",
+      "link set dev eth1 name eth0",
+      "link set dev other name eth1",
+    ],
+  ] as const
+) {
+  Deno.test(`restore heals a sandbox with ${what}`, () =>
+    withHost((host) =>
+      assertHealed(host, async () => {
+        for (const line of changes) {
+          const words = line.split(" ").map((word) => word === '""' ? "" : word);
+          await inside(...words);
+        }
+      })
+    ));
+}
+
+Deno.test("restore keeps what somebody has added in a sandbox", () =>
+  withHost(async (host) => {
+    const driver = await twoEndpoints(host);
+    await inside("addr", "add", "10.20.0.99/24", "dev", "eth0");
+    await inside("route", "add", "10.99.0.0/16", "via", "10.20.0.1");
+    const changed = await host.dump();
+    assertEquals((await driver.restore()).missing, []);
+    assertEquals(await host.dump(), changed);
+  }));
+
+Deno.test("a sub-interface of the driver's that somebody has set down is set up", () =>
+  withHost(async (host) => {
+    const driver = await twoEndpoints(host);
+    await run("ip", "-n", host.ns.name, "link", "set", "dev", "eth0.20", "down");
+    assertEquals((await driver.restore()).missing, []);
+    assert((await host.ns.ip.link.show("eth0.20")).up);
+  }));
+
+Deno.test("a sandbox whose name was unmounted is made anew", () =>
+  withHost(async (host) => {
+    const driver = await twoEndpoints(host);
+    const before = await host.dump();
+    await run("umount", "/run/netns/c");
+    assertEquals((await driver.seeSandboxes()).map(({ state }) => state), ["down"]);
+    assertEquals((await driver.restore()).missing, []);
+    assertEquals(await host.dump(), before);
+    await run("umount", "/run/netns/c");
+    await driver.removeSandbox("c");
+  }));
+
+Deno.test("a hosts file that cannot be written keeps neither restore nor rm from the rest", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createNetwork({ name: "n", parent: "eth0", subnets: ["10.0.0.0/24"] });
+    for (const name of ["a", "b", "c"]) {
+      await driver.createSandbox({ name, connections: [{ network: "n" }] });
+    }
+    await Deno.remove(`${ETC}/b`, { recursive: true });
+    await Deno.writeTextFile(`${ETC}/b`, "in the way");
+    await inside("addr", "flush", "dev", "eth0");
+    const { networks, sandboxes, missing } = await driver.restore();
+    assertEquals([networks, sandboxes], [["n"], ["a", "c"]]);
+    assertEquals(missing.map(({ name }) => name), ["b"]);
+    assertMatch(missing[0]!.reason, /hosts file of sandbox "b" cannot be changed: Not a directory/);
+    const { notices } = await driver.createSandbox({ name: "d", connections: [{ network: "n" }] });
+    assertEquals(notices.filter((notice) => notice.includes('"b"')).length, 1);
+    assertMatch(await Deno.readTextFile(`${ETC}/c/hosts`), /10\.0\.0\.5 d d\.n/);
+    await driver.removeSandbox("a");
+    await driver.removeSandbox("b");
+    assertEquals(await Deno.readTextFile(`${ETC}/b`), "in the way");
+    await Deno.remove(`${ETC}/b`);
+  }));
+
+Deno.test("an endpoint that cannot be made keeps none of its sandbox's others from being made", () =>
+  withHost(async (host) => {
+    const driver = await twoEndpoints(host);
+    await run("ip", "-n", "c", "link", "del", "eth0");
+    await run("ip", "-n", "c", "link", "del", "eth1");
+    // Another link takes the address.
+    const { ip } = host.ns;
+    await ip.link.add({ type: "ipvlan", name: "thief", link: "eth0.20", mode: "l2", up: true });
+    await ip.addr.add({ dev: "thief", address: "10.20.0.2/24" });
+    const { sandboxes, missing } = await driver.restore();
+    assertEquals([sandboxes, missing.map(({ name }) => name)], [[], ["c"]]);
+    const [seen] = await driver.seeSandboxes(["c"]);
+    assertEquals(seen!.state, "incomplete");
+    assertEquals(seen!.endpoints.map(({ state }) => state), ["missing", "up"]);
+    await ip.link.del("thief");
+    assertEquals((await driver.restore()).missing, []);
+    assertEquals((await driver.seeSandboxes())[0]!.state, "up");
+  }));
+
+Deno.test("no character in the alias of a link keeps restore from its work", () =>
+  withHost(async (host) => {
+    const driver = await twoEndpoints(host);
+    await host.ns.ip.link.add({ type: "dummy", name: "theirs" });
+    await inside("link", "add", "theirs", "type", "dummy");
+    const before = await host.dump();
+    // A shell writes the character, as NUL cannot be in a word and other bytes are no UTF-8.
+    for (const character of [1, 8, 9, 10, 13, 27, 31, 34, 39, 92, 127, 0x85, 0xff]) {
+      const octal = character.toString(8).padStart(3, "0");
+      for (const netns of ["c", host.ns.name]) {
+        const set = `ip -n ${netns} link set dev theirs alias "$(printf 'a\\${octal}b')"`;
+        await run("sh", "-c", set);
+      }
+      assertEquals((await driver.restore()).missing, [], `\\${octal}`);
+    }
+    for (const netns of ["c", host.ns.name]) {
+      await run("ip", "-n", netns, "link", "set", "dev", "theirs", "alias", "");
+    }
+    assertEquals(await host.dump(), before);
+    await host.ns.ip.link.del("theirs");
+  }));
+
+Deno.test("the modes of hosts files and of the state do not depend on the umask", async () => {
+  for (const umask of [0o000, 0o077]) {
+    await withHost(async (host) => {
+      const stateDir = `${host.stateDir}/new`;
+      const before = Deno.umask(umask);
+      try {
+        await using driver = await Driver.open({ host: host.ns.name, stateDir });
+        await driver.createNetwork({ name: "n", parent: "eth0", subnets: ["10.0.0.0/24"] });
+        await driver.createSandbox({ name: "c", connections: [{ network: "n" }] });
+        const modeOf = (path: string) => (Deno.statSync(path).mode! & 0o777).toString(8);
+        assertEquals(modeOf(`${ETC}/c/hosts`), "644");
+        assertEquals(modeOf(`${ETC}/c`), "755");
+        assertEquals(modeOf(stateDir), "700");
+        for (const { name } of Deno.readDirSync(stateDir)) {
+          assertEquals([name, modeOf(`${stateDir}/${name}`)], [name, "600"]);
+        }
+        await driver.removeSandbox("c");
+        await driver.removeNetwork("n");
+      } finally {
+        Deno.umask(before);
+      }
+    });
+  }
+});
+
+Deno.test("a hosts file that only its owner can read is opened to all", () =>
+  withHost(async (host) => {
+    await twoEndpoints(host);
+    await Deno.chmod(`${ETC}/c/hosts`, 0o600);
+    await (await host.driver()).restore();
+    assertEquals(Deno.statSync(`${ETC}/c/hosts`).mode! & 0o777, 0o644);
+  }));
