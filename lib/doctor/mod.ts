@@ -10,6 +10,7 @@
  *
  * @module
  */
+export type { HeldAddress } from "../driver/holders.ts";
 export type { EndpointRecord } from "../driver/store.ts";
 export { diagnose } from "./diagnose.ts";
 export type { Diagnosis, Level } from "./diagnosis.ts";

@@ -4,7 +4,7 @@ import { ipvlanSet } from "../iproute2/kinds/ipvlan.ts";
 import { type Link, linkDel, linkSet } from "../iproute2/link.ts";
 import { type Route, routeLine, type RouteSpec } from "../iproute2/route.ts";
 import { defaultRoutes } from "./default_routes.ts";
-import { endpointSteps, linkAddresses } from "./endpoint.ts";
+import { endpointSteps, linkAddresses, linkIndex } from "./endpoint.ts";
 import { aliasOf, isOurs, LINK_GROUP } from "./parent.ts";
 import type { Step } from "./plan.ts";
 import type { EndpointRecord } from "./store.ts";
@@ -61,7 +61,7 @@ export function endpointRepair(
   if (!seen || !link || !isWhole(link, network, endpoint, parent)) {
     return {
       state: "missing",
-      remove: link ? [{ netns, line: linkDel(link.name) }] : [],
+      remove: link ? [{ netns, line: linkDel({ index: link.index }) }] : [],
       make: endpointSteps(network, endpoint, isOnly),
     };
   }
@@ -91,17 +91,19 @@ export function endpointRepair(
 }
 
 /**
- * Finds an endpoint's link. The alias says which network it is on, also if somebody in the sandbox
- * has renamed the link or changed its group. Without an alias, the name and the parent say it.
+ * Finds an endpoint's link by its index. A link of an earlier version has another index: then the
+ * alias says which network it is on. Without an alias, the name and the parent say it.
  */
 function linkOf(
   { name: network }: Network,
-  { ifname }: EndpointRecord,
+  endpoint: EndpointRecord,
   links: readonly Link[],
   parent: Link | undefined,
 ): Link | undefined {
+  const { ifname } = endpoint;
   const ipvlan = links.filter(({ info }) => info.type === "ipvlan");
-  return ipvlan.find(({ alias }) => alias === aliasOf([network])) ??
+  return ipvlan.find(({ index }) => index === linkIndex(endpoint)) ??
+    ipvlan.find(({ alias }) => alias === aliasOf([network])) ??
     // `namespacePlan` deletes those of our group.
     ipvlan.find((link) =>
       link.name === ifname && link.alias === undefined && !isOurs(link) &&

@@ -56,6 +56,14 @@ for (
     ["another MTU", "link set dev eth0 mtu 1280"],
     ["another group", "link set dev eth0 group 0"],
     ["a link deleted", "link del dev eth1"],
+    [
+      "a link that nothing but its index and its parent tells",
+      "addr flush dev eth0",
+      "link set dev eth0 down",
+      "link set dev eth0 group 0",
+      'link set dev eth0 alias ""',
+      "link set dev eth0 name other",
+    ],
     ["no alias, as a crash leaves a link", 'link set dev eth0 alias ""'],
     [
       "links that have each other's names",

@@ -84,9 +84,9 @@ Deno.test("the options of a link are repaired in place", () => {
 });
 
 Deno.test("a link with another name or another parent is made anew", () => {
-  for (const [changes, name] of [[{ name: "x" }, "x"], [{ linkIndex: 8 }, "eth0"]] as const) {
+  for (const changes of [{ name: "x" }, { linkIndex: 8 }]) {
     const { state, lines } = repair(whole(changes));
-    assertEquals([state, lines[0]], ["missing", `link del dev ${name}`]);
+    assertEquals([state, lines[0]], ["missing", "link del dev if2"]);
     assertEquals(lines.at(-1), 'link set dev eth0 alias "ipvlan-kit n"');
   }
 });
