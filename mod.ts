@@ -48,6 +48,7 @@ export {
   ParentSubnetError,
   ProblemsError,
   ProcessNotFoundError,
+  ResolvConfError,
   type RestoreReport,
   RouteOverlapError,
   type Sandbox,

@@ -43,7 +43,10 @@ import type {
   SandboxSpec,
   SeenSandbox,
 } from "./types.ts";
-import type { WaitOptions } from "./wait.ts";
+import { pause, sayIfLong, type WaitOptions } from "./wait.ts";
+
+/** How long `restore` waits at least before it tries again, in milliseconds. */
+const RETRY = 500;
 
 /** How a {@linkcode Driver} is opened. */
 export interface DriverOptions {
@@ -516,13 +519,21 @@ export class Driver implements AsyncDisposable {
     if (seconds === 0) return await restoreOnce();
     // Started before the first try, so that it sees every link that appears after it.
     await using links = new LinkMonitor(this.#base.host);
-    const { signal } = this.#parts.wait;
+    const { signal, waiting } = this.#parts.wait;
     const time = AbortSignal.timeout(seconds * 1000);
     const deadline = signal ? AbortSignal.any([time, signal]) : time;
+    let report: RestoreReport | undefined;
+    using _notice = sayIfLong(waiting, () => {
+      const [first, ...others] = report?.missing ?? [];
+      const more = others.length > 0 ? ` and ${others.length} more` : "";
+      return first ? `Waiting to restore the ${first.kind} "${first.name}"${more}` : "Restoring";
+    });
     for (;;) {
-      const report = await restoreOnce();
+      report = await restoreOnce();
       // After the deadline there is one last try, for a link that appeared just before.
       if (report.missing.length === 0 || deadline.aborted) return report;
+      // What fails is made and undone, so that a try may itself be the next change.
+      await pause(RETRY, deadline);
       await links.changed(deadline);
     }
   }

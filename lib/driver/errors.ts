@@ -244,6 +244,18 @@ export class HostsFileError extends IpvlanError {
   }
 }
 
+/** The `resolv.conf` of a sandbox cannot be written or removed. */
+export class ResolvConfError extends IpvlanError {
+  /** The sandbox. */
+  readonly sandbox: string;
+
+  /** Makes the error from the sandbox's name, and the reason that the system gave. */
+  constructor(sandbox: string, reason: string, options?: ErrorOptions) {
+    super(`The resolv.conf of sandbox "${sandbox}" cannot be changed: ${reason}`, options);
+    this.sandbox = sandbox;
+  }
+}
+
 /** A name of a sandbox on a network is a name of another sandbox there. */
 export class NameInUseError extends IpvlanError {
   /** The name. */

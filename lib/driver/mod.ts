@@ -30,6 +30,7 @@ export {
   ParentSubnetError,
   ProblemsError,
   ProcessNotFoundError,
+  ResolvConfError,
   RouteOverlapError,
   SandboxExistsError,
   SandboxGoneError,

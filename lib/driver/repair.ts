@@ -101,12 +101,14 @@ function linkOf(
   parent: Link | undefined,
 ): Link | undefined {
   const { ifname } = endpoint;
-  const ipvlan = links.filter(({ info }) => info.type === "ipvlan");
+  const ipvlan = links.filter((link) =>
+    // `namespacePlan` deletes those that a crash has left without an alias.
+    link.info.type === "ipvlan" && !(isOurs(link) && link.alias === undefined)
+  );
   return ipvlan.find(({ index }) => index === linkIndex(endpoint)) ??
     ipvlan.find(({ alias }) => alias === aliasOf([network])) ??
-    // `namespacePlan` deletes those of our group.
     ipvlan.find((link) =>
-      link.name === ifname && link.alias === undefined && !isOurs(link) &&
+      link.name === ifname && link.alias === undefined &&
       parent !== undefined && link.linkIndex === parent.index
     );
 }

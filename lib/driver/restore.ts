@@ -9,6 +9,7 @@ import {
   accept,
   failureOf,
   InvalidParentError,
+  ParentDownError,
   ParentNotFoundError,
   SandboxGoneError,
 } from "./errors.ts";
@@ -226,6 +227,9 @@ function parentProblem(
   if (lowest?.type !== "dummy" && !found.has(needed)) {
     return new ParentNotFoundError(parent, lowest && needed);
   }
+  const base = found.get(needed);
+  // A link of the driver's is set up again.
+  if (lowest && base && !base.up && !isOurs(base)) return new ParentDownError(base.name);
   for (const spec of own) {
     const link = found.get(spec.name);
     if (!link || spec.type !== "vlan") continue;

@@ -8,7 +8,7 @@ import { attempt, type IpvlanError } from "../errors.ts";
 import { endpointAddresses, parseAddress } from "../ipam/address.ts";
 import { SysctlError } from "../iproute2/errors.ts";
 import type { RunProgram } from "../iproute2/shell.ts";
-import { InvalidOptionError } from "./errors.ts";
+import { InvalidOptionError, ResolvConfError } from "./errors.ts";
 import type { SandboxSettings } from "./types.ts";
 
 /** Names of hosts and domains (RFC 1123), with a dot at the end for a whole name. */
@@ -157,10 +157,11 @@ export class SettingsKeeper {
    * Makes what a sandbox's settings ask for. Its namespace must exist.
    *
    * @throws {SysctlError} The kernel has no such setting, or refuses the value.
+   * @throws {ResolvConfError} The file cannot be written.
    */
   async apply(name: string, { dns, sysctls }: SandboxSettings): Promise<void> {
     const { run, report, isRehearsal } = this.#options;
-    if (dns !== undefined && !isRehearsal) writeResolvConf(name, dns);
+    if (dns !== undefined && !isRehearsal) explain(name, () => writeResolvConf(name, dns));
     for (const [key, value] of Object.entries(sysctls ?? {})) {
       report?.(`ip netns exec ${name} sysctl -w '${key}=${value}'`);
       if (isRehearsal) continue;
@@ -171,11 +172,26 @@ export class SettingsKeeper {
     }
   }
 
-  /** Removes the files of a sandbox that {@linkcode SettingsKeeper.apply} has written. */
+  /**
+   * Removes the files of a sandbox that {@linkcode SettingsKeeper.apply} has written.
+   *
+   * @throws {ResolvConfError} The file cannot be removed.
+   */
   remove(name: string): void {
     if (this.#options.isRehearsal) return;
     const path = `${FOLDER}/${name}/resolv.conf`;
-    if (isOurs(path)) Deno.removeSync(path);
+    explain(name, () => {
+      if (isOurs(path)) Deno.removeSync(path);
+    });
+  }
+}
+
+/** Runs a change of a sandbox's file. @throws {ResolvConfError} It fails. */
+function explain(sandbox: string, change: () => void): void {
+  try {
+    change();
+  } catch (cause) {
+    throw new ResolvConfError(sandbox, (cause as Error).message, { cause });
   }
 }
 
@@ -199,7 +215,8 @@ function exists(path: string): boolean {
     Deno.statSync(path);
     return true;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    const { NotFound, NotADirectory } = Deno.errors;
+    if (error instanceof NotFound || error instanceof NotADirectory) return false;
     throw error;
   }
 }

@@ -28,6 +28,18 @@ export function sayIfLong(
   return { [Symbol.dispose]: () => clearTimeout(timer) };
 }
 
+/** Waits for some time, or until the signal is aborted. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  const abort = () => resolve();
+  signal.addEventListener("abort", abort, { once: true });
+  await promise;
+  clearTimeout(timer);
+  signal.removeEventListener("abort", abort);
+}
+
 /**
  * Waits until a check holds. The check is made at once, and again each time that a process closes a
  * file which it had open for writing: when it ends, at the latest.

@@ -11,6 +11,8 @@ export interface AbortOptions {
 /** Waits for a promise. If the signal is aborted first, this fails with the signal's reason. */
 export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return await promise;
+  // After the signal nobody waits for the promise, and its failure must not end the program.
+  promise.catch(() => {});
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const abort = () => aborted.reject(signal.reason);

@@ -66,7 +66,10 @@ export async function seeWorld(): Promise<unknown> {
         sandboxes.map(async ({ name }) => [name, (await driver.processes(name)).length]),
       ),
     ),
-    files: filesOf(ETC),
+    // The names are in the order in which calls at the same time have come.
+    files: Object.fromEntries(
+      Object.entries(filesOf(ETC)).map(([path, text]) => [path, text.split("\n").toSorted()]),
+    ),
   };
 }
 

@@ -63,6 +63,7 @@ if ((await driver.signal("c1", "SIGCONT"))[0] !== pid) throw new Error("another 
 await driver.removeSandbox("c1", "refuse").catch(({ name }) => console.log(name));
 driver.listNetworks(), driver.listSandboxes(), driver.inspectNetwork("n");
 driver.inspectSandbox("c1");
+await driver.seeSandboxes();
 console.log((await driver.restore()).missing, await driver.recover());
 await driver.restore(1);
 driver.withSignal(AbortSignal.timeout(1000)).listNetworks();
