@@ -8,8 +8,11 @@ import { MissingError } from "./errors.ts";
 import { exists, which } from "./machine.ts";
 import { runProgram } from "./program.ts";
 
-/** The releases of Debian that a package can come from, by their code names. */
-export type DebianRelease = "bullseye" | "bookworm" | "trixie" | "forky";
+/** The releases of Debian that a package can come from, by their code names; the oldest first. */
+export const DEBIAN_RELEASES = ["bullseye", "bookworm", "trixie", "forky"] as const;
+
+/** The code name of a release of Debian that a package can come from. */
+export type DebianRelease = typeof DEBIAN_RELEASES[number];
 
 /** The release that a package comes from: the machine's own, or a release of Debian. */
 export type Release = "own" | DebianRelease;
@@ -21,15 +24,18 @@ export type Release = "own" | DebianRelease;
  * @param options.keyring The file of the keys that Debian signs its releases with.
  * @param options.dependencies Also download the dependencies whose names match. For the release
  * `own` these are only the packages that the machine lacks. Default: no dependencies.
+ * @param options.announce Say how many packages and MB it downloads, before it does. It always says
+ * so with dependencies.
  * @throws {MissingError} if the download fails, with the error of apt-get.
  */
 export async function download(
   temp: string,
   names: readonly string[],
-  { release, keyring, dependencies, say, signal }: {
+  { release, keyring, dependencies, announce, say, signal }: {
     release: Release;
     keyring: string;
     dependencies?: RegExp;
+    announce?: boolean;
     say: (line: string) => void;
     signal?: AbortSignal;
   },
@@ -56,11 +62,13 @@ export async function download(
     );
   };
   const get = async () => {
-    if (!dependencies) return await apt("download", ...names);
-    const words = ["install", "--print-uris", "-qq", "-y", "--no-install-recommends", ...names];
-    const planned = await apt("-o", "Debug::NoLocking=1", ...words);
+    if (!dependencies && !announce) return await apt("download", ...names);
+    const words = dependencies ? ["install", "-y", "--no-install-recommends"] : ["download"];
+    const plan = [...words, "--print-uris", "-qq", ...names];
+    const planned = await apt("-o", "Debug::NoLocking=1", ...plan);
     if (!planned.ok) return planned;
-    const packages = plannedPackages(planned.text).filter(({ name }) => dependencies.test(name));
+    const packages = plannedPackages(planned.text)
+      .filter(({ name }) => !dependencies || dependencies.test(name));
     const bytes = packages.reduce((sum, { size }) => sum + size, 0);
     say(`downloading ${packages.length} packages, ${Math.ceil(bytes / 1e6)} MB`);
     return await apt("download", ...packages.map(({ name, version }) => `${name}=${version}`));
@@ -80,6 +88,7 @@ export async function download(
     // apt-get needs no root when it writes its lists into our folder.
     await Deno.mkdir(`${temp}/lists/partial`, { recursive: true });
     options.push("-o", `Dir::State::Lists=${temp}/lists`, "-o", "Debug::NoLocking=1");
+    if (announce) say(`reading the package lists of Debian ${release}, about 10 MB`);
     const update = await apt("-o", "Acquire::Languages=none", "update");
     const got = await get();
     if (!got.ok) throw fetchError(update.text, got.text);
@@ -88,7 +97,7 @@ export async function download(
   }
 }
 
-/** Reads what `apt-get install --print-uris` prints: `'ADDRESS' NAME_VERSION_ARCH.deb SIZE HASH`. */
+/** Reads what `apt-get --print-uris` prints: `'ADDRESS' NAME_VERSION_ARCH.deb SIZE HASH`. */
 export function plannedPackages(text: string): { name: string; version: string; size: number }[] {
   return [...text.matchAll(/^'\S+' ([^_\s]+)_([^_\s]+)_[^_\s]+\.deb (\d+) /gm)]
     .map(([, name = "", version = "", size]) => ({

@@ -5,6 +5,7 @@
  */
 import { resolve } from "node:path";
 import { readCommandLine } from "../lib/command_line.ts";
+import { BUNDLE_NAMES, bundleConflict, type BundleName } from "./bundles.ts";
 import { AFTERWARDS, type Afterwards, ENGINE_NAMES, type EngineName } from "./engine.ts";
 import { UsageError } from "./errors.ts";
 import { DEBIAN_KERNELS, type KernelChoice, kindOfFile } from "./kernels.ts";
@@ -27,6 +28,9 @@ Options:
                    linux.uml or bzImage; or all, for a table of the scenarios on all four
   --modules DIR    the folder of that file's modules, with modules.dep
   --needs MODULE   a kernel module that the command needs; may be given more than once
+  --with PROGRAMS  programs to fetch and bring along, with commas between, such as docker26,etcd:
+                   ${BUNDLE_NAMES.slice(0, 6).join(", ")},
+                   ${BUNDLE_NAMES.slice(6).join(", ")}
   --halt           halt the virtual machine afterwards (vagrant)
   --destroy        destroy the virtual machine and its files afterwards (vagrant)
   --json FILE      write the scenarios' report to FILE
@@ -40,6 +44,7 @@ const OPTIONS = [
   { name: "kernel", value: "KERNEL" },
   { name: "modules", value: "DIR" },
   { name: "needs", value: "MODULE" },
+  { name: "with", value: "PROGRAMS" },
   { name: "json", value: "FILE" },
   { name: "list" },
   { name: "kernels" },
@@ -61,6 +66,8 @@ export type Request =
 export interface Where {
   /** The kernel modules that they need. */
   modules: string[];
+  /** The programs that the lab brings along. */
+  bundles: BundleName[];
   /** The kernel. @default {undefined} The fastest that has the modules. */
   kernel?: KernelChoice | "all";
   /** The engine. @default {undefined} The first that works here. */
@@ -100,6 +107,10 @@ export function parseRequest(words: string[]): Request {
   for (const [index, name] of modules.entries()) {
     if (!/^\w+$/.test(name)) problems.push(`"${needed[index]}" is not a name of a kernel module`);
   }
+  const bundles = readBundles(line.values("with"), problems);
+  if (bundles.length > 0 && engine && engine !== "uml" && engine !== "qemu") {
+    problems.push("Option --with works with --engine uml and qemu only");
+  }
   const kernel = readKernel(line.value("kernel"), line.value("modules"), problems);
   const json = line.value("json");
   if (command?.length === 0) problems.push("No command after --");
@@ -122,10 +133,24 @@ export function parseRequest(words: string[]): Request {
 
   if (list) return { kind: "list" };
   if (kernels) return { kind: "kernels" };
-  const where: Where = { modules, kernel, engine, afterwards };
+  const where: Where = { modules, bundles, kernel, engine, afterwards };
   if (command) return { kind: "command", command, ...where };
   if (shell) return { kind: "shell", ...where };
   return { kind: "scenarios", names, json, ...where };
+}
+
+/** Reads the values of `--with`. Adds what is wrong with them to the problems. */
+function readBundles(values: readonly string[], problems: string[]): BundleName[] {
+  const words = new Set(values.flatMap((value) => value.split(",")));
+  const known = BUNDLE_NAMES.filter((name) => words.has(name));
+  for (const word of words) {
+    if (!known.some((name) => name === word)) {
+      problems.push(`Unknown programs "${word}": --with takes ${BUNDLE_NAMES.join(", ")}`);
+    }
+  }
+  const conflict = bundleConflict(known);
+  if (conflict !== undefined) problems.push(conflict);
+  return known;
 }
 
 /** Reads `--kernel` and `--modules`. Adds what is wrong with them to the problems. */

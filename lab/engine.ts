@@ -5,6 +5,7 @@
  */
 import type { Attempt } from "./errors.ts";
 import type { KernelChoice } from "./kernels.ts";
+import type { Programs } from "./packages.ts";
 
 /** The names that `--engine` takes, in the order in which the lab tries them. */
 export const ENGINE_NAMES = ["native", "uml", "qemu", "vagrant"] as const;
@@ -28,6 +29,12 @@ export interface Requirements {
    * @default {undefined} The fastest that has the modules.
    */
   kernel?: KernelChoice;
+  /**
+   * The programs that the lab brings along. Only a guest with a root of its own can have them.
+   *
+   * @default {undefined} None.
+   */
+  programs?: Programs;
   /** Ends the search for an engine, and the running job with its guest, when aborted. */
   signal: AbortSignal;
 }

@@ -36,6 +36,8 @@ const NEEDED = {
 export interface FetchOptions extends CacheOptions {
   /** The release to take the packages from. @default {"own"} */
   release?: Release;
+  /** Whether to say how large the packages are before they are downloaded. @default {false} */
+  announce?: boolean;
 }
 
 /**
@@ -73,13 +75,30 @@ export async function fetchPackages<N extends PackageName>(
   names: readonly N[],
   options: FetchOptions,
 ): Promise<Record<N, string>> {
+  const folders = await fetchFolders(names, options);
+  const file = (name: N, index: number) => fileIn(folders[index]!, NEEDED[name])!;
+  return Object.fromEntries(names.map((name, index) => [name, file(name, index)])) as Record<
+    N,
+    string
+  >;
+}
+
+/**
+ * Fetches packages into the cache, unless they are there. Returns the folder of each.
+ *
+ * @param names The names of any packages.
+ * @throws {MissingError} if a package cannot be fetched.
+ */
+export async function fetchFolders(
+  names: readonly string[],
+  options: FetchOptions,
+): Promise<string[]> {
   const folder = releaseFolder(options.release ?? "own");
-  const find = (name: N) => findFile(folder, name);
-  if (!names.every(find)) {
+  if (!names.every((name) => isFetched(folder, name))) {
     const keyring = await findKeyring(options);
     await withCache(options, () => fill(folder, names, { ...options, keyring }));
   }
-  return Object.fromEntries(names.map((name) => [name, find(name)!])) as Record<N, string>;
+  return names.map((name) => `${folder}/${name}`);
 }
 
 /** Finds the file of Debian's keys: the machine's own, or one from its distribution's package. */
@@ -89,9 +108,15 @@ async function findKeyring({ release = "own", ...options }: FetchOptions): Promi
   return (await fetchPackages([name], options))[name];
 }
 
-/** The file that the lab needs from a package, if the package is complete. */
-function findFile(folder: string, name: PackageName): string | undefined {
-  return isComplete(`${folder}/${name}`) ? fileIn(`${folder}/${name}`, NEEDED[name]) : undefined;
+/** Whether a package is in the cache, complete. */
+function isFetched(folder: string, name: string): boolean {
+  return isComplete(`${folder}/${name}`) && missingFile(`${folder}/${name}`, name) === undefined;
+}
+
+/** The file that the lab needs from a package, if its folder does not have it. */
+function missingFile(folder: string, name: string): string | undefined {
+  const file = (NEEDED as Partial<Record<string, string>>)[name];
+  return file === undefined || fileIn(folder, file) ? undefined : file;
 }
 
 /**
@@ -149,24 +174,25 @@ export async function fetchTree(
 /** Fetches those of the packages that are missing. The caller holds the lock of the cache. */
 async function fill(
   folder: string,
-  names: readonly PackageName[],
+  names: readonly string[],
   options: FetchOptions & { keyring: string },
 ): Promise<void> {
   // Another lab may have fetched them while this one waited for the lock.
-  const missing = names.filter((name) => !findFile(folder, name));
+  const missing = names.filter((name) => !isFetched(folder, name));
   if (missing.length === 0) return;
   for (const name of missing) sayIfBroken(`${folder}/${name}`, options);
   await inFetchFolder(folder, missing, options, async (temp, files) => {
-    for (const file of files) {
-      const name = missing.find((name) => file.startsWith(`${name}_`));
+    for (const deb of files) {
+      const name = missing.find((name) => deb.startsWith(`${name}_`));
       if (!name) continue;
-      await unpack(temp, file, name, options);
-      if (!fileIn(`${temp}/${name}`, NEEDED[name])) {
-        throw new LabError(`The fetched package ${name} has no file ${NEEDED[name]}`);
+      await unpack(temp, deb, name, options);
+      const file = missingFile(`${temp}/${name}`, name);
+      if (file !== undefined) {
+        throw new LabError(`The fetched package ${name} has no file ${file}`);
       }
       await moveIntoPlace(`${temp}/${name}`, `${folder}/${name}`);
     }
-    const absent = missing.find((name) => !findFile(folder, name));
+    const absent = missing.find((name) => !isFetched(folder, name));
     if (absent !== undefined) throw new LabError(`apt-get did not download ${absent}`);
   });
 }

@@ -11,6 +11,7 @@ import { LabError, StartError } from "./errors.ts";
 import { describePanic, type Devices, SUPERVISOR } from "./guest_boot.ts";
 import { jobEnvironment, jobScript, keptFolders, neededFolders } from "./job.ts";
 import { exists, which } from "./machine.ts";
+import { programVariables } from "./packages.ts";
 import { linkTools, readScript } from "./run_folder.ts";
 import { assignments } from "./shell.ts";
 import { terminalSize, useTerminal } from "./terminal.ts";
@@ -139,13 +140,19 @@ async function passOn(from: ReadableStream<Uint8Array>, to: typeof Deno.stdout):
 async function prepare(job: Job, guest: Guest, start: Start): Promise<void> {
   const { engine, modules, busybox, radvd, devices } = guest;
   const { run, shares, shell, terminals } = start;
-  const needed = [...neededFolders(job), modules, ...[busybox, radvd].map((path) => dirname(path))];
+  const { replace = [], add = [], libc = [] } = job.programs ?? {};
+  const files = [busybox, radvd, ...replace, ...add].concat(libc);
+  const needed = [...neededFolders(job), modules, ...files.map((path) => dirname(path))];
   const { rows, columns } = terminalSize();
   await linkTools(run, { busybox: `${PROGRAMS}/${basename(busybox)}`, radvd });
   const env = jobEnvironment(Deno.env.toObject(), engine, PROGRAMS);
 
   const write = (name: string, text: string) => Deno.writeTextFile(`${run}/${name}`, text);
   await write("init.sh", await readScript("init.sh"));
+  if (job.programs) {
+    await write("packages.sh", await readScript("packages.sh"));
+    await write("packages.conf", assignments(programVariables(job.programs)));
+  }
   await write("command.sh", jobScript(job, env, which("bash") ?? "sh"));
   await write(
     "init.conf",

@@ -82,6 +82,7 @@ echo lab > /proc/sys/kernel/hostname
 "$BUSYBOX" mkdir -p "$PROGRAMS"
 "$BUSYBOX" cp -P -R "$RUN/bin" "$RUN/tools" "$BUSYBOX" "$PROGRAMS"
 "$BUSYBOX" ip link set lo up
+[ ! -e "$RUN/packages.sh" ] || . "$RUN/packages.sh"
 
 has_cats() {
   for cat in $cats; do kill -0 "$cat" && return; done

@@ -89,21 +89,26 @@ const MEMORY_GAP = 256;
  * all of it, or else the place with the most room. A guest whose file cannot grow dies of SIGBUS.
  *
  * @param available MiB of memory that programs can still get.
+ * @param least The least size.
  * @throws {MissingError} if no place has enough room, with the free space of each.
  */
-export function chooseMemory(places: Place[], available: number): { path: string; size: number } {
+export function chooseMemory(
+  places: Place[],
+  available: number,
+  least: number = LEAST_MEMORY,
+): { path: string; size: number } {
   const wanted = Math.min(MEMORY, Math.floor(available * 3 / 4));
   const executable = places.filter(({ exec }) => exec);
   const place = executable.find(({ free }) => free >= wanted + MEMORY_GAP) ??
     executable.toSorted((a, b) => b.free - a.free)[0];
   const size = Math.min(wanted, (place?.free ?? 0) - MEMORY_GAP);
-  if (place && size >= LEAST_MEMORY) return { path: place.path, size };
+  if (place && size >= least) return { path: place.path, size };
   const found = places.map(({ path, free, exec }) =>
     exec ? `${free} MiB in ${path}` : `${path} forbids execution`
   );
   throw new MissingError(
     `There is no room for the guest's memory (${found.join(", ")}, ${available} MiB of memory)`,
-    `set TMPDIR to a folder with ${LEAST_MEMORY + MEMORY_GAP} MiB that is not mounted noexec`,
+    `set TMPDIR to a folder with ${least + MEMORY_GAP} MiB that is not mounted noexec`,
   );
 }
 
@@ -114,16 +119,19 @@ export const COMFORTABLE_MEMORY = 1024;
  * Chooses memory as {@linkcode chooseMemory} does, for one of several guests that run at once.
  *
  * @param guests The number of guests.
+ * @param least The least size of each.
  */
 export function divideMemory(
   places: Place[],
   available: number,
   guests: number,
+  least?: number,
 ): { path: string; size: number } {
   const part = (size: number) => Math.floor(size / guests);
   return chooseMemory(
     places.map((place) => ({ ...place, free: part(place.free) })),
     part(available),
+    least,
   );
 }
 

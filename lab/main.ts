@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { Interrupt } from "../lib/signals.ts";
 import { runOnAllKernels } from "./all_kernels.ts";
 import { HELP, parseRequest, type Request } from "./args.ts";
+import { bundleModules } from "./bundles.ts";
 import { runInFirst } from "./choose.ts";
 import type { Engine, Requirements } from "./engine.ts";
 import { LabError, UsageError } from "./errors.ts";
@@ -14,6 +15,7 @@ import { listKernels } from "./kernel_list.ts";
 import type { DebianKernel, KernelChoice } from "./kernels.ts";
 import { exists } from "./machine.ts";
 import { NativeEngine } from "./native.ts";
+import { findPrograms } from "./packages.ts";
 import { QemuEngine } from "./qemu.ts";
 import { listScenarios, runScenarios } from "./scenarios.ts";
 import { UmlEngine, type UmlFacts } from "./uml.ts";
@@ -89,10 +91,12 @@ async function runInLab(
   // In a shell, Ctrl-C is for what runs there.
   using interrupt = new Interrupt({ except: request.kind === "shell" ? "SIGINT" : undefined });
   const { signal } = interrupt;
-  const { modules, kernel } = request;
-  const requirements: Requirements = { modules, kernel, signal };
-  const run = (engine: Engine) => runRequest(engine, request, requirements);
+  const { bundles, kernel } = request;
+  const modules = [...new Set([...request.modules, ...bundleModules(bundles)])];
   try {
+    const programs = await findPrograms(bundles, { say, signal });
+    const requirements: Requirements = { modules, kernel, programs, signal };
+    const run = (engine: Engine) => runRequest(engine, request, requirements);
     return await runInFirst(engines, { wanted: request.engine, run, say, requirements });
   } catch (error) {
     if (interrupt.status === undefined) throw error;

@@ -45,11 +45,14 @@ export class NativeEngine implements Engine {
   }
 
   /** Tries whether it can run here: makes a link of each kind in fresh namespaces. */
-  async probe({ modules, kernel: wantedKernel, signal }: Requirements): Promise<Probe> {
+  async probe({ modules, kernel: wantedKernel, programs, signal }: Requirements): Promise<Probe> {
     const cannot = (why: string, advice?: string): Probe => ({
       ok: false,
       attempts: [{ name: this.name, why, advice }],
     });
+    if (programs) {
+      return cannot("it cannot bring programs along, as its files are this machine's own");
+    }
     if (wantedKernel) return cannot("another kernel is asked for");
     if (Deno.build.os !== "linux") return cannot(`this machine runs ${Deno.build.os}, not Linux`);
     try {

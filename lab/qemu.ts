@@ -46,7 +46,7 @@ export class QemuEngine implements Engine {
   }
 
   /** Tries whether it can run here. Fetches missing programs and kernels. */
-  async probe({ modules, kernel: choice, signal }: Requirements): Promise<Probe> {
+  async probe({ modules, kernel: choice, programs, signal }: Requirements): Promise<Probe> {
     try {
       if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
         throw new MissingError(
@@ -58,7 +58,7 @@ export class QemuEngine implements Engine {
         throw new LabError(`${choice.path} is not a bzImage, the kind of kernel that QEMU boots`);
       }
       assertPrograms(["setpriv", "setsid", "flock", "mkfifo"], "install util-linux and coreutils");
-      chooseMemory(await availableMemory(), 1);
+      chooseMemory(await availableMemory(), 1, programs?.memory);
       const options = { say: this.#say, signal };
       const qemu = await findQemu(options);
       const { tools } = await findTools([], options);
@@ -124,7 +124,8 @@ function findKernel(
 
 async function boot(job: Job, setup: BootSetup): Promise<number> {
   const { qemu, tools, kernel, accelerator } = setup;
-  const memory = chooseMemory(await availableMemory(), job.jobsAtOnce ?? 1);
+  const available = await availableMemory();
+  const memory = chooseMemory(available, job.jobsAtOnce ?? 1, job.programs?.memory);
   const guest: Guest = {
     engine: "qemu",
     name: nameOf(setup),
@@ -140,12 +141,12 @@ async function boot(job: Job, setup: BootSetup): Promise<number> {
 }
 
 /** Chooses the memory of one of several guests, in MiB. */
-function chooseMemory(available: number, guests: number): number {
+function chooseMemory(available: number, guests: number, least: number = LEAST_MEMORY): number {
   const memory = Math.min(MEMORY, Math.floor(available * 3 / 4 / guests));
-  if (memory >= LEAST_MEMORY) return memory;
+  if (memory >= least) return memory;
   throw new MissingError(
     `There is no room for the guest's memory (${available} MiB are free)`,
-    `${Math.ceil(LEAST_MEMORY * 4 / 3)} MiB are needed`,
+    `${Math.ceil(least * 4 / 3)} MiB are needed`,
   );
 }
 

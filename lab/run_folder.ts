@@ -17,7 +17,7 @@ export interface Tools {
 /** The applets of busybox that a command gets. They are last on PATH, after the machine's programs. */
 // deno-fmt-ignore
 export const APPLETS = [
-  "arping", "insmod", "lsmod", "modprobe", "mount", "nc", "ping", "ping6", "ps", "rmmod",
+  "arping", "busybox", "insmod", "lsmod", "modprobe", "mount", "nc", "ping", "ping6", "ps", "rmmod",
   "traceroute", "umount",
 ] as const;
 

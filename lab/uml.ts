@@ -35,15 +35,15 @@ async function findMemory(): Promise<{ places: Place[]; available: number }> {
 }
 
 /** Asserts that a guest has enough memory. @throws {MissingError} if not. */
-async function assertMemory(): Promise<void> {
+async function assertMemory(least?: number): Promise<void> {
   const { places, available } = await findMemory();
-  divideMemory(places, available, 1);
+  divideMemory(places, available, 1, least);
 }
 
 /** Runs a job in a fresh guest. */
 async function runUml(job: Job, files: UmlFiles): Promise<number> {
   const { places, available } = await findMemory();
-  const memory = divideMemory(places, available, job.jobsAtOnce ?? 1);
+  const memory = divideMemory(places, available, job.jobsAtOnce ?? 1, job.programs?.memory);
   // The kernel controls each process of the guest, which is a process of the machine. On one CPU the
   // two switch in microseconds. On two CPUs, each switch has to wake up the other CPU.
   using claim = await claimCpu(cacheFolder(Deno.env.toObject()), await allowedCpus());
@@ -105,7 +105,7 @@ export class UmlEngine implements Engine {
   }
 
   /** Tries whether it can run here. Fetches missing programs and kernels. */
-  async probe({ modules, kernel, signal }: Requirements): Promise<Probe> {
+  async probe({ modules, kernel, programs, signal }: Requirements): Promise<Probe> {
     try {
       if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
         throw new MissingError(
@@ -131,7 +131,7 @@ export class UmlEngine implements Engine {
       this.#guest = this.#prepareNext(signal);
       const guest = await this.#guest;
       if (!guest) return { ok: false, attempts: this.#attempts };
-      await assertMemory();
+      await assertMemory(programs?.memory);
       return { ok: true, what: guest.name };
     } catch (error) {
       if (!(error instanceof LabError)) throw error;

@@ -35,11 +35,12 @@ export class VagrantEngine implements Engine {
   }
 
   /** Tries whether this machine has Vagrant and a provider, which makes Vagrant's machines. */
-  async probe({ kernel, modules }: Requirements): Promise<Probe> {
+  async probe({ kernel, modules, programs }: Requirements): Promise<Probe> {
     const cannot = (why: string, advice: string): Probe => ({
       ok: false,
       attempts: [{ name: this.name, why, advice }],
     });
+    if (programs) return cannot("it cannot bring programs along", "leave out --with");
     if (kernel) return cannot("it runs the kernel of its box", "choose a box with LAB_BOX");
     if (modules.length > 0) {
       return cannot("it cannot know the modules of its box", "leave out --needs");

@@ -152,6 +152,17 @@ const NEEDED_MODULES: Readonly<Record<string, readonly string[]>> = {
   "tests/lab/iproute2_link_test.ts": ["bonding", "ipvtap", "macvlan", "macvtap", "vrf", "vxlan"],
 };
 
+/** Matches a file of tests of a real engine. Its name says which programs the lab brings along. */
+const ENGINE_FILE = /^tests\/engines\/(\w+)_test\.ts$/;
+
+/** The arguments of the lab that a file of tests needs; `undefined` if it does not run in the lab. */
+function labWords(path: string): string[] | undefined {
+  const programs = ENGINE_FILE.exec(path)?.[1];
+  if (programs !== undefined) return ["--with", programs];
+  if (!path.startsWith("tests/lab/")) return undefined;
+  return (NEEDED_MODULES[path] ?? []).flatMap((module) => ["--needs", module]);
+}
+
 /** What the tests of a file came to, and what they printed. */
 interface FileResult {
   count: Count;
@@ -170,18 +181,16 @@ export async function testFiles(folder: string): Promise<TestFile[]> {
 }
 
 /**
- * Runs a test file; a file of `tests/lab` runs in the lab.
+ * Runs a test file; a file of `tests/lab` or `tests/engines` runs in the lab.
  *
  * @param words The arguments of the lab, before `--`.
  */
 async function runFile(path: string, words: string[]): Promise<FileResult> {
   const start = performance.now();
   const test = ["test", "-A", "--no-check", "--cached-only", path];
-  const needs = (NEEDED_MODULES[path] ?? []).flatMap((module) => ["--needs", module]);
+  const needs = labWords(path);
   const result = await deno(
-    path.startsWith("tests/lab/")
-      ? ["run", "-A", "lab/main.ts", ...words, ...needs, "--", "deno", ...test]
-      : test,
+    needs ? ["run", "-A", "lab/main.ts", ...words, ...needs, "--", "deno", ...test] : test,
     false,
   );
   const text = `${result.output.trimEnd()}\n(${path}: ${secondsSince(start)} s)\n`;

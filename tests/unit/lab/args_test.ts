@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseRequest } from "../../../lab/args.ts";
+import type { BundleName } from "../../../lab/bundles.ts";
 import { DEBIAN_KERNELS, kindOfKernel } from "../../../lab/kernels.ts";
 import { UsageError } from "../../../lab/errors.ts";
 
@@ -12,6 +13,7 @@ Deno.test("parseRequest() runs all scenarios if there are no words", () => {
     kernel: undefined,
     afterwards: undefined,
     modules: [],
+    bundles: [],
   });
 });
 
@@ -24,6 +26,7 @@ Deno.test("parseRequest() accepts names, a report and an engine", () => {
     kernel: undefined,
     afterwards: undefined,
     modules: [],
+    bundles: [],
   });
 });
 
@@ -37,6 +40,7 @@ Deno.test("parseRequest() does not parse the words of a command, not even option
       kernel: undefined,
       afterwards: undefined,
       modules: [],
+      bundles: [],
     },
   );
 });
@@ -48,6 +52,7 @@ Deno.test("parseRequest() recognizes --shell, --list, --kernels and --help", () 
     kernel: undefined,
     afterwards: undefined,
     modules: [],
+    bundles: [],
   });
   assertEquals(parseRequest(["--list"]), { kind: "list" });
   assertEquals(parseRequest(["--kernels"]), { kind: "kernels" });
@@ -60,6 +65,7 @@ Deno.test("parseRequest() chooses the engine vagrant for --halt and --destroy", 
     kind: "shell",
     engine: "vagrant",
     modules: [] as string[],
+    bundles: [] as BundleName[],
     kernel: undefined,
   } as const;
   assertEquals(parseRequest(["--shell", "--halt"]), { ...shell, afterwards: "halt" });
@@ -74,10 +80,37 @@ Deno.test("parseRequest() accepts the kernel modules that a command needs", () =
     kind: "command",
     command: ["true"],
     modules: ["iptable_nat", "overlay"],
+    bundles: [],
     engine: undefined,
     kernel: undefined,
     afterwards: undefined,
   });
+});
+
+Deno.test("parseRequest() accepts the programs to bring along, each once", () => {
+  const words = ["--with", "docker26,etcd", "--with=etcd", "--", "true"];
+  const request = parseRequest(words);
+  assertEquals(request.kind === "command" && request.bundles, ["docker26", "etcd"]);
+});
+
+Deno.test("parseRequest() refuses unknown programs, two versions of one, and the wrong engine", () => {
+  const refuse = (words: string[], message: string) => {
+    const error = assertThrows(() => parseRequest([...words, "--", "true"]), UsageError);
+    assertEquals((error as Error).message, `${message} (see --help)`);
+  };
+  const known = "docker20, docker26, containerd16, containerd21, podman4, podman5, etcd, frr";
+  refuse(["--with", "dokcer"], `Unknown programs "dokcer": --with takes ${known}`);
+  refuse(["--with", "etcd,"], `Unknown programs "": --with takes ${known}`);
+  refuse(
+    ["--with", "docker20,docker26"],
+    "Both docker20 and docker26 bring docker.io: choose one of them",
+  );
+  for (const engine of ["native", "vagrant"]) {
+    refuse(
+      ["--engine", engine, "--with", "etcd"],
+      "Option --with works with --engine uml and qemu only",
+    );
+  }
 });
 
 Deno.test("parseRequest() accepts a kernel of Debian, all of them, or a file", async () => {

@@ -34,6 +34,8 @@ Deno.test("chooseMemory() reports the free space of each place if none has enoug
   assertStringIncludes(error.message, "64 MiB in /dev/shm, /tmp forbids execution");
   assertStringIncludes(error.message, "set TMPDIR");
   assertThrows(() => chooseMemory([SHM], 600), MissingError);
+  assertEquals(chooseMemory([SHM], 1000).size, 750);
+  assertThrows(() => chooseMemory([SHM], 1000, 1024), MissingError, "with 1280 MiB");
 });
 
 Deno.test("allowsExec() reads the options of the folder's mount", () => {
