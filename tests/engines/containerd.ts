@@ -1,0 +1,34 @@
+// The tests that every version of containerd has to pass: `containerd16_test.ts` and others run them,
+// each in a guest of the lab with this version.
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { Ip } from "../../lib/iproute2/ip.ts";
+import { Daemon, IMAGE, loadImage, succeed } from "../kit/engines.ts";
+import { state, withRouter } from "./machine.ts";
+import { writeNetwork } from "./cni.ts";
+
+/**
+ * Registers the tests.
+ *
+ * @param version The version of containerd: `2.1`.
+ * @param cniVersion The version of the CNI specification for its networks: `1.1.0`.
+ */
+export function containerdTests(version: string, cniVersion: string): void {
+  Deno.test(`containerd ${version} starts, runs containers with CNI's ipvlan, and leaves nothing`, async () => {
+    await using ip = await Ip.open();
+    await using _router = await withRouter(ip);
+    const before = await state(ip);
+    await writeNetwork(cniVersion);
+    {
+      const ready = /containerd successfully booted/;
+      await using _daemon = await Daemon.start(["containerd"], { ready });
+      const engine = await succeed("ctr", "version");
+      assertStringIncludes(engine.slice(engine.indexOf("Server:")), `Version:  ${version}.`);
+      await loadImage("ctr", "image", "import");
+      const script = "ip route; ping -c 1 192.168.1.1";
+      const out = await succeed("ctr", "run", "--rm", "--cni", IMAGE, "c1", "sh", "-c", script);
+      assertStringIncludes(out, "default via 192.168.1.1");
+      assertStringIncludes(out, "1 packets received");
+    }
+    assertEquals(await state(ip), before);
+  });
+}
