@@ -24,10 +24,9 @@ export function containerdTests(version: string, cniVersion: string): void {
       const engine = await succeed("ctr", "version");
       assertStringIncludes(engine.slice(engine.indexOf("Server:")), `Version:  ${version}.`);
       await loadImage("ctr", "image", "import");
-      const script = "ip route; ping -c 1 192.168.1.1";
-      const out = await succeed("ctr", "run", "--rm", "--cni", IMAGE, "c1", "sh", "-c", script);
-      assertStringIncludes(out, "default via 192.168.1.1");
-      assertStringIncludes(out, "1 packets received");
+      // We look at the exit status: ctr 2.1 may lose the end of the output.
+      const script = "ip route | grep 'default via 192.168.1.1' && ping -c 1 192.168.1.1";
+      await succeed("ctr", "run", "--rm", "--cni", IMAGE, "c1", "sh", "-c", script);
     }
     assertEquals(await state(ip), before);
   });

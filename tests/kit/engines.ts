@@ -83,7 +83,7 @@ export class Daemon implements AsyncDisposable {
 }
 
 /** The programs of {@linkcode makeImage}. */
-const IMAGE_PROGRAMS = ["cat", "id", "ip", "nc", "nslookup", "ping", "sh", "sleep", "true"];
+const IMAGE_PROGRAMS = ["cat", "grep", "id", "ip", "nc", "nslookup", "ping", "sh", "sleep", "true"];
 
 /**
  * Makes an image of busybox alone, as `docker save` writes it: for `docker load`, `podman load` and

@@ -1,0 +1,17 @@
+// Tests of etcd in a guest of the lab.
+import { assertEquals } from "@std/assert";
+import { Daemon, succeed } from "../kit/engines.ts";
+import { temporaryFolder } from "../kit/worlds.ts";
+
+Deno.test("etcd 3.4 starts, keeps a value, and leaves nothing", async () => {
+  await using folder = await temporaryFolder();
+  const command = ["etcd", "--data-dir", `${folder.path}/data`, "--unsafe-no-fsync"];
+  await using _daemon = await Daemon.start([...command, "--logger=zap"], {
+    ready: /ready to serve client requests/,
+    // SIGTERM takes 8 to 10 seconds.
+    signal: "SIGKILL",
+  });
+  assertEquals((await succeed("etcd", "--version")).includes("etcd Version: 3.4."), true);
+  await succeed("etcdctl", "put", "color", "blue");
+  assertEquals(await succeed("etcdctl", "get", "--print-value-only", "color"), "blue");
+});
