@@ -7,7 +7,7 @@ Deno.test("etcd 3.4 starts, keeps a value, and leaves nothing", async () => {
   await using folder = await temporaryFolder();
   const command = ["etcd", "--data-dir", `${folder.path}/data`, "--unsafe-no-fsync"];
   await using _daemon = await Daemon.start([...command, "--logger=zap"], {
-    ready: /ready to serve client requests/,
+    ready: /serving client traffic/,
     // SIGTERM takes 8 to 10 seconds.
     signal: "SIGKILL",
   });
