@@ -73,7 +73,8 @@ const CONTAINERD = {
 
 /** What both versions of Podman need of a guest. */
 const PODMAN = {
-  modules: ["iptable_nat", "overlay"],
+  // Only bridge networks need NAT, and iptable_nat for it.
+  modules: ["overlay"],
   memory: 1024,
   folders: ["/etc/containers", "/etc/cni", "/var/lib/containers", "/var/lib/cni"],
   links: LEGACY_IPTABLES,

@@ -68,7 +68,7 @@ Deno.test("bundleConflict() names the program that two bundles bring in two vers
 });
 
 Deno.test("bundleModules() lists each module once, and none for a bundle that needs none", () => {
-  assertEquals(bundleModules(["docker26", "podman5", "etcd"]), ["iptable_nat", "overlay"]);
+  assertEquals(bundleModules(["docker26", "containerd16", "etcd"]), ["iptable_nat", "overlay"]);
   assertEquals(bundleModules(["etcd", "frr"]), []);
 });
 
