@@ -70,7 +70,8 @@ export async function download(
     const packages = plannedPackages(planned.text)
       .filter(({ name }) => !dependencies || dependencies.test(name));
     const bytes = packages.reduce((sum, { size }) => sum + size, 0);
-    say(`downloading ${packages.length} packages, ${Math.ceil(bytes / 1e6)} MB`);
+    const count = packages.length === 1 ? "1 package" : `${packages.length} packages`;
+    say(`downloading ${count}, ${Math.ceil(bytes / 1e6)} MB`);
     return await apt("download", ...packages.map(({ name, version }) => `${name}=${version}`));
   };
   try {

@@ -5,11 +5,17 @@
  */
 import { resolve } from "node:path";
 import { readCommandLine } from "../lib/command_line.ts";
-import { BUNDLE_NAMES, bundleConflict, type BundleName } from "./bundles.ts";
+import { BUNDLE_NAMES, bundleConflict, type BundleName, BUNDLES } from "./bundles.ts";
 import { AFTERWARDS, type Afterwards, ENGINE_NAMES, type EngineName } from "./engine.ts";
 import { UsageError } from "./errors.ts";
 import { DEBIAN_KERNELS, type KernelChoice, kindOfFile } from "./kernels.ts";
 import { exists } from "./machine.ts";
+
+/** Describes a bundle in a line of the help. */
+function describeBundle(name: BundleName): string {
+  const { what, megabytes } = BUNDLES[name];
+  return `  ${name.padEnd(15)}${what} (${megabytes} MB)`;
+}
 
 /** What `--help` prints. */
 export const HELP = `Run any command in a kernel that has ipvlan, whatever the machine.
@@ -28,13 +34,14 @@ Options:
                    linux.uml or bzImage; or all, for a table of the scenarios on all four
   --modules DIR    the folder of that file's modules, with modules.dep
   --needs MODULE   a kernel module that the command needs; may be given more than once
-  --with PROGRAMS  programs to fetch and bring along, with commas between, such as docker26,etcd:
-                   ${BUNDLE_NAMES.slice(0, 6).join(", ")},
-                   ${BUNDLE_NAMES.slice(6).join(", ")}
+  --with PROGRAMS  programs to fetch and bring along, such as docker26,etcd; see below
   --halt           halt the virtual machine afterwards (vagrant)
   --destroy        destroy the virtual machine and its files afterwards (vagrant)
   --json FILE      write the scenarios' report to FILE
   -h, --help       print this
+
+Programs for --with:
+${BUNDLE_NAMES.map(describeBundle).join("\n")}
 
 Exit status: the command's own; 2 for a wrong command line, 125 when the lab itself fails.
 `;

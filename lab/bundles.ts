@@ -24,7 +24,10 @@ export interface Bundle {
   memory: number;
   /** Users to add, each with a group of the same name; from a user to its other group, if any. */
   users?: Readonly<Record<string, string | undefined>>;
-  /** Folders that are empty at first, in memory: the machine's own data and settings are hidden. */
+  /**
+   * Folders that are empty at first, in memory: the machine's own data and settings are hidden. `~`
+   * is the home of the user.
+   */
   folders?: readonly string[];
   /** Symbolic links to make: from a path to its target, as ln(1) takes it. */
   links?: Readonly<Record<string, string>>;
@@ -50,7 +53,7 @@ const DOCKER = {
   modules: ["iptable_nat", "overlay"],
   memory: 1024,
   // Docker cannot store layers on the guest's root, because overlays do not nest.
-  folders: ["/etc/docker", "/var/lib/docker", "/var/lib/containerd"],
+  folders: ["/etc/docker", "/var/lib/docker", "/var/lib/containerd", "~/.docker"],
   links: { ...LEGACY_IPTABLES, "/usr/sbin/docker-init": "/usr/bin/tini-static" },
   files: {
     "/etc/docker/daemon.json": JSON.stringify({
@@ -76,7 +79,10 @@ const PODMAN = {
   // Only bridge networks need NAT, and iptable_nat for it.
   modules: ["overlay"],
   memory: 1024,
-  folders: ["/etc/containers", "/etc/cni", "/var/lib/containers", "/var/lib/cni"],
+  folders: [
+    ...["/etc/containers", "/etc/cni", "/var/lib/containers", "/var/lib/cni"],
+    "~/.config/containers",
+  ],
   links: LEGACY_IPTABLES,
 } as const;
 
@@ -139,7 +145,7 @@ export const BUNDLES = {
   },
   podman4: {
     what: "Podman 4.3 with CNI, of Debian 12",
-    megabytes: 25,
+    megabytes: 24,
     packages: {
       bookworm: [
         ...["podman", "golang-github-containers-common", "golang-github-containers-image"],
@@ -152,7 +158,7 @@ export const BUNDLES = {
   },
   podman5: {
     what: "Podman 5.4 with netavark, of Debian 13",
-    megabytes: 40,
+    megabytes: 37,
     packages: {
       bookworm: [...CONMON, ...IPTABLES],
       trixie: [
@@ -167,7 +173,7 @@ export const BUNDLES = {
   },
   etcd: {
     what: "etcd 3.4 with etcdctl, of Debian 12",
-    megabytes: 13,
+    megabytes: 14,
     packages: { bookworm: ["etcd-server", "etcd-client"] },
     modules: [],
     // Each member takes 123 MB of disk at once, and half of the memory can be disk.

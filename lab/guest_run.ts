@@ -151,7 +151,7 @@ async function prepare(job: Job, guest: Guest, start: Start): Promise<void> {
   await write("init.sh", await readScript("init.sh"));
   if (job.programs) {
     await write("packages.sh", await readScript("packages.sh"));
-    await write("packages.conf", assignments(programVariables(job.programs)));
+    await write("packages.conf", assignments(programVariables(job.programs, env.HOME ?? "/root")));
   }
   await write("command.sh", jobScript(job, env, which("bash") ?? "sh"));
   await write(

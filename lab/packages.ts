@@ -54,18 +54,25 @@ export async function findPrograms(
   return programs;
 }
 
-/** The variables of `packages.sh`. */
+/**
+ * The variables of `packages.sh`.
+ *
+ * @param home The home of the user inside.
+ */
 export function programVariables(
   { replace, add, libc, bundles }: Programs,
+  home: string,
 ): Record<string, string | string[]> {
   const pairs = (name: "users" | "links" | "files") =>
     bundles.flatMap((bundle) => Object.entries(bundle[name] ?? {}))
       .flatMap(([key, value]) => [key, value ?? ""]);
+  const folders = bundles.flatMap(({ folders = [] }) => folders)
+    .map((folder) => folder.replace(/^~/, home));
   return {
     REPLACE: replace,
     ADD: add,
     LIBC: libc ?? "",
-    FOLDERS: [...new Set(bundles.flatMap(({ folders = [] }) => folders))],
+    FOLDERS: [...new Set(folders)],
     USERS: pairs("users"),
     LINKS: pairs("links"),
     FILES: pairs("files"),

@@ -2,7 +2,7 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { LabError, MissingError } from "../../lab/errors.ts";
 import { writeFileList } from "../../lab/cache.ts";
-import { fetchPackages } from "../../lab/fetch.ts";
+import { fetchFolders, fetchPackages } from "../../lab/fetch.ts";
 import { exists } from "../../lab/machine.ts";
 import { list } from "../kit/lab.ts";
 import { temporaryFolder } from "../kit/worlds.ts";
@@ -13,12 +13,13 @@ import { temporaryFolder } from "../kit/worlds.ts";
  */
 const APT_GET = `#!/bin/sh
 echo "$@" >> "$APT/calls"
-lists= words=
+lists= words= plan=
 for word; do
   case $word in
     Dir::State::Lists=*) lists=own;;
-    -*|*=*) ;;
-    *) words="$words $word";;
+    --print-uris) plan=1;;
+    -*|*::*) ;;
+    *) words="$words \${word%=*}";;
   esac
 done
 set -- $words
@@ -29,6 +30,7 @@ shift
 [ ! -e "$APT/broken" ] || { echo "W: A warning"; echo "E: Unable to locate package $1" >&2; exit 100; }
 [ ! -e "$APT/stale" ] || [ "$lists" ] || { echo "E: No lists" >&2; exit 100; }
 for name; do
+  [ ! "$plan" ] || { echo "'http://mirror.example/x' \${name}_1_all.deb 1200000 SHA256:0"; continue; }
   bin=bin; [ ! -e "$APT/merged" ] || bin=usr/bin
   mkdir -p "tree/DEBIAN" "tree/usr/sbin" "tree/$bin"
   printf 'Package: %s\\nVersion: 1\\nArchitecture: all\\nMaintainer: x\\nDescription: x\\n' "$name" \\
@@ -96,6 +98,29 @@ Deno.test("fetchPackages() fetches once, and leaves only the packages", async ()
     await fetchPackages(NAMES, { say });
     assertEquals(calls().length, 1);
     assertStringIncludes(calls()[0]!, "APT::Sandbox::User=root");
+  });
+});
+
+Deno.test("fetchFolders() says how large any packages are before it fetches them, and only then", async () => {
+  await withApt(async ({ cache, calls, lines }) => {
+    const options = { announce: true, say: (line: string) => void lines.push(line) };
+    const folders = [`${cache}/frr`, `${cache}/docker.io`];
+    assertEquals(await fetchFolders(["frr", "docker.io"], options), folders);
+    assertEquals(lines, [
+      `fetching frr, docker.io into ${cache}`,
+      "downloading 2 packages, 3 MB",
+    ]);
+    assertEquals(await Deno.readTextFile(`${folders[0]}/usr/sbin/frr`), "new\n");
+    assertStringIncludes(calls().at(-1)!, " download frr=1 docker.io=1");
+    await fetchFolders(["docker.io"], options);
+    assertEquals([calls().length, lines.length], [2, 2]);
+    await Deno.remove(`${folders[0]}/usr/sbin/frr`);
+    await fetchFolders(["frr", "docker.io"], options);
+    assertEquals(lines.slice(2), [
+      `${cache}/frr is damaged`,
+      `fetching frr into ${cache}`,
+      "downloading 1 package, 2 MB",
+    ]);
   });
 });
 

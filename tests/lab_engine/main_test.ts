@@ -5,7 +5,13 @@ import { temporaryFolder } from "../kit/worlds.ts";
 
 Deno.test("the lab refuses a wrong command line with one line, and starts nothing", async () => {
   await using folder = await temporaryFolder();
-  const cases = [["--bogus"], ["--engine", "kvm", "--", "true"], ["--"], ["--shell", "l2"]];
+  const cases = [
+    ["--bogus"],
+    ["--engine", "kvm", "--", "true"],
+    ["--"],
+    ["--shell", "l2"],
+    ["--with", "dokcer", "--", "true"],
+  ];
   for (const words of cases) {
     const { code, stdout, stderr } = await lab(words, { env: { TMPDIR: folder.path } });
     assertEquals([code, stdout, stderr.split("\n").length], [2, "", 2], stderr);
