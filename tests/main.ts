@@ -21,5 +21,6 @@ await runStages([
     "tests of the lab, and tests in the lab",
     async () => [...await testFiles("tests/lab_engine"), ...await testFiles("tests/lab")],
   ),
+  files("real engines in the lab", () => testFiles("tests/engines")),
   scenarios("scenarios in the lab"),
 ]);

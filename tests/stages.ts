@@ -220,9 +220,9 @@ export function files(name: string, find: () => Promise<TestFile[]>, words: stri
     if (!ok) console.log(output);
     const results = new Map(files.map(({ path }) => [path, Promise.withResolvers<FileResult>()]));
     // Start slow files first, so that none of them runs alone at the end. Large files are usually
-    // slow, and every test of the lab's engines boots a kernel.
+    // slow, but every test of the lab's engines boots a kernel, and Docker needs a slow kernel.
     const priority = ({ path }: TestFile) =>
-      path === SLOWEST || path.startsWith("tests/lab_engine/") ? 1 : 0;
+      path === SLOWEST || /^tests\/(lab_engine\/|engines\/docker)/.test(path) ? 1 : 0;
     const queue = files.toSorted((a, b) => priority(b) - priority(a) || b.size - a.size);
     const running = new Set<string>();
     const runQueue = async () => {

@@ -64,6 +64,24 @@ Deno.test("the lab lists the scenarios without an engine", async () => {
   assertStringIncludes(stdout, "l2");
 });
 
+Deno.test("the lab brings programs along, and leaves nothing", async () => {
+  const version = ["--engine", "uml", "--with", "etcd", "--", "etcd", "--version"];
+  await lab(version); // Fetches what is missing.
+  await using trace = await Traced.start();
+  const { code, stdout, stderr } = await lab(version, { env: trace.env });
+  assertEquals(code, 0, stderr);
+  assertMatch(stdout, /^etcd Version: 3\.4\./);
+  assertMatch(stderr, /^lab: uml \(.*\): asked for\n$/);
+  assertEquals(trace.left(), { processes: [], files: [] });
+  const { before, now } = await trace.machine();
+  assertEquals(now, before);
+});
+
+Deno.test("a lab with programs leaves nothing when it is killed", async () => {
+  const script = "etcd --data-dir /tmp/data 2>&1";
+  await killAndFindNothing(["--engine", "uml", "--with", "etcd", "--", "sh", "-c", script]);
+});
+
 Deno.test("scenarios run side by side, are printed in order, and leave nothing", async () => {
   await using trace = await Traced.start();
   const args = ["--engine", "uml", "prerequisites", "netops", "manual-links"];
