@@ -27,7 +27,6 @@ export function dockerTests(version: string): void {
       assertStringIncludes(await docker.succeed(...ping), "1 packets received");
       const out = await docker.succeed("exec", "c1", "ping", "-c", "1", "192.168.1.1");
       assertStringIncludes(out, "1 packets received");
-      assertEquals((await docker.run("run", "--rm", "--net=none", IMAGE, "true")).code, 0);
     }
     assertEquals(await state(ip), before);
   });
