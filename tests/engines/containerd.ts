@@ -9,7 +9,7 @@ import { writeNetwork } from "./cni.ts";
 /**
  * Registers the tests.
  *
- * @param version The version of containerd: `2.1`.
+ * @param version The version of containerd, or how it begins: `1.6`.
  * @param cniVersion The version of the CNI specification for its networks: `1.1.0`.
  */
 export function containerdTests(version: string, cniVersion: string): void {
