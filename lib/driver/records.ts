@@ -7,8 +7,9 @@ import { attempt } from "../errors.ts";
 import { parseAddress, parsePrefix } from "../ipam/mod.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
 import { OPTION_NAMES, optionProblems } from "./options.ts";
+import { settingsProblems } from "./settings.ts";
 import type { EndpointRecord, State } from "./store.ts";
-import type { Network, Sandbox } from "./types.ts";
+import type { Network, Sandbox, SandboxSettings } from "./types.ts";
 
 type Rule = (value: unknown) => boolean;
 
@@ -77,7 +78,19 @@ const NETWORK = fields({
   labels: mapOf(isText),
 });
 
+const SETTINGS: { [Name in keyof SandboxSettings]-?: Rule } = {
+  hostname: optional(isText),
+  hosts: optional(listOf(fields({ name: isText, address: isText }))),
+  dns: optional(fields({
+    servers: optional(listOf(isText)),
+    search: optional(listOf(isText)),
+    options: optional(listOf(isText)),
+  })),
+  sysctls: optional(mapOf(isText)),
+};
+
 const SANDBOX = fields({
+  ...SETTINGS,
   state: isState,
   name: isText,
   created: isText,
@@ -114,7 +127,7 @@ export interface RecordKinds {
 
 const RULES: Record<keyof RecordKinds, Rule> = {
   network: NETWORK,
-  sandbox: SANDBOX,
+  sandbox: (value) => SANDBOX(value) && settingsProblems(value as Sandbox).length === 0,
   endpoint: ENDPOINT,
   link: LINK,
 };

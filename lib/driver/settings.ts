@@ -12,14 +12,15 @@ import { InvalidOptionError, ResolvConfError } from "./errors.ts";
 import type { SandboxSettings } from "./types.ts";
 
 /** Names of hosts and domains (RFC 1123), with a dot at the end for a whole name. */
-const DOMAIN = /^(?=.{1,254}$)(\w([\w-]{0,61}\w)?\.)*\w([\w-]{0,61}\w)?\.?$/;
+export const DOMAIN = /^(?=.{1,254}$)(\w([\w-]{0,61}\w)?\.)*\w([\w-]{0,61}\w)?\.?$/;
 
 /** The longest host name that the kernel takes (`__NEW_UTS_LEN`). */
 const HOSTNAME_MAX = 64;
 
-/** The settings of a sandbox to make, without its other properties. */
+/** The settings of a sandbox, without its other properties. An empty one is left out. */
 export function settingsOf({ hostname, hosts, dns, sysctls }: SandboxSettings): SandboxSettings {
-  const given = Object.entries({ hostname, hosts, dns, sysctls }).filter(([, value]) => value);
+  const all: { [Name in keyof SandboxSettings]-?: unknown } = { hostname, hosts, dns, sysctls };
+  const given = Object.entries(all).filter(([, value]) => Object.keys(value ?? {}).length > 0);
   return Object.fromEntries(given);
 }
 
@@ -52,7 +53,7 @@ export function settingsProblems(
     if (sysctlPath(name) === undefined) {
       refuse("sysctl", name, "only net.… belongs to a sandbox: set others for the whole machine");
     } else if (!/^[\w .,:\/+-]+$/.test(value)) {
-      refuse("sysctl", `${name}=${value}`, "write NAME=VALUE");
+      refuse("sysctl value", value, "give letters, digits, spaces, and _ . , : / + -");
     }
   }
   return problems;
@@ -78,7 +79,7 @@ function sysctlPath(name: string): string | undefined {
 /**
  * Renders a `resolv.conf` (resolv.conf(5)). What is not given is as on this machine.
  *
- * @param machine The machine's own file.
+ * @param machine The machine's own file; empty if it has none.
  */
 export function renderResolvConf(
   machine: string,
@@ -161,7 +162,11 @@ export class SettingsKeeper {
    */
   async apply(name: string, { dns, sysctls }: SandboxSettings): Promise<void> {
     const { run, report, isRehearsal } = this.#options;
-    if (dns !== undefined && !isRehearsal) explain(name, () => writeResolvConf(name, dns));
+    if (dns !== undefined && !isRehearsal) {
+      // By a program, as a script needs no right then to read that file.
+      const { out } = await run("cat /etc/resolv.conf", []);
+      explain(name, () => writeResolvConf(name, renderResolvConf(out.join("\n"), dns)));
+    }
     for (const [key, value] of Object.entries(sysctls ?? {})) {
       report?.(`ip netns exec ${name} sysctl -w '${key}=${value}'`);
       if (isRehearsal) continue;
@@ -195,12 +200,11 @@ function explain(sandbox: string, change: () => void): void {
   }
 }
 
-function writeResolvConf(name: string, dns: NonNullable<SandboxSettings["dns"]>): void {
+function writeResolvConf(name: string, text: string): void {
   const path = `${FOLDER}/${name}/resolv.conf`;
   Deno.mkdirSync(`${FOLDER}/${name}`, { recursive: true });
   if (!isOurs(path) && exists(path)) return;
-  const machine = exists("/etc/resolv.conf") ? Deno.readTextFileSync("/etc/resolv.conf") : "";
-  Deno.writeTextFileSync(path, renderResolvConf(machine, dns));
+  Deno.writeTextFileSync(path, text);
   // Any program in the sandbox may read it, whatever the umask.
   Deno.chmodSync(path, 0o644);
 }

@@ -229,6 +229,9 @@ sandboxes:
     networks: { web: { ip: 192.168.20.2, ip6: "fd20::9", aliases: [www], ifname: web0 }, lan: }
     command: [nginx, -g, daemon off;]
   probe: { networks: [web, more], command: sleep 60, labels: { x: "1" } }
+  own:
+    { hostname: own, hosts: [{ name: db, address: 192.0.2.9 }], dns: { servers: [192.0.2.53] },
+      sysctls: { net.ipv4.ip_forward: 1 } }
 checks:
   - probe reaches nginx
   - lan nginx does not reach 192.168.20.77 by ip
@@ -288,7 +291,8 @@ function value(random: Random, depth = 3): unknown {
 const KEYS =
   `networks sandboxes services checks name subnets subnet gateway gateways ip_range ip_ranges
   aux_addresses labels command ip ip6 aliases ifname parent mode flag mtu internal ipv6 driver
-  driver_opts ipam config x-a << __proto__ constructor`.split(/\s+/);
+  driver_opts ipam config hostname hosts address dns servers search options sysctls x-a <<
+  __proto__ constructor`.split(/\s+/);
 
 function key(random: Random): string {
   return random.once(4) ? word(random) : random.pick(KEYS);
@@ -394,10 +398,11 @@ function fuzzRecords(random: Random): Fuzzer {
   const n = network("n", { subnets: [subnet("10.0.0.0/24"), subnet("fd00::/64")] });
   store.putNetwork(n, "ready");
   store.putLink({ type: "vlan", name: "eth0.20", link: "eth0", id: 20 });
-  store.putSandbox(
-    { name: "c1", created: IDENTITY.created, labels: {}, namespace: "made" },
-    "ready",
-  );
+  store.putSandbox({
+    ...{ name: "c1", created: IDENTITY.created, labels: {}, namespace: "made" },
+    ...{ hostname: "c1", hosts: [{ name: "db", address: "192.0.2.9" }] },
+    ...{ dns: { servers: ["192.0.2.53"] }, sysctls: { "net.ipv4.ip_forward": "1" } },
+  }, "ready");
   store.putEndpoint({
     ...{ id: "e1e2e3e4e5e6", network: n.id, sandbox: "c1", ifname: "eth0", ordinal: 0 },
     ...{ ip: "10.0.0.2", ip6: "fd00::2", aliases: ["db"] },

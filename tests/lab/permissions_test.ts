@@ -46,7 +46,13 @@ const network = { name: "n", subnets: ["192.168.20.0/24", "2001:db8:20::/64"] };
 if ((await driver.problemsOf(network)).length > 0) throw new Error("problems");
 await driver.createNetwork(network);
 await driver.createSandbox({ name: "c1", connections: [{ network: "n" }] });
-await driver.createSandbox({ name: "c2", hostname: "host2", hosts: [{ name: "mirror", address: "192.168.20.9" }] });
+await driver.createSandbox({
+  name: "c2",
+  hostname: "host2",
+  hosts: [{ name: "mirror", address: "192.168.20.9" }],
+  dns: { servers: ["192.0.2.53"] },
+  sysctls: { "net.ipv4.ip_forward": "1" },
+});
 await driver.connect("n", "c2", { aliases: ["db"] });
 await driver.labelNetwork("n", { a: "b" });
 await driver.labelSandbox("c1", { a: "b" });

@@ -36,8 +36,8 @@ const WRONG: [settings: SandboxSettings, value: string][] = [
   [{ sysctls: { "net.//.//.kernel.core_pattern": "1" } }, "net.//.//.kernel.core_pattern"],
   [{ sysctls: { "net/../kernel/core_pattern": "1" } }, "net/../kernel/core_pattern"],
   [{ sysctls: { "net.ipv4.$(id)": "1" } }, "net.ipv4.$(id)"],
-  [{ sysctls: { "net.ipv4.x": `1"; id` } }, `net.ipv4.x=1"; id`],
-  [{ sysctls: { "net.ipv4.x": "1\n2" } }, "net.ipv4.x=1\n2"],
+  [{ sysctls: { "net.ipv4.x": `1"; id` } }, `1"; id`],
+  [{ sysctls: { "net.ipv4.x": "1\n2" } }, "1\n2"],
 ];
 
 Deno.test("settings that a sandbox can have are taken", () => {

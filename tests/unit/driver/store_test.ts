@@ -346,6 +346,11 @@ Deno.test("a damaged record is refused with its name", () => {
   using store = SqliteStore.open(dir.path);
   fill(store);
   using raw = new DatabaseSync(`${dir.path}/ipvlan.db`, { enableForeignKeyConstraints: false });
+  const settings = (settings: object): [table: string, change: string, name: string] => [
+    "sandbox",
+    `record = '${JSON.stringify({ ...SANDBOX, ...settings })}'`,
+    'sandbox "c1"',
+  ];
   const damages: [table: string, change: string, name: string][] = [
     ["network", "record = '{'", 'network "db"'],
     ["network", "record = 'null'", 'network "db"'],
@@ -353,6 +358,14 @@ Deno.test("a damaged record is refused with its name", () => {
     ["network", `record = '${JSON.stringify({ ...NET, subnets: [5] })}'`, 'network "db"'],
     ["link", "record = '{}'", 'link "eth0.20"'],
     ["sandbox", "record = '[]'", 'sandbox "c1"'],
+    settings({ hostname: 5 }),
+    settings({ hosts: { db: "192.0.2.9" } }),
+    settings({ hosts: [{ name: "db" }] }),
+    settings({ dns: [] }),
+    settings({ dns: { servers: "192.0.2.53" } }),
+    settings({ sysctls: { "net.ipv4.ip_forward": 1 } }),
+    // It would become part of a line for the shell.
+    settings({ sysctls: { "net.ipv4.ip_forward": "1; id" } }),
     ["endpoint", "aliases = '[5]'", 'endpoint "e1e2e3e4e5e6"'],
     ["endpoint", "network = 'gone'", 'endpoint "e1e2e3e4e5e6"'],
     ["endpoint", "ip = '1.2.3'", 'endpoint "e1e2e3e4e5e6"'],
