@@ -15,9 +15,9 @@ import { planLines } from "./words.ts";
  * Makes the networks and sandboxes of a site file, and runs its checks. If anything fails, everything
  * is left as it was. `apply` never touches what the site did not make.
  *
- * The commands of new sandboxes run in the background, without input and output. A command that ends
- * is not started again. `restore` brings a sandbox back after a restart of the machine, but not its
- * command; an `apply` before the first `restore` brings both.
+ * The commands of new sandboxes run in the background, without input. `Driver.output` has what they
+ * print. A command that ends is not started again. `restore` brings a sandbox back after a restart of
+ * the machine, but not its command; an `apply` before the first `restore` brings both.
  *
  * On one state folder, only one process applies a file at a time. If `apply` was killed, apply the
  * file again to complete it.

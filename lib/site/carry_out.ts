@@ -80,10 +80,11 @@ async function restore(driver: Driver, plan: Plan): Promise<void> {
 
 async function attach(
   driver: Driver,
-  { sandbox, labels, connections }: Attachment,
+  { sandbox, labels, connections, ...settings }: Attachment,
 ): Promise<string[]> {
   if (labels !== undefined) {
-    return (await driver.createSandbox({ name: sandbox, connections, labels })).notices;
+    const spec = { name: sandbox, connections, labels, ...settings };
+    return (await driver.createSandbox(spec)).notices;
   }
   const notices: string[] = [];
   for (const { network, ...options } of connections) {
@@ -100,6 +101,6 @@ async function start(
 ): Promise<void> {
   await driver.labelSandbox(sandbox, { ...labels, [STARTING_LABEL]: "" });
   if (dryRun) dryRun(`ip netns exec ${sandbox} ${show(command)}`);
-  else await driver.start(sandbox, command);
+  else await driver.start(sandbox, command, { keepOutput: true });
   await driver.labelSandbox(sandbox, labels);
 }

@@ -1,11 +1,18 @@
 import { OPTION_NAMES, optionText } from "../driver/options.ts";
-import type { ConnectOptions, Endpoint, NetworkSubnet, SettledNetwork } from "../driver/types.ts";
+import type {
+  ConnectOptions,
+  Endpoint,
+  NetworkSubnet,
+  SandboxSettings,
+  SettledNetwork,
+} from "../driver/types.ts";
 import { isDefaultPool } from "../ipam/default_pools.ts";
 import { formatAddress, parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { defaultGateway } from "../ipam/prefix.ts";
 import { quoted } from "../printable.ts";
 import { withoutLength } from "./current.ts";
 import { userLabels } from "./labels.ts";
+import { settingTexts } from "./words.ts";
 
 /** The differences between two settled networks: a phrase for each, such as `mode l2 -> l3`. */
 export function networkDifferences(now: SettledNetwork, wanted: SettledNetwork): string[] {
@@ -33,6 +40,19 @@ export function endpointDifferences(wanted: ConnectOptions, endpoint: Endpoint):
     becomes("aliases", names(endpoint.aliases), names(wanted.aliases ?? [])),
     wanted.ifname === undefined ? undefined : becomes("ifname", endpoint.ifname, wanted.ifname),
   ].filter((phrase) => phrase !== undefined);
+}
+
+/**
+ * The differences between the settings of two sandboxes: a phrase for each, such as
+ * `hostname not set -> web`.
+ */
+export function settingsDifferences(now: SandboxSettings, wanted: SandboxSettings): string[] {
+  const [before, after] = [settingTexts(now), settingTexts(wanted)];
+  // With a space, as a host name has none: it may be "none".
+  const shown = (text: string) => text || "not set";
+  return (Object.keys(after) as (keyof SandboxSettings)[])
+    .map((name) => becomes(name, shown(before[name]), shown(after[name])))
+    .filter((phrase) => phrase !== undefined);
 }
 
 /** A change as a phrase, or `undefined` if nothing changes. */

@@ -1,4 +1,5 @@
 import type { Driver } from "../driver/mod.ts";
+import { settingsOf } from "../driver/settings.ts";
 import { toSettled } from "../driver/settle.ts";
 import type { Connection, Endpoint, Network, SandboxDetails } from "../driver/types.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
@@ -27,8 +28,8 @@ export async function readCurrent(driver: Driver): Promise<Current> {
 }
 
 /**
- * A site as it is now, as a wish: with every address and every name, so that a rollback restores it.
- * It has the connections to networks of others too.
+ * A site as it is now, as a wish: with every address, every name and every setting, so that a
+ * rollback restores it. It has the connections to networks of others too.
  */
 export function asDesired(site: string, { networks, sandboxes }: Current): Desired {
   return {
@@ -38,7 +39,8 @@ export function asDesired(site: string, { networks, sandboxes }: Current): Desir
       labels: userLabels(network.labels),
     })),
     sandboxes: sandboxes.filter(({ labels }) => labels[SITE_LABEL] === site)
-      .map(({ name, endpoints, labels }): DesiredSandbox => ({
+      .map(({ name, endpoints, labels, ...more }): DesiredSandbox => ({
+        ...settingsOf(more),
         name,
         connections: endpoints.map(asConnection),
         command: startedCommand(labels) ?? [],

@@ -1,6 +1,7 @@
 import { throwProblems } from "../driver/errors.ts";
-import type { Connection } from "../driver/types.ts";
 import { nameProblem } from "../driver/names.ts";
+import { settingsOf } from "../driver/settings.ts";
+import type { Connection, SandboxSettings } from "../driver/types.ts";
 import { readFile, SiteText } from "./file.ts";
 import { SITE } from "./format.ts";
 import { checkProblems, judge } from "./judge.ts";
@@ -112,6 +113,7 @@ function toDesired(
     sandboxes: entries(site, "sandboxes").map(([name, values]) => ({
       name,
       connections: toConnections(values.get("networks")),
+      ...toSettings(values),
       command: toCommand(
         values.get("command"),
         (reason) => report(["sandboxes", name, "command"], reason),
@@ -135,6 +137,19 @@ function toConnections(networks: unknown): Connection[] {
       ifname: values.get("ifname") as string | undefined,
     })
   );
+}
+
+/** The settings of a sandbox. Each value by itself has been checked. */
+function toSettings(values: Values): SandboxSettings {
+  const hosts = (values.get("hosts") as Values[] ?? []).filter((host) => host !== undefined);
+  return settingsOf({
+    hostname: values.get("hostname") as string | undefined,
+    hosts: hosts.map((host) => Object.fromEntries(host) as { name: string; address: string }),
+    dns: Object.fromEntries(values.get("dns") as Values ?? []),
+    sysctls: Object.fromEntries(
+      entries(values, "sysctls").map(([name, value]) => [name, `${value}`]),
+    ),
+  });
 }
 
 /** The words of a command. A text must be one that every shell would split in the same way. */

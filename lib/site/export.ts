@@ -1,5 +1,6 @@
 import { throwProblems } from "../driver/errors.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../driver/options.ts";
+import { settingsOf } from "../driver/settings.ts";
 import { toSettled } from "../driver/settle.ts";
 import type { Endpoint, Network, NetworkSubnet, SandboxDetails } from "../driver/types.ts";
 import { type Records, withoutLength } from "./current.ts";
@@ -16,8 +17,9 @@ export interface Exported {
 }
 
 /**
- * Writes networks and sandboxes on record as a site file, with every address. Applying the file makes
- * them again after they have been removed. Only commands that a site has started are on record.
+ * Writes networks and sandboxes on record as a site file, with every address and every setting.
+ * Applying the file makes them again after they have been removed. Only commands that a site has
+ * started are on record.
  *
  * The file has the name of a site if it has all of that site and nothing else. Then, applying it
  * changes nothing; what it changes later needs consent, as the site belongs to the file that made
@@ -94,13 +96,14 @@ function subnetValue(subnet: NetworkSubnet): Record<string, unknown> {
   return withoutEmpty(Object.fromEntries(entries));
 }
 
-function sandboxValue({ endpoints, labels }: SandboxDetails): Record<string, unknown> {
+function sandboxValue({ endpoints, labels, ...more }: SandboxDetails): Record<string, unknown> {
   const connections = endpoints.map((endpoint, index): [string, unknown] => [
     endpoint.network,
     connectionValue(endpoint, `eth${index}`),
   ]);
   return withoutEmpty({
     networks: inOrder(connections),
+    ...settingsOf(more),
     command: startedCommand(labels),
     labels: userLabels(labels),
   });

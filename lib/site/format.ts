@@ -7,12 +7,14 @@ import {
   type OptionName,
   optionProblems,
 } from "../driver/options.ts";
+import { DOMAIN, settingsProblems } from "../driver/settings.ts";
+import type { SandboxSettings } from "../driver/types.ts";
 import { attempt, type IpvlanError } from "../errors.ts";
 import { parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { linkName } from "../iproute2/words.ts";
 import { CHECK_PATTERN, checkProblem } from "./sentence.ts";
 import { isOwnLabel, SITE_LABEL } from "./labels.ts";
-import type { Key, KeysShape, Shape, TextShape } from "./shape.ts";
+import type { Key, KeysShape, NamedShape, Shape, TextShape } from "./shape.ts";
 
 function problemOf(run: () => unknown): IpvlanError | undefined {
   const result = attempt(run);
@@ -105,6 +107,7 @@ const AUX_ADDRESSES: Key = {
 
 const SUBNET: KeysShape = {
   kind: "keys",
+  required: ["subnet"],
   keys: {
     subnet: { help: "its prefix", shape: PREFIX },
     gateway: { help: "its gateway; left out, the first usable address", shape: address() },
@@ -191,6 +194,94 @@ function wordProblem(text: string): IpvlanError | undefined {
   return new InvalidOptionError("command", text, "a word cannot have the character NUL");
 }
 
+/** A text of a setting. Settings that have nothing but this text show what is wrong with it. */
+function setting(
+  what: string,
+  pattern: string | undefined,
+  settingsWith: (text: string) => SandboxSettings,
+): TextShape {
+  const judge = (text: string) => settingsProblems(settingsWith(text))[0];
+  return { kind: "text", what, pattern, judge };
+}
+
+const HOST_NAME = DOMAIN.source;
+const ADDRESS = address().pattern;
+
+const HOST: KeysShape = {
+  kind: "keys",
+  required: ["name", "address"],
+  keys: {
+    name: {
+      help: "the name",
+      shape: setting("a host name", HOST_NAME, (name) => ({ hosts: [{ name, address: "::1" }] })),
+    },
+    address: {
+      help: "its address",
+      shape: setting("an address", ADDRESS, (address) => ({ hosts: [{ name: "a", address }] })),
+    },
+  },
+};
+
+const DNS: KeysShape = {
+  kind: "keys",
+  keys: {
+    servers: {
+      help: "the name servers; left out, the machine's",
+      shape: {
+        kind: "list",
+        of: setting("an address", ADDRESS, (server) => ({ dns: { servers: [server] } })),
+      },
+    },
+    search: {
+      help: "the domains to search; left out, the machine's",
+      shape: {
+        kind: "list",
+        of: setting("a domain", `^\\.$|${HOST_NAME}`, (domain) => ({ dns: { search: [domain] } })),
+      },
+    },
+    options: {
+      help: "the options; left out, the machine's",
+      shape: {
+        kind: "list",
+        of: setting("an option", "^[\\w:.-]+$", (option) => ({ dns: { options: [option] } })),
+      },
+    },
+  },
+};
+
+const SYSCTLS: NamedShape = {
+  kind: "named",
+  names: setting("a name", "^net[./][\\w./-]+$", (name) => ({ sysctls: { [name]: "1" } })),
+  of: {
+    kind: "either",
+    of: [
+      setting("a text", "^[\\w .,:/+-]+$", (value) => ({ sysctls: { "net.x": value } })),
+      {
+        kind: "number",
+        what: "a whole number",
+        range: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+      },
+    ],
+  },
+};
+
+/**
+ * The keys of the settings of a sandbox: the names and the shapes that the driver has on record. What
+ * compose.yaml has as `extra_hosts` and `dns` is written in another way, so it is no alias.
+ */
+const SETTINGS: { [Name in keyof SandboxSettings]-?: Key } = {
+  hostname: {
+    help: "the host name of its commands; left out, the machine's",
+    shape: setting("a host name", HOST_NAME, (hostname) => ({ hostname })),
+  },
+  hosts: {
+    help: "names that only its commands find, with their addresses",
+    shape: { kind: "list", of: HOST },
+  },
+  dns: { help: "how its commands ask for names, as in resolv.conf(5)", shape: DNS },
+  sysctls: { help: "the kernel's settings of its network, by name: net.…", shape: SYSCTLS },
+};
+
 const SANDBOX: KeysShape = {
   kind: "keys",
   keys: {
@@ -204,6 +295,7 @@ const SANDBOX: KeysShape = {
         ],
       },
     },
+    ...SETTINGS,
     command: {
       help: "a command that is started in it in the background; a text is split at spaces",
       shape: {

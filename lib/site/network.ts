@@ -26,7 +26,7 @@ export interface SiteNetwork {
 
 /** Reads a network. Each value by itself has been checked. */
 export function readNetwork(name: string, values: Values, report: Report): SiteNetwork {
-  const places = subnetPlaces(values, report);
+  const places = subnetPlaces(values);
   const { subnets, problems } = nestSubnets(places.map(({ spec }) => spec), {
     gateways: list(values, "gateways"),
     ipRanges: list(values, "ip_ranges"),
@@ -86,7 +86,7 @@ interface SubnetPlace {
 }
 
 /** Reads the subnets under `subnets`, then those under `ipam`, as in compose.yaml. */
-function subnetPlaces(values: Values, report: Report): SubnetPlace[] {
+function subnetPlaces(values: Values): SubnetPlace[] {
   const ipam = values.get("ipam") as Values ?? new Map();
   const lists: [path: Path, items: unknown][] = [
     [["subnets"], values.get("subnets")],
@@ -98,10 +98,7 @@ function subnetPlaces(values: Values, report: Report): SubnetPlace[] {
       if (item === undefined) return [];
       if (typeof item === "string") return [{ path, spec: { subnet: item }, isText: true }];
       const subnet = item.get("subnet") as string | undefined;
-      if (subnet === undefined) {
-        report(path, "Its prefix is missing: give it as subnet");
-        return [];
-      }
+      if (subnet === undefined) return [];
       const spec = defined({
         subnet,
         gateway: item.get("gateway") as string | undefined,

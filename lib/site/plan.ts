@@ -1,4 +1,5 @@
 import { throwProblems } from "../driver/errors.ts";
+import { settingsOf } from "../driver/settings.ts";
 import { settleAll, toSettled } from "../driver/settle.ts";
 import type {
   Connection,
@@ -10,7 +11,12 @@ import type {
 import type { IpvlanError } from "../errors.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import { formatAddress, parseAddress } from "../ipam/mod.ts";
-import { endpointDifferences, labelDifferences, networkDifferences } from "./compare.ts";
+import {
+  endpointDifferences,
+  labelDifferences,
+  networkDifferences,
+  settingsDifferences,
+} from "./compare.ts";
 import { asConnection, asDesired, type Current, withoutLength } from "./current.ts";
 import { foreign, shared } from "./errors.ts";
 import {
@@ -172,11 +178,12 @@ function planSandbox(planning: Planning, wanted: DesiredSandbox): void {
   const { name, command } = wanted;
   const sandbox = current.sandboxes.find(isNamed(name));
   const started = sandbox && startedCommand(sandbox.labels);
+  const reasons = sandbox ? reasonsToMakeAnew(wanted, sandbox) : [];
   const make = () => {
     const connections = wanted.connections.map((each) => withExceptions(planning, name, each));
     const labels = labelsOf(planning, "sandbox", name, wanted.labels);
     const all = withThoseOfOthers(planning, connections, sandbox?.endpoints ?? []);
-    plan.attach.push({ sandbox: name, labels, connections: all });
+    plan.attach.push({ sandbox: name, labels, ...settingsOf(wanted), connections: all });
     if (command.length > 0) start(planning, wanted);
   };
   if (!sandbox) {
@@ -189,15 +196,24 @@ function planSandbox(planning: Planning, wanted: DesiredSandbox): void {
     change(planning, "~", "sandbox", sandbox, { details: [phrase, "is made anew"] });
     plan.removeSandboxes.push(name);
     make();
-  } else if (started && !isSame(started, command)) {
-    const phrase = `command ${show(started)} -> ${show(command) || "none"}`;
-    const details = [phrase, "is made anew"];
+  } else if (reasons.length > 0) {
+    const details = [...reasons, "is made anew"];
     change(planning, "~", "sandbox", sandbox, { details, loss: "meanwhile" });
     plan.removeSandboxes.push(name);
     make();
   } else {
     changeSandbox(planning, wanted, sandbox);
   }
+}
+
+/** The differences that a sandbox keeps until it is made anew: a phrase for each. */
+function reasonsToMakeAnew(wanted: DesiredSandbox, sandbox: SandboxDetails): string[] {
+  const reasons = settingsDifferences(sandbox, wanted);
+  const started = startedCommand(sandbox.labels);
+  if (started && !isSame(started, wanted.command)) {
+    reasons.push(`command ${show(started)} -> ${show(wanted.command) || "none"}`);
+  }
+  return reasons;
 }
 
 /** Plans what is done to a sandbox that stays. Its connections to networks of others stay too. */

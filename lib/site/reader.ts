@@ -114,6 +114,9 @@ export class ShapeReader {
       const read = this.read(inner, leftOut(item, inner), [...path, main]);
       if (read !== undefined) result.set(main, read);
     }
+    for (const name of shape.required ?? []) {
+      if (!written.has(name)) this.#report(path, `Missing key: ${name}`);
+    }
     return result;
   }
 

@@ -49,6 +49,7 @@ function schemaOf(shape: Shape): JsonSchema {
       return {
         type: "object",
         properties: Object.fromEntries(properties),
+        ...(shape.required !== undefined && { required: shape.required }),
         ...(shape.ignored !== undefined && { patternProperties: { [shape.ignored]: {} } }),
         additionalProperties: false,
         ...(twice.length > 0 && { allOf: twice }),

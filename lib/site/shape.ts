@@ -62,12 +62,18 @@ export interface NamedShape {
   of: Shape;
 }
 
-/** A mapping with known keys. Each key may be left out. */
+/** A mapping with known keys. */
 export interface KeysShape {
   /** A mapping with known keys. */
   kind: "keys";
   /** The keys. */
   keys: Readonly<Record<string, Key>>;
+  /**
+   * The keys that must not be left out.
+   *
+   * @default {[]}
+   */
+  required?: readonly string[];
   /**
    * Keys to ignore, as a regular expression.
    *

@@ -1,9 +1,9 @@
 import type { Finding } from "../check/mod.ts";
-import type { Connection, NetworkSpec } from "../driver/types.ts";
+import type { Connection, NetworkSpec, SandboxSettings } from "../driver/types.ts";
 import type { Check } from "./sentence.ts";
 
 /** A sandbox as it should be. */
-export interface DesiredSandbox {
+export interface DesiredSandbox extends SandboxSettings {
   /** Its name. */
   name: string;
   /** Its networks; the first one's default route is taken. */
@@ -56,8 +56,11 @@ export interface Change {
   file?: string;
 }
 
-/** A sandbox and what it is connected to, in a call of its own. */
-export interface Attachment {
+/**
+ * A sandbox and what it is connected to, in a call of its own. It has settings only where the sandbox
+ * is made as well.
+ */
+export interface Attachment extends SandboxSettings {
   /** The sandbox. */
   sandbox: string;
   /** Its labels, where it is made as well. */

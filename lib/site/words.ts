@@ -1,4 +1,5 @@
-import type { Connection, SettledNetwork } from "../driver/types.ts";
+import type { Connection, SandboxSettings, SettledNetwork } from "../driver/types.ts";
+import { formatAddress, parseAddress } from "../ipam/mod.ts";
 import { quoted } from "../printable.ts";
 import type { Change, DesiredSandbox, Plan } from "./types.ts";
 
@@ -39,9 +40,11 @@ export function describeNetwork({ parent, mode, subnets }: SettledNetwork): stri
 }
 
 /** Describes a new sandbox. */
-export function describeSandbox({ connections, command }: DesiredSandbox): string[] {
+export function describeSandbox({ connections, command, ...more }: DesiredSandbox): string[] {
+  const settings = Object.entries(settingTexts(more)).filter(([, text]) => text !== "");
   return [
     ...connections.map(describeConnection),
+    ...settings.map(([name, text]) => `${name} ${text}`),
     ...(command.length > 0 ? [`command ${show(command)}`] : []),
   ];
 }
@@ -51,6 +54,26 @@ export function describeConnection(
   { network, ip, ip6 }: Connection,
 ): string {
   return [network, ip, ip6].filter((part) => part !== undefined).join(" ");
+}
+
+/** Each setting of a sandbox as a text: empty if it is not given, and equal for equal settings. */
+export function settingTexts(
+  { hostname = "", hosts = [], dns = {}, sysctls = {} }: SandboxSettings,
+): Record<keyof SandboxSettings, string> {
+  const usual = (address: string) => formatAddress(parseAddress(address));
+  const list = (name: string, values?: readonly string[]) =>
+    values?.length === 0 ? `no ${name}` : values && [name, ...values].join(" ");
+  const resolver = [
+    list("servers", dns.servers?.map(usual)),
+    list("search", dns.search),
+    list("options", dns.options),
+  ];
+  return {
+    hostname,
+    hosts: hosts.map(({ name, address }) => `${name} ${usual(address)}`).join(", "),
+    dns: resolver.filter((part) => part !== undefined).join(", "),
+    sysctls: Object.entries(sysctls).map(([name, value]) => quoted(`${name}=${value}`)).join(", "),
+  };
 }
 
 /** Shows a command in one line: see {@linkcode quoted}. */

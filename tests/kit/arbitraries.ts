@@ -1,9 +1,10 @@
 /**
- * What tests draw values from: links of every kind, addresses and prefixes.
+ * What tests draw values from: links of every kind, addresses, prefixes, and settings of sandboxes.
  *
  * @module
  */
 import fc from "fast-check";
+import type { SandboxSettings } from "../../lib/driver/types.ts";
 import {
   type Address,
   type Family,
@@ -179,3 +180,32 @@ export function prefix(family: Family, least: number, most: number): fc.Arbitrar
 export function anyPrefix(): fc.Arbitrary<Prefix> {
   return fc.oneof(prefix(4, 0, 32), prefix(6, 0, 128));
 }
+
+const domain = fc.stringMatching(/^[a-z]([\w-]{0,5}\w)?(\.[a-z0-9]{1,5}){0,2}$/);
+const addressText = address().map(formatAddress);
+
+/** An arbitrary for each setting of a sandbox: the compiler names one that is missing. */
+const SETTINGS: {
+  [Name in keyof SandboxSettings]-?: fc.Arbitrary<NonNullable<SandboxSettings[Name]>>;
+} = {
+  hostname: domain,
+  hosts: fc.array(fc.record({ name: domain, address: addressText }), {
+    minLength: 1,
+    maxLength: 4,
+  }),
+  dns: fc.record({
+    servers: fc.array(addressText, { maxLength: 3 }),
+    search: fc.array(fc.oneof(domain, fc.constant(".")), { maxLength: 3 }),
+    options: fc.array(fc.stringMatching(/^[a-z][\w:.-]{0,8}$/), { maxLength: 2 }),
+  }, { requiredKeys: [] }).filter((dns) => Object.keys(dns).length > 0),
+  sysctls: fc.dictionary(
+    fc.stringMatching(/^net(\.[a-z0-9_]{1,6}){1,3}$/),
+    fc.stringMatching(/^[\w.,:\/+-][\w .,:\/+-]{0,8}$/),
+    { minKeys: 1, maxKeys: 3 },
+  ),
+};
+
+/** Draws settings that a sandbox can have: all, some or none of them. */
+export const anySettings: fc.Arbitrary<SandboxSettings> = fc.record(SETTINGS, {
+  requiredKeys: [],
+});

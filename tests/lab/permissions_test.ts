@@ -128,7 +128,9 @@ console.log((await site.destroy(driver, wanted)).changes.length);
 Deno.test("the rights in the README are enough for the other modules", async () => {
   await using file = await siteFile(`
 networks: { n: { subnets: [10.9.0.0/24] } }
-sandboxes: { a: { networks: [n], command: [sleep, "1000"] }, b: { networks: [n] } }
+sandboxes:
+  a: { networks: [n], command: [sleep, "1000"], hostname: a.example }
+  b: { networks: [n], dns: { servers: [192.0.2.53] }, sysctls: { net.ipv4.ip_forward: 1 } }
 checks: [a reaches b]
 `);
   const driver = await flagsFor(/^deno run (--allow-[^]*?) script\.ts$/m);

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Driver } from "../../lib/driver/mod.ts";
 import { ipvlan } from "../kit/command.ts";
-import { seeSandbox } from "../kit/look.ts";
+import { ETC, filesOf, seeSandbox } from "../kit/look.ts";
 import { commandHost, siteFile } from "../kit/worlds.ts";
 
 /** What is on record and in the kernel, without what is new each time it is made. */
@@ -15,7 +15,18 @@ async function essence(driver: Driver): Promise<unknown> {
     })),
     sandboxes: sandboxes.map(({ created: _created, ...sandbox }) => ({ ...sandbox, labels: {} })),
     kernel: await Promise.all(sandboxes.map(({ name }) => seeSandbox(name))),
+    files: filesOf(ETC),
+    settings: await Promise.all(sandboxes.map(({ name }) => commandSettings(driver, name))),
   };
+}
+
+/** What a command in a sandbox sees of its settings. */
+async function commandSettings(driver: Driver, sandbox: string): Promise<string> {
+  const script =
+    "hostname; cat /etc/resolv.conf /etc/hosts; cd /proc/sys/net/ipv4; cat ip_forward " +
+    "conf/*/rp_filter";
+  const { stdout } = await driver.exec(sandbox, ["sh", "-c", script]).output();
+  return new TextDecoder().decode(stdout);
 }
 
 Deno.test("applying an export makes the same world again", async () => {
@@ -51,6 +62,10 @@ Deno.test("applying an export makes the same world again", async () => {
   await driver.createSandbox({
     name: "b",
     connections: [{ network: "pool", ip6: "fd30::9" }, { network: "inner" }],
+    hostname: "b.example.com",
+    hosts: [{ name: "db", address: "2001:DB8::9" }, { name: "db", address: "192.0.2.9" }],
+    dns: { servers: [], search: ["."], options: ["ndots:2"] },
+    sysctls: { "net.ipv4.ip_forward": "1", "net/ipv4/conf/eth0/rp_filter": "2" },
   });
   await driver.createSandbox({ name: "idle" });
   const before = await essence(driver);

@@ -13,6 +13,7 @@ import {
 } from "../../lib/site/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { ipvlan } from "../kit/command.ts";
+import { ETC, filesOf } from "../kit/look.ts";
 import { commandHost, siteFile } from "../kit/worlds.ts";
 
 const SITE = `
@@ -21,7 +22,12 @@ networks:
   fabric: { mode: l3, parent: eth0, subnets: [10.1.214.0/24, "2001:db8:214::/64"] }
 sandboxes:
   probe: { networks: { web: {}, fabric: {} } }
-  nginx: { networks: { web: { ip: 192.168.20.2, aliases: [www] } }, command: [sleep, "1000"] }
+  nginx:
+    networks: { web: { ip: 192.168.20.2, aliases: [www] } }
+    command: [sleep, "1000"]
+    hostname: web.example.com
+    dns: { servers: [192.0.2.53] }
+    sysctls: { net.ipv4.ip_forward: 1 }
 checks:
   - probe reaches nginx
   - web probe reaches www by ip
@@ -59,7 +65,8 @@ Deno.test("a site is shown, applied, applied again for nothing, and destroyed", 
     out: `+ network web: parent eth0.20 mode l2 192.168.20.0/24
 + network fabric: parent eth0 mode l3 10.1.214.0/24 2001:db8:214::/64
 + sandbox probe: web; fabric
-+ sandbox nginx: web 192.168.20.2; command sleep 1000
++ sandbox nginx: web 192.168.20.2; hostname web.example.com; dns servers 192.0.2.53; \
+sysctls net.ipv4.ip_forward=1; command sleep 1000
 4 added, 0 changed, 0 removed`,
     err: "",
   });
@@ -128,6 +135,50 @@ Deno.test("a change that costs connectivity needs --yes, and other sandboxes kee
   assertEquals(driver.inspectSandbox("probe").endpoints[1]!.ip, "10.1.215.2/24");
   assertEquals(await driver.processes("nginx"), [pid]);
   await ipvlan("destroy", file.path);
+});
+
+Deno.test("other settings make a sandbox anew, and a rollback gives it back those it had", async () => {
+  await using host = await commandHost();
+  await using file = await siteFile(SITE);
+  assertEquals((await ipvlan("apply", file.path)).status, 0);
+  await using driver = await Driver.open();
+  const before = [essence(driver), filesOf(ETC)];
+  const other = SITE.replace("hostname: web", "hostname: www").replace("ip_forward: 1", "x.y: 1");
+  await Deno.writeTextFile(file.path, other);
+  const line = "~ sandbox nginx: hostname web.example.com -> www.example.com; " +
+    "sysctls net.ipv4.ip_forward=1 -> net.ipv4.x.y=1; is made anew; loses connectivity meanwhile";
+  const refused = await ipvlan("apply", file.path);
+  assertEquals([refused.status, refused.err.split("\n")[1]], [1, `ipvlan: ${line}`]);
+  // The kernel has no such setting.
+  const failed = await ipvlan("apply", "--yes", file.path);
+  assertEquals(failed.status, 1);
+  assertStringIncludes(failed.err, 'Cannot set net.ipv4.x.y to 1 in "nginx"');
+  assertEquals([essence(driver), filesOf(ETC)], before);
+
+  await Deno.writeTextFile(file.path, other.replace("x.y: 1", "ip_forward: 0"));
+  assertEquals((await ipvlan("apply", "--yes", file.path)).status, 0);
+  assertEquals(driver.inspectSandbox("nginx").hostname, "www.example.com");
+  const { stdout } = await driver.exec("nginx", ["cat", "/proc/sys/net/ipv4/ip_forward"]).output();
+  assertEquals(new TextDecoder().decode(stdout), "0\n");
+  const again = await host.dump();
+  assertEquals((await ipvlan("apply", file.path)).status, 0);
+  assertEquals(await host.dump(), again);
+  await ipvlan("destroy", file.path);
+});
+
+Deno.test("what a site's command prints is kept for logs, until its sandbox goes", async () => {
+  await using _host = await commandHost();
+  const site = (text: string) =>
+    `sandboxes: { c: { hostname: web, command: [sh, -c, 'uname -n; echo ${text} >&2; exit 3'] } }`;
+  await using file = await siteFile(site("first"));
+  assertEquals((await ipvlan("apply", file.path)).status, 0);
+  assertEquals((await ipvlan("logs", "-f", "c")).out, "web\nfirst");
+  assertEquals((await ipvlan("wait", "c")).out, "3");
+  await Deno.writeTextFile(file.path, site("second"));
+  assertEquals((await ipvlan("apply", "--yes", file.path)).status, 0);
+  assertEquals((await ipvlan("logs", "-f", "c")).out, "web\nsecond");
+  assertEquals((await ipvlan("destroy", file.path)).status, 0);
+  assertEquals((await ipvlan("logs", "c")).status, 1);
 });
 
 Deno.test("a check that does not hold undoes all of it, unless it is to be kept", async () => {

@@ -145,7 +145,7 @@ Deno.test("options of a subnet may be written in the subnet or in the network", 
   ].map((network) => parseSite("demo.yaml", `networks: { web: ${network} }`));
   assertEquals(beside, within);
   assertEquals(said("networks: { web: { subnets: [{ gateway: 10.0.0.1 }] } }"), [
-    "demo.yaml:1: networks.web.subnets[0]: Its prefix is missing: give it as subnet",
+    "demo.yaml:1: networks.web.subnets[0]: Missing key: subnet",
   ]);
 });
 
@@ -155,6 +155,100 @@ Deno.test("the order of a sandbox's networks is the file's, also where their nam
     "networks: {30: {}, 20: {}, a: {}}\nsandboxes: {s: {networks: {30: {}, a: {}, 20: {}}}}",
   );
   assertEquals(sandboxes[0]!.connections.map(({ network }) => network), ["30", "a", "20"]);
+});
+
+Deno.test("the settings of a sandbox are read; a kernel setting may be a number", () => {
+  const { sandboxes } = parseSite(
+    "demo.yaml",
+    `
+sandboxes:
+  all:
+    hostname: web.example.com
+    hosts: [{ name: db.lan, address: 192.0.2.9 }, { name: db.lan, address: "2001:db8::9" }]
+    dns: { servers: [192.0.2.53], search: [a.example, .], options: [ndots:2] }
+    sysctls: { net.ipv4.ip_forward: 1, net.ipv4.ip_local_port_range: 1024 2048 }
+  no-servers: { dns: { servers: [] } }
+  none: { hosts: [], dns:, sysctls: }
+`,
+  );
+  const plain = { connections: [], command: [], labels: {} };
+  assertEquals(sandboxes, [
+    {
+      ...plain,
+      name: "all",
+      hostname: "web.example.com",
+      hosts: [
+        { name: "db.lan", address: "192.0.2.9" },
+        { name: "db.lan", address: "2001:db8::9" },
+      ],
+      dns: { servers: ["192.0.2.53"], search: ["a.example", "."], options: ["ndots:2"] },
+      sysctls: { "net.ipv4.ip_forward": "1", "net.ipv4.ip_local_port_range": "1024 2048" },
+    },
+    { ...plain, name: "no-servers", dns: { servers: [] } },
+    { ...plain, name: "none" },
+  ]);
+});
+
+Deno.test("settings that a sandbox cannot have are refused with line and key", () => {
+  assertEquals(
+    said(`sandboxes:
+  a:
+    hostname: a b
+    hosts:
+      - { name: db, address: 192.0.2.9, port: 5 }
+      - { name: d b, address: host-gateway }
+      - { name: db, address: 192.0.2 }
+      - { address: 192.0.2.9 }
+      - db=192.0.2.9
+      - { name: 7, address: "::1" }
+    dns:
+      servers: [192.0.2.53, dns.example.com]
+      search: [a.example, a b]
+      options: [ndots:2, 5, a b]
+      server: 192.0.2.53
+    sysctls:
+      kernel.shmmax: 1
+      net.ipv4.x: "1; id"
+      net.ipv4.y: 1.5
+      net.ipv4.z: true
+  b: { dns: [192.0.2.53], sysctls: [net.ipv4.ip_forward=1], extra_hosts: [] }
+`),
+    [
+      '3: sandboxes.a.hostname: The host name "a b" is not valid: ' +
+      "give at most 64 letters, digits, - and .",
+      "5: sandboxes.a.hosts[0].port: There is no such key; there are name, address",
+      '6: sandboxes.a.hosts[1].name: The host name "d b" is not valid: ' +
+      "give letters, digits, - and .",
+      '6: sandboxes.a.hosts[1].address: The address "host-gateway" is not valid: ' +
+      "a sandbox does not reach this machine over its parent",
+      '7: sandboxes.a.hosts[2].address: Invalid address "192.0.2": ' +
+      "write it like 192.168.1.10 or 2001:db8::10",
+      "8: sandboxes.a.hosts[3]: Missing key: name",
+      '9: sandboxes.a.hosts[4]: "db=192.0.2.9" is where a mapping belongs',
+      '10: sandboxes.a.hosts[5].name: 7 is where a host name belongs: write it as "7"',
+      '12: sandboxes.a.dns.servers[1]: Invalid address "dns.example.com": ' +
+      "write it like 192.168.1.10 or 2001:db8::10",
+      '13: sandboxes.a.dns.search[1]: The search domain "a b" is not valid: ' +
+      "give letters, digits, - and ., or . alone for none",
+      "14: sandboxes.a.dns.options[1]: 5 is where an option belongs: " +
+      'write it as "5"',
+      '14: sandboxes.a.dns.options[2]: The DNS option "a b" is not valid: ' +
+      "write it as in resolv.conf(5)",
+      '15: sandboxes.a.dns.server: There is no such key (did you mean "servers"?)',
+      '17: sandboxes.a.sysctls.kernel.shmmax: The sysctl "kernel.shmmax" is not valid: ' +
+      "only net.… belongs to a sandbox: set others for the whole machine",
+      '18: sandboxes.a.sysctls.net.ipv4.x: The sysctl value "1; id" is not valid: ' +
+      "give letters, digits, spaces, and _ . , : / + -",
+      "19: sandboxes.a.sysctls.net.ipv4.y: 1.5 is not valid: give a whole number from " +
+      "-9007199254740991 to 9007199254740991",
+      "20: sandboxes.a.sysctls.net.ipv4.z: true is where a text or a whole number belongs: " +
+      'write it as "true"',
+      "21: sandboxes.b.dns: A list is where a mapping belongs",
+      "21: sandboxes.b.sysctls: A list is where a mapping belongs",
+      "21: sandboxes.b.extra_hosts: There is no such key; there are networks, hostname, hosts, " +
+      "dns, sysctls, command, labels",
+    ].map((line) => `demo.yaml:${line}`),
+  );
 });
 
 Deno.test("all problems of a site file are reported at once, with line and key", () => {
@@ -202,7 +296,7 @@ checks:
       "demo.yaml:12: sandboxes.nginx.command[1]: 60 is where a word belongs: " +
       'write it as "60"',
       "demo.yaml:14: sandboxes.probe.image: " +
-      "There is no such key; there are networks, command, labels",
+      "There is no such key; there are networks, hostname, hosts, dns, sysctls, command, labels",
       "demo.yaml:15: sandboxes.probe.command: " +
       "There is no shell to read it: write it as a list of words",
       'demo.yaml:16: sandboxes.probe.labels.ipvlan.site: The label "ipvlan.site" is not valid: ' +

@@ -13,7 +13,7 @@ import { exportSite } from "../../../lib/site/export.ts";
 import { isOwnLabel, siteLabels } from "../../../lib/site/labels.ts";
 import { makePlan } from "../../../lib/site/plan.ts";
 import { nameProblem } from "../../../lib/driver/names.ts";
-import { prefix } from "../../kit/arbitraries.ts";
+import { anySettings, prefix } from "../../kit/arbitraries.ts";
 import { IDENTITY } from "../../kit/values.ts";
 
 const NAME = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,9}$/);
@@ -46,6 +46,7 @@ const RECORDS: fc.Arbitrary<Records> = fc.record({
         maxLength: 2,
       }),
       first: fc.nat(2),
+      settings: anySettings,
     }),
     { selector: ({ name }) => name, maxLength: 4 },
   ),
@@ -71,10 +72,11 @@ const RECORDS: fc.Arbitrary<Records> = fc.record({
   const pools = new Map(networks.map((network) => [network.name, Pools.of(subnetsOf(network))]));
   return {
     networks,
-    sandboxes: sandboxes.map(({ name, labels, command, on, aliases, first }): SandboxDetails => ({
+    sandboxes: sandboxes.map(({ name, labels, command, on, aliases, first, settings }) => ({
+      ...settings,
       name,
       created: IDENTITY.created,
-      namespace: "made",
+      namespace: "made" as const,
       labels: siteLabels({ name: "demo" }, labels, command.length > 0 ? command : undefined),
       endpoints: on.flatMap((index) => networks[index] ?? []).map((network, index) => {
         const endpoint: Endpoint = {
@@ -130,6 +132,10 @@ Deno.test("a site is exported with the keys of a site file, without defaults", (
     created: "",
     namespace: "made",
     labels: siteLabels({ name: "demo" }, {}, ["sleep", "1000"]),
+    hostname: "c.example",
+    hosts: [{ name: "db", address: "192.0.2.9" }],
+    dns: { servers: [], options: ["ndots:2"] },
+    sysctls: { "net.ipv4.ip_forward": "1" },
     endpoints: [{ ...endpoint, ip: "192.168.20.2/24", ip6: "2001:db8::1/127" }],
   };
   const other: SandboxDetails = {
@@ -160,6 +166,10 @@ Deno.test("a site is exported with the keys of a site file, without defaults", (
       sandboxes: {
         c: {
           networks: { web: { ip: "192.168.20.2", ip6: "2001:db8::1" } },
+          hostname: "c.example",
+          hosts: [{ name: "db", address: "192.0.2.9" }],
+          dns: { servers: [], options: ["ndots:2"] },
+          sysctls: { "net.ipv4.ip_forward": "1" },
           command: ["sleep", "1000"],
         },
       },

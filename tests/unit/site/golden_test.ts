@@ -1,5 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { parse } from "@std/yaml";
+import { settingsOf } from "../../../lib/driver/settings.ts";
+import type { SandboxSettings } from "../../../lib/driver/types.ts";
 import { IpvlanError } from "../../../lib/errors.ts";
 import type { Current } from "../../../lib/site/current.ts";
 import { parseSite } from "../../../lib/site/desired.ts";
@@ -31,7 +33,7 @@ interface CurrentFile {
       command?: string[];
       endpoints?: Record<string, unknown>[];
       down?: boolean;
-    }
+    } & SandboxSettings
   >;
 }
 
@@ -52,9 +54,10 @@ function toCurrent(file: CurrentFile): Current {
       }),
       labels: labels({ site, file }, network.labels as Record<string, string>),
     } as Current["networks"][number])),
-    sandboxes: sandboxes.map(([name, { labels: own, command, endpoints = [], ...by }]) => ({
+    sandboxes: sandboxes.map(([name, { labels: own, command, endpoints = [], ...more }]) => ({
       namespace: "made",
-      ...{ name, created: "", labels: labels(by, own, command) },
+      ...{ name, created: "", labels: labels(more, own, command) },
+      ...settingsOf(more),
       endpoints: endpoints.map((endpoint, index) => ({
         ...{ sandbox: name, ifname: `eth${index}`, aliases: [], network: "" },
         ...endpoint,

@@ -103,11 +103,11 @@ class Host {
     this.#networks.delete(name);
   }
 
-  attach({ sandbox, labels, connections }: Attachment): void {
+  attach({ sandbox, labels, connections, ...settings }: Attachment): void {
     if (labels !== undefined) {
       if (this.#sandboxes.has(sandbox)) throw new Error(`The sandbox ${sandbox} exists`);
       const details = { name: sandbox, created: "", labels, namespace: "made" as const };
-      this.#sandboxes.set(sandbox, { ...details, endpoints: [] });
+      this.#sandboxes.set(sandbox, { ...details, ...settings, endpoints: [] });
     }
     const { endpoints } = this.sandbox(sandbox);
     for (const connection of connections) {

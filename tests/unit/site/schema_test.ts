@@ -5,6 +5,7 @@ import { parseSite } from "../../../lib/site/desired.ts";
 import { type JsonSchema, siteSchema } from "../../../lib/site/schema.ts";
 
 const FILE = new URL("../../../schema/site.json", import.meta.url);
+const README = new URL("../../../README.md", import.meta.url);
 const SITES = new URL("../../../scenarios/sites/", import.meta.url);
 
 /** Whether a value is as a schema says: the keywords that ours has, and no others. */
@@ -109,6 +110,10 @@ Deno.test("the schema accepts and refuses what the validator does", () => {
     sandbox("{ networks: { web: { ipv4_address: 10.0.0.9, interface_name: web0 } } }"),
     sandbox("{ command: sleep 60 }"),
     sandbox("{ command: [sleep, '60'] }"),
+    sandbox("{ hostname: web.example.com, hosts: [{ name: db, address: '2001:db8::9' }] }"),
+    sandbox("{ dns: { servers: [192.0.2.53], search: [a.example, .], options: ['ndots:2'] } }"),
+    sandbox("{ dns:, sysctls:, hosts: [] }"),
+    sandbox("{ sysctls: { net.ipv4.ip_forward: 1, net/ipv4/conf/eth0.20/rp_filter: '2' } }"),
     "services: { a: {} }",
     sandbox("{ networks: [web] }") + "\nchecks: [web a reaches a by ip6]",
     sandbox("{ networks: [web] }") + "\nchecks: [a does not reach 10.0.0.1]",
@@ -153,6 +158,22 @@ Deno.test("the schema accepts and refuses what the validator does", () => {
     sandbox("{ networks: { web: { ip: 10.0.0.9, ipv4_address: 10.0.0.9 } } }"),
     sandbox("{ networks: { web: { aliases: ['a b'] } } }"),
     sandbox("{ command: [sleep, 60] }"),
+    sandbox("{ hostname: 5 }"),
+    sandbox("{ hostname: a b }"),
+    sandbox("{ hosts: { db: 192.0.2.9 } }"),
+    sandbox("{ hosts: [{ name: db }] }"),
+    network("{ subnets: [{ gateway: 10.0.0.1 }] }"),
+    sandbox("{ hosts: [{ name: a b, address: 192.0.2.9 }] }"),
+    sandbox("{ hosts: [{ name: db, address: host-gateway }] }"),
+    sandbox("{ dns: [192.0.2.53] }"),
+    sandbox("{ dns: { servers: 192.0.2.53 } }"),
+    sandbox("{ dns: { servers: [dns.example.com] } }"),
+    sandbox("{ dns: { search: [a b] } }"),
+    sandbox("{ dns: { options: [a b] } }"),
+    sandbox("{ sysctls: { kernel.shmmax: '1' } }"),
+    sandbox("{ sysctls: { net.ipv4.x: true } }"),
+    sandbox("{ sysctls: { net.ipv4.x: 1.5 } }"),
+    sandbox("{ sysctls: { net.ipv4.x: '1; id' } }"),
     sandbox("{ command: { sleep: 60 } }"),
     sandbox("{}") + "\nchecks: [a pings a]",
     sandbox("{}") + "\nchecks: a reaches a",
@@ -166,6 +187,7 @@ Deno.test("the schema accepts and refuses what the validator does", () => {
     sandbox("{ networks: [lan] }"),
     sandbox("{ command: 'sleep 60 && true' }"),
     sandbox("{ command: [] }"),
+    sandbox("{ sysctls: { net/ipv4/../x: '1' } }"),
     sandbox("{}") + "\nchecks: [b reaches a]",
   ];
   const schema = siteSchema();
@@ -176,9 +198,14 @@ Deno.test("the schema accepts and refuses what the validator does", () => {
   assertEquals(judged(beyond), beyond.map((text) => [text, false, true]));
 });
 
-Deno.test("the guide's site files are accepted by both", () => {
-  for (const { name } of Deno.readDirSync(SITES)) {
-    const text = Deno.readTextFileSync(new URL(name, SITES));
-    assertEquals([name, isAccepted(text), fits(parse(text), siteSchema())], [name, true, true]);
+Deno.test("the site files of the guide and of the README are accepted by both", () => {
+  const files = [...Deno.readDirSync(SITES)].map(({ name }) =>
+    Deno.readTextFileSync(new URL(name, SITES))
+  );
+  const blocks = Deno.readTextFileSync(README).matchAll(/^```yaml\n([^]*?)^```$/gm);
+  const examples = [...blocks].map(([, text = ""]) => text);
+  assert(examples.length > 0);
+  for (const text of [...files, ...examples]) {
+    assertEquals([text, isAccepted(text), fits(parse(text), siteSchema())], [text, true, true]);
   }
 });
