@@ -2,8 +2,7 @@ import { type Addr, parseAddrs } from "../iproute2/addr.ts";
 import { parseJson } from "../iproute2/json.ts";
 import { type Link, parseLinks } from "../iproute2/link.ts";
 import type { RunProgram } from "../iproute2/shell.ts";
-import { netnsName } from "../iproute2/words.ts";
-import { attempt } from "../errors.ts";
+import { type EnterableNamespace, findEnterable } from "./enterable.ts";
 import { globalAddrs } from "./parent.ts";
 
 /**
@@ -21,20 +20,10 @@ export interface HeldAddress {
   names: readonly string[];
 }
 
-/** A network namespace that a program can enter. */
-interface Door {
-  /** Its name as `ip -n` takes it, relative to `/run/netns`; `undefined` for the host's. */
-  at: string | undefined;
-  /** What to call it: `in the namespace "web"`. */
-  where: string;
-  /** Its names. */
-  names: string[];
-}
-
 /**
  * Finds the addresses of the ipvlan links on the host's links, in all namespaces that can be found:
- * those that have a name, that a process is in, or that a process keeps open. It takes a process for
- * each namespace, so it is for when something is wrong.
+ * {@linkcode findEnterable}. It takes a process for each namespace, so it is for when something is
+ * wrong.
  *
  * @param run Runs a program.
  * @param host The name of the host's namespace; `undefined` if it is that of this process.
@@ -45,13 +34,13 @@ export async function findHolders(
   host: string | undefined,
   parents: readonly Link[],
 ): Promise<HeldAddress[]> {
-  const { out } = await run(SEARCH, []);
   const held: HeldAddress[] = [];
-  for (const door of doorsOf(out, host)) {
-    const enter = door.at === undefined ? "ip" : `ip -n ${door.at}`;
+  for (const namespace of await findEnterable(run, host)) {
+    const { netns } = namespace;
+    const enter = netns === undefined ? "ip" : `ip -n ${netns}`;
     const { out } = await run(`${enter} -details -json addr show`, []);
     const rows = rowsOf(out);
-    held.push(...heldIn(door, parseLinks(rows), rows.flatMap(parseAddrs), parents));
+    held.push(...heldIn(namespace, parseLinks(rows), rows.flatMap(parseAddrs), parents));
   }
   return held;
 }
@@ -66,55 +55,9 @@ function rowsOf(out: readonly string[]): Record<string, unknown>[] {
   }
 }
 
-/**
- * Prints the device, inode and path of each file that may be a network namespace. `printf` is part
- * of the shell, so the list may be longer than a command line. The braces keep the standard input of
- * the whole from `xargs`. The time limit is for open files on a server that is gone.
- */
-const SEARCH =
-  "{ printf '%s\\0' /proc/self/ns/net /run/netns/* /proc/[0-9]*/ns/net /proc/[0-9]*/fd/*" +
-  " | timeout 5 xargs -0 stat -L -c '%d %i %n'; }";
-
-/** The ways into each namespace that was found, one for each. */
-export function doorsOf(printed: readonly string[], host: string | undefined): Door[] {
-  const files = printed.flatMap((line) => {
-    const [, dev, ino, path] = /^(\d+) (\d+) (\S+)$/.exec(line) ?? [];
-    return path === undefined ? [] : [{ dev, ino, path }];
-  });
-  // All namespaces are files of one file system (nsfs). Of those, some are not of the network.
-  const own = files.find(({ path }) => path === "/proc/self/ns/net");
-  const doors = new Map<string, Door>();
-  for (const { dev, ino, path } of files) {
-    const door = dev === own?.dev ? doorOf(path, host) : undefined;
-    const known = doors.get(ino!);
-    known?.names.push(...door?.names ?? []);
-    if (door && !known) doors.set(ino!, door);
-  }
-  return [...doors.values()];
-}
-
-function doorOf(path: string, host: string | undefined): Door | undefined {
-  const named = /^\/run\/netns\/([^/]+)$/.exec(path)?.[1];
-  if (named !== undefined) {
-    if (!attempt(() => netnsName(named)).ok) return undefined;
-    const where = named === host ? "of the host" : `in the namespace "${named}"`;
-    return { at: named, where, names: [named] };
-  }
-  if (path === "/proc/self/ns/net") {
-    const where = host === undefined ? "of the host" : "in the namespace of this process";
-    return { at: undefined, where, names: [] };
-  }
-  const [, pid, file] = /^\/proc\/(\d+)\/(ns\/net|fd\/\d+)$/.exec(path) ?? [];
-  if (pid === undefined) return undefined;
-  const where = file === "ns/net"
-    ? `in the namespace of process ${pid}`
-    : `in a namespace that process ${pid} keeps open`;
-  return { at: `../..${path}`, where, names: [] };
-}
-
 /** The addresses of the ipvlan links in one namespace that are on the host's links. */
 function heldIn(
-  { where, names }: Pick<Door, "where" | "names">,
+  { where, names }: Pick<EnterableNamespace, "where" | "names">,
   links: readonly Link[],
   addrs: readonly Addr[],
   parents: readonly Link[],

@@ -14,13 +14,13 @@ import { type Addr, addrAdd } from "../iproute2/addr.ts";
 import { IpCommandError } from "../iproute2/errors.ts";
 import type { Ip } from "../iproute2/ip.ts";
 import { type Link, linkAdd, linkDel } from "../iproute2/link.ts";
-import { netnsOfProcess } from "../iproute2/words.ts";
+import { type EnterableNamespace, findEnterable } from "./enterable.ts";
 import { linkIndex, temporaryName } from "./endpoint.ts";
 import { LinkLeftError } from "./errors.ts";
 import { isOurs, LINK_GROUP } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
 import { isGone } from "./plan.ts";
-import { namespaceExists, namespaceNumber } from "./processes.ts";
+import { namespaceExists } from "./processes.ts";
 import type { EndpointRecord } from "./store.ts";
 import type { Network, Sandbox } from "./types.ts";
 import { sayIfLong } from "./wait.ts";
@@ -233,7 +233,7 @@ async function readParents(
 }
 
 function networkOf({ store }: DriverParts, { network }: EndpointRecord): Network {
-  return store.networks().find(({ id }) => id === network)!;
+  return store.networkById(network)!;
 }
 
 function leftError(parts: DriverParts, endpoint: EndpointRecord, reason: string): LinkLeftError {
@@ -245,10 +245,10 @@ interface LostLink {
   /** Its endpoint. */
   endpoint: EndpointRecord;
   /** The namespaces where it is deleted without another look: that of the sandbox, and where it was. */
-  haunts: Set<string>;
-  /** The namespace where it was seen last. */
-  seenIn?: string;
-  /** Another link that has an address of the endpoint. */
+  haunts: Set<EnterableNamespace>;
+  /** What it was when it was seen last: `the link "eth0" in the namespace "web"`. */
+  seenAs?: string;
+  /** Another link that has an address of the endpoint, described in the same way. */
   holder?: string;
   /** Whether it is deleted. */
   isDeleted: boolean;
@@ -272,22 +272,25 @@ async function deleteElsewhere(
   const parentOf = await readParents(parts, missing);
   // Links are deleted with their parent.
   const all = missing.filter((endpoint) => parentOf(endpoint) !== undefined)
-    .map((endpoint): LostLink => ({ endpoint, haunts: new Set([sandbox]), isDeleted: false }));
+    .map((endpoint): LostLink => ({ endpoint, haunts: new Set(), isDeleted: false }));
   if (all.length === 0) return;
-  const namespaces = await otherNamespaces(parts);
+  const { run, hostName } = parts.namespaces;
+  const namespaces = await findEnterable(run, hostName);
+  const home = namespaces.find(({ names }) => names.includes(sandbox));
+  if (home) all.forEach(({ haunts }) => haunts.add(home));
   for (let pass = 0; pass < PASSES.seen; pass++) {
     const lost = all.filter(({ isDeleted }) => !isDeleted);
-    if (!lost.some(({ seenIn }) => seenIn !== undefined || pass < PASSES.unseen)) break;
+    if (!lost.some(({ seenAs }) => seenAs !== undefined || pass < PASSES.unseen)) break;
     for (const namespace of namespaces) {
-      const { netns, isNamed } = namespace;
       // Who may make a namespace with a name is root of the whole machine.
-      const isLikely = !isNamed || lost.some(({ haunts }) => haunts.has(netns));
+      const isNamed = namespace.names.length > 0;
+      const isLikely = !isNamed || lost.some(({ haunts }) => haunts.has(namespace));
       if (pass === 0 || isLikely) await deleteLostIn(parts, namespace, lost, parentOf);
     }
   }
-  for (const { endpoint, seenIn, holder, isDeleted } of all) {
+  for (const { endpoint, seenAs, holder, isDeleted } of all) {
     if (isDeleted) continue;
-    if (seenIn !== undefined) throw leftError(parts, endpoint, `it was in ${seenIn}; ${AGAIN}`);
+    if (seenAs !== undefined) throw leftError(parts, endpoint, `it was ${seenAs}; ${AGAIN}`);
     await requireFree(parts, endpoint, holder);
   }
 }
@@ -295,16 +298,18 @@ async function deleteElsewhere(
 /** Deletes those lost links that are in a namespace. */
 async function deleteLostIn(
   parts: DriverParts,
-  { netns, what }: Enterable,
+  namespace: EnterableNamespace,
   lost: readonly LostLink[],
   parentOf: ParentOf,
 ): Promise<void> {
+  const { netns, where, names } = namespace;
   // By chance, two sandboxes may have a link with the same index.
   const ids = new Set(lost.map(({ endpoint }) => endpoint.id));
-  const others = parts.store.endpoints({ sandbox: netns }).filter(({ id }) => !ids.has(id));
+  const others = names.flatMap((sandbox) => parts.store.endpoints({ sandbox }))
+    .filter(({ id }) => !ids.has(id));
   for (let isNew = true; isNew;) {
     isNew = false;
-    const asked = lost.filter(({ haunts, isDeleted }) => haunts.has(netns) && !isDeleted);
+    const asked = lost.filter(({ haunts, isDeleted }) => haunts.has(namespace) && !isDeleted);
     const indexes = asked.map(({ endpoint }) => linkIndex(endpoint));
     const { before, after, deleted } = await tryToDelete(parts, netns, indexes);
     const links = before.links.filter((link) => !others.some((each) => hasIndex(link, each)));
@@ -314,48 +319,22 @@ async function deleteLostIn(
       const link = candidates.find((link) => hasIndex(link, endpoint));
       const holder = candidates.find((link) => hasAddress(link, endpoint, before.addrs));
       if (link) {
-        isNew ||= !haunts.has(netns);
-        haunts.add(netns);
-        each.seenIn = what;
+        isNew ||= !haunts.has(namespace);
+        haunts.add(namespace);
+        each.seenAs = `the link "${link.name}" ${where}`;
         each.isDeleted ||= deleted.has(link.index) &&
           !after.links.some(({ index }) => index === link.index);
       } else if (holder) {
-        each.holder = `the link "${holder.name}" in ${what} has it`;
+        each.holder = `the link "${holder.name}" ${where}`;
       }
     }
   }
 }
 
-/** A network namespace that can be entered. */
-interface Enterable {
-  /** Its name, or a path, as `ip -n` takes it. */
-  netns: string;
-  /** What it is, for messages. */
-  what: string;
-  /** Whether it has a name. */
-  isNamed: boolean;
-}
-
-/** Lists the namespaces that have a name, and those without a name that have a process. */
-async function otherNamespaces({ namespaces, processes }: DriverParts): Promise<Enterable[]> {
-  const names = await namespaces.caller().netns.list();
-  const named = new Set(names.map(namespaceNumber));
-  const pids = [...await processes.byNamespace()].filter(([number]) => !named.has(number))
-    .map(([, pid]) => pid);
-  return [
-    ...names.map((netns) => ({ netns, what: `the network namespace "${netns}"`, isNamed: true })),
-    ...pids.map((pid) => ({
-      netns: netnsOfProcess(pid),
-      what: `the network namespace of process ${pid}`,
-      isNamed: false,
-    })),
-  ];
-}
-
 /** Deletes links by their indexes. A namespace that cannot be entered, as it ends, has no links. */
 async function tryToDelete(
   { namespaces }: DriverParts,
-  netns: string,
+  netns: string | undefined,
   indexes: readonly number[],
 ): Promise<Deletion> {
   try {
@@ -392,10 +371,10 @@ async function requireFree(
     const held = await findHeld(parts, endpoint);
     if (held === undefined) return;
     if (performance.now() > deadline) {
-      const where = holder ??
-        `a link on "${parent}" has it, in a network namespace without a name and without a process`;
-      const advice = holder === undefined ? "end what the sandbox has started" : "delete that link";
-      throw leftError(parts, endpoint, `its address ${held} is not free: ${where}; ${advice}`);
+      const [who, advice] = holder === undefined
+        ? [`a link on "${parent}" that cannot be found`, "end what the sandbox has started"]
+        : [holder, "delete that link"];
+      throw leftError(parts, endpoint, `its address ${held} is held by ${who}; ${advice}`);
     }
     await orAbort(new Promise((resolve) => setTimeout(resolve, INTERVAL)), signal);
   }

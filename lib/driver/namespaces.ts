@@ -136,13 +136,14 @@ export class Namespaces {
   }
 
   /**
-   * `ip` in a sandbox's namespace.
+   * `ip` in a namespace, such as a sandbox's, that no other call shares.
    *
+   * @param netns Its name, or a path as `ip -n` takes it; `undefined` for that of this process.
    * @param force Whether it continues after a line that failed.
    * @param withoutIPv6 Links on which IPv6 is disabled before the first line.
    */
-  inside(sandbox: string, force = false, withoutIPv6: readonly string[] = []): Ip {
-    return this.#make(sandbox, force, withoutIPv6);
+  inside(netns: string | undefined, force = false, withoutIPv6: readonly string[] = []): Ip {
+    return this.#make(netns, force, withoutIPv6);
   }
 
   /** The name of the host's namespace; `undefined` if it is that of this process. */

@@ -1,8 +1,8 @@
 import { constants } from "node:os";
-import { IpCommandError, ProgramNotFoundError } from "../iproute2/errors.ts";
 import { MissingRightsError } from "../iproute2/kernel.ts";
 import type { RunProgram } from "../iproute2/shell.ts";
 import { InvalidOptionError } from "./errors.ts";
+import { findFiles } from "./files.ts";
 import { LOCK_FD } from "./namespaces.ts";
 import { describeProcess, sayIfLong, untilClosed, type WaitOptions } from "./wait.ts";
 
@@ -19,11 +19,6 @@ export function namespaceExists(netns: string): boolean {
   // A namespace is mounted on its file, from a file system of its own (nsfs).
   const file = statOf(`${FOLDER}/${netns}`);
   return file !== undefined && file.dev !== statOf(FOLDER)!.dev;
-}
-
-/** The number (inode) of the network namespace of this name; `undefined` if there is none. */
-export function namespaceNumber(netns: string): number | undefined {
-  return statOf(`${FOLDER}/${netns}`)?.ino ?? undefined;
 }
 
 /** A process and one of its files, by device and inode: its network namespace, or an open file. */
@@ -55,14 +50,9 @@ export class Processes {
 
   /** The ids of the processes in a named namespace. If it does not exist, there are none. */
   async in(netns: string): Promise<number[]> {
-    const number = namespaceNumber(netns);
-    if (number === undefined) return [];
-    return (await this.#all()).filter(({ ino }) => ino === number).map(({ pid }) => pid);
-  }
-
-  /** The id of one process in each network namespace that has processes, by the namespace's number. */
-  async byNamespace(): Promise<Map<number, number>> {
-    return new Map((await this.#all()).map(({ ino, pid }) => [ino, pid]));
+    const file = statOf(`${FOLDER}/${netns}`);
+    if (!file) return [];
+    return (await this.#all()).filter(({ ino }) => ino === file.ino).map(({ pid }) => pid);
   }
 
   /**
@@ -134,29 +124,12 @@ export class Processes {
     });
   }
 
-  /**
-   * Finds a file of each process, by its path in the process's folder under `/proc` (proc(5)).
-   *
-   * @throws {IpCommandError} `stat` failed.
-   */
+  /** Finds a file of each process, by its path in the process's folder under `/proc` (proc(5)). */
   async #search(path: string): Promise<ProcessFile[]> {
-    // Deno reads /proc only if it has every permission, so `stat` does. It leaves out processes
-    // that have ended meanwhile, and those of other users, and has the exit status 1 then. So only
-    // the line of the last file says that it came to the end.
-    const command = `stat -L -c '%n %d %i' /proc/[0-9]*/${path} ${LAST}`;
-    const { code, out, err } = await this.#run(command, []);
-    if (code === 127) throw new ProgramNotFoundError("stat");
-    if (!out.at(-1)?.startsWith(`${LAST} `)) throw new IpCommandError("stat", err.at(-1) ?? "");
-    return out.flatMap((line) => {
-      const [pid, dev, ino] = /^\/proc\/(\d+)\/\S+ (\d+) (\d+)$/.exec(line)?.slice(1)
-        .map(Number) ?? [];
-      return ino === undefined ? [] : [{ pid: pid!, dev: dev!, ino }];
-    });
+    const files = await findFiles(this.#run, `/proc/[0-9]*/${path}`);
+    return files.map(({ path, dev, ino }) => ({ pid: Number(path.split("/")[2]), dev, ino }));
   }
 }
-
-/** A file that is always there: the last one that `stat` is asked for. */
-const LAST = "/";
 
 /** The status of a file; `undefined` if it does not exist or may not be read. */
 function statOf(path: string): Deno.FileInfo | undefined {

@@ -74,18 +74,14 @@ export function netnsName(value: string): string {
   return value;
 }
 
-/** The network namespace of a process, as `ip -n` takes it: a path from `/run/netns`. */
-export function netnsOfProcess(pid: number): string {
-  return `../../proc/${wholeNumber(pid, "process id", 1, 0x7fff_ffff)}/ns/net`;
-}
-
 /**
- * Checks what comes after `ip -n`: a namespace's name, or what {@linkcode netnsOfProcess} makes.
+ * Checks what comes after `ip -n`: a namespace's name, or the path from `/run/netns` of a process's
+ * namespace or of a file that a process has open.
  *
  * @throws {InvalidWordError} It is neither.
  */
 export function netnsToEnter(value: string): string {
-  return /^\.\.\/\.\.\/proc\/\d+\/ns\/net$/.test(value) ? value : netnsName(value);
+  return /^\.\.\/\.\.\/proc\/\d+\/(ns\/net|fd\/\d+)$/.test(value) ? value : netnsName(value);
 }
 
 /**

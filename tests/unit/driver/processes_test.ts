@@ -30,10 +30,12 @@ Deno.test("processes are looked for again after a failure, which names a missing
 
 Deno.test("a search that did not come to its end fails, as if there were processes", async () => {
   const said = (out: string[], err: string[]) =>
-    new Processes(() => Promise.resolve({ code: 1, out, err })).byNamespace();
-  assertEquals(await said(["/proc/7/ns/net 4 5", "/ 1 2"], ["stat: gone"]), new Map([[5, 7]]));
+    new Processes(() => Promise.resolve({ code: 1, out, err })).at(OWN);
+  const { dev, ino } = Deno.statSync(OWN);
+  const line = `/proc/7/ns/net ${dev} ${ino}`;
+  assertEquals(await said([line, "/ 1 2"], ["stat: gone"]), 7);
   await assertRejects(() => said([], ["stat: broken"]), IpCommandError, "stat: broken (stat)");
-  await assertRejects(() => said(["/proc/7/ns/net 4 5"], []), IpCommandError, "No reason");
+  await assertRejects(() => said([line], []), IpCommandError, "No reason");
   await assertRejects(() => said(["noise"], []), IpCommandError);
 });
 

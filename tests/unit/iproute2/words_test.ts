@@ -5,7 +5,6 @@ import {
   familyOf,
   linkName,
   netnsName,
-  netnsOfProcess,
   netnsToEnter,
   oneOf,
   prefixWord,
@@ -78,13 +77,14 @@ Deno.test("linkName() says what the name is for", () => {
   assertEquals(error.what, "parent");
 });
 
-Deno.test("netnsToEnter() takes names, and the namespaces of processes", () => {
-  assertEquals(netnsToEnter("red"), "red");
-  assertEquals(netnsToEnter(netnsOfProcess(7)), "../../proc/7/ns/net");
-  for (const value of ["7", "../../proc/7/ns/mnt", "../../proc/x/ns/net", "x../../proc/7/ns/net"]) {
-    assertThrows(() => netnsToEnter(value), InvalidWordError);
+Deno.test("netnsToEnter() takes names, and the namespaces and open files of processes", () => {
+  for (const value of ["red", "../../proc/7/ns/net", "../../proc/7/fd/12"]) {
+    assertEquals(netnsToEnter(value), value);
   }
-  assertThrows(() => netnsOfProcess(0), InvalidWordError);
+  refuses(netnsToEnter, [
+    ...["7", "../../proc/7/ns/mnt", "../../proc/x/ns/net", "x../../proc/7/ns/net"],
+    ...["../../proc/7/fd/x", "../../proc/7/fd/", "../../proc/7/fd/1/2", "../../proc/7/fd/1\n"],
+  ]);
 });
 
 Deno.test("netnsName() takes plain file names that are no process id", () => {
