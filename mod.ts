@@ -48,6 +48,7 @@ export {
   ParentSubnetError,
   ProblemsError,
   ProcessNotFoundError,
+  type PruneReport,
   ResolvConfError,
   type RestoreReport,
   RouteOverlapError,

@@ -37,6 +37,7 @@ import type {
   NetworkDetails,
   NetworkSpec,
   Outcome,
+  PruneReport,
   RestoreReport,
   Sandbox,
   SandboxDetails,
@@ -241,12 +242,14 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Removes the networks that no sandbox is connected to. Resolves to their names.
+   * Removes the networks that no sandbox is connected to. If one of them cannot be removed, it goes
+   * on with the others, unless its signal was aborted, and does not throw: look at
+   * {@linkcode PruneReport.failed}.
    *
    * @param matches Which of them to remove; by default all.
    */
-  async pruneNetworks(matches: (network: Network) => boolean = () => true): Promise<string[]> {
-    return await this.#exclusive(({ unstoppable }) => pruneNetworks(unstoppable, matches));
+  async pruneNetworks(matches: (network: Network) => boolean = () => true): Promise<PruneReport> {
+    return await this.#exclusive((parts) => pruneNetworks(parts, matches));
   }
 
   /** All networks, by name. */

@@ -51,6 +51,7 @@ export type {
   NetworkSpec,
   NetworkSubnet,
   Outcome,
+  PruneReport,
   RestoreReport,
   Sandbox,
   SandboxDetails,

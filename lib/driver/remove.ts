@@ -1,10 +1,11 @@
+import { IpvlanError } from "../errors.ts";
 import { dropEndpoint, dropNetwork, dropSandbox, type RecordGroup, setState } from "./drop.ts";
 import { HalfDoneError, NetworkInUseError, NotConnectedError } from "./errors.ts";
 import { findNetwork, findSandbox } from "./find.ts";
 import type { DriverParts } from "./parts.ts";
 import { restoreParent } from "./restore.ts";
 import { type EndpointRecord, isReady, type Stated, withoutState } from "./store.ts";
-import type { Network } from "./types.ts";
+import type { Network, PruneReport } from "./types.ts";
 
 /** Records as the store has them. */
 interface StatedGroup extends RecordGroup {
@@ -16,20 +17,27 @@ export async function removeNetwork(parts: DriverParts, name: string): Promise<v
   await removeUnused(parts, findNetwork(parts.store, name));
 }
 
-/**
- * Removes the networks without endpoints that match. The caller must hold the exclusive lock.
- *
- * @returns Their names.
- */
+/** Removes the networks without endpoints that match. The caller must hold the exclusive lock. */
 export async function pruneNetworks(
-  parts: DriverParts,
+  { store, unstoppable, wait }: DriverParts,
   matches: (network: Network) => boolean,
-): Promise<string[]> {
-  const { store } = parts;
+): Promise<PruneReport> {
   const unused = store.networks().filter(isReady).map(withoutState)
     .filter((network) => store.endpoints({ network: network.id }).length === 0 && matches(network));
-  for (const network of unused) await removeUnused(parts, network);
-  return unused.map(({ name }) => name);
+  const report: PruneReport = { removed: [], failed: [] };
+  for (const network of unused) {
+    const { name } = network;
+    try {
+      await removeUnused(unstoppable, network);
+      report.removed.push(name);
+    } catch (error) {
+      if (!(error instanceof IpvlanError)) throw error;
+      report.failed.push({ name, error });
+      // What the signal has ended may hang for the other networks too.
+      if (wait.signal?.aborted) break;
+    }
+  }
+  return report;
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { IpvlanError } from "../errors.ts";
 import type { SubnetSpec } from "../ipam/mod.ts";
 import type { NetworkOptions } from "./options.ts";
 
@@ -244,6 +245,14 @@ export interface Outcome<T> {
   value: T;
   /** Sentences for the user: a prefix whose host bits were masked, a parent that is down, … */
   notices: string[];
+}
+
+/** What `pruneNetworks` did. */
+export interface PruneReport {
+  /** The names of the networks that were removed. */
+  removed: string[];
+  /** The networks that could not be removed, and why. They are there as before. */
+  failed: { name: string; error: IpvlanError }[];
 }
 
 /** What `restore` did. */

@@ -176,7 +176,7 @@ async function removeEverything(): Promise<void> {
   await using driver = await Driver.open();
   await driver.recover();
   for (const { name } of driver.listSandboxes()) await driver.removeSandbox(name, "kill");
-  await driver.pruneNetworks();
+  assertEquals((await driver.pruneNetworks()).failed, []);
 }
 
 /** Makes the site file `NAME.yaml`, in a folder that is removed at the end of the scope. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { ipvlan, runJob, succeeds } from "../kit/command.ts";
-import { run } from "../kit/processes.ts";
-import { commandHost } from "../kit/worlds.ts";
+import { inEnv, run } from "../kit/processes.ts";
+import { commandHost, temporaryFolder } from "../kit/worlds.ts";
 
 /** A guide's line, as its reader has it after `sed s/docker/ipvlan/`. */
 const GUIDE = [
@@ -77,6 +77,32 @@ Deno.test("inspect prints what scripts written for Docker read", async () => {
   assertEquals((await ipvlan("rm", "c1")).status, 0);
   assertEquals((await ipvlan("network", "prune", "--force")).out, "Deleted Networks:\nweb");
   assertEquals((await host.ip.link.show()).some(({ name }) => name === "eth0.20"), false);
+});
+
+/** An `ip` that does not delete `eth0.20`: it runs another line, which the kernel refuses. */
+const STUBBORN_IP = `#!/bin/sh
+PATH=\${PATH#*:}
+sed 's,^link del dev eth0.20$,addr del 192.0.2.1/32 dev lo,' | ip "$@"
+`;
+
+Deno.test("network prune goes on after a failure, and prints what it removed and what it could not", async () => {
+  await using host = await commandHost();
+  for (const id of [10, 20, 30]) {
+    await succeeds("network", "create", "-o", `parent=eth0.${id}`, `n${id}`);
+  }
+  {
+    await using folder = await temporaryFolder();
+    await Deno.writeTextFile(`${folder.path}/ip`, STUBBORN_IP, { mode: 0o755 });
+    using _path = inEnv("PATH", `${folder.path}:${Deno.env.get("PATH")}`);
+    const { status, out, err } = await ipvlan("network", "prune", "--force");
+    assertEquals([status, out], [1, "Deleted Networks:\nn10\nn30"]);
+    assertMatch(
+      err,
+      /^ipvlan: The network "n20" could not be removed: .* \(ip link del dev eth0\.20\)$/,
+    );
+  }
+  assertEquals(await succeeds("network", "prune", "--force"), "Deleted Networks:\nn20");
+  assertEquals((await host.ip.link.show()).filter(({ name }) => name.includes(".")), []);
 });
 
 /** The lines of a program that was written for Docker, and what it prints here. */

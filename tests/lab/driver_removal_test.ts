@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Driver, SandboxGoneError, SandboxInUseError } from "../../lib/driver/mod.ts";
 import { SqliteStore } from "../../lib/driver/store.ts";
+import { IpCommandError } from "../../lib/iproute2/errors.ts";
 import { assertConsistent } from "../kit/look.ts";
 import { run } from "../kit/processes.ts";
 import { withHost } from "../kit/worlds.ts";
@@ -141,6 +142,58 @@ for (const [name, remove] of REMOVALS) {
       assertEquals([states, driver.listNetworks()], [["removing", "removing"], []]);
     }));
 }
+
+/** Three networks, of which the one in the middle cannot be removed. */
+async function withStubborn(
+  test: (driver: Driver, failure: PromiseWithResolvers<void>) => Promise<void>,
+): Promise<void> {
+  await withHost(async (host) => {
+    const failure = Promise.withResolvers<void>();
+    const driver = await host.driver({
+      wrap: (runner) => ({
+        query: (line) => runner.query(line),
+        change: (line) => {
+          if (line !== "link del dev eth0.20") return runner.change(line);
+          failure.resolve();
+          return Promise.reject(new IpCommandError(line, "Error: on purpose"));
+        },
+      }),
+    });
+    for (const [name, vlan] of [["a", 10], ["b", 20], ["c", 30]] as const) {
+      await driver.createNetwork({ name, parent: `eth0.${vlan}` });
+    }
+    await test(driver, failure);
+  });
+}
+
+/** What is left after a removal, and what the removal says. */
+async function pruned(driver: Driver) {
+  const { removed, failed } = await driver.pruneNetworks();
+  const failures = failed.map(({ name, error }) => `${name}: ${error.message}`);
+  return { removed, failures, left: driver.listNetworks().map(({ name }) => name) };
+}
+
+const FAILURES = ["b: Error: on purpose (link del dev eth0.20)"];
+
+Deno.test("pruneNetworks() goes on after a failure, and reports both", () =>
+  withStubborn(async (driver) => {
+    assertEquals(await pruned(driver), {
+      removed: ["a", "c"],
+      failures: FAILURES,
+      left: ["b"],
+    });
+  }));
+
+Deno.test("pruneNetworks() does not go on after a failure if its signal was aborted", () =>
+  withStubborn(async (driver, failure) => {
+    const controller = new AbortController();
+    failure.promise.then(() => controller.abort());
+    assertEquals(await pruned(driver.withSignal(controller.signal)), {
+      removed: ["a"],
+      failures: FAILURES,
+      left: ["b", "c"],
+    });
+  }));
 
 Deno.test("no command is run in a sandbox whose namespace is gone", () =>
   withHost(async (host) => {

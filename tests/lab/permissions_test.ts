@@ -85,7 +85,7 @@ await driver.removeSandbox("mine");
 await ip.netns.del("mine");
 await driver.removeNetwork("n");
 await driver.createNetwork({ name: "m" });
-console.log(await driver.pruneNetworks());
+console.log((await driver.pruneNetworks()).removed);
 console.log((await kernelFacts()).problems);
 await driver[Symbol.asyncDispose]();
 await using rehearsal = await Driver.open({ dryRun: () => {} });

@@ -16,7 +16,7 @@ const command: Command = {
   ],
   positionals: [0, 0],
   changes: true,
-  async run(args, { command, open, print, dryRun }) {
+  async run(args, { command, open, print, warn, dryRun }) {
     const filters = readPruneFilters(args.values("filter"), Date.now());
     if (!args.on("force") && !dryRun) {
       if (!Deno.stdin.isTerminal()) {
@@ -25,9 +25,14 @@ const command: Command = {
       if (!confirm("Remove all networks that no sandbox is connected to?")) return 0;
     }
     await using driver = await open();
-    const removed = await driver.pruneNetworks((network) => matchesPrune(network, filters));
+    const { removed, failed } = await driver.pruneNetworks((network) =>
+      matchesPrune(network, filters)
+    );
     if (!dryRun && removed.length > 0) print(["Deleted Networks:", ...removed].join("\n"));
-    return 0;
+    for (const { name, error } of failed) {
+      warn(`The network "${name}" could not be removed: ${error.message}`);
+    }
+    return failed.length > 0 ? 1 : 0;
   },
 };
 export default command;
