@@ -4,7 +4,7 @@ import type { Network } from "../driver/types.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import { contains, parseAddress, parsePrefix } from "../ipam/mod.ts";
 import type { Link } from "../iproute2/link.ts";
-import type { SeenLink } from "../iproute2/view.ts";
+import type { SeenLink } from "../iproute2/view_types.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
 import type { AskedAddress, DoctorFacts, DoctorView, ParentFacts } from "./facts.ts";
 

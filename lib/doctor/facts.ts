@@ -4,7 +4,7 @@ import type { Network } from "../driver/types.ts";
 import type { IpvlanError } from "../errors.ts";
 import type { KernelFacts } from "../iproute2/kernel.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
-import type { Seen, View, Wanted } from "../iproute2/view.ts";
+import type { Seen, View, Wanted } from "../iproute2/view_types.ts";
 
 /** What doctor looks at in each namespace. */
 export const WANTED = { links: true, addrs: true } as const satisfies Wanted;

@@ -2,7 +2,7 @@ import { isOurs } from "../driver/parent.ts";
 import type { Network } from "../driver/types.ts";
 import { formatPrefix, parsePrefix } from "../ipam/mod.ts";
 import type { Route } from "../iproute2/route.ts";
-import type { Seen, SeenLink, View, Wanted } from "../iproute2/view.ts";
+import type { Seen, SeenLink, View, Wanted } from "../iproute2/view_types.ts";
 
 /** What to look at in each namespace for a picture. */
 export const WANTED = { links: true, addrs: true, routes: "main" } as const satisfies Wanted;

@@ -1,4 +1,4 @@
-import type { LinkRef, NamespaceView, SeenLink, View } from "./view.ts";
+import type { LinkRef, NamespaceView, SeenLink, View } from "./view_types.ts";
 
 /** What it takes of a namespace to find the links below its links. */
 export type Namespace =

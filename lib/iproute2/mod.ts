@@ -61,15 +61,13 @@ export type { Netns, NetnsVerbs } from "./netns.ts";
 export type { NextHop, Route, RouteSpec, RouteVerbs } from "./route.ts";
 export type { Rule } from "./rule.ts";
 export { type Runner, Session, type SessionOptions } from "./session.ts";
-export {
-  type ClosedNamespace,
-  EVERYTHING,
-  type LinkRef,
-  lookAround,
-  lookInto,
-  type NamespaceView,
-  type Seen,
-  type SeenLink,
-  type View,
-  type Wanted,
-} from "./view.ts";
+export { EVERYTHING, lookAround, lookInto } from "./view.ts";
+export type {
+  ClosedNamespace,
+  LinkRef,
+  NamespaceView,
+  Seen,
+  SeenLink,
+  View,
+  Wanted,
+} from "./view_types.ts";

@@ -15,7 +15,7 @@ import type { Addr } from "../../lib/iproute2/addr.ts";
 import type { VlanProtocol } from "../../lib/iproute2/kinds/vlan.ts";
 import type { LinkInfo } from "../../lib/iproute2/link.ts";
 import type { Route } from "../../lib/iproute2/route.ts";
-import type { SeenLink } from "../../lib/iproute2/view.ts";
+import type { SeenLink } from "../../lib/iproute2/view_types.ts";
 
 /** The id and the date of a new network. The first 12 digits of the id name its links. */
 export const IDENTITY = { id: "0123456789ab".padEnd(64, "0"), created: "2026-01-01T00:00:00.000Z" };

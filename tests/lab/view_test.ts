@@ -2,13 +2,8 @@ import { assert, assertEquals, assertMatch, assertRejects, assertStrictEquals } 
 import { IpvlanError } from "../../lib/errors.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
-import {
-  EVERYTHING,
-  lookAround,
-  lookInto,
-  type SeenLink,
-  type View,
-} from "../../lib/iproute2/view.ts";
+import { EVERYTHING, lookAround, lookInto } from "../../lib/iproute2/view.ts";
+import type { SeenLink, View } from "../../lib/iproute2/view_types.ts";
 import { hangingProgram } from "../kit/hanging_program.ts";
 import { inEnv, run } from "../kit/processes.ts";
 import { freshNetns } from "../kit/worlds.ts";
