@@ -1,9 +1,16 @@
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { routeFlush, routeLine, type RouteSpec } from "../iproute2/route.ts";
-import type { EndpointAddress } from "./endpoint.ts";
 import type { Step } from "./plan.ts";
 import type { EndpointRecord } from "./store.ts";
 import type { Network } from "./types.ts";
+
+/** An address of an endpoint, and the gateway that it has. */
+export interface EndpointAddress {
+  /** The address with its prefix length: `192.168.1.2/24`. */
+  address: string;
+  /** The subnet's gateway, where a default route leads to it. */
+  gateway?: string;
+}
 
 /** What a network's default routes depend on. */
 export type Exit = Pick<Network, "mode" | "internal" | "isolated">;

@@ -17,7 +17,7 @@ import { linkAdd, linkDel, linkSet } from "../iproute2/link.ts";
 import { netnsAdd, netnsAttach, netnsDel } from "../iproute2/netns.ts";
 import { routeLine } from "../iproute2/route.ts";
 import { linkName } from "../iproute2/words.ts";
-import { defaultRoutes, wayOut } from "./default_routes.ts";
+import { defaultRoutes, type EndpointAddress, wayOut } from "./default_routes.ts";
 import {
   AddressHeldError,
   AlreadyConnectedError,
@@ -269,14 +269,6 @@ function takeGiven(
     : held.find((each) => each.address === address)?.holder;
   if (holder !== undefined) throw new AddressHeldError(address, holder);
   return { address, pools: rest, notices: [] };
-}
-
-/** An address of an endpoint, and the gateway that it has. */
-export interface EndpointAddress {
-  /** The address with its prefix length: `192.168.1.2/24`. */
-  address: string;
-  /** The subnet's gateway, where a default route leads to it. */
-  gateway?: string;
 }
 
 /** The addresses of an endpoint's link with their gateways, IPv4 first. */

@@ -1,5 +1,6 @@
 /**
- * What the records of the store must be. The store's file may be damaged, or changed by hand.
+ * What the records of the store are, and how each is checked: the store's file may be damaged, or
+ * changed by hand.
  *
  * @module
  */
@@ -8,8 +9,33 @@ import { parseAddress, parsePrefix } from "../ipam/mod.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
 import { OPTION_NAMES, optionProblems } from "./options.ts";
 import { settingsProblems } from "./settings.ts";
-import type { EndpointRecord, State } from "./store.ts";
 import type { Network, Sandbox, SandboxSettings } from "./types.ts";
+
+/**
+ * The state of a record: `ready` when the kernel has what it says, `making` and `removing` while a
+ * call makes or removes that. After a crash, these two say what is half made or half removed.
+ */
+export type State = "making" | "ready" | "removing";
+
+/** An endpoint on record. */
+export interface EndpointRecord {
+  /** 12 hexadecimal digits, unique for good. */
+  id: string;
+  /** The network's id. */
+  network: string;
+  /** The sandbox's name. */
+  sandbox: string;
+  /** The link's name in the sandbox. */
+  ifname: string;
+  /** Its number among the sandbox's endpoints, from 0. The lowest one has the default route. */
+  ordinal: number;
+  /** The IPv4 address, without a prefix length. */
+  ip?: string;
+  /** The IPv6 address, without a prefix length. */
+  ip6?: string;
+  /** Other names on the network. */
+  aliases: string[];
+}
 
 type Rule = (value: unknown) => boolean;
 

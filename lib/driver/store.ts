@@ -4,34 +4,10 @@ import { MissingRightsError } from "../iproute2/kernel.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
 import { StoreError } from "./errors.ts";
 import { settleOptions } from "./options.ts";
-import { isRecord, type RecordKinds } from "./records.ts";
+import { type EndpointRecord, isRecord, type RecordKinds, type State } from "./records.ts";
 import type { Network, Sandbox } from "./types.ts";
 
-/**
- * The state of a record: `ready` when the kernel has what it says, `making` and `removing` while a
- * call makes or removes that. After a crash, these two say what is half made or half removed.
- */
-export type State = "making" | "ready" | "removing";
-
-/** An endpoint on record. */
-export interface EndpointRecord {
-  /** 12 hexadecimal digits, unique for good. */
-  id: string;
-  /** The network's id. */
-  network: string;
-  /** The sandbox's name. */
-  sandbox: string;
-  /** The link's name in the sandbox. */
-  ifname: string;
-  /** Its number among the sandbox's endpoints, from 0. The lowest one has the default route. */
-  ordinal: number;
-  /** The IPv4 address, without a prefix length. */
-  ip?: string;
-  /** The IPv6 address, without a prefix length. */
-  ip6?: string;
-  /** Other names on the network. */
-  aliases: string[];
-}
+export type { EndpointRecord, State } from "./records.ts";
 
 /** An endpoint and the name of its network. */
 export interface NamedEndpoint extends EndpointRecord {
