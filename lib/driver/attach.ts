@@ -34,7 +34,8 @@ import { byPlace, type Step } from "./plan.ts";
 import { nameIsUsed } from "./processes.ts";
 import { randomHex } from "./random.ts";
 import { settingsOf, settingsProblems } from "./settings.ts";
-import { type EndpointRecord, isReady, type Stated, type Store, withoutState } from "./store.ts";
+import type { EndpointRecord } from "./records.ts";
+import { isReady, type Stated, type Store, withoutState } from "./store.ts";
 import type { AdoptSpec, Connection, Endpoint, Network, Sandbox } from "./types.ts";
 
 /** Connections to make for a sandbox, which may be new. */

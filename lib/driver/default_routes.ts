@@ -1,7 +1,7 @@
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { routeFlush, routeLine, type RouteSpec } from "../iproute2/route.ts";
 import type { Step } from "./plan.ts";
-import type { EndpointRecord } from "./store.ts";
+import type { EndpointRecord } from "./records.ts";
 import type { Network } from "./types.ts";
 
 /** An address of an endpoint, and the gateway that it has. */

@@ -3,7 +3,8 @@ import { deleteLinks, unlessGone } from "./links.ts";
 import { aliasSteps, probeName } from "./network.ts";
 import { byLinkName, isOurs, LINK_GROUP, linksUnder, standsOn } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
-import { type EndpointRecord, type State, type Store, withoutState } from "./store.ts";
+import type { EndpointRecord, State } from "./records.ts";
+import { type Store, withoutState } from "./store.ts";
 import type { Network, Sandbox } from "./types.ts";
 
 /** Records that one call adds or removes together. */

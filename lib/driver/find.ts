@@ -4,7 +4,8 @@ import {
   NetworkNotFoundError,
   SandboxNotFoundError,
 } from "./errors.ts";
-import { type EndpointRecord, isReady, type Stated, type Store, withoutState } from "./store.ts";
+import type { EndpointRecord } from "./records.ts";
+import { isReady, type Stated, type Store, withoutState } from "./store.ts";
 import type { Network, Sandbox } from "./types.ts";
 
 /**

@@ -21,7 +21,7 @@ import { isOurs, LINK_GROUP } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
 import { isGone } from "./plan.ts";
 import { namespaceExists } from "./processes.ts";
-import type { EndpointRecord } from "./store.ts";
+import type { EndpointRecord } from "./records.ts";
 import type { Network, Sandbox } from "./types.ts";
 import { sayIfLong } from "./wait.ts";
 

@@ -1,7 +1,8 @@
 import { dropEndpoint, dropNetwork, dropSandbox, setState } from "./drop.ts";
 import { failureOf } from "./errors.ts";
 import type { DriverParts } from "./parts.ts";
-import { type EndpointRecord, isReady, type State, type Stated, withoutState } from "./store.ts";
+import type { EndpointRecord, State } from "./records.ts";
+import { isReady, type Stated, withoutState } from "./store.ts";
 import type { Network, RestoreReport, Sandbox } from "./types.ts";
 
 /** What {@linkcode recover} has removed, and what it could not remove. */

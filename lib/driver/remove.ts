@@ -4,7 +4,8 @@ import { HalfDoneError, NetworkInUseError, NotConnectedError } from "./errors.ts
 import { findNetwork, findSandbox } from "./find.ts";
 import type { DriverParts } from "./parts.ts";
 import { restoreParent } from "./restore.ts";
-import { type EndpointRecord, isReady, type Stated, withoutState } from "./store.ts";
+import type { EndpointRecord } from "./records.ts";
+import { isReady, type Stated, withoutState } from "./store.ts";
 import type { Network, PruneReport } from "./types.ts";
 
 /** Records as the store has them. */

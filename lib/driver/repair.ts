@@ -7,7 +7,7 @@ import { defaultRoutes } from "./default_routes.ts";
 import { endpointSteps, linkAddresses, linkIndex } from "./endpoint.ts";
 import { aliasOf, isOurs, LINK_GROUP } from "./parent.ts";
 import type { Step } from "./plan.ts";
-import type { EndpointRecord } from "./store.ts";
+import type { EndpointRecord } from "./records.ts";
 import type { EndpointState, Network } from "./types.ts";
 
 /** What a sandbox's namespace shows. */

@@ -18,7 +18,8 @@ import type { DriverParts } from "./parts.ts";
 import { byPlace, CALLER, type Step } from "./plan.ts";
 import type { Recovery } from "./recover.ts";
 import { endpointRepair, type SeenNamespace } from "./repair.ts";
-import { type EndpointRecord, isReady, withoutState } from "./store.ts";
+import type { EndpointRecord } from "./records.ts";
+import { isReady, withoutState } from "./store.ts";
 import type { Network, RestoreReport, Sandbox } from "./types.ts";
 
 /**

@@ -7,8 +7,6 @@ import { settleOptions } from "./options.ts";
 import { type EndpointRecord, isRecord, type RecordKinds, type State } from "./records.ts";
 import type { Network, Sandbox } from "./types.ts";
 
-export type { EndpointRecord, State } from "./records.ts";
-
 /** An endpoint and the name of its network. */
 export interface NamedEndpoint extends EndpointRecord {
   /** The network's name. */

@@ -23,7 +23,7 @@ import {
 import type { HeldAddress } from "../../../lib/driver/holders.ts";
 import { subnetsOf } from "../../../lib/driver/network.ts";
 import { CALLER, type Step } from "../../../lib/driver/plan.ts";
-import type { EndpointRecord } from "../../../lib/driver/store.ts";
+import type { EndpointRecord } from "../../../lib/driver/records.ts";
 import type { ConnectOptions, Network } from "../../../lib/driver/types.ts";
 import {
   AddressInUseError,

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../../../lib/driver/errors.ts";
-import { type EndpointRecord, SqliteStore, stateFolder } from "../../../lib/driver/store.ts";
+import type { EndpointRecord } from "../../../lib/driver/records.ts";
+import { SqliteStore, stateFolder } from "../../../lib/driver/store.ts";
 import type { Network } from "../../../lib/driver/types.ts";
 import { IDENTITY, network } from "../../kit/values.ts";
 
