@@ -1,4 +1,4 @@
-/** Whether there is somebody to ask. */
+/** Whether a user is at the terminal, who can be asked. */
 export function canAsk(): boolean {
   return Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
 }

@@ -76,7 +76,7 @@ async function runCommand(name: string, command: Command, args: Arguments): Prom
   return status === 0 ? 0 : interrupt?.status ?? status;
 }
 
-/** Ends this program in the middle of a change, as somebody does not want to wait for its undoing. */
+/** Ends this program at once: the user does not want to wait until the change is undone. */
 function endAtOnce(status: number): never {
   warn("It was ended in the middle of a change: the next command that changes something undoes it");
   Deno.exit(status);
