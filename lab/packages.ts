@@ -14,7 +14,7 @@ import { readMachine } from "./machine.ts";
 export interface Programs {
   /** The folders of unpacked packages whose files replace the machine's, in this order. */
   replace: string[];
-  /** The folders of unpacked libraries of which only the missing files are added. */
+  /** The folders of unpacked libraries. Only the files that the guest lacks are added. */
   add: string[];
   /** The folder of the unpacked C library to exchange. @default {undefined} The machine's stays. */
   libc?: string;

@@ -215,8 +215,8 @@ function ipamConfig(network: Network, subnet: NetworkSubnet): Struct {
 }
 
 /**
- * The gateway of a subnet, if sandboxes get a route to it or if it was asked for. Where nobody uses
- * it, the first usable address is taken for one that nobody asked for.
+ * The gateway of a subnet, if sandboxes get a route to it or if the user asked for it. The record does
+ * not tell who chose it. So without a route, the first usable address counts as the driver's choice.
  */
 function shownGateway(network: Network, { subnet, gateway = "" }: NetworkSubnet): string {
   const isDefault = gateway === formatAddress(firstUsable(parsePrefix(subnet).prefix));

@@ -78,7 +78,7 @@ async function runCommand(name: string, command: Command, args: Arguments): Prom
 
 /** Ends this program at once: the user does not want to wait until the change is undone. */
 function endAtOnce(status: number): never {
-  warn("It was ended in the middle of a change: the next command that changes something undoes it");
+  warn("It was ended at once: the next command that changes something removes what is half done");
   Deno.exit(status);
 }
 

@@ -149,7 +149,7 @@ export const REFUSED_OPTIONS: readonly Refusal[] = [
   {
     commands: ["run", "network connect"],
     options: ["--link-local-ip ADDRESS"],
-    why: "such an address is for one link alone, and no network has to give it: add it with " +
+    why: "no network gives out link-local addresses: add one with " +
       "ip -n SANDBOX addr add ADDRESS dev eth0",
   },
   {

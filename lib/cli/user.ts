@@ -52,7 +52,7 @@ export function readUser(text: string, passwd: string, group: string): User {
   };
 }
 
-/** Whether a text is the number of a user or a group: 32 bits, of which the last value is none. */
+/** Whether a text is the number of a user or a group: 32 bits wide, but not the highest value. */
 function isId(text: string): boolean {
   return /^\d{1,10}$/.test(text) && Number(text) < 0xffffffff;
 }

@@ -88,6 +88,6 @@ export interface AskedAddress {
   network: string;
   /** The sandbox that has it. `undefined` for the address of the next endpoint. */
   sandbox?: string;
-  /** The MAC address that answered, `none`, or `unknown` if nobody could be asked. */
+  /** The MAC address that answered; `none`; or `unknown` if no program could ask. */
   answer: { mac: string } | "none" | "unknown";
 }

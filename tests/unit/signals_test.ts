@@ -46,6 +46,19 @@ Deno.test("an interrupt leaves out the signal that is for another program", asyn
   assertEquals(out, "undefined\n143");
 });
 
+Deno.test("an interrupt tells of a later signal, and not of one that comes at once", async () => {
+  const { out } = await script(`let now = 0;
+    performance.now = () => now;
+    using interrupt = new Interrupt({ again: (status) => console.log("again", status) });
+    await send("SIGINT");
+    now = 999;
+    await send("SIGINT");
+    console.log("a second later");
+    now = 1000;
+    await send("SIGTERM");`);
+  assertEquals(out, "a second later\nagain 130");
+});
+
 Deno.test("after an interrupt is disposed of, a signal ends the program again", async () => {
   const { signal } = await script(`{ using _interrupt = new Interrupt(); }
     Deno.kill(Deno.pid, "SIGTERM");
