@@ -9,7 +9,14 @@ import { parseAddress, parsePrefix } from "../ipam/mod.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
 import { OPTION_NAMES, optionProblems } from "./options.ts";
 import { settingsProblems } from "./settings.ts";
-import type { Network, Sandbox, SandboxSettings } from "./types.ts";
+import type {
+  EndpointRoute,
+  EngineName,
+  Network,
+  Owner,
+  Sandbox,
+  SandboxSettings,
+} from "./types.ts";
 
 /**
  * The state of a record: `ready` when the kernel has what it says, `making` and `removing` while a
@@ -35,7 +42,14 @@ export interface EndpointRecord {
   ip6?: string;
   /** Other names on the network. */
   aliases: string[];
+  /** The routes of its link; `undefined` for the default routes of the network. */
+  routes?: readonly EndpointRoute[];
+  /** Whether an engine moves, names and addresses its link. */
+  handOver?: true;
 }
+
+/** What is on record of an endpoint and no query asks for. */
+export type EndpointDetails = Pick<EndpointRecord, "routes" | "handOver">;
 
 type Rule = (value: unknown) => boolean;
 
@@ -87,6 +101,13 @@ const OPTIONS: Record<string, Rule> = Object.fromEntries(
   ]),
 );
 
+const OWNER = optional(fields(
+  {
+    engine: oneOf<EngineName>("docker", "cni", "netavark"),
+    id: isText,
+  } satisfies Record<keyof Owner, Rule>,
+));
+
 const NETWORK = fields({
   ...OPTIONS,
   state: isState,
@@ -102,6 +123,7 @@ const NETWORK = fields({
     auxAddresses: mapOf(isAddress),
   })),
   labels: mapOf(isText),
+  owner: OWNER,
 });
 
 const SETTINGS: { [Name in keyof SandboxSettings]-?: Rule } = {
@@ -121,12 +143,24 @@ const SANDBOX = fields({
   name: isText,
   created: isText,
   labels: mapOf(isText),
-  namespace: oneOf<Sandbox["namespace"]>("made", "attached", "found"),
+  namespace: oneOf<Sandbox["namespace"]>("made", "attached", "found", "borrowed"),
+  owner: OWNER,
+  path: optional(isText),
+  inode: optional(Number.isInteger as Rule),
 });
 
 const LINK = fields({ type: isText, name: isText });
 
+const DETAILS: Record<keyof EndpointDetails, Rule> = {
+  routes: optional(listOf(fields({ dst: isPrefix, via: optional(isAddress) }))),
+  handOver: optional(oneOf(true)),
+};
+
+/** The names of what is on record of an endpoint and no query asks for. */
+export const DETAIL_NAMES = Object.keys(DETAILS) as (keyof EndpointDetails)[];
+
 const ENDPOINT = fields({
+  ...DETAILS,
   state: isState,
   id: isText,
   // The store gives null for a network that it does not have.

@@ -4,7 +4,14 @@ import { MissingRightsError } from "../iproute2/kernel.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
 import { StoreError } from "./errors.ts";
 import { settleOptions } from "./options.ts";
-import { type EndpointRecord, isRecord, type RecordKinds, type State } from "./records.ts";
+import {
+  DETAIL_NAMES,
+  type EndpointDetails,
+  type EndpointRecord,
+  isRecord,
+  type RecordKinds,
+  type State,
+} from "./records.ts";
 import type { Network, Sandbox } from "./types.ts";
 
 /** An endpoint and the name of its network. */
@@ -113,7 +120,7 @@ export interface Store extends Disposable {
 }
 
 /** The version of the tables below, kept in the database's `user_version`. */
-const VERSION = 1;
+const VERSION = 2;
 
 /**
  * The state folder if none is given: that of the environment variable `IPVLAN_STATE_DIR`, unless it
@@ -132,6 +139,60 @@ const INTERVAL = 10;
 /** The store's file in the state folder. */
 const FILE = "ipvlan.db";
 
+/** The tables, in an order in which none comes before one that it refers to. */
+const TABLE_NAMES = ["network", "link", "sandbox", "endpoint", "pool", "claim"];
+
+/**
+ * The table of the endpoints. Only an engine connects a sandbox to one network several times: the names
+ * of its sandboxes have a colon.
+ */
+const ENDPOINT_TABLE = `
+  CREATE TABLE endpoint (
+    id TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    network TEXT NOT NULL REFERENCES network (id),
+    sandbox TEXT NOT NULL REFERENCES sandbox (name),
+    ifname TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    ip TEXT,
+    ip6 TEXT,
+    aliases TEXT NOT NULL,
+    record TEXT NOT NULL,
+    UNIQUE (sandbox, ifname),
+    UNIQUE (sandbox, ordinal),
+    UNIQUE (network, ip),
+    UNIQUE (network, ip6)
+  ) STRICT;
+  CREATE UNIQUE INDEX endpoint_once ON endpoint (network, sandbox)
+    WHERE instr(sandbox, ':') = 0;
+`;
+
+/** The tables of the address pools that engines ask for by themselves. */
+const POOL_TABLES = `
+  CREATE TABLE pool (
+    id TEXT PRIMARY KEY,
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE claim (
+    pool TEXT NOT NULL REFERENCES pool (id) ON DELETE CASCADE,
+    address TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    PRIMARY KEY (pool, address)
+  ) STRICT;
+`;
+
+/** Makes the tables of version 1 those of version 2. */
+const FROM_VERSION_1 = `
+  ALTER TABLE endpoint RENAME TO endpoint_1;
+  DROP INDEX IF EXISTS endpoint_unready;
+  ${ENDPOINT_TABLE}
+  INSERT INTO endpoint
+    SELECT id, state, network, sandbox, ifname, ordinal, ip, ip6, aliases, '{}'
+    FROM endpoint_1 ORDER BY rowid;
+  DROP TABLE endpoint_1;
+  ${POOL_TABLES}
+`;
+
 const TABLES = `
   CREATE TABLE network (
     id TEXT PRIMARY KEY,
@@ -148,23 +209,8 @@ const TABLES = `
     state TEXT NOT NULL,
     record TEXT NOT NULL
   ) STRICT;
-  CREATE TABLE endpoint (
-    id TEXT PRIMARY KEY,
-    state TEXT NOT NULL,
-    network TEXT NOT NULL REFERENCES network (id),
-    sandbox TEXT NOT NULL REFERENCES sandbox (name),
-    ifname TEXT NOT NULL,
-    ordinal INTEGER NOT NULL,
-    ip TEXT,
-    ip6 TEXT,
-    aliases TEXT NOT NULL,
-    UNIQUE (network, sandbox),
-    UNIQUE (sandbox, ifname),
-    UNIQUE (sandbox, ordinal),
-    UNIQUE (network, ip),
-    UNIQUE (network, ip6)
-  ) STRICT;
-  PRAGMA user_version = ${VERSION};
+  ${ENDPOINT_TABLE}
+  ${POOL_TABLES}
 `;
 
 /** The parent of a network, and the link below a link. A damaged record has none. */
@@ -200,12 +246,13 @@ interface EndpointRow {
   ip: string | null;
   ip6: string | null;
   aliases: string;
+  record: string;
 }
 
 /** Reads endpoints. A network that is not on record is NULL. */
 const SELECT_ENDPOINTS = `SELECT id, state,
   (SELECT id FROM network WHERE id = endpoint.network) AS network,
-  sandbox, ifname, ordinal, ip, ip6, aliases FROM endpoint`;
+  sandbox, ifname, ordinal, ip, ip6, aliases, record FROM endpoint`;
 
 /** Reads endpoints with the names of their networks. */
 const SELECT_HOST_ENTRIES = SELECT_ENDPOINTS.replace(
@@ -307,17 +354,15 @@ export class SqliteStore implements Store {
       if (error instanceof Deno.errors.NotFound) return store;
       throw openError(folder, error);
     }
-    using original = SqliteStore.open(folder);
-    original.transaction(() => {
-      for (const network of original.networks()) {
-        store.putNetwork(withoutState(network), network.state);
+    // To open it makes its tables those of this version.
+    SqliteStore.open(folder)[Symbol.dispose]();
+    store.#run("ATTACH DATABASE ? AS original", `${folder}/${FILE}`);
+    store.transaction(() => {
+      for (const table of TABLE_NAMES) {
+        store.#run(`INSERT INTO ${table} SELECT * FROM original.${table} ORDER BY rowid`);
       }
-      for (const link of original.links()) store.putLink(link);
-      for (const sandbox of original.sandboxes()) {
-        store.putSandbox(withoutState(sandbox), sandbox.state);
-      }
-      for (const endpoint of original.endpoints()) store.putEndpoint(endpoint, endpoint.state);
     });
+    store.#run("DETACH DATABASE original");
     return store;
   }
 
@@ -328,6 +373,8 @@ export class SqliteStore implements Store {
       throw new StoreError(this.#folder, reason);
     }
     if (version === 0) this.#db.exec(TABLES);
+    if (version === 1) this.#db.exec(FROM_VERSION_1);
+    if (version < VERSION) this.#db.exec(`PRAGMA user_version = ${VERSION}`);
     this.#db.exec(INDEXES);
   }
 
@@ -443,8 +490,10 @@ export class SqliteStore implements Store {
   putEndpoint(endpoint: EndpointRecord, state: State): void {
     const { id, network, sandbox, ifname, ordinal, ip, ip6, aliases } = endpoint;
     this.#run(
-      `INSERT INTO endpoint (id, state, network, sandbox, ifname, ordinal, ip, ip6, aliases)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state`,
+      `INSERT INTO endpoint
+         (id, state, network, sandbox, ifname, ordinal, ip, ip6, aliases, record)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET state = excluded.state`,
       id,
       state,
       network,
@@ -454,6 +503,7 @@ export class SqliteStore implements Store {
       ip ?? null,
       ip6 ?? null,
       JSON.stringify(aliases),
+      JSON.stringify(detailsOf(endpoint)),
     );
   }
 
@@ -512,8 +562,9 @@ export class SqliteStore implements Store {
   }
 
   #readEndpoint(row: Record<string, SQLOutputValue>): Stated<EndpointRecord> {
-    const { ip, ip6, aliases, ...rest } = row as unknown as EndpointRow;
+    const { ip, ip6, aliases, record, ...rest } = row as unknown as EndpointRow;
     return this.#check("endpoint", rest.id, {
+      ...parsed(record),
       ...rest,
       ...(ip !== null && { ip }),
       ...(ip6 !== null && { ip6 }),
@@ -570,6 +621,11 @@ function parsed(json: unknown): Record<string, unknown> {
   } catch {
     return {};
   }
+}
+
+/** What is on record of an endpoint and no query asks for. */
+function detailsOf(endpoint: EndpointRecord): EndpointDetails {
+  return Object.fromEntries(DETAIL_NAMES.map((name) => [name, endpoint[name]]));
 }
 
 /** Fills in options that did not exist when the network was recorded, by an earlier version. */

@@ -2,9 +2,23 @@ import type { IpvlanError } from "../errors.ts";
 import type { SubnetSpec } from "../ipam/mod.ts";
 import type { NetworkOptions } from "./options.ts";
 
+/** An engine that networks and sandboxes can belong to. */
+export type EngineName = "docker" | "cni" | "netavark";
+
+/** The engine that a network or a sandbox belongs to, and which removes it. */
+export interface Owner {
+  /** The engine. */
+  engine: EngineName;
+  /** The engine's own id of the network or the sandbox. */
+  id: string;
+}
+
 /** A network to create. */
 export interface NetworkSpec extends Partial<NetworkOptions> {
-  /** The network's name: letters, digits, and `_` `.` `-` after the first, up to 63. */
+  /**
+   * The network's name: letters, digits, and `_` `.` `-` after the first, up to 63. That of an
+   * engine's network begins with the engine's name and a colon, and may be longer: `cni:lan`.
+   */
   name: string;
   /**
    * The subnets, of either family. A text is a subnet with every default. An automatic address
@@ -26,6 +40,12 @@ export interface NetworkSpec extends Partial<NetworkOptions> {
    * @default {{}}
    */
   labels?: Record<string, string>;
+  /**
+   * The engine that it belongs to.
+   *
+   * @default {undefined} None: it is `ipvlan`'s own.
+   */
+  owner?: Owner;
 }
 
 /** A subnet of a network, with every default settled. */
@@ -55,6 +75,8 @@ export interface SettledNetwork extends NetworkOptions {
   subnets: NetworkSubnet[];
   /** The labels. */
   labels: Record<string, string>;
+  /** The engine that it belongs to; `undefined` if it is `ipvlan`'s own. */
+  owner?: Owner;
 }
 
 /** A network on record. If no IPv4 subnet was asked for, its last subnet is a default pool. */
@@ -102,7 +124,10 @@ export interface SandboxSettings {
  * A sandbox: a network namespace that networks are connected to (what Docker calls a container).
  */
 export interface Sandbox extends SandboxSettings {
-  /** Its name, which is also the name of its network namespace. */
+  /**
+   * Its name, which is also the name of its network namespace. That of an engine's sandbox begins
+   * with the engine's name and a colon, and its namespace has no name: `cni:3e458d0718ee`.
+   */
   name: string;
   /** When it was created, in ISO 8601. */
   created: string;
@@ -110,11 +135,32 @@ export interface Sandbox extends SandboxSettings {
   labels: Record<string, string>;
   /**
    * Where its namespace comes from: the driver made it (`made`), the driver gave a name to the
-   * namespace of a process with `ip netns attach` (`attached`), or it had this name already
-   * (`found`). After a restart, the driver makes only namespaces of its own again. A namespace that
-   * it found keeps its name when the sandbox is removed.
+   * namespace of a process with `ip netns attach` (`attached`), it had this name already (`found`),
+   * or it is an engine's (`borrowed`). After a restart, the driver makes only namespaces of its own
+   * again. A namespace that it found keeps its name when the sandbox is removed.
    */
-  namespace: "made" | "attached" | "found";
+  namespace: "made" | "attached" | "found" | "borrowed";
+  /** The engine that it belongs to; `undefined` if it is `ipvlan`'s own. */
+  owner?: Owner;
+  /**
+   * The file of its namespace, if that is borrowed: `/proc/806/ns/net`. There is none yet while the
+   * engine has not said which one it is.
+   */
+  path?: string;
+  /** The inode of that file, which is that of the namespace (namespaces(7)). */
+  inode?: number;
+}
+
+/** A route of an endpoint's link. */
+export interface EndpointRoute {
+  /** The destination: `10.0.0.0/8`, `0.0.0.0/0`, `::/0`. */
+  dst: string;
+  /**
+   * The next hop.
+   *
+   * @default {undefined} None: the destination is on the link.
+   */
+  via?: string;
 }
 
 /** How a sandbox is connected to a network. */
@@ -155,6 +201,19 @@ export interface ConnectOptions {
    * @default {undefined} The first free of `eth0`, `eth1`, …
    */
   ifname?: string;
+  /**
+   * The routes of the link, in the order in which they are made; an empty list for none.
+   *
+   * @default {undefined} The default routes of the network.
+   */
+  routes?: readonly EndpointRoute[];
+  /**
+   * Whether an engine moves the link into the sandbox, names it there, and gives it its addresses and
+   * routes. The driver makes it in the host's namespace.
+   *
+   * @default {undefined}
+   */
+  handOver?: true;
 }
 
 /** A connection to make: to which network, and how. */
@@ -186,9 +245,23 @@ export interface AdoptSpec extends SandboxSpec {
   /**
    * The id of a process in the namespace. The namespace gets the sandbox's name.
    *
-   * @default {undefined} The namespace has this name already.
+   * @default {undefined} The namespace has this name already, or has a path.
    */
   pid?: number;
+  /**
+   * The engine that the namespace belongs to. Its name stays the engine's business: the sandbox's name
+   * is `ENGINE:ID`, and no file is written for it.
+   *
+   * @default {undefined}
+   */
+  owner?: Owner;
+  /**
+   * The file of an engine's namespace: `/proc/806/ns/net`, `/run/netns/cni-1`. It may be left out where
+   * all links are handed over.
+   *
+   * @default {undefined}
+   */
+  path?: string;
 }
 
 /** An endpoint: a sandbox's link on a network. */

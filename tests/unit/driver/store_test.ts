@@ -22,6 +22,7 @@ const ENDPOINT: EndpointRecord = {
   ordinal: 0,
   ip: "192.168.1.2",
   aliases: ["db"],
+  routes: [{ dst: "10.0.0.0/8", via: "192.168.1.1" }],
 };
 
 function fill(store: SqliteStore): void {
@@ -253,19 +254,71 @@ Deno.test("a store of a newer version is refused and left alone", () => {
   SqliteStore.open(dir.path)[Symbol.dispose]();
   {
     using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
-    db.exec("PRAGMA user_version = 2");
+    db.exec("PRAGMA user_version = 99");
   }
   const error = assertThrows(() => SqliteStore.open(dir.path), StoreError);
   assertEquals(error.folder, dir.path);
   assertEquals(
     error.message,
-    `The state folder "${dir.path}" cannot be used: its version is 2, newer than this program's; ` +
+    `The state folder "${dir.path}" cannot be used: its version is 99, newer than this program's; ` +
       "use a newer program",
   );
   assertThrows(() => SqliteStore.copy(dir.path), StoreError, "newer");
   using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
-  assertEquals(db.prepare("PRAGMA user_version").get()?.user_version, 2);
+  assertEquals(db.prepare("PRAGMA user_version").get()?.user_version, 99);
 });
+
+Deno.test("a store of version 1 keeps its endpoints, and takes what version 2 has", () => {
+  using dir = folder();
+  const { routes: _routes, ...endpoint } = ENDPOINT;
+  {
+    using store = SqliteStore.open(dir.path);
+    fill(store);
+    using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+    db.exec(AS_VERSION_1);
+  }
+  using store = SqliteStore.open(dir.path);
+  assertEquals(store.endpoints(), [{ ...endpoint, state: "making" }]);
+  assertEquals(store.networks(), [{ ...NET, state: "ready" }]);
+  assertThrows(() => store.putEndpoint({ ...ENDPOINT, id: "2", ordinal: 1 }, "ready"), StoreError);
+  // An engine may connect a sandbox to one network twice.
+  store.putSandbox({ ...SANDBOX, name: "cni:c1", namespace: "borrowed" }, "ready");
+  for (const ordinal of [0, 1]) {
+    const { ip: _ip, ...rest } = ENDPOINT;
+    const again = { ...rest, id: `cni${ordinal}`, sandbox: "cni:c1", ordinal };
+    store.putEndpoint({ ...again, ifname: `net${ordinal}` }, "ready");
+  }
+  assertEquals(store.endpoints({ sandbox: "cni:c1" }).length, 2);
+});
+
+/** Makes a store what the program of version 1 has made. */
+const AS_VERSION_1 = `
+  DROP TABLE claim;
+  DROP TABLE pool;
+  DROP INDEX endpoint_unready;
+  ALTER TABLE endpoint RENAME TO newer;
+  CREATE TABLE endpoint (
+    id TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    network TEXT NOT NULL REFERENCES network (id),
+    sandbox TEXT NOT NULL REFERENCES sandbox (name),
+    ifname TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    ip TEXT,
+    ip6 TEXT,
+    aliases TEXT NOT NULL,
+    UNIQUE (network, sandbox),
+    UNIQUE (sandbox, ifname),
+    UNIQUE (sandbox, ordinal),
+    UNIQUE (network, ip),
+    UNIQUE (network, ip6)
+  ) STRICT;
+  INSERT INTO endpoint
+    SELECT id, state, network, sandbox, ifname, ordinal, ip, ip6, aliases FROM newer;
+  DROP TABLE newer;
+  CREATE INDEX endpoint_unready ON endpoint (sandbox, ordinal) WHERE state <> 'ready';
+  PRAGMA user_version = 1;
+`;
 
 Deno.test("the error for an unusable state folder names the folder", () => {
   using dir = folder();
