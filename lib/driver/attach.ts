@@ -17,6 +17,7 @@ import {
   AmbiguousIdError,
   HalfDoneError,
   type HostsFileError,
+  InvalidOptionError,
   NetworkNotFoundError,
   NotUndoneError,
   SandboxExistsError,
@@ -26,7 +27,7 @@ import { findNetwork, sandboxNotFound } from "./find.ts";
 import { HeldAddresses } from "./held_addresses.ts";
 import type { HeldAddress } from "./holders.ts";
 import { noticeHosts } from "./hosts.ts";
-import { nameProblem } from "./names.ts";
+import { nameProblem, ownedNameProblem } from "./names.ts";
 import type { HostFacts } from "./network.ts";
 import { globalAddrs } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
@@ -48,6 +49,12 @@ export interface AttachRequest extends AdoptSpec {
    * @default {undefined} The sandbox exists.
    */
   namespace?: Sandbox["namespace"];
+  /**
+   * The identity of the namespace at the path, or `undefined` if there is none.
+   *
+   * @default {undefined}
+   */
+  namespaceId?: string;
 }
 
 /** A sandbox and its new endpoints. */
@@ -176,14 +183,19 @@ function reserve(
       heldOn: (parent) => held.on(parent),
     });
     const problems = [
-      ...sandboxProblems(store, request, record !== undefined),
+      ...sandboxProblems(store, request, record),
       ...settingsProblems(request),
       ...decision.ok ? [] : decision.problems,
     ];
     const decided = accept(problems.length > 0 ? { ok: false, problems } : decision);
-    const sandbox: Sandbox = namespace === undefined
-      ? withoutState(record!)
-      : { name, created: new Date().toISOString(), labels, namespace, ...settingsOf(request) };
+    const sandbox: Sandbox = namespace === undefined ? withoutState(record!) : {
+      name,
+      created: new Date().toISOString(),
+      labels,
+      namespace,
+      ...settingsOf(request),
+      ...borrowedOf(request),
+    };
     const endpoints = decided.planned.map(({ endpoint }) => endpoint);
     const records: RecordGroup = isNew ? { sandbox, endpoints } : { endpoints };
     setState(store, records, "making");
@@ -219,7 +231,9 @@ async function make(
   const steps = byPlace([
     ...(records.sandbox ? sandboxSteps(sandbox, pid) : []),
     ...giveWay,
-    ...planned.flatMap(({ network, endpoint }) => endpointSteps(network, endpoint, isOnly)),
+    ...planned.flatMap(({ network, endpoint }) =>
+      endpointSteps(network, endpoint, isOnly, sandbox.path)
+    ),
   ]);
   try {
     const finish = async () => {
@@ -345,11 +359,21 @@ function findTarget(store: Store, name: string, sandbox: string): Decision<{ net
   }
 }
 
+/** What is on record of the namespace of an engine. */
+function borrowedOf(
+  { owner, path, namespaceId }: AttachRequest,
+): Pick<Sandbox, "owner" | "path" | "namespaceId"> {
+  return { ...owner && { owner }, ...path !== undefined && { path, namespaceId } };
+}
+
 function sandboxProblems(
   store: Store,
-  { name, namespace }: AttachRequest,
-  isRecorded: boolean,
+  request: AttachRequest,
+  record: Sandbox | undefined,
 ): IpvlanError[] {
+  const { name, namespace, owner } = request;
+  const isRecorded = record !== undefined;
+  if (owner ?? record?.owner) return ownedProblems(store, request, record);
   const isPresent = nameIsUsed(name);
   if (namespace === undefined) {
     if (!isRecorded) return [sandboxNotFound(store, name)];
@@ -361,6 +385,26 @@ function sandboxProblems(
   if (isRecorded) return [new SandboxExistsError(name, false)];
   if (namespace === "found") return isPresent ? [] : [new NamespaceNotFoundError(name)];
   return isPresent ? [new SandboxExistsError(name, true)] : [];
+}
+
+/** What is wrong with an engine's sandbox to make or to connect. */
+function ownedProblems(
+  store: Store,
+  { name, namespace, owner, path, namespaceId, connections }: AttachRequest,
+  record: Sandbox | undefined,
+): IpvlanError[] {
+  if (namespace === undefined) {
+    if (!record) return [sandboxNotFound(store, name)];
+    const isThere = record.path === undefined || record.namespaceId === namespaceId;
+    return isThere ? [] : [new SandboxGoneError(name)];
+  }
+  const problem = ownedNameProblem("sandbox", name, owner!);
+  if (problem) return [problem];
+  if (record) return [new SandboxExistsError(name, false)];
+  if (path !== undefined || connections.every(({ handOver }) => handOver)) return [];
+  return [
+    new InvalidOptionError("namespace", "", "its path is needed, as a link is not handed over"),
+  ];
 }
 
 /** Says which parents are down. */

@@ -59,6 +59,18 @@ export function defaultRoutes(
   });
 }
 
+/** The routes of an endpoint: those that it was given, or the default routes of its network. */
+export function linkRoutes(
+  network: Network,
+  endpoint: Pick<EndpointRecord, "ifname" | "ordinal" | "routes">,
+  addresses: readonly EndpointAddress[],
+  isOnly: boolean,
+): RouteSpec[] {
+  const { routes, ifname } = endpoint;
+  return routes?.map(({ dst, via }) => ({ dst, via, dev: ifname })) ??
+    defaultRoutes(network, endpoint, addresses, isOnly);
+}
+
 /** The destination of a default route. */
 const DEFAULT_PREFIX = { 4: "default", 6: "::/0" };
 
@@ -67,7 +79,7 @@ const DEFAULT_PREFIX = { 4: "default", 6: "::/0" };
  * networks that it is connected to now. Only default routes that lead nowhere have to give way.
  */
 export function giveWaySteps(network: Network, endpoint: EndpointRecord): Step[] {
-  if (!network.isolated || wayOut(network) === "none") return [];
+  if (!network.isolated || endpoint.routes || wayOut(network) === "none") return [];
   const { sandbox, ifname: dev } = endpoint;
   const inside = (line: string) => ({ netns: sandbox, line });
   const addresses = endpointAddresses(endpoint).map((address) => ({ address }));

@@ -2,6 +2,7 @@ import type { IpvlanError } from "../errors.ts";
 import { look, lookAtLinks } from "../iproute2/view.ts";
 import { attach, type Attached, type AttachRequest } from "./attach.ts";
 import { type BackgroundOptions, startInBackground } from "./background.ts";
+import { BorrowedNamespaces } from "./borrowed.ts";
 import { createNetwork, newIdentity } from "./create.ts";
 import { toEndpoint } from "./endpoint.ts";
 import {
@@ -23,9 +24,16 @@ import { KnownPools } from "./pools.ts";
 import { namespaceExists, Processes } from "./processes.ts";
 import { lateSignal, type Programs } from "./programs.ts";
 import { recover, type Recovery } from "./recover.ts";
-import { disconnect, pruneNetworks, removeNetwork, removeSandbox } from "./remove.ts";
+import {
+  disconnect,
+  pruneNetworks,
+  removeNetwork,
+  removeSandbox,
+  removeTransient,
+} from "./remove.ts";
 import { restore } from "./restore.ts";
 import { seeSandboxes } from "./see.ts";
+import { inTheWay, removeStale } from "./stale.ts";
 import { SettingsKeeper, settingsOf, withHostname } from "./settings.ts";
 import { guardStateFolder } from "./state_folder.ts";
 import { isReady, SqliteStore, stateFolder, withoutState } from "./store.ts";
@@ -33,6 +41,7 @@ import type {
   AdoptSpec,
   ConnectOptions,
   Endpoint,
+  EngineName,
   Network,
   NetworkDetails,
   NetworkSpec,
@@ -257,6 +266,12 @@ export class Driver implements AsyncDisposable {
     return this.#parts.store.networks().filter(isReady).map(withoutState);
   }
 
+  /** One network; `undefined` if there is none with this name. */
+  findNetwork(name: string): Network | undefined {
+    const network = this.#parts.store.network(name);
+    return network && isReady(network) ? withoutState(network) : undefined;
+  }
+
   /** A network with its endpoints. @throws {NetworkNotFoundError} There is no such network. */
   inspectNetwork(name: string): NetworkDetails {
     const { store } = this.#parts;
@@ -282,13 +297,18 @@ export class Driver implements AsyncDisposable {
 
   /**
    * Makes a sandbox of a namespace that exists, and connects it to networks. The namespace is that
-   * of a process, or the one that has the sandbox's name. It outlives the sandbox.
+   * of a process, the one that has the sandbox's name, or an engine's. It outlives the sandbox.
+   *
+   * If a sandbox of an engine has the name, or an address that is asked for, and its namespace is
+   * gone, then that sandbox is removed first.
    *
    * @throws {IpvlanError} The class says what is wrong.
    * @throws {ProblemsError} Several things are wrong.
    */
   async adoptSandbox(spec: AdoptSpec): Promise<Outcome<SandboxDetails>> {
-    return await this.#createSandbox(spec, spec.pid === undefined ? "found" : "attached");
+    const { owner, pid } = spec;
+    const namespace = owner ? "borrowed" : pid === undefined ? "found" : "attached";
+    return await this.#createSandbox(spec, namespace);
   }
 
   /**
@@ -303,14 +323,17 @@ export class Driver implements AsyncDisposable {
    * @throws {InvalidOptionError} This process is in it, and `busy` is `kill`.
    */
   async removeSandbox(name: string, busy: "leave" | "refuse" | "kill" = "leave"): Promise<void> {
+    const { store } = this.#parts;
+    const networks = networksOf(store, store.endpoints({ sandbox: name }));
     await this.#shared(async () => {
-      findSandbox(this.#parts.store, name);
+      findSandbox(store, name);
       const pids = busy === "leave" ? [] : await this.processes(name);
       if (busy === "refuse" && pids.length > 0) throw new SandboxInUseError(name, pids);
       await this.#kill(name, pids, "SIGKILL");
       await removeSandbox(this.#parts.unstoppable, name);
       this.#parts.output.remove(name);
     });
+    await this.#removeTransient([...networks.values()]);
   }
 
   /**
@@ -319,8 +342,8 @@ export class Driver implements AsyncDisposable {
    * @throws {SandboxNotFoundError} There is no such sandbox.
    */
   async processes(name: string): Promise<number[]> {
-    findSandbox(this.#parts.store, name);
-    return await this.#parts.processes.in(name);
+    const { path } = findSandbox(this.#parts.store, name);
+    return await this.#parts.processes.in(name, path);
   }
 
   /**
@@ -401,14 +424,54 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
+   * Says which namespace an engine's sandbox has, or with `undefined` that it has none now: then its
+   * links are in the host's namespace.
+   *
+   * @param path The file of the namespace.
+   * @throws {SandboxNotFoundError} There is no such sandbox.
+   * @throws {InvalidOptionError} It is not an engine's, or there is no namespace at the path.
+   */
+  async setSandboxPath(name: string, path: string | undefined): Promise<void> {
+    await this.#shared(async () => {
+      const { store, borrowed } = this.#parts;
+      const namespaceId = path === undefined ? undefined : await borrowed.identify(path);
+      store.transaction(() => {
+        const { path: _, namespaceId: __, ...sandbox } = findSandbox(store, name);
+        if (!sandbox.owner) throw new InvalidOptionError("sandbox", name, "it is not an engine's");
+        store.putSandbox({ ...sandbox, ...path !== undefined && { path, namespaceId } }, "ready");
+      });
+    });
+  }
+
+  /**
+   * Removes the sandboxes of engines whose namespaces are gone, and the networks that go with the last
+   * of their sandboxes.
+   *
+   * @param engine Only those of this engine.
+   * @returns The names of the sandboxes.
+   */
+  async removeStale(engine?: EngineName): Promise<string[]> {
+    const { store, unstoppable } = this.#parts;
+    const all = () =>
+      store.sandboxes().filter(({ owner }) => engine === undefined || owner?.engine === engine);
+    const removed = await this.#shared(() => removeStale(unstoppable, all()));
+    await this.#removeTransient(store.networks());
+    return removed;
+  }
+
+  /**
    * Disconnects a sandbox from a network. Its addresses there are free again.
    *
+   * @param ifname The link's name, if an engine has connected the sandbox more than once.
    * @throws {NetworkNotFoundError} There is no such network.
    * @throws {SandboxNotFoundError} There is no such sandbox.
    * @throws {NotConnectedError} It is not connected.
    */
-  async disconnect(network: string, sandbox: string): Promise<void> {
-    await this.#shared(() => disconnect(this.#parts.unstoppable, network, sandbox));
+  async disconnect(network: string, sandbox: string, ifname?: string): Promise<void> {
+    const { store, unstoppable } = this.#parts;
+    const target = store.network(network);
+    await this.#shared(() => disconnect(unstoppable, network, sandbox, ifname));
+    if (target) await this.#removeTransient([target]);
   }
 
   /** Replaces a network's labels. @throws {NetworkNotFoundError} There is no such network. */
@@ -514,7 +577,14 @@ export class Driver implements AsyncDisposable {
   async restore(seconds = 0): Promise<RestoreReport> {
     const restoreOnce = () =>
       this.#exclusive(async (parts, recovery) => {
-        const report = await restore(parts, recovery);
+        const { store, unstoppable } = parts;
+        const stale = await removeStale(unstoppable, store.sandboxes());
+        await removeTransient(unstoppable, store.networks());
+        const undone = stale.map((name) => `The namespace of "${name}" was gone`);
+        const report = await restore(parts, {
+          ...recovery,
+          undone: [...recovery.undone, ...undone],
+        });
         // After the signal, everything was refused, and the report says so of each.
         parts.wait.signal?.throwIfAborted();
         return report;
@@ -586,9 +656,19 @@ export class Driver implements AsyncDisposable {
 
   /** The words of a command that runs another one in a sandbox. */
   #wordsInside(sandbox: string, words: readonly string[]): string[] {
-    const { hostname } = findSandbox(this.#parts.store, sandbox);
+    const { hostname, path } = findSandbox(this.#parts.store, sandbox);
+    if (path !== undefined) return ["nsenter", `--net=${path}`, ...words];
     if (!namespaceExists(sandbox)) throw new SandboxGoneError(sandbox);
     return ["ip", "netns", "exec", sandbox, ...withHostname(hostname, words)];
+  }
+
+  /** Removes those of some networks that go with their last endpoint, if they have none. */
+  async #removeTransient(networks: readonly Network[]): Promise<void> {
+    const { store } = this.#parts;
+    const isUnused = ({ id, transient }: Network) =>
+      transient && store.endpoints({ network: id }).length === 0;
+    if (!networks.some(isUnused)) return;
+    await this.#exclusive(({ unstoppable }) => removeTransient(unstoppable, networks));
   }
 
   async #createSandbox(
@@ -602,8 +682,18 @@ export class Driver implements AsyncDisposable {
 
   async #attach(request: AttachRequest): Promise<Attached> {
     return await this.#shared(async () => {
-      const facts = request.connections.length > 0 ? await this.#linkFacts() : undefined;
-      return await attach(this.#parts, request, facts);
+      const { store, borrowed, unstoppable } = this.#parts;
+      const { name, connections } = request;
+      const others = [...inTheWay(store, name, connections)].flatMap((each) =>
+        (request.namespace === undefined && each === name) ? [] : store.sandbox(each) ?? []
+      );
+      await removeStale(unstoppable, others);
+      const path = request.path ?? store.sandbox(name)?.path;
+      const [namespaceId, facts] = await Promise.all([
+        path === undefined ? undefined : borrowed.identify(path),
+        connections.length > 0 ? this.#linkFacts() : undefined,
+      ]);
+      return await attach(this.#parts, { ...request, namespaceId }, facts);
     });
   }
 
@@ -652,11 +742,24 @@ export class Driver implements AsyncDisposable {
 function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
   const { host, wrap, store, programLock: lock, programs, hosts, pools, output } = base;
   const { report, isRehearsal } = base;
-  const namespaces = new Namespaces({ host, lock, programs, wrap, ...wait });
+  const pathOf = (sandbox: string) => store.sandbox(sandbox)?.path;
+  const namespaces = new Namespaces({ host, lock, programs, wrap, pathOf, ...wait });
   const partsOn = (namespaces: Namespaces, wait: WaitOptions) => {
     const processes = new Processes(namespaces.run, lock);
     const settings = new SettingsKeeper({ run: namespaces.run, report, isRehearsal });
-    return { store, namespaces, processes, hosts, pools, output, settings, isRehearsal, wait };
+    const borrowed = new BorrowedNamespaces(namespaces.run, host);
+    return {
+      store,
+      namespaces,
+      borrowed,
+      processes,
+      hosts,
+      pools,
+      output,
+      settings,
+      isRehearsal,
+      wait,
+    };
   };
   // What has begun may wait for others a little longer, and then leaves the rest to the next call.
   const late = { ...wait, signal: lateSignal(wait.signal) };

@@ -33,7 +33,7 @@ export async function deleteRecords(
   { store, hosts, settings, wait }: DriverParts,
   { sandbox, endpoints }: RecordGroup,
 ): Promise<void> {
-  if (sandbox) settings.remove(sandbox.name);
+  if (sandbox && !sandbox.owner) settings.remove(sandbox.name);
   const sandboxes = endpoints.map((endpoint) => endpoint.sandbox);
   if (sandbox) sandboxes.push(sandbox.name);
   const networks = endpoints.map(({ network }) => network);
@@ -99,7 +99,7 @@ export async function dropSandbox(parts: DriverParts, sandbox: Sandbox): Promise
   const { store, namespaces } = parts;
   const endpoints = store.endpoints({ sandbox: sandbox.name });
   await deleteLinks(parts, { sandbox, removed: endpoints });
-  if (sandbox.namespace !== "found") {
+  if (sandbox.namespace !== "found" && sandbox.namespace !== "borrowed") {
     await unlessGone(() => namespaces.caller().netns.del(sandbox.name));
   }
   await deleteRecords(parts, { sandbox, endpoints });

@@ -3,6 +3,7 @@ import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import {
   contains,
   type Family,
+  formatAddress,
   formatPrefix,
   overlaps,
   parseAddress,
@@ -17,7 +18,7 @@ import { linkAdd, linkDel, linkSet } from "../iproute2/link.ts";
 import { netnsAdd, netnsAttach, netnsDel } from "../iproute2/netns.ts";
 import { routeLine } from "../iproute2/route.ts";
 import { linkName } from "../iproute2/words.ts";
-import { defaultRoutes, type EndpointAddress, wayOut } from "./default_routes.ts";
+import { type EndpointAddress, linkRoutes, wayOut } from "./default_routes.ts";
 import {
   AddressHeldError,
   AlreadyConnectedError,
@@ -29,7 +30,7 @@ import {
   RouteOverlapError,
 } from "./errors.ts";
 import type { HeldAddress } from "./holders.ts";
-import { nameProblem } from "./names.ts";
+import { isOwned, nameProblem } from "./names.ts";
 import { linkOptions } from "./options.ts";
 import { aliasOf, explainIpvlanAdd, LINK_GROUP } from "./parent.ts";
 import { CALLER, type Line, type Step } from "./plan.ts";
@@ -88,7 +89,9 @@ export function decideEndpoint(
 ): Decision<DecidedEndpoint> {
   const { network, sandbox, endpoints } = facts;
   const problems: IpvlanError[] = [];
-  if (endpoints.some((endpoint) => endpoint.network === network.id)) {
+  // An engine may connect one network twice, by links of two names.
+  const isConnected = endpoints.some((endpoint) => endpoint.network === network.id);
+  if (isConnected && !isOwned(sandbox)) {
     problems.push(new AlreadyConnectedError(sandbox, network.name));
   }
   if (options.macAddress !== undefined) problems.push(new MacAddressError(options.macAddress));
@@ -100,14 +103,27 @@ export function decideEndpoint(
   problems.push(...nameConflicts(sandbox, aliases, facts));
   const ordinal = lowestFree(new Set(endpoints.map((endpoint) => endpoint.ordinal)));
   const names = new Set(["lo", ...endpoints.map(({ ifname }) => ifname)]);
-  const ifname = options.ifname ?? freeName(names, ordinal);
+  const ifname = options.handOver
+    ? temporaryName({ id })
+    : options.ifname ?? freeName(names, ordinal);
   if (names.has(ifname)) problems.push(new LinkExistsError(sandbox, ifname));
   const named = attempt(() => linkName(ifname));
   if (!named.ok) problems.push(...named.problems);
 
   let { pools } = facts;
   const notices: string[] = [];
+  const prefixLengths: { ip?: number; ip6?: number } = {};
+  const foreign = (family: Family, given: string): string | undefined => {
+    const parsed = attempt(() => parseForeign(family, given));
+    if (!parsed.ok) {
+      problems.push(...parsed.problems);
+      return undefined;
+    }
+    prefixLengths[family === 6 ? "ip6" : "ip"] = parsed.value.length;
+    return parsed.value.address;
+  };
   const address = (family: Family, given: string | undefined): string | undefined => {
+    if (network.foreignAddresses) return given === undefined ? undefined : foreign(family, given);
     const hasFamily = network.subnets.some(({ subnet }) => familyOf(subnet) === family);
     if (given === undefined && !hasFamily) return undefined;
     const taken = attempt(() =>
@@ -136,15 +152,19 @@ export function decideEndpoint(
   };
   if (ip !== undefined) endpoint.ip = ip;
   if (ip6 !== undefined) endpoint.ip6 = ip6;
+  if (options.routes) endpoint.routes = options.routes;
+  if (options.handOver) endpoint.handOver = true;
+  if (network.foreignAddresses) endpoint.prefixLengths = prefixLengths;
   const overlapping = overlapProblems(sandbox, subnetRoutes(network, endpoint), facts.routes);
-  if (overlapping.length > 0) return { ok: false, problems: overlapping };
+  // An engine knows what it does, and connects one network twice if it is asked to.
+  if (overlapping.length > 0 && !isOwned(sandbox)) return { ok: false, problems: overlapping };
   return { ok: true, endpoint, pools, notices };
 }
 
 /** The routes to the subnets of an endpoint's addresses. */
 export function subnetRoutes(
   network: Network,
-  endpoint: Pick<EndpointRecord, "ifname" | "ip" | "ip6">,
+  endpoint: Pick<EndpointRecord, "ifname" | "ip" | "ip6" | "prefixLengths">,
 ): SubnetRoute[] {
   const { ifname } = endpoint;
   return linkAddresses(network, endpoint).map(({ address }) => {
@@ -207,6 +227,16 @@ function freeName(taken: ReadonlySet<string>, from: number): string {
   let number = from;
   while (taken.has(`eth${number}`)) number++;
   return `eth${number}`;
+}
+
+/** Reads an address of an engine: `192.168.1.2/24`. */
+function parseForeign(family: Family, given: string): { address: string; length: number } {
+  if (familyOf(given) !== family || !given.includes("/")) {
+    const rule = `an IPv${family} address with its prefix length is needed`;
+    throw new InvalidOptionError(`IPv${family} address`, given, rule);
+  }
+  const { length } = parsePrefix(given).prefix;
+  return { address: formatAddress(parseAddress(given.slice(0, given.indexOf("/")))), length };
 }
 
 /** An address that was taken, and what the user should know of it. */
@@ -274,10 +304,12 @@ function takeGiven(
 /** The addresses of an endpoint's link with their gateways, IPv4 first. */
 export function linkAddresses(
   network: Network,
-  endpoint: Pick<EndpointRecord, "ip" | "ip6">,
+  endpoint: Pick<EndpointRecord, "ip" | "ip6" | "prefixLengths">,
 ): EndpointAddress[] {
   const hasGateway = wayOut(network) === "gateway";
   return endpointAddresses(endpoint).map((address) => {
+    const foreign = endpoint.prefixLengths?.[familyOf(address) === 6 ? "ip6" : "ip"];
+    if (foreign !== undefined) return { address: `${address}/${foreign}` };
     const home = network.subnets.find(({ subnet }) =>
       contains(parsePrefix(subnet).prefix, parseAddress(address))
     );
@@ -301,8 +333,8 @@ export function toEndpoint(network: Network, endpoint: EndpointRecord): Endpoint
 }
 
 /** The name of an endpoint's link until it is renamed in its sandbox. */
-export function temporaryName(endpoint: EndpointRecord): string {
-  return `e-${endpoint.id}`;
+export function temporaryName({ id }: Pick<EndpointRecord, "id">): string {
+  return `e-${id}`;
 }
 
 /** From here on, the kernel itself gives no index: it counts from 1. */
@@ -324,32 +356,41 @@ export function linkIndex({ id, ordinal }: Pick<EndpointRecord, "id" | "ordinal"
  * unique temporary name, as the kernel refuses a name that also exists in the host's namespace
  * (`eth0`). Then it is renamed, and gets its addresses and routes.
  *
+ * A link that is handed over stays in the host's namespace, without address and route.
+ *
  * @param isOnly Whether it is the only endpoint of its sandbox. The default routes depend on that.
+ * @param path The file of the sandbox's namespace, if that has no name.
  */
 export function endpointSteps(
   network: Network,
   endpoint: EndpointRecord,
   isOnly: boolean,
+  path?: string,
 ): Step[] {
   const addresses = linkAddresses(network, endpoint);
   const { sandbox, ifname } = endpoint;
   const temporary = temporaryName(endpoint);
   const { parent } = network;
+  const add = (netns: string | undefined): Step => ({
+    line: linkAdd({
+      ...linkOptions(network),
+      type: "ipvlan",
+      name: temporary,
+      link: parent,
+      netns,
+      index: linkIndex(endpoint),
+      group: LINK_GROUP,
+    }),
+    explain: (error) => explainIpvlanAdd(error, parent),
+  });
+  // The alias comes last: it says that the link is complete. `restore` replaces a link without it.
+  const alias = linkSet(ifname, { alias: aliasOf([network.name]) });
+  if (endpoint.handOver) {
+    return [{ ...add(undefined), undo: { line: linkDel(temporary) } }, { line: alias }];
+  }
   const inside = (line: string): Step => ({ netns: sandbox, line });
   return [
-    {
-      line: linkAdd({
-        ...linkOptions(network),
-        type: "ipvlan",
-        name: temporary,
-        link: parent,
-        netns: sandbox,
-        index: linkIndex(endpoint),
-        group: LINK_GROUP,
-      }),
-      undo: inside(linkDel(temporary)),
-      explain: (error) => explainIpvlanAdd(error, parent),
-    },
+    { ...add(path ?? sandbox), undo: inside(linkDel(temporary)) },
     {
       ...inside(linkSet(temporary, { name: ifname })),
       // A link without an IPv6 subnet gets no IPv6 address at all: no link-local one, and none that
@@ -370,11 +411,9 @@ export function endpointSteps(
           ? new AddressHeldError(address.split("/")[0]!, unknownHolder(parent))
           : explainRights(error),
     })),
-    ...defaultRoutes(network, endpoint, addresses, isOnly)
+    ...linkRoutes(network, endpoint, addresses, isOnly)
       .map((route) => inside(routeLine("add", route))),
-    // The alias comes last: it says that the link is complete. `restore` replaces a link without
-    // it.
-    inside(linkSet(ifname, { alias: aliasOf([network.name]) })),
+    inside(alias),
   ];
 }
 
@@ -393,7 +432,7 @@ export function sandboxSteps(
   { name, namespace }: Pick<Sandbox, "name" | "namespace">,
   pid?: number,
 ): Step[] {
-  if (namespace === "found") return [];
+  if (namespace === "found" || namespace === "borrowed") return [];
   const undo: Line = { netns: CALLER, line: netnsDel(name) };
   if (pid !== undefined) {
     return [{

@@ -1,6 +1,6 @@
 import { attempt } from "../errors.ts";
 import type { RunProgram } from "../iproute2/shell.ts";
-import { netnsName } from "../iproute2/words.ts";
+import { fromNetnsFolder, netnsName } from "../iproute2/words.ts";
 import { findFiles, findOpenFiles, type FoundFile } from "./files.ts";
 
 /** A network namespace that a program can enter. */
@@ -66,5 +66,5 @@ function namespaceAt(path: string, host: string | undefined): EnterableNamespace
   const where = file === "ns/net"
     ? `in the namespace of process ${pid}`
     : `in a namespace that process ${pid} keeps open`;
-  return { netns: `../..${path}`, where, names: [] };
+  return { netns: fromNetnsFolder(path), where, names: [] };
 }

@@ -3,6 +3,7 @@ import { ownNames } from "./endpoint.ts";
 import { HostsFileError } from "./errors.ts";
 import { orAbort } from "../iproute2/abort.ts";
 import { FileLock } from "./lock.ts";
+import { isOwned } from "./names.ts";
 import type { WaitOptions } from "./wait.ts";
 import { withOwnHosts } from "./settings.ts";
 import type { NamedEndpoint, Store } from "./store.ts";
@@ -165,6 +166,8 @@ export class HostsFiles {
     const isStale = ({ network }: NamedEndpoint) => networks.has(network);
     const connected = [...bySandbox].filter(([, own]) => own.some(isStale)).map(([name]) => name);
     for (const sandbox of new Set([...sandboxes, ...connected])) {
+      // An engine has names and files of its own.
+      if (isOwned(sandbox)) continue;
       const own = bySandbox.get(sandbox) ?? [];
       const record = own.length > 0 ? undefined : this.#store.sandbox(sandbox);
       const isKept = own.length > 0 || (record !== undefined && record.state !== "removing");
@@ -203,7 +206,11 @@ export function renderHosts(reachable: readonly NamedEndpoint[]): string {
 function hostLines(endpoint: NamedEndpoint): string[] {
   const { sandbox, networkName, aliases } = endpoint;
   const [name, ...longer] = ownNames(sandbox, networkName);
-  const names = [...new Set([name, ...aliases, ...longer])].join(" ");
+  // The name of an engine's sandbox is an id, and no host name.
+  const names = isOwned(sandbox)
+    ? aliases.join(" ")
+    : [...new Set([name, ...aliases, ...longer])].join(" ");
+  if (names === "") return [];
   return endpointAddresses(endpoint).map((address) => `${address} ${names}`);
 }
 

@@ -11,12 +11,13 @@ import { IpvlanError } from "../errors.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { orAbort } from "../iproute2/abort.ts";
 import { type Addr, addrAdd } from "../iproute2/addr.ts";
-import { IpCommandError } from "../iproute2/errors.ts";
+import { IpCommandError, isNoNamespace } from "../iproute2/errors.ts";
 import type { Ip } from "../iproute2/ip.ts";
 import { type Link, linkAdd, linkDel } from "../iproute2/link.ts";
 import { type EnterableNamespace, findEnterable } from "./enterable.ts";
 import { linkIndex, temporaryName } from "./endpoint.ts";
 import { LinkLeftError } from "./errors.ts";
+import { isOwned } from "./names.ts";
 import { isOurs, LINK_GROUP } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
 import { isGone } from "./plan.ts";
@@ -153,7 +154,7 @@ async function deleteInside(
   removal: LinkRemoval,
 ): Promise<EndpointRecord[]> {
   const { sandbox, removed, kept } = removal;
-  if (!namespaceExists(sandbox.name)) return [...removed];
+  if (!isOwned(sandbox.name) && !namespaceExists(sandbox.name)) return [...removed];
   const ip = parts.namespaces.inside(sandbox.name, true);
   // With the sandbox, all ipvlan links go, whatever their parents are.
   const needsParents = kept !== undefined || sandbox.namespace !== "made";
@@ -202,7 +203,8 @@ async function deleteByIndex(ip: Ip, indexes: readonly number[]): Promise<Deleti
       deleted: new Set(indexes.filter((_, place) => exist[place])),
     };
   } catch (error) {
-    if (!isGone(error)) throw error;
+    // The second one is that of a file that led to a namespace once.
+    if (!isGone(error) && !isNoNamespace(error)) throw error;
     return NOTHING;
   }
 }

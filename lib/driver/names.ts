@@ -2,6 +2,7 @@ import { VLAN_ID, type VlanProtocol } from "../iproute2/kinds/vlan.ts";
 import { LINK_NAME_MAX, linkName } from "../iproute2/words.ts";
 import { attempt, type IpvlanError } from "../errors.ts";
 import { InvalidNameError, InvalidOptionError } from "./errors.ts";
+import type { Owner } from "./types.ts";
 
 /** Networks that Docker has from the start, so that `run --network` takes these words for them. */
 const PREDEFINED = ["bridge", "default", "host", "none"];
@@ -30,6 +31,28 @@ export function nameProblem(
   }
   const reason = what === "sandbox" || what === "alias" ? whyNoHostName(name) : undefined;
   if (reason !== undefined) return new InvalidNameError(what, name, reason);
+}
+
+/**
+ * Checks the name of an engine's network or sandbox: the engine's name, a colon, and the engine's own
+ * name or id. The colon keeps it apart from all other names, and from those of files.
+ *
+ * @returns What is wrong with it, or `undefined`.
+ */
+export function ownedNameProblem(
+  what: "network" | "sandbox",
+  name: string,
+  { engine }: Owner,
+): InvalidNameError | undefined {
+  const rest = name.startsWith(`${engine}:`) ? name.slice(engine.length + 1) : "";
+  if (/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(rest)) return undefined;
+  const rule = `${engine}: and then letters and digits, and after the first also _ . and -`;
+  return new InvalidNameError(what, name, rule);
+}
+
+/** Whether a name is that of an engine's network or sandbox. */
+export function isOwned(name: string): boolean {
+  return name.includes(":");
 }
 
 /** The names that every hosts file has for the host itself, besides `localhost`. */

@@ -4,6 +4,8 @@ import { Ip } from "../iproute2/ip.ts";
 import { ProcessPerBurst } from "../iproute2/process_per_burst.ts";
 import { type Runner, Session } from "../iproute2/session.ts";
 import { type Ending, type RunProgram, Shell } from "../iproute2/shell.ts";
+import { fromNetnsFolder } from "../iproute2/words.ts";
+import { isOwned } from "./names.ts";
 import { CALLER, type RunnerOf, runPlan, type Step, type WhenHeld } from "./plan.ts";
 import { Programs } from "./programs.ts";
 import type { WaitOptions } from "./wait.ts";
@@ -81,6 +83,11 @@ export interface NamespacesOptions extends WaitOptions {
   /** Wraps the runner of each namespace. */
   wrap?: WrapRunner;
   /**
+   * Gives the file of the namespace of an engine's sandbox; `undefined` if the engine has not said
+   * which one it is. Until then its links are in the host's namespace.
+   */
+  pathOf?: (sandbox: string) => string | undefined;
+  /**
    * Whether lines run although the signal is aborted: see {@linkcode Namespaces.unstoppable}.
    *
    * @default {false}
@@ -138,12 +145,16 @@ export class Namespaces {
   /**
    * `ip` in a namespace, such as a sandbox's, that no other call shares.
    *
-   * @param netns Its name, or a path as `ip -n` takes it; `undefined` for that of this process.
+   * @param netns Its name, a path as `ip -n` takes it, or the name of an engine's sandbox; `undefined`
+   * for that of this process.
    * @param force Whether it continues after a line that failed.
    * @param withoutIPv6 Links on which IPv6 is disabled before the first line.
    */
   inside(netns: string | undefined, force = false, withoutIPv6: readonly string[] = []): Ip {
-    return this.#make(netns, force, withoutIPv6);
+    if (netns === undefined || !isOwned(netns)) return this.#make(netns, force, withoutIPv6);
+    const path = this.#options.pathOf?.(netns);
+    const place = path === undefined ? this.#options.host : fromNetnsFolder(path);
+    return this.#make(place, force, withoutIPv6);
   }
 
   /** The name of the host's namespace; `undefined` if it is that of this process. */

@@ -119,10 +119,11 @@ function mtuProblems(mtu: number | undefined, carrier: Link | undefined): Ipvlan
 }
 
 /** Whether the driver is to choose the IPv4 subnet of a network. */
-export function wantsPool({ subnets = [] }: Pick<NetworkSpec, "subnets">): boolean {
-  return !subnets.some((subnet) =>
-    familyOf(typeof subnet === "string" ? subnet : subnet.subnet) === 4
-  );
+export function wantsPool(
+  { subnets = [], foreignAddresses }: Pick<NetworkSpec, "subnets" | "foreignAddresses">,
+): boolean {
+  return !foreignAddresses &&
+    !subnets.some((subnet) => familyOf(typeof subnet === "string" ? subnet : subnet.subnet) === 4);
 }
 
 /** Chooses the default pool of a network without an IPv4 subnet. Any other network gets none. */
@@ -131,7 +132,7 @@ function choosePool(
   networks: readonly Network[],
   routes: readonly Route[],
 ): Decision<{ subnets: readonly NetworkSubnet[] }> {
-  if (!network.ipv4) return { ok: true, subnets: [] };
+  if (!network.ipv4 || network.foreignAddresses) return { ok: true, subnets: [] };
   const isInvalid = problems.some(({ field }) => field[0] === "subnets");
   if (isInvalid || network.subnets.some(({ subnet }) => parsePrefix(subnet).prefix.family === 4)) {
     return { ok: true, subnets: [] };

@@ -1,3 +1,4 @@
+import type { BorrowedNamespaces } from "./borrowed.ts";
 import type { KeptOutput } from "./output.ts";
 import type { HostsFiles } from "./hosts.ts";
 import type { Namespaces } from "./namespaces.ts";
@@ -15,6 +16,8 @@ export interface DriverParts {
   namespaces: Namespaces;
   /** The hosts files of the sandboxes. */
   hosts: HostsFiles;
+  /** Finds the namespaces of engines. */
+  borrowed: BorrowedNamespaces;
   /** Finds processes in the sandboxes. */
   processes: Processes;
   /** The address pools of the networks. */

@@ -48,9 +48,16 @@ export class Processes {
     this.#lock = lock;
   }
 
-  /** The ids of the processes in a named namespace. If it does not exist, there are none. */
-  async in(netns: string): Promise<number[]> {
-    const file = statOf(`${FOLDER}/${netns}`);
+  /**
+   * The ids of the processes in a namespace. If it does not exist, there are none.
+   *
+   * @param netns Its name.
+   * @param path Its file, if it has no name.
+   */
+  async in(netns: string, path?: string): Promise<number[]> {
+    const file = path === undefined
+      ? statOf(`${FOLDER}/${netns}`)
+      : (await findFiles(this.#run, path))[0];
     if (!file) return [];
     return (await this.#all()).filter(({ ino }) => ino === file.ino).map(({ pid }) => pid);
   }

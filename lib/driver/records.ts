@@ -46,10 +46,12 @@ export interface EndpointRecord {
   routes?: readonly EndpointRoute[];
   /** Whether an engine moves, names and addresses its link. */
   handOver?: true;
+  /** The prefix lengths of its addresses, if they are foreign. */
+  prefixLengths?: { ip?: number; ip6?: number };
 }
 
 /** What is on record of an endpoint and no query asks for. */
-export type EndpointDetails = Pick<EndpointRecord, "routes" | "handOver">;
+export type EndpointDetails = Pick<EndpointRecord, "routes" | "handOver" | "prefixLengths">;
 
 type Rule = (value: unknown) => boolean;
 
@@ -124,6 +126,8 @@ const NETWORK = fields({
   })),
   labels: mapOf(isText),
   owner: OWNER,
+  transient: optional(oneOf(true)),
+  foreignAddresses: optional(oneOf(true)),
 });
 
 const SETTINGS: { [Name in keyof SandboxSettings]-?: Rule } = {
@@ -146,7 +150,7 @@ const SANDBOX = fields({
   namespace: oneOf<Sandbox["namespace"]>("made", "attached", "found", "borrowed"),
   owner: OWNER,
   path: optional(isText),
-  inode: optional(Number.isInteger as Rule),
+  namespaceId: optional(isText),
 });
 
 const LINK = fields({ type: isText, name: isText });
@@ -154,6 +158,10 @@ const LINK = fields({ type: isText, name: isText });
 const DETAILS: Record<keyof EndpointDetails, Rule> = {
   routes: optional(listOf(fields({ dst: isPrefix, via: optional(isAddress) }))),
   handOver: optional(oneOf(true)),
+  prefixLengths: optional(fields({
+    ip: optional(Number.isInteger as Rule),
+    ip6: optional(Number.isInteger as Rule),
+  })),
 };
 
 /** The names of what is on record of an endpoint and no query asks for. */

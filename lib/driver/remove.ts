@@ -42,6 +42,23 @@ export async function pruneNetworks(
 }
 
 /**
+ * Removes those of some networks that go with their last endpoint, if they have none. The caller must
+ * hold the exclusive lock.
+ */
+export async function removeTransient(
+  parts: DriverParts,
+  networks: readonly Network[],
+): Promise<void> {
+  const { store } = parts;
+  for (const { id } of networks) {
+    const network = store.networkById(id);
+    const isUnused = network?.transient && isReady(network) &&
+      store.endpoints({ network: id }).length === 0;
+    if (isUnused) await removeUnused(parts, withoutState(network));
+  }
+}
+
+/**
  * Removes a network. If that fails, the network is there as before.
  *
  * @throws {NetworkInUseError} It has endpoints.
@@ -85,12 +102,14 @@ export async function disconnect(
   parts: DriverParts,
   networkName: string,
   sandbox: string,
+  ifname?: string,
 ): Promise<void> {
   const { store } = parts;
   const endpoint = store.transaction(() => {
     findSandbox(store, sandbox);
     const network = findNetwork(store, networkName);
-    const [endpoint] = store.endpoints({ network: network.id, sandbox });
+    const endpoint = store.endpoints({ network: network.id, sandbox })
+      .find((each) => ifname === undefined || each.ifname === ifname);
     if (!endpoint) throw new NotConnectedError(sandbox, networkName);
     startRemoval(parts, { endpoints: [endpoint] });
     return endpoint;

@@ -3,7 +3,7 @@ import { type Addr, addrAdd, addrDel } from "../iproute2/addr.ts";
 import { ipvlanSet } from "../iproute2/kinds/ipvlan.ts";
 import { type Link, linkDel, linkSet } from "../iproute2/link.ts";
 import { type Route, routeLine, type RouteSpec } from "../iproute2/route.ts";
-import { defaultRoutes } from "./default_routes.ts";
+import { linkRoutes } from "./default_routes.ts";
 import { endpointSteps, linkAddresses, linkIndex } from "./endpoint.ts";
 import { aliasOf, isOurs, LINK_GROUP } from "./parent.ts";
 import type { Step } from "./plan.ts";
@@ -32,6 +32,8 @@ export interface EndpointView {
   parent?: Link;
   /** Whether it is the only endpoint of its sandbox. */
   isOnly: boolean;
+  /** The file of the sandbox's namespace, if that has no name. */
+  path?: string;
 }
 
 /** What the kernel has of an endpoint, and how to repair it. */
@@ -49,28 +51,29 @@ export interface EndpointRepair {
  * address, and route by route. What somebody has added, such as another address, stays.
  *
  * A link that has another name or parent, or that a crash left without an alias, is made anew.
- * Everything else is repaired in place.
+ * Everything else is repaired in place. A link that was handed over is the engine's to repair.
  */
 export function endpointRepair(
   network: Network,
   endpoint: EndpointRecord,
-  { seen, parent, isOnly }: EndpointView,
+  { seen, parent, isOnly, path }: EndpointView,
 ): EndpointRepair {
   const { sandbox: netns, ifname } = endpoint;
   const link = seen && linkOf(network, endpoint, seen.links, parent);
+  if (endpoint.handOver) return { state: link ? "up" : "missing", remove: [], make: [] };
   if (!seen || !link || !isWhole(link, network, endpoint, parent)) {
     return {
       state: "missing",
       remove: link ? [{ netns, line: linkDel({ index: link.index }) }] : [],
-      make: endpointSteps(network, endpoint, isOnly),
+      make: endpointSteps(network, endpoint, isOnly, path),
     };
   }
   const addrs = seen.addrs.filter(({ dev }) => dev === ifname);
   const routes = seen.routes.filter(({ dev }) => dev === ifname);
   const addresses = linkAddresses(network, endpoint);
-  const wanted = defaultRoutes(network, endpoint, addresses, isOnly);
+  const wanted = linkRoutes(network, endpoint, addresses, isOnly);
   // The routes of an endpoint that was not the only one before have stayed as they were.
-  const accepted = isOnly ? [wanted, defaultRoutes(network, endpoint, addresses, false)] : [wanted];
+  const accepted = isOnly ? [wanted, linkRoutes(network, endpoint, addresses, false)] : [wanted];
   const isThere = (index: number) =>
     link.up &&
     accepted.some((all) => routes.some((found) => isSameRoute(found, all[index]!)));
@@ -152,10 +155,18 @@ function addressLines(dev: string, address: string, addrs: readonly Addr[]): str
 /** The metric that the kernel gives a route by default (`IP6_RT_PRIO_USER` for IPv6). */
 const DEFAULT_METRIC = { 4: 0, 6: 1024 };
 
-/** Whether the kernel has a default route. `ip` prints the destination `::/0` as `default`. */
+/** Whether the kernel has a route. */
 function isSameRoute(found: Route, wanted: RouteSpec): boolean {
   const family = familyOf(wanted.dst);
   const metric = DEFAULT_METRIC[family];
-  return found.family === family && found.dst === "default" && found.type === "unicast" &&
-    found.via === wanted.via && (found.metric ?? metric) === (wanted.metric ?? metric);
+  return found.family === family && printed(found.dst) === printed(wanted.dst) &&
+    found.type === "unicast" && found.via === wanted.via &&
+    (found.metric ?? metric) === (wanted.metric ?? metric);
+}
+
+/** A destination as `ip` prints it: without the length of a single address, and `default` for all. */
+function printed(dst: string): string {
+  const [, address = dst, length] = /^(.*)\/(\d+)$/.exec(dst) ?? [];
+  if (length === "0") return "default";
+  return length === (familyOf(dst) === 6 ? "128" : "32") ? address : dst;
 }

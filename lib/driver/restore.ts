@@ -27,22 +27,23 @@ import type { Network, RestoreReport, Sandbox } from "./types.ts";
  * and the rest goes on. The caller must hold the exclusive lock.
  */
 export async function restore(parts: DriverParts, recovery: Recovery): Promise<RestoreReport> {
-  const { store, namespaces, processes, wait } = parts;
+  const { store, namespaces, borrowed, processes, wait } = parts;
   // The `ip` of a driver that was killed may still be running its lines.
   await processes.idle(wait);
   const networks = store.networks().filter(isReady).map(withoutState);
   const sandboxes = store.sandboxes().filter(isReady).map(withoutState);
   const endpoints = Map.groupBy(store.endpoints().filter(isReady), ({ sandbox }) => sandbox);
-  const [links, names] = await Promise.all([
+  const [links, named, present] = await Promise.all([
     namespaces.host().link.show(),
     namespaces.caller().netns.list(),
+    borrowed.present(sandboxes),
   ]);
   const failures = await restoreParents(parts, networks, links);
   const facts: HostView = {
     networks: new Map(networks.map((network) => [network.id, network])),
     lost: new Set(failures.keys()),
     links: byLinkName(links),
-    names: new Set(names),
+    names: new Set([...named, ...present]),
   };
   const restored = await Promise.all(sandboxes.map(async (sandbox): Promise<Restored> => {
     const { name } = sandbox;
@@ -254,7 +255,7 @@ interface HostView {
   lost: ReadonlySet<string>;
   /** The links of the host, by name, as they were before anything was restored. */
   links: ReadonlyMap<string, Link>;
-  /** The names of the namespaces. */
+  /** The names of the sandboxes that have a namespace, or a file with the name of one. */
   names: ReadonlySet<string>;
 }
 
@@ -265,8 +266,10 @@ async function restoreSandbox(
   endpoints: readonly EndpointRecord[],
   { networks, lost, links, names }: HostView,
 ): Promise<string[]> {
-  const { name } = sandbox;
+  const { name, owner, path } = sandbox;
   const reasons: string[] = [];
+  // Its links are handed over, and not yet taken by the engine, or given back.
+  if (owner && path === undefined) return reasons;
   const failure = await failureOf(async () => {
     const hasName = names.has(name);
     const seen = hasName ? await lookInside(namespaces, name) : undefined;
@@ -274,7 +277,8 @@ async function restoreSandbox(
     const repairs = endpoints.filter(({ network }) => !lost.has(network)).map((endpoint) => {
       const network = networks.get(endpoint.network)!;
       const parent = links.get(network.parent);
-      return endpointRepair(network, endpoint, { seen, parent, isOnly: endpoints.length === 1 });
+      const isOnly = endpoints.length === 1;
+      return endpointRepair(network, endpoint, { seen, parent, isOnly, path });
     });
     await namespaces.apply([...base.remove, ...repairs.flatMap(({ remove }) => remove)]);
     const makes = repairs.map(({ make }) => make).filter((steps) => steps.length > 0);

@@ -7,9 +7,10 @@ import type { EndpointState, SandboxDetails, SandboxState, SeenSandbox } from ".
 
 /** Looks at what the kernel has of sandboxes. */
 export async function seeSandboxes(
-  { store, namespaces }: DriverParts,
+  parts: DriverParts,
   sandboxes: readonly SandboxDetails[],
 ): Promise<SeenSandbox[]> {
+  const { store, namespaces } = parts;
   const { endpoints, networks } = store.transaction(() => {
     const all = store.endpoints().filter(isReady);
     return {
@@ -17,21 +18,30 @@ export async function seeSandboxes(
       networks: networksOf(store, all),
     };
   });
-  const present = new Set(await namespaces.caller().netns.list());
+  const [names, borrowed] = await Promise.all([
+    namespaces.caller().netns.list(),
+    parts.borrowed.present(sandboxes),
+  ]);
+  const present = new Set([...names, ...borrowed]);
   return await Promise.all(sandboxes.map(async (sandbox) => {
     const { name } = sandbox;
-    const seen = present.has(name) ? await lookInside(namespaces, name) : undefined;
+    // Links that an engine has not taken yet are in the host's namespace.
+    const isThere = present.has(name) || sandbox.owner && sandbox.path === undefined;
+    const seen = isThere ? await lookInside(namespaces, name) : undefined;
     const own = endpoints.get(name) ?? [];
     const isOnly = own.length === 1;
     const states = new Map(own.map((endpoint) => {
       const network = networks.get(endpoint.network)!;
-      return [network.name, endpointRepair(network, endpoint, { seen, isOnly }).state];
+      return [
+        endpoint.ifname,
+        endpointRepair(network, endpoint, { seen, isOnly, path: sandbox.path }).state,
+      ];
     }));
     return toSeen(sandbox, seen !== undefined, states);
   }));
 }
 
-/** @param states What the kernel has of each endpoint, by the network's name. */
+/** @param states What the kernel has of each endpoint, by the link's name. */
 function toSeen(
   sandbox: SandboxDetails,
   isPresent: boolean,
@@ -42,7 +52,7 @@ function toSeen(
   const endpoints = sandbox.endpoints.map((endpoint) => ({
     ...endpoint,
     // One that was removed meanwhile is not on record any more.
-    state: states.get(endpoint.network) ?? "missing",
+    state: states.get(endpoint.ifname) ?? "missing",
   }));
   return { ...sandbox, state, endpoints };
 }

@@ -18,7 +18,7 @@ import {
   NetworkExistsError,
   SubnetInUseError,
 } from "./errors.ts";
-import { nameProblem } from "./names.ts";
+import { nameProblem, ownedNameProblem } from "./names.ts";
 import { settleOptions } from "./options.ts";
 import { conflictProblem } from "./parent.ts";
 import type { Network, NetworkSpec, NetworkSubnet, SettledNetwork } from "./types.ts";
@@ -56,6 +56,9 @@ export function settle(spec: NetworkSpec, networks: readonly SettledNetwork[]): 
     name,
     subnets: subnets.ok ? subnets.subnets : [],
     labels,
+    ...(spec.owner && { owner: spec.owner }),
+    ...(spec.transient && { transient: true }),
+    ...(spec.foreignAddresses && { foreignAddresses: true }),
   };
   const notices = subnets.ok ? subnets.notices : [];
   if (network.internal && parent !== undefined) {
@@ -65,7 +68,7 @@ export function settle(spec: NetworkSpec, networks: readonly SettledNetwork[]): 
     );
   }
   const problems = [
-    ...nameProblems(name, networks),
+    ...nameProblems(spec, networks),
     ...optionProblems,
     ...familyProblems(spec),
     ...subnets.ok ? [] : subnets.problems.map((problem) => problem.at("subnets")),
@@ -142,8 +145,11 @@ function toNetworkSubnet(
   return subnet;
 }
 
-function nameProblems(name: string, networks: readonly SettledNetwork[]): IpvlanError[] {
-  const problem = nameProblem("network", name);
+function nameProblems(
+  { name, owner }: NetworkSpec,
+  networks: readonly SettledNetwork[],
+): IpvlanError[] {
+  const problem = owner ? ownedNameProblem("network", name, owner) : nameProblem("network", name);
   const problems: IpvlanError[] = problem ? [problem.at("name")] : [];
   if (networks.some((network) => network.name === name)) {
     problems.push(new NetworkExistsError(name).at("name"));
@@ -152,9 +158,17 @@ function nameProblems(name: string, networks: readonly SettledNetwork[]): Ipvlan
 }
 
 /** What is wrong because there is a subnet of a family, or because there is none. */
-function familyProblems({ name, subnets = [], ipv4, ipv6, mtu }: NetworkSpec): IpvlanError[] {
+function familyProblems(
+  { name, subnets = [], ipv4, ipv6, mtu, foreignAddresses }: NetworkSpec,
+): IpvlanError[] {
   const texts = subnets.map((subnet) => typeof subnet === "string" ? subnet : subnet.subnet);
   const hasFamily = (family: number) => texts.some((text) => familyOf(text) === family);
+  if (foreignAddresses) {
+    const rule = "the network has foreign addresses, and no subnets of its own";
+    return texts.map((text, index) =>
+      new InvalidOptionError("subnet", text, rule).at("subnets", index)
+    );
+  }
   const rule = "a subnet of that family is given: leave one of the two out";
   if (ipv4 === false && hasFamily(4)) {
     return [new InvalidOptionError("IPv4", "false", rule).at("ipv4")];
@@ -167,9 +181,12 @@ function familyProblems({ name, subnets = [], ipv4, ipv6, mtu }: NetworkSpec): I
   return [new InvalidOptionError("MTU", String(mtu), least).at("mtu")];
 }
 
-/** What is wrong because of the other networks on the parent. */
+/**
+ * What is wrong because of the other networks on the parent. An engine may have the same subnet there
+ * as another network: they are one segment, and no address is given away twice.
+ */
 function neighbourProblems(
-  { parent, mode, flag, subnets }: SettledNetwork,
+  { parent, mode, flag, subnets, owner }: SettledNetwork,
   networks: readonly SettledNetwork[],
 ): IpvlanError[] {
   if (parent === undefined) return [];
@@ -177,10 +194,12 @@ function neighbourProblems(
   const conflict = conflictProblem(parent, { mode, flag }, neighbours, []);
   const overlapping = subnets.flatMap(({ subnet }, index) => {
     const { prefix } = parsePrefix(subnet);
-    return neighbours.flatMap(({ name, subnets: others }) =>
-      others.filter((other) => overlaps(prefix, parsePrefix(other.subnet).prefix))
-        .map((other) => new SubnetInUseError(subnet, other.subnet, name, parent))
-    ).map((problem) => problem.at("subnets", index));
+    return neighbours.flatMap(({ name, subnets: others, owner: other }) => {
+      const isShared = owner !== undefined || other !== undefined;
+      return others.filter((other) => !(isShared && other.subnet === subnet))
+        .filter((other) => overlaps(prefix, parsePrefix(other.subnet).prefix))
+        .map((other) => new SubnetInUseError(subnet, other.subnet, name, parent));
+    }).map((problem) => problem.at("subnets", index));
   });
   return [...conflict ? [conflict.at("parent")] : [], ...overlapping];
 }

@@ -1,5 +1,6 @@
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import type { IpvlanError } from "../errors.ts";
+import { familyOf } from "../ipam/address.ts";
 import { MissingRightsError } from "../iproute2/kernel.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
 import { StoreError } from "./errors.ts";
@@ -60,6 +61,8 @@ export interface EndpointFilter extends StateFilter {
   network?: string;
   /** Only those of this sandbox. */
   sandbox?: string;
+  /** Only the one with this address, as the record has it. */
+  address?: string;
 }
 
 /**
@@ -354,15 +357,19 @@ export class SqliteStore implements Store {
       if (error instanceof Deno.errors.NotFound) return store;
       throw openError(folder, error);
     }
-    // To open it makes its tables those of this version.
-    SqliteStore.open(folder)[Symbol.dispose]();
-    store.#run("ATTACH DATABASE ? AS original", `${folder}/${FILE}`);
-    store.transaction(() => {
+    // Row by row: Deno lets only a program with all rights attach a database to another.
+    using original = SqliteStore.open(folder);
+    original.transaction(() => {
       for (const table of TABLE_NAMES) {
-        store.#run(`INSERT INTO ${table} SELECT * FROM original.${table} ORDER BY rowid`);
+        for (const row of original.#rows(`SELECT * FROM ${table} ORDER BY rowid`)) {
+          const places = Object.keys(row).map(() => "?").join(", ");
+          store.#run(
+            `INSERT INTO ${table} (${Object.keys(row).join(", ")}) VALUES (${places})`,
+            ...Object.values(row) as (string | number | null)[],
+          );
+        }
       }
     });
-    store.#run("DETACH DATABASE original");
     return store;
   }
 
@@ -466,10 +473,13 @@ export class SqliteStore implements Store {
     this.#run("DELETE FROM sandbox WHERE name = ?", name);
   }
 
-  endpoints({ network, sandbox, unready }: EndpointFilter = {}): Stated<EndpointRecord>[] {
+  endpoints(filter: EndpointFilter = {}): Stated<EndpointRecord>[] {
+    const { network, sandbox, address, unready } = filter;
+    const family = address !== undefined && familyOf(address) === 6 ? "ip6" : "ip";
     return this.#select(SELECT_ENDPOINTS, "sandbox, ordinal", {
       "network = ?": network,
       "sandbox = ?": sandbox,
+      [`${family} = ?`]: address,
       [UNREADY]: unready,
     }).map((row) => this.#readEndpoint(row));
   }

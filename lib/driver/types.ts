@@ -46,6 +46,19 @@ export interface NetworkSpec extends Partial<NetworkOptions> {
    * @default {undefined} None: it is `ipvlan`'s own.
    */
   owner?: Owner;
+  /**
+   * Whether the network is removed with its last endpoint.
+   *
+   * @default {undefined}
+   */
+  transient?: true;
+  /**
+   * Whether an engine gives the addresses. Then the network has no subnets, and each connection
+   * brings its addresses with their prefix lengths.
+   *
+   * @default {undefined}
+   */
+  foreignAddresses?: true;
 }
 
 /** A subnet of a network, with every default settled. */
@@ -77,6 +90,10 @@ export interface SettledNetwork extends NetworkOptions {
   labels: Record<string, string>;
   /** The engine that it belongs to; `undefined` if it is `ipvlan`'s own. */
   owner?: Owner;
+  /** Whether it is removed with its last endpoint. */
+  transient?: true;
+  /** Whether an engine gives the addresses, so that it has no subnets. */
+  foreignAddresses?: true;
 }
 
 /** A network on record. If no IPv4 subnet was asked for, its last subnet is a default pool. */
@@ -147,8 +164,8 @@ export interface Sandbox extends SandboxSettings {
    * engine has not said which one it is.
    */
   path?: string;
-  /** The inode of that file, which is that of the namespace (namespaces(7)). */
-  inode?: number;
+  /** The identity of that namespace, as the path may lead to another one later. */
+  namespaceId?: string;
 }
 
 /** A route of an endpoint's link. */
@@ -166,7 +183,7 @@ export interface EndpointRoute {
 /** How a sandbox is connected to a network. */
 export interface ConnectOptions {
   /**
-   * The IPv4 address.
+   * The IPv4 address; with its prefix length if the network has foreign addresses.
    *
    * @default {undefined} The next free one.
    */

@@ -10,7 +10,7 @@ import { vlan } from "./kinds/vlan.ts";
 import { vrf } from "./kinds/vrf.ts";
 import { vxlan } from "./kinds/vxlan.ts";
 import type { Runner } from "./session.ts";
-import { linkName, netnsName, oneOf, wholeNumber, word } from "./words.ts";
+import { linkName, netnsTarget, oneOf, wholeNumber, word } from "./words.ts";
 
 /** How IPv6 addresses are made for a link (`IN6_ADDR_GEN_MODE_*` in `include/uapi/linux/if_link.h`). */
 export const ADDRGENMODES = ["eui64", "none", "stable_secret", "random"] as const;
@@ -150,7 +150,7 @@ export function linkAdd(spec: LinkSpec): string {
   const words = ["link", "add"];
   if ("link" in spec) words.push("link", linkName(spec.link, "parent"));
   words.push("name", linkName(spec.name));
-  if (spec.netns !== undefined) words.push("netns", netnsName(spec.netns));
+  if (spec.netns !== undefined) words.push("netns", netnsTarget(spec.netns));
   if (spec.index !== undefined) words.push("index", index(spec.index));
   if (spec.mtu !== undefined) words.push("mtu", mtu(spec.mtu));
   if (spec.group !== undefined) words.push("group", group(spec.group));
@@ -165,7 +165,7 @@ export function linkAdd(spec: LinkSpec): string {
 export function linkSet(name: string, changes: LinkChanges): string {
   const words = ["link", "set", "dev", linkName(name)];
   if (changes.name !== undefined) words.push("name", linkName(changes.name));
-  if (changes.netns !== undefined) words.push("netns", netnsName(changes.netns));
+  if (changes.netns !== undefined) words.push("netns", netnsTarget(changes.netns));
   if (changes.mtu !== undefined) words.push("mtu", mtu(changes.mtu));
   if (changes.group !== undefined) words.push("group", group(changes.group));
   if (changes.address !== undefined) words.push("address", word(changes.address, "MAC address"));

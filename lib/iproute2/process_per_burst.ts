@@ -2,7 +2,7 @@ import { type Batch, batchArgs, type BatchProgram, type Output } from "./batch.t
 import { ProgramNotFoundError } from "./errors.ts";
 import type { RunProgram } from "./shell.ts";
 import type { Transport } from "./transport.ts";
-import { linkName, netnsName } from "./words.ts";
+import { linkName, pathToEnter } from "./words.ts";
 
 /** A process for each batch. */
 export class ProcessPerBurst implements Transport {
@@ -53,7 +53,13 @@ export class ProcessPerBurst implements Transport {
  */
 function commandWithoutIPv6(program: BatchProgram, links: readonly string[]): string {
   const { netns } = program;
-  const enter = netns === undefined ? [] : ["ip", "netns", "exec", netnsName(netns)];
+  // `ip netns exec` takes no path.
+  const path = netns === undefined ? undefined : pathToEnter(netns);
+  const enter = path !== undefined
+    ? ["nsenter", `--net=${path}`]
+    : netns !== undefined
+    ? ["ip", "netns", "exec", netns]
+    : [];
   const words = [program.program, ...batchArgs({ ...program, netns: undefined })];
   const script = 'for link; do file=/proc/sys/net/ipv6/conf/"$link"/disable_ipv6; ' +
     `[ ! -e "$file" ] || echo 1 > "$file" || exit; done; exec ${words.join(" ")}`;

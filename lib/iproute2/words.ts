@@ -75,13 +75,61 @@ export function netnsName(value: string): string {
 }
 
 /**
- * Checks what comes after `ip -n`: a namespace's name, or the path from `/run/netns` of a process's
- * namespace or of a file that a process has open.
+ * Checks the absolute path of a network namespace's file: `/proc/806/ns/net`.
+ *
+ * @throws {InvalidWordError} It is none.
+ */
+export function netnsPath(value: string): string {
+  const folders = value.split("/").slice(1);
+  const isPlain = /^(\/[A-Za-z0-9_.@+=:-]+)+$/.test(value);
+  if (!isPlain || value.length > 4000 || folders.some((name) => name === "." || name === "..")) {
+    throw new InvalidWordError(
+      "network namespace file",
+      value,
+      "an absolute path is needed, of letters, digits, and _ . @ + = : - between the slashes",
+    );
+  }
+  return value;
+}
+
+/** What leads from `/run/netns`, where `ip` looks for names, to the root folder. */
+const TO_ROOT = "../..";
+
+/**
+ * The path of a namespace's file as `ip -n` takes it. It takes no absolute path, but joins what it is
+ * given to `/run/netns`.
+ */
+export function fromNetnsFolder(path: string): string {
+  return TO_ROOT + path;
+}
+
+/**
+ * The absolute path in what comes after `ip -n`; `undefined` if that is a name.
+ *
+ * @throws {InvalidWordError} It is neither a name nor the path of a namespace's file.
+ */
+export function pathToEnter(value: string): string | undefined {
+  if (value.startsWith(`${TO_ROOT}/`)) return netnsPath(value.slice(TO_ROOT.length));
+  netnsName(value);
+}
+
+/**
+ * Checks what comes after `ip -n`: a namespace's name, or the path of its file from `/run/netns`.
  *
  * @throws {InvalidWordError} It is neither.
  */
 export function netnsToEnter(value: string): string {
-  return /^\.\.\/\.\.\/proc\/\d+\/(ns\/net|fd\/\d+)$/.test(value) ? value : netnsName(value);
+  pathToEnter(value);
+  return value;
+}
+
+/**
+ * Checks the namespace that a link is made in or moved to: its name, or the absolute path of its file.
+ *
+ * @throws {InvalidWordError} It is neither.
+ */
+export function netnsTarget(value: string): string {
+  return value.startsWith("/") ? netnsPath(value) : netnsName(value);
 }
 
 /**

@@ -67,7 +67,7 @@ console.log(ping.code, pid !== undefined, await driver.runningSandboxes());
 if (await driver.processAt("/run/netns/c1") !== pid) throw new Error("another process");
 if ((await driver.signal("c1", "SIGCONT"))[0] !== pid) throw new Error("another process");
 await driver.removeSandbox("c1", "refuse").catch(({ name }) => console.log(name));
-driver.listNetworks(), driver.listSandboxes(), driver.inspectNetwork("n");
+driver.findNetwork("n"), driver.listNetworks(), driver.listSandboxes(), driver.inspectNetwork("n");
 driver.inspectSandbox("c1");
 await driver.seeSandboxes();
 console.log((await driver.restore()).missing, await driver.recover());
@@ -82,6 +82,12 @@ await ip.netns.add("mine");
 await driver.adoptSandbox({ name: "mine", connections: [{ network: "n" }] });
 console.log((await lookAround(EVERYTHING)).others.some(({ netns }) => netns === "mine"));
 await driver.removeSandbox("mine");
+const owner = { engine: "cni", id: "1" };
+const connections = [{ network: "n", handOver: true }];
+await driver.adoptSandbox({ name: "cni:1", owner, connections });
+await driver.setSandboxPath("cni:1", "/run/netns/mine");
+console.log(await driver.removeStale(), driver.listSandboxes().length);
+await driver.removeSandbox("cni:1");
 await ip.netns.del("mine");
 await driver.removeNetwork("n");
 await driver.createNetwork({ name: "m" });
@@ -102,6 +108,7 @@ Deno.test("the rights in the README are enough for every call of the driver", as
     "SandboxInUseError",
     "[] []",
     "true",
+    "[] 1",
     '[ "m" ]',
     "{ ipvlan: undefined, vlan: undefined, dummy: undefined }",
     "not called: []",

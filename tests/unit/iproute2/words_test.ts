@@ -5,6 +5,7 @@ import {
   familyOf,
   linkName,
   netnsName,
+  netnsTarget,
   netnsToEnter,
   oneOf,
   prefixWord,
@@ -77,14 +78,23 @@ Deno.test("linkName() says what the name is for", () => {
   assertEquals(error.what, "parent");
 });
 
-Deno.test("netnsToEnter() takes names, and the namespaces and open files of processes", () => {
-  for (const value of ["red", "../../proc/7/ns/net", "../../proc/7/fd/12"]) {
+Deno.test("netnsToEnter() takes names, and the paths of files from the folder of names", () => {
+  for (
+    const value of ["red", "../../proc/7/ns/net", "../../proc/7/fd/12", "../../run/netns/cni-1"]
+  ) {
     assertEquals(netnsToEnter(value), value);
   }
-  refuses(netnsToEnter, [
-    ...["7", "../../proc/7/ns/mnt", "../../proc/x/ns/net", "x../../proc/7/ns/net"],
-    ...["../../proc/7/fd/x", "../../proc/7/fd/", "../../proc/7/fd/1/2", "../../proc/7/fd/1\n"],
+  refuses(netnsToEnter, ["7", "../..", "../x", "x../../proc/7/ns/net", "/proc/7/ns/net"]);
+  refuses((value) => netnsToEnter(`../..${value}`), [
+    ...["/", "/proc/../etc", "/proc/./7", "/proc//7", "/x;y", "/x y", "/x\n", "/x'"],
   ]);
+});
+
+Deno.test("netnsTarget() takes names and absolute paths", () => {
+  for (const value of ["red", "/proc/7/ns/net", "/run/netns/cni-1"]) {
+    assertEquals(netnsTarget(value), value);
+  }
+  refuses(netnsTarget, ["7", "../../proc/7/ns/net", "/", "/a/../b", "/a b", "/a'b", "/a\n"]);
 });
 
 Deno.test("netnsName() takes plain file names that are no process id", () => {

@@ -1,0 +1,98 @@
+/**
+ * Finding what an engine has left behind. An engine that was killed does not say which of its sandboxes
+ * went with it, and a restart of the machine ends all of them.
+ *
+ * @module
+ */
+import { attempt, IpvlanError } from "../errors.ts";
+import { endpointAddresses } from "../ipam/address.ts";
+import { formatAddress, parseAddress } from "../ipam/mod.ts";
+import { linkIndex } from "./endpoint.ts";
+import type { DriverParts } from "./parts.ts";
+import type { EndpointRecord } from "./records.ts";
+import { removeSandbox } from "./remove.ts";
+import { lookInside } from "./restore.ts";
+import { isReady, type Stated, type Store, withoutState } from "./store.ts";
+import type { Connection, Sandbox } from "./types.ts";
+
+/** Whether a namespace has the link of an endpoint. */
+function hasLink(links: readonly { index: number }[], endpoint: EndpointRecord): boolean {
+  return links.some(({ index }) => index === linkIndex(endpoint));
+}
+
+/**
+ * Of sandboxes of engines, finds those that are stale: their namespace is gone. That of links which
+ * were handed over is not always known, so these are stale if no link is there.
+ */
+export async function findStale(
+  parts: DriverParts,
+  sandboxes: readonly Sandbox[],
+): Promise<Sandbox[]> {
+  if (sandboxes.length === 0) return [];
+  const { store, namespaces, borrowed } = parts;
+  const endpoints = new Map(
+    sandboxes.map(({ name }) => [name, store.endpoints({ sandbox: name })]),
+  );
+  // The host's links first: an engine takes a link from there into its own namespace.
+  const links = await namespaces.host().link.show();
+  const present = await borrowed.present(sandboxes);
+  const stale = await Promise.all(sandboxes.map(async ({ name, path }) => {
+    const own = endpoints.get(name)!;
+    if (own.some((endpoint) => hasLink(links, endpoint))) return false;
+    if (path !== undefined && !present.has(name)) return true;
+    if (!own.some(({ handOver }) => handOver)) return false;
+    const seen = path === undefined ? undefined : await lookInside(namespaces, name);
+    return !own.some((endpoint) => hasLink(seen?.links ?? [], endpoint));
+  }));
+  return sandboxes.filter((_, index) => stale[index]);
+}
+
+/**
+ * Removes the stale sandboxes of engines.
+ *
+ * @param sandboxes Those to look at.
+ * @returns The names of those that were removed.
+ */
+export async function removeStale(
+  parts: DriverParts,
+  sandboxes: readonly Stated<Sandbox>[],
+): Promise<string[]> {
+  const owned = sandboxes.filter(({ owner }) => owner !== undefined).filter(isReady);
+  const stale = await findStale(parts, owned.map(withoutState));
+  const removed = await Promise.all(stale.map(async ({ name }) => {
+    try {
+      await removeSandbox(parts, name);
+      return [name];
+    } catch (error) {
+      // Another call removes it, or its link is still somewhere: the next call tries again.
+      if (!(error instanceof IpvlanError)) throw error;
+      return [];
+    }
+  }));
+  return removed.flat();
+}
+
+/**
+ * The names of the sandboxes that are in the way of a new one: by its name, or by an address that it
+ * asks for on a network of the same parent.
+ */
+export function inTheWay(
+  store: Store,
+  name: string,
+  connections: readonly Connection[],
+): Set<string> {
+  const holders = connections.flatMap(({ network, ...given }) => {
+    const wanted = endpointAddresses(given).map((address) => attempt(() => canonical(address)));
+    const parent = store.network(network)?.parent;
+    return store.networks({ parent }).flatMap(({ id }) =>
+      wanted.flatMap((address) =>
+        address.ok ? store.endpoints({ network: id, address: address.value }) : []
+      )
+    );
+  });
+  return new Set([name, ...holders.map(({ sandbox }) => sandbox)]);
+}
+
+function canonical(address: string): string {
+  return formatAddress(parseAddress(address));
+}

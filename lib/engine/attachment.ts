@@ -1,0 +1,148 @@
+/**
+ * Networks that exist only as long as something is attached to them. CNI and netavark have no call that
+ * removes a network.
+ *
+ * @module
+ */
+import {
+  type AdoptSpec,
+  type Connection,
+  type Driver,
+  type Endpoint,
+  type Network,
+  NetworkExistsError,
+  NetworkInUseError,
+  NetworkNotFoundError,
+  type NetworkSpec,
+  type Outcome,
+  ProblemsError,
+  SandboxExistsError,
+  SandboxNotFoundError,
+} from "../driver/mod.ts";
+import { settle, toSettled } from "../driver/settle.ts";
+import { NetworkDiffersError } from "./errors.ts";
+
+/** A sandbox of an engine, and one connection of it. */
+export interface AttachmentSpec extends Omit<AdoptSpec, "connections"> {
+  /** The connection, but for the network. */
+  connection: Omit<Connection, "network">;
+}
+
+/**
+ * Connects a sandbox of an engine to a network. Makes the network and the sandbox if they are not there.
+ *
+ * @param network What the network is; a text is the name of one that has to be there.
+ * @throws {NetworkDiffersError} The network is there with other settings.
+ * @throws {IpvlanError} The class says what is wrong.
+ */
+export async function attach(
+  driver: Driver,
+  network: NetworkSpec | string,
+  { connection, ...sandbox }: AttachmentSpec,
+): Promise<Outcome<Endpoint>> {
+  for (;;) {
+    const { name, notices } = await requireNetwork(driver, network);
+    try {
+      const outcome = await connect(driver, sandbox, { ...connection, network: name });
+      return { value: outcome.value, notices: [...notices, ...outcome.notices] };
+    } catch (error) {
+      // Meanwhile, another process has removed the last sandbox of the network, and with it the network.
+      const isGone = error instanceof NetworkNotFoundError && error.network === name;
+      if (isGone && typeof network !== "string") continue;
+      if (typeof network !== "string") await removeUnused(driver, name);
+      throw error;
+    }
+  }
+}
+
+/** Removes a network if nothing is connected to it. */
+async function removeUnused(driver: Driver, name: string): Promise<void> {
+  try {
+    await driver.removeNetwork(name);
+  } catch (error) {
+    if (!(error instanceof NetworkInUseError || error instanceof NetworkNotFoundError)) throw error;
+  }
+}
+
+/** Makes a network if it is not there. */
+async function requireNetwork(
+  driver: Driver,
+  spec: NetworkSpec | string,
+): Promise<{ name: string; notices: string[] }> {
+  if (typeof spec === "string") return { name: spec, notices: [] };
+  const { name } = spec;
+  for (;;) {
+    const found = driver.findNetwork(name);
+    if (found) {
+      const settings = differences(spec, found);
+      if (settings.length > 0) throw new NetworkDiffersError(name, settings);
+      return { name, notices: [] };
+    }
+    try {
+      const { notices } = await driver.createNetwork({ ...spec, transient: true });
+      return { name, notices };
+    } catch (error) {
+      if (!(error instanceof NetworkExistsError)) throw error;
+    }
+  }
+}
+
+/** The settings of a network that decide what its links are. */
+const SETTINGS = ["parent", "mode", "flag", "mtu", "internal", "subnets"] as const;
+
+/** The settings in which a network is not what is asked for. */
+export function differences(spec: NetworkSpec, network: Network): string[] {
+  const wanted = settle(spec, []).network;
+  const found = toSettled(network);
+  return SETTINGS.filter((setting) =>
+    // A default pool was chosen when the network was made.
+    !(setting === "subnets" && (spec.subnets ?? []).length === 0) &&
+    JSON.stringify(wanted[setting]) !== JSON.stringify(found[setting])
+  );
+}
+
+/** Connects a sandbox, and makes it if it is not there. */
+async function connect(
+  driver: Driver,
+  sandbox: Omit<AdoptSpec, "connections">,
+  connection: Connection,
+): Promise<Outcome<Endpoint>> {
+  const { network, ...options } = connection;
+  for (;;) {
+    try {
+      const { value, notices } = await driver.adoptSandbox({
+        ...sandbox,
+        connections: [connection],
+      });
+      return { value: value.endpoints[0]!, notices };
+    } catch (error) {
+      const errors = error instanceof ProblemsError ? error.problems : [error];
+      if (!errors.some((each) => each instanceof SandboxExistsError)) throw error;
+    }
+    try {
+      return await driver.connect(network, sandbox.name, options);
+    } catch (error) {
+      // Meanwhile, another process has removed it.
+      if (!(error instanceof SandboxNotFoundError)) throw error;
+    }
+  }
+}
+
+/**
+ * Disconnects a sandbox of an engine: removes the link, the sandbox with its last link, and a transient
+ * network with its last sandbox. It is no error if something is gone already.
+ *
+ * @param sandbox The sandbox's name.
+ * @param ifname The name of the link in it.
+ */
+export async function detach(driver: Driver, sandbox: string, ifname: string): Promise<void> {
+  try {
+    const { endpoints } = driver.inspectSandbox(sandbox);
+    const endpoint = endpoints.find((each) => each.ifname === ifname);
+    if (!endpoint) return;
+    if (endpoints.length === 1) await driver.removeSandbox(sandbox);
+    else await driver.disconnect(endpoint.network, sandbox, ifname);
+  } catch (error) {
+    if (!(error instanceof SandboxNotFoundError)) throw error;
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * Network namespaces without a name, as engines have them.
+ *
+ * @module
+ */
+
+/** A namespace that a process keeps, as a container's. */
+export interface EngineNamespace extends AsyncDisposable {
+  /** Its file: `/proc/806/ns/net`. */
+  readonly path: string;
+  /** What `ip -n` takes for it. */
+  readonly netns: string;
+  /** Runs a program in it. @returns What it printed, and its exit status: `… (0)`. */
+  run(...words: string[]): Promise<string>;
+  /** Ends the process, and with it the namespace. */
+  end(): Promise<void>;
+}
+
+/** Makes a namespace that ends with the scope. */
+export async function engineNamespace(): Promise<EngineNamespace> {
+  const script = "ip link set lo up; echo ready; exec sleep 1000";
+  const child = new Deno.Command("unshare", {
+    args: ["--net", "sh", "-c", script],
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+  const reader = child.stdout.getReader();
+  // The first line comes when the process is in its namespace.
+  await reader.read();
+  await reader.cancel();
+  const path = `/proc/${child.pid}/ns/net`;
+  const end = async () => {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+    await child.status;
+  };
+  return {
+    path,
+    netns: `../..${path}`,
+    run: async (...words) => {
+      const command = new Deno.Command("nsenter", { args: [`--net=${path}`, ...words] });
+      const { code, stdout, stderr } = await command.output();
+      const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+      return `${text.trim()} (${code})`.trim();
+    },
+    end,
+    [Symbol.asyncDispose]: end,
+  };
+}
