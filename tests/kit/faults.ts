@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { assert } from "@std/assert";
 import type { WrapRunner } from "../../lib/driver/namespaces.ts";
 import { children, inEnv } from "./processes.ts";
 
@@ -155,5 +156,28 @@ async function killHeld(held: HeldIp): Promise<void> {
 function signalStarter(signal: Deno.Signal): void {
   for (const { pid, name } of children()) {
     if (name === "sh") Deno.kill(pid, signal);
+  }
+}
+
+/** Runs a call with its first, second, … line failing, until there are no more lines. */
+export async function eachLine(
+  faults: Faults,
+  call: () => Promise<unknown>,
+  check: (n: number, error: Error) => Promise<void>,
+): Promise<number> {
+  for (let n = 1;; n++) {
+    faults.arm(n);
+    try {
+      await call();
+    } catch (error) {
+      faults.disarm();
+      assert(faults.fired, `line ${n}: ${error}`);
+      assert(error instanceof Error);
+      await check(n, error);
+      continue;
+    }
+    faults.disarm();
+    assert(!faults.fired, `line ${n} failed, and the call did not`);
+    return n - 1;
   }
 }

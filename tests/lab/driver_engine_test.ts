@@ -13,6 +13,7 @@ import {
 import { attach, detach } from "../../lib/engine/attachment.ts";
 import { NetworkDiffersError } from "../../lib/engine/errors.ts";
 import { engineNamespace } from "../kit/borrowed.ts";
+import { eachLine, Faults } from "../kit/faults.ts";
 import { dumpSandbox } from "../kit/look.ts";
 import { type TestHost, withHost } from "../kit/worlds.ts";
 
@@ -261,3 +262,24 @@ Deno.test("twenty attach at once, and their network goes with the last of them",
     assertEquals(drivers[0]!.listNetworks(), []);
     assertEquals(await findLink(host, "eth0.20"), undefined);
   }));
+
+for (const fault of ["refused", "lost", "unanswered"] as const) {
+  Deno.test(`to attach leaves nothing when a line is ${fault}`, async () => {
+    await using faults = await Faults.of(fault);
+    await withHost(async (host) => {
+      const driver = await host.driver({ wrap: faults.wrap });
+      await using one = await engineNamespace();
+      const look = async () => [await host.dump(), await dumpSandbox(one.netns)];
+      const before = await look();
+      const lines = await eachLine(faults, () => add(driver, "one", one.path), async (n) => {
+        // What could not be undone goes with the next call.
+        await driver.recover();
+        await driver.removeStale();
+        assertEquals(await look(), before, `line ${n}`);
+      });
+      assert(lines >= 6, `only ${lines} lines`);
+      await detach(driver, "cni:one", "eth0");
+      assertEquals(await look(), before);
+    });
+  });
+}

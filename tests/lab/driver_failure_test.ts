@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Driver, HostsFileError, NotUndoneError } from "../../lib/driver/mod.ts";
 import { Ip, IpCommandError, SessionClosedError } from "../../lib/iproute2/mod.ts";
-import { type Fault, Faults } from "../kit/faults.ts";
+import { eachLine, type Fault, Faults } from "../kit/faults.ts";
 import { assertConsistent } from "../kit/look.ts";
 import { type TestHost, withHost } from "../kit/worlds.ts";
 
@@ -70,29 +70,6 @@ async function withFaults(
 ): Promise<void> {
   await using faults = await Faults.of(fault);
   await withHost((host) => test(host, faults));
-}
-
-/** Runs a call with its first, second, … line failing, until there are no more lines. */
-async function eachLine(
-  faults: Faults,
-  call: () => Promise<unknown>,
-  check: (n: number, error: Error) => Promise<void>,
-): Promise<number> {
-  for (let n = 1;; n++) {
-    faults.arm(n);
-    try {
-      await call();
-    } catch (error) {
-      faults.disarm();
-      assert(faults.fired, `line ${n}: ${error}`);
-      assert(error instanceof Error);
-      await check(n, error);
-      continue;
-    }
-    faults.disarm();
-    assert(!faults.fired, `line ${n} failed, and the call did not`);
-    return n - 1;
-  }
 }
 
 for (const [what, { before, make, remove }] of Object.entries(MAKING)) {
