@@ -17,6 +17,7 @@ import {
   AmbiguousIdError,
   HalfDoneError,
   type HostsFileError,
+  HostsMountError,
   InvalidOptionError,
   NetworkNotFoundError,
   NotUndoneError,
@@ -238,7 +239,7 @@ async function make(
   try {
     const finish = async () => {
       const own = (await hostsWritten).get(sandbox.name);
-      if (own) throw own;
+      if (own && !(own instanceof HostsMountError)) throw own;
       if (records.sandbox) await settings.apply(sandbox.name, sandbox);
       store.transaction(() => setState(store, records, "ready"));
     };

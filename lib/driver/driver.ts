@@ -177,14 +177,15 @@ export class Driver implements AsyncDisposable {
     // A dry run locks nothing.
     const file = (name: string) => dryRun ? undefined : `${folder}/${name}`;
     const programLock = file("ip.lock");
+    const programs = programsWith(programLock);
     const base = {
       host,
       wrap,
       notices: dryRun ? [] : guardStateFolder(folder),
       store,
       programLock,
-      programs: programsWith(programLock),
-      hosts: new HostsFiles(store, file("hosts.lock")),
+      programs,
+      hosts: new HostsFiles(store, programs, file("hosts.lock")),
       pools: new KnownPools(store),
       report: dryRun ?? verbose,
       isRehearsal: dryRun !== undefined,

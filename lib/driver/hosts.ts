@@ -1,23 +1,13 @@
-import { endpointAddresses } from "../ipam/address.ts";
-import { ownNames } from "./endpoint.ts";
-import { HostsFileError } from "./errors.ts";
 import { orAbort } from "../iproute2/abort.ts";
+import type { RunProgram } from "../iproute2/shell.ts";
+import { HostsFileError } from "./errors.ts";
+import { countSandboxes, linkHosts, removeHosts, removeShared, writeShared } from "./hosts_file.ts";
+import { planHosts, type StaleHosts } from "./hosts_plan.ts";
 import { FileLock } from "./lock.ts";
-import { isOwned } from "./names.ts";
+import type { Programs } from "./programs.ts";
+import { type MovedHosts, remountHosts } from "./remount.ts";
+import type { Store } from "./store.ts";
 import type { WaitOptions } from "./wait.ts";
-import { withOwnHosts } from "./settings.ts";
-import type { NamedEndpoint, Store } from "./store.ts";
-
-/**
- * Where `ip netns exec NAME` finds the files that it mounts over those of `/etc` (ip-netns(8)).
- */
-const FOLDER = "/etc/netns";
-
-/** The modes of a sandbox's folder and file: any program in the sandbox may read them. */
-const [FOLDER_MODE, FILE_MODE] = [0o755, 0o644];
-
-/** The first line of each hosts file that the driver writes. It does not change other files. */
-const MARK = "# Written by ipvlan-kit; changes will be lost";
 
 /** The file that `ip netns exec NAME` mounts a sandbox's file over. */
 const HOSTS = "/etc/hosts";
@@ -37,12 +27,6 @@ export function noticeHosts(): string[] {
   }
 }
 
-/** What the driver wrote last into a hosts file, and the number of that file. */
-interface Written {
-  text: Text;
-  ino: number | null;
-}
-
 /** A refresh that several calls wait for. */
 interface NextRefresh {
   calls: number;
@@ -55,12 +39,9 @@ interface NextRefresh {
 export class HostsFiles {
   #store: Store;
   #lock: FileLock | undefined;
+  #programs: Programs;
   /** Whose files may be stale: those of all sandboxes on these networks, and of these sandboxes. */
   #stale = { networks: new Set<string>(), sandboxes: new Set<string>() };
-  /** What was written last. It is forgotten when another process may have written the files. */
-  #writtenBySandbox = new Map<string, Written>();
-  /** The version of the store when these were written. */
-  #version = "";
   /** The refresh that runs. */
   #running: Promise<Failures> = Promise.resolve(new Map());
   /** The refresh that starts when that one has ended. */
@@ -69,10 +50,12 @@ export class HostsFiles {
   /**
    * Makes the hosts files of a store.
    *
+   * @param programs Runs programs.
    * @param lock The lock file, for one writer at a time. Without it, nothing is written.
    */
-  constructor(store: Store, lock?: string) {
+  constructor(store: Store, programs: Programs, lock?: string) {
     this.#store = store;
+    this.#programs = programs;
     this.#lock = lock === undefined ? undefined : new FileLock(lock);
   }
 
@@ -108,7 +91,7 @@ export class HostsFiles {
       if (!this.#lock) return new Map();
       // Locked from reading the store to writing, so that no other process writes older lines last.
       using _lock = await this.#lock.exclusive({ signal: giveUp.signal, waiting });
-      return this.#write();
+      return await this.#write({ signal: giveUp.signal, waiting });
     };
     const done = this.#running.catch(() => {}).then(() => {
       this.#next = undefined;
@@ -117,226 +100,68 @@ export class HostsFiles {
     return { calls: 0, done, giveUp };
   }
 
-  #write(): Failures {
-    const { networks, sandboxes } = this.#stale;
+  async #write(wait: WaitOptions): Promise<Failures> {
+    const stale = this.#stale;
     this.#stale = { networks: new Set(), sandboxes: new Set() };
     try {
-      const failures = this.#sync(networks, sandboxes);
+      const { failures, moved } = this.#sync(stale);
       for (const sandbox of failures.keys()) this.#stale.sandboxes.add(sandbox);
-      return failures;
+      if (moved.length === 0) return failures;
+      return new Map([...failures, ...await remountHosts(this.#runner(wait), moved)]);
     } catch (error) {
       // The store could not be read. Keep all marked as stale: the next call writes them.
-      for (const network of networks) this.#stale.networks.add(network);
-      for (const sandbox of sandboxes) this.#stale.sandboxes.add(sandbox);
+      for (const network of stale.networks) this.#stale.networks.add(network);
+      for (const sandbox of stale.sandboxes) this.#stale.sandboxes.add(sandbox);
       throw error;
     }
   }
 
-  #sync(networks: ReadonlySet<string>, sandboxes: ReadonlySet<string>): Failures {
-    const version = this.#store.version();
-    if (version !== this.#version) this.#writtenBySandbox.clear();
-    this.#version = version;
-    const endpoints = this.#store.hostEntries().filter(({ state }) => state !== "removing");
-    const byNetwork = Map.groupBy(endpoints, ({ network }) => network);
-    const bySandbox = Map.groupBy(endpoints, ({ sandbox }) => sandbox);
+  #runner(wait: WaitOptions): RunProgram {
+    return (command, input) =>
+      this.#programs.run(command, input, { ...wait, shown: command, unstoppable: true });
+  }
+
+  #sync(stale: StaleHosts): { failures: Map<string, HostsFileError>; moved: MovedHosts[] } {
+    const store = this.#store;
+    const { files, removed, unused } = planHosts({
+      endpoints: store.hostEntries(),
+      settings: new Map(store.sandboxes({ withHosts: true }).map((each) => [each.name, each])),
+      exists: (sandbox) => (store.sandbox(sandbox)?.state ?? "removing") !== "removing",
+    }, stale);
     const failures = new Map<string, HostsFileError>();
-    const attempt = (sandbox: string, change: () => void) => {
+    const moved: MovedHosts[] = [];
+    const attempt = <T>(sandbox: string, change: () => T): T | undefined => {
       try {
-        change();
+        return change();
       } catch (cause) {
         const { message } = cause as Error;
         failures.set(sandbox, new HostsFileError(sandbox, message, { cause }));
+        return undefined;
       }
     };
-    // All sandboxes on the same networks have the same text. It is rendered once, not for each.
-    const textByNetworks = new Map<string, Text>();
-    const textOf = (own: readonly NamedEndpoint[]) => {
-      const ids = own.toSorted((one, other) => one.ordinal - other.ordinal)
-        .map(({ network }) => network);
-      const key = ids.join();
-      const known = textByNetworks.get(key);
-      if (known) return known;
-      const text = encode(renderHosts(ids.flatMap((id) => byNetwork.get(id)!)));
-      textByNetworks.set(key, text);
-      return text;
-    };
-    const settings = new Map(
-      this.#store.sandboxes({ withHosts: true }).map((each) => [each.name, each]),
-    );
-    const isStale = ({ network }: NamedEndpoint) => networks.has(network);
-    const connected = [...bySandbox].filter(([, own]) => own.some(isStale)).map(([name]) => name);
-    for (const sandbox of new Set([...sandboxes, ...connected])) {
-      // An engine has names and files of its own.
-      if (isOwned(sandbox)) continue;
-      const own = bySandbox.get(sandbox) ?? [];
-      const record = own.length > 0 ? undefined : this.#store.sandbox(sandbox);
-      const isKept = own.length > 0 || (record !== undefined && record.state !== "removing");
-      const known = this.#writtenBySandbox.get(sandbox);
-      this.#writtenBySandbox.delete(sandbox);
-      attempt(sandbox, () => {
-        if (!isKept) return removeHosts(sandbox);
-        const given = settings.get(sandbox);
-        const shared = textOf(own);
-        const text = given ? encode(withOwnHosts(shared.text, given, own)) : shared;
-        const written = known && extendHosts(sandbox, text, known) || writeHosts(sandbox, text);
-        if (written) this.#writtenBySandbox.set(sandbox, written);
-      });
+    for (const { key, text, members } of files) {
+      const [named, others] = split(members, (sandbox) => stale.sandboxes.has(sandbox));
+      const shared = attempt(named[0] ?? members[0]!, () => writeShared(key, text));
+      if (!shared) continue;
+      const link = (sandbox: string) => {
+        const from = attempt(sandbox, () => linkHosts(sandbox, shared));
+        if (from !== undefined) moved.push({ sandbox, from });
+      };
+      named.forEach(link);
+      // The others have it already, unless a call has failed or somebody has changed their files.
+      if (countSandboxes(shared) !== members.length) others.forEach(link);
     }
-    return failures;
+    for (const sandbox of removed) attempt(sandbox, () => removeHosts(sandbox));
+    for (const key of unused) removeShared(key);
+    return { failures, moved };
   }
+}
+
+/** Splits values into those that a condition holds for, and the others. */
+function split<T>(values: readonly T[], holds: (value: T) => boolean): [T[], T[]] {
+  const { yes = [], no = [] } = Object.groupBy(values, (each) => holds(each) ? "yes" : "no");
+  return [yes, no];
 }
 
 /** Why files could not be changed, by sandbox. */
 export type Failures = ReadonlyMap<string, HostsFileError>;
-
-/**
- * Renders the hosts file (hosts(5)) of the sandboxes on some networks, from the endpoints there. Each
- * has the sandbox's name, its aliases on that network, and `NAME.NETWORK`.
- */
-export function renderHosts(reachable: readonly NamedEndpoint[]): string {
-  return [
-    MARK,
-    "127.0.0.1 localhost",
-    "::1 localhost ip6-localhost ip6-loopback",
-    ...reachable.flatMap(hostLines),
-    "",
-  ].join("\n");
-}
-
-function hostLines(endpoint: NamedEndpoint): string[] {
-  const { sandbox, networkName, aliases } = endpoint;
-  const [name, ...longer] = ownNames(sandbox, networkName);
-  // The name of an engine's sandbox is an id, and no host name.
-  const names = isOwned(sandbox)
-    ? aliases.join(" ")
-    : [...new Set([name, ...aliases, ...longer])].join(" ");
-  if (names === "") return [];
-  return endpointAddresses(endpoint).map((address) => `${address} ${names}`);
-}
-
-/** The text of hosts files. Many of them have the same one, so it is encoded once. */
-interface Text {
-  text: string;
-  bytes: Uint8Array;
-}
-
-function encode(text: string): Text {
-  return { text, bytes: new TextEncoder().encode(text) };
-}
-
-/**
- * Adds what a text has more than the one that the driver wrote last. With a thousand sandboxes on a
- * network, each new one is a line more in a thousand files.
- *
- * @returns What it has written; `undefined` if the file must be written anew.
- */
-function extendHosts(sandbox: string, text: Text, known: Written): Written | undefined {
-  if (!text.text.startsWith(known.text.text)) return undefined;
-  let file: Deno.FsFile;
-  try {
-    file = Deno.openSync(fileOf(sandbox), { append: true });
-  } catch {
-    // To write it anew says what is wrong.
-    return undefined;
-  }
-  using _file = file;
-  const { ino, size } = file.statSync();
-  // Somebody else has changed it.
-  if (ino !== known.ino || size !== known.text.bytes.length) return undefined;
-  writeAll(file, text.bytes.subarray(size));
-  return { text, ino };
-}
-
-/**
- * Writes a sandbox's hosts file in place. Processes that run in the sandbox have this file mounted,
- * and would not see a new file with the same name.
- *
- * @returns What it has written; `undefined` if the file is not the driver's, which stays as it is.
- */
-function writeHosts(sandbox: string, text: Text): Written | undefined {
-  using file = openHosts(sandbox);
-  const { ino, size, mode } = file.statSync();
-  const current = new TextDecoder().decode(readAll(file, size));
-  if (!isOurs(current)) return undefined;
-  if ((mode ?? 0) % 0o1000 !== FILE_MODE) Deno.chmodSync(fileOf(sandbox), FILE_MODE);
-  const { bytes } = text;
-  if (current !== text.text) {
-    file.seekSync(0, Deno.SeekMode.Start);
-    writeAll(file, bytes);
-    // Shorten the file last. If it were emptied first, a process could find no names in it.
-    file.truncateSync(bytes.length);
-  }
-  return { text, ino };
-}
-
-/** Opens a sandbox's file. Makes it and its folder, with modes that do not depend on the umask. */
-function openHosts(sandbox: string): Deno.FsFile {
-  const path = fileOf(sandbox);
-  try {
-    return Deno.openSync(path, { read: true, write: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  for (const folder of [FOLDER, `${FOLDER}/${sandbox}`]) {
-    try {
-      Deno.mkdirSync(folder);
-      Deno.chmodSync(folder, FOLDER_MODE);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    }
-  }
-  const file = Deno.openSync(path, { read: true, write: true, create: true });
-  Deno.chmodSync(path, FILE_MODE);
-  return file;
-}
-
-function readAll(file: Deno.FsFile, size: number): Uint8Array {
-  const bytes = new Uint8Array(size);
-  let done = 0;
-  for (let read; (read = file.readSync(bytes.subarray(done))) && read > 0;) done += read;
-  return bytes.subarray(0, done);
-}
-
-function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
-}
-
-/** Removes a sandbox's hosts file, and its folder if that is empty then. */
-function removeHosts(sandbox: string): void {
-  const current = readHosts(sandbox);
-  if (current !== undefined && isOurs(current)) Deno.removeSync(fileOf(sandbox));
-  // Also without a file: a driver that was killed may have left an empty folder.
-  if (isEmpty(`${FOLDER}/${sandbox}`)) Deno.removeSync(`${FOLDER}/${sandbox}`);
-}
-
-/** Whether a folder exists and has nothing in it. */
-function isEmpty(folder: string): boolean {
-  return absent(() => Deno.readDirSync(folder)[Symbol.iterator]().next().done) === true;
-}
-
-/** Whether the driver has written a file. If it was killed, the file may end in the first line. */
-function isOurs(text: string): boolean {
-  return text.startsWith(MARK) || MARK.startsWith(text);
-}
-
-/** The text of a sandbox's file; `undefined` if there is none. */
-function readHosts(sandbox: string): string | undefined {
-  return absent(() => Deno.readTextFileSync(fileOf(sandbox)));
-}
-
-/** What a function reads; `undefined` if there is no such file, or no such folder. */
-function absent<T>(read: () => T): T | undefined {
-  const { NotFound, NotADirectory, IsADirectory } = Deno.errors;
-  try {
-    return read();
-  } catch (error) {
-    if ([NotFound, NotADirectory, IsADirectory].some((kind) => error instanceof kind)) {
-      return undefined;
-    }
-    throw error;
-  }
-}
-
-function fileOf(sandbox: string): string {
-  return `${FOLDER}/${sandbox}/hosts`;
-}

@@ -6,7 +6,7 @@
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { linkAddresses } from "../../lib/driver/endpoint.ts";
-import { renderHosts } from "../../lib/driver/hosts.ts";
+import { renderHosts } from "../../lib/driver/hosts_plan.ts";
 import { Driver } from "../../lib/driver/mod.ts";
 import { isOurs } from "../../lib/driver/parent.ts";
 import { SqliteStore } from "../../lib/driver/store.ts";
@@ -16,6 +16,9 @@ import { lookInto } from "../../lib/iproute2/view.ts";
 
 /** Where `ip netns exec` finds a sandbox's files. */
 export const ETC = "/etc/netns";
+
+/** Where the hosts files are that sandboxes share. */
+const SHARED = `${ETC}/.ipvlan-kit`;
 
 /** What tests compare of a namespace. */
 const COMPARED = { links: true, addrs: true, routes: "main" } as const;
@@ -68,7 +71,7 @@ export async function seeWorld(): Promise<unknown> {
     ),
     // The names are in the order in which calls at the same time have come.
     files: Object.fromEntries(
-      Object.entries(filesOf(ETC)).map(([path, text]) => [path, text.split("\n").toSorted()]),
+      Object.entries(sandboxFiles()).map(([path, text]) => [path, text.split("\n").toSorted()]),
     ),
   };
 }
@@ -86,6 +89,13 @@ export function filesOf(folder: string): Record<string, string> {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   return found;
+}
+
+/** Reads the files of `/etc/netns`, but for the second name of each hosts file, which has random ids. */
+export function sandboxFiles(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(filesOf(ETC)).filter(([path]) => !path.startsWith(SHARED)),
+  );
 }
 
 /** The part of a link that tests compare: not its index, nor its carrier, which comes and goes. */
@@ -187,7 +197,10 @@ export async function assertConsistent(
       `the addresses of ${name}`,
     );
   }
-  assertEquals(filesOf(ETC), files, "the hosts files");
+  assertEquals(sandboxFiles(), files, "the hosts files");
+  const inodes = new Set(sandboxes.map(({ name }) => Deno.statSync(`${ETC}/${name}/hosts`).ino));
+  const shared = Object.keys(filesOf(SHARED)).map((path) => Deno.statSync(path).ino);
+  assertEquals(new Set(shared), inodes, "the files that they share");
   await using outer = await Ip.open();
   const others = (await outer.netns.list()).filter((name) => name !== ns.name);
   assertEquals(others.toSorted(), sandboxes.map(({ name }) => name), "the namespaces");

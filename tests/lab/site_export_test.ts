@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Driver } from "../../lib/driver/mod.ts";
 import { ipvlan } from "../kit/command.ts";
-import { ETC, filesOf, seeSandbox } from "../kit/look.ts";
+import { sandboxFiles, seeSandbox } from "../kit/look.ts";
 import { commandHost, siteFile } from "../kit/worlds.ts";
 
 /** What is on record and in the kernel, without what is new each time it is made. */
@@ -15,7 +15,7 @@ async function essence(driver: Driver): Promise<unknown> {
     })),
     sandboxes: sandboxes.map(({ created: _created, ...sandbox }) => ({ ...sandbox, labels: {} })),
     kernel: await Promise.all(sandboxes.map(({ name }) => seeSandbox(name))),
-    files: filesOf(ETC),
+    files: sandboxFiles(),
     settings: await Promise.all(sandboxes.map(({ name }) => commandSettings(driver, name))),
   };
 }
