@@ -2,6 +2,7 @@ import type { Decision, IpvlanError } from "../errors.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import { formatAddress, parseAddress, type Pools } from "../ipam/mod.ts";
 import { NamespaceNotFoundError } from "../iproute2/errors.ts";
+import { holderElsewhere } from "./claims.ts";
 import { deleteRecords, type RecordGroup, setState } from "./drop.ts";
 import { giveWaySteps } from "./default_routes.ts";
 import {
@@ -181,6 +182,7 @@ function reserve(
       parentAddresses: ({ parent }) =>
         globalAddrs(parent, facts!.addrs).map(({ address }) => address),
       heldOn: (parent) => held.on(parent),
+      holderElsewhere: (network, address) => holderElsewhere(store, network, address),
     });
     const problems = [
       ...sandboxProblems(store, request, record),
@@ -199,7 +201,6 @@ function reserve(
     const endpoints = decided.planned.map(({ endpoint }) => endpoint);
     const records: RecordGroup = isNew ? { sandbox, endpoints } : { endpoints };
     setState(store, records, "making");
-    pools.keep(decided.pools);
     return {
       sandbox,
       planned: decided.planned,
@@ -270,6 +271,7 @@ interface ConnectFacts {
   neighboursOf(network: Network, aliases: readonly string[]): readonly EndpointRecord[];
   parentAddresses(network: Network): readonly string[];
   heldOn(parent: string): readonly HeldAddress[];
+  holderElsewhere(network: Network, address: string): string | undefined;
 }
 
 /**
@@ -277,10 +279,9 @@ interface ConnectFacts {
  */
 function decideEndpoints(
   connections: readonly Connection[],
-  { sandbox, present, find, poolsOf, neighboursOf, parentAddresses, heldOn }: ConnectFacts,
-): Decision<
-  { planned: NetworkEndpoint[]; pools: ReadonlyMap<string, Pools>; notices: string[] }
-> {
+  facts: ConnectFacts,
+): Decision<{ planned: NetworkEndpoint[]; notices: string[] }> {
+  const { sandbox, present, find, poolsOf, neighboursOf, parentAddresses, heldOn } = facts;
   const problems: IpvlanError[] = [];
   const planned: NetworkEndpoint[] = [];
   const pools = new Map<string, Pools>();
@@ -302,6 +303,7 @@ function decideEndpoints(
       neighbours: neighboursOf(network, options.aliases ?? []),
       parentAddresses: parentAddresses(network),
       held: heldOn(network.parent),
+      holderElsewhere: (address) => facts.holderElsewhere(network, address),
     });
     if (!decision.ok) {
       problems.push(...decision.problems);
@@ -311,7 +313,7 @@ function decideEndpoints(
     pools.set(network.id, decision.pools);
     notices.push(...decision.notices);
   }
-  return problems.length > 0 ? { ok: false, problems } : { ok: true, planned, pools, notices };
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, planned, notices };
 }
 
 /** Finds the endpoints that a sandbox has, with their networks. */
