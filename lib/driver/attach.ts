@@ -294,7 +294,12 @@ function decideEndpoints(
     }
     const { network } = target;
     const others = [...present, ...planned];
-    const decision = decideEndpoint(options, randomHex(6), {
+    // Not on record yet: the addresses that it gets on other networks of the parent.
+    const given = planned.filter((other) => other.network.id !== network.id)
+      .filter((other) => other.network.parent === network.parent)
+      .flatMap(({ endpoint }) => endpointAddresses(endpoint));
+    const except = [...options.except ?? [], ...given];
+    const decision = decideEndpoint({ ...options, except }, randomHex(6), {
       network,
       pools: pools.get(network.id) ?? poolsOf(network),
       sandbox,
@@ -303,7 +308,10 @@ function decideEndpoints(
       neighbours: neighboursOf(network, options.aliases ?? []),
       parentAddresses: parentAddresses(network),
       held: heldOn(network.parent),
-      holderElsewhere: (address) => facts.holderElsewhere(network, address),
+      holderElsewhere: (address) =>
+        given.includes(address)
+          ? `the sandbox "${sandbox}"`
+          : facts.holderElsewhere(network, address),
     });
     if (!decision.ok) {
       problems.push(...decision.problems);

@@ -240,6 +240,22 @@ Deno.test("networks on different parents may have one address, and a pool has no
   assertEquals([here, there].map((each) => parts.give(each)), ["192.168.1.4", "192.168.1.5"]);
 });
 
+Deno.test("an address that an engine brings is refused if it is taken, and is given to nobody else", () => {
+  using parts = new Parts();
+  const foreign = network("cni:foreign", { owner: CNI, subnets: [], foreignAddresses: true });
+  const own = network("own");
+  [foreign, own].forEach((each) => parts.store.putNetwork(each, "ready"));
+  const [docker, cni] = [DOCKER, CNI].map((owner) => requestPool(parts, { ...LAN, owner }));
+  assertEquals(parts.give(foreign, "192.168.1.2/24"), "192.168.1.2");
+  assertEquals([parts.give(own), parts.claim(docker!)], ["192.168.1.3", "192.168.1.4/24"]);
+  for (const taken of ["192.168.1.3", "192.168.1.4"]) {
+    assertThrows(() => parts.give(foreign, `${taken}/24`), AddressHeldError);
+  }
+  // What the engine's own plugin has claimed, the engine brings.
+  assertEquals(parts.claim(cni!, "192.168.1.9"), "192.168.1.9/24");
+  assertEquals(parts.give(foreign, "192.168.1.9/24"), "192.168.1.9");
+});
+
 Deno.test("a gateway is claimed once, may be that of several pools, and stays with its pool", () => {
   using parts = new Parts();
   const gateway = (id: string, address?: string) => claimGateway(parts, id, address).address;
@@ -307,12 +323,14 @@ Deno.test("an address that was undone in a transaction is free, and one released
 interface Held {
   address: string;
   engine: string | undefined;
-  where: { parent: string } | { pool: string };
+  where: Network | AddressPool;
 }
 
 const FAMILY = [
   { name: "own", parent: "eth0", subnet: "10.0.0.0/28", owner: undefined },
   { name: "docker:n", parent: "eth0", subnet: "10.0.0.0/28", owner: DOCKER },
+  // An engine may have two networks with one subnet.
+  { name: "docker:m", parent: "eth0", subnet: "10.0.0.0/28", owner: DOCKER },
   { name: "cni:n", parent: "eth0", subnet: "10.0.0.0/27", owner: CNI },
   { name: "far", parent: "eth1", subnet: "10.0.0.0/28", owner: undefined },
 ];
@@ -337,7 +355,7 @@ type Deed = { kind: "give" | "claim" | "release"; which: number; last?: number; 
 
 const deed: fc.Arbitrary<Deed> = fc.record({
   kind: fc.constantFrom("give", "give", "claim", "claim", "release"),
-  which: fc.nat(11),
+  which: fc.nat(14),
   last: fc.option(fc.nat(31), { nil: undefined, freq: 2 }),
   process: fc.constantFrom(0, 1),
 });
@@ -357,40 +375,32 @@ Deno.test("whatever several owners ask for in two processes, no address is given
           const given = last === undefined ? undefined : `10.0.0.${last}`;
           if (kind === "release") {
             const [gone] = held.splice(which % Math.max(held.length, 1), 1);
-            if (gone && "pool" in gone.where) {
-              releaseAddress(parts.store, gone.where.pool, gone.address);
-            } else if (gone) {
-              const { parent } = gone.where as { parent: string };
-              const home = NETWORKS.find((each) =>
-                each.parent === parent && each.owner?.engine === gone.engine
-              )!;
-              parts.takeBack(home, gone.address);
-            }
+            if (gone && "parent" in gone.where) parts.takeBack(gone.where, gone.address);
+            else if (gone) releaseAddress(parts.store, gone.where.id, gone.address);
             continue;
           }
-          const home = kind === "give" ? NETWORKS[which % 4]! : undefined;
-          const pool = home ? undefined : pools[which % 3]!;
-          const result = attempt(() => home ? parts.give(home, given) : parts.claim(pool!, given));
-          const engine = (home ?? pool)!.owner?.engine;
-          const where = home ? { parent: home.parent } : { pool: pool!.id };
+          const where = kind === "give" ? NETWORKS[which % 5]! : pools[which % 3]!;
+          const result = attempt(() =>
+            "parent" in where ? parts.give(where, given) : parts.claim(where, given)
+          );
+          const engine = where.owner?.engine;
+          // On another parent, an address is another one. An engine asks for what it has claimed.
+          const isAllowed = (other: Held) =>
+            "parent" in where &&
+            ("parent" in other.where
+              ? other.where.parent !== where.parent
+              : given !== undefined && other.engine === engine);
           const clashes = (address: string) =>
-            held.filter((other) =>
-              other.address === address && !(
-                // On another parent, an address is another one. An engine asks for what it has claimed.
-                home && ("parent" in other.where
-                  ? other.where.parent !== home.parent
-                  : given !== undefined && other.engine === engine)
-              )
-            );
+            held.filter((other) => other.address === address && !isAllowed(other));
           if (result.ok) {
             const address = result.value.split("/")[0]!;
-            assertEquals(clashes(address), [], `${address} for ${JSON.stringify(where)}`);
+            assertEquals(clashes(address), [], `${address} for ${where.id}`);
             held.push({ address, engine, where });
           } else if (given !== undefined && clashes(given).length === 0) {
             const [problem] = result.problems;
             const isUnfit = [OutsideSubnetError, ReservedAddressError, UnusableAddressError]
               .some((unfit) => problem instanceof unfit);
-            assert(isUnfit, `${problem} for ${JSON.stringify(where)}`);
+            assert(isUnfit, `${problem} for ${where.id}`);
           }
         }
       } finally {
