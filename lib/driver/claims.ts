@@ -9,6 +9,7 @@ import {
   formatAddress,
   formatPrefix,
   InvalidPrefixError,
+  OutsideSubnetError,
   parseAddress,
   parsePrefix,
   parseSubnets,
@@ -131,8 +132,14 @@ export function holderElsewhere(
 }
 
 /** Chooses a default pool that no network, address pool or route uses. */
-function chooseSubnet(store: Store, { ipv6 }: PoolRequest, routes: readonly Route[]): string {
+function chooseSubnet(
+  store: Store,
+  { ipRange, gateway, ipv6 }: PoolRequest,
+  routes: readonly Route[],
+): string {
   if (ipv6) throw new MissingPoolSubnetError();
+  if (ipRange !== undefined) throw new OutsideSubnetError("ip-range", ipRange, []);
+  if (gateway !== undefined) throw new OutsideSubnetError("gateway", gateway, []);
   return formatPrefix(defaultPool(usedPrefixes(store.networks(), store.pools(), routes)));
 }
 

@@ -145,6 +145,8 @@ Deno.test("a request without a subnet gets one that no network, pool or route us
   const subnets = [1, 2].map(() => requestPool(parts, { owner: DOCKER }, routes).subnet);
   assertEquals(subnets, ["172.20.0.0/16", "172.21.0.0/16"]);
   assertThrows(() => requestPool(parts, { owner: DOCKER, ipv6: true }), MissingPoolSubnetError);
+  const ranged = { owner: DOCKER, ipRange: "172.22.0.0/24" };
+  assertThrows(() => requestPool(parts, ranged), OutsideSubnetError, "give the subnet too");
 });
 
 Deno.test("what cannot be a pool is refused, and nothing is kept of it", () => {
