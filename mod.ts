@@ -11,10 +11,14 @@
  */
 export {
   AddressHeldError,
+  type AddressPool,
+  type AddressPoolDetails,
   type AdoptSpec,
   AlreadyConnectedError,
   AmbiguousIdError,
   type BackgroundOptions,
+  type Claim,
+  type ClaimRequest,
   type Connection,
   type ConnectOptions,
   Driver,
@@ -31,6 +35,7 @@ export {
   LinkExistsError,
   LinkLeftError,
   MacAddressError,
+  MissingPoolSubnetError,
   MissingSubnetError,
   NameInUseError,
   type Network,
@@ -49,6 +54,8 @@ export {
   ParentDownError,
   ParentNotFoundError,
   ParentSubnetError,
+  PoolNotFoundError,
+  type PoolRequest,
   ProblemsError,
   ProcessNotFoundError,
   type PruneReport,
@@ -68,6 +75,7 @@ export {
   type SettledNetwork,
   StoreError,
   SubnetInUseError,
+  type SubnetPoolRequest,
 } from "./lib/driver/mod.ts";
 export { type Decision, IpvlanError } from "./lib/errors.ts";
 export {
@@ -75,6 +83,7 @@ export {
   AddressInUseError,
   AddressNotInUseError,
   type AddressRole,
+  type AddressUse,
   contains,
   type Family,
   formatAddress,

@@ -81,6 +81,7 @@ function askedAddresses(
     neighbours: [],
     parentAddresses,
     held,
+    holderElsewhere: () => undefined,
   };
   const decision = decideEndpoint({}, "next", facts);
   // A full network has no next address.

@@ -2,6 +2,7 @@ import type { Decision, IpvlanError } from "../errors.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import { formatAddress, parseAddress, type Pools } from "../ipam/mod.ts";
 import { NamespaceNotFoundError } from "../iproute2/errors.ts";
+import { holderElsewhere } from "./claims.ts";
 import { deleteRecords, type RecordGroup, setState } from "./drop.ts";
 import { giveWaySteps } from "./default_routes.ts";
 import {
@@ -182,6 +183,7 @@ function reserve(
       parentAddresses: ({ parent }) =>
         globalAddrs(parent, facts!.addrs).map(({ address }) => address),
       heldOn: (parent) => held.on(parent),
+      holderElsewhere: (network, address) => holderElsewhere(store, network, address),
     });
     const problems = [
       ...sandboxProblems(store, request, record),
@@ -200,7 +202,6 @@ function reserve(
     const endpoints = decided.planned.map(({ endpoint }) => endpoint);
     const records: RecordGroup = isNew ? { sandbox, endpoints } : { endpoints };
     setState(store, records, "making");
-    pools.keep(decided.pools);
     return {
       sandbox,
       planned: decided.planned,
@@ -271,6 +272,7 @@ interface ConnectFacts {
   neighboursOf(network: Network, aliases: readonly string[]): readonly EndpointRecord[];
   parentAddresses(network: Network): readonly string[];
   heldOn(parent: string): readonly HeldAddress[];
+  holderElsewhere(network: Network, address: string): string | undefined;
 }
 
 /**
@@ -278,10 +280,9 @@ interface ConnectFacts {
  */
 function decideEndpoints(
   connections: readonly Connection[],
-  { sandbox, present, find, poolsOf, neighboursOf, parentAddresses, heldOn }: ConnectFacts,
-): Decision<
-  { planned: NetworkEndpoint[]; pools: ReadonlyMap<string, Pools>; notices: string[] }
-> {
+  facts: ConnectFacts,
+): Decision<{ planned: NetworkEndpoint[]; notices: string[] }> {
+  const { sandbox, present, find, poolsOf, neighboursOf, parentAddresses, heldOn } = facts;
   const problems: IpvlanError[] = [];
   const planned: NetworkEndpoint[] = [];
   const pools = new Map<string, Pools>();
@@ -294,7 +295,12 @@ function decideEndpoints(
     }
     const { network } = target;
     const others = [...present, ...planned];
-    const decision = decideEndpoint(options, randomHex(6), {
+    // Not on record yet: the addresses that it gets on other networks of the parent.
+    const given = planned.filter((other) => other.network.id !== network.id)
+      .filter((other) => other.network.parent === network.parent)
+      .flatMap(({ endpoint }) => endpointAddresses(endpoint));
+    const except = [...options.except ?? [], ...given];
+    const decision = decideEndpoint({ ...options, except }, randomHex(6), {
       network,
       pools: pools.get(network.id) ?? poolsOf(network),
       sandbox,
@@ -303,6 +309,10 @@ function decideEndpoints(
       neighbours: neighboursOf(network, options.aliases ?? []),
       parentAddresses: parentAddresses(network),
       held: heldOn(network.parent),
+      holderElsewhere: (address) =>
+        given.includes(address)
+          ? `the sandbox "${sandbox}"`
+          : facts.holderElsewhere(network, address),
     });
     if (!decision.ok) {
       problems.push(...decision.problems);
@@ -312,7 +322,7 @@ function decideEndpoints(
     pools.set(network.id, decision.pools);
     notices.push(...decision.notices);
   }
-  return problems.length > 0 ? { ok: false, problems } : { ok: true, planned, pools, notices };
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, planned, notices };
 }
 
 /** Finds the endpoints that a sandbox has, with their networks. */

@@ -3,6 +3,14 @@ import { look, lookAtLinks } from "../iproute2/view.ts";
 import { attach, type Attached, type AttachRequest } from "./attach.ts";
 import { type BackgroundOptions, startInBackground } from "./background.ts";
 import { BorrowedNamespaces } from "./borrowed.ts";
+import {
+  claimAddress,
+  claimGateway,
+  listPools,
+  releaseAddress,
+  releasePool,
+  requestPool,
+} from "./claims.ts";
 import { createNetwork, newIdentity } from "./create.ts";
 import { toEndpoint } from "./endpoint.ts";
 import {
@@ -38,7 +46,10 @@ import { SettingsKeeper, settingsOf, withHostname } from "./settings.ts";
 import { guardStateFolder } from "./state_folder.ts";
 import { isReady, SqliteStore, stateFolder, withoutState } from "./store.ts";
 import type {
+  AddressPool,
+  AddressPoolDetails,
   AdoptSpec,
+  ClaimRequest,
   ConnectOptions,
   Endpoint,
   EngineName,
@@ -46,12 +57,14 @@ import type {
   NetworkDetails,
   NetworkSpec,
   Outcome,
+  PoolRequest,
   PruneReport,
   RestoreReport,
   Sandbox,
   SandboxDetails,
   SandboxSpec,
   SeenSandbox,
+  SubnetPoolRequest,
 } from "./types.ts";
 import { pause, sayIfLong, type WaitOptions } from "./wait.ts";
 
@@ -612,6 +625,72 @@ export class Driver implements AsyncDisposable {
     }
   }
 
+  /**
+   * Requests an address pool, from which an engine gives addresses to links of its own. Two requests
+   * of one engine with the same subnet and range get the same pool. It stays until it is released as
+   * often as it was requested.
+   *
+   * No address of it is given away twice, whoever asks. An automatic address of a network or of a pool
+   * is none that another one on an overlapping subnet has given away.
+   *
+   * @throws {MissingPoolSubnetError} It is to have IPv6, and has no subnet.
+   * @throws {IpvlanError} The class says what else is wrong.
+   */
+  async requestPool(request: PoolRequest): Promise<AddressPool> {
+    if (request.subnet !== undefined) return requestPool(this.#parts, request);
+    // With the lock, as a network that is being created may get the same default pool.
+    return await this.#exclusive(async (parts) => {
+      const routes = await parts.namespaces.host().route.show(4);
+      return requestPool(parts, request, routes);
+    });
+  }
+
+  /**
+   * Takes back one request for an address pool. With the last one, the pool and its claims are gone.
+   * It is no error if there is no such pool.
+   */
+  releasePool(id: string): void {
+    releasePool(this.#parts.store, id);
+  }
+
+  /**
+   * Claims an address in an address pool.
+   *
+   * @param pool The pool's id. Or a request: then the pool is there as long as it has claims.
+   * @returns The address with its prefix length: `192.168.1.2/24`.
+   * @throws {PoolNotFoundError} There is no such pool.
+   * @throws {PoolExhaustedError} No address is free.
+   * @throws {AddressHeldError} Another one has the address.
+   * @throws {IpvlanError} The class says what else is wrong with the address.
+   */
+  claimAddress(pool: string | SubnetPoolRequest, claim: ClaimRequest): { address: string } {
+    return claimAddress(this.#parts, pool, claim);
+  }
+
+  /**
+   * Claims the gateway of an address pool. It stays claimed as long as the pool is there, and several
+   * pools may have one gateway.
+   *
+   * @param address The address. By default that which was claimed before, or the first usable one.
+   * @returns The address with its prefix length.
+   * @throws {PoolNotFoundError} There is no such pool.
+   * @throws {AddressHeldError} Another one has the address.
+   * @throws {IpvlanError} The class says what else is wrong with the address.
+   */
+  claimGateway(pool: string, address?: string): { address: string } {
+    return claimGateway(this.#parts, pool, address);
+  }
+
+  /** Releases an address of an address pool. It is no error if it is not claimed. */
+  releaseAddress(pool: string, address: string): void {
+    releaseAddress(this.#parts.store, pool, address);
+  }
+
+  /** All address pools with their claims, by id. */
+  listPools(): AddressPoolDetails[] {
+    return listPools(this.#parts.store);
+  }
+
   /** Removes what a crash left half made or half removed. Resolves to a sentence for each. */
   async recover(): Promise<string[]> {
     return await this.#exclusive((_parts, { undone }) => Promise.resolve(undone));
@@ -700,12 +779,13 @@ export class Driver implements AsyncDisposable {
 
   /** What the host has that a network may need: its parent, and the links below that. */
   async #factsFor(spec: NetworkSpec): Promise<HostFacts> {
-    const { namespaces } = this.#parts;
+    const { namespaces, store } = this.#parts;
     const ip = namespaces.host();
     return {
       release: Deno.osRelease(),
       ...await lookAtLinks(ip, parentNames(spec)),
       routes: wantsPool(spec) ? await ip.route.show(4) : [],
+      pools: wantsPool(spec) ? store.pools() : [],
     };
   }
 
@@ -716,7 +796,7 @@ export class Driver implements AsyncDisposable {
       // Only the choice of an IPv4 subnet depends on the routes.
       this.#parts.namespaces.host().route.show(4),
     ]);
-    return { ...facts, routes };
+    return { ...facts, routes, pools: this.listPools() };
   }
 
   /** The links and addresses of the host. */

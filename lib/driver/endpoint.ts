@@ -75,6 +75,8 @@ export interface EndpointFacts {
   parentAddresses: readonly string[];
   /** The addresses that other links on the parent are known to hold. */
   held: readonly HeldAddress[];
+  /** Who else has been given an address that the endpoint asks for, if that is in its way. */
+  holderElsewhere(address: string): string | undefined;
 }
 
 /**
@@ -119,8 +121,11 @@ export function decideEndpoint(
       problems.push(...parsed.problems);
       return undefined;
     }
-    prefixLengths[family === 6 ? "ip6" : "ip"] = parsed.value.length;
-    return parsed.value.address;
+    const { address, length } = parsed.value;
+    const holder = facts.holderElsewhere(address);
+    if (holder !== undefined) problems.push(new AddressHeldError(address, holder));
+    prefixLengths[family === 6 ? "ip6" : "ip"] = length;
+    return address;
   };
   const address = (family: Family, given: string | undefined): string | undefined => {
     if (network.foreignAddresses) return given === undefined ? undefined : foreign(family, given);
@@ -284,7 +289,7 @@ function takeGiven(
   pools: Pools,
   family: Family,
   given: string,
-  { network, parentAddresses, held }: EndpointFacts,
+  { network, parentAddresses, held, holderElsewhere }: EndpointFacts,
 ): TakenAddress {
   if (familyOf(given) !== family) {
     throw new InvalidOptionError(
@@ -296,7 +301,7 @@ function takeGiven(
   const { address, pools: rest } = pools.take(given);
   const holder = parentAddresses.includes(address)
     ? `the parent "${network.parent}" of the host`
-    : held.find((each) => each.address === address)?.holder;
+    : held.find((each) => each.address === address)?.holder ?? holderElsewhere(address);
   if (holder !== undefined) throw new AddressHeldError(address, holder);
   return { address, pools: rest, notices: [] };
 }

@@ -490,14 +490,37 @@ export class ParentSubnetError extends IpvlanError {
   }
 }
 
-/** Another link has an address: no second one on the same parent can have it. */
+/** An address pool is to have IPv6, but no subnet was given. */
+export class MissingPoolSubnetError extends IpvlanError {
+  /** Makes the error. */
+  constructor() {
+    super("The address pool is to have IPv6: give a subnet, as there is no default pool for IPv6");
+  }
+}
+
+/** An address pool that does not exist. */
+export class PoolNotFoundError extends IpvlanError {
+  /** The pool's id. */
+  readonly pool: string;
+
+  /** Makes the error from the pool's id. */
+  constructor(pool: string) {
+    super(`There is no address pool ${JSON.stringify(pool)}: ask for one first`);
+    this.pool = pool;
+  }
+}
+
+/**
+ * Another link has an address: no second one on the same parent can have it. Or it is given away
+ * elsewhere.
+ */
 export class AddressHeldError extends IpvlanError {
   /** The address, without a prefix length. */
   readonly address: string;
-  /** Which link has it: `the link "eth0" in the namespace "web"`. */
+  /** Who has it: `the link "eth0" in the namespace "web"`, `the sandbox "c1"`. */
   readonly holder: string;
 
-  /** Makes the error from the address and the link that has it. */
+  /** Makes the error from the address and who has it. */
   constructor(address: string, holder: string) {
     super(
       `The address ${address} is held by ${holder}: give another one, or take it away from there`,

@@ -17,6 +17,7 @@ export {
   LinkExistsError,
   LinkLeftError,
   MacAddressError,
+  MissingPoolSubnetError,
   MissingSubnetError,
   NameInUseError,
   NetworkExistsError,
@@ -28,6 +29,7 @@ export {
   ParentDownError,
   ParentNotFoundError,
   ParentSubnetError,
+  PoolNotFoundError,
   ProblemsError,
   ProcessNotFoundError,
   ResolvConfError,
@@ -41,7 +43,11 @@ export {
 } from "./errors.ts";
 export type { NetworkOptions } from "./options.ts";
 export type {
+  AddressPool,
+  AddressPoolDetails,
   AdoptSpec,
+  Claim,
+  ClaimRequest,
   Connection,
   ConnectOptions,
   Endpoint,
@@ -54,6 +60,7 @@ export type {
   NetworkSubnet,
   Outcome,
   Owner,
+  PoolRequest,
   PruneReport,
   RestoreReport,
   Sandbox,
@@ -63,4 +70,5 @@ export type {
   SandboxState,
   SeenSandbox,
   SettledNetwork,
+  SubnetPoolRequest,
 } from "./types.ts";

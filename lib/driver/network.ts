@@ -1,7 +1,14 @@
 import { attempt, type Decision, type IpvlanError } from "../errors.ts";
 import { defaultPool } from "../ipam/default_pools.ts";
 import { familyOf } from "../ipam/address.ts";
-import { formatPrefix, overlaps, parsePrefix, parseSubnets, type Subnet } from "../ipam/mod.ts";
+import {
+  formatPrefix,
+  overlaps,
+  parsePrefix,
+  parseSubnets,
+  type Prefix,
+  type Subnet,
+} from "../ipam/mod.ts";
 import type { Addr } from "../iproute2/addr.ts";
 import { explainLinkAdd, requireKernel } from "../iproute2/kernel.ts";
 import type { IpvlanMode } from "../iproute2/kinds/ipvlan.ts";
@@ -22,7 +29,7 @@ import {
 } from "./parent.ts";
 import type { Step } from "./plan.ts";
 import { settle, type Settlement, settleSubnets } from "./settle.ts";
-import type { Network, NetworkSpec, NetworkSubnet, SettledNetwork } from "./types.ts";
+import type { AddressPool, Network, NetworkSpec, NetworkSubnet, SettledNetwork } from "./types.ts";
 
 /** The facts about the host that a decision on a network needs. */
 export interface HostFacts {
@@ -34,6 +41,12 @@ export interface HostFacts {
   addrs: readonly Addr[];
   /** The routes of the main tables. */
   routes: readonly Route[];
+  /**
+   * The address pools of engines.
+   *
+   * @default {undefined} None.
+   */
+  pools?: readonly AddressPool[];
 }
 
 /** A network to create, and the links that it needs. */
@@ -62,7 +75,7 @@ export function decideNetwork(
   const { parent: named, mode, flag, mtu } = settlement.network;
   const parent = named ?? `di-${identity.id.slice(0, 12)}`;
   const choice = chooseLinks(parent, settlement, facts.links);
-  const pool = choosePool(settlement, networks, facts.routes);
+  const pool = choosePool(settlement, networks, facts);
   const subnets = [...settlement.network.subnets, ...pool.ok ? pool.subnets : []];
   const conflict = conflictProblem(parent, { mode, flag }, [], facts.links);
   const problems = [
@@ -130,25 +143,34 @@ export function wantsPool(
 function choosePool(
   { network, problems }: Settlement,
   networks: readonly Network[],
-  routes: readonly Route[],
+  { routes, pools = [] }: HostFacts,
 ): Decision<{ subnets: readonly NetworkSubnet[] }> {
   if (!network.ipv4 || network.foreignAddresses) return { ok: true, subnets: [] };
   const isInvalid = problems.some(({ field }) => field[0] === "subnets");
   if (isInvalid || network.subnets.some(({ subnet }) => parsePrefix(subnet).prefix.family === 4)) {
     return { ok: true, subnets: [] };
   }
-  const used = [
-    ...networks.flatMap(({ subnets }) => subnets.map(({ subnet }) => subnet)),
-    // The default pools are IPv4's. The route to a single address is printed without a length.
-    ...routes.flatMap(({ family, dst }) => family === 6 || dst === "default" ? [] : [dst]),
-  ].map((text) => parsePrefix(text.includes("/") ? text : `${text}/32`).prefix);
-  const pool = attempt(() => formatPrefix(defaultPool(used)));
+  const pool = attempt(() => formatPrefix(defaultPool(usedPrefixes(networks, pools, routes))));
   return pool.ok
     ? settleSubnets([pool.value], {
       ...network,
       isolated: network.parent === undefined,
     })
     : pool;
+}
+
+/** The IPv4 prefixes that a default pool must not overlap. */
+export function usedPrefixes(
+  networks: readonly Network[],
+  pools: readonly AddressPool[],
+  routes: readonly Route[],
+): Prefix[] {
+  return [
+    ...networks.flatMap(({ subnets }) => subnets.map(({ subnet }) => subnet)),
+    ...pools.map(({ subnet }) => subnet),
+    // The default pools are IPv4's. The route to a single address is printed without a length.
+    ...routes.flatMap(({ family, dst }) => family === 6 || dst === "default" ? [] : [dst]),
+  ].map((text) => parsePrefix(text.includes("/") ? text : `${text}/32`).prefix);
 }
 
 /** Finds subnets that overlap an address of the parent, which is not allowed in the L3 modes. */

@@ -10,6 +10,7 @@ import type { LinkSpec } from "../iproute2/link.ts";
 import { OPTION_NAMES, optionProblems } from "./options.ts";
 import { settingsProblems } from "./settings.ts";
 import type {
+  AddressPool,
   EndpointRoute,
   EngineName,
   Network,
@@ -103,12 +104,12 @@ const OPTIONS: Record<string, Rule> = Object.fromEntries(
   ]),
 );
 
-const OWNER = optional(fields(
+const OWNER = fields(
   {
     engine: oneOf<EngineName>("docker", "cni", "netavark"),
     id: isText,
   } satisfies Record<keyof Owner, Rule>,
-));
+);
 
 const NETWORK = fields({
   ...OPTIONS,
@@ -125,7 +126,7 @@ const NETWORK = fields({
     auxAddresses: mapOf(isAddress),
   })),
   labels: mapOf(isText),
-  owner: OWNER,
+  owner: optional(OWNER),
   transient: optional(oneOf(true)),
   foreignAddresses: optional(oneOf(true)),
 });
@@ -148,7 +149,7 @@ const SANDBOX = fields({
   created: isText,
   labels: mapOf(isText),
   namespace: oneOf<Sandbox["namespace"]>("made", "attached", "found", "borrowed"),
-  owner: OWNER,
+  owner: optional(OWNER),
   path: optional(isText),
   namespaceId: optional(isText),
 });
@@ -181,6 +182,16 @@ const ENDPOINT = fields({
   aliases: listOf(isText),
 });
 
+const POOL = fields(
+  {
+    id: isText,
+    subnet: isPrefix,
+    ipRange: optional(isPrefix),
+    owner: OWNER,
+    requests: Number.isInteger as Rule,
+  } satisfies Record<keyof AddressPool, Rule>,
+);
+
 /** The kinds of records, with the types of their values. */
 export interface RecordKinds {
   /** A network. */
@@ -191,6 +202,8 @@ export interface RecordKinds {
   endpoint: EndpointRecord;
   /** A link that the driver made. */
   link: LinkSpec;
+  /** An address pool. */
+  pool: AddressPool;
 }
 
 const RULES: Record<keyof RecordKinds, Rule> = {
@@ -198,6 +211,7 @@ const RULES: Record<keyof RecordKinds, Rule> = {
   sandbox: (value) => SANDBOX(value) && settingsProblems(value as Sandbox).length === 0,
   endpoint: ENDPOINT,
   link: LINK,
+  pool: POOL,
 };
 
 /** Whether a value is a record of a kind. */

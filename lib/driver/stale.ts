@@ -84,15 +84,15 @@ export function inTheWay(
   const holders = connections.flatMap(({ network, ...given }) => {
     const wanted = endpointAddresses(given).map((address) => attempt(() => canonical(address)));
     const parent = store.network(network)?.parent;
-    return store.networks({ parent }).flatMap(({ id }) =>
-      wanted.flatMap((address) =>
-        address.ok ? store.endpoints({ network: id, address: address.value }) : []
-      )
-    );
+    return wanted.flatMap((address) =>
+      address.ok ? store.endpoints({ address: address.value }) : []
+    )
+      .filter((endpoint) => store.networkById(endpoint.network)?.parent === parent);
   });
   return new Set([name, ...holders.map(({ sandbox }) => sandbox)]);
 }
 
-function canonical(address: string): string {
-  return formatAddress(parseAddress(address));
+/** An address as it is on record, without the prefix length that an engine may give with it. */
+function canonical(text: string): string {
+  return formatAddress(parseAddress(text.split("/")[0]!));
 }

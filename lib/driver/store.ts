@@ -1,6 +1,6 @@
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import type { IpvlanError } from "../errors.ts";
-import { familyOf } from "../ipam/address.ts";
+import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { MissingRightsError } from "../iproute2/kernel.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
 import { StoreError } from "./errors.ts";
@@ -13,7 +13,8 @@ import {
   type RecordKinds,
   type State,
 } from "./records.ts";
-import type { Network, Sandbox } from "./types.ts";
+import { AddressLog } from "./address_log.ts";
+import type { AddressPool, Claim, Network, Sandbox } from "./types.ts";
 
 /** An endpoint and the name of its network. */
 export interface NamedEndpoint extends EndpointRecord {
@@ -47,6 +48,8 @@ export function withoutState<T>({ state: _state, ...record }: Stated<T>): Omit<T
 export interface NetworkFilter extends StateFilter {
   /** Only those on this parent. */
   parent?: string;
+  /** Only those of engines. */
+  owned?: true;
 }
 
 /** Which sandboxes are wanted. */
@@ -63,6 +66,12 @@ export interface EndpointFilter extends StateFilter {
   sandbox?: string;
   /** Only the one with this address, as the record has it. */
   address?: string;
+}
+
+/** A claim, and the pool that it is in. */
+export interface PoolClaim extends Claim {
+  /** The pool's id. */
+  pool: string;
 }
 
 /**
@@ -114,10 +123,29 @@ export interface Store extends Disposable {
   putEndpoint(endpoint: EndpointRecord, state: State): void;
   /** Deletes the record of an endpoint. */
   deleteEndpoint(id: string): void;
+  /** All address pools, by id. */
+  pools(): AddressPool[];
+  /** One address pool. */
+  pool(id: string): AddressPool | undefined;
+  /** Adds an address pool, or replaces it. */
+  putPool(pool: AddressPool): void;
+  /** Deletes the record of an address pool, with its claims. */
+  deletePool(id: string): void;
+  /** The claims in an address pool, or those of one holder in it. */
+  claims(pool: string, holder?: string): PoolClaim[];
+  /** Whether an address pool has claims of others than a holder. */
+  hasClaims(pool: string, except: string): boolean;
+  /** Adds a claim. */
+  putClaim(claim: PoolClaim): void;
+  /** Deletes a claim, if there is one. */
+  deleteClaim(claim: Pick<PoolClaim, "pool" | "address">): void;
+  /** The claims of an address, in any pool. */
+  claimsOf(address: string): PoolClaim[];
+  /** The addresses that this process has given to endpoints and claims, or taken from them. */
+  readonly addressLog: AddressLog;
   /**
-   * A text that changes when another process writes, or when this one deletes an endpoint: then
-   * other addresses may be taken or free. It does not change when this process adds an endpoint, as
-   * the caller knows the address.
+   * A text that changes when another process writes, or when this one adds or deletes a network or
+   * an address pool: then other addresses may be taken or free, besides those in the log.
    */
   version(): string;
 }
@@ -221,6 +249,9 @@ const [PARENT, BELOW] = ["parent", "link"].map((field) =>
   `CASE WHEN json_valid(record) THEN record ->> '${field}' END`
 );
 
+/** Whether a network belongs to an engine. */
+const OWNED = `CASE WHEN json_valid(record) THEN record ->> 'owner' IS NOT NULL END`;
+
 /** Whether a sandbox has names of its own in its hosts file. */
 const WITH_HOSTS = `CASE WHEN json_valid(record)
   THEN record ->> 'hostname' IS NOT NULL OR record ->> 'hosts' IS NOT NULL END`;
@@ -231,11 +262,16 @@ const WITH_HOSTS = `CASE WHEN json_valid(record)
  */
 const INDEXES = `
   CREATE INDEX IF NOT EXISTS network_parent ON network (${PARENT});
+  CREATE INDEX IF NOT EXISTS network_owned ON network (${PARENT}) WHERE ${OWNED};
   CREATE INDEX IF NOT EXISTS link_below ON link (${BELOW});
   CREATE INDEX IF NOT EXISTS network_unready ON network (name) WHERE state <> 'ready';
   CREATE INDEX IF NOT EXISTS sandbox_unready ON sandbox (name) WHERE state <> 'ready';
   CREATE INDEX IF NOT EXISTS sandbox_hosts ON sandbox (name) WHERE ${WITH_HOSTS};
   CREATE INDEX IF NOT EXISTS endpoint_unready ON endpoint (sandbox, ordinal) WHERE state <> 'ready';
+  CREATE INDEX IF NOT EXISTS endpoint_ip ON endpoint (ip);
+  CREATE INDEX IF NOT EXISTS endpoint_ip6 ON endpoint (ip6);
+  CREATE INDEX IF NOT EXISTS claim_address ON claim (address);
+  CREATE INDEX IF NOT EXISTS claim_holder ON claim (pool, holder);
 `;
 
 /** The columns of an endpoint, as SQLite gives them. */
@@ -276,8 +312,9 @@ type Conditions = Record<string, string | true | undefined>;
 export class SqliteStore implements Store {
   #db: DatabaseSync;
   #folder: string;
-  /** How many endpoints this process has deleted. */
-  #deletedEndpoints = 0;
+  /** How many networks and pools this process has added or deleted, and addresses undone. */
+  #changes = 0;
+  readonly addressLog: AddressLog = new AddressLog();
   /** The statements that have been prepared, by their text. */
   #statements = new Map<string, StatementSync>();
 
@@ -387,20 +424,26 @@ export class SqliteStore implements Store {
 
   transaction<T>(run: () => T): T {
     this.#exec("BEGIN IMMEDIATE");
+    const logged = this.addressLog.length;
     try {
       const result = run();
       this.#exec("COMMIT");
       return result;
     } catch (error) {
+      // What the log says of these addresses may have been read already.
+      if (this.addressLog.length > logged) this.#changes++;
       // SQLite itself ends a transaction when the disk is full.
       if (this.#db.isTransaction) this.#exec("ROLLBACK");
       throw error;
     }
   }
 
-  networks({ parent, unready }: NetworkFilter = {}): Stated<Network>[] {
-    return this.#all("network", "name", { [`${PARENT} = ?`]: parent, [UNREADY]: unready })
-      .map(withDefaults);
+  networks({ parent, owned, unready }: NetworkFilter = {}): Stated<Network>[] {
+    return this.#all("network", "name", {
+      [`${PARENT} = ?`]: parent,
+      [OWNED]: owned,
+      [UNREADY]: unready,
+    }).map(withDefaults);
   }
 
   network(name: string): Stated<Network> | undefined {
@@ -412,6 +455,7 @@ export class SqliteStore implements Store {
   }
 
   putNetwork(network: Network, state: State): void {
+    if (state === "making") this.#changes++;
     this.#run(
       `INSERT INTO network (id, name, state, record) VALUES (?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET state = excluded.state, record = excluded.record`,
@@ -423,6 +467,7 @@ export class SqliteStore implements Store {
   }
 
   deleteNetwork(id: string): void {
+    this.#changes++;
     this.#run("DELETE FROM network WHERE id = ?", id);
   }
 
@@ -499,6 +544,7 @@ export class SqliteStore implements Store {
 
   putEndpoint(endpoint: EndpointRecord, state: State): void {
     const { id, network, sandbox, ifname, ordinal, ip, ip6, aliases } = endpoint;
+    this.addressLog.add(...endpointAddresses(endpoint));
     this.#run(
       `INSERT INTO endpoint
          (id, state, network, sandbox, ifname, ordinal, ip, ip6, aliases, record)
@@ -518,13 +564,71 @@ export class SqliteStore implements Store {
   }
 
   deleteEndpoint(id: string): void {
-    this.#run("DELETE FROM endpoint WHERE id = ?", id);
-    this.#deletedEndpoints++;
+    const rows = this.#rows("DELETE FROM endpoint WHERE id = ? RETURNING ip, ip6", id);
+    for (const { ip, ip6 } of rows) {
+      this.addressLog.add(...[ip, ip6].filter((address) => typeof address === "string"));
+    }
+  }
+
+  pools(): AddressPool[] {
+    return this.#pools({});
+  }
+
+  pool(id: string): AddressPool | undefined {
+    return this.#pools({ "id = ?": id })[0];
+  }
+
+  #pools(conditions: Conditions): AddressPool[] {
+    return this.#select("SELECT id, record FROM pool", "id", conditions)
+      .map(({ id, record }) => this.#check("pool", id, { ...parsed(record), id }));
+  }
+
+  putPool(pool: AddressPool): void {
+    this.#changes++;
+    this.#run(
+      `INSERT INTO pool (id, record) VALUES (?, ?)
+       ON CONFLICT (id) DO UPDATE SET record = excluded.record`,
+      pool.id,
+      JSON.stringify(pool),
+    );
+  }
+
+  deletePool(id: string): void {
+    this.#changes++;
+    this.#run("DELETE FROM pool WHERE id = ?", id);
+  }
+
+  claims(pool: string, holder?: string): PoolClaim[] {
+    return this.#readClaims({ "pool = ?": pool, "holder = ?": holder });
+  }
+
+  hasClaims(pool: string, except: string): boolean {
+    const sql = "SELECT 1 FROM claim WHERE pool = ? AND holder <> ? LIMIT 1";
+    return this.#rows(sql, pool, except).length > 0;
+  }
+
+  claimsOf(address: string): PoolClaim[] {
+    return this.#readClaims({ "address = ?": address });
+  }
+
+  #readClaims(conditions: Conditions): PoolClaim[] {
+    return this.#select("SELECT pool, address, holder FROM claim", "address", conditions)
+      .map((row) => ({ ...row }) as unknown as PoolClaim);
+  }
+
+  putClaim({ pool, address, holder }: PoolClaim): void {
+    this.addressLog.add(address);
+    this.#run("INSERT INTO claim (pool, address, holder) VALUES (?, ?, ?)", pool, address, holder);
+  }
+
+  deleteClaim({ pool, address }: Pick<PoolClaim, "pool" | "address">): void {
+    this.addressLog.add(address);
+    this.#run("DELETE FROM claim WHERE pool = ? AND address = ?", pool, address);
   }
 
   version(): string {
     const [row] = this.#rows("PRAGMA data_version");
-    return `${row!.data_version} ${this.#deletedEndpoints}`;
+    return `${row!.data_version} ${this.#changes}`;
   }
 
   [Symbol.dispose](): void {

@@ -329,6 +329,87 @@ export interface SandboxDetails extends Sandbox {
   endpoints: Endpoint[];
 }
 
+/** An address pool to request. */
+export interface PoolRequest {
+  /** The engine that requests it. */
+  owner: Owner;
+  /**
+   * The subnet. Host bits that are set are masked.
+   *
+   * @default {undefined} A default pool that no network, address pool or route of the host uses. There
+   * is none for IPv6.
+   */
+  subnet?: string;
+  /**
+   * The part of the subnet that automatic addresses come from.
+   *
+   * @default {undefined} The whole subnet.
+   */
+  ipRange?: string;
+  /**
+   * The gateway, which is claimed with the pool.
+   *
+   * @default {undefined} None.
+   */
+  gateway?: string;
+  /**
+   * Whether a request without a subnet is for IPv6.
+   *
+   * @default {false}
+   */
+  ipv6?: boolean;
+}
+
+/** An address pool to request, with its subnet. */
+export interface SubnetPoolRequest extends PoolRequest {
+  /** The subnet. Host bits that are set are masked. */
+  subnet: string;
+}
+
+/** An address pool that an engine asks for by itself, without a network of the driver's. */
+export interface AddressPool {
+  /** `OWNER/SUBNET`, with `/RANGE` if it has one: `docker:local/192.168.1.0/24`. */
+  id: string;
+  /** The subnet, in its canonical form. */
+  subnet: string;
+  /** The part of the subnet that automatic addresses come from, if it is not the whole subnet. */
+  ipRange?: string;
+  /** The engine that asked for it. */
+  owner: Owner;
+  /** How many requests for it have not been released. */
+  requests: number;
+}
+
+/** An address of a pool, and who has it. */
+export interface Claim {
+  /** The address, without a prefix length. */
+  address: string;
+  /** Who has it, as the engine said; empty if it did not say. That of the gateway is `gateway`. */
+  holder: string;
+}
+
+/** An address to claim. */
+export interface ClaimRequest {
+  /**
+   * Who is to have the address. The same holder gets the same address again.
+   *
+   * @default {undefined} The engine does not say. Then each claim is for another address.
+   */
+  holder?: string;
+  /**
+   * The address.
+   *
+   * @default {undefined} The one that the holder has in the pool, or the next free one.
+   */
+  address?: string;
+}
+
+/** An address pool with its claims. */
+export interface AddressPoolDetails extends AddressPool {
+  /** Its claims, in no order. */
+  claims: Claim[];
+}
+
 /** What a call did, and what the caller should know of it. */
 export interface Outcome<T> {
   /** What was made. */

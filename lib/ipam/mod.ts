@@ -20,7 +20,7 @@ export {
   UnusableAddressError,
   type UnusableReason,
 } from "./errors.ts";
-export type { PoolUsage } from "./pool.ts";
+export type { AddressUse, PoolUsage } from "./pool.ts";
 export { Pools, type Taken } from "./pools.ts";
 export {
   contains,

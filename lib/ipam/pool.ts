@@ -19,6 +19,12 @@ export interface PoolUsage {
 }
 
 /**
+ * The use of an address: taken in this pool, given away elsewhere, or free. An address that is given
+ * away elsewhere is never chosen as the next one, but it can be taken.
+ */
+export type AddressUse = "taken" | "elsewhere" | "free";
+
+/**
  * The addresses of one subnet, and which of them are taken. A pool is an immutable value: taking and
  * releasing return a new pool and do not change the old one. After a failure the caller just drops
  * the new pool.
@@ -29,26 +35,40 @@ export interface PoolUsage {
 export class Pool {
   /** The subnet. */
   readonly subnet: Subnet;
-  /** All addresses that are not free: taken, reserved or unusable. */
+  /** The addresses that cannot be taken, as they are taken, reserved or unusable. */
   readonly #used: RangeSet;
+  /** The addresses that are never chosen as the next one: these, and those given away elsewhere. */
+  readonly #avoided: RangeSet;
 
-  private constructor(subnet: Subnet, used: RangeSet) {
+  private constructor(subnet: Subnet, used: RangeSet, avoided: RangeSet) {
     this.subnet = subnet;
     this.#used = used;
+    this.#avoided = avoided;
   }
 
   /**
-   * Makes the pool of a subnet. The taken addresses may be in any order. O(n log n).
+   * Makes the pool of a subnet. The addresses may be in any order. O(n log n).
    *
-   * @throws {OutsideSubnetError} if a taken address is not in the subnet
+   * @param elsewhere Addresses that are given away elsewhere.
+   * @throws {OutsideSubnetError} if an address is not in the subnet
    */
-  static of(subnet: Subnet, taken: Iterable<Address> = []): Pool {
-    const used = keptAddresses(subnet).map((address) => address.bits);
-    for (const address of taken) {
+  static of(
+    subnet: Subnet,
+    taken: Iterable<Address> = [],
+    elsewhere: Iterable<Address> = [],
+  ): Pool {
+    const toBits = (address: Address) => {
       assertInside(subnet, address);
-      used.push(address.bits);
-    }
-    return new Pool(subnet, RangeSet.from(used));
+      return address.bits;
+    };
+    const used = [...keptAddresses(subnet), ...taken].map(toBits);
+    const others = Array.from(elsewhere, toBits);
+    const usedSet = RangeSet.from(used);
+    return new Pool(
+      subnet,
+      usedSet,
+      others.length === 0 ? usedSet : RangeSet.from([...used, ...others]),
+    );
   }
 
   /**
@@ -59,10 +79,10 @@ export class Pool {
   takeNext(): { address: Address; pool: Pool } | undefined {
     const { prefix, range } = this.subnet;
     const { first, last } = range ?? prefix;
-    const bits = this.#used.firstAbsent(first);
+    const bits = this.#avoided.firstAbsent(first);
     if (bits > last) return undefined;
-    const pool = new Pool(this.subnet, this.#used.add(bits));
-    return { address: { family: prefix.family, bits }, pool };
+    const address = { family: prefix.family, bits };
+    return { address, pool: this.mark(address, "taken") };
   }
 
   /** Counts the addresses. O(n) in the number of ranges of taken addresses. */
@@ -71,7 +91,7 @@ export class Pool {
     const size = range.last - range.first + 1n;
     return {
       used: this.#used.count(prefix.first, prefix.last),
-      free: size - this.#used.count(range.first, range.last),
+      free: size - this.#avoided.count(range.first, range.last),
     };
   }
 
@@ -90,7 +110,7 @@ export class Pool {
       throw keptAddressError(this.subnet, address) ??
         new AddressInUseError(formatAddress(address), formatPrefix(this.subnet.prefix));
     }
-    return new Pool(this.subnet, this.#used.add(address.bits));
+    return this.mark(address, "taken");
   }
 
   /**
@@ -105,8 +125,26 @@ export class Pool {
     if (!this.#used.has(address.bits) || keptAddressError(this.subnet, address) !== undefined) {
       throw new AddressNotInUseError(formatAddress(address), formatPrefix(this.subnet.prefix));
     }
-    return new Pool(this.subnet, this.#used.delete(address.bits));
+    return this.mark(address, "free");
   }
+
+  /** Sets the use of an address. A reserved or unusable address stays so. O(log n). */
+  mark(address: Address, use: AddressUse): Pool {
+    assertInside(this.subnet, address);
+    if (keptAddressError(this.subnet, address) !== undefined) return this;
+    const { bits } = address;
+    return new Pool(
+      this.subnet,
+      withMember(this.#used, bits, use === "taken"),
+      withMember(this.#avoided, bits, use !== "free"),
+    );
+  }
+}
+
+/** The set with an integer, or without it. */
+function withMember(set: RangeSet, value: bigint, isMember: boolean): RangeSet {
+  if (set.has(value) === isMember) return set;
+  return isMember ? set.add(value) : set.delete(value);
 }
 
 function assertInside(subnet: Subnet, address: Address): void {

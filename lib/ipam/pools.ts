@@ -1,6 +1,6 @@
 import { type Address, type Family, formatAddress, parseAddress } from "./address.ts";
 import { NoSubnetError, OutsideSubnetError, PoolExhaustedError } from "./errors.ts";
-import { Pool, type PoolUsage } from "./pool.ts";
+import { type AddressUse, Pool, type PoolUsage } from "./pool.ts";
 import { contains, formatPrefix } from "./prefix.ts";
 import type { Subnet } from "./subnet.ts";
 
@@ -38,19 +38,33 @@ export class Pools {
   }
 
   /**
-   * Makes the pools of subnets, which must not overlap. The taken addresses may be in any order.
-   * O(n log n) in the number of taken addresses.
+   * Makes the pools of subnets, which must not overlap. The addresses may be in any order.
+   * O(n log n) in the number of addresses.
    *
+   * @param elsewhere Addresses that are given away elsewhere. They are never chosen as the next one,
+   * but can be taken. Those that are in none of the subnets are left out.
    * @throws {InvalidAddressError} if a text is not an address
-   * @throws {OutsideSubnetError} if an address is in none of the subnets
+   * @throws {OutsideSubnetError} if a taken address is in none of the subnets
    */
-  static of(subnets: readonly Subnet[], taken: Iterable<string> = []): Pools {
-    const shares = subnets.map((subnet) => ({ subnet, taken: [] as Address[] }));
+  static of(
+    subnets: readonly Subnet[],
+    taken: Iterable<string> = [],
+    elsewhere: Iterable<string> = [],
+  ): Pools {
+    const shares = subnets.map((subnet) => ({
+      subnet,
+      taken: [] as Address[],
+      elsewhere: [] as Address[],
+    }));
     for (const text of taken) {
       const address = parseAddress(text);
       findSubnet(shares, address).taken.push(address);
     }
-    return new Pools(shares.map((share) => Pool.of(share.subnet, share.taken)));
+    for (const text of elsewhere) {
+      const address = parseAddress(text);
+      shares.find(({ subnet }) => contains(subnet.prefix, address))?.elsewhere.push(address);
+    }
+    return new Pools(shares.map((share) => Pool.of(share.subnet, share.taken, share.elsewhere)));
   }
 
   /**
@@ -102,6 +116,24 @@ export class Pools {
     const address = parseAddress(text);
     const old = findSubnet(this.#pools, address);
     return this.#with(old, old.release(address));
+  }
+
+  /**
+   * Sets the use of an address. One that is reserved or unusable, or in none of the subnets, stays as
+   * it is.
+   *
+   * @throws {InvalidAddressError} if the text is not an address
+   */
+  mark(text: string, use: AddressUse): Pools {
+    const address = parseAddress(text);
+    const old = this.#pools.find(({ subnet }) => contains(subnet.prefix, address));
+    return old ? this.#with(old, old.mark(address, use)) : this;
+  }
+
+  /** Whether an address is in one of the subnets. */
+  contains(text: string): boolean {
+    const address = parseAddress(text);
+    return this.#pools.some(({ subnet }) => contains(subnet.prefix, address));
   }
 
   /** Counts the addresses of each subnet, in the order of the subnets. */

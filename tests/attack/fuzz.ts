@@ -376,6 +376,7 @@ function fuzzValues(random: Random): Fuzzer {
         ],
         parentAddresses: [],
         held: [],
+        holderElsewhere: () => undefined,
       });
       if (!decided.ok) throw decided.problems[0];
     });

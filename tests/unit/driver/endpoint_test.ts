@@ -75,6 +75,7 @@ function decide(options: ConnectOptions, facts: {
     neighbours: [],
     parentAddresses: [],
     held: [],
+    holderElsewhere: () => undefined,
     ...others,
   });
 }

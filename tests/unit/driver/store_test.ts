@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { AddressLog } from "../../../lib/driver/address_log.ts";
 import { StoreError } from "../../../lib/driver/errors.ts";
 import type { EndpointRecord } from "../../../lib/driver/records.ts";
 import { SqliteStore, stateFolder } from "../../../lib/driver/store.ts";
-import type { Network } from "../../../lib/driver/types.ts";
+import type { AddressPool, Network } from "../../../lib/driver/types.ts";
 import { IDENTITY, network } from "../../kit/values.ts";
 
 /** A folder that is gone when the test is through. */
@@ -14,7 +15,7 @@ function folder(): Disposable & { path: string } {
 
 const NET = network("db");
 const SANDBOX = { name: "c1", created: IDENTITY.created, labels: {}, namespace: "made" as const };
-const ENDPOINT: EndpointRecord = {
+const ENDPOINT: EndpointRecord & { ip: string } = {
   id: "e1e2e3e4e5e6",
   network: NET.id,
   sandbox: "c1",
@@ -25,18 +26,35 @@ const ENDPOINT: EndpointRecord = {
   routes: [{ dst: "10.0.0.0/8", via: "192.168.1.1" }],
 };
 
+const POOL: AddressPool = {
+  id: "docker:local/10.0.0.0/24",
+  subnet: "10.0.0.0/24",
+  owner: { engine: "docker", id: "local" },
+  requests: 1,
+};
+const CLAIM = { pool: POOL.id, address: "10.0.0.2", holder: "c1" };
+
 function fill(store: SqliteStore): void {
   store.transaction(() => {
     store.putNetwork(NET, "ready");
     store.putLink({ type: "vlan", name: "eth0.20", link: "eth0", id: 20 });
     store.putSandbox(SANDBOX, "ready");
     store.putEndpoint(ENDPOINT, "making");
+    store.putPool(POOL);
+    store.putClaim(CLAIM);
   });
 }
 
 /** All that is on record. */
 function content(store: SqliteStore): unknown[] {
-  return [store.networks(), store.links(), store.sandboxes(), store.endpoints()];
+  return [
+    store.networks(),
+    store.links(),
+    store.sandboxes(),
+    store.endpoints(),
+    store.pools(),
+    store.claims(POOL.id),
+  ];
 }
 
 const FILLED = [
@@ -44,6 +62,8 @@ const FILLED = [
   [{ type: "vlan", name: "eth0.20", link: "eth0", id: 20 }],
   [{ ...SANDBOX, state: "ready" }],
   [{ ...ENDPOINT, state: "making" }],
+  [POOL],
+  [CLAIM],
 ];
 
 Deno.test("records survive closing and opening the store", () => {
@@ -51,7 +71,7 @@ Deno.test("records survive closing and opening the store", () => {
   const path = `${dir.path}/made/anew`;
   {
     using store = SqliteStore.open(path);
-    assertEquals(content(store), [[], [], [], []]);
+    assertEquals(content(store), [[], [], [], [], [], []]);
     fill(store);
   }
   using store = SqliteStore.open(path);
@@ -85,6 +105,7 @@ Deno.test("records can be changed, filtered and deleted", () => {
   assertEquals(ids({ network: NET.id, sandbox: "c2" }), []);
   assertEquals(store.endpoints({ network: web.id })[0]?.ip6, "fd00::2");
   store.deleteEndpoint("other");
+  store.deleteClaim(CLAIM);
   store.deleteNetwork(web.id);
   store.deleteLink("eth0.20");
   assertEquals(content(store), [
@@ -92,6 +113,8 @@ Deno.test("records can be changed, filtered and deleted", () => {
     [],
     [{ ...SANDBOX, state: "ready" }],
     [{ ...ENDPOINT, state: "removing" }],
+    [POOL],
+    [],
   ]);
 });
 
@@ -124,6 +147,10 @@ Deno.test("only the records that are asked for are read", () => {
   store.putLink({ type: "vlan", name: "eth0.20.30", link: "eth0.20", id: 30 });
   const names = (records: { name: string }[]) => records.map(({ name }) => name);
   assertEquals(names(store.networks({ parent: "eth0.20" })), ["web"]);
+  const owner = { engine: "docker", id: "1" } as const;
+  store.putNetwork(network("docker:1", { id: "1", parent: "eth0.20", owner }), "ready");
+  assertEquals(names(store.networks({ parent: "eth0.20", owned: true })), ["docker:1"]);
+  assertEquals(names(store.networks({ parent: "eth0", owned: true })), []);
   assertEquals([store.networkById(NET.id)?.name], ["db"]);
   assertEquals(names(store.networks({ unready: true })), ["web"]);
   assertEquals(names(store.sandboxes({ unready: true })), []);
@@ -227,15 +254,17 @@ Deno.test("two connections see each other's writes, and one writes at a time", (
   assertEquals(one.endpoints(), []);
 });
 
-Deno.test("the version changes when another writes or an address is given back", () => {
+Deno.test("the version changes when another writes, and the log has this process's addresses", () => {
   using dir = folder();
   using one = SqliteStore.open(dir.path);
   using two = SqliteStore.open(dir.path);
   fill(one);
   const before = one.version();
+  const logged = one.addressLog.length;
   one.putSandbox({ ...SANDBOX, name: "c2" }, "ready");
   one.putEndpoint(ENDPOINT, "ready");
   assertEquals(one.version(), before);
+  assertEquals(one.addressLog.since(logged), [ENDPOINT.ip]);
   two.putSandbox({ ...SANDBOX, name: "c3" }, "ready");
   const after = one.version();
   assertNotEquals(after, before);
@@ -246,7 +275,20 @@ Deno.test("the version changes when another writes or an address is given back",
   });
   assertEquals(one.version(), after);
   one.deleteEndpoint(ENDPOINT.id);
+  assertEquals(one.version(), after);
+  assertEquals(one.addressLog.since(logged), [ENDPOINT.ip, ENDPOINT.ip]);
+  one.putNetwork(network("web"), "making");
   assertNotEquals(one.version(), after);
+});
+
+Deno.test("a log of addresses forgets the oldest ones, and says so", () => {
+  const log = new AddressLog();
+  const addresses = Array.from({ length: 2500 }, (_, i) => `10.0.${i >> 8}.${i & 255}`);
+  addresses.forEach((address) => log.add(address));
+  assertEquals(log.length, 2500);
+  assertEquals(log.since(2500), []);
+  assertEquals(log.since(2000), addresses.slice(2000));
+  assertEquals(log.since(0), undefined);
 });
 
 Deno.test("a store of a newer version is refused and left alone", () => {
@@ -336,7 +378,7 @@ Deno.test("a copy has all records, and changing it leaves the store unchanged", 
   using dir = folder();
   {
     using empty = SqliteStore.copy(`${dir.path}/nothing`);
-    assertEquals(content(empty), [[], [], [], []]);
+    assertEquals(content(empty), [[], [], [], [], [], []]);
   }
   assertEquals([...Deno.readDirSync(dir.path)], []);
   using store = SqliteStore.open(dir.path);
@@ -420,6 +462,8 @@ Deno.test("a damaged record is refused with its name", () => {
     settings({ sysctls: { "net.ipv4.ip_forward": 1 } }),
     // It would become part of a line for the shell.
     settings({ sysctls: { "net.ipv4.ip_forward": "1; id" } }),
+    ["pool", "record = '{}'", 'pool "docker:local/10.0.0.0/24"'],
+    ["pool", "record = '{'", 'pool "docker:local/10.0.0.0/24"'],
     ["endpoint", "aliases = '[5]'", 'endpoint "e1e2e3e4e5e6"'],
     ["endpoint", "network = 'gone'", 'endpoint "e1e2e3e4e5e6"'],
     ["endpoint", "ip = '1.2.3'", 'endpoint "e1e2e3e4e5e6"'],

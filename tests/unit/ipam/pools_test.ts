@@ -2,6 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   AddressInUseError,
   AddressNotInUseError,
+  type AddressUse,
   formatPrefix,
   InvalidAddressError,
   NoSubnetError,
@@ -130,4 +131,29 @@ Deno.test("the used and the free addresses of each subnet are counted", () => {
   assert(range.ok);
   // Of the range, only the last address is used.
   assertEquals(Pools.of(range.subnets, ["10.0.0.9"]).usage(), [{ used: 4n, free: 127n }]);
+});
+
+Deno.test("an address that is given away elsewhere is never the next one, but can be taken", () => {
+  const pools = Pools.of(
+    subnets("10.0.0.0/29", "2001:db8::/64"),
+    ["10.0.0.2"],
+    ["10.0.0.3", "10.0.0.2", "192.168.1.1", "2001:db8::2"],
+  );
+  assertEquals([pools.takeNext(4).address, pools.takeNext(6).address], ["10.0.0.4", "2001:db8::3"]);
+  assertEquals(pools.usage()[0], { used: 4n, free: 3n });
+  const taken = pools.take("10.0.0.3").pools;
+  assertThrows(() => taken.take("10.0.0.3"), AddressInUseError);
+  assertEquals(taken.release("10.0.0.3").takeNext(4).address, "10.0.0.3");
+});
+
+Deno.test("the use of an address can be set, but for one that is reserved or in no subnet", () => {
+  const pools = Pools.of(subnets("10.0.0.0/29"), ["10.0.0.2"]);
+  const next = (address: string, use: AddressUse) => pools.mark(address, use).takeNext(4).address;
+  assertEquals(next("10.0.0.3", "taken"), "10.0.0.4");
+  assertEquals(next("10.0.0.3", "elsewhere"), "10.0.0.4");
+  assertEquals(next("10.0.0.2", "free"), "10.0.0.2");
+  assertEquals(next("10.0.0.1", "free"), "10.0.0.3");
+  assertEquals(next("10.9.0.1", "taken"), "10.0.0.3");
+  assertEquals([pools.contains("10.0.0.7"), pools.contains("10.0.0.8")], [true, false]);
+  assertThrows(() => pools.mark("10.0.0.2", "elsewhere").release("10.0.0.2"), AddressNotInUseError);
 });
