@@ -10,7 +10,12 @@ export function thisProgram(): string[] {
 }
 
 /** The variables that name the state folder, and the folder of the modules that Deno has fetched. */
-const VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR", "IPVLAN_STATE_DIR"];
+export const VARIABLES: readonly string[] = [
+  "HOME",
+  "XDG_CACHE_HOME",
+  "DENO_DIR",
+  "IPVLAN_STATE_DIR",
+];
 
 /**
  * A systemd unit (systemd.service(5)) that restores all networks and sandboxes at boot.
