@@ -68,11 +68,11 @@ const netavark: Scenario[] = engineScenario(
       reaches("c3", "192.168.20.1"),
     );
 
+    await tour.perform("podman rm -f -t 0 c1 c2");
     await tour.perform(
       `${create} --subnet=10.1.0.0/24 --subnet=2001:db8:10::/64 -o parent=eth0 ` +
         "-o ipvlan_mode=l3 l3_net",
     );
-    await tour.perform("podman rm -f -t 0 c1 c2");
     await tour.perform(`${run} --net=l3_net --ip=10.1.0.9 --name=c4 ${IMAGE} sleep 1000`);
     await tour.holds(
       "ENG-7",
@@ -91,8 +91,21 @@ const netavark: Scenario[] = engineScenario(
       reaches("c4", "2001:db8:1::1"),
     );
 
-    await tour.perform("podman rm -f -t 0 c3 c4");
-    await tour.perform("podman network rm db_net vlan20 l3_net");
+    await tour.perform(`${create} --internal --subnet=10.9.0.0/24 inside`);
+    await tour.perform(`${run} --net=inside --name=c5 ${IMAGE} sleep 1000`);
+    await tour.perform(`${run} --net=inside --name=c6 ${IMAGE} sleep 1000`);
+    await tour.holds(
+      "ENG-7",
+      shows(
+        "An internal network has no default route",
+        "podman exec c5 ip route",
+        /^10.9.0.0[^]*$/,
+      ),
+      reaches("c6", "10.9.0.2"),
+    );
+
+    await tour.perform("podman rm -f -t 0 c3 c4 c5 c6");
+    await tour.perform("podman network rm db_net vlan20 l3_net inside");
     await tour.holds("ENG-7", nothingIsLeft(ip, before));
   },
 );

@@ -10,17 +10,11 @@
 import { wayOut } from "../../driver/default_routes.ts";
 import { InvalidOptionError, throwProblems } from "../../driver/errors.ts";
 import { NETWORK_OPTIONS, parseDriverOptions } from "../../driver/options.ts";
-import type {
-  AdoptSpec,
-  Connection,
-  Endpoint,
-  EndpointRoute,
-  Network,
-  NetworkSpec,
-} from "../../driver/types.ts";
+import type { Endpoint, EndpointRoute, Network, NetworkSpec } from "../../driver/types.ts";
 import type { IpvlanError } from "../../errors.ts";
 import { endpointAddresses, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import { contains, firstUsable, parsePrefix } from "../../ipam/prefix.ts";
+import type { AttachmentSpec } from "../attachment.ts";
 import { JsonObject } from "../json.ts";
 
 /** The answer to `info`. The version of the interface has been 1.0.0 from the start. */
@@ -103,8 +97,11 @@ function createProblems(config: JsonObject): IpvlanError[] {
 export interface SetupRequest {
   /** The network. */
   network: NetworkSpec;
-  /** The sandbox, with one connection: to this network. */
-  sandbox: AdoptSpec & { connections: [Connection & { ifname: string }] };
+  /** The sandbox, and how it is connected. */
+  attachment: AttachmentSpec & {
+    path: string;
+    connection: { ifname: string };
+  };
   /** The name servers that Podman writes into the container's `resolv.conf`. */
   nameServers: string[];
 }
@@ -125,7 +122,6 @@ export function readSetup(text: string, path: string): SetupRequest {
   const { ip, ip6, problems: wrong } = readAddresses(options.texts("static_ips"));
   throwProblems([...problems, ...wrong]);
   const connection = {
-    network: spec.name,
     ifname: options.text("interface_name"),
     ip,
     ip6,
@@ -135,21 +131,19 @@ export function readSetup(text: string, path: string): SetupRequest {
   };
   return {
     network: spec,
-    sandbox: {
+    attachment: {
       name,
       owner: { engine: "netavark", id: request.text("container_id") },
       path,
-      connections: [connection],
+      connection,
     },
     nameServers: config.texts("network_dns_servers"),
   };
 }
 
-/** A request to disconnect a container from a network: the driver's names of what is concerned. */
+/** A request to disconnect a container from a network. The name of its link says which one. */
 export interface TeardownRequest {
-  /** The network. */
-  network: string;
-  /** The sandbox. */
+  /** The sandbox's name. */
   sandbox: string;
   /** The link in it. */
   ifname: string;
@@ -164,15 +158,9 @@ export interface TeardownRequest {
 export function readTeardown(text: string): TeardownRequest {
   const request = JsonObject.parse(text);
   return {
-    network: networkName(request.object("network")),
     sandbox: sandboxName(request),
     ifname: request.object("network_options").text("interface_name"),
   };
-}
-
-/** The driver's name for a network of Podman's. */
-function networkName(config: JsonObject): string {
-  return `netavark:${config.text("name")}`;
 }
 
 /** The driver's name for a container. */
@@ -246,7 +234,7 @@ function readNetwork(
   });
   const spec: NetworkSpec = {
     ...options,
-    name: networkName(config),
+    name: `netavark:${config.text("name")}`,
     owner: { engine: "netavark", id: config.text("id") },
     parent,
     internal: config.flag("internal"),

@@ -152,31 +152,30 @@ Deno.test("only IPv6: the network has no pool that Podman does not know of", () 
 });
 
 Deno.test("setup connects a container by its namespace, with the address that Podman chose", () => {
-  const { network, sandbox, nameServers } = setup();
+  const { network, attachment, nameServers } = setup();
   assertEquals(network, create().spec);
-  assertEquals(sandbox, {
+  assertEquals(attachment, {
     name: `netavark:${CONTAINER}`,
     owner: { engine: "netavark", id: CONTAINER },
     path: "/run/netns/netns-1",
-    connections: [{
-      network: "netavark:l2net",
+    connection: {
       ifname: "net7",
       ip: "192.168.1.77",
       ip6: undefined,
       macAddress: undefined,
       aliases: ["web", "8fb5d13892e3"],
       routes: undefined,
-    }],
+    },
   });
   assertEquals(nameServers, []);
 });
 
 Deno.test("setup takes an address of each family, a MAC address, and name servers", () => {
-  const { sandbox, nameServers } = setup(
+  const { attachment, nameServers } = setup(
     { network_dns_servers: ["9.9.9.9"] },
     { static_ips: ["fd00:1::2", "10.1.0.9"], static_mac: "02:00:00:00:00:01" },
   );
-  const [{ ip, ip6, macAddress }] = sandbox.connections;
+  const { ip, ip6, macAddress } = attachment.connection;
   assertEquals([ip, ip6, macAddress], ["10.1.0.9", "fd00:1::2", "02:00:00:00:00:01"]);
   assertEquals(nameServers, ["9.9.9.9"]);
   const two = () => setup({}, { static_ips: ["10.1.0.9", "10.2.0.9"] });
@@ -187,7 +186,7 @@ Deno.test("the routes of a network come behind its default routes", () => {
   const routes = [{ destination: "10.9.0.0/16", gateway: "192.168.1.5", metric: null }];
   const route = { dst: "10.9.0.0/16", via: "192.168.1.5" };
   const routesOf = (network: Record<string, unknown>) =>
-    setup({ routes, ...network }).sandbox.connections[0].routes;
+    setup({ routes, ...network }).attachment.connection.routes;
   assertEquals(routesOf({}), [{ dst: "0.0.0.0/0", via: "192.168.1.1" }, route]);
   assertEquals(routesOf({ options: { parent: "eth0", ipvlan_mode: "l3" } }), [
     { dst: "0.0.0.0/0" },
@@ -244,7 +243,6 @@ Deno.test("teardown needs the names alone", () => {
   const options = { interface_name: "net7", static_ips: "nonsense" };
   const text = JSON.stringify({ container_id: CONTAINER, network, network_options: options });
   assertEquals(readTeardown(text), {
-    network: "netavark:l2net",
     sandbox: `netavark:${CONTAINER}`,
     ifname: "net7",
   });
@@ -256,7 +254,7 @@ Deno.test("a request that is not as it should be is an error that says where", (
   assertThrows(() => create({ subnets: [{}] }), InvalidRequestError, '"subnets[0].subnet"');
   assertThrows(() => setup({ id: null }), InvalidRequestError, '"network.id" is missing');
   assertThrows(() => setup({}, { static_ips: [5] }), InvalidRequestError, "static_ips[0]");
-  assertThrows(() => readTeardown("{}"), InvalidRequestError, '"network" is missing');
+  assertThrows(() => readTeardown("{}"), InvalidRequestError, '"container_id" is missing');
 });
 
 Deno.test("info names the versions", () => {
