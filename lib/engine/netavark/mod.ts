@@ -6,7 +6,8 @@
  */
 import type { Driver, Endpoint, Outcome } from "../../driver/mod.ts";
 import { SandboxNotFoundError, throwProblems } from "../../driver/errors.ts";
-import { Ip } from "../../iproute2/ip.ts";
+import { lookInto } from "../../iproute2/view.ts";
+import { fromNetnsFolder } from "../../iproute2/words.ts";
 import { attach, detach } from "../attachment.ts";
 import {
   createAnswer,
@@ -55,8 +56,8 @@ export async function setUp(
   const outcome = await findConnected(driver, network.name, attachment) ??
     await attach(driver, network, attachment);
   const made = driver.inspectNetwork(network.name);
-  await using ip = await Ip.open();
-  const { address: mac = "" } = await ip.link.show(made.parent);
+  const { links } = await lookInto(fromNetnsFolder(path), { links: true });
+  const { address: mac = "" } = links.find(({ name }) => name === outcome.value.ifname) ?? {};
   return { ...outcome, value: setupAnswer(made, outcome.value, mac, nameServers) };
 }
 
