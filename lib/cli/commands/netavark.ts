@@ -10,8 +10,11 @@ import type { Outcome } from "../../driver/types.ts";
 import { createNetwork, infoOf, setUp, tearDown } from "../../engine/netavark/mod.ts";
 import { IpvlanError } from "../../errors.ts";
 import type { Arguments, Command, Context } from "../command.ts";
-import { installPlugin, PLUGIN, pluginScript } from "../plugin.ts";
+import { executableText, writeExecutable } from "../executable.ts";
 import { thisProgram } from "../unit.ts";
+
+/** The name of the file, which is that of Podman's network driver. */
+const PLUGIN = "ipvlan-kit";
 
 /** Where Podman looks for plugins first (containers.conf(5), `netavark_plugin_dirs`). */
 const FOLDER = "/usr/local/libexec/netavark";
@@ -102,8 +105,8 @@ podman network create -d ${PLUGIN} --subnet=192.168.1.0/24 -o parent=eth0 db_net
   options: [],
   positionals: [0, 1],
   async run({ positionals: [folder = FOLDER] }, { print }) {
-    const script = pluginScript(thisProgram(), ["netavark"], Deno.env.toObject());
-    print(await installPlugin(folder, script));
+    const text = executableText(thisProgram(), ["netavark"], Deno.env.toObject());
+    print(await writeExecutable(folder, PLUGIN, text));
     return 0;
   },
 };
