@@ -152,6 +152,7 @@ export {
   type LinkVerbs,
   lookAround,
   lookInto,
+  type LookOptions,
   MACVLAN_MODES,
   type MacvlanMode,
   type MacvlanSpec,

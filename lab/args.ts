@@ -22,6 +22,7 @@ export const HELP = `Run any command in a kernel that has ipvlan, whatever the m
 
 Usage:
   deno task lab [NAME…] [--json FILE]   run all scenarios, or some
+  deno task lab engines [NAME…]         run the scenarios of Docker, containerd and Podman
   deno task lab --list                  list the scenarios
   deno task lab -- COMMAND…             run a command; its exit status is passed on
   deno task lab --shell                 an interactive shell
@@ -66,6 +67,7 @@ export type Request =
   | { kind: "list" }
   | { kind: "kernels" }
   | { kind: "scenarios"; names: string[]; json?: string } & Where
+  | { kind: "engine scenarios"; names: string[]; json?: string } & Where
   | { kind: "command"; command: string[] } & Where
   | { kind: "shell" } & Where;
 
@@ -120,6 +122,16 @@ export function parseRequest(words: string[]): Request {
   }
   const kernel = readKernel(line.value("kernel"), line.value("modules"), problems);
   const json = line.value("json");
+  const ofEngines = names[0] === "engines";
+  if (ofEngines && bundles.length > 0) {
+    problems.push("Option --with does not go with engines: each scenario brings its own programs");
+  }
+  if (ofEngines && engine && engine !== "uml" && engine !== "qemu") {
+    problems.push("The scenarios of engines run with --engine uml and qemu only");
+  }
+  if (ofEngines && kernel === "all") {
+    problems.push("Option --kernel all does not go with engines: give one kernel, or none");
+  }
   if (command?.length === 0) problems.push("No command after --");
 
   const actions = [
@@ -143,6 +155,7 @@ export function parseRequest(words: string[]): Request {
   const where: Where = { modules, bundles, kernel, engine, afterwards };
   if (command) return { kind: "command", command, ...where };
   if (shell) return { kind: "shell", ...where };
+  if (ofEngines) return { kind: "engine scenarios", names: names.slice(1), json, ...where };
   return { kind: "scenarios", names, json, ...where };
 }
 

@@ -7,9 +7,10 @@ import { fileURLToPath } from "node:url";
 import { Interrupt } from "../lib/signals.ts";
 import { runOnAllKernels } from "./all_kernels.ts";
 import { HELP, parseRequest, type Request } from "./args.ts";
-import { bundleModules } from "./bundles.ts";
+import { bundleModules, type BundleName } from "./bundles.ts";
 import { runInFirst } from "./choose.ts";
 import type { Engine, Requirements } from "./engine.ts";
+import { type GuestJob, runEngineScenarios } from "./engine_scenarios.ts";
 import { LabError, UsageError } from "./errors.ts";
 import { listKernels } from "./kernel_list.ts";
 import type { DebianKernel, KernelChoice } from "./kernels.ts";
@@ -45,6 +46,8 @@ export async function main(words: string[], facts?: UmlFacts): Promise<number> {
         return await listScenarios();
       case "kernels":
         return await listAllKernels();
+      case "engine scenarios":
+        return await runOfEngines(request, facts);
       default:
         return await run(request, facts);
     }
@@ -56,7 +59,7 @@ export async function main(words: string[], facts?: UmlFacts): Promise<number> {
 }
 
 /** A request that an engine runs. */
-type RunRequest = Exclude<Request, { kind: "help" | "list" | "kernels" }>;
+type RunRequest = Exclude<Request, { kind: "help" | "list" | "kernels" | "engine scenarios" }>;
 
 async function listAllKernels(): Promise<number> {
   using interrupt = new Interrupt();
@@ -98,6 +101,38 @@ async function runInLab(
     const requirements: Requirements = { modules, kernel, programs, signal };
     const run = (engine: Engine) => runRequest(engine, request, requirements);
     return await runInFirst(engines, { wanted: request.engine, run, say, requirements });
+  } catch (error) {
+    if (interrupt.status === undefined) throw error;
+    return interrupt.status;
+  }
+}
+
+/** Runs the scenarios of engines, each in a guest with their programs. */
+async function runOfEngines(
+  request: Extract<Request, { kind: "engine scenarios" }>,
+  facts?: UmlFacts,
+): Promise<number> {
+  const { kernel, engine: wanted, names, json } = request;
+  if (kernel === "all") throw new TypeError("Only the guide's scenarios run on all kernels");
+  using interrupt = new Interrupt();
+  const { signal } = interrupt;
+  const fetchFor = (bundles: readonly BundleName[]) => findPrograms(bundles, { say, signal });
+  const runGuest = async ({ name, bundles, ...job }: GuestJob) => {
+    const sayFor = (line: string) => say(`${name}: ${line}`);
+    const modules = [...new Set([...request.modules, ...bundleModules(bundles)])];
+    const programs = await fetchFor(bundles);
+    const requirements: Requirements = { modules, kernel, programs, signal };
+    return await runInFirst([new UmlEngine(sayFor, facts), new QemuEngine(sayFor)], {
+      wanted,
+      run: (engine) => engine.run({ ...job, ...requirements, cwd: Deno.cwd() }),
+      say: sayFor,
+      requirements,
+    });
+  };
+  try {
+    const maxGuests = (wanted: number) => new UmlEngine(say).maxJobs(wanted);
+    await cacheProject();
+    return await runEngineScenarios(names, json, { fetchFor, runGuest, maxGuests, say, signal });
   } catch (error) {
     if (interrupt.status === undefined) throw error;
     return interrupt.status;

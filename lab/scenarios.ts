@@ -21,10 +21,14 @@ export interface ScenarioRequest {
   quiet?: boolean;
 }
 
-/** Lists the scenarios. Resolves to the exit status. */
+/** Lists the scenarios: the guide's, and those of engines. Resolves to the exit status. */
 export async function listScenarios(): Promise<number> {
-  const args = ["run", "-A", scenariosProgram(), "--list"];
-  return (await new Deno.Command(Deno.execPath(), { args }).spawn().status).code;
+  for (const program of [scenariosProgram(), scenariosProgram("engines/")]) {
+    const args = ["run", "-A", program, "--list"];
+    const { code } = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
+    if (code !== 0) return code;
+  }
+  return 0;
 }
 
 /** Runs scenarios in an engine. Resolves to the exit status. */
@@ -33,11 +37,7 @@ export async function runScenarios(
   { names, json, quiet = false }: ScenarioRequest,
   requirements: Requirements,
 ): Promise<number> {
-  // The lab has no network, so cache the imports of the scenarios first.
-  const args = ["cache", "--quiet", scenariosProgram()];
-  const cached = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
-  if (!cached.success) throw new LabError("Cannot load the scenarios; see above");
-
+  await cacheScenarios(scenariosProgram());
   return await withShare(async (share) => {
     const report = `${share}/report.json`;
     // A scenario waits most of the time, so each CPU gets two.
@@ -49,6 +49,13 @@ export async function runScenarios(
     if (json !== undefined) await copyReport(report, json);
     return status;
   });
+}
+
+/** Caches the imports of a program of scenarios, as the lab has no network. */
+export async function cacheScenarios(program: string): Promise<void> {
+  const args = ["cache", "--quiet", program];
+  const cached = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
+  if (!cached.success) throw new LabError("Cannot load the scenarios; see above");
 }
 
 /** One run of some scenarios. */
@@ -85,14 +92,11 @@ async function runSideBySide(
     quiet: boolean;
   },
 ): Promise<number> {
-  const program = [Deno.execPath(), "run", "-A", scenariosProgram()];
   const silence = new AbortController();
-  const printer = new Deno.Command("setpriv", {
-    args: ["--pdeathsig", "TERM", ...program, "--tell", share, "--json", report, ...names],
-    stdin: "null",
-    stdout: quiet ? "null" : "inherit",
+  const printer = startPrinter(scenariosProgram(), ["--tell", share, "--json", report, ...names], {
+    quiet,
     signal: silence.signal,
-  }).spawn();
+  });
   const otherJobs = new AbortController();
   let failure: { error: unknown } | undefined;
   const endAll = (error: unknown) => {
@@ -126,14 +130,32 @@ async function runSideBySide(
   return code;
 }
 
+/** Starts the process outside that prints the results of scenarios in guests. It ends with the lab. */
+export function startPrinter(
+  program: string,
+  words: readonly string[],
+  { quiet, signal }: { quiet: boolean; signal: AbortSignal },
+): Deno.ChildProcess {
+  return new Deno.Command("setpriv", {
+    args: ["--pdeathsig", "TERM", Deno.execPath(), "run", "-A", program, ...words],
+    stdin: "null",
+    stdout: quiet ? "null" : "inherit",
+    signal,
+  }).spawn();
+}
+
 /** Whether any scenario has begun. */
 function hasBegun(share: string): boolean {
   return [...Deno.readDirSync(share)].some(({ name }) => name.endsWith(".taken"));
 }
 
-/** The program of the scenarios: a path, or an address if this module was loaded from the network. */
-export function scenariosProgram(): string {
-  const url = new URL("../scenarios/main.ts", import.meta.url);
+/**
+ * The program of the scenarios: a path, or an address if this module was loaded from the network.
+ *
+ * @param folder The folder of other scenarios than the guide's, such as `engines/`.
+ */
+export function scenariosProgram(folder: "" | "engines/" = ""): string {
+  const url = new URL(`../scenarios/${folder}main.ts`, import.meta.url);
   return url.protocol === "file:" ? fileURLToPath(url) : url.href;
 }
 

@@ -106,6 +106,26 @@ export const COMMANDS: Record<string, Entry> = {
     summary: "Print what is on record as a site file",
     load: () => import("./commands/export.ts"),
   },
+  "netavark create": {
+    summary: "For Podman: check a network of netavark's",
+    load: () => netavark("create"),
+  },
+  "netavark setup": {
+    summary: "For Podman: connect a container to a network",
+    load: () => netavark("setup"),
+  },
+  "netavark teardown": {
+    summary: "For Podman: disconnect a container from a network",
+    load: () => netavark("teardown"),
+  },
+  "netavark info": {
+    summary: "For Podman: print the version of the plugin",
+    load: () => netavark("info"),
+  },
+  "netavark install": {
+    summary: "Make ipvlan a plugin of Podman's netavark",
+    load: () => netavark("install"),
+  },
   "lab": {
     summary: "Run scenarios, or any command, in a kernel that has ipvlan",
     load: () => import("./commands/lab.ts"),
@@ -119,6 +139,13 @@ export const COMMANDS: Record<string, Entry> = {
     load: () => import("./commands/completion.ts"),
   },
 };
+
+/** Loads one of the commands of `netavark`, which are in one module. */
+async function netavark(
+  name: keyof typeof import("./commands/netavark.ts"),
+): Promise<{ default: Command }> {
+  return { default: (await import("./commands/netavark.ts"))[name] };
+}
 
 /** Docker's other names of commands. */
 export const ALIASES: Readonly<Record<string, string>> = {

@@ -4,7 +4,7 @@
  *
  * The order is that of Docker 29. What Docker has and a network namespace has not (an image, a
  * command, an exit status) is left out of `inspect`; `ps` says that there is none, as its columns are
- * asked for together. `Interface` and `Namespace` are ours.
+ * asked for together. `Interface`, `Namespace` and `Owner` are ours.
  *
  * @module
  */
@@ -17,6 +17,7 @@ import type {
   Network,
   NetworkDetails,
   NetworkSubnet,
+  Owner,
   SandboxDetails,
   SeenSandbox,
 } from "../driver/types.ts";
@@ -54,6 +55,7 @@ export function inspectedNetwork(network: NetworkDetails): Struct {
       endpoints.map((endpoint) => [endpoint.sandbox, connected(endpoint, network)]),
     ),
     Status: { IPAM: { Subnets: subnetStatus(network) } },
+    Owner: shownOwner(network),
   };
 }
 
@@ -64,7 +66,7 @@ export function inspectedNetwork(network: NetworkDetails): Struct {
  * @param networks All networks. One that is missing was removed meanwhile, with its endpoints.
  */
 export function inspectedSandbox(
-  { name, created, labels, namespace, endpoints, state }: SeenSandbox,
+  { name, created, labels, namespace, endpoints, state, owner, path = "" }: SeenSandbox,
   networks: readonly Network[],
   pids: readonly number[],
 ): Struct {
@@ -85,14 +87,15 @@ export function inspectedSandbox(
       Pid: pids.length === 0 ? 0 : Math.min(...pids),
       Error: running ? differences(endpoints) : "",
     },
-    HostsPath: `/etc/netns/${name}/hosts`,
+    // An engine writes its hosts files itself.
+    HostsPath: owner ? "" : `/etc/netns/${name}/hosts`,
     // As in Docker, where scripts take the slash off.
     Name: `/${name}`,
     HostConfig: { NetworkMode: endpoints[0]?.network ?? "none" },
     Config: { Labels: toMap(labels) },
     NetworkSettings: {
       SandboxID: name,
-      SandboxKey: `/run/netns/${name}`,
+      SandboxKey: owner ? path : `/run/netns/${name}`,
       Ports: new Map(),
       Networks: new Map(endpoints.flatMap((endpoint) => {
         const network = byName.get(endpoint.network);
@@ -100,13 +103,14 @@ export function inspectedSandbox(
       })),
     },
     Namespace: namespace,
+    Owner: shownOwner({ owner }),
   };
 }
 
 /** The headers of the fields that {@linkcode listedNetwork} has. */
 export const NETWORK_HEADERS: Struct = headers({ ID: "NETWORK ID" }, [
   ...["Name", "Driver", "Scope", "IPv4", "IPv6", "Internal", "Labels", "CreatedAt"],
-  ...["Mode", "Parent", "Subnets"],
+  ...["Mode", "Parent", "Subnets", "Owner"],
 ]);
 
 /** A network as `docker network ls` lists it, with its mode, parent and subnets. */
@@ -125,6 +129,7 @@ export function listedNetwork(network: Network, id: string): Struct {
     Mode: network.mode,
     Parent: network.parent,
     Subnets: network.subnets.map(({ subnet }) => subnet).join(","),
+    Owner: network.owner?.engine ?? "",
   };
 }
 
@@ -132,7 +137,7 @@ export function listedNetwork(network: Network, id: string): Struct {
 export const SANDBOX_HEADERS: Struct = headers({ ID: "SANDBOX ID", RunningFor: "CREATED" }, [
   ...["Names", "Image", "Command", "CreatedAt", "Ports", "State", "Status", "Size", "Labels"],
   ...["Mounts", "LocalVolumes", "Networks"],
-  ...["name", "created", "labels", "namespace", "endpoints", "status"],
+  ...["name", "created", "labels", "namespace", "endpoints", "status", "owner"],
 ]);
 
 /**
@@ -142,7 +147,7 @@ export const SANDBOX_HEADERS: Struct = headers({ ID: "SANDBOX ID", RunningFor: "
  * @param now The time, in milliseconds since 1970.
  */
 export function listedSandbox(
-  { name, created, labels, namespace, endpoints }: SandboxDetails,
+  { name, created, labels, namespace, endpoints, owner }: SandboxDetails,
   { status, running, now }: { status: string; running: boolean; now: number },
 ): Struct {
   return {
@@ -167,7 +172,14 @@ export function listedSandbox(
     namespace,
     endpoints: endpoints.map((endpoint) => ({ ...endpoint })),
     status,
+    owner: owner?.engine ?? "",
   };
+}
+
+/** The engine that something belongs to. What is `ipvlan`'s own has none in JSON. */
+function shownOwner({ owner }: { owner?: Owner }): Value | (() => Value) {
+  const { engine = "", id = "" } = owner ?? {};
+  return unlessEmpty({ Engine: engine, Id: id }, owner === undefined);
 }
 
 /** What the kernel has not of endpoints, in a line. Empty if it has everything. */

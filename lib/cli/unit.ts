@@ -13,20 +13,32 @@ export function thisProgram(): string[] {
 const VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR", "IPVLAN_STATE_DIR"];
 
 /**
+ * Picks the variables of the environment that `ipvlan` needs wherever it is started from.
+ *
+ * @throws {InvalidOptionError} A variable is not one line, or names a folder by a relative path, which
+ * is another folder there.
+ */
+export function neededVariables(env: Readonly<Record<string, string>>): [string, string][] {
+  const needed = VARIABLES.filter((name) => env[name]).map((name): [string, string] => [
+    name,
+    env[name]!,
+  ]);
+  for (const [name, value] of needed) assertFolder(name, value);
+  return needed;
+}
+
+/**
  * A systemd unit (systemd.service(5)) that restores all networks and sandboxes at boot.
  *
  * @param program The command line that starts `ipvlan`; its first word is an absolute path.
  * @param env The environment; the unit copies the variables that `ipvlan` needs.
- * @throws {InvalidOptionError} A variable would not be one line of the unit, or names a folder by a
- * relative path, which is another folder for systemd.
+ * @throws {InvalidOptionError} As in {@linkcode neededVariables}.
  */
 export function systemdUnit(
   program: readonly string[],
   env: Readonly<Record<string, string>>,
 ): string {
   const words = [...program, "restore", "--wait", "60"];
-  const variables = VARIABLES.filter((name) => env[name]);
-  for (const name of variables) assertFolder(name, env[name]!);
   return [
     "[Unit]",
     "Description=ipvlan networks and sandboxes",
@@ -36,7 +48,7 @@ export function systemdUnit(
     "[Service]",
     "Type=oneshot",
     "RemainAfterExit=yes",
-    ...variables.map((name) => `Environment=${quoted(`${name}=${env[name]}`)}`),
+    ...neededVariables(env).map(([name, value]) => `Environment=${quoted(`${name}=${value}`)}`),
     // A dollar sign in ExecStart= begins a variable, so it is doubled. Environment= has no variables.
     `ExecStart=${words.map((word) => quoted(word).replaceAll("$", "$$$$")).join(" ")}`,
     "",

@@ -1,4 +1,6 @@
 import { chooseParent } from "../driver/parent.ts";
+import type { EngineName } from "../driver/types.ts";
+import { engineTitle } from "../engine/owners.ts";
 import { familyOf } from "../ipam/address.ts";
 import { OLDEST_IPROUTE2 } from "../iproute2/errors.ts";
 import {
@@ -11,7 +13,7 @@ import {
 } from "../iproute2/kernel.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
 import { diagnoseParent } from "./diagnose_parent.ts";
-import type { DoctorFacts, MachineFacts } from "./facts.ts";
+import type { DoctorFacts, MachineFacts, StateFacts } from "./facts.ts";
 
 /**
  * Judges all facts, the kernel first.
@@ -114,7 +116,7 @@ function diagnoseModules(facts: DoctorFacts): Diagnosis[] {
 }
 
 function diagnoseState({ state, view }: DoctorFacts): Diagnosis[] {
-  const { folder, problem, halfDone, sandboxes, networks } = state;
+  const { folder, problem, halfDone, sandboxes, owned, networks } = state;
   const subject = about("state folder");
   if (problem !== undefined) {
     const fix = "run as root, or name a folder that can be written in IPVLAN_STATE_DIR";
@@ -132,10 +134,28 @@ function diagnoseState({ state, view }: DoctorFacts): Diagnosis[] {
     const what = `On record but not there, as after a restart: ${lost.join(", ")}`;
     found.push(subject.warning(what, "ipvlan restore"));
   }
+  const left = owned.filter(({ isThere }) => !isThere);
+  if (left.length > 0) {
+    const what = `An engine has ended without a word, and left on record: ${
+      left.map(({ name }) => name).join(", ")
+    }`;
+    found.push(subject.warning(what, "ipvlan restore"));
+  }
   if (found.length > 0) return found;
-  return [
-    subject.ok(`${folder}: ${networks.length} network(s), ${sandboxes.length} sandbox(es)`),
-  ];
+  const count = `${networks.length} network(s), ${sandboxes.length + owned.length} sandbox(es)`;
+  return [subject.ok([`${folder}: ${count}`, ...engineCounts(state)].join("; of these, "))];
+}
+
+/** How many networks and sandboxes each engine has: `Podman has 1 and 3`. */
+function engineCounts({ networks, owned }: StateFacts): string[] {
+  const networkOwners = networks.flatMap(({ owner }) => owner?.engine ?? []);
+  const sandboxOwners = owned.map(({ engine }) => engine);
+  const engines = [...new Set([...networkOwners, ...sandboxOwners])].sort();
+  const words = engines.map((engine) => {
+    const count = (owners: EngineName[]) => owners.filter((each) => each === engine).length;
+    return `${engineTitle(engine)} has ${count(networkOwners)} and ${count(sandboxOwners)}`;
+  });
+  return words.length > 0 ? [words.join(", ")] : [];
 }
 
 function diagnoseIPv6({ ipv6, state }: DoctorFacts): Diagnosis[] {

@@ -1,4 +1,5 @@
 import { ParentDownError } from "../driver/errors.ts";
+import { isOwned } from "../driver/names.ts";
 import { chooseParent, conflictProblem } from "../driver/parent.ts";
 import type { Network } from "../driver/types.ts";
 import { endpointAddresses } from "../ipam/address.ts";
@@ -178,6 +179,8 @@ function addresses({ name, addresses }: ParentFacts): Diagnosis[] {
       : `is that of "${sandbox}" on the network "${network}"`;
     const fix = sandbox === undefined
       ? `make the network with --ip-range, or with --aux-address taken=${address}`
+      : isOwned(sandbox)
+      ? "make the container anew with another address"
       : `ipvlan network disconnect ${network} ${sandbox}, then connect it with another --ip`;
     return [subject.broken(`${address} ${whose}, and the machine ${answer.mac} has it`, fix)];
   });
@@ -214,7 +217,8 @@ function holders(
           `--aux-address taken=${address}`;
         return [subject.warning(what, fix)];
       }
-      if (names.includes(owner.sandbox)) return [];
+      // The namespace of an engine's sandbox has no name by which we would know it.
+      if (names.includes(owner.sandbox) || isOwned(owner.sandbox)) return [];
       const what = `${address} is that of "${owner.sandbox}" on the network "${network.name}", ` +
         `and ${holder} holds it`;
       return [subject.broken(what, "take it away from that link, then: ipvlan restore")];

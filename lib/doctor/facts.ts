@@ -1,6 +1,6 @@
 import type { HeldAddress } from "../driver/holders.ts";
 import type { EndpointRecord } from "../driver/records.ts";
-import type { Network } from "../driver/types.ts";
+import type { EngineName, Network } from "../driver/types.ts";
 import type { IpvlanError } from "../errors.ts";
 import type { KernelFacts } from "../iproute2/kernel.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
@@ -60,12 +60,24 @@ export interface StateFacts {
   networks: Network[];
   /** The endpoints that are ready. */
   endpoints: EndpointRecord[];
-  /** The names of the sandboxes that are ready. */
+  /** The names of `ipvlan`'s own sandboxes that are ready. */
   sandboxes: string[];
+  /** The sandboxes of engines that are ready. */
+  owned: OwnedSandbox[];
   /** The links that the driver made. */
   made: LinkSpec[];
   /** The records that are being made or removed: `network "web"`. */
   halfDone: string[];
+}
+
+/** A sandbox that belongs to an engine. */
+export interface OwnedSandbox {
+  /** Its name. */
+  name: string;
+  /** The engine. */
+  engine: EngineName;
+  /** Whether the file of its namespace is there, if the engine has said which one it is. */
+  isThere: boolean;
 }
 
 /** What is known of one parent, besides the view. */

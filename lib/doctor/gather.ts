@@ -167,6 +167,16 @@ async function isThere(path: string): Promise<boolean> {
   }
 }
 
+/** Whether there is a file. */
+function isFile(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** A file's text without the space around it. Empty if the file cannot be read. */
 async function readText(path: string): Promise<string> {
   try {
@@ -179,7 +189,7 @@ async function readText(path: string): Promise<string> {
 /** Reads the records in the state folder. SQLite reads only where it can write. */
 function gatherState(folder: string): StateFacts {
   const facts: StateFacts = {
-    ...{ folder, networks: [], endpoints: [], sandboxes: [], made: [], halfDone: [] },
+    ...{ folder, networks: [], endpoints: [], sandboxes: [], owned: [], made: [], halfDone: [] },
   };
   try {
     tryToWrite(folder);
@@ -190,7 +200,11 @@ function gatherState(folder: string): StateFacts {
       store.endpoints(),
     ];
     facts.networks = networks.filter(isReady).map(withoutState);
-    facts.sandboxes = sandboxes.filter(isReady).map(({ name }) => name);
+    facts.sandboxes = sandboxes.filter(isReady).filter(({ owner }) => !owner)
+      .map(({ name }) => name);
+    facts.owned = sandboxes.filter(isReady).flatMap(({ name, owner, path }) =>
+      owner ? [{ name, engine: owner.engine, isThere: path === undefined || isFile(path) }] : []
+    );
     facts.endpoints = endpoints.filter(isReady).map(withoutState);
     facts.made = store.links();
     const half = <T extends { state: "making" | "ready" | "removing" }>(

@@ -71,6 +71,8 @@ function askedAddresses(
       endpointAddresses(endpoint)
         .map((address) => ({ address, network: network.name, sandbox: endpoint.sandbox }))
     );
+  // An engine chooses the addresses of its networks by itself.
+  if (network.owner) return given;
   const pools = Pools.of(subnetsOf(network), given.map(({ address }) => address));
   const facts = {
     network,

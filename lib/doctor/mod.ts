@@ -19,6 +19,7 @@ export type {
   DoctorFacts,
   DoctorView,
   MachineFacts,
+  OwnedSandbox,
   ParentFacts,
   StateFacts,
 } from "./facts.ts";

@@ -1,8 +1,9 @@
 import { isOurs } from "../driver/parent.ts";
-import type { Network } from "../driver/types.ts";
+import type { Network, Sandbox } from "../driver/types.ts";
 import { formatPrefix, parsePrefix } from "../ipam/mod.ts";
 import type { Route } from "../iproute2/route.ts";
 import type { Seen, SeenLink, View, Wanted } from "../iproute2/view_types.ts";
+import { fromNetnsFolder } from "../iproute2/words.ts";
 
 /** What to look at in each namespace for a picture. */
 export const WANTED = { links: true, addrs: true, routes: "main" } as const satisfies Wanted;
@@ -75,6 +76,8 @@ export interface WorldEndpoint {
 /**
  * Builds the world from a view. What is on record adds names, and nothing else.
  *
+ * @param sandboxes The sandboxes on record. Those of engines have namespaces under other names.
+ *
  * @example
  * ```ts
  * import { lookAround } from "@ipvlan/kit";
@@ -85,8 +88,12 @@ export interface WorldEndpoint {
  * const parents = links.map(({ name }) => name);
  * ```
  */
-export function buildWorld(view: GraphView, networks: readonly Network[]): World {
-  const { host, others, closed } = view;
+export function buildWorld(
+  view: GraphView,
+  networks: readonly Network[],
+  sandboxes: readonly Pick<Sandbox, "name" | "path">[] = [],
+): World {
+  const { host, others, closed } = withSandboxNames(view, sandboxes);
   const nameByIndex = new Map(host.links.map(({ index, name }) => [index, name]));
   const ipvlans = [host, ...others].flatMap((namespace) =>
     namespace.links.flatMap((link): SeenIpvlan[] => {
@@ -127,6 +134,23 @@ export function buildWorld(view: GraphView, networks: readonly Network[]): World
       .map(({ name, parent }) => ({ network: name, parent })),
     closed: closed.map(({ netns, reason }) => ({ netns: plain(netns), reason: plain(reason) })),
   };
+}
+
+/** A view in which the namespaces of engines' sandboxes have the sandboxes' names. */
+function withSandboxNames(
+  view: GraphView,
+  sandboxes: readonly Pick<Sandbox, "name" | "path">[],
+): GraphView {
+  const nameByNetns = new Map(sandboxes.flatMap(({ name, path }) => {
+    if (path === undefined) return [];
+    const named = /^(?:\/var)?\/run\/netns\/([^/]+)$/.exec(path)?.[1];
+    return [[named ?? fromNetnsFolder(path), name]];
+  }));
+  const rename = <T extends { netns?: string }>(namespace: T): T => {
+    const name = nameByNetns.get(namespace.netns ?? "");
+    return name === undefined ? namespace : { ...namespace, netns: name };
+  };
+  return { host: view.host, others: view.others.map(rename), closed: view.closed.map(rename) };
 }
 
 function isSubInterface(link: SeenLink, below: string): boolean {

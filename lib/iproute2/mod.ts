@@ -61,7 +61,7 @@ export type { Netns, NetnsVerbs } from "./netns.ts";
 export type { NextHop, Route, RouteSpec, RouteVerbs } from "./route.ts";
 export type { Rule } from "./rule.ts";
 export { type Runner, Session, type SessionOptions } from "./session.ts";
-export { EVERYTHING, lookAround, lookInto } from "./view.ts";
+export { EVERYTHING, lookAround, lookInto, type LookOptions } from "./view.ts";
 export type {
   ClosedNamespace,
   LinkRef,

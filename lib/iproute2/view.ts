@@ -10,6 +10,7 @@ import { ProcessPerBurst } from "./process_per_burst.ts";
 import { Session } from "./session.ts";
 import { type RunProgram, Shell } from "./shell.ts";
 import { readSysctls } from "./sysctl.ts";
+import { fromNetnsFolder } from "./words.ts";
 import type { ClosedNamespace, NamespaceView, Seen, View, Wanted } from "./view_types.ts";
 
 /** A namespace to look into. */
@@ -119,6 +120,18 @@ const MAX_SHELLS = 4;
 /** From how many namespaces on another shell is worth its own start. */
 const NAMESPACES_PER_SHELL = 16;
 
+/** What {@linkcode lookAround} looks at besides the namespaces that have a name. */
+export interface LookOptions extends AbortOptions {
+  /**
+   * The files of namespaces without a name: `/proc/806/ns/net`. In the view, the name of such a
+   * namespace is the path of its file from `/run/netns`, as `ip -n` takes it. What does not exist is
+   * left out.
+   *
+   * @default {[]}
+   */
+  files?: readonly string[];
+}
+
 /**
  * Looks into the caller's own namespace and into all others that have a name, side by side. What is
  * deleted meanwhile is left out. Without rights, only the caller's own can be looked into, and the
@@ -146,7 +159,7 @@ const NAMESPACES_PER_SHELL = 16;
  */
 export async function lookAround<W extends Wanted>(
   wanted: W,
-  { signal }: AbortOptions = {},
+  { signal, files = [] }: LookOptions = {},
 ): Promise<View<Seen<W>>> {
   await using disposed = new AsyncDisposableStack();
   const first = disposed.use(new Shell({ signal }));
@@ -157,10 +170,15 @@ export async function lookAround<W extends Wanted>(
     place.ip.netns.show(),
     inodeOf("/proc/self/ns/net"),
   ]);
-  const named = await Promise.all(
-    all.map(async ({ name }) => ({ netns: name, inode: await inodeOf(fileOf(name)) })),
-  );
-  const others = named.filter(({ inode }) => own === undefined || inode !== own)
+  const withInode = (names: readonly string[]) =>
+    Promise.all(
+      names.map(async (name) => ({ netns: name, inode: await inodeOf(fileOf(name)) })),
+    );
+  const named = await withInode(all.map(({ name }) => name));
+  const known = new Set(named.map(({ inode }) => inode));
+  const nameless = (await withInode(files.map(fromNetnsFolder)))
+    .filter(({ inode }) => inode !== undefined && !known.has(inode));
+  const others = [...named, ...nameless].filter(({ inode }) => own === undefined || inode !== own)
     .sort((one, other) => one.netns < other.netns ? -1 : 1);
   const count = Math.min(MAX_SHELLS, Math.ceil(others.length / NAMESPACES_PER_SHELL));
   const shells = [first];

@@ -19,12 +19,23 @@ export interface Current extends Records {
   down: readonly string[];
 }
 
-/** Reads what is on record. */
+/** Reads what is on record. What belongs to an engine is no site's business, and is left out. */
 export async function readCurrent(driver: Driver): Promise<Current> {
   const running = new Set(await driver.runningSandboxes());
-  const sandboxes = driver.listSandboxes();
+  const { networks, sandboxes } = withoutOwned({
+    networks: driver.listNetworks(),
+    sandboxes: driver.listSandboxes(),
+  });
   const down = sandboxes.map(({ name }) => name).filter((name) => !running.has(name));
-  return { networks: driver.listNetworks(), sandboxes, down };
+  return { networks, sandboxes, down };
+}
+
+/** Leaves out what belongs to engines. */
+export function withoutOwned({ networks, sandboxes }: Records): Records {
+  return {
+    networks: networks.filter(({ owner }) => owner === undefined),
+    sandboxes: sandboxes.filter(({ owner }) => owner === undefined),
+  };
 }
 
 /**

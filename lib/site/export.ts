@@ -3,7 +3,7 @@ import { NETWORK_OPTIONS, OPTION_NAMES } from "../driver/options.ts";
 import { settingsOf } from "../driver/settings.ts";
 import { toSettled } from "../driver/settle.ts";
 import type { Endpoint, Network, NetworkSubnet, SandboxDetails } from "../driver/types.ts";
-import { type Records, withoutLength } from "./current.ts";
+import { type Records, withoutLength, withoutOwned } from "./current.ts";
 import { UnknownNameError } from "./errors.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
 import { defined, keyOf } from "./values.ts";
@@ -20,6 +20,8 @@ export interface Exported {
  * Writes networks and sandboxes on record as a site file, with every address and every setting.
  * Applying the file makes them again after they have been removed. Only commands that a site has
  * started are on record.
+ *
+ * What belongs to an engine is left out.
  *
  * The file has the name of a site if it has all of that site and nothing else. Then, applying it
  * changes nothing; what it changes later needs consent, as the site belongs to the file that made
@@ -42,11 +44,19 @@ export interface Exported {
  * ```
  */
 export function exportSite(records: Records, names: readonly string[] = []): Exported {
-  const { networks, sandboxes } = names.length > 0 ? pickRecords(records, names) : records;
+  const picked = names.length > 0 ? pickRecords(records, names) : records;
+  const { networks, sandboxes } = withoutOwned(picked);
   const made = sandboxes.filter(({ namespace }) => namespace === "made");
   const notices = sandboxes.filter((sandbox) => !made.includes(sandbox)).map(({ name }) =>
     `The sandbox "${name}" is left out: a site file makes namespaces, and this one was there before`
   );
+  const owned = picked.networks.length + picked.sandboxes.length - networks.length -
+    sandboxes.length;
+  if (owned > 0) {
+    notices.push(
+      `Networks and sandboxes of engines are left out, ${owned} in all: the engines make them again`,
+    );
+  }
   const value = withoutEmpty({
     name: wholeSite(records, [...networks, ...made]),
     networks: byName(networks, networkValue),

@@ -35,7 +35,7 @@ function outcomeIn({ scenarios }: ReportFile, id: StatementId): Outcome {
 
 /** Prints the table, and the evidence of statements that did not hold. Returns whether all held. */
 export function printComparison(reports: readonly ReportFile[], printer: Printer): boolean {
-  const width = Math.max(...Object.values(STATEMENTS).map((text) => text.length));
+  const width = Math.max(...STATEMENT_IDS.map((id) => STATEMENTS[id].length));
   const columns = reports.map(({ kernel }) => Math.max(kernel.length, "not covered".length));
   const line = (first: string, cells: string[]) =>
     printer.line(`${first}  ${cells.join("  ")}`.trimEnd());

@@ -8,6 +8,7 @@ import { isGood, printReport, toJson } from "./report.ts";
 import { runAll } from "./run.ts";
 import type { Scenario } from "./scenario.ts";
 import { runShared, tellShared } from "./shared.ts";
+import { STATEMENT_IDS, type StatementId } from "./statements.ts";
 
 const USAGE = `Usage: main.ts [--json FILE] [--list] [--share FOLDER | --tell FOLDER] [NAME…]
 
@@ -17,6 +18,8 @@ Runs the named scenarios, or all of them, and prints which statements of the gui
   --list          list the scenarios
   --share FOLDER  share the scenarios with other processes by FOLDER: run those that no other one has
                   taken, and print nothing
+  --guest GUEST   with --share: run only the scenarios of this guest
+  --guests        run none, but list the guests with engines, and their programs, as JSON
   --tell FOLDER   run none, but print the results of the processes that share FOLDER
   --compare       run none, but print one table of the reports in the files NAME…
   --help          show this text`;
@@ -25,6 +28,8 @@ const OPTIONS = [
   { name: "json", value: "FILE" },
   { name: "list" },
   { name: "share", value: "FOLDER" },
+  { name: "guest", value: "GUEST" },
+  { name: "guests" },
   { name: "tell", value: "FOLDER" },
   { name: "compare" },
   { name: "help" },
@@ -33,14 +38,25 @@ const OPTIONS = [
 /**
  * Runs the command line of one scenario, or of several. Resolves to the exit status: 0 if everything
  * held, 1 if not, 2 for a wrong command line. If all of several scenarios run, they also have to
- * check every statement of the guide.
+ * check every statement.
+ *
+ * @param ids The statements: by default the guide's.
  */
-export async function main(scenarios: readonly Scenario[], words: string[]): Promise<number> {
+export async function main(
+  scenarios: readonly Scenario[],
+  words: string[],
+  ids: readonly StatementId[] = STATEMENT_IDS,
+): Promise<number> {
   const line = readCommandLine(OPTIONS, words);
   const names = [...line.words, ...line.behind ?? []];
   const [json, share, tell] = [line.value("json"), line.value("share"), line.value("tell")];
   const known = scenarios.map(({ name }) => name);
-  const unknown = line.on("compare") ? [] : names.filter((name) => !known.includes(name));
+  // A name without a guest means the scenario in all its guests.
+  const isMeant = (name: string, { name: full }: Scenario) =>
+    name === full || full.startsWith(`${name}@`);
+  const unknown = line.on("compare")
+    ? []
+    : names.filter((name) => !scenarios.some((each) => isMeant(name, each)));
   const problems = [...line.problems, ...unknown.map((name) => `There is no scenario "${name}"`)];
   if (problems.length > 0) {
     console.error(`${problems.join("; ")}; the scenarios are ${known.join(", ")}`);
@@ -54,23 +70,29 @@ export async function main(scenarios: readonly Scenario[], words: string[]): Pro
     return 0;
   }
   const chosen = names.length > 0
-    ? scenarios.filter(({ name }) => names.includes(name))
+    ? scenarios.filter((scenario) => names.some((name) => isMeant(name, scenario)))
     : scenarios;
+  if (line.on("guests")) {
+    const guests = new Map(chosen.flatMap(({ guest }) => guest ? [[guest.name, guest]] : []));
+    console.log(JSON.stringify([...guests.values()]));
+    return 0;
+  }
   const full = names.length === 0 && scenarios.length > 1;
-  const obstacle = tell === undefined ? await findObstacle() : undefined;
+  const obstacle = tell === undefined ? await findObstacle(chosen, line.value("guest")) : undefined;
   if (obstacle !== undefined) {
-    const command = ["deno task lab", ...(full ? [] : chosen.map(({ name }) => name))].join(" ");
+    const lab = chosen.some(({ guest }) => guest) ? "deno task lab engines" : "deno task lab";
+    const command = [lab, ...(full ? [] : chosen.map(({ name }) => name))].join(" ");
     console.error(`The scenarios cannot run here, but "${command}" runs them: ${obstacle}`);
     return 1;
   }
   if (share !== undefined) {
-    await runShared(share, chosen);
+    await runShared(share, chosen.filter(({ guest }) => guest?.name === line.value("guest")));
     return 0;
   }
   const printer = new Printer((line) => console.log(line), colours());
   const report = tell === undefined
-    ? await runAll(chosen, printer)
-    : await tellShared(tell, chosen, { printer, colours: colours(), progress: showProgress });
+    ? await runAll(chosen, printer, ids)
+    : await tellShared(tell, chosen, { ids, printer, colours: colours(), progress: showProgress });
   printReport(report, full, printer);
   if (json !== undefined) {
     await Deno.writeTextFile(json, JSON.stringify(toJson(report), undefined, 2) + "\n");
@@ -95,8 +117,17 @@ function colours(): boolean {
   return Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
 }
 
-/** Why the scenarios cannot run: the kernel lacks something, or the user is not allowed to. */
-async function findObstacle(): Promise<string | undefined> {
+/**
+ * Why the scenarios cannot run: the kernel lacks something, the user is not allowed to, or they need
+ * engines that only a guest has.
+ */
+async function findObstacle(
+  scenarios: readonly Scenario[],
+  guest: string | undefined,
+): Promise<string | undefined> {
+  if (guest === undefined && scenarios.some(({ guest }) => guest)) {
+    return "they need the programs of engines";
+  }
   try {
     const { ipvlan, vlan, dummy } = (await kernelFacts()).problems;
     return (ipvlan ?? vlan ?? dummy)?.message;

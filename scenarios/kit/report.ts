@@ -10,6 +10,8 @@ export interface ScenarioResult {
   seconds: number;
   /** The statements that it checked, in order. */
   verdicts: Verdict[];
+  /** The programs of engines that it ran, with their versions. @default {undefined} None. */
+  versions?: string[];
   /** The error that ended it early. */
   error?: string;
 }
@@ -22,34 +24,44 @@ export interface StatementResult {
   outcome: "held" | "NOT held" | "not covered";
   /** The scenarios that checked it. */
   scenarios: string[];
+  /** The programs of engines that they ran, with their versions. */
+  versions: string[];
 }
 
 /** The report of a run. */
 export interface Report {
   /** The engine of the lab: `native`, `uml`, `qemu`, `vagrant`, or `none` outside the lab. */
   engine: string;
-  /** The kernel's release. */
+  /** The kernel's release; of scenarios side by side on several kernels, all of them. */
   kernel: string;
   /** The duration of the run. */
   seconds: number;
   /** The scenarios that ran. */
   scenarios: ScenarioResult[];
-  /** Every statement of the guide. */
+  /** Every statement: of the guide, or about engines. */
   statements: StatementResult[];
 }
 
-/** Makes the result of every statement of the guide. */
-export function judge(scenarios: readonly ScenarioResult[]): StatementResult[] {
-  return STATEMENT_IDS.map((id) => {
-    const checks = scenarios.flatMap(({ name, verdicts }) =>
-      verdicts.filter((verdict) => verdict.id === id).map(({ held }) => ({ name, held }))
+/** Makes the result of every statement: by default, of the guide's. */
+export function judge(
+  scenarios: readonly ScenarioResult[],
+  ids: readonly StatementId[] = STATEMENT_IDS,
+): StatementResult[] {
+  return ids.map((id) => {
+    const checks = scenarios.flatMap(({ name, verdicts, versions = [] }) =>
+      verdicts.filter((verdict) => verdict.id === id).map(({ held }) => ({ name, held, versions }))
     );
     const outcome = checks.length === 0
       ? "not covered"
       : checks.every(({ held }) => held)
       ? "held"
       : "NOT held";
-    return { id, outcome, scenarios: [...new Set(checks.map(({ name }) => name))] };
+    return {
+      id,
+      outcome,
+      scenarios: [...new Set(checks.map(({ name }) => name))],
+      versions: [...new Set(checks.flatMap(({ versions }) => versions))],
+    };
   });
 }
 
@@ -83,10 +95,12 @@ export function toJson(report: Report): unknown {
     engine: report.engine,
     kernel: report.kernel,
     seconds: report.seconds,
-    scenarios: report.scenarios.map(({ name, seconds, error, verdicts }) => ({
+    scenarios: report.scenarios.map(({ name, seconds, error, versions = [], verdicts }) => ({
       name,
       seconds,
       error,
+      // Only the scenarios of engines have some.
+      versions: versions.length > 0 ? versions : undefined,
       statements: verdicts.map(({ id, held, findings }) => ({
         id,
         held,
@@ -101,11 +115,12 @@ export function toJson(report: Report): unknown {
 export function printReport(report: Report, full: boolean, printer: Printer): void {
   printer.line();
   if (full) {
-    const width = Math.max(...Object.values(STATEMENTS).map((text) => text.length));
-    for (const { id, outcome, scenarios } of report.statements) {
+    const width = Math.max(...report.statements.map(({ id }) => STATEMENTS[id].length));
+    for (const { id, outcome, scenarios, versions } of report.statements) {
+      const proof = versions.length > 0 ? versions : scenarios;
       printer.line(
         `${id.padEnd(7)}  ${STATEMENTS[id].padEnd(width)}  ${printer.outcome(outcome, 11)}  ${
-          scenarios.join(", ")
+          proof.join(", ")
         }`.trimEnd(),
       );
     }

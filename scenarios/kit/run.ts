@@ -3,6 +3,7 @@ import { Interrupt } from "../../lib/signals.ts";
 import type { Printer } from "./printer.ts";
 import { judge, type Report, type ScenarioResult } from "./report.ts";
 import type { Scenario } from "./scenario.ts";
+import type { StatementId } from "./statements.ts";
 import { Tour } from "./tour.ts";
 
 /** The run was interrupted by a signal. */
@@ -18,8 +19,16 @@ export function listenForInterrupt(): Interrupt {
   return new Interrupt({ reason: new InterruptedError() });
 }
 
-/** Runs scenarios one after another. An interrupt ends the one that runs, and all that follow. */
-export async function runAll(scenarios: readonly Scenario[], printer: Printer): Promise<Report> {
+/**
+ * Runs scenarios one after another. An interrupt ends the one that runs, and all that follow.
+ *
+ * @param ids The statements of the report: by default the guide's.
+ */
+export async function runAll(
+  scenarios: readonly Scenario[],
+  printer: Printer,
+  ids?: readonly StatementId[],
+): Promise<Report> {
   using interrupt = listenForInterrupt();
   const started = performance.now();
   const results: ScenarioResult[] = [];
@@ -27,7 +36,7 @@ export async function runAll(scenarios: readonly Scenario[], printer: Printer): 
     results.push(await runOne(scenario, printer, interrupt.signal));
     if (interrupt.signal.aborted) break;
   }
-  return { ...place(), ...sumUp(results, started) };
+  return { ...place(), ...sumUp(results, started, ids) };
 }
 
 /** The engine and the kernel that this process runs in. */
@@ -43,8 +52,9 @@ export function place(): Pick<Report, "engine" | "kernel"> {
 export function sumUp(
   scenarios: ScenarioResult[],
   started: number,
+  ids?: readonly StatementId[],
 ): Omit<Report, "engine" | "kernel"> {
-  return { seconds: secondsSince(started), scenarios, statements: judge(scenarios) };
+  return { seconds: secondsSince(started), scenarios, statements: judge(scenarios, ids) };
 }
 
 /** Runs a scenario. An error that it throws becomes part of the result. */
@@ -63,7 +73,8 @@ export async function runOne(
     failure = describe(error);
     printer.error(failure);
   }
-  return { name, seconds: secondsSince(started), verdicts: tour.verdicts, error: failure };
+  const { verdicts, versions } = tour;
+  return { name, seconds: secondsSince(started), verdicts, versions, error: failure };
 }
 
 /** Formats an error: one line, or with its stack if it is a bug. */

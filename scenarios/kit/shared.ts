@@ -12,6 +12,7 @@ import { Printer } from "./printer.ts";
 import type { Report, ScenarioResult } from "./report.ts";
 import { listenForInterrupt, place, runOne, sumUp } from "./run.ts";
 import type { Scenario } from "./scenario.ts";
+import type { StatementId } from "./statements.ts";
 
 /** The content of a scenario's result file. */
 interface SharedResult {
@@ -53,13 +54,15 @@ async function take(path: string): Promise<boolean> {
  * Prints the results of scenarios that other processes run. It prints a result as soon as that
  * scenario and all before it have ended.
  *
+ * @param options.ids The statements of the report: by default the guide's.
  * @param options.colours Whether to print in colours.
  * @param options.progress Shows a line with the progress of the other processes.
  */
 export async function tellShared(
   folder: string,
   scenarios: readonly Scenario[],
-  { printer, colours, progress }: {
+  { ids, printer, colours, progress }: {
+    ids?: readonly StatementId[];
     printer: Printer;
     colours: boolean;
     progress: (line: string) => void;
@@ -101,8 +104,14 @@ export async function tellShared(
   }
   progress("");
   const results = scenarios.map(({ name }): ScenarioResult =>
-    outcomes.get(name)?.result ?? { name, seconds: 0, verdicts: [], error: "It was not run" }
+    outcomes.get(name)?.result ??
+      { name, seconds: 0, verdicts: [], error: "It was not run" }
   );
-  const [{ place } = { place: { engine: "none", kernel: "none" } }] = outcomes.values();
-  return { ...place, ...sumUp(results, started) };
+  const places = [...outcomes.values()].map(({ place }) => place);
+  const all = (words: string[]) => [...new Set(words)].sort().join(", ") || "none";
+  return {
+    engine: all(places.map(({ engine }) => engine)),
+    kernel: all(places.map(({ kernel }) => kernel)),
+    ...sumUp(results, started, ids),
+  };
 }

@@ -2,7 +2,7 @@
  * The statements of the guide that can be checked: each id with its text, in the guide's order. If
  * the guide is wrong, the text says what is true on a real kernel.
  */
-export const STATEMENTS = {
+const GUIDE = {
   "GEN-1": "A kernel that is too old or has no ipvlan is a clear error, with what to do about it",
   "GEN-2": "Any link can be the parent, whatever its name or kind, except lo",
   "GEN-3": "A parent named link.vlan is created on the fly",
@@ -64,8 +64,26 @@ export const STATEMENTS = {
   "MAN-4": "A missing parent is a clear error, and one that is down is reported",
 } as const;
 
+/** The statements about real engines, in a lab that brings them along. */
+const ENGINES = {
+  "ENG-1": "Docker: the guide's lines with -d ipvlan-kit, and its statements about containers",
+  "ENG-2": "Docker and the plugin killed and restarted in any order: nothing lost, doubled or left",
+  "ENG-3": "Two Docker hosts on one segment: containers of both reach each other and the router",
+  "ENG-4": "Docker, CNI and ipvlan share a parent and a subnet: no address twice, nothing left",
+  "ENG-5": "A conf of CNI's own ipvlan plugin with another type: the same links, addresses, routes",
+  "ENG-6": "CNI's GC and CHECK do what the specification says",
+  "ENG-7": "Podman with netavark: networks, static addresses, aliases, teardown",
+  "ENG-8": "50 containers at once: 50 addresses, and after their removal nothing is left",
+} as const;
+
+/** All statements: the guide's, and those about engines. */
+export const STATEMENTS = { ...GUIDE, ...ENGINES } as const;
+
 /** The id of a statement. */
 export type StatementId = keyof typeof STATEMENTS;
 
-/** All ids, in the guide's order. */
-export const STATEMENT_IDS: readonly StatementId[] = Object.keys(STATEMENTS) as StatementId[];
+/** The ids of the guide's statements, in the guide's order. */
+export const STATEMENT_IDS: readonly StatementId[] = Object.keys(GUIDE) as StatementId[];
+
+/** The ids of the statements about engines, in their order. */
+export const ENGINE_STATEMENT_IDS: readonly StatementId[] = Object.keys(ENGINES) as StatementId[];

@@ -1,14 +1,25 @@
-import type { Finding } from "../../lib/check/mod.ts";
 import { run } from "../../lib/check/finding.ts";
+import type { Finding } from "../../lib/check/mod.ts";
+import { IpvlanError } from "../../lib/errors.ts";
 import type { Printer } from "./printer.ts";
 import { type StatementId, STATEMENTS } from "./statements.ts";
 import type { Verdict } from "./verdict.ts";
 import { World, type WorldSpec } from "./world.ts";
 
+/** A line of a scenario failed. */
+export class StepError extends IpvlanError {
+  /** Makes the error from the line and its output. */
+  constructor(line: string, output: string) {
+    super(`The line "${line}" failed: ${output}`);
+  }
+}
+
 /** A scenario builds, prints and checks by a tour. */
 export class Tour {
   /** The statements checked so far. */
   readonly verdicts: Verdict[] = [];
+  /** The programs of engines that it ran, with their versions: `Podman 5.4.2`. */
+  readonly versions: string[] = [];
   #printer: Printer;
   #signal: AbortSignal;
 
@@ -44,6 +55,24 @@ export class Tour {
   async show(program: string, ...args: string[]): Promise<void> {
     this.#signal.throwIfAborted();
     this.#printer.evidence(await run(program, ...args));
+  }
+
+  /** Notes that the scenario runs a program of an engine: `Podman 5.4.2`. */
+  uses(version: string): void {
+    this.versions.push(version);
+    this.#printer.note(version);
+  }
+
+  /**
+   * Performs the next step: prints a line, and runs it in a shell. Resolves to its output.
+   *
+   * @throws {StepError} The line failed.
+   */
+  async perform(line: string): Promise<string> {
+    this.step(line);
+    const { output, success } = await run("sh", "-c", line);
+    if (!success) throw new StepError(line, output);
+    return output;
   }
 
   /** Checks a statement: it holds if all findings held. */

@@ -1,6 +1,7 @@
 // Tests of etcd in a guest of the lab.
 import { assertEquals } from "@std/assert";
-import { Daemon, succeed } from "../kit/engines.ts";
+import { Daemon } from "../../scenarios/kit/engines.ts";
+import { succeed } from "../kit/processes.ts";
 import { temporaryFolder } from "../kit/worlds.ts";
 
 Deno.test("etcd 3.4 starts, keeps a value, and leaves nothing", async () => {

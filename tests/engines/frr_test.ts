@@ -1,6 +1,6 @@
 // Tests of FRR in a guest of the lab.
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { succeed } from "../kit/engines.ts";
+import { succeed } from "../kit/processes.ts";
 import { ended } from "../kit/processes.ts";
 import { type FreshNetns, freshNetns } from "../kit/worlds.ts";
 

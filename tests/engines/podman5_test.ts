@@ -1,5 +1,5 @@
 // Tests of Podman 5.4 with netavark in a guest of the lab.
-import { succeed } from "../kit/engines.ts";
+import { succeed } from "../kit/processes.ts";
 import { podmanTests } from "./podman.ts";
 
 const options = ["--subnet=192.168.1.0/24", "--gateway=192.168.1.1", "--opt=parent=eth0"];

@@ -4,27 +4,9 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
+import { run } from "../../scenarios/kit/program.ts";
 
-/** What a program left: its exit status and what it printed. */
-export interface Ran {
-  /** The exit status. */
-  code: number;
-  /** What it printed on standard output. */
-  stdout: string;
-  /** What it printed on standard error. */
-  stderr: string;
-}
-
-/** Runs a program without input, and waits until it ends. */
-export async function run(program: string, ...args: string[]): Promise<Ran> {
-  return decode(await new Deno.Command(program, { args, stdin: "null" }).output());
-}
-
-/** Decodes the output of a program. */
-export function decode({ code, stdout, stderr }: Deno.CommandOutput): Ran {
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
-}
+export { decode, type Ran, run, succeed } from "../../scenarios/kit/program.ts";
 
 /** A process, as `/proc` shows it. */
 export interface Process {

@@ -3,6 +3,7 @@ import { quoted } from "../../printable.ts";
 import type { Command } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
+import { requireOwn } from "../own.ts";
 
 const command: Command = {
   usage: "[OPTIONS] NETWORK",
@@ -44,6 +45,7 @@ ipvlan attach ipvlan20 --netns /run/docker/netns/0a1b2c3d4e5f --name web`,
     const { options, problems } = readEndpoint(args);
     throwProblems(problems);
     await using driver = await open();
+    requireOwn(driver, { networks: [network] });
     const givenPid = typedPid ?? /^\/proc\/([1-9]\d*)\/ns\/net$/.exec(netns!)?.[1];
     const pid = netnsName !== undefined
       ? undefined

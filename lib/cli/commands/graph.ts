@@ -28,7 +28,10 @@ ipvlan graph --format svg > ipvlan.svg`,
       throw new InvalidOptionError("format", format, `choose one of ${choices}`);
     }
     await using driver = await open();
-    print(show(buildWorld(await lookAround(WANTED), driver.listNetworks())));
+    const sandboxes = driver.listSandboxes();
+    const files = sandboxes.flatMap(({ path }) => path ?? []);
+    const view = await lookAround(WANTED, { files });
+    print(show(buildWorld(view, driver.listNetworks(), sandboxes)));
     return 0;
   },
 };

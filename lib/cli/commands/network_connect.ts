@@ -2,6 +2,7 @@ import { InvalidOptionError, throwProblems } from "../../driver/errors.ts";
 import type { Command } from "../command.ts";
 import { readPriority } from "../connections.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
+import { requireOwn } from "../own.ts";
 
 const command: Command = {
   usage: "[OPTIONS] NETWORK SANDBOX",
@@ -32,6 +33,7 @@ const command: Command = {
     }
     throwProblems([...problems, ...wrong]);
     await using driver = await open();
+    requireOwn(driver, { networks: [network], sandboxes: [sandbox] });
     const { notices } = await driver.connect(network, sandbox, options);
     notices.forEach(warn);
     return 0;

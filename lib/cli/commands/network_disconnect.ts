@@ -1,4 +1,5 @@
 import type { Command } from "../command.ts";
+import { requireOwn } from "../own.ts";
 
 const command: Command = {
   usage: "[OPTIONS] NETWORK SANDBOX",
@@ -9,6 +10,7 @@ const command: Command = {
   async run(args, { open }) {
     const [network = "", sandbox = ""] = args.positionals;
     await using driver = await open();
+    requireOwn(driver, { networks: [network], sandboxes: [sandbox] });
     await driver.disconnect(network, sandbox);
     return 0;
   },

@@ -2,6 +2,7 @@ import type { Network } from "../../driver/types.ts";
 import type { Command } from "../command.ts";
 import { listedNetwork, NETWORK_HEADERS } from "../docker_shape.ts";
 import { filterNetworks, FORMAT_OPTIONS, printList, readFilters, readFormat } from "../list.ts";
+import { networkColumns } from "../tables.ts";
 
 const command: Command = {
   usage: "[OPTIONS]",
@@ -25,22 +26,16 @@ const command: Command = {
     const format = readFormat(args);
     const filters = readFilters(args.values("filter"));
     await using driver = await open();
+    const networks = filterNetworks(driver, filters);
     const id = (network: Network) => args.on("no-trunc") ? network.id : network.id.slice(0, 12);
     printList(
-      filterNetworks(driver, filters),
+      networks,
       format,
       {
         key: id,
         docker: (network) => listedNetwork(network, id(network)),
         headers: NETWORK_HEADERS,
-        columns: {
-          "NETWORK ID": id,
-          NAME: ({ name }) => name,
-          DRIVER: () => "ipvlan",
-          MODE: ({ mode }) => mode,
-          PARENT: ({ parent }) => parent,
-          SUBNETS: ({ subnets }) => subnets.map(({ subnet }) => subnet).join(","),
-        },
+        columns: networkColumns(networks, id),
       },
       print,
     );

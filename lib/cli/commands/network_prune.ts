@@ -26,7 +26,7 @@ const command: Command = {
     }
     await using driver = await open();
     const { removed, failed } = await driver.pruneNetworks((network) =>
-      matchesPrune(network, filters)
+      network.owner === undefined && matchesPrune(network, filters)
     );
     if (!dryRun && removed.length > 0) print(["Deleted Networks:", ...removed].join("\n"));
     for (const { name, error } of failed) {

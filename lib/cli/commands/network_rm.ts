@@ -1,6 +1,7 @@
 import { NetworkNotFoundError } from "../../driver/errors.ts";
 import type { Command } from "../command.ts";
 import { forEachName } from "../errors.ts";
+import { requireOwn } from "../own.ts";
 
 const command: Command = {
   usage: "[OPTIONS] NETWORK [NETWORK...]",
@@ -12,6 +13,7 @@ const command: Command = {
     await using driver = await context.open();
     return await forEachName(args.positionals, context, async (name) => {
       try {
+        requireOwn(driver, { networks: [name] });
         await driver.removeNetwork(name);
         if (!context.dryRun) context.print(name);
       } catch (error) {

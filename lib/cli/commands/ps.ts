@@ -1,17 +1,8 @@
-import type { SeenSandbox } from "../../driver/types.ts";
-import { endpointAddresses } from "../../ipam/address.ts";
 import type { Command } from "../command.ts";
 import { listedSandbox, SANDBOX_HEADERS } from "../docker_shape.ts";
 import { readSelection, SELECTION_OPTIONS, selectSandboxes } from "../filter.ts";
 import { FORMAT_OPTIONS, printList, readFormat } from "../list.ts";
-
-/** An endpoint in half a line. Says what is wrong with it, if there is something. */
-function endpointText(endpoint: SeenSandbox["endpoints"][number]): string {
-  const { network, state } = endpoint;
-  const words = [network, ...endpointAddresses(endpoint)];
-  if (state !== "up") words.push(`(${state})`);
-  return words.join(" ");
-}
+import { sandboxColumns } from "../tables.ts";
 
 const command: Command = {
   usage: "[OPTIONS]",
@@ -36,20 +27,16 @@ const command: Command = {
       seen.filter(({ state }) => state !== "down").map(({ name }) => name),
     );
     const now = Date.now();
+    const sandboxes = selectSandboxes(seen, running, selection);
     printList(
-      selectSandboxes(seen, running, selection),
+      sandboxes,
       format,
       {
         key: ({ name }) => name,
         docker: (sandbox) =>
           listedSandbox(sandbox, { status: sandbox.state, running: sandbox.state !== "down", now }),
         headers: SANDBOX_HEADERS,
-        columns: {
-          NAME: ({ name }) => name,
-          CREATED: ({ created }) => created.slice(0, 19).replace("T", " "),
-          STATUS: ({ state }) => state,
-          NETWORKS: ({ endpoints }) => endpoints.map(endpointText).join(", "),
-        },
+        columns: sandboxColumns(sandboxes),
       },
       print,
     );

@@ -1,5 +1,6 @@
 import type { Command } from "../command.ts";
 import { forEachName } from "../errors.ts";
+import { requireOwn } from "../own.ts";
 
 const command: Command = {
   usage: "[OPTIONS] SANDBOX [SANDBOX...]",
@@ -15,6 +16,7 @@ const command: Command = {
     const busy = args.on("force") ? "kill" : args.on("detach") ? "leave" : "refuse";
     await using driver = await context.open();
     return await forEachName(args.positionals, context, async (name) => {
+      requireOwn(driver, { sandboxes: [name] });
       await driver.removeSandbox(name, busy);
       if (!context.dryRun) context.print(name);
     });

@@ -7,6 +7,7 @@ import { readTarget } from "../connections.ts";
 import { errorLines, UsageError } from "../errors.ts";
 import { ignoresImage, requireNoImage } from "../image.ts";
 import { ALIAS_OPTIONS, ENDPOINT_OPTIONS, readPairs } from "../option_values.ts";
+import { requireOwn } from "../own.ts";
 import {
   CommandError,
   type Process,
@@ -150,6 +151,7 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
       if (target.inside !== undefined) {
         return await runInOther(driver, target.inside, process, args, relay, context);
       }
+      requireOwn(driver, { networks: target.connections.map(({ network }) => network) });
       const name = args.value("name") ?? `sandbox-${crypto.randomUUID().slice(0, 8)}`;
       const spec = { name, connections: target.connections, labels, ...settings };
       return await runInNew(driver, spec, process, args, relay, context);

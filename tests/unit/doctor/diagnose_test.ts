@@ -20,6 +20,7 @@ import {
 
 const STATE: StateFacts = {
   ...{ folder: "/state", networks: [], endpoints: [], sandboxes: [], made: [], halfDone: [] },
+  owned: [],
 };
 const WELL: DoctorFacts = {
   release: "6.1.0-18-amd64",
@@ -157,6 +158,18 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     'warning state folder: A command is under way or was cut short: half done is network "web" ' +
     "→ ipvlan restore",
     "warning state folder: On record but not there, as after a restart: c2 → ipvlan restore",
+  ]],
+  ["what an engine has left", {
+    state: {
+      ...STATE,
+      owned: [
+        { name: "cni:a", engine: "cni", isThere: false },
+        { name: "cni:b", engine: "cni", isThere: true },
+      ],
+    },
+  }, [
+    "warning state folder: An engine has ended without a word, and left on record: cni:a → " +
+    "ipvlan restore",
   ]],
   ["no IPv6", { ipv6: "not in the kernel" }, [
     "warning IPv6: The kernel has no IPv6: networks can have IPv4 subnets only → boot without " +
@@ -377,3 +390,16 @@ for (const [cloud, mark] of MARKS) {
     assertEquals(found?.what.startsWith(`This is a machine of ${cloud},`), true);
   });
 }
+
+Deno.test("what engines have is counted, and their sandboxes need no name in the kernel", () => {
+  const lan = network("n", { name: "netavark:lan", owner: { engine: "netavark", id: "1" } });
+  const owned = [
+    { name: "netavark:a", engine: "netavark" as const, isThere: true },
+    { name: "docker:b", engine: "docker" as const, isThere: true },
+  ];
+  const state = { ...STATE, networks: [lan, network("web")], owned };
+  const found = diagnose({ ...WELL, state }).filter(({ subject }) => subject === "state folder");
+  assertEquals(found.map(({ what }) => what), [
+    "/state: 2 network(s), 2 sandbox(es); of these, Docker has 0 and 1, Podman has 1 and 1",
+  ]);
+});

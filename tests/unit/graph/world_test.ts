@@ -113,3 +113,19 @@ Deno.test("a sandbox on several networks counts once", () => {
   const { view, networks } = fiveVlans();
   assertEquals(countOf(buildWorld(view, networks)), { networks: 5, sandboxes: 100 });
 });
+
+Deno.test("the namespaces of engines' sandboxes have the sandboxes' names", () => {
+  const seen = view([link("eth0")], [
+    sandbox("netns-1", "eth0", "netavark:lan", ["10.0.0.2/24"]),
+    sandbox("../../proc/806/ns/net", "eth0", "netavark:lan", ["10.0.0.3/24"]),
+    sandbox("c1", "eth0", "netavark:lan", ["10.0.0.4/24"]),
+  ]);
+  const [lan] = buildWorld(seen, [], [
+    { name: "netavark:a", path: "/run/netns/netns-1" },
+    { name: "cni:b", path: "/proc/806/ns/net" },
+    { name: "c1" },
+    { name: "docker:c" },
+  ]).links[0]!.networks;
+  assertEquals(lan!.name, "netavark:lan");
+  assertEquals(lan!.endpoints.map(({ sandbox }) => sandbox), ["c1", "cni:b", "netavark:a"]);
+});

@@ -30,6 +30,25 @@ Deno.test("parseRequest() accepts names, a report and an engine", () => {
   });
 });
 
+Deno.test("parseRequest() runs the scenarios of engines, which bring their own programs", () => {
+  const request = parseRequest(["engines", "netavark", "--json", "r.json", "--engine", "qemu"]);
+  assertEquals(request, {
+    kind: "engine scenarios",
+    names: ["netavark"],
+    json: "r.json",
+    engine: "qemu",
+    kernel: undefined,
+    afterwards: undefined,
+    modules: [],
+    bundles: [],
+  });
+  const refuse = (words: string[], message: string) =>
+    assertThrows(() => parseRequest(["engines", ...words]), UsageError, message);
+  refuse(["--with", "docker26"], "--with does not go with engines");
+  refuse(["--engine", "native"], "with --engine uml and qemu only");
+  refuse(["--kernel", "all"], "--kernel all does not go with engines");
+});
+
 Deno.test("parseRequest() does not parse the words of a command, not even options or another --", () => {
   assertEquals(
     parseRequest(["--engine", "native", "--", "sh", "--engine", "x", "--", "-c", "1"]),

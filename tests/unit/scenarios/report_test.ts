@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Printer } from "../../../scenarios/kit/printer.ts";
 import {
   countOutcomes,
@@ -9,7 +9,12 @@ import {
   type ScenarioResult,
   toJson,
 } from "../../../scenarios/kit/report.ts";
-import { STATEMENT_IDS, type StatementId, STATEMENTS } from "../../../scenarios/kit/statements.ts";
+import {
+  ENGINE_STATEMENT_IDS,
+  STATEMENT_IDS,
+  type StatementId,
+  STATEMENTS,
+} from "../../../scenarios/kit/statements.ts";
 
 /** How many statements the guide has. */
 const TOTAL = STATEMENT_IDS.length;
@@ -37,19 +42,30 @@ function printToText(report: Report, full: boolean, colours = false): string {
 }
 
 Deno.test("the statements of a group are numbered from 1, and no two have the same text", () => {
-  const groups = Map.groupBy(STATEMENT_IDS, (id) => id.split("-")[0]!);
+  const all = [...STATEMENT_IDS, ...ENGINE_STATEMENT_IDS];
+  const groups = Map.groupBy(all, (id) => id.split("-")[0]!);
   const numbered = [...groups].flatMap(([group, ids]) => ids.map((_, i) => `${group}-${i + 1}`));
-  assertEquals(STATEMENT_IDS, numbered as StatementId[]);
-  assertEquals(new Set(Object.values(STATEMENTS)).size, TOTAL);
+  assertEquals(all, numbered as StatementId[]);
+  assertEquals(new Set(Object.values(STATEMENTS)).size, all.length);
 });
 
 Deno.test("a statement held only if all its checks held", () => {
   const one = { name: "one", seconds: 1, verdicts: [verdict("L2-1", true), verdict("L2-2", true)] };
   const two = { name: "two", seconds: 1, verdicts: [verdict("L2-1", false)] };
   const resultOf = (id: StatementId) => judge([one, two]).find((result) => result.id === id);
-  assertEquals(resultOf("L2-1"), { id: "L2-1", outcome: "NOT held", scenarios: ["one", "two"] });
-  assertEquals(resultOf("L2-2"), { id: "L2-2", outcome: "held", scenarios: ["one"] });
-  assertEquals(resultOf("L2-3"), { id: "L2-3", outcome: "not covered", scenarios: [] });
+  assertEquals(resultOf("L2-1"), {
+    id: "L2-1",
+    outcome: "NOT held",
+    scenarios: ["one", "two"],
+    versions: [],
+  });
+  assertEquals(resultOf("L2-2"), { id: "L2-2", outcome: "held", scenarios: ["one"], versions: [] });
+  assertEquals(resultOf("L2-3"), {
+    id: "L2-3",
+    outcome: "not covered",
+    scenarios: [],
+    versions: [],
+  });
   assertEquals(countOutcomes(judge([one, two])), {
     total: TOTAL,
     held: 1,
@@ -104,4 +120,17 @@ Deno.test("the JSON report has all evidence", () => {
     }],
     statements: { total: TOTAL, held: 0, failed: 1, uncovered: TOTAL - 1 },
   });
+});
+
+Deno.test("a full run of engines prints their versions, and counts only their own statements", () => {
+  const scenarios: ScenarioResult[] = [
+    { name: "a@docker20", seconds: 1, verdicts: [verdict("ENG-1", true)], versions: ["Docker 20"] },
+    { name: "a@docker26", seconds: 1, verdicts: [verdict("ENG-1", true)], versions: ["Docker 26"] },
+  ];
+  const statements = judge(scenarios, ["ENG-1", "ENG-2"]);
+  const report = { ...reportOf(scenarios), statements };
+  const text = printToText(report, true);
+  assertMatch(text, /^ENG-1 .* held +Docker 20, Docker 26$/m);
+  assertStringIncludes(text, "1 of 2 statements held, 1 not covered");
+  assertEquals(isGood(report, true), false);
 });

@@ -14,7 +14,7 @@ import { isOwnLabel, siteLabels } from "../../../lib/site/labels.ts";
 import { makePlan } from "../../../lib/site/plan.ts";
 import { nameProblem } from "../../../lib/driver/names.ts";
 import { anySettings, prefix } from "../../kit/arbitraries.ts";
-import { IDENTITY } from "../../kit/values.ts";
+import { IDENTITY, network, sandboxRecord } from "../../kit/values.ts";
 
 const NAME = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,9}$/);
 const TEXT = fc.string({ unit: "binary", maxLength: 12 }).filter((text) => text.isWellFormed());
@@ -231,4 +231,19 @@ Deno.test("a sandbox brings its networks, and a name that is not on record is re
   assertEquals(namesOf(all)[0], "demo");
   const error = assertThrows(() => exportSite(records!, ["no such", network]), UnknownNameError);
   assert(error.message.startsWith('There is no network or sandbox "no such"'));
+});
+
+Deno.test("what belongs to engines is left out of a site file", () => {
+  const owner = { engine: "docker" as const, id: "3e45" };
+  const records = {
+    networks: [network("web"), { ...network("n"), name: "docker:3e45", owner }],
+    sandboxes: [{ ...sandboxRecord("n"), name: "docker:1", owner, endpoints: [] }],
+  };
+  const { value, notices } = exportSite(records);
+  assertEquals(Object.keys(value.networks as object), ["web"]);
+  assertEquals(value.sandboxes, undefined);
+  const sentence =
+    "Networks and sandboxes of engines are left out, 2 in all: the engines make them again";
+  assertEquals(notices, [sentence]);
+  assertEquals(exportSite(records, ["docker:3e45"]).value, {});
 });

@@ -4,9 +4,8 @@
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
 import { which } from "../../lab/machine.ts";
-import { type Ran, run } from "./processes.ts";
+import { type Ran, run, succeed } from "./program.ts";
 
 /** How to start a daemon. */
 export interface DaemonOptions {
@@ -126,13 +125,6 @@ function writeJson(path: string, value: unknown): Promise<void> {
 async function tar(archive: string, folder: string, ...names: string[]): Promise<void> {
   const options = ["--owner=0", "--group=0", "--numeric-owner"];
   await succeed("tar", ...options, "-C", folder, "-cf", archive, ...names);
-}
-
-/** Runs a program, and returns its output without the last line break. Fails with its error. */
-export async function succeed(program: string, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await run(program, ...args);
-  assertEquals(code, 0, `${[program, ...args].join(" ")}: ${stderr}${stdout}`);
-  return stdout.trimEnd();
 }
 
 /** The name of the image in each engine. */

@@ -1,0 +1,103 @@
+/**
+ * Runs the scenarios of engines such as Docker and Podman: one guest for each set of programs, as
+ * many guests at once as there are CPUs.
+ *
+ * @module
+ */
+import type { BundleName } from "./bundles.ts";
+import { LabError, UsageError } from "./errors.ts";
+import { withShare } from "./run_folder.ts";
+import { cacheScenarios, copyReport, scenariosProgram, startPrinter } from "./scenarios.ts";
+
+/** A guest with programs, and what to run in it. */
+export interface GuestJob {
+  /** Its name: `podman5`. */
+  name: string;
+  /** The programs. */
+  bundles: readonly BundleName[];
+  /** The command. */
+  command: string[];
+  /** A folder that the command can write to. */
+  share: string;
+  /** How many guests run at once. */
+  jobsAtOnce: number;
+}
+
+/** What {@linkcode runEngineScenarios} needs of the lab. */
+export interface GuestLab {
+  /** Fetches programs, unless they are there. */
+  fetchFor(bundles: readonly BundleName[]): Promise<unknown>;
+  /** Runs a command in a guest. Resolves to its exit status. */
+  runGuest(job: GuestJob): Promise<number>;
+  /** How many guests this machine has memory for: the wanted number, or fewer. */
+  maxGuests(wanted: number): Promise<number>;
+  /** Prints a line about the progress. */
+  say(line: string): void;
+  /** Ends the run. */
+  signal: AbortSignal;
+}
+
+/**
+ * Runs scenarios of engines, and prints their results and the table of their statements. If a guest
+ * cannot run, the others do.
+ *
+ * @param names The names of the scenarios; an empty list means all.
+ * @param json The file for the report.
+ * @returns The exit status: 0 if everything held.
+ */
+export async function runEngineScenarios(
+  names: readonly string[],
+  json: string | undefined,
+  { fetchFor, runGuest, maxGuests, say, signal }: GuestLab,
+): Promise<number> {
+  const program = scenariosProgram("engines/");
+  await cacheScenarios(program);
+  const guests = await listGuests(program, names);
+  // One after another: apt-get runs alone, and says first what it fetches.
+  for (const { bundles } of guests) await fetchFor(bundles);
+  return await withShare(async (share) => {
+    const report = `${share}/report.json`;
+    const silence = new AbortController();
+    const words = ["--tell", share, "--json", report, ...names];
+    const printer = startPrinter(program, words, { quiet: false, signal: silence.signal });
+    const jobsAtOnce = await maxGuests(Math.min(guests.length, navigator.hardwareConcurrency));
+    const queue = [...guests];
+    const runQueue = async () => {
+      for (let guest = queue.shift(); guest && !signal.aborted; guest = queue.shift()) {
+        const { name } = guest;
+        const options = ["--share", share, "--guest", name, ...names];
+        const command = ["deno", "run", "-A", "--cached-only", program, ...options];
+        try {
+          const status = await runGuest({ ...guest, command, share, jobsAtOnce });
+          if (status !== 0) say(`${name}: the scenarios ended with status ${status}; see above`);
+        } catch (error) {
+          if (!(error instanceof LabError)) throw error;
+          say(`${name}: ${error.message}`);
+        }
+      }
+    };
+    const queues = await Promise.allSettled(Array.from({ length: jobsAtOnce }, runQueue));
+    if (signal.aborted) silence.abort();
+    await Deno.writeTextFile(`${share}/ended`, "");
+    const { code } = await printer.status;
+    signal.throwIfAborted();
+    for (const each of queues) if (each.status === "rejected") throw each.reason;
+    if (json !== undefined) await copyReport(report, json);
+    return code;
+  });
+}
+
+/** Asks the scenarios which guests they need. */
+async function listGuests(
+  program: string,
+  names: readonly string[],
+): Promise<Pick<GuestJob, "name" | "bundles">[]> {
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", program, "--guests", ...names],
+    stdin: "null",
+    stderr: "inherit",
+  }).output();
+  if (code === 2) throw new UsageError("There is no such scenario of engines; see above");
+  if (code !== 0) throw new LabError(`The scenarios ended with status ${code}; see above`);
+  return JSON.parse(new TextDecoder().decode(stdout));
+}

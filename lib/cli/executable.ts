@@ -1,0 +1,60 @@
+/**
+ * Executable files by which engines start `ipvlan`.
+ *
+ * @module
+ */
+import { MissingRightsError } from "../iproute2/kernel.ts";
+import { InvalidOptionError } from "../driver/errors.ts";
+import { neededVariables } from "./unit.ts";
+
+/**
+ * The text of an executable file that starts `ipvlan` with a command, and with the arguments that the
+ * file is started with behind it. An engine may have another environment than the user who installs
+ * the file, so the variables that `ipvlan` needs are in the file.
+ *
+ * @param program The command line that starts `ipvlan`; its first word is an absolute path.
+ * @param command The words of the command: `["cni"]`.
+ * @param env The environment.
+ * @throws {InvalidOptionError} As in {@linkcode neededVariables}.
+ */
+export function executableText(
+  program: readonly string[],
+  command: readonly string[],
+  env: Readonly<Record<string, string>>,
+): string {
+  const variables = neededVariables(env).map(([name, value]) => `export ${name}=${word(value)}\n`);
+  const words = [...program, ...command].map(word).join(" ");
+  return `#!/bin/sh\n# Written by "ipvlan ${command.join(" ")} install".\n${variables.join("")}` +
+    `exec ${words} "$@"\n`;
+}
+
+/** Quotes a word for sh(1). */
+function word(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/**
+ * Writes an executable file into a folder, which is made if it does not exist. An engine that starts
+ * the file meanwhile finds the old one or the new one, whole.
+ *
+ * @returns The path of the file.
+ * @throws {MissingRightsError} The caller may not write there.
+ * @throws {InvalidOptionError} The folder cannot be used.
+ */
+export async function writeExecutable(folder: string, name: string, text: string): Promise<string> {
+  const path = `${folder.replace(/\/+$/, "")}/${name}`;
+  const unfinished = `${path}.${crypto.randomUUID().slice(0, 8)}`;
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.writeTextFile(unfinished, text);
+    // Whatever the umask is: engines may start it as another user.
+    await Deno.chmod(unfinished, 0o755);
+    await Deno.rename(unfinished, path);
+  } catch (error) {
+    await Deno.remove(unfinished).catch(() => {});
+    const { message } = error as Error;
+    if (error instanceof Deno.errors.PermissionDenied) throw new MissingRightsError(message);
+    throw new InvalidOptionError("folder", folder, `the file cannot be written there: ${message}`);
+  }
+  return path;
+}

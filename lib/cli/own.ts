@@ -1,0 +1,33 @@
+import { throwProblems } from "../driver/errors.ts";
+import type { Driver } from "../driver/mod.ts";
+import { OwnedByEngineError } from "../engine/owners.ts";
+
+/**
+ * Requires that networks and sandboxes are not those of an engine. The commands that change something
+ * call this; the engines' own requests do not. Names that do not exist pass, as the driver says more.
+ *
+ * @throws {OwnedByEngineError} One of them belongs to an engine.
+ * @throws {ProblemsError} Several of them do.
+ */
+export function requireOwn(
+  driver: Driver,
+  { networks = [], sandboxes = [] }: {
+    networks?: readonly string[];
+    sandboxes?: readonly string[];
+  },
+): void {
+  // The names of what engines own have a colon.
+  if (![...networks, ...sandboxes].some((name) => name.includes(":"))) return;
+  const ownersIn = (
+    what: "network" | "sandbox",
+    records: readonly { name: string; owner?: OwnedByEngineError["owner"] }[],
+    names: readonly string[],
+  ) =>
+    records.flatMap(({ name, owner }) =>
+      owner && names.includes(name) ? [new OwnedByEngineError(what, name, owner)] : []
+    );
+  throwProblems([
+    ...ownersIn("network", driver.listNetworks(), networks),
+    ...ownersIn("sandbox", driver.listSandboxes(), sandboxes),
+  ]);
+}

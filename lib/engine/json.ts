@@ -1,0 +1,117 @@
+/**
+ * Reads the JSON that an engine sends, and says which field of it is wrong.
+ *
+ * @module
+ */
+import { IpvlanError } from "../errors.ts";
+
+/** A request of an engine does not have the fields that it should have. */
+export class InvalidRequestError extends IpvlanError {
+  /** Makes the error from the place, such as `network.subnets[0]`, and what is wrong there. */
+  constructor(place: string, reason: string) {
+    super(`The engine's request cannot be read: ${place === "" ? "it" : `"${place}"`} ${reason}`);
+  }
+}
+
+/**
+ * An object of a JSON text. Each call reads one of its fields. A field that is `null` counts as
+ * missing, as engines write both.
+ */
+export class JsonObject {
+  /** The object itself, with all fields. */
+  readonly value: Readonly<Record<string, unknown>>;
+  readonly #place: string;
+
+  private constructor(value: unknown, place: string) {
+    if (!isObject(value)) throw new InvalidRequestError(place, "is not an object");
+    this.value = value;
+    this.#place = place;
+  }
+
+  /** Reads a text. @throws {InvalidRequestError} It is not the JSON of an object. */
+  static parse(text: string): JsonObject {
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch (error) {
+      throw new InvalidRequestError("", `is not JSON (${(error as Error).message})`);
+    }
+    return new JsonObject(value, "");
+  }
+
+  /** A text that has to be there. @throws {InvalidRequestError} It is missing or no text. */
+  text(name: string): string {
+    return this.optionalText(name) ?? this.#wrong(name, "is missing");
+  }
+
+  /** A text. @throws {InvalidRequestError} It is no text. */
+  optionalText(name: string): string | undefined {
+    const value = this.#field(name);
+    if (value === undefined || typeof value === "string") return value;
+    return this.#wrong(name, "is not a text");
+  }
+
+  /** Whether a field is true; a missing one is not. @throws {InvalidRequestError} It is neither. */
+  flag(name: string): boolean {
+    const value = this.#field(name) ?? false;
+    return typeof value === "boolean" ? value : this.#wrong(name, "is neither true nor false");
+  }
+
+  /** A list of texts; a missing one is empty. @throws {InvalidRequestError} It is no such list. */
+  texts(name: string): string[] {
+    return this.#list(name).map((item, index) =>
+      typeof item === "string" ? item : this.#wrong(`${name}[${index}]`, "is not a text")
+    );
+  }
+
+  /** Texts by name; a missing object has none. @throws {InvalidRequestError} It is no such object. */
+  textByName(name: string): Record<string, string> {
+    const object = this.optionalObject(name);
+    if (object === undefined) return {};
+    return Object.fromEntries(Object.keys(object.value).map((key) => [key, object.text(key)]));
+  }
+
+  /** An object that has to be there. @throws {InvalidRequestError} It is missing or no object. */
+  object(name: string): JsonObject {
+    return this.optionalObject(name) ?? this.#wrong(name, "is missing");
+  }
+
+  /** An object. @throws {InvalidRequestError} It is no object. */
+  optionalObject(name: string): JsonObject | undefined {
+    const value = this.#field(name);
+    return value === undefined ? undefined : new JsonObject(value, this.#placeOf(name));
+  }
+
+  /** A list of objects; a missing one is empty. @throws {InvalidRequestError} It is no such list. */
+  objects(name: string): JsonObject[] {
+    return this.#list(name).map((item, index) =>
+      new JsonObject(item, this.#placeOf(`${name}[${index}]`))
+    );
+  }
+
+  /** Whether a field is there. */
+  has(name: string): boolean {
+    return this.#field(name) !== undefined;
+  }
+
+  #field(name: string): unknown {
+    return Object.hasOwn(this.value, name) ? this.value[name] ?? undefined : undefined;
+  }
+
+  #list(name: string): unknown[] {
+    const value = this.#field(name) ?? [];
+    return Array.isArray(value) ? value : this.#wrong(name, "is not a list");
+  }
+
+  #placeOf(name: string): string {
+    return this.#place === "" ? name : `${this.#place}.${name}`;
+  }
+
+  #wrong(name: string, reason: string): never {
+    throw new InvalidRequestError(this.#placeOf(name), reason);
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

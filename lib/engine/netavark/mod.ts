@@ -1,0 +1,107 @@
+/**
+ * A plugin of Podman's netavark: answers its requests with the driver. `translate.ts` reads them and
+ * makes the answers.
+ *
+ * @module
+ */
+import type { Driver, Endpoint, Outcome } from "../../driver/mod.ts";
+import { SandboxNotFoundError, throwProblems } from "../../driver/errors.ts";
+import { lookInto } from "../../iproute2/view.ts";
+import { fromNetnsFolder } from "../../iproute2/words.ts";
+import { attach, detach } from "../attachment.ts";
+import {
+  createAnswer,
+  readCreate,
+  readSetup,
+  readTeardown,
+  setupAnswer,
+  type SetupRequest,
+  type StatusBlock,
+} from "./translate.ts";
+
+export { infoOf } from "./translate.ts";
+
+/** The engine's name in records. */
+const ENGINE = "netavark";
+
+/**
+ * Answers `create`: whether Podman can have such a network. Nothing is made, as Podman does not say
+ * when it removes the network: it is there while a container is connected to it.
+ *
+ * @throws {IpvlanError} The request cannot be read, or there cannot be such a network.
+ */
+export async function createNetwork(
+  driver: Driver,
+  text: string,
+): Promise<Outcome<Record<string, unknown>>> {
+  const request = readCreate(text);
+  await driver.removeStale(ENGINE);
+  throwProblems(await driver.problemsOf(request.spec));
+  return { value: createAnswer(request), notices: [] };
+}
+
+/**
+ * Answers `setup`: connects a container to a network. A repeated request has the same answer.
+ *
+ * @param path The file of the container's network namespace.
+ * @throws {IpvlanError} The request cannot be read, or the driver refuses it.
+ */
+export async function setUp(
+  driver: Driver,
+  text: string,
+  path: string,
+): Promise<Outcome<StatusBlock>> {
+  const { network, attachment, nameServers } = readSetup(text, path);
+  await driver.removeStale(ENGINE);
+  const outcome = await findConnected(driver, network.name, attachment) ??
+    await attach(driver, network, attachment);
+  const made = driver.inspectNetwork(network.name);
+  const { links } = await lookInto(fromNetnsFolder(path), { links: true });
+  const { address: mac = "" } = links.find(({ name }) => name === outcome.value.ifname) ?? {};
+  return { ...outcome, value: setupAnswer(made, outcome.value, mac, nameServers) };
+}
+
+/**
+ * Answers `teardown`: disconnects a container from a network. It is no error if it is not connected.
+ *
+ * @throws {IpvlanError} The request cannot be read, or something could not be removed.
+ */
+export async function tearDown(driver: Driver, text: string): Promise<Outcome<undefined>> {
+  const { sandbox, ifname } = readTeardown(text);
+  await detach(driver, sandbox, ifname);
+  await driver.removeStale(ENGINE);
+  return { value: undefined, notices: [] };
+}
+
+/**
+ * Finds the endpoint that an equal request has made, if all of it is there. What an earlier request
+ * has made otherwise is removed: that of a namespace which the container has no more, as Podman was
+ * killed, or one of which something is missing.
+ */
+async function findConnected(
+  driver: Driver,
+  network: string,
+  { name, path, connection: { ifname, ip, ip6 } }: SetupRequest["attachment"],
+): Promise<Outcome<Endpoint> | undefined> {
+  try {
+    const [sandbox] = await driver.seeSandboxes([name]);
+    if (sandbox!.path !== path) {
+      await driver.removeSandbox(name);
+      return undefined;
+    }
+    const endpoint = sandbox!.endpoints.find((each) => each.ifname === ifname);
+    if (!endpoint) return undefined;
+    const isEqual = endpoint.network === network && isAddress(endpoint.ip, ip) &&
+      isAddress(endpoint.ip6, ip6);
+    if (isEqual && endpoint.state === "up") return { value: endpoint, notices: [] };
+    // One that differs stays, and the driver refuses the request.
+    if (isEqual) await detach(driver, name, ifname);
+  } catch (error) {
+    if (!(error instanceof SandboxNotFoundError)) throw error;
+  }
+}
+
+/** Whether an address of an endpoint, with its prefix length, is the one that was asked for. */
+function isAddress(given: string | undefined, asked: string | undefined): boolean {
+  return given?.split("/")[0] === asked;
+}

@@ -1,0 +1,273 @@
+/**
+ * What Podman's netavark asks of a plugin, in the driver's words, and the driver's answers in
+ * netavark's: pure functions (https://github.com/containers/netavark/blob/main/plugin-API.md).
+ *
+ * Podman keeps the networks and chooses the addresses. It says nothing when a network is removed, so
+ * the driver has a network only as long as a container is on it.
+ *
+ * @module
+ */
+import { wayOut } from "../../driver/default_routes.ts";
+import { InvalidOptionError, throwProblems } from "../../driver/errors.ts";
+import { NETWORK_OPTIONS, parseDriverOptions } from "../../driver/options.ts";
+import type { Endpoint, EndpointRoute, Network, NetworkSpec } from "../../driver/types.ts";
+import type { IpvlanError } from "../../errors.ts";
+import { endpointAddresses, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
+import { contains, firstUsable, parsePrefix } from "../../ipam/prefix.ts";
+import type { AttachmentSpec } from "../attachment.ts";
+import { JsonObject } from "../json.ts";
+
+/** The answer to `info`. The version of the interface has been 1.0.0 from the start. */
+export interface Info {
+  /** The version of the plugin. */
+  version: string;
+  /** The version of netavark's interface for plugins. */
+  api_version: string;
+}
+
+/** The answer to `info` of this version of the plugin. */
+export function infoOf(version: string): Info {
+  return { version, api_version: "1.0.0" };
+}
+
+/** A request to create a network. */
+export interface CreateRequest {
+  /** The network that Podman is to have. */
+  spec: NetworkSpec;
+  /** The request as it came. */
+  config: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Reads the request of `create`.
+ *
+ * @throws {IpvlanError} The request cannot be read.
+ * @throws {ProblemsError} Podman cannot have such a network here.
+ */
+export function readCreate(text: string): CreateRequest {
+  const config = JsonObject.parse(text);
+  const { spec, problems } = readNetwork(config);
+  throwProblems([...problems, ...createProblems(config)]);
+  return { spec, config: config.value };
+}
+
+/**
+ * The answer to `create`: the request with the parent as its `network_interface`. Podman keeps it.
+ *
+ * Podman gives an internal network no gateway, and would give its first address to a container. As
+ * the driver reserves that address in every subnet, the answer leaves it out.
+ */
+export function createAnswer({ spec, config }: CreateRequest): Record<string, unknown> {
+  const answer: Record<string, unknown> = { ...config };
+  if (spec.parent !== undefined) answer.network_interface = spec.parent;
+  if (!spec.internal) return answer;
+  const subnets = config.subnets as { subnet: string; gateway?: string; lease_range?: unknown }[];
+  answer.subnets = subnets.map((subnet) => {
+    if (subnet.gateway || subnet.lease_range) return subnet;
+    const { family, bits } = firstUsable(parsePrefix(subnet.subnet).prefix);
+    return { ...subnet, lease_range: { start_ip: formatAddress({ family, bits: bits + 1n }) } };
+  });
+  return answer;
+}
+
+/** What is wrong with a new network because Podman gives the addresses. */
+function createProblems(config: JsonObject): IpvlanError[] {
+  const problems: IpvlanError[] = [];
+  const subnets = config.objects("subnets").map((subnet) => subnet.text("subnet"));
+  const ipam = config.textByName("ipam_options").driver ?? "host-local";
+  if (ipam !== "host-local") {
+    const rule = "Podman has to give the addresses: write host-local, or leave it out";
+    problems.push(new InvalidOptionError("IPAM driver", ipam, rule));
+  } else if (subnets.length === 0) {
+    const rule = "Podman gives a container an address only of a subnet: give one with --subnet";
+    problems.push(new InvalidOptionError("subnet", "", rule));
+  }
+  for (const family of [4, 6]) {
+    const second = subnets.filter((subnet) => familyOf(subnet) === family)[1];
+    if (second === undefined) continue;
+    const rule =
+      "Podman would give each container an address of every subnet, and a link here has " +
+      "one of each family: make another network for it, which may have the same parent";
+    problems.push(new InvalidOptionError("subnet", second, rule));
+  }
+  return problems;
+}
+
+/** A request to connect a container to a network. */
+export interface SetupRequest {
+  /** The network. */
+  network: NetworkSpec;
+  /** The sandbox, and how it is connected. */
+  attachment: AttachmentSpec & {
+    path: string;
+    connection: { ifname: string };
+  };
+  /** The name servers that Podman writes into the container's `resolv.conf`. */
+  nameServers: string[];
+}
+
+/**
+ * Reads the request of `setup`.
+ *
+ * @param path The file of the container's network namespace.
+ * @throws {IpvlanError} The request cannot be read.
+ * @throws {ProblemsError} It asks for what the driver does not have.
+ */
+export function readSetup(text: string, path: string): SetupRequest {
+  const request = JsonObject.parse(text);
+  const config = request.object("network");
+  const options = request.object("network_options");
+  const { spec, routes, problems } = readNetwork(config);
+  const name = sandboxName(request);
+  const { ip, ip6, problems: wrong } = readAddresses(options.texts("static_ips"));
+  throwProblems([...problems, ...wrong]);
+  const connection = {
+    ifname: options.text("interface_name"),
+    ip,
+    ip6,
+    macAddress: options.optionalText("static_mac"),
+    aliases: options.texts("aliases"),
+    routes: routes.length === 0 ? undefined : [...defaultRoutesOf(spec), ...routes],
+  };
+  return {
+    network: spec,
+    attachment: {
+      name,
+      owner: { engine: "netavark", id: request.text("container_id") },
+      path,
+      connection,
+    },
+    nameServers: config.texts("network_dns_servers"),
+  };
+}
+
+/** A request to disconnect a container from a network. The name of its link says which one. */
+export interface TeardownRequest {
+  /** The sandbox's name. */
+  sandbox: string;
+  /** The link in it. */
+  ifname: string;
+}
+
+/**
+ * Reads the request of `teardown`. It is that of `setup`, of which only the names matter: what was
+ * made has to go, whatever the rest says.
+ *
+ * @throws {IpvlanError} The request cannot be read.
+ */
+export function readTeardown(text: string): TeardownRequest {
+  const request = JsonObject.parse(text);
+  return {
+    sandbox: sandboxName(request),
+    ifname: request.object("network_options").text("interface_name"),
+  };
+}
+
+/** The driver's name for a container. */
+function sandboxName(request: JsonObject): string {
+  return `netavark:${request.text("container_id")}`;
+}
+
+/** The answer to `setup`, of which Podman makes what `podman inspect` shows. */
+export interface StatusBlock {
+  /** The name servers for the container. */
+  dns_server_ips: string[];
+  /** The domains that it searches. */
+  dns_search_domains: string[];
+  /** Its new link, by the link's name. */
+  interfaces: Record<string, {
+    mac_address: string;
+    subnets: { ipnet: string; gateway?: string }[];
+  }>;
+}
+
+/**
+ * The answer to `setup`.
+ *
+ * @param mac The MAC address of the link, which is that of its parent.
+ */
+export function setupAnswer(
+  network: Network,
+  endpoint: Endpoint,
+  mac: string,
+  nameServers: readonly string[],
+): StatusBlock {
+  const subnets = endpointAddresses(endpoint).map((ipnet) => {
+    const gateway = wayOut(network) === "gateway" ? gatewayOf(network, ipnet) : undefined;
+    return gateway === undefined ? { ipnet } : { ipnet, gateway };
+  });
+  return {
+    dns_server_ips: [...nameServers],
+    dns_search_domains: [],
+    interfaces: { [endpoint.ifname]: { mac_address: mac, subnets } },
+  };
+}
+
+function gatewayOf({ subnets }: Network, ipnet: string): string | undefined {
+  const address = parseAddress(ipnet.split("/")[0]!);
+  return subnets.find(({ subnet }) => contains(parsePrefix(subnet).prefix, address))?.gateway;
+}
+
+/** Reads a network as Podman keeps it. Says what is wrong with its options and its routes. */
+function readNetwork(
+  config: JsonObject,
+): { spec: NetworkSpec; routes: EndpointRoute[]; problems: IpvlanError[] } {
+  const words = Object.entries(config.textByName("options")).map((pair) => pair.join("="));
+  const { options, problems } = parseDriverOptions(words);
+  const parent = options.parent ?? config.optionalText("network_interface");
+  if (config.has("network_interface") && config.text("network_interface") !== parent) {
+    const rule = `the interface is ${JSON.stringify(config.text("network_interface"))}: give the ` +
+      "same, or only one of them";
+    problems.push(new InvalidOptionError("parent", String(parent), rule));
+  }
+  const subnets = config.objects("subnets").map((subnet) => ({
+    subnet: subnet.text("subnet"),
+    gateway: subnet.optionalText("gateway"),
+  }));
+  const routes = config.objects("routes").map((route) => {
+    const dst = route.text("destination");
+    if (route.has("metric")) {
+      const rule = "a route here has no metric: leave it out";
+      problems.push(new InvalidOptionError("route", dst, rule));
+    }
+    return { dst, via: route.text("gateway") };
+  });
+  const spec: NetworkSpec = {
+    ...options,
+    name: `netavark:${config.text("name")}`,
+    owner: { engine: "netavark", id: config.text("id") },
+    parent,
+    internal: config.flag("internal"),
+    subnets,
+    // Podman would not know of the addresses of a default pool.
+    ipv4: subnets.some(({ subnet }) => familyOf(subnet) === 4),
+    // Podman turns IPv6 on by itself where there is an IPv6 subnet.
+    ipv6: config.flag("ipv6_enabled") || undefined,
+  };
+  return { spec, routes, problems };
+}
+
+/** Sorts the addresses that Podman has chosen by their families. */
+function readAddresses(
+  addresses: readonly string[],
+): { ip?: string; ip6?: string; problems: IpvlanError[] } {
+  const [ip, secondIp] = addresses.filter((address) => familyOf(address) === 4);
+  const [ip6, secondIp6] = addresses.filter((address) => familyOf(address) === 6);
+  const problems = [secondIp, secondIp6].filter((address) => address !== undefined)
+    .map((address) =>
+      new InvalidOptionError("address", address, "a link here has one address of each family")
+    );
+  return { ip, ip6, problems };
+}
+
+/** The default routes of a container on a network, as the driver makes them when none are given. */
+function defaultRoutesOf(spec: NetworkSpec): EndpointRoute[] {
+  const { parent, mode = NETWORK_OPTIONS.mode.default, internal = false } = spec;
+  const exit = wayOut({ mode, internal, isolated: parent === undefined });
+  return (spec.subnets ?? []).flatMap((subnet) => {
+    const { subnet: prefix, gateway } = typeof subnet === "string" ? { subnet } : subnet;
+    const dst = familyOf(prefix) === 4 ? "0.0.0.0/0" : "::/0";
+    if (exit === "link") return [{ dst }];
+    return exit === "gateway" && gateway !== undefined ? [{ dst, via: gateway }] : [];
+  });
+}

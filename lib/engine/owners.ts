@@ -1,0 +1,71 @@
+/**
+ * What the user has to know of an engine whose networks and sandboxes are here: what it is called, and
+ * by which command it removes them.
+ *
+ * @module
+ */
+import type { EngineName, Owner } from "../driver/types.ts";
+import { IpvlanError } from "../errors.ts";
+
+/** How many digits of an id the engines' own commands show. */
+const SHORT = 12;
+
+/** What one engine is called, and how it removes what it owns. */
+interface EngineWords {
+  /** What it is called. */
+  title: string;
+  /** How it removes a network: a command, or what else to do. */
+  networkRemoval(name: string, id: string): string;
+  /** How it removes a sandbox. */
+  sandboxRemoval(id: string): string;
+}
+
+const WORDS: Readonly<Record<EngineName, EngineWords>> = {
+  docker: {
+    title: "Docker",
+    networkRemoval: (_name, id) => `docker network rm ${id.slice(0, SHORT)}`,
+    sandboxRemoval: () => "docker network disconnect NETWORK CONTAINER",
+  },
+  cni: {
+    title: "CNI",
+    networkRemoval: () => "remove the containers or pods on it, and it goes with the last of them",
+    sandboxRemoval: (id) => `remove the container or pod ${id.slice(0, SHORT)}`,
+  },
+  netavark: {
+    title: "Podman",
+    networkRemoval: (name) => `podman network rm ${name}`,
+    sandboxRemoval: (id) => `podman rm --force ${id.slice(0, SHORT)}`,
+  },
+};
+
+/** What an engine is called: `Podman` for `netavark`. */
+export function engineTitle(engine: EngineName): string {
+  return WORDS[engine].title;
+}
+
+/** The engine that owns a network or a sandbox, and its id there: `Docker 3e458d0718ee`. */
+export function ownerText({ engine, id }: Owner): string {
+  return `${engineTitle(engine)} ${id.slice(0, SHORT)}`;
+}
+
+/** A network or a sandbox belongs to an engine, and only this engine may change it. */
+export class OwnedByEngineError extends IpvlanError {
+  /** The name of the network or the sandbox. */
+  readonly value: string;
+  /** The engine that it belongs to. */
+  readonly owner: Owner;
+
+  /** Makes the error from what it is, its name and its owner. */
+  constructor(what: "network" | "sandbox", name: string, owner: Owner) {
+    const { title, networkRemoval, sandboxRemoval } = WORDS[owner.engine];
+    const ownName = name.slice(name.indexOf(":") + 1);
+    const removal = what === "network"
+      ? networkRemoval(ownName, owner.id)
+      : sandboxRemoval(owner.id);
+    super(
+      `The ${what} "${name}" belongs to ${title}, which alone changes it; to remove it: ${removal}`,
+    );
+    this.value = name;
+    this.owner = owner;
+  }
+}

@@ -1,0 +1,12 @@
+/**
+ * Runs the scenarios of engines, or the named ones: `deno task lab engines`.
+ *
+ * @module
+ */
+import { ENGINE_STATEMENT_IDS, main } from "../kit/mod.ts";
+import netavark from "./netavark.ts";
+
+// In the order of their statements.
+const scenarios = [...netavark];
+
+if (import.meta.main) Deno.exit(await main(scenarios, Deno.args, ENGINE_STATEMENT_IDS));

@@ -1,0 +1,234 @@
+// netavark's requests, answered with a real kernel. `tests/engines/podman5_test.ts` has Podman itself.
+import { assertEquals, assertObjectMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { type Driver, IpvlanError } from "../../mod.ts";
+import { createNetwork, setUp, tearDown } from "../../lib/engine/netavark/mod.ts";
+import type { StatusBlock } from "../../lib/engine/netavark/translate.ts";
+import { engineNamespace } from "../kit/borrowed.ts";
+import { Faults } from "../kit/faults.ts";
+import { dumpSandbox } from "../kit/look.ts";
+import { withHost } from "../kit/worlds.ts";
+
+/** A network as Podman keeps it. */
+function config(name: string, changes: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    name,
+    id: name.padEnd(64, "0"),
+    driver: "ipvlan-kit",
+    internal: false,
+    ipv6_enabled: true,
+    dns_enabled: true,
+    options: { parent: "eth0.20" },
+    subnets: [
+      { subnet: "192.168.20.0/24", gateway: "192.168.20.1" },
+      { subnet: "fd20::/64", gateway: "fd20::1" },
+    ],
+    ...changes,
+  };
+}
+
+const LAN = config("lan");
+
+/** A request for the container `ab…` with the last octet of its addresses. */
+function request(
+  octet: number,
+  { network = LAN, container = "ab", ifname = "eth0", options = {} }: {
+    network?: Record<string, unknown>;
+    container?: string;
+    ifname?: string;
+    options?: Record<string, unknown>;
+  } = {},
+): string {
+  const addresses = (network.subnets as { subnet: string }[])
+    .map(({ subnet }) =>
+      subnet.replace(/(\.0|::)\/.*/, (_, zero) => `${zero === "::" ? "::" : "."}${octet}`)
+    );
+  return JSON.stringify({
+    container_id: container.padEnd(64, "0"),
+    container_name: container,
+    port_mappings: null,
+    network,
+    network_options: {
+      aliases: ["web"],
+      interface_name: ifname,
+      static_ips: addresses,
+      static_mac: null,
+      ...options,
+    },
+  });
+}
+
+/** The names of what is on record. */
+function recorded(driver: Driver): string[] {
+  return [...driver.listNetworks(), ...driver.listSandboxes()].map(({ name }) => name);
+}
+
+/** The addresses that an answer has of a link. */
+function addressesIn({ interfaces }: StatusBlock, ifname = "eth0"): unknown {
+  return interfaces[ifname]?.subnets;
+}
+
+Deno.test("create makes nothing, and says what the driver would refuse", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    const before = await host.dump();
+    const { value } = await createNetwork(driver, JSON.stringify(LAN));
+    assertEquals(value, { ...LAN, network_interface: "eth0.20" });
+    const options = { parent: "eth9" };
+    await assertRejects(
+      () => createNetwork(driver, JSON.stringify({ ...LAN, options })),
+      IpvlanError,
+      'There is no link "eth9"',
+    );
+    assertEquals(await host.dump(), before);
+  }));
+
+Deno.test("setup and teardown connect and disconnect, and a repeated call changes nothing", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await using one = await engineNamespace();
+    const { value } = await setUp(driver, request(7), one.path);
+    assertEquals(addressesIn(value), [
+      { ipnet: "192.168.20.7/24", gateway: "192.168.20.1" },
+      { ipnet: "fd20::7/64", gateway: "fd20::1" },
+    ]);
+    const { address } = await host.ns.ip.link.show("eth0.20");
+    assertEquals(value.interfaces.eth0?.mac_address, address);
+    const { addrs, routes } = await dumpSandbox(one.netns);
+    assertEquals(addrs, ["192.168.20.7/24 dev eth0", "fd20::7/64 dev eth0"]);
+    assertStringIncludes(routes.join("\n"), "default via 192.168.20.1 dev eth0");
+    assertEquals(driver.listSandboxes()[0]?.endpoints[0]?.aliases, ["web"]);
+    const made = await host.dump();
+    assertEquals((await setUp(driver, request(7), one.path)).value, value);
+    assertEquals(await host.dump(), made);
+    // Another address for the same link is another request.
+    await assertRejects(() => setUp(driver, request(8), one.path), IpvlanError, '"eth0" already');
+    assertEquals(await host.dump(), made);
+    await tearDown(driver, request(7));
+    await tearDown(driver, request(7));
+    assertEquals(recorded(driver), []);
+    assertEquals((await dumpSandbox(one.netns)).links.map(({ name }) => name), ["lo"]);
+  }));
+
+Deno.test("setup makes again what somebody has deleted, and takes a new namespace for the old", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await using one = await engineNamespace();
+    await using two = await engineNamespace();
+    const { value } = await setUp(driver, request(7), one.path);
+    await one.run("ip", "addr", "flush", "dev", "eth0");
+    assertEquals((await setUp(driver, request(7), one.path)).value, value);
+    assertEquals((await dumpSandbox(one.netns)).addrs.length, 2);
+    // Podman was killed, and starts the container anew.
+    assertEquals((await setUp(driver, request(7), two.path)).value, value);
+    assertEquals((await dumpSandbox(one.netns)).links.map(({ name }) => name), ["lo"]);
+    assertEquals((await dumpSandbox(two.netns)).addrs.length, 2);
+  }));
+
+Deno.test("a container is on several networks, and each goes with its last container", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await using one = await engineNamespace();
+    const subnets = [{ subnet: "10.1.0.0/24", gateway: "10.1.0.1" }];
+    const options = { parent: "eth0", ipvlan_mode: "l3" };
+    const network = config("l3net", { subnets, options, ipv6_enabled: false });
+    await setUp(driver, request(7), one.path);
+    const { value } = await setUp(driver, request(9, { network, ifname: "eth1" }), one.path);
+    assertEquals(addressesIn(value, "eth1"), [{ ipnet: "10.1.0.9/24" }]);
+    assertEquals(driver.listNetworks().map(({ name }) => name), ["netavark:l3net", "netavark:lan"]);
+    await tearDown(driver, request(7));
+    assertEquals(driver.listNetworks().map(({ name }) => name), ["netavark:l3net"]);
+    assertEquals((await dumpSandbox(one.netns)).addrs, ["10.1.0.9/24 dev eth1"]);
+    await tearDown(driver, request(9, { network, ifname: "eth1" }));
+    assertEquals(recorded(driver), []);
+  }));
+
+Deno.test("the routes of a network are made, behind its default route", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await using one = await engineNamespace();
+    const routes = [{ destination: "10.9.0.0/16", gateway: "192.168.20.5", metric: null }];
+    await setUp(driver, request(7, { network: config("lan", { routes }) }), one.path);
+    const { routes: made } = await dumpSandbox(one.netns);
+    assertStringIncludes(made.join("\n"), "default via 192.168.20.1 dev eth0");
+    assertStringIncludes(made.join("\n"), "10.9.0.0/16 via 192.168.20.5 dev eth0");
+    await tearDown(driver, request(7));
+  }));
+
+Deno.test("what Podman has left without a word is cleaned by the next call", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await using one = await engineNamespace();
+    await using two = await engineNamespace();
+    await setUp(driver, request(7), one.path);
+    await one.end();
+    assertEquals(recorded(driver).length, 2);
+    const other = config("other", { options: { parent: "eth0" } });
+    await createNetwork(driver, JSON.stringify(other));
+    assertEquals(recorded(driver), []);
+    // The address of a container that is gone is free at once.
+    await setUp(driver, request(7), two.path);
+    await two.end();
+    await using three = await engineNamespace();
+    const { value } = await setUp(driver, request(7, { container: "cd" }), three.path);
+    assertObjectMatch(value, { dns_search_domains: [] });
+    assertEquals(driver.listSandboxes().length, 1);
+    await tearDown(driver, request(7, { container: "cd" }));
+  }));
+
+Deno.test("a setup that fails at any line leaves nothing, and can be repeated", () =>
+  withHost(async (host) => {
+    await using faults = await Faults.of("refused");
+    const driver = await host.driver({ wrap: faults.wrap });
+    await using one = await engineNamespace();
+    const before = await host.dump();
+    let lines = 0;
+    for (let n = 1;; n++) {
+      faults.arm(n);
+      const failed = await setUp(driver, request(7), one.path).then(() => false, () => true);
+      faults.disarm();
+      if (!faults.fired) break;
+      lines++;
+      // Of some lines, such as the notes on a link, the driver does without.
+      if (failed) {
+        assertEquals(recorded(driver), [], `line ${n}`);
+        assertEquals((await dumpSandbox(one.netns)).links.map(({ name }) => name), ["lo"]);
+        assertEquals(await host.dump(), before, `line ${n}`);
+      }
+      await setUp(driver, request(7), one.path);
+      await tearDown(driver, request(7));
+      assertEquals(await host.dump(), before, `line ${n}`);
+    }
+    assertEquals(lines > 5, true, `${lines} lines`);
+    await tearDown(driver, request(7));
+  }));
+
+Deno.test("30 containers at once have 30 addresses, and nothing is left when they have gone", () =>
+  withHost(async (host) => {
+    await using undo = new AsyncDisposableStack();
+    const numbers = Array.from({ length: 30 }, (_, index) => index + 10);
+    const places = await Promise.all(numbers.map(() => engineNamespace()));
+    places.forEach((place) => undo.use(place));
+    // Each call of Podman's is a process of its own.
+    const drivers = await Promise.all(numbers.slice(0, 6).map(() => host.driver()));
+    const before = await host.dump();
+    const container = (number: number) => `c${number}`;
+    const all = await Promise.all(numbers.map((number, index) =>
+      setUp(
+        drivers[index % drivers.length]!,
+        request(number, { container: container(number) }),
+        places[index]!.path,
+      )
+    ));
+    const addresses = all.map(({ value }) => JSON.stringify(addressesIn(value)));
+    assertEquals(new Set(addresses).size, 30);
+    await Promise.all(
+      numbers.map((number, index) =>
+        tearDown(
+          drivers[index % drivers.length]!,
+          request(number, { container: container(number) }),
+        )
+      ),
+    );
+    assertEquals(recorded(drivers[0]!), []);
+    assertEquals(await host.dump(), before);
+  }));

@@ -1,0 +1,113 @@
+// What belongs to engines, as the command shows it and refuses to change it.
+import { assertEquals, assertThrows } from "@std/assert";
+import {
+  inspectedNetwork,
+  inspectedSandbox,
+  listedNetwork,
+} from "../../../lib/cli/docker_shape.ts";
+import { table } from "../../../lib/cli/list.ts";
+import { requireOwn } from "../../../lib/cli/own.ts";
+import { networkColumns, sandboxColumns } from "../../../lib/cli/tables.ts";
+import { ProblemsError } from "../../../lib/driver/errors.ts";
+import type { Driver } from "../../../lib/driver/mod.ts";
+import type { Network, Owner, SeenSandbox } from "../../../lib/driver/types.ts";
+import { OwnedByEngineError } from "../../../lib/engine/owners.ts";
+import { Template, toJson } from "../../../lib/template/mod.ts";
+import { network, sandboxRecord } from "../../kit/values.ts";
+
+const ID = "3e458d0718ee".padEnd(64, "0");
+const CONTAINER = "8fb5d13892e3".padEnd(64, "0");
+
+function owned(name: string, engine: Owner["engine"], id: string): Network {
+  return { ...network("n"), name, owner: { engine, id } };
+}
+
+const NETWORKS = [
+  owned("cni:lan", "cni", "lan"),
+  owned("docker:3e458d0718ee", "docker", ID),
+  owned("netavark:l2net", "netavark", ID),
+  network("web"),
+];
+
+function seen(name: string, owner?: Owner): SeenSandbox {
+  const endpoint = { network: "n", sandbox: name, ifname: "eth0", ip: "10.0.0.2/24", aliases: [] };
+  const endpoints = [{ ...endpoint, state: "up" as const }];
+  return { ...sandboxRecord(name), state: "up", endpoints, ...owner && { owner } };
+}
+
+const SANDBOXES = [
+  seen("c1"),
+  seen(`netavark:${CONTAINER}`, { engine: "netavark", id: CONTAINER }),
+];
+
+/** The rows of a table, as printed. */
+function printed<T>(rows: readonly T[], columns: Record<string, (row: T) => string>): string[] {
+  const cells = rows.map((row) => Object.values(columns).map((cell) => cell(row)));
+  return table(Object.keys(columns), cells).split("\n");
+}
+
+Deno.test("network ls has a column of owners only if there is one", () => {
+  const id = ({ id }: Network) => id.slice(0, 4);
+  assertEquals(printed(NETWORKS, networkColumns(NETWORKS, id)), [
+    "NETWORK ID   NAME                  DRIVER   MODE   PARENT   SUBNETS          OWNER",
+    "n000         cni:lan               ipvlan   l2     eth0     192.168.1.0/24   CNI lan",
+    "n000         docker:3e458d0718ee   ipvlan   l2     eth0     192.168.1.0/24   Docker 3e458d0718ee",
+    "n000         netavark:l2net        ipvlan   l2     eth0     192.168.1.0/24   Podman 3e458d0718ee",
+    "web0         web                   ipvlan   l2     eth0     192.168.1.0/24",
+  ]);
+  const own = NETWORKS.slice(3);
+  assertEquals(printed(own, networkColumns(own, id))[0]!.endsWith("SUBNETS"), true);
+});
+
+Deno.test("ps has a column of owners only if there is one", () => {
+  const [header, c1, other] = printed(SANDBOXES, sandboxColumns(SANDBOXES));
+  assertEquals(header!.endsWith("   NETWORKS        OWNER"), true, header);
+  assertEquals(c1!.endsWith("   n 10.0.0.2/24"), true, c1);
+  assertEquals(other!.endsWith("   n 10.0.0.2/24   Podman 8fb5d13892e3"), true, other);
+  assertEquals("OWNER" in sandboxColumns(SANDBOXES.slice(0, 1)), false);
+});
+
+Deno.test("inspect shows the owner with the engine's id, and nothing where there is none", () => {
+  const shownNetwork = (each: Network) => inspectedNetwork({ ...each, endpoints: [] });
+  const print = (template: string, value: ReturnType<typeof shownNetwork>) =>
+    new Template(template).print(value);
+  assertEquals(
+    print("{{json .Owner}}", shownNetwork(NETWORKS[1]!)),
+    `{"Engine":"docker","Id":"${ID}"}`,
+  );
+  assertEquals(print("[{{.Owner.Engine}}]", shownNetwork(NETWORKS[3]!)), "[]");
+  assertEquals(toJson(shownNetwork(NETWORKS[3]!)).includes("Owner"), false);
+  const path = "/run/netns/netns-1";
+  const shown = inspectedSandbox({ ...SANDBOXES[1]!, path }, [], []);
+  assertEquals(
+    print("{{.Owner.Id}} {{.NetworkSettings.SandboxKey}} {{.HostsPath}}.", shown),
+    `${CONTAINER} ${path} .`,
+  );
+  const listed = listedNetwork(NETWORKS[2]!, "id");
+  assertEquals(new Template("{{.Owner}}").print(listed), "netavark");
+});
+
+Deno.test("what an engine owns is refused, with the line that removes it", () => {
+  const driver = {
+    listNetworks: () => NETWORKS,
+    listSandboxes: () => SANDBOXES,
+  } as unknown as Driver;
+  const refused = (names: Parameters<typeof requireOwn>[1], message: string) =>
+    assertThrows(() => requireOwn(driver, names), OwnedByEngineError, message);
+  refused(
+    { networks: ["docker:3e458d0718ee"] },
+    'The network "docker:3e458d0718ee" belongs to Docker, which alone changes it; to remove it: ' +
+      "docker network rm 3e458d0718ee",
+  );
+  refused({ networks: ["web", "netavark:l2net"] }, "to remove it: podman network rm l2net");
+  refused({ networks: ["cni:lan"] }, "remove the containers or pods on it");
+  refused(
+    { sandboxes: [`netavark:${CONTAINER}`] },
+    "to remove it: podman rm --force 8fb5d13892e3",
+  );
+  assertThrows(
+    () => requireOwn(driver, { networks: ["cni:lan"], sandboxes: [`netavark:${CONTAINER}`] }),
+    ProblemsError,
+  );
+  requireOwn(driver, { networks: ["web", "no:such"], sandboxes: ["c1", "constructor"] });
+});

@@ -1,0 +1,262 @@
+// The requests are those of Podman 5.4.2 with netavark 1.14.0.
+import { assertEquals, assertObjectMatch, assertThrows } from "@std/assert";
+import { InvalidOptionError, ProblemsError } from "../../../lib/driver/errors.ts";
+import type { Network } from "../../../lib/driver/types.ts";
+import { InvalidRequestError } from "../../../lib/engine/json.ts";
+import {
+  createAnswer,
+  infoOf,
+  readCreate,
+  readSetup,
+  readTeardown,
+  setupAnswer,
+} from "../../../lib/engine/netavark/translate.ts";
+
+const ID = "ff22e3a978602c1a6cd63462295b4f3dbb85d500a4288c14c45de2ced00c19ce";
+const CONTAINER = "8fb5d13892e3cadad7297c8d535674f12a9dde5f256ec92b95a0efa3369fdc01";
+
+/** What `podman network create` sends for `l2net`. */
+const CREATE = {
+  name: "l2net",
+  id: ID,
+  driver: "ipvlan-kit",
+  created: "0001-01-01T00:00:00Z",
+  subnets: [{
+    subnet: "192.168.1.0/24",
+    gateway: "192.168.1.1",
+    lease_range: { start_ip: "192.168.1.65", end_ip: "192.168.1.95" },
+  }],
+  ipv6_enabled: false,
+  internal: false,
+  dns_enabled: true,
+  labels: { a: "b" },
+  options: { parent: "eth0" },
+};
+
+/** What `podman run --network l2net:ip=192.168.1.77,interface_name=net7,alias=web` sends. */
+const SETUP = {
+  container_id: CONTAINER,
+  container_name: "foo",
+  port_mappings: [
+    { container_port: 80, host_ip: "", host_port: 8080, protocol: "tcp", range: 1 },
+  ],
+  network: {
+    dns_enabled: true,
+    driver: "ipvlan-kit",
+    id: ID,
+    internal: false,
+    ipv6_enabled: false,
+    name: "l2net",
+    network_interface: "eth0",
+    options: { parent: "eth0" },
+    ipam_options: null,
+    subnets: [{
+      gateway: "192.168.1.1",
+      lease_range: { end_ip: "192.168.1.95", start_ip: "192.168.1.65" },
+      subnet: "192.168.1.0/24",
+    }],
+    routes: null,
+    network_dns_servers: null,
+  },
+  network_options: {
+    aliases: ["web", "8fb5d13892e3"],
+    interface_name: "net7",
+    static_ips: ["192.168.1.77"],
+    static_mac: null,
+    options: null,
+  },
+};
+
+const create = (change: Record<string, unknown> = {}) =>
+  readCreate(JSON.stringify({ ...CREATE, ...change }));
+
+const setup = (
+  network: Record<string, unknown> = {},
+  options: Record<string, unknown> = {},
+) =>
+  readSetup(
+    JSON.stringify({
+      ...SETUP,
+      network: { ...SETUP.network, ...network },
+      network_options: { ...SETUP.network_options, ...options },
+    }),
+    "/run/netns/netns-1",
+  );
+
+Deno.test("create reads a network, and answers with the parent as its interface", () => {
+  const request = create();
+  assertEquals(request.spec, {
+    name: "netavark:l2net",
+    owner: { engine: "netavark", id: ID },
+    parent: "eth0",
+    internal: false,
+    subnets: [{ subnet: "192.168.1.0/24", gateway: "192.168.1.1" }],
+    ipv4: true,
+    ipv6: undefined,
+  });
+  assertEquals(createAnswer(request), { ...CREATE, network_interface: "eth0" });
+});
+
+Deno.test("the options are those of ipvlan network create, and others are refused", () => {
+  const options = { parent: "eth0.20", ipvlan_mode: "l3s", ipvlan_flag: "vepa", mtu: "1400" };
+  const { spec } = create({ options });
+  assertObjectMatch(spec, { parent: "eth0.20", mode: "l3s", flag: "vepa", mtu: 1400 });
+  assertThrows(() => create({ options: { mode: "l3" } }), InvalidOptionError, "mode=l3");
+});
+
+Deno.test("--interface-name names the parent too, and may not name another one", () => {
+  const { spec } = create({ options: null, network_interface: "eth0" });
+  assertEquals(spec.parent, "eth0");
+  const differ = () => create({ network_interface: "eth1" });
+  assertThrows(
+    differ,
+    InvalidOptionError,
+    'The parent "eth0" is not valid: the interface is "eth1"',
+  );
+});
+
+Deno.test("a network without a parent is isolated, and has no interface", () => {
+  const request = create({ options: null });
+  assertEquals(request.spec.parent, undefined);
+  assertEquals("network_interface" in createAnswer(request), false);
+});
+
+Deno.test("Podman gives no container the reserved address of an internal network", () => {
+  // Podman sends no gateway for such a network.
+  const subnets = [{ subnet: "10.1.0.0/24" }, { subnet: "fd00:1::/64" }];
+  const answer = createAnswer(create({ internal: true, subnets }));
+  assertEquals(answer.subnets, [
+    { subnet: "10.1.0.0/24", lease_range: { start_ip: "10.1.0.2" } },
+    { subnet: "fd00:1::/64", lease_range: { start_ip: "fd00:1::2" } },
+  ]);
+  const range = { subnet: "10.1.0.0/24", lease_range: { start_ip: "10.1.0.64" } };
+  assertEquals(createAnswer(create({ internal: true, subnets: [range] })).subnets, [range]);
+});
+
+Deno.test("create refuses what Podman's own choice of addresses does not go with", () => {
+  const refused = (change: Record<string, unknown>, message: string) =>
+    assertThrows(() => create(change), InvalidOptionError, message);
+  refused({ subnets: null }, "give one with --subnet");
+  refused({ ipam_options: { driver: "none" } }, 'The IPAM driver "none"');
+  refused({ ipam_options: { driver: "dhcp" } }, 'The IPAM driver "dhcp"');
+  refused({ subnets: [{ subnet: "10.1.0.0/24" }, { subnet: "10.2.0.0/24" }] }, '"10.2.0.0/24"');
+  const route = { destination: "10.9.0.0/16", gateway: "192.168.1.5", metric: 200 };
+  refused({ routes: [route] }, "a route here has no metric");
+  // All that is wrong is said at once.
+  assertThrows(() => create({ subnets: null, options: { a: "b" } }), ProblemsError);
+});
+
+Deno.test("only IPv6: the network has no pool that Podman does not know of", () => {
+  const { spec } = create({ subnets: [{ subnet: "fd00:2::/64" }], ipv6_enabled: true });
+  assertObjectMatch(spec, { ipv4: false, ipv6: true, subnets: [{ subnet: "fd00:2::/64" }] });
+});
+
+Deno.test("setup connects a container by its namespace, with the address that Podman chose", () => {
+  const { network, attachment, nameServers } = setup();
+  assertEquals(network, create().spec);
+  assertEquals(attachment, {
+    name: `netavark:${CONTAINER}`,
+    owner: { engine: "netavark", id: CONTAINER },
+    path: "/run/netns/netns-1",
+    connection: {
+      ifname: "net7",
+      ip: "192.168.1.77",
+      ip6: undefined,
+      macAddress: undefined,
+      aliases: ["web", "8fb5d13892e3"],
+      routes: undefined,
+    },
+  });
+  assertEquals(nameServers, []);
+});
+
+Deno.test("setup takes an address of each family, a MAC address, and name servers", () => {
+  const { attachment, nameServers } = setup(
+    { network_dns_servers: ["9.9.9.9"] },
+    { static_ips: ["fd00:1::2", "10.1.0.9"], static_mac: "02:00:00:00:00:01" },
+  );
+  const { ip, ip6, macAddress } = attachment.connection;
+  assertEquals([ip, ip6, macAddress], ["10.1.0.9", "fd00:1::2", "02:00:00:00:00:01"]);
+  assertEquals(nameServers, ["9.9.9.9"]);
+  const two = () => setup({}, { static_ips: ["10.1.0.9", "10.2.0.9"] });
+  assertThrows(two, InvalidOptionError, '"10.2.0.9"');
+});
+
+Deno.test("the routes of a network come behind its default routes", () => {
+  const routes = [{ destination: "10.9.0.0/16", gateway: "192.168.1.5", metric: null }];
+  const route = { dst: "10.9.0.0/16", via: "192.168.1.5" };
+  const routesOf = (network: Record<string, unknown>) =>
+    setup({ routes, ...network }).attachment.connection.routes;
+  assertEquals(routesOf({}), [{ dst: "0.0.0.0/0", via: "192.168.1.1" }, route]);
+  assertEquals(routesOf({ options: { parent: "eth0", ipvlan_mode: "l3" } }), [
+    { dst: "0.0.0.0/0" },
+    route,
+  ]);
+  assertEquals(routesOf({ internal: true }), [route]);
+});
+
+Deno.test("setup answers with the link, its addresses and its gateways", () => {
+  const network: Network = {
+    id: "1",
+    name: "netavark:l2net",
+    created: "",
+    parent: "eth0",
+    isolated: false,
+    mode: "l2",
+    flag: "bridge",
+    internal: false,
+    ipv4: true,
+    labels: {},
+    subnets: [
+      { subnet: "10.1.0.0/24", gateway: "10.1.0.1", auxAddresses: {} },
+      { subnet: "fd00:1::/64", gateway: "fd00:1::1", auxAddresses: {} },
+    ],
+  };
+  const endpoint = {
+    network: "netavark:l2net",
+    sandbox: `netavark:${CONTAINER}`,
+    ifname: "eth0",
+    ip: "10.1.0.9/24",
+    ip6: "fd00:1::2/64",
+    aliases: [],
+  };
+  const mac = "02:00:00:00:00:01";
+  assertEquals(setupAnswer(network, endpoint, mac, ["9.9.9.9"]), {
+    dns_server_ips: ["9.9.9.9"],
+    dns_search_domains: [],
+    interfaces: {
+      eth0: {
+        mac_address: mac,
+        subnets: [
+          { ipnet: "10.1.0.9/24", gateway: "10.1.0.1" },
+          { ipnet: "fd00:1::2/64", gateway: "fd00:1::1" },
+        ],
+      },
+    },
+  });
+  const { interfaces } = setupAnswer({ ...network, mode: "l3" }, endpoint, mac, []);
+  assertEquals(interfaces.eth0!.subnets, [{ ipnet: "10.1.0.9/24" }, { ipnet: "fd00:1::2/64" }]);
+});
+
+Deno.test("teardown needs the names alone", () => {
+  const network = { name: "l2net", options: { nonsense: "1" }, subnets: [{}] };
+  const options = { interface_name: "net7", static_ips: "nonsense" };
+  const text = JSON.stringify({ container_id: CONTAINER, network, network_options: options });
+  assertEquals(readTeardown(text), {
+    sandbox: `netavark:${CONTAINER}`,
+    ifname: "net7",
+  });
+});
+
+Deno.test("a request that is not as it should be is an error that says where", () => {
+  assertThrows(() => readCreate("nonsense"), InvalidRequestError, "is not JSON");
+  assertThrows(() => create({ name: 5 }), InvalidRequestError, '"name" is not a text');
+  assertThrows(() => create({ subnets: [{}] }), InvalidRequestError, '"subnets[0].subnet"');
+  assertThrows(() => setup({ id: null }), InvalidRequestError, '"network.id" is missing');
+  assertThrows(() => setup({}, { static_ips: [5] }), InvalidRequestError, "static_ips[0]");
+  assertThrows(() => readTeardown("{}"), InvalidRequestError, '"container_id" is missing');
+});
+
+Deno.test("info names the versions", () => {
+  assertEquals(infoOf("0.1.0"), { version: "0.1.0", api_version: "1.0.0" });
+});
