@@ -88,6 +88,12 @@ await driver.adoptSandbox({ name: "cni:1", owner, connections });
 await driver.setSandboxPath("cni:1", "/run/netns/mine");
 console.log(await driver.removeStale(), driver.listSandboxes().length);
 await driver.removeSandbox("cni:1");
+const pool = await driver.requestPool({ owner });
+driver.claimGateway(pool.id);
+const { address } = driver.claimAddress(pool.id, { holder: "1" });
+driver.releaseAddress(pool.id, address.split("/")[0]);
+console.log(driver.listPools()[0].claims.length);
+driver.releasePool(pool.id);
 await ip.netns.del("mine");
 await driver.removeNetwork("n");
 await driver.createNetwork({ name: "m" });
@@ -109,6 +115,7 @@ Deno.test("the rights in the README are enough for every call of the driver", as
     "[] []",
     "true",
     "[] 1",
+    "1",
     '[ "m" ]',
     "{ ipvlan: undefined, vlan: undefined, dummy: undefined }",
     "not called: []",
