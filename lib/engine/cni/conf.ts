@@ -112,6 +112,9 @@ const IPAM_KEYS = ["type", "subnets", "routes"];
 /** The keys of a subnet. */
 const SUBNET_KEYS = ["subnet", "gateway", "ipRange", "auxAddresses"];
 
+/** The key for the attachments that GC leaves. */
+const VALID = "cni.dev/valid-attachments";
+
 /** The network name (CNI 1.1, section 1). */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 
@@ -174,7 +177,10 @@ class ConfReader {
     this.#report(CODE.unsupported, `The key "${key}" with the value ${show(value)} ${why}`);
   }
 
-  /** Parses the JSON. A key that is null counts as left out, as in Go programs. */
+  /**
+   * Parses the JSON. A key that is null counts as left out, as in Go programs. But an empty list of
+   * theirs is null, too.
+   */
   #parse(text: string): Record<string, unknown> | undefined {
     let value: unknown;
     try {
@@ -188,7 +194,8 @@ class ConfReader {
       this.#report(CODE.decoding, `The configuration is ${show(value)}, and no object`);
       return undefined;
     }
-    return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== null));
+    const isGiven = ([key, each]: [string, unknown]) => each !== null || key === VALID;
+    return Object.fromEntries(Object.entries(value).filter(isGiven));
   }
 
   #fill(conf: Conf, values: Record<string, unknown>): void {
@@ -202,7 +209,7 @@ class ConfReader {
     if (ipamType !== undefined && ipamType !== PLUGIN_NAME) {
       conf.source = { kind: "ipam", type: ipamType };
     }
-    if (this.#command === "GC") conf.valid = this.#readValid(values["cni.dev/valid-attachments"]);
+    if (this.#command === "GC") conf.valid = this.#readValid(values[VALID]);
     if (this.#command === "GC" || this.#command === "DEL") return;
     if (conf.isIpam) {
       conf.source = { kind: "subnets", subnets: this.#readSubnets(ipam!.subnets, "ipam.subnets") };
@@ -420,15 +427,14 @@ class ConfReader {
 
   #readValid(value: unknown): AttachmentKey[] {
     if (value === undefined) {
-      this.#wrong('The key "cni.dev/valid-attachments" is missing: GC removes what is not in it');
+      this.#wrong(`The key "${VALID}" is missing: GC removes what is not in it`);
     }
-    return readList(value, "cni.dev/valid-attachments", this.#wrong).map((entry, index) => {
+    return readList(value, VALID, this.#wrong).map((entry, index) => {
       const { containerID, ifname } = entry;
       if (typeof containerID === "string" && typeof ifname === "string") {
         return { containerId: containerID, ifname };
       }
-      const place = `cni.dev/valid-attachments[${index}]`;
-      this.#wrong(`${place} is ${show(entry)}: give its containerID and its ifname`);
+      this.#wrong(`${VALID}[${index}] is ${show(entry)}: give its containerID and its ifname`);
       return { containerId: "", ifname: "" };
     });
   }

@@ -1,4 +1,4 @@
-import type { CniCommand } from "./environment.ts";
+import type { CniCommand, Variables } from "./environment.ts";
 import { CniError, CODE } from "./errors.ts";
 import { isObject, readResult, type Result, show } from "./result.ts";
 
@@ -8,6 +8,8 @@ export interface Delegate {
   type: string;
   /** The folders to look for it in. */
   path: readonly string[];
+  /** The environment of this plugin. */
+  variables: Variables;
   /** The configuration, as it came. */
   text: string;
 }
@@ -21,12 +23,12 @@ export interface Delegate {
  * @throws {CniError} It has failed, with the code and the words that it gave.
  */
 export async function runDelegate(
-  { type, path, text }: Delegate,
+  { type, path, variables, text }: Delegate,
   command: CniCommand,
 ): Promise<unknown> {
   const file = await findPlugin(type, path);
   const child = new Deno.Command(file, {
-    env: { CNI_COMMAND: command },
+    env: { ...defined(variables), CNI_COMMAND: command },
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",
@@ -45,11 +47,15 @@ export async function runDelegate(
   throw failureOf(type, code, answer.ok ? answer.value : undefined);
 }
 
-/** Has an IPAM plugin give addresses. @throws {CniError} It has failed, or its result is none. */
-export async function askDelegate(delegate: Delegate): Promise<Result> {
-  const answer = await runDelegate(delegate, "ADD");
+/**
+ * Reads the result of an IPAM plugin.
+ *
+ * @param answer What it printed.
+ * @throws {CniError} It is no result.
+ */
+export function readGiven({ type }: Delegate, answer: unknown): Result {
   const problems: string[] = [];
-  const what = `the result of the IPAM plugin "${delegate.type}"`;
+  const what = `the result of the IPAM plugin "${type}"`;
   const result = readResult(answer, what, (sentence) => problems.push(sentence));
   if (problems.length > 0) throw new CniError(CODE.ipam, problems.join("; "));
   return result;
@@ -72,6 +78,14 @@ async function findPlugin(type: string, path: readonly string[]): Promise<string
   const sentence = `The IPAM plugin "${type}" is in no folder of CNI_PATH (${path.join(", ")}): ` +
     "install it there";
   throw new CniError(CODE.ipam, sentence);
+}
+
+function defined(variables: Variables): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(variables).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, value]]
+    ),
+  );
 }
 
 function parse(text: string): { ok: true; value: unknown } | { ok: false } {

@@ -1,4 +1,14 @@
-import { IpvlanError } from "../../errors.ts";
+import {
+  HalfDoneError,
+  InvalidOptionError,
+  LinkLeftError,
+  NetworkNotFoundError,
+  ProblemsError,
+  SandboxGoneError,
+  SandboxNotFoundError,
+} from "../../driver/errors.ts";
+import { InterruptedError, IpvlanError } from "../../errors.ts";
+import { NetworkDiffersError } from "../errors.ts";
 import type { CniVersion } from "./version.ts";
 
 /**
@@ -66,4 +76,28 @@ export function errorAnswer(cniVersion: CniVersion, problems: readonly CniError[
   const answer: ErrorAnswer = { cniVersion, code: first!.code, msg: first!.message };
   if (others.length > 0) answer.details = others.map(({ message }) => message).join("\n");
   return answer;
+}
+
+/** The code of each class of error that the driver throws, unless it is {@linkcode CODE.refused}. */
+const CODES: readonly [new (...args: never[]) => IpvlanError, code: number][] = [
+  [InterruptedError, CODE.tryAgain],
+  [HalfDoneError, CODE.tryAgain],
+  [SandboxGoneError, CODE.container],
+  [SandboxNotFoundError, CODE.container],
+  [NetworkNotFoundError, CODE.conf],
+  [NetworkDiffersError, CODE.conf],
+  [LinkLeftError, CODE.left],
+];
+
+/** What an error means to the runtime. */
+export function toCniErrors(error: unknown): CniError[] {
+  if (error instanceof ProblemsError) return error.problems.flatMap(toCniErrors);
+  if (error instanceof CniError) return [error];
+  const message = error instanceof Error ? error.message : String(error);
+  // The driver looks at the file of the namespace, which is in the environment.
+  if (error instanceof InvalidOptionError && error.option === "namespace") {
+    return [new CniError(CODE.environment, `CNI_NETNS: ${message}`, { cause: error })];
+  }
+  const code = CODES.find(([kind]) => error instanceof kind)?.[1] ?? CODE.refused;
+  return [new CniError(code, message, { cause: error })];
 }

@@ -11,9 +11,11 @@ import type {
   Network,
   NetworkSpec,
   Owner,
+  SandboxDetails,
+  SeenSandbox,
 } from "../../driver/types.ts";
 import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
-import { contains, formatPrefix, parseAddress, parsePrefix } from "../../ipam/mod.ts";
+import { contains, parseAddress, parsePrefix } from "../../ipam/mod.ts";
 import { type Conf, readConf } from "./conf.ts";
 import {
   type AttachmentKey,
@@ -74,11 +76,6 @@ export function confLabel(ifname: string): string {
   return `cni/${ifname}`;
 }
 
-/** The owner of the networks of a configuration. */
-export function ownerOf({ name }: Pick<Conf, "name">): Owner {
-  return { engine: "cni", id: name };
-}
-
 /**
  * The parent of a configuration's network.
  *
@@ -126,25 +123,27 @@ export function planLink(
     path: netns,
     labels: { [confLabel(ifname)]: conf.name },
   };
-  const { source, options } = conf;
-  const common = { ...options, parent, owner: ownerOf(conf) };
-  if (source.kind === "network") {
-    return { network: source.network, sandbox, connection: { ifname, ...chosen(conf) } };
-  }
-  if (source.kind === "subnets") {
-    const { subnets } = source;
-    const ipv4 = subnets.some(({ subnet }) => familyOf(subnet) === 4);
-    const network = { ...common, name: `cni:${conf.name}`, subnets, ipv4 };
-    return { network, sandbox, connection: { ifname, ...chosen(conf) } };
-  }
-  const { subnets, connection } = followGiven(given!);
-  const network = {
-    ...common,
-    name: `cni:${conf.name}.${subnets.map(wordOf).join("_")}`,
-    subnets: subnets.map((subnet) => ({ subnet, noGateway: true as const })),
-    ipv4: subnets.some((subnet) => familyOf(subnet) === 4),
-  };
-  return { network, sandbox, connection: { ifname, ...connection } };
+  const wanted = given ? followGiven(given) : chosen(conf);
+  return { network: networkOf(conf, parent), sandbox, connection: { ifname, ...wanted } };
+}
+
+/**
+ * The network of a configuration: what to make if it is not there, or the name of one of `ipvlan`'s
+ * own.
+ *
+ * @param parent The parent; not needed for a network of `ipvlan`'s own.
+ */
+export function networkOf(
+  { name, source, options }: Conf,
+  parent: string | undefined,
+): NetworkSpec | string {
+  if (source.kind === "network") return source.network;
+  const owner: Owner = { engine: "cni", id: name };
+  const common: NetworkSpec = { ...options, name: `cni:${name}`, parent, owner };
+  if (source.kind !== "subnets") return { ...common, foreignAddresses: true };
+  const { subnets } = source;
+  const ipv4 = subnets.some(({ subnet }) => familyOf(subnet) === 4);
+  return { ...common, subnets, ipv4 };
 }
 
 /** What a configuration and its caller have chosen for a link. */
@@ -155,8 +154,8 @@ function chosen({ ips, routes }: Conf): ConnectOptions {
   return { ip, ip6, routes };
 }
 
-/** The subnets and the connection that addresses and routes ask for. */
-function followGiven(given: Result): { subnets: string[]; connection: ConnectOptions } {
+/** The connection that addresses and routes of others ask for. */
+function followGiven(given: Result): ConnectOptions {
   const of = (family: Family): ResultAddress | undefined => {
     const [first, ...others] = addressesOf(given, family);
     if (others.length === 0) return first;
@@ -165,25 +164,18 @@ function followGiven(given: Result): { subnets: string[]; connection: ConnectOpt
     throw new CniError(CODE.ipam, sentence);
   };
   const [v4, v6] = [of(4), of(6)];
-  const both = [v4, v6].filter((each) => each !== undefined);
-  if (both.length === 0) throw new CniError(CODE.ipam, "The IPAM plugin gave no address");
+  if (v4 === undefined && v6 === undefined) {
+    throw new CniError(CODE.ipam, "The IPAM plugin gave no address");
+  }
   const gateway = (family: Family) => (family === 4 ? v4 : v6)?.gateway;
   return {
-    subnets: both.map(({ address }) => formatPrefix(parsePrefix(address).prefix)),
-    connection: {
-      ip: v4?.address.split("/")[0],
-      ip6: v6?.address.split("/")[0],
-      // A route without a next hop takes the gateway of its family, if there is one.
-      routes: given.routes.map(({ dst, gw = gateway(familyOf(dst)) }) =>
-        gw === undefined ? { dst } : { dst, via: gw }
-      ),
-    },
+    ip: v4?.address,
+    ip6: v6?.address,
+    // A route without a next hop takes the gateway of its family, if there is one.
+    routes: given.routes.map(({ dst, gw = gateway(familyOf(dst)) }) =>
+      gw === undefined ? { dst } : { dst, via: gw }
+    ),
   };
-}
-
-/** A subnet as a part of a name: `192.168.1.0-24`, `2001-db8---64`. */
-function wordOf(subnet: string): string {
-  return subnet.replace(/[:/]/g, "-");
 }
 
 /**
@@ -237,7 +229,51 @@ function defaultRoutes(network: Network, ips: readonly ResultAddress[]): ResultR
   });
 }
 
+/** The links of the containers that a configuration has made. */
+export function attachmentsOf(
+  { name }: Pick<Conf, "name">,
+  sandboxes: readonly SandboxDetails[],
+): AttachmentKey[] {
+  return sandboxes.filter(({ owner }) => owner?.engine === "cni").flatMap((sandbox) =>
+    sandbox.endpoints.filter(({ ifname }) => sandbox.labels[confLabel(ifname)] === name)
+      .map(({ ifname }) => ({ containerId: sandbox.owner!.id, ifname }))
+  );
+}
+
 /** Whether GC leaves an attachment. */
 export function isValid({ valid }: Conf, { containerId, ifname }: AttachmentKey): boolean {
   return valid.some((each) => each.containerId === containerId && each.ifname === ifname);
+}
+
+/**
+ * Finds what CHECK has to report of a link: what is missing or changed in the kernel, and what the
+ * result of ADD has and the link has not. A plugin after this one may have added to the result.
+ *
+ * @param seen The sandbox as the kernel has it.
+ */
+export function changesOf(
+  { environment, conf }: CniRequest,
+  seen: SeenSandbox,
+): CniError[] {
+  const { ifname } = environment;
+  const endpoint = seen.endpoints.find((each) => each.ifname === ifname)!;
+  const changed = (sentence: string) => new CniError(CODE.changed, sentence);
+  const problems: CniError[] = [];
+  if (seen.state === "down") {
+    problems.push(changed(`The network namespace ${seen.path} of the container is gone`));
+  } else if (endpoint.state === "missing") {
+    problems.push(changed(`The link ${ifname} is missing`));
+  } else if (endpoint.state === "changed") {
+    const sentence =
+      `The link ${ifname} is not as it was made: an address or a route is missing, ` +
+      "its mode or flag is another, or it is down";
+    problems.push(changed(sentence));
+  }
+  const { interfaces, ips } = conf.previous!;
+  const own = ips.filter((ip) => interfaces[ip.interface ?? 0]?.name === ifname);
+  const present = endpointAddresses(endpoint);
+  for (const { address } of own.filter(({ address }) => !present.includes(address))) {
+    problems.push(changed(`The link ${ifname} does not have the address ${address} of prevResult`));
+  }
+  return problems;
 }

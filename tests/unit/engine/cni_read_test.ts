@@ -226,6 +226,7 @@ Deno.test("GC takes null for no attachment, and a missing list for a mistake", (
   assertEquals(accepted(gc, { ...OWN, [key]: valid }).conf.valid, [
     { containerId: "c1", ifname: "eth0" },
   ]);
+  assertEquals(accepted(gc, { ...OWN, [key]: null }).conf.valid, []);
   assertEquals(codes(gc, OWN).length, 1);
   assertEquals(codes(gc, { ...OWN, [key]: [{ containerID: "c1" }] }).length, 1);
 });
