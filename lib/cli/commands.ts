@@ -126,6 +126,10 @@ export const COMMANDS: Record<string, Entry> = {
     summary: "Make ipvlan a plugin of Podman's netavark",
     load: () => netavark("install"),
   },
+  "cni": {
+    summary: "Be the CNI plugin of containerd, Kubernetes, Nomad and Podman, or install it",
+    load: () => import("./commands/cni.ts"),
+  },
   "lab": {
     summary: "Run scenarios, or any command, in a kernel that has ipvlan",
     load: () => import("./commands/lab.ts"),

@@ -5,6 +5,9 @@ import { InvalidOptionError } from "./errors.ts";
 import { findFiles, type FoundFile } from "./files.ts";
 import type { Sandbox } from "./types.ts";
 
+/** Where `ip -n` looks for namespaces. */
+const FOLDER = "/run/netns";
+
 /** The file of this process's namespace. */
 const OWN = "/proc/self/ns/net";
 
@@ -21,7 +24,7 @@ export class BorrowedNamespaces {
   /**
    * Makes the finder.
    *
-   * @param run Runs `stat` and `cat`, as Deno itself reads `/proc` only if it has every permission.
+   * @param run Runs `stat`, `cat` and `mkdir`, as Deno itself reads `/proc` only if it has every permission.
    * @param host The name of the host's namespace; `undefined` if it is that of this process.
    */
   constructor(run: RunProgram, host: string | undefined) {
@@ -47,6 +50,8 @@ export class BorrowedNamespaces {
     // All namespaces are files of one file system (nsfs), and no others are.
     if (file.dev !== own.dev) throw refused("it is not a namespace");
     if (file.ino === host.ino) throw refused("it is that of the host itself");
+    // `ip -n` goes from this folder to the file. It exists only once `ip netns add` has run.
+    await this.#run(`mkdir -p ${FOLDER}`, []);
     return await this.#identityOf(file);
   }
 
@@ -70,7 +75,7 @@ export class BorrowedNamespaces {
     host: FoundFile;
     found: ReadonlyMap<string, FoundFile>;
   }> {
-    const host = this.#host === undefined ? OWN : `/run/netns/${this.#host}`;
+    const host = this.#host === undefined ? OWN : `${FOLDER}/${this.#host}`;
     const files = await findFiles(this.#run, OWN, host, ...paths);
     const found = new Map(files.map((file) => [file.path, file]));
     return { own: found.get(OWN)!, host: found.get(host)!, found };

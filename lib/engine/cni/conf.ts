@@ -1,0 +1,454 @@
+import { attempt } from "../../errors.ts";
+import type { NetworkOptions } from "../../driver/options.ts";
+import { settle } from "../../driver/settle.ts";
+import type { EndpointRoute } from "../../driver/types.ts";
+import { type Family, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
+import type { SubnetSpec } from "../../ipam/mod.ts";
+import { didYouMean } from "../../suggest.ts";
+import type { AttachmentKey, CniCommand } from "./environment.ts";
+import { CniError, CODE } from "./errors.ts";
+import {
+  type Dns,
+  isObject,
+  readDns,
+  readList,
+  readResult,
+  readRoutes,
+  readText,
+  type Result,
+  show,
+} from "./result.ts";
+import {
+  CNI_VERSIONS,
+  type CniVersion,
+  isAtLeast,
+  isCniVersion,
+  NEWEST,
+  SINCE,
+} from "./version.ts";
+
+/** The name of the plugin's executable, which is the `type` in configurations. */
+export const PLUGIN_NAME = "ipvlan-kit";
+
+/** Where the addresses of a network's links come from. */
+export type AddressSource =
+  /** A network of `ipvlan`'s own, by its name. */
+  | { kind: "network"; network: string }
+  /** Subnets of the configuration, of which the driver gives addresses. */
+  | { kind: "subnets"; subnets: SubnetSpec[] }
+  /** Another plugin, which the plugin runs. */
+  | { kind: "ipam"; type: string }
+  /** The result of the plugin before this one in a chain. */
+  | { kind: "previous" };
+
+/** The options of a link that a configuration can have. */
+export type LinkOptions = Partial<Pick<NetworkOptions, "mode" | "flag" | "mtu">>;
+
+/** A configuration of the plugin. */
+export interface Conf {
+  /** The version of the specification that it is written in. */
+  cniVersion: CniVersion;
+  /** The network's name. */
+  name: string;
+  /** Whether another plugin makes the link, and asks this one for addresses alone. */
+  isIpam: boolean;
+  /**
+   * The parent.
+   *
+   * @default {undefined} The link of the default route.
+   */
+  master?: string;
+  /**
+   * The VLAN on the parent.
+   *
+   * @default {undefined} None.
+   */
+  vlan?: number;
+  /** The options of the link. */
+  options: LinkOptions;
+  /** Where the addresses come from. */
+  source: AddressSource;
+  /**
+   * The routes of the link.
+   *
+   * @default {undefined} The default routes of the network, or those of the IPAM plugin.
+   */
+  routes?: EndpointRoute[];
+  /** The addresses that were asked for, at most one of each family. */
+  ips: string[];
+  /** The name servers for the result. */
+  dns?: Dns;
+  /** The result of the plugins before this one; for CHECK, of the whole ADD. */
+  previous?: Result;
+  /** The attachments that GC leaves. */
+  valid: AttachmentKey[];
+}
+
+/** A configuration, as far as it could be read, and what is wrong with it. */
+export interface ReadConf {
+  /** The configuration. */
+  conf: Conf;
+  /** What is wrong. */
+  problems: CniError[];
+}
+
+/** The keys that the specification has for every plugin. */
+const COMMON_KEYS = [
+  ...["cniVersion", "cniVersions", "name", "type", "capabilities", "runtimeConfig", "args"],
+  ...["prevResult", "dns", "ipam"],
+];
+
+/** The keys of the plugin. */
+const OWN_KEYS = [
+  ...["master", "vlan", "mode", "flag", "mtu", "linkInContainer", "subnets", "routes", "network"],
+];
+
+/** The keys that a network of `ipvlan`'s own has settled already. */
+const SETTLED_BY_NETWORK = ["master", "vlan", "mode", "flag", "mtu", "subnets", "ipam"];
+
+/** The keys of a section `ipam` for this plugin. */
+const IPAM_KEYS = ["type", "subnets", "routes"];
+
+/** The keys of a subnet. */
+const SUBNET_KEYS = ["subnet", "gateway", "ipRange", "auxAddresses"];
+
+/** The key for the attachments that GC leaves. */
+const VALID = "cni.dev/valid-attachments";
+
+/** The network name (CNI 1.1, section 1). */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
+
+/**
+ * Reads a configuration, as the runtime gives it to a plugin (CNI 1.1, section 3, "Deriving request
+ * configuration"). A key that the plugin does not know is a problem. DEL and GC read only what they
+ * need, so that a container can go although its configuration has been changed since.
+ *
+ * @param askedFor An address that the environment asks for.
+ */
+export function readConf(text: string, command: CniCommand, askedFor?: string): ReadConf {
+  return new ConfReader(command, askedFor).read(text);
+}
+
+/** The version that an answer to a text has, whatever else is wrong with it. */
+export function versionOf(text: string): CniVersion {
+  try {
+    const { cniVersion } = JSON.parse(text);
+    return isCniVersion(cniVersion) ? cniVersion : NEWEST;
+  } catch {
+    return NEWEST;
+  }
+}
+
+/** Reads one configuration, and collects what is wrong with it. */
+class ConfReader {
+  readonly #problems: CniError[] = [];
+  readonly #command: CniCommand;
+  readonly #askedFor: string | undefined;
+
+  constructor(command: CniCommand, askedFor: string | undefined) {
+    this.#command = command;
+    this.#askedFor = askedFor;
+  }
+
+  read(text: string): ReadConf {
+    const conf: Conf = {
+      cniVersion: versionOf(text),
+      name: "",
+      isIpam: false,
+      options: {},
+      source: { kind: "previous" },
+      ips: [],
+      valid: [],
+    };
+    const values = this.#parse(text);
+    if (values) this.#fill(conf, values);
+    return { conf, problems: this.#problems };
+  }
+
+  #report(code: number, sentence: string): void {
+    this.#problems.push(new CniError(code, sentence));
+  }
+
+  /** Reports that a value is not valid. */
+  readonly #wrong = (sentence: string): void => this.#report(CODE.conf, sentence);
+
+  /** Reports a key that is not supported; the sentence has the key and its value. */
+  #unsupported(key: string, value: unknown, why: string): void {
+    this.#report(CODE.unsupported, `The key "${key}" with the value ${show(value)} ${why}`);
+  }
+
+  /**
+   * Parses the JSON. A key that is null counts as left out, as in Go programs. But an empty list of
+   * theirs is null, too.
+   */
+  #parse(text: string): Record<string, unknown> | undefined {
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch (error) {
+      const reason = text.trim() === "" ? "it is empty" : (error as Error).message;
+      this.#report(CODE.decoding, `The configuration on standard input is not JSON: ${reason}`);
+      return undefined;
+    }
+    if (!isObject(value)) {
+      this.#report(CODE.decoding, `The configuration is ${show(value)}, and no object`);
+      return undefined;
+    }
+    const isGiven = ([key, each]: [string, unknown]) => each !== null || key === VALID;
+    return Object.fromEntries(Object.entries(value).filter(isGiven));
+  }
+
+  #fill(conf: Conf, values: Record<string, unknown>): void {
+    this.#checkVersion(values);
+    const { name, type } = values;
+    if (typeof name === "string" && NAME.test(name)) conf.name = name;
+    else this.#wrong(`The network's name is ${show(name)}: give letters, digits, and _ . -`);
+    const ipam = this.#readIpam(values);
+    const ipamType = typeof ipam?.type === "string" ? ipam.type : undefined;
+    conf.isIpam = ipamType === PLUGIN_NAME && type !== PLUGIN_NAME;
+    if (ipamType !== undefined && ipamType !== PLUGIN_NAME) {
+      conf.source = { kind: "ipam", type: ipamType };
+    }
+    if (this.#command === "GC") conf.valid = this.#readValid(values[VALID]);
+    if (this.#command === "GC" || this.#command === "DEL") return;
+    if (conf.isIpam) {
+      conf.source = { kind: "subnets", subnets: this.#readSubnets(ipam!.subnets, "ipam.subnets") };
+      conf.routes = readRoutes(ipam!.routes, "ipam.routes", this.#wrong).map(toEndpointRoute);
+    } else {
+      this.#fillLink(conf, values, ipam);
+      this.#refuseCapabilities(conf.source, values);
+    }
+    // Another IPAM plugin reads for itself what was asked for.
+    if (conf.source.kind !== "ipam") conf.ips = this.#readIps(values);
+    this.#checkSettled(conf);
+  }
+
+  #checkVersion({ cniVersion }: Record<string, unknown>): void {
+    if (!isCniVersion(cniVersion)) {
+      const sentence = `The version ${show(cniVersion ?? "")} of the configuration is not ` +
+        `supported: write one of ${CNI_VERSIONS.join(", ")} as its cniVersion`;
+      this.#report(CODE.version, sentence);
+      return;
+    }
+    const since = SINCE[this.#command];
+    if (since !== undefined && !isAtLeast(cniVersion, since)) {
+      const sentence = `The version ${cniVersion} of the configuration has no ${this.#command}: ` +
+        `write ${since} or later as its cniVersion`;
+      this.#report(CODE.version, sentence);
+    }
+  }
+
+  /** Reads the section `ipam`, if there is one with a type. */
+  #readIpam({ ipam }: Record<string, unknown>): Record<string, unknown> | undefined {
+    if (ipam === undefined) return undefined;
+    if (!isObject(ipam)) {
+      this.#wrong(`The key "ipam" is ${show(ipam)}, and no object`);
+      return undefined;
+    }
+    const { type } = ipam;
+    // An empty section is the same as none, as for the reference plugins.
+    if (type === undefined || type === "") return undefined;
+    if (typeof type !== "string" || type.includes("/") || type.startsWith(".")) {
+      this.#wrong(`The type of "ipam" is ${show(type)}: give the file name of a plugin`);
+      return undefined;
+    }
+    if (type === PLUGIN_NAME) this.#refuseOthers(ipam, IPAM_KEYS, "ipam.");
+    return ipam;
+  }
+
+  /** Reports the keys that are none of the known ones. */
+  #refuseOthers(values: Record<string, unknown>, known: readonly string[], prefix = ""): void {
+    for (const [key, value] of Object.entries(values)) {
+      if (known.includes(key) || key.startsWith("cni.dev/")) continue;
+      this.#unsupported(`${prefix}${key}`, value, `is not supported${didYouMean(key, known)}`);
+    }
+  }
+
+  #fillLink(
+    conf: Conf,
+    values: Record<string, unknown>,
+    ipam: Record<string, unknown> | undefined,
+  ): void {
+    this.#refuseOthers(values, [...COMMON_KEYS, ...OWN_KEYS]);
+    if (values.linkInContainer !== undefined && values.linkInContainer !== false) {
+      const why = "is not supported: the parent has to be a link of the host";
+      this.#unsupported("linkInContainer", values.linkInContainer, why);
+    }
+    const master = readText(values.master, "master", this.#wrong);
+    // The reference plugin takes empty values for none.
+    if (master) conf.master = master;
+    conf.vlan = this.#readNumber("vlan", values.vlan);
+    const mode = readText(values.mode, "mode", this.#wrong);
+    const flag = readText(values.flag, "flag", this.#wrong);
+    // What is wrong with them is found when they are settled.
+    conf.options = {
+      mode: mode ? mode as NetworkOptions["mode"] : undefined,
+      flag: flag ? flag as NetworkOptions["flag"] : undefined,
+      mtu: this.#readNumber("mtu", values.mtu) || undefined,
+    };
+    const dns = readDns(values.dns, "dns", this.#wrong);
+    if (dns) conf.dns = dns;
+    const chained = this.#command === "ADD" || this.#command === "CHECK";
+    if (chained && values.prevResult !== undefined) {
+      conf.previous = readResult(values.prevResult, "prevResult", this.#wrong);
+    }
+    this.#fillSource(conf, values, ipam);
+    if (this.#command === "ADD") this.#followPrevious(conf);
+    if (this.#command === "CHECK" && conf.previous === undefined) {
+      this.#wrong('The key "prevResult" is missing: CHECK needs the result of ADD');
+    }
+  }
+
+  /** Finds where the addresses come from, and refuses keys that contradict that. */
+  #fillSource(
+    conf: Conf,
+    values: Record<string, unknown>,
+    ipam: Record<string, unknown> | undefined,
+  ): void {
+    const network = readText(values.network, "network", this.#wrong);
+    const own = ipam?.type === PLUGIN_NAME ? ipam : undefined;
+    if (network !== undefined) {
+      const others = SETTLED_BY_NETWORK.filter((key) => values[key] !== undefined);
+      for (const key of others) {
+        this.#wrong(`The key "${key}" does not go with "network": the network has it already`);
+      }
+      conf.source = { kind: "network", network };
+    } else if (values.subnets !== undefined || own) {
+      if (values.subnets !== undefined && ipam) {
+        this.#wrong('The key "subnets" does not go with "ipam": leave one of the two out');
+      }
+      const subnets = own
+        ? this.#readSubnets(own.subnets, "ipam.subnets")
+        : this.#readSubnets(values.subnets, "subnets");
+      conf.source = { kind: "subnets", subnets };
+    }
+    const routes = own?.routes ?? values.routes;
+    if (routes === undefined) return;
+    if (conf.source.kind === "ipam" || conf.source.kind === "previous") {
+      this.#wrong(
+        'The key "routes" needs "subnets" or "network": other routes come with addresses',
+      );
+    }
+    conf.routes = readRoutes(routes, "routes", this.#wrong).map(toEndpointRoute);
+  }
+
+  /** Takes over what the plugin before this one has made, as the reference plugin does. */
+  #followPrevious(conf: Conf): void {
+    const { previous, source } = conf;
+    if (source.kind === "previous" && !previous?.ips.length) {
+      this.#wrong('Nothing says where addresses come from: give "subnets", "ipam" or "network"');
+    }
+    if (conf.master !== undefined || source.kind === "network" || previous === undefined) return;
+    const [only, ...others] = previous.interfaces;
+    if (only?.name && others.length === 0) conf.master = only.name;
+    else this.#wrong('The key "master" is missing, and prevResult has not exactly one interface');
+  }
+
+  #readNumber(key: string, value: unknown): number | undefined {
+    if (value === undefined) return undefined;
+    if (typeof value === "number" && Number.isInteger(value)) return value;
+    this.#wrong(`The key "${key}" is ${show(value)}: give a whole number`);
+  }
+
+  #readSubnets(value: unknown, path: string): SubnetSpec[] {
+    if (!Array.isArray(value) || value.length === 0) {
+      this.#wrong(`The key "${path}" is ${show(value)}: give a list of subnets`);
+      return [];
+    }
+    return value.map((each, index): SubnetSpec => {
+      if (typeof each === "string") return { subnet: each };
+      const place = `${path}[${index}]`;
+      if (!isObject(each)) {
+        this.#wrong(`${place} is ${show(each)}: give a subnet such as "192.168.1.0/24"`);
+        return { subnet: "" };
+      }
+      this.#refuseOthers(each, SUBNET_KEYS, `${place}.`);
+      const text = (key: string) => readText(each[key], `${place}.${key}`, this.#wrong);
+      const aux = each.auxAddresses ?? {};
+      if (!isObject(aux) || !Object.values(aux).every((value) => typeof value === "string")) {
+        this.#wrong(`${place}.auxAddresses is ${show(aux)}: give addresses by name`);
+      }
+      return {
+        subnet: text("subnet") ?? "",
+        gateway: text("gateway"),
+        ipRange: text("ipRange"),
+        auxAddresses: aux as Record<string, string>,
+      };
+    });
+  }
+
+  /** Reports capabilities that the plugin does not have. An IPAM plugin may have others. */
+  #refuseCapabilities({ kind }: AddressSource, { runtimeConfig }: Record<string, unknown>): void {
+    if (!isObject(runtimeConfig)) return;
+    for (const [key, value] of Object.entries(runtimeConfig)) {
+      if (key === "mac") {
+        const why = "is not supported: an ipvlan link has the MAC address of its parent";
+        this.#unsupported("runtimeConfig.mac", value, why);
+      } else if (key !== "ips" && kind !== "ipam") {
+        const why = "is not supported: take this capability out of the configuration";
+        this.#unsupported(`runtimeConfig.${key}`, value, why);
+      }
+    }
+  }
+
+  /** Reads the addresses that were asked for (CNI's CONVENTIONS.md). */
+  #readIps({ runtimeConfig, args }: Record<string, unknown>): string[] {
+    const runtime = isObject(runtimeConfig) ? runtimeConfig : {};
+    const cni = isObject(args) && isObject(args.cni) ? args.cni : {};
+    const texts = [
+      ...this.#readTexts(runtime.ips, "runtimeConfig.ips"),
+      ...this.#readTexts(cni.ips, "args.cni.ips"),
+      // The same in "args" takes its place.
+      ...cni.ips === undefined && this.#askedFor !== undefined ? [this.#askedFor] : [],
+    ];
+    const ips = new Set<string>();
+    for (const text of texts) {
+      const read = attempt(() => formatAddress(parseAddress(text.split("/")[0]!)));
+      if (read.ok) ips.add(read.value);
+      else for (const { message } of read.problems) this.#wrong(message);
+    }
+    for (const family of [4, 6] satisfies Family[]) {
+      const same = [...ips].filter((ip) => familyOf(ip) === family);
+      if (same.length > 1) {
+        this.#wrong(
+          `Two IPv${family} addresses were asked for, and a link has one: ${same.join(", ")}`,
+        );
+      }
+    }
+    return [...ips];
+  }
+
+  #readTexts(value: unknown, path: string): string[] {
+    if (value === undefined || value === null) return [];
+    if (Array.isArray(value) && value.every((each) => typeof each === "string")) return value;
+    this.#wrong(`${path} is ${show(value)}: give a list of addresses`);
+    return [];
+  }
+
+  #readValid(value: unknown): AttachmentKey[] {
+    if (value === undefined) {
+      this.#wrong(`The key "${VALID}" is missing: GC removes what is not in it`);
+    }
+    return readList(value, VALID, this.#wrong).map((entry, index) => {
+      const { containerID, ifname } = entry;
+      if (typeof containerID === "string" && typeof ifname === "string") {
+        return { containerId: containerID, ifname };
+      }
+      this.#wrong(`${VALID}[${index}] is ${show(entry)}: give its containerID and its ifname`);
+      return { containerId: "", ifname: "" };
+    });
+  }
+
+  /** Finds what the driver would refuse on every machine. */
+  #checkSettled({ name, master, vlan, options, source }: Conf): void {
+    if (source.kind === "network") return;
+    const subnets = source.kind === "subnets" ? source.subnets : [];
+    const parent = vlan === undefined ? master : `${master ?? "eth0"}.${vlan}`;
+    const { problems } = settle({ ...options, name: "cni", parent, subnets }, []);
+    for (const { message } of problems) this.#wrong(message.replaceAll('"cni"', show(name)));
+  }
+}
+
+function toEndpointRoute({ dst, gw }: { dst: string; gw?: string }): EndpointRoute {
+  return gw === undefined ? { dst } : { dst, via: gw };
+}

@@ -1,0 +1,110 @@
+import type { CniCommand, Variables } from "./environment.ts";
+import { CniError, CODE } from "./errors.ts";
+import { isObject, readResult, type Result, show } from "./result.ts";
+
+/** How to run an IPAM plugin (CNI 1.1, section 4). */
+export interface Delegate {
+  /** The file name of the plugin. */
+  type: string;
+  /** The folders to look for it in. */
+  path: readonly string[];
+  /** The environment of this plugin. */
+  variables: Variables;
+  /** The configuration, as it came. */
+  text: string;
+}
+
+/**
+ * Runs an IPAM plugin with the environment and the configuration of this one. Its log goes to this
+ * one's.
+ *
+ * @param command The command; undoing ADD takes DEL.
+ * @returns What it printed, as JSON; `undefined` if it printed nothing.
+ * @throws {CniError} It has failed, with the code and the words that it gave.
+ */
+export async function runDelegate(
+  { type, path, variables, text }: Delegate,
+  command: CniCommand,
+): Promise<unknown> {
+  const file = await findPlugin(type, path);
+  const child = new Deno.Command(file, {
+    env: { ...defined(variables), CNI_COMMAND: command },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const output = new Response(child.stdout).text();
+  const writer = child.stdin.getWriter();
+  // A plugin that does not read its input to the end breaks the pipe, and may succeed all the same.
+  await writer.write(new TextEncoder().encode(text)).then(() => writer.close()).catch(() => {});
+  const [printed, { success, code }] = await Promise.all([output, child.status]);
+  const answer = parse(printed);
+  if (success) {
+    if (answer.ok) return answer.value;
+    const said = `The IPAM plugin "${type}" printed no JSON: ${show(printed.trim())}`;
+    throw new CniError(CODE.ipam, said);
+  }
+  throw failureOf(type, code, answer.ok ? answer.value : undefined);
+}
+
+/**
+ * Reads the result of an IPAM plugin.
+ *
+ * @param answer What it printed.
+ * @throws {CniError} It is no result.
+ */
+export function readGiven({ type }: Delegate, answer: unknown): Result {
+  const problems: string[] = [];
+  const what = `the result of the IPAM plugin "${type}"`;
+  const result = readResult(answer, what, (sentence) => problems.push(sentence));
+  if (problems.length > 0) throw new CniError(CODE.ipam, problems.join("; "));
+  return result;
+}
+
+/** Finds the executable file of a plugin. */
+async function findPlugin(type: string, path: readonly string[]): Promise<string> {
+  for (const folder of path) {
+    try {
+      const file = `${folder}/${type}`;
+      const { isFile, mode } = await Deno.stat(file);
+      // Any of the three bits for execution (chmod(2)).
+      if (isFile && ((mode ?? 0) & 0o111) !== 0) return file;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory)) {
+        throw error;
+      }
+    }
+  }
+  const sentence = `The IPAM plugin "${type}" is in no folder of CNI_PATH (${path.join(", ")}): ` +
+    "install it there";
+  throw new CniError(CODE.ipam, sentence);
+}
+
+function defined(variables: Variables): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(variables).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, value]]
+    ),
+  );
+}
+
+function parse(text: string): { ok: true; value: unknown } | { ok: false } {
+  if (text.trim() === "") return { ok: true, value: undefined };
+  try {
+    return { ok: true, value: JSON.parse(text) };
+  } catch {
+    return { ok: false };
+  }
+}
+
+/** The error that a plugin means by its exit status and what it printed. */
+function failureOf(type: string, status: number, answer: unknown): CniError {
+  if (!isObject(answer) || typeof answer.msg !== "string") {
+    return new CniError(CODE.ipam, `The IPAM plugin "${type}" ended with status ${status}`);
+  }
+  const code = typeof answer.code === "number" ? answer.code : CODE.ipam;
+  const details = typeof answer.details === "string" && answer.details !== ""
+    ? `; ${answer.details}`
+    : "";
+  return new CniError(code, `The IPAM plugin "${type}" has failed: ${answer.msg}${details}`);
+}

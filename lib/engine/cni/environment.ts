@@ -1,0 +1,92 @@
+import { attempt } from "../../errors.ts";
+import { linkName } from "../../iproute2/words.ts";
+import { CniError, CODE } from "./errors.ts";
+import { show } from "./result.ts";
+
+/** The commands of the plugin. */
+export const COMMANDS = ["ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"] as const;
+
+/** A command of the plugin. */
+export type CniCommand = typeof COMMANDS[number];
+
+/** Variables of the environment by name. */
+export type Variables = Readonly<Record<string, string | undefined>>;
+
+/** An attachment: a link of a container. The two fields identify it. */
+export interface AttachmentKey {
+  /** The id of the container. */
+  containerId: string;
+  /** The name of the link in the container. */
+  ifname: string;
+}
+
+/** What the environment says. Where something is wrong with a variable, its field is empty. */
+export interface Environment extends AttachmentKey {
+  /** The command; `undefined` if there is no such command. */
+  command?: CniCommand;
+  /** The file of the container's network namespace. */
+  netns: string;
+  /** The address that `CNI_ARGS` asks for: `IP=192.168.1.77`. */
+  ip?: string;
+  /** The folders in which plugins are looked for. */
+  path: string[];
+  /** What is wrong with the variables. */
+  problems: CniError[];
+}
+
+/** The id of a container (CNI 1.1, section 2, "Parameters"). */
+const CONTAINER_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
+
+/** The commands that are about one attachment. */
+export const ABOUT_ATTACHMENT: readonly string[] = ["ADD", "DEL", "CHECK"];
+
+/** Reads the environment of the plugin. */
+export function readEnvironment(variables: Variables): Environment {
+  const problems: CniError[] = [];
+  const wrong = (name: string, rule: string) => {
+    const value = variables[name];
+    const sentence = value
+      ? `The variable ${name} is ${show(value)}: ${rule}`
+      : `The variable ${name} is missing: ${rule}`;
+    problems.push(new CniError(CODE.environment, sentence));
+  };
+  const value = (name: string) => variables[name] ?? "";
+  const command = COMMANDS.find((each) => each === variables.CNI_COMMAND);
+  if (command === undefined) wrong("CNI_COMMAND", `give one of ${COMMANDS.join(", ")}`);
+  const read: Environment = {
+    command,
+    containerId: value("CNI_CONTAINERID"),
+    ifname: value("CNI_IFNAME"),
+    netns: value("CNI_NETNS"),
+    path: value("CNI_PATH").split(":").filter((folder) => folder !== ""),
+    problems,
+  };
+  if (command === undefined || !ABOUT_ATTACHMENT.includes(command)) return read;
+  if (!CONTAINER_ID.test(read.containerId)) {
+    wrong("CNI_CONTAINERID", "give letters and digits, and after the first also _ . and -");
+  }
+  if (!attempt(() => linkName(read.ifname)).ok) {
+    wrong("CNI_IFNAME", "give the name of a link, of at most 15 characters");
+  }
+  if (command === "DEL") return read;
+  if (!read.netns.startsWith("/")) {
+    wrong("CNI_NETNS", "give the absolute path of a network namespace");
+  }
+  const args = readArgs(value("CNI_ARGS"));
+  if (args === undefined) {
+    wrong("CNI_ARGS", "give pairs such as IgnoreUnknown=1;IP=192.168.1.77");
+    return read;
+  }
+  if (args.has("MAC")) {
+    wrong("CNI_ARGS", "an ipvlan link has the MAC address of its parent, so leave MAC out");
+  }
+  read.ip = args.get("IP");
+  return read;
+}
+
+/** Reads `CNI_ARGS`: pairs with semicolons between; `undefined` if that is not what it is. */
+function readArgs(text: string): Map<string, string> | undefined {
+  const pairs = text.split(";").filter((pair) => pair !== "").map((pair) => pair.split("="));
+  if (pairs.some(({ length }) => length < 2)) return undefined;
+  return new Map(pairs.map(([key, ...rest]) => [key!, rest.join("=")]));
+}

@@ -1,0 +1,103 @@
+import {
+  HalfDoneError,
+  InvalidOptionError,
+  LinkLeftError,
+  NetworkNotFoundError,
+  ProblemsError,
+  SandboxGoneError,
+  SandboxNotFoundError,
+} from "../../driver/errors.ts";
+import { InterruptedError, IpvlanError } from "../../errors.ts";
+import { NetworkDiffersError } from "../errors.ts";
+import type { CniVersion } from "./version.ts";
+
+/**
+ * The error codes of the specification (CNI 1.1, section 5, "Error"), and from 100 on those of this
+ * plugin.
+ */
+export const CODE = {
+  /** The version of the configuration is not supported, or too old for the command. */
+  version: 1,
+  /** A key of the configuration is not supported. */
+  unsupported: 2,
+  /** There is no such container. */
+  container: 3,
+  /** A variable of the environment is missing or wrong. */
+  environment: 4,
+  /** The configuration cannot be read from standard input. */
+  io: 5,
+  /** The configuration is not JSON. */
+  decoding: 6,
+  /** The configuration is not valid. */
+  conf: 7,
+  /** The same call will work later. */
+  tryAgain: 11,
+  /** STATUS: nothing can be added now. */
+  notAvailable: 50,
+  /** STATUS: nothing can be added now, and what there is may be cut off. */
+  limited: 51,
+  /** The driver or the kernel has refused the call. */
+  refused: 100,
+  /** CHECK: something of an attachment is missing or changed. */
+  changed: 101,
+  /** GC or DEL: something could not be removed. */
+  left: 102,
+  /** The IPAM plugin cannot be run, or its answer cannot be used. */
+  ipam: 103,
+} as const;
+
+/** Something is wrong with a call of the plugin. */
+export class CniError extends IpvlanError {
+  /** Its error code, one of {@linkcode CODE} or that of an IPAM plugin. */
+  readonly code: number;
+
+  /** Makes the error from its code and a sentence. */
+  constructor(code: number, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** An error as the plugin prints it on standard output. */
+export interface ErrorAnswer {
+  /** The version of the specification. */
+  cniVersion: CniVersion;
+  /** The error code. */
+  code: number;
+  /** What is wrong, in a sentence. */
+  msg: string;
+  /** What else is wrong, with a line for each sentence. */
+  details?: string;
+}
+
+/** The answer for problems: the code and the sentence of the first, and the other sentences. */
+export function errorAnswer(cniVersion: CniVersion, problems: readonly CniError[]): ErrorAnswer {
+  const [first, ...others] = problems;
+  const answer: ErrorAnswer = { cniVersion, code: first!.code, msg: first!.message };
+  if (others.length > 0) answer.details = others.map(({ message }) => message).join("\n");
+  return answer;
+}
+
+/** The code of each class of error that the driver throws, unless it is {@linkcode CODE.refused}. */
+const CODES: readonly [new (...args: never[]) => IpvlanError, code: number][] = [
+  [InterruptedError, CODE.tryAgain],
+  [HalfDoneError, CODE.tryAgain],
+  [SandboxGoneError, CODE.container],
+  [SandboxNotFoundError, CODE.container],
+  [NetworkNotFoundError, CODE.conf],
+  [NetworkDiffersError, CODE.conf],
+  [LinkLeftError, CODE.left],
+];
+
+/** What an error means to the runtime. */
+export function toCniErrors(error: unknown): CniError[] {
+  if (error instanceof ProblemsError) return error.problems.flatMap(toCniErrors);
+  if (error instanceof CniError) return [error];
+  const message = error instanceof Error ? error.message : String(error);
+  // The driver looks at the file of the namespace, which is in the environment.
+  if (error instanceof InvalidOptionError && error.option === "namespace") {
+    return [new CniError(CODE.environment, `CNI_NETNS: ${message}`, { cause: error })];
+  }
+  const code = CODES.find(([kind]) => error instanceof kind)?.[1] ?? CODE.refused;
+  return [new CniError(code, message, { cause: error })];
+}

@@ -1,0 +1,229 @@
+/**
+ * The CNI plugin: the driver's networks for containerd, Kubernetes, Nomad and Podman (CNI 1.1, and the
+ * versions from 0.3.0 on).
+ *
+ * @module
+ */
+import { throwProblems } from "../../driver/errors.ts";
+import type { Driver, SandboxDetails } from "../../driver/mod.ts";
+import { IpvlanError } from "../../errors.ts";
+import { Ip } from "../../iproute2/ip.ts";
+import { attach, detach } from "../attachment.ts";
+import { versionOf } from "./conf.ts";
+import { type Delegate, readGiven, runDelegate } from "./delegate.ts";
+import type { AttachmentKey, Variables } from "./environment.ts";
+import { CniError, CODE, errorAnswer, toCniErrors } from "./errors.ts";
+import { formatResult, type Result } from "./result.ts";
+import { findParent } from "./parent.ts";
+import { statusProblems } from "./status.ts";
+import {
+  attachmentsOf,
+  changesOf,
+  type CniRequest,
+  confLabel,
+  isValid,
+  planLink,
+  readRequest,
+  resultOf,
+  sandboxName,
+} from "./translate.ts";
+import { CNI_VERSIONS } from "./version.ts";
+
+/** What the plugin answers. */
+export interface PluginAnswer {
+  /** The exit status. */
+  status: number;
+  /** The JSON to print on standard output; `undefined` for nothing. */
+  output?: unknown;
+}
+
+/** What a call of the plugin needs besides its words. */
+export interface PluginContext {
+  /** Opens the driver. */
+  open(): Promise<Driver>;
+  /** Writes a line to the log. */
+  warn(line: string): void;
+}
+
+/** One call of the plugin, with all that its parts need. */
+interface Call extends CniRequest {
+  driver: Driver;
+  /** The IPAM plugin of the configuration; `undefined` if there is none but the driver. */
+  delegate: Delegate | undefined;
+  warn(line: string): void;
+}
+
+/**
+ * Runs the plugin: does what its environment and its configuration ask for. It never throws.
+ *
+ * @param variables The environment.
+ * @param text The configuration, from standard input.
+ */
+export async function runPlugin(
+  variables: Variables,
+  text: string,
+  { open, warn }: PluginContext,
+): Promise<PluginAnswer> {
+  const cniVersion = versionOf(text);
+  if (variables.CNI_COMMAND === "VERSION") {
+    return { status: 0, output: { cniVersion, supportedVersions: CNI_VERSIONS } };
+  }
+  const failed = (problems: readonly CniError[]) => ({
+    status: 1,
+    output: errorAnswer(cniVersion, problems),
+  });
+  const read = readRequest(variables, text);
+  if (!read.ok) return failed(read.problems);
+  const { source } = read.request.conf;
+  const { path } = read.request.environment;
+  const delegate = source.kind === "ipam"
+    ? { type: source.type, path, variables, text }
+    : undefined;
+  try {
+    await using driver = await open();
+    const result = await run({ ...read.request, driver, delegate, warn });
+    return result ? { status: 0, output: formatResult(result, cniVersion) } : { status: 0 };
+  } catch (error) {
+    if (!(error instanceof IpvlanError)) warn(`${(error as Error).stack ?? error}`);
+    return failed(toCniErrors(error));
+  }
+}
+
+/** Runs one command. Resolves to the result of ADD. */
+async function run(call: Call): Promise<Result | undefined> {
+  switch (call.command) {
+    case "ADD":
+      return await add(call);
+    case "DEL":
+      return await del(call);
+    case "CHECK":
+      return await check(call);
+    case "GC":
+      return await collect(call);
+    case "STATUS":
+      return await checkStatus(call);
+  }
+}
+
+/** Has the IPAM plugin, if there is one, do the same. */
+async function forward({ delegate, command }: Call): Promise<void> {
+  if (delegate) await runDelegate(delegate, command);
+}
+
+/** Makes the link of an attachment. If that fails, the IPAM plugin takes its addresses back. */
+async function add(call: Call): Promise<Result> {
+  const { conf, delegate } = call;
+  if (!delegate) {
+    return await makeLink(call, conf.source.kind === "previous" ? conf.previous : undefined);
+  }
+  const answer = await runDelegate(delegate, "ADD");
+  try {
+    return await makeLink(call, readGiven(delegate, answer));
+  } catch (error) {
+    await runDelegate(delegate, "DEL").catch(({ message }) => call.warn(message));
+    throw error;
+  }
+}
+
+/**
+ * Makes the link of an attachment.
+ *
+ * @param given The addresses and routes of an IPAM plugin or of the plugin before.
+ */
+async function makeLink(call: Call, given: Result | undefined): Promise<Result> {
+  const { driver, conf, environment, warn } = call;
+  await using ip = await Ip.open();
+  const { network, sandbox, connection } = planLink(call, await findParent(conf, ip), given);
+  await labelLink(driver, sandbox.name, environment.ifname, conf.name);
+  const { value, notices } = await attach(driver, network, { ...sandbox, connection });
+  notices.forEach(warn);
+  const made = driver.inspectNetwork(value.network);
+  // An ipvlan link has the MAC address of its parent.
+  const link = (await ip.link.show()).find(({ name }) => name === made.parent);
+  return resultOf(call, made, value, link?.address, given);
+}
+
+/**
+ * Notes on a sandbox which configuration makes a link. A new sandbox is made with the label. It is
+ * written before the link is made: a label without a link means nothing.
+ */
+async function labelLink(
+  driver: Driver,
+  sandbox: string,
+  ifname: string,
+  conf: string,
+): Promise<void> {
+  const found = findSandbox(driver, sandbox);
+  // The call will be refused, and the link's own configuration stays on record.
+  if (!found || found.endpoints.some((endpoint) => endpoint.ifname === ifname)) return;
+  await driver.labelSandbox(sandbox, { ...found.labels, [confLabel(ifname)]: conf });
+}
+
+function findSandbox(driver: Driver, name: string): SandboxDetails | undefined {
+  return driver.listSandboxes().find((sandbox) => sandbox.name === name);
+}
+
+/** Removes the link of an attachment, if there is one, and then its addresses. */
+async function del(call: Call): Promise<undefined> {
+  const { driver, conf, environment } = call;
+  const found = findSandbox(driver, sandboxName(environment.containerId));
+  const own = attachmentsOf(conf, found ? [found] : []);
+  const { ifname } = environment;
+  if (own.some((each) => each.ifname === ifname)) await detach(driver, found!.name, ifname);
+  await forward(call);
+}
+
+/** Checks the link of an attachment. @throws {IpvlanError} Something is missing or changed. */
+async function check(call: Call): Promise<undefined> {
+  const { driver, conf, environment } = call;
+  const name = sandboxName(environment.containerId);
+  const [seen] = await driver.seeSandboxes([name]);
+  const { ifname } = environment;
+  if (!seen || !attachmentsOf(conf, [seen]).some((own) => own.ifname === ifname)) {
+    const sentence = `The container ${environment.containerId} has no link ${ifname} on the ` +
+      `network "${conf.name}"`;
+    throw new CniError(CODE.container, sentence);
+  }
+  throwProblems([...changesOf(call, seen), ...await problemsOf(() => forward(call))]);
+}
+
+/** Removes every attachment that is not valid. It goes on after an error. */
+async function collect(call: Call): Promise<undefined> {
+  const { driver, conf } = call;
+  const problems = driver.listSandboxes().map(async (sandbox) => {
+    const stale = attachmentsOf(conf, [sandbox]).filter((each) => !isValid(conf, each));
+    if (stale.length === 0) return [];
+    return await problemsOf(() => removeLinks(driver, sandbox, stale));
+  });
+  throwProblems([
+    ...(await Promise.all(problems)).flat(),
+    ...await problemsOf(() => forward(call)),
+  ]);
+}
+
+/** Removes links of one container: all of them at once, or some one after the other. */
+async function removeLinks(
+  driver: Driver,
+  { name, endpoints }: SandboxDetails,
+  links: readonly AttachmentKey[],
+): Promise<void> {
+  if (links.length === endpoints.length) return await driver.removeSandbox(name);
+  for (const { ifname } of links) await detach(driver, name, ifname);
+}
+
+/** Checks that a container could be attached now. @throws {IpvlanError} Something is in the way. */
+async function checkStatus(call: Call): Promise<undefined> {
+  await using ip = await Ip.open();
+  const problems = await statusProblems(call, call.driver, ip);
+  throwProblems([...problems, ...await problemsOf(() => forward(call))]);
+}
+
+/** Runs a function. Resolves to what it throws. */
+async function problemsOf(run: () => Promise<void>): Promise<CniError[]> {
+  try {
+    await run();
+    return [];
+  } catch (error) {
+    return toCniErrors(error);
+  }
+}

@@ -1,0 +1,279 @@
+/**
+ * What CNI asks for, in the driver's words, and what the driver says, in CNI's: pure functions.
+ *
+ * @module
+ */
+import { wayOut } from "../../driver/default_routes.ts";
+import type {
+  AdoptSpec,
+  ConnectOptions,
+  Endpoint,
+  Network,
+  NetworkSpec,
+  Owner,
+  SandboxDetails,
+  SeenSandbox,
+} from "../../driver/types.ts";
+import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
+import { contains, parseAddress, parsePrefix } from "../../ipam/mod.ts";
+import { type Conf, readConf } from "./conf.ts";
+import {
+  type AttachmentKey,
+  type CniCommand,
+  type Environment,
+  readEnvironment,
+  type Variables,
+} from "./environment.ts";
+import { CniError, CODE } from "./errors.ts";
+import { addressesOf, type Result, type ResultAddress, type ResultRoute } from "./result.ts";
+
+/** A call of the plugin that is not VERSION. */
+export interface CniRequest {
+  /** The command. */
+  command: Exclude<CniCommand, "VERSION">;
+  /** What the environment says. */
+  environment: Environment;
+  /** The configuration. */
+  conf: Conf;
+}
+
+/** A request, or everything that is wrong with it. */
+export type ReadRequest =
+  | { ok: true; request: CniRequest }
+  | { ok: false; problems: readonly CniError[] };
+
+/**
+ * Reads a call of the plugin.
+ *
+ * @param text The configuration, from standard input.
+ * @returns The request, or everything that is wrong with it.
+ */
+export function readRequest(variables: Variables, text: string): ReadRequest {
+  const environment = readEnvironment(variables);
+  const { command } = environment;
+  // Without a command, nobody can say what the rest has to be.
+  if (command === undefined || command === "VERSION") {
+    return { ok: false, problems: environment.problems };
+  }
+  const { conf, problems: confProblems } = readConf(text, command, environment.ip);
+  const problems = [...environment.problems, ...confProblems];
+  if (conf.source.kind === "ipam" && environment.path.length === 0) {
+    const sentence = `The variable CNI_PATH is missing: the IPAM plugin "${conf.source.type}" is ` +
+      "looked for there";
+    problems.push(new CniError(CODE.environment, sentence));
+  }
+  if (problems.length > 0) return { ok: false, problems };
+  return { ok: true, request: { command, environment, conf } };
+}
+
+/** The name of the sandbox of a container. */
+export function sandboxName(containerId: string): string {
+  return `cni:${containerId}`;
+}
+
+/** The label of a sandbox that names the configuration that has made a link. */
+export function confLabel(ifname: string): string {
+  return `cni/${ifname}`;
+}
+
+/**
+ * The parent of a configuration's network.
+ *
+ * @param defaultLink The link of the host's default route, for a configuration without a master.
+ */
+export function parentOf(
+  { master, vlan }: Pick<Conf, "master" | "vlan">,
+  defaultLink: string | undefined,
+): string {
+  const link = master ?? defaultLink;
+  if (link === undefined) {
+    const sentence = 'The key "master" is missing, and the host has no default route to take its ' +
+      "link from";
+    throw new CniError(CODE.conf, sentence);
+  }
+  return vlan === undefined ? link : `${link}.${vlan}`;
+}
+
+/** A link to make: on which network, and how. */
+export interface PlannedLink {
+  /** The network to make if it is not there, or the name of a network of `ipvlan`'s own. */
+  network: NetworkSpec | string;
+  /** The sandbox to make if it is not there, without its connection. */
+  sandbox: AdoptSpec;
+  /** How to connect it. */
+  connection: ConnectOptions;
+}
+
+/**
+ * Plans the link of an attachment.
+ *
+ * @param parent The parent; not needed for a network of `ipvlan`'s own.
+ * @param given The addresses and routes that an IPAM plugin or the plugin before has given.
+ * @throws {CniError} The driver cannot make what was given.
+ */
+export function planLink(
+  { environment, conf }: CniRequest,
+  parent: string | undefined,
+  given: Result | undefined,
+): PlannedLink {
+  const { containerId, ifname, netns } = environment;
+  const sandbox: AdoptSpec = {
+    name: sandboxName(containerId),
+    owner: { engine: "cni", id: containerId },
+    path: netns,
+    labels: { [confLabel(ifname)]: conf.name },
+  };
+  const wanted = given ? followGiven(given) : chosen(conf);
+  return { network: networkOf(conf, parent), sandbox, connection: { ifname, ...wanted } };
+}
+
+/**
+ * The network of a configuration: what to make if it is not there, or the name of one of `ipvlan`'s
+ * own.
+ *
+ * @param parent The parent; not needed for a network of `ipvlan`'s own.
+ */
+export function networkOf(
+  { name, source, options }: Conf,
+  parent: string | undefined,
+): NetworkSpec | string {
+  if (source.kind === "network") return source.network;
+  const owner: Owner = { engine: "cni", id: name };
+  const common: NetworkSpec = { ...options, name: `cni:${name}`, parent, owner };
+  if (source.kind !== "subnets") return { ...common, foreignAddresses: true };
+  const { subnets } = source;
+  const ipv4 = subnets.some(({ subnet }) => familyOf(subnet) === 4);
+  return { ...common, subnets, ipv4 };
+}
+
+/** What a configuration and its caller have chosen for a link. */
+function chosen({ ips, routes }: Conf): ConnectOptions {
+  const [ip, ip6] = ([4, 6] satisfies Family[]).map((family) =>
+    ips.find((ip) => familyOf(ip) === family)
+  );
+  return { ip, ip6, routes };
+}
+
+/** The connection that addresses and routes of others ask for. */
+function followGiven(given: Result): ConnectOptions {
+  const of = (family: Family): ResultAddress | undefined => {
+    const [first, ...others] = addressesOf(given, family);
+    if (others.length === 0) return first;
+    const sentence = `A link has one IPv${family} address, and the IPAM plugin gave more: ` +
+      addressesOf(given, family).map(({ address }) => address).join(", ");
+    throw new CniError(CODE.ipam, sentence);
+  };
+  const [v4, v6] = [of(4), of(6)];
+  if (v4 === undefined && v6 === undefined) {
+    throw new CniError(CODE.ipam, "The IPAM plugin gave no address");
+  }
+  const gateway = (family: Family) => (family === 4 ? v4 : v6)?.gateway;
+  return {
+    ip: v4?.address,
+    ip6: v6?.address,
+    // A route without a next hop takes the gateway of its family, if there is one.
+    routes: given.routes.map(({ dst, gw = gateway(familyOf(dst)) }) =>
+      gw === undefined ? { dst } : { dst, via: gw }
+    ),
+  };
+}
+
+/**
+ * The result of ADD.
+ *
+ * @param mac The MAC address of the link.
+ * @param given The addresses and routes that an IPAM plugin or the plugin before has given.
+ */
+export function resultOf(
+  { environment, conf }: CniRequest,
+  network: Network,
+  endpoint: Endpoint,
+  mac: string | undefined,
+  given: Result | undefined,
+): Result {
+  const link = { name: endpoint.ifname, mac, sandbox: environment.netns };
+  const ips = endpointAddresses(endpoint).map((address): ResultAddress => {
+    const gateway = given
+      ? given.ips.find((each) => each.address === address)?.gateway
+      : gatewayOf(network, address);
+    return { interface: 0, address, ...gateway === undefined ? {} : { gateway } };
+  });
+  const routes = given?.routes ?? conf.routes?.map(toResultRoute) ?? defaultRoutes(network, ips);
+  const result: Result = { interfaces: [link], ips, routes };
+  const dns = conf.dns ?? given?.dns;
+  if (dns) result.dns = dns;
+  return result;
+}
+
+function toResultRoute({ dst, via }: { dst: string; via?: string }): ResultRoute {
+  return via === undefined ? { dst } : { dst, gw: via };
+}
+
+/** The gateway that a default route leads to, if the network has one for an address. */
+function gatewayOf(network: Network, address: string): string | undefined {
+  if (wayOut(network) !== "gateway") return undefined;
+  const [bare = ""] = address.split("/");
+  return network.subnets.find(({ subnet }) =>
+    contains(parsePrefix(subnet).prefix, parseAddress(bare))
+  )?.gateway;
+}
+
+/** The default routes that the driver makes. */
+function defaultRoutes(network: Network, ips: readonly ResultAddress[]): ResultRoute[] {
+  const exit = wayOut(network);
+  if (exit === "none") return [];
+  return ips.flatMap(({ address, gateway }) => {
+    const dst = familyOf(address) === 4 ? "0.0.0.0/0" : "::/0";
+    if (exit === "link") return [{ dst }];
+    return gateway === undefined ? [] : [{ dst, gw: gateway }];
+  });
+}
+
+/** The links of the containers that a configuration has made. */
+export function attachmentsOf(
+  { name }: Pick<Conf, "name">,
+  sandboxes: readonly SandboxDetails[],
+): AttachmentKey[] {
+  return sandboxes.filter(({ owner }) => owner?.engine === "cni").flatMap((sandbox) =>
+    sandbox.endpoints.filter(({ ifname }) => sandbox.labels[confLabel(ifname)] === name)
+      .map(({ ifname }) => ({ containerId: sandbox.owner!.id, ifname }))
+  );
+}
+
+/** Whether GC leaves an attachment. */
+export function isValid({ valid }: Conf, { containerId, ifname }: AttachmentKey): boolean {
+  return valid.some((each) => each.containerId === containerId && each.ifname === ifname);
+}
+
+/**
+ * Finds what CHECK has to report of a link: what is missing or changed in the kernel, and what the
+ * result of ADD has and the link has not. A plugin after this one may have added to the result.
+ *
+ * @param seen The sandbox as the kernel has it.
+ */
+export function changesOf(
+  { environment, conf }: CniRequest,
+  seen: SeenSandbox,
+): CniError[] {
+  const { ifname } = environment;
+  const endpoint = seen.endpoints.find((each) => each.ifname === ifname)!;
+  const changed = (sentence: string) => new CniError(CODE.changed, sentence);
+  const problems: CniError[] = [];
+  if (seen.state === "down") {
+    problems.push(changed(`The network namespace ${seen.path} of the container is gone`));
+  } else if (endpoint.state === "missing") {
+    problems.push(changed(`The link ${ifname} is missing`));
+  } else if (endpoint.state === "changed") {
+    const sentence =
+      `The link ${ifname} is not as it was made: an address or a route is missing, ` +
+      "its mode or flag is another, or it is down";
+    problems.push(changed(sentence));
+  }
+  const { interfaces, ips } = conf.previous!;
+  const own = ips.filter((ip) => interfaces[ip.interface ?? 0]?.name === ifname);
+  const present = endpointAddresses(endpoint);
+  for (const { address } of own.filter(({ address }) => !present.includes(address))) {
+    problems.push(changed(`The link ${ifname} does not have the address ${address} of prevResult`));
+  }
+  return problems;
+}

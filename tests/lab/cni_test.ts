@@ -1,0 +1,474 @@
+// The CNI plugin, called as runtimes call it. The tests with real runtimes are in tests/engines/.
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { Driver } from "../../lib/driver/mod.ts";
+import { planLink, readRequest } from "../../lib/engine/cni/translate.ts";
+import { Ip } from "../../lib/iproute2/ip.ts";
+import { type EngineNamespace, engineNamespace } from "../kit/borrowed.ts";
+import {
+  callPlugin,
+  inputOf,
+  PLUGIN,
+  pluginFails,
+  pluginSucceeds,
+  runProgram,
+  variablesOf,
+} from "../kit/cni.ts";
+import { runJob, succeeds } from "../kit/command.ts";
+import { dumpSandbox, ETC, filesOf } from "../kit/look.ts";
+import { run } from "../kit/processes.ts";
+import { commandHost, temporaryFolder } from "../kit/worlds.ts";
+
+/** A configuration with subnets of its own, on a VLAN that is made on the fly. */
+const LAN = {
+  cniVersion: "1.1.0",
+  name: "lan",
+  type: "ipvlan-kit",
+  master: "eth0.20",
+  subnets: [{ subnet: "192.168.20.0/24", gateway: "192.168.20.1" }, "2001:db8:20::/64"],
+};
+
+/** What a container's namespace has, but for the loopback. */
+async function seen({ netns }: EngineNamespace): Promise<unknown> {
+  const { links, addrs, routes } = await dumpSandbox(netns);
+  return {
+    links: links.filter(({ name }) => name !== "lo")
+      .map(({ name, up, mtu, info }) => ({ name, up, mtu, info })),
+    addrs,
+    routes: routes.filter((route) => !route.includes("dev lo")),
+  };
+}
+
+/** What an empty namespace has. */
+const EMPTY = { links: [], addrs: [], routes: [] };
+
+Deno.test("ADD makes a link with addresses and routes, CHECK finds it, and DEL leaves nothing", async () => {
+  await using host = await commandHost();
+  // As on a machine where nobody has used "ip netns" yet.
+  await run("sh", "-c", "umount /run/netns; rmdir /run/netns");
+  const [before, files] = [await host.dump(), filesOf(ETC)];
+  await using one = await engineNamespace();
+  const call = { id: "default-c1", netns: one.path, conf: LAN };
+  const result = await pluginSucceeds({ ...call, command: "ADD" });
+  const parent = await host.ip.link.show("eth0.20");
+  assertEquals(result, {
+    cniVersion: "1.1.0",
+    interfaces: [{ name: "eth0", mac: parent.address, sandbox: one.path }],
+    ips: [
+      { interface: 0, address: "192.168.20.2/24", gateway: "192.168.20.1" },
+      { interface: 0, address: "2001:db8:20::2/64", gateway: "2001:db8:20::1" },
+    ],
+    routes: [
+      { dst: "0.0.0.0/0", gw: "192.168.20.1" },
+      { dst: "::/0", gw: "2001:db8:20::1" },
+    ],
+  } as unknown);
+  assertEquals(await seen(one), {
+    links: [{
+      name: "eth0",
+      up: true,
+      mtu: 1500,
+      info: { type: "ipvlan", mode: "l2", flag: "bridge" },
+    }],
+    addrs: ["192.168.20.2/24 dev eth0", "2001:db8:20::2/64 dev eth0"],
+    routes: [
+      "192.168.20.0/24 via undefined dev eth0 metric undefined",
+      "2001:db8:20::/64 via undefined dev eth0 metric 256",
+      "default via 192.168.20.1 dev eth0 metric undefined",
+      "default via 2001:db8:20::1 dev eth0 metric 1024",
+    ],
+  });
+  // No file is written for the containers of others.
+  assertEquals(filesOf(ETC), files);
+  const prevResult = result;
+  await pluginSucceeds({ ...call, command: "CHECK", conf: { ...LAN, prevResult } });
+  // The interface exists.
+  assertMatch(await pluginFails({ ...call, command: "ADD" }), /^100 .*eth0/);
+  // As containerd calls it: without a namespace, and more than once.
+  for (let time = 0; time < 2; time++) {
+    await pluginSucceeds({ ...call, command: "DEL", netns: "", conf: { ...LAN, prevResult } });
+    assertEquals(await seen(one), EMPTY);
+  }
+  assertEquals(await host.dump(), before);
+});
+
+Deno.test("DEL and CHECK of what is gone or never was", async () => {
+  await using host = await commandHost();
+  const before = await host.dump();
+  const one = await engineNamespace();
+  const call = { id: "c1", netns: one.path, conf: LAN };
+  await pluginSucceeds({ ...call, command: "DEL" });
+  const prevResult = await pluginSucceeds({ ...call, command: "ADD" });
+  // Another configuration has failed on the same link: its DEL leaves the link.
+  const other = { ...LAN, name: "other", master: "eth0.30" };
+  assertMatch(await pluginFails({ ...call, command: "ADD", conf: other }), /^100 /);
+  await pluginSucceeds({ ...call, command: "DEL", conf: other });
+  await pluginSucceeds({ ...call, command: "CHECK", conf: { ...LAN, prevResult } });
+  const unknown = { ...call, command: "CHECK", id: "c2", conf: { ...LAN, prevResult } };
+  assertMatch(await pluginFails(unknown), /^3 /);
+  await one.end();
+  assertMatch(
+    await pluginFails({ ...call, command: "CHECK", conf: { ...LAN, prevResult } }),
+    /^101 The network namespace .* is gone$/,
+  );
+  await pluginSucceeds({ ...call, command: "DEL" });
+  assertEquals(await host.dump(), before);
+});
+
+Deno.test("CHECK finds a missing address, route and link, and another mode", async () => {
+  await using _host = await commandHost();
+  await using one = await engineNamespace();
+  const conf = { ...LAN, master: "eth0", subnets: ["192.168.20.0/24"] };
+  const call = { id: "c1", netns: one.path, conf };
+  const breakages: [words: string, expected: RegExp][] = [
+    ["ip addr del 192.168.20.2/24 dev eth0", /^101 The link eth0 is not as it was made/],
+    ["ip route del default", /^101 The link eth0 is not as it was made/],
+    ["ip link set eth0 down", /^101 The link eth0 is not as it was made/],
+    ["ip link set eth0 type ipvlan mode l3", /^101 The link eth0 is not as it was made/],
+    ["ip link del eth0", /^101 The link eth0 is missing/],
+  ];
+  for (const [words, expected] of breakages) {
+    const prevResult = await pluginSucceeds({ ...call, command: "ADD" });
+    const check = { ...call, command: "CHECK", conf: { ...conf, prevResult } };
+    await pluginSucceeds(check);
+    assertStringIncludes(await one.run(...words.split(" ")), "(0)");
+    assertMatch(await pluginFails(check), expected, words);
+    await pluginSucceeds({ ...call, command: "DEL" });
+    assertEquals(await seen(one), EMPTY, words);
+  }
+});
+
+Deno.test("addresses are given as they are asked for, and taken ones and MAC addresses are refused", async () => {
+  await using _host = await commandHost();
+  await using one = await engineNamespace();
+  await using two = await engineNamespace();
+  const args = "IgnoreUnknown=1;K8S_POD_NAME=foo;IP=192.168.20.77";
+  const first = { command: "ADD", id: "c1", netns: one.path, args, conf: LAN };
+  const { ips } = await pluginSucceeds(first);
+  assertEquals(ips.map(({ address }) => address), ["192.168.20.77/24", "2001:db8:20::2/64"]);
+  const second = { ...first, id: "c2", netns: two.path };
+  assertMatch(await pluginFails(second), /^100 .*192\.168\.20\.77/);
+  const mac = { ...second, args: "MAC=02:00:00:00:00:09" };
+  assertMatch(await pluginFails(mac), /^4 .*CNI_ARGS/);
+  assertEquals(await seen(two), EMPTY);
+  const runtimeConfig = { ips: ["192.168.20.78/24", "2001:db8:20::78"] };
+  const other = await pluginSucceeds({ ...second, args: "", conf: { ...LAN, runtimeConfig } });
+  assertEquals(other.ips.map(({ address }) => address), ["192.168.20.78/24", "2001:db8:20::78/64"]);
+});
+
+Deno.test("the parent is the default route's link without a master, or a VLAN of it", async () => {
+  await using host = await commandHost();
+  await using one = await engineNamespace();
+  const { master: _, ...conf } = { ...LAN, mode: "l3", vlan: 30, mtu: 1400, routes: [] };
+  const call = { id: "c1", netns: one.path, conf };
+  assertMatch(await pluginFails({ ...call, command: "ADD" }), /^7 .*no default route/);
+  await host.ip.addr.add({ dev: "eth0", address: "192.168.1.250/24" });
+  await host.ip.route.add({ dst: "default", via: "192.168.1.1", dev: "eth0" });
+  const { routes } = await pluginSucceeds({ ...call, command: "ADD" });
+  assertEquals(routes, []);
+  assertEquals((await host.ip.link.show("eth0.30")).info.type, "vlan");
+  assertEquals((await seen(one) as { links: unknown }).links, [{
+    name: "eth0",
+    up: true,
+    mtu: 1400,
+    info: { type: "ipvlan", mode: "l3", flag: "bridge" },
+  }]);
+  await pluginSucceeds({ ...call, command: "DEL" });
+  assertEquals((await host.ip.link.show()).some(({ name }) => name === "eth0.30"), false);
+});
+
+Deno.test("a network of ipvlan's own takes containers, and stays when they go", async () => {
+  await using _host = await commandHost();
+  await using one = await engineNamespace();
+  await succeeds("network", "create", "-o", "parent=eth0", "--subnet=10.0.0.0/24", "web");
+  await succeeds("run", "-d", "--net", "none", "--name", "lonely");
+  const conf = { cniVersion: "1.1.0", name: "pods", type: "ipvlan-kit", network: "web" };
+  const call = { id: "c1", netns: one.path, conf };
+  const { ips } = await pluginSucceeds({ ...call, command: "ADD" });
+  assertEquals(ips, [{ interface: 0, address: "10.0.0.2/24", gateway: "10.0.0.1" }]);
+  // GC of another configuration on the same network leaves it.
+  const valid = { "cni.dev/valid-attachments": [] };
+  await pluginSucceeds({ command: "GC", conf: { ...conf, ...valid, name: "others" } });
+  assertEquals((await seen(one) as { addrs: unknown }).addrs, ["10.0.0.2/24 dev eth0"]);
+  await pluginSucceeds({ command: "GC", conf: { ...conf, ...valid } });
+  assertEquals(await seen(one), EMPTY);
+  assertEquals(await succeeds("network", "ls", "--format", "{{.Name}}"), "web");
+  assertEquals(await succeeds("ps", "-a", "--format", "{{.Names}}"), "lonely");
+  const { status, output } = await callPlugin({
+    ...call,
+    command: "ADD",
+    conf: { ...conf, network: "wbe" },
+  });
+  assertEquals([status, output.code], [1, 7]);
+});
+
+/** An IPAM plugin that logs its calls, and gives one address. */
+const IPAM = `#!/bin/sh
+input=$(cat)
+echo "$CNI_COMMAND $CNI_CONTAINERID $CNI_IFNAME $input" >> "\${0%/*}/log"
+[ ! -e "\${0%/*}/$CNI_COMMAND" ] || { cat "\${0%/*}/$CNI_COMMAND"; exit 1; }
+[ "$CNI_COMMAND" = ADD ] || exit 0
+echo '{"cniVersion":"1.0.0","ips":[{"address":"10.9.0.1/24","gateway":"10.9.0.254"}],
+  "routes":[{"dst":"0.0.0.0/0"},{"dst":"10.0.0.0/8","gw":"10.9.0.253"}],
+  "dns":{"nameservers":["10.9.0.53"]}}'
+`;
+
+Deno.test("an ipam section is the business of its plugin, with every command", async () => {
+  await using host = await commandHost();
+  const before = await host.dump();
+  await using folder = await temporaryFolder();
+  await using one = await engineNamespace();
+  await Deno.writeTextFile(`${folder.path}/my-ipam`, IPAM, { mode: 0o755 });
+  const log = async () => {
+    const text = await Deno.readTextFile(`${folder.path}/log`).catch(() => "");
+    return text.trim().split("\n").map((line) => line.split(" ")[0]);
+  };
+  const conf = {
+    ...{ cniVersion: "1.1.0", name: "std", type: "ipvlan-kit", master: "eth0" },
+    ipam: { type: "my-ipam", secret: 7 },
+  };
+  const path = `/nowhere:${folder.path}`;
+  const call = { id: "c1", netns: one.path, path, conf };
+  const result = await pluginSucceeds({ ...call, command: "ADD" });
+  assertEquals(result.ips, [{ interface: 0, address: "10.9.0.1/24", gateway: "10.9.0.254" }]);
+  assertEquals(result.dns, { nameservers: ["10.9.0.53"] });
+  const { addrs, routes } = await seen(one) as { addrs: string[]; routes: string[] };
+  assertEquals(addrs, ["10.9.0.1/24 dev eth0"]);
+  assertEquals(routes, [
+    "10.0.0.0/8 via 10.9.0.253 dev eth0 metric undefined",
+    "10.9.0.0/24 via undefined dev eth0 metric undefined",
+    "default via 10.9.0.254 dev eth0 metric undefined",
+  ]);
+  // It has the whole configuration, as it came.
+  assertEquals(
+    await Deno.readTextFile(`${folder.path}/log`),
+    `ADD c1 eth0 ${JSON.stringify(conf)}\n`,
+  );
+  const prevResult = result;
+  await pluginSucceeds({ ...call, command: "CHECK", conf: { ...conf, prevResult } });
+  await pluginSucceeds({ ...call, command: "STATUS" });
+  const valid = { "cni.dev/valid-attachments": [{ containerID: "c1", ifname: "eth0" }] };
+  await pluginSucceeds({ ...call, command: "GC", conf: { ...conf, ...valid } });
+  await pluginSucceeds({ ...call, command: "DEL" });
+  assertEquals(await log(), ["ADD", "CHECK", "STATUS", "GC", "DEL"]);
+  assertEquals(await host.dump(), before);
+
+  // When the link cannot be made, the plugin takes the address back.
+  const bad = { ...conf, master: "nolink" };
+  assertMatch(await pluginFails({ ...call, command: "ADD", conf: bad }), /^100 .*nolink/);
+  assertEquals((await log()).slice(-2), ["ADD", "DEL"]);
+
+  // What it says is passed on.
+  await Deno.writeTextFile(
+    `${folder.path}/ADD`,
+    '{"cniVersion":"1.0.0","code":11,"msg":"no lease","details":"wait"}',
+  );
+  assertEquals(
+    await pluginFails({ ...call, command: "ADD" }),
+    '11 The IPAM plugin "my-ipam" has failed: no lease; wait',
+  );
+  await Deno.writeTextFile(`${folder.path}/ADD`, "nonsense");
+  assertMatch(await pluginFails({ ...call, command: "ADD" }), /^103 .*ended with status 1$/);
+  assertMatch(
+    await pluginFails({ ...call, command: "ADD", path: "/nowhere" }),
+    /^103 The IPAM plugin "my-ipam" is in no folder of CNI_PATH \(\/nowhere\)/,
+  );
+  assertEquals(await host.dump(), before);
+});
+
+Deno.test("a chained plugin takes parent and addresses from the plugin before", async () => {
+  await using _host = await commandHost();
+  await using one = await engineNamespace();
+  const prevResult = {
+    interfaces: [{ name: "eth0" }],
+    ips: [{ address: "10.9.0.7/24", gateway: "10.9.0.1" }],
+    routes: [{ dst: "0.0.0.0/0" }],
+  };
+  const conf = { cniVersion: "1.0.0", name: "chain", type: "ipvlan-kit", prevResult };
+  const call = { id: "c1", netns: one.path, conf };
+  const { ips } = await pluginSucceeds({ ...call, command: "ADD" });
+  assertEquals(ips, [{ interface: 0, address: "10.9.0.7/24", gateway: "10.9.0.1" }]);
+  assertEquals((await seen(one) as { addrs: unknown }).addrs, ["10.9.0.7/24 dev eth0"]);
+});
+
+Deno.test("STATUS says what is in the way of another container", async () => {
+  await using host = await commandHost();
+  await using one = await engineNamespace();
+  const conf = { ...LAN, master: "eth0", subnets: ["192.168.20.0/30"] };
+  await pluginSucceeds({ command: "STATUS", conf });
+  assertMatch(
+    await pluginFails({ command: "STATUS", conf: { ...conf, master: "no" } }),
+    /^50 .*"no"/,
+  );
+  await pluginSucceeds({ command: "ADD", id: "c1", netns: one.path, conf });
+  assertMatch(await pluginFails({ command: "STATUS", conf }), /^50 .*no IPv4 address left/);
+  await host.ip.link.set("eth0", { up: false });
+  assertMatch(await pluginFails({ command: "STATUS", conf }), /^51 The parent "eth0" .* is down/);
+});
+
+Deno.test("GC removes exactly the attachments that are not valid: 150 of 200", async () => {
+  await using host = await commandHost();
+  const conf = { ...LAN, master: "eth0" };
+  const ids = Array.from({ length: 50 }, (_, index) => `pod-${index}`);
+  const ifnames = ["eth0", "net1", "net2", "net3"];
+  await using undo = new AsyncDisposableStack();
+  await Promise.all(ids.map((id) => host.ip.netns.add(id)));
+  undo.defer(async () => {
+    await using ip = await Ip.open();
+    await Promise.all(ids.map((id) => ip.netns.del(id)));
+  });
+  // One driver makes them faster than 200 calls of the plugin, from the plugin's own plans.
+  const add = async (driver: Driver, id: string) => {
+    const plans = ifnames.map((ifname) => {
+      const call = { command: "ADD", id, netns: `/run/netns/${id}`, ifname, conf };
+      const read = readRequest(variablesOf(call), inputOf(call));
+      if (!read.ok) throw new Error(read.problems.join("\n"));
+      return planLink(read.request, "eth0", undefined);
+    });
+    const labels = Object.assign({}, ...plans.map(({ sandbox }) => sandbox.labels));
+    const connections = plans.map(({ connection }) => ({ ...connection, network: "cni:lan" }));
+    await driver.adoptSandbox({ ...plans[0]!.sandbox, labels, connections });
+  };
+  const attachments = async () => {
+    await using driver = await Driver.open();
+    return driver.listSandboxes().flatMap(({ owner, endpoints }) =>
+      endpoints.map(({ ifname, ip }) => ({ containerID: owner!.id, ifname, ip }))
+    );
+  };
+  // The plugin makes the network.
+  const other = { ...conf, name: "other" };
+  await using one = await engineNamespace();
+  await pluginSucceeds({ command: "ADD", id: "one", netns: one.path, conf });
+  {
+    await using driver = await Driver.open();
+    await Promise.all(ids.map((id) => add(driver, id)));
+  }
+  await pluginSucceeds({ command: "DEL", id: "one", conf });
+  const all = await attachments();
+  assertEquals([all.length, new Set(all.map(({ ip }) => ip)).size], [200, 200]);
+  // All links of some containers, some of one, and none of the others.
+  const isValid = ({ containerID, ifname }: { containerID: string; ifname: string }) =>
+    ids.indexOf(containerID) < 12 || containerID === "pod-12" && ifname < "net2";
+  const valid = all.filter(isValid);
+  assertEquals(valid.length, 50);
+  const gc = (conf: unknown, valid: unknown) =>
+    pluginSucceeds({
+      command: "GC",
+      conf: { ...conf as typeof LAN, "cni.dev/valid-attachments": valid },
+    });
+  await gc(other, []);
+  assertEquals(await attachments(), all);
+  await gc(conf, valid.map(({ containerID, ifname }) => ({ containerID, ifname })));
+  assertEquals(await attachments(), valid);
+  const linked = await Promise.all(ids.map(async (containerID) => {
+    const { links } = await dumpSandbox(containerID);
+    return links.filter(({ name }) => name !== "lo").map(({ name: ifname }) => ({
+      containerID,
+      ifname,
+    }));
+  }));
+  const expected = ids.flatMap((containerID) =>
+    ifnames.map((ifname) => ({ containerID, ifname })).filter(isValid)
+  );
+  assertEquals(linked.flat(), expected);
+  await gc(conf, null);
+  assertEquals(await attachments(), []);
+});
+
+Deno.test("the plugin as a process: VERSION with any environment, nonsense, and no rights", async () => {
+  await using host = await commandHost();
+  await using one = await engineNamespace();
+  const before = await host.dump();
+  // As Podman asks for the version.
+  const dummy = { command: "VERSION", id: "dummy", netns: "dummy", ifname: "dummy", path: "dummy" };
+  const version = await runProgram({ ...dummy, conf: { cniVersion: "1.0.0" } });
+  assertEquals(version.output, {
+    cniVersion: "1.0.0",
+    supportedVersions: ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"],
+  });
+  const call = { command: "ADD", id: "c1", netns: one.path, conf: LAN };
+  for (const conf of ["", "nonsense", "\u0000\uffff", "[1]"]) {
+    const { status, output, stderr } = await runProgram({ ...call, conf });
+    assertEquals([status, output.code, stderr], [1, 6, ""]);
+  }
+  const unknown = await runProgram({ ...call, command: "FROB" });
+  assertEquals([unknown.status, unknown.output.code], [1, 4]);
+  const nobody = await runProgram(call, { program: ["setpriv", "--bounding-set=-all", ...PLUGIN] });
+  assertEquals(nobody.status, 1);
+  assertMatch(`${nobody.output.code} ${nobody.output.msg}`, /^100 .*without rights/);
+  assertEquals(await host.dump(), before);
+});
+
+Deno.test("20 processes attach at once: 20 addresses, and nothing is left when they are gone", async () => {
+  await using host = await commandHost();
+  const before = await host.dump();
+  await using undo = new AsyncDisposableStack();
+  const containers = await Promise.all(Array.from({ length: 20 }, () => engineNamespace()));
+  containers.forEach((container) => undo.use(container));
+  const calls = containers.map(({ path }, index) => ({ id: `c${index}`, netns: path, conf: LAN }));
+  const added = await Promise.all(
+    calls.map((call) => runProgram({ ...call, command: "ADD" })),
+  );
+  assertEquals(added.map(({ status, output }) => status === 0 ? 0 : output), Array(20).fill(0));
+  const addresses = added.map(({ output }) => output.ips[0].address);
+  assertEquals(new Set(addresses).size, 20);
+  for (const [index, container] of containers.entries()) {
+    const { addrs } = await seen(container) as { addrs: string[] };
+    assert(addrs.includes(`${addresses[index]} dev eth0`));
+  }
+  await Promise.all(calls.map((call) => pluginSucceeds({ ...call, command: "DEL", netns: "" })));
+  assertEquals(await Promise.all(containers.map(seen)), Array(20).fill(EMPTY));
+  assertEquals(await host.dump(), before);
+});
+
+/** An `ip` that kills the plugin at one of its runs: before it runs the lines, or behind. */
+const KILLING_IP = `#!/bin/sh
+here=\${0%/*}
+PATH=\${PATH#*:}
+case "$*" in *-batch*) ;; *) exec ip "$@" ;; esac
+read -r left < "$here/left"
+echo $((left - 1)) > "$here/left"
+[ "$left" != 1 ] || [ ! -e "$here/before" ] || kill -KILL "$(cat "$here/pid")"
+ip "$@"
+status=$?
+[ "$left" != 1 ] || kill -KILL "$(cat "$here/pid")"
+exit $status
+`;
+
+Deno.test("ADD is killed at any of its steps: DEL and another ADD do as if it had not been", async () => {
+  await using host = await commandHost();
+  const before = await host.dump();
+  await using folder = await temporaryFolder();
+  await Deno.writeTextFile(`${folder.path}/ip`, KILLING_IP, { mode: 0o755 });
+  const env = { PATH: `${folder.path}:${Deno.env.get("PATH")}` };
+  const script = `echo $$ > ${folder.path}/pid; exec "$@"`;
+  const program = ["sh", "-c", script, "sh", ...PLUGIN];
+  for (const where of ["before", "behind"]) {
+    if (where === "before") await Deno.writeTextFile(`${folder.path}/before`, "");
+    else await Deno.remove(`${folder.path}/before`);
+    for (let run = 1, wasKilled = true; wasKilled; run++) {
+      await Deno.writeTextFile(`${folder.path}/left`, `${run}\n`);
+      await using one = await engineNamespace();
+      const call = { id: "c1", netns: one.path, conf: LAN };
+      const { status } = await runProgram({ ...call, command: "ADD" }, { program, env });
+      wasKilled = status !== 0;
+      if (wasKilled) assertEquals(status, 137);
+      else assert(run > 2, "it was never killed");
+      const what = `${where} run ${run}`;
+      await pluginSucceeds({ ...call, command: "DEL" });
+      const { ips } = await pluginSucceeds({ ...call, command: "ADD" });
+      assertEquals(ips[0]?.address, "192.168.20.2/24", what);
+      await pluginSucceeds({ ...call, command: "DEL" });
+      assertEquals(await seen(one), EMPTY, what);
+      assertEquals(await host.dump(), before, what);
+    }
+  }
+});
+
+Deno.test("cni install writes an executable that is the plugin", async () => {
+  await using _host = await commandHost();
+  await using folder = await temporaryFolder();
+  const { status, out, err } = await runJob(["cni", "install", `${folder.path}/bin`]);
+  assertEquals([status, out, err], [0, `${folder.path}/bin/ipvlan-kit`, ""]);
+  const { output } = await runProgram({ command: "VERSION", conf: "" }, { program: [out] });
+  assertEquals(output.cniVersion, "1.1.0");
+});
