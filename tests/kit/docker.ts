@@ -1,0 +1,134 @@
+/**
+ * Docker with `ipvlan docker serve` as its plugin, in a guest of the lab.
+ *
+ * @module
+ */
+import { request } from "node:http";
+import { Job } from "./command.ts";
+import { Daemon, loadImage, succeed } from "./engines.ts";
+import { type Ran, run } from "./processes.ts";
+import { temporaryFolder } from "./worlds.ts";
+
+/** The first words of `docker network create` for the plugin's networks. */
+export const CREATE = ["network", "create", "-d", "ipvlan-kit"];
+
+/** Where a Docker host runs, and with which options. */
+export interface DockerHostOptions {
+  /** The words of a command that runs its programs, such as `nsenter --target PID --net`. */
+  under?: readonly string[];
+  /** More options of `dockerd`. */
+  daemon?: readonly string[];
+}
+
+/** A Docker daemon and the plugin, each a process that can be killed and started again. */
+export class DockerHost implements AsyncDisposable {
+  /** The plugin's state folder. */
+  readonly stateDir: string;
+  readonly #options: DockerHostOptions;
+  readonly #undo: AsyncDisposableStack;
+  #plugin: Job | undefined;
+  #daemon: Daemon | undefined;
+
+  private constructor(stateDir: string, options: DockerHostOptions, undo: AsyncDisposableStack) {
+    this.stateDir = stateDir;
+    this.#options = options;
+    this.#undo = undo;
+  }
+
+  /** Starts the plugin and Docker, and loads the image of `engines.ts`. */
+  static async start(options: DockerHostOptions = {}): Promise<DockerHost> {
+    await using undo = new AsyncDisposableStack();
+    const folder = undo.use(await temporaryFolder());
+    const host = new DockerHost(folder.path, options, undo.move());
+    try {
+      await Promise.all([host.startPlugin(), host.startDaemon()]);
+      const { under: [program = "docker", ...words] = [] } = options;
+      const load = [...options.under ? [...words, "docker"] : [], "load", "--quiet", "--input"];
+      await loadImage(program, ...load);
+      return host;
+    } catch (error) {
+      await host[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Starts the plugin. */
+  async startPlugin(): Promise<void> {
+    const { under } = this.#options;
+    const env = { IPVLAN_STATE_DIR: this.stateDir };
+    this.#plugin = new Job(["docker", "serve", "--verbose"], { env, under });
+    await this.#plugin.line(/Listening at/);
+  }
+
+  /** Ends the plugin with a signal. Resolves to what it has logged. */
+  async endPlugin(signal: Deno.Signal = "SIGKILL"): Promise<string> {
+    this.#plugin?.kill(signal);
+    const result = await this.#plugin?.ended;
+    this.#plugin = undefined;
+    return result?.err ?? "";
+  }
+
+  /** Starts Docker. */
+  async startDaemon(): Promise<void> {
+    const { under = [], daemon = [] } = this.#options;
+    // A daemon that was killed leaves it, and another process may have its id by now.
+    const pidFile = "/var/run/docker.pid";
+    await run(...this.#under("rm", "-f", pidFile));
+    this.#daemon = await Daemon.start([...under, "dockerd", ...daemon], { ready: /API listen on/ });
+  }
+
+  /** Ends Docker with a signal. Resolves to what it has logged. */
+  async endDaemon(signal: Deno.Signal = "SIGKILL"): Promise<string> {
+    await this.#daemon?.end(signal);
+    const log = this.#daemon?.log ?? "";
+    this.#daemon = undefined;
+    return log;
+  }
+
+  /** Runs `docker` with arguments. */
+  async docker(...args: string[]): Promise<Ran> {
+    return await run(...this.#under("docker", ...args));
+  }
+
+  /** Runs `docker` with arguments, and returns its output. Fails with its error. */
+  async succeed(...args: string[]): Promise<string> {
+    return await succeed(...this.#under("docker", ...args));
+  }
+
+  /** Calls Docker's API, for many calls at once. Fails with its error. Only without `under`. */
+  async api(verb: string, path: string, body?: unknown): Promise<void> {
+    const headers = { host: "docker", "content-type": "application/json" };
+    const options = { socketPath: "/run/docker.sock", path, method: verb, headers };
+    await new Promise<void>((resolve, reject) => {
+      const sent = request(options, async (response) => {
+        let text = "";
+        for await (const chunk of response) text += chunk;
+        if (response.statusCode! < 300) resolve();
+        else reject(new Error(`${verb} ${path}: ${response.statusCode} ${text}`));
+      });
+      sent.on("error", reject);
+      sent.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+
+  #under(...words: string[]): [string, ...string[]] {
+    return [...this.#options.under ?? [], ...words] as [string, ...string[]];
+  }
+
+  /** Removes all containers and the networks that were made for them, and ends both programs. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      if (this.#daemon && this.#plugin) await this.#removeAll();
+    } finally {
+      await this.endDaemon("SIGTERM");
+      await this.endPlugin("SIGTERM");
+      await this.#undo.disposeAsync();
+    }
+  }
+
+  async #removeAll(): Promise<void> {
+    const containers = await this.succeed("ps", "--all", "--quiet");
+    if (containers !== "") await this.succeed("rm", "--force", ...containers.split("\n"));
+    await this.succeed("network", "prune", "--force");
+  }
+}
