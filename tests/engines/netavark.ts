@@ -116,6 +116,19 @@ export function netavarkTests(): void {
       await run("podman", "rm", "--force", "--time=0", "c1");
     }));
 
+  Deno.test("a network's name servers and routes get into the container", () =>
+    withPlugin(async () => {
+      const other = ["--subnet=192.168.20.0/24", "--opt=parent=eth0.20", "--dns=9.9.9.9"];
+      const route = "--route=10.9.0.0/16,192.168.20.5";
+      await succeed("podman", "network", "create", "-d", "ipvlan-kit", ...other, route, "routed");
+      const script = "cat /etc/resolv.conf; ip route";
+      const out = await succeed("podman", "run", "--rm", "--net=routed", IMAGE, "sh", "-c", script);
+      assertStringIncludes(out, "nameserver 9.9.9.9");
+      assertStringIncludes(out, "default via 192.168.20.1 dev eth0");
+      assertStringIncludes(out, "10.9.0.0/16 via 192.168.20.5 dev eth0");
+      await succeed("podman", "network", "rm", "routed");
+    }));
+
   Deno.test("networks are connected and disconnected while a container runs", () =>
     withPlugin(async () => {
       await succeed("podman", ...runWith("192.168.1.77"));
