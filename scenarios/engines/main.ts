@@ -4,9 +4,10 @@
  * @module
  */
 import { ENGINE_STATEMENT_IDS, main } from "../kit/mod.ts";
+import fifty from "./fifty.ts";
 import netavark from "./netavark.ts";
 
 // In the order of their statements.
-const scenarios = [...netavark];
+const scenarios = [...netavark, ...fifty];
 
 if (import.meta.main) Deno.exit(await main(scenarios, Deno.args, ENGINE_STATEMENT_IDS));

@@ -8,16 +8,22 @@ import { fileURLToPath } from "node:url";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { quoteAll } from "../../lab/shell.ts";
 
-/** The router's addresses, by its link. VLAN 20 is on the same wire. */
+/** The router's addresses, by its link. The VLANs are on the same wire. */
 const ROUTER_ADDRESSES = {
   trunk: ["192.168.1.1/24", "2001:db8:1::1/64"],
   "trunk.20": ["192.168.20.1/24"],
+  "trunk.30": ["192.168.30.1/24"],
+  "trunk.114": ["192.168.114.254/24", "192.168.116.254/24"],
 };
+
+/** The destinations that the router has routes to, by way of this machine. */
+const ROUTES = { "10.1.0.0/16": "192.168.1.250", "2001:db8:10::/48": "2001:db8:1::250" };
 
 /**
  * Makes the guide's wire until the end of the scope: the parent `eth0`, and behind it the router
- * 192.168.1.1 in the namespace `lab-router`, which is 192.168.20.1 in VLAN 20. It has routes to
- * 10.1.0.0/16 and 2001:db8:10::/48 by way of this machine.
+ * 192.168.1.1 in the namespace `lab-router`, which is also 192.168.20.1 in VLAN 20, 192.168.30.1 in
+ * VLAN 30, and the gateway of two subnets in VLAN 114. It has routes to 10.1.0.0/16 and
+ * 2001:db8:10::/48 by way of this machine, and does not forward.
  *
  * @param ip `ip` in this namespace.
  */
@@ -32,12 +38,14 @@ export async function withRouter(ip: Ip): Promise<AsyncDisposable> {
   await ip.addr.add({ dev: "eth0", address: "192.168.1.250/24" });
   await ip.addr.add({ dev: "eth0", address: "2001:db8:1::250/64", nodad: true });
   await router.link.set("trunk", { up: true });
-  await router.link.add({ type: "vlan", link: "trunk", name: "trunk.20", id: 20, up: true });
   for (const [dev, addresses] of Object.entries(ROUTER_ADDRESSES)) {
+    const [, vlan] = dev.split(".");
+    if (vlan !== undefined) {
+      await router.link.add({ type: "vlan", link: "trunk", name: dev, id: Number(vlan), up: true });
+    }
     for (const address of addresses) await router.addr.add({ dev, address, nodad: true });
   }
-  await router.route.add({ dst: "10.1.0.0/16", via: "192.168.1.250" });
-  await router.route.add({ dst: "2001:db8:10::/48", via: "2001:db8:1::250" });
+  for (const [dst, via] of Object.entries(ROUTES)) await router.route.add({ dst, via });
   const kept = undo.move();
   return { [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }

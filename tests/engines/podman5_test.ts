@@ -1,5 +1,6 @@
 // Tests of Podman 5.4 with netavark in a guest of the lab.
-import { succeed } from "../kit/processes.ts";
+import { succeed } from "../kit/engines.ts";
+import { netavarkTests } from "./netavark.ts";
 import { podmanTests } from "./podman.ts";
 
 const options = ["--subnet=192.168.1.0/24", "--gateway=192.168.1.1", "--opt=parent=eth0"];
@@ -9,3 +10,4 @@ podmanTests(
   "netavark",
   () => succeed("podman", "network", "create", "--driver=ipvlan", ...options, "l2net"),
 );
+netavarkTests();

@@ -1,7 +1,7 @@
 // Tests of the programs that the lab brings along, for an ordinary user. `tests/engines` has their
 // tests for the user who runs the tests.
 import { assertEquals, assertMatch } from "@std/assert";
-import { lab, PROJECT, read } from "../kit/lab.ts";
+import { lab, PROJECT, read, type RunResult } from "../kit/lab.ts";
 import { temporaryFolder } from "../kit/worlds.ts";
 
 /**
@@ -27,33 +27,44 @@ exec env -i NO_COLOR=1 PATH="$PATH" HOME="$folder/home" TMPDIR="$folder/tmp" \\
   "$folder/deno" "$@"
 `;
 
-Deno.test("Docker 26.1 runs in the lab of an ordinary user", {
-  // Only root can become another user.
-  ignore: Deno.uid() !== 0,
-}, async () => {
-  const withDocker = ["--engine", "uml", "--with", "docker26", "--"];
-  const { code } = await lab([...withDocker, "true"]); // Fetches what is missing.
-  assertEquals(code, 0);
+/** Runs the lab as an ordinary user, from a clean checkout. */
+async function labAsUser(...words: string[]): Promise<RunResult> {
   await using folder = await temporaryFolder();
   const caches = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`;
-  const test = [
-    "deno",
-    "test",
-    "-A",
-    "--no-check",
-    "--cached-only",
-    "tests/engines/docker26_test.ts",
-  ];
-  const { stdout, stderr, ...result } = read(
+  return read(
     await new Deno.Command("unshare", {
       args: [
         ...["--mount", "--propagation", "private", "sh", "-ec", AS_USER, "sh"],
         ...[folder.path, PROJECT, Deno.execPath(), caches],
-        ...["run", "-A", "lab/main.ts", ...withDocker, ...test],
+        ...["run", "-A", "lab/main.ts", ...words],
       ],
       stdin: "null",
     }).output(),
   );
-  assertEquals(result.code, 0, stderr);
-  assertMatch(stdout, /^ok \| 1 passed \| 0 failed/m);
+}
+
+/** Fetches what is missing, as the ordinary user cannot write into the cache. */
+async function fetchPrograms(bundle: string): Promise<void> {
+  const { code, stderr } = await lab(["--engine", "uml", "--with", bundle, "--", "true"]);
+  assertEquals(code, 0, stderr);
+}
+
+// Only root can become another user.
+const ignore = Deno.uid() !== 0;
+
+Deno.test("Docker 26.1 runs in the lab of an ordinary user", { ignore }, async () => {
+  await fetchPrograms("docker26");
+  const test = ["deno", "test", "-A", "--no-check", "--cached-only"];
+  const { code, stdout, stderr } = await labAsUser(
+    ...["--engine", "uml", "--with", "docker26", "--", ...test, "tests/engines/docker26_test.ts"],
+  );
+  assertEquals(code, 0, stderr);
+  assertMatch(stdout, /^ok \| \d+ passed \| 0 failed/m);
+});
+
+Deno.test("the scenarios of engines run in the lab of an ordinary user", { ignore }, async () => {
+  await fetchPrograms("podman5");
+  const { code, stdout, stderr } = await labAsUser("engines", "netavark");
+  assertEquals(code, 0, stderr + stdout);
+  assertMatch(stdout, /^1 of 1 statements held, 1 scenario, /m);
 });

@@ -1,0 +1,76 @@
+/**
+ * 50 containers at once through each engine.
+ *
+ * @module
+ */
+import { isEqual } from "../../lib/check/mod.ts";
+import { Ip } from "../../lib/iproute2/ip.ts";
+import { nothingIsLeft } from "../kit/engine_checks.ts";
+import { machineState, withIpvlan, withRouter } from "../kit/engine_machine.ts";
+import { IMAGE } from "../kit/engines.ts";
+import { engineScenario, type Scenario } from "../kit/mod.ts";
+import { withPodman } from "../kit/podman.ts";
+
+/** How many containers. */
+const COUNT = 50;
+
+/** The lines by which one engine does it. NAME stands for the name of a container. */
+interface EngineLines {
+  /** Starts the engine, with its plugin. */
+  start(): Promise<AsyncDisposable>;
+  /** Makes the network `many`. */
+  create: string;
+  /** Runs a container on the network, in the background. */
+  run: string;
+  /** Removes all containers. */
+  remove: string;
+  /** Removes the network, if the engine has a line for that. */
+  removeNetwork?: string;
+}
+
+const NETWORK = "network create -d ipvlan-kit --subnet=192.168.1.0/24 -o parent=eth0 many";
+
+/** The lines of each engine, by the bundle of its programs. */
+const ENGINES = {
+  podman5: {
+    start: withPodman,
+    create: `ipvlan netavark install && podman ${NETWORK}`,
+    run: `podman run -d --net=many --name=NAME ${IMAGE} sleep 1000`,
+    remove: "podman rm --force --all --time=0",
+    removeNetwork: "podman network rm many",
+  },
+} as const satisfies Record<string, EngineLines>;
+
+const fifty: Scenario[] = engineScenario(
+  "fifty",
+  `${COUNT} containers at once`,
+  (Object.keys(ENGINES) as (keyof typeof ENGINES)[]).map((bundle) => [bundle]),
+  async (tour, [bundle]) => {
+    const { start, create, run, remove, removeNetwork }: EngineLines =
+      ENGINES[bundle as keyof typeof ENGINES];
+    await using ip = await Ip.open();
+    await using _router = await withRouter(ip);
+    await using _ipvlan = await withIpvlan();
+    await using _engine = await start();
+    const before = await machineState(ip);
+    await tour.perform(create);
+    await tour.perform(`seq -f c%g ${COUNT} | xargs -P ${COUNT} -I NAME ${run}`);
+    const shown = await tour.perform("ipvlan ps --format '{{.status}} {{json .endpoints}}'");
+    const lines = shown.split("\n");
+    const addresses = new Set(lines.map((line) => /"ip":"([^"]+)"/.exec(line)?.[1]));
+    await tour.holds(
+      "ENG-8",
+      isEqual(
+        "The kernel has all of each container",
+        lines.filter((line) => /^up /.test(line)).length,
+        COUNT,
+      ),
+      isEqual("No address is there twice", addresses.size, COUNT),
+    );
+    await tour.perform(remove);
+    if (removeNetwork !== undefined) await tour.perform(removeNetwork);
+    await tour.holds("ENG-8", nothingIsLeft(ip, before));
+  },
+);
+
+export default fifty;
