@@ -113,7 +113,8 @@ networks:
         - subnet: 2001:db8:20::/64
 services:
   nginx:
-    networks: { web: { <<: *endpoint, ipv6_address: "2001:db8:20::10", interface_name: web0 } }
+    networks: { web: { <<: *endpoint, ipv6_address: "2001:db8:20::10", interface_name: web0,
+                       link_local_ips: [169.254.7.1], gw_priority: -1 } }
   probe:
     networks: [web]
 `,
@@ -129,7 +130,8 @@ networks:
 sandboxes:
   nginx:
     networks:
-      web: { ip: 192.168.20.10, ip6: "2001:db8:20::10", aliases: [www], ifname: web0 }
+      web: { ip: 192.168.20.10, ip6: "2001:db8:20::10", aliases: [www], ifname: web0,
+             link_local_ips: [169.254.7.1], gw_priority: -1 }
   probe: { networks: { web: {} } }
 `,
   );
