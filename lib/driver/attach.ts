@@ -58,6 +58,23 @@ export interface AttachRequest extends AdoptSpec {
    * @default {undefined}
    */
   namespaceId?: string;
+  /**
+   * Whether the namespace to adopt is that of the host.
+   *
+   * @default {false}
+   */
+  isHost?: boolean;
+}
+
+/** The file of the namespace that a new sandbox takes over; `undefined` if it takes none. */
+export function takenNamespace(
+  { name, namespace, pid }: Pick<AttachRequest, "name" | "namespace" | "pid">,
+): string | undefined {
+  // The name is checked later.
+  if (namespace === "found" && nameProblem("sandbox", name) === undefined) {
+    return `/run/netns/${name}`;
+  }
+  return namespace === "attached" ? `/proc/${pid}/ns/net` : undefined;
 }
 
 /** A sandbox and its new endpoints. */
@@ -392,7 +409,7 @@ function sandboxProblems(
   request: AttachRequest,
   record: Sandbox | undefined,
 ): IpvlanError[] {
-  const { name, namespace, owner } = request;
+  const { name, namespace, owner, pid, isHost } = request;
   const isRecorded = record !== undefined;
   if (owner ?? record?.owner) return ownedProblems(store, request, record);
   const isPresent = nameIsUsed(name);
@@ -404,6 +421,14 @@ function sandboxProblems(
   const problem = nameProblem("sandbox", name);
   if (problem) return [problem];
   if (isRecorded) return [new SandboxExistsError(name, false)];
+  if (isHost) {
+    const rule = "its network namespace is that of the host itself";
+    return [
+      pid === undefined
+        ? new InvalidOptionError("namespace", name, rule)
+        : new InvalidOptionError("process id", String(pid), rule),
+    ];
+  }
   if (namespace === "found") return isPresent ? [] : [new NamespaceNotFoundError(name)];
   return isPresent ? [new SandboxExistsError(name, true)] : [];
 }

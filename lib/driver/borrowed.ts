@@ -50,6 +50,13 @@ export class BorrowedNamespaces {
     return await this.#identityOf(file);
   }
 
+  /** Whether a file leads to the host's namespace. */
+  async isHost(path: string): Promise<boolean> {
+    const { host, found } = await this.#find([path]);
+    const file = found.get(path);
+    return file?.dev === host.dev && file.ino === host.ino;
+  }
+
   /** Of sandboxes with borrowed namespaces, the names of those whose namespaces are there. */
   async present(sandboxes: readonly Sandbox[]): Promise<Set<string>> {
     const paths = new Set(sandboxes.flatMap(({ path }) => path ?? []));

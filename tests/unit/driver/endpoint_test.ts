@@ -275,7 +275,7 @@ Deno.test("all problems of an endpoint are reported at once", () => {
     OutsideSubnetError,
   ]);
   assertEquals(found.slice(0, 5).map(({ message }) => message), [
-    'The sandbox "c1" is connected to network "dual" already',
+    "endpoint with name c1 already exists in network dual",
     'The MAC address "02:00:00:00:00:01" cannot be used: every ipvlan link has the MAC address of ' +
     "its parent",
     'The alias name "not ok" is not valid: letters and digits, and after the first also _ . and -',
