@@ -24,7 +24,16 @@ const PREDEFINED: Readonly<Record<string, string>> = {
 };
 
 /** The options of one network, as `--network name=NETWORK,ip=ADDRESS` has them. */
-const KEYS = ["name", "alias", "driver-opt", "gw-priority", "ip", "ip6", "mac-address"];
+const KEYS = [
+  "name",
+  "alias",
+  "driver-opt",
+  "gw-priority",
+  "ip",
+  "ip6",
+  "link-local-ip",
+  "mac-address",
+];
 
 /**
  * Reads the networks of `run`.
@@ -41,7 +50,7 @@ export function readTarget(
   const refuse = (value: string, rule: string) => {
     problems.push(new InvalidOptionError("network", value, rule));
   };
-  const connections: { connection: Connection; priority: number }[] = [];
+  const connections: Connection[] = [];
   for (const [index, text] of networks.entries()) {
     const inside = /^container:(.*)$/.exec(text)?.[1];
     if (networks.length > 1 && (text === "none" || inside !== undefined)) {
@@ -60,35 +69,22 @@ export function readTarget(
         }
       }
       const aliases = [...general.aliases ?? [], ...read.options.aliases ?? []];
-      const connection = { ...general, ...read.options, aliases, network: read.network };
-      connections.push({ connection, priority: read.priority });
+      connections.push({ ...general, ...read.options, aliases, network: read.network });
     }
   }
-  // The default route is that of the first network.
-  const sorted = connections.toSorted((one, other) => other.priority - one.priority);
-  return { target: { connections: sorted.map(({ connection }) => connection) }, problems };
-}
-
-/** Reads the priority of a network for the default route; higher ones come first. */
-export function readPriority(text: string): { priority: number; problems: IpvlanError[] } {
-  const isNumber = /^-?\d{1,9}$/.test(text);
-  const rule = "give a whole number";
-  return {
-    priority: isNumber ? Number(text) : 0,
-    problems: isNumber ? [] : [new InvalidOptionError("gw-priority", text, rule)],
-  };
+  return { target: { connections }, problems };
 }
 
 /** Reads `NETWORK`, or `name=NETWORK,ip=ADDRESS,…`. */
 function readNetworkWords(
   text: string,
-): { network: string; options: ConnectOptions; priority: number; problems: IpvlanError[] } {
-  if (!text.includes("=")) return { network: text, options: {}, priority: 0, problems: [] };
+): { network: string; options: ConnectOptions; problems: IpvlanError[] } {
+  if (!text.includes("=")) return { network: text, options: {}, problems: [] };
   const pairs = text.split(",").map((word) => /^([^=]+)=(.+)$/s.exec(word)?.slice(1) ?? []);
   if (pairs.some(([key = ""]) => !KEYS.includes(key))) {
     const rule = `write KEY=VALUE with commas between them; the keys are ${KEYS.join(", ")}`;
     const problems = [new InvalidOptionError("network", text, rule)];
-    return { network: "", options: {}, priority: 0, problems };
+    return { network: "", options: {}, problems };
   }
   const values = (key: string) => pairs.filter(([each]) => each === key).map(([, value]) => value!);
   const value = (key: string) => values(key).at(-1);
@@ -97,6 +93,5 @@ function readNetworkWords(
   if (network === undefined) {
     problems.push(new InvalidOptionError("network", text, "give its name: name=NETWORK"));
   }
-  const { priority, problems: wrong } = readPriority(value("gw-priority") ?? "0");
-  return { network: network ?? "", options, priority, problems: [...problems, ...wrong] };
+  return { network: network ?? "", options, problems };
 }

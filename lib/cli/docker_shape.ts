@@ -257,16 +257,19 @@ function endpointId({ sandbox }: Endpoint, { id }: Network): string {
 }
 
 function endpointSettings(endpoint: Endpoint, network: Network): Struct {
-  const { sandbox, ifname, ip = "", ip6 = "", aliases } = endpoint;
+  const { sandbox, ifname, ip = "", ip6 = "", aliases, gatewayPriority = 0 } = endpoint;
+  const { linkLocalAddresses } = endpoint;
   const [address = "", length = "0"] = ip.split("/");
   const [address6 = "", length6 = "0"] = ip6.split("/");
   return {
+    IPAMConfig: linkLocalAddresses ? { LinkLocalIPs: linkLocalAddresses } : null,
     Aliases: aliases,
     NetworkID: network.id,
     EndpointID: endpointId(endpoint, network),
     Gateway: routeGateway(network, address),
     IPAddress: address,
     MacAddress: "",
+    GwPriority: gatewayPriority,
     IPPrefixLen: Number(length),
     IPv6Gateway: routeGateway(network, address6),
     GlobalIPv6Address: address6,

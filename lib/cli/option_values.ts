@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { priorityProblem } from "../driver/default_routes.ts";
 import { InvalidOptionError } from "../driver/errors.ts";
 import type { ConnectOptions } from "../driver/types.ts";
 import type { IpvlanError } from "../errors.ts";
@@ -46,6 +47,12 @@ export const ENDPOINT_OPTIONS: Option[] = [
   { name: "alias", value: "NAME", many: true, help: "another name on the network" },
   { name: "ifname", value: "NAME", help: "the link's name in the sandbox" },
   { name: "driver-opt", value: "NAME=VALUE", many: true, help: `${IFNAME}=NAME is --ifname NAME` },
+  {
+    name: "link-local-ip",
+    value: "ADDRESS",
+    many: true,
+    help: "one more address of the link, of 169.254.0.0/16 or fe80::/10",
+  },
   { name: "mac-address", value: "MAC", help: "refused: an ipvlan link has its parent's" },
 ];
 
@@ -72,13 +79,26 @@ export function readEndpoint(
     );
   });
   const aliases = ["alias", "network-alias", "net-alias"].flatMap((name) => args.values(name));
+  const linkLocals = args.values("link-local-ip");
   const given: ConnectOptions = {
     ip: args.value("ip"),
     ip6: args.value("ip6"),
     aliases: aliases.length > 0 ? aliases : undefined,
     ifname: args.value("ifname") ?? ifnames.at(-1),
     macAddress: args.value("mac-address"),
+    linkLocalAddresses: linkLocals.length > 0 ? linkLocals : undefined,
+    gatewayPriority: readPriority(args.value("gw-priority"), problems),
   };
   const options = Object.entries(given).filter(([, value]) => value !== undefined);
   return { options: Object.fromEntries(options), problems };
+}
+
+/** Reads the priority of a network for the default route; higher ones come first. */
+function readPriority(text: string | undefined, problems: IpvlanError[]): number | undefined {
+  if (text === undefined) return undefined;
+  const priority = /^[-+]?\d+$/.test(text) ? Number(text) : NaN;
+  const problem = priorityProblem(priority, text);
+  if (!problem) return priority;
+  problems.push(problem);
+  return undefined;
 }

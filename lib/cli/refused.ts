@@ -147,12 +147,6 @@ export const REFUSED_OPTIONS: readonly Refusal[] = [
       "--network-alias at run, or --alias at connect",
   },
   {
-    commands: ["run", "network connect"],
-    options: ["--link-local-ip ADDRESS"],
-    why: "no network gives out link-local addresses: add one with " +
-      "ip -n SANDBOX addr add ADDRESS dev eth0",
-  },
-  {
     commands: ["network create"],
     options: ["--config-from NETWORK", "--config-only", "--ingress"],
     why: "it is for a swarm of several machines, and ipvlan is for one: give the options of the " +

@@ -4,10 +4,11 @@ import { formatAddress, parseAddress, type Pools } from "../ipam/mod.ts";
 import { NamespaceNotFoundError } from "../iproute2/errors.ts";
 import { holderElsewhere } from "./claims.ts";
 import { deleteRecords, type RecordGroup, setState } from "./drop.ts";
-import { giveWaySteps } from "./default_routes.ts";
+import { rerouteSteps, type Siblings, siblingsOf } from "./default_routes.ts";
 import {
   decideEndpoint,
   endpointSteps,
+  linkAddresses,
   sandboxSteps,
   subnetRoutes,
   toEndpoint,
@@ -57,6 +58,23 @@ export interface AttachRequest extends AdoptSpec {
    * @default {undefined}
    */
   namespaceId?: string;
+  /**
+   * Whether the namespace to adopt is that of the host.
+   *
+   * @default {false}
+   */
+  isHost?: boolean;
+}
+
+/** The file of the namespace that a new sandbox takes over; `undefined` if it takes none. */
+export function takenNamespace(
+  { name, namespace, pid }: Pick<AttachRequest, "name" | "namespace" | "pid">,
+): string | undefined {
+  // The name is checked later.
+  if (namespace === "found" && nameProblem("sandbox", name) === undefined) {
+    return `/run/netns/${name}`;
+  }
+  return namespace === "attached" ? `/proc/${pid}/ns/net` : undefined;
 }
 
 /** A sandbox and its new endpoints. */
@@ -88,8 +106,8 @@ interface Reservation {
   notices: string[];
   /** The steps by which the default routes that it has give way to others. */
   giveWay: Step[];
-  /** Whether there is one endpoint to make, and the sandbox has no other. */
-  isOnly: boolean;
+  /** What the sandbox's endpoints are to each other when all is made. */
+  siblings: Siblings;
   /** The records that are `making`: with the sandbox if it is new. */
   records: RecordGroup;
 }
@@ -131,12 +149,19 @@ export async function attach(
 
 /** The network of an address that one of the endpoints has. */
 function networkOf(planned: readonly NetworkEndpoint[], address: string): Network {
-  return planned.find(({ endpoint }) => endpointAddresses(endpoint).includes(address))!.network;
+  return planned.find(({ endpoint }) => givenAddresses(endpoint).includes(address))!.network;
+}
+
+/** The addresses of an endpoint, or those that are asked for, with the link-local ones. */
+function givenAddresses(
+  { linkLocalAddresses = [], ...endpoint }: EndpointRecord | Connection,
+): string[] {
+  return [...endpointAddresses(endpoint), ...linkLocalAddresses];
 }
 
 /** Whether the user has asked for an address. */
 function isAskedFor(connections: readonly Connection[], address: string): boolean {
-  return connections.flatMap(endpointAddresses)
+  return connections.flatMap(givenAddresses)
     .some((given) => formatAddress(parseAddress(given)) === address);
 }
 
@@ -202,12 +227,13 @@ function reserve(
     const endpoints = decided.planned.map(({ endpoint }) => endpoint);
     const records: RecordGroup = isNew ? { sandbox, endpoints } : { endpoints };
     setState(store, records, "making");
+    const siblings = siblingsOf([...present.map(({ endpoint }) => endpoint), ...endpoints]);
     return {
       sandbox,
       planned: decided.planned,
       notices: decided.notices,
-      giveWay: endpoints.length > 0 ? giveWay(present) : [],
-      isOnly: present.length + endpoints.length === 1,
+      giveWay: giveWay(present, siblings),
+      siblings,
       records,
     };
   });
@@ -220,7 +246,7 @@ function reserve(
  */
 async function make(
   parts: DriverParts,
-  { sandbox, planned, giveWay, isOnly, records }: Reservation,
+  { sandbox, planned, giveWay, siblings, records }: Reservation,
   pid: number | undefined,
   held: HeldAddresses,
 ): Promise<HostsFileError[]> {
@@ -234,7 +260,7 @@ async function make(
     ...(records.sandbox ? sandboxSteps(sandbox, pid) : []),
     ...giveWay,
     ...planned.flatMap(({ network, endpoint }) =>
-      endpointSteps(network, endpoint, isOnly, sandbox.path)
+      endpointSteps(network, endpoint, siblings, sandbox.path)
     ),
   ]);
   try {
@@ -335,20 +361,21 @@ function findPresent(store: Store, sandbox: string): PresentEndpoint[] {
 }
 
 /**
- * The steps by which the default routes of a sandbox's only endpoint give way to others. There are
- * none where it has more endpoints, as the first one gave way to the second.
+ * The steps by which the default routes that a sandbox has give way to others.
  *
- * @throws {HalfDoneError} The endpoint is being made or removed, so its routes may come or go.
+ * @param siblings What its endpoints are to each other when all is made.
+ * @throws {HalfDoneError} An endpoint is being made or removed, so its routes may come or go.
  */
-function giveWay(present: readonly PresentEndpoint[]): Step[] {
-  const [only, ...others] = present;
-  if (!only || others.length > 0) return [];
-  const { network, endpoint } = only;
-  const steps = giveWaySteps(network, endpoint);
-  if (steps.length > 0 && !isReady(endpoint)) {
-    throw new HalfDoneError(`connection of "${endpoint.sandbox}" to "${network.name}"`);
-  }
-  return steps;
+function giveWay(present: readonly PresentEndpoint[], siblings: Siblings): Step[] {
+  const before = siblingsOf(present.map(({ endpoint }) => endpoint));
+  return present.flatMap(({ network, endpoint }) => {
+    const addresses = linkAddresses(network, endpoint);
+    const steps = rerouteSteps(network, endpoint, addresses, before, siblings);
+    if (steps.length > 0 && !isReady(endpoint)) {
+      throw new HalfDoneError(`connection of "${endpoint.sandbox}" to "${network.name}"`);
+    }
+    return steps;
+  });
 }
 
 /**
@@ -382,7 +409,7 @@ function sandboxProblems(
   request: AttachRequest,
   record: Sandbox | undefined,
 ): IpvlanError[] {
-  const { name, namespace, owner } = request;
+  const { name, namespace, owner, pid, isHost } = request;
   const isRecorded = record !== undefined;
   if (owner ?? record?.owner) return ownedProblems(store, request, record);
   const isPresent = nameIsUsed(name);
@@ -394,6 +421,14 @@ function sandboxProblems(
   const problem = nameProblem("sandbox", name);
   if (problem) return [problem];
   if (isRecorded) return [new SandboxExistsError(name, false)];
+  if (isHost) {
+    const rule = "its network namespace is that of the host itself";
+    return [
+      pid === undefined
+        ? new InvalidOptionError("namespace", name, rule)
+        : new InvalidOptionError("process id", String(pid), rule),
+    ];
+  }
   if (namespace === "found") return isPresent ? [] : [new NamespaceNotFoundError(name)];
   return isPresent ? [new SandboxExistsError(name, true)] : [];
 }

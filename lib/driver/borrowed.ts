@@ -55,6 +55,13 @@ export class BorrowedNamespaces {
     return await this.#identityOf(file);
   }
 
+  /** Whether a file leads to the host's namespace. */
+  async isHost(path: string): Promise<boolean> {
+    const { host, found } = await this.#find([path]);
+    const file = found.get(path);
+    return file?.dev === host.dev && file.ino === host.ino;
+  }
+
   /**
    * Of sandboxes with borrowed namespaces, the names of those whose namespaces are there. A sandbox
    * whose engine has told the path before it made the namespace has no identity on record: then any

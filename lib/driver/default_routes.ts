@@ -1,5 +1,7 @@
-import { endpointAddresses, familyOf } from "../ipam/address.ts";
+import type { IpvlanError } from "../errors.ts";
+import { familyOf } from "../ipam/address.ts";
 import { routeFlush, routeLine, type RouteSpec } from "../iproute2/route.ts";
+import { InvalidOptionError } from "./errors.ts";
 import type { Step } from "./plan.ts";
 import type { EndpointRecord } from "./records.ts";
 import type { Network } from "./types.ts";
@@ -32,26 +34,54 @@ const DEFAULT_METRIC = { 4: 0, 6: 1024 };
 /** The base of the metrics of default routes that are not a sandbox's first. */
 const LATER = DEFAULT_METRIC[6];
 
+/** The base of the metrics of a sandbox with priorities, and by how much each priority counts. */
+const [RANKED, PER_PRIORITY] = [200_000, 100];
+
 /** The base of the metrics of default routes that lead nowhere, beside other networks: the worst. */
 const NOWHERE = 1_000_000;
+
+/** The highest priority. The lowest one is as far below 0. */
+export const MAX_PRIORITY = 1000;
+
+/** What is wrong with a priority for the default route. @param text What was typed for it. */
+export function priorityProblem(
+  priority: number,
+  text: string = String(priority),
+): IpvlanError | undefined {
+  if (Number.isInteger(priority) && Math.abs(priority) <= MAX_PRIORITY) return undefined;
+  const rule = `give a whole number from -${MAX_PRIORITY} to ${MAX_PRIORITY}`;
+  return new InvalidOptionError("gw-priority", text, rule);
+}
+
+/** Which other endpoints a sandbox has: none, or others. `ranked` if one of all has a priority. */
+export type Siblings = "none" | "equal" | "ranked";
+
+/** Looks at all endpoints of a sandbox. */
+export function siblingsOf(
+  endpoints: readonly Pick<EndpointRecord, "gatewayPriority">[],
+): Siblings {
+  if (endpoints.length < 2) return "none";
+  return endpoints.some(({ gatewayPriority = 0 }) => gatewayPriority !== 0) ? "ranked" : "equal";
+}
+
+/** What the default routes of an endpoint depend on. */
+type RoutedEndpoint = Pick<EndpointRecord, "ifname" | "ordinal" | "routes" | "gatewayPriority">;
 
 /**
  * The default routes of an endpoint. Those of a sandbox's second network have a worse metric, and
  * are used when the first network is disconnected. Those that lead nowhere have the worst: an
  * isolated network in an L3 mode has some, but they must not hide those of another network.
- *
- * @param isOnly Whether it is the only endpoint of its sandbox.
  */
 export function defaultRoutes(
   network: Network,
-  { ifname, ordinal }: Pick<EndpointRecord, "ifname" | "ordinal">,
+  endpoint: RoutedEndpoint,
   addresses: readonly EndpointAddress[],
-  isOnly: boolean,
+  siblings: Siblings,
 ): RouteSpec[] {
+  const { ifname } = endpoint;
   const exit = wayOut(network);
   if (exit === "none") return [];
-  const isFirst = network.isolated ? isOnly : ordinal === 0;
-  const metric = isFirst ? undefined : (network.isolated ? NOWHERE : LATER) + ordinal;
+  const metric = metricOf(network, endpoint, siblings);
   return addresses.flatMap(({ address, gateway }) => {
     const dst = DEFAULT_PREFIX[familyOf(address)];
     if (exit === "link") return [{ dst, dev: ifname, metric }];
@@ -59,38 +89,60 @@ export function defaultRoutes(
   });
 }
 
+/** The metric of an endpoint's default routes; `undefined` for the kernel's, which is the best. */
+function metricOf(
+  { isolated }: Network,
+  { ordinal, gatewayPriority = 0 }: RoutedEndpoint,
+  siblings: Siblings,
+): number | undefined {
+  if (isolated) return siblings === "none" ? undefined : NOWHERE + ordinal;
+  // The best metric of IPv4 is 0, so nothing could come before a network that has it already.
+  if (siblings === "ranked") return RANKED - gatewayPriority * PER_PRIORITY + ordinal;
+  return ordinal === 0 ? undefined : LATER + ordinal;
+}
+
 /** The routes of an endpoint: those that it was given, or the default routes of its network. */
 export function linkRoutes(
   network: Network,
-  endpoint: Pick<EndpointRecord, "ifname" | "ordinal" | "routes">,
+  endpoint: RoutedEndpoint,
   addresses: readonly EndpointAddress[],
-  isOnly: boolean,
+  siblings: Siblings,
 ): RouteSpec[] {
   const { routes, ifname } = endpoint;
   return routes?.map(({ dst, via }) => ({ dst, via, dev: ifname })) ??
-    defaultRoutes(network, endpoint, addresses, isOnly);
+    defaultRoutes(network, endpoint, addresses, siblings);
 }
 
 /** The destination of a default route. */
 const DEFAULT_PREFIX = { 4: "default", 6: "::/0" };
 
 /**
- * The steps that make the default routes of a sandbox's only endpoint worse than those of the
- * networks that it is connected to now. Only default routes that lead nowhere have to give way.
+ * The steps that change the metrics of an endpoint's default routes, when other endpoints of its
+ * sandbox come or go.
+ *
+ * @param before What the other endpoints were.
+ * @param after What they are now.
  */
-export function giveWaySteps(network: Network, endpoint: EndpointRecord): Step[] {
-  if (!network.isolated || endpoint.routes || wayOut(network) === "none") return [];
-  const { sandbox, ifname: dev } = endpoint;
+export function rerouteSteps(
+  network: Network,
+  endpoint: EndpointRecord,
+  addresses: readonly EndpointAddress[],
+  before: Siblings,
+  after: Siblings,
+): Step[] {
+  const { sandbox, ifname: dev, routes: own, handOver } = endpoint;
+  if (own || handOver) return [];
+  const routes = (siblings: Siblings) => defaultRoutes(network, endpoint, addresses, siblings);
+  const [old, wanted] = [routes(before), routes(after)];
+  if (old[0]?.metric === wanted[0]?.metric) return [];
   const inside = (line: string) => ({ netns: sandbox, line });
-  const addresses = endpointAddresses(endpoint).map((address) => ({ address }));
-  const routes = (isOnly: boolean) => defaultRoutes(network, endpoint, addresses, isOnly);
   // `route flush` and `route replace`, as somebody may have deleted the routes in the sandbox, and
-  // as they have given way already if another network was connected before.
+  // as they may have been changed already when another network was connected before.
   const remove = ({ dst, metric = DEFAULT_METRIC[familyOf(dst)] }: RouteSpec) =>
     inside(routeFlush({ dst, dev, metric }));
   const make = (route: RouteSpec) => inside(routeLine("replace", route));
   return [
-    ...routes(true).map((route) => ({ ...remove(route), undo: make(route) })),
-    ...routes(false).map((route) => ({ ...make(route), undo: remove(route) })),
+    ...old.map((route) => ({ ...remove(route), undo: make(route) })),
+    ...wanted.map((route) => ({ ...make(route), undo: remove(route) })),
   ];
 }

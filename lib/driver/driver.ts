@@ -1,7 +1,7 @@
 import type { IpvlanError } from "../errors.ts";
 import { look, lookAtLinks } from "../iproute2/view.ts";
 import { netnsPath } from "../iproute2/words.ts";
-import { attach, type Attached, type AttachRequest } from "./attach.ts";
+import { attach, type Attached, type AttachRequest, takenNamespace } from "./attach.ts";
 import { type BackgroundOptions, startInBackground } from "./background.ts";
 import { BorrowedNamespaces } from "./borrowed.ts";
 import {
@@ -784,11 +784,13 @@ export class Driver implements AsyncDisposable {
       );
       await removeStale(unstoppable, others);
       const path = request.path ?? store.sandbox(name)?.path;
-      const [namespaceId, facts] = await Promise.all([
+      const taken = takenNamespace(request);
+      const [namespaceId, isHost, facts] = await Promise.all([
         path === undefined ? undefined : borrowed.identify(path),
+        taken === undefined ? false : borrowed.isHost(taken),
         connections.length > 0 ? this.#linkFacts() : undefined,
       ]);
-      return await attach(this.#parts, { ...request, namespaceId }, facts);
+      return await attach(this.#parts, { ...request, namespaceId, isHost }, facts);
     });
   }
 
@@ -825,7 +827,7 @@ export class Driver implements AsyncDisposable {
   /** Kills processes; on a dry run, reports the commands. */
   async #kill(sandbox: string, pids: readonly number[], signal: Deno.Signal): Promise<void> {
     const { report, isRehearsal } = this.#base;
-    // The namespace of a process that was adopted may be that of the whole machine.
+    // The caller may run this program in a sandbox.
     if (pids.includes(Deno.pid)) {
       throw new InvalidOptionError("sandbox", sandbox, "this program is in it itself");
     }

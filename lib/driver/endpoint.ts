@@ -11,14 +11,20 @@ import {
   type Pools,
   type Taken,
 } from "../ipam/mod.ts";
-import { addrAdd } from "../iproute2/addr.ts";
+import { addrAdd, type AddrSpec } from "../iproute2/addr.ts";
 import type { IpCommandError } from "../iproute2/errors.ts";
 import { explainRights } from "../iproute2/kernel.ts";
 import { linkAdd, linkDel, linkSet } from "../iproute2/link.ts";
 import { netnsAdd, netnsAttach, netnsDel } from "../iproute2/netns.ts";
 import { routeLine } from "../iproute2/route.ts";
 import { linkName } from "../iproute2/words.ts";
-import { type EndpointAddress, linkRoutes, wayOut } from "./default_routes.ts";
+import {
+  type EndpointAddress,
+  linkRoutes,
+  priorityProblem,
+  type Siblings,
+  wayOut,
+} from "./default_routes.ts";
 import {
   AddressHeldError,
   AlreadyConnectedError,
@@ -30,6 +36,7 @@ import {
   RouteOverlapError,
 } from "./errors.ts";
 import type { HeldAddress } from "./holders.ts";
+import { linkLocalProblems, usual, withLinkLocalLength } from "./link_local.ts";
 import { isOwned, nameProblem } from "./names.ts";
 import { linkOptions } from "./options.ts";
 import { aliasOf, explainIpvlanAdd, LINK_GROUP } from "./parent.ts";
@@ -103,6 +110,10 @@ export function decideEndpoint(
     if (problem) problems.push(problem);
   }
   problems.push(...nameConflicts(sandbox, aliases, facts));
+  const { linkLocalAddresses = [], gatewayPriority = 0 } = options;
+  problems.push(...linkLocalProblems(network, linkLocalAddresses));
+  const priority = priorityProblem(gatewayPriority);
+  if (priority) problems.push(priority);
   const ordinal = lowestFree(new Set(endpoints.map((endpoint) => endpoint.ordinal)));
   const names = new Set(["lo", ...endpoints.map(({ ifname }) => ifname)]);
   const ifname = options.handOver
@@ -159,6 +170,8 @@ export function decideEndpoint(
   if (ip6 !== undefined) endpoint.ip6 = ip6;
   if (options.routes) endpoint.routes = options.routes;
   if (options.handOver) endpoint.handOver = true;
+  if (linkLocalAddresses.length > 0) endpoint.linkLocalAddresses = usual(linkLocalAddresses);
+  if (gatewayPriority !== 0) endpoint.gatewayPriority = gatewayPriority;
   if (network.foreignAddresses) endpoint.prefixLengths = prefixLengths;
   const overlapping = overlapProblems(sandbox, subnetRoutes(network, endpoint), facts.routes);
   // An engine knows what it does, and connects one network twice if it is asked to.
@@ -334,7 +347,20 @@ export function toEndpoint(network: Network, endpoint: EndpointRecord): Endpoint
   const addresses = linkAddresses(network, endpoint).map(({ address }) =>
     familyOf(address) === 6 ? { ip6: address } : { ip: address }
   );
-  return Object.assign({ network: network.name, sandbox, ifname }, ...addresses, { aliases });
+  return Object.assign({ network: network.name, sandbox, ifname }, ...addresses, {
+    aliases,
+    ...extrasOf(endpoint),
+  });
+}
+
+/** What only some endpoints have. What one has not is left out. */
+export function extrasOf(
+  { linkLocalAddresses, gatewayPriority }: Pick<Endpoint, "linkLocalAddresses" | "gatewayPriority">,
+): Pick<Endpoint, "linkLocalAddresses" | "gatewayPriority"> {
+  return {
+    ...linkLocalAddresses && { linkLocalAddresses },
+    ...gatewayPriority !== undefined && { gatewayPriority },
+  };
 }
 
 /** The name of an endpoint's link until it is renamed in its sandbox. */
@@ -363,13 +389,13 @@ export function linkIndex({ id, ordinal }: Pick<EndpointRecord, "id" | "ordinal"
  *
  * A link that is handed over stays in the host's namespace, without address and route.
  *
- * @param isOnly Whether it is the only endpoint of its sandbox. The default routes depend on that.
+ * @param siblings The other endpoints of its sandbox. The default routes depend on them.
  * @param path The file of the sandbox's namespace, if that has no name.
  */
 export function endpointSteps(
   network: Network,
   endpoint: EndpointRecord,
-  isOnly: boolean,
+  siblings: Siblings,
   path?: string,
 ): Step[] {
   const addresses = linkAddresses(network, endpoint);
@@ -407,18 +433,31 @@ export function endpointSteps(
         error.errno === "EEXIST" ? new LinkExistsError(sandbox, ifname) : explainRights(error),
     },
     inside(linkSet(ifname, { up: true })),
-    // The driver gives each address once, so the kernel need not look for duplicates (nodad).
-    ...addresses.map(({ address }) => ({
-      ...inside(addrAdd({ dev: ifname, address, nodad: familyOf(address) === 6 })),
-      gives: address.split("/")[0]!,
+    ...linkAddrs(network, endpoint).map((addr) => ({
+      ...inside(addrAdd(addr)),
+      gives: addr.address.split("/")[0]!,
       explain: (error: IpCommandError) =>
         error.errno === "EADDRINUSE"
-          ? new AddressHeldError(address.split("/")[0]!, unknownHolder(parent))
+          ? new AddressHeldError(addr.address.split("/")[0]!, unknownHolder(parent))
           : explainRights(error),
     })),
-    ...linkRoutes(network, endpoint, addresses, isOnly)
+    ...linkRoutes(network, endpoint, addresses, siblings)
       .map((route) => inside(routeLine("add", route))),
     inside(alias),
+  ];
+}
+
+/** All addresses of an endpoint's link: those of the network, and the link-local ones. */
+export function linkAddrs(network: Network, endpoint: EndpointRecord): AddrSpec[] {
+  const { ifname: dev, linkLocalAddresses = [] } = endpoint;
+  // The driver gives each address once, so the kernel need not look for duplicates (nodad).
+  const spec = (address: string) => ({ dev, address, nodad: familyOf(address) === 6 });
+  return [
+    ...linkAddresses(network, endpoint).map(({ address }) => spec(address)),
+    ...linkLocalAddresses.map((address): AddrSpec => ({
+      ...spec(withLinkLocalLength(address)),
+      scope: "link",
+    })),
   ];
 }
 

@@ -7,11 +7,16 @@ import { findFiles, findOpenFiles, type FoundFile } from "./files.ts";
 export interface EnterableNamespace {
   /** A name or a path, as `ip -n` takes it; `undefined` for the namespace of this process. */
   netns: string | undefined;
+  /** Whether it is the host's. */
+  isHost: boolean;
   /** What to say of a link in it: `in the namespace "web"`. */
   where: string;
   /** Its names. */
   names: string[];
 }
+
+/** What is known of the host's namespace. */
+export const HOST = { isHost: true, where: "of the host" } as const;
 
 /** The file of the namespace of whoever looks. */
 const OWN = "/proc/self/ns/net";
@@ -54,17 +59,22 @@ function namespaceAt(path: string, host: string | undefined): EnterableNamespace
   const named = /^\/run\/netns\/([^/]+)$/.exec(path)?.[1];
   if (named !== undefined) {
     if (!attempt(() => netnsName(named)).ok) return undefined;
-    const where = named === host ? "of the host" : `in the namespace "${named}"`;
-    return { netns: named, where, names: [named] };
+    if (named === host) return { netns: named, ...HOST, names: [named] };
+    return { netns: named, isHost: false, where: `in the namespace "${named}"`, names: [named] };
   }
   if (path === OWN) {
-    const where = host === undefined ? "of the host" : "in the namespace of this process";
-    return { netns: undefined, where, names: [] };
+    if (host === undefined) return { netns: undefined, ...HOST, names: [] };
+    return {
+      netns: undefined,
+      isHost: false,
+      where: "in the namespace of this process",
+      names: [],
+    };
   }
   const [, pid, file] = /^\/proc\/(\d+)\/(ns\/net|fd\/\d+)$/.exec(path) ?? [];
   if (pid === undefined) return undefined;
   const where = file === "ns/net"
     ? `in the namespace of process ${pid}`
     : `in a namespace that process ${pid} keeps open`;
-  return { netns: fromNetnsFolder(path), where, names: [] };
+  return { netns: fromNetnsFolder(path), isHost: false, where, names: [] };
 }

@@ -302,7 +302,7 @@ export class AlreadyConnectedError extends IpvlanError {
 
   /** Makes the error from the sandbox and the network. */
   constructor(sandbox: string, network: string) {
-    super(`The sandbox "${sandbox}" is connected to network "${network}" already`);
+    super(`endpoint with name ${plain(sandbox)} already exists in network ${plain(network)}`);
     this.sandbox = sandbox;
     this.network = network;
   }
@@ -464,8 +464,9 @@ export class SubnetInUseError extends IpvlanError {
   /** Makes the error from the subnet, the other subnet, the other network, and the parent. */
   constructor(subnet: string, other: string, network: string, parent: string) {
     super(
-      `The subnet ${subnet} overlaps ${other} of network "${network}" on the same parent ` +
-        `"${parent}": choose another subnet or parent, or remove that network`,
+      `Pool overlaps with other one on this address space: ${subnet}, and ${other} of network ` +
+        `"${network}" on the same parent "${parent}"; choose another subnet or parent, or remove ` +
+        "that network",
     );
     this.subnet = subnet;
     this.network = network;

@@ -2,7 +2,7 @@ import { type Addr, parseAddrs } from "../iproute2/addr.ts";
 import { parseJson } from "../iproute2/json.ts";
 import { type Link, parseLinks } from "../iproute2/link.ts";
 import type { RunProgram } from "../iproute2/shell.ts";
-import { type EnterableNamespace, findEnterable } from "./enterable.ts";
+import { type EnterableNamespace, findEnterable, HOST } from "./enterable.ts";
 import { globalAddrs } from "./parent.ts";
 
 /**
@@ -57,12 +57,11 @@ function rowsOf(out: readonly string[]): Record<string, unknown>[] {
 
 /** The addresses of the ipvlan links in one namespace that are on the host's links. */
 function heldIn(
-  { where, names }: Pick<EnterableNamespace, "where" | "names">,
+  { isHost, where, names }: Omit<EnterableNamespace, "netns">,
   links: readonly Link[],
   addrs: readonly Addr[],
   parents: readonly Link[],
 ): HeldAddress[] {
-  const isHost = where === "of the host";
   return links.filter(({ info, linkNetnsid }) =>
     info.type === "ipvlan" && (linkNetnsid === undefined) === isHost
   ).flatMap(({ name, linkIndex, address: mac }) => {
@@ -82,5 +81,5 @@ function heldIn(
 export function heldByHost(
   { links, addrs }: { links: readonly Link[]; addrs: readonly Addr[] },
 ): HeldAddress[] {
-  return heldIn({ where: "of the host", names: [] }, links, addrs, links);
+  return heldIn({ ...HOST, names: [] }, links, addrs, links);
 }

@@ -74,11 +74,9 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
   }
   choice.carrier = base;
   choice.problems.push(...unfitProblems(base, links));
-  if (tagInName(base) !== undefined && tagOf(base) === tagInName(base)) {
-    choice.notices.push(
-      `The link "${base.name}" has ${tagOf(base)}, so "${parent}" has no outer tag of 802.1ad`,
-    );
-  }
+  const outer = outerMismatch(parent, base);
+  if (outer instanceof InvalidParentError) choice.problems.push(outer);
+  else if (outer !== undefined) choice.notices.push(outer);
   for (const sub of subs) {
     const same = links.find(({ link, info }) =>
       link === sub.link && info.type === "vlan" && info.id === sub.id &&
@@ -126,6 +124,26 @@ function tagMismatch(link: Link, links: readonly Link[]): string | InvalidParent
     `link of another name for that, and use it: "ip link add link ${link.link} name NAME type ` +
     `vlan id ${id}"`;
   return new InvalidParentError(link.name, reason);
+}
+
+/**
+ * Finds out whether a new sub-interface `link.vlan.vlan` would have an outer tag of 802.1Q, and not
+ * of 802.1ad. A link that somebody made so is meant so. One that the driver made is there for another
+ * network, and the tags would depend on which network is created first.
+ *
+ * @param base The link that the sub-interface is made on.
+ * @returns What the user should know, or why the sub-interface cannot be a parent.
+ */
+function outerMismatch(parent: string, base: Link): string | InvalidParentError | undefined {
+  const tag = tagOf(base);
+  if (tag === undefined || tag !== tagInName(base)) return undefined;
+  if (!isOurs(base)) {
+    return `The link "${base.name}" has ${tag}, so "${parent}" has no outer tag ` +
+      "of 802.1ad";
+  }
+  const reason = `its outer tag must be of 802.1ad, and "${base.name}" has ${tag} for another ` +
+    "network; use another VLAN for one of them";
+  return new InvalidParentError(parent, reason);
 }
 
 /**

@@ -35,7 +35,7 @@ export interface EndpointRecord {
   sandbox: string;
   /** The link's name in the sandbox. */
   ifname: string;
-  /** Its number among the sandbox's endpoints, from 0. The lowest one has the default route. */
+  /** Its number among the sandbox's endpoints, from 0: of equal priorities, the lowest one counts. */
   ordinal: number;
   /** The IPv4 address, without a prefix length. */
   ip?: string;
@@ -47,12 +47,19 @@ export interface EndpointRecord {
   routes?: readonly EndpointRoute[];
   /** Whether an engine moves, names and addresses its link. */
   handOver?: true;
+  /** The link-local addresses that its link gets besides; `undefined` if there are none. */
+  linkLocalAddresses?: readonly string[];
+  /** Its priority for the default route; `undefined` if it is 0. */
+  gatewayPriority?: number;
   /** The prefix lengths of its addresses, if they are foreign. */
   prefixLengths?: { ip?: number; ip6?: number };
 }
 
 /** What is on record of an endpoint and no query asks for. */
-export type EndpointDetails = Pick<EndpointRecord, "routes" | "handOver" | "prefixLengths">;
+export type EndpointDetails = Pick<
+  EndpointRecord,
+  "routes" | "handOver" | "prefixLengths" | "linkLocalAddresses" | "gatewayPriority"
+>;
 
 type Rule = (value: unknown) => boolean;
 
@@ -159,6 +166,8 @@ const LINK = fields({ type: isText, name: isText });
 const DETAILS: Record<keyof EndpointDetails, Rule> = {
   routes: optional(listOf(fields({ dst: isPrefix, via: optional(isAddress) }))),
   handOver: optional(oneOf(true)),
+  linkLocalAddresses: optional(listOf(isAddress)),
+  gatewayPriority: optional(Number.isInteger as Rule),
   prefixLengths: optional(fields({
     ip: optional(Number.isInteger as Rule),
     ip6: optional(Number.isInteger as Rule),

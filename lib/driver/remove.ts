@@ -1,5 +1,7 @@
 import { IpvlanError } from "../errors.ts";
+import { rerouteSteps, siblingsOf } from "./default_routes.ts";
 import { dropEndpoint, dropNetwork, dropSandbox, type RecordGroup, setState } from "./drop.ts";
+import { linkAddresses } from "./endpoint.ts";
 import { HalfDoneError, NetworkInUseError, NotConnectedError } from "./errors.ts";
 import { findNetwork, findSandbox } from "./find.ts";
 import type { DriverParts } from "./parts.ts";
@@ -115,6 +117,23 @@ export async function disconnect(
     return endpoint;
   });
   await drop(parts, { endpoints: [endpoint] }, () => dropEndpoint(parts, endpoint));
+  await reroute(parts, endpoint);
+}
+
+/**
+ * Takes back what the default routes of a sandbox had for an endpoint with a priority, when that is
+ * gone. If it fails, the routes are there all the same, and `restore` changes them.
+ */
+async function reroute({ store, namespaces }: DriverParts, gone: EndpointRecord): Promise<void> {
+  const left = store.endpoints({ sandbox: gone.sandbox }).filter(isReady);
+  const [before, after] = [siblingsOf([...left, gone]), siblingsOf(left)];
+  if (before !== "ranked" || after === "ranked") return;
+  const steps = left.flatMap((endpoint) => {
+    const network = withoutState(store.networkById(endpoint.network)!);
+    const addresses = linkAddresses(network, endpoint);
+    return rerouteSteps(network, endpoint, addresses, before, after);
+  });
+  await namespaces.apply(steps).catch(() => {});
 }
 
 /**

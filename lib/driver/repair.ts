@@ -1,10 +1,10 @@
 import { familyOf } from "../ipam/address.ts";
-import { type Addr, addrAdd, addrDel } from "../iproute2/addr.ts";
+import { type Addr, addrAdd, addrDel, type AddrSpec } from "../iproute2/addr.ts";
 import { ipvlanSet } from "../iproute2/kinds/ipvlan.ts";
 import { type Link, linkDel, linkSet } from "../iproute2/link.ts";
 import { type Route, routeLine, type RouteSpec } from "../iproute2/route.ts";
-import { linkRoutes } from "./default_routes.ts";
-import { endpointSteps, linkAddresses, linkIndex } from "./endpoint.ts";
+import { linkRoutes, type Siblings } from "./default_routes.ts";
+import { endpointSteps, linkAddresses, linkAddrs, linkIndex } from "./endpoint.ts";
 import { aliasOf, isOurs, LINK_GROUP } from "./parent.ts";
 import type { Step } from "./plan.ts";
 import type { EndpointRecord } from "./records.ts";
@@ -30,8 +30,8 @@ export interface EndpointView {
    * @default {undefined} It is not known, or did not exist until just now.
    */
   parent?: Link;
-  /** Whether it is the only endpoint of its sandbox. */
-  isOnly: boolean;
+  /** The other endpoints of its sandbox. */
+  siblings: Siblings;
   /** The file of the sandbox's namespace, if that has no name. */
   path?: string;
 }
@@ -56,7 +56,7 @@ export interface EndpointRepair {
 export function endpointRepair(
   network: Network,
   endpoint: EndpointRecord,
-  { seen, parent, isOnly, path }: EndpointView,
+  { seen, parent, siblings, path }: EndpointView,
 ): EndpointRepair {
   const { sandbox: netns, ifname } = endpoint;
   const link = seen && linkOf(network, endpoint, seen.links, parent);
@@ -65,22 +65,24 @@ export function endpointRepair(
     return {
       state: "missing",
       remove: link ? [{ netns, line: linkDel({ index: link.index }) }] : [],
-      make: endpointSteps(network, endpoint, isOnly, path),
+      make: endpointSteps(network, endpoint, siblings, path),
     };
   }
   const addrs = seen.addrs.filter(({ dev }) => dev === ifname);
   const routes = seen.routes.filter(({ dev }) => dev === ifname);
   const addresses = linkAddresses(network, endpoint);
-  const wanted = linkRoutes(network, endpoint, addresses, isOnly);
+  const wanted = linkRoutes(network, endpoint, addresses, siblings);
   // The routes of an endpoint that was not the only one before have stayed as they were.
-  const accepted = isOnly ? [wanted, linkRoutes(network, endpoint, addresses, false)] : [wanted];
+  const accepted = siblings === "none"
+    ? [wanted, linkRoutes(network, endpoint, addresses, "equal")]
+    : [wanted];
   const isThere = (index: number) =>
     link.up &&
     accepted.some((all) => routes.some((found) => isSameRoute(found, all[index]!)));
   const lines = [
     ...linkLines(network, link),
-    ...addresses.flatMap(({ address }) =>
-      addressLines(ifname, address, link.up ? addrs : addrs.filter(({ family }) => family === 4))
+    ...linkAddrs(network, endpoint).flatMap((addr) =>
+      addressLines(addr, link.up ? addrs : addrs.filter(({ family }) => family === 4))
     ),
     // When a link goes down, the kernel deletes its routes.
     ...wanted.filter((_route, index) => !isThere(index))
@@ -141,14 +143,15 @@ function linkLines({ mode, flag, mtu }: Network, link: Link): string[] {
 }
 
 /** The lines that give a link an address. The kernel refuses it while it has another length. */
-function addressLines(dev: string, address: string, addrs: readonly Addr[]): string[] {
+function addressLines(wanted: AddrSpec, addrs: readonly Addr[]): string[] {
+  const { dev, address } = wanted;
   const found = addrs.map((each) => `${each.address}/${each.prefixLength}`);
   if (found.includes(address)) return [];
   const [bare] = address.split("/");
   return [
     ...found.filter((each) => each.split("/")[0] === bare)
       .map((other) => addrDel({ dev, address: other })),
-    addrAdd({ dev, address, nodad: familyOf(address) === 6 }),
+    addrAdd(wanted),
   ];
 }
 

@@ -3,6 +3,7 @@ import { isNoNamespace, NamespaceNotFoundError } from "../iproute2/errors.ts";
 import { type Link, linkDel, linkSet } from "../iproute2/link.ts";
 import { netnsDel } from "../iproute2/netns.ts";
 import { look } from "../iproute2/view.ts";
+import { siblingsOf } from "./default_routes.ts";
 import { linkSteps } from "./network.ts";
 import { sandboxSteps } from "./endpoint.ts";
 import {
@@ -277,8 +278,8 @@ async function restoreSandbox(
     const repairs = endpoints.filter(({ network }) => !lost.has(network)).map((endpoint) => {
       const network = networks.get(endpoint.network)!;
       const parent = links.get(network.parent);
-      const isOnly = endpoints.length === 1;
-      return endpointRepair(network, endpoint, { seen, parent, isOnly, path });
+      const siblings = siblingsOf(endpoints);
+      return endpointRepair(network, endpoint, { seen, parent, siblings, path });
     });
     await namespaces.apply([...base.remove, ...repairs.flatMap(({ remove }) => remove)]);
     const makes = repairs.map(({ make }) => make).filter((steps) => steps.length > 0);

@@ -1,3 +1,4 @@
+import { siblingsOf } from "./default_routes.ts";
 import { networksOf } from "./find.ts";
 import type { DriverParts } from "./parts.ts";
 import { endpointRepair } from "./repair.ts";
@@ -29,12 +30,12 @@ export async function seeSandboxes(
     const isThere = present.has(name) || sandbox.owner && sandbox.path === undefined;
     const seen = isThere ? await lookInside(namespaces, name) : undefined;
     const own = endpoints.get(name) ?? [];
-    const isOnly = own.length === 1;
+    const siblings = siblingsOf(own);
     const states = new Map(own.map((endpoint) => {
       const network = networks.get(endpoint.network)!;
       return [
         endpoint.ifname,
-        endpointRepair(network, endpoint, { seen, isOnly, path: sandbox.path }).state,
+        endpointRepair(network, endpoint, { seen, siblings, path: sandbox.path }).state,
       ];
     }));
     return toSeen(sandbox, seen !== undefined, states);

@@ -228,6 +228,20 @@ export interface ConnectOptions {
    */
   routes?: readonly EndpointRoute[];
   /**
+   * Link-local addresses that its link gets besides those of the network: of 169.254.0.0/16, or of
+   * fe80::/10 if the network has IPv6.
+   *
+   * @default {[]}
+   */
+  linkLocalAddresses?: readonly string[];
+  /**
+   * Its priority for the default route, from -1000 to 1000. Of the sandbox's networks, the one with
+   * the highest priority has the default route; of equal ones, the one that was connected first.
+   *
+   * @default {0}
+   */
+  gatewayPriority?: number;
+  /**
    * Whether an engine moves the link into the sandbox, names it there, and gives it its addresses and
    * routes. The driver makes it in the host's namespace.
    *
@@ -298,6 +312,10 @@ export interface Endpoint {
   ip6?: string;
   /** Other names that the sandbox is found by on this network. */
   aliases: string[];
+  /** The link-local addresses that it was given; `undefined` if there are none. */
+  linkLocalAddresses?: readonly string[];
+  /** Its priority for the default route; `undefined` if it is 0. */
+  gatewayPriority?: number;
 }
 
 /**
@@ -328,7 +346,10 @@ export interface NetworkDetails extends Network {
 
 /** A sandbox with its endpoints. */
 export interface SandboxDetails extends Sandbox {
-  /** Its endpoints; its default route is that of the first one. */
+  /**
+   * Its endpoints. Its default route is that of the one with the highest priority; of equal ones,
+   * that of the first.
+   */
   endpoints: Endpoint[];
 }
 

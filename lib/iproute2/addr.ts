@@ -16,6 +16,12 @@ export interface AddrSpec {
    * @default {false}
    */
   nodad?: boolean;
+  /**
+   * Its scope: `link` for an address that is valid on this link only.
+   *
+   * @default {undefined} `global`; of an IPv6 address, what the address says.
+   */
+  scope?: "link";
 }
 
 /** An address as the kernel shows it. */
@@ -37,7 +43,7 @@ export interface Addr {
 /** The line `addr add …`. @throws {InvalidWordError} A value cannot be written. */
 export function addrAdd(spec: AddrSpec): string {
   return `addr add ${prefixWord(spec.address, "address")} dev ${linkName(spec.dev)}` +
-    (spec.nodad ? " nodad" : "");
+    (spec.scope ? ` scope ${spec.scope}` : "") + (spec.nodad ? " nodad" : "");
 }
 
 /** The line `addr del …`. @throws {InvalidWordError} A value cannot be written. */

@@ -1,3 +1,4 @@
+import { usual } from "../driver/link_local.ts";
 import { OPTION_NAMES, optionText } from "../driver/options.ts";
 import type {
   ConnectOptions,
@@ -39,6 +40,16 @@ export function endpointDifferences(wanted: ConnectOptions, endpoint: Endpoint):
     address("ip6"),
     becomes("aliases", names(endpoint.aliases), names(wanted.aliases ?? [])),
     wanted.ifname === undefined ? undefined : becomes("ifname", endpoint.ifname, wanted.ifname),
+    becomes(
+      "link_local_ips",
+      names(endpoint.linkLocalAddresses ?? []),
+      names(usual(wanted.linkLocalAddresses ?? [])),
+    ),
+    becomes(
+      "gw_priority",
+      String(endpoint.gatewayPriority ?? 0),
+      String(wanted.gatewayPriority ?? 0),
+    ),
   ].filter((phrase) => phrase !== undefined);
 }
 

@@ -1,3 +1,4 @@
+import { extrasOf } from "../driver/endpoint.ts";
 import type { Driver } from "../driver/mod.ts";
 import { settingsOf } from "../driver/settings.ts";
 import { toSettled } from "../driver/settle.ts";
@@ -62,13 +63,15 @@ export function asDesired(site: string, { networks, sandboxes }: Current): Desir
 }
 
 /** The connection that makes the same endpoint again. */
-export function asConnection({ network, ip, ip6, aliases, ifname }: Endpoint): Connection {
+export function asConnection(endpoint: Endpoint): Connection {
+  const { network, ip, ip6, aliases, ifname } = endpoint;
   return {
     network,
     aliases,
     ifname,
     ...(ip !== undefined && { ip: withoutLength(ip) }),
     ...(ip6 !== undefined && { ip6: withoutLength(ip6) }),
+    ...extrasOf(endpoint),
   };
 }
 

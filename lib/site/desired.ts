@@ -135,6 +135,8 @@ function toConnections(networks: unknown): Connection[] {
       ip6: values.get("ip6") as string | undefined,
       aliases: values.has("aliases") ? list(values, "aliases") : undefined,
       ifname: values.get("ifname") as string | undefined,
+      linkLocalAddresses: values.has("link_local_ips") ? list(values, "link_local_ips") : undefined,
+      gatewayPriority: values.get("gw_priority") as number | undefined,
     })
   );
 }

@@ -121,7 +121,7 @@ function sandboxValue({ endpoints, labels, ...more }: SandboxDetails): Record<st
 
 /** @param usual The link name that the driver would choose. */
 function connectionValue(
-  { ip, ip6, aliases, ifname }: Endpoint,
+  { ip, ip6, aliases, ifname, linkLocalAddresses, gatewayPriority }: Endpoint,
   usual: string,
 ): Record<string, unknown> {
   return withoutEmpty({
@@ -129,6 +129,8 @@ function connectionValue(
     ip6: ip6 && withoutLength(ip6),
     aliases,
     ifname: ifname === usual ? undefined : ifname,
+    link_local_ips: linkLocalAddresses,
+    gw_priority: gatewayPriority,
   });
 }
 

@@ -1,4 +1,6 @@
 import { InvalidOptionError } from "../driver/errors.ts";
+import { MAX_PRIORITY } from "../driver/default_routes.ts";
+import { linkLocalProblem } from "../driver/link_local.ts";
 import { nameProblem } from "../driver/names.ts";
 import {
   DRIVER_OPTIONS,
@@ -163,6 +165,14 @@ const NETWORK: KeysShape = {
   },
 };
 
+/** A link-local address. The pattern is only a hint for editors. */
+const LINK_LOCAL: TextShape = {
+  kind: "text",
+  what: "a link-local address",
+  pattern: "^(169\\.254\\.[0-9.]+|[Ff][Ee][89AaBb][0-9A-Fa-f:]+)$",
+  judge: linkLocalProblem,
+};
+
 const ENDPOINT: KeysShape = {
   kind: "keys",
   keys: {
@@ -184,6 +194,14 @@ const ENDPOINT: KeysShape = {
       help: "the link's name in the sandbox; left out, the first free of eth0, eth1, …",
       shape: LINK,
       alias: "interface_name",
+    },
+    link_local_ips: {
+      help: "more addresses of the link, of 169.254.0.0/16 or fe80::/10",
+      shape: { kind: "list", of: LINK_LOCAL },
+    },
+    gw_priority: {
+      help: "the network with the highest number has the default route; left out, 0",
+      shape: { kind: "number", what: "a whole number", range: [-MAX_PRIORITY, MAX_PRIORITY] },
     },
   },
 };

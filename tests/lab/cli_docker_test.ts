@@ -3,7 +3,7 @@
  */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { ipvlan, Job, runJob } from "../kit/command.ts";
-import { inEnv } from "../kit/processes.ts";
+import { inEnv, run } from "../kit/processes.ts";
 import { commandHost } from "../kit/worlds.ts";
 
 /** The lines of the guide that run something, with the networks that they need. */
@@ -205,11 +205,10 @@ Deno.test("stop ends every process in a sandbox, by force where needed, and kill
   assertEquals((await ipvlan("wait", "c1")).out, "137");
   assertEquals((await ipvlan("kill", "--signal=NOPE", "c1")).status, 1);
   assertEquals((await ipvlan("stop", "nope")).status, 1);
-  const own = ["--pid", String(Deno.pid), "--name=all", "--ifname=own0"];
-  assertEquals(await ipvlan("attach", "n", ...own), { status: 0, out: "all", err: "" });
-  const suicide = await ipvlan("stop", "all");
-  assertStringIncludes(suicide.err, 'The sandbox "all" is not valid: this program is in it itself');
-  assertEquals((await ipvlan("rm", "--detach", "all")).out, "all");
+  const cli = new URL("../../cli.ts", import.meta.url).pathname;
+  const inside = [Deno.execPath(), "run", "-A", "--no-check", "--cached-only", cli];
+  const { stderr } = await run("ip", "netns", "exec", "c1", ...inside, "stop", "c1");
+  assertStringIncludes(stderr, 'The sandbox "c1" is not valid: this program is in it itself');
   await Deno.remove(folder, { recursive: true });
 });
 
@@ -325,9 +324,82 @@ Deno.test("the network with the highest priority has the default route", async (
   const first = "ip route | grep -m1 ^default | cut -d' ' -f3";
   assertEquals(await printed("--net a --net b", first), "10.9.0.1");
   assertEquals(await printed("--net a --net name=b,gw-priority=1", first), "10.8.0.1");
+  assertEquals(await printed("--net name=a,gw-priority=-1 --net b", first), "10.8.0.1");
+  await ipvlan("network", "create", "-o", "parent=eth0.30", "--subnet=10.7.0.0/24", "c");
   await ipvlan("run", "-d", "--net=a", "--name=c1");
-  const { status, err } = await ipvlan("network", "connect", "--gw-priority=1", "b", "c1");
-  assertEquals(status, 1);
-  assertStringIncludes(err, "the default route is that of the sandbox's first network");
-  assertEquals((await ipvlan("network", "connect", "--gw-priority=-1", "b", "c1")).status, 0);
+  const inside = async (script: string) =>
+    (await run("ip", "netns", "exec", "c1", "sh", "-c", script)).stdout.trim();
+  const gateway = () => inside(first);
+  const connect = async (...words: string[]) => {
+    assertEquals((await ipvlan("network", "connect", ...words, "c1")).status, 0);
+    return await gateway();
+  };
+  const disconnect = async (network: string) => {
+    assertEquals((await ipvlan("network", "disconnect", network, "c1")).status, 0);
+    return await gateway();
+  };
+  const before = await inside("ip route");
+  assertEquals(await connect("--gw-priority=-1", "b"), "10.9.0.1");
+  assertEquals(await connect("--gw-priority", "7", "c"), "10.7.0.1");
+  const priority = "{{.NetworkSettings.Networks.c.GwPriority}}";
+  assertEquals((await ipvlan("inspect", "-f", priority, "c1")).out, "7");
+  assertEquals((await ipvlan("ps", "--format", "{{.Status}}")).out, "Up");
+  // `restore` keeps it.
+  await inside("ip route flush exact default");
+  assertEquals((await ipvlan("restore")).status, 0);
+  assertEquals(await gateway(), "10.7.0.1");
+  assertEquals(await disconnect("c"), "10.9.0.1");
+  // A network without a priority, connected again, comes after the first one.
+  assertEquals(await connect("c"), "10.9.0.1");
+  await disconnect("c");
+  await disconnect("b");
+  assertEquals(await inside("ip route"), before);
+  assertEquals((await ipvlan("ps", "--format", "{{.Status}}")).out, "Up");
+});
+
+Deno.test("link-local addresses are on the link besides its own, and restore keeps them", async () => {
+  await using host = await commandHost();
+  const before = await host.dump();
+  const subnets = ["--subnet=10.9.0.0/24", "--subnet=2001:db8::/64"];
+  await ipvlan("network", "create", "-o", "parent=eth0", ...subnets, "a");
+  await ipvlan("network", "create", "-o", "parent=eth0.20", "--subnet=10.8.0.0/24", "b");
+  const given = ["--link-local-ip=169.254.7.1", "--link-local-ip=fe80::7"];
+  assertEquals((await ipvlan("run", "-d", "--net=a", ...given, "--name=c1")).status, 0);
+  const inside = async (script: string) =>
+    (await run("ip", "netns", "exec", "c1", "sh", "-c", script)).stdout.trim();
+  const pattern = "(169.254.7.1/16|fe80::7/64).*link";
+  const shown = async () =>
+    (await inside(`ip addr show dev eth0 | grep -oE '${pattern}'`)).split("\n")
+      .map((line) => line.split(" ")[0]).toSorted();
+  const own = ["169.254.7.1/16", "fe80::7/64"];
+  assertEquals(await shown(), own);
+  const format = "{{json .NetworkSettings.Networks.a.IPAMConfig}}";
+  assertEquals(
+    (await ipvlan("inspect", "-f", format, "c1")).out,
+    '{"LinkLocalIPs":["169.254.7.1","fe80::7"]}',
+  );
+  for (const address of own) {
+    await inside(`ip addr del ${address} dev eth0`);
+    assertEquals((await ipvlan("restore")).status, 0);
+    assertEquals(await shown(), own);
+  }
+  const other = await ipvlan(
+    "run",
+    "--net=name=a,link-local-ip=169.254.7.2",
+    "--name=c2",
+    ...["sh", "-c", "ping -c1 -W2 169.254.7.1 >/dev/null"],
+  );
+  assertEquals(other.status, 0, other.err);
+  const refused = await ipvlan("network", "connect", "--link-local-ip=fe80::9", "b", "c1");
+  assertStringIncludes(refused.err, "has no IPv6 subnet, so its links have no IPv6");
+  assertEquals(
+    (await ipvlan("network", "connect", "--link-local-ip=10.1.1.1", "b", "c1")).status,
+    1,
+  );
+  const taken = await ipvlan("run", "-d", "--net=a", "--link-local-ip=169.254.7.1");
+  assertStringIncludes(taken.err, "169.254.7.1");
+  assertEquals(taken.status, 125);
+  await ipvlan("rm", "-f", "c1", "c2");
+  await ipvlan("network", "rm", "a", "b");
+  assertEquals(await host.dump(), before);
 });

@@ -80,9 +80,9 @@ Deno.test("a sub-interface serves several networks, and goes with the last", () 
     const { ip } = host.ns;
     const before = await host.dump();
     const alias = async (name: string) => (await ip.link.show(name)).alias;
-    await driver.createNetwork({ name: "a", parent: "eth0.20" });
-    await driver.createNetwork({ name: "b", parent: "eth0.20" });
-    await driver.createNetwork({ name: "in", parent: "eth0.20.30" });
+    await driver.createNetwork({ name: "a", parent: "eth0.20.30" });
+    await driver.createNetwork({ name: "b", parent: "eth0.20.30" });
+    await driver.createNetwork({ name: "in", parent: "eth0.20.31" });
     assertEquals(await alias("eth0.20"), "ipvlan-kit a b in");
     await driver.removeNetwork("a");
     await driver.removeNetwork("b");
@@ -129,8 +129,16 @@ Deno.test("a service VLAN is not taken for the VLAN of the same id", () =>
     await driver.removeNetwork("q");
     await driver.createNetwork({ name: "n", parent: "eth0.20" });
     assertEquals((await host.ns.ip.link.show("eth0.20")).info, vlanInfo(20));
-    // Beside a link of 802.1Q, two tags are of 802.1Q, which is said.
-    const { notices } = await driver.createNetwork({ name: "q", parent: "eth0.20.30" });
+    const create = () => driver.createNetwork({ name: "q", parent: "eth0.20.30" });
+    const refused = await assertRejects(create, InvalidParentError);
+    for (const name of ['"eth0.20"', '"eth0.20.30"', "802.1ad", "802.1Q"]) {
+      assert(refused.message.includes(name), refused.message);
+    }
+    // On a link that somebody else has made of 802.1Q, two tags are of 802.1Q, which is said.
+    await driver.removeNetwork("n");
+    const { ip } = host.ns;
+    await ip.link.add({ type: "vlan", name: "eth0.20", link: "eth0", id: 20, up: true });
+    const { notices } = await create();
     assertEquals(notices, [
       'The link "eth0.20" has VLAN 20 (802.1Q), so "eth0.20.30" has no outer tag of 802.1ad',
     ]);

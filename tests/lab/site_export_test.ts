@@ -55,7 +55,7 @@ Deno.test("applying an export makes the same world again", async () => {
     name: "a",
     connections: [
       { network: "30", aliases: ["www", "true"] },
-      { network: "20", ifname: "lan" },
+      { network: "20", ifname: "lan", linkLocalAddresses: ["169.254.7.1"], gatewayPriority: 2 },
     ],
     labels: { tier: "front", "12:30": "no" },
   });

@@ -1,6 +1,5 @@
-import { InvalidOptionError, throwProblems } from "../../driver/errors.ts";
+import { throwProblems } from "../../driver/errors.ts";
 import type { Command } from "../command.ts";
-import { readPriority } from "../connections.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
 import { requireOwn } from "../own.ts";
 
@@ -12,7 +11,7 @@ const command: Command = {
     {
       name: "gw-priority",
       value: "NUMBER",
-      help: "at most 0: the default route is that of the sandbox's first network",
+      help: "the sandbox's network with the highest number has the default route; by default 0",
     },
   ],
   positionals: [2, 2],
@@ -20,18 +19,7 @@ const command: Command = {
   async run(args, { open, warn }) {
     const [network = "", sandbox = ""] = args.positionals;
     const { options, problems } = readEndpoint(args);
-    const { priority, problems: wrong } = readPriority(args.value("gw-priority") ?? "0");
-    if (priority > 0) {
-      wrong.push(
-        new InvalidOptionError(
-          "gw-priority",
-          String(priority),
-          "the default route is that of the sandbox's first network: give the priority to run, " +
-            "--network name=NETWORK,gw-priority=1, or disconnect the other networks first",
-        ),
-      );
-    }
-    throwProblems([...problems, ...wrong]);
+    throwProblems(problems);
     await using driver = await open();
     requireOwn(driver, { networks: [network], sandboxes: [sandbox] });
     const { notices } = await driver.connect(network, sandbox, options);

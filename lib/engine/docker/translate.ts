@@ -225,7 +225,7 @@ export function defaultsOf(
   { ip, ip6, ifname }: Pick<Endpoint, "ifname" | "ip" | "ip6">,
 ): PresentDefault[] {
   const addresses = linkAddresses(network, { ip: bare(ip), ip6: bare(ip6) });
-  return defaultRoutes(network, { ifname, ordinal: 0 }, addresses, true)
+  return defaultRoutes(network, { ifname, ordinal: 0 }, addresses, "none")
     .map(({ dst, via }) => ({ family: familyOf(dst), via }));
 }
 

@@ -34,7 +34,22 @@ const GOOD: [typed: string, target: Target][] = [
     connections: [{ network: "a", aliases: [], ifname: "lan0" }],
   }],
   ["--network=a --network=name=b,gw-priority=1 --network=name=c,gw-priority=-1 --network d", {
-    connections: ["b", "a", "d", "c"].map((network) => ({ network, aliases: [] })),
+    connections: [
+      { network: "a", aliases: [] },
+      { network: "b", aliases: [], gatewayPriority: 1 },
+      { network: "c", aliases: [], gatewayPriority: -1 },
+      { network: "d", aliases: [] },
+    ],
+  }],
+  ["--network=a --link-local-ip=169.254.1.1 --link-local-ip fe80::1", {
+    connections: [
+      { network: "a", aliases: [], linkLocalAddresses: ["169.254.1.1", "fe80::1"] },
+    ],
+  }],
+  ["--network=name=a,link-local-ip=169.254.1.1,link-local-ip=169.254.1.2", {
+    connections: [
+      { network: "a", aliases: [], linkLocalAddresses: ["169.254.1.1", "169.254.1.2"] },
+    ],
   }],
   ["--network=none", { connections: [] }],
   ["--network=container:c1", { inside: "c1" }],
@@ -63,7 +78,7 @@ const WRONG: [typed: string, ...problems: string[]][] = [
     refused(
       "name=a,gw",
       "write KEY=VALUE with commas between them; the keys are name, alias, driver-opt, gw-priority, " +
-        "ip, ip6, mac-address",
+        "ip, ip6, link-local-ip, mac-address",
     ),
   ],
   [
@@ -72,7 +87,11 @@ const WRONG: [typed: string, ...problems: string[]][] = [
   ],
   [
     "--network=name=a,gw-priority=high",
-    'The gw-priority "high" is not valid: give a whole number',
+    'The gw-priority "high" is not valid: give a whole number from -1000 to 1000',
+  ],
+  [
+    "--network=name=a,gw-priority=1001",
+    'The gw-priority "1001" is not valid: give a whole number from -1000 to 1000',
   ],
   [
     "--network=a --driver-opt mtu=1",

@@ -3,12 +3,14 @@ import { COMMANDS, findCommand } from "../../../lib/cli/commands.ts";
 import { optionsOf } from "../../../lib/cli/options.ts";
 import { refusedCommands, refusedOptions } from "../../../lib/cli/refused.ts";
 import {
+  AlreadyConnectedError,
   NetworkExistsError,
   NetworkInUseError,
   NetworkNotFoundError,
   NotConnectedError,
   SandboxExistsError,
   SandboxNotFoundError,
+  SubnetInUseError,
 } from "../../../lib/driver/errors.ts";
 import { ipvlan } from "../../kit/command.ts";
 import { CONTAINER_COMMANDS, DOCKER_COMMANDS, DOCKER_OPTIONS, NETWORK_COMMANDS } from "./docker.ts";
@@ -81,13 +83,18 @@ Deno.test("errors have the words that scripts for Docker look for", () => {
     new SandboxNotFoundError("c1", []),
     new SandboxExistsError("c1", false),
     new NotConnectedError("c1", "web"),
+    new AlreadyConnectedError("c1", "web"),
+    new SubnetInUseError("10.0.0.0/8", "10.1.0.0/16", "web", "eth0"),
   ].map(({ message }) => message);
-  assertEquals(messages.map((message) => message.split(/: (?=see|choose|discon)/)[0]), [
+  assertEquals(messages.map((message) => message.split(/(?:: )?(?=see |choose |disconnect )/)[0]), [
     "network web not found",
     "network with name web already exists",
     'network web has active endpoints (name:"c1", name:"c2")',
     'There is no sandbox "c1" (No such container: c1)',
     'The sandbox name "c1" is already in use',
     'The sandbox "c1" is not connected to network "web"',
+    "endpoint with name c1 already exists in network web",
+    "Pool overlaps with other one on this address space: 10.0.0.0/8, and 10.1.0.0/16 of network " +
+    '"web" on the same parent "eth0"; ',
   ]);
 });

@@ -1,5 +1,11 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
-import { giveWaySteps } from "../../../lib/driver/default_routes.ts";
+import * as fc from "fast-check";
+import {
+  linkRoutes,
+  rerouteSteps,
+  type Siblings,
+  siblingsOf,
+} from "../../../lib/driver/default_routes.ts";
 import {
   decideEndpoint,
   endpointSteps,
@@ -269,7 +275,7 @@ Deno.test("all problems of an endpoint are reported at once", () => {
     OutsideSubnetError,
   ]);
   assertEquals(found.slice(0, 5).map(({ message }) => message), [
-    'The sandbox "c1" is connected to network "dual" already',
+    "endpoint with name c1 already exists in network dual",
     'The MAC address "02:00:00:00:00:01" cannot be used: every ipvlan link has the MAC address of ' +
     "its parent",
     'The alias name "not ok" is not valid: letters and digits, and after the first also _ . and -',
@@ -298,9 +304,39 @@ Deno.test("a link's name and place are the first that are free", () => {
   }
 });
 
+Deno.test("link-local addresses and a priority are checked, and recorded if there are any", () => {
+  const { endpoint: plain } = decided({ linkLocalAddresses: [], gatewayPriority: 0 });
+  assertEquals(["linkLocalAddresses" in plain, "gatewayPriority" in plain], [false, false]);
+  const { endpoint: given } = decided({
+    linkLocalAddresses: ["169.254.7.1", "FE80:0::7"],
+    gatewayPriority: -3,
+  });
+  assertEquals([given.linkLocalAddresses, given.gatewayPriority], [["169.254.7.1", "fe80::7"], -3]);
+  const rule = (options: ConnectOptions, network?: Network) =>
+    problems(options, { network }).map(({ message }) => message.replace(/.* is not valid: /, ""));
+  assertEquals(rule({ linkLocalAddresses: ["10.0.0.1", "fec0::1", "x", "169.254.7.1/16"] }), [
+    "give one of 169.254.0.0/16 or of fe80::/10",
+    "give one of 169.254.0.0/16 or of fe80::/10",
+    'Invalid address "x": write it like 192.168.1.10 or 2001:db8::10',
+    'Invalid address "169.254.7.1/16": it has a prefix length; write the address alone',
+  ]);
+  assertEquals(rule({ linkLocalAddresses: ["fe80::1", "fe80:0::1"] }), ["it is given twice"]);
+  const v4 = network("v4", { subnets: DUAL.subnets.slice(0, 1) });
+  assertEquals(rule({ linkLocalAddresses: ["fe80::1"] }, v4), [
+    'the network "v4" has no IPv6 subnet, so its links have no IPv6',
+  ]);
+  for (const gatewayPriority of [1001, -1001, 0.5, NaN]) {
+    assertEquals(rule({ gatewayPriority }), ["give a whole number from -1000 to 1000"]);
+  }
+});
+
 /** The lines of an endpoint, and what undoes those that are undone. */
-function lines(network: Network, record: EndpointRecord, isOnly = true): string[] {
-  return endpointSteps(network, record, isOnly).map(({ netns, line }) =>
+function lines(
+  network: Network,
+  record: EndpointRecord,
+  siblings: Siblings = "none",
+): string[] {
+  return endpointSteps(network, record, siblings).map(({ netns, line }) =>
     typeof netns === "string" ? `-n ${netns} ${line}` : line
   );
 }
@@ -348,11 +384,11 @@ Deno.test("IPv6 is disabled on the link of an IPv4 endpoint, and an isolated one
   ]);
   // Before the line that renames it, so under its temporary name, and for no other line.
   const disabled = (record: EndpointRecord) =>
-    endpointSteps(DUAL, record, true).map(({ withoutIPv6 }) => withoutIPv6)
+    endpointSteps(DUAL, record, "none").map(({ withoutIPv6 }) => withoutIPv6)
       .filter((link) => link !== undefined);
   assertEquals(disabled(endpoint({ ip: "192.168.140.2" })), ["e-e1e2e3e4e5e6"]);
   assertEquals(
-    endpointSteps(DUAL, endpoint({ ip: "192.168.140.2" }), true)[1]?.withoutIPv6,
+    endpointSteps(DUAL, endpoint({ ip: "192.168.140.2" }), "none")[1]?.withoutIPv6,
     "e-e1e2e3e4e5e6",
   );
   assertEquals(disabled(endpoint(ADDRESSES)), []);
@@ -375,18 +411,18 @@ Deno.test("the default routes of a sandbox's second network are worse than the f
 
 Deno.test("default routes that lead nowhere are the worst, unless the sandbox has no other", () => {
   const nowhere = { ...DUAL, mode: "l3" as const, isolated: true };
-  const routes = (record: EndpointRecord, isOnly: boolean) =>
-    lines(nowhere, record, isOnly).filter((line) => line.includes("route"));
-  assertEquals(routes(endpoint({ ...ADDRESSES, ordinal: 1 }), true), [
+  const routes = (record: EndpointRecord, siblings: Siblings) =>
+    lines(nowhere, record, siblings).filter((line) => line.includes("route"));
+  assertEquals(routes(endpoint({ ...ADDRESSES, ordinal: 1 }), "none"), [
     "-n c1 route add default dev eth0",
     "-n c1 route add ::/0 dev eth0",
   ]);
-  assertEquals(routes(endpoint({ ...ADDRESSES, ordinal: 2 }), false), [
+  assertEquals(routes(endpoint({ ...ADDRESSES, ordinal: 2 }), "equal"), [
     "-n c1 route add default dev eth0 metric 1000002",
     "-n c1 route add ::/0 dev eth0 metric 1000002",
   ]);
   assertEquals(
-    giveWaySteps(nowhere, endpoint(ADDRESSES)).map(({ line, undo }) => [line, undo?.line]),
+    reroute(nowhere, "none", "equal").map(({ line, undo }) => [line, undo?.line]),
     [
       [
         "route flush table all exact 0.0.0.0/0 dev eth0 metric 0",
@@ -405,15 +441,69 @@ Deno.test("default routes that lead nowhere are the worst, unless the sandbox ha
   );
 });
 
-Deno.test("only default routes that lead nowhere give way", () => {
+/** The steps that change the default routes of an endpoint when others come or go. */
+function reroute(network: Network, before: Siblings, after: Siblings): Step[] {
+  const record = endpoint(ADDRESSES);
+  return rerouteSteps(network, record, linkAddresses(network, record), before, after);
+}
+
+Deno.test("of networks without priorities, only default routes that lead nowhere give way", () => {
   for (const isolated of [true, false]) {
     for (const internal of [true, false]) {
       for (const mode of ["l2", "l3", "l3s"] as const) {
-        const steps = giveWaySteps({ ...DUAL, isolated, internal, mode }, endpoint(ADDRESSES));
+        const steps = reroute({ ...DUAL, isolated, internal, mode }, "none", "equal");
         assertEquals(steps.length > 0, isolated && !internal && mode !== "l2");
       }
     }
   }
+});
+
+Deno.test("where a network has a priority, all default routes of the sandbox have another metric", () => {
+  const routes = reroute(DUAL, "equal", "ranked").map(({ line }) => line);
+  assertEquals(routes, [
+    "route flush table all exact 0.0.0.0/0 dev eth0 metric 0",
+    "route flush table all exact ::/0 dev eth0 metric 1024",
+    "route replace default via 192.168.140.1 dev eth0 metric 200000",
+    "route replace ::/0 via 2001:db8:abc9::22 dev eth0 metric 200000",
+  ]);
+  assertEquals(reroute(DUAL, "ranked", "none").length, 4);
+  assertEquals(reroute(DUAL, "ranked", "ranked"), []);
+  // An engine's own routes have nothing to do with it.
+  const own = { ...endpoint(ADDRESSES), routes: [] };
+  assertEquals(rerouteSteps(DUAL, own, linkAddresses(DUAL, own), "equal", "ranked"), []);
+});
+
+Deno.test("the highest priority has the default route; of equal ones, the lowest number", () => {
+  const priority = fc.integer({ min: -1000, max: 1000 });
+  fc.assert(
+    fc.property(fc.array(priority, { minLength: 2, maxLength: 20 }), (priorities) => {
+      const records = priorities.map((gatewayPriority, ordinal) =>
+        endpoint({ ...ADDRESSES, ordinal, ifname: `eth${ordinal}`, gatewayPriority })
+      );
+      const siblings = siblingsOf(records);
+      const metric = (record: EndpointRecord) => {
+        const [route] = linkRoutes(DUAL, record, linkAddresses(DUAL, record), siblings);
+        return route!.metric ?? 0;
+      };
+      const byMetric = records.toSorted((one, other) => metric(one) - metric(other));
+      const byPriority = records.toSorted((one, other) =>
+        other.gatewayPriority! - one.gatewayPriority! || one.ordinal - other.ordinal
+      );
+      assertEquals(byMetric, byPriority);
+    }),
+    { seed: 28 },
+  );
+});
+
+Deno.test("link-local addresses come behind those of the network, with the scope of the link", () => {
+  const record = endpoint({ ...ADDRESSES, linkLocalAddresses: ["169.254.7.1", "fe80::7"] });
+  assertEquals(lines(DUAL, record).filter((line) => line.includes("addr")), [
+    "-n c1 addr add 192.168.140.2/24 dev eth0",
+    "-n c1 addr add 2001:db8:abc9::1/64 dev eth0 nodad",
+    "-n c1 addr add 169.254.7.1/16 dev eth0 scope link",
+    "-n c1 addr add fe80::7/64 dev eth0 scope link nodad",
+  ]);
+  assertEquals(toEndpoint(DUAL, record).linkLocalAddresses, ["169.254.7.1", "fe80::7"]);
 });
 
 Deno.test("an internal network gives no default route and no gateway, in any mode", () => {
@@ -429,7 +519,7 @@ Deno.test("an internal network gives no default route and no gateway, in any mod
 });
 
 Deno.test("each line that makes a link or a namespace can be undone", () => {
-  const undo = endpointSteps(DUAL, endpoint(ADDRESSES), true).map((step) => step.undo);
+  const undo = endpointSteps(DUAL, endpoint(ADDRESSES), "none").map((step) => step.undo);
   assertEquals(undo, [
     { netns: "c1", line: "link del dev e-e1e2e3e4e5e6" },
     { netns: "c1", line: "link del dev eth0" },
@@ -452,7 +542,7 @@ Deno.test("a refused step says what its failure means", () => {
     const step = steps.find((step) => line.test(step.line))!;
     return step.explain!(new IpCommandError("ip …", said));
   };
-  const steps = endpointSteps(DUAL, endpoint(ADDRESSES), true);
+  const steps = endpointSteps(DUAL, endpoint(ADDRESSES), "none");
   const busy = meaning(steps, /^link add/, "RTNETLINK answers: Device or resource busy");
   assertInstanceOf(busy, InvalidParentError);
   assertEquals(busy.parent, DUAL.parent);

@@ -35,16 +35,26 @@ async function found(host: string | undefined, ...printed: string[][]) {
 
 Deno.test("each namespace is found once, and one with a name is known by it", async () => {
   assertEquals(await found(undefined, FILES, OPEN_FILES), [
-    { netns: undefined, where: "of the host", names: [] },
-    { netns: "web", where: 'in the namespace "web"', names: ["web", "www"] },
-    { netns: "host", where: 'in the namespace "host"', names: ["host"] },
-    { netns: "../../proc/8/ns/net", where: "in the namespace of process 8", names: [] },
-    { netns: "../../proc/9/fd/4", where: "in a namespace that process 9 keeps open", names: [] },
+    { netns: undefined, isHost: true, where: "of the host", names: [] },
+    { netns: "web", isHost: false, where: 'in the namespace "web"', names: ["web", "www"] },
+    { netns: "host", isHost: false, where: 'in the namespace "host"', names: ["host"] },
+    {
+      netns: "../../proc/8/ns/net",
+      isHost: false,
+      where: "in the namespace of process 8",
+      names: [],
+    },
+    {
+      netns: "../../proc/9/fd/4",
+      isHost: false,
+      where: "in a namespace that process 9 keeps open",
+      names: [],
+    },
   ]);
   assertEquals((await found("host", FILES, OPEN_FILES)).slice(0, 3), [
-    { netns: undefined, where: "in the namespace of this process", names: [] },
-    { netns: "web", where: 'in the namespace "web"', names: ["web", "www"] },
-    { netns: "host", where: "of the host", names: ["host"] },
+    { netns: undefined, isHost: false, where: "in the namespace of this process", names: [] },
+    { netns: "web", isHost: false, where: 'in the namespace "web"', names: ["web", "www"] },
+    { netns: "host", isHost: true, where: "of the host", names: ["host"] },
   ]);
 });
 

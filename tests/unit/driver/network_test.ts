@@ -173,8 +173,9 @@ Deno.test("subnets may not overlap those of the parent's other networks", () => 
   assertEquals(rest, []);
   assertEquals(
     problem.message,
-    'The subnet 192.168.0.0/16 overlaps 192.168.1.0/24 of network "old" on the same parent ' +
-      '"eth0": choose another subnet or parent, or remove that network',
+    "Pool overlaps with other one on this address space: 192.168.0.0/16, and 192.168.1.0/24 of " +
+      'network "old" on the same parent "eth0"; choose another subnet or parent, or remove that ' +
+      "network",
   );
   decided({ ...spec, parent: "eth0.20" }, [network("old")]);
 });

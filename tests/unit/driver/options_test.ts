@@ -63,7 +63,7 @@ function lines(network: Network): string[] {
     ])),
     aliases: [],
   };
-  return [...networkSteps(network, []), ...endpointSteps(network, endpoint, true)]
+  return [...networkSteps(network, []), ...endpointSteps(network, endpoint, "none")]
     .map(({ line }) => line);
 }
 

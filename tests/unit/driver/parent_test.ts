@@ -84,6 +84,11 @@ Deno.test("a tag that differs from a link's name is said, and one that the drive
   assertEquals(chosen("eth0.20.30", customer), [
     'The link "eth0.20" has VLAN 20 (802.1Q), so "eth0.20.30" has no outer tag of 802.1ad',
   ]);
+  const made = vlan("eth0.20", "eth0", vlanInfo(20), true);
+  assertEquals(chosen("eth0.20.30", made), [
+    'The link "eth0.20.30" cannot be a parent: its outer tag must be of 802.1ad, and "eth0.20" has ' +
+    "VLAN 20 (802.1Q) for another network; use another VLAN for one of them",
+  ]);
   assertEquals(chosen("eth0.20", customer), []);
   // A name that says nothing of a tag, or of one on another link.
   assertEquals(chosen("foo", vlan("foo", "eth0", vlanInfo(7))), []);

@@ -29,7 +29,7 @@ function repair(seen: SeenNamespace | undefined) {
   const { state, remove, make } = endpointRepair(NET, RECORD, {
     seen,
     parent: PARENT,
-    isOnly: true,
+    siblings: "none",
   });
   const lines = [...remove, ...make].map(({ line }) => line);
   return { state, lines };

@@ -113,7 +113,8 @@ networks:
         - subnet: 2001:db8:20::/64
 services:
   nginx:
-    networks: { web: { <<: *endpoint, ipv6_address: "2001:db8:20::10", interface_name: web0 } }
+    networks: { web: { <<: *endpoint, ipv6_address: "2001:db8:20::10", interface_name: web0,
+                       link_local_ips: [169.254.7.1], gw_priority: -1 } }
   probe:
     networks: [web]
 `,
@@ -129,7 +130,8 @@ networks:
 sandboxes:
   nginx:
     networks:
-      web: { ip: 192.168.20.10, ip6: "2001:db8:20::10", aliases: [www], ifname: web0 }
+      web: { ip: 192.168.20.10, ip6: "2001:db8:20::10", aliases: [www], ifname: web0,
+             link_local_ips: [169.254.7.1], gw_priority: -1 }
   probe: { networks: { web: {} } }
 `,
   );
@@ -345,8 +347,8 @@ services:
         "take another parent"
       ),
       "demo.yaml:4: networks.c.subnets[0]: " +
-      'The subnet 10.1.0.0/16 overlaps 10.0.0.0/8 of network "b" on the same parent "eth0": ' +
-      "choose another subnet or parent, or remove that network",
+      "Pool overlaps with other one on this address space: 10.1.0.0/16, and 10.0.0.0/8 of network " +
+      '"b" on the same parent "eth0"; choose another subnet or parent, or remove that network',
       'demo.yaml:6: networks.e.ipv6: The network "e" is to have IPv6, but has no IPv6 subnet: ' +
       "give one, as there is no default pool for IPv6",
       'demo.yaml:11: services.one.networks: The link\'s name "eth9" is taken',

@@ -18,6 +18,8 @@ import { IDENTITY, network, sandboxRecord } from "../../kit/values.ts";
 
 const NAME = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,9}$/);
 const TEXT = fc.string({ unit: "binary", maxLength: 12 }).filter((text) => text.isWellFormed());
+/** A word of a command, which NUL would end. */
+const WORD = TEXT.filter((text) => !text.includes("\0"));
 const LABELS = fc.dictionary(TEXT.filter((text) => !isOwnLabel(text)), TEXT, { maxKeys: 3 });
 
 const SPEC = fc.record({
@@ -40,12 +42,16 @@ const RECORDS: fc.Arbitrary<Records> = fc.record({
     fc.record({
       name: NAME.filter((name) => nameProblem("sandbox", name) === undefined),
       labels: LABELS,
-      command: fc.array(TEXT, { maxLength: 3 }).map((words) => words.length ? ["/", ...words] : []),
+      command: fc.array(WORD, { maxLength: 3 }).map((words) => words.length ? ["/", ...words] : []),
       on: fc.shuffledSubarray([0, 1, 2, 3]),
       aliases: fc.array(NAME.filter((name) => nameProblem("alias", name) === undefined), {
         maxLength: 2,
       }),
       first: fc.nat(2),
+      extras: fc.record({
+        linkLocalAddresses: fc.constantFrom(["169.254.7.1"], ["169.254.7.1", "fe80::7"]),
+        gatewayPriority: fc.integer({ min: -1000, max: 1000 }).filter((priority) => priority !== 0),
+      }, { requiredKeys: [] }),
       settings: anySettings,
     }),
     { selector: ({ name }) => name, maxLength: 4 },
@@ -72,7 +78,7 @@ const RECORDS: fc.Arbitrary<Records> = fc.record({
   const pools = new Map(networks.map((network) => [network.name, Pools.of(subnetsOf(network))]));
   return {
     networks,
-    sandboxes: sandboxes.map(({ name, labels, command, on, aliases, first, settings }) => ({
+    sandboxes: sandboxes.map(({ name, labels, command, on, aliases, first, extras, settings }) => ({
       ...settings,
       name,
       created: IDENTITY.created,
@@ -82,6 +88,7 @@ const RECORDS: fc.Arbitrary<Records> = fc.record({
         const endpoint: Endpoint = {
           network: network.name,
           sandbox: name,
+          ...extras,
           ifname: `eth${index + first}`,
           aliases,
         };
