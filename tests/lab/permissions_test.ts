@@ -72,6 +72,7 @@ driver.inspectSandbox("c1");
 await driver.seeSandboxes();
 console.log((await driver.restore()).missing, await driver.recover());
 await driver.restore(1);
+await driver.restoreNetwork("n");
 driver.withSignal(AbortSignal.timeout(1000)).listNetworks();
 await driver.sequence(() => Promise.resolve());
 await driver.disconnect("n", "c2");
