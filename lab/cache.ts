@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { createHash } from "node:crypto";
 import type { Release } from "./apt.ts";
 import { LabError, MissingError } from "./errors.ts";
 
@@ -100,7 +101,10 @@ async function waitOrAbort<T>(signal: AbortSignal | undefined, promise: Promise<
   }
 }
 
-/** Lists the files of an unpacked package, with their sizes: a line `SIZE PATH` for each. */
+/**
+ * Lists the files of an unpacked package: a line `SIZE@TIME=CHECKSUM PATH` for each, with the time of
+ * its last change in milliseconds. Earlier labs have written `SIZE PATH`.
+ */
 const FILE_LIST = ".files";
 
 /** Writes the list of a folder's files into the folder, for {@linkcode isComplete}. */
@@ -110,23 +114,33 @@ export async function writeFileList(folder: string): Promise<void> {
     for (const { name, isFile, isDirectory } of Deno.readDirSync(`${folder}/${inner}`)) {
       const path = `${inner}${name}`;
       if (isDirectory) walk(`${path}/`);
-      if (isFile) lines.push(`${Deno.statSync(`${folder}/${path}`).size} ${path}\n`);
+      if (!isFile) continue;
+      const { size, mtime } = Deno.statSync(`${folder}/${path}`);
+      lines.push(`${size}@${mtime!.getTime()}=${checksum(`${folder}/${path}`)} ${path}\n`);
     }
   };
   walk("");
   await Deno.writeTextFile(`${folder}/${FILE_LIST}`, lines.join(""));
 }
 
+function checksum(path: string): string {
+  return createHash("sha256").update(Deno.readFileSync(path)).digest("hex");
+}
+
 /**
- * Whether a folder has all files of its list, with the same sizes. Their content needs no check:
- * apt-get(8) verified it when it downloaded them.
+ * Whether a folder has all files of its list, as they were when apt-get(8) had verified them. The
+ * checksum of a kernel takes nearly as long as the start of the lab, so only a file that has another
+ * time is read, as in a copy of the cache.
  */
 export function isComplete(folder: string): boolean {
   try {
     const lines = Deno.readTextFileSync(`${folder}/${FILE_LIST}`).split("\n").slice(0, -1);
     return lines.length > 0 && lines.every((line) => {
-      const [size = "", ...words] = line.split(" ");
-      return Deno.lstatSync(`${folder}/${words.join(" ")}`).size === Number(size);
+      const [, size, time, sum, name] = /^(\d+)(?:@(\d+)=(\w+))? (.*)$/.exec(line) ?? [];
+      const path = `${folder}/${name}`;
+      const file = Deno.lstatSync(path);
+      if (file.size !== Number(size)) return false;
+      return time === undefined || file.mtime?.getTime() === Number(time) || checksum(path) === sum;
     });
   } catch {
     return false;

@@ -246,6 +246,8 @@ async function unpack(
 /** Gives a folder its final name. Only a complete folder ever has that name. */
 async function moveIntoPlace(from: string, to: string): Promise<void> {
   await writeFileList(from);
+  // After a power cut, the files could else have their sizes and nothing in them.
+  await runProgram("sync", ["-f", from]);
   if (exists(to)) await Deno.remove(to, { recursive: true });
   await Deno.rename(from, to);
 }

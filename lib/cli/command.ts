@@ -34,6 +34,11 @@ export interface Command {
    */
   changes?: boolean;
   /**
+   * Whether it asks programs and changes nothing. Then a signal ends these programs too: one that
+   * hangs would stay behind.
+   */
+  asks?: boolean;
+  /**
    * What its exit statuses mean, for its help.
    *
    * @default {undefined} 0 for success, 1 for an error, 2 for a wrong command line.

@@ -68,8 +68,9 @@ async function dispatch(typed: readonly string[], forRun: readonly string[] = []
  */
 async function runCommand(name: string, command: Command, args: Arguments): Promise<number> {
   // What `run` and `exec` start in a sandbox gets the signals itself: see `SignalRelay`.
-  using interrupt = command.changes && !command.stopEarly
-    ? new Interrupt({ reason: new InterruptedError(), again: endAtOnce })
+  const again = command.changes ? endAtOnce : Deno.exit;
+  using interrupt = (command.changes || command.asks) && !command.stopEarly
+    ? new Interrupt({ reason: new InterruptedError(), again })
     : undefined;
   const context = contextOf(name, args, interrupt?.signal ?? new AbortController().signal);
   const status = await reportErrors(args.on("verbose"), () => command.run(args, context));

@@ -10,14 +10,17 @@ import { StoreError } from "./errors.ts";
 /** The size at which a new file of output is begun, in bytes. The last two files are kept. */
 export const OUTPUT_LIMIT = 512 * 1024;
 
-/** How often to look for new output, in milliseconds. */
+/** How often to look for new output where changes are not reported, in milliseconds. */
 const INTERVAL = 100;
 
 /** How long to wait for an exit status, in milliseconds. */
 const STATUS_WAIT = 2000;
 
-/** After how many looks to ask whether a process is in the sandbox, which takes longer. */
-const IDLE_LOOKS = 10;
+/** How often to ask whether a process is in the sandbox, which takes longer, in milliseconds. */
+const IDLE_INTERVAL = 1000;
+
+/** Stands for output that was removed before it was read. */
+const LOST = new TextEncoder().encode("\n(ipvlan: output is missing here, as it came too fast)\n");
 
 /** The output of the commands in sandboxes. */
 export class KeptOutput {
@@ -91,12 +94,14 @@ export class KeptOutput {
 
   /** What has been printed and is kept. */
   read(sandbox: string): Uint8Array<ArrayBuffer> {
-    return look(this.of(sandbox), { file: 0, offset: 0 });
+    using reader = new LogReader(this.of(sandbox));
+    return reader.read();
   }
 
   /**
    * What has been printed and is kept, as one piece, and then what is printed until the command has
-   * ended.
+   * ended. Only two files are kept, so output that comes faster than it is read can be lost. Then a
+   * line says so.
    *
    * @param isBusy Whether a process is in the sandbox. After a restart of the machine there is none,
    * and the folder does not say so.
@@ -108,38 +113,87 @@ export class KeptOutput {
     signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     const folder = this.of(sandbox);
-    const place: Place = { file: 0, offset: 0 };
+    using reader = new LogReader(folder);
+    using changes = new Changes(folder);
     let idle = 0;
-    for (let looks = 1;; looks++) {
+    let asked = performance.now();
+    for (let isFirst = true;; isFirst = false) {
       // Asked before the look, so that nothing is missed that is printed in between.
       const hasEnded = !exists(folder) || exists(`${folder}/done`);
-      if (looks % IDLE_LOOKS === 0) idle = await isBusy() ? 0 : idle + 1;
-      const bytes = look(folder, place);
-      if (looks === 1 || bytes.length > 0) yield bytes;
+      if (performance.now() - asked >= IDLE_INTERVAL) {
+        idle = await isBusy() ? 0 : idle + 1;
+        asked = performance.now();
+      }
+      const bytes = reader.read();
+      if (isFirst || bytes.length > 0) yield bytes;
       // Twice, as the last output of a command is written a moment after its end.
       if (hasEnded || idle === 2 || signal?.aborted) return;
-      await new Promise((resolve) => setTimeout(resolve, INTERVAL));
+      await changes.next(INTERVAL);
     }
   }
 }
 
-/** Up to where the output has been read: in which file, by its number, and how many bytes of it. */
-interface Place {
-  file: number;
-  offset: number;
+/** Reads the files of output in a folder, one after the other. */
+class LogReader implements Disposable {
+  #folder: string;
+  /** The file that is read. As it is open, it can be read to its end after it was removed. */
+  #file: Deno.FsFile | undefined;
+  #number: number | undefined;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Reads what is new since the last time. */
+  read(): Uint8Array<ArrayBuffer> {
+    const pieces: Uint8Array[] = [];
+    for (;;) {
+      // Listed first: a file gets no more output when there is another one.
+      const next = logsIn(this.#folder).find((number) => number > (this.#number ?? -1));
+      if (this.#file) pieces.push(readOn(this.#file));
+      if (next === undefined) return concat(pieces);
+      const file = openIfThere(`${this.#folder}/log.${next}`);
+      if (!file) continue;
+      if (this.#number !== undefined && next > this.#number + 1) pieces.push(LOST);
+      this.#file?.close();
+      [this.#file, this.#number] = [file, next];
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#file?.close();
+  }
 }
 
-/** Reads what is new since the last look. */
-function look(folder: string, place: Place): Uint8Array<ArrayBuffer> {
-  const pieces: Uint8Array[] = [];
-  for (const number of logsIn(folder).filter((number) => number >= place.file)) {
-    using file = openIfThere(`${folder}/log.${number}`);
-    if (!file) continue;
-    if (number !== place.file) Object.assign(place, { file: number, offset: 0 });
-    const bytes = readFrom(file, place.offset);
-    place.offset += bytes.length;
-    pieces.push(bytes);
+/** Waits for changes in a folder. */
+class Changes implements Disposable {
+  #watcher: Deno.FsWatcher | undefined;
+  #pending: Promise<unknown> | undefined;
+
+  constructor(folder: string) {
+    try {
+      this.#watcher = Deno.watchFs(folder);
+    } catch {
+      // There is no such folder, or no more watchers are allowed.
+    }
   }
+
+  /** Resolves at the next change, or after some time. @param ms The time, in milliseconds. */
+  async next(ms: number): Promise<void> {
+    this.#pending ??= this.#watcher?.[Symbol.asyncIterator]().next().catch(() => {})
+      .finally(() => this.#pending = undefined);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const time = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+    await Promise.race([time, this.#pending ?? time]);
+    clearTimeout(timer);
+  }
+
+  [Symbol.dispose](): void {
+    this.#watcher?.close();
+  }
+}
+
+function concat(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
   let length = 0;
   for (const piece of pieces) {
@@ -156,18 +210,15 @@ function logsIn(folder: string): number[] {
     .map(Number).toSorted((one, other) => one - other);
 }
 
-/** Reads a file from a place to its end. */
-function readFrom(file: Deno.FsFile, offset: number): Uint8Array<ArrayBuffer> {
-  file.seekSync(offset, Deno.SeekMode.Start);
-  // It may grow meanwhile: that part is for the next look.
-  const bytes = new Uint8Array(Math.max(0, file.statSync().size - offset));
-  let length = 0;
-  while (length < bytes.length) {
-    const count = file.readSync(bytes.subarray(length));
-    if (count === null) break;
-    length += count;
+/** Reads a file to its end, from where it was read before. */
+function readOn(file: Deno.FsFile): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  for (;;) {
+    const bytes = new Uint8Array(64 * 1024);
+    const count = file.readSync(bytes);
+    if (count === null || count === 0) return concat(pieces);
+    pieces.push(bytes.subarray(0, count));
   }
-  return bytes.subarray(0, length);
 }
 
 function exists(path: string): boolean {

@@ -5,14 +5,16 @@
  */
 import { fileURLToPath } from "node:url";
 import { readCommandLine } from "../../lib/command_line.ts";
+import { eachLine } from "../../lib/iproute2/spawn.ts";
 import { type EndingSignal, exitStatusOf, onSignals } from "../../lib/signals.ts";
+import { countRows, readCounts } from "./counts.ts";
 
 const HELP = `Attack the driver and the command, in the lab.
 
 Usage:
   deno task test:attack [--minutes N] [NAME…]
 
-The last line has the counts. The exit status is 1 if there are defects. Each defect names its
+The last line has the counts, also when a signal ends it. The exit status is 1 if there are defects. Each defect names its
 attack and its seed: "--seed SEED --minutes 0 NAME" repeats it.
 
 Options:
@@ -63,6 +65,7 @@ const child = new Deno.Command(Deno.execPath(), {
     ...[minutes, seed, ...line.words, ...line.behind ?? []].map(String),
   ],
   stdin: "null",
+  stdout: "piped",
 }).spawn();
 let ended: EndingSignal | undefined;
 using _signals = onSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
@@ -70,5 +73,12 @@ using _signals = onSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
   // The lab ends what runs in it. From a terminal, it has got the signal already.
   if (!Deno.stdin.isTerminal()) child.kill(signal);
 });
+let counts: ReturnType<typeof readCounts>;
+await eachLine(child.stdout, (line) => {
+  const read = readCounts(line);
+  if (read) counts = read;
+  else console.log(line);
+});
 const { code } = await child.status;
+countRows(counts ?? []).forEach((row) => console.log(row));
 Deno.exit(ended ? exitStatusOf(ended) : code);

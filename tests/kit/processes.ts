@@ -8,6 +8,17 @@ import { run } from "../../scenarios/kit/program.ts";
 
 export { decode, type Ran, run, succeed } from "../../scenarios/kit/program.ts";
 
+/** The command lines of the processes that have a text in them, with blanks between the words. */
+export async function commandLines(text: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const line = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
+    if (line.includes(text)) found.push(line.replaceAll("\0", " ").trim());
+  }
+  return found;
+}
+
 /** A process, as `/proc` shows it. */
 export interface Process {
   /** Its process id. */

@@ -3,7 +3,9 @@ import { StateLock } from "../../lib/driver/lock.ts";
 import { Driver } from "../../lib/driver/mod.ts";
 import { ipvlan, Job } from "../kit/command.ts";
 import { heldIp } from "../kit/faults.ts";
+import { hangingProgram } from "../kit/hanging_program.ts";
 import { seeWorld } from "../kit/look.ts";
+import { commandLines } from "../kit/processes.ts";
 import { commandHost, siteFile } from "../kit/worlds.ts";
 
 const SITE = `
@@ -160,6 +162,27 @@ Deno.test("an interrupt ends a command whose ip hangs, and the next command undo
   assertMatch(err, /"ip .*" did not end, and was killed/);
   await held.goOn();
   assertEquals((await ipvlan("restore")).err, 'ipvlan: The network "n" was left half made');
+  assertEquals([await seeWorld(), await host.dump()], before);
+});
+
+Deno.test("an interrupt of a command that only asks ends the ip that hangs, too", async (t) => {
+  await using host = await commandHost();
+  const before = [await seeWorld(), await host.dump()];
+  assertEquals((await ipvlan("network", "create", "-o", "parent=eth0.20", "n")).status, 0);
+  assertEquals((await ipvlan("run", "-d", "--net", "n", "--name", "c")).status, 0);
+  for (const words of [["ps"], ["inspect", "c"], ["graph"], ["doctor"]]) {
+    await t.step(words.join(" "), async () => {
+      await using hanging = await hangingProgram("ip", '*"-n c "*');
+      await using job = new Job(words, { env: { PATH: hanging.path } });
+      await hanging.hangs();
+      job.kill("SIGINT");
+      const { status, signal, out, err } = await job.ended;
+      assertEquals([status, signal, out], [130, null, ""], err);
+      assertEquals(await commandLines(hanging.path.split(":")[0]!), []);
+    });
+  }
+  assertEquals((await ipvlan("rm", "c")).status, 0);
+  assertEquals((await ipvlan("network", "rm", "n")).status, 0);
   assertEquals([await seeWorld(), await host.dump()], before);
 });
 

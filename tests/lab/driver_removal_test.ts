@@ -3,7 +3,8 @@ import { type Driver, SandboxGoneError, SandboxInUseError } from "../../lib/driv
 import { SqliteStore } from "../../lib/driver/store.ts";
 import { IpCommandError } from "../../lib/iproute2/errors.ts";
 import { assertConsistent } from "../kit/look.ts";
-import { run } from "../kit/processes.ts";
+import { hangingProgram } from "../kit/hanging_program.ts";
+import { commandLines, inEnv, run } from "../kit/processes.ts";
 import { withHost } from "../kit/worlds.ts";
 
 const NETWORK = { name: "n", parent: "eth0.20", subnets: ["10.20.0.0/24", "fd20::/64"] };
@@ -110,6 +111,26 @@ Deno.test("a command in the background is in the sandbox as soon as it is starte
     assertEquals(pids.length, 1);
     assertEquals(await Deno.readTextFile(`/proc/${pids[0]}/cmdline`), "sleep\0" + "1000\0");
     await driver.removeSandbox("c", "kill");
+  }));
+
+Deno.test("a signal kills a command that does not get into its sandbox", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createSandbox({ name: "c" });
+    for (const keepOutput of [false, true]) {
+      await using hanging = await hangingProgram("ip", '*"netns exec c "*');
+      using _path = inEnv("PATH", hanging.path);
+      const controller = new AbortController();
+      const hurried = driver.withSignal(controller.signal);
+      const started = hurried.start("c", ["sleep", "1000"], { keepOutput });
+      started.catch(() => {});
+      await hanging.hangs();
+      controller.abort(new Error("Enough"));
+      await assertRejects(() => started, Error, "Enough");
+      assertEquals(await commandLines(hanging.path.split(":")[0]!), []);
+    }
+    assertEquals(await driver.processes("c"), []);
+    await driver.removeSandbox("c");
   }));
 
 const REMOVALS: [name: string, remove: (driver: Driver) => Promise<unknown>][] = [

@@ -188,13 +188,19 @@ Deno.test("fetchPackages() reports the missing packages and what to do, and leav
   });
 });
 
-Deno.test("fetchPackages() replaces a package with a truncated or missing file", async () => {
+Deno.test("fetchPackages() replaces a package with a truncated, changed or missing file", async () => {
   await withApt(async ({ cache, calls }) => {
     const { radvd } = await fetchPackages(["radvd"], QUIET);
     const content = await Deno.readTextFile(radvd);
     const lines: string[] = [];
     const options = { say: (line: string) => void lines.push(line) };
-    for (const damage of [() => Deno.truncate(radvd, 1), () => Deno.remove(radvd)]) {
+    const damages = [
+      () => Deno.truncate(radvd, 1),
+      // As long as before. What dpkg unpacks is older, as packages were made earlier.
+      () => Deno.writeTextFile(radvd, content.replaceAll(/[^]/g, "x")),
+      () => Deno.remove(radvd),
+    ];
+    for (const damage of damages) {
       await damage();
       const before = calls().length;
       assertEquals((await fetchPackages(["radvd"], options)).radvd, radvd);
@@ -202,6 +208,8 @@ Deno.test("fetchPackages() replaces a package with a truncated or missing file",
       assertEquals(await Deno.readTextFile(radvd), content);
       assertEquals(lines.splice(0)[0], `${cache}/radvd is damaged`);
     }
+    // A copy of the cache may have lost the times.
+    await Deno.utime(radvd, 1, 1);
     await fetchPackages(["radvd"], options);
     assertEquals(lines, []);
   });

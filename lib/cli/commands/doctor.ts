@@ -20,9 +20,10 @@ ipvlan doctor --parent eth0.20`,
     { name: "json", help: "print an array of objects with level, subject, what and fix" },
   ],
   positionals: [0, 0],
+  asks: true,
   statuses: [["0", "nothing is broken"], ["1", "something is broken"]],
-  async run(args, { print, printColoured }) {
-    const diagnoses = diagnose(await gatherFacts({ parent: args.value("parent") }));
+  async run(args, { print, printColoured, interrupted: signal }) {
+    const diagnoses = diagnose(await gatherFacts({ parent: args.value("parent"), signal }));
     if (args.on("json")) print(JSON.stringify(diagnoses, null, 4));
     else {
       printColoured(toText(diagnoses, Deno.stdout.isTerminal() && !Deno.noColor));

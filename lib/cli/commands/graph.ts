@@ -20,7 +20,8 @@ ipvlan graph --format svg > ipvlan.svg`,
     { name: "json", help: "the same as --format json" },
   ],
   positionals: [0, 0],
-  async run(args, { open, print }) {
+  asks: true,
+  async run(args, { open, print, interrupted: signal }) {
     const format = args.on("json") ? "json" : args.value("format") ?? "text";
     const show = Object.hasOwn(FORMATS, format) ? FORMATS[format] : undefined;
     if (!show) {
@@ -30,7 +31,7 @@ ipvlan graph --format svg > ipvlan.svg`,
     await using driver = await open();
     const sandboxes = driver.listSandboxes();
     const files = sandboxes.flatMap(({ path }) => path ?? []);
-    const view = await lookAround(WANTED, { files });
+    const view = await lookAround(WANTED, { files, signal });
     print(show(buildWorld(view, driver.listNetworks(), sandboxes)));
     return 0;
   },

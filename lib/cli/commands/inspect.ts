@@ -65,6 +65,7 @@ const command: Command = {
     { name: "type", value: "TYPE", help: "show only a container (a sandbox), or only a network" },
   ],
   positionals: [1, Infinity],
+  asks: true,
   async run(args, context) {
     const type = args.value("type");
     if (type !== undefined && !Object.hasOwn(FINDERS, type)) {

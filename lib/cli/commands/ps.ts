@@ -18,6 +18,7 @@ const command: Command = {
     ...FORMAT_OPTIONS,
   ],
   positionals: [0, 0],
+  asks: true,
   async run(args, { open, print }) {
     const format = readFormat(args);
     const selection = readSelection(args);
