@@ -126,6 +126,14 @@ export const COMMANDS: Record<string, Entry> = {
     summary: "Make ipvlan a plugin of Podman's netavark",
     load: () => netavark("install"),
   },
+  "docker serve": {
+    summary: "Serve Docker as the plugin ipvlan-kit, for its networks",
+    load: () => import("./commands/docker_serve.ts"),
+  },
+  "docker install": {
+    summary: "Write the systemd units that start the plugin for Docker",
+    load: () => import("./commands/docker_install.ts"),
+  },
   "lab": {
     summary: "Run scenarios, or any command, in a kernel that has ipvlan",
     load: () => import("./commands/lab.ts"),

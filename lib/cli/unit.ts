@@ -38,7 +38,6 @@ export function systemdUnit(
   program: readonly string[],
   env: Readonly<Record<string, string>>,
 ): string {
-  const words = [...program, "restore", "--wait", "60"];
   return [
     "[Unit]",
     "Description=ipvlan networks and sandboxes",
@@ -48,13 +47,75 @@ export function systemdUnit(
     "[Service]",
     "Type=oneshot",
     "RemainAfterExit=yes",
-    ...neededVariables(env).map(([name, value]) => `Environment=${quoted(`${name}=${value}`)}`),
-    // A dollar sign in ExecStart= begins a variable, so it is doubled. Environment= has no variables.
-    `ExecStart=${words.map((word) => quoted(word).replaceAll("$", "$$$$")).join(" ")}`,
+    ...environmentLines(env),
+    execStart([...program, "restore", "--wait", "60"]),
     "",
     "[Install]",
     "WantedBy=multi-user.target",
   ].join("\n");
+}
+
+/**
+ * The systemd units of the plugin for Docker, by the names of their files. systemd holds the socket
+ * (systemd.socket(5)), so Docker's calls wait while the plugin is started again.
+ *
+ * @param program The command line that starts `ipvlan`; its first word is an absolute path.
+ * @param env The environment; the unit copies the variables that `ipvlan` needs.
+ * @param socket The path of the socket.
+ * @throws {InvalidOptionError} As {@linkcode systemdUnit}.
+ */
+export function dockerUnits(
+  program: readonly string[],
+  env: Readonly<Record<string, string>>,
+  socket: string,
+): Record<string, string> {
+  const service = [
+    "[Unit]",
+    "Description=ipvlan networks for Docker",
+    "Requires=ipvlan-docker.socket",
+    "After=ipvlan-docker.socket network-pre.target ipvlan.service",
+    "Before=docker.service",
+    // It is tried again for as long as it takes: without it, no container of its networks starts.
+    "StartLimitIntervalSec=0",
+    "",
+    "[Service]",
+    ...environmentLines(env),
+    execStart([...program, "docker", "serve"]),
+    "Restart=on-failure",
+    "RestartSec=1",
+    "",
+    "[Install]",
+    "WantedBy=multi-user.target",
+  ];
+  const socketUnit = [
+    "[Unit]",
+    "Description=The socket of ipvlan networks for Docker",
+    "Before=docker.service",
+    "",
+    "[Socket]",
+    `ListenStream=${socket}`,
+    "SocketMode=0600",
+    "DirectoryMode=0700",
+    "RemoveOnStop=yes",
+    "",
+    "[Install]",
+    "WantedBy=sockets.target",
+  ];
+  return {
+    "ipvlan-docker.service": service.join("\n"),
+    "ipvlan-docker.socket": socketUnit.join("\n"),
+  };
+}
+
+/** The lines that set the variables that `ipvlan` needs. */
+function environmentLines(env: Readonly<Record<string, string>>): string[] {
+  return neededVariables(env).map(([name, value]) => `Environment=${quoted(`${name}=${value}`)}`);
+}
+
+/** The line that starts a program. */
+function execStart(words: readonly string[]): string {
+  // A dollar sign in ExecStart= begins a variable, so it is doubled. Environment= has no variables.
+  return `ExecStart=${words.map((word) => quoted(word).replaceAll("$", "$$$$")).join(" ")}`;
 }
 
 function assertFolder(name: string, path: string): void {

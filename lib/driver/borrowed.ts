@@ -50,17 +50,24 @@ export class BorrowedNamespaces {
     return await this.#identityOf(file);
   }
 
-  /** Of sandboxes with borrowed namespaces, the names of those whose namespaces are there. */
+  /**
+   * Of sandboxes with borrowed namespaces, the names of those whose namespaces are there. A sandbox
+   * whose engine has told the path before it made the namespace has no identity on record: then any
+   * namespace at the path counts.
+   */
   async present(sandboxes: readonly Sandbox[]): Promise<Set<string>> {
     const paths = new Set(sandboxes.flatMap(({ path }) => path ?? []));
     if (paths.size === 0) return new Set();
-    const { found } = await this.#find([...paths]);
+    const { own, found } = await this.#find([...paths]);
     const identities = new Map<string | undefined, string>();
-    for (const file of found.values()) identities.set(file.path, await this.#identityOf(file));
+    for (const file of found.values()) {
+      if (file.dev === own.dev) identities.set(file.path, await this.#identityOf(file));
+    }
     return new Set(
-      sandboxes.filter(({ path, namespaceId }) =>
-        namespaceId !== undefined && identities.get(path) === namespaceId
-      ).map(({ name }) => name),
+      sandboxes.filter(({ path, namespaceId }) => {
+        const identity = identities.get(path);
+        return identity !== undefined && (namespaceId ?? identity) === identity;
+      }).map(({ name }) => name),
     );
   }
 

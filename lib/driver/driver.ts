@@ -1,5 +1,6 @@
 import type { IpvlanError } from "../errors.ts";
 import { look, lookAtLinks } from "../iproute2/view.ts";
+import { netnsPath } from "../iproute2/words.ts";
 import { attach, type Attached, type AttachRequest } from "./attach.ts";
 import { type BackgroundOptions, startInBackground } from "./background.ts";
 import { BorrowedNamespaces } from "./borrowed.ts";
@@ -39,7 +40,7 @@ import {
   removeSandbox,
   removeTransient,
 } from "./remove.ts";
-import { restore } from "./restore.ts";
+import { restore, restoreParent } from "./restore.ts";
 import { seeSandboxes } from "./see.ts";
 import { inTheWay, removeStale } from "./stale.ts";
 import { SettingsKeeper, settingsOf, withHostname } from "./settings.ts";
@@ -438,23 +439,37 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Says which namespace an engine's sandbox has, or with `undefined` that it has none now: then its
-   * links are in the host's namespace.
+   * Says which namespace an engine takes the links of a sandbox into, or with `undefined` that it has
+   * given them back to the host's namespace. The namespace need not be there yet: Docker makes it
+   * later.
    *
    * @param path The file of the namespace.
    * @throws {SandboxNotFoundError} There is no such sandbox.
-   * @throws {InvalidOptionError} It is not an engine's, or there is no namespace at the path.
+   * @throws {InvalidOptionError} It is not an engine's.
+   * @throws {InvalidWordError} The path cannot be that of a namespace.
    */
   async setSandboxPath(name: string, path: string | undefined): Promise<void> {
-    await this.#shared(async () => {
-      const { store, borrowed } = this.#parts;
-      const namespaceId = path === undefined ? undefined : await borrowed.identify(path);
+    if (path !== undefined) netnsPath(path);
+    await this.#shared(() => {
+      const { store } = this.#parts;
       store.transaction(() => {
         const { path: _, namespaceId: __, ...sandbox } = findSandbox(store, name);
         if (!sandbox.owner) throw new InvalidOptionError("sandbox", name, "it is not an engine's");
-        store.putSandbox({ ...sandbox, ...path !== undefined && { path, namespaceId } }, "ready");
+        store.putSandbox({ ...sandbox, ...path !== undefined && { path } }, "ready");
       });
+      return Promise.resolve();
     });
+  }
+
+  /**
+   * Makes the parent of a network again, if the driver made it and it is gone, as after a restart of
+   * the machine.
+   *
+   * @throws {NetworkNotFoundError} There is no such network.
+   * @throws {IpvlanError} The parent cannot be made.
+   */
+  async restoreNetwork(name: string): Promise<void> {
+    await this.#exclusive((parts) => restoreParent(parts, findNetwork(parts.store, name)));
   }
 
   /**

@@ -164,7 +164,10 @@ export interface Sandbox extends SandboxSettings {
    * engine has not said which one it is.
    */
   path?: string;
-  /** The identity of that namespace, as the path may lead to another one later. */
+  /**
+   * The identity of that namespace, as the path may lead to another one later. There is none if the
+   * engine has told the path before it made the namespace.
+   */
   namespaceId?: string;
 }
 

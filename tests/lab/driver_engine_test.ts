@@ -140,6 +140,9 @@ Deno.test("a link is handed over: made in the host, and found wherever the engin
     assertEquals([link.info.type, link.up], ["ipvlan", false]);
     assertEquals((await driver.seeSandboxes())[0]?.state, "up");
     assertEquals(await driver.removeStale(), []);
+    // Docker tells the path first, and makes the namespace later.
+    await driver.setSandboxPath(name, "/run/docker/netns/not-yet");
+    assertEquals(await driver.removeStale(), []);
     await driver.setSandboxPath(name, container.path);
     await host.ns.ip.link.set(endpoint!.ifname, { netns: container.path });
     await container.run("ip", "link", "set", endpoint!.ifname, "name", "eth7");

@@ -1,5 +1,6 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { systemdUnit } from "../../../lib/cli/unit.ts";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { passedSocket } from "../../../lib/cli/passed_socket.ts";
+import { dockerUnits, systemdUnit } from "../../../lib/cli/unit.ts";
 import { InvalidOptionError } from "../../../lib/driver/errors.ts";
 
 Deno.test("a unit starts the program in the environment that it needs", () => {
@@ -33,4 +34,23 @@ Deno.test("a unit takes no variable that is another line, or another folder for 
       "IPVLAN_STATE_DIR",
     );
   }
+});
+
+Deno.test("the units for Docker start the plugin before Docker, from a socket of the same name", () => {
+  const units = dockerUnits(["/opt/deno", "run", "-A", "/srv/cli.ts"], { HOME: "/root" }, "/run/x");
+  assertEquals(Object.keys(units), ["ipvlan-docker.service", "ipvlan-docker.socket"]);
+  const [service = "", socket = ""] = Object.values(units);
+  for (const text of [service, socket]) assertStringIncludes(text, "Before=docker.service");
+  assertStringIncludes(service, "ExecStart=/opt/deno run -A /srv/cli.ts docker serve\n");
+  assertStringIncludes(service, "Environment=HOME=/root\n");
+  assertStringIncludes(service, "Restart=on-failure\n");
+  assertStringIncludes(socket, "ListenStream=/run/x\nSocketMode=0600\n");
+});
+
+Deno.test("only a socket that systemd has passed to this very process is taken", () => {
+  assertEquals(passedSocket({ LISTEN_PID: "7", LISTEN_FDS: "1" }, 7), 3);
+  assertEquals(passedSocket({}, 7), undefined);
+  assertEquals(passedSocket({ LISTEN_PID: "7" }, 7), undefined);
+  assertEquals(passedSocket({ LISTEN_PID: "8", LISTEN_FDS: "1" }, 7), undefined);
+  assertEquals(passedSocket({ LISTEN_PID: "7", LISTEN_FDS: "0" }, 7), undefined);
 });

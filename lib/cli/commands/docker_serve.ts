@@ -1,0 +1,33 @@
+import type { Command } from "../command.ts";
+import { runPlugin, SOCKET } from "../../engine/docker/mod.ts";
+import { passedSocket } from "../passed_socket.ts";
+import { Interrupt } from "../../signals.ts";
+
+const command: Command = {
+  usage: "[OPTIONS]",
+  example: `ipvlan docker serve
+docker network create -d ipvlan-kit --subnet=192.168.20.0/24 -o parent=eth0.20 ipvlan20`,
+  options: [
+    { name: "socket", value: "PATH", help: `the socket to listen at; left out, ${SOCKET}` },
+    {
+      name: "verbose",
+      help: "print each call with its time, each ip line as it is run, and the stack of an error",
+    },
+  ],
+  positionals: [0, 0],
+  statuses: [["0", "a signal ended it, after the calls under way"], ["1", "it could not start"]],
+  async run(args, { open, warn }) {
+    using interrupt = new Interrupt({ again: (status) => Deno.exit(status) });
+    await using driver = await open();
+    const socket = args.value("socket") ?? passedSocket(Deno.env.toObject(), Deno.pid) ?? SOCKET;
+    await runPlugin({
+      driver,
+      socket,
+      signal: interrupt.signal,
+      warn,
+      verbose: args.on("verbose"),
+    });
+    return 0;
+  },
+};
+export default command;

@@ -1,0 +1,111 @@
+/**
+ * The plugin for Docker: a network driver and an IPAM driver
+ * (https://docs.docker.com/engine/extend/plugin_api/).
+ *
+ * @module
+ */
+import type { Driver } from "../../driver/mod.ts";
+import { IpvlanError } from "../../errors.ts";
+import type { Handler, Handlers } from "./handlers.ts";
+import { IPAM_HANDLERS } from "./ipam.ts";
+import { NETWORK_HANDLERS } from "./network.ts";
+import { type Answer, failure, serve } from "./serve.ts";
+
+/** The name of the plugin, as in `docker network create -d ipvlan-kit`. */
+export const PLUGIN = "ipvlan-kit";
+
+/** Where Docker looks for the plugin. */
+export const SOCKET = `/run/docker/plugins/${PLUGIN}.sock`;
+
+/**
+ * The first call of a Docker daemon. What Docker has lost by being killed is removed now: it does not
+ * tell the end of those endpoints.
+ */
+const activate: Handler = async (driver, _body, notify) => {
+  const removed = await driver.removeStale("docker");
+  for (const name of removed) notify(`Docker has lost the endpoint ${name}: it is removed`);
+  return { Implements: ["NetworkDriver", "IpamDriver"] };
+};
+
+/** The calls that the plugin answers. */
+export const HANDLERS: Handlers = {
+  "Plugin.Activate": activate,
+  ...NETWORK_HANDLERS,
+  ...IPAM_HANDLERS,
+};
+
+/** What answering a call needs besides its handler. */
+export interface CallContext {
+  /** The driver. */
+  driver: Driver;
+  /** Gets sentences for the user. */
+  notify: (sentence: string) => void;
+  /** Gets an error that is a bug. */
+  report: (error: unknown) => void;
+}
+
+/**
+ * Answers a call. An error of any kind is an answer too.
+ *
+ * @param method The name of the call: `NetworkDriver.Join`.
+ * @param text The body.
+ */
+export async function answer(
+  method: string,
+  text: string,
+  { driver, notify, report }: CallContext,
+  handlers: Handlers = HANDLERS,
+): Promise<Answer> {
+  const handler = Object.hasOwn(handlers, method) ? handlers[method] : undefined;
+  // Docker takes this status for a call that this plugin does not know yet.
+  if (!handler) return failure(404, `There is no call ${JSON.stringify(method)}`);
+  let body: unknown;
+  try {
+    body = text === "" ? undefined : JSON.parse(text);
+  } catch (error) {
+    return failure(400, `The body is not JSON: ${(error as Error).message}`);
+  }
+  try {
+    return { status: 200, body: await handler(driver, body, notify) };
+  } catch (error) {
+    if (error instanceof IpvlanError) return failure(500, error.message);
+    report(error);
+    return failure(500, `There is a bug in ${PLUGIN}: ${(error as Error)?.message ?? error}`);
+  }
+}
+
+/** How the plugin runs. */
+export interface PluginOptions {
+  /** The driver. */
+  driver: Driver;
+  /** The path of the socket, or the file descriptor of one that systemd has made. */
+  socket: string | number;
+  /** Ends the plugin, after the calls under way. */
+  signal: AbortSignal;
+  /** Gets lines for the log. */
+  warn: (line: string) => void;
+  /** Whether each call has a line in the log, and not only one that failed. */
+  verbose: boolean;
+}
+
+/** Runs the plugin until the signal. @throws {SocketError} The socket cannot be made. */
+export async function runPlugin(
+  { driver, socket, signal, warn, verbose }: PluginOptions,
+): Promise<void> {
+  const context: CallContext = {
+    driver,
+    notify: warn,
+    report: (error) => warn((error as Error)?.stack ?? String(error)),
+  };
+  await serve({
+    socket,
+    signal,
+    answer: (method, text) => answer(method, text, context),
+    listening: () =>
+      warn(`Listening at ${typeof socket === "number" ? "the socket of systemd" : socket}`),
+    called: (method, { status, body }, milliseconds) => {
+      const failed = status === 200 ? "" : `: ${(body as { Err: string }).Err}`;
+      if (verbose || failed) warn(`${method}: ${status} in ${milliseconds} ms${failed}`);
+    },
+  });
+}

@@ -1,0 +1,190 @@
+/**
+ * Docker's network driver: each call as calls of ours. Docker repeats a call whose answer it did not
+ * get, so each has the same answer again.
+ *
+ * @module
+ */
+import { NetworkExistsError, SandboxNotFoundError, throwProblems } from "../../driver/errors.ts";
+import type {
+  AdoptSpec,
+  Driver,
+  Endpoint,
+  Network,
+  Outcome,
+  SandboxDetails,
+} from "../../driver/mod.ts";
+import { IpCommandError, isNoNamespace, NamespaceNotFoundError } from "../../iproute2/errors.ts";
+import { lookInto } from "../../iproute2/view.ts";
+import { fromNetnsFolder } from "../../iproute2/words.ts";
+import type { Handler, Handlers } from "./handlers.ts";
+import {
+  createEndpointAnswer,
+  defaultsOf,
+  joinAnswer,
+  type PresentDefault,
+  readCreateEndpoint,
+  readCreateNetwork,
+  readDeleteNetwork,
+  readEndpoint,
+  readJoin,
+} from "./translate.ts";
+
+/** The answer of a call that has nothing to tell. */
+const DONE = {};
+
+/** A network is one machine's, and its addresses are the same for all that are on the wire. */
+const CAPABILITIES = { Scope: "local", ConnectivityScope: "global" };
+
+const createNetwork: Handler = async (driver, body, notify) => {
+  const { spec, problems } = readCreateNetwork(body);
+  // The driver's own objections come with those to the options, all at once.
+  if (problems.length > 0) throwProblems([...problems, ...await driver.problemsOf(spec)]);
+  try {
+    const { notices } = await driver.createNetwork(spec);
+    notices.forEach(notify);
+  } catch (error) {
+    const isRepeated = error instanceof NetworkExistsError &&
+      driver.findNetwork(spec.name)?.owner?.id === spec.owner?.id;
+    if (!isRepeated) throw error;
+  }
+  return DONE;
+};
+
+const deleteNetwork: Handler = async (driver, body) => {
+  const { name } = readDeleteNetwork(body);
+  if (!driver.findNetwork(name)) return DONE;
+  // Docker deletes a network only when it knows of no endpoint there: those on record are lost.
+  await removeEndpoints(driver, driver.inspectNetwork(name).endpoints);
+  await driver.removeNetwork(name);
+  return DONE;
+};
+
+const createEndpoint: Handler = async (driver, body, notify) => {
+  const spec = readCreateEndpoint(body);
+  const there = findSandbox(driver, spec.name);
+  if (there) return createEndpointAnswer(spec, there.endpoints[0]!);
+  await removeLost(driver, spec);
+  const { value, notices } = await adopt(driver, spec);
+  notices.forEach(notify);
+  return createEndpointAnswer(spec, value.endpoints[0]!);
+};
+
+/**
+ * Makes an endpoint. After a restart of the machine, the parent has to be made again first: Docker
+ * keeps its networks, and does not create them again.
+ */
+async function adopt(driver: Driver, spec: AdoptSpec): Promise<Outcome<SandboxDetails>> {
+  try {
+    return await driver.adoptSandbox(spec);
+  } catch (error) {
+    if (!(error instanceof IpCommandError)) throw error;
+    await driver.restoreNetwork(spec.connections![0]!.network);
+    return await driver.adoptSandbox(spec);
+  }
+}
+
+/**
+ * Removes the endpoints that have an address of a new one. Docker gives no address of a network
+ * twice, so it has lost them: after it was killed, it does not tell the end of an endpoint.
+ */
+async function removeLost(driver: Driver, { connections }: AdoptSpec): Promise<void> {
+  const { network = "", ip, ip6 } = connections?.[0] ?? {};
+  if (!driver.findNetwork(network)) return;
+  const isAt = (asked: string | undefined, found: string | undefined) =>
+    asked !== undefined && found?.split("/")[0] === asked;
+  const lost = driver.inspectNetwork(network).endpoints
+    .filter((endpoint) => isAt(ip, endpoint.ip) || isAt(ip6, endpoint.ip6));
+  await removeEndpoints(driver, lost);
+}
+
+const deleteEndpoint: Handler = async (driver, body) => {
+  const { name } = readEndpoint(body);
+  await removeEndpoints(driver, [{ sandbox: name }]);
+  return DONE;
+};
+
+/** Removes endpoints. It is no error if one of them is gone. */
+async function removeEndpoints(
+  driver: Driver,
+  endpoints: readonly { sandbox: string }[],
+): Promise<void> {
+  for (const { sandbox } of endpoints) {
+    try {
+      await driver.removeSandbox(sandbox);
+    } catch (error) {
+      if (!(error instanceof SandboxNotFoundError)) throw error;
+    }
+  }
+}
+
+function findSandbox(driver: Driver, name: string): SandboxDetails | undefined {
+  try {
+    return driver.inspectSandbox(name);
+  } catch (error) {
+    if (error instanceof SandboxNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+const join: Handler = async (driver, body) => {
+  const { name, path } = readJoin(body);
+  const { network, endpoint } = placeOf(driver, driver.inspectSandbox(name));
+  const answer = joinAnswer(network, endpoint, await defaultRoutesAt(driver, path));
+  await driver.setSandboxPath(name, path);
+  return answer;
+};
+
+/**
+ * The default routes that a container has. When Docker starts one, it makes the namespace after the
+ * last Join: then they are those that the endpoints before this one have given.
+ */
+async function defaultRoutesAt(driver: Driver, path: string): Promise<PresentDefault[]> {
+  try {
+    const { routes } = await lookInto(fromNetnsFolder(path), { routes: "main" });
+    return routes.filter(({ dst, type }) => dst === "default" && type === "unicast");
+  } catch (error) {
+    if (!(error instanceof NamespaceNotFoundError || isNoNamespace(error))) throw error;
+  }
+  return driver.listSandboxes().filter((sandbox) => sandbox.path === path)
+    .map((sandbox) => placeOf(driver, sandbox))
+    .flatMap(({ network, endpoint }) => defaultsOf(network, endpoint));
+}
+
+/** The endpoint that a sandbox of Docker's stands for, and its network. */
+function placeOf(
+  driver: Driver,
+  { endpoints: [endpoint] }: SandboxDetails,
+): { network: Network; endpoint: Endpoint } {
+  return { network: driver.findNetwork(endpoint!.network)!, endpoint: endpoint! };
+}
+
+const leave: Handler = async (driver, body) => {
+  const { name } = readEndpoint(body);
+  // Docker moves the link back into the host's namespace.
+  if (findSandbox(driver, name)) await driver.setSandboxPath(name, undefined);
+  return DONE;
+};
+
+const endpointInfo: Handler = (_driver, body) => {
+  readEndpoint(body);
+  return Promise.resolve({ Value: {} });
+};
+
+/** A call that is for drivers of another kind: those with ports to publish, or with peers to find. */
+const nothing: Handler = () => Promise.resolve(DONE);
+
+/** The calls of a network driver (moby's `daemon/libnetwork/docs/remote.md`). */
+export const NETWORK_HANDLERS: Handlers = {
+  "NetworkDriver.GetCapabilities": () => Promise.resolve(CAPABILITIES),
+  "NetworkDriver.CreateNetwork": createNetwork,
+  "NetworkDriver.DeleteNetwork": deleteNetwork,
+  "NetworkDriver.CreateEndpoint": createEndpoint,
+  "NetworkDriver.DeleteEndpoint": deleteEndpoint,
+  "NetworkDriver.EndpointOperInfo": endpointInfo,
+  "NetworkDriver.Join": join,
+  "NetworkDriver.Leave": leave,
+  "NetworkDriver.ProgramExternalConnectivity": nothing,
+  "NetworkDriver.RevokeExternalConnectivity": nothing,
+  "NetworkDriver.DiscoverNew": nothing,
+  "NetworkDriver.DiscoverDelete": nothing,
+};

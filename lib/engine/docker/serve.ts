@@ -1,0 +1,169 @@
+/**
+ * The server of the plugin: calls by HTTP over a Unix socket.
+ *
+ * @module
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { dirname } from "node:path";
+import { IpvlanError } from "../../errors.ts";
+
+/** An answer to a call. */
+export interface Answer {
+  /** The HTTP status. */
+  status: number;
+  /** What goes into the answer as JSON. */
+  body: unknown;
+}
+
+/** What a server does. */
+export interface ServeOptions {
+  /** The path of the socket to make, or the file descriptor of one that systemd has made. */
+  socket: string | number;
+  /** Answers a call, from its name and its body. It never throws. */
+  answer: (method: string, body: string) => Promise<Answer>;
+  /** Called when the server listens. */
+  listening: () => void;
+  /** Called after each call. */
+  called?: (method: string, answer: Answer, milliseconds: number) => void;
+  /** Ends the server: it takes no more calls, and answers those that it has taken. */
+  signal: AbortSignal;
+}
+
+/** The largest body in bytes. Docker's are a few kilobytes. */
+export const MAX_BODY = 2 ** 20;
+
+/** The type that Docker asks for. */
+const CONTENT_TYPE = "application/vnd.docker.plugins.v1.2+json";
+
+/** The socket cannot be made. */
+export class SocketError extends IpvlanError {
+  /** Makes the error from the socket's path and the reason. */
+  constructor(path: string, reason: string, options?: ErrorOptions) {
+    super(`The socket "${path}" cannot be made: ${reason}`, options);
+  }
+}
+
+/** Serves calls until the signal. @throws {SocketError} The socket cannot be made. */
+export async function serve(options: ServeOptions): Promise<void> {
+  const { socket, listening, signal } = options;
+  const calls = new Set<Promise<void>>();
+  const server = createServer((request, response) => {
+    // A connection that is kept may still bring a call. Docker tries it again, with the next server.
+    if (signal.aborted) return request.destroy();
+    const call = handle(request, response, options).finally(() => calls.delete(call));
+    calls.add(call);
+  });
+  using _socket = await listen(server, socket);
+  listening();
+  if (!signal.aborted) {
+    await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+  }
+  server.close();
+  await Promise.all(calls);
+  server.closeAllConnections();
+}
+
+/** Starts to listen. At the end of the scope, a socket that it made is removed. */
+async function listen(server: Server, socket: string | number): Promise<Disposable> {
+  if (typeof socket === "number") {
+    await started(server, () => server.listen({ fd: socket }));
+    return { [Symbol.dispose]: () => {} };
+  }
+  try {
+    await Deno.mkdir(dirname(socket), { recursive: true, mode: 0o700 });
+    await removeStale(socket);
+    // The socket is root's alone from its first moment on.
+    const umask = Deno.umask(0o177);
+    try {
+      await started(server, () => server.listen({ path: socket }));
+    } finally {
+      Deno.umask(umask);
+    }
+  } catch (error) {
+    if (error instanceof SocketError) throw error;
+    throw new SocketError(socket, (error as Error).message, { cause: error });
+  }
+  const inode = Deno.lstatSync(socket).ino;
+  return {
+    [Symbol.dispose]: () => {
+      // Another server may have put its own in this place.
+      if (inodeOf(socket) === inode) Deno.removeSync(socket);
+    },
+  };
+}
+
+function inodeOf(path: string): number | null | undefined {
+  try {
+    return Deno.lstatSync(path).ino;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Resolves when a server listens. Throws if it cannot. */
+async function started(server: Server, listen: () => void): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.once("listening", resolve);
+    listen();
+  });
+}
+
+/** Removes the socket of a server that was killed. @throws {SocketError} Something else is there. */
+async function removeStale(path: string): Promise<void> {
+  try {
+    const { isSocket } = await Deno.lstat(path);
+    if (!isSocket) throw new SocketError(path, "something else has this name");
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  try {
+    (await Deno.connect({ transport: "unix", path })).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+    return await Deno.remove(path);
+  }
+  throw new SocketError(path, "another program listens there: end it first");
+}
+
+/** Handles one request. */
+async function handle(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { answer, called }: ServeOptions,
+): Promise<void> {
+  const start = performance.now();
+  const method = (request.url ?? "").slice(1);
+  const text = await readText(request);
+  const result = text === undefined
+    ? failure(413, `The body is longer than ${MAX_BODY} bytes, or did not come to its end`)
+    : request.method === "POST"
+    ? await answer(method, text)
+    : failure(405, "Every call is a POST");
+  response.writeHead(result.status, { "content-type": CONTENT_TYPE });
+  response.end(JSON.stringify(result.body));
+  called?.(method, result, Math.round(performance.now() - start));
+}
+
+/** Reads a body; `undefined` if it is too long, or if the caller has gone. */
+async function readText(request: IncomingMessage): Promise<string | undefined> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  try {
+    for await (const chunk of request) {
+      bytes += chunk.length;
+      if (bytes > MAX_BODY) return undefined;
+      text += decoder.decode(chunk, { stream: true });
+    }
+  } catch {
+    return undefined;
+  }
+  return text + decoder.decode();
+}
+
+/** An answer that Docker shows to its user: the text under `Err`, if the status is not 200. */
+export function failure(status: number, message: string): Answer {
+  return { status, body: { Err: message } };
+}

@@ -1,0 +1,260 @@
+/**
+ * Docker's calls of a network driver as requests to ours, and our results as its answers. All of it
+ * is pure. The calls are in moby's `daemon/libnetwork/docs/remote.md`.
+ *
+ * @module
+ */
+import { defaultRoutes } from "../../driver/default_routes.ts";
+import { linkAddresses } from "../../driver/endpoint.ts";
+import { InvalidOptionError, throwProblems } from "../../driver/errors.ts";
+import { type DriverOptionsResult, parseDriverOptions } from "../../driver/options.ts";
+import type { AdoptSpec, Endpoint, Network, NetworkSpec, Owner } from "../../driver/types.ts";
+import type { IpvlanError } from "../../errors.ts";
+import { type Family, familyOf } from "../../ipam/address.ts";
+import type { SubnetSpec } from "../../ipam/mod.ts";
+import type { Route } from "../../iproute2/route.ts";
+import { flag, list, object, optional, readBody, record, text, textLike } from "./body.ts";
+
+/** How Docker prefixes the names of its own options. */
+const DOCKERS_OWN = "com.docker.";
+
+/** The option under which Docker passes on the options of `network create -o`. */
+const GENERIC = "com.docker.network.generic";
+
+/** The option by which `network create --internal` comes. */
+const INTERNAL = "com.docker.network.internal";
+
+const id = textLike("an id of letters and digits, 12 at least", /^[A-Za-z0-9]{12,}$/);
+const absolutePath = textLike("an absolute path", /^\//);
+const anything = (value: unknown) => value;
+
+const ipamData = list(object({
+  Pool: text,
+  Gateway: optional(text),
+  AuxAddresses: record(text),
+}));
+
+const createNetwork = object({
+  NetworkID: id,
+  IPv4Data: ipamData,
+  IPv6Data: ipamData,
+  Options: optional(object({ [GENERIC]: record(text), [INTERNAL]: optional(flag) })),
+});
+
+const deleteNetwork = object({ NetworkID: id });
+
+const createEndpoint = object({
+  NetworkID: id,
+  EndpointID: id,
+  Interface: optional(object({
+    Address: optional(text),
+    AddressIPv6: optional(text),
+    MacAddress: optional(text),
+  })),
+  Options: record(anything),
+});
+
+const endpointOf = object({ NetworkID: id, EndpointID: id });
+
+const join = object({ NetworkID: id, EndpointID: id, SandboxKey: absolutePath });
+
+/** A network or an endpoint of Docker's, and the name that it has in the driver. */
+export interface Named {
+  /** The name: `docker:` and the first 12 digits of a network's id, or an endpoint's whole id. */
+  name: string;
+  /** Docker, with the whole id. */
+  owner: Owner;
+}
+
+/** The name of a network of Docker's. Docker shows its id in the same 12 digits. */
+export function networkNamed(networkId: string): Named {
+  return {
+    name: `docker:${networkId.slice(0, 12)}`,
+    owner: { engine: "docker", id: networkId },
+  };
+}
+
+/** The name of an endpoint of Docker's, which is a sandbox of the driver. */
+export function endpointNamed(endpointId: string): Named {
+  return { name: `docker:${endpointId}`, owner: { engine: "docker", id: endpointId } };
+}
+
+/** A network that Docker asks for, and words that cannot be read. */
+export interface ReadNetwork {
+  /** The network. */
+  spec: NetworkSpec;
+  /** What is wrong with its options. The rest, the driver finds. */
+  problems: IpvlanError[];
+}
+
+/**
+ * Reads the body of CreateNetwork.
+ *
+ * @throws {IpvlanError} It is not what it should be.
+ */
+export function readCreateNetwork(body: unknown): ReadNetwork {
+  const { NetworkID, IPv4Data, IPv6Data, Options } = readBody(createNetwork, body);
+  const { options, problems } = readOptions(Options?.[GENERIC] ?? {});
+  const spec: NetworkSpec = {
+    ...options,
+    ...networkNamed(NetworkID),
+    internal: Options?.[INTERNAL] ?? false,
+    ipv4: IPv4Data.length > 0,
+    subnets: [...IPv4Data, ...IPv6Data].map(toSubnet),
+  };
+  return { spec, problems };
+}
+
+/** Reads the options of `docker network create -o`. */
+function readOptions(generic: Record<string, string>): DriverOptionsResult {
+  return parseDriverOptions(Object.entries(generic).map(([name, value]) => `${name}=${value}`));
+}
+
+function toSubnet(
+  { Pool, Gateway, AuxAddresses }: {
+    Pool: string;
+    Gateway: string | undefined;
+    AuxAddresses: Record<string, string>;
+  },
+): SubnetSpec {
+  const auxAddresses = Object.entries(AuxAddresses)
+    .map(([name, address]) => [name, address.split("/")[0]!] as const);
+  return {
+    subnet: Pool,
+    gateway: bare(Gateway),
+    auxAddresses: Object.fromEntries(auxAddresses),
+  };
+}
+
+/**
+ * An address without the length of its subnet, with which Docker writes it: `192.168.1.1/24`. Docker
+ * writes an empty text for none.
+ */
+function bare(address: string | undefined): string | undefined {
+  return address ? address.split("/")[0] : undefined;
+}
+
+/** Reads the body of DeleteNetwork. @throws {IpvlanError} It is not what it should be. */
+export function readDeleteNetwork(body: unknown): Named {
+  return networkNamed(readBody(deleteNetwork, body).NetworkID);
+}
+
+/**
+ * Reads the body of CreateEndpoint. The endpoint is a sandbox with one connection, whose link Docker
+ * takes over.
+ *
+ * @throws {IpvlanError} It is not what it should be, or the endpoint has an option that is not
+ * Docker's own.
+ */
+export function readCreateEndpoint(body: unknown): AdoptSpec {
+  const { NetworkID, EndpointID, Interface, Options } = readBody(createEndpoint, body);
+  throwProblems(optionProblems(Options));
+  return {
+    ...endpointNamed(EndpointID),
+    connections: [{
+      network: networkNamed(NetworkID).name,
+      ip: bare(Interface?.Address),
+      ip6: bare(Interface?.AddressIPv6),
+      macAddress: Interface?.MacAddress || undefined,
+      handOver: true,
+    }],
+  };
+}
+
+/** Finds options of an endpoint that a user gave with `driver-opt`: there are none. */
+function optionProblems(options: Record<string, unknown>): IpvlanError[] {
+  return Object.keys(options).filter((name) => !name.startsWith(DOCKERS_OWN)).map((name) =>
+    new InvalidOptionError("driver option", name, "an endpoint has no options")
+  );
+}
+
+/** Which addresses of an endpoint Docker has not chosen. It gets those that the driver has chosen. */
+export function createEndpointAnswer(
+  { connections: [asked] = [] }: AdoptSpec,
+  { ip, ip6 }: Endpoint,
+): { Interface: { Address?: string; AddressIPv6?: string } } {
+  return {
+    Interface: {
+      Address: asked?.ip === undefined ? ip : undefined,
+      AddressIPv6: asked?.ip6 === undefined ? ip6 : undefined,
+    },
+  };
+}
+
+/**
+ * Reads the body of a call about an endpoint: DeleteEndpoint, Leave, EndpointOperInfo.
+ *
+ * @throws {IpvlanError} It is not what it should be.
+ */
+export function readEndpoint(body: unknown): Named {
+  return endpointNamed(readBody(endpointOf, body).EndpointID);
+}
+
+/** Reads the body of Join. @throws {IpvlanError} It is not what it should be. */
+export function readJoin(body: unknown): Named & { path: string } {
+  const { EndpointID, SandboxKey } = readBody(join, body);
+  return { ...endpointNamed(EndpointID), path: SandboxKey };
+}
+
+/** The type of a route without a next hop (`types.CONNECTED` of libnetwork). */
+const CONNECTED = 1;
+
+/** The answer to Join. */
+export interface JoinAnswer {
+  /** The link that Docker moves into the container, and what it calls it there. */
+  InterfaceName: { SrcName: string; DstPrefix: string };
+  /** The next hop of the default route of IPv4. */
+  Gateway?: string;
+  /** The next hop of the default route of IPv6. */
+  GatewayIPv6?: string;
+  /** Routes that lead to the link, without a next hop. */
+  StaticRoutes: { Destination: string; RouteType: typeof CONNECTED }[];
+  /** Keeps Docker from adding a bridge network to a container without a gateway of IPv4. */
+  DisableGatewayService: boolean;
+}
+
+/** The default routes of a container, by its other networks. */
+export type PresentDefault = Pick<Route, "family" | "via">;
+
+/**
+ * The default routes that an endpoint gives to its container. A container of Docker's has one in each
+ * family, so each network is asked as if it was the only one.
+ */
+export function defaultsOf(
+  network: Network,
+  { ip, ip6, ifname }: Pick<Endpoint, "ifname" | "ip" | "ip6">,
+): PresentDefault[] {
+  const addresses = linkAddresses(network, { ip: bare(ip), ip6: bare(ip6) });
+  return defaultRoutes(network, { ifname, ordinal: 0 }, addresses, true)
+    .map(({ dst, via }) => ({ family: familyOf(dst), via }));
+}
+
+/**
+ * Answers a Join. Among several gateways, Docker chooses by itself. A default route without a next
+ * hop, it just adds: beside another one it fails with "file exists", and the same the other way
+ * round. So where one of two default routes has no next hop, the network that comes second gives none.
+ *
+ * @param present The default routes that the container has by its other networks, or will have.
+ */
+export function joinAnswer(
+  network: Network,
+  endpoint: Pick<Endpoint, "ifname" | "ip" | "ip6">,
+  present: readonly PresentDefault[],
+): JoinAnswer {
+  const given = defaultsOf(network, endpoint).filter((one) =>
+    !present.some(({ family, via }) =>
+      family === one.family && (via === undefined || one.via === undefined)
+    )
+  );
+  const gateway = (wanted: Family) => given.find(({ family }) => family === wanted)?.via;
+  return {
+    InterfaceName: { SrcName: endpoint.ifname, DstPrefix: "eth" },
+    Gateway: gateway(4),
+    GatewayIPv6: gateway(6),
+    StaticRoutes: given.filter(({ via }) => via === undefined).map(({ family }) => ({
+      Destination: family === 6 ? "::/0" : "0.0.0.0/0",
+      RouteType: CONNECTED,
+    })),
+    DisableGatewayService: gateway(4) === undefined,
+  };
+}

@@ -1,0 +1,177 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { request } from "node:http";
+import type { Driver } from "../../../lib/driver/mod.ts";
+import type { Handlers } from "../../../lib/engine/docker/handlers.ts";
+import { answer } from "../../../lib/engine/docker/mod.ts";
+import {
+  MAX_BODY,
+  serve,
+  type ServeOptions,
+  SocketError,
+} from "../../../lib/engine/docker/serve.ts";
+import { IpvlanError } from "../../../lib/errors.ts";
+import { temporaryFolder } from "../../kit/worlds.ts";
+
+/** What a call came back with. */
+interface Reply {
+  status: number;
+  body: unknown;
+}
+
+/** Calls the server of a socket as Docker 20.10 does, with an empty name of the host. */
+function call(path: string, method: string, body = "", verb = "POST"): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const options = { socketPath: path, path: `/${method}`, method: verb, headers: { host: "" } };
+    const sent = request(options, async (response) => {
+      let text = "";
+      for await (const chunk of response) text += chunk;
+      resolve({ status: response.statusCode!, body: JSON.parse(text) });
+    });
+    sent.on("error", reject);
+    sent.end(body);
+  });
+}
+
+/** A server in a folder of its own, which ends with the scope. */
+async function server(
+  answer: ServeOptions["answer"],
+  path?: string,
+): Promise<AsyncDisposable & { path: string; end(): Promise<void> }> {
+  await using undo = new AsyncDisposableStack();
+  const socket = path ?? `${undo.use(await temporaryFolder()).path}/plugins/kit.sock`;
+  const control = new AbortController();
+  const { promise: listening, resolve } = Promise.withResolvers<void>();
+  const { signal } = control;
+  const ended = serve({ socket, answer, listening: resolve, signal });
+  await Promise.race([listening, ended]);
+  const end = async () => {
+    control.abort();
+    await ended;
+  };
+  undo.defer(end);
+  const kept = undo.move();
+  return { path: socket, end, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/** Answers with what came. */
+const echo: ServeOptions["answer"] = (method, body) =>
+  Promise.resolve({ status: 200, body: { method, body } });
+
+Deno.test("a server answers calls, and its socket is for its owner alone and goes with it", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/kit.sock`;
+  const umask = Deno.umask();
+  {
+    await using _server = await server(echo, path);
+    assertEquals(await call(path, "Plugin.Activate", "{}"), {
+      status: 200,
+      body: { method: "Plugin.Activate", body: "{}" },
+    });
+    assertEquals(Deno.statSync(path).mode! & 0o777, 0o600);
+    assertEquals((await call(path, "Plugin.Activate", "", "GET")).status, 405);
+  }
+  assertEquals([...Deno.readDirSync(folder.path)], []);
+  assertEquals(Deno.umask(), umask);
+});
+
+Deno.test("a body that is too long is refused, and the server goes on", async () => {
+  await using running = await server(echo);
+  const long = "x".repeat(MAX_BODY);
+  assertEquals((await call(running.path, "A", long)).status, 200);
+  assertEquals((await call(running.path, "A", `${long}x`)).status, 413);
+  assertEquals((await call(running.path, "A", "{}")).status, 200);
+});
+
+Deno.test("the socket of a server that was killed is taken over", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/kit.sock`;
+  // Nobody listens at a socket that is closed, and its file stays.
+  const listener = Deno.listen({ transport: "unix", path });
+  await Deno.rename(path, `${path}.kept`);
+  listener.close();
+  await Deno.rename(`${path}.kept`, path);
+  await using _server = await server(echo, path);
+  assertEquals((await call(path, "A")).status, 200);
+});
+
+Deno.test("the socket of a server that runs, and a file of another kind, are left alone", async () => {
+  await using running = await server(echo);
+  await assertRejects(() => server(echo, running.path), SocketError, "another program listens");
+  assertEquals((await call(running.path, "A")).status, 200);
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/kit.sock`;
+  await Deno.writeTextFile(path, "kept");
+  await assertRejects(() => server(echo, path), SocketError, "something else has this name");
+  assertEquals(await Deno.readTextFile(path), "kept");
+});
+
+Deno.test("a server that is to end answers the calls under way first", async () => {
+  const begun = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  await using running = await server(async () => {
+    begun.resolve();
+    await release.promise;
+    return { status: 200, body: "done" };
+  });
+  const reply = call(running.path, "Slow");
+  await begun.promise;
+  const end = running.end();
+  release.resolve();
+  assertEquals(await reply, { status: 200, body: "done" });
+  await end;
+});
+
+/** Answers a call with these handlers. The handlers here do not use the driver. */
+async function answerWith(handlers: Handlers, method: string, text: string) {
+  const reported: unknown[] = [];
+  const notices: string[] = [];
+  const context = {
+    driver: undefined as unknown as Driver,
+    notify: (sentence: string) => void notices.push(sentence),
+    report: (error: unknown) => void reported.push(error),
+  };
+  return { ...await answer(method, text, context, handlers), reported, notices };
+}
+
+Deno.test("an answer is that of the call's handler; its notices are for the log", async () => {
+  const handlers: Handlers = {
+    Join: (_driver, body, notify) => {
+      notify("Slowly");
+      return Promise.resolve({ got: body });
+    },
+  };
+  assertEquals(await answerWith(handlers, "Join", '{"a":1}'), {
+    status: 200,
+    body: { got: { a: 1 } },
+    reported: [],
+    notices: ["Slowly"],
+  });
+  assertEquals((await answerWith(handlers, "Join", "")).body, { got: undefined });
+});
+
+Deno.test("a call that does not exist is a 404, also one that every object has", async () => {
+  for (const method of ["NetworkDriver.Jump", "toString", "__proto__"]) {
+    const { status, body } = await answerWith({}, method, "{}");
+    assertEquals([status, body], [404, { Err: `There is no call "${method}"` }]);
+  }
+});
+
+Deno.test("an error is an answer, and a bug is reported, too", async () => {
+  const handlers: Handlers = {
+    Refuse: () => Promise.reject(new IpvlanError("No such parent")),
+    Fail: () => {
+      throw new TypeError("x is undefined");
+    },
+  };
+  const refused = await answerWith(handlers, "Refuse", "");
+  assertEquals([refused.status, refused.body, refused.reported], [500, {
+    Err: "No such parent",
+  }, []]);
+  const failed = await answerWith(handlers, "Fail", "");
+  assertEquals(failed.status, 500);
+  assertStringIncludes(JSON.stringify(failed.body), "There is a bug in ipvlan-kit: x is undefined");
+  assertEquals(failed.reported.length, 1);
+  const broken = await answerWith(handlers, "Refuse", "{");
+  assertEquals(broken.status, 400);
+  assertStringIncludes(JSON.stringify(broken.body), "The body is not JSON");
+});
