@@ -386,6 +386,7 @@ async function dockerMachine(
   const ns = undo.use(await freshNetns());
   const peer = { name: "eth0", netns: ns.name };
   await ip.link.add({ type: "veth", name, peer, up: true });
+  undo.defer(() => ip.link.del(name));
   await ip.link.set(name, { master: "lan" });
   await ns.ip.link.set("lo", { up: true });
   await ns.ip.link.set("eth0", { up: true });
@@ -418,31 +419,33 @@ async function dockerMachine(
 export function twoHostsTest(version: string): void {
   Deno.test(`two hosts with Docker ${version} on one segment reach each other and the router`, async () => {
     await using ip = await Ip.open();
+    await using undo = new AsyncDisposableStack();
+    await ip.link.add({ type: "bridge", name: "lan", up: true });
+    undo.defer(() => ip.link.del("lan"));
+    const router = undo.use(await freshNetns());
+    const peer = { name: "lan0", netns: router.name };
+    await ip.link.add({ type: "veth", name: "router0", peer, up: true });
+    undo.defer(() => ip.link.del("router0"));
+    await ip.link.set("router0", { master: "lan" });
+    await router.ip.link.set("lan0", { up: true });
+    await router.ip.addr.add({ dev: "lan0", address: "192.168.1.1/24" });
+    const machines = [
+      undo.use(await dockerMachine(ip, "host1", "192.168.1.251/24")),
+      undo.use(await dockerMachine(ip, "host2", "192.168.1.252/24")),
+    ];
     const before = await state(ip);
     {
-      await using undo = new AsyncDisposableStack();
-      await ip.link.add({ type: "bridge", name: "lan", up: true });
-      undo.defer(() => ip.link.del("lan"));
-      const router = undo.use(await freshNetns());
-      const peer = { name: "lan0", netns: router.name };
-      await ip.link.add({ type: "veth", name: "router0", peer, up: true });
-      await ip.link.set("router0", { master: "lan" });
-      await router.ip.link.set("lan0", { up: true });
-      await router.ip.addr.add({ dev: "lan0", address: "192.168.1.1/24" });
-      const machines = [
-        undo.use(await dockerMachine(ip, "host1", "192.168.1.251/24")),
-        undo.use(await dockerMachine(ip, "host2", "192.168.1.252/24")),
-      ];
-      const hosts = await Promise.all(machines.map((machine) => DockerHost.start(machine)));
-      hosts.forEach((host) => undo.use(host));
-      const [one, two] = hosts as [DockerHost, DockerHost];
+      await using hosts = new AsyncDisposableStack();
+      const [one, two] = await Promise.all(machines.map((machine) => DockerHost.start(machine)));
+      hosts.use(one!);
+      hosts.use(two!);
       const options = ["--subnet=192.168.1.0/24", "--gateway=192.168.1.1", "-o", "parent=eth0"];
-      await create(one, ...options, "--ip-range=192.168.1.32/27", "db_net");
-      await create(two, ...options, "--ip-range=192.168.1.64/27", "db_net");
-      await start(one, "a1", "--net=db_net", "--ip=192.168.1.40");
-      await start(two, "b1", "--net=db_net", "--ip=192.168.1.70");
-      await reaches(one, "a1", "192.168.1.70", "192.168.1.1");
-      await reaches(two, "b1", "192.168.1.40", "192.168.1.1");
+      await create(one!, ...options, "--ip-range=192.168.1.32/27", "db_net");
+      await create(two!, ...options, "--ip-range=192.168.1.64/27", "db_net");
+      await start(one!, "a1", "--net=db_net", "--ip=192.168.1.40");
+      await start(two!, "b1", "--net=db_net", "--ip=192.168.1.70");
+      await reaches(one!, "a1", "192.168.1.70", "192.168.1.1");
+      await reaches(two!, "b1", "192.168.1.40", "192.168.1.1");
     }
     assertEquals(await state(ip), before);
   });
