@@ -4,7 +4,12 @@
  *
  * @module
  */
-import { NetworkExistsError, SandboxNotFoundError, throwProblems } from "../../driver/errors.ts";
+import {
+  HalfDoneError,
+  NetworkExistsError,
+  SandboxNotFoundError,
+  throwProblems,
+} from "../../driver/errors.ts";
 import type {
   AdoptSpec,
   Driver,
@@ -61,13 +66,27 @@ const deleteNetwork: Handler = async (driver, body) => {
 
 const createEndpoint: Handler = async (driver, body, notify) => {
   const spec = readCreateEndpoint(body);
-  const there = findSandbox(driver, spec.name);
-  if (there) return createEndpointAnswer(spec, there.endpoints[0]!);
-  await removeLost(driver, spec);
-  const { value, notices } = await adopt(driver, spec);
-  notices.forEach(notify);
-  return createEndpointAnswer(spec, value.endpoints[0]!);
+  const endpoint = findEndpoint(driver, spec) ?? await makeEndpoint(driver, spec, notify);
+  return createEndpointAnswer(spec, endpoint);
 };
+
+async function makeEndpoint(
+  driver: Driver,
+  spec: AdoptSpec,
+  notify: (sentence: string) => void,
+): Promise<Endpoint> {
+  await removeLost(driver, spec);
+  try {
+    const { value, notices } = await adopt(driver, spec);
+    notices.forEach(notify);
+    return value.endpoints[0]!;
+  } catch (error) {
+    // The call may have been repeated while the first one was under way.
+    const made = findEndpoint(driver, spec);
+    if (!made) throw error;
+    return made;
+  }
+}
 
 /**
  * Makes an endpoint. After a restart of the machine, the parent has to be made again first: Docker
@@ -117,11 +136,12 @@ async function removeEndpoints(
   }
 }
 
-function findSandbox(driver: Driver, name: string): SandboxDetails | undefined {
+/** The endpoint that a sandbox of Docker's stands for; `undefined` if there is none, or no whole one. */
+function findEndpoint(driver: Driver, { name }: { name: string }): Endpoint | undefined {
   try {
-    return driver.inspectSandbox(name);
+    return driver.inspectSandbox(name).endpoints[0];
   } catch (error) {
-    if (error instanceof SandboxNotFoundError) return undefined;
+    if (error instanceof SandboxNotFoundError || error instanceof HalfDoneError) return undefined;
     throw error;
   }
 }
@@ -159,9 +179,9 @@ function placeOf(
 }
 
 const leave: Handler = async (driver, body) => {
-  const { name } = readEndpoint(body);
+  const named = readEndpoint(body);
   // Docker moves the link back into the host's namespace.
-  if (findSandbox(driver, name)) await driver.setSandboxPath(name, undefined);
+  if (findEndpoint(driver, named)) await driver.setSandboxPath(named.name, undefined);
   return DONE;
 };
 
