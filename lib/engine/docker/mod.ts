@@ -7,6 +7,7 @@
 import type { Driver } from "../../driver/mod.ts";
 import { IpvlanError } from "../../errors.ts";
 import type { Handler, Handlers } from "./handlers.ts";
+import { IPAM_HANDLERS } from "./ipam.ts";
 import { NETWORK_HANDLERS } from "./network.ts";
 import { type Answer, failure, serve } from "./serve.ts";
 
@@ -23,13 +24,14 @@ export const SOCKET = `/run/docker/plugins/${PLUGIN}.sock`;
 const activate: Handler = async (driver, _body, notify) => {
   const removed = await driver.removeStale("docker");
   for (const name of removed) notify(`Docker has lost the endpoint ${name}: it is removed`);
-  return { Implements: ["NetworkDriver"] };
+  return { Implements: ["NetworkDriver", "IpamDriver"] };
 };
 
 /** The calls that the plugin answers. */
 export const HANDLERS: Handlers = {
   "Plugin.Activate": activate,
   ...NETWORK_HANDLERS,
+  ...IPAM_HANDLERS,
 };
 
 /** What answering a call needs besides its handler. */
