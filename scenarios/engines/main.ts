@@ -6,8 +6,9 @@
 import { ENGINE_STATEMENT_IDS, main } from "../kit/mod.ts";
 import fifty from "./fifty.ts";
 import netavark from "./netavark.ts";
+import shared from "./shared.ts";
 
 // In the order of their statements.
-const scenarios = [...netavark, ...fifty];
+const scenarios = [...shared, ...netavark, ...fifty];
 
 if (import.meta.main) Deno.exit(await main(scenarios, Deno.args, ENGINE_STATEMENT_IDS));
