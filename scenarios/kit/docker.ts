@@ -3,15 +3,13 @@
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
+import { request } from "node:http";
+import { ipvlanCommand } from "./engine_machine.ts";
 import { Daemon, loadImage } from "./engines.ts";
-import { run } from "./program.ts";
+import { type Ran, run, succeed } from "./program.ts";
 
-/** The command line of `ipvlan` of this checkout. */
-const IPVLAN = [
-  ...[Deno.execPath(), "run", "-A", "--no-check", "--cached-only"],
-  fileURLToPath(new URL("../../cli.ts", import.meta.url)),
-];
+/** The first words of `docker network create` for the plugin's networks. */
+export const CREATE = ["network", "create", "-d", "ipvlan-kit"];
 
 /** Where a Docker host runs, and with which options. */
 export interface DockerHostOptions {
@@ -19,27 +17,38 @@ export interface DockerHostOptions {
   under?: readonly string[];
   /** More options of `dockerd`. */
   daemon?: readonly string[];
-  /** The plugin's state folder. @default {undefined} The usual one. */
+  /** The plugin's state folder. @default {undefined} A new one, which is removed at the end. */
   stateDir?: string;
 }
 
 /** A Docker daemon and the plugin, each a process that can be killed and started again. */
 export class DockerHost implements AsyncDisposable {
+  /** The plugin's state folder. */
+  readonly stateDir: string;
   readonly #options: DockerHostOptions;
+  readonly #undo: AsyncDisposableStack;
   #plugin: Daemon | undefined;
   #daemon: Daemon | undefined;
 
-  private constructor(options: DockerHostOptions) {
+  private constructor(stateDir: string, options: DockerHostOptions, undo: AsyncDisposableStack) {
+    this.stateDir = stateDir;
     this.#options = options;
+    this.#undo = undo;
   }
 
   /** Starts the plugin and Docker, and loads the image of `engines.ts`. */
   static async start(options: DockerHostOptions = {}): Promise<DockerHost> {
-    const host = new DockerHost(options);
+    const undo = new AsyncDisposableStack();
+    const { stateDir = await Deno.makeTempDir() } = options;
+    if (options.stateDir === undefined) {
+      undo.defer(() => Deno.remove(stateDir, { recursive: true }));
+    }
+    const host = new DockerHost(stateDir, options, undo);
     try {
       await Promise.all([host.startPlugin(), host.startDaemon()]);
-      const [program = "", ...words] = host.#under("docker", "load", "--quiet", "--input");
-      await loadImage(program, ...words);
+      const { under: [program = "docker", ...words] = [] } = options;
+      const load = [...options.under ? [...words, "docker"] : [], "load", "--quiet", "--input"];
+      await loadImage(program, ...load);
       return host;
     } catch (error) {
       await host[Symbol.asyncDispose]();
@@ -49,47 +58,80 @@ export class DockerHost implements AsyncDisposable {
 
   /** Starts the plugin. */
   async startPlugin(): Promise<void> {
-    const { stateDir } = this.#options;
-    this.#plugin = await Daemon.start(this.#under(...IPVLAN, "docker", "serve"), {
-      ready: /Listening at/,
-      env: stateDir === undefined ? {} : { IPVLAN_STATE_DIR: stateDir },
-    });
+    const command = this.#under(...ipvlanCommand(), "docker", "serve", "--verbose");
+    const env = { IPVLAN_STATE_DIR: this.stateDir };
+    this.#plugin = await Daemon.start(command, { ready: /Listening at/, env });
   }
 
-  /** Ends the plugin with a signal. */
-  async endPlugin(signal: Deno.Signal = "SIGKILL"): Promise<void> {
+  /** Ends the plugin with a signal. Resolves to what it has logged. */
+  async endPlugin(signal: Deno.Signal = "SIGKILL"): Promise<string> {
     await this.#plugin?.end(signal);
+    const log = this.#plugin?.log ?? "";
     this.#plugin = undefined;
+    return log;
   }
 
   /** Starts Docker. */
   async startDaemon(): Promise<void> {
+    const { under = [], daemon = [] } = this.#options;
     // A daemon that was killed leaves it, and another process may have its id by now.
-    const [program = "", ...words] = this.#under("rm", "-f", "/var/run/docker.pid");
-    await run(program, ...words);
-    const command = this.#under("dockerd", ...this.#options.daemon ?? []);
-    this.#daemon = await Daemon.start(command, { ready: /API listen on/ });
+    const pidFile = "/var/run/docker.pid";
+    await run(...this.#under("rm", "-f", pidFile));
+    this.#daemon = await Daemon.start([...under, "dockerd", ...daemon], { ready: /API listen on/ });
   }
 
-  /** Ends Docker with a signal. */
-  async endDaemon(signal: Deno.Signal = "SIGKILL"): Promise<void> {
+  /** Ends Docker with a signal. Resolves to what it has logged. */
+  async endDaemon(signal: Deno.Signal = "SIGKILL"): Promise<string> {
     await this.#daemon?.end(signal);
+    const log = this.#daemon?.log ?? "";
     this.#daemon = undefined;
+    return log;
   }
 
-  #under(...words: string[]): string[] {
-    return [...this.#options.under ?? [], ...words];
+  /** Runs `docker` with arguments. */
+  async docker(...args: string[]): Promise<Ran> {
+    return await run(...this.#under("docker", ...args));
+  }
+
+  /** Runs `docker` with arguments, and returns its output. Fails with its error. */
+  async succeed(...args: string[]): Promise<string> {
+    return await succeed(...this.#under("docker", ...args));
+  }
+
+  /** Calls Docker's API, for many calls at once. Fails with its error. Only without `under`. */
+  async api(verb: string, path: string, body?: unknown): Promise<void> {
+    const headers = { host: "docker", "content-type": "application/json" };
+    const options = { socketPath: "/run/docker.sock", path, method: verb, headers };
+    await new Promise<void>((resolve, reject) => {
+      const sent = request(options, async (response) => {
+        let text = "";
+        for await (const chunk of response) text += chunk;
+        if (response.statusCode! < 300) resolve();
+        else reject(new Error(`${verb} ${path}: ${response.statusCode} ${text}`));
+      });
+      sent.on("error", reject);
+      sent.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+
+  #under(...words: string[]): [string, ...string[]] {
+    return [...this.#options.under ?? [], ...words] as [string, ...string[]];
   }
 
   /** Removes all containers and the networks that were made for them, and ends both programs. */
   async [Symbol.asyncDispose](): Promise<void> {
     try {
-      const remove = "docker ps -aq | xargs -r docker rm -f; docker network prune -f";
-      const [program = "", ...words] = this.#under("sh", "-c", remove);
-      if (this.#daemon && this.#plugin) await run(program, ...words);
+      if (this.#daemon && this.#plugin) await this.#removeAll();
     } finally {
       await this.endDaemon("SIGTERM");
       await this.endPlugin("SIGTERM");
+      await this.#undo.disposeAsync();
     }
+  }
+
+  async #removeAll(): Promise<void> {
+    const containers = await this.succeed("ps", "--all", "--quiet");
+    if (containers !== "") await this.succeed("rm", "--force", ...containers.split("\n"));
+    await this.succeed("network", "prune", "--force");
   }
 }

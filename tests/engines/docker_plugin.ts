@@ -2,9 +2,10 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Driver } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
+import { twoDockerMachines } from "../../scenarios/kit/docker_machines.ts";
 import { CREATE, DockerHost } from "../kit/docker.ts";
 import { IMAGE } from "../kit/engines.ts";
-import { freshNetns, temporaryFolder } from "../kit/worlds.ts";
+import { freshNetns } from "../kit/worlds.ts";
 import { state } from "./machine.ts";
 
 /** The router's addresses, by VLAN; 0 stands for no tag. */
@@ -392,44 +393,6 @@ async function until(host: DockerHost, name: string, address: string): Promise<v
   }
 }
 
-/** A machine of its own for a Docker host: a network namespace with `eth0`, and a `/run` of its own. */
-async function dockerMachine(
-  ip: Ip,
-  name: string,
-  address: string,
-): Promise<AsyncDisposable & { under: string[]; daemon: string[] }> {
-  await using undo = new AsyncDisposableStack();
-  const ns = undo.use(await freshNetns());
-  const peer = { name: "eth0", netns: ns.name };
-  await ip.link.add({ type: "veth", name, peer, up: true });
-  await ip.link.set(name, { master: "lan" });
-  await ns.ip.link.set("lo", { up: true });
-  await ns.ip.link.set("eth0", { up: true });
-  await ns.ip.addr.add({ dev: "eth0", address });
-  const folder = undo.use(await temporaryFolder());
-  await Deno.mkdir(`${folder.path}/run`);
-  // `ip netns exec` would mount a `/sys` without the control groups.
-  const script = `mount --make-rprivate / && mount --bind ${folder.path}/run /run && ` +
-    "mount --make-rshared / && echo ready && exec sleep 100000";
-  const holder = new Deno.Command("nsenter", {
-    args: [`--net=/run/netns/${ns.name}`, "unshare", "--mount", "sh", "-c", script],
-    stdout: "piped",
-  }).spawn();
-  undo.defer(async () => {
-    holder.kill("SIGKILL");
-    await holder.status;
-  });
-  const reader = holder.stdout.getReader();
-  await reader.read();
-  await reader.cancel();
-  const kept = undo.move();
-  return {
-    under: ["nsenter", "--target", String(holder.pid), "--net", "--mount", "--"],
-    daemon: ["--data-root", `${folder.path}/docker`],
-    [Symbol.asyncDispose]: () => kept.disposeAsync(),
-  };
-}
-
 /** Registers the tests with two Docker hosts, and with many containers. */
 export function clusterTests(version: string): void {
   Deno.test(`two hosts with Docker ${version} on one segment reach each other and the router`, async () => {
@@ -437,18 +400,7 @@ export function clusterTests(version: string): void {
     const before = await state(ip);
     {
       await using undo = new AsyncDisposableStack();
-      await ip.link.add({ type: "bridge", name: "lan", up: true });
-      undo.defer(() => ip.link.del("lan"));
-      const router = undo.use(await freshNetns());
-      const peer = { name: "lan0", netns: router.name };
-      await ip.link.add({ type: "veth", name: "router0", peer, up: true });
-      await ip.link.set("router0", { master: "lan" });
-      await router.ip.link.set("lan0", { up: true });
-      await router.ip.addr.add({ dev: "lan0", address: "192.168.1.1/24" });
-      const machines = [
-        undo.use(await dockerMachine(ip, "host1", "192.168.1.251/24")),
-        undo.use(await dockerMachine(ip, "host2", "192.168.1.252/24")),
-      ];
+      const { machines } = undo.use(await twoDockerMachines(ip));
       const hosts = await Promise.all(machines.map((machine) => DockerHost.start(machine)));
       hosts.forEach((host) => undo.use(host));
       const [one, two] = hosts as [DockerHost, DockerHost];
