@@ -1,6 +1,7 @@
 /**
  * `deno task test:kernels`: runs the scenarios and the driver's tests on every kernel that Debian
- * ships, in QEMU, and all tests of the engine `qemu`. The last line is the count: `N passed, N failed`.
+ * ships, in QEMU, and all tests of the engine `qemu`. On one of these kernels it also runs scenarios of
+ * Docker, containerd and Podman. The last line is the count: `N passed, N failed`.
  *
  * @module
  */
@@ -15,6 +16,12 @@ const driverTests = async () =>
 const qemuTests = async () =>
   (await testFiles("tests/lab_engine")).filter(({ path }) => path.includes("/qemu_"));
 
+/** The kernel for the scenarios of engines: that of Debian's stable release. */
+const ENGINES_KERNEL = "6.12";
+
+/** The scenarios of engines that do not take hours without KVM. */
+const ENGINES = ["docker-guide@docker26", "netavark"];
+
 await runStages([
   files("tests of the engine qemu", qemuTests),
   ...DEBIAN_KERNELS.flatMap(({ version }) => {
@@ -24,4 +31,9 @@ await runStages([
       files(`tests of the driver on Linux ${version}`, driverTests, words),
     ];
   }),
+  scenarios(
+    `scenarios of engines on Linux ${ENGINES_KERNEL}`,
+    ["engines", ...ENGINES, "--engine", "qemu", "--kernel", ENGINES_KERNEL],
+    false,
+  ),
 ]);

@@ -23,4 +23,5 @@ await runStages([
   ),
   files("real engines in the lab", () => testFiles("tests/engines")),
   scenarios("scenarios in the lab"),
+  scenarios("scenarios of engines in the lab", ["engines"]),
 ]);

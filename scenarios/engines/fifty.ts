@@ -7,6 +7,7 @@ import { isEqual } from "../../lib/check/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { nothingIsLeft } from "../kit/engine_checks.ts";
 import { machineState, withIpvlan, withRouter } from "../kit/engine_machine.ts";
+import { DockerHost } from "../kit/docker.ts";
 import { IMAGE } from "../kit/engines.ts";
 import { engineScenario, type Scenario } from "../kit/mod.ts";
 import { withPodman } from "../kit/podman.ts";
@@ -22,6 +23,8 @@ interface EngineLines {
   create: string;
   /** Runs a container on the network, in the background. */
   run: string;
+  /** How many of these lines run at once. @default {50} All. */
+  atOnce?: number;
   /** Removes all containers. */
   remove: string;
   /** Removes the network, if the engine has a line for that. */
@@ -30,8 +33,22 @@ interface EngineLines {
 
 const NETWORK = "network create -d ipvlan-kit --subnet=192.168.1.0/24 -o parent=eth0 many";
 
+/** How many commands of Docker's run at once: each takes 30 MB, and the guest has 1 GiB. */
+const DOCKER_COMMANDS = 10;
+
+const DOCKER: EngineLines = {
+  start: () => DockerHost.start({ stateDir: "/var/lib/ipvlan" }),
+  create: `docker ${NETWORK}`,
+  run: `docker run -d --net=many --name=NAME ${IMAGE} sleep 1000`,
+  atOnce: DOCKER_COMMANDS,
+  remove: `docker ps -aq | xargs -P ${DOCKER_COMMANDS} -n 1 docker rm -f`,
+  removeNetwork: "docker network rm many",
+};
+
 /** The lines of each engine, by the bundle of its programs. */
 const ENGINES = {
+  docker20: DOCKER,
+  docker26: DOCKER,
   podman5: {
     start: withPodman,
     create: `ipvlan netavark install && podman ${NETWORK}`,
@@ -46,7 +63,7 @@ const fifty: Scenario[] = engineScenario(
   `${COUNT} containers at once`,
   (Object.keys(ENGINES) as (keyof typeof ENGINES)[]).map((bundle) => [bundle]),
   async (tour, [bundle]) => {
-    const { start, create, run, remove, removeNetwork }: EngineLines =
+    const { start, create, run, atOnce = COUNT, remove, removeNetwork }: EngineLines =
       ENGINES[bundle as keyof typeof ENGINES];
     await using ip = await Ip.open();
     await using _router = await withRouter(ip);
@@ -54,7 +71,7 @@ const fifty: Scenario[] = engineScenario(
     await using _engine = await start();
     const before = await machineState(ip);
     await tour.perform(create);
-    await tour.perform(`seq -f c%g ${COUNT} | xargs -P ${COUNT} -I NAME ${run}`);
+    await tour.perform(`seq -f c%g ${COUNT} | xargs -P ${atOnce} -I NAME ${run}`);
     const shown = await tour.perform("ipvlan ps --format '{{.status}} {{json .endpoints}}'");
     const lines = shown.split("\n");
     const addresses = new Set(lines.map((line) => /"ip":"([^"]+)"/.exec(line)?.[1]));

@@ -4,11 +4,21 @@
  * @module
  */
 import { ENGINE_STATEMENT_IDS, main } from "../kit/mod.ts";
+import dockerGuide from "./docker_guide.ts";
+import dockerRestarts from "./docker_restarts.ts";
+import dockerTwoHosts from "./docker_two_hosts.ts";
 import fifty from "./fifty.ts";
 import netavark from "./netavark.ts";
 import shared from "./shared.ts";
 
 // In the order of their statements.
-const scenarios = [...shared, ...netavark, ...fifty];
+const scenarios = [
+  ...dockerGuide,
+  ...dockerRestarts,
+  ...dockerTwoHosts,
+  ...shared,
+  ...netavark,
+  ...fifty,
+];
 
 if (import.meta.main) Deno.exit(await main(scenarios, Deno.args, ENGINE_STATEMENT_IDS));

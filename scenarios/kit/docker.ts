@@ -3,15 +3,10 @@
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
+import { request } from "node:http";
+import { ipvlanCommand } from "./engine_machine.ts";
 import { Daemon, loadImage } from "./engines.ts";
 import { type Ran, run, succeed } from "./program.ts";
-
-/** The command line that starts `ipvlan` of this checkout. */
-const IPVLAN = [
-  ...[Deno.execPath(), "run", "-A", "--no-check", "--cached-only"],
-  fileURLToPath(new URL("../../cli.ts", import.meta.url)),
-];
 
 /** The first words of `docker network create` for the plugin's networks. */
 export const CREATE = ["network", "create", "-d", "ipvlan-kit"];
@@ -22,6 +17,8 @@ export interface DockerHostOptions {
   under?: readonly string[];
   /** More options of `dockerd`. */
   daemon?: readonly string[];
+  /** The plugin's state folder. @default {undefined} A new one, which is removed at the end. */
+  stateDir?: string;
 }
 
 /** A Docker daemon and the plugin, each a process that can be killed and started again. */
@@ -29,21 +26,29 @@ export class DockerHost implements AsyncDisposable {
   /** The plugin's state folder. */
   readonly stateDir: string;
   readonly #options: DockerHostOptions;
+  readonly #undo: AsyncDisposableStack;
   #plugin: Daemon | undefined;
   #daemon: Daemon | undefined;
 
-  private constructor(stateDir: string, options: DockerHostOptions) {
+  private constructor(stateDir: string, options: DockerHostOptions, undo: AsyncDisposableStack) {
     this.stateDir = stateDir;
     this.#options = options;
+    this.#undo = undo;
   }
 
   /** Starts the plugin and Docker, and loads the image of `engines.ts`. */
   static async start(options: DockerHostOptions = {}): Promise<DockerHost> {
-    const host = new DockerHost(await Deno.makeTempDir(), options);
+    const undo = new AsyncDisposableStack();
+    const { stateDir = await Deno.makeTempDir() } = options;
+    if (options.stateDir === undefined) {
+      undo.defer(() => Deno.remove(stateDir, { recursive: true }));
+    }
+    const host = new DockerHost(stateDir, options, undo);
     try {
       await Promise.all([host.startPlugin(), host.startDaemon()]);
-      const [program, ...words] = host.#under("docker", "load", "--quiet", "--input");
-      await loadImage(program, ...words);
+      const { under: [program = "docker", ...words] = [] } = options;
+      const load = [...options.under ? [...words, "docker"] : [], "load", "--quiet", "--input"];
+      await loadImage(program, ...load);
       return host;
     } catch (error) {
       await host[Symbol.asyncDispose]();
@@ -53,35 +58,34 @@ export class DockerHost implements AsyncDisposable {
 
   /** Starts the plugin. */
   async startPlugin(): Promise<void> {
-    const command = this.#under(...IPVLAN, "docker", "serve", "--verbose");
+    const command = this.#under(...ipvlanCommand(), "docker", "serve", "--verbose");
     const env = { IPVLAN_STATE_DIR: this.stateDir };
     this.#plugin = await Daemon.start(command, { ready: /Listening at/, env });
   }
 
   /** Ends the plugin with a signal. Resolves to what it has logged. */
   async endPlugin(signal: Deno.Signal = "SIGKILL"): Promise<string> {
-    const plugin = this.#plugin;
+    await this.#plugin?.end(signal);
+    const log = this.#plugin?.log ?? "";
     this.#plugin = undefined;
-    await plugin?.end(signal);
-    return plugin?.log ?? "";
+    return log;
   }
 
   /** Starts Docker. */
   async startDaemon(): Promise<void> {
-    const { daemon = [] } = this.#options;
+    const { under = [], daemon = [] } = this.#options;
     // A daemon that was killed leaves it, and another process may have its id by now.
     const pidFile = "/var/run/docker.pid";
     await run(...this.#under("rm", "-f", pidFile));
-    const command = this.#under("dockerd", ...daemon);
-    this.#daemon = await Daemon.start(command, { ready: /API listen on/ });
+    this.#daemon = await Daemon.start([...under, "dockerd", ...daemon], { ready: /API listen on/ });
   }
 
   /** Ends Docker with a signal. Resolves to what it has logged. */
   async endDaemon(signal: Deno.Signal = "SIGKILL"): Promise<string> {
-    const daemon = this.#daemon;
+    await this.#daemon?.end(signal);
+    const log = this.#daemon?.log ?? "";
     this.#daemon = undefined;
-    await daemon?.end(signal);
-    return daemon?.log ?? "";
+    return log;
   }
 
   /** Runs `docker` with arguments. */
@@ -92,6 +96,22 @@ export class DockerHost implements AsyncDisposable {
   /** Runs `docker` with arguments, and returns its output. Fails with its error. */
   async succeed(...args: string[]): Promise<string> {
     return await succeed(...this.#under("docker", ...args));
+  }
+
+  /** Calls Docker's API, for many calls at once. Fails with its error. Only without `under`. */
+  async api(verb: string, path: string, body?: unknown): Promise<void> {
+    const headers = { host: "docker", "content-type": "application/json" };
+    const options = { socketPath: "/run/docker.sock", path, method: verb, headers };
+    await new Promise<void>((resolve, reject) => {
+      const sent = request(options, async (response) => {
+        let text = "";
+        for await (const chunk of response) text += chunk;
+        if (response.statusCode! < 300) resolve();
+        else reject(new Error(`${verb} ${path}: ${response.statusCode} ${text}`));
+      });
+      sent.on("error", reject);
+      sent.end(body === undefined ? undefined : JSON.stringify(body));
+    });
   }
 
   #under(...words: string[]): [string, ...string[]] {
@@ -105,7 +125,7 @@ export class DockerHost implements AsyncDisposable {
     } finally {
       await this.endDaemon("SIGTERM");
       await this.endPlugin("SIGTERM");
-      await Deno.remove(this.stateDir, { recursive: true });
+      await this.#undo.disposeAsync();
     }
   }
 

@@ -85,11 +85,16 @@ function runningProgram(pid: string): string[] {
   }
 }
 
+/** The command line that starts the `ipvlan` of this checkout. */
+export function ipvlanCommand(): string[] {
+  const program = fileURLToPath(new URL("../../cli.ts", import.meta.url));
+  return [Deno.execPath(), "run", "-A", "--no-check", "--cached-only", program];
+}
+
 /** Puts the command `ipvlan` of this checkout on PATH until the end of the scope. */
 export async function withIpvlan(): Promise<AsyncDisposable> {
   const path = "/usr/local/bin/ipvlan";
-  const program = fileURLToPath(new URL("../../cli.ts", import.meta.url));
-  const words = quoteAll([Deno.execPath(), "run", "-A", "--no-check", "--cached-only", program]);
+  const words = quoteAll(ipvlanCommand());
   await Deno.writeTextFile(path, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
   return { [Symbol.asyncDispose]: () => Deno.remove(path) };
 }

@@ -66,11 +66,13 @@ export class Tour {
   /**
    * Performs the next step: prints a line, and runs it in a shell. Resolves to its output.
    *
+   * @param under The words of a command that runs the shell elsewhere.
    * @throws {StepError} The line failed.
    */
-  async perform(line: string): Promise<string> {
+  async perform(line: string, under: readonly string[] = []): Promise<string> {
     this.step(line);
-    const { output, success } = await run("sh", "-c", line);
+    const [program = "", ...args] = [...under, "sh", "-c", line];
+    const { output, success } = await run(program, ...args);
     if (!success) throw new StepError(line, output);
     return output;
   }

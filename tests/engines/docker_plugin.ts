@@ -3,8 +3,9 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { Driver } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { CREATE, DockerHost } from "../../scenarios/kit/docker.ts";
+import { twoDockerMachines } from "../../scenarios/kit/docker_machines.ts";
 import { IMAGE } from "../../scenarios/kit/engines.ts";
-import { freshNetns, temporaryFolder } from "../kit/worlds.ts";
+import { freshNetns } from "../kit/worlds.ts";
 import { state } from "./machine.ts";
 
 /** The router's addresses, by VLAN; 0 stands for no tag. */
@@ -376,76 +377,53 @@ async function until(host: DockerHost, name: string, address: string): Promise<v
   }
 }
 
-/** A machine of its own for a Docker host: a network namespace with `eth0`, and a `/run` of its own. */
-async function dockerMachine(
-  ip: Ip,
-  name: string,
-  address: string,
-): Promise<AsyncDisposable & { under: string[]; daemon: string[] }> {
-  await using undo = new AsyncDisposableStack();
-  const ns = undo.use(await freshNetns());
-  const peer = { name: "eth0", netns: ns.name };
-  await ip.link.add({ type: "veth", name, peer, up: true });
-  undo.defer(() => ip.link.del(name));
-  await ip.link.set(name, { master: "lan" });
-  await ns.ip.link.set("lo", { up: true });
-  await ns.ip.link.set("eth0", { up: true });
-  await ns.ip.addr.add({ dev: "eth0", address });
-  const folder = undo.use(await temporaryFolder());
-  await Deno.mkdir(`${folder.path}/run`);
-  // `ip netns exec` would mount a `/sys` without the control groups.
-  const script = `mount --make-rprivate / && mount --bind ${folder.path}/run /run && ` +
-    "mount --make-rshared / && echo ready && exec sleep 100000";
-  const holder = new Deno.Command("nsenter", {
-    args: [`--net=/run/netns/${ns.name}`, "unshare", "--mount", "sh", "-c", script],
-    stdout: "piped",
-  }).spawn();
-  undo.defer(async () => {
-    holder.kill("SIGKILL");
-    await holder.status;
-  });
-  const reader = holder.stdout.getReader();
-  await reader.read();
-  await reader.cancel();
-  const kept = undo.move();
-  return {
-    under: ["nsenter", "--target", String(holder.pid), "--net", "--mount", "--"],
-    daemon: ["--data-root", `${folder.path}/docker`],
-    [Symbol.asyncDispose]: () => kept.disposeAsync(),
-  };
-}
-
-/** Registers the test with two Docker hosts. */
-export function twoHostsTest(version: string): void {
+/** Registers the tests with two Docker hosts, and with many containers. */
+export function clusterTests(version: string): void {
   Deno.test(`two hosts with Docker ${version} on one segment reach each other and the router`, async () => {
     await using ip = await Ip.open();
-    await using undo = new AsyncDisposableStack();
-    await ip.link.add({ type: "bridge", name: "lan", up: true });
-    undo.defer(() => ip.link.del("lan"));
-    const router = undo.use(await freshNetns());
-    const peer = { name: "lan0", netns: router.name };
-    await ip.link.add({ type: "veth", name: "router0", peer, up: true });
-    undo.defer(() => ip.link.del("router0"));
-    await ip.link.set("router0", { master: "lan" });
-    await router.ip.link.set("lan0", { up: true });
-    await router.ip.addr.add({ dev: "lan0", address: "192.168.1.1/24" });
-    const machines = [
-      undo.use(await dockerMachine(ip, "host1", "192.168.1.251/24")),
-      undo.use(await dockerMachine(ip, "host2", "192.168.1.252/24")),
-    ];
     const before = await state(ip);
     {
-      await using hosts = new AsyncDisposableStack();
-      const [one, two] = await Promise.all(machines.map((machine) => DockerHost.start(machine)));
-      hosts.use(one!);
-      hosts.use(two!);
+      await using undo = new AsyncDisposableStack();
+      const { machines } = undo.use(await twoDockerMachines(ip));
+      const hosts = await Promise.all(machines.map((machine) => DockerHost.start(machine)));
+      hosts.forEach((host) => undo.use(host));
+      const [one, two] = hosts as [DockerHost, DockerHost];
       const options = ["--subnet=192.168.1.0/24", "--gateway=192.168.1.1", "-o", "parent=eth0"];
-      await create(one!, ...options, "--ip-range=192.168.1.32/27", "db_net");
-      await create(two!, ...options, "--ip-range=192.168.1.64/27", "db_net");
-      await start(one!, "a1", "--net=db_net", "--ip=192.168.1.40");
-      await start(two!, "b1", "--net=db_net", "--ip=192.168.1.70");
-      await reaches(one!, "a1", "192.168.1.70", "192.168.1.1");
-      await reaches(two!, "b1", "192.168.1.40", "192.168.1.1");
+      await create(one, ...options, "--ip-range=192.168.1.32/27", "db_net");
+      await create(two, ...options, "--ip-range=192.168.1.64/27", "db_net");
+      await start(one, "a1", "--net=db_net", "--ip=192.168.1.40");
+      await start(two, "b1", "--net=db_net", "--ip=192.168.1.70");
+      await reaches(one, "a1", "192.168.1.70", "192.168.1.1");
+      await reaches(two, "b1", "192.168.1.40", "192.168.1.1");
+    }
+    assertEquals(await state(ip), before);
+  });
+
+  Deno.test(`50 containers at once with Docker ${version} have 50 addresses, and leave nothing`, async () => {
+    await using ip = await Ip.open();
+    await using _machine = await guideMachine(ip);
+    const before = await state(ip);
+    {
+      await using host = await DockerHost.start();
+      await create(host, "--subnet=192.168.20.0/24", "-o", "parent=eth0.20", "many");
+      const clean = await world(host, ip);
+      const names = Array.from({ length: 50 }, (_, index) => `m${index}`);
+      const all = (verb: string, path: (name: string) => string, body?: unknown) =>
+        Promise.all(names.map((name) => host.api(verb, `/containers/${path(name)}`, body)));
+      const container = {
+        Image: IMAGE,
+        Cmd: ["sleep", "1000"],
+        HostConfig: { NetworkMode: "many" },
+      };
+      await all("POST", (name) => `create?name=${name}`, container);
+      await all("POST", (name) => `${name}/start`);
+      const format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+      const addresses = (await host.succeed("inspect", "--format", format, ...names)).split("\n");
+      assertEquals(new Set(addresses).size, 50);
+      await reaches(host, "m0", addresses[49]!, "192.168.20.1");
+      await all("DELETE", (name) => `${name}?force=1`);
+      assertEquals(await world(host, ip), clean);
+      await host.succeed("network", "rm", "many");
     }
     assertEquals(await state(ip), before);
   });
