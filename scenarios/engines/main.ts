@@ -4,6 +4,7 @@
  * @module
  */
 import { ENGINE_STATEMENT_IDS, main } from "../kit/mod.ts";
+import cni from "./cni.ts";
 import dockerGuide from "./docker_guide.ts";
 import dockerRestarts from "./docker_restarts.ts";
 import dockerTwoHosts from "./docker_two_hosts.ts";
@@ -17,6 +18,7 @@ const scenarios = [
   ...dockerRestarts,
   ...dockerTwoHosts,
   ...shared,
+  ...cni,
   ...netavark,
   ...fifty,
 ];

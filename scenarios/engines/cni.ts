@@ -1,0 +1,175 @@
+/**
+ * containerd and Podman with CNI: the reference plugin's configurations, GC and CHECK.
+ *
+ * @module
+ */
+import type { Finding } from "../../lib/check/mod.ts";
+import { Ip } from "../../lib/iproute2/ip.ts";
+import {
+  type CniNetwork,
+  type CniRuntime,
+  type Container,
+  type PluginConf,
+  seeContainer,
+  startRuntime,
+  writeNetwork,
+} from "../kit/cni.ts";
+import { failsWith, nothingIsLeft, shows } from "../kit/engine_checks.ts";
+import { machineState, withIpvlan, withRouter } from "../kit/engine_machine.ts";
+import { engineScenario, type Scenario } from "../kit/mod.ts";
+
+/** Configurations of CNI's own plugin, as its documentation and its users have them. */
+const REFERENCE: readonly PluginConf[] = [
+  {
+    type: "ipvlan",
+    master: "eth0",
+    ipam: {
+      type: "host-local",
+      subnet: "192.168.1.0/24",
+      rangeStart: "192.168.1.80",
+      gateway: "192.168.1.1",
+      routes: [{ dst: "0.0.0.0/0" }],
+    },
+  },
+  {
+    type: "ipvlan",
+    master: "eth0",
+    mode: "l3",
+    mtu: 1400,
+    ipam: {
+      type: "host-local",
+      ranges: [[{ subnet: "10.1.0.0/24" }], [{ subnet: "2001:db8:10::/64" }]],
+      routes: [{ dst: "10.0.0.0/8" }, { dst: "172.16.0.0/12", gw: "10.1.0.9" }, { dst: "::/0" }],
+    },
+  },
+  {
+    type: "ipvlan",
+    master: "eth0",
+    mode: "l3s",
+    ipam: { type: "static", addresses: [{ address: "10.2.0.1/24" }] },
+  },
+];
+
+/** A network with subnets of its own. */
+const LAN: PluginConf = {
+  type: "ipvlan-kit",
+  master: "eth0.20",
+  subnets: [{ subnet: "192.168.20.0/24", gateway: "192.168.20.1" }],
+};
+
+/** Starts a container on a network, looks at it, and removes it. */
+async function lookOnce(runtime: CniRuntime, network: CniNetwork): Promise<string[]> {
+  await writeNetwork(network);
+  const container = await runtime.start("c1", network.name);
+  const seen = await seeContainer(container);
+  await runtime.stop("c1");
+  // host-local gives each address once before it begins again. The next plugin begins, too.
+  await Deno.remove(`/var/lib/cni/networks/${network.name}`, { recursive: true }).catch(() => {});
+  return seen;
+}
+
+/** Checks that two plugins make the same of a configuration. */
+async function makesTheSame(runtime: CniRuntime, plugin: PluginConf): Promise<Finding> {
+  const { cniVersion } = runtime;
+  const types = ["ipvlan", "ipvlan-kit"];
+  const evidence = [];
+  for (const type of types) {
+    const network = { cniVersion, name: "std", plugin: { ...plugin, type } };
+    const lines = await lookOnce(runtime, network);
+    evidence.push({ command: `ip link; ip address; ip route (${type})`, output: lines.join("\n") });
+  }
+  return {
+    sentence: `"type": "ipvlan-kit" makes what "ipvlan" makes of ${JSON.stringify(plugin)}`,
+    held: evidence[0]!.output === evidence[1]!.output,
+    evidence,
+  };
+}
+
+/** How many configurations were written. */
+let written = 0;
+
+/** The line of a shell that calls the plugin. */
+async function pluginLine(
+  command: string,
+  conf: unknown,
+  variables: Record<string, string> = {},
+): Promise<string> {
+  const file = `/tmp/${command.toLowerCase()}-${++written}.json`;
+  await Deno.writeTextFile(file, JSON.stringify(conf));
+  const all = { CNI_COMMAND: command, CNI_PATH: "/opt/cni/bin", ...variables };
+  const words = Object.entries(all).map(([name, value]) => `${name}=${value}`).join(" ");
+  return `${words} /opt/cni/bin/ipvlan-kit < ${file}`;
+}
+
+/** The result of ADD, as runtimes keep it for CHECK. */
+function resultOf({ netns }: Container, address: string): unknown {
+  return { interfaces: [{ name: "eth0", sandbox: netns }], ips: [{ interface: 0, address }] };
+}
+
+const cni: Scenario[] = engineScenario(
+  "cni",
+  "containerd and Podman with CNI",
+  [["containerd16"], ["containerd21"], ["podman4"]],
+  async (tour) => {
+    await using ip = await Ip.open();
+    await using _router = await withRouter(ip);
+    await using _ipvlan = await withIpvlan();
+    const before = await machineState(ip);
+    await tour.perform("ipvlan cni install");
+    {
+      await using runtime = await startRuntime();
+      for (const plugin of REFERENCE) {
+        await tour.holds("ENG-5", makesTheSame(runtime, plugin));
+      }
+
+      const network = { cniVersion: runtime.cniVersion, name: "lan", plugin: LAN };
+      await writeNetwork(network);
+      tour.step("two containers on a network with subnets of its own, on eth0.20");
+      const [c1, c2] = [await runtime.start("c1", "lan"), await runtime.start("c2", "lan")];
+      const conf = { ...LAN, cniVersion: "1.1.0", name: "lan" };
+      const inside = ({ netns }: Container, words: string) => `nsenter --net=${netns} ${words}`;
+      const check = (container: Container, address: string) =>
+        pluginLine("CHECK", { ...conf, prevResult: resultOf(container, address) }, {
+          CNI_CONTAINERID: container.id,
+          CNI_IFNAME: "eth0",
+          CNI_NETNS: container.netns,
+        });
+      const checks = [await check(c1, "192.168.20.2/24"), await check(c1, "192.168.20.9/24")];
+      await tour.holds(
+        "ENG-6",
+        shows("CHECK finds the containers as they were made", checks[0]!, /^$/),
+      );
+      await tour.holds(
+        "ENG-6",
+        failsWith("CHECK wants the addresses of prevResult", checks[1]!, '"code": 101'),
+      );
+      const valid = [{ containerID: c1.id, ifname: "eth0" }];
+      await tour.perform(await pluginLine("GC", { ...conf, "cni.dev/valid-attachments": valid }));
+      await tour.holds(
+        "ENG-6",
+        shows("GC leaves what is valid", inside(c1, "ip address"), "192.168.20.2/24"),
+        shows("c1 reaches the router", inside(c1, "ping -c 1 -W 5 192.168.20.1"), "bytes from"),
+        failsWith("GC removes what is not valid", inside(c2, "ip link show eth0")),
+      );
+      for (
+        const line of [
+          "ip address del 192.168.20.2/24 dev eth0",
+          "ip address add 192.168.20.2/24 dev eth0",
+          "ip link del eth0",
+        ]
+      ) {
+        await tour.perform(inside(c1, line));
+        const what = line.includes("link") ? "missing" : "not as it was made";
+        await tour.holds(
+          "ENG-6",
+          failsWith(`CHECK finds what ${line} has done`, await check(c1, "192.168.20.2/24"), what),
+        );
+      }
+      await Promise.all([runtime.stop("c1"), runtime.stop("c2")]);
+    }
+    await tour.perform("rm /opt/cni/bin/ipvlan-kit");
+    await tour.holds("ENG-6", nothingIsLeft(ip, before));
+  },
+);
+
+export default cni;
