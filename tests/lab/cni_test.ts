@@ -472,3 +472,48 @@ Deno.test("cni install writes an executable that is the plugin", async () => {
   const { output } = await runProgram({ command: "VERSION", conf: "" }, { program: [out] });
   assertEquals(output.cniVersion, "1.1.0");
 });
+
+Deno.test("as an IPAM plugin, it gives addresses to other main plugins, each only once", async () => {
+  await using _host = await commandHost();
+  const ipam = {
+    type: "ipvlan-kit",
+    subnets: [
+      { subnet: "10.7.0.0/30", gateway: "10.7.0.1" },
+      { subnet: "10.7.1.0/30", gateway: "10.7.1.1" },
+      "fd07::/64",
+    ],
+    routes: [{ dst: "0.0.0.0/0" }],
+  };
+  const conf = { cniVersion: "1.1.0", name: "br", type: "bridge", bridge: "cni0", ipam };
+  const add = (id: string, more: object = {}) =>
+    pluginSucceeds({ command: "ADD", id, netns: "/proc/1/ns/net", conf, ...more });
+  assertEquals(await add("a"), {
+    cniVersion: "1.1.0",
+    ips: [{ address: "10.7.0.2/30", gateway: "10.7.0.1" }, { address: "fd07::1/64" }],
+    routes: [{ dst: "0.0.0.0/0" }],
+  } as unknown);
+  // The first subnet is full.
+  assertEquals((await add("b")).ips[0], { address: "10.7.1.2/30", gateway: "10.7.1.1" });
+  const full = await pluginFails({ command: "ADD", id: "c", netns: "/proc/1/ns/net", conf });
+  assertMatch(full, /^100 .*10\.7\.1\.0\/30/);
+  await using one = await engineNamespace();
+  // A network of the driver's knows of them.
+  const lan = { ...LAN, master: "eth0", subnets: ["10.7.0.0/30"] };
+  assertMatch(
+    await pluginFails({ command: "ADD", id: "x", netns: one.path, conf: lan }),
+    /^100 /,
+  );
+  const calls = { netns: "/proc/1/ns/net", conf: { ...conf, prevResult: {} } };
+  await pluginSucceeds({ ...calls, command: "CHECK", id: "a" });
+  assertMatch(await pluginFails({ ...calls, command: "CHECK", id: "c" }), /^101 /);
+  for (let time = 0; time < 2; time++) await pluginSucceeds({ command: "DEL", id: "a", conf });
+  assertEquals((await add("c", { args: "IP=10.7.0.2" })).ips[0]?.address, "10.7.0.2/30");
+  const valid = [{ containerID: "b", ifname: "eth0" }];
+  await pluginSucceeds({ command: "GC", conf: { ...conf, "cni.dev/valid-attachments": valid } });
+  await using driver = await Driver.open();
+  const claims = () =>
+    driver.listPools().flatMap(({ claims }) => claims.map(({ holder }) => holder)).toSorted();
+  assertEquals(claims(), ["b/eth0", "b/eth0", "gateway"]);
+  await pluginSucceeds({ command: "DEL", id: "b", conf });
+  assertEquals(driver.listPools(), []);
+});

@@ -1,5 +1,6 @@
 import { InterruptedError } from "../../errors.ts";
 import { Interrupt } from "../../signals.ts";
+import { PLUGIN_NAME, versionAnswer } from "../../engine/cni/version.ts";
 import type { Command } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { executableText, writeExecutable } from "../executable.ts";
@@ -17,7 +18,6 @@ CNI_COMMAND=VERSION ipvlan cni < /dev/null`,
   statuses: [["0", "done"], ["1", "an error, which is on standard output as JSON"]],
   async run(args, { command, open, print, warn }) {
     const [word, folder = FOLDER] = args.positionals;
-    const { PLUGIN_NAME } = await import("../../engine/cni/conf.ts");
     if (word === "install") {
       const text = executableText(thisProgram(), ["cni"], Deno.env.toObject());
       print(await writeExecutable(folder, PLUGIN_NAME, text));
@@ -28,9 +28,13 @@ CNI_COMMAND=VERSION ipvlan cni < /dev/null`,
         `The word ${JSON.stringify(word)} is not known: write install`,
       ]);
     }
-    const { runPlugin } = await import("../../engine/cni/mod.ts");
     // A terminal has no configuration to give.
     const text = Deno.stdin.isTerminal() ? "" : await new Response(Deno.stdin.readable).text();
+    if (Deno.env.get("CNI_COMMAND") === "VERSION") {
+      print(JSON.stringify(versionAnswer(text), null, 4));
+      return 0;
+    }
+    const { runPlugin } = await import("../../engine/cni/mod.ts");
     // After a signal, what was begun is undone, and the answer says to try again.
     using interrupt = new Interrupt({ reason: new InterruptedError() });
     const { status, output } = await runPlugin(Deno.env.toObject(), text, {

@@ -23,12 +23,10 @@ import {
   type CniVersion,
   isAtLeast,
   isCniVersion,
-  NEWEST,
+  PLUGIN_NAME,
   SINCE,
+  versionOf,
 } from "./version.ts";
-
-/** The name of the plugin's executable, which is the `type` in configurations. */
-export const PLUGIN_NAME = "ipvlan-kit";
 
 /** Where the addresses of a network's links come from. */
 export type AddressSource =
@@ -127,16 +125,6 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
  */
 export function readConf(text: string, command: CniCommand, askedFor?: string): ReadConf {
   return new ConfReader(command, askedFor).read(text);
-}
-
-/** The version that an answer to a text has, whatever else is wrong with it. */
-export function versionOf(text: string): CniVersion {
-  try {
-    const { cniVersion } = JSON.parse(text);
-    return isCniVersion(cniVersion) ? cniVersion : NEWEST;
-  } catch {
-    return NEWEST;
-  }
 }
 
 /** Reads one configuration, and collects what is wrong with it. */

@@ -9,10 +9,10 @@ import type { Driver, SandboxDetails } from "../../driver/mod.ts";
 import { IpvlanError } from "../../errors.ts";
 import { Ip } from "../../iproute2/ip.ts";
 import { attach, detach } from "../attachment.ts";
-import { versionOf } from "./conf.ts";
 import { type Delegate, readGiven, runDelegate } from "./delegate.ts";
 import type { AttachmentKey, Variables } from "./environment.ts";
 import { CniError, CODE, errorAnswer, toCniErrors } from "./errors.ts";
+import { checkAddresses, claimAddresses, collectAddresses, releaseAddresses } from "./ipam.ts";
 import { formatResult, type Result } from "./result.ts";
 import { findParent } from "./parent.ts";
 import { statusProblems } from "./status.ts";
@@ -27,7 +27,7 @@ import {
   resultOf,
   sandboxName,
 } from "./translate.ts";
-import { CNI_VERSIONS } from "./version.ts";
+import { versionOf } from "./version.ts";
 
 /** What the plugin answers. */
 export interface PluginAnswer {
@@ -54,7 +54,8 @@ interface Call extends CniRequest {
 }
 
 /**
- * Runs the plugin: does what its environment and its configuration ask for. It never throws.
+ * Runs the plugin: does what its environment and its configuration ask for, unless that is VERSION. It
+ * never throws.
  *
  * @param variables The environment.
  * @param text The configuration, from standard input.
@@ -65,9 +66,6 @@ export async function runPlugin(
   { open, warn }: PluginContext,
 ): Promise<PluginAnswer> {
   const cniVersion = versionOf(text);
-  if (variables.CNI_COMMAND === "VERSION") {
-    return { status: 0, output: { cniVersion, supportedVersions: CNI_VERSIONS } };
-  }
   const failed = (problems: readonly CniError[]) => ({
     status: 1,
     output: errorAnswer(cniVersion, problems),
@@ -81,7 +79,9 @@ export async function runPlugin(
     : undefined;
   try {
     await using driver = await open();
-    const result = await run({ ...read.request, driver, delegate, warn });
+    const result = read.request.conf.isIpam
+      ? runIpam(read.request, driver)
+      : await run({ ...read.request, driver, delegate, warn });
     return result ? { status: 0, output: formatResult(result, cniVersion) } : { status: 0 };
   } catch (error) {
     if (!(error instanceof IpvlanError)) warn(`${(error as Error).stack ?? error}`);
@@ -102,6 +102,22 @@ async function run(call: Call): Promise<Result | undefined> {
       return await collect(call);
     case "STATUS":
       return await checkStatus(call);
+  }
+}
+
+/** Gives addresses to the link of another plugin. Returns the result of ADD. */
+function runIpam(request: CniRequest, driver: Driver): Result | undefined {
+  switch (request.command) {
+    case "ADD":
+      return claimAddresses(request, driver);
+    case "DEL":
+      releaseAddresses(request, driver, request.environment);
+      return;
+    case "CHECK":
+      checkAddresses(request, driver);
+      return;
+    case "GC":
+      collectAddresses(request, driver);
   }
 }
 

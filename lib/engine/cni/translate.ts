@@ -127,6 +127,11 @@ export function planLink(
   return { network: networkOf(conf, parent), sandbox, connection: { ifname, ...wanted } };
 }
 
+/** The owner of the networks and the address pools of a configuration. */
+export function ownerOf({ name }: Pick<Conf, "name">): Owner {
+  return { engine: "cni", id: name };
+}
+
 /**
  * The network of a configuration: what to make if it is not there, or the name of one of `ipvlan`'s
  * own.
@@ -138,8 +143,7 @@ export function networkOf(
   parent: string | undefined,
 ): NetworkSpec | string {
   if (source.kind === "network") return source.network;
-  const owner: Owner = { engine: "cni", id: name };
-  const common: NetworkSpec = { ...options, name: `cni:${name}`, parent, owner };
+  const common: NetworkSpec = { ...options, name: `cni:${name}`, parent, owner: ownerOf({ name }) };
   if (source.kind !== "subnets") return { ...common, foreignAddresses: true };
   const { subnets } = source;
   const ipv4 = subnets.some(({ subnet }) => familyOf(subnet) === 4);
@@ -205,7 +209,8 @@ export function resultOf(
   return result;
 }
 
-function toResultRoute({ dst, via }: { dst: string; via?: string }): ResultRoute {
+/** A route of an endpoint as a result has it. */
+export function toResultRoute({ dst, via }: { dst: string; via?: string }): ResultRoute {
   return via === undefined ? { dst } : { dst, gw: via };
 }
 

@@ -1,3 +1,13 @@
+/**
+ * What the plugin is called and which versions it speaks. The module imports no other one, as Podman
+ * asks for the version before every call.
+ *
+ * @module
+ */
+
+/** The name of the plugin's executable, which is the `type` in configurations. */
+export const PLUGIN_NAME = "ipvlan-kit";
+
 /** The versions of the CNI specification that the plugin speaks, the oldest first. */
 export const CNI_VERSIONS = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"] as const;
 
@@ -23,3 +33,18 @@ export const SINCE: Readonly<Record<string, CniVersion>> = {
   GC: "1.1.0",
   STATUS: "1.1.0",
 };
+
+/** The version that an answer to a configuration has, whatever else is wrong with that. */
+export function versionOf(text: string): CniVersion {
+  try {
+    const { cniVersion } = JSON.parse(text);
+    return isCniVersion(cniVersion) ? cniVersion : NEWEST;
+  } catch {
+    return NEWEST;
+  }
+}
+
+/** The answer to VERSION. */
+export function versionAnswer(text: string): unknown {
+  return { cniVersion: versionOf(text), supportedVersions: CNI_VERSIONS };
+}

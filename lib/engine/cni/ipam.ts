@@ -1,0 +1,104 @@
+import type { Driver } from "../../driver/mod.ts";
+import { type Family, familyOf, parseAddress } from "../../ipam/address.ts";
+import { contains, parsePrefix, PoolExhaustedError, type SubnetSpec } from "../../ipam/mod.ts";
+import type { AttachmentKey } from "./environment.ts";
+import { CniError, CODE } from "./errors.ts";
+import type { Result, ResultAddress } from "./result.ts";
+import { type CniRequest, isValid, ownerOf, toResultRoute } from "./translate.ts";
+
+/** Who holds the addresses of an attachment. No name of a link has a slash. */
+function holderOf({ containerId, ifname }: AttachmentKey): string {
+  return `${containerId}/${ifname}`;
+}
+
+/** The claims of a configuration, each with its pool. */
+function claimsOf(
+  { conf }: CniRequest,
+  driver: Driver,
+): { pool: string; address: string; holder: string }[] {
+  const owner = ownerOf(conf);
+  return driver.listPools()
+    .filter((pool) => pool.owner.engine === owner.engine && pool.owner.id === owner.id)
+    .flatMap((pool) => pool.claims.map((claim) => ({ pool: pool.id, ...claim })));
+}
+
+/**
+ * Claims an address of each family that the subnets of a configuration have, for the link that another
+ * plugin makes. If one cannot be had, none is claimed.
+ */
+export function claimAddresses(request: CniRequest, driver: Driver): Result {
+  const { conf, environment } = request;
+  const subnets = conf.source.kind === "subnets" ? conf.source.subnets : [];
+  const families = ([4, 6] satisfies Family[]).filter((family) =>
+    subnets.some(({ subnet }) => familyOf(subnet) === family)
+  );
+  const outside = conf.ips.find((ip) => !families.includes(familyOf(ip)));
+  if (outside !== undefined) {
+    throw new CniError(CODE.conf, `The address ${outside} is in no subnet of the configuration`);
+  }
+  try {
+    const ips = families.map((family) => claimOne(request, driver, family, subnets));
+    return { interfaces: [], ips, routes: conf.routes?.map(toResultRoute) ?? [] };
+  } catch (error) {
+    releaseAddresses(request, driver, environment);
+    throw error;
+  }
+}
+
+/** Claims the address of a family that is asked for, or the next free one of its subnets. */
+function claimOne(
+  { conf, environment }: CniRequest,
+  driver: Driver,
+  family: Family,
+  subnets: readonly SubnetSpec[],
+): ResultAddress {
+  const address = conf.ips.find((ip) => familyOf(ip) === family);
+  const own = subnets.filter(({ subnet }) => familyOf(subnet) === family);
+  const fit = address === undefined
+    ? own
+    : own.filter(({ subnet }) => contains(parsePrefix(subnet).prefix, parseAddress(address)));
+  const candidates = fit.length > 0 ? fit : own;
+  for (const [index, { subnet, ipRange, gateway }] of candidates.entries()) {
+    try {
+      const pool = { owner: ownerOf(conf), subnet, ipRange, gateway };
+      const claimed = driver.claimAddress(pool, { holder: holderOf(environment), address });
+      return gateway === undefined ? claimed : { ...claimed, gateway };
+    } catch (error) {
+      const isLast = index === candidates.length - 1;
+      if (!(error instanceof PoolExhaustedError) || isLast) throw error;
+    }
+  }
+  throw new TypeError("A family without a subnet");
+}
+
+/** Releases the addresses of an attachment; of none, if it has none. */
+export function releaseAddresses(
+  request: CniRequest,
+  driver: Driver,
+  attachment: AttachmentKey,
+): void {
+  const holder = holderOf(attachment);
+  for (const claim of claimsOf(request, driver)) {
+    if (claim.holder === holder) driver.releaseAddress(claim.pool, claim.address);
+  }
+}
+
+/** Checks that an attachment has addresses. @throws {CniError} It has none. */
+export function checkAddresses(request: CniRequest, driver: Driver): void {
+  const { environment, conf } = request;
+  const holder = holderOf(environment);
+  if (claimsOf(request, driver).some((claim) => claim.holder === holder)) return;
+  const sentence = `The container ${environment.containerId} has no address of the network ` +
+    `"${conf.name}" for ${environment.ifname}`;
+  throw new CniError(CODE.changed, sentence);
+}
+
+/** Releases the addresses of all attachments that are not valid. */
+export function collectAddresses(request: CniRequest, driver: Driver): void {
+  for (const { pool, address, holder } of claimsOf(request, driver)) {
+    const [containerId = "", ifname = ""] = holder.split("/");
+    // The gateway's holder has no slash.
+    if (ifname === "" || isValid(request.conf, { containerId, ifname })) continue;
+    driver.releaseAddress(pool, address);
+  }
+}
