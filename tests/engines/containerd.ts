@@ -4,8 +4,15 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { Daemon, IMAGE, loadImage } from "../kit/engines.ts";
 import { succeed } from "../kit/processes.ts";
+import { withIpvlan } from "../../scenarios/kit/engine_machine.ts";
 import { state, withRouter } from "./machine.ts";
 import { writeNetwork } from "./cni.ts";
+
+/** The lines of the README's section "CNI". */
+async function readmeLines(): Promise<string> {
+  const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
+  return /## CNI\n+```sh\n(.*?)```/s.exec(readme)![1]!;
+}
 
 /**
  * Registers the tests.
@@ -14,9 +21,10 @@ import { writeNetwork } from "./cni.ts";
  * @param cniVersion The version of the CNI specification for its networks: `1.1.0`.
  */
 export function containerdTests(version: string, cniVersion: string): void {
-  Deno.test(`containerd ${version} starts, runs containers with CNI's ipvlan, and leaves nothing`, async () => {
+  Deno.test(`containerd ${version} starts, runs containers with CNI's ipvlan and with the README's lines, and leaves nothing`, async () => {
     await using ip = await Ip.open();
     await using _router = await withRouter(ip);
+    await using _ipvlan = await withIpvlan();
     const before = await state(ip);
     await writeNetwork(cniVersion);
     {
@@ -28,6 +36,9 @@ export function containerdTests(version: string, cniVersion: string): void {
       // We look at the exit status: ctr 2.1 may lose the end of the output.
       const script = "ip route | grep 'default via 192.168.1.1' && ping -c 1 192.168.1.1";
       await succeed("ctr", "run", "--rm", "--cni", IMAGE, "c1", "sh", "-c", script);
+      await succeed("rm", "/etc/cni/net.d/50-l2net.conflist");
+      await succeed("sh", "-ec", await readmeLines());
+      await succeed("rm", "/opt/cni/bin/ipvlan-kit");
     }
     assertEquals(await state(ip), before);
   });
