@@ -101,15 +101,20 @@ function metricOf(
   return ordinal === 0 ? undefined : LATER + ordinal;
 }
 
-/** The routes of an endpoint: those that it was given, or the default routes of its network. */
+/**
+ * The routes of an endpoint: those that it was given, or the default routes of its network. Two
+ * endpoints of a sandbox may be given a route to the same destination, and the kernel takes only one of
+ * a metric. So those of the second endpoint have a worse metric.
+ */
 export function linkRoutes(
   network: Network,
   endpoint: RoutedEndpoint,
   addresses: readonly EndpointAddress[],
   siblings: Siblings,
 ): RouteSpec[] {
-  const { routes, ifname } = endpoint;
-  return routes?.map(({ dst, via }) => ({ dst, via, dev: ifname })) ??
+  const { routes, ifname, ordinal } = endpoint;
+  const metric = ordinal === 0 ? undefined : LATER + ordinal;
+  return routes?.map(({ dst, via }) => ({ dst, via, dev: ifname, metric })) ??
     defaultRoutes(network, endpoint, addresses, siblings);
 }
 
