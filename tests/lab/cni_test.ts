@@ -14,6 +14,7 @@ import {
   variablesOf,
 } from "../kit/cni.ts";
 import { runJob, succeeds } from "../kit/command.ts";
+import { heldIp } from "../kit/faults.ts";
 import { dumpSandbox, ETC, filesOf } from "../kit/look.ts";
 import { run } from "../kit/processes.ts";
 import { commandHost, temporaryFolder } from "../kit/worlds.ts";
@@ -516,4 +517,82 @@ Deno.test("as an IPAM plugin, it gives addresses to other main plugins, each onl
   assertEquals(claims(), ["b/eth0", "b/eth0", "gateway"]);
   await pluginSucceeds({ command: "DEL", id: "b", conf });
   assertEquals(driver.listPools(), []);
+});
+
+Deno.test("a container on two networks: each link has its own configuration, check and removal", async () => {
+  await using host = await commandHost();
+  const before = await host.dump();
+  await using folder = await temporaryFolder();
+  await using one = await engineNamespace();
+  await Deno.writeTextFile(`${folder.path}/my-ipam`, IPAM, { mode: 0o755 });
+  const second = {
+    ...{ cniVersion: "1.1.0", name: "second", type: "ipvlan-kit", master: "eth0.30" },
+    ipam: { type: "my-ipam" },
+  };
+  const calls = [
+    { id: "c1", netns: one.path, conf: LAN },
+    { id: "c1", netns: one.path, ifname: "eth1", path: folder.path, conf: second },
+    { id: "c1", netns: one.path, ifname: "net2", conf: { ...LAN, routes: [] } },
+  ];
+  const results = [];
+  for (const call of calls) results.push(await pluginSucceeds({ ...call, command: "ADD" }));
+  const { addrs, routes } = await seen(one) as { addrs: string[]; routes: string[] };
+  assertEquals(addrs, [
+    "10.9.0.1/24 dev eth1",
+    "192.168.20.2/24 dev eth0",
+    "192.168.20.3/24 dev net2",
+    "2001:db8:20::2/64 dev eth0",
+    "2001:db8:20::3/64 dev net2",
+  ]);
+  // The first network has the default route. Where the second one has the same, it comes after that.
+  assertEquals(routes.filter((route) => /^default.*via \d+\.\d/.test(route)), [
+    "default via 10.9.0.254 dev eth1 metric 1025",
+    "default via 192.168.20.1 dev eth0 metric undefined",
+  ]);
+  for (const [index, call] of calls.entries()) {
+    const conf = { ...call.conf, prevResult: results[index] };
+    await pluginSucceeds({ ...call, command: "CHECK", conf });
+  }
+  const valid = { "cni.dev/valid-attachments": [{ containerID: "c1", ifname: "net2" }] };
+  await pluginSucceeds({ command: "GC", conf: { ...LAN, ...valid } });
+  const names = async () => (await dumpSandbox(one.netns)).links.map(({ name }) => name);
+  assertEquals(await names(), ["eth1", "lo", "net2"]);
+  await pluginSucceeds({ ...calls[1]!, command: "DEL" });
+  assertEquals(await names(), ["lo", "net2"]);
+  await pluginSucceeds({ ...calls[2]!, command: "DEL" });
+  assertEquals(await host.dump(), before);
+});
+
+Deno.test("an address of a container that has ended without DEL is given again when no other is left", async () => {
+  await using _host = await commandHost();
+  const conf = { ...LAN, master: "eth0", subnets: ["192.168.20.0/30"] };
+  const one = await engineNamespace();
+  await using two = await engineNamespace();
+  await using three = await engineNamespace();
+  await pluginSucceeds({ command: "ADD", id: "c1", netns: one.path, conf });
+  const full = { command: "ADD", id: "c2", netns: two.path, conf };
+  assertMatch(await pluginFails(full), /^100 .*192\.168\.20\.0\/30/);
+  await one.end();
+  assertEquals((await pluginSucceeds(full)).ips[0]?.address, "192.168.20.2/30");
+  assertMatch(await pluginFails({ ...full, id: "c3", netns: three.path }), /^100 /);
+});
+
+Deno.test("ADD that is interrupted says so, and leaves nothing", async () => {
+  await using host = await commandHost();
+  const before = await host.dump();
+  await using ip = await heldIp("behind");
+  await using one = await engineNamespace();
+  const call = { command: "ADD", id: "c1", netns: one.path, conf: LAN };
+  await using folder = await temporaryFolder();
+  const pid = `${folder.path}/pid`;
+  const program = ["sh", "-c", `echo $$ > ${pid}; exec "$@"`, "sh", ...PLUGIN];
+  ip.hold();
+  const answer = runProgram(call, { program, env: ip.env });
+  await ip.waits();
+  Deno.kill(Number(await Deno.readTextFile(pid)), "SIGTERM");
+  await ip.goOn();
+  const { status, output } = await answer;
+  assertEquals([status, output.code, output.msg], [1, 11, "It was interrupted"]);
+  assertEquals(await seen(one), EMPTY);
+  assertEquals(await host.dump(), before);
 });

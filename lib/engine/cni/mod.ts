@@ -4,9 +4,10 @@
  *
  * @module
  */
-import { throwProblems } from "../../driver/errors.ts";
+import { ProblemsError, throwProblems } from "../../driver/errors.ts";
 import type { Driver, SandboxDetails } from "../../driver/mod.ts";
 import { IpvlanError } from "../../errors.ts";
+import { PoolExhaustedError } from "../../ipam/mod.ts";
 import { Ip } from "../../iproute2/ip.ts";
 import { attach, detach } from "../attachment.ts";
 import { type Delegate, readGiven, runDelegate } from "./delegate.ts";
@@ -151,12 +152,24 @@ async function makeLink(call: Call, given: Result | undefined): Promise<Result> 
   await using ip = await Ip.open();
   const { network, sandbox, connection } = planLink(call, await findParent(conf, ip), given);
   await labelLink(driver, sandbox.name, environment.ifname, conf.name);
-  const { value, notices } = await attach(driver, network, { ...sandbox, connection });
+  const attachment = { ...sandbox, connection };
+  const { value, notices } = await attach(driver, network, attachment).catch(async (error) => {
+    // Containers that a crash has ended without DEL may still hold addresses.
+    const isWorthAnother = isExhausted(error) && (await driver.removeStale("cni")).length > 0;
+    if (!isWorthAnother) throw error;
+    return await attach(driver, network, attachment);
+  });
   notices.forEach(warn);
   const made = driver.inspectNetwork(value.network);
   // An ipvlan link has the MAC address of its parent.
   const link = (await ip.link.show()).find(({ name }) => name === made.parent);
   return resultOf(call, made, value, link?.address, given);
+}
+
+/** Whether an error says that a pool has no address left. */
+function isExhausted(error: unknown): boolean {
+  const errors = error instanceof ProblemsError ? error.problems : [error];
+  return errors.some((each) => each instanceof PoolExhaustedError);
 }
 
 /**
