@@ -97,6 +97,8 @@ export async function runPlugin(
     notify: warn,
     report: (error) => warn((error as Error)?.stack ?? String(error)),
   };
+  // Otherwise each call that Docker repeats after the plugin was killed would do this, one by one.
+  (await driver.recover()).forEach(warn);
   await serve({
     socket,
     signal,
