@@ -79,3 +79,46 @@ export function pluginTest(version: string): void {
     assertEquals(await state(ip), before);
   });
 }
+
+/** A Compose file with a network of the plugin's. */
+const COMPOSE = `
+services:
+  web:
+    image: ${IMAGE}
+    command: sleep 1000
+    stop_grace_period: 0s
+    networks: { vlan20: { ipv4_address: 192.168.20.20, aliases: [www] } }
+  probe:
+    image: ${IMAGE}
+    command: sleep 1000
+    stop_grace_period: 0s
+    networks: [vlan20]
+networks:
+  vlan20:
+    driver: ipvlan-kit
+    driver_opts: { parent: eth0.20 }
+    ipam: { config: [{ subnet: 192.168.20.0/24, gateway: 192.168.20.1 }] }
+`;
+
+/** Registers the test with Compose. */
+export function composeTest(version: string): void {
+  Deno.test(`a Compose file has networks of ipvlan-kit in Docker ${version}`, async () => {
+    await using ip = await Ip.open();
+    await using _router = await withRouter(ip);
+    const before = await state(ip);
+    {
+      await using host = await DockerHost.start();
+      await Deno.writeTextFile(`${host.stateDir}/compose.yaml`, COMPOSE);
+      const compose = ["compose", "--file", `${host.stateDir}/compose.yaml`];
+      await host.succeed(...compose, "up", "--detach");
+      const ping = "ping -c 1 -W 5 192.168.20.1 && ping -c 1 -W 5 web && ping -c 1 -W 5 www";
+      await host.succeed(...compose, "exec", "-T", "probe", "sh", "-c", ping);
+      const seen = await host.succeed(...compose, "exec", "-T", "web", "ip", "addr");
+      assertStringIncludes(seen, "192.168.20.20/24");
+      await host.succeed(...compose, "down");
+      await using driver = await Driver.open({ stateDir: host.stateDir });
+      assertEquals([driver.listNetworks(), driver.listSandboxes()], [[], []]);
+    }
+    assertEquals(await state(ip), before);
+  });
+}
