@@ -123,11 +123,11 @@ export const BUNDLES = {
     ...DOCKER,
   },
   docker26: {
-    what: "Docker 26.1, of Debian 13",
-    megabytes: 67,
+    what: "Docker 26.1 with Compose, of Debian 13",
+    megabytes: 80,
     packages: {
       bookworm: ["tini", ...RUNC, ...IPTABLES],
-      trixie: ["docker.io", "docker-cli", "containerd"],
+      trixie: ["docker.io", "docker-cli", "docker-compose", "containerd"],
     },
     ...DOCKER,
   },

@@ -143,7 +143,8 @@ export class Namespaces {
   }
 
   /**
-   * `ip` in a namespace, such as a sandbox's, that no other call shares.
+   * `ip` in a namespace, such as a sandbox's, that no other call shares; in the host's namespace, it may
+   * be shared.
    *
    * @param netns Its name, a path as `ip -n` takes it, or the name of an engine's sandbox; `undefined`
    * for that of this process.
@@ -153,8 +154,10 @@ export class Namespaces {
   inside(netns: string | undefined, force = false, withoutIPv6: readonly string[] = []): Ip {
     if (netns === undefined || !isOwned(netns)) return this.#make(netns, force, withoutIPv6);
     const path = this.#options.pathOf?.(netns);
-    const place = path === undefined ? this.#options.host : fromNetnsFolder(path);
-    return this.#make(place, force, withoutIPv6);
+    if (path !== undefined) return this.#make(fromNetnsFolder(path), force, withoutIPv6);
+    // What continues after a line that failed may run together with the lines of other calls.
+    const canShare = force && withoutIPv6.length === 0;
+    return canShare ? this.host() : this.#make(this.#options.host, force, withoutIPv6);
   }
 
   /** The name of the host's namespace; `undefined` if it is that of this process. */

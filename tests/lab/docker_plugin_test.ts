@@ -209,6 +209,7 @@ Deno.test("50 endpoints at once have 50 links, also when the plugin is killed an
     await using driver = await Driver.open();
     assertEquals(new Set(driver.listSandboxes().map(({ endpoints: [it] }) => it!.ip)).size, 50);
   }
+  await Promise.all(numbers.map((number) => succeed("Leave", endpoint(number))));
   await Promise.all(numbers.map((number) => succeed("DeleteEndpoint", endpoint(number))));
   await succeed("DeleteNetwork", { NetworkID: NETWORK });
   assertEquals(await links(), []);

@@ -18,12 +18,17 @@ export const PLUGIN = "ipvlan-kit";
 export const SOCKET = `/run/docker/plugins/${PLUGIN}.sock`;
 
 /**
- * The first call of a Docker daemon. What Docker has lost by being killed is removed now: it does not
- * tell the end of those endpoints.
+ * Removes the endpoints that Docker has lost: it does not tell the end of one if it was killed, or if
+ * the plugin did not run for long.
  */
-const activate: Handler = async (driver, _body, notify) => {
+async function removeLost(driver: Driver, notify: (sentence: string) => void): Promise<void> {
   const removed = await driver.removeStale("docker");
   for (const name of removed) notify(`Docker has lost the endpoint ${name}: it is removed`);
+}
+
+/** The first call of a Docker daemon. */
+const activate: Handler = async (driver, _body, notify) => {
+  await removeLost(driver, notify);
   return { Implements: ["NetworkDriver", "IpamDriver"] };
 };
 
@@ -97,6 +102,9 @@ export async function runPlugin(
     notify: warn,
     report: (error) => warn((error as Error)?.stack ?? String(error)),
   };
+  // Otherwise each call that Docker repeats after the plugin was killed would do this, one by one.
+  (await driver.recover()).forEach(warn);
+  await removeLost(driver, warn);
   await serve({
     socket,
     signal,

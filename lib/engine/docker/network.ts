@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { dirname } from "node:path";
 import {
   HalfDoneError,
   NetworkExistsError,
@@ -18,7 +19,7 @@ import type {
   Outcome,
   SandboxDetails,
 } from "../../driver/mod.ts";
-import { IpCommandError, isNoNamespace, NamespaceNotFoundError } from "../../iproute2/errors.ts";
+import { IpCommandError } from "../../iproute2/errors.ts";
 import { lookInto } from "../../iproute2/view.ts";
 import { fromNetnsFolder } from "../../iproute2/words.ts";
 import type { Handler, Handlers } from "./handlers.ts";
@@ -159,15 +160,23 @@ const join: Handler = async (driver, body) => {
  * last Join: then they are those that the endpoints before this one have given.
  */
 async function defaultRoutesAt(driver: Driver, path: string): Promise<PresentDefault[]> {
-  try {
+  if (isMount(path)) {
     const { routes } = await lookInto(fromNetnsFolder(path), { routes: "main" });
     return routes.filter(({ dst, type }) => dst === "default" && type === "unicast");
-  } catch (error) {
-    if (!(error instanceof NamespaceNotFoundError || isNoNamespace(error))) throw error;
   }
   return driver.listSandboxes().filter((sandbox) => sandbox.path === path)
     .map((sandbox) => placeOf(driver, sandbox))
     .flatMap(({ network, endpoint }) => defaultsOf(network, endpoint));
+}
+
+/** Whether a file is on another device than its folder, as every namespace is that has a path. */
+function isMount(path: string): boolean {
+  try {
+    return Deno.statSync(path).dev !== Deno.statSync(dirname(path)).dev;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 /** The endpoint that a sandbox of Docker's stands for, and its network. */
