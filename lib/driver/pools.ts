@@ -10,8 +10,6 @@ interface Filled {
   pools: Pools;
   /** The gateways and auxiliary addresses of others, which are in no log. */
   reserved: ReadonlySet<string>;
-  /** The store's version. */
-  version: string;
   /** The length of the store's log of addresses. */
   logged: number;
 }
@@ -41,6 +39,8 @@ interface Source {
 export class KnownPools {
   #store: Store;
   #known = new Map<string, Filled>();
+  /** The store's version when they were filled. */
+  #version = "";
 
   /** Keeps the pools of a store. */
   constructor(store: Store) {
@@ -92,10 +92,12 @@ export class KnownPools {
   #upToDate(source: Source): Pools {
     const { addressLog } = this.#store;
     const version = this.#store.version();
+    if (version !== this.#version) this.#known.clear();
+    this.#version = version;
     const known = this.#known.get(source.id);
-    const changed = known?.version === version ? addressLog.since(known.logged) : undefined;
+    const changed = known && addressLog.since(known.logged);
     const filled = known && changed ? refreshed(known, changed, source) : this.#fill(source);
-    this.#known.set(source.id, { ...filled, version, logged: addressLog.length });
+    this.#known.set(source.id, { ...filled, logged: addressLog.length });
     return filled.pools;
   }
 

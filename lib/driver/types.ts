@@ -415,7 +415,8 @@ export interface Claim {
 /** An address to claim. */
 export interface ClaimRequest {
   /**
-   * Who is to have the address. The same holder gets the same address again.
+   * Who is to have the address. The same holder gets the same address again. That of a gateway is
+   * `gateway`.
    *
    * @default {undefined} The engine does not say. Then each claim is for another address.
    */

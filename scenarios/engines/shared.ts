@@ -42,15 +42,22 @@ const shared: Scenario[] = engineScenario(
     const before = await machineState(ip);
     const lan = "--subnet=192.168.20.0/24 --gateway=192.168.20.1 -o parent=eth0.20";
     const ctr = `ctr --address ${SOCKET}`;
+    // In the foreground of another shell: ctr 1.6 never detaches what it has started with -d.
+    const startByCtr = async (name: string) => {
+      await tour.perform(`${ctr} run --rm --cni ${IMAGE} ${name} sleep 1000 > /tmp/${name} 2>&1 &`);
+      await tour.perform(
+        `until ${ctr} task ls | grep -q "^${name} .*RUNNING"; do sleep 0.1; done`,
+      );
+    };
 
     await tour.perform(`ipvlan network create ${lan} own`);
     await tour.perform(`docker network create -d ipvlan-kit --ipam-driver=ipvlan-kit ${lan} dock`);
     await tour.perform("ipvlan run -d --net=own --name=i1 sleep 1000");
     await tour.perform(`docker run -d --net=dock --name=d1 ${IMAGE} sleep 1000`);
-    await tour.perform(`${ctr} run -d --cni ${IMAGE} k1 sleep 1000`);
+    await startByCtr("k1");
     await tour.perform("ipvlan run -d --net=own --name=i2 sleep 1000");
     await tour.perform(`docker run -d --net=dock --name=d2 ${IMAGE} sleep 1000`);
-    await tour.perform(`${ctr} run -d --cni ${IMAGE} k2 sleep 1000`);
+    await startByCtr("k2");
     const shown = await tour.perform(
       "ipvlan ps --format '{{range .endpoints}}{{.ip}}{{end}}' | sort",
     );
@@ -88,10 +95,8 @@ const shared: Scenario[] = engineScenario(
         `${ctr} task exec --exec-id e1 k1 ping -c 1 -W 5 192.168.20.1`,
       ),
     );
-    for (const name of ["k1", "k2"]) {
-      await tour.perform(`${ctr} task kill -s KILL ${name} && ${ctr} task rm -f ${name}`);
-      await tour.perform(`${ctr} container rm ${name}`);
-    }
+    await tour.perform(`${ctr} task kill -s KILL k1; ${ctr} task kill -s KILL k2`);
+    await tour.perform(`while ${ctr} container ls -q | grep -q .; do sleep 0.1; done`);
     await tour.holds(
       "ENG-4",
       failsWith("eth0.20 goes with the last of the three", "ip link show eth0.20", "not exist"),

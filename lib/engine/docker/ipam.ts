@@ -3,8 +3,8 @@
  * call of ours. It serves Docker's own network drivers too: `--ipam-driver ipvlan-kit`.
  *
  * Docker tells neither for which network it requests a pool, nor for which container it requests an
- * address. So a call that Docker repeats, as the plugin was killed before it answered, counts twice. What
- * is counted too often goes when the pool is released: it is never too little.
+ * address. So if the plugin is killed just before it answers, and Docker repeats the call, it counts
+ * twice: too much stays claimed, and never too little. A surplus address goes with its pool.
  *
  * @module
  */
