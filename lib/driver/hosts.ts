@@ -109,7 +109,8 @@ export class HostsFiles {
       if (moved.length === 0) return failures;
       return new Map([...failures, ...await remountHosts(this.#runner(wait), moved)]);
     } catch (error) {
-      // The store could not be read. Keep all marked as stale: the next call writes them.
+      // The store could not be read, or a program was killed. Keep all marked as stale: the next call
+      // writes them.
       for (const network of stale.networks) this.#stale.networks.add(network);
       for (const sandbox of stale.sandboxes) this.#stale.sandboxes.add(sandbox);
       throw error;

@@ -96,8 +96,8 @@ function mapOf(rule: Rule): Rule {
 }
 
 function fields(rules: Record<string, Rule>): Rule {
-  return (value) =>
-    isObject(value) && Object.entries(rules).every(([name, rule]) => rule(value[name]));
+  const all = Object.entries(rules);
+  return (value) => isObject(value) && all.every(([name, rule]) => rule(value[name]));
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -28,7 +28,8 @@ const MAKING: Record<string, {
     remove: (driver) => driver.removeNetwork("n"),
   },
   "a network on two tags, of which the outer one serves another": {
-    before: async (driver) => void await driver.createNetwork({ name: "outer", parent: "eth0.20" }),
+    before: async (driver) =>
+      void await driver.createNetwork({ name: "outer", parent: "eth0.20.31" }),
     make: (driver) => driver.createNetwork({ name: "n", parent: "eth0.20.30" }),
     remove: (driver) => driver.removeNetwork("n"),
   },
