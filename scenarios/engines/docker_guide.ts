@@ -115,7 +115,7 @@ const dockerGuide: Scenario[] = engineScenario(
       ),
       failsWith(
         about("MAN-4", "A missing parent is refused"),
-        `${create} --subnet=10.8.0.0/24 -o parent=eth9 bad`,
+        `${create} --subnet=10.8.1.0/24 -o parent=eth9 bad`,
         'There is no link "eth9"',
       ),
     );
