@@ -47,7 +47,6 @@ const DOCKER: EngineLines = {
 
 /** The lines of each engine, by the bundle of its programs. */
 const ENGINES = {
-  docker20: DOCKER,
   docker26: DOCKER,
   podman5: {
     start: withPodman,
