@@ -52,6 +52,8 @@ const ENGINES = {
     start: withPodman,
     create: `ipvlan netavark install && podman ${NETWORK}`,
     run: `podman run -d --net=many --name=NAME ${IMAGE} sleep 1000`,
+    // Podman and the plugin take 100 MB together.
+    atOnce: 8,
     remove: "podman rm --force --all --time=0",
     removeNetwork: "podman network rm many",
   },
