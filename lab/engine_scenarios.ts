@@ -48,19 +48,20 @@ export interface GuestLab {
 export async function runEngineScenarios(
   names: readonly string[],
   json: string | undefined,
-  { fetchFor, runGuest, maxGuests, say, signal }: GuestLab,
+  lab: GuestLab,
 ): Promise<number> {
+  const { signal } = lab;
   const program = scenariosProgram("engines/");
   await cacheScenarios(program);
   const guests = await listGuests(program, names);
   // One after another: apt-get runs alone, and says first what it fetches.
-  for (const { bundles } of guests) await fetchFor(bundles);
+  for (const { bundles } of guests) await lab.fetchFor(bundles);
   return await withShare(async (share) => {
     const report = `${share}/report.json`;
     const silence = new AbortController();
     const words = ["--tell", share, "--json", report, ...names];
     const printer = startPrinter(program, words, { quiet: false, signal: silence.signal });
-    const jobsAtOnce = await maxGuests(Math.min(guests.length, navigator.hardwareConcurrency));
+    const jobsAtOnce = await lab.maxGuests(Math.min(guests.length, navigator.hardwareConcurrency));
     const queue = [...guests];
     const runQueue = async () => {
       for (let guest = queue.shift(); guest && !signal.aborted; guest = queue.shift()) {
@@ -68,11 +69,13 @@ export async function runEngineScenarios(
         const options = ["--share", share, "--guest", name, ...names];
         const command = ["deno", "run", "-A", "--cached-only", program, ...options];
         try {
-          const status = await runGuest({ ...guest, command, share, jobsAtOnce });
-          if (status !== 0) say(`${name}: the scenarios ended with status ${status}; see above`);
+          const status = await lab.runGuest({ ...guest, command, share, jobsAtOnce });
+          if (status !== 0) {
+            lab.say(`${name}: the scenarios ended with status ${status}; see above`);
+          }
         } catch (error) {
           if (!(error instanceof LabError)) throw error;
-          say(`${name}: ${error.message}`);
+          lab.say(`${name}: ${error.message}`);
         }
       }
     };

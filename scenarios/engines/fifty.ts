@@ -64,12 +64,13 @@ const ENGINES = {
     remove: "podman rm --force --all --time=0",
     removeNetwork: "rm /etc/cni/net.d/many.conflist",
   },
-  docker20: DOCKER,
   docker26: DOCKER,
   podman5: {
     start: withPodman,
     create: `ipvlan netavark install && podman ${NETWORK}`,
     run: `podman run -d --net=many --name=NAME ${IMAGE} sleep 1000`,
+    // Podman and the plugin take 100 MB together.
+    atOnce: 8,
     remove: "podman rm --force --all --time=0",
     removeNetwork: "podman network rm many",
   },

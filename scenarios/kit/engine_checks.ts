@@ -43,6 +43,14 @@ export async function failsWith(
   return { sentence, held, evidence: [toEvidence(result)] };
 }
 
+/** Checks that a line for a shell prints the same as before. */
+export async function showsStill(sentence: string, line: string, before: string): Promise<Finding> {
+  const result = await runLine(line);
+  const held = result.success && result.output === before;
+  const evidence = [toEvidence(result), { command: `${line} # before`, output: before }];
+  return { sentence, held, evidence };
+}
+
 /** Checks that the machine is as it was: the same links, mounts and programs of engines. */
 export async function nothingIsLeft(ip: Ip, before: MachineState): Promise<Finding> {
   const now = await machineState(ip);

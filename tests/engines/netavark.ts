@@ -116,6 +116,14 @@ export function netavarkTests(): void {
       await run("podman", "rm", "--force", "--time=0", "c1");
     }));
 
+  Deno.test("the README's lines run", () =>
+    withPlugin(async () => {
+      const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
+      const out = await succeed("sh", "-ec", /## Podman\n+```sh\n(.*?)```/s.exec(readme)![1]!);
+      assertStringIncludes(out, "default via 192.168.20.1 dev eth0");
+      assertStringIncludes(out, "netavark:lan 192.168.20.10/24");
+    }));
+
   Deno.test("a network's name servers and routes get into the container", () =>
     withPlugin(async () => {
       const other = ["--subnet=192.168.20.0/24", "--opt=parent=eth0.20", "--dns=9.9.9.9"];

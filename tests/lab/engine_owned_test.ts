@@ -76,11 +76,11 @@ Deno.test("what engines own is shown with its owner, and changed by them alone",
 
   await using file = await siteFile(SITE);
   const owned = await host.dump();
-  await ipvlan("apply", "--yes", file.path);
+  assertEquals((await ipvlan("apply", "--yes", file.path)).status, 0);
   const exported = await ipvlan("export");
   assertEquals(exported.out.includes("cni:") || exported.out.includes("docker:"), false);
   assertStringIncludes(exported.err, "left out, 3 in all");
-  await ipvlan("destroy", "--yes", file.path);
+  assertEquals((await ipvlan("destroy", "--yes", file.path)).status, 0);
   assertEquals(await host.dump(), owned);
   await detach(driver, SANDBOX, "eth0");
   await driver.removeNetwork("docker:3e458d0718ee");

@@ -13,7 +13,7 @@ import { NETWORK_OPTIONS, parseDriverOptions } from "../../driver/options.ts";
 import type { Endpoint, EndpointRoute, Network, NetworkSpec } from "../../driver/types.ts";
 import type { IpvlanError } from "../../errors.ts";
 import { endpointAddresses, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
-import { contains, firstUsable, parsePrefix } from "../../ipam/prefix.ts";
+import { contains, defaultGateway, parsePrefix } from "../../ipam/prefix.ts";
 import type { AttachmentSpec } from "../attachment.ts";
 import { JsonObject } from "../json.ts";
 
@@ -63,9 +63,10 @@ export function createAnswer({ spec, config }: CreateRequest): Record<string, un
   if (!spec.internal) return answer;
   const subnets = config.subnets as { subnet: string; gateway?: string; lease_range?: unknown }[];
   answer.subnets = subnets.map((subnet) => {
-    if (subnet.gateway || subnet.lease_range) return subnet;
-    const { family, bits } = firstUsable(parsePrefix(subnet.subnet).prefix);
-    return { ...subnet, lease_range: { start_ip: formatAddress({ family, bits: bits + 1n }) } };
+    const reserved = defaultGateway(parsePrefix(subnet.subnet).prefix);
+    if (subnet.gateway || subnet.lease_range || !reserved) return subnet;
+    const next = { family: reserved.family, bits: reserved.bits + 1n };
+    return { ...subnet, lease_range: { start_ip: formatAddress(next) } };
   });
   return answer;
 }

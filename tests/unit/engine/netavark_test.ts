@@ -1,5 +1,7 @@
 // The requests are those of Podman 5.4.2 with netavark 1.14.0.
 import { assertEquals, assertObjectMatch, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { IpvlanError } from "../../../lib/errors.ts";
 import { InvalidOptionError, ProblemsError } from "../../../lib/driver/errors.ts";
 import type { Network } from "../../../lib/driver/types.ts";
 import { InvalidRequestError } from "../../../lib/engine/json.ts";
@@ -131,6 +133,9 @@ Deno.test("Podman gives no container the reserved address of an internal network
   ]);
   const range = { subnet: "10.1.0.0/24", lease_range: { start_ip: "10.1.0.64" } };
   assertEquals(createAnswer(create({ internal: true, subnets: [range] })).subnets, [range]);
+  // A subnet of two addresses has none to reserve.
+  const small = { subnet: "10.1.0.0/31" };
+  assertEquals(createAnswer(create({ internal: true, subnets: [small] })).subnets, [small]);
 });
 
 Deno.test("create refuses what Podman's own choice of addresses does not go with", () => {
@@ -259,4 +264,49 @@ Deno.test("a request that is not as it should be is an error that says where", (
 
 Deno.test("info names the versions", () => {
   assertEquals(infoOf("0.1.0"), { version: "0.1.0", api_version: "1.0.0" });
+});
+
+/** Values as engines send them, and as they do not. */
+const ANY = fc.oneof(
+  fc.jsonValue({ maxDepth: 2 }),
+  fc.constantFrom("eth0", "10.1.0.0/24", "fd00::/64", "10.1.0.300", "__proto__", "", "l3", null),
+);
+
+/** A request in which some fields have other values. */
+function mutated<T extends object>(request: T): fc.Arbitrary<string> {
+  const fields = (value: object): fc.Arbitrary<unknown> =>
+    fc.record(Object.fromEntries(
+      Object.entries(value).map(([key, each]) => [
+        key,
+        fc.oneof(
+          { weight: 8, arbitrary: isPlainObject(each) ? fields(each) : fc.constant(each) },
+          { weight: 1, arbitrary: ANY },
+        ),
+      ]),
+    ));
+  return fields(request).map((value) => JSON.stringify(value));
+}
+
+function isPlainObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+Deno.test("whatever a request has in its fields, it is read or gives an error of the project's own", () => {
+  const reads: [read: (text: string) => unknown, request: object][] = [
+    [readCreate, CREATE],
+    [(text) => readSetup(text, "/run/netns/x"), SETUP],
+    [readTeardown, SETUP],
+  ];
+  for (const [read, request] of reads) {
+    fc.assert(
+      fc.property(fc.oneof(mutated(request), fc.json()), (text) => {
+        try {
+          read(text);
+        } catch (error) {
+          if (!(error instanceof IpvlanError)) throw error;
+        }
+      }),
+      { seed: 1, numRuns: 1000 },
+    );
+  }
 });

@@ -1,0 +1,85 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { type GuestJob, type GuestLab, runEngineScenarios } from "../../../lab/engine_scenarios.ts";
+import { LabError, UsageError } from "../../../lab/errors.ts";
+import { temporaryFolder } from "../../kit/worlds.ts";
+
+/** A lab whose guests write results without running anything. */
+class FakeLab implements GuestLab {
+  readonly signal = new AbortController().signal;
+  readonly fetched: string[] = [];
+  readonly ran: string[] = [];
+  readonly said: string[] = [];
+  #running = 0;
+  mostAtOnce = 0;
+
+  constructor(readonly failing = "") {}
+
+  fetchFor(bundles: readonly string[]): Promise<void> {
+    this.fetched.push(bundles.join("+"));
+    return Promise.resolve();
+  }
+
+  maxGuests(wanted: number): Promise<number> {
+    return Promise.resolve(Math.min(2, wanted));
+  }
+
+  say(line: string): void {
+    this.said.push(line);
+  }
+
+  async runGuest({ name, command, share, jobsAtOnce }: GuestJob): Promise<number> {
+    this.ran.push(name);
+    this.mostAtOnce = Math.max(this.mostAtOnce, ++this.#running);
+    assertEquals(jobsAtOnce, Math.min(2, navigator.hardwareConcurrency));
+    assertEquals(command.slice(-5), ["--share", share, "--guest", name, "fifty"]);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    this.#running--;
+    if (name === this.failing) throw new LabError("no kernel starts");
+    const evidence = [{ command: "ps", output: "50" }];
+    const verdicts = [{
+      id: "ENG-8",
+      held: true,
+      findings: [{ sentence: "50", held: true, evidence }],
+    }];
+    const result = { name: `fifty@${name}`, seconds: 1, verdicts, versions: [`${name} 1.0`] };
+    const place = { engine: "uml", kernel: "6.1.0" };
+    await Deno.writeTextFile(
+      `${share}/fifty@${name}.json`,
+      JSON.stringify({ place, result, lines: [] }),
+    );
+    return 0;
+  }
+}
+
+/** What a report has of each scenario. */
+async function reportOf(
+  lab: GuestLab,
+): Promise<{ status: number; errors: (string | undefined)[] }> {
+  await using folder = await temporaryFolder();
+  const file = `${folder.path}/report.json`;
+  const status = await runEngineScenarios(["fifty"], file, lab);
+  const { scenarios } = JSON.parse(await Deno.readTextFile(file));
+  return { status, errors: scenarios.map(({ error }: { error?: string }) => error) };
+}
+
+Deno.test("each set of programs has one guest, and only so many run at once", async () => {
+  const lab = new FakeLab();
+  const { status, errors } = await reportOf(lab);
+  assertEquals(status, 0);
+  assertEquals(errors.every((error) => error === undefined), true);
+  assertEquals(lab.ran.length > 2, true);
+  assertEquals(lab.ran, lab.fetched);
+  assertEquals(lab.mostAtOnce, Math.min(2, navigator.hardwareConcurrency));
+});
+
+Deno.test("a guest that does not start is reported, and the others run", async () => {
+  const lab = new FakeLab("docker26");
+  const { status, errors } = await reportOf(lab);
+  assertEquals(status, 1);
+  assertEquals(errors.filter((error) => error !== undefined), ["It was not run"]);
+  assertEquals(lab.said, ["docker26: no kernel starts"]);
+});
+
+Deno.test("a scenario of engines that does not exist is a wrong command line", async () => {
+  await assertRejects(() => runEngineScenarios(["nothing"], undefined, new FakeLab()), UsageError);
+});
