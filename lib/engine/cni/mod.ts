@@ -160,10 +160,15 @@ async function makeLink(call: Call, given: Result | undefined): Promise<Result> 
     return await attach(driver, network, attachment);
   });
   notices.forEach(warn);
-  const made = driver.inspectNetwork(value.network);
-  // An ipvlan link has the MAC address of its parent.
-  const link = (await ip.link.show()).find(({ name }) => name === made.parent);
-  return resultOf(call, made, value, link?.address, given);
+  try {
+    const made = driver.inspectNetwork(value.network);
+    // An ipvlan link has the MAC address of its parent.
+    const link = (await ip.link.show()).find(({ name }) => name === made.parent);
+    return resultOf(call, made, value, link?.address, given);
+  } catch (error) {
+    await detach(driver, sandbox.name, environment.ifname);
+    throw error;
+  }
 }
 
 /** Whether an error says that a pool has no address left. */
