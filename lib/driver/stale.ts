@@ -7,6 +7,8 @@
 import { attempt, IpvlanError } from "../errors.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import { formatAddress, parseAddress } from "../ipam/mod.ts";
+import type { Link } from "../iproute2/link.ts";
+import { findEnterable } from "./enterable.ts";
 import { linkIndex } from "./endpoint.ts";
 import type { DriverParts } from "./parts.ts";
 import type { EndpointRecord } from "./records.ts";
@@ -39,12 +41,28 @@ export async function findStale(
   const stale = await Promise.all(sandboxes.map(async ({ name, path }) => {
     const own = endpoints.get(name)!;
     if (own.some((endpoint) => hasLink(links, endpoint))) return false;
-    if (path !== undefined && !present.has(name)) return true;
-    if (!own.some(({ handOver }) => handOver)) return false;
-    const seen = path === undefined ? undefined : await lookInside(namespaces, name);
+    if (!own.some(({ handOver }) => handOver)) return path !== undefined && !present.has(name);
+    const seen = present.has(name) ? await lookInside(namespaces, name) : undefined;
     return !own.some((endpoint) => hasLink(seen?.links ?? [], endpoint));
   }));
-  return sandboxes.filter((_, index) => stale[index]);
+  const found = sandboxes.filter((_, index) => stale[index]);
+  const isHandedOver = ({ name }: Sandbox) => endpoints.get(name)!.some(({ handOver }) => handOver);
+  if (!found.some(isHandedOver)) return found;
+  // The engine may keep the files of its namespaces where this process does not see them.
+  const elsewhere = await linksElsewhere(parts);
+  return found.filter((sandbox) =>
+    !isHandedOver(sandbox) ||
+    !endpoints.get(sandbox.name)!.some((endpoint) => hasLink(elsewhere, endpoint))
+  );
+}
+
+/** The links in all namespaces that have a name, or that a process is in. */
+async function linksElsewhere({ namespaces }: DriverParts): Promise<Link[]> {
+  const places = await findEnterable(namespaces.run, namespaces.hostName);
+  const seen = await Promise.all(
+    places.flatMap(({ netns }) => netns === undefined ? [] : lookInside(namespaces, netns)),
+  );
+  return seen.flatMap((namespace) => namespace?.links ?? []);
 }
 
 /**
