@@ -84,6 +84,7 @@ export class Host implements AsyncDisposable {
     } finally {
       await Deno.remove(this.#stateDir, { recursive: true });
       for (const name of this.#containers) await removeFolder(`/etc/netns/${name}`);
+      await removeUnusedHosts();
     }
   }
 
@@ -100,6 +101,24 @@ export class Host implements AsyncDisposable {
     const { root } = this.#wiring;
     const present = (await root.netns.list()).filter((name) => this.#containers.has(name));
     await allSettled(present.map((name) => root.netns.del(name)));
+  }
+}
+
+/** Where the driver has the hosts files that several containers share, by hard links. */
+const SHARED = "/etc/netns/.ipvlan-kit";
+
+/** Removes the shared hosts files that no container has any more, and their folder with the last. */
+async function removeUnusedHosts(): Promise<void> {
+  let left = 0;
+  try {
+    for await (const { name } of Deno.readDir(SHARED)) {
+      const path = `${SHARED}/${name}`;
+      if ((await Deno.stat(path)).nlink === 1) await Deno.remove(path);
+      else left++;
+    }
+    if (left === 0) await Deno.remove(SHARED);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 
