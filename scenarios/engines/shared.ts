@@ -33,7 +33,7 @@ const shared: Scenario[] = engineScenario(
     await using ip = await Ip.open();
     await using _router = await withRouter(ip);
     await using _ipvlan = await withIpvlan();
-    await using _docker = await DockerHost.start();
+    await using _docker = await DockerHost.start({ stateDir: "/var/lib/ipvlan" });
     await loadImage("ctr", "--address", SOCKET, "image", "import");
     await tour.perform("ipvlan cni install");
     await tour.perform(
