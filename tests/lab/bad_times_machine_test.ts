@@ -128,25 +128,28 @@ Deno.test("a read-only state folder is reported in one line, and nothing changes
 
 Deno.test("a store from a newer version is reported in one line, and nothing changes", async (t) => {
   await using place = await inhabited();
+  /** Sets the version, and returns the one before. */
   const setVersion = (version: number) => {
     using db = new DatabaseSync(`${place.folder}/ipvlan.db`);
+    const { user_version } = db.prepare("PRAGMA user_version").get()!;
     db.exec(`PRAGMA user_version = ${version}`);
+    return Number(user_version);
   };
+  const own = setVersion(99);
   const see = async () => {
-    setVersion(1);
+    setVersion(own);
     const world = await seeWorld();
-    setVersion(7);
+    setVersion(99);
     return world;
   };
-  setVersion(7);
   try {
-    const says = /its version is 7, newer than this program's; use a newer program$/;
+    const says = /its version is 99, newer than this program's; use a newer program$/;
     await assertRefused(t, place.path, says, { see });
     const { status, out, err } = await ipvlan("network", "ls");
     assertMatch(err, says);
     assertEquals([status, out], [1, ""]);
   } finally {
-    setVersion(1);
+    setVersion(own);
   }
 });
 

@@ -52,17 +52,6 @@ async function fetchPrograms(bundle: string): Promise<void> {
 // Only root can become another user.
 const ignore = Deno.uid() !== 0;
 
-Deno.test("Docker 26.1 runs in the lab of an ordinary user", { ignore }, async () => {
-  await fetchPrograms("docker26");
-  // One test is enough: whoever runs the lab, the guest is the same.
-  const test = ["deno", "test", "-A", "--no-check", "--cached-only", "--filter", "starts"];
-  const { code, stdout, stderr } = await labAsUser(
-    ...["--engine", "uml", "--with", "docker26", "--", ...test, "tests/engines/docker26_test.ts"],
-  );
-  assertEquals(code, 0, stderr);
-  assertMatch(stdout, /^ok \| 1 passed \| 0 failed/m);
-});
-
 Deno.test("the scenarios of engines run in the lab of an ordinary user", { ignore }, async () => {
   await fetchPrograms("podman5");
   const { code, stdout, stderr } = await labAsUser("engines", "netavark");
