@@ -8,17 +8,12 @@ import config from "../deno.json" with { type: "json" };
 import { check, files, published, runStages, scenarios, testFiles, tests } from "./stages.ts";
 
 /**
- * The tests and scenarios of engines that fit into ten minutes with all the rest on two CPUs: of each
- * statement, one engine. `deno task test:engines` runs all of them.
+ * The tests and scenarios of engines that fit into ten minutes with all the rest on two CPUs.
+ * `tests/lab_engine/programs_test.ts` runs netavark's. `deno task test:engines` runs all of them.
  */
 const ENGINES = {
   tests: /(containerd|etcd|frr|podman4)\w*_test\.ts$/,
-  scenarios: [
-    "docker-guide@docker26",
-    "docker-two-hosts@docker26",
-    "cni@containerd21",
-    "netavark@podman5",
-  ],
+  scenarios: ["docker-two-hosts@docker26", "cni@containerd21"],
 };
 
 /** The public modules. They are checked together, as one may export a type of another. */
