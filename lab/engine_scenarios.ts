@@ -54,7 +54,7 @@ export async function runEngineScenarios(
   const program = scenariosProgram("engines/");
   await cacheScenarios(program);
   const guests = await listGuests(program, names);
-  // One after another: apt-get runs alone, and says first what it fetches.
+  // One after another: each says first what it fetches, and two apt-get cannot run at once.
   for (const { bundles } of guests) await lab.fetchFor(bundles);
   return await withShare(async (share) => {
     const report = `${share}/report.json`;

@@ -645,7 +645,7 @@ export class Driver implements AsyncDisposable {
    * of one engine with the same subnet and range get the same pool. It stays until it is released as
    * often as it was requested.
    *
-   * No address of it is given away twice, whoever asks. An automatic address of a network or of a pool
+   * No address of it is given away twice. An automatic address of a network or of a pool
    * is none that another one on an overlapping subnet has given away.
    *
    * @throws {MissingPoolSubnetError} It is to have IPv6, and has no subnet.

@@ -18,7 +18,7 @@ export interface EnterableNamespace {
 /** What is known of the host's namespace. */
 export const HOST = { isHost: true, where: "of the host" } as const;
 
-/** The file of the namespace of whoever looks. */
+/** The file of the namespace of the process that looks. */
 const OWN = "/proc/self/ns/net";
 
 /**

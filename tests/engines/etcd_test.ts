@@ -1,6 +1,6 @@
 // Tests of etcd in a guest of the lab.
 import { assertEquals } from "@std/assert";
-import { Daemon } from "../kit/engines.ts";
+import { Daemon } from "../../scenarios/kit/engines.ts";
 import { succeed } from "../kit/processes.ts";
 import { temporaryFolder } from "../kit/worlds.ts";
 

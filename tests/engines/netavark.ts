@@ -5,7 +5,7 @@ import { Driver } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { withIpvlan } from "../../scenarios/kit/engine_machine.ts";
 import { withPodman } from "../../scenarios/kit/podman.ts";
-import { IMAGE } from "../kit/engines.ts";
+import { IMAGE } from "../../scenarios/kit/engines.ts";
 import { heldIp } from "../kit/faults.ts";
 import { processes, run, succeed } from "../kit/processes.ts";
 import { state, withRouter } from "./machine.ts";

@@ -1,5 +1,5 @@
 // Tests of Podman 5.4 with netavark in a guest of the lab.
-import { succeed } from "../kit/engines.ts";
+import { succeed } from "../../scenarios/kit/program.ts";
 import { netavarkTests } from "./netavark.ts";
 import { podmanTests } from "./podman.ts";
 
