@@ -1,5 +1,6 @@
 import { findHolders, type HeldAddress } from "../driver/holders.ts";
-import { isReady, SqliteStore, stateFolder, withoutState } from "../driver/store.ts";
+import { SqliteStore, stateFolder } from "../driver/sqlite_store.ts";
+import { isReady, withoutState } from "../driver/store.ts";
 import { IpvlanError } from "../errors.ts";
 import { kernelFacts, MissingRightsError, MODULES } from "../iproute2/kernel.ts";
 import { Shell } from "../iproute2/shell.ts";

@@ -1,9 +1,7 @@
 import type { IpvlanError } from "../errors.ts";
-import { look, lookAtLinks } from "../iproute2/view.ts";
 import { netnsPath } from "../iproute2/words.ts";
 import { attach, type Attached, type AttachRequest, takenNamespace } from "./attach.ts";
 import { type BackgroundOptions, startInBackground } from "./background.ts";
-import { BorrowedNamespaces } from "./borrowed.ts";
 import {
   claimAddress,
   claimGateway,
@@ -20,18 +18,13 @@ import {
   SandboxGoneError,
   SandboxInUseError,
 } from "./errors.ts";
+import { factsFor, hostFacts, linkFacts } from "./facts.ts";
 import { findNetwork, findSandbox, networksOf } from "./find.ts";
-import { HostsFiles } from "./hosts.ts";
-import { StateLock } from "./lock.ts";
-import { LinkMonitor } from "./monitor.ts";
-import { parentNames } from "./names.ts";
-import { Namespaces, programsWith, rehearsed, watched, type WrapRunner } from "./namespaces.ts";
-import { decideNetwork, type HostFacts, wantsPool } from "./network.ts";
-import { KeptOutput } from "./output.ts";
+import { rehearsed, watched, type WrapRunner } from "./namespaces.ts";
+import { decideNetwork } from "./network.ts";
+import { type DriverBase, type DriverOptions, makeParts, openBase } from "./open.ts";
 import type { DriverParts } from "./parts.ts";
-import { KnownPools } from "./pools.ts";
-import { namespaceExists, Processes } from "./processes.ts";
-import { lateSignal, type Programs } from "./programs.ts";
+import { namespaceExists } from "./processes.ts";
 import { recover, type Recovery } from "./recover.ts";
 import {
   disconnect,
@@ -41,11 +34,11 @@ import {
   removeTransient,
 } from "./remove.ts";
 import { restore, restoreParent } from "./restore.ts";
+import { restoreUntil } from "./restore_wait.ts";
 import { seeSandboxes } from "./see.ts";
+import { settingsOf, withHostname } from "./settings.ts";
 import { inTheWay, removeStale } from "./stale.ts";
-import { SettingsKeeper, settingsOf, withHostname } from "./settings.ts";
-import { guardStateFolder } from "./state_folder.ts";
-import { isReady, SqliteStore, stateFolder, withoutState } from "./store.ts";
+import { isReady, withoutState } from "./store.ts";
 import type {
   AddressPool,
   AddressPoolDetails,
@@ -67,71 +60,7 @@ import type {
   SeenSandbox,
   SubnetPoolRequest,
 } from "./types.ts";
-import { pause, sayIfLong, type WaitOptions } from "./wait.ts";
-
-/** How long `restore` waits at least before it tries again, in milliseconds. */
-const RETRY = 500;
-
-/** How a {@linkcode Driver} is opened. */
-export interface DriverOptions {
-  /**
-   * The network namespace that is the host, where the parents are: a name under `/run/netns`.
-   *
-   * @default {undefined} The namespace of this process.
-   */
-  host?: string;
-  /**
-   * The folder of the store. It is made if it does not exist.
-   *
-   * @default {undefined} The environment's `IPVLAN_STATE_DIR`, or `/var/lib/ipvlan`.
-   */
-  stateDir?: string;
-  /**
-   * Called with each command that changes something, before it runs. The command is written as in a
-   * shell: `ip -n c1 link set dev eth0 up`.
-   *
-   * @default {undefined}
-   */
-  verbose?: (command: string) => void;
-  /**
-   * Called with each command that would change something, instead of running it. Neither the kernel
-   * nor the store changes: the driver works on a copy of the store, in memory.
-   *
-   * @default {undefined}
-   */
-  dryRun?: (command: string) => void;
-  /**
-   * Ends the calls: see {@linkcode Driver.withSignal}.
-   *
-   * @default {undefined}
-   */
-  signal?: AbortSignal;
-  /**
-   * Called with a sentence if a call waits for longer than a second: for another process that uses
-   * the state folder, or for a program that does not end.
-   *
-   * @default {undefined}
-   */
-  waiting?: (sentence: string) => void;
-}
-
-/** What drivers with different signals share. */
-interface DriverBase
-  extends Pick<DriverParts, "store" | "hosts" | "pools" | "output" | "isRehearsal"> {
-  host: string | undefined;
-  wrap: WrapRunner | undefined;
-  /** Called with each command that changes something. */
-  report: ((command: string) => void) | undefined;
-  /** What opening the driver has changed and the user should know. */
-  notices: readonly string[];
-  programs: Programs;
-  /** The file that each `ip` has open: see {@linkcode Namespaces}. */
-  programLock: string | undefined;
-  /** For the calls. Without a file, it never blocks. */
-  lock: StateLock;
-  /** For sequences of calls. */
-  sequences: StateLock;
-}
+import type { WaitOptions } from "./wait.ts";
 
 /**
  * The ipvlan driver: networks, and sandboxes connected to them, kept in a store.
@@ -182,32 +111,11 @@ export class Driver implements AsyncDisposable {
    *
    * @ignore
    */
-  static openWrapped(
-    { host, stateDir, dryRun, verbose, signal, waiting }: DriverOptions,
-    wrap?: WrapRunner,
-  ): Driver {
-    const folder = stateDir ?? stateFolder();
-    const store = dryRun ? SqliteStore.copy(folder) : SqliteStore.open(folder);
-    // A dry run locks nothing.
-    const file = (name: string) => dryRun ? undefined : `${folder}/${name}`;
-    const programLock = file("ip.lock");
-    const programs = programsWith(programLock);
-    const base = {
-      host,
-      wrap,
-      notices: dryRun ? [] : guardStateFolder(folder),
-      store,
-      programLock,
-      programs,
-      hosts: new HostsFiles(store, programs, file("hosts.lock")),
-      pools: new KnownPools(store),
-      report: dryRun ?? verbose,
-      isRehearsal: dryRun !== undefined,
-      output: new KeptOutput(folder, dryRun !== undefined),
-      lock: new StateLock(file("lock")),
-      sequences: new StateLock(file("sequence.lock")),
-    };
-    return new Driver(base, { signal, waiting });
+  static openWrapped(options: DriverOptions, wrap?: WrapRunner): Driver {
+    return new Driver(openBase(options, wrap), {
+      signal: options.signal,
+      waiting: options.waiting,
+    });
   }
 
   /**
@@ -233,7 +141,7 @@ export class Driver implements AsyncDisposable {
 
   /** Finds everything that is wrong with a network to create. Changes nothing. */
   async problemsOf(spec: NetworkSpec): Promise<readonly IpvlanError[]> {
-    const facts = await this.#hostFacts();
+    const facts = await hostFacts(this.#parts);
     const decision = decideNetwork(spec, newIdentity(), this.listNetworks(), facts);
     return decision.ok ? [] : decision.problems;
   }
@@ -248,9 +156,9 @@ export class Driver implements AsyncDisposable {
    */
   async createNetwork(spec: NetworkSpec): Promise<Outcome<Network>> {
     return await this.#exclusive(async (parts) => {
-      const lookAgain = () => this.#hostFacts();
+      const lookAgain = () => hostFacts(parts);
       // In a dry run, the kernel does not say what is in the way.
-      const facts = this.#base.isRehearsal ? await lookAgain() : await this.#factsFor(spec);
+      const facts = this.#base.isRehearsal ? await lookAgain() : await factsFor(parts, spec);
       return await createNetwork(parts, spec, facts, lookAgain);
     });
   }
@@ -604,40 +512,11 @@ export class Driver implements AsyncDisposable {
    * @param seconds How long to wait for parents that do not exist yet.
    */
   async restore(seconds = 0): Promise<RestoreReport> {
-    const restoreOnce = () =>
-      this.#exclusive(async (parts, recovery) => {
-        const { store, unstoppable } = parts;
-        const stale = await removeStale(unstoppable, store.sandboxes());
-        await removeTransient(unstoppable, store.networks());
-        const undone = stale.map((name) => `The namespace of "${name}" was gone`);
-        const report = await restore(parts, {
-          ...recovery,
-          undone: [...recovery.undone, ...undone],
-        });
-        // After the signal, everything was refused, and the report says so of each.
-        parts.wait.signal?.throwIfAborted();
-        return report;
-      });
-    if (seconds === 0) return await restoreOnce();
-    // Started before the first try, so that it sees every link that appears after it.
-    await using links = new LinkMonitor(this.#base.host);
-    const { signal, waiting } = this.#parts.wait;
-    const time = AbortSignal.timeout(seconds * 1000);
-    const deadline = signal ? AbortSignal.any([time, signal]) : time;
-    let report: RestoreReport | undefined;
-    using _notice = sayIfLong(waiting, () => {
-      const [first, ...others] = report?.missing ?? [];
-      const more = others.length > 0 ? ` and ${others.length} more` : "";
-      return first ? `Waiting to restore the ${first.kind} "${first.name}"${more}` : "Restoring";
-    });
-    for (;;) {
-      report = await restoreOnce();
-      // After the deadline there is one last try, for a link that appeared just before.
-      if (report.missing.length === 0 || deadline.aborted) return report;
-      // What fails is made and undone, so that a try may itself be the next change.
-      await pause(RETRY, deadline);
-      await links.changed(deadline);
-    }
+    return await restoreUntil(
+      seconds,
+      this.#parts,
+      () => this.#exclusive(restoreAll),
+    );
   }
 
   /**
@@ -788,40 +667,10 @@ export class Driver implements AsyncDisposable {
       const [namespaceId, isHost, facts] = await Promise.all([
         path === undefined ? undefined : borrowed.identify(path),
         taken === undefined ? false : borrowed.isHost(taken),
-        connections.length > 0 ? this.#linkFacts() : undefined,
+        connections.length > 0 ? linkFacts(this.#parts) : undefined,
       ]);
       return await attach(this.#parts, { ...request, namespaceId, isHost }, facts);
     });
-  }
-
-  /** What the host has that a network may need: its parent, and the links below that. */
-  async #factsFor(spec: NetworkSpec): Promise<HostFacts> {
-    const { namespaces, store } = this.#parts;
-    const ip = namespaces.host();
-    return {
-      release: Deno.osRelease(),
-      ...await lookAtLinks(ip, parentNames(spec)),
-      routes: wantsPool(spec) ? await ip.route.show(4) : [],
-      pools: wantsPool(spec) ? store.pools() : [],
-    };
-  }
-
-  /** All that the host has. */
-  async #hostFacts(): Promise<HostFacts> {
-    const [facts, routes] = await Promise.all([
-      this.#linkFacts(),
-      // Only the choice of an IPv4 subnet depends on the routes.
-      this.#parts.namespaces.host().route.show(4),
-    ]);
-    return { ...facts, routes, pools: this.listPools() };
-  }
-
-  /** The links and addresses of the host. */
-  async #linkFacts(): Promise<HostFacts> {
-    const { namespaces } = this.#parts;
-    const host = { netns: this.#base.host, ip: namespaces.host(), run: namespaces.run };
-    const seen = await look(host, { links: true, addrs: true });
-    return { release: Deno.osRelease(), ...seen, routes: [] };
   }
 
   /** Kills processes; on a dry run, reports the commands. */
@@ -836,36 +685,14 @@ export class Driver implements AsyncDisposable {
   }
 }
 
-/** Makes the parts of a driver with a signal. */
-function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
-  const { host, wrap, store, programLock: lock, programs, hosts, pools, output } = base;
-  const { report, isRehearsal } = base;
-  const pathOf = (sandbox: string) => store.sandbox(sandbox)?.path;
-  const namespaces = new Namespaces({ host, lock, programs, wrap, pathOf, ...wait });
-  const partsOn = (namespaces: Namespaces, wait: WaitOptions) => {
-    const processes = new Processes(namespaces.run, lock);
-    const settings = new SettingsKeeper({ run: namespaces.run, report, isRehearsal });
-    const borrowed = new BorrowedNamespaces(namespaces.run, host);
-    return {
-      store,
-      namespaces,
-      borrowed,
-      processes,
-      hosts,
-      pools,
-      output,
-      settings,
-      isRehearsal,
-      wait,
-    };
-  };
-  // What has begun may wait for others a little longer, and then leaves the rest to the next call.
-  const late = { ...wait, signal: lateSignal(wait.signal) };
-  const unstoppable: DriverParts = {
-    ...partsOn(namespaces.unstoppable, late),
-    get unstoppable() {
-      return unstoppable;
-    },
-  };
-  return { ...partsOn(namespaces, wait), unstoppable };
+/** Removes what engines have left, and restores the rest. */
+async function restoreAll(parts: DriverParts, recovery: Recovery): Promise<RestoreReport> {
+  const { store, unstoppable, wait } = parts;
+  const stale = await removeStale(unstoppable, store.sandboxes());
+  await removeTransient(unstoppable, store.networks());
+  const undone = stale.map((name) => `The namespace of "${name}" was gone`);
+  const report = await restore(parts, { ...recovery, undone: [...recovery.undone, ...undone] });
+  // After the signal, everything was refused, and the report says so of each.
+  wait.signal?.throwIfAborted();
+  return report;
 }

@@ -4,7 +4,8 @@
  * @module
  */
 export type { BackgroundOptions } from "./background.ts";
-export { Driver, type DriverOptions } from "./driver.ts";
+export { Driver } from "./driver.ts";
+export type { DriverOptions } from "./open.ts";
 export {
   AddressHeldError,
   AlreadyConnectedError,

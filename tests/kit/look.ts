@@ -9,7 +9,7 @@ import { linkAddresses } from "../../lib/driver/endpoint.ts";
 import { renderHosts } from "../../lib/driver/hosts_plan.ts";
 import { Driver } from "../../lib/driver/mod.ts";
 import { isOurs } from "../../lib/driver/parent.ts";
-import { SqliteStore } from "../../lib/driver/store.ts";
+import { SqliteStore } from "../../lib/driver/sqlite_store.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import type { Link } from "../../lib/iproute2/link.ts";
 import { lookInto } from "../../lib/iproute2/view.ts";

@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { AddressLog } from "../../../lib/driver/address_log.ts";
 import { StoreError } from "../../../lib/driver/errors.ts";
 import type { EndpointRecord } from "../../../lib/driver/records.ts";
-import { SqliteStore, stateFolder } from "../../../lib/driver/store.ts";
+import { SqliteStore, stateFolder } from "../../../lib/driver/sqlite_store.ts";
 import type { AddressPool, Network } from "../../../lib/driver/types.ts";
 import { IDENTITY, network } from "../../kit/values.ts";
 

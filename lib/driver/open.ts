@@ -1,0 +1,136 @@
+import { BorrowedNamespaces } from "./borrowed.ts";
+import { HostsFiles } from "./hosts.ts";
+import { StateLock } from "./lock.ts";
+import { Namespaces, programsWith, type WrapRunner } from "./namespaces.ts";
+import { KeptOutput } from "./output.ts";
+import type { DriverParts } from "./parts.ts";
+import { KnownPools } from "./pools.ts";
+import { Processes } from "./processes.ts";
+import { lateSignal, type Programs } from "./programs.ts";
+import { SettingsKeeper } from "./settings.ts";
+import { SqliteStore, stateFolder } from "./sqlite_store.ts";
+import { guardStateFolder } from "./state_folder.ts";
+import type { WaitOptions } from "./wait.ts";
+
+/** How a {@linkcode Driver} is opened. */
+export interface DriverOptions {
+  /**
+   * The network namespace that is the host, where the parents are: a name under `/run/netns`.
+   *
+   * @default {undefined} The namespace of this process.
+   */
+  host?: string;
+  /**
+   * The folder of the store. It is made if it does not exist.
+   *
+   * @default {undefined} The environment's `IPVLAN_STATE_DIR`, or `/var/lib/ipvlan`.
+   */
+  stateDir?: string;
+  /**
+   * Called with each command that changes something, before it runs. The command is written as in a
+   * shell: `ip -n c1 link set dev eth0 up`.
+   *
+   * @default {undefined}
+   */
+  verbose?: (command: string) => void;
+  /**
+   * Called with each command that would change something, instead of running it. Neither the kernel
+   * nor the store changes: the driver works on a copy of the store, in memory.
+   *
+   * @default {undefined}
+   */
+  dryRun?: (command: string) => void;
+  /**
+   * Ends the calls: see {@linkcode Driver.withSignal}.
+   *
+   * @default {undefined}
+   */
+  signal?: AbortSignal;
+  /**
+   * Called with a sentence if a call waits for longer than a second: for another process that uses
+   * the state folder, or for a program that does not end.
+   *
+   * @default {undefined}
+   */
+  waiting?: (sentence: string) => void;
+}
+
+/** What drivers with different signals share. */
+export interface DriverBase
+  extends Pick<DriverParts, "store" | "hosts" | "pools" | "output" | "isRehearsal"> {
+  host: string | undefined;
+  wrap: WrapRunner | undefined;
+  /** Called with each command that changes something. */
+  report: ((command: string) => void) | undefined;
+  /** What opening the driver has changed and the user should know. */
+  notices: readonly string[];
+  programs: Programs;
+  /** The file that each `ip` has open: see {@linkcode Namespaces}. */
+  programLock: string | undefined;
+  /** For the calls. Without a file, it never blocks. */
+  lock: StateLock;
+  /** For sequences of calls. */
+  sequences: StateLock;
+}
+
+/** Opens what drivers on a state folder share. */
+export function openBase(
+  { host, stateDir, dryRun, verbose }: DriverOptions,
+  wrap?: WrapRunner,
+): DriverBase {
+  const folder = stateDir ?? stateFolder();
+  const store = dryRun ? SqliteStore.copy(folder) : SqliteStore.open(folder);
+  // A dry run locks nothing.
+  const file = (name: string) => dryRun ? undefined : `${folder}/${name}`;
+  const programLock = file("ip.lock");
+  const programs = programsWith(programLock);
+  return {
+    host,
+    wrap,
+    notices: dryRun ? [] : guardStateFolder(folder),
+    store,
+    programLock,
+    programs,
+    hosts: new HostsFiles(store, programs, file("hosts.lock")),
+    pools: new KnownPools(store),
+    report: dryRun ?? verbose,
+    isRehearsal: dryRun !== undefined,
+    output: new KeptOutput(folder, dryRun !== undefined),
+    lock: new StateLock(file("lock")),
+    sequences: new StateLock(file("sequence.lock")),
+  };
+}
+
+/** Makes the parts of a driver with a signal. */
+export function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
+  const { host, wrap, store, programLock: lock, programs, hosts, pools, output } = base;
+  const { report, isRehearsal } = base;
+  const pathOf = (sandbox: string) => store.sandbox(sandbox)?.path;
+  const namespaces = new Namespaces({ host, lock, programs, wrap, pathOf, ...wait });
+  const partsOn = (namespaces: Namespaces, wait: WaitOptions) => {
+    const processes = new Processes(namespaces.run, lock);
+    const settings = new SettingsKeeper({ run: namespaces.run, report, isRehearsal });
+    const borrowed = new BorrowedNamespaces(namespaces.run, host);
+    return {
+      store,
+      namespaces,
+      borrowed,
+      processes,
+      hosts,
+      pools,
+      output,
+      settings,
+      isRehearsal,
+      wait,
+    };
+  };
+  // What has begun may wait for others a little longer, and then leaves the rest to the next call.
+  const late = { ...wait, signal: lateSignal(wait.signal) };
+  const unstoppable: DriverParts = {
+    ...partsOn(namespaces.unstoppable, late),
+    get unstoppable() {
+      return unstoppable;
+    },
+  };
+  return { ...partsOn(namespaces, wait), unstoppable };
+}

@@ -1,0 +1,39 @@
+import { LinkMonitor } from "./monitor.ts";
+import type { DriverParts } from "./parts.ts";
+import type { RestoreReport } from "./types.ts";
+import { pause, sayIfLong } from "./wait.ts";
+
+/** How long to wait at least before the next try, in milliseconds. */
+const RETRY = 500;
+
+/**
+ * Restores, and again when the links of the host change, until everything is there.
+ *
+ * @param seconds For how long to wait for parents that do not exist yet.
+ * @param restoreOnce Restores what it can.
+ */
+export async function restoreUntil(
+  seconds: number,
+  { namespaces, wait: { signal, waiting } }: DriverParts,
+  restoreOnce: () => Promise<RestoreReport>,
+): Promise<RestoreReport> {
+  if (seconds === 0) return await restoreOnce();
+  // Started before the first try, so that it sees every link that appears after it.
+  await using links = new LinkMonitor(namespaces.hostName);
+  const time = AbortSignal.timeout(seconds * 1000);
+  const deadline = signal ? AbortSignal.any([time, signal]) : time;
+  let report: RestoreReport | undefined;
+  using _notice = sayIfLong(waiting, () => {
+    const [first, ...others] = report?.missing ?? [];
+    const more = others.length > 0 ? ` and ${others.length} more` : "";
+    return first ? `Waiting to restore the ${first.kind} "${first.name}"${more}` : "Restoring";
+  });
+  for (;;) {
+    report = await restoreOnce();
+    // After the deadline there is one last try, for a link that appeared just before.
+    if (report.missing.length === 0 || deadline.aborted) return report;
+    // What fails is made and undone, so that a try may itself be the next change.
+    await pause(RETRY, deadline);
+    await links.changed(deadline);
+  }
+}

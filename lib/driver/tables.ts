@@ -1,0 +1,112 @@
+/**
+ * The tables of the store.
+ *
+ * @module
+ */
+
+/** The version of the tables below, kept in the database's `user_version`. */
+export const VERSION = 2;
+
+/** The tables, in an order in which none comes before one that it refers to. */
+export const TABLE_NAMES = ["network", "link", "sandbox", "endpoint", "pool", "claim"];
+
+/**
+ * The table of the endpoints. Only an engine connects a sandbox to one network several times: the names
+ * of its sandboxes have a colon.
+ */
+const ENDPOINT_TABLE = `
+  CREATE TABLE endpoint (
+    id TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    network TEXT NOT NULL REFERENCES network (id),
+    sandbox TEXT NOT NULL REFERENCES sandbox (name),
+    ifname TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    ip TEXT,
+    ip6 TEXT,
+    aliases TEXT NOT NULL,
+    record TEXT NOT NULL,
+    UNIQUE (sandbox, ifname),
+    UNIQUE (sandbox, ordinal),
+    UNIQUE (network, ip),
+    UNIQUE (network, ip6)
+  ) STRICT;
+  CREATE UNIQUE INDEX endpoint_once ON endpoint (network, sandbox)
+    WHERE instr(sandbox, ':') = 0;
+`;
+
+/** The tables of the address pools that engines ask for by themselves. */
+const POOL_TABLES = `
+  CREATE TABLE pool (
+    id TEXT PRIMARY KEY,
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE claim (
+    pool TEXT NOT NULL REFERENCES pool (id) ON DELETE CASCADE,
+    address TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    PRIMARY KEY (pool, address)
+  ) STRICT;
+`;
+
+/** Makes the tables of version 1 those of version 2. */
+export const FROM_VERSION_1 = `
+  ALTER TABLE endpoint RENAME TO endpoint_1;
+  DROP INDEX IF EXISTS endpoint_unready;
+  ${ENDPOINT_TABLE}
+  INSERT INTO endpoint
+    SELECT id, state, network, sandbox, ifname, ordinal, ip, ip6, aliases, '{}'
+    FROM endpoint_1 ORDER BY rowid;
+  DROP TABLE endpoint_1;
+  ${POOL_TABLES}
+`;
+
+export const TABLES = `
+  CREATE TABLE network (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL,
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE link (
+    name TEXT PRIMARY KEY,
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE sandbox (
+    name TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    record TEXT NOT NULL
+  ) STRICT;
+  ${ENDPOINT_TABLE}
+  ${POOL_TABLES}
+`;
+
+/** The parent of a network, and the link below a link. A damaged record has none. */
+export const [PARENT, BELOW] = ["parent", "link"].map((field) =>
+  `CASE WHEN json_valid(record) THEN record ->> '${field}' END`
+);
+
+/** Whether a network belongs to an engine. */
+export const OWNED = `CASE WHEN json_valid(record) THEN record ->> 'owner' IS NOT NULL END`;
+
+/** Whether a sandbox has names of its own in its hosts file. */
+export const WITH_HOSTS = `CASE WHEN json_valid(record)
+  THEN record ->> 'hostname' IS NOT NULL OR record ->> 'hosts' IS NOT NULL END`;
+
+/**
+ * The indexes. Without them, a question about one parent, or about what is half done, would read
+ * every record. SQLite uses an index of an expression only for the same expression.
+ */
+export const INDEXES = `
+  CREATE INDEX IF NOT EXISTS network_parent ON network (${PARENT});
+  CREATE INDEX IF NOT EXISTS network_owned ON network (${PARENT}) WHERE ${OWNED};
+  CREATE INDEX IF NOT EXISTS link_below ON link (${BELOW});
+  CREATE INDEX IF NOT EXISTS network_unready ON network (name) WHERE state <> 'ready';
+  CREATE INDEX IF NOT EXISTS sandbox_unready ON sandbox (name) WHERE state <> 'ready';
+  CREATE INDEX IF NOT EXISTS sandbox_hosts ON sandbox (name) WHERE ${WITH_HOSTS};
+  CREATE INDEX IF NOT EXISTS endpoint_unready ON endpoint (sandbox, ordinal) WHERE state <> 'ready';
+  CREATE INDEX IF NOT EXISTS endpoint_ip ON endpoint (ip);
+  CREATE INDEX IF NOT EXISTS endpoint_ip6 ON endpoint (ip6);
+  CREATE INDEX IF NOT EXISTS claim_address ON claim (address);
+  CREATE INDEX IF NOT EXISTS claim_holder ON claim (pool, holder);
+`;
