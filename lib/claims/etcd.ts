@@ -198,8 +198,10 @@ export class Etcd implements Disposable {
   }
 
   /**
-   * Watches a range from a revision on. It ends when the connection does; it throws if it cannot begin,
-   * or if etcd has no longer what happened since that revision.
+   * Watches a range from a revision on. It ends when the connection does, or if etcd does not have any
+   * more what happened since that revision.
+   *
+   * @throws {EtcdUnreachableError} It cannot begin.
    */
   async *watch(
     { key, end }: { key: string; end: string },
@@ -210,12 +212,9 @@ export class Etcd implements Disposable {
     const stop = new AbortController();
     const ended = AbortSignal.any([signal, stop.signal]);
     try {
-      const response = await this.#firstAnswer(
-        "watch",
-        { create_request: create },
-        { deadline, signal: ended },
-      );
-      for await (const line of lines(response.body!)) {
+      const options = { deadline, signal: ended };
+      const response = await this.#firstAnswer("watch", { create_request: create }, options);
+      for await (const line of linesOf(response)) {
         const { result, error } = JSON.parse(line) as WatchAnswer;
         if (error || result?.canceled) return;
         const events = result?.events ?? [];
@@ -226,9 +225,6 @@ export class Etcd implements Disposable {
           }));
         }
       }
-    } catch (error) {
-      if (ended.aborted) return;
-      throw error;
     } finally {
       stop.abort();
     }
@@ -264,9 +260,15 @@ export class Etcd implements Disposable {
         } catch (error) {
           signal?.throwIfAborted();
           if (error instanceof EtcdRefusedError) throw error;
-          reasons[endpoint] = reasonOf(error);
+          const reason = reasonOf(error);
+          // The time of the last attempt is often too short for an answer.
+          if (reason !== NO_ANSWER || reasons[endpoint] === undefined) reasons[endpoint] = reason;
           if (!isNotSent(error)) mayRepeat = true;
         }
+      }
+      // A certificate that is wrong now is wrong in a second.
+      if (Object.values(reasons).every((reason) => /certificate/i.test(reason))) {
+        throw this.#unreachable(reasons);
       }
       await pause(Math.min(PAUSE, Math.max(0, deadline - performance.now())), signal);
     }
@@ -474,15 +476,20 @@ async function answerOf(endpoint: string, response: Response): Promise<unknown> 
 
 /** Whether a request has not reached etcd for sure: there was no connection. */
 function isNotSent(error: unknown): boolean {
-  return error instanceof TypeError && error.message.includes("client error (Connect)");
+  return error instanceof TypeError && textOf(error).includes("client error (Connect)");
 }
 
 /** What was wrong, in a few words: without the address, which the caller names. */
 function reasonOf(error: unknown): string {
-  const { name, message } = error as Error;
+  const { name } = error as Error;
   if (name === "TimeoutError" || name === "AbortError") return NO_ANSWER;
-  return message.replace(/^error sending request.*?: /s, "").replace(/^client error \(\w+\): /, "")
-    .replace(/\s+/g, " ");
+  return textOf(error as Error).replace(/^error sending request.*?\): /s, "")
+    .replace(/^client error \(\w+\): /, "").replace(/\s+/g, " ");
+}
+
+/** The message of an error; `fetch` has it in the cause of its own. */
+function textOf({ message, cause }: Error): string {
+  return cause instanceof Error ? cause.message : message;
 }
 
 /** Waits for some milliseconds, or until the signal is aborted. */
@@ -494,11 +501,19 @@ async function pause(milliseconds: number, signal?: AbortSignal): Promise<void> 
   clearTimeout(timer);
 }
 
-/** Reads a stream line by line. */
-async function* lines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream() as never)) {
-    const parts = (rest + text).split("\n");
+/** Reads an answer line by line, until it ends or its connection breaks. */
+async function* linesOf(response: Response): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  const reader = response.body!.getReader();
+  for (let rest = "";;) {
+    let bytes: Uint8Array | undefined;
+    try {
+      bytes = (await reader.read()).value;
+    } catch {
+      return;
+    }
+    if (!bytes) return;
+    const parts = (rest + decoder.decode(bytes, { stream: true })).split("\n");
     rest = parts.pop()!;
     yield* parts;
   }

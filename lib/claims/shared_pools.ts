@@ -163,7 +163,9 @@ export class SharedPools implements Disposable {
         const found: Found = await this.#run(pool.access, options, async (session) => {
           const address = kept();
           if (address !== undefined) return { address };
-          return await obtain(session, this.#pool(id), request, wanted.range, wish);
+          const found = await obtain(session, this.#pool(id), request, wanted.range, wish);
+          // Before another process of this host gives back the block as unused.
+          return found.address ?? found.wish ? found : { address: kept() };
         });
         if (found.wish && isLast) throw found.wish.error;
         address = found.address;
@@ -460,7 +462,7 @@ export class SharedPools implements Disposable {
     try {
       await changes.next();
     } catch (error) {
-      if (!signal.aborted && !(error instanceof EtcdUnreachableError)) throw error;
+      if (!signal.aborted && !isOutOfReach(error)) throw error;
     } finally {
       await changes.return(undefined);
     }
@@ -499,7 +501,7 @@ async function obtain(
     if (claimed.kind === "held") throw await heldError(session, address, claimed.claim);
     return { wish: wish ?? await putWish(session, pool, new Set([claimed.host]), { address }) };
   }
-  // The block is on record: the caller takes one of its addresses, unless another process was faster.
+  // The block is on record, and the caller takes one of its addresses.
   if (await takeBlock(session, pool, request.range)) return {};
   const { taken, keepers } = await claimAny(session, pool, request);
   if (taken !== undefined) return { address: taken };
