@@ -195,16 +195,18 @@ export class SharedPools implements Disposable {
 
   /** Tells etcd what it does not know yet. That etcd is out of reach is no error. */
   async settle(): Promise<Unsettled> {
-    let reason: string | undefined;
+    // By prefix. If etcd does not answer for one pool, it does not for the next one.
+    const reasons = new Map<string, string>();
     for (const pool of this.#records.pools()) {
-      if (this.#untold(pool) === 0) continue;
+      if (this.#untold(pool) === 0 || reasons.has(pool.prefix)) continue;
       try {
         await this.#settlePool(pool);
       } catch (error) {
         if (!(error instanceof IpvlanError)) throw error;
-        reason ??= error.message;
+        reasons.set(pool.prefix, error.message);
       }
     }
+    const [reason] = reasons.values();
     const untold = this.#records.pools().reduce((sum, pool) => sum + this.#untold(pool), 0);
     return { untold, ...(reason !== undefined && { reason }), lost: this.#lost() };
   }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { IpvlanError } from "../errors.ts";
 import { EtcdUnreachableError } from "./errors.ts";
 import { type CallOptions, endOf, type Etcd, type KeyValue, type WatchEvent } from "./etcd.ts";
 import { claimOf } from "./hosts.ts";
@@ -42,7 +43,7 @@ export async function* watchClaims(watching: Watching): AsyncGenerator<SharedCha
       yield* watchOnce(watching);
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof Error)) throw error;
+      if (!(error instanceof IpvlanError)) throw error;
       reason = error.message;
     }
     if (signal.aborted) return;
