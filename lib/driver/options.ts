@@ -9,6 +9,9 @@ import {
 import { InvalidOptionError } from "./errors.ts";
 import { parentProblems } from "./names.ts";
 
+/** What the value of `advertise` may be. */
+export const ADVERTISE = ["subnet", "address"] as const;
+
 /** The options of a network. An option without a value and without a default is left out. */
 export interface NetworkOptions {
   /**
@@ -48,6 +51,13 @@ export interface NetworkOptions {
    * @default {true}
    */
   ipv4: boolean;
+  /**
+   * Which routes of an L3 network the host has, for a routing daemon to announce: one to each subnet
+   * (`subnet`), or one to each address of an endpoint (`address`).
+   *
+   * @default {undefined} None.
+   */
+  advertise?: typeof ADVERTISE[number];
 }
 
 /** What values an option takes. */
@@ -136,6 +146,14 @@ export const NETWORK_OPTIONS: {
     help: "whether the network has IPv4; left out, true",
     value: { kind: "switch" },
     default: true,
+  },
+  advertise: {
+    label: "advertise",
+    help: "the routes to announce by a routing daemon: to the subnets, or to each address",
+    value: { kind: "choice", of: ADVERTISE },
+    default: undefined,
+    none: "none",
+    driverOption: "advertise",
   },
 };
 
