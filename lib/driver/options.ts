@@ -9,9 +9,6 @@ import {
 import { InvalidOptionError } from "./errors.ts";
 import { parentProblems } from "./names.ts";
 
-/** What the value of `advertise` may be. */
-export const ADVERTISE = ["subnet", "address"] as const;
-
 /** The options of a network. An option without a value and without a default is left out. */
 export interface NetworkOptions {
   /**
@@ -57,7 +54,7 @@ export interface NetworkOptions {
    *
    * @default {undefined} None.
    */
-  advertise?: typeof ADVERTISE[number];
+  advertise?: "subnet" | "address";
 }
 
 /** What values an option takes. */
@@ -150,7 +147,7 @@ export const NETWORK_OPTIONS: {
   advertise: {
     label: "advertise",
     help: "the routes to announce by a routing daemon: to the subnets, or to each address",
-    value: { kind: "choice", of: ADVERTISE },
+    value: { kind: "choice", of: ["subnet", "address"] },
     default: undefined,
     none: "none",
     driverOption: "advertise",
