@@ -90,6 +90,10 @@ export const COMMANDS: Record<string, Entry> = {
     summary: "Draw the networks and sandboxes as they are in the kernel",
     load: () => import("./commands/graph.ts"),
   },
+  "advertise": {
+    summary: "List the routes that networks advertise, or print how to announce them",
+    load: () => import("./commands/advertise.ts"),
+  },
   "apply": {
     summary: "Make the networks and sandboxes of a site file, and run its checks",
     load: () => import("./commands/apply.ts"),

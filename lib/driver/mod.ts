@@ -47,6 +47,7 @@ export type {
   AddressPool,
   AddressPoolDetails,
   AdoptSpec,
+  AdvertisedRoute,
   Claim,
   ClaimRequest,
   Connection,

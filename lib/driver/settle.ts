@@ -11,6 +11,7 @@ import {
   type SubnetSpec,
 } from "../ipam/mod.ts";
 import { whyNoSubnet } from "../ipam/special.ts";
+import { advertiseProblems, elsewhereProblems } from "./advertise.ts";
 import { type Exit, wayOut } from "./default_routes.ts";
 import {
   InvalidOptionError,
@@ -70,6 +71,8 @@ export function settle(spec: NetworkSpec, networks: readonly SettledNetwork[]): 
   const problems = [
     ...nameProblems(spec, networks),
     ...optionProblems,
+    // A value that is wrong in itself has been refused already.
+    ...optionProblems.length > 0 ? [] : advertiseProblems(network),
     ...familyProblems(spec),
     ...subnets.ok ? [] : subnets.problems.map((problem) => problem.at("subnets")),
     ...neighbourProblems(network, networks),
@@ -182,13 +185,14 @@ function familyProblems(
 }
 
 /**
- * What is wrong because of the other networks on the parent. An engine may have the same subnet there
+ * What is wrong because of the other networks, most of all those on the parent. An engine may have the same subnet there
  * as another network: they are one segment, and no address is given away twice.
  */
 function neighbourProblems(
-  { parent, mode, flag, subnets, owner }: SettledNetwork,
+  network: SettledNetwork,
   networks: readonly SettledNetwork[],
 ): IpvlanError[] {
+  const { parent, mode, flag, subnets, owner } = network;
   if (parent === undefined) return [];
   const neighbours = networks.filter((network) => network.parent === parent);
   const conflict = conflictProblem(parent, { mode, flag }, neighbours, []);
@@ -201,5 +205,9 @@ function neighbourProblems(
         .map((other) => new SubnetInUseError(subnet, other.subnet, name, parent));
     }).map((problem) => problem.at("subnets", index));
   });
-  return [...conflict ? [conflict.at("parent")] : [], ...overlapping];
+  return [
+    ...conflict ? [conflict.at("parent")] : [],
+    ...overlapping,
+    ...elsewhereProblems(network, networks),
+  ];
 }
