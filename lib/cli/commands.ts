@@ -142,6 +142,10 @@ export const COMMANDS: Record<string, Entry> = {
     summary: "Write the systemd units that start the plugin for Docker",
     load: () => import("./commands/docker_install.ts"),
   },
+  "docker bundle": {
+    summary: "Make the folder of a managed plugin, as Docker Swarm wants it",
+    load: () => import("./commands/docker_bundle.ts"),
+  },
   "lab": {
     summary: "Run scenarios, or any command, in a kernel that has ipvlan",
     load: () => import("./commands/lab.ts"),
