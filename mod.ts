@@ -35,6 +35,8 @@ export {
   LinkExistsError,
   LinkLeftError,
   MacAddressError,
+  type MadeEndpoint,
+  type MadeSandbox,
   MissingPoolSubnetError,
   MissingSubnetError,
   NameInUseError,

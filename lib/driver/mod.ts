@@ -55,6 +55,8 @@ export type {
   EndpointRoute,
   EndpointState,
   EngineName,
+  MadeEndpoint,
+  MadeSandbox,
   Network,
   NetworkDetails,
   NetworkSpec,

@@ -214,7 +214,9 @@ export function probeName({ id }: Network): string {
  * may be in a namespace that we cannot see. So we ask the kernel before the network is used.
  */
 export function networkSteps(network: Network, links: readonly LinkSpec[]): Step[] {
-  const { parent, mode, flag } = network;
+  const { parent, mode, flag, transient } = network;
+  // Its first endpoint follows at once, and asks the kernel as well.
+  if (transient) return linkSteps(links);
   const name = probeName(network);
   return [
     ...linkSteps(links),
