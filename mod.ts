@@ -36,6 +36,8 @@ export {
   LinkExistsError,
   LinkLeftError,
   MacAddressError,
+  type MadeEndpoint,
+  type MadeSandbox,
   MissingPoolSubnetError,
   MissingSubnetError,
   NameInUseError,

@@ -40,7 +40,7 @@ import { randomHex } from "./random.ts";
 import { settingsOf, settingsProblems } from "./settings.ts";
 import type { EndpointRecord } from "./records.ts";
 import { isReady, type Stated, type Store, withoutState } from "./store.ts";
-import type { AdoptSpec, Connection, Endpoint, Network, Sandbox } from "./types.ts";
+import type { AdoptSpec, Connection, MadeEndpoint, Network, Sandbox } from "./types.ts";
 
 /** Connections to make for a sandbox, which may be new. */
 export interface AttachRequest extends AdoptSpec {
@@ -82,7 +82,7 @@ export interface Attached {
   /** The sandbox. */
   sandbox: Sandbox;
   /** Its new endpoints, in the order asked for. */
-  endpoints: Endpoint[];
+  endpoints: MadeEndpoint[];
   /** What the user should know. */
   notices: string[];
 }
@@ -172,7 +172,11 @@ function toAttached(
 ): Attached {
   return {
     sandbox,
-    endpoints: planned.map(({ network, endpoint }) => toEndpoint(network, endpoint)),
+    endpoints: planned.map(({ network, endpoint }) => ({
+      ...toEndpoint(network, endpoint),
+      // An ipvlan link has the MAC address of its parent.
+      mac: facts?.links.find(({ name }) => name === network.parent)?.address,
+    })),
     notices: planned.length === 0 ? [] : [
       ...notices,
       ...downNotices(planned, facts),

@@ -56,6 +56,8 @@ export type {
   EndpointRoute,
   EndpointState,
   EngineName,
+  MadeEndpoint,
+  MadeSandbox,
   Network,
   NetworkDetails,
   NetworkSpec,

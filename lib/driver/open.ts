@@ -1,5 +1,6 @@
 import { BorrowedNamespaces } from "./borrowed.ts";
 import { HostsFiles } from "./hosts.ts";
+import { KeptLook } from "./kept_look.ts";
 import { StateLock } from "./lock.ts";
 import { Namespaces, programsWith, type WrapRunner } from "./namespaces.ts";
 import { KeptOutput } from "./output.ts";
@@ -41,6 +42,13 @@ export interface DriverOptions {
    */
   dryRun?: (command: string) => void;
   /**
+   * Whether the driver is open for long, as in a server. Then it keeps an `ip` process for what it asks
+   * of the host.
+   *
+   * @default {false}
+   */
+  resident?: boolean;
+  /**
    * Ends the calls: see {@linkcode Driver.withSignal}.
    *
    * @default {undefined}
@@ -67,6 +75,8 @@ export interface DriverBase
   programs: Programs;
   /** The file that each `ip` has open: see {@linkcode Namespaces}. */
   programLock: string | undefined;
+  /** Answers queries in the host's namespace, if the driver is open for long. */
+  kept: KeptLook | undefined;
   /** For the calls. Without a file, it never blocks. */
   lock: StateLock;
   /** For sequences of calls. */
@@ -75,7 +85,7 @@ export interface DriverBase
 
 /** Opens what drivers on a state folder share. */
 export function openBase(
-  { host, stateDir, dryRun, verbose }: DriverOptions,
+  { host, stateDir, dryRun, verbose, resident }: DriverOptions,
   wrap?: WrapRunner,
 ): DriverBase {
   const folder = stateDir ?? stateFolder();
@@ -94,6 +104,7 @@ export function openBase(
     hosts: new HostsFiles(store, programs, file("hosts.lock")),
     pools: new KnownPools(store),
     report: dryRun ?? verbose,
+    kept: resident ? new KeptLook(host) : undefined,
     isRehearsal: dryRun !== undefined,
     output: new KeptOutput(folder, dryRun !== undefined),
     lock: new StateLock(file("lock")),
@@ -104,9 +115,9 @@ export function openBase(
 /** Makes the parts of a driver with a signal. */
 export function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
   const { host, wrap, store, programLock: lock, programs, hosts, pools, output } = base;
-  const { report, isRehearsal } = base;
+  const { report, isRehearsal, kept } = base;
   const pathOf = (sandbox: string) => store.sandbox(sandbox)?.path;
-  const namespaces = new Namespaces({ host, lock, programs, wrap, pathOf, ...wait });
+  const namespaces = new Namespaces({ host, lock, programs, wrap, pathOf, kept, ...wait });
   const partsOn = (namespaces: Namespaces, wait: WaitOptions) => {
     const processes = new Processes(namespaces.run, lock);
     const settings = new SettingsKeeper({ run: namespaces.run, report, isRehearsal });
