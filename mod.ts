@@ -9,6 +9,7 @@
  *
  * @module
  */
+export type { EtcdAccess } from "./lib/claims/types.ts";
 export {
   AddressHeldError,
   type AddressPool,
@@ -42,6 +43,7 @@ export {
   type NetworkDetails,
   NetworkExistsError,
   NetworkInUseError,
+  type NetworkIpam,
   NetworkNotFoundError,
   type NetworkOptions,
   type NetworkSpec,

@@ -57,6 +57,7 @@ export type {
   EngineName,
   Network,
   NetworkDetails,
+  NetworkIpam,
   NetworkSpec,
   NetworkSubnet,
   Outcome,

@@ -4,9 +4,11 @@
  *
  * @module
  */
+import type { EtcdAccess } from "../claims/types.ts";
 import { attempt } from "../errors.ts";
 import { parseAddress, parsePrefix } from "../ipam/mod.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
+import { accessProblems } from "./ipam_options.ts";
 import { OPTION_NAMES, optionProblems } from "./options.ts";
 import { settingsProblems } from "./settings.ts";
 import type {
@@ -118,6 +120,23 @@ const OWNER = fields(
   } satisfies Record<keyof Owner, Rule>,
 );
 
+const IPAM = fields({
+  driver: oneOf("etcd"),
+  access: (value) => ACCESS(value) && accessProblems(value as EtcdAccess).length === 0,
+});
+
+const ACCESS = fields(
+  {
+    endpoints: listOf(isText),
+    prefix: optional(isText),
+    ca: optional(isText),
+    cert: optional(isText),
+    key: optional(isText),
+    user: optional(isText),
+    passwordFile: optional(isText),
+  } satisfies Record<keyof EtcdAccess, Rule>,
+);
+
 const NETWORK = fields({
   ...OPTIONS,
   state: isState,
@@ -136,6 +155,7 @@ const NETWORK = fields({
   owner: optional(OWNER),
   transient: optional(oneOf(true)),
   foreignAddresses: optional(oneOf(true)),
+  ipam: optional(IPAM),
 });
 
 const SETTINGS: { [Name in keyof SandboxSettings]-?: Rule } = {
@@ -197,6 +217,7 @@ const POOL = fields(
     subnet: isPrefix,
     ipRange: optional(isPrefix),
     owner: OWNER,
+    ipam: optional(IPAM),
     requests: Number.isInteger as Rule,
   } satisfies Record<keyof AddressPool, Rule>,
 );

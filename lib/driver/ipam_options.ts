@@ -1,0 +1,217 @@
+/**
+ * How a network or an engine says that its addresses come from a pool in etcd: the options of
+ * `--ipam-opt`, the same in the environment, and what is wrong with them.
+ *
+ * @module
+ */
+import { resolve } from "node:path";
+import type { EtcdAccess } from "../claims/types.ts";
+import type { Decision, IpvlanError } from "../errors.ts";
+import { quoted } from "../printable.ts";
+import { didYouMean } from "../suggest.ts";
+import { InvalidOptionError } from "./errors.ts";
+import type { NetworkIpam } from "./types.ts";
+
+/** The name of the IPAM driver that keeps addresses in etcd. */
+export const ETCD = "etcd";
+
+/** One option of the IPAM driver `etcd`. */
+export interface IpamOption {
+  /** Its name behind `--ipam-opt`, and with underscores in a site file. */
+  name: string;
+  /** What it means, in half a line. */
+  help: string;
+  /** Whether it is the path of a file. */
+  isFile?: true;
+}
+
+/** The options of the IPAM driver `etcd`, by the fields of {@linkcode EtcdAccess}. */
+export const IPAM_OPTIONS: { readonly [Field in keyof EtcdAccess]-?: IpamOption } = {
+  endpoints: { name: "endpoints", help: "the members of the etcd cluster: https://10.0.0.1:2379" },
+  prefix: { name: "prefix", help: "what all keys begin with; left out, /ipvlan" },
+  ca: {
+    name: "ca",
+    help: "the file with the authorities of the members' certificates",
+    isFile: true,
+  },
+  cert: { name: "cert", help: "the file with this host's certificate", isFile: true },
+  key: { name: "key", help: "the file with the key of that certificate", isFile: true },
+  user: { name: "user", help: "the user of etcd" },
+  passwordFile: {
+    name: "password-file",
+    help: "the file with the user's password, which only its owner may read",
+    isFile: true,
+  },
+};
+
+/** The fields, in the order of the table. */
+export const IPAM_FIELDS = Object.keys(IPAM_OPTIONS) as (keyof EtcdAccess)[];
+
+/** The names that `--ipam-opt` takes. */
+export const IPAM_NAMES: readonly string[] = IPAM_FIELDS.map((field) => IPAM_OPTIONS[field].name);
+
+/** The variable of the environment for an option: `IPVLAN_ETCD_PASSWORD_FILE`. */
+export function variableOf(field: keyof EtcdAccess): string {
+  return `IPVLAN_ETCD_${IPAM_OPTIONS[field].name.toUpperCase().replaceAll("-", "_")}`;
+}
+
+/** Variables of an environment. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What {@linkcode readIpamOptions} reads besides the words. */
+export interface IpamSurroundings {
+  /** The folder that paths start from. */
+  folder: string;
+  /** The environment, for options that no word gives. */
+  environment: Environment;
+}
+
+/** Why a password is refused, and what to do. It does not repeat the password. */
+const NO_PASSWORD = "every user of the machine can read the arguments of a command: write the " +
+  "password into a file that only its owner may read, and give password-file=FILE";
+
+/**
+ * Reads options written as `NAME=VALUE`. A word may have several, with commas between them. What has
+ * no name after a comma belongs to the value before it: `endpoints=https://a:2379,https://b:2379`.
+ */
+export function readIpamOptions(
+  words: readonly string[],
+  { folder, environment }: IpamSurroundings,
+): Decision<{ access: EtcdAccess }> {
+  const problems: IpvlanError[] = [];
+  const given = new Map<keyof EtcdAccess, string>();
+  for (const word of words.flatMap(splitWord)) {
+    const [, name, value] = /^([^=]*)=(.*)$/s.exec(word) ?? [];
+    const field = IPAM_FIELDS.find((each) => IPAM_OPTIONS[each].name === name);
+    if (field === undefined) problems.push(unknownOption(name, word));
+    else if (!value) problems.push(new InvalidOptionError("IPAM option", word, "write NAME=VALUE"));
+    else if (given.has(field)) {
+      problems.push(new InvalidOptionError("IPAM option", name!, "it is given twice"));
+    } else given.set(field, value);
+  }
+  for (const field of IPAM_FIELDS) {
+    const value = environment[variableOf(field)];
+    if (value && !given.has(field)) given.set(field, value);
+  }
+  const { endpoints = "", ...rest } = Object.fromEntries(given);
+  const access = absolute({ ...rest, endpoints: endpoints.split(",").filter(Boolean) }, folder);
+  problems.push(...accessProblems(access));
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, access: settleAccess(access) };
+}
+
+/** Splits a word at the commas behind which an option begins. */
+function splitWord(word: string): string[] {
+  return word.split(/,(?=[A-Za-z][\w-]*=)/);
+}
+
+function unknownOption(name: string | undefined, word: string): IpvlanError {
+  if (name === undefined) return new InvalidOptionError("IPAM option", word, "write NAME=VALUE");
+  if (/^pass/i.test(name)) return new InvalidOptionError("IPAM option", name, NO_PASSWORD);
+  const rule = `choose of ${IPAM_NAMES.join(", ")}${didYouMean(name, IPAM_NAMES)}`;
+  return new InvalidOptionError("IPAM option", name, rule);
+}
+
+/** Makes the paths of an access absolute, as each command has a folder of its own. */
+export function absolute(access: EtcdAccess, folder: string): EtcdAccess {
+  const files = IPAM_FIELDS.filter((field) => IPAM_OPTIONS[field].isFile);
+  const paths = files.flatMap((field) =>
+    access[field] === undefined ? [] : [[field, resolve(folder, access[field] as string)]]
+  );
+  return { ...access, ...Object.fromEntries(paths) };
+}
+
+/** The usual form of an access that has no problems: URLs without a slash at their ends. */
+export function settleAccess({ endpoints, ...access }: EtcdAccess): EtcdAccess {
+  return { endpoints: [...new Set(endpoints.map((text) => new URL(text).origin))], ...access };
+}
+
+/** What begins the keys of an etcd: one or more parts. */
+const PREFIX = /^(\/[\w.-]+)+$/;
+
+/** Finds everything that is wrong with an access, without a look at its files. */
+export function accessProblems(access: EtcdAccess): IpvlanError[] {
+  const { endpoints, prefix, ca, cert, key, user, passwordFile } = access;
+  const problems: IpvlanError[] = endpoints.flatMap((text) => endpointProblem(text) ?? []);
+  if (endpoints.length === 0) {
+    const rule = `give one, or more with commas between them, or set ${variableOf("endpoints")}`;
+    problems.push(new InvalidOptionError("endpoints", "", rule));
+  }
+  if (prefix !== undefined && !PREFIX.test(prefix)) {
+    const rule = "begin with a slash, and end without one: /ipvlan";
+    problems.push(new InvalidOptionError("prefix", prefix, rule));
+  }
+  const needs = (one: keyof EtcdAccess, other: keyof EtcdAccess) => {
+    if (access[one] === undefined || access[other] !== undefined) return;
+    const rule = `it needs ${IPAM_OPTIONS[other].name} beside it`;
+    problems.push(new InvalidOptionError(IPAM_OPTIONS[one].name, String(access[one]), rule));
+  };
+  for (const field of IPAM_FIELDS.filter((each) => IPAM_OPTIONS[each].isFile)) {
+    const path = access[field] as string | undefined;
+    if (path === undefined || path.startsWith("/")) continue;
+    const rule = "give its path from / on";
+    problems.push(new InvalidOptionError(IPAM_OPTIONS[field].name, path, rule));
+  }
+  needs("cert", "key");
+  needs("key", "cert");
+  needs("user", "passwordFile");
+  needs("passwordFile", "user");
+  const secured = [ca, cert, key].some((file) => file !== undefined);
+  if (secured && endpoints.length > 0 && endpoints.every((text) => text.startsWith("http:"))) {
+    const rule = "ca, cert and key are for https: write https, or leave them out";
+    problems.push(new InvalidOptionError("endpoints", endpoints.join(","), rule));
+  }
+  // Neither has a place for what a terminal or a key of etcd could misread.
+  for (const text of [user, passwordFile]) {
+    // deno-lint-ignore no-control-regex
+    if (text !== undefined && /[\x00-\x1f\x7f]/.test(text)) {
+      problems.push(
+        new InvalidOptionError("user or password-file", text, "it has control characters"),
+      );
+    }
+  }
+  return problems;
+}
+
+function endpointProblem(text: string): IpvlanError | undefined {
+  const url = URL.parse(text);
+  // The text is not repeated, as it may have a password.
+  if (url?.username || url?.password) {
+    return new InvalidOptionError("endpoint", url.host, `a URL has no user here: ${NO_PASSWORD}`);
+  }
+  const isWhole = url !== null && /^https?:$/.test(url.protocol) && url.hostname !== "" &&
+    url.pathname === "/" && url.search === "" && url.hash === "";
+  return isWhole
+    ? undefined
+    : new InvalidOptionError("endpoint", text, "write https://HOST:PORT, or http://HOST:PORT");
+}
+
+/** Finds files of an access that cannot be read, or that others may read though they must not. */
+export function fileProblems(access: EtcdAccess): IpvlanError[] {
+  return IPAM_FIELDS.filter((field) => IPAM_OPTIONS[field].isFile).flatMap((field) => {
+    const path = access[field] as string | undefined;
+    if (path === undefined) return [];
+    const { name } = IPAM_OPTIONS[field];
+    try {
+      const { isFile, mode } = Deno.statSync(path);
+      if (!isFile) return [new InvalidOptionError(name, path, "it is no file")];
+      if (field !== "passwordFile" || ((mode ?? 0) & 0o077) === 0) return [];
+      const rule = `other users may read it: chmod 600 ${quoted(path)}`;
+      return [new InvalidOptionError(name, path, rule)];
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) {
+        return [new InvalidOptionError(name, path, "there is no such file")];
+      }
+      return [new InvalidOptionError(name, path, (error as Error).message)];
+    }
+  });
+}
+
+/** Where addresses come from, as text for people: `etcd endpoints=https://a:2379,prefix=/x`. */
+export function ipamText(ipam: NetworkIpam | undefined): string {
+  if (!ipam) return "default";
+  const options = IPAM_FIELDS.flatMap((field) => {
+    const value = ipam.access[field];
+    return value === undefined ? [] : [`${IPAM_OPTIONS[field].name}=${value}`];
+  });
+  return `${ipam.driver} ${options.join(",")}`;
+}
