@@ -1,6 +1,7 @@
 import type { IpvlanError } from "../errors.ts";
 import { netnsPath } from "../iproute2/words.ts";
-import { attach, type Attached, type AttachRequest, takenNamespace } from "./attach.ts";
+import { attach, type Attached, takenNamespace } from "./attach.ts";
+import type { AttachRequest } from "./attach_request.ts";
 import { type BackgroundOptions, startInBackground } from "./background.ts";
 import {
   claimAddress,
@@ -10,7 +11,7 @@ import {
   releasePool,
   requestPool,
 } from "./claims.ts";
-import { createNetwork, newIdentity } from "./create.ts";
+import { createNetwork, newIdentity, withSharedSettings } from "./create.ts";
 import { toEndpoint } from "./endpoint.ts";
 import {
   HalfDoneError,
@@ -37,6 +38,7 @@ import { restore, restoreParent } from "./restore.ts";
 import { restoreUntil } from "./restore_wait.ts";
 import { seeSandboxes } from "./see.ts";
 import { settingsOf, withHostname } from "./settings.ts";
+import { hasShared, reconcile } from "./shared.ts";
 import { inTheWay, removeStale } from "./stale.ts";
 import { isReady, withoutState } from "./store.ts";
 import type {
@@ -157,9 +159,10 @@ export class Driver implements AsyncDisposable {
   async createNetwork(spec: NetworkSpec): Promise<Outcome<Network>> {
     return await this.#exclusive(async (parts) => {
       const lookAgain = () => hostFacts(parts);
+      const whole = await withSharedSettings(parts, spec);
       // In a dry run, the kernel does not say what is in the way.
-      const facts = this.#base.isRehearsal ? await lookAgain() : await factsFor(parts, spec);
-      return await createNetwork(parts, spec, facts, lookAgain);
+      const facts = this.#base.isRehearsal ? await lookAgain() : await factsFor(parts, whole);
+      return await createNetwork(parts, whole, facts, lookAgain);
     });
   }
 
@@ -512,11 +515,13 @@ export class Driver implements AsyncDisposable {
    * @param seconds How long to wait for parents that do not exist yet.
    */
   async restore(seconds = 0): Promise<RestoreReport> {
-    return await restoreUntil(
+    const report = await restoreUntil(
       seconds,
       this.#parts,
       () => this.#exclusive(restoreAll),
     );
+    const notices = await this.#reconcile();
+    return notices.length > 0 ? { ...report, notices } : report;
   }
 
   /**
@@ -587,7 +592,8 @@ export class Driver implements AsyncDisposable {
 
   /** Removes what a crash left half made or half removed. Resolves to a sentence for each. */
   async recover(): Promise<string[]> {
-    return await this.#exclusive((_parts, { undone }) => Promise.resolve(undone));
+    const undone = await this.#exclusive((_parts, { undone }) => Promise.resolve(undone));
+    return [...undone, ...await this.#reconcile()];
   }
 
   /**
@@ -601,6 +607,7 @@ export class Driver implements AsyncDisposable {
   /** Ends the driver's processes and closes its store. Networks and sandboxes stay. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#base.programs[Symbol.asyncDispose]();
+    await this.#base.closeShared();
     this.#base.store[Symbol.dispose]();
   }
 
@@ -626,6 +633,13 @@ export class Driver implements AsyncDisposable {
       if (!(error instanceof HalfDoneError)) throw error;
       return await this.#exclusive(run);
     }
+  }
+
+  /** Brings what this host has on record of shared pools together with etcd, if that answers. */
+  async #reconcile(): Promise<string[]> {
+    const { store, openShared } = this.#parts;
+    const pools = hasShared(store) ? await openShared() : undefined;
+    return pools ? await reconcile(pools) : [];
   }
 
   /** The words of a command that runs another one in a sandbox. */

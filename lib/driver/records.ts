@@ -11,6 +11,7 @@ import type { LinkSpec } from "../iproute2/link.ts";
 import { accessProblems } from "./ipam_options.ts";
 import { OPTION_NAMES, optionProblems } from "./options.ts";
 import { settingsProblems } from "./settings.ts";
+import type { NetworkSettings } from "./shared_network.ts";
 import type {
   AddressPool,
   EndpointRoute,
@@ -137,6 +138,18 @@ const ACCESS = fields(
   } satisfies Record<keyof EtcdAccess, Rule>,
 );
 
+const SUBNETS = listOf(fields({
+  subnet: isPrefix,
+  gateway: optional(isAddress),
+  ipRange: optional(isPrefix),
+  auxAddresses: mapOf(isAddress),
+}));
+
+/** Whether a value is what a network is on all hosts that share it. */
+export function isSharedSettings(value: unknown): value is NetworkSettings {
+  return fields({ ...OPTIONS, subnets: SUBNETS })(value);
+}
+
 const NETWORK = fields({
   ...OPTIONS,
   state: isState,
@@ -145,12 +158,7 @@ const NETWORK = fields({
   created: isText,
   parent: isText,
   isolated: (value) => typeof value === "boolean",
-  subnets: listOf(fields({
-    subnet: isPrefix,
-    gateway: optional(isAddress),
-    ipRange: optional(isPrefix),
-    auxAddresses: mapOf(isAddress),
-  })),
+  subnets: SUBNETS,
   labels: mapOf(isText),
   owner: optional(OWNER),
   transient: optional(oneOf(true)),

@@ -1,3 +1,4 @@
+import { EtcdUnreachableError } from "../claims/errors.ts";
 import { IpvlanError } from "../errors.ts";
 import { rerouteSteps, siblingsOf } from "./default_routes.ts";
 import { dropEndpoint, dropNetwork, dropSandbox, type RecordGroup, setState } from "./drop.ts";
@@ -56,8 +57,13 @@ export async function removeTransient(
     const network = store.networkById(id);
     const isUnused = network?.transient && isReady(network) &&
       store.endpoints({ network: id }).length === 0;
-    if (isUnused) await removeUnused(parts, withoutState(network));
+    if (isUnused) await removeUnused(parts, withoutState(network)).catch(unlessOutOfReach);
   }
+}
+
+/** A network that is in etcd stays as long as that is out of reach: its last endpoint is gone. */
+function unlessOutOfReach(error: unknown): void {
+  if (!(error instanceof EtcdUnreachableError)) throw error;
 }
 
 /**

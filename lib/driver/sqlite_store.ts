@@ -1,4 +1,5 @@
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import { ClaimRecords } from "../claims/records.ts";
 import type { IpvlanError } from "../errors.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { MissingRightsError } from "../iproute2/kernel.ts";
@@ -29,6 +30,7 @@ import {
   INDEXES,
   OWNED,
   PARENT,
+  SHARED,
   TABLE_NAMES,
   TABLES,
   VERSION,
@@ -94,6 +96,7 @@ export class SqliteStore implements Store {
   /** How many networks and pools this process has added or deleted, and addresses undone. */
   #changes = 0;
   readonly addressLog: AddressLog = new AddressLog();
+  #shared: ClaimRecords | undefined;
   /** The statements that have been prepared, by their text. */
   #statements = new Map<string, StatementSync>();
 
@@ -217,10 +220,11 @@ export class SqliteStore implements Store {
     }
   }
 
-  networks({ parent, owned, unready }: NetworkFilter = {}): Stated<Network>[] {
+  networks({ parent, owned, shared, unready }: NetworkFilter = {}): Stated<Network>[] {
     return this.#all("network", "name", {
       [`${PARENT} = ?`]: parent,
       [OWNED]: owned,
+      [SHARED]: shared,
       [UNREADY]: unready,
     }).map(withDefaults);
   }
@@ -403,6 +407,10 @@ export class SqliteStore implements Store {
   deleteClaim({ pool, address }: Pick<PoolClaim, "pool" | "address">): void {
     this.addressLog.add(address);
     this.#run("DELETE FROM claim WHERE pool = ? AND address = ?", pool, address);
+  }
+
+  get shared(): ClaimRecords {
+    return this.#shared ??= new ClaimRecords(this.#db);
   }
 
   version(): string {

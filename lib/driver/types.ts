@@ -487,4 +487,6 @@ export interface RestoreReport {
   missing: { kind: "network" | "sandbox"; name: string; reason: string }[];
   /** What a crash had left half made or half removed, and was removed. */
   undone: string[];
+  /** What the user should know of pools that hosts share; `undefined` for nothing. */
+  notices?: string[];
 }
