@@ -9,7 +9,6 @@
  *
  * @module
  */
-export type { EtcdAccess } from "./lib/claims/types.ts";
 export {
   AddressHeldError,
   type AddressPool,
@@ -28,13 +27,19 @@ export {
   type EndpointRoute,
   type EndpointState,
   type EngineName,
+  type EtcdAccess,
+  EtcdRefusedError,
+  EtcdUnreachableError,
   HalfDoneError,
+  HostAliveError,
+  HostNotFoundError,
   HostsFileError,
   InvalidNameError,
   InvalidOptionError,
   InvalidParentError,
   LinkExistsError,
   LinkLeftError,
+  type ListedHost,
   MacAddressError,
   MissingPoolSubnetError,
   MissingSubnetError,
@@ -61,6 +66,7 @@ export {
   ProblemsError,
   ProcessNotFoundError,
   type PruneReport,
+  type RemovedHost,
   ResolvConfError,
   type RestoreReport,
   RouteOverlapError,
@@ -75,6 +81,11 @@ export {
   type SandboxState,
   type SeenSandbox,
   type SettledNetwork,
+  SharedAddressHeldError,
+  SharedAddressKeptError,
+  type SharedHost,
+  SharedNetworkDiffersError,
+  SharedPoolExhaustedError,
   StoreError,
   SubnetInUseError,
   type SubnetPoolRequest,

@@ -1,16 +1,10 @@
+import type { EtcdAccess, RemovedHost } from "../claims/types.ts";
 import type { IpvlanError } from "../errors.ts";
 import { netnsPath } from "../iproute2/words.ts";
 import { attach, type Attached, takenNamespace } from "./attach.ts";
 import type { AttachRequest } from "./attach_request.ts";
 import { type BackgroundOptions, startInBackground } from "./background.ts";
-import {
-  claimAddress,
-  claimGateway,
-  listPools,
-  releaseAddress,
-  releasePool,
-  requestPool,
-} from "./claims.ts";
+import { listPools, requestPool } from "./claims.ts";
 import { createNetwork, newIdentity, withSharedSettings } from "./create.ts";
 import { toEndpoint } from "./endpoint.ts";
 import {
@@ -39,6 +33,8 @@ import { restoreUntil } from "./restore_wait.ts";
 import { seeSandboxes } from "./see.ts";
 import { settingsOf, withHostname } from "./settings.ts";
 import { hasShared, reconcile } from "./shared.ts";
+import { claimAddress, claimGateway, releaseAddress, releasePool } from "./shared_claims.ts";
+import { type ListedHost, listHosts, removeHost } from "./shared_hosts.ts";
 import { inTheWay, removeStale } from "./stale.ts";
 import { isReady, withoutState } from "./store.ts";
 import type {
@@ -548,12 +544,12 @@ export class Driver implements AsyncDisposable {
    * Takes back one request for an address pool. With the last one, the pool and its claims are gone.
    * It is no error if there is no such pool.
    */
-  releasePool(id: string): void {
-    releasePool(this.#parts.store, id);
+  async releasePool(id: string): Promise<void> {
+    await this.#shared(() => releasePool(this.#parts, id));
   }
 
   /**
-   * Claims an address in an address pool.
+   * Claims an address in an address pool. If several hosts share the pool, none of them has it.
    *
    * @param pool The pool's id. Or a request: then the pool is there as long as it has claims.
    * @returns The address with its prefix length: `192.168.1.2/24`.
@@ -562,8 +558,11 @@ export class Driver implements AsyncDisposable {
    * @throws {AddressHeldError} Another one has the address.
    * @throws {IpvlanError} The class says what else is wrong with the address.
    */
-  claimAddress(pool: string | SubnetPoolRequest, claim: ClaimRequest): { address: string } {
-    return claimAddress(this.#parts, pool, claim);
+  async claimAddress(
+    pool: string | SubnetPoolRequest,
+    claim: ClaimRequest,
+  ): Promise<{ address: string }> {
+    return await this.#shared(() => claimAddress(this.#parts, pool, claim));
   }
 
   /**
@@ -576,18 +575,41 @@ export class Driver implements AsyncDisposable {
    * @throws {AddressHeldError} Another one has the address.
    * @throws {IpvlanError} The class says what else is wrong with the address.
    */
-  claimGateway(pool: string, address?: string): { address: string } {
-    return claimGateway(this.#parts, pool, address);
+  async claimGateway(pool: string, address?: string): Promise<{ address: string }> {
+    return await this.#shared(() => claimGateway(this.#parts, pool, address));
   }
 
   /** Releases an address of an address pool. It is no error if it is not claimed. */
-  releaseAddress(pool: string, address: string): void {
-    releaseAddress(this.#parts.store, pool, address);
+  async releaseAddress(pool: string, address: string): Promise<void> {
+    await this.#shared(() => releaseAddress(this.#parts, pool, address));
   }
 
   /** All address pools with their claims, by id. */
   listPools(): AddressPoolDetails[] {
     return listPools(this.#parts.store);
+  }
+
+  /**
+   * All hosts that share address pools with this one, by prefix and name.
+   *
+   * @param access How to reach etcd; by default as the networks and address pools on record do.
+   * @throws {EtcdUnreachableError} etcd does not answer.
+   */
+  async listHosts(access?: EtcdAccess): Promise<ListedHost[]> {
+    return await listHosts(this.#parts, access);
+  }
+
+  /**
+   * Removes a host that is gone for good from the pools, and frees its addresses.
+   *
+   * @param idOrName Its id, or its name if no other host has that.
+   * @param access How to reach etcd; by default as the networks and address pools on record do.
+   * @throws {HostAliveError} Its agent runs.
+   * @throws {HostNotFoundError} There is no such host, or several have the name.
+   * @throws {EtcdUnreachableError} etcd does not answer.
+   */
+  async removeHost(idOrName: string, access?: EtcdAccess): Promise<RemovedHost[]> {
+    return await removeHost(this.#parts, idOrName, access);
   }
 
   /** Removes what a crash left half made or half removed. Resolves to a sentence for each. */
@@ -639,7 +661,7 @@ export class Driver implements AsyncDisposable {
   async #reconcile(): Promise<string[]> {
     const { store, openShared } = this.#parts;
     const pools = hasShared(store) ? await openShared() : undefined;
-    return pools ? await reconcile(pools) : [];
+    return pools ? await reconcile(this.#parts, pools) : [];
   }
 
   /** The words of a command that runs another one in a sandbox. */

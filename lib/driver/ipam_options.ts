@@ -60,8 +60,12 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What {@linkcode readIpamOptions} reads besides the words. */
 export interface IpamSurroundings {
-  /** The folder that paths start from. */
-  folder: string;
+  /**
+   * The folder that paths start from.
+   *
+   * @default {undefined} None: they must be whole.
+   */
+  folder?: string;
   /** The environment, for options that no word gives. */
   environment: Environment;
 }
@@ -94,7 +98,8 @@ export function readIpamOptions(
     if (value && !given.has(field)) given.set(field, value);
   }
   const { endpoints = "", ...rest } = Object.fromEntries(given);
-  const access = absolute({ ...rest, endpoints: endpoints.split(",").filter(Boolean) }, folder);
+  const typed = { ...rest, endpoints: endpoints.split(",").filter(Boolean) };
+  const access = folder === undefined ? typed : absolute(typed, folder);
   problems.push(...accessProblems(access));
   return problems.length > 0 ? { ok: false, problems } : { ok: true, access: settleAccess(access) };
 }
@@ -112,7 +117,7 @@ function unknownOption(name: string | undefined, word: string): IpvlanError {
 }
 
 /** Makes the paths of an access absolute, as each command has a folder of its own. */
-export function absolute(access: EtcdAccess, folder: string): EtcdAccess {
+function absolute(access: EtcdAccess, folder: string): EtcdAccess {
   const files = IPAM_FIELDS.filter((field) => IPAM_OPTIONS[field].isFile);
   const paths = files.flatMap((field) =>
     access[field] === undefined ? [] : [[field, resolve(folder, access[field] as string)]]
@@ -206,12 +211,15 @@ export function fileProblems(access: EtcdAccess): IpvlanError[] {
   });
 }
 
+/** The options of an access under the names that `--ipam-opt` takes. */
+export function ipamEntries(access: EtcdAccess): [name: string, value: string][] {
+  return IPAM_FIELDS.filter((field) => access[field] !== undefined)
+    .map((field) => [IPAM_OPTIONS[field].name, String(access[field])]);
+}
+
 /** Where addresses come from, as text for people: `etcd endpoints=https://a:2379,prefix=/x`. */
 export function ipamText(ipam: NetworkIpam | undefined): string {
   if (!ipam) return "default";
-  const options = IPAM_FIELDS.flatMap((field) => {
-    const value = ipam.access[field];
-    return value === undefined ? [] : [`${IPAM_OPTIONS[field].name}=${value}`];
-  });
+  const options = ipamEntries(ipam.access).map((entry) => entry.join("="));
   return `${ipam.driver} ${options.join(",")}`;
 }

@@ -1,4 +1,3 @@
-import { EtcdUnreachableError } from "../claims/errors.ts";
 import { IpvlanError } from "../errors.ts";
 import { rerouteSteps, siblingsOf } from "./default_routes.ts";
 import { dropEndpoint, dropNetwork, dropSandbox, type RecordGroup, setState } from "./drop.ts";
@@ -8,6 +7,7 @@ import { findNetwork, findSandbox } from "./find.ts";
 import type { DriverParts } from "./parts.ts";
 import { restoreParent } from "./restore.ts";
 import type { EndpointRecord } from "./records.ts";
+import { unlessOutOfReach } from "./shared.ts";
 import { isReady, type Stated, withoutState } from "./store.ts";
 import type { Network, PruneReport } from "./types.ts";
 
@@ -57,13 +57,9 @@ export async function removeTransient(
     const network = store.networkById(id);
     const isUnused = network?.transient && isReady(network) &&
       store.endpoints({ network: id }).length === 0;
-    if (isUnused) await removeUnused(parts, withoutState(network)).catch(unlessOutOfReach);
+    // One that is in etcd stays while that is out of reach. What was asked for is done already.
+    if (isUnused) await unlessOutOfReach(() => removeUnused(parts, withoutState(network)));
   }
-}
-
-/** A network that is in etcd stays as long as that is out of reach: its last endpoint is gone. */
-function unlessOutOfReach(error: unknown): void {
-  if (!(error instanceof EtcdUnreachableError)) throw error;
 }
 
 /**

@@ -5,7 +5,7 @@
  * @module
  */
 import type { EtcdAccess, Held, Holder, SharedPool, SharedPools } from "../claims/mod.ts";
-import { SharedPoolExhaustedError } from "../claims/errors.ts";
+import { EtcdUnreachableError, SharedPoolExhaustedError } from "../claims/errors.ts";
 import { attempt, IpvlanError } from "../errors.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { contains, parseAddress, parsePrefix, parseSubnets } from "../ipam/mod.ts";
@@ -73,7 +73,7 @@ export async function poolOf(
 }
 
 /** Whether a network or an address pool on record, besides one, has addresses of a shared pool. */
-function isUsed(store: Store, pool: string, except: string): boolean {
+function isUsed(store: Store, pool: string, except?: string): boolean {
   const networks = store.networks({ shared: true }).filter(({ id }) => id !== except)
     .flatMap(({ ipam, subnets }) => subnets.map(({ subnet }) => sharedPoolId(ipam!, subnet)));
   const pools = store.pools().filter(isShared).filter(({ id }) => id !== except)
@@ -249,10 +249,29 @@ export async function tell(pools: SharedPools): Promise<string[]> {
   }
 }
 
-/** Brings the record and etcd together, if etcd answers. Resolves to sentences for the user. */
-export async function reconcile(pools: SharedPools): Promise<string[]> {
+/** Runs a function. That etcd is out of reach is no error: `restore` does later what it leaves. */
+export async function unlessOutOfReach(run: () => Promise<void>): Promise<void> {
   try {
-    return [...await pools.recover(), ...await tell(pools)];
+    await run();
+  } catch (error) {
+    if (!(error instanceof EtcdUnreachableError)) throw error;
+  }
+}
+
+/**
+ * Brings the record and etcd together, if etcd answers, and leaves the pools that nothing on record
+ * needs. Resolves to sentences for the user.
+ */
+export async function reconcile({ store }: Pick<DriverParts, "store">, pools: SharedPools): Promise<
+  string[]
+> {
+  try {
+    const mended = await pools.recover();
+    const used = new Set(pools.held().map(({ pool }) => pool));
+    for (const { id } of pools.pools()) {
+      if (!used.has(id) && !isUsed(store, id)) await pools.leave(id);
+    }
+    return [...mended, ...await tell(pools)];
   } catch (error) {
     if (!(error instanceof IpvlanError)) throw error;
     return [error.message];
