@@ -27,6 +27,7 @@ import type {
 import {
   BELOW,
   FROM_VERSION_1,
+  FROM_VERSION_2,
   INDEXES,
   OWNED,
   PARENT,
@@ -99,6 +100,8 @@ export class SqliteStore implements Store {
   #shared: ClaimRecords | undefined;
   /** The statements that have been prepared, by their text. */
   #statements = new Map<string, StatementSync>();
+  /** The records of the pools that this host shares with others. */
+  readonly shared: ClaimRecords;
 
   private constructor(folder: string, file: string) {
     this.#folder = folder;
@@ -110,6 +113,10 @@ export class SqliteStore implements Store {
     } catch (error) {
       throw new StoreError(folder, (error as Error).message, { cause: error });
     }
+    this.shared = new ClaimRecords({
+      rows: (sql, ...values) => this.#rows(sql, ...values),
+      run: (sql, ...values) => this.#run(sql, ...values),
+    });
   }
 
   /**
@@ -200,6 +207,7 @@ export class SqliteStore implements Store {
     }
     if (version === 0) this.#db.exec(TABLES);
     if (version === 1) this.#db.exec(FROM_VERSION_1);
+    if (version === 2) this.#db.exec(FROM_VERSION_2);
     if (version < VERSION) this.#db.exec(`PRAGMA user_version = ${VERSION}`);
     this.#db.exec(INDEXES);
   }
@@ -445,7 +453,7 @@ export class SqliteStore implements Store {
     return this.#rows(`${select}${where} ORDER BY ${order}`, ...values);
   }
 
-  #rows(sql: string, ...values: string[]): Record<string, SQLOutputValue>[] {
+  #rows(sql: string, ...values: (string | number)[]): Record<string, SQLOutputValue>[] {
     return this.#explain(() => this.#prepared(sql).all(...values));
   }
 
@@ -473,8 +481,8 @@ export class SqliteStore implements Store {
     });
   }
 
-  #run(sql: string, ...values: (string | number | null)[]): void {
-    this.#explain(() => this.#prepared(sql).run(...values));
+  #run(sql: string, ...values: (string | number | null)[]): number {
+    return this.#explain(() => Number(this.#prepared(sql).run(...values).changes));
   }
 
   /** Prepares a statement once, as that takes longer than to run it. */

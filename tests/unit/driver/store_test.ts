@@ -333,8 +333,32 @@ Deno.test("a store of version 1 keeps its endpoints, and takes what version 2 ha
   assertEquals(store.endpoints({ sandbox: "cni:c1" }).length, 2);
 });
 
+Deno.test("a store of version 2 keeps its records, and takes what version 3 has", () => {
+  using dir = folder();
+  {
+    using store = SqliteStore.open(dir.path);
+    fill(store);
+    using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+    db.exec(`${WITHOUT_SHARED} PRAGMA user_version = 2;`);
+  }
+  using store = SqliteStore.open(dir.path);
+  assertEquals(content(store), FILLED);
+  assertEquals(store.shared.pools(), []);
+  using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+  assertEquals(db.prepare("PRAGMA user_version").get()?.user_version, 3);
+});
+
+/** Takes away what version 3 has added. */
+const WITHOUT_SHARED = `
+  DROP TABLE shared_address;
+  DROP TABLE shared_block;
+  DROP TABLE shared_pool;
+  DROP TABLE shared_host;
+`;
+
 /** Makes a store what the program of version 1 has made. */
 const AS_VERSION_1 = `
+  ${WITHOUT_SHARED}
   DROP TABLE claim;
   DROP TABLE pool;
   DROP INDEX endpoint_unready;
