@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { prefixOf } from "../claims/access.ts";
 import { defaultPool } from "../ipam/default_pools.ts";
 import {
   formatAddress,
@@ -195,7 +196,8 @@ function findOrMake(parts: ClaimParts, request: SubnetPoolRequest): AddressPool 
 
 /** Decides on the pool of a request, or throws everything that is wrong with it. */
 function decidePool({ owner, subnet, ipRange, gateway, ipam }: SubnetPoolRequest): AddressPool {
-  if (ipam) throwProblems([...accessProblems(ipam.access), ...fileProblems(ipam.access)]);
+  throwProblems(ipam ? accessProblems(ipam.access) : []);
+  throwProblems(ipam ? fileProblems(ipam.access) : []);
   const { subnets: [parsed] } = accept(parseSubnets([{ subnet, ipRange, gateway }]));
   const { prefix, range } = parsed!;
   const reason = whyNoSubnet(prefix);
@@ -203,7 +205,7 @@ function decidePool({ owner, subnet, ipRange, gateway, ipam }: SubnetPoolRequest
   const texts = [prefix, ...range ? [range] : []].map(formatPrefix);
   return {
     id: [`${owner.engine}:${owner.id}`, ...texts].join("/") +
-      (ipam ? `@${ipam.access.prefix ?? "/ipvlan"}` : ""),
+      (ipam ? `@${prefixOf(ipam.access)}` : ""),
     subnet: texts[0]!,
     ...(range && { ipRange: texts[1]! }),
     owner,

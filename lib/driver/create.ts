@@ -116,7 +116,8 @@ export async function withSharedSettings(
 ): Promise<NetworkSpec> {
   const { ipam, name } = spec;
   if (!ipam) return spec;
-  throwProblems([...accessProblems(ipam.access), ...fileProblems(ipam.access)]);
+  throwProblems(accessProblems(ipam.access));
+  throwProblems(fileProblems(ipam.access));
   const settings = await (await openShared())?.network(ipam.access, name);
   return settings ? accept(takeOver(spec, settings)).spec : spec;
 }

@@ -5,11 +5,12 @@
  * @module
  */
 import { resolve } from "node:path";
+import { accessProblems as claimsProblems, readAccess } from "../claims/access.ts";
+import { EtcdOptionError } from "../claims/errors.ts";
 import type { EtcdAccess } from "../claims/types.ts";
-import type { Decision, IpvlanError } from "../errors.ts";
-import { quoted } from "../printable.ts";
+import { attempt, type Decision, type IpvlanError } from "../errors.ts";
 import { didYouMean } from "../suggest.ts";
-import { InvalidOptionError } from "./errors.ts";
+import { InvalidOptionError, ProblemsError } from "./errors.ts";
 import type { NetworkIpam } from "./types.ts";
 
 /** The name of the IPAM driver that keeps addresses in etcd. */
@@ -130,85 +131,29 @@ export function settleAccess({ endpoints, ...access }: EtcdAccess): EtcdAccess {
   return { endpoints: [...new Set(endpoints.map((text) => new URL(text).origin))], ...access };
 }
 
-/** What begins the keys of an etcd: one or more parts. */
-const PREFIX = /^(\/[\w.-]+)+$/;
-
 /** Finds everything that is wrong with an access, without a look at its files. */
 export function accessProblems(access: EtcdAccess): IpvlanError[] {
-  const { endpoints, prefix, ca, cert, key, user, passwordFile } = access;
-  const problems: IpvlanError[] = endpoints.flatMap((text) => endpointProblem(text) ?? []);
-  if (endpoints.length === 0) {
-    const rule = `give one, or more with commas between them, or set ${variableOf("endpoints")}`;
-    problems.push(new InvalidOptionError("endpoints", "", rule));
-  }
-  if (prefix !== undefined && !PREFIX.test(prefix)) {
-    const rule = "begin with a slash, and end without one: /ipvlan";
-    problems.push(new InvalidOptionError("prefix", prefix, rule));
-  }
-  const needs = (one: keyof EtcdAccess, other: keyof EtcdAccess) => {
-    if (access[one] === undefined || access[other] !== undefined) return;
-    const rule = `it needs ${IPAM_OPTIONS[other].name} beside it`;
-    problems.push(new InvalidOptionError(IPAM_OPTIONS[one].name, String(access[one]), rule));
-  };
+  const { endpoints, ca, cert, key } = access;
+  const problems: IpvlanError[] = claimsProblems(access);
   for (const field of IPAM_FIELDS.filter((each) => IPAM_OPTIONS[each].isFile)) {
     const path = access[field] as string | undefined;
     if (path === undefined || path.startsWith("/")) continue;
     const rule = "give its path from / on";
-    problems.push(new InvalidOptionError(IPAM_OPTIONS[field].name, path, rule));
+    problems.push(new EtcdOptionError(IPAM_OPTIONS[field].name, path, rule));
   }
-  needs("cert", "key");
-  needs("key", "cert");
-  needs("user", "passwordFile");
-  needs("passwordFile", "user");
   const secured = [ca, cert, key].some((file) => file !== undefined);
   if (secured && endpoints.length > 0 && endpoints.every((text) => text.startsWith("http:"))) {
     const rule = "ca, cert and key are for https: write https, or leave them out";
-    problems.push(new InvalidOptionError("endpoints", endpoints.join(","), rule));
-  }
-  // Neither has a place for what a terminal or a key of etcd could misread.
-  for (const text of [user, passwordFile]) {
-    // deno-lint-ignore no-control-regex
-    if (text !== undefined && /[\x00-\x1f\x7f]/.test(text)) {
-      problems.push(
-        new InvalidOptionError("user or password-file", text, "it has control characters"),
-      );
-    }
+    problems.push(new EtcdOptionError("endpoints", endpoints.join(","), rule));
   }
   return problems;
 }
 
-function endpointProblem(text: string): IpvlanError | undefined {
-  const url = URL.parse(text);
-  // The text is not repeated, as it may have a password.
-  if (url?.username || url?.password) {
-    return new InvalidOptionError("endpoint", url.host, `a URL has no user here: ${NO_PASSWORD}`);
-  }
-  const isWhole = url !== null && /^https?:$/.test(url.protocol) && url.hostname !== "" &&
-    url.pathname === "/" && url.search === "" && url.hash === "";
-  return isWhole
-    ? undefined
-    : new InvalidOptionError("endpoint", text, "write https://HOST:PORT, or http://HOST:PORT");
-}
-
 /** Finds files of an access that cannot be read, or that others may read though they must not. */
-export function fileProblems(access: EtcdAccess): IpvlanError[] {
-  return IPAM_FIELDS.filter((field) => IPAM_OPTIONS[field].isFile).flatMap((field) => {
-    const path = access[field] as string | undefined;
-    if (path === undefined) return [];
-    const { name } = IPAM_OPTIONS[field];
-    try {
-      const { isFile, mode } = Deno.statSync(path);
-      if (!isFile) return [new InvalidOptionError(name, path, "it is no file")];
-      if (field !== "passwordFile" || ((mode ?? 0) & 0o077) === 0) return [];
-      const rule = `other users may read it: chmod 600 ${quoted(path)}`;
-      return [new InvalidOptionError(name, path, rule)];
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) {
-        return [new InvalidOptionError(name, path, "there is no such file")];
-      }
-      return [new InvalidOptionError(name, path, (error as Error).message)];
-    }
-  });
+export function fileProblems(access: EtcdAccess): readonly IpvlanError[] {
+  const read = attempt(() => readAccess(access));
+  if (read.ok) return [];
+  return read.problems.flatMap((each) => each instanceof ProblemsError ? each.problems : each);
 }
 
 /** The options of an access under the names that `--ipam-opt` takes. */

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { prefixOf } from "../claims/access.ts";
+import { poolId } from "../claims/pool_key.ts";
 import type { EtcdAccess, Held, Holder, SharedPool, SharedPools } from "../claims/mod.ts";
 import { EtcdUnreachableError, SharedPoolExhaustedError } from "../claims/errors.ts";
 import { attempt, IpvlanError } from "../errors.ts";
@@ -17,12 +19,9 @@ import type { EndpointRecord } from "./records.ts";
 import { type Store, withoutState } from "./store.ts";
 import type { AddressPool, Network, NetworkIpam, NetworkSubnet } from "./types.ts";
 
-/** The keys of etcd begin so if no prefix is given. */
-const PREFIX = "/ipvlan";
-
 /** The id of the pool of a subnet. */
-export function sharedPoolId({ access: { prefix = PREFIX } }: NetworkIpam, subnet: string): string {
-  return `${prefix} ${subnet}`;
+export function sharedPoolId({ access }: NetworkIpam, subnet: string): string {
+  return poolId(access, subnet);
 }
 
 /** A network whose addresses several hosts share. */
@@ -317,6 +316,6 @@ export function hasShared(store: Store): boolean {
 export function accesses(store: Store): Map<string, EtcdAccess> {
   const all: (Network | AddressPool)[] = [...store.networks({ shared: true }), ...store.pools()];
   return new Map(
-    all.filter(isShared).map(({ ipam: { access } }) => [access.prefix ?? PREFIX, access]),
+    all.filter(isShared).map(({ ipam: { access } }) => [prefixOf(access), access]),
   );
 }

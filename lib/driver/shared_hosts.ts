@@ -1,3 +1,4 @@
+import { prefixOf } from "../claims/access.ts";
 import { HostNotFoundError } from "../claims/errors.ts";
 import type { EtcdAccess, RemovedHost, SharedHost } from "../claims/types.ts";
 import type { DriverParts } from "./parts.ts";
@@ -23,7 +24,7 @@ export async function listHosts(
   const pools = ways.length > 0 ? await parts.openShared() : undefined;
   const lists = ways.map(async (way) => {
     const hosts = await pools?.hosts(way) ?? [];
-    return hosts.map((host): ListedHost => ({ ...host, prefix: way.prefix ?? "/ipvlan" }));
+    return hosts.map((host): ListedHost => ({ ...host, prefix: prefixOf(way) }));
   });
   return (await Promise.all(lists)).flat();
 }

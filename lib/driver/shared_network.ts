@@ -6,6 +6,7 @@
  */
 import type { SharedSettings } from "../claims/types.ts";
 import type { Decision } from "../errors.ts";
+import { prefixOf } from "../claims/access.ts";
 import { DamagedKeyError, SharedNetworkDiffersError } from "../claims/errors.ts";
 import { formatAddress, formatPrefix, parseSubnets, type SubnetSpec } from "../ipam/mod.ts";
 import { defaultGateway, parsePrefix } from "../ipam/prefix.ts";
@@ -42,8 +43,8 @@ export function takeOver(
   spec: NetworkSpec,
   settings: SharedSettings,
 ): Decision<{ spec: NetworkSpec }> {
-  const { prefix = "/ipvlan" } = spec.ipam?.access ?? {};
   if (!isSharedSettings(settings)) {
+    const prefix = spec.ipam ? prefixOf(spec.ipam.access) : "";
     return { ok: false, problems: [new DamagedKeyError(`${prefix}/networks/${spec.name}`)] };
   }
   const said = parseSubnets(spec.subnets ?? []);

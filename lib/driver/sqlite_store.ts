@@ -97,7 +97,6 @@ export class SqliteStore implements Store {
   /** How many networks and pools this process has added or deleted, and addresses undone. */
   #changes = 0;
   readonly addressLog: AddressLog = new AddressLog();
-  #shared: ClaimRecords | undefined;
   /** The statements that have been prepared, by their text. */
   #statements = new Map<string, StatementSync>();
   /** The records of the pools that this host shares with others. */
@@ -415,10 +414,6 @@ export class SqliteStore implements Store {
   deleteClaim({ pool, address }: Pick<PoolClaim, "pool" | "address">): void {
     this.addressLog.add(address);
     this.#run("DELETE FROM claim WHERE pool = ? AND address = ?", pool, address);
-  }
-
-  get shared(): ClaimRecords {
-    return this.#shared ??= new ClaimRecords(this.#db);
   }
 
   version(): string {

@@ -75,8 +75,9 @@ Deno.test("what is wrong by itself, or in etcd, is said instead", () => {
     differences({ subnets: [{ subnet: "10.0.0.0/24", gateway: "10.1.0.1" }] }),
     "Gateway 10.1.0.1 is outside subnet 10.0.0.0/24: give one inside it",
   );
+  const ipam = { driver: "etcd", access: { endpoints: ["http://a:1"] } } as const;
   for (const damaged of [{}, { ...THERE, subnets: ["x"] }, { ...THERE, mode: "l9" }]) {
-    const decision = takeOver({ name: "n" }, damaged);
+    const decision = takeOver({ name: "n", ipam }, damaged);
     assert(!decision.ok);
     assertEquals(
       decision.problems[0]!.message,

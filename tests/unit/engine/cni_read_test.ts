@@ -281,7 +281,7 @@ Deno.test("nonsense on standard input is a problem and no exception", () => {
 
 Deno.test("hosts share the subnets of a configuration that says how to reach etcd", () => {
   const etcd = { endpoints: ["https://a:2379"], user: "u", passwordFile: "/pw" };
-  const source = { kind: "subnets", subnets: [{ subnet: "192.168.20.0/24" }], etcd };
+  const source = { kind: "subnets" as const, subnets: [{ subnet: "192.168.20.0/24" }], etcd };
   const subnets = ["192.168.20.0/24"];
   assertEquals(accepted(CTR, { ...OWN, subnets, etcd }).conf.source, source);
   const ipam = { type: "ipvlan-kit", subnets, etcd };
@@ -297,7 +297,7 @@ Deno.test("hosts share the subnets of a configuration that says how to reach etc
   assert(!said.includes("Secret7"), said);
   assertEquals(said.split("\n").map((line) => line.slice(0, 40)), [
     'The key "etcd.password" is not supported',
-    'etcd: The endpoint "a:1" is not valid: w',
-    'etcd: The ca "ca.pem" is not valid: give',
+    'etcd: The etcd option endpoints "a:1" is',
+    'etcd: The etcd option ca "ca.pem" is not',
   ]);
 });
