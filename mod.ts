@@ -14,6 +14,7 @@ export {
   type AddressPool,
   type AddressPoolDetails,
   type AdoptSpec,
+  type AdvertisedRoute,
   AlreadyConnectedError,
   AmbiguousIdError,
   type BackgroundOptions,

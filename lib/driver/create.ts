@@ -48,7 +48,7 @@ export async function createNetwork(
   addRecords(store, decided);
   try {
     await shareNetwork(parts, network);
-    const steps = [...networkSteps(network, links), ...aliasChanges(store, network)];
+    const steps = [...networkSteps(network, links, existing), ...aliasChanges(store, network)];
     await namespaces.apply(steps, () => store.putNetwork(network, "ready"));
   } catch (error) {
     // What is left in the kernel stays on record, and the next exclusive call removes it.
@@ -64,10 +64,11 @@ export async function createNetwork(
 
 /**
  * The networks that a new one must get along with: of its name, on its parent; and all, if the
- * driver is to choose a subnet that none of them has. To read only these, the store has indexes.
+ * driver is to choose a subnet that none of them has, or none of them advertises. To read only these,
+ * the store has indexes.
  */
 function neighboursOf(store: Store, spec: NetworkSpec): Network[] {
-  if (wantsPool(spec)) return store.networks().map(withoutState);
+  if (wantsPool(spec) || spec.advertise !== undefined) return store.networks().map(withoutState);
   const { name, parent } = spec;
   const same = store.network(name);
   const others = parent === undefined ? [] : store.networks({ parent });

@@ -1,6 +1,7 @@
 import type { EtcdAccess, RemovedHost } from "../claims/types.ts";
 import type { IpvlanError } from "../errors.ts";
 import { netnsPath } from "../iproute2/words.ts";
+import { listAdvertised } from "./advertised.ts";
 import { attach, type Attached, takenNamespace } from "./attach.ts";
 import type { AttachRequest } from "./attach_request.ts";
 import { type BackgroundOptions, startInBackground } from "./background.ts";
@@ -41,6 +42,7 @@ import type {
   AddressPool,
   AddressPoolDetails,
   AdoptSpec,
+  AdvertisedRoute,
   ClaimRequest,
   ConnectOptions,
   Endpoint,
@@ -181,6 +183,14 @@ export class Driver implements AsyncDisposable {
    */
   async pruneNetworks(matches: (network: Network) => boolean = () => true): Promise<PruneReport> {
     return await this.#exclusive((parts) => pruneNetworks(parts, matches));
+  }
+
+  /**
+   * The routes of the networks that advertise, and whether the host has them. Routes with the driver's
+   * marks that are on no record come last.
+   */
+  async advertisedRoutes(): Promise<AdvertisedRoute[]> {
+    return await listAdvertised(this.#parts);
   }
 
   /** All networks, by name. */

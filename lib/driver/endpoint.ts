@@ -19,6 +19,7 @@ import { netnsAdd, netnsAttach, netnsDel } from "../iproute2/netns.ts";
 import { type LinkSwitch, linkSwitch } from "../iproute2/process_per_burst.ts";
 import { routeLine } from "../iproute2/route.ts";
 import { linkName } from "../iproute2/words.ts";
+import { advertSteps, endpointAdverts } from "./advertise.ts";
 import {
   type EndpointAddress,
   linkRoutes,
@@ -390,6 +391,8 @@ export function linkIndex({ id, ordinal }: Pick<EndpointRecord, "id" | "ordinal"
  *
  * A link that is handed over stays in the host's namespace, without address and route.
  *
+ * The routes that the endpoint advertises are made in the host's namespace, beside the link.
+ *
  * @param siblings The other endpoints of its sandbox. The default routes depend on them.
  * @param path The file of the sandbox's namespace, if that has no name.
  */
@@ -417,12 +420,14 @@ export function endpointSteps(
   });
   // The alias comes last: it says that the link is complete. `restore` replaces a link without it.
   const alias = linkSet(ifname, { alias: aliasOf([network.name]) });
+  const adverts = advertSteps(endpointAdverts(network, endpoint));
   if (endpoint.handOver) {
-    return [{ ...add(undefined), undo: { line: linkDel(temporary) } }, { line: alias }];
+    return [{ ...add(undefined), undo: { line: linkDel(temporary) } }, { line: alias }, ...adverts];
   }
   const inside = (line: string): Step => ({ netns: sandbox, line });
   return [
     { ...add(path ?? sandbox), undo: inside(linkDel(temporary)) },
+    ...adverts,
     {
       ...inside(linkSet(temporary, { name: ifname })),
       switches: switchesFor(network, endpoint).map((each) => linkSwitch(temporary, each)),

@@ -59,6 +59,7 @@ export type {
   AddressPool,
   AddressPoolDetails,
   AdoptSpec,
+  AdvertisedRoute,
   Claim,
   ClaimRequest,
   Connection,

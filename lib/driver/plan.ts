@@ -160,10 +160,13 @@ async function undo(done: Step[], runnerOf: RunnerOf): Promise<PromiseRejectedRe
   );
 }
 
-/** Whether a line failed because what it should remove does not exist. */
+/**
+ * Whether a line failed because what it should remove does not exist. Of a route, the kernel says that
+ * there is no such process (ESRCH).
+ */
 export function isGone(reason: unknown): boolean {
   return reason instanceof NamespaceNotFoundError ||
-    reason instanceof IpCommandError && ["ENODEV", "ENOENT"].includes(reason.errno);
+    reason instanceof IpCommandError && ["ENODEV", "ENOENT", "ESRCH"].includes(reason.errno);
 }
 
 /**

@@ -189,7 +189,19 @@ const SANDBOX = fields({
   namespaceId: optional(isText),
 });
 
-const LINK = fields({ type: isText, name: isText });
+const VLAN_LINK = fields({
+  type: oneOf("vlan"),
+  name: isText,
+  link: isText,
+  id: Number.isInteger as Rule,
+});
+
+const LINK: Rule = (value) => {
+  if (!VLAN_LINK(value)) return fields({ type: oneOf("dummy"), name: isText })(value);
+  const { name, link } = value as { name: string; link: string };
+  // So no link is below itself.
+  return name.startsWith(`${link}.`);
+};
 
 const DETAILS: Record<keyof EndpointDetails, Rule> = {
   routes: optional(listOf(fields({ dst: isPrefix, via: optional(isAddress) }))),

@@ -11,6 +11,7 @@ import {
   type SubnetSpec,
 } from "../ipam/mod.ts";
 import { whyNoSubnet } from "../ipam/special.ts";
+import { advertiseProblems, elsewhereProblems } from "./advertise.ts";
 import { type Exit, wayOut } from "./default_routes.ts";
 import {
   InvalidOptionError,
@@ -72,6 +73,8 @@ export function settle(spec: NetworkSpec, networks: readonly SettledNetwork[]): 
   const problems = [
     ...nameProblems(spec, networks),
     ...optionProblems,
+    // A value that is wrong in itself has been refused already.
+    ...optionProblems.length > 0 ? [] : advertiseProblems(network),
     ...familyProblems(spec),
     ...ipamProblems(spec),
     ...subnets.ok ? [] : subnets.problems.map((problem) => problem.at("subnets")),
@@ -198,13 +201,14 @@ function ipamProblems({ ipam, foreignAddresses }: NetworkSpec): IpvlanError[] {
 }
 
 /**
- * What is wrong because of the other networks on the parent. An engine may have the same subnet there
+ * What is wrong because of the other networks, most of all those on the parent. An engine may have the same subnet there
  * as another network: they are one segment, and no address is given away twice.
  */
 function neighbourProblems(
-  { parent, mode, flag, subnets, owner }: SettledNetwork,
+  network: SettledNetwork,
   networks: readonly SettledNetwork[],
 ): IpvlanError[] {
+  const { parent, mode, flag, subnets, owner } = network;
   if (parent === undefined) return [];
   const neighbours = networks.filter((network) => network.parent === parent);
   const conflict = conflictProblem(parent, { mode, flag }, neighbours, []);
@@ -217,5 +221,9 @@ function neighbourProblems(
         .map((other) => new SubnetInUseError(subnet, other.subnet, name, parent));
     }).map((problem) => problem.at("subnets", index));
   });
-  return [...conflict ? [conflict.at("parent")] : [], ...overlapping];
+  return [
+    ...conflict ? [conflict.at("parent")] : [],
+    ...overlapping,
+    ...elsewhereProblems(network, networks),
+  ];
 }

@@ -271,7 +271,7 @@ export class SqliteStore implements Store {
 
   #links(conditions: Conditions): LinkSpec[] {
     return this.#select("SELECT name, record FROM link", "rowid", conditions)
-      .map(({ name, record }) => this.#check("link", name, parsed(record)));
+      .map(({ name, record }) => this.#check("link", name, { ...parsed(record), name }));
   }
 
   putLink(link: LinkSpec): void {
@@ -432,7 +432,7 @@ export class SqliteStore implements Store {
   ): Stated<RecordKinds[Kind]>[] {
     return this.#select(`SELECT name, state, record FROM ${kind}`, order, conditions)
       .map(({ name, state, record }) =>
-        this.#check(kind, name, { ...parsed(record), state: state as State })
+        this.#check(kind, name, { ...parsed(record), name, state: state as State })
       );
   }
 

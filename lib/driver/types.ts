@@ -461,6 +461,26 @@ export interface AddressPoolDetails extends AddressPool {
   claims: Claim[];
 }
 
+/** A route of the driver in the host's main table: see the option `advertise` of a network. */
+export interface AdvertisedRoute {
+  /**
+   * What it is for: to announce a subnet, or an address of an endpoint. A `cover` is not announced: it
+   * keeps packets for unused addresses of a subnet from going back to the router.
+   */
+  kind: "subnet" | "address" | "cover";
+  /** The destination, with its length: `10.1.0.0/24`, `10.1.0.5/32`. */
+  dst: string;
+  /** The network; `undefined` if no record says. */
+  network?: string;
+  /** The sandbox that has the address. */
+  sandbox?: string;
+  /**
+   * `up` if the kernel has it, `missing` if not: `restore` makes it. A route with the driver's marks
+   * that is on no record is `unknown`, such as one of another state folder.
+   */
+  state: "up" | "missing" | "unknown";
+}
+
 /** What a call did, and what the caller should know of it. */
 export interface Outcome<T> {
   /** What was made. */

@@ -88,7 +88,7 @@ async function requireNetwork(
 }
 
 /** The settings of a network that decide what its links are. */
-const SETTINGS = ["parent", "mode", "flag", "mtu", "internal", "subnets"] as const;
+const SETTINGS = ["parent", "mode", "flag", "mtu", "internal", "advertise", "subnets"] as const;
 
 /** The settings in which a network is not what is asked for. */
 export function differences(spec: NetworkSpec, network: Network): string[] {

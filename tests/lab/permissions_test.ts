@@ -70,6 +70,7 @@ await driver.removeSandbox("c1", "refuse").catch(({ name }) => console.log(name)
 driver.findNetwork("n"), driver.listNetworks(), driver.listSandboxes(), driver.inspectNetwork("n");
 driver.inspectSandbox("c1");
 await driver.seeSandboxes();
+await driver.advertisedRoutes();
 console.log((await driver.restore()).missing, await driver.recover());
 await driver.restore(1);
 await driver.restoreNetwork("n");

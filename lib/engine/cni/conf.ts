@@ -42,7 +42,7 @@ export type AddressSource =
   | { kind: "previous" };
 
 /** The options of a link that a configuration can have. */
-export type LinkOptions = Partial<Pick<NetworkOptions, "mode" | "flag" | "mtu">>;
+export type LinkOptions = Partial<Pick<NetworkOptions, "mode" | "flag" | "mtu" | "advertise">>;
 
 /** A configuration of the plugin. */
 export interface Conf {
@@ -100,12 +100,15 @@ const COMMON_KEYS = [
 
 /** The keys of the plugin. */
 const OWN_KEYS = [
-  ...["master", "vlan", "mode", "flag", "mtu", "linkInContainer", "subnets", "routes", "network"],
+  ...["master", "vlan", "mode", "flag", "mtu", "advertise", "linkInContainer", "subnets", "routes"],
+  "network",
   "etcd",
 ];
 
 /** The keys that a network of `ipvlan`'s own has settled already. */
-const SETTLED_BY_NETWORK = ["master", "vlan", "mode", "flag", "mtu", "subnets", "ipam", "etcd"];
+const SETTLED_BY_NETWORK = [
+  ...["master", "vlan", "mode", "flag", "mtu", "advertise", "subnets", "ipam", "etcd"],
+];
 
 /** The keys of a section `ipam` for this plugin. */
 const IPAM_KEYS = ["type", "subnets", "routes", "etcd"];
@@ -272,11 +275,13 @@ class ConfReader {
     conf.vlan = this.#readNumber("vlan", values.vlan);
     const mode = readText(values.mode, "mode", this.#wrong);
     const flag = readText(values.flag, "flag", this.#wrong);
+    const advertise = readText(values.advertise, "advertise", this.#wrong);
     // What is wrong with them is found when they are settled.
     conf.options = {
       mode: mode ? mode as NetworkOptions["mode"] : undefined,
       flag: flag ? flag as NetworkOptions["flag"] : undefined,
       mtu: this.#readNumber("mtu", values.mtu) || undefined,
+      advertise: advertise ? advertise as NetworkOptions["advertise"] : undefined,
     };
     const dns = readDns(values.dns, "dns", this.#wrong);
     if (dns) conf.dns = dns;
@@ -470,8 +475,11 @@ class ConfReader {
   #checkSettled({ name, master, vlan, options, source }: Conf): void {
     if (source.kind === "network") return;
     const subnets = source.kind === "subnets" ? source.subnets : [];
-    const parent = vlan === undefined ? master : `${master ?? "eth0"}.${vlan}`;
-    const { problems } = settle({ ...options, name: "cni", parent, subnets }, []);
+    // Without a master it is the link of the default route, which is not known here.
+    const link = master ?? "eth0";
+    const parent = vlan === undefined ? link : `${link}.${vlan}`;
+    const foreign = source.kind === "subnets" ? {} : { foreignAddresses: true as const };
+    const { problems } = settle({ ...options, ...foreign, name: "cni", parent, subnets }, []);
     for (const { message } of problems) this.#wrong(message.replaceAll('"cni"', show(name)));
   }
 }

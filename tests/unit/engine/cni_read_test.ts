@@ -68,7 +68,7 @@ Deno.test("the reference plugin's configuration is read, and its ipam section is
   const { conf } = accepted(CTR, REFERENCE);
   assertEquals(conf.master, "eth0");
   assertEquals(conf.source, { kind: "ipam", type: "host-local" });
-  assertEquals(conf.options, { mode: "l2", flag: undefined, mtu: undefined });
+  assertEquals(conf.options, { mode: "l2", flag: undefined, mtu: undefined, advertise: undefined });
 });
 
 Deno.test("empty values are none, as for the reference plugin", () => {
@@ -81,7 +81,12 @@ Deno.test("empty values are none, as for the reference plugin", () => {
     prevResult: null,
   });
   assertEquals(conf.master, undefined);
-  assertEquals(conf.options, { mode: undefined, flag: undefined, mtu: undefined });
+  assertEquals(conf.options, {
+    mode: undefined,
+    flag: undefined,
+    mtu: undefined,
+    advertise: undefined,
+  });
   assertEquals(conf.previous, undefined);
 });
 
