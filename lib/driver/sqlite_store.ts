@@ -31,6 +31,7 @@ import {
   INDEXES,
   OWNED,
   PARENT,
+  SHARED,
   TABLE_NAMES,
   TABLES,
   VERSION,
@@ -231,10 +232,11 @@ export class SqliteStore implements Store {
     }
   }
 
-  networks({ parent, owned, unready }: NetworkFilter = {}): Stated<Network>[] {
+  networks({ parent, owned, shared, unready }: NetworkFilter = {}): Stated<Network>[] {
     return this.#all("network", "name", {
       [`${PARENT} = ?`]: parent,
       [OWNED]: owned,
+      [SHARED]: shared,
       [UNREADY]: unready,
     }).map(withDefaults);
   }
