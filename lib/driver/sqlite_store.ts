@@ -31,6 +31,7 @@ import {
   INDEXES,
   OWNED,
   PARENT,
+  SHARED,
   TABLE_NAMES,
   TABLES,
   VERSION,
@@ -54,6 +55,11 @@ const INTERVAL = 10;
 
 /** The store's file in the state folder. */
 const FILE = "ipvlan.db";
+
+/** The path of the store's file. @param folder The state folder. */
+export function storeFile(folder: string): string {
+  return `${folder}/${FILE}`;
+}
 
 /** The columns of an endpoint, as SQLite gives them. */
 interface EndpointRow {
@@ -226,10 +232,11 @@ export class SqliteStore implements Store {
     }
   }
 
-  networks({ parent, owned, unready }: NetworkFilter = {}): Stated<Network>[] {
+  networks({ parent, owned, shared, unready }: NetworkFilter = {}): Stated<Network>[] {
     return this.#all("network", "name", {
       [`${PARENT} = ?`]: parent,
       [OWNED]: owned,
+      [SHARED]: shared,
       [UNREADY]: unready,
     }).map(withDefaults);
   }
@@ -269,7 +276,7 @@ export class SqliteStore implements Store {
 
   #links(conditions: Conditions): LinkSpec[] {
     return this.#select("SELECT name, record FROM link", "rowid", conditions)
-      .map(({ name, record }) => this.#check("link", name, parsed(record)));
+      .map(({ name, record }) => this.#check("link", name, { ...parsed(record), name }));
   }
 
   putLink(link: LinkSpec): void {
@@ -430,7 +437,7 @@ export class SqliteStore implements Store {
   ): Stated<RecordKinds[Kind]>[] {
     return this.#select(`SELECT name, state, record FROM ${kind}`, order, conditions)
       .map(({ name, state, record }) =>
-        this.#check(kind, name, { ...parsed(record), state: state as State })
+        this.#check(kind, name, { ...parsed(record), name, state: state as State })
       );
   }
 

@@ -150,6 +150,9 @@ export const [PARENT, BELOW] = ["parent", "link"].map((field) =>
 /** Whether a network belongs to an engine. */
 export const OWNED = `CASE WHEN json_valid(record) THEN record ->> 'owner' IS NOT NULL END`;
 
+/** Whether several hosts share the addresses of a network. */
+export const SHARED = `CASE WHEN json_valid(record) THEN record ->> 'ipam' IS NOT NULL END`;
+
 /** Whether a sandbox has names of its own in its hosts file. */
 export const WITH_HOSTS = `CASE WHEN json_valid(record)
   THEN record ->> 'hostname' IS NOT NULL OR record ->> 'hosts' IS NOT NULL END`;
@@ -164,6 +167,7 @@ export const UNTOLD_ADDRESS = "state NOT IN ('used', 'lost') OR state = 'used' A
 export const INDEXES = `
   CREATE INDEX IF NOT EXISTS network_parent ON network (${PARENT});
   CREATE INDEX IF NOT EXISTS network_owned ON network (${PARENT}) WHERE ${OWNED};
+  CREATE INDEX IF NOT EXISTS network_shared ON network (name) WHERE ${SHARED};
   CREATE INDEX IF NOT EXISTS link_below ON link (${BELOW});
   CREATE INDEX IF NOT EXISTS network_unready ON network (name) WHERE state <> 'ready';
   CREATE INDEX IF NOT EXISTS sandbox_unready ON sandbox (name) WHERE state <> 'ready';

@@ -1,7 +1,7 @@
 /** The measured times of a task done in one way. */
 export interface Result {
   /** The task: to make endpoints, to remove endpoints, or to run a command. */
-  task: "make" | "remove" | "command";
+  task: string;
   /** The number of endpoints; 1 for a command. */
   size: number;
   /** The name of the way. */
