@@ -5,6 +5,19 @@
  * @module
  */
 import { type EtcdFiles, readAccess } from "./access.ts";
+import {
+  compareBody,
+  decode,
+  encode,
+  type KeyValue,
+  type Range,
+  type RangeAnswer,
+  readPair,
+  stepBody,
+  type Transaction,
+  type TxnAnswer,
+  type WatchAnswer,
+} from "./etcd_wire.ts";
 import { EtcdRefusedError, EtcdUnreachableError } from "./errors.ts";
 import type { EtcdAccess } from "./types.ts";
 
@@ -13,60 +26,6 @@ const ENDPOINT_PATIENCE = 1500;
 
 /** How long to wait before all endpoints are tried again, in milliseconds. */
 const PAUSE = 100;
-
-/** A key of etcd with its value. */
-export interface KeyValue {
-  /** The key. */
-  key: string;
-  /** The value; empty if only keys were asked for. */
-  value: string;
-  /** The revision of its last change. */
-  modRevision: number;
-}
-
-/** A condition of a transaction, on one key or on all keys of a range. */
-export interface Compare {
-  /** The key, or the first one. */
-  key: string;
-  /** The end of the range, which is not in it. */
-  end?: string;
-  /**
-   * `CREATE`: the revision at which it was made, 0 if it is not there; `MOD`: that of its last change.
-   */
-  target: "CREATE" | "MOD";
-  /** The comparison. */
-  result: "EQUAL" | "GREATER" | "LESS";
-  /** The revision to compare with. */
-  revision: number;
-}
-
-/** A range to read. */
-export interface Range {
-  /** The key, or the first one. */
-  key: string;
-  /** The end of the range, which is not in it. */
-  end?: string;
-  /** How many at most. */
-  limit?: number;
-  /** Whether values are left out. */
-  keysOnly?: boolean;
-}
-
-/** A step of a transaction. */
-export type Step =
-  | { put: { key: string; value: string; lease?: string } }
-  | { delete: { key: string; end?: string } }
-  | { range: Range };
-
-/** A transaction. Its steps are done if all conditions hold; otherwise the ranges are read. */
-export interface Transaction {
-  /** The conditions. */
-  compare: readonly Compare[];
-  /** What to do if they hold. */
-  success: readonly Step[];
-  /** What to read if they do not. */
-  failure?: readonly Range[];
-}
 
 /** The answer to a transaction. */
 export interface Outcome {
@@ -371,85 +330,6 @@ export class Etcd implements Disposable {
 
 /** How many keys a page has. */
 const PAGE = 1000;
-
-/** The end of the range of all keys that begin with a text: the text with its last byte counted up. */
-export function endOf(prefix: string): string {
-  const last = prefix.charCodeAt(prefix.length - 1);
-  return prefix.slice(0, -1) + String.fromCharCode(last + 1);
-}
-
-interface RawPair {
-  key: string;
-  value?: string;
-  mod_revision: string;
-}
-
-interface TxnAnswer {
-  header: { revision: string };
-  succeeded?: boolean;
-  responses?: { response_range?: { kvs?: RawPair[] } }[];
-}
-
-interface RangeAnswer {
-  header: { revision: string };
-  kvs?: RawPair[];
-  more?: boolean;
-}
-
-interface WatchAnswer {
-  result?: {
-    canceled?: boolean;
-    events?: { type?: "DELETE"; kv: { key: string; value?: string } }[];
-  };
-  error?: unknown;
-}
-
-function readPair({ key, value = "", mod_revision }: RawPair): KeyValue {
-  return { key: decode(key), value: decode(value), modRevision: Number(mod_revision) };
-}
-
-function compareBody({ key, end, target, result, revision }: Compare): unknown {
-  return {
-    key: encode(key),
-    ...(end !== undefined && { range_end: encode(end) }),
-    target,
-    result,
-    [target === "CREATE" ? "create_revision" : "mod_revision"]: String(revision),
-  };
-}
-
-function stepBody(step: Step): unknown {
-  if ("put" in step) {
-    const { key, value, lease } = step.put;
-    return { request_put: { key: encode(key), value: encode(value), ...(lease && { lease }) } };
-  }
-  if ("delete" in step) {
-    const { key, end } = step.delete;
-    return {
-      request_delete_range: {
-        key: encode(key),
-        ...(end !== undefined && { range_end: encode(end) }),
-      },
-    };
-  }
-  const { key, end, limit, keysOnly } = step.range;
-  return {
-    request_range: {
-      key: encode(key),
-      ...(end !== undefined && { range_end: encode(end) }),
-      ...(limit !== undefined && { limit: String(limit) }),
-      ...(keysOnly && { keys_only: true }),
-    },
-  };
-}
-
-function encode(text: string): string {
-  return new TextEncoder().encode(text).toBase64();
-}
-
-function decode(base64: string): string {
-  return new TextDecoder().decode(Uint8Array.fromBase64(base64));
-}
 
 const NO_ANSWER = "no answer";
 

@@ -4,8 +4,7 @@
  *
  * @module
  */
-import type { Compare, KeyValue, Step } from "./etcd.ts";
-import { endOf } from "./etcd.ts";
+import { type Compare, endOf, type KeyValue, type Step } from "./etcd_wire.ts";
 import { blockSize, countOf, hexOf, lastPart, setText } from "./keys.ts";
 import { addressesOf, adoptBlock, bitOf, loseBlock, prefixOfPool, type Request } from "./local.ts";
 import { claimAddress, claimsIn, claimValue, holdBlock, hostNames } from "./blocks.ts";

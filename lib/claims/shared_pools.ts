@@ -1,7 +1,6 @@
 import { formatPrefix, parsePrefix } from "../ipam/prefix.ts";
 import { IpvlanError } from "../errors.ts";
 import { accessProblems, prefixOf } from "./access.ts";
-import { claimAddress, claimAny, heldError, takeBlock } from "./blocks.ts";
 import { throwProblems } from "../driver/errors.ts";
 import {
   EtcdUnreachableError,
@@ -10,11 +9,13 @@ import {
   SharedPoolInUseError,
   SharedPoolNotFoundError,
 } from "./errors.ts";
-import { type CallOptions, endOf, Etcd } from "./etcd.ts";
+import { type CallOptions, Etcd } from "./etcd.ts";
+import { endOf } from "./etcd_wire.ts";
 import { listClaims, listHosts, type Reader, removeHost } from "./hosts.ts";
 import { Keys, reservedDifferences, textOf } from "./keys.ts";
 import { checkWanted, describe, free, type Request, takeKept } from "./local.ts";
 import { changeNetwork, defineNetwork, forgetNetwork } from "./networks.ts";
+import { type Found, obtain } from "./obtain.ts";
 import { joinPool, poolId } from "./pool_key.ts";
 import type { ClaimRecords, PoolRecord } from "./records.ts";
 import { beginAnew, recoverPool } from "./recover.ts";
@@ -38,7 +39,7 @@ import type {
 } from "./types.ts";
 import { readNetwork, type WishValue } from "./values.ts";
 import { watchClaims } from "./watch.ts";
-import { putWish, type Wish } from "./wishes.ts";
+import type { Wish } from "./wishes.ts";
 
 /** How long a call may take before it says that etcd is out of reach, in milliseconds. */
 const PATIENCE = 4500;
@@ -478,36 +479,6 @@ export class SharedPools implements Disposable {
       if (!(error instanceof IpvlanError)) throw error;
     }
   }
-}
-
-/** What came of a request: an address, a wish that others may grant, or neither: look again. */
-interface Found {
-  address?: string;
-  wish?: Wish;
-}
-
-/** Asks etcd for an address. */
-async function obtain(
-  session: Session,
-  pool: PoolRecord,
-  request: Request,
-  range: string | undefined,
-  wish: Wish | undefined,
-): Promise<Found> {
-  // What was given up and has not been told may be just what is wanted.
-  if (countUntold(session, pool) > 0) await settlePool(session, pool);
-  const { address } = request;
-  if (address !== undefined) {
-    const claimed = await claimAddress(session, pool, address, request);
-    if (claimed.kind === "taken") return { address };
-    if (claimed.kind === "held") throw await heldError(session, address, claimed.claim);
-    return { wish: wish ?? await putWish(session, pool, new Set([claimed.host]), { address }) };
-  }
-  // The block is on record, and the caller takes one of its addresses.
-  if (await takeBlock(session, pool, request.range)) return {};
-  const { taken, keepers } = await claimAny(session, pool, request);
-  if (taken !== undefined) return { address: taken };
-  return { wish: wish ?? await putWish(session, pool, keepers, { range }) };
 }
 
 function isSame(known: PoolRecord, access: EtcdAccess, reserved: Record<string, string>): boolean {

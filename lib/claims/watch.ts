@@ -6,7 +6,8 @@
  */
 import { IpvlanError } from "../errors.ts";
 import { EtcdUnreachableError } from "./errors.ts";
-import { type CallOptions, endOf, type Etcd, type KeyValue, type WatchEvent } from "./etcd.ts";
+import type { CallOptions, Etcd, WatchEvent } from "./etcd.ts";
+import { endOf, type KeyValue } from "./etcd_wire.ts";
 import { claimOf } from "./hosts.ts";
 import { type Keys, lastPart, partsOf, textOf } from "./keys.ts";
 import type { SharedChange } from "./types.ts";

@@ -5,7 +5,8 @@ import { rows, run } from "./run.ts";
 Deno.test("five hosts with faults: never two holders of an address, and nothing is lost", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    const result = await run(folder, Number(Deno.env.get("SEED") ?? 1), 15, () => {});
+    const seed = Number(Deno.env.get("SEED") ?? 1);
+    const result = await run({ folder, seed, seconds: 15, say: () => {} });
     console.log(rows(result).join("\n"));
     assertEquals(result.defects, []);
   } finally {
