@@ -109,8 +109,8 @@ export class SharedPools implements Disposable {
       next: known?.next,
       leaving: false,
     };
-    const joined = await this.#run(access, this.#within(), (session) => joinPool(session, pool));
-    return { id, access, subnet: canonical, reserved: joined.reserved };
+    await this.#run(access, this.#within(), (session) => joinPool(session, pool));
+    return { id, access, subnet: canonical, reserved };
   }
 
   /**
