@@ -117,10 +117,13 @@ test("a host that is gone is removed, comes back, and keeps what is still free",
   for (const address of [addresses[0]!, single]) {
     assertEquals(await b.pools.take(id, { sandbox: "d" }, { address }), address);
   }
+  assert((await a.pools.settle()).reason === undefined);
   await assertRejects(
     () => a.pools.take(id, { sandbox: "c5" }, { address: "10.7.0.4" }),
     HostRemovedError,
   );
+  // Nor does it give away what it keeps on record.
+  await assertRejects(() => a.pools.take(id, { sandbox: "c5" }), HostRemovedError);
   const mended = await a.pools.recover();
   assertEquals(
     mended.at(0),
