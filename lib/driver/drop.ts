@@ -6,6 +6,7 @@ import { aliasSteps, probeName } from "./network.ts";
 import { byLinkName, isOurs, LINK_GROUP, linksUnder, standsOn } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
 import type { EndpointRecord, State } from "./records.ts";
+import { releaseAddresses, sharedOf, tell, unshareNetwork } from "./shared.ts";
 import { type Store, withoutState } from "./store.ts";
 import type { Network, Sandbox } from "./types.ts";
 
@@ -32,7 +33,7 @@ export function setState(
  * The hosts files are changed first, so that after a crash the records still say what is left.
  */
 export async function deleteRecords(
-  { store, hosts, settings, wait }: DriverParts,
+  { store, hosts, settings, openShared, wait }: DriverParts,
   { sandbox, endpoints }: RecordGroup,
 ): Promise<void> {
   if (sandbox && !sandbox.owner) settings.remove(sandbox.name);
@@ -43,10 +44,15 @@ export async function deleteRecords(
   // A file of another sandbox, or of one that stays, is written by a later call.
   const failure = sandbox && failures.get(sandbox.name);
   if (failure) throw failure;
+  const shared = await sharedOf({ store, openShared }, networks);
   store.transaction(() => {
-    for (const { id } of endpoints) store.deleteEndpoint(id);
+    for (const endpoint of endpoints) {
+      store.deleteEndpoint(endpoint.id);
+      if (shared) releaseAddresses(shared, endpoint);
+    }
     if (sandbox) store.deleteSandbox(sandbox.name);
   });
+  if (shared) await tell(shared.pools);
 }
 
 /**
@@ -56,12 +62,14 @@ export async function deleteRecords(
  */
 export async function dropNetwork(parts: DriverParts, network: Network): Promise<void> {
   const { store, namespaces } = parts;
+  await unshareNetwork(parts, network);
   const made = byLinkName(store.links());
   const others = store.networks().filter(({ id }) => id !== network.id).map(withoutState);
+  const own = linksUnder(network.parent, made);
+  if (network.transient && own.length === 0) return store.deleteNetwork(network.id);
   const isNeeded = (name: string) => others.some(({ parent }) => standsOn(parent, name, made));
   const ours = (await namespaces.host().link.show({ group: LINK_GROUP })).filter(isOurs);
   const exists = (name: string) => ours.some((link) => link.name === name);
-  const own = linksUnder(network.parent, made);
   // A link is deleted before the one below it.
   const unneeded = own.map(({ name }) => name).filter((name) => !isNeeded(name)).toReversed();
   const kept = own.filter(({ name }) => isNeeded(name) && exists(name));

@@ -3,8 +3,20 @@
  *
  * @module
  */
+export {
+  EtcdRefusedError,
+  EtcdUnreachableError,
+  HostAliveError,
+  HostNotFoundError,
+  SharedAddressHeldError,
+  SharedAddressKeptError,
+  SharedNetworkDiffersError,
+  SharedPoolExhaustedError,
+} from "../claims/errors.ts";
+export type { EtcdAccess, RemovedHost, SharedHost } from "../claims/types.ts";
 export type { BackgroundOptions } from "./background.ts";
 export { Driver } from "./driver.ts";
+export type { ListedHost } from "./shared_hosts.ts";
 export type { DriverOptions } from "./open.ts";
 export {
   AddressHeldError,
@@ -56,8 +68,11 @@ export type {
   EndpointRoute,
   EndpointState,
   EngineName,
+  MadeEndpoint,
+  MadeSandbox,
   Network,
   NetworkDetails,
+  NetworkIpam,
   NetworkSpec,
   NetworkSubnet,
   Outcome,

@@ -1,6 +1,8 @@
+import type { SharedPools } from "../claims/mod.ts";
 import { BorrowedNamespaces } from "./borrowed.ts";
 import { HostsFiles } from "./hosts.ts";
-import { StateLock } from "./lock.ts";
+import { KeptLook } from "./kept_look.ts";
+import { FileLock, StateLock } from "./lock.ts";
 import { Namespaces, programsWith, type WrapRunner } from "./namespaces.ts";
 import { KeptOutput } from "./output.ts";
 import type { DriverParts } from "./parts.ts";
@@ -41,6 +43,13 @@ export interface DriverOptions {
    */
   dryRun?: (command: string) => void;
   /**
+   * Whether the driver is open for long, as in a server. Then it keeps an `ip` process for what it asks
+   * of the host.
+   *
+   * @default {false}
+   */
+  resident?: boolean;
+  /**
    * Ends the calls: see {@linkcode Driver.withSignal}.
    *
    * @default {undefined}
@@ -57,7 +66,7 @@ export interface DriverOptions {
 
 /** What drivers with different signals share. */
 export interface DriverBase
-  extends Pick<DriverParts, "store" | "hosts" | "pools" | "output" | "isRehearsal"> {
+  extends Pick<DriverParts, "store" | "hosts" | "pools" | "output" | "isRehearsal" | "openShared"> {
   host: string | undefined;
   wrap: WrapRunner | undefined;
   /** Called with each command that changes something. */
@@ -65,8 +74,12 @@ export interface DriverBase
   /** What opening the driver has changed and the user should know. */
   notices: readonly string[];
   programs: Programs;
+  /** Closes the pools that several hosts share, if they were opened. */
+  closeShared: () => Promise<void>;
   /** The file that each `ip` has open: see {@linkcode Namespaces}. */
   programLock: string | undefined;
+  /** Answers queries in the host's namespace, if the driver is open for long. */
+  kept: KeptLook | undefined;
   /** For the calls. Without a file, it never blocks. */
   lock: StateLock;
   /** For sequences of calls. */
@@ -75,7 +88,7 @@ export interface DriverBase
 
 /** Opens what drivers on a state folder share. */
 export function openBase(
-  { host, stateDir, dryRun, verbose }: DriverOptions,
+  { host, stateDir, dryRun, verbose, resident }: DriverOptions,
   wrap?: WrapRunner,
 ): DriverBase {
   const folder = stateDir ?? stateFolder();
@@ -94,19 +107,48 @@ export function openBase(
     hosts: new HostsFiles(store, programs, file("hosts.lock")),
     pools: new KnownPools(store),
     report: dryRun ?? verbose,
+    kept: resident ? new KeptLook(host) : undefined,
     isRehearsal: dryRun !== undefined,
+    ...sharedPools(store, folder, dryRun !== undefined),
     output: new KeptOutput(folder, dryRun !== undefined),
     lock: new StateLock(file("lock")),
     sequences: new StateLock(file("sequence.lock")),
   };
 }
 
+/** Opens the shared pools of a store when they are asked for, and closes them if they were. */
+function sharedPools(
+  store: SqliteStore,
+  folder: string,
+  isRehearsal: boolean,
+): Pick<DriverBase, "openShared" | "closeShared"> {
+  if (isRehearsal) {
+    return { openShared: () => Promise.resolve(undefined), closeShared: () => Promise.resolve() };
+  }
+  const lock = new FileLock(`${folder}/claims.lock`);
+  let opened: Promise<SharedPools> | undefined;
+  const open = async () => {
+    // Only who shares a pool needs this module.
+    const { placeOf, SharedPools } = await import("../claims/mod.ts");
+    return new SharedPools({
+      store,
+      hostname: Deno.hostname(),
+      place: placeOf(folder),
+      lock: (signal) => lock.exclusive({ signal }),
+    });
+  };
+  return {
+    openShared: () => opened ??= open(),
+    closeShared: async () => (await opened)?.[Symbol.dispose](),
+  };
+}
+
 /** Makes the parts of a driver with a signal. */
 export function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
   const { host, wrap, store, programLock: lock, programs, hosts, pools, output } = base;
-  const { report, isRehearsal } = base;
+  const { report, isRehearsal, kept, openShared } = base;
   const pathOf = (sandbox: string) => store.sandbox(sandbox)?.path;
-  const namespaces = new Namespaces({ host, lock, programs, wrap, pathOf, ...wait });
+  const namespaces = new Namespaces({ host, lock, programs, wrap, pathOf, kept, ...wait });
   const partsOn = (namespaces: Namespaces, wait: WaitOptions) => {
     const processes = new Processes(namespaces.run, lock);
     const settings = new SettingsKeeper({ run: namespaces.run, report, isRehearsal });
@@ -120,6 +162,7 @@ export function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
       pools,
       output,
       settings,
+      openShared,
       isRehearsal,
       wait,
     };

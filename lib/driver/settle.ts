@@ -19,10 +19,11 @@ import {
   NetworkExistsError,
   SubnetInUseError,
 } from "./errors.ts";
+import { accessProblems, settleAccess } from "./ipam_options.ts";
 import { nameProblem, ownedNameProblem } from "./names.ts";
 import { settleOptions } from "./options.ts";
 import { conflictProblem } from "./parent.ts";
-import type { Network, NetworkSpec, NetworkSubnet, SettledNetwork } from "./types.ts";
+import type { Network, NetworkIpam, NetworkSpec, NetworkSubnet, SettledNetwork } from "./types.ts";
 
 /** A network with every default settled, and what is wrong with it. */
 export interface Settlement {
@@ -60,6 +61,7 @@ export function settle(spec: NetworkSpec, networks: readonly SettledNetwork[]): 
     ...(spec.owner && { owner: spec.owner }),
     ...(spec.transient && { transient: true }),
     ...(spec.foreignAddresses && { foreignAddresses: true }),
+    ...(spec.ipam && { ipam: settleIpam(spec.ipam) }),
   };
   const notices = subnets.ok ? subnets.notices : [];
   if (network.internal && parent !== undefined) {
@@ -74,6 +76,7 @@ export function settle(spec: NetworkSpec, networks: readonly SettledNetwork[]): 
     // A value that is wrong in itself has been refused already.
     ...optionProblems.length > 0 ? [] : advertiseProblems(network),
     ...familyProblems(spec),
+    ...ipamProblems(spec),
     ...subnets.ok ? [] : subnets.problems.map((problem) => problem.at("subnets")),
     ...neighbourProblems(network, networks),
   ];
@@ -182,6 +185,19 @@ function familyProblems(
   if (mtu === undefined || !Number.isInteger(mtu) || mtu < 68 || mtu >= 1280) return [];
   const least = "give a whole number from 1280 to 65535";
   return [new InvalidOptionError("MTU", String(mtu), least).at("mtu")];
+}
+
+/** The usual form of where the addresses of a network come from, if nothing is wrong with it. */
+function settleIpam({ driver, access }: NetworkIpam): NetworkIpam {
+  return { driver, access: accessProblems(access).length > 0 ? access : settleAccess(access) };
+}
+
+/** What is wrong with where the addresses of a network come from. */
+function ipamProblems({ ipam, foreignAddresses }: NetworkSpec): IpvlanError[] {
+  if (!ipam) return [];
+  const rule = "an engine gives the addresses: leave one of the two out";
+  const both = foreignAddresses ? [new InvalidOptionError("IPAM driver", ipam.driver, rule)] : [];
+  return [...both, ...accessProblems(ipam.access)].map((problem) => problem.at("ipam"));
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { EtcdAccess } from "../claims/types.ts";
 import type { IpvlanError } from "../errors.ts";
 import type { SubnetSpec } from "../ipam/mod.ts";
 import type { NetworkOptions } from "./options.ts";
@@ -11,6 +12,14 @@ export interface Owner {
   engine: EngineName;
   /** The engine's own id of the network or the sandbox. */
   id: string;
+}
+
+/** Where the addresses of a network come from, if several hosts share them. */
+export interface NetworkIpam {
+  /** A pool in etcd. */
+  driver: "etcd";
+  /** How this host reaches it. */
+  access: EtcdAccess;
 }
 
 /** A network to create. */
@@ -59,6 +68,13 @@ export interface NetworkSpec extends Partial<NetworkOptions> {
    * @default {undefined}
    */
   foreignAddresses?: true;
+  /**
+   * Where its addresses come from, if other hosts give them too. Then a network of this name is the
+   * same on all hosts: what is left out is as the first host has said it.
+   *
+   * @default {undefined} This host alone gives them.
+   */
+  ipam?: NetworkIpam;
 }
 
 /** A subnet of a network, with every default settled. */
@@ -94,6 +110,8 @@ export interface SettledNetwork extends NetworkOptions {
   transient?: true;
   /** Whether an engine gives the addresses, so that it has no subnets. */
   foreignAddresses?: true;
+  /** Where its addresses come from, if other hosts give them too. */
+  ipam?: NetworkIpam;
 }
 
 /** A network on record. If no IPv4 subnet was asked for, its last subnet is a default pool. */
@@ -318,6 +336,12 @@ export interface Endpoint {
   gatewayPriority?: number;
 }
 
+/** An endpoint that a call has just made. */
+export interface MadeEndpoint extends Endpoint {
+  /** The MAC address of its link, which is that of the parent; `undefined` if the parent has none. */
+  mac?: string;
+}
+
 /**
  * What the kernel has of an endpoint: `up` if all that is on record is there; `changed` if something
  * differs, such as an address that was deleted by hand; `missing` if it has no link.
@@ -353,6 +377,12 @@ export interface SandboxDetails extends Sandbox {
   endpoints: Endpoint[];
 }
 
+/** A sandbox that a call has just made. */
+export interface MadeSandbox extends SandboxDetails {
+  /** Its endpoints. */
+  endpoints: MadeEndpoint[];
+}
+
 /** An address pool to request. */
 export interface PoolRequest {
   /** The engine that requests it. */
@@ -382,6 +412,12 @@ export interface PoolRequest {
    * @default {false}
    */
   ipv6?: boolean;
+  /**
+   * Where its addresses come from, if other hosts give them too.
+   *
+   * @default {undefined} This host alone gives them.
+   */
+  ipam?: NetworkIpam;
 }
 
 /** An address pool to request, with its subnet. */
@@ -400,6 +436,8 @@ export interface AddressPool {
   ipRange?: string;
   /** The engine that asked for it. */
   owner: Owner;
+  /** Where its addresses come from, if other hosts give them too. */
+  ipam?: NetworkIpam;
   /** How many requests for it have not been released. */
   requests: number;
 }
@@ -481,4 +519,6 @@ export interface RestoreReport {
   missing: { kind: "network" | "sandbox"; name: string; reason: string }[];
   /** What a crash had left half made or half removed, and was removed. */
   undone: string[];
+  /** What the user should know of pools that hosts share; `undefined` for nothing. */
+  notices?: string[];
 }

@@ -8,7 +8,7 @@ import {
   type AdoptSpec,
   type Connection,
   type Driver,
-  type Endpoint,
+  type MadeEndpoint,
   type Network,
   NetworkExistsError,
   NetworkInUseError,
@@ -39,7 +39,7 @@ export async function attach(
   driver: Driver,
   network: NetworkSpec | string,
   { connection, ...sandbox }: AttachmentSpec,
-): Promise<Outcome<Endpoint>> {
+): Promise<Outcome<MadeEndpoint>> {
   for (;;) {
     const { name, notices } = await requireNetwork(driver, network);
     try {
@@ -94,11 +94,14 @@ const SETTINGS = ["parent", "mode", "flag", "mtu", "internal", "advertise", "sub
 export function differences(spec: NetworkSpec, network: Network): string[] {
   const wanted = settle(spec, []).network;
   const found = toSettled(network);
-  return SETTINGS.filter((setting) =>
+  const different: string[] = SETTINGS.filter((setting) =>
     // A default pool was chosen when the network was made.
     !(setting === "subnets" && (spec.subnets ?? []).length === 0) &&
     JSON.stringify(wanted[setting]) !== JSON.stringify(found[setting])
   );
+  // The members of etcd may be others by now, and keep the same addresses.
+  const pool = ({ ipam }: Pick<Network, "ipam">) => ipam && (ipam.access.prefix ?? "");
+  return pool(wanted) === pool(found) ? different : [...different, "ipam"];
 }
 
 /** Connects a sandbox, and makes it if it is not there. */
@@ -106,7 +109,7 @@ async function connect(
   driver: Driver,
   sandbox: Omit<AdoptSpec, "connections">,
   connection: Connection,
-): Promise<Outcome<Endpoint>> {
+): Promise<Outcome<MadeEndpoint>> {
   const { network, ...options } = connection;
   for (;;) {
     try {

@@ -1,3 +1,5 @@
+import type { EtcdAccess } from "../../claims/types.ts";
+import { accessProblems, IPAM_FIELDS } from "../../driver/ipam_options.ts";
 import { attempt } from "../../errors.ts";
 import type { NetworkOptions } from "../../driver/options.ts";
 import { settle } from "../../driver/settle.ts";
@@ -32,8 +34,8 @@ import {
 export type AddressSource =
   /** A network of `ipvlan`'s own, by its name. */
   | { kind: "network"; network: string }
-  /** Subnets of the configuration, of which the driver gives addresses. */
-  | { kind: "subnets"; subnets: SubnetSpec[] }
+  /** Subnets of the configuration, of which the driver gives addresses; by etcd if hosts share them. */
+  | { kind: "subnets"; subnets: SubnetSpec[]; etcd?: EtcdAccess }
   /** Another plugin, which the plugin runs. */
   | { kind: "ipam"; type: string }
   /** The result of the plugin before this one in a chain. */
@@ -100,15 +102,16 @@ const COMMON_KEYS = [
 const OWN_KEYS = [
   ...["master", "vlan", "mode", "flag", "mtu", "advertise", "linkInContainer", "subnets", "routes"],
   "network",
+  "etcd",
 ];
 
 /** The keys that a network of `ipvlan`'s own has settled already. */
 const SETTLED_BY_NETWORK = [
-  ...["master", "vlan", "mode", "flag", "mtu", "advertise", "subnets", "ipam"],
+  ...["master", "vlan", "mode", "flag", "mtu", "advertise", "subnets", "ipam", "etcd"],
 ];
 
 /** The keys of a section `ipam` for this plugin. */
-const IPAM_KEYS = ["type", "subnets", "routes"];
+const IPAM_KEYS = ["type", "subnets", "routes", "etcd"];
 
 /** The keys of a subnet. */
 const SUBNET_KEYS = ["subnet", "gateway", "ipRange", "auxAddresses"];
@@ -203,7 +206,8 @@ class ConfReader {
     if (this.#command === "GC") conf.valid = this.#readValid(values[VALID]);
     if (this.#command === "GC" || this.#command === "DEL") return;
     if (conf.isIpam) {
-      conf.source = { kind: "subnets", subnets: this.#readSubnets(ipam!.subnets, "ipam.subnets") };
+      const subnets = this.#readSubnets(ipam!.subnets, "ipam.subnets");
+      conf.source = { kind: "subnets", subnets, ...this.#readEtcd(ipam!.etcd, "ipam.etcd") };
       conf.routes = readRoutes(ipam!.routes, "ipam.routes", this.#wrong).map(toEndpointRoute);
     } else {
       this.#fillLink(conf, values, ipam);
@@ -313,7 +317,12 @@ class ConfReader {
       const subnets = own
         ? this.#readSubnets(own.subnets, "ipam.subnets")
         : this.#readSubnets(values.subnets, "subnets");
-      conf.source = { kind: "subnets", subnets };
+      const etcd = own
+        ? this.#readEtcd(own.etcd, "ipam.etcd")
+        : this.#readEtcd(values.etcd, "etcd");
+      conf.source = { kind: "subnets", subnets, ...etcd };
+    } else if (values.etcd !== undefined) {
+      this.#wrong('The key "etcd" needs "subnets": hosts share the addresses of these');
     }
     const routes = own?.routes ?? values.routes;
     if (routes === undefined) return;
@@ -368,6 +377,36 @@ class ConfReader {
         auxAddresses: aux as Record<string, string>,
       };
     });
+  }
+
+  /** Reads how to reach the etcd by which hosts share the subnets. */
+  #readEtcd(value: unknown, path: string): { etcd?: EtcdAccess } {
+    if (value === undefined) return {};
+    if (!isObject(value)) {
+      this.#wrong(`The key "${path}" is ${show(value)}: give an object with endpoints`);
+      return {};
+    }
+    for (const key of Object.keys(value)) {
+      if (IPAM_FIELDS.includes(key as keyof EtcdAccess)) continue;
+      // The value may be a secret.
+      this.#report(
+        CODE.unsupported,
+        `The key "${path}.${key}" is not supported${didYouMean(key, IPAM_FIELDS)}`,
+      );
+    }
+    const { endpoints = [] } = value;
+    const isList = Array.isArray(endpoints) && endpoints.every((each) => typeof each === "string");
+    if (!isList) this.#wrong(`${path}.endpoints is ${show(endpoints)}: give a list of URLs`);
+    const texts = IPAM_FIELDS.filter((field) => field !== "endpoints").map((field) => [
+      field,
+      readText(value[field], `${path}.${field}`, this.#wrong),
+    ]).filter(([, text]) => text !== undefined);
+    const access: EtcdAccess = {
+      ...Object.fromEntries(texts),
+      endpoints: isList ? endpoints : [],
+    };
+    for (const { message } of accessProblems(access)) this.#wrong(`${path}: ${message}`);
+    return { etcd: access };
   }
 
   /** Reports capabilities that the plugin does not have. An IPAM plugin may have others. */
