@@ -5,6 +5,7 @@
  */
 import { doesNotReach, type Finding, reaches } from "../../lib/check/mod.ts";
 import type { Family } from "../../lib/ipam/address.ts";
+import type { RoutingDaemon } from "../../lib/routing/config.ts";
 import { failsWith, shows } from "../kit/engine_checks.ts";
 import { engineScenario, type Scenario, type StatementId, type Tour } from "../kit/mod.ts";
 import type { RouteChange } from "../kit/route_monitor.ts";
@@ -24,11 +25,10 @@ const FAMILIES = {
   },
 } as const;
 
-/** The line that prints a host's configuration of FRR. */
-export function configLine({ asn, router }: RoutedHost): string {
-  return `ipvlan advertise --config frr --asn ${asn} --neighbor ${router[4]} --neighbor ${
-    router[6]
-  }`;
+/** The line that prints a host's configuration of a routing daemon. */
+export function configLine({ asn, router }: RoutedHost, daemon: RoutingDaemon = "frr"): string {
+  const neighbors = `--neighbor ${router[4]} --neighbor ${router[6]}`;
+  return `ipvlan advertise --config ${daemon} --asn ${asn} ${neighbors}`;
 }
 
 /** Checks that one change follows another within a second. */
@@ -47,8 +47,17 @@ export function literal(text: string): string {
   return text.replaceAll(/[.*+?^${}()|[\]\\/]/g, "\\$&");
 }
 
-/** Announces the networks of two hosts. Proves a statement. */
-export async function announce(tour: Tour, family: Family, id: StatementId): Promise<void> {
+/**
+ * Announces the networks of two hosts. Proves a statement.
+ *
+ * @param daemon What runs on the first host. The other one and the router have FRR.
+ */
+export async function announce(
+  tour: Tour,
+  family: Family,
+  id: StatementId,
+  daemon: RoutingDaemon = "frr",
+): Promise<void> {
   await using world = await RoutedHosts.start();
   const { torRoutes } = world;
   const [one, two] = world.hosts;
@@ -76,9 +85,11 @@ export async function announce(tour: Tour, family: Family, id: StatementId): Pro
     shows("ipvlan doctor says that nobody listens", `${under} ipvlan doctor; true`, "nobody"),
   );
 
-  const config = async (host: RoutedHost) => await tour.perform(configLine(host), host.under);
-  await using frr = await world.startFrr(one, await config(one));
-  await using _frr2 = await world.startFrr(two, await config(two));
+  const config = await tour.perform(configLine(one, daemon), one.under);
+  await using first = daemon === "frr"
+    ? await world.startFrr(one, config)
+    : await world.startBird(one, config);
+  await using _second = await world.startFrr(two, await tour.perform(configLine(two), two.under));
   await torRoutes.until(new RegExp(`^${literal(subnets[0])} .*via ${literal(viaOf(one, family))}`));
   await torRoutes.until(new RegExp(`^${literal(b1)} `));
   await torRoutes.until(new RegExp(`^${literal(b2)} `));
@@ -121,9 +132,9 @@ export async function announce(tour: Tour, family: Family, id: StatementId): Pro
     reaches(LAN, b1),
   );
 
-  tour.step("kill -KILL of zebra and bgpd on host1");
+  tour.step(`kill -KILL of ${daemon === "frr" ? "zebra and bgpd" : "bird"} on host1`);
   torRoutes.forget();
-  await frr.kill();
+  await first.kill();
   await torRoutes.until(new RegExp(`^Deleted ${literal(subnets[0])} `));
   await tour.holds(
     id,
@@ -153,8 +164,8 @@ function viaOf({ address }: RoutedHost, family: Family): string {
 const routes: Scenario[] = engineScenario(
   "routes",
   "Two L3 hosts, a top-of-rack router, and BGP",
-  [["frr"]],
-  (tour) => announce(tour, 4, "HOSTS-4"),
+  [["frr"], ["bird", "frr"]],
+  (tour, bundles) => announce(tour, 4, "HOSTS-4", bundles.includes("bird") ? "bird" : "frr"),
 );
 
 export default routes;

@@ -7,6 +7,7 @@
 import type { Family } from "../../lib/ipam/address.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
+import { Bird } from "./bird.ts";
 import { withIpvlan } from "./engine_machine.ts";
 import { Frr } from "./frr.ts";
 import { RouteMonitor } from "./route_monitor.ts";
@@ -168,15 +169,28 @@ export class RoutedHosts implements AsyncDisposable {
     ];
     routes.forget();
     const frr = await Frr.start(netns, `${config}\n${short.join("\n")}\n`);
-    await routes.until(/^default .*via 172\./);
-    await routes.until(/^default .*via f/);
+    await untilDefaults(routes);
     return frr;
+  }
+
+  /** Starts BIRD on a host, in the same way. */
+  async startBird({ netns, routes }: RoutedHost, config: string): Promise<Bird> {
+    routes.forget();
+    const bird = await Bird.start(netns, config);
+    await untilDefaults(routes);
+    return bird;
   }
 
   /** Removes everything. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#undo.disposeAsync();
   }
+}
+
+/** Waits for a default route of each family. */
+async function untilDefaults(routes: RouteMonitor): Promise<void> {
+  await routes.until(/^default .*via 172\./);
+  await routes.until(/^default .*via f/);
 }
 
 /** Deletes the namespaces and files of all sandboxes. */
