@@ -10,6 +10,7 @@ import { AFTERWARDS, type Afterwards, ENGINE_NAMES, type EngineName } from "./en
 import { UsageError } from "./errors.ts";
 import { DEBIAN_KERNELS, type KernelChoice, kindOfFile } from "./kernels.ts";
 import { exists } from "./machine.ts";
+import { GUEST_SUITES, type GuestSuite } from "./scenarios.ts";
 
 /** Describes a bundle in a line of the help. */
 function describeBundle(name: BundleName): string {
@@ -23,6 +24,7 @@ export const HELP = `Run any command in a kernel that has ipvlan, whatever the m
 Usage:
   deno task lab [NAME…] [--json FILE]   run all scenarios, or some
   deno task lab engines [NAME…]         run the scenarios of Docker, containerd and Podman
+  deno task lab hosts [NAME…]           run the scenarios of several hosts, with etcd and FRR
   deno task lab --list                  list the scenarios
   deno task lab -- COMMAND…             run a command; its exit status is passed on
   deno task lab --shell                 an interactive shell
@@ -67,7 +69,7 @@ export type Request =
   | { kind: "list" }
   | { kind: "kernels" }
   | { kind: "scenarios"; names: string[]; json?: string } & Where
-  | { kind: "engine scenarios"; names: string[]; json?: string } & Where
+  | { kind: "guest scenarios"; suite: GuestSuite; names: string[]; json?: string } & Where
   | { kind: "command"; command: string[] } & Where
   | { kind: "shell" } & Where;
 
@@ -122,15 +124,15 @@ export function parseRequest(words: string[]): Request {
   }
   const kernel = readKernel(line.value("kernel"), line.value("modules"), problems);
   const json = line.value("json");
-  const ofEngines = names[0] === "engines";
-  if (ofEngines && bundles.length > 0) {
-    problems.push("Option --with does not go with engines: each scenario brings its own programs");
+  const suite = GUEST_SUITES.find((name) => name === names[0]);
+  if (suite && bundles.length > 0) {
+    problems.push(`Option --with does not go with ${suite}: each scenario brings its own programs`);
   }
-  if (ofEngines && engine && engine !== "uml" && engine !== "qemu") {
-    problems.push("The scenarios of engines run with --engine uml and qemu only");
+  if (suite && engine && engine !== "uml" && engine !== "qemu") {
+    problems.push(`The scenarios of ${suite} run with --engine uml and qemu only`);
   }
-  if (ofEngines && kernel === "all") {
-    problems.push("Option --kernel all does not go with engines: give one kernel, or none");
+  if (suite && kernel === "all") {
+    problems.push(`Option --kernel all does not go with ${suite}: give one kernel, or none`);
   }
   if (command?.length === 0) problems.push("No command after --");
 
@@ -155,7 +157,7 @@ export function parseRequest(words: string[]): Request {
   const where: Where = { modules, bundles, kernel, engine, afterwards };
   if (command) return { kind: "command", command, ...where };
   if (shell) return { kind: "shell", ...where };
-  if (ofEngines) return { kind: "engine scenarios", names: names.slice(1), json, ...where };
+  if (suite) return { kind: "guest scenarios", suite, names: names.slice(1), json, ...where };
   return { kind: "scenarios", names, json, ...where };
 }
 

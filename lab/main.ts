@@ -10,8 +10,8 @@ import { HELP, parseRequest, type Request } from "./args.ts";
 import { bundleModules, type BundleName } from "./bundles.ts";
 import { runInFirst } from "./choose.ts";
 import type { Engine, Requirements } from "./engine.ts";
-import { type GuestJob, runEngineScenarios } from "./engine_scenarios.ts";
 import { LabError, UsageError } from "./errors.ts";
+import { type GuestJob, runGuestScenarios } from "./guest_scenarios.ts";
 import { listKernels } from "./kernel_list.ts";
 import type { DebianKernel, KernelChoice } from "./kernels.ts";
 import { exists } from "./machine.ts";
@@ -46,8 +46,8 @@ export async function main(words: string[], facts?: UmlFacts): Promise<number> {
         return await listScenarios();
       case "kernels":
         return await listAllKernels();
-      case "engine scenarios":
-        return await runOfEngines(request, facts);
+      case "guest scenarios":
+        return await runInGuests(request, facts);
       default:
         return await run(request, facts);
     }
@@ -59,7 +59,7 @@ export async function main(words: string[], facts?: UmlFacts): Promise<number> {
 }
 
 /** A request that an engine runs. */
-type RunRequest = Exclude<Request, { kind: "help" | "list" | "kernels" | "engine scenarios" }>;
+type RunRequest = Exclude<Request, { kind: "help" | "list" | "kernels" | "guest scenarios" }>;
 
 async function listAllKernels(): Promise<number> {
   using interrupt = new Interrupt();
@@ -107,12 +107,12 @@ async function runInLab(
   }
 }
 
-/** Runs the scenarios of engines, each in a guest with their programs. */
-async function runOfEngines(
-  request: Extract<Request, { kind: "engine scenarios" }>,
+/** Runs the scenarios of a suite, each in a guest with the programs that it needs. */
+async function runInGuests(
+  request: Extract<Request, { kind: "guest scenarios" }>,
   facts?: UmlFacts,
 ): Promise<number> {
-  const { kernel, engine: wanted, names, json } = request;
+  const { suite, kernel, engine: wanted, names, json } = request;
   if (kernel === "all") throw new TypeError("Only the guide's scenarios run on all kernels");
   using interrupt = new Interrupt();
   const { signal } = interrupt;
@@ -132,7 +132,8 @@ async function runOfEngines(
   try {
     const maxGuests = (wanted: number) => new UmlEngine(say).maxJobs(wanted);
     await cacheProject();
-    return await runEngineScenarios(names, json, { fetchFor, runGuest, maxGuests, say, signal });
+    const lab = { fetchFor, runGuest, maxGuests, say, signal };
+    return await runGuestScenarios(suite, names, json, lab);
   } catch (error) {
     if (interrupt.status === undefined) throw error;
     return interrupt.status;

@@ -21,9 +21,15 @@ export interface ScenarioRequest {
   quiet?: boolean;
 }
 
-/** Lists the scenarios: the guide's, and those of engines. Resolves to the exit status. */
+/** The suites of scenarios that run in guests with programs, by their folder in `scenarios/`. */
+export const GUEST_SUITES = ["engines", "hosts"] as const;
+
+/** The name of such a suite. */
+export type GuestSuite = typeof GUEST_SUITES[number];
+
+/** Lists the scenarios: the guide's, and those of the other suites. Resolves to the exit status. */
 export async function listScenarios(): Promise<number> {
-  for (const program of [scenariosProgram(), scenariosProgram("engines/")]) {
+  for (const program of [undefined, ...GUEST_SUITES].map((suite) => scenariosProgram(suite))) {
     const args = ["run", "-A", program, "--list"];
     const { code } = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
     if (code !== 0) return code;
@@ -152,9 +158,10 @@ function hasBegun(share: string): boolean {
 /**
  * The program of the scenarios: a path, or an address if this module was loaded from the network.
  *
- * @param folder The folder of other scenarios than the guide's, such as `engines/`.
+ * @param suite Another suite than the guide's.
  */
-export function scenariosProgram(folder: "" | "engines/" = ""): string {
+export function scenariosProgram(suite?: GuestSuite): string {
+  const folder = suite === undefined ? "" : `${suite}/`;
   const url = new URL(`../scenarios/${folder}main.ts`, import.meta.url);
   return url.protocol === "file:" ? fileURLToPath(url) : url.href;
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { ClaimRecords } from "./records.ts";
 
 /** How a host reaches the etcd that keeps its shared pools. */
 export interface EtcdAccess {
@@ -91,3 +92,77 @@ export interface SharedHost {
 
 /** What a network is on all of its hosts: JSON values, compared one by one. */
 export type SharedSettings = Record<string, unknown>;
+
+/** An address that this host has on record as in use. */
+export interface Held extends Holder {
+  /** The pool's id. */
+  pool: string;
+  /** The address. */
+  address: string;
+}
+
+/** An address that this host has on record as in use, and that another host has in etcd. */
+export interface Lost extends Held {
+  /** The name of the other host. */
+  host: string;
+}
+
+/** What etcd does not know yet. */
+export interface Unsettled {
+  /** How many changes on record etcd has not been told. */
+  untold: number;
+  /** Why: the message of the first error. */
+  reason?: string;
+  /** Addresses in use here that are another host's: this one came back after it had been removed. */
+  lost: Lost[];
+}
+
+/** A host that was removed from etcd. */
+export interface RemovedHost {
+  /** Its id. */
+  id: string;
+  /** Its name. */
+  name: string;
+  /** The addresses that were in use on it, and are free now. */
+  freed: string[];
+}
+
+/** Something that changed in etcd. */
+export type SharedChange =
+  /** Everything up to here was there at the start, or again after a break; others are gone. */
+  | { kind: "listed"; claims: SharedClaim[] }
+  /** An address is in use, or its names are others now. */
+  | { kind: "claimed"; claim: SharedClaim }
+  /** An address is free. */
+  | { kind: "freed"; address: string }
+  /** etcd is out of reach; watching goes on when it is back. */
+  | { kind: "broken"; reason: string };
+
+/** The part of the driver's store that shared pools need. */
+export interface ClaimStore {
+  /** Runs a function as one transaction: if it throws, nothing is written. */
+  transaction<T>(run: () => T): T;
+  /** The records of shared pools. */
+  readonly shared: ClaimRecords;
+}
+
+/** What shared pools need of their host. */
+export interface SharedPoolsOptions {
+  /** The driver's store. */
+  store: ClaimStore;
+  /** The name of the host, for people. */
+  hostname: string;
+  /** A text that differs after a reboot, and for a copy of the state folder: see `placeOf`. */
+  place: string;
+  /**
+   * Locks a file in the state folder, so that only one process of this host asks etcd for something
+   * new at a time. Dispose of the result to unlock it.
+   */
+  lock: (signal: AbortSignal) => Promise<Disposable>;
+  /**
+   * The time, for the `since` of claims.
+   *
+   * @default {() => new Date()}
+   */
+  now?: () => Date;
+}

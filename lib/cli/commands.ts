@@ -90,6 +90,18 @@ export const COMMANDS: Record<string, Entry> = {
     summary: "Draw the networks and sandboxes as they are in the kernel",
     load: () => import("./commands/graph.ts"),
   },
+  "host ls": {
+    summary: "List the hosts that share addresses with this one",
+    load: () => import("./commands/host_ls.ts"),
+  },
+  "host rm": {
+    summary: "Free the addresses of hosts that are gone for good",
+    load: () => import("./commands/host_rm.ts"),
+  },
+  "advertise": {
+    summary: "List the routes that networks advertise, or print how to announce them",
+    load: () => import("./commands/advertise.ts"),
+  },
   "apply": {
     summary: "Make the networks and sandboxes of a site file, and run its checks",
     load: () => import("./commands/apply.ts"),
@@ -137,6 +149,10 @@ export const COMMANDS: Record<string, Entry> = {
   "docker install": {
     summary: "Write the systemd units that start the plugin for Docker",
     load: () => import("./commands/docker_install.ts"),
+  },
+  "docker bundle": {
+    summary: "Make the folder of a managed plugin, as Docker Swarm wants it",
+    load: () => import("./commands/docker_bundle.ts"),
   },
   "lab": {
     summary: "Run scenarios, or any command, in a kernel that has ipvlan",

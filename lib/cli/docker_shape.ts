@@ -11,6 +11,7 @@
 import { createHash } from "node:crypto";
 import { wayOut } from "../driver/default_routes.ts";
 import { subnetsOf } from "../driver/network.ts";
+import { ipamEntries } from "../driver/ipam_options.ts";
 import { toDriverOptions } from "../driver/options.ts";
 import type {
   Endpoint,
@@ -40,8 +41,8 @@ export function inspectedNetwork(network: NetworkDetails): Struct {
     EnableIPv4: hasFamily(network, 4),
     EnableIPv6: hasFamily(network, 6),
     IPAM: {
-      Driver: "default",
-      Options: new Map(),
+      Driver: network.ipam?.driver ?? "default",
+      Options: new Map(network.ipam ? ipamEntries(network.ipam.access) : []),
       Config: network.subnets.map((subnet) => ipamConfig(network, subnet)),
     },
     Internal: internal,
@@ -110,7 +111,7 @@ export function inspectedSandbox(
 /** The headers of the fields that {@linkcode listedNetwork} has. */
 export const NETWORK_HEADERS: Struct = headers({ ID: "NETWORK ID" }, [
   ...["Name", "Driver", "Scope", "IPv4", "IPv6", "Internal", "Labels", "CreatedAt"],
-  ...["Mode", "Parent", "Subnets", "Owner"],
+  ...["Mode", "Parent", "Subnets", "IPAM", "Owner"],
 ]);
 
 /** A network as `docker network ls` lists it, with its mode, parent and subnets. */
@@ -129,6 +130,7 @@ export function listedNetwork(network: Network, id: string): Struct {
     Mode: network.mode,
     Parent: network.parent,
     Subnets: network.subnets.map(({ subnet }) => subnet).join(","),
+    IPAM: network.ipam?.driver ?? "default",
     Owner: network.owner?.engine ?? "",
   };
 }

@@ -1,5 +1,11 @@
 import { InvalidOptionError } from "../driver/errors.ts";
 import {
+  ETCD,
+  IPAM_NAMES,
+  type IpamSurroundings,
+  readIpamOptions,
+} from "../driver/ipam_options.ts";
+import {
   DRIVER_OPTIONS,
   NETWORK_OPTIONS,
   OPTION_NAMES,
@@ -33,20 +39,34 @@ export const NETWORK_WORDS: Option[] = [
   },
   { name: "attachable", help: "no effect: every sandbox can be connected to every network" },
   { name: "scope", value: "SCOPE", help: "local: a network is one machine's" },
-  { name: "ipam-driver", value: "DRIVER", help: "default: the only one there is" },
+  {
+    name: "ipam-driver",
+    value: "DRIVER",
+    help: "default: this host gives the addresses; etcd: a pool that hosts share",
+  },
+  {
+    name: "ipam-opt",
+    value: "NAME=VALUE",
+    many: true,
+    help: `an option of the IPAM driver etcd: ${IPAM_NAMES.join(", ")}`,
+  },
 ];
 
 /** The options that have only one value, which is the default. */
 const ONE_VALUE = [
   ["driver", "ipvlan", "only ipvlan is here"],
   ["scope", "local", "a network is one machine's, so write local or leave it out"],
-  ["ipam-driver", "default", "addresses are given by ipvlan itself: write default or leave it out"],
 ] as const;
 
-/** Reads the network that those options ask for, and finds words that cannot be read. */
+/**
+ * Reads the network that those options ask for, and finds words that cannot be read.
+ *
+ * @param surroundings What paths and left out options of the IPAM driver depend on.
+ */
 export function readNetwork(
   name: string,
   args: Arguments,
+  surroundings: IpamSurroundings = { folder: "/", environment: {} },
 ): { spec: NetworkSpec; problems: IpvlanError[] } {
   const problems: IpvlanError[] = ONE_VALUE.flatMap(([option, only, rule]) => {
     const value = args.value(option) ?? only;
@@ -60,17 +80,44 @@ export function readNetwork(
     ipRanges: args.values("ip-range"),
     auxAddresses: aux.record,
   });
-  for (const read of [given, aux, labels, nested]) problems.push(...read.problems);
+  const ipam = readIpam(args, surroundings);
+  for (const read of [given, aux, labels, nested, ipam]) problems.push(...read.problems);
   const spec: NetworkSpec = {
     ...given.options,
+    // Typed as false, a switch is another thing than left out.
     ...Object.fromEntries(
-      SWITCHES.map((name) => [name, args.on(name, NETWORK_OPTIONS[name].default === true)]),
+      [...SWITCHES, "ipv6"].filter((name) => args.on(name, true) === args.on(name))
+        .map((name) => [name, args.on(name)]),
     ),
     name,
     subnets: nested.subnets,
-    // Typed as false, it is another thing than left out.
-    ...(args.on("ipv6", true) === args.on("ipv6") && { ipv6: args.on("ipv6") }),
     labels: labels.record,
+    ...ipam.options,
   };
   return { spec, problems };
+}
+
+/** Reads where the addresses come from. */
+function readIpam(
+  args: Arguments,
+  surroundings: IpamSurroundings,
+): { options: Pick<NetworkSpec, "ipam">; problems: readonly IpvlanError[] } {
+  const driver = args.value("ipam-driver") ?? "default";
+  const words = args.values("ipam-opt");
+  if (driver === ETCD) {
+    const read = readIpamOptions(words, surroundings);
+    if (!read.ok) return { options: {}, problems: read.problems };
+    return { options: { ipam: { driver: ETCD, access: read.access } }, problems: [] };
+  }
+  const problems: IpvlanError[] = [];
+  if (driver !== "default") {
+    const rule = "write default, by which this host alone gives the addresses, or etcd";
+    problems.push(new InvalidOptionError("ipam-driver", driver, rule));
+  } else if (words.length > 0) {
+    // A value may be a secret, so it is not repeated.
+    const names = words.map((word) => word.split("=")[0]).join(",");
+    const rule = "it is for --ipam-driver etcd: give that too, or leave it out";
+    problems.push(new InvalidOptionError("ipam-opt", names, rule));
+  }
+  return { options: {}, problems };
 }

@@ -153,11 +153,6 @@ export const REFUSED_OPTIONS: readonly Refusal[] = [
       "network itself on each machine",
   },
   {
-    commands: ["network create"],
-    options: ["--ipam-opt OPT"],
-    why: "the one IPAM driver here has no options: use --subnet, --ip-range and --aux-address",
-  },
-  {
     commands: ["rm"],
     options: ["-l, --link"],
     why: "there are no links between sandboxes: disconnect one with ipvlan network disconnect",

@@ -1,6 +1,6 @@
 /**
- * The columns of the usual tables. What engines own adds a column: without engines, a table is as it
- * always was.
+ * The columns of the usual tables. What engines own adds a column, and so do shared addresses: without
+ * these, a table is as it always was.
  *
  * @module
  */
@@ -21,6 +21,7 @@ export function networkColumns(
     MODE: ({ mode }) => mode,
     PARENT: ({ parent }) => parent,
     SUBNETS: ({ subnets }) => subnets.map(({ subnet }) => subnet).join(","),
+    ...networks.some(({ ipam }) => ipam) && { IPAM: ({ ipam }) => ipam?.driver ?? "default" },
     ...ownerColumn(networks),
   };
 }

@@ -1,70 +1,35 @@
-import type { Decision, IpvlanError } from "../errors.ts";
 import { endpointAddresses } from "../ipam/address.ts";
-import { formatAddress, parseAddress, type Pools } from "../ipam/mod.ts";
+import { formatAddress, parseAddress } from "../ipam/mod.ts";
 import { NamespaceNotFoundError } from "../iproute2/errors.ts";
-import { holderElsewhere } from "./claims.ts";
+import {
+  type AttachRequest,
+  decide,
+  type NetworkEndpoint,
+  type PresentEndpoint,
+} from "./attach_request.ts";
+import { takeShared } from "./attach_shared.ts";
 import { deleteRecords, type RecordGroup, setState } from "./drop.ts";
 import { rerouteSteps, type Siblings, siblingsOf } from "./default_routes.ts";
+import { endpointSteps, linkAddresses, sandboxSteps, toEndpoint } from "./endpoint.ts";
 import {
-  decideEndpoint,
-  endpointSteps,
-  linkAddresses,
-  sandboxSteps,
-  subnetRoutes,
-  toEndpoint,
-} from "./endpoint.ts";
-import {
-  accept,
   AddressHeldError,
-  AmbiguousIdError,
   HalfDoneError,
   type HostsFileError,
   HostsMountError,
-  InvalidOptionError,
-  NetworkNotFoundError,
   NotUndoneError,
-  SandboxExistsError,
   SandboxGoneError,
 } from "./errors.ts";
-import { findNetwork, sandboxNotFound } from "./find.ts";
 import { HeldAddresses } from "./held_addresses.ts";
-import type { HeldAddress } from "./holders.ts";
 import { noticeHosts } from "./hosts.ts";
-import { nameProblem, ownedNameProblem } from "./names.ts";
+import { nameProblem } from "./names.ts";
 import type { HostFacts } from "./network.ts";
-import { globalAddrs } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
 import { byPlace, type Step } from "./plan.ts";
-import { nameIsUsed } from "./processes.ts";
-import { randomHex } from "./random.ts";
-import { settingsOf, settingsProblems } from "./settings.ts";
+import { settingsOf } from "./settings.ts";
 import type { EndpointRecord } from "./records.ts";
-import { isReady, type Stated, type Store, withoutState } from "./store.ts";
-import type { AdoptSpec, Connection, MadeEndpoint, Network, Sandbox } from "./types.ts";
-
-/** Connections to make for a sandbox, which may be new. */
-export interface AttachRequest extends AdoptSpec {
-  /** The connections. */
-  connections: readonly Connection[];
-  /**
-   * Where the namespace of a new sandbox comes from.
-   *
-   * @default {undefined} The sandbox exists.
-   */
-  namespace?: Sandbox["namespace"];
-  /**
-   * The identity of the namespace at the path, or `undefined` if there is none.
-   *
-   * @default {undefined}
-   */
-  namespaceId?: string;
-  /**
-   * Whether the namespace to adopt is that of the host.
-   *
-   * @default {false}
-   */
-  isHost?: boolean;
-}
+import { giveBack, tell } from "./shared.ts";
+import { isReady, withoutState } from "./store.ts";
+import type { Connection, MadeEndpoint, Network, Sandbox } from "./types.ts";
 
 /** The file of the namespace that a new sandbox takes over; `undefined` if it takes none. */
 export function takenNamespace(
@@ -85,17 +50,6 @@ export interface Attached {
   endpoints: MadeEndpoint[];
   /** What the user should know. */
   notices: string[];
-}
-
-/** An endpoint and its network. */
-interface NetworkEndpoint {
-  network: Network;
-  endpoint: EndpointRecord;
-}
-
-/** An endpoint that a sandbox has, and its network. */
-interface PresentEndpoint extends NetworkEndpoint {
-  endpoint: Stated<EndpointRecord>;
 }
 
 /** A sandbox and endpoints that are on record as `making`. */
@@ -133,10 +87,21 @@ export async function attach(
 ): Promise<Attached> {
   const held = new HeldAddresses(parts.namespaces, facts);
   for (let retries = 0;; retries++) {
-    const reservation = reserve(parts, request, facts, held);
+    const { connections, pools, taken } = await takeShared(parts, request, facts, held);
+    let reservation: Reservation;
     try {
-      const stale = await make(parts, reservation, request.pid, held);
-      return toAttached(reservation, facts, stale);
+      reservation = reserve(parts, { ...request, connections }, facts, held);
+    } catch (error) {
+      if (pools) giveBack(parts, pools, taken);
+      throw error;
+    }
+    // From here on, the addresses belong to the records.
+    try {
+      const [stale, untold] = await both(
+        make(parts, reservation, request.pid, held),
+        pools ? tell(pools) : Promise.resolve([]),
+      );
+      return toAttached(reservation, facts, [...untold, ...stale.map(({ message }) => message)]);
     } catch (error) {
       if (!(error instanceof AddressHeldError) || retries === MAX_RETRIES) throw error;
       const { address, holder } = error;
@@ -145,6 +110,12 @@ export async function attach(
       held.add([{ address, holder, parent, names: [] }]);
     }
   }
+}
+
+/** Resolves when both have ended, also where one fails. */
+async function both<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([one, other]);
+  return [await one, await other];
 }
 
 /** The network of an address that one of the endpoints has. */
@@ -168,7 +139,7 @@ function isAskedFor(connections: readonly Connection[], address: string): boolea
 function toAttached(
   { sandbox, planned, notices }: Reservation,
   facts: HostFacts | undefined,
-  stale: readonly HostsFileError[],
+  more: readonly string[],
 ): Attached {
   return {
     sandbox,
@@ -181,45 +152,24 @@ function toAttached(
       ...notices,
       ...downNotices(planned, facts),
       ...noticeHosts(),
-      ...stale.map(({ message }) => message),
+      ...more,
     ],
   };
 }
 
 /** Records what is to be made, with its addresses, or throws everything that is wrong with it. */
 function reserve(
-  { store, pools }: DriverParts,
+  parts: DriverParts,
   request: AttachRequest,
   facts: HostFacts | undefined,
   held: HeldAddresses,
 ): Reservation {
-  const { name, connections, labels = {}, namespace } = request;
+  const { store } = parts;
+  const { name, labels = {}, namespace } = request;
   const isNew = namespace !== undefined;
   return store.transaction(() => {
-    const record = store.sandbox(name);
-    if (record && !isReady(record)) throw new HalfDoneError(`sandbox "${name}"`);
-    const present = isNew ? [] : findPresent(store, name);
-    const decision = decideEndpoints(connections, {
-      sandbox: name,
-      present,
-      find: (network) => findTarget(store, network, name),
-      poolsOf: (network) => pools.of(network),
-      neighboursOf: ({ id, name: network }, aliases) => {
-        // An alias may be the name of a sandbox with the network's name behind it.
-        const shorter = aliases.map((alias) => alias.slice(0, -`.${network}`.length));
-        return store.namedEndpoints(id, [...aliases, ...shorter]);
-      },
-      parentAddresses: ({ parent }) =>
-        globalAddrs(parent, facts!.addrs).map(({ address }) => address),
-      heldOn: (parent) => held.on(parent),
-      holderElsewhere: (network, address) => holderElsewhere(store, network, address),
-    });
-    const problems = [
-      ...sandboxProblems(store, request, record),
-      ...settingsProblems(request),
-      ...decision.ok ? [] : decision.problems,
-    ];
-    const decided = accept(problems.length > 0 ? { ok: false, problems } : decision);
+    const decided = decide(parts, request, facts, held);
+    const { record, present } = decided;
     const sandbox: Sandbox = namespace === undefined ? withoutState(record!) : {
       name,
       created: new Date().toISOString(),
@@ -293,77 +243,6 @@ async function abandon(parts: DriverParts, records: RecordGroup): Promise<void> 
   await deleteRecords(parts, records);
 }
 
-/** The input of {@linkcode decideEndpoints}. */
-interface ConnectFacts {
-  sandbox: string;
-  present: readonly NetworkEndpoint[];
-  find(network: string): Decision<{ network: Network }>;
-  poolsOf(network: Network): Pools;
-  neighboursOf(network: Network, aliases: readonly string[]): readonly EndpointRecord[];
-  parentAddresses(network: Network): readonly string[];
-  heldOn(parent: string): readonly HeldAddress[];
-  holderElsewhere(network: Network, address: string): string | undefined;
-}
-
-/**
- * Decides on endpoints in turn: each one takes its addresses, link name and place from the rest.
- */
-function decideEndpoints(
-  connections: readonly Connection[],
-  facts: ConnectFacts,
-): Decision<{ planned: NetworkEndpoint[]; notices: string[] }> {
-  const { sandbox, present, find, poolsOf, neighboursOf, parentAddresses, heldOn } = facts;
-  const problems: IpvlanError[] = [];
-  const planned: NetworkEndpoint[] = [];
-  const pools = new Map<string, Pools>();
-  const notices: string[] = [];
-  for (const { network: name, ...options } of connections) {
-    const target = find(name);
-    if (!target.ok) {
-      problems.push(...target.problems);
-      continue;
-    }
-    const { network } = target;
-    const others = [...present, ...planned];
-    // Not on record yet: the addresses that it gets on other networks of the parent.
-    const given = planned.filter((other) => other.network.id !== network.id)
-      .filter((other) => other.network.parent === network.parent)
-      .flatMap(({ endpoint }) => endpointAddresses(endpoint));
-    const except = [...options.except ?? [], ...given];
-    const decision = decideEndpoint({ ...options, except }, randomHex(6), {
-      network,
-      pools: pools.get(network.id) ?? poolsOf(network),
-      sandbox,
-      endpoints: others.map(({ endpoint }) => endpoint),
-      routes: others.flatMap(({ network, endpoint }) => subnetRoutes(network, endpoint)),
-      neighbours: neighboursOf(network, options.aliases ?? []),
-      parentAddresses: parentAddresses(network),
-      held: heldOn(network.parent),
-      holderElsewhere: (address) =>
-        given.includes(address)
-          ? `the sandbox "${sandbox}"`
-          : facts.holderElsewhere(network, address),
-    });
-    if (!decision.ok) {
-      problems.push(...decision.problems);
-      continue;
-    }
-    planned.push({ network, endpoint: decision.endpoint });
-    pools.set(network.id, decision.pools);
-    notices.push(...decision.notices);
-  }
-  return problems.length > 0 ? { ok: false, problems } : { ok: true, planned, notices };
-}
-
-/** Finds the endpoints that a sandbox has, with their networks. */
-function findPresent(store: Store, sandbox: string): PresentEndpoint[] {
-  return store.endpoints({ sandbox }).map((endpoint) => ({
-    // The store keeps a network as long as it has endpoints.
-    network: withoutState(store.networkById(endpoint.network)!),
-    endpoint,
-  }));
-}
-
 /**
  * The steps by which the default routes that a sandbox has give way to others.
  *
@@ -382,79 +261,11 @@ function giveWay(present: readonly PresentEndpoint[], siblings: Siblings): Step[
   });
 }
 
-/**
- * Finds the network of a connection.
- *
- * @throws {HalfDoneError} The network, or the sandbox's connection to it, is being made or removed.
- */
-function findTarget(store: Store, name: string, sandbox: string): Decision<{ network: Network }> {
-  try {
-    const network = findNetwork(store, name);
-    if (!store.endpoints({ network: network.id, sandbox }).every(isReady)) {
-      throw new HalfDoneError(`connection of "${sandbox}" to "${network.name}"`);
-    }
-    return { ok: true, network };
-  } catch (error) {
-    const isWrong = error instanceof NetworkNotFoundError || error instanceof AmbiguousIdError;
-    if (!isWrong) throw error;
-    return { ok: false, problems: [error] };
-  }
-}
-
 /** What is on record of the namespace of an engine. */
 function borrowedOf(
   { owner, path, namespaceId }: AttachRequest,
 ): Pick<Sandbox, "owner" | "path" | "namespaceId"> {
   return { ...owner && { owner }, ...path !== undefined && { path, namespaceId } };
-}
-
-function sandboxProblems(
-  store: Store,
-  request: AttachRequest,
-  record: Sandbox | undefined,
-): IpvlanError[] {
-  const { name, namespace, owner, pid, isHost } = request;
-  const isRecorded = record !== undefined;
-  if (owner ?? record?.owner) return ownedProblems(store, request, record);
-  const isPresent = nameIsUsed(name);
-  if (namespace === undefined) {
-    if (!isRecorded) return [sandboxNotFound(store, name)];
-    // `ip` ends when it is to make a link in a namespace that does not exist.
-    return isPresent ? [] : [new SandboxGoneError(name)];
-  }
-  const problem = nameProblem("sandbox", name);
-  if (problem) return [problem];
-  if (isRecorded) return [new SandboxExistsError(name, false)];
-  if (isHost) {
-    const rule = "its network namespace is that of the host itself";
-    return [
-      pid === undefined
-        ? new InvalidOptionError("namespace", name, rule)
-        : new InvalidOptionError("process id", String(pid), rule),
-    ];
-  }
-  if (namespace === "found") return isPresent ? [] : [new NamespaceNotFoundError(name)];
-  return isPresent ? [new SandboxExistsError(name, true)] : [];
-}
-
-/** What is wrong with an engine's sandbox to make or to connect. */
-function ownedProblems(
-  store: Store,
-  { name, namespace, owner, path, namespaceId, connections }: AttachRequest,
-  record: Sandbox | undefined,
-): IpvlanError[] {
-  if (namespace === undefined) {
-    if (!record) return [sandboxNotFound(store, name)];
-    const isThere = record.path === undefined || record.namespaceId === namespaceId;
-    return isThere ? [] : [new SandboxGoneError(name)];
-  }
-  const problem = ownedNameProblem("sandbox", name, owner!);
-  if (problem) return [problem];
-  if (record) return [new SandboxExistsError(name, false)];
-  if (path !== undefined || connections.every(({ handOver }) => handOver)) return [];
-  return [
-    new InvalidOptionError("namespace", "", "its path is needed, as a link is not handed over"),
-  ];
 }
 
 /** Says which parents are down. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { prefixOf } from "../claims/access.ts";
 import { defaultPool } from "../ipam/default_pools.ts";
 import {
   formatAddress,
@@ -17,7 +18,15 @@ import {
 import { firstUsable } from "../ipam/prefix.ts";
 import { whyNoSubnet } from "../ipam/special.ts";
 import type { Route } from "../iproute2/route.ts";
-import { accept, AddressHeldError, MissingPoolSubnetError, PoolNotFoundError } from "./errors.ts";
+import {
+  accept,
+  AddressHeldError,
+  InvalidOptionError,
+  MissingPoolSubnetError,
+  PoolNotFoundError,
+  throwProblems,
+} from "./errors.ts";
+import { accessProblems, fileProblems, settleAccess } from "./ipam_options.ts";
 import { usedPrefixes } from "./network.ts";
 import type { DriverParts } from "./parts.ts";
 import type { PoolClaim, Store } from "./store.ts";
@@ -31,10 +40,10 @@ import type {
 } from "./types.ts";
 
 /** The parts of a driver that claims need. */
-type ClaimParts = Pick<DriverParts, "store" | "pools">;
+export type ClaimParts = Pick<DriverParts, "store" | "pools">;
 
 /** The holder of a gateway. Several pools may have one gateway. */
-const GATEWAY = "gateway";
+export const GATEWAY = "gateway";
 
 /**
  * Requests an address pool. It stays until it was released as often as it was requested.
@@ -56,14 +65,23 @@ export function requestPool(
   });
 }
 
-/** Takes back one request for an address pool. With the last one, the pool goes, and its claims. */
-export function releasePool(store: Store, id: string): void {
+/**
+ * Takes back one request for an address pool. With the last one, the pool goes, and its claims.
+ *
+ * @param released Called in the same transaction with the claims that go.
+ */
+export function releasePool(
+  store: Store,
+  id: string,
+  released: (claims: readonly PoolClaim[]) => void = () => {},
+): void {
   store.transaction(() => {
     const pool = store.pool(id);
     if (!pool) return;
     const requests = pool.requests - 1;
-    if (requests > 0) store.putPool({ ...pool, requests });
-    else store.deletePool(id);
+    if (requests > 0) return store.putPool({ ...pool, requests });
+    released(store.claims(id));
+    store.deletePool(id);
   });
 }
 
@@ -91,14 +109,24 @@ export function claimGateway(parts: ClaimParts, id: string, address?: string): {
   return parts.store.transaction(() => takeGateway(parts, findPool(parts, id), address));
 }
 
-/** Releases a claim, if there is one. A gateway stays claimed. */
-export function releaseAddress(store: Store, id: string, address: string): void {
+/**
+ * Releases a claim, if there is one. A gateway stays claimed.
+ *
+ * @param released Called in the same transaction with the address.
+ */
+export function releaseAddress(
+  store: Store,
+  id: string,
+  address: string,
+  released: (address: string) => void = () => {},
+): void {
   const text = formatAddress(parseAddress(address));
   store.transaction(() => {
     const pool = store.pool(id);
     const claim = store.claimsOf(text).find((each) => each.pool === id);
     if (!pool || !claim || claim.holder === GATEWAY) return;
     store.deleteClaim(claim);
+    released(text);
     if (pool.requests === 0 && !store.hasClaims(id, GATEWAY)) store.deletePool(id);
   });
 }
@@ -134,16 +162,21 @@ export function holderElsewhere(
 /** Chooses a default pool that no network, address pool or route uses. */
 function chooseSubnet(
   store: Store,
-  { ipRange, gateway, ipv6 }: PoolRequest,
+  { ipRange, gateway, ipv6, ipam }: PoolRequest,
   routes: readonly Route[],
 ): string {
+  if (ipam) {
+    const rule = "hosts share a subnet that is given: give it";
+    throw new InvalidOptionError("IPAM driver", ipam.driver, rule);
+  }
   if (ipv6) throw new MissingPoolSubnetError();
   if (ipRange !== undefined) throw new OutsideSubnetError("ip-range", ipRange, []);
   if (gateway !== undefined) throw new OutsideSubnetError("gateway", gateway, []);
   return formatPrefix(defaultPool(usedPrefixes(store.networks(), store.pools(), routes)));
 }
 
-function findPool(parts: ClaimParts, pool: string | SubnetPoolRequest): AddressPool {
+/** Finds a pool by its id, or makes that of a request. */
+export function findPool(parts: ClaimParts, pool: string | SubnetPoolRequest): AddressPool {
   if (typeof pool !== "string") return findOrMake(parts, pool);
   const found = parts.store.pool(pool);
   if (!found) throw new PoolNotFoundError(pool);
@@ -153,24 +186,30 @@ function findPool(parts: ClaimParts, pool: string | SubnetPoolRequest): AddressP
 function findOrMake(parts: ClaimParts, request: SubnetPoolRequest): AddressPool {
   const { store } = parts;
   const decided = decidePool(request);
-  const pool = store.pool(decided.id) ?? decided;
-  if (pool === decided) store.putPool(pool);
+  const { ipam } = decided;
+  // What a request says of etcd may have changed since.
+  const pool = { ...store.pool(decided.id) ?? decided, ...ipam && { ipam } };
+  if (JSON.stringify(pool) !== JSON.stringify(store.pool(decided.id))) store.putPool(pool);
   if (request.gateway !== undefined) takeGateway(parts, pool, request.gateway);
   return pool;
 }
 
 /** Decides on the pool of a request, or throws everything that is wrong with it. */
-function decidePool({ owner, subnet, ipRange, gateway }: SubnetPoolRequest): AddressPool {
+function decidePool({ owner, subnet, ipRange, gateway, ipam }: SubnetPoolRequest): AddressPool {
+  throwProblems(ipam ? accessProblems(ipam.access) : []);
+  throwProblems(ipam ? fileProblems(ipam.access) : []);
   const { subnets: [parsed] } = accept(parseSubnets([{ subnet, ipRange, gateway }]));
   const { prefix, range } = parsed!;
   const reason = whyNoSubnet(prefix);
   if (reason !== undefined) throw new InvalidPrefixError(formatPrefix(prefix), reason);
   const texts = [prefix, ...range ? [range] : []].map(formatPrefix);
   return {
-    id: [`${owner.engine}:${owner.id}`, ...texts].join("/"),
+    id: [`${owner.engine}:${owner.id}`, ...texts].join("/") +
+      (ipam ? `@${prefixOf(ipam.access)}` : ""),
     subnet: texts[0]!,
     ...(range && { ipRange: texts[1]! }),
     owner,
+    ...ipam && { ipam: { driver: ipam.driver, access: settleAccess(ipam.access) } },
     requests: 0,
   };
 }
@@ -184,8 +223,7 @@ function take(
   const { id, subnet } = pool;
   const { holder = "", address } = claim;
   const given = address === undefined ? undefined : formatAddress(parseAddress(address));
-  const own = holder === "" ? [] : store.claims(id, holder).map((each) => each.address);
-  const [same] = given === undefined ? own : own.filter((each) => each === given);
+  const [same] = ownClaims(store, id, claim);
   if (same !== undefined) return withLength(pool, same);
   const other = given === undefined ? undefined : holderOf(store, given, holder);
   if (given !== undefined && other !== undefined) throw new AddressHeldError(given, other);
@@ -204,8 +242,20 @@ function takeGateway(parts: ClaimParts, pool: AddressPool, given?: string): { ad
   return take(parts, pool, { holder: GATEWAY, address });
 }
 
+/** The claims of a holder in a pool: of the address that it asks for, or of any. */
+export function ownClaims(
+  store: Store,
+  id: string,
+  { holder = "", address }: ClaimRequest,
+): string[] {
+  const own = holder === "" ? [] : store.claims(id, holder).map((each) => each.address);
+  return own.filter((each) =>
+    address === undefined || each === formatAddress(parseAddress(address))
+  );
+}
+
 /** Who prevents a claim of an address: an endpoint, or another claim. A gateway may be shared. */
-function holderOf(store: Store, address: string, holder: string): string | undefined {
+export function holderOf(store: Store, address: string, holder: string): string | undefined {
   const [user] = store.endpoints({ address });
   if (user) return sandboxText(user.sandbox);
   const claim = store.claimsOf(address)
@@ -223,6 +273,7 @@ function claimText({ pool, holder }: PoolClaim): string {
   return holder === GATEWAY ? `the gateway of ${place}` : `${JSON.stringify(holder)} in ${place}`;
 }
 
-function withLength({ subnet }: AddressPool, address: string): { address: string } {
+/** An address with the length of its pool's subnet. */
+export function withLength({ subnet }: AddressPool, address: string): { address: string } {
   return { address: `${address}/${parsePrefix(subnet).prefix.length}` };
 }

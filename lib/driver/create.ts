@@ -1,5 +1,6 @@
 import type { LinkSpec } from "../iproute2/link.ts";
-import { accept, NotUndoneError } from "./errors.ts";
+import { accept, failureOf, NotUndoneError, throwProblems } from "./errors.ts";
+import { accessProblems, fileProblems } from "./ipam_options.ts";
 import {
   aliasSteps,
   type DecidedNetwork,
@@ -12,6 +13,8 @@ import { byLinkName } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
 import type { Step } from "./plan.ts";
 import { randomHex } from "./random.ts";
+import { isShared, joinPools, unshareNetwork } from "./shared.ts";
+import { settingsFor, takeOver } from "./shared_network.ts";
 import { type Store, withoutState } from "./store.ts";
 import type { Network, NetworkSpec, Outcome } from "./types.ts";
 
@@ -29,11 +32,12 @@ export function newIdentity(): Pick<Network, "id" | "created"> {
  * error says which other link is in the way.
  */
 export async function createNetwork(
-  { store, namespaces }: DriverParts,
+  parts: DriverParts,
   spec: NetworkSpec,
   facts: HostFacts,
   lookAgain: () => Promise<HostFacts>,
 ): Promise<Outcome<Network>> {
+  const { store, namespaces } = parts;
   const identity = newIdentity();
   const existing = neighboursOf(store, spec);
   const first = decideNetwork(spec, identity, existing, facts);
@@ -43,11 +47,14 @@ export async function createNetwork(
   const { network, links, notices } = decided;
   addRecords(store, decided);
   try {
-    const steps = [...networkSteps(network, links), ...aliasChanges(store, network)];
+    await shareNetwork(parts, network);
+    const steps = [...networkSteps(network, links, existing), ...aliasChanges(store, network)];
     await namespaces.apply(steps, () => store.putNetwork(network, "ready"));
   } catch (error) {
     // What is left in the kernel stays on record, and the next exclusive call removes it.
     if (error instanceof NotUndoneError) throw error;
+    // The same holds for what is left in etcd.
+    if (await failureOf(() => unshareNetwork(parts, network)) !== undefined) throw error;
     deleteRecords(store, decided);
     accept(decideNetwork(spec, identity, existing, await lookAgain()));
     throw error;
@@ -57,10 +64,11 @@ export async function createNetwork(
 
 /**
  * The networks that a new one must get along with: of its name, on its parent; and all, if the
- * driver is to choose a subnet that none of them has. To read only these, the store has indexes.
+ * driver is to choose a subnet that none of them has, or none of them advertises. To read only these,
+ * the store has indexes.
  */
 function neighboursOf(store: Store, spec: NetworkSpec): Network[] {
-  if (wantsPool(spec)) return store.networks().map(withoutState);
+  if (wantsPool(spec) || spec.advertise !== undefined) return store.networks().map(withoutState);
   const { name, parent } = spec;
   const same = store.network(name);
   const others = parent === undefined ? [] : store.networks({ parent });
@@ -87,6 +95,32 @@ function below(store: Store, link: LinkSpec): LinkSpec | undefined {
 /** A link that the driver made, and those that it made on it. */
 function linksOn(store: Store, link: LinkSpec): LinkSpec[] {
   return [link, ...store.links({ on: link.name }).flatMap((upper) => linksOn(store, upper))];
+}
+
+/**
+ * Says in etcd what a shared network is, and joins its pools. The record comes first, so that a crash
+ * leaves nothing in etcd that no record knows of.
+ *
+ * @throws {SharedNetworkDiffersError} Another host has just made it, and differently.
+ */
+async function shareNetwork({ openShared }: DriverParts, network: Network): Promise<void> {
+  const pools = isShared(network) ? await openShared() : undefined;
+  if (!pools || !isShared(network)) return;
+  await pools.defineNetwork(network.ipam.access, network.name, settingsFor(network));
+  await joinPools(pools, network);
+}
+
+/** Looks which settings a shared network has on other hosts, and takes them over. */
+export async function withSharedSettings(
+  { openShared }: DriverParts,
+  spec: NetworkSpec,
+): Promise<NetworkSpec> {
+  const { ipam, name } = spec;
+  if (!ipam) return spec;
+  throwProblems(accessProblems(ipam.access));
+  throwProblems(fileProblems(ipam.access));
+  const settings = await (await openShared())?.network(ipam.access, name);
+  return settings ? accept(takeOver(spec, settings)).spec : spec;
 }
 
 function addRecords(store: Store, { network, links }: DecidedNetwork): void {

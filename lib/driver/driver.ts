@@ -1,16 +1,12 @@
+import type { EtcdAccess, RemovedHost } from "../claims/types.ts";
 import type { IpvlanError } from "../errors.ts";
 import { netnsPath } from "../iproute2/words.ts";
-import { attach, type Attached, type AttachRequest, takenNamespace } from "./attach.ts";
+import { listAdvertised } from "./advertised.ts";
+import { attach, type Attached, takenNamespace } from "./attach.ts";
+import type { AttachRequest } from "./attach_request.ts";
 import { type BackgroundOptions, startInBackground } from "./background.ts";
-import {
-  claimAddress,
-  claimGateway,
-  listPools,
-  releaseAddress,
-  releasePool,
-  requestPool,
-} from "./claims.ts";
-import { createNetwork, newIdentity } from "./create.ts";
+import { listPools, requestPool } from "./claims.ts";
+import { createNetwork, newIdentity, withSharedSettings } from "./create.ts";
 import { toEndpoint } from "./endpoint.ts";
 import {
   HalfDoneError,
@@ -37,12 +33,16 @@ import { restore, restoreParent } from "./restore.ts";
 import { restoreUntil } from "./restore_wait.ts";
 import { seeSandboxes } from "./see.ts";
 import { settingsOf, withHostname } from "./settings.ts";
+import { hasShared, reconcile } from "./shared.ts";
+import { claimAddress, claimGateway, releaseAddress, releasePool } from "./shared_claims.ts";
+import { type ListedHost, listHosts, removeHost } from "./shared_hosts.ts";
 import { inTheWay, removeStale } from "./stale.ts";
 import { isReady, withoutState } from "./store.ts";
 import type {
   AddressPool,
   AddressPoolDetails,
   AdoptSpec,
+  AdvertisedRoute,
   ClaimRequest,
   ConnectOptions,
   EngineName,
@@ -158,10 +158,11 @@ export class Driver implements AsyncDisposable {
   async createNetwork(spec: NetworkSpec): Promise<Outcome<Network>> {
     return await this.#exclusive(async (parts) => {
       const lookAgain = () => hostFacts(parts);
+      const whole = await withSharedSettings(parts, spec);
       // In a dry run, and with a transient network, the kernel does not say what is in the way.
-      const isNotAsked = this.#base.isRehearsal || spec.transient;
-      const facts = isNotAsked ? await lookAgain() : await factsFor(parts, spec);
-      return await createNetwork(parts, spec, facts, lookAgain);
+      const isNotAsked = this.#base.isRehearsal || whole.transient;
+      const facts = isNotAsked ? await lookAgain() : await factsFor(parts, whole);
+      return await createNetwork(parts, whole, facts, lookAgain);
     });
   }
 
@@ -184,6 +185,14 @@ export class Driver implements AsyncDisposable {
    */
   async pruneNetworks(matches: (network: Network) => boolean = () => true): Promise<PruneReport> {
     return await this.#exclusive((parts) => pruneNetworks(parts, matches));
+  }
+
+  /**
+   * The routes of the networks that advertise, and whether the host has them. Routes with the driver's
+   * marks that are on no record come last.
+   */
+  async advertisedRoutes(): Promise<AdvertisedRoute[]> {
+    return await listAdvertised(this.#parts);
   }
 
   /** All networks, by name. */
@@ -514,11 +523,13 @@ export class Driver implements AsyncDisposable {
    * @param seconds How long to wait for parents that do not exist yet.
    */
   async restore(seconds = 0): Promise<RestoreReport> {
-    return await restoreUntil(
+    const report = await restoreUntil(
       seconds,
       this.#parts,
       () => this.#exclusive(restoreAll),
     );
+    const notices = await this.#reconcile();
+    return notices.length > 0 ? { ...report, notices } : report;
   }
 
   /**
@@ -545,12 +556,12 @@ export class Driver implements AsyncDisposable {
    * Takes back one request for an address pool. With the last one, the pool and its claims are gone.
    * It is no error if there is no such pool.
    */
-  releasePool(id: string): void {
-    releasePool(this.#parts.store, id);
+  async releasePool(id: string): Promise<void> {
+    await this.#shared(() => releasePool(this.#parts, id));
   }
 
   /**
-   * Claims an address in an address pool.
+   * Claims an address in an address pool. If several hosts share the pool, none of them has it.
    *
    * @param pool The pool's id. Or a request: then the pool is there as long as it has claims.
    * @returns The address with its prefix length: `192.168.1.2/24`.
@@ -559,8 +570,11 @@ export class Driver implements AsyncDisposable {
    * @throws {AddressHeldError} Another one has the address.
    * @throws {IpvlanError} The class says what else is wrong with the address.
    */
-  claimAddress(pool: string | SubnetPoolRequest, claim: ClaimRequest): { address: string } {
-    return claimAddress(this.#parts, pool, claim);
+  async claimAddress(
+    pool: string | SubnetPoolRequest,
+    claim: ClaimRequest,
+  ): Promise<{ address: string }> {
+    return await this.#shared(() => claimAddress(this.#parts, pool, claim));
   }
 
   /**
@@ -573,13 +587,13 @@ export class Driver implements AsyncDisposable {
    * @throws {AddressHeldError} Another one has the address.
    * @throws {IpvlanError} The class says what else is wrong with the address.
    */
-  claimGateway(pool: string, address?: string): { address: string } {
-    return claimGateway(this.#parts, pool, address);
+  async claimGateway(pool: string, address?: string): Promise<{ address: string }> {
+    return await this.#shared(() => claimGateway(this.#parts, pool, address));
   }
 
   /** Releases an address of an address pool. It is no error if it is not claimed. */
-  releaseAddress(pool: string, address: string): void {
-    releaseAddress(this.#parts.store, pool, address);
+  async releaseAddress(pool: string, address: string): Promise<void> {
+    await this.#shared(() => releaseAddress(this.#parts, pool, address));
   }
 
   /** All address pools with their claims, by id. */
@@ -587,9 +601,33 @@ export class Driver implements AsyncDisposable {
     return listPools(this.#parts.store);
   }
 
+  /**
+   * All hosts that share address pools with this one, by prefix and name.
+   *
+   * @param access How to reach etcd; by default as the networks and address pools on record do.
+   * @throws {EtcdUnreachableError} etcd does not answer.
+   */
+  async listHosts(access?: EtcdAccess): Promise<ListedHost[]> {
+    return await listHosts(this.#parts, access);
+  }
+
+  /**
+   * Removes a host that is gone for good from the pools, and frees its addresses.
+   *
+   * @param idOrName Its id, or its name if no other host has that.
+   * @param access How to reach etcd; by default as the networks and address pools on record do.
+   * @throws {HostAliveError} Its agent runs.
+   * @throws {HostNotFoundError} There is no such host, or several have the name.
+   * @throws {EtcdUnreachableError} etcd does not answer.
+   */
+  async removeHost(idOrName: string, access?: EtcdAccess): Promise<RemovedHost[]> {
+    return await removeHost(this.#parts, idOrName, access);
+  }
+
   /** Removes what a crash left half made or half removed. Resolves to a sentence for each. */
   async recover(): Promise<string[]> {
-    return await this.#exclusive((_parts, { undone }) => Promise.resolve(undone));
+    const undone = await this.#exclusive((_parts, { undone }) => Promise.resolve(undone));
+    return [...undone, ...await this.#reconcile()];
   }
 
   /**
@@ -604,6 +642,7 @@ export class Driver implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#base.programs[Symbol.asyncDispose]();
     await this.#base.kept?.[Symbol.asyncDispose]();
+    await this.#base.closeShared();
     this.#base.store[Symbol.dispose]();
   }
 
@@ -629,6 +668,13 @@ export class Driver implements AsyncDisposable {
       if (!(error instanceof HalfDoneError)) throw error;
       return await this.#exclusive(run);
     }
+  }
+
+  /** Brings what this host has on record of shared pools together with etcd, if that answers. */
+  async #reconcile(): Promise<string[]> {
+    const { store, openShared } = this.#parts;
+    const pools = hasShared(store) ? await openShared() : undefined;
+    return pools ? await reconcile(this.#parts, pools) : [];
   }
 
   /** The words of a command that runs another one in a sandbox. */

@@ -1,9 +1,12 @@
 import { linkDel } from "../iproute2/link.ts";
+import { networkAdverts, unshared } from "./advertise.ts";
+import { advertsOf, withdraw } from "./advertised.ts";
 import { deleteLinks, unlessGone } from "./links.ts";
 import { aliasSteps, probeName } from "./network.ts";
 import { byLinkName, isOurs, LINK_GROUP, linksUnder, standsOn } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
 import type { EndpointRecord, State } from "./records.ts";
+import { releaseAddresses, sharedOf, tell, unshareNetwork } from "./shared.ts";
 import { type Store, withoutState } from "./store.ts";
 import type { Network, Sandbox } from "./types.ts";
 
@@ -30,7 +33,7 @@ export function setState(
  * The hosts files are changed first, so that after a crash the records still say what is left.
  */
 export async function deleteRecords(
-  { store, hosts, settings, wait }: DriverParts,
+  { store, hosts, settings, openShared, wait }: DriverParts,
   { sandbox, endpoints }: RecordGroup,
 ): Promise<void> {
   if (sandbox && !sandbox.owner) settings.remove(sandbox.name);
@@ -41,19 +44,25 @@ export async function deleteRecords(
   // A file of another sandbox, or of one that stays, is written by a later call.
   const failure = sandbox && failures.get(sandbox.name);
   if (failure) throw failure;
+  const shared = await sharedOf({ store, openShared }, networks);
   store.transaction(() => {
-    for (const { id } of endpoints) store.deleteEndpoint(id);
+    for (const endpoint of endpoints) {
+      store.deleteEndpoint(endpoint.id);
+      if (shared) releaseAddresses(shared, endpoint);
+    }
     if (sandbox) store.deleteSandbox(sandbox.name);
   });
+  if (shared) await tell(shared.pools);
 }
 
 /**
- * Deletes a network's record, and the links that the driver made for the network and that no other
- * network needs. A link without the mark of the driver stays, even if it is on record: then another
+ * Deletes a network's record, and the links and routes that the driver made for the network and that
+ * no other network needs. A link without the mark of the driver stays, even if it is on record: then another
  * program has made it again.
  */
 export async function dropNetwork(parts: DriverParts, network: Network): Promise<void> {
   const { store, namespaces } = parts;
+  await unshareNetwork(parts, network);
   const made = byLinkName(store.links());
   const others = store.networks().filter(({ id }) => id !== network.id).map(withoutState);
   const own = linksUnder(network.parent, made);
@@ -64,6 +73,8 @@ export async function dropNetwork(parts: DriverParts, network: Network): Promise
   // A link is deleted before the one below it.
   const unneeded = own.map(({ name }) => name).filter((name) => !isNeeded(name)).toReversed();
   const kept = own.filter(({ name }) => isNeeded(name) && exists(name));
+  const adverts = unshared(networkAdverts(network), others);
+  if (adverts.length > 0) await withdraw(parts, adverts);
   await namespaces.apply([
     ...[probeName(network), ...unneeded].filter(exists).map((name) => ({ line: linkDel(name) })),
     ...aliasSteps(kept, others, made),
@@ -75,7 +86,7 @@ export async function dropNetwork(parts: DriverParts, network: Network): Promise
 }
 
 /**
- * Deletes an endpoint's link and its record. The record must be marked as `removing`.
+ * Deletes an endpoint's link, its routes and its record. The record must be marked as `removing`.
  *
  * @throws {LinkLeftError} The link could not be deleted.
  */
@@ -83,12 +94,13 @@ export async function dropEndpoint(parts: DriverParts, endpoint: EndpointRecord)
   const { store } = parts;
   const sandbox = withoutState(store.sandbox(endpoint.sandbox)!);
   const kept = store.endpoints({ sandbox: sandbox.name }).filter(({ id }) => id !== endpoint.id);
+  await withdrawEndpoints(parts, [endpoint]);
   await deleteLinks(parts, { sandbox, removed: [endpoint], kept });
   await deleteRecords(parts, { endpoints: [endpoint] });
 }
 
 /**
- * Deletes the links of a sandbox, its namespace, and the records of the sandbox and its endpoints.
+ * Deletes the links and routes of a sandbox, its namespace, and the records of the sandbox and its endpoints.
  * They must be marked as `removing`.
  *
  * The links come first: the kernel keeps a namespace as long as a process is in it or has its file
@@ -99,9 +111,19 @@ export async function dropEndpoint(parts: DriverParts, endpoint: EndpointRecord)
 export async function dropSandbox(parts: DriverParts, sandbox: Sandbox): Promise<void> {
   const { store, namespaces } = parts;
   const endpoints = store.endpoints({ sandbox: sandbox.name });
+  await withdrawEndpoints(parts, endpoints);
   await deleteLinks(parts, { sandbox, removed: endpoints });
   if (sandbox.namespace !== "found" && sandbox.namespace !== "borrowed") {
     await unlessGone(() => namespaces.caller().netns.del(sandbox.name));
   }
   await deleteRecords(parts, { sandbox, endpoints });
+}
+
+/** Deletes the routes of endpoints before their links, so that no router sends packets for nothing. */
+async function withdrawEndpoints(
+  parts: DriverParts,
+  endpoints: readonly EndpointRecord[],
+): Promise<void> {
+  const adverts = advertsOf(parts, endpoints);
+  if (adverts.length > 0) await withdraw(parts, adverts);
 }

@@ -16,8 +16,10 @@ import type { IpCommandError } from "../iproute2/errors.ts";
 import { explainRights } from "../iproute2/kernel.ts";
 import { linkAdd, linkDel, linkSet } from "../iproute2/link.ts";
 import { netnsAdd, netnsAttach, netnsDel } from "../iproute2/netns.ts";
+import { type LinkSwitch, linkSwitch } from "../iproute2/process_per_burst.ts";
 import { routeLine } from "../iproute2/route.ts";
 import { linkName } from "../iproute2/words.ts";
+import { advertSteps, endpointAdverts } from "./advertise.ts";
 import {
   type EndpointAddress,
   linkRoutes,
@@ -389,6 +391,8 @@ export function linkIndex({ id, ordinal }: Pick<EndpointRecord, "id" | "ordinal"
  *
  * A link that is handed over stays in the host's namespace, without address and route.
  *
+ * The routes that the endpoint advertises are made in the host's namespace, beside the link.
+ *
  * @param siblings The other endpoints of its sandbox. The default routes depend on them.
  * @param path The file of the sandbox's namespace, if that has no name.
  */
@@ -416,23 +420,22 @@ export function endpointSteps(
   });
   // The alias comes last: it says that the link is complete. `restore` replaces a link without it.
   const alias = linkSet(ifname, { alias: aliasOf([network.name]) });
+  const adverts = advertSteps(endpointAdverts(network, endpoint));
   if (endpoint.handOver) {
-    return [{ ...add(undefined), undo: { line: linkDel(temporary) } }, { line: alias }];
+    return [{ ...add(undefined), undo: { line: linkDel(temporary) } }, { line: alias }, ...adverts];
   }
   const inside = (line: string): Step => ({ netns: sandbox, line });
   return [
     { ...add(path ?? sandbox), undo: inside(linkDel(temporary)) },
+    ...adverts,
     {
       ...inside(linkSet(temporary, { name: ifname })),
-      // A link without an IPv6 subnet gets no IPv6 address at all: no link-local one, and none that
-      // a router advertises.
-      withoutIPv6: endpoint.ip6 === undefined ? temporary : undefined,
+      switches: switchesFor(network, endpoint).map((each) => linkSwitch(temporary, each)),
       // If the sandbox has a link of this name, this line fails, and the lines after it do not run.
       undo: inside(linkDel(ifname)),
       explain: (error) =>
         error.errno === "EEXIST" ? new LinkExistsError(sandbox, ifname) : explainRights(error),
     },
-    inside(linkSet(ifname, { up: true })),
     ...linkAddrs(network, endpoint).map((addr) => ({
       ...inside(addrAdd(addr)),
       gives: addr.address.split("/")[0]!,
@@ -441,9 +444,25 @@ export function endpointSteps(
           ? new AddressHeldError(addr.address.split("/")[0]!, unknownHolder(parent))
           : explainRights(error),
     })),
+    // The kernel announces the addresses that the link has when it comes up, and no later ones.
+    inside(linkSet(ifname, { up: true })),
     ...linkRoutes(network, endpoint, addresses, siblings)
       .map((route) => inside(routeLine("add", route))),
     inside(alias),
+  ];
+}
+
+/**
+ * The settings that a link has before it comes up. A link without an IPv6 subnet gets no IPv6 address at
+ * all: no link-local one, and none that a router advertises. In L2 mode, the kernel announces the
+ * addresses: an address may have been another host's until now, and machines of the LAN would send to
+ * that for as long as they remember it. In the L3 modes nothing is sent from the link.
+ */
+function switchesFor({ mode }: Network, { ip, ip6 }: EndpointRecord): LinkSwitch[] {
+  return [
+    ...ip6 === undefined ? ["ipv6/disable_ipv6" as const] : [],
+    ...mode === "l2" && ip !== undefined ? ["ipv4/arp_notify" as const] : [],
+    ...mode === "l2" && ip6 !== undefined ? ["ipv6/ndisc_notify" as const] : [],
   ];
 }
 

@@ -3,8 +3,20 @@
  *
  * @module
  */
+export {
+  EtcdRefusedError,
+  EtcdUnreachableError,
+  HostAliveError,
+  HostNotFoundError,
+  SharedAddressHeldError,
+  SharedAddressKeptError,
+  SharedNetworkDiffersError,
+  SharedPoolExhaustedError,
+} from "../claims/errors.ts";
+export type { EtcdAccess, RemovedHost, SharedHost } from "../claims/types.ts";
 export type { BackgroundOptions } from "./background.ts";
 export { Driver } from "./driver.ts";
+export type { ListedHost } from "./shared_hosts.ts";
 export type { DriverOptions } from "./open.ts";
 export {
   AddressHeldError,
@@ -47,6 +59,7 @@ export type {
   AddressPool,
   AddressPoolDetails,
   AdoptSpec,
+  AdvertisedRoute,
   Claim,
   ClaimRequest,
   Connection,
@@ -59,6 +72,7 @@ export type {
   MadeSandbox,
   Network,
   NetworkDetails,
+  NetworkIpam,
   NetworkSpec,
   NetworkSubnet,
   Outcome,

@@ -11,19 +11,19 @@ import { Programs } from "./programs.ts";
 import type { WaitOptions } from "./wait.ts";
 
 /**
- * Wraps the runner of a namespace. The namespace of this process is `undefined`. The runner disables
- * IPv6 on the given links before its first line.
+ * Wraps the runner of a namespace. The namespace of this process is `undefined`. The runner sets
+ * the given settings of links to 1 before its first line.
  */
 export type WrapRunner = (
   runner: Runner,
   netns: string | undefined,
-  withoutIPv6: readonly string[],
+  switches: readonly string[],
 ) => Runner;
 
 /** Reports each line that changes something, before it runs. */
 export function watched(report: (command: string) => void): WrapRunner {
-  return (runner, netns, withoutIPv6) => {
-    reportSettings(report, netns, withoutIPv6);
+  return (runner, netns, switches) => {
+    reportSettings(report, netns, switches);
     return {
       change: (line) => {
         report(commandOf({ program: "ip", netns }, line));
@@ -34,16 +34,14 @@ export function watched(report: (command: string) => void): WrapRunner {
   };
 }
 
-/** Reports the commands that have the effect of disabling IPv6 on links. */
+/** Reports the commands that have the effect of switching settings on. */
 function reportSettings(
   report: (command: string) => void,
   netns: string | undefined,
-  withoutIPv6: readonly string[],
+  switches: readonly string[],
 ): void {
   const enter = netns === undefined ? "" : `ip netns exec ${netns} `;
-  for (const link of withoutIPv6) {
-    report(`${enter}sysctl -w net/ipv6/conf/${link}/disable_ipv6=1`);
-  }
+  for (const path of switches) report(`${enter}sysctl -w ${path}=1`);
 }
 
 /**
@@ -51,8 +49,8 @@ function reportSettings(
  * does not exist, as the line that makes it did not run, they find nothing.
  */
 export function rehearsed(report: (command: string) => void): WrapRunner {
-  return (runner, netns, withoutIPv6) => {
-    reportSettings(report, netns, withoutIPv6);
+  return (runner, netns, switches) => {
+    reportSettings(report, netns, switches);
     return {
       change: (line) => Promise.resolve(report(commandOf({ program: "ip", netns }, line))),
       query: async (line) => {
@@ -161,15 +159,15 @@ export class Namespaces {
    * @param netns Its name, a path as `ip -n` takes it, or the name of an engine's sandbox; `undefined`
    * for that of this process.
    * @param force Whether it continues after a line that failed.
-   * @param withoutIPv6 Links on which IPv6 is disabled before the first line.
+   * @param switches Settings of links that are set to 1 before the first line.
    */
-  inside(netns: string | undefined, force = false, withoutIPv6: readonly string[] = []): Ip {
-    if (netns === undefined || !isOwned(netns)) return this.#make(netns, force, withoutIPv6);
+  inside(netns: string | undefined, force = false, switches: readonly string[] = []): Ip {
+    if (netns === undefined || !isOwned(netns)) return this.#make(netns, force, switches);
     const path = this.#options.pathOf?.(netns);
-    if (path !== undefined) return this.#make(fromNetnsFolder(path), force, withoutIPv6);
+    if (path !== undefined) return this.#make(fromNetnsFolder(path), force, switches);
     // What continues after a line that failed may run together with the lines of other calls.
-    const canShare = force && withoutIPv6.length === 0;
-    return canShare ? this.host() : this.#make(this.#options.host, force, withoutIPv6);
+    const canShare = force && switches.length === 0;
+    return canShare ? this.host() : this.#make(this.#options.host, force, switches);
   }
 
   /** The name of the host's namespace; `undefined` if it is that of this process. */
@@ -187,11 +185,11 @@ export class Namespaces {
     whenHeld?: WhenHeld,
   ): Promise<void> {
     const { signal, unstoppable } = this.#options;
-    const runnerOf: RunnerOf = (place, undoing, withoutIPv6) => {
+    const runnerOf: RunnerOf = (place, undoing, switches) => {
       const namespaces = undoing ? this.unstoppable : this;
       if (place === CALLER) return namespaces.caller().session;
       if (place === undefined) return namespaces.host().session;
-      return namespaces.inside(place, undoing, withoutIPv6).session;
+      return namespaces.inside(place, undoing, switches).session;
     };
     const unlessStopped = async () => {
       if (!unstoppable) signal?.throwIfAborted();
@@ -228,12 +226,12 @@ export class Namespaces {
     return shared;
   }
 
-  #make(netns: string | undefined, force: boolean, withoutIPv6: readonly string[] = []): Ip {
+  #make(netns: string | undefined, force: boolean, switches: readonly string[] = []): Ip {
     const { wrap = (runner) => runner } = this.#options;
     const program = { program: "ip", netns, force } as const;
     const shown = ["ip", ...batchArgs(program)].join(" ");
     const run: RunProgram = (command, input) => this.#runLocked(command, input, shown);
-    const transport = new ProcessPerBurst(program, run, withoutIPv6);
-    return new Ip(wrap(new Session(transport), netns, withoutIPv6));
+    const transport = new ProcessPerBurst(program, run, switches);
+    return new Ip(wrap(new Session(transport), netns, switches));
   }
 }

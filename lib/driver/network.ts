@@ -14,6 +14,7 @@ import { explainLinkAdd, requireKernel } from "../iproute2/kernel.ts";
 import type { IpvlanMode } from "../iproute2/kinds/ipvlan.ts";
 import { type Link, linkAdd, linkDel, linkSet, type LinkSpec } from "../iproute2/link.ts";
 import type { Route } from "../iproute2/route.ts";
+import { advertSteps, networkAdverts, unshared } from "./advertise.ts";
 import { InvalidOptionError, ParentSubnetError } from "./errors.ts";
 import { parentProblems } from "./names.ts";
 import {
@@ -211,15 +212,21 @@ export function probeName({ id }: Network): string {
 /**
  * The steps that create a network: make its links, then make and delete one ipvlan link on the
  * parent. Only the kernel knows whether the parent can carry ipvlan links, as a macvlan link on it
- * may be in a namespace that we cannot see. So we ask the kernel before the network is used.
+ * may be in a namespace that we cannot see. So we ask the kernel before the network is used. Last come
+ * the routes that the network advertises.
+ *
+ * @param others The other networks on the parent. Undoing does not delete a route that one of them has.
  */
-export function networkSteps(network: Network, links: readonly LinkSpec[]): Step[] {
+export function networkSteps(
+  network: Network,
+  links: readonly LinkSpec[],
+  others: readonly Network[] = [],
+): Step[] {
   const { parent, mode, flag, transient } = network;
-  // Its first endpoint follows at once, and asks the kernel as well.
-  if (transient) return linkSteps(links);
   const name = probeName(network);
-  return [
-    ...linkSteps(links),
+  const adverts = networkAdverts(network);
+  // The first endpoint of a transient network follows at once, and asks the kernel as well.
+  const probe: Step[] = transient ? [] : [
     {
       line: linkAdd({ type: "ipvlan", name, link: parent, mode, flag, group: LINK_GROUP }),
       undo: { line: linkDel(name) },
@@ -227,6 +234,7 @@ export function networkSteps(network: Network, links: readonly LinkSpec[]): Step
     },
     { line: linkDel(name) },
   ];
+  return [...linkSteps(links), ...probe, ...advertSteps(adverts, unshared(adverts, others))];
 }
 
 /**

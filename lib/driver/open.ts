@@ -1,7 +1,8 @@
+import type { SharedPools } from "../claims/mod.ts";
 import { BorrowedNamespaces } from "./borrowed.ts";
 import { HostsFiles } from "./hosts.ts";
 import { KeptLook } from "./kept_look.ts";
-import { StateLock } from "./lock.ts";
+import { FileLock, StateLock } from "./lock.ts";
 import { Namespaces, programsWith, type WrapRunner } from "./namespaces.ts";
 import { KeptOutput } from "./output.ts";
 import type { DriverParts } from "./parts.ts";
@@ -65,7 +66,7 @@ export interface DriverOptions {
 
 /** What drivers with different signals share. */
 export interface DriverBase
-  extends Pick<DriverParts, "store" | "hosts" | "pools" | "output" | "isRehearsal"> {
+  extends Pick<DriverParts, "store" | "hosts" | "pools" | "output" | "isRehearsal" | "openShared"> {
   host: string | undefined;
   wrap: WrapRunner | undefined;
   /** Called with each command that changes something. */
@@ -73,6 +74,8 @@ export interface DriverBase
   /** What opening the driver has changed and the user should know. */
   notices: readonly string[];
   programs: Programs;
+  /** Closes the pools that several hosts share, if they were opened. */
+  closeShared: () => Promise<void>;
   /** The file that each `ip` has open: see {@linkcode Namespaces}. */
   programLock: string | undefined;
   /** Answers queries in the host's namespace, if the driver is open for long. */
@@ -106,16 +109,44 @@ export function openBase(
     report: dryRun ?? verbose,
     kept: resident ? new KeptLook(host) : undefined,
     isRehearsal: dryRun !== undefined,
+    ...sharedPools(store, folder, dryRun !== undefined),
     output: new KeptOutput(folder, dryRun !== undefined),
     lock: new StateLock(file("lock")),
     sequences: new StateLock(file("sequence.lock")),
   };
 }
 
+/** Opens the shared pools of a store when they are asked for, and closes them if they were. */
+function sharedPools(
+  store: SqliteStore,
+  folder: string,
+  isRehearsal: boolean,
+): Pick<DriverBase, "openShared" | "closeShared"> {
+  if (isRehearsal) {
+    return { openShared: () => Promise.resolve(undefined), closeShared: () => Promise.resolve() };
+  }
+  const lock = new FileLock(`${folder}/claims.lock`);
+  let opened: Promise<SharedPools> | undefined;
+  const open = async () => {
+    // Only who shares a pool needs this module.
+    const { placeOf, SharedPools } = await import("../claims/mod.ts");
+    return new SharedPools({
+      store,
+      hostname: Deno.hostname(),
+      place: placeOf(folder),
+      lock: (signal) => lock.exclusive({ signal }),
+    });
+  };
+  return {
+    openShared: () => opened ??= open(),
+    closeShared: async () => (await opened)?.[Symbol.dispose](),
+  };
+}
+
 /** Makes the parts of a driver with a signal. */
 export function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
   const { host, wrap, store, programLock: lock, programs, hosts, pools, output } = base;
-  const { report, isRehearsal, kept } = base;
+  const { report, isRehearsal, kept, openShared } = base;
   const pathOf = (sandbox: string) => store.sandbox(sandbox)?.path;
   const namespaces = new Namespaces({ host, lock, programs, wrap, pathOf, kept, ...wait });
   const partsOn = (namespaces: Namespaces, wait: WaitOptions) => {
@@ -131,6 +162,7 @@ export function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
       pools,
       output,
       settings,
+      openShared,
       isRehearsal,
       wait,
     };

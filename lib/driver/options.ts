@@ -48,6 +48,13 @@ export interface NetworkOptions {
    * @default {true}
    */
   ipv4: boolean;
+  /**
+   * Which routes of an L3 network the host has, for a routing daemon to announce: one to each subnet
+   * (`subnet`), or one to each address of an endpoint (`address`).
+   *
+   * @default {undefined} None.
+   */
+  advertise?: "subnet" | "address";
 }
 
 /** What values an option takes. */
@@ -136,6 +143,14 @@ export const NETWORK_OPTIONS: {
     help: "whether the network has IPv4; left out, true",
     value: { kind: "switch" },
     default: true,
+  },
+  advertise: {
+    label: "advertise",
+    help: "the routes to announce by a routing daemon: to the subnets, or to each address",
+    value: { kind: "choice", of: ["subnet", "address"] },
+    default: undefined,
+    none: "none",
+    driverOption: "advertise",
   },
 };
 

@@ -1,3 +1,4 @@
+import type { SharedPools } from "../claims/mod.ts";
 import type { BorrowedNamespaces } from "./borrowed.ts";
 import type { KeptOutput } from "./output.ts";
 import type { HostsFiles } from "./hosts.ts";
@@ -26,6 +27,11 @@ export interface DriverParts {
   settings: SettingsKeeper;
   /** The output of commands in the background. */
   output: KeptOutput;
+  /**
+   * Opens the pools that several hosts share. Resolves to `undefined` in a dry run, which changes
+   * nothing in etcd and does not ask it.
+   */
+  openShared: () => Promise<SharedPools | undefined>;
   /** Whether lines that change something are only reported: then nothing shows what they do. */
   isRehearsal: boolean;
   /** How calls wait for other processes. */

@@ -31,12 +31,12 @@ export interface Step extends Line {
   /** The line that undoes it. */
   undo?: Line;
   /**
-   * A link in the place, by its name before the burst that has this line. IPv6 is disabled on it
-   * before that burst.
+   * Settings of links in the place, by their names before the burst that has this line
+   * ({@linkcode linkSwitch}). They are set to 1 before that burst.
    *
    * @default {undefined} No setting is changed.
    */
-  withoutIPv6?: string;
+  switches?: readonly string[];
   /**
    * The address that it gives a link.
    *
@@ -53,13 +53,13 @@ export interface Step extends Line {
 
 /**
  * Gives the runner for a place. Outside of an undo, the runner for a sandbox must stop at the first
- * line that fails, as the lines after it would act on another link. The runner disables IPv6 on the
- * given links before its first line.
+ * line that fails, as the lines after it would act on another link. The runner switches the
+ * given settings on before its first line.
  */
 export type RunnerOf = (
   netns: Place,
   undoing: boolean,
-  withoutIPv6: readonly string[],
+  switches: readonly string[],
 ) => Runner;
 
 /**
@@ -101,8 +101,8 @@ async function runBurst(
   let askedFor: Step | undefined;
   let rest = burst;
   for (;;) {
-    const withoutIPv6 = rest.flatMap(({ withoutIPv6 }) => withoutIPv6 ?? []);
-    const runner = runnerOf(rest[0]!.netns, false, withoutIPv6);
+    const switches = rest.flatMap(({ switches }) => switches ?? []);
+    const runner = runnerOf(rest[0]!.netns, false, switches);
     const results = await Promise.allSettled(rest.map(({ line }) => runner.change(line)));
     for (const [index, result] of results.entries()) {
       // If the process ended, the line may have run or not. Undo it in either case.
@@ -160,10 +160,13 @@ async function undo(done: Step[], runnerOf: RunnerOf): Promise<PromiseRejectedRe
   );
 }
 
-/** Whether a line failed because what it should remove does not exist. */
+/**
+ * Whether a line failed because what it should remove does not exist. Of a route, the kernel says that
+ * there is no such process (ESRCH).
+ */
 export function isGone(reason: unknown): boolean {
   return reason instanceof NamespaceNotFoundError ||
-    reason instanceof IpCommandError && ["ENODEV", "ENOENT"].includes(reason.errno);
+    reason instanceof IpCommandError && ["ENODEV", "ENOENT", "ESRCH"].includes(reason.errno);
 }
 
 /**

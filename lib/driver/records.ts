@@ -4,11 +4,14 @@
  *
  * @module
  */
+import type { EtcdAccess } from "../claims/types.ts";
 import { attempt } from "../errors.ts";
 import { parseAddress, parsePrefix } from "../ipam/mod.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
+import { accessProblems } from "./ipam_options.ts";
 import { OPTION_NAMES, optionProblems } from "./options.ts";
 import { settingsProblems } from "./settings.ts";
+import type { NetworkSettings } from "./shared_network.ts";
 import type {
   AddressPool,
   EndpointRoute,
@@ -118,6 +121,35 @@ const OWNER = fields(
   } satisfies Record<keyof Owner, Rule>,
 );
 
+const IPAM = fields({
+  driver: oneOf("etcd"),
+  access: (value) => ACCESS(value) && accessProblems(value as EtcdAccess).length === 0,
+});
+
+const ACCESS = fields(
+  {
+    endpoints: listOf(isText),
+    prefix: optional(isText),
+    ca: optional(isText),
+    cert: optional(isText),
+    key: optional(isText),
+    user: optional(isText),
+    passwordFile: optional(isText),
+  } satisfies Record<keyof EtcdAccess, Rule>,
+);
+
+const SUBNETS = listOf(fields({
+  subnet: isPrefix,
+  gateway: optional(isAddress),
+  ipRange: optional(isPrefix),
+  auxAddresses: mapOf(isAddress),
+}));
+
+/** Whether a value is what a network is on all hosts that share it. */
+export function isSharedSettings(value: unknown): value is NetworkSettings {
+  return fields({ ...OPTIONS, subnets: SUBNETS })(value);
+}
+
 const NETWORK = fields({
   ...OPTIONS,
   state: isState,
@@ -126,16 +158,12 @@ const NETWORK = fields({
   created: isText,
   parent: isText,
   isolated: (value) => typeof value === "boolean",
-  subnets: listOf(fields({
-    subnet: isPrefix,
-    gateway: optional(isAddress),
-    ipRange: optional(isPrefix),
-    auxAddresses: mapOf(isAddress),
-  })),
+  subnets: SUBNETS,
   labels: mapOf(isText),
   owner: optional(OWNER),
   transient: optional(oneOf(true)),
   foreignAddresses: optional(oneOf(true)),
+  ipam: optional(IPAM),
 });
 
 const SETTINGS: { [Name in keyof SandboxSettings]-?: Rule } = {
@@ -161,7 +189,19 @@ const SANDBOX = fields({
   namespaceId: optional(isText),
 });
 
-const LINK = fields({ type: isText, name: isText });
+const VLAN_LINK = fields({
+  type: oneOf("vlan"),
+  name: isText,
+  link: isText,
+  id: Number.isInteger as Rule,
+});
+
+const LINK: Rule = (value) => {
+  if (!VLAN_LINK(value)) return fields({ type: oneOf("dummy"), name: isText })(value);
+  const { name, link } = value as { name: string; link: string };
+  // So no link is below itself.
+  return name.startsWith(`${link}.`);
+};
 
 const DETAILS: Record<keyof EndpointDetails, Rule> = {
   routes: optional(listOf(fields({ dst: isPrefix, via: optional(isAddress) }))),
@@ -197,6 +237,7 @@ const POOL = fields(
     subnet: isPrefix,
     ipRange: optional(isPrefix),
     owner: OWNER,
+    ipam: optional(IPAM),
     requests: Number.isInteger as Rule,
   } satisfies Record<keyof AddressPool, Rule>,
 );

@@ -2,6 +2,7 @@ import { dropEndpoint, dropNetwork, dropSandbox, setState } from "./drop.ts";
 import { failureOf } from "./errors.ts";
 import type { DriverParts } from "./parts.ts";
 import type { EndpointRecord, State } from "./records.ts";
+import { hasShared, releaseUnused } from "./shared.ts";
 import { isReady, type Stated, withoutState } from "./store.ts";
 import type { Network, RestoreReport, Sandbox } from "./types.ts";
 
@@ -14,13 +15,15 @@ export type Recovery = Pick<RestoreReport, "undone" | "missing">;
  * cannot be used.
  */
 export async function recover(parts: DriverParts): Promise<Recovery> {
-  const { store, processes, unstoppable, wait } = parts;
+  const { store, processes, openShared, unstoppable, wait } = parts;
   const recovery: Recovery = { undone: [], missing: [] };
   const unfinished = findUnfinished({
     sandboxes: store.sandboxes({ unready: true }),
     endpoints: store.endpoints({ unready: true }),
     networks: store.networks({ unready: true }),
   });
+  const pools = hasShared(store) ? await openShared() : undefined;
+  if (pools) releaseUnused({ store }, pools);
   if (unfinished.length === 0) return recovery;
   // The `ip` of a driver that was killed may still be running its lines.
   await processes.idle(wait);

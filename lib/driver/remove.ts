@@ -7,6 +7,7 @@ import { findNetwork, findSandbox } from "./find.ts";
 import type { DriverParts } from "./parts.ts";
 import { restoreParent } from "./restore.ts";
 import type { EndpointRecord } from "./records.ts";
+import { unlessOutOfReach } from "./shared.ts";
 import { isReady, type Stated, withoutState } from "./store.ts";
 import type { Network, PruneReport } from "./types.ts";
 
@@ -56,7 +57,8 @@ export async function removeTransient(
     const network = store.networkById(id);
     const isUnused = network?.transient && isReady(network) &&
       store.endpoints({ network: id }).length === 0;
-    if (isUnused) await removeUnused(parts, withoutState(network));
+    // One that is in etcd stays while that is out of reach. What was asked for is done already.
+    if (isUnused) await unlessOutOfReach(() => removeUnused(parts, withoutState(network)));
   }
 }
 

@@ -3,6 +3,8 @@ import { isNoNamespace, NamespaceNotFoundError } from "../iproute2/errors.ts";
 import { type Link, linkDel, linkSet } from "../iproute2/link.ts";
 import { netnsDel } from "../iproute2/netns.ts";
 import { look } from "../iproute2/view.ts";
+import { advertSteps, networkAdverts } from "./advertise.ts";
+import { restoreAdverts } from "./advertised.ts";
 import { siblingsOf } from "./default_routes.ts";
 import { linkSteps } from "./network.ts";
 import { sandboxSteps } from "./endpoint.ts";
@@ -33,7 +35,8 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
   await processes.idle(wait);
   const networks = store.networks().filter(isReady).map(withoutState);
   const sandboxes = store.sandboxes().filter(isReady).map(withoutState);
-  const endpoints = Map.groupBy(store.endpoints().filter(isReady), ({ sandbox }) => sandbox);
+  const all = store.endpoints().filter(isReady);
+  const endpoints = Map.groupBy(all, ({ sandbox }) => sandbox);
   const [links, named, present] = await Promise.all([
     namespaces.host().link.show(),
     namespaces.caller().netns.list(),
@@ -46,18 +49,21 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
     links: byLinkName(links),
     names: new Set([...named, ...present]),
   };
-  const restored = await Promise.all(sandboxes.map(async (sandbox): Promise<Restored> => {
+  const restored = await Promise.all(sandboxes.map(async (sandbox) => {
     const { name } = sandbox;
-    const reasons = await restoreSandbox(parts, sandbox, endpoints.get(name) ?? [], facts);
-    return { kind: "sandbox", name, reasons };
+    const result = await restoreSandbox(parts, sandbox, endpoints.get(name) ?? [], facts);
+    return { kind: "sandbox" as const, name, ...result };
   }));
+  const { lost } = facts;
+  const connected = new Set(restored.flatMap((each) => each.connected));
+  const adverts = await restoreAdverts(parts, { networks, lost, endpoints: all, connected });
   const stale = await refreshHosts(parts, sandboxes);
   return toReport(recovery, [
     ...networks.map(({ id, name }): Restored => {
-      const failure = failures.get(id);
-      return { kind: "network", name, reasons: failure ? [failure.message] : [] };
+      const reason = failures.get(id)?.message ?? adverts.get(id);
+      return { kind: "network", name, reasons: reason === undefined ? [] : [reason] };
     }),
-    ...restored.map((each) => {
+    ...restored.map((each): Restored => {
       const failure = stale.get(each.name);
       return failure ? { ...each, reasons: [...each.reasons, failure.message] } : each;
     }),
@@ -107,7 +113,8 @@ async function refreshHosts(
 }
 
 /**
- * Makes the links of a network's parent that the driver made before and that are missing now.
+ * Makes the links of a network's parent that the driver made before and that are missing now, and the
+ * routes to the network's subnets.
  *
  * @throws {IpvlanError} The parent could not be restored.
  */
@@ -115,6 +122,7 @@ export async function restoreParent(parts: DriverParts, network: Network): Promi
   const links = await parts.namespaces.host().link.show();
   const failure = (await restoreParents(parts, [network], links)).get(network.id);
   if (failure) throw failure;
+  await parts.namespaces.apply(advertSteps(networkAdverts(network), []));
 }
 
 /** Restores the parents of networks. Resolves to why they could not be restored, by network id. */
@@ -260,22 +268,32 @@ interface HostView {
   names: ReadonlySet<string>;
 }
 
-/** Restores a sandbox. Resolves to why it could not be, in sentences. */
+/** What {@linkcode restoreSandbox} came to. */
+interface RestoredSandbox {
+  /** Why the sandbox is not as it should be, in sentences. */
+  reasons: string[];
+  /** The endpoints that are there. */
+  connected: readonly EndpointRecord[];
+}
+
+/** Restores a sandbox. */
 async function restoreSandbox(
   { namespaces, settings }: DriverParts,
   sandbox: Sandbox,
   endpoints: readonly EndpointRecord[],
   { networks, lost, links, names }: HostView,
-): Promise<string[]> {
+): Promise<RestoredSandbox> {
   const { name, owner, path } = sandbox;
   const reasons: string[] = [];
+  let connected: readonly EndpointRecord[] = [];
   // Its links are handed over, and not yet taken by the engine, or given back.
-  if (owner && path === undefined) return reasons;
+  if (owner && path === undefined) return { reasons, connected: endpoints };
   const failure = await failureOf(async () => {
     const hasName = names.has(name);
     const seen = hasName ? await lookInside(namespaces, name) : undefined;
     const base = accept(namespacePlan(sandbox, seen, hasName));
-    const repairs = endpoints.filter(({ network }) => !lost.has(network)).map((endpoint) => {
+    const found = endpoints.filter(({ network }) => !lost.has(network));
+    const repairs = found.map((endpoint) => {
       const network = networks.get(endpoint.network)!;
       const parent = links.get(network.parent);
       const siblings = siblingsOf(endpoints);
@@ -291,11 +309,15 @@ async function restoreSandbox(
     if (whole !== undefined) {
       // What failed was undone with all the rest. One by one, the others succeed.
       await namespaces.apply(base.make);
-      for (const steps of makes) {
-        const reason = await failureOf(() => namespaces.apply(steps));
-        if (reason !== undefined) reasons.push(reason);
+      const failed = new Set<EndpointRecord>();
+      for (const [index, { make }] of repairs.entries()) {
+        const reason = await failureOf(() => namespaces.apply(make));
+        if (reason === undefined) continue;
+        reasons.push(reason);
+        failed.add(found[index]!);
       }
-    }
+      connected = found.filter((endpoint) => !failed.has(endpoint));
+    } else connected = found;
     if (!seen) await settings.apply(name, sandbox);
   });
   if (failure !== undefined) reasons.push(failure);
@@ -304,7 +326,7 @@ async function restoreSandbox(
   if (missing.length > 0) {
     reasons.push(`It is not connected to ${missing.join(", ")}, which could not be restored`);
   }
-  return reasons;
+  return { reasons, connected };
 }
 
 /** Looks into a sandbox's namespace. Resolves to `undefined` if there is none behind its name. */

@@ -11,6 +11,7 @@ import {
   type SubnetSpec,
 } from "../ipam/mod.ts";
 import { whyNoSubnet } from "../ipam/special.ts";
+import { advertiseProblems, elsewhereProblems } from "./advertise.ts";
 import { type Exit, wayOut } from "./default_routes.ts";
 import {
   InvalidOptionError,
@@ -18,10 +19,11 @@ import {
   NetworkExistsError,
   SubnetInUseError,
 } from "./errors.ts";
+import { accessProblems, settleAccess } from "./ipam_options.ts";
 import { nameProblem, ownedNameProblem } from "./names.ts";
 import { settleOptions } from "./options.ts";
 import { conflictProblem } from "./parent.ts";
-import type { Network, NetworkSpec, NetworkSubnet, SettledNetwork } from "./types.ts";
+import type { Network, NetworkIpam, NetworkSpec, NetworkSubnet, SettledNetwork } from "./types.ts";
 
 /** A network with every default settled, and what is wrong with it. */
 export interface Settlement {
@@ -59,6 +61,7 @@ export function settle(spec: NetworkSpec, networks: readonly SettledNetwork[]): 
     ...(spec.owner && { owner: spec.owner }),
     ...(spec.transient && { transient: true }),
     ...(spec.foreignAddresses && { foreignAddresses: true }),
+    ...(spec.ipam && { ipam: settleIpam(spec.ipam) }),
   };
   const notices = subnets.ok ? subnets.notices : [];
   if (network.internal && parent !== undefined) {
@@ -70,7 +73,10 @@ export function settle(spec: NetworkSpec, networks: readonly SettledNetwork[]): 
   const problems = [
     ...nameProblems(spec, networks),
     ...optionProblems,
+    // A value that is wrong in itself has been refused already.
+    ...optionProblems.length > 0 ? [] : advertiseProblems(network),
     ...familyProblems(spec),
+    ...ipamProblems(spec),
     ...subnets.ok ? [] : subnets.problems.map((problem) => problem.at("subnets")),
     ...neighbourProblems(network, networks),
   ];
@@ -181,14 +187,28 @@ function familyProblems(
   return [new InvalidOptionError("MTU", String(mtu), least).at("mtu")];
 }
 
+/** The usual form of where the addresses of a network come from, if nothing is wrong with it. */
+function settleIpam({ driver, access }: NetworkIpam): NetworkIpam {
+  return { driver, access: accessProblems(access).length > 0 ? access : settleAccess(access) };
+}
+
+/** What is wrong with where the addresses of a network come from. */
+function ipamProblems({ ipam, foreignAddresses }: NetworkSpec): IpvlanError[] {
+  if (!ipam) return [];
+  const rule = "an engine gives the addresses: leave one of the two out";
+  const both = foreignAddresses ? [new InvalidOptionError("IPAM driver", ipam.driver, rule)] : [];
+  return [...both, ...accessProblems(ipam.access)].map((problem) => problem.at("ipam"));
+}
+
 /**
- * What is wrong because of the other networks on the parent. An engine may have the same subnet there
+ * What is wrong because of the other networks, most of all those on the parent. An engine may have the same subnet there
  * as another network: they are one segment, and no address is given away twice.
  */
 function neighbourProblems(
-  { parent, mode, flag, subnets, owner }: SettledNetwork,
+  network: SettledNetwork,
   networks: readonly SettledNetwork[],
 ): IpvlanError[] {
+  const { parent, mode, flag, subnets, owner } = network;
   if (parent === undefined) return [];
   const neighbours = networks.filter((network) => network.parent === parent);
   const conflict = conflictProblem(parent, { mode, flag }, neighbours, []);
@@ -201,5 +221,9 @@ function neighbourProblems(
         .map((other) => new SubnetInUseError(subnet, other.subnet, name, parent));
     }).map((problem) => problem.at("subnets", index));
   });
-  return [...conflict ? [conflict.at("parent")] : [], ...overlapping];
+  return [
+    ...conflict ? [conflict.at("parent")] : [],
+    ...overlapping,
+    ...elsewhereProblems(network, networks),
+  ];
 }

@@ -1,4 +1,5 @@
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import { ClaimRecords } from "../claims/records.ts";
 import type { IpvlanError } from "../errors.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { MissingRightsError } from "../iproute2/kernel.ts";
@@ -26,9 +27,11 @@ import type {
 import {
   BELOW,
   FROM_VERSION_1,
+  FROM_VERSION_2,
   INDEXES,
   OWNED,
   PARENT,
+  SHARED,
   TABLE_NAMES,
   TABLES,
   VERSION,
@@ -101,6 +104,8 @@ export class SqliteStore implements Store {
   readonly addressLog: AddressLog = new AddressLog();
   /** The statements that have been prepared, by their text. */
   #statements = new Map<string, StatementSync>();
+  /** The records of the pools that this host shares with others. */
+  readonly shared: ClaimRecords;
 
   private constructor(folder: string, file: string) {
     this.#folder = folder;
@@ -112,6 +117,10 @@ export class SqliteStore implements Store {
     } catch (error) {
       throw new StoreError(folder, (error as Error).message, { cause: error });
     }
+    this.shared = new ClaimRecords({
+      rows: (sql, ...values) => this.#rows(sql, ...values),
+      run: (sql, ...values) => this.#run(sql, ...values),
+    });
   }
 
   /**
@@ -202,6 +211,7 @@ export class SqliteStore implements Store {
     }
     if (version === 0) this.#db.exec(TABLES);
     if (version === 1) this.#db.exec(FROM_VERSION_1);
+    if (version === 2) this.#db.exec(FROM_VERSION_2);
     if (version < VERSION) this.#db.exec(`PRAGMA user_version = ${VERSION}`);
     this.#db.exec(INDEXES);
   }
@@ -222,10 +232,11 @@ export class SqliteStore implements Store {
     }
   }
 
-  networks({ parent, owned, unready }: NetworkFilter = {}): Stated<Network>[] {
+  networks({ parent, owned, shared, unready }: NetworkFilter = {}): Stated<Network>[] {
     return this.#all("network", "name", {
       [`${PARENT} = ?`]: parent,
       [OWNED]: owned,
+      [SHARED]: shared,
       [UNREADY]: unready,
     }).map(withDefaults);
   }
@@ -265,7 +276,7 @@ export class SqliteStore implements Store {
 
   #links(conditions: Conditions): LinkSpec[] {
     return this.#select("SELECT name, record FROM link", "rowid", conditions)
-      .map(({ name, record }) => this.#check("link", name, parsed(record)));
+      .map(({ name, record }) => this.#check("link", name, { ...parsed(record), name }));
   }
 
   putLink(link: LinkSpec): void {
@@ -426,7 +437,7 @@ export class SqliteStore implements Store {
   ): Stated<RecordKinds[Kind]>[] {
     return this.#select(`SELECT name, state, record FROM ${kind}`, order, conditions)
       .map(({ name, state, record }) =>
-        this.#check(kind, name, { ...parsed(record), state: state as State })
+        this.#check(kind, name, { ...parsed(record), name, state: state as State })
       );
   }
 
@@ -442,7 +453,7 @@ export class SqliteStore implements Store {
     return this.#rows(`${select}${where} ORDER BY ${order}`, ...values);
   }
 
-  #rows(sql: string, ...values: string[]): Record<string, SQLOutputValue>[] {
+  #rows(sql: string, ...values: (string | number)[]): Record<string, SQLOutputValue>[] {
     return this.#explain(() => this.#prepared(sql).all(...values));
   }
 
@@ -470,8 +481,8 @@ export class SqliteStore implements Store {
     });
   }
 
-  #run(sql: string, ...values: (string | number | null)[]): void {
-    this.#explain(() => this.#prepared(sql).run(...values));
+  #run(sql: string, ...values: (string | number | null)[]): number {
+    return this.#explain(() => Number(this.#prepared(sql).run(...values).changes));
   }
 
   /** Prepares a statement once, as that takes longer than to run it. */

@@ -7,7 +7,8 @@ const [FOLDER_MODE, FILE_MODE] = [0o700, 0o600];
 const PROGRAM_LOCK = "ip.lock";
 
 /** The store and the files that SQLite keeps beside it, the locks, and what commands have printed. */
-const OURS = /^(ipvlan\.db(-wal|-shm|-journal)?|((sequence|ip|hosts)\.)?lock(\.gate)?|output)$/;
+const OURS =
+  /^(ipvlan\.db(-wal|-shm|-journal)?|((sequence|ip|hosts|claims)\.)?lock(\.gate)?|output)$/;
 
 /**
  * Makes the lock file of the programs in a state folder, and takes from other users what an earlier

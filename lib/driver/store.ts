@@ -1,3 +1,4 @@
+import type { ClaimRecords } from "../claims/records.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
 import type { AddressLog } from "./address_log.ts";
 import type { EndpointRecord, State } from "./records.ts";
@@ -37,6 +38,8 @@ export interface NetworkFilter extends StateFilter {
   parent?: string;
   /** Only those of engines. */
   owned?: true;
+  /** Only those whose addresses several hosts share. */
+  shared?: true;
 }
 
 /** Which sandboxes are wanted. */
@@ -128,6 +131,8 @@ export interface Store extends Disposable {
   deleteClaim(claim: Pick<PoolClaim, "pool" | "address">): void;
   /** The claims of an address, in any pool. */
   claimsOf(address: string): PoolClaim[];
+  /** The records of pools that several hosts share. */
+  readonly shared: ClaimRecords;
   /** The addresses that this process has given to endpoints and claims, or taken from them. */
   readonly addressLog: AddressLog;
   /**

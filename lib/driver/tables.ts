@@ -5,10 +5,13 @@
  */
 
 /** The version of the tables below, kept in the database's `user_version`. */
-export const VERSION = 2;
+export const VERSION = 3;
 
 /** The tables, in an order in which none comes before one that it refers to. */
-export const TABLE_NAMES = ["network", "link", "sandbox", "endpoint", "pool", "claim"];
+export const TABLE_NAMES = [
+  ...["network", "link", "sandbox", "endpoint", "pool", "claim"],
+  ...["shared_host", "shared_pool", "shared_block", "shared_address"],
+];
 
 /**
  * The table of the endpoints. Only an engine connects a sandbox to one network several times: the names
@@ -49,7 +52,63 @@ const POOL_TABLES = `
   ) STRICT;
 `;
 
-/** Makes the tables of version 1 those of version 2. */
+/**
+ * The tables of the pools that several hosts share: see `lib/claims/records.ts`. Addresses are
+ * hexadecimal digits, as many as the family has, so that they sort; sets of addresses are hexadecimal
+ * numbers.
+ */
+const SHARED_TABLES = `
+  CREATE TABLE shared_host (
+    prefix TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    nonce TEXT NOT NULL,
+    asked TEXT,
+    revision INTEGER NOT NULL,
+    unsure INTEGER NOT NULL,
+    place TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE shared_pool (
+    id TEXT PRIMARY KEY,
+    prefix TEXT NOT NULL REFERENCES shared_host (prefix),
+    subnet TEXT NOT NULL,
+    access TEXT NOT NULL,
+    reserved TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    next TEXT,
+    leaving INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE shared_block (
+    pool TEXT NOT NULL REFERENCES shared_pool (id) ON DELETE CASCADE,
+    first TEXT NOT NULL,
+    state TEXT NOT NULL,
+    token TEXT NOT NULL,
+    kept TEXT NOT NULL,
+    free TEXT NOT NULL,
+    dirty INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    PRIMARY KEY (pool, first)
+  ) STRICT;
+  CREATE TABLE shared_address (
+    pool TEXT NOT NULL REFERENCES shared_pool (id) ON DELETE CASCADE,
+    address TEXT NOT NULL,
+    state TEXT NOT NULL,
+    block TEXT,
+    token TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    since TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    told INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    host TEXT,
+    PRIMARY KEY (pool, address)
+  ) STRICT;
+`;
+
+/** Makes the tables of version 2 those of version 3. */
+export const FROM_VERSION_2 = SHARED_TABLES;
+
+/** Makes the tables of version 1 those of version 3. */
 export const FROM_VERSION_1 = `
   ALTER TABLE endpoint RENAME TO endpoint_1;
   DROP INDEX IF EXISTS endpoint_unready;
@@ -59,6 +118,7 @@ export const FROM_VERSION_1 = `
     FROM endpoint_1 ORDER BY rowid;
   DROP TABLE endpoint_1;
   ${POOL_TABLES}
+  ${FROM_VERSION_2}
 `;
 
 export const TABLES = `
@@ -79,6 +139,7 @@ export const TABLES = `
   ) STRICT;
   ${ENDPOINT_TABLE}
   ${POOL_TABLES}
+  ${SHARED_TABLES}
 `;
 
 /** The parent of a network, and the link below a link. A damaged record has none. */
@@ -89,9 +150,15 @@ export const [PARENT, BELOW] = ["parent", "link"].map((field) =>
 /** Whether a network belongs to an engine. */
 export const OWNED = `CASE WHEN json_valid(record) THEN record ->> 'owner' IS NOT NULL END`;
 
+/** Whether several hosts share the addresses of a network. */
+export const SHARED = `CASE WHEN json_valid(record) THEN record ->> 'ipam' IS NOT NULL END`;
+
 /** Whether a sandbox has names of its own in its hosts file. */
 export const WITH_HOSTS = `CASE WHEN json_valid(record)
   THEN record ->> 'hostname' IS NOT NULL OR record ->> 'hosts' IS NOT NULL END`;
+
+/** What etcd has to be told, or asked, about a shared address. */
+export const UNTOLD_ADDRESS = "state NOT IN ('used', 'lost') OR state = 'used' AND told < version";
 
 /**
  * The indexes. Without them, a question about one parent, or about what is half done, would read
@@ -100,6 +167,7 @@ export const WITH_HOSTS = `CASE WHEN json_valid(record)
 export const INDEXES = `
   CREATE INDEX IF NOT EXISTS network_parent ON network (${PARENT});
   CREATE INDEX IF NOT EXISTS network_owned ON network (${PARENT}) WHERE ${OWNED};
+  CREATE INDEX IF NOT EXISTS network_shared ON network (name) WHERE ${SHARED};
   CREATE INDEX IF NOT EXISTS link_below ON link (${BELOW});
   CREATE INDEX IF NOT EXISTS network_unready ON network (name) WHERE state <> 'ready';
   CREATE INDEX IF NOT EXISTS sandbox_unready ON sandbox (name) WHERE state <> 'ready';
@@ -109,4 +177,7 @@ export const INDEXES = `
   CREATE INDEX IF NOT EXISTS endpoint_ip6 ON endpoint (ip6);
   CREATE INDEX IF NOT EXISTS claim_address ON claim (address);
   CREATE INDEX IF NOT EXISTS claim_holder ON claim (pool, holder);
+  CREATE INDEX IF NOT EXISTS shared_block_free ON shared_block (pool, first) WHERE free <> '0';
+  CREATE INDEX IF NOT EXISTS shared_address_untold ON shared_address (pool, address)
+    WHERE ${UNTOLD_ADDRESS};
 `;

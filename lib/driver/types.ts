@@ -1,3 +1,4 @@
+import type { EtcdAccess } from "../claims/types.ts";
 import type { IpvlanError } from "../errors.ts";
 import type { SubnetSpec } from "../ipam/mod.ts";
 import type { NetworkOptions } from "./options.ts";
@@ -11,6 +12,14 @@ export interface Owner {
   engine: EngineName;
   /** The engine's own id of the network or the sandbox. */
   id: string;
+}
+
+/** Where the addresses of a network come from, if several hosts share them. */
+export interface NetworkIpam {
+  /** A pool in etcd. */
+  driver: "etcd";
+  /** How this host reaches it. */
+  access: EtcdAccess;
 }
 
 /** A network to create. */
@@ -59,6 +68,13 @@ export interface NetworkSpec extends Partial<NetworkOptions> {
    * @default {undefined}
    */
   foreignAddresses?: true;
+  /**
+   * Where its addresses come from, if other hosts give them too. Then a network of this name is the
+   * same on all hosts: what is left out is as the first host has said it.
+   *
+   * @default {undefined} This host alone gives them.
+   */
+  ipam?: NetworkIpam;
 }
 
 /** A subnet of a network, with every default settled. */
@@ -94,6 +110,8 @@ export interface SettledNetwork extends NetworkOptions {
   transient?: true;
   /** Whether an engine gives the addresses, so that it has no subnets. */
   foreignAddresses?: true;
+  /** Where its addresses come from, if other hosts give them too. */
+  ipam?: NetworkIpam;
 }
 
 /** A network on record. If no IPv4 subnet was asked for, its last subnet is a default pool. */
@@ -394,6 +412,12 @@ export interface PoolRequest {
    * @default {false}
    */
   ipv6?: boolean;
+  /**
+   * Where its addresses come from, if other hosts give them too.
+   *
+   * @default {undefined} This host alone gives them.
+   */
+  ipam?: NetworkIpam;
 }
 
 /** An address pool to request, with its subnet. */
@@ -412,6 +436,8 @@ export interface AddressPool {
   ipRange?: string;
   /** The engine that asked for it. */
   owner: Owner;
+  /** Where its addresses come from, if other hosts give them too. */
+  ipam?: NetworkIpam;
   /** How many requests for it have not been released. */
   requests: number;
 }
@@ -447,6 +473,26 @@ export interface AddressPoolDetails extends AddressPool {
   claims: Claim[];
 }
 
+/** A route of the driver in the host's main table: see the option `advertise` of a network. */
+export interface AdvertisedRoute {
+  /**
+   * What it is for: to announce a subnet, or an address of an endpoint. A `cover` is not announced: it
+   * keeps packets for unused addresses of a subnet from going back to the router.
+   */
+  kind: "subnet" | "address" | "cover";
+  /** The destination, with its length: `10.1.0.0/24`, `10.1.0.5/32`. */
+  dst: string;
+  /** The network; `undefined` if no record says. */
+  network?: string;
+  /** The sandbox that has the address. */
+  sandbox?: string;
+  /**
+   * `up` if the kernel has it, `missing` if not: `restore` makes it. A route with the driver's marks
+   * that is on no record is `unknown`, such as one of another state folder.
+   */
+  state: "up" | "missing" | "unknown";
+}
+
 /** What a call did, and what the caller should know of it. */
 export interface Outcome<T> {
   /** What was made. */
@@ -473,4 +519,6 @@ export interface RestoreReport {
   missing: { kind: "network" | "sandbox"; name: string; reason: string }[];
   /** What a crash had left half made or half removed, and was removed. */
   undone: string[];
+  /** What the user should know of pools that hosts share; `undefined` for nothing. */
+  notices?: string[];
 }

@@ -88,17 +88,20 @@ async function requireNetwork(
 }
 
 /** The settings of a network that decide what its links are. */
-const SETTINGS = ["parent", "mode", "flag", "mtu", "internal", "subnets"] as const;
+const SETTINGS = ["parent", "mode", "flag", "mtu", "internal", "advertise", "subnets"] as const;
 
 /** The settings in which a network is not what is asked for. */
 export function differences(spec: NetworkSpec, network: Network): string[] {
   const wanted = settle(spec, []).network;
   const found = toSettled(network);
-  return SETTINGS.filter((setting) =>
+  const different: string[] = SETTINGS.filter((setting) =>
     // A default pool was chosen when the network was made.
     !(setting === "subnets" && (spec.subnets ?? []).length === 0) &&
     JSON.stringify(wanted[setting]) !== JSON.stringify(found[setting])
   );
+  // The members of etcd may be others by now, and keep the same addresses.
+  const pool = ({ ipam }: Pick<Network, "ipam">) => ipam && (ipam.access.prefix ?? "");
+  return pool(wanted) === pool(found) ? different : [...different, "ipam"];
 }
 
 /** Connects a sandbox, and makes it if it is not there. */

@@ -97,9 +97,16 @@ export function isNoNamespace(error: unknown): boolean {
 
 /** The Debian package of each program; those that are not here are in iproute2. */
 const PACKAGES: Record<string, string> = {
+  cat: "coreutils",
+  grep: "grep",
+  ldd: "libc-bin",
+  mkdir: "coreutils",
+  nsenter: "util-linux",
   ping: "iputils-ping",
   sh: "dash",
   stat: "coreutils",
+  timeout: "coreutils",
+  xargs: "findutils",
 };
 
 /** A program that is needed, such as `ip` or `ping`, is not on the `PATH`. */

@@ -17,14 +17,15 @@ export class ProcessPerBurst implements Transport {
    * Makes it; no process is started yet.
    *
    * @param run Runs a program: see `Shell.run`.
-   * @param withoutIPv6 Links in the namespace on which IPv6 is disabled before the first line.
-   * @throws {InvalidWordError} The namespace's name, or that of a link, cannot be one.
+   * @param switches Settings of links in the namespace that are set to 1 before the first line:
+   * {@linkcode linkSwitch}.
+   * @throws {InvalidWordError} The namespace's name cannot be one.
    */
-  constructor(program: BatchProgram, run: RunProgram, withoutIPv6: readonly string[] = []) {
+  constructor(program: BatchProgram, run: RunProgram, switches: readonly string[] = []) {
     this.program = program;
-    this.#command = withoutIPv6.length === 0
+    this.#command = switches.length === 0
       ? [program.program, ...batchArgs(program)].join(" ")
-      : commandWithoutIPv6(program, withoutIPv6);
+      : commandWithSwitches(program, switches);
     this.#run = run;
   }
 
@@ -46,12 +47,31 @@ export class ProcessPerBurst implements Transport {
   }
 }
 
+/** A setting of a link that is on or off (the kernel's `ip-sysctl.rst`). */
+export type LinkSwitch =
+  /** No IPv6 at all. */
+  | "ipv6/disable_ipv6"
+  /** A gratuitous ARP request for each IPv4 address when the link comes up. */
+  | "ipv4/arp_notify"
+  /** An unsolicited neighbour advertisement for each IPv6 address when the link comes up. */
+  | "ipv6/ndisc_notify";
+
 /**
- * The command that disables IPv6 on links and then runs the lines. `ip` has no word for that, so a
- * shell in the namespace writes the settings and then becomes `ip`: there is no process more. A link
- * that was renamed meanwhile is left alone, and there are no settings in a kernel without IPv6.
+ * The path under `/proc/sys` of a setting: `net/ipv6/conf/eth0/disable_ipv6`.
+ *
+ * @throws {InvalidWordError} No link can have the name.
  */
-function commandWithoutIPv6(program: BatchProgram, links: readonly string[]): string {
+export function linkSwitch(link: string, setting: LinkSwitch): string {
+  const [family, name] = setting.split("/");
+  return `net/${family}/conf/${linkName(link)}/${name}`;
+}
+
+/**
+ * The command that switches settings on and then runs the lines. `ip` has no word for them, so a shell
+ * in the namespace writes them and then becomes `ip`: there is no process more. A link that was renamed
+ * meanwhile is left alone, and there are no settings of IPv6 in a kernel without it.
+ */
+function commandWithSwitches(program: BatchProgram, switches: readonly string[]): string {
   const { netns } = program;
   // `ip netns exec` takes no path.
   const path = netns === undefined ? undefined : pathToEnter(netns);
@@ -61,10 +81,9 @@ function commandWithoutIPv6(program: BatchProgram, links: readonly string[]): st
     ? ["ip", "netns", "exec", netns]
     : [];
   const words = [program.program, ...batchArgs({ ...program, netns: undefined })];
-  const script = 'for link; do file=/proc/sys/net/ipv6/conf/"$link"/disable_ipv6; ' +
+  const script = 'for file; do file=/proc/sys/"$file"; ' +
     `[ ! -e "$file" ] || echo 1 > "$file" || exit; done; exec ${words.join(" ")}`;
-  const names = links.map((name) => quote(linkName(name)));
-  return [...enter, "sh", "-c", quote(script), "sh", ...names].join(" ");
+  return [...enter, "sh", "-c", quote(script), "sh", ...switches.map(quote)].join(" ");
 }
 
 /** A text as one word of sh(1). */

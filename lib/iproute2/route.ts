@@ -6,6 +6,13 @@ export interface RouteSpec {
   /** The destination: a prefix, or `default` (IPv4) or `::/0` (IPv6's default). */
   dst: string;
   /**
+   * What the kernel does with a packet to the destination. `unreachable` answers with an ICMP error,
+   * and `blackhole` drops the packet. Both have no next hop and no link.
+   *
+   * @default {"unicast"} It sends the packet on.
+   */
+  type?: "unicast" | "unreachable" | "blackhole";
+  /**
    * The next hop.
    *
    * @default {undefined} None: the destinations are on the link.
@@ -29,6 +36,13 @@ export interface RouteSpec {
    * @default {undefined} 0 for IPv4, 1024 for IPv6.
    */
   metric?: number;
+  /**
+   * The number that says who has made the route, from 0 to 255 (`rtm_protocol` in rtnetlink(7)).
+   * To delete a route, it has to be that of the route.
+   *
+   * @default {undefined} 3, `boot`: made by hand. To delete a route, any.
+   */
+  protocol?: number;
 }
 
 /** A route as the kernel shows it. */
@@ -76,14 +90,19 @@ export function routeLine(verb: "add" | "replace" | "del", spec: RouteSpec): str
   const dst = spec.dst === "default" ? spec.dst : prefixWord(spec.dst, "route");
   // `ip` takes the family from the first address and ends its process over one of the other.
   const family = familyOf(dst) ?? familyOf(spec.via ?? "") ?? 4;
-  const words = ["route", verb, dst];
+  const words = ["route", verb, ...spec.type === undefined ? [] : [spec.type], dst];
   if (spec.via !== undefined) words.push("via", addressWord(spec.via, "next hop", family));
   if (spec.dev !== undefined) words.push("dev", linkName(spec.dev));
   if (spec.src !== undefined) words.push("src", addressWord(spec.src, "source address", family));
   if (spec.metric !== undefined) {
     words.push("metric", wholeNumber(spec.metric, "metric", 0, 0xffff_ffff));
   }
+  if (spec.protocol !== undefined) words.push("proto", protocolWord(spec.protocol));
   return words.join(" ");
+}
+
+function protocolWord(protocol: number): string {
+  return wholeNumber(protocol, "route protocol", 0, 255);
 }
 
 /**
@@ -138,14 +157,18 @@ export class RouteVerbs {
 
   /**
    * Shows the routes of one family in one table: `main` by default, `local`, a number as text, or
-   * `all`.
+   * `all`. With a protocol, only the routes that have this number.
    */
-  async show(family: 4 | 6, filter: { dev?: string; table?: string } = {}): Promise<Route[]> {
-    const { dev, table = "main" } = filter;
+  async show(
+    family: 4 | 6,
+    filter: { dev?: string; table?: string; protocol?: number } = {},
+  ): Promise<Route[]> {
+    const { dev, table = "main", protocol } = filter;
     // A line of a batch cannot have `-6`. A prefix gives the family, but `ip` reads it only with all
     // tables: with one table it shows IPv4 (`iproute_list_flush_or_save`).
     const words = ["route", "show", "table", "all", "root", family === 6 ? "::/0" : "0.0.0.0/0"];
     if (dev !== undefined) words.push("dev", linkName(dev));
+    if (protocol !== undefined) words.push("proto", protocolWord(protocol));
     const rows = await this.#runner.query(words.join(" "));
     return rows.map((printed) => parseRoute(family, printed, dev))
       .filter((route) => table === "all" || route.table === table);

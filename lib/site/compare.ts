@@ -1,3 +1,4 @@
+import { ipamText } from "../driver/ipam_options.ts";
 import { usual } from "../driver/link_local.ts";
 import { OPTION_NAMES, optionText } from "../driver/options.ts";
 import type {
@@ -20,6 +21,7 @@ export function networkDifferences(now: SettledNetwork, wanted: SettledNetwork):
   return [
     ...OPTION_NAMES.map((name) => becomes(name, optionText(name, now), optionText(name, wanted))),
     becomes("subnets", subnetsText(presentSubnets(now, wanted)), subnetsText(wanted.subnets)),
+    becomes("ipam", ipamText(now.ipam), ipamText(wanted.ipam)),
   ].filter((phrase) => phrase !== undefined);
 }
 

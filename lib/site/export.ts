@@ -2,7 +2,13 @@ import { throwProblems } from "../driver/errors.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../driver/options.ts";
 import { settingsOf } from "../driver/settings.ts";
 import { toSettled } from "../driver/settle.ts";
-import type { Endpoint, Network, NetworkSubnet, SandboxDetails } from "../driver/types.ts";
+import type {
+  Endpoint,
+  Network,
+  NetworkIpam,
+  NetworkSubnet,
+  SandboxDetails,
+} from "../driver/types.ts";
 import { type Records, withoutLength, withoutOwned } from "./current.ts";
 import { UnknownNameError } from "./errors.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
@@ -97,8 +103,14 @@ function networkValue(network: Network): Record<string, unknown> {
   return withoutEmpty({
     ...Object.fromEntries(options),
     subnets: settled.subnets.map(subnetValue),
+    ipam: settled.ipam && ipamValue(settled.ipam),
     labels: userLabels(settled.labels),
   });
+}
+
+function ipamValue({ driver, access }: NetworkIpam): Record<string, unknown> {
+  const entries = Object.entries(access).map(([field, value]) => [keyOf(field), value]);
+  return { driver, ...Object.fromEntries(entries) };
 }
 
 function subnetValue(subnet: NetworkSubnet): Record<string, unknown> {

@@ -1,5 +1,6 @@
 import { InvalidOptionError } from "../driver/errors.ts";
 import { MAX_PRIORITY } from "../driver/default_routes.ts";
+import { ETCD, IPAM_FIELDS, IPAM_OPTIONS } from "../driver/ipam_options.ts";
 import { linkLocalProblem } from "../driver/link_local.ts";
 import { nameProblem } from "../driver/names.ts";
 import {
@@ -17,6 +18,7 @@ import { linkName } from "../iproute2/words.ts";
 import { CHECK_PATTERN, checkProblem } from "./sentence.ts";
 import { isOwnLabel, SITE_LABEL } from "./labels.ts";
 import type { Key, KeysShape, NamedShape, Shape, TextShape } from "./shape.ts";
+import { keyOf } from "./values.ts";
 
 function problemOf(run: () => unknown): IpvlanError | undefined {
   const result = attempt(run);
@@ -118,6 +120,13 @@ const SUBNET: KeysShape = {
   },
 };
 
+/** The keys of the options of the IPAM driver etcd. What each value has to be, `settle` finds. */
+const IPAM_ACCESS: Record<string, Key> = Object.fromEntries(IPAM_FIELDS.map((field) => {
+  const text: Shape = { kind: "text", what: field === "endpoints" ? "a URL" : "a text" };
+  const shape: Shape = field === "endpoints" ? { kind: "list", of: text } : text;
+  return [keyOf(field), { help: `for etcd: ${IPAM_OPTIONS[field].help}`, shape }];
+}));
+
 const NETWORK: KeysShape = {
   kind: "keys",
   keys: {
@@ -147,11 +156,15 @@ const NETWORK: KeysShape = {
       shape: { kind: "keys", keys: DRIVER_OPTS },
     },
     ipam: {
-      help: "the subnets, as in compose.yaml",
+      help: "the subnets, as in compose.yaml, and where the addresses come from",
       shape: {
         kind: "keys",
         keys: {
-          driver: { help: "how addresses are given", shape: { kind: "choice", of: ["default"] } },
+          driver: {
+            help: "default: this host gives the addresses; etcd: a pool that hosts share",
+            shape: { kind: "choice", of: ["default", ETCD] },
+          },
+          ...IPAM_ACCESS,
           config: {
             help: "the subnets",
             shape: {

@@ -1,5 +1,11 @@
-import { NETWORK_OPTIONS, OPTION_NAMES, type OptionName } from "../driver/options.ts";
-import type { NetworkSpec } from "../driver/types.ts";
+import { ETCD, IPAM_FIELDS } from "../driver/ipam_options.ts";
+import {
+  NETWORK_OPTIONS,
+  OPTION_NAMES,
+  type OptionName,
+  settleOptions,
+} from "../driver/options.ts";
+import type { NetworkIpam, NetworkSpec } from "../driver/types.ts";
 import type { IpvlanError } from "../errors.ts";
 import type { SubnetSpec } from "../ipam/mod.ts";
 import { nestSubnets } from "../ipam/nest.ts";
@@ -36,9 +42,13 @@ export function readNetwork(name: string, values: Values, report: Report): SiteN
     const [field, ...steps] = problem.field;
     problem.field = [keyOf(String(field)), ...steps];
   }
+  const ipam = readIpam(values, report);
   const spec: NetworkSpec = defined({
     name,
-    ...readOptions(values, report),
+    // A file says all of a network, also what it leaves out. So another host cannot mean another one.
+    ...ipam && settleOptions({}).options,
+    ...defined(readOptions(values, report)),
+    ipam,
     subnets,
     ipv6: values.get("ipv6") as boolean | undefined,
     labels: record(values, "labels"),
@@ -51,6 +61,23 @@ export function readNetwork(name: string, values: Values, report: Report): SiteN
       const name = String(field);
       return optionPaths(values, name)[0] ?? (values.has(name) ? [name] : []);
     },
+  };
+}
+
+/** Reads where the addresses come from; `undefined` if this host alone gives them. */
+function readIpam(values: Values, report: Report): NetworkIpam | undefined {
+  const ipam = values.get("ipam") as Values ?? new Map();
+  const given = IPAM_FIELDS.filter((field) => ipam.has(keyOf(field)));
+  if (ipam.get("driver") !== ETCD) {
+    for (const field of given) {
+      report(["ipam", keyOf(field)], "It is for the driver etcd: name that, or leave it out");
+    }
+    return undefined;
+  }
+  const texts = given.map((field) => [field, ipam.get(keyOf(field))]);
+  return {
+    driver: ETCD,
+    access: { ...Object.fromEntries(texts), endpoints: list(ipam, "endpoints") },
   };
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ENGINE_STATEMENT_IDS, main } from "../kit/mod.ts";
+import { main, SUITES } from "../kit/mod.ts";
 import cni from "./cni.ts";
 import dockerGuide from "./docker_guide.ts";
 import dockerRestarts from "./docker_restarts.ts";
@@ -23,4 +23,4 @@ const scenarios = [
   ...fifty,
 ];
 
-if (import.meta.main) Deno.exit(await main(scenarios, Deno.args, ENGINE_STATEMENT_IDS));
+if (import.meta.main) Deno.exit(await main(scenarios, Deno.args, SUITES.engines));

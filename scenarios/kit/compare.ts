@@ -24,19 +24,19 @@ export interface ReportFile {
 }
 
 /** The outcome of a statement on a kernel. */
-export type Outcome = "held" | "NOT held" | "not covered";
+export type Outcome = "held" | "NOT held" | "not yet run";
 
 /** The outcome of a statement in a report. A statement held if all its checks held. */
 function outcomeIn({ scenarios }: ReportFile, id: StatementId): Outcome {
   const checks = scenarios.flatMap(({ statements }) => statements.filter((each) => each.id === id));
-  if (checks.length === 0) return "not covered";
+  if (checks.length === 0) return "not yet run";
   return checks.every(({ held }) => held) ? "held" : "NOT held";
 }
 
 /** Prints the table, and the evidence of statements that did not hold. Returns whether all held. */
 export function printComparison(reports: readonly ReportFile[], printer: Printer): boolean {
   const width = Math.max(...STATEMENT_IDS.map((id) => STATEMENTS[id].length));
-  const columns = reports.map(({ kernel }) => Math.max(kernel.length, "not covered".length));
+  const columns = reports.map(({ kernel }) => Math.max(kernel.length, "not yet run".length));
   const line = (first: string, cells: string[]) =>
     printer.line(`${first}  ${cells.join("  ")}`.trimEnd());
   const padded = (cells: readonly string[]) =>

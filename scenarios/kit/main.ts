@@ -8,7 +8,7 @@ import { isGood, printReport, toJson } from "./report.ts";
 import { runAll } from "./run.ts";
 import type { Scenario } from "./scenario.ts";
 import { runShared, tellShared } from "./shared.ts";
-import { STATEMENT_IDS, type StatementId } from "./statements.ts";
+import { type Suite, SUITES } from "./statements.ts";
 
 const USAGE = `Usage: main.ts [--json FILE] [--list] [--share FOLDER | --tell FOLDER] [NAME…]
 
@@ -40,12 +40,12 @@ const OPTIONS = [
  * held, 1 if not, 2 for a wrong command line. If all of several scenarios run, they also have to
  * check every statement.
  *
- * @param ids The statements: by default the guide's.
+ * @param suite The statements: by default the guide's.
  */
 export async function main(
   scenarios: readonly Scenario[],
   words: string[],
-  ids: readonly StatementId[] = STATEMENT_IDS,
+  suite: Suite = SUITES.guide,
 ): Promise<number> {
   const line = readCommandLine(OPTIONS, words);
   const names = [...line.words, ...line.behind ?? []];
@@ -64,7 +64,7 @@ export async function main(
   }
   if (line.on("compare")) return await compare(names, json);
   if (line.on("help") || line.on("list")) {
-    const width = Math.max(...known.map((name) => name.length));
+    const width = Math.max(0, ...known.map((name) => name.length));
     const list = scenarios.map(({ name, title }) => `${name.padEnd(width)}  ${title}`);
     console.log(line.on("help") ? USAGE : list.join("\n"));
     return 0;
@@ -77,11 +77,10 @@ export async function main(
     console.log(JSON.stringify([...guests.values()]));
     return 0;
   }
-  const full = names.length === 0 && scenarios.length > 1;
+  const full = names.length === 0 && scenarios.length !== 1;
   const obstacle = tell === undefined ? await findObstacle(chosen, line.value("guest")) : undefined;
   if (obstacle !== undefined) {
-    const lab = chosen.some(({ guest }) => guest) ? "deno task lab engines" : "deno task lab";
-    const command = [lab, ...(full ? [] : chosen.map(({ name }) => name))].join(" ");
+    const command = [suite.command, ...(full ? [] : chosen.map(({ name }) => name))].join(" ");
     console.error(`The scenarios cannot run here, but "${command}" runs them: ${obstacle}`);
     return 1;
   }
@@ -91,8 +90,13 @@ export async function main(
   }
   const printer = new Printer((line) => console.log(line), colours());
   const report = tell === undefined
-    ? await runAll(chosen, printer, ids)
-    : await tellShared(tell, chosen, { ids, printer, colours: colours(), progress: showProgress });
+    ? await runAll(chosen, printer, suite.ids)
+    : await tellShared(tell, chosen, {
+      ids: suite.ids,
+      printer,
+      colours: colours(),
+      progress: showProgress,
+    });
   printReport(report, full, printer);
   if (json !== undefined) {
     await Deno.writeTextFile(json, JSON.stringify(toJson(report), undefined, 2) + "\n");

@@ -55,8 +55,8 @@ export class Printer {
   }
 
   /** Formats an outcome: padded to a width, green, red or yellow. */
-  outcome(word: "held" | "NOT held" | "not covered", width: number): string {
-    const colour = { held: "32", "NOT held": "31", "not covered": "33" }[word];
+  outcome(word: "held" | "NOT held" | "not yet run", width: number): string {
+    const colour = { held: "32", "NOT held": "31", "not yet run": "33" }[word];
     return this.#paint(colour, word.padEnd(width));
   }
 

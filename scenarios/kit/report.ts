@@ -21,7 +21,7 @@ export interface StatementResult {
   /** The statement. */
   id: StatementId;
   /** Its outcome. */
-  outcome: "held" | "NOT held" | "not covered";
+  outcome: "held" | "NOT held" | "not yet run";
   /** The scenarios that checked it. */
   scenarios: string[];
   /** The programs of engines that they ran, with their versions. */
@@ -38,7 +38,7 @@ export interface Report {
   seconds: number;
   /** The scenarios that ran. */
   scenarios: ScenarioResult[];
-  /** Every statement: of the guide, or about engines. */
+  /** Every statement of the suite. */
   statements: StatementResult[];
 }
 
@@ -52,7 +52,7 @@ export function judge(
       verdicts.filter((verdict) => verdict.id === id).map(({ held }) => ({ name, held, versions }))
     );
     const outcome = checks.length === 0
-      ? "not covered"
+      ? "not yet run"
       : checks.every(({ held }) => held)
       ? "held"
       : "NOT held";
@@ -78,7 +78,7 @@ export function countOutcomes(statements: readonly StatementResult[]): {
     total: statements.length,
     held: countWith("held"),
     failed: countWith("NOT held"),
-    uncovered: countWith("not covered"),
+    uncovered: countWith("not yet run"),
   };
 }
 
@@ -130,7 +130,7 @@ export function printReport(report: Report, full: boolean, printer: Printer): vo
   printer.line([
     `${held} of ${full ? total : held + failed} statements held`,
     ...(failed > 0 ? [`${failed} did NOT hold`] : []),
-    ...(full && uncovered > 0 ? [`${uncovered} not covered`] : []),
+    ...(full && uncovered > 0 ? [`${uncovered} not yet run`] : []),
     report.scenarios.length === 1 ? "1 scenario" : `${report.scenarios.length} scenarios`,
     `${report.seconds} s`,
     `Linux ${report.kernel}`,

@@ -76,8 +76,24 @@ const ENGINES = {
   "ENG-8": "50 containers at once: 50 addresses, and after their removal nothing is left",
 } as const;
 
-/** All statements: the guide's, and those about engines. */
-export const STATEMENTS = { ...GUIDE, ...ENGINES } as const;
+/** The statements about several hosts: shared pools, announced routes, names. */
+const HOSTS = {
+  "HOSTS-1":
+    "Two hosts, one L2 subnet, one pool in etcd: 200 sandboxes, 200 addresses, all by name",
+  "HOSTS-2": "One etcd member cut off, the leader killed: making goes on; two gone: a clear error",
+  "HOSTS-3": "A host killed in the middle of 50 makings and started again: claims equal records",
+  "HOSTS-4":
+    "Two L3 hosts and a router with BGP: all reach each other with no static route anywhere",
+  "HOSTS-5":
+    "One L3 subnet over two hosts by /32: a sandbox moves with its address within a second",
+  "HOSTS-6": "The same for IPv6: routes by BGP, and a sandbox that moves with its /128",
+  "HOSTS-7":
+    "Docker Swarm of two nodes, 20 replicas: with the shared pool no address is there twice",
+  "HOSTS-8": "Two virtual machines with kernels of their own: HOSTS-1 and HOSTS-4 over a real wire",
+} as const;
+
+/** All statements: the guide's, those about engines, and those about several hosts. */
+export const STATEMENTS = { ...GUIDE, ...ENGINES, ...HOSTS } as const;
 
 /** The id of a statement. */
 export type StatementId = keyof typeof STATEMENTS;
@@ -85,5 +101,17 @@ export type StatementId = keyof typeof STATEMENTS;
 /** The ids of the guide's statements, in the guide's order. */
 export const STATEMENT_IDS: readonly StatementId[] = Object.keys(GUIDE) as StatementId[];
 
-/** The ids of the statements about engines, in their order. */
-export const ENGINE_STATEMENT_IDS: readonly StatementId[] = Object.keys(ENGINES) as StatementId[];
+/** Statements that are checked together. */
+export interface Suite {
+  /** Their ids, in their order. */
+  ids: readonly StatementId[];
+  /** The command that runs all their scenarios. */
+  command: string;
+}
+
+/** The statements by the command that checks them. */
+export const SUITES = {
+  guide: { ids: STATEMENT_IDS, command: "deno task lab" },
+  engines: { ids: Object.keys(ENGINES) as StatementId[], command: "deno task lab engines" },
+  hosts: { ids: Object.keys(HOSTS) as StatementId[], command: "deno task lab hosts" },
+} as const satisfies Record<string, Suite>;

@@ -163,7 +163,8 @@ function format(milliseconds: number): string {
   return milliseconds.toFixed(milliseconds < 100 ? 1 : 0);
 }
 
-function columns(head: string[], rows: string[][]): string[] {
+/** Formats rows as columns, below a head. */
+export function columns(head: string[], rows: string[][]): string[] {
   const all = [head, ...rows];
   const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
   return all.map((row) =>

@@ -5,6 +5,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { endpointAdverts, networkAdverts } from "../../lib/driver/advertise.ts";
 import { linkAddresses } from "../../lib/driver/endpoint.ts";
 import { renderHosts } from "../../lib/driver/hosts_plan.ts";
 import { Driver } from "../../lib/driver/mod.ts";
@@ -133,6 +134,13 @@ export async function dumpSandbox(name: string): Promise<SandboxDump> {
   };
 }
 
+/** The routes of a host that lead nowhere, each as a line. Nobody but the driver makes some in tests. */
+export async function hostRoutes(ip: Ip): Promise<string[]> {
+  const routes = [...await ip.route.show(4), ...await ip.route.show(6)];
+  return routes.filter(({ type }) => type === "unreachable")
+    .map(({ dst, protocol, metric }) => `${dst} proto ${protocol} metric ${metric}`).toSorted();
+}
+
 /** All rows of the store in a state folder. */
 export function dumpStore(folder: string): unknown {
   try {
@@ -169,6 +177,18 @@ export async function assertConsistent(
   for (const { name, parent } of networks) {
     assertEquals(links.some((link) => link.name === parent), true, `the parent of ${name}`);
   }
+
+  const adverts = [
+    ...networks.flatMap(networkAdverts),
+    ...endpoints.flatMap((endpoint) =>
+      endpointAdverts(networks.find(({ id }) => id === endpoint.network)!, endpoint)
+    ),
+  ].map(({ kind, dst }) =>
+    `${dst.replace(/\/(32|128)$/, "")} proto ${
+      kind === "cover" ? "kernel metric 118" : "117 metric 117"
+    }`
+  );
+  assertEquals(await hostRoutes(ns.ip), [...new Set(adverts)].toSorted(), "the routes in the host");
 
   const files: Record<string, string> = {};
   for (const { name } of sandboxes) {

@@ -8,7 +8,7 @@ import { Driver, type DriverOptions } from "../../lib/driver/mod.ts";
 import type { WrapRunner } from "../../lib/driver/namespaces.ts";
 import { isOurs } from "../../lib/driver/parent.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { byName, dumpSandbox, dumpStore, essence, ETC, filesOf } from "./look.ts";
+import { byName, dumpSandbox, dumpStore, essence, ETC, filesOf, hostRoutes } from "./look.ts";
 import { inEnv, type Ran, run } from "./processes.ts";
 
 /** Makes a folder that is removed at the end of the scope. */
@@ -91,6 +91,7 @@ export async function withHost(test: (host: TestHost) => Promise<void>): Promise
   };
   const dump = async () => ({
     host: (await ns.ip.link.show()).map(essence).toSorted(byName),
+    routes: await hostRoutes(ns.ip),
     sandboxes: await Promise.all(
       (await outer.netns.list()).filter((name) => !before.namespaces.includes(name)).toSorted()
         .map(dumpSandbox),
@@ -112,6 +113,7 @@ async function afterwards(
   for (const { name } of driver.listSandboxes()) await driver.removeSandbox(name);
   for (const { name } of driver.listNetworks()) await driver.removeNetwork(name);
   assertEquals((await ns.ip.link.show()).filter(isOurs), [], "links are left");
+  assertEquals(await hostRoutes(ns.ip), [], "routes are left");
   assertEquals((await outer.netns.list()).toSorted(), before.namespaces.toSorted());
   assertEquals(filesOf(ETC), before.files);
   assertEquals([driver.listNetworks(), driver.listSandboxes()], [[], []]);

@@ -8,9 +8,9 @@ import { Driver } from "../../lib/driver/mod.ts";
 
 const [stateDir, pool, count] = Deno.args;
 await using driver = await Driver.open({ stateDir });
-const claim = () => driver.claimAddress(pool!, {}).address;
-const claimed = Array.from({ length: Number(count) }, claim);
+const claim = async () => (await driver.claimAddress(pool!, {})).address;
+const claimed = await Promise.all(Array.from({ length: Number(count) }, claim));
 const released = claimed.filter((_, i) => i % 2 === 0);
-for (const address of released) driver.releaseAddress(pool!, address.split("/")[0]!);
+for (const address of released) await driver.releaseAddress(pool!, address.split("/")[0]!);
 const kept = claimed.filter((_, i) => i % 2 === 1);
-console.log(JSON.stringify([...kept, ...released.map(claim)]));
+console.log(JSON.stringify([...kept, ...await Promise.all(released.map(claim))]));

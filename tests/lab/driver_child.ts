@@ -25,7 +25,7 @@ export async function live(driver: Driver): Promise<void> {
 }
 
 /** Has one line run after the other, and this process die before the n-th. */
-function dyingAt(n: number): WrapRunner {
+export function dyingAt(n: number): WrapRunner {
   let done: Promise<unknown> = Promise.resolve();
   let left = n;
   return (runner) => ({

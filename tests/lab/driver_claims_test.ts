@@ -43,8 +43,8 @@ Deno.test("networks and address pools of many processes at once give no address 
     assertEquals([all.length, new Set(all).size], [92, 92]);
     // The gateway of the network is nobody's.
     assertEquals(all.includes("10.0.0.1/24"), false);
-    driver.releasePool(docker.id);
-    driver.releasePool(cni.id);
+    await driver.releasePool(docker.id);
+    await driver.releasePool(cni.id);
     assertEquals(driver.listPools(), []);
   }));
 

@@ -15,6 +15,9 @@ async function twoNetworks(driver: Driver): Promise<void> {
   await driver.createNetwork({ name: "iso", subnets: ["10.30.0.0/24"] });
 }
 
+/** What a network that advertises has besides. */
+const ROUTED = { parent: "eth0", mode: "l3", subnets: ["10.50.0.0/24", "fd50::/64"] } as const;
+
 const CONNECTIONS = [{ network: "dual", aliases: ["db"] }, { network: "iso" }];
 
 /** Calls that make something: what has to be there, and what removes it again. */
@@ -51,6 +54,16 @@ const MAKING: Record<string, {
       await driver.createSandbox({ name: "neighbour", connections: [{ network: "dual" }] });
     },
     make: (driver) => driver.createSandbox({ name: "c1", connections: CONNECTIONS }),
+    remove: (driver) => driver.removeSandbox("c1"),
+  },
+  "a network that advertises its subnets": {
+    make: (driver) => driver.createNetwork({ name: "n", advertise: "subnet", ...ROUTED }),
+    remove: (driver) => driver.removeNetwork("n"),
+  },
+  "a sandbox whose addresses are advertised": {
+    before: async (driver) =>
+      void await driver.createNetwork({ name: "n", advertise: "address", ...ROUTED }),
+    make: (driver) => driver.createSandbox({ name: "c1", connections: [{ network: "n" }] }),
     remove: (driver) => driver.removeSandbox("c1"),
   },
   "an endpoint": {
@@ -140,6 +153,8 @@ const REMOVING: Record<string, {
   "a network whose sub-interface serves another":
     MAKING["a network on two tags, of which the outer one serves another"]!,
   "a sandbox": MAKING["a sandbox on two networks"]!,
+  "a network that advertises its subnets": MAKING["a network that advertises its subnets"]!,
+  "a sandbox whose addresses are advertised": MAKING["a sandbox whose addresses are advertised"]!,
   "an endpoint": MAKING["an endpoint"]!,
 };
 

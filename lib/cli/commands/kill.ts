@@ -1,6 +1,7 @@
 import type { Command } from "../command.ts";
 import { NotRunningError, readSignal } from "../end.ts";
 import { forEachName } from "../errors.ts";
+import { requireOwn } from "../own.ts";
 
 const command: Command = {
   usage: "[OPTIONS] SANDBOX [SANDBOX...]",
@@ -11,6 +12,7 @@ const command: Command = {
     const signal = readSignal(args.value("signal") ?? "KILL");
     await using driver = await context.open();
     return await forEachName(args.positionals, context, async (name) => {
+      requireOwn(driver, { sandboxes: [name] });
       if ((await driver.signal(name, signal)).length === 0) throw new NotRunningError(name);
       context.print(name);
     });

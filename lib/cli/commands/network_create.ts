@@ -5,12 +5,17 @@ import { NETWORK_WORDS, readNetwork } from "../network.ts";
 const command: Command = {
   usage: "[OPTIONS] NETWORK",
   example: `ipvlan network create -d ipvlan --subnet=192.168.20.0/24 --gateway=192.168.20.1 \\
-    -o parent=eth0.20 ipvlan20`,
+    -o parent=eth0.20 ipvlan20
+ipvlan network create --ipam-driver etcd --ipam-opt endpoints=https://10.0.0.1:2379 \\
+    --subnet=192.168.20.0/24 -o parent=eth0.20 shared20`,
   options: NETWORK_WORDS,
   positionals: [1, 1],
   changes: true,
   async run(args, { open, print, warn, dryRun }) {
-    const { spec, problems } = readNetwork(args.positionals[0]!, args);
+    const { spec, problems } = readNetwork(args.positionals[0]!, args, {
+      folder: Deno.cwd(),
+      environment: Deno.env.toObject(),
+    });
     await using driver = await open();
     // The driver's own objections come with those to the words, all at once.
     if (problems.length > 0) throwProblems([...problems, ...await driver.problemsOf(spec)]);

@@ -32,6 +32,7 @@ ipvlan restore --print-unit > /etc/systemd/system/ipvlan.service`,
     if (args.on("json")) print(JSON.stringify(report, null, 4));
     else {
       report.undone.forEach(warn);
+      report.notices?.forEach(warn);
       for (const { kind, name, reason } of report.missing) {
         warn(`The ${kind} "${name}" could not be restored: ${reason}`);
       }

@@ -1,6 +1,7 @@
 import type { Command } from "../command.ts";
 import { readSignal, readTimeout, waitForEnd } from "../end.ts";
 import { forEachName } from "../errors.ts";
+import { requireOwn } from "../own.ts";
 
 const command: Command = {
   usage: "[OPTIONS] SANDBOX [SANDBOX...]",
@@ -21,6 +22,7 @@ const command: Command = {
     const seconds = readTimeout(args.value("timeout") ?? args.value("time") ?? "10");
     await using driver = await context.open();
     return await forEachName(args.positionals, context, async (name) => {
+      requireOwn(driver, { sandboxes: [name] });
       await driver.signal(name, signal);
       const deadline = performance.now() + seconds * 1000;
       // A process may have started another one before it was killed.

@@ -1,3 +1,5 @@
+import type { EtcdAccess } from "../../claims/types.ts";
+import { accessProblems, IPAM_FIELDS } from "../../driver/ipam_options.ts";
 import { attempt } from "../../errors.ts";
 import type { NetworkOptions } from "../../driver/options.ts";
 import { settle } from "../../driver/settle.ts";
@@ -32,15 +34,15 @@ import {
 export type AddressSource =
   /** A network of `ipvlan`'s own, by its name. */
   | { kind: "network"; network: string }
-  /** Subnets of the configuration, of which the driver gives addresses. */
-  | { kind: "subnets"; subnets: SubnetSpec[] }
+  /** Subnets of the configuration, of which the driver gives addresses; by etcd if hosts share them. */
+  | { kind: "subnets"; subnets: SubnetSpec[]; etcd?: EtcdAccess }
   /** Another plugin, which the plugin runs. */
   | { kind: "ipam"; type: string }
   /** The result of the plugin before this one in a chain. */
   | { kind: "previous" };
 
 /** The options of a link that a configuration can have. */
-export type LinkOptions = Partial<Pick<NetworkOptions, "mode" | "flag" | "mtu">>;
+export type LinkOptions = Partial<Pick<NetworkOptions, "mode" | "flag" | "mtu" | "advertise">>;
 
 /** A configuration of the plugin. */
 export interface Conf {
@@ -98,14 +100,18 @@ const COMMON_KEYS = [
 
 /** The keys of the plugin. */
 const OWN_KEYS = [
-  ...["master", "vlan", "mode", "flag", "mtu", "linkInContainer", "subnets", "routes", "network"],
+  ...["master", "vlan", "mode", "flag", "mtu", "advertise", "linkInContainer", "subnets", "routes"],
+  "network",
+  "etcd",
 ];
 
 /** The keys that a network of `ipvlan`'s own has settled already. */
-const SETTLED_BY_NETWORK = ["master", "vlan", "mode", "flag", "mtu", "subnets", "ipam"];
+const SETTLED_BY_NETWORK = [
+  ...["master", "vlan", "mode", "flag", "mtu", "advertise", "subnets", "ipam", "etcd"],
+];
 
 /** The keys of a section `ipam` for this plugin. */
-const IPAM_KEYS = ["type", "subnets", "routes"];
+const IPAM_KEYS = ["type", "subnets", "routes", "etcd"];
 
 /** The keys of a subnet. */
 const SUBNET_KEYS = ["subnet", "gateway", "ipRange", "auxAddresses"];
@@ -200,7 +206,8 @@ class ConfReader {
     if (this.#command === "GC") conf.valid = this.#readValid(values[VALID]);
     if (this.#command === "GC" || this.#command === "DEL") return;
     if (conf.isIpam) {
-      conf.source = { kind: "subnets", subnets: this.#readSubnets(ipam!.subnets, "ipam.subnets") };
+      const subnets = this.#readSubnets(ipam!.subnets, "ipam.subnets");
+      conf.source = { kind: "subnets", subnets, ...this.#readEtcd(ipam!.etcd, "ipam.etcd") };
       conf.routes = readRoutes(ipam!.routes, "ipam.routes", this.#wrong).map(toEndpointRoute);
     } else {
       this.#fillLink(conf, values, ipam);
@@ -268,11 +275,13 @@ class ConfReader {
     conf.vlan = this.#readNumber("vlan", values.vlan);
     const mode = readText(values.mode, "mode", this.#wrong);
     const flag = readText(values.flag, "flag", this.#wrong);
+    const advertise = readText(values.advertise, "advertise", this.#wrong);
     // What is wrong with them is found when they are settled.
     conf.options = {
       mode: mode ? mode as NetworkOptions["mode"] : undefined,
       flag: flag ? flag as NetworkOptions["flag"] : undefined,
       mtu: this.#readNumber("mtu", values.mtu) || undefined,
+      advertise: advertise ? advertise as NetworkOptions["advertise"] : undefined,
     };
     const dns = readDns(values.dns, "dns", this.#wrong);
     if (dns) conf.dns = dns;
@@ -308,7 +317,12 @@ class ConfReader {
       const subnets = own
         ? this.#readSubnets(own.subnets, "ipam.subnets")
         : this.#readSubnets(values.subnets, "subnets");
-      conf.source = { kind: "subnets", subnets };
+      const etcd = own
+        ? this.#readEtcd(own.etcd, "ipam.etcd")
+        : this.#readEtcd(values.etcd, "etcd");
+      conf.source = { kind: "subnets", subnets, ...etcd };
+    } else if (values.etcd !== undefined) {
+      this.#wrong('The key "etcd" needs "subnets": hosts share the addresses of these');
     }
     const routes = own?.routes ?? values.routes;
     if (routes === undefined) return;
@@ -363,6 +377,36 @@ class ConfReader {
         auxAddresses: aux as Record<string, string>,
       };
     });
+  }
+
+  /** Reads how to reach the etcd by which hosts share the subnets. */
+  #readEtcd(value: unknown, path: string): { etcd?: EtcdAccess } {
+    if (value === undefined) return {};
+    if (!isObject(value)) {
+      this.#wrong(`The key "${path}" is ${show(value)}: give an object with endpoints`);
+      return {};
+    }
+    for (const key of Object.keys(value)) {
+      if (IPAM_FIELDS.includes(key as keyof EtcdAccess)) continue;
+      // The value may be a secret.
+      this.#report(
+        CODE.unsupported,
+        `The key "${path}.${key}" is not supported${didYouMean(key, IPAM_FIELDS)}`,
+      );
+    }
+    const { endpoints = [] } = value;
+    const isList = Array.isArray(endpoints) && endpoints.every((each) => typeof each === "string");
+    if (!isList) this.#wrong(`${path}.endpoints is ${show(endpoints)}: give a list of URLs`);
+    const texts = IPAM_FIELDS.filter((field) => field !== "endpoints").map((field) => [
+      field,
+      readText(value[field], `${path}.${field}`, this.#wrong),
+    ]).filter(([, text]) => text !== undefined);
+    const access: EtcdAccess = {
+      ...Object.fromEntries(texts),
+      endpoints: isList ? endpoints : [],
+    };
+    for (const { message } of accessProblems(access)) this.#wrong(`${path}: ${message}`);
+    return { etcd: access };
   }
 
   /** Reports capabilities that the plugin does not have. An IPAM plugin may have others. */
@@ -431,8 +475,11 @@ class ConfReader {
   #checkSettled({ name, master, vlan, options, source }: Conf): void {
     if (source.kind === "network") return;
     const subnets = source.kind === "subnets" ? source.subnets : [];
-    const parent = vlan === undefined ? master : `${master ?? "eth0"}.${vlan}`;
-    const { problems } = settle({ ...options, name: "cni", parent, subnets }, []);
+    // Without a master it is the link of the default route, which is not known here.
+    const link = master ?? "eth0";
+    const parent = vlan === undefined ? link : `${link}.${vlan}`;
+    const foreign = source.kind === "subnets" ? {} : { foreignAddresses: true as const };
+    const { problems } = settle({ ...options, ...foreign, name: "cni", parent, subnets }, []);
     for (const { message } of problems) this.#wrong(message.replaceAll('"cni"', show(name)));
   }
 }

@@ -1,10 +1,11 @@
+import { SharedPoolExhaustedError } from "../../claims/errors.ts";
 import type { Driver } from "../../driver/mod.ts";
 import { type Family, familyOf, parseAddress } from "../../ipam/address.ts";
 import { contains, parsePrefix, PoolExhaustedError, type SubnetSpec } from "../../ipam/mod.ts";
 import type { AttachmentKey } from "./environment.ts";
 import { CniError, CODE } from "./errors.ts";
 import type { Result, ResultAddress } from "./result.ts";
-import { type CniRequest, isValid, ownerOf, toResultRoute } from "./translate.ts";
+import { type CniRequest, ipamOf, isValid, ownerOf, toResultRoute } from "./translate.ts";
 
 /** Who holds the addresses of an attachment. No name of a link has a slash. */
 function holderOf({ containerId, ifname }: AttachmentKey): string {
@@ -26,7 +27,7 @@ function claimsOf(
  * Claims an address of each family that the subnets of a configuration have, for the link that another
  * plugin makes. If one cannot be had, none is claimed.
  */
-export function claimAddresses(request: CniRequest, driver: Driver): Result {
+export async function claimAddresses(request: CniRequest, driver: Driver): Promise<Result> {
   const { conf, environment } = request;
   const subnets = conf.source.kind === "subnets" ? conf.source.subnets : [];
   const families = ([4, 6] satisfies Family[]).filter((family) =>
@@ -37,21 +38,22 @@ export function claimAddresses(request: CniRequest, driver: Driver): Result {
     throw new CniError(CODE.conf, `The address ${outside} is in no subnet of the configuration`);
   }
   try {
-    const ips = families.map((family) => claimOne(request, driver, family, subnets));
+    const ips: ResultAddress[] = [];
+    for (const family of families) ips.push(await claimOne(request, driver, family, subnets));
     return { interfaces: [], ips, routes: conf.routes?.map(toResultRoute) ?? [] };
   } catch (error) {
-    releaseAddresses(request, driver, environment);
+    await releaseAddresses(request, driver, environment);
     throw error;
   }
 }
 
 /** Claims the address of a family that is asked for, or the next free one of its subnets. */
-function claimOne(
+async function claimOne(
   { conf, environment }: CniRequest,
   driver: Driver,
   family: Family,
   subnets: readonly SubnetSpec[],
-): ResultAddress {
+): Promise<ResultAddress> {
   const address = conf.ips.find((ip) => familyOf(ip) === family);
   const own = subnets.filter(({ subnet }) => familyOf(subnet) === family);
   const fit = address === undefined
@@ -60,26 +62,26 @@ function claimOne(
   const candidates = fit.length > 0 ? fit : own;
   for (const [index, { subnet, ipRange, gateway }] of candidates.entries()) {
     try {
-      const pool = { owner: ownerOf(conf), subnet, ipRange, gateway };
-      const claimed = driver.claimAddress(pool, { holder: holderOf(environment), address });
+      const pool = { owner: ownerOf(conf), subnet, ipRange, gateway, ipam: ipamOf(conf) };
+      const claimed = await driver.claimAddress(pool, { holder: holderOf(environment), address });
       return gateway === undefined ? claimed : { ...claimed, gateway };
     } catch (error) {
       const isLast = index === candidates.length - 1;
-      if (!(error instanceof PoolExhaustedError) || isLast) throw error;
+      if (!isExhausted(error) || isLast) throw error;
     }
   }
   throw new TypeError("A family without a subnet");
 }
 
 /** Releases the addresses of an attachment; of none, if it has none. */
-export function releaseAddresses(
+export async function releaseAddresses(
   request: CniRequest,
   driver: Driver,
   attachment: AttachmentKey,
-): void {
+): Promise<void> {
   const holder = holderOf(attachment);
   for (const claim of claimsOf(request, driver)) {
-    if (claim.holder === holder) driver.releaseAddress(claim.pool, claim.address);
+    if (claim.holder === holder) await driver.releaseAddress(claim.pool, claim.address);
   }
 }
 
@@ -94,11 +96,16 @@ export function checkAddresses(request: CniRequest, driver: Driver): void {
 }
 
 /** Releases the addresses of all attachments that are not valid. */
-export function collectAddresses(request: CniRequest, driver: Driver): void {
+export async function collectAddresses(request: CniRequest, driver: Driver): Promise<void> {
   for (const { pool, address, holder } of claimsOf(request, driver)) {
     const [containerId = "", ifname = ""] = holder.split("/");
     // The gateway's holder has no slash.
     if (ifname === "" || isValid(request.conf, { containerId, ifname })) continue;
-    driver.releaseAddress(pool, address);
+    await driver.releaseAddress(pool, address);
   }
+}
+
+/** Whether an error says that a pool has no address left. */
+function isExhausted(error: unknown): boolean {
+  return error instanceof PoolExhaustedError || error instanceof SharedPoolExhaustedError;
 }

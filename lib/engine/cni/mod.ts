@@ -89,7 +89,7 @@ export async function runPlugin(
   try {
     const result = await withDriver(async (driver) =>
       read.request.conf.isIpam
-        ? runIpam(read.request, driver)
+        ? await runIpam(read.request, driver)
         : await run({ ...read.request, driver, delegate, warn })
     );
     return result ? { status: 0, output: formatResult(result, cniVersion) } : { status: 0 };
@@ -116,18 +116,18 @@ async function run(call: Call): Promise<Result | undefined> {
 }
 
 /** Gives addresses to the link of another plugin. Returns the result of ADD. */
-function runIpam(request: CniRequest, driver: Driver): Result | undefined {
+async function runIpam(request: CniRequest, driver: Driver): Promise<Result | undefined> {
   switch (request.command) {
     case "ADD":
-      return claimAddresses(request, driver);
+      return await claimAddresses(request, driver);
     case "DEL":
-      releaseAddresses(request, driver, request.environment);
+      await releaseAddresses(request, driver, request.environment);
       return;
     case "CHECK":
       checkAddresses(request, driver);
       return;
     case "GC":
-      collectAddresses(request, driver);
+      await collectAddresses(request, driver);
   }
 }
 

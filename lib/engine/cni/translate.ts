@@ -4,11 +4,13 @@
  * @module
  */
 import { wayOut } from "../../driver/default_routes.ts";
+import { ETCD } from "../../driver/ipam_options.ts";
 import type {
   AdoptSpec,
   ConnectOptions,
   MadeEndpoint,
   Network,
+  NetworkIpam,
   NetworkSpec,
   Owner,
   SandboxDetails,
@@ -132,6 +134,13 @@ export function ownerOf({ name }: Pick<Conf, "name">): Owner {
   return { engine: "cni", id: name };
 }
 
+/** Where the addresses of a configuration come from; `undefined` if this host alone gives them. */
+export function ipamOf({ source }: Pick<Conf, "source">): NetworkIpam | undefined {
+  return source.kind === "subnets" && source.etcd
+    ? { driver: ETCD, access: source.etcd }
+    : undefined;
+}
+
 /**
  * The network of a configuration: what to make if it is not there, or the name of one of `ipvlan`'s
  * own.
@@ -147,7 +156,8 @@ export function networkOf(
   if (source.kind !== "subnets") return { ...common, foreignAddresses: true };
   const { subnets } = source;
   const ipv4 = subnets.some(({ subnet }) => familyOf(subnet) === 4);
-  return { ...common, subnets, ipv4 };
+  const ipam = ipamOf({ source });
+  return { ...common, subnets, ipv4, ...ipam && { ipam } };
 }
 
 /** What a configuration and its caller have chosen for a link. */

@@ -8,7 +8,8 @@
  *
  * @module
  */
-import { InvalidOptionError, throwProblems } from "../../driver/errors.ts";
+import { accept, InvalidOptionError, throwProblems } from "../../driver/errors.ts";
+import { type Environment, ETCD, readIpamOptions } from "../../driver/ipam_options.ts";
 import type { AddressPool, ClaimRequest, PoolRequest } from "../../driver/mod.ts";
 import { flag, object, optional, readBody, record, text } from "./body.ts";
 import type { Handlers } from "./handlers.ts";
@@ -40,15 +41,24 @@ const POOL = object({
 
 const ADDRESS = object({ PoolID: text, Address: optional(text), Options: options });
 
-/** The pool of a `RequestPool`. @throws {IpvlanError} The body is not what it should be. */
-export function readRequestPool(body: unknown): PoolRequest {
+/**
+ * The pool of a `RequestPool`. With options of `--ipam-opt`, it is in etcd, and several hosts share it.
+ *
+ * @param environment Says what the options leave out.
+ * @throws {IpvlanError} The body is not what it should be.
+ */
+export function readRequestPool(body: unknown, environment: Environment = {}): PoolRequest {
   const { AddressSpace, Pool, SubPool, Options, V6 } = readBody(POOL, body);
-  refuseOptions(Options);
+  const words = givenOptions(Options).map((entry) => entry.join("="));
+  const access = words.length > 0
+    ? accept(readIpamOptions(words, { environment })).access
+    : undefined;
   return {
     owner: { engine: "docker", id: AddressSpace },
     ...(Pool && { subnet: Pool }),
     ...(SubPool && { ipRange: SubPool }),
     ...(V6 && { ipv6: true }),
+    ...(access && { ipam: { driver: ETCD, access } }),
   };
 }
 
@@ -70,10 +80,15 @@ export function readRequestAddress(
   };
 }
 
-function refuseOptions(given: Record<string, string> = {}): void {
+/** The options that are not Docker's own. */
+function givenOptions(options: Record<string, string> = {}): [name: string, value: string][] {
+  return Object.entries(options).filter(([name]) => !DOCKERS_OWN.test(name));
+}
+
+function refuseOptions(options: Record<string, string> | undefined): void {
+  const rule = "an address has none: leave it out";
   throwProblems(
-    Object.keys(given).filter((name) => !DOCKERS_OWN.test(name))
-      .map((name) => new InvalidOptionError("IPAM option", name, "there are none: leave it out")),
+    givenOptions(options).map(([name]) => new InvalidOptionError("IPAM option", name, rule)),
   );
 }
 
@@ -82,21 +97,21 @@ export const IPAM_HANDLERS: Handlers = {
   "IpamDriver.GetCapabilities": () => Promise.resolve(CAPABILITIES),
   "IpamDriver.GetDefaultAddressSpaces": () => Promise.resolve(ADDRESS_SPACES),
   "IpamDriver.RequestPool": async (driver, body) =>
-    poolAnswer(await driver.requestPool(readRequestPool(body))),
-  "IpamDriver.ReleasePool": (driver, body) => {
-    driver.releasePool(readBody(object({ PoolID: text }), body).PoolID);
-    return Promise.resolve(DONE);
+    poolAnswer(await driver.requestPool(readRequestPool(body, Deno.env.toObject()))),
+  "IpamDriver.ReleasePool": async (driver, body) => {
+    await driver.releasePool(readBody(object({ PoolID: text }), body).PoolID);
+    return DONE;
   },
-  "IpamDriver.RequestAddress": (driver, body) => {
+  "IpamDriver.RequestAddress": async (driver, body) => {
     const { pool, isGateway, claim } = readRequestAddress(body);
     const { address } = isGateway
-      ? driver.claimGateway(pool, claim.address)
-      : driver.claimAddress(pool, claim);
-    return Promise.resolve({ Address: address, Data: {} });
+      ? await driver.claimGateway(pool, claim.address)
+      : await driver.claimAddress(pool, claim);
+    return { Address: address, Data: {} };
   },
-  "IpamDriver.ReleaseAddress": (driver, body) => {
+  "IpamDriver.ReleaseAddress": async (driver, body) => {
     const { PoolID, Address } = readBody(object({ PoolID: text, Address: text }), body);
-    driver.releaseAddress(PoolID, Address);
-    return Promise.resolve(DONE);
+    await driver.releaseAddress(PoolID, Address);
+    return DONE;
   },
 };

@@ -22,8 +22,6 @@ Deno.test("options of the command line become a network, each in the subnet that
         parent: "eth0.140",
         mode: "l3",
         mtu: 1400,
-        internal: false,
-        ipv4: true,
         ipv6: true,
         subnets: [
           {
@@ -41,7 +39,7 @@ Deno.test("options of the command line become a network, each in the subnet that
 });
 
 Deno.test("a family that is switched off is another thing than one that is left out", () => {
-  assertEquals([read().spec.ipv4, read().spec.ipv6], [true, undefined]);
+  assertEquals([read().spec.ipv4, read().spec.ipv6], [undefined, undefined]);
   const { spec } = read("--ipv4=false", "--ipv6=false");
   assertEquals([spec.ipv4, spec.ipv6], [false, false]);
   assertEquals(read("--ipv4", "--ipv6").spec.ipv6, true);
@@ -67,12 +65,25 @@ Deno.test("all words that cannot be read are reported at once", () => {
   assertEquals(problems.map(({ message }) => message), [
     'The driver "bridge" is not valid: only ipvlan is here',
     'The scope "swarm" is not valid: a network is one machine\'s, so write local or leave it out',
-    'The ipam-driver "dhcp" is not valid: addresses are given by ipvlan itself: write default or ' +
-    "leave it out",
     `The driver option "nope=1" is not valid: choose of ${DRIVER_OPTIONS.join(", ")}`,
     'The auxiliary address "printer" is not valid: write NAME=VALUE',
     'The label "=x" is not valid: write NAME=VALUE',
     "Gateway 10.0.1.1 is outside subnet 10.0.0.0/24: give one inside it",
     "Subnet 10.0.0.0/24 has more than one gateway (10.0.0.1, 10.0.0.2): give only one",
+    'The ipam-driver "dhcp" is not valid: write default, by which this host alone gives the ' +
+    "addresses, or etcd",
   ]);
+});
+
+Deno.test("the IPAM driver etcd has options, and no other one has", () => {
+  const shared = read("--ipam-driver=etcd", "--ipam-opt=endpoints=http://a:1,http://b:1");
+  assertEquals([shared.spec.ipam, shared.problems], [
+    { driver: "etcd", access: { endpoints: ["http://a:1", "http://b:1"] } },
+    [],
+  ]);
+  const { spec, problems } = read("--ipam-opt=password=Secret7");
+  assertEquals([spec.ipam, problems.map(({ message }) => message)], [undefined, [
+    'The ipam-opt "password" is not valid: it is for --ipam-driver etcd: give that too, or leave it ' +
+    "out",
+  ]]);
 });

@@ -347,9 +347,9 @@ Deno.test("in L2 the default routes are by way of the gateways", () => {
   assertEquals(lines(DUAL, endpoint(ADDRESSES)), [
     "link add link eth0 name e-e1e2e3e4e5e6 netns c1 index 1088545507 group 6910070 type ipvlan mode l2 bridge",
     "-n c1 link set dev e-e1e2e3e4e5e6 name eth0",
-    "-n c1 link set dev eth0 up",
     "-n c1 addr add 192.168.140.2/24 dev eth0",
     "-n c1 addr add 2001:db8:abc9::1/64 dev eth0 nodad",
+    "-n c1 link set dev eth0 up",
     "-n c1 route add default via 192.168.140.1 dev eth0",
     "-n c1 route add ::/0 via 2001:db8:abc9::22 dev eth0",
     '-n c1 link set dev eth0 alias "ipvlan-kit dual"',
@@ -363,9 +363,9 @@ Deno.test("in the L3 modes the default routes are the link itself", () => {
       "link add link eth0 name e-e1e2e3e4e5e6 netns c1 index 1088545507 mtu 1400 group 6910070 type ipvlan " +
       `mode ${mode} private`,
       "-n c1 link set dev e-e1e2e3e4e5e6 name eth0",
-      "-n c1 link set dev eth0 up",
       "-n c1 addr add 192.168.140.2/24 dev eth0",
       "-n c1 addr add 2001:db8:abc9::1/64 dev eth0 nodad",
+      "-n c1 link set dev eth0 up",
       "-n c1 route add default dev eth0",
       "-n c1 route add ::/0 dev eth0",
       '-n c1 link set dev eth0 alias "ipvlan-kit dual"',
@@ -378,20 +378,26 @@ Deno.test("IPv6 is disabled on the link of an IPv4 endpoint, and an isolated one
   assertEquals(lines(isolated, endpoint({ network: isolated.id, ip: "192.168.1.2" })), [
     "link add link di-1 name e-e1e2e3e4e5e6 netns c1 index 1088545507 group 6910070 type ipvlan mode l2 bridge",
     "-n c1 link set dev e-e1e2e3e4e5e6 name eth0",
-    "-n c1 link set dev eth0 up",
     "-n c1 addr add 192.168.1.2/24 dev eth0",
+    "-n c1 link set dev eth0 up",
     '-n c1 link set dev eth0 alias "ipvlan-kit iso"',
   ]);
-  // Before the line that renames it, so under its temporary name, and for no other line.
-  const disabled = (record: EndpointRecord) =>
-    endpointSteps(DUAL, record, "none").map(({ withoutIPv6 }) => withoutIPv6)
-      .filter((link) => link !== undefined);
-  assertEquals(disabled(endpoint({ ip: "192.168.140.2" })), ["e-e1e2e3e4e5e6"]);
-  assertEquals(
-    endpointSteps(DUAL, endpoint({ ip: "192.168.140.2" }), "none")[1]?.withoutIPv6,
-    "e-e1e2e3e4e5e6",
-  );
-  assertEquals(disabled(endpoint(ADDRESSES)), []);
+});
+
+Deno.test("before the line that renames a link, its settings are switched on, and before no other", () => {
+  const link = "e-e1e2e3e4e5e6";
+  const switches = (mode: "l2" | "l3", record: EndpointRecord) =>
+    endpointSteps({ ...DUAL, mode }, record, "none").map((step) => step.switches);
+  const [only4, both] = [endpoint({ ip: "192.168.140.2" }), endpoint(ADDRESSES)];
+  const [add, rename, ...others] = switches("l2", only4);
+  assertEquals([add, ...others].filter((each) => each !== undefined), []);
+  assertEquals(rename, [`net/ipv6/conf/${link}/disable_ipv6`, `net/ipv4/conf/${link}/arp_notify`]);
+  assertEquals(switches("l2", both)[1], [
+    `net/ipv4/conf/${link}/arp_notify`,
+    `net/ipv6/conf/${link}/ndisc_notify`,
+  ]);
+  assertEquals(switches("l3", only4)[1], [`net/ipv6/conf/${link}/disable_ipv6`]);
+  assertEquals(switches("l3", both)[1], []);
 });
 
 Deno.test("a network without a gateway gives no default route", () => {

@@ -91,10 +91,10 @@ Deno.test("ip runs with the lock file open, and only while the driver that asked
   ]);
 });
 
-Deno.test("where IPv6 is disabled on links, a shell does it in the namespace and becomes ip", async () => {
+Deno.test("where settings of links are switched on, a shell does it in the namespace and becomes ip", async () => {
   const steps = [
-    { netns: "c1", line: "x", withoutIPv6: "e-1" },
-    { netns: "c1", line: "y", withoutIPv6: "e-2" },
+    { netns: "c1", line: "x", switches: ["net/ipv6/conf/e-1/disable_ipv6"] },
+    { netns: "c1", line: "y", switches: ["net/ipv6/conf/e-2/disable_ipv6"] },
   ];
   for (const wrap of [watched, rehearsed]) {
     const shell = new FakeShell();
@@ -112,9 +112,14 @@ Deno.test("where IPv6 is disabled on links, a shell does it in the namespace and
       "ip -n c1 y",
     ]);
     if (wrap === rehearsed) assertEquals(shell.commands, []);
-    else {assertMatch(
-        shell.commands.join("\n"),
-        /^ip netns exec c1 sh -c 'for link; .* exec ip -details -json -batch -' sh 'e-1' 'e-2'$/,
-      );}
+    else {
+      const files = [1, 2].map((index) => `'net/ipv6/conf/e-${index}/disable_ipv6'`).join(" ");
+      const [command = "", ...more] = shell.commands;
+      assertMatch(
+        command,
+        /^ip netns exec c1 sh -c 'for file; .* exec ip -details -json -batch -' sh /,
+      );
+      assertEquals([command.split("' sh ")[1], more], [files, []]);
+    }
   }
 });

@@ -41,6 +41,7 @@ function twoNetworks(name: OptionName): [plain: NetworkSpec, other: NetworkSpec]
   const subnets = name === "ipv4" ? ["2001:db8::/64"] : ["10.0.0.0/24"];
   const plain: NetworkSpec = { name: "n", subnets };
   if (name !== "parent") plain.parent = "eth0";
+  if (name === "advertise") plain.mode = "l3";
   return [plain, { ...plain, [name]: otherValue(name) }];
 }
 
@@ -85,10 +86,14 @@ for (const name of OPTION_NAMES) {
       : ["-o", `${driverOption}=${value}`];
     assertEquals(typed(words)[name], value);
     const inSite = (text: string) => parseSite("s.yaml", `networks: {n: {${text}}}`).networks[0]!;
-    const rest = name === "ipv4" ? ", subnets: ['2001:db8::/64']" : "";
+    const rest = name === "ipv4"
+      ? ", subnets: ['2001:db8::/64']"
+      : name === "advertise"
+      ? ", parent: eth0, mode: l3"
+      : "";
     assertEquals(inSite(`${name}: ${value}${rest}`)[name], value);
     if (driverOption === undefined) return;
-    assertEquals(inSite(`driver_opts: { ${driverOption}: ${value} }`)[name], value);
+    assertEquals(inSite(`driver_opts: { ${driverOption}: ${value} }${rest}`)[name], value);
   });
 
   Deno.test(`the option ${name} has an effect, is on record, and is not lost on the way back`, () => {

@@ -14,6 +14,8 @@ function folder(): Disposable & { path: string } {
 }
 
 const NET = network("db");
+const VLAN = { type: "vlan" as const, name: "eth0.20", link: "eth0", id: 20 };
+
 const SANDBOX = { name: "c1", created: IDENTITY.created, labels: {}, namespace: "made" as const };
 const ENDPOINT: EndpointRecord & { ip: string } = {
   id: "e1e2e3e4e5e6",
@@ -37,7 +39,7 @@ const CLAIM = { pool: POOL.id, address: "10.0.0.2", holder: "c1" };
 function fill(store: SqliteStore): void {
   store.transaction(() => {
     store.putNetwork(NET, "ready");
-    store.putLink({ type: "vlan", name: "eth0.20", link: "eth0", id: 20 });
+    store.putLink(VLAN);
     store.putSandbox(SANDBOX, "ready");
     store.putEndpoint(ENDPOINT, "making");
     store.putPool(POOL);
@@ -59,7 +61,7 @@ function content(store: SqliteStore): unknown[] {
 
 const FILLED = [
   [{ ...NET, state: "ready" }],
-  [{ type: "vlan", name: "eth0.20", link: "eth0", id: 20 }],
+  [VLAN],
   [{ ...SANDBOX, state: "ready" }],
   [{ ...ENDPOINT, state: "making" }],
   [POOL],
@@ -333,8 +335,32 @@ Deno.test("a store of version 1 keeps its endpoints, and takes what version 2 ha
   assertEquals(store.endpoints({ sandbox: "cni:c1" }).length, 2);
 });
 
+Deno.test("a store of version 2 keeps its records, and takes what version 3 has", () => {
+  using dir = folder();
+  {
+    using store = SqliteStore.open(dir.path);
+    fill(store);
+    using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+    db.exec(`${WITHOUT_SHARED} PRAGMA user_version = 2;`);
+  }
+  using store = SqliteStore.open(dir.path);
+  assertEquals(content(store), FILLED);
+  assertEquals(store.shared.pools(), []);
+  using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+  assertEquals(db.prepare("PRAGMA user_version").get()?.user_version, 3);
+});
+
+/** Takes away what version 3 has added. */
+const WITHOUT_SHARED = `
+  DROP TABLE shared_address;
+  DROP TABLE shared_block;
+  DROP TABLE shared_pool;
+  DROP TABLE shared_host;
+`;
+
 /** Makes a store what the program of version 1 has made. */
 const AS_VERSION_1 = `
+  ${WITHOUT_SHARED}
   DROP TABLE claim;
   DROP TABLE pool;
   DROP INDEX endpoint_unready;
@@ -453,6 +479,9 @@ Deno.test("a damaged record is refused with its name", () => {
     ["network", "state = 'half'", 'network "db"'],
     ["network", `record = '${JSON.stringify({ ...NET, subnets: [5] })}'`, 'network "db"'],
     ["link", "record = '{}'", 'link "eth0.20"'],
+    // It would be below itself.
+    ["link", `record = '${JSON.stringify({ ...VLAN, link: "eth0.20" })}'`, 'link "eth0.20"'],
+    ["link", `record = '${JSON.stringify({ ...VLAN, type: "bridge" })}'`, 'link "eth0.20"'],
     ["sandbox", "record = '[]'", 'sandbox "c1"'],
     settings({ hostname: 5 }),
     settings({ hosts: { db: "192.0.2.9" } }),

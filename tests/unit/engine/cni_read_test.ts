@@ -68,7 +68,7 @@ Deno.test("the reference plugin's configuration is read, and its ipam section is
   const { conf } = accepted(CTR, REFERENCE);
   assertEquals(conf.master, "eth0");
   assertEquals(conf.source, { kind: "ipam", type: "host-local" });
-  assertEquals(conf.options, { mode: "l2", flag: undefined, mtu: undefined });
+  assertEquals(conf.options, { mode: "l2", flag: undefined, mtu: undefined, advertise: undefined });
 });
 
 Deno.test("empty values are none, as for the reference plugin", () => {
@@ -81,7 +81,12 @@ Deno.test("empty values are none, as for the reference plugin", () => {
     prevResult: null,
   });
   assertEquals(conf.master, undefined);
-  assertEquals(conf.options, { mode: undefined, flag: undefined, mtu: undefined });
+  assertEquals(conf.options, {
+    mode: undefined,
+    flag: undefined,
+    mtu: undefined,
+    advertise: undefined,
+  });
   assertEquals(conf.previous, undefined);
 });
 
@@ -277,4 +282,27 @@ Deno.test("nonsense on standard input is a problem and no exception", () => {
     ),
     { numRuns: 500 },
   );
+});
+
+Deno.test("hosts share the subnets of a configuration that says how to reach etcd", () => {
+  const etcd = { endpoints: ["https://a:2379"], user: "u", passwordFile: "/pw" };
+  const source = { kind: "subnets" as const, subnets: [{ subnet: "192.168.20.0/24" }], etcd };
+  const subnets = ["192.168.20.0/24"];
+  assertEquals(accepted(CTR, { ...OWN, subnets, etcd }).conf.source, source);
+  const ipam = { type: "ipvlan-kit", subnets, etcd };
+  const { cniVersion, name, type } = OWN;
+  assertEquals(accepted(CTR, { cniVersion, name, type, master: "eth0", ipam }).conf.source, source);
+  assertEquals(accepted(CTR, { cniVersion, name, type: "macvlan", ipam }).conf.source, source);
+  const messages = (conf: unknown) => refused(CTR, conf).map(({ message }) => message);
+  assertEquals(messages({ ...REFERENCE, etcd }), [
+    'The key "etcd" needs "subnets": hosts share the addresses of these',
+  ]);
+  const wrong = { endpoints: ["a:1"], password: "Secret7", ca: "ca.pem" };
+  const said = messages({ ...OWN, etcd: wrong }).join("\n");
+  assert(!said.includes("Secret7"), said);
+  assertEquals(said.split("\n").map((line) => line.slice(0, 40)), [
+    'The key "etcd.password" is not supported',
+    'etcd: The etcd option endpoints "a:1" is',
+    'etcd: The etcd option ca "ca.pem" is not',
+  ]);
 });

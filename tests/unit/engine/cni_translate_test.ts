@@ -91,6 +91,7 @@ Deno.test("subnets of the configuration become a network of the driver's", () =>
     mode: "l2",
     flag: undefined,
     mtu: undefined,
+    advertise: undefined,
     ipv4: true,
     subnets: asked.conf.source.kind === "subnets" ? asked.conf.source.subnets : [],
   });
@@ -129,6 +130,7 @@ Deno.test("addresses of an IPAM plugin are used as they are, and its routes take
     mode: undefined,
     flag: undefined,
     mtu: undefined,
+    advertise: undefined,
     foreignAddresses: true,
   });
   assertEquals(connection, {

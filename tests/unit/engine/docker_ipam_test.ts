@@ -78,7 +78,7 @@ Deno.test("a body that is not what it should be, and an option that there is not
   assertThrows(
     () => readRequestAddress({ PoolID: ID, Options: { owner: "me" } }),
     IpvlanError,
-    'The IPAM option "owner" is not valid: there are none',
+    'The IPAM option "owner" is not valid: an address has none',
   );
 });
 
@@ -134,3 +134,27 @@ Deno.test("two networks of one subnet share a pool, until Docker releases it for
     await call("ReleasePool", { PoolID: ID });
     assertEquals(driver.listPools(), []);
   }));
+
+Deno.test("options of a pool say in which etcd it is, and the environment what they leave out", () => {
+  const shared = readRequestPool(
+    { ...POOL, Options: { endpoints: "https://a:1,https://b:1", ca: "/ca,prefix=/x" } },
+    { IPVLAN_ETCD_USER: "u", IPVLAN_ETCD_PASSWORD_FILE: "/pw" },
+  );
+  assertEquals(shared.ipam, {
+    driver: "etcd",
+    access: {
+      endpoints: ["https://a:1", "https://b:1"],
+      ca: "/ca",
+      prefix: "/x",
+      user: "u",
+      passwordFile: "/pw",
+    },
+  });
+  // Without an option, a pool is one host's, whatever the environment says.
+  assertEquals(readRequestPool(POOL, { IPVLAN_ETCD_ENDPOINTS: "http://a:1" }).ipam, undefined);
+  assertThrows(
+    () => readRequestPool({ ...POOL, Options: { endpoints: "https://a:1", ca: "ca.pem" } }),
+    IpvlanError,
+    "give its path from / on",
+  );
+});

@@ -252,6 +252,15 @@ Deno.test("each change of a link is some words of one line", () => {
   assertEquals(linkDel({ index: 2 ** 31 - 1 }), "link del dev if2147483647");
 });
 
+Deno.test("a route that leads nowhere has its type first, and its protocol last", () => {
+  const spec = { type: "unreachable", dst: "10.1.0.0/24", metric: 117, protocol: 117 } as const;
+  const words = "unreachable 10.1.0.0/24 metric 117 proto 117";
+  assertEquals(routeLine("replace", spec), `route replace ${words}`);
+  for (const protocol of [-1, 256, 1.5, NaN]) {
+    assertThrows(() => routeLine("add", { ...spec, protocol }), InvalidWordError);
+  }
+});
+
 Deno.test("addresses, routes and namespaces are one line each", () => {
   for (const [spec, words] of ADDRS) assertEquals(addrAdd(spec), `addr add ${words}`);
   assertEquals(addrDel(ADDRS[1]![0]), "addr del 2001:db8::1/64 dev e");

@@ -30,23 +30,26 @@ Deno.test("parseRequest() accepts names, a report and an engine", () => {
   });
 });
 
-Deno.test("parseRequest() runs the scenarios of engines, which bring their own programs", () => {
-  const request = parseRequest(["engines", "netavark", "--json", "r.json", "--engine", "qemu"]);
-  assertEquals(request, {
-    kind: "engine scenarios",
-    names: ["netavark"],
-    json: "r.json",
-    engine: "qemu",
-    kernel: undefined,
-    afterwards: undefined,
-    modules: [],
-    bundles: [],
-  });
-  const refuse = (words: string[], message: string) =>
-    assertThrows(() => parseRequest(["engines", ...words]), UsageError, message);
-  refuse(["--with", "docker26"], "--with does not go with engines");
-  refuse(["--engine", "native"], "with --engine uml and qemu only");
-  refuse(["--kernel", "all"], "--kernel all does not go with engines");
+Deno.test("parseRequest() runs the scenarios of engines and hosts, which bring their own programs", () => {
+  for (const suite of ["engines", "hosts"] as const) {
+    const request = parseRequest([suite, "fifty", "--json", "r.json", "--engine", "qemu"]);
+    assertEquals(request, {
+      kind: "guest scenarios",
+      suite,
+      names: ["fifty"],
+      json: "r.json",
+      engine: "qemu",
+      kernel: undefined,
+      afterwards: undefined,
+      modules: [],
+      bundles: [],
+    });
+    const refuse = (words: string[], message: string) =>
+      assertThrows(() => parseRequest([suite, ...words]), UsageError, message);
+    refuse(["--with", "docker26"], `--with does not go with ${suite}`);
+    refuse(["--engine", "native"], `The scenarios of ${suite} run with --engine uml and qemu only`);
+    refuse(["--kernel", "all"], `--kernel all does not go with ${suite}`);
+  }
 });
 
 Deno.test("parseRequest() does not parse the words of a command, not even options or another --", () => {

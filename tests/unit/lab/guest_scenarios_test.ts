@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { type GuestJob, type GuestLab, runEngineScenarios } from "../../../lab/engine_scenarios.ts";
 import { LabError, UsageError } from "../../../lab/errors.ts";
+import { type GuestJob, type GuestLab, runGuestScenarios } from "../../../lab/guest_scenarios.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
 
 /** A lab whose guests write results without running anything. */
@@ -57,7 +57,7 @@ async function reportOf(
 ): Promise<{ status: number; errors: (string | undefined)[] }> {
   await using folder = await temporaryFolder();
   const file = `${folder.path}/report.json`;
-  const status = await runEngineScenarios(["fifty"], file, lab);
+  const status = await runGuestScenarios("engines", ["fifty"], file, lab);
   const { scenarios } = JSON.parse(await Deno.readTextFile(file));
   return { status, errors: scenarios.map(({ error }: { error?: string }) => error) };
 }
@@ -80,6 +80,9 @@ Deno.test("a guest that does not start is reported, and the others run", async (
   assertEquals(lab.said, ["docker26: no kernel starts"]);
 });
 
-Deno.test("a scenario of engines that does not exist is a wrong command line", async () => {
-  await assertRejects(() => runEngineScenarios(["nothing"], undefined, new FakeLab()), UsageError);
+Deno.test("a scenario that does not exist is a wrong command line", async () => {
+  for (const suite of ["engines", "hosts"] as const) {
+    const run = () => runGuestScenarios(suite, ["nothing"], undefined, new FakeLab());
+    await assertRejects(run, UsageError);
+  }
 });

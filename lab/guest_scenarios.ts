@@ -1,13 +1,19 @@
 /**
- * Runs the scenarios of engines such as Docker and Podman: one guest for each set of programs, as
- * many guests at once as there are CPUs.
+ * Runs the scenarios that need programs such as Docker and etcd: one guest for each set of programs,
+ * as many guests at once as there are CPUs.
  *
  * @module
  */
 import type { BundleName } from "./bundles.ts";
 import { LabError, UsageError } from "./errors.ts";
 import { withShare } from "./run_folder.ts";
-import { cacheScenarios, copyReport, scenariosProgram, startPrinter } from "./scenarios.ts";
+import {
+  cacheScenarios,
+  copyReport,
+  type GuestSuite,
+  scenariosProgram,
+  startPrinter,
+} from "./scenarios.ts";
 
 /** A guest with programs, and what to run in it. */
 export interface GuestJob {
@@ -23,7 +29,7 @@ export interface GuestJob {
   jobsAtOnce: number;
 }
 
-/** What {@linkcode runEngineScenarios} needs of the lab. */
+/** What {@linkcode runGuestScenarios} needs of the lab. */
 export interface GuestLab {
   /** Fetches programs, unless they are there. */
   fetchFor(bundles: readonly BundleName[]): Promise<unknown>;
@@ -38,20 +44,21 @@ export interface GuestLab {
 }
 
 /**
- * Runs scenarios of engines, and prints their results and the table of their statements. If a guest
+ * Runs scenarios of a suite, and prints their results and the table of their statements. If a guest
  * cannot run, the others do.
  *
  * @param names The names of the scenarios; an empty list means all.
  * @param json The file for the report.
  * @returns The exit status: 0 if everything held.
  */
-export async function runEngineScenarios(
+export async function runGuestScenarios(
+  suite: GuestSuite,
   names: readonly string[],
   json: string | undefined,
   lab: GuestLab,
 ): Promise<number> {
   const { signal } = lab;
-  const program = scenariosProgram("engines/");
+  const program = scenariosProgram(suite);
   await cacheScenarios(program);
   const guests = await listGuests(program, names);
   // One after another: each says first what it fetches, and two apt-get cannot run at once.
@@ -100,7 +107,7 @@ async function listGuests(
     stdin: "null",
     stderr: "inherit",
   }).output();
-  if (code === 2) throw new UsageError("There is no such scenario of engines; see above");
+  if (code === 2) throw new UsageError("There is no such scenario; see above");
   if (code !== 0) throw new LabError(`The scenarios ended with status ${code}; see above`);
   return JSON.parse(new TextDecoder().decode(stdout));
 }

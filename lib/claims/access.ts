@@ -1,0 +1,122 @@
+import { throwProblems } from "../driver/errors.ts";
+import { EtcdOptionError } from "./errors.ts";
+import type { EtcdAccess } from "./types.ts";
+
+/** An access with the contents of its files. */
+export interface EtcdFiles {
+  /** The endpoints, without a slash at the end. */
+  endpoints: readonly string[];
+  /** The certificates of the authorities. */
+  ca?: string;
+  /** The certificate of this host. */
+  cert?: string;
+  /** Its key. */
+  key?: string;
+  /** The user. */
+  user?: string;
+  /** The user's password. */
+  password?: string;
+}
+
+/** The prefix if none is given. */
+const PREFIX = "/ipvlan";
+
+/** The prefix of an access, without a slash at the end. @throws {EtcdOptionError} It is none. */
+export function prefixOf({ prefix = PREFIX }: EtcdAccess): string {
+  const problem = prefixProblem(prefix);
+  if (problem) throw problem;
+  return prefix;
+}
+
+/** What is wrong with an access, without a look at its files. */
+export function accessProblems(access: EtcdAccess): EtcdOptionError[] {
+  const { endpoints, cert, key, user, passwordFile, prefix = PREFIX } = access;
+  const problems: (EtcdOptionError | undefined)[] = endpoints.map(endpointProblem);
+  if (endpoints.length === 0) {
+    problems.push(new EtcdOptionError("endpoints", "", "give at least one: https://10.0.0.1:2379"));
+  }
+  if (cert !== undefined && key === undefined) {
+    problems.push(new EtcdOptionError("cert", cert, "give the file of its key too"));
+  }
+  if (key !== undefined && cert === undefined) {
+    problems.push(new EtcdOptionError("key", key, "give the file of its certificate too"));
+  }
+  if (user !== undefined && passwordFile === undefined) {
+    problems.push(new EtcdOptionError("user", user, "give the file of the password too"));
+  }
+  if (passwordFile !== undefined && user === undefined) {
+    problems.push(new EtcdOptionError("password-file", passwordFile, "give the user too"));
+  }
+  problems.push(prefixProblem(prefix));
+  return problems.filter((problem) => problem !== undefined);
+}
+
+/**
+ * Checks an access and reads its files.
+ *
+ * @throws {EtcdOptionError} An option is wrong, or a file cannot be used.
+ */
+export function readAccess(access: EtcdAccess): EtcdFiles {
+  const problems: EtcdOptionError[] = accessProblems(access);
+  const read = (option: string, path: string | undefined, isSecret: boolean) => {
+    if (path === undefined) return undefined;
+    try {
+      if (isSecret) requirePrivate(option, path);
+      return Deno.readTextFileSync(path);
+    } catch (error) {
+      problems.push(
+        error instanceof EtcdOptionError ? error : new EtcdOptionError(option, path, reason(error)),
+      );
+    }
+  };
+  const ca = read("ca", access.ca, false);
+  const cert = read("cert", access.cert, false);
+  const key = read("key", access.key, true);
+  const password = read("password-file", access.passwordFile, true)?.replace(/\r?\n$/, "");
+  const pem = { ca: [access.ca, ca], cert: [access.cert, cert], key: [access.key, key] } as const;
+  for (const [option, [path, text]] of Object.entries(pem)) {
+    if (path === undefined || text === undefined || text.includes("-----BEGIN ")) continue;
+    problems.push(new EtcdOptionError(option, path, "it is not a PEM file"));
+  }
+  if (password === "") {
+    problems.push(new EtcdOptionError("password-file", access.passwordFile!, "it is empty"));
+  }
+  throwProblems(problems);
+  return {
+    endpoints: access.endpoints.map((endpoint) => endpoint.replace(/\/$/, "")),
+    ca,
+    cert,
+    key,
+    user: access.user,
+    password,
+  };
+}
+
+/** Requires that only its owner may read a file. */
+function requirePrivate(option: string, path: string): void {
+  const { mode } = Deno.statSync(path);
+  if (mode === null || (mode & 0o077) === 0) return;
+  throw new EtcdOptionError(option, path, `others may read the file: chmod 600 ${path}`);
+}
+
+function endpointProblem(endpoint: string): EtcdOptionError | undefined {
+  const url = URL.parse(endpoint);
+  // The text may have a password in it, so it is not shown.
+  if (url && (url.username !== "" || url.password !== "")) {
+    return new EtcdOptionError("endpoints", url.host, "give the user and a password file instead");
+  }
+  const isRoot = url?.pathname === "/" && url.search === "" && url.hash === "";
+  if (url && /^https?:$/.test(url.protocol) && isRoot) return undefined;
+  return new EtcdOptionError("endpoints", endpoint, "write it like https://10.0.0.1:2379");
+}
+
+function prefixProblem(prefix: string): EtcdOptionError | undefined {
+  if (/^(\/[\w.-]+)+$/.test(prefix)) return undefined;
+  return new EtcdOptionError("prefix", prefix, "write it like /ipvlan or /ipvlan/site-2");
+}
+
+function reason(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "there is no such file";
+  if (error instanceof Deno.errors.PermissionDenied) return "it may not be read";
+  return (error as Error).message;
+}

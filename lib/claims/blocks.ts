@@ -1,0 +1,346 @@
+/**
+ * New addresses from etcd: a whole block, or a single address that no host keeps.
+ *
+ * @module
+ */
+import { randomHex } from "../driver/random.ts";
+import type { Prefix } from "../ipam/prefix.ts";
+import { SharedAddressHeldError } from "./errors.ts";
+import type { Compare, KeyValue, Range } from "./etcd_wire.ts";
+import {
+  addressOf,
+  bitsOf,
+  blockOf,
+  blockSize,
+  firstGap,
+  hexOf,
+  homeBlock,
+  insideOf,
+  lastPart,
+  setText,
+  textOf,
+  usableOf,
+} from "./keys.ts";
+import { bitOf, lastOf, newUse, prefixOfPool, type Request } from "./local.ts";
+import { joinPool, poolIsThere } from "./pool_key.ts";
+import type { AddressRecord, BlockRecord, PoolRecord } from "./records.ts";
+import type { Session } from "./session.ts";
+import { type BlockValue, type ClaimValue, readBlock, readClaim, readHost } from "./values.ts";
+
+/** How many keys of blocks are read at a time. */
+const WINDOW = 64;
+
+/** How many blocks are looked into at a time for single addresses. */
+const LOOK_AT_ONCE = 16;
+
+/** The range of the claims in a block. */
+export function claimsIn({ keys }: Session, { subnet }: PoolRecord, block: string): Range {
+  const size = blockSize(prefixOfPool({ subnet } as PoolRecord));
+  const last = keys.claim(subnet, lastOf(block, size));
+  return { key: keys.claim(subnet, block), end: `${last}\0` };
+}
+
+/** The value of the claim of an address on record. */
+export function claimValue(hostId: string, record: AddressRecord): string {
+  const { holder: { sandbox, network, names }, since, token } = record;
+  const value: ClaimValue = { host: hostId, sandbox, network, names, since, token };
+  return JSON.stringify(value);
+}
+
+/** The parts of a pool in which to look for something free, the one in which to begin first. */
+function* stretches(
+  pool: PoolRecord,
+  from: bigint,
+  range: Prefix | undefined,
+): Generator<{ from: bigint; last: bigint }> {
+  const prefix = prefixOfPool(pool);
+  const first = range ? blockOf(prefix, range.first) : prefix.first;
+  const last = blockOf(prefix, range ? range.last : prefix.last);
+  const start = from < first || from > last ? first : from;
+  yield { from: start, last };
+  if (start > first) yield { from: first, last: start - blockSize(prefix) };
+}
+
+/**
+ * Takes a block that no host has, and records what this host keeps of it.
+ *
+ * @returns Whether there was one with a free address in the range.
+ */
+export async function takeBlock(
+  session: Session,
+  pool: PoolRecord,
+  range: Prefix | undefined,
+): Promise<boolean> {
+  const prefix = prefixOfPool(pool);
+  const size = blockSize(prefix);
+  const next = pool.next === undefined
+    ? homeBlock(prefix, session.hostId)
+    : addressOf(pool.next).bits;
+  for (const { from, last } of stretches(pool, next, range)) {
+    for (let at = from; at <= last;) {
+      const tried = await tryBlock(session, pool, at, last);
+      if (tried.isStale) {
+        pool = await joinPool(session, pool);
+        continue;
+      }
+      if (tried.free !== undefined) {
+        if ((tried.free & insideOf(prefix, at, range)) !== 0n) return true;
+        at += size;
+        continue;
+      }
+      at = firstGap(tried.taken, at, size);
+    }
+  }
+  return false;
+}
+
+/** What came of the request for a block. */
+interface Tried {
+  /** The set of its free addresses, if this host has it now. */
+  free?: bigint;
+  /** Otherwise: the first addresses of the blocks from there on that are taken. */
+  taken: bigint[];
+  /** The key of the pool is not as it is on record. */
+  isStale?: boolean;
+}
+
+async function tryBlock(
+  session: Session,
+  pool: PoolRecord,
+  at: bigint,
+  last: bigint,
+): Promise<Tried> {
+  const { keys, records, hostId } = session;
+  const { subnet } = pool;
+  const prefix = prefixOfPool(pool);
+  const hex = (bits: bigint) => hexOf({ family: prefix.family, bits });
+  const first = hex(at);
+  const key = keys.block(subnet, first);
+  const usable = usableOf(prefix, at, pool.reserved);
+  const asked: BlockRecord = {
+    pool: pool.id,
+    first,
+    state: "asked",
+    token: randomHex(8),
+    kept: usable,
+    free: 0n,
+    dirty: false,
+    revision: 0,
+  };
+  if (usable === 0n || records.block(pool.id, first)) return { taken: [at] };
+  const value: BlockValue = { host: hostId, token: asked.token, kept: setText(usable) };
+  const tried = await session.change(
+    () => {
+      records.putBlock(asked);
+      return {
+        compare: [
+          { key, target: "CREATE", result: "EQUAL", revision: 0 },
+          poolIsThere(session, pool),
+        ],
+        success: [
+          { put: { key, value: JSON.stringify(value) } },
+          { range: { ...claimsIn(session, pool, first), keysOnly: true } },
+        ],
+        failure: [
+          { key: keys.pool(subnet) },
+          { key },
+          { ...claimsIn(session, pool, first), keysOnly: true },
+          { key, end: `${keys.block(subnet, hex(last))}\0`, limit: WINDOW, keysOnly: true },
+        ],
+      };
+    },
+    ({ succeeded, revision, ranges }): Tried => {
+      if (succeeded) return { taken: [], free: holdBlock(session, asked, ranges[0]!, revision) };
+      const [[poolPair], [pair], claims, window] = ranges as [
+        KeyValue[],
+        KeyValue[],
+        ...KeyValue[][],
+      ];
+      if (pair && readBlock(pair).token === asked.token) {
+        // An attempt that got no answer was carried out.
+        return { taken: [], free: holdBlock(session, asked, claims!, pair.modRevision) };
+      }
+      records.deleteBlock(pool.id, first);
+      const isStale = poolPair?.modRevision !== pool.revision;
+      return { isStale, taken: window!.map(({ key }) => addressOf(lastPart(key)).bits) };
+    },
+  );
+  return tried!;
+}
+
+/**
+ * Records a block that etcd has as this host's. An address in it with a claim is not this host's to give
+ * away, whoever has the claim.
+ *
+ * @returns The set of its free addresses.
+ */
+export function holdBlock(
+  { records }: Pick<Session, "records">,
+  asked: BlockRecord,
+  claims: readonly KeyValue[],
+  revision: number,
+): bigint {
+  const { first, kept } = asked;
+  let free = kept;
+  for (const { key } of claims) free &= ~bitOf(first, lastPart(key));
+  records.putBlock({ ...asked, state: "held", free, dirty: free !== kept, revision });
+  const pool = records.pool(asked.pool)!;
+  const { family, bits } = addressOf(first);
+  const next = hexOf({ family, bits: bits + blockSize(prefixOfPool(pool)) });
+  // Behind the last block, the search begins at the first one.
+  records.putPool({ ...pool, next: next < first ? undefined : next });
+  return free;
+}
+
+/** What came of the request for a single address. */
+export type Claimed =
+  /** It is in use on record, and claimed. */
+  | { kind: "taken"; address: string }
+  /** A host, by id, keeps it. */
+  | { kind: "kept"; host: string }
+  /** It has a claim. */
+  | { kind: "held"; claim: ClaimValue };
+
+/**
+ * Claims one address that no host keeps, and records it as in use.
+ *
+ * @param used Its record, if it is in use already and etcd has lost its claim.
+ */
+export async function claimAddress(
+  session: Session,
+  pool: PoolRecord,
+  address: string,
+  request: Request,
+  used?: AddressRecord,
+): Promise<Claimed> {
+  const { keys, records } = session;
+  const { family, bits } = addressOf(address);
+  const first = hexOf({ family, bits: blockOf(prefixOfPool(pool), bits) });
+  const [blockKey, claimKey] = [keys.block(pool.subnet, first), keys.claim(pool.subnet, address)];
+  const asked: AddressRecord = used ?? { ...newUse(pool.id, address, request), state: "asked" };
+  const value = claimValue(session.hostId, asked);
+  let ranges = await session.read({ key: blockKey }, { key: claimKey });
+  for (;;) {
+    const [[block], [claim]] = ranges as [KeyValue[], KeyValue[]];
+    const held = claim && readClaim(claim);
+    if (held && held.token !== asked.token) return { kind: "held", claim: held };
+    const { host, set } = block ? readBlock(block) : { host: "", set: 0n };
+    if (!held && (set & bitOf(first, address)) !== 0n) return { kind: "kept", host };
+    const unchanged: Compare = block
+      ? { key: blockKey, target: "MOD", result: "EQUAL", revision: block.modRevision }
+      : { key: blockKey, target: "CREATE", result: "EQUAL", revision: 0 };
+    const failed = await session.change(
+      () => {
+        if (!used) records.putAddress(asked);
+        return {
+          compare: [
+            { key: claimKey, target: "CREATE", result: "EQUAL", revision: 0 },
+            unchanged,
+            poolIsThere(session, pool),
+          ],
+          success: [{ put: { key: claimKey, value } }],
+          failure: [{ key: blockKey }, { key: claimKey }, { key: keys.pool(pool.subnet) }],
+        };
+      },
+      ({ succeeded, revision, ranges }) => {
+        const [, [claim]] = succeeded ? [[], []] : ranges as [KeyValue[], KeyValue[]];
+        if (succeeded || claim && readClaim(claim).token === asked.token) {
+          const now = records.address(pool.id, address)!;
+          records.putAddress({
+            ...now,
+            state: now.state === "asked" ? "used" : now.state,
+            told: asked.version,
+            revision: claim?.modRevision ?? revision,
+          });
+          return undefined;
+        }
+        if (!used) records.deleteAddress(pool.id, address);
+        return ranges;
+      },
+    );
+    if (!failed) return { kind: "taken", address };
+    if (failed[2]![0]?.modRevision !== pool.revision) pool = await joinPool(session, pool);
+    ranges = failed;
+  }
+}
+
+/** What came of the search for single addresses. */
+export interface Search {
+  /** The address that was taken. */
+  taken?: string;
+  /** Otherwise: the ids of other hosts that keep unused addresses. */
+  keepers: Set<string>;
+}
+
+/** Claims some address that no host keeps: one outside of all blocks, or given up by a block's host. */
+export async function claimAny(
+  session: Session,
+  pool: PoolRecord,
+  request: Request,
+): Promise<Search> {
+  const { keys, hostId } = session;
+  const prefix = prefixOfPool(pool);
+  const size = blockSize(prefix);
+  const hex = (bits: bigint) => hexOf({ family: prefix.family, bits });
+  const keepers = new Set<string>();
+  for (const { from, last } of stretches(pool, homeBlock(prefix, hostId), request.range)) {
+    for (let at = from; at <= last;) {
+      const [pairs = []] = await session.read({
+        key: keys.block(pool.subnet, hex(at)),
+        end: `${keys.block(pool.subnet, hex(last))}\0`,
+        limit: LOOK_AT_ONCE,
+      });
+      if (pairs.length === 0) break;
+      const firsts = pairs.map(({ key }) => lastPart(key));
+      const claims = await session.read(
+        ...firsts.map((first) => ({ ...claimsIn(session, pool, first), keysOnly: true })),
+      );
+      for (const [index, first] of firsts.entries()) {
+        const { bits } = addressOf(first);
+        const { host, set } = readBlock(pairs[index]!);
+        let used = 0n;
+        for (const { key } of claims[index]!) used |= bitOf(first, lastPart(key));
+        if (host !== hostId && (set & ~used) !== 0n) keepers.add(host);
+        const open = usableOf(prefix, bits, pool.reserved) & ~set & ~used &
+          insideOf(prefix, bits, request.range);
+        for (const bit of shuffled(bitsOf(open))) {
+          const address = hex(bits + bit);
+          // A record is there if the address is given up and etcd has not been told.
+          if (session.records.address(pool.id, address)) continue;
+          const { kind } = await claimAddress(session, pool, address, request);
+          if (kind === "taken") return { taken: address, keepers };
+        }
+      }
+      at = addressOf(firsts.at(-1)!).bits + size;
+    }
+  }
+  return { keepers };
+}
+
+/** The numbers in a random order, so that hosts that look at once do not all ask for the same one. */
+function shuffled(numbers: Iterable<bigint>): bigint[] {
+  return [...numbers].map((number) => ({ number, order: Math.random() }))
+    .sort((a, b) => a.order - b.order).map(({ number }) => number);
+}
+
+/** How many names an error has at most; a transaction has 128 steps at most. */
+const MOST_NAMES = 100;
+
+/** The names of hosts, by id; the id where etcd has no name. */
+export async function hostNames(session: Session, ids: Iterable<string>): Promise<string[]> {
+  const all = [...ids].slice(0, MOST_NAMES);
+  if (all.length === 0) return [];
+  const ranges = await session.read(...all.map((id) => ({ key: session.keys.host(id) })));
+  return ranges.map(([pair], index) => pair ? readHost(pair).name : all[index]!);
+}
+
+/** The error that an address has a claim. */
+export async function heldError(
+  session: Session,
+  address: string,
+  claim: ClaimValue,
+): Promise<SharedAddressHeldError> {
+  const [name] = await hostNames(session, [claim.host]);
+  const host = claim.host === session.hostId ? undefined : name;
+  return new SharedAddressHeldError(textOf(address), claim.sandbox, host);
+}

@@ -1,0 +1,400 @@
+/**
+ * A client of etcd over its JSON gateway (etcd, "gRPC gateway"), by `fetch`. There is a client for npm,
+ * but its last release is years old, and it loads gRPC and protobuf for five calls.
+ *
+ * @module
+ */
+import { type EtcdFiles, readAccess } from "./access.ts";
+import {
+  compareBody,
+  decode,
+  encode,
+  type KeyValue,
+  type Range,
+  type RangeAnswer,
+  readPair,
+  stepBody,
+  type Transaction,
+  type TxnAnswer,
+  type WatchAnswer,
+} from "./etcd_wire.ts";
+import { EtcdRefusedError, EtcdUnreachableError } from "./errors.ts";
+import type { EtcdAccess } from "./types.ts";
+
+/** How long to wait for one endpoint, in milliseconds, before the next one is tried. */
+const ENDPOINT_PATIENCE = 1500;
+
+/** How long to wait before all endpoints are tried again, in milliseconds. */
+const PAUSE = 100;
+
+/** The answer to a transaction. */
+export interface Outcome {
+  /** Whether the conditions held. */
+  succeeded: boolean;
+  /** The revision of the store. */
+  revision: number;
+  /** What each range has, in the order of the steps; those of the success or of the failure. */
+  ranges: KeyValue[][];
+  /**
+   * Whether an attempt before the one that was answered may still be carried out: it got no answer.
+   * Every transaction here has the same effect once or twice, so the answer holds.
+   */
+  mayRepeat: boolean;
+}
+
+/** A change that a watch has seen. */
+export interface WatchEvent {
+  /** The key. */
+  key: string;
+  /** Its value; `undefined` if it was deleted. */
+  value: string | undefined;
+}
+
+/** How long a call may take, and what ends it. */
+export interface CallOptions {
+  /** When to give up, by `performance.now()`. */
+  deadline: number;
+  /** Ends the call. */
+  signal?: AbortSignal;
+}
+
+/** An answer that is an error. */
+interface Refusal {
+  code?: number;
+  message?: string;
+  error?: string;
+}
+
+/** etcd, through the endpoints of one access. */
+export class Etcd implements Disposable {
+  readonly #files: EtcdFiles;
+  readonly #http: Deno.HttpClient;
+  /** The endpoints; the one that answered last comes first. */
+  #endpoints: readonly string[];
+  /** The token of the user. */
+  #token: Promise<string> | undefined;
+
+  /**
+   * Reads the files of an access.
+   *
+   * @throws {EtcdOptionError} An option is wrong, or a file cannot be used.
+   */
+  constructor(access: EtcdAccess) {
+    this.#files = readAccess(access);
+    this.#endpoints = this.#files.endpoints;
+    const { ca, cert, key } = this.#files;
+    this.#http = Deno.createHttpClient({
+      ...(ca !== undefined && { caCerts: [ca] }),
+      ...(cert !== undefined && key !== undefined && { cert, key }),
+    });
+  }
+
+  /** Carries out a transaction. */
+  async transact(transaction: Transaction, options: CallOptions): Promise<Outcome> {
+    const { compare, success, failure = [] } = transaction;
+    const body = {
+      compare: compare.map(compareBody),
+      success: success.map(stepBody),
+      failure: failure.map((range) => stepBody({ range })),
+    };
+    const { answer, mayRepeat } = await this.#call("kv/txn", body, options);
+    const { header, succeeded = false, responses = [] } = answer as TxnAnswer;
+    return {
+      succeeded,
+      revision: Number(header.revision),
+      ranges: responses.flatMap(({ response_range }) =>
+        response_range ? [(response_range.kvs ?? []).map(readPair)] : []
+      ),
+      mayRepeat,
+    };
+  }
+
+  /** Reads ranges, all at one revision. */
+  async read(ranges: readonly Range[], options: CallOptions): Promise<Outcome> {
+    const success = ranges.map((range) => ({ range }));
+    return await this.transact({ compare: [], success }, options);
+  }
+
+  /** Reads all keys from `key` up to `end`, in pages, all at one revision. */
+  async *pages(
+    key: string,
+    end: string,
+    options: () => CallOptions,
+  ): AsyncGenerator<{ pairs: KeyValue[]; revision: number }> {
+    let revision: string | undefined;
+    for (let from = key;;) {
+      const body = {
+        key: encode(from),
+        range_end: encode(end),
+        limit: String(PAGE),
+        ...(revision !== undefined && { revision }),
+      };
+      const { answer } = await this.#call("kv/range", body, options());
+      const { header, kvs = [], more } = answer as RangeAnswer;
+      revision ??= header.revision;
+      const pairs = kvs.map(readPair);
+      yield { pairs, revision: Number(revision) };
+      if (!more) return;
+      from = `${pairs.at(-1)!.key}\0`;
+    }
+  }
+
+  /** Makes a lease that lasts for some seconds. */
+  async grant(seconds: number, options: CallOptions): Promise<string> {
+    const { answer } = await this.#call("lease/grant", { TTL: String(seconds) }, options);
+    return (answer as { ID: string }).ID;
+  }
+
+  /** Renews a lease. Resolves to whether it still is there. */
+  async keepAlive(lease: string, options: CallOptions): Promise<boolean> {
+    const { answer } = await this.#call("lease/keepalive", { ID: lease }, options);
+    return Number((answer as { result?: { TTL?: string } }).result?.TTL ?? 0) > 0;
+  }
+
+  /** Ends a lease. The keys that have it go. */
+  async revoke(lease: string, options: CallOptions): Promise<void> {
+    await this.#call("lease/revoke", { ID: lease }, options);
+  }
+
+  /**
+   * Watches a range from a revision on. It ends when the connection does, or if etcd does not have any
+   * more what happened since that revision.
+   *
+   * @throws {EtcdUnreachableError} It cannot begin.
+   */
+  async *watch(
+    { key, end }: { key: string; end: string },
+    revision: number,
+    { signal, deadline }: CallOptions & { signal: AbortSignal },
+  ): AsyncGenerator<WatchEvent[]> {
+    const create = { key: encode(key), range_end: encode(end), start_revision: String(revision) };
+    const stop = new AbortController();
+    const ended = AbortSignal.any([signal, stop.signal]);
+    try {
+      const options = { deadline, signal: ended };
+      const response = await this.#firstAnswer("watch", { create_request: create }, options);
+      for await (const line of linesOf(response)) {
+        const { result, error } = JSON.parse(line) as WatchAnswer;
+        if (error || result?.canceled) return;
+        const events = result?.events ?? [];
+        if (events.length > 0) {
+          yield events.map(({ type, kv }) => ({
+            key: decode(kv.key),
+            value: type === "DELETE" ? undefined : decode(kv.value ?? ""),
+          }));
+        }
+      }
+    } finally {
+      stop.abort();
+    }
+  }
+
+  /** Closes its connections. */
+  [Symbol.dispose](): void {
+    this.#http.close();
+  }
+
+  /**
+   * Asks one endpoint after another, and again from the first one, until one answers or the time is up.
+   */
+  async #call(
+    path: string,
+    body: unknown,
+    { deadline, signal }: CallOptions,
+  ): Promise<{ answer: unknown; mayRepeat: boolean }> {
+    const reasons: Record<string, string> = {};
+    let mayRepeat = false;
+    for (;;) {
+      for (const endpoint of this.#endpoints) {
+        signal?.throwIfAborted();
+        const left = deadline - performance.now();
+        if (left <= 0) throw this.#unreachable(reasons);
+        const limit = AbortSignal.timeout(Math.min(left, ENDPOINT_PATIENCE));
+        const attempt = signal ? AbortSignal.any([signal, limit]) : limit;
+        try {
+          const response = await this.#post(endpoint, path, body, { signal: attempt, deadline });
+          const answer = await answerOf(endpoint, response);
+          this.#prefer(endpoint);
+          return { answer, mayRepeat };
+        } catch (error) {
+          signal?.throwIfAborted();
+          if (error instanceof EtcdRefusedError) throw error;
+          const reason = reasonOf(error);
+          // The time of the last attempt is often too short for an answer.
+          if (reason !== NO_ANSWER || reasons[endpoint] === undefined) reasons[endpoint] = reason;
+          if (!isNotSent(error)) mayRepeat = true;
+        }
+      }
+      // A certificate that is wrong now is wrong in a second.
+      if (Object.values(reasons).every((reason) => /certificate/i.test(reason))) {
+        throw this.#unreachable(reasons);
+      }
+      await pause(Math.min(PAUSE, Math.max(0, deadline - performance.now())), signal);
+    }
+  }
+
+  /** Begins a call whose answer is a stream: asks one endpoint after another, once. */
+  async #firstAnswer(
+    path: string,
+    body: unknown,
+    { deadline, signal }: CallOptions & { signal: AbortSignal },
+  ): Promise<Response> {
+    const reasons: Record<string, string> = {};
+    for (const endpoint of this.#endpoints) {
+      // The answer lasts, so only its beginning has a limit.
+      const limit = new AbortController();
+      const left = Math.min(deadline - performance.now(), ENDPOINT_PATIENCE);
+      const timer = setTimeout(() => limit.abort(), Math.max(0, left));
+      try {
+        const both = AbortSignal.any([signal, limit.signal]);
+        const response = await this.#post(endpoint, path, body, { signal: both, deadline });
+        if (response.ok) {
+          this.#prefer(endpoint);
+          return response;
+        }
+        await answerOf(endpoint, response);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (error instanceof EtcdRefusedError) throw error;
+        reasons[endpoint] = reasonOf(error);
+      } finally {
+        clearTimeout(timer);
+      }
+    }
+    throw this.#unreachable(reasons);
+  }
+
+  /** Sends a request, with the user's token if there is a user. */
+  async #post(
+    endpoint: string,
+    path: string,
+    body: unknown,
+    options: CallOptions & { signal: AbortSignal },
+  ): Promise<Response> {
+    const { user } = this.#files;
+    if (user === undefined) return await this.#send(endpoint, path, body, options.signal);
+    for (let isFirst = true;; isFirst = false) {
+      this.#token ??= this.#authenticate(endpoint, options.signal);
+      let token: string;
+      try {
+        token = await this.#token;
+      } catch (error) {
+        this.#token = undefined;
+        throw error;
+      }
+      const response = await this.#send(endpoint, path, body, options.signal, token);
+      if (response.ok || !isFirst) return response;
+      const text = await response.text();
+      // A token lasts for five minutes, and until the rights of a user change.
+      if (!/invalid auth token|revision of auth store is old/.test(text)) {
+        return new Response(text, response);
+      }
+      this.#token = undefined;
+    }
+  }
+
+  async #authenticate(endpoint: string, signal: AbortSignal): Promise<string> {
+    const { user, password } = this.#files;
+    const body = { name: user, password };
+    const response = await this.#send(endpoint, "auth/authenticate", body, signal);
+    return (await answerOf(endpoint, response) as { token: string }).token;
+  }
+
+  async #send(
+    endpoint: string,
+    path: string,
+    body: unknown,
+    signal: AbortSignal,
+    token?: string,
+  ): Promise<Response> {
+    return await fetch(`${endpoint}/v3/${path}`, {
+      method: "POST",
+      body: JSON.stringify(body),
+      headers: token === undefined ? {} : { authorization: token },
+      client: this.#http,
+      signal,
+      redirect: "error",
+    });
+  }
+
+  #prefer(endpoint: string): void {
+    if (this.#endpoints[0] === endpoint) return;
+    this.#endpoints = [endpoint, ...this.#endpoints.filter((other) => other !== endpoint)];
+  }
+
+  #unreachable(reasons: Readonly<Record<string, string>>): EtcdUnreachableError {
+    const all = this.#files.endpoints.map((endpoint) => [endpoint, reasons[endpoint] ?? NO_ANSWER]);
+    return new EtcdUnreachableError(Object.fromEntries(all));
+  }
+}
+
+/** How many keys a page has. */
+const PAGE = 1000;
+
+const NO_ANSWER = "no answer";
+
+/** Codes of gRPC that say that the same request may succeed elsewhere, or later. */
+const TRANSIENT = new Set([1, 2, 4, 10, 13, 14]);
+
+/** Reads an answer. @throws {EtcdRefusedError} etcd refuses the request. */
+async function answerOf(endpoint: string, response: Response): Promise<unknown> {
+  const text = await response.text();
+  let answer: Refusal;
+  try {
+    answer = JSON.parse(text);
+  } catch {
+    throw new Error(`it answers, but not as etcd 3.4 or later does (status ${response.status})`);
+  }
+  if (response.ok) return answer;
+  const { code, message, error } = answer;
+  const reason = String(message ?? error ?? `status ${response.status}`).replace(/^.*desc = /, "");
+  if (code === undefined || TRANSIENT.has(code) || /too many requests/.test(reason)) {
+    throw new Error(reason);
+  }
+  throw new EtcdRefusedError(endpoint, reason);
+}
+
+/** Whether a request has not reached etcd for sure: there was no connection. */
+function isNotSent(error: unknown): boolean {
+  return error instanceof TypeError && textOf(error).includes("client error (Connect)");
+}
+
+/** What was wrong, in a few words: without the address, which the caller names. */
+function reasonOf(error: unknown): string {
+  const { name } = error as Error;
+  if (name === "TimeoutError" || name === "AbortError") return NO_ANSWER;
+  return textOf(error as Error).replace(/^error sending request.*?\): /s, "")
+    .replace(/^client error \(\w+\): /, "").replace(/\s+/g, " ");
+}
+
+/** The message of an error; `fetch` has it in the cause of its own. */
+function textOf({ message, cause }: Error): string {
+  return cause instanceof Error ? cause.message : message;
+}
+
+/** Waits for some milliseconds, or until the signal is aborted. */
+async function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, milliseconds);
+  signal?.addEventListener("abort", () => resolve(), { once: true });
+  await promise;
+  clearTimeout(timer);
+}
+
+/** Reads an answer line by line, until it ends or its connection breaks. */
+async function* linesOf(response: Response): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  const reader = response.body!.getReader();
+  for (let rest = "";;) {
+    let bytes: Uint8Array | undefined;
+    try {
+      bytes = (await reader.read()).value;
+    } catch {
+      return;
+    }
+    if (!bytes) return;
+    const parts = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+    rest = parts.pop()!;
+    yield* parts;
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * The hosts under a prefix, what they hold, and the removal of one that is gone for good. None of this
+ * needs the records.
+ *
+ * @module
+ */
+import { HostAliveError, HostNotFoundError, OwnHostError } from "./errors.ts";
+import type { CallOptions, Etcd } from "./etcd.ts";
+import { type Compare, endOf, type KeyValue } from "./etcd_wire.ts";
+import { countOf, type Keys, lastPart, partsOf, textOf } from "./keys.ts";
+import type { RemovedHost, SharedClaim, SharedHost } from "./types.ts";
+import { readBlock, readClaim, readHost, readNetwork } from "./values.ts";
+
+/** etcd, with the keys under a prefix. */
+export interface Reader {
+  /** The client. */
+  etcd: Etcd;
+  /** The keys. */
+  keys: Keys;
+  /** How long a call may take. */
+  options: () => CallOptions;
+}
+
+/** How many keys are deleted at a time. Each needs two conditions, and 128 are allowed. */
+const DELETED_AT_ONCE = 60;
+
+/** Reads a claim with its address. */
+export function claimOf(pair: KeyValue): SharedClaim {
+  const { host, sandbox, network, names, since } = readClaim(pair);
+  const address = textOf(lastPart(pair.key));
+  return {
+    address,
+    host,
+    sandbox,
+    ...(network !== undefined && { network }),
+    ...(names && { names }),
+    since,
+  };
+}
+
+/** All claims under the prefix. */
+export async function listClaims({ etcd, keys, options }: Reader): Promise<SharedClaim[]> {
+  const claims: SharedClaim[] = [];
+  for await (const { pairs } of etcd.pages(keys.claim(), endOf(keys.claim()), options)) {
+    claims.push(...pairs.map(claimOf));
+  }
+  return claims;
+}
+
+/** All hosts by name, with what they hold. One that was removed only in part has its id for a name. */
+export async function listHosts({ etcd, keys, options }: Reader): Promise<SharedHost[]> {
+  const { ranges: [known, alive] } = await etcd.read([
+    { key: keys.host(), end: endOf(keys.host()) },
+    { key: keys.alive(), end: endOf(keys.alive()), keysOnly: true },
+  ], options());
+  const hosts = new Map<string, SharedHost>();
+  const add = (id: string, name: string): SharedHost => {
+    const host = { id, name, isAlive: false, claims: {}, kept: {} };
+    hosts.set(id, host);
+    return host;
+  };
+  const count = (counts: Record<string, number>, subnet: string, more: number) => {
+    counts[subnet] = (counts[subnet] ?? 0) + more;
+  };
+  for (const pair of known!) add(lastPart(pair.key), readHost(pair).name);
+  for (const { key } of alive!) {
+    const host = hosts.get(lastPart(key));
+    if (host) host.isAlive = true;
+  }
+  for await (const { pairs } of etcd.pages(keys.block(), endOf(keys.block()), options)) {
+    for (const pair of pairs) {
+      const { host, set } = readBlock(pair);
+      const { kept } = hosts.get(host) ?? add(host, host);
+      count(kept, partsOf(pair.key).subnet, countOf(set));
+    }
+  }
+  for await (const { pairs } of etcd.pages(keys.claim(), endOf(keys.claim()), options)) {
+    for (const pair of pairs) {
+      const { host } = readClaim(pair);
+      const { claims } = hosts.get(host) ?? add(host, host);
+      count(claims, partsOf(pair.key).subnet, 1);
+    }
+  }
+  return [...hosts.values()].sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+}
+
+/**
+ * Removes a host: its key first, so that none of its transactions succeeds any more, and then its
+ * claims and blocks. If the host registers anew meanwhile, the rest stays.
+ */
+export async function removeHost(
+  reader: Reader,
+  idOrName: string,
+  ownId?: string,
+): Promise<RemovedHost> {
+  const { etcd, keys, options } = reader;
+  const hosts = await listHosts(reader);
+  const named = hosts.filter(({ id, name }) => id === idOrName || name === idOrName);
+  const found = named.find(({ id }) => id === idOrName) ?? named[0];
+  if (!found || named.length > 1 && found.id !== idOrName) {
+    const ids = named.map(({ id }) => id);
+    throw new HostNotFoundError(idOrName, hosts.map(({ name }) => name), ids);
+  }
+  const { id, name } = found;
+  if (id === ownId) throw new OwnHostError();
+  const isGone: Compare = { key: keys.host(id), target: "CREATE", result: "EQUAL", revision: 0 };
+  const removed = await etcd.transact({
+    compare: [{ key: keys.alive(id), target: "CREATE", result: "EQUAL", revision: 0 }],
+    success: [{ delete: { key: keys.host(id) } }],
+  }, options());
+  if (!removed.succeeded) throw new HostAliveError(name);
+  const freed: string[] = [];
+  for (const [all, read] of [[keys.block(), readBlock], [keys.claim(), readClaim]] as const) {
+    for await (const { pairs } of etcd.pages(all, endOf(all), options)) {
+      const own = pairs.filter((pair) => read(pair).host === id);
+      for (let from = 0; from < own.length; from += DELETED_AT_ONCE) {
+        const batch = own.slice(from, from + DELETED_AT_ONCE);
+        const { succeeded } = await etcd.transact({
+          compare: [isGone],
+          success: batch.map(({ key }) => ({ delete: { key } })),
+        }, options());
+        if (!succeeded) throw new HostAliveError(name);
+        if (all === keys.claim()) freed.push(...batch.map(({ key }) => textOf(lastPart(key))));
+      }
+    }
+  }
+  await removeFromNetworks(reader, id);
+  return { id, name, freed };
+}
+
+/** Takes a host out of the lists of all networks. A network without a host goes. */
+async function removeFromNetworks({ etcd, keys, options }: Reader, id: string): Promise<void> {
+  for await (const { pairs } of etcd.pages(keys.network(), endOf(keys.network()), options)) {
+    for (const { key } of pairs) await removeFromNetwork({ etcd, keys, options }, key, id);
+  }
+}
+
+async function removeFromNetwork(
+  { etcd, options }: Reader,
+  key: string,
+  id: string,
+): Promise<void> {
+  for (;;) {
+    const { ranges: [pairs] } = await etcd.read([{ key }], options());
+    const pair = pairs![0];
+    const network = pair && readNetwork(pair);
+    if (!network?.hosts.includes(id)) return;
+    const hosts = network.hosts.filter((other) => other !== id);
+    const value = JSON.stringify({ ...network, hosts });
+    const { succeeded } = await etcd.transact({
+      compare: [{ key, target: "MOD", result: "EQUAL", revision: pair!.modRevision }],
+      success: [hosts.length === 0 ? { delete: { key } } : { put: { key, value } }],
+    }, options());
+    if (succeeded) return;
+  }
+}

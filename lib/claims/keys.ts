@@ -1,0 +1,208 @@
+/**
+ * The keys in etcd, and the blocks of a pool: pure functions on values.
+ *
+ * @module
+ */
+import { type Address, formatAddress, parseAddress } from "../ipam/address.ts";
+import { contains, formatPrefix, type Prefix, whyUnusable } from "../ipam/prefix.ts";
+
+/** The fewest and the most addresses of a block. */
+const BLOCK_SIZE = { least: 4n, most: 64n };
+
+/** How many blocks a pool is divided into, where the sizes above allow it. */
+const BLOCKS = 16n;
+
+/** The keys under a prefix. All parts of a key sort like what they stand for. */
+export class Keys {
+  /** The prefix, without a slash at the end. */
+  readonly prefix: string;
+
+  /** Makes keys under a prefix. */
+  constructor(prefix: string) {
+    this.prefix = prefix;
+  }
+
+  /** What a host is called, and its epoch. All of them, if no id is given. */
+  host(id = ""): string {
+    return `${this.prefix}/hosts/${id}`;
+  }
+
+  /** There while a host's agent runs. */
+  alive(id = ""): string {
+    return `${this.prefix}/alive/${id}`;
+  }
+
+  /** The settings and hosts of a network. */
+  network(name = ""): string {
+    return `${this.prefix}/networks/${name}`;
+  }
+
+  /** A pool. All of them, if no subnet is given. */
+  pool(subnet = ""): string {
+    return `${this.prefix}/pools/${poolPart(subnet)}`;
+  }
+
+  /** A block, by its first address. All blocks of a pool, if no address is given. */
+  block(subnet = "", first = ""): string {
+    return this.#inPool("blocks", subnet, first);
+  }
+
+  /** A claim, by its address. All claims in a pool, if no address is given. */
+  claim(subnet = "", address = ""): string {
+    return this.#inPool("claims", subnet, address);
+  }
+
+  /** The wish of a host. All wishes about a pool, if no id is given. */
+  wish(subnet = "", id = ""): string {
+    return this.#inPool("wishes", subnet, id);
+  }
+
+  #inPool(kind: string, subnet: string, rest: string): string {
+    const pool = subnet === "" ? "" : `${poolPart(subnet)}/`;
+    return `${this.prefix}/${kind}/${pool}${rest}`;
+  }
+}
+
+/** A subnet as a part of a key: `192.168.1.0-24`. */
+function poolPart(subnet: string): string {
+  return subnet.replace("/", "-");
+}
+
+/** The last part of a key. */
+export function lastPart(key: string): string {
+  return key.slice(key.lastIndexOf("/") + 1);
+}
+
+/** The subnet and the last part of the key of a block, a claim or a wish. */
+export function partsOf(key: string): { subnet: string; last: string } {
+  const parts = key.split("/");
+  return { subnet: subnetOf(parts.at(-2)!), last: parts.at(-1)! };
+}
+
+/** The subnet that a part of a key stands for. */
+export function subnetOf(part: string): string {
+  return part.replace(/-(?=\d+$)/, "/");
+}
+
+/** An address as a part of a key: hexadecimal digits, as many as the family has. */
+export function hexOf({ family, bits }: Address): string {
+  return bits.toString(16).padStart(family === 4 ? 8 : 32, "0");
+}
+
+/** The address that a part of a key stands for. */
+export function addressOf(hex: string): Address {
+  return { family: hex.length === 8 ? 4 : 6, bits: BigInt(`0x${hex}`) };
+}
+
+/** The canonical text of an address from its part of a key. */
+export function textOf(hex: string): string {
+  return formatAddress(addressOf(hex));
+}
+
+/**
+ * How many addresses a block of a pool has: a sixteenth of the pool, but at least 4 and at most 64. A
+ * smaller pool is one block.
+ */
+export function blockSize(pool: Prefix): bigint {
+  const size = pool.last - pool.first + 1n;
+  const part = clamp(size / BLOCKS, BLOCK_SIZE.least, BLOCK_SIZE.most);
+  return part < size ? part : size;
+}
+
+/** The first address of the block that an address is in. */
+export function blockOf(pool: Prefix, address: bigint): bigint {
+  return address - (address - pool.first) % blockSize(pool);
+}
+
+/** The first address of the block at which a host begins to look for a free one. */
+export function homeBlock(pool: Prefix, hostId: string): bigint {
+  const size = blockSize(pool);
+  const count = (pool.last - pool.first + 1n) / size;
+  return pool.first + BigInt(`0x${hostId}`) % count * size;
+}
+
+/**
+ * Finds the first free block.
+ *
+ * @param taken The first addresses of blocks that are taken, from `from` on, in order.
+ * @returns Its first address; one that is behind `last` if there is none up to there.
+ */
+export function firstGap(taken: readonly bigint[], from: bigint, size: bigint): bigint {
+  let gap = from;
+  for (const first of taken) {
+    if (first > gap) return gap;
+    if (first === gap) gap += size;
+  }
+  return gap;
+}
+
+/** The addresses of a block that endpoints can have, as a set: bit 0 is its first address. */
+export function usableOf(
+  pool: Prefix,
+  first: bigint,
+  reserved: Readonly<Record<string, string>>,
+): bigint {
+  const size = blockSize(pool);
+  let usable = (1n << size) - 1n;
+  for (const text of Object.keys(reserved)) {
+    const { bits } = parseAddress(text);
+    if (bits >= first && bits < first + size) usable &= ~(1n << (bits - first));
+  }
+  for (const bits of [first, first + size - 1n]) {
+    if (whyUnusable(pool, { family: pool.family, bits })) usable &= ~(1n << (bits - first));
+  }
+  return usable;
+}
+
+/** The addresses of a block that are in a range, as a set. */
+export function insideOf(pool: Prefix, first: bigint, range: Prefix | undefined): bigint {
+  const size = blockSize(pool);
+  if (!range || range.first <= first && first + size - 1n <= range.last) return (1n << size) - 1n;
+  let inside = 0n;
+  for (const bit of bitsOf((1n << size) - 1n)) {
+    if (contains(range, { family: pool.family, bits: first + bit })) inside |= 1n << bit;
+  }
+  return inside;
+}
+
+/** The numbers in a set, from the smallest on. */
+export function* bitsOf(set: bigint): Generator<bigint> {
+  for (let bit = 0n, rest = set; rest > 0n; bit++, rest >>= 1n) {
+    if (rest & 1n) yield bit;
+  }
+}
+
+/** How many numbers a set has. */
+export function countOf(set: bigint): number {
+  return [...bitsOf(set)].length;
+}
+
+/** A set as a text. */
+export function setText(set: bigint): string {
+  return set.toString(16);
+}
+
+/** The set of a text. */
+export function textSet(text: string): bigint {
+  return BigInt(`0x${text}`);
+}
+
+/** What differs between two pools' reserved addresses, a sentence each. */
+export function reservedDifferences(
+  own: Readonly<Record<string, string>>,
+  theirs: Readonly<Record<string, string>>,
+): string[] {
+  const addresses = [...new Set([...Object.keys(own), ...Object.keys(theirs)])].sort();
+  return addresses.filter((address) => own[address] !== theirs[address]).map((address) =>
+    `${address} is ${own[address] ?? "free"} here, and ${theirs[address] ?? "free"} there`
+  );
+}
+
+/** Whether a subnet in etcd is the one of a pool. */
+export function isSameSubnet(pool: Prefix, subnet: string): boolean {
+  return formatPrefix(pool) === subnet;
+}
+
+function clamp(value: bigint, least: bigint, most: bigint): bigint {
+  return value < least ? least : value > most ? most : value;
+}

@@ -1,0 +1,214 @@
+/**
+ * What is decided from the records alone. Each function runs inside a transaction of the store.
+ *
+ * @module
+ */
+import { randomHex } from "../driver/random.ts";
+import { formatAddress, parseAddress } from "../ipam/address.ts";
+import { OutsideSubnetError, ReservedAddressError, UnusableAddressError } from "../ipam/errors.ts";
+import { contains, formatPrefix, parsePrefix, type Prefix, whyUnusable } from "../ipam/prefix.ts";
+import { SharedAddressHeldError } from "./errors.ts";
+import { addressOf, bitsOf, blockOf, blockSize, hexOf, insideOf, textOf } from "./keys.ts";
+import type { AddressRecord, BlockRecord, ClaimRecords, PoolRecord } from "./records.ts";
+import type { Holder, SharedPool, Wanted } from "./types.ts";
+
+/** A request for an address, checked. */
+export interface Request {
+  /** Who will use it. */
+  holder: Holder;
+  /** The address, in hexadecimal digits. */
+  address?: string;
+  /** The range to take one from. */
+  range?: Prefix;
+  /** The time, for its `since`. */
+  since: string;
+}
+
+/** The prefix of a pool. */
+export function prefixOfPool({ subnet }: SharedPool): Prefix {
+  return parsePrefix(subnet).prefix;
+}
+
+/** Checks what is wanted of a pool. @throws {IpvlanError} No endpoint of it can have the address. */
+export function checkWanted(pool: SharedPool, wanted: Wanted): Pick<Request, "address" | "range"> {
+  const prefix = prefixOfPool(pool);
+  const { subnet, reserved } = pool;
+  if (wanted.address !== undefined) {
+    const address = parseAddress(wanted.address);
+    const text = formatAddress(address);
+    if (!contains(prefix, address)) throw new OutsideSubnetError("address", text, [subnet]);
+    const reason = whyUnusable(prefix, address);
+    if (reason) throw new UnusableAddressError("address", text, subnet, reason);
+    const owner = reserved[text];
+    if (owner !== undefined) throw new ReservedAddressError("address", text, subnet, owner);
+    return { address: hexOf(address) };
+  }
+  if (wanted.range === undefined) return {};
+  const range = parsePrefix(wanted.range).prefix;
+  if (!contains(prefix, range)) {
+    throw new OutsideSubnetError("ip-range", formatPrefix(range), [subnet]);
+  }
+  return { range };
+}
+
+/**
+ * Takes an address that this host keeps or has freed.
+ *
+ * @returns The address in hexadecimal digits; `undefined` if etcd has to be asked.
+ * @throws {SharedAddressHeldError} The wanted address is in use on this host.
+ */
+export function takeKept(
+  records: ClaimRecords,
+  pool: PoolRecord,
+  request: Request,
+): string | undefined {
+  if (request.address !== undefined) return takeWanted(records, pool, request.address, request);
+  const prefix = prefixOfPool(pool);
+  for (const block of records.freeBlocks(pool.id)) {
+    if (block.state !== "held") continue;
+    const first = addressOf(block.first);
+    const [bit] = bitsOf(block.free & insideOf(prefix, first.bits, request.range));
+    if (bit === undefined) continue;
+    const address = hexOf({ family: first.family, bits: first.bits + bit });
+    use(records, block, address, bit, request);
+    return address;
+  }
+  const freed = records.untold(pool.id).find(({ state, address }) =>
+    state === "freed" && (!request.range || contains(request.range, addressOf(address)))
+  );
+  if (freed) useAgain(records, freed, request);
+  return freed?.address;
+}
+
+function takeWanted(
+  records: ClaimRecords,
+  pool: PoolRecord,
+  address: string,
+  request: Request,
+): string | undefined {
+  const record = records.address(pool.id, address);
+  if (record?.state === "giving") return undefined;
+  if (record?.state === "freed") {
+    useAgain(records, record, request);
+    return address;
+  }
+  if (record) {
+    throw new SharedAddressHeldError(textOf(address), record.holder.sandbox, record.host);
+  }
+  const { family, bits } = addressOf(address);
+  const first = blockOf(prefixOfPool(pool), bits);
+  const block = records.block(pool.id, hexOf({ family, bits: first }));
+  const bit = bits - first;
+  if (block?.state !== "held" || !(block.free >> bit & 1n)) return undefined;
+  use(records, block, address, bit, request);
+  return address;
+}
+
+/** A new use of an address. */
+export function newUse(pool: string, address: string, { holder, since }: Request): AddressRecord {
+  return {
+    pool,
+    address,
+    state: "used",
+    block: undefined,
+    token: randomHex(8),
+    holder,
+    since,
+    version: 1,
+    told: 0,
+    revision: 0,
+    host: undefined,
+  };
+}
+
+function use(
+  records: ClaimRecords,
+  block: BlockRecord,
+  address: string,
+  bit: bigint,
+  request: Request,
+): void {
+  records.putBlock({ ...block, free: block.free & ~(1n << bit) });
+  records.putAddress({ ...newUse(block.pool, address, request), block: block.first });
+}
+
+function useAgain(records: ClaimRecords, freed: AddressRecord, request: Request): void {
+  const { pool, address, block, revision } = freed;
+  records.putAddress({ ...newUse(pool, address, request), block, revision });
+}
+
+/** Frees an address in use. It stays this host's until etcd is told. */
+export function free(records: ClaimRecords, pool: string, address: string): void {
+  const hex = hexOf(parseAddress(address));
+  const record = records.address(pool, hex);
+  if (record?.state === "used") records.putAddress({ ...record, state: "freed" });
+  if (record?.state === "lost") records.deleteAddress(pool, hex);
+}
+
+/** Changes who uses an address, if it is in use. */
+export function describe(
+  records: ClaimRecords,
+  pool: string,
+  address: string,
+  holder: Holder,
+): void {
+  const record = records.address(pool, hexOf(parseAddress(address)));
+  if (record?.state !== "used") return;
+  if (JSON.stringify(record.holder) === JSON.stringify(holder)) return;
+  records.putAddress({ ...record, holder, version: record.version + 1 });
+}
+
+/** The last address of a block, in hexadecimal digits. */
+export function lastOf(first: string, size: bigint): string {
+  const { family, bits } = addressOf(first);
+  return hexOf({ family, bits: bits + size - 1n });
+}
+
+/** The addresses in use, or freed, that are a block's. */
+export function addressesOf(
+  records: ClaimRecords,
+  block: BlockRecord,
+  size: bigint,
+): AddressRecord[] {
+  const { pool, first } = block;
+  return records.addresses(pool, { first, last: lastOf(first, size) })
+    .filter((record) => record.block === first);
+}
+
+/** A set with the place of an address in its block. */
+export function bitOf(first: string, address: string): bigint {
+  return 1n << (addressOf(address).bits - addressOf(first).bits);
+}
+
+/**
+ * Records what etcd says of a block of this host. An address that etcd does not have among the kept ones
+ * was given up, and may be another host's: etcd is told nothing of it any more. One in use has to be
+ * claimed by itself.
+ */
+export function adoptBlock(
+  records: ClaimRecords,
+  pool: PoolRecord,
+  first: string,
+  { set, revision }: { set: bigint; revision: number },
+): void {
+  const block = records.block(pool.id, first)!;
+  const size = blockSize(prefixOfPool(pool));
+  for (const record of addressesOf(records, block, size)) {
+    if ((set & bitOf(first, record.address)) !== 0n) continue;
+    dropKept(records, record);
+  }
+  records.putBlock({ ...block, kept: set, free: block.free & set, dirty: true, revision });
+}
+
+/** Deletes the record of a block that is not this host's. Its addresses in use have to be claimed. */
+export function loseBlock(records: ClaimRecords, pool: PoolRecord, block: BlockRecord): void {
+  const size = blockSize(prefixOfPool(pool));
+  for (const record of addressesOf(records, block, size)) dropKept(records, record);
+  records.deleteBlock(pool.id, block.first);
+}
+
+/** Records that an address is not kept. If it is in use, it has to be claimed by itself. */
+export function dropKept(records: ClaimRecords, record: AddressRecord): void {
+  if (record.state !== "used") records.deleteAddress(record.pool, record.address);
+  else records.putAddress({ ...record, block: undefined, told: 0, revision: 0 });
+}

@@ -1,0 +1,45 @@
+/**
+ * Address pools that several hosts share, in etcd.
+ *
+ * @module
+ */
+export {
+  DamagedKeyError,
+  EtcdOptionError,
+  EtcdRefusedError,
+  EtcdUnreachableError,
+  HostAliveError,
+  HostBusyError,
+  HostNotFoundError,
+  HostRemovedError,
+  HostReplacedError,
+  OwnHostError,
+  SharedAddressHeldError,
+  SharedAddressKeptError,
+  SharedNetworkDiffersError,
+  SharedNetworkNotFoundError,
+  SharedPoolDiffersError,
+  SharedPoolExhaustedError,
+  SharedPoolInUseError,
+  SharedPoolNotFoundError,
+  SharedPoolsOverlapError,
+} from "./errors.ts";
+export { placeOf } from "./place.ts";
+export { ClaimRecords } from "./records.ts";
+export { SharedPools } from "./shared_pools.ts";
+export type {
+  ClaimStore,
+  EtcdAccess,
+  Held,
+  Holder,
+  Lost,
+  RemovedHost,
+  SharedChange,
+  SharedClaim,
+  SharedHost,
+  SharedPool,
+  SharedPoolsOptions,
+  SharedSettings,
+  Unsettled,
+  Wanted,
+} from "./types.ts";

@@ -1,0 +1,94 @@
+/**
+ * The settings of networks, which are the same on all of their hosts. Every change is a compare-and-swap.
+ *
+ * @module
+ */
+import { SharedNetworkDiffersError, SharedNetworkNotFoundError } from "./errors.ts";
+import type { Compare, KeyValue } from "./etcd_wire.ts";
+import type { Session } from "./session.ts";
+import type { SharedSettings } from "./types.ts";
+import { type NetworkValue, readNetwork } from "./values.ts";
+
+/** Makes a network in etcd, or takes over what is there. Returns all of its settings. */
+export async function defineNetwork(
+  session: Session,
+  name: string,
+  settings: SharedSettings,
+): Promise<SharedSettings> {
+  return (await swap(session, name, (there) => {
+    if (!there) return { settings, hosts: [session.hostId] };
+    const differences = settingDifferences(settings, there.settings);
+    if (differences.length > 0) throw new SharedNetworkDiffersError(name, differences);
+    return { ...there, hosts: [...new Set([...there.hosts, session.hostId])].sort() };
+  }))!.settings;
+}
+
+/** Changes some settings of a network. Returns all of them. */
+export async function changeNetwork(
+  session: Session,
+  name: string,
+  changes: SharedSettings,
+): Promise<SharedSettings> {
+  return (await swap(session, name, (there) => {
+    if (!there) throw new SharedNetworkNotFoundError(name);
+    // JSON leaves out what is undefined.
+    return { ...there, settings: { ...there.settings, ...changes } };
+  }))!.settings;
+}
+
+/** Says that this host does not have a network any more. With its last host, it goes. */
+export async function forgetNetwork(session: Session, name: string): Promise<void> {
+  await swap(session, name, (there) => {
+    const hosts = there?.hosts.filter((id) => id !== session.hostId) ?? [];
+    return there && hosts.length > 0 ? { ...there, hosts } : undefined;
+  });
+}
+
+/** What differs between given settings and those of a network, by name. */
+export function settingDifferences(given: SharedSettings, there: SharedSettings): string[] {
+  return Object.keys(given).sort()
+    .filter((name) => canonical(given[name]) !== canonical(there[name]))
+    .map((name) =>
+      `${name} is ${canonical(given[name])} here, and ${canonical(there[name])} there`
+    );
+}
+
+/** The text of a JSON value; equal values have equal texts, in whatever order their fields are. */
+function canonical(value: unknown): string {
+  if (value === undefined) return "not set";
+  return JSON.stringify(
+    value,
+    (_, inner) =>
+      typeof inner === "object" && inner !== null && !Array.isArray(inner)
+        ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => a < b ? -1 : 1))
+        : inner,
+  );
+}
+
+/** Replaces a network by what a function makes of it, until no other host comes between. */
+async function swap(
+  session: Session,
+  name: string,
+  make: (there: NetworkValue | undefined) => NetworkValue | undefined,
+): Promise<NetworkValue | undefined> {
+  const key = session.keys.network(name);
+  let [pair] = (await session.read({ key }))[0]!;
+  for (;;) {
+    const wanted = make(pair && readNetwork(pair));
+    const value = JSON.stringify(wanted);
+    if (value === pair?.value) return wanted;
+    const unchanged: Compare = pair
+      ? { key, target: "MOD", result: "EQUAL", revision: pair.modRevision }
+      : { key, target: "CREATE", result: "EQUAL", revision: 0 };
+    const other: KeyValue[] | undefined = await session.change(
+      () => ({
+        compare: [unchanged],
+        success: [value === undefined ? { delete: { key } } : { put: { key, value } }],
+        failure: [{ key }],
+      }),
+      ({ succeeded, ranges }) => succeeded ? undefined : ranges[0]!,
+    );
+    if (!other) return value === undefined ? undefined : JSON.parse(value);
+    [pair] = other;
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * The key of a pool, which says which addresses nobody gets.
+ *
+ * @module
+ */
+import { overlaps, parsePrefix } from "../ipam/prefix.ts";
+import { prefixOf } from "./access.ts";
+import { SharedPoolDiffersError, SharedPoolsOverlapError } from "./errors.ts";
+import { type Compare, endOf, type KeyValue } from "./etcd_wire.ts";
+import { lastPart, reservedDifferences, subnetOf } from "./keys.ts";
+import type { PoolRecord } from "./records.ts";
+import type { Session } from "./session.ts";
+import type { EtcdAccess } from "./types.ts";
+import { type PoolValue, readPool } from "./values.ts";
+
+/** The id of a pool. */
+export function poolId(access: EtcdAccess, subnet: string): string {
+  return `${prefixOf(access)} ${subnet}`;
+}
+
+/** The condition that the key of a pool is as it was. */
+export function poolIsThere({ keys }: Session, { subnet, revision }: PoolRecord): Compare {
+  return { key: keys.pool(subnet), target: "MOD", result: "EQUAL", revision };
+}
+
+/**
+ * Makes the key of a pool, or takes over what is there, and records the pool.
+ *
+ * @throws {SharedPoolDiffersError} The key has other reserved addresses.
+ * @throws {SharedPoolsOverlapError} Another pool overlaps.
+ */
+export async function joinPool(session: Session, pool: PoolRecord): Promise<PoolRecord> {
+  const { keys, etcd, records } = session;
+  const all = { key: keys.pool(), end: endOf(keys.pool()) };
+  for (;;) {
+    const { ranges: [pairs], revision } = await etcd.read([all], session.options());
+    const there = findPool(pool, pairs!);
+    if (there) {
+      const joined = { ...pool, revision: there.modRevision };
+      session.store.transaction(() => records.putPool(joined));
+      return joined;
+    }
+    const value: PoolValue = { reserved: pool.reserved };
+    const put = { key: keys.pool(pool.subnet), value: JSON.stringify(value) };
+    const joined = await session.change(
+      () => ({
+        // No pool has been added or changed since all were read.
+        compare: [{ ...all, target: "MOD", result: "LESS", revision: revision + 1 }],
+        success: [{ put }],
+      }),
+      ({ succeeded, revision }) => {
+        if (!succeeded) return undefined;
+        const joined = { ...pool, revision };
+        records.putPool(joined);
+        return joined;
+      },
+    );
+    if (joined) return joined;
+  }
+}
+
+/** Finds a pool among all. @throws {IpvlanError} It differs from the one that is wanted. */
+function findPool(pool: PoolRecord, pairs: readonly KeyValue[]): KeyValue | undefined {
+  const own = parsePrefix(pool.subnet).prefix;
+  for (const pair of pairs) {
+    const subnet = subnetOf(lastPart(pair.key));
+    if (subnet === pool.subnet) {
+      const differences = reservedDifferences(pool.reserved, readPool(pair).reserved);
+      if (differences.length > 0) throw new SharedPoolDiffersError(subnet, differences);
+      return pair;
+    }
+    const other = parsePrefix(subnet).prefix;
+    if (overlaps(own, other)) throw new SharedPoolsOverlapError(pool.subnet, subnet);
+  }
+}

@@ -1,0 +1,302 @@
+import { UNTOLD_ADDRESS } from "../driver/tables.ts";
+import { setText, textSet } from "./keys.ts";
+import type { EtcdAccess, Holder, SharedPool } from "./types.ts";
+
+/** The database, as the driver's store lends it. Every call is inside a transaction of the store. */
+export interface Database {
+  /** Reads rows. */
+  rows(sql: string, ...values: (string | number)[]): Record<string, unknown>[];
+  /** Writes. Returns how many rows were changed. */
+  run(sql: string, ...values: (string | number | null)[]): number;
+}
+
+/** This host under a prefix of etcd. */
+export interface HostRecord {
+  /** The prefix. */
+  prefix: string;
+  /** Its id: 16 hexadecimal digits. */
+  id: string;
+  /** How often it has begun anew. */
+  epoch: number;
+  /** A random text that only this epoch of this host has. */
+  nonce: string;
+  /** The nonce of the next epoch, while it is not known whether etcd has it. */
+  asked: string | undefined;
+  /** The revision of its key in etcd; 0 if it has never been there. */
+  revision: number;
+  /** Whether a request that nobody waits for may still be carried out. */
+  unsure: boolean;
+  /** Where it was used last: see `placeOf`. */
+  place: string;
+}
+
+/** A pool on record. */
+export interface PoolRecord extends SharedPool {
+  /** The prefix. */
+  prefix: string;
+  /** The revision of its key in etcd. */
+  revision: number;
+  /** The block at which to look for the next free one, in hexadecimal digits. */
+  next: string | undefined;
+  /** Whether this host leaves the pool, and etcd does not know all of it yet. */
+  leaving: boolean;
+}
+
+/** A block on record. */
+export interface BlockRecord {
+  /** The pool's id. */
+  pool: string;
+  /** Its first address. */
+  first: string;
+  /**
+   * `asked`: it may be in etcd; `held`: it is; `giving`: it is given back, and may be in etcd still.
+   */
+  state: "asked" | "held" | "giving";
+  /** A random text that only this block has. */
+  token: string;
+  /** The addresses that only this host gives away, as etcd has them. */
+  kept: bigint;
+  /** Those of them that are not in use, and are not given up. */
+  free: bigint;
+  /** Whether etcd has to be told of addresses that were given up. */
+  dirty: boolean;
+  /** The revision of its key in etcd. */
+  revision: number;
+}
+
+/** An address on record. */
+export interface AddressRecord {
+  /** The pool's id. */
+  pool: string;
+  /** The address, in hexadecimal digits. */
+  address: string;
+  /**
+   * `asked`: its claim may be in etcd; `used`; `freed`: it is this host's and may be taken again;
+   * `giving`: it is given up, and its claim may be in etcd still; `lost`: another host has it in etcd.
+   */
+  state: "asked" | "used" | "freed" | "giving" | "lost";
+  /** The block whose kept address it is. Without one, its claim alone says whose it is. */
+  block: string | undefined;
+  /** A random text that only this use of the address has. */
+  token: string;
+  /** Who uses it. */
+  holder: Holder;
+  /** Since when. */
+  since: string;
+  /** Counted up when the holder changes. */
+  version: number;
+  /** The version that etcd has; 0 if it has none. */
+  told: number;
+  /** The revision of its claim, if it is in no block; 0 if etcd has none. */
+  revision: number;
+  /** The name of the host that has it, if it is lost. */
+  host: string | undefined;
+}
+
+type Row = Record<string, unknown>;
+
+/** The records of shared pools, in the driver's database. */
+export class ClaimRecords {
+  readonly #db: Database;
+
+  /** Uses a database that has the tables. */
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** This host under a prefix. */
+  host(prefix: string): HostRecord | undefined {
+    const [row] = this.#db.rows("SELECT * FROM shared_host WHERE prefix = ?", prefix);
+    return row && readHost(row);
+  }
+
+  /** Adds this host under a prefix, or replaces its record. */
+  putHost(host: HostRecord): void {
+    this.#db.run(
+      `INSERT INTO shared_host (prefix, id, epoch, nonce, asked, revision, unsure, place)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (prefix) DO UPDATE SET id = excluded.id, epoch = excluded.epoch,
+         nonce = excluded.nonce, asked = excluded.asked, revision = excluded.revision,
+         unsure = excluded.unsure, place = excluded.place`,
+      host.prefix,
+      host.id,
+      host.epoch,
+      host.nonce,
+      host.asked ?? null,
+      host.revision,
+      Number(host.unsure),
+      host.place,
+    );
+  }
+
+  /** Says whether a request that nobody waits for may still be carried out. */
+  setUnsure(prefix: string, unsure: boolean): void {
+    this.#db.run("UPDATE shared_host SET unsure = ? WHERE prefix = ?", Number(unsure), prefix);
+  }
+
+  /** All pools, by id. */
+  pools(): PoolRecord[] {
+    return this.#db.rows("SELECT * FROM shared_pool ORDER BY id").map(readPool);
+  }
+
+  /** One pool. */
+  pool(id: string): PoolRecord | undefined {
+    const [row] = this.#db.rows("SELECT * FROM shared_pool WHERE id = ?", id);
+    return row && readPool(row);
+  }
+
+  /** Adds a pool, or replaces its record. */
+  putPool(pool: PoolRecord): void {
+    this.#db.run(
+      `INSERT INTO shared_pool (id, prefix, subnet, access, reserved, revision, next, leaving)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET access = excluded.access, reserved = excluded.reserved,
+         revision = excluded.revision, next = excluded.next, leaving = excluded.leaving`,
+      pool.id,
+      pool.prefix,
+      pool.subnet,
+      JSON.stringify(pool.access),
+      JSON.stringify(pool.reserved),
+      pool.revision,
+      pool.next ?? null,
+      Number(pool.leaving),
+    );
+  }
+
+  /** Deletes the record of a pool, with its blocks and addresses. */
+  deletePool(id: string): void {
+    this.#db.run("DELETE FROM shared_pool WHERE id = ?", id);
+  }
+
+  /** The blocks of a pool, by address. */
+  blocks(pool: string): BlockRecord[] {
+    return this.#db.rows("SELECT * FROM shared_block WHERE pool = ? ORDER BY first", pool)
+      .map(readBlock);
+  }
+
+  /** One block, by its first address. */
+  block(pool: string, first: string): BlockRecord | undefined {
+    const sql = "SELECT * FROM shared_block WHERE pool = ? AND first = ?";
+    const [row] = this.#db.rows(sql, pool, first);
+    return row && readBlock(row);
+  }
+
+  /** The blocks of a pool that have free addresses. */
+  freeBlocks(pool: string): BlockRecord[] {
+    const sql = "SELECT * FROM shared_block WHERE pool = ? AND free <> '0' ORDER BY first";
+    return this.#db.rows(sql, pool).map(readBlock);
+  }
+
+  /** Adds a block, or replaces its record. */
+  putBlock({ pool, first, state, token, kept, free, dirty, revision }: BlockRecord): void {
+    this.#db.run(
+      `INSERT INTO shared_block (pool, first, state, token, kept, free, dirty, revision)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (pool, first) DO UPDATE SET state = excluded.state, token = excluded.token,
+         kept = excluded.kept, free = excluded.free, dirty = excluded.dirty,
+         revision = excluded.revision`,
+      pool,
+      first,
+      state,
+      token,
+      setText(kept),
+      setText(free),
+      Number(dirty),
+      revision,
+    );
+  }
+
+  /** Deletes the record of a block. */
+  deleteBlock(pool: string, first: string): void {
+    this.#db.run("DELETE FROM shared_block WHERE pool = ? AND first = ?", pool, first);
+  }
+
+  /** One address. */
+  address(pool: string, address: string): AddressRecord | undefined {
+    const sql = "SELECT * FROM shared_address WHERE pool = ? AND address = ?";
+    const [row] = this.#db.rows(sql, pool, address);
+    return row && readAddress(row);
+  }
+
+  /** The addresses of a pool, or of one of its blocks, by address. */
+  addresses(pool: string, block?: { first: string; last: string }): AddressRecord[] {
+    const sql = "SELECT * FROM shared_address WHERE pool = ? AND address BETWEEN ? AND ? " +
+      "ORDER BY address";
+    return this.#db.rows(sql, pool, block?.first ?? "", block?.last ?? "g").map(readAddress);
+  }
+
+  /** The addresses of a pool of which etcd has to be told or asked something. */
+  untold(pool: string): AddressRecord[] {
+    const sql = `SELECT * FROM shared_address WHERE pool = ? AND (${UNTOLD_ADDRESS})
+      ORDER BY address`;
+    return this.#db.rows(sql, pool).map(readAddress);
+  }
+
+  /** Whether a pool has an address in use. */
+  hasUsed(pool: string): boolean {
+    const sql =
+      "SELECT 1 FROM shared_address WHERE pool = ? AND state IN ('used', 'asked', 'lost') LIMIT 1";
+    return this.#db.rows(sql, pool).length > 0;
+  }
+
+  /** Adds an address, or replaces its record. */
+  putAddress(record: AddressRecord): void {
+    this.#db.run(
+      `INSERT INTO shared_address
+         (pool, address, state, block, token, holder, since, version, told, revision, host)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (pool, address) DO UPDATE SET state = excluded.state, block = excluded.block,
+         token = excluded.token, holder = excluded.holder, since = excluded.since,
+         version = excluded.version, told = excluded.told, revision = excluded.revision,
+         host = excluded.host`,
+      record.pool,
+      record.address,
+      record.state,
+      record.block ?? null,
+      record.token,
+      JSON.stringify(record.holder),
+      record.since,
+      record.version,
+      record.told,
+      record.revision,
+      record.host ?? null,
+    );
+  }
+
+  /** Deletes the record of an address. */
+  deleteAddress(pool: string, address: string): void {
+    this.#db.run("DELETE FROM shared_address WHERE pool = ? AND address = ?", pool, address);
+  }
+}
+
+function readHost({ asked, unsure, ...row }: Row): HostRecord {
+  return { ...row, asked: asked ?? undefined, unsure: unsure === 1 } as HostRecord;
+}
+
+function readPool({ access, reserved, next, leaving, ...row }: Row): PoolRecord {
+  return {
+    ...row,
+    access: JSON.parse(access as string) as EtcdAccess,
+    reserved: JSON.parse(reserved as string),
+    next: next ?? undefined,
+    leaving: leaving === 1,
+  } as PoolRecord;
+}
+
+function readBlock({ kept, free, dirty, ...row }: Row): BlockRecord {
+  return {
+    ...row,
+    kept: textSet(kept as string),
+    free: textSet(free as string),
+    dirty: dirty === 1,
+  } as BlockRecord;
+}
+
+function readAddress({ holder, block, host, ...row }: Row): AddressRecord {
+  return {
+    ...row,
+    holder: JSON.parse(holder as string),
+    block: block ?? undefined,
+    host: host ?? undefined,
+  } as AddressRecord;
+}

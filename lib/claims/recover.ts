@@ -1,0 +1,181 @@
+/**
+ * Brings the records of a host and etcd together: after a crash, after the host was removed, after etcd
+ * lost something.
+ *
+ * @module
+ */
+import { randomHex } from "../driver/random.ts";
+import { claimsIn } from "./blocks.ts";
+import { endOf, type KeyValue, type Step } from "./etcd_wire.ts";
+import { blockSize, lastPart, setText, textOf } from "./keys.ts";
+import { addressesOf, adoptBlock, bitOf, loseBlock, prefixOfPool } from "./local.ts";
+import type { BlockRecord, ClaimRecords, PoolRecord } from "./records.ts";
+import type { Session } from "./session.ts";
+import { type BlockValue, readBlock, readClaim } from "./values.ts";
+
+/** How many keys are deleted at a time. */
+const DELETED_AT_ONCE = 50;
+
+/** Makes a host that was removed register anew, with the next session. */
+export function beginAnew(records: ClaimRecords, prefix: string): void {
+  const host = records.host(prefix)!;
+  records.putHost({
+    ...host,
+    epoch: host.epoch + 1,
+    nonce: randomHex(8),
+    asked: undefined,
+    revision: 0,
+  });
+}
+
+/**
+ * Brings the records of a pool and etcd together. What is left to tell afterwards, `settlePool` tells.
+ *
+ * @returns A sentence for each thing that was mended.
+ */
+export async function recoverPool(session: Session, pool: PoolRecord): Promise<string[]> {
+  const { keys, records, etcd } = session;
+  const mended: string[] = [];
+  const blocks = new Map<string, KeyValue>();
+  const own = { key: keys.block(pool.subnet), end: endOf(keys.block(pool.subnet)) };
+  for await (const { pairs } of etcd.pages(own.key, own.end, session.options)) {
+    for (const pair of pairs) blocks.set(lastPart(pair.key), pair);
+  }
+  for (const block of records.blocks(pool.id)) {
+    mended.push(...await recoverBlock(session, pool, block, blocks.get(block.first)));
+  }
+  mended.push(...await dropBlocks(session, pool, blocks));
+  mended.push(...await recoverClaims(session, pool));
+  return mended;
+}
+
+/** Makes the key of a block on record what the record says, or the record what the key says. */
+async function recoverBlock(
+  session: Session,
+  pool: PoolRecord,
+  block: BlockRecord,
+  pair: KeyValue | undefined,
+): Promise<string[]> {
+  const { records, store, keys, hostId } = session;
+  const value = pair && readBlock(pair);
+  if (value?.host === hostId && value.token === block.token) {
+    const { set } = value;
+    store.transaction(() =>
+      adoptBlock(records, pool, block.first, { set, revision: pair!.modRevision })
+    );
+    return [];
+  }
+  const name = `${textOf(block.first)} in ${pool.subnet}`;
+  if (block.state === "giving") return [];
+  if (value) {
+    store.transaction(() => loseBlock(records, pool, block));
+    return [`The block at ${name} is another host's now`];
+  }
+  const key = keys.block(pool.subnet, block.first);
+  const size = blockSize(prefixOfPool(pool));
+  let kept = 0n;
+  const isTaken = await session.change(
+    () => {
+      const now = records.block(pool.id, block.first)!;
+      kept = now.free;
+      for (const { state, address } of addressesOf(records, block, size)) {
+        if (state === "used") kept |= bitOf(block.first, address);
+      }
+      const value: BlockValue = { host: hostId, token: block.token, kept: setText(kept) };
+      return {
+        compare: [{ key, target: "CREATE", result: "EQUAL", revision: 0 }],
+        success: [
+          { put: { key, value: JSON.stringify(value) } },
+          { range: claimsIn(session, pool, block.first) },
+        ],
+        failure: [{ key }],
+      };
+    },
+    ({ succeeded, revision, ranges }) => {
+      if (!succeeded) return false;
+      const now = records.block(pool.id, block.first)!;
+      records.putBlock({ ...now, kept, dirty: true, revision });
+      let set = kept;
+      for (const claim of ranges[0]!) {
+        const address = lastPart(claim.key);
+        const token = records.address(pool.id, address)?.token;
+        // Another host claimed it while this one was gone.
+        if (readClaim(claim).token !== token) set &= ~bitOf(block.first, address);
+      }
+      adoptBlock(records, pool, block.first, { set, revision });
+      records.putBlock({ ...records.block(pool.id, block.first)!, kept });
+      return true;
+    },
+  );
+  if (isTaken) return [`The block at ${name} was not in etcd, and is there again`];
+  store.transaction(() => loseBlock(records, pool, block));
+  return [`The block at ${name} is another host's now`];
+}
+
+/** Gives back the blocks that etcd has as this host's and that are not on record. */
+async function dropBlocks(
+  session: Session,
+  pool: PoolRecord,
+  blocks: ReadonlyMap<string, KeyValue>,
+): Promise<string[]> {
+  const { records, hostId } = session;
+  const mended: string[] = [];
+  for (const [first, pair] of blocks) {
+    if (readBlock(pair).host !== hostId || records.block(pool.id, first)) continue;
+    await deleteKeys(session, [pair]);
+    mended.push(`The block at ${textOf(first)} in ${pool.subnet} had no record, and is given back`);
+  }
+  return mended;
+}
+
+/** Deletes the claims of this host that have no record. */
+async function recoverClaims(session: Session, pool: PoolRecord): Promise<string[]> {
+  const { keys, records, store, etcd, hostId } = session;
+  const key = keys.claim(pool.subnet);
+  const claims = new Map<string, KeyValue>();
+  for await (const { pairs } of etcd.pages(key, endOf(key), session.options)) {
+    for (const pair of pairs) {
+      if (readClaim(pair).host === hostId) claims.set(lastPart(pair.key), pair);
+    }
+  }
+  store.transaction(() => {
+    for (const record of records.addresses(pool.id)) {
+      const claim = claims.get(record.address);
+      const isSame = claim && readClaim(claim).token === record.token;
+      const { state, block } = record;
+      if (state === "used" && block !== undefined && !claim) {
+        records.putAddress({ ...record, told: 0 });
+      }
+      if (block !== undefined || state === "asked" || state === "lost") continue;
+      if (claim) {
+        const told = isSame ? record.told : 0;
+        records.putAddress({ ...record, told, revision: claim.modRevision });
+      } else if (state === "used") records.putAddress({ ...record, told: 0, revision: 0 });
+      else records.deleteAddress(pool.id, record.address);
+    }
+  });
+  const orphans = [...claims].filter(([address]) => !records.address(pool.id, address));
+  for (let from = 0; from < orphans.length; from += DELETED_AT_ONCE) {
+    await deleteKeys(session, orphans.slice(from, from + DELETED_AT_ONCE).map(([, pair]) => pair));
+  }
+  return orphans.map(([address]) =>
+    `The claim of ${textOf(address)} had no record, and is released`
+  );
+}
+
+/** Deletes keys that nobody has changed since they were read. */
+async function deleteKeys(session: Session, pairs: readonly KeyValue[]): Promise<void> {
+  const success: Step[] = pairs.map(({ key }) => ({ delete: { key } }));
+  await session.change(
+    () => ({
+      compare: pairs.map(({ key, modRevision }) => ({
+        key,
+        target: "MOD",
+        result: "EQUAL",
+        revision: modRevision,
+      })),
+      success,
+    }),
+    () => {},
+  );
+}

@@ -1,0 +1,329 @@
+/**
+ * Tells etcd what changed on record: which addresses are in use, and which are given up. What is given
+ * up is on record as such before etcd hears of it, so nobody on this host takes it meanwhile.
+ *
+ * @module
+ */
+import { type Compare, endOf, type KeyValue, type Step } from "./etcd_wire.ts";
+import { blockSize, countOf, hexOf, lastPart, setText } from "./keys.ts";
+import { addressesOf, adoptBlock, bitOf, loseBlock, prefixOfPool, type Request } from "./local.ts";
+import { claimAddress, claimsIn, claimValue, holdBlock, hostNames } from "./blocks.ts";
+import type { AddressRecord, BlockRecord, PoolRecord } from "./records.ts";
+import type { Session } from "./session.ts";
+import { type BlockValue, readBlock, readClaim, readWish, type WishValue } from "./values.ts";
+import { blockOf } from "./keys.ts";
+import { addressOf } from "./keys.ts";
+
+/** How many requests are under way at a time. */
+const AT_ONCE = 8;
+
+/** How often it is looked for what is left before the rest is left to the next call. */
+const ROUNDS = 20;
+
+/** How many addresses and blocks of a pool etcd has not been told of, or was asked for in vain. */
+export function countUntold({ records }: Pick<Session, "records">, pool: PoolRecord): number {
+  const blocks = records.blocks(pool.id).filter((block) =>
+    block.state === "asked" || isToTell(records, pool, block)
+  );
+  return records.untold(pool.id).length + blocks.length;
+}
+
+/**
+ * Brings etcd to what is on record of a pool: claims, releases, addresses given up, blocks given back.
+ * It answers the wishes of other hosts that it finds on the way.
+ */
+export async function settlePool(session: Session, pool: PoolRecord): Promise<void> {
+  const { records } = session;
+  for (let round = 0; round < ROUNDS; round++) {
+    const singles = records.untold(pool.id).filter(({ block, state }) =>
+      block === undefined && state !== "asked"
+    );
+    const blocks = blocksToTell(records, pool);
+    if (singles.length + blocks.length === 0) return;
+    const wishes = new Map<string, WishValue>();
+    await eachOf(blocks, async (first) => {
+      for (const pair of await tellBlock(session, pool, first)) {
+        wishes.set(lastPart(pair.key), readWish(pair));
+      }
+    });
+    await eachOf(singles, ({ address }) => tellSingle(session, pool, address));
+    for (const [id, wish] of wishes) {
+      if (id !== session.hostId) session.store.transaction(() => giveWish(session, pool, wish));
+    }
+  }
+}
+
+/**
+ * Finds out which requests of before were carried out. The epoch has been counted up, so that none is
+ * carried out later.
+ */
+export async function findAsked(session: Session): Promise<void> {
+  const { records, keys, store, hostId } = session;
+  for (const pool of records.pools().filter(({ prefix }) => prefix === session.prefix)) {
+    const asked = records.untold(pool.id).filter(({ state }) => state === "asked");
+    for (const record of asked) {
+      const [pairs] = await session.read({ key: keys.claim(pool.subnet, record.address) });
+      const pair = pairs![0];
+      const isOurs = pair !== undefined && readClaim(pair).token === record.token;
+      store.transaction(() => {
+        if (!isOurs) return records.deleteAddress(pool.id, record.address);
+        // Nobody waits for it any more.
+        records.putAddress({ ...record, state: "freed", told: 1, revision: pair.modRevision });
+      });
+    }
+    for (const block of records.blocks(pool.id).filter(({ state }) => state === "asked")) {
+      const [pairs, claims] = await session.read(
+        { key: keys.block(pool.subnet, block.first) },
+        { ...claimsIn(session, pool, block.first), keysOnly: true },
+      );
+      const pair = pairs![0];
+      const value = pair && readBlock(pair);
+      store.transaction(() => {
+        if (value?.host === hostId && value.token === block.token) {
+          holdBlock(session, block, claims!, pair!.modRevision);
+        } else records.deleteBlock(pool.id, block.first);
+      });
+    }
+  }
+  store.transaction(() => session.settled());
+}
+
+/**
+ * Gives up addresses that another host wishes for: the one, or half of those that are not in use. A
+ * block that is not in use goes as a whole. It runs inside a transaction of the store.
+ */
+export function giveWish(
+  { records }: Pick<Session, "records">,
+  pool: PoolRecord,
+  { address }: WishValue,
+): void {
+  const prefix = prefixOfPool(pool);
+  if (address !== undefined) {
+    const { family, bits } = addressOf(address);
+    const first = hexOf({ family, bits: blockOf(prefix, bits) });
+    const block = records.block(pool.id, first);
+    if (block?.state !== "held" || (block.free & bitOf(first, address)) === 0n) return;
+    records.putBlock({ ...block, free: block.free & ~bitOf(first, address), dirty: true });
+    return;
+  }
+  const size = blockSize(prefix);
+  const blocks = records.freeBlocks(pool.id).filter(({ state }) => state === "held");
+  let left = Math.ceil(blocks.reduce((sum, { free }) => sum + countOf(free), 0) / 2);
+  const unused = blocks.filter((block) => addressesOf(records, block, size).length === 0);
+  for (const block of [...unused, ...blocks.filter((block) => !unused.includes(block))]) {
+    if (left <= 0) return;
+    let free = block.free;
+    for (let bit = 1n; free > 0n && left > 0; bit <<= 1n) {
+      if ((free & bit) === 0n) continue;
+      free &= ~bit;
+      left--;
+    }
+    records.putBlock({ ...block, free, dirty: true });
+  }
+}
+
+/** The first addresses of the blocks of which etcd has to be told something. */
+function blocksToTell(records: Session["records"], pool: PoolRecord): string[] {
+  const firsts = records.untold(pool.id).flatMap(({ block }) => block === undefined ? [] : [block]);
+  const blocks = records.blocks(pool.id).filter((block) => isToTell(records, pool, block));
+  return [...new Set([...firsts, ...blocks.map(({ first }) => first)])].sort();
+}
+
+/** Whether addresses of a block were given up, or are to be. */
+function isToTell(
+  records: Session["records"],
+  pool: PoolRecord,
+  { state, dirty }: BlockRecord,
+): boolean {
+  if (state !== "held") return state === "giving";
+  return dirty || pool.leaving || !records.hasUsed(pool.id);
+}
+
+/** What etcd is told of a block. */
+interface Telling {
+  block: BlockRecord;
+  /** The set of addresses to keep. */
+  kept: bigint;
+  /** The addresses in use of which etcd is told. */
+  used: AddressRecord[];
+  /** The addresses that are given up. */
+  given: AddressRecord[];
+}
+
+/** Tells etcd of a block. Returns the wishes about the pool. */
+async function tellBlock(
+  session: Session,
+  pool: PoolRecord,
+  first: string,
+): Promise<KeyValue[]> {
+  const { keys, records, hostId } = session;
+  const key = keys.block(pool.subnet, first);
+  const claimKey = (address: string) => keys.claim(pool.subnet, address);
+  let telling: Telling | undefined;
+  const wishes = await session.change(
+    () => {
+      telling = planTelling(session, pool, first);
+      if (!telling) return undefined;
+      const { block, kept, used, given } = telling;
+      const { token } = block;
+      const value: BlockValue = { host: hostId, token, kept: setText(kept) };
+      const steps: Step[] = [
+        ...used.map((record) => ({
+          put: { key: claimKey(record.address), value: claimValue(hostId, record) },
+        })),
+        ...given.map(({ address }) => ({ delete: { key: claimKey(address) } })),
+      ];
+      if (block.state === "giving") steps.push({ delete: { key } });
+      else if (kept !== block.kept) steps.push({ put: { key, value: JSON.stringify(value) } });
+      const wishes = keys.wish(pool.subnet);
+      return {
+        compare: [{ key, target: "MOD", result: "EQUAL", revision: block.revision }],
+        success: [...steps, { range: { key: wishes, end: endOf(wishes), limit: AT_ONCE } }],
+        failure: [{ key }],
+      };
+    },
+    ({ succeeded, revision, ranges: [pairs] }) => {
+      if (succeeded) {
+        recordTold(session, telling!, revision);
+        return pairs!;
+      }
+      const pair = pairs![0];
+      const value = pair && readBlock(pair);
+      const block = records.block(pool.id, first)!;
+      if (value?.token === block.token) {
+        // An attempt that got no answer was carried out.
+        adoptBlock(records, pool, first, { set: value.set, revision: pair!.modRevision });
+      } else loseBlock(records, pool, block);
+      return [];
+    },
+  );
+  return wishes ?? [];
+}
+
+/** Decides what etcd is told of a block, and records what is given up. */
+function planTelling(
+  { records }: Session,
+  pool: PoolRecord,
+  first: string,
+): Telling | undefined {
+  const block = records.block(pool.id, first);
+  if (!block || block.state === "asked") return undefined;
+  const size = blockSize(prefixOfPool(pool));
+  const addresses = addressesOf(records, block, size);
+  const used = addresses.filter(({ state }) => state === "used");
+  const given = addresses.filter(({ state }) => state === "freed" || state === "giving");
+  for (const record of given) records.putAddress({ ...record, state: "giving" });
+  let kept = block.free;
+  for (const { address } of used) kept |= bitOf(first, address);
+  const telling = { block, kept, used: used.filter(({ told, version }) => told < version), given };
+  if (block.state === "held" && used.length === 0 && !isWorthKeeping(records, pool, block, size)) {
+    const giving: BlockRecord = { ...block, state: "giving", free: 0n };
+    records.putBlock(giving);
+    return { ...telling, kept: 0n, block: giving };
+  }
+  return telling;
+}
+
+/** Whether this host keeps a block in which it uses no address. */
+function isWorthKeeping(
+  records: Session["records"],
+  pool: PoolRecord,
+  { first, free }: BlockRecord,
+  size: bigint,
+): boolean {
+  if (pool.leaving || !records.hasUsed(pool.id)) return false;
+  const hasAnother = records.freeBlocks(pool.id).some((other) =>
+    other.first !== first && other.state === "held"
+  );
+  return !hasAnother && countOf(free) * 2 > Number(size);
+}
+
+function recordTold({ records }: Session, telling: Telling, revision: number): void {
+  const { block, kept, used, given } = telling;
+  for (const { pool, address } of given) records.deleteAddress(pool, address);
+  for (const { pool, address, token, version } of used) {
+    const now = records.address(pool, address);
+    if (now?.token === token) records.putAddress({ ...now, told: version });
+  }
+  if (block.state === "giving") {
+    records.deleteBlock(block.pool, block.first);
+    return;
+  }
+  // A take may have used a free address since.
+  const now = records.block(block.pool, block.first)!;
+  const isPut = kept !== block.kept;
+  records.putBlock({ ...now, kept, dirty: false, ...(isPut && { revision }) });
+}
+
+/** Tells etcd of an address that is in no block of this host. */
+async function tellSingle(session: Session, pool: PoolRecord, address: string): Promise<void> {
+  const { keys, records, hostId } = session;
+  const key = keys.claim(pool.subnet, address);
+  const record = records.address(pool.id, address);
+  if (record?.state === "used" && record.revision === 0) {
+    await claimAgain(session, pool, record);
+    return;
+  }
+  let told: AddressRecord | undefined;
+  await session.change(
+    () => {
+      told = records.address(pool.id, address);
+      if (!told || told.block !== undefined) return undefined;
+      const compare: Compare[] = [
+        { key, target: "MOD", result: "EQUAL", revision: told.revision },
+      ];
+      if (told.state === "used") {
+        const put = { key, value: claimValue(hostId, told) };
+        return { compare, success: [{ put }], failure: [{ key }] };
+      }
+      if (told.state !== "freed" && told.state !== "giving") return undefined;
+      records.putAddress({ ...told, state: "giving" });
+      return { compare, success: [{ delete: { key } }], failure: [{ key }] };
+    },
+    ({ succeeded, revision, ranges }) => {
+      const now = records.address(pool.id, address)!;
+      if (succeeded && told!.state !== "used") return records.deleteAddress(pool.id, address);
+      if (succeeded) {
+        const isSame = now.token === told!.token;
+        return records.putAddress({ ...now, revision, ...(isSame && { told: told!.version }) });
+      }
+      const pair = ranges[0]![0];
+      const claim = pair && readClaim(pair);
+      // This host alone writes a claim that it has: it is there by an attempt that got no answer.
+      if (claim?.host === hostId) {
+        return records.putAddress({ ...now, revision: pair!.modRevision });
+      }
+      if (now.state === "giving") return records.deleteAddress(pool.id, address);
+      records.putAddress({ ...now, told: 0, revision: 0 });
+    },
+  );
+}
+
+/** Claims an address that is in use and that etcd does not have. Another host may have it meanwhile. */
+async function claimAgain(
+  session: Session,
+  pool: PoolRecord,
+  record: AddressRecord,
+): Promise<void> {
+  const { records, store } = session;
+  const request: Request = { holder: record.holder, since: record.since };
+  const claimed = await claimAddress(session, pool, record.address, request, record);
+  if (claimed.kind === "taken") return;
+  const id = claimed.kind === "held" ? claimed.claim.host : claimed.host;
+  const [host] = await hostNames(session, [id]);
+  store.transaction(() => {
+    const now = records.address(pool.id, record.address);
+    if (now) records.putAddress({ ...now, state: "lost", host });
+  });
+}
+
+/** Runs a function for each of the items, some at a time. All end before an error is thrown. */
+async function eachOf<T>(items: readonly T[], run: (item: T) => Promise<unknown>): Promise<void> {
+  const queue = [...items];
+  const worker = async () => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await run(item);
+  };
+  const ends = await Promise.allSettled(Array.from({ length: AT_ONCE }, worker));
+  const failed = ends.find((end) => end.status === "rejected");
+  if (failed) throw failed.reason;
+}

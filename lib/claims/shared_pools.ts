@@ -1,0 +1,491 @@
+import { formatPrefix, parsePrefix } from "../ipam/prefix.ts";
+import { IpvlanError } from "../errors.ts";
+import { accessProblems, prefixOf } from "./access.ts";
+import { throwProblems } from "../driver/errors.ts";
+import {
+  EtcdUnreachableError,
+  HostBusyError,
+  HostRemovedError,
+  SharedPoolInUseError,
+  SharedPoolNotFoundError,
+} from "./errors.ts";
+import { type CallOptions, Etcd } from "./etcd.ts";
+import { endOf } from "./etcd_wire.ts";
+import { listClaims, listHosts, type Reader, removeHost } from "./hosts.ts";
+import { Keys, reservedDifferences, textOf } from "./keys.ts";
+import { checkWanted, describe, free, type Request, takeKept } from "./local.ts";
+import { changeNetwork, defineNetwork, forgetNetwork } from "./networks.ts";
+import { type Found, obtain } from "./obtain.ts";
+import { joinPool, poolId } from "./pool_key.ts";
+import type { ClaimRecords, PoolRecord } from "./records.ts";
+import { beginAnew, recoverPool } from "./recover.ts";
+import { Session } from "./session.ts";
+import { countUntold, findAsked, giveWish, settlePool } from "./settle.ts";
+import { Turns } from "./turns.ts";
+import type {
+  EtcdAccess,
+  Held,
+  Holder,
+  Lost,
+  RemovedHost,
+  SharedChange,
+  SharedClaim,
+  SharedHost,
+  SharedPool,
+  SharedPoolsOptions,
+  SharedSettings,
+  Unsettled,
+  Wanted,
+} from "./types.ts";
+import { readNetwork, type WishValue } from "./values.ts";
+import { watchClaims } from "./watch.ts";
+import type { Wish } from "./wishes.ts";
+
+/** How long a call may take before it says that etcd is out of reach, in milliseconds. */
+const PATIENCE = 4500;
+
+/** How long etcd may take to answer when nobody needs its answer, in milliseconds. */
+const SETTLE_PATIENCE = 2000;
+
+/** How long before the end of a call it stops waiting for a wish, in milliseconds. */
+const LAST_TRY = 1000;
+
+/**
+ * The address pools that this host shares with others. Any number of processes of a host may use one
+ * store at once.
+ */
+export class SharedPools implements Disposable {
+  readonly #options: SharedPoolsOptions;
+  readonly #turns: Turns;
+  /** The clients, by their access as JSON. */
+  readonly #clients = new Map<string, Etcd>();
+  /** When etcd was last found out of reach, by `performance.now()`, and what was wrong. */
+  #unreachable: { at: number; error: EtcdUnreachableError } | undefined;
+
+  /** Uses a store. It connects to etcd when something needs it. */
+  constructor(options: SharedPoolsOptions) {
+    this.#options = options;
+    this.#turns = new Turns(options.lock);
+  }
+
+  /** All pools on record, by id. */
+  pools(): SharedPool[] {
+    return this.#records.pools().filter(({ leaving }) => !leaving)
+      .map(({ id, access, subnet, reserved }) => ({ id, access, subnet, reserved }));
+  }
+
+  /** The addresses that this host has on record as in use, in one pool or in all. */
+  held(pool?: string): Held[] {
+    return this.#addresses(pool).filter(({ state }) => state === "used" || state === "lost")
+      .map(({ pool, address, holder }) => ({ ...holder, pool, address: textOf(address) }));
+  }
+
+  /**
+   * Joins a pool: etcd and the record have it afterwards. Repeated, it does nothing; other endpoints or
+   * files of the access replace those on record.
+   *
+   * @param subnet The subnet: `192.168.1.0/24`.
+   * @param reserved The addresses that nobody gets, with what they are for.
+   * @throws {SharedPoolDiffersError} etcd has other reserved addresses.
+   * @throws {SharedPoolsOverlapError} etcd has a pool that overlaps.
+   */
+  async join(
+    access: EtcdAccess,
+    subnet: string,
+    reserved: Record<string, string>,
+  ): Promise<SharedPool> {
+    throwProblems(accessProblems(access));
+    const canonical = formatPrefix(parsePrefix(subnet).prefix);
+    const id = poolId(access, canonical);
+    const known = this.#records.pool(id);
+    if (known && !known.leaving && isSame(known, access, reserved)) return known;
+    const pool: PoolRecord = {
+      id,
+      prefix: prefixOf(access),
+      access,
+      subnet: canonical,
+      reserved,
+      revision: 0,
+      next: known?.next,
+      leaving: false,
+    };
+    const joined = await this.#run(access, this.#within(), (session) => joinPool(session, pool));
+    return { id, access, subnet: canonical, reserved: joined.reserved };
+  }
+
+  /**
+   * Leaves a pool: gives everything back, and deletes the record. The pool goes from etcd with the last
+   * claim and block.
+   *
+   * @param pool The pool's id.
+   * @throws {SharedPoolInUseError} Addresses are in use on this host.
+   */
+  async leave(id: string): Promise<void> {
+    const { store } = this.#options;
+    const pool = store.transaction(() => {
+      const pool = this.#pool(id);
+      const used = this.held(id).map(({ address }) => address);
+      if (used.length > 0) throw new SharedPoolInUseError(pool.subnet, used);
+      const leaving = { ...pool, leaving: true };
+      this.#records.putPool(leaving);
+      return leaving;
+    });
+    try {
+      await this.#settlePool(pool);
+    } catch (error) {
+      // The record says that the host leaves, and the next call of settle goes on.
+      if (!isOutOfReach(error)) throw error;
+    }
+  }
+
+  /**
+   * Takes an address. It is on record as in use when the promise resolves. It asks etcd only if this
+   * host keeps no free address. If the caller cannot use the address, it releases it.
+   *
+   * @param pool The pool's id.
+   * @returns The address, without a prefix length.
+   * @throws {SharedAddressHeldError} The wanted address is in use.
+   * @throws {SharedAddressKeptError} Another host keeps the wanted address and does not answer.
+   * @throws {SharedPoolExhaustedError} No address is left.
+   * @throws {EtcdUnreachableError} A new address is needed, and etcd does not answer within 5 s.
+   */
+  async take(id: string, holder: Holder, wanted: Wanted = {}): Promise<string> {
+    const { store, now = () => new Date() } = this.#options;
+    const pool = this.#pool(id);
+    const request: Request = { holder, since: now().toISOString(), ...checkWanted(pool, wanted) };
+    const kept = () => store.transaction(() => takeKept(this.#records, this.#pool(id), request));
+    let address = kept();
+    const deadline = performance.now() + PATIENCE;
+    const options = () => ({ deadline });
+    let wish: Wish | undefined;
+    try {
+      while (address === undefined) {
+        const isLast = wish !== undefined && deadline - performance.now() < LAST_TRY;
+        const found: Found = await this.#run(pool.access, options, async (session) => {
+          const address = kept();
+          if (address !== undefined) return { address };
+          const found = await obtain(session, this.#pool(id), request, wanted.range, wish);
+          // Before another process of this host gives back the block as unused.
+          return found.address ?? found.wish ? found : { address: kept() };
+        });
+        if (found.wish && isLast) throw found.wish.error;
+        address = found.address;
+        wish = found.wish ?? wish;
+        if (found.wish) await this.#untilGranted(pool, found.wish, deadline - LAST_TRY);
+      }
+    } finally {
+      if (wish) await this.#takeBack(pool, wish);
+    }
+    return textOf(address);
+  }
+
+  /** Changes who uses an address, on record. Call it inside a transaction of the store. */
+  describe(pool: string, address: string, holder: Holder): void {
+    describe(this.#records, pool, address, holder);
+  }
+
+  /**
+   * Releases an address, on record, if it is in use. Call it inside a transaction of the store, and
+   * {@linkcode SharedPools.settle} afterwards.
+   *
+   * @param pool The pool's id.
+   */
+  release(pool: string, address: string): void {
+    free(this.#records, pool, address);
+  }
+
+  /** Tells etcd what it does not know yet. That etcd is out of reach is no error. */
+  async settle(): Promise<Unsettled> {
+    // By prefix. If etcd does not answer for one pool, it does not for the next one.
+    const reasons = new Map<string, string>();
+    for (const pool of this.#records.pools()) {
+      if (this.#untold(pool) === 0 || reasons.has(pool.prefix)) continue;
+      try {
+        await this.#settlePool(pool);
+      } catch (error) {
+        if (!(error instanceof IpvlanError)) throw error;
+        reasons.set(pool.prefix, error.message);
+      }
+    }
+    const [reason] = reasons.values();
+    const untold = this.#records.pools().reduce((sum, pool) => sum + this.#untold(pool), 0);
+    return { untold, ...(reason !== undefined && { reason }), lost: this.#lost() };
+  }
+
+  /**
+   * Defines a network: makes it in etcd, or takes over what is there. This host is listed as one of its
+   * hosts afterwards.
+   *
+   * @param settings The settings that were given. What is left out is taken over.
+   * @returns All settings of the network.
+   * @throws {SharedNetworkDiffersError} A given setting differs.
+   */
+  async defineNetwork(
+    access: EtcdAccess,
+    name: string,
+    settings: SharedSettings,
+  ): Promise<SharedSettings> {
+    const define = (session: Session) => defineNetwork(session, name, settings);
+    return await this.#run(access, this.#within(), define);
+  }
+
+  /** The settings of a network in etcd; `undefined` if there is none. */
+  async network(access: EtcdAccess, name: string): Promise<SharedSettings | undefined> {
+    const { etcd, keys, options } = this.#reader(access);
+    const { ranges: [pairs] } = await etcd.read([{ key: keys.network(name) }], options());
+    const pair = pairs![0];
+    return pair && readNetwork(pair).settings;
+  }
+
+  /**
+   * Changes some settings of a network, by a compare-and-swap.
+   *
+   * @param changes The settings to change. One that is `undefined` is removed.
+   * @returns All settings of the network.
+   * @throws {SharedNetworkNotFoundError} There is no such network in etcd.
+   */
+  async changeNetwork(
+    access: EtcdAccess,
+    name: string,
+    changes: SharedSettings,
+  ): Promise<SharedSettings> {
+    const change = (session: Session) => changeNetwork(session, name, changes);
+    return await this.#run(access, this.#within(), change);
+  }
+
+  /** Says that this host does not have a network any more. With its last host, it goes from etcd. */
+  async forgetNetwork(access: EtcdAccess, name: string): Promise<void> {
+    await this.#run(access, this.#within(), (session) => forgetNetwork(session, name));
+  }
+
+  /** All hosts under a prefix, by name. It reads all claims and blocks. */
+  async hosts(access: EtcdAccess): Promise<SharedHost[]> {
+    return await listHosts(this.#reader(access));
+  }
+
+  /** All addresses in use under a prefix, or those of one network. It reads all claims. */
+  async claims(access: EtcdAccess, network?: string): Promise<SharedClaim[]> {
+    const claims = await listClaims(this.#reader(access));
+    return claims.filter((claim) => network === undefined || claim.network === network);
+  }
+
+  /**
+   * Removes a host that is gone for good, and frees its addresses.
+   *
+   * @throws {HostAliveError} Its agent runs.
+   * @throws {HostNotFoundError} There is no such host, or several have the name.
+   */
+  async removeHost(access: EtcdAccess, idOrName: string): Promise<RemovedHost> {
+    const reader = this.#reader(access);
+    return await removeHost(reader, idOrName, this.#records.host(reader.keys.prefix)?.id);
+  }
+
+  /**
+   * Brings the record and etcd together, as after a crash, or after this host was removed: a claim of
+   * this host without a record goes, and a record without its claim is claimed again.
+   *
+   * @returns A sentence for each thing that was mended or is lost.
+   */
+  async recover(): Promise<string[]> {
+    const mended: string[] = [];
+    for (const { id, access, prefix } of this.#records.pools()) {
+      const recover = async (session: Session) => {
+        const sentences = await recoverPool(session, this.#pool(id));
+        await this.#finish(session, id);
+        return sentences;
+      };
+      try {
+        mended.push(...await this.#run(access, this.#within(), recover, true));
+      } catch (error) {
+        if (!(error instanceof HostRemovedError)) throw error;
+        const { store } = this.#options;
+        store.transaction(() => beginAnew(this.#records, prefix));
+        mended.push(`This host was not in etcd under ${prefix}, and has registered anew`);
+        mended.push(...await this.#run(access, this.#within(), recover, true));
+      }
+    }
+    const lost = this.#lost().map(({ address, sandbox, host }) =>
+      `The address ${address} of ${JSON.stringify(sandbox)} is held by the host ` +
+      `${JSON.stringify(host)}: remove one of them`
+    );
+    return [...mended, ...lost];
+  }
+
+  /**
+   * Keeps this host alive in etcd, answers the wishes of others, and yields the claims under a prefix as
+   * they come and go. It goes on through breaks until the signal is aborted.
+   */
+  async *watch(access: EtcdAccess, signal: AbortSignal): AsyncGenerator<SharedChange> {
+    const { etcd, keys, options } = this.#reader(access);
+    const { store, hostname } = this.#options;
+    let hostId: string | undefined;
+    while (hostId === undefined) {
+      try {
+        hostId = await this.#run(
+          access,
+          this.#within(),
+          (session) => Promise.resolve(session.hostId),
+        );
+      } catch (error) {
+        if (!isOutOfReach(error)) throw error;
+        yield { kind: "broken", reason: (error as Error).message };
+        if (signal.aborted) return;
+      }
+    }
+    const answer = async (subnet: string, wish: WishValue) => {
+      const pool = this.#records.pool(poolId(access, subnet));
+      if (!pool) return;
+      store.transaction(() => giveWish({ records: this.#records }, pool, wish));
+      await this.#settlePool(pool);
+    };
+    yield* watchClaims({ etcd, keys, hostId, hostname, options, answer, signal });
+  }
+
+  /** Closes the connections to etcd. */
+  [Symbol.dispose](): void {
+    for (const client of this.#clients.values()) client[Symbol.dispose]();
+    this.#clients.clear();
+  }
+
+  get #records(): ClaimRecords {
+    return this.#options.store.shared;
+  }
+
+  #pool(id: string): PoolRecord {
+    const pool = this.#records.pool(id);
+    if (!pool) throw new SharedPoolNotFoundError(id);
+    return pool;
+  }
+
+  #addresses(pool?: string) {
+    const ids = pool === undefined ? this.#records.pools().map(({ id }) => id) : [pool];
+    return ids.flatMap((id) => this.#records.addresses(id));
+  }
+
+  #lost(): Lost[] {
+    return this.#addresses().filter(({ state }) => state === "lost")
+      .map(({ pool, address, holder, host = "" }) => ({
+        ...holder,
+        pool,
+        address: textOf(address),
+        host,
+      }));
+  }
+
+  #untold(pool: PoolRecord): number {
+    return countUntold({ records: this.#records }, pool) + Number(pool.leaving);
+  }
+
+  #within(patience = PATIENCE): () => CallOptions {
+    return () => ({ deadline: performance.now() + patience });
+  }
+
+  #reader(access: EtcdAccess): Reader {
+    const keys = new Keys(prefixOf(access));
+    return { etcd: this.#client(access), keys, options: this.#within() };
+  }
+
+  #client(access: EtcdAccess): Etcd {
+    const key = JSON.stringify(access);
+    const client = this.#clients.get(key) ?? new Etcd(access);
+    this.#clients.set(key, client);
+    return client;
+  }
+
+  /** Runs a function with a session, when it is its turn. */
+  async #run<T>(
+    access: EtcdAccess,
+    options: () => CallOptions,
+    run: (session: Session) => Promise<T>,
+    isChecked = false,
+  ): Promise<T> {
+    const client = this.#client(access);
+    try {
+      return await this.#turns.run(options().deadline, async () => {
+        const session = await Session.begin(this.#options, client, access, options, isChecked);
+        if (session.isUnsure) await findAsked(session);
+        return await run(session);
+      });
+    } catch (error) {
+      const at = performance.now();
+      if (error instanceof EtcdUnreachableError) this.#unreachable = { at, error };
+      const known = this.#unreachable;
+      // The calls before this one have waited for etcd.
+      if (error instanceof HostBusyError && known && at - known.at < PATIENCE) throw known.error;
+      throw error;
+    }
+  }
+
+  async #settlePool({ id, access }: PoolRecord): Promise<void> {
+    await this.#run(access, this.#within(SETTLE_PATIENCE), (session) => this.#finish(session, id));
+  }
+
+  /** Tells etcd all about a pool. If this host leaves the pool, its record goes, with the last host its key. */
+  async #finish(session: Session, id: string): Promise<void> {
+    const pool = this.#records.pool(id);
+    if (!pool) return;
+    await settlePool(session, pool);
+    if (!pool.leaving) return;
+    const { keys, store } = session;
+    const [key, ...empty] = [
+      keys.pool(pool.subnet),
+      keys.block(pool.subnet),
+      keys.claim(pool.subnet),
+    ];
+    await session.change(
+      () => ({
+        compare: [
+          { key, target: "MOD", result: "EQUAL", revision: pool.revision },
+          ...empty.map((key) => ({
+            key,
+            end: endOf(key),
+            target: "CREATE" as const,
+            result: "EQUAL" as const,
+            revision: 0,
+          })),
+        ],
+        success: [{ delete: { key } }],
+      }),
+      () => {},
+    );
+    store.transaction(() => {
+      const now = this.#records.pool(id);
+      const isEmpty = this.#records.addresses(id).length + this.#records.blocks(id).length === 0;
+      if (now?.leaving && isEmpty) this.#records.deletePool(id);
+    });
+  }
+
+  /** Waits until a block changes, or the time is up. */
+  async #untilGranted({ access }: SharedPool, wish: Wish, deadline: number): Promise<void> {
+    const signal = AbortSignal.timeout(Math.max(0, deadline - performance.now()));
+    const changes = this.#client(access).watch(wish.blocks, wish.revision + 1, {
+      deadline,
+      signal,
+    });
+    try {
+      await changes.next();
+    } catch (error) {
+      if (!signal.aborted && !isOutOfReach(error)) throw error;
+    } finally {
+      await changes.return(undefined);
+    }
+  }
+
+  /** Takes a wish back. If etcd is out of reach, the wish ends by itself. */
+  async #takeBack({ access }: SharedPool, { lease }: Wish): Promise<void> {
+    try {
+      await this.#client(access).revoke(lease, this.#within(LAST_TRY)());
+    } catch (error) {
+      if (!(error instanceof IpvlanError)) throw error;
+    }
+  }
+}
+
+function isSame(known: PoolRecord, access: EtcdAccess, reserved: Record<string, string>): boolean {
+  return reservedDifferences(reserved, known.reserved).length === 0 &&
+    JSON.stringify(access) === JSON.stringify(known.access);
+}
+
+function isOutOfReach(error: unknown): boolean {
+  return error instanceof EtcdUnreachableError || error instanceof HostBusyError;
+}

@@ -1,0 +1,112 @@
+/**
+ * The values of keys in etcd, as this program writes them.
+ *
+ * @module
+ */
+import { textSet } from "./keys.ts";
+import { DamagedKeyError } from "./errors.ts";
+import type { KeyValue } from "./etcd_wire.ts";
+import type { SharedSettings } from "./types.ts";
+
+/** A host: its name, its epoch, and a random text that only this epoch of this host has. */
+export interface HostValue {
+  name: string;
+  epoch: number;
+  nonce: string;
+}
+
+/** A pool: the addresses that nobody gets. */
+export interface PoolValue {
+  reserved: Record<string, string>;
+}
+
+/** A block: whose it is, and the addresses that only this host gives away, as a hexadecimal set. */
+export interface BlockValue {
+  host: string;
+  token: string;
+  kept: string;
+}
+
+/** A claim: who uses the address. */
+export interface ClaimValue {
+  host: string;
+  sandbox: string;
+  network?: string;
+  names?: readonly string[];
+  since: string;
+  token: string;
+}
+
+/** A network: its settings, and the ids of its hosts. */
+export interface NetworkValue {
+  settings: SharedSettings;
+  hosts: string[];
+}
+
+/** A wish: for one address, in hexadecimal digits, or for any. */
+export interface WishValue {
+  address?: string;
+}
+
+type Rules<Value> = { readonly [Name in keyof Value]-?: (value: unknown) => boolean };
+
+const isText = (value: unknown) => typeof value === "string";
+const isObject = (value: unknown) =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const isTexts = (value: unknown) => Array.isArray(value) && value.every(isText);
+const isTextOrNone = (value: unknown) => value === undefined || isText(value);
+
+const HOST: Rules<HostValue> = {
+  name: isText,
+  epoch: (value) => Number.isSafeInteger(value),
+  nonce: isText,
+};
+const POOL: Rules<PoolValue> = {
+  reserved: (value) => isObject(value) && Object.values(value as object).every(isText),
+};
+const BLOCK: Rules<BlockValue> = {
+  host: isText,
+  token: isText,
+  kept: (value) => isText(value) && /^[0-9a-f]{1,16}$/.test(value as string),
+};
+const CLAIM: Rules<ClaimValue> = {
+  host: isText,
+  sandbox: isText,
+  network: isTextOrNone,
+  names: (value) => value === undefined || isTexts(value),
+  since: isText,
+  token: isText,
+};
+const NETWORK: Rules<NetworkValue> = { settings: isObject, hosts: isTexts };
+const WISH: Rules<WishValue> = { address: isTextOrNone };
+
+/** Reads a host. @throws {DamagedKeyError} It is none. */
+export const readHost = (pair: KeyValue): HostValue => read(pair, HOST);
+/** Reads a pool. @throws {DamagedKeyError} It is none. */
+export const readPool = (pair: KeyValue): PoolValue => read(pair, POOL);
+/** Reads a claim. @throws {DamagedKeyError} It is none. */
+export const readClaim = (pair: KeyValue): ClaimValue => read(pair, CLAIM);
+/** Reads a network. @throws {DamagedKeyError} It is none. */
+export const readNetwork = (pair: KeyValue): NetworkValue => read(pair, NETWORK);
+/** Reads a wish. @throws {DamagedKeyError} It is none. */
+export const readWish = (pair: KeyValue): WishValue => read(pair, WISH);
+
+/** Reads a block, and the set of the addresses that its host keeps. */
+export function readBlock(pair: KeyValue): BlockValue & { set: bigint } {
+  const value = read(pair, BLOCK);
+  return { ...value, set: textSet(value.kept) };
+}
+
+function read<Value>({ key, value }: KeyValue, rules: Rules<Value>): Value {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(value);
+  } catch {
+    throw new DamagedKeyError(key);
+  }
+  const entries = Object.entries(rules) as [keyof Value, (value: unknown) => boolean][];
+  const isRight = isObject(parsed) &&
+    entries.every(([name, rule]) => rule((parsed as Value)[name]));
+  if (!isRight) throw new DamagedKeyError(key);
+  return parsed as Value;
+}

@@ -1,0 +1,62 @@
+/**
+ * Wishes: a host asks the others for addresses that they keep and do not use.
+ *
+ * @module
+ */
+import { hostNames } from "./blocks.ts";
+import { SharedAddressKeptError, SharedPoolExhaustedError } from "./errors.ts";
+import { endOf } from "./etcd_wire.ts";
+import { textOf } from "./keys.ts";
+import type { PoolRecord } from "./records.ts";
+import type { Session } from "./session.ts";
+import type { WishValue } from "./values.ts";
+
+/** How long a wish lasts in etcd if this host does not take it back, in seconds. */
+const LASTS = 10;
+
+/** A wish that is in etcd. */
+export interface Wish {
+  /** Its key. */
+  key: string;
+  /** The lease that ends with it. */
+  lease: string;
+  /** The revision since when it is there. */
+  revision: number;
+  /** The range of the blocks to watch. */
+  blocks: { key: string; end: string };
+  /** The error if nobody grants it. */
+  error: SharedAddressKeptError | SharedPoolExhaustedError;
+}
+
+/**
+ * Puts a wish into etcd, if the agent of a host that could grant it runs.
+ *
+ * @param address The address in hexadecimal digits; without one, any will do.
+ * @param keepers The ids of the hosts that keep it.
+ * @throws {SharedAddressKeptError} The agent of the host that keeps the address does not run.
+ * @throws {SharedPoolExhaustedError} No such agent runs.
+ */
+export async function putWish(
+  session: Session,
+  pool: PoolRecord,
+  keepers: ReadonlySet<string>,
+  { address, range = pool.subnet }: { address?: string; range?: string },
+): Promise<Wish> {
+  const { keys, etcd, hostId } = session;
+  const names = await hostNames(session, keepers);
+  const error = address === undefined
+    ? new SharedPoolExhaustedError(range, names)
+    : new SharedAddressKeptError(textOf(address), names[0]!);
+  const alive = await session.read({ key: keys.alive(), end: endOf(keys.alive()), keysOnly: true });
+  const isAlive = alive[0]!.some(({ key }) => keepers.has(key.slice(keys.alive().length)));
+  if (!isAlive) throw error;
+  const lease = await etcd.grant(LASTS, session.options());
+  const key = keys.wish(pool.subnet, hostId);
+  const value: WishValue = { address };
+  const { revision } = await etcd.transact({
+    compare: [],
+    success: [{ put: { key, value: JSON.stringify(value), lease } }],
+  }, session.options());
+  const blocks = keys.block(pool.subnet);
+  return { key, lease, revision, blocks: { key: blocks, end: endOf(blocks) }, error };
+}

@@ -1,0 +1,69 @@
+import { throwProblems } from "../../driver/errors.ts";
+import type { AdvertisedRoute } from "../../driver/types.ts";
+import { readConfig, ROUTING_DAEMONS, routingConfig } from "../../routing/config.ts";
+import type { Arguments, Command } from "../command.ts";
+import { UsageError } from "../errors.ts";
+import { table } from "../list.ts";
+
+/** The options that only `--config` has a use for. */
+const FOR_CONFIG = ["asn", "neighbor"];
+
+const command: Command = {
+  usage: "[OPTIONS]",
+  example: "ipvlan advertise\n" +
+    "ipvlan advertise --config frr --asn 65001 --neighbor 172.16.0.1 > ipvlan.conf",
+  options: [
+    { name: "json", help: "print an array of objects with kind, dst, network, sandbox and state" },
+    {
+      name: "config",
+      value: ROUTING_DAEMONS.join("|"),
+      help: "print the configuration by which this daemon announces the routes",
+    },
+    { name: "asn", value: "NUMBER", help: "with --config: this host's autonomous system in BGP" },
+    {
+      name: "neighbor",
+      value: "ADDRESS",
+      many: true,
+      help: "with --config: the address of a router to announce the routes to",
+    },
+  ],
+  positionals: [0, 0],
+  asks: true,
+  async run(args, { command: name, open, print }) {
+    const config = args.value("config");
+    if (config !== undefined) {
+      print(configText(config, args, name));
+      return 0;
+    }
+    const needless = FOR_CONFIG.filter((option) => args.values(option).length > 0);
+    if (needless.length > 0) {
+      throw new UsageError(name, needless.map((option) => `Option --${option} needs --config`));
+    }
+    await using driver = await open();
+    const routes = await driver.advertisedRoutes();
+    print(args.on("json") ? JSON.stringify(routes, null, 4) : routesTable(routes));
+    return 0;
+  },
+};
+export default command;
+
+/** The configuration of a daemon, without the last line break. */
+function configText(config: string, args: Arguments, name: string): string {
+  if (args.on("json")) throw new UsageError(name, ["Choose one of --json and --config"]);
+  const { daemon, peers, problems } = readConfig({
+    daemon: config,
+    asn: args.value("asn"),
+    neighbors: args.values("neighbor"),
+  });
+  throwProblems(problems);
+  return routingConfig(daemon!, peers).trimEnd();
+}
+
+function routesTable(routes: readonly AdvertisedRoute[]): string {
+  return table(
+    ["ROUTE", "KIND", "NETWORK", "SANDBOX", "STATE"],
+    routes.map(({ dst, kind, network = "", sandbox = "", state }) => [
+      ...[dst, kind, network, sandbox, state],
+    ]),
+  );
+}

@@ -1,0 +1,44 @@
+import metadata from "../../../deno.json" with { type: "json" };
+import { PLUGIN } from "../../engine/docker/mod.ts";
+import { InterruptedError } from "../../errors.ts";
+import { Interrupt } from "../../signals.ts";
+import { makeBundle } from "../bundle_folder.ts";
+import type { Command } from "../command.ts";
+import { Progress } from "../output.ts";
+import { neededVariables } from "../unit.ts";
+
+const command: Command = {
+  usage: "DIR",
+  example: `ipvlan docker bundle plugin
+docker plugin create ipvlan-kit plugin
+docker plugin enable ipvlan-kit`,
+  options: [],
+  positionals: [1, 1],
+  async run({ positionals: [folder = ""] }, { print, warn }) {
+    using interrupt = new Interrupt({ reason: new InterruptedError(), again: Deno.exit });
+    const variables = Object.fromEntries(neededVariables(Deno.env.toObject()));
+    const stateDir = variables.IPVLAN_STATE_DIR ?? "/var/lib/ipvlan";
+    try {
+      using progress = new Progress();
+      await makeBundle(folder, {
+        main: new URL(Deno.mainModule),
+        version: metadata.version,
+        stateDir,
+        step: (sentence) => progress.show(sentence),
+        signal: interrupt.signal,
+      });
+    } catch (error) {
+      if (interrupt.status === undefined) throw error;
+      warn("It was interrupted");
+      return interrupt.status;
+    }
+    print(folder);
+    warn(`Next: mkdir -m 700 -p ${stateDir}`);
+    warn(`Next: docker plugin create ${PLUGIN} ${folder}`);
+    warn(`Next: docker plugin enable ${PLUGIN}`);
+    // Docker knows a managed plugin by its name and its tag.
+    warn(`Then: docker network create -d ${PLUGIN}:latest ...`);
+    return 0;
+  },
+};
+export default command;

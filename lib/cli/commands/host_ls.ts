@@ -1,0 +1,63 @@
+import type { ListedHost } from "../../driver/mod.ts";
+import type { Struct } from "../../template/mod.ts";
+import type { Command } from "../command.ts";
+import { ETCD_OPTION, readAccess } from "../etcd.ts";
+import { FORMAT_OPTIONS, printList, readFormat } from "../list.ts";
+
+/** The headers of what a template shows of a host. */
+const HEADERS: Struct = {
+  ID: "HOST ID",
+  Name: "NAME",
+  Agent: "AGENT",
+  Addresses: "ADDRESSES",
+  Kept: "KEPT",
+  Prefix: "PREFIX",
+};
+
+/** Sums what a host has in all subnets. */
+function total(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
+/** A host as a template and JSON show it. */
+function listedHost({ id, name, isAlive, claims, kept, prefix }: ListedHost): Struct {
+  return {
+    ID: id,
+    Name: name,
+    Agent: isAlive ? "running" : "silent",
+    Addresses: total(claims),
+    Kept: total(kept),
+    Prefix: prefix,
+  };
+}
+
+const command: Command = {
+  usage: "[OPTIONS]",
+  example: "ipvlan host ls\nipvlan host ls --ipam-opt endpoints=https://10.0.0.1:2379",
+  options: [
+    { name: "quiet", short: "q", help: "print only the ids" },
+    ETCD_OPTION,
+    ...FORMAT_OPTIONS,
+  ],
+  positionals: [0, 0],
+  asks: true,
+  async run(args, { open, print }) {
+    const format = readFormat(args);
+    const access = readAccess(args);
+    await using driver = await open();
+    const hosts = await driver.listHosts(access);
+    const cell = (name: string) => (host: ListedHost) => String(listedHost(host)[name]);
+    const columns = Object.fromEntries(
+      Object.entries(HEADERS).map(([name, header]) => [header as string, cell(name)]),
+    );
+    const listing = {
+      key: ({ id }: ListedHost) => id,
+      docker: listedHost,
+      headers: HEADERS,
+      columns,
+    };
+    printList(hosts, format, listing, print);
+    return 0;
+  },
+};
+export default command;

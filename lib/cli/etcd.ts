@@ -1,0 +1,25 @@
+import type { EtcdAccess } from "../claims/types.ts";
+import { accept } from "../driver/errors.ts";
+import { IPAM_NAMES, readIpamOptions, variableOf } from "../driver/ipam_options.ts";
+import type { Arguments, Option } from "./command.ts";
+
+/** The option that says how to reach etcd. */
+export const ETCD_OPTION: Option = {
+  name: "ipam-opt",
+  value: "NAME=VALUE",
+  many: true,
+  help: `how to reach etcd, if no network here does: ${IPAM_NAMES.join(", ")}`,
+};
+
+/**
+ * Reads {@linkcode ETCD_OPTION}, and what the environment says of etcd.
+ *
+ * @returns `undefined` if neither says where etcd is: then the networks on record do.
+ * @throws {IpvlanError} An option is wrong.
+ */
+export function readAccess(args: Arguments): EtcdAccess | undefined {
+  const words = args.values(ETCD_OPTION.name);
+  const environment = Deno.env.toObject();
+  if (words.length === 0 && !environment[variableOf("endpoints")]) return undefined;
+  return accept(readIpamOptions(words, { folder: Deno.cwd(), environment })).access;
+}

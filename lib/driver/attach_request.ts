@@ -1,0 +1,254 @@
+/**
+ * Deciding on the endpoints of a sandbox: which there are, which addresses they get, and everything that
+ * is wrong with a request. Nothing is written.
+ *
+ * @module
+ */
+import type { Decision, IpvlanError } from "../errors.ts";
+import { endpointAddresses } from "../ipam/address.ts";
+import type { Pools } from "../ipam/mod.ts";
+import { NamespaceNotFoundError } from "../iproute2/errors.ts";
+import { holderElsewhere } from "./claims.ts";
+import { decideEndpoint, subnetRoutes } from "./endpoint.ts";
+import {
+  accept,
+  AmbiguousIdError,
+  HalfDoneError,
+  InvalidOptionError,
+  NetworkNotFoundError,
+  SandboxExistsError,
+  SandboxGoneError,
+} from "./errors.ts";
+import { findNetwork, sandboxNotFound } from "./find.ts";
+import type { HeldAddresses } from "./held_addresses.ts";
+import type { HeldAddress } from "./holders.ts";
+import { nameProblem, ownedNameProblem } from "./names.ts";
+import type { HostFacts } from "./network.ts";
+import { globalAddrs } from "./parent.ts";
+import type { DriverParts } from "./parts.ts";
+import { nameIsUsed } from "./processes.ts";
+import { randomHex } from "./random.ts";
+import type { EndpointRecord } from "./records.ts";
+import { settingsProblems } from "./settings.ts";
+import { isReady, type Stated, type Store, withoutState } from "./store.ts";
+import type { AdoptSpec, Connection, Network, Sandbox } from "./types.ts";
+
+/** Connections to make for a sandbox, which may be new. */
+export interface AttachRequest extends AdoptSpec {
+  /** The connections. */
+  connections: readonly Connection[];
+  /**
+   * Where the namespace of a new sandbox comes from.
+   *
+   * @default {undefined} The sandbox exists.
+   */
+  namespace?: Sandbox["namespace"];
+  /**
+   * The identity of the namespace at the path, or `undefined` if there is none.
+   *
+   * @default {undefined}
+   */
+  namespaceId?: string;
+  /**
+   * Whether the namespace to adopt is that of the host.
+   *
+   * @default {false}
+   */
+  isHost?: boolean;
+}
+
+/** An endpoint and its network. */
+export interface NetworkEndpoint {
+  network: Network;
+  endpoint: EndpointRecord;
+}
+
+/** An endpoint that a sandbox has, and its network. */
+export interface PresentEndpoint extends NetworkEndpoint {
+  endpoint: Stated<EndpointRecord>;
+}
+
+/** What of a request is on record, and what is decided of it. */
+export interface DecidedRequest {
+  record: Stated<Sandbox> | undefined;
+  present: PresentEndpoint[];
+  planned: NetworkEndpoint[];
+  notices: string[];
+}
+
+/**
+ * Decides on the endpoints of a request, or throws everything that is wrong with it. Call it inside a
+ * transaction.
+ */
+export function decide(
+  { store, pools }: DriverParts,
+  request: AttachRequest,
+  facts: HostFacts | undefined,
+  held: HeldAddresses,
+): DecidedRequest {
+  const { name, connections, namespace } = request;
+  const record = store.sandbox(name);
+  if (record && !isReady(record)) throw new HalfDoneError(`sandbox "${name}"`);
+  const present = namespace !== undefined ? [] : findPresent(store, name);
+  const decision = decideEndpoints(connections, {
+    sandbox: name,
+    present,
+    find: (network) => findTarget(store, network, name),
+    poolsOf: (network) => pools.of(network),
+    neighboursOf: ({ id, name: network }, aliases) => {
+      // An alias may be the name of a sandbox with the network's name behind it.
+      const shorter = aliases.map((alias) => alias.slice(0, -`.${network}`.length));
+      return store.namedEndpoints(id, [...aliases, ...shorter]);
+    },
+    parentAddresses: ({ parent }) =>
+      globalAddrs(parent, facts!.addrs).map(({ address }) => address),
+    heldOn: (parent) => held.on(parent),
+    holderElsewhere: (network, address) => holderElsewhere(store, network, address),
+  });
+  const problems = [
+    ...sandboxProblems(store, request, record),
+    ...settingsProblems(request),
+    ...decision.ok ? [] : decision.problems,
+  ];
+  const { planned, notices } = accept(problems.length > 0 ? { ok: false, problems } : decision);
+  return { record, present, planned, notices };
+}
+
+/** The input of {@linkcode decideEndpoints}. */
+interface ConnectFacts {
+  sandbox: string;
+  present: readonly NetworkEndpoint[];
+  find(network: string): Decision<{ network: Network }>;
+  poolsOf(network: Network): Pools;
+  neighboursOf(network: Network, aliases: readonly string[]): readonly EndpointRecord[];
+  parentAddresses(network: Network): readonly string[];
+  heldOn(parent: string): readonly HeldAddress[];
+  holderElsewhere(network: Network, address: string): string | undefined;
+}
+
+/**
+ * Decides on endpoints in turn: each one takes its addresses, link name and place from the rest.
+ */
+function decideEndpoints(
+  connections: readonly Connection[],
+  facts: ConnectFacts,
+): Decision<{ planned: NetworkEndpoint[]; notices: string[] }> {
+  const { sandbox, present, find, poolsOf, neighboursOf, parentAddresses, heldOn } = facts;
+  const problems: IpvlanError[] = [];
+  const planned: NetworkEndpoint[] = [];
+  const pools = new Map<string, Pools>();
+  const notices: string[] = [];
+  for (const { network: name, ...options } of connections) {
+    const target = find(name);
+    if (!target.ok) {
+      problems.push(...target.problems);
+      continue;
+    }
+    const { network } = target;
+    const others = [...present, ...planned];
+    // Not on record yet: the addresses that it gets on other networks of the parent.
+    const given = planned.filter((other) => other.network.id !== network.id)
+      .filter((other) => other.network.parent === network.parent)
+      .flatMap(({ endpoint }) => endpointAddresses(endpoint));
+    const except = [...options.except ?? [], ...given];
+    const decision = decideEndpoint({ ...options, except }, randomHex(6), {
+      network,
+      pools: pools.get(network.id) ?? poolsOf(network),
+      sandbox,
+      endpoints: others.map(({ endpoint }) => endpoint),
+      routes: others.flatMap(({ network, endpoint }) => subnetRoutes(network, endpoint)),
+      neighbours: neighboursOf(network, options.aliases ?? []),
+      parentAddresses: parentAddresses(network),
+      held: heldOn(network.parent),
+      holderElsewhere: (address) =>
+        given.includes(address)
+          ? `the sandbox "${sandbox}"`
+          : facts.holderElsewhere(network, address),
+    });
+    if (!decision.ok) {
+      problems.push(...decision.problems);
+      continue;
+    }
+    planned.push({ network, endpoint: decision.endpoint });
+    pools.set(network.id, decision.pools);
+    notices.push(...decision.notices);
+  }
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, planned, notices };
+}
+
+/** Finds the endpoints that a sandbox has, with their networks. */
+function findPresent(store: Store, sandbox: string): PresentEndpoint[] {
+  return store.endpoints({ sandbox }).map((endpoint) => ({
+    // The store keeps a network as long as it has endpoints.
+    network: withoutState(store.networkById(endpoint.network)!),
+    endpoint,
+  }));
+}
+
+/**
+ * Finds the network of a connection.
+ *
+ * @throws {HalfDoneError} The network, or the sandbox's connection to it, is being made or removed.
+ */
+function findTarget(store: Store, name: string, sandbox: string): Decision<{ network: Network }> {
+  try {
+    const network = findNetwork(store, name);
+    if (!store.endpoints({ network: network.id, sandbox }).every(isReady)) {
+      throw new HalfDoneError(`connection of "${sandbox}" to "${network.name}"`);
+    }
+    return { ok: true, network };
+  } catch (error) {
+    const isWrong = error instanceof NetworkNotFoundError || error instanceof AmbiguousIdError;
+    if (!isWrong) throw error;
+    return { ok: false, problems: [error] };
+  }
+}
+
+function sandboxProblems(
+  store: Store,
+  request: AttachRequest,
+  record: Sandbox | undefined,
+): IpvlanError[] {
+  const { name, namespace, owner, pid, isHost } = request;
+  const isRecorded = record !== undefined;
+  if (owner ?? record?.owner) return ownedProblems(store, request, record);
+  const isPresent = nameIsUsed(name);
+  if (namespace === undefined) {
+    if (!isRecorded) return [sandboxNotFound(store, name)];
+    // `ip` ends when it is to make a link in a namespace that does not exist.
+    return isPresent ? [] : [new SandboxGoneError(name)];
+  }
+  const problem = nameProblem("sandbox", name);
+  if (problem) return [problem];
+  if (isRecorded) return [new SandboxExistsError(name, false)];
+  if (isHost) {
+    const rule = "its network namespace is that of the host itself";
+    return [
+      pid === undefined
+        ? new InvalidOptionError("namespace", name, rule)
+        : new InvalidOptionError("process id", String(pid), rule),
+    ];
+  }
+  if (namespace === "found") return isPresent ? [] : [new NamespaceNotFoundError(name)];
+  return isPresent ? [new SandboxExistsError(name, true)] : [];
+}
+
+/** What is wrong with an engine's sandbox to make or to connect. */
+function ownedProblems(
+  store: Store,
+  { name, namespace, owner, path, namespaceId, connections }: AttachRequest,
+  record: Sandbox | undefined,
+): IpvlanError[] {
+  if (namespace === undefined) {
+    if (!record) return [sandboxNotFound(store, name)];
+    const isThere = record.path === undefined || record.namespaceId === namespaceId;
+    return isThere ? [] : [new SandboxGoneError(name)];
+  }
+  const problem = ownedNameProblem("sandbox", name, owner!);
+  if (problem) return [problem];
+  if (record) return [new SandboxExistsError(name, false)];
+  if (path !== undefined || connections.every(({ handOver }) => handOver)) return [];
+  return [
+    new InvalidOptionError("namespace", "", "its path is needed, as a link is not handed over"),
+  ];
+}

@@ -1,0 +1,137 @@
+// Tests of shared pools against a real etcd on this machine.
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  SharedAddressHeldError,
+  SharedAddressKeptError,
+  SharedPoolDiffersError,
+  SharedPoolExhaustedError,
+  SharedPoolInUseError,
+  SharedPoolsOverlapError,
+} from "../../lib/claims/mod.ts";
+import { release } from "./host.ts";
+import { kindOf, test } from "./kit.ts";
+
+const SUBNET = "10.7.0.0/24";
+const GATEWAY = { "10.7.0.1": "gateway" };
+
+test("a host takes a block, tells its claims, and gives all back", ["a"], async ([a], access) => {
+  const { id } = await a.pools.join(access, SUBNET, GATEWAY);
+  const address = await a.pools.take(id, { sandbox: "c1", network: "n", names: ["c1", "db"] });
+  assertEquals((await kindOf(access, "blocks")).length, 1);
+  assertEquals(await kindOf(access, "claims"), []);
+  assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
+  const claims = await a.pools.claims(access);
+  assertEquals(claims.map(({ since: _since, host: _host, ...rest }) => rest), [
+    { address, sandbox: "c1", network: "n", names: ["c1", "db"] },
+  ]);
+  await assertRejects(() => a.pools.leave(id), SharedPoolInUseError);
+  await release(a, id, address);
+  assertEquals(await kindOf(access, "claims"), []);
+  assertEquals(await kindOf(access, "blocks"), []);
+  await a.pools.leave(id);
+  assertEquals(a.pools.pools(), []);
+  assertEquals((await kindOf(access, "pools")).length, 0);
+});
+
+test("200 addresses of two hosts at once are 200 addresses", ["a", "b"], async (hosts, access) => {
+  const ids = await Promise.all(
+    hosts.map(async ({ pools }) => (await pools.join(access, SUBNET, GATEWAY)).id),
+  );
+  const taken = await Promise.all(
+    hosts.flatMap(({ pools }, host) =>
+      Array.from({ length: 100 }, (_, index) => pools.take(ids[host]!, { sandbox: `c${index}` }))
+    ),
+  );
+  assertEquals(new Set(taken).size, 200);
+  assert(!taken.includes("10.7.0.1") && !taken.includes("10.7.0.0"));
+  for (const { pools } of hosts) assertEquals(await pools.settle(), { untold: 0, lost: [] });
+  assertEquals((await hosts[0]!.pools.claims(access)).length, 200);
+});
+
+test(
+  "a wanted address: free, in use here, in use there, kept there",
+  ["a", "b"],
+  async ([a, b], access) => {
+    const { id } = await a.pools.join(access, SUBNET, GATEWAY);
+    await b.pools.join(access, SUBNET, GATEWAY);
+    assertEquals(await a.pools.take(id, { sandbox: "c1" }, { address: "10.7.0.77" }), "10.7.0.77");
+    await assertRejects(
+      () => a.pools.take(id, { sandbox: "c2" }, { address: "10.7.0.77" }),
+      SharedAddressHeldError,
+      'held by "c1" on this host',
+    );
+    await assertRejects(
+      () => b.pools.take(id, { sandbox: "c2" }, { address: "10.7.0.77" }),
+      SharedAddressHeldError,
+      'held by "c1" on the host "a"',
+    );
+    const own = await a.pools.take(id, { sandbox: "c3" });
+    const kept = own.replace(/\d+$/, (last) => String(Number(last) + 1));
+    await assertRejects(
+      () => b.pools.take(id, { sandbox: "c4" }, { address: kept }),
+      SharedAddressKeptError,
+      'kept by the host "a"',
+    );
+    // An address that was in use and is free again can be taken by every host.
+    await release(a, id, own);
+    assertEquals(await b.pools.take(id, { sandbox: "c3" }, { address: own }), own);
+  },
+);
+
+test("a full pool", ["a", "b"], async ([a, b], access) => {
+  const { id } = await a.pools.join(access, "10.8.0.0/28", {});
+  await b.pools.join(access, "10.8.0.0/28", {});
+  const taken = [];
+  for (let left = 14; left > 0; left--) taken.push(await a.pools.take(id, { sandbox: "c" }));
+  assertEquals(new Set(taken).size, 14);
+  await a.pools.settle();
+  await assertRejects(
+    () => b.pools.take(id, { sandbox: "c" }),
+    SharedPoolExhaustedError,
+    "No address is left in the shared pool 10.8.0.0/28: remove a sandbox",
+  );
+  await release(a, id, taken[5]!);
+  assertEquals(await b.pools.take(id, { sandbox: "c" }), taken[5]);
+});
+
+test("an agent gives away what its host keeps", ["a", "b"], async ([a, b], access) => {
+  const { id } = await a.pools.join(access, "10.8.0.0/28", {});
+  await b.pools.join(access, "10.8.0.0/28", {});
+  const own = [];
+  for (let left = 4; left > 0; left--) {
+    own.push(await a.pools.take(id, { sandbox: "c" }, { range: `10.8.0.${(left - 1) * 4}/30` }));
+  }
+  await assertRejects(
+    () => b.pools.take(id, { sandbox: "d" }),
+    SharedPoolExhaustedError,
+    '"a" keep unused ones and do not answer: run ipvlan agent there',
+  );
+  const stop = new AbortController();
+  const changes = a.pools.watch(access, stop.signal);
+  assertEquals((await changes.next()).value?.kind, "listed");
+  const rest = changes.next();
+  const free = own.map((address) => Number(address.split(".")[3]) + 1);
+  const wanted = `10.8.0.${free.find((last) => last % 4 !== 0)}`;
+  assertEquals(await b.pools.take(id, { sandbox: "d" }, { address: wanted }), wanted);
+  const other = await b.pools.take(id, { sandbox: "e" });
+  assert(![...own, wanted].includes(other));
+  assertEquals(await kindOf(access, "wishes"), []);
+  stop.abort();
+  await rest;
+  await changes.return(undefined);
+  assertEquals((await kindOf(access, "alive")).length, 0);
+});
+
+test("pools that differ or overlap are refused", ["a", "b"], async ([a, b], access) => {
+  await a.pools.join(access, SUBNET, GATEWAY);
+  await assertRejects(
+    () => b.pools.join(access, SUBNET, { "10.7.0.254": "gateway" }),
+    SharedPoolDiffersError,
+    "10.7.0.1 is free here, and gateway there; 10.7.0.254 is gateway here, and free there",
+  );
+  await assertRejects(
+    () => b.pools.join(access, "10.7.0.128/25", {}),
+    SharedPoolsOverlapError,
+    "overlaps the pool 10.7.0.0/24",
+  );
+});

@@ -1,0 +1,68 @@
+/**
+ * Simulated hosts: each has a state folder of its own, and shares pools in a real etcd.
+ *
+ * @module
+ */
+import { type EtcdAccess, placeOf, SharedPools } from "../../lib/claims/mod.ts";
+import { FileLock } from "../../lib/driver/lock.ts";
+import { SqliteStore } from "../../lib/driver/sqlite_store.ts";
+
+/** A host. */
+export interface Host extends Disposable {
+  /** Its name. */
+  name: string;
+  /** Its state folder. */
+  folder: string;
+  /** Its records. */
+  store: SqliteStore;
+  /** Its pools. */
+  pools: SharedPools;
+}
+
+/** Opens a host whose records are in a folder. */
+export function openHost(name: string, folder: string, now?: () => Date): Host {
+  const store = SqliteStore.open(folder);
+  const lock = new FileLock(`${folder}/etcd.lock`);
+  const pools = new SharedPools({
+    store,
+    hostname: name,
+    place: placeOf(folder),
+    lock: (signal) => lock.exclusive({ signal }),
+    now,
+  });
+  return {
+    name,
+    folder,
+    store,
+    pools,
+    [Symbol.dispose]() {
+      pools[Symbol.dispose]();
+      store[Symbol.dispose]();
+    },
+  };
+}
+
+/** Releases addresses, as the driver does: on record first, and then in etcd. */
+export async function release(host: Host, pool: string, ...addresses: string[]): Promise<void> {
+  host.store.transaction(() => {
+    for (const address of addresses) host.pools.release(pool, address);
+  });
+  await host.pools.settle();
+}
+
+/** Reads all keys under a prefix, straight from etcd: from each key without the prefix to its value. */
+export async function keysOf(
+  access: EtcdAccess,
+  prefix = "/ipvlan",
+): Promise<Map<string, unknown>> {
+  const body = { key: btoa(`${prefix}/`), range_end: btoa(`${prefix}0`) };
+  const answer = await fetch(`${access.endpoints[0]}/v3/kv/range`, {
+    method: "POST",
+    body: JSON.stringify(body),
+  });
+  const { kvs = [] } = await answer.json();
+  return new Map(kvs.map(({ key, value }: { key: string; value: string }) => [
+    atob(key).slice(prefix.length + 1),
+    JSON.parse(new TextDecoder().decode(Uint8Array.fromBase64(value))),
+  ]));
+}

@@ -1,0 +1,125 @@
+/**
+ * One run: processes of several hosts take and release addresses while faults come and go; then all is
+ * calm, and the history and what is left are checked.
+ *
+ * @module
+ */
+import { Random } from "../attack/random.ts";
+import { countCalls, differences, doubleHolds, type HostState } from "./checker.ts";
+import { type Fault, fault, sleep } from "./faults.ts";
+import { readHistory } from "./history.ts";
+import { keysOf, openHost } from "./host.ts";
+import { World, type WorldHost } from "./world.ts";
+
+/** Few addresses, so that hosts get in each other's way. */
+const SUBNET = "10.9.0.0/25";
+
+/** What a run came to. */
+export interface Result {
+  /** How many calls took or released an address. */
+  operations: number;
+  /** How many calls there were of each kind, and how they ended. */
+  calls: Record<string, number>;
+  /** How many faults there were of each kind. */
+  faults: Partial<Record<Fault, number>>;
+  /** What must not have happened. */
+  defects: string[];
+}
+
+/** How to run. */
+export interface RunOptions {
+  /** An empty folder. The history is in `history` in it afterwards. */
+  folder: string;
+  /** The seed of the faults, and of what the hosts do. */
+  seed: number;
+  /** How long, in seconds. */
+  seconds: number;
+  /** Prints a line about the progress. */
+  say: (line: string) => void;
+  /** Ends the faults early. All is checked even so. */
+  signal?: AbortSignal;
+}
+
+/** Runs, and checks. */
+export async function run(options: RunOptions): Promise<Result> {
+  const { folder, seed, seconds, say, signal } = options;
+  const random = new Random(seed);
+  await using world = await World.start(folder, SUBNET, random);
+  const faults: Partial<Record<Fault, number>> = {};
+  const end = performance.now() + seconds * 1000;
+  while (performance.now() < end && world.defects.length === 0 && !signal?.aborted) {
+    await sleep(random.below(1000));
+    const name = await fault(world, random);
+    faults[name] = (faults[name] ?? 0) + 1;
+    say(`${Math.round((end - performance.now()) / 1000)} s to go; last fault: ${name}`);
+  }
+  await world.calm();
+  const history = readHistory(world.histories);
+  const defects = [...world.defects, ...doubleHolds(history), ...await checkRest(world)];
+  const calls = countCalls(history);
+  const operations =
+    history.filter(({ call, kind }) => kind !== "begin" && (call === "take" || call === "release"))
+      .length;
+  return { operations, calls, faults, defects };
+}
+
+/** Checks what is left in etcd and on record; and then that nothing is left when all is released. */
+async function checkRest({ cluster, hosts }: World): Promise<string[]> {
+  const access = { endpoints: cluster.endpoints };
+  const defects: string[] = [];
+  const states: HostState[] = [];
+  for (const host of hosts) {
+    await withHost(host, cluster.endpoints, async ({ pools, store }) => {
+      // Nothing is mended, as nothing gets lost: what a kill left half done is on record.
+      for (const mended of await pools.recover()) defects.push(`${host.name}: ${mended}`);
+      const left = await pools.settle();
+      if (left.untold > 0 || left.lost.length > 0) {
+        defects.push(`${host.name} is not settled: ${JSON.stringify(left)}`);
+      }
+      const { id } = store.shared.host("/ipvlan")!;
+      states.push({ id, name: host.name, held: pools.held().map(({ address }) => address) });
+    });
+  }
+  await withHost(hosts[0]!, cluster.endpoints, async ({ pools }) => {
+    defects.push(...differences(states, await pools.claims(access)));
+  });
+  for (const host of hosts) {
+    await withHost(host, cluster.endpoints, async ({ pools, store }) => {
+      const [pool] = pools.pools();
+      store.transaction(() => {
+        for (const { address } of pools.held()) pools.release(pool!.id, address);
+      });
+      await pools.settle();
+    });
+  }
+  for (const key of (await keysOf(access)).keys()) {
+    if (/^(claims|blocks)\//.test(key)) defects.push(`${key} is left`);
+  }
+  return defects;
+}
+
+/** Opens a host that has no process any more, with a network without faults. */
+async function withHost(
+  { name, folder }: WorldHost,
+  endpoints: string[],
+  use: (host: ReturnType<typeof openHost>) => Promise<void>,
+): Promise<void> {
+  using host = openHost(name, folder);
+  for (const { subnet, reserved } of host.pools.pools()) {
+    await host.pools.join({ endpoints }, subnet, reserved);
+  }
+  await use(host);
+}
+
+/** The counts in rows, for people. */
+export function rows({ operations, calls, faults }: Result): string[] {
+  const list = (counts: Record<string, number>) =>
+    Object.entries(counts).sort().map(([name, count]) => `  ${name}: ${count}`);
+  return [
+    "calls, and how they ended:",
+    ...list(calls),
+    "faults:",
+    ...list(faults as Record<string, number>),
+    `${operations} takes and releases`,
+  ];
+}

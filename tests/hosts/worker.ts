@@ -1,0 +1,111 @@
+/**
+ * A process of a simulated host. It takes and releases addresses at random until a signal ends it:
+ * `worker.ts NAME HOST FOLDER HISTORY SEED SUBNET ENDPOINT…`.
+ *
+ * @module
+ */
+import { IpvlanError } from "../../lib/errors.ts";
+import { Random } from "../attack/random.ts";
+import { Recorder } from "./history.ts";
+import { openHost } from "./host.ts";
+
+/** How many addresses a process holds at most. */
+const MOST_HELD = 25;
+
+/** How many calls are under way at a time. */
+const AT_ONCE = 4;
+
+const [name, hostname, folder, histories, seed, subnet, ...endpoints] = Deno.args as [
+  ...[string, string, string, string, string, string],
+  ...string[],
+];
+const random = new Random(Number(seed));
+const access = { endpoints };
+
+// The host's clock jumps. Nothing may depend on it, as it is only shown.
+let jump = 0;
+using host = openHost(hostname, folder, () => new Date(Date.now() + jump));
+using recorder = new Recorder(histories, name);
+const { pools, store } = host;
+
+/** Records a call and its end. An error that is no answer to the call ends the process. */
+async function recorded(
+  call: "take" | "release" | "settle" | "recover",
+  address: string | undefined,
+  run: () => Promise<string | undefined>,
+): Promise<string | undefined> {
+  const number = recorder.next();
+  recorder.write({ call, kind: "begin", number, address });
+  try {
+    const result = await run();
+    recorder.write({ call, kind: "done", number, address: result ?? address });
+    return result;
+  } catch (error) {
+    if (!(error instanceof IpvlanError)) throw error;
+    recorder.write({ call, kind: "failed", number, address, error: error.name });
+  }
+}
+
+const held: string[] = [];
+
+async function take(id: string): Promise<void> {
+  const last = 1 + random.below(126);
+  const wanted = random.once(5) ? { address: subnet.replace(/\d+\/.*/, String(last)) } : {};
+  const holder = { sandbox: name, network: "n", names: [`c${random.below(1000)}`] };
+  const address = await recorded("take", undefined, () => pools.take(id, holder, wanted));
+  if (address !== undefined) held.push(address);
+}
+
+async function release(id: string): Promise<void> {
+  const [address] = held.splice(random.below(held.length), 1);
+  await recorded("release", address, () => {
+    store.transaction(() => pools.release(id, address!));
+    return Promise.resolve(undefined);
+  });
+}
+
+async function work(id: string): Promise<void> {
+  for (;;) {
+    if (random.once(200)) jump = (random.next() - 0.5) * 1e10;
+    if (held.length === 0 || held.length < MOST_HELD && random.once(2)) await take(id);
+    else await release(id);
+    if (random.once(8)) {
+      await recorded("settle", undefined, async () => {
+        await pools.settle();
+        return undefined;
+      });
+    }
+  }
+}
+
+/** Calls until it succeeds. Faults of the network end. */
+async function persist<T>(call: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof IpvlanError)) throw error;
+    }
+  }
+}
+
+const { id } = await persist(() => pools.join(access, subnet, {}));
+// What it held in its former life.
+for (const { sandbox, address } of pools.held(id)) {
+  if (sandbox !== name) continue;
+  held.push(address);
+  recorder.write({ call: "find", kind: "done", number: recorder.next(), address });
+}
+await recorded("recover", undefined, async () => {
+  await pools.recover();
+  return undefined;
+});
+if (name.endsWith(".0")) follow();
+await Promise.all(Array.from({ length: AT_ONCE }, () => work(id)));
+
+/** Does what the host's agent does. */
+async function follow(): Promise<void> {
+  for await (const _ of pools.watch(access, new AbortController().signal)) {
+    // It answers wishes by itself.
+  }
+}

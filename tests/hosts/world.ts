@@ -1,0 +1,146 @@
+/**
+ * The world of a run: a cluster of etcd with three members, and hosts with processes of their own, each
+ * of which reaches each member through a link of its own.
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+import type { Random } from "../attack/random.ts";
+import { Cluster } from "../kit/etcd.ts";
+import { Link } from "./proxy.ts";
+
+/** How many members etcd has. */
+const MEMBERS = 3;
+
+/** How many processes each host has. */
+const PROCESSES = [2, 2, 1, 1, 1];
+
+const WORKER = fileURLToPath(new URL("worker.ts", import.meta.url));
+
+/** A process of a host. */
+export interface Process {
+  /** Its name: `h1.0`. */
+  name: string;
+  /** Its id. */
+  pid: number;
+  /** Resolves when it has ended, to what went wrong, if it was not killed. */
+  ended: Promise<string | undefined>;
+  /** Whether this run has ended it. */
+  isKilled: boolean;
+}
+
+/** A host. */
+export interface WorldHost {
+  /** Its name. */
+  name: string;
+  /** Its state folder. */
+  folder: string;
+  /** Its way to each member. */
+  links: Link[];
+  /** Its processes. */
+  processes: Process[];
+}
+
+/** All of it, in a folder. */
+export class World implements AsyncDisposable {
+  readonly cluster: Cluster;
+  readonly hosts: WorldHost[] = [];
+  /** What processes said that ended by themselves. */
+  readonly defects: string[] = [];
+  /** The folder of the histories. */
+  readonly histories: string;
+  readonly #random: Random;
+  readonly #subnet: string;
+  /** The members that are down. */
+  #down = new Set<number>();
+
+  private constructor(cluster: Cluster, folder: string, subnet: string, random: Random) {
+    this.cluster = cluster;
+    this.histories = `${folder}/history`;
+    this.#subnet = subnet;
+    this.#random = random;
+    Deno.mkdirSync(this.histories);
+    for (const [index, count] of PROCESSES.entries()) {
+      const host: WorldHost = {
+        name: `h${index}`,
+        folder: `${folder}/h${index}`,
+        links: cluster.members.map(({ endpoint }) => new Link(Number(new URL(endpoint).port))),
+        processes: [],
+      };
+      this.hosts.push(host);
+      for (let process = 0; process < count; process++) this.startProcess(host, process);
+    }
+  }
+
+  /** Starts the cluster, and a process for each of the hosts' places. */
+  static async start(folder: string, subnet: string, random: Random): Promise<World> {
+    return new World(await Cluster.start({ members: MEMBERS }), folder, subnet, random);
+  }
+
+  /** Starts a process of a host. */
+  startProcess(host: WorldHost, index: number): void {
+    const name = `${host.name}.${index}`;
+    const seed = this.#random.below(2 ** 31);
+    const endpoints = host.links.map(({ endpoint }) => endpoint);
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "-A", "--no-check", "--cached-only", WORKER],
+        ...[name, host.name, host.folder, this.histories, String(seed), this.#subnet],
+        ...endpoints,
+      ],
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    const wait = async () => {
+      const said = await new Response(child.stderr).text();
+      await child.status;
+      return process.isKilled ? undefined : `${name} ended by itself: ${said}`;
+    };
+    const process: Process = { name, pid: child.pid, isKilled: false, ended: wait() };
+    process.ended.then((defect) => defect !== undefined && this.defects.push(defect));
+    host.processes[index] = process;
+  }
+
+  /** Kills a process, and waits for its end. */
+  async killProcess(host: WorldHost, index: number): Promise<void> {
+    const process = host.processes[index]!;
+    process.isKilled = true;
+    try {
+      Deno.kill(process.pid, "SIGKILL");
+    } catch {
+      // It has ended by itself, which is a defect already.
+    }
+    await process.ended;
+  }
+
+  /** Kills a member: any, which is the leader once in three times. */
+  async killMember(random: Random): Promise<void> {
+    const index = random.below(MEMBERS);
+    this.#down.add(index);
+    await this.cluster.members[index]!.daemon.end("SIGKILL");
+  }
+
+  /** Starts the members again that are down. */
+  async startMembers(): Promise<void> {
+    for (const index of this.#down) await this.cluster.members[index]!.restart();
+    this.#down.clear();
+  }
+
+  /** Kills all processes, and ends all faults. */
+  async calm(): Promise<void> {
+    for (const host of this.hosts) {
+      for (const index of host.processes.keys()) await this.killProcess(host, index);
+      for (const link of host.links) link.trouble = { kind: "none" };
+    }
+    await this.startMembers();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const host of this.hosts) {
+      for (const index of host.processes.keys()) await this.killProcess(host, index);
+      for (const link of host.links) await link[Symbol.asyncDispose]();
+    }
+    await this.cluster[Symbol.asyncDispose]();
+  }
+}

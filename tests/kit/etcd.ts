@@ -1,0 +1,114 @@
+/**
+ * A real etcd for tests, on the loopback of this machine or of a guest. Outside of the lab, its program
+ * comes from the lab's cache of packages.
+ *
+ * @module
+ */
+import { fetchFolders } from "../../lab/fetch.ts";
+import { which } from "../../lab/machine.ts";
+import { Daemon } from "../../scenarios/kit/engines.ts";
+
+/** Finds the program: the machine's own, or the one of Debian 12 in the lab's cache. */
+export async function etcdProgram(): Promise<string> {
+  const installed = which("etcd");
+  if (installed !== undefined) return installed;
+  const say = (line: string) => console.error(line);
+  const [folder] = await fetchFolders(["etcd-server"], { release: "bookworm", say });
+  return `${folder}/usr/bin/etcd`;
+}
+
+/** How to start a cluster. */
+export interface ClusterOptions {
+  /** How many members. @default {1} */
+  members?: number;
+  /** More arguments for each. */
+  args?: readonly string[];
+  /** The scheme of the endpoints for clients. @default {"http"} */
+  scheme?: "http" | "https";
+  /** Whether it waits until its data is on the disk, as it does in use. @default {false} */
+  isDurable?: boolean;
+}
+
+/** A member of a cluster. */
+export interface Member {
+  /** Its endpoint for clients. */
+  endpoint: string;
+  /** Its process. */
+  daemon: Daemon;
+  /** Starts it again, after it has ended. */
+  restart(): Promise<void>;
+}
+
+/** A cluster of etcd whose data is in a temporary folder. */
+export class Cluster implements AsyncDisposable {
+  readonly members: readonly Member[];
+  readonly #folder: string;
+
+  private constructor(members: readonly Member[], folder: string) {
+    this.members = members;
+    this.#folder = folder;
+  }
+
+  /** Starts a cluster, and waits until each member serves clients. */
+  static async start(options: ClusterOptions = {}): Promise<Cluster> {
+    const { members: count = 1, args = [], scheme = "http", isDurable = false } = options;
+    const program = await etcdProgram();
+    const folder = await Deno.makeTempDir({ prefix: "etcd-" });
+    const ports = freePorts(2 * count);
+    const peer = (index: number) => `http://127.0.0.1:${ports[count + index]}`;
+    const cluster = Array.from({ length: count }, (_, i) => `m${i}=${peer(i)}`).join(",");
+    const start = (index: number) => {
+      const endpoint = `${scheme}://127.0.0.1:${ports[index]}`;
+      return Daemon.start([
+        ...[program, "--name", `m${index}`, "--data-dir", `${folder}/m${index}`],
+        ...["--listen-client-urls", endpoint, "--advertise-client-urls", endpoint],
+        ...["--listen-peer-urls", peer(index), "--initial-advertise-peer-urls", peer(index)],
+        ...["--initial-cluster", cluster, "--logger=zap", ...args],
+        ...(isDurable ? [] : ["--unsafe-no-fsync"]),
+      ], { ready: /serving (insecure )?client/, signal: "SIGKILL" });
+    };
+    const started = await Promise.allSettled(ports.slice(0, count).map((_, index) => start(index)));
+    const failed = started.find((one) => one.status === "rejected");
+    const daemons = started.flatMap((one) => one.status === "fulfilled" ? [one.value] : []);
+    const members = daemons.map((daemon, index): Member => ({
+      endpoint: `${scheme}://127.0.0.1:${ports[index]}`,
+      daemon,
+      async restart() {
+        this.daemon = await start(index);
+      },
+    }));
+    const made = new Cluster(members, folder);
+    if (failed) {
+      await made[Symbol.asyncDispose]();
+      throw failed.reason;
+    }
+    return made;
+  }
+
+  /** The endpoints of all members. */
+  get endpoints(): string[] {
+    return this.members.map(({ endpoint }) => endpoint);
+  }
+
+  /** Ends it when this process is about to end, and nothing can be waited for. */
+  killNow(): void {
+    for (const { daemon } of this.members) Deno.kill(daemon.pid, "SIGKILL");
+    Deno.removeSync(this.#folder, { recursive: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.members.map(({ daemon }) => daemon.end()));
+    await Deno.remove(this.#folder, { recursive: true });
+  }
+}
+
+/** Finds TCP ports that nobody listens on now. */
+export function freePorts(count: number): number[] {
+  const listeners = Array.from(
+    { length: count },
+    () => Deno.listen({ hostname: "127.0.0.1", port: 0 }),
+  );
+  const ports = listeners.map(({ addr }) => (addr as Deno.NetAddr).port);
+  for (const listener of listeners) listener.close();
+  return ports;
+}
