@@ -44,6 +44,8 @@ export {
   LinkLeftError,
   type ListedHost,
   MacAddressError,
+  type MadeEndpoint,
+  type MadeSandbox,
   MissingPoolSubnetError,
   MissingSubnetError,
   NameInUseError,

@@ -6,7 +6,7 @@
 import { randomHex } from "../driver/random.ts";
 import type { Prefix } from "../ipam/prefix.ts";
 import { SharedAddressHeldError } from "./errors.ts";
-import type { Compare, KeyValue, Range } from "./etcd.ts";
+import type { Compare, KeyValue, Range } from "./etcd_wire.ts";
 import {
   addressOf,
   bitsOf,

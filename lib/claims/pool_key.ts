@@ -6,7 +6,7 @@
 import { overlaps, parsePrefix } from "../ipam/prefix.ts";
 import { prefixOf } from "./access.ts";
 import { SharedPoolDiffersError, SharedPoolsOverlapError } from "./errors.ts";
-import { type Compare, endOf, type KeyValue } from "./etcd.ts";
+import { type Compare, endOf, type KeyValue } from "./etcd_wire.ts";
 import { lastPart, reservedDifferences, subnetOf } from "./keys.ts";
 import type { PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";

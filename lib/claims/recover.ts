@@ -6,7 +6,7 @@
  */
 import { randomHex } from "../driver/random.ts";
 import { claimsIn } from "./blocks.ts";
-import { endOf, type KeyValue, type Step } from "./etcd.ts";
+import { endOf, type KeyValue, type Step } from "./etcd_wire.ts";
 import { blockSize, lastPart, setText, textOf } from "./keys.ts";
 import { addressesOf, adoptBlock, bitOf, loseBlock, prefixOfPool } from "./local.ts";
 import type { BlockRecord, ClaimRecords, PoolRecord } from "./records.ts";

@@ -4,8 +4,7 @@
  *
  * @module
  */
-import type { Compare, KeyValue, Step } from "./etcd.ts";
-import { endOf } from "./etcd.ts";
+import { type Compare, endOf, type KeyValue, type Step } from "./etcd_wire.ts";
 import { blockSize, countOf, hexOf, lastPart, setText } from "./keys.ts";
 import { addressesOf, adoptBlock, bitOf, loseBlock, prefixOfPool, type Request } from "./local.ts";
 import { claimAddress, claimsIn, claimValue, holdBlock, hostNames } from "./blocks.ts";
@@ -21,9 +20,12 @@ const AT_ONCE = 8;
 /** How often it is looked for what is left before the rest is left to the next call. */
 const ROUNDS = 20;
 
-/** How many changes etcd has not been told, of one pool. */
+/** How many addresses and blocks of a pool etcd has not been told of, or was asked for in vain. */
 export function countUntold({ records }: Pick<Session, "records">, pool: PoolRecord): number {
-  return records.untold(pool.id).length + blocksToTell(records, pool).length;
+  const blocks = records.blocks(pool.id).filter((block) =>
+    block.state === "asked" || isToTell(records, pool, block)
+  );
+  return records.untold(pool.id).length + blocks.length;
 }
 
 /**
@@ -122,12 +124,19 @@ export function giveWish(
 
 /** The first addresses of the blocks of which etcd has to be told something. */
 function blocksToTell(records: Session["records"], pool: PoolRecord): string[] {
-  const firsts = new Set(records.untold(pool.id).map(({ block }) => block));
-  const isIdle = pool.leaving || !records.hasUsed(pool.id);
-  for (const { first, state, dirty } of records.blocks(pool.id)) {
-    if (state === "giving" || state === "held" && (dirty || isIdle)) firsts.add(first);
-  }
-  return [...firsts].filter((first) => first !== undefined).toSorted();
+  const firsts = records.untold(pool.id).flatMap(({ block }) => block === undefined ? [] : [block]);
+  const blocks = records.blocks(pool.id).filter((block) => isToTell(records, pool, block));
+  return [...new Set([...firsts, ...blocks.map(({ first }) => first)])].sort();
+}
+
+/** Whether addresses of a block were given up, or are to be. */
+function isToTell(
+  records: Session["records"],
+  pool: PoolRecord,
+  { state, dirty }: BlockRecord,
+): boolean {
+  if (state !== "held") return state === "giving";
+  return dirty || pool.leaving || !records.hasUsed(pool.id);
 }
 
 /** What etcd is told of a block. */

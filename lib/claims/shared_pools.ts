@@ -1,7 +1,6 @@
 import { formatPrefix, parsePrefix } from "../ipam/prefix.ts";
 import { IpvlanError } from "../errors.ts";
 import { accessProblems, prefixOf } from "./access.ts";
-import { claimAddress, claimAny, heldError, takeBlock } from "./blocks.ts";
 import { throwProblems } from "../driver/errors.ts";
 import {
   EtcdUnreachableError,
@@ -10,11 +9,13 @@ import {
   SharedPoolInUseError,
   SharedPoolNotFoundError,
 } from "./errors.ts";
-import { type CallOptions, endOf, Etcd } from "./etcd.ts";
+import { type CallOptions, Etcd } from "./etcd.ts";
+import { endOf } from "./etcd_wire.ts";
 import { listClaims, listHosts, type Reader, removeHost } from "./hosts.ts";
 import { Keys, reservedDifferences, textOf } from "./keys.ts";
 import { checkWanted, describe, free, type Request, takeKept } from "./local.ts";
 import { changeNetwork, defineNetwork, forgetNetwork } from "./networks.ts";
+import { type Found, obtain } from "./obtain.ts";
 import { joinPool, poolId } from "./pool_key.ts";
 import type { ClaimRecords, PoolRecord } from "./records.ts";
 import { beginAnew, recoverPool } from "./recover.ts";
@@ -38,7 +39,7 @@ import type {
 } from "./types.ts";
 import { readNetwork, type WishValue } from "./values.ts";
 import { watchClaims } from "./watch.ts";
-import { putWish, type Wish } from "./wishes.ts";
+import type { Wish } from "./wishes.ts";
 
 /** How long a call may take before it says that etcd is out of reach, in milliseconds. */
 const PATIENCE = 4500;
@@ -163,7 +164,9 @@ export class SharedPools implements Disposable {
         const found: Found = await this.#run(pool.access, options, async (session) => {
           const address = kept();
           if (address !== undefined) return { address };
-          return await obtain(session, this.#pool(id), request, wanted.range, wish);
+          const found = await obtain(session, this.#pool(id), request, wanted.range, wish);
+          // Before another process of this host gives back the block as unused.
+          return found.address ?? found.wish ? found : { address: kept() };
         });
         if (found.wish && isLast) throw found.wish.error;
         address = found.address;
@@ -193,16 +196,18 @@ export class SharedPools implements Disposable {
 
   /** Tells etcd what it does not know yet. That etcd is out of reach is no error. */
   async settle(): Promise<Unsettled> {
-    let reason: string | undefined;
+    // By prefix. If etcd does not answer for one pool, it does not for the next one.
+    const reasons = new Map<string, string>();
     for (const pool of this.#records.pools()) {
-      if (this.#untold(pool) === 0) continue;
+      if (this.#untold(pool) === 0 || reasons.has(pool.prefix)) continue;
       try {
         await this.#settlePool(pool);
       } catch (error) {
         if (!(error instanceof IpvlanError)) throw error;
-        reason ??= error.message;
+        reasons.set(pool.prefix, error.message);
       }
     }
+    const [reason] = reasons.values();
     const untold = this.#records.pools().reduce((sum, pool) => sum + this.#untold(pool), 0);
     return { untold, ...(reason !== undefined && { reason }), lost: this.#lost() };
   }
@@ -460,7 +465,7 @@ export class SharedPools implements Disposable {
     try {
       await changes.next();
     } catch (error) {
-      if (!signal.aborted && !(error instanceof EtcdUnreachableError)) throw error;
+      if (!signal.aborted && !isOutOfReach(error)) throw error;
     } finally {
       await changes.return(undefined);
     }
@@ -474,36 +479,6 @@ export class SharedPools implements Disposable {
       if (!(error instanceof IpvlanError)) throw error;
     }
   }
-}
-
-/** What came of a request: an address, a wish that others may grant, or neither: look again. */
-interface Found {
-  address?: string;
-  wish?: Wish;
-}
-
-/** Asks etcd for an address. */
-async function obtain(
-  session: Session,
-  pool: PoolRecord,
-  request: Request,
-  range: string | undefined,
-  wish: Wish | undefined,
-): Promise<Found> {
-  // What was given up and has not been told may be just what is wanted.
-  if (countUntold(session, pool) > 0) await settlePool(session, pool);
-  const { address } = request;
-  if (address !== undefined) {
-    const claimed = await claimAddress(session, pool, address, request);
-    if (claimed.kind === "taken") return { address };
-    if (claimed.kind === "held") throw await heldError(session, address, claimed.claim);
-    return { wish: wish ?? await putWish(session, pool, new Set([claimed.host]), { address }) };
-  }
-  // The block is on record: the caller takes one of its addresses, unless another process was faster.
-  if (await takeBlock(session, pool, request.range)) return {};
-  const { taken, keepers } = await claimAny(session, pool, request);
-  if (taken !== undefined) return { address: taken };
-  return { wish: wish ?? await putWish(session, pool, keepers, { range }) };
 }
 
 function isSame(known: PoolRecord, access: EtcdAccess, reserved: Record<string, string>): boolean {

@@ -4,8 +4,10 @@
  *
  * @module
  */
+import { IpvlanError } from "../errors.ts";
 import { EtcdUnreachableError } from "./errors.ts";
-import { type CallOptions, endOf, type Etcd, type KeyValue, type WatchEvent } from "./etcd.ts";
+import type { CallOptions, Etcd, WatchEvent } from "./etcd.ts";
+import { endOf, type KeyValue } from "./etcd_wire.ts";
 import { claimOf } from "./hosts.ts";
 import { type Keys, lastPart, partsOf, textOf } from "./keys.ts";
 import type { SharedChange } from "./types.ts";
@@ -42,7 +44,7 @@ export async function* watchClaims(watching: Watching): AsyncGenerator<SharedCha
       yield* watchOnce(watching);
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof Error)) throw error;
+      if (!(error instanceof IpvlanError)) throw error;
       reason = error.message;
     }
     if (signal.aborted) return;

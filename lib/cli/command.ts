@@ -62,8 +62,9 @@ export interface Context {
    * Opens the driver. `--dry-run` and `--verbose` are set up in it.
    *
    * @param signal Ends its calls. By default, that is {@linkcode Context.interrupted}.
+   * @param resident Whether it is open for long.
    */
-  open(signal?: AbortSignal): Promise<import("../driver/mod.ts").Driver>;
+  open(signal?: AbortSignal, resident?: boolean): Promise<import("../driver/mod.ts").Driver>;
   /** Prints text on standard output; values from outside may be in it. */
   print(text: string): void;
   /** Prints text on standard output that has colours. Values from outside must be escaped in it. */

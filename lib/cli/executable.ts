@@ -7,6 +7,17 @@ import { MissingRightsError } from "../iproute2/kernel.ts";
 import { InvalidOptionError } from "../driver/errors.ts";
 import { neededVariables } from "./unit.ts";
 
+/** A server that may do what an executable file is started for. */
+export interface ServerCaller {
+  /** The path of its socket. */
+  socket: string;
+  /**
+   * The command line that asks the server. The command line without a server is behind it: it starts
+   * that if the server cannot do it.
+   */
+  caller: readonly string[];
+}
+
 /**
  * The text of an executable file that starts `ipvlan` with a command, and with the arguments that the
  * file is started with behind it. An engine may have another environment than the user who installs
@@ -15,17 +26,26 @@ import { neededVariables } from "./unit.ts";
  * @param program The command line that starts `ipvlan`; its first word is an absolute path.
  * @param command The words of the command: `["cni"]`.
  * @param env The environment.
+ * @param server A server to ask first, if the file is started without arguments.
  * @throws {InvalidOptionError} As in {@linkcode neededVariables}.
  */
 export function executableText(
   program: readonly string[],
   command: readonly string[],
   env: Readonly<Record<string, string>>,
+  server?: ServerCaller,
 ): string {
   const variables = neededVariables(env).map(([name, value]) => `export ${name}=${word(value)}\n`);
   const words = [...program, ...command].map(word).join(" ");
+  const ask = server === undefined
+    ? ""
+    : `if [ $# = 0 ] && [ -S ${word(server.socket)} ] && command -v ${server.caller[0]} > /dev/null
+then
+  exec ${server.caller.map(word).join(" ")} ${words}
+fi
+`;
   return `#!/bin/sh\n# Written by "ipvlan ${command.join(" ")} install".\n${variables.join("")}` +
-    `exec ${words} "$@"\n`;
+    `${ask}exec ${words} "$@"\n`;
 }
 
 /** Quotes a word for sh(1). */

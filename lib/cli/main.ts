@@ -92,10 +92,11 @@ function contextOf(command: string, args: Arguments, interrupted: AbortSignal): 
     print,
     printColoured,
     warn,
-    open: async (signal = interrupted) => {
+    open: async (signal = interrupted, resident = false) => {
       const { Driver } = await import("../driver/mod.ts");
       const driver = await Driver.open({
         signal,
+        resident,
         waiting: warn,
         dryRun: dryRun ? print : undefined,
         verbose: args.on("verbose") ? (line) => printError(`+ ${line}`) : undefined,

@@ -111,14 +111,59 @@ export function dockerUnits(
     execStart([...program, "docker", "serve"]),
     "Restart=on-failure",
     "RestartSec=1",
+    // What a call has begun ends with the call: only the server gets the signal.
+    "KillMode=mixed",
     "",
     "[Install]",
     "WantedBy=multi-user.target",
   ];
-  const socketUnit = [
+  return {
+    "ipvlan-docker.service": service.join("\n"),
+    "ipvlan-docker.socket": socketUnit(
+      ["Description=The socket of ipvlan networks for Docker", "Before=docker.service"],
+      socket,
+    ),
+  };
+}
+
+/**
+ * The systemd units of the server of the CNI plugin, by the names of their files. systemd starts it
+ * with the first call.
+ *
+ * @param program The command line that starts `ipvlan`; its first word is an absolute path.
+ * @param env The environment; the unit copies the variables that `ipvlan` needs.
+ * @param socket The path of the socket.
+ * @throws {InvalidOptionError} As {@linkcode systemdUnit}.
+ */
+export function cniUnits(
+  program: readonly string[],
+  env: Readonly<Record<string, string>>,
+  socket: string,
+): Record<string, string> {
+  const service = [
     "[Unit]",
-    "Description=The socket of ipvlan networks for Docker",
-    "Before=docker.service",
+    "Description=ipvlan networks for CNI",
+    "Requires=ipvlan-cni.socket",
+    "After=ipvlan-cni.socket",
+    "StartLimitIntervalSec=0",
+    "",
+    "[Service]",
+    ...environmentLines(env),
+    execStart([...program, "cni", "serve"]),
+    // What a call has begun ends with the call: only the server gets the signal.
+    "KillMode=mixed",
+  ];
+  return {
+    "ipvlan-cni.service": service.join("\n"),
+    "ipvlan-cni.socket": socketUnit(["Description=The socket of ipvlan networks for CNI"], socket),
+  };
+}
+
+/** A unit of a socket that is root's alone. @param about The lines of its first section. */
+function socketUnit(about: readonly string[], socket: string): string {
+  return [
+    "[Unit]",
+    ...about,
     "",
     "[Socket]",
     `ListenStream=${socket}`,
@@ -128,11 +173,7 @@ export function dockerUnits(
     "",
     "[Install]",
     "WantedBy=sockets.target",
-  ];
-  return {
-    "ipvlan-docker.service": service.join("\n"),
-    "ipvlan-docker.socket": socketUnit.join("\n"),
-  };
+  ].join("\n");
 }
 
 /** The lines that set the variables that `ipvlan` needs. */

@@ -31,7 +31,7 @@ import type { EndpointRecord } from "./records.ts";
 import { giveBack, isShared, tell } from "./shared.ts";
 import { lookUpNames } from "./shared_names.ts";
 import { isReady, withoutState } from "./store.ts";
-import type { Connection, Endpoint, Network, Sandbox } from "./types.ts";
+import type { Connection, MadeEndpoint, Network, Sandbox } from "./types.ts";
 
 /** The file of the namespace that a new sandbox takes over; `undefined` if it takes none. */
 export function takenNamespace(
@@ -49,7 +49,7 @@ export interface Attached {
   /** The sandbox. */
   sandbox: Sandbox;
   /** Its new endpoints, in the order asked for. */
-  endpoints: Endpoint[];
+  endpoints: MadeEndpoint[];
   /** What the user should know. */
   notices: string[];
 }
@@ -161,7 +161,11 @@ function toAttached(
 ): Attached {
   return {
     sandbox,
-    endpoints: planned.map(({ network, endpoint }) => toEndpoint(network, endpoint)),
+    endpoints: planned.map(({ network, endpoint }) => ({
+      ...toEndpoint(network, endpoint),
+      // An ipvlan link has the MAC address of its parent.
+      mac: facts?.links.find(({ name }) => name === network.parent)?.address,
+    })),
     notices: planned.length === 0 ? [] : [
       ...notices,
       ...downNotices(planned, facts),

@@ -2,11 +2,14 @@ import { attempt } from "../errors.ts";
 import type { RunProgram } from "../iproute2/shell.ts";
 import { netnsPath } from "../iproute2/words.ts";
 import { InvalidOptionError } from "./errors.ts";
-import { findFiles, type FoundFile } from "./files.ts";
+import { findKnownFiles, type FoundFile, readKnown, statOf } from "./files.ts";
 import type { Sandbox } from "./types.ts";
 
 /** Where `ip -n` looks for namespaces. */
 const FOLDER = "/run/netns";
+
+/** The file with a number that each start of the machine has anew (random(4)). */
+const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 
 /** The file of this process's namespace. */
 const OWN = "/proc/self/ns/net";
@@ -19,7 +22,6 @@ const OWN = "/proc/self/ns/net";
 export class BorrowedNamespaces {
   #run: RunProgram;
   #host: string | undefined;
-  #boot: Promise<string> | undefined;
 
   /**
    * Makes the finder.
@@ -51,7 +53,7 @@ export class BorrowedNamespaces {
     if (file.dev !== own.dev) throw refused("it is not a namespace");
     if (file.ino === host.ino) throw refused("it is that of the host itself");
     // `ip -n` goes from this folder to the file. It exists only once `ip netns add` has run.
-    await this.#run(`mkdir -p ${FOLDER}`, []);
+    if (!statOf(FOLDER)) await this.#run(`mkdir -p ${FOLDER}`, []);
     return await this.#identityOf(file);
   }
 
@@ -90,14 +92,13 @@ export class BorrowedNamespaces {
     found: ReadonlyMap<string, FoundFile>;
   }> {
     const host = this.#host === undefined ? OWN : `${FOLDER}/${this.#host}`;
-    const files = await findFiles(this.#run, OWN, host, ...paths);
+    const files = await findKnownFiles(this.#run, OWN, host, ...paths);
     const found = new Map(files.map((file) => [file.path, file]));
     return { own: found.get(OWN)!, host: found.get(host)!, found };
   }
 
   /** The kernel numbers namespaces anew after each start of the machine. */
   async #identityOf({ ino }: FoundFile): Promise<string> {
-    this.#boot ??= this.#run("cat /proc/sys/kernel/random/boot_id", []).then(({ out }) => out[0]!);
-    return `${await this.#boot} ${ino}`;
+    return `${await readKnown(this.#run, BOOT_ID)} ${ino}`;
   }
 }

@@ -46,8 +46,9 @@ import type {
   AdvertisedRoute,
   ClaimRequest,
   ConnectOptions,
-  Endpoint,
   EngineName,
+  MadeEndpoint,
+  MadeSandbox,
   Network,
   NetworkDetails,
   NetworkSpec,
@@ -159,8 +160,9 @@ export class Driver implements AsyncDisposable {
     return await this.#exclusive(async (parts) => {
       const lookAgain = () => hostFacts(parts);
       const whole = await withSharedSettings(parts, spec);
-      // In a dry run, the kernel does not say what is in the way.
-      const facts = this.#base.isRehearsal ? await lookAgain() : await factsFor(parts, whole);
+      // In a dry run, and with a transient network, the kernel does not say what is in the way.
+      const isNotAsked = this.#base.isRehearsal || whole.transient;
+      const facts = isNotAsked ? await lookAgain() : await factsFor(parts, whole);
       return await createNetwork(parts, whole, facts, lookAgain);
     });
   }
@@ -222,7 +224,7 @@ export class Driver implements AsyncDisposable {
    * @throws {IpvlanError} The class says what is wrong.
    * @throws {ProblemsError} Several things are wrong.
    */
-  async createSandbox(spec: SandboxSpec): Promise<Outcome<SandboxDetails>> {
+  async createSandbox(spec: SandboxSpec): Promise<Outcome<MadeSandbox>> {
     const { name, connections, labels } = spec;
     const request = { name, connections, labels, ...settingsOf(spec) };
     return await this.#createSandbox(request, "made");
@@ -238,7 +240,7 @@ export class Driver implements AsyncDisposable {
    * @throws {IpvlanError} The class says what is wrong.
    * @throws {ProblemsError} Several things are wrong.
    */
-  async adoptSandbox(spec: AdoptSpec): Promise<Outcome<SandboxDetails>> {
+  async adoptSandbox(spec: AdoptSpec): Promise<Outcome<MadeSandbox>> {
     const { owner, pid } = spec;
     const namespace = owner ? "borrowed" : pid === undefined ? "found" : "attached";
     return await this.#createSandbox(spec, namespace);
@@ -350,7 +352,7 @@ export class Driver implements AsyncDisposable {
     network: string,
     sandbox: string,
     options: ConnectOptions = {},
-  ): Promise<Outcome<Endpoint>> {
+  ): Promise<Outcome<MadeEndpoint>> {
     const connections = [{ ...options, network }];
     const { endpoints, notices } = await this.#attach({ name: sandbox, connections });
     return { value: endpoints[0]!, notices };
@@ -652,6 +654,7 @@ export class Driver implements AsyncDisposable {
   /** Ends the driver's processes and closes its store. Networks and sandboxes stay. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#base.programs[Symbol.asyncDispose]();
+    await this.#base.kept?.[Symbol.asyncDispose]();
     await this.#base.closeShared();
     this.#base.store[Symbol.dispose]();
   }
@@ -707,7 +710,7 @@ export class Driver implements AsyncDisposable {
   async #createSandbox(
     spec: AdoptSpec,
     namespace: Sandbox["namespace"],
-  ): Promise<Outcome<SandboxDetails>> {
+  ): Promise<Outcome<MadeSandbox>> {
     const request = { ...spec, connections: spec.connections ?? [], namespace };
     const { sandbox, endpoints, notices } = await this.#attach(request);
     return { value: { ...sandbox, endpoints }, notices };

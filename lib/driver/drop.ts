@@ -65,10 +65,11 @@ export async function dropNetwork(parts: DriverParts, network: Network): Promise
   await unshareNetwork(parts, network);
   const made = byLinkName(store.links());
   const others = store.networks().filter(({ id }) => id !== network.id).map(withoutState);
+  const own = linksUnder(network.parent, made);
+  if (network.transient && own.length === 0) return store.deleteNetwork(network.id);
   const isNeeded = (name: string) => others.some(({ parent }) => standsOn(parent, name, made));
   const ours = (await namespaces.host().link.show({ group: LINK_GROUP })).filter(isOurs);
   const exists = (name: string) => ours.some((link) => link.name === name);
-  const own = linksUnder(network.parent, made);
   // A link is deleted before the one below it.
   const unneeded = own.map(({ name }) => name).filter((name) => !isNeeded(name)).toReversed();
   const kept = own.filter(({ name }) => isNeeded(name) && exists(name));

@@ -1,5 +1,5 @@
 /**
- * Finding files by `stat`. Deno itself reads `/proc` only if it has every permission.
+ * Finding files: by `stat`, as Deno itself reads `/proc` only if it has every permission, or without.
  *
  * @module
  */
@@ -40,6 +40,34 @@ export async function findFiles(run: RunProgram, ...paths: string[]): Promise<Fo
 }
 
 /**
+ * Finds the files that paths lead to, as {@linkcode findFiles} does. It takes no process if this one may
+ * look itself: it may look into `/proc` only if it has every permission.
+ *
+ * @param paths Paths without blanks; no patterns.
+ */
+export async function findKnownFiles(run: RunProgram, ...paths: string[]): Promise<FoundFile[]> {
+  try {
+    return paths.flatMap((path) => {
+      const file = statOf(path);
+      return file ? { path, dev: file.dev, ino: file.ino! } : [];
+    });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+    return await findFiles(run, ...paths);
+  }
+}
+
+/** Reads a file of `/proc` with one line. It takes no process if this one may read it. */
+export async function readKnown(run: RunProgram, path: string): Promise<string> {
+  try {
+    return Deno.readTextFileSync(path).trimEnd();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+    return (await run(`cat ${path}`, [])).out[0]!;
+  }
+}
+
+/**
  * Prints the files that processes have open. `printf` is part of the shell, so the list may be longer
  * than a command line. The braces keep the standard input of the whole from `xargs`.
  */
@@ -56,4 +84,19 @@ export async function findOpenFiles(run: RunProgram): Promise<FoundFile[]> {
 function parseFile(line: string): FoundFile[] {
   const [, path, dev, ino] = /^(\/.*) (\d+) (\d+)$/.exec(line) ?? [];
   return path === undefined ? [] : [{ path, dev: Number(dev), ino: Number(ino) }];
+}
+
+/** The status of a file; `undefined` if it does not exist or may not be read. */
+export function statOf(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch (error) {
+    const { NotFound, NotADirectory, PermissionDenied } = Deno.errors;
+    const isMissing = [NotFound, NotADirectory, PermissionDenied]
+      .some((kind) => error instanceof kind);
+    // No file can have such a name.
+    const isNoName = path.includes("\0") || (error as { code?: string }).code === "ENAMETOOLONG";
+    if (isMissing || isNoName) return undefined;
+    throw error;
+  }
 }

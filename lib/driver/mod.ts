@@ -70,6 +70,8 @@ export type {
   EndpointRoute,
   EndpointState,
   EngineName,
+  MadeEndpoint,
+  MadeSandbox,
   Network,
   NetworkDetails,
   NetworkIpam,

@@ -81,6 +81,12 @@ export interface NamespacesOptions extends WaitOptions {
   /** Wraps the runner of each namespace. */
   wrap?: WrapRunner;
   /**
+   * Answers queries in the host's namespace.
+   *
+   * @default {undefined} A process for each burst does.
+   */
+  kept?: Runner;
+  /**
    * Gives the file of the namespace of an engine's sandbox; `undefined` if the engine has not said
    * which one it is. Until then its links are in the host's namespace.
    */
@@ -133,6 +139,12 @@ export class Namespaces {
   /** `ip` in the host's namespace. */
   host(): Ip {
     return this.#share(this.#options.host);
+  }
+
+  /** `ip` in the host's namespace for queries of which the first is a full `link show`. */
+  hostLook(): Ip {
+    const { kept } = this.#options;
+    return kept ? new Ip(kept) : this.host();
   }
 
   /** `ip` in the namespace of this process. It is the host's if no host was named. */

@@ -222,19 +222,19 @@ export function networkSteps(
   links: readonly LinkSpec[],
   others: readonly Network[] = [],
 ): Step[] {
-  const { parent, mode, flag } = network;
+  const { parent, mode, flag, transient } = network;
   const name = probeName(network);
   const adverts = networkAdverts(network);
-  return [
-    ...linkSteps(links),
+  // The first endpoint of a transient network follows at once, and asks the kernel as well.
+  const probe: Step[] = transient ? [] : [
     {
       line: linkAdd({ type: "ipvlan", name, link: parent, mode, flag, group: LINK_GROUP }),
       undo: { line: linkDel(name) },
       explain: (error) => explainIpvlanAdd(error, parent),
     },
     { line: linkDel(name) },
-    ...advertSteps(adverts, unshared(adverts, others)),
   ];
+  return [...linkSteps(links), ...probe, ...advertSteps(adverts, unshared(adverts, others))];
 }
 
 /**

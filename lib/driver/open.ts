@@ -1,6 +1,7 @@
 import type { SharedPools } from "../claims/mod.ts";
 import { BorrowedNamespaces } from "./borrowed.ts";
 import { HostsFiles } from "./hosts.ts";
+import { KeptLook } from "./kept_look.ts";
 import { FileLock, StateLock } from "./lock.ts";
 import { Namespaces, programsWith, type WrapRunner } from "./namespaces.ts";
 import { KeptOutput } from "./output.ts";
@@ -42,6 +43,13 @@ export interface DriverOptions {
    */
   dryRun?: (command: string) => void;
   /**
+   * Whether the driver is open for long, as in a server. Then it keeps an `ip` process for what it asks
+   * of the host.
+   *
+   * @default {false}
+   */
+  resident?: boolean;
+  /**
    * Ends the calls: see {@linkcode Driver.withSignal}.
    *
    * @default {undefined}
@@ -75,6 +83,8 @@ export interface DriverBase extends
   programLock: string | undefined;
   /** Held by the agent while it runs; `undefined` in a dry run. */
   agentLock: FileLock | undefined;
+  /** Answers queries in the host's namespace, if the driver is open for long. */
+  kept: KeptLook | undefined;
   /** For the calls. Without a file, it never blocks. */
   lock: StateLock;
   /** For sequences of calls. */
@@ -83,7 +93,7 @@ export interface DriverBase extends
 
 /** Opens what drivers on a state folder share. */
 export function openBase(
-  { host, stateDir, dryRun, verbose }: DriverOptions,
+  { host, stateDir, dryRun, verbose, resident }: DriverOptions,
   wrap?: WrapRunner,
 ): DriverBase {
   const folder = stateDir ?? stateFolder();
@@ -104,6 +114,7 @@ export function openBase(
     hosts: new HostsFiles(store, programs, file("hosts.lock")),
     pools: new KnownPools(store),
     report: dryRun ?? verbose,
+    kept: resident ? new KeptLook(host) : undefined,
     isRehearsal: dryRun !== undefined,
     ...sharedPools(store, folder, dryRun !== undefined),
     output: new KeptOutput(folder, dryRun !== undefined),
@@ -144,9 +155,9 @@ function sharedPools(
 /** Makes the parts of a driver with a signal. */
 export function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
   const { host, wrap, store, programLock: lock, programs, hosts, pools, output } = base;
-  const { report, isRehearsal, openShared, hasAgent } = base;
+  const { report, isRehearsal, kept, openShared, hasAgent } = base;
   const pathOf = (sandbox: string) => store.sandbox(sandbox)?.path;
-  const namespaces = new Namespaces({ host, lock, programs, wrap, pathOf, ...wait });
+  const namespaces = new Namespaces({ host, lock, programs, wrap, pathOf, kept, ...wait });
   const partsOn = (namespaces: Namespaces, wait: WaitOptions) => {
     const processes = new Processes(namespaces.run, lock);
     const settings = new SettingsKeeper({ run: namespaces.run, report, isRehearsal });

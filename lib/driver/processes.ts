@@ -2,7 +2,7 @@ import { constants } from "node:os";
 import { MissingRightsError } from "../iproute2/kernel.ts";
 import type { RunProgram } from "../iproute2/shell.ts";
 import { InvalidOptionError } from "./errors.ts";
-import { findFiles } from "./files.ts";
+import { findFiles, findKnownFiles, statOf } from "./files.ts";
 import { LOCK_FD } from "./namespaces.ts";
 import { describeProcess, sayIfLong, untilClosed, type WaitOptions } from "./wait.ts";
 
@@ -57,7 +57,7 @@ export class Processes {
   async in(netns: string, path?: string): Promise<number[]> {
     const file = path === undefined
       ? statOf(`${FOLDER}/${netns}`)
-      : (await findFiles(this.#run, path))[0];
+      : (await findKnownFiles(this.#run, path))[0];
     if (!file) return [];
     return (await this.#all()).filter(({ ino }) => ino === file.ino).map(({ pid }) => pid);
   }
@@ -135,20 +135,5 @@ export class Processes {
   async #search(path: string): Promise<ProcessFile[]> {
     const files = await findFiles(this.#run, `/proc/[0-9]*/${path}`);
     return files.map(({ path, dev, ino }) => ({ pid: Number(path.split("/")[2]), dev, ino }));
-  }
-}
-
-/** The status of a file; `undefined` if it does not exist or may not be read. */
-function statOf(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.statSync(path);
-  } catch (error) {
-    const { NotFound, NotADirectory, PermissionDenied } = Deno.errors;
-    const isMissing = [NotFound, NotADirectory, PermissionDenied]
-      .some((kind) => error instanceof kind);
-    // No file can have such a name.
-    const isNoName = path.includes("\0") || (error as { code?: string }).code === "ENAMETOOLONG";
-    if (isMissing || isNoName) return undefined;
-    throw error;
   }
 }

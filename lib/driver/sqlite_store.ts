@@ -57,6 +57,11 @@ const INTERVAL = 10;
 /** The store's file in the state folder. */
 const FILE = "ipvlan.db";
 
+/** The path of the store's file. @param folder The state folder. */
+export function storeFile(folder: string): string {
+  return `${folder}/${FILE}`;
+}
+
 /** The columns of an endpoint, as SQLite gives them. */
 interface EndpointRow {
   id: string;

@@ -336,6 +336,12 @@ export interface Endpoint {
   gatewayPriority?: number;
 }
 
+/** An endpoint that a call has just made. */
+export interface MadeEndpoint extends Endpoint {
+  /** The MAC address of its link, which is that of the parent; `undefined` if the parent has none. */
+  mac?: string;
+}
+
 /**
  * What the kernel has of an endpoint: `up` if all that is on record is there; `changed` if something
  * differs, such as an address that was deleted by hand; `missing` if it has no link.
@@ -369,6 +375,12 @@ export interface SandboxDetails extends Sandbox {
    * that of the first.
    */
   endpoints: Endpoint[];
+}
+
+/** A sandbox that a call has just made. */
+export interface MadeSandbox extends SandboxDetails {
+  /** Its endpoints. */
+  endpoints: MadeEndpoint[];
 }
 
 /** An address pool to request. */

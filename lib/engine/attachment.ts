@@ -8,7 +8,7 @@ import {
   type AdoptSpec,
   type Connection,
   type Driver,
-  type Endpoint,
+  type MadeEndpoint,
   type Network,
   NetworkExistsError,
   NetworkInUseError,
@@ -39,7 +39,7 @@ export async function attach(
   driver: Driver,
   network: NetworkSpec | string,
   { connection, ...sandbox }: AttachmentSpec,
-): Promise<Outcome<Endpoint>> {
+): Promise<Outcome<MadeEndpoint>> {
   for (;;) {
     const { name, notices } = await requireNetwork(driver, network);
     try {
@@ -109,7 +109,7 @@ async function connect(
   driver: Driver,
   sandbox: Omit<AdoptSpec, "connections">,
   connection: Connection,
-): Promise<Outcome<Endpoint>> {
+): Promise<Outcome<MadeEndpoint>> {
   const { network, ...options } = connection;
   for (;;) {
     try {

@@ -9,12 +9,14 @@ import { fileURLToPath } from "node:url";
 import { LabError } from "../../lab/errors.ts";
 import { fetchPackages } from "../../lab/fetch.ts";
 import { readCommandLine } from "../../lib/command_line.ts";
+import { benchHosts } from "./hosts.ts";
 import { type Measured, render, type Report } from "./results.ts";
 
 const HELP = `Measure the driver against scripts and the CNI plugins.
 
 Usage:
   deno task bench [N…]   make N endpoints; default: 1, 10, 100 and 1000
+  deno task bench hosts  pools that hosts share, with a real etcd on this machine
 
 Options:
   --quick          a short run: 10 and 100 endpoints, each once
@@ -109,6 +111,10 @@ async function measure(request: Request): Promise<Report> {
   return { ...measured, load: [before, Deno.loadavg()[0]!] };
 }
 
+if (Deno.args[0] === "hosts" && Deno.args.length === 1) {
+  console.log(await benchHosts());
+  Deno.exit(0);
+}
 try {
   const request = parse(Deno.args);
   if (!request) {

@@ -1,7 +1,7 @@
 /** The measured times of a task done in one way. */
 export interface Result {
   /** The task: to make endpoints, to remove endpoints, or to run a command. */
-  task: "make" | "remove" | "command";
+  task: string;
   /** The number of endpoints; 1 for a command. */
   size: number;
   /** The name of the way. */
@@ -163,7 +163,8 @@ function format(milliseconds: number): string {
   return milliseconds.toFixed(milliseconds < 100 ? 1 : 0);
 }
 
-function columns(head: string[], rows: string[][]): string[] {
+/** Formats rows as columns, below a head. */
+export function columns(head: string[], rows: string[][]): string[] {
   const all = [head, ...rows];
   const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
   return all.map((row) =>

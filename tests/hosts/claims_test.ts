@@ -1,7 +1,6 @@
 // Tests of shared pools against a real etcd on this machine.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
-  type EtcdAccess,
   SharedAddressHeldError,
   SharedAddressKeptError,
   SharedPoolDiffersError,
@@ -9,57 +8,28 @@ import {
   SharedPoolInUseError,
   SharedPoolsOverlapError,
 } from "../../lib/claims/mod.ts";
-import { Cluster } from "../kit/etcd.ts";
-import { type Host, keysOf, openHost, release } from "./host.ts";
-
-const cluster = await Cluster.start();
-globalThis.addEventListener("unload", () => cluster.killNow());
-
-let prefixes = 0;
-
-/** Runs a test with hosts that share a fresh prefix. */
-function test(
-  name: string,
-  names: string[],
-  run: (hosts: Host[], access: EtcdAccess) => Promise<void>,
-): void {
-  Deno.test(name, async () => {
-    const access = { endpoints: cluster.endpoints, prefix: `/test-${prefixes++}` };
-    using stack = new DisposableStack();
-    const hosts = names.map((name) => {
-      const folder = Deno.makeTempDirSync();
-      stack.defer(() => Deno.removeSync(folder, { recursive: true }));
-      return stack.use(openHost(name, folder));
-    });
-    await run(hosts, access);
-  });
-}
-
-/** The keys of a kind, with their values. */
-async function kindOf(access: EtcdAccess, kind: string): Promise<[string, unknown][]> {
-  const keys = await keysOf(access, access.prefix);
-  return [...keys].filter(([key]) => key.startsWith(`${kind}/`));
-}
+import { release } from "./host.ts";
+import { kindOf, test } from "./kit.ts";
 
 const SUBNET = "10.7.0.0/24";
 const GATEWAY = { "10.7.0.1": "gateway" };
 
 test("a host takes a block, tells its claims, and gives all back", ["a"], async ([a], access) => {
-  const { id } = await a!.pools.join(access, SUBNET, GATEWAY);
-  const address = await a!.pools.take(id, { sandbox: "c1", network: "n", names: ["c1", "db"] });
+  const { id } = await a.pools.join(access, SUBNET, GATEWAY);
+  const address = await a.pools.take(id, { sandbox: "c1", network: "n", names: ["c1", "db"] });
   assertEquals((await kindOf(access, "blocks")).length, 1);
   assertEquals(await kindOf(access, "claims"), []);
-  assertEquals(await a!.pools.settle(), { untold: 0, lost: [] });
-  const claims = await a!.pools.claims(access);
+  assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
+  const claims = await a.pools.claims(access);
   assertEquals(claims.map(({ since: _since, host: _host, ...rest }) => rest), [
     { address, sandbox: "c1", network: "n", names: ["c1", "db"] },
   ]);
-  await assertRejects(() => a!.pools.leave(id), SharedPoolInUseError);
-  await release(a!, id, address);
+  await assertRejects(() => a.pools.leave(id), SharedPoolInUseError);
+  await release(a, id, address);
   assertEquals(await kindOf(access, "claims"), []);
   assertEquals(await kindOf(access, "blocks"), []);
-  await a!.pools.leave(id);
-  assertEquals(a!.pools.pools(), []);
+  await a.pools.leave(id);
+  assertEquals(a.pools.pools(), []);
   assertEquals((await kindOf(access, "pools")).length, 0);
 });
 
@@ -81,8 +51,7 @@ test("200 addresses of two hosts at once are 200 addresses", ["a", "b"], async (
 test(
   "a wanted address: free, in use here, in use there, kept there",
   ["a", "b"],
-  async (hosts, access) => {
-    const [a, b] = hosts as [Host, Host];
+  async ([a, b], access) => {
     const { id } = await a.pools.join(access, SUBNET, GATEWAY);
     await b.pools.join(access, SUBNET, GATEWAY);
     assertEquals(await a.pools.take(id, { sandbox: "c1" }, { address: "10.7.0.77" }), "10.7.0.77");
@@ -109,8 +78,7 @@ test(
   },
 );
 
-test("a full pool", ["a", "b"], async (hosts, access) => {
-  const [a, b] = hosts as [Host, Host];
+test("a full pool", ["a", "b"], async ([a, b], access) => {
   const { id } = await a.pools.join(access, "10.8.0.0/28", {});
   await b.pools.join(access, "10.8.0.0/28", {});
   const taken = [];
@@ -126,8 +94,7 @@ test("a full pool", ["a", "b"], async (hosts, access) => {
   assertEquals(await b.pools.take(id, { sandbox: "c" }), taken[5]);
 });
 
-test("an agent gives away what its host keeps", ["a", "b"], async (hosts, access) => {
-  const [a, b] = hosts as [Host, Host];
+test("an agent gives away what its host keeps", ["a", "b"], async ([a, b], access) => {
   const { id } = await a.pools.join(access, "10.8.0.0/28", {});
   await b.pools.join(access, "10.8.0.0/28", {});
   const own = [];
@@ -155,8 +122,7 @@ test("an agent gives away what its host keeps", ["a", "b"], async (hosts, access
   assertEquals((await kindOf(access, "alive")).length, 0);
 });
 
-test("pools that differ or overlap are refused", ["a", "b"], async (hosts, access) => {
-  const [a, b] = hosts as [Host, Host];
+test("pools that differ or overlap are refused", ["a", "b"], async ([a, b], access) => {
   await a.pools.join(access, SUBNET, GATEWAY);
   await assertRejects(
     () => b.pools.join(access, SUBNET, { "10.7.0.254": "gateway" }),

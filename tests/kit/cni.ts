@@ -60,8 +60,13 @@ export function inputOf({ conf }: CniCall): string {
 /** Calls the plugin in this process, as a process of its own starts slowly in the lab. */
 export async function callPlugin(call: CniCall): Promise<CniAnswer> {
   const { status, output }: PluginAnswer = await runPlugin(variablesOf(call), inputOf(call), {
-    open: () => Driver.open(),
+    folder: Deno.cwd(),
+    withDriver: async (run) => {
+      await using driver = await Driver.open();
+      return await run(driver);
+    },
     warn: () => {},
+    log: () => {},
   });
   return { status, output: output === undefined ? undefined : JSON.parse(JSON.stringify(output)) };
 }

@@ -1,33 +1,40 @@
 import { InterruptedError } from "../../errors.ts";
 import { Interrupt } from "../../signals.ts";
-import { PLUGIN_NAME, versionAnswer } from "../../engine/cni/version.ts";
+import { versionAnswer } from "../../engine/cni/version.ts";
 import type { Command } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import { executableText, writeExecutable } from "../executable.ts";
-import { thisProgram } from "../unit.ts";
-
-/** Where runtimes look for plugins. */
-const FOLDER = "/opt/cni/bin";
 
 const command: Command = {
-  usage: "[install [DIR]]",
+  usage: "[OPTIONS] [install [DIR] | serve]",
   example: `ipvlan cni install
+systemctl daemon-reload
+systemctl enable --now ipvlan-cni.socket
 CNI_COMMAND=VERSION ipvlan cni < /dev/null`,
-  options: [],
+  options: [
+    { name: "print-unit", help: "with install: print the systemd units, and do nothing else" },
+    { name: "socket", value: "PATH", help: "with serve: the socket to listen at" },
+    {
+      name: "verbose",
+      help: "print each ip line as it is run, the stack of an error, and each call that is served",
+    },
+  ],
   positionals: [0, 2],
   statuses: [["0", "done"], ["1", "an error, which is on standard output as JSON"]],
-  async run(args, { command, open, print, warn }) {
-    const [word, folder = FOLDER] = args.positionals;
-    if (word === "install") {
-      const text = executableText(thisProgram(), ["cni"], Deno.env.toObject());
-      print(await writeExecutable(folder, PLUGIN_NAME, text));
-      return 0;
+  async run(args, context) {
+    const { command, open, print, warn } = context;
+    const [word, folder] = args.positionals;
+    const forOther = [
+      ...args.on("print-unit") && word !== "install" ? ["--print-unit is for install"] : [],
+      ...args.value("socket") !== undefined && word !== "serve" ? ["--socket is for serve"] : [],
+      ...folder !== undefined && word === "serve" ? ["serve takes no folder"] : [],
+    ];
+    if (word !== undefined && word !== "install" && word !== "serve") {
+      forOther.unshift(`The word ${JSON.stringify(word)} is not known: write install or serve`);
     }
-    if (word !== undefined) {
-      throw new UsageError(command, [
-        `The word ${JSON.stringify(word)} is not known: write install`,
-      ]);
-    }
+    if (forOther.length > 0) throw new UsageError(command, forOther);
+    // As runtimes wait for each call, it loads only what it needs.
+    if (word === "install") return await (await import("../cni_install.ts")).install(args, context);
+    if (word === "serve") return await (await import("../cni_server.ts")).serveCalls(args, context);
     // A terminal has no configuration to give.
     const text = Deno.stdin.isTerminal() ? "" : await new Response(Deno.stdin.readable).text();
     if (Deno.env.get("CNI_COMMAND") === "VERSION") {
@@ -38,8 +45,13 @@ CNI_COMMAND=VERSION ipvlan cni < /dev/null`,
     // After a signal, what was begun is undone, and the answer says to try again.
     using interrupt = new Interrupt({ reason: new InterruptedError() });
     const { status, output } = await runPlugin(Deno.env.toObject(), text, {
-      open: () => open(interrupt.signal),
+      folder: Deno.cwd(),
+      withDriver: async (run) => {
+        await using driver = await open(interrupt.signal);
+        return await run(driver);
+      },
       warn,
+      log: (printed) => void Deno.stderr.writeSync(printed),
     });
     if (output !== undefined) print(JSON.stringify(output, null, 4));
     return status;

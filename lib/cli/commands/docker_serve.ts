@@ -18,7 +18,7 @@ docker network create -d ipvlan-kit --subnet=192.168.20.0/24 -o parent=eth0.20 i
   statuses: [["0", "a signal ended it, after the calls under way"], ["1", "it could not start"]],
   async run(args, { open, warn }) {
     using interrupt = new Interrupt({ again: (status) => Deno.exit(status) });
-    await using driver = await open();
+    await using driver = await open(undefined, true);
     const socket = args.value("socket") ?? passedSocket(Deno.env.toObject(), Deno.pid) ?? SOCKET;
     await runPlugin({
       driver,

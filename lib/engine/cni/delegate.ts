@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { CniCommand, Variables } from "./environment.ts";
 import { CniError, CODE } from "./errors.ts";
 import { isObject, readResult, type Result, show } from "./result.ts";
@@ -12,32 +13,38 @@ export interface Delegate {
   variables: Variables;
   /** The configuration, as it came. */
   text: string;
+  /** The folder to run it in. */
+  folder: string;
+  /** Gets what it prints on standard error. */
+  log(printed: Uint8Array): void;
 }
 
 /**
- * Runs an IPAM plugin with the environment and the configuration of this one. Its log goes to this
- * one's.
+ * Runs an IPAM plugin with the environment and the configuration of this one.
  *
  * @param command The command; undoing ADD takes DEL.
  * @returns What it printed, as JSON; `undefined` if it printed nothing.
  * @throws {CniError} It has failed, with the code and the words that it gave.
  */
 export async function runDelegate(
-  { type, path, variables, text }: Delegate,
+  { type, path, variables, text, folder, log }: Delegate,
   command: CniCommand,
 ): Promise<unknown> {
-  const file = await findPlugin(type, path);
+  const file = await findPlugin(type, path.map((each) => resolve(folder, each)));
   const child = new Deno.Command(file, {
+    cwd: folder,
+    clearEnv: true,
     env: { ...defined(variables), CNI_COMMAND: command },
     stdin: "piped",
     stdout: "piped",
-    stderr: "inherit",
+    stderr: "piped",
   }).spawn();
   const output = new Response(child.stdout).text();
+  const logged = child.stderr.pipeTo(new WritableStream({ write: log }));
   const writer = child.stdin.getWriter();
   // A plugin that does not read its input to the end breaks the pipe, and may succeed all the same.
   await writer.write(new TextEncoder().encode(text)).then(() => writer.close()).catch(() => {});
-  const [printed, { success, code }] = await Promise.all([output, child.status]);
+  const [printed, { success, code }] = await Promise.all([output, child.status, logged]);
   const answer = parse(printed);
   if (success) {
     if (answer.ok) return answer.value;

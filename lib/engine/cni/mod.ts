@@ -4,11 +4,15 @@
  *
  * @module
  */
-import { ProblemsError, throwProblems } from "../../driver/errors.ts";
+import {
+  HalfDoneError,
+  ProblemsError,
+  SandboxNotFoundError,
+  throwProblems,
+} from "../../driver/errors.ts";
 import type { Driver, SandboxDetails } from "../../driver/mod.ts";
 import { IpvlanError } from "../../errors.ts";
 import { PoolExhaustedError } from "../../ipam/mod.ts";
-import { Ip } from "../../iproute2/ip.ts";
 import { attach, detach } from "../attachment.ts";
 import { type Delegate, readGiven, runDelegate } from "./delegate.ts";
 import type { AttachmentKey, Variables } from "./environment.ts";
@@ -40,10 +44,14 @@ export interface PluginAnswer {
 
 /** What a call of the plugin needs besides its words. */
 export interface PluginContext {
-  /** Opens the driver. */
-  open(): Promise<Driver>;
+  /** The folder that the plugin was called in. */
+  folder: string;
+  /** Runs a function with the driver. */
+  withDriver<T>(run: (driver: Driver) => Promise<T>): Promise<T>;
   /** Writes a line to the log. */
   warn(line: string): void;
+  /** Writes to the log what an IPAM plugin has written to its own. */
+  log(printed: Uint8Array): void;
 }
 
 /** One call of the plugin, with all that its parts need. */
@@ -64,7 +72,7 @@ interface Call extends CniRequest {
 export async function runPlugin(
   variables: Variables,
   text: string,
-  { open, warn }: PluginContext,
+  { folder, withDriver, warn, log }: PluginContext,
 ): Promise<PluginAnswer> {
   const cniVersion = versionOf(text);
   const failed = (problems: readonly CniError[]) => ({
@@ -76,13 +84,14 @@ export async function runPlugin(
   const { source } = read.request.conf;
   const { path } = read.request.environment;
   const delegate = source.kind === "ipam"
-    ? { type: source.type, path, variables, text }
+    ? { type: source.type, path, variables, text, folder, log }
     : undefined;
   try {
-    await using driver = await open();
-    const result = read.request.conf.isIpam
-      ? await runIpam(read.request, driver)
-      : await run({ ...read.request, driver, delegate, warn });
+    const result = await withDriver(async (driver) =>
+      read.request.conf.isIpam
+        ? await runIpam(read.request, driver)
+        : await run({ ...read.request, driver, delegate, warn })
+    );
     return result ? { status: 0, output: formatResult(result, cniVersion) } : { status: 0 };
   } catch (error) {
     if (!(error instanceof IpvlanError)) warn(`${(error as Error).stack ?? error}`);
@@ -149,8 +158,7 @@ async function add(call: Call): Promise<Result> {
  */
 async function makeLink(call: Call, given: Result | undefined): Promise<Result> {
   const { driver, conf, environment, warn } = call;
-  await using ip = await Ip.open();
-  const { network, sandbox, connection } = planLink(call, await findParent(conf, ip), given);
+  const { network, sandbox, connection } = planLink(call, await findParent(conf), given);
   await labelLink(driver, sandbox.name, environment.ifname, conf.name);
   const attachment = { ...sandbox, connection };
   const { value, notices } = await attach(driver, network, attachment).catch(async (error) => {
@@ -161,10 +169,7 @@ async function makeLink(call: Call, given: Result | undefined): Promise<Result> 
   });
   notices.forEach(warn);
   try {
-    const made = driver.inspectNetwork(value.network);
-    // An ipvlan link has the MAC address of its parent.
-    const link = (await ip.link.show()).find(({ name }) => name === made.parent);
-    return resultOf(call, made, value, link?.address, given);
+    return resultOf(call, driver.findNetwork(value.network)!, value, given);
   } catch (error) {
     await detach(driver, sandbox.name, environment.ifname);
     throw error;
@@ -193,8 +198,14 @@ async function labelLink(
   await driver.labelSandbox(sandbox, { ...found.labels, [confLabel(ifname)]: conf });
 }
 
+/** Finds a sandbox that is ready. */
 function findSandbox(driver: Driver, name: string): SandboxDetails | undefined {
-  return driver.listSandboxes().find((sandbox) => sandbox.name === name);
+  try {
+    return driver.inspectSandbox(name);
+  } catch (error) {
+    const isNotReady = error instanceof SandboxNotFoundError || error instanceof HalfDoneError;
+    if (!isNotReady) throw error;
+  }
 }
 
 /** Removes the link of an attachment, if there is one, and then its addresses. */
@@ -247,8 +258,7 @@ async function removeLinks(
 
 /** Checks that a container could be attached now. @throws {IpvlanError} Something is in the way. */
 async function checkStatus(call: Call): Promise<undefined> {
-  await using ip = await Ip.open();
-  const problems = await statusProblems(call, call.driver, ip);
+  const problems = await statusProblems(call, call.driver);
   throwProblems([...problems, ...await problemsOf(() => forward(call))]);
 }
 

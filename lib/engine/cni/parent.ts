@@ -1,4 +1,4 @@
-import type { Ip } from "../../iproute2/ip.ts";
+import { Ip } from "../../iproute2/ip.ts";
 import type { Conf } from "./conf.ts";
 import { parentOf } from "./translate.ts";
 
@@ -6,16 +6,16 @@ import { parentOf } from "./translate.ts";
  * Finds the parent of a configuration's network; `undefined` for a network of `ipvlan`'s own. Without a
  * master, it is on the link of the host's default route.
  *
- * @param ip `ip` in the host's namespace.
  * @throws {CniError} There is neither a master nor a default route.
  */
-export async function findParent(conf: Conf, ip: Ip): Promise<string | undefined> {
+export async function findParent(conf: Conf): Promise<string | undefined> {
   if (conf.source.kind === "network") return undefined;
-  return parentOf(conf, conf.master === undefined ? await defaultLink(ip) : undefined);
+  return parentOf(conf, conf.master === undefined ? await defaultLink() : undefined);
 }
 
 /** The link of the host's default route: the IPv4 one, or else the IPv6 one. */
-async function defaultLink(ip: Ip): Promise<string | undefined> {
+async function defaultLink(): Promise<string | undefined> {
+  await using ip = await Ip.open();
   for (const family of [4, 6] as const) {
     const found = (await ip.route.show(family)).find(({ dst }) => dst === "default");
     if (found) return found.dev ?? found.nexthops[0]?.dev;

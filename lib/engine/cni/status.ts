@@ -3,7 +3,7 @@ import { subnetsOf } from "../../driver/network.ts";
 import { IpvlanError } from "../../errors.ts";
 import { endpointAddresses } from "../../ipam/address.ts";
 import { type Family, Pools } from "../../ipam/mod.ts";
-import type { Ip } from "../../iproute2/ip.ts";
+import { Ip } from "../../iproute2/ip.ts";
 import type { Link } from "../../iproute2/link.ts";
 import { CniError, CODE } from "./errors.ts";
 import { findParent } from "./parent.ts";
@@ -17,16 +17,16 @@ import { type CniRequest, networkOf } from "./translate.ts";
 export async function statusProblems(
   { conf }: CniRequest,
   driver: Driver,
-  ip: Ip,
 ): Promise<CniError[]> {
   const unavailable = (message: string) => new CniError(CODE.notAvailable, message);
   try {
-    const network = networkOf(conf, await findParent(conf, ip));
+    const network = networkOf(conf, await findParent(conf));
     const name = typeof network === "string" ? network : network.name;
     if (typeof network !== "string" && !driver.findNetwork(name)) {
       return (await driver.problemsOf(network)).map(({ message }) => unavailable(message));
     }
     const found = driver.inspectNetwork(name);
+    await using ip = await Ip.open();
     return [...parentProblems(found, await ip.link.show()), ...poolProblems(found)];
   } catch (error) {
     if (!(error instanceof IpvlanError)) throw error;

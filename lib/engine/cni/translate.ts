@@ -8,7 +8,7 @@ import { ETCD } from "../../driver/ipam_options.ts";
 import type {
   AdoptSpec,
   ConnectOptions,
-  Endpoint,
+  MadeEndpoint,
   Network,
   NetworkIpam,
   NetworkSpec,
@@ -195,17 +195,15 @@ function followGiven(given: Result): ConnectOptions {
 /**
  * The result of ADD.
  *
- * @param mac The MAC address of the link.
  * @param given The addresses and routes that an IPAM plugin or the plugin before has given.
  */
 export function resultOf(
   { environment, conf }: CniRequest,
   network: Network,
-  endpoint: Endpoint,
-  mac: string | undefined,
+  endpoint: MadeEndpoint,
   given: Result | undefined,
 ): Result {
-  const link = { name: endpoint.ifname, mac, sandbox: environment.netns };
+  const link = { name: endpoint.ifname, mac: endpoint.mac, sandbox: environment.netns };
   const ips = endpointAddresses(endpoint).map((address): ResultAddress => {
     const gateway = given
       ? given.ips.find((each) => each.address === address)?.gateway

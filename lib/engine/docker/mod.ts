@@ -9,6 +9,7 @@ import { IpvlanError } from "../../errors.ts";
 import type { Handler, Handlers } from "./handlers.ts";
 import { IPAM_HANDLERS } from "./ipam.ts";
 import { NETWORK_HANDLERS } from "./network.ts";
+import { socketName } from "../socket.ts";
 import { type Answer, failure, serve } from "./serve.ts";
 
 /** The name of the plugin, as in `docker network create -d ipvlan-kit`. */
@@ -109,8 +110,7 @@ export async function runPlugin(
     socket,
     signal,
     answer: (method, text) => answer(method, text, context),
-    listening: () =>
-      warn(`Listening at ${typeof socket === "number" ? "the socket of systemd" : socket}`),
+    listening: () => warn(`Listening at ${socketName(socket)}`),
     called: (method, { status, body }, milliseconds) => {
       const failed = status === 200 ? "" : `: ${(body as { Err: string }).Err}`;
       if (verbose || failed) warn(`${method}: ${status} in ${milliseconds} ms${failed}`);

@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { dirname } from "node:path";
-import { IpvlanError } from "../../errors.ts";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { listen } from "../socket.ts";
 
 /** An answer to a call. */
 export interface Answer {
@@ -35,14 +34,6 @@ export const MAX_BODY = 2 ** 20;
 /** The type that Docker asks for. */
 const CONTENT_TYPE = "application/vnd.docker.plugins.v1.2+json";
 
-/** The socket cannot be made. */
-export class SocketError extends IpvlanError {
-  /** Makes the error from the socket's path and the reason. */
-  constructor(path: string, reason: string, options?: ErrorOptions) {
-    super(`The socket "${path}" cannot be made: ${reason}`, options);
-  }
-}
-
 /** Serves calls until the signal. @throws {SocketError} The socket cannot be made. */
 export async function serve(options: ServeOptions): Promise<void> {
   const { socket, listening, signal } = options;
@@ -61,70 +52,6 @@ export async function serve(options: ServeOptions): Promise<void> {
   server.close();
   await Promise.all(calls);
   server.closeAllConnections();
-}
-
-/** Starts to listen. At the end of the scope, a socket that it made is removed. */
-async function listen(server: Server, socket: string | number): Promise<Disposable> {
-  if (typeof socket === "number") {
-    await started(server, () => server.listen({ fd: socket }));
-    return { [Symbol.dispose]: () => {} };
-  }
-  try {
-    await Deno.mkdir(dirname(socket), { recursive: true, mode: 0o700 });
-    await removeStale(socket);
-    // The socket is root's alone from its first moment on.
-    const umask = Deno.umask(0o177);
-    try {
-      await started(server, () => server.listen({ path: socket }));
-    } finally {
-      Deno.umask(umask);
-    }
-  } catch (error) {
-    if (error instanceof SocketError) throw error;
-    throw new SocketError(socket, (error as Error).message, { cause: error });
-  }
-  const inode = Deno.lstatSync(socket).ino;
-  return {
-    [Symbol.dispose]: () => {
-      // Another server may have put its own in this place.
-      if (inodeOf(socket) === inode) Deno.removeSync(socket);
-    },
-  };
-}
-
-function inodeOf(path: string): number | null | undefined {
-  try {
-    return Deno.lstatSync(path).ino;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Resolves when a server listens. Throws if it cannot. */
-async function started(server: Server, listen: () => void): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.once("listening", resolve);
-    listen();
-  });
-}
-
-/** Removes the socket of a server that was killed. @throws {SocketError} Something else is there. */
-async function removeStale(path: string): Promise<void> {
-  try {
-    const { isSocket } = await Deno.lstat(path);
-    if (!isSocket) throw new SocketError(path, "something else has this name");
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    throw error;
-  }
-  try {
-    (await Deno.connect({ transport: "unix", path })).close();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
-    return await Deno.remove(path);
-  }
-  throw new SocketError(path, "another program listens there: end it first");
 }
 
 /** Handles one request. */

@@ -174,7 +174,7 @@ Deno.test("a network of ipvlan's own is named, and not made", () => {
 });
 
 Deno.test("a result has the form of the version", () => {
-  const own = resultOf(request(OWN), NETWORK, ENDPOINT, "02:00:00:00:00:01", undefined);
+  const own = resultOf(request(OWN), NETWORK, { ...ENDPOINT, mac: "02:00:00:00:00:01" }, undefined);
   const rest = {
     interfaces: [{ name: "eth0", mac: "02:00:00:00:00:01", sandbox: "/proc/806/ns/net" }],
     routes: [{ dst: "0.0.0.0/0", gw: "192.168.20.1" }],
@@ -196,7 +196,7 @@ Deno.test("the result in L3 has a route without a gateway, and name servers of t
   const dns = { nameservers: ["192.168.20.53"], search: ["example.com"] };
   const l3 = { ...NETWORK, mode: "l3" as const };
   const dual = { ...ENDPOINT, ip6: "fd20::2/64" };
-  const result = resultOf(request({ ...OWN, dns }), l3, dual, undefined, undefined);
+  const result = resultOf(request({ ...OWN, dns }), l3, dual, undefined);
   assertEquals(result.ips.map(({ gateway }) => gateway), [undefined, undefined]);
   assertEquals(result.routes, [{ dst: "0.0.0.0/0" }, { dst: "::/0" }]);
   assertEquals(result.dns, dns);
@@ -204,7 +204,7 @@ Deno.test("the result in L3 has a route without a gateway, and name servers of t
 
 Deno.test("the result has the gateway and the routes of the IPAM plugin, as it gave them", () => {
   const endpoint = { ...ENDPOINT, ip: "192.168.1.80/24" };
-  const result = resultOf(request(HOST_LOCAL), NETWORK, endpoint, undefined, given());
+  const result = resultOf(request(HOST_LOCAL), NETWORK, endpoint, given());
   assertEquals(result.ips, [{ interface: 0, ...GIVEN.ips[0]! }]);
   assertEquals(result.routes, GIVEN.routes);
 });
@@ -233,7 +233,7 @@ Deno.test("GC leaves what is valid, and what other configurations have made", ()
 
 Deno.test("CHECK reports what is missing or changed, also against the result of ADD", () => {
   const prevResult = formatResult(
-    resultOf(request(OWN), NETWORK, ENDPOINT, undefined, undefined),
+    resultOf(request(OWN), NETWORK, ENDPOINT, undefined),
     "1.0.0",
   );
   const asked = request({ ...OWN, prevResult }, { CNI_COMMAND: "CHECK" });

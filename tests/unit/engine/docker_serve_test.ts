@@ -3,12 +3,8 @@ import { request } from "node:http";
 import type { Driver } from "../../../lib/driver/mod.ts";
 import type { Handlers } from "../../../lib/engine/docker/handlers.ts";
 import { answer } from "../../../lib/engine/docker/mod.ts";
-import {
-  MAX_BODY,
-  serve,
-  type ServeOptions,
-  SocketError,
-} from "../../../lib/engine/docker/serve.ts";
+import { MAX_BODY, serve, type ServeOptions } from "../../../lib/engine/docker/serve.ts";
+import { SocketError } from "../../../lib/engine/socket.ts";
 import { IpvlanError } from "../../../lib/errors.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
 

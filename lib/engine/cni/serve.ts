@@ -1,0 +1,136 @@
+/**
+ * The server that answers calls of the plugin, so that not each call starts a process of `ipvlan`.
+ * `caller.ts` says what it and its callers say to each other.
+ *
+ * @module
+ */
+import { createServer, type Socket } from "node:net";
+import { listen } from "../socket.ts";
+import { type CallAnswer, MAX_CALL, type PassedCall, readCall, writeAnswer } from "./caller.ts";
+
+/** What a server of calls does. */
+export interface ServeOptions {
+  /** The path of the socket to make, or the file descriptor of one that systemd has made. */
+  socket: string | number;
+  /** The first line to a caller; `undefined` if the server can answer no more, and has to end. */
+  greeting: () => string | undefined;
+  /**
+   * Answers a call; it never throws. It comes to its end also if the caller has gone: a runtime has to
+   * call DEL after an ADD that has failed for it.
+   */
+  answer: (call: PassedCall) => Promise<CallAnswer>;
+  /** Called when the server listens. */
+  listening: () => void;
+  /** Ends the server: it takes no more calls, and answers those that it has taken. */
+  signal: AbortSignal;
+  /**
+   * After how many milliseconds without a call it ends by itself.
+   *
+   * @default {undefined} It does not.
+   */
+  idle?: number;
+}
+
+/** How long a server that ends waits for the calls of those that it has greeted, in milliseconds. */
+const GRACE = 1000;
+
+/** Serves calls until its end. @throws {SocketError} The socket cannot be made. */
+export async function serve(options: ServeOptions): Promise<void> {
+  const { socket, greeting, listening, signal, idle } = options;
+  const ending = new AbortController();
+  const end = () => ending.abort();
+  signal.addEventListener("abort", end, { once: true });
+  const calls = new Set<Promise<void>>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const rest = () => {
+    if (idle !== undefined && calls.size === 0) timer = setTimeout(end, idle);
+  };
+  const server = createServer((connection) => {
+    clearTimeout(timer);
+    const first = greeting();
+    if (first === undefined) {
+      connection.destroy();
+      return end();
+    }
+    const call = converse(connection, first, options.answer, ending.signal).finally(() => {
+      calls.delete(call);
+      rest();
+    });
+    calls.add(call);
+  });
+  using _socket = await listen(server, socket);
+  listening();
+  rest();
+  if (signal.aborted) end();
+  if (!ending.signal.aborted) {
+    await new Promise((resolve) => ending.signal.addEventListener("abort", resolve));
+  }
+  server.close();
+  while (calls.size > 0) await Promise.all(calls);
+  clearTimeout(timer);
+  signal.removeEventListener("abort", end);
+}
+
+/** Answers one call. @param ending Aborted when the server is to end. */
+async function converse(
+  connection: Socket,
+  greeting: string,
+  answer: ServeOptions["answer"],
+  ending: AbortSignal,
+): Promise<void> {
+  const closed = new Promise<void>((resolve) => connection.once("close", () => resolve()));
+  // A caller that is killed resets its connection.
+  connection.on("error", () => {});
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const giveUp = () => timer = setTimeout(() => connection.destroy(), GRACE);
+  if (ending.aborted) giveUp();
+  else ending.addEventListener("abort", giveUp, { once: true });
+  connection.write(`${greeting}\n`);
+  const body = await readBody(connection);
+  ending.removeEventListener("abort", giveUp);
+  clearTimeout(timer);
+  if (body) {
+    connection.end(writeAnswer(await answer(readCall(body))));
+  } else {
+    connection.destroy();
+  }
+  await closed;
+}
+
+/** The longest first line of a call: the digits of its length. */
+const MAX_DIGITS = String(MAX_CALL).length;
+
+/**
+ * Reads a call: a line with its length in bytes, and the call. Resolves to `undefined` if it is none, or
+ * if it does not come to its end. A caller sends one call, and waits for the answer.
+ */
+function readBody(connection: Socket): Promise<Uint8Array | undefined> {
+  const { promise, resolve } = Promise.withResolvers<Uint8Array | undefined>();
+  let head = "";
+  let body: Uint8Array | undefined;
+  let received = 0;
+  connection.once("close", () => resolve(undefined));
+  connection.once("end", () => resolve(undefined));
+  connection.on("data", (chunk: Uint8Array) => {
+    let rest = chunk;
+    if (!body) {
+      const end = chunk.indexOf(NEWLINE);
+      head += new TextDecoder().decode(chunk.subarray(0, end < 0 ? undefined : end));
+      const size = Number(head);
+      if (!/^\d*$/.test(head) || head.length > MAX_DIGITS || size > MAX_CALL) {
+        return resolve(undefined);
+      }
+      if (end < 0) return;
+      body = new Uint8Array(size);
+      rest = chunk.subarray(end + 1);
+    }
+    if (received + rest.length > body.length) return resolve(undefined);
+    body.set(rest, received);
+    received += rest.length;
+    if (received === body.length) resolve(body);
+  });
+  return promise;
+}
+
+/** The character that ends a line. */
+const NEWLINE = 10;
