@@ -2,8 +2,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   AddressHeldError,
+  AgentRunsError,
   Driver,
   EtcdUnreachableError,
+  HostAliveError,
   type NetworkSpec,
   SharedAddressHeldError,
   SharedNetworkDiffersError,
@@ -261,3 +263,76 @@ Deno.test("a dry run asks etcd for nothing and changes nothing in it", () =>
     assertEquals(await keys(), before);
     assertEquals(one!.driver.listSandboxes(), []);
   }));
+
+/** The lines of a sandbox's hosts file, without those that every file has. */
+function hostLines(sandbox: string): string[] {
+  const lines = Deno.readTextFileSync(`/etc/netns/${sandbox}/hosts`).trim().split("\n");
+  return lines.filter((line) => !/^#|localhost/.test(line));
+}
+
+Deno.test("without an agent, a sandbox finds those of other hosts that were there before it", () =>
+  withHosts(2, async ({ hosts: [one, two] }) => {
+    for (const { driver } of [one!, two!]) {
+      await driver.createNetwork({ ...LAN, subnets: ["192.168.20.0/24"] });
+    }
+    const create = async ({ driver }: SharingHost, name: string, aliases: string[] = []) => {
+      const connections = [{ network: "lan", aliases }];
+      return (await driver.createSandbox({ name, connections })).value.endpoints[0]!.ip!.split(
+        "/",
+      )[0];
+    };
+    const web = await create(one!, "web", ["www"]);
+    const db = await create(two!, "db");
+    assertEquals(hostLines("db"), [`${db} db db.lan`, `${web} web www web.lan`]);
+    assertEquals(hostLines("web"), [`${web} web www web.lan`]);
+    await two!.driver.removeSandbox("db");
+    const cache = await create(one!, "cache");
+    assertEquals(hostLines("cache"), [`${web} web www web.lan`, `${cache} cache cache.lan`]);
+  }));
+
+Deno.test("an agent writes the names of other hosts as they come and go, and keeps its host alive", () =>
+  withHosts(2, async ({ hosts: [one, two], stop, start }) => {
+    const ending = new AbortController();
+    const said: string[] = [];
+    const agent = one!.driver.runAgent({
+      signal: ending.signal,
+      notify: (sentence) => said.push(sentence),
+    });
+    try {
+      await assertRejects(() => one!.driver.runAgent({ signal: ending.signal }), AgentRunsError);
+      for (const { driver } of [one!, two!]) {
+        await driver.createNetwork({ ...LAN, subnets: ["192.168.20.0/24"] });
+      }
+      const web = (await make4(one!, "web"))!;
+      const alive = async () => (await two!.driver.listHosts()).filter(({ isAlive }) => isAlive);
+      await waitFor(async () => (await alive()).length > 0);
+      const [host] = await alive();
+      await assertRejects(() => two!.driver.removeHost(host!.id), HostAliveError);
+      const db = (await make4(two!, "db"))!;
+      await waitFor(() => hostLines("web").length === 2);
+      assertEquals(hostLines("web"), [`${web} web web.lan`, `${db} db db.lan`]);
+      await stop();
+      await waitFor(() => said.length > 0);
+      await start();
+      await two!.driver.removeSandbox("db");
+      await waitFor(() => hostLines("web").length === 1);
+      assertEquals(hostLines("web"), [`${web} web web.lan`]);
+    } finally {
+      ending.abort();
+      await agent;
+    }
+    assert(!(await two!.driver.listHosts()).some(({ isAlive }) => isAlive));
+  }));
+
+/** Makes a sandbox on a network with IPv4 alone, and returns its address. */
+async function make4({ driver }: SharingHost, name: string): Promise<string | undefined> {
+  const { value } = await driver.createSandbox({ name, connections: [{ network: "lan" }] });
+  return value.endpoints[0]!.ip?.split("/")[0];
+}
+
+/** Waits until a condition holds, for at least 10 seconds. The caller checks it again afterwards. */
+async function waitFor(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 500 && !await condition(); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
