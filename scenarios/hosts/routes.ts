@@ -6,7 +6,9 @@
 import { doesNotReach, type Finding, reaches } from "../../lib/check/mod.ts";
 import type { Family } from "../../lib/ipam/address.ts";
 import type { RoutingDaemon } from "../../lib/routing/config.ts";
+import type { Bird } from "../kit/bird.ts";
 import { failsWith, shows } from "../kit/engine_checks.ts";
+import type { Frr } from "../kit/frr.ts";
 import { engineScenario, type Scenario, type StatementId, type Tour } from "../kit/mod.ts";
 import type { RouteChange } from "../kit/route_monitor.ts";
 import { LAN, LAN_ADDRESS, type RoutedHost, RoutedHosts, TOR } from "../kit/routed_hosts.ts";
@@ -25,10 +27,20 @@ const FAMILIES = {
   },
 } as const;
 
-/** The line that prints a host's configuration of a routing daemon. */
-export function configLine({ asn, router }: RoutedHost, daemon: RoutingDaemon = "frr"): string {
+/** Starts a routing daemon on a host, with the configuration that `ipvlan` prints for it. */
+export async function startDaemon(
+  tour: Tour,
+  world: RoutedHosts,
+  host: RoutedHost,
+  daemon: RoutingDaemon,
+): Promise<Frr | Bird> {
+  const { asn, router, under } = host;
   const neighbors = `--neighbor ${router[4]} --neighbor ${router[6]}`;
-  return `ipvlan advertise --config ${daemon} --asn ${asn} ${neighbors}`;
+  const line = `ipvlan advertise --config ${daemon} --asn ${asn} ${neighbors}`;
+  const config = await tour.perform(line, under);
+  return daemon === "frr"
+    ? await world.startFrr(host, config)
+    : await world.startBird(host, config);
 }
 
 /** Checks that one change follows another within a second. */
@@ -85,11 +97,8 @@ export async function announce(
     shows("ipvlan doctor says that nobody listens", `${under} ipvlan doctor; true`, "nobody"),
   );
 
-  const config = await tour.perform(configLine(one, daemon), one.under);
-  await using first = daemon === "frr"
-    ? await world.startFrr(one, config)
-    : await world.startBird(one, config);
-  await using _second = await world.startFrr(two, await tour.perform(configLine(two), two.under));
+  await using first = await startDaemon(tour, world, one, daemon);
+  await using _second = await startDaemon(tour, world, two, "frr");
   await torRoutes.until(new RegExp(`^${literal(subnets[0])} .*via ${literal(viaOf(one, family))}`));
   await torRoutes.until(new RegExp(`^${literal(b1)} `));
   await torRoutes.until(new RegExp(`^${literal(b2)} `));
