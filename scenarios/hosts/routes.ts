@@ -75,12 +75,12 @@ export async function announce(
   const [one, two] = world.hosts;
   const { options, subnets, addresses } = FAMILIES[family];
   const [a1, b1, b2] = addresses;
-  const create = (subnet: string, advertise: string) =>
+  const create = (subnet: string, mode: string, advertise: string) =>
     `ipvlan network create -d ipvlan ${options}--subnet=${subnet} -o parent=eth0 ` +
-    `-o ipvlan_mode=l3 -o advertise=${advertise}`;
-  tour.note("host1 announces its whole subnet, and host2 each address");
-  await tour.perform(`${create(subnets[0], "subnet")} net1`, one.under);
-  await tour.perform(`${create(subnets[1], "address")} net2`, two.under);
+    `-o ipvlan_mode=${mode} -o advertise=${advertise}`;
+  tour.note("host1 announces its whole subnet, and host2, in mode l3s, each address");
+  await tour.perform(`${create(subnets[0], "l3", "subnet")} net1`, one.under);
+  await tour.perform(`${create(subnets[1], "l3s", "address")} net2`, two.under);
   await tour.perform("ipvlan run -d --net=net1 --name=a1", one.under);
   await tour.perform("ipvlan run -d --net=net1 --name=a2", one.under);
   await tour.perform("ipvlan run -d --net=net2 --name=b1", two.under);
@@ -121,6 +121,9 @@ export async function announce(
     reaches("b1", LAN_ADDRESS[family]),
     reaches(LAN, a1),
     reaches(LAN, b1),
+    // What it costs.
+    doesNotReach(one.netns, a1, { control: LAN }),
+    doesNotReach(two.netns, b1, { control: LAN }),
     statics(TOR!),
     statics(one.netns),
     statics(two.netns),
