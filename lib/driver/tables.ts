@@ -10,7 +10,7 @@ export const VERSION = 3;
 /** The tables, in an order in which none comes before one that it refers to. */
 export const TABLE_NAMES = [
   ...["network", "link", "sandbox", "endpoint", "pool", "claim"],
-  ...["shared_host", "shared_pool", "shared_block", "shared_address"],
+  ...["shared_host", "shared_pool", "shared_block", "shared_address", "shared_name"],
 ];
 
 /**
@@ -106,8 +106,20 @@ const SHARED_TABLES = `
   ) STRICT;
 `;
 
+/** The table of the names that sandboxes of other hosts are found by: see `lib/driver/shared_names.ts`. */
+const NAME_TABLE = `
+  CREATE TABLE shared_name (
+    prefix TEXT NOT NULL,
+    address TEXT NOT NULL,
+    network TEXT NOT NULL,
+    names TEXT NOT NULL,
+    PRIMARY KEY (prefix, address)
+  ) STRICT;
+  CREATE INDEX shared_name_network ON shared_name (prefix, network);
+`;
+
 /** Makes the tables of version 2 those of version 3. */
-export const FROM_VERSION_2 = SHARED_TABLES;
+export const FROM_VERSION_2 = `${SHARED_TABLES} ${NAME_TABLE}`;
 
 /** Makes the tables of version 1 those of version 3. */
 export const FROM_VERSION_1 = `
@@ -140,7 +152,7 @@ export const TABLES = `
   ) STRICT;
   ${ENDPOINT_TABLE}
   ${POOL_TABLES}
-  ${SHARED_TABLES}
+  ${FROM_VERSION_2}
 `;
 
 /** The parent of a network, and the link below a link. A damaged record has none. */

@@ -75,6 +75,7 @@ console.log((await driver.restore()).missing, await driver.recover());
 await driver.restore(1);
 await driver.restoreNetwork("n");
 driver.withSignal(AbortSignal.timeout(1000)).listNetworks();
+await driver.runAgent({ signal: AbortSignal.timeout(100) });
 await driver.removeHost("gone").catch(({ name }) => console.log(name));
 console.log((await driver.listHosts()).length);
 await driver.sequence(() => Promise.resolve());
