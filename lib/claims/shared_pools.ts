@@ -356,13 +356,12 @@ export class SharedPools implements Disposable {
   }
 
   #lost(): Lost[] {
-    return this.#addresses().filter(({ state }) => state === "lost")
-      .map(({ pool, address, holder, host = "" }) => ({
-        ...holder,
-        pool,
-        address: textOf(address),
-        host,
-      }));
+    return this.#records.lost().map(({ pool, address, holder, host = "" }) => ({
+      ...holder,
+      pool,
+      address: textOf(address),
+      host,
+    }));
   }
 
   #untold(pool: PoolRecord): number {
