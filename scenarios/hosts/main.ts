@@ -3,9 +3,12 @@
  *
  * @module
  */
-import { main, type Scenario, SUITES } from "../kit/mod.ts";
+import { main, SUITES } from "../kit/mod.ts";
+import killed from "./killed.ts";
+import members from "./members.ts";
+import names from "./names.ts";
 
 // In the order of their statements.
-const scenarios: Scenario[] = [];
+const scenarios = [...names, ...members, ...killed];
 
 if (import.meta.main) Deno.exit(await main(scenarios, Deno.args, SUITES.hosts));
