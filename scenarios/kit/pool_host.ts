@@ -125,11 +125,13 @@ export class PoolHost implements AsyncDisposable {
     await this.#deleteNamespaces();
   }
 
-  /** Deletes the namespaces of its sandboxes, and its own. */
+  /** Deletes the namespaces of its sandboxes, its cable, and its own namespace. */
   async #deleteNamespaces(): Promise<void> {
     await using ip = await Ip.open();
     const own = (await ip.netns.list()).filter((name) => name.startsWith(`${this.name}-`));
     await Promise.all(own.map((name) => ip.netns.del(name)));
+    // The kernel would delete its cable some time after the namespace.
+    await ip.link.del(this.name);
     await ip.netns.del(this.netns);
   }
 
