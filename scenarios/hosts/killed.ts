@@ -61,7 +61,7 @@ const killed: Scenario[] = engineScenario(
         { length: 5 },
         (_, index) => two.make(`host2-${round}-${index}`, "lan"),
       );
-      await reached.promise;
+      await Promise.race([reached.promise, settled]);
       await one.crash();
       await Promise.all([settled, ...others]);
       await one.boot();
