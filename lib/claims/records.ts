@@ -26,6 +26,11 @@ export interface HostRecord {
   revision: number;
   /** Whether a request that nobody waits for may still be carried out. */
   unsure: boolean;
+  /**
+   * Why nothing may be given away: `removed`, or `replaced NAME` by the name of the host that uses its
+   * id.
+   */
+  refused: string | undefined;
   /** Where it was used last: see `placeOf`. */
   place: string;
 }
@@ -113,11 +118,11 @@ export class ClaimRecords {
   /** Adds this host under a prefix, or replaces its record. */
   putHost(host: HostRecord): void {
     this.#db.run(
-      `INSERT INTO shared_host (prefix, id, epoch, nonce, asked, revision, unsure, place)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+      `INSERT INTO shared_host (prefix, id, epoch, nonce, asked, revision, unsure, refused, place)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (prefix) DO UPDATE SET id = excluded.id, epoch = excluded.epoch,
          nonce = excluded.nonce, asked = excluded.asked, revision = excluded.revision,
-         unsure = excluded.unsure, place = excluded.place`,
+         unsure = excluded.unsure, refused = excluded.refused, place = excluded.place`,
       host.prefix,
       host.id,
       host.epoch,
@@ -125,6 +130,7 @@ export class ClaimRecords {
       host.asked ?? null,
       host.revision,
       Number(host.unsure),
+      host.refused ?? null,
       host.place,
     );
   }
@@ -132,6 +138,11 @@ export class ClaimRecords {
   /** Says whether a request that nobody waits for may still be carried out. */
   setUnsure(prefix: string, unsure: boolean): void {
     this.#db.run("UPDATE shared_host SET unsure = ? WHERE prefix = ?", Number(unsure), prefix);
+  }
+
+  /** Says why nothing may be given away; without a reason, it may. */
+  setRefused(prefix: string, refused?: string): void {
+    this.#db.run("UPDATE shared_host SET refused = ? WHERE prefix = ?", refused ?? null, prefix);
   }
 
   /** All pools, by id. */
@@ -269,8 +280,13 @@ export class ClaimRecords {
   }
 }
 
-function readHost({ asked, unsure, ...row }: Row): HostRecord {
-  return { ...row, asked: asked ?? undefined, unsure: unsure === 1 } as HostRecord;
+function readHost({ asked, unsure, refused, ...row }: Row): HostRecord {
+  return {
+    ...row,
+    asked: asked ?? undefined,
+    unsure: unsure === 1,
+    refused: refused ?? undefined,
+  } as HostRecord;
 }
 
 function readPool({ access, reserved, next, leaving, ...row }: Row): PoolRecord {

@@ -251,6 +251,7 @@ function addHost({ store, place }: SessionParts, prefix: string): HostRecord {
     asked: undefined,
     revision: 0,
     unsure: false,
+    refused: undefined,
     place,
   };
   store.shared.putHost(host);

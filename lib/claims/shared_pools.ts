@@ -13,7 +13,7 @@ import { type CallOptions, Etcd } from "./etcd.ts";
 import { endOf } from "./etcd_wire.ts";
 import { listClaims, listHosts, type Reader, removeHost } from "./hosts.ts";
 import { Keys, reservedDifferences, textOf } from "./keys.ts";
-import { checkWanted, describe, free, type Request, takeKept } from "./local.ts";
+import { checkWanted, describe, free, refuse, type Request, takeKept } from "./local.ts";
 import { changeNetwork, defineNetwork, forgetNetwork } from "./networks.ts";
 import { type Found, obtain } from "./obtain.ts";
 import { joinPool, poolId } from "./pool_key.ts";
@@ -109,8 +109,8 @@ export class SharedPools implements Disposable {
       next: known?.next,
       leaving: false,
     };
-    const joined = await this.#run(access, this.#within(), (session) => joinPool(session, pool));
-    return { id, access, subnet: canonical, reserved: joined.reserved };
+    await this.#run(access, this.#within(), (session) => joinPool(session, pool));
+    return { id, access, subnet: canonical, reserved };
   }
 
   /**
@@ -298,12 +298,15 @@ export class SharedPools implements Disposable {
         mended.push(...await this.#run(access, this.#within(), recover, true));
       } catch (error) {
         if (!(error instanceof HostRemovedError)) throw error;
-        const { store } = this.#options;
-        store.transaction(() => beginAnew(this.#records, prefix));
+        this.#options.store.transaction(() => beginAnew(this.#records, prefix));
         mended.push(`This host was not in etcd under ${prefix}, and has registered anew`);
         mended.push(...await this.#run(access, this.#within(), recover, true));
       }
     }
+    const { store } = this.#options;
+    store.transaction(() => {
+      for (const { prefix } of this.#records.pools()) this.#records.setRefused(prefix);
+    });
     const lost = this.#lost().map(({ address, sandbox, host }) =>
       `The address ${address} of ${JSON.stringify(sandbox)} is held by the host ` +
       `${JSON.stringify(host)}: remove one of them`
@@ -318,27 +321,17 @@ export class SharedPools implements Disposable {
   async *watch(access: EtcdAccess, signal: AbortSignal): AsyncGenerator<SharedChange> {
     const { etcd, keys, options } = this.#reader(access);
     const { store, hostname } = this.#options;
-    let hostId: string | undefined;
-    while (hostId === undefined) {
-      try {
-        hostId = await this.#run(
-          access,
-          this.#within(),
-          (session) => Promise.resolve(session.hostId),
-        );
-      } catch (error) {
-        if (!isOutOfReach(error)) throw error;
-        yield { kind: "broken", reason: (error as Error).message };
-        if (signal.aborted) return;
-      }
-    }
+    const begin = () => {
+      const idOf = (session: Session) => Promise.resolve(session.hostId);
+      return this.#run(access, this.#within(), idOf, true);
+    };
     const answer = async (subnet: string, wish: WishValue) => {
       const pool = this.#records.pool(poolId(access, subnet));
       if (!pool) return;
       store.transaction(() => giveWish({ records: this.#records }, pool, wish));
       await this.#settlePool(pool);
     };
-    yield* watchClaims({ etcd, keys, hostId, hostname, options, answer, signal });
+    yield* watchClaims({ etcd, keys, begin, hostname, options, answer, signal });
   }
 
   /** Closes the connections to etcd. */
@@ -408,6 +401,7 @@ export class SharedPools implements Disposable {
       });
     } catch (error) {
       const at = performance.now();
+      this.#options.store.transaction(() => refuse(this.#records, prefixOf(access), error));
       if (error instanceof EtcdUnreachableError) this.#unreachable = { at, error };
       const known = this.#unreachable;
       // The calls before this one have waited for etcd.

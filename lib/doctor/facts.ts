@@ -36,6 +36,11 @@ export interface DoctorFacts {
   view?: DoctorView;
   /** The addresses of ipvlan links in all namespaces that can be found. */
   held: HeldAddress[];
+  /**
+   * The routing daemons in this network namespace: `zebra`, `bird`. They are only looked for if a
+   * network advertises routes.
+   */
+  routingDaemons: string[];
   /** The parents to examine. */
   parents: ParentFacts[];
 }

@@ -14,6 +14,7 @@ import {
   WANTED,
 } from "./facts.ts";
 import { gatherParent } from "./gather_parent.ts";
+import { findRoutingDaemons } from "./gather_routing.ts";
 
 /** What to examine. */
 export interface DoctorOptions {
@@ -66,6 +67,9 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
     ipv6: await gatherIPv6(),
     state,
     held: [],
+    routingDaemons: state.networks.some(({ advertise }) => advertise !== undefined)
+      ? await findRoutingDaemons(signal)
+      : [],
     parents: [],
   };
   if (facts.ip === undefined) return facts;

@@ -66,6 +66,7 @@ const SHARED_TABLES = `
     asked TEXT,
     revision INTEGER NOT NULL,
     unsure INTEGER NOT NULL,
+    refused TEXT,
     place TEXT NOT NULL
   ) STRICT;
   CREATE TABLE shared_pool (

@@ -8,6 +8,9 @@ import {
   SharedPoolInUseError,
   SharedPoolsOverlapError,
 } from "../../lib/claims/mod.ts";
+import { IpvlanError } from "../../lib/errors.ts";
+import { OutsideSubnetError } from "../../lib/ipam/errors.ts";
+import { succeed } from "../kit/processes.ts";
 import { release } from "./host.ts";
 import { kindOf, test } from "./kit.ts";
 
@@ -134,4 +137,68 @@ test("pools that differ or overlap are refused", ["a", "b"], async ([a, b], acce
     SharedPoolsOverlapError,
     "overlaps the pool 10.7.0.0/24",
   );
+});
+
+test("20 processes of a host at once share its blocks", ["a"], async ([a], access) => {
+  const child = new URL("child.ts", import.meta.url).pathname;
+  const args = [a.folder, access.prefix!, SUBNET, access.endpoints[0]!];
+  const printed = await Promise.all(
+    Array.from(
+      { length: 20 },
+      () => succeed(Deno.execPath(), "run", "-A", "--no-check", "--cached-only", child, ...args),
+    ),
+  );
+  const addresses = printed.map((text) => text.trim()).sort();
+  assertEquals(new Set(addresses).size, 20);
+  assertEquals((await a.pools.claims(access)).map(({ address }) => address).sort(), addresses);
+  assertEquals((await kindOf(access, "blocks")).length, 2);
+  assertEquals((await kindOf(access, "hosts")).length, 1);
+});
+
+test("IPv6, small pools, and ranges", ["a", "b"], async ([a, b], access) => {
+  const { id } = await a.pools.join(access, "FD00:7::/64", { "fd00:7::1": "gateway" });
+  await b.pools.join(access, "fd00:7::/64", { "fd00:7::1": "gateway" });
+  const wanted = { address: "fd00:7:0::0077" };
+  assertEquals(await a.pools.take(id, { sandbox: "c" }, wanted), "fd00:7::77");
+  await assertRejects(() => b.pools.take(id, { sandbox: "c" }, wanted), SharedAddressHeldError);
+  const taken = await Promise.all(
+    [a, b].flatMap(({ pools }) =>
+      Array.from({ length: 70 }, () => pools.take(id, { sandbox: "c" }))
+    ),
+  );
+  assertEquals(new Set(taken).size, 140);
+  assert(taken.every((address) => /^fd00:7::[0-9a-f:]+$/.test(address)));
+
+  const pair = (await a.pools.join(access, "10.7.1.0/31", {})).id;
+  await b.pools.join(access, "10.7.1.0/31", {});
+  const ends = [
+    await a.pools.take(pair, { sandbox: "c" }),
+    await a.pools.take(pair, { sandbox: "c" }),
+  ];
+  assertEquals(ends.sort(), ["10.7.1.0", "10.7.1.1"]);
+  await assertRejects(() => b.pools.take(pair, { sandbox: "c" }), SharedPoolExhaustedError);
+
+  const pool = (await a.pools.join(access, SUBNET, {})).id;
+  await b.pools.join(access, SUBNET, {});
+  const range = "10.7.0.8/29";
+  const inside = await Promise.all(
+    Array.from({ length: 8 }, () => a.pools.take(pool, { sandbox: "c" }, { range })),
+  );
+  assertEquals(inside.map((address) => Number(address.split(".")[3])).sort((x, y) => x - y), [
+    ...[8, 9, 10, 11, 12, 13, 14, 15],
+  ]);
+  for (const host of [a, b]) {
+    await assertRejects(
+      () => host.pools.take(pool, { sandbox: "c" }, { range }),
+      SharedPoolExhaustedError,
+      "No address is left in the shared pool 10.7.0.8/29",
+    );
+  }
+  await assertRejects(
+    () => a.pools.take(pool, { sandbox: "c" }, { range: "10.9.0.0/24" }),
+    OutsideSubnetError,
+  );
+  for (const address of ["10.7.0.0", "10.7.0.255", "10.9.0.1"]) {
+    await assertRejects(() => a.pools.take(pool, { sandbox: "c" }, { address }), IpvlanError);
+  }
 });

@@ -5,6 +5,7 @@ import {
   HostAliveError,
   HostNotFoundError,
   HostRemovedError,
+  HostReplacedError,
   OwnHostError,
   type SharedChange,
   SharedNetworkDiffersError,
@@ -14,6 +15,20 @@ import { release } from "./host.ts";
 import { cluster, kindOf, test } from "./kit.ts";
 
 const SUBNET = "10.7.0.0/24";
+/** Writes a key behind the back of all hosts. */
+async function put(key: string, value: unknown): Promise<void> {
+  const body = JSON.stringify({ key: btoa(key), value: btoa(JSON.stringify(value)) });
+  const answer = await fetch(`${cluster.endpoints[0]}/v3/kv/put`, { method: "POST", body });
+  await answer.text();
+}
+
+/** Deletes all keys that begin with a text. */
+async function deleteKeys(prefix: string): Promise<void> {
+  const body = JSON.stringify({ key: btoa(prefix), range_end: btoa(`${prefix}~`) });
+  const answer = await fetch(`${cluster.endpoints[0]}/v3/kv/deleterange`, { method: "POST", body });
+  await answer.text();
+}
+
 const L2 = { mode: "l2", parent: "eth0", subnets: [{ subnet: SUBNET, gateway: "10.7.0.1" }] };
 
 test("a network is taken over, and what differs is named", ["a", "b"], async ([a, b], access) => {
@@ -102,10 +117,13 @@ test("a host that is gone is removed, comes back, and keeps what is still free",
   for (const address of [addresses[0]!, single]) {
     assertEquals(await b.pools.take(id, { sandbox: "d" }, { address }), address);
   }
+  assert((await a.pools.settle()).reason === undefined);
   await assertRejects(
     () => a.pools.take(id, { sandbox: "c5" }, { address: "10.7.0.4" }),
     HostRemovedError,
   );
+  // Nor does it give away what it keeps on record.
+  await assertRejects(() => a.pools.take(id, { sandbox: "c5" }), HostRemovedError);
   const mended = await a.pools.recover();
   assertEquals(
     mended.at(0),
@@ -154,16 +172,7 @@ test("recover releases claims without a record, and claims records without a cla
   const before = (await a.pools.claims(access)).map(({ address }) => address).sort();
   assertEquals(before, [kept, single].sort());
   const [claim] = await kindOf(access, "claims");
-  const put = (key: string, value: unknown) =>
-    fetch(`${cluster.endpoints[0]}/v3/kv/put`, {
-      method: "POST",
-      body: JSON.stringify({ key: btoa(key), value: btoa(JSON.stringify(value)) }),
-    }).then((answer) => answer.text());
-  const range = (key: string) => ({ key: btoa(key), range_end: btoa(`${key}~`) });
-  await fetch(`${cluster.endpoints[0]}/v3/kv/deleterange`, {
-    method: "POST",
-    body: JSON.stringify(range(`${access.prefix}/claims/`)),
-  }).then((answer) => answer.text());
+  await deleteKeys(`${access.prefix}/claims/`);
   await put(`${access.prefix}/claims/10.7.0.0-24/0a070009`, claim![1]);
   assertEquals(await a.pools.recover(), [
     "The claim of 10.7.0.9 had no record, and is released",
@@ -196,5 +205,56 @@ test(
     assertEquals(await next(), { kind: "freed", address: first });
     stop.abort();
     assertEquals((await changes.next()).done, true);
+  },
+);
+
+test("etcd loses all of its data, and the hosts put it back", ["a", "b"], async (hosts, access) => {
+  const taken: string[] = [];
+  let pool = "";
+  for (const { pools } of hosts) {
+    pool = (await pools.join(access, SUBNET, { "10.7.0.1": "gateway" })).id;
+    for (let left = 20; left > 0; left--) taken.push(await pools.take(pool, { sandbox: "c" }));
+    await pools.settle();
+  }
+  await deleteKeys(`${access.prefix}/`);
+  await assertRejects(
+    () => hosts[0].pools.take(pool, { sandbox: "c" }, { address: "10.7.0.3" }),
+    HostRemovedError,
+  );
+  for (const { pools } of hosts) {
+    await pools.recover();
+    assertEquals(await pools.settle(), { untold: 0, lost: [] });
+  }
+  const claims = await hosts[0].pools.claims(access);
+  assertEquals(claims.map(({ address }) => address).sort(), taken.sort());
+  assertEquals((await kindOf(access, "pools")).length, 1);
+  const more = await Promise.all(hosts.map(({ pools }) => pools.take(pool, { sandbox: "d" })));
+  assertEquals(new Set([...taken, ...more]).size, 42);
+});
+
+test(
+  "an older backup of etcd: a host is refused until it was removed",
+  ["a", "b"],
+  async ([a, b], access) => {
+    const { id } = await a.pools.join(access, SUBNET, {});
+    await b.pools.join(access, SUBNET, {});
+    const address = await a.pools.take(id, { sandbox: "c1" });
+    await a.pools.settle();
+    const host = (await kindOf(access, "hosts")).find(([, value]) =>
+      (value as { name: string }).name === "a"
+    )!;
+    await put(`${access.prefix}/${host[0]}`, { ...host[1] as object, epoch: 0, nonce: "older" });
+    const wanted = { address: "10.7.0.99" };
+    await assertRejects(() => a.pools.take(id, { sandbox: "c2" }, wanted), HostReplacedError);
+    await b.pools.removeHost(access, "a");
+    await a.pools.recover();
+    assertEquals(await a.pools.take(id, { sandbox: "c2" }, wanted), "10.7.0.99");
+    assertEquals(
+      (await b.pools.claims(access)).map(({ address }) => address).sort(),
+      [
+        address,
+        "10.7.0.99",
+      ].sort(),
+    );
   },
 );

@@ -21,6 +21,13 @@ interface Pair {
   member: Deno.TcpConn;
   /** Whether bytes were lost. Such a connection ends when the link is healed. */
   hasLost: boolean;
+  /**
+   * Whether a request was held back. Then the connection to the member stays open until it answers, as
+   * etcd drops a request whose connection ends.
+   */
+  isLate: boolean;
+  /** Resolves when both connections are closed. */
+  closed: Promise<void>;
 }
 
 /** A link between a host and a member. */
@@ -52,6 +59,11 @@ export class Link implements AsyncDisposable {
     for (const pair of this.#pairs) if (pair.hasLost) close(pair);
   }
 
+  /** Resolves when etcd has answered all requests that were held back. */
+  async untilAnswered(): Promise<void> {
+    await Promise.all([...this.#pairs].filter(({ isLate }) => isLate).map(({ closed }) => closed));
+  }
+
   /** Closes all connections, and stops listening. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listener.close();
@@ -77,13 +89,15 @@ export class Link implements AsyncDisposable {
       client.close(); // The member is down.
       return;
     }
-    const pair: Pair = { client, member, hasLost: false };
+    const { promise: closed, resolve } = Promise.withResolvers<void>();
+    const pair: Pair = { client, member, hasLost: false, isLate: false, closed };
     this.#pairs.add(pair);
     await Promise.all([
       this.#pass(pair, client, member, false),
       this.#pass(pair, member, client, true),
     ]);
     this.#pairs.delete(pair);
+    resolve();
   }
 
   async #pass(
@@ -99,7 +113,10 @@ export class Link implements AsyncDisposable {
         if (length === null) break;
         const bytes = buffer.slice(0, length);
         const trouble = this.#trouble;
-        if (trouble.kind === "late" && !isAnswer) await this.#sleep(trouble.milliseconds);
+        if (trouble.kind === "late" && !isAnswer) {
+          pair.isLate = true;
+          await this.#sleep(trouble.milliseconds);
+        }
         if (trouble.kind === "partition" || trouble.kind === "mute" && isAnswer) {
           pair.hasLost = true;
         } else if (pair.hasLost) break;
@@ -108,7 +125,7 @@ export class Link implements AsyncDisposable {
     } catch {
       // An end has closed the connection.
     }
-    close(pair);
+    if (isAnswer || !pair.isLate) close(pair);
   }
 
   async #sleep(milliseconds: number): Promise<void> {

@@ -33,6 +33,7 @@ const WELL: DoctorFacts = {
   state: STATE,
   view: view([link("lo", { linkType: "loopback" }), link("eth0")]),
   held: [],
+  routingDaemons: [],
   parents: [],
 };
 const DOWN = { up: false, flags: ["BROADCAST", "MULTICAST"] };
@@ -59,10 +60,23 @@ function examined(
 }
 
 const WEB = network("web");
+const ROUTED = network("far", { mode: "l3", advertise: "subnet" });
 
 /** What differs from a machine where all is well, and what is said of it besides the good. */
 const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   ["all is well", { parents: [parent("eth0")] }, []],
+  ["a network that advertises, with a routing daemon", {
+    state: { ...STATE, networks: [ROUTED] },
+    routingDaemons: ["zebra"],
+  }, []],
+  ["a network that advertises, and no routing daemon", {
+    state: { ...STATE, networks: [WEB, ROUTED] },
+  }, [
+    "warning routes: These networks advertise routes, and nobody announces them: far. Neither " +
+    "zebra (FRR) nor bird runs in this network namespace → start one of them with what " +
+    '"ipvlan advertise --config frr" or "bird" prints, or leave this to another program that ' +
+    "announces the routes of the main table",
+  ]],
   ["an old kernel", {
     release: "4.1.52",
     links: { ipvlan: new KernelTooOldError("4.1.52"), vlan: undefined, dummy: undefined },
