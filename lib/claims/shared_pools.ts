@@ -151,9 +151,9 @@ export class SharedPools implements Disposable {
    */
   async take(id: string, holder: Holder, wanted: Wanted = {}): Promise<string> {
     const { store, now = () => new Date() } = this.#options;
-    const pool = this.#pool(id);
+    const pool = this.#joined(id);
     const request: Request = { holder, since: now().toISOString(), ...checkWanted(pool, wanted) };
-    const kept = () => store.transaction(() => takeKept(this.#records, this.#pool(id), request));
+    const kept = () => store.transaction(() => takeKept(this.#records, this.#joined(id), request));
     let address = kept();
     const deadline = performance.now() + PATIENCE;
     const options = () => ({ deadline });
@@ -347,6 +347,13 @@ export class SharedPools implements Disposable {
   #pool(id: string): PoolRecord {
     const pool = this.#records.pool(id);
     if (!pool) throw new SharedPoolNotFoundError(id);
+    return pool;
+  }
+
+  /** A pool that this host does not leave. */
+  #joined(id: string): PoolRecord {
+    const pool = this.#pool(id);
+    if (pool.leaving) throw new SharedPoolNotFoundError(id);
     return pool;
   }
 

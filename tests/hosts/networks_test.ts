@@ -230,6 +230,21 @@ test("etcd loses all of its data, and the hosts put it back", ["a", "b"], async 
   assertEquals(new Set([...taken, ...more]).size, 42);
 });
 
+test("of two hosts with one name, the id says which", ["a", "a"], async ([a, b], access) => {
+  const { id } = await a.pools.join(access, SUBNET, {});
+  await b.pools.join(access, SUBNET, {});
+  const address = await b.pools.take(id, { sandbox: "c1" });
+  await b.pools.settle();
+  await assertRejects(
+    () => a.pools.removeHost(access, "a"),
+    HostNotFoundError,
+    'Several hosts are named "a": give an id',
+  );
+  const other = b.store.shared.host(access.prefix!)!.id;
+  assertEquals(await a.pools.removeHost(access, other), { id: other, name: "a", freed: [address] });
+  assertEquals((await a.pools.hosts(access)).length, 1);
+});
+
 test(
   "an older backup of etcd: a host is refused until it was removed",
   ["a", "b"],
