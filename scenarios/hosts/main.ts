@@ -3,9 +3,11 @@
  *
  * @module
  */
-import { main, type Scenario, SUITES } from "../kit/mod.ts";
+import { main, SUITES } from "../kit/mod.ts";
+import sharedPool from "./shared_pool.ts";
+import swarm from "./swarm.ts";
 
 // In the order of their statements.
-const scenarios: Scenario[] = [];
+const scenarios = [...swarm, ...sharedPool];
 
 if (import.meta.main) Deno.exit(await main(scenarios, Deno.args, SUITES.hosts));
