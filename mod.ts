@@ -15,6 +15,8 @@ export {
   type AddressPoolDetails,
   type AdoptSpec,
   type AdvertisedRoute,
+  type AgentOptions,
+  AgentRunsError,
   AlreadyConnectedError,
   AmbiguousIdError,
   type BackgroundOptions,

@@ -194,6 +194,19 @@ export const BUNDLES = {
     users: { frr: "frrvty" },
     folders: ["/etc/frr"],
   },
+  bird: {
+    what: "BIRD 2.0 (bird, birdc), of Debian 12",
+    megabytes: 3,
+    packages: {
+      bookworm: [
+        ...["bird2", "libssh-gcrypt-4", "libreadline8", "libgcrypt20", "libgpg-error0"],
+        ...["libgssapi-krb5-2", "libkrb5-3", "libk5crypto3", "libkrb5support0", "libkeyutils1"],
+      ],
+    },
+    modules: [],
+    memory: 512,
+    folders: ["/etc/bird"],
+  },
 } as const satisfies Record<string, Bundle>;
 
 /** The name of a bundle. */

@@ -26,7 +26,7 @@ await runStages([
   check("documentation", ["doc", "--lint", ...DOCUMENTED]),
   published(),
   tests("unit tests", ["tests/unit"]),
-  tests("pools that hosts share, in a real etcd", ["tests/hosts"]),
+  files("pools that hosts share, in a real etcd", () => testFiles("tests/hosts")),
   files(
     "tests of the lab, and tests in the lab",
     async () => [...await testFiles("tests/lab_engine"), ...await testFiles("tests/lab")],

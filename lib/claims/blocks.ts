@@ -6,7 +6,7 @@
 import { randomHex } from "../driver/random.ts";
 import type { Prefix } from "../ipam/prefix.ts";
 import { SharedAddressHeldError } from "./errors.ts";
-import type { Compare, KeyValue, Range } from "./etcd.ts";
+import type { Compare, KeyValue, Range } from "./etcd_wire.ts";
 import {
   addressOf,
   bitsOf,
@@ -22,7 +22,7 @@ import {
   usableOf,
 } from "./keys.ts";
 import { bitOf, lastOf, newUse, prefixOfPool, type Request } from "./local.ts";
-import { joinPool, poolIsThere } from "./pool_key.ts";
+import { poolIsThere, rejoinPool } from "./pool_key.ts";
 import type { AddressRecord, BlockRecord, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
 import { type BlockValue, type ClaimValue, readBlock, readClaim, readHost } from "./values.ts";
@@ -80,7 +80,7 @@ export async function takeBlock(
     for (let at = from; at <= last;) {
       const tried = await tryBlock(session, pool, at, last);
       if (tried.isStale) {
-        pool = await joinPool(session, pool);
+        pool = await rejoinPool(session, pool);
         continue;
       }
       if (tried.free !== undefined) {
@@ -259,7 +259,7 @@ export async function claimAddress(
       },
     );
     if (!failed) return { kind: "taken", address };
-    if (failed[2]![0]?.modRevision !== pool.revision) pool = await joinPool(session, pool);
+    if (failed[2]![0]?.modRevision !== pool.revision) pool = await rejoinPool(session, pool);
     ranges = failed;
   }
 }

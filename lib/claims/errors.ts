@@ -241,15 +241,19 @@ export class HostReplacedError extends IpvlanError {
   readonly prefix: string;
   /** The id of the host. */
   readonly id: string;
+  /** The name that is in etcd. */
+  readonly host: string;
 
   /** Makes the error from the prefix, the host's id, and the name that is in etcd. */
   constructor(prefix: string, id: string, name: string) {
     super(
       `Another host ${JSON.stringify(name)} uses the id ${id} of this one under ${prefix}: its ` +
-        "state folder was copied; start one of them with an empty folder",
+        "state folder was copied: start one of them with an empty folder; or an older backup of " +
+        "etcd was put back: remove this host on another one, and run ipvlan restore",
     );
     this.prefix = prefix;
     this.id = id;
+    this.host = name;
   }
 }
 

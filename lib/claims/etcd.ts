@@ -5,6 +5,19 @@
  * @module
  */
 import { type EtcdFiles, readAccess } from "./access.ts";
+import {
+  compareBody,
+  decode,
+  encode,
+  type KeyValue,
+  type Range,
+  type RangeAnswer,
+  readPair,
+  stepBody,
+  type Transaction,
+  type TxnAnswer,
+  type WatchAnswer,
+} from "./etcd_wire.ts";
 import { EtcdRefusedError, EtcdUnreachableError } from "./errors.ts";
 import type { EtcdAccess } from "./types.ts";
 
@@ -13,60 +26,6 @@ const ENDPOINT_PATIENCE = 1500;
 
 /** How long to wait before all endpoints are tried again, in milliseconds. */
 const PAUSE = 100;
-
-/** A key of etcd with its value. */
-export interface KeyValue {
-  /** The key. */
-  key: string;
-  /** The value; empty if only keys were asked for. */
-  value: string;
-  /** The revision of its last change. */
-  modRevision: number;
-}
-
-/** A condition of a transaction, on one key or on all keys of a range. */
-export interface Compare {
-  /** The key, or the first one. */
-  key: string;
-  /** The end of the range, which is not in it. */
-  end?: string;
-  /**
-   * `CREATE`: the revision at which it was made, 0 if it is not there; `MOD`: that of its last change.
-   */
-  target: "CREATE" | "MOD";
-  /** The comparison. */
-  result: "EQUAL" | "GREATER" | "LESS";
-  /** The revision to compare with. */
-  revision: number;
-}
-
-/** A range to read. */
-export interface Range {
-  /** The key, or the first one. */
-  key: string;
-  /** The end of the range, which is not in it. */
-  end?: string;
-  /** How many at most. */
-  limit?: number;
-  /** Whether values are left out. */
-  keysOnly?: boolean;
-}
-
-/** A step of a transaction. */
-export type Step =
-  | { put: { key: string; value: string; lease?: string } }
-  | { delete: { key: string; end?: string } }
-  | { range: Range };
-
-/** A transaction. Its steps are done if all conditions hold; otherwise the ranges are read. */
-export interface Transaction {
-  /** The conditions. */
-  compare: readonly Compare[];
-  /** What to do if they hold. */
-  success: readonly Step[];
-  /** What to read if they do not. */
-  failure?: readonly Range[];
-}
 
 /** The answer to a transaction. */
 export interface Outcome {
@@ -198,8 +157,10 @@ export class Etcd implements Disposable {
   }
 
   /**
-   * Watches a range from a revision on. It ends when the connection does; it throws if it cannot begin,
-   * or if etcd has no longer what happened since that revision.
+   * Watches a range from a revision on. It ends when the connection does, or if etcd does not have any
+   * more what happened since that revision.
+   *
+   * @throws {EtcdUnreachableError} It cannot begin.
    */
   async *watch(
     { key, end }: { key: string; end: string },
@@ -210,12 +171,9 @@ export class Etcd implements Disposable {
     const stop = new AbortController();
     const ended = AbortSignal.any([signal, stop.signal]);
     try {
-      const response = await this.#firstAnswer(
-        "watch",
-        { create_request: create },
-        { deadline, signal: ended },
-      );
-      for await (const line of lines(response.body!)) {
+      const options = { deadline, signal: ended };
+      const response = await this.#firstAnswer("watch", { create_request: create }, options);
+      for await (const line of linesOf(response)) {
         const { result, error } = JSON.parse(line) as WatchAnswer;
         if (error || result?.canceled) return;
         const events = result?.events ?? [];
@@ -226,9 +184,6 @@ export class Etcd implements Disposable {
           }));
         }
       }
-    } catch (error) {
-      if (ended.aborted) return;
-      throw error;
     } finally {
       stop.abort();
     }
@@ -264,9 +219,15 @@ export class Etcd implements Disposable {
         } catch (error) {
           signal?.throwIfAborted();
           if (error instanceof EtcdRefusedError) throw error;
-          reasons[endpoint] = reasonOf(error);
+          const reason = reasonOf(error);
+          // The time of the last attempt is often too short for an answer.
+          if (reason !== NO_ANSWER || reasons[endpoint] === undefined) reasons[endpoint] = reason;
           if (!isNotSent(error)) mayRepeat = true;
         }
+      }
+      // A certificate that is wrong now is wrong in a second.
+      if (Object.values(reasons).every((reason) => /certificate/i.test(reason))) {
+        throw this.#unreachable(reasons);
       }
       await pause(Math.min(PAUSE, Math.max(0, deadline - performance.now())), signal);
     }
@@ -370,85 +331,6 @@ export class Etcd implements Disposable {
 /** How many keys a page has. */
 const PAGE = 1000;
 
-/** The end of the range of all keys that begin with a text: the text with its last byte counted up. */
-export function endOf(prefix: string): string {
-  const last = prefix.charCodeAt(prefix.length - 1);
-  return prefix.slice(0, -1) + String.fromCharCode(last + 1);
-}
-
-interface RawPair {
-  key: string;
-  value?: string;
-  mod_revision: string;
-}
-
-interface TxnAnswer {
-  header: { revision: string };
-  succeeded?: boolean;
-  responses?: { response_range?: { kvs?: RawPair[] } }[];
-}
-
-interface RangeAnswer {
-  header: { revision: string };
-  kvs?: RawPair[];
-  more?: boolean;
-}
-
-interface WatchAnswer {
-  result?: {
-    canceled?: boolean;
-    events?: { type?: "DELETE"; kv: { key: string; value?: string } }[];
-  };
-  error?: unknown;
-}
-
-function readPair({ key, value = "", mod_revision }: RawPair): KeyValue {
-  return { key: decode(key), value: decode(value), modRevision: Number(mod_revision) };
-}
-
-function compareBody({ key, end, target, result, revision }: Compare): unknown {
-  return {
-    key: encode(key),
-    ...(end !== undefined && { range_end: encode(end) }),
-    target,
-    result,
-    [target === "CREATE" ? "create_revision" : "mod_revision"]: String(revision),
-  };
-}
-
-function stepBody(step: Step): unknown {
-  if ("put" in step) {
-    const { key, value, lease } = step.put;
-    return { request_put: { key: encode(key), value: encode(value), ...(lease && { lease }) } };
-  }
-  if ("delete" in step) {
-    const { key, end } = step.delete;
-    return {
-      request_delete_range: {
-        key: encode(key),
-        ...(end !== undefined && { range_end: encode(end) }),
-      },
-    };
-  }
-  const { key, end, limit, keysOnly } = step.range;
-  return {
-    request_range: {
-      key: encode(key),
-      ...(end !== undefined && { range_end: encode(end) }),
-      ...(limit !== undefined && { limit: String(limit) }),
-      ...(keysOnly && { keys_only: true }),
-    },
-  };
-}
-
-function encode(text: string): string {
-  return new TextEncoder().encode(text).toBase64();
-}
-
-function decode(base64: string): string {
-  return new TextDecoder().decode(Uint8Array.fromBase64(base64));
-}
-
 const NO_ANSWER = "no answer";
 
 /** Codes of gRPC that say that the same request may succeed elsewhere, or later. */
@@ -474,15 +356,20 @@ async function answerOf(endpoint: string, response: Response): Promise<unknown> 
 
 /** Whether a request has not reached etcd for sure: there was no connection. */
 function isNotSent(error: unknown): boolean {
-  return error instanceof TypeError && error.message.includes("client error (Connect)");
+  return error instanceof TypeError && textOf(error).includes("client error (Connect)");
 }
 
 /** What was wrong, in a few words: without the address, which the caller names. */
 function reasonOf(error: unknown): string {
-  const { name, message } = error as Error;
+  const { name } = error as Error;
   if (name === "TimeoutError" || name === "AbortError") return NO_ANSWER;
-  return message.replace(/^error sending request.*?: /s, "").replace(/^client error \(\w+\): /, "")
-    .replace(/\s+/g, " ");
+  return textOf(error as Error).replace(/^error sending request.*?\): /s, "")
+    .replace(/^client error \(\w+\): /, "").replace(/\s+/g, " ");
+}
+
+/** The message of an error; `fetch` has it in the cause of its own. */
+function textOf({ message, cause }: Error): string {
+  return cause instanceof Error ? cause.message : message;
 }
 
 /** Waits for some milliseconds, or until the signal is aborted. */
@@ -494,11 +381,19 @@ async function pause(milliseconds: number, signal?: AbortSignal): Promise<void> 
   clearTimeout(timer);
 }
 
-/** Reads a stream line by line. */
-async function* lines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream() as never)) {
-    const parts = (rest + text).split("\n");
+/** Reads an answer line by line, until it ends or its connection breaks. */
+async function* linesOf(response: Response): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  const reader = response.body!.getReader();
+  for (let rest = "";;) {
+    let bytes: Uint8Array | undefined;
+    try {
+      bytes = (await reader.read()).value;
+    } catch {
+      return;
+    }
+    if (!bytes) return;
+    const parts = (rest + decoder.decode(bytes, { stream: true })).split("\n");
     rest = parts.pop()!;
     yield* parts;
   }

@@ -5,7 +5,8 @@
  * @module
  */
 import { HostAliveError, HostNotFoundError, OwnHostError } from "./errors.ts";
-import { type CallOptions, type Compare, endOf, type Etcd, type KeyValue } from "./etcd.ts";
+import type { CallOptions, Etcd } from "./etcd.ts";
+import { type Compare, endOf, type KeyValue } from "./etcd_wire.ts";
 import { countOf, type Keys, lastPart, partsOf, textOf } from "./keys.ts";
 import type { RemovedHost, SharedClaim, SharedHost } from "./types.ts";
 import { readBlock, readClaim, readHost, readNetwork } from "./values.ts";

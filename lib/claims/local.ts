@@ -7,7 +7,7 @@ import { randomHex } from "../driver/random.ts";
 import { formatAddress, parseAddress } from "../ipam/address.ts";
 import { OutsideSubnetError, ReservedAddressError, UnusableAddressError } from "../ipam/errors.ts";
 import { contains, formatPrefix, parsePrefix, type Prefix, whyUnusable } from "../ipam/prefix.ts";
-import { SharedAddressHeldError } from "./errors.ts";
+import { HostRemovedError, HostReplacedError, SharedAddressHeldError } from "./errors.ts";
 import { addressOf, bitsOf, blockOf, blockSize, hexOf, insideOf, textOf } from "./keys.ts";
 import type { AddressRecord, BlockRecord, ClaimRecords, PoolRecord } from "./records.ts";
 import type { Holder, SharedPool, Wanted } from "./types.ts";
@@ -51,17 +51,35 @@ export function checkWanted(pool: SharedPool, wanted: Wanted): Pick<Request, "ad
   return { range };
 }
 
+/** Says on record that nothing may be given away, if that is what an error means. */
+export function refuse(records: ClaimRecords, prefix: string, error: unknown): void {
+  if (error instanceof HostRemovedError) records.setRefused(prefix, "removed");
+  if (error instanceof HostReplacedError) records.setRefused(prefix, `replaced ${error.host}`);
+}
+
+/** Requires that this host may give addresses away. @throws {IpvlanError} etcd refuses it. */
+function requireNotRefused(records: ClaimRecords, prefix: string): void {
+  const host = records.host(prefix);
+  if (host?.refused === undefined) return;
+  const [kind, ...name] = host.refused.split(" ");
+  if (kind === "removed") throw new HostRemovedError(prefix);
+  throw new HostReplacedError(prefix, host.id, name.join(" "));
+}
+
 /**
  * Takes an address that this host keeps or has freed.
  *
  * @returns The address in hexadecimal digits; `undefined` if etcd has to be asked.
  * @throws {SharedAddressHeldError} The wanted address is in use on this host.
+ * @throws {HostRemovedError} This host was removed.
+ * @throws {HostReplacedError} Another host uses its id.
  */
 export function takeKept(
   records: ClaimRecords,
   pool: PoolRecord,
   request: Request,
 ): string | undefined {
+  requireNotRefused(records, pool.prefix);
   if (request.address !== undefined) return takeWanted(records, pool, request.address, request);
   const prefix = prefixOfPool(pool);
   for (const block of records.freeBlocks(pool.id)) {

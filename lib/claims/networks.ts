@@ -4,7 +4,7 @@
  * @module
  */
 import { SharedNetworkDiffersError, SharedNetworkNotFoundError } from "./errors.ts";
-import type { Compare, KeyValue } from "./etcd.ts";
+import type { Compare, KeyValue } from "./etcd_wire.ts";
 import type { Session } from "./session.ts";
 import type { SharedSettings } from "./types.ts";
 import { type NetworkValue, readNetwork } from "./values.ts";

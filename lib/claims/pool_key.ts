@@ -6,7 +6,7 @@
 import { overlaps, parsePrefix } from "../ipam/prefix.ts";
 import { prefixOf } from "./access.ts";
 import { SharedPoolDiffersError, SharedPoolsOverlapError } from "./errors.ts";
-import { type Compare, endOf, type KeyValue } from "./etcd.ts";
+import { type Compare, endOf, type KeyValue } from "./etcd_wire.ts";
 import { lastPart, reservedDifferences, subnetOf } from "./keys.ts";
 import type { PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
@@ -29,33 +29,41 @@ export function poolIsThere({ keys }: Session, { subnet, revision }: PoolRecord)
  * @throws {SharedPoolDiffersError} The key has other reserved addresses.
  * @throws {SharedPoolsOverlapError} Another pool overlaps.
  */
-export async function joinPool(session: Session, pool: PoolRecord): Promise<PoolRecord> {
-  const { keys, etcd, records } = session;
+export async function joinPool(session: Session, pool: PoolRecord): Promise<void> {
+  const revision = await ensureKey(session, pool);
+  session.store.transaction(() => session.records.putPool({ ...pool, revision }));
+}
+
+/** Does the same for a pool on record whose key is not as it was. Returns its record. */
+export async function rejoinPool(session: Session, { id }: PoolRecord): Promise<PoolRecord> {
+  const { store, records } = session;
+  const revision = await ensureKey(session, records.pool(id)!);
+  return store.transaction(() => {
+    const pool = { ...records.pool(id)!, revision };
+    records.putPool(pool);
+    return pool;
+  });
+}
+
+/** Makes the key of a pool if it is not there. Returns its revision. */
+async function ensureKey(session: Session, pool: PoolRecord): Promise<number> {
+  const { keys, etcd } = session;
   const all = { key: keys.pool(), end: endOf(keys.pool()) };
+  const value: PoolValue = { reserved: pool.reserved };
+  const put = { key: keys.pool(pool.subnet), value: JSON.stringify(value) };
   for (;;) {
     const { ranges: [pairs], revision } = await etcd.read([all], session.options());
     const there = findPool(pool, pairs!);
-    if (there) {
-      const joined = { ...pool, revision: there.modRevision };
-      session.store.transaction(() => records.putPool(joined));
-      return joined;
-    }
-    const value: PoolValue = { reserved: pool.reserved };
-    const put = { key: keys.pool(pool.subnet), value: JSON.stringify(value) };
-    const joined = await session.change(
+    if (there) return there.modRevision;
+    const made = await session.change(
       () => ({
         // No pool has been added or changed since all were read.
         compare: [{ ...all, target: "MOD", result: "LESS", revision: revision + 1 }],
         success: [{ put }],
       }),
-      ({ succeeded, revision }) => {
-        if (!succeeded) return undefined;
-        const joined = { ...pool, revision };
-        records.putPool(joined);
-        return joined;
-      },
+      ({ succeeded, revision }) => succeeded ? revision : undefined,
     );
-    if (joined) return joined;
+    if (made !== undefined) return made;
   }
 }
 

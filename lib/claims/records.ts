@@ -1,4 +1,4 @@
-import { UNTOLD_ADDRESS } from "../driver/tables.ts";
+import { UNTOLD_ADDRESS, UNTOLD_BLOCK } from "../driver/tables.ts";
 import { setText, textSet } from "./keys.ts";
 import type { EtcdAccess, Holder, SharedPool } from "./types.ts";
 
@@ -26,6 +26,11 @@ export interface HostRecord {
   revision: number;
   /** Whether a request that nobody waits for may still be carried out. */
   unsure: boolean;
+  /**
+   * Why nothing may be given away: `removed`, or `replaced NAME` by the name of the host that uses its
+   * id.
+   */
+  refused: string | undefined;
   /** Where it was used last: see `placeOf`. */
   place: string;
 }
@@ -113,11 +118,11 @@ export class ClaimRecords {
   /** Adds this host under a prefix, or replaces its record. */
   putHost(host: HostRecord): void {
     this.#db.run(
-      `INSERT INTO shared_host (prefix, id, epoch, nonce, asked, revision, unsure, place)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+      `INSERT INTO shared_host (prefix, id, epoch, nonce, asked, revision, unsure, refused, place)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (prefix) DO UPDATE SET id = excluded.id, epoch = excluded.epoch,
          nonce = excluded.nonce, asked = excluded.asked, revision = excluded.revision,
-         unsure = excluded.unsure, place = excluded.place`,
+         unsure = excluded.unsure, refused = excluded.refused, place = excluded.place`,
       host.prefix,
       host.id,
       host.epoch,
@@ -125,6 +130,7 @@ export class ClaimRecords {
       host.asked ?? null,
       host.revision,
       Number(host.unsure),
+      host.refused ?? null,
       host.place,
     );
   }
@@ -132,6 +138,11 @@ export class ClaimRecords {
   /** Says whether a request that nobody waits for may still be carried out. */
   setUnsure(prefix: string, unsure: boolean): void {
     this.#db.run("UPDATE shared_host SET unsure = ? WHERE prefix = ?", Number(unsure), prefix);
+  }
+
+  /** Says why nothing may be given away; without a reason, it may. */
+  setRefused(prefix: string, refused?: string): void {
+    this.#db.run("UPDATE shared_host SET refused = ? WHERE prefix = ?", refused ?? null, prefix);
   }
 
   /** All pools, by id. */
@@ -172,6 +183,12 @@ export class ClaimRecords {
   blocks(pool: string): BlockRecord[] {
     return this.#db.rows("SELECT * FROM shared_block WHERE pool = ? ORDER BY first", pool)
       .map(readBlock);
+  }
+
+  /** The blocks of a pool of which etcd has to be told or asked something. */
+  untoldBlocks(pool: string): BlockRecord[] {
+    const sql = `SELECT * FROM shared_block WHERE pool = ? AND (${UNTOLD_BLOCK}) ORDER BY first`;
+    return this.#db.rows(sql, pool).map(readBlock);
   }
 
   /** One block, by its first address. */
@@ -232,6 +249,12 @@ export class ClaimRecords {
     return this.#db.rows(sql, pool).map(readAddress);
   }
 
+  /** The addresses of all pools that are in use here and are another host's in etcd. */
+  lost(): AddressRecord[] {
+    const sql = "SELECT * FROM shared_address WHERE state = 'lost' ORDER BY pool, address";
+    return this.#db.rows(sql).map(readAddress);
+  }
+
   /** Whether a pool has an address in use. */
   hasUsed(pool: string): boolean {
     const sql =
@@ -269,8 +292,13 @@ export class ClaimRecords {
   }
 }
 
-function readHost({ asked, unsure, ...row }: Row): HostRecord {
-  return { ...row, asked: asked ?? undefined, unsure: unsure === 1 } as HostRecord;
+function readHost({ asked, unsure, refused, ...row }: Row): HostRecord {
+  return {
+    ...row,
+    asked: asked ?? undefined,
+    unsure: unsure === 1,
+    refused: refused ?? undefined,
+  } as HostRecord;
 }
 
 function readPool({ access, reserved, next, leaving, ...row }: Row): PoolRecord {

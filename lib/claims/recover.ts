@@ -6,9 +6,10 @@
  */
 import { randomHex } from "../driver/random.ts";
 import { claimsIn } from "./blocks.ts";
-import { endOf, type KeyValue, type Step } from "./etcd.ts";
+import { endOf, type KeyValue, type Step } from "./etcd_wire.ts";
 import { blockSize, lastPart, setText, textOf } from "./keys.ts";
 import { addressesOf, adoptBlock, bitOf, loseBlock, prefixOfPool } from "./local.ts";
+import { rejoinPool } from "./pool_key.ts";
 import type { BlockRecord, ClaimRecords, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
 import { type BlockValue, readBlock, readClaim } from "./values.ts";
@@ -36,6 +37,8 @@ export function beginAnew(records: ClaimRecords, prefix: string): void {
 export async function recoverPool(session: Session, pool: PoolRecord): Promise<string[]> {
   const { keys, records, etcd } = session;
   const mended: string[] = [];
+  // etcd may have lost the pool's key, or another host may have made it anew.
+  pool = await rejoinPool(session, pool);
   const blocks = new Map<string, KeyValue>();
   const own = { key: keys.block(pool.subnet), end: endOf(keys.block(pool.subnet)) };
   for await (const { pairs } of etcd.pages(own.key, own.end, session.options)) {

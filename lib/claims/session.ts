@@ -1,7 +1,8 @@
 import { randomHex } from "../driver/random.ts";
 import { prefixOf } from "./access.ts";
 import { HostRemovedError, HostReplacedError } from "./errors.ts";
-import type { CallOptions, Compare, Etcd, KeyValue, Outcome, Range, Step } from "./etcd.ts";
+import type { CallOptions, Etcd, Outcome } from "./etcd.ts";
+import type { Compare, KeyValue, Range, Step } from "./etcd_wire.ts";
 import { Keys } from "./keys.ts";
 import type { ClaimRecords, HostRecord } from "./records.ts";
 import type { ClaimStore, EtcdAccess } from "./types.ts";
@@ -250,6 +251,7 @@ function addHost({ store, place }: SessionParts, prefix: string): HostRecord {
     asked: undefined,
     revision: 0,
     unsure: false,
+    refused: undefined,
     place,
   };
   store.shared.putHost(host);

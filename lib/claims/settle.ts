@@ -4,8 +4,7 @@
  *
  * @module
  */
-import type { Compare, KeyValue, Step } from "./etcd.ts";
-import { endOf } from "./etcd.ts";
+import { type Compare, endOf, type KeyValue, type Step } from "./etcd_wire.ts";
 import { blockSize, countOf, hexOf, lastPart, setText } from "./keys.ts";
 import { addressesOf, adoptBlock, bitOf, loseBlock, prefixOfPool, type Request } from "./local.ts";
 import { claimAddress, claimsIn, claimValue, holdBlock, hostNames } from "./blocks.ts";
@@ -21,9 +20,9 @@ const AT_ONCE = 8;
 /** How often it is looked for what is left before the rest is left to the next call. */
 const ROUNDS = 20;
 
-/** How many changes etcd has not been told, of one pool. */
+/** How many addresses and blocks of a pool etcd has not been told of, or was asked for in vain. */
 export function countUntold({ records }: Pick<Session, "records">, pool: PoolRecord): number {
-  return records.untold(pool.id).length + blocksToTell(records, pool).length;
+  return records.untold(pool.id).length + changedBlocks(records, pool).length;
 }
 
 /**
@@ -122,12 +121,15 @@ export function giveWish(
 
 /** The first addresses of the blocks of which etcd has to be told something. */
 function blocksToTell(records: Session["records"], pool: PoolRecord): string[] {
-  const firsts = new Set(records.untold(pool.id).map(({ block }) => block));
+  const firsts = records.untold(pool.id).flatMap(({ block }) => block === undefined ? [] : [block]);
+  const blocks = changedBlocks(records, pool).filter(({ state }) => state !== "asked");
+  return [...new Set([...firsts, ...blocks.map(({ first }) => first)])].sort();
+}
+
+/** The blocks whose keys are not as they should be: all, if this host uses no address of the pool. */
+function changedBlocks(records: Session["records"], pool: PoolRecord): BlockRecord[] {
   const isIdle = pool.leaving || !records.hasUsed(pool.id);
-  for (const { first, state, dirty } of records.blocks(pool.id)) {
-    if (state === "giving" || state === "held" && (dirty || isIdle)) firsts.add(first);
-  }
-  return [...firsts].filter((first) => first !== undefined).toSorted();
+  return isIdle ? records.blocks(pool.id) : records.untoldBlocks(pool.id);
 }
 
 /** What etcd is told of a block. */

@@ -1,7 +1,6 @@
 import { formatPrefix, parsePrefix } from "../ipam/prefix.ts";
 import { IpvlanError } from "../errors.ts";
 import { accessProblems, prefixOf } from "./access.ts";
-import { claimAddress, claimAny, heldError, takeBlock } from "./blocks.ts";
 import { throwProblems } from "../driver/errors.ts";
 import {
   EtcdUnreachableError,
@@ -10,11 +9,13 @@ import {
   SharedPoolInUseError,
   SharedPoolNotFoundError,
 } from "./errors.ts";
-import { type CallOptions, endOf, Etcd } from "./etcd.ts";
+import { type CallOptions, Etcd } from "./etcd.ts";
+import { endOf } from "./etcd_wire.ts";
 import { listClaims, listHosts, type Reader, removeHost } from "./hosts.ts";
 import { Keys, reservedDifferences, textOf } from "./keys.ts";
-import { checkWanted, describe, free, type Request, takeKept } from "./local.ts";
+import { checkWanted, describe, free, refuse, type Request, takeKept } from "./local.ts";
 import { changeNetwork, defineNetwork, forgetNetwork } from "./networks.ts";
+import { type Found, obtain } from "./obtain.ts";
 import { joinPool, poolId } from "./pool_key.ts";
 import type { ClaimRecords, PoolRecord } from "./records.ts";
 import { beginAnew, recoverPool } from "./recover.ts";
@@ -38,7 +39,7 @@ import type {
 } from "./types.ts";
 import { readNetwork, type WishValue } from "./values.ts";
 import { watchClaims } from "./watch.ts";
-import { putWish, type Wish } from "./wishes.ts";
+import type { Wish } from "./wishes.ts";
 
 /** How long a call may take before it says that etcd is out of reach, in milliseconds. */
 const PATIENCE = 4500;
@@ -108,8 +109,8 @@ export class SharedPools implements Disposable {
       next: known?.next,
       leaving: false,
     };
-    const joined = await this.#run(access, this.#within(), (session) => joinPool(session, pool));
-    return { id, access, subnet: canonical, reserved: joined.reserved };
+    await this.#run(access, this.#within(), (session) => joinPool(session, pool));
+    return { id, access, subnet: canonical, reserved };
   }
 
   /**
@@ -163,7 +164,9 @@ export class SharedPools implements Disposable {
         const found: Found = await this.#run(pool.access, options, async (session) => {
           const address = kept();
           if (address !== undefined) return { address };
-          return await obtain(session, this.#pool(id), request, wanted.range, wish);
+          const found = await obtain(session, this.#pool(id), request, wanted.range, wish);
+          // Before another process of this host gives back the block as unused.
+          return found.address ?? found.wish ? found : { address: kept() };
         });
         if (found.wish && isLast) throw found.wish.error;
         address = found.address;
@@ -193,16 +196,18 @@ export class SharedPools implements Disposable {
 
   /** Tells etcd what it does not know yet. That etcd is out of reach is no error. */
   async settle(): Promise<Unsettled> {
-    let reason: string | undefined;
+    // By prefix. If etcd does not answer for one pool, it does not for the next one.
+    const reasons = new Map<string, string>();
     for (const pool of this.#records.pools()) {
-      if (this.#untold(pool) === 0) continue;
+      if (this.#untold(pool) === 0 || reasons.has(pool.prefix)) continue;
       try {
         await this.#settlePool(pool);
       } catch (error) {
         if (!(error instanceof IpvlanError)) throw error;
-        reason ??= error.message;
+        reasons.set(pool.prefix, error.message);
       }
     }
+    const [reason] = reasons.values();
     const untold = this.#records.pools().reduce((sum, pool) => sum + this.#untold(pool), 0);
     return { untold, ...(reason !== undefined && { reason }), lost: this.#lost() };
   }
@@ -293,12 +298,15 @@ export class SharedPools implements Disposable {
         mended.push(...await this.#run(access, this.#within(), recover, true));
       } catch (error) {
         if (!(error instanceof HostRemovedError)) throw error;
-        const { store } = this.#options;
-        store.transaction(() => beginAnew(this.#records, prefix));
+        this.#options.store.transaction(() => beginAnew(this.#records, prefix));
         mended.push(`This host was not in etcd under ${prefix}, and has registered anew`);
         mended.push(...await this.#run(access, this.#within(), recover, true));
       }
     }
+    const { store } = this.#options;
+    store.transaction(() => {
+      for (const { prefix } of this.#records.pools()) this.#records.setRefused(prefix);
+    });
     const lost = this.#lost().map(({ address, sandbox, host }) =>
       `The address ${address} of ${JSON.stringify(sandbox)} is held by the host ` +
       `${JSON.stringify(host)}: remove one of them`
@@ -313,27 +321,17 @@ export class SharedPools implements Disposable {
   async *watch(access: EtcdAccess, signal: AbortSignal): AsyncGenerator<SharedChange> {
     const { etcd, keys, options } = this.#reader(access);
     const { store, hostname } = this.#options;
-    let hostId: string | undefined;
-    while (hostId === undefined) {
-      try {
-        hostId = await this.#run(
-          access,
-          this.#within(),
-          (session) => Promise.resolve(session.hostId),
-        );
-      } catch (error) {
-        if (!isOutOfReach(error)) throw error;
-        yield { kind: "broken", reason: (error as Error).message };
-        if (signal.aborted) return;
-      }
-    }
+    const begin = () => {
+      const idOf = (session: Session) => Promise.resolve(session.hostId);
+      return this.#run(access, this.#within(), idOf, true);
+    };
     const answer = async (subnet: string, wish: WishValue) => {
       const pool = this.#records.pool(poolId(access, subnet));
       if (!pool) return;
       store.transaction(() => giveWish({ records: this.#records }, pool, wish));
       await this.#settlePool(pool);
     };
-    yield* watchClaims({ etcd, keys, hostId, hostname, options, answer, signal });
+    yield* watchClaims({ etcd, keys, begin, hostname, options, answer, signal });
   }
 
   /** Closes the connections to etcd. */
@@ -358,13 +356,12 @@ export class SharedPools implements Disposable {
   }
 
   #lost(): Lost[] {
-    return this.#addresses().filter(({ state }) => state === "lost")
-      .map(({ pool, address, holder, host = "" }) => ({
-        ...holder,
-        pool,
-        address: textOf(address),
-        host,
-      }));
+    return this.#records.lost().map(({ pool, address, holder, host = "" }) => ({
+      ...holder,
+      pool,
+      address: textOf(address),
+      host,
+    }));
   }
 
   #untold(pool: PoolRecord): number {
@@ -403,6 +400,7 @@ export class SharedPools implements Disposable {
       });
     } catch (error) {
       const at = performance.now();
+      this.#options.store.transaction(() => refuse(this.#records, prefixOf(access), error));
       if (error instanceof EtcdUnreachableError) this.#unreachable = { at, error };
       const known = this.#unreachable;
       // The calls before this one have waited for etcd.
@@ -460,7 +458,7 @@ export class SharedPools implements Disposable {
     try {
       await changes.next();
     } catch (error) {
-      if (!signal.aborted && !(error instanceof EtcdUnreachableError)) throw error;
+      if (!signal.aborted && !isOutOfReach(error)) throw error;
     } finally {
       await changes.return(undefined);
     }
@@ -474,36 +472,6 @@ export class SharedPools implements Disposable {
       if (!(error instanceof IpvlanError)) throw error;
     }
   }
-}
-
-/** What came of a request: an address, a wish that others may grant, or neither: look again. */
-interface Found {
-  address?: string;
-  wish?: Wish;
-}
-
-/** Asks etcd for an address. */
-async function obtain(
-  session: Session,
-  pool: PoolRecord,
-  request: Request,
-  range: string | undefined,
-  wish: Wish | undefined,
-): Promise<Found> {
-  // What was given up and has not been told may be just what is wanted.
-  if (countUntold(session, pool) > 0) await settlePool(session, pool);
-  const { address } = request;
-  if (address !== undefined) {
-    const claimed = await claimAddress(session, pool, address, request);
-    if (claimed.kind === "taken") return { address };
-    if (claimed.kind === "held") throw await heldError(session, address, claimed.claim);
-    return { wish: wish ?? await putWish(session, pool, new Set([claimed.host]), { address }) };
-  }
-  // The block is on record: the caller takes one of its addresses, unless another process was faster.
-  if (await takeBlock(session, pool, request.range)) return {};
-  const { taken, keepers } = await claimAny(session, pool, request);
-  if (taken !== undefined) return { address: taken };
-  return { wish: wish ?? await putWish(session, pool, keepers, { range }) };
 }
 
 function isSame(known: PoolRecord, access: EtcdAccess, reserved: Record<string, string>): boolean {

@@ -5,7 +5,7 @@
  */
 import { textSet } from "./keys.ts";
 import { DamagedKeyError } from "./errors.ts";
-import type { KeyValue } from "./etcd.ts";
+import type { KeyValue } from "./etcd_wire.ts";
 import type { SharedSettings } from "./types.ts";
 
 /** A host: its name, its epoch, and a random text that only this epoch of this host has. */

@@ -4,8 +4,10 @@
  *
  * @module
  */
+import { IpvlanError } from "../errors.ts";
 import { EtcdUnreachableError } from "./errors.ts";
-import { type CallOptions, endOf, type Etcd, type KeyValue, type WatchEvent } from "./etcd.ts";
+import type { CallOptions, Etcd, WatchEvent } from "./etcd.ts";
+import { endOf, type KeyValue } from "./etcd_wire.ts";
 import { claimOf } from "./hosts.ts";
 import { type Keys, lastPart, partsOf, textOf } from "./keys.ts";
 import type { SharedChange } from "./types.ts";
@@ -21,8 +23,8 @@ const PAUSE = 500;
 export interface Watching {
   etcd: Etcd;
   keys: Keys;
-  /** The id of this host. */
-  hostId: string;
+  /** Makes sure that etcd has this host. Resolves to its id. */
+  begin: () => Promise<string>;
   /** The name of this host. */
   hostname: string;
   /** How long a call may take. */
@@ -42,7 +44,7 @@ export async function* watchClaims(watching: Watching): AsyncGenerator<SharedCha
       yield* watchOnce(watching);
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof Error)) throw error;
+      if (!(error instanceof IpvlanError)) throw error;
       reason = error.message;
     }
     if (signal.aborted) return;
@@ -53,7 +55,8 @@ export async function* watchClaims(watching: Watching): AsyncGenerator<SharedCha
 
 /** Watches until the connection breaks. */
 async function* watchOnce(watching: Watching): AsyncGenerator<SharedChange> {
-  const { etcd, keys, hostId, hostname, options, signal } = watching;
+  const { etcd, keys, hostname, options, signal } = watching;
+  const hostId = await watching.begin();
   const stop = new AbortController();
   const ended = AbortSignal.any([signal, stop.signal]);
   const lease = await etcd.grant(ALIVE_FOR, options());
@@ -81,10 +84,12 @@ async function* watchOnce(watching: Watching): AsyncGenerator<SharedChange> {
     const followWishes = async () => {
       const wishes = { key: keys.wish(), end: endOf(keys.wish()) };
       const { ranges, revision } = await etcd.read([wishes], options());
-      for (const pair of ranges[0]!) await answer(watching, pair);
+      for (const pair of ranges[0]!) await answerWish(watching, hostId, pair);
       for await (const events of etcd.watch(wishes, revision + 1, after)) {
         for (const { key, value } of events) {
-          if (value !== undefined) await answer(watching, { key, value, modRevision: 0 });
+          if (value !== undefined) {
+            await answerWish(watching, hostId, { key, value, modRevision: 0 });
+          }
         }
       }
     };
@@ -103,8 +108,12 @@ async function* watchOnce(watching: Watching): AsyncGenerator<SharedChange> {
   }
 }
 
-/** Answers the wish of another host. That etcd does not hear it is no error: the host asks again. */
-async function answer({ hostId, answer }: Watching, pair: KeyValue): Promise<void> {
+/** Answers a wish. That etcd does not hear it is no error: the host asks again. */
+async function answerWish(
+  { answer }: Watching,
+  hostId: string,
+  pair: KeyValue,
+): Promise<void> {
   const { subnet, last } = partsOf(pair.key);
   if (last === hostId) return;
   try {

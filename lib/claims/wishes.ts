@@ -5,7 +5,7 @@
  */
 import { hostNames } from "./blocks.ts";
 import { SharedAddressKeptError, SharedPoolExhaustedError } from "./errors.ts";
-import { endOf } from "./etcd.ts";
+import { endOf } from "./etcd_wire.ts";
 import { textOf } from "./keys.ts";
 import type { PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";

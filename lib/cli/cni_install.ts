@@ -34,8 +34,7 @@ export async function install(
     print(unitsText(units));
     return 0;
   }
-  const caller = ["perl", "-e", CALLER, SOCKET, identityOf(identity())];
-  const text = executableText(thisProgram(), ["cni"], env, { socket: SOCKET, caller });
+  const text = pluginText(env);
   print(await writeExecutable(folder, PLUGIN_NAME, text));
   if (await exists(BOOTED)) {
     (await writeUnits(units)).forEach(print);
@@ -43,6 +42,18 @@ export async function install(
     warn("Next: systemctl enable --now ipvlan-cni.socket");
   }
   return 0;
+}
+
+/**
+ * The text of the plugin's executable.
+ *
+ * @param env The environment.
+ * @param socket The path of the server's socket.
+ * @throws {InvalidOptionError} As in {@linkcode executableText}.
+ */
+export function pluginText(env: Readonly<Record<string, string>>, socket = SOCKET): string {
+  const caller = ["perl", "-e", CALLER, socket, identityOf(identity())];
+  return executableText(thisProgram(), ["cni"], env, { socket, caller });
 }
 
 async function exists(path: string): Promise<boolean> {

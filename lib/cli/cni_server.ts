@@ -25,40 +25,95 @@ import { identity } from "./cni_install.ts";
 /** How long a server that systemd has started stays without a call, in milliseconds. */
 const IDLE = 300_000;
 
-/** Serves calls of the plugin until a signal. Resolves to the exit status. */
+/** How a server of calls runs. */
+export interface ServerOptions {
+  /** The driver, which is open for long. */
+  driver: Driver;
+  /** The driver's state folder. */
+  stateDir: string;
+  /** The path of the socket, or the file descriptor of one that systemd has made. */
+  socket: string | number;
+  /** After how many milliseconds without a call it ends; `undefined` for never. */
+  idle?: number;
+  /** Ends it, after the calls under way. */
+  signal: AbortSignal;
+  /** Whether each call has a line in the log, and not only one that failed. */
+  verbose: boolean;
+  /** Gets lines for the log. */
+  warn(line: string): void;
+}
+
+/** `ipvlan cni serve`. Resolves to the exit status. */
 export async function serveCalls(
   args: Arguments,
   { open, warn }: Pick<Context, "open" | "warn">,
 ): Promise<number> {
   using interrupt = new Interrupt({ again: (status) => Deno.exit(status) });
   await using driver = await open(undefined, true);
-  // Otherwise the next call would do this, and wait for it.
-  (await driver.recover()).forEach(warn);
   const passed = passedSocket(Deno.env.toObject(), Deno.pid);
   const socket = args.value("socket") ?? passed ?? SOCKET;
-  const file = storeFile(stateFolder());
+  await runServer({
+    driver,
+    stateDir: stateFolder(),
+    socket,
+    idle: socket === passed ? IDLE : undefined,
+    signal: interrupt.signal,
+    verbose: args.on("verbose"),
+    warn,
+  });
+  return 0;
+}
+
+/** Serves calls of the plugin. @throws {SocketError} The socket cannot be made. */
+export async function runServer(
+  { driver, stateDir, socket, idle, signal, verbose, warn }: ServerOptions,
+): Promise<void> {
+  // Otherwise the next call would do this, and wait for it.
+  (await driver.recover()).forEach(warn);
+  const file = storeFile(stateDir);
   const inode = inodeOf(file);
-  const greeting = greetingOf(identity(), stateFolder());
+  const greeting = greetingOf(identity(), stateDir);
+  const turns = new Turns();
   await serve({
     socket,
     // What is done in a state folder that was removed is on record nowhere.
     greeting: () => inodeOf(file) === inode ? greeting : undefined,
-    signal: interrupt.signal,
-    idle: socket === passed ? IDLE : undefined,
+    signal,
+    idle,
     listening: () => warn(`Listening at ${socketName(socket)}`),
     answer: async (call) => {
       const start = performance.now();
-      const said = await answerCall(call, driver);
       const { CNI_COMMAND = "", CNI_CONTAINERID = "" } = call.variables;
-      if (said.status !== 0 || args.on("verbose")) {
+      const said = await turns.run(CNI_CONTAINERID, () => answerCall(call, driver));
+      if (said.status !== 0 || verbose) {
         const took = Math.round(performance.now() - start);
-        const reason = said.status === 0 ? "" : `: ${new TextDecoder().decode(said.out)}`;
+        const words = new TextDecoder().decode(said.out).replace(/\s+/g, " ");
+        const reason = said.status === 0 ? "" : `: ${words}`;
         warn(`${CNI_COMMAND} ${CNI_CONTAINERID}: status ${said.status} in ${took} ms${reason}`);
       }
       return said;
     },
   });
-  return 0;
+}
+
+/**
+ * Runs the calls for one container in turn. A runtime does not call for a container twice at once, but
+ * it may have killed the caller of an ADD that still runs here, and then DEL has to find all of it.
+ */
+class Turns {
+  #last = new Map<string, Promise<unknown>>();
+
+  async run<T>(container: string, call: () => Promise<T>): Promise<T> {
+    if (container === "") return await call();
+    const before = this.#last.get(container);
+    const result = before ? before.then(call, call) : call();
+    this.#last.set(container, result);
+    try {
+      return await result;
+    } finally {
+      if (this.#last.get(container) === result) this.#last.delete(container);
+    }
+  }
 }
 
 /** Answers a call as a process of its own would. */

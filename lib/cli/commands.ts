@@ -90,6 +90,10 @@ export const COMMANDS: Record<string, Entry> = {
     summary: "Draw the networks and sandboxes as they are in the kernel",
     load: () => import("./commands/graph.ts"),
   },
+  "agent": {
+    summary: "Keep the addresses and names that hosts share up to date, until it is ended",
+    load: () => import("./commands/agent.ts"),
+  },
   "host ls": {
     summary: "List the hosts that share addresses with this one",
     load: () => import("./commands/host_ls.ts"),

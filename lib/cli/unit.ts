@@ -56,6 +56,34 @@ export function systemdUnit(
 }
 
 /**
+ * A systemd unit (systemd.service(5)) that runs the agent of this host.
+ *
+ * @param program The command line that starts `ipvlan`; its first word is an absolute path.
+ * @param env The environment; the unit copies the variables that `ipvlan` needs.
+ * @throws {InvalidOptionError} As in {@linkcode neededVariables}.
+ */
+export function agentUnit(
+  program: readonly string[],
+  env: Readonly<Record<string, string>>,
+): string {
+  return [
+    "[Unit]",
+    "Description=ipvlan's agent: addresses and names that hosts share",
+    "Wants=network-online.target",
+    "After=network-online.target ipvlan.service",
+    "",
+    "[Service]",
+    ...environmentLines(env),
+    execStart([...program, "agent"]),
+    "Restart=on-failure",
+    "RestartSec=1",
+    "",
+    "[Install]",
+    "WantedBy=multi-user.target",
+  ].join("\n");
+}
+
+/**
  * The systemd units of the plugin for Docker, by the names of their files. systemd holds the socket
  * (systemd.socket(5)), so Docker's calls wait while the plugin is started again.
  *

@@ -13,6 +13,7 @@ import {
 } from "../iproute2/kernel.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
 import { diagnoseParent } from "./diagnose_parent.ts";
+import { diagnoseShared } from "./diagnose_shared.ts";
 import type { DoctorFacts, MachineFacts, StateFacts } from "./facts.ts";
 
 /**
@@ -33,8 +34,10 @@ export function diagnose(facts: DoctorFacts): Diagnosis[] {
     ...diagnoseRights(facts),
     ...diagnoseModules(facts),
     ...diagnoseState(facts),
+    ...facts.shared.flatMap(diagnoseShared),
     ...diagnoseIPv6(facts),
     ...diagnoseHostsFile(facts),
+    ...diagnoseRoutes(facts),
     ...diagnoseMachine(facts.machine),
     ...facts.parents.flatMap((parent) => diagnoseParent(parent, facts)),
   ];
@@ -182,6 +185,25 @@ function diagnoseHostsFile({ hostsFile }: DoctorFacts): Diagnosis[] {
   if (hostsFile) return [];
   const what = "There is no /etc/hosts, so sandboxes do not find each other by name";
   return [about("names").warning(what, "touch /etc/hosts")];
+}
+
+/**
+ * Whether a routing daemon can announce the routes of networks. That it is told to do so, and that its
+ * neighbors take them, does not show here.
+ */
+function diagnoseRoutes({ state, routingDaemons }: DoctorFacts): Diagnosis[] {
+  const networks = state.networks.filter(({ advertise }) => advertise !== undefined);
+  if (networks.length === 0) return [];
+  const subject = about("routes");
+  const names = networks.map(({ name }) => name).join(", ");
+  if (routingDaemons.length > 0) {
+    return [subject.ok(`${routingDaemons.join(", ")} can announce the routes of ${names}`)];
+  }
+  const what = `These networks advertise routes, and nobody announces them: ${names}. Neither ` +
+    "zebra (FRR) nor bird runs in this network namespace";
+  const fix = 'start one of them with what "ipvlan advertise --config frr" or "bird" prints, or ' +
+    "leave this to another program that announces the routes of the main table";
+  return [subject.warning(what, fix)];
 }
 
 /**

@@ -13,7 +13,9 @@ import {
   type StateFacts,
   WANTED,
 } from "./facts.ts";
+import { gatherShared } from "./gather_shared.ts";
 import { gatherParent } from "./gather_parent.ts";
+import { findRoutingDaemons } from "./gather_routing.ts";
 
 /** What to examine. */
 export interface DoctorOptions {
@@ -66,6 +68,10 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
     ipv6: await gatherIPv6(),
     state,
     held: [],
+    shared: state.problem === undefined ? await gatherShared(folder) : [],
+    routingDaemons: state.networks.some(({ advertise }) => advertise !== undefined)
+      ? await findRoutingDaemons(signal)
+      : [],
     parents: [],
   };
   if (facts.ip === undefined) return facts;

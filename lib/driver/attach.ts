@@ -1,3 +1,4 @@
+import type { SharedPools } from "../claims/mod.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import { formatAddress, parseAddress } from "../ipam/mod.ts";
 import { NamespaceNotFoundError } from "../iproute2/errors.ts";
@@ -27,7 +28,8 @@ import type { DriverParts } from "./parts.ts";
 import { byPlace, type Step } from "./plan.ts";
 import { settingsOf } from "./settings.ts";
 import type { EndpointRecord } from "./records.ts";
-import { giveBack, tell } from "./shared.ts";
+import { giveBack, isShared, tell } from "./shared.ts";
+import { lookUpNames } from "./shared_names.ts";
 import { isReady, withoutState } from "./store.ts";
 import type { Connection, MadeEndpoint, Network, Sandbox } from "./types.ts";
 
@@ -99,7 +101,7 @@ export async function attach(
     try {
       const [stale, untold] = await both(
         make(parts, reservation, request.pid, held),
-        pools ? tell(pools) : Promise.resolve([]),
+        pools ? tellAndLookUp(parts, pools, reservation) : Promise.resolve([]),
       );
       return toAttached(reservation, facts, [...untold, ...stale.map(({ message }) => message)]);
     } catch (error) {
@@ -110,6 +112,22 @@ export async function attach(
       held.add([{ address, holder, parent, names: [] }]);
     }
   }
+}
+
+/** Tells etcd of new endpoints, and asks it for the names on their networks. */
+async function tellAndLookUp(
+  parts: DriverParts,
+  pools: SharedPools,
+  { planned }: Reservation,
+): Promise<string[]> {
+  const untold = await tell(pools);
+  // If etcd is out of reach, it need not be asked again.
+  if (untold.length > 0 || parts.hasAgent()) return untold;
+  const shared = planned.map(({ network }) => network).filter(isShared);
+  await lookUpNames(parts, pools, shared);
+  // A file that cannot be written is written by a later call.
+  await parts.hosts.refresh(shared.map(({ id }) => id), [], parts.wait).catch(() => {});
+  return [];
 }
 
 /** Resolves when both have ended, also where one fails. */

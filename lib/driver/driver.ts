@@ -1,6 +1,7 @@
 import type { EtcdAccess, RemovedHost } from "../claims/types.ts";
 import type { IpvlanError } from "../errors.ts";
 import { netnsPath } from "../iproute2/words.ts";
+import { type AgentOptions, runAgent } from "./agent.ts";
 import { listAdvertised } from "./advertised.ts";
 import { attach, type Attached, takenNamespace } from "./attach.ts";
 import type { AttachRequest } from "./attach_request.ts";
@@ -622,6 +623,18 @@ export class Driver implements AsyncDisposable {
    */
   async removeHost(idOrName: string, access?: EtcdAccess): Promise<RemovedHost[]> {
     return await removeHost(this.#parts, idOrName, access);
+  }
+
+  /**
+   * Runs the agent of this host until its signal is aborted: it keeps the host alive in etcd, answers
+   * other hosts that need addresses, writes the names of their sandboxes into hosts files, and tells
+   * etcd what it does not know when it is back. Without one, names are those of the last call that
+   * connected a sandbox.
+   *
+   * @throws {AgentRunsError} Another one runs on this state folder.
+   */
+  async runAgent(options: AgentOptions): Promise<void> {
+    await runAgent(this.#parts, this.#base.agentLock, options);
   }
 
   /** Removes what a crash left half made or half removed. Resolves to a sentence for each. */

@@ -579,6 +579,14 @@ export class NotUndoneError extends IpvlanError {
   }
 }
 
+/** Another agent runs on the same state folder. */
+export class AgentRunsError extends IpvlanError {
+  /** Makes the error. */
+  constructor() {
+    super("An agent runs on this state folder already: end that one first");
+  }
+}
+
 /** The store cannot be used. */
 export class StoreError extends IpvlanError {
   /** The state folder. */

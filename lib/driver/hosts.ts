@@ -1,8 +1,9 @@
+import { prefixOf } from "../claims/access.ts";
 import { orAbort } from "../iproute2/abort.ts";
 import type { RunProgram } from "../iproute2/shell.ts";
 import { HostsFileError } from "./errors.ts";
 import { countSandboxes, linkHosts, removeHosts, removeShared, writeShared } from "./hosts_file.ts";
-import { planHosts, type StaleHosts } from "./hosts_plan.ts";
+import { planHosts, type RemoteName, type StaleHosts } from "./hosts_plan.ts";
 import { FileLock } from "./lock.ts";
 import type { Programs } from "./programs.ts";
 import { type MovedHosts, remountHosts } from "./remount.ts";
@@ -126,6 +127,7 @@ export class HostsFiles {
     const store = this.#store;
     const { files, removed, unused } = planHosts({
       endpoints: store.hostEntries(),
+      remote: (network) => remoteNames(store, network),
       settings: new Map(store.sandboxes({ withHosts: true }).map((each) => [each.name, each])),
       exists: (sandbox) => (store.sandbox(sandbox)?.state ?? "removing") !== "removing",
     }, stale);
@@ -156,6 +158,12 @@ export class HostsFiles {
     for (const key of unused) removeShared(key);
     return { failures, moved };
   }
+}
+
+/** The sandboxes of other hosts on a network; none if this host does not share it. */
+function remoteNames(store: Store, id: string): readonly RemoteName[] {
+  const { ipam, name = "" } = store.networkById(id) ?? {};
+  return ipam ? store.sharedNames(prefixOf(ipam.access), name) : [];
 }
 
 /** Splits values into those that a condition holds for, and the others. */

@@ -23,10 +23,20 @@ export interface StaleHosts {
 export interface HostsFacts {
   /** All endpoints, in the order made. */
   endpoints: readonly Stated<NamedEndpoint>[];
+  /** The lines of sandboxes of other hosts, by the ids of the networks that they are on. */
+  remote?: (network: string) => readonly RemoteName[];
   /** The settings of the sandboxes that have names of their own, by sandbox. */
   settings: ReadonlyMap<string, SandboxSettings>;
   /** Whether a sandbox without endpoints is on record, and is not being removed. */
   exists: (sandbox: string) => boolean;
+}
+
+/** A sandbox of another host, as it is found on a network. */
+export interface RemoteName {
+  /** Its address. */
+  address: string;
+  /** Its names. */
+  names: readonly string[];
 }
 
 /** A hosts file and the sandboxes that share it. */
@@ -51,7 +61,7 @@ export interface HostsPlan {
 
 /** Decides what the hosts files should be, of those that may be stale. */
 export function planHosts(
-  { endpoints, settings, exists }: HostsFacts,
+  { endpoints, settings, exists, remote = () => [] }: HostsFacts,
   stale: StaleHosts,
 ): HostsPlan {
   const kept = endpoints.filter(({ state }) => state !== "removing");
@@ -76,7 +86,10 @@ export function planHosts(
     const own = bySandbox.get(first!)!;
     const networks = networksOf(own);
     if (!networks.some((id) => stale.networks.has(id)) && !members.some(isStale)) return [];
-    const shared = renderHosts(networks.flatMap((id) => byNetwork.get(id)!));
+    const shared = renderHosts(
+      networks.flatMap((id) => byNetwork.get(id)!),
+      networks.flatMap(remote),
+    );
     const given = settings.get(first!);
     return [{ key, text: given ? withOwnHosts(shared, given, own) : shared, members }];
   });
@@ -111,12 +124,19 @@ function networksOf(own: readonly NamedEndpoint[]): string[] {
  * Renders the hosts file (hosts(5)) of the sandboxes on some networks, from the endpoints there. Each
  * has the sandbox's name, its aliases on that network, and `NAME.NETWORK`.
  */
-export function renderHosts(reachable: readonly NamedEndpoint[]): string {
+export function renderHosts(
+  reachable: readonly NamedEndpoint[],
+  remote: readonly RemoteName[] = [],
+): string {
+  // What this host has on record itself is more recent than what etcd has told of it.
+  const own = new Set(remote.length > 0 ? reachable.flatMap(endpointAddresses) : []);
   return [
     MARK,
     "127.0.0.1 localhost",
     "::1 localhost ip6-localhost ip6-loopback",
     ...reachable.flatMap(hostLines),
+    ...remote.filter(({ address }) => !own.has(address))
+      .map(({ address, names }) => `${address} ${names.join(" ")}`),
     "",
   ].join("\n");
 }

@@ -44,6 +44,21 @@ export class FileLock {
     }
   }
 
+  /** Locks the file for this call alone if nobody has locked it; if somebody has, does not wait. */
+  tryExclusive(): Disposable | undefined {
+    const file = this.#open();
+    if (file.tryLockSync(true)) {
+      return {
+        [Symbol.dispose]: () => {
+          file.unlockSync();
+          file.close();
+        },
+      };
+    }
+    file.close();
+    return undefined;
+  }
+
   /** Whether another call holds the lock exclusively. */
   isTaken(): boolean {
     using file = this.#open();

@@ -14,12 +14,14 @@ export {
   SharedPoolExhaustedError,
 } from "../claims/errors.ts";
 export type { EtcdAccess, RemovedHost, SharedHost } from "../claims/types.ts";
+export type { AgentOptions } from "./agent.ts";
 export type { BackgroundOptions } from "./background.ts";
 export { Driver } from "./driver.ts";
 export type { ListedHost } from "./shared_hosts.ts";
 export type { DriverOptions } from "./open.ts";
 export {
   AddressHeldError,
+  AgentRunsError,
   AlreadyConnectedError,
   AmbiguousIdError,
   HalfDoneError,

@@ -65,8 +65,11 @@ export interface DriverOptions {
 }
 
 /** What drivers with different signals share. */
-export interface DriverBase
-  extends Pick<DriverParts, "store" | "hosts" | "pools" | "output" | "isRehearsal" | "openShared"> {
+export interface DriverBase extends
+  Pick<
+    DriverParts,
+    "store" | "hosts" | "pools" | "output" | "isRehearsal" | "openShared" | "hasAgent"
+  > {
   host: string | undefined;
   wrap: WrapRunner | undefined;
   /** Called with each command that changes something. */
@@ -78,6 +81,8 @@ export interface DriverBase
   closeShared: () => Promise<void>;
   /** The file that each `ip` has open: see {@linkcode Namespaces}. */
   programLock: string | undefined;
+  /** Held by the agent while it runs; `undefined` in a dry run. */
+  agentLock: FileLock | undefined;
   /** Answers queries in the host's namespace, if the driver is open for long. */
   kept: KeptLook | undefined;
   /** For the calls. Without a file, it never blocks. */
@@ -97,6 +102,8 @@ export function openBase(
   const file = (name: string) => dryRun ? undefined : `${folder}/${name}`;
   const programLock = file("ip.lock");
   const programs = programsWith(programLock);
+  const agentFile = file("agent.lock");
+  const agentLock = agentFile === undefined ? undefined : new FileLock(agentFile);
   return {
     host,
     wrap,
@@ -111,6 +118,8 @@ export function openBase(
     isRehearsal: dryRun !== undefined,
     ...sharedPools(store, folder, dryRun !== undefined),
     output: new KeptOutput(folder, dryRun !== undefined),
+    agentLock,
+    hasAgent: () => agentLock?.isTaken() ?? false,
     lock: new StateLock(file("lock")),
     sequences: new StateLock(file("sequence.lock")),
   };
@@ -146,7 +155,7 @@ function sharedPools(
 /** Makes the parts of a driver with a signal. */
 export function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
   const { host, wrap, store, programLock: lock, programs, hosts, pools, output } = base;
-  const { report, isRehearsal, kept, openShared } = base;
+  const { report, isRehearsal, kept, openShared, hasAgent } = base;
   const pathOf = (sandbox: string) => store.sandbox(sandbox)?.path;
   const namespaces = new Namespaces({ host, lock, programs, wrap, pathOf, kept, ...wait });
   const partsOn = (namespaces: Namespaces, wait: WaitOptions) => {
@@ -163,6 +172,7 @@ export function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
       output,
       settings,
       openShared,
+      hasAgent,
       isRehearsal,
       wait,
     };

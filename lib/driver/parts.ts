@@ -32,6 +32,8 @@ export interface DriverParts {
    * nothing in etcd and does not ask it.
    */
   openShared: () => Promise<SharedPools | undefined>;
+  /** Whether an agent runs, which keeps the names of other hosts' sandboxes on record. */
+  hasAgent: () => boolean;
   /** Whether lines that change something are only reported: then nothing shows what they do. */
   isRehearsal: boolean;
   /** How calls wait for other processes. */

@@ -21,6 +21,7 @@ import type {
   NetworkFilter,
   PoolClaim,
   SandboxFilter,
+  SharedName,
   Stated,
   Store,
 } from "./store.ts";
@@ -419,6 +420,34 @@ export class SqliteStore implements Store {
   deleteClaim({ pool, address }: Pick<PoolClaim, "pool" | "address">): void {
     this.addressLog.add(address);
     this.#run("DELETE FROM claim WHERE pool = ? AND address = ?", pool, address);
+  }
+
+  sharedNames(prefix: string, network: string): SharedName[] {
+    return this.#select("SELECT prefix, network, address, names FROM shared_name", "rowid", {
+      "prefix = ?": prefix,
+      "network = ?": network,
+    }).map(({ names, ...row }) => ({ ...row, names: JSON.parse(names as string) } as SharedName));
+  }
+
+  putSharedName({ prefix, network, address, names }: SharedName): void {
+    this.#run(
+      "INSERT OR REPLACE INTO shared_name (prefix, network, address, names) VALUES (?, ?, ?, ?)",
+      prefix,
+      network,
+      address,
+      JSON.stringify(names),
+    );
+  }
+
+  deleteSharedNames(prefix: string, address?: string): string[] {
+    const rows = address === undefined
+      ? this.#rows("DELETE FROM shared_name WHERE prefix = ? RETURNING network", prefix)
+      : this.#rows(
+        "DELETE FROM shared_name WHERE prefix = ? AND address = ? RETURNING network",
+        prefix,
+        address,
+      );
+    return [...new Set(rows.map(({ network }) => network as string))];
   }
 
   version(): string {

@@ -8,7 +8,7 @@ const PROGRAM_LOCK = "ip.lock";
 
 /** The store and the files that SQLite keeps beside it, the locks, and what commands have printed. */
 const OURS =
-  /^(ipvlan\.db(-wal|-shm|-journal)?|((sequence|ip|hosts|claims)\.)?lock(\.gate)?|output)$/;
+  /^(ipvlan\.db(-wal|-shm|-journal)?|((sequence|ip|hosts|claims|agent)\.)?lock(\.gate)?|output)$/;
 
 /**
  * Makes the lock file of the programs in a state folder, and takes from other users what an earlier

@@ -64,6 +64,18 @@ export interface PoolClaim extends Claim {
   pool: string;
 }
 
+/** The names by which a sandbox of another host is found on a shared network. */
+export interface SharedName {
+  /** What the keys of the network begin with in etcd. */
+  prefix: string;
+  /** The network's name. */
+  network: string;
+  /** Its address. */
+  address: string;
+  /** The names, its own first. */
+  names: readonly string[];
+}
+
 /**
  * The driver's records. All calls are synchronous, so that no other call of this process can run
  * between a read and a write inside {@linkcode Store.transaction}.
@@ -131,6 +143,16 @@ export interface Store extends Disposable {
   deleteClaim(claim: Pick<PoolClaim, "pool" | "address">): void;
   /** The claims of an address, in any pool. */
   claimsOf(address: string): PoolClaim[];
+  /** The names of sandboxes of other hosts on a network, by address. */
+  sharedNames(prefix: string, network: string): SharedName[];
+  /** Adds the names of a sandbox of another host, or replaces them. */
+  putSharedName(name: SharedName): void;
+  /**
+   * Deletes the names at an address, or all under a prefix.
+   *
+   * @returns The names of the networks that had them.
+   */
+  deleteSharedNames(prefix: string, address?: string): string[];
   /** The records of pools that several hosts share. */
   readonly shared: ClaimRecords;
   /** The addresses that this process has given to endpoints and claims, or taken from them. */

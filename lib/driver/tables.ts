@@ -10,7 +10,7 @@ export const VERSION = 3;
 /** The tables, in an order in which none comes before one that it refers to. */
 export const TABLE_NAMES = [
   ...["network", "link", "sandbox", "endpoint", "pool", "claim"],
-  ...["shared_host", "shared_pool", "shared_block", "shared_address"],
+  ...["shared_host", "shared_pool", "shared_block", "shared_address", "shared_name"],
 ];
 
 /**
@@ -66,6 +66,7 @@ const SHARED_TABLES = `
     asked TEXT,
     revision INTEGER NOT NULL,
     unsure INTEGER NOT NULL,
+    refused TEXT,
     place TEXT NOT NULL
   ) STRICT;
   CREATE TABLE shared_pool (
@@ -105,8 +106,20 @@ const SHARED_TABLES = `
   ) STRICT;
 `;
 
+/** The table of the names that sandboxes of other hosts are found by: see `lib/driver/shared_names.ts`. */
+const NAME_TABLE = `
+  CREATE TABLE shared_name (
+    prefix TEXT NOT NULL,
+    address TEXT NOT NULL,
+    network TEXT NOT NULL,
+    names TEXT NOT NULL,
+    PRIMARY KEY (prefix, address)
+  ) STRICT;
+  CREATE INDEX shared_name_network ON shared_name (prefix, network);
+`;
+
 /** Makes the tables of version 2 those of version 3. */
-export const FROM_VERSION_2 = SHARED_TABLES;
+export const FROM_VERSION_2 = `${SHARED_TABLES} ${NAME_TABLE}`;
 
 /** Makes the tables of version 1 those of version 3. */
 export const FROM_VERSION_1 = `
@@ -139,7 +152,7 @@ export const TABLES = `
   ) STRICT;
   ${ENDPOINT_TABLE}
   ${POOL_TABLES}
-  ${SHARED_TABLES}
+  ${FROM_VERSION_2}
 `;
 
 /** The parent of a network, and the link below a link. A damaged record has none. */
@@ -160,6 +173,9 @@ export const WITH_HOSTS = `CASE WHEN json_valid(record)
 /** What etcd has to be told, or asked, about a shared address. */
 export const UNTOLD_ADDRESS = "state NOT IN ('used', 'lost') OR state = 'used' AND told < version";
 
+/** The same about a shared block. */
+export const UNTOLD_BLOCK = "state <> 'held' OR dirty = 1";
+
 /**
  * The indexes. Without them, a question about one parent, or about what is half done, would read
  * every record. SQLite uses an index of an expression only for the same expression.
@@ -178,6 +194,10 @@ export const INDEXES = `
   CREATE INDEX IF NOT EXISTS claim_address ON claim (address);
   CREATE INDEX IF NOT EXISTS claim_holder ON claim (pool, holder);
   CREATE INDEX IF NOT EXISTS shared_block_free ON shared_block (pool, first) WHERE free <> '0';
+  CREATE INDEX IF NOT EXISTS shared_block_untold ON shared_block (pool, first)
+    WHERE ${UNTOLD_BLOCK};
+  CREATE INDEX IF NOT EXISTS shared_address_lost ON shared_address (pool, address)
+    WHERE state = 'lost';
   CREATE INDEX IF NOT EXISTS shared_address_untold ON shared_address (pool, address)
     WHERE ${UNTOLD_ADDRESS};
 `;

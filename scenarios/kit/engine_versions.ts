@@ -25,6 +25,8 @@ const PROGRAMS: Readonly<Record<BundleName, readonly Program[]>> = {
     { name: "netavark", command: ["/usr/lib/podman/netavark", "--version"] },
   ],
   etcd: [{ name: "etcd", command: ["etcd", "--version"] }],
+  // BIRD prints its version on standard error.
+  bird: [{ name: "BIRD", command: ["sh", "-c", "bird --version 2>&1"] }],
   frr: [{ name: "FRR", command: ["/usr/lib/frr/zebra", "--version"] }],
 };
 

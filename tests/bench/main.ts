@@ -4,20 +4,24 @@
  *
  * @module
  */
-import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
 import { LabError } from "../../lab/errors.ts";
-import { fetchPackages } from "../../lab/fetch.ts";
 import { readCommandLine } from "../../lib/command_line.ts";
-import { type Measured, render, type Report } from "./results.ts";
+import { benchHosts } from "./hosts.ts";
+import { fetchPlugins, measureInLab } from "./lab.ts";
+import { render, type Report } from "./results.ts";
 
 const HELP = `Measure the driver against scripts and the CNI plugins.
 
 Usage:
   deno task bench [N…]   make N endpoints; default: 1, 10, 100 and 1000
+  deno task bench hosts  pools that hosts share, with a real etcd on this machine
+  deno task bench cni [N…]
+                         attach and detach N containers at once, against CNI's ipvlan and
+                         host-local; default: 1, 20 and 200
+  deno task bench docker what a network adds to "docker run --rm", against Docker's own ipvlan
 
 Options:
-  --quick          a short run: 10 and 100 endpoints, each once
+  --quick          a short run: 10 and 100 endpoints, or 1 and 20 containers, each once
   --growth         only how the time of a call grows with the number of networks and sandboxes
   --engine ENGINE  the lab's engine
   --json FILE      also write all measurements to FILE
@@ -46,8 +50,34 @@ interface Request {
   networks: number[];
   /** The numbers of sandboxes on one network at which to measure that. */
   sandboxes: number[];
+  /** Whether it is to be a short run. */
+  isQuick: boolean;
+  /** The numbers that were given. */
+  given: number[];
   engine?: string;
   json?: string;
+}
+
+/** Measures the CNI plugin. */
+async function measureCni({ given, isQuick, engine }: Request): Promise<Report> {
+  const plugins = await fetchPlugins();
+  const sizes = given.length > 0 ? given : isQuick ? [1, 20] : [1, 20, 200];
+  return await measureInLab({
+    inside: new URL("cni/inside.ts", import.meta.url),
+    args: [plugins, isQuick ? 1 : 5, ...sizes],
+    folder: plugins,
+    engine,
+  });
+}
+
+/** Measures `docker run`. */
+async function measureDocker({ isQuick, engine }: Request): Promise<Report> {
+  return await measureInLab({
+    inside: new URL("docker/inside.ts", import.meta.url),
+    args: [isQuick ? 1 : 10],
+    bundle: "docker26",
+    engine,
+  });
 }
 
 function parse(words: string[]): Request | undefined {
@@ -71,6 +101,8 @@ function parse(words: string[]): Request | undefined {
   };
   return {
     ...making,
+    isQuick,
+    given: given.toSorted((a, b) => a - b),
     networks: isQuick ? [50, 200] : [250, 1000, 4000],
     sandboxes: isQuick ? [50, 100] : [250, 1000],
     engine: line.value("engine"),
@@ -79,47 +111,33 @@ function parse(words: string[]): Request | undefined {
 }
 
 async function measure(request: Request): Promise<Report> {
-  const names = ["containernetworking-plugins"] as const;
-  const say = (line: string) => console.error(`bench: ${line}`);
-  const files = await fetchPackages(names, { say });
-  const plugins = dirname(files["containernetworking-plugins"]);
-  const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
-  const [inside, command] = [path("inside.ts"), path("../../cli.ts")];
-  // The lab has no network, so cache the imports first.
-  const cached = new Deno.Command(Deno.execPath(), { args: ["cache", "--quiet", inside, command] });
-  if (!(await cached.spawn().status).success) {
-    throw new LabError("Cannot load the bench; see above");
-  }
   const { repetitions, removed, networks, sandboxes, sizes, engine } = request;
-  const before = Deno.loadavg()[0]!;
-  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "-A", path("../../lab/main.ts")],
-      ...(engine === undefined ? [] : ["--engine", engine]),
-      ...["--", "deno", "run", "-A", "--no-check", "--cached-only", inside],
-      ...[plugins, repetitions, removed, networks, sandboxes, ...sizes].map(String),
-    ],
-    // The lab shows its working folder inside, so the plugins are visible there.
-    cwd: plugins,
-    stderr: "inherit",
-  }).output();
-  if (code !== 0) throw new LabError(`The bench failed with exit status ${code}; see above`);
-  const measured: Measured = JSON.parse(new TextDecoder().decode(stdout));
-  // Read the machine's load average here: inside, the lab shows only its own.
-  return { ...measured, load: [before, Deno.loadavg()[0]!] };
+  const plugins = await fetchPlugins();
+  return await measureInLab({
+    inside: new URL("inside.ts", import.meta.url),
+    args: [plugins, repetitions, removed, networks.join(), sandboxes.join(), ...sizes],
+    folder: plugins,
+    engine,
+  });
 }
 
+/** Prints a report, and writes it to a file if one is named. */
+async function show(report: Report, json: string | undefined): Promise<void> {
+  console.log(render(report));
+  if (json !== undefined) await Deno.writeTextFile(json, `${JSON.stringify(report, null, 2)}\n`);
+}
+
+if (Deno.args[0] === "hosts" && Deno.args.length === 1) {
+  console.log(await benchHosts());
+  Deno.exit(0);
+}
 try {
-  const request = parse(Deno.args);
-  if (!request) {
-    console.log(HELP.trimEnd());
-  } else {
-    const report = await measure(request);
-    console.log(render(report));
-    if (request.json !== undefined) {
-      await Deno.writeTextFile(request.json, `${JSON.stringify(report, null, 2)}\n`);
-    }
-  }
+  const [room, ...words] = Deno.args;
+  const request = parse(room === "cni" || room === "docker" ? words : Deno.args);
+  if (!request) console.log(HELP.trimEnd());
+  else if (room === "cni") await show(await measureCni(request), request.json);
+  else if (room === "docker") await show(await measureDocker(request), request.json);
+  else await show(await measure(request), request.json);
 } catch (error) {
   if (!(error instanceof LabError)) throw error;
   console.error(`bench: ${error.message}`);

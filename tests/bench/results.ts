@@ -1,6 +1,6 @@
 /** The measured times of a task done in one way. */
 export interface Result {
-  /** The task: to make endpoints, to remove endpoints, or to run a command. */
+  /** The task: to `make` endpoints, to `remove` endpoints, to run a `command`, ADD, … */
   task: string;
   /** The number of endpoints; 1 for a command. */
   size: number;
@@ -145,11 +145,13 @@ export function render({ engine, kernel, load, results, growth, ratios }: Report
     "",
     ...columns(["task", "way", "median, ms", "per endpoint", "runs", "from to"], times),
     "",
-    ...columns(
-      ["growth", "at", "each, ms"],
-      growth.map(({ task, size, each }) => [task, String(size), each.toFixed(2)]),
-    ),
-    "",
+    ...growth.length === 0 ? [] : [
+      ...columns(
+        ["growth", "at", "each, ms"],
+        growth.map(({ task, size, each }) => [task, String(size), each.toFixed(2)]),
+      ),
+      "",
+    ],
     ...columns(["ratio", "", "aim", ""], compared),
   ].join("\n");
 }
@@ -163,7 +165,8 @@ function format(milliseconds: number): string {
   return milliseconds.toFixed(milliseconds < 100 ? 1 : 0);
 }
 
-function columns(head: string[], rows: string[][]): string[] {
+/** Formats rows as columns, below a head. */
+export function columns(head: string[], rows: string[][]): string[] {
   const all = [head, ...rows];
   const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
   return all.map((row) =>

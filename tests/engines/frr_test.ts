@@ -1,8 +1,12 @@
 // Tests of FRR in a guest of the lab.
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { Ip } from "../../lib/iproute2/ip.ts";
+import { withIpvlan } from "../../scenarios/kit/engine_machine.ts";
+import { Frr } from "../../scenarios/kit/frr.ts";
+import { RouteMonitor } from "../../scenarios/kit/route_monitor.ts";
 import { succeed } from "../kit/processes.ts";
-import { ended } from "../kit/processes.ts";
-import { type FreshNetns, freshNetns } from "../kit/worlds.ts";
+import { freshNetns } from "../kit/worlds.ts";
+import { withRouter } from "./machine.ts";
 
 /** The configuration of bgpd, with short times. */
 function bgpConfig(as: number, id: string, peer: string, peerAs: number): string {
@@ -19,55 +23,6 @@ function bgpConfig(as: number, id: string, peer: string, peerAs: number): string
   ].map((line) => `${line}\n`).join("");
 }
 
-/** Starts zebra and bgpd in a namespace. They end, and their files go, at the end of the scope. */
-async function startFrr(ns: FreshNetns, config: string): Promise<AsyncDisposable> {
-  await using undo = new AsyncDisposableStack();
-  const folders = [`/etc/frr/${ns.name}`, `/run/frr/${ns.name}`];
-  for (const folder of folders) {
-    await Deno.mkdir(folder);
-    undo.defer(() => Deno.remove(folder, { recursive: true }));
-  }
-  const files = { "zebra.conf": "", "bgpd.conf": config, "vtysh.conf": "" };
-  for (const [name, text] of Object.entries(files)) {
-    await Deno.writeTextFile(`${folders[0]}/${name}`, text);
-  }
-  await succeed("chown", "-R", "frr:frr", ...folders);
-  for (const daemon of ["zebra", "bgpd"]) {
-    // Without -f it reads no configuration. It is in the background when it is ready.
-    const options = ["-d", "-N", ns.name, "-f", `${folders[0]}/${daemon}.conf`];
-    const { code, stderr } = await ns.run(`/usr/lib/frr/${daemon}`, ...options);
-    assertEquals(code, 0, stderr);
-    undo.defer(async () => {
-      const pid = Number(await Deno.readTextFile(`${folders[1]}/${daemon}.pid`));
-      Deno.kill(pid);
-      await ended(pid);
-    });
-  }
-  const kept = undo.move();
-  return { [Symbol.asyncDispose]: () => kept.disposeAsync() };
-}
-
-/** Waits until `ip monitor` in a namespace prints a line with a text. */
-async function untilRoute(ns: FreshNetns, text: string): Promise<void> {
-  const child = new Deno.Command("ip", {
-    args: ["-n", ns.name, "monitor", "route"],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  let seen = "";
-  // The route may have come before the monitor listened.
-  const { stdout } = await ns.run("ip", "route");
-  if (!stdout.includes(text)) {
-    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
-      seen += chunk;
-      if (seen.includes(text)) break;
-    }
-  } else await child.stdout.cancel();
-  child.kill();
-  await child.status;
-}
-
 Deno.test("FRR 8.4 announces the kernel's routes from one namespace to another by BGP", async () => {
   await using host = await freshNetns();
   await using tor = await freshNetns();
@@ -77,11 +32,46 @@ Deno.test("FRR 8.4 announces the kernel's routes from one namespace to another b
   for (const { ip } of [host, tor]) await ip.link.set("lo", { up: true });
   await host.ip.addr.add({ dev: "up0", address: "172.16.0.2/30" });
   await tor.ip.addr.add({ dev: "down0", address: "172.16.0.1/30" });
-  await using _host = await startFrr(host, bgpConfig(65001, "172.16.0.2", "172.16.0.1", 65000));
-  await using _tor = await startFrr(tor, bgpConfig(65000, "172.16.0.1", "172.16.0.2", 65001));
-  const { code, stderr } = await host.run("ip", "route", "add", "10.20.1.0/24", "dev", "lo");
-  assertEquals(code, 0, stderr);
-  await untilRoute(tor, "10.20.1.0/24");
-  const shown = await succeed("vtysh", "-N", tor.name, "-c", "show bgp ipv4 unicast");
-  assertStringIncludes(shown, "10.20.1.0/24");
+  await using routes = await RouteMonitor.start(tor.name, tor.ip);
+  const start = (netns: string, ...[as, id, peer, peerAs]: Parameters<typeof bgpConfig>) =>
+    Frr.start(netns, bgpConfig(as, id, peer, peerAs));
+  await using _host = await start(host.name, 65001, "172.16.0.2", "172.16.0.1", 65000);
+  await using frr = await start(tor.name, 65000, "172.16.0.1", "172.16.0.2", 65001);
+  await succeed("ip", "-n", host.name, "route", "add", "10.20.1.0/24", "dev", "lo");
+  await routes.until(/^10\.20\.1\.0\/24 /);
+  assertStringIncludes(await frr.show("show bgp ipv4 unicast"), "10.20.1.0/24");
 });
+
+/** The first lines for a shell behind a heading of a page. */
+async function linesOf(page: string, heading: string): Promise<string> {
+  const text = await Deno.readTextFile(new URL(`../../${page}`, import.meta.url));
+  return text.slice(text.indexOf(`\n## ${heading}\n`)).match(/```sh\n(.*?)```/s)![1]!;
+}
+
+/** The pages, and what removes what their lines make. */
+const PAGES = [
+  ["README.md", "More than one host", ""],
+  ["docs/advertise.md", "Set it up", "ipvlan rm a1\nipvlan network rm far\n"],
+] as const;
+
+for (const [page, heading, rest] of PAGES) {
+  Deno.test(`FRR announces what the lines of ${page} make`, async () => {
+    await using ip = await Ip.open();
+    await using _router = await withRouter(ip);
+    await using _ipvlan = await withIpvlan();
+    await using frr = await Frr.start(undefined, "");
+    const lines = await linesOf(page, heading);
+    const before = lines.indexOf("ipvlan rm ") < 0 ? lines.length : lines.indexOf("ipvlan rm ");
+    await succeed("sh", "-ec", lines.slice(0, before));
+    assertStringIncludes(await frr.show("show running-config"), "neighbor 192.168.1.1");
+    await untilKnown(frr, "10.1.0.0/24", true);
+    await succeed("sh", "-ec", lines.slice(before) + rest);
+    await untilKnown(frr, "10.1.0.0/24", false);
+    assertEquals((await ip.route.show(4)).filter(({ type }) => type === "unreachable"), []);
+  });
+}
+
+/** Waits until bgpd has a route, or has it no more. It says nothing by itself, so we ask it. */
+async function untilKnown(frr: Frr, dst: string, expected: boolean): Promise<void> {
+  while ((await frr.show("show bgp ipv4 unicast")).includes(dst) !== expected);
+}

@@ -1,7 +1,6 @@
 // Tests of shared pools against a real etcd on this machine.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
-  type EtcdAccess,
   SharedAddressHeldError,
   SharedAddressKeptError,
   SharedPoolDiffersError,
@@ -9,57 +8,31 @@ import {
   SharedPoolInUseError,
   SharedPoolsOverlapError,
 } from "../../lib/claims/mod.ts";
-import { Cluster } from "../kit/etcd.ts";
-import { type Host, keysOf, openHost, release } from "./host.ts";
-
-const cluster = await Cluster.start();
-globalThis.addEventListener("unload", () => cluster.killNow());
-
-let prefixes = 0;
-
-/** Runs a test with hosts that share a fresh prefix. */
-function test(
-  name: string,
-  names: string[],
-  run: (hosts: Host[], access: EtcdAccess) => Promise<void>,
-): void {
-  Deno.test(name, async () => {
-    const access = { endpoints: cluster.endpoints, prefix: `/test-${prefixes++}` };
-    using stack = new DisposableStack();
-    const hosts = names.map((name) => {
-      const folder = Deno.makeTempDirSync();
-      stack.defer(() => Deno.removeSync(folder, { recursive: true }));
-      return stack.use(openHost(name, folder));
-    });
-    await run(hosts, access);
-  });
-}
-
-/** The keys of a kind, with their values. */
-async function kindOf(access: EtcdAccess, kind: string): Promise<[string, unknown][]> {
-  const keys = await keysOf(access, access.prefix);
-  return [...keys].filter(([key]) => key.startsWith(`${kind}/`));
-}
+import { IpvlanError } from "../../lib/errors.ts";
+import { OutsideSubnetError } from "../../lib/ipam/errors.ts";
+import { succeed } from "../kit/processes.ts";
+import { release } from "./host.ts";
+import { kindOf, test } from "./kit.ts";
 
 const SUBNET = "10.7.0.0/24";
 const GATEWAY = { "10.7.0.1": "gateway" };
 
 test("a host takes a block, tells its claims, and gives all back", ["a"], async ([a], access) => {
-  const { id } = await a!.pools.join(access, SUBNET, GATEWAY);
-  const address = await a!.pools.take(id, { sandbox: "c1", network: "n", names: ["c1", "db"] });
+  const { id } = await a.pools.join(access, SUBNET, GATEWAY);
+  const address = await a.pools.take(id, { sandbox: "c1", network: "n", names: ["c1", "db"] });
   assertEquals((await kindOf(access, "blocks")).length, 1);
   assertEquals(await kindOf(access, "claims"), []);
-  assertEquals(await a!.pools.settle(), { untold: 0, lost: [] });
-  const claims = await a!.pools.claims(access);
+  assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
+  const claims = await a.pools.claims(access);
   assertEquals(claims.map(({ since: _since, host: _host, ...rest }) => rest), [
     { address, sandbox: "c1", network: "n", names: ["c1", "db"] },
   ]);
-  await assertRejects(() => a!.pools.leave(id), SharedPoolInUseError);
-  await release(a!, id, address);
+  await assertRejects(() => a.pools.leave(id), SharedPoolInUseError);
+  await release(a, id, address);
   assertEquals(await kindOf(access, "claims"), []);
   assertEquals(await kindOf(access, "blocks"), []);
-  await a!.pools.leave(id);
-  assertEquals(a!.pools.pools(), []);
+  await a.pools.leave(id);
+  assertEquals(a.pools.pools(), []);
   assertEquals((await kindOf(access, "pools")).length, 0);
 });
 
@@ -81,8 +54,7 @@ test("200 addresses of two hosts at once are 200 addresses", ["a", "b"], async (
 test(
   "a wanted address: free, in use here, in use there, kept there",
   ["a", "b"],
-  async (hosts, access) => {
-    const [a, b] = hosts as [Host, Host];
+  async ([a, b], access) => {
     const { id } = await a.pools.join(access, SUBNET, GATEWAY);
     await b.pools.join(access, SUBNET, GATEWAY);
     assertEquals(await a.pools.take(id, { sandbox: "c1" }, { address: "10.7.0.77" }), "10.7.0.77");
@@ -109,8 +81,7 @@ test(
   },
 );
 
-test("a full pool", ["a", "b"], async (hosts, access) => {
-  const [a, b] = hosts as [Host, Host];
+test("a full pool", ["a", "b"], async ([a, b], access) => {
   const { id } = await a.pools.join(access, "10.8.0.0/28", {});
   await b.pools.join(access, "10.8.0.0/28", {});
   const taken = [];
@@ -126,8 +97,7 @@ test("a full pool", ["a", "b"], async (hosts, access) => {
   assertEquals(await b.pools.take(id, { sandbox: "c" }), taken[5]);
 });
 
-test("an agent gives away what its host keeps", ["a", "b"], async (hosts, access) => {
-  const [a, b] = hosts as [Host, Host];
+test("an agent gives away what its host keeps", ["a", "b"], async ([a, b], access) => {
   const { id } = await a.pools.join(access, "10.8.0.0/28", {});
   await b.pools.join(access, "10.8.0.0/28", {});
   const own = [];
@@ -155,8 +125,7 @@ test("an agent gives away what its host keeps", ["a", "b"], async (hosts, access
   assertEquals((await kindOf(access, "alive")).length, 0);
 });
 
-test("pools that differ or overlap are refused", ["a", "b"], async (hosts, access) => {
-  const [a, b] = hosts as [Host, Host];
+test("pools that differ or overlap are refused", ["a", "b"], async ([a, b], access) => {
   await a.pools.join(access, SUBNET, GATEWAY);
   await assertRejects(
     () => b.pools.join(access, SUBNET, { "10.7.0.254": "gateway" }),
@@ -168,4 +137,70 @@ test("pools that differ or overlap are refused", ["a", "b"], async (hosts, acces
     SharedPoolsOverlapError,
     "overlaps the pool 10.7.0.0/24",
   );
+});
+
+test("20 processes of a host at once share its blocks", ["a"], async ([a], access) => {
+  const child = new URL("child.ts", import.meta.url).pathname;
+  const args = [a.folder, access.prefix!, SUBNET, access.endpoints[0]!];
+  const printed = await Promise.all(
+    Array.from(
+      { length: 20 },
+      () => succeed(Deno.execPath(), "run", "-A", "--no-check", "--cached-only", child, ...args),
+    ),
+  );
+  const addresses = printed.map((text) => text.trim()).sort();
+  assertEquals(new Set(addresses).size, 20);
+  // One that waited long for its turn has left the telling to others.
+  assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
+  assertEquals((await a.pools.claims(access)).map(({ address }) => address).sort(), addresses);
+  assertEquals((await kindOf(access, "blocks")).length, 2);
+  assertEquals((await kindOf(access, "hosts")).length, 1);
+});
+
+test("IPv6, small pools, and ranges", ["a", "b"], async ([a, b], access) => {
+  const { id } = await a.pools.join(access, "FD00:7::/64", { "fd00:7::1": "gateway" });
+  await b.pools.join(access, "fd00:7::/64", { "fd00:7::1": "gateway" });
+  const wanted = { address: "fd00:7:0::0077" };
+  assertEquals(await a.pools.take(id, { sandbox: "c" }, wanted), "fd00:7::77");
+  await assertRejects(() => b.pools.take(id, { sandbox: "c" }, wanted), SharedAddressHeldError);
+  const taken = await Promise.all(
+    [a, b].flatMap(({ pools }) =>
+      Array.from({ length: 70 }, () => pools.take(id, { sandbox: "c" }))
+    ),
+  );
+  assertEquals(new Set(taken).size, 140);
+  assert(taken.every((address) => /^fd00:7::[0-9a-f:]+$/.test(address)));
+
+  const pair = (await a.pools.join(access, "10.7.1.0/31", {})).id;
+  await b.pools.join(access, "10.7.1.0/31", {});
+  const ends = [
+    await a.pools.take(pair, { sandbox: "c" }),
+    await a.pools.take(pair, { sandbox: "c" }),
+  ];
+  assertEquals(ends.sort(), ["10.7.1.0", "10.7.1.1"]);
+  await assertRejects(() => b.pools.take(pair, { sandbox: "c" }), SharedPoolExhaustedError);
+
+  const pool = (await a.pools.join(access, SUBNET, {})).id;
+  await b.pools.join(access, SUBNET, {});
+  const range = "10.7.0.8/29";
+  const inside = await Promise.all(
+    Array.from({ length: 8 }, () => a.pools.take(pool, { sandbox: "c" }, { range })),
+  );
+  assertEquals(inside.map((address) => Number(address.split(".")[3])).sort((x, y) => x - y), [
+    ...[8, 9, 10, 11, 12, 13, 14, 15],
+  ]);
+  for (const host of [a, b]) {
+    await assertRejects(
+      () => host.pools.take(pool, { sandbox: "c" }, { range }),
+      SharedPoolExhaustedError,
+      "No address is left in the shared pool 10.7.0.8/29",
+    );
+  }
+  await assertRejects(
+    () => a.pools.take(pool, { sandbox: "c" }, { range: "10.9.0.0/24" }),
+    OutsideSubnetError,
+  );
+  for (const address of ["10.7.0.0", "10.7.0.255", "10.9.0.1"]) {
+    await assertRejects(() => a.pools.take(pool, { sandbox: "c" }, { address }), IpvlanError);
+  }
 });

@@ -4,6 +4,7 @@
  * @module
  */
 import { readCommandLine } from "../../lib/command_line.ts";
+import { type EndingSignal, exitStatusOf, onSignals } from "../../lib/signals.ts";
 import { rows, run } from "./run.ts";
 import { showProgress } from "../../scenarios/kit/progress.ts";
 
@@ -14,7 +15,7 @@ answers, kills and pauses.
 Usage:
   deno task test:hosts [--minutes N] [--seed N]
 
-The last line has the counts. The exit status is 1 if there are defects: two holders of one address at
+The last line has the counts, also when a signal ends it. The exit status is 1 if there are defects: two holders of one address at
 one time, or something lost or left at the end.
 
 Options:
@@ -53,7 +54,14 @@ if (problems.length > 0) {
 const given = line.value("history");
 if (given !== undefined) Deno.mkdirSync(given, { recursive: true });
 const folder = given ?? Deno.makeTempDirSync({ prefix: "ipvlan-hosts-" });
-const result = await run(folder, seed, minutes * 60, showProgress);
+let ended: EndingSignal | undefined;
+const stop = new AbortController();
+using _signals = onSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
+  ended ??= signal;
+  stop.abort();
+});
+const { signal } = stop;
+const result = await run({ folder, seed, seconds: minutes * 60, say: showProgress, signal });
 showProgress("");
 for (const defect of result.defects) console.log(`defect: ${defect}`);
 const { operations, defects } = result;
@@ -61,4 +69,4 @@ for (const row of rows(result)) console.log(row);
 if (defects.length > 0) console.log(`The history is in ${folder}/history`);
 else if (given === undefined) Deno.removeSync(folder, { recursive: true });
 console.log(`${operations} operations, ${defects.length} defects (seed ${seed})`);
-Deno.exit(defects.length > 0 ? 1 : 0);
+Deno.exit(ended ? exitStatusOf(ended) : defects.length > 0 ? 1 : 0);

@@ -10,8 +10,8 @@ export type Trouble =
   | { kind: "none" }
   /** None of them arrives: a partition. */
   | { kind: "partition" }
-  /** Requests arrive, answers do not: the outcome of each is unknown. */
-  | { kind: "mute" }
+  /** Requests arrive, answers do not, except for some first ones: the outcome of each is unknown. */
+  | { kind: "mute"; after?: number }
   /** Requests arrive late, also when nobody waits for the answer any more. */
   | { kind: "late"; milliseconds: number };
 
@@ -21,6 +21,13 @@ interface Pair {
   member: Deno.TcpConn;
   /** Whether bytes were lost. Such a connection ends when the link is healed. */
   hasLost: boolean;
+  /**
+   * Whether a request was held back. Then the connection to the member stays open until it answers, as
+   * etcd drops a request whose connection ends.
+   */
+  isLate: boolean;
+  /** Resolves when both connections are closed. */
+  closed: Promise<void>;
 }
 
 /** A link between a host and a member. */
@@ -31,6 +38,8 @@ export class Link implements AsyncDisposable {
   readonly #running = new Set<Promise<void>>();
   readonly #timers = new Set<() => void>();
   #trouble: Trouble = { kind: "none" };
+  /** How many answers there were since it began. */
+  #answers = 0;
 
   /** Listens on the loopback, for a member that listens on a port of it. */
   constructor(target: number) {
@@ -47,9 +56,15 @@ export class Link implements AsyncDisposable {
   /** Begins a trouble, or ends it. */
   set trouble(trouble: Trouble) {
     this.#trouble = trouble;
+    this.#answers = 0;
     if (trouble.kind !== "none") return;
     for (const wake of this.#timers) wake();
     for (const pair of this.#pairs) if (pair.hasLost) close(pair);
+  }
+
+  /** Resolves when etcd has answered all requests that were held back. */
+  async untilAnswered(): Promise<void> {
+    await Promise.all([...this.#pairs].filter(({ isLate }) => isLate).map(({ closed }) => closed));
   }
 
   /** Closes all connections, and stops listening. */
@@ -77,13 +92,15 @@ export class Link implements AsyncDisposable {
       client.close(); // The member is down.
       return;
     }
-    const pair: Pair = { client, member, hasLost: false };
+    const { promise: closed, resolve } = Promise.withResolvers<void>();
+    const pair: Pair = { client, member, hasLost: false, isLate: false, closed };
     this.#pairs.add(pair);
     await Promise.all([
       this.#pass(pair, client, member, false),
       this.#pass(pair, member, client, true),
     ]);
     this.#pairs.delete(pair);
+    resolve();
   }
 
   async #pass(
@@ -99,8 +116,11 @@ export class Link implements AsyncDisposable {
         if (length === null) break;
         const bytes = buffer.slice(0, length);
         const trouble = this.#trouble;
-        if (trouble.kind === "late" && !isAnswer) await this.#sleep(trouble.milliseconds);
-        if (trouble.kind === "partition" || trouble.kind === "mute" && isAnswer) {
+        if (trouble.kind === "late" && !isAnswer) {
+          pair.isLate = true;
+          await this.#sleep(trouble.milliseconds);
+        }
+        if (trouble.kind === "partition" || isAnswer && this.#isMuted()) {
           pair.hasLost = true;
         } else if (pair.hasLost) break;
         else for (let at = 0; at < length;) at += await to.write(bytes.subarray(at));
@@ -108,7 +128,13 @@ export class Link implements AsyncDisposable {
     } catch {
       // An end has closed the connection.
     }
-    close(pair);
+    if (isAnswer || !pair.isLate) close(pair);
+  }
+
+  /** Whether an answer is lost. */
+  #isMuted(): boolean {
+    if (this.#trouble.kind !== "mute") return false;
+    return this.#answers++ >= (this.#trouble.after ?? 0);
   }
 
   async #sleep(milliseconds: number): Promise<void> {

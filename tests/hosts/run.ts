@@ -26,23 +26,28 @@ export interface Result {
   defects: string[];
 }
 
-/**
- * Runs.
- *
- * @param folder An empty folder. The history is in `history` in it afterwards.
- * @param say Prints a line about the progress.
- */
-export async function run(
-  folder: string,
-  seed: number,
-  seconds: number,
-  say: (line: string) => void,
-): Promise<Result> {
+/** How to run. */
+export interface RunOptions {
+  /** An empty folder. The history is in `history` in it afterwards. */
+  folder: string;
+  /** The seed of the faults, and of what the hosts do. */
+  seed: number;
+  /** How long, in seconds. */
+  seconds: number;
+  /** Prints a line about the progress. */
+  say: (line: string) => void;
+  /** Ends the faults early. All is checked even so. */
+  signal?: AbortSignal;
+}
+
+/** Runs, and checks. */
+export async function run(options: RunOptions): Promise<Result> {
+  const { folder, seed, seconds, say, signal } = options;
   const random = new Random(seed);
   await using world = await World.start(folder, SUBNET, random);
   const faults: Partial<Record<Fault, number>> = {};
   const end = performance.now() + seconds * 1000;
-  while (performance.now() < end && world.defects.length === 0) {
+  while (performance.now() < end && world.defects.length === 0 && !signal?.aborted) {
     await sleep(random.below(1000));
     const name = await fault(world, random);
     faults[name] = (faults[name] ?? 0) + 1;
@@ -65,7 +70,8 @@ async function checkRest({ cluster, hosts }: World): Promise<string[]> {
   const states: HostState[] = [];
   for (const host of hosts) {
     await withHost(host, cluster.endpoints, async ({ pools, store }) => {
-      await pools.recover();
+      // Nothing is mended, as nothing gets lost: what a kill left half done is on record.
+      for (const mended of await pools.recover()) defects.push(`${host.name}: ${mended}`);
       const left = await pools.settle();
       if (left.untold > 0 || left.lost.length > 0) {
         defects.push(`${host.name} is not settled: ${JSON.stringify(left)}`);

@@ -13,7 +13,7 @@ import { openHost } from "./host.ts";
 const MOST_HELD = 25;
 
 /** How many calls are under way at a time. */
-const AT_ONCE = 3;
+const AT_ONCE = 4;
 
 const [name, hostname, folder, histories, seed, subnet, ...endpoints] = Deno.args as [
   ...[string, string, string, string, string, string],
@@ -49,7 +49,7 @@ async function recorded(
 const held: string[] = [];
 
 async function take(id: string): Promise<void> {
-  const last = 1 + random.below(254);
+  const last = 1 + random.below(126);
   const wanted = random.once(5) ? { address: subnet.replace(/\d+\/.*/, String(last)) } : {};
   const holder = { sandbox: name, network: "n", names: [`c${random.below(1000)}`] };
   const address = await recorded("take", undefined, () => pools.take(id, holder, wanted));
@@ -69,7 +69,7 @@ async function work(id: string): Promise<void> {
     if (random.once(200)) jump = (random.next() - 0.5) * 1e10;
     if (held.length === 0 || held.length < MOST_HELD && random.once(2)) await take(id);
     else await release(id);
-    if (random.once(4)) {
+    if (random.once(8)) {
       await recorded("settle", undefined, async () => {
         await pools.settle();
         return undefined;

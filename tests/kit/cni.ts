@@ -57,8 +57,17 @@ export function inputOf({ conf }: CniCall): string {
   return typeof conf === "string" ? conf : JSON.stringify(conf);
 }
 
+/** What takes the place of {@linkcode callPlugin}. */
+let through: ((call: CniCall) => Promise<CniAnswer>) | undefined;
+
+/** Has another function make the calls of {@linkcode callPlugin}. */
+export function callThrough(other: (call: CniCall) => Promise<CniAnswer>): void {
+  through = other;
+}
+
 /** Calls the plugin in this process, as a process of its own starts slowly in the lab. */
 export async function callPlugin(call: CniCall): Promise<CniAnswer> {
+  if (through) return await through(call);
   const { status, output }: PluginAnswer = await runPlugin(variablesOf(call), inputOf(call), {
     folder: Deno.cwd(),
     withDriver: async (run) => {

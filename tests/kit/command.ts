@@ -154,3 +154,13 @@ export function assertOnly(problems: readonly string[], pattern: RegExp): void {
   assertEquals(problems.length, 1, problems.join("\n"));
   assertMatch(problems[0]!, pattern);
 }
+
+/** Makes a socket as systemd does, and starts a program with it (sd_listen_fds(3)). */
+export const PASS_SOCKET = `
+use IO::Socket::UNIX; use POSIX;
+my $socket = IO::Socket::UNIX->new(Local => shift @ARGV, Listen => 5) or die $!;
+POSIX::dup2(fileno($socket), 3) if fileno($socket) != 3;
+open(my $passed, "<&=", 3); $^F = 3; fcntl($passed, 2, 0);
+$ENV{LISTEN_PID} = $$; $ENV{LISTEN_FDS} = 1;
+exec @ARGV or die $!;
+`;

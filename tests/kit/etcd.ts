@@ -25,6 +25,8 @@ export interface ClusterOptions {
   args?: readonly string[];
   /** The scheme of the endpoints for clients. @default {"http"} */
   scheme?: "http" | "https";
+  /** Whether it waits until its data is on the disk, as it does in use. @default {false} */
+  isDurable?: boolean;
 }
 
 /** A member of a cluster. */
@@ -49,7 +51,7 @@ export class Cluster implements AsyncDisposable {
 
   /** Starts a cluster, and waits until each member serves clients. */
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
-    const { members: count = 1, args = [], scheme = "http" } = options;
+    const { members: count = 1, args = [], scheme = "http", isDurable = false } = options;
     const program = await etcdProgram();
     const folder = await Deno.makeTempDir({ prefix: "etcd-" });
     const ports = freePorts(2 * count);
@@ -61,7 +63,8 @@ export class Cluster implements AsyncDisposable {
         ...[program, "--name", `m${index}`, "--data-dir", `${folder}/m${index}`],
         ...["--listen-client-urls", endpoint, "--advertise-client-urls", endpoint],
         ...["--listen-peer-urls", peer(index), "--initial-advertise-peer-urls", peer(index)],
-        ...["--initial-cluster", cluster, "--unsafe-no-fsync", "--logger=zap", ...args],
+        ...["--initial-cluster", cluster, "--logger=zap", ...args],
+        ...(isDurable ? [] : ["--unsafe-no-fsync"]),
       ], { ready: /serving (insecure )?client/, signal: "SIGKILL" });
     };
     const started = await Promise.allSettled(ports.slice(0, count).map((_, index) => start(index)));

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { request } from "node:http";
 import { Driver } from "../../lib/driver/mod.ts";
 import { isOurs } from "../../lib/driver/parent.ts";
-import { Job } from "../kit/command.ts";
+import { Job, PASS_SOCKET } from "../kit/command.ts";
 import { decode } from "../kit/processes.ts";
 import { commandHost, freshNetns, temporaryFolder } from "../kit/worlds.ts";
 
@@ -216,16 +216,6 @@ Deno.test("50 endpoints at once have 50 links, also when the plugin is killed an
   again.kill("SIGTERM");
   assertEquals((await again.ended).status, 0);
 });
-
-/** Makes a socket as systemd does, and starts a program with it (sd_listen_fds(3)). */
-const PASS_SOCKET = `
-use IO::Socket::UNIX; use POSIX;
-my $socket = IO::Socket::UNIX->new(Local => shift @ARGV, Listen => 5) or die $!;
-POSIX::dup2(fileno($socket), 3) if fileno($socket) != 3;
-open(my $passed, "<&=", 3); $^F = 3; fcntl($passed, 2, 0);
-$ENV{LISTEN_PID} = $$; $ENV{LISTEN_FDS} = 1;
-exec @ARGV or die $!;
-`;
 
 Deno.test("the plugin takes the socket that systemd passes, and leaves it in its place", async () => {
   await using _host = await commandHost();

@@ -75,6 +75,7 @@ console.log((await driver.restore()).missing, await driver.recover());
 await driver.restore(1);
 await driver.restoreNetwork("n");
 driver.withSignal(AbortSignal.timeout(1000)).listNetworks();
+await driver.runAgent({ signal: AbortSignal.timeout(100) });
 await driver.removeHost("gone").catch(({ name }) => console.log(name));
 console.log((await driver.listHosts()).length);
 await driver.sequence(() => Promise.resolve());
@@ -117,6 +118,8 @@ Deno.test("the rights in the README are enough for every call of the driver", as
     '0 true [ "c1", "c2" ]',
     "SandboxInUseError",
     "[] []",
+    "HostNotFoundError",
+    "0",
     "true",
     "[] 1",
     "1",

@@ -4,7 +4,12 @@
  *
  * @module
  */
-import { ProblemsError, throwProblems } from "../../driver/errors.ts";
+import {
+  HalfDoneError,
+  ProblemsError,
+  SandboxNotFoundError,
+  throwProblems,
+} from "../../driver/errors.ts";
 import type { Driver, SandboxDetails } from "../../driver/mod.ts";
 import { IpvlanError } from "../../errors.ts";
 import { PoolExhaustedError } from "../../ipam/mod.ts";
@@ -164,7 +169,7 @@ async function makeLink(call: Call, given: Result | undefined): Promise<Result> 
   });
   notices.forEach(warn);
   try {
-    return resultOf(call, driver.inspectNetwork(value.network), value, given);
+    return resultOf(call, driver.findNetwork(value.network)!, value, given);
   } catch (error) {
     await detach(driver, sandbox.name, environment.ifname);
     throw error;
@@ -193,8 +198,14 @@ async function labelLink(
   await driver.labelSandbox(sandbox, { ...found.labels, [confLabel(ifname)]: conf });
 }
 
+/** Finds a sandbox that is ready. */
 function findSandbox(driver: Driver, name: string): SandboxDetails | undefined {
-  return driver.listSandboxes().find((sandbox) => sandbox.name === name);
+  try {
+    return driver.inspectSandbox(name);
+  } catch (error) {
+    const isNotReady = error instanceof SandboxNotFoundError || error instanceof HalfDoneError;
+    if (!isNotReady) throw error;
+  }
 }
 
 /** Removes the link of an attachment, if there is one, and then its addresses. */

@@ -1,0 +1,95 @@
+/**
+ * The names of sandboxes of other hosts: what etcd says of them is kept on record, and written into the
+ * hosts files of the networks that this host shares.
+ *
+ * @module
+ */
+import { prefixOf } from "../claims/access.ts";
+import type { SharedChange, SharedClaim, SharedPools } from "../claims/mod.ts";
+import { attempt, IpvlanError } from "../errors.ts";
+import { formatAddress } from "../ipam/address.ts";
+import { parseAddress } from "../ipam/mod.ts";
+import type { DriverParts } from "./parts.ts";
+import type { SharedNetwork } from "./shared.ts";
+import type { SharedName, Store } from "./store.ts";
+
+/** A name that may stand in a hosts file. It comes from another host, which may write anything. */
+const NAME = /^[A-Za-z0-9][\w.-]{0,254}$/;
+
+/** The names of a claim, as they are kept; `undefined` if it has none. */
+export function nameOf(prefix: string, claim: SharedClaim): SharedName | undefined {
+  const { network, names = [] } = claim;
+  const address = attempt(() => formatAddress(parseAddress(claim.address)));
+  const good = names.filter((name) => typeof name === "string" && NAME.test(name));
+  if (!address.ok || typeof network !== "string" || good.length === 0) return undefined;
+  return { prefix, network, address: address.value, names: good };
+}
+
+/**
+ * Puts a change on record.
+ *
+ * @returns The names of the networks whose hosts files are stale.
+ */
+export function recordChange(store: Store, prefix: string, change: SharedChange): string[] {
+  switch (change.kind) {
+    case "listed":
+      return store.transaction(() => recordAll(store, prefix, change.claims));
+    case "claimed": {
+      const { claim } = change;
+      if (isOwn(store, prefix, claim)) return [];
+      const name = nameOf(prefix, claim);
+      return store.transaction(() => {
+        const before = store.deleteSharedNames(prefix, claim.address);
+        if (name) store.putSharedName(name);
+        return [...before, ...name ? [name.network] : []];
+      });
+    }
+    case "freed":
+      return store.transaction(() => store.deleteSharedNames(prefix, change.address));
+    case "broken":
+      return [];
+  }
+}
+
+/** Whether a claim is this host's, which has its own names on record. */
+function isOwn(store: Store, prefix: string, { host }: SharedClaim): boolean {
+  return host === store.shared.host(prefix)?.id;
+}
+
+function recordAll(store: Store, prefix: string, claims: readonly SharedClaim[]): string[] {
+  const before = store.deleteSharedNames(prefix);
+  const names = claims.filter((claim) => !isOwn(store, prefix, claim))
+    .flatMap((claim) => nameOf(prefix, claim) ?? []);
+  for (const name of names) store.putSharedName(name);
+  return [...new Set([...before, ...names.map(({ network }) => network)])];
+}
+
+/** The ids of the networks of this host that have these names and share a prefix. */
+export function networkIds(store: Store, prefix: string, names: Iterable<string>): string[] {
+  const wanted = new Set(names);
+  return store.networks({ shared: true })
+    .filter(({ name, ipam }) => wanted.has(name) && prefixOf(ipam!.access) === prefix)
+    .map(({ id }) => id);
+}
+
+/**
+ * Asks etcd for the names on networks, where no agent does that. That it does not answer is no error: the
+ * names on record stay.
+ */
+export async function lookUpNames(
+  { store }: Pick<DriverParts, "store">,
+  pools: SharedPools,
+  networks: readonly SharedNetwork[],
+): Promise<void> {
+  const accesses = new Map(
+    networks.map(({ ipam: { access } }) => [prefixOf(access), access] as const),
+  );
+  try {
+    for (const [prefix, access] of accesses) {
+      const claims = await pools.claims(access);
+      store.transaction(() => recordAll(store, prefix, claims));
+    }
+  } catch (error) {
+    if (!(error instanceof IpvlanError)) throw error;
+  }
+}

@@ -1,0 +1,270 @@
+/**
+ * `deno task bench hosts`: measures pools that hosts share, with a real etcd on this machine that writes
+ * to its disk as it does in use. All hosts are in one process, each with a state folder of its own.
+ *
+ * @module
+ */
+import type { EtcdAccess } from "../../lib/claims/mod.ts";
+import { Keys } from "../../lib/claims/keys.ts";
+import { formatAddress, parseAddress } from "../../lib/ipam/address.ts";
+import { hexOf } from "../../lib/claims/keys.ts";
+import { type Host, openHost, release } from "../hosts/host.ts";
+import { Cluster } from "../kit/etcd.ts";
+import { columns, median } from "./results.ts";
+
+/** The pool: 131072 addresses. */
+const SUBNET = "10.0.0.0/15";
+const FIRST = parseAddress("10.0.0.0").bits;
+
+/** How many endpoints each measurement makes. */
+const ENDPOINTS = 400;
+
+/** How many endpoints a host makes whose time is measured. */
+const EACH = 100;
+
+/** How many endpoints a burst makes at once. */
+const BURST = 50;
+
+/** How many requests this process has sent. */
+let requests = 0;
+
+/** Counts the requests of this process from now on. */
+function countRequests(): void {
+  const { fetch } = globalThis;
+  globalThis.fetch = (...args) => {
+    requests++;
+    return fetch(...args);
+  };
+}
+
+/** A prefix that nothing is under yet. */
+let prefixes = 0;
+function freshAccess(cluster: Cluster): EtcdAccess {
+  return { endpoints: cluster.endpoints, prefix: `/bench-${prefixes++}` };
+}
+
+/** Runs a function with hosts that have joined the pool. */
+async function withHosts<T>(
+  count: number,
+  access: EtcdAccess,
+  use: (hosts: Host[], pool: string) => Promise<T>,
+): Promise<T> {
+  using stack = new DisposableStack();
+  const hosts = Array.from({ length: count }, (_, index) => {
+    const folder = Deno.makeTempDirSync();
+    stack.defer(() => Deno.removeSync(folder, { recursive: true }));
+    return stack.use(openHost(`h${index}`, folder));
+  });
+  let pool = "";
+  for (const host of hosts) pool = (await host.pools.join(access, SUBNET, {})).id;
+  return await use(hosts, pool);
+}
+
+/** Takes an address and tells etcd, as for one endpoint. Returns the address. */
+async function make(host: Host, pool: string, sandbox: string): Promise<string> {
+  const address = await host.pools.take(pool, { sandbox, network: "net", names: [sandbox, "web"] });
+  const { untold, reason } = await host.pools.settle();
+  if (untold > 0) throw new Error(reason);
+  return address;
+}
+
+/** Endpoints per second of some hosts, each of which makes one after another, or several at once. */
+async function rate(cluster: Cluster, count: number, burst: number): Promise<number> {
+  return await withHosts(count, freshAccess(cluster), async (hosts, pool) => {
+    const each = ENDPOINTS / count;
+    const start = performance.now();
+    await Promise.all(hosts.map(async (host) => {
+      for (let made = 0; made < each; made += burst) {
+        const now = Math.min(burst, each - made);
+        await Promise.all(
+          Array.from(
+            { length: now },
+            (_, index) =>
+              host.pools.take(pool, {
+                sandbox: `c${made + index}`,
+                network: "net",
+                names: ["web"],
+              }),
+          ),
+        );
+        await host.pools.settle();
+      }
+    }));
+    return ENDPOINTS / (performance.now() - start) * 1000;
+  });
+}
+
+/** Requests per endpoint, for different ways to make one. */
+async function roundTrips(cluster: Cluster): Promise<string[][]> {
+  return await withHosts(1, freshAccess(cluster), async ([host], pool) => {
+    const rows: string[][] = [];
+    const count = async (what: string, endpoints: number, run: () => Promise<unknown>) => {
+      const before = requests;
+      await run();
+      rows.push([what, ((requests - before) / endpoints).toFixed(2)]);
+    };
+    const taken: string[] = [];
+    await make(host!, pool, "first");
+    await count("an address of a block, before the endpoint is made", 20, async () => {
+      for (let left = 20; left > 0; left--) {
+        taken.push(await host!.pools.take(pool, { sandbox: "c" }));
+      }
+    });
+    await count("telling etcd of these 20", 20, () => host!.pools.settle());
+    await count("one after another, all requests, 320 endpoints", 320, async () => {
+      for (let left = 320; left > 0; left--) taken.push(await make(host!, pool, "c"));
+    });
+    await count("in bursts of 50, all requests, 300 endpoints", 300, async () => {
+      for (let burst = 0; burst < 6; burst++) {
+        const all = Array.from({ length: BURST }, () => host!.pools.take(pool, { sandbox: "c" }));
+        taken.push(...await Promise.all(all));
+        await host!.pools.settle();
+      }
+    });
+    await count("removed one after another, 100 endpoints", 100, async () => {
+      for (const address of taken.splice(0, 100)) await release(host!, pool, address);
+    });
+    return rows;
+  });
+}
+
+/** Requests for an address that is asked for by itself. */
+async function wantedTrips(cluster: Cluster): Promise<string[]> {
+  return await withHosts(1, freshAccess(cluster), async ([host], pool) => {
+    const before = requests;
+    for (let index = 0; index < 20; index++) {
+      const address = formatAddress({ family: 4, bits: FIRST + BigInt(1 + index * 100) });
+      await host!.pools.take(pool, { sandbox: "c" }, { address });
+      await host!.pools.settle();
+    }
+    return ["a wanted address that no host keeps", ((requests - before) / 20).toFixed(2)];
+  });
+}
+
+/** Sends a request to the JSON gateway. */
+async function ask(
+  cluster: Cluster,
+  path: string,
+  body: unknown,
+): Promise<Record<string, unknown>> {
+  const response = await fetch(`${cluster.endpoints[0]}/v3/${path}`, {
+    method: "POST",
+    body: JSON.stringify(body),
+  });
+  if (!response.ok) throw new Error(await response.text());
+  return await response.json();
+}
+
+/** How many blocks the pool has, of 64 addresses each. */
+const BLOCKS = 2048;
+
+/** The block that is taken after some others: hosts begin at places that look random. */
+function blockAfter(others: number): number {
+  return others * 1237 % BLOCKS;
+}
+
+/** Puts claims of other hosts, which have two full blocks each, straight into etcd. */
+async function fill(cluster: Cluster, access: EtcdAccess, from: number, to: number): Promise<void> {
+  const keys = new Keys(access.prefix!);
+  const put = (key: string, value: unknown) => ({
+    request_put: { key: btoa(key), value: btoa(JSON.stringify(value)) },
+  });
+  const hostOf = (index: number) => Math.floor(index / 128).toString(16).padStart(16, "0");
+  for (let index = from; index < to; index += 64) {
+    const host = hostOf(index);
+    const bits = FIRST + BigInt(blockAfter(index / 64) * 64);
+    const puts = Array.from({ length: Math.min(64, to - index) }, (_, offset) => {
+      const address = hexOf({ family: 4, bits: bits + BigInt(offset) });
+      return put(keys.claim(SUBNET, address), {
+        host,
+        sandbox: `web-${index + offset}`,
+        network: "net",
+        names: [`web-${index + offset}`, "web"],
+        since: new Date(0).toISOString(),
+        token: host,
+      });
+    });
+    const first = hexOf({ family: 4, bits });
+    puts.push(put(keys.block(SUBNET, first), { host, token: host, kept: "ffffffffffffffff" }));
+    await ask(cluster, "kv/txn", { success: puts });
+  }
+}
+
+/** The mean time of an endpoint of a new host, in milliseconds, with the search for its blocks. */
+async function timeOfEach(access: EtcdAccess): Promise<number> {
+  return await withHosts(1, access, async ([host], pool) => {
+    const taken: string[] = [];
+    const start = performance.now();
+    for (let index = 0; index < EACH; index++) taken.push(await make(host!, pool, `c${index}`));
+    const time = performance.now() - start;
+    await release(host!, pool, ...taken);
+    return time / EACH;
+  });
+}
+
+/** Fills etcd, and measures the size of its data and the time of an endpoint. */
+async function growth(cluster: Cluster, sizes: number[]) {
+  const access = freshAccess(cluster);
+  const measured: { size: number; each: number; db: number; inUse: number }[] = [];
+  let filled = 0;
+  for (const size of sizes) {
+    await fill(cluster, access, filled, size);
+    filled = size;
+    const runs = [];
+    for (let run = 0; run < 5; run++) runs.push(await timeOfEach(access));
+    const each = median(runs);
+    const status = await ask(cluster, "maintenance/status", {});
+    const [db, inUse] = [Number(status.dbSize), Number(status.dbSizeInUse)];
+    measured.push({ size, each, db, inUse });
+  }
+  return measured;
+}
+
+/** Measures all, and returns it as text. */
+export async function benchHosts(): Promise<string> {
+  countRequests();
+  await using cluster = await Cluster.start({ isDurable: true });
+  const rates: string[][] = [];
+  for (const burst of [1, BURST]) {
+    for (const count of [1, 5, 20]) {
+      const runs = [];
+      for (let run = 0; run < 3; run++) runs.push(await rate(cluster, count, burst));
+      const way = burst === 1 ? "one after another" : `${BURST} at once`;
+      rates.push([way, String(count), median(runs).toFixed(0)]);
+    }
+  }
+  const trips = [...await roundTrips(cluster), await wantedTrips(cluster)];
+  await using large = await Cluster.start({ isDurable: true });
+  // The first pass warms up, and its figure is not used.
+  await growth(large, [128]);
+  const grown = await growth(large, [1024, 10_240, 102_400]);
+  const [few, many] = [grown[0]!, grown.at(-1)!];
+  const ratio = many.each / few.each;
+  const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
+  const end = performance.now();
+  const listed = await withHosts(
+    1,
+    { endpoints: large.endpoints, prefix: "/bench-none" },
+    ([host]) =>
+      host!.pools.claims({ endpoints: large.endpoints, prefix: `/bench-${prefixes - 1}` }),
+  );
+  const listing = performance.now() - end;
+  return [
+    `etcd with one member and fsync; load average ${Deno.loadavg()[0]!.toFixed(2)}`,
+    "",
+    ...columns(["endpoints", "hosts", "per second, all hosts"], rates),
+    "",
+    ...columns(["requests to etcd per endpoint", ""], trips),
+    "",
+    ...columns(
+      ["claims of others", "an endpoint, ms", "etcd's file, MiB", "in use, MiB"],
+      grown.map(({ size, each, db, inUse }) => [
+        ...[String(size), each.toFixed(2), mib(db), mib(inUse)],
+      ]),
+    ),
+    "",
+    `an endpoint at ${many.size} / at ${few.size}: ${ratio.toFixed(2)}, aim ≤ 1.2, ` +
+    (ratio <= 1.2 ? "reached" : "not reached"),
+    `all ${listed.length} claims read in ${(listing / 1000).toFixed(1)} s`,
+  ].join("\n");
+}

@@ -1,0 +1,52 @@
+/**
+ * What the tests of shared pools share: one etcd for each file, and hosts with a prefix of their own.
+ *
+ * @module
+ */
+import type { EtcdAccess } from "../../lib/claims/mod.ts";
+import { Cluster } from "../kit/etcd.ts";
+import { type Host, keysOf, openHost } from "./host.ts";
+import { Link } from "./proxy.ts";
+
+/** The etcd of this file of tests. It ends with the process. */
+export const cluster = await Cluster.start();
+globalThis.addEventListener("unload", () => cluster.killNow());
+
+let prefixes = 0;
+
+/** Runs a test with hosts that share a fresh prefix. */
+export function test(
+  name: string,
+  names: string[],
+  run: (hosts: [Host, Host], access: EtcdAccess) => Promise<void>,
+): void {
+  Deno.test(name, async () => {
+    const access = { endpoints: cluster.endpoints, prefix: `/test-${prefixes++}` };
+    using stack = new DisposableStack();
+    const hosts = names.map((name) => {
+      const folder = Deno.makeTempDirSync();
+      stack.defer(() => Deno.removeSync(folder, { recursive: true }));
+      return stack.use(openHost(name, folder));
+    });
+    await run(hosts as [Host, Host], access);
+  });
+}
+
+/** A link to etcd in which a test can make trouble. */
+export function newLink(): Link {
+  return new Link(Number(new URL(cluster.endpoints[0]!).port));
+}
+
+/**
+ * An address in the other half of a /24. Where a host begins in a pool follows from its id, which is
+ * random; this address is in another block than the given one.
+ */
+export function elsewhere(address: string): string {
+  return address.replace(/\d+$/, (last) => Number(last) < 128 ? "200" : "20");
+}
+
+/** The keys of a kind, with their values. */
+export async function kindOf(access: EtcdAccess, kind: string): Promise<[string, unknown][]> {
+  const keys = await keysOf({ ...access, endpoints: cluster.endpoints }, access.prefix);
+  return [...keys].filter(([key]) => key.startsWith(`${kind}/`));
+}

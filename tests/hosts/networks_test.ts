@@ -1,0 +1,258 @@
+// Tests of the networks and hosts that etcd has, and of what an agent sees.
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  DamagedKeyError,
+  HostAliveError,
+  HostNotFoundError,
+  HostRemovedError,
+  HostReplacedError,
+  OwnHostError,
+  type SharedChange,
+  SharedNetworkDiffersError,
+  SharedNetworkNotFoundError,
+} from "../../lib/claims/mod.ts";
+import { release } from "./host.ts";
+import { cluster, elsewhere, kindOf, test } from "./kit.ts";
+
+const SUBNET = "10.7.0.0/24";
+/** Writes a key behind the back of all hosts. */
+async function put(key: string, value: unknown): Promise<void> {
+  const body = JSON.stringify({ key: btoa(key), value: btoa(JSON.stringify(value)) });
+  const answer = await fetch(`${cluster.endpoints[0]}/v3/kv/put`, { method: "POST", body });
+  await answer.text();
+}
+
+/** Deletes all keys that begin with a text. */
+async function deleteKeys(prefix: string): Promise<void> {
+  const body = JSON.stringify({ key: btoa(prefix), range_end: btoa(`${prefix}~`) });
+  const answer = await fetch(`${cluster.endpoints[0]}/v3/kv/deleterange`, { method: "POST", body });
+  await answer.text();
+}
+
+const L2 = { mode: "l2", parent: "eth0", subnets: [{ subnet: SUBNET, gateway: "10.7.0.1" }] };
+
+test("a network is taken over, and what differs is named", ["a", "b"], async ([a, b], access) => {
+  assertEquals(await a.pools.network(access, "net"), undefined);
+  assertEquals(await a.pools.defineNetwork(access, "net", L2), L2);
+  assertEquals(await b.pools.defineNetwork(access, "net", { mode: "l2" }), L2);
+  // The order of fields is no difference.
+  const turned = { subnets: [{ gateway: "10.7.0.1", subnet: SUBNET }] };
+  assertEquals(await b.pools.defineNetwork(access, "net", turned), L2);
+  const error = await assertRejects(
+    () => b.pools.defineNetwork(access, "net", { mode: "l3", parent: "eth0", mtu: 1400 }),
+    SharedNetworkDiffersError,
+  );
+  assertEquals(error.differences, [
+    'mode is "l3" here, and "l2" there',
+    "mtu is 1400 here, and not set there",
+  ]);
+  await a.pools.forgetNetwork(access, "net");
+  assertEquals(await b.pools.network(access, "net"), L2);
+  await b.pools.forgetNetwork(access, "net");
+  assertEquals(await b.pools.network(access, "net"), undefined);
+  await a.pools.forgetNetwork(access, "net");
+});
+
+test("changes of a network at once are all there", ["a", "b"], async ([a, b], access) => {
+  await assertRejects(
+    () => a.pools.changeNetwork(access, "net", { mtu: 1400 }),
+    SharedNetworkNotFoundError,
+  );
+  await a.pools.defineNetwork(access, "net", L2);
+  const names = Array.from({ length: 10 }, (_, index) => `option${index}`);
+  await Promise.all(
+    names.map((name, index) =>
+      (index % 2 === 0 ? a : b).pools.changeNetwork(access, "net", { [name]: index })
+    ),
+  );
+  const options = Object.fromEntries(names.map((name, index) => [name, index]));
+  assertEquals(await b.pools.network(access, "net"), { ...L2, ...options });
+  const { parent: _parent, ...rest } = { ...L2, ...options };
+  assertEquals(await b.pools.changeNetwork(access, "net", { parent: undefined }), rest);
+});
+
+test("hosts and what they hold", ["a", "b"], async ([a, b], access) => {
+  const { id } = await a.pools.join(access, SUBNET, {});
+  await b.pools.join(access, SUBNET, {});
+  const address = elsewhere(await a.pools.take(id, { sandbox: "c1" }));
+  await b.pools.take(id, { sandbox: "c2" }, { address });
+  await a.pools.settle();
+  const hosts = await b.pools.hosts(access);
+  assertEquals(hosts.map(({ name, isAlive, claims }) => ({ name, isAlive, claims })), [
+    { name: "a", isAlive: false, claims: { [SUBNET]: 1 } },
+    { name: "b", isAlive: false, claims: { [SUBNET]: 1 } },
+  ]);
+  assert(hosts[0]!.kept[SUBNET]! >= 14);
+  assertEquals(hosts[1]!.kept, {});
+});
+
+test("a host that is gone is removed, comes back, and keeps what is still free", ["a", "b"], async (
+  [a, b],
+  access,
+) => {
+  const { id } = await a.pools.join(access, SUBNET, {});
+  await b.pools.join(access, SUBNET, {});
+  await a.pools.defineNetwork(access, "net", L2);
+  const addresses: string[] = [];
+  for (const sandbox of ["c1", "c2", "c3"]) {
+    addresses.push(await a.pools.take(id, { sandbox }));
+  }
+  const single = elsewhere(addresses[0]!);
+  await a.pools.take(id, { sandbox: "c4" }, { address: single });
+  await a.pools.settle();
+  await assertRejects(() => a.pools.removeHost(access, "a"), OwnHostError);
+  await assertRejects(() => b.pools.removeHost(access, "c"), HostNotFoundError, 'no host "c"');
+  const stop = new AbortController();
+  const changes = a.pools.watch(access, stop.signal);
+  await changes.next();
+  await assertRejects(() => b.pools.removeHost(access, "a"), HostAliveError);
+  stop.abort();
+  await changes.return(undefined);
+  const removed = await b.pools.removeHost(access, "a");
+  assertEquals(removed.freed.toSorted(), [...addresses, single].sort());
+  assertEquals(await b.pools.claims(access), []);
+  assertEquals(await kindOf(access, "networks"), []);
+  assertEquals(await kindOf(access, "blocks"), []);
+  // Another host uses two of its addresses now.
+  for (const address of [addresses[0]!, single]) {
+    assertEquals(await b.pools.take(id, { sandbox: "d" }, { address }), address);
+  }
+  a.store.transaction(() => a.pools.describe(id, addresses[1]!, { sandbox: "c2", names: ["x"] }));
+  const { reason } = await a.pools.settle();
+  assert(reason?.startsWith("This host is not in etcd"), reason);
+  // It gives nothing away, also not what it keeps on record.
+  await assertRejects(() => a.pools.take(id, { sandbox: "c5" }), HostRemovedError);
+  const mended = await a.pools.recover();
+  assertEquals(
+    mended.at(0),
+    `This host was not in etcd under ${access.prefix}, and has registered anew`,
+  );
+  assertEquals(
+    mended.filter((sentence) => sentence.includes("is held by")).sort(),
+    [
+      `The address ${addresses[0]} of "c1" is held by the host "b": remove one of them`,
+      `The address ${single} of "c4" is held by the host "b": remove one of them`,
+    ].sort(),
+  );
+  const { untold, lost } = await a.pools.settle();
+  assertEquals(untold, 0);
+  assertEquals(
+    lost.map(({ address, host }) => [address, host]).sort(),
+    [
+      [single, "b"],
+      [addresses[0], "b"],
+    ].sort(),
+  );
+  const claims = await b.pools.claims(access);
+  assertEquals(
+    claims.map(({ address, sandbox }) => [address, sandbox]).sort(),
+    [
+      [addresses[0], "d"],
+      [addresses[1], "c2"],
+      [addresses[2], "c3"],
+      [single, "d"],
+    ].sort(),
+  );
+  // What is lost is not freed for others when it is released here.
+  await release(a, id, ...addresses, single);
+  assertEquals((await b.pools.claims(access)).map(({ sandbox }) => sandbox), ["d", "d"]);
+});
+
+test("recover releases claims without a record, and claims records without a claim", ["a"], async (
+  [a],
+  access,
+) => {
+  const { id } = await a.pools.join(access, SUBNET, {});
+  const kept = await a.pools.take(id, { sandbox: "c1" });
+  const single = "10.7.0.3";
+  await a.pools.take(id, { sandbox: "c2" }, { address: single });
+  await a.pools.settle();
+  const before = (await a.pools.claims(access)).map(({ address }) => address).sort();
+  assertEquals(before, [kept, single].sort());
+  const [claim] = await kindOf(access, "claims");
+  await deleteKeys(`${access.prefix}/claims/`);
+  await put(`${access.prefix}/claims/10.7.0.0-24/0a070009`, claim![1]);
+  assertEquals(await a.pools.recover(), [
+    "The claim of 10.7.0.9 had no record, and is released",
+  ]);
+  assertEquals((await a.pools.claims(access)).map(({ address }) => address).sort(), before);
+  await put(`${access.prefix}/claims/10.7.0.0-24/0a070009`, "nonsense");
+  await assertRejects(() => a.pools.claims(access), DamagedKeyError, "claims/10.7.0.0-24/0a070009");
+});
+
+test(
+  "an agent sees claims come, change their names, and go",
+  ["a", "b"],
+  async ([a, b], access) => {
+    const { id } = await a.pools.join(access, SUBNET, {});
+    await b.pools.join(access, SUBNET, {});
+    const first = await a.pools.take(id, { sandbox: "c1" });
+    await a.pools.settle();
+    const stop = new AbortController();
+    const changes = b.pools.watch(access, stop.signal);
+    const next = async () => (await changes.next()).value as SharedChange;
+    const listed = await next();
+    assert(listed.kind === "listed");
+    assertEquals(listed.claims.map(({ sandbox }) => sandbox), ["c1"]);
+    a.store.transaction(() => a.pools.describe(id, first, { sandbox: "c1", names: ["c1", "db"] }));
+    await a.pools.settle();
+    const changed = await next();
+    assert(changed.kind === "claimed");
+    assertEquals(changed.claim.names, ["c1", "db"]);
+    await release(a, id, first);
+    assertEquals(await next(), { kind: "freed", address: first });
+    stop.abort();
+    assertEquals((await changes.next()).done, true);
+  },
+);
+
+test("etcd loses all of its data, and the hosts put it back", ["a", "b"], async (hosts, access) => {
+  const taken: string[] = [];
+  let pool = "";
+  for (const { pools } of hosts) {
+    pool = (await pools.join(access, SUBNET, { "10.7.0.1": "gateway" })).id;
+    for (let left = 20; left > 0; left--) taken.push(await pools.take(pool, { sandbox: "c" }));
+    await pools.settle();
+  }
+  await deleteKeys(`${access.prefix}/`);
+  await assertRejects(
+    () => hosts[0].pools.take(pool, { sandbox: "c" }, { address: taken.at(-1) }),
+    HostRemovedError,
+  );
+  for (const { pools } of hosts) {
+    await pools.recover();
+    assertEquals(await pools.settle(), { untold: 0, lost: [] });
+  }
+  const claims = await hosts[0].pools.claims(access);
+  assertEquals(claims.map(({ address }) => address).sort(), taken.sort());
+  assertEquals((await kindOf(access, "pools")).length, 1);
+  const more = await Promise.all(hosts.map(({ pools }) => pools.take(pool, { sandbox: "d" })));
+  assertEquals(new Set([...taken, ...more]).size, 42);
+});
+
+test(
+  "an older backup of etcd: a host is refused until it was removed",
+  ["a", "b"],
+  async ([a, b], access) => {
+    const { id } = await a.pools.join(access, SUBNET, {});
+    await b.pools.join(access, SUBNET, {});
+    const address = await a.pools.take(id, { sandbox: "c1" });
+    await a.pools.settle();
+    const host = (await kindOf(access, "hosts")).find(([, value]) =>
+      (value as { name: string }).name === "a"
+    )!;
+    await put(`${access.prefix}/${host[0]}`, { ...host[1] as object, epoch: 0, nonce: "older" });
+    const wanted = { address: elsewhere(address) };
+    await assertRejects(() => a.pools.take(id, { sandbox: "c2" }, wanted), HostReplacedError);
+    await b.pools.removeHost(access, "a");
+    await a.pools.recover();
+    assertEquals(await a.pools.take(id, { sandbox: "c2" }, wanted), wanted.address);
+    assertEquals(
+      (await b.pools.claims(access)).map(({ address }) => address).sort(),
+      [
+        address,
+        wanted.address,
+      ].sort(),
+    );
+  },
+);
