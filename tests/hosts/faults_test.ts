@@ -1,6 +1,10 @@
 // Tests of shared pools when the network between a host and etcd loses or holds back something.
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { EtcdUnreachableError, HostReplacedError } from "../../lib/claims/mod.ts";
+import {
+  EtcdUnreachableError,
+  HostReplacedError,
+  SharedPoolNotFoundError,
+} from "../../lib/claims/mod.ts";
 import { freePorts } from "../kit/etcd.ts";
 import { openHost, release } from "./host.ts";
 import { elsewhere, kindOf, newLink, test } from "./kit.ts";
@@ -173,4 +177,20 @@ test("an etcd that does not run is named with the reason", ["a"], async ([a], ac
     `etcd is out of reach (http://127.0.0.1:${port}: tcp connect error: Connection refused ` +
       "(os error 111)): start it, or check the endpoints",
   );
+});
+
+test("a pool is left without etcd, and goes from it later", ["a"], async ([a], access) => {
+  await using link = newLink();
+  const { id } = await a.pools.join({ ...access, endpoints: [link.endpoint] }, SUBNET, {});
+  const address = await a.pools.take(id, { sandbox: "c1" });
+  await a.pools.settle();
+  link.trouble = { kind: "partition" };
+  a.store.transaction(() => a.pools.release(id, address));
+  await a.pools.leave(id);
+  assertEquals(a.pools.pools(), []);
+  await assertRejects(() => a.pools.take(id, { sandbox: "c2" }), SharedPoolNotFoundError);
+  link.trouble = { kind: "none" };
+  assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
+  for (const kind of ["pools", "blocks", "claims"]) assertEquals(await kindOf(access, kind), []);
+  assertEquals(a.store.shared.pools(), []);
 });

@@ -45,8 +45,8 @@ export function elsewhere(address: string): string {
   return address.replace(/\d+$/, (last) => Number(last) < 128 ? "200" : "20");
 }
 
-/** The keys of a kind, with their values. */
+/** The keys of a kind, or all, with their values. */
 export async function kindOf(access: EtcdAccess, kind: string): Promise<[string, unknown][]> {
   const keys = await keysOf({ ...access, endpoints: cluster.endpoints }, access.prefix);
-  return [...keys].filter(([key]) => key.startsWith(`${kind}/`));
+  return [...keys].filter(([key]) => kind === "" || key.startsWith(`${kind}/`));
 }

@@ -11,6 +11,7 @@ import {
   SharedNetworkDiffersError,
   SharedNetworkNotFoundError,
 } from "../../lib/claims/mod.ts";
+import { IpvlanError } from "../../lib/errors.ts";
 import { release } from "./host.ts";
 import { cluster, elsewhere, kindOf, test } from "./kit.ts";
 
@@ -230,6 +231,21 @@ test("etcd loses all of its data, and the hosts put it back", ["a", "b"], async 
   assertEquals(new Set([...taken, ...more]).size, 42);
 });
 
+test("of two hosts with one name, the id says which", ["a", "a"], async ([a, b], access) => {
+  const { id } = await a.pools.join(access, SUBNET, {});
+  await b.pools.join(access, SUBNET, {});
+  const address = await b.pools.take(id, { sandbox: "c1" });
+  await b.pools.settle();
+  await assertRejects(
+    () => a.pools.removeHost(access, "a"),
+    HostNotFoundError,
+    'Several hosts are named "a": give an id',
+  );
+  const other = b.store.shared.host(access.prefix!)!.id;
+  assertEquals(await a.pools.removeHost(access, other), { id: other, name: "a", freed: [address] });
+  assertEquals((await a.pools.hosts(access)).length, 1);
+});
+
 test(
   "an older backup of etcd: a host is refused until it was removed",
   ["a", "b"],
@@ -256,3 +272,47 @@ test(
     );
   },
 );
+
+test("nonsense in etcd is refused with its key", ["a", "b"], async ([a, b], access) => {
+  const { id } = await a.pools.join(access, SUBNET, {});
+  await b.pools.join(access, SUBNET, {});
+  await b.pools.defineNetwork(access, "net", L2);
+  const address = await a.pools.take(id, { sandbox: "c1" });
+  await a.pools.settle();
+  const keys = [
+    ...["hosts/0", "networks/net", "pools/10.7.0.0-24", "blocks/10.7.0.0-24/0a0700"],
+    ...["blocks/10.7.0.0-24/0a070030", "claims/10.7.0.0-24/zz", "claims/10.7.0.0-24/0a070031"],
+    ...["claims/10.7.0.0-24/0a07003100000000", "wishes/10.7.0.0-24/0"],
+  ];
+  // A value that is right for a block, a claim and a host, so that only the key is wrong.
+  const one = { host: "x", token: "y", kept: "ff", sandbox: "c", since: "" };
+  const right = { ...one, name: "x", epoch: 1, nonce: "z" };
+  const before = await kindOf(access, "");
+  const calls = (): Promise<unknown>[] => [
+    a.pools.hosts(access),
+    a.pools.claims(access),
+    a.pools.recover(),
+    a.pools.settle(),
+    b.pools.network(access, "net"),
+    b.pools.defineNetwork(access, "net", L2),
+    b.pools.take(id, { sandbox: "c2" }),
+    b.pools.take(id, { sandbox: "c2" }, { address: elsewhere(address) }),
+    b.pools.removeHost(access, "none"),
+    b.pools.join({ ...access, endpoints: [`${access.endpoints[0]}/`] }, SUBNET, {}),
+  ];
+  for (const key of keys) {
+    for (const value of [7, { ...right, kept: "-1" }, right]) {
+      await put(`${access.prefix}/${key}`, value);
+      for (const end of await Promise.allSettled(calls())) {
+        if (end.status === "rejected") assert(end.reason instanceof IpvlanError, end.reason?.stack);
+      }
+      for (const address of b.pools.held(id)) await release(b, id, address.address);
+    }
+    const old = before.find(([name]) => name === key);
+    if (old) await put(`${access.prefix}/${key}`, old[1]);
+    else await deleteKeys(`${access.prefix}/${key}`);
+  }
+  await a.pools.recover();
+  assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
+  assertEquals(a.pools.held().map(({ address }) => address), [address]);
+});
