@@ -152,8 +152,11 @@ const NEEDED_MODULES: Readonly<Record<string, readonly string[]>> = {
   "tests/lab/iproute2_link_test.ts": ["bonding", "ipvtap", "macvlan", "macvtap", "vrf", "vxlan"],
 };
 
-/** Matches a file of tests of a real engine. Its name says which programs the lab brings along. */
-const ENGINE_FILE = /^tests\/engines\/(\w+)_test\.ts$/;
+/**
+ * Matches a file of tests of a real engine. The first word of its name says which programs the lab brings
+ * along.
+ */
+const ENGINE_FILE = /^tests\/engines\/([a-z]+\d*)(?:_\w+)?_test\.ts$/;
 
 /** The arguments of the lab that a file of tests needs; `undefined` if it does not run in the lab. */
 function labWords(path: string): string[] | undefined {

@@ -13,6 +13,7 @@ import {
 } from "../iproute2/kernel.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
 import { diagnoseParent } from "./diagnose_parent.ts";
+import { diagnoseShared } from "./diagnose_shared.ts";
 import type { DoctorFacts, MachineFacts, StateFacts } from "./facts.ts";
 
 /**
@@ -33,6 +34,7 @@ export function diagnose(facts: DoctorFacts): Diagnosis[] {
     ...diagnoseRights(facts),
     ...diagnoseModules(facts),
     ...diagnoseState(facts),
+    ...facts.shared.flatMap(diagnoseShared),
     ...diagnoseIPv6(facts),
     ...diagnoseHostsFile(facts),
     ...diagnoseRoutes(facts),

@@ -41,8 +41,36 @@ export interface DoctorFacts {
    * network advertises routes.
    */
   routingDaemons: string[];
+  /** What this host shares with others, by the prefixes of etcd. */
+  shared: SharedFacts[];
   /** The parents to examine. */
   parents: ParentFacts[];
+}
+
+/** What this host shares with others under one prefix of etcd. */
+export interface SharedFacts {
+  /** What the keys begin with: `/ipvlan`. */
+  prefix: string;
+  /** Why etcd does not answer; `undefined` if it does. */
+  problem?: string;
+  /** How many changes of this host etcd has not been told. */
+  untold: number;
+  /** The hosts; empty if etcd does not answer. */
+  hosts: SeenHost[];
+  /** The id of this host; `undefined` before it has one. */
+  ownId: string | undefined;
+}
+
+/** A host that shares addresses with this one. */
+export interface SeenHost {
+  /** Its id. */
+  id: string;
+  /** Its name. */
+  name: string;
+  /** Whether its agent runs. */
+  isAlive: boolean;
+  /** How many addresses are in use on it. */
+  addresses: number;
 }
 
 /** What the machine's firmware says it is (`/sys/class/dmi/id`); empty where it says nothing. */

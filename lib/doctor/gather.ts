@@ -13,6 +13,7 @@ import {
   type StateFacts,
   WANTED,
 } from "./facts.ts";
+import { gatherShared } from "./gather_shared.ts";
 import { gatherParent } from "./gather_parent.ts";
 import { findRoutingDaemons } from "./gather_routing.ts";
 
@@ -67,6 +68,7 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
     ipv6: await gatherIPv6(),
     state,
     held: [],
+    shared: state.problem === undefined ? await gatherShared(folder) : [],
     routingDaemons: state.networks.some(({ advertise }) => advertise !== undefined)
       ? await findRoutingDaemons(signal)
       : [],

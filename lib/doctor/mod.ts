@@ -21,6 +21,8 @@ export type {
   MachineFacts,
   OwnedSandbox,
   ParentFacts,
+  SeenHost,
+  SharedFacts,
   StateFacts,
 } from "./facts.ts";
 export { type DoctorOptions, gatherFacts } from "./gather.ts";

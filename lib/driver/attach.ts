@@ -122,7 +122,7 @@ async function tellAndLookUp(
 ): Promise<string[]> {
   const untold = await tell(pools);
   // If etcd is out of reach, it need not be asked again.
-  if (untold.length > 0) return untold;
+  if (untold.length > 0 || parts.hasAgent()) return untold;
   const shared = planned.map(({ network }) => network).filter(isShared);
   await lookUpNames(parts, pools, shared);
   // A file that cannot be written is written by a later call.

@@ -65,6 +65,8 @@ export async function dropNetwork(parts: DriverParts, network: Network): Promise
   await unshareNetwork(parts, network);
   const made = byLinkName(store.links());
   const others = store.networks().filter(({ id }) => id !== network.id).map(withoutState);
+  const adverts = unshared(networkAdverts(network), others);
+  if (adverts.length > 0) await withdraw(parts, adverts);
   const own = linksUnder(network.parent, made);
   if (network.transient && own.length === 0) return store.deleteNetwork(network.id);
   const isNeeded = (name: string) => others.some(({ parent }) => standsOn(parent, name, made));
@@ -73,8 +75,6 @@ export async function dropNetwork(parts: DriverParts, network: Network): Promise
   // A link is deleted before the one below it.
   const unneeded = own.map(({ name }) => name).filter((name) => !isNeeded(name)).toReversed();
   const kept = own.filter(({ name }) => isNeeded(name) && exists(name));
-  const adverts = unshared(networkAdverts(network), others);
-  if (adverts.length > 0) await withdraw(parts, adverts);
   await namespaces.apply([
     ...[probeName(network), ...unneeded].filter(exists).map((name) => ({ line: linkDel(name) })),
     ...aliasSteps(kept, others, made),

@@ -6,7 +6,7 @@
  */
 import { prefixOf } from "../claims/access.ts";
 import { poolId } from "../claims/pool_key.ts";
-import type { EtcdAccess, Held, Holder, SharedPool, SharedPools } from "../claims/mod.ts";
+import type { EtcdAccess, Held, Holder, SharedPool, SharedPools, Wanted } from "../claims/mod.ts";
 import { EtcdUnreachableError, SharedPoolExhaustedError } from "../claims/errors.ts";
 import { attempt, IpvlanError } from "../errors.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
@@ -17,6 +17,7 @@ import { isOwned } from "./names.ts";
 import type { DriverParts } from "./parts.ts";
 import type { EndpointRecord } from "./records.ts";
 import { type Store, withoutState } from "./store.ts";
+import { InTurn, Together } from "./together.ts";
 import type { AddressPool, Network, NetworkIpam, NetworkSubnet } from "./types.ts";
 
 /** The id of the pool of a subnet. */
@@ -116,6 +117,41 @@ export async function unshareNetwork(
   await pools.forgetNetwork(ipam.access, name);
 }
 
+/** How calls of this process take addresses. */
+interface Takings {
+  /** One after the other. */
+  turns: InTurn;
+  /** When etcd was last found out of reach, by `performance.now()`. */
+  failure?: { at: number; error: EtcdUnreachableError };
+}
+
+const takings = new WeakMap<SharedPools, Takings>();
+
+/**
+ * Takes an address when the calls before have theirs. If all asked etcd at once, the last ones would give
+ * up before it is their turn. Those that wait while etcd is found out of reach fail with the same error.
+ */
+export async function take(
+  pools: SharedPools,
+  pool: string,
+  holder: Holder,
+  wanted: Wanted,
+): Promise<string> {
+  const own: Takings = takings.get(pools) ?? { turns: new InTurn() };
+  takings.set(pools, own);
+  const asked = performance.now();
+  return await own.turns.run(async () => {
+    const { failure } = own;
+    if (failure && failure.at > asked && wanted.address === undefined) throw failure.error;
+    try {
+      return await pools.take(pool, holder, wanted);
+    } catch (error) {
+      if (error instanceof EtcdUnreachableError) own.failure = { at: performance.now(), error };
+      throw error;
+    }
+  });
+}
+
 /** An address that was taken for an endpoint. */
 export interface TakenAddress {
   /** The pool's id. */
@@ -160,7 +196,7 @@ export async function takeNext(
       const { id } = await poolOf(pools, network.ipam, subnet);
       try {
         for (;;) {
-          const address = await pools.take(id, holder, { range: subnet.ipRange });
+          const address = await take(pools, id, holder, { range: subnet.ipRange });
           if (isUsable(address)) return { pool: id, address };
           passed.push({ pool: id, address });
         }
@@ -191,7 +227,7 @@ export async function takeGiven(
   if (!subnet) return undefined;
   const { id } = await poolOf(pools, network.ipam, subnet);
   const wanted = { address: formatAddress(address.value) };
-  return { pool: id, address: await pools.take(id, holder, wanted) };
+  return { pool: id, address: await take(pools, id, holder, wanted) };
 }
 
 /** Releases addresses that nobody uses after all. */
@@ -232,12 +268,22 @@ export function releaseAddresses(
   }
 }
 
+/** What calls of this process share, by the pools that they are about. */
+const tellings = new WeakMap<SharedPools, Together<string[]>>();
+
 /**
- * Tells etcd what it does not know. It never fails, as what it tells has been done already.
+ * Tells etcd what it does not know. It never fails, as what it tells has been done already. Calls at the
+ * same time tell all of it at once.
  *
  * @returns Sentences for the user, if something could not be told.
  */
 export async function tell(pools: SharedPools): Promise<string[]> {
+  const telling = tellings.get(pools) ?? new Together(() => tellAll(pools));
+  tellings.set(pools, telling);
+  return await telling.request();
+}
+
+async function tellAll(pools: SharedPools): Promise<string[]> {
   try {
     const { untold, reason = "", lost } = await pools.settle();
     const left = untold > 0 ? [`etcd has not been told ${untold} change(s) yet: ${reason}`] : [];

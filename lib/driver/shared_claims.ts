@@ -26,6 +26,7 @@ import {
   isShared,
   leavePools,
   sharedPoolId,
+  take,
   type TakenAddress,
   tell,
   unlessOutOfReach,
@@ -64,7 +65,7 @@ export async function claimAddress(
   if (!shared) return claimLocally(parts, pool, claim);
   const [same] = ownClaims(store, found.id, claim);
   if (same !== undefined) return withLength(found, same);
-  const taken = await take(parts, shared, claim);
+  const taken = await takeFree(parts, shared, claim);
   try {
     store.transaction(() => {
       const { address } = parts.pools.ofPool(found).take(taken.address);
@@ -79,7 +80,7 @@ export async function claimAddress(
 }
 
 /** Takes an address that is free on all hosts, and on this one by its own records. */
-async function take(
+async function takeFree(
   parts: Parts,
   { pool, pools }: { pool: SharedAddressPool; pools: SharedPools },
   { holder = "", address }: ClaimRequest,
@@ -90,11 +91,11 @@ async function take(
   const isFree = (address: string) =>
     holderOf(parts.store, address, holder) === undefined &&
     attempt(() => parts.pools.ofPool(pool).take(address)).ok;
-  if (address !== undefined) return { pool: id, address: await pools.take(id, user, { address }) };
+  if (address !== undefined) return { pool: id, address: await take(pools, id, user, { address }) };
   const passed: TakenAddress[] = [];
   try {
     for (;;) {
-      const next = { pool: id, address: await pools.take(id, user, { range: pool.ipRange }) };
+      const next = { pool: id, address: await take(pools, id, user, { range: pool.ipRange }) };
       if (isFree(next.address)) return next;
       passed.push(next);
     }

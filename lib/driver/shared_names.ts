@@ -34,13 +34,16 @@ export function recordChange(store: Store, prefix: string, change: SharedChange)
   switch (change.kind) {
     case "listed":
       return store.transaction(() => recordAll(store, prefix, change.claims));
-    case "claimed":
+    case "claimed": {
+      const { claim } = change;
+      if (isOwn(store, prefix, claim)) return [];
+      const name = nameOf(prefix, claim);
       return store.transaction(() => {
-        const name = nameElsewhere(store, prefix, change.claim);
-        const before = store.deleteSharedNames(prefix, change.claim.address);
+        const before = store.deleteSharedNames(prefix, claim.address);
         if (name) store.putSharedName(name);
         return [...before, ...name ? [name.network] : []];
       });
+    }
     case "freed":
       return store.transaction(() => store.deleteSharedNames(prefix, change.address));
     case "broken":
@@ -48,14 +51,15 @@ export function recordChange(store: Store, prefix: string, change: SharedChange)
   }
 }
 
-/** The names of a claim of another host. This one has its own names on record. */
-function nameElsewhere(store: Store, prefix: string, claim: SharedClaim): SharedName | undefined {
-  return claim.host === store.shared.host(prefix)?.id ? undefined : nameOf(prefix, claim);
+/** Whether a claim is this host's, which has its own names on record. */
+function isOwn(store: Store, prefix: string, { host }: SharedClaim): boolean {
+  return host === store.shared.host(prefix)?.id;
 }
 
 function recordAll(store: Store, prefix: string, claims: readonly SharedClaim[]): string[] {
   const before = store.deleteSharedNames(prefix);
-  const names = claims.flatMap((claim) => nameElsewhere(store, prefix, claim) ?? []);
+  const names = claims.filter((claim) => !isOwn(store, prefix, claim))
+    .flatMap((claim) => nameOf(prefix, claim) ?? []);
   for (const name of names) store.putSharedName(name);
   return [...new Set([...before, ...names.map(({ network }) => network)])];
 }
@@ -69,15 +73,14 @@ export function networkIds(store: Store, prefix: string, names: Iterable<string>
 }
 
 /**
- * Asks etcd for the names on networks, if no agent does that. That it does not answer is no error: the
+ * Asks etcd for the names on networks, where no agent does that. That it does not answer is no error: the
  * names on record stay.
  */
 export async function lookUpNames(
-  { store, hasAgent }: Pick<DriverParts, "store" | "hasAgent">,
+  { store }: Pick<DriverParts, "store">,
   pools: SharedPools,
   networks: readonly SharedNetwork[],
 ): Promise<void> {
-  if (hasAgent()) return;
   const accesses = new Map(
     networks.map(({ ipam: { access } }) => [prefixOf(access), access] as const),
   );

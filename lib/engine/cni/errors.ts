@@ -1,3 +1,4 @@
+import { EtcdUnreachableError } from "../../claims/errors.ts";
 import {
   HalfDoneError,
   InvalidOptionError,
@@ -82,6 +83,7 @@ export function errorAnswer(cniVersion: CniVersion, problems: readonly CniError[
 const CODES: readonly [new (...args: never[]) => IpvlanError, code: number][] = [
   [InterruptedError, CODE.tryAgain],
   [HalfDoneError, CODE.tryAgain],
+  [EtcdUnreachableError, CODE.tryAgain],
   [SandboxGoneError, CODE.container],
   [SandboxNotFoundError, CODE.container],
   [NetworkNotFoundError, CODE.conf],

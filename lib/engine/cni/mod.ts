@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { SharedPoolExhaustedError } from "../../claims/errors.ts";
 import {
   HalfDoneError,
   ProblemsError,
@@ -179,7 +180,9 @@ async function makeLink(call: Call, given: Result | undefined): Promise<Result> 
 /** Whether an error says that a pool has no address left. */
 function isExhausted(error: unknown): boolean {
   const errors = error instanceof ProblemsError ? error.problems : [error];
-  return errors.some((each) => each instanceof PoolExhaustedError);
+  return errors.some((each) =>
+    each instanceof PoolExhaustedError || each instanceof SharedPoolExhaustedError
+  );
 }
 
 /**

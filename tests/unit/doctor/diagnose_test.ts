@@ -34,6 +34,7 @@ const WELL: DoctorFacts = {
   view: view([link("lo", { linkType: "loopback" }), link("eth0")]),
   held: [],
   routingDaemons: [],
+  shared: [],
   parents: [],
 };
 const DOWN = { up: false, flags: ["BROADCAST", "MULTICAST"] };
@@ -60,6 +61,13 @@ function examined(
 }
 
 const WEB = network("web");
+
+/** Hosts that share a pool: this one, and one that has stopped without a word. */
+const [HERE, GONE] = [
+  { id: "a1", name: "here", isAlive: true, addresses: 3 },
+  { id: "b2", name: "gone", isAlive: false, addresses: 7 },
+];
+const SHARED = { prefix: "/ipvlan", untold: 0, ownId: "a1", hosts: [HERE!, GONE!] };
 const ROUTED = network("far", { mode: "l3", advertise: "subnet" });
 
 /** What differs from a machine where all is well, and what is said of it besides the good. */
@@ -76,6 +84,29 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     "zebra (FRR) nor bird runs in this network namespace → start one of them with what " +
     '"ipvlan advertise --config frr" or "bird" prints, or leave this to another program that ' +
     "announces the routes of the main table",
+  ]],
+  ["a shared pool, and no other host that is gone", {
+    shared: [{ ...SHARED, hosts: [HERE!, { ...GONE!, addresses: 0 }] }],
+  }, []],
+  ["hosts without agents, of which none is known to be gone", {
+    shared: [{ ...SHARED, hosts: [{ ...HERE!, isAlive: false }, GONE!] }],
+  }, [
+    "warning etcd /ipvlan: No agent runs here: names of other hosts' sandboxes are those of the " +
+    "last command → ipvlan agent --print-unit prints a systemd unit",
+  ]],
+  ["a host that is gone, and something that etcd does not know", {
+    shared: [{ ...SHARED, untold: 2 }],
+  }, [
+    "warning etcd /ipvlan: It has not been told 2 change(s) of this host → ipvlan restore; the " +
+    "agent does it by itself",
+    'warning etcd /ipvlan: The host "gone" holds 7 address(es), and no agent runs there → start ' +
+    "the agent there; or if it is gone for good: ipvlan host rm --yes b2",
+  ]],
+  ["etcd out of reach", {
+    shared: [{ ...SHARED, hosts: [], problem: "etcd is out of reach" }],
+  }, [
+    "broken etcd /ipvlan: etcd is out of reach → start it, or check the network between; what runs " +
+    "goes on, and new addresses come from what this host keeps",
   ]],
   ["an old kernel", {
     release: "4.1.52",

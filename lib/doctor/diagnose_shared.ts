@@ -1,0 +1,37 @@
+import { about, type Diagnosis } from "./diagnosis.ts";
+import type { SharedFacts } from "./facts.ts";
+
+/** Judges what this host shares with others under one prefix of etcd. */
+export function diagnoseShared(
+  { prefix, problem, untold, hosts, ownId }: SharedFacts,
+): Diagnosis[] {
+  const subject = about(`etcd ${prefix}`);
+  const found: Diagnosis[] = [];
+  if (problem !== undefined) {
+    const fix = "start it, or check the network between; what runs goes on, and new addresses " +
+      "come from what this host keeps";
+    found.push(subject.broken(problem, fix));
+  }
+  if (untold > 0) {
+    const what = `It has not been told ${untold} change(s) of this host`;
+    found.push(subject.warning(what, "ipvlan restore; the agent does it by itself"));
+  }
+  const others = hosts.filter(({ id }) => id !== ownId);
+  const own = hosts.find(({ id }) => id === ownId);
+  if (others.length > 0 && own && !own.isAlive) {
+    const what =
+      "No agent runs here: names of other hosts' sandboxes are those of the last command";
+    found.push(subject.warning(what, "ipvlan agent --print-unit prints a systemd unit"));
+  }
+  // Without any agent, nobody can tell which host is gone.
+  const gone = hosts.some(({ isAlive }) => isAlive)
+    ? others.filter(({ isAlive, addresses }) => !isAlive && addresses > 0)
+    : [];
+  for (const { id, name, addresses } of gone) {
+    const what = `The host "${name}" holds ${addresses} address(es), and no agent runs there`;
+    const fix = `start the agent there; or if it is gone for good: ipvlan host rm --yes ${id}`;
+    found.push(subject.warning(what, fix));
+  }
+  if (found.length > 0) return found;
+  return [subject.ok(`It answers, and has ${hosts.length} host(s)`)];
+}

@@ -1,0 +1,36 @@
+import { prefixOf } from "../claims/access.ts";
+import { SharedPools } from "../claims/mod.ts";
+import { accesses } from "../driver/shared.ts";
+import { SqliteStore } from "../driver/sqlite_store.ts";
+import { IpvlanError } from "../errors.ts";
+import type { SharedFacts } from "./facts.ts";
+
+/**
+ * Looks at what this host shares with others: whether etcd answers, what it has not been told, and which
+ * hosts there are. Nothing is changed, neither on record nor in etcd.
+ *
+ * @param folder The state folder, which can be read.
+ */
+export async function gatherShared(folder: string): Promise<SharedFacts[]> {
+  using store = SqliteStore.copy(folder);
+  const ways = [...accesses(store).values()];
+  if (ways.length === 0) return [];
+  const lock = () => Promise.reject(new TypeError("Doctor changes nothing"));
+  using pools = new SharedPools({ store, hostname: "", place: "", lock });
+  return await Promise.all(ways.map(async (access): Promise<SharedFacts> => {
+    const prefix = prefixOf(access);
+    const untold = store.shared.pools().filter((pool) => pool.prefix === prefix)
+      .reduce((sum, { id }) => sum + store.shared.untold(id).length, 0);
+    const facts = { prefix, untold, ownId: store.shared.host(prefix)?.id };
+    try {
+      const hosts = (await pools.hosts(access)).map(({ id, name, isAlive, claims }) => {
+        const addresses = Object.values(claims).reduce((sum, count) => sum + count, 0);
+        return { id, name, isAlive, addresses };
+      });
+      return { ...facts, hosts };
+    } catch (error) {
+      if (!(error instanceof IpvlanError)) throw error;
+      return { ...facts, hosts: [], problem: error.message };
+    }
+  }));
+}

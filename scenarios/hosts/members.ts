@@ -1,0 +1,115 @@
+/**
+ * Members of etcd that are cut off or killed while hosts make sandboxes.
+ *
+ * @module
+ */
+import { type Finding, reaches } from "../../lib/check/mod.ts";
+import { engineScenario, type Scenario } from "../kit/mod.ts";
+import { CallError, type PoolHost } from "../kit/pool_host.ts";
+import { CREATE_LINE, LAN, MEMBER_NAMES, type MemberName, PoolWorld } from "../kit/pool_world.ts";
+
+/** How many addresses a block of a /24 has. */
+const BLOCK = 16;
+
+/** Makes sandboxes, all of which need a new answer of etcd: their addresses are in nobody's block. */
+async function goesOn(
+  sentence: string,
+  host: PoolHost,
+  made: Record<string, string>,
+): Promise<Finding> {
+  const outputs: string[] = [];
+  for (const [name, address] of Object.entries(made)) {
+    try {
+      await host.make(name, "lan", address);
+      outputs.push(`${name} ${address}`);
+    } catch (error) {
+      outputs.push((error as Error).message);
+    }
+  }
+  const held = outputs.every((line) => /^host\d-\w+ [\d.]+$/.test(line));
+  const command = `ipvlan run -d --net=lan --ip=ADDRESS --name=NAME # on ${host.name}`;
+  return { sentence, held, evidence: [{ command, output: outputs.join("\n") }] };
+}
+
+/** The first address of a block that none of these addresses is in. */
+function otherBlock(addresses: readonly string[]): number {
+  const blockOf = (address: string) => Math.floor(Number(address.split(".")[3]) / BLOCK);
+  const used = addresses.map(blockOf);
+  return BLOCK * [2, 4, 6].find((block) => !used.includes(block))!;
+}
+
+/** Checks that an address that needs etcd is refused within 5 seconds, with what is wrong. */
+async function stops(host: PoolHost, address: string): Promise<Finding> {
+  let output = "it was made";
+  let held = false;
+  try {
+    await host.make(`${host.name}-late`, "lan", address);
+  } catch (error) {
+    if (!(error instanceof CallError)) throw error;
+    output = `${error.message}\n(after ${error.milliseconds} ms)`;
+    held = /^etcd is out of reach/.test(error.message) && error.milliseconds < 5000;
+  }
+  const command = `ipvlan run -d --net=lan --ip=${address} --name=${host.name}-late`;
+  return {
+    sentence: "With two members gone, it stops within 5 s and says why",
+    held,
+    evidence: [{ command, output }],
+  };
+}
+
+/** Checks that a host still gives the addresses that it keeps. */
+async function givesOfItsOwn(host: PoolHost): Promise<Finding> {
+  const name = `${host.name}-own`;
+  await host.make(name, "lan");
+  const address = (await host.sandboxes()).get(name)!;
+  const finding = await reaches(name, `${host.name}-first`);
+  return { ...finding, sentence: `${host.name} still gives addresses of its block: ${address}` };
+}
+
+const members: Scenario[] = engineScenario(
+  "etcd-members",
+  "A member of etcd cut off, the leader killed, two gone",
+  [["etcd"]],
+  async (tour) => {
+    await using world = await PoolWorld.start();
+    const [one, two] = world.hosts;
+    for (const host of world.hosts) {
+      tour.step(`${host.name}: ${CREATE_LINE}`);
+      await host.call("createNetwork", LAN);
+    }
+    await one.make("host1-first", "lan");
+    await two.make("host2-first", "lan");
+    const addresses = [...await one.sandboxes(), ...await two.sandboxes()].map(([, each]) => each);
+    const free = otherBlock(addresses);
+    const at = (index: number) => `192.168.1.${free + index}`;
+    const leader = await world.leader();
+    const [cut, other] = MEMBER_NAMES.filter((name) => name !== leader) as [MemberName, MemberName];
+    tour.step(`The cable of ${cut} is taken out`);
+    await world.setCable(cut, false);
+    const whileCut = await Promise.all([
+      goesOn(`With ${cut} cut off, host1 goes on`, one, { "host1-cut": at(1) }),
+      goesOn(`With ${cut} cut off, host2 goes on`, two, { "host2-cut": at(2) }),
+    ]);
+    tour.step(`The cable of ${cut} is put in again, and the leader ${leader} is killed`);
+    await world.setCable(cut, true);
+    await world.kill(leader);
+    const withoutLeader = await Promise.all([
+      goesOn("With the leader killed, host1 goes on", one, { "host1-led": at(3) }),
+      goesOn("With the leader killed, host2 goes on", two, { "host2-led": at(4) }),
+    ]);
+    tour.step(`${other} is killed too`);
+    await world.kill(other);
+    const first = (await two.sandboxes()).get("host2-first")!;
+    await tour.holds(
+      "HOSTS-2",
+      ...whileCut as [Finding, Finding],
+      ...withoutLeader,
+      await stops(one, at(5)),
+      await reaches("host1-first", "host2-led"),
+      await reaches("host1-cut", first),
+      await givesOfItsOwn(one),
+    );
+  },
+);
+
+export default members;

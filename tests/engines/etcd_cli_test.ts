@@ -1,0 +1,127 @@
+// The command line of pools that hosts share, in a guest of the lab with etcd.
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { Ip } from "../../lib/iproute2/ip.ts";
+import { ipvlan, Job, succeeds } from "../kit/command.ts";
+import { inEnv } from "../kit/processes.ts";
+import { temporaryFolder } from "../kit/worlds.ts";
+import { ENDPOINT, startEtcd } from "./etcd.ts";
+
+const CREATE = ["network", "create", "--ipam-driver", "etcd", "-o", "parent=eth0.20"];
+const OPTION = ["--ipam-opt", `endpoints=${ENDPOINT},prefix=/test`];
+
+/** Runs a test with etcd and the link `eth0`. */
+async function withEtcd(test: () => Promise<void>): Promise<void> {
+  await using undo = new AsyncDisposableStack();
+  const data = undo.use(await temporaryFolder());
+  undo.use(await startEtcd(data.path));
+  const ip = undo.use(await Ip.open());
+  await ip.link.add({ type: "dummy", name: "eth0", up: true });
+  undo.defer(() => ip.link.del("eth0"));
+  await test();
+}
+
+/** Runs a test on a host: with a state folder of its own. What it has made is removed. */
+async function onHost(folder: string, test: () => Promise<void>): Promise<void> {
+  using _state = inEnv("IPVLAN_STATE_DIR", folder);
+  try {
+    await test();
+  } finally {
+    await ipvlan("rm", ...(await succeeds("ps", "-q")).split("\n").filter(Boolean));
+    await ipvlan("network", "prune", "--force");
+  }
+}
+
+Deno.test("the lines of the README make a shared network, which inspect and ls show", () =>
+  withEtcd(async () => {
+    await using state = await temporaryFolder();
+    await onHost(state.path, async () => {
+      assertEquals(
+        await succeeds("host", "ls"),
+        "HOST ID   NAME   AGENT   ADDRESSES   KEPT   PREFIX",
+      );
+      await succeeds(...CREATE, ...OPTION, "--subnet=192.168.20.0/24", "shared20");
+      await succeeds("run", "-d", "--net=shared20", "--name=web");
+      assertStringIncludes(await succeeds("network", "ls"), "SUBNETS           IPAM");
+      const shown = await succeeds("network", "inspect", "-f", "{{json .IPAM}}", "shared20");
+      const { Driver, Options } = JSON.parse(shown);
+      assertEquals([Driver, Options], ["etcd", { endpoints: ENDPOINT, prefix: "/test" }]);
+      const [host] = (await succeeds("host", "ls", "--json")).split("\n").map((line) =>
+        JSON.parse(line)
+      );
+      assertEquals([host.Agent, host.Addresses, host.Prefix], ["silent", 1, "/test"]);
+      const { err, status } = await ipvlan("host", "rm", "nobody");
+      assertEquals([status, err.split("\n")[0]], [
+        2,
+        "ipvlan: Not a terminal, so cannot ask: use --yes",
+      ]);
+      const own = await ipvlan("host", "rm", "--yes", host.ID);
+      assertEquals([own.status, own.err], [
+        1,
+        "ipvlan: A host does not remove itself: remove its networks, or run this on another host",
+      ]);
+    });
+  }));
+
+Deno.test("a host that is gone is removed from another one, and says so when it comes back", () =>
+  withEtcd(async () => {
+    await using gone = await temporaryFolder();
+    await using other = await temporaryFolder();
+    const create = (name: string) =>
+      succeeds(...CREATE, ...OPTION, "--subnet=192.168.20.0/24", name);
+    await onHost(gone.path, async () => {
+      await create("shared20");
+      await succeeds("run", "-d", "--net=shared20", "--ip=192.168.20.77", "--name=web");
+      const [id] = (await succeeds("host", "ls", "-q")).split("\n");
+      using _state = inEnv("IPVLAN_STATE_DIR", other.path);
+      // From a host that has no network of this kind.
+      const removed = await succeeds("host", "rm", "--yes", ...OPTION, id!);
+      assertStringIncludes(removed, "1 address(es) are free");
+      Deno.env.set("IPVLAN_STATE_DIR", gone.path);
+      const { err } = await ipvlan("restore");
+      assertStringIncludes(err, "has registered anew");
+      assertEquals((await succeeds("host", "ls", "-q")).split("\n").length, 1);
+    });
+  }));
+
+Deno.test("what differs, and a password in an argument, are refused in one line each", () =>
+  withEtcd(async () => {
+    await using one = await temporaryFolder();
+    await using two = await temporaryFolder();
+    await onHost(one.path, async () => {
+      await succeeds(...CREATE, ...OPTION, "--subnet=192.168.20.0/24", "shared20");
+      await onHost(two.path, async () => {
+        const different = ["--subnet=192.168.30.0/24", "-o", "ipvlan_mode=l3", "shared20"];
+        const { status, err } = await ipvlan(...CREATE, ...OPTION, ...different);
+        assertEquals([status, err], [
+          1,
+          'ipvlan: The network "shared20" differs from that of other hosts (the ipvlan mode is l3 here and ' +
+          "l2 there; the subnet is 192.168.30.0/24 here and 192.168.20.0/24 there): leave these " +
+          "settings out, or use another name",
+        ]);
+        const secret = await ipvlan(...CREATE, "--ipam-opt", "password=Secret7", "shared20");
+        assert(secret.status !== 0 && !secret.err.includes("Secret7"), secret.err);
+      });
+    });
+  }));
+
+Deno.test("an agent ends on a signal with status 0, and only one runs on a state folder", () =>
+  withEtcd(async () => {
+    await using state = await temporaryFolder();
+    await onHost(state.path, async () => {
+      await succeeds(...CREATE, ...OPTION, "--subnet=192.168.20.0/24", "shared20");
+      await using job = new Job(["agent"], { env: { IPVLAN_STATE_DIR: state.path } });
+      const agentOf = async () =>
+        JSON.parse((await succeeds("host", "ls", "--json")).split("\n")[0]!).Agent;
+      for (let tries = 0; tries < 200 && await agentOf() !== "running"; tries++);
+      assertEquals(await agentOf(), "running");
+      assertEquals(
+        (await ipvlan("agent")).err,
+        "ipvlan: An agent runs on this state folder already: end " +
+          "that one first",
+      );
+      job.kill("SIGTERM");
+      const { status, err } = await job.ended;
+      assertEquals([status, err], [0, ""]);
+      assertEquals(await agentOf(), "silent");
+    });
+  }));

@@ -1,0 +1,319 @@
+// Drivers of several hosts that share a pool in a real etcd, in a guest of the lab.
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  AddressHeldError,
+  AgentRunsError,
+  Driver,
+  EtcdUnreachableError,
+  HostAliveError,
+  type NetworkSpec,
+  SharedAddressHeldError,
+  SharedNetworkDiffersError,
+} from "../../mod.ts";
+import type { Daemon } from "../../scenarios/kit/engines.ts";
+import { succeed } from "../kit/processes.ts";
+import { type FreshNetns, freshNetns, temporaryFolder } from "../kit/worlds.ts";
+import { ENDPOINT, startEtcd } from "./etcd.ts";
+
+/** Where the addresses of the networks come from. */
+const IPAM = { driver: "etcd", access: { endpoints: [ENDPOINT] } } as const;
+
+const LAN: NetworkSpec = {
+  name: "lan",
+  parent: "eth0",
+  subnets: ["192.168.20.0/24", "fd20::/64"],
+  ipam: IPAM,
+};
+
+/** A host, with a namespace, a state folder, and a driver. */
+interface SharingHost {
+  ns: FreshNetns;
+  stateDir: string;
+  driver: Driver;
+}
+
+/** What a test of several hosts gets. */
+interface SharingWorld {
+  hosts: SharingHost[];
+  /** Ends etcd, as a power cut does. */
+  stop(): Promise<void>;
+  /** Starts it again, with what it had. */
+  start(): Promise<void>;
+  /** The keys under the prefix, without it. */
+  keys(): Promise<string[]>;
+}
+
+/** Runs a test on hosts that share one etcd. Afterwards nothing may be left in it. */
+async function withHosts(
+  count: number,
+  test: (world: SharingWorld) => Promise<void>,
+): Promise<void> {
+  await using undo = new AsyncDisposableStack();
+  const { path } = undo.use(await temporaryFolder());
+  let daemon: Daemon | undefined = await startEtcd(path);
+  undo.defer(() => daemon?.end());
+  const stop = async () => {
+    await daemon?.end();
+    daemon = undefined;
+  };
+  const start = async () => {
+    daemon ??= await startEtcd(path);
+  };
+  const hosts: SharingHost[] = [];
+  for (let index = 0; index < count; index++) {
+    const ns = undo.use(await freshNetns());
+    await ns.ip.link.add({ type: "dummy", name: "eth0", up: true });
+    const { path: stateDir } = undo.use(await temporaryFolder());
+    const driver = undo.use(await Driver.open({ host: ns.name, stateDir }));
+    hosts.push({ ns, stateDir, driver });
+  }
+  const keys = async () => {
+    const printed = await succeed("etcdctl", "get", "--prefix", "--keys-only", "/ipvlan/");
+    return printed.split("\n").filter((line) => line !== "").map((key) => key.slice(8));
+  };
+  try {
+    await test({ hosts, keys, stop, start });
+  } finally {
+    await start();
+    for (const { driver } of hosts) {
+      for (const { name } of driver.listSandboxes()) await driver.removeSandbox(name);
+      for (const { name } of driver.listNetworks()) await driver.removeNetwork(name);
+    }
+  }
+  assertEquals((await keys()).filter((key) => !/^hosts\//.test(key)), []);
+}
+
+/** Makes a sandbox on the network, and returns its addresses. */
+async function make({ driver }: SharingHost, name: string, ip?: string): Promise<string[]> {
+  const { value } = await driver.createSandbox({ name, connections: [{ network: "lan", ip }] });
+  return value.endpoints.flatMap(({ ip, ip6 }) => [ip!.split("/")[0]!, ip6!.split("/")[0]!]);
+}
+
+Deno.test("two hosts define one network, and give no address twice", () =>
+  withHosts(2, async ({ hosts: [one, two], keys }) => {
+    await one!.driver.createNetwork(LAN);
+    // What is left out is taken over, also the subnets.
+    const { value } = await two!.driver.createNetwork({ name: "lan", parent: "eth0", ipam: IPAM });
+    assertEquals(value.subnets, one!.driver.findNetwork("lan")!.subnets);
+    const names = Array.from({ length: 8 }, (_, index) => `c${index}`);
+    const given = await Promise.all([
+      ...names.map((name) => make(one!, `one-${name}`)),
+      ...names.map((name) => make(two!, `two-${name}`)),
+    ]);
+    const all = given.flat();
+    assertEquals([all.length, new Set(all).size], [32, 32]);
+    assert(!all.includes("192.168.20.1") && !all.includes("fd20::1"));
+    assertEquals((await keys()).filter((key) => key.startsWith("claims/")).length, 32);
+    const hosts = await one!.driver.listHosts();
+    assertEquals(hosts.map(({ claims }) => claims), [
+      { "192.168.20.0/24": 8, "fd20::/64": 8 },
+      { "192.168.20.0/24": 8, "fd20::/64": 8 },
+    ]);
+    await two!.driver.removeSandbox("two-c0");
+    assertEquals((await keys()).filter((key) => key.startsWith("claims/")).length, 30);
+  }));
+
+Deno.test("what is said differently is refused, and nothing of it stays", () =>
+  withHosts(2, async ({ hosts: [one, two], keys }) => {
+    await one!.driver.createNetwork(LAN);
+    const before = await keys();
+    const spec: NetworkSpec = { ...LAN, mode: "l3", subnets: ["192.168.30.0/24"] };
+    const error = await assertRejects(
+      () => two!.driver.createNetwork(spec),
+      SharedNetworkDiffersError,
+    );
+    assertEquals(error.differences, [
+      "the ipvlan mode is l3 here and l2 there",
+      "the subnet is 192.168.30.0/24 here and 192.168.20.0/24, fd20::/64 there",
+    ]);
+    // A subnet that overlaps a pool of another network, and a parent that is not there.
+    const overlapping = { ...LAN, name: "other", subnets: ["192.168.0.0/16"] };
+    await assertRejects(() => two!.driver.createNetwork(overlapping), Error, "overlaps the pool");
+    await assertRejects(() => two!.driver.createNetwork({ ...LAN, parent: "nope0" }));
+    assertEquals(two!.driver.listNetworks(), []);
+    assertEquals(
+      (await keys()).filter((key) => !key.startsWith("hosts/")),
+      before.filter((key) => !key.startsWith("hosts/")),
+    );
+  }));
+
+Deno.test("an address that another host has is refused by name, and moves when it is free", () =>
+  withHosts(2, async ({ hosts: [one, two] }) => {
+    for (const { driver } of [one!, two!]) await driver.createNetwork(LAN);
+    await make(one!, "c1", "192.168.20.77");
+    const error = await assertRejects(
+      () => make(two!, "c2", "192.168.20.77"),
+      SharedAddressHeldError,
+    );
+    assertEquals([error.sandbox, error.address], ["c1", "192.168.20.77"]);
+    assertEquals(two!.driver.listSandboxes(), []);
+    await one!.driver.removeSandbox("c1");
+    assertEquals((await make(two!, "c2", "192.168.20.77"))[0], "192.168.20.77");
+    // What this host itself has is refused as ever.
+    await assertRejects(() => make(two!, "c3", "192.168.20.77"), Error, "192.168.20.77");
+  }));
+
+Deno.test("an address that a link of the host has is passed over, and asked for it is refused", () =>
+  withHosts(1, async ({ hosts: [one] }) => {
+    const { driver, ns } = one!;
+    await driver.createNetwork({ ...LAN, subnets: ["192.168.20.0/29"] });
+    for (const last of [2, 3]) {
+      await ns.ip.addr.add({ dev: "eth0", address: `192.168.20.${last}/29` });
+    }
+    const create = (name: string, ip?: string) =>
+      driver.createSandbox({ name, connections: [{ network: "lan", ip }] });
+    const { value } = await create("c1");
+    assertEquals(value.endpoints[0]!.ip, "192.168.20.4/29");
+    await assertRejects(() => create("c2", "192.168.20.2"), AddressHeldError);
+    const { claims } = (await driver.listHosts())[0]!;
+    assertEquals(claims, { "192.168.20.0/29": 1 });
+  }));
+
+Deno.test("with etcd out of reach, a host goes on with what it keeps, and tells it later", () =>
+  withHosts(2, async ({ hosts: [one, two], stop, start, keys }) => {
+    for (const { driver } of [one!, two!]) await driver.createNetwork(LAN);
+    await make(one!, "c1");
+    await stop();
+    const { value, notices } = await one!.driver.createSandbox({
+      name: "c2",
+      connections: [{ network: "lan" }],
+    });
+    assertEquals(value.endpoints.length, 1);
+    assert(
+      notices.some((each) => /^etcd has not been told \d+ change/.test(each)),
+      notices.join("\n"),
+    );
+    // This one keeps nothing yet.
+    await assertRejects(() => make(two!, "c3"), EtcdUnreachableError);
+    await one!.driver.removeSandbox("c1");
+    const report = await one!.driver.restore();
+    assertEquals([report.sandboxes, report.missing], [["c2"], []]);
+    assert(report.notices?.some((notice) => notice.includes("etcd is out of reach")), "no notice");
+    await start();
+    assertEquals((await one!.driver.restore()).notices, undefined);
+    assertEquals((await keys()).filter((key) => key.startsWith("claims/")).length, 2);
+    await make(two!, "c3");
+  }));
+
+Deno.test("engines' pools have their addresses in etcd, too", () =>
+  withHosts(2, async ({ hosts: [one, two], keys }) => {
+    const owner = { engine: "docker", id: "local" } as const;
+    const request = { owner, subnet: "192.168.20.0/24", ipam: IPAM };
+    await one!.driver.createNetwork({ ...LAN, subnets: ["192.168.20.0/24"] });
+    const given: string[] = [];
+    for (const { driver } of [one!, two!]) {
+      const { id } = await driver.requestPool(request);
+      await driver.claimGateway(id, "192.168.20.1");
+      for (let count = 0; count < 5; count++) {
+        given.push((await driver.claimAddress(id, {})).address);
+      }
+    }
+    const { value } = await one!.driver.createSandbox({
+      name: "c1",
+      connections: [{ network: "lan" }],
+    });
+    given.push(value.endpoints[0]!.ip!);
+    assertEquals(new Set(given).size, 11);
+    assertEquals((await keys()).filter((key) => key.startsWith("claims/")).length, 11);
+    for (const { driver } of [one!, two!]) {
+      const [pool] = driver.listPools();
+      await driver.releaseAddress(
+        pool!.id,
+        pool!.claims.find(({ holder }) => holder === "")!.address,
+      );
+      await driver.releasePool(pool!.id);
+    }
+    assertEquals((await keys()).filter((key) => key.startsWith("claims/")).length, 1);
+  }));
+
+Deno.test("a dry run asks etcd for nothing and changes nothing in it", () =>
+  withHosts(1, async ({ hosts: [one], keys, stop, start }) => {
+    await one!.driver.createNetwork(LAN);
+    const before = await keys();
+    await stop();
+    const lines: string[] = [];
+    const { ns, stateDir } = one!;
+    const dryRun = (line: string) => {
+      lines.push(line);
+    };
+    await using rehearsal = await Driver.open({ host: ns.name, stateDir, dryRun });
+    await rehearsal.createSandbox({ name: "c1", connections: [{ network: "lan" }] });
+    await rehearsal.createNetwork({ ...LAN, name: "other", subnets: ["192.168.40.0/24"] });
+    assert(lines.length > 0);
+    await start();
+    assertEquals(await keys(), before);
+    assertEquals(one!.driver.listSandboxes(), []);
+  }));
+
+/** The lines of a sandbox's hosts file, without those that every file has. */
+function hostLines(sandbox: string): string[] {
+  const lines = Deno.readTextFileSync(`/etc/netns/${sandbox}/hosts`).trim().split("\n");
+  return lines.filter((line) => !/^#|localhost/.test(line));
+}
+
+Deno.test("without an agent, a sandbox finds those of other hosts that were there before it", () =>
+  withHosts(2, async ({ hosts: [one, two] }) => {
+    for (const { driver } of [one!, two!]) {
+      await driver.createNetwork({ ...LAN, subnets: ["192.168.20.0/24"] });
+    }
+    const create = async ({ driver }: SharingHost, name: string, aliases: string[] = []) => {
+      const connections = [{ network: "lan", aliases }];
+      return (await driver.createSandbox({ name, connections })).value.endpoints[0]!.ip!.split(
+        "/",
+      )[0];
+    };
+    const web = await create(one!, "web", ["www"]);
+    const db = await create(two!, "db");
+    assertEquals(hostLines("db"), [`${db} db db.lan`, `${web} web www web.lan`]);
+    assertEquals(hostLines("web"), [`${web} web www web.lan`]);
+    await two!.driver.removeSandbox("db");
+    const cache = await create(one!, "cache");
+    assertEquals(hostLines("cache"), [`${web} web www web.lan`, `${cache} cache cache.lan`]);
+  }));
+
+Deno.test("an agent writes the names of other hosts as they come and go, and keeps its host alive", () =>
+  withHosts(2, async ({ hosts: [one, two], stop, start }) => {
+    const ending = new AbortController();
+    const said: string[] = [];
+    const agent = one!.driver.runAgent({
+      signal: ending.signal,
+      notify: (sentence) => said.push(sentence),
+    });
+    try {
+      await assertRejects(() => one!.driver.runAgent({ signal: ending.signal }), AgentRunsError);
+      for (const { driver } of [one!, two!]) {
+        await driver.createNetwork({ ...LAN, subnets: ["192.168.20.0/24"] });
+      }
+      const web = (await make4(one!, "web"))!;
+      const alive = async () => (await two!.driver.listHosts()).filter(({ isAlive }) => isAlive);
+      await waitFor(async () => (await alive()).length > 0);
+      const [host] = await alive();
+      await assertRejects(() => two!.driver.removeHost(host!.id), HostAliveError);
+      const db = (await make4(two!, "db"))!;
+      await waitFor(() => hostLines("web").length === 2);
+      assertEquals(hostLines("web"), [`${web} web web.lan`, `${db} db db.lan`]);
+      await stop();
+      await waitFor(() => said.length > 0);
+      await start();
+      await two!.driver.removeSandbox("db");
+      await waitFor(() => hostLines("web").length === 1);
+      assertEquals(hostLines("web"), [`${web} web web.lan`]);
+    } finally {
+      ending.abort();
+      await agent;
+    }
+    assert(!(await two!.driver.listHosts()).some(({ isAlive }) => isAlive));
+  }));
+
+/** Makes a sandbox on a network with IPv4 alone, and returns its address. */
+async function make4({ driver }: SharingHost, name: string): Promise<string | undefined> {
+  const { value } = await driver.createSandbox({ name, connections: [{ network: "lan" }] });
+  return value.endpoints[0]!.ip?.split("/")[0];
+}
+
+/** Waits until a condition holds, for at least 10 seconds. The caller checks it again afterwards. */
+async function waitFor(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 500 && !await condition(); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
