@@ -40,12 +40,15 @@ import {
 } from "./tables.ts";
 import type { AddressPool, Network, Sandbox } from "./types.ts";
 
+/** The state folder if neither the caller nor the environment names one. */
+export const STATE_FOLDER = "/var/lib/ipvlan";
+
 /**
  * The state folder if none is given: that of the environment variable `IPVLAN_STATE_DIR`, unless it
- * is empty or not set, or else `/var/lib/ipvlan`.
+ * is empty or not set, or else {@linkcode STATE_FOLDER}.
  */
 export function stateFolder(): string {
-  return Deno.env.get("IPVLAN_STATE_DIR") || "/var/lib/ipvlan";
+  return Deno.env.get("IPVLAN_STATE_DIR") || STATE_FOLDER;
 }
 
 /** How long a process waits for another one that writes, in milliseconds. */

@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { STATE_FOLDER } from "../../driver/sqlite_store.ts";
 import type { Variables } from "./environment.ts";
 
 /** Where the server listens. */
@@ -97,6 +98,9 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
   return all;
 }
 
+/** How long a caller waits for the server's first line, in seconds. A server may have to start first. */
+const PATIENCE = 30;
+
 /**
  * The caller, in Perl: of the programs that can use a Unix socket and that most systems have, Perl
  * without modules starts in a quarter of the time of curl. Its arguments are the socket, the identity,
@@ -109,7 +113,7 @@ my ($path, $identity) = splice @ARGV, 0, 2;
 sub without_server { exec { $ARGV[0] } @ARGV; exit 127 }
 sub same { join ":", (stat $_[0])[0, 1] }
 my $state = $ENV{IPVLAN_STATE_DIR};
-$state = "/var/lib/ipvlan" if !defined $state || $state eq "";
+$state = "${STATE_FOLDER}" if !defined $state || $state eq "";
 my $folder = readlink "/proc/self/cwd";
 my $expected = join "\\t", $identity, ${
   SAME_FILES.map((path) => `same("${path}")`).join(", ")
@@ -122,7 +126,7 @@ my $greeting = "";
 until ($greeting =~ /\\n/) {
   my $ready = "";
   vec($ready, fileno $server, 1) = 1;
-  select($ready, undef, undef, 10) > 0 && sysread($server, $greeting, 65536, length $greeting)
+  select($ready, undef, undef, ${PATIENCE}) > 0 && sysread($server, $greeting, 65536, length $greeting)
     or without_server;
 }
 $greeting eq "$expected\\n" or without_server;

@@ -31,8 +31,11 @@ export interface ServeOptions {
   idle?: number;
 }
 
-/** How long a server that ends waits for the calls of those that it has greeted, in milliseconds. */
-const GRACE = 1000;
+/**
+ * How long a server that ends waits for the calls of those that it has greeted, and how long any server
+ * waits until a caller has read its answer, in milliseconds.
+ */
+const [GRACE, READING] = [1000, 10_000];
 
 /** Serves calls until its end. @throws {SocketError} The socket cannot be made. */
 export async function serve(options: ServeOptions): Promise<void> {
@@ -94,7 +97,10 @@ async function converse(
   } else {
     connection.destroy();
   }
+  // A caller that is stopped must not keep the server from its end.
+  timer = setTimeout(() => connection.destroy(), READING);
   await closed;
+  clearTimeout(timer);
 }
 
 /** The longest first line of a call: the digits of its length. */

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { passedSocket } from "../../../lib/cli/passed_socket.ts";
-import { dockerUnits, systemdUnit } from "../../../lib/cli/unit.ts";
+import { cniUnits, dockerUnits, systemdUnit } from "../../../lib/cli/unit.ts";
 import { InvalidOptionError } from "../../../lib/driver/errors.ts";
 
 Deno.test("a unit starts the program in the environment that it needs", () => {
@@ -44,6 +44,16 @@ Deno.test("the units for Docker start the plugin before Docker, from a socket of
   assertStringIncludes(service, "ExecStart=/opt/deno run -A /srv/cli.ts docker serve\n");
   assertStringIncludes(service, "Environment=HOME=/root\n");
   assertStringIncludes(service, "Restart=on-failure\n");
+  assertStringIncludes(socket, "ListenStream=/run/x\nSocketMode=0600\n");
+});
+
+Deno.test("the units for CNI start the server with the first call, and no call ends with it", () => {
+  const units = cniUnits(["/opt/deno", "run", "-A", "/srv/cli.ts"], { HOME: "/root" }, "/run/x");
+  assertEquals(Object.keys(units), ["ipvlan-cni.service", "ipvlan-cni.socket"]);
+  const [service = "", socket = ""] = Object.values(units);
+  assertStringIncludes(service, "ExecStart=/opt/deno run -A /srv/cli.ts cni serve\nKillMode=mixed");
+  assertStringIncludes(service, "Environment=HOME=/root\n");
+  assertEquals(service.includes("[Install]"), false);
   assertStringIncludes(socket, "ListenStream=/run/x\nSocketMode=0600\n");
 });
 
