@@ -31,7 +31,7 @@ const sharedPool: Scenario[] = engineScenario(
       `--net=/run/netns/${await plug(ip, undo, "host3", "192.168.1.253/24")}`,
     ];
     await using _one = await DockerHost.start(one);
-    await using _two = await DockerHost.start(two);
+    await using second = await DockerHost.start(two);
 
     const docker = `docker ${CREATE.join(" ")} --ipam-driver=ipvlan-kit ${LAN}`;
     await tour.perform(docker, one.under);
@@ -77,15 +77,26 @@ const sharedPool: Scenario[] = engineScenario(
         d2,
       ),
     );
-    await tour.perform("ipvlan rm -f i1 i2 && ipvlan network rm lan", three);
+
+    tour.step("# the second host is killed");
+    await second.endDaemon();
+    await second.endPlugin();
+    await two.kill();
+    const take = `ipvlan run -d --net=lan --name=i3 --ip=${d2} sleep 1000`;
+    await tour.holds(
+      "HOSTS-7",
+      failsWith("A host that was killed keeps its address", `${three.join(" ")} ${take}`, d2),
+    );
+    const etcd = `--ipam-opt endpoints=${ENDPOINTS}`;
+    await tour.perform(`ipvlan host rm --yes ${etcd} host2`, three);
+    await tour.perform(take, three);
+    await tour.perform("ipvlan rm -f i1 i2 i3 && ipvlan network rm lan", three);
     await tour.perform("docker rm -f d1 && docker network rm lan", one.under);
-    await tour.perform("docker rm -f d2 && docker network rm lan", two.under);
     await tour.holds(
       "HOSTS-7",
       shows(
         "No host holds an address any more",
-        `${three.join(" ")} ipvlan host ls --ipam-opt endpoints=${ENDPOINTS} ` +
-          `--format '{{.Addresses}}' | sort -u | grep -x 0`,
+        `${three.join(" ")} ipvlan host ls ${etcd} --format '{{.Addresses}}' | sort -u | grep -x 0`,
       ),
     );
   },

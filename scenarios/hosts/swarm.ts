@@ -171,14 +171,14 @@ const managed: Scenario[] = engineScenario(
       1,
       "docker network create -d ipvlan-kit:latest --scope swarm --config-from lan-here lan",
     );
-    await swarm.startService("web", "lan", REPLICAS);
+    await swarm.startService("web", "lan", 6);
     const started = await swarm.replicas("web");
     await tour.holds(
       "HOSTS-7",
       swarm.addresses(
         "With ipvlan-kit as the network driver, no address is there twice either",
         started,
-        (replicas) => areUnique(replicas, REPLICAS),
+        (replicas) => areUnique(replicas, 6),
       ),
       swarm.reaches("A replica of each node reaches the router and all others", started),
     );
