@@ -57,8 +57,8 @@ export async function deleteRecords(
 
 /**
  * Deletes a network's record, and the links and routes that the driver made for the network and that
- * no other network needs. A link without the mark of the driver stays, even if it is on record: then another
- * program has made it again.
+ * no other network needs. A link without the mark of the driver stays, even if it is on record: then
+ * another program has made it again.
  */
 export async function dropNetwork(parts: DriverParts, network: Network): Promise<void> {
   const { store, namespaces } = parts;
@@ -100,8 +100,8 @@ export async function dropEndpoint(parts: DriverParts, endpoint: EndpointRecord)
 }
 
 /**
- * Deletes the links and routes of a sandbox, its namespace, and the records of the sandbox and its endpoints.
- * They must be marked as `removing`.
+ * Deletes the links and routes of a sandbox, its namespace, and the records of the sandbox and its
+ * endpoints. They must be marked as `removing`.
  *
  * The links come first: the kernel keeps a namespace as long as a process is in it or has its file
  * open, which any user may.

@@ -1,5 +1,5 @@
 // Tests of FRR in a guest of the lab.
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { withIpvlan } from "../../scenarios/kit/engine_machine.ts";
 import { Frr } from "../../scenarios/kit/frr.ts";
@@ -55,16 +55,22 @@ const PAGES = [
 ] as const;
 
 for (const [page, heading, rest] of PAGES) {
-  Deno.test(`FRR announces what the lines of ${page} make`, async () => {
+  Deno.test(`FRR announces what the lines of ${page} make, and nothing else`, async () => {
     await using ip = await Ip.open();
     await using _router = await withRouter(ip);
     await using _ipvlan = await withIpvlan();
     await using frr = await Frr.start(undefined, "");
+    const other = { type: "unreachable", dst: "10.99.0.0/24" } as const;
+    await ip.route.add(other);
     const lines = await linesOf(page, heading);
     const before = lines.indexOf("ipvlan rm ") < 0 ? lines.length : lines.indexOf("ipvlan rm ");
     await succeed("sh", "-ec", lines.slice(0, before));
     assertStringIncludes(await frr.show("show running-config"), "neighbor 192.168.1.1");
     await untilKnown(frr, "10.1.0.0/24", true);
+    // zebra has it, and the route map leaves it out.
+    assertStringIncludes(await frr.show("show ip route kernel"), other.dst);
+    assert(!(await frr.show("show bgp ipv4 unicast")).includes(other.dst));
+    await ip.route.del(other);
     await succeed("sh", "-ec", lines.slice(before) + rest);
     await untilKnown(frr, "10.1.0.0/24", false);
     assertEquals((await ip.route.show(4)).filter(({ type }) => type === "unreachable"), []);
