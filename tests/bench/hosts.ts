@@ -22,6 +22,9 @@ const ENDPOINTS = 400;
 /** How many endpoints a host makes whose time is measured. */
 const EACH = 100;
 
+/** How often that is measured. */
+const RUNS = 9;
+
 /** How many endpoints a burst makes at once. */
 const BURST = 50;
 
@@ -164,13 +167,13 @@ function blockAfter(others: number): number {
 }
 
 /** Puts claims of other hosts, which have two full blocks each, straight into etcd. */
-async function fill(cluster: Cluster, access: EtcdAccess, from: number, to: number): Promise<void> {
+async function fill(cluster: Cluster, access: EtcdAccess, to: number): Promise<void> {
   const keys = new Keys(access.prefix!);
   const put = (key: string, value: unknown) => ({
     request_put: { key: btoa(key), value: btoa(JSON.stringify(value)) },
   });
   const hostOf = (index: number) => Math.floor(index / 128).toString(16).padStart(16, "0");
-  for (let index = from; index < to; index += 64) {
+  for (let index = 0; index < to; index += 64) {
     const host = hostOf(index);
     const bits = FIRST + BigInt(blockAfter(index / 64) * 64);
     const puts = Array.from({ length: Math.min(64, to - index) }, (_, offset) => {
@@ -202,22 +205,38 @@ async function timeOfEach(access: EtcdAccess): Promise<number> {
   });
 }
 
-/** Fills etcd, and measures the size of its data and the time of an endpoint. */
-async function growth(cluster: Cluster, sizes: number[]) {
-  const access = freshAccess(cluster);
-  const measured: { size: number; each: number; db: number; inUse: number }[] = [];
-  let filled = 0;
-  for (const size of sizes) {
-    await fill(cluster, access, filled, size);
-    filled = size;
-    const runs = [];
-    for (let run = 0; run < 5; run++) runs.push(await timeOfEach(access));
-    const each = median(runs);
-    const status = await ask(cluster, "maintenance/status", {});
-    const [db, inUse] = [Number(status.dbSize), Number(status.dbSizeInUse)];
-    measured.push({ size, each, db, inUse });
+/** An etcd that has some claims. */
+interface Filled {
+  cluster: Cluster;
+  access: EtcdAccess;
+  size: number;
+  /** The time of an endpoint in each run, in milliseconds. */
+  runs: number[];
+}
+
+/**
+ * Measures the time of an endpoint with each of several etcds by turns, so that what else the machine
+ * does is the same for all. The first run of each warms up.
+ */
+async function measureEach(filled: readonly Filled[]): Promise<void> {
+  for (let run = 0; run <= RUNS; run++) {
+    for (const { access, runs } of filled) {
+      const time = await timeOfEach(access);
+      if (run > 0) runs.push(time);
+    }
   }
-  return measured;
+}
+
+/** Starts an etcd for each number of claims, and fills it. */
+async function startFilled(stack: AsyncDisposableStack, sizes: number[]): Promise<Filled[]> {
+  const all: Filled[] = [];
+  for (const size of sizes) {
+    const cluster = stack.use(await Cluster.start({ isDurable: true }));
+    const access = freshAccess(cluster);
+    await fill(cluster, access, size);
+    all.push({ cluster, access, size, runs: [] });
+  }
+  return all;
 }
 
 /** Measures all, and returns it as text. */
@@ -234,21 +253,19 @@ export async function benchHosts(): Promise<string> {
     }
   }
   const trips = [...await roundTrips(cluster), await wantedTrips(cluster)];
-  await using large = await Cluster.start({ isDurable: true });
-  // The first pass warms up, and its figure is not used.
-  await growth(large, [128]);
-  const grown = await growth(large, [1024, 10_240, 102_400]);
-  const [few, many] = [grown[0]!, grown.at(-1)!];
-  const ratio = many.each / few.each;
-  const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
-  const end = performance.now();
-  const listed = await withHosts(
-    1,
-    { endpoints: large.endpoints, prefix: "/bench-none" },
-    ([host]) =>
-      host!.pools.claims({ endpoints: large.endpoints, prefix: `/bench-${prefixes - 1}` }),
-  );
-  const listing = performance.now() - end;
+  await using stack = new AsyncDisposableStack();
+  const filled = await startFilled(stack, [1024, 10_240, 102_400]);
+  await measureEach(filled);
+  const [few, many] = [filled[0]!, filled.at(-1)!];
+  const ratio = median(many.runs) / median(few.runs);
+  const sizes = await Promise.all(filled.map(async ({ cluster, size, runs }) => {
+    const status = await ask(cluster, "maintenance/status", {});
+    const mib = (Number(status.dbSizeInUse) / 2 ** 20).toFixed(1);
+    return [String(size), median(runs).toFixed(2), mib];
+  }));
+  const start = performance.now();
+  const listed = await withHosts(1, many.access, ([host]) => host!.pools.claims(many.access));
+  const listing = (performance.now() - start) / 1000;
   return [
     `etcd with one member and fsync; load average ${Deno.loadavg()[0]!.toFixed(2)}`,
     "",
@@ -256,15 +273,10 @@ export async function benchHosts(): Promise<string> {
     "",
     ...columns(["requests to etcd per endpoint", ""], trips),
     "",
-    ...columns(
-      ["claims of others", "an endpoint, ms", "etcd's file, MiB", "in use, MiB"],
-      grown.map(({ size, each, db, inUse }) => [
-        ...[String(size), each.toFixed(2), mib(db), mib(inUse)],
-      ]),
-    ),
+    ...columns(["claims of others", "an endpoint, ms", "etcd's data, MiB"], sizes),
     "",
     `an endpoint at ${many.size} / at ${few.size}: ${ratio.toFixed(2)}, aim ≤ 1.2, ` +
     (ratio <= 1.2 ? "reached" : "not reached"),
-    `all ${listed.length} claims read in ${(listing / 1000).toFixed(1)} s`,
+    `all ${listed.length} claims read in ${listing.toFixed(1)} s`,
   ].join("\n");
 }
