@@ -185,6 +185,9 @@ Deno.test("with etcd out of reach, a host goes on with what it keeps, and tells 
     );
     // This one keeps nothing yet.
     await assertRejects(() => make(two!, "c3"), EtcdUnreachableError);
+    // A network that cannot be taken out of etcd stays as it is.
+    await assertRejects(() => two!.driver.removeNetwork("lan"), EtcdUnreachableError);
+    assertEquals(two!.driver.listNetworks().length, 1);
     await one!.driver.removeSandbox("c1");
     const report = await one!.driver.restore();
     assertEquals([report.sandboxes, report.missing], [["c2"], []]);
