@@ -16,7 +16,6 @@ import {
   hexOf,
   homeBlock,
   insideOf,
-  lastPart,
   setText,
   textOf,
   usableOf,
@@ -25,7 +24,14 @@ import { bitOf, lastOf, newUse, prefixOfPool, type Request } from "./local.ts";
 import { poolIsThere, rejoinPool } from "./pool_key.ts";
 import type { AddressRecord, BlockRecord, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
-import { type BlockValue, type ClaimValue, readBlock, readClaim, readHost } from "./values.ts";
+import {
+  addressIn,
+  type BlockValue,
+  type ClaimValue,
+  readBlock,
+  readClaim,
+  readHost,
+} from "./values.ts";
 
 /** How many keys of blocks are read at a time. */
 const WINDOW = 64;
@@ -162,7 +168,7 @@ async function tryBlock(
       }
       records.deleteBlock(pool.id, first);
       const isStale = poolPair?.modRevision !== pool.revision;
-      return { isStale, taken: window!.map(({ key }) => addressOf(lastPart(key)).bits) };
+      return { isStale, taken: window!.map(({ key }) => addressOf(addressIn(key)).bits) };
     },
   );
   return tried!;
@@ -182,7 +188,7 @@ export function holdBlock(
 ): bigint {
   const { first, kept } = asked;
   let free = kept;
-  for (const { key } of claims) free &= ~bitOf(first, lastPart(key));
+  for (const { key } of claims) free &= ~bitOf(first, addressIn(key));
   records.putBlock({ ...asked, state: "held", free, dirty: free !== kept, revision });
   const pool = records.pool(asked.pool)!;
   const { family, bits } = addressOf(first);
@@ -291,7 +297,7 @@ export async function claimAny(
         limit: LOOK_AT_ONCE,
       });
       if (pairs.length === 0) break;
-      const firsts = pairs.map(({ key }) => lastPart(key));
+      const firsts = pairs.map(({ key }) => addressIn(key));
       const claims = await session.read(
         ...firsts.map((first) => ({ ...claimsIn(session, pool, first), keysOnly: true })),
       );
@@ -299,7 +305,7 @@ export async function claimAny(
         const { bits } = addressOf(first);
         const { host, set } = readBlock(pairs[index]!);
         let used = 0n;
-        for (const { key } of claims[index]!) used |= bitOf(first, lastPart(key));
+        for (const { key } of claims[index]!) used |= bitOf(first, addressIn(key));
         if (host !== hostId && (set & ~used) !== 0n) keepers.add(host);
         const open = usableOf(prefix, bits, pool.reserved) & ~set & ~used &
           insideOf(prefix, bits, request.range);

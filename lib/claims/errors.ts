@@ -37,7 +37,10 @@ export class EtcdRefusedError extends IpvlanError {
 
   /** Makes the error from the endpoint and what etcd said. */
   constructor(endpoint: string, reason: string) {
-    super(`etcd at ${endpoint} refuses the request (${reason}): check the user and its rights`);
+    const advice = /space exceeded/.test(reason)
+      ? "compact and defragment it, and disarm its alarm"
+      : "check the user and its rights";
+    super(`etcd at ${endpoint} refuses the request (${reason}): ${advice}`);
     this.endpoint = endpoint;
     this.reason = reason;
   }

@@ -21,7 +21,7 @@ import {
 import { EtcdRefusedError, EtcdUnreachableError } from "./errors.ts";
 import type { EtcdAccess } from "./types.ts";
 
-/** How long to wait for one endpoint, in milliseconds, before the next one is tried. */
+/** How long to wait for one of several endpoints at least, in milliseconds. */
 const ENDPOINT_PATIENCE = 1500;
 
 /** How long to wait before all endpoints are tried again, in milliseconds. */
@@ -209,7 +209,8 @@ export class Etcd implements Disposable {
         signal?.throwIfAborted();
         const left = deadline - performance.now();
         if (left <= 0) throw this.#unreachable(reasons);
-        const limit = AbortSignal.timeout(Math.min(left, ENDPOINT_PATIENCE));
+        const share = Math.max(ENDPOINT_PATIENCE, left / this.#endpoints.length);
+        const limit = AbortSignal.timeout(Math.min(left, share));
         const attempt = signal ? AbortSignal.any([signal, limit]) : limit;
         try {
           const response = await this.#post(endpoint, path, body, { signal: attempt, deadline });

@@ -9,7 +9,7 @@ import type { CallOptions, Etcd } from "./etcd.ts";
 import { type Compare, endOf, type KeyValue } from "./etcd_wire.ts";
 import { countOf, type Keys, lastPart, partsOf, textOf } from "./keys.ts";
 import type { RemovedHost, SharedClaim, SharedHost } from "./types.ts";
-import { readBlock, readClaim, readHost, readNetwork } from "./values.ts";
+import { addressIn, readBlock, readClaim, readHost, readNetwork } from "./values.ts";
 
 /** etcd, with the keys under a prefix. */
 export interface Reader {
@@ -27,7 +27,7 @@ const DELETED_AT_ONCE = 60;
 /** Reads a claim with its address. */
 export function claimOf(pair: KeyValue): SharedClaim {
   const { host, sandbox, network, names, since } = readClaim(pair);
-  const address = textOf(lastPart(pair.key));
+  const address = textOf(addressIn(pair.key));
   return {
     address,
     host,
@@ -120,7 +120,7 @@ export async function removeHost(
           success: batch.map(({ key }) => ({ delete: { key } })),
         }, options());
         if (!succeeded) throw new HostAliveError(name);
-        if (all === keys.claim()) freed.push(...batch.map(({ key }) => textOf(lastPart(key))));
+        if (all === keys.claim()) freed.push(...batch.map(({ key }) => textOf(addressIn(key))));
       }
     }
   }

@@ -1,4 +1,4 @@
-import { UNTOLD_ADDRESS } from "../driver/tables.ts";
+import { UNTOLD_ADDRESS, UNTOLD_BLOCK } from "../driver/tables.ts";
 import { setText, textSet } from "./keys.ts";
 import type { EtcdAccess, Holder, SharedPool } from "./types.ts";
 
@@ -185,6 +185,12 @@ export class ClaimRecords {
       .map(readBlock);
   }
 
+  /** The blocks of a pool of which etcd has to be told or asked something. */
+  untoldBlocks(pool: string): BlockRecord[] {
+    const sql = `SELECT * FROM shared_block WHERE pool = ? AND (${UNTOLD_BLOCK}) ORDER BY first`;
+    return this.#db.rows(sql, pool).map(readBlock);
+  }
+
   /** One block, by its first address. */
   block(pool: string, first: string): BlockRecord | undefined {
     const sql = "SELECT * FROM shared_block WHERE pool = ? AND first = ?";
@@ -241,6 +247,12 @@ export class ClaimRecords {
     const sql = `SELECT * FROM shared_address WHERE pool = ? AND (${UNTOLD_ADDRESS})
       ORDER BY address`;
     return this.#db.rows(sql, pool).map(readAddress);
+  }
+
+  /** The addresses of all pools that are in use here and are another host's in etcd. */
+  lost(): AddressRecord[] {
+    const sql = "SELECT * FROM shared_address WHERE state = 'lost' ORDER BY pool, address";
+    return this.#db.rows(sql).map(readAddress);
   }
 
   /** Whether a pool has an address in use. */

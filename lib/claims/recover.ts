@@ -7,12 +7,12 @@
 import { randomHex } from "../driver/random.ts";
 import { claimsIn } from "./blocks.ts";
 import { endOf, type KeyValue, type Step } from "./etcd_wire.ts";
-import { blockSize, lastPart, setText, textOf } from "./keys.ts";
+import { blockSize, setText, textOf } from "./keys.ts";
 import { addressesOf, adoptBlock, bitOf, loseBlock, prefixOfPool } from "./local.ts";
 import { rejoinPool } from "./pool_key.ts";
 import type { BlockRecord, ClaimRecords, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
-import { type BlockValue, readBlock, readClaim } from "./values.ts";
+import { addressIn, type BlockValue, readBlock, readClaim } from "./values.ts";
 
 /** How many keys are deleted at a time. */
 const DELETED_AT_ONCE = 50;
@@ -42,7 +42,7 @@ export async function recoverPool(session: Session, pool: PoolRecord): Promise<s
   const blocks = new Map<string, KeyValue>();
   const own = { key: keys.block(pool.subnet), end: endOf(keys.block(pool.subnet)) };
   for await (const { pairs } of etcd.pages(own.key, own.end, session.options)) {
-    for (const pair of pairs) blocks.set(lastPart(pair.key), pair);
+    for (const pair of pairs) blocks.set(addressIn(pair.key), pair);
   }
   for (const block of records.blocks(pool.id)) {
     mended.push(...await recoverBlock(session, pool, block, blocks.get(block.first)));
@@ -100,7 +100,7 @@ async function recoverBlock(
       records.putBlock({ ...now, kept, dirty: true, revision });
       let set = kept;
       for (const claim of ranges[0]!) {
-        const address = lastPart(claim.key);
+        const address = addressIn(claim.key);
         const token = records.address(pool.id, address)?.token;
         // Another host claimed it while this one was gone.
         if (readClaim(claim).token !== token) set &= ~bitOf(block.first, address);
@@ -138,7 +138,7 @@ async function recoverClaims(session: Session, pool: PoolRecord): Promise<string
   const claims = new Map<string, KeyValue>();
   for await (const { pairs } of etcd.pages(key, endOf(key), session.options)) {
     for (const pair of pairs) {
-      if (readClaim(pair).host === hostId) claims.set(lastPart(pair.key), pair);
+      if (readClaim(pair).host === hostId) claims.set(addressIn(pair.key), pair);
     }
   }
   store.transaction(() => {

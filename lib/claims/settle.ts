@@ -22,10 +22,7 @@ const ROUNDS = 20;
 
 /** How many addresses and blocks of a pool etcd has not been told of, or was asked for in vain. */
 export function countUntold({ records }: Pick<Session, "records">, pool: PoolRecord): number {
-  const blocks = records.blocks(pool.id).filter((block) =>
-    block.state === "asked" || isToTell(records, pool, block)
-  );
-  return records.untold(pool.id).length + blocks.length;
+  return records.untold(pool.id).length + changedBlocks(records, pool).length;
 }
 
 /**
@@ -125,18 +122,14 @@ export function giveWish(
 /** The first addresses of the blocks of which etcd has to be told something. */
 function blocksToTell(records: Session["records"], pool: PoolRecord): string[] {
   const firsts = records.untold(pool.id).flatMap(({ block }) => block === undefined ? [] : [block]);
-  const blocks = records.blocks(pool.id).filter((block) => isToTell(records, pool, block));
+  const blocks = changedBlocks(records, pool).filter(({ state }) => state !== "asked");
   return [...new Set([...firsts, ...blocks.map(({ first }) => first)])].sort();
 }
 
-/** Whether addresses of a block were given up, or are to be. */
-function isToTell(
-  records: Session["records"],
-  pool: PoolRecord,
-  { state, dirty }: BlockRecord,
-): boolean {
-  if (state !== "held") return state === "giving";
-  return dirty || pool.leaving || !records.hasUsed(pool.id);
+/** The blocks whose keys are not as they should be: all, if this host uses no address of the pool. */
+function changedBlocks(records: Session["records"], pool: PoolRecord): BlockRecord[] {
+  const isIdle = pool.leaving || !records.hasUsed(pool.id);
+  return isIdle ? records.blocks(pool.id) : records.untoldBlocks(pool.id);
 }
 
 /** What etcd is told of a block. */

@@ -47,8 +47,8 @@ const PATIENCE = 4500;
 /** How long etcd may take to answer when nobody needs its answer, in milliseconds. */
 const SETTLE_PATIENCE = 2000;
 
-/** How long before the end of a call it stops waiting for a wish, in milliseconds. */
-const LAST_TRY = 1000;
+/** How long other hosts have to grant a wish, in milliseconds. */
+const WISH_PATIENCE = 3000;
 
 /**
  * The address pools that this host shares with others. Any number of processes of a host may use one
@@ -59,8 +59,8 @@ export class SharedPools implements Disposable {
   readonly #turns: Turns;
   /** The clients, by their access as JSON. */
   readonly #clients = new Map<string, Etcd>();
-  /** When etcd was last found out of reach, by `performance.now()`, and what was wrong. */
-  #unreachable: { at: number; error: EtcdUnreachableError } | undefined;
+  /** When each etcd was last found out of reach, by `performance.now()`, and what was wrong. */
+  readonly #unreachable = new Map<Etcd, { at: number; error: EtcdUnreachableError }>();
 
   /** Uses a store. It connects to etcd when something needs it. */
   constructor(options: SharedPoolsOptions) {
@@ -109,7 +109,7 @@ export class SharedPools implements Disposable {
       next: known?.next,
       leaving: false,
     };
-    await this.#run(access, this.#within(), (session) => joinPool(session, pool));
+    await this.#run(access, (session) => joinPool(session, pool));
     return { id, access, subnet: canonical, reserved };
   }
 
@@ -151,17 +151,16 @@ export class SharedPools implements Disposable {
    */
   async take(id: string, holder: Holder, wanted: Wanted = {}): Promise<string> {
     const { store, now = () => new Date() } = this.#options;
-    const pool = this.#pool(id);
+    const pool = this.#joined(id);
     const request: Request = { holder, since: now().toISOString(), ...checkWanted(pool, wanted) };
-    const kept = () => store.transaction(() => takeKept(this.#records, this.#pool(id), request));
+    const kept = () => store.transaction(() => takeKept(this.#records, this.#joined(id), request));
     let address = kept();
-    const deadline = performance.now() + PATIENCE;
-    const options = () => ({ deadline });
     let wish: Wish | undefined;
+    let deadline = Infinity;
     try {
       while (address === undefined) {
-        const isLast = wish !== undefined && deadline - performance.now() < LAST_TRY;
-        const found: Found = await this.#run(pool.access, options, async (session) => {
+        const isLast = performance.now() > deadline;
+        const found: Found = await this.#run(pool.access, async (session) => {
           const address = kept();
           if (address !== undefined) return { address };
           const found = await obtain(session, this.#pool(id), request, wanted.range, wish);
@@ -170,8 +169,10 @@ export class SharedPools implements Disposable {
         });
         if (found.wish && isLast) throw found.wish.error;
         address = found.address;
-        wish = found.wish ?? wish;
-        if (found.wish) await this.#untilGranted(pool, found.wish, deadline - LAST_TRY);
+        if (!found.wish) continue;
+        if (!wish) deadline = performance.now() + WISH_PATIENCE;
+        wish = found.wish;
+        await this.#untilGranted(pool, wish, deadline);
       }
     } finally {
       if (wish) await this.#takeBack(pool, wish);
@@ -226,7 +227,7 @@ export class SharedPools implements Disposable {
     settings: SharedSettings,
   ): Promise<SharedSettings> {
     const define = (session: Session) => defineNetwork(session, name, settings);
-    return await this.#run(access, this.#within(), define);
+    return await this.#run(access, define);
   }
 
   /** The settings of a network in etcd; `undefined` if there is none. */
@@ -250,12 +251,12 @@ export class SharedPools implements Disposable {
     changes: SharedSettings,
   ): Promise<SharedSettings> {
     const change = (session: Session) => changeNetwork(session, name, changes);
-    return await this.#run(access, this.#within(), change);
+    return await this.#run(access, change);
   }
 
   /** Says that this host does not have a network any more. With its last host, it goes from etcd. */
   async forgetNetwork(access: EtcdAccess, name: string): Promise<void> {
-    await this.#run(access, this.#within(), (session) => forgetNetwork(session, name));
+    await this.#run(access, (session) => forgetNetwork(session, name));
   }
 
   /** All hosts under a prefix, by name. It reads all claims and blocks. */
@@ -295,12 +296,12 @@ export class SharedPools implements Disposable {
         return sentences;
       };
       try {
-        mended.push(...await this.#run(access, this.#within(), recover, true));
+        mended.push(...await this.#run(access, recover, { isChecked: true }));
       } catch (error) {
         if (!(error instanceof HostRemovedError)) throw error;
         this.#options.store.transaction(() => beginAnew(this.#records, prefix));
         mended.push(`This host was not in etcd under ${prefix}, and has registered anew`);
-        mended.push(...await this.#run(access, this.#within(), recover, true));
+        mended.push(...await this.#run(access, recover, { isChecked: true }));
       }
     }
     const { store } = this.#options;
@@ -323,7 +324,7 @@ export class SharedPools implements Disposable {
     const { store, hostname } = this.#options;
     const begin = () => {
       const idOf = (session: Session) => Promise.resolve(session.hostId);
-      return this.#run(access, this.#within(), idOf, true);
+      return this.#run(access, idOf, { isChecked: true });
     };
     const answer = async (subnet: string, wish: WishValue) => {
       const pool = this.#records.pool(poolId(access, subnet));
@@ -350,19 +351,25 @@ export class SharedPools implements Disposable {
     return pool;
   }
 
+  /** A pool that this host does not leave. */
+  #joined(id: string): PoolRecord {
+    const pool = this.#pool(id);
+    if (pool.leaving) throw new SharedPoolNotFoundError(id);
+    return pool;
+  }
+
   #addresses(pool?: string) {
     const ids = pool === undefined ? this.#records.pools().map(({ id }) => id) : [pool];
     return ids.flatMap((id) => this.#records.addresses(id));
   }
 
   #lost(): Lost[] {
-    return this.#addresses().filter(({ state }) => state === "lost")
-      .map(({ pool, address, holder, host = "" }) => ({
-        ...holder,
-        pool,
-        address: textOf(address),
-        host,
-      }));
+    return this.#records.lost().map(({ pool, address, holder, host = "" }) => ({
+      ...holder,
+      pool,
+      address: textOf(address),
+      host,
+    }));
   }
 
   #untold(pool: PoolRecord): number {
@@ -385,33 +392,42 @@ export class SharedPools implements Disposable {
     return client;
   }
 
-  /** Runs a function with a session, when it is its turn. */
+  /**
+   * Runs a function with a session, when it is its turn.
+   *
+   * @param patience How long etcd may take for each answer.
+   * @param isChecked Whether to ask etcd for the host's key in any case.
+   */
   async #run<T>(
     access: EtcdAccess,
-    options: () => CallOptions,
     run: (session: Session) => Promise<T>,
-    isChecked = false,
+    { patience = PATIENCE, isChecked = false }: { patience?: number; isChecked?: boolean } = {},
   ): Promise<T> {
     const client = this.#client(access);
+    const asked = performance.now();
     try {
-      return await this.#turns.run(options().deadline, async () => {
+      return await this.#turns.run(patience, async () => {
+        // The call before this one has waited for etcd in vain.
+        const known = this.#unreachable.get(client);
+        if (known && known.at > asked) throw known.error;
+        const options = this.#within(patience);
         const session = await Session.begin(this.#options, client, access, options, isChecked);
         if (session.isUnsure) await findAsked(session);
         return await run(session);
       });
     } catch (error) {
-      const at = performance.now();
       this.#options.store.transaction(() => refuse(this.#records, prefixOf(access), error));
-      if (error instanceof EtcdUnreachableError) this.#unreachable = { at, error };
-      const known = this.#unreachable;
-      // The calls before this one have waited for etcd.
-      if (error instanceof HostBusyError && known && at - known.at < PATIENCE) throw known.error;
+      const isNew = error !== this.#unreachable.get(client)?.error;
+      if (error instanceof EtcdUnreachableError && isNew && patience === PATIENCE) {
+        this.#unreachable.set(client, { at: performance.now(), error });
+      }
       throw error;
     }
   }
 
   async #settlePool({ id, access }: PoolRecord): Promise<void> {
-    await this.#run(access, this.#within(SETTLE_PATIENCE), (session) => this.#finish(session, id));
+    const patience = SETTLE_PATIENCE;
+    await this.#run(access, (session) => this.#finish(session, id), { patience });
   }
 
   /** Tells etcd all about a pool. If this host leaves the pool, its record goes, with the last host its key. */
@@ -468,7 +484,7 @@ export class SharedPools implements Disposable {
   /** Takes a wish back. If etcd is out of reach, the wish ends by itself. */
   async #takeBack({ access }: SharedPool, { lease }: Wish): Promise<void> {
     try {
-      await this.#client(access).revoke(lease, this.#within(LAST_TRY)());
+      await this.#client(access).revoke(lease, this.#within(SETTLE_PATIENCE)());
     } catch (error) {
       if (!(error instanceof IpvlanError)) throw error;
     }

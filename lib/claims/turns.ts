@@ -16,17 +16,16 @@ export class Turns {
   /**
    * Runs a function when it is its turn.
    *
-   * @param deadline When to give up waiting, by `performance.now()`.
-   * @throws {HostBusyError} The time was up before.
+   * @param patience How long another process of this host may have the turn, in milliseconds.
+   * @throws {HostBusyError} It had it for longer.
    */
-  async run<T>(deadline: number, run: () => Promise<T>): Promise<T> {
+  async run<T>(patience: number, run: () => Promise<T>): Promise<T> {
     const before = this.#last;
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     this.#last = before.then(() => ended);
-    const signal = AbortSignal.timeout(Math.max(0, deadline - performance.now()));
+    await before;
     try {
-      await untilAborted(before, signal);
-      using _lock = await this.#acquire(signal);
+      using _lock = await this.#acquire(AbortSignal.timeout(patience));
       return await run();
     } finally {
       end();
@@ -40,17 +39,5 @@ export class Turns {
       if (signal.aborted) throw new HostBusyError();
       throw error;
     }
-  }
-}
-
-async function untilAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(new HostBusyError());
-  signal.addEventListener("abort", abort);
-  if (signal.aborted) abort();
-  try {
-    await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", abort);
   }
 }

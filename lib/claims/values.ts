@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { textSet } from "./keys.ts";
+import { familyOf } from "../ipam/address.ts";
+import { partsOf, textSet } from "./keys.ts";
 import { DamagedKeyError } from "./errors.ts";
 import type { KeyValue } from "./etcd_wire.ts";
 import type { SharedSettings } from "./types.ts";
@@ -95,6 +96,18 @@ export const readWish = (pair: KeyValue): WishValue => read(pair, WISH);
 export function readBlock(pair: KeyValue): BlockValue & { set: bigint } {
   const value = read(pair, BLOCK);
   return { ...value, set: textSet(value.kept) };
+}
+
+/**
+ * The address in the key of a block or a claim, in hexadecimal digits.
+ *
+ * @throws {DamagedKeyError} It is none of the pool's family.
+ */
+export function addressIn(key: string): string {
+  const { subnet, last } = partsOf(key);
+  const digits = familyOf(subnet) === 4 ? 8 : 32;
+  if (last.length !== digits || !/^[0-9a-f]+$/.test(last)) throw new DamagedKeyError(key);
+  return last;
 }
 
 function read<Value>({ key, value }: KeyValue, rules: Rules<Value>): Value {

@@ -9,9 +9,9 @@ import { EtcdUnreachableError } from "./errors.ts";
 import type { CallOptions, Etcd, WatchEvent } from "./etcd.ts";
 import { endOf, type KeyValue } from "./etcd_wire.ts";
 import { claimOf } from "./hosts.ts";
-import { type Keys, lastPart, partsOf, textOf } from "./keys.ts";
+import { type Keys, partsOf, textOf } from "./keys.ts";
 import type { SharedChange } from "./types.ts";
-import { readWish, type WishValue } from "./values.ts";
+import { addressIn, readWish, type WishValue } from "./values.ts";
 
 /** How long a host is alive in etcd without a word of it, in seconds. */
 const ALIVE_FOR = 15;
@@ -97,7 +97,7 @@ async function* watchOnce(watching: Watching): AsyncGenerator<SharedChange> {
       each.then(() => queue.end(), (error) => queue.end(error));
     }
     for await (const { key, value } of queue) {
-      if (value === undefined) yield { kind: "freed", address: textOf(lastPart(key)) };
+      if (value === undefined) yield { kind: "freed", address: textOf(addressIn(key)) };
       else yield { kind: "claimed", claim: claimOf({ key, value, modRevision: 0 }) };
     }
   } finally {

@@ -68,7 +68,7 @@ export function advertsOf(
  * @param lost The ids of those that could not be restored.
  * @param endpoints All endpoints on record.
  * @param connected Those that are there.
- * @returns Why the routes of a network could not be made, by the network's id.
+ * @returns Why the routes of a network could not be made or deleted, by the network's id.
  */
 export async function restoreAdverts(
   parts: DriverParts,
@@ -84,31 +84,32 @@ export async function restoreAdverts(
   if (advertising.length === 0) return failures;
   const seen = new Set((await readAdverts(parts)).map(advertKey));
   const byNetwork = Map.groupBy(endpoints, ({ network }) => network);
-  const kept = new Set<string>();
-  const unwanted: Advert[] = [];
-  for (const network of advertising) {
+  const plans = advertising.map((network) => {
     const { id } = network;
     const own = byNetwork.get(id) ?? [];
-    const isThere = (endpoint: EndpointRecord) => !lost.has(id) && connected.has(endpoint);
-    const wanted = [
-      ...lost.has(id) ? [] : networkAdverts(network),
-      ...own.filter(isThere).flatMap((endpoint) => endpointAdverts(network, endpoint)),
-    ];
-    for (const advert of wanted) kept.add(advertKey(advert));
-    unwanted.push(
-      ...lost.has(id) ? networkAdverts(network) : [],
-      ...own.filter((endpoint) => !isThere(endpoint))
-        .flatMap((endpoint) => endpointAdverts(network, endpoint)),
-    );
+    const [there, gone] = lost.has(id)
+      ? [[], own]
+      : [own.filter((each) => connected.has(each)), own.filter((each) => !connected.has(each))];
+    const routesOf = (some: readonly EndpointRecord[]) =>
+      some.flatMap((endpoint) => endpointAdverts(network, endpoint));
+    const base = networkAdverts(network);
+    return {
+      id,
+      wanted: [...lost.has(id) ? [] : base, ...routesOf(there)],
+      unwanted: [...lost.has(id) ? base : [], ...routesOf(gone)],
+    };
+  });
+  const kept = new Set(plans.flatMap(({ wanted }) => wanted).map(advertKey));
+  for (const { id, wanted, unwanted } of plans) {
     const missing = wanted.filter((advert) => !seen.has(advertKey(advert)));
-    if (missing.length === 0) continue;
-    const failure = await failureOf(() => parts.namespaces.apply(advertSteps(missing)));
+    const stale = unwanted.map((advert) => ({ advert, key: advertKey(advert) }))
+      .filter(({ key }) => seen.has(key) && !kept.has(key)).map(({ advert }) => advert);
+    const failure = await failureOf(async () => {
+      if (missing.length > 0) await parts.namespaces.apply(advertSteps(missing));
+      if (stale.length > 0) await withdraw(parts, stale);
+    });
     if (failure !== undefined) failures.set(id, failure);
   }
-  const stale = unwanted.filter((advert) =>
-    seen.has(advertKey(advert)) && !kept.has(advertKey(advert))
-  );
-  if (stale.length > 0) await withdraw(parts, stale);
   return failures;
 }
 

@@ -57,14 +57,16 @@ export async function deleteRecords(
 
 /**
  * Deletes a network's record, and the links and routes that the driver made for the network and that
- * no other network needs. A link without the mark of the driver stays, even if it is on record: then another
- * program has made it again.
+ * no other network needs. A link without the mark of the driver stays, even if it is on record: then
+ * another program has made it again.
  */
 export async function dropNetwork(parts: DriverParts, network: Network): Promise<void> {
   const { store, namespaces } = parts;
   await unshareNetwork(parts, network);
   const made = byLinkName(store.links());
   const others = store.networks().filter(({ id }) => id !== network.id).map(withoutState);
+  const adverts = unshared(networkAdverts(network), others);
+  if (adverts.length > 0) await withdraw(parts, adverts);
   const own = linksUnder(network.parent, made);
   if (network.transient && own.length === 0) return store.deleteNetwork(network.id);
   const isNeeded = (name: string) => others.some(({ parent }) => standsOn(parent, name, made));
@@ -73,8 +75,6 @@ export async function dropNetwork(parts: DriverParts, network: Network): Promise
   // A link is deleted before the one below it.
   const unneeded = own.map(({ name }) => name).filter((name) => !isNeeded(name)).toReversed();
   const kept = own.filter(({ name }) => isNeeded(name) && exists(name));
-  const adverts = unshared(networkAdverts(network), others);
-  if (adverts.length > 0) await withdraw(parts, adverts);
   await namespaces.apply([
     ...[probeName(network), ...unneeded].filter(exists).map((name) => ({ line: linkDel(name) })),
     ...aliasSteps(kept, others, made),
@@ -100,8 +100,8 @@ export async function dropEndpoint(parts: DriverParts, endpoint: EndpointRecord)
 }
 
 /**
- * Deletes the links and routes of a sandbox, its namespace, and the records of the sandbox and its endpoints.
- * They must be marked as `removing`.
+ * Deletes the links and routes of a sandbox, its namespace, and the records of the sandbox and its
+ * endpoints. They must be marked as `removing`.
  *
  * The links come first: the kernel keeps a namespace as long as a process is in it or has its file
  * open, which any user may.

@@ -173,6 +173,9 @@ export const WITH_HOSTS = `CASE WHEN json_valid(record)
 /** What etcd has to be told, or asked, about a shared address. */
 export const UNTOLD_ADDRESS = "state NOT IN ('used', 'lost') OR state = 'used' AND told < version";
 
+/** The same about a shared block. */
+export const UNTOLD_BLOCK = "state <> 'held' OR dirty = 1";
+
 /**
  * The indexes. Without them, a question about one parent, or about what is half done, would read
  * every record. SQLite uses an index of an expression only for the same expression.
@@ -191,6 +194,10 @@ export const INDEXES = `
   CREATE INDEX IF NOT EXISTS claim_address ON claim (address);
   CREATE INDEX IF NOT EXISTS claim_holder ON claim (pool, holder);
   CREATE INDEX IF NOT EXISTS shared_block_free ON shared_block (pool, first) WHERE free <> '0';
+  CREATE INDEX IF NOT EXISTS shared_block_untold ON shared_block (pool, first)
+    WHERE ${UNTOLD_BLOCK};
+  CREATE INDEX IF NOT EXISTS shared_address_lost ON shared_address (pool, address)
+    WHERE state = 'lost';
   CREATE INDEX IF NOT EXISTS shared_address_untold ON shared_address (pool, address)
     WHERE ${UNTOLD_ADDRESS};
 `;

@@ -10,8 +10,19 @@ import members from "./members.ts";
 import moves from "./moves.ts";
 import names from "./names.ts";
 import routes from "./routes.ts";
+import sharedPool from "./shared_pool.ts";
+import swarm from "./swarm.ts";
 
 // In the order of their statements.
-const scenarios = [...names, ...members, ...killed, ...routes, ...moves, ...ipv6];
+const scenarios = [
+  ...names,
+  ...members,
+  ...killed,
+  ...routes,
+  ...moves,
+  ...ipv6,
+  ...swarm,
+  ...sharedPool,
+];
 
 if (import.meta.main) Deno.exit(await main(scenarios, Deno.args, SUITES.hosts));

@@ -6,10 +6,11 @@
 import { countIncoming } from "../../lib/check/port_counter.ts";
 import { type Finding, reaches } from "../../lib/check/mod.ts";
 import type { Family } from "../../lib/ipam/address.ts";
+import type { RoutingDaemon } from "../../lib/routing/config.ts";
 import { run } from "../../lib/check/finding.ts";
 import { engineScenario, type Scenario, type StatementId, type Tour } from "../kit/mod.ts";
 import { LAN, LAN_ADDRESS, type RoutedHost, RoutedHosts, TOR } from "../kit/routed_hosts.ts";
-import { configLine, literal, withinASecond } from "./routes.ts";
+import { literal, startDaemon, withinASecond } from "./routes.ts";
 
 /** What differs between the families. */
 const FAMILIES = {
@@ -36,14 +37,23 @@ const FAMILIES = {
 /** More frames than the router gets for one packet that does not loop, beside those of BGP. */
 const LOOP = 20;
 
-/** Moves a sandbox from one host to the other. Proves a statement. */
-export async function move(tour: Tour, family: Family, id: StatementId): Promise<void> {
+/**
+ * Moves a sandbox from one host to the other. Proves a statement.
+ *
+ * @param daemon What runs on the first host. The other one and the router have FRR.
+ */
+export async function move(
+  tour: Tour,
+  family: Family,
+  id: StatementId,
+  daemon: RoutingDaemon = "frr",
+): Promise<void> {
   await using world = await RoutedHosts.start();
   const { tor, torRoutes } = world;
   const [one, two] = world.hosts;
   const { options, subnet, ranges, addresses, moved, address, unused } = FAMILIES[family];
-  await using _frr1 = await world.startFrr(one, await tour.perform(configLine(one), one.under));
-  await using _frr2 = await world.startFrr(two, await tour.perform(configLine(two), two.under));
+  await using _first = await startDaemon(tour, world, one, daemon);
+  await using _second = await startDaemon(tour, world, two, "frr");
   const create = `ipvlan network create -d ipvlan ${options} -o parent=eth0 -o ipvlan_mode=l3 ` +
     "-o advertise=address";
   await tour.perform(`${create} --ip-range=${ranges[0]} each`, one.under);
@@ -127,8 +137,8 @@ async function loops(expected: boolean, host: RoutedHost, unused: string): Promi
 const moves: Scenario[] = engineScenario(
   "moves",
   "One L3 subnet over two hosts, and a sandbox that moves with its address",
-  [["frr"]],
-  (tour) => move(tour, 4, "HOSTS-5"),
+  [["frr"], ["bird", "frr"]],
+  (tour, bundles) => move(tour, 4, "HOSTS-5", bundles.includes("bird") ? "bird" : "frr"),
 );
 
 export default moves;

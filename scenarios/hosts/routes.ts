@@ -6,7 +6,9 @@
 import { doesNotReach, type Finding, reaches } from "../../lib/check/mod.ts";
 import type { Family } from "../../lib/ipam/address.ts";
 import type { RoutingDaemon } from "../../lib/routing/config.ts";
+import type { Bird } from "../kit/bird.ts";
 import { failsWith, shows } from "../kit/engine_checks.ts";
+import type { Frr } from "../kit/frr.ts";
 import { engineScenario, type Scenario, type StatementId, type Tour } from "../kit/mod.ts";
 import type { RouteChange } from "../kit/route_monitor.ts";
 import { LAN, LAN_ADDRESS, type RoutedHost, RoutedHosts, TOR } from "../kit/routed_hosts.ts";
@@ -25,10 +27,20 @@ const FAMILIES = {
   },
 } as const;
 
-/** The line that prints a host's configuration of a routing daemon. */
-export function configLine({ asn, router }: RoutedHost, daemon: RoutingDaemon = "frr"): string {
+/** Starts a routing daemon on a host, with the configuration that `ipvlan` prints for it. */
+export async function startDaemon(
+  tour: Tour,
+  world: RoutedHosts,
+  host: RoutedHost,
+  daemon: RoutingDaemon,
+): Promise<Frr | Bird> {
+  const { asn, router, under } = host;
   const neighbors = `--neighbor ${router[4]} --neighbor ${router[6]}`;
-  return `ipvlan advertise --config ${daemon} --asn ${asn} ${neighbors}`;
+  const line = `ipvlan advertise --config ${daemon} --asn ${asn} ${neighbors}`;
+  const config = await tour.perform(line, under);
+  return daemon === "frr"
+    ? await world.startFrr(host, config)
+    : await world.startBird(host, config);
 }
 
 /** Checks that one change follows another within a second. */
@@ -63,12 +75,12 @@ export async function announce(
   const [one, two] = world.hosts;
   const { options, subnets, addresses } = FAMILIES[family];
   const [a1, b1, b2] = addresses;
-  const create = (subnet: string, advertise: string) =>
+  const create = (subnet: string, mode: string, advertise: string) =>
     `ipvlan network create -d ipvlan ${options}--subnet=${subnet} -o parent=eth0 ` +
-    `-o ipvlan_mode=l3 -o advertise=${advertise}`;
-  tour.note("host1 announces its whole subnet, and host2 each address");
-  await tour.perform(`${create(subnets[0], "subnet")} net1`, one.under);
-  await tour.perform(`${create(subnets[1], "address")} net2`, two.under);
+    `-o ipvlan_mode=${mode} -o advertise=${advertise}`;
+  tour.note("host1 announces its whole subnet, and host2, in mode l3s, each address");
+  await tour.perform(`${create(subnets[0], "l3", "subnet")} net1`, one.under);
+  await tour.perform(`${create(subnets[1], "l3s", "address")} net2`, two.under);
   await tour.perform("ipvlan run -d --net=net1 --name=a1", one.under);
   await tour.perform("ipvlan run -d --net=net1 --name=a2", one.under);
   await tour.perform("ipvlan run -d --net=net2 --name=b1", two.under);
@@ -85,11 +97,8 @@ export async function announce(
     shows("ipvlan doctor says that nobody listens", `${under} ipvlan doctor; true`, "nobody"),
   );
 
-  const config = await tour.perform(configLine(one, daemon), one.under);
-  await using first = daemon === "frr"
-    ? await world.startFrr(one, config)
-    : await world.startBird(one, config);
-  await using _second = await world.startFrr(two, await tour.perform(configLine(two), two.under));
+  await using first = await startDaemon(tour, world, one, daemon);
+  await using _second = await startDaemon(tour, world, two, "frr");
   await torRoutes.until(new RegExp(`^${literal(subnets[0])} .*via ${literal(viaOf(one, family))}`));
   await torRoutes.until(new RegExp(`^${literal(b1)} `));
   await torRoutes.until(new RegExp(`^${literal(b2)} `));
@@ -112,6 +121,9 @@ export async function announce(
     reaches("b1", LAN_ADDRESS[family]),
     reaches(LAN, a1),
     reaches(LAN, b1),
+    // What it costs.
+    doesNotReach(one.netns, a1, { control: LAN }),
+    doesNotReach(two.netns, b1, { control: LAN }),
     statics(TOR!),
     statics(one.netns),
     statics(two.netns),

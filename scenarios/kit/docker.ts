@@ -19,6 +19,8 @@ export interface DockerHostOptions {
   daemon?: readonly string[];
   /** The plugin's state folder. @default {undefined} A new one, which is removed at the end. */
   stateDir?: string;
+  /** Whether the plugin is a process beside Docker. @default {true} */
+  plugin?: boolean;
 }
 
 /** A Docker daemon and the plugin, each a process that can be killed and started again. */
@@ -39,13 +41,13 @@ export class DockerHost implements AsyncDisposable {
   /** Starts the plugin and Docker, and loads the image of `engines.ts`. */
   static async start(options: DockerHostOptions = {}): Promise<DockerHost> {
     const undo = new AsyncDisposableStack();
-    const { stateDir = await Deno.makeTempDir() } = options;
+    const { stateDir = await Deno.makeTempDir(), plugin = true } = options;
     if (options.stateDir === undefined) {
       undo.defer(() => Deno.remove(stateDir, { recursive: true }));
     }
     const host = new DockerHost(stateDir, options, undo);
     try {
-      await Promise.all([host.startPlugin(), host.startDaemon()]);
+      await Promise.all([...plugin ? [host.startPlugin()] : [], host.startDaemon()]);
       const { under: [program = "docker", ...words] = [] } = options;
       const load = [...options.under ? [...words, "docker"] : [], "load", "--quiet", "--input"];
       await loadImage(program, ...load);
@@ -121,7 +123,8 @@ export class DockerHost implements AsyncDisposable {
   /** Removes all containers and the networks that were made for them, and ends both programs. */
   async [Symbol.asyncDispose](): Promise<void> {
     try {
-      if (this.#daemon && this.#plugin) await this.#removeAll();
+      const { plugin = true } = this.#options;
+      if (this.#daemon && (this.#plugin || !plugin)) await this.#removeAll();
     } finally {
       await this.endDaemon("SIGTERM");
       await this.endPlugin("SIGTERM");

@@ -1,5 +1,6 @@
 /**
- * Several Docker hosts in one guest: each has a network namespace, and a `/run` of its own.
+ * Several Docker hosts in one guest: each has a network namespace, a host name, and a `/run` of its
+ * own.
  *
  * @module
  */
@@ -7,7 +8,10 @@ import { Ip } from "../../lib/iproute2/ip.ts";
 import type { DockerHostOptions } from "./docker.ts";
 
 /** Where the programs of a Docker host run. */
-export type DockerMachine = Required<Pick<DockerHostOptions, "under" | "daemon">>;
+export type DockerMachine = Required<Pick<DockerHostOptions, "under" | "daemon">> & {
+  /** Kills all programs that run there, but not containers. */
+  kill(): Promise<void>;
+};
 
 /**
  * Makes two machines on one segment until the end of the scope, each with an `eth0`, and the router
@@ -28,8 +32,12 @@ export async function twoDockerMachines(
   return { machines, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-/** Makes the namespace `lab-NAME`, whose `eth0` is on the segment. */
-async function plug(
+/**
+ * Makes the namespace `lab-NAME`, whose `eth0` is on the segment, until the end of the scope.
+ *
+ * @returns Its name.
+ */
+export async function plug(
   ip: Ip,
   undo: AsyncDisposableStack,
   name: string,
@@ -58,10 +66,11 @@ async function dockerMachine(
   undo.defer(() => Deno.remove(folder, { recursive: true }));
   await Deno.mkdir(`${folder}/run`);
   // `ip netns exec` would mount a `/sys` without the control groups.
-  const script = `mount --make-rprivate / && mount --bind ${folder}/run /run && ` +
+  const script =
+    `echo ${name} > /proc/sys/kernel/hostname && mount --make-rprivate / && mount --bind ${folder}/run /run && ` +
     "mount --make-rshared / && echo ready && exec sleep 100000";
   const holder = new Deno.Command("nsenter", {
-    args: [`--net=/run/netns/${netns}`, "unshare", "--mount", "sh", "-c", script],
+    args: [`--net=/run/netns/${netns}`, "unshare", "--mount", "--uts", "sh", "-c", script],
     stdin: "null",
     stdout: "piped",
   }).spawn();
@@ -74,7 +83,19 @@ async function dockerMachine(
   await reader.read();
   await reader.cancel();
   return {
-    under: ["nsenter", "--target", String(holder.pid), "--net", "--mount", "--"],
+    kill: () => killBeside(holder.pid),
+    under: ["nsenter", "--target", String(holder.pid), "--net", "--mount", "--uts", "--"],
     daemon: ["--data-root", `${folder}/docker`],
   };
+}
+
+/** Kills all processes that are in the mount namespace of another process. */
+async function killBeside(pid: number): Promise<void> {
+  const mounts = (process: string | number) => Deno.readLink(`/proc/${process}/ns/mnt`);
+  const own = await mounts(pid);
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name) || name === `${pid}`) continue;
+    // It may have ended meanwhile.
+    if (await mounts(name).catch(() => undefined) === own) Deno.kill(Number(name), "SIGKILL");
+  }
 }

@@ -10,10 +10,10 @@ const DAEMONS = ["zebra", "bgpd"] as const;
 
 /** FRR in a network namespace. At the end of the scope its daemons end, and its files go. */
 export class Frr implements AsyncDisposable {
-  readonly #netns: string;
+  readonly #netns: string | undefined;
   readonly #undo: AsyncDisposableStack;
 
-  private constructor(netns: string, undo: AsyncDisposableStack) {
+  private constructor(netns: string | undefined, undo: AsyncDisposableStack) {
     this.#netns = netns;
     this.#undo = undo;
   }
@@ -21,13 +21,14 @@ export class Frr implements AsyncDisposable {
   /**
    * Starts FRR, and waits until it is ready.
    *
-   * @param netns The namespace, whose name is also FRR's name for this instance.
+   * @param netns The namespace, whose name is also FRR's name for this instance; `undefined` for the
+   * caller's own, with the instance that has no name.
    * @param config The configuration of bgpd.
    */
-  static async start(netns: string, config: string): Promise<Frr> {
+  static async start(netns: string | undefined, config: string): Promise<Frr> {
     await using undo = new AsyncDisposableStack();
-    const folders = [`/etc/frr/${netns}`, `/run/frr/${netns}`];
-    for (const folder of folders) {
+    const folders = [folderIn("/etc/frr", netns), folderIn("/run/frr", netns)];
+    for (const folder of netns === undefined ? [] : folders) {
       await Deno.mkdir(folder);
       undo.defer(() => Deno.remove(folder, { recursive: true }));
     }
@@ -38,8 +39,12 @@ export class Frr implements AsyncDisposable {
     await succeed("chown", "-R", "frr:frr", ...folders);
     for (const daemon of DAEMONS) {
       // Without -f it reads no configuration. It is in the background when it is ready.
-      const options = ["-d", "-N", netns, "-f", `${folders[0]}/${daemon}.conf`];
-      await succeed("ip", "netns", "exec", netns, `/usr/lib/frr/${daemon}`, ...options);
+      const [program = "", ...args] = [
+        ...netns === undefined ? [] : ["ip", "netns", "exec", netns],
+        ...[`/usr/lib/frr/${daemon}`, "-d", "-f", `${folders[0]}/${daemon}.conf`],
+        ...instanceOptions(netns),
+      ];
+      await succeed(program, ...args);
       undo.defer(() => end(netns, daemon, "SIGTERM"));
     }
     return new Frr(netns, undo.move());
@@ -52,7 +57,7 @@ export class Frr implements AsyncDisposable {
 
   /** Runs a command of vtysh(1), and returns its output. */
   show(command: string): Promise<string> {
-    return succeed("vtysh", "-N", this.#netns, "-c", command);
+    return succeed("vtysh", ...instanceOptions(this.#netns), "-c", command);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -60,9 +65,19 @@ export class Frr implements AsyncDisposable {
   }
 }
 
+/** The folder of an instance in one of FRR's. */
+function folderIn(folder: string, netns: string | undefined): string {
+  return netns === undefined ? folder : `${folder}/${netns}`;
+}
+
+/** The options that name an instance. */
+function instanceOptions(netns: string | undefined): string[] {
+  return netns === undefined ? [] : ["-N", netns];
+}
+
 /** Ends a daemon, and waits until it is gone. It may be gone already. */
-async function end(netns: string, daemon: string, signal: Deno.Signal): Promise<void> {
-  const pid = Number(await Deno.readTextFile(`/run/frr/${netns}/${daemon}.pid`));
+async function end(netns: string | undefined, daemon: string, signal: Deno.Signal): Promise<void> {
+  const pid = Number(await Deno.readTextFile(`${folderIn("/run/frr", netns)}/${daemon}.pid`));
   try {
     Deno.kill(pid, signal);
   } catch (error) {

@@ -291,7 +291,8 @@ function value(random: Random, depth = 3): unknown {
 
 const KEYS =
   `networks sandboxes services checks name subnets subnet gateway gateways ip_range ip_ranges
-  aux_addresses labels command ip ip6 aliases ifname parent mode flag mtu internal ipv6 driver
+  aux_addresses labels command ip ip6 aliases ifname parent mode flag mtu internal ipv6 advertise
+  driver
   driver_opts ipam config hostname hosts address dns servers search options sysctls x-a <<
   __proto__ constructor`.split(/\s+/);
 

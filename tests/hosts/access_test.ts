@@ -3,38 +3,16 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { EtcdOptionError, EtcdRefusedError, EtcdUnreachableError } from "../../lib/claims/mod.ts";
 import { ProblemsError } from "../../lib/driver/errors.ts";
 import { Cluster } from "../kit/etcd.ts";
-import { succeed } from "../kit/processes.ts";
+import { makeCertificates } from "../kit/openssl.ts";
 import { openHost } from "./host.ts";
 
 const SUBNET = "10.7.0.0/24";
 const PASSWORD = "correct horse battery staple";
 
-/** Makes an authority, and certificates for a member and for a host, in a folder. */
-async function makeCertificates(folder: string): Promise<void> {
-  const openssl = (...args: string[]) => succeed("openssl", ...args);
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  for (const name of ["ca", "other"]) {
-    await openssl(
-      ...["req", "-x509", ...key, "-days", "2", "-subj", `/CN=${name}`],
-      ...["-keyout", `${folder}/${name}.key`, "-out", `${folder}/${name}.pem`],
-    );
-  }
-  for (const name of ["member", "host"]) {
-    await openssl(
-      ...["req", ...key, "-subj", `/CN=${name}`, "-addext", "subjectAltName=IP:127.0.0.1"],
-      ...["-keyout", `${folder}/${name}.key`, "-out", `${folder}/${name}.csr`],
-    );
-    await openssl(
-      ...["x509", "-req", "-in", `${folder}/${name}.csr`, "-days", "2", "-copy_extensions", "copy"],
-      ...["-CA", `${folder}/ca.pem`, "-CAkey", `${folder}/ca.key`, "-out", `${folder}/${name}.pem`],
-    );
-  }
-}
-
 Deno.test("TLS with certificates of both sides", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    await makeCertificates(folder);
+    await makeCertificates(folder, ["member", "host"]);
     await using cluster = await Cluster.start({
       scheme: "https",
       args: [

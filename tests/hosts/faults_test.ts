@@ -1,9 +1,13 @@
 // Tests of shared pools when the network between a host and etcd loses or holds back something.
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { EtcdUnreachableError, HostReplacedError } from "../../lib/claims/mod.ts";
+import {
+  EtcdUnreachableError,
+  HostReplacedError,
+  SharedPoolNotFoundError,
+} from "../../lib/claims/mod.ts";
 import { freePorts } from "../kit/etcd.ts";
 import { openHost, release } from "./host.ts";
-import { kindOf, newLink, test } from "./kit.ts";
+import { elsewhere, kindOf, newLink, test } from "./kit.ts";
 
 const SUBNET = "10.7.0.0/24";
 
@@ -62,19 +66,27 @@ test("a claim whose answer is lost goes when etcd answers again", ["a"], async (
   assertEquals((host![1] as { epoch: number }).epoch, 2);
 });
 
-test("a claim whose first answer is lost is read back elsewhere", ["a"], async ([a], access) => {
-  await using muted = newLink();
-  await using good = newLink();
-  const endpoints = [muted.endpoint, good.endpoint];
-  const { id } = await a.pools.join({ ...access, endpoints }, SUBNET, {});
-  muted.trouble = { kind: "mute" };
-  const address = await a.pools.take(id, { sandbox: "c1" });
-  assertEquals((await kindOf(access, "blocks")).length, 1);
-  muted.trouble = { kind: "none" };
-  await release(a, id, address);
-  assertEquals(await kindOf(access, "blocks"), []);
-  assertEquals(await kindOf(access, "claims"), []);
-});
+for (const kind of ["block", "claim"]) {
+  test(
+    `a ${kind} whose first answer is lost is read back elsewhere`,
+    ["a"],
+    async ([a], access) => {
+      await using muted = newLink();
+      await using good = newLink();
+      const endpoints = [muted.endpoint, good.endpoint];
+      const { id } = await a.pools.join({ ...access, endpoints }, SUBNET, {});
+      // A wanted address is looked at first, and then claimed.
+      const wanted = kind === "claim" ? { address: "10.7.0.77" } : {};
+      muted.trouble = { kind: "mute", after: kind === "claim" ? 1 : 0 };
+      const address = await a.pools.take(id, { sandbox: "c1" }, wanted);
+      assertEquals((await kindOf(access, `${kind}s`)).length, 1);
+      muted.trouble = { kind: "none" };
+      await release(a, id, address);
+      assertEquals(await kindOf(access, "blocks"), []);
+      assertEquals(await kindOf(access, "claims"), []);
+    },
+  );
+}
 
 test(
   "a request that etcd gets when nobody waits for it has no effect",
@@ -132,7 +144,8 @@ test(
   ["a"],
   async ([a], access) => {
     const { id } = await a.pools.join(access, SUBNET, {});
-    await a.pools.take(id, { sandbox: "c1" });
+    const taken = await a.pools.take(id, { sandbox: "c1" });
+    const address = elsewhere(taken);
     await a.pools.settle();
     const folder = Deno.makeTempDirSync();
     try {
@@ -140,12 +153,9 @@ test(
         Deno.copyFileSync(`${a.folder}/${name}`, `${folder}/${name}`);
       }
       using copy = openHost("copy", folder);
-      assertEquals(
-        await copy.pools.take(id, { sandbox: "c2" }, { address: "10.7.0.250" }),
-        "10.7.0.250",
-      );
+      assertEquals(await copy.pools.take(id, { sandbox: "c2" }, { address }), address);
       await assertRejects(
-        () => a.pools.take(id, { sandbox: "c3" }, { address: "10.7.0.251" }),
+        () => a.pools.take(id, { sandbox: "c3" }, { address: address.replace(/0$/, "1") }),
         HostReplacedError,
         'Another host "copy" uses the id',
       );
@@ -167,4 +177,20 @@ test("an etcd that does not run is named with the reason", ["a"], async ([a], ac
     `etcd is out of reach (http://127.0.0.1:${port}: tcp connect error: Connection refused ` +
       "(os error 111)): start it, or check the endpoints",
   );
+});
+
+test("a pool is left without etcd, and goes from it later", ["a"], async ([a], access) => {
+  await using link = newLink();
+  const { id } = await a.pools.join({ ...access, endpoints: [link.endpoint] }, SUBNET, {});
+  const address = await a.pools.take(id, { sandbox: "c1" });
+  await a.pools.settle();
+  link.trouble = { kind: "partition" };
+  a.store.transaction(() => a.pools.release(id, address));
+  await a.pools.leave(id);
+  assertEquals(a.pools.pools(), []);
+  await assertRejects(() => a.pools.take(id, { sandbox: "c2" }), SharedPoolNotFoundError);
+  link.trouble = { kind: "none" };
+  assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
+  for (const kind of ["pools", "blocks", "claims"]) assertEquals(await kindOf(access, kind), []);
+  assertEquals(a.store.shared.pools(), []);
 });

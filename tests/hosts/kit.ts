@@ -37,8 +37,16 @@ export function newLink(): Link {
   return new Link(Number(new URL(cluster.endpoints[0]!).port));
 }
 
-/** The keys of a kind, with their values. */
+/**
+ * An address in the other half of a /24. Where a host begins in a pool follows from its id, which is
+ * random; this address is in another block than the given one.
+ */
+export function elsewhere(address: string): string {
+  return address.replace(/\d+$/, (last) => Number(last) < 128 ? "200" : "20");
+}
+
+/** The keys of a kind, or all, with their values. */
 export async function kindOf(access: EtcdAccess, kind: string): Promise<[string, unknown][]> {
   const keys = await keysOf({ ...access, endpoints: cluster.endpoints }, access.prefix);
-  return [...keys].filter(([key]) => key.startsWith(`${kind}/`));
+  return [...keys].filter(([key]) => kind === "" || key.startsWith(`${kind}/`));
 }

@@ -11,8 +11,9 @@ import {
   SharedNetworkDiffersError,
   SharedNetworkNotFoundError,
 } from "../../lib/claims/mod.ts";
+import { IpvlanError } from "../../lib/errors.ts";
 import { release } from "./host.ts";
-import { cluster, kindOf, test } from "./kit.ts";
+import { cluster, elsewhere, kindOf, test } from "./kit.ts";
 
 const SUBNET = "10.7.0.0/24";
 /** Writes a key behind the back of all hosts. */
@@ -74,8 +75,8 @@ test("changes of a network at once are all there", ["a", "b"], async ([a, b], ac
 test("hosts and what they hold", ["a", "b"], async ([a, b], access) => {
   const { id } = await a.pools.join(access, SUBNET, {});
   await b.pools.join(access, SUBNET, {});
-  await a.pools.take(id, { sandbox: "c1" });
-  await b.pools.take(id, { sandbox: "c2" }, { address: "10.7.0.200" });
+  const address = elsewhere(await a.pools.take(id, { sandbox: "c1" }));
+  await b.pools.take(id, { sandbox: "c2" }, { address });
   await a.pools.settle();
   const hosts = await b.pools.hosts(access);
   assertEquals(hosts.map(({ name, isAlive, claims }) => ({ name, isAlive, claims })), [
@@ -93,11 +94,11 @@ test("a host that is gone is removed, comes back, and keeps what is still free",
   const { id } = await a.pools.join(access, SUBNET, {});
   await b.pools.join(access, SUBNET, {});
   await a.pools.defineNetwork(access, "net", L2);
-  const addresses = [];
+  const addresses: string[] = [];
   for (const sandbox of ["c1", "c2", "c3"]) {
     addresses.push(await a.pools.take(id, { sandbox }));
   }
-  const single = "10.7.0.3";
+  const single = elsewhere(addresses[0]!);
   await a.pools.take(id, { sandbox: "c4" }, { address: single });
   await a.pools.settle();
   await assertRejects(() => a.pools.removeHost(access, "a"), OwnHostError);
@@ -117,12 +118,10 @@ test("a host that is gone is removed, comes back, and keeps what is still free",
   for (const address of [addresses[0]!, single]) {
     assertEquals(await b.pools.take(id, { sandbox: "d" }, { address }), address);
   }
-  assert((await a.pools.settle()).reason === undefined);
-  await assertRejects(
-    () => a.pools.take(id, { sandbox: "c5" }, { address: "10.7.0.4" }),
-    HostRemovedError,
-  );
-  // Nor does it give away what it keeps on record.
+  a.store.transaction(() => a.pools.describe(id, addresses[1]!, { sandbox: "c2", names: ["x"] }));
+  const { reason } = await a.pools.settle();
+  assert(reason?.startsWith("This host is not in etcd"), reason);
+  // It gives nothing away, also not what it keeps on record.
   await assertRejects(() => a.pools.take(id, { sandbox: "c5" }), HostRemovedError);
   const mended = await a.pools.recover();
   assertEquals(
@@ -218,7 +217,7 @@ test("etcd loses all of its data, and the hosts put it back", ["a", "b"], async 
   }
   await deleteKeys(`${access.prefix}/`);
   await assertRejects(
-    () => hosts[0].pools.take(pool, { sandbox: "c" }, { address: "10.7.0.3" }),
+    () => hosts[0].pools.take(pool, { sandbox: "c" }, { address: taken.at(-1) }),
     HostRemovedError,
   );
   for (const { pools } of hosts) {
@@ -230,6 +229,21 @@ test("etcd loses all of its data, and the hosts put it back", ["a", "b"], async 
   assertEquals((await kindOf(access, "pools")).length, 1);
   const more = await Promise.all(hosts.map(({ pools }) => pools.take(pool, { sandbox: "d" })));
   assertEquals(new Set([...taken, ...more]).size, 42);
+});
+
+test("of two hosts with one name, the id says which", ["a", "a"], async ([a, b], access) => {
+  const { id } = await a.pools.join(access, SUBNET, {});
+  await b.pools.join(access, SUBNET, {});
+  const address = await b.pools.take(id, { sandbox: "c1" });
+  await b.pools.settle();
+  await assertRejects(
+    () => a.pools.removeHost(access, "a"),
+    HostNotFoundError,
+    'Several hosts are named "a": give an id',
+  );
+  const other = b.store.shared.host(access.prefix!)!.id;
+  assertEquals(await a.pools.removeHost(access, other), { id: other, name: "a", freed: [address] });
+  assertEquals((await a.pools.hosts(access)).length, 1);
 });
 
 test(
@@ -244,17 +258,61 @@ test(
       (value as { name: string }).name === "a"
     )!;
     await put(`${access.prefix}/${host[0]}`, { ...host[1] as object, epoch: 0, nonce: "older" });
-    const wanted = { address: "10.7.0.99" };
+    const wanted = { address: elsewhere(address) };
     await assertRejects(() => a.pools.take(id, { sandbox: "c2" }, wanted), HostReplacedError);
     await b.pools.removeHost(access, "a");
     await a.pools.recover();
-    assertEquals(await a.pools.take(id, { sandbox: "c2" }, wanted), "10.7.0.99");
+    assertEquals(await a.pools.take(id, { sandbox: "c2" }, wanted), wanted.address);
     assertEquals(
       (await b.pools.claims(access)).map(({ address }) => address).sort(),
       [
         address,
-        "10.7.0.99",
+        wanted.address,
       ].sort(),
     );
   },
 );
+
+test("nonsense in etcd is refused with its key", ["a", "b"], async ([a, b], access) => {
+  const { id } = await a.pools.join(access, SUBNET, {});
+  await b.pools.join(access, SUBNET, {});
+  await b.pools.defineNetwork(access, "net", L2);
+  const address = await a.pools.take(id, { sandbox: "c1" });
+  await a.pools.settle();
+  const keys = [
+    ...["hosts/0", "networks/net", "pools/10.7.0.0-24", "blocks/10.7.0.0-24/0a0700"],
+    ...["blocks/10.7.0.0-24/0a070030", "claims/10.7.0.0-24/zz", "claims/10.7.0.0-24/0a070031"],
+    ...["claims/10.7.0.0-24/0a07003100000000", "wishes/10.7.0.0-24/0"],
+  ];
+  // A value that is right for a block, a claim and a host, so that only the key is wrong.
+  const one = { host: "x", token: "y", kept: "ff", sandbox: "c", since: "" };
+  const right = { ...one, name: "x", epoch: 1, nonce: "z" };
+  const before = await kindOf(access, "");
+  const calls = (): Promise<unknown>[] => [
+    a.pools.hosts(access),
+    a.pools.claims(access),
+    a.pools.recover(),
+    a.pools.settle(),
+    b.pools.network(access, "net"),
+    b.pools.defineNetwork(access, "net", L2),
+    b.pools.take(id, { sandbox: "c2" }),
+    b.pools.take(id, { sandbox: "c2" }, { address: elsewhere(address) }),
+    b.pools.removeHost(access, "none"),
+    b.pools.join({ ...access, endpoints: [`${access.endpoints[0]}/`] }, SUBNET, {}),
+  ];
+  for (const key of keys) {
+    for (const value of [7, { ...right, kept: "-1" }, right]) {
+      await put(`${access.prefix}/${key}`, value);
+      for (const end of await Promise.allSettled(calls())) {
+        if (end.status === "rejected") assert(end.reason instanceof IpvlanError, end.reason?.stack);
+      }
+      for (const address of b.pools.held(id)) await release(b, id, address.address);
+    }
+    const old = before.find(([name]) => name === key);
+    if (old) await put(`${access.prefix}/${key}`, old[1]);
+    else await deleteKeys(`${access.prefix}/${key}`);
+  }
+  await a.pools.recover();
+  assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
+  assertEquals(a.pools.held().map(({ address }) => address), [address]);
+});

@@ -10,8 +10,8 @@ export type Trouble =
   | { kind: "none" }
   /** None of them arrives: a partition. */
   | { kind: "partition" }
-  /** Requests arrive, answers do not: the outcome of each is unknown. */
-  | { kind: "mute" }
+  /** Requests arrive, answers do not, except for some first ones: the outcome of each is unknown. */
+  | { kind: "mute"; after?: number }
   /** Requests arrive late, also when nobody waits for the answer any more. */
   | { kind: "late"; milliseconds: number };
 
@@ -38,6 +38,8 @@ export class Link implements AsyncDisposable {
   readonly #running = new Set<Promise<void>>();
   readonly #timers = new Set<() => void>();
   #trouble: Trouble = { kind: "none" };
+  /** How many answers there were since it began. */
+  #answers = 0;
 
   /** Listens on the loopback, for a member that listens on a port of it. */
   constructor(target: number) {
@@ -54,6 +56,7 @@ export class Link implements AsyncDisposable {
   /** Begins a trouble, or ends it. */
   set trouble(trouble: Trouble) {
     this.#trouble = trouble;
+    this.#answers = 0;
     if (trouble.kind !== "none") return;
     for (const wake of this.#timers) wake();
     for (const pair of this.#pairs) if (pair.hasLost) close(pair);
@@ -117,7 +120,7 @@ export class Link implements AsyncDisposable {
           pair.isLate = true;
           await this.#sleep(trouble.milliseconds);
         }
-        if (trouble.kind === "partition" || trouble.kind === "mute" && isAnswer) {
+        if (trouble.kind === "partition" || isAnswer && this.#isMuted()) {
           pair.hasLost = true;
         } else if (pair.hasLost) break;
         else for (let at = 0; at < length;) at += await to.write(bytes.subarray(at));
@@ -126,6 +129,12 @@ export class Link implements AsyncDisposable {
       // An end has closed the connection.
     }
     if (isAnswer || !pair.isLate) close(pair);
+  }
+
+  /** Whether an answer is lost. */
+  #isMuted(): boolean {
+    if (this.#trouble.kind !== "mute") return false;
+    return this.#answers++ >= (this.#trouble.after ?? 0);
   }
 
   async #sleep(milliseconds: number): Promise<void> {

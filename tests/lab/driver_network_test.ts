@@ -35,10 +35,16 @@ Deno.test("a network of defaults: a sub-interface and links that are marked, in 
       [parent.info, parent.link, parent.up, parent.group, parent.alias],
       [vlanInfo(20), "eth0", true, MARK, "ipvlan-kit n"],
     );
-    const { value: sandbox } = await driver.createSandbox({
+    const { value: made } = await driver.createSandbox({
       name: "c",
       connections: [{ network: "n" }],
     });
+    const { address } = await host.ns.ip.link.show("eth0");
+    assertEquals(made.endpoints.map(({ mac }) => mac), [address]);
+    const sandbox = {
+      ...made,
+      endpoints: made.endpoints.map(({ mac: _, ...endpoint }) => endpoint),
+    };
     assertEquals(driver.inspectSandbox("c"), sandbox);
     assertEquals(driver.listSandboxes(), [sandbox]);
     assertEquals(sandbox.endpoints, [

@@ -118,6 +118,8 @@ Deno.test("the rights in the README are enough for every call of the driver", as
     '0 true [ "c1", "c2" ]',
     "SandboxInUseError",
     "[] []",
+    "HostNotFoundError",
+    "0",
     "true",
     "[] 1",
     "1",

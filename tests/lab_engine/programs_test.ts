@@ -52,9 +52,21 @@ async function fetchPrograms(bundle: string): Promise<void> {
 // Only root can become another user.
 const ignore = Deno.uid() !== 0;
 
-Deno.test("the scenarios of engines run in the lab of an ordinary user", { ignore }, async () => {
-  await fetchPrograms("podman5");
-  const { code, stdout, stderr } = await labAsUser("engines", "netavark");
-  assertEquals(code, 0, stderr + stdout);
-  assertMatch(stdout, /^1 of 1 statements held, 1 scenario, /m);
-});
+/** A scenario of each suite, and the programs that it needs. */
+const SCENARIOS = [
+  ["engines", "netavark", "podman5"],
+  ["hosts", "moves@frr", "frr"],
+] as const;
+
+for (const [suite, scenario, programs] of SCENARIOS) {
+  Deno.test(
+    `the scenarios of ${suite} run in the lab of an ordinary user`,
+    { ignore },
+    async () => {
+      await fetchPrograms(programs);
+      const { code, stdout, stderr } = await labAsUser(suite, scenario);
+      assertEquals(code, 0, stderr + stdout);
+      assertMatch(stdout, /^1 of 1 statements held, 1 scenario, /m);
+    },
+  );
+}

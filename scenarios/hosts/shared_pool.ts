@@ -1,0 +1,94 @@
+/**
+ * Two Docker hosts and one with `ipvlan`, which share one pool in etcd.
+ *
+ * @module
+ */
+import { isEqual } from "../../lib/check/mod.ts";
+import { Ip } from "../../lib/iproute2/ip.ts";
+import { CREATE, DockerHost } from "../kit/docker.ts";
+import { plug, twoDockerMachines } from "../kit/docker_machines.ts";
+import { failsWith, shows } from "../kit/engine_checks.ts";
+import { withIpvlan } from "../kit/engine_machine.ts";
+import { IMAGE } from "../kit/engines.ts";
+import { ENDPOINTS, startEtcdOnRouter } from "../kit/etcd.ts";
+import { engineScenario, type Scenario } from "../kit/mod.ts";
+
+const LAN = `--ipam-opt=endpoints=${ENDPOINTS} --subnet=192.168.1.0/24 --gateway=192.168.1.1 ` +
+  "-o parent=eth0 lan";
+
+const sharedPool: Scenario[] = engineScenario(
+  "shared-pool",
+  "An ipvlan host and two Docker hosts share a pool in etcd",
+  [["docker26", "etcd"]],
+  async (tour) => {
+    await using ip = await Ip.open();
+    await using _ipvlan = await withIpvlan();
+    await using undo = new AsyncDisposableStack();
+    const { machines: [one, two] } = undo.use(await twoDockerMachines(ip));
+    undo.use(await startEtcdOnRouter());
+    const three = [
+      `nsenter`,
+      `--net=/run/netns/${await plug(ip, undo, "host3", "192.168.1.253/24")}`,
+    ];
+    await using _one = await DockerHost.start(one);
+    await using _two = await DockerHost.start(two);
+
+    const docker = `docker ${CREATE.join(" ")} --ipam-driver=ipvlan-kit ${LAN}`;
+    await tour.perform(docker, one.under);
+    await tour.perform(docker, two.under);
+    await tour.perform(`ipvlan network create --ipam-driver=etcd ${LAN}`, three);
+    const run = (name: string) => `docker run -d --net=lan --name=${name} ${IMAGE} sleep 1000`;
+    await tour.perform(run("d1"), one.under);
+    await tour.perform("ipvlan run -d --net=lan --name=i1 sleep 1000", three);
+    await tour.perform(run("d2"), two.under);
+    await tour.perform("ipvlan run -d --net=lan --name=i2 sleep 1000", three);
+
+    const inspect = "docker inspect -f '{{.NetworkSettings.Networks.lan.IPAddress}}'";
+    const d1 = await tour.perform(`${inspect} d1`, one.under);
+    const d2 = await tour.perform(`${inspect} d2`, two.under);
+    const ofIpvlan = await tour.perform(
+      "ipvlan ps --format '{{range .endpoints}}{{.ip}}{{end}}'",
+      three,
+    );
+    const [i1 = "", i2 = ""] = ofIpvlan.split("\n").map((text) => text.split("/")[0]!);
+    const ping = (target: string) => `ping -c 1 -W 5 ${target}`;
+    const on = (host: { under: readonly string[] }) => host.under.join(" ");
+    await tour.holds(
+      "HOSTS-7",
+      isEqual(
+        "Four addresses on three hosts, none is there twice",
+        new Set([d1, d2, i1, i2]).size,
+        4,
+      ),
+      shows(
+        "A container reaches the sandboxes of ipvlan and the other container",
+        `${on(one)} docker exec d1 sh -c '${[d2, i1, i2, "192.168.1.1"].map(ping).join(" && ")}'`,
+      ),
+      shows("A sandbox reaches d1", `ipvlan exec i1 ${ping(d1)}`),
+      shows("A sandbox reaches d2", `ipvlan exec i1 ${ping(d2)}`),
+      failsWith(
+        "Docker refuses an address that ipvlan has on another host",
+        `${on(two)} docker run --rm --net=lan --ip=${i1} ${IMAGE} true`,
+        i1,
+      ),
+      failsWith(
+        "ipvlan refuses an address that Docker has on another host",
+        `${three.join(" ")} ipvlan run --rm --net=lan --ip=${d2} true`,
+        d2,
+      ),
+    );
+    await tour.perform("ipvlan rm -f i1 i2 && ipvlan network rm lan", three);
+    await tour.perform("docker rm -f d1 && docker network rm lan", one.under);
+    await tour.perform("docker rm -f d2 && docker network rm lan", two.under);
+    await tour.holds(
+      "HOSTS-7",
+      shows(
+        "No host holds an address any more",
+        `${three.join(" ")} ipvlan host ls --ipam-opt endpoints=${ENDPOINTS} ` +
+          `--format '{{.Addresses}}' | sort -u | grep -x 0`,
+      ),
+    );
+  },
+);
+
+export default sharedPool;

@@ -1,0 +1,30 @@
+// Tests of BIRD in a guest of the lab.
+import { assert } from "@std/assert";
+import { advertSteps } from "../../lib/driver/advertise.ts";
+import { routingConfig } from "../../lib/routing/config.ts";
+import { Bird } from "../../scenarios/kit/bird.ts";
+import { freshNetns } from "../kit/worlds.ts";
+
+Deno.test("BIRD 2.0 learns the routes that ipvlan advertises, and no others", async () => {
+  await using host = await freshNetns();
+  const { ip } = host;
+  await ip.link.set("lo", { up: true });
+  const config = `router id 192.0.2.1;\n${routingConfig("bird", { neighbors: [] })}`;
+  await using bird = await Bird.start(host.name, config);
+  const other = { type: "unreachable", dst: "10.99.0.0/24", protocol: 99 } as const;
+  await ip.route.add(other);
+  const network = "n";
+  const steps = advertSteps([
+    { kind: "cover", dst: "10.1.0.0/24", network },
+    { kind: "cover", dst: "fd01::/64", network },
+    { kind: "address", dst: "10.1.0.5/32", network },
+    { kind: "address", dst: "fd01::5/128", network },
+    { kind: "subnet", dst: "10.2.0.0/24", network },
+  ]);
+  for (const { line } of steps) await ip.session.change(line);
+  // BIRD reads the changes in their order, and the last one is there.
+  let shown = "";
+  while (!shown.includes("10.2.0.0/24")) shown = await bird.show("show", "route");
+  for (const dst of ["10.1.0.5/32", "fd01::5/128"]) assert(shown.includes(dst), shown);
+  for (const dst of ["10.1.0.0/24", "fd01::/64", other.dst]) assert(!shown.includes(dst), shown);
+});
