@@ -13,8 +13,8 @@ import { byLinkName } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
 import type { Step } from "./plan.ts";
 import { randomHex } from "./random.ts";
-import { isShared, joinPools, unshareNetwork } from "./shared.ts";
-import { settingsFor, takeOver } from "./shared_network.ts";
+import { shareNetwork, unshareNetwork } from "./shared.ts";
+import { takeOver } from "./shared_network.ts";
 import { type Store, withoutState } from "./store.ts";
 import type { Network, NetworkSpec, Outcome } from "./types.ts";
 
@@ -95,19 +95,6 @@ function below(store: Store, link: LinkSpec): LinkSpec | undefined {
 /** A link that the driver made, and those that it made on it. */
 function linksOn(store: Store, link: LinkSpec): LinkSpec[] {
   return [link, ...store.links({ on: link.name }).flatMap((upper) => linksOn(store, upper))];
-}
-
-/**
- * Says in etcd what a shared network is, and joins its pools. The record comes first, so that a crash
- * leaves nothing in etcd that no record knows of.
- *
- * @throws {SharedNetworkDiffersError} Another host has just made it, and differently.
- */
-async function shareNetwork({ openShared }: DriverParts, network: Network): Promise<void> {
-  const pools = isShared(network) ? await openShared() : undefined;
-  if (!pools || !isShared(network)) return;
-  await pools.defineNetwork(network.ipam.access, network.name, settingsFor(network));
-  await joinPools(pools, network);
 }
 
 /** Looks which settings a shared network has on other hosts, and takes them over. */

@@ -7,7 +7,7 @@ import { findNetwork, findSandbox } from "./find.ts";
 import type { DriverParts } from "./parts.ts";
 import { restoreParent } from "./restore.ts";
 import type { EndpointRecord } from "./records.ts";
-import { unlessOutOfReach } from "./shared.ts";
+import { shareNetwork, unlessOutOfReach } from "./shared.ts";
 import { isReady, type Stated, withoutState } from "./store.ts";
 import type { Network, PruneReport } from "./types.ts";
 
@@ -87,6 +87,7 @@ async function removeUnused(parts: DriverParts, network: Network): Promise<void>
 async function putBack(parts: DriverParts, network: Network): Promise<void> {
   parts.store.putNetwork(network, "ready");
   await restoreParent(parts, network);
+  await shareNetwork(parts, network);
 }
 
 /** Removes a sandbox and its endpoints. */

@@ -7,7 +7,7 @@
 import { prefixOf } from "../claims/access.ts";
 import { poolId } from "../claims/pool_key.ts";
 import type { EtcdAccess, Held, Holder, SharedPool, SharedPools, Wanted } from "../claims/mod.ts";
-import { EtcdUnreachableError, SharedPoolExhaustedError } from "../claims/errors.ts";
+import { EtcdUnreachableError, HostBusyError, SharedPoolExhaustedError } from "../claims/errors.ts";
 import { attempt, IpvlanError } from "../errors.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { contains, parseAddress, parsePrefix, parseSubnets } from "../ipam/mod.ts";
@@ -16,6 +16,7 @@ import { ownNames } from "./endpoint.ts";
 import { isOwned } from "./names.ts";
 import type { DriverParts } from "./parts.ts";
 import type { EndpointRecord } from "./records.ts";
+import { settingsFor } from "./shared_network.ts";
 import { type Store, withoutState } from "./store.ts";
 import { InTurn, Together } from "./together.ts";
 import type { AddressPool, Network, NetworkIpam, NetworkSubnet } from "./types.ts";
@@ -54,7 +55,7 @@ export function reservedOf(
 }
 
 /** Joins the pools of a network. */
-export async function joinPools(
+async function joinPools(
   pools: SharedPools,
   { ipam, subnets }: Pick<SharedNetwork, "ipam" | "subnets">,
 ): Promise<void> {
@@ -101,6 +102,22 @@ export async function leavePools(
 }
 
 /**
+ * Says in etcd what a shared network is, and joins its pools. The record comes first, so that a crash
+ * leaves nothing in etcd that no record knows of.
+ *
+ * @throws {SharedNetworkDiffersError} Another host has just made it, and differently.
+ */
+export async function shareNetwork(
+  { openShared }: Pick<DriverParts, "openShared">,
+  network: Network,
+): Promise<void> {
+  const pools = isShared(network) ? await openShared() : undefined;
+  if (!pools || !isShared(network)) return;
+  await pools.defineNetwork(network.ipam.access, network.name, settingsFor(network));
+  await joinPools(pools, network);
+}
+
+/**
  * Takes back what etcd has of a network on this host, if several hosts share it: this host's name in
  * the network's list of hosts, and the pools that nothing else needs.
  *
@@ -113,8 +130,9 @@ export async function unshareNetwork(
   const pools = isShared(network) ? await parts.openShared() : undefined;
   if (!pools || !isShared(network)) return;
   const { id, name, ipam } = network;
-  await leavePools(parts, pools, ipam, network.subnets.map(({ subnet }) => subnet), id);
+  // If etcd is out of reach, this fails, and the network keeps its pools.
   await pools.forgetNetwork(ipam.access, name);
+  await leavePools(parts, pools, ipam, network.subnets.map(({ subnet }) => subnet), id);
 }
 
 /** How calls of this process take addresses. */
@@ -299,7 +317,8 @@ export async function unlessOutOfReach(run: () => Promise<void>): Promise<void> 
   try {
     await run();
   } catch (error) {
-    if (!(error instanceof EtcdUnreachableError)) throw error;
+    const isOutOfReach = error instanceof EtcdUnreachableError || error instanceof HostBusyError;
+    if (!isOutOfReach) throw error;
   }
 }
 

@@ -429,7 +429,11 @@ export class SqliteStore implements Store {
     return this.#select("SELECT prefix, network, address, names FROM shared_name", "rowid", {
       "prefix = ?": prefix,
       "network = ?": network,
-    }).map(({ names, ...row }) => ({ ...row, names: JSON.parse(names as string) } as SharedName));
+    }).map(({ names, ...row }) => {
+      // A damaged record has no names, until etcd tells them again.
+      const list = parsed(names);
+      return { ...row, names: Array.isArray(list) ? list : [] } as unknown as SharedName;
+    }).filter(({ names }) => names.length > 0);
   }
 
   putSharedName({ prefix, network, address, names }: SharedName): void {

@@ -12,6 +12,8 @@ import {
 } from "../../mod.ts";
 import type { Daemon } from "../../scenarios/kit/engines.ts";
 import { succeed } from "../kit/processes.ts";
+import { engineNamespace } from "../kit/borrowed.ts";
+import { runPlugin } from "../../lib/engine/cni/mod.ts";
 import { type FreshNetns, freshNetns, temporaryFolder } from "../kit/worlds.ts";
 import { ENDPOINT, startEtcd } from "./etcd.ts";
 
@@ -185,6 +187,9 @@ Deno.test("with etcd out of reach, a host goes on with what it keeps, and tells 
     );
     // This one keeps nothing yet.
     await assertRejects(() => make(two!, "c3"), EtcdUnreachableError);
+    // A network that cannot be taken out of etcd stays as it is.
+    await assertRejects(() => two!.driver.removeNetwork("lan"), EtcdUnreachableError);
+    assertEquals(two!.driver.listNetworks().length, 1);
     await one!.driver.removeSandbox("c1");
     const report = await one!.driver.restore();
     assertEquals([report.sandboxes, report.missing], [["c2"], []]);
@@ -224,6 +229,54 @@ Deno.test("engines' pools have their addresses in etcd, too", () =>
       await driver.releasePool(pool!.id);
     }
     assertEquals((await keys()).filter((key) => key.startsWith("claims/")).length, 1);
+  }));
+
+Deno.test("containers of CNI on two hosts share the subnet of their configurations", () =>
+  withHosts(2, async ({ hosts, keys }) => {
+    await using spaces = new AsyncDisposableStack();
+    const conf = {
+      cniVersion: "1.0.0",
+      name: "lan",
+      type: "ipvlan-kit",
+      master: "eth0",
+      subnets: ["192.168.20.0/24"],
+      etcd: { endpoints: [ENDPOINT] },
+    };
+    const given: string[] = [];
+    const ended: (() => Promise<unknown>)[] = [];
+    for (const [index, { ns, stateDir }] of hosts.entries()) {
+      for (const id of ["a", "b"]) {
+        const space = spaces.use(await engineNamespace());
+        const call = (command: string) =>
+          runPlugin(
+            {
+              CNI_COMMAND: command,
+              CNI_CONTAINERID: `${id}${index}`,
+              CNI_NETNS: space.path,
+              CNI_IFNAME: "eth0",
+              CNI_PATH: "/opt/cni/bin",
+            },
+            JSON.stringify(conf),
+            {
+              folder: stateDir,
+              log: () => {},
+              withDriver: async (run) => {
+                await using driver = await Driver.open({ host: ns.name, stateDir });
+                return await run(driver);
+              },
+              warn: () => {},
+            },
+          );
+        const { status, output } = await call("ADD");
+        assertEquals(status, 0, JSON.stringify(output));
+        given.push(...(output as { ips: { address: string }[] }).ips.map(({ address }) => address));
+        ended.push(() => call("DEL"));
+      }
+    }
+    assertEquals([given.length, new Set(given).size], [4, 4]);
+    assertEquals((await keys()).filter((key) => key.startsWith("claims/")).length, 4);
+    for (const end of ended) assertEquals(await end(), { status: 0 });
+    assertEquals((await keys()).filter((key) => !key.startsWith("hosts/")), []);
   }));
 
 Deno.test("a dry run asks etcd for nothing and changes nothing in it", () =>
