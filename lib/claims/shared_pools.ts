@@ -47,6 +47,9 @@ const PATIENCE = 4500;
 /** How long etcd may take to answer when nobody needs its answer, in milliseconds. */
 const SETTLE_PATIENCE = 2000;
 
+/** How long other processes of this host may ask etcd before this one, in milliseconds. */
+const TURN_PATIENCE = 30_000;
+
 /** How long other hosts have to grant a wish, in milliseconds. */
 const WISH_PATIENCE = 3000;
 
@@ -406,7 +409,8 @@ export class SharedPools implements Disposable {
     const client = this.#client(access);
     const asked = performance.now();
     try {
-      return await this.#turns.run(patience, async () => {
+      const turn = patience === PATIENCE ? TURN_PATIENCE : patience;
+      return await this.#turns.run(turn, async () => {
         // The call before this one has waited for etcd in vain.
         const known = this.#unreachable.get(client);
         if (known && known.at > asked) throw known.error;

@@ -90,10 +90,18 @@ export class Cluster implements AsyncDisposable {
     return this.members.map(({ endpoint }) => endpoint);
   }
 
-  /** Ends it when this process is about to end, and nothing can be waited for. */
+  /** Ends it when this process is about to end, and nothing can be waited for but a while. */
   killNow(): void {
     for (const { daemon } of this.members) Deno.kill(daemon.pid, "SIGKILL");
-    Deno.removeSync(this.#folder, { recursive: true });
+    for (let tries = 500; tries > 0; tries--) {
+      try {
+        Deno.removeSync(this.#folder, { recursive: true });
+        return;
+      } catch {
+        // A member that has not ended yet makes files in it.
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+      }
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
