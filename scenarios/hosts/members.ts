@@ -105,7 +105,7 @@ const members: Scenario[] = engineScenario(
       ...whileCut as [Finding, Finding],
       ...withoutLeader,
       await stops(one, at(5)),
-      await reaches("host1-first", "host2-led"),
+      await reaches("host1-first", at(4)),
       await reaches("host1-cut", first),
       await givesOfItsOwn(one),
     );
