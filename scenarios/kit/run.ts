@@ -80,6 +80,10 @@ export async function runOne(
 /** Formats an error: one line, or with its stack if it is a bug. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  // Something failed, and then its end did, too. The first of the two says what is wrong.
+  if (error instanceof SuppressedError) {
+    return `${describe(error.suppressed)}; then its end failed: ${describe(error.error)}`;
+  }
   return error instanceof IpvlanError
     ? `${error.name}: ${error.message}`
     : error.stack ?? String(error);
