@@ -35,6 +35,14 @@ export interface HostRecord {
   place: string;
 }
 
+/** That an etcd was out of reach. */
+export interface Silence {
+  /** When, in milliseconds by this host's clock. */
+  at: number;
+  /** The endpoints, each with what was wrong. */
+  reasons: Readonly<Record<string, string>>;
+}
+
 /** A pool on record. */
 export interface PoolRecord extends SharedPool {
   /** The prefix. */
@@ -143,6 +151,28 @@ export class ClaimRecords {
   /** Says why nothing may be given away; without a reason, it may. */
   setRefused(prefix: string, refused?: string): void {
     this.#db.run("UPDATE shared_host SET refused = ? WHERE prefix = ?", refused ?? null, prefix);
+  }
+
+  /**
+   * When an etcd was last found out of reach, by any process of this host, and what was wrong with each
+   * endpoint.
+   *
+   * @param access How it is reached, as JSON.
+   */
+  silence(access: string): Silence | undefined {
+    const [row] = this.#db.rows("SELECT at, reasons FROM shared_silence WHERE access = ?", access);
+    return row && { at: row.at as number, reasons: JSON.parse(row.reasons as string) };
+  }
+
+  /** Says that an etcd is out of reach. */
+  putSilence(access: string, { at, reasons }: Silence): void {
+    this.#db.run(
+      `INSERT INTO shared_silence (access, at, reasons) VALUES (?, ?, ?)
+       ON CONFLICT (access) DO UPDATE SET at = excluded.at, reasons = excluded.reasons`,
+      access,
+      at,
+      JSON.stringify(reasons),
+    );
   }
 
   /** All pools, by id. */

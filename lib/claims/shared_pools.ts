@@ -42,7 +42,7 @@ import { watchClaims } from "./watch.ts";
 import type { Wish } from "./wishes.ts";
 
 /** How long a call may take before it says that etcd is out of reach, in milliseconds. */
-const PATIENCE = 4500;
+const PATIENCE = 4000;
 
 /** How long etcd may take to answer when nobody needs its answer, in milliseconds. */
 const SETTLE_PATIENCE = 2000;
@@ -62,8 +62,6 @@ export class SharedPools implements Disposable {
   readonly #turns: Turns;
   /** The clients, by their access as JSON. */
   readonly #clients = new Map<string, Etcd>();
-  /** When each etcd was last found out of reach, by `performance.now()`, and what was wrong. */
-  readonly #unreachable = new Map<Etcd, { at: number; error: EtcdUnreachableError }>();
 
   /** Uses a store. It connects to etcd when something needs it. */
   constructor(options: SharedPoolsOptions) {
@@ -407,24 +405,30 @@ export class SharedPools implements Disposable {
     { patience = PATIENCE, isChecked = false }: { patience?: number; isChecked?: boolean } = {},
   ): Promise<T> {
     const client = this.#client(access);
-    const asked = performance.now();
+    const { store } = this.#options;
+    const key = JSON.stringify(access);
+    const asked = Date.now();
+    let isKnown = false;
     try {
       const turn = patience === PATIENCE ? TURN_PATIENCE : patience;
       return await this.#turns.run(turn, async () => {
-        // The call before this one has waited for etcd in vain.
-        const known = this.#unreachable.get(client);
-        if (known && known.at > asked) throw known.error;
+        // The call before this one, maybe another process's, has waited for etcd in vain. When the
+        // clock was set back meanwhile, etcd is asked again.
+        const silence = store.transaction(() => this.#records.silence(key));
+        isKnown = silence !== undefined && silence.at > asked && silence.at <= Date.now();
+        if (isKnown) throw new EtcdUnreachableError(silence!.reasons);
         const options = this.#within(patience);
         const session = await Session.begin(this.#options, client, access, options, isChecked);
         if (session.isUnsure) await findAsked(session);
         return await run(session);
       });
     } catch (error) {
-      this.#options.store.transaction(() => refuse(this.#records, prefixOf(access), error));
-      const isNew = error !== this.#unreachable.get(client)?.error;
-      if (error instanceof EtcdUnreachableError && isNew && patience === PATIENCE) {
-        this.#unreachable.set(client, { at: performance.now(), error });
-      }
+      store.transaction(() => {
+        refuse(this.#records, prefixOf(access), error);
+        if (error instanceof EtcdUnreachableError && !isKnown && patience === PATIENCE) {
+          this.#records.putSilence(key, { at: Date.now(), reasons: error.reasons });
+        }
+      });
       throw error;
     }
   }

@@ -10,7 +10,8 @@ export const VERSION = 3;
 /** The tables, in an order in which none comes before one that it refers to. */
 export const TABLE_NAMES = [
   ...["network", "link", "sandbox", "endpoint", "pool", "claim"],
-  ...["shared_host", "shared_pool", "shared_block", "shared_address", "shared_name"],
+  ...["shared_host", "shared_silence", "shared_pool", "shared_block", "shared_address"],
+  "shared_name",
 ];
 
 /**
@@ -68,6 +69,11 @@ const SHARED_TABLES = `
     unsure INTEGER NOT NULL,
     refused TEXT,
     place TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE shared_silence (
+    access TEXT PRIMARY KEY,
+    at INTEGER NOT NULL,
+    reasons TEXT NOT NULL
   ) STRICT;
   CREATE TABLE shared_pool (
     id TEXT PRIMARY KEY,

@@ -90,14 +90,19 @@ export class PoolWorld implements AsyncDisposable {
     return new PoolWorld(hosts, daemons, ip, undo.move());
   }
 
-  /** Which member leads. */
+  /** Waits until the members that run follow one of them, and says which. */
   async leader(): Promise<MemberName> {
-    const statuses = JSON.parse(await this.etcdctl("endpoint", "status", "-w", "json")) as {
-      Endpoint: string;
-      Status: { header: { member_id: number }; leader: number };
-    }[];
-    const led = statuses.find(({ Status }) => Status.header.member_id === Status.leader);
-    return MEMBER_NAMES.find((name) => endpointOf(name) === led?.Endpoint)!;
+    for (;;) {
+      const statuses = JSON.parse(await this.etcdctl("endpoint", "status", "-w", "json")) as {
+        Endpoint: string;
+        Status: { header: { member_id: number }; leader: number };
+      }[];
+      const led = statuses.find(({ Status }) =>
+        statuses.every((other) => other.Status.leader === Status.header.member_id)
+      );
+      const name = MEMBER_NAMES.find((name) => endpointOf(name) === led?.Endpoint);
+      if (name !== undefined && statuses.length === this.#daemons.size) return name;
+    }
   }
 
   /** Runs `etcdctl` on the first host, on the members that run. */

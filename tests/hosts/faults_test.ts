@@ -45,6 +45,28 @@ test(
   },
 );
 
+test("a process that waited while another one's etcd was out of reach does not wait again", [
+  "a",
+], async ([a], access) => {
+  await using link = newLink();
+  const { id } = await a.pools.join({ ...access, endpoints: [link.endpoint] }, SUBNET, {});
+  using other = openHost("a", a.folder);
+  link.trouble = { kind: "partition" };
+  const takes = [a, other].map(({ pools }, index) =>
+    assertRejects(
+      () => pools.take(id, { sandbox: "c" }, { address: `10.7.0.${77 + index}` }),
+      EtcdUnreachableError,
+    )
+  );
+  await Promise.race(takes);
+  // If the other one asked etcd now, it would get its address.
+  link.trouble = { kind: "none" };
+  const [{ message }, error] = await Promise.all(takes) as [Error, Error];
+  assertEquals(error.message, message);
+  assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
+  assertEquals(await kindOf(access, "claims"), []);
+});
+
 test("a claim whose answer is lost goes when etcd answers again", ["a"], async ([a], access) => {
   await using link = newLink();
   const { id } = await a.pools.join({ ...access, endpoints: [link.endpoint] }, SUBNET, {});

@@ -353,6 +353,7 @@ Deno.test("a store of version 2 keeps its records, and takes what version 3 has"
 /** Takes away what version 3 has added. */
 const WITHOUT_SHARED = `
   DROP TABLE shared_name;
+  DROP TABLE shared_silence;
   DROP TABLE shared_address;
   DROP TABLE shared_block;
   DROP TABLE shared_pool;
