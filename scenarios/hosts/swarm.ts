@@ -11,8 +11,8 @@ import { ENDPOINTS, startEtcdOnRouter } from "../kit/etcd.ts";
 import { engineScenario, type Scenario, type Tour } from "../kit/mod.ts";
 import { areUnique, Swarm } from "../kit/swarm.ts";
 
-/** How many replicas the service with shared addresses has: as many as a slow guest starts at once. */
-const REPLICAS = 6;
+/** How many replicas the service with shared addresses has. */
+const REPLICAS = 20;
 
 /** How many it has when a node is killed: the second node has those that come last. */
 const MORE = REPLICAS + 4;
