@@ -28,12 +28,12 @@ await runStages([
   tests("unit tests", ["tests/unit"]),
   files("pools that hosts share, in a real etcd", () => testFiles("tests/hosts")),
   files(
-    "tests of the lab, and tests in the lab",
-    async () => [...await testFiles("tests/lab_engine"), ...await testFiles("tests/lab")],
-  ),
-  files(
-    "real engines in the lab",
-    async () => (await testFiles("tests/engines")).filter(({ path }) => ENGINES.tests.test(path)),
+    "tests of the lab, tests in the lab, and real engines in it",
+    async () => [
+      ...await testFiles("tests/lab_engine"),
+      ...await testFiles("tests/lab"),
+      ...(await testFiles("tests/engines")).filter(({ path }) => ENGINES.tests.test(path)),
+    ],
   ),
   scenarios("scenarios in the lab"),
   scenarios("scenarios of engines in the lab", ["engines", ...ENGINES.scenarios], false),
