@@ -175,8 +175,8 @@ async function tryBlock(
 }
 
 /**
- * Records a block that etcd has as this host's. An address in it with a claim is not this host's to give
- * away, whoever has the claim.
+ * Records a block that etcd has as this host's. This host may not give away an address in it that has a
+ * claim, whichever host has that claim.
  *
  * @returns The set of its free addresses.
  */

@@ -78,7 +78,7 @@ export class SharedPoolNotFoundError extends IpvlanError {
   }
 }
 
-/** Hosts disagree on the addresses of a shared pool that nobody gets. */
+/** Two hosts reserve different addresses of a shared pool. */
 export class SharedPoolDiffersError extends IpvlanError {
   /** The subnet. */
   readonly subnet: string;

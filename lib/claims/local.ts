@@ -155,7 +155,7 @@ function useAgain(records: ClaimRecords, freed: AddressRecord, request: Request)
   records.putAddress({ ...newUse(pool, address, request), block, revision });
 }
 
-/** Frees an address in use. It stays this host's until etcd is told. */
+/** Frees an address in use. This host still has it until etcd is told. */
 export function free(records: ClaimRecords, pool: string, address: string): void {
   const hex = hexOf(parseAddress(address));
   const record = records.address(pool, hex);

@@ -7,7 +7,7 @@ import {
 } from "../../../lib/driver/ipam_options.ts";
 
 function read(words: string[], environment: Record<string, string> = {}) {
-  return readIpamOptions(words, { folder: "/work", environment });
+  return readIpamOptions(words, { folder: "/site", environment });
 }
 
 /** The messages of what is wrong with words. */
@@ -26,7 +26,7 @@ Deno.test("one word may have several options, and endpoints commas between them"
         endpoints: ["https://a:2379", "https://b:2379"],
         prefix: "/x/y",
         user: "u",
-        passwordFile: "/work/pw",
+        passwordFile: "/site/pw",
       },
     },
   );
@@ -39,7 +39,7 @@ Deno.test("a path is made absolute, and may have a comma", () => {
       ok: true,
       access: {
         endpoints: ["https://a:2379"],
-        ca: "/work/tls/ca,1.pem",
+        ca: "/site/tls/ca,1.pem",
         cert: "/c.pem",
         key: "/k.pem",
       },
@@ -66,7 +66,7 @@ Deno.test("all that is wrong is said at once", () => {
     'The IPAM option "nonsense" is not valid: write NAME=VALUE',
     'The IPAM option "ca=" is not valid: write NAME=VALUE',
     'The etcd option endpoints "" is not valid: give at least one: https://10.0.0.1:2379',
-    'The etcd option cert "/work/c" is not valid: give the file of its key too',
+    'The etcd option cert "/site/c" is not valid: give the file of its key too',
     'The etcd option user "u" is not valid: give the file of the password too',
     'The etcd option prefix "ipvlan" is not valid: write it like /ipvlan or /ipvlan/site-2',
   ]);
