@@ -39,16 +39,14 @@ export interface Watching {
 export async function* watchClaims(watching: Watching): AsyncGenerator<SharedChange> {
   const { signal } = watching;
   while (!signal.aborted) {
-    let reason = "the connection ended";
     try {
+      // If its connection ends, the next one says what is wrong, or that nothing is.
       yield* watchOnce(watching);
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof IpvlanError)) throw error;
-      reason = error.message;
+      yield { kind: "broken", reason: error.message };
     }
-    if (signal.aborted) return;
-    yield { kind: "broken", reason };
     await pause(PAUSE, signal);
   }
 }
