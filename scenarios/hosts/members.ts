@@ -108,6 +108,8 @@ const members: Scenario[] = engineScenario(
       ...whileCut as [Finding, Finding],
       ...withoutLeader,
       await stops(one, at(5)),
+      await one.agentSays(/^ipvlan: etcd is out of reach/),
+      await two.agentSays(/^ipvlan: etcd is out of reach/),
       await reaches("host1-first", at(4)),
       await reaches("host1-cut", first),
       await givesOfItsOwn(one),

@@ -8,6 +8,7 @@ import { ping } from "../../lib/check/ping.ts";
 import { engineScenario, type Scenario } from "../kit/mod.ts";
 import type { PoolHost } from "../kit/pool_host.ts";
 import { CREATE_LINE, LAN, PoolWorld } from "../kit/pool_world.ts";
+import { withinASecond } from "./routes.ts";
 
 /** How many sandboxes each host makes. */
 const COUNT = 100;
@@ -45,15 +46,30 @@ async function haveOwnAddresses(world: PoolWorld): Promise<Finding> {
   };
 }
 
-/** Waits until a sandbox's hosts file has as many names as there are sandboxes, for 10 seconds. */
-async function untilNamed(sandbox: string): Promise<string> {
+/** How long to wait for names, in milliseconds: many times what it takes. */
+const DEADLINE = 10_000;
+
+/** Reads a sandbox's hosts file at each change, until it has what it should, or the time is up. */
+async function untilNamed(sandbox: string, isNamed: (text: string) => boolean): Promise<string> {
   const path = `/etc/netns/${sandbox}/hosts`;
-  for (let tries = 0; tries < 200; tries++) {
-    const lines = (await Deno.readTextFile(path)).split("\n").filter((line) => /^192/.test(line));
-    if (lines.length >= 2 * COUNT) break;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+  using watcher = Deno.watchFs(path);
+  const timer = setTimeout(() => watcher.close(), DEADLINE);
+  try {
+    let text = await Deno.readTextFile(path);
+    if (isNamed(text)) return text;
+    for await (const _change of watcher) {
+      text = await Deno.readTextFile(path);
+      if (isNamed(text)) break;
+    }
+    return text;
+  } finally {
+    clearTimeout(timer);
   }
-  return await Deno.readTextFile(path);
+}
+
+/** Whether a hosts file has a name for each sandbox of both hosts. */
+function hasAll(text: string): boolean {
+  return text.split("\n").filter((line) => line.startsWith("192")).length >= 2 * COUNT;
 }
 
 /** Checks that each sandbox's hosts file has the address of every other one. */
@@ -64,7 +80,7 @@ async function knowAllNames(world: PoolWorld): Promise<Finding> {
   let sample = "";
   for (const list of lists) {
     for (const sandbox of list.keys()) {
-      const text = await untilNamed(sandbox);
+      const text = await untilNamed(sandbox, hasAll);
       sample ||= text;
       const known = new Set(text.split("\n").map((line) => line.split(" ").slice(0, 2).join(" ")));
       const missing = wanted.filter(([name, address]) => !known.has(`${address} ${name}`));
@@ -106,6 +122,34 @@ async function reachNext(world: PoolWorld): Promise<Finding> {
   };
 }
 
+/** Checks that a new sandbox of one host is found by name from one of the other, and how soon. */
+async function isSoonFound({ hosts: [one, two] }: PoolWorld): Promise<Finding> {
+  const [name, from] = [`${one.name}-late`, `${two.name}-0`];
+  const named = untilNamed(from, (text) => text.includes(` ${name}`))
+    .then((text) => ({ text, at: performance.now() }));
+  await one.make(name, "lan");
+  const made = { line: `ipvlan run -d --net=lan --name=${name}`, at: performance.now() };
+  const { text, at } = await named;
+  const { command, output, reply } = await ping(from, name, { seconds: 5 });
+  const line = reply ? `an answer of ${reply.from}` : output;
+  const found = withinASecond(
+    `${from} finds ${name} by name`,
+    made,
+    { line, at: performance.now() },
+    command,
+  );
+  const entry = text.split("\n").find((line) => line.includes(` ${name}`)) ?? "no such name";
+  return {
+    ...found,
+    held: found.held && reply !== undefined,
+    evidence: [...found.evidence, {
+      command: `cat /etc/netns/${from}/hosts`,
+      // The claim is told to etcd before the sandbox is ready.
+      output: `at ${Math.round(at - made.at)} ms: ${entry}`,
+    }],
+  };
+}
+
 const names: Scenario[] = engineScenario(
   "shared-names",
   "Two hosts, one pool in a three-node etcd: 200 addresses, and names across hosts",
@@ -123,6 +167,7 @@ const names: Scenario[] = engineScenario(
       await haveOwnAddresses(world),
       await knowAllNames(world),
       await reachNext(world),
+      await isSoonFound(world),
     );
   },
 );

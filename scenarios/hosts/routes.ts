@@ -43,14 +43,23 @@ export async function startDaemon(
     : await world.startBird(host, config);
 }
 
-/** Checks that one change follows another within a second. */
-export function withinASecond(sentence: string, first: RouteChange, then: RouteChange): Finding {
+/**
+ * Checks that one change follows another within a second.
+ *
+ * @param command What shows the changes.
+ */
+export function withinASecond(
+  sentence: string,
+  first: RouteChange,
+  then: RouteChange,
+  command = "ip monitor route",
+): Finding {
   const after = Math.round(then.at - first.at);
   const output = [`here at 0 ms: ${first.line}`, `there at ${after} ms: ${then.line}`];
   return {
     sentence: `${sentence} within a second: after ${after} ms`,
     held: after < 1000,
-    evidence: [{ command: "ip monitor route", output: output.join("\n") }],
+    evidence: [{ command, output: output.join("\n") }],
   };
 }
 

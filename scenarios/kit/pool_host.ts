@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import type { Finding } from "../../lib/check/mod.ts";
 import type { SandboxDetails } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { eachLine } from "../../lib/iproute2/spawn.ts";
@@ -39,6 +40,9 @@ export class PoolHost implements AsyncDisposable {
   #driver: Deno.ChildProcess | undefined;
   #writer: WritableStreamDefaultWriter<Uint8Array> | undefined;
   #agent: Deno.ChildProcess | undefined;
+  /** What its agent has printed. */
+  #said: string[] = [];
+  #heard = Promise.withResolvers<void>();
   #pending = new Map<number, PromiseWithResolvers<unknown>>();
   #calls = 0;
 
@@ -67,16 +71,42 @@ export class PoolHost implements AsyncDisposable {
     await this.#plug(this.netns);
     this.#driver = this.#spawn([
       ...[Deno.execPath(), "run", "-A", "--no-check", "--cached-only", CHILD],
-    ], "piped");
+    ], { stdin: "piped", stdout: "piped" });
     this.#writer = this.#driver.stdin.getWriter();
     this.#follow(this.#driver);
-    this.#agent = this.#spawn([...ipvlanCommand(), "agent"], "null");
+    this.#agent = this.#spawn([...ipvlanCommand(), "agent"], { stdin: "null", stderr: "piped" });
+    this.#listen(this.#agent);
   }
 
-  #spawn(command: readonly string[], input: "piped" | "null"): Deno.ChildProcess {
+  #spawn(command: readonly string[], streams: Deno.CommandOptions): Deno.ChildProcess {
     const [program = "", ...args] = [...this.under, ...command];
-    const output = input === "piped" ? "piped" : "inherit";
-    return new Deno.Command(program, { args, stdin: input, stdout: output }).spawn();
+    return new Deno.Command(program, { args, ...streams }).spawn();
+  }
+
+  /** Keeps what the agent prints. */
+  async #listen(agent: Deno.ChildProcess): Promise<void> {
+    await eachLine(agent.stderr, (line) => {
+      this.#said.push(line);
+      this.#heard.resolve();
+      this.#heard = Promise.withResolvers();
+    });
+  }
+
+  /** Checks that the last line of its agent matches, and waits up to 30 seconds for that. */
+  async agentSays(pattern: RegExp): Promise<Finding> {
+    let isOver = false;
+    const timer = setTimeout(() => {
+      isOver = true;
+      this.#heard.resolve();
+    }, 30_000);
+    const isSaid = () => pattern.test(this.#said.at(-1) ?? "");
+    while (!isSaid() && !isOver) await this.#heard.promise;
+    clearTimeout(timer);
+    return {
+      sentence: `The agent of ${this.name} says so`,
+      held: isSaid(),
+      evidence: [{ command: "ipvlan agent", output: this.#said.join("\n") }],
+    };
   }
 
   /** Takes the answers of the driver's process. When it ends, the calls that wait fail. */
