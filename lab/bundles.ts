@@ -207,6 +207,23 @@ export const BUNDLES = {
     memory: 512,
     folders: ["/etc/bird"],
   },
+  systemd: {
+    what: "systemd 252, of Debian 12",
+    megabytes: 6,
+    packages: {
+      bookworm: [
+        ...["systemd", "libsystemd-shared", "libsystemd0", "libcryptsetup12", "libfdisk1"],
+        ...["libkmod2", "libp11-kit0", "libffi8", "libseccomp2", "libgcrypt20", "libgpg-error0"],
+        ...["libargon2-1", "libdevmapper1.02.1", "libjson-c5", "libaudit1", "libcap-ng0"],
+      ],
+    },
+    modules: [],
+    memory: 512,
+    // The machine's own units do not start.
+    folders: ["/etc/systemd"],
+    // At its start, systemd would clean /tmp, which has the folders of the run (tmpfiles.d(5)).
+    links: { "/etc/tmpfiles.d/tmp.conf": "/dev/null" },
+  },
 } as const satisfies Record<string, Bundle>;
 
 /** The name of a bundle. */

@@ -51,7 +51,7 @@ export class NativeEngine implements Engine {
       attempts: [{ name: this.name, why, advice }],
     });
     if (programs) {
-      return cannot("it cannot bring programs along, as its files are this machine's own");
+      return cannot("native cannot bring programs along, as its files are this machine's own");
     }
     if (wantedKernel) return cannot("another kernel is asked for");
     if (Deno.build.os !== "linux") return cannot(`this machine runs ${Deno.build.os}, not Linux`);

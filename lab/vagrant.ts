@@ -40,7 +40,7 @@ export class VagrantEngine implements Engine {
       ok: false,
       attempts: [{ name: this.name, why, advice }],
     });
-    if (programs) return cannot("it cannot bring programs along", "leave out --with");
+    if (programs) return cannot("vagrant cannot bring programs along", "leave out --with");
     if (kernel) return cannot("it runs the kernel of its box", "choose a box with LAB_BOX");
     if (modules.length > 0) {
       return cannot("it cannot know the modules of its box", "leave out --needs");
