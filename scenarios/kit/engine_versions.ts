@@ -28,6 +28,8 @@ const PROGRAMS: Readonly<Record<BundleName, readonly Program[]>> = {
   // BIRD prints its version on standard error.
   bird: [{ name: "BIRD", command: ["sh", "-c", "bird --version 2>&1"] }],
   frr: [{ name: "FRR", command: ["/usr/lib/frr/zebra", "--version"] }],
+  // The first line is "systemd 252 (252.39-1)".
+  systemd: [{ name: "systemd", command: ["systemctl", "--version"] }],
 };
 
 /** The programs of bundles with the versions that they tell: `Podman 5.4.2`. */
