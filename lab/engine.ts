@@ -6,6 +6,7 @@
 import type { Attempt } from "./errors.ts";
 import type { KernelChoice } from "./kernels.ts";
 import type { Programs } from "./packages.ts";
+import type { WireEnd } from "./wire.ts";
 
 /** The names that `--engine` takes, in the order in which the lab tries them. */
 export const ENGINE_NAMES = ["native", "uml", "qemu", "vagrant"] as const;
@@ -50,6 +51,12 @@ export interface Job extends Requirements {
    * tells its path inside.
    */
   share?: string;
+  /**
+   * The wires that the guest has, each as a link. Only an engine with guests on this machine has some.
+   *
+   * @default {[]}
+   */
+  wires?: readonly WireEnd[];
   /**
    * How many such jobs run at once, including this one. They divide the machine's memory.
    *

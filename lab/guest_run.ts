@@ -15,6 +15,7 @@ import { programVariables } from "./packages.ts";
 import { linkTools, readScript } from "./run_folder.ts";
 import { assignments } from "./shell.ts";
 import { terminalSize, useTerminal } from "./terminal.ts";
+import type { WireEnd } from "./wire.ts";
 
 /** The modules that every scenario needs. The kernel loads others on demand, by kind of link. */
 const MODULES: readonly string[] = ["dummy", "8021q", "ipvlan", "veth", "bridge"];
@@ -40,6 +41,8 @@ export interface Guest {
   busybox: string;
   /** The path of radvd. */
   radvd: string;
+  /** The modules of wires. */
+  wireModules: readonly string[];
   /** The devices of the streams. */
   devices: Devices;
   /** What the user can do when it does not boot. */
@@ -56,6 +59,8 @@ export interface Start {
   shares: string[];
   /** Whether it runs an interactive shell on the first terminal. */
   shell: boolean;
+  /** The wires to other guests. */
+  wires: readonly WireEnd[];
   /** Whether standard output and standard error are terminals, each. */
   terminals: { out: boolean; err: boolean };
 }
@@ -78,6 +83,7 @@ export async function runGuest(
   const start: Start = {
     run,
     shares: [run, ...job.share === undefined ? [] : [job.share]],
+    wires: job.wires ?? [],
     shell,
     terminals: { out: Deno.stdout.isTerminal(), err: Deno.stderr.isTerminal() },
   };
@@ -139,7 +145,7 @@ async function passOn(from: ReadableStream<Uint8Array>, to: typeof Deno.stdout):
 /** Writes the files of a run: the tools, `init.sh`, `init.conf` and `command.sh`. */
 async function prepare(job: Job, guest: Guest, start: Start): Promise<void> {
   const { engine, modules, busybox, radvd, devices } = guest;
-  const { run, shares, shell, terminals } = start;
+  const { run, shares, wires, shell, terminals } = start;
   const { replace = [], add = [], libc = [] } = job.programs ?? {};
   const files = [busybox, radvd, ...replace, ...add].concat(libc);
   const needed = [...neededFolders(job), modules, ...files.map((path) => dirname(path))];
@@ -161,7 +167,8 @@ async function prepare(job: Job, guest: Guest, start: Start): Promise<void> {
       PROGRAMS,
       MODULES: modules,
       OVERLAY_MODULES: guest.overlayModules,
-      LOAD: [...MODULES, ...job.modules],
+      LOAD: [...MODULES, ...wires.length > 0 ? guest.wireModules : [], ...job.modules],
+      WIRES: wires.flatMap(({ name, mac }) => [name, mac]),
       KEEP: keptFolders(needed, ["/tmp", "/run"]),
       SHARE: shares,
       SHARE_TYPE: devices.share,

@@ -23,6 +23,12 @@ export interface GuestJob {
   bundles: readonly BundleName[];
   /** The command. */
   command: string[];
+  /**
+   * The command that runs meanwhile in a second guest, which wires connect with this one.
+   *
+   * @default {undefined} There is no second guest.
+   */
+  second?: string[];
   /** A folder that the command can write to. */
   share: string;
   /** How many guests run at once. */
@@ -61,6 +67,7 @@ export async function runGuestScenarios(
   const program = scenariosProgram(suite);
   await cacheScenarios(program);
   const guests = await listGuests(program, names);
+  for (const { second } of guests) if (second !== undefined) await cacheScenarios(second);
   // One after another: each says first what it fetches, and two apt-get cannot run at once.
   for (const { bundles } of guests) await lab.fetchFor(bundles);
   return await withShare(async (share) => {
@@ -68,15 +75,18 @@ export async function runGuestScenarios(
     const silence = new AbortController();
     const words = ["--tell", share, "--json", report, ...names];
     const printer = startPrinter(program, words, { quiet: false, signal: silence.signal });
-    const jobsAtOnce = await lab.maxGuests(Math.min(guests.length, navigator.hardwareConcurrency));
-    const queue = [...guests];
-    const runQueue = async () => {
+    const runQueue = async (queue: NeededGuest[], jobsAtOnce: number) => {
       for (let guest = queue.shift(); guest && !signal.aborted; guest = queue.shift()) {
-        const { name } = guest;
-        const options = ["--share", share, "--guest", name, ...names];
-        const command = ["deno", "run", "-A", "--cached-only", program, ...options];
+        const { name, bundles, second } = guest;
         try {
-          const status = await lab.runGuest({ ...guest, command, share, jobsAtOnce });
+          const status = await lab.runGuest({
+            name,
+            bundles,
+            command: denoCommand(program, "--share", share, "--guest", name, ...names),
+            second: second === undefined ? undefined : denoCommand(second),
+            share,
+            jobsAtOnce,
+          });
           if (status !== 0) {
             lab.say(`${name}: the scenarios ended with status ${status}; see above`);
           }
@@ -86,7 +96,14 @@ export async function runGuestScenarios(
         }
       }
     };
-    const queues = await Promise.allSettled(Array.from({ length: jobsAtOnce }, runQueue));
+    const single = guests.filter(({ second }) => second === undefined);
+    const jobsAtOnce = await lab.maxGuests(Math.min(single.length, navigator.hardwareConcurrency));
+    const queues = await Promise.allSettled(
+      Array.from({ length: jobsAtOnce }, () => runQueue(single, jobsAtOnce)),
+    );
+    // One pair after another: it already is two guests at once.
+    const pairs = guests.filter(({ second }) => second !== undefined);
+    queues.push(...await Promise.allSettled([runQueue(pairs, 2)]));
     if (signal.aborted) silence.abort();
     await Deno.writeTextFile(`${share}/ended`, "");
     const { code } = await printer.status;
@@ -97,11 +114,19 @@ export async function runGuestScenarios(
   });
 }
 
+/** A guest that scenarios need. */
+interface NeededGuest extends Pick<GuestJob, "name" | "bundles"> {
+  /** The program of the second guest. */
+  second?: string;
+}
+
+/** The command line that runs a program in a guest, which has no network. */
+function denoCommand(program: string, ...words: string[]): string[] {
+  return ["deno", "run", "-A", "--cached-only", program, ...words];
+}
+
 /** Asks the scenarios which guests they need. */
-async function listGuests(
-  program: string,
-  names: readonly string[],
-): Promise<Pick<GuestJob, "name" | "bundles">[]> {
+async function listGuests(program: string, names: readonly string[]): Promise<NeededGuest[]> {
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", program, "--guests", ...names],
     stdin: "null",

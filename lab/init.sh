@@ -77,6 +77,15 @@ options bonding max_bonds=0' > /etc/modprobe.d/ipvlan-lab.conf
 eval "set -- $LOAD"
 "$BUSYBOX" modprobe -a "$@"
 echo lab > /proc/sys/kernel/hostname
+# The kernel numbers the links of the wires. We find them by their MAC addresses.
+eval "set -- $WIRES"
+while [ $# != 0 ]; do
+  for link in /sys/class/net/*; do
+    read -r mac < "$link/address"
+    [ "$mac" != "$2" ] || "$BUSYBOX" ip link set "${link##*/}" name "$1"
+  done
+  shift 2
+done
 # Copy the programs that the lab brings, so that any user of the guest can run them. Only the owner
 # may be able to read the folder of this run and the cache.
 "$BUSYBOX" mkdir -p "$PROGRAMS"

@@ -17,6 +17,7 @@ import type { DebianKernel, KernelChoice } from "./kernels.ts";
 import { exists } from "./machine.ts";
 import { NativeEngine } from "./native.ts";
 import { findPrograms } from "./packages.ts";
+import { runPair } from "./pair.ts";
 import { QemuEngine } from "./qemu.ts";
 import { listScenarios, runScenarios } from "./scenarios.ts";
 import { UmlEngine, type UmlFacts } from "./uml.ts";
@@ -117,14 +118,18 @@ async function runInGuests(
   using interrupt = new Interrupt();
   const { signal } = interrupt;
   const fetchFor = (bundles: readonly BundleName[]) => findPrograms(bundles, { say, signal });
-  const runGuest = async ({ name, bundles, ...job }: GuestJob) => {
-    const sayFor = (line: string) => say(`${name}: ${line}`);
+  const runGuest = async ({ name, bundles, second, ...rest }: GuestJob) => {
+    const sayFor = (line: string) => say(`${name}${second ? ", in two guests" : ""}: ${line}`);
     const modules = [...new Set([...request.modules, ...bundleModules(bundles)])];
     const programs = await fetchFor(bundles);
     const requirements: Requirements = { modules, kernel, programs, signal };
+    const job = { ...rest, ...requirements, cwd: Deno.cwd() };
     return await runInFirst([new UmlEngine(sayFor, facts), new QemuEngine(sayFor)], {
       wanted,
-      run: (engine) => engine.run({ ...job, ...requirements, cwd: Deno.cwd() }),
+      run: (engine) =>
+        second
+          ? runPair(engine, job, { ...job, command: second, share: undefined })
+          : engine.run(job),
       say: sayFor,
       requirements,
     });

@@ -133,6 +133,7 @@ async function boot(job: Job, setup: BootSetup): Promise<number> {
     // The initrd has loaded them.
     overlayModules: [],
     ...tools,
+    wireModules: ["virtio_net"],
     devices: QEMU_DEVICES,
     advice: kernel.advice,
     command: (start) => qemuCommand(qemu, { accelerator, ...kernel, memory }, start),

@@ -5,6 +5,7 @@
  */
 import type { Devices } from "./guest_boot.ts";
 import type { Start } from "./guest_run.ts";
+import type { WireEnd } from "./wire.ts";
 
 /** The devices of the streams in QEMU: two consoles, and three serial ports. */
 export const QEMU_DEVICES: Devices = {
@@ -71,7 +72,7 @@ export interface QemuOptions {
 export function qemuCommand(
   qemu: readonly string[],
   { accelerator, kernel, initrd, memory }: QemuOptions,
-  { run, shares, shell, terminals }: Start,
+  { run, shares, wires, shell, terminals }: Start,
 ): string[] {
   // A shell's terminal is QEMU's own standard input and output.
   const words = shell ? ["sh", "-c", 'exec "$@" >&3', "sh", ...qemu] : qemu;
@@ -88,6 +89,7 @@ export function qemuCommand(
     ...["-serial", `file:${escape(`${run}/console`)}`],
     ...folder("root", "/", ",readonly=on"),
     ...shares.flatMap((path, index) => folder(`share${index}`, path, "")),
+    ...wires.flatMap(wire),
     ...["-device", "virtio-serial-pci"],
     ...[...out, ...err, ...size, ...none("out-console"), ...none("err-console")],
     ...["-device", `virtconsole,chardev=${shell || terminals.out ? "out" : "out-console"}`],
@@ -102,6 +104,15 @@ export function qemuCommand(
 function folder(tag: string, path: string, more: string): string[] {
   const options = `local,id=${tag},path=${escape(path)},security_model=none,multidevs=remap${more}`;
   return ["-fsdev", options, "-device", `virtio-9p-pci,fsdev=${tag},mount_tag=${tag}`];
+}
+
+/** A network card at the end of a wire. */
+function wire({ fd, mac }: WireEnd, index: number): string[] {
+  const id = `wire${index}`;
+  return [
+    ...["-netdev", `socket,id=${id},fd=${fd}`],
+    ...["-device", `virtio-net-pci,netdev=${id},mac=${mac},romfile=`],
+  ];
 }
 
 /** A character device that writes to a file. */

@@ -54,10 +54,11 @@ async function runUml(job: Job, files: UmlFiles): Promise<number> {
     ...files,
     engine: "uml",
     overlayModules: overlay.map((path) => `${files.modules}/${path}`),
+    wireModules: [],
     devices: UML_DEVICES,
-    command: ({ run, shell }) => [
+    command: ({ run, wires, shell }) => [
       ...["taskset", "-c", `${claim.cpu}`, ...preloadWords(files), files.kernel],
-      ...kernelCommandLine({ memory: memory.size, run, shell, ...files }),
+      ...kernelCommandLine({ memory: memory.size, run, wires, shell, ...files }),
     ],
   };
   return await withRunFolder((run) => runGuest(job, guest, run, { TMPDIR: memory.path }));

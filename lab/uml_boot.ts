@@ -5,6 +5,7 @@
  */
 import { MissingError } from "./errors.ts";
 import type { Devices } from "./guest_boot.ts";
+import type { WireEnd } from "./wire.ts";
 
 /** The devices of the streams in User-Mode Linux: its consoles, which pass every byte on. */
 export const UML_DEVICES: Devices = {
@@ -24,6 +25,8 @@ export interface KernelOptions {
   run: string;
   /** The path of busybox. */
   busybox: string;
+  /** The wires, each as a link. */
+  wires: readonly WireEnd[];
   /** Whether it runs an interactive shell on the first console. */
   shell: boolean;
   /** Whether the kernel has the option `seccomp=`. Others would pass it on to their first process. */
@@ -38,7 +41,7 @@ export interface KernelOptions {
  * @throws {MissingError} if a path has a space, which ends a word on the kernel's command line.
  */
 export function kernelCommandLine(
-  { memory, run, busybox, shell, seccomp }: KernelOptions,
+  { memory, run, busybox, wires, shell, seccomp }: KernelOptions,
 ): string[] {
   for (const path of [run, busybox]) {
     if (/\s/.test(path)) {
@@ -68,6 +71,10 @@ export function kernelCommandLine(
     shell ? "con1=fd:5,null" : "con1=null,fd:4",
     "con2=null,fd:1",
     "console=tty2",
+    ...wires.map(({ fd, mac }, index) =>
+      // Without an MTU, it would be 65535.
+      `vec${index}:transport=fd,fd=${fd},mac=${mac},mtu=1500`
+    ),
     `init=${busybox}`,
     "--",
     "sh",

@@ -12,6 +12,7 @@ import names from "./names.ts";
 import routes from "./routes.ts";
 import sharedPool from "./shared_pool.ts";
 import swarm from "./swarm.ts";
+import twoKernels from "./two_kernels.ts";
 
 // In the order of their statements.
 const scenarios = [
@@ -23,6 +24,7 @@ const scenarios = [
   ...ipv6,
   ...swarm,
   ...sharedPool,
+  ...twoKernels,
 ];
 
 if (import.meta.main) Deno.exit(await main(scenarios, Deno.args, SUITES.hosts));

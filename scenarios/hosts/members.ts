@@ -4,8 +4,9 @@
  * @module
  */
 import { type Finding, reaches } from "../../lib/check/mod.ts";
+import { CallError } from "../kit/calls.ts";
 import { engineScenario, type Scenario } from "../kit/mod.ts";
-import { CallError, type PoolHost } from "../kit/pool_host.ts";
+import type { SharingHost } from "../kit/pool_host.ts";
 import { CREATE_LINE, LAN, MEMBER_NAMES, type MemberName, PoolWorld } from "../kit/pool_world.ts";
 
 /** How many addresses a block of a /24 has. */
@@ -14,7 +15,7 @@ const BLOCK = 16;
 /** Makes sandboxes, all of which need a new answer of etcd: their addresses are in nobody's block. */
 async function goesOn(
   sentence: string,
-  host: PoolHost,
+  host: SharingHost,
   made: Record<string, string>,
 ): Promise<Finding> {
   const outputs: string[] = [];
@@ -39,7 +40,7 @@ function otherBlock(addresses: readonly string[]): number {
 }
 
 /** Checks that an address that needs etcd is refused within 5 seconds, with what is wrong. */
-async function stops(host: PoolHost, address: string): Promise<Finding> {
+async function stops(host: SharingHost, address: string): Promise<Finding> {
   let output = "it was made";
   let held = false;
   try {
@@ -58,7 +59,7 @@ async function stops(host: PoolHost, address: string): Promise<Finding> {
 }
 
 /** Checks that a host still gives the addresses that it keeps. */
-async function givesOfItsOwn(host: PoolHost): Promise<Finding> {
+async function givesOfItsOwn(host: SharingHost): Promise<Finding> {
   const name = `${host.name}-own`;
   await host.make(name, "lan");
   const address = (await host.sandboxes()).get(name)!;

@@ -9,7 +9,8 @@ import type { Family } from "../../lib/ipam/address.ts";
 import type { RoutingDaemon } from "../../lib/routing/config.ts";
 import { run } from "../../lib/check/finding.ts";
 import { engineScenario, type Scenario, type StatementId, type Tour } from "../kit/mod.ts";
-import { LAN, LAN_ADDRESS, type RoutedHost, RoutedHosts, TOR } from "../kit/routed_hosts.ts";
+import type { RoutedHost } from "../kit/routed_host.ts";
+import { LAN, LAN_ADDRESS, RoutedHosts, TOR } from "../kit/routed_hosts.ts";
 import { literal, startDaemon, withinASecond } from "./routes.ts";
 
 /** What differs between the families. */
@@ -52,20 +53,20 @@ export async function move(
   const { tor, torRoutes } = world;
   const [one, two] = world.hosts;
   const { options, subnet, ranges, addresses, moved, address, unused } = FAMILIES[family];
-  await using _first = await startDaemon(tour, world, one, daemon);
-  await using _second = await startDaemon(tour, world, two, "frr");
+  await startDaemon(tour, one, daemon);
+  await startDaemon(tour, two, "frr");
   const create = `ipvlan network create -d ipvlan ${options} -o parent=eth0 -o ipvlan_mode=l3 ` +
     "-o advertise=address";
-  await tour.perform(`${create} --ip-range=${ranges[0]} each`, one.under);
-  await tour.perform(`${create} --ip-range=${ranges[1]} each`, two.under);
-  await tour.perform("ipvlan run -d --net=each --name=s1", one.under);
-  await tour.perform("ipvlan run -d --net=each --name=s2", two.under);
+  await tour.perform(`${create} --ip-range=${ranges[0]} each`, one);
+  await tour.perform(`${create} --ip-range=${ranges[1]} each`, two);
+  await tour.perform("ipvlan run -d --net=each --name=s1", one);
+  await tour.perform("ipvlan run -d --net=each --name=s2", two);
   const runMoved = `ipvlan run -d --net=each ${moved} --name=m`;
-  await tour.perform(runMoved, one.under);
+  await tour.perform(runMoved, one);
   const isRoute = new RegExp(`^(unreachable )?${literal(address)} `);
   await torRoutes.until(isRoute);
-  await two.routes.until(isRoute);
-  await one.routes.until(new RegExp(`^${literal(addresses[1])} `));
+  await two.untilRoute(isRoute);
+  await one.untilRoute(new RegExp(`^${literal(addresses[1])} `));
   await tour.show("ip", "-n", TOR!, `-${family}`, "route");
   await tour.holds(
     id,
@@ -83,13 +84,14 @@ export async function move(
     },
   );
 
-  await tour.perform("ipvlan rm m", one.under);
+  await tour.perform("ipvlan rm m", one);
   await torRoutes.until(new RegExp(`^Deleted ${literal(address)} `));
-  for (const monitor of [torRoutes, one.routes, two.routes]) monitor.forget();
-  await tour.perform(runMoved, two.under);
-  const here = await two.routes.until(new RegExp(`^unreachable ${literal(address)} `));
+  torRoutes.forget();
+  for (const host of world.hosts) await host.forgetRoutes();
+  await tour.perform(runMoved, two);
+  const here = await two.untilRoute(new RegExp(`^unreachable ${literal(address)} `));
   const there = await torRoutes.until(isRoute);
-  const other = await one.routes.until(isRoute);
+  const other = await one.untilRoute(isRoute);
   await tour.holds(
     id,
     withinASecond("The router knows where the sandbox is now", here, there),
@@ -105,9 +107,9 @@ export async function move(
   await tor.route.add({ dst: unused, via: via!, dev: "host1" });
   const cover = `unreachable ${subnet} proto kernel metric 118`;
   await tour.holds(id, loops(false, one, unused));
-  await tour.perform(`ip -${family} route del ${cover}`, one.under);
+  await tour.perform(`ip -${family} route del ${cover}`, one);
   await tour.holds(id, loops(true, one, unused));
-  await tour.perform("ipvlan restore", one.under);
+  await tour.perform("ipvlan restore", one);
   await tour.holds(id, loops(false, one, unused));
 }
 

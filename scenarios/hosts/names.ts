@@ -4,22 +4,22 @@
  * @module
  */
 import type { Finding } from "../../lib/check/mod.ts";
-import { ping } from "../../lib/check/ping.ts";
-import { engineScenario, type Scenario } from "../kit/mod.ts";
-import type { PoolHost } from "../kit/pool_host.ts";
+import { engineScenario, type Scenario, type StatementId, type Tour } from "../kit/mod.ts";
+import type { SharingHost } from "../kit/pool_host.ts";
 import { CREATE_LINE, LAN, PoolWorld } from "../kit/pool_world.ts";
+import type { SecondKernel } from "../kit/second_kernel.ts";
 import { withinASecond } from "./routes.ts";
 
 /** How many sandboxes each host makes. */
 const COUNT = 100;
 
 /** The names of a host's sandboxes. */
-function namesOn({ name }: PoolHost): string[] {
+function namesOn({ name }: SharingHost): string[] {
   return Array.from({ length: COUNT }, (_, index) => `${name}-${index}`);
 }
 
 /** Makes all sandboxes of a host, some at once: an emulated machine has one processor for all hosts. */
-async function makeAll(host: PoolHost): Promise<void> {
+async function makeAll(host: SharingHost): Promise<void> {
   const names = namesOn(host);
   const worker = async () => {
     for (let name = names.shift(); name !== undefined; name = names.shift()) {
@@ -46,41 +46,16 @@ async function haveOwnAddresses(world: PoolWorld): Promise<Finding> {
   };
 }
 
-/** How long to wait for names, in milliseconds: many times what it takes. */
-const DEADLINE = 10_000;
-
-/** Reads a sandbox's hosts file at each change, until it has what it should, or the time is up. */
-async function untilNamed(sandbox: string, isNamed: (text: string) => boolean): Promise<string> {
-  const path = `/etc/netns/${sandbox}/hosts`;
-  using watcher = Deno.watchFs(path);
-  const timer = setTimeout(() => watcher.close(), DEADLINE);
-  try {
-    let text = await Deno.readTextFile(path);
-    if (isNamed(text)) return text;
-    for await (const _change of watcher) {
-      text = await Deno.readTextFile(path);
-      if (isNamed(text)) break;
-    }
-    return text;
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** Whether a hosts file has a name for each sandbox of both hosts. */
-function hasAll(text: string): boolean {
-  return text.split("\n").filter((line) => line.startsWith("192")).length >= 2 * COUNT;
-}
-
 /** Checks that each sandbox's hosts file has the address of every other one. */
 async function knowAllNames(world: PoolWorld): Promise<Finding> {
   const lists = await Promise.all(world.hosts.map((host) => host.sandboxes()));
   const wanted = lists.flatMap((list) => [...list]);
+  const names = wanted.map(([name]) => name);
   const wrong: string[] = [];
   let sample = "";
-  for (const list of lists) {
+  for (const [index, list] of lists.entries()) {
     for (const sandbox of list.keys()) {
-      const text = await untilNamed(sandbox, hasAll);
+      const text = await world.hosts[index]!.hostsFile(sandbox, names);
       sample ||= text;
       const known = new Set(text.split("\n").map((line) => line.split(" ").slice(0, 2).join(" ")));
       const missing = wanted.filter(([name, address]) => !known.has(`${address} ${name}`));
@@ -99,17 +74,21 @@ async function knowAllNames(world: PoolWorld): Promise<Finding> {
 
 /** Checks that each sandbox reaches the next one by name, in a ring whose neighbours are on two hosts. */
 async function reachNext(world: PoolWorld): Promise<Finding> {
-  const [one, two] = world.hosts.map(namesOn);
-  const ring = one!.flatMap((name, index) => [name, two![index]!]);
+  const [one, two] = world.hosts;
+  const others = namesOn(two);
+  const ring = namesOn(one).flatMap((name, index) => [
+    { host: one, name },
+    { host: two, name: others[index]! },
+  ]);
   const results: string[] = [];
   // A few at a time, as emulated machines are slow.
   for (let start = 0; start < ring.length; start += 20) {
     results.push(
       ...await Promise.all(
-        ring.slice(start, start + 20).map(async (from, index) => {
-          const to = ring[(start + index + 1) % ring.length]!;
-          const { reply } = await ping(from, to, { seconds: 5 });
-          return `${from} ${reply ? "reaches" : "does not reach"} ${to}`;
+        ring.slice(start, start + 20).map(async ({ host, name: from }, index) => {
+          const { name: to } = ring[(start + index + 1) % ring.length]!;
+          const { held } = await host.reaches(from, to);
+          return `${from} ${held ? "reaches" : "does not reach"} ${to}`;
         }),
       ),
     );
@@ -125,23 +104,21 @@ async function reachNext(world: PoolWorld): Promise<Finding> {
 /** Checks that a new sandbox of one host is found by name from one of the other, and how soon. */
 async function isSoonFound({ hosts: [one, two] }: PoolWorld): Promise<Finding> {
   const [name, from] = [`${one.name}-late`, `${two.name}-0`];
-  const named = untilNamed(from, (text) => text.includes(` ${name}`))
-    .then((text) => ({ text, at: performance.now() }));
+  const named = two.hostsFile(from, [name]).then((text) => ({ text, at: performance.now() }));
   await one.make(name, "lan");
   const made = { line: `ipvlan run -d --net=lan --name=${name}`, at: performance.now() };
   const { text, at } = await named;
-  const { command, output, reply } = await ping(from, name, { seconds: 5 });
-  const line = reply ? `an answer of ${reply.from}` : output;
+  const { held, evidence: [ping] } = await two.reaches(from, name);
   const found = withinASecond(
     `${from} finds ${name} by name`,
     made,
-    { line, at: performance.now() },
-    command,
+    { line: ping!.output, at: performance.now() },
+    ping!.command,
   );
   const entry = text.split("\n").find((line) => line.includes(` ${name}`)) ?? "no such name";
   return {
     ...found,
-    held: found.held && reply !== undefined,
+    held: found.held && held,
     evidence: [...found.evidence, {
       command: `cat /etc/netns/${from}/hosts`,
       // The claim is told to etcd before the sandbox is ready.
@@ -150,26 +127,37 @@ async function isSoonFound({ hosts: [one, two] }: PoolWorld): Promise<Finding> {
   };
 }
 
+/**
+ * Makes sandboxes on two hosts at once. Proves a statement.
+ *
+ * @param second The kernel of the second host. By default, both are in this kernel.
+ */
+export async function shareNames(
+  tour: Tour,
+  id: StatementId,
+  second?: SecondKernel,
+): Promise<void> {
+  await using world = await PoolWorld.start(second);
+  for (const host of world.hosts) {
+    tour.step(`${host.name}: ${CREATE_LINE}`);
+    await host.call("createNetwork", LAN);
+  }
+  tour.step(`both at once: ipvlan run -d --net=lan --name=NAME (${COUNT} on each)`);
+  await Promise.all(world.hosts.map(makeAll));
+  await tour.holds(
+    id,
+    await haveOwnAddresses(world),
+    await knowAllNames(world),
+    await reachNext(world),
+    await isSoonFound(world),
+  );
+}
+
 const names: Scenario[] = engineScenario(
   "shared-names",
   "Two hosts, one pool in a three-node etcd: 200 addresses, and names across hosts",
   [["etcd"]],
-  async (tour) => {
-    await using world = await PoolWorld.start();
-    for (const host of world.hosts) {
-      tour.step(`${host.name}: ${CREATE_LINE}`);
-      await host.call("createNetwork", LAN);
-    }
-    tour.step(`both at once: ipvlan run -d --net=lan --name=NAME (${COUNT} on each)`);
-    await Promise.all(world.hosts.map(makeAll));
-    await tour.holds(
-      "HOSTS-1",
-      await haveOwnAddresses(world),
-      await knowAllNames(world),
-      await reachNext(world),
-      await isSoonFound(world),
-    );
-  },
+  (tour) => shareNames(tour, "HOSTS-1"),
 );
 
 export default names;

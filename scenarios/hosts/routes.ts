@@ -3,15 +3,16 @@
  *
  * @module
  */
+import { type CommandResult, run } from "../../lib/check/finding.ts";
 import { doesNotReach, type Finding, reaches } from "../../lib/check/mod.ts";
 import type { Family } from "../../lib/ipam/address.ts";
 import type { RoutingDaemon } from "../../lib/routing/config.ts";
-import type { Bird } from "../kit/bird.ts";
 import { failsWith, shows } from "../kit/engine_checks.ts";
-import type { Frr } from "../kit/frr.ts";
 import { engineScenario, type Scenario, type StatementId, type Tour } from "../kit/mod.ts";
 import type { RouteChange } from "../kit/route_monitor.ts";
-import { LAN, LAN_ADDRESS, type RoutedHost, RoutedHosts, TOR } from "../kit/routed_hosts.ts";
+import type { RoutedHost } from "../kit/routed_host.ts";
+import { LAN, LAN_ADDRESS, RoutedHosts, TOR } from "../kit/routed_hosts.ts";
+import type { SecondKernel } from "../kit/second_kernel.ts";
 
 /** What differs between the families. */
 const FAMILIES = {
@@ -30,17 +31,12 @@ const FAMILIES = {
 /** Starts a routing daemon on a host, with the configuration that `ipvlan` prints for it. */
 export async function startDaemon(
   tour: Tour,
-  world: RoutedHosts,
   host: RoutedHost,
   daemon: RoutingDaemon,
-): Promise<Frr | Bird> {
-  const { asn, router, under } = host;
-  const neighbors = `--neighbor ${router[4]} --neighbor ${router[6]}`;
-  const line = `ipvlan advertise --config ${daemon} --asn ${asn} ${neighbors}`;
-  const config = await tour.perform(line, under);
-  return daemon === "frr"
-    ? await world.startFrr(host, config)
-    : await world.startBird(host, config);
+): Promise<void> {
+  const neighbors = `--neighbor ${host.router[4]} --neighbor ${host.router[6]}`;
+  const line = `ipvlan advertise --config ${daemon} --asn ${host.asn} ${neighbors}`;
+  await host.startDaemon(daemon, await tour.perform(line, host));
 }
 
 /**
@@ -72,14 +68,16 @@ export function literal(text: string): string {
  * Announces the networks of two hosts. Proves a statement.
  *
  * @param daemon What runs on the first host. The other one and the router have FRR.
+ * @param second The kernel of the second host. By default, both are in this kernel.
  */
 export async function announce(
   tour: Tour,
   family: Family,
   id: StatementId,
   daemon: RoutingDaemon = "frr",
+  second?: SecondKernel,
 ): Promise<void> {
-  await using world = await RoutedHosts.start();
+  await using world = await RoutedHosts.start(second);
   const { torRoutes } = world;
   const [one, two] = world.hosts;
   const { options, subnets, addresses } = FAMILIES[family];
@@ -88,13 +86,12 @@ export async function announce(
     `ipvlan network create -d ipvlan ${options}--subnet=${subnet} -o parent=eth0 ` +
     `-o ipvlan_mode=${mode} -o advertise=${advertise}`;
   tour.note("host1 announces its whole subnet, and host2, in mode l3s, each address");
-  await tour.perform(`${create(subnets[0], "l3", "subnet")} net1`, one.under);
-  await tour.perform(`${create(subnets[1], "l3s", "address")} net2`, two.under);
-  await tour.perform("ipvlan run -d --net=net1 --name=a1", one.under);
-  await tour.perform("ipvlan run -d --net=net1 --name=a2", one.under);
-  await tour.perform("ipvlan run -d --net=net2 --name=b1", two.under);
-  await tour.perform("ipvlan run -d --net=net2 --name=b2", two.under);
-  const under = one.under.join(" ");
+  await tour.perform(`${create(subnets[0], "l3", "subnet")} net1`, one);
+  await tour.perform(`${create(subnets[1], "l3s", "address")} net2`, two);
+  await tour.perform("ipvlan run -d --net=net1 --name=a1", one);
+  await tour.perform("ipvlan run -d --net=net1 --name=a2", one);
+  await tour.perform("ipvlan run -d --net=net2 --name=b1", two);
+  await tour.perform("ipvlan run -d --net=net2 --name=b2", two);
   await tour.holds(
     id,
     failsWith(
@@ -102,51 +99,47 @@ export async function announce(
       `ip netns exec ${LAN} ping -c 1 -W 1 ${a1}`,
       /100% packet loss|unreachable/,
     ),
-    shows("ipvlan advertise lists the route", `${under} ipvlan advertise`, subnets[0]),
-    shows("ipvlan doctor says that nobody listens", `${under} ipvlan doctor; true`, "nobody"),
+    shows("ipvlan advertise lists the route", one.run("ipvlan advertise"), subnets[0]),
+    shows("ipvlan doctor says that nobody listens", one.run("ipvlan doctor; true"), "nobody"),
   );
 
-  await using first = await startDaemon(tour, world, one, daemon);
-  await using _second = await startDaemon(tour, world, two, "frr");
+  await startDaemon(tour, one, daemon);
+  await startDaemon(tour, two, "frr");
   await torRoutes.until(new RegExp(`^${literal(subnets[0])} .*via ${literal(viaOf(one, family))}`));
   await torRoutes.until(new RegExp(`^${literal(b1)} `));
   await torRoutes.until(new RegExp(`^${literal(b2)} `));
   // The router tells the other host.
-  await one.routes.until(new RegExp(`^${literal(b2)} `));
-  await two.routes.until(new RegExp(`^${literal(subnets[0])} `));
+  await one.untilRoute(new RegExp(`^${literal(b2)} `));
+  await two.untilRoute(new RegExp(`^${literal(subnets[0])} `));
   await tour.show("ip", "-n", TOR!, `-${family}`, "route");
-  const statics = (netns: string) =>
-    shows(
-      `${netns} has no static route`,
-      `ip -n ${netns} -${family} route show proto static; ` +
-        `ip -n ${netns} -${family} route show proto boot`,
-      /^$/,
-    );
+  const staticRoutes = `ip -${family} route show proto static; ip -${family} route show proto boot`;
+  const noStatics = (netns: string, lines: Promise<CommandResult>) =>
+    shows(`${netns} has no static route`, lines, /^$/);
   await tour.holds(
     id,
-    reaches("a1", b1),
-    reaches("b1", a1),
-    reaches("a1", LAN_ADDRESS[family]),
-    reaches("b1", LAN_ADDRESS[family]),
+    one.reaches("a1", b1),
+    two.reaches("b1", a1),
+    one.reaches("a1", LAN_ADDRESS[family]),
+    two.reaches("b1", LAN_ADDRESS[family]),
     reaches(LAN, a1),
     reaches(LAN, b1),
     // What it costs.
-    doesNotReach(one.netns, a1, { control: LAN }),
-    doesNotReach(two.netns, b1, { control: LAN }),
-    statics(TOR!),
-    statics(one.netns),
-    statics(two.netns),
+    one.doesNotReach(one.netns, a1, { control: "a2" }),
+    two.doesNotReach(two.netns, b1, { control: "b2" }),
+    noStatics(TOR!, run("ip", "netns", "exec", TOR!, "sh", "-c", staticRoutes)),
+    noStatics(one.netns, one.run(staticRoutes)),
+    noStatics(two.netns, two.run(staticRoutes)),
     failsWith(
       "ipvlan doctor has no complaint about routes any more",
-      `${under} ipvlan doctor | grep nobody`,
+      one.run("ipvlan doctor | grep nobody"),
     ),
   );
 
   torRoutes.forget();
-  two.routes.forget();
-  await tour.perform("ipvlan rm b2", two.under);
+  await two.forgetRoutes();
+  await tour.perform("ipvlan rm b2", two);
   const gone = new RegExp(`^Deleted (unreachable )?${literal(b2)} `);
-  const [here, there] = [await two.routes.until(gone), await torRoutes.until(gone)];
+  const [here, there] = [await two.untilRoute(gone), await torRoutes.until(gone)];
   await tour.holds(
     id,
     withinASecond("The router's route to a sandbox that goes is withdrawn", here, there),
@@ -155,25 +148,27 @@ export async function announce(
 
   tour.step(`kill -KILL of ${daemon === "frr" ? "zebra and bgpd" : "bird"} on host1`);
   torRoutes.forget();
-  await first.kill();
+  await one.killDaemon();
   await torRoutes.until(new RegExp(`^Deleted ${literal(subnets[0])} `));
   await tour.holds(
     id,
     doesNotReach(LAN, a1, { control: "a2" }),
     reaches(LAN, b1),
   );
-  await tour.perform("ipvlan rm a1 a2", one.under);
-  await tour.perform("ipvlan rm b1", two.under);
-  await tour.perform("ipvlan network rm net1", one.under);
-  await tour.perform("ipvlan network rm net2", two.under);
-  const left = (netns: string) =>
+  await tour.perform("ipvlan rm a1 a2", one);
+  await tour.perform("ipvlan rm b1", two);
+  await tour.perform("ipvlan network rm net1", one);
+  await tour.perform("ipvlan network rm net2", two);
+  const left = (host: RoutedHost) =>
     shows(
-      `No route is left on ${netns}`,
-      `ip -n ${netns} -${family} route show type unreachable metric 117; ` +
-        `ip -n ${netns} -${family} route show type unreachable metric 118`,
+      `No route is left on ${host.netns}`,
+      host.run(
+        `ip -${family} route show type unreachable metric 117; ` +
+          `ip -${family} route show type unreachable metric 118`,
+      ),
       /^$/,
     );
-  await tour.holds(id, left(one.netns), left(two.netns));
+  await tour.holds(id, left(one), left(two));
 }
 
 /** What the router's routes to a host begin their next hop with. */

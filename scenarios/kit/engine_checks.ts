@@ -7,9 +7,12 @@ import { type CommandResult, type Finding, run, toEvidence } from "../../lib/che
 import type { Ip } from "../../lib/iproute2/ip.ts";
 import { type MachineState, machineState } from "./engine_machine.ts";
 
+/** A line for a shell, or its result on another machine. */
+type Line = string | Promise<CommandResult>;
+
 /** Runs a line in a shell. The evidence is the line itself. */
-async function runLine(line: string): Promise<CommandResult> {
-  return { ...await run("sh", "-c", line), command: line };
+async function runLine(line: Line): Promise<CommandResult> {
+  return typeof line === "string" ? { ...await run("sh", "-c", line), command: line } : await line;
 }
 
 /** Whether text has a part, or matches an expression. */
@@ -24,7 +27,7 @@ function has(text: string, part: string | RegExp): boolean {
  */
 export async function shows(
   sentence: string,
-  line: string,
+  line: Line,
   ...parts: (string | RegExp)[]
 ): Promise<Finding> {
   const result = await runLine(line);
@@ -35,7 +38,7 @@ export async function shows(
 /** Checks that a line for a shell fails, and what it prints. */
 export async function failsWith(
   sentence: string,
-  line: string,
+  line: Line,
   ...parts: (string | RegExp)[]
 ): Promise<Finding> {
   const result = await runLine(line);

@@ -1,34 +1,48 @@
 import { fileURLToPath } from "node:url";
-import type { Finding } from "../../lib/check/mod.ts";
+import { type Finding, reaches } from "../../lib/check/mod.ts";
 import type { SandboxDetails } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { eachLine } from "../../lib/iproute2/spawn.ts";
+import { Caller } from "./calls.ts";
 import { ipvlanCommand } from "./engine_machine.ts";
-import type { Answer, Call } from "./pool_host_child.ts";
 import { succeed } from "./program.ts";
 
 const CHILD = fileURLToPath(new URL("pool_host_child.ts", import.meta.url));
 
-/** A call failed on a host. */
-export class CallError extends Error {
-  /** How long the call took, in milliseconds. */
-  readonly milliseconds: number;
+/** How long to wait for names, in milliseconds: many times what it takes. */
+const NAMES_DEADLINE = 10_000;
 
-  /** Makes the error from the answer. */
-  constructor({ error, milliseconds }: Answer) {
-    super(error);
-    this.milliseconds = milliseconds;
-  }
+/** A host that shares a pool, in this kernel or another one. */
+export interface SharingHost extends AsyncDisposable {
+  /** Its name, with which the names of its sandboxes begin. */
+  readonly name: string;
+  /** Calls a method of its driver. @throws {CallError} The call failed there. */
+  call<T>(method: string, ...args: unknown[]): Promise<T>;
+  /** Makes a sandbox on a network. */
+  make(name: string, network: string, ip?: string): Promise<void>;
+  /** Its sandboxes, each with its IPv4 address. */
+  sandboxes(): Promise<Map<string, string>>;
+  /** Reads the hosts file of a sandbox as soon as it has names, or after 10 seconds. */
+  hostsFile(sandbox: string, names: readonly string[]): Promise<string>;
+  /** Checks that one of its sandboxes reaches an address or a name. */
+  reaches(sandbox: string, target: string): Promise<Finding>;
+  /** Checks that the last line of its agent matches, and waits up to 30 seconds for that. */
+  agentSays(pattern: RegExp): Promise<Finding>;
 }
 
-/** How to plug a machine into the segment. */
-export type Plug = (netns: string) => Promise<void>;
+/** What connects a machine with the segment, as its `eth0`. */
+export interface Cable {
+  /** Plugs it into the machine of a namespace. */
+  plug(netns: string): Promise<void>;
+  /** Takes it out, if that takes more than to delete the namespace. */
+  unplug?(): Promise<void>;
+}
 
 /**
  * A host that shares a pool: a network namespace and a host name of its own, a state folder, a process
  * with the driver, and the agent.
  */
-export class PoolHost implements AsyncDisposable {
+export class PoolHost implements SharingHost {
   /** Its name. */
   readonly name: string;
   /** Its network namespace. */
@@ -36,20 +50,18 @@ export class PoolHost implements AsyncDisposable {
   /** The words of a command that runs another one there. */
   readonly under: readonly string[];
   readonly #stateDir = Deno.makeTempDirSync({ prefix: "ipvlan-pool-host-" });
-  readonly #plug: Plug;
+  readonly #cable: Cable;
   #driver: Deno.ChildProcess | undefined;
-  #writer: WritableStreamDefaultWriter<Uint8Array> | undefined;
+  #caller: Caller | undefined;
   #agent: Deno.ChildProcess | undefined;
   /** What its agent has printed. */
   #said: string[] = [];
   #heard = Promise.withResolvers<void>();
-  #pending = new Map<number, PromiseWithResolvers<unknown>>();
-  #calls = 0;
 
-  private constructor(name: string, plug: Plug) {
+  private constructor(name: string, cable: Cable) {
     this.name = name;
     this.netns = `lab-${name}`;
-    this.#plug = plug;
+    this.#cable = cable;
     const rename = `echo ${name} > /proc/sys/kernel/hostname && exec "$@"`;
     this.under = [
       ...["nsenter", `--net=/run/netns/${this.netns}`, "unshare", "--uts"],
@@ -58,8 +70,8 @@ export class PoolHost implements AsyncDisposable {
   }
 
   /** Starts a host that has nothing on record. */
-  static async start(name: string, plug: Plug): Promise<PoolHost> {
-    const host = new PoolHost(name, plug);
+  static async start(name: string, cable: Cable): Promise<PoolHost> {
+    const host = new PoolHost(name, cable);
     await host.boot();
     return host;
   }
@@ -68,12 +80,11 @@ export class PoolHost implements AsyncDisposable {
   async boot(): Promise<void> {
     await using ip = await Ip.open();
     await ip.netns.add(this.netns);
-    await this.#plug(this.netns);
+    await this.#cable.plug(this.netns);
     this.#driver = this.#spawn([
       ...[Deno.execPath(), "run", "-A", "--no-check", "--cached-only", CHILD],
     ], { stdin: "piped", stdout: "piped" });
-    this.#writer = this.#driver.stdin.getWriter();
-    this.#follow(this.#driver);
+    this.#caller = new Caller(this.name, this.#driver.stdout, this.#driver.stdin);
     this.#agent = this.#spawn([...ipvlanCommand(), "agent"], { stdin: "null", stderr: "piped" });
     this.#listen(this.#agent);
   }
@@ -109,29 +120,9 @@ export class PoolHost implements AsyncDisposable {
     };
   }
 
-  /** Takes the answers of the driver's process. When it ends, the calls that wait fail. */
-  async #follow(child: Deno.ChildProcess): Promise<void> {
-    await eachLine(child.stdout, (line) => {
-      const answer: Answer = JSON.parse(line);
-      const pending = this.#pending.get(answer.id)!;
-      this.#pending.delete(answer.id);
-      if (answer.error === undefined) pending.resolve(answer.value);
-      else pending.reject(new CallError(answer));
-    });
-    for (const { reject } of this.#pending.values()) reject(new Error(`${this.name} is down`));
-    this.#pending.clear();
-  }
-
   /** Calls a method of its driver. @throws {CallError} The call failed there. */
-  async call<T>(method: string, ...args: unknown[]): Promise<T> {
-    const id = this.#calls++;
-    const pending = Promise.withResolvers<unknown>();
-    this.#pending.set(id, pending);
-    // Of several calls at once, the caller may have gone after the first error.
-    pending.promise.catch(() => {});
-    const line = JSON.stringify({ id, method, args } satisfies Call);
-    await this.#writer!.write(new TextEncoder().encode(`${line}\n`));
-    return await pending.promise as T;
+  call<T>(method: string, ...args: unknown[]): Promise<T> {
+    return this.#caller!.call(method, ...args);
   }
 
   /** Makes a sandbox on a network. */
@@ -143,6 +134,29 @@ export class PoolHost implements AsyncDisposable {
   async sandboxes(): Promise<Map<string, string>> {
     const all = await this.call<SandboxDetails[]>("listSandboxes");
     return new Map(all.map(({ name, endpoints }) => [name, endpoints[0]!.ip!.split("/")[0]!]));
+  }
+
+  /** Reads the hosts file of a sandbox as soon as it has names, or after 10 seconds. */
+  async hostsFile(sandbox: string, names: readonly string[]): Promise<string> {
+    const path = `/etc/netns/${sandbox}/hosts`;
+    using watcher = Deno.watchFs(path);
+    const timer = setTimeout(() => watcher.close(), NAMES_DEADLINE);
+    try {
+      let text = await Deno.readTextFile(path);
+      if (hasNames(text, names)) return text;
+      for await (const _change of watcher) {
+        text = await Deno.readTextFile(path);
+        if (hasNames(text, names)) break;
+      }
+      return text;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Checks that one of its sandboxes reaches an address or a name. */
+  reaches(sandbox: string, target: string): Promise<Finding> {
+    return reaches(sandbox, target);
   }
 
   /** Cuts its power: all its processes, links and namespaces are gone at once. */
@@ -160,8 +174,7 @@ export class PoolHost implements AsyncDisposable {
     await using ip = await Ip.open();
     const own = (await ip.netns.list()).filter((name) => name.startsWith(`${this.name}-`));
     await Promise.all(own.map((name) => ip.netns.del(name)));
-    // The kernel would delete its cable some time after the namespace.
-    await ip.link.del(this.name);
+    await this.#cable.unplug?.();
     await ip.netns.del(this.netns);
   }
 
@@ -172,7 +185,7 @@ export class PoolHost implements AsyncDisposable {
       await Promise.all([...sandboxes.keys()].map((name) => this.call("removeSandbox", name)));
       await this.call("pruneNetworks");
     } finally {
-      await this.#writer!.close();
+      await this.#caller!.close();
       await this.#driver!.status;
       this.#agent!.kill("SIGTERM");
       await this.#agent!.status;
@@ -180,6 +193,12 @@ export class PoolHost implements AsyncDisposable {
       await Deno.remove(this.#stateDir, { recursive: true });
     }
   }
+}
+
+/** Whether a hosts file has names. */
+function hasNames(text: string, names: readonly string[]): boolean {
+  const known = new Set(text.split(/\s+/));
+  return names.every((name) => known.has(name));
 }
 
 function killUnder(child: Deno.ChildProcess | undefined): void {

@@ -7,8 +7,10 @@
 import type { NetworkSpec } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { Daemon } from "./engines.ts";
-import { PoolHost } from "./pool_host.ts";
+import { type Cable, PoolHost, type SharingHost } from "./pool_host.ts";
 import { succeed } from "./program.ts";
+import type { SecondKernel } from "./second_kernel.ts";
+import { plugWire, WIRE } from "./wire.ts";
 
 /** The members of etcd, by name, with their addresses. */
 const MEMBERS = { etcd1: "192.168.1.241", etcd2: "192.168.1.242", etcd3: "192.168.1.243" };
@@ -26,6 +28,9 @@ export function endpointOf(member: MemberName): string {
 
 /** The hosts, with their addresses. */
 const HOSTS = { host1: "192.168.1.251", host2: "192.168.1.252" };
+
+/** The name of a host. */
+export type HostName = keyof typeof HOSTS;
 
 /** What the words of `ipvlan network create` are for the network that the hosts share. */
 export const CREATE_LINE = [
@@ -48,13 +53,13 @@ export const LAN: NetworkSpec = {
 /** Two hosts and three members, until the end of the scope. */
 export class PoolWorld implements AsyncDisposable {
   /** The hosts. */
-  readonly hosts: [PoolHost, PoolHost];
+  readonly hosts: [PoolHost, SharingHost];
   readonly #daemons: Map<MemberName, Daemon>;
   readonly #ip: Ip;
   readonly #undo: AsyncDisposableStack;
 
   private constructor(
-    hosts: [PoolHost, PoolHost],
+    hosts: [PoolHost, SharingHost],
     daemons: Map<MemberName, Daemon>,
     ip: Ip,
     undo: AsyncDisposableStack,
@@ -65,8 +70,12 @@ export class PoolWorld implements AsyncDisposable {
     this.#undo = undo;
   }
 
-  /** Makes the machines, and starts etcd and the hosts. */
-  static async start(): Promise<PoolWorld> {
+  /**
+   * Makes the machines, and starts etcd and the hosts.
+   *
+   * @param second The kernel of the second host. By default, all machines are in this kernel.
+   */
+  static async start(second?: SecondKernel): Promise<PoolWorld> {
     await using undo = new AsyncDisposableStack();
     const ip = undo.use(await Ip.open());
     await ip.link.add({ type: "bridge", name: "lan", up: true });
@@ -77,16 +86,23 @@ export class PoolWorld implements AsyncDisposable {
       const netns = `lab-${name}`;
       await ip.netns.add(netns);
       undo.defer(() => ip.netns.del(netns));
-      await plug(ip, netns, name, `${MEMBERS[name]}/24`);
+      await portOf(ip, name, `${MEMBERS[name]}/24`).plug(netns);
       return [name, await startMember(name, folder)] as const;
     }));
     const daemons = new Map(started);
     undo.defer(async () => {
       await Promise.all([...daemons.values()].map((daemon) => daemon.end()));
     });
-    const host = async (name: keyof typeof HOSTS) =>
-      undo.use(await PoolHost.start(name, (netns) => plug(ip, netns, name, `${HOSTS[name]}/24`)));
-    const hosts: [PoolHost, PoolHost] = [await host("host1"), await host("host2")];
+    const start = (name: HostName) => PoolHost.start(name, portOf(ip, name, `${HOSTS[name]}/24`));
+    const startFar = async (kernel: SecondKernel) => {
+      // The wire is a port of the segment.
+      await ip.link.set(WIRE, { master: "lan", up: true });
+      return await kernel.startPoolHost("host2");
+    };
+    const hosts: [PoolHost, SharingHost] = [
+      undo.use(await start("host1")),
+      undo.use(second ? await startFar(second) : await start("host2")),
+    ];
     return new PoolWorld(hosts, daemons, ip, undo.move());
   }
 
@@ -149,10 +165,31 @@ export class PoolWorld implements AsyncDisposable {
   }
 }
 
-/** Plugs a machine into the segment: `eth0` in its namespace. */
-async function plug(ip: Ip, netns: string, port: string, address: string): Promise<void> {
-  await ip.link.add({ type: "veth", name: port, peer: { name: "eth0", netns }, up: true });
-  await ip.link.set(port, { master: "lan" });
+/** A port of the segment in this kernel. */
+function portOf(ip: Ip, port: string, address: string): Cable {
+  return {
+    plug: async (netns) => {
+      await ip.link.add({ type: "veth", name: port, peer: { name: "eth0", netns }, up: true });
+      await ip.link.set(port, { master: "lan" });
+      await setUp(netns, address);
+    },
+    // The kernel would delete it some time after the namespace.
+    unplug: () => ip.link.del(port),
+  };
+}
+
+/** Starts a host in the second kernel, where the wire is its `eth0`. */
+export function startHostOnWire(ip: Ip, name: HostName): Promise<PoolHost> {
+  return PoolHost.start(name, {
+    plug: async (netns) => {
+      await plugWire(ip, netns, "eth0");
+      await setUp(netns, `${HOSTS[name]}/24`);
+    },
+  });
+}
+
+/** Sets the links of a machine up. */
+async function setUp(netns: string, address: string): Promise<void> {
   await using inside = await Ip.open({ netns });
   // A member of etcd calls itself by its own address.
   await inside.link.set("lo", { up: true });

@@ -24,6 +24,13 @@ export interface Guest {
   name: string;
   /** The bundles of programs that the lab brings along. */
   bundles: readonly BundleName[];
+  /**
+   * The program that runs meanwhile in a second guest, which wires connect with this one: a path, or
+   * an address if it was loaded from the network.
+   *
+   * @default {undefined} There is no second guest.
+   */
+  second?: string;
 }
 
 /** Makes a scenario. It is the default export of its file. */

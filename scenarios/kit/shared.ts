@@ -39,6 +39,12 @@ export async function runShared(folder: string, scenarios: readonly Scenario[]):
   }
 }
 
+/** Why a scenario has no result. */
+function whyNoResult(folder: string, name: string): string {
+  const began = [...Deno.readDirSync(folder)].some((file) => file.name === `${name}.taken`);
+  return began ? "Its guest ended before it did" : "It was not run";
+}
+
 /** Makes a file. Resolves to `false` if it exists already. */
 async function take(path: string): Promise<boolean> {
   try {
@@ -105,7 +111,7 @@ export async function tellShared(
   progress("");
   const results = scenarios.map(({ name }): ScenarioResult =>
     outcomes.get(name)?.result ??
-      { name, seconds: 0, verdicts: [], error: "It was not run" }
+      { name, seconds: 0, verdicts: [], error: whyNoResult(folder, name) }
   );
   const places = [...outcomes.values()].map(({ place }) => place);
   const all = (words: string[]) => [...new Set(words)].sort().join(", ") || "none";

@@ -1,4 +1,4 @@
-import { run } from "../../lib/check/finding.ts";
+import { type CommandResult, run } from "../../lib/check/finding.ts";
 import type { Finding } from "../../lib/check/mod.ts";
 import { IpvlanError } from "../../lib/errors.ts";
 import type { Printer } from "./printer.ts";
@@ -12,6 +12,12 @@ export class StepError extends IpvlanError {
   constructor(line: string, output: string) {
     super(`The line "${line}" failed: ${output}`);
   }
+}
+
+/** A machine that lines of a shell run on. */
+export interface Shell {
+  /** Runs a line in a shell. */
+  run(line: string): Promise<CommandResult>;
 }
 
 /** A scenario builds, prints and checks by a tour. */
@@ -66,13 +72,16 @@ export class Tour {
   /**
    * Performs the next step: prints a line, and runs it in a shell. Resolves to its output.
    *
-   * @param under The words of a command that runs the shell elsewhere.
+   * @param where The machine, or the words of a command that runs the shell elsewhere.
    * @throws {StepError} The line failed.
    */
-  async perform(line: string, under: readonly string[] = []): Promise<string> {
+  async perform(line: string, where: Shell | readonly string[] = []): Promise<string> {
     this.step(line);
-    const [program = "", ...args] = [...under, "sh", "-c", line];
-    const { output, success } = await run(program, ...args);
+    const under = (words: readonly string[]) => {
+      const [program = "", ...args] = [...words, "sh", "-c", line];
+      return run(program, ...args);
+    };
+    const { output, success } = await ("run" in where ? where.run(line) : under(where));
     if (!success) throw new StepError(line, output);
     return output;
   }

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { LabError, UsageError } from "../../../lab/errors.ts";
 import { type GuestJob, type GuestLab, runGuestScenarios } from "../../../lab/guest_scenarios.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
@@ -70,6 +70,34 @@ Deno.test("each set of programs has one guest, and only so many run at once", as
   assertEquals(lab.ran.length > 2, true);
   assertEquals(lab.ran, lab.fetched);
   assertEquals(lab.mostAtOnce, Math.min(2, navigator.hardwareConcurrency));
+});
+
+Deno.test("a pair of guests runs when all others have ended, and divides the memory by two", async () => {
+  const jobs: GuestJob[] = [];
+  let running = 0;
+  const lab: GuestLab = {
+    signal: new AbortController().signal,
+    fetchFor: () => Promise.resolve(),
+    maxGuests: (wanted) => Promise.resolve(wanted),
+    say: () => {},
+    runGuest: async (job) => {
+      if (job.second) assertEquals(running, 0);
+      jobs.push(job);
+      running++;
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      running--;
+      return 0;
+    },
+  };
+  await runGuestScenarios("hosts", ["two-kernels", "shared-names", "routes"], undefined, lab);
+  const pairs = jobs.filter(({ second }) => second);
+  assertEquals(pairs.map(({ name }) => name), ["two-kernels@etcd", "two-kernels@frr"]);
+  assertEquals(jobs.slice(-2), pairs);
+  assertEquals(jobs.length > 2, true);
+  for (const { second, jobsAtOnce } of pairs) {
+    assertEquals(jobsAtOnce, 2);
+    assertMatch(second!.at(-1)!, /second_kernel_program\.ts$/);
+  }
 });
 
 Deno.test("a guest that does not start is reported, and the others run", async () => {

@@ -6,6 +6,7 @@ const OPTIONS = { accelerator: "tcg", kernel: "/k", initrd: "/i", memory: 1024 }
 const START = {
   run: "/tmp/r",
   shares: ["/tmp/r", "/tmp/a,b"],
+  wires: [],
   shell: false,
   terminals: { out: false, err: false },
 };
@@ -51,6 +52,17 @@ Deno.test("qemuCommand() gives a shell QEMU's own input and output", () => {
     "stdio,id=out,signal=off",
     "file,id=err,path=/dev/fd/4",
     "pipe,id=size,path=/tmp/r/size",
+  ]);
+});
+
+Deno.test("qemuCommand() puts a network card at the end of each wire, and has no other one", () => {
+  assertEquals(valuesOf(qemuCommand(QEMU, OPTIONS, START), "-netdev"), []);
+  const wires = [{ name: "wire", mac: "02:00:00:00:01:00", fd: 22 }];
+  const words = qemuCommand(QEMU, OPTIONS, { ...START, wires });
+  assert(words.includes("-nodefaults"));
+  assertEquals(valuesOf(words, "-netdev"), ["socket,id=wire0,fd=22"]);
+  assertEquals(valuesOf(words, "-device").filter((device) => device.startsWith("virtio-net")), [
+    "virtio-net-pci,netdev=wire0,mac=02:00:00:00:01:00,romfile=",
   ]);
 });
 

@@ -26,6 +26,7 @@ const OPTIONS = {
   memory: 2048,
   run: "/tmp/r",
   busybox: "/c/busybox",
+  wires: [],
   shell: false,
   seccomp: false,
 };
@@ -57,6 +58,20 @@ Deno.test("kernelCommandLine() connects a shell to the keyboard and the terminal
   const words = kernelCommandLine({ ...OPTIONS, shell: true });
   assert(words.includes("con0=fd:0,fd:3"));
   assert(words.includes("con1=fd:5,null"));
+});
+
+Deno.test("kernelCommandLine() makes a link of each wire", () => {
+  const wires = [
+    { name: "wire", mac: "02:00:00:00:00:00", fd: 21 },
+    { name: "control", mac: "02:00:00:00:00:01", fd: 23 },
+  ];
+  assertEquals(
+    kernelCommandLine({ ...OPTIONS, wires }).filter((word) => word.startsWith("vec")),
+    [
+      "vec0:transport=fd,fd=21,mac=02:00:00:00:00:00,mtu=1500",
+      "vec1:transport=fd,fd=23,mac=02:00:00:00:00:01,mtu=1500",
+    ],
+  );
 });
 
 Deno.test("kernelCommandLine() has seccomp= only if the kernel knows it", () => {
