@@ -255,7 +255,8 @@ export async function claimAddress(
           records.putAddress({
             ...now,
             state: now.state === "asked" ? "used" : now.state,
-            told: asked.version,
+            // It may have been released and taken again since.
+            told: now.token === asked.token ? asked.version : 0,
             revision: claim?.modRevision ?? revision,
           });
           return undefined;

@@ -21,7 +21,7 @@ export interface Reader {
   options: () => CallOptions;
 }
 
-/** How many keys are deleted at a time. Each needs two conditions, and 128 are allowed. */
+/** How many keys are deleted at a time. Each is a condition and a step, and 128 of each are allowed. */
 const DELETED_AT_ONCE = 60;
 
 /** Reads a claim with its address. */
@@ -103,29 +103,57 @@ export async function removeHost(
   }
   const { id, name } = found;
   if (id === ownId) throw new OwnHostError();
-  const isGone: Compare = { key: keys.host(id), target: "CREATE", result: "EQUAL", revision: 0 };
   const removed = await etcd.transact({
     compare: [{ key: keys.alive(id), target: "CREATE", result: "EQUAL", revision: 0 }],
     success: [{ delete: { key: keys.host(id) } }],
   }, options());
   if (!removed.succeeded) throw new HostAliveError(name);
-  const freed: string[] = [];
-  for (const [all, read] of [[keys.block(), readBlock], [keys.claim(), readClaim]] as const) {
+  await deleteOwn(reader, found, keys.block(), readBlock);
+  const claims = await deleteOwn(reader, found, keys.claim(), readClaim);
+  await removeFromNetworks(reader, id);
+  return { id, name, freed: claims.map((key) => textOf(addressIn(key))) };
+}
+
+/**
+ * Deletes the keys of a host that is not in etcd, of those that begin with a text.
+ *
+ * @returns The keys that it had.
+ * @throws {HostAliveError} It has registered anew.
+ */
+async function deleteOwn(
+  { etcd, keys, options }: Reader,
+  { id, name }: SharedHost,
+  all: string,
+  read: (pair: KeyValue) => { host: string },
+): Promise<string[]> {
+  const deleted = new Set<string>();
+  const isGone: Compare = { key: keys.host(id), target: "CREATE", result: "EQUAL", revision: 0 };
+  for (let isDone = false; !isDone;) {
+    isDone = true;
     for await (const { pairs } of etcd.pages(all, endOf(all), options)) {
       const own = pairs.filter((pair) => read(pair).host === id);
+      for (const { key } of own) deleted.add(key);
       for (let from = 0; from < own.length; from += DELETED_AT_ONCE) {
         const batch = own.slice(from, from + DELETED_AT_ONCE);
-        const { succeeded } = await etcd.transact({
-          compare: [isGone],
+        // Another host may have removed this one, too, and a third one may have what it had.
+        const unchanged = batch.map(({ key, modRevision }): Compare => ({
+          key,
+          target: "MOD",
+          result: "EQUAL",
+          revision: modRevision,
+        }));
+        const { succeeded, ranges: [host] } = await etcd.transact({
+          compare: [isGone, ...unchanged],
           success: batch.map(({ key }) => ({ delete: { key } })),
+          failure: [{ key: keys.host(id) }],
         }, options());
-        if (!succeeded) throw new HostAliveError(name);
-        if (all === keys.claim()) freed.push(...batch.map(({ key }) => textOf(addressIn(key))));
+        if (succeeded) continue;
+        if (host!.length > 0) throw new HostAliveError(name);
+        isDone = false;
       }
     }
   }
-  await removeFromNetworks(reader, id);
-  return { id, name, freed };
+  return [...deleted];
 }
 
 /** Takes a host out of the lists of all networks. A network without a host goes. */

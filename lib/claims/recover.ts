@@ -4,30 +4,17 @@
  *
  * @module
  */
-import { randomHex } from "../driver/random.ts";
 import { claimsIn } from "./blocks.ts";
 import { endOf, type KeyValue, type Step } from "./etcd_wire.ts";
 import { blockSize, setText, textOf } from "./keys.ts";
 import { addressesOf, adoptBlock, bitOf, loseBlock, prefixOfPool } from "./local.ts";
 import { rejoinPool } from "./pool_key.ts";
-import type { BlockRecord, ClaimRecords, PoolRecord } from "./records.ts";
+import type { BlockRecord, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
 import { addressIn, type BlockValue, readBlock, readClaim } from "./values.ts";
 
 /** How many keys are deleted at a time. */
 const DELETED_AT_ONCE = 50;
-
-/** Makes a host that was removed register anew, with the next session. */
-export function beginAnew(records: ClaimRecords, prefix: string): void {
-  const host = records.host(prefix)!;
-  records.putHost({
-    ...host,
-    epoch: host.epoch + 1,
-    nonce: randomHex(8),
-    asked: undefined,
-    revision: 0,
-  });
-}
 
 /**
  * Brings the records of a pool and etcd together. What is left to tell afterwards, `settlePool` tells.

@@ -18,6 +18,12 @@ export interface SessionParts {
   place: string;
 }
 
+/**
+ * Whether a session asks etcd for the host's key in any case; `register`: and registers the host anew if
+ * it was removed.
+ */
+export type Check = "none" | "key" | "register";
+
 /** A transaction of this host. */
 export interface HostTransaction {
   /** The conditions, besides that the host has its epoch. */
@@ -48,6 +54,7 @@ export class Session {
   #isMarked: boolean;
   /** Whether it said so at the beginning, and what came of those requests is not on record yet. */
   #isUnsure: boolean;
+  #isNew = false;
   /** Whether one of this session's requests may still be carried out after its answer. */
   #mayRepeat = false;
 
@@ -71,7 +78,6 @@ export class Session {
    * Begins a session: registers the host if it is new, and counts up its epoch if a request of before
    * may still be carried out, or the records are in another place.
    *
-   * @param isChecked Whether to ask etcd for the host's key in any case.
    * @throws {HostRemovedError} etcd does not have the host any more.
    * @throws {HostReplacedError} Another host uses its id.
    */
@@ -80,17 +86,36 @@ export class Session {
     etcd: Etcd,
     access: EtcdAccess,
     options: () => CallOptions,
-    isChecked = false,
+    check: Check = "none",
   ): Promise<Session> {
     const prefix = prefixOf(access);
     const { store } = parts;
     const host = store.transaction(() => store.shared.host(prefix) ?? addHost(parts, prefix));
     const session = new Session(parts, etcd, host, options);
-    if (host.revision === 0) await session.#register();
-    else if (host.unsure || host.place !== parts.place || host.asked !== undefined) {
-      await session.#countUp();
-    } else if (isChecked) await session.#check();
+    try {
+      if (host.revision === 0) await session.#register();
+      else if (host.unsure || host.place !== parts.place || host.asked !== undefined) {
+        await session.#countUp();
+      } else if (check !== "none") await session.#check();
+    } catch (error) {
+      if (check !== "register" || !(error instanceof HostRemovedError)) throw error;
+      // It gives nothing away until it is known what other hosts have taken.
+      session.#record({
+        epoch: host.epoch + 1,
+        nonce: randomHex(8),
+        asked: undefined,
+        revision: 0,
+        refused: "removed",
+      });
+      await session.#register();
+      session.#isNew = true;
+    }
     return session;
+  }
+
+  /** Whether etcd did not have the host any more, and this session has registered it anew. */
+  get isNew(): boolean {
+    return this.#isNew;
   }
 
   /** The records of the host. */
@@ -236,9 +261,12 @@ export class Session {
     }
   }
 
+  /** Changes the record of the host. What the record says besides may be newer than this session. */
   #record(changes: Partial<HostRecord>): void {
-    this.#host = { ...this.#host, ...changes };
-    this.store.transaction(() => this.records.putHost(this.#host));
+    this.store.transaction(() => {
+      this.#host = { ...this.records.host(this.prefix)!, ...changes };
+      this.records.putHost(this.#host);
+    });
   }
 }
 

@@ -177,7 +177,7 @@ async function tellBlock(
     },
     ({ succeeded, revision, ranges: [pairs] }) => {
       if (succeeded) {
-        recordTold(session, telling!, revision);
+        recordTold(session, pool, telling!, revision);
         return pairs!;
       }
       const pair = pairs![0];
@@ -206,15 +206,23 @@ function planTelling(
   const used = addresses.filter(({ state }) => state === "used");
   const given = addresses.filter(({ state }) => state === "freed" || state === "giving");
   for (const record of given) records.putAddress({ ...record, state: "giving" });
-  let kept = block.free;
-  for (const { address } of used) kept |= bitOf(first, address);
-  const telling = { block, kept, used: used.filter(({ told, version }) => told < version), given };
+  const telling = {
+    block,
+    kept: setToKeep(block, used),
+    used: used.filter(({ told, version }) => told < version),
+    given,
+  };
   if (block.state === "held" && used.length === 0 && !isWorthKeeping(records, pool, block, size)) {
     const giving: BlockRecord = { ...block, state: "giving", free: 0n };
     records.putBlock(giving);
     return { ...telling, kept: 0n, block: giving };
   }
   return telling;
+}
+
+/** The set of addresses that a block should keep in etcd: the free ones, and those in use. */
+function setToKeep({ first, free }: BlockRecord, used: readonly AddressRecord[]): bigint {
+  return used.reduce((set, { address }) => set | bitOf(first, address), free);
 }
 
 /** Whether this host keeps a block in which it uses no address. */
@@ -231,7 +239,12 @@ function isWorthKeeping(
   return !hasAnother && countOf(free) * 2 > Number(size);
 }
 
-function recordTold({ records }: Session, telling: Telling, revision: number): void {
+function recordTold(
+  { records }: Session,
+  pool: PoolRecord,
+  telling: Telling,
+  revision: number,
+): void {
   const { block, kept, used, given } = telling;
   for (const { pool, address } of given) records.deleteAddress(pool, address);
   for (const { pool, address, token, version } of used) {
@@ -242,10 +255,13 @@ function recordTold({ records }: Session, telling: Telling, revision: number): v
     records.deleteBlock(block.pool, block.first);
     return;
   }
-  // A take may have used a free address since.
+  // Since then, a take may have used free addresses, and a wish may have given up some.
   const now = records.block(block.pool, block.first)!;
+  const usedNow = addressesOf(records, now, blockSize(prefixOfPool(pool)))
+    .filter(({ state }) => state === "used");
+  const dirty = kept !== setToKeep(now, usedNow);
   const isPut = kept !== block.kept;
-  records.putBlock({ ...now, kept, dirty: false, ...(isPut && { revision }) });
+  records.putBlock({ ...now, kept, dirty, ...(isPut && { revision }) });
 }
 
 /** Tells etcd of an address that is in no block of this host. */
@@ -306,7 +322,9 @@ async function claimAgain(
   const [host] = await hostNames(session, [id]);
   store.transaction(() => {
     const now = records.address(pool.id, record.address);
-    if (now) records.putAddress({ ...now, state: "lost", host });
+    if (now?.state === "used") records.putAddress({ ...now, state: "lost", host });
+    // It was released meanwhile. The claim of the other host stays.
+    else if (now) records.deleteAddress(pool.id, record.address);
   });
 }
 

@@ -5,7 +5,6 @@ import { throwProblems } from "../driver/errors.ts";
 import {
   EtcdUnreachableError,
   HostBusyError,
-  HostRemovedError,
   SharedPoolInUseError,
   SharedPoolNotFoundError,
 } from "./errors.ts";
@@ -18,8 +17,8 @@ import { changeNetwork, defineNetwork, forgetNetwork } from "./networks.ts";
 import { type Found, obtain } from "./obtain.ts";
 import { joinPool, poolId } from "./pool_key.ts";
 import type { ClaimRecords, PoolRecord } from "./records.ts";
-import { beginAnew, recoverPool } from "./recover.ts";
-import { Session } from "./session.ts";
+import { recoverPool } from "./recover.ts";
+import { type Check, Session } from "./session.ts";
 import { countUntold, findAsked, giveWish, settlePool } from "./settle.ts";
 import { Turns } from "./turns.ts";
 import type {
@@ -290,25 +289,19 @@ export class SharedPools implements Disposable {
    */
   async recover(): Promise<string[]> {
     const mended: string[] = [];
-    for (const { id, access, prefix } of this.#records.pools()) {
+    const pools = this.#records.pools();
+    for (const [index, { id, access, prefix }] of pools.entries()) {
+      const isLast = !pools.slice(index + 1).some((pool) => pool.prefix === prefix);
       const recover = async (session: Session) => {
-        const sentences = await recoverPool(session, this.#pool(id));
+        if (session.isNew) {
+          mended.push(`This host was not in etcd under ${prefix}, and has registered anew`);
+        }
+        mended.push(...await recoverPool(session, this.#pool(id)));
         await this.#finish(session, id);
-        return sentences;
+        if (isLast) session.store.transaction(() => session.records.setRefused(prefix));
       };
-      try {
-        mended.push(...await this.#run(access, recover, { isChecked: true }));
-      } catch (error) {
-        if (!(error instanceof HostRemovedError)) throw error;
-        this.#options.store.transaction(() => beginAnew(this.#records, prefix));
-        mended.push(`This host was not in etcd under ${prefix}, and has registered anew`);
-        mended.push(...await this.#run(access, recover, { isChecked: true }));
-      }
+      await this.#run(access, recover, { check: "register" });
     }
-    const { store } = this.#options;
-    store.transaction(() => {
-      for (const { prefix } of this.#records.pools()) this.#records.setRefused(prefix);
-    });
     const lost = this.#lost().map(({ address, sandbox, host }) =>
       `The address ${address} of ${JSON.stringify(sandbox)} is held by the host ` +
       `${JSON.stringify(host)}: remove one of them`
@@ -325,7 +318,7 @@ export class SharedPools implements Disposable {
     const { store, hostname } = this.#options;
     const begin = () => {
       const idOf = (session: Session) => Promise.resolve(session.hostId);
-      return this.#run(access, idOf, { isChecked: true });
+      return this.#run(access, idOf, { check: "key" });
     };
     const answer = async (subnet: string, wish: WishValue) => {
       const pool = this.#records.pool(poolId(access, subnet));
@@ -397,40 +390,39 @@ export class SharedPools implements Disposable {
    * Runs a function with a session, when it is its turn.
    *
    * @param patience How long etcd may take for each answer.
-   * @param isChecked Whether to ask etcd for the host's key in any case.
    */
   async #run<T>(
     access: EtcdAccess,
     run: (session: Session) => Promise<T>,
-    { patience = PATIENCE, isChecked = false }: { patience?: number; isChecked?: boolean } = {},
+    { patience = PATIENCE, check = "none" }: { patience?: number; check?: Check } = {},
   ): Promise<T> {
     const client = this.#client(access);
     const { store } = this.#options;
     const key = JSON.stringify(access);
     const asked = Date.now();
-    let isKnown = false;
-    try {
-      const turn = patience === PATIENCE ? TURN_PATIENCE : patience;
-      return await this.#turns.run(turn, async () => {
-        // The call before this one, maybe another process's, has waited for etcd in vain. When the
-        // clock was set back meanwhile, etcd is asked again.
-        const silence = store.transaction(() => this.#records.silence(key));
-        isKnown = silence !== undefined && silence.at > asked && silence.at <= Date.now();
-        if (isKnown) throw new EtcdUnreachableError(silence!.reasons);
+    const turn = patience === PATIENCE ? TURN_PATIENCE : patience;
+    return await this.#turns.run(turn, async () => {
+      // The call before this one, maybe another process's, has waited for etcd in vain. When the
+      // clock was set back meanwhile, etcd is asked again.
+      const silence = store.transaction(() => this.#records.silence(key));
+      const isKnown = silence !== undefined && silence.at > asked && silence.at <= Date.now();
+      if (isKnown) throw new EtcdUnreachableError(silence.reasons);
+      try {
         const options = this.#within(patience);
-        const session = await Session.begin(this.#options, client, access, options, isChecked);
+        const session = await Session.begin(this.#options, client, access, options, check);
         if (session.isUnsure) await findAsked(session);
         return await run(session);
-      });
-    } catch (error) {
-      store.transaction(() => {
-        refuse(this.#records, prefixOf(access), error);
-        if (error instanceof EtcdUnreachableError && !isKnown && patience === PATIENCE) {
-          this.#records.putSilence(key, { at: Date.now(), reasons: error.reasons });
-        }
-      });
-      throw error;
-    }
+      } catch (error) {
+        // Before it is the next call's turn, which may put it right.
+        store.transaction(() => {
+          refuse(this.#records, prefixOf(access), error);
+          if (error instanceof EtcdUnreachableError && patience === PATIENCE) {
+            this.#records.putSilence(key, { at: Date.now(), reasons: error.reasons });
+          }
+        });
+        throw error;
+      }
+    });
   }
 
   async #settlePool({ id, access }: PoolRecord): Promise<void> {

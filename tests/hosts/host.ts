@@ -19,15 +19,32 @@ export interface Host extends Disposable {
   pools: SharedPools;
 }
 
+/** What is special about a host. */
+export interface HostOptions {
+  /** Its clock. @default {() => new Date()} */
+  now?: () => Date;
+  /** Runs whenever one of its calls has had its turn. @default {() => {}} */
+  unlocked?: () => void;
+}
+
 /** Opens a host whose records are in a folder. */
-export function openHost(name: string, folder: string, now?: () => Date): Host {
+export function openHost(
+  name: string,
+  folder: string,
+  { now, unlocked = () => {} }: HostOptions = {},
+): Host {
   const store = SqliteStore.open(folder);
   const lock = new FileLock(`${folder}/etcd.lock`);
   const pools = new SharedPools({
     store,
     hostname: name,
     place: placeOf(folder),
-    lock: (signal) => lock.exclusive({ signal }),
+    lock: async (signal) => {
+      const stack = new DisposableStack();
+      stack.defer(unlocked);
+      stack.use(await lock.exclusive({ signal }));
+      return stack;
+    },
     now,
   });
   return {

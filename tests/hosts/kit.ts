@@ -50,3 +50,10 @@ export async function kindOf(access: EtcdAccess, kind: string): Promise<[string,
   const keys = await keysOf({ ...access, endpoints: cluster.endpoints }, access.prefix);
   return [...keys].filter(([key]) => kind === "" || key.startsWith(`${kind}/`));
 }
+
+/** Deletes all keys that begin with a text, behind the back of all hosts. */
+export async function deleteKeys(prefix: string): Promise<void> {
+  const body = JSON.stringify({ key: btoa(prefix), range_end: btoa(`${prefix}~`) });
+  const answer = await fetch(`${cluster.endpoints[0]}/v3/kv/deleterange`, { method: "POST", body });
+  await answer.text();
+}

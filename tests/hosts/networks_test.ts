@@ -13,20 +13,13 @@ import {
 } from "../../lib/claims/mod.ts";
 import { IpvlanError } from "../../lib/errors.ts";
 import { release } from "./host.ts";
-import { cluster, elsewhere, kindOf, test } from "./kit.ts";
+import { cluster, deleteKeys, elsewhere, kindOf, test } from "./kit.ts";
 
 const SUBNET = "10.7.0.0/24";
 /** Writes a key behind the back of all hosts. */
 async function put(key: string, value: unknown): Promise<void> {
   const body = JSON.stringify({ key: btoa(key), value: btoa(JSON.stringify(value)) });
   const answer = await fetch(`${cluster.endpoints[0]}/v3/kv/put`, { method: "POST", body });
-  await answer.text();
-}
-
-/** Deletes all keys that begin with a text. */
-async function deleteKeys(prefix: string): Promise<void> {
-  const body = JSON.stringify({ key: btoa(prefix), range_end: btoa(`${prefix}~`) });
-  const answer = await fetch(`${cluster.endpoints[0]}/v3/kv/deleterange`, { method: "POST", body });
   await answer.text();
 }
 

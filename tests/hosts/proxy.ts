@@ -12,8 +12,11 @@ export type Trouble =
   | { kind: "partition" }
   /** Requests arrive, answers do not, except for some first ones: the outcome of each is unknown. */
   | { kind: "mute"; after?: number }
-  /** Requests arrive late, also when nobody waits for the answer any more. */
-  | { kind: "late"; milliseconds: number };
+  /**
+   * Requests arrive late, also when nobody waits for the answer any more: all, or those that have a
+   * text in them.
+   */
+  | { kind: "late"; milliseconds: number; only?: string };
 
 /** A connection through the proxy. */
 interface Pair {
@@ -40,6 +43,8 @@ export class Link implements AsyncDisposable {
   #trouble: Trouble = { kind: "none" };
   /** How many answers there were since it began. */
   #answers = 0;
+  /** Resolves when a request is held back. */
+  #late = Promise.withResolvers<void>();
 
   /** Listens on the loopback, for a member that listens on a port of it. */
   constructor(target: number) {
@@ -57,9 +62,15 @@ export class Link implements AsyncDisposable {
   set trouble(trouble: Trouble) {
     this.#trouble = trouble;
     this.#answers = 0;
+    this.#late = Promise.withResolvers();
     if (trouble.kind !== "none") return;
     for (const wake of this.#timers) wake();
     for (const pair of this.#pairs) if (pair.hasLost) close(pair);
+  }
+
+  /** Resolves when the trouble has held back a request. */
+  async untilLate(): Promise<void> {
+    await this.#late.promise;
   }
 
   /** Resolves when etcd has answered all requests that were held back. */
@@ -116,8 +127,9 @@ export class Link implements AsyncDisposable {
         if (length === null) break;
         const bytes = buffer.slice(0, length);
         const trouble = this.#trouble;
-        if (trouble.kind === "late" && !isAnswer) {
+        if (trouble.kind === "late" && !isAnswer && hasText(bytes, trouble.only)) {
           pair.isLate = true;
+          this.#late.resolve();
           await this.#sleep(trouble.milliseconds);
         }
         if (trouble.kind === "partition" || isAnswer && this.#isMuted()) {
@@ -145,6 +157,10 @@ export class Link implements AsyncDisposable {
     this.#timers.delete(resolve);
     clearTimeout(timer);
   }
+}
+
+function hasText(bytes: Uint8Array, text: string | undefined): boolean {
+  return text === undefined || new TextDecoder().decode(bytes).includes(text);
 }
 
 function close({ client, member }: Pair): void {

@@ -24,7 +24,7 @@ const access = { endpoints };
 
 // The host's clock jumps. Nothing may depend on it, as it is only shown.
 let jump = 0;
-using host = openHost(hostname, folder, () => new Date(Date.now() + jump));
+using host = openHost(hostname, folder, { now: () => new Date(Date.now() + jump) });
 using recorder = new Recorder(histories, name);
 const { pools, store } = host;
 
