@@ -59,7 +59,7 @@ export function doubleHolds(history: readonly Event[]): string[] {
 export function countCalls(history: readonly Event[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { call, kind, error } of history) {
-    if (kind === "begin") continue;
+    if (kind === "begin" || call === "fault") continue;
     const name = kind === "failed" ? `${call}: ${error}` : call;
     counts[name] = (counts[name] ?? 0) + 1;
   }

@@ -13,9 +13,9 @@ export interface Event {
   process: string;
   /**
    * `take`, `release`; `find`: the process was killed, and its next life found the address on record;
-   * `settle` and `recover`, which change no holder.
+   * `settle` and `recover`, which change no holder; `fault`, of the run.
    */
-  call: "take" | "release" | "find" | "settle" | "recover";
+  call: "take" | "release" | "find" | "settle" | "recover" | "fault";
   /** Whether it begins, or how it ended. */
   kind: "begin" | "done" | "failed";
   /** The number of the call in its process. */
@@ -24,9 +24,11 @@ export interface Event {
   address?: string;
   /** The error. */
   error?: string;
+  /** The fault, and whom it hits: `kill a member: m1`. */
+  fault?: string;
 }
 
-/** Writes the history of one process. */
+/** Writes the history of one process, or of the faults. */
 export class Recorder implements Disposable {
   readonly #file: Deno.FsFile;
   readonly #process: string;

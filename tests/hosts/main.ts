@@ -9,20 +9,20 @@ import { rows, run } from "./run.ts";
 import { showProgress } from "../../scenarios/kit/progress.ts";
 
 const HELP =
-  `Have five hosts share a pool in a real etcd with three members, with partitions, lost and late
-answers, kills and pauses.
+  `Have five hosts share a pool in a real etcd with three members, with partitions between hosts and
+members and among members, lost and late answers, kills and pauses.
 
 Usage:
   deno task test:hosts [--minutes N] [--seed N]
 
-The last line has the counts, also when a signal ends it. The exit status is 1 if there are defects: two holders of one address at
-one time, or something lost or left at the end.
+The last line has the counts, also when a signal ends it. The exit status is 1 if there are defects:
+two holders of one address at one time, or something lost or left at the end.
 
 Options:
   --minutes N    how long; default: 1
   --seed N       the seed of the faults and of what the hosts do; default: 1
-  --history DIR  an empty folder for the history, a line of JSON for each event; default: a temporary
-                 one, which stays if there are defects
+  --history DIR  an empty folder for the history, a line of JSON for each event and each fault;
+                 default: a temporary one, which stays if there are defects
   -h, --help     print this
 `;
 

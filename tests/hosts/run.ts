@@ -6,7 +6,7 @@
  */
 import { Random } from "../attack/random.ts";
 import { countCalls, differences, doubleHolds, type HostState } from "./checker.ts";
-import { type Fault, fault, sleep } from "./faults.ts";
+import { hostFault, memberFault, sleep } from "./faults.ts";
 import { readHistory } from "./history.ts";
 import { keysOf, openHost } from "./host.ts";
 import { World, type WorldHost } from "./world.ts";
@@ -21,7 +21,7 @@ export interface Result {
   /** How many calls there were of each kind, and how they ended. */
   calls: Record<string, number>;
   /** How many faults there were of each kind. */
-  faults: Partial<Record<Fault, number>>;
+  faults: Record<string, number>;
   /** What must not have happened. */
   defects: string[];
 }
@@ -43,16 +43,22 @@ export interface RunOptions {
 /** Runs, and checks. */
 export async function run(options: RunOptions): Promise<Result> {
   const { folder, seed, seconds, say, signal } = options;
-  const random = new Random(seed);
-  await using world = await World.start(folder, SUBNET, random);
-  const faults: Partial<Record<Fault, number>> = {};
+  await using world = await World.start(folder, SUBNET, new Random(seed));
+  const faults: Record<string, number> = {};
   const end = performance.now() + seconds * 1000;
-  while (performance.now() < end && world.defects.length === 0 && !signal?.aborted) {
-    await sleep(random.below(1000));
-    const name = await fault(world, random);
-    faults[name] = (faults[name] ?? 0) + 1;
-    say(`${Math.round((end - performance.now()) / 1000)} s to go; last fault: ${name}`);
-  }
+  const makeFaults = async (make: typeof hostFault, random: Random) => {
+    while (performance.now() < end && world.defects.length === 0 && !signal?.aborted) {
+      await sleep(random.below(1000));
+      const name = await make(world, random);
+      faults[name] = (faults[name] ?? 0) + 1;
+      say(`${Math.round((end - performance.now()) / 1000)} s to go; last fault: ${name}`);
+    }
+  };
+  // The hosts' faults and the members' come and go by themselves, so that some meet.
+  await Promise.all([
+    makeFaults(hostFault, new Random(seed + 1)),
+    makeFaults(memberFault, new Random(seed + 2)),
+  ]);
   await world.calm();
   const history = readHistory(world.histories);
   const defects = [...world.defects, ...doubleHolds(history), ...await checkRest(world)];
@@ -119,7 +125,7 @@ export function rows({ operations, calls, faults }: Result): string[] {
     "calls, and how they ended:",
     ...list(calls),
     "faults:",
-    ...list(faults as Record<string, number>),
+    ...list(faults),
     `${operations} takes and releases`,
   ];
 }

@@ -7,6 +7,8 @@
 import { fileURLToPath } from "node:url";
 import type { Random } from "../attack/random.ts";
 import { Cluster } from "../kit/etcd.ts";
+import { Recorder } from "./history.ts";
+import { Peers } from "./peers.ts";
 import { Link } from "./proxy.ts";
 
 /** How many members etcd has. */
@@ -41,25 +43,47 @@ export interface WorldHost {
   processes: Process[];
 }
 
+/** The members of etcd. */
+interface Members {
+  cluster: Cluster;
+  /** Their ids. */
+  ids: readonly string[];
+  /** The network between them. */
+  peers: Peers;
+}
+
 /** All of it, in a folder. */
 export class World implements AsyncDisposable {
   readonly cluster: Cluster;
+  /** The network between its members. */
+  readonly peers: Peers;
   readonly hosts: WorldHost[] = [];
   /** What processes said that ended by themselves. */
   readonly defects: string[] = [];
   /** The folder of the histories. */
   readonly histories: string;
+  readonly #recorder: Recorder;
+  readonly #ids: readonly string[];
+  #faults = 0;
   readonly #random: Random;
   readonly #subnet: string;
   /** The members that are down. */
   #down = new Set<number>();
 
-  private constructor(cluster: Cluster, folder: string, subnet: string, random: Random) {
+  private constructor(
+    { cluster, ids, peers }: Members,
+    folder: string,
+    subnet: string,
+    random: Random,
+  ) {
     this.cluster = cluster;
+    this.peers = peers;
     this.histories = `${folder}/history`;
+    this.#ids = ids;
     this.#subnet = subnet;
     this.#random = random;
     Deno.mkdirSync(this.histories);
+    this.#recorder = new Recorder(this.histories, "faults");
     for (const [index, count] of PROCESSES.entries()) {
       const host: WorldHost = {
         name: `h${index}`,
@@ -74,7 +98,28 @@ export class World implements AsyncDisposable {
 
   /** Starts the cluster, and a process for each of the hosts' places. */
   static async start(folder: string, subnet: string, random: Random): Promise<World> {
-    return new World(await Cluster.start({ members: MEMBERS }), folder, subnet, random);
+    const peers = new Peers();
+    const cluster = await Cluster.start({
+      members: MEMBERS,
+      peerPort: (port) => peers.before(port),
+    });
+    const ids = await cluster.ids();
+    peers.know(ids);
+    return new World({ cluster, ids, peers }, folder, subnet, random);
+  }
+
+  /** The place of the member that leads, as one of them says; or else that of any. */
+  async leader(random: Random): Promise<number> {
+    const asked = random.below(MEMBERS);
+    return await this.cluster.leader(this.#ids, asked) ?? asked;
+  }
+
+  /** Makes a fault, and writes into the history when it begins and ends. */
+  async during(fault: string, run: () => Promise<void>): Promise<void> {
+    const number = this.#faults++;
+    this.#recorder.write({ call: "fault", kind: "begin", number, fault });
+    await run();
+    this.#recorder.write({ call: "fault", kind: "done", number, fault });
   }
 
   /** Starts a process of a host. */
@@ -106,17 +151,17 @@ export class World implements AsyncDisposable {
   async killProcess(host: WorldHost, index: number): Promise<void> {
     const process = host.processes[index]!;
     process.isKilled = true;
-    try {
-      Deno.kill(process.pid, "SIGKILL");
-    } catch {
-      // It has ended by itself, which is a defect already.
-    }
+    send("SIGKILL", process);
     await process.ended;
   }
 
-  /** Kills a member: any, which is the leader once in three times. */
-  async killMember(random: Random): Promise<void> {
-    const index = random.below(MEMBERS);
+  /** Stops all processes of a host, or lets them go on. */
+  pause({ processes }: WorldHost, isPaused: boolean): void {
+    for (const process of processes) send(isPaused ? "SIGSTOP" : "SIGCONT", process);
+  }
+
+  /** Kills a member. */
+  async killMember(index: number): Promise<void> {
     this.#down.add(index);
     await this.cluster.members[index]!.daemon.end("SIGKILL");
   }
@@ -133,6 +178,7 @@ export class World implements AsyncDisposable {
       for (const index of host.processes.keys()) await this.killProcess(host, index);
       for (const link of host.links) link.trouble = { kind: "none" };
     }
+    this.peers.heal();
     await this.startMembers();
   }
 
@@ -142,5 +188,15 @@ export class World implements AsyncDisposable {
       for (const link of host.links) await link[Symbol.asyncDispose]();
     }
     await this.cluster[Symbol.asyncDispose]();
+    await this.peers[Symbol.asyncDispose]();
+    this.#recorder[Symbol.dispose]();
+  }
+}
+
+function send(signal: Deno.Signal, { pid }: Process): void {
+  try {
+    Deno.kill(pid, signal);
+  } catch {
+    // It has ended by itself, which is a defect already.
   }
 }

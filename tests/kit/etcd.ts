@@ -27,6 +27,12 @@ export interface ClusterOptions {
   scheme?: "http" | "https";
   /** Whether it waits until its data is on the disk, as it does in use. @default {false} */
   isDurable?: boolean;
+  /**
+   * The port at which the other members reach a member, for the port at which it listens for them.
+   *
+   * @default {(port) => port}
+   */
+  peerPort?: (port: number) => number;
 }
 
 /** A member of a cluster. */
@@ -52,17 +58,19 @@ export class Cluster implements AsyncDisposable {
   /** Starts a cluster, and waits until each member serves clients. */
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
     const { members: count = 1, args = [], scheme = "http", isDurable = false } = options;
+    const { peerPort = (port) => port } = options;
     const program = await etcdProgram();
     const folder = await Deno.makeTempDir({ prefix: "etcd-" });
     const ports = freePorts(2 * count);
-    const peer = (index: number) => `http://127.0.0.1:${ports[count + index]}`;
-    const cluster = Array.from({ length: count }, (_, i) => `m${i}=${peer(i)}`).join(",");
+    const peers = ports.slice(count).map((port) => `http://127.0.0.1:${peerPort(port)}`);
+    const cluster = peers.map((peer, index) => `m${index}=${peer}`).join(",");
     const start = (index: number) => {
       const endpoint = `${scheme}://127.0.0.1:${ports[index]}`;
       return Daemon.start([
         ...[program, "--name", `m${index}`, "--data-dir", `${folder}/m${index}`],
         ...["--listen-client-urls", endpoint, "--advertise-client-urls", endpoint],
-        ...["--listen-peer-urls", peer(index), "--initial-advertise-peer-urls", peer(index)],
+        ...["--listen-peer-urls", `http://127.0.0.1:${ports[count + index]}`],
+        ...["--initial-advertise-peer-urls", peers[index]!],
         ...["--initial-cluster", cluster, "--logger=zap", ...args],
         ...(isDurable ? [] : ["--unsafe-no-fsync"]),
       ], { ready: /serving (insecure )?client/, signal: "SIGKILL" });
@@ -88,6 +96,29 @@ export class Cluster implements AsyncDisposable {
   /** The endpoints of all members. */
   get endpoints(): string[] {
     return this.members.map(({ endpoint }) => endpoint);
+  }
+
+  /** The ids of the members, in hexadecimal digits. */
+  async ids(): Promise<string[]> {
+    const { members } = await this.#ask(0, "cluster/member/list") as {
+      members: { ID: string; name: string }[];
+    };
+    return this.members.map((_, index) =>
+      BigInt(members.find(({ name }) => name === `m${index}`)!.ID).toString(16)
+    );
+  }
+
+  /** The place of the member that leads, as far as one of them knows; `undefined` if it knows none. */
+  async leader(ids: readonly string[], asked: number): Promise<number | undefined> {
+    const { leader = "0" } = await this.#ask(asked, "maintenance/status") as { leader?: string };
+    const place = ids.indexOf(BigInt(leader).toString(16));
+    return place < 0 ? undefined : place;
+  }
+
+  async #ask(member: number, path: string): Promise<unknown> {
+    const url = `${this.members[member]!.endpoint}/v3/${path}`;
+    const answer = await fetch(url, { method: "POST", body: "{}" });
+    return await answer.json();
   }
 
   /** Ends it when this process is about to end, and nothing can be waited for but a while. */
