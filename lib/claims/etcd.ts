@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { pause } from "../driver/wait.ts";
 import { type EtcdFiles, readAccess } from "./access.ts";
 import {
   compareBody,
@@ -371,15 +372,6 @@ function reasonOf(error: unknown): string {
 /** The message of an error; `fetch` has it in the cause of its own. */
 function textOf({ message, cause }: Error): string {
   return cause instanceof Error ? cause.message : message;
-}
-
-/** Waits for some milliseconds, or until the signal is aborted. */
-async function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, milliseconds);
-  signal?.addEventListener("abort", () => resolve(), { once: true });
-  await promise;
-  clearTimeout(timer);
 }
 
 /** Reads an answer line by line, until it ends or its connection breaks. */

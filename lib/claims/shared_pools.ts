@@ -58,14 +58,32 @@ const WISH_PATIENCE = 3000;
  */
 export class SharedPools implements Disposable {
   readonly #options: SharedPoolsOptions;
-  readonly #turns: Turns;
+  #turns: Turns;
   /** The clients, by their access as JSON. */
-  readonly #clients = new Map<string, Etcd>();
+  #clients = new Map<string, Etcd>();
+  #signal: AbortSignal | undefined;
+  #telling: AbortSignal | undefined;
 
   /** Uses a store. It connects to etcd when something needs it. */
   constructor(options: SharedPoolsOptions) {
     this.#options = options;
     this.#turns = new Turns(options.lock);
+  }
+
+  /**
+   * The same pools. When a signal is aborted, each call that waits for etcd fails with the signal's
+   * reason. What it has asked etcd for then is found out, and taken back, by the next call that asks
+   * etcd. Dispose only of the pools that were made first.
+   *
+   * @param telling Ends the calls that only tell etcd what is on record. They do not fail by that.
+   */
+  withSignal(signal?: AbortSignal, telling = signal): SharedPools {
+    const pools = new SharedPools(this.#options);
+    pools.#turns = this.#turns;
+    pools.#clients = this.#clients;
+    pools.#signal = signal;
+    pools.#telling = telling;
+    return pools;
   }
 
   /** All pools on record, by id. */
@@ -134,7 +152,7 @@ export class SharedPools implements Disposable {
       await this.#settlePool(pool);
     } catch (error) {
       // The record says that the host leaves, and the next call of settle goes on.
-      if (!isOutOfReach(error)) throw error;
+      if (!isOutOfReach(error) && !this.#telling?.aborted) throw error;
     }
   }
 
@@ -204,8 +222,8 @@ export class SharedPools implements Disposable {
       try {
         await this.#settlePool(pool);
       } catch (error) {
-        if (!(error instanceof IpvlanError)) throw error;
-        reasons.set(pool.prefix, error.message);
+        if (!(error instanceof IpvlanError) && !this.#telling?.aborted) throw error;
+        reasons.set(pool.prefix, (error as Error).message);
       }
     }
     const [reason] = reasons.values();
@@ -314,17 +332,18 @@ export class SharedPools implements Disposable {
    * they come and go. It goes on through breaks until the signal is aborted.
    */
   async *watch(access: EtcdAccess, signal: AbortSignal): AsyncGenerator<SharedChange> {
-    const { etcd, keys, options } = this.#reader(access);
+    const pools = this.withSignal(signal);
+    const { etcd, keys, options } = pools.#reader(access);
     const { store, hostname } = this.#options;
     const begin = () => {
       const idOf = (session: Session) => Promise.resolve(session.hostId);
-      return this.#run(access, idOf, { check: "key" });
+      return pools.#run(access, idOf, { check: "key" });
     };
     const answer = async (subnet: string, wish: WishValue) => {
       const pool = this.#records.pool(poolId(access, subnet));
       if (!pool) return;
       store.transaction(() => giveWish({ records: this.#records }, pool, wish));
-      await this.#settlePool(pool);
+      await pools.#settlePool(pool);
     };
     yield* watchClaims({ etcd, keys, begin, hostname, options, answer, signal });
   }
@@ -370,8 +389,8 @@ export class SharedPools implements Disposable {
     return countUntold({ records: this.#records }, pool) + Number(pool.leaving);
   }
 
-  #within(patience = PATIENCE): () => CallOptions {
-    return () => ({ deadline: performance.now() + patience });
+  #within(patience = PATIENCE, signal = this.#signal): () => CallOptions {
+    return () => ({ deadline: performance.now() + patience, signal });
   }
 
   #reader(access: EtcdAccess): Reader {
@@ -389,26 +408,28 @@ export class SharedPools implements Disposable {
   /**
    * Runs a function with a session, when it is its turn.
    *
-   * @param patience How long etcd may take for each answer.
+   * @param isTelling Whether it only tells etcd what is on record, so that nobody needs the answers.
    */
   async #run<T>(
     access: EtcdAccess,
     run: (session: Session) => Promise<T>,
-    { patience = PATIENCE, check = "none" }: { patience?: number; check?: Check } = {},
+    { isTelling = false, check = "none" }: { isTelling?: boolean; check?: Check } = {},
   ): Promise<T> {
+    const [patience, turn, signal] = isTelling
+      ? [SETTLE_PATIENCE, SETTLE_PATIENCE, this.#telling]
+      : [PATIENCE, TURN_PATIENCE, this.#signal];
     const client = this.#client(access);
     const { store } = this.#options;
     const key = JSON.stringify(access);
     const asked = Date.now();
-    const turn = patience === PATIENCE ? TURN_PATIENCE : patience;
-    return await this.#turns.run(turn, async () => {
+    return await this.#turns.run(turn, signal, async () => {
       // The call before this one, maybe another process's, has waited for etcd in vain. When the
       // clock was set back meanwhile, etcd is asked again.
       const silence = store.transaction(() => this.#records.silence(key));
       const isKnown = silence !== undefined && silence.at > asked && silence.at <= Date.now();
       if (isKnown) throw new EtcdUnreachableError(silence.reasons);
       try {
-        const options = this.#within(patience);
+        const options = this.#within(patience, signal);
         const session = await Session.begin(this.#options, client, access, options, check);
         if (session.isUnsure) await findAsked(session);
         return await run(session);
@@ -416,7 +437,7 @@ export class SharedPools implements Disposable {
         // Before it is the next call's turn, which may put it right.
         store.transaction(() => {
           refuse(this.#records, prefixOf(access), error);
-          if (error instanceof EtcdUnreachableError && patience === PATIENCE) {
+          if (error instanceof EtcdUnreachableError && !isTelling) {
             this.#records.putSilence(key, { at: Date.now(), reasons: error.reasons });
           }
         });
@@ -426,8 +447,7 @@ export class SharedPools implements Disposable {
   }
 
   async #settlePool({ id, access }: PoolRecord): Promise<void> {
-    const patience = SETTLE_PATIENCE;
-    await this.#run(access, (session) => this.#finish(session, id), { patience });
+    await this.#run(access, (session) => this.#finish(session, id), { isTelling: true });
   }
 
   /** Tells etcd all about a pool. If this host leaves the pool, its record goes, with the last host its key. */
@@ -467,7 +487,8 @@ export class SharedPools implements Disposable {
 
   /** Waits until a block changes, or the time is up. */
   async #untilGranted({ access }: SharedPool, wish: Wish, deadline: number): Promise<void> {
-    const signal = AbortSignal.timeout(Math.max(0, deadline - performance.now()));
+    const limit = AbortSignal.timeout(Math.max(0, deadline - performance.now()));
+    const signal = this.#signal ? AbortSignal.any([limit, this.#signal]) : limit;
     const changes = this.#client(access).watch(wish.blocks, wish.revision + 1, {
       deadline,
       signal,
@@ -486,7 +507,7 @@ export class SharedPools implements Disposable {
     try {
       await this.#client(access).revoke(lease, this.#within(SETTLE_PATIENCE)());
     } catch (error) {
-      if (!(error instanceof IpvlanError)) throw error;
+      if (!(error instanceof IpvlanError) && !this.#signal?.aborted) throw error;
     }
   }
 }

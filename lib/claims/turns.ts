@@ -1,3 +1,4 @@
+import { orAbort } from "../iproute2/abort.ts";
 import { HostBusyError } from "./errors.ts";
 
 /**
@@ -17,26 +18,33 @@ export class Turns {
    * Runs a function when it is its turn.
    *
    * @param patience How long another process of this host may have the turn, in milliseconds.
+   * @param signal Ends the wait, with its reason.
    * @throws {HostBusyError} It had it for longer.
    */
-  async run<T>(patience: number, run: () => Promise<T>): Promise<T> {
+  async run<T>(
+    patience: number,
+    signal: AbortSignal | undefined,
+    run: () => Promise<T>,
+  ): Promise<T> {
     const before = this.#last;
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     this.#last = before.then(() => ended);
-    await before;
     try {
-      using _lock = await this.#acquire(AbortSignal.timeout(patience));
+      await orAbort(before, signal);
+      using _lock = await this.#acquire(patience, signal);
       return await run();
     } finally {
       end();
     }
   }
 
-  async #acquire(signal: AbortSignal): Promise<Disposable> {
+  async #acquire(patience: number, signal: AbortSignal | undefined): Promise<Disposable> {
+    const limit = AbortSignal.timeout(patience);
     try {
-      return await this.#lock(signal);
+      return await this.#lock(signal ? AbortSignal.any([limit, signal]) : limit);
     } catch (error) {
-      if (signal.aborted) throw new HostBusyError();
+      signal?.throwIfAborted();
+      if (limit.aborted) throw new HostBusyError();
       throw error;
     }
   }

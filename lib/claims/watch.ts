@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { pause } from "../driver/wait.ts";
 import { IpvlanError } from "../errors.ts";
 import { EtcdUnreachableError } from "./errors.ts";
 import type { CallOptions, Etcd, WatchEvent } from "./etcd.ts";
@@ -167,15 +168,4 @@ class Queue<T> {
       this.#wake = Promise.withResolvers();
     }
   }
-}
-
-async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, milliseconds);
-  const wake = () => resolve();
-  signal.addEventListener("abort", wake);
-  await promise;
-  clearTimeout(timer);
-  signal.removeEventListener("abort", wake);
 }

@@ -84,7 +84,7 @@ async function watchPrefix(
   notify: (sentence: string) => void,
 ): Promise<void> {
   const prefix = prefixOf(access);
-  const pools = await parts.openShared();
+  const pools = (await parts.openShared())?.withSignal(signal);
   if (!pools) return;
   let isBroken = false;
   for await (const change of pools.watch(access, signal)) {
@@ -99,7 +99,7 @@ async function watchPrefix(
     if (change.kind !== "listed") continue;
     if (isBroken) notify(`etcd is within reach again under ${prefix}`);
     isBroken = false;
-    await mend(parts, pools, notify);
+    await mend(parts, pools, signal, notify);
   }
 }
 
@@ -120,11 +120,13 @@ function refresh(
 async function mend(
   parts: DriverParts,
   pools: SharedPools,
+  signal: AbortSignal,
   notify: (sentence: string) => void,
 ): Promise<void> {
   try {
     (await reconcile(parts, pools)).forEach(notify);
   } catch (error) {
+    if (signal.aborted) return;
     if (!(error instanceof IpvlanError)) throw error;
     notify(error.message);
   }

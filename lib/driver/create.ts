@@ -54,7 +54,8 @@ export async function createNetwork(
     // What is left in the kernel stays on record, and the next exclusive call removes it.
     if (error instanceof NotUndoneError) throw error;
     // The same holds for what is left in etcd.
-    if (await failureOf(() => unshareNetwork(parts, network)) !== undefined) throw error;
+    const failure = await failureOf(() => unshareNetwork(parts.unstoppable, network));
+    if (failure !== undefined) throw error;
     deleteRecords(store, decided);
     accept(decideNetwork(spec, identity, existing, await lookAgain()));
     throw error;

@@ -17,6 +17,7 @@ import {
 } from "./errors.ts";
 import { factsFor, hostFacts, linkFacts } from "./facts.ts";
 import { findNetwork, findSandbox, networksOf } from "./find.ts";
+import { lateSignal } from "./programs.ts";
 import { rehearsed, watched, type WrapRunner } from "./namespaces.ts";
 import { decideNetwork } from "./network.ts";
 import { type DriverBase, type DriverOptions, makeParts, openBase } from "./open.ts";
@@ -86,12 +87,15 @@ export class Driver implements AsyncDisposable {
   /** What opening it has changed and the user should know: modes that let others in. */
   readonly notices: readonly string[];
   readonly #base: DriverBase;
+  /** Ends what only tells etcd what has been done. */
+  readonly #telling: AbortSignal | undefined;
   readonly #parts: DriverParts;
 
-  private constructor(base: DriverBase, wait: WaitOptions) {
+  private constructor(base: DriverBase, wait: WaitOptions, telling: AbortSignal | undefined) {
     this.notices = base.notices;
     this.#base = base;
-    this.#parts = makeParts(base, wait);
+    this.#telling = telling;
+    this.#parts = makeParts(base, wait, telling);
   }
 
   /**
@@ -114,10 +118,8 @@ export class Driver implements AsyncDisposable {
    * @ignore
    */
   static openWrapped(options: DriverOptions, wrap?: WrapRunner): Driver {
-    return new Driver(openBase(options, wrap), {
-      signal: options.signal,
-      waiting: options.waiting,
-    });
+    const { signal, waiting } = options;
+    return new Driver(openBase(options, wrap), { signal, waiting }, signal);
   }
 
   /**
@@ -138,7 +140,9 @@ export class Driver implements AsyncDisposable {
    * ```
    */
   withSignal(signal?: AbortSignal): Driver {
-    return new Driver(this.#base, { ...this.#parts.wait, signal });
+    // What undoes the work of an interrupted call does not wait long for etcd, either.
+    const telling = signal ?? lateSignal(this.#telling);
+    return new Driver(this.#base, { ...this.#parts.wait, signal }, telling);
   }
 
   /** Finds everything that is wrong with a network to create. Changes nothing. */

@@ -152,13 +152,21 @@ function sharedPools(
   };
 }
 
-/** Makes the parts of a driver with a signal. */
-export function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
+/**
+ * Makes the parts of a driver with a signal.
+ *
+ * @param telling Ends what only tells etcd what has been done.
+ */
+export function makeParts(
+  base: DriverBase,
+  wait: WaitOptions,
+  telling: AbortSignal | undefined,
+): DriverParts {
   const { host, wrap, store, programLock: lock, programs, hosts, pools, output } = base;
-  const { report, isRehearsal, kept, openShared, hasAgent } = base;
+  const { report, isRehearsal, kept, hasAgent } = base;
   const pathOf = (sandbox: string) => store.sandbox(sandbox)?.path;
   const namespaces = new Namespaces({ host, lock, programs, wrap, pathOf, kept, ...wait });
-  const partsOn = (namespaces: Namespaces, wait: WaitOptions) => {
+  const partsOn = (namespaces: Namespaces, wait: WaitOptions, telling: AbortSignal | undefined) => {
     const processes = new Processes(namespaces.run, lock);
     const settings = new SettingsKeeper({ run: namespaces.run, report, isRehearsal });
     const borrowed = new BorrowedNamespaces(namespaces.run, host);
@@ -171,7 +179,7 @@ export function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
       pools,
       output,
       settings,
-      openShared,
+      openShared: openWith(base, wait.signal, telling),
       hasAgent,
       isRehearsal,
       wait,
@@ -180,10 +188,22 @@ export function makeParts(base: DriverBase, wait: WaitOptions): DriverParts {
   // What has begun may wait for others a little longer, and then leaves the rest to the next call.
   const late = { ...wait, signal: lateSignal(wait.signal) };
   const unstoppable: DriverParts = {
-    ...partsOn(namespaces.unstoppable, late),
+    ...partsOn(namespaces.unstoppable, late, lateSignal(telling)),
     get unstoppable() {
       return unstoppable;
     },
   };
-  return { ...partsOn(namespaces, wait), unstoppable };
+  return { ...partsOn(namespaces, wait, telling), unstoppable };
+}
+
+/** Opens the shared pools for calls that signals end. */
+function openWith(
+  { openShared }: DriverBase,
+  signal: AbortSignal | undefined,
+  telling: AbortSignal | undefined,
+): DriverParts["openShared"] {
+  if (!signal && !telling) return openShared;
+  // One for all calls, as they share what they tell etcd.
+  let opened: ReturnType<typeof openShared> | undefined;
+  return () => opened ??= openShared().then((pools) => pools?.withSignal(signal, telling));
 }

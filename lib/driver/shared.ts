@@ -6,7 +6,7 @@
  */
 import { prefixOf } from "../claims/access.ts";
 import { poolId } from "../claims/pool_key.ts";
-import type { EtcdAccess, Held, Holder, SharedPool, SharedPools, Wanted } from "../claims/mod.ts";
+import type { EtcdAccess, Held, Holder, SharedPool, SharedPools } from "../claims/mod.ts";
 import { EtcdUnreachableError, HostBusyError, SharedPoolExhaustedError } from "../claims/errors.ts";
 import { attempt, IpvlanError } from "../errors.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
@@ -18,7 +18,7 @@ import type { DriverParts } from "./parts.ts";
 import type { EndpointRecord } from "./records.ts";
 import { settingsFor } from "./shared_network.ts";
 import { type Store, withoutState } from "./store.ts";
-import { InTurn, Together } from "./together.ts";
+import { Together } from "./together.ts";
 import type { AddressPool, Network, NetworkIpam, NetworkSubnet } from "./types.ts";
 
 /** The id of the pool of a subnet. */
@@ -135,41 +135,6 @@ export async function unshareNetwork(
   await leavePools(parts, pools, ipam, network.subnets.map(({ subnet }) => subnet), id);
 }
 
-/** How calls of this process take addresses. */
-interface Takings {
-  /** One after the other. */
-  turns: InTurn;
-  /** When etcd was last found out of reach, by `performance.now()`. */
-  failure?: { at: number; error: EtcdUnreachableError };
-}
-
-const takings = new WeakMap<SharedPools, Takings>();
-
-/**
- * Takes an address when the calls before have theirs. If all asked etcd at once, the last ones would give
- * up before it is their turn. Those that wait while etcd is found out of reach fail with the same error.
- */
-export async function take(
-  pools: SharedPools,
-  pool: string,
-  holder: Holder,
-  wanted: Wanted,
-): Promise<string> {
-  const own: Takings = takings.get(pools) ?? { turns: new InTurn() };
-  takings.set(pools, own);
-  const asked = performance.now();
-  return await own.turns.run(async () => {
-    const { failure } = own;
-    if (failure && failure.at > asked && wanted.address === undefined) throw failure.error;
-    try {
-      return await pools.take(pool, holder, wanted);
-    } catch (error) {
-      if (error instanceof EtcdUnreachableError) own.failure = { at: performance.now(), error };
-      throw error;
-    }
-  });
-}
-
 /** An address that was taken for an endpoint. */
 export interface TakenAddress {
   /** The pool's id. */
@@ -214,7 +179,7 @@ export async function takeNext(
       const { id } = await poolOf(pools, network.ipam, subnet);
       try {
         for (;;) {
-          const address = await take(pools, id, holder, { range: subnet.ipRange });
+          const address = await pools.take(id, holder, { range: subnet.ipRange });
           if (isUsable(address)) return { pool: id, address };
           passed.push({ pool: id, address });
         }
@@ -245,7 +210,7 @@ export async function takeGiven(
   if (!subnet) return undefined;
   const { id } = await poolOf(pools, network.ipam, subnet);
   const wanted = { address: formatAddress(address.value) };
-  return { pool: id, address: await take(pools, id, holder, wanted) };
+  return { pool: id, address: await pools.take(id, holder, wanted) };
 }
 
 /** Releases addresses that nobody uses after all. */
@@ -326,9 +291,10 @@ export async function unlessOutOfReach(run: () => Promise<void>): Promise<void> 
  * Brings the record and etcd together, if etcd answers, and leaves the pools that nothing on record
  * needs. Resolves to sentences for the user.
  */
-export async function reconcile({ store }: Pick<DriverParts, "store">, pools: SharedPools): Promise<
-  string[]
-> {
+export async function reconcile(
+  { store, wait }: Pick<DriverParts, "store" | "wait">,
+  pools: SharedPools,
+): Promise<string[]> {
   try {
     const mended = await pools.recover();
     const used = new Set(pools.held().map(({ pool }) => pool));
@@ -337,7 +303,7 @@ export async function reconcile({ store }: Pick<DriverParts, "store">, pools: Sh
     }
     return [...mended, ...await tell(pools)];
   } catch (error) {
-    if (!(error instanceof IpvlanError)) throw error;
+    if (!(error instanceof IpvlanError) || wait.signal?.aborted) throw error;
     return [error.message];
   }
 }

@@ -26,7 +26,6 @@ import {
   isShared,
   leavePools,
   sharedPoolId,
-  take,
   type TakenAddress,
   tell,
   unlessOutOfReach,
@@ -91,11 +90,11 @@ async function takeFree(
   const isFree = (address: string) =>
     holderOf(parts.store, address, holder) === undefined &&
     attempt(() => parts.pools.ofPool(pool).take(address)).ok;
-  if (address !== undefined) return { pool: id, address: await take(pools, id, user, { address }) };
+  if (address !== undefined) return { pool: id, address: await pools.take(id, user, { address }) };
   const passed: TakenAddress[] = [];
   try {
     for (;;) {
-      const next = { pool: id, address: await take(pools, id, user, { range: pool.ipRange }) };
+      const next = { pool: id, address: await pools.take(id, user, { range: pool.ipRange }) };
       if (isFree(next.address)) return next;
       passed.push(next);
     }

@@ -73,11 +73,11 @@ export function networkIds(store: Store, prefix: string, names: Iterable<string>
 }
 
 /**
- * Asks etcd for the names on networks, where no agent does that. That it does not answer is no error: the
- * names on record stay.
+ * Asks etcd for the names on networks, where no agent does that. That it does not answer, or not before
+ * the signal, is no error: the names on record stay.
  */
 export async function lookUpNames(
-  { store }: Pick<DriverParts, "store">,
+  { store, wait }: Pick<DriverParts, "store" | "wait">,
   pools: SharedPools,
   networks: readonly SharedNetwork[],
 ): Promise<void> {
@@ -90,6 +90,6 @@ export async function lookUpNames(
       store.transaction(() => recordAll(store, prefix, claims));
     }
   } catch (error) {
-    if (!(error instanceof IpvlanError)) throw error;
+    if (!(error instanceof IpvlanError) && !wait.signal?.aborted) throw error;
   }
 }

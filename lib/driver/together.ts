@@ -1,5 +1,5 @@
 /**
- * Calls of one process that share what they do, or do it one after the other.
+ * Calls of one process that share what they do.
  *
  * @module
  */
@@ -26,17 +26,5 @@ export class Together<T> {
       this.#running = run.catch(() => {});
       return run;
     });
-  }
-}
-
-/** Runs functions one after the other. */
-export class InTurn {
-  #last: Promise<unknown> = Promise.resolve();
-
-  /** Runs a function when those before it have ended. */
-  run<T>(run: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(run);
-    this.#last = result.catch(() => {});
-    return result;
   }
 }

@@ -29,15 +29,15 @@ export function sayIfLong(
 }
 
 /** Waits for some time, or until the signal is aborted. */
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
+export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return;
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
   const abort = () => resolve();
-  signal.addEventListener("abort", abort, { once: true });
+  signal?.addEventListener("abort", abort, { once: true });
   await promise;
   clearTimeout(timer);
-  signal.removeEventListener("abort", abort);
+  signal?.removeEventListener("abort", abort);
 }
 
 /**

@@ -1,6 +1,7 @@
 // The command line of pools that hosts share, in a guest of the lab with etcd.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
+import { Link } from "../hosts/proxy.ts";
 import { ipvlan, Job, succeeds } from "../kit/command.ts";
 import { inEnv } from "../kit/processes.ts";
 import { temporaryFolder } from "../kit/worlds.ts";
@@ -123,5 +124,47 @@ Deno.test("an agent ends on a signal with status 0, and only one runs on a state
       const { status, err } = await job.ended;
       assertEquals([status, err], [0, ""]);
       assertEquals(await agentOf(), "silent");
+    });
+  }));
+
+Deno.test("a signal ends every wait for an etcd that never answers, and nothing is half done", () =>
+  withEtcd(async () => {
+    await using state = await temporaryFolder();
+    await using link = new Link(Number(new URL(ENDPOINT).port));
+    const through = ["--ipam-opt", `endpoints=${link.endpoint},prefix=/test`];
+    /** Runs a command, and sends it a signal when it has sent its first request. */
+    const interrupted = async (signal: Deno.Signal, ...words: string[]) => {
+      link.trouble = { kind: "partition" };
+      await using job = new Job(words, { env: { IPVLAN_STATE_DIR: state.path } });
+      await Promise.race([link.untilHit(), job.ended]);
+      job.kill(signal);
+      const { status, err } = await job.ended;
+      link.trouble = { kind: "none" };
+      return [status, err];
+    };
+    const ended = "ipvlan: It was interrupted";
+    await onHost(state.path, async () => {
+      const create = [...CREATE, ...through, "--subnet=192.168.20.0/24", "shared20"];
+      assertEquals(await interrupted("SIGINT", ...create), [130, ended]);
+      assertEquals(await succeeds("network", "ls", "-q"), "");
+      await succeeds(...create);
+
+      await succeeds("run", "-d", "--net=shared20", "--ip=192.168.20.200", "--name=web");
+      const far = ["run", "-d", "--net=shared20", "--ip=192.168.20.77", "--name=far"];
+      assertEquals(await interrupted("SIGTERM", ...far), [143, ended]);
+      // It is made with an address of the host's block, and removed again.
+      await succeeds("run", "-d", "--net=shared20", "--name=db");
+      const [status] = await interrupted("SIGINT", "run", "-d", "--net=shared20", "--name=near");
+      assertEquals(status, 130);
+      assertEquals(await interrupted("SIGINT", "restore"), [130, ended]);
+      assertEquals(await interrupted("SIGTERM", "host", "ls"), [143, ended]);
+      assertEquals(await interrupted("SIGINT", "host", "rm", "--yes", "rack3"), [130, ended]);
+      assertEquals(await interrupted("SIGTERM", "agent"), [0, ""]);
+      assertEquals((await succeeds("ps", "--format={{.Names}}")).split("\n").sort(), ["db", "web"]);
+
+      const { err } = await ipvlan("restore");
+      assertEquals(err, "");
+      const [host] = (await succeeds("host", "ls", "--json")).split("\n");
+      assertEquals(JSON.parse(host!).Addresses, 2);
     });
   }));

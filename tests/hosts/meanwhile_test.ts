@@ -14,7 +14,7 @@ const SUBNET = "10.7.0.0/24";
 /** Holds back the requests that have a text, from when the first one comes until a function is done. */
 async function meanwhile(link: Link, only: string, run: () => Promise<void> | void): Promise<void> {
   link.trouble = { kind: "late", milliseconds: 1e6, only };
-  await link.untilLate();
+  await link.untilHit();
   await run();
   link.trouble = { kind: "none" };
 }

@@ -25,8 +25,8 @@ export class Link extends Relay {
   #trouble: Trouble = { kind: "none" };
   /** How many answers there were since it began. */
   #answers = 0;
-  /** Resolves when a request is held back. */
-  #late = Promise.withResolvers<void>();
+  /** Resolves when the trouble hits a request. */
+  #hit = Promise.withResolvers<void>();
 
   /** The endpoint for the host. */
   get endpoint(): string {
@@ -37,15 +37,15 @@ export class Link extends Relay {
   set trouble(trouble: Trouble) {
     this.#trouble = trouble;
     this.#answers = 0;
-    this.#late = Promise.withResolvers();
+    this.#hit = Promise.withResolvers();
     if (trouble.kind !== "none") return;
     this.#wakeAll();
     this.closeLossy();
   }
 
-  /** Resolves when the trouble has held back a request. */
-  async untilLate(): Promise<void> {
-    await this.#late.promise;
+  /** Resolves when the trouble has lost or held back a request. */
+  async untilHit(): Promise<void> {
+    await this.#hit.promise;
   }
 
   /** Closes all connections, and stops listening. */
@@ -62,9 +62,10 @@ export class Link extends Relay {
     const trouble = this.#trouble;
     if (trouble.kind === "late" && !isAnswer && hasText(bytes, trouble.only)) {
       pair.outlivesClient = true;
-      this.#late.resolve();
+      this.#hit.resolve();
       await this.#sleep(trouble.milliseconds);
     }
+    if (trouble.kind === "partition" && !isAnswer) this.#hit.resolve();
     return trouble.kind === "partition" || isAnswer && this.#isMuted();
   }
 
