@@ -182,8 +182,12 @@ export function linkSet(name: string, changes: LinkChanges): string {
 }
 
 /**
- * The line `link del …`. `ip` takes `if5` for the link with the index 5, unless a link has that name
- * (`ll_name_to_index` in its `lib/ll_map.c`).
+ * The line `link del …`. `ip` takes `if5` and `if05` for the link with the index 5, unless a link has
+ * that name (`ll_name_to_index` in its `lib/ll_map.c`).
+ *
+ * So many zeros make it longer than the name of a link can be. Then `ip` does not ask the kernel for a
+ * link of that name by SIOCGIFINDEX, over which the kernel would start `modprobe` (`dev_load` in
+ * `net/core/dev_ioctl.c`) and wait longer than the removal itself takes. `ip` has this from 5.5 on.
  *
  * @param which A link, by name or by index, or all links of a group.
  * @throws {InvalidWordError} A value cannot be written.
@@ -191,7 +195,7 @@ export function linkSet(name: string, changes: LinkChanges): string {
 export function linkDel(which: string | { index: number } | { group: number }): string {
   if (typeof which === "string") return `link del dev ${linkName(which)}`;
   return "index" in which
-    ? `link del dev if${index(which.index)}`
+    ? `link del dev if${index(which.index).padStart(24, "0")}`
     : `link del group ${group(which.group)}`;
 }
 

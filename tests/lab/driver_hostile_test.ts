@@ -2,6 +2,7 @@ import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { type Driver, LinkLeftError } from "../../lib/driver/mod.ts";
 import { LINK_GROUP } from "../../lib/driver/parent.ts";
+import { linkDel } from "../../lib/iproute2/link.ts";
 import { assertConsistent } from "../kit/look.ts";
 import { processes, run } from "../kit/processes.ts";
 import { type TestHost, withHost } from "../kit/worlds.ts";
@@ -114,6 +115,11 @@ Deno.test("who holds the file of a namespace open does not keep a removed sandbo
     await assertFree(host, driver);
   }));
 
+/** The name by which `ip` deletes the link with an index, unless another link has that name. */
+function nameOfIndex(index: number): string {
+  return linkDel({ index }).split(" ").at(-1)!;
+}
+
 /** What root in the sandbox `c` does with its link. */
 const DISGUISES: [what: string, disguise: () => Promise<unknown>][] = [
   ["renames it", async () => {
@@ -135,7 +141,8 @@ const DISGUISES: [what: string, disguise: () => Promise<unknown>][] = [
   }],
   ["gives another link the name of its index", async () => {
     const [{ ifindex }] = JSON.parse(await ipIn("c", "-json", "link", "show", "eth0"));
-    await ipIn("c", "link", "add", `if${ifindex}`, "type", "dummy");
+    await ipIn("c", "link", "add", "x", "type", "dummy");
+    await ipIn("c", "link", "property", "add", "dev", "x", "altname", nameOfIndex(ifindex));
   }],
   ["moves it out and back, so that it has another index", async () => {
     const [{ ifindex }] = JSON.parse(await ipIn("c", "-json", "link", "show", "eth0"));
@@ -202,7 +209,8 @@ for (const [what, make] of PLACES) {
         await ipIn(path, "addr", "add", `${IP}/24`, "dev", "mine");
         const [{ ifindex }] = JSON.parse(await ipIn(path, "-json", "link", "show", "mine"));
         // `ip` takes this one for the link that is to be deleted, so the driver deletes it first.
-        await ipIn(path, "link", "add", `if${ifindex}`, "group", "7", "type", "dummy");
+        await ipIn(path, "link", "add", "x", "group", "7", "type", "dummy");
+        await ipIn(path, "link", "property", "add", "dev", "x", "altname", nameOfIndex(ifindex));
         undo.defer(async () => {
           await run("nsenter", `--net=${path}`, "ip", "link", "del", "group", "7");
         });

@@ -268,6 +268,34 @@ Deno.test("many links are shown whole and deleted as a group", async () => {
   assertEquals((await link.show()).map(({ name }) => name), ["lo", "d0"]);
 });
 
+/** Only a kernel of one's own can be told to load modules by another program. */
+const ownKernel = Deno.env.get("IPVLAN_LAB") === "uml";
+
+Deno.test({
+  name: "no module is looked for over a link that is deleted by its index",
+  ignore: !ownKernel,
+}, async () => {
+  await using undo = new AsyncDisposableStack();
+  const folder = await Deno.makeTempDir();
+  undo.defer(() => Deno.remove(folder, { recursive: true }));
+  const [program, log] = [`${folder}/modprobe`, `${folder}/log`];
+  await Deno.writeTextFile(program, `#!/bin/sh\necho "$@" >> ${log}\n`, { mode: 0o755 });
+  await Deno.writeTextFile(log, "");
+  const loader = "/proc/sys/kernel/modprobe";
+  const before = await Deno.readTextFile(loader);
+  await Deno.writeTextFile(loader, program);
+  undo.defer(() => Deno.writeTextFile(loader, before));
+  await using ns = await freshNetns();
+  const { link, session } = ns.ip;
+  await link.add({ type: "dummy", name: "d0", index: 500 });
+  await link.del({ index: 500 });
+  assertEquals((await link.show()).map(({ name }) => name), ["lo"]);
+  assertEquals(await Deno.readTextFile(log), "");
+  // By a name that a link could have, one is looked for.
+  await assertRejects(() => session.change("link del dev if500"), IpCommandError);
+  assertEquals(await Deno.readTextFile(log), "-q -- netdev-if500\n");
+});
+
 Deno.test("errors of the kernel have the errno as a name", async () => {
   await using ns = await freshNetns();
   const { link } = ns.ip;

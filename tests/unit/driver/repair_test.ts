@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { linkAddresses } from "../../../lib/driver/endpoint.ts";
 import { endpointRepair, type SeenNamespace } from "../../../lib/driver/repair.ts";
-import type { Link } from "../../../lib/iproute2/link.ts";
+import { type Link, linkDel } from "../../../lib/iproute2/link.ts";
 import { addr, endpoint, endpointRecord, link, LO, network, route } from "../../kit/values.ts";
 
 const NET = network("n", {
@@ -86,7 +86,7 @@ Deno.test("the options of a link are repaired in place", () => {
 Deno.test("a link with another name or another parent is made anew", () => {
   for (const changes of [{ name: "x" }, { linkIndex: 8 }]) {
     const { state, lines } = repair(whole(changes));
-    assertEquals([state, lines[0]], ["missing", "link del dev if2"]);
+    assertEquals([state, lines[0]], ["missing", linkDel({ index: 2 })]);
     assertEquals(lines.at(-1), 'link set dev eth0 alias "ipvlan-kit n"');
   }
 });

@@ -249,7 +249,8 @@ Deno.test("each change of a link is some words of one line", () => {
   }
   assertEquals(linkDel("e"), "link del dev e");
   assertEquals(linkDel({ group: 2 ** 31 - 1 }), "link del group 2147483647");
-  assertEquals(linkDel({ index: 2 ** 31 - 1 }), "link del dev if2147483647");
+  assertEquals(linkDel({ index: 2 ** 31 - 1 }), "link del dev if000000000000002147483647");
+  assertEquals(linkDel({ index: 2 }), "link del dev if000000000000000000000002");
 });
 
 Deno.test("a route that leads nowhere has its type first, and its protocol last", () => {
