@@ -1,3 +1,4 @@
+import { parseAddress } from "../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../ipam/prefix.ts";
 import { IpvlanError } from "../errors.ts";
 import { accessProblems, prefixOf } from "./access.ts";
@@ -11,7 +12,7 @@ import {
 import { type CallOptions, Etcd } from "./etcd.ts";
 import { endOf } from "./etcd_wire.ts";
 import { listClaims, listHosts, type Reader, removeHost } from "./hosts.ts";
-import { Keys, reservedDifferences, textOf } from "./keys.ts";
+import { hexOf, Keys, reservedDifferences, textOf } from "./keys.ts";
 import { checkWanted, describe, free, refuse, type Request, takeKept } from "./local.ts";
 import { changeNetwork, defineNetwork, forgetNetwork } from "./networks.ts";
 import { type Found, obtain } from "./obtain.ts";
@@ -196,6 +197,12 @@ export class SharedPools implements Disposable {
       if (wish) await this.#takeBack(pool, wish);
     }
     return textOf(address);
+  }
+
+  /** Who uses an address, on record; `undefined` if this host does not have it. */
+  holder(pool: string, address: string): Holder | undefined {
+    const record = this.#records.address(pool, hexOf(parseAddress(address)));
+    return record?.state === "used" || record?.state === "lost" ? record.holder : undefined;
   }
 
   /** Changes who uses an address, on record. Call it inside a transaction of the store. */

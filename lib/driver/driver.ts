@@ -6,6 +6,7 @@ import { listAdvertised } from "./advertised.ts";
 import { attach, type Attached, takenNamespace } from "./attach.ts";
 import type { AttachRequest } from "./attach_request.ts";
 import { type BackgroundOptions, startInBackground } from "./background.ts";
+import { type ClaimPlace, nameClaims, releaseClaims } from "./claim_users.ts";
 import { listPools, requestPool } from "./claims.ts";
 import { createNetwork, newIdentity, withSharedSettings } from "./create.ts";
 import { toEndpoint } from "./endpoint.ts";
@@ -46,6 +47,7 @@ import type {
   AdoptSpec,
   AdvertisedRoute,
   ClaimRequest,
+  ClaimUser,
   ConnectOptions,
   EngineName,
   MadeEndpoint,
@@ -599,6 +601,32 @@ export class Driver implements AsyncDisposable {
   /** Releases an address of an address pool. It is no error if it is not claimed. */
   async releaseAddress(pool: string, address: string): Promise<void> {
     await this.#shared(() => releaseAddress(this.#parts, pool, address));
+  }
+
+  /**
+   * Says who uses the addresses that an engine has claimed in pools that hosts share. A user is found by
+   * its names from sandboxes on networks of that name, on all hosts. Claims that no user has are found by
+   * no name.
+   *
+   * @param users All users that the engine has now.
+   * @returns Sentences for the user, if etcd or a hosts file could not be changed.
+   */
+  async nameClaims(engine: EngineName, users: readonly ClaimUser[]): Promise<string[]> {
+    return await this.#shared(() => nameClaims(this.#parts, engine, users));
+  }
+
+  /**
+   * Releases claims of an engine that nobody uses any more, as after a crash of the engine.
+   *
+   * @param isUnused Says of a claim whether nobody uses it. No other call changes the claim between that
+   * and its release.
+   * @returns Those that were released.
+   */
+  async releaseClaims(
+    engine: EngineName,
+    isUnused: (claim: ClaimPlace) => boolean,
+  ): Promise<ClaimPlace[]> {
+    return await this.#shared(() => releaseClaims(this.#parts, engine, isUnused));
   }
 
   /** All address pools with their claims, by id. */

@@ -1,6 +1,7 @@
 import { prefixOf } from "../claims/access.ts";
 import { orAbort } from "../iproute2/abort.ts";
 import type { RunProgram } from "../iproute2/shell.ts";
+import { ownClaimNames } from "./claim_users.ts";
 import { HostsFileError } from "./errors.ts";
 import { countSandboxes, linkHosts, removeHosts, removeShared, writeShared } from "./hosts_file.ts";
 import { planHosts, type RemoteName, type StaleHosts } from "./hosts_plan.ts";
@@ -160,10 +161,15 @@ export class HostsFiles {
   }
 }
 
-/** The sandboxes of other hosts on a network; none if this host does not share it. */
+/**
+ * Who is found on a network besides its endpoints: the sandboxes of other hosts, and those that have
+ * their addresses by a claim on this one. Nobody if this host does not share the network.
+ */
 function remoteNames(store: Store, id: string): readonly RemoteName[] {
   const { ipam, name = "" } = store.networkById(id) ?? {};
-  return ipam ? store.sharedNames(prefixOf(ipam.access), name) : [];
+  if (!ipam) return [];
+  const prefix = prefixOf(ipam.access);
+  return [...store.sharedNames(prefix, name), ...ownClaimNames(store, prefix, name)];
 }
 
 /** Splits values into those that a condition holds for, and the others. */

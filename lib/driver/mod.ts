@@ -16,6 +16,7 @@ export {
 export type { EtcdAccess, RemovedHost, SharedHost } from "../claims/types.ts";
 export type { AgentOptions } from "./agent.ts";
 export type { BackgroundOptions } from "./background.ts";
+export type { ClaimPlace } from "./claim_users.ts";
 export { Driver } from "./driver.ts";
 export type { ListedHost } from "./shared_hosts.ts";
 export type { DriverOptions } from "./open.ts";
@@ -64,6 +65,7 @@ export type {
   AdvertisedRoute,
   Claim,
   ClaimRequest,
+  ClaimUser,
   Connection,
   ConnectOptions,
   Endpoint,

@@ -55,6 +55,11 @@ export function isOwned(name: string): boolean {
   return name.includes(":");
 }
 
+/** Whether a name from elsewhere may stand in a hosts file, and does not take over the host's own. */
+export function isHostName(name: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9_.-]{0,252}$/.test(name) && whyNoHostName(name) === undefined;
+}
+
 /** The names that every hosts file has for the host itself, besides `localhost`. */
 const LOOPBACK_NAMES = ["ip6-localhost", "ip6-loopback"];
 

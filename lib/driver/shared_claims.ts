@@ -4,10 +4,12 @@
  *
  * @module
  */
+import { prefixOf } from "../claims/access.ts";
 import type { SharedPools } from "../claims/mod.ts";
 import { attempt } from "../errors.ts";
 import { formatAddress } from "../ipam/address.ts";
 import { firstUsable, parsePrefix } from "../ipam/prefix.ts";
+import { type NamedNetwork, refreshNamed } from "./claim_users.ts";
 import {
   claimAddress as claimLocally,
   claimGateway as claimGatewayLocally,
@@ -32,7 +34,7 @@ import {
 } from "./shared.ts";
 import type { AddressPool, ClaimRequest, NetworkIpam, SubnetPoolRequest } from "./types.ts";
 
-type Parts = ClaimParts & Pick<DriverParts, "openShared">;
+type Parts = ClaimParts & Pick<DriverParts, "openShared" | "hosts" | "wait">;
 type SharedAddressPool = AddressPool & { ipam: NetworkIpam };
 
 /** A pool that hosts share, with what reaches it; `undefined` if this host alone has the pool. */
@@ -122,10 +124,14 @@ export async function releaseAddress(parts: Parts, id: string, address: string):
   const shared = await sharedIn(parts, found);
   if (!shared) return releaseLocally(store, id, address);
   const { pool, pools } = shared;
+  let network: string | undefined;
   releaseLocally(store, id, address, (released) => {
-    pools.release(sharedPoolId(pool.ipam, pool.subnet), released);
+    const shared = sharedPoolId(pool.ipam, pool.subnet);
+    network = pools.holder(shared, released)?.network;
+    pools.release(shared, released);
   });
   await tell(pools);
+  await refreshNamed(parts, [{ prefix: prefixOf(pool.ipam.access), network }]);
   if (!store.pool(id)) await leave(parts, shared);
 }
 
@@ -135,14 +141,19 @@ export async function releasePool(parts: Parts, id: string): Promise<void> {
   const shared = await sharedIn(parts, store.pool(id));
   if (!shared) return releasePoolLocally(store, id);
   const { pool, pools } = shared;
+  const changed: NamedNetwork[] = [];
   releasePoolLocally(store, id, (claims) => {
     const shared = sharedPoolId(pool.ipam, pool.subnet);
     for (const { address, holder } of claims) {
-      if (holder !== GATEWAY) pools.release(shared, address);
+      if (holder === GATEWAY) continue;
+      const network = pools.holder(shared, address)?.network;
+      changed.push({ prefix: prefixOf(pool.ipam.access), network });
+      pools.release(shared, address);
     }
   });
   if (store.pool(id)) return;
   await tell(pools);
+  await refreshNamed(parts, changed);
   await leave(parts, shared);
 }
 

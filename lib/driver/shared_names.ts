@@ -9,18 +9,22 @@ import type { SharedChange, SharedClaim, SharedPools } from "../claims/mod.ts";
 import { attempt, IpvlanError } from "../errors.ts";
 import { formatAddress } from "../ipam/address.ts";
 import { parseAddress } from "../ipam/mod.ts";
+import { isHostName } from "./names.ts";
 import type { DriverParts } from "./parts.ts";
 import type { SharedNetwork } from "./shared.ts";
 import type { SharedName, Store } from "./store.ts";
 
-/** A name that may stand in a hosts file. It comes from another host, which may write anything. */
-const NAME = /^[A-Za-z0-9][\w.-]{0,254}$/;
-
-/** The names of a claim, as they are kept; `undefined` if it has none. */
-export function nameOf(prefix: string, claim: SharedClaim): SharedName | undefined {
+/**
+ * The names of a claim, as they are kept; `undefined` if it has none. They come from another host, which
+ * may write anything.
+ */
+export function nameOf(
+  prefix: string,
+  claim: Pick<SharedClaim, "address" | "network" | "names">,
+): SharedName | undefined {
   const { network, names = [] } = claim;
   const address = attempt(() => formatAddress(parseAddress(claim.address)));
-  const good = names.filter((name) => typeof name === "string" && NAME.test(name));
+  const good = names.filter((name) => typeof name === "string" && isHostName(name));
   if (!address.ok || typeof network !== "string" || good.length === 0) return undefined;
   return { prefix, network, address: address.value, names: good };
 }

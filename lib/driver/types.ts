@@ -467,6 +467,20 @@ export interface ClaimRequest {
   address?: string;
 }
 
+/** Who uses an address that an engine has claimed in a pool that hosts share. */
+export interface ClaimUser {
+  /** What the keys of the pool begin with in etcd. */
+  prefix: string;
+  /** The address, without a prefix length. */
+  address: string;
+  /** What the engine calls its user. */
+  name: string;
+  /** The name of the network. Sandboxes on the networks of this name find the user. */
+  network: string;
+  /** The names by which they find it. Those that could not stand in a hosts file are left out. */
+  names: readonly string[];
+}
+
 /** An address pool with its claims. */
 export interface AddressPoolDetails extends AddressPool {
   /** Its claims, in no order. */

@@ -78,6 +78,27 @@ const sharedPool: Scenario[] = engineScenario(
       ),
     );
 
+    tour.step("ipvlan agent &");
+    const [program = "", ...words] = [...three, "ipvlan", "agent"];
+    const agent = new Deno.Command(program, { args: words, stdin: "null" }).spawn();
+    undo.defer(async () => {
+      agent.kill();
+      await agent.status;
+    });
+    await tour.perform("docker rename d1 web", one.under);
+    const d3 = "docker run -d --net=lan --name=d3 --network-alias=db";
+    await tour.perform(`${d3} ${IMAGE} sleep 1000`, two.under);
+    // The agent hears of the containers at once, and this machine may be slow.
+    const find = (name: string) =>
+      `ipvlan exec i1 sh -c 'for try in $(seq 300); do ping -c 1 -W 5 ${name} && exit; sleep 0.1; ` +
+      "done; exit 1'";
+    await tour.holds(
+      "HOSTS-7",
+      shows("A sandbox finds a container of one Docker host by its new name", find("web"), d1),
+      shows("and one of the other by its alias", find("db")),
+      failsWith("By its old name, it is not found", "ipvlan exec i1 ping -c 1 -W 5 d1"),
+    );
+
     tour.step("# the second host is killed");
     await second.endDaemon();
     await second.endPlugin();
@@ -91,7 +112,7 @@ const sharedPool: Scenario[] = engineScenario(
     await tour.perform(`ipvlan host rm --yes ${etcd} host2`, three);
     await tour.perform(take, three);
     await tour.perform("ipvlan rm -f i1 i2 i3 && ipvlan network rm lan", three);
-    await tour.perform("docker rm -f d1 && docker network rm lan", one.under);
+    await tour.perform("docker rm -f web && docker network rm lan", one.under);
     await tour.holds(
       "HOSTS-7",
       shows(

@@ -9,6 +9,7 @@
  * @module
  */
 import { accept, InvalidOptionError, throwProblems } from "../../driver/errors.ts";
+import type { EtcdAccess } from "../../claims/types.ts";
 import { type Environment, ETCD, readIpamOptions } from "../../driver/ipam_options.ts";
 import type { AddressPool, ClaimRequest, PoolRequest } from "../../driver/mod.ts";
 import { flag, object, optional, readBody, record, text } from "./body.ts";
@@ -49,10 +50,7 @@ const ADDRESS = object({ PoolID: text, Address: optional(text), Options: options
  */
 export function readRequestPool(body: unknown, environment: Environment = {}): PoolRequest {
   const { AddressSpace, Pool, SubPool, Options, V6 } = readBody(POOL, body);
-  const words = givenOptions(Options).map((entry) => entry.join("="));
-  const access = words.length > 0
-    ? accept(readIpamOptions(words, { environment })).access
-    : undefined;
+  const access = readAccess(Options, environment);
   return {
     owner: { engine: "docker", id: AddressSpace },
     ...(Pool && { subnet: Pool }),
@@ -60,6 +58,20 @@ export function readRequestPool(body: unknown, environment: Environment = {}): P
     ...(V6 && { ipv6: true }),
     ...(access && { ipam: { driver: ETCD, access } }),
   };
+}
+
+/**
+ * How to reach the etcd that options of `--ipam-opt` name; `undefined` if there are no options.
+ *
+ * @param environment Says what the options leave out.
+ * @throws {IpvlanError} An option is wrong.
+ */
+export function readAccess(
+  options: Record<string, string> | undefined,
+  environment: Environment,
+): EtcdAccess | undefined {
+  const words = givenOptions(options).map((entry) => entry.join("="));
+  return words.length > 0 ? accept(readIpamOptions(words, { environment })).access : undefined;
 }
 
 /** The answer to a `RequestPool`. */

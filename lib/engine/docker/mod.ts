@@ -10,7 +10,9 @@ import type { Handler, Handlers } from "./handlers.ts";
 import { IPAM_HANDLERS } from "./ipam.ts";
 import { NETWORK_HANDLERS } from "./network.ts";
 import { socketName } from "../socket.ts";
+import { DOCKER_SOCKET } from "./api.ts";
 import { type Answer, failure, serve } from "./serve.ts";
+import { DockerWatch } from "./watch.ts";
 
 /** The name of the plugin, as in `docker network create -d ipvlan-kit`. */
 export const PLUGIN = "ipvlan-kit";
@@ -103,17 +105,32 @@ export async function runPlugin(
     notify: warn,
     report: (error) => warn((error as Error)?.stack ?? String(error)),
   };
+  const environment = Deno.env.toObject();
+  const watch = new DockerWatch({
+    driver,
+    socket: DOCKER_SOCKET,
+    environment,
+    notify: warn,
+    signal,
+  });
   // Otherwise each call that Docker repeats after the plugin was killed would do this, one by one.
   (await driver.recover()).forEach(warn);
   await removeLost(driver, warn);
+  const watching = watch.run().catch(context.report);
   await serve({
     socket,
     signal,
-    answer: (method, text) => answer(method, text, context),
+    answer: async (method, text) => {
+      watch.before(method, text);
+      const answered = await answer(method, text, context);
+      watch.after(method);
+      return answered;
+    },
     listening: () => warn(`Listening at ${socketName(socket)}`),
     called: (method, { status, body }, milliseconds) => {
       const failed = status === 200 ? "" : `: ${(body as { Err: string }).Err}`;
       if (verbose || failed) warn(`${method}: ${status} in ${milliseconds} ms${failed}`);
     },
   });
+  await watching;
 }

@@ -1,0 +1,98 @@
+/**
+ * Docker's own API (https://docs.docker.com/reference/api/engine/), as far as the plugin asks it: HTTP
+ * over a Unix socket.
+ *
+ * @module
+ */
+import { type IncomingMessage, request } from "node:http";
+import { IpvlanError } from "../../errors.ts";
+
+/** Where Docker listens. */
+export const DOCKER_SOCKET = "/run/docker.sock";
+
+/** The API did not answer, or not as it should. */
+export class DockerApiError extends IpvlanError {
+  /** Makes the error from the path of the call, and what was wrong. */
+  constructor(path: string, reason: string, options?: ErrorOptions) {
+    super(`Docker's API did not answer ${path}: ${reason}`, options);
+  }
+}
+
+/** The largest answer in bytes. A container with a thousand labels has 100 kilobytes. */
+const MAX_ANSWER = 2 ** 26;
+
+/**
+ * Asks for a resource.
+ *
+ * @returns What the answer says, with nothing checked; `undefined` if there is no such thing.
+ * @throws {DockerApiError} There is no usable answer.
+ */
+export async function get(socket: string, path: string, signal: AbortSignal): Promise<unknown> {
+  const response = await send(socket, path, signal);
+  let text = "";
+  for await (const part of partsOf(response, path)) {
+    text += part;
+    if (text.length > MAX_ANSWER) {
+      response.destroy();
+      throw new DockerApiError(path, `the answer is longer than ${MAX_ANSWER} bytes`);
+    }
+  }
+  if (response.statusCode === 404) return undefined;
+  if (response.statusCode !== 200) throw new DockerApiError(path, `${response.statusCode} ${text}`);
+  return parse(path, text);
+}
+
+/**
+ * Follows a stream of JSON values, one a line. It begins when the promise resolves: from then on, none
+ * is missed. It ends with Docker.
+ *
+ * @throws {DockerApiError} There is no usable answer.
+ */
+export async function follow(
+  socket: string,
+  path: string,
+  signal: AbortSignal,
+): Promise<AsyncGenerator<unknown>> {
+  const response = await send(socket, path, signal);
+  if (response.statusCode === 200) return linesOf(response, path);
+  response.destroy();
+  throw new DockerApiError(path, `${response.statusCode}`);
+}
+
+async function* linesOf(response: IncomingMessage, path: string): AsyncGenerator<unknown> {
+  let rest = "";
+  for await (const part of partsOf(response, path)) {
+    const lines = (rest + part).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) if (line.trim() !== "") yield parse(path, line);
+  }
+}
+
+function send(socketPath: string, path: string, signal: AbortSignal): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ socketPath, path, headers: { host: "docker" }, signal }, resolve);
+    sent.on("error", (error) => reject(failure(path, error)));
+    sent.end();
+  });
+}
+
+async function* partsOf(response: IncomingMessage, path: string): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  try {
+    for await (const chunk of response) yield decoder.decode(chunk, { stream: true });
+  } catch (error) {
+    throw failure(path, error as Error);
+  }
+}
+
+function failure(path: string, error: Error): DockerApiError {
+  return new DockerApiError(path, error.message, { cause: error });
+}
+
+function parse(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new DockerApiError(path, "it is not JSON", { cause: error });
+  }
+}

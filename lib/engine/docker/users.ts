@@ -1,0 +1,167 @@
+/**
+ * Which addresses Docker's containers have, and by which names they are found, from the answers of
+ * Docker's API. All of it is pure.
+ *
+ * @module
+ */
+import { prefixOf } from "../../claims/access.ts";
+import type { ClaimUser } from "../../driver/mod.ts";
+import { IpvlanError } from "../../errors.ts";
+import { flag, list, object, optional, readBody, record, text } from "./body.ts";
+import { readAccess } from "./ipam.ts";
+import type { Environment } from "../../driver/ipam_options.ts";
+
+/** The label with the name of the service that a container of a swarm belongs to. */
+const SERVICE = "com.docker.swarm.service.name";
+
+const containers = list(object({ Id: text }));
+
+const container = object({
+  Id: text,
+  Name: text,
+  Config: optional(object({ Labels: record(text) })),
+  NetworkSettings: object({
+    Networks: record(object({
+      NetworkID: text,
+      IPAddress: optional(text),
+      GlobalIPv6Address: optional(text),
+      Aliases: list(text),
+    })),
+  }),
+});
+
+const network = object({
+  Id: text,
+  Name: text,
+  Scope: optional(text),
+  ConfigOnly: optional(flag),
+  IPAM: object({
+    Driver: optional(text),
+    Options: record(text),
+    Config: list(object({ Subnet: optional(text), AuxiliaryAddresses: record(text) })),
+  }),
+});
+
+const networks = list(network);
+
+const event = object({
+  Type: text,
+  Action: text,
+  Actor: object({ ID: text, Attributes: record(text) }),
+});
+
+/** What a container has on one network. */
+export interface ContainerEndpoint {
+  /** The network's id. */
+  networkId: string;
+  /** Its addresses, without a prefix length. It has none while the container does not run. */
+  addresses: string[];
+  /** The names by which others find it there, its own first. */
+  names: string[];
+}
+
+/** A container. */
+export interface Container {
+  /** Its name. */
+  name: string;
+  /** What it has on its networks. */
+  endpoints: ContainerEndpoint[];
+}
+
+/** A network of Docker's. */
+export interface DockerNetwork {
+  /** Its name. */
+  name: string;
+  /** Whether Docker keeps it through a restart. One of a swarm is made anew, and requests its pools again. */
+  isKept: boolean;
+  /** Whether Docker's own IPAM driver gives its addresses, or none does. */
+  isForeign: boolean;
+  /** The prefix in etcd under which hosts share its addresses; `undefined` if they do not. */
+  prefix: string | undefined;
+  /** Its subnets. */
+  subnets: string[];
+  /** The addresses that Docker has claimed for itself. */
+  auxiliary: string[];
+}
+
+/** The ids of the containers of `GET /containers/json`. */
+export function readContainerIds(body: unknown): string[] {
+  return readBody(containers, body).map(({ Id }) => Id);
+}
+
+/** The container of `GET /containers/ID/json`. */
+export function readContainer(body: unknown): Container {
+  const { Id, Name, Config, NetworkSettings: { Networks } } = readBody(container, body);
+  const name = Name.replace(/^\//, "");
+  const service = Config?.Labels[SERVICE];
+  const endpoints = Object.entries(Networks).map(([networkName, found]): ContainerEndpoint => {
+    // Docker 20.10 has the short id among them.
+    const aliases = found.Aliases.filter((alias) => alias !== Id.slice(0, 12));
+    const names = [name, ...aliases, ...service ? [service] : [], `${name}.${networkName}`];
+    return {
+      networkId: found.NetworkID,
+      addresses: [found.IPAddress, found.GlobalIPv6Address].filter((each) => each) as string[],
+      names: [...new Set(names)],
+    };
+  });
+  return { name, endpoints };
+}
+
+/** The network of `GET /networks/ID`. @param environment Says what its IPAM options leave out. */
+export function readNetwork(body: unknown, environment: Environment): DockerNetwork {
+  return toNetwork(readBody(network, body), environment);
+}
+
+/** The networks of `GET /networks`. @param environment Says what their IPAM options leave out. */
+export function readNetworks(body: unknown, environment: Environment): DockerNetwork[] {
+  return readBody(networks, body).map((each) => toNetwork(each, environment));
+}
+
+function toNetwork(
+  { Name, Scope, ConfigOnly, IPAM }: ReturnType<typeof network>,
+  environment: Environment,
+): DockerNetwork {
+  return {
+    name: Name,
+    // A description for networks of a swarm has no addresses itself.
+    isKept: Scope !== "swarm" && !ConfigOnly,
+    isForeign: IPAM.Driver === "default" || IPAM.Driver === "null",
+    prefix: sharedPrefix(IPAM, environment),
+    subnets: IPAM.Config.flatMap(({ Subnet }) => Subnet ? [Subnet] : []),
+    auxiliary: IPAM.Config.flatMap(({ AuxiliaryAddresses }) => Object.values(AuxiliaryAddresses)),
+  };
+}
+
+function sharedPrefix(
+  { Driver, Options }: ReturnType<typeof network>["IPAM"],
+  environment: Environment,
+): string | undefined {
+  if (Driver === "default" || Driver === "null") return undefined;
+  try {
+    const access = readAccess(Options, environment);
+    return access && prefixOf(access);
+  } catch (error) {
+    // They are options of another IPAM driver.
+    if (error instanceof IpvlanError) return undefined;
+    throw error;
+  }
+}
+
+/** The id of the container that an event of `GET /events` is about, if it is about one. */
+export function readEvent(body: unknown): string | undefined {
+  const { Type, Actor: { ID, Attributes } } = readBody(event, body);
+  return Type === "container" ? ID : Attributes.container;
+}
+
+/** Who uses the addresses that hosts share. */
+export function claimUsers(
+  { name, endpoints }: Container,
+  networkOf: (id: string) => DockerNetwork | undefined,
+): ClaimUser[] {
+  return endpoints.flatMap(({ networkId, addresses, names }) => {
+    const network = networkOf(networkId);
+    const prefix = network?.prefix;
+    if (!network || prefix === undefined) return [];
+    return addresses.map((address) => ({ prefix, address, name, network: network.name, names }));
+  });
+}

@@ -1,0 +1,66 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { createServer, type RequestListener } from "node:http";
+import { DockerApiError, follow, get } from "../../../lib/engine/docker/api.ts";
+import { temporaryFolder } from "../../kit/worlds.ts";
+
+/** Runs a test with a server at a socket. */
+async function withServer(
+  listener: RequestListener,
+  test: (socket: string, control: AbortController) => Promise<void>,
+): Promise<void> {
+  await using folder = await temporaryFolder();
+  const socket = `${folder.path}/docker.sock`;
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => server.listen({ path: socket }, resolve));
+  const control = new AbortController();
+  try {
+    await test(socket, control);
+  } finally {
+    control.abort();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
+
+Deno.test("an answer is JSON, or says that there is no such thing", () =>
+  withServer((request, response) => {
+    const { url } = request;
+    response.statusCode = url === "/none" ? 404 : url === "/bad" ? 500 : 200;
+    if (url === "/cut") {
+      response.write('{"Name":');
+      return setTimeout(() => response.destroy(), 10);
+    }
+    response.end(url === "/text" ? "hello" : '{"Name":"/c1"}');
+  }, async (socket, { signal }) => {
+    assertEquals(await get(socket, "/one", signal), { Name: "/c1" });
+    assertEquals(await get(socket, "/none", signal), undefined);
+    for (const path of ["/bad", "/text", "/cut"]) {
+      await assertRejects(() => get(socket, path, signal), DockerApiError, path);
+    }
+    await assertRejects(() => get(`${socket}.not`, "/one", signal), DockerApiError, "/one");
+  }));
+
+Deno.test("a stream has a value on each line, however it is cut, until it ends", () =>
+  withServer((request, response) => {
+    if (request.url === "/bad") {
+      response.statusCode = 400;
+      return response.end("no");
+    }
+    response.write('{"a":1}\n{"a"');
+    setTimeout(() => response.end(':2}\n\n{"a":3}\n'), 10);
+  }, async (socket, { signal }) => {
+    const values: unknown[] = [];
+    for await (const value of await follow(socket, "/events", signal)) values.push(value);
+    assertEquals(values, [{ a: 1 }, { a: 2 }, { a: 3 }]);
+    await assertRejects(() => follow(socket, "/bad", signal), DockerApiError, "400");
+  }));
+
+Deno.test("a stream that nothing comes on ends with the signal", () =>
+  withServer((_request, response) => {
+    response.flushHeaders();
+  }, async (socket, control) => {
+    const values = await follow(socket, "/events", control.signal);
+    const next = values.next();
+    control.abort();
+    await assertRejects(() => next, DockerApiError);
+  }));

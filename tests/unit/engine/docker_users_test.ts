@@ -1,0 +1,131 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { Earlier } from "../../../lib/engine/docker/earlier.ts";
+import {
+  claimUsers,
+  readContainer,
+  readContainerIds,
+  readEvent,
+  readNetwork,
+  readNetworks,
+} from "../../../lib/engine/docker/users.ts";
+import { IpvlanError } from "../../../lib/errors.ts";
+
+const ID = "20639362eefc7862f974ba7b1442aa695dab04d69669c1968117cbc7f403112e";
+
+/** A container as Docker shows it, with only the fields that are read. */
+function container(fields: Record<string, unknown> = {}, labels: Record<string, string> = {}) {
+  const lan = {
+    NetworkID: "net1",
+    IPAddress: "192.168.1.20",
+    GlobalIPv6Address: "",
+    Aliases: ["www", ID.slice(0, 12)],
+    ...fields,
+  };
+  return {
+    Id: ID,
+    Name: "/c1",
+    Config: { Labels: labels },
+    NetworkSettings: { Networks: { lan } },
+  };
+}
+
+/** A network as Docker shows it. */
+function network(ipam: Record<string, unknown> = {}, fields: Record<string, unknown> = {}) {
+  const Config = [{ Subnet: "192.168.1.0/24", AuxiliaryAddresses: { nas: "192.168.1.9" } }];
+  const Options = { endpoints: "http://10.0.0.1:2379" };
+  return {
+    Id: "net1",
+    Name: "lan",
+    Scope: "local",
+    ConfigOnly: false,
+    IPAM: { Driver: "ipvlan-kit", Options, Config, ...ipam },
+    ...fields,
+  };
+}
+
+Deno.test("a container has its name, its aliases, and that of its service; and no short id", () => {
+  const service = { "com.docker.swarm.service.name": "web" };
+  assertEquals(readContainer(container({}, service)), {
+    name: "c1",
+    endpoints: [{
+      networkId: "net1",
+      addresses: ["192.168.1.20"],
+      names: ["c1", "www", "web", "c1.lan"],
+    }],
+  });
+  // One that does not run, as Docker 20.10 and 26.1 show it.
+  const stopped = container({ IPAddress: "", Aliases: null });
+  assertEquals(readContainer(stopped).endpoints[0]!.addresses, []);
+  const both = container({ GlobalIPv6Address: "2001:db8::2" });
+  assertEquals(readContainer(both).endpoints[0]!.addresses, ["192.168.1.20", "2001:db8::2"]);
+});
+
+Deno.test("a network has a prefix if its IPAM options say where etcd is", () => {
+  const prefix = (body: unknown) => readNetwork(body, {}).prefix;
+  assertEquals(prefix(network()), "/ipvlan");
+  const options = { endpoints: "http://10.0.0.1:2379", prefix: "/rack-7" };
+  assertEquals(prefix(network({ Options: options })), "/rack-7");
+  assertEquals(prefix(network({ Options: null })), undefined);
+  assertEquals(prefix(network({ Driver: "default" })), undefined);
+  assertEquals(prefix(network({ Driver: "other", Options: { x: "y" } })), undefined);
+});
+
+Deno.test("a network of a swarm, or a description of one, is not kept through a restart", () => {
+  const kept = readNetworks([
+    network(),
+    network({}, { Scope: "swarm" }),
+    network({}, { ConfigOnly: true }),
+  ], {});
+  assertEquals(kept.map(({ isKept }) => isKept), [true, false, false]);
+  assertEquals(kept[0]!.auxiliary, ["192.168.1.9"]);
+  assertEquals(readNetworks(null, {}), []);
+});
+
+Deno.test("who uses an address is said with the network's name and prefix", () => {
+  const known = new Map([["net1", readNetwork(network(), {})]]);
+  const users = claimUsers(readContainer(container()), (id) => known.get(id));
+  assertEquals(users, [{
+    prefix: "/ipvlan",
+    address: "192.168.1.20",
+    name: "c1",
+    network: "lan",
+    names: ["c1", "www", "c1.lan"],
+  }]);
+  assertEquals(claimUsers(readContainer(container()), () => undefined), []);
+});
+
+Deno.test("an event is about a container, or a container's network", () => {
+  const event = (Type: string, Attributes: Record<string, string>) =>
+    readEvent({ Type, Action: "connect", Actor: { ID: "x", Attributes } });
+  assertEquals(event("container", {}), "x");
+  assertEquals(event("network", { container: "c" }), "c");
+  assertEquals(event("network", {}), undefined);
+});
+
+Deno.test("an answer that is not Docker's is an error", () => {
+  for (const body of [undefined, null, 7, "x", [], {}]) {
+    assertThrows(() => readContainer(body), IpvlanError);
+    assertThrows(() => readNetwork(body, {}), IpvlanError);
+    assertThrows(() => readEvent(body), IpvlanError);
+  }
+  assertThrows(() => readContainerIds([{ Id: 7 }]), IpvlanError);
+});
+
+Deno.test("what Docker releases and claims again is not an earlier claim", () => {
+  const [pool, address] = ["docker:local/10.0.0.0/24", "10.0.0.2"];
+  const earlier = new Earlier([{
+    id: pool,
+    subnet: "10.0.0.0/24",
+    owner: { engine: "docker", id: "local" },
+    requests: 3,
+    claims: [{ address, holder: "" }, { address: "10.0.0.3", holder: "" }],
+  }]);
+  assertEquals([earlier.has(pool, address), earlier.has(pool, "10.0.0.4")], [true, false]);
+  for (const body of ["", "null", "[]", "{", '{"PoolID":7}']) earlier.released(body);
+  earlier.released(JSON.stringify({ PoolID: pool, Address: address }));
+  assertEquals([earlier.has(pool, address), earlier.has(pool, "10.0.0.3")], [false, true]);
+  // One of three requests is taken back, one network is there: one is a surplus.
+  earlier.poolReleased(JSON.stringify({ PoolID: pool }));
+  assertEquals([earlier.takeRequest(pool, 1), earlier.takeRequest(pool, 1)], [true, false]);
+  assertEquals(earlier.takeRequest("another", 0), false);
+});
