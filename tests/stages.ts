@@ -153,17 +153,15 @@ const NEEDED_MODULES: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Matches a file of tests of a real engine. The first word of its name says which programs the lab brings
- * along; tests of names have etcd besides.
+ * Matches a file of tests of a real engine. Its name begins with the programs that the lab brings along:
+ * `docker26+systemd`.
  */
-const ENGINE_FILE = /^tests\/engines\/([a-z]+\d*)(?:_\w+)?_test\.ts$/;
+const ENGINE_FILE = /^tests\/engines\/([a-z]+\d*(?:\+[a-z]+\d*)*)(?:_\w+)?_test\.ts$/;
 
 /** The arguments of the lab that a file of tests needs; `undefined` if it does not run in the lab. */
 function labWords(path: string): string[] | undefined {
   const programs = ENGINE_FILE.exec(path)?.[1];
-  if (programs !== undefined) {
-    return ["--with", programs, ...path.endsWith("_names_test.ts") ? ["--with", "etcd"] : []];
-  }
+  if (programs !== undefined) return ["--with", programs.replaceAll("+", ",")];
   if (!path.startsWith("tests/lab/")) return undefined;
   return (NEEDED_MODULES[path] ?? []).flatMap((module) => ["--needs", module]);
 }

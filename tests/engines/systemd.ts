@@ -24,6 +24,20 @@ print STDERR "$message\\n" while defined recv(S, $message, 4096, 0);
 const START = "mount -t tmpfs -o mode=755 run /run && " +
   "exec /lib/systemd/systemd --system --unit=multi-user.target";
 
+/** The folder of the administrator's units. */
+export const UNITS = "/etc/systemd/system";
+
+/** Removes all of the administrator's units at the end of the scope. */
+export function withUnits(): AsyncDisposable {
+  return {
+    [Symbol.asyncDispose]: async () => {
+      for (const { name } of Deno.readDirSync(UNITS)) {
+        await Deno.remove(`${UNITS}/${name}`, { recursive: true });
+      }
+    },
+  };
+}
+
 /** A machine with the link `eth0`, which systemd has started. */
 export class Systemd implements AsyncDisposable {
   /** Its first process. */

@@ -4,23 +4,15 @@ import { request } from "node:http";
 import { quoteAll } from "../../lab/shell.ts";
 import { inEnv } from "../kit/processes.ts";
 import { temporaryFolder } from "../kit/worlds.ts";
-import { Systemd } from "./systemd.ts";
-
-/** The folder of the administrator's units. */
-const UNITS = "/etc/systemd/system";
+import { Systemd, UNITS, withUnits } from "./systemd.ts";
 
 /** Runs a test with a state folder of its own, and leaves no unit. */
 function unitTest(name: string, test: () => Promise<void>): void {
   Deno.test(name, async () => {
     await using state = await temporaryFolder();
     using _state = inEnv("IPVLAN_STATE_DIR", state.path);
-    try {
-      await test();
-    } finally {
-      for (const { name } of Deno.readDirSync(UNITS)) {
-        await Deno.remove(`${UNITS}/${name}`, { recursive: true });
-      }
-    }
+    await using _units = withUnits();
+    await test();
   });
 }
 
