@@ -83,6 +83,7 @@ export {
   SandboxGoneError,
   SandboxInUseError,
   SandboxNotFoundError,
+  SandboxParentError,
   type SandboxSettings,
   type SandboxSpec,
   type SandboxState,

@@ -1,4 +1,5 @@
 import { findHolders, type HeldAddress } from "../driver/holders.ts";
+import { IN_SANDBOX } from "../driver/names.ts";
 import { SqliteStore, stateFolder } from "../driver/sqlite_store.ts";
 import { isReady, withoutState } from "../driver/store.ts";
 import { IpvlanError } from "../errors.ts";
@@ -124,6 +125,7 @@ async function gatherParents(
 ): Promise<ParentFacts[]> {
   const names = parent === undefined
     ? [...new Set(state.networks.map((network) => network.parent))]
+      .filter((name) => name !== IN_SANDBOX)
     : [parent];
   const able = links?.ipvlan === undefined;
   return await Promise.all(

@@ -14,6 +14,7 @@ import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { overlaps, parsePrefix } from "../ipam/mod.ts";
 import { type Route, routeLine, type RouteSpec } from "../iproute2/route.ts";
 import { InvalidOptionError } from "./errors.ts";
+import { IN_SANDBOX } from "./names.ts";
 import type { Step } from "./plan.ts";
 import type { EndpointRecord } from "./records.ts";
 import type { Network, SettledNetwork } from "./types.ts";
@@ -153,6 +154,9 @@ export function advertiseProblems(
   ];
   if (internal || parent === undefined) {
     return wrong("the network is isolated, so nothing reaches its sandboxes; give it a parent");
+  }
+  if (parent === IN_SANDBOX) {
+    return wrong("its parents are links of the sandboxes, so no route of the host leads to it");
   }
   if (mode === "l2") {
     return wrong(

@@ -28,6 +28,7 @@ import type { DriverParts } from "./parts.ts";
 import { byPlace, type Step } from "./plan.ts";
 import { settingsOf } from "./settings.ts";
 import type { EndpointRecord } from "./records.ts";
+import { parentLink, requireParents } from "./sandbox_parent.ts";
 import { giveBack, isShared, tell } from "./shared.ts";
 import { lookUpNames } from "./shared_names.ts";
 import { isReady, withoutState } from "./store.ts";
@@ -100,7 +101,7 @@ export async function attach(
     // From here on, the addresses belong to the records.
     try {
       const [stale, untold] = await both(
-        make(parts, reservation, request.pid, held),
+        make(parts, reservation, { ...request, facts, held }),
         pools ? tellAndLookUp(parts, pools, reservation) : Promise.resolve([]),
       );
       return toAttached(reservation, facts, [...untold, ...stale.map(({ message }) => message)]);
@@ -161,10 +162,10 @@ function toAttached(
 ): Attached {
   return {
     sandbox,
-    endpoints: planned.map(({ network, endpoint }) => ({
-      ...toEndpoint(network, endpoint),
+    endpoints: planned.map((each) => ({
+      ...toEndpoint(each.network, each.endpoint),
       // An ipvlan link has the MAC address of its parent.
-      mac: facts?.links.find(({ name }) => name === network.parent)?.address,
+      mac: parentLink(each, facts)?.address,
     })),
     notices: planned.length === 0 ? [] : [
       ...notices,
@@ -219,8 +220,7 @@ function reserve(
 async function make(
   parts: DriverParts,
   { sandbox, planned, giveWay, siblings, records }: Reservation,
-  pid: number | undefined,
-  held: HeldAddresses,
+  { pid, facts, held }: { pid?: number; facts: HostFacts | undefined; held: HeldAddresses },
 ): Promise<HostsFileError[]> {
   const { store, namespaces, hosts, settings, unstoppable, wait } = parts;
   // The hosts files are written while `ip` runs, so that calls at the same time share one write.
@@ -237,6 +237,7 @@ async function make(
   ]);
   try {
     const finish = async () => {
+      await requireParents(parts, sandbox.name, planned, facts);
       const own = (await hostsWritten).get(sandbox.name);
       if (own && !(own instanceof HostsMountError)) throw own;
       if (records.sandbox) await settings.apply(sandbox.name, sandbox);
@@ -291,8 +292,8 @@ function downNotices(
   planned: readonly NetworkEndpoint[],
   facts: HostFacts | undefined,
 ): string[] {
-  return planned.flatMap(({ network }) => {
-    const parent = facts?.links.find(({ name }) => name === network.parent);
+  return planned.flatMap((each) => {
+    const parent = parentLink(each, facts);
     return parent && !parent.up ? [`The parent "${parent.name}" is down, so nothing passes`] : [];
   });
 }

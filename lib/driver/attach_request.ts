@@ -22,13 +22,15 @@ import {
 import { findNetwork, sandboxNotFound } from "./find.ts";
 import type { HeldAddresses } from "./held_addresses.ts";
 import type { HeldAddress } from "./holders.ts";
-import { nameProblem, ownedNameProblem } from "./names.ts";
+import { IN_SANDBOX, nameProblem, ownedNameProblem } from "./names.ts";
 import type { HostFacts } from "./network.ts";
 import { globalAddrs } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
 import { nameIsUsed } from "./processes.ts";
 import { randomHex } from "./random.ts";
 import type { EndpointRecord } from "./records.ts";
+import type { SeenNamespace } from "./repair.ts";
+import { decideSandboxParent, isSecond } from "./sandbox_parent.ts";
 import { settingsProblems } from "./settings.ts";
 import { isReady, type Stated, type Store, withoutState } from "./store.ts";
 import type { AdoptSpec, Connection, Network, Sandbox } from "./types.ts";
@@ -103,6 +105,7 @@ export function decide(
     parentAddresses: ({ parent }) =>
       globalAddrs(parent, facts!.addrs).map(({ address }) => address),
     heldOn: (parent) => held.on(parent),
+    inside: facts?.inside,
     holderElsewhere: (network, address) => holderElsewhere(store, network, address),
   });
   const problems = [
@@ -123,6 +126,7 @@ interface ConnectFacts {
   neighboursOf(network: Network, aliases: readonly string[]): readonly EndpointRecord[];
   parentAddresses(network: Network): readonly string[];
   heldOn(parent: string): readonly HeldAddress[];
+  inside: SeenNamespace | undefined;
   holderElsewhere(network: Network, address: string): string | undefined;
 }
 
@@ -151,6 +155,13 @@ function decideEndpoints(
       .filter((other) => other.network.parent === network.parent)
       .flatMap(({ endpoint }) => endpointAddresses(endpoint));
     const except = [...options.except ?? [], ...given];
+    const inner = network.parent === IN_SANDBOX
+      ? decideSandboxParent(network, sandbox, options, facts.inside)
+      : undefined;
+    if (inner && !inner.ok) {
+      problems.push(...inner.problems);
+      continue;
+    }
     const decision = decideEndpoint({ ...options, except }, randomHex(6), {
       network,
       pools: pools.get(network.id) ?? poolsOf(network),
@@ -164,6 +175,10 @@ function decideEndpoints(
         given.includes(address)
           ? `the sandbox "${sandbox}"`
           : facts.holderElsewhere(network, address),
+      inside: inner && {
+        parent: inner.parent,
+        isSecond: (addresses) => isSecond(network, options, addresses, facts.inside!),
+      },
     });
     if (!decision.ok) {
       problems.push(...decision.problems);

@@ -27,6 +27,7 @@ import {
   throwProblems,
 } from "./errors.ts";
 import { accessProblems, fileProblems, settleAccess } from "./ipam_options.ts";
+import { IN_SANDBOX } from "./names.ts";
 import { usedPrefixes } from "./network.ts";
 import type { DriverParts } from "./parts.ts";
 import type { PoolClaim, Store } from "./store.ts";
@@ -148,9 +149,11 @@ export function listPools(store: Store): AddressPoolDetails[] {
  */
 export function holderElsewhere(
   store: Store,
-  { id, parent, owner }: Network,
+  { id, parent, owner, foreignAddresses }: Network,
   address: string,
 ): string | undefined {
+  // Two parents of sandboxes may be on two segments, and what gives the addresses knows that.
+  if (parent === IN_SANDBOX && foreignAddresses) return undefined;
   const user = store.endpoints({ address }).filter(({ network }) => network !== id)
     .find(({ network }) => store.networkById(network)?.parent === parent);
   if (user) return sandboxText(user.sandbox);

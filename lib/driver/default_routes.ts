@@ -29,7 +29,7 @@ export function wayOut({ mode, internal, isolated }: Exit): "gateway" | "link" |
 }
 
 /** The metric that the kernel gives a route by default (`IP6_RT_PRIO_USER` for IPv6). */
-const DEFAULT_METRIC = { 4: 0, 6: 1024 };
+export const DEFAULT_METRIC = { 4: 0, 6: 1024 };
 
 /** The base of the metrics of default routes that are not a sandbox's first. */
 const LATER = DEFAULT_METRIC[6];

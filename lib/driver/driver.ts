@@ -34,6 +34,7 @@ import {
 } from "./remove.ts";
 import { restore, restoreParent } from "./restore.ts";
 import { restoreUntil } from "./restore_wait.ts";
+import { lookForParents } from "./sandbox_parent.ts";
 import { seeSandboxes } from "./see.ts";
 import { settingsOf, withHostname } from "./settings.ts";
 import { hasShared, reconcile } from "./shared.ts";
@@ -669,6 +670,21 @@ export class Driver implements AsyncDisposable {
     await runAgent(this.#parts, this.#base.agentLock, options);
   }
 
+  /**
+   * Whether something is half made or half removed: another call is at it, or a crash left it. Then
+   * {@linkcode Driver.recover} waits for such a call, and removes what a crash left.
+   *
+   * @param only A sandbox with its connections, and a network; by default all.
+   */
+  hasUnfinished(only?: { sandbox: string; network: string }): boolean {
+    const { store } = this.#parts;
+    return store.transaction(() =>
+      store.networks({ unready: true }).some(({ name }) => !only || name === only.network) ||
+      store.sandboxes({ unready: true }).some(({ name }) => !only || name === only.sandbox) ||
+      store.endpoints({ unready: true }).some(({ sandbox }) => !only || sandbox === only.sandbox)
+    );
+  }
+
   /** Removes what a crash left half made or half removed. Resolves to a sentence for each. */
   async recover(): Promise<string[]> {
     const undone = await this.#exclusive((_parts, { undone }) => Promise.resolve(undone));
@@ -763,7 +779,12 @@ export class Driver implements AsyncDisposable {
         taken === undefined ? false : borrowed.isHost(taken),
         connections.length > 0 ? linkFacts(this.#parts) : undefined,
       ]);
-      return await attach(this.#parts, { ...request, namespaceId, isHost }, facts);
+      // Only a namespace that was identified is entered.
+      const seen = facts && {
+        ...facts,
+        ...await lookForParents(this.#parts, connections, path),
+      };
+      return await attach(this.#parts, { ...request, namespaceId, isHost }, seen);
     });
   }
 

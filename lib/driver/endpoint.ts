@@ -36,6 +36,7 @@ import {
   NameInUseError,
   ProcessNotFoundError,
   RouteOverlapError,
+  SandboxParentError,
 } from "./errors.ts";
 import type { HeldAddress } from "./holders.ts";
 import { linkLocalProblems, usual, withLinkLocalLength } from "./link_local.ts";
@@ -86,6 +87,13 @@ export interface EndpointFacts {
   held: readonly HeldAddress[];
   /** Who else has been given an address that the endpoint asks for, if that is in its way. */
   holderElsewhere(address: string): string | undefined;
+  /**
+   * The link of the sandbox that is its parent, and whether another program has given the sandbox a
+   * route to a destination of the endpoint's.
+   *
+   * @default {undefined} The parent is the network's.
+   */
+  inside?: { parent: string; isSecond(addresses: readonly EndpointAddress[]): boolean };
 }
 
 /**
@@ -116,7 +124,12 @@ export function decideEndpoint(
   problems.push(...linkLocalProblems(network, linkLocalAddresses));
   const priority = priorityProblem(gatewayPriority);
   if (priority) problems.push(priority);
-  const ordinal = lowestFree(new Set(endpoints.map((endpoint) => endpoint.ordinal)));
+  if (options.parent !== undefined && !facts.inside) {
+    const rule = "the network has its own parent, and no link of the sandbox";
+    problems.push(new InvalidOptionError("parent", options.parent, rule));
+  }
+  const ordinals = new Set(endpoints.map((endpoint) => endpoint.ordinal));
+  const ordinal = lowestFree(ordinals);
   const names = new Set(["lo", ...endpoints.map(({ ifname }) => ifname)]);
   const ifname = options.handOver
     ? temporaryName({ id })
@@ -175,6 +188,11 @@ export function decideEndpoint(
   if (linkLocalAddresses.length > 0) endpoint.linkLocalAddresses = usual(linkLocalAddresses);
   if (gatewayPriority !== 0) endpoint.gatewayPriority = gatewayPriority;
   if (network.foreignAddresses) endpoint.prefixLengths = prefixLengths;
+  if (facts.inside) {
+    endpoint.parent = facts.inside.parent;
+    const isFirst = ordinal === 0 && !facts.inside.isSecond(linkAddresses(network, endpoint));
+    if (ordinal === 0 && !isFirst) endpoint.ordinal = lowestFree(new Set([0, ...ordinals]));
+  }
   const overlapping = overlapProblems(sandbox, subnetRoutes(network, endpoint), facts.routes);
   // An engine knows what it does, and connects one network twice if it is asked to.
   if (overlapping.length > 0 && !isOwned(sandbox)) return { ok: false, problems: overlapping };
@@ -352,6 +370,7 @@ export function toEndpoint(network: Network, endpoint: EndpointRecord): Endpoint
   return Object.assign({ network: network.name, sandbox, ifname }, ...addresses, {
     aliases,
     ...extrasOf(endpoint),
+    ...endpoint.parent !== undefined && { parent: endpoint.parent },
   });
 }
 
@@ -389,6 +408,8 @@ export function linkIndex({ id, ordinal }: Pick<EndpointRecord, "id" | "ordinal"
  * unique temporary name, as the kernel refuses a name that also exists in the host's namespace
  * (`eth0`). Then it is renamed, and gets its addresses and routes.
  *
+ * If the parent is a link of the sandbox, the link is made there as well.
+ *
  * A link that is handed over stays in the host's namespace, without address and route.
  *
  * The routes that the endpoint advertises are made in the host's namespace, beside the link.
@@ -405,7 +426,9 @@ export function endpointSteps(
   const addresses = linkAddresses(network, endpoint);
   const { sandbox, ifname } = endpoint;
   const temporary = temporaryName(endpoint);
-  const { parent } = network;
+  const isInside = endpoint.parent !== undefined;
+  const parent = endpoint.parent ?? network.parent;
+  const index = linkIndex(endpoint);
   const add = (netns: string | undefined): Step => ({
     line: linkAdd({
       ...linkOptions(network),
@@ -413,7 +436,7 @@ export function endpointSteps(
       name: temporary,
       link: parent,
       netns,
-      index: linkIndex(endpoint),
+      index,
       group: LINK_GROUP,
     }),
     explain: (error) => explainIpvlanAdd(error, parent),
@@ -424,17 +447,31 @@ export function endpointSteps(
   if (endpoint.handOver) {
     return [{ ...add(undefined), undo: { line: linkDel(temporary) } }, { line: alias }, ...adverts];
   }
-  const inside = (line: string): Step => ({ netns: sandbox, line });
+  // A link goes with its parent, and root in the sandbox may delete the parent at any time.
+  const explain = (error: IpCommandError) =>
+    isInside && error.errno === "ENODEV"
+      ? new SandboxParentError(sandbox, parent)
+      : explainRights(error);
+  const there = (line: string): Line => ({ netns: sandbox, line });
+  const inside = (line: string): Step => ({ ...there(line), explain });
   return [
-    { ...add(path ?? sandbox), undo: inside(linkDel(temporary)) },
+    isInside
+      ? {
+        ...there(add(undefined).line),
+        undo: there(linkDel({ index })),
+        explain: (error) =>
+          error.errno === "ENODEV" ? explain(error) : explainIpvlanAdd(error, parent),
+      }
+      : { ...add(path ?? sandbox), undo: there(linkDel(temporary)) },
     ...adverts,
     {
       ...inside(linkSet(temporary, { name: ifname })),
+      ...isInside && { begins: true },
       switches: switchesFor(network, endpoint).map((each) => linkSwitch(temporary, each)),
       // If the sandbox has a link of this name, this line fails, and the lines after it do not run.
-      undo: inside(linkDel(ifname)),
+      undo: there(linkDel(isInside ? { index } : ifname)),
       explain: (error) =>
-        error.errno === "EEXIST" ? new LinkExistsError(sandbox, ifname) : explainRights(error),
+        error.errno === "EEXIST" ? new LinkExistsError(sandbox, ifname) : explain(error),
     },
     ...linkAddrs(network, endpoint).map((addr) => ({
       ...inside(addrAdd(addr)),
@@ -442,7 +479,7 @@ export function endpointSteps(
       explain: (error: IpCommandError) =>
         error.errno === "EADDRINUSE"
           ? new AddressHeldError(addr.address.split("/")[0]!, unknownHolder(parent))
-          : explainRights(error),
+          : explain(error),
     })),
     // The kernel announces the addresses that the link has when it comes up, and no later ones.
     inside(linkSet(ifname, { up: true })),

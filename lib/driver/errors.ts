@@ -407,6 +407,26 @@ export class ParentNotFoundError extends IpvlanError {
   }
 }
 
+/** A sandbox does not have the link that is to be the parent of its endpoint. */
+export class SandboxParentError extends IpvlanError {
+  /** The sandbox. */
+  readonly sandbox: string;
+  /** The parent; `undefined` if none was named and the sandbox has no default route. */
+  readonly parent: string | undefined;
+
+  /** Makes the error from the sandbox and the parent's name. */
+  constructor(sandbox: string, parent: string | undefined) {
+    super(
+      parent === undefined
+        ? `The sandbox "${sandbox}" has no default route to take the parent from: name the parent`
+        : `The sandbox "${sandbox}" has no link "${parent}" to be the parent: another program has ` +
+          "to make it there first",
+    );
+    this.sandbox = sandbox;
+    this.parent = parent;
+  }
+}
+
 /** A link cannot be the parent of ipvlan links. */
 export class InvalidParentError extends IpvlanError {
   /** The parent. */

@@ -1,9 +1,10 @@
 import { AddressHeldError } from "./errors.ts";
 import { findHolders, type HeldAddress, heldByHost } from "./holders.ts";
+import { IN_SANDBOX } from "./names.ts";
 import type { Namespaces } from "./namespaces.ts";
 import type { HostFacts } from "./network.ts";
 
-/** The addresses that one call knows to be held: at first those of the host's own links. */
+/** The addresses that one call knows to be held: at first those of the host's own links, and of the sandbox's. */
 export class HeldAddresses {
   #namespaces: Namespaces;
   #facts: HostFacts | undefined;
@@ -13,7 +14,7 @@ export class HeldAddresses {
   constructor(namespaces: Namespaces, facts: HostFacts | undefined) {
     this.#namespaces = namespaces;
     this.#facts = facts;
-    this.#known = facts ? heldByHost(facts) : [];
+    this.#known = facts ? [...heldByHost(facts), ...heldInside(facts)] : [];
   }
 
   /** Those on a parent. */
@@ -41,4 +42,14 @@ export class HeldAddresses {
     const holder = this.on(parent).find((each) => each.address === address);
     if (holder) throw new AddressHeldError(address, holder.holder);
   }
+}
+
+/** The addresses that links of the sandbox have, as one of them is to be a parent. */
+function heldInside({ inside }: HostFacts): HeldAddress[] {
+  return (inside?.addrs ?? []).map(({ dev, address }) => ({
+    address,
+    holder: `the link "${dev}" of the sandbox`,
+    parent: IN_SANDBOX,
+    names: [],
+  }));
 }

@@ -54,6 +54,7 @@ export {
   SandboxGoneError,
   SandboxInUseError,
   SandboxNotFoundError,
+  SandboxParentError,
   StoreError,
   SubnetInUseError,
 } from "./errors.ts";

@@ -79,6 +79,12 @@ function whyNoHostName(name: string): string | undefined {
   if (ADDRESS.test(name)) return "programs take it for an address, and do not look it up as a name";
 }
 
+/**
+ * Stands for the parent on a network of an engine whose parents are links of its sandboxes, one in
+ * each. No link can have this name, so no link of the host is ever taken for one of them.
+ */
+export const IN_SANDBOX = "(in the sandbox)";
+
 /** A VLAN sub-interface to make, according to a parent's name. */
 export interface SubInterface {
   /** Its name: `eth0.20`. */

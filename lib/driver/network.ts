@@ -16,7 +16,7 @@ import { type Link, linkAdd, linkDel, linkSet, type LinkSpec } from "../iproute2
 import type { Route } from "../iproute2/route.ts";
 import { advertSteps, networkAdverts, unshared } from "./advertise.ts";
 import { InvalidOptionError, ParentSubnetError } from "./errors.ts";
-import { parentProblems } from "./names.ts";
+import { IN_SANDBOX, parentProblems } from "./names.ts";
 import {
   aliasOf,
   chooseParent,
@@ -29,6 +29,7 @@ import {
   standsOn,
 } from "./parent.ts";
 import type { Step } from "./plan.ts";
+import type { SeenNamespace } from "./repair.ts";
 import { settle, type Settlement, settleSubnets } from "./settle.ts";
 import type { AddressPool, Network, NetworkSpec, NetworkSubnet, SettledNetwork } from "./types.ts";
 
@@ -48,6 +49,12 @@ export interface HostFacts {
    * @default {undefined} None.
    */
   pools?: readonly AddressPool[];
+  /**
+   * What the namespace of the sandbox has, if a parent is a link of the sandbox.
+   *
+   * @default {undefined} Nobody has looked.
+   */
+  inside?: SeenNamespace;
 }
 
 /** A network to create, and the links that it needs. */
@@ -126,7 +133,8 @@ function kernelProblems(release: string): readonly IpvlanError[] {
   return kernel.ok ? [] : kernel.problems;
 }
 
-function mtuProblems(mtu: number | undefined, carrier: Link | undefined): IpvlanError[] {
+/** Finds an MTU above that of the link that sends the packets. */
+export function mtuProblems(mtu: number | undefined, carrier: Link | undefined): IpvlanError[] {
   if (!carrier || mtu === undefined || !Number.isInteger(mtu) || mtu <= carrier.mtu) return [];
   const rule = `the link "${carrier.name}" has ${carrier.mtu}, and drops larger packets`;
   return [new InvalidOptionError("MTU", String(mtu), rule).at("mtu")];
@@ -175,7 +183,7 @@ export function usedPrefixes(
 }
 
 /** Finds subnets that overlap an address of the parent, which is not allowed in the L3 modes. */
-function parentSubnetProblems(
+export function parentSubnetProblems(
   subnets: readonly NetworkSubnet[],
   parent: string,
   mode: IpvlanMode,
@@ -226,7 +234,7 @@ export function networkSteps(
   const name = probeName(network);
   const adverts = networkAdverts(network);
   // The first endpoint of a transient network follows at once, and asks the kernel as well.
-  const probe: Step[] = transient ? [] : [
+  const probe: Step[] = transient || parent === IN_SANDBOX ? [] : [
     {
       line: linkAdd({ type: "ipvlan", name, link: parent, mode, flag, group: LINK_GROUP }),
       undo: { line: linkDel(name) },

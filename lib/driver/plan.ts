@@ -38,6 +38,12 @@ export interface Step extends Line {
    */
   switches?: readonly string[];
   /**
+   * Whether a new burst begins with it, as a line before it makes the link of its `switches`.
+   *
+   * @default {undefined} It may run in one burst with the lines before it.
+   */
+  begins?: true;
+  /**
    * The address that it gives a link.
    *
    * @default {undefined} It gives none.
@@ -179,11 +185,11 @@ export function byPlace(steps: readonly Step[]): Step[] {
 }
 
 /** Puts neighbouring lines in one place together. */
-function bursts<T extends Line>(lines: readonly T[]): T[][] {
+function bursts<T extends Line & Pick<Step, "begins">>(lines: readonly T[]): T[][] {
   const result: T[][] = [];
   for (const line of lines) {
     const last = result.at(-1);
-    if (last && last[0]!.netns === line.netns) last.push(line);
+    if (last && last[0]!.netns === line.netns && !line.begins) last.push(line);
     else result.push([line]);
   }
   return result;

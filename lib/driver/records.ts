@@ -8,6 +8,7 @@ import type { EtcdAccess } from "../claims/types.ts";
 import { attempt } from "../errors.ts";
 import { parseAddress, parsePrefix } from "../ipam/mod.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
+import { linkName } from "../iproute2/words.ts";
 import { accessProblems } from "./ipam_options.ts";
 import { OPTION_NAMES, optionProblems } from "./options.ts";
 import { settingsProblems } from "./settings.ts";
@@ -56,12 +57,14 @@ export interface EndpointRecord {
   gatewayPriority?: number;
   /** The prefix lengths of its addresses, if they are foreign. */
   prefixLengths?: { ip?: number; ip6?: number };
+  /** Its parent, if that is a link of the sandbox. */
+  parent?: string;
 }
 
 /** What is on record of an endpoint and no query asks for. */
 export type EndpointDetails = Pick<
   EndpointRecord,
-  "routes" | "handOver" | "prefixLengths" | "linkLocalAddresses" | "gatewayPriority"
+  "routes" | "handOver" | "prefixLengths" | "linkLocalAddresses" | "gatewayPriority" | "parent"
 >;
 
 type Rule = (value: unknown) => boolean;
@@ -212,6 +215,7 @@ const DETAILS: Record<keyof EndpointDetails, Rule> = {
     ip: optional(Number.isInteger as Rule),
     ip6: optional(Number.isInteger as Rule),
   })),
+  parent: optional((value) => attempt(() => linkName(String(value))).ok),
 };
 
 /** The names of what is on record of an endpoint and no query asks for. */

@@ -3,7 +3,7 @@ import { type Addr, addrAdd, addrDel, type AddrSpec } from "../iproute2/addr.ts"
 import { ipvlanSet } from "../iproute2/kinds/ipvlan.ts";
 import { type Link, linkDel, linkSet } from "../iproute2/link.ts";
 import { type Route, routeLine, type RouteSpec } from "../iproute2/route.ts";
-import { linkRoutes, type Siblings } from "./default_routes.ts";
+import { DEFAULT_METRIC, linkRoutes, type Siblings } from "./default_routes.ts";
 import { endpointSteps, linkAddresses, linkAddrs, linkIndex } from "./endpoint.ts";
 import { aliasOf, isOurs, LINK_GROUP } from "./parent.ts";
 import type { Step } from "./plan.ts";
@@ -40,6 +40,8 @@ export interface EndpointView {
 export interface EndpointRepair {
   /** Whether all of it is there. */
   state: EndpointState;
+  /** What is not as it should be: a sentence for each, which says what it is and what it should be. */
+  changes: string[];
   /** The steps that delete links which cannot be repaired. They run first, and are not undone. */
   remove: Step[];
   /** The steps that make what is missing. */
@@ -56,14 +58,22 @@ export interface EndpointRepair {
 export function endpointRepair(
   network: Network,
   endpoint: EndpointRecord,
-  { seen, parent, siblings, path }: EndpointView,
+  { seen, parent: hostParent, siblings, path }: EndpointView,
 ): EndpointRepair {
   const { sandbox: netns, ifname } = endpoint;
+  const parent = endpoint.parent === undefined
+    ? hostParent
+    : seen?.links.find(({ name }) => name === endpoint.parent);
   const link = seen && linkOf(network, endpoint, seen.links, parent);
-  if (endpoint.handOver) return { state: link ? "up" : "missing", remove: [], make: [] };
-  if (!seen || !link || !isWhole(link, network, endpoint, parent)) {
+  const missing = [`The link ${ifname} is missing`];
+  if (endpoint.handOver) {
+    return { state: link ? "up" : "missing", changes: link ? [] : missing, remove: [], make: [] };
+  }
+  const marks = link ? markChanges(link, network, endpoint, parent) : missing;
+  if (!seen || !link || marks.length > 0) {
     return {
       state: "missing",
+      changes: marks,
       remove: link ? [{ netns, line: linkDel({ index: link.index }) }] : [],
       make: endpointSteps(network, endpoint, siblings, path),
     };
@@ -79,20 +89,28 @@ export function endpointRepair(
   const isThere = (index: number) =>
     link.up &&
     accepted.some((all) => routes.some((found) => isSameRoute(found, all[index]!)));
-  const lines = [
-    ...linkLines(network, link),
+  const changes = [
+    ...parentChanges(link, endpoint, parent),
+    ...linkChanges(network, link),
     ...linkAddrs(network, endpoint).flatMap((addr) =>
-      addressLines(addr, link.up ? addrs : addrs.filter(({ family }) => family === 4))
+      addressChanges(addr, link.up ? addrs : addrs.filter(({ family }) => family === 4))
     ),
     // When a link goes down, the kernel deletes its routes.
     ...wanted.filter((_route, index) => !isThere(index))
-      .map((route) => routeLine("replace", route)),
+      .map((route) => routeChange(route, link.up ? routes : [])),
   ];
   return {
-    state: lines.length === 0 ? "up" : "changed",
+    state: changes.length === 0 ? "up" : "changed",
+    changes: changes.map(({ sentence }) => sentence),
     remove: [],
-    make: lines.map((line) => ({ netns, line })),
+    make: changes.flatMap(({ lines }) => lines).map((line) => ({ netns, line })),
   };
+}
+
+/** Something that is not as it should be, and the lines that mend it. */
+interface Change {
+  sentence: string;
+  lines: string[];
 }
 
 /**
@@ -118,45 +136,94 @@ function linkOf(
     );
 }
 
-/** Whether a link can be repaired. */
-function isWhole(
-  { name, alias, linkIndex }: Link,
+/** Finds why a link cannot be repaired: its name, its mark or its parent is another. */
+function markChanges(
+  { name, alias = "", linkIndex }: Link,
   network: Network,
   { ifname }: EndpointRecord,
   parent: Link | undefined,
-): boolean {
+): string[] {
+  const mark = aliasOf([network.name]);
   const isOnParent = parent === undefined || linkIndex === undefined || linkIndex === parent.index;
-  return name === ifname && alias === aliasOf([network.name]) && isOnParent;
+  return [
+    ...name === ifname ? [] : [`The link ${ifname} is missing, as it has the name ${name}`],
+    ...alias === mark ? [] : [`The alias of the link ${ifname} is "${alias}" instead of "${mark}"`],
+    ...isOnParent ? [] : [`The link ${ifname} is missing, as there is one on another parent`],
+  ];
 }
 
-/** The lines that give a link the options of its network. */
-function linkLines({ mode, flag, mtu }: Network, link: Link): string[] {
-  const { name, info } = link;
-  const lines: string[] = [];
-  if (info.type === "ipvlan" && (info.mode !== mode || info.flag !== flag)) {
-    lines.push(ipvlanSet(name, { mode, flag }));
+/** Finds out whether the parent has another name in the sandbox. Nobody but the sandbox can mend it. */
+function parentChanges(
+  { name, link }: Link,
+  { parent: wanted }: EndpointRecord,
+  parent: Link | undefined,
+): Change[] {
+  if (wanted === undefined || parent) return [];
+  const found = link ?? "another link";
+  return [{
+    sentence: `The parent of the link ${name} is ${found} instead of ${wanted}`,
+    lines: [],
+  }];
+}
+
+/** What a link has of the options of its network, and other settings, and the lines that change it. */
+function linkChanges({ mode, flag, mtu }: Network, link: Link): Change[] {
+  const { name, info, group } = link;
+  const changes: Change[] = [];
+  const differs = (what: string, found: unknown, wanted: unknown, ...lines: string[]) =>
+    changes.push({
+      sentence: `The ${what} of the link ${name} is ${found} instead of ${wanted}`,
+      lines,
+    });
+  if (info.type === "ipvlan") {
+    const set = ipvlanSet(name, { mode, flag });
+    if (info.mode !== mode) differs("mode", info.mode, mode, set);
+    // One line sets both.
+    if (info.flag !== flag) differs("flag", info.flag, flag, ...info.mode === mode ? [set] : []);
   }
-  if (!isOurs(link)) lines.push(linkSet(name, { group: LINK_GROUP }));
-  if (mtu !== undefined && link.mtu !== mtu) lines.push(linkSet(name, { mtu }));
-  if (!link.up) lines.push(linkSet(name, { up: true }));
-  return lines;
+  if (!isOurs(link)) differs("group", group, LINK_GROUP, linkSet(name, { group: LINK_GROUP }));
+  if (mtu !== undefined && link.mtu !== mtu) differs("MTU", link.mtu, mtu, linkSet(name, { mtu }));
+  if (!link.up) {
+    changes.push({ sentence: `The link ${name} is down`, lines: [linkSet(name, { up: true })] });
+  }
+  return changes;
 }
 
 /** The lines that give a link an address. The kernel refuses it while it has another length. */
-function addressLines(wanted: AddrSpec, addrs: readonly Addr[]): string[] {
+function addressChanges(wanted: AddrSpec, addrs: readonly Addr[]): Change[] {
   const { dev, address } = wanted;
   const found = addrs.map((each) => `${each.address}/${each.prefixLength}`);
   if (found.includes(address)) return [];
   const [bare] = address.split("/");
-  return [
-    ...found.filter((each) => each.split("/")[0] === bare)
-      .map((other) => addrDel({ dev, address: other })),
-    addrAdd(wanted),
-  ];
+  const others = found.filter((each) => each.split("/")[0] === bare);
+  return [{
+    sentence: others.length > 0
+      ? `The link ${dev} has the address ${others.join(", ")} instead of ${address}`
+      : `The link ${dev} does not have the address ${address}`,
+    lines: [...others.map((other) => addrDel({ dev, address: other })), addrAdd(wanted)],
+  }];
 }
 
-/** The metric that the kernel gives a route by default (`IP6_RT_PRIO_USER` for IPv6). */
-const DEFAULT_METRIC = { 4: 0, 6: 1024 };
+/** The line that gives a link a route, and which other one to the same destination it has. */
+function routeChange(wanted: RouteSpec, routes: readonly Route[]): Change {
+  const { dst, dev } = wanted;
+  const family = familyOf(dst);
+  const others = routes.filter((found) =>
+    found.family === family && found.type === "unicast" && printed(found.dst) === printed(dst)
+  );
+  const to = printed(dst) === "default" ? `the IPv${family} default route` : `the route to ${dst}`;
+  const text = ({ via, metric }: Pick<Route, "via" | "metric">) =>
+    [
+      via === undefined ? "on the link" : `via ${via}`,
+      ...metric === undefined || metric === DEFAULT_METRIC[family] ? [] : [`metric ${metric}`],
+    ].join(" ");
+  return {
+    sentence: others.length > 0
+      ? `The link ${dev} has ${to} ${others.map(text).join(", ")} instead of ${text(wanted)}`
+      : `The link ${dev} does not have ${to} ${text(wanted)}`,
+    lines: [routeLine("replace", wanted)],
+  };
+}
 
 /** Whether the kernel has a route. */
 function isSameRoute(found: Route, wanted: RouteSpec): boolean {
@@ -168,7 +235,7 @@ function isSameRoute(found: Route, wanted: RouteSpec): boolean {
 }
 
 /** A destination as `ip` prints it: without the length of a single address, and `default` for all. */
-function printed(dst: string): string {
+export function printed(dst: string): string {
   const [, address = dst, length] = /^(.*)\/(\d+)$/.exec(dst) ?? [];
   if (length === "0") return "default";
   return length === (familyOf(dst) === 6 ? "128" : "32") ? address : dst;

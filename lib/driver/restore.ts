@@ -16,6 +16,7 @@ import {
   ParentNotFoundError,
   SandboxGoneError,
 } from "./errors.ts";
+import { IN_SANDBOX } from "./names.ts";
 import { aliasOf, byLinkName, isOurs, linksUnder, type MadeLinks } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
 import { byPlace, CALLER, type Step } from "./plan.ts";
@@ -199,6 +200,8 @@ export function parentsPlan(
   }
   const seen = new Set<string>();
   for (const { id, parent } of restored) {
+    // A parent in a sandbox is another program's, and goes with the namespace.
+    if (parent === IN_SANDBOX) continue;
     const own = linksUnder(parent, made);
     const problem = parentProblem(parent, own, found);
     if (problem) {

@@ -1,10 +1,10 @@
 import { siblingsOf } from "./default_routes.ts";
 import { networksOf } from "./find.ts";
 import type { DriverParts } from "./parts.ts";
-import { endpointRepair } from "./repair.ts";
+import { type EndpointRepair, endpointRepair } from "./repair.ts";
 import { lookInside } from "./restore.ts";
 import { isReady } from "./store.ts";
-import type { EndpointState, SandboxDetails, SandboxState, SeenSandbox } from "./types.ts";
+import type { SandboxDetails, SandboxState, SeenSandbox } from "./types.ts";
 
 /** Looks at what the kernel has of sandboxes. */
 export async function seeSandboxes(
@@ -31,29 +31,33 @@ export async function seeSandboxes(
     const seen = isThere ? await lookInside(namespaces, name) : undefined;
     const own = endpoints.get(name) ?? [];
     const siblings = siblingsOf(own);
-    const states = new Map(own.map((endpoint) => {
+    const repairs = new Map(own.map((endpoint) => {
       const network = networks.get(endpoint.network)!;
       return [
         endpoint.ifname,
-        endpointRepair(network, endpoint, { seen, siblings, path: sandbox.path }).state,
+        endpointRepair(network, endpoint, { seen, siblings, path: sandbox.path }),
       ];
     }));
-    return toSeen(sandbox, seen !== undefined, states);
+    return toSeen(sandbox, seen !== undefined, repairs);
   }));
 }
 
-/** @param states What the kernel has of each endpoint, by the link's name. */
+/** @param repairs What the kernel has of each endpoint, by the link's name. */
 function toSeen(
   sandbox: SandboxDetails,
   isPresent: boolean,
-  states: ReadonlyMap<string, EndpointState>,
+  repairs: ReadonlyMap<string, Pick<EndpointRepair, "state" | "changes">>,
 ): SeenSandbox {
-  const isWhole = [...states.values()].every((state) => state === "up");
+  const isWhole = [...repairs.values()].every(({ state }) => state === "up");
   const state: SandboxState = isPresent ? isWhole ? "up" : "incomplete" : "down";
-  const endpoints = sandbox.endpoints.map((endpoint) => ({
-    ...endpoint,
+  const endpoints = sandbox.endpoints.map((endpoint) => {
     // One that was removed meanwhile is not on record any more.
-    state: states.get(endpoint.ifname) ?? "missing",
-  }));
+    const missing = {
+      state: "missing" as const,
+      changes: [`The link ${endpoint.ifname} is missing`],
+    };
+    const { state, changes } = repairs.get(endpoint.ifname) ?? missing;
+    return { ...endpoint, state, changes };
+  });
   return { ...sandbox, state, endpoints };
 }

@@ -20,7 +20,7 @@ import {
   SubnetInUseError,
 } from "./errors.ts";
 import { accessProblems, settleAccess } from "./ipam_options.ts";
-import { nameProblem, ownedNameProblem } from "./names.ts";
+import { IN_SANDBOX, nameProblem, ownedNameProblem } from "./names.ts";
 import { settleOptions } from "./options.ts";
 import { conflictProblem } from "./parent.ts";
 import type { Network, NetworkIpam, NetworkSpec, NetworkSubnet, SettledNetwork } from "./types.ts";
@@ -47,7 +47,10 @@ export interface Settlement {
  */
 export function settle(spec: NetworkSpec, networks: readonly SettledNetwork[]): Settlement {
   const { name, labels = {} } = spec;
-  const { options, problems: optionProblems } = settleOptions(spec);
+  const { options, problems: allProblems } = settleOptions(spec);
+  // Only an engine has sandboxes with links that the driver did not make.
+  const isInside = spec.owner !== undefined && options.parent === IN_SANDBOX;
+  const optionProblems = allProblems.filter(({ field }) => !(isInside && field[0] === "parent"));
   const { parent, internal } = options;
   const subnets = settleSubnets(spec.subnets ?? [], {
     ...options,
@@ -209,7 +212,8 @@ function neighbourProblems(
   networks: readonly SettledNetwork[],
 ): IpvlanError[] {
   const { parent, mode, flag, subnets, owner } = network;
-  if (parent === undefined) return [];
+  // Each sandbox has a segment of its own, or they share one that nobody here knows.
+  if (parent === undefined || parent === IN_SANDBOX) return [];
   const neighbours = networks.filter((network) => network.parent === parent);
   const conflict = conflictProblem(parent, { mode, flag }, neighbours, []);
   const overlapping = subnets.flatMap(({ subnet }, index) => {

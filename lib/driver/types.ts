@@ -120,7 +120,11 @@ export interface Network extends SettledNetwork {
   id: string;
   /** When it was created, in ISO 8601. */
   created: string;
-  /** The parent link; of an isolated network, the dummy link that the driver made for it. */
+  /**
+   * The parent link; of an isolated network, the dummy link that the driver made for it. On a network
+   * of an engine, `(in the sandbox)` says that each endpoint has its own, which is a link of its
+   * sandbox.
+   */
   parent: string;
   /** Whether the parent is a dummy link that the driver made. */
   isolated: boolean;
@@ -266,6 +270,12 @@ export interface ConnectOptions {
    * @default {undefined}
    */
   handOver?: true;
+  /**
+   * The parent, on an engine's network whose parents are links of its sandboxes: a link of the sandbox.
+   *
+   * @default {undefined} The link of the sandbox's default route.
+   */
+  parent?: string;
 }
 
 /** A connection to make: to which network, and how. */
@@ -334,6 +344,8 @@ export interface Endpoint {
   linkLocalAddresses?: readonly string[];
   /** Its priority for the default route; `undefined` if it is 0. */
   gatewayPriority?: number;
+  /** Its parent, if that is a link of the sandbox; `undefined` if it is that of the network. */
+  parent?: string;
 }
 
 /** An endpoint that a call has just made. */
@@ -359,6 +371,8 @@ export interface SeenSandbox extends SandboxDetails {
   endpoints: (Endpoint & {
     /** What the kernel has of it. */
     state: EndpointState;
+    /** What is not as it should be: a sentence for each. Empty if it is `up`. */
+    changes: string[];
   })[];
 }
 

@@ -55,6 +55,28 @@ export async function attach(
   }
 }
 
+/**
+ * Removes a network that goes with its last sandbox, if it has none: a call that was killed between the
+ * network and the link leaves one.
+ *
+ * @returns Whether it is gone.
+ */
+export async function removeLeft(driver: Driver, name: string): Promise<boolean> {
+  const isUnused = driver.findNetwork(name)?.transient && !isUsed(driver, name);
+  if (isUnused) await removeUnused(driver, name);
+  return driver.findNetwork(name) === undefined;
+}
+
+/** Whether sandboxes are connected to a network. */
+function isUsed(driver: Driver, name: string): boolean {
+  try {
+    return driver.inspectNetwork(name).endpoints.length > 0;
+  } catch (error) {
+    if (error instanceof NetworkNotFoundError) return false;
+    throw error;
+  }
+}
+
 /** Removes a network if nothing is connected to it. */
 async function removeUnused(driver: Driver, name: string): Promise<void> {
   try {
@@ -75,8 +97,9 @@ async function requireNetwork(
     const found = driver.findNetwork(name);
     if (found) {
       const settings = differences(spec, found);
-      if (settings.length > 0) throw new NetworkDiffersError(name, settings);
-      return { name, notices: [] };
+      if (settings.length === 0) return { name, notices: [] };
+      if (!await removeLeft(driver, name)) throw new NetworkDiffersError(name, settings);
+      continue;
     }
     try {
       const { notices } = await driver.createNetwork({ ...spec, transient: true });

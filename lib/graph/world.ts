@@ -1,3 +1,4 @@
+import { IN_SANDBOX } from "../driver/names.ts";
 import { isOurs } from "../driver/parent.ts";
 import type { Network, Sandbox } from "../driver/types.ts";
 import { formatPrefix, parsePrefix } from "../ipam/mod.ts";
@@ -17,7 +18,7 @@ type GraphNamespace = Seen<typeof WANTED>;
 export interface World {
   /** The lowest links that carry networks, each with the sub-interfaces on it. */
   links: WorldLink[];
-  /** The networks on record whose parent does not exist. */
+  /** The networks on record whose parent is no link of the host. */
   absent: { network: string; parent: string }[];
   /** Namespaces that could not be looked into, and why. */
   closed: { netns: string; reason: string }[];
@@ -276,7 +277,9 @@ export function sandboxTitle({ sandbox }: WorldEndpoint): string {
 export function notesOf({ absent, closed }: World): string[] {
   return [
     ...absent.map(({ network, parent }) =>
-      `The network ${network} is on record, but its parent ${parent} is not there`
+      parent === IN_SANDBOX
+        ? `The network ${network} is not drawn, as its parents are links of its sandboxes`
+        : `The network ${network} is on record, but its parent ${parent} is not there`
     ),
     ...closed.map(({ netns, reason }) => `The namespace ${netns} cannot be seen: ${reason}`),
   ];

@@ -136,3 +136,20 @@ export async function runProgram(
   const { code, stdout, stderr } = decode(await output);
   return { status: code, output: stdout.trim() === "" ? undefined : JSON.parse(stdout), stderr };
 }
+
+/**
+ * An `ip` that kills the plugin at one of its runs: before it runs the lines, or behind. In its folder,
+ * the file `left` says at which run, `pid` whom to kill, and the file `before` is there for before.
+ */
+export const KILLING_IP = `#!/bin/sh
+here=\${0%/*}
+PATH=\${PATH#*:}
+case "$*" in *-batch*) ;; *) exec ip "$@" ;; esac
+read -r left < "$here/left"
+echo $((left - 1)) > "$here/left"
+[ "$left" != 1 ] || [ ! -e "$here/before" ] || kill -KILL "$(cat "$here/pid")"
+ip "$@"
+status=$?
+[ "$left" != 1 ] || kill -KILL "$(cat "$here/pid")"
+exit $status
+`;

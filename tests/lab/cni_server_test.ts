@@ -61,7 +61,8 @@ async function registerAgain(): Promise<void> {
     if (server !== current) await server?.end();
     server = current;
     const { status, output, stderr } = await runProgram(call, { program: [current.program] });
-    assertEquals(stderr, "");
+    // No more than notices.
+    assertMatch(stderr, /^(ipvlan: The address \S+ was passed over: .*\n)*$/);
     return { status, output };
   });
   const register = Deno.test;
@@ -78,6 +79,7 @@ async function registerAgain(): Promise<void> {
   };
   Object.assign(Deno, { test: registerOne });
   await import("./cni_test.ts");
+  await import("./cni_inside_test.ts");
   Object.assign(Deno, { test: register });
 }
 await registerAgain();

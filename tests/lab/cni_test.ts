@@ -7,6 +7,7 @@ import { type EngineNamespace, engineNamespace } from "../kit/borrowed.ts";
 import {
   callPlugin,
   inputOf,
+  KILLING_IP,
   PLUGIN,
   pluginFails,
   pluginSucceeds,
@@ -121,11 +122,18 @@ Deno.test("CHECK finds a missing address, route and link, and another mode", asy
   const conf = { ...LAN, master: "eth0", subnets: ["192.168.20.0/24"] };
   const call = { id: "c1", netns: one.path, conf };
   const breakages: [words: string, expected: RegExp][] = [
-    ["ip addr del 192.168.20.2/24 dev eth0", /^101 The link eth0 is not as it was made/],
-    ["ip route del default", /^101 The link eth0 is not as it was made/],
-    ["ip link set eth0 down", /^101 The link eth0 is not as it was made/],
-    ["ip link set eth0 type ipvlan mode l3", /^101 The link eth0 is not as it was made/],
-    ["ip link del eth0", /^101 The link eth0 is missing/],
+    [
+      "ip addr del 192.168.20.2/24 dev eth0",
+      // The default route has gone with it.
+      /^101 .* not have the address 192.168.20.2\/24\nThe .* default route via 192.168.20.1$/,
+    ],
+    ["ip route del default", /^101 The link eth0 does not have the IPv4 default route via 192.*1$/],
+    ["ip link set eth0 down", /^101 The link eth0 is down\nThe link .* IPv4 default route via/],
+    [
+      "ip link set eth0 type ipvlan mode l3 private",
+      /^101 The mode .* is l3 instead of l2\nThe flag of the link eth0 is private instead of bridge$/,
+    ],
+    ["ip link del eth0", /^101 The link eth0 is missing$/],
   ];
   for (const [words, expected] of breakages) {
     const prevResult = await pluginSucceeds({ ...call, command: "ADD" });
@@ -420,20 +428,6 @@ Deno.test("20 processes attach at once: 20 addresses, and nothing is left when t
   assertEquals(await Promise.all(containers.map(seen)), Array(20).fill(EMPTY));
   assertEquals(await host.dump(), before);
 });
-
-/** An `ip` that kills the plugin at one of its runs: before it runs the lines, or behind. */
-const KILLING_IP = `#!/bin/sh
-here=\${0%/*}
-PATH=\${PATH#*:}
-case "$*" in *-batch*) ;; *) exec ip "$@" ;; esac
-read -r left < "$here/left"
-echo $((left - 1)) > "$here/left"
-[ "$left" != 1 ] || [ ! -e "$here/before" ] || kill -KILL "$(cat "$here/pid")"
-ip "$@"
-status=$?
-[ "$left" != 1 ] || kill -KILL "$(cat "$here/pid")"
-exit $status
-`;
 
 Deno.test("ADD is killed at any of its steps: DEL and another ADD do as if it had not been", async () => {
   await using host = await commandHost();

@@ -59,6 +59,11 @@ export interface Conf {
    */
   master?: string;
   /**
+   * Whether the parent is a link of the container: another plugin, or the runtime, has made or moved it
+   * there. Without a master, it is the link of the container's default route.
+   */
+  linkInContainer: boolean;
+  /**
    * The VLAN on the parent.
    *
    * @default {undefined} None.
@@ -149,6 +154,7 @@ class ConfReader {
       cniVersion: versionOf(text),
       name: "",
       isIpam: false,
+      linkInContainer: false,
       options: {},
       source: { kind: "previous" },
       ips: [],
@@ -265,10 +271,7 @@ class ConfReader {
     ipam: Record<string, unknown> | undefined,
   ): void {
     this.#refuseOthers(values, [...COMMON_KEYS, ...OWN_KEYS]);
-    if (values.linkInContainer !== undefined && values.linkInContainer !== false) {
-      const why = "is not supported: the parent has to be a link of the host";
-      this.#unsupported("linkInContainer", values.linkInContainer, why);
-    }
+    conf.linkInContainer = this.#readLinkInContainer(values);
     const master = readText(values.master, "master", this.#wrong);
     // The reference plugin takes empty values for none.
     if (master) conf.master = master;
@@ -344,6 +347,23 @@ class ConfReader {
     const [only, ...others] = previous.interfaces;
     if (only?.name && others.length === 0) conf.master = only.name;
     else this.#wrong('The key "master" is missing, and prevResult has not exactly one interface');
+  }
+
+  /** Reads whether the parent is a link of the container, and refuses what needs one of the host. */
+  #readLinkInContainer(values: Record<string, unknown>): boolean {
+    const { linkInContainer = false } = values;
+    if (typeof linkInContainer !== "boolean") {
+      this.#wrong(`The key "linkInContainer" is ${show(linkInContainer)}: give true or false`);
+    }
+    if (linkInContainer !== true) return false;
+    const refused = (key: string, why: string) => {
+      if (values[key] === undefined) return;
+      this.#wrong(`The key "${key}" does not go with "linkInContainer": ${why}`);
+    };
+    refused("vlan", 'make the VLAN link in the container first, and name it as the "master"');
+    refused("advertise", "no route of the host leads to a link of the container");
+    refused("network", "the parent of that network is a link of the host");
+    return true;
   }
 
   #readNumber(key: string, value: unknown): number | undefined {
@@ -472,12 +492,12 @@ class ConfReader {
   }
 
   /** Finds what the driver would refuse on every machine. */
-  #checkSettled({ name, master, vlan, options, source }: Conf): void {
+  #checkSettled({ name, master, linkInContainer, vlan, options, source }: Conf): void {
     if (source.kind === "network") return;
     const subnets = source.kind === "subnets" ? source.subnets : [];
     // Without a master it is the link of the default route, which is not known here.
     const link = master ?? "eth0";
-    const parent = vlan === undefined ? link : `${link}.${vlan}`;
+    const parent = vlan === undefined || linkInContainer ? link : `${link}.${vlan}`;
     const foreign = source.kind === "subnets" ? {} : { foreignAddresses: true as const };
     const { problems } = settle({ ...options, ...foreign, name: "cni", parent, subnets }, []);
     for (const { message } of problems) this.#wrong(message.replaceAll('"cni"', show(name)));

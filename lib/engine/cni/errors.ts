@@ -7,6 +7,7 @@ import {
   ProblemsError,
   SandboxGoneError,
   SandboxNotFoundError,
+  SandboxParentError,
 } from "../../driver/errors.ts";
 import { InterruptedError, IpvlanError } from "../../errors.ts";
 import { NetworkDiffersError } from "../errors.ts";
@@ -99,6 +100,12 @@ export function toCniErrors(error: unknown): CniError[] {
   // The driver looks at the file of the namespace, which is in the environment.
   if (error instanceof InvalidOptionError && error.option === "namespace") {
     return [new CniError(CODE.environment, `CNI_NETNS: ${message}`, { cause: error })];
+  }
+  if (error instanceof SandboxParentError && error.parent === undefined) {
+    const sentence =
+      'The key "master" is missing, and the container has no default route to take ' +
+      "its link from";
+    return [new CniError(CODE.conf, sentence, { cause: error })];
   }
   const code = CODES.find(([kind]) => error instanceof kind)?.[1] ?? CODE.refused;
   return [new CniError(code, message, { cause: error })];

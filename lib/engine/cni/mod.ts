@@ -14,8 +14,9 @@ import {
 import type { Driver, SandboxDetails } from "../../driver/mod.ts";
 import { IpvlanError } from "../../errors.ts";
 import { PoolExhaustedError } from "../../ipam/mod.ts";
-import { attach, detach } from "../attachment.ts";
+import { attach, detach, removeLeft } from "../attachment.ts";
 import { type Delegate, readGiven, runDelegate } from "./delegate.ts";
+import type { Conf } from "./conf.ts";
 import type { AttachmentKey, Variables } from "./environment.ts";
 import { CniError, CODE, errorAnswer, toCniErrors } from "./errors.ts";
 import { checkAddresses, claimAddresses, collectAddresses, releaseAddresses } from "./ipam.ts";
@@ -28,6 +29,7 @@ import {
   type CniRequest,
   confLabel,
   isValid,
+  networkName,
   planLink,
   readRequest,
   resultOf,
@@ -214,11 +216,28 @@ function findSandbox(driver: Driver, name: string): SandboxDetails | undefined {
 /** Removes the link of an attachment, if there is one, and then its addresses. */
 async function del(call: Call): Promise<undefined> {
   const { driver, conf, environment } = call;
-  const found = findSandbox(driver, sandboxName(environment.containerId));
-  const own = attachmentsOf(conf, found ? [found] : []);
+  const name = sandboxName(environment.containerId);
   const { ifname } = environment;
-  if (own.some((each) => each.ifname === ifname)) await detach(driver, found!.name, ifname);
+  const isAttached = () => {
+    const found = findSandbox(driver, name);
+    return attachmentsOf(conf, found ? [found] : []).some((each) => each.ifname === ifname);
+  };
+  // An ADD that is at it still is waited for, and what one that was killed has made is removed.
+  if (!isAttached()) await recover(driver, conf, name);
+  if (isAttached()) await detach(driver, name, ifname);
   await forward(call);
+}
+
+/**
+ * Removes what calls that were killed have left of a configuration's network.
+ *
+ * @param sandbox The only sandbox that matters; by default all.
+ */
+async function recover(driver: Driver, conf: Conf, sandbox?: string): Promise<void> {
+  const network = networkName(conf);
+  const only = sandbox === undefined ? undefined : { sandbox, network };
+  if (driver.hasUnfinished(only)) await driver.recover();
+  await removeLeft(driver, network);
 }
 
 /** Checks the link of an attachment. @throws {IpvlanError} Something is missing or changed. */
@@ -238,6 +257,7 @@ async function check(call: Call): Promise<undefined> {
 /** Removes every attachment that is not valid. It goes on after an error. */
 async function collect(call: Call): Promise<undefined> {
   const { driver, conf } = call;
+  await recover(driver, conf);
   const problems = driver.listSandboxes().map(async (sandbox) => {
     const stale = attachmentsOf(conf, [sandbox]).filter((each) => !isValid(conf, each));
     if (stale.length === 0) return [];

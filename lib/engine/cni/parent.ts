@@ -1,15 +1,18 @@
+import { IN_SANDBOX } from "../../driver/names.ts";
 import { Ip } from "../../iproute2/ip.ts";
 import type { Conf } from "./conf.ts";
 import { parentOf } from "./translate.ts";
 
 /**
  * Finds the parent of a configuration's network; `undefined` for a network of `ipvlan`'s own. Without a
- * master, it is on the link of the host's default route.
+ * master, it is on the link of the host's default route. Which link of a container it is, the driver
+ * finds when it makes the link.
  *
  * @throws {CniError} There is neither a master nor a default route.
  */
 export async function findParent(conf: Conf): Promise<string | undefined> {
   if (conf.source.kind === "network") return undefined;
+  if (conf.linkInContainer) return IN_SANDBOX;
   return parentOf(conf, conf.master === undefined ? await defaultLink() : undefined);
 }
 

@@ -1,4 +1,5 @@
 import type { Driver, Network, NetworkDetails } from "../../driver/mod.ts";
+import { IN_SANDBOX } from "../../driver/names.ts";
 import { subnetsOf } from "../../driver/network.ts";
 import { IpvlanError } from "../../errors.ts";
 import { endpointAddresses } from "../../ipam/address.ts";
@@ -39,6 +40,8 @@ export function parentProblems(
   { name, parent }: Pick<Network, "name" | "parent">,
   links: readonly Pick<Link, "name" | "up">[],
 ): CniError[] {
+  // Each container has its own.
+  if (parent === IN_SANDBOX) return [];
   const link = links.find((each) => each.name === parent);
   if (link?.up) return [];
   const state = link ? "is down" : "is missing";

@@ -73,6 +73,11 @@ export function sandboxName(containerId: string): string {
   return `cni:${containerId}`;
 }
 
+/** The name of the network of a configuration, unless that is one of `ipvlan`'s own. */
+export function networkName({ name }: Pick<Conf, "name">): string {
+  return `cni:${name}`;
+}
+
 /** The label of a sandbox that names the configuration that has made a link. */
 export function confLabel(ifname: string): string {
   return `cni/${ifname}`;
@@ -126,7 +131,9 @@ export function planLink(
     labels: { [confLabel(ifname)]: conf.name },
   };
   const wanted = given ? followGiven(given) : chosen(conf);
-  return { network: networkOf(conf, parent), sandbox, connection: { ifname, ...wanted } };
+  const inside = conf.linkInContainer ? { parent: conf.master } : {};
+  const connection = { ifname, ...wanted, ...inside };
+  return { network: networkOf(conf, parent), sandbox, connection };
 }
 
 /** The owner of the networks and the address pools of a configuration. */
@@ -152,7 +159,12 @@ export function networkOf(
   parent: string | undefined,
 ): NetworkSpec | string {
   if (source.kind === "network") return source.network;
-  const common: NetworkSpec = { ...options, name: `cni:${name}`, parent, owner: ownerOf({ name }) };
+  const common: NetworkSpec = {
+    ...options,
+    name: networkName({ name }),
+    parent,
+    owner: ownerOf({ name }),
+  };
   if (source.kind !== "subnets") return { ...common, foreignAddresses: true };
   const { subnets } = source;
   const ipv4 = subnets.some(({ subnet }) => familyOf(subnet) === 4);
@@ -274,14 +286,7 @@ export function changesOf(
   const problems: CniError[] = [];
   if (seen.state === "down") {
     problems.push(changed(`The network namespace ${seen.path} of the container is gone`));
-  } else if (endpoint.state === "missing") {
-    problems.push(changed(`The link ${ifname} is missing`));
-  } else if (endpoint.state === "changed") {
-    const sentence =
-      `The link ${ifname} is not as it was made: an address or a route is missing, ` +
-      "its mode or flag is another, or it is down";
-    problems.push(changed(sentence));
-  }
+  } else problems.push(...endpoint.changes.map(changed));
   const { interfaces, ips } = conf.previous!;
   const own = ips.filter((ip) => interfaces[ip.interface ?? 0]?.name === ifname);
   const present = endpointAddresses(endpoint);

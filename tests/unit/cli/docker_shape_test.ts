@@ -31,7 +31,11 @@ function ipam(changes: Partial<NetworkDetails>): string {
 
 /** A sandbox of which the kernel has everything. */
 function seen(sandbox: SandboxDetails): SeenSandbox {
-  const endpoints = sandbox.endpoints.map((each) => ({ ...each, state: "up" as const }));
+  const endpoints = sandbox.endpoints.map((each) => ({
+    ...each,
+    state: "up" as const,
+    changes: [],
+  }));
   return { ...sandbox, state: "up", endpoints };
 }
 

@@ -31,7 +31,7 @@ const NETWORKS = [
 
 function seen(name: string, owner?: Owner): SeenSandbox {
   const endpoint = { network: "n", sandbox: name, ifname: "eth0", ip: "10.0.0.2/24", aliases: [] };
-  const endpoints = [{ ...endpoint, state: "up" as const }];
+  const endpoints = [{ ...endpoint, state: "up" as const, changes: [] }];
   return { ...sandboxRecord(name), state: "up", endpoints, ...owner && { owner } };
 }
 

@@ -194,7 +194,27 @@ Deno.test("what contradicts the network or the subnets is refused", () => {
   assertMatch(codes(CTR, { ...REFERENCE, routes: [] })[0]!, /^7 The key "routes" needs/);
   const { subnets: _, ...none } = OWN;
   assertMatch(codes(CTR, none)[0]!, /^7 Nothing says where addresses come from/);
-  assertMatch(codes(CTR, { ...OWN, linkInContainer: true })[0]!, /^2 The key "linkInContainer"/);
+});
+
+Deno.test("linkInContainer is read, and refused with what needs a parent of the host", () => {
+  const inside = { ...REFERENCE, linkInContainer: true };
+  assertEquals(accepted(CTR, inside).conf.linkInContainer, true);
+  assertEquals(accepted(CTR, REFERENCE).conf.linkInContainer, false);
+  assertEquals(codes(CTR, { ...inside, linkInContainer: 1 }), [
+    '7 The key "linkInContainer" is 1: give true or false',
+  ]);
+  assertEquals(codes(CTR, { ...inside, vlan: 20, mode: "l3", advertise: "address" }), [
+    '7 The key "vlan" does not go with "linkInContainer": make the VLAN link in the container ' +
+    'first, and name it as the "master"',
+    '7 The key "advertise" does not go with "linkInContainer": no route of the host leads to a ' +
+    "link of the container",
+  ]);
+  const web = { cniVersion: "1.0.0", name: "n", type: "ipvlan-kit", network: "web" };
+  assertEquals(codes(CTR, { ...web, linkInContainer: true }), [
+    '7 The key "network" does not go with "linkInContainer": the parent of that network is a ' +
+    "link of the host",
+  ]);
+  assertEquals(codes(CTR, { ...web, linkInContainer: false }), []);
 });
 
 Deno.test("a chained plugin takes the parent and the addresses of the plugin before", () => {

@@ -237,21 +237,21 @@ Deno.test("CHECK reports what is missing or changed, also against the result of 
     "1.0.0",
   );
   const asked = request({ ...OWN, prevResult }, { CNI_COMMAND: "CHECK" });
-  const seen = (state: "up" | "changed" | "missing", more: Partial<SeenSandbox> = {}) =>
+  const seen = (changes: string[], more: Partial<SeenSandbox> = {}) =>
     changesOf(asked, {
       ...SANDBOX,
       state: "up",
-      endpoints: [{ ...ENDPOINT, state }],
+      endpoints: [{ ...ENDPOINT, state: changes.length > 0 ? "changed" : "up", changes }],
       ...more,
     }).map(({ code, message }) => `${code} ${message}`);
-  assertEquals(seen("up"), []);
-  assertEquals(seen("missing"), ["101 The link eth0 is missing"]);
-  assertEquals(seen("changed").length, 1);
-  assertEquals(seen("missing", { state: "down" }), [
+  assertEquals(seen([]), []);
+  assertEquals(seen(["The link eth0 is missing"]), ["101 The link eth0 is missing"]);
+  assertEquals(seen(["one", "two"]), ["101 one", "101 two"]);
+  assertEquals(seen(["The link eth0 is missing"], { state: "down" }), [
     "101 The network namespace /proc/806/ns/net of the container is gone",
   ]);
-  const other = { ...ENDPOINT, ip: "192.168.20.3/24", state: "up" as const };
-  assertEquals(seen("up", { endpoints: [other] }), [
+  const other = { ...ENDPOINT, ip: "192.168.20.3/24", state: "up" as const, changes: [] };
+  assertEquals(seen([], { endpoints: [other] }), [
     "101 The link eth0 does not have the address 192.168.20.2/24 of prevResult",
   ]);
 });
