@@ -156,7 +156,9 @@ Deno.test("linkInContainer: without a master, each container's default route say
 
 Deno.test("linkInContainer: what cannot be a parent is refused, and changes nothing", async () => {
   await using host = await commandHost();
+  await using undo = new AsyncDisposableStack();
   await host.ip.link.add({ type: "dummy", name: "onlyhost", up: true });
+  undo.defer(() => host.ip.link.del("onlyhost"));
   const before = await host.dump();
   await using one = await containerWith();
   await ipInside(
