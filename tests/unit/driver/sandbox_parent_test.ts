@@ -11,6 +11,7 @@ import { decideSandboxParent, isSecond } from "../../../lib/driver/sandbox_paren
 import { settle } from "../../../lib/driver/settle.ts";
 import type { ConnectOptions, Network, NetworkSpec } from "../../../lib/driver/types.ts";
 import { IpCommandError } from "../../../lib/iproute2/errors.ts";
+import { linkDel } from "../../../lib/iproute2/link.ts";
 import {
   addr,
   endpoint,
@@ -100,8 +101,8 @@ Deno.test("the link is made in the sandbox, and nothing is done in the host's na
   ]);
   // By the index, as the names are those of the container's root.
   assertEquals(steps.flatMap(({ undo }) => undo ? [[undo.netns, undo.line]] : []), [
-    [SANDBOX, "link del dev if1073816389"],
-    [SANDBOX, "link del dev if1073816389"],
+    [SANDBOX, linkDel({ index: 1073816389 })],
+    [SANDBOX, linkDel({ index: 1073816389 })],
   ]);
   const gone = new IpCommandError("ip link add", 'Cannot find device "eth0"');
   for (const { explain } of steps) assert(explain!(gone) instanceof SandboxParentError);
