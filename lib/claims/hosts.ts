@@ -38,46 +38,67 @@ export function claimOf(pair: KeyValue): SharedClaim {
   };
 }
 
-/** All claims under the prefix. */
-export async function listClaims({ etcd, keys, options }: Reader): Promise<SharedClaim[]> {
+/** The claims in some pools, or all under the prefix. */
+export async function listClaims(
+  { etcd, keys, options }: Reader,
+  subnets: readonly string[] = [""],
+): Promise<SharedClaim[]> {
   const claims: SharedClaim[] = [];
-  for await (const { pairs } of etcd.pages(keys.claim(), endOf(keys.claim()), options)) {
-    claims.push(...pairs.map(claimOf));
+  for (const key of subnets.map((subnet) => keys.claim(subnet))) {
+    for await (const { pairs } of etcd.pages(key, endOf(key), options)) {
+      claims.push(...pairs.map(claimOf));
+    }
   }
   return claims;
 }
 
-/** All hosts by name, with what they hold. One that was removed only in part has its id for a name. */
-export async function listHosts({ etcd, keys, options }: Reader): Promise<SharedHost[]> {
+/** A host of which nothing else is known. */
+function newHost(id: string, name: string): SharedHost {
+  return { id, name, isAlive: false, claims: {}, kept: {} };
+}
+
+/** The hosts that have registered, without what they hold. */
+async function registeredHosts({ etcd, keys, options }: Reader): Promise<SharedHost[]> {
   const { ranges: [known, alive] } = await etcd.read([
     { key: keys.host(), end: endOf(keys.host()) },
     { key: keys.alive(), end: endOf(keys.alive()), keysOnly: true },
   ], options());
-  const hosts = new Map<string, SharedHost>();
-  const add = (id: string, name: string): SharedHost => {
-    const host = { id, name, isAlive: false, claims: {}, kept: {} };
+  const living = new Set(alive!.map(({ key }) => lastPart(key)));
+  return known!.map((pair) => {
+    const id = lastPart(pair.key);
+    return { ...newHost(id, readHost(pair).name), isAlive: living.has(id) };
+  });
+}
+
+/** What each registered host is called: its name, or its id where another one has the name, too. */
+export async function hostNames(reader: Reader): Promise<string[]> {
+  const hosts = Map.groupBy(await registeredHosts(reader), ({ name }) => name);
+  return [...hosts].flatMap(([name, all]) => all.length === 1 ? [name] : all.map(({ id }) => id));
+}
+
+/** All hosts by name, with what they hold. One that was removed only in part has its id for a name. */
+export async function listHosts(reader: Reader): Promise<SharedHost[]> {
+  const { etcd, keys, options } = reader;
+  const hosts = new Map((await registeredHosts(reader)).map((host) => [host.id, host]));
+  const add = (id: string): SharedHost => {
+    const host = newHost(id, id);
     hosts.set(id, host);
     return host;
   };
   const count = (counts: Record<string, number>, subnet: string, more: number) => {
     counts[subnet] = (counts[subnet] ?? 0) + more;
   };
-  for (const pair of known!) add(lastPart(pair.key), readHost(pair).name);
-  for (const { key } of alive!) {
-    const host = hosts.get(lastPart(key));
-    if (host) host.isAlive = true;
-  }
   for await (const { pairs } of etcd.pages(keys.block(), endOf(keys.block()), options)) {
     for (const pair of pairs) {
       const { host, set } = readBlock(pair);
-      const { kept } = hosts.get(host) ?? add(host, host);
+      const { kept } = hosts.get(host) ?? add(host);
       count(kept, partsOf(pair.key).subnet, countOf(set));
     }
   }
   for await (const { pairs } of etcd.pages(keys.claim(), endOf(keys.claim()), options)) {
     for (const pair of pairs) {
       const { host } = readClaim(pair);
-      const { claims } = hosts.get(host) ?? add(host, host);
+      const { claims } = hosts.get(host) ?? add(host);
       count(claims, partsOf(pair.key).subnet, 1);
     }
   }
@@ -94,8 +115,11 @@ export async function removeHost(
   ownId?: string,
 ): Promise<RemovedHost> {
   const { etcd, keys, options } = reader;
-  const hosts = await listHosts(reader);
-  const named = hosts.filter(({ id, name }) => id === idOrName || name === idOrName);
+  let hosts = await registeredHosts(reader);
+  const isMeant = ({ id, name }: SharedHost) => id === idOrName || name === idOrName;
+  // One that was removed only in part is found by what it holds.
+  if (!hosts.some(isMeant)) hosts = await listHosts(reader);
+  const named = hosts.filter(isMeant);
   const found = named.find(({ id }) => id === idOrName) ?? named[0];
   if (!found || named.length > 1 && found.id !== idOrName) {
     const ids = named.map(({ id }) => id);

@@ -11,7 +11,7 @@ import {
 } from "./errors.ts";
 import { type CallOptions, Etcd } from "./etcd.ts";
 import { endOf } from "./etcd_wire.ts";
-import { listClaims, listHosts, type Reader, removeHost } from "./hosts.ts";
+import { hostNames, listClaims, listHosts, type Reader, removeHost } from "./hosts.ts";
 import { hexOf, Keys, reservedDifferences, textOf } from "./keys.ts";
 import { checkWanted, describe, free, refuse, type Request, takeKept } from "./local.ts";
 import { changeNetwork, defineNetwork, forgetNetwork } from "./networks.ts";
@@ -289,10 +289,14 @@ export class SharedPools implements Disposable {
     return await listHosts(this.#reader(access));
   }
 
-  /** All addresses in use under a prefix, or those of one network. It reads all claims. */
-  async claims(access: EtcdAccess, network?: string): Promise<SharedClaim[]> {
-    const claims = await listClaims(this.#reader(access));
-    return claims.filter((claim) => network === undefined || claim.network === network);
+  /** What each host under a prefix is called: its name, or its id where another has the name, too. */
+  async hostNames(access: EtcdAccess): Promise<string[]> {
+    return await hostNames(this.#reader(access));
+  }
+
+  /** The addresses in use in some subnets, or all under a prefix. It reads all claims there. */
+  async claims(access: EtcdAccess, subnets?: readonly string[]): Promise<SharedClaim[]> {
+    return await listClaims(this.#reader(access), subnets);
   }
 
   /**

@@ -8,6 +8,8 @@ export interface Names {
   networks(): string[];
   /** Lists the sandboxes. */
   sandboxes(): string[];
+  /** Lists the hosts that share pools; none if etcd does not answer soon. */
+  hosts(): Promise<string[]>;
 }
 
 /**
@@ -35,21 +37,21 @@ async function candidates(
   const found = findCommand(typed.join(" "));
   if (!found) return [];
   const { default: command } = await found.load();
-  return forCommand(command, before.slice(typed.length), last, names);
+  return await forCommand(command, before.slice(typed.length), last, names);
 }
 
 /** The options and names that can stand after these words of one command. */
-function forCommand(
+async function forCommand(
   command: Command,
   before: readonly string[],
   last: string,
   names: Names,
-): string[] {
+): Promise<string[]> {
   const options = optionsOf(command);
   const named = (word: string) =>
     options.find(({ name, short }) => word === `--${name}` || word === `-${short}`);
   const previous = named(before.at(-1) ?? "");
-  if (previous?.value !== undefined) return ofKind(previous.value, names);
+  if (previous?.value !== undefined) return await ofKind(previous.value, names);
   if (last.startsWith("-")) return options.map(({ name }) => `--${name}`);
   // The usage line names the kind of each positional: `[OPTIONS] NETWORK [NETWORK...]`. The last kind
   // repeats.
@@ -58,13 +60,14 @@ function forCommand(
     before.filter((word, index) =>
       !word.startsWith("-") && named(before[index - 1] ?? "")?.value === undefined
     ).length;
-  return ofKind(kinds[Math.min(place, kinds.length - 1)] ?? "", names);
+  return await ofKind(kinds[Math.min(place, kinds.length - 1)] ?? "", names);
 }
 
 /** The words of a kind, as usage lines name it. */
-function ofKind(kind: string, names: Names): string[] {
+async function ofKind(kind: string, names: Names): Promise<string[]> {
   if (kind === "NETWORK") return names.networks();
   if (kind === "SANDBOX") return names.sandboxes();
+  if (kind === "HOST") return await names.hosts();
   if (kind === "NETWORK|SANDBOX") return [...names.networks(), ...names.sandboxes()];
   // Small letters in a usage line are typed as they are: `bash|zsh|fish`.
   return /^[a-z|]+$/.test(kind) ? kind.split("|") : [];

@@ -17,7 +17,7 @@ export const ETCD_OPTION: Option = {
  * @returns `undefined` if neither says where etcd is: then the networks on record do.
  * @throws {IpvlanError} An option is wrong.
  */
-export function readAccess(args: Arguments): EtcdAccess | undefined {
+export function readAccess(args: Pick<Arguments, "values">): EtcdAccess | undefined {
   const words = args.values(ETCD_OPTION.name);
   const environment = Deno.env.toObject();
   if (words.length === 0 && !environment[variableOf("endpoints")]) return undefined;

@@ -39,7 +39,7 @@ import { seeSandboxes } from "./see.ts";
 import { settingsOf, withHostname } from "./settings.ts";
 import { hasShared, reconcile } from "./shared.ts";
 import { claimAddress, claimGateway, releaseAddress, releasePool } from "./shared_claims.ts";
-import { type ListedHost, listHosts, removeHost } from "./shared_hosts.ts";
+import { hostNames, type ListedHost, listHosts, removeHost } from "./shared_hosts.ts";
 import { inTheWay, removeStale } from "./stale.ts";
 import { isReady, withoutState } from "./store.ts";
 import type {
@@ -643,6 +643,17 @@ export class Driver implements AsyncDisposable {
    */
   async listHosts(access?: EtcdAccess): Promise<ListedHost[]> {
     return await listHosts(this.#parts, access);
+  }
+
+  /**
+   * What the hosts that share address pools with this one are called: their names, or their ids where
+   * several have one name. It does not read what they hold, as {@linkcode Driver.listHosts} does.
+   *
+   * @param access How to reach etcd; by default as the networks and address pools on record do.
+   * @throws {EtcdUnreachableError} etcd does not answer.
+   */
+  async hostNames(access?: EtcdAccess): Promise<string[]> {
+    return await hostNames(this.#parts, access);
   }
 
   /**

@@ -29,6 +29,17 @@ export async function listHosts(
   return (await Promise.all(lists)).flat();
 }
 
+/** What each host that shares pools with this one is called: its name, or its id. */
+export async function hostNames(
+  parts: Pick<DriverParts, "store" | "openShared">,
+  access?: EtcdAccess,
+): Promise<string[]> {
+  const ways = waysTo(parts, access);
+  const pools = ways.length > 0 ? await parts.openShared() : undefined;
+  const lists = await Promise.all(ways.map((way) => pools?.hostNames(way) ?? []));
+  return [...new Set(lists.flat())];
+}
+
 /**
  * Removes a host that is gone for good, under each prefix that it is known by.
  *

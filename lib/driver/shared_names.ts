@@ -43,13 +43,13 @@ export function recordChange(store: Store, prefix: string, change: SharedChange)
       if (isOwn(store, prefix, claim)) return [];
       const name = nameOf(prefix, claim);
       return store.transaction(() => {
-        const before = store.deleteSharedNames(prefix, claim.address);
+        const before = store.deleteSharedNames(prefix, { address: claim.address });
         if (name) store.putSharedName(name);
         return [...before, ...name ? [name.network] : []];
       });
     }
     case "freed":
-      return store.transaction(() => store.deleteSharedNames(prefix, change.address));
+      return store.transaction(() => store.deleteSharedNames(prefix, { address: change.address }));
     case "broken":
       return [];
   }
@@ -60,8 +60,14 @@ function isOwn(store: Store, prefix: string, { host }: SharedClaim): boolean {
   return host === store.shared.host(prefix)?.id;
 }
 
-function recordAll(store: Store, prefix: string, claims: readonly SharedClaim[]): string[] {
-  const before = store.deleteSharedNames(prefix);
+/** Replaces all names under a prefix, or those on one network. */
+function recordAll(
+  store: Store,
+  prefix: string,
+  claims: readonly SharedClaim[],
+  network?: string,
+): string[] {
+  const before = store.deleteSharedNames(prefix, { ...(network !== undefined && { network }) });
   const names = claims.filter((claim) => !isOwn(store, prefix, claim))
     .flatMap((claim) => nameOf(prefix, claim) ?? []);
   for (const name of names) store.putSharedName(name);
@@ -85,13 +91,11 @@ export async function lookUpNames(
   pools: SharedPools,
   networks: readonly SharedNetwork[],
 ): Promise<void> {
-  const accesses = new Map(
-    networks.map(({ ipam: { access } }) => [prefixOf(access), access] as const),
-  );
   try {
-    for (const [prefix, access] of accesses) {
-      const claims = await pools.claims(access);
-      store.transaction(() => recordAll(store, prefix, claims));
+    for (const { name, ipam: { access }, subnets } of networks) {
+      const all = await pools.claims(access, subnets.map(({ subnet }) => subnet));
+      const claims = all.filter(({ network }) => network === name);
+      store.transaction(() => recordAll(store, prefixOf(access), claims, name));
     }
   } catch (error) {
     if (!(error instanceof IpvlanError) && !wait.signal?.aborted) throw error;

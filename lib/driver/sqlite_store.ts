@@ -446,14 +446,13 @@ export class SqliteStore implements Store {
     );
   }
 
-  deleteSharedNames(prefix: string, address?: string): string[] {
-    const rows = address === undefined
-      ? this.#rows("DELETE FROM shared_name WHERE prefix = ? RETURNING network", prefix)
-      : this.#rows(
-        "DELETE FROM shared_name WHERE prefix = ? AND address = ? RETURNING network",
-        prefix,
-        address,
-      );
+  deleteSharedNames(prefix: string, which: { address?: string; network?: string } = {}): string[] {
+    const given = Object.entries({ prefix, ...which });
+    const conditions = given.map(([column]) => `${column} = ?`).join(" AND ");
+    const rows = this.#rows(
+      `DELETE FROM shared_name WHERE ${conditions} RETURNING network`,
+      ...given.map(([, value]) => value),
+    );
     return [...new Set(rows.map(({ network }) => network as string))];
   }
 

@@ -148,11 +148,11 @@ export interface Store extends Disposable {
   /** Adds the names of a sandbox of another host, or replaces them. */
   putSharedName(name: SharedName): void;
   /**
-   * Deletes the names at an address, or all under a prefix.
+   * Deletes the names at an address, those on a network, or all under a prefix.
    *
    * @returns The names of the networks that had them.
    */
-  deleteSharedNames(prefix: string, address?: string): string[];
+  deleteSharedNames(prefix: string, which?: { address?: string; network?: string }): string[];
   /** The records of pools that several hosts share. */
   readonly shared: ClaimRecords;
   /** The addresses that this process has given to endpoints and claims, or taken from them. */

@@ -171,6 +171,7 @@ function fuzzCommandLines(random: Random): Fuzzer {
       await complete([...name.split(" "), ...typed], {
         networks: () => ["n", "constructor"],
         sandboxes: () => ["c1"],
+        hosts: () => Promise.resolve(["h1"]),
       });
       if (command.raw) return;
       const args = parseArguments(`ipvlan ${name}`, command, typed);

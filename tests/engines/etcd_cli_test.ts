@@ -127,6 +127,21 @@ Deno.test("an agent ends on a signal with status 0, and only one runs on a state
     });
   }));
 
+Deno.test("a shell completes the names of hosts, and none if etcd does not answer", () =>
+  withEtcd(async () => {
+    await using state = await temporaryFolder();
+    await using link = new Link(Number(new URL(ENDPOINT).port));
+    await onHost(state.path, async () => {
+      const through = ["--ipam-opt", `endpoints=${link.endpoint},prefix=/test`];
+      await succeeds(...CREATE, ...through, "--subnet=192.168.20.0/24", "shared20");
+      const complete = ["completion", "--complete", "--", "host", "rm", ""];
+      assertEquals(await succeeds(...complete), Deno.hostname());
+      link.trouble = { kind: "partition" };
+      assertEquals(await ipvlan(...complete), { status: 0, out: "", err: "" });
+      link.trouble = { kind: "none" };
+    });
+  }));
+
 Deno.test("a signal ends every wait for an etcd that never answers, and nothing is half done", () =>
   withEtcd(async () => {
     await using state = await temporaryFolder();

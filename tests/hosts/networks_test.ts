@@ -11,11 +11,14 @@ import {
   SharedNetworkDiffersError,
   SharedNetworkNotFoundError,
 } from "../../lib/claims/mod.ts";
+import { lookUpNames } from "../../lib/driver/shared_names.ts";
+import type { SharedNetwork } from "../../lib/driver/shared.ts";
 import { IpvlanError } from "../../lib/errors.ts";
 import { release } from "./host.ts";
 import { cluster, deleteKeys, elsewhere, kindOf, test } from "./kit.ts";
 
 const SUBNET = "10.7.0.0/24";
+
 /** Writes a key behind the back of all hosts. */
 async function put(key: string, value: unknown): Promise<void> {
   const body = JSON.stringify({ key: btoa(key), value: btoa(JSON.stringify(value)) });
@@ -78,6 +81,44 @@ test("hosts and what they hold", ["a", "b"], async ([a, b], access) => {
   ]);
   assert(hosts[0]!.kept[SUBNET]! >= 14);
   assertEquals(hosts[1]!.kept, {});
+  assertEquals((await b.pools.hostNames(access)).sort(), ["a", "b"]);
+});
+
+test("names are looked up on the networks that are asked for alone", ["a", "b"], async (
+  [a, b],
+  access,
+) => {
+  const subnets = { lan: "10.7.0.0/24", back: "10.8.0.0/24" };
+  const pools = new Map<string, string>();
+  for (const [network, subnet] of Object.entries(subnets)) {
+    const { id } = await b.pools.join(access, subnet, {});
+    pools.set(network, id);
+    await b.pools.take(id, { sandbox: "c1", network, names: ["c1"] });
+  }
+  await b.pools.settle();
+  const lookUp = (name: keyof typeof subnets) => {
+    const network = {
+      name,
+      ipam: { driver: "etcd", access },
+      subnets: [{ subnet: subnets[name] }],
+    };
+    return lookUpNames({ store: a.store, wait: {} }, a.pools, [
+      network as unknown as SharedNetwork,
+    ]);
+  };
+  const known = () =>
+    ["lan", "back"].map((network) =>
+      a.store.sharedNames(access.prefix!, network).flatMap(({ names }) => names)
+    );
+  await lookUp("lan");
+  assertEquals(known(), [["c1"], []]);
+  await lookUp("back");
+  assertEquals(known(), [["c1"], ["c1"]]);
+  await b.pools.take(pools.get("lan")!, { sandbox: "c2", network: "lan", names: ["c2"] });
+  await b.pools.take(pools.get("back")!, { sandbox: "c2", network: "back", names: ["c2"] });
+  await b.pools.settle();
+  await lookUp("back");
+  assertEquals(known().map((names) => names.sort()), [["c1"], ["c1", "c2"]]);
 });
 
 test("a host that is gone is removed, comes back, and keeps what is still free", ["a", "b"], async (
@@ -235,6 +276,8 @@ test("of two hosts with one name, the id says which", ["a", "a"], async ([a, b],
     'Several hosts are named "a": give an id',
   );
   const other = b.store.shared.host(access.prefix!)!.id;
+  const ids = [a.store.shared.host(access.prefix!)!.id, other];
+  assertEquals((await a.pools.hostNames(access)).sort(), ids.sort());
   assertEquals(await a.pools.removeHost(access, other), { id: other, name: "a", freed: [address] });
   assertEquals((await a.pools.hosts(access)).length, 1);
 });

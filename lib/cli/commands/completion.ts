@@ -1,6 +1,10 @@
 import type { Command } from "../command.ts";
 import { complete } from "../complete.ts";
 import { UsageError } from "../errors.ts";
+import { readAccess } from "../etcd.ts";
+
+/** How long a shell waits for the names that etcd has, in milliseconds. */
+const PATIENCE = 1000;
 
 /** The script of each shell. All of them call `ipvlan completion --complete`. */
 const SCRIPTS: Record<string, string> = {
@@ -36,6 +40,14 @@ const command: Command = {
       const found = await complete(args.positionals, {
         networks: () => driver?.listNetworks().map(({ name }) => name) ?? [],
         sandboxes: () => driver?.listSandboxes().map(({ name }) => name) ?? [],
+        hosts: async () => {
+          const hurried = driver?.withSignal(AbortSignal.timeout(PATIENCE));
+          try {
+            return await hurried?.hostNames(readAccess({ values: () => [] })) ?? [];
+          } catch {
+            return []; // etcd does not answer, or the environment says something wrong of it.
+          }
+        },
       });
       found.forEach(print);
       return 0;

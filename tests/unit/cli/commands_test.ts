@@ -8,7 +8,7 @@ const INHERITED = ["constructor", "toString", "__proto__", "hasOwnProperty"];
 
 Deno.test("a command is one of the table, and nothing that every object has", async () => {
   assert(findCommand("network create")?.load === COMMANDS["network create"]?.load);
-  const names = { networks: () => [], sandboxes: () => [] };
+  const names = { networks: () => [], sandboxes: () => [], hosts: () => Promise.resolve([]) };
   for (const name of INHERITED) {
     assertEquals(findCommand(name), undefined);
     assertEquals(await complete([name, ""], names), []);

@@ -1,7 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { complete } from "../../../lib/cli/complete.ts";
 
-const NAMES = { networks: () => ["db_net", "web"], sandboxes: () => ["c1", "c2"] };
+const NAMES = {
+  networks: () => ["db_net", "web"],
+  sandboxes: () => ["c1", "c2"],
+  hosts: () => Promise.resolve(["rack3", "rack4"]),
+};
 
 const CASES: [typed: string[], completed: string[]][] = [
   [["netw"], ["network"]],
@@ -15,6 +19,8 @@ const CASES: [typed: string[], completed: string[]][] = [
   [["network", "connect", "--ip", "192.168.1.9", "web", ""], ["c1", "c2"]],
   [["run", "--rm", "--net", "w"], ["web"]],
   [["exec", "c"], ["c1", "c2"]],
+  [["host", "rm", ""], ["rack3", "rack4"]],
+  [["host", "rm", "--yes", "rack3", "rack4"], ["rack4"]],
   [["export", ""], ["c1", "c2", "db_net", "web"]],
   [["completion", ""], ["bash", "fish", "zsh"]],
   [["network", "create", "--subnet", ""], []],
