@@ -23,7 +23,7 @@ const ENDPOINTS = 400;
 const EACH = 100;
 
 /** How often that is measured. */
-const RUNS = 9;
+const RUNS = 15;
 
 /** How many endpoints a burst makes at once. */
 const BURST = 50;
@@ -53,14 +53,27 @@ async function withHosts<T>(
   use: (hosts: Host[], pool: string) => Promise<T>,
 ): Promise<T> {
   using stack = new DisposableStack();
-  const hosts = Array.from({ length: count }, (_, index) => {
-    const folder = Deno.makeTempDirSync();
-    stack.defer(() => Deno.removeSync(folder, { recursive: true }));
-    return stack.use(openHost(`h${index}`, folder));
-  });
+  const hosts: Host[] = [];
   let pool = "";
-  for (const host of hosts) pool = (await host.pools.join(access, SUBNET, {})).id;
+  for (let index = 0; index < count; index++) {
+    const joined = await openJoined(stack, access, `h${index}`);
+    hosts.push(joined.host);
+    pool = joined.pool;
+  }
   return await use(hosts, pool);
+}
+
+/** Opens a new host that has joined the pool, until the stack is disposed of. */
+async function openJoined(
+  stack: DisposableStack,
+  access: EtcdAccess,
+  name: string,
+): Promise<{ host: Host; pool: string }> {
+  const folder = Deno.makeTempDirSync();
+  stack.defer(() => Deno.removeSync(folder, { recursive: true }));
+  const host = stack.use(openHost(name, folder));
+  const { id } = await host.pools.join(access, SUBNET, {});
+  return { host, pool: id };
 }
 
 /** Takes an address and tells etcd, as for one endpoint. Returns the address. */
@@ -193,36 +206,40 @@ async function fill(cluster: Cluster, access: EtcdAccess, to: number): Promise<v
   }
 }
 
-/** The mean time of an endpoint of a new host, in milliseconds, with the search for its blocks. */
-async function timeOfEach(access: EtcdAccess): Promise<number> {
-  return await withHosts(1, access, async ([host], pool) => {
-    const taken: string[] = [];
-    const start = performance.now();
-    for (let index = 0; index < EACH; index++) taken.push(await make(host!, pool, `c${index}`));
-    const time = performance.now() - start;
-    await release(host!, pool, ...taken);
-    return time / EACH;
-  });
-}
-
 /** An etcd that has some claims. */
 interface Filled {
   cluster: Cluster;
   access: EtcdAccess;
   size: number;
-  /** The time of an endpoint in each run, in milliseconds. */
+  /** The mean time of an endpoint in each run, in milliseconds. */
   runs: number[];
 }
 
 /**
- * Measures the time of an endpoint with each of several etcds by turns, so that what else the machine
- * does is the same for all. The first run of each warms up.
+ * Measures the time of an endpoint of a new host with each of several etcds, with the search for its
+ * blocks. Each endpoint is made with all of them by turns, so that what else the machine does is the same
+ * for all. The first run warms up.
  */
 async function measureEach(filled: readonly Filled[]): Promise<void> {
   for (let run = 0; run <= RUNS; run++) {
+    using stack = new DisposableStack();
+    const measured = [];
     for (const { access, runs } of filled) {
-      const time = await timeOfEach(access);
-      if (run > 0) runs.push(time);
+      const { host, pool } = await openJoined(stack, access, `h${run}`);
+      measured.push({ host, pool, runs, taken: [] as string[], time: 0 });
+    }
+    for (let index = 0; index < EACH; index++) {
+      for (const each of measured) {
+        const start = performance.now();
+        each.taken.push(await make(each.host, each.pool, `c${index}`));
+        each.time += performance.now() - start;
+      }
+      // None comes always first.
+      measured.push(measured.shift()!);
+    }
+    for (const { host, pool, runs, taken, time } of measured) {
+      await release(host, pool, ...taken);
+      if (run > 0) runs.push(time / EACH);
     }
   }
 }
@@ -257,7 +274,9 @@ export async function benchHosts(): Promise<string> {
   const filled = await startFilled(stack, [1024, 10_240, 102_400]);
   await measureEach(filled);
   const [few, many] = [filled[0]!, filled.at(-1)!];
-  const ratio = median(many.runs) / median(few.runs);
+  // Of the same run: what slows the machine down for a while slows both.
+  const ratios = many.runs.map((time, run) => time / few.runs[run]!);
+  const ratio = median(ratios);
   const sizes = await Promise.all(filled.map(async ({ cluster, size, runs }) => {
     const status = await ask(cluster, "maintenance/status", {});
     const mib = (Number(status.dbSizeInUse) / 2 ** 20).toFixed(1);
@@ -276,7 +295,8 @@ export async function benchHosts(): Promise<string> {
     ...columns(["claims of others", "an endpoint, ms", "etcd's data, MiB"], sizes),
     "",
     `an endpoint at ${many.size} / at ${few.size}: ${ratio.toFixed(2)}, aim ≤ 1.2, ` +
-    (ratio <= 1.2 ? "reached" : "not reached"),
+    (ratio <= 1.2 ? "reached" : "not reached") +
+    ` (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)} in ${RUNS} runs)`,
     `all ${listed.length} claims read in ${listing.toFixed(1)} s`,
   ].join("\n");
 }
