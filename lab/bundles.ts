@@ -207,6 +207,20 @@ export const BUNDLES = {
     memory: 512,
     folders: ["/etc/bird"],
   },
+  dnsmasq: {
+    what: "dnsmasq 2.90, of Debian 12",
+    megabytes: 1,
+    packages: {
+      bookworm: [
+        ...["dnsmasq-base", "libnetfilter-conntrack3", "libnfnetlink0", "libnftables1"],
+        ...["libnftnl11", "libmnl0", "libjansson4", "libdbus-1-3", "libhogweed6", "libnettle8"],
+        ...["libgmp10", "libidn2-0", "libunistring2", "libxtables12", "libsystemd0", "libcap2"],
+        ...["libgcrypt20", "libgpg-error0", "liblz4-1"],
+      ],
+    },
+    modules: [],
+    memory: 256,
+  },
   systemd: {
     what: "systemd 252, of Debian 12",
     megabytes: 6,

@@ -60,11 +60,13 @@ export function systemdUnit(
  *
  * @param program The command line that starts `ipvlan`; its first word is an absolute path.
  * @param env The environment; the unit copies the variables that `ipvlan` needs.
+ * @param words The options of the agent.
  * @throws {InvalidOptionError} As in {@linkcode neededVariables}.
  */
 export function agentUnit(
   program: readonly string[],
   env: Readonly<Record<string, string>>,
+  words: readonly string[] = [],
 ): string {
   return [
     "[Unit]",
@@ -74,7 +76,7 @@ export function agentUnit(
     "",
     "[Service]",
     ...environmentLines(env),
-    execStart([...program, "agent"]),
+    execStart([...program, "agent", ...words]),
     "Restart=on-failure",
     "RestartSec=1",
     "",

@@ -5,10 +5,11 @@
  * @module
  */
 import { prefixOf } from "../claims/access.ts";
-import type { EtcdAccess, SharedPools } from "../claims/mod.ts";
+import type { EtcdAccess, SharedChange, SharedPools } from "../claims/mod.ts";
 import { IpvlanError } from "../errors.ts";
 import { AgentRunsError } from "./errors.ts";
 import type { FileLock } from "./lock.ts";
+import { NamesFile } from "./names_file.ts";
 import type { DriverParts } from "./parts.ts";
 import { accesses, reconcile } from "./shared.ts";
 import { networkIds, recordChange } from "./shared_names.ts";
@@ -24,6 +25,13 @@ export interface AgentOptions {
    * @default {undefined}
    */
   notify?: (sentence: string) => void;
+  /**
+   * A file to write the names of everything that has an address in the pools that this host shares, in the
+   * form of hosts(5), for a DNS server. Its folder has to exist.
+   *
+   * @default {undefined} None.
+   */
+  hostsFile?: string;
 }
 
 /** How often to look for networks with another prefix, in milliseconds. */
@@ -33,20 +41,26 @@ const INTERVAL = 1000;
  * Runs the agent until its signal is aborted.
  *
  * @throws {AgentRunsError} Another one runs on this state folder.
+ * @throws {InvalidOptionError} The hosts file cannot be written.
  */
 export async function runAgent(
   parts: DriverParts,
   lock: FileLock | undefined,
-  { signal, notify = () => {} }: AgentOptions,
+  { signal, notify = () => {}, hostsFile }: AgentOptions,
 ): Promise<void> {
   using locked = lock?.tryExclusive();
   if (lock && !locked) throw new AgentRunsError();
+  const file = hostsFile === undefined ? undefined : new NamesFile(hostsFile, parts.store);
+  const said = (error: unknown) => notify((error as Error).message);
+  const changed = (prefix: string, change: SharedChange) => {
+    file?.change(prefix, change).catch(said);
+  };
   const failed = new AbortController();
   const ended = AbortSignal.any([signal, failed.signal]);
   const watches = new Map<string, Watch>();
   const start = (access: EtcdAccess): Watch => {
     const stop = new AbortController();
-    const done = watchPrefix(parts, access, AbortSignal.any([ended, stop.signal]), notify)
+    const done = watchPrefix(parts, access, AbortSignal.any([ended, stop.signal]), notify, changed)
       .catch((error) => failed.abort(error));
     return { access: JSON.stringify(access), stop, done };
   };
@@ -56,6 +70,7 @@ export async function runAgent(
       if (JSON.stringify(wanted.get(prefix)) === access) continue;
       stop.abort();
       watches.delete(prefix);
+      file?.forget(prefix).catch(said);
     }
     for (const [prefix, access] of wanted) {
       if (!watches.has(prefix)) watches.set(prefix, start(access));
@@ -82,6 +97,7 @@ async function watchPrefix(
   access: EtcdAccess,
   signal: AbortSignal,
   notify: (sentence: string) => void,
+  changed: (prefix: string, change: SharedChange) => void,
 ): Promise<void> {
   const prefix = prefixOf(access);
   const pools = (await parts.openShared())?.withSignal(signal);
@@ -93,6 +109,7 @@ async function watchPrefix(
       isBroken = true;
       continue;
     }
+    changed(prefix, change);
     const stale = networkIds(parts.store, prefix, recordChange(parts.store, prefix, change));
     // Changes that come meanwhile share the next write.
     if (stale.length > 0) refresh(parts, stale, notify);

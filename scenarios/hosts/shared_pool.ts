@@ -11,15 +11,28 @@ import { failsWith, shows } from "../kit/engine_checks.ts";
 import { withIpvlan } from "../kit/engine_machine.ts";
 import { IMAGE } from "../kit/engines.ts";
 import { ENDPOINTS, startEtcdOnRouter } from "../kit/etcd.ts";
-import { engineScenario, type Scenario } from "../kit/mod.ts";
+import { engineScenario, type Scenario, type Tour } from "../kit/mod.ts";
 
 const LAN = `--ipam-opt=endpoints=${ENDPOINTS} --subnet=192.168.1.0/24 --gateway=192.168.1.1 ` +
   "-o parent=eth0 lan";
 
+/** Starts a program until the end of the scope. */
+function startInBackground(tour: Tour, line: string, under: readonly string[]): AsyncDisposable {
+  tour.step(`${line} &`);
+  const [program = "", ...args] = [...under, ...line.split(" ")];
+  const child = new Deno.Command(program, { args, stdin: "null" }).spawn();
+  return {
+    [Symbol.asyncDispose]: async () => {
+      child.kill();
+      await child.status;
+    },
+  };
+}
+
 const sharedPool: Scenario[] = engineScenario(
   "shared-pool",
   "An ipvlan host and two Docker hosts share a pool in etcd",
-  [["docker26", "etcd"]],
+  [["docker26", "dnsmasq", "etcd"]],
   async (tour) => {
     await using ip = await Ip.open();
     await using _ipvlan = await withIpvlan();
@@ -30,12 +43,29 @@ const sharedPool: Scenario[] = engineScenario(
       `nsenter`,
       `--net=/run/netns/${await plug(ip, undo, "host3", "192.168.1.253/24")}`,
     ];
-    await using _one = await DockerHost.start(one);
+    await using first = await DockerHost.start(one);
     await using second = await DockerHost.start(two);
+    // The first Docker host has a DNS server with the names of all hosts. Its containers ask that.
+    await tour.perform(
+      "mkdir /run/names && echo nameserver 127.0.0.1 > /run/resolv.conf && " +
+        "mount --bind /run/resolv.conf /etc/resolv.conf",
+      one.under,
+    );
+    undo.use(startInBackground(tour, "ipvlan agent --hosts-file=/run/names/hosts", [
+      ...one.under,
+      ...["env", `IPVLAN_STATE_DIR=${first.stateDir}`],
+    ]));
+    undo.use(startInBackground(
+      tour,
+      "dnsmasq --keep-in-foreground --no-resolv --no-hosts --hostsdir=/run/names " +
+        "--listen-address=127.0.0.1 --bind-interfaces",
+      one.under,
+    ));
 
-    const docker = `docker ${CREATE.join(" ")} --ipam-driver=ipvlan-kit ${LAN}`;
-    await tour.perform(docker, one.under);
-    await tour.perform(docker, two.under);
+    const docker = `docker ${CREATE.join(" ")} --ipam-driver=ipvlan-kit`;
+    const nas = "--aux-address=nas=192.168.1.9";
+    await tour.perform(`${docker} ${nas} ${LAN}`, one.under);
+    await tour.perform(`${docker} ${LAN}`, two.under);
     await tour.perform(`ipvlan network create --ipam-driver=etcd ${LAN}`, three);
     const run = (name: string) => `docker run -d --net=lan --name=${name} ${IMAGE} sleep 1000`;
     await tour.perform(run("d1"), one.under);
@@ -72,30 +102,49 @@ const sharedPool: Scenario[] = engineScenario(
         i1,
       ),
       failsWith(
+        "Docker refuses an auxiliary address of another host",
+        `${on(two)} docker run --rm --net=lan --ip=192.168.1.9 ${IMAGE} true`,
+        "192.168.1.9",
+      ),
+      failsWith(
         "ipvlan refuses an address that Docker has on another host",
         `${three.join(" ")} ipvlan run --rm --net=lan --ip=${d2} true`,
         d2,
       ),
     );
 
-    tour.step("ipvlan agent &");
-    const [program = "", ...words] = [...three, "ipvlan", "agent"];
-    const agent = new Deno.Command(program, { args: words, stdin: "null" }).spawn();
-    undo.defer(async () => {
-      agent.kill();
-      await agent.status;
-    });
+    undo.use(startInBackground(tour, "ipvlan agent", three));
+    const tried = (name: string) =>
+      `sh -c 'for try in $(seq 300); do ping -c 1 -W 5 ${name} && exit; sleep 0.1; done; exit 1'`;
+    await tour.holds(
+      "HOSTS-7",
+      shows(
+        "A container finds a sandbox of another host by name",
+        `${on(one)} docker exec d1 ${tried("i1.lan")}`,
+        i1,
+      ),
+      shows(
+        "and a container of another Docker host",
+        `${on(one)} docker exec d1 ${tried("d2")}`,
+        d2,
+      ),
+      failsWith(
+        "A name that nobody has is found by none",
+        `${on(one)} docker exec d1 ping -c 1 -W 5 nobody`,
+        "bad address",
+      ),
+    );
     await tour.perform("docker rename d1 web", one.under);
     const d3 = "docker run -d --net=lan --name=d3 --network-alias=db";
     await tour.perform(`${d3} ${IMAGE} sleep 1000`, two.under);
-    // The agent hears of the containers at once, and this machine may be slow.
-    const find = (name: string) =>
-      `ipvlan exec i1 sh -c 'for try in $(seq 300); do ping -c 1 -W 5 ${name} && exit; sleep 0.1; ` +
-      "done; exit 1'";
     await tour.holds(
       "HOSTS-7",
-      shows("A sandbox finds a container of one Docker host by its new name", find("web"), d1),
-      shows("and one of the other by its alias", find("db")),
+      shows(
+        "A sandbox finds a container of one Docker host by its new name",
+        `ipvlan exec i1 ${tried("web")}`,
+        d1,
+      ),
+      shows("and one of the other by its alias", `ipvlan exec i1 ${tried("db")}`),
       failsWith("By its old name, it is not found", "ipvlan exec i1 ping -c 1 -W 5 d1"),
     );
 

@@ -49,6 +49,11 @@ async function withSwarm(
 /** A line that prints how many addresses each host has in etcd, those with none left out. */
 const HOLDERS = `ipvlan host ls ${ETCD} --format '{{.Name}} {{.Addresses}}' | grep -v ' 0$' | sort`;
 
+/** A line that prints how many claims have the name of the service. */
+const NAMED =
+  `etcdctl --endpoints=${ENDPOINTS} get --prefix --print-value-only /ipvlan/claims/ | ` +
+  `grep -c '"web"'`;
+
 /** A line that waits, but not for ever, until hosts hold so many addresses. */
 function untilHeld(holders: string): string {
   return `for try in $(seq 100); do [ "$(${HOLDERS})" = "${holders}" ] && exit; sleep 0.5; done`;
@@ -181,6 +186,12 @@ const managed: Scenario[] = engineScenario(
         (replicas) => areUnique(replicas, 6),
       ),
       swarm.reaches("A replica of each node reaches the router and all others", started),
+      swarm.shows(
+        "The claims of all replicas have the name of the service, by which sandboxes find them",
+        1,
+        `for try in $(seq 100); do [ "$(${NAMED})" = 6 ] && break; sleep 0.5; done; ${NAMED}`,
+        "6",
+      ),
     );
     await swarm.remove("web", "lan");
     await swarm.perform(1, untilHeld(""));

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { Command } from "../command.ts";
 import { agentUnit, thisProgram } from "../unit.ts";
 
@@ -6,17 +7,25 @@ const command: Command = {
   example: `ipvlan agent
 ipvlan agent --print-unit > /etc/systemd/system/ipvlan-agent.service`,
   options: [
+    {
+      name: "hosts-file",
+      value: "PATH",
+      help: "also write all names of the shared pools to this file, for a DNS server",
+    },
     { name: "print-unit", help: "print a systemd unit that runs it, and do nothing else" },
   ],
   positionals: [0, 0],
   asks: true,
   async run(args, { open, print, warn, interrupted }) {
+    const given = args.value("hosts-file");
+    const hostsFile = given === undefined ? undefined : resolve(given);
     if (args.on("print-unit")) {
-      print(agentUnit(thisProgram(), Deno.env.toObject()));
+      const more = hostsFile === undefined ? [] : ["--hosts-file", hostsFile];
+      print(agentUnit(thisProgram(), Deno.env.toObject(), more));
       return 0;
     }
     await using driver = await open();
-    await driver.runAgent({ signal: interrupted, notify: warn });
+    await driver.runAgent({ signal: interrupted, notify: warn, hostsFile });
     return 0;
   },
 };

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { passedSocket } from "../../../lib/cli/passed_socket.ts";
-import { cniUnits, dockerUnits, systemdUnit } from "../../../lib/cli/unit.ts";
+import { agentUnit, cniUnits, dockerUnits, systemdUnit } from "../../../lib/cli/unit.ts";
 import { InvalidOptionError } from "../../../lib/driver/errors.ts";
 
 Deno.test("a unit starts the program in the environment that it needs", () => {
@@ -63,4 +63,9 @@ Deno.test("only a socket that systemd has passed to this very process is taken",
   assertEquals(passedSocket({ LISTEN_PID: "7" }, 7), undefined);
   assertEquals(passedSocket({ LISTEN_PID: "8", LISTEN_FDS: "1" }, 7), undefined);
   assertEquals(passedSocket({ LISTEN_PID: "7", LISTEN_FDS: "0" }, 7), undefined);
+});
+
+Deno.test("the unit of an agent has the options that it was asked for with", () => {
+  const unit = agentUnit(["/opt/ipvlan"], { HOME: "/root" }, ["--hosts-file", "/run/names/hosts"]);
+  assertStringIncludes(unit, "\nExecStart=/opt/ipvlan agent --hosts-file /run/names/hosts\n");
 });

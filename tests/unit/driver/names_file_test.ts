@@ -1,0 +1,66 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import type { SharedClaim } from "../../../lib/claims/types.ts";
+import { InvalidOptionError } from "../../../lib/driver/errors.ts";
+import { NamesFile } from "../../../lib/driver/names_file.ts";
+import { SqliteStore } from "../../../lib/driver/sqlite_store.ts";
+import { temporaryFolder } from "../../kit/worlds.ts";
+
+/** A claim of some host. */
+function claim(address: string, ...names: string[]): SharedClaim {
+  return { address, names, network: "lan", host: "other", sandbox: names[0] ?? "", since: "" };
+}
+
+/** A pool that this host shares. */
+function putPool(store: SqliteStore, prefix: string, subnet: string): void {
+  const [id, nonce, asked, refused] = ["1", "1", undefined, undefined];
+  const host = {
+    prefix,
+    id,
+    nonce,
+    asked,
+    refused,
+    epoch: 1,
+    revision: 1,
+    unsure: false,
+    place: "",
+  };
+  store.shared.putHost(host);
+  const access = { endpoints: ["http://10.9.9.9:2379"], prefix };
+  const pool = { id: `${prefix} ${subnet}`, prefix, access, subnet, reserved: {} };
+  store.shared.putPool({ ...pool, revision: 1, next: undefined, leaving: false });
+}
+
+Deno.test("the file has the names of the pools that this host shares, and nothing that is none", async () => {
+  await using folder = await temporaryFolder();
+  using store = SqliteStore.copy("/nonexistent");
+  putPool(store, "/x", "10.0.0.0/24");
+  putPool(store, "/y", "10.0.0.0/24");
+  const path = `${folder.path}/hosts`;
+  const file = new NamesFile(path, store);
+  const lines = () => Deno.readTextFileSync(path).trim().split("\n").slice(1);
+  assertEquals(lines(), []);
+  const listed = [claim("10.0.0.3", "db", "a b", "localhost"), claim("10.1.0.2", "far")];
+  await file.change("/x", { kind: "listed", claims: [...listed, claim("10.0.0.2", "web")] });
+  await file.change("/y", { kind: "claimed", claim: claim("10.0.0.2", "else", "else.lan") });
+  assertEquals(lines(), ["10.0.0.2 web", "10.0.0.3 db", "10.0.0.2 else else.lan"]);
+  // A claim without names any more, one that is free, and an etcd that is out of reach.
+  await file.change("/x", { kind: "claimed", claim: claim("10.0.0.3") });
+  await file.change("/x", { kind: "freed", address: "10.0.0.9" });
+  await file.change("/x", { kind: "broken", reason: "" });
+  assertEquals(lines(), ["10.0.0.2 web", "10.0.0.2 else else.lan"]);
+  await file.change("/x", { kind: "freed", address: "10.0.0.2" });
+  await file.forget("/y");
+  assertEquals(lines(), []);
+  // Whoever reads it never finds half of it, and no other file stays.
+  assertEquals([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["hosts"]);
+});
+
+Deno.test("a file that cannot be written is found out at once", () => {
+  using store = SqliteStore.copy("/nonexistent");
+  assertThrows(
+    () => new NamesFile("/nonexistent/hosts", store),
+    InvalidOptionError,
+    "/nonexistent",
+  );
+  assertThrows(() => new NamesFile("/proc", store), InvalidOptionError, "/proc");
+});
