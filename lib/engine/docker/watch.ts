@@ -85,7 +85,7 @@ export class DockerWatch {
   /** To be called before each call of Docker's is answered. */
   before(method: string, body: string): void {
     // The first such call of a daemon: whatever is claimed now is claimed by an earlier one.
-    if (method === "IpamDriver.GetCapabilities") this.#earlier = new Earlier(this.#pools());
+    if (method === "IpamDriver.GetCapabilities") this.#remember();
     if (method === "IpamDriver.ReleaseAddress") this.#earlier?.released(body);
     if (method === "IpamDriver.ReleasePool") this.#earlier?.poolReleased(body);
   }
@@ -102,16 +102,25 @@ export class DockerWatch {
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     signal.addEventListener("abort", () => resolve(), { once: true });
     while (!signal.aborted) {
-      // Without an address pool, there is nothing to ask Docker for.
-      if (this.#pools().length === 0) await Promise.race([this.#poolRequested.promise, ended]);
-      this.#poolRequested = Promise.withResolvers();
       try {
+        // Without an address pool, there is nothing to ask Docker for.
+        if (this.#pools().length === 0) await Promise.race([this.#poolRequested.promise, ended]);
+        this.#poolRequested = Promise.withResolvers();
         await this.#follow();
       } catch (error) {
         // Docker does not run, or it has just ended.
         if (!(error instanceof IpvlanError)) throw error;
       }
       await pause(INTERVAL, signal);
+    }
+  }
+
+  #remember(): void {
+    try {
+      this.#earlier = new Earlier(this.#pools());
+    } catch (error) {
+      // The call itself will say that the store cannot be read.
+      if (!(error instanceof IpvlanError)) throw error;
     }
   }
 
