@@ -459,6 +459,41 @@ Deno.test("ADD is killed at any of its steps: DEL and another ADD do as if it ha
   }
 });
 
+Deno.test("a network without a link, as a kill between the two leaves it, is in nobody's way and goes", async () => {
+  await using host = await commandHost();
+  const before = await host.dump();
+  await using one = await engineNamespace();
+  const call = { id: "c1", netns: one.path, conf: LAN };
+  const leave = async () => {
+    const add = { ...call, command: "ADD" };
+    const read = readRequest(variablesOf(add), inputOf(add));
+    if (!read.ok) throw new Error(read.problems.join("\n"));
+    const { network } = planLink(read.request, "eth0.20", undefined);
+    if (typeof network === "string") throw new Error(network);
+    await using driver = await Driver.open();
+    await driver.createNetwork({ ...network, transient: true });
+  };
+  const valid = { "cni.dev/valid-attachments": [] };
+  for (const end of [{ ...call, command: "DEL" }, { command: "GC", conf: { ...LAN, ...valid } }]) {
+    await leave();
+    await pluginSucceeds(end);
+    assertEquals(await host.dump(), before, end.command);
+  }
+  // Nobody has a link with the settings of before, so others may take their place.
+  await leave();
+  const changed = { ...call, conf: { ...LAN, mode: "l3", subnets: ["10.3.0.0/24"] } };
+  const { ips } = await pluginSucceeds({ ...changed, command: "ADD" });
+  assertEquals(ips[0]?.address, "10.3.0.2/24");
+  // Now somebody has.
+  await using two = await engineNamespace();
+  assertMatch(
+    await pluginFails({ ...call, command: "ADD", id: "c2", netns: two.path }),
+    /^7 .*"cni:lan"/,
+  );
+  await pluginSucceeds({ ...changed, command: "DEL" });
+  assertEquals(await host.dump(), before);
+});
+
 Deno.test("cni install writes an executable that is the plugin", async () => {
   await using _host = await commandHost();
   await using folder = await temporaryFolder();
