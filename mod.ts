@@ -76,6 +76,7 @@ export {
   type RemovedHost,
   ResolvConfError,
   type RestoreReport,
+  RouteExistsError,
   RouteOverlapError,
   type Sandbox,
   type SandboxDetails,

@@ -18,6 +18,7 @@ import {
   type HostsFileError,
   HostsMountError,
   NotUndoneError,
+  RouteExistsError,
   SandboxGoneError,
 } from "./errors.ts";
 import { HeldAddresses } from "./held_addresses.ts";
@@ -28,7 +29,7 @@ import type { DriverParts } from "./parts.ts";
 import { byPlace, type Step } from "./plan.ts";
 import { settingsOf } from "./settings.ts";
 import type { EndpointRecord } from "./records.ts";
-import { parentLink, requireParents } from "./sandbox_parent.ts";
+import { lookForRoutes, parentLink, requireParents } from "./sandbox_parent.ts";
 import { giveBack, isShared, tell } from "./shared.ts";
 import { lookUpNames } from "./shared_names.ts";
 import { isReady, withoutState } from "./store.ts";
@@ -79,15 +80,17 @@ const MAX_RETRIES = 3;
  * Connects a sandbox, and makes it if it is new. If anything fails, nothing is changed.
  *
  * The driver cannot know of all links that hold addresses of a parent. When the kernel refuses an
- * address that the driver has chosen, everything is undone and made with the next one.
+ * address that the driver has chosen, everything is undone and made with the next one. The same goes
+ * for a route that another program has made in the sandbox: ours gets a worse metric.
  *
- * @param facts What the host has; only needed if there are connections to make.
+ * @param known What the host has; only needed if there are connections to make.
  */
 export async function attach(
   parts: DriverParts,
   request: AttachRequest,
-  facts: HostFacts | undefined,
+  known: HostFacts | undefined,
 ): Promise<Attached> {
+  let facts = known;
   const held = new HeldAddresses(parts.namespaces, facts);
   for (let retries = 0;; retries++) {
     const { connections, pools, taken } = await takeShared(parts, request, facts, held);
@@ -106,6 +109,12 @@ export async function attach(
       );
       return toAttached(reservation, facts, [...untold, ...stale.map(({ message }) => message)]);
     } catch (error) {
+      if (error instanceof RouteExistsError && facts && !facts.inside) {
+        const inside = await lookForRoutes(parts, request);
+        if (!inside) throw error;
+        facts = { ...facts, inside };
+        continue;
+      }
       if (!(error instanceof AddressHeldError) || retries === MAX_RETRIES) throw error;
       const { address, holder } = error;
       if (isAskedFor(request.connections, address)) throw error;

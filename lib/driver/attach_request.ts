@@ -137,7 +137,7 @@ function decideEndpoints(
   connections: readonly Connection[],
   facts: ConnectFacts,
 ): Decision<{ planned: NetworkEndpoint[]; notices: string[] }> {
-  const { sandbox, present, find, poolsOf, neighboursOf, parentAddresses, heldOn } = facts;
+  const { sandbox, present, find, poolsOf, neighboursOf, parentAddresses, heldOn, inside } = facts;
   const problems: IpvlanError[] = [];
   const planned: NetworkEndpoint[] = [];
   const pools = new Map<string, Pools>();
@@ -156,7 +156,7 @@ function decideEndpoints(
       .flatMap(({ endpoint }) => endpointAddresses(endpoint));
     const except = [...options.except ?? [], ...given];
     const inner = network.parent === IN_SANDBOX
-      ? decideSandboxParent(network, sandbox, options, facts.inside)
+      ? decideSandboxParent(network, sandbox, options, inside)
       : undefined;
     if (inner && !inner.ok) {
       problems.push(...inner.problems);
@@ -175,10 +175,8 @@ function decideEndpoints(
         given.includes(address)
           ? `the sandbox "${sandbox}"`
           : facts.holderElsewhere(network, address),
-      inside: inner && {
-        parent: inner.parent,
-        isSecond: (addresses) => isSecond(network, options, addresses, facts.inside!),
-      },
+      parent: inner?.parent,
+      isSecond: inside && ((addresses) => isSecond(network, options, addresses, inside)),
     });
     if (!decision.ok) {
       problems.push(...decision.problems);

@@ -35,6 +35,7 @@ import {
   MacAddressError,
   NameInUseError,
   ProcessNotFoundError,
+  RouteExistsError,
   RouteOverlapError,
   SandboxParentError,
 } from "./errors.ts";
@@ -88,12 +89,17 @@ export interface EndpointFacts {
   /** Who else has been given an address that the endpoint asks for, if that is in its way. */
   holderElsewhere(address: string): string | undefined;
   /**
-   * The link of the sandbox that is its parent, and whether another program has given the sandbox a
-   * route to a destination of the endpoint's.
+   * The link of the sandbox that is its parent.
    *
    * @default {undefined} The parent is the network's.
    */
-  inside?: { parent: string; isSecond(addresses: readonly EndpointAddress[]): boolean };
+  parent?: string;
+  /**
+   * Whether another program has given the sandbox a route to a destination of the endpoint's.
+   *
+   * @default {undefined} Nobody has looked.
+   */
+  isSecond?(addresses: readonly EndpointAddress[]): boolean;
 }
 
 /**
@@ -124,7 +130,7 @@ export function decideEndpoint(
   problems.push(...linkLocalProblems(network, linkLocalAddresses));
   const priority = priorityProblem(gatewayPriority);
   if (priority) problems.push(priority);
-  if (options.parent !== undefined && !facts.inside) {
+  if (options.parent !== undefined && facts.parent === undefined) {
     const rule = "the network has its own parent, and no link of the sandbox";
     problems.push(new InvalidOptionError("parent", options.parent, rule));
   }
@@ -188,10 +194,9 @@ export function decideEndpoint(
   if (linkLocalAddresses.length > 0) endpoint.linkLocalAddresses = usual(linkLocalAddresses);
   if (gatewayPriority !== 0) endpoint.gatewayPriority = gatewayPriority;
   if (network.foreignAddresses) endpoint.prefixLengths = prefixLengths;
-  if (facts.inside) {
-    endpoint.parent = facts.inside.parent;
-    const isFirst = ordinal === 0 && !facts.inside.isSecond(linkAddresses(network, endpoint));
-    if (ordinal === 0 && !isFirst) endpoint.ordinal = lowestFree(new Set([0, ...ordinals]));
+  if (facts.parent !== undefined) endpoint.parent = facts.parent;
+  if (ordinal === 0 && facts.isSecond?.(linkAddresses(network, endpoint))) {
+    endpoint.ordinal = lowestFree(new Set([0, ...ordinals]));
   }
   const overlapping = overlapProblems(sandbox, subnetRoutes(network, endpoint), facts.routes);
   // An engine knows what it does, and connects one network twice if it is asked to.
@@ -484,7 +489,11 @@ export function endpointSteps(
     // The kernel announces the addresses that the link has when it comes up, and no later ones.
     inside(linkSet(ifname, { up: true })),
     ...linkRoutes(network, endpoint, addresses, siblings)
-      .map((route) => inside(routeLine("add", route))),
+      .map((route) => ({
+        ...inside(routeLine("add", route)),
+        explain: (error: IpCommandError) =>
+          error.errno === "EEXIST" ? new RouteExistsError(sandbox, route.dst) : explain(error),
+      })),
     inside(alias),
   ];
 }

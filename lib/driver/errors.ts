@@ -407,6 +407,21 @@ export class ParentNotFoundError extends IpvlanError {
   }
 }
 
+/** A sandbox has a route to a destination already, by a link that another program has made. */
+export class RouteExistsError extends IpvlanError {
+  /** The sandbox. */
+  readonly sandbox: string;
+  /** The destination. */
+  readonly destination: string;
+
+  /** Makes the error from the sandbox and the destination. */
+  constructor(sandbox: string, destination: string) {
+    super(`The sandbox "${sandbox}" has a route to ${destination} already: leave one of them out`);
+    this.sandbox = sandbox;
+    this.destination = destination;
+  }
+}
+
 /** A sandbox does not have the link that is to be the parent of its endpoint. */
 export class SandboxParentError extends IpvlanError {
   /** The sandbox. */

@@ -49,6 +49,7 @@ export {
   ProblemsError,
   ProcessNotFoundError,
   ResolvConfError,
+  RouteExistsError,
   RouteOverlapError,
   SandboxExistsError,
   SandboxGoneError,

@@ -10,7 +10,7 @@ import { familyOf } from "../ipam/address.ts";
 import type { Link } from "../iproute2/link.ts";
 import type { Route } from "../iproute2/route.ts";
 import { fromNetnsFolder, linkName } from "../iproute2/words.ts";
-import type { NetworkEndpoint } from "./attach_request.ts";
+import type { AttachRequest, NetworkEndpoint } from "./attach_request.ts";
 import { linkIndex } from "./endpoint.ts";
 import { InvalidOptionError, InvalidParentError, SandboxParentError } from "./errors.ts";
 import { DEFAULT_METRIC, linkRoutes } from "./default_routes.ts";
@@ -31,6 +31,14 @@ export async function lookForParents(
   const isNeeded = connections.some(({ network }) => store.network(network)?.parent === IN_SANDBOX);
   if (!isNeeded || path === undefined) return {};
   return { inside: await lookInside(namespaces, fromNetnsFolder(path)) };
+}
+
+/** Looks into the namespace of a sandbox that has a route of another program's. */
+export async function lookForRoutes(
+  { store, namespaces }: DriverParts,
+  { name, path = store.sandbox(name)?.path }: Pick<AttachRequest, "name" | "path">,
+): Promise<SeenNamespace | undefined> {
+  return await lookInside(namespaces, path === undefined ? name : fromNetnsFolder(path));
 }
 
 /**

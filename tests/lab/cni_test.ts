@@ -592,6 +592,38 @@ Deno.test("a container on two networks: each link has its own configuration, che
   assertEquals(await host.dump(), before);
 });
 
+Deno.test("a route that another program has given the container stays first", async () => {
+  await using host = await commandHost();
+  const before = await host.dump();
+  await using one = await engineNamespace();
+  const lines = [
+    "link add eth0 type dummy",
+    "link set eth0 up",
+    "address add 172.16.0.2/24 dev eth0",
+    "route add default via 172.16.0.1",
+  ];
+  for (const line of lines) assertEquals(await one.run("ip", ...line.split(" ")), "(0)", line);
+  const conf = { ...LAN, subnets: LAN.subnets.slice(0, 1) };
+  const call = { id: "c1", ifname: "net1", netns: one.path, conf };
+  const prevResult = await pluginSucceeds({ ...call, command: "ADD" });
+  const { links, routes } = await seen(one) as { links: unknown[]; routes: string[] };
+  assertEquals(routes.filter((route) => route.startsWith("default")), [
+    "default via 172.16.0.1 dev eth0 metric undefined",
+    "default via 192.168.20.1 dev net1 metric 1025",
+  ]);
+  await pluginSucceeds({ ...call, command: "CHECK", conf: { ...conf, prevResult } });
+  await pluginSucceeds({ ...call, command: "DEL" });
+  assertEquals(await host.dump(), before);
+  // The same route twice cannot be had at all.
+  const twice = { ...conf, routes: [{ dst: "10.0.0.0/8" }, { dst: "10.0.0.0/8" }] };
+  assertMatch(
+    await pluginFails({ ...call, command: "ADD", conf: twice }),
+    /^100 The sandbox "cni:c1" has a route to 10\.0\.0\.0\/8 already/,
+  );
+  assertEquals((await seen(one) as { links: unknown[] }).links.length, links.length - 1);
+  assertEquals(await host.dump(), before);
+});
+
 Deno.test("an address of a container that has ended without DEL is given again when no other is left", async () => {
   await using _host = await commandHost();
   const conf = { ...LAN, master: "eth0", subnets: ["192.168.20.0/30"] };
