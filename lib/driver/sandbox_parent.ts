@@ -55,7 +55,7 @@ export function decideSandboxParent(
 ): Decision<{ parent: string }> {
   const failed = (...problems: IpvlanError[]) => ({ ok: false as const, problems });
   if (!seen || handOver) {
-    const rule = "its parents are links of the sandboxes, and this sandbox has no namespace yet";
+    const rule = "its parents are links of its engine's sandboxes, and this is none of them";
     return failed(new InvalidOptionError("network", network.name, rule));
   }
   const named = attempt(() => asked === undefined ? undefined : linkName(asked, "parent"));
