@@ -31,13 +31,13 @@ interface Answer {
 }
 
 /** A call failed in the other process. */
-export class CallError extends Error {
+export class CallError extends IpvlanError {
   /** How long the call took, in milliseconds. */
   readonly milliseconds: number;
 
-  /** Makes the error from the answer. */
-  constructor({ error, milliseconds }: Pick<Answer, "error" | "milliseconds">) {
-    super(error);
+  /** Makes the error from that of the other process, and how long the call took. */
+  constructor(message: string, milliseconds: number) {
+    super(message);
     this.milliseconds = milliseconds;
   }
 }
@@ -79,7 +79,7 @@ export class Caller {
         const pending = this.#pending.get(answer.id);
         this.#pending.delete(answer.id);
         if (answer.error === undefined) pending?.resolve(answer.value);
-        else pending?.reject(new CallError({ error: answer.error, ...answer }));
+        else pending?.reject(new CallError(answer.error, answer.milliseconds));
       });
       this.giveUp("it has ended");
     } catch (error) {
