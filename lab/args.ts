@@ -24,7 +24,8 @@ export const HELP = `Run any command in a kernel that has ipvlan, whatever the m
 Usage:
   deno task lab [NAME…] [--json FILE]   run all scenarios, or some
   deno task lab engines [NAME…]         run the scenarios of Docker, containerd and Podman
-  deno task lab hosts [NAME…]           run the scenarios of several hosts, with etcd and FRR
+  deno task lab hosts [NAME…]           run the scenarios of several hosts, with etcd and FRR;
+                                        two-kernels runs in two guests with a wire between them
   deno task lab --list                  list the scenarios
   deno task lab -- COMMAND…             run a command; its exit status is passed on
   deno task lab --shell                 an interactive shell
