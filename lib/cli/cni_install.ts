@@ -4,7 +4,7 @@
  * @module
  */
 import metadata from "../../deno.json" with { type: "json" };
-import { CALLER, identityOf, type ProgramIdentity, SOCKET } from "../engine/cni/caller.ts";
+import { callerAt, type ProgramIdentity, SOCKET } from "../engine/cni/caller.ts";
 import { PLUGIN_NAME } from "../engine/cni/version.ts";
 import type { Arguments, Context } from "./command.ts";
 import { executableText, writeExecutable } from "./executable.ts";
@@ -52,8 +52,7 @@ export async function install(
  * @throws {InvalidOptionError} As in {@linkcode executableText}.
  */
 export function pluginText(env: Readonly<Record<string, string>>, socket = SOCKET): string {
-  const caller = ["perl", "-e", CALLER, socket, identityOf(identity())];
-  return executableText(thisProgram(), ["cni"], env, { socket, caller });
+  return executableText(thisProgram(), ["cni"], env, callerAt(socket, identity()));
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -16,6 +16,8 @@ export interface ServerCaller {
    * that if the server cannot do it.
    */
   caller: readonly string[];
+  /** Variables to start it with. */
+  variables: Readonly<Record<string, string>>;
 }
 
 /**
@@ -35,17 +37,23 @@ export function executableText(
   env: Readonly<Record<string, string>>,
   server?: ServerCaller,
 ): string {
-  const variables = neededVariables(env).map(([name, value]) => `export ${name}=${word(value)}\n`);
+  const variables = neededVariables(env).map(exportLine);
   const words = [...program, ...command].map(word).join(" ");
   const ask = server === undefined
     ? ""
     : `if [ $# = 0 ] && [ -S ${word(server.socket)} ] && command -v ${server.caller[0]} > /dev/null
 then
-  exec ${server.caller.map(word).join(" ")} ${words}
+${Object.entries(server.variables).map(exportLine).join("")}  exec ${
+      server.caller.map(word).join(" ")
+    } ${words}
 fi
 `;
   return `#!/bin/sh\n# Written by "ipvlan ${command.join(" ")} install".\n${variables.join("")}` +
     `${ask}exec ${words} "$@"\n`;
+}
+
+function exportLine([name, value]: readonly [string, string]): string {
+  return `export ${name}=${word(value)}\n`;
 }
 
 /** Quotes a word for sh(1). */

@@ -72,7 +72,7 @@ export class Processes {
   async kill(pids: readonly number[], signal: Deno.Signal = "SIGKILL"): Promise<void> {
     if (pids.length === 0) return;
     const number = constants.signals[signal as keyof typeof constants.signals];
-    const { err } = await this.#run(`LC_ALL=C; kill -${number} ${pids.join(" ")}`, []);
+    const { err } = await this.#run(`kill -${number} ${pids.join(" ")}`, []);
     const refused = err.find((line) => !line.includes("No such process"));
     if (refused !== undefined) throw new MissingRightsError(refused);
   }

@@ -98,6 +98,24 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
   return all;
 }
 
+/**
+ * The variable that tells Perl to set up no locale (perlrun(1)), as it starts in a fifth less time then.
+ * The caller takes it out of the environment that it passes on.
+ */
+const WITHOUT_LOCALE = "PERL_SKIP_LOCALE_INIT";
+
+/** How an executable file asks the server at a socket, in the form of `ServerCaller` of `lib/cli`. */
+export function callerAt(
+  socket: string,
+  identity: ProgramIdentity,
+): { socket: string; caller: string[]; variables: Record<string, string> } {
+  return {
+    socket,
+    caller: ["perl", "-e", CALLER, socket, identityOf(identity)],
+    variables: { [WITHOUT_LOCALE]: "1" },
+  };
+}
+
 /** How long a caller waits for the server's first line, in seconds. A server may have to start first. */
 const PATIENCE = 30;
 
@@ -108,7 +126,8 @@ const PATIENCE = 30;
  *
  * The numbers are those of Linux: AF_UNIX and SOCK_STREAM are 1 (socket(2)).
  */
-export const CALLER = `
+const CALLER = `
+delete $ENV{${WITHOUT_LOCALE}};
 my ($path, $identity) = splice @ARGV, 0, 2;
 sub without_server { exec { $ARGV[0] } @ARGV; exit 127 }
 sub same { join ":", (stat $_[0])[0, 1] }

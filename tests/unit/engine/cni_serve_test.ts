@@ -4,9 +4,8 @@ import { createServer } from "node:net";
 import { executableText, writeExecutable } from "../../../lib/cli/executable.ts";
 import {
   type CallAnswer,
-  CALLER,
+  callerAt,
   greetingOf,
-  identityOf,
   MAX_CALL,
   type PassedCall,
   type ProgramIdentity,
@@ -26,11 +25,10 @@ const STATE = "/srv/state";
 const ALONE = ["/bin/sh", "-c", 'printf "alone "; cat'];
 
 /** An executable of the plugin, and how to call it. */
-async function executable(identity = IDENTITY) {
+async function executable(identity = IDENTITY, alone: readonly string[] = ALONE) {
   const folder = await temporaryFolder();
   const socket = `${folder.path}/run/cni.sock`;
-  const caller = ["perl", "-e", CALLER, socket, identityOf(identity)];
-  const text = executableText(ALONE, [], {}, { socket, caller });
+  const text = executableText(alone, [], {}, callerAt(socket, identity));
   const path = await writeExecutable(folder.path, "plugin", text);
   const call = async (input: string, env: Record<string, string> = {}): Promise<Ran> => {
     const child = new Deno.Command(path, {
@@ -99,6 +97,22 @@ Deno.test("a call has the server's status and output, byte for byte", async () =
       stderr: "warned\n",
     });
   }
+});
+
+Deno.test("the server and the program get the environment of the call, without the caller's own variable", async () => {
+  await using plugin = await executable(IDENTITY, ["/usr/bin/env"]);
+  const given = { CNI_IFNAME: "eth0", LC_ALL: "C.UTF-8" };
+  const expected = Object.keys(given).concat("IPVLAN_STATE_DIR", "PATH", "PWD").sort();
+  const { stdout } = await plugin.call("", given);
+  const names = stdout.trimEnd().split("\n").map((line) => line.split("=")[0]!);
+  assertEquals(names.filter((name) => !["OLDPWD", "SHLVL", "_"].includes(name)).sort(), expected);
+  let passed: string[] = [];
+  await using _server = await server(plugin.socket, (call) => {
+    passed = Object.keys(call.variables);
+    return echo(call);
+  });
+  await plugin.call("", given);
+  assertEquals(passed.filter((name) => !["OLDPWD", "SHLVL", "_"].includes(name)).sort(), expected);
 });
 
 Deno.test("a large answer comes whole, and an empty one too", async () => {
