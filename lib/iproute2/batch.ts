@@ -204,11 +204,12 @@ function shorten(text: string): string {
 
 /** The error of a program that ended before its batch did, by what it said or how it ended. */
 function endError(program: BatchProgram, said: string): Error {
-  if (/^Cannot open network namespace .*No such file/.test(said)) {
+  // The programs that enter one are `ip -n`, and `nsenter` of util-linux or BusyBox.
+  if (/^(Cannot open network namespace|nsenter: can(not|'t) open) .*No such file/.test(said)) {
     return new NamespaceNotFoundError(program.netns!);
   }
   // Where the namespace could not be entered, nothing was done in it.
-  return /network namespace/.test(said)
+  return /network namespace|^nsenter: /.test(said)
     ? new IpCommandError(commandOf(program), said)
     : new SessionClosedError(commandOf(program), said);
 }

@@ -92,7 +92,10 @@ export function netnsPath(value: string): string {
   return value;
 }
 
-/** What leads from `/run/netns`, where `ip` looks for names, to the root folder. */
+/** Where `ip` looks for the names of namespaces. */
+const NETNS_FOLDER = "/run/netns";
+
+/** What leads from there to the root folder. */
 const TO_ROOT = "../..";
 
 /**
@@ -104,13 +107,14 @@ export function fromNetnsFolder(path: string): string {
 }
 
 /**
- * The absolute path in what comes after `ip -n`; `undefined` if that is a name.
+ * The absolute path of the file that what comes after `ip -n` leads to.
  *
  * @throws {InvalidWordError} It is neither a name nor the path of a namespace's file.
  */
-export function pathToEnter(value: string): string | undefined {
-  if (value.startsWith(`${TO_ROOT}/`)) return netnsPath(value.slice(TO_ROOT.length));
-  netnsName(value);
+export function pathToEnter(value: string): string {
+  return value.startsWith(`${TO_ROOT}/`)
+    ? netnsPath(value.slice(TO_ROOT.length))
+    : `${NETNS_FOLDER}/${netnsName(value)}`;
 }
 
 /**

@@ -7,9 +7,10 @@ import {
   SessionClosedError,
 } from "../../lib/iproute2/errors.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { ProcessPerBurst } from "../../lib/iproute2/process_per_burst.ts";
+import { linkSwitch, ProcessPerBurst } from "../../lib/iproute2/process_per_burst.ts";
 import { Session } from "../../lib/iproute2/session.ts";
 import { Shell } from "../../lib/iproute2/shell.ts";
+import { fromNetnsFolder } from "../../lib/iproute2/words.ts";
 import { children, ended, run } from "../kit/processes.ts";
 import { freshNetns } from "../kit/worlds.ts";
 
@@ -296,4 +297,27 @@ Deno.test("a link that is gone is not found, although its name is remembered", a
   await other.link.set("d", { name: "e" });
   const error = await assertRejects(() => ns.ip.link.show("d"), IpCommandError);
   assertEquals(error.errno, "ENODEV", error.message);
+});
+
+Deno.test("a burst with settings of links names a namespace that is missing, or that is none", async () => {
+  await using shell = new Shell();
+  const name = `n${crypto.randomUUID().slice(0, 8)}`;
+  const file = `/run/netns/${name}`;
+  for (const netns of [name, fromNetnsFolder(file)]) {
+    const change = () => {
+      const program = { program: "ip", netns, force: false } as const;
+      const switches = [linkSwitch("lo", "ipv4/arp_notify")];
+      const session = new Session(new ProcessPerBurst(program, shell.run, switches));
+      return session.change("link set lo up");
+    };
+    const missing = await assertRejects(change, NamespaceNotFoundError);
+    assertEquals(missing.netns, netns);
+    await Deno.writeTextFile(file, "");
+    try {
+      const closed = await assertRejects(change, IpCommandError);
+      assertEquals(closed.errno, "EINVAL", closed.message);
+    } finally {
+      await Deno.remove(file);
+    }
+  }
 });

@@ -117,7 +117,7 @@ Deno.test("where settings of links are switched on, a shell does it in the names
       const [command = "", ...more] = shell.commands;
       assertMatch(
         command,
-        /^ip netns exec c1 sh -c 'for file; .* exec ip -details -json -batch -' sh /,
+        /^nsenter --net=\/run\/netns\/c1 sh -c 'for file; .* exec ip -details -json -batch -' sh /,
       );
       assertEquals([command.split("' sh ")[1], more], [files, []]);
     }

@@ -91,10 +91,25 @@ Deno.test("when ip ends early or is killed, the lines without an answer fail wit
 });
 
 Deno.test("a namespace that does not exist is named, and so is one that cannot be entered", async () => {
-  const missing = failing(1, 'Cannot open network namespace "c1": No such file or directory');
-  assertInstanceOf((await changes(missing, ["a"]))[0], NamespaceNotFoundError);
-  const closed = failing(1, 'setting the network namespace "c1" failed: Invalid argument');
-  assertInstanceOf((await changes(closed, ["a"]))[0], IpCommandError);
+  const missing = [
+    'Cannot open network namespace "c1": No such file or directory',
+    "nsenter: cannot open /run/netns/c1: No such file or directory",
+    "nsenter: can't open '/run/netns/c1': No such file or directory",
+  ];
+  for (const said of missing) {
+    const [error] = await changes(failing(1, said), ["a"]);
+    assertInstanceOf(error, NamespaceNotFoundError);
+    assertEquals(error.netns, "c1");
+  }
+  const closed = [
+    'setting the network namespace "c1" failed: Invalid argument',
+    "nsenter: reassociate to namespace 'ns/net' failed: Invalid argument",
+  ];
+  for (const said of closed) {
+    const [error] = await changes(failing(1, said), ["a"]);
+    assertInstanceOf(error, IpCommandError);
+    assertEquals(error.errno, "EINVAL");
+  }
   const shell = new FakeShell();
   assertThrows(
     () => new ProcessPerBurst({ program: "ip", netns: "c1; reboot", force: true }, shell.run),
@@ -102,10 +117,12 @@ Deno.test("a namespace that does not exist is named, and so is one that cannot b
   );
 });
 
-Deno.test("a missing ip is named in the error", async () => {
-  const [error] = await changes(failing(127, "sh: 1: exec: ip: not found"), ["a"]);
-  assertInstanceOf(error, ProgramNotFoundError);
-  assertEquals(error.program, "ip");
+Deno.test("a missing program is named in the error", async () => {
+  for (const [program, said] of [["ip", "exec: ip"], ["nsenter", "nsenter"]]) {
+    const [error] = await changes(failing(127, `sh: 1: ${said}: not found`), ["a"]);
+    assertInstanceOf(error, ProgramNotFoundError);
+    assertEquals(error.program, program);
+  }
 });
 
 Deno.test("queries among changes each get what was printed for them", async () => {
