@@ -4,7 +4,8 @@
  *
  * Docker tells neither for which network it requests a pool, nor for which container it requests an
  * address. So if the plugin is killed just before it answers, and Docker repeats the call, it counts
- * twice: too much stays claimed, and never too little. A surplus address goes with its pool.
+ * twice: too much stays claimed, and never too little. A surplus address goes with its pool, or when
+ * Docker is started again (`watch.ts`).
  *
  * @module
  */
@@ -19,8 +20,11 @@ import type { Handlers } from "./handlers.ts";
 const ADDRESS_SPACES = { LocalDefaultAddressSpace: "local", GlobalDefaultAddressSpace: "global" };
 
 /**
- * Docker requests everything again when it starts if a driver asks for that. The store has it, so that
- * would only count each pool twice. A MAC address of its own is none that an ipvlan link can have.
+ * Docker requests everything again when it starts if a driver asks for that: the networks that it keeps,
+ * with their auxiliary addresses, and what their containers had. The store has it, so that would only
+ * count each pool twice. The networks of a swarm are made anew in any case.
+ *
+ * A MAC address of its own is none that an ipvlan link can have.
  */
 const CAPABILITIES = { RequiresMACAddress: false, RequiresRequestReplay: false };
 
