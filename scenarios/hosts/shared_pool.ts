@@ -104,7 +104,7 @@ const sharedPool: Scenario[] = engineScenario(
       failsWith(
         "Docker refuses an auxiliary address of another host",
         `${on(two)} docker run --rm --net=lan --ip=192.168.1.9 ${IMAGE} true`,
-        "192.168.1.9",
+        'address 192.168.1.9 is held by "docker:lan, auxiliary address nas" on the host "host1"',
       ),
       failsWith(
         "ipvlan refuses an address that Docker has on another host",

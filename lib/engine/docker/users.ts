@@ -70,6 +70,8 @@ export interface Container {
 
 /** A network of Docker's. */
 export interface DockerNetwork {
+  /** Its id. */
+  id: string;
   /** Its name. */
   name: string;
   /** Whether Docker keeps it through a restart. One of a swarm is made anew, and requests its pools again. */
@@ -80,8 +82,8 @@ export interface DockerNetwork {
   prefix: string | undefined;
   /** Its subnets. */
   subnets: string[];
-  /** The addresses that Docker has claimed for itself. */
-  auxiliary: string[];
+  /** The addresses that Docker has claimed for nobody, by their names. */
+  auxiliary: Record<string, string>;
 }
 
 /** The ids of the containers of `GET /containers/json`. */
@@ -118,17 +120,20 @@ export function readNetworks(body: unknown, environment: Environment): DockerNet
 }
 
 function toNetwork(
-  { Name, Scope, ConfigOnly, IPAM }: ReturnType<typeof network>,
+  { Id, Name, Scope, ConfigOnly, IPAM }: ReturnType<typeof network>,
   environment: Environment,
 ): DockerNetwork {
   return {
+    id: Id,
     name: Name,
     // A description for networks of a swarm has no addresses itself.
     isKept: Scope !== "swarm" && !ConfigOnly,
     isForeign: IPAM.Driver === "default" || IPAM.Driver === "null",
     prefix: sharedPrefix(IPAM, environment),
     subnets: IPAM.Config.flatMap(({ Subnet }) => Subnet ? [Subnet] : []),
-    auxiliary: IPAM.Config.flatMap(({ AuxiliaryAddresses }) => Object.values(AuxiliaryAddresses)),
+    auxiliary: Object.fromEntries(
+      IPAM.Config.flatMap(({ AuxiliaryAddresses }) => Object.entries(AuxiliaryAddresses)),
+    ),
   };
 }
 
@@ -147,10 +152,11 @@ function sharedPrefix(
   }
 }
 
-/** The id of the container that an event of `GET /events` is about, if it is about one. */
-export function readEvent(body: unknown): string | undefined {
+/** What an event of `GET /events` is about: a container or a network, by id. */
+export function readEvent(body: unknown): { container?: string; network?: string } {
   const { Type, Actor: { ID, Attributes } } = readBody(event, body);
-  return Type === "container" ? ID : Attributes.container;
+  if (Type === "container") return { container: ID };
+  return { network: ID, container: Attributes.container };
 }
 
 /** Who uses the addresses that hosts share. */
@@ -164,4 +170,13 @@ export function claimUsers(
     if (!network || prefix === undefined) return [];
     return addresses.map((address) => ({ prefix, address, name, network: network.name, names }));
   });
+}
+
+/** The auxiliary addresses of a network that hosts share. An error about one names the network. */
+export function auxiliaryUsers({ name, prefix, auxiliary }: DockerNetwork): ClaimUser[] {
+  if (prefix === undefined) return [];
+  return Object.entries(auxiliary).map(([label, address]) => ({
+    ...{ prefix, address, network: name, names: [] },
+    name: `${name}, auxiliary address ${label}`,
+  }));
 }

@@ -15,6 +15,7 @@ import { formatAddress, formatPrefix, parseAddress, parsePrefix } from "../../ip
 import { follow, get } from "./api.ts";
 import { Earlier } from "./earlier.ts";
 import {
+  auxiliaryUsers,
   claimUsers,
   type Container,
   type DockerNetwork,
@@ -29,7 +30,7 @@ import {
 const EVENTS = `/events?filters=${
   encodeURIComponent(JSON.stringify({
     type: ["container", "network"],
-    event: ["connect", "disconnect", "start", "die", "rename", "destroy"],
+    event: ["connect", "disconnect", "start", "die", "rename", "create", "destroy"],
   }))
 }`;
 
@@ -134,15 +135,16 @@ export class DockerWatch {
     const stop = new AbortController();
     try {
       const events = await follow(socket, EVENTS, AbortSignal.any([signal, stop.signal]));
-      this.#networks.clear();
+      await this.#lookAtNetworks();
       // What changes meanwhile comes as an event afterwards.
       await this.#lookAtAll();
       await this.#naming.request();
       this.#isFollowing = true;
       if (this.#earlier) await this.#sweeping.request();
       for await (const event of events) {
-        const id = readEvent(event);
-        if (id !== undefined) this.#lookSoon(id);
+        const { container, network } = readEvent(event);
+        if (container !== undefined) this.#lookSoon(container);
+        else if (network !== undefined) this.#lookAtNetworkSoon(network);
       }
     } finally {
       this.#isFollowing = false;
@@ -160,6 +162,13 @@ export class DockerWatch {
       for (let id = ids.shift(); id !== undefined; id = ids.shift()) await this.#look(id);
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  }
+
+  async #lookAtNetworks(): Promise<DockerNetwork[]> {
+    const networks = readNetworks(await this.#get("/networks"), this.#options.environment);
+    this.#networks.clear();
+    for (const network of networks) this.#networks.set(network.id, network);
+    return networks;
   }
 
   /** Asks Docker for a container. Calls while it does not answer share the next question. */
@@ -205,6 +214,11 @@ export class DockerWatch {
     this.#soon(this.#look(id).then(() => this.#naming.request()));
   }
 
+  #lookAtNetworkSoon(id: string): void {
+    this.#networks.delete(id);
+    this.#soon(this.#networkOf(id).then(() => this.#naming.request()));
+  }
+
   #sweepSoon(): void {
     this.#soon(this.#lookAtAll().then(() => this.#sweeping.request()));
   }
@@ -221,8 +235,11 @@ export class DockerWatch {
   /** Says who uses the claims that hosts share. */
   async #name(): Promise<void> {
     const { driver, notify, signal } = this.#options;
-    const users = [...this.#containers.values()]
-      .flatMap((container) => claimUsers(container, (id) => this.#networks.get(id)));
+    const users = [
+      ...[...this.#networks.values()].flatMap(auxiliaryUsers),
+      ...[...this.#containers.values()]
+        .flatMap((container) => claimUsers(container, (id) => this.#networks.get(id))),
+    ];
     const sentences = await driver.nameClaims("docker", users);
     const told = sentences.join("\n");
     if (told !== this.#told) sentences.forEach(notify);
@@ -237,16 +254,16 @@ export class DockerWatch {
 
   /** Releases what an earlier daemon had claimed and this one does not use. */
   async #sweep(): Promise<void> {
-    const { driver, environment, notify } = this.#options;
+    const { driver, notify } = this.#options;
     const earlier = this.#earlier;
     // A container that Docker did not show may have any address. The next connection tries again.
     if (!earlier || this.#unseen.size > 0) return;
-    const networks = readNetworks(await this.#get("/networks"), environment)
+    const networks = (await this.#lookAtNetworks())
       .filter(({ isForeign }) => !isForeign);
     const containers = [...this.#containers.values()].flatMap(({ endpoints }) => endpoints);
     const used = new Set([
       ...containers.flatMap(({ addresses }) => addresses),
-      ...networks.flatMap(({ auxiliary }) => auxiliary),
+      ...networks.flatMap(({ auxiliary }) => Object.values(auxiliary)),
     ].map(canonical));
     const released = await driver.releaseClaims(
       "docker",

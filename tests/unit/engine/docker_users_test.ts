@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { Earlier } from "../../../lib/engine/docker/earlier.ts";
 import {
+  auxiliaryUsers,
   claimUsers,
   readContainer,
   readContainerIds,
@@ -77,7 +78,12 @@ Deno.test("a network of a swarm, or a description of one, is not kept through a 
     network({}, { ConfigOnly: true }),
   ], {});
   assertEquals(kept.map(({ isKept }) => isKept), [true, false, false]);
-  assertEquals(kept[0]!.auxiliary, ["192.168.1.9"]);
+  assertEquals(kept[0]!.auxiliary, { nas: "192.168.1.9" });
+  assertEquals(auxiliaryUsers(kept[0]!), [{
+    ...{ prefix: "/ipvlan", address: "192.168.1.9", network: "lan", names: [] },
+    name: "lan, auxiliary address nas",
+  }]);
+  assertEquals(auxiliaryUsers({ ...kept[0]!, prefix: undefined }), []);
   assertEquals(readNetworks(null, {}), []);
 });
 
@@ -97,9 +103,9 @@ Deno.test("who uses an address is said with the network's name and prefix", () =
 Deno.test("an event is about a container, or a container's network", () => {
   const event = (Type: string, Attributes: Record<string, string>) =>
     readEvent({ Type, Action: "connect", Actor: { ID: "x", Attributes } });
-  assertEquals(event("container", {}), "x");
-  assertEquals(event("network", { container: "c" }), "c");
-  assertEquals(event("network", {}), undefined);
+  assertEquals(event("container", {}), { container: "x" });
+  assertEquals(event("network", { container: "c" }), { network: "x", container: "c" });
+  assertEquals(event("network", {}), { network: "x", container: undefined });
 });
 
 Deno.test("an answer that is not Docker's is an error", () => {
