@@ -77,7 +77,7 @@ await driver.restoreNetwork("n");
 driver.withSignal(AbortSignal.timeout(1000)).listNetworks();
 await driver.runAgent({ signal: AbortSignal.timeout(100) });
 await driver.removeHost("gone").catch(({ name }) => console.log(name));
-console.log((await driver.listHosts()).length);
+console.log((await driver.listHosts()).length, await driver.hostNames(), driver.hasUnfinished());
 await driver.sequence(() => Promise.resolve());
 await driver.disconnect("n", "c2");
 await driver.removeSandbox("c1", "kill");
@@ -96,7 +96,10 @@ await driver.removeSandbox("cni:1");
 const pool = await driver.requestPool({ owner });
 await driver.claimGateway(pool.id);
 const { address } = await driver.claimAddress(pool.id, { holder: "1" });
-await driver.releaseAddress(pool.id, address.split("/")[0]);
+const user = { prefix: "/ipvlan", address: address.split("/")[0], name: "1", network: "n", names: ["one"] };
+if ((await driver.nameClaims("cni", [user])).length > 0) throw new Error("a warning");
+if ((await driver.releaseClaims("cni", () => false)).length > 0) throw new Error("released");
+await driver.releaseAddress(pool.id, user.address);
 console.log(driver.listPools()[0].claims.length);
 await driver.releasePool(pool.id);
 await ip.netns.del("mine");
@@ -119,7 +122,7 @@ Deno.test("the rights in the README are enough for every call of the driver", as
     "SandboxInUseError",
     "[] []",
     "HostNotFoundError",
-    "0",
+    "0 [] false",
     "true",
     "[] 1",
     "1",
