@@ -4,6 +4,7 @@ import {
   NetworkNotFoundError,
   SandboxNotFoundError,
 } from "./errors.ts";
+import { isOwned } from "./names.ts";
 import type { EndpointRecord } from "./records.ts";
 import { isReady, type Stated, type Store, withoutState } from "./store.ts";
 import type { Network, Sandbox } from "./types.ts";
@@ -45,9 +46,13 @@ export function findSandbox(store: Store, name: string): Sandbox {
   return withoutState(sandbox);
 }
 
-/** Makes the error that there is no sandbox with a name. */
+/**
+ * Makes the error that there is no sandbox with a name. Of an engine's name it does not look for a
+ * similar one: an id has none, and engines ask for new sandboxes often.
+ */
 export function sandboxNotFound(store: Store, name: string): SandboxNotFoundError {
-  return new SandboxNotFoundError(name, store.sandboxes().map(({ name }) => name));
+  const others = isOwned(name) ? [] : store.sandboxes().map(({ name }) => name);
+  return new SandboxNotFoundError(name, others);
 }
 
 /** The networks that endpoints are on, by id. */
