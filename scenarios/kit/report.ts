@@ -127,15 +127,17 @@ export function printReport(report: Report, full: boolean, printer: Printer): vo
     printer.line();
   }
   const { held, failed, uncovered, total } = countOutcomes(report.statements);
+  const broken = report.scenarios.filter(({ error }) => error !== undefined);
   printer.line([
     `${held} of ${full ? total : held + failed} statements held`,
     ...(failed > 0 ? [`${failed} did NOT hold`] : []),
     ...(full && uncovered > 0 ? [`${uncovered} not yet run`] : []),
     report.scenarios.length === 1 ? "1 scenario" : `${report.scenarios.length} scenarios`,
+    // What they would have checked is not known.
+    ...(broken.length > 0 ? [`${broken.length} of them failed`] : []),
     `${report.seconds} s`,
     `Linux ${report.kernel}`,
     `lab: ${report.engine}`,
   ].join(", "));
-  const broken = report.scenarios.filter(({ error }) => error !== undefined);
   for (const { name, error } of broken) printer.line(`Failed: ${name}: ${error}`);
 }
