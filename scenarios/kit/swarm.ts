@@ -79,10 +79,18 @@ export class Swarm implements AsyncDisposable {
     );
   }
 
-  /** Waits until so many replicas of a service run on a node. Docker gives no notice of that. */
+  /**
+   * Waits until so many replicas of a service run on a node. Docker gives no notice of that.
+   *
+   * @throws {StepError} It takes longer than ten times what it takes on a slow machine.
+   */
   async untilOn(node: NodeNumber, service: string, replicas: number): Promise<void> {
     const running = `docker ps --quiet --filter name=${service}. | wc -l`;
-    await this.perform(node, `until [ "$(${running})" = ${replicas} ]; do sleep 0.5; done`);
+    await this.perform(
+      node,
+      `for try in $(seq 600); do [ "$(${running})" = ${replicas} ] && exit; sleep 0.5; done; ` +
+        "docker ps --all; exit 1",
+    );
   }
 
   /** Removes a service and a network. */
