@@ -82,7 +82,7 @@ export class Swarm implements AsyncDisposable {
   /**
    * Waits until so many replicas of a service run on a node. Docker gives no notice of that.
    *
-   * @throws {StepError} It takes longer than ten times what it takes on a slow machine.
+   * @throws {StepError} After 600 looks there are not so many, with all containers of the node.
    */
   async untilOn(node: NodeNumber, service: string, replicas: number): Promise<void> {
     const running = `docker ps --quiet --filter name=${service}. | wc -l`;
