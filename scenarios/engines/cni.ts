@@ -238,9 +238,12 @@ const cni: Scenario[] = engineScenario(
           CNI_NETNS: container.netns,
         });
       const checks = [await check(c1, "192.168.20.2/24"), await check(c1, "192.168.20.9/24")];
+      // A plugin answers on standard output, also what it has found. The other is for logs, and Deno
+      // may report there that it looks for packages.
+      const answer = `${checks[0]} 2> /dev/null`;
       await tour.holds(
         "ENG-6",
-        shows("CHECK finds the containers as they were made", checks[0]!, /^$/),
+        shows("CHECK finds the containers as they were made", answer, /^$/),
       );
       await tour.holds(
         "ENG-6",
