@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { pause } from "../driver/wait.ts";
+import { pause } from "../driver/run/wait.ts";
 import { type EtcdFiles, readAccess } from "./access.ts";
 import {
   compareBody,

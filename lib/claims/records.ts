@@ -1,4 +1,4 @@
-import { UNTOLD_ADDRESS, UNTOLD_BLOCK } from "../driver/tables.ts";
+import { UNTOLD_ADDRESS, UNTOLD_BLOCK } from "../driver/store/tables.ts";
 import { setText, textSet } from "./keys.ts";
 import type { EtcdAccess, Holder, SharedPool } from "./types.ts";
 

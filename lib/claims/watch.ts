@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { pause } from "../driver/wait.ts";
+import { pause } from "../driver/run/wait.ts";
 import { IpvlanError } from "../errors.ts";
 import { EtcdUnreachableError } from "./errors.ts";
 import type { CallOptions, Etcd, WatchEvent } from "./etcd.ts";

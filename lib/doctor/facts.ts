@@ -1,5 +1,5 @@
 import type { HeldAddress } from "../driver/holders.ts";
-import type { EndpointRecord } from "../driver/records.ts";
+import type { EndpointRecord } from "../driver/store/records.ts";
 import type { EngineName, Network } from "../driver/types.ts";
 import type { IpvlanError } from "../errors.ts";
 import type { KernelFacts } from "../iproute2/kernel.ts";

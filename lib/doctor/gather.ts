@@ -1,7 +1,7 @@
 import { findHolders, type HeldAddress } from "../driver/holders.ts";
 import { IN_SANDBOX } from "../driver/names.ts";
-import { SqliteStore, stateFolder } from "../driver/sqlite_store.ts";
-import { isReady, withoutState } from "../driver/store.ts";
+import { SqliteStore, stateFolder } from "../driver/store/sqlite_store.ts";
+import { isReady, withoutState } from "../driver/store/store.ts";
 import { IpvlanError } from "../errors.ts";
 import { kernelFacts, MissingRightsError, MODULES } from "../iproute2/kernel.ts";
 import { Shell } from "../iproute2/shell.ts";

@@ -1,4 +1,4 @@
-import { findFiles } from "../driver/files.ts";
+import { findFiles } from "../driver/run/files.ts";
 import { Shell } from "../iproute2/shell.ts";
 
 /** Prints the `comm` files of FRR's zebra and of BIRD, which has a program for IPv6 in version 1. */

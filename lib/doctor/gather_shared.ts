@@ -1,7 +1,7 @@
 import { prefixOf } from "../claims/access.ts";
 import { SharedPools } from "../claims/mod.ts";
-import { accesses } from "../driver/shared.ts";
-import { SqliteStore } from "../driver/sqlite_store.ts";
+import { accesses } from "../driver/shared/pools.ts";
+import { SqliteStore } from "../driver/store/sqlite_store.ts";
 import { IpvlanError } from "../errors.ts";
 import type { SharedFacts } from "./facts.ts";
 

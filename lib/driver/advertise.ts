@@ -15,8 +15,8 @@ import { overlaps, parsePrefix } from "../ipam/mod.ts";
 import { type Route, routeLine, type RouteSpec } from "../iproute2/route.ts";
 import { InvalidOptionError } from "./errors.ts";
 import { IN_SANDBOX } from "./names.ts";
-import type { Step } from "./plan.ts";
-import type { EndpointRecord } from "./records.ts";
+import type { Step } from "./run/plan.ts";
+import type { EndpointRecord } from "./store/records.ts";
 import type { Network, SettledNetwork } from "./types.ts";
 
 /** What a route of the driver is for. */

@@ -16,9 +16,9 @@ import {
 } from "./advertise.ts";
 import { failureOf } from "./errors.ts";
 import type { DriverParts } from "./parts.ts";
-import { isGone } from "./plan.ts";
-import type { EndpointRecord } from "./records.ts";
-import { isReady, withoutState } from "./store.ts";
+import { isGone } from "./run/plan.ts";
+import type { EndpointRecord } from "./store/records.ts";
+import { isReady, withoutState } from "./store/store.ts";
 import type { AdvertisedRoute, Network } from "./types.ts";
 
 /** Reads the driver's routes in the host's namespace. */

@@ -8,7 +8,7 @@ import {
   type NetworkEndpoint,
   type PresentEndpoint,
 } from "./attach_request.ts";
-import { takeShared } from "./attach_shared.ts";
+import { takeShared } from "./shared/take.ts";
 import { deleteRecords, type RecordGroup, setState } from "./drop.ts";
 import { rerouteSteps, type Siblings, siblingsOf } from "./default_routes.ts";
 import { endpointSteps, linkAddresses, sandboxSteps, toEndpoint } from "./endpoint.ts";
@@ -22,17 +22,17 @@ import {
   SandboxGoneError,
 } from "./errors.ts";
 import { HeldAddresses } from "./held_addresses.ts";
-import { noticeHosts } from "./hosts.ts";
+import { noticeHosts } from "./sandbox/hosts.ts";
 import { nameProblem } from "./names.ts";
 import type { HostFacts } from "./network.ts";
 import type { DriverParts } from "./parts.ts";
-import { byPlace, type Step } from "./plan.ts";
-import { settingsOf } from "./settings.ts";
-import type { EndpointRecord } from "./records.ts";
+import { byPlace, type Step } from "./run/plan.ts";
+import { settingsOf } from "./sandbox/settings.ts";
+import type { EndpointRecord } from "./store/records.ts";
 import { lookForRoutes, parentLink, requireParents } from "./sandbox_parent.ts";
-import { giveBack, isShared, tell } from "./shared.ts";
-import { lookUpNames } from "./shared_names.ts";
-import { isReady, withoutState } from "./store.ts";
+import { giveBack, isShared, tell } from "./shared/pools.ts";
+import { lookUpNames } from "./shared/names.ts";
+import { isReady, withoutState } from "./store/store.ts";
 import type { Connection, MadeEndpoint, Network, Sandbox } from "./types.ts";
 
 /** The file of the namespace that a new sandbox takes over; `undefined` if it takes none. */

@@ -26,13 +26,13 @@ import { IN_SANDBOX, nameProblem, ownedNameProblem } from "./names.ts";
 import type { HostFacts } from "./network.ts";
 import { globalAddrs } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
-import { nameIsUsed } from "./processes.ts";
+import { nameIsUsed } from "./sandbox/processes.ts";
 import { randomHex } from "./random.ts";
-import type { EndpointRecord } from "./records.ts";
+import type { EndpointRecord } from "./store/records.ts";
 import type { SeenNamespace } from "./repair.ts";
 import { decideSandboxParent, isSecond } from "./sandbox_parent.ts";
-import { settingsProblems } from "./settings.ts";
-import { isReady, type Stated, type Store, withoutState } from "./store.ts";
+import { settingsProblems } from "./sandbox/settings.ts";
+import { isReady, type Stated, type Store, withoutState } from "./store/store.ts";
 import type { AdoptSpec, Connection, Network, Sandbox } from "./types.ts";
 
 /** Connections to make for a sandbox, which may be new. */

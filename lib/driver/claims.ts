@@ -30,7 +30,7 @@ import { accessProblems, fileProblems, settleAccess } from "./ipam_options.ts";
 import { IN_SANDBOX } from "./names.ts";
 import { usedPrefixes } from "./network.ts";
 import type { DriverParts } from "./parts.ts";
-import type { PoolClaim, Store } from "./store.ts";
+import type { PoolClaim, Store } from "./store/store.ts";
 import type {
   AddressPool,
   AddressPoolDetails,

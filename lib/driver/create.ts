@@ -11,11 +11,11 @@ import {
 } from "./network.ts";
 import { byLinkName } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
-import type { Step } from "./plan.ts";
+import type { Step } from "./run/plan.ts";
 import { randomHex } from "./random.ts";
-import { shareNetwork, unshareNetwork } from "./shared.ts";
-import { takeOver } from "./shared_network.ts";
-import { type Store, withoutState } from "./store.ts";
+import { shareNetwork, unshareNetwork } from "./shared/pools.ts";
+import { takeOver } from "./shared/network.ts";
+import { type Store, withoutState } from "./store/store.ts";
 import type { Network, NetworkSpec, Outcome } from "./types.ts";
 
 /** An id and a time for a new network. */

@@ -2,8 +2,8 @@ import type { IpvlanError } from "../errors.ts";
 import { familyOf } from "../ipam/address.ts";
 import { routeFlush, routeLine, type RouteSpec } from "../iproute2/route.ts";
 import { InvalidOptionError } from "./errors.ts";
-import type { Step } from "./plan.ts";
-import type { EndpointRecord } from "./records.ts";
+import type { Step } from "./run/plan.ts";
+import type { EndpointRecord } from "./store/records.ts";
 import type { Network } from "./types.ts";
 
 /** An address of an endpoint, and the gateway that it has. */

@@ -1,12 +1,12 @@
 import type { EtcdAccess, RemovedHost } from "../claims/types.ts";
 import type { IpvlanError } from "../errors.ts";
 import { netnsPath } from "../iproute2/words.ts";
-import { type AgentOptions, runAgent } from "./agent.ts";
+import { type AgentOptions, runAgent } from "./shared/agent.ts";
 import { listAdvertised } from "./advertised.ts";
 import { attach, type Attached, takenNamespace } from "./attach.ts";
 import type { AttachRequest } from "./attach_request.ts";
-import { type BackgroundOptions, startInBackground } from "./background.ts";
-import { type ClaimPlace, nameClaims, releaseClaims } from "./claim_users.ts";
+import { type BackgroundOptions, startInBackground } from "./sandbox/background.ts";
+import { type ClaimPlace, nameClaims, releaseClaims } from "./shared/claim_users.ts";
 import { listPools, requestPool } from "./claims.ts";
 import { createNetwork, newIdentity, withSharedSettings } from "./create.ts";
 import { toEndpoint } from "./endpoint.ts";
@@ -18,12 +18,12 @@ import {
 } from "./errors.ts";
 import { factsFor, hostFacts, linkFacts } from "./facts.ts";
 import { findNetwork, findSandbox, networksOf } from "./find.ts";
-import { lateSignal } from "./programs.ts";
-import { rehearsed, watched, type WrapRunner } from "./namespaces.ts";
+import { lateSignal } from "./run/programs.ts";
+import { rehearsed, watched, type WrapRunner } from "./run/namespaces.ts";
 import { decideNetwork } from "./network.ts";
 import { type DriverBase, type DriverOptions, makeParts, openBase } from "./open.ts";
 import type { DriverParts } from "./parts.ts";
-import { namespaceExists } from "./processes.ts";
+import { namespaceExists } from "./sandbox/processes.ts";
 import { recover, type Recovery } from "./recover.ts";
 import {
   disconnect,
@@ -36,12 +36,12 @@ import { restore, restoreParent } from "./restore.ts";
 import { restoreUntil } from "./restore_wait.ts";
 import { lookForParents } from "./sandbox_parent.ts";
 import { seeSandboxes } from "./see.ts";
-import { settingsOf, withHostname } from "./settings.ts";
-import { hasShared, reconcile } from "./shared.ts";
-import { claimAddress, claimGateway, releaseAddress, releasePool } from "./shared_claims.ts";
-import { hostNames, type ListedHost, listHosts, removeHost } from "./shared_hosts.ts";
+import { settingsOf, withHostname } from "./sandbox/settings.ts";
+import { hasShared, reconcile } from "./shared/pools.ts";
+import { claimAddress, claimGateway, releaseAddress, releasePool } from "./shared/claims.ts";
+import { hostNames, type ListedHost, listHosts, removeHost } from "./shared/hosts.ts";
 import { inTheWay, removeStale } from "./stale.ts";
-import { isReady, withoutState } from "./store.ts";
+import { isReady, withoutState } from "./store/store.ts";
 import type {
   AddressPool,
   AddressPoolDetails,
@@ -66,7 +66,7 @@ import type {
   SeenSandbox,
   SubnetPoolRequest,
 } from "./types.ts";
-import type { WaitOptions } from "./wait.ts";
+import type { WaitOptions } from "./run/wait.ts";
 
 /**
  * The ipvlan driver: networks, and sandboxes connected to them, kept in a store.

@@ -5,9 +5,9 @@ import { deleteLinks, unlessGone } from "./links.ts";
 import { aliasSteps, probeName } from "./network.ts";
 import { byLinkName, isOurs, LINK_GROUP, linksUnder, standsOn } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
-import type { EndpointRecord, State } from "./records.ts";
-import { releaseAddresses, sharedOf, tell, unshareNetwork } from "./shared.ts";
-import { type Store, withoutState } from "./store.ts";
+import type { EndpointRecord, State } from "./store/records.ts";
+import { releaseAddresses, sharedOf, tell, unshareNetwork } from "./shared/pools.ts";
+import { type Store, withoutState } from "./store/store.ts";
 import type { Network, Sandbox } from "./types.ts";
 
 /** Records that one call adds or removes together. */

@@ -44,8 +44,8 @@ import { linkLocalProblems, usual, withLinkLocalLength } from "./link_local.ts";
 import { isOwned, nameProblem } from "./names.ts";
 import { linkOptions } from "./options.ts";
 import { aliasOf, explainIpvlanAdd, LINK_GROUP } from "./parent.ts";
-import { CALLER, type Line, type Step } from "./plan.ts";
-import type { EndpointRecord } from "./records.ts";
+import { CALLER, type Line, type Step } from "./run/plan.ts";
+import type { EndpointRecord } from "./store/records.ts";
 import type { ConnectOptions, Endpoint, Network, Sandbox } from "./types.ts";
 
 /** An endpoint to make, and what is left in the pools. */

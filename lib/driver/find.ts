@@ -5,8 +5,8 @@ import {
   SandboxNotFoundError,
 } from "./errors.ts";
 import { isOwned } from "./names.ts";
-import type { EndpointRecord } from "./records.ts";
-import { isReady, type Stated, type Store, withoutState } from "./store.ts";
+import type { EndpointRecord } from "./store/records.ts";
+import { isReady, type Stated, type Store, withoutState } from "./store/store.ts";
 import type { Network, Sandbox } from "./types.ts";
 
 /**

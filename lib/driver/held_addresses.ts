@@ -1,7 +1,7 @@
 import { AddressHeldError } from "./errors.ts";
 import { findHolders, type HeldAddress, heldByHost } from "./holders.ts";
 import { IN_SANDBOX } from "./names.ts";
-import type { Namespaces } from "./namespaces.ts";
+import type { Namespaces } from "./run/namespaces.ts";
 import type { HostFacts } from "./network.ts";
 
 /** The addresses that one call knows to be held: at first those of the host's own links, and of the sandbox's. */

@@ -2,7 +2,7 @@ import { type Addr, parseAddrs } from "../iproute2/addr.ts";
 import { parseJson } from "../iproute2/json.ts";
 import { type Link, parseLinks } from "../iproute2/link.ts";
 import type { RunProgram } from "../iproute2/shell.ts";
-import { type EnterableNamespace, findEnterable, HOST } from "./enterable.ts";
+import { type EnterableNamespace, findEnterable, HOST } from "./sandbox/enterable.ts";
 import { globalAddrs } from "./parent.ts";
 
 /**

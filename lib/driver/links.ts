@@ -14,17 +14,17 @@ import { type Addr, addrAdd } from "../iproute2/addr.ts";
 import { IpCommandError, isNoNamespace } from "../iproute2/errors.ts";
 import type { Ip } from "../iproute2/ip.ts";
 import { type Link, linkAdd, linkDel } from "../iproute2/link.ts";
-import { type EnterableNamespace, findEnterable } from "./enterable.ts";
+import { type EnterableNamespace, findEnterable } from "./sandbox/enterable.ts";
 import { linkIndex, temporaryName } from "./endpoint.ts";
 import { LinkLeftError } from "./errors.ts";
 import { isOwned } from "./names.ts";
 import { isOurs, LINK_GROUP } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
-import { isGone } from "./plan.ts";
-import { namespaceExists } from "./processes.ts";
-import type { EndpointRecord } from "./records.ts";
+import { isGone } from "./run/plan.ts";
+import { namespaceExists } from "./sandbox/processes.ts";
+import type { EndpointRecord } from "./store/records.ts";
 import type { Network, Sandbox } from "./types.ts";
-import { sayIfLong } from "./wait.ts";
+import { sayIfLong } from "./run/wait.ts";
 
 /** Endpoints of one sandbox whose links are to be deleted. */
 export interface LinkRemoval {

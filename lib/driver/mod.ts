@@ -14,11 +14,11 @@ export {
   SharedPoolExhaustedError,
 } from "../claims/errors.ts";
 export type { EtcdAccess, RemovedHost, SharedHost } from "../claims/types.ts";
-export type { AgentOptions } from "./agent.ts";
-export type { BackgroundOptions } from "./background.ts";
-export type { ClaimPlace } from "./claim_users.ts";
+export type { AgentOptions } from "./shared/agent.ts";
+export type { BackgroundOptions } from "./sandbox/background.ts";
+export type { ClaimPlace } from "./shared/claim_users.ts";
 export { Driver } from "./driver.ts";
-export type { ListedHost } from "./shared_hosts.ts";
+export type { ListedHost } from "./shared/hosts.ts";
 export type { DriverOptions } from "./open.ts";
 export {
   AddressHeldError,

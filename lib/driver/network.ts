@@ -28,7 +28,7 @@ import {
   type ParentChoice,
   standsOn,
 } from "./parent.ts";
-import type { Step } from "./plan.ts";
+import type { Step } from "./run/plan.ts";
 import type { SeenNamespace } from "./repair.ts";
 import { settle, type Settlement, settleSubnets } from "./settle.ts";
 import type { AddressPool, Network, NetworkSpec, NetworkSubnet, SettledNetwork } from "./types.ts";

@@ -1,18 +1,18 @@
 import type { SharedPools } from "../claims/mod.ts";
-import { BorrowedNamespaces } from "./borrowed.ts";
-import { HostsFiles } from "./hosts.ts";
-import { KeptLook } from "./kept_look.ts";
-import { FileLock, StateLock } from "./lock.ts";
-import { Namespaces, programsWith, type WrapRunner } from "./namespaces.ts";
-import { KeptOutput } from "./output.ts";
+import { BorrowedNamespaces } from "./sandbox/borrowed.ts";
+import { HostsFiles } from "./sandbox/hosts.ts";
+import { KeptLook } from "./run/kept_look.ts";
+import { FileLock, StateLock } from "./run/lock.ts";
+import { Namespaces, programsWith, type WrapRunner } from "./run/namespaces.ts";
+import { KeptOutput } from "./sandbox/output.ts";
 import type { DriverParts } from "./parts.ts";
 import { KnownPools } from "./pools.ts";
-import { Processes } from "./processes.ts";
-import { lateSignal, type Programs } from "./programs.ts";
-import { SettingsKeeper } from "./settings.ts";
-import { SqliteStore, stateFolder } from "./sqlite_store.ts";
-import { guardStateFolder } from "./state_folder.ts";
-import type { WaitOptions } from "./wait.ts";
+import { Processes } from "./sandbox/processes.ts";
+import { lateSignal, type Programs } from "./run/programs.ts";
+import { SettingsKeeper } from "./sandbox/settings.ts";
+import { SqliteStore, stateFolder } from "./store/sqlite_store.ts";
+import { guardStateFolder } from "./store/state_folder.ts";
+import type { WaitOptions } from "./run/wait.ts";
 
 /** How a {@linkcode Driver} is opened. */
 export interface DriverOptions {

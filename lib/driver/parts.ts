@@ -1,13 +1,13 @@
 import type { SharedPools } from "../claims/mod.ts";
-import type { BorrowedNamespaces } from "./borrowed.ts";
-import type { KeptOutput } from "./output.ts";
-import type { HostsFiles } from "./hosts.ts";
-import type { Namespaces } from "./namespaces.ts";
+import type { BorrowedNamespaces } from "./sandbox/borrowed.ts";
+import type { KeptOutput } from "./sandbox/output.ts";
+import type { HostsFiles } from "./sandbox/hosts.ts";
+import type { Namespaces } from "./run/namespaces.ts";
 import type { KnownPools } from "./pools.ts";
-import type { Processes } from "./processes.ts";
-import type { SettingsKeeper } from "./settings.ts";
-import type { Store } from "./store.ts";
-import type { WaitOptions } from "./wait.ts";
+import type { Processes } from "./sandbox/processes.ts";
+import type { SettingsKeeper } from "./sandbox/settings.ts";
+import type { Store } from "./store/store.ts";
+import type { WaitOptions } from "./run/wait.ts";
 
 /** The parts of a driver, which its functions share. */
 export interface DriverParts {

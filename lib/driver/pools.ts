@@ -1,7 +1,7 @@
 import { endpointAddresses } from "../ipam/address.ts";
 import { type AddressUse, overlaps, parsePrefix, Pools, type Subnet } from "../ipam/mod.ts";
 import { subnetsOf } from "./network.ts";
-import type { Store } from "./store.ts";
+import type { Store } from "./store/store.ts";
 import type { AddressPool, Network } from "./types.ts";
 
 /** Pools that are kept, and what they were filled from. */

@@ -1,9 +1,9 @@
 import { dropEndpoint, dropNetwork, dropSandbox, setState } from "./drop.ts";
 import { failureOf } from "./errors.ts";
 import type { DriverParts } from "./parts.ts";
-import type { EndpointRecord, State } from "./records.ts";
-import { hasShared, releaseUnused } from "./shared.ts";
-import { isReady, type Stated, withoutState } from "./store.ts";
+import type { EndpointRecord, State } from "./store/records.ts";
+import { hasShared, releaseUnused } from "./shared/pools.ts";
+import { isReady, type Stated, withoutState } from "./store/store.ts";
 import type { Network, RestoreReport, Sandbox } from "./types.ts";
 
 /** What {@linkcode recover} has removed, and what it could not remove. */

@@ -6,9 +6,9 @@ import { HalfDoneError, NetworkInUseError, NotConnectedError } from "./errors.ts
 import { findNetwork, findSandbox } from "./find.ts";
 import type { DriverParts } from "./parts.ts";
 import { restoreParent } from "./restore.ts";
-import type { EndpointRecord } from "./records.ts";
-import { shareNetwork, unlessOutOfReach } from "./shared.ts";
-import { isReady, type Stated, withoutState } from "./store.ts";
+import type { EndpointRecord } from "./store/records.ts";
+import { shareNetwork, unlessOutOfReach } from "./shared/pools.ts";
+import { isReady, type Stated, withoutState } from "./store/store.ts";
 import type { Network, PruneReport } from "./types.ts";
 
 /** Records as the store has them. */

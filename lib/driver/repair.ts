@@ -6,8 +6,8 @@ import { type Route, routeLine, type RouteSpec } from "../iproute2/route.ts";
 import { DEFAULT_METRIC, linkRoutes, type Siblings } from "./default_routes.ts";
 import { endpointSteps, linkAddresses, linkAddrs, linkIndex } from "./endpoint.ts";
 import { aliasOf, isOurs, LINK_GROUP } from "./parent.ts";
-import type { Step } from "./plan.ts";
-import type { EndpointRecord } from "./records.ts";
+import type { Step } from "./run/plan.ts";
+import type { EndpointRecord } from "./store/records.ts";
 import type { EndpointState, Network } from "./types.ts";
 
 /** What a sandbox's namespace shows. */

@@ -19,11 +19,11 @@ import {
 import { IN_SANDBOX } from "./names.ts";
 import { aliasOf, byLinkName, isOurs, linksUnder, type MadeLinks } from "./parent.ts";
 import type { DriverParts } from "./parts.ts";
-import { byPlace, CALLER, type Step } from "./plan.ts";
+import { byPlace, CALLER, type Step } from "./run/plan.ts";
 import type { Recovery } from "./recover.ts";
 import { endpointRepair, type SeenNamespace } from "./repair.ts";
-import type { EndpointRecord } from "./records.ts";
-import { isReady, withoutState } from "./store.ts";
+import type { EndpointRecord } from "./store/records.ts";
+import { isReady, withoutState } from "./store/store.ts";
 import type { Network, RestoreReport, Sandbox } from "./types.ts";
 
 /**

@@ -3,7 +3,7 @@ import { networksOf } from "./find.ts";
 import type { DriverParts } from "./parts.ts";
 import { type EndpointRepair, endpointRepair } from "./repair.ts";
 import { lookInside } from "./restore.ts";
-import { isReady } from "./store.ts";
+import { isReady } from "./store/store.ts";
 import type { SandboxDetails, SandboxState, SeenSandbox } from "./types.ts";
 
 /** Looks at what the kernel has of sandboxes. */

@@ -8,13 +8,13 @@ import { attempt, IpvlanError } from "../errors.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import { formatAddress, parseAddress } from "../ipam/mod.ts";
 import type { Link } from "../iproute2/link.ts";
-import { findEnterable } from "./enterable.ts";
+import { findEnterable } from "./sandbox/enterable.ts";
 import { linkIndex } from "./endpoint.ts";
 import type { DriverParts } from "./parts.ts";
-import type { EndpointRecord } from "./records.ts";
+import type { EndpointRecord } from "./store/records.ts";
 import { removeSandbox } from "./remove.ts";
 import { lookInside } from "./restore.ts";
-import { isReady, type Stated, type Store, withoutState } from "./store.ts";
+import { isReady, type Stated, type Store, withoutState } from "./store/store.ts";
 import type { Connection, Sandbox } from "./types.ts";
 
 /** Whether a namespace has the link of an endpoint. */

@@ -1,6 +1,6 @@
 import { extrasOf } from "../driver/endpoint.ts";
 import type { Driver } from "../driver/mod.ts";
-import { settingsOf } from "../driver/settings.ts";
+import { settingsOf } from "../driver/sandbox/settings.ts";
 import { toSettled } from "../driver/settle.ts";
 import type { Connection, Endpoint, Network, SandboxDetails } from "../driver/types.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";

@@ -1,6 +1,6 @@
 import { throwProblems } from "../driver/errors.ts";
 import { nameProblem } from "../driver/names.ts";
-import { settingsOf } from "../driver/settings.ts";
+import { settingsOf } from "../driver/sandbox/settings.ts";
 import type { Connection, SandboxSettings } from "../driver/types.ts";
 import { readFile, SiteText } from "./file.ts";
 import { SITE } from "./format.ts";

@@ -1,6 +1,6 @@
 import { throwProblems } from "../driver/errors.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../driver/options.ts";
-import { settingsOf } from "../driver/settings.ts";
+import { settingsOf } from "../driver/sandbox/settings.ts";
 import { toSettled } from "../driver/settle.ts";
 import type {
   Endpoint,

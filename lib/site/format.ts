@@ -10,7 +10,7 @@ import {
   type OptionName,
   optionProblems,
 } from "../driver/options.ts";
-import { DOMAIN, settingsProblems } from "../driver/settings.ts";
+import { DOMAIN, settingsProblems } from "../driver/sandbox/settings.ts";
 import type { SandboxSettings } from "../driver/types.ts";
 import { attempt, type IpvlanError } from "../errors.ts";
 import { parseAddress, parsePrefix } from "../ipam/mod.ts";

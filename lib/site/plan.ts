@@ -1,5 +1,5 @@
 import { throwProblems } from "../driver/errors.ts";
-import { settingsOf } from "../driver/settings.ts";
+import { settingsOf } from "../driver/sandbox/settings.ts";
 import { settleAll, toSettled } from "../driver/settle.ts";
 import type {
   Connection,

@@ -1,7 +1,7 @@
 import { newIdentity } from "../../lib/driver/create.ts";
 import { Driver } from "../../lib/driver/mod.ts";
 import { aliasOf, LINK_GROUP } from "../../lib/driver/parent.ts";
-import { SqliteStore } from "../../lib/driver/sqlite_store.ts";
+import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
 import type { Network } from "../../lib/driver/types.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { linkAdd, linkSet, type LinkSpec } from "../../lib/iproute2/link.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 import { type EtcdAccess, placeOf, SharedPools } from "../../lib/claims/mod.ts";
-import { FileLock } from "../../lib/driver/lock.ts";
-import { SqliteStore } from "../../lib/driver/sqlite_store.ts";
+import { FileLock } from "../../lib/driver/run/lock.ts";
+import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
 
 /** A host. */
 export interface Host extends Disposable {

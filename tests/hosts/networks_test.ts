@@ -11,8 +11,8 @@ import {
   SharedNetworkDiffersError,
   SharedNetworkNotFoundError,
 } from "../../lib/claims/mod.ts";
-import { lookUpNames } from "../../lib/driver/shared_names.ts";
-import type { SharedNetwork } from "../../lib/driver/shared.ts";
+import { lookUpNames } from "../../lib/driver/shared/names.ts";
+import type { SharedNetwork } from "../../lib/driver/shared/pools.ts";
 import { IpvlanError } from "../../lib/errors.ts";
 import { release } from "./host.ts";
 import { cluster, deleteKeys, elsewhere, kindOf, test } from "./kit.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { assert } from "@std/assert";
-import type { WrapRunner } from "../../lib/driver/namespaces.ts";
+import type { WrapRunner } from "../../lib/driver/run/namespaces.ts";
 import { children, inEnv } from "./processes.ts";
 
 /** Waits before it runs lines that make a namespace or delete a link. */

@@ -6,8 +6,8 @@
  */
 import type { HostFacts } from "../../lib/driver/network.ts";
 import { aliasOf, LINK_GROUP } from "../../lib/driver/parent.ts";
-import type { Step } from "../../lib/driver/plan.ts";
-import type { EndpointRecord } from "../../lib/driver/records.ts";
+import type { Step } from "../../lib/driver/run/plan.ts";
+import type { EndpointRecord } from "../../lib/driver/store/records.ts";
 import type { Network, Sandbox } from "../../lib/driver/types.ts";
 import type { GraphView } from "../../lib/graph/mod.ts";
 import { familyOf } from "../../lib/ipam/address.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { StateLock } from "../../lib/driver/lock.ts";
+import { StateLock } from "../../lib/driver/run/lock.ts";
 import { Driver } from "../../lib/driver/mod.ts";
 import { ipvlan, Job } from "../kit/command.ts";
 import { heldIp } from "../kit/faults.ts";

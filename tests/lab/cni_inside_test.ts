@@ -1,7 +1,7 @@
 // The CNI plugin with linkInContainer: the parent is a link of the container.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Driver } from "../../lib/driver/mod.ts";
-import type { WrapRunner } from "../../lib/driver/namespaces.ts";
+import type { WrapRunner } from "../../lib/driver/run/namespaces.ts";
 import { runPlugin } from "../../lib/engine/cni/mod.ts";
 import { lookInto } from "../../lib/iproute2/view.ts";
 import { type EngineNamespace, engineNamespace } from "../kit/borrowed.ts";

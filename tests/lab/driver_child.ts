@@ -6,7 +6,7 @@
  * - `connect NETWORK SANDBOX…`: connect them all at once, and print the addresses as JSON.
  */
 import { Driver } from "../../lib/driver/mod.ts";
-import type { WrapRunner } from "../../lib/driver/namespaces.ts";
+import type { WrapRunner } from "../../lib/driver/run/namespaces.ts";
 
 /** A driver's life: every kind of call that changes something. */
 export async function live(driver: Driver): Promise<void> {

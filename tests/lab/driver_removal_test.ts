@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Driver, SandboxGoneError, SandboxInUseError } from "../../lib/driver/mod.ts";
-import { SqliteStore } from "../../lib/driver/sqlite_store.ts";
+import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
 import { IpCommandError } from "../../lib/iproute2/errors.ts";
 import { assertConsistent } from "../kit/look.ts";
 import { hangingProgram } from "../kit/hanging_program.ts";

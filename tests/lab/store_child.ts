@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { SqliteStore } from "../../lib/driver/sqlite_store.ts";
+import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
 
 const [folder, start, count, interval] = Deno.args;
 for (let number = 0; number < Number(count); number++) {

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { STATE_FOLDER } from "../../driver/sqlite_store.ts";
+import { STATE_FOLDER } from "../../driver/store/sqlite_store.ts";
 import type { Variables } from "./environment.ts";
 
 /** Where the server listens. */

@@ -8,8 +8,8 @@
 import { prefixOf } from "../../claims/access.ts";
 import type { Environment } from "../../driver/ipam_options.ts";
 import type { Driver } from "../../driver/mod.ts";
-import { Together } from "../../driver/together.ts";
-import { pause } from "../../driver/wait.ts";
+import { Together } from "../../driver/run/together.ts";
+import { pause } from "../../driver/run/wait.ts";
 import { attempt, IpvlanError } from "../../errors.ts";
 import { formatAddress, formatPrefix, parseAddress, parsePrefix } from "../../ipam/mod.ts";
 import { follow, get } from "./api.ts";

@@ -7,7 +7,7 @@ import { optionsOf, parseArguments } from "../../../lib/cli/options.ts";
 import { refusedOptions } from "../../../lib/cli/refused.ts";
 import { readSettings } from "../../../lib/cli/settings.ts";
 import { readUser } from "../../../lib/cli/user.ts";
-import { settingsProblems } from "../../../lib/driver/settings.ts";
+import { settingsProblems } from "../../../lib/driver/sandbox/settings.ts";
 import { IpvlanError } from "../../../lib/errors.ts";
 
 const SEED = 4711;

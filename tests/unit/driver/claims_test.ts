@@ -16,7 +16,7 @@ import {
   PoolNotFoundError,
 } from "../../../lib/driver/errors.ts";
 import { KnownPools } from "../../../lib/driver/pools.ts";
-import { SqliteStore } from "../../../lib/driver/sqlite_store.ts";
+import { SqliteStore } from "../../../lib/driver/store/sqlite_store.ts";
 import type { AddressPool, Network, Owner } from "../../../lib/driver/types.ts";
 import { attempt } from "../../../lib/errors.ts";
 import {

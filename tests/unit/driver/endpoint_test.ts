@@ -28,8 +28,8 @@ import {
 } from "../../../lib/driver/errors.ts";
 import type { HeldAddress } from "../../../lib/driver/holders.ts";
 import { subnetsOf } from "../../../lib/driver/network.ts";
-import { CALLER, type Step } from "../../../lib/driver/plan.ts";
-import type { EndpointRecord } from "../../../lib/driver/records.ts";
+import { CALLER, type Step } from "../../../lib/driver/run/plan.ts";
+import type { EndpointRecord } from "../../../lib/driver/store/records.ts";
 import type { ConnectOptions, Network } from "../../../lib/driver/types.ts";
 import {
   AddressInUseError,

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { findEnterable } from "../../../lib/driver/enterable.ts";
+import { findEnterable } from "../../../lib/driver/sandbox/enterable.ts";
 import { IpCommandError } from "../../../lib/iproute2/errors.ts";
 
 /** What `stat` prints of names and processes, and of open files. */

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { AmbiguousIdError, NetworkNotFoundError } from "../../../lib/driver/errors.ts";
 import { findNetwork } from "../../../lib/driver/find.ts";
-import { SqliteStore } from "../../../lib/driver/sqlite_store.ts";
+import { SqliteStore } from "../../../lib/driver/store/sqlite_store.ts";
 import { network } from "../../kit/values.ts";
 
 /** The id that begins so. */

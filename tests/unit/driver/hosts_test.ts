@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { planHosts, renderHosts } from "../../../lib/driver/hosts_plan.ts";
-import { mountsOf } from "../../../lib/driver/remount.ts";
-import type { NamedEndpoint, Stated } from "../../../lib/driver/store.ts";
+import { planHosts, renderHosts } from "../../../lib/driver/sandbox/hosts_plan.ts";
+import { mountsOf } from "../../../lib/driver/sandbox/remount.ts";
+import type { NamedEndpoint, Stated } from "../../../lib/driver/store/store.ts";
 
 const HEAD = `# Written by ipvlan-kit; changes will be lost
 127.0.0.1 localhost

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { linkIndex } from "../../../lib/driver/endpoint.ts";
 import { doomedLinks, ownersOf } from "../../../lib/driver/links.ts";
-import type { EndpointRecord } from "../../../lib/driver/records.ts";
+import type { EndpointRecord } from "../../../lib/driver/store/records.ts";
 import type { Link } from "../../../lib/iproute2/link.ts";
 import "../../kit/seed.ts";
 import {

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { StoreError } from "../../../lib/driver/errors.ts";
-import { StateLock } from "../../../lib/driver/lock.ts";
+import { StateLock } from "../../../lib/driver/run/lock.ts";
 
 /** A path for a lock, in a folder that is removed after the test. */
 function lockPath(): Disposable & { path: string } {
@@ -173,7 +173,7 @@ Deno.test("a process that ends, in any way, releases its lock", async () => {
 
 /** A process that holds the exclusive lock on a file until it is killed. */
 async function holderProcess(path: string): Promise<Deno.ChildProcess> {
-  const module = new URL("../../../lib/driver/lock.ts", import.meta.url).href;
+  const module = new URL("../../../lib/driver/run/lock.ts", import.meta.url).href;
   const script = `import { StateLock } from ${JSON.stringify(module)};
     await new StateLock(${JSON.stringify(path)}).exclusive(async () => {
       console.log("have it");

@@ -1,8 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { SharedClaim } from "../../../lib/claims/types.ts";
 import { InvalidOptionError } from "../../../lib/driver/errors.ts";
-import { NamesFile } from "../../../lib/driver/names_file.ts";
-import { SqliteStore } from "../../../lib/driver/sqlite_store.ts";
+import { NamesFile } from "../../../lib/driver/shared/names_file.ts";
+import { SqliteStore } from "../../../lib/driver/store/sqlite_store.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
 
 /** A claim of some host. */

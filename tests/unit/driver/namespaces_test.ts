@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { Namespaces, rehearsed, watched } from "../../../lib/driver/namespaces.ts";
-import { CALLER } from "../../../lib/driver/plan.ts";
-import { Programs } from "../../../lib/driver/programs.ts";
+import { Namespaces, rehearsed, watched } from "../../../lib/driver/run/namespaces.ts";
+import { CALLER } from "../../../lib/driver/run/plan.ts";
+import { Programs } from "../../../lib/driver/run/programs.ts";
 import { FakeShell } from "../../kit/fake_ip.ts";
 
 /** What was run, without the lines that close each burst. */

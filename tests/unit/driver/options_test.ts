@@ -14,8 +14,8 @@ import {
 } from "../../../lib/driver/options.ts";
 import { familyOf } from "../../../lib/ipam/address.ts";
 import { toSettled } from "../../../lib/driver/settle.ts";
-import { SqliteStore } from "../../../lib/driver/sqlite_store.ts";
-import { withoutState } from "../../../lib/driver/store.ts";
+import { SqliteStore } from "../../../lib/driver/store/sqlite_store.ts";
+import { withoutState } from "../../../lib/driver/store/store.ts";
 import type { Network, NetworkSpec } from "../../../lib/driver/types.ts";
 import { networkDifferences } from "../../../lib/site/compare.ts";
 import { parseSite } from "../../../lib/site/desired.ts";

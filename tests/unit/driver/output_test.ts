@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { startInBackground } from "../../../lib/driver/background.ts";
+import { startInBackground } from "../../../lib/driver/sandbox/background.ts";
 import { StoreError } from "../../../lib/driver/errors.ts";
-import { KeptOutput, OUTPUT_LIMIT } from "../../../lib/driver/output.ts";
+import { KeptOutput, OUTPUT_LIMIT } from "../../../lib/driver/sandbox/output.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
 
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

@@ -8,7 +8,7 @@ import {
   type RunnerOf,
   runPlan,
   type Step,
-} from "../../../lib/driver/plan.ts";
+} from "../../../lib/driver/run/plan.ts";
 import {
   IpCommandError,
   NamespaceNotFoundError,

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { InvalidOptionError } from "../../../lib/driver/errors.ts";
-import { Processes } from "../../../lib/driver/processes.ts";
+import { Processes } from "../../../lib/driver/sandbox/processes.ts";
 import { IpCommandError, ProgramNotFoundError } from "../../../lib/iproute2/errors.ts";
 import { MissingRightsError } from "../../../lib/iproute2/kernel.ts";
 import { Shell } from "../../../lib/iproute2/shell.ts";

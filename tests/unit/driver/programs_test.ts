@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Programs } from "../../../lib/driver/programs.ts";
+import { Programs } from "../../../lib/driver/run/programs.ts";
 import { SessionClosedError } from "../../../lib/iproute2/errors.ts";
 import { Shell } from "../../../lib/iproute2/shell.ts";
 

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { findUnfinished } from "../../../lib/driver/recover.ts";
-import type { EndpointRecord, State } from "../../../lib/driver/records.ts";
-import type { Stated } from "../../../lib/driver/store.ts";
+import type { EndpointRecord, State } from "../../../lib/driver/store/records.ts";
+import type { Stated } from "../../../lib/driver/store/store.ts";
 import type { Network, Sandbox } from "../../../lib/driver/types.ts";
 import { endpointRecord, network, sandboxRecord } from "../../kit/values.ts";
 

@@ -4,7 +4,7 @@ import { endpointSteps, linkAddresses } from "../../../lib/driver/endpoint.ts";
 import { InvalidOptionError, SandboxParentError } from "../../../lib/driver/errors.ts";
 import { IN_SANDBOX } from "../../../lib/driver/names.ts";
 import { decideNetwork } from "../../../lib/driver/network.ts";
-import { runPlan } from "../../../lib/driver/plan.ts";
+import { runPlan } from "../../../lib/driver/run/plan.ts";
 import { endpointRepair, type SeenNamespace } from "../../../lib/driver/repair.ts";
 import { parentsPlan } from "../../../lib/driver/restore.ts";
 import { decideSandboxParent, isSecond } from "../../../lib/driver/sandbox_parent.ts";

@@ -4,7 +4,7 @@ import {
   settingsProblems,
   withHostname,
   withOwnHosts,
-} from "../../../lib/driver/settings.ts";
+} from "../../../lib/driver/sandbox/settings.ts";
 import type { SandboxSettings } from "../../../lib/driver/types.ts";
 
 const GOOD: SandboxSettings[] = [

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import type { SharedClaim } from "../../../lib/claims/types.ts";
-import { renderHosts } from "../../../lib/driver/hosts_plan.ts";
-import { nameOf, recordChange } from "../../../lib/driver/shared_names.ts";
-import { SqliteStore } from "../../../lib/driver/sqlite_store.ts";
+import { renderHosts } from "../../../lib/driver/sandbox/hosts_plan.ts";
+import { nameOf, recordChange } from "../../../lib/driver/shared/names.ts";
+import { SqliteStore } from "../../../lib/driver/store/sqlite_store.ts";
 
 /** A claim of another host. */
 function claim(address: string, names: string[], network = "lan"): SharedClaim {

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { settle } from "../../../lib/driver/settle.ts";
-import { settingsFor, takeOver } from "../../../lib/driver/shared_network.ts";
+import { settingsFor, takeOver } from "../../../lib/driver/shared/network.ts";
 import type { NetworkSpec } from "../../../lib/driver/types.ts";
 
 /** A network of another host, as etcd has it. */

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { AddressLog } from "../../../lib/driver/address_log.ts";
+import { AddressLog } from "../../../lib/driver/store/address_log.ts";
 import { StoreError } from "../../../lib/driver/errors.ts";
-import type { EndpointRecord } from "../../../lib/driver/records.ts";
-import { SqliteStore, stateFolder } from "../../../lib/driver/sqlite_store.ts";
+import type { EndpointRecord } from "../../../lib/driver/store/records.ts";
+import { SqliteStore, stateFolder } from "../../../lib/driver/store/sqlite_store.ts";
 import type { AddressPool, Network } from "../../../lib/driver/types.ts";
 import { IDENTITY, network } from "../../kit/values.ts";
 

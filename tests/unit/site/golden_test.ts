@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { parse } from "@std/yaml";
-import { settingsOf } from "../../../lib/driver/settings.ts";
+import { settingsOf } from "../../../lib/driver/sandbox/settings.ts";
 import type { SandboxSettings } from "../../../lib/driver/types.ts";
 import { IpvlanError } from "../../../lib/errors.ts";
 import type { Current } from "../../../lib/site/current.ts";

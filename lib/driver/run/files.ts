@@ -1,0 +1,102 @@
+/**
+ * Finding files: by `stat`, as Deno itself reads `/proc` only if it has every permission, or without.
+ *
+ * @module
+ */
+import { IpCommandError, ProgramNotFoundError } from "../../iproute2/errors.ts";
+import type { RunProgram } from "../../iproute2/shell.ts";
+
+/** A file that a path leads to. */
+export interface FoundFile {
+  /** The path. */
+  path: string;
+  /** The device that the file is on. */
+  dev: number;
+  /** Its number on the device (inode). */
+  ino: number;
+}
+
+const STAT = "stat -L -c '%n %d %i'";
+
+/** A file that is always there: the last one that `stat` is asked for. */
+const LAST = "/";
+
+/**
+ * Finds the files that paths lead to. Those that are gone, and those that the caller may not see, are
+ * left out.
+ *
+ * @param run Runs `stat`.
+ * @param paths Paths without blanks, or patterns of the shell: `/run/netns/*`.
+ * @throws {ProgramNotFoundError} There is no `stat`.
+ * @throws {IpCommandError} `stat` did not come to its end.
+ */
+export async function findFiles(run: RunProgram, ...paths: string[]): Promise<FoundFile[]> {
+  // `stat` has the exit status 1 also if it left out a file. So only the line of the last file says
+  // that it came to its end.
+  const { code, out, err } = await run([STAT, ...paths, LAST].join(" "), []);
+  if (code === 127) throw new ProgramNotFoundError("stat");
+  if (!out.at(-1)?.startsWith(`${LAST} `)) throw new IpCommandError("stat", err.at(-1) ?? "");
+  return out.slice(0, -1).flatMap(parseFile);
+}
+
+/**
+ * Finds the files that paths lead to, as {@linkcode findFiles} does. It takes no process if this one may
+ * look itself: it may look into `/proc` only if it has every permission.
+ *
+ * @param paths Paths without blanks; no patterns.
+ */
+export async function findKnownFiles(run: RunProgram, ...paths: string[]): Promise<FoundFile[]> {
+  try {
+    return paths.flatMap((path) => {
+      const file = statOf(path);
+      return file ? { path, dev: file.dev, ino: file.ino! } : [];
+    });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+    return await findFiles(run, ...paths);
+  }
+}
+
+/** Reads a file of `/proc` with one line. It takes no process if this one may read it. */
+export async function readKnown(run: RunProgram, path: string): Promise<string> {
+  try {
+    return Deno.readTextFileSync(path).trimEnd();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+    return (await run(`cat ${path}`, [])).out[0]!;
+  }
+}
+
+/**
+ * Prints the files that processes have open. `printf` is part of the shell, so the list may be longer
+ * than a command line. The braces keep the standard input of the whole from `xargs`.
+ */
+const OPEN_FILES = `{ printf '%s\\0' /proc/[0-9]*/fd/* | timeout 5 xargs -0 ${STAT}; }`;
+
+/**
+ * Finds the files that processes have open. If one of them is on a server that is gone, this takes 5
+ * seconds, and not all files are found.
+ */
+export async function findOpenFiles(run: RunProgram): Promise<FoundFile[]> {
+  return (await run(OPEN_FILES, [])).out.flatMap(parseFile);
+}
+
+function parseFile(line: string): FoundFile[] {
+  const [, path, dev, ino] = /^(\/.*) (\d+) (\d+)$/.exec(line) ?? [];
+  return path === undefined ? [] : [{ path, dev: Number(dev), ino: Number(ino) }];
+}
+
+/** The status of a file; `undefined` if it does not exist or may not be read. */
+export function statOf(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch (error) {
+    const { NotFound, NotADirectory, PermissionDenied } = Deno.errors;
+    const isMissing = [NotFound, NotADirectory, PermissionDenied]
+      .some((kind) => error instanceof kind);
+    // No file can have such a name.
+    const isNoName = path.includes("\0") || (error as { code?: string }).code === "ENAMETOOLONG";
+    if (isMissing || isNoName) return undefined;
+    throw error;
+  }
+}

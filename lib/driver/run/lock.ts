@@ -1,0 +1,167 @@
+import { dirname } from "node:path";
+import { orAbort } from "../../iproute2/abort.ts";
+import { StoreError } from "../errors.ts";
+import { holdersOf, sayIfLong, untilClosed, type WaitOptions } from "./wait.ts";
+
+/**
+ * A lock on a file (flock(2)). It works among processes and within one. The kernel keeps it, so it
+ * ends with the process that holds it, also if the process is killed.
+ */
+export class FileLock {
+  /** The file. */
+  readonly path: string;
+  /** Resolves when no exclusive call of this process holds the lock or waits for it. */
+  #last: Promise<void> = Promise.resolve();
+
+  /** Makes a lock on a file in an existing folder. */
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Locks the file; others may do so at the same time. Dispose of the result to unlock it. */
+  async shared(options: WaitOptions = {}): Promise<Disposable> {
+    return await this.#lock(false, options);
+  }
+
+  /** Locks the file for this call alone. Dispose of the result to unlock it. */
+  async exclusive(options: WaitOptions = {}): Promise<Disposable> {
+    // The calls of this process take turns, so that only one of them watches the file.
+    const before = this.#last;
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    this.#last = before.then(() => ended);
+    try {
+      await orAbort(before, options.signal);
+      const file = await this.#lock(true, options);
+      return {
+        [Symbol.dispose]: () => {
+          file[Symbol.dispose]();
+          end();
+        },
+      };
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+
+  /** Locks the file for this call alone if nobody has locked it; if somebody has, does not wait. */
+  tryExclusive(): Disposable | undefined {
+    const file = this.#open();
+    if (file.tryLockSync(true)) {
+      return {
+        [Symbol.dispose]: () => {
+          file.unlockSync();
+          file.close();
+        },
+      };
+    }
+    file.close();
+    return undefined;
+  }
+
+  /** Whether another call holds the lock exclusively. */
+  isTaken(): boolean {
+    using file = this.#open();
+    const isFree = file.tryLockSync(false);
+    if (isFree) file.unlockSync();
+    return !isFree;
+  }
+
+  async #lock(exclusive: boolean, options: WaitOptions): Promise<Disposable> {
+    const file = this.#open();
+    try {
+      await untilClosed(this.path, () => file.tryLockSync(exclusive), options);
+      return {
+        [Symbol.dispose]: () => {
+          // Unlocked first: those who wait look when the file is closed.
+          file.unlockSync();
+          file.close();
+        },
+      };
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  /** Opens the file, or makes it. @throws {StoreError} It cannot be used: it is a folder, … */
+  #open(): Deno.FsFile {
+    try {
+      return Deno.openSync(this.path, { read: true, write: true, create: true, mode: 0o600 });
+    } catch (error) {
+      throw new StoreError(dirname(this.path), (error as Error).message, { cause: error });
+    }
+  }
+}
+
+/** Calls of this process that hold the shared lock together. */
+interface Holders {
+  calls: number;
+  /** The lock that they share. */
+  lock: Promise<Disposable>;
+  /** Gives up the lock if it has not been got yet. */
+  giveUp: AbortController;
+}
+
+/**
+ * The lock on a state folder, shared or exclusive, among processes and within one. While a call
+ * holds the exclusive lock, no other call runs. So it knows that a crash left whatever is half made
+ * or half removed on record.
+ *
+ * Who waits for the exclusive lock holds a second one meanwhile, the gate. Later calls wait at the
+ * gate, so it waits only for the calls that run already.
+ */
+export class StateLock {
+  #lock: FileLock | undefined;
+  #gate: FileLock | undefined;
+  /** The calls that hold the shared lock. */
+  #holders: Holders | undefined;
+
+  /**
+   * Makes a lock on a file in an existing folder, and on another one beside it for the gate. Without
+   * a file, the lock never blocks.
+   */
+  constructor(path?: string) {
+    this.#lock = path === undefined ? undefined : new FileLock(path);
+    this.#gate = path === undefined ? undefined : new FileLock(`${path}.gate`);
+  }
+
+  /** Runs a function with the shared lock. */
+  async shared<T>(run: () => Promise<T>, options: WaitOptions = {}): Promise<T> {
+    // Calls that come while one waits for the exclusive lock do not join those that run.
+    const holders = this.#holders && !this.#gate?.isTaken()
+      ? this.#holders
+      : this.#holders = this.#newHolders(options);
+    holders.calls++;
+    try {
+      await orAbort(holders.lock, options.signal);
+      return await run();
+    } finally {
+      if (--holders.calls === 0) {
+        if (this.#holders === holders) this.#holders = undefined;
+        holders.giveUp.abort();
+        await holders.lock.then((lock) => lock[Symbol.dispose](), () => {});
+      }
+    }
+  }
+
+  /** Runs a function with the exclusive lock. */
+  async exclusive<T>(run: () => Promise<T>, options: WaitOptions = {}): Promise<T> {
+    using _lock = await this.#acquire("exclusive", options);
+    return await run();
+  }
+
+  #newHolders({ waiting }: WaitOptions): Holders {
+    const giveUp = new AbortController();
+    const lock = this.#acquire("shared", { signal: giveUp.signal, waiting });
+    return { calls: 0, lock, giveUp };
+  }
+
+  async #acquire(kind: "shared" | "exclusive", options: WaitOptions): Promise<Disposable> {
+    const [lock, gate] = [this.#lock, this.#gate];
+    if (!lock || !gate) return { [Symbol.dispose]: () => {} };
+    using _notice = sayIfLong(options.waiting, () => `Waiting for ${holdersOf(lock.path)}`);
+    using _gate = await gate[kind](options);
+    return await lock[kind](options);
+  }
+}

@@ -1,0 +1,237 @@
+import { batchArgs, commandOf } from "../../iproute2/batch.ts";
+import { NamespaceNotFoundError } from "../../iproute2/errors.ts";
+import { Ip } from "../../iproute2/ip.ts";
+import { ProcessPerBurst } from "../../iproute2/process_per_burst.ts";
+import { type Runner, Session } from "../../iproute2/session.ts";
+import { type Ending, type RunProgram, Shell } from "../../iproute2/shell.ts";
+import { fromNetnsFolder } from "../../iproute2/words.ts";
+import { isOwned } from "../names.ts";
+import { CALLER, type RunnerOf, runPlan, type Step, type WhenHeld } from "./plan.ts";
+import { Programs } from "./programs.ts";
+import type { WaitOptions } from "./wait.ts";
+
+/**
+ * Wraps the runner of a namespace. The namespace of this process is `undefined`. The runner sets
+ * the given settings of links to 1 before its first line.
+ */
+export type WrapRunner = (
+  runner: Runner,
+  netns: string | undefined,
+  switches: readonly string[],
+) => Runner;
+
+/** Reports each line that changes something, before it runs. */
+export function watched(report: (command: string) => void): WrapRunner {
+  return (runner, netns, switches) => {
+    reportSettings(report, netns, switches);
+    return {
+      change: (line) => {
+        report(commandOf({ program: "ip", netns }, line));
+        return runner.change(line);
+      },
+      query: (line) => runner.query(line),
+    };
+  };
+}
+
+/** Reports the commands that have the effect of switching settings on. */
+function reportSettings(
+  report: (command: string) => void,
+  netns: string | undefined,
+  switches: readonly string[],
+): void {
+  const enter = netns === undefined ? "" : `ip netns exec ${netns} `;
+  for (const path of switches) report(`${enter}sysctl -w ${path}=1`);
+}
+
+/**
+ * Reports each line that changes something, and does not run it. Queries run. In a namespace that
+ * does not exist, as the line that makes it did not run, they find nothing.
+ */
+export function rehearsed(report: (command: string) => void): WrapRunner {
+  return (runner, netns, switches) => {
+    reportSettings(report, netns, switches);
+    return {
+      change: (line) => Promise.resolve(report(commandOf({ program: "ip", netns }, line))),
+      query: async (line) => {
+        try {
+          return await runner.query(line);
+        } catch (error) {
+          if (!(error instanceof NamespaceNotFoundError)) throw error;
+          return [];
+        }
+      },
+    };
+  };
+}
+
+/** The file descriptor of the lock file in each `ip` of a driver: see {@linkcode Namespaces}. */
+export const LOCK_FD = 9;
+
+/** How a {@linkcode Namespaces} is made. */
+export interface NamespacesOptions extends WaitOptions {
+  /** The namespace that is the host; by default that of this process. */
+  host?: string;
+  /**
+   * The lock file, which each `ip` has open. It is made if it does not exist; its folder is not.
+   */
+  lock?: string;
+  /** What runs the programs. By default, programs of its own. */
+  programs?: Programs;
+  /** Wraps the runner of each namespace. */
+  wrap?: WrapRunner;
+  /**
+   * Answers queries in the host's namespace.
+   *
+   * @default {undefined} A process for each burst does.
+   */
+  kept?: Runner;
+  /**
+   * Gives the file of the namespace of an engine's sandbox; `undefined` if the engine has not said
+   * which one it is. Until then its links are in the host's namespace.
+   */
+  pathOf?: (sandbox: string) => string | undefined;
+  /**
+   * Whether lines run although the signal is aborted: see {@linkcode Namespaces.unstoppable}.
+   *
+   * @default {false}
+   */
+  unstoppable?: boolean;
+}
+
+/** Makes what runs a driver's programs. @param lock The lock file. */
+export function programsWith(lock: string | undefined): Programs {
+  return new Programs(() => new Shell({ args: lock === undefined ? [] : [lock] }));
+}
+
+/**
+ * Runs lines in a driver's namespaces: the host's, the caller's (this process), and those of its
+ * sandboxes. Lines for one namespace that calls ask for at the same time are one burst.
+ *
+ * Each `ip` has the lock file open from before its first line until it ends. When a driver is
+ * killed, the kernel frees the driver's locks, but the `ip` that it started runs its remaining
+ * lines. So the next driver waits until no process has the lock file open (`Processes.idle`) before
+ * it removes what was left half done. Deno passes no open file to a program that it starts (it
+ * opens all with O_CLOEXEC), so a shell opens this one: `9<>FILE`.
+ */
+export class Namespaces {
+  readonly #options: NamespacesOptions;
+  readonly #programs: Programs;
+  #unstoppable: Namespaces | undefined;
+  /** The host's and the caller's `ip`, which all calls share. */
+  #shared = new Map<string | undefined, Ip>();
+
+  /** Starts nothing yet. */
+  constructor(options: NamespacesOptions = {}) {
+    this.#programs = options.programs ?? programsWith(options.lock);
+    this.#options = { ...options, programs: this.#programs };
+  }
+
+  /**
+   * The same namespaces for what must come to its end once it has begun. The signal stops none of
+   * its lines, but kills an `ip` that does not end.
+   */
+  get unstoppable(): Namespaces {
+    if (this.#options.unstoppable) return this;
+    return this.#unstoppable ??= new Namespaces({ ...this.#options, unstoppable: true });
+  }
+
+  /** `ip` in the host's namespace. */
+  host(): Ip {
+    return this.#share(this.#options.host);
+  }
+
+  /** `ip` in the host's namespace for queries of which the first is a full `link show`. */
+  hostLook(): Ip {
+    const { kept } = this.#options;
+    return kept ? new Ip(kept) : this.host();
+  }
+
+  /** `ip` in the namespace of this process. It is the host's if no host was named. */
+  caller(): Ip {
+    return this.#share(undefined);
+  }
+
+  /**
+   * `ip` in a namespace, such as a sandbox's, that no other call shares; in the host's namespace, it may
+   * be shared.
+   *
+   * @param netns Its name, a path as `ip -n` takes it, or the name of an engine's sandbox; `undefined`
+   * for that of this process.
+   * @param force Whether it continues after a line that failed.
+   * @param switches Settings of links that are set to 1 before the first line.
+   */
+  inside(netns: string | undefined, force = false, switches: readonly string[] = []): Ip {
+    if (netns === undefined || !isOwned(netns)) return this.#make(netns, force, switches);
+    const path = this.#options.pathOf?.(netns);
+    if (path !== undefined) return this.#make(fromNetnsFolder(path), force, switches);
+    // What continues after a line that failed may run together with the lines of other calls.
+    const canShare = force && switches.length === 0;
+    return canShare ? this.host() : this.#make(this.#options.host, force, switches);
+  }
+
+  /** The name of the host's namespace; `undefined` if it is that of this process. */
+  get hostName(): string | undefined {
+    return this.#options.host;
+  }
+
+  /**
+   * Runs a plan and then a function, all or nothing: {@linkcode runPlan}. A signal that comes before
+   * the function runs undoes the plan.
+   */
+  async apply(
+    steps: readonly Step[],
+    finish?: () => void | Promise<void>,
+    whenHeld?: WhenHeld,
+  ): Promise<void> {
+    const { signal, unstoppable } = this.#options;
+    const runnerOf: RunnerOf = (place, undoing, switches) => {
+      const namespaces = undoing ? this.unstoppable : this;
+      if (place === CALLER) return namespaces.caller().session;
+      if (place === undefined) return namespaces.host().session;
+      return namespaces.inside(place, undoing, switches).session;
+    };
+    const unlessStopped = async () => {
+      if (!unstoppable) signal?.throwIfAborted();
+      await finish?.();
+    };
+    await runPlan(steps, runnerOf, unlessStopped, whenHeld);
+  }
+
+  /** Runs a program without the lock file, in a dry run too: see {@linkcode RunProgram}. */
+  readonly run: RunProgram = (command, input) => this.#run(command, input, command);
+
+  /**
+   * Runs `ip` with the lock file open. The shell first opens the file, and then checks that this
+   * driver still runs (`kill -0`). So if no process has the file open, no `ip` of a killed driver
+   * will start.
+   */
+  #runLocked(command: string, input: readonly string[], shown: string): Promise<Ending> {
+    const locked = this.#options.lock === undefined
+      ? command
+      : `{ kill -0 $PPID || exit; ${command}; } ${LOCK_FD}<>"$1"`;
+    return this.#run(locked, input, shown);
+  }
+
+  #run(command: string, input: readonly string[], shown: string): Promise<Ending> {
+    const { signal, waiting, unstoppable = false } = this.#options;
+    return this.#programs.run(command, input, { shown, signal, waiting, unstoppable });
+  }
+
+  #share(netns: string | undefined): Ip {
+    // The lines of several calls run together. If a line of one call fails, the others must still
+    // run.
+    const shared = this.#shared.get(netns) ?? this.#make(netns, true);
+    this.#shared.set(netns, shared);
+    return shared;
+  }
+
+  #make(netns: string | undefined, force: boolean, switches: readonly string[] = []): Ip {
+    const { wrap = (runner) => runner } = this.#options;
+    const program = { program: "ip", netns, force } as const;
+    const shown = ["ip", ...batchArgs(program)].join(" ");
+    const run: RunProgram = (command, input) => this.#runLocked(command, input, shown);
+    const transport = new ProcessPerBurst(program, run, switches);
+    return new Ip(wrap(new Session(transport), netns, switches));
+  }
+}

@@ -1,0 +1,200 @@
+import type { IpvlanError } from "../../errors.ts";
+import {
+  IpCommandError,
+  NamespaceNotFoundError,
+  SessionClosedError,
+} from "../../iproute2/errors.ts";
+import { explainRights } from "../../iproute2/kernel.ts";
+import type { Runner } from "../../iproute2/session.ts";
+import { NotUndoneError } from "../errors.ts";
+
+/**
+ * The namespace of this process. Sandboxes' namespaces are made and deleted here, not in the
+ * host's: `ip -n HOST` has mounts of its own, so no other process would see a name that it mounts
+ * in `/run/netns`.
+ */
+export const CALLER: unique symbol = Symbol("caller");
+
+/** Where a line acts: a sandbox's namespace, by name; the host's (`undefined`); or the caller's. */
+export type Place = string | undefined | typeof CALLER;
+
+/** One `ip` line, and where it acts. */
+export interface Line {
+  /**
+   * Where it acts.
+   *
+   * @default {undefined} In the host's namespace.
+   */
+  netns?: Place;
+  /** The line, without `ip` before it. */
+  line: string;
+}
+
+/** One `ip` line of a plan. */
+export interface Step extends Line {
+  /** The line that undoes it. */
+  undo?: Line;
+  /**
+   * Settings of links in the place, by their names before the burst that has this line
+   * ({@linkcode linkSwitch}). They are set to 1 before that burst.
+   *
+   * @default {undefined} No setting is changed.
+   */
+  switches?: readonly string[];
+  /**
+   * Whether a new burst begins with it, as a line before it makes the link of its `switches`.
+   *
+   * @default {undefined} It may run in one burst with the lines before it.
+   */
+  begins?: true;
+  /**
+   * The address that it gives a link.
+   *
+   * @default {undefined} It gives none.
+   */
+  gives?: string;
+  /**
+   * Explains what it means if the line is refused, or returns the error itself.
+   *
+   * @default {explainRights}
+   */
+  explain?: (error: IpCommandError) => IpvlanError;
+}
+
+/**
+ * Gives the runner for a place. Outside of an undo, the runner for a sandbox must stop at the first
+ * line that fails, as the lines after it would act on another link. The runner switches the
+ * given settings on before its first line.
+ */
+export type RunnerOf = (
+  netns: Place,
+  undoing: boolean,
+  switches: readonly string[],
+) => Runner;
+
+/**
+ * Called when another link has held an address for a second. It throws if it is no use to wait until
+ * the link is gone.
+ */
+export type WhenHeld = (address: string) => Promise<void>;
+
+/**
+ * Runs a plan, all or nothing. Neighbouring steps in one place run together. If a step fails, all
+ * steps that were done are undone, the last first, and what the failure means is thrown.
+ *
+ * @param finish Runs after the lines. If it fails, the lines are undone as well.
+ * @throws {NotUndoneError} A step failed, and some of what was done could not be undone.
+ */
+export async function runPlan(
+  steps: readonly Step[],
+  runnerOf: RunnerOf,
+  finish?: () => void | Promise<void>,
+  whenHeld?: WhenHeld,
+): Promise<void> {
+  const done: Step[] = [];
+  try {
+    for (const burst of bursts(steps)) await runBurst(burst, runnerOf, done, whenHeld);
+    await finish?.();
+  } catch (failure) {
+    const obstacle = await undo(done, runnerOf);
+    throw obstacle ? new NotUndoneError(failure, obstacle.reason) : failure;
+  }
+}
+
+async function runBurst(
+  burst: Step[],
+  runnerOf: RunnerOf,
+  done: Step[],
+  whenHeld: WhenHeld | undefined,
+): Promise<void> {
+  const start = performance.now();
+  let askedFor: Step | undefined;
+  let rest = burst;
+  for (;;) {
+    const switches = rest.flatMap(({ switches }) => switches ?? []);
+    const runner = runnerOf(rest[0]!.netns, false, switches);
+    const results = await Promise.allSettled(rest.map(({ line }) => runner.change(line)));
+    for (const [index, result] of results.entries()) {
+      // If the process ended, the line may have run or not. Undo it in either case.
+      if (result.status === "fulfilled" || result.reason instanceof SessionClosedError) {
+        done.push(rest[index]!);
+      }
+    }
+    const failure = results.find((result) => result.status === "rejected");
+    if (!failure) return;
+    const { reason } = failure;
+    const first = results.indexOf(failure);
+    const waited = performance.now() - start;
+    if (!isHeld(reason) || waited > TIMEOUT) throw meaningOf(rest[first]!, reason);
+    rest = rest.slice(first);
+    const [step] = rest;
+    if (step?.gives !== undefined && step !== askedFor && waited > PATIENCE) {
+      askedFor = step;
+      await whenHeld?.(step.gives);
+    }
+    await new Promise((resolve) => setTimeout(resolve, INTERVAL));
+  }
+}
+
+/** What the failure of a step means. */
+function meaningOf({ explain = explainRights }: Step, reason: unknown): unknown {
+  return reason instanceof IpCommandError ? explain(reason) : reason;
+}
+
+/**
+ * How long to retry a line whose address is held, how long until somebody looks for the holder, and
+ * how often to retry, in milliseconds.
+ */
+const [TIMEOUT, PATIENCE, INTERVAL] = [5000, 1000, 20];
+
+/**
+ * Whether a line failed because another ipvlan link has its address. The record says that none of
+ * ours has it. But the kernel removes the links of a deleted namespace later (`cleanup_net` in
+ * `net/core/net_namespace.c`), without a notice. Only lines in a sandbox give addresses, and there
+ * the lines after a failed one were not run, so they can be retried together.
+ */
+function isHeld(reason: unknown): boolean {
+  return reason instanceof IpCommandError && reason.errno === "EADDRINUSE";
+}
+
+/** Undoes steps, the last first. Goes on after a failure, and resolves to the first one. */
+async function undo(done: Step[], runnerOf: RunnerOf): Promise<PromiseRejectedResult | undefined> {
+  const lines = done.toReversed().map((step) => step.undo).filter((line) => line !== undefined);
+  const results: PromiseSettledResult<void>[] = [];
+  for (const burst of bursts(lines)) {
+    const runner = runnerOf(burst[0]!.netns, true, []);
+    results.push(...await Promise.allSettled(burst.map(({ line }) => runner.change(line))));
+  }
+  return results.find((result): result is PromiseRejectedResult =>
+    result.status === "rejected" && !isGone(result.reason)
+  );
+}
+
+/**
+ * Whether a line failed because what it should remove does not exist. Of a route, the kernel says that
+ * there is no such process (ESRCH).
+ */
+export function isGone(reason: unknown): boolean {
+  return reason instanceof NamespaceNotFoundError ||
+    reason instanceof IpCommandError && ["ENODEV", "ENOENT", "ESRCH"].includes(reason.errno);
+}
+
+/**
+ * Sorts the steps that make sandboxes and connect them by place, so that they take the fewest
+ * processes: first the caller's, which make namespaces, then the host's, then the sandboxes'.
+ */
+export function byPlace(steps: readonly Step[]): Step[] {
+  const rank = ({ netns }: Step) => netns === CALLER ? 0 : netns === undefined ? 1 : 2;
+  return steps.toSorted((one, other) => rank(one) - rank(other));
+}
+
+/** Puts neighbouring lines in one place together. */
+function bursts<T extends Line & Pick<Step, "begins">>(lines: readonly T[]): T[][] {
+  const result: T[][] = [];
+  for (const line of lines) {
+    const last = result.at(-1);
+    if (last && last[0]!.netns === line.netns && !line.begins) last.push(line);
+    else result.push([line]);
+  }
+  return result;
+}

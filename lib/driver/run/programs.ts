@@ -1,0 +1,92 @@
+import { orAbort } from "../../iproute2/abort.ts";
+import type { Ending, ProgramRunner } from "../../iproute2/shell.ts";
+import { sayIfLong, type WaitOptions } from "./wait.ts";
+
+/** How to run a program of {@linkcode Programs}. */
+export interface ProgramOptions extends WaitOptions {
+  /** The command as users know it. */
+  shown: string;
+  /** Whether the program is started although the signal is aborted. */
+  unstoppable: boolean;
+}
+
+/**
+ * How long a program may take, in milliseconds, and how much longer for each of its lines. The
+ * slowest lines delete links: each takes the kernel up to 30 ms (`synchronize_net`).
+ */
+const [PATIENCE, PATIENCE_PER_LINE] = [500, 50];
+
+/** Runs programs one after another, by a shell that is started when it is needed. */
+export class Programs implements AsyncDisposable {
+  #start: () => ProgramRunner;
+  #shell: ProgramRunner | undefined;
+  /** Resolves when all programs asked for so far have ended. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** @param start Starts the shell. */
+  constructor(start: () => ProgramRunner) {
+    this.#start = start;
+  }
+
+  /**
+   * Runs a program when those before it have ended. If the signal is aborted, the program that runs
+   * is killed, unless it ends soon. It is not known then which of its lines took effect.
+   *
+   * @throws {SessionClosedError} The program was killed.
+   * @throws The signal's reason, if the program was not started.
+   */
+  run(command: string, input: readonly string[], options: ProgramOptions): Promise<Ending> {
+    const turn = this.#last;
+    const ending = this.#inTurn(turn, command, input, options);
+    this.#last = Promise.allSettled([turn, ending]);
+    return ending;
+  }
+
+  /** Ends the shell when it has run everything. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#last;
+    await this.#shell?.[Symbol.asyncDispose]();
+  }
+
+  async #inTurn(
+    turn: Promise<unknown>,
+    command: string,
+    input: readonly string[],
+    { shown, signal, unstoppable, waiting }: ProgramOptions,
+  ): Promise<Ending> {
+    await (unstoppable ? turn : orAbort(turn, signal));
+    if (!unstoppable) signal?.throwIfAborted();
+    if (this.#shell?.ended ?? true) this.#shell = this.#start();
+    const shell = this.#shell!;
+    const patience = PATIENCE + PATIENCE_PER_LINE * input.length;
+    using _notice = sayIfLong(waiting, () => `Waiting for "${shown}"`, patience);
+    using _limit = afterAbort(
+      signal,
+      patience,
+      () => shell.kill(`"${shown}" did not end, and was killed`),
+    );
+    return await shell.run(command, input);
+  }
+}
+
+/** Calls a function some time after the signal is aborted, unless it is disposed of before. */
+function afterAbort(signal: AbortSignal | undefined, ms: number, call: () => void): Disposable {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const start = () => timer = setTimeout(call, ms);
+  if (signal?.aborted) start();
+  else signal?.addEventListener("abort", start, { once: true });
+  return {
+    [Symbol.dispose]: () => {
+      signal?.removeEventListener("abort", start);
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** A signal that is aborted some time after another one, with the same reason. */
+export function lateSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
+  if (!signal) return undefined;
+  const late = new AbortController();
+  afterAbort(signal, PATIENCE, () => late.abort(signal.reason));
+  return late.signal;
+}

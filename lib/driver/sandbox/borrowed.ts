@@ -1,0 +1,104 @@
+import { attempt } from "../../errors.ts";
+import type { RunProgram } from "../../iproute2/shell.ts";
+import { netnsPath } from "../../iproute2/words.ts";
+import { InvalidOptionError } from "../errors.ts";
+import { findKnownFiles, type FoundFile, readKnown, statOf } from "../run/files.ts";
+import type { Sandbox } from "../types.ts";
+
+/** Where `ip -n` looks for namespaces. */
+const FOLDER = "/run/netns";
+
+/** The file with a number that each start of the machine has anew (random(4)). */
+const BOOT_ID = "/proc/sys/kernel/random/boot_id";
+
+/** The file of this process's namespace. */
+const OWN = "/proc/self/ns/net";
+
+/**
+ * Finds the network namespaces of engines. They have no name of ours: a file leads to each of them.
+ * When the engine ends, the file is gone, or it leads to another namespace later, such as that of
+ * another process with the same id. So a namespace that is borrowed is on record with an identity.
+ */
+export class BorrowedNamespaces {
+  #run: RunProgram;
+  #host: string | undefined;
+
+  /**
+   * Makes the finder.
+   *
+   * @param run Runs `stat`, `cat` and `mkdir`, as Deno itself reads `/proc` only if it has every permission.
+   * @param host The name of the host's namespace; `undefined` if it is that of this process.
+   */
+  constructor(run: RunProgram, host: string | undefined) {
+    this.#run = run;
+    this.#host = host;
+  }
+
+  /**
+   * Checks that a sandbox may be made of a namespace.
+   *
+   * @param path Its file.
+   * @returns Its identity.
+   * @throws {InvalidOptionError} The file does not exist, it is no network namespace, or it is that of
+   * the host.
+   */
+  async identify(path: string): Promise<string> {
+    const refused = (rule: string) => new InvalidOptionError("namespace", path, rule);
+    const checked = attempt(() => netnsPath(path));
+    if (!checked.ok) throw checked.problems[0]!;
+    const { own, host, found } = await this.#find([path]);
+    const file = found.get(path);
+    if (!file) throw refused("there is no such file, or it cannot be read");
+    // All namespaces are files of one file system (nsfs), and no others are.
+    if (file.dev !== own.dev) throw refused("it is not a namespace");
+    if (file.ino === host.ino) throw refused("it is that of the host itself");
+    // `ip -n` goes from this folder to the file. It exists only once `ip netns add` has run.
+    if (!statOf(FOLDER)) await this.#run(`mkdir -p ${FOLDER}`, []);
+    return await this.#identityOf(file);
+  }
+
+  /** Whether a file leads to the host's namespace. */
+  async isHost(path: string): Promise<boolean> {
+    const { host, found } = await this.#find([path]);
+    const file = found.get(path);
+    return file?.dev === host.dev && file.ino === host.ino;
+  }
+
+  /**
+   * Of sandboxes with borrowed namespaces, the names of those whose namespaces are there. A sandbox
+   * whose engine has told the path before it made the namespace has no identity on record: then any
+   * namespace at the path counts.
+   */
+  async present(sandboxes: readonly Sandbox[]): Promise<Set<string>> {
+    const paths = new Set(sandboxes.flatMap(({ path }) => path ?? []));
+    if (paths.size === 0) return new Set();
+    const { own, found } = await this.#find([...paths]);
+    const identities = new Map<string | undefined, string>();
+    for (const file of found.values()) {
+      if (file.dev === own.dev) identities.set(file.path, await this.#identityOf(file));
+    }
+    return new Set(
+      sandboxes.filter(({ path, namespaceId }) => {
+        const identity = identities.get(path);
+        return identity !== undefined && (namespaceId ?? identity) === identity;
+      }).map(({ name }) => name),
+    );
+  }
+
+  /** Finds the files that lead to namespaces, and those of this process's and the host's. */
+  async #find(paths: readonly string[]): Promise<{
+    own: FoundFile;
+    host: FoundFile;
+    found: ReadonlyMap<string, FoundFile>;
+  }> {
+    const host = this.#host === undefined ? OWN : `${FOLDER}/${this.#host}`;
+    const files = await findKnownFiles(this.#run, OWN, host, ...paths);
+    const found = new Map(files.map((file) => [file.path, file]));
+    return { own: found.get(OWN)!, host: found.get(host)!, found };
+  }
+
+  /** The kernel numbers namespaces anew after each start of the machine. */
+  async #identityOf({ ino }: FoundFile): Promise<string> {
+    return `${await readKnown(this.#run, BOOT_ID)} ${ino}`;
+  }
+}

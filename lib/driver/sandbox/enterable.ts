@@ -1,0 +1,80 @@
+import { attempt } from "../../errors.ts";
+import type { RunProgram } from "../../iproute2/shell.ts";
+import { fromNetnsFolder, netnsName } from "../../iproute2/words.ts";
+import { findFiles, findOpenFiles, type FoundFile } from "../run/files.ts";
+
+/** A network namespace that a program can enter. */
+export interface EnterableNamespace {
+  /** A name or a path, as `ip -n` takes it; `undefined` for the namespace of this process. */
+  netns: string | undefined;
+  /** Whether it is the host's. */
+  isHost: boolean;
+  /** What to say of a link in it: `in the namespace "web"`. */
+  where: string;
+  /** Its names. */
+  names: string[];
+}
+
+/** What is known of the host's namespace. */
+export const HOST = { isHost: true, where: "of the host" } as const;
+
+/** The file of the namespace of the process that looks. */
+const OWN = "/proc/self/ns/net";
+
+/**
+ * Finds the network namespaces of this machine: those that have a name, that a process is in, or that
+ * a process keeps open. It does not find one that only a mount elsewhere or a socket keeps.
+ *
+ * @param run Runs `stat`.
+ * @param host The name of the host's namespace; `undefined` if it is that of this process.
+ * @throws {ProgramNotFoundError} There is no `stat`.
+ * @throws {IpCommandError} `stat` did not come to its end.
+ */
+export async function findEnterable(
+  run: RunProgram,
+  host: string | undefined,
+): Promise<EnterableNamespace[]> {
+  const files = await findFiles(run, OWN, "/run/netns/*", "/proc/[0-9]*/ns/net");
+  return enterableOf([...files, ...await findOpenFiles(run)], host);
+}
+
+/** The namespaces among files, each once, by the first file that leads into it. */
+function enterableOf(
+  files: readonly FoundFile[],
+  host: string | undefined,
+): EnterableNamespace[] {
+  // All namespaces are files of one file system (nsfs). Of those, some are not of the network.
+  const own = files.find(({ path }) => path === OWN);
+  const namespaces = new Map<number, EnterableNamespace>();
+  for (const { path, dev, ino } of files) {
+    const namespace = dev === own?.dev ? namespaceAt(path, host) : undefined;
+    const known = namespaces.get(ino);
+    known?.names.push(...namespace?.names ?? []);
+    if (namespace && !known) namespaces.set(ino, namespace);
+  }
+  return [...namespaces.values()];
+}
+
+function namespaceAt(path: string, host: string | undefined): EnterableNamespace | undefined {
+  const named = /^\/run\/netns\/([^/]+)$/.exec(path)?.[1];
+  if (named !== undefined) {
+    if (!attempt(() => netnsName(named)).ok) return undefined;
+    if (named === host) return { netns: named, ...HOST, names: [named] };
+    return { netns: named, isHost: false, where: `in the namespace "${named}"`, names: [named] };
+  }
+  if (path === OWN) {
+    if (host === undefined) return { netns: undefined, ...HOST, names: [] };
+    return {
+      netns: undefined,
+      isHost: false,
+      where: "in the namespace of this process",
+      names: [],
+    };
+  }
+  const [, pid, file] = /^\/proc\/(\d+)\/(ns\/net|fd\/\d+)$/.exec(path) ?? [];
+  if (pid === undefined) return undefined;
+  const where = file === "ns/net"
+    ? `in the namespace of process ${pid}`
+    : `in a namespace that process ${pid} keeps open`;
+  return { netns: fromNetnsFolder(path), isHost: false, where, names: [] };
+}

@@ -1,0 +1,182 @@
+import { prefixOf } from "../../claims/access.ts";
+import { orAbort } from "../../iproute2/abort.ts";
+import type { RunProgram } from "../../iproute2/shell.ts";
+import { ownClaimNames } from "../shared/claim_users.ts";
+import { HostsFileError } from "../errors.ts";
+import { countSandboxes, linkHosts, removeHosts, removeShared, writeShared } from "./hosts_file.ts";
+import { planHosts, type RemoteName, type StaleHosts } from "./hosts_plan.ts";
+import { FileLock } from "../run/lock.ts";
+import type { Programs } from "../run/programs.ts";
+import { type MovedHosts, remountHosts } from "./remount.ts";
+import type { Store } from "../store/store.ts";
+import type { WaitOptions } from "../run/wait.ts";
+
+/** The file that `ip netns exec NAME` mounts a sandbox's file over. */
+const HOSTS = "/etc/hosts";
+
+/** Says that names will not work on this machine, if that is so. */
+export function noticeHosts(): string[] {
+  // Without the permission to read the file, do not ask the user for it: this is only a notice.
+  const { state } = Deno.permissions.querySync({ name: "read", path: HOSTS });
+  if (state !== "granted") return [];
+  try {
+    Deno.statSync(HOSTS);
+    return [];
+  } catch {
+    return [
+      `There is no ${HOSTS}, so sandboxes do not find each other by name: touch ${HOSTS}`,
+    ];
+  }
+}
+
+/** A refresh that several calls wait for. */
+interface NextRefresh {
+  calls: number;
+  done: Promise<Failures>;
+  /** Ends the wait for the lock when no call waits any more. */
+  giveUp: AbortController;
+}
+
+/** Keeps the hosts files of a driver's sandboxes in sync with its store. */
+export class HostsFiles {
+  #store: Store;
+  #lock: FileLock | undefined;
+  #programs: Programs;
+  /** Whose files may be stale: those of all sandboxes on these networks, and of these sandboxes. */
+  #stale = { networks: new Set<string>(), sandboxes: new Set<string>() };
+  /** The refresh that runs. */
+  #running: Promise<Failures> = Promise.resolve(new Map());
+  /** The refresh that starts when that one has ended. */
+  #next: NextRefresh | undefined;
+
+  /**
+   * Makes the hosts files of a store.
+   *
+   * @param programs Runs programs.
+   * @param lock The lock file, for one writer at a time. Without it, nothing is written.
+   */
+  constructor(store: Store, programs: Programs, lock?: string) {
+    this.#store = store;
+    this.#programs = programs;
+    this.#lock = lock === undefined ? undefined : new FileLock(lock);
+  }
+
+  /**
+   * Writes the files of the sandboxes on the given networks (by id), and of the given sandboxes,
+   * from the store. A sandbox that is not on record, or is being removed, gets no file.
+   *
+   * Calls during a refresh share the next one. If not, a hundred endpoints made at once would write
+   * every file a hundred times.
+   *
+   * @returns The files that could not be written or removed, also of sandboxes that other calls have
+   * asked for. The next refresh tries them again.
+   */
+  async refresh(
+    networks: Iterable<string>,
+    sandboxes: Iterable<string> = [],
+    { signal, waiting }: WaitOptions = {},
+  ): Promise<Failures> {
+    for (const network of networks) this.#stale.networks.add(network);
+    for (const sandbox of sandboxes) this.#stale.sandboxes.add(sandbox);
+    const next = this.#next ??= this.#makeNext(waiting);
+    next.calls++;
+    try {
+      return await orAbort(next.done, signal);
+    } finally {
+      if (--next.calls === 0) next.giveUp.abort();
+    }
+  }
+
+  #makeNext(waiting: WaitOptions["waiting"]): NextRefresh {
+    const giveUp = new AbortController();
+    const refresh = async () => {
+      if (!this.#lock) return new Map();
+      // Locked from reading the store to writing, so that no other process writes older lines last.
+      using _lock = await this.#lock.exclusive({ signal: giveUp.signal, waiting });
+      return await this.#write({ signal: giveUp.signal, waiting });
+    };
+    const done = this.#running.catch(() => {}).then(() => {
+      this.#next = undefined;
+      return this.#running = refresh();
+    });
+    return { calls: 0, done, giveUp };
+  }
+
+  async #write(wait: WaitOptions): Promise<Failures> {
+    const stale = this.#stale;
+    this.#stale = { networks: new Set(), sandboxes: new Set() };
+    try {
+      const { failures, moved } = this.#sync(stale);
+      for (const sandbox of failures.keys()) this.#stale.sandboxes.add(sandbox);
+      if (moved.length === 0) return failures;
+      return new Map([...failures, ...await remountHosts(this.#runner(wait), moved)]);
+    } catch (error) {
+      // The store could not be read, or a program was killed. Keep all marked as stale: the next call
+      // writes them.
+      for (const network of stale.networks) this.#stale.networks.add(network);
+      for (const sandbox of stale.sandboxes) this.#stale.sandboxes.add(sandbox);
+      throw error;
+    }
+  }
+
+  #runner(wait: WaitOptions): RunProgram {
+    return (command, input) =>
+      this.#programs.run(command, input, { ...wait, shown: command, unstoppable: true });
+  }
+
+  #sync(stale: StaleHosts): { failures: Map<string, HostsFileError>; moved: MovedHosts[] } {
+    const store = this.#store;
+    const { files, removed, unused } = planHosts({
+      endpoints: store.hostEntries(),
+      remote: (network) => remoteNames(store, network),
+      settings: new Map(store.sandboxes({ withHosts: true }).map((each) => [each.name, each])),
+      exists: (sandbox) => (store.sandbox(sandbox)?.state ?? "removing") !== "removing",
+    }, stale);
+    const failures = new Map<string, HostsFileError>();
+    const moved: MovedHosts[] = [];
+    const attempt = <T>(sandbox: string, change: () => T): T | undefined => {
+      try {
+        return change();
+      } catch (cause) {
+        const { message } = cause as Error;
+        failures.set(sandbox, new HostsFileError(sandbox, message, { cause }));
+        return undefined;
+      }
+    };
+    for (const { key, text, members } of files) {
+      const [named, others] = split(members, (sandbox) => stale.sandboxes.has(sandbox));
+      const shared = attempt(named[0] ?? members[0]!, () => writeShared(key, text));
+      if (!shared) continue;
+      const link = (sandbox: string) => {
+        const from = attempt(sandbox, () => linkHosts(sandbox, shared));
+        if (from !== undefined) moved.push({ sandbox, from });
+      };
+      named.forEach(link);
+      // The others have it already, unless a call has failed or somebody has changed their files.
+      if (countSandboxes(shared) !== members.length) others.forEach(link);
+    }
+    for (const sandbox of removed) attempt(sandbox, () => removeHosts(sandbox));
+    for (const key of unused) removeShared(key);
+    return { failures, moved };
+  }
+}
+
+/**
+ * Who is found on a network besides its endpoints: the sandboxes of other hosts, and those that have
+ * their addresses by a claim on this one. Nobody if this host does not share the network.
+ */
+function remoteNames(store: Store, id: string): readonly RemoteName[] {
+  const { ipam, name = "" } = store.networkById(id) ?? {};
+  if (!ipam) return [];
+  const prefix = prefixOf(ipam.access);
+  return [...store.sharedNames(prefix, name), ...ownClaimNames(store, prefix, name)];
+}
+
+/** Splits values into those that a condition holds for, and the others. */
+function split<T>(values: readonly T[], holds: (value: T) => boolean): [T[], T[]] {
+  const { yes = [], no = [] } = Object.groupBy(values, (each) => holds(each) ? "yes" : "no");
+  return [yes, no];
+}
+
+/** Why files could not be changed, by sandbox. */
+export type Failures = ReadonlyMap<string, HostsFileError>;

@@ -1,0 +1,241 @@
+/**
+ * What the commands print that run in the background: a folder for each sandbox, in the state
+ * folder. `keepingOutput` in `background.ts` says what is in it.
+ *
+ * @module
+ */
+import { resolve } from "node:path";
+import { StoreError } from "../errors.ts";
+
+/** The size at which a new file of output is begun, in bytes. The last two files are kept. */
+export const OUTPUT_LIMIT = 512 * 1024;
+
+/** How often to look for new output where changes are not reported, in milliseconds. */
+const INTERVAL = 100;
+
+/** How long to wait for an exit status, in milliseconds. */
+const STATUS_WAIT = 2000;
+
+/** How often to ask whether a process is in the sandbox, which takes longer, in milliseconds. */
+const IDLE_INTERVAL = 1000;
+
+/** Stands for output that was removed before it was read. */
+const LOST = new TextEncoder().encode("\n(ipvlan: output is missing here, as it came too fast)\n");
+
+/** The output of the commands in sandboxes. */
+export class KeptOutput {
+  #folder: string;
+  #isRehearsal: boolean;
+
+  /** Keeps it in a state folder. In a rehearsal, nothing is removed. */
+  constructor(stateFolder: string, isRehearsal: boolean) {
+    this.#folder = resolve(stateFolder, "output");
+    this.#isRehearsal = isRehearsal;
+  }
+
+  /** The folder for the output of a sandbox. */
+  of(sandbox: string): string {
+    return `${this.#folder}/${sandbox}`;
+  }
+
+  /**
+   * Makes the folder of a sandbox, with an empty log. What was in it is lost.
+   *
+   * @throws {StoreError} It cannot be made.
+   */
+  begin(sandbox: string): string {
+    const folder = this.of(sandbox);
+    this.remove(sandbox);
+    this.#explain(() => {
+      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+      Deno.writeTextFileSync(`${folder}/log.0`, "", { mode: 0o600 });
+    });
+    return folder;
+  }
+
+  /** Removes the folder of a sandbox, if there is one. @throws {StoreError} It cannot be removed. */
+  remove(sandbox: string): void {
+    if (!this.#isRehearsal) this.#explain(() => this.#remove(sandbox));
+  }
+
+  #explain(run: () => void): void {
+    try {
+      run();
+    } catch (cause) {
+      throw new StoreError(this.#folder, (cause as Error).message, { cause });
+    }
+  }
+
+  #remove(sandbox: string): void {
+    // Renamed first: a command that still runs may add a file while the folder is emptied.
+    const old = `${this.#folder}/.${sandbox}.${crypto.randomUUID()}`;
+    try {
+      Deno.renameSync(this.of(sandbox), old);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return;
+      throw error;
+    }
+    Deno.removeSync(old, { recursive: true });
+  }
+
+  /**
+   * The exit status of the last command; `undefined` if there was none. The shell writes it a moment
+   * after the command has ended, so this waits for it, up to {@linkcode STATUS_WAIT}.
+   */
+  async status(sandbox: string): Promise<number | undefined> {
+    const path = `${this.of(sandbox)}/status`;
+    const deadline = performance.now() + STATUS_WAIT;
+    while (exists(this.of(sandbox)) && performance.now() < deadline) {
+      const text = exists(path) ? Deno.readTextFileSync(path).trim() : "";
+      if (text !== "") return Number(text);
+      await new Promise((resolve) => setTimeout(resolve, INTERVAL));
+    }
+  }
+
+  /** What has been printed and is kept. */
+  read(sandbox: string): Uint8Array<ArrayBuffer> {
+    using reader = new LogReader(this.of(sandbox));
+    return reader.read();
+  }
+
+  /**
+   * What has been printed and is kept, as one piece, and then what is printed until the command has
+   * ended. Only two files are kept, so output that comes faster than it is read can be lost. Then a
+   * line says so.
+   *
+   * @param isBusy Whether a process is in the sandbox. After a restart of the machine there is none,
+   * and the folder does not say so.
+   * @param signal Ends it.
+   */
+  async *follow(
+    sandbox: string,
+    isBusy: () => Promise<boolean>,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    const folder = this.of(sandbox);
+    using reader = new LogReader(folder);
+    using changes = new Changes(folder);
+    let idle = 0;
+    let asked = performance.now();
+    for (let isFirst = true;; isFirst = false) {
+      // Asked before the look, so that nothing is missed that is printed in between.
+      const hasEnded = !exists(folder) || exists(`${folder}/done`);
+      if (performance.now() - asked >= IDLE_INTERVAL) {
+        idle = await isBusy() ? 0 : idle + 1;
+        asked = performance.now();
+      }
+      const bytes = reader.read();
+      if (isFirst || bytes.length > 0) yield bytes;
+      // Twice, as the last output of a command is written a moment after its end.
+      if (hasEnded || idle === 2 || signal?.aborted) return;
+      await changes.next(INTERVAL);
+    }
+  }
+}
+
+/** Reads the files of output in a folder, one after the other. */
+class LogReader implements Disposable {
+  #folder: string;
+  /** The file that is read. As it is open, it can be read to its end after it was removed. */
+  #file: Deno.FsFile | undefined;
+  #number: number | undefined;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Reads what is new since the last time. */
+  read(): Uint8Array<ArrayBuffer> {
+    const pieces: Uint8Array[] = [];
+    for (;;) {
+      // Listed first: a file gets no more output when there is another one.
+      const next = logsIn(this.#folder).find((number) => number > (this.#number ?? -1));
+      if (this.#file) pieces.push(readOn(this.#file));
+      if (next === undefined) return concat(pieces);
+      const file = openIfThere(`${this.#folder}/log.${next}`);
+      if (!file) continue;
+      if (this.#number !== undefined && next > this.#number + 1) pieces.push(LOST);
+      this.#file?.close();
+      [this.#file, this.#number] = [file, next];
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#file?.close();
+  }
+}
+
+/** Waits for changes in a folder. */
+class Changes implements Disposable {
+  #watcher: Deno.FsWatcher | undefined;
+  #pending: Promise<unknown> | undefined;
+
+  constructor(folder: string) {
+    try {
+      this.#watcher = Deno.watchFs(folder);
+    } catch {
+      // There is no such folder, or no more watchers are allowed.
+    }
+  }
+
+  /** Resolves at the next change, or after some time. @param ms The time, in milliseconds. */
+  async next(ms: number): Promise<void> {
+    this.#pending ??= this.#watcher?.[Symbol.asyncIterator]().next().catch(() => {})
+      .finally(() => this.#pending = undefined);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const time = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+    await Promise.race([time, this.#pending ?? time]);
+    clearTimeout(timer);
+  }
+
+  [Symbol.dispose](): void {
+    this.#watcher?.close();
+  }
+}
+
+function concat(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let length = 0;
+  for (const piece of pieces) {
+    all.set(piece, length);
+    length += piece.length;
+  }
+  return all;
+}
+
+/** The numbers of the files of output in a folder, the oldest first. */
+function logsIn(folder: string): number[] {
+  if (!exists(folder)) return [];
+  return [...Deno.readDirSync(folder)].flatMap(({ name }) => /^log\.(\d+)$/.exec(name)?.[1] ?? [])
+    .map(Number).toSorted((one, other) => one - other);
+}
+
+/** Reads a file to its end, from where it was read before. */
+function readOn(file: Deno.FsFile): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  for (;;) {
+    const bytes = new Uint8Array(64 * 1024);
+    const count = file.readSync(bytes);
+    if (count === null || count === 0) return concat(pieces);
+    pieces.push(bytes.subarray(0, count));
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+function openIfThere(path: string): Deno.FsFile | undefined {
+  try {
+    return Deno.openSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,226 @@
+/**
+ * What a sandbox has besides its networks: the host name of its commands, names that only they know,
+ * their name servers, and the kernel's settings of its network namespace.
+ *
+ * @module
+ */
+import { attempt, type IpvlanError } from "../../errors.ts";
+import { endpointAddresses, parseAddress } from "../../ipam/address.ts";
+import { SysctlError } from "../../iproute2/errors.ts";
+import type { RunProgram } from "../../iproute2/shell.ts";
+import { InvalidOptionError, ResolvConfError } from "../errors.ts";
+import type { SandboxSettings } from "../types.ts";
+
+/** Names of hosts and domains (RFC 1123), with a dot at the end for a whole name. */
+export const DOMAIN = /^(?=.{1,254}$)(\w([\w-]{0,61}\w)?\.)*\w([\w-]{0,61}\w)?\.?$/;
+
+/** The longest host name that the kernel takes (`__NEW_UTS_LEN`). */
+const HOSTNAME_MAX = 64;
+
+/** The settings of a sandbox, without its other properties. An empty one is left out. */
+export function settingsOf({ hostname, hosts, dns, sysctls }: SandboxSettings): SandboxSettings {
+  const all: { [Name in keyof SandboxSettings]-?: unknown } = { hostname, hosts, dns, sysctls };
+  const given = Object.entries(all).filter(([, value]) => Object.keys(value ?? {}).length > 0);
+  return Object.fromEntries(given);
+}
+
+/** Finds everything that is wrong with the settings of a sandbox. */
+export function settingsProblems(
+  { hostname, hosts = [], dns = {}, sysctls = {} }: SandboxSettings,
+): IpvlanError[] {
+  const problems: IpvlanError[] = [];
+  const refuse = (what: string, value: string, rule: string) =>
+    problems.push(new InvalidOptionError(what, value, rule));
+  if (hostname !== undefined && (!DOMAIN.test(hostname) || hostname.length > HOSTNAME_MAX)) {
+    refuse("host name", hostname, `give at most ${HOSTNAME_MAX} letters, digits, - and .`);
+  }
+  for (const { name, address } of hosts) {
+    if (!DOMAIN.test(name)) refuse("host name", name, "give letters, digits, - and .");
+    if (address === "host-gateway") {
+      refuse("address", address, "a sandbox does not reach this machine over its parent");
+    } else problems.push(...addressProblems(address));
+  }
+  for (const server of dns.servers ?? []) problems.push(...addressProblems(server));
+  for (const domain of dns.search ?? []) {
+    if (domain !== "." && !DOMAIN.test(domain)) {
+      refuse("search domain", domain, "give letters, digits, - and ., or . alone for none");
+    }
+  }
+  for (const option of dns.options ?? []) {
+    if (!/^[\w:.-]+$/.test(option)) refuse("DNS option", option, "write it as in resolv.conf(5)");
+  }
+  for (const [name, value] of Object.entries(sysctls)) {
+    if (sysctlPath(name) === undefined) {
+      refuse("sysctl", name, "only net.… belongs to a sandbox: set others for the whole machine");
+    } else if (!/^[\w .,:\/+-]+$/.test(value)) {
+      refuse("sysctl value", value, "give letters, digits, spaces, and _ . , : / + -");
+    }
+  }
+  return problems;
+}
+
+function addressProblems(text: string): readonly IpvlanError[] {
+  const address = attempt(() => parseAddress(text));
+  return address.ok ? [] : address.problems;
+}
+
+/**
+ * The path under `/proc/sys` of a setting of the network, by its name as sysctl(8) takes it: with
+ * dots, and then a slash for a dot in a link's name, or with slashes.
+ */
+function sysctlPath(name: string): string | undefined {
+  if (!/^net[.\/][\w.\/-]+$/.test(name)) return undefined;
+  const path = name[3] === "/"
+    ? name
+    : name.replace(/[.\/]/g, (separator) => separator === "." ? "/" : ".");
+  return path.split("/").some((part) => ["", ".", ".."].includes(part)) ? undefined : path;
+}
+
+/**
+ * Renders a `resolv.conf` (resolv.conf(5)). What is not given is as on this machine.
+ *
+ * @param machine The machine's own file; empty if it has none.
+ */
+export function renderResolvConf(
+  machine: string,
+  { servers, search, options }: NonNullable<SandboxSettings["dns"]>,
+): string {
+  const lines = machine.split("\n").map((line) => line.trim());
+  const own = (...keywords: string[]) =>
+    lines.filter((line) => keywords.includes(line.split(/\s+/)[0]!));
+  const domains = search?.filter((domain) => domain !== ".");
+  return [
+    MARK,
+    ...servers?.map((server) => `nameserver ${server}`) ?? own("nameserver"),
+    ...domains === undefined
+      ? own("search", "domain")
+      : domains.length > 0
+      ? [`search ${domains.join(" ")}`]
+      : [],
+    ...options === undefined ? own("options") : [`options ${options.join(" ")}`],
+    "",
+  ].join("\n");
+}
+
+/**
+ * Puts what only one sandbox knows into its hosts file, behind the first line: its host name, and
+ * the names that it was given.
+ *
+ * @param text The file without that.
+ * @param endpoints The sandbox's endpoints.
+ */
+export function withOwnHosts(
+  text: string,
+  { hostname, hosts = [] }: SandboxSettings,
+  endpoints: readonly { ip?: string; ip6?: string }[],
+): string {
+  const own = hostname === undefined ? [] : endpoints.flatMap(endpointAddresses);
+  const lines = [
+    ...own.map((address) => `${address} ${hostname}`),
+    ...hosts.map(({ name, address }) => `${address} ${name}`),
+  ];
+  return text.replace("\n", () => ["", ...lines, ""].join("\n"));
+}
+
+/** Where `ip netns exec NAME` finds the files that it mounts over those of `/etc` (ip-netns(8)). */
+const FOLDER = "/etc/netns";
+
+/** The first line of each file that the driver writes. It does not change other files. */
+const MARK = "# Written by ipvlan-kit; changes will be lost";
+
+/** The words of a command that gives another one a host name, in a UTS namespace of its own. */
+export function withHostname(hostname: string | undefined, words: readonly string[]): string[] {
+  if (hostname === undefined) return [...words];
+  const script = 'echo "$0" >/proc/sys/kernel/hostname && exec "$@"';
+  return ["unshare", "--uts", "sh", "-c", script, hostname, ...words];
+}
+
+/** How {@linkcode SettingsKeeper} runs. */
+export interface KeeperOptions {
+  /** Runs programs. */
+  run: RunProgram;
+  /** Called with each command that changes something, before it runs. */
+  report?: (command: string) => void;
+  /** Whether nothing is changed. */
+  isRehearsal: boolean;
+}
+
+/** Makes and removes what the settings of sandboxes ask for. */
+export class SettingsKeeper {
+  #options: KeeperOptions;
+
+  /** Makes nothing yet. */
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Makes what a sandbox's settings ask for. Its namespace must exist.
+   *
+   * @throws {SysctlError} The kernel has no such setting, or refuses the value.
+   * @throws {ResolvConfError} The file cannot be written.
+   */
+  async apply(name: string, { dns, sysctls }: SandboxSettings): Promise<void> {
+    const { run, report, isRehearsal } = this.#options;
+    if (dns !== undefined && !isRehearsal) {
+      // By a program, as a script needs no right then to read that file.
+      const { out } = await run("cat /etc/resolv.conf", []);
+      explain(name, () => writeResolvConf(name, renderResolvConf(out.join("\n"), dns)));
+    }
+    for (const [key, value] of Object.entries(sysctls ?? {})) {
+      report?.(`ip netns exec ${name} sysctl -w '${key}=${value}'`);
+      if (isRehearsal) continue;
+      // A shell and not sysctl(8), which small systems lack.
+      const line = `ip netns exec ${name} sh -c 'echo "${value}" >/proc/sys/${sysctlPath(key)}'`;
+      const { code, err } = await run(line, []);
+      if (code !== 0) throw new SysctlError(name, [key], value, err.join("; "));
+    }
+  }
+
+  /**
+   * Removes the files of a sandbox that {@linkcode SettingsKeeper.apply} has written.
+   *
+   * @throws {ResolvConfError} The file cannot be removed.
+   */
+  remove(name: string): void {
+    if (this.#options.isRehearsal) return;
+    const path = `${FOLDER}/${name}/resolv.conf`;
+    explain(name, () => {
+      if (isOurs(path)) Deno.removeSync(path);
+    });
+  }
+}
+
+/** Runs a change of a sandbox's file. @throws {ResolvConfError} It fails. */
+function explain(sandbox: string, change: () => void): void {
+  try {
+    change();
+  } catch (cause) {
+    throw new ResolvConfError(sandbox, (cause as Error).message, { cause });
+  }
+}
+
+function writeResolvConf(name: string, text: string): void {
+  const path = `${FOLDER}/${name}/resolv.conf`;
+  Deno.mkdirSync(`${FOLDER}/${name}`, { recursive: true });
+  if (!isOurs(path) && exists(path)) return;
+  Deno.writeTextFileSync(path, text);
+  // Any program in the sandbox may read it, whatever the umask.
+  Deno.chmodSync(path, 0o644);
+}
+
+/** Whether the driver has written a file. */
+function isOurs(path: string): boolean {
+  return exists(path) && Deno.readTextFileSync(path).startsWith(MARK);
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    const { NotFound, NotADirectory } = Deno.errors;
+    if (error instanceof NotFound || error instanceof NotADirectory) return false;
+    throw error;
+  }
+}

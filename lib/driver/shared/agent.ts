@@ -1,0 +1,150 @@
+/**
+ * A host's agent: it keeps the host alive in etcd, answers other hosts that need addresses, writes the
+ * names of their sandboxes into hosts files, and tells etcd what it does not know when it is back.
+ *
+ * @module
+ */
+import { prefixOf } from "../../claims/access.ts";
+import type { EtcdAccess, SharedChange, SharedPools } from "../../claims/mod.ts";
+import { IpvlanError } from "../../errors.ts";
+import { AgentRunsError } from "../errors.ts";
+import type { FileLock } from "../run/lock.ts";
+import { NamesFile } from "./names_file.ts";
+import type { DriverParts } from "../parts.ts";
+import { accesses, reconcile } from "./pools.ts";
+import { networkIds, recordChange } from "./names.ts";
+import { pause } from "../run/wait.ts";
+
+/** How an agent runs. */
+export interface AgentOptions {
+  /** Ends it. */
+  signal: AbortSignal;
+  /**
+   * Gets a sentence for each thing that the user should know: etcd is out of reach, or back.
+   *
+   * @default {undefined}
+   */
+  notify?: (sentence: string) => void;
+  /**
+   * A file to write the names of everything that has an address in the pools that this host shares, in the
+   * form of hosts(5), for a DNS server. Its folder has to exist.
+   *
+   * @default {undefined} None.
+   */
+  hostsFile?: string;
+}
+
+/** How often to look for networks with another prefix, in milliseconds. */
+const INTERVAL = 1000;
+
+/**
+ * Runs the agent until its signal is aborted.
+ *
+ * @throws {AgentRunsError} Another one runs on this state folder.
+ * @throws {InvalidOptionError} The hosts file cannot be written.
+ */
+export async function runAgent(
+  parts: DriverParts,
+  lock: FileLock | undefined,
+  { signal, notify = () => {}, hostsFile }: AgentOptions,
+): Promise<void> {
+  using locked = lock?.tryExclusive();
+  if (lock && !locked) throw new AgentRunsError();
+  const file = hostsFile === undefined ? undefined : new NamesFile(hostsFile, parts.store);
+  const said = (error: unknown) => notify((error as Error).message);
+  const changed = (prefix: string, change: SharedChange) => {
+    file?.change(prefix, change).catch(said);
+  };
+  const failed = new AbortController();
+  const ended = AbortSignal.any([signal, failed.signal]);
+  const watches = new Map<string, Watch>();
+  const start = (access: EtcdAccess): Watch => {
+    const stop = new AbortController();
+    const done = watchPrefix(parts, access, AbortSignal.any([ended, stop.signal]), notify, changed)
+      .catch((error) => failed.abort(error));
+    return { access: JSON.stringify(access), stop, done };
+  };
+  while (!ended.aborted) {
+    const wanted = accesses(parts.store);
+    for (const [prefix, { access, stop }] of watches) {
+      if (JSON.stringify(wanted.get(prefix)) === access) continue;
+      stop.abort();
+      watches.delete(prefix);
+      file?.forget(prefix).catch(said);
+    }
+    for (const [prefix, access] of wanted) {
+      if (!watches.has(prefix)) watches.set(prefix, start(access));
+    }
+    await pause(INTERVAL, ended);
+  }
+  await Promise.all([...watches.values()].map(({ done }) => done));
+  failed.signal.throwIfAborted();
+}
+
+/** A watch of one prefix. */
+interface Watch {
+  /** How it reaches etcd, as JSON. */
+  access: string;
+  /** Ends it. */
+  stop: AbortController;
+  /** Resolves when it has ended. */
+  done: Promise<void>;
+}
+
+/** Follows what changes under a prefix. */
+async function watchPrefix(
+  parts: DriverParts,
+  access: EtcdAccess,
+  signal: AbortSignal,
+  notify: (sentence: string) => void,
+  changed: (prefix: string, change: SharedChange) => void,
+): Promise<void> {
+  const prefix = prefixOf(access);
+  const pools = (await parts.openShared())?.withSignal(signal);
+  if (!pools) return;
+  let isBroken = false;
+  for await (const change of pools.watch(access, signal)) {
+    if (change.kind === "broken") {
+      if (!isBroken) notify(change.reason);
+      isBroken = true;
+      continue;
+    }
+    changed(prefix, change);
+    const stale = networkIds(parts.store, prefix, recordChange(parts.store, prefix, change));
+    // Changes that come meanwhile share the next write.
+    if (stale.length > 0) refresh(parts, stale, notify);
+    if (change.kind !== "listed") continue;
+    if (isBroken) notify(`etcd is within reach again under ${prefix}`);
+    isBroken = false;
+    await mend(parts, pools, signal, notify);
+  }
+}
+
+function refresh(
+  { hosts, wait }: DriverParts,
+  networks: readonly string[],
+  notify: (sentence: string) => void,
+): void {
+  hosts.refresh(networks, [], wait).then(
+    (failures) => failures.forEach(({ message }) => notify(message)),
+    (error) => {
+      if (!wait.signal?.aborted) notify((error as Error).message);
+    },
+  );
+}
+
+/** Brings the record and etcd together, after a start or a break. */
+async function mend(
+  parts: DriverParts,
+  pools: SharedPools,
+  signal: AbortSignal,
+  notify: (sentence: string) => void,
+): Promise<void> {
+  try {
+    (await reconcile(parts, pools)).forEach(notify);
+  } catch (error) {
+    if (signal.aborted) return;
+    if (!(error instanceof IpvlanError)) throw error;
+    notify(error.message);
+  }
+}

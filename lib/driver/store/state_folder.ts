@@ -1,0 +1,61 @@
+import { quoted } from "../../printable.ts";
+
+/** The mode of the state folder, and of the files in it: for their owner alone. */
+const [FOLDER_MODE, FILE_MODE] = [0o700, 0o600];
+
+/** The lock file that a shell opens for each `ip`. The shell would make it with its umask. */
+const PROGRAM_LOCK = "ip.lock";
+
+/** The store and the files that SQLite keeps beside it, the locks, and what commands have printed. */
+const OURS =
+  /^(ipvlan\.db(-wal|-shm|-journal)?|((sequence|ip|hosts|claims|agent)\.)?lock(\.gate)?|output)$/;
+
+/**
+ * Makes the lock file of the programs in a state folder, and takes from other users what an earlier
+ * version or a wide umask has given them. Whoever can open a lock file can hold the lock.
+ *
+ * A folder in which there is anything but the driver's files keeps its mode: it may be needed by
+ * others, as `/tmp` is.
+ *
+ * @returns A sentence for each file or folder whose mode was wider.
+ */
+export function guardStateFolder(folder: string): string[] {
+  makeFile(`${folder}/${PROGRAM_LOCK}`);
+  const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
+  const files = names.filter((name) => OURS.test(name)).sort()
+    .flatMap((name) => narrow(`${folder}/${name}`, FILE_MODE, "isFile"));
+  const isOurs = names.every((name) => OURS.test(name));
+  return isOurs ? [...narrow(folder, FOLDER_MODE, "isDirectory"), ...files] : files;
+}
+
+function makeFile(path: string): void {
+  // To open what exists could wait: it may be a FIFO.
+  if (statOf(path)) return;
+  Deno.openSync(path, { write: true, create: true, mode: FILE_MODE }).close();
+}
+
+function narrow(path: string, mode: number, kind: "isFile" | "isDirectory"): string[] {
+  const stat = statOf(path);
+  const found = (stat?.mode ?? 0) & 0o777;
+  if (!stat?.[kind] || (found & ~mode) === 0) return [];
+  try {
+    Deno.chmodSync(path, mode);
+  } catch (error) {
+    // It belongs to another user, who has let this one in.
+    if (error instanceof Deno.errors.PermissionDenied) return [];
+    throw error;
+  }
+  const text = (bits: number) => bits.toString(8).padStart(4, "0");
+  return [
+    `Other users could open ${quoted(path)}: its mode was ${text(found)}, now ${text(mode)}`,
+  ];
+}
+
+function statOf(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.lstatSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}

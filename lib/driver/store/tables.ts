@@ -1,0 +1,209 @@
+/**
+ * The tables of the store.
+ *
+ * @module
+ */
+
+/** The version of the tables below, kept in the database's `user_version`. */
+export const VERSION = 3;
+
+/** The tables, in an order in which none comes before one that it refers to. */
+export const TABLE_NAMES = [
+  ...["network", "link", "sandbox", "endpoint", "pool", "claim"],
+  ...["shared_host", "shared_silence", "shared_pool", "shared_block", "shared_address"],
+  "shared_name",
+];
+
+/**
+ * The table of the endpoints. Only an engine connects a sandbox to one network several times: the names
+ * of its sandboxes have a colon.
+ */
+const ENDPOINT_TABLE = `
+  CREATE TABLE endpoint (
+    id TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    network TEXT NOT NULL REFERENCES network (id),
+    sandbox TEXT NOT NULL REFERENCES sandbox (name),
+    ifname TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    ip TEXT,
+    ip6 TEXT,
+    aliases TEXT NOT NULL,
+    record TEXT NOT NULL,
+    UNIQUE (sandbox, ifname),
+    UNIQUE (sandbox, ordinal),
+    UNIQUE (network, ip),
+    UNIQUE (network, ip6)
+  ) STRICT;
+  CREATE UNIQUE INDEX endpoint_once ON endpoint (network, sandbox)
+    WHERE instr(sandbox, ':') = 0;
+`;
+
+/** The tables of the address pools that engines ask for by themselves. */
+const POOL_TABLES = `
+  CREATE TABLE pool (
+    id TEXT PRIMARY KEY,
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE claim (
+    pool TEXT NOT NULL REFERENCES pool (id) ON DELETE CASCADE,
+    address TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    PRIMARY KEY (pool, address)
+  ) STRICT;
+`;
+
+/**
+ * The tables of the pools that several hosts share: see `lib/claims/records.ts`. Addresses are
+ * hexadecimal digits, as many as the family has, so that they sort; sets of addresses are hexadecimal
+ * numbers.
+ */
+const SHARED_TABLES = `
+  CREATE TABLE shared_host (
+    prefix TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    nonce TEXT NOT NULL,
+    asked TEXT,
+    revision INTEGER NOT NULL,
+    unsure INTEGER NOT NULL,
+    refused TEXT,
+    place TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE shared_silence (
+    access TEXT PRIMARY KEY,
+    at INTEGER NOT NULL,
+    reasons TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE shared_pool (
+    id TEXT PRIMARY KEY,
+    prefix TEXT NOT NULL REFERENCES shared_host (prefix),
+    subnet TEXT NOT NULL,
+    access TEXT NOT NULL,
+    reserved TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    next TEXT,
+    leaving INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE shared_block (
+    pool TEXT NOT NULL REFERENCES shared_pool (id) ON DELETE CASCADE,
+    first TEXT NOT NULL,
+    state TEXT NOT NULL,
+    token TEXT NOT NULL,
+    kept TEXT NOT NULL,
+    free TEXT NOT NULL,
+    dirty INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    PRIMARY KEY (pool, first)
+  ) STRICT;
+  CREATE TABLE shared_address (
+    pool TEXT NOT NULL REFERENCES shared_pool (id) ON DELETE CASCADE,
+    address TEXT NOT NULL,
+    state TEXT NOT NULL,
+    block TEXT,
+    token TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    since TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    told INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    host TEXT,
+    PRIMARY KEY (pool, address)
+  ) STRICT;
+`;
+
+/** The table of the names that sandboxes of other hosts are found by: see `lib/driver/shared/names.ts`. */
+const NAME_TABLE = `
+  CREATE TABLE shared_name (
+    prefix TEXT NOT NULL,
+    address TEXT NOT NULL,
+    network TEXT NOT NULL,
+    names TEXT NOT NULL,
+    PRIMARY KEY (prefix, address)
+  ) STRICT;
+  CREATE INDEX shared_name_network ON shared_name (prefix, network);
+`;
+
+/** Makes the tables of version 2 those of version 3. */
+export const FROM_VERSION_2 = `${SHARED_TABLES} ${NAME_TABLE}`;
+
+/** Makes the tables of version 1 those of version 3. */
+export const FROM_VERSION_1 = `
+  ALTER TABLE endpoint RENAME TO endpoint_1;
+  DROP INDEX IF EXISTS endpoint_unready;
+  ${ENDPOINT_TABLE}
+  INSERT INTO endpoint
+    SELECT id, state, network, sandbox, ifname, ordinal, ip, ip6, aliases, '{}'
+    FROM endpoint_1 ORDER BY rowid;
+  DROP TABLE endpoint_1;
+  ${POOL_TABLES}
+  ${FROM_VERSION_2}
+`;
+
+export const TABLES = `
+  CREATE TABLE network (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL,
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE link (
+    name TEXT PRIMARY KEY,
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE sandbox (
+    name TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    record TEXT NOT NULL
+  ) STRICT;
+  ${ENDPOINT_TABLE}
+  ${POOL_TABLES}
+  ${FROM_VERSION_2}
+`;
+
+/** The parent of a network, and the link below a link. A damaged record has none. */
+export const [PARENT, BELOW] = ["parent", "link"].map((field) =>
+  `CASE WHEN json_valid(record) THEN record ->> '${field}' END`
+);
+
+/** Whether a network belongs to an engine. */
+export const OWNED = `CASE WHEN json_valid(record) THEN record ->> 'owner' IS NOT NULL END`;
+
+/** Whether several hosts share the addresses of a network. */
+export const SHARED = `CASE WHEN json_valid(record) THEN record ->> 'ipam' IS NOT NULL END`;
+
+/** Whether a sandbox has names of its own in its hosts file. */
+export const WITH_HOSTS = `CASE WHEN json_valid(record)
+  THEN record ->> 'hostname' IS NOT NULL OR record ->> 'hosts' IS NOT NULL END`;
+
+/** What etcd has to be told, or asked, about a shared address. */
+export const UNTOLD_ADDRESS = "state NOT IN ('used', 'lost') OR state = 'used' AND told < version";
+
+/** The same about a shared block. */
+export const UNTOLD_BLOCK = "state <> 'held' OR dirty = 1";
+
+/**
+ * The indexes. Without them, a question about one parent, or about what is half done, would read
+ * every record. SQLite uses an index of an expression only for the same expression.
+ */
+export const INDEXES = `
+  CREATE INDEX IF NOT EXISTS network_parent ON network (${PARENT});
+  CREATE INDEX IF NOT EXISTS network_owned ON network (${PARENT}) WHERE ${OWNED};
+  CREATE INDEX IF NOT EXISTS network_shared ON network (name) WHERE ${SHARED};
+  CREATE INDEX IF NOT EXISTS link_below ON link (${BELOW});
+  CREATE INDEX IF NOT EXISTS network_unready ON network (name) WHERE state <> 'ready';
+  CREATE INDEX IF NOT EXISTS sandbox_unready ON sandbox (name) WHERE state <> 'ready';
+  CREATE INDEX IF NOT EXISTS sandbox_hosts ON sandbox (name) WHERE ${WITH_HOSTS};
+  CREATE INDEX IF NOT EXISTS endpoint_unready ON endpoint (sandbox, ordinal) WHERE state <> 'ready';
+  CREATE INDEX IF NOT EXISTS endpoint_ip ON endpoint (ip);
+  CREATE INDEX IF NOT EXISTS endpoint_ip6 ON endpoint (ip6);
+  CREATE INDEX IF NOT EXISTS claim_address ON claim (address);
+  CREATE INDEX IF NOT EXISTS claim_holder ON claim (pool, holder);
+  CREATE INDEX IF NOT EXISTS shared_block_free ON shared_block (pool, first) WHERE free <> '0';
+  CREATE INDEX IF NOT EXISTS shared_block_untold ON shared_block (pool, first)
+    WHERE ${UNTOLD_BLOCK};
+  CREATE INDEX IF NOT EXISTS shared_address_lost ON shared_address (pool, address)
+    WHERE state = 'lost';
+  CREATE INDEX IF NOT EXISTS shared_address_untold ON shared_address (pool, address)
+    WHERE ${UNTOLD_ADDRESS};
+`;
