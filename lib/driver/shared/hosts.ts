@@ -1,5 +1,6 @@
 import { prefixOf } from "../../claims/access.ts";
 import { HostNotFoundError } from "../../claims/errors.ts";
+import type { SharedPools } from "../../claims/mod.ts";
 import type { EtcdAccess, RemovedHost, SharedHost } from "../../claims/types.ts";
 import type { DriverParts } from "../parts.ts";
 import { accesses } from "./pools.ts";
@@ -10,34 +11,36 @@ export interface ListedHost extends SharedHost {
   prefix: string;
 }
 
-/** The ways to etcd: the given one, or those of the networks and address pools on record. */
-function waysTo({ store }: Pick<DriverParts, "store">, access?: EtcdAccess): EtcdAccess[] {
-  return access ? [access] : [...accesses(store).values()];
+type Parts = Pick<DriverParts, "store" | "openShared">;
+
+/**
+ * Asks each etcd that this host knows, all at once: the given one, or those of the networks and address
+ * pools on record.
+ */
+async function askEach<T>(
+  { store, openShared }: Parts,
+  access: EtcdAccess | undefined,
+  ask: (pools: SharedPools, way: EtcdAccess) => Promise<T[]>,
+): Promise<T[]> {
+  const ways = access ? [access] : [...accesses(store).values()];
+  const pools = ways.length > 0 ? await openShared() : undefined;
+  const asked = pools ? ways.map((way) => ask(pools, way)) : [];
+  // Where one fails, the others come to their end all the same.
+  await Promise.allSettled(asked);
+  return (await Promise.all(asked)).flat();
 }
 
 /** All hosts that share pools with this one, by prefix and name. */
-export async function listHosts(
-  parts: Pick<DriverParts, "store" | "openShared">,
-  access?: EtcdAccess,
-): Promise<ListedHost[]> {
-  const ways = waysTo(parts, access);
-  const pools = ways.length > 0 ? await parts.openShared() : undefined;
-  const lists = ways.map(async (way) => {
-    const hosts = await pools?.hosts(way) ?? [];
-    return hosts.map((host): ListedHost => ({ ...host, prefix: prefixOf(way) }));
+export function listHosts(parts: Parts, access?: EtcdAccess): Promise<ListedHost[]> {
+  return askEach(parts, access, async (pools, way) => {
+    const hosts = await pools.hosts(way);
+    return hosts.map((host) => ({ ...host, prefix: prefixOf(way) }));
   });
-  return (await Promise.all(lists)).flat();
 }
 
 /** What each host that shares pools with this one is called: its name, or its id. */
-export async function hostNames(
-  parts: Pick<DriverParts, "store" | "openShared">,
-  access?: EtcdAccess,
-): Promise<string[]> {
-  const ways = waysTo(parts, access);
-  const pools = ways.length > 0 ? await parts.openShared() : undefined;
-  const lists = await Promise.all(ways.map((way) => pools?.hostNames(way) ?? []));
-  return [...new Set(lists.flat())];
+export async function hostNames(parts: Parts, access?: EtcdAccess): Promise<string[]> {
+  return [...new Set(await askEach(parts, access, (pools, way) => pools.hostNames(way)))];
 }
 
 /**
@@ -46,22 +49,20 @@ export async function hostNames(
  * @throws {HostNotFoundError} There is none of this id or name, or several have the name.
  */
 export async function removeHost(
-  parts: Pick<DriverParts, "store" | "openShared">,
+  parts: Parts,
   idOrName: string,
   access?: EtcdAccess,
 ): Promise<RemovedHost[]> {
-  const ways = waysTo(parts, access);
-  const pools = ways.length > 0 ? await parts.openShared() : undefined;
-  const removed: RemovedHost[] = [];
-  let missing: unknown = new HostNotFoundError(idOrName, []);
-  for (const way of pools ? ways : []) {
+  let missing = new HostNotFoundError(idOrName, []);
+  const removed = await askEach(parts, access, async (pools, way) => {
     try {
-      removed.push(await pools!.removeHost(way, idOrName));
+      return [await pools.removeHost(way, idOrName)];
     } catch (error) {
       if (!(error instanceof HostNotFoundError)) throw error;
       missing = error;
+      return [];
     }
-  }
+  });
   if (removed.length === 0) throw missing;
   return removed;
 }
