@@ -117,6 +117,10 @@ Deno.test("an address that cannot be used is noticed", async () => {
 Deno.test("taggedWith and macsLearned see what a port sees", async () => {
   await using world = await World.build(SPEC);
   const { address: mac = "" } = await world.host.ip.link.show("eth0");
+  // Who has answered a ping asks 5 seconds later whether its sender is still there. That would count.
+  for (const netns of ["lab-pc", "lab-nas"]) {
+    await writeSysctls(netns, ["net/ipv4/neigh/eth0/delay_first_probe_time"], "3600");
+  }
   const to20 = () => reaches("lab-host", "10.0.20.4");
   const untagged = () => reaches("lab-host", "10.0.1.4");
   // The switch knows nothing of VLAN 99.
