@@ -152,9 +152,13 @@ export async function killAndFindNothing(words: string[]): Promise<void> {
   assertEquals(trace.left(), { processes: [], files: [] });
 }
 
-/** Polls a condition for at least 10 seconds. The caller checks it again afterwards. */
+/** How long to poll a condition, in milliseconds: many times what it takes to hold. */
+const DEADLINE = 60_000;
+
+/** Polls a condition, but not for ever. The caller checks it again afterwards. */
 export async function until(condition: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 1000 && !condition(); tries++) {
+  const deadline = performance.now() + DEADLINE;
+  while (!condition() && performance.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { runPair } from "../../lab/pair.ts";
 import type { Job } from "../../lab/engine.ts";
 import { UmlEngine } from "../../lab/uml.ts";
-import { labCommand, list, PROJECT, read, Traced, until, warmUp } from "../kit/lab.ts";
+import { labCommand, list, PROJECT, read, Traced, warmUp } from "../kit/lab.ts";
 
 /** What each guest does first. Its number is the last part of its addresses. */
 function setUp(number: number): string {
@@ -16,7 +16,7 @@ function setUp(number: number): string {
 
 /** Pings until the first answer, of which the data have this size. */
 const ping = (address: string, bytes = 56) =>
-  `ping -q -c 1 -w 20 -s ${bytes} ${address} > /dev/null`;
+  `ping -q -c 1 -w 300 -s ${bytes} ${address} > /dev/null`;
 
 /** Runs two scripts in two guests. Resolves to the exit status of the first. */
 async function pair(first: string, second: string): Promise<number> {
@@ -65,6 +65,15 @@ function kernelsOf(trace: Traced, guest: 0 | 1): number[] {
   });
 }
 
+/** Kills a process of a kernel, which may have ended with another one of them. */
+function kill(id: number): void {
+  try {
+    Deno.kill(id, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 /** The names of the files in the folders of a run: `up` for each guest that has started. */
 function filesOf({ env }: Traced): string[] {
   return list(env.TMPDIR!).flatMap((folder) => list(`${env.TMPDIR}/${folder}`));
@@ -80,13 +89,15 @@ Deno.test("when a guest of a scenario is killed, the run fails, says so, and lea
   ) {
     await using trace = await Traced.start();
     const child = labCommand(words, trace).spawn();
-    const ended = child.output();
-    await until(() => {
+    let hasEnded = false;
+    const ended = child.output().finally(() => hasEnded = true);
+    const hasBegun = () => {
       const files = filesOf(trace);
-      const hasBegun = files.includes("two-kernels@frr.taken");
-      return hasBegun && files.filter((name) => name === "up").length === 2;
-    });
-    for (const id of kernelsOf(trace, guest)) Deno.kill(id, "SIGKILL");
+      return files.includes("two-kernels@frr.taken") &&
+        files.filter((name) => name === "up").length === 2;
+    };
+    while (!hasBegun() && !hasEnded) await new Promise((resolve) => setTimeout(resolve, 10));
+    for (const id of kernelsOf(trace, guest)) kill(id);
     const { code, stdout, stderr } = read(await ended);
     assertEquals(code, 1, stderr);
     assertMatch(stderr, new RegExp(`^lab: two-kernels@frr: ${message}`, "m"));
