@@ -43,7 +43,7 @@ export const HOSTILE: Attack = {
         assertEquals(await linksOn(host, "eth0.20"), ["good/eth0"], "links on the parent");
         const ip = evil.endpoints[0]!.ip!.replace("/24", "");
         await driver.createSandbox({ name: "next", connections: [{ network: "n", ip }] });
-        const ping = await driver.exec("good", ["ping", "-c", "1", "-W", "1", "next"]).output();
+        const ping = await driver.exec("good", ["ping", "-c", "1", "-W", "5", "next"]).output();
         assertEquals(ping.code, 0, "good reaches next");
         if (!isRemoved) await driver.removeSandbox("evil", "kill");
       } catch (error) {

@@ -53,7 +53,7 @@ Deno.test("a namespace that has only a path is connected, with all that one with
       "default via 192.168.20.1 dev eth0 metric undefined",
       "default via fd20::1 dev eth0 metric 1024",
     ]);
-    assertStringIncludes(await one.run("ping", "-c", "1", "-W", "2", "192.168.20.3"), "(0)");
+    assertStringIncludes(await one.run("ping", "-c", "1", "-W", "5", "192.168.20.3"), "(0)");
     assertEquals((await host.ns.ip.link.show("eth0.20")).up, true);
     const [sandbox] = await driver.seeSandboxes(["cni:one"]);
     assertEquals([sandbox?.state, sandbox?.namespace, sandbox?.path], ["up", "borrowed", one.path]);

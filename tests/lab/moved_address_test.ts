@@ -47,7 +47,7 @@ Deno.test("a machine of the LAN goes on reaching an address that has moved to an
       await driver.createSandbox({ name: "c1", connections: [{ network: "n", ...ADDRESSES }] });
     };
     const ping = async (address: string) =>
-      (await machine.run("ping", "-c", "1", "-W", "1", address)).code;
+      (await machine.run("ping", "-c", "1", "-W", "5", address)).code;
     /** The MAC addresses that the machine remembers of the addresses. */
     const remembered = async () => {
       const neighbours = await machine.ip.neigh.show();

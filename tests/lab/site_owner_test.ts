@@ -162,7 +162,7 @@ Deno.test("a sandbox that is made anew keeps its connections to networks that ot
     assert((await driver.processes("a"))[0] !== pid, "it was not made anew");
     assertEquals(await look(), before);
   }
-  const ping = await driver.exec("guest", ["ping", "-c", "1", "-W", "1", "db"]).output();
+  const ping = await driver.exec("guest", ["ping", "-c", "1", "-W", "5", "db"]).output();
   assertEquals(ping.code, 0);
   assertEquals((await ipvlan("destroy", file.path)).status, 0);
   assertEquals((await ipvlan("destroy", other.path)).status, 0);
