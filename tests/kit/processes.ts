@@ -8,17 +8,6 @@ import { run } from "../../scenarios/kit/program.ts";
 
 export { decode, type Ran, run, succeed } from "../../scenarios/kit/program.ts";
 
-/** The command lines of the processes that have a text in them, with blanks between the words. */
-export async function commandLines(text: string): Promise<string[]> {
-  const found: string[] = [];
-  for await (const { name } of Deno.readDir("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const line = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
-    if (line.includes(text)) found.push(line.replaceAll("\0", " ").trim());
-  }
-  return found;
-}
-
 /** A process, as `/proc` shows it. */
 export interface Process {
   /** Its process id. */
@@ -52,6 +41,18 @@ export function children(): Process[] {
 /** Waits until a process has ended. It polls, as there is no notice for a process of another parent. */
 export async function ended(pid: number): Promise<void> {
   while (processes().some((process) => process.pid === pid)) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/**
+ * Waits until no process has a text in its command line. A process that was killed keeps it for a
+ * moment.
+ */
+export async function allEnded(text: string): Promise<void> {
+  const isThere = async (pid: number) =>
+    (await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "")).includes(text);
+  while ((await Promise.all(processes().map(({ pid }) => isThere(pid)))).includes(true)) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

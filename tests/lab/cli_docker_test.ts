@@ -166,6 +166,8 @@ Deno.test("what run -d prints is kept for logs, and wait has its exit status", a
   assertEquals((await ipvlan("exec", "-d", "c1", "echo", "other")).status, 0);
   assertStringIncludes((await ipvlan("logs", "c1")).out, "two");
   await start("c2", "echo begun; exec sleep 600");
+  // `stop` may end it before it has printed anything.
+  while ((await ipvlan("logs", "c2")).out !== "begun");
   await using follower = new Job(["logs", "--follow", "c2"]);
   const stopped = await ipvlan("stop", "-t", "60", "c2");
   assertEquals([stopped.out, (await follower.ended).out], ["c2", "begun"]);
@@ -387,7 +389,7 @@ Deno.test("link-local addresses are on the link besides its own, and restore kee
     "run",
     "--net=name=a,link-local-ip=169.254.7.2",
     "--name=c2",
-    ...["sh", "-c", "ping -c1 -W2 169.254.7.1 >/dev/null"],
+    ...["sh", "-c", "ping -c1 -W5 169.254.7.1 >/dev/null"],
   );
   assertEquals(other.status, 0, other.err);
   const refused = await ipvlan("network", "connect", "--link-local-ip=fe80::9", "b", "c1");
