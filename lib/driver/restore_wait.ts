@@ -18,7 +18,7 @@ export async function restoreUntil(
   restoreOnce: () => Promise<RestoreReport>,
 ): Promise<RestoreReport> {
   if (seconds === 0) return await restoreOnce();
-  // Started before the first try, so that it sees every link that appears after it.
+  // Started before the first try, so that it misses few of the links that appear after it.
   await using links = new LinkMonitor(namespaces.hostName);
   const time = AbortSignal.timeout(seconds * 1000);
   const deadline = signal ? AbortSignal.any([time, signal]) : time;

@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { isOurs } from "../../lib/driver/parent.ts";
 import { assertConsistent } from "../kit/look.ts";
-import { children, run } from "../kit/processes.ts";
+import { hangingProgram } from "../kit/hanging_program.ts";
+import { children, inEnv, run } from "../kit/processes.ts";
 import { type TestHost, withHost } from "../kit/worlds.ts";
 
 /** Takes away what a restart of the host does: every link and namespace that the driver made. */
@@ -112,11 +113,21 @@ Deno.test("restore reports a missing parent that is not ours, and completes its 
     await ip.link.del("foo");
   }));
 
-for (const deaf of [false, true]) {
-  const ending = deaf ? ", also where nothing tells of it any more" : "";
+/** What `ip monitor` does while a restore waits for a parent. */
+const MONITORS = {
+  listens: "",
+  ends: ", also where nothing tells of it any more",
+  starts: ", also where nothing listens for it yet",
+};
+
+for (const [monitor, ending] of Object.entries(MONITORS)) {
   Deno.test(`restore waits for a parent that comes late${ending}`, () =>
     withHost(async (host) => {
       const { ip } = host.ns;
+      await using starting = monitor === "starts"
+        ? await hangingProgram("ip", "*monitor*")
+        : undefined;
+      using _path = starting && inEnv("PATH", starting.path);
       let looked = Promise.withResolvers<void>();
       const driver = await host.driver({
         wrap: (runner) => ({
@@ -136,7 +147,8 @@ for (const deaf of [false, true]) {
       await looked.promise;
       // Its turn comes when the first try is over.
       await driver.recover();
-      if (deaf) {
+      await starting?.hangs();
+      if (monitor === "ends") {
         for (const { pid } of children()) {
           // Others of them may have ended meanwhile.
           const words = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");

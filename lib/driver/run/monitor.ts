@@ -1,7 +1,14 @@
 import { spawn } from "../../iproute2/spawn.ts";
+import { pause } from "./wait.ts";
 
 /** How often to poll for changes when `ip monitor` has ended, in milliseconds. */
 const INTERVAL = 1000;
+
+/**
+ * How often to poll while it says nothing, in milliseconds. It does not say when it begins to listen,
+ * and so it may have missed a change.
+ */
+const SILENCE = 5000;
 
 /** Watches a namespace for links that appear, change or go: `ip monitor link`. */
 export class LinkMonitor implements AsyncDisposable {
@@ -21,23 +28,18 @@ export class LinkMonitor implements AsyncDisposable {
     this.#reader = this.#child.stdout.getReader();
   }
 
-  /** Waits for a change. Resolves to `false` if the deadline comes first. */
-  async changed(deadline: AbortSignal): Promise<boolean> {
-    if (deadline.aborted) return false;
-    this.#next ??= this.#reader.read().then(({ done }) =>
-      // When `ip monitor` has ended, there may have been a change each time that we poll.
-      done ? new Promise((resolve) => setTimeout(resolve, INTERVAL)) : undefined
-    );
-    const changed = await new Promise<boolean>((resolve) => {
-      const giveUp = () => resolve(false);
-      deadline.addEventListener("abort", giveUp, { once: true });
-      this.#next!.then(() => {
-        deadline.removeEventListener("abort", giveUp);
-        resolve(true);
-      });
+  /** Waits until there may have been a change, but not longer than to the deadline. */
+  async changed(deadline: AbortSignal): Promise<void> {
+    this.#next ??= this.#reader.read().then(async ({ done }) => {
+      if (done) await pause(INTERVAL);
+      this.#next = undefined;
     });
-    if (changed) this.#next = undefined;
-    return changed;
+    const told = new AbortController();
+    await Promise.race([
+      this.#next,
+      pause(SILENCE, AbortSignal.any([deadline, told.signal])),
+    ]);
+    told.abort();
   }
 
   /** Stops watching. */
