@@ -111,6 +111,8 @@ export class Processes {
         .filter(({ dev, ino }) => dev === file.dev && ino === file.ino).map(({ pid }) => pid);
       return busy.length === 0;
     };
+    // Before that, there is nothing to wait for.
+    if (await isIdle()) return;
     using _notice = sayIfLong(
       waiting,
       () => `Waiting for what a killed driver has begun: ${busy.map(describeProcess).join(", ")}`,

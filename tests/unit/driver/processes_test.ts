@@ -63,6 +63,21 @@ Deno.test("idle() waits while any process has the driver's lock open", async () 
   }
 });
 
+Deno.test("idle() says nothing of a look that takes long and finds nobody", async () => {
+  const lock = await Deno.makeTempFile();
+  try {
+    const said: string[] = [];
+    const look = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 1200));
+      return { code: 0, out: ["/ 1 2"], err: [] };
+    };
+    await new Processes(look, lock).idle({ waiting: (sentence) => said.push(sentence) });
+    assertEquals(said, []);
+  } finally {
+    await Deno.remove(lock);
+  }
+});
+
 Deno.test("a process that has ended need not be killed, and one that may not be killed is an error", async () => {
   let err = ["sh: 1: kill: No such process"];
   const commands: string[] = [];
