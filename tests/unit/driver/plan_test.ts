@@ -178,7 +178,7 @@ Deno.test("who holds an address is looked for once, after a second, and may end 
   const error = await assertRejects(() => runPlan(steps, places.runnerOf, undefined, whenHeld));
   assertEquals([error, asked], [found, ["10.0.0.2"]]);
   const waited = performance.now() - start;
-  assert(waited >= 1000 && waited < 4000, `${waited} ms`);
+  assert(waited >= 1000, `${waited} ms`);
   assertEquals(places.log.slice(-2), ["[ns]", "del a"]);
 });
 
