@@ -11,8 +11,8 @@ export interface ProgramOptions extends WaitOptions {
 }
 
 /**
- * How long a program may take, in milliseconds, and how much longer for each of its lines. The
- * slowest lines delete links: each takes the kernel up to 30 ms (`synchronize_net`).
+ * How long a program may take after the signal, in milliseconds, and how much longer it takes for each
+ * of its lines. The slowest lines delete links: each takes the kernel up to 30 ms (`synchronize_net`).
  */
 const [PATIENCE, PATIENCE_PER_LINE] = [500, 50];
 
@@ -58,11 +58,11 @@ export class Programs implements AsyncDisposable {
     if (!unstoppable) signal?.throwIfAborted();
     if (this.#shell?.ended ?? true) this.#shell = this.#start();
     const shell = this.#shell!;
-    const patience = PATIENCE + PATIENCE_PER_LINE * input.length;
-    using _notice = sayIfLong(waiting, () => `Waiting for "${shown}"`, patience);
+    const more = PATIENCE_PER_LINE * input.length;
+    using _notice = sayIfLong(waiting, () => `Waiting for "${shown}"`, more);
     using _limit = afterAbort(
       signal,
-      patience,
+      PATIENCE + more,
       () => shell.kill(`"${shown}" did not end, and was killed`),
     );
     return await shell.run(command, input);

@@ -18,13 +18,17 @@ export interface WaitOptions extends AbortOptions {
 /** How long a call waits before it says so, in milliseconds. */
 const PATIENCE = 1000;
 
-/** Says what a call waits for, if that takes long. Dispose of it when the wait is over. */
+/**
+ * Says what a call waits for, if that takes long. Dispose of it when the wait is over.
+ *
+ * @param more How much longer it may well take, in milliseconds.
+ */
 export function sayIfLong(
   waiting: WaitOptions["waiting"],
   sentence: () => string,
-  ms = PATIENCE,
+  more = 0,
 ): Disposable {
-  const timer = waiting && setTimeout(() => waiting(sentence()), ms);
+  const timer = waiting && setTimeout(() => waiting(sentence()), PATIENCE + more);
   return { [Symbol.dispose]: () => clearTimeout(timer) };
 }
 

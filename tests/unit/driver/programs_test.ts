@@ -48,6 +48,27 @@ Deno.test("after the signal, the program that runs may end, and only what is uns
   await assertRejects(() => run("echo never"), Error, "enough");
 });
 
+Deno.test("a program is said when it has taken a second, and longer with many lines", async () => {
+  const { programs } = makePrograms();
+  await using _programs = programs;
+  const { setTimeout } = globalThis;
+  const times: (number | undefined)[] = [];
+  Object.assign(globalThis, {
+    setTimeout: (call: () => void, ms?: number) => {
+      times.push(ms);
+      return setTimeout(call, ms);
+    },
+  });
+  try {
+    for (const input of [[], ["a", "b"]]) {
+      await programs.run("cat", input, { shown: "cat", unstoppable: false, waiting: () => {} });
+    }
+  } finally {
+    Object.assign(globalThis, { setTimeout });
+  }
+  assertEquals(times, [1000, 1100]);
+});
+
 Deno.test("a program that does not end is said, and killed after the signal with all that it started", async () => {
   const { programs, abort, run } = makePrograms();
   await using _programs = programs;
