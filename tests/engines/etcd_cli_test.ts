@@ -183,3 +183,44 @@ Deno.test("a signal ends every wait for an etcd that never answers, and nothing 
       assertEquals(JSON.parse(host!).Addresses, 2);
     });
   }));
+
+Deno.test("a network that is cut short when etcd is lost is shown as half made, until it is removed", () =>
+  withEtcd(async () => {
+    await using state = await temporaryFolder();
+    await using link = new Link(Number(new URL(ENDPOINT).port));
+    const through = ["--ipam-opt", `endpoints=${link.endpoint},prefix=/test`];
+    const create = [...CREATE, ...through, "--subnet=192.168.20.0/24", "shared20"];
+    await onHost(state.path, async () => {
+      // Its settings are read, and then etcd does not get what is written: first the host's own key.
+      link.trouble = { kind: "late", milliseconds: 600_000, only: btoa("/test/hosts/") };
+      await using job = new Job(create, { env: { IPVLAN_STATE_DIR: state.path } });
+      await Promise.race([link.untilHit(), job.ended]);
+      link.trouble = { kind: "partition" };
+      job.kill("SIGINT");
+      const { status, err } = await job.ended;
+      assertEquals([status, err], [130, "ipvlan: It was interrupted"]);
+
+      const half =
+        'ipvlan: The network "shared20" is being made or removed: wait, or run ipvlan restore if a ' +
+        "command was killed";
+      assertEquals(await succeeds("network", "ls", "-q"), "");
+      assertEquals((await ipvlan("network", "inspect", "shared20")).err, half);
+      assertEquals((await ipvlan("network", "rm", "shared20")).err, half);
+      const isHalf = 'was cut short: half done is network "shared20"';
+      assertStringIncludes((await ipvlan("doctor")).out, isHalf);
+      const why =
+        'The network "shared20" could not be restored: It was left half made: etcd is out';
+      assertStringIncludes((await ipvlan("restore")).err, why);
+      // It is in no other network's way.
+      const other = ["-o", "parent=eth0.30", "--subnet=192.168.30.0/24", "other30"];
+      await succeeds("network", "create", ...other);
+
+      link.trouble = { kind: "none" };
+      // The next call that changes a network removes it.
+      await succeeds("network", "rm", "other30");
+      const { out } = await ipvlan("doctor");
+      assertEquals([out.includes("half done"), out.includes("etcd /test")], [false, false], out);
+      assertStringIncludes((await ipvlan("network", "inspect", "shared20")).err, "not found");
+      await succeeds(...create);
+    });
+  }));
