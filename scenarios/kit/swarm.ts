@@ -69,27 +69,47 @@ export class Swarm implements AsyncDisposable {
     for (const node of [1, 2] as const) await this.perform(node, line);
   }
 
-  /** Starts a service of replicas that do nothing, and waits until all run. */
+  /**
+   * Starts a service of replicas that do nothing, and waits until all run.
+   *
+   * @throws {StepError} After 600 looks they do not, with what Docker says of each.
+   */
   async startService(name: string, network: string, replicas: number): Promise<void> {
-    // No node asks a registry for the image. Names of other modes need ip_vs.
+    // No node asks a registry for the image. Names of other modes need ip_vs. Without --detach, the
+    // command itself waits for the replicas, with no limit and no word of what they lack.
     await this.perform(
       1,
-      "docker service create --quiet --no-resolve-image --endpoint-mode dnsrr " +
+      "docker service create --quiet --detach --no-resolve-image --endpoint-mode dnsrr " +
         `--name ${name} --network ${network} --replicas ${replicas} ${IMAGE} sleep 100000`,
+    );
+    const running = `docker service ps --format '{{.CurrentState}}' ${name} | grep -c ^Running`;
+    await this.#until(
+      1,
+      `[ "$(${running})" = ${replicas} ]`,
+      `docker service ps --no-trunc ${name}`,
     );
   }
 
   /**
-   * Waits until so many replicas of a service run on a node. Docker gives no notice of that.
+   * Waits until so many replicas of a service run on a node.
    *
    * @throws {StepError} After 600 looks there are not so many, with all containers of the node.
    */
   async untilOn(node: NodeNumber, service: string, replicas: number): Promise<void> {
     const running = `docker ps --quiet --filter name=${service}. | wc -l`;
+    await this.#until(node, `[ "$(${running})" = ${replicas} ]`, "docker ps --all");
+  }
+
+  /**
+   * Performs a line on a node that looks until a check holds. Docker gives no notice.
+   *
+   * @param shown A command whose output explains a check that does not hold.
+   * @throws {StepError} After 600 looks it does not hold.
+   */
+  async #until(node: NodeNumber, check: string, shown: string): Promise<void> {
     await this.perform(
       node,
-      `for try in $(seq 600); do [ "$(${running})" = ${replicas} ] && exit; sleep 0.5; done; ` +
-        "docker ps --all; exit 1",
+      `for try in $(seq 600); do ${check} && exit; sleep 0.5; done; ${shown}; exit 1`,
     );
   }
 
@@ -98,7 +118,7 @@ export class Swarm implements AsyncDisposable {
     await this.perform(1, `docker service rm ${service}`);
     for (const node of [1, 2] as const) {
       const left = `docker ps --all --quiet --filter name=${service}.`;
-      await this.perform(node, `until [ -z "$(${left})" ]; do sleep 0.2; done`);
+      await this.#until(node, `[ -z "$(${left})" ]`, "docker ps --all");
     }
     await this.perform(1, `docker network rm ${network}`);
     await this.performOnBoth(`docker network rm ${network}-here`);
