@@ -65,6 +65,11 @@ export class DockerHost implements AsyncDisposable {
     this.#plugin = await Daemon.start(command, { ready: /Listening at/, env });
   }
 
+  /** What the plugin has logged since it was started. */
+  get pluginLog(): string {
+    return this.#plugin?.log ?? "";
+  }
+
   /** Ends the plugin with a signal. Resolves to what it has logged. */
   async endPlugin(signal: Deno.Signal = "SIGKILL"): Promise<string> {
     await this.#plugin?.end(signal);

@@ -1,6 +1,7 @@
 // The tests of what Docker's own API tells the plugin, in every version of Docker: the names of containers
-// on networks that several hosts share, and what Docker has forgotten after it was killed.
-import { assertEquals } from "@std/assert";
+// on networks that several hosts share, what Docker has forgotten after it was killed, and what it never
+// heard of because the plugin was killed.
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Driver } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { DockerHost } from "../../scenarios/kit/docker.ts";
@@ -293,6 +294,98 @@ export function namesTests(version: string): void {
         await host.succeed("network", "rm", "kept", "lan-here");
         await becomes(() => own.listPools(), []);
         await becomes(async () => (await own.listHosts(LAN.ipam.access))[0]!.claims, {});
+      });
+      const log = await host.endPlugin("SIGTERM");
+      assertEquals(/There is a bug|\.ts:\d/.exec(log)?.input, undefined);
+      await host.startPlugin();
+    }
+    assertEquals(await state(ip), before);
+  });
+
+  Deno.test(`what a killed plugin did not tell Docker ${version} is released, and nothing else`, async (t) => {
+    await using ip = await Ip.open();
+    await using _router = await withRouter(ip);
+    const before = await state(ip);
+    {
+      await using undo = new AsyncDisposableStack();
+      const server = await etcd(undo);
+      const host = undo.use(await DockerHost.start());
+      const own = undo.use(await Driver.open({ stateDir: host.stateDir }));
+      const v6 = ["--ipv6", "--subnet=2001:db8:1::/64", "--gateway=2001:db8:1::1"];
+      await host.succeed("network", "create", "-d", "ipvlan", ...SHARED, ...v6, "lan");
+      // This host has free addresses of both subnets from now on, so that it asks etcd for none.
+      await start(host, "c1", "--net=lan");
+
+      const claims = () =>
+        own.listPools().flatMap(({ claims }) => claims.map(({ address }) => address)).toSorted();
+      /** The claims as they should be: those of the gateways, and of the containers that run. */
+      const wanted = async () => {
+        const ids = await host.succeed("ps", "--quiet");
+        const path =
+          "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}";
+        const used = (await host.succeed("inspect", "-f", path, ...ids.split("\n"))).split(/\s/);
+        return ["192.168.1.1", "2001:db8:1::1", ...used].toSorted();
+      };
+      const isRight = async () => {
+        await becomes(claims, await wanted());
+        const told = async () => Object.values((await own.listHosts())[0]!.claims);
+        const each = (claims().length - 2) / 2;
+        await becomes(told, [each, each]);
+      };
+      /** Waits until a call has claimed an address. It waits for etcd then, which is dead. */
+      const isClaimed = async (before: number) => {
+        await becomes(() => claims().length > before, true);
+      };
+      const run = (...words: string[]) =>
+        host.docker("run", "-d", "--net=lan", ...words, IMAGE, "sleep", "1000");
+
+      await t.step("before", isRight);
+      await t.step("an address of a container that Docker is starting stays", async () => {
+        const [dockerd, before] = [
+          Number(Deno.readTextFileSync("/run/docker.pid")),
+          claims().length,
+        ];
+        const answers = () => host.pluginLog.split("IpamDriver.RequestAddress: 200").length;
+        const answered = answers();
+        await server.stop();
+        const running = run("--name=c2");
+        await isClaimed(before);
+        // Docker finds the answer when it goes on, and has no other call under way: it asks for an IPv6
+        // address only afterwards.
+        Deno.kill(dockerd, "SIGSTOP");
+        await becomes(() => answers() > answered, true);
+        await host.endPlugin();
+        Deno.kill(dockerd, "SIGCONT");
+        await host.startPlugin();
+        await running;
+        await server.start();
+        await isRight();
+      });
+      await t.step("an address that was claimed in vain is free again", async () => {
+        // One of those that this host has: it asks etcd for no other.
+        const address = (await addressOf(host, "c1")).replace(
+          /\d+$/,
+          (last) => `${Number(last) + 4}`,
+        );
+        const before = claims().length;
+        await server.stop();
+        const running = run("--name=c3", `--ip=${address}`);
+        await isClaimed(before);
+        await host.endPlugin();
+        await host.startPlugin();
+        const { code, stderr } = await running;
+        // If the kill came too late, the container runs.
+        if (code !== 0) assertStringIncludes(stderr, "a killed plugin did not answer");
+        await host.succeed("rm", "-f", "c3");
+        await server.start();
+        await isRight();
+        assertEquals(await start(host, "c3", "--net=lan", `--ip=${address}`), address);
+        await isRight();
+      });
+      await t.step("nothing is left when all is removed", async () => {
+        await host.succeed("rm", "-f", "c1", "c2", "c3");
+        await host.succeed("network", "rm", "lan");
+        assertEquals(own.listPools(), []);
       });
       const log = await host.endPlugin("SIGTERM");
       assertEquals(/There is a bug|\.ts:\d/.exec(log)?.input, undefined);

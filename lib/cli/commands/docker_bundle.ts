@@ -1,5 +1,5 @@
 import metadata from "../../../deno.json" with { type: "json" };
-import { PLUGIN } from "../../engine/docker/mod.ts";
+import { PLUGIN } from "../../engine/docker/names.ts";
 import { InterruptedError } from "../../errors.ts";
 import { Interrupt } from "../../signals.ts";
 import { makeBundle } from "../bundle_folder.ts";

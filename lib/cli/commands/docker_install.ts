@@ -1,4 +1,4 @@
-import { PLUGIN, SOCKET } from "../../engine/docker/mod.ts";
+import { PLUGIN, SOCKET } from "../../engine/docker/names.ts";
 import type { Command } from "../command.ts";
 import { dockerUnits, thisProgram } from "../unit.ts";
 import { unitsText, writeUnits } from "../unit_files.ts";

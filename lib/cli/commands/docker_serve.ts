@@ -1,5 +1,6 @@
 import type { Command } from "../command.ts";
-import { runPlugin, SOCKET } from "../../engine/docker/mod.ts";
+import { runPlugin } from "../../engine/docker/mod.ts";
+import { SOCKET } from "../../engine/docker/names.ts";
 import { passedSocket } from "../passed_socket.ts";
 import { Interrupt } from "../../signals.ts";
 

@@ -11,6 +11,14 @@ import { IpvlanError } from "../../errors.ts";
 export class InvalidBodyError extends IpvlanError {
   /** Makes the error from the field (`IPv4Data.0.Pool`), its value, and what it should be. */
   constructor(field: string, value: unknown, wanted: string) {
+    if (field === "" && value === undefined) {
+      // moby#39331
+      super(
+        "The body is missing, as Docker leaves it out when it repeats a call that a killed plugin did " +
+          "not answer: try again",
+      );
+      return;
+    }
     const subject = field === "" ? "The body" : `The field ${field} of the body`;
     const found = value === undefined ? "missing" : shorten(JSON.stringify(value));
     super(`${subject} is ${found}, and should be ${wanted}`);

@@ -1,8 +1,8 @@
 import type { AddressPoolDetails } from "../../driver/mod.ts";
 
 /**
- * What Docker had claimed and requested before its daemon was started the last time. What the new daemon
- * claims is not among it, even if it is the same address.
+ * What Docker had claimed and requested before its daemon, or the plugin, was started the last time. What
+ * is claimed since is not among it, even if it is the same address.
  */
 export class Earlier {
   readonly #claims: Set<string>;

@@ -3,9 +3,10 @@
  * call of ours. It serves Docker's own network drivers too: `--ipam-driver ipvlan-kit`.
  *
  * Docker tells neither for which network it requests a pool, nor for which container it requests an
- * address. So if the plugin is killed just before it answers, and Docker repeats the call, it counts
- * twice: too much stays claimed, and never too little. A surplus address goes with its pool, or when
- * Docker is started again (`watch.ts`).
+ * address. So if the plugin is killed just before it answers, too much stays claimed, and never too
+ * little: Docker repeats the call without its body, which fails (moby#39331), and releases nothing. A
+ * surplus address is released when the plugin has been started again, and a surplus request for a pool
+ * when Docker has (`watch.ts`).
  *
  * @module
  */

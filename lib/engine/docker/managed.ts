@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { PLUGIN, SOCKET } from "./mod.ts";
+import { PLUGIN, SOCKET } from "./names.ts";
 
 /** What is different in each managed plugin. */
 export interface ManagedPlugin {

@@ -8,17 +8,12 @@ import type { Driver } from "../../driver/mod.ts";
 import { IpvlanError } from "../../errors.ts";
 import type { Handler, Handlers } from "./handlers.ts";
 import { IPAM_HANDLERS } from "./ipam.ts";
+import { PLUGIN } from "./names.ts";
 import { NETWORK_HANDLERS } from "./network.ts";
 import { socketName } from "../socket.ts";
 import { DOCKER_SOCKET } from "./api.ts";
 import { type Answer, failure, serve } from "./serve.ts";
 import { DockerWatch } from "./watch.ts";
-
-/** The name of the plugin, as in `docker network create -d ipvlan-kit`. */
-export const PLUGIN = "ipvlan-kit";
-
-/** Where Docker looks for the plugin. */
-export const SOCKET = `/run/docker/plugins/${PLUGIN}.sock`;
 
 /**
  * Removes the endpoints that Docker has lost: it does not tell the end of one if it was killed, or if

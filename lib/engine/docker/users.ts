@@ -5,10 +5,12 @@
  * @module
  */
 import { prefixOf } from "../../claims/access.ts";
-import type { ClaimUser } from "../../driver/mod.ts";
-import { IpvlanError } from "../../errors.ts";
+import type { AddressPoolDetails, ClaimUser } from "../../driver/mod.ts";
+import { attempt, IpvlanError } from "../../errors.ts";
+import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
 import { flag, list, object, optional, readBody, record, text } from "./body.ts";
 import { readAccess } from "./ipam.ts";
+import { PLUGIN } from "./names.ts";
 import type { Environment } from "../../driver/ipam_options.ts";
 
 /** The label with the name of the service that a container of a swarm belongs to. */
@@ -40,6 +42,7 @@ const network = object({
     Options: record(text),
     Config: list(object({ Subnet: optional(text), AuxiliaryAddresses: record(text) })),
   }),
+  Containers: record(object({ IPv4Address: optional(text), IPv6Address: optional(text) })),
 });
 
 const networks = list(network);
@@ -78,12 +81,16 @@ export interface DockerNetwork {
   isKept: boolean;
   /** Whether Docker's own IPAM driver gives its addresses, or none does. */
   isForeign: boolean;
+  /** Whether this plugin gives its addresses, by the name that it has if nobody gives it another one. */
+  isOurs: boolean;
   /** The prefix in etcd under which hosts share its addresses; `undefined` if they do not. */
   prefix: string | undefined;
   /** Its subnets. */
   subnets: string[];
   /** The addresses that Docker has claimed for nobody, by their names. */
   auxiliary: Record<string, string>;
+  /** The addresses of the endpoints that Docker has there. A list of networks tells of none. */
+  addresses: string[];
 }
 
 /** The ids of the containers of `GET /containers/json`. */
@@ -120,7 +127,7 @@ export function readNetworks(body: unknown, environment: Environment): DockerNet
 }
 
 function toNetwork(
-  { Id, Name, Scope, ConfigOnly, IPAM }: ReturnType<typeof network>,
+  { Id, Name, Scope, ConfigOnly, IPAM, Containers }: ReturnType<typeof network>,
   environment: Environment,
 ): DockerNetwork {
   return {
@@ -129,11 +136,16 @@ function toNetwork(
     // A description for networks of a swarm has no addresses itself.
     isKept: Scope !== "swarm" && !ConfigOnly,
     isForeign: IPAM.Driver === "default" || IPAM.Driver === "null",
+    // A managed plugin has a tag, too.
+    isOurs: IPAM.Driver?.split(":")[0] === PLUGIN,
     prefix: sharedPrefix(IPAM, environment),
     subnets: IPAM.Config.flatMap(({ Subnet }) => Subnet ? [Subnet] : []),
     auxiliary: Object.fromEntries(
       IPAM.Config.flatMap(({ AuxiliaryAddresses }) => Object.entries(AuxiliaryAddresses)),
     ),
+    addresses: Object.values(Containers)
+      .flatMap(({ IPv4Address, IPv6Address }) => [IPv4Address, IPv6Address])
+      .filter((each) => each) as string[],
   };
 }
 
@@ -150,6 +162,42 @@ function sharedPrefix(
     if (error instanceof IpvlanError) return undefined;
     throw error;
   }
+}
+
+/** Whether a network has addresses of a pool. */
+export function isOn(
+  { prefix, subnets }: DockerNetwork,
+  { ipam, subnet }: AddressPoolDetails,
+): boolean {
+  return prefix === (ipam && prefixOf(ipam.access)) &&
+    subnets.map(canonicalSubnet).includes(subnet);
+}
+
+/** A subnet as pools have it. */
+function canonicalSubnet(text: string): string {
+  const subnet = attempt(() => formatPrefix(parsePrefix(text).prefix));
+  return subnet.ok ? subnet.value : text;
+}
+
+/**
+ * Whether all networks that have addresses of a pool's subnet are among some: as many as have requested
+ * it. Then Docker makes none at this moment, for which it may have claimed auxiliary addresses.
+ *
+ * @param networks Those of Docker's, each with its addresses.
+ */
+export function hasItsNetworks(
+  pool: AddressPoolDetails,
+  pools: readonly AddressPoolDetails[],
+  networks: readonly DockerNetwork[],
+): boolean {
+  const prefix = ({ ipam }: AddressPoolDetails) => ipam && prefixOf(ipam.access);
+  const requests = pools
+    .filter((each) => each.subnet === pool.subnet && prefix(each) === prefix(pool))
+    .reduce((sum, each) => sum + each.requests, 0);
+  // A manager shows a network of a swarm also while its own node does not have it.
+  const isHere = ({ isOurs, isKept, addresses }: DockerNetwork) =>
+    isOurs && (isKept || addresses.length > 0);
+  return networks.filter((each) => isHere(each) && isOn(each, pool)).length >= requests;
 }
 
 /** What an event of `GET /events` is about: a container or a network, by id. */

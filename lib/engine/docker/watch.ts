@@ -1,17 +1,17 @@
 /**
- * What Docker does not tell a plugin: for which container it claims an address, and what it has
- * forgotten after it was killed. The plugin asks Docker's own API for it. It never does so within a call
- * of Docker's, which may hold what the API waits for.
+ * What Docker does not tell a plugin: for which container it claims an address, what it has forgotten
+ * after it was killed, and which answers did not reach it when the plugin was killed. The plugin asks
+ * Docker's own API for it. It never does so within a call of Docker's, which may hold what the API waits
+ * for.
  *
  * @module
  */
-import { prefixOf } from "../../claims/access.ts";
 import type { Environment } from "../../driver/ipam_options.ts";
 import type { Driver } from "../../driver/mod.ts";
 import { Together } from "../../driver/run/together.ts";
 import { pause } from "../../driver/run/wait.ts";
 import { attempt, IpvlanError } from "../../errors.ts";
-import { formatAddress, formatPrefix, parseAddress, parsePrefix } from "../../ipam/mod.ts";
+import { formatAddress, parseAddress } from "../../ipam/mod.ts";
 import { follow, get } from "./api.ts";
 import { Earlier } from "./earlier.ts";
 import {
@@ -19,6 +19,8 @@ import {
   claimUsers,
   type Container,
   type DockerNetwork,
+  hasItsNetworks,
+  isOn,
   readContainer,
   readContainerIds,
   readEvent,
@@ -73,6 +75,8 @@ export class DockerWatch {
   readonly #sweeping = new Together(() => this.#sweep());
   /** What a Docker daemon had claimed that does not run any more. */
   #earlier: Earlier | undefined;
+  /** What was claimed before this process began. Docker may not have heard of all of it. */
+  #unheard: Earlier | undefined;
   #isFollowing = false;
   #poolRequested = Promise.withResolvers<void>();
   /** The sentences of the last attempt to tell etcd, which are not repeated. */
@@ -86,9 +90,17 @@ export class DockerWatch {
   /** To be called before each call of Docker's is answered. */
   before(method: string, body: string): void {
     // The first such call of a daemon: whatever is claimed now is claimed by an earlier one.
-    if (method === "IpamDriver.GetCapabilities") this.#remember();
-    if (method === "IpamDriver.ReleaseAddress") this.#earlier?.released(body);
+    if (method === "IpamDriver.GetCapabilities") {
+      this.#earlier = this.#remember();
+      this.#unheard = undefined;
+    }
+    if (method === "IpamDriver.ReleaseAddress") {
+      this.#earlier?.released(body);
+      this.#unheard?.released(body);
+    }
     if (method === "IpamDriver.ReleasePool") this.#earlier?.poolReleased(body);
+    // A network is being made, or removed. Some of what was claimed before may be its auxiliary addresses.
+    if (/^IpamDriver\.(Request|Release)Pool$/.test(method)) this.#unheard = undefined;
   }
 
   /** To be called when a call of Docker's is answered. */
@@ -97,9 +109,10 @@ export class DockerWatch {
     if (method === "IpamDriver.GetCapabilities" && this.#isFollowing) this.#sweepSoon();
   }
 
-  /** Watches until the signal. */
+  /** Watches until the signal. To be called before the first call of Docker's is answered. */
   async run(): Promise<void> {
     const { signal } = this.#options;
+    this.#unheard = this.#remember();
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     signal.addEventListener("abort", () => resolve(), { once: true });
     while (!signal.aborted) {
@@ -116,13 +129,11 @@ export class DockerWatch {
     }
   }
 
-  #remember(): void {
-    try {
-      this.#earlier = new Earlier(this.#pools());
-    } catch (error) {
-      // The call itself will say that the store cannot be read.
-      if (!(error instanceof IpvlanError)) throw error;
-    }
+  /** What is claimed now. */
+  #remember(): Earlier | undefined {
+    const pools = attempt(() => this.#pools());
+    // If the store cannot be read, the calls say so.
+    return pools.ok ? new Earlier(pools.value) : undefined;
   }
 
   #pools() {
@@ -133,14 +144,17 @@ export class DockerWatch {
   async #follow(): Promise<void> {
     const { socket, signal } = this.#options;
     const stop = new AbortController();
+    const ended = AbortSignal.any([signal, stop.signal]);
     try {
-      const events = await follow(socket, EVENTS, AbortSignal.any([signal, stop.signal]));
+      const events = await follow(socket, EVENTS, ended);
       await this.#lookAtNetworks();
       // What changes meanwhile comes as an event afterwards.
       await this.#lookAtAll();
       await this.#naming.request();
       this.#isFollowing = true;
       if (this.#earlier) await this.#sweeping.request();
+      // This waits for containers that Docker is starting, whose events come meanwhile.
+      if (this.#unheard) this.#soon(this.#sweepUnheard(this.#unheard, ended));
       for await (const event of events) {
         const { container, network } = readEvent(event);
         if (container !== undefined) this.#lookSoon(container);
@@ -158,10 +172,7 @@ export class DockerWatch {
     const running = new Set(ids);
     for (const id of this.#containers.keys()) if (!running.has(id)) this.#forget(id);
     this.#unseen.clear();
-    const worker = async () => {
-      for (let id = ids.shift(); id !== undefined; id = ids.shift()) await this.#look(id);
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+    await eachOf(ids, (id) => this.#look(id));
   }
 
   async #lookAtNetworks(): Promise<DockerNetwork[]> {
@@ -204,9 +215,9 @@ export class DockerWatch {
     if (body !== undefined) this.#networks.set(id, readNetwork(body, this.#options.environment));
   }
 
-  async #get(path: string): Promise<unknown> {
+  async #get(path: string, limit = AbortSignal.timeout(PATIENCE)): Promise<unknown> {
     const { socket, signal } = this.#options;
-    return await get(socket, path, AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]));
+    return await get(socket, path, AbortSignal.any([signal, limit]));
   }
 
   /** Looks at a container, and says what it is called, while other events come. */
@@ -260,11 +271,7 @@ export class DockerWatch {
     if (!earlier || this.#unseen.size > 0) return;
     const networks = (await this.#lookAtNetworks())
       .filter(({ isForeign }) => !isForeign);
-    const containers = [...this.#containers.values()].flatMap(({ endpoints }) => endpoints);
-    const used = new Set([
-      ...containers.flatMap(({ addresses }) => addresses),
-      ...networks.flatMap(({ auxiliary }) => Object.values(auxiliary)),
-    ].map(canonical));
+    const used = usedAddresses([...this.#containers.values()], networks);
     const released = await driver.releaseClaims(
       "docker",
       ({ pool, address }) => earlier.has(pool, address) && !used.has(address),
@@ -273,26 +280,77 @@ export class DockerWatch {
       notify(`Docker has lost the address ${address}: it is released`);
     }
     for (const pool of this.#pools()) {
-      const needed = networks.filter((network) =>
-        network.isKept && network.prefix === (pool.ipam && prefixOf(pool.ipam.access)) &&
-        network.subnets.map(canonicalSubnet).includes(pool.subnet)
-      ).length;
+      const needed = networks.filter((network) => network.isKept && isOn(network, pool)).length;
       while (earlier.takeRequest(pool.id, needed)) {
         await driver.releasePool(pool.id);
       }
     }
     if (this.#earlier === earlier) this.#earlier = undefined;
   }
+
+  /**
+   * Releases what was claimed before this process began, and what no container or network has: the plugin
+   * was killed before its answer reached Docker.
+   *
+   * While Docker starts a container or connects it, it holds the container's lock, and shows it only
+   * afterwards. So a claim of before is in use when all containers have been shown, or it is nobody's.
+   *
+   * @param ended Ends the wait for containers, which may take as long as Docker takes to start them.
+   */
+  async #sweepUnheard(unheard: Earlier, ended: AbortSignal): Promise<void> {
+    const { driver, notify, environment } = this.#options;
+    const containers: Container[] = [];
+    const all = readContainerIds(await this.#get("/containers/json?all=true"));
+    await eachOf(all, async (id) => {
+      const body = await this.#get(`/containers/${encodeURIComponent(id)}/json`, ended);
+      if (body !== undefined) containers.push(readContainer(body));
+    });
+    const networks: DockerNetwork[] = [];
+    const ours = (await this.#lookAtNetworks()).filter(({ isForeign }) => !isForeign);
+    await eachOf(ours.map(({ id }) => id), async (id) => {
+      const body = await this.#get(`/networks/${encodeURIComponent(id)}`);
+      if (body !== undefined) networks.push(readNetwork(body, environment));
+    });
+    const used = usedAddresses(containers, networks);
+    const pools = this.#pools();
+    const whole = pools.filter((pool) => hasItsNetworks(pool, pools, networks)).map(({ id }) => id);
+    const released = await driver.releaseClaims(
+      "docker",
+      ({ pool, address }) =>
+        // A call of Docker's may have come meanwhile that makes it unknown.
+        this.#unheard === unheard && unheard.has(pool, address) && whole.includes(pool) &&
+        !used.has(address),
+    );
+    for (const { address } of released) {
+      notify(`Docker does not know of the address ${address}: it is released`);
+    }
+    if (this.#unheard === unheard) this.#unheard = undefined;
+  }
+}
+
+/** Runs a function for each of the items, some at a time. */
+async function eachOf<T>(items: readonly T[], run: (item: T) => Promise<unknown>): Promise<void> {
+  const queue = [...items];
+  const worker = async () => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await run(item);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}
+
+/** The addresses that Docker has in use, as claims have them. */
+function usedAddresses(
+  containers: readonly Container[],
+  networks: readonly DockerNetwork[],
+): Set<string> {
+  return new Set([
+    ...containers.flatMap(({ endpoints }) => endpoints).flatMap(({ addresses }) => addresses),
+    ...networks.flatMap(({ auxiliary }) => Object.values(auxiliary)),
+    ...networks.flatMap(({ addresses }) => addresses),
+  ].map(canonical));
 }
 
 /** An address as claims have it. */
 function canonical(text: string): string {
   const address = attempt(() => formatAddress(parseAddress(text.split("/")[0]!)));
   return address.ok ? address.value : text;
-}
-
-/** A subnet as pools have it. */
-function canonicalSubnet(text: string): string {
-  const subnet = attempt(() => formatPrefix(parsePrefix(text).prefix));
-  return subnet.ok ? subnet.value : text;
 }

@@ -3,12 +3,14 @@ import { Earlier } from "../../../lib/engine/docker/earlier.ts";
 import {
   auxiliaryUsers,
   claimUsers,
+  hasItsNetworks,
   readContainer,
   readContainerIds,
   readEvent,
   readNetwork,
   readNetworks,
 } from "../../../lib/engine/docker/users.ts";
+import type { AddressPoolDetails } from "../../../lib/driver/mod.ts";
 import { IpvlanError } from "../../../lib/errors.ts";
 
 const ID = "20639362eefc7862f974ba7b1442aa695dab04d69669c1968117cbc7f403112e";
@@ -98,6 +100,33 @@ Deno.test("who uses an address is said with the network's name and prefix", () =
     names: ["c1", "www", "c1.lan"],
   }]);
   assertEquals(claimUsers(readContainer(container()), () => undefined), []);
+});
+
+Deno.test("Docker makes no network of a pool if it shows as many as have requested it", () => {
+  const access = { endpoints: ["http://10.0.0.1:2379"] };
+  const pool = (requests: number, id = "local"): AddressPoolDetails => ({
+    id: `docker:${id}/192.168.1.0/24@/ipvlan`,
+    subnet: "192.168.1.0/24",
+    owner: { engine: "docker", id },
+    ipam: { driver: "etcd", access },
+    requests,
+    claims: [],
+  });
+  const has = (requests: number, ...networks: unknown[]) =>
+    hasItsNetworks(pool(requests), [pool(requests)], networks.map((each) => readNetwork(each, {})));
+  assertEquals([has(0), has(1), has(1, network()), has(2, network())], [true, false, true, false]);
+  // One that is another plugin's, of another subnet, or a description.
+  const [subnet, managed] = [[{ Subnet: "10.0.0.0/24" }], { Driver: "ipvlan-kit:latest" }];
+  const others = [network({ Driver: "other" }), network({ Config: subnet })];
+  assertEquals(has(1, ...others, network({}, { ConfigOnly: true })), false);
+  assertEquals(has(1, network(managed)), true);
+  // A swarm's is there if it has an endpoint.
+  const ends = { x: { IPv4Address: "192.168.1.2/24", IPv6Address: "" } };
+  assertEquals(has(1, network({}, { Scope: "swarm" })), false);
+  assertEquals(has(1, network({}, { Scope: "swarm", Containers: ends })), true);
+  // The pools of one subnet count together.
+  const both = [pool(1), pool(1, "global")];
+  assertEquals(hasItsNetworks(both[0]!, both, [readNetwork(network(), {})]), false);
 });
 
 Deno.test("an event is about a container, or a container's network", () => {

@@ -1,0 +1,5 @@
+/** The name of the plugin, as in `docker network create -d ipvlan-kit`. */
+export const PLUGIN = "ipvlan-kit";
+
+/** Where Docker looks for the plugin. */
+export const SOCKET = `/run/docker/plugins/${PLUGIN}.sock`;
