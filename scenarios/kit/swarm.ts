@@ -72,7 +72,7 @@ export class Swarm implements AsyncDisposable {
   /**
    * Starts a service of replicas that do nothing, and waits until all run.
    *
-   * @throws {StepError} After 600 looks they do not, with what Docker says of each.
+   * @throws {StepError} After ten minutes they do not, with what Docker says of each.
    */
   async startService(name: string, network: string, replicas: number): Promise<void> {
     // No node asks a registry for the image. Names of other modes need ip_vs. Without --detach, the
@@ -93,7 +93,7 @@ export class Swarm implements AsyncDisposable {
   /**
    * Waits until so many replicas of a service run on a node.
    *
-   * @throws {StepError} After 600 looks there are not so many, with all containers of the node.
+   * @throws {StepError} After ten minutes there are not so many, with all containers of the node.
    */
   async untilOn(node: NodeNumber, service: string, replicas: number): Promise<void> {
     const running = `docker ps --quiet --filter name=${service}. | wc -l`;
@@ -104,12 +104,14 @@ export class Swarm implements AsyncDisposable {
    * Performs a line on a node that looks until a check holds. Docker gives no notice.
    *
    * @param shown A command whose output explains a check that does not hold.
-   * @throws {StepError} After 600 looks it does not hold.
+   * @throws {StepError} After ten minutes it does not hold.
    */
   async #until(node: NodeNumber, check: string, shown: string): Promise<void> {
     await this.perform(
       node,
-      `for try in $(seq 600); do ${check} && exit; sleep 0.5; done; ${shown}; exit 1`,
+      // Each look takes seconds on a busy machine, so the time is counted, and not the looks.
+      `end=$(($(date +%s) + 600)); until ${check}; do sleep 0.5; ` +
+        `[ $(date +%s) -lt $end ] || { ${shown}; exit 1; }; done`,
     );
   }
 
