@@ -231,7 +231,7 @@ export class DockerWatch {
   }
 
   #sweepSoon(): void {
-    this.#soon(this.#lookAtAll().then(() => this.#sweeping.request()));
+    this.#soon(this.#sweepLater());
   }
 
   /** Lets something go on by itself. If Docker ends meanwhile, the next connection does it again. */
@@ -265,27 +265,55 @@ export class DockerWatch {
 
   /** Releases what an earlier daemon had claimed and this one does not use. */
   async #sweep(): Promise<void> {
-    const { driver, notify } = this.#options;
+    const { driver, notify, signal } = this.#options;
     const earlier = this.#earlier;
     // A container that Docker did not show may have any address. The next connection tries again.
     if (!earlier || this.#unseen.size > 0) return;
     const networks = (await this.#lookAtNetworks())
       .filter(({ isForeign }) => !isForeign);
     const used = usedAddresses([...this.#containers.values()], networks);
+    const silent = await this.#silentPools();
     const released = await driver.releaseClaims(
       "docker",
-      ({ pool, address }) => earlier.has(pool, address) && !used.has(address),
+      ({ pool, address }) => !silent.has(pool) && earlier.has(pool, address) && !used.has(address),
     );
     for (const { address } of released) {
       notify(`Docker has lost the address ${address}: it is released`);
     }
     for (const pool of this.#pools()) {
+      if (silent.has(pool.id)) continue;
       const needed = networks.filter((network) => network.isKept && isOn(network, pool)).length;
       while (earlier.takeRequest(pool.id, needed)) {
         await driver.releasePool(pool.id);
       }
     }
-    if (this.#earlier === earlier) this.#earlier = undefined;
+    if (silent.size > 0) this.#soon(pause(TELL_AGAIN, signal).then(() => this.#sweepLater()));
+    else if (this.#earlier === earlier) this.#earlier = undefined;
+  }
+
+  async #sweepLater(): Promise<void> {
+    if (!this.#isFollowing) return;
+    await this.#lookAtAll();
+    await this.#sweeping.request();
+  }
+
+  /**
+   * The ids of the pools in etcd that do not answer now. With the last address in use, a host gives up its
+   * free ones, and a swarm that claims anew would have none before etcd is back.
+   */
+  async #silentPools(): Promise<Set<string>> {
+    const { driver } = this.#options;
+    const silent = new Set<string>();
+    for (const { id, ipam } of this.#pools()) {
+      if (!ipam) continue;
+      try {
+        await driver.hostNames(ipam.access);
+      } catch (error) {
+        if (!(error instanceof IpvlanError)) throw error;
+        silent.add(id);
+      }
+    }
+    return silent;
   }
 
   /**
