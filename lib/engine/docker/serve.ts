@@ -58,7 +58,7 @@ export async function serve(options: ServeOptions): Promise<void> {
 async function handle(
   request: IncomingMessage,
   response: ServerResponse,
-  { answer, called }: ServeOptions,
+  { answer, called, signal }: ServeOptions,
 ): Promise<void> {
   const start = performance.now();
   const method = (request.url ?? "").slice(1);
@@ -68,6 +68,8 @@ async function handle(
     : request.method === "POST"
     ? await answer(method, text)
     : failure(405, "Every call is a POST");
+  // Otherwise the caller may send its next call here, and the connection is closed before the answer.
+  if (signal.aborted) response.shouldKeepAlive = false;
   response.writeHead(result.status, { "content-type": CONTENT_TYPE });
   response.end(JSON.stringify(result.body));
   called?.(method, result, Math.round(performance.now() - start));

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { request } from "node:http";
+import { type IncomingMessage, request } from "node:http";
 import type { Driver } from "../../../lib/driver/mod.ts";
 import type { Handlers } from "../../../lib/engine/docker/handlers.ts";
 import { answer } from "../../../lib/engine/docker/mod.ts";
@@ -15,17 +15,23 @@ interface Reply {
 }
 
 /** Calls the server of a socket as Docker 20.10 does, with an empty name of the host. */
-function call(path: string, method: string, body = "", verb = "POST"): Promise<Reply> {
+function send(path: string, method: string, body = "", verb = "POST"): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const options = { socketPath: path, path: `/${method}`, method: verb, headers: { host: "" } };
-    const sent = request(options, async (response) => {
-      let text = "";
-      for await (const chunk of response) text += chunk;
-      resolve({ status: response.statusCode!, body: JSON.parse(text) });
-    });
+    const sent = request(options, resolve);
     sent.on("error", reject);
     sent.end(body);
   });
+}
+
+async function read(response: IncomingMessage): Promise<Reply> {
+  let text = "";
+  for await (const chunk of response) text += chunk;
+  return { status: response.statusCode!, body: JSON.parse(text) };
+}
+
+async function call(...words: Parameters<typeof send>): Promise<Reply> {
+  return await read(await send(...words));
 }
 
 /** A server in a folder of its own, which ends with the scope. */
@@ -109,11 +115,14 @@ Deno.test("a server that is to end answers the calls under way first", async () 
     await release.promise;
     return { status: 200, body: "done" };
   });
-  const reply = call(running.path, "Slow");
+  const sent = send(running.path, "Slow");
   await begun.promise;
   const end = running.end();
   release.resolve();
-  assertEquals(await reply, { status: 200, body: "done" });
+  const response = await sent;
+  // On a connection that is kept, the next call would be lost.
+  assertEquals(response.headers.connection, "close");
+  assertEquals(await read(response), { status: 200, body: "done" });
   await end;
 });
 
