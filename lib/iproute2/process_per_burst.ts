@@ -72,7 +72,7 @@ export function linkSwitch(link: string, setting: LinkSwitch): string {
 /**
  * The command that switches settings on and then runs the lines. `ip` has no word for them, so a shell
  * in the namespace writes them and then becomes `ip`: there is no process more. A link that was renamed
- * meanwhile is left alone, and there are no settings of IPv6 in a kernel without it.
+ * or deleted meanwhile is left alone, and there are no settings of IPv6 in a kernel without it.
  *
  * `nsenter` starts in less time than `ip netns exec`, which also copies all mounts of the host: as many
  * as there are namespaces with a name, and more.
@@ -81,8 +81,10 @@ function commandWithSwitches(program: BatchProgram, switches: readonly string[])
   const { netns } = program;
   const enter = netns === undefined ? [] : ["nsenter", `--net=${pathToEnter(netns)}`];
   const words = [program.program, ...batchArgs({ ...program, netns: undefined })];
-  const script = 'for file; do file=/proc/sys/"$file"; ' +
-    `[ ! -e "$file" ] || echo 1 > "$file" || exit; done; exec ${words.join(" ")}`;
+  // A write may fail because the link goes at this moment: then the file is gone afterwards.
+  const script = 'for file; do file=/proc/sys/"$file"; [ ! -e "$file" ] || ' +
+    'echo 1 2> /dev/null > "$file" || [ ! -e "$file" ] || echo 1 > "$file" || exit; done; ' +
+    `exec ${words.join(" ")}`;
   return [...enter, "sh", "-c", quote(script), "sh", ...switches.map(quote)].join(" ");
 }
 

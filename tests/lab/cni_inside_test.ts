@@ -352,14 +352,20 @@ Deno.test("linkInContainer: root in the container renames, deletes or exchanges 
     const look = async () => (await lookInto(one.netns, { links: true })).links;
     const before = (await look()).length;
     let isDone = false;
+    let last: Promise<unknown> = Promise.resolve();
     const wrap: WrapRunner = (runner) => ({
       query: (line) => runner.query(line),
-      change: async (line) => {
-        if (!isDone && at.test(line)) {
-          isDone = true;
-          await ipInside(one, ...lines);
-        }
-        return await runner.change(line);
+      // One line after another: the mischief is between two of them, and not beside others.
+      change: (line) => {
+        const change = last.catch(() => {}).then(async () => {
+          if (!isDone && at.test(line)) {
+            isDone = true;
+            await ipInside(one, ...lines);
+          }
+          return await runner.change(line);
+        });
+        last = change;
+        return change;
       },
     });
     const what = `${at} ${lines}`;
