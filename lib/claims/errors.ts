@@ -238,7 +238,22 @@ export class HostRemovedError extends IpvlanError {
   }
 }
 
-/** Another host uses the id of this one, as its state folder was copied. */
+/** etcd is older than what this host has on record. Nothing is given away until both agree. */
+export class EtcdOlderError extends IpvlanError {
+  /** The prefix. */
+  readonly prefix: string;
+
+  /** Makes the error from the prefix. */
+  constructor(prefix: string) {
+    super(
+      `etcd has an older state under ${prefix} than this host, as an older backup of etcd was put ` +
+        "back: run ipvlan restore on every host",
+    );
+    this.prefix = prefix;
+  }
+}
+
+/** Another host uses the id of this one, or this host's record is older than etcd. */
 export class HostReplacedError extends IpvlanError {
   /** The prefix. */
   readonly prefix: string;
@@ -250,9 +265,12 @@ export class HostReplacedError extends IpvlanError {
   /** Makes the error from the prefix, the host's id, and the name that is in etcd. */
   constructor(prefix: string, id: string, name: string) {
     super(
-      `Another host ${JSON.stringify(name)} uses the id ${id} of this one under ${prefix}: its ` +
-        "state folder was copied: start one of them with an empty folder; or an older backup of " +
-        "etcd was put back: remove this host on another one, and run ipvlan restore",
+      `The host ${
+        JSON.stringify(name)
+      } has gone on under ${prefix} with the id ${id} of this one, ` +
+        "as the machine or its state folder is a copy or a backup: after a backup, run ipvlan " +
+        "restore; of two copies, remove the networks of this one; if the other one is gone for " +
+        `good, run ipvlan host rm ${id}, and then ipvlan restore`,
     );
     this.prefix = prefix;
     this.id = id;

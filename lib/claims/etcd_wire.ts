@@ -16,20 +16,20 @@ export interface KeyValue {
 }
 
 /** A condition of a transaction, on one key or on all keys of a range. */
-export interface Compare {
-  /** The key, or the first one. */
-  key: string;
-  /** The end of the range, which is not in it. */
-  end?: string;
-  /**
-   * `CREATE`: the revision at which it was made, 0 if it is not there; `MOD`: that of its last change.
-   */
-  target: "CREATE" | "MOD";
-  /** The comparison. */
-  result: "EQUAL" | "GREATER" | "LESS";
-  /** The revision to compare with. */
-  revision: number;
-}
+export type Compare =
+  & {
+    /** The key, or the first one. */
+    key: string;
+    /** The end of the range, which is not in it. */
+    end?: string;
+    /** The comparison. */
+    result: "EQUAL" | "GREATER" | "LESS";
+  }
+  & (
+    /** The revision at which it was made, 0 if it is not there; or that of its last change. */
+    | { target: "CREATE" | "MOD"; revision: number }
+    | { target: "VALUE"; value: string }
+  );
 
 /** A range to read. */
 export interface Range {
@@ -101,13 +101,16 @@ export function readPair({ key, value = "", mod_revision }: RawPair): KeyValue {
 }
 
 /** A condition, as the gateway takes it. */
-export function compareBody({ key, end, target, result, revision }: Compare): unknown {
+export function compareBody(compare: Compare): unknown {
+  const { key, end, target, result } = compare;
   return {
     key: encode(key),
     ...(end !== undefined && { range_end: encode(end) }),
     target,
     result,
-    [target === "CREATE" ? "create_revision" : "mod_revision"]: String(revision),
+    ...(compare.target === "VALUE" && { value: encode(compare.value) }),
+    ...(compare.target === "CREATE" && { create_revision: String(compare.revision) }),
+    ...(compare.target === "MOD" && { mod_revision: String(compare.revision) }),
   };
 }
 

@@ -54,19 +54,23 @@ export async function listClaims(
 
 /** A host of which nothing else is known. */
 function newHost(id: string, name: string): SharedHost {
-  return { id, name, isAlive: false, claims: {}, kept: {} };
+  return { id, name, isAlive: false, copies: [], claims: {}, kept: {} };
 }
 
 /** The hosts that have registered, without what they hold. */
 async function registeredHosts({ etcd, keys, options }: Reader): Promise<SharedHost[]> {
-  const { ranges: [known, alive] } = await etcd.read([
+  const { ranges: [known, alive, copies] } = await etcd.read([
     { key: keys.host(), end: endOf(keys.host()) },
     { key: keys.alive(), end: endOf(keys.alive()), keysOnly: true },
+    { key: keys.copy(), end: endOf(keys.copy()) },
   ], options());
   const living = new Set(alive!.map(({ key }) => lastPart(key)));
+  const copiesOf = (id: string) =>
+    copies!.filter(({ key }) => key.startsWith(keys.copy(id))).map((pair) => readHost(pair).name);
   return known!.map((pair) => {
     const id = lastPart(pair.key);
-    return { ...newHost(id, readHost(pair).name), isAlive: living.has(id) };
+    const host = newHost(id, readHost(pair).name);
+    return { ...host, isAlive: living.has(id), copies: copiesOf(id) };
   });
 }
 
@@ -129,7 +133,10 @@ export async function removeHost(
   if (id === ownId) throw new OwnHostError();
   const removed = await etcd.transact({
     compare: [{ key: keys.alive(id), target: "CREATE", result: "EQUAL", revision: 0 }],
-    success: [{ delete: { key: keys.host(id) } }],
+    success: [
+      { delete: { key: keys.host(id) } },
+      { delete: { key: keys.copy(id), end: endOf(keys.copy(id)) } },
+    ],
   }, options());
   if (!removed.succeeded) throw new HostAliveError(name);
   await deleteOwn(reader, found, keys.block(), readBlock);

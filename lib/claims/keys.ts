@@ -22,7 +22,7 @@ export class Keys {
     this.prefix = prefix;
   }
 
-  /** What a host is called, and its epoch. All of them, if no id is given. */
+  /** What a host is called, and its last transaction. All of them, if no id is given. */
   host(id = ""): string {
     return `${this.prefix}/hosts/${id}`;
   }
@@ -30,6 +30,16 @@ export class Keys {
   /** There while a host's agent runs. */
   alive(id = ""): string {
     return `${this.prefix}/alive/${id}`;
+  }
+
+  /** There for ten minutes after a host was heard of. */
+  heard(id = ""): string {
+    return `${this.prefix}/heard/${id}`;
+  }
+
+  /** A copy of a host that was refused, by the token on its record. All of them, if none is given. */
+  copy(id = "", token = ""): string {
+    return `${this.prefix}/copies/${id === "" ? "" : `${id}/`}${token}`;
   }
 
   /** The settings and hosts of a network. */

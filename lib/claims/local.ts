@@ -7,9 +7,21 @@ import { randomHex } from "../driver/random.ts";
 import { formatAddress, parseAddress } from "../ipam/address.ts";
 import { OutsideSubnetError, ReservedAddressError, UnusableAddressError } from "../ipam/errors.ts";
 import { contains, formatPrefix, parsePrefix, type Prefix, whyUnusable } from "../ipam/prefix.ts";
-import { HostRemovedError, HostReplacedError, SharedAddressHeldError } from "./errors.ts";
+import {
+  EtcdOlderError,
+  HostRemovedError,
+  HostReplacedError,
+  SharedAddressHeldError,
+} from "./errors.ts";
 import { addressOf, bitsOf, blockOf, blockSize, hexOf, insideOf, textOf } from "./keys.ts";
-import type { AddressRecord, BlockRecord, ClaimRecords, PoolRecord } from "./records.ts";
+import type { LastToken } from "./last_token.ts";
+import type {
+  AddressRecord,
+  BlockRecord,
+  ClaimRecords,
+  HostRecord,
+  PoolRecord,
+} from "./records.ts";
 import type { Holder, SharedPool, Wanted } from "./types.ts";
 
 /** A request for an address, checked. */
@@ -51,35 +63,66 @@ export function checkWanted(pool: SharedPool, wanted: Wanted): Pick<Request, "ad
   return { range };
 }
 
-/** Says on record that nothing may be given away, if that is what an error means. */
+/** What the record says of an error by which nothing may be given away; `undefined` of another one. */
+export function refusalOf(error: unknown): string | undefined {
+  if (error instanceof HostRemovedError) return "removed";
+  if (error instanceof EtcdOlderError) return "older";
+  return error instanceof HostReplacedError ? `replaced ${error.host}` : undefined;
+}
+
+/**
+ * Says on record that nothing may be given away, if that is what an error means. Of what etcd has not been
+ * told, another host with the id of this one may have given the same: it is lost.
+ */
 export function refuse(records: ClaimRecords, prefix: string, error: unknown): void {
-  if (error instanceof HostRemovedError) records.setRefused(prefix, "removed");
-  if (error instanceof HostReplacedError) records.setRefused(prefix, `replaced ${error.host}`);
+  const refusal = refusalOf(error);
+  if (refusal === undefined) return;
+  records.setRefused(prefix, refusal);
+  if (!(error instanceof HostReplacedError)) return;
+  for (const { id } of records.pools().filter((pool) => pool.prefix === prefix)) {
+    for (
+      const record of records.untold(id).filter(({ state, told }) => state === "used" && !told)
+    ) {
+      records.putAddress({ ...record, state: "lost", host: error.host });
+    }
+  }
 }
 
 /** Requires that this host may give addresses away. @throws {IpvlanError} etcd refuses it. */
-function requireNotRefused(records: ClaimRecords, prefix: string): void {
-  const host = records.host(prefix);
-  if (host?.refused === undefined) return;
-  const [kind, ...name] = host.refused.split(" ");
+function requireNotRefused(prefix: string, { id, refused }: HostRecord): void {
+  if (refused === undefined) return;
+  const [kind, ...name] = refused.split(" ");
   if (kind === "removed") throw new HostRemovedError(prefix);
-  throw new HostReplacedError(prefix, host.id, name.join(" "));
+  if (kind === "older") throw new EtcdOlderError(prefix);
+  throw new HostReplacedError(prefix, id, name.join(" "));
+}
+
+/** Whether the record of a host is the newest: neither a copy of the state folder nor a backup. */
+export function isCurrent({ id, token, asked }: HostRecord, lastToken: LastToken): boolean {
+  const last = lastToken.read(id);
+  return last !== undefined && (last === token || last === asked);
 }
 
 /**
  * Takes an address that this host keeps or has freed.
  *
+ * @param lastToken Tells whether the record is the newest; none if etcd has just said so.
  * @returns The address in hexadecimal digits; `undefined` if etcd has to be asked.
  * @throws {SharedAddressHeldError} The wanted address is in use on this host.
  * @throws {HostRemovedError} This host was removed.
  * @throws {HostReplacedError} Another host uses its id.
+ * @throws {EtcdOlderError} etcd is older than the record.
  */
 export function takeKept(
   records: ClaimRecords,
   pool: PoolRecord,
   request: Request,
+  lastToken?: LastToken,
 ): string | undefined {
-  requireNotRefused(records, pool.prefix);
+  const host = records.host(pool.prefix);
+  if (!host) return undefined;
+  requireNotRefused(pool.prefix, host);
+  if (lastToken && !isCurrent(host, lastToken)) return undefined;
   if (request.address !== undefined) return takeWanted(records, pool, request.address, request);
   const prefix = prefixOfPool(pool);
   for (const block of records.freeBlocks(pool.id)) {

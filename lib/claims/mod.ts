@@ -5,6 +5,7 @@
  */
 export {
   DamagedKeyError,
+  EtcdOlderError,
   EtcdOptionError,
   EtcdRefusedError,
   EtcdUnreachableError,
@@ -24,7 +25,7 @@ export {
   SharedPoolNotFoundError,
   SharedPoolsOverlapError,
 } from "./errors.ts";
-export { placeOf } from "./place.ts";
+export { LastToken } from "./last_token.ts";
 export { ClaimRecords } from "./records.ts";
 export { SharedPools } from "./shared_pools.ts";
 export type {

@@ -16,23 +16,27 @@ export interface HostRecord {
   prefix: string;
   /** Its id: 16 hexadecimal digits. */
   id: string;
-  /** How often it has begun anew. */
-  epoch: number;
-  /** A random text that only this epoch of this host has. */
-  nonce: string;
-  /** The nonce of the next epoch, while it is not known whether etcd has it. */
+  /** The number of its last transaction that etcd has carried out; 0 before the first one. */
+  number: number;
+  /** The random text that only this transaction wrote into the host's key. */
+  token: string;
+  /** The value of the host's key, as that transaction wrote it; empty if it is not known. */
+  value: string;
+  /** The token of the next transaction, while it is not known whether etcd has carried it out. */
   asked: string | undefined;
-  /** The revision of its key in etcd; 0 if it has never been there. */
-  revision: number;
-  /** Whether a request that nobody waits for may still be carried out. */
+  /** Whether what came of an earlier transaction is not on record yet. */
   unsure: boolean;
   /**
-   * Why nothing may be given away: `removed`, or `replaced NAME` by the name of the host that uses its
-   * id.
+   * Why nothing may be given away: `removed`, `older` for an etcd that is older than this record, or
+   * `replaced NAME` by the name of the host that uses its id.
    */
   refused: string | undefined;
-  /** Where it was used last: see `placeOf`. */
-  place: string;
+  /** Whether its agent has ever run. */
+  agent: boolean;
+  /** The lease by which etcd knows that this host was heard of; empty if there is none. */
+  lease: string;
+  /** When that lease was renewed, in milliseconds by this host's clock. */
+  heard: number;
 }
 
 /** That an etcd was out of reach. */
@@ -126,26 +130,26 @@ export class ClaimRecords {
   /** Adds this host under a prefix, or replaces its record. */
   putHost(host: HostRecord): void {
     this.#db.run(
-      `INSERT INTO shared_host (prefix, id, epoch, nonce, asked, revision, unsure, refused, place)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (prefix) DO UPDATE SET id = excluded.id, epoch = excluded.epoch,
-         nonce = excluded.nonce, asked = excluded.asked, revision = excluded.revision,
-         unsure = excluded.unsure, refused = excluded.refused, place = excluded.place`,
+      `INSERT OR REPLACE INTO shared_host
+         (prefix, id, number, token, value, asked, unsure, refused, agent, lease, heard)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       host.prefix,
       host.id,
-      host.epoch,
-      host.nonce,
+      host.number,
+      host.token,
+      host.value,
       host.asked ?? null,
-      host.revision,
       Number(host.unsure),
       host.refused ?? null,
-      host.place,
+      Number(host.agent),
+      host.lease,
+      host.heard,
     );
   }
 
-  /** Says whether a request that nobody waits for may still be carried out. */
-  setUnsure(prefix: string, unsure: boolean): void {
-    this.#db.run("UPDATE shared_host SET unsure = ? WHERE prefix = ?", Number(unsure), prefix);
+  /** Deletes the records of this host under prefixes where it shares no pool. */
+  deleteUnusedHosts(): void {
+    this.#db.run("DELETE FROM shared_host WHERE prefix NOT IN (SELECT prefix FROM shared_pool)");
   }
 
   /** Says why nothing may be given away; without a reason, it may. */
@@ -322,12 +326,13 @@ export class ClaimRecords {
   }
 }
 
-function readHost({ asked, unsure, refused, ...row }: Row): HostRecord {
+function readHost({ asked, unsure, refused, agent, ...row }: Row): HostRecord {
   return {
     ...row,
     asked: asked ?? undefined,
     unsure: unsure === 1,
     refused: refused ?? undefined,
+    agent: agent === 1,
   } as HostRecord;
 }
 

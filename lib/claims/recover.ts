@@ -78,15 +78,18 @@ async function recoverBlock(
           { put: { key, value: JSON.stringify(value) } },
           { range: claimsIn(session, pool, block.first) },
         ],
-        failure: [{ key }],
+        failure: [{ key }, claimsIn(session, pool, block.first)],
       };
     },
-    ({ succeeded, revision, ranges }) => {
-      if (!succeeded) return false;
+    (outcome) => {
+      const pair = outcome.succeeded ? undefined : outcome.ranges[0]![0];
+      // Of an attempt that got no answer, the block has the token.
+      if (!outcome.succeeded && (!pair || readBlock(pair).token !== block.token)) return false;
+      const revision = pair?.modRevision ?? outcome.revision;
       const now = records.block(pool.id, block.first)!;
       records.putBlock({ ...now, kept, dirty: true, revision });
       let set = kept;
-      for (const claim of ranges[0]!) {
+      for (const claim of outcome.ranges.at(-1)!) {
         const address = addressIn(claim.key);
         const token = records.address(pool.id, address)?.token;
         // Another host claimed it while this one was gone.
@@ -133,7 +136,7 @@ async function recoverClaims(session: Session, pool: PoolRecord): Promise<string
       const claim = claims.get(record.address);
       const isSame = claim && readClaim(claim).token === record.token;
       const { state, block } = record;
-      if (state === "used" && block !== undefined && !claim) {
+      if (state === "used" && block !== undefined && !isSame) {
         records.putAddress({ ...record, told: 0 });
       }
       if (block !== undefined || state === "asked" || state === "lost") continue;

@@ -1,12 +1,20 @@
 import { randomHex } from "../driver/random.ts";
+import { IpvlanError } from "../errors.ts";
 import { prefixOf } from "./access.ts";
-import { HostRemovedError, HostReplacedError } from "./errors.ts";
+import {
+  EtcdOlderError,
+  EtcdUnreachableError,
+  HostRemovedError,
+  HostReplacedError,
+} from "./errors.ts";
 import type { CallOptions, Etcd, Outcome } from "./etcd.ts";
 import type { Compare, KeyValue, Range, Step } from "./etcd_wire.ts";
 import { Keys } from "./keys.ts";
+import type { LastToken } from "./last_token.ts";
+import { isCurrent, refusalOf } from "./local.ts";
 import type { ClaimRecords, HostRecord } from "./records.ts";
 import type { ClaimStore, EtcdAccess } from "./types.ts";
-import { type HostValue, readHost } from "./values.ts";
+import { hostValue, readHost } from "./values.ts";
 
 /** What a session needs of its host. */
 export interface SessionParts {
@@ -14,19 +22,26 @@ export interface SessionParts {
   store: ClaimStore;
   /** The name of the host. */
   hostname: string;
-  /** Where the records are used: see `placeOf`. */
-  place: string;
+  /** The token of the host's last transaction, outside of the store. */
+  lastToken: LastToken;
 }
 
 /**
- * Whether a session asks etcd for the host's key in any case; `register`: and registers the host anew if
- * it was removed.
+ * Whether a session asks etcd for the host's key in any case; `agent`: and says that the host's agent
+ * runs; `register`: and registers the host anew if it was removed, or if etcd or the record is older than
+ * the other.
  */
-export type Check = "none" | "key" | "register";
+export type Check = "none" | "agent" | "register";
+
+/** How long etcd remembers that a host was heard of, in seconds. */
+const HEARD_FOR = 600;
+
+/** How often etcd is told that the host is heard of, in milliseconds. */
+const HEARD_INTERVAL = 60_000;
 
 /** A transaction of this host. */
 export interface HostTransaction {
-  /** The conditions, besides that the host has its epoch. */
+  /** The conditions, besides that the host's key is as its last transaction left it. */
   compare: readonly Compare[];
   /** What to do if they hold. */
   success: readonly Step[];
@@ -36,8 +51,11 @@ export interface HostTransaction {
 
 /**
  * One prefix of etcd, while this process alone of its host changes something there: it holds the host's
- * lock. Each transaction has the condition that the host's key is as it was. So a request that nobody
- * waits for any more has no effect once the epoch has been counted up.
+ * lock. A host's transactions are numbered, and go one at a time. Each has the condition that the host's
+ * key is as the one before left it, and writes its own number and a random token there; both are on record
+ * before etcd is asked. So a request that nobody waits for has no effect after the next one. And where
+ * history forks (a copy of the host) or goes back (an older state of etcd or of the record), the next
+ * transaction fails.
  */
 export class Session {
   readonly etcd: Etcd;
@@ -48,15 +66,9 @@ export class Session {
   /** How long a call to etcd may take. */
   readonly options: () => CallOptions;
   #host: HostRecord;
-  /** How many requests have no answer yet. */
-  #pending = 0;
-  /** Whether the record says that a request may still be carried out. */
-  #isMarked: boolean;
-  /** Whether it said so at the beginning, and what came of those requests is not on record yet. */
-  #isUnsure: boolean;
-  #isNew = false;
-  /** Whether one of this session's requests may still be carried out after its answer. */
-  #mayRepeat = false;
+  /** The host's key, as it was read last. */
+  #seen: KeyValue | undefined;
+  #renewal: string | undefined;
 
   private constructor(
     parts: SessionParts,
@@ -71,15 +83,15 @@ export class Session {
     this.keys = new Keys(host.prefix);
     this.options = options;
     this.#host = host;
-    this.#isMarked = this.#isUnsure = host.unsure;
   }
 
   /**
-   * Begins a session: registers the host if it is new, and counts up its epoch if a request of before
-   * may still be carried out, or the records are in another place.
+   * Begins a session: registers the host if it is new, and asks etcd for its key if an earlier request
+   * may still be carried out, or if the record may be a copy or a backup.
    *
    * @throws {HostRemovedError} etcd does not have the host any more.
    * @throws {HostReplacedError} Another host uses its id.
+   * @throws {EtcdOlderError} etcd is older than the record.
    */
   static async begin(
     parts: SessionParts,
@@ -89,33 +101,27 @@ export class Session {
     check: Check = "none",
   ): Promise<Session> {
     const prefix = prefixOf(access);
-    const { store } = parts;
-    const host = store.transaction(() => store.shared.host(prefix) ?? addHost(parts, prefix));
+    const { store, lastToken } = parts;
+    const host = store.transaction(() => store.shared.host(prefix) ?? addHost(store, prefix));
     const session = new Session(parts, etcd, host, options);
+    const isAgentNew = check === "agent" && !host.agent;
+    if (isAgentNew) session.#record({ agent: true });
     try {
-      if (host.revision === 0) await session.#register();
-      else if (host.unsure || host.place !== parts.place || host.asked !== undefined) {
-        await session.#countUp();
-      } else if (check !== "none") await session.#check();
+      const isSure = host.value !== "" && host.asked === undefined && isCurrent(host, lastToken);
+      if (!isSure || isAgentNew) await session.#advance();
+      else if (check !== "none") await session.#look();
     } catch (error) {
-      if (check !== "register" || !(error instanceof HostRemovedError)) throw error;
-      // It gives nothing away until it is known what other hosts have taken.
-      session.#record({
-        epoch: host.epoch + 1,
-        nonce: randomHex(8),
-        asked: undefined,
-        revision: 0,
-        refused: "removed",
-      });
-      await session.#register();
-      session.#isNew = true;
+      if (check !== "register" || !session.#adopt(error)) throw error;
+      await session.#advance(session.#seen === undefined);
+      session.#renewal = renewalText(error, prefix);
     }
+    await session.#tellHeard();
     return session;
   }
 
-  /** Whether etcd did not have the host any more, and this session has registered it anew. */
-  get isNew(): boolean {
-    return this.#isNew;
+  /** A sentence that says why this session has registered the host anew, if it has. */
+  get renewal(): string | undefined {
+    return this.#renewal;
   }
 
   /** The records of the host. */
@@ -128,22 +134,18 @@ export class Session {
     return this.#host.id;
   }
 
-  /**
-   * Whether a request of an earlier session may have been carried out. The epoch has been counted up, so
-   * what etcd has now is final.
-   */
+  /** Whether an earlier request may have been carried out. What etcd has now is final. */
   get isUnsure(): boolean {
-    return this.#isUnsure;
+    return this.#host.unsure;
   }
 
-  /** Says that what came of earlier requests is on record. Only before the first change. */
+  /** Says that what came of earlier requests is on record. Call it inside a transaction of the store. */
   settled(): void {
-    this.#isMarked = this.#isUnsure = false;
-    this.records.setUnsure(this.prefix, false);
+    this.#put({ unsure: false });
   }
 
   /**
-   * Carries out a transaction.
+   * Carries out a transaction. Await it before the next one.
    *
    * @param plan Makes the transaction, and records what has to be on record before etcd is asked.
    * Without a transaction, nothing is asked.
@@ -154,45 +156,32 @@ export class Session {
     plan: () => HostTransaction | undefined,
     after: (outcome: Outcome) => T,
   ): Promise<T | undefined> {
+    if (this.#host.asked !== undefined) throw new TypeError("Two transactions of a host at a time");
     const planned = this.store.transaction(() => {
       const transaction = plan();
-      if (transaction && !this.#isMarked) this.records.setUnsure(this.prefix, true);
+      if (transaction) this.#put({ asked: randomHex(8), unsure: true });
       return transaction;
     });
     if (!planned) return undefined;
     const { compare, success, failure = [] } = planned;
-    this.#isMarked = true;
-    this.#pending++;
-    const key = this.keys.host(this.hostId);
-    let outcome: Outcome;
-    try {
-      outcome = await this.etcd.transact({
-        compare: [
-          { key, target: "MOD", result: "EQUAL", revision: this.#host.revision },
-          ...compare,
-        ],
-        success,
-        failure: [{ key }, ...failure],
-      }, this.options());
-    } catch (error) {
-      this.#mayRepeat = true;
-      this.#pending--;
-      throw error;
-    }
-    this.#pending--;
-    if (outcome.mayRepeat) this.#mayRepeat = true;
+    const [key, value] = [this.keys.host(this.hostId), this.#nextValue()];
+    const { value: before } = this.#host;
+    let outcome = await this.etcd.transact({
+      compare: [{ key, target: "VALUE", result: "EQUAL", value: before }, ...compare],
+      success: [{ put: { key, value } }, ...success],
+      failure: [{ key }, ...failure],
+    }, this.options());
     if (!outcome.succeeded) {
-      const [host, ...ranges] = outcome.ranges;
-      this.#requireOwn(host![0]);
+      const [[pair], ...ranges] = outcome.ranges as [KeyValue[], ...KeyValue[][]];
+      // If it was not carried out, an attempt without an answer must not be carried out later.
+      if (!this.#recognize(pair) && outcome.mayRepeat) await this.#advance();
       outcome = { ...outcome, ranges };
     }
     return this.store.transaction(() => {
-      const result = after(outcome);
-      if (this.#pending === 0 && !this.#mayRepeat && !this.#isUnsure) {
-        this.#isMarked = false;
-        this.records.setUnsure(this.prefix, false);
-      }
-      return result;
+      const isDone = outcome.succeeded || this.#host.asked === undefined;
+      this.#put({ ...(outcome.succeeded && this.#next(value)), asked: undefined, unsure: false });
+      if (isDone) this.#parts.lastToken.write(this.hostId, this.#host.token);
+      return after(outcome);
     });
   }
 
@@ -201,87 +190,156 @@ export class Session {
     return (await this.etcd.read(ranges, this.options())).ranges;
   }
 
-  /** Requires that the key of the host has the epoch on record. */
-  #requireOwn(pair: KeyValue | undefined): void {
-    if (!pair) throw new HostRemovedError(this.prefix);
-    const { name, nonce } = readHost(pair);
-    if (nonce !== this.#host.nonce) throw new HostReplacedError(this.prefix, this.hostId, name);
-    if (pair.modRevision === this.#host.revision) return;
-    // Somebody has put back a backup of etcd, or touched the key by hand.
-    this.#record({ revision: pair.modRevision });
-  }
-
-  /** Checks that etcd has the host. */
-  async #check(): Promise<void> {
+  /** Checks that etcd has the host's key as it is on record. */
+  async #look(): Promise<void> {
     const [pairs] = await this.read({ key: this.keys.host(this.hostId) });
-    this.#requireOwn(pairs![0]);
+    this.#recognize(pairs![0]);
   }
 
-  async #register(): Promise<void> {
-    const { etcd, keys } = this;
-    const key = keys.host(this.hostId);
-    const { epoch, nonce } = this.#host;
-    const value: HostValue = { name: this.#parts.hostname, epoch, nonce };
-    const { succeeded, revision, ranges } = await etcd.transact({
-      compare: [{ key, target: "CREATE", result: "EQUAL", revision: 0 }],
-      success: [{ put: { key, value: JSON.stringify(value) } }],
-      failure: [{ key }],
-    }, this.options());
-    if (succeeded) this.#record({ revision, place: this.#parts.place });
-    else this.#requireOwn(ranges[0]![0]);
-  }
-
-  /** Counts up the epoch. Its number is on record before etcd is asked. */
-  async #countUp(): Promise<void> {
-    const { etcd, keys } = this;
-    const key = keys.host(this.hostId);
+  /**
+   * Carries out a transaction that only writes the host's key. What an earlier one without an answer has
+   * done is final then.
+   *
+   * @param isMissing Whether to make the key.
+   */
+  async #advance(isMissing = this.#host.number === 0): Promise<void> {
+    const key = this.keys.host(this.hostId);
+    if (this.#host.asked === undefined) this.#record({ asked: randomHex(8) });
+    else this.#record({ unsure: true });
+    // It may have been taken for a copy.
+    const copy = { delete: { key: this.keys.copy(this.hostId, this.#host.token) } };
     for (;;) {
-      const { epoch, revision: old, asked = randomHex(8) } = this.#host;
-      this.#record({ asked, unsure: true });
-      this.#isMarked = this.#isUnsure = true;
-      const value: HostValue = { name: this.#parts.hostname, epoch: epoch + 1, nonce: asked };
-      const { succeeded, revision, ranges: [pairs] } = await etcd.transact({
-        compare: [{ key, target: "MOD", result: "EQUAL", revision: old }],
-        success: [{ put: { key, value: JSON.stringify(value) } }],
+      const { value: before, refused } = this.#host;
+      const value = this.#nextValue();
+      const { succeeded, ranges } = await this.etcd.transact({
+        compare: [
+          isMissing
+            ? { key, target: "CREATE", result: "EQUAL", revision: 0 }
+            : { key, target: "VALUE", result: "EQUAL", value: before },
+        ],
+        success: [{ put: { key, value } }, ...(refused === undefined ? [] : [copy])],
         failure: [{ key }],
       }, this.options());
-      const pair = pairs?.[0];
-      const isHere = succeeded || pair && readHost(pair).nonce === asked;
-      if (isHere) {
-        this.#record({
-          epoch: epoch + 1,
-          nonce: asked,
-          asked: undefined,
-          revision: succeeded ? revision : pair!.modRevision,
-          place: this.#parts.place,
-        });
-        return;
+      if (succeeded) this.#record({ ...this.#next(value), asked: undefined });
+      if (succeeded || this.#recognize(ranges[0]![0])) break;
+      isMissing = false;
+    }
+    this.#parts.lastToken.write(this.hostId, this.#host.token);
+  }
+
+  /**
+   * Compares the host's key in etcd with the record. Returns whether it is what was asked for.
+   *
+   * @throws {IpvlanError} It is neither that nor what the last transaction has left.
+   */
+  #recognize(pair: KeyValue | undefined): boolean {
+    this.#seen = pair;
+    const host = this.#host;
+    if (!pair) throw new HostRemovedError(this.prefix);
+    const { name, number, token } = readHost(pair);
+    if (token === host.asked) {
+      this.#record({ ...this.#next(pair.value), asked: undefined });
+      return true;
+    }
+    if (token === host.token) {
+      if (pair.value !== host.value) this.#record({ value: pair.value });
+      return false;
+    }
+    if (number < host.number) throw new EtcdOlderError(this.prefix);
+    throw new HostReplacedError(this.prefix, this.hostId, name);
+  }
+
+  /**
+   * After an error of this host's key: takes what etcd has for the last transaction, if it is this host's,
+   * and records that nothing may be given away until it is known what other hosts have.
+   */
+  #adopt(error: unknown): boolean {
+    const seen = this.#seen && readHost(this.#seen);
+    // The record is older than etcd. It was put back here if the last token is the one in etcd.
+    const isOwn = seen && seen.token === this.#parts.lastToken.read(this.hostId);
+    const isKnown = error instanceof HostRemovedError || error instanceof EtcdOlderError ||
+      error instanceof HostReplacedError && isOwn;
+    if (!isKnown) return false;
+    this.#record({
+      number: Math.max(this.#host.number, seen?.number ?? 0),
+      value: this.#seen?.value ?? "",
+      asked: undefined,
+      unsure: true,
+      refused: refusalOf(error),
+    });
+    return true;
+  }
+
+  /** Lets etcd know, once in a while, that this host is heard of. */
+  async #tellHeard(): Promise<void> {
+    const { lease, heard } = this.#host;
+    const now = Date.now();
+    if (lease !== "" && heard <= now && now < heard + HEARD_INTERVAL) return;
+    const [key, host] = [this.keys.heard(this.hostId), this.keys.host(this.hostId)];
+    try {
+      if (lease !== "" && await this.etcd.keepAlive(lease, this.options())) {
+        return this.#record({ heard: now });
       }
-      this.#requireOwn(pair);
+      const granted = await this.etcd.grant(HEARD_FOR, this.options());
+      await this.etcd.transact({
+        compare: [{ key: host, target: "CREATE", result: "GREATER", revision: 0 }],
+        success: [{ put: { key, value: "{}", lease: granted } }],
+      }, this.options());
+      this.#record({ lease: granted, heard: now });
+    } catch (error) {
+      // A user who may have no leases is refused.
+      if (!(error instanceof IpvlanError) || error instanceof EtcdUnreachableError) throw error;
     }
   }
 
-  /** Changes the record of the host. What the record says besides may be newer than this session. */
+  /** The value of the host's key after the transaction that is asked for. */
+  #nextValue(): string {
+    const { number, asked, agent } = this.#host;
+    const { hostname: name } = this.#parts;
+    return hostValue({ name, number: number + 1, token: asked!, ...(agent && { agent }) });
+  }
+
+  /** What the record says of the transaction that was asked for, when etcd has carried it out. */
+  #next(value: string): Partial<HostRecord> {
+    const { number, asked } = this.#host;
+    return { number: number + 1, token: asked!, value };
+  }
+
+  /** Changes the record of the host. */
   #record(changes: Partial<HostRecord>): void {
-    this.store.transaction(() => {
-      this.#host = { ...this.records.host(this.prefix)!, ...changes };
-      this.records.putHost(this.#host);
-    });
+    this.store.transaction(() => this.#put(changes));
+  }
+
+  /** The same, inside a transaction of the store. What the record says besides may be newer. */
+  #put(changes: Partial<HostRecord>): void {
+    this.#host = { ...this.records.host(this.prefix)!, ...changes };
+    this.records.putHost(this.#host);
   }
 }
 
-function addHost({ store, place }: SessionParts, prefix: string): HostRecord {
+function renewalText(error: unknown, prefix: string): string {
+  if (error instanceof HostRemovedError) {
+    return `This host was not in etcd under ${prefix}, and has registered anew`;
+  }
+  return error instanceof EtcdOlderError
+    ? `etcd was older than the record of this host under ${prefix}`
+    : `The record of this host was older than etcd under ${prefix}`;
+}
+
+function addHost({ shared }: ClaimStore, prefix: string): HostRecord {
   const host: HostRecord = {
     prefix,
     id: randomHex(8),
-    epoch: 1,
-    nonce: randomHex(8),
+    number: 0,
+    token: "",
+    value: "",
     asked: undefined,
-    revision: 0,
     unsure: false,
     refused: undefined,
-    place,
+    agent: false,
+    lease: "",
+    heard: 0,
   };
-  store.shared.putHost(host);
+  shared.putHost(host);
   return host;
 }

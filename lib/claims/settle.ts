@@ -14,8 +14,8 @@ import { type BlockValue, readBlock, readClaim, readWish, type WishValue } from 
 import { blockOf } from "./keys.ts";
 import { addressOf } from "./keys.ts";
 
-/** How many requests are under way at a time. */
-const AT_ONCE = 8;
+/** How many wishes are answered at a time. */
+const WISHES_AT_ONCE = 8;
 
 /** How often it is looked for what is left before the rest is left to the next call. */
 const ROUNDS = 20;
@@ -38,22 +38,19 @@ export async function settlePool(session: Session, pool: PoolRecord): Promise<vo
     const blocks = blocksToTell(records, pool);
     if (singles.length + blocks.length === 0) return;
     const wishes = new Map<string, WishValue>();
-    await eachOf(blocks, async (first) => {
+    for (const first of blocks) {
       for (const pair of await tellBlock(session, pool, first)) {
         wishes.set(lastPart(pair.key), readWish(pair));
       }
-    });
-    await eachOf(singles, ({ address }) => tellSingle(session, pool, address));
+    }
+    for (const { address } of singles) await tellSingle(session, pool, address);
     for (const [id, wish] of wishes) {
       if (id !== session.hostId) session.store.transaction(() => giveWish(session, pool, wish));
     }
   }
 }
 
-/**
- * Finds out which requests of before were carried out. The epoch has been counted up, so that none is
- * carried out later.
- */
+/** Finds out which requests of before were carried out. None is carried out later. */
 export async function findAsked(session: Session): Promise<void> {
   const { records, keys, store, hostId } = session;
   for (const pool of records.pools().filter(({ prefix }) => prefix === session.prefix)) {
@@ -171,7 +168,7 @@ async function tellBlock(
       const wishes = keys.wish(pool.subnet);
       return {
         compare: [{ key, target: "MOD", result: "EQUAL", revision: block.revision }],
-        success: [...steps, { range: { key: wishes, end: endOf(wishes), limit: AT_ONCE } }],
+        success: [...steps, { range: { key: wishes, end: endOf(wishes), limit: WISHES_AT_ONCE } }],
         failure: [{ key }],
       };
     },
@@ -326,15 +323,4 @@ async function claimAgain(
     // It was released meanwhile. The claim of the other host stays.
     else if (now) records.deleteAddress(pool.id, record.address);
   });
-}
-
-/** Runs a function for each of the items, some at a time. All end before an error is thrown. */
-async function eachOf<T>(items: readonly T[], run: (item: T) => Promise<unknown>): Promise<void> {
-  const queue = [...items];
-  const worker = async () => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await run(item);
-  };
-  const ends = await Promise.allSettled(Array.from({ length: AT_ONCE }, worker));
-  const failed = ends.find((end) => end.status === "rejected");
-  if (failed) throw failed.reason;
 }

@@ -6,6 +6,7 @@ import { throwProblems } from "../driver/errors.ts";
 import {
   EtcdUnreachableError,
   HostBusyError,
+  HostReplacedError,
   SharedPoolInUseError,
   SharedPoolNotFoundError,
 } from "./errors.ts";
@@ -15,6 +16,7 @@ import { hostNames, listClaims, listHosts, type Reader, removeHost } from "./hos
 import { hexOf, Keys, reservedDifferences, textOf } from "./keys.ts";
 import { checkWanted, describe, free, refuse, type Request, takeKept } from "./local.ts";
 import { changeNetwork, defineNetwork, forgetNetwork } from "./networks.ts";
+import type { LastToken } from "./last_token.ts";
 import { type Found, obtain } from "./obtain.ts";
 import { joinPool, poolId } from "./pool_key.ts";
 import type { ClaimRecords, PoolRecord } from "./records.ts";
@@ -37,7 +39,7 @@ import type {
   Unsettled,
   Wanted,
 } from "./types.ts";
-import { readNetwork, type WishValue } from "./values.ts";
+import { hostValue, readNetwork, type WishValue } from "./values.ts";
 import { watchClaims } from "./watch.ts";
 import type { Wish } from "./wishes.ts";
 
@@ -152,6 +154,7 @@ export class SharedPools implements Disposable {
     try {
       await this.#settlePool(pool);
     } catch (error) {
+      if (error instanceof HostReplacedError) return await this.#abandon(pool);
       // The record says that the host leaves, and the next call of settle goes on.
       if (!isOutOfReach(error) && !this.#telling?.aborted) throw error;
     }
@@ -172,8 +175,9 @@ export class SharedPools implements Disposable {
     const { store, now = () => new Date() } = this.#options;
     const pool = this.#joined(id);
     const request: Request = { holder, since: now().toISOString(), ...checkWanted(pool, wanted) };
-    const kept = () => store.transaction(() => takeKept(this.#records, this.#joined(id), request));
-    let address = kept();
+    const kept = (lastToken?: LastToken) =>
+      store.transaction(() => takeKept(this.#records, this.#joined(id), request, lastToken));
+    let address = kept(this.#options.lastToken);
     let wish: Wish | undefined;
     let deadline = Infinity;
     try {
@@ -281,7 +285,12 @@ export class SharedPools implements Disposable {
 
   /** Says that this host does not have a network any more. With its last host, it goes from etcd. */
   async forgetNetwork(access: EtcdAccess, name: string): Promise<void> {
-    await this.#run(access, (session) => forgetNetwork(session, name));
+    try {
+      await this.#run(access, (session) => forgetNetwork(session, name));
+    } catch (error) {
+      // What etcd has is the other host's.
+      if (!(error instanceof HostReplacedError)) throw error;
+    }
   }
 
   /** All hosts under a prefix, by name. It reads all claims and blocks. */
@@ -307,7 +316,10 @@ export class SharedPools implements Disposable {
    */
   async removeHost(access: EtcdAccess, idOrName: string): Promise<RemovedHost> {
     const reader = this.#reader(access);
-    return await removeHost(reader, idOrName, this.#records.host(reader.keys.prefix)?.id);
+    const own = this.#records.host(reader.keys.prefix);
+    // The id of this host may be in the hands of a copy that is gone.
+    const ownId = own?.refused?.startsWith("replaced") ? undefined : own?.id;
+    return await removeHost(reader, idOrName, ownId);
   }
 
   /**
@@ -322,9 +334,7 @@ export class SharedPools implements Disposable {
     for (const [index, { id, access, prefix }] of pools.entries()) {
       const isLast = !pools.slice(index + 1).some((pool) => pool.prefix === prefix);
       const recover = async (session: Session) => {
-        if (session.isNew) {
-          mended.push(`This host was not in etcd under ${prefix}, and has registered anew`);
-        }
+        if (session.renewal !== undefined) mended.push(session.renewal);
         mended.push(...await recoverPool(session, this.#pool(id)));
         await this.#finish(session, id);
         if (isLast) session.store.transaction(() => session.records.setRefused(prefix));
@@ -348,7 +358,7 @@ export class SharedPools implements Disposable {
     const { store, hostname } = this.#options;
     const begin = () => {
       const idOf = (session: Session) => Promise.resolve(session.hostId);
-      return pools.#run(access, idOf, { check: "key" });
+      return pools.#run(access, idOf, { check: "agent" });
     };
     const answer = async (subnet: string, wish: WishValue) => {
       const pool = this.#records.pool(poolId(access, subnet));
@@ -439,12 +449,13 @@ export class SharedPools implements Disposable {
       const silence = store.transaction(() => this.#records.silence(key));
       const isKnown = silence !== undefined && silence.at > asked && silence.at <= Date.now();
       if (isKnown) throw new EtcdUnreachableError(silence.reasons);
+      const options = this.#within(patience, signal);
       try {
-        const options = this.#within(patience, signal);
         const session = await Session.begin(this.#options, client, access, options, check);
         if (session.isUnsure) await findAsked(session);
         return await run(session);
       } catch (error) {
+        if (error instanceof HostReplacedError) await this.#tellCopy(access, options());
         // Before it is the next call's turn, which may put it right.
         store.transaction(() => {
           refuse(this.#records, prefixOf(access), error);
@@ -454,6 +465,36 @@ export class SharedPools implements Disposable {
         });
         throw error;
       }
+    });
+  }
+
+  /** Lets etcd know that this host is a copy and was refused, if it is the first time. */
+  async #tellCopy(access: EtcdAccess, options: CallOptions): Promise<void> {
+    const { store, hostname } = this.#options;
+    const { etcd, keys } = this.#reader(access);
+    const { id, number, token, refused } = store.transaction(() =>
+      this.#records.host(keys.prefix)!
+    );
+    if (refused !== undefined) return;
+    const put = { key: keys.copy(id, token), value: hostValue({ name: hostname, number, token }) };
+    try {
+      await etcd.transact({ compare: [], success: [{ put }] }, options);
+    } catch (error) {
+      if (!(error instanceof IpvlanError) && !options.signal?.aborted) throw error;
+    }
+  }
+
+  /** Deletes the record of a pool of a copy. After the last one, this host is a new one. */
+  async #abandon({ id, access, prefix }: PoolRecord): Promise<void> {
+    const { etcd, keys, options } = this.#reader(access);
+    const host = this.#records.host(prefix)!;
+    if (this.#records.pools().filter((pool) => pool.prefix === prefix).length === 1) {
+      const key = keys.copy(host.id, host.token);
+      await etcd.transact({ compare: [], success: [{ delete: { key } }] }, options());
+    }
+    this.#options.store.transaction(() => {
+      this.#records.deletePool(id);
+      this.#records.deleteUnusedHosts();
     });
   }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { LastToken } from "./last_token.ts";
 import type { ClaimRecords } from "./records.ts";
 
 /** How a host reaches the etcd that keeps its shared pools. */
@@ -84,6 +85,8 @@ export interface SharedHost {
   name: string;
   /** Whether its agent runs: the lease of its key is alive. */
   isAlive: boolean;
+  /** The names of hosts that were refused, as they are copies of this one. */
+  copies: string[];
   /** How many addresses are in use on it, by subnet. */
   claims: Record<string, number>;
   /** How many addresses it keeps for itself, by subnet. */
@@ -152,8 +155,8 @@ export interface SharedPoolsOptions {
   store: ClaimStore;
   /** The name of the host, for people. */
   hostname: string;
-  /** A text that differs after a reboot, and for a copy of the state folder: see `placeOf`. */
-  place: string;
+  /** The token of this host's last transaction, outside of the store. */
+  lastToken: LastToken;
   /**
    * Locks a file in the state folder, so that only one process of this host asks etcd for something
    * new at a time. Dispose of the result to unlock it.

@@ -9,11 +9,13 @@ import { DamagedKeyError } from "./errors.ts";
 import type { KeyValue } from "./etcd_wire.ts";
 import type { SharedSettings } from "./types.ts";
 
-/** A host: its name, its epoch, and a random text that only this epoch of this host has. */
+/** A host: its name, the number of its last transaction, and a random text that only that one wrote. */
 export interface HostValue {
   name: string;
-  epoch: number;
-  nonce: string;
+  number: number;
+  token: string;
+  /** Whether its agent has ever run. */
+  agent?: boolean;
 }
 
 /** A pool: the addresses that nobody gets. */
@@ -59,8 +61,9 @@ const isTextOrNone = (value: unknown) => value === undefined || isText(value);
 
 const HOST: Rules<HostValue> = {
   name: isText,
-  epoch: (value) => Number.isSafeInteger(value),
-  nonce: isText,
+  number: (value) => Number.isSafeInteger(value),
+  token: isText,
+  agent: (value) => value === undefined || typeof value === "boolean",
 };
 const POOL: Rules<PoolValue> = {
   reserved: (value) => isObject(value) && Object.values(value as object).every(isText),
@@ -81,8 +84,14 @@ const CLAIM: Rules<ClaimValue> = {
 const NETWORK: Rules<NetworkValue> = { settings: isObject, hosts: isTexts };
 const WISH: Rules<WishValue> = { address: isTextOrNone };
 
-/** Reads a host. @throws {DamagedKeyError} It is none. */
-export const readHost = (pair: KeyValue): HostValue => read(pair, HOST);
+/** Reads a host; also one of an earlier version, which had an epoch and a nonce. @throws {DamagedKeyError} It is none. */
+export const readHost = (pair: KeyValue): HostValue =>
+  read({
+    ...pair,
+    value: pair.value.replace('"epoch":', '"number":').replace('"nonce":', '"token":'),
+  }, HOST);
+/** The value of the key of a host. */
+export const hostValue = (host: HostValue): string => JSON.stringify(host);
 /** Reads a pool. @throws {DamagedKeyError} It is none. */
 export const readPool = (pair: KeyValue): PoolValue => read(pair, POOL);
 /** Reads a claim. @throws {DamagedKeyError} It is none. */

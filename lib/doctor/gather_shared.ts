@@ -1,5 +1,5 @@
 import { prefixOf } from "../claims/access.ts";
-import { SharedPools } from "../claims/mod.ts";
+import { LastToken, SharedPools } from "../claims/mod.ts";
 import { accesses } from "../driver/shared/pools.ts";
 import { SqliteStore } from "../driver/store/sqlite_store.ts";
 import { IpvlanError } from "../errors.ts";
@@ -16,7 +16,8 @@ export async function gatherShared(folder: string): Promise<SharedFacts[]> {
   const ways = [...accesses(store).values()];
   if (ways.length === 0) return [];
   const lock = () => Promise.reject(new TypeError("Doctor changes nothing"));
-  using pools = new SharedPools({ store, hostname: "", place: "", lock });
+  const lastToken = new LastToken("", folder);
+  using pools = new SharedPools({ store, hostname: "", lastToken, lock });
   return await Promise.all(ways.map(async (access): Promise<SharedFacts> => {
     const prefix = prefixOf(access);
     const untold = store.shared.pools().filter((pool) => pool.prefix === prefix)

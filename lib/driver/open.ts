@@ -125,6 +125,9 @@ export function openBase(
   };
 }
 
+/** Where the token of the last transaction with etcd is kept, besides the store. */
+const TOKENS = "/run/ipvlan/hosts";
+
 /** Opens the shared pools of a store when they are asked for, and closes them if they were. */
 function sharedPools(
   store: SqliteStore,
@@ -138,11 +141,11 @@ function sharedPools(
   let opened: Promise<SharedPools> | undefined;
   const open = async () => {
     // Only who shares a pool needs this module.
-    const { placeOf, SharedPools } = await import("../claims/mod.ts");
+    const { LastToken, SharedPools } = await import("../claims/mod.ts");
     return new SharedPools({
       store,
       hostname: Deno.hostname(),
-      place: placeOf(folder),
+      lastToken: new LastToken(TOKENS, folder),
       lock: (signal) => lock.exclusive({ signal }),
     });
   };

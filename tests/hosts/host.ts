@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type EtcdAccess, placeOf, SharedPools } from "../../lib/claims/mod.ts";
+import { type EtcdAccess, LastToken, SharedPools } from "../../lib/claims/mod.ts";
 import { FileLock } from "../../lib/driver/run/lock.ts";
 import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
 
@@ -23,6 +23,8 @@ export interface Host extends Disposable {
 export interface HostOptions {
   /** Its clock. @default {() => new Date()} */
   now?: () => Date;
+  /** Where it keeps what a reboot forgets. @default {`${folder}/run`} */
+  run?: string;
   /** Runs whenever one of its calls has had its turn. @default {() => {}} */
   unlocked?: () => void;
 }
@@ -31,14 +33,14 @@ export interface HostOptions {
 export function openHost(
   name: string,
   folder: string,
-  { now, unlocked = () => {} }: HostOptions = {},
+  { now, run = `${folder}/run`, unlocked = () => {} }: HostOptions = {},
 ): Host {
   const store = SqliteStore.open(folder);
   const lock = new FileLock(`${folder}/etcd.lock`);
   const pools = new SharedPools({
     store,
     hostname: name,
-    place: placeOf(folder),
+    lastToken: new LastToken(run, folder),
     lock: async (signal) => {
       const stack = new DisposableStack();
       stack.defer(unlocked);

@@ -18,7 +18,7 @@ let prefixes = 0;
 export function test(
   name: string,
   names: string[],
-  run: (hosts: [Host, Host], access: EtcdAccess) => Promise<void>,
+  run: (hosts: [Host, Host, Host], access: EtcdAccess) => Promise<void>,
 ): void {
   Deno.test(name, async () => {
     const access = { endpoints: cluster.endpoints, prefix: `/test-${prefixes++}` };
@@ -28,7 +28,7 @@ export function test(
       stack.defer(() => Deno.removeSync(folder, { recursive: true }));
       return stack.use(openHost(name, folder));
     });
-    await run(hosts as [Host, Host], access);
+    await run(hosts as [Host, Host, Host], access);
   });
 }
 
@@ -56,4 +56,11 @@ export async function deleteKeys(prefix: string): Promise<void> {
   const body = JSON.stringify({ key: btoa(prefix), range_end: btoa(`${prefix}~`) });
   const answer = await fetch(`${cluster.endpoints[0]}/v3/kv/deleterange`, { method: "POST", body });
   await answer.text();
+}
+
+/** Copies the files of a folder, without the folders in it, into another one. */
+export function copyFiles(from: string, to: string): void {
+  for (const { name, isFile } of Deno.readDirSync(from)) {
+    if (isFile) Deno.copyFileSync(`${from}/${name}`, `${to}/${name}`);
+  }
 }

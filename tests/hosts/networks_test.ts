@@ -5,7 +5,6 @@ import {
   HostAliveError,
   HostNotFoundError,
   HostRemovedError,
-  HostReplacedError,
   OwnHostError,
   type SharedChange,
   SharedNetworkDiffersError,
@@ -282,33 +281,6 @@ test("of two hosts with one name, the id says which", ["a", "a"], async ([a, b],
   assertEquals((await a.pools.hosts(access)).length, 1);
 });
 
-test(
-  "an older backup of etcd: a host is refused until it was removed",
-  ["a", "b"],
-  async ([a, b], access) => {
-    const { id } = await a.pools.join(access, SUBNET, {});
-    await b.pools.join(access, SUBNET, {});
-    const address = await a.pools.take(id, { sandbox: "c1" });
-    await a.pools.settle();
-    const host = (await kindOf(access, "hosts")).find(([, value]) =>
-      (value as { name: string }).name === "a"
-    )!;
-    await put(`${access.prefix}/${host[0]}`, { ...host[1] as object, epoch: 0, nonce: "older" });
-    const wanted = { address: elsewhere(address) };
-    await assertRejects(() => a.pools.take(id, { sandbox: "c2" }, wanted), HostReplacedError);
-    await b.pools.removeHost(access, "a");
-    await a.pools.recover();
-    assertEquals(await a.pools.take(id, { sandbox: "c2" }, wanted), wanted.address);
-    assertEquals(
-      (await b.pools.claims(access)).map(({ address }) => address).sort(),
-      [
-        address,
-        wanted.address,
-      ].sort(),
-    );
-  },
-);
-
 test("nonsense in etcd is refused with its key", ["a", "b"], async ([a, b], access) => {
   const { id } = await a.pools.join(access, SUBNET, {});
   await b.pools.join(access, SUBNET, {});
@@ -322,7 +294,7 @@ test("nonsense in etcd is refused with its key", ["a", "b"], async ([a, b], acce
   ];
   // A value that is right for a block, a claim and a host, so that only the key is wrong.
   const one = { host: "x", token: "y", kept: "ff", sandbox: "c", since: "" };
-  const right = { ...one, name: "x", epoch: 1, nonce: "z" };
+  const right = { ...one, name: "x", number: 1, token: "z" };
   const before = await kindOf(access, "");
   const calls = (): Promise<unknown>[] => [
     a.pools.hosts(access),

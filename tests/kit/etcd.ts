@@ -93,6 +93,13 @@ export class Cluster implements AsyncDisposable {
     return made;
   }
 
+  /** Ends all members, runs a function on the folder of their data, and starts them again. */
+  async whileDown(run: (folder: string) => void): Promise<void> {
+    await Promise.all(this.members.map(({ daemon }) => daemon.end("SIGKILL")));
+    run(this.#folder);
+    await Promise.all(this.members.map((member) => member.restart()));
+  }
+
   /** The endpoints of all members. */
   get endpoints(): string[] {
     return this.members.map(({ endpoint }) => endpoint);

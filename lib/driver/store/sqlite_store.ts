@@ -29,6 +29,7 @@ import {
   BELOW,
   FROM_VERSION_1,
   FROM_VERSION_2,
+  FROM_VERSION_3,
   INDEXES,
   OWNED,
   PARENT,
@@ -216,6 +217,7 @@ export class SqliteStore implements Store {
     if (version === 0) this.#db.exec(TABLES);
     if (version === 1) this.#db.exec(FROM_VERSION_1);
     if (version === 2) this.#db.exec(FROM_VERSION_2);
+    if (version === 3) this.#db.exec(FROM_VERSION_3);
     if (version < VERSION) this.#db.exec(`PRAGMA user_version = ${VERSION}`);
     this.#db.exec(INDEXES);
   }

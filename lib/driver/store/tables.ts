@@ -5,7 +5,7 @@
  */
 
 /** The version of the tables below, kept in the database's `user_version`. */
-export const VERSION = 3;
+export const VERSION = 4;
 
 /** The tables, in an order in which none comes before one that it refers to. */
 export const TABLE_NAMES = [
@@ -62,13 +62,15 @@ const SHARED_TABLES = `
   CREATE TABLE shared_host (
     prefix TEXT PRIMARY KEY,
     id TEXT NOT NULL,
-    epoch INTEGER NOT NULL,
-    nonce TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    token TEXT NOT NULL,
+    value TEXT NOT NULL,
     asked TEXT,
-    revision INTEGER NOT NULL,
     unsure INTEGER NOT NULL,
     refused TEXT,
-    place TEXT NOT NULL
+    agent INTEGER NOT NULL,
+    lease TEXT NOT NULL,
+    heard INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE shared_silence (
     access TEXT PRIMARY KEY,
@@ -124,10 +126,23 @@ const NAME_TABLE = `
   CREATE INDEX shared_name_network ON shared_name (prefix, network);
 `;
 
-/** Makes the tables of version 2 those of version 3. */
+/** Makes the tables of version 3 those of version 4. The nonce of an epoch was what a token is now. */
+export const FROM_VERSION_3 = `
+  ALTER TABLE shared_host RENAME COLUMN epoch TO number;
+  ALTER TABLE shared_host RENAME COLUMN nonce TO token;
+  ALTER TABLE shared_host ADD COLUMN value TEXT NOT NULL DEFAULT '';
+  ALTER TABLE shared_host ADD COLUMN agent INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE shared_host ADD COLUMN lease TEXT NOT NULL DEFAULT '';
+  ALTER TABLE shared_host ADD COLUMN heard INTEGER NOT NULL DEFAULT 0;
+  UPDATE shared_host SET number = 0 WHERE revision = 0;
+  ALTER TABLE shared_host DROP COLUMN revision;
+  ALTER TABLE shared_host DROP COLUMN place;
+`;
+
+/** Makes the tables of version 2 those of version 4. */
 export const FROM_VERSION_2 = `${SHARED_TABLES} ${NAME_TABLE}`;
 
-/** Makes the tables of version 1 those of version 3. */
+/** Makes the tables of version 1 those of version 4. */
 export const FROM_VERSION_1 = `
   ALTER TABLE endpoint RENAME TO endpoint_1;
   DROP INDEX IF EXISTS endpoint_unready;

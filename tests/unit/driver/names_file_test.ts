@@ -12,19 +12,9 @@ function claim(address: string, ...names: string[]): SharedClaim {
 
 /** A pool that this host shares. */
 function putPool(store: SqliteStore, prefix: string, subnet: string): void {
-  const [id, nonce, asked, refused] = ["1", "1", undefined, undefined];
-  const host = {
-    prefix,
-    id,
-    nonce,
-    asked,
-    refused,
-    epoch: 1,
-    revision: 1,
-    unsure: false,
-    place: "",
-  };
-  store.shared.putHost(host);
+  const [number, token, value] = [1, "1", "{}"];
+  const host = { prefix, id: "1", number, token, value, asked: undefined, refused: undefined };
+  store.shared.putHost({ ...host, unsure: false, agent: false, lease: "", heard: 0 });
   const access = { endpoints: ["http://10.9.9.9:2379"], prefix };
   const pool = { id: `${prefix} ${subnet}`, prefix, access, subnet, reserved: {} };
   store.shared.putPool({ ...pool, revision: 1, next: undefined, leaving: false });

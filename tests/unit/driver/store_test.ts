@@ -335,7 +335,7 @@ Deno.test("a store of version 1 keeps its endpoints, and takes what version 2 ha
   assertEquals(store.endpoints({ sandbox: "cni:c1" }).length, 2);
 });
 
-Deno.test("a store of version 2 keeps its records, and takes what version 3 has", () => {
+Deno.test("a store of version 2 keeps its records, and takes what newer ones have", () => {
   using dir = folder();
   {
     using store = SqliteStore.open(dir.path);
@@ -347,8 +347,48 @@ Deno.test("a store of version 2 keeps its records, and takes what version 3 has"
   assertEquals(content(store), FILLED);
   assertEquals(store.shared.pools(), []);
   using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
-  assertEquals(db.prepare("PRAGMA user_version").get()?.user_version, 3);
+  assertEquals(db.prepare("PRAGMA user_version").get()?.user_version, 4);
 });
+
+Deno.test("a store of version 3 keeps what it shares with other hosts", () => {
+  using dir = folder();
+  const pool = { id: "/p 10.7.0.0/24", prefix: "/p", subnet: "10.7.0.0/24", reserved: {} };
+  const rest = { access: { endpoints: ["http://10.9.9.9:2379"] }, revision: 1, leaving: false };
+  {
+    using store = SqliteStore.open(dir.path);
+    fill(store);
+    using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+    db.exec(AS_VERSION_3);
+    store.shared.putPool({ ...pool, ...rest, next: undefined });
+  }
+  using store = SqliteStore.open(dir.path);
+  assertEquals(content(store), FILLED);
+  assertEquals(store.shared.pools(), [{ ...pool, ...rest, next: undefined }]);
+  const host = { prefix: "/p", id: "id", number: 7, token: "nonce", value: "", asked: "asked" };
+  assertEquals(store.shared.host("/p"), {
+    ...{ ...host, unsure: true, refused: undefined, agent: false, lease: "", heard: 0 },
+  });
+  assertEquals(store.shared.host("/never")?.number, 0);
+});
+
+/** Makes the hosts what version 3 had. One has never registered in etcd. */
+const AS_VERSION_3 = `
+  DROP TABLE shared_host;
+  CREATE TABLE shared_host (
+    prefix TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    nonce TEXT NOT NULL,
+    asked TEXT,
+    revision INTEGER NOT NULL,
+    unsure INTEGER NOT NULL,
+    refused TEXT,
+    place TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO shared_host VALUES ('/p', 'id', 7, 'nonce', 'asked', 12, 1, NULL, 'place');
+  INSERT INTO shared_host VALUES ('/never', 'id', 1, 'nonce', NULL, 0, 0, NULL, 'place');
+  PRAGMA user_version = 3;
+`;
 
 /** Takes away what version 3 has added. */
 const WITHOUT_SHARED = `
