@@ -32,6 +32,12 @@ export function diagnoseShared(
     const fix = `start the agent there; or if it is gone for good: ipvlan host rm --yes ${id}`;
     found.push(subject.warning(what, fix));
   }
+  for (const { name, copies } of hosts) {
+    for (const copy of copies) {
+      const what = `The host "${copy}" is a copy of "${name}", and was refused`;
+      found.push(subject.warning(what, "remove the networks of one of them"));
+    }
+  }
   if (found.length > 0) return found;
   return [subject.ok(`It answers, and has ${hosts.length} host(s)`)];
 }

@@ -69,6 +69,8 @@ export interface SeenHost {
   name: string;
   /** Whether its agent runs. */
   isAlive: boolean;
+  /** The names of hosts that were refused, as they are copies of it. */
+  copies: readonly string[];
   /** How many addresses are in use on it. */
   addresses: number;
 }

@@ -24,9 +24,9 @@ export async function gatherShared(folder: string): Promise<SharedFacts[]> {
       .reduce((sum, { id }) => sum + store.shared.untold(id).length, 0);
     const facts = { prefix, untold, ownId: store.shared.host(prefix)?.id };
     try {
-      const hosts = (await pools.hosts(access)).map(({ id, name, isAlive, claims }) => {
+      const hosts = (await pools.hosts(access)).map(({ id, name, isAlive, copies, claims }) => {
         const addresses = Object.values(claims).reduce((sum, count) => sum + count, 0);
-        return { id, name, isAlive, addresses };
+        return { id, name, isAlive, copies, addresses };
       });
       return { ...facts, hosts };
     } catch (error) {

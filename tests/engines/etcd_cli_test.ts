@@ -38,7 +38,7 @@ Deno.test("the lines of the README make a shared network, which inspect and ls s
     await onHost(state.path, async () => {
       assertEquals(
         await succeeds("host", "ls"),
-        "HOST ID   NAME   AGENT   ADDRESSES   KEPT   PREFIX",
+        "HOST ID   NAME   AGENT   ADDRESSES   KEPT   COPIES   PREFIX",
       );
       await succeeds(...CREATE, ...OPTION, "--subnet=192.168.20.0/24", "shared20");
       await succeeds("run", "-d", "--net=shared20", "--name=web");

@@ -11,6 +11,7 @@ const HEADERS: Struct = {
   Agent: "AGENT",
   Addresses: "ADDRESSES",
   Kept: "KEPT",
+  Copies: "COPIES",
   Prefix: "PREFIX",
 };
 
@@ -20,13 +21,14 @@ function total(counts: Readonly<Record<string, number>>): number {
 }
 
 /** A host as a template and JSON show it. */
-function listedHost({ id, name, isAlive, claims, kept, prefix }: ListedHost): Struct {
+function listedHost({ id, name, isAlive, copies, claims, kept, prefix }: ListedHost): Struct {
   return {
     ID: id,
     Name: name,
     Agent: isAlive ? "running" : "silent",
     Addresses: total(claims),
     Kept: total(kept),
+    Copies: copies.join(","),
     Prefix: prefix,
   };
 }

@@ -64,8 +64,8 @@ const WEB = network("web");
 
 /** Hosts that share a pool: this one, and one that has stopped without a word. */
 const [HERE, GONE] = [
-  { id: "a1", name: "here", isAlive: true, addresses: 3 },
-  { id: "b2", name: "gone", isAlive: false, addresses: 7 },
+  { id: "a1", name: "here", isAlive: true, copies: [], addresses: 3 },
+  { id: "b2", name: "gone", isAlive: false, copies: [], addresses: 7 },
 ];
 const SHARED = { prefix: "/ipvlan", untold: 0, ownId: "a1", hosts: [HERE!, GONE!] };
 const ROUTED = network("far", { mode: "l3", advertise: "subnet" });
@@ -101,6 +101,12 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     "agent does it by itself",
     'warning etcd /ipvlan: The host "gone" holds 7 address(es), and no agent runs there → start ' +
     "the agent there; or if it is gone for good: ipvlan host rm --yes b2",
+  ]],
+  ["a copy of a host", {
+    shared: [{ ...SHARED, hosts: [{ ...HERE!, copies: ["clone"] }] }],
+  }, [
+    'warning etcd /ipvlan: The host "clone" is a copy of "here", and was refused → remove the ' +
+    "networks of one of them",
   ]],
   ["etcd out of reach", {
     shared: [{ ...SHARED, hosts: [], problem: "etcd is out of reach" }],
