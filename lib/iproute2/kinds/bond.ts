@@ -27,9 +27,7 @@ export const XMIT_HASH_POLICIES = [
  * A `bond`: a master that makes one link of its ports. What is left out is the kernel's choice
  * (`Documentation/networking/bonding.rst`).
  */
-export interface BondSpec extends LinkBase {
-  /** The kind. */
-  type: "bond";
+export interface BondSpec extends LinkBase<"bond"> {
   /** How it sends by its ports. No default here: few mean the kernel's, `balance-rr`. */
   mode: typeof BOND_MODES[number];
   /** How often to look at each port's carrier, in milliseconds; 0 for never. */

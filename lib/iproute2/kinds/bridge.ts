@@ -1,20 +1,10 @@
 import { type Attribute, type InfoOf, type Kind, kind, type LinkBase } from "./kind.ts";
 
 /** A `bridge`: a switch. */
-export interface BridgeSpec extends LinkBase {
-  /** The kind. */
-  type: "bridge";
-  /**
-   * Whether ports belong to VLANs.
-   *
-   * @default {undefined} The kernel's choice: false.
-   */
+export interface BridgeSpec extends LinkBase<"bridge"> {
+  /** Whether ports belong to VLANs; left out, false. */
   vlanFiltering?: boolean;
-  /**
-   * Whether each port counts the frames of each VLAN.
-   *
-   * @default {undefined} The kernel's choice: false.
-   */
+  /** Whether each port counts the frames of each VLAN; left out, false. */
   vlanStats?: boolean;
 }
 

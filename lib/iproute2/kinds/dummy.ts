@@ -1,10 +1,7 @@
 import { type InfoOf, type Kind, kind, type LinkBase } from "./kind.ts";
 
 /** A `dummy`: a link that swallows what it is given. */
-export interface DummySpec extends LinkBase {
-  /** The kind. */
-  type: "dummy";
-}
+export type DummySpec = LinkBase<"dummy">;
 
 /** How a dummy is made and read back. */
 export const dummy: Kind<DummySpec, InfoOf<DummySpec>> = kind("dummy", {});

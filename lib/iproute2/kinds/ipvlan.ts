@@ -14,9 +14,7 @@ export const IPVLAN_FLAGS = ["bridge", "private", "vepa"] as const;
 export type IpvlanFlag = typeof IPVLAN_FLAGS[number];
 
 /** An `ipvlan`: a link that shares its parent's MAC address and is told apart by IP address. */
-export interface IpvlanSpec extends LinkBase {
-  /** The kind. */
-  type: "ipvlan";
+export interface IpvlanSpec extends LinkBase<"ipvlan"> {
   /** The parent. */
   link: string;
   /** The mode. It has no default here, as `ip`'s (`l3`) is not Docker's (`l2`). */

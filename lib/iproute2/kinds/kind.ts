@@ -1,38 +1,20 @@
 import { oneOf, wholeNumber } from "../words.ts";
 
-/** What every new link may be given. */
-export interface LinkBase {
+/** What every new link may be given. What is left out is the kernel's choice. */
+export interface LinkBase<Type extends string = string> {
+  /** The kind. */
+  type: Type;
   /** The link's name, up to 15 bytes. */
   name: string;
-  /**
-   * The namespace that the link is made in.
-   *
-   * @default {undefined} The session's own.
-   */
+  /** The namespace that the link is made in; left out, the session's own. */
   netns?: string;
-  /**
-   * The interface index. No link in its namespace, nor in the session's own, may have it.
-   *
-   * @default {undefined} The kernel's choice.
-   */
+  /** The interface index. No link in its namespace, nor in the session's own, may have it. */
   index?: number;
-  /**
-   * The largest packet, in bytes.
-   *
-   * @default {undefined} The kernel's choice: for most kinds that of the link below.
-   */
+  /** The largest packet, in bytes; left out, for most kinds that of the link below. */
   mtu?: number;
-  /**
-   * The group number, by which links can be listed and deleted together.
-   *
-   * @default {undefined} 0, which `ip` prints as `default`.
-   */
+  /** The group number, by which links can be listed and deleted together; left out, 0. */
   group?: number;
-  /**
-   * The hardware (MAC) address. An ipvlan link has its parent's and takes no other.
-   *
-   * @default {undefined} The kernel's choice.
-   */
+  /** The hardware (MAC) address. An ipvlan link has its parent's and takes no other. */
   address?: string;
   /**
    * Whether the link is made up.
@@ -64,8 +46,6 @@ export type InfoData = Readonly<Record<string, unknown>>;
 
 /** What a kind's spec has besides the attributes of the kind. */
 interface KindSpec extends LinkBase {
-  /** The kind, as `ip link add … type` takes it. */
-  type: string;
   /** The link below, for the kinds that `ip link add link …` makes on one. */
   link?: string;
 }

@@ -7,9 +7,7 @@ export const MACVLAN_MODES = ["private", "vepa", "bridge", "passthru", "source"]
 export type MacvlanMode = typeof MACVLAN_MODES[number];
 
 /** A `macvlan`: a link with a MAC address of its own on its parent. */
-export interface MacvlanSpec extends LinkBase {
-  /** The kind. */
-  type: "macvlan";
+export interface MacvlanSpec extends LinkBase<"macvlan"> {
   /** The parent. */
   link: string;
   /**

@@ -2,9 +2,7 @@ import { linkName, netnsName } from "../words.ts";
 import { type Kind, kind, type LinkBase } from "./kind.ts";
 
 /** A `veth`: one end of a virtual cable, made with its other end. */
-export interface VethSpec extends LinkBase {
-  /** The kind. */
-  type: "veth";
+export interface VethSpec extends LinkBase<"veth"> {
   /** The other end's name, and its namespace where that is another. */
   peer: { name: string; netns?: string };
 }

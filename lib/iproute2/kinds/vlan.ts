@@ -21,9 +21,7 @@ export const VLAN_ID: Readonly<{ MIN: number; MAX: number }> = { MIN: 1, MAX: 40
  * A `vlan`: a sub-interface whose frames leave the link below with a tag. Source of the flags:
  * `enum vlan_flags` in `include/uapi/linux/if_vlan.h`.
  */
-export interface VlanSpec extends LinkBase {
-  /** The kind. */
-  type: "vlan";
+export interface VlanSpec extends LinkBase<"vlan"> {
   /** The link below. */
   link: string;
   /** The VLAN id, 1 to 4094. */
@@ -34,35 +32,17 @@ export interface VlanSpec extends LinkBase {
    * @default {"802.1Q"}
    */
   protocol?: VlanProtocol;
-  /**
-   * Whether a frame that came in is shown without its tag, also to a packet capture.
-   *
-   * @default {undefined} The kernel's choice: true.
-   */
+  /** Whether a frame that came in is shown without its tag, also to a capture; left out, true. */
   reorderHdr?: boolean;
-  /**
-   * Whether the VLAN is announced to the switch by GVRP.
-   *
-   * @default {undefined} The kernel's choice: false.
-   */
+  /** Whether the VLAN is announced to the switch by GVRP; left out, false. */
   gvrp?: boolean;
-  /**
-   * Whether the VLAN is announced to the switch by MVRP.
-   *
-   * @default {undefined} The kernel's choice: false.
-   */
+  /** Whether the VLAN is announced to the switch by MVRP; left out, false. */
   mvrp?: boolean;
-  /**
-   * Whether the link stays up when the link below goes down.
-   *
-   * @default {undefined} The kernel's choice: false.
-   */
+  /** Whether the link stays up when the link below goes down; left out, false. */
   looseBinding?: boolean;
   /**
-   * Whether the link has a carrier only while a port of the VLAN has one. The link below must be a
-   * bridge.
-   *
-   * @default {undefined} The kernel's choice: false.
+   * Whether the link has a carrier only while a port of the VLAN has one; left out, false. The link
+   * below must be a bridge.
    */
   bridgeBinding?: boolean;
 }

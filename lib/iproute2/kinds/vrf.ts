@@ -1,9 +1,7 @@
 import { type InfoOf, type Kind, kind, type LinkBase, number } from "./kind.ts";
 
 /** A `vrf`: a master whose ports route by a table of their own. */
-export interface VrfSpec extends LinkBase {
-  /** The kind. */
-  type: "vrf";
+export interface VrfSpec extends LinkBase<"vrf"> {
   /** The routing table, 1 to 4294967295. */
   table: number;
 }

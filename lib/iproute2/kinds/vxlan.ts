@@ -6,29 +6,22 @@ import { type Attribute, type InfoOf, type Kind, kind, type LinkBase, number } f
 export const VXLAN_PORT = 4789;
 
 /** A `vxlan`: a link whose frames travel to other hosts inside UDP packets (RFC 7348). */
-export interface VxlanSpec extends LinkBase {
-  /** The kind. */
-  type: "vxlan";
+export interface VxlanSpec extends LinkBase<"vxlan"> {
   /** The network's identifier (VNI), 0 to 16777215. */
   id: number;
   /**
    * Where frames go whose receiver is not known: another host's address, or a multicast group,
-   * which needs `dev`.
-   *
-   * @default {undefined} Nowhere.
+   * which needs `dev`; left out, nowhere.
    */
   remote?: string;
   /**
-   * The address of this host that packets come from, of the same family as `remote`.
-   *
-   * @default {undefined} The routing table's choice.
+   * The address of this host that packets come from, of the same family as `remote`; left out, the
+   * routing table's choice.
    */
   local?: string;
   /**
-   * The link that packets leave by, read back as `Link.link`. Without such a link, `ip` ends its
-   * process, and a session with it.
-   *
-   * @default {undefined} The routing table's choice.
+   * The link that packets leave by, read back as `Link.link`; left out, the routing table's choice.
+   * If there is no such link, `ip` ends its process, and a session with it.
    */
   dev?: string;
   /**
@@ -56,17 +49,9 @@ export interface VxlanSpec extends LinkBase {
    * @default {false}
    */
   proxy?: boolean;
-  /**
-   * After how many seconds to forget a MAC address that was learned; 0 for never.
-   *
-   * @default {undefined} The kernel's choice: 300.
-   */
+  /** After how many seconds to forget a MAC address that was learned; 0: never; left out, 300. */
   ageing?: number;
-  /**
-   * How many MAC addresses to know at most; 0 for no limit.
-   *
-   * @default {undefined} The kernel's choice: 0.
-   */
+  /** How many MAC addresses to know at most; 0 or left out: no limit. */
   maxaddress?: number;
 }
 
