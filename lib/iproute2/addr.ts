@@ -111,27 +111,15 @@ export class AddrVerbs {
   }
 }
 
-/** What `ip -json addr show` prints of an address, as far as it is read by name. */
-interface Row {
-  family: string;
-  local: string;
-  address?: string;
-  prefixlen: number;
-  scope: string;
-}
-
 /** The addresses of a link from its row of `ip -json addr show`. */
 export function parseAddrs(link: Record<string, unknown>): Addr[] {
-  return (link.addr_info as Record<string, unknown>[]).map((info) => {
-    const row = info as unknown as Row;
-    return {
-      dev: link.ifname as string,
-      family: row.family === "inet6" ? 6 : 4,
-      address: row.local,
-      prefixLength: row.prefixlen,
-      scope: row.scope,
-      // `ip` prints each flag as a field of its own.
-      flags: Object.keys(info).filter((key) => info[key] === true),
-    };
-  });
+  return (link.addr_info as Record<string, unknown>[]).map((row) => ({
+    dev: link.ifname as string,
+    family: row.family === "inet6" ? 6 : 4,
+    address: row.local as string,
+    prefixLength: row.prefixlen as number,
+    scope: row.scope as string,
+    // `ip` prints each flag as a field of its own.
+    flags: Object.keys(row).filter((key) => row[key] === true),
+  }));
 }

@@ -283,40 +283,6 @@ export class LinkVerbs {
   }
 }
 
-/** What `ip -details -json link show` prints of a link, as far as it is read here. */
-interface Row {
-  ifindex: number;
-  ifname: string;
-  flags: string[];
-  operstate: string;
-  mtu: number;
-  address?: string;
-  group: string;
-  ifalias?: string;
-  master?: string;
-  link?: string | null;
-  link_index?: number;
-  link_netnsid?: number;
-  link_type: string;
-  inet6_addr_gen_mode?: string;
-  altnames?: string[];
-  permaddr?: string;
-  promiscuity: number;
-  min_mtu: number;
-  max_mtu: number;
-  txqlen?: number;
-  num_tx_queues: number;
-  num_rx_queues?: number;
-  gso_max_size: number;
-  parentbus?: string;
-  parentdev?: string;
-  linkinfo?: {
-    info_kind?: string;
-    info_data?: Record<string, unknown>;
-    info_slave_kind?: string;
-  };
-}
-
 /** The links from the rows of one `ip -details -json link show`. */
 export function parseLinks(rows: readonly Record<string, unknown>[]): Link[] {
   const indexByName = new Map(rows.map((row) => [row.ifname as string, row.ifindex as number]));
@@ -329,61 +295,70 @@ export function parseLinks(rows: readonly Record<string, unknown>[]): Link[] {
  * @param indexByName The indexes of the links of the same namespace, for {@linkcode Link.linkIndex}.
  */
 export function parseLink(
-  printed: Record<string, unknown>,
+  row: Record<string, unknown>,
   indexByName: ReadonlyMap<string, number> = new Map(),
 ): Link {
-  const row = printed as unknown as Row;
-  const { link, linkIndex } = linkBelow(row);
+  const flags = row.flags as string[];
+  const linkinfo = (row.linkinfo ?? {}) as LinkInfoRow;
+  const { link, linkIndex } = linkBelow(row, linkinfo);
   return {
-    index: row.ifindex,
-    name: row.ifname,
-    flags: row.flags,
-    up: row.flags.includes("UP"),
-    state: row.operstate,
-    mtu: row.mtu,
-    address: row.address,
-    group: row.group,
-    alias: row.ifalias || undefined,
-    master: row.master,
-    masterKind: row.linkinfo?.info_slave_kind,
+    index: row.ifindex as number,
+    name: row.ifname as string,
+    flags,
+    up: flags.includes("UP"),
+    state: row.operstate as string,
+    mtu: row.mtu as number,
+    address: row.address as string | undefined,
+    group: row.group as string,
+    alias: row.ifalias as string || undefined,
+    master: row.master as string | undefined,
+    masterKind: linkinfo.info_slave_kind,
     link,
     linkIndex: linkIndex ?? indexByName.get(link ?? ""),
-    linkNetnsid: row.link_netnsid,
-    addrgenmode: row.inet6_addr_gen_mode,
-    linkType: row.link_type,
-    info: parseInfo(row.linkinfo?.info_kind, row.linkinfo?.info_data ?? {}),
-    altnames: row.altnames ?? [],
-    permaddr: row.permaddr,
-    promiscuity: row.promiscuity,
-    minMtu: row.min_mtu,
-    maxMtu: row.max_mtu,
+    linkNetnsid: row.link_netnsid as number | undefined,
+    addrgenmode: row.inet6_addr_gen_mode as string | undefined,
+    linkType: row.link_type as string,
+    info: parseInfo(linkinfo),
+    altnames: (row.altnames ?? []) as string[],
+    permaddr: row.permaddr as string | undefined,
+    promiscuity: row.promiscuity as number,
+    minMtu: row.min_mtu as number,
+    maxMtu: row.max_mtu as number,
     // `ip` does not print a 0.
-    txqlen: row.txqlen ?? 0,
-    numTxQueues: row.num_tx_queues,
-    numRxQueues: row.num_rx_queues,
-    gsoMaxSize: row.gso_max_size,
-    parentBus: row.parentbus,
-    parentDev: row.parentdev,
+    txqlen: (row.txqlen ?? 0) as number,
+    numTxQueues: row.num_tx_queues as number,
+    numRxQueues: row.num_rx_queues as number | undefined,
+    gsoMaxSize: row.gso_max_size as number,
+    parentBus: row.parentbus as string | undefined,
+    parentDev: row.parentdev as string | undefined,
   };
 }
 
+/** What `ip` prints of a link's kind. */
+interface LinkInfoRow {
+  info_kind?: string;
+  info_data?: Record<string, unknown>;
+  info_slave_kind?: string;
+}
+
 /** The name of the link below where it is in this namespace, its index where it is in another. */
-function linkBelow({ link, link_index, link_netnsid, linkinfo }: Row): {
-  link?: string;
-  linkIndex?: number;
-} {
-  const kind = linkinfo?.info_kind;
-  if (!isLinkType(kind) || !kindOf(kind).hasLinkInData) {
-    return { link: link ?? undefined, linkIndex: link_index };
+function linkBelow(
+  { link, link_index, link_netnsid }: Record<string, unknown>,
+  { info_kind, info_data }: LinkInfoRow,
+): { link?: string; linkIndex?: number } {
+  if (!isLinkType(info_kind) || !kindOf(info_kind).hasLinkInData) {
+    return { link: link as string ?? undefined, linkIndex: link_index as number | undefined };
   }
   // In another namespace, `ip` prints the name of the link that has the same index here, and the
   // kernel gives the index of the link itself (`dev_get_iflink` in its `net/core/dev.c`).
   if (link_netnsid !== undefined) return {};
-  return { link: linkinfo?.info_data?.link as string | undefined };
+  return { link: info_data?.link as string | undefined };
 }
 
-function parseInfo(kind: string | undefined, data: Record<string, unknown>): LinkInfo {
-  return isLinkType(kind) ? kindOf(kind).parse(data) : { type: "other", kind: kind ?? "device" };
+function parseInfo({ info_kind: kind, info_data = {} }: LinkInfoRow): LinkInfo {
+  return isLinkType(kind)
+    ? kindOf(kind).parse(info_data)
+    : { type: "other", kind: kind ?? "device" };
 }
 
 function isLinkType(kind = ""): kind is LinkType {

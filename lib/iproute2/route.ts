@@ -175,48 +175,33 @@ export class RouteVerbs {
   }
 }
 
-/** What `ip -details -json route show` prints of a next hop, as far as it is read here. */
+/** A next hop, or a route with one, as `ip -details -json route show` prints it. */
 interface HopRow {
   gateway?: string;
   /** The next hop, if it is of the other family. */
   via?: { host: string };
-  dev?: string;
-  flags?: string[];
 }
 
-/** What `ip -details -json route show` prints of a route, as far as it is read here. */
-interface Row extends HopRow {
-  type?: string;
-  dst: string;
-  table: string;
-  nexthops?: (HopRow & { weight: number })[];
-  prefsrc?: string;
-  metric?: number;
-  scope?: string;
-  protocol?: string;
-}
-
-function parseRoute(family: 4 | 6, printed: Record<string, unknown>, dev?: string): Route {
-  const row = printed as unknown as Row;
+function parseRoute(family: 4 | 6, row: Record<string, unknown>, dev?: string): Route {
   return {
     family,
-    dst: row.dst,
-    table: row.table,
+    dst: row.dst as string,
+    table: row.table as string,
     via: viaOf(row),
     // `ip` does not print the link that it was asked for.
-    dev: row.dev ?? dev,
-    nexthops: (row.nexthops ?? []).map((hop) => ({
+    dev: row.dev as string ?? dev,
+    nexthops: ((row.nexthops ?? []) as (HopRow & Omit<NextHop, "via">)[]).map((hop) => ({
       via: viaOf(hop),
       dev: hop.dev,
       weight: hop.weight,
       flags: hop.flags ?? [],
     })),
-    src: row.prefsrc,
-    metric: row.metric,
-    scope: row.scope,
-    protocol: row.protocol,
-    type: row.type ?? "unicast",
-    flags: row.flags ?? [],
+    src: row.prefsrc as string | undefined,
+    metric: row.metric as number | undefined,
+    scope: row.scope as string | undefined,
+    protocol: row.protocol as string | undefined,
+    type: (row.type ?? "unicast") as string,
+    flags: (row.flags ?? []) as string[],
   };
 }
 

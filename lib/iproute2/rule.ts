@@ -77,48 +77,24 @@ async function readRows6(
   return out.flatMap((line) => parseJson(line) as Record<string, unknown>[]);
 }
 
-/** What `ip -details -json rule show` prints of a rule, as far as it is read by name. */
-interface Row {
-  priority: number;
-  src: string;
+/** What `ip -details -json rule show` prints of a rule under other names than {@linkcode Rule} has. */
+interface Row extends Omit<Rule, "not" | "action" | "suppressPrefixLength"> {
   srclen?: number;
-  dst?: string;
   dstlen?: number;
-  iif?: string;
-  oif?: string;
-  fwmark?: string;
-  fwmask?: string;
-  action?: string;
-  table?: string;
-  goto?: number;
   suppress_prefixlen?: number;
-  protocol?: string;
+  action?: string;
+  /** `ip` prints the word alone: its value is null. */
+  not?: null;
 }
 
 /** A rule from its row of `ip -details -json rule show`. */
-export function parseRule(family: 4 | 6, printed: Record<string, unknown>): Rule {
-  const { not, ...rest } = printed;
-  const {
-    priority,
-    src,
-    srclen,
-    dst,
-    dstlen,
-    iif,
-    oif,
-    fwmark,
-    fwmask,
-    action,
-    table,
-    goto,
-    suppress_prefixlen: suppressPrefixLength,
-    protocol,
-    ...others
-  } = rest as unknown as Row;
+export function parseRule(family: 4 | 6, row: Record<string, unknown>): Rule {
+  const { src, srclen, dst, dstlen, not, action, suppress_prefixlen, ...rest } =
+    row as unknown as Row;
+  const { priority, iif, oif, fwmark, fwmask, table, goto, protocol, ...others } = rest;
   return {
     family,
     priority,
-    // `ip` prints the word alone: its value is null.
     not: not !== undefined,
     src: prefixOf(src, srclen),
     dst: prefixOf(dst, dstlen),
@@ -129,7 +105,7 @@ export function parseRule(family: 4 | 6, printed: Record<string, unknown>): Rule
     action: action ?? (goto === undefined ? "lookup" : "goto"),
     table,
     goto,
-    suppressPrefixLength,
+    suppressPrefixLength: suppress_prefixlen,
     protocol,
     others,
   };
