@@ -134,80 +134,70 @@ export {
   UnusableAddressError,
   type UnusableReason,
 } from "./lib/ipam/mod.ts";
+export type { AbortOptions } from "./lib/iproute2/abort.ts";
+export type { Addr, AddrSpec, AddrVerbs } from "./lib/iproute2/addr.ts";
+export { Bridge, type FdbEntry, type PortVlan, type VlanCount } from "./lib/iproute2/bridge.ts";
 export {
-  type AbortOptions,
-  type Addr,
-  ADDRGENMODES,
-  type AddrSpec,
-  type AddrVerbs,
-  BOND_MODES,
-  type BondSpec,
-  Bridge,
-  type BridgeSpec,
-  type ClosedNamespace,
-  type DummySpec,
-  EVERYTHING,
-  type FdbEntry,
   InvalidWordError,
-  Ip,
   IpCommandError,
   type IpErrno,
+  NamespaceNotFoundError,
+  ProgramNotFoundError,
+  SessionClosedError,
+} from "./lib/iproute2/errors.ts";
+export { Ip } from "./lib/iproute2/ip.ts";
+export {
+  type KernelFacts,
+  kernelFacts,
+  KernelTooOldError,
+  MissingModuleError,
+  MissingRightsError,
+} from "./lib/iproute2/kernel.ts";
+export { BOND_MODES, type BondSpec, XMIT_HASH_POLICIES } from "./lib/iproute2/kinds/bond.ts";
+export type { BridgeSpec } from "./lib/iproute2/kinds/bridge.ts";
+export type { DummySpec } from "./lib/iproute2/kinds/dummy.ts";
+export {
   IPVLAN_FLAGS,
   IPVLAN_MODES,
   type IpvlanFlag,
   type IpvlanMode,
   type IpvlanSpec,
   type IpvtapSpec,
-  type KernelFacts,
-  kernelFacts,
-  KernelTooOldError,
-  type Kind,
-  type KINDS,
-  type Link,
-  type LinkBase,
-  type LinkChanges,
-  type LinkFilter,
-  type LinkInfo,
-  type LinkRef,
-  type LinkSpec,
-  type LinkType,
-  type LinkVerbs,
-  lookAround,
-  lookInto,
-  type LookOptions,
+} from "./lib/iproute2/kinds/ipvlan.ts";
+export type { Kind, LinkBase } from "./lib/iproute2/kinds/kind.ts";
+export {
   MACVLAN_MODES,
   type MacvlanMode,
   type MacvlanSpec,
   type MacvtapSpec,
-  MissingModuleError,
-  MissingRightsError,
-  NamespaceNotFoundError,
-  type NamespaceView,
-  type Neigh,
-  type NeighVerbs,
-  type Netns,
-  type NetnsVerbs,
-  type NextHop,
-  type PortVlan,
-  ProgramNotFoundError,
-  type Route,
-  type RouteSpec,
-  type RouteVerbs,
-  type Rule,
-  type Runner,
-  type Seen,
-  type SeenLink,
-  Session,
-  SessionClosedError,
-  type SessionOptions,
-  type VethSpec,
-  type View,
-  VLAN_PROTOCOLS,
-  type VlanCount,
-  type VlanProtocol,
-  type VlanSpec,
-  type VrfSpec,
-  type VxlanSpec,
-  type Wanted,
-  XMIT_HASH_POLICIES,
-} from "./lib/iproute2/mod.ts";
+} from "./lib/iproute2/kinds/macvlan.ts";
+export type { VethSpec } from "./lib/iproute2/kinds/veth.ts";
+export { VLAN_PROTOCOLS, type VlanProtocol, type VlanSpec } from "./lib/iproute2/kinds/vlan.ts";
+export type { VrfSpec } from "./lib/iproute2/kinds/vrf.ts";
+export type { VxlanSpec } from "./lib/iproute2/kinds/vxlan.ts";
+export {
+  ADDRGENMODES,
+  type KINDS,
+  type Link,
+  type LinkChanges,
+  type LinkFilter,
+  type LinkInfo,
+  type LinkSpec,
+  type LinkType,
+  type LinkVerbs,
+} from "./lib/iproute2/link.ts";
+export type { Neigh, NeighVerbs } from "./lib/iproute2/neigh.ts";
+export type { Netns, NetnsVerbs } from "./lib/iproute2/netns.ts";
+export type { NextHop, Route, RouteSpec, RouteVerbs } from "./lib/iproute2/route.ts";
+export type { Rule } from "./lib/iproute2/rule.ts";
+export { type Runner, Session, type SessionOptions } from "./lib/iproute2/session.ts";
+export { EVERYTHING, lookAround, lookInto, type LookOptions } from "./lib/iproute2/view.ts";
+export type {
+  ClosedNamespace,
+  LinkRef,
+  NamespaceView,
+  Seen,
+  SeenLink,
+  View,
+  Wanted,
+} from "./lib/iproute2/view_types.ts";

@@ -5,7 +5,7 @@
  */
 import { doesNotReach, isRefused, linkShows, reaches } from "../lib/check/mod.ts";
 import { InvalidParentError, ParentConflictError } from "../lib/driver/mod.ts";
-import { Ip } from "../lib/iproute2/mod.ts";
+import { Ip } from "../lib/iproute2/ip.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";
 
 /** Networks of every kind side by side. */

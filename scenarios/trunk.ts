@@ -13,7 +13,8 @@ import {
   routesEqual,
   taggedWith,
 } from "../lib/check/mod.ts";
-import { Ip, type Link } from "../lib/iproute2/mod.ts";
+import { Ip } from "../lib/iproute2/ip.ts";
+import type { Link } from "../lib/iproute2/link.ts";
 import { main, scenario } from "./kit/mod.ts";
 
 const trunk = scenario("trunk", "Ipvlan L2 mode on an 802.1q trunk", async (tour) => {

@@ -12,7 +12,7 @@ import {
   routesEqual,
 } from "../lib/check/mod.ts";
 import { ReservedAddressError } from "../lib/ipam/mod.ts";
-import { Ip } from "../lib/iproute2/mod.ts";
+import { Ip } from "../lib/iproute2/ip.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";
 
 /** The network `v6ipvlan139`: IPv6 on a VLAN. */

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { IpvlanError } from "../../mod.ts";
-import { Ip } from "../../lib/iproute2/mod.ts";
+import { Ip } from "../../lib/iproute2/ip.ts";
 import { run } from "../kit/processes.ts";
 import { type TestHost, withHost } from "../kit/worlds.ts";
 import type { Attack } from "./attack.ts";

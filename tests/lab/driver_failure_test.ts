@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Driver, HostsFileError, NotUndoneError } from "../../lib/driver/mod.ts";
-import { Ip, IpCommandError, SessionClosedError } from "../../lib/iproute2/mod.ts";
+import { IpCommandError, SessionClosedError } from "../../lib/iproute2/errors.ts";
+import { Ip } from "../../lib/iproute2/ip.ts";
 import { eachLine, type Fault, Faults } from "../kit/faults.ts";
 import { assertConsistent } from "../kit/look.ts";
 import { type TestHost, withHost } from "../kit/worlds.ts";
