@@ -8,169 +8,101 @@ export interface Entry {
   load(): Promise<{ default: Command }>;
 }
 
-/** All commands, by their names as typed. */
-export const COMMANDS: Record<string, Entry> = {
-  "network create": {
-    summary: "Create a network",
-    load: () => import("./commands/network_create.ts"),
-  },
-  "network ls": {
-    summary: "List networks",
-    load: () => import("./commands/network_ls.ts"),
-  },
-  "network inspect": {
-    summary: "Show networks in full",
-    load: () => import("./commands/network_inspect.ts"),
-  },
-  "network rm": {
-    summary: "Remove networks",
-    load: () => import("./commands/network_rm.ts"),
-  },
-  "network prune": {
-    summary: "Remove all networks that no sandbox is connected to",
-    load: () => import("./commands/network_prune.ts"),
-  },
-  "network connect": {
-    summary: "Connect a sandbox to a network",
-    load: () => import("./commands/network_connect.ts"),
-  },
-  "network disconnect": {
-    summary: "Disconnect a sandbox from a network",
-    load: () => import("./commands/network_disconnect.ts"),
-  },
-  "run": {
-    summary: "Run a command in a new sandbox",
-    load: () => import("./commands/run.ts"),
-  },
-  "exec": {
-    summary: "Run a command in a sandbox",
-    load: () => import("./commands/exec.ts"),
-  },
-  "ps": {
-    summary: "List sandboxes with their networks and addresses",
-    load: () => import("./commands/ps.ts"),
-  },
-  "rm": {
-    summary: "Remove sandboxes",
-    load: () => import("./commands/rm.ts"),
-  },
-  "inspect": {
-    summary: "Show sandboxes and networks in full",
-    load: () => import("./commands/inspect.ts"),
-  },
-  "stop": {
-    summary: "End the processes in sandboxes",
-    load: () => import("./commands/stop.ts"),
-  },
-  "kill": {
-    summary: "Send a signal to the processes in sandboxes",
-    load: () => import("./commands/kill.ts"),
-  },
-  "wait": {
-    summary: "Wait until no process is in sandboxes, and print exit statuses",
-    load: () => import("./commands/wait.ts"),
-  },
-  "logs": {
-    summary: "Print what the command of a sandbox has printed",
-    load: () => import("./commands/logs.ts"),
-  },
-  "attach": {
-    summary: "Connect a network namespace that exists already to a network",
-    load: () => import("./commands/attach.ts"),
-  },
-  "restore": {
-    summary: "Bring all networks and sandboxes back after a restart",
-    load: () => import("./commands/restore.ts"),
-  },
-  "doctor": {
-    summary: "Find out why ipvlan does not work here, and what to do about it",
-    load: () => import("./commands/doctor.ts"),
-  },
-  "graph": {
-    summary: "Draw the networks and sandboxes as they are in the kernel",
-    load: () => import("./commands/graph.ts"),
-  },
-  "agent": {
-    summary: "Keep the addresses and names that hosts share up to date, until it is ended",
-    load: () => import("./commands/agent.ts"),
-  },
-  "host ls": {
-    summary: "List the hosts that share addresses with this one",
-    load: () => import("./commands/host_ls.ts"),
-  },
-  "host rm": {
-    summary: "Free the addresses of hosts that are gone for good",
-    load: () => import("./commands/host_rm.ts"),
-  },
-  "advertise": {
-    summary: "List the routes that networks advertise, or print how to announce them",
-    load: () => import("./commands/advertise.ts"),
-  },
-  "apply": {
-    summary: "Make the networks and sandboxes of a site file, and run its checks",
-    load: () => import("./commands/apply.ts"),
-  },
-  "diff": {
-    summary: 'Show what "apply" would change',
-    load: () => import("./commands/diff.ts"),
-  },
-  "destroy": {
-    summary: "Remove everything that a site file has made",
-    load: () => import("./commands/destroy.ts"),
-  },
-  "export": {
-    summary: "Print what is on record as a site file",
-    load: () => import("./commands/export.ts"),
-  },
-  "netavark create": {
-    summary: "For Podman: check a network of netavark's",
-    load: () => netavark("create"),
-  },
-  "netavark setup": {
-    summary: "For Podman: connect a container to a network",
-    load: () => netavark("setup"),
-  },
-  "netavark teardown": {
-    summary: "For Podman: disconnect a container from a network",
-    load: () => netavark("teardown"),
-  },
-  "netavark info": {
-    summary: "For Podman: print the version of the plugin",
-    load: () => netavark("info"),
-  },
-  "netavark install": {
-    summary: "Make ipvlan a plugin of Podman's netavark",
-    load: () => netavark("install"),
-  },
-  "cni": {
-    summary: "Be the CNI plugin of containerd, Kubernetes, Nomad and Podman, or install it",
-    load: () => import("./commands/cni.ts"),
-  },
-  "docker serve": {
-    summary: "Serve Docker as the plugin ipvlan-kit, for its networks",
-    load: () => import("./commands/docker_serve.ts"),
-  },
-  "docker install": {
-    summary: "Write the systemd units that start the plugin for Docker",
-    load: () => import("./commands/docker_install.ts"),
-  },
-  "docker bundle": {
-    summary: "Make the folder of a managed plugin, as Docker Swarm wants it",
-    load: () => import("./commands/docker_bundle.ts"),
-  },
-  "lab": {
-    summary: "Run scenarios, or any command, in a kernel that has ipvlan",
-    load: () => import("./commands/lab.ts"),
-  },
-  "version": {
-    summary: "Print the version",
-    load: () => import("./commands/version.ts"),
-  },
-  "completion": {
-    summary: "Print a script for a shell that completes commands, options and names",
-    load: () => import("./commands/completion.ts"),
-  },
+/** What each command does, by its name as typed. */
+const SUMMARIES = {
+  "network create": "Create a network",
+  "network ls": "List networks",
+  "network inspect": "Show networks in full",
+  "network rm": "Remove networks",
+  "network prune": "Remove all networks that no sandbox is connected to",
+  "network connect": "Connect a sandbox to a network",
+  "network disconnect": "Disconnect a sandbox from a network",
+  "run": "Run a command in a new sandbox",
+  "exec": "Run a command in a sandbox",
+  "ps": "List sandboxes with their networks and addresses",
+  "rm": "Remove sandboxes",
+  "inspect": "Show sandboxes and networks in full",
+  "stop": "End the processes in sandboxes",
+  "kill": "Send a signal to the processes in sandboxes",
+  "wait": "Wait until no process is in sandboxes, and print exit statuses",
+  "logs": "Print what the command of a sandbox has printed",
+  "attach": "Connect a network namespace that exists already to a network",
+  "restore": "Bring all networks and sandboxes back after a restart",
+  "doctor": "Find out why ipvlan does not work here, and what to do about it",
+  "graph": "Draw the networks and sandboxes as they are in the kernel",
+  "agent": "Keep the addresses and names that hosts share up to date, until it is ended",
+  "host ls": "List the hosts that share addresses with this one",
+  "host rm": "Free the addresses of hosts that are gone for good",
+  "advertise": "List the routes that networks advertise, or print how to announce them",
+  "apply": "Make the networks and sandboxes of a site file, and run its checks",
+  "diff": 'Show what "apply" would change',
+  "destroy": "Remove everything that a site file has made",
+  "export": "Print what is on record as a site file",
+  "netavark create": "For Podman: check a network of netavark's",
+  "netavark setup": "For Podman: connect a container to a network",
+  "netavark teardown": "For Podman: disconnect a container from a network",
+  "netavark info": "For Podman: print the version of the plugin",
+  "netavark install": "Make ipvlan a plugin of Podman's netavark",
+  "cni": "Be the CNI plugin of containerd, Kubernetes, Nomad and Podman, or install it",
+  "docker serve": "Serve Docker as the plugin ipvlan-kit, for its networks",
+  "docker install": "Write the systemd units that start the plugin for Docker",
+  "docker bundle": "Make the folder of a managed plugin, as Docker Swarm wants it",
+  "lab": "Run scenarios, or any command, in a kernel that has ipvlan",
+  "version": "Print the version",
+  "completion": "Print a script for a shell that completes commands, options and names",
 };
+
+/** The module of each command. */
+const MODULES: Readonly<Record<keyof typeof SUMMARIES, Entry["load"]>> = {
+  "network create": () => import("./commands/network_create.ts"),
+  "network ls": () => import("./commands/network_ls.ts"),
+  "network inspect": () => import("./commands/network_inspect.ts"),
+  "network rm": () => import("./commands/network_rm.ts"),
+  "network prune": () => import("./commands/network_prune.ts"),
+  "network connect": () => import("./commands/network_connect.ts"),
+  "network disconnect": () => import("./commands/network_disconnect.ts"),
+  "run": () => import("./commands/run.ts"),
+  "exec": () => import("./commands/exec.ts"),
+  "ps": () => import("./commands/ps.ts"),
+  "rm": () => import("./commands/rm.ts"),
+  "inspect": () => import("./commands/inspect.ts"),
+  "stop": () => import("./commands/stop.ts"),
+  "kill": () => import("./commands/kill.ts"),
+  "wait": () => import("./commands/wait.ts"),
+  "logs": () => import("./commands/logs.ts"),
+  "attach": () => import("./commands/attach.ts"),
+  "restore": () => import("./commands/restore.ts"),
+  "doctor": () => import("./commands/doctor.ts"),
+  "graph": () => import("./commands/graph.ts"),
+  "agent": () => import("./commands/agent.ts"),
+  "host ls": () => import("./commands/host_ls.ts"),
+  "host rm": () => import("./commands/host_rm.ts"),
+  "advertise": () => import("./commands/advertise.ts"),
+  "apply": () => import("./commands/apply.ts"),
+  "diff": () => import("./commands/diff.ts"),
+  "destroy": () => import("./commands/destroy.ts"),
+  "export": () => import("./commands/export.ts"),
+  "netavark create": () => netavark("create"),
+  "netavark setup": () => netavark("setup"),
+  "netavark teardown": () => netavark("teardown"),
+  "netavark info": () => netavark("info"),
+  "netavark install": () => netavark("install"),
+  "cni": () => import("./commands/cni.ts"),
+  "docker serve": () => import("./commands/docker_serve.ts"),
+  "docker install": () => import("./commands/docker_install.ts"),
+  "docker bundle": () => import("./commands/docker_bundle.ts"),
+  "lab": () => import("./commands/lab.ts"),
+  "version": () => import("./commands/version.ts"),
+  "completion": () => import("./commands/completion.ts"),
+};
+
+/** All commands, by their names as typed. */
+export const COMMANDS: Record<string, Entry> = Object.fromEntries(
+  Object.entries(SUMMARIES).map(([name, summary]) => [
+    name,
+    { summary, load: MODULES[name as keyof typeof SUMMARIES] },
+  ]),
+);
 
 /** Loads one of the commands of `netavark`, which are in one module. */
 async function netavark(

@@ -8,7 +8,7 @@ import { table } from "../list.ts";
 /** The options that only `--config` has a use for. */
 const FOR_CONFIG = ["asn", "neighbor"];
 
-const command: Command = {
+export default {
   usage: "[OPTIONS]",
   example: "ipvlan advertise\n" +
     "ipvlan advertise --config frr --asn 65001 --neighbor 172.16.0.1 > ipvlan.conf",
@@ -44,8 +44,7 @@ const command: Command = {
     print(args.on("json") ? JSON.stringify(routes, null, 4) : routesTable(routes));
     return 0;
   },
-};
-export default command;
+} satisfies Command;
 
 /** The configuration of a daemon, without the last line break. */
 function configText(config: string, args: Arguments, name: string): string {

@@ -3,7 +3,7 @@ import { apply, ChecksFailedError, readSite } from "../../site/mod.ts";
 import type { Command } from "../command.ts";
 import { changeSite, requireCommands, YES } from "../site.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS] FILE",
   example: "ipvlan apply --yes web.yaml",
   options: [
@@ -34,5 +34,4 @@ const command: Command = {
       throw error;
     }
   },
-};
-export default command;
+} satisfies Command;

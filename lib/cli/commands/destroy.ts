@@ -2,7 +2,7 @@ import { destroy, readSite } from "../../site/mod.ts";
 import type { Command } from "../command.ts";
 import { changeSite, YES } from "../site.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS] FILE",
   example: "ipvlan destroy web.yaml",
   options: [YES],
@@ -18,5 +18,4 @@ const command: Command = {
       (options) => destroy(driver, site, options),
     );
   },
-};
-export default command;
+} satisfies Command;

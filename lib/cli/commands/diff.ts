@@ -5,7 +5,7 @@ import { countChanges } from "../site.ts";
 /** The exit status if something differs, so that scripts can tell that from an error. */
 const DIFFERENT = 2;
 
-const command: Command = {
+export default {
   usage: "[OPTIONS] FILE",
   example: "ipvlan diff web.yaml",
   options: [{ name: "json", help: "print the changes as JSON" }],
@@ -25,5 +25,4 @@ const command: Command = {
     else if (lines.length > 0) [...lines, countChanges(lines)].forEach(print);
     return lines.length > 0 ? DIFFERENT : 0;
   },
-};
-export default command;
+} satisfies Command;

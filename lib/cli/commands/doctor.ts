@@ -7,7 +7,7 @@ function isOfTheMachine({ level, subject }: Diagnosis): boolean {
   return level === "broken" && /^(kernel|rights|module .*)$/.test(subject);
 }
 
-const command: Command = {
+export default {
   usage: "[OPTIONS]",
   example: `ipvlan doctor
 ipvlan doctor --parent eth0.20`,
@@ -31,5 +31,4 @@ ipvlan doctor --parent eth0.20`,
     }
     return diagnoses.some(({ level }) => level === "broken") ? 1 : 0;
   },
-};
-export default command;
+} satisfies Command;

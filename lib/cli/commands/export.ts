@@ -2,7 +2,7 @@ import { stringify } from "@std/yaml";
 import { exportSite } from "../../site/mod.ts";
 import type { Command } from "../command.ts";
 
-const command: Command = {
+export default {
   usage: "[NETWORK|SANDBOX...]",
   example: `ipvlan export > web.yaml
 ipvlan export nginx probe`,
@@ -19,5 +19,4 @@ ipvlan export nginx probe`,
     else printColoured(text);
     return 0;
   },
-};
-export default command;
+} satisfies Command;

@@ -11,7 +11,7 @@ const FORMATS: Record<string, (world: World) => string> = {
   json: (world) => JSON.stringify(world, null, 4),
 };
 
-const command: Command = {
+export default {
   usage: "[OPTIONS]",
   example: `ipvlan graph
 ipvlan graph --format svg > ipvlan.svg`,
@@ -35,5 +35,4 @@ ipvlan graph --format svg > ipvlan.svg`,
     print(show(buildWorld(view, driver.listNetworks(), sandboxes)));
     return 0;
   },
-};
-export default command;
+} satisfies Command;

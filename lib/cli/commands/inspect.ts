@@ -56,7 +56,7 @@ function once<T>(run: () => T): () => T {
   return () => (result ??= { value: run() }).value;
 }
 
-const command: Command = {
+export default {
   usage: "[OPTIONS] NETWORK|SANDBOX [NETWORK|SANDBOX...]",
   example: "ipvlan inspect nginx\n" +
     "ipvlan inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' nginx",
@@ -74,5 +74,4 @@ const command: Command = {
     }
     return await showInFull(args, context, type === undefined ? anyFinder : FINDERS[type]!);
   },
-};
-export default command;
+} satisfies Command;

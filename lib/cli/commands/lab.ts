@@ -1,6 +1,6 @@
 import type { Command } from "../command.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS] [SCENARIO...] | -- COMMAND [WORD...]",
   example: "ipvlan lab l2",
   options: [],
@@ -10,5 +10,4 @@ const command: Command = {
     const { main } = await import("../../../lab/main.ts");
     return await main(positionals);
   },
-};
-export default command;
+} satisfies Command;

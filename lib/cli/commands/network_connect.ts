@@ -3,7 +3,7 @@ import type { Command } from "../command.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
 import { requireOwn } from "../own.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS] NETWORK SANDBOX",
   example: "ipvlan network connect --ip 192.168.20.10 --alias web ipvlan20 nginx",
   options: [
@@ -26,5 +26,4 @@ const command: Command = {
     notices.forEach(warn);
     return 0;
   },
-};
-export default command;
+} satisfies Command;

@@ -2,7 +2,7 @@ import type { Command } from "../command.ts";
 import { throwProblems } from "../../driver/errors.ts";
 import { NETWORK_WORDS, readNetwork } from "../network.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS] NETWORK",
   example: `ipvlan network create -d ipvlan --subnet=192.168.20.0/24 --gateway=192.168.20.1 \\
     -o parent=eth0.20 ipvlan20
@@ -24,5 +24,4 @@ ipvlan network create --ipam-driver etcd --ipam-opt endpoints=https://10.0.0.1:2
     if (!dryRun) print(value.id);
     return 0;
   },
-};
-export default command;
+} satisfies Command;

@@ -1,7 +1,7 @@
 import type { Command } from "../command.ts";
 import { requireOwn } from "../own.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS] NETWORK SANDBOX",
   example: "ipvlan network disconnect ipvlan20 nginx",
   options: [{ name: "force", short: "f", help: "no effect: no sandbox has to be forced" }],
@@ -14,5 +14,4 @@ const command: Command = {
     await driver.disconnect(network, sandbox);
     return 0;
   },
-};
-export default command;
+} satisfies Command;

@@ -10,12 +10,11 @@ export function networkFinder(driver: Driver): Find {
   return async (name) => inspectedNetwork(driver.inspectNetwork(name));
 }
 
-const command: Command = {
+export default {
   usage: "[OPTIONS] NETWORK [NETWORK...]",
   example: "ipvlan network inspect ipvlan20\n" +
     "ipvlan network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{end}}' ipvlan20",
   options: [INSPECT_FORMAT, { ...VERBOSE, short: "v" }],
   positionals: [1, Infinity],
   run: (args, context) => showInFull(args, context, networkFinder),
-};
-export default command;
+} satisfies Command;

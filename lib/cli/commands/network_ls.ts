@@ -4,7 +4,7 @@ import { listedNetwork, NETWORK_HEADERS } from "../docker_shape.ts";
 import { filterNetworks, FORMAT_OPTIONS, printList, readFilters, readFormat } from "../list.ts";
 import { networkColumns } from "../tables.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS]",
   example: "ipvlan network ls --filter name=ipvlan\n" +
     "ipvlan network ls --format 'table {{.Name}}\\t{{.Subnets}}'",
@@ -41,5 +41,4 @@ const command: Command = {
     );
     return 0;
   },
-};
-export default command;
+} satisfies Command;

@@ -2,7 +2,7 @@ import type { Command } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { matchesPrune, readPruneFilters } from "../filter.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS]",
   example: "ipvlan network prune --force",
   options: [
@@ -34,5 +34,4 @@ const command: Command = {
     }
     return failed.length > 0 ? 1 : 0;
   },
-};
-export default command;
+} satisfies Command;

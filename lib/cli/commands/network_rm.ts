@@ -3,7 +3,7 @@ import type { Command } from "../command.ts";
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS] NETWORK [NETWORK...]",
   example: "ipvlan network rm ipvlan20 ipvlan30",
   options: [{ name: "force", short: "f", help: "a network that does not exist is no error" }],
@@ -21,5 +21,4 @@ const command: Command = {
       }
     });
   },
-};
-export default command;
+} satisfies Command;

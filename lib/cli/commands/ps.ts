@@ -4,7 +4,7 @@ import { readSelection, SELECTION_OPTIONS, selectSandboxes } from "../filter.ts"
 import { FORMAT_OPTIONS, printList, readFormat } from "../list.ts";
 import { sandboxColumns } from "../tables.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS]",
   example: "ipvlan ps\nipvlan ps --format '{{.Names}}: {{.Networks}}'",
   options: [
@@ -43,5 +43,4 @@ const command: Command = {
     );
     return 0;
   },
-};
-export default command;
+} satisfies Command;

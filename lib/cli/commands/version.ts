@@ -1,7 +1,7 @@
 import metadata from "../../../deno.json" with { type: "json" };
 import type { Command } from "../command.ts";
 
-const command: Command = {
+export default {
   usage: "",
   example: "ipvlan version",
   options: [],
@@ -10,5 +10,4 @@ const command: Command = {
     print(`ipvlan ${metadata.version}`);
     return Promise.resolve(0);
   },
-};
-export default command;
+} satisfies Command;
