@@ -1,9 +1,11 @@
 /**
- * The filters of `network prune` and `ps`, as Docker has them.
+ * The filters of `network ls`, `network prune` and `ps`, as Docker has them.
  *
  * @module
  */
+import { parseBool } from "../command_line.ts";
 import { InvalidOptionError, throwProblems } from "../driver/errors.ts";
+import type { Driver } from "../driver/mod.ts";
 import type { Network, SandboxDetails } from "../driver/types.ts";
 import type { Arguments, Option } from "./command.ts";
 
@@ -47,6 +49,46 @@ function hasLabel(labels: Readonly<Record<string, string>>, { not, value }: Cond
   const has = Object.hasOwn(labels, name) &&
     (rest.length === 0 || labels[name] === rest.join("="));
   return has !== not;
+}
+
+/** Whether one of the conditions of each key holds, and every condition on labels. */
+function holdTogether(
+  conditions: readonly Condition[],
+  holds: (condition: Condition) => boolean,
+): boolean {
+  const byKey = Map.groupBy(
+    conditions,
+    ({ key, value }) => key === "label" ? `label ${value}` : key,
+  );
+  return byKey.values().every((some) => some.some(holds));
+}
+
+/** Reads the filters of `network ls`. @throws {InvalidOptionError} There is no such filter. */
+export function readFilters(words: readonly string[]): Condition[] {
+  return readConditions(words, {
+    name: plain,
+    id: plain,
+    driver: plain,
+    label: plain,
+    dangling: (condition) =>
+      plain(condition) ??
+        (parseBool(condition.value) === undefined ? "give true or false" : undefined),
+  });
+}
+
+/** Lists the networks for which the conditions {@linkcode holdTogether}. */
+export function filterNetworks(driver: Driver, conditions: readonly Condition[]): Network[] {
+  const holds = ({ name, id, labels }: Network, condition: Condition): boolean => {
+    const { key, value } = condition;
+    if (key === "name") return name.includes(value);
+    if (key === "id") return id.startsWith(value);
+    if (key === "driver") return value === "ipvlan";
+    if (key === "label") return hasLabel(labels, condition);
+    return (driver.inspectNetwork(name).endpoints.length === 0) === parseBool(value);
+  };
+  return driver.listNetworks().filter((network) =>
+    holdTogether(conditions, (condition) => holds(network, condition))
+  );
 }
 
 /** What `network prune --filter` asks for. */
@@ -154,8 +196,7 @@ export function readSelection(args: Arguments): Selection {
 }
 
 /**
- * Chooses the sandboxes to list. One must match one of the filters of each key, and all filters by
- * label.
+ * Chooses the sandboxes to list: those for which the conditions {@linkcode holdTogether}.
  *
  * @param running The names of those whose namespaces exist.
  */
@@ -164,20 +205,16 @@ export function selectSandboxes<T extends SandboxDetails>(
   running: ReadonlySet<string>,
   { all, last, conditions }: Selection,
 ): T[] {
-  const matches = (sandbox: SandboxDetails, { key, value, ...condition }: Condition): boolean => {
-    const { name, labels, endpoints } = sandbox;
-    if (key === "label") return hasLabel(labels, { key, value, ...condition });
+  const holds = ({ name, labels, endpoints }: SandboxDetails, condition: Condition): boolean => {
+    const { key, value } = condition;
+    if (key === "label") return hasLabel(labels, condition);
     if (key === "network") return endpoints.some(({ network }) => network === value);
     if (key === "status") return STATUSES[running.has(name) ? "up" : "down"].includes(value);
     return name.includes(value);
   };
-  const byKey = Map.groupBy(
-    conditions,
-    ({ key, value }) => key === "label" ? `label ${value}` : key,
-  );
   const found = sandboxes.filter((sandbox) =>
     (all || running.has(sandbox.name)) &&
-    byKey.values().every((some) => some.some((condition) => matches(sandbox, condition)))
+    holdTogether(conditions, (condition) => holds(sandbox, condition))
   );
   if (last >= found.length) return found;
   return found.toSorted((one, other) => other.created < one.created ? -1 : 1).slice(0, last);

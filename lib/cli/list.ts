@@ -1,12 +1,8 @@
 /**
- * What the commands share that print a list: its formats, its filters, and its table.
+ * What the commands share that print a list: its formats and its table.
  *
  * @module
  */
-import { parseBool } from "../command_line.ts";
-import { InvalidOptionError, throwProblems } from "../driver/errors.ts";
-import type { Driver } from "../driver/mod.ts";
-import type { Network } from "../driver/types.ts";
 import { HEADER_FUNCTIONS, type Struct, type Template, TemplateError } from "../template/mod.ts";
 import type { Arguments, Context, Option } from "./command.ts";
 import { readTemplate } from "./format.ts";
@@ -107,49 +103,4 @@ export function table(header: readonly string[], rows: readonly (readonly string
   return all.map((row) =>
     row.map((cell, column) => cell.padEnd(widths[column]!)).join("   ").trimEnd()
   ).join("\n");
-}
-
-/** A condition on the networks to list, as `docker network ls --filter` has it. */
-export type Filter = [key: string, value: string];
-
-const FILTER_KEYS = ["name", "id", "driver", "label", "dangling"];
-
-/** Reads `--filter KEY=VALUE`. @throws {InvalidOptionError} A filter is not of this form. */
-export function readFilters(words: readonly string[]): Filter[] {
-  const filters = words.map((word): Filter => {
-    const [key = "", ...rest] = word.split("=");
-    return [key, rest.join("=")];
-  });
-  const rule = `write one of ${FILTER_KEYS.join(", ")}, as KEY=VALUE`;
-  const wrong = filters.filter(([key, value]) =>
-    !FILTER_KEYS.includes(key) || value === "" ||
-    (key === "dangling" && parseBool(value) === undefined)
-  );
-  throwProblems(wrong.map((filter) => new InvalidOptionError("filter", filter.join("="), rule)));
-  return filters;
-}
-
-/**
- * Lists the networks that match, as `docker network ls` does: a network has to match one of the
- * filters of each key, and all filters by label.
- */
-export function filterNetworks(driver: Driver, filters: readonly Filter[]): Network[] {
-  const values = (key: string) =>
-    filters.filter(([each]) => each === key).map(([, value]) => value);
-  const matchesOne = (key: string, matches: (value: string) => boolean) =>
-    values(key).length === 0 || values(key).some(matches);
-  const isDangling = ({ name }: Network) => driver.inspectNetwork(name).endpoints.length === 0;
-  return driver.listNetworks().filter((network) =>
-    matchesOne("name", (value) => network.name.includes(value)) &&
-    matchesOne("id", (value) => network.id.startsWith(value)) &&
-    matchesOne("driver", (value) => value === "ipvlan") &&
-    matchesOne("dangling", (value) => isDangling(network) === parseBool(value)) &&
-    values("label").every((label) => hasLabel(network, label))
-  );
-}
-
-/** Whether a network has a label: `NAME`, or `NAME=VALUE`. */
-function hasLabel({ labels }: Network, label: string): boolean {
-  const [name = "", ...rest] = label.split("=");
-  return Object.hasOwn(labels, name) && (rest.length === 0 || labels[name] === rest.join("="));
 }

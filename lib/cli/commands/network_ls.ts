@@ -1,7 +1,8 @@
 import type { Network } from "../../driver/types.ts";
 import type { Command } from "../command.ts";
 import { listedNetwork, NETWORK_HEADERS } from "../docker_shape.ts";
-import { filterNetworks, FORMAT_OPTIONS, printList, readFilters, readFormat } from "../list.ts";
+import { filterNetworks, readFilters } from "../filter.ts";
+import { FORMAT_OPTIONS, printList, readFormat } from "../list.ts";
 import { networkColumns } from "../tables.ts";
 
 export default {

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { listedNetwork, NETWORK_HEADERS } from "../../../lib/cli/docker_shape.ts";
-import { filterNetworks, printList, readFilters, readFormat } from "../../../lib/cli/list.ts";
+import { filterNetworks, readFilters } from "../../../lib/cli/filter.ts";
+import { printList, readFormat } from "../../../lib/cli/list.ts";
 import { InvalidOptionError } from "../../../lib/driver/errors.ts";
 import type { Driver } from "../../../lib/driver/mod.ts";
 import { TemplateError } from "../../../lib/template/mod.ts";
