@@ -17,62 +17,70 @@ import { parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { linkName } from "../iproute2/words.ts";
 import { CHECK_PATTERN, checkProblem } from "./sentence.ts";
 import { isOwnLabel, SITE_LABEL } from "./labels.ts";
-import type { Key, KeysShape, NamedShape, Shape, TextShape } from "./shape.ts";
+import type { Key, KeysShape, Shape, TextShape } from "./shape.ts";
 import { keyOf } from "./values.ts";
+
+type Judge = TextShape["judge"];
+
+function text(what: string, pattern?: string, judge?: Judge): TextShape {
+  return { kind: "text", what, pattern, judge };
+}
+
+function listOf(of: Shape): Shape {
+  return { kind: "list", of };
+}
+
+function named(names: TextShape, of: Shape): Shape {
+  return { kind: "named", names, of };
+}
+
+function either(...of: Shape[]): Shape {
+  return { kind: "either", of };
+}
 
 function problemOf(run: () => unknown): IpvlanError | undefined {
   const result = attempt(run);
   return result.ok ? undefined : result.problems[0];
 }
 
+const NAME = "[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$";
+
 function name(what: "network" | "sandbox" | "alias"): TextShape {
-  const notDigits = what === "sandbox" ? "(?!\\d+$)" : "";
-  return {
-    kind: "text",
-    what: `the name of a${what === "alias" ? "n" : ""} ${what}`,
-    pattern: `^${notDigits}[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$`,
-    judge: (text) => nameProblem(what, text),
-  };
+  const pattern = what === "sandbox" ? `^(?!\\d+$)${NAME}` : `^${NAME}`;
+  return text(
+    `the name of a${what === "alias" ? "n" : ""} ${what}`,
+    pattern,
+    (name) => nameProblem(what, name),
+  );
 }
 
-/** An address of one family, or of either. */
+/** An address of one family, or of either. The pattern cannot say all that an address has to be. */
 function address(family?: 4 | 6): TextShape {
-  return {
-    kind: "text",
-    what: family === undefined ? "an address" : `an IPv${family} address`,
-    // The pattern is only a hint for editors: it cannot say all that an address has to be.
-    pattern: { 4: "^[0-9.]+$", 6: "^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$", 0: "^[0-9A-Fa-f:.]+$" }[
-      family ?? 0
-    ],
-    judge: (text) => {
-      const address = attempt(() => parseAddress(text));
-      if (!address.ok) return address.problems[0];
-      if (family === undefined || address.value.family === family) return undefined;
-      const rule = `it is an IPv${address.value.family} address`;
-      return new InvalidOptionError(`IPv${family} address`, text, rule);
-    },
-  };
+  const what = family === undefined ? "an address" : `an IPv${family} address`;
+  const patterns = { 4: "^[0-9.]+$", 6: "^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$", 0: "^[0-9A-Fa-f:.]+$" };
+  return text(what, patterns[family ?? 0], (text) => {
+    const address = attempt(() => parseAddress(text));
+    if (!address.ok) return address.problems[0];
+    if (family === undefined || address.value.family === family) return undefined;
+    const rule = `it is an IPv${address.value.family} address`;
+    return new InvalidOptionError(`IPv${family} address`, text, rule);
+  });
 }
 
-const PREFIX: TextShape = {
-  kind: "text",
-  what: "a prefix such as 192.168.20.0/24",
-  pattern: "^[0-9A-Fa-f:.]+/[0-9]+$",
-  judge: (text) => problemOf(() => parsePrefix(text)),
-};
+const PREFIX = text(
+  "a prefix such as 192.168.20.0/24",
+  "^[0-9A-Fa-f:.]+/[0-9]+$",
+  (text) => problemOf(() => parsePrefix(text)),
+);
 
-const LINK: TextShape = {
-  kind: "text",
-  what: "the name of a link",
-  pattern: "^(?!-|\\.\\.?$)[^\\s/:%#\\\\]{1,15}$",
-  judge: (text) => problemOf(() => linkName(text)),
-};
+function link(judge: Judge = (text) => problemOf(() => linkName(text))): TextShape {
+  return text("the name of a link", "^(?!-|\\.\\.?$)[^\\s/:%#\\\\]{1,15}$", judge);
+}
 
 /** The shape of an option's value. */
 function optionShape(name: OptionName): Shape {
   const { value } = NETWORK_OPTIONS[name];
-  if (value.kind !== "link") return value;
-  return { ...LINK, judge: (text) => optionProblems(name, text)[0] };
+  return value.kind === "link" ? link((text) => optionProblems(name, text)[0]) : value;
 }
 
 /** The keys of a network's options. */
@@ -88,25 +96,16 @@ const DRIVER_OPTS: Record<string, Key> = Object.fromEntries(OPTION_NAMES.flatMap
   return [[driverOption, { help: `the same as ${name}`, shape: optionShape(name), alias }]];
 }));
 
-const LABELS: Key = {
-  help: "labels, kept and shown",
-  shape: {
-    kind: "named",
-    names: {
-      kind: "text",
-      what: "a label",
-      pattern: `^(?!${SITE_LABEL.replaceAll(".", "\\.")}(\\.|$))`,
-      judge: (text) => {
-        const rule = `those that begin with ${SITE_LABEL} say what a site made`;
-        return isOwnLabel(text) ? new InvalidOptionError("label", text, rule) : undefined;
-      },
-    },
-    of: { kind: "text", what: "a text" },
-  },
-};
+/** The name of a label that is not a site's own. */
+const LABEL = text("a label", `^(?!${SITE_LABEL.replaceAll(".", "\\.")}(\\.|$))`, (text) => {
+  const rule = `those that begin with ${SITE_LABEL} say what a site made`;
+  return isOwnLabel(text) ? new InvalidOptionError("label", text, rule) : undefined;
+});
+
+const LABELS: Key = { help: "labels, kept and shown", shape: named(LABEL, text("a text")) };
 const AUX_ADDRESSES: Key = {
   help: "addresses that are never given away, by the name of who has them",
-  shape: { kind: "named", names: { kind: "text", what: "a name" }, of: address() },
+  shape: named(text("a name"), address()),
 };
 
 const SUBNET: KeysShape = {
@@ -122,100 +121,85 @@ const SUBNET: KeysShape = {
 
 /** The keys of the options of the IPAM driver etcd. What each value has to be, `settle` finds. */
 const IPAM_ACCESS: Record<string, Key> = Object.fromEntries(IPAM_FIELDS.map((field) => {
-  const text: Shape = { kind: "text", what: field === "endpoints" ? "a URL" : "a text" };
-  const shape: Shape = field === "endpoints" ? { kind: "list", of: text } : text;
+  const shape = field === "endpoints" ? listOf(text("a URL")) : text("a text");
   return [keyOf(field), { help: `for etcd: ${IPAM_OPTIONS[field].help}`, shape }];
 }));
 
-const NETWORK: KeysShape = {
-  kind: "keys",
-  keys: {
-    ...OPTIONS,
-    subnets: {
-      help: "the subnets, of either family; where none is IPv4, a default pool is added",
-      shape: { kind: "list", of: { kind: "either", of: [PREFIX, SUBNET] } },
-    },
-    gateways: {
-      help: "the gateways, each of the subnet it lies in; left out, the first usable address",
-      shape: { kind: "list", of: address() },
-    },
-    ip_ranges: {
-      help: "where automatic addresses come from, each of the subnet it lies in",
-      shape: { kind: "list", of: PREFIX },
-    },
-    aux_addresses: AUX_ADDRESSES,
-    ipv6: {
-      help: "whether it must have an IPv6 subnet",
-      shape: { kind: "switch" },
-      alias: "enable_ipv6",
-    },
-    labels: LABELS,
-    driver: { help: "the driver, as in compose.yaml", shape: { kind: "choice", of: ["ipvlan"] } },
-    driver_opts: {
-      help: `${DRIVER_OPTIONS.join(", ")}, as in compose.yaml`,
-      shape: { kind: "keys", keys: DRIVER_OPTS },
-    },
-    ipam: {
-      help: "the subnets, as in compose.yaml, and where the addresses come from",
-      shape: {
-        kind: "keys",
-        keys: {
-          driver: {
-            help: "default: this host gives the addresses; etcd: a pool that hosts share",
-            shape: { kind: "choice", of: ["default", ETCD] },
-          },
-          ...IPAM_ACCESS,
-          config: {
-            help: "the subnets",
-            shape: {
-              kind: "list",
-              of: SUBNET,
-            },
-          },
-        },
-      },
-    },
+const IPAM: Record<string, Key> = {
+  driver: {
+    help: "default: this host gives the addresses; etcd: a pool that hosts share",
+    shape: { kind: "choice", of: ["default", ETCD] },
+  },
+  ...IPAM_ACCESS,
+  config: { help: "the subnets", shape: listOf(SUBNET) },
+};
+
+const NETWORK: Record<string, Key> = {
+  ...OPTIONS,
+  subnets: {
+    help: "the subnets, of either family; where none is IPv4, a default pool is added",
+    shape: listOf(either(PREFIX, SUBNET)),
+  },
+  gateways: {
+    help: "the gateways, each of the subnet it lies in; left out, the first usable address",
+    shape: listOf(address()),
+  },
+  ip_ranges: {
+    help: "where automatic addresses come from, each of the subnet it lies in",
+    shape: listOf(PREFIX),
+  },
+  aux_addresses: AUX_ADDRESSES,
+  ipv6: {
+    help: "whether it must have an IPv6 subnet",
+    shape: { kind: "switch" },
+    alias: "enable_ipv6",
+  },
+  labels: LABELS,
+  driver: { help: "the driver, as in compose.yaml", shape: { kind: "choice", of: ["ipvlan"] } },
+  driver_opts: {
+    help: `${DRIVER_OPTIONS.join(", ")}, as in compose.yaml`,
+    shape: { kind: "keys", keys: DRIVER_OPTS },
+  },
+  ipam: {
+    help: "the subnets, as in compose.yaml, and where the addresses come from",
+    shape: { kind: "keys", keys: IPAM },
   },
 };
 
 /** A link-local address. The pattern is only a hint for editors. */
-const LINK_LOCAL: TextShape = {
-  kind: "text",
-  what: "a link-local address",
-  pattern: "^(169\\.254\\.[0-9.]+|[Ff][Ee][89AaBb][0-9A-Fa-f:]+)$",
-  judge: linkLocalProblem,
-};
+const LINK_LOCAL = text(
+  "a link-local address",
+  "^(169\\.254\\.[0-9.]+|[Ff][Ee][89AaBb][0-9A-Fa-f:]+)$",
+  linkLocalProblem,
+);
 
-const ENDPOINT: KeysShape = {
-  kind: "keys",
-  keys: {
-    ip: {
-      help: "the IPv4 address; left out, the next free one",
-      shape: address(4),
-      alias: "ipv4_address",
-    },
-    ip6: {
-      help: "the IPv6 address; left out, the next free one where the network has IPv6",
-      shape: address(6),
-      alias: "ipv6_address",
-    },
-    aliases: {
-      help: "other names that the sandbox is found by on this network",
-      shape: { kind: "list", of: name("alias") },
-    },
-    ifname: {
-      help: "the link's name in the sandbox; left out, the first free of eth0, eth1, …",
-      shape: LINK,
-      alias: "interface_name",
-    },
-    link_local_ips: {
-      help: "more addresses of the link, of 169.254.0.0/16 or fe80::/10",
-      shape: { kind: "list", of: LINK_LOCAL },
-    },
-    gw_priority: {
-      help: "the network with the highest number has the default route; left out, 0",
-      shape: { kind: "number", what: "a whole number", range: [-MAX_PRIORITY, MAX_PRIORITY] },
-    },
+const ENDPOINT: Record<string, Key> = {
+  ip: {
+    help: "the IPv4 address; left out, the next free one",
+    shape: address(4),
+    alias: "ipv4_address",
+  },
+  ip6: {
+    help: "the IPv6 address; left out, the next free one where the network has IPv6",
+    shape: address(6),
+    alias: "ipv6_address",
+  },
+  aliases: {
+    help: "other names that the sandbox is found by on this network",
+    shape: listOf(name("alias")),
+  },
+  ifname: {
+    help: "the link's name in the sandbox; left out, the first free of eth0, eth1, …",
+    shape: link(),
+    alias: "interface_name",
+  },
+  link_local_ips: {
+    help: "more addresses of the link, of 169.254.0.0/16 or fe80::/10",
+    shape: listOf(LINK_LOCAL),
+  },
+  gw_priority: {
+    help: "the network with the highest number has the default route; left out, 0",
+    shape: { kind: "number", what: "a whole number", range: [-MAX_PRIORITY, MAX_PRIORITY] },
   },
 };
 
@@ -231,8 +215,7 @@ function setting(
   pattern: string | undefined,
   settingsWith: (text: string) => SandboxSettings,
 ): TextShape {
-  const judge = (text: string) => settingsProblems(settingsWith(text))[0];
-  return { kind: "text", what, pattern, judge };
+  return text(what, pattern, (text) => settingsProblems(settingsWith(text))[0]);
 }
 
 const HOST_NAME = DOMAIN.source;
@@ -253,48 +236,38 @@ const HOST: KeysShape = {
   },
 };
 
-const DNS: KeysShape = {
-  kind: "keys",
-  keys: {
-    servers: {
-      help: "the name servers; left out, the machine's",
-      shape: {
-        kind: "list",
-        of: setting("an address", ADDRESS, (server) => ({ dns: { servers: [server] } })),
-      },
-    },
-    search: {
-      help: "the domains to search; left out, the machine's",
-      shape: {
-        kind: "list",
-        of: setting("a domain", `^\\.$|${HOST_NAME}`, (domain) => ({ dns: { search: [domain] } })),
-      },
-    },
-    options: {
-      help: "the options; left out, the machine's",
-      shape: {
-        kind: "list",
-        of: setting("an option", "^[\\w:.-]+$", (option) => ({ dns: { options: [option] } })),
-      },
-    },
+const DNS: Record<string, Key> = {
+  servers: {
+    help: "the name servers; left out, the machine's",
+    shape: listOf(
+      setting("an address", ADDRESS, (server) => ({ dns: { servers: [server] } })),
+    ),
+  },
+  search: {
+    help: "the domains to search; left out, the machine's",
+    shape: listOf(
+      setting("a domain", `^\\.$|${HOST_NAME}`, (domain) => ({ dns: { search: [domain] } })),
+    ),
+  },
+  options: {
+    help: "the options; left out, the machine's",
+    shape: listOf(
+      setting("an option", "^[\\w:.-]+$", (option) => ({ dns: { options: [option] } })),
+    ),
   },
 };
 
-const SYSCTLS: NamedShape = {
-  kind: "named",
-  names: setting("a name", "^net[./][\\w./-]+$", (name) => ({ sysctls: { [name]: "1" } })),
-  of: {
-    kind: "either",
-    of: [
-      setting("a text", "^[\\w .,:/+-]+$", (value) => ({ sysctls: { "net.x": value } })),
-      {
-        kind: "number",
-        what: "a whole number",
-        range: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
-      },
-    ],
-  },
-};
+const SYSCTLS = named(
+  setting("a name", "^net[./][\\w./-]+$", (name) => ({ sysctls: { [name]: "1" } })),
+  either(
+    setting("a text", "^[\\w .,:/+-]+$", (value) => ({ sysctls: { "net.x": value } })),
+    {
+      kind: "number",
+      what: "a whole number",
+      range: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+    },
+  ),
+);
 
 /**
  * The keys of the settings of a sandbox: the names and the shapes that the driver has on record. What
@@ -307,38 +280,32 @@ const SETTINGS: { [Name in keyof SandboxSettings]-?: Key } = {
   },
   hosts: {
     help: "names that only its commands find, with their addresses",
-    shape: { kind: "list", of: HOST },
+    shape: listOf(HOST),
   },
-  dns: { help: "how its commands ask for names, as in resolv.conf(5)", shape: DNS },
+  dns: {
+    help: "how its commands ask for names, as in resolv.conf(5)",
+    shape: { kind: "keys", keys: DNS },
+  },
   sysctls: { help: "the kernel's settings of its network, by name: net.…", shape: SYSCTLS },
 };
 
-const SANDBOX: KeysShape = {
-  kind: "keys",
-  keys: {
-    networks: {
-      help: "the networks it is on; the first one's default route is taken",
-      shape: {
-        kind: "either",
-        of: [
-          { kind: "list", of: name("network") },
-          { kind: "named", names: name("network"), of: ENDPOINT },
-        ],
-      },
-    },
-    ...SETTINGS,
-    command: {
-      help: "a command that is started in it in the background; a text is split at spaces",
-      shape: {
-        kind: "either",
-        of: [
-          { kind: "list", of: { kind: "text", what: "a word", judge: wordProblem } },
-          { kind: "text", what: "a text", judge: wordProblem },
-        ],
-      },
-    },
-    labels: LABELS,
+const SANDBOX: Record<string, Key> = {
+  networks: {
+    help: "the networks it is on; the first one's default route is taken",
+    shape: either(
+      listOf(name("network")),
+      named(name("network"), { kind: "keys", keys: ENDPOINT }),
+    ),
   },
+  ...SETTINGS,
+  command: {
+    help: "a command that is started in it in the background; a text is split at spaces",
+    shape: either(
+      listOf(text("a word", undefined, wordProblem)),
+      text("a text", undefined, wordProblem),
+    ),
+  },
+  labels: LABELS,
 };
 
 /** A site file. */
@@ -347,28 +314,20 @@ export const SITE: KeysShape = {
   keys: {
     name: {
       help: "the site's name, by which it knows what it made; left out, the file's",
-      shape: {
-        kind: "text",
-        what: "a name",
-        pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$",
-        judge: (text) => nameProblem("site", text),
-      },
+      shape: text("a name", `^${NAME}`, (name) => nameProblem("site", name)),
     },
     networks: {
       help: "the networks, by name",
-      shape: { kind: "named", names: name("network"), of: NETWORK },
+      shape: named(name("network"), { kind: "keys", keys: NETWORK }),
     },
     sandboxes: {
       help: "the sandboxes, by name",
-      shape: { kind: "named", names: name("sandbox"), of: SANDBOX },
+      shape: named(name("sandbox"), { kind: "keys", keys: SANDBOX }),
       alias: "services",
     },
     checks: {
       help: "what must hold: [NETWORK] FROM reaches|does not reach TARGET [by ip|ip6]",
-      shape: {
-        kind: "list",
-        of: { kind: "text", what: "a sentence", pattern: CHECK_PATTERN, judge: checkProblem },
-      },
+      shape: listOf(text("a sentence", CHECK_PATTERN, checkProblem)),
     },
   },
   ignored: "^x-",

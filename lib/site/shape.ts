@@ -2,27 +2,19 @@ import type { IpvlanError } from "../errors.ts";
 
 /** A text. */
 export interface TextShape {
-  /** A text. */
+  /** Tells it from other shapes. */
   kind: "text";
   /** What it is, in a few words: `an address`. */
   what: string;
-  /**
-   * A regular expression that every valid text matches, for editors.
-   *
-   * @default {undefined} Any text is valid.
-   */
+  /** A regular expression that every valid text matches, for editors. */
   pattern?: string;
-  /**
-   * Tells what is wrong with a text. This decides; the pattern is only a help.
-   *
-   * @default {undefined} Any text is valid.
-   */
+  /** Tells what is wrong with a text. This decides; the pattern is only a help. */
   judge?: (text: string) => IpvlanError | undefined;
 }
 
 /** A whole number. */
 export interface NumberShape {
-  /** A whole number. */
+  /** Tells it from other shapes. */
   kind: "number";
   /** What it is, in a few words. */
   what: string;
@@ -30,31 +22,9 @@ export interface NumberShape {
   range: readonly [least: number, greatest: number];
 }
 
-/** `true` or `false`. */
-export interface SwitchShape {
-  /** `true` or `false`. */
-  kind: "switch";
-}
-
-/** One of a few words. */
-export interface ChoiceShape {
-  /** One of a few words. */
-  kind: "choice";
-  /** The words. */
-  of: readonly string[];
-}
-
-/** A list whose items all have one shape. */
-export interface ListShape {
-  /** A list. */
-  kind: "list";
-  /** The shape of each item. */
-  of: Shape;
-}
-
 /** A mapping with keys of the user's choice, whose values all have one shape. */
 export interface NamedShape {
-  /** A mapping with names as its keys. */
+  /** Tells it from other shapes. */
   kind: "named";
   /** The shape of each key. */
   names: TextShape;
@@ -64,30 +34,14 @@ export interface NamedShape {
 
 /** A mapping with known keys. */
 export interface KeysShape {
-  /** A mapping with known keys. */
+  /** Tells it from other shapes. */
   kind: "keys";
   /** The keys. */
   keys: Readonly<Record<string, Key>>;
-  /**
-   * The keys that must not be left out.
-   *
-   * @default {[]}
-   */
+  /** The keys that must not be left out. */
   required?: readonly string[];
-  /**
-   * Keys to ignore, as a regular expression.
-   *
-   * @default {undefined} None.
-   */
+  /** Keys to ignore, as a regular expression. */
   ignored?: string;
-}
-
-/** One of several shapes of different kinds. */
-export interface EitherShape {
-  /** One of several. */
-  kind: "either";
-  /** The shapes. */
-  of: readonly Shape[];
 }
 
 /** A known key of a mapping. */
@@ -96,24 +50,23 @@ export interface Key {
   help: string;
   /** The shape of its value. */
   shape: Shape;
-  /**
-   * Another word for the same key, from `compose.yaml`.
-   *
-   * @default {undefined}
-   */
+  /** Another word for the same key, from `compose.yaml`. */
   alias?: string;
 }
 
-/** What a value of a site file must look like. The reader and the JSON Schema follow from it. */
+/**
+ * What a value of a site file must look like. The reader and the JSON Schema follow from it. A switch
+ * is `true` or `false`, a choice is one of a few words, and the shapes of `either` have different kinds.
+ */
 export type Shape =
   | TextShape
   | NumberShape
-  | SwitchShape
-  | ChoiceShape
-  | ListShape
+  | { kind: "switch" }
+  | { kind: "choice"; of: readonly string[] }
+  | { kind: "list"; of: Shape }
   | NamedShape
   | KeysShape
-  | EitherShape;
+  | { kind: "either"; of: readonly Shape[] };
 
 /** Where a value is in the file: the keys that lead to it, and in lists the index from 0. */
 export type Path = readonly (string | number)[];
