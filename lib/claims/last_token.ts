@@ -1,3 +1,5 @@
+import type { HostRecord } from "./records.ts";
+
 /**
  * The token of a host's last transaction, outside of its state folder: under `/run`, which a reboot
  * empties. A copy of the state folder, or a backup that is put back, has another token than this file, or
@@ -14,21 +16,25 @@ export class LastToken {
     this.#place = `${dev}:${ino}`;
   }
 
-  /** The token of a host; `undefined` if none is known for this state folder. */
-  read(id: string): string | undefined {
+  /** The tokens of a host, the last one first; none if none is known for this state folder. */
+  read(id: string): string[] {
     try {
-      const [place, token] = Deno.readTextFileSync(`${this.#folder}/${id}`).split(" ");
-      return place === this.#place ? token : undefined;
+      const [place, ...tokens] = Deno.readTextFileSync(`${this.#folder}/${id}`).split(" ");
+      return place === this.#place ? tokens : [];
     } catch {
-      return undefined;
+      return [];
     }
   }
 
-  /** Keeps a token. Where that is not possible, every address costs a request. */
-  write(id: string, token: string): void {
+  /**
+   * Keeps the token of a host's last transaction, and that of the one that is asked for. Where that is not
+   * possible, every address costs a request.
+   */
+  write({ id, token, asked = "" }: Pick<HostRecord, "id" | "token" | "asked">): void {
     try {
       Deno.mkdirSync(this.#folder, { recursive: true, mode: 0o755 });
-      Deno.writeTextFileSync(`${this.#folder}/${id}`, `${this.#place} ${token}`, { mode: 0o600 });
+      const text = `${this.#place} ${token} ${asked}`.trimEnd();
+      Deno.writeTextFileSync(`${this.#folder}/${id}`, text, { mode: 0o600 });
     } catch {
       // It is missing then, which is safe.
     }

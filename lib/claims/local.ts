@@ -99,7 +99,7 @@ function requireNotRefused(prefix: string, { id, refused }: HostRecord): void {
 
 /** Whether the record of a host is the newest: neither a copy of the state folder nor a backup. */
 export function isCurrent({ id, token, asked }: HostRecord, lastToken: LastToken): boolean {
-  const last = lastToken.read(id);
+  const [last] = lastToken.read(id);
   return last !== undefined && (last === token || last === asked);
 }
 

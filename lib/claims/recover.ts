@@ -7,7 +7,7 @@
 import { claimsIn } from "./blocks.ts";
 import { endOf, type KeyValue, type Step } from "./etcd_wire.ts";
 import { blockSize, setText, textOf } from "./keys.ts";
-import { addressesOf, adoptBlock, bitOf, loseBlock, prefixOfPool } from "./local.ts";
+import { addressesOf, adoptBlock, bitOf, loseBlock, newUse, prefixOfPool } from "./local.ts";
 import { rejoinPool } from "./pool_key.ts";
 import type { BlockRecord, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
@@ -22,10 +22,16 @@ const DELETED_AT_ONCE = 50;
  * @returns A sentence for each thing that was mended.
  */
 export async function recoverPool(session: Session, pool: PoolRecord): Promise<string[]> {
-  const { keys, records, etcd } = session;
+  const { keys, records, etcd, store } = session;
   const mended: string[] = [];
   // etcd may have lost the pool's key, or another host may have made it anew.
   pool = await rejoinPool(session, pool);
+  // Another host may have given up what was lost to it. If not, it is lost again.
+  store.transaction(() => {
+    for (const record of records.lost().filter((lost) => lost.pool === pool.id)) {
+      records.putAddress({ ...newUse(pool.id, record.address, record), host: undefined });
+    }
+  });
   const blocks = new Map<string, KeyValue>();
   const own = { key: keys.block(pool.subnet), end: endOf(keys.block(pool.subnet)) };
   for await (const { pairs } of etcd.pages(own.key, own.end, session.options)) {

@@ -166,6 +166,7 @@ export class Session {
     const { compare, success, failure = [] } = planned;
     const [key, value] = [this.keys.host(this.hostId), this.#nextValue()];
     const { value: before } = this.#host;
+    this.#parts.lastToken.write(this.#host);
     let outcome = await this.etcd.transact({
       compare: [{ key, target: "VALUE", result: "EQUAL", value: before }, ...compare],
       success: [{ put: { key, value } }, ...success],
@@ -178,9 +179,8 @@ export class Session {
       outcome = { ...outcome, ranges };
     }
     return this.store.transaction(() => {
-      const isDone = outcome.succeeded || this.#host.asked === undefined;
       this.#put({ ...(outcome.succeeded && this.#next(value)), asked: undefined, unsure: false });
-      if (isDone) this.#parts.lastToken.write(this.hostId, this.#host.token);
+      this.#parts.lastToken.write(this.#host);
       return after(outcome);
     });
   }
@@ -204,8 +204,10 @@ export class Session {
    */
   async #advance(isMissing = this.#host.number === 0): Promise<void> {
     const key = this.keys.host(this.hostId);
+    const { lastToken } = this.#parts;
     if (this.#host.asked === undefined) this.#record({ asked: randomHex(8) });
     else this.#record({ unsure: true });
+    if (isCurrent(this.#host, lastToken)) lastToken.write(this.#host);
     // It may have been taken for a copy.
     const copy = { delete: { key: this.keys.copy(this.hostId, this.#host.token) } };
     for (;;) {
@@ -224,7 +226,7 @@ export class Session {
       if (succeeded || this.#recognize(ranges[0]![0])) break;
       isMissing = false;
     }
-    this.#parts.lastToken.write(this.hostId, this.#host.token);
+    lastToken.write(this.#host);
   }
 
   /**
@@ -256,7 +258,7 @@ export class Session {
   #adopt(error: unknown): boolean {
     const seen = this.#seen && readHost(this.#seen);
     // The record is older than etcd. It was put back here if the last token is the one in etcd.
-    const isOwn = seen && seen.token === this.#parts.lastToken.read(this.hostId);
+    const isOwn = seen && this.#parts.lastToken.read(this.hostId).includes(seen.token);
     const isKnown = error instanceof HostRemovedError || error instanceof EtcdOlderError ||
       error instanceof HostReplacedError && isOwn;
     if (!isKnown) return false;

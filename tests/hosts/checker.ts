@@ -22,6 +22,13 @@ export function holdsOf(history: readonly Event[]): Hold[] {
   const holds: Hold[] = [];
   const open = new Map<string, Hold>();
   for (const { time, process, call, kind, address } of history) {
+    if (call === "forget") {
+      for (const [key, hold] of open) {
+        if (hold.process !== process) continue;
+        hold.to = time;
+        open.delete(key);
+      }
+    }
     if (address === undefined) continue;
     const key = `${process} ${address}`;
     if (kind === "done" && (call === "take" || call === "find")) {

@@ -5,7 +5,9 @@
  */
 import type { Random } from "../attack/random.ts";
 import type { Trouble } from "./proxy.ts";
-import type { World } from "./world.ts";
+import { copySync } from "../kit/etcd.ts";
+import { copyFiles } from "./copy.ts";
+import type { World, WorldHost } from "./world.ts";
 
 /** A fault that is about to happen. */
 interface Plan {
@@ -124,6 +126,62 @@ export async function memberFault(world: World, random: Random): Promise<string>
         Deno.kill(pid, "SIGSTOP");
         await sleep(lasts);
         Deno.kill(pid, "SIGCONT");
+      },
+    },
+  ]);
+}
+
+/**
+ * Makes history fork or go back: a machine is cloned, or a backup is put back, of a host or of etcd. The
+ * network is as it should be meanwhile. Resolves to the fault's name when it is put right.
+ */
+export async function historyFault(world: World, random: Random): Promise<string> {
+  const host = random.pick(world.hosts);
+  const lasts = () => sleep(500 + random.below(2500));
+  return await make(world, random, [
+    {
+      name: "put back an old state folder",
+      whom: host.name,
+      async run() {
+        const backup = Deno.makeTempDirSync();
+        await world.whileDown(host, () => copyFiles(host.folder, backup));
+        await lasts();
+        await world.whileDown(host, () => {
+          // Nothing uses what came after the backup: the host's sandboxes are those on record.
+          for (const { name } of host.processes) world.forget(name);
+          copyFiles(backup, host.folder);
+        });
+        Deno.removeSync(backup, { recursive: true });
+      },
+    },
+    {
+      name: "clone a machine",
+      whom: host.name,
+      async run() {
+        const folder = Deno.makeTempDirSync();
+        let copy: WorldHost;
+        await world.whileDown(host, () => void (copy = world.copy(host, folder)), true);
+        await lasts();
+        await world.killProcess(copy!, 0);
+        await world.whileDown(host, () => world.keepOne(host, copy!));
+      },
+    },
+    {
+      name: "put back an old snapshot of etcd",
+      whom: "all",
+      async run() {
+        let snapshot = "";
+        await world.whileAllDown(() =>
+          world.cluster.whileDown((folder) => copySync(folder, snapshot = `${folder}-snapshot`))
+        );
+        await lasts();
+        await world.whileAllDown(async () => {
+          await world.cluster.whileDown((folder) => {
+            Deno.removeSync(folder, { recursive: true });
+            Deno.renameSync(snapshot, folder);
+          });
+          await world.restoreAll();
+        });
       },
     },
   ]);

@@ -7,7 +7,8 @@ import {
 } from "../../lib/claims/mod.ts";
 import { freePorts } from "../kit/etcd.ts";
 import { openHost, release } from "./host.ts";
-import { copyFiles, elsewhere, kindOf, newLink, test } from "./kit.ts";
+import { copyFiles } from "./copy.ts";
+import { elsewhere, kindOf, newLink, test } from "./kit.ts";
 
 const SUBNET = "10.7.0.0/24";
 

@@ -1,20 +1,14 @@
 // Tests of hosts and etcd whose history forks or goes back: snapshots, copies, backups.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { EtcdOlderError, EtcdUnreachableError, HostReplacedError } from "../../lib/claims/mod.ts";
-import { succeed } from "../kit/processes.ts";
+import { copySync } from "../kit/etcd.ts";
 import { openHost, release } from "./host.ts";
-import { cluster, copyFiles, elsewhere, kindOf, newLink, test } from "./kit.ts";
+import { copyFiles, copyHost } from "./copy.ts";
+import { cluster, elsewhere, kindOf, newLink, test } from "./kit.ts";
 
 const SUBNET = "10.7.0.0/24";
 /** A pool of one block. */
 const SMALL = "10.8.0.0/30";
-
-/** Copies a whole folder, as a snapshot of a machine has it. */
-async function copyAll(from: string): Promise<string> {
-  const folder = Deno.makeTempDirSync();
-  await succeed("cp", "-a", `${from}/.`, folder);
-  return folder;
-}
 
 test("an older snapshot of etcd: no host uses what it has lost by it", ["a", "b", "c"], async (
   [a, b, c],
@@ -24,10 +18,7 @@ test("an older snapshot of etcd: no host uses what it has lost by it", ["a", "b"
   const id = await join(a);
   for (const host of [b, c]) await join(host);
   let snapshot = "";
-  await cluster.whileDown((folder) => {
-    snapshot = `${folder}-snapshot`;
-    succeedSync("cp", "-a", folder, snapshot);
-  });
+  await cluster.whileDown((folder) => copySync(folder, snapshot = `${folder}-snapshot`));
   const put = () =>
     cluster.whileDown((folder) => {
       Deno.removeSync(folder, { recursive: true });
@@ -59,24 +50,13 @@ test("an older snapshot of etcd: no host uses what it has lost by it", ["a", "b"
   assert(claimed.includes(`${second} c2`), claimed.join());
 });
 
-function succeedSync(program: string, ...args: string[]): void {
-  const { success, stderr } = new Deno.Command(program, { args }).outputSync();
-  assert(success, new TextDecoder().decode(stderr));
-}
-
 test("of two running copies of a host, the second one is refused", ["a"], async ([a], access) => {
   const { id } = await a.pools.join(access, SUBNET, {});
   const kept = await a.pools.take(id, { sandbox: "c1" });
   await a.pools.settle();
-  // The memory is copied as well: what a reboot forgets is the same, and so is the place.
-  const folder = await copyAll(a.folder);
-  const { dev, ino } = Deno.statSync(a.folder);
-  const now = Deno.statSync(folder);
-  const tokens = [...Deno.readDirSync(`${folder}/run`)].map(({ name }) => `${folder}/run/${name}`);
-  for (const path of tokens) {
-    const text = Deno.readTextFileSync(path).replace(`${dev}:${ino}`, `${now.dev}:${now.ino}`);
-    Deno.writeTextFileSync(path, text);
-  }
+  // The memory is copied as well: what a reboot forgets is the same.
+  const folder = Deno.makeTempDirSync();
+  copyHost(a.folder, folder);
   try {
     using copy = openHost("copy", folder);
     const mine = await a.pools.take(id, { sandbox: "c2" });

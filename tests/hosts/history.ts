@@ -13,9 +13,10 @@ export interface Event {
   process: string;
   /**
    * `take`, `release`; `find`: the process was killed, and its next life found the address on record;
+   * `forget`: the record does not have what the process took, and nothing of it is used any more;
    * `settle` and `recover`, which change no holder; `fault`, of the run.
    */
-  call: "take" | "release" | "find" | "settle" | "recover" | "fault";
+  call: "take" | "release" | "find" | "forget" | "settle" | "recover" | "fault";
   /** Whether it begins, or how it ended. */
   kind: "begin" | "done" | "failed";
   /** The number of the call in its process. */
@@ -42,9 +43,9 @@ export class Recorder implements Disposable {
   }
 
   /** Writes an event. */
-  write(event: Omit<Event, "time" | "process">): void {
+  write(event: Omit<Event, "time" | "process">, process = this.#process): void {
     const time = performance.timeOrigin + performance.now();
-    const line = `${JSON.stringify({ time, process: this.#process, ...event })}\n`;
+    const line = `${JSON.stringify({ time, process, ...event })}\n`;
     const bytes = new TextEncoder().encode(line);
     for (let at = 0; at < bytes.length;) at += this.#file.writeSync(bytes.subarray(at));
   }

@@ -57,10 +57,3 @@ export async function deleteKeys(prefix: string): Promise<void> {
   const answer = await fetch(`${cluster.endpoints[0]}/v3/kv/deleterange`, { method: "POST", body });
   await answer.text();
 }
-
-/** Copies the files of a folder, without the folders in it, into another one. */
-export function copyFiles(from: string, to: string): void {
-  for (const { name, isFile } of Deno.readDirSync(from)) {
-    if (isFile) Deno.copyFileSync(`${from}/${name}`, `${to}/${name}`);
-  }
-}

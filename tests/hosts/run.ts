@@ -6,10 +6,10 @@
  */
 import { Random } from "../attack/random.ts";
 import { countCalls, differences, doubleHolds, type HostState } from "./checker.ts";
-import { hostFault, memberFault, sleep } from "./faults.ts";
+import { historyFault, hostFault, memberFault, sleep } from "./faults.ts";
 import { readHistory } from "./history.ts";
-import { keysOf, openHost } from "./host.ts";
-import { World, type WorldHost } from "./world.ts";
+import { keysOf } from "./host.ts";
+import { World } from "./world.ts";
 
 /** Few addresses, so that hosts get in each other's way. */
 const SUBNET = "10.9.0.0/25";
@@ -46,19 +46,26 @@ export async function run(options: RunOptions): Promise<Result> {
   await using world = await World.start(folder, SUBNET, new Random(seed));
   const faults: Record<string, number> = {};
   const end = performance.now() + seconds * 1000;
-  const makeFaults = async (make: typeof hostFault, random: Random) => {
-    while (performance.now() < end && world.defects.length === 0 && !signal?.aborted) {
-      await sleep(random.below(1000));
-      const name = await make(world, random);
-      faults[name] = (faults[name] ?? 0) + 1;
-      say(`${Math.round((end - performance.now()) / 1000)} s to go; last fault: ${name}`);
-    }
+  const goesOn = () => performance.now() < end && world.defects.length === 0 && !signal?.aborted;
+  const makeFault = async (make: typeof hostFault, random: Random) => {
+    const name = await make(world, random);
+    faults[name] = (faults[name] ?? 0) + 1;
+    say(`${Math.round((end - performance.now()) / 1000)} s to go; last fault: ${name}`);
   };
-  // The hosts' faults and the members' come and go by themselves, so that some meet.
-  await Promise.all([
-    makeFaults(hostFault, new Random(seed + 1)),
-    makeFaults(memberFault, new Random(seed + 2)),
-  ]);
+  const randoms = [1, 2, 3].map((more) => new Random(seed + more)) as [Random, Random, Random];
+  while (goesOn()) {
+    const pause = performance.now() + 2000 + randoms[2].below(8000);
+    const makeFaults = async (make: typeof hostFault, random: Random) => {
+      while (goesOn() && performance.now() < pause) {
+        await sleep(random.below(1000));
+        await makeFault(make, random);
+      }
+    };
+    // The hosts' faults and the members' come and go by themselves, so that some meet.
+    await Promise.all([makeFaults(hostFault, randoms[0]), makeFaults(memberFault, randoms[1])]);
+    // What makes history fork or go back comes by itself.
+    if (goesOn()) await makeFault(historyFault, randoms[2]);
+  }
   await world.calm();
   const history = readHistory(world.histories);
   const defects = [...world.defects, ...doubleHolds(history), ...await checkRest(world)];
@@ -70,12 +77,14 @@ export async function run(options: RunOptions): Promise<Result> {
 }
 
 /** Checks what is left in etcd and on record; and then that nothing is left when all is released. */
-async function checkRest({ cluster, hosts }: World): Promise<string[]> {
+async function checkRest(world: World): Promise<string[]> {
+  const { cluster, hosts } = world;
   const access = { endpoints: cluster.endpoints };
+  const withHost = world.withHost.bind(world);
   const defects: string[] = [];
   const states: HostState[] = [];
   for (const host of hosts) {
-    await withHost(host, cluster.endpoints, async ({ pools, store }) => {
+    await withHost(host, async ({ pools, store }) => {
       // Nothing is mended, as nothing gets lost: what a kill left half done is on record.
       for (const mended of await pools.recover()) defects.push(`${host.name}: ${mended}`);
       const left = await pools.settle();
@@ -86,11 +95,11 @@ async function checkRest({ cluster, hosts }: World): Promise<string[]> {
       states.push({ id, name: host.name, held: pools.held().map(({ address }) => address) });
     });
   }
-  await withHost(hosts[0]!, cluster.endpoints, async ({ pools }) => {
+  await withHost(hosts[0]!, async ({ pools }) => {
     defects.push(...differences(states, await pools.claims(access)));
   });
   for (const host of hosts) {
-    await withHost(host, cluster.endpoints, async ({ pools, store }) => {
+    await withHost(host, async ({ pools, store }) => {
       const [pool] = pools.pools();
       store.transaction(() => {
         for (const { address } of pools.held()) pools.release(pool!.id, address);
@@ -102,19 +111,6 @@ async function checkRest({ cluster, hosts }: World): Promise<string[]> {
     if (/^(claims|blocks)\//.test(key)) defects.push(`${key} is left`);
   }
   return defects;
-}
-
-/** Opens a host that has no process any more, with a network without faults. */
-async function withHost(
-  { name, folder }: WorldHost,
-  endpoints: string[],
-  use: (host: ReturnType<typeof openHost>) => Promise<void>,
-): Promise<void> {
-  using host = openHost(name, folder);
-  for (const { subnet, reserved } of host.pools.pools()) {
-    await host.pools.join({ endpoints }, subnet, reserved);
-  }
-  await use(host);
 }
 
 /** The counts in rows, for people. */

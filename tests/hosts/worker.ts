@@ -1,9 +1,11 @@
 /**
  * A process of a simulated host. It takes and releases addresses at random until a signal ends it:
- * `worker.ts NAME HOST FOLDER HISTORY SEED SUBNET ENDPOINT…`.
+ * `worker.ts NAME HOST FOLDER HISTORY SEED SUBNET told|untold ENDPOINT…`. With `told`, it tells etcd of each
+ * address before it uses it.
  *
  * @module
  */
+import { textOf } from "../../lib/claims/keys.ts";
 import { IpvlanError } from "../../lib/errors.ts";
 import { Random } from "../attack/random.ts";
 import { Recorder } from "./history.ts";
@@ -15,11 +17,12 @@ const MOST_HELD = 25;
 /** How many calls are under way at a time. */
 const AT_ONCE = 4;
 
-const [name, hostname, folder, histories, seed, subnet, ...endpoints] = Deno.args as [
-  ...[string, string, string, string, string, string],
+const [name, hostname, folder, histories, seed, subnet, told, ...endpoints] = Deno.args as [
+  ...[string, string, string, string, string, string, string],
   ...string[],
 ];
 const random = new Random(Number(seed));
+const isTold = told === "told";
 const access = { endpoints };
 
 // The host's clock jumps. Nothing may depend on it, as it is only shown.
@@ -48,11 +51,27 @@ async function recorded(
 
 const held: string[] = [];
 
+/** An address that was taken and is another host's. */
+class LostError extends IpvlanError {
+  override name = "LostError";
+}
+
+/**
+ * Takes an address and tells etcd, as for an endpoint. One that is another host's by then is not used, nor
+ * one of a host that is refused.
+ */
 async function take(id: string): Promise<void> {
   const last = 1 + random.below(126);
   const wanted = random.once(5) ? { address: subnet.replace(/\d+\/.*/, String(last)) } : {};
   const holder = { sandbox: name, network: "n", names: [`c${random.below(1000)}`] };
-  const address = await recorded("take", undefined, () => pools.take(id, holder, wanted));
+  const address = await recorded("take", undefined, async () => {
+    const address = await pools.take(id, holder, wanted);
+    if (!isTold) return address;
+    const { lost } = await pools.settle();
+    if (!lost.some((each) => each.address === address)) return address;
+    store.transaction(() => pools.release(id, address));
+    throw new LostError(address);
+  });
   if (address !== undefined) held.push(address);
 }
 
@@ -90,16 +109,23 @@ async function persist<T>(call: () => Promise<T>): Promise<T> {
 }
 
 const { id } = await persist(() => pools.join(access, subnet, {}));
-// What it held in its former life.
+// A clone does not know that it is one.
+if (!isTold) {
+  await recorded("recover", undefined, async () => {
+    await persist(() => pools.recover());
+    return undefined;
+  });
+}
+// What it held in its former life. What is another host's now is not used any more.
+const others = store.shared.lost().map(({ address }) => textOf(address));
 for (const { sandbox, address } of pools.held(id)) {
   if (sandbox !== name) continue;
-  held.push(address);
-  recorder.write({ call: "find", kind: "done", number: recorder.next(), address });
+  if (others.includes(address)) store.transaction(() => pools.release(id, address));
+  else {
+    held.push(address);
+    recorder.write({ call: "find", kind: "done", number: recorder.next(), address });
+  }
 }
-await recorded("recover", undefined, async () => {
-  await pools.recover();
-  return undefined;
-});
 if (name.endsWith(".0")) follow();
 await Promise.all(Array.from({ length: AT_ONCE }, () => work(id)));
 

@@ -5,9 +5,12 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
+import { HostReplacedError } from "../../lib/claims/mod.ts";
 import type { Random } from "../attack/random.ts";
 import { Cluster } from "../kit/etcd.ts";
 import { Recorder } from "./history.ts";
+import { type Host, openHost, release } from "./host.ts";
+import { copyHost } from "./copy.ts";
 import { Peers } from "./peers.ts";
 import { Link } from "./proxy.ts";
 
@@ -122,8 +125,96 @@ export class World implements AsyncDisposable {
     this.#recorder.write({ call: "fault", kind: "done", number, fault });
   }
 
-  /** Starts a process of a host. */
-  startProcess(host: WorldHost, index: number): void {
+  /** Writes into the history that a process has nothing any more. */
+  forget(process: string): void {
+    this.#recorder.write({ call: "forget", kind: "done", number: 0 }, process);
+  }
+
+  /** Opens a host that has no process now, with a network without faults. */
+  async withHost(
+    { name, folder, links }: WorldHost,
+    use: (host: Host) => Promise<void>,
+  ): Promise<void> {
+    using host = openHost(name, folder);
+    const reach = (endpoints: string[]) =>
+      host.store.transaction(() => {
+        for (const pool of host.store.shared.pools()) {
+          host.store.shared.putPool({ ...pool, access: { endpoints } });
+        }
+      });
+    reach(this.cluster.endpoints);
+    await use(host);
+    reach(links.map(({ endpoint }) => endpoint));
+  }
+
+  /** Kills all processes of a host, runs a function, and starts them again. */
+  async whileDown(host: WorldHost, run: () => Promise<void> | void, isTold = false): Promise<void> {
+    for (const index of host.processes.keys()) await this.killProcess(host, index);
+    await run();
+    for (const index of host.processes.keys()) this.startProcess(host, index, isTold);
+  }
+
+  /** Kills all processes of all hosts, runs a function, and starts them again. */
+  async whileAllDown(run: () => Promise<void>): Promise<void> {
+    const next = this.hosts.reduceRight(
+      (inner, host) => () => this.whileDown(host, inner),
+      run,
+    );
+    await next();
+  }
+
+  /** Brings the records of all hosts, whose processes are killed, and etcd together. Nothing may be lost. */
+  async restoreAll(): Promise<void> {
+    // What one host gives back, another one gets the second time.
+    for (let time = 1; time <= 2; time++) {
+      for (const host of this.hosts) {
+        await this.withHost(host, async ({ pools }) => {
+          await pools.recover();
+          const { lost, untold } = await pools.settle();
+          if (time === 2 && lost.length + untold > 0) {
+            this.defects.push(`${host.name} has lost ${JSON.stringify(lost)}, untold ${untold}`);
+          }
+        });
+      }
+    }
+  }
+
+  /** Lets that one of a host and its copy go on which etcd has not refused. The other one is removed. */
+  async keepOne(host: WorldHost, copy: WorldHost): Promise<void> {
+    let isRefused = false;
+    await this.withHost(host, async ({ pools }) => {
+      try {
+        await pools.recover();
+      } catch (error) {
+        if (!(error instanceof HostReplacedError)) throw error;
+        isRefused = true;
+      }
+    });
+    const loser = isRefused ? host.folder : copy.folder;
+    if (isRefused) host.folder = copy.folder;
+    Deno.removeSync(loser, { recursive: true });
+    await this.withHost(host, async (winner) => {
+      const own = winner.pools.held().filter(({ sandbox }) => sandbox === `${copy.name}.0`);
+      const [pool] = winner.pools.pools();
+      await release(winner, pool!.id, ...own.map(({ address }) => address));
+    });
+    this.forget(`${copy.name}.0`);
+  }
+
+  /** A copy of a host, whose processes are killed, with one process of its own. */
+  copy(host: WorldHost, folder: string): WorldHost {
+    copyHost(host.folder, folder);
+    const copy = { ...host, name: `${host.name}-copy`, folder, processes: [] };
+    this.startProcess(copy, 0, true);
+    return copy;
+  }
+
+  /**
+   * Starts a process of a host.
+   *
+   * @param isTold Whether it uses an address only when etcd has been told of it.
+   */
+  startProcess(host: WorldHost, index: number, isTold = false): void {
     const name = `${host.name}.${index}`;
     const seed = this.#random.below(2 ** 31);
     const endpoints = host.links.map(({ endpoint }) => endpoint);
@@ -131,7 +222,7 @@ export class World implements AsyncDisposable {
       args: [
         ...["run", "-A", "--no-check", "--cached-only", WORKER],
         ...[name, host.name, host.folder, this.histories, String(seed), this.#subnet],
-        ...endpoints,
+        ...[isTold ? "told" : "untold", ...endpoints],
       ],
       stdin: "null",
       stdout: "null",
