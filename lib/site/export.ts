@@ -2,13 +2,7 @@ import { throwProblems } from "../driver/errors.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../driver/options.ts";
 import { settingsOf } from "../driver/sandbox/settings.ts";
 import { toSettled } from "../driver/settle.ts";
-import type {
-  Endpoint,
-  Network,
-  NetworkIpam,
-  NetworkSubnet,
-  SandboxDetails,
-} from "../driver/types.ts";
+import type { Endpoint, Network, SandboxDetails } from "../driver/types.ts";
 import { type Records, withoutLength, withoutOwned } from "./current.ts";
 import { UnknownNameError } from "./errors.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
@@ -100,22 +94,20 @@ function networkValue(network: Network): Record<string, unknown> {
   const settled = toSettled(network);
   const options = OPTION_NAMES.filter((name) => settled[name] !== NETWORK_OPTIONS[name].default)
     .map((name) => [name, settled[name]]);
+  const { subnets, ipam, labels } = settled;
   return withoutEmpty({
     ...Object.fromEntries(options),
-    subnets: settled.subnets.map(subnetValue),
-    ipam: settled.ipam && ipamValue(settled.ipam),
-    labels: userLabels(settled.labels),
+    subnets: subnets.map((subnet) => withoutEmpty(underKeys(subnet))),
+    ipam: ipam && { driver: ipam.driver, ...underKeys(ipam.access) },
+    labels: userLabels(labels),
   });
 }
 
-function ipamValue({ driver, access }: NetworkIpam): Record<string, unknown> {
-  const entries = Object.entries(access).map(([field, value]) => [keyOf(field), value]);
-  return { driver, ...Object.fromEntries(entries) };
-}
-
-function subnetValue(subnet: NetworkSubnet): Record<string, unknown> {
-  const entries = Object.entries(subnet).map(([field, value]) => [keyOf(field), value]);
-  return withoutEmpty(Object.fromEntries(entries));
+/** The values of fields under the keys that a file has for them. */
+function underKeys(fields: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([field, value]) => [keyOf(field), value]),
+  );
 }
 
 function sandboxValue({ endpoints, labels, ...more }: SandboxDetails): Record<string, unknown> {

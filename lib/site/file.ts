@@ -18,6 +18,7 @@ import {
 import { createHash } from "node:crypto";
 import { throwProblems } from "../driver/errors.ts";
 import { InterruptedError, IpvlanError } from "../errors.ts";
+import { orAbort } from "../iproute2/abort.ts";
 import { printableLine } from "../printable.ts";
 import { formatPath, type Path } from "./shape.ts";
 import type { SiteSource } from "./types.ts";
@@ -216,21 +217,17 @@ export async function readFile(
   signal?: AbortSignal,
 ): Promise<{ text: string; source: SiteSource }> {
   if (signal?.aborted) throw new InterruptedError();
-  const interrupted = Promise.withResolvers<never>();
-  const interrupt = () => interrupted.reject(new InterruptedError());
-  signal?.addEventListener("abort", interrupt);
   try {
     // To open a FIFO waits for its writer, and nothing can end that.
-    return await Promise.race([interrupted.promise, readWhole(file)]);
+    return await orAbort(readWhole(file), signal);
   } catch (error) {
+    if (signal?.aborted) throw new InterruptedError();
     if (error instanceof IpvlanError) throw error;
     const reason = error instanceof Deno.errors.NotFound
       ? "There is no such file"
       // For example, it is a folder, or the caller may not read it.
       : `It cannot be read: ${(error as Error).message}`;
     throw new SiteFileError(file, undefined, "", reason);
-  } finally {
-    signal?.removeEventListener("abort", interrupt);
   }
 }
 

@@ -1,5 +1,5 @@
 import { didYouMean } from "../suggest.ts";
-import type { KeysShape, NamedShape, NumberShape, Path, Shape } from "./shape.ts";
+import type { KeysShape, NamedShape, Path, Shape } from "./shape.ts";
 
 /** Gets each problem, with its place in the file. */
 export type Report = (path: Path, reason: string) => void;
@@ -27,11 +27,7 @@ export class ShapeReader {
     this.#report = report;
   }
 
-  /**
-   * Reads one value.
-   *
-   * @throws {TooManyValuesError} The file stands for too many values.
-   */
+  /** Reads one value. @throws {TooManyValuesError} The file stands for too many. */
   read(shape: Shape, value: unknown, path: Path): unknown {
     if (this.#left-- === 0) throw new TooManyValuesError();
     if (shape.kind === "either") {
@@ -47,8 +43,14 @@ export class ShapeReader {
         this.#report(path, problem.message);
         return undefined;
       }
-      case "number":
-        return this.#readNumber(shape, value as number, path);
+      case "number": {
+        const [least, greatest] = shape.range;
+        const number = value as number;
+        if (Number.isInteger(number) && number >= least && number <= greatest) return value;
+        const rule = `give a whole number from ${least} to ${greatest}`;
+        this.#report(path, `${value} is not valid: ${rule}`);
+        return undefined;
+      }
       case "choice":
         if (shape.of.includes(value as string)) return value;
         this.#report(path, invalidChoice(value as string, shape.of));
@@ -64,14 +66,6 @@ export class ShapeReader {
       case "keys":
         return this.#readKeys(shape, value as Map<unknown, unknown>, path);
     }
-  }
-
-  #readNumber({ range: [least, greatest] }: NumberShape, value: number, path: Path): unknown {
-    if (Number.isInteger(value) && value >= least && value <= greatest) return value;
-    this.#report(
-      path,
-      `${value} is not valid: give a whole number from ${least} to ${greatest}`,
-    );
   }
 
   #readNamed(shape: NamedShape, value: Map<unknown, unknown>, path: Path): Map<string, unknown> {

@@ -12,16 +12,6 @@ export interface TextShape {
   judge?: (text: string) => IpvlanError | undefined;
 }
 
-/** A whole number. */
-export interface NumberShape {
-  /** Tells it from other shapes. */
-  kind: "number";
-  /** What it is, in a few words. */
-  what: string;
-  /** The least and the greatest. */
-  range: readonly [least: number, greatest: number];
-}
-
 /** A mapping with keys of the user's choice, whose values all have one shape. */
 export interface NamedShape {
   /** Tells it from other shapes. */
@@ -60,7 +50,7 @@ export interface Key {
  */
 export type Shape =
   | TextShape
-  | NumberShape
+  | { kind: "number"; what: string; range: readonly [least: number, greatest: number] }
   | { kind: "switch" }
   | { kind: "choice"; of: readonly string[] }
   | { kind: "list"; of: Shape }

@@ -26,11 +26,7 @@ export interface SiteSource {
 export interface Desired {
   /** The site's name. */
   name: string;
-  /**
-   * The file that it was read from.
-   *
-   * @default {undefined} A text that is in no file.
-   */
+  /** The file that it was read from; `undefined` for a text that is in no file. */
   source?: SiteSource;
   /** The networks, in the file's order, with the user's labels. */
   networks: NetworkSpec[];
@@ -130,21 +126,13 @@ export interface ApplyOptions {
   /**
    * Ends the wait for the turn, the checks, or the changes after the current step. The changes made
    * so far are then rolled back, and the call fails with an {@linkcode InterruptedError}.
-   *
-   * @default {undefined}
    */
   signal?: AbortSignal;
-  /**
-   * Called with a sentence at the start of each step.
-   *
-   * @default {undefined}
-   */
+  /** Called with a sentence at the start of each step. */
   progress?: (sentence: string) => void;
   /**
    * Called with each command of a sandbox, instead of starting it. The driver must be on a dry run.
    * No consent is needed, and no check is made.
-   *
-   * @default {undefined}
    */
   dryRun?: (command: string) => void;
 }

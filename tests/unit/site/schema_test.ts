@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { parse } from "@std/yaml";
 import { IpvlanError } from "../../../lib/errors.ts";
 import { parseSite } from "../../../lib/site/desired.ts";
-import { type JsonSchema, siteSchema } from "../../../lib/site/schema.ts";
+import { type JsonSchema, siteSchema } from "./site_schema.ts";
 
 const FILE = new URL("../../../schema/site.json", import.meta.url);
 const README = new URL("../../../README.md", import.meta.url);

@@ -1,5 +1,5 @@
-import { SITE } from "./format.ts";
-import type { Shape } from "./shape.ts";
+import { SITE } from "../../../lib/site/format.ts";
+import type { Shape } from "../../../lib/site/shape.ts";
 
 /** A JSON Schema, or a part of one. */
 export type JsonSchema = Record<string, unknown>;
