@@ -88,33 +88,11 @@ export class OutsideSubnetError extends IpvlanError {
   }
 }
 
-/** More than one gateway lies in the same subnet. */
-export class DuplicateGatewayError extends IpvlanError {
-  /** The subnet. */
-  readonly subnet: string;
-  /** All its gateways, in their order. */
-  readonly gateways: readonly string[];
-
-  /** Makes the error from the subnet and its gateways. */
-  constructor(subnet: string, gateways: readonly string[]) {
-    super(`Subnet ${subnet} has more than one gateway (${gateways.join(", ")}): give only one`);
-    this.subnet = subnet;
-    this.gateways = gateways;
-  }
-}
-
-/** More than one ip-range lies in the same subnet. */
-export class DuplicateRangeError extends IpvlanError {
-  /** The subnet. */
-  readonly subnet: string;
-  /** All its ip-ranges, in their order. */
-  readonly ranges: readonly string[];
-
-  /** Makes the error from the subnet and its ip-ranges. */
-  constructor(subnet: string, ranges: readonly string[]) {
-    super(`Subnet ${subnet} has more than one ip-range (${ranges.join(", ")}): give only one`);
-    this.subnet = subnet;
-    this.ranges = ranges;
+/** More than one gateway, or more than one ip-range, lies in the same subnet. */
+export class DuplicateInSubnetError extends IpvlanError {
+  /** Makes the error from the subnet, what there is more than one of, and all of these. */
+  constructor(subnet: string, what: "gateway" | "ip-range", values: readonly string[]) {
+    super(`Subnet ${subnet} has more than one ${what} (${values.join(", ")}): give only one`);
   }
 }
 

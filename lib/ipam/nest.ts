@@ -1,11 +1,6 @@
 import { attempt, type IpvlanError } from "../errors.ts";
 import { type Address, formatAddress, parseAddress } from "./address.ts";
-import {
-  type AddressRole,
-  DuplicateGatewayError,
-  DuplicateRangeError,
-  OutsideSubnetError,
-} from "./errors.ts";
+import { type AddressRole, DuplicateInSubnetError, OutsideSubnetError } from "./errors.ts";
 import { contains, formatPrefix, parsePrefix, type Prefix } from "./prefix.ts";
 import type { SubnetSpec } from "./subnet.ts";
 
@@ -39,10 +34,6 @@ interface Home {
 /**
  * Puts each gateway, ip-range and auxiliary address into the subnet that contains it. Whether the
  * subnets themselves can be read, `parseSubnets` checks.
- *
- * The problems are {@linkcode InvalidAddressError}, {@linkcode InvalidPrefixError},
- * {@linkcode OutsideSubnetError}, {@linkcode DuplicateGatewayError} and
- * {@linkcode DuplicateRangeError}.
  */
 export function nestSubnets(specs: readonly SubnetSpec[], loose: LooseWords): NestedSubnets {
   const problems: IpvlanError[] = [];
@@ -89,10 +80,10 @@ export function nestSubnets(specs: readonly SubnetSpec[], loose: LooseWords): Ne
     if (prefix === undefined) continue;
     const subnet = formatPrefix(prefix);
     if (gateways.length > 1) {
-      problems.push(new DuplicateGatewayError(subnet, gateways).at("gateways"));
+      problems.push(new DuplicateInSubnetError(subnet, "gateway", gateways).at("gateways"));
     }
     if (ranges.length > 1) {
-      problems.push(new DuplicateRangeError(subnet, ranges).at("ipRanges"));
+      problems.push(new DuplicateInSubnetError(subnet, "ip-range", ranges).at("ipRanges"));
     }
   }
   return { subnets: homes.map(toSpec), problems };

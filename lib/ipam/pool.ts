@@ -46,12 +46,7 @@ export class Pool {
     this.#avoided = avoided;
   }
 
-  /**
-   * Makes the pool of a subnet. The addresses may be in any order. O(n log n).
-   *
-   * @param elsewhere Addresses that are given away elsewhere.
-   * @throws {OutsideSubnetError} if an address is not in the subnet
-   */
+  /** Makes the pool of a subnet. The addresses may be in any order. O(n log n). */
   static of(
     subnet: Subnet,
     taken: Iterable<Address> = [],
@@ -61,21 +56,13 @@ export class Pool {
       assertInside(subnet, address);
       return address.bits;
     };
-    const used = [...keptAddresses(subnet), ...taken].map(toBits);
+    const bits = [...keptAddresses(subnet), ...taken].map(toBits);
     const others = Array.from(elsewhere, toBits);
-    const usedSet = RangeSet.from(used);
-    return new Pool(
-      subnet,
-      usedSet,
-      others.length === 0 ? usedSet : RangeSet.from([...used, ...others]),
-    );
+    const used = RangeSet.from(bits);
+    return new Pool(subnet, used, others.length > 0 ? RangeSet.from([...bits, ...others]) : used);
   }
 
-  /**
-   * Takes the lowest free address of the ip-range, or of the subnet if it has no ip-range.
-   *
-   * @returns the address, and the pool in which it is taken; `undefined` if no address is free
-   */
+  /** Takes the lowest free address of the ip-range, or of the subnet if it has no ip-range. */
   takeNext(): { address: Address; pool: Pool } | undefined {
     const { prefix, range } = this.subnet;
     const { first, last } = range ?? prefix;
@@ -95,15 +82,7 @@ export class Pool {
     };
   }
 
-  /**
-   * Takes the given address, which may be outside the ip-range.
-   *
-   * @returns the pool in which it is taken
-   * @throws {OutsideSubnetError} if it is not in the subnet
-   * @throws {UnusableAddressError} if it is the network, broadcast or anycast address
-   * @throws {ReservedAddressError} if it is the gateway or an auxiliary address
-   * @throws {AddressInUseError} if it is taken
-   */
+  /** Takes the given address, which may be outside the ip-range: see `Pools.take`. */
   take(address: Address): Pool {
     assertInside(this.subnet, address);
     if (this.#used.has(address.bits)) {
@@ -113,13 +92,7 @@ export class Pool {
     return this.mark(address, "taken");
   }
 
-  /**
-   * Releases an address that is taken.
-   *
-   * @returns the pool in which it is free
-   * @throws {OutsideSubnetError} if it is not in the subnet
-   * @throws {AddressNotInUseError} if it is not taken, but free, reserved or unusable
-   */
+  /** Releases an address that is taken: see `Pools.release`. */
   release(address: Address): Pool {
     assertInside(this.subnet, address);
     if (!this.#used.has(address.bits) || keptAddressError(this.subnet, address) !== undefined) {

@@ -200,11 +200,11 @@ Deno.test("each rule broken alone gives its one problem", () => {
     ],
     [
       { ...two, gateways: ["10.0.1.1", "10.0.0.1", "10.0.1.2"] },
-      "DuplicateGatewayError: Subnet 10.0.1.0/24 has more than one gateway (10.0.1.1, 10.0.1.2): give only one",
+      "DuplicateInSubnetError: Subnet 10.0.1.0/24 has more than one gateway (10.0.1.1, 10.0.1.2): give only one",
     ],
     [
       { ...two, ipRanges: ["10.0.1.0/28", "10.0.0.0/28", "10.0.1.16/28"] },
-      "DuplicateRangeError: Subnet 10.0.1.0/24 has more than one ip-range (10.0.1.0/28, 10.0.1.16/28): give only one",
+      "DuplicateInSubnetError: Subnet 10.0.1.0/24 has more than one ip-range (10.0.1.0/28, 10.0.1.16/28): give only one",
     ],
     [
       { ...net, gateways: ["10.0.0.0"] },
@@ -261,7 +261,7 @@ Deno.test("each word that fits nowhere is a problem of its own, which says which
     ["InvalidPrefixError", "ipRanges", 0],
     ["OutsideSubnetError", "ipRanges", 1],
     ["InvalidAddressError", "auxAddresses", "b"],
-    ["DuplicateGatewayError", "gateways"],
+    ["DuplicateInSubnetError", "gateways"],
   ]);
   assertEquals(subnets, [
     { subnet: "10.0.0.0/24", auxAddresses: { a: "10.0.0.9" } },
