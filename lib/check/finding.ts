@@ -24,11 +24,7 @@ export interface CommandResult extends Evidence {
   success: boolean;
 }
 
-/**
- * Runs a command, and waits until it ends.
- *
- * @throws {Deno.errors.NotFound} if the machine does not have the program.
- */
+/** Runs a command to its end. @throws {Deno.errors.NotFound} The machine lacks the program. */
 export async function run(program: string, ...args: string[]): Promise<CommandResult> {
   const { success, stdout, stderr } = await new Deno.Command(program, {
     args,

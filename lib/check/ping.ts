@@ -5,7 +5,6 @@ import type { Evidence } from "./finding.ts";
 
 /** An answer to a ping. */
 export interface PingReply {
-  /** The address that answered. */
   from: string;
   /** The time to the answer, in milliseconds. */
   milliseconds: number;
@@ -38,11 +37,7 @@ export interface PingOptions {
    * @default {undefined} The link of the route.
    */
   dev?: string;
-  /**
-   * Ends the check: its pings are killed, and it fails with the signal's reason.
-   *
-   * @default {undefined}
-   */
+  /** Ends the check: its pings are killed, and it fails with the signal's reason. */
   signal?: AbortSignal;
 }
 
@@ -50,17 +45,9 @@ export interface PingOptions {
 export interface PingRequest extends PingOptions {
   /** How long to ping, in whole seconds. It sends five packets a second. */
   seconds: number;
-  /**
-   * The address whose answer counts.
-   *
-   * @default {undefined} An answer of any address counts.
-   */
+  /** The address whose answer counts; left out, any. */
   replyFrom?: string;
-  /**
-   * Whether the target is a broadcast address. iputils' ping then needs an option.
-   *
-   * @default {false}
-   */
+  /** Whether the target is a broadcast address. iputils' ping then needs an option. */
   broadcast?: boolean;
 }
 
@@ -71,12 +58,10 @@ export interface PingResult extends Evidence {
 }
 
 /**
- * Pings until the first answer that counts, or until the time is over. Works with the ping of iputils
- * and of busybox. Fails with the signal's reason.
+ * Pings until the first answer that counts, or until the time is over. Works with the ping of
+ * iputils and of busybox. Fails with the signal's reason.
  *
- * @param from The network namespace to send from; `undefined` for the caller's own.
- * @throws {InvalidWordError} if the namespace's name is not valid.
- * @throws {ProgramNotFoundError} if the machine has no `ip` or no `ping`.
+ * @throws {ProgramNotFoundError} The machine has no `ip` or no `ping`.
  */
 export async function ping(
   from: string | undefined,

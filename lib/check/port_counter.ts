@@ -1,8 +1,4 @@
-/**
- * Counts the frames that a link receives, by VLAN tag, with filters of tc(8).
- *
- * @module
- */
+// Counts the frames that a link receives, by VLAN tag, with filters of tc(8).
 import { IpCommandError } from "../iproute2/errors.ts";
 import { spawn } from "../iproute2/spawn.ts";
 import { linkName, netnsName } from "../iproute2/words.ts";
@@ -71,12 +67,10 @@ interface Filter {
 }
 
 /**
- * Counts the frames that a link receives while an action runs.
+ * Counts the frames that a link receives while an action runs, and those of each of these VLANs.
  *
- * @param ids The VLANs to count, each by itself.
- * @throws {IpCommandError} if the link already has an ingress qdisc, or the kernel has no filter
- * `flower` (Linux 4.2).
- * @throws {ProgramNotFoundError} if the machine has no tc(8) of iproute2.
+ * @throws {IpCommandError} The link already has an ingress qdisc, or the kernel no filter `flower`.
+ * @throws {ProgramNotFoundError} The machine has no tc(8) of iproute2.
  */
 export async function countIncoming(
   netns: string,

@@ -39,16 +39,11 @@ export interface Command {
    */
   asks?: boolean;
   /**
-   * What its exit statuses mean, for its help.
-   *
-   * @default {undefined} 0 for success, 1 for an error, 2 for a wrong command line.
+   * What its exit statuses mean, for its help; left out, 0 for success, 1 for an error, 2 for a
+   * wrong command line.
    */
   statuses?: [status: string, meaning: string][];
-  /**
-   * The exit status for a wrong command line.
-   *
-   * @default {2}
-   */
+  /** The exit status for a wrong command line; left out, 2. */
   misuse?: number;
   /** Runs it. Resolves to the exit status. */
   run(args: Arguments, context: Context): Promise<number>;

@@ -4,7 +4,6 @@ import type { Command } from "./command.ts";
 export interface Entry {
   /** What it does, in half a line. */
   summary: string;
-  /** Loads its module. */
   load(): Promise<{ default: Command }>;
 }
 

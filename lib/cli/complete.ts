@@ -4,18 +4,13 @@ import { optionsOf } from "./options.ts";
 
 /** Lists the names that can be completed. */
 export interface Names {
-  /** Lists the networks. */
   networks(): string[];
-  /** Lists the sandboxes. */
   sandboxes(): string[];
   /** Lists the hosts that share pools; none if etcd does not answer soon. */
   hosts(): Promise<string[]>;
 }
 
-/**
- * Completes the last of the words typed after `ipvlan`. It may be empty, and becomes a command, an
- * option or a name.
- */
+/** Completes the last of the words typed after `ipvlan`: to a command, an option or a name. */
 export async function complete(typed: readonly string[], names: Names): Promise<string[]> {
   const before = typed.slice(0, -1);
   const last = typed.at(-1) ?? "";
@@ -23,11 +18,7 @@ export async function complete(typed: readonly string[], names: Names): Promise<
 }
 
 /** The words that can stand after these, whatever the last word begins with. */
-async function candidates(
-  before: readonly string[],
-  last: string,
-  names: Names,
-): Promise<string[]> {
+async function candidates(before: readonly string[], last: string, names: Names) {
   const [first = "", second = ""] = before;
   const commands = Object.keys(COMMANDS);
   if (before.length === 0) return [...new Set(commands.map((name) => name.split(" ")[0]!))];

@@ -1,13 +1,9 @@
-/**
- * Networks and sandboxes under the names that Docker has for their parts. Scripts and templates that
- * were written for Docker read these.
- *
- * The order is that of Docker 29. What Docker has and a network namespace has not (an image, a
- * command, an exit status) is left out of `inspect`; `ps` says that there is none, as its columns are
- * asked for together. `Interface`, `Namespace` and `Owner` are ours.
- *
- * @module
- */
+// Networks and sandboxes under the names that Docker has for their parts. Scripts and templates
+// that were written for Docker read these.
+//
+// The order is that of Docker 29. What Docker has and a network namespace has not (an image, a
+// command, an exit status) is left out of `inspect`; `ps` says that there is none, as its columns
+// are asked for together. `Interface`, `Namespace` and `Owner` are ours.
 import { createHash } from "node:crypto";
 import { wayOut } from "../driver/default_routes.ts";
 import { subnetsOf } from "../driver/network.ts";
@@ -61,10 +57,8 @@ export function inspectedNetwork(network: NetworkDetails): Struct {
 }
 
 /**
- * A sandbox as `docker inspect` shows a container. Its name is its id.
- *
- * @param pids The ids of the processes in it.
- * @param networks All networks. One that is missing was removed meanwhile, with its endpoints.
+ * A sandbox as `docker inspect` shows a container. Its name is its id. A network that is missing
+ * was removed meanwhile, with its endpoints.
  */
 export function inspectedSandbox(
   { name, created, labels, namespace, endpoints, state, owner, path = "" }: SeenSandbox,
@@ -143,10 +137,8 @@ export const SANDBOX_HEADERS: Struct = headers({ ID: "SANDBOX ID", RunningFor: "
 ]);
 
 /**
- * A sandbox as `docker ps` lists a container, with our own fields in small letters.
- *
- * @param status The word for its state in the table.
- * @param now The time, in milliseconds since 1970.
+ * A sandbox as `docker ps` lists a container, with our own fields in small letters. The status is
+ * the word for its state in the table; the time is in milliseconds since 1970.
  */
 export function listedSandbox(
   { name, created, labels, namespace, endpoints, owner }: SandboxDetails,

@@ -7,7 +7,6 @@ import type { Context } from "./command.ts";
 export class UsageError extends IpvlanError {
   /** The command, as it is typed: `ipvlan network create`. */
   readonly command: string;
-  /** The exit status. */
   readonly status: number;
 
   /** Makes the error from the command and all that is wrong, one problem per line. */
@@ -33,11 +32,8 @@ export function errorLines(error: IpvlanError): string[] {
 }
 
 /**
- * Runs a function for each name. After an error it goes on with the next name; after a signal it
- * stops.
- *
- * @returns The exit status: 1 if the function failed for any name.
- * @throws The signal's reason.
+ * Runs a function for each name. After an error it goes on with the next name, and the exit status
+ * is 1; after a signal it throws the signal's reason.
  */
 export async function forEachName(
   names: readonly string[],

@@ -1,8 +1,4 @@
-/**
- * The filters of `network ls`, `network prune` and `ps`, as Docker has them.
- *
- * @module
- */
+// The filters of `network ls`, `network prune` and `ps`, as Docker has them.
 import { parseBool } from "../command_line.ts";
 import { InvalidOptionError, throwProblems } from "../driver/errors.ts";
 import type { Driver } from "../driver/mod.ts";
@@ -18,9 +14,7 @@ interface Condition {
 }
 
 /**
- * Reads conditions.
- *
- * @param rules The keys, each with what is wrong with a condition, or `undefined`.
+ * Reads conditions. Each key has a rule that says what is wrong with one, or `undefined`.
  * @throws {InvalidOptionError} A condition is not of this form, or its rule does not take it.
  */
 function readConditions(
@@ -100,9 +94,7 @@ export interface PruneFilters {
 }
 
 /**
- * Reads the filters of `network prune`.
- *
- * @param now The time, in milliseconds since 1970.
+ * Reads the filters of `network prune` at a time, in milliseconds since 1970.
  * @throws {InvalidOptionError} There is no such filter.
  */
 export function readPruneFilters(words: readonly string[], now: number): PruneFilters {
@@ -163,7 +155,6 @@ export interface Selection {
   all: boolean;
   /** How many of the last created to list. */
   last: number;
-  /** The conditions of `--filter`. */
   conditions: Condition[];
 }
 
@@ -195,11 +186,7 @@ export function readSelection(args: Arguments): Selection {
   };
 }
 
-/**
- * Chooses the sandboxes to list: those for which the conditions {@linkcode holdTogether}.
- *
- * @param running The names of those whose namespaces exist.
- */
+/** Chooses the sandboxes to list, of which those in `running` have namespaces. */
 export function selectSandboxes<T extends SandboxDetails>(
   sandboxes: readonly T[],
   running: ReadonlySet<string>,

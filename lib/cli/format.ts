@@ -2,10 +2,8 @@ import { InvalidOptionError } from "../driver/errors.ts";
 import { Template } from "../template/mod.ts";
 
 /**
- * Reads `--format`, where it is a Go template as Docker takes it.
+ * Reads `--format`, where it is a Go template as Docker takes it. An error says what else to give.
  *
- * @param others What to give instead, for the message: `choose json`.
- * @param escapes See {@linkcode Template}.
  * @throws {InvalidOptionError} It has no action, and so prints nothing of what it is about.
  * @throws {TemplateError} It is wrong.
  */

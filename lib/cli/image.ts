@@ -1,9 +1,5 @@
-/**
- * The image of a line that was typed for `docker run`. There are no images here: a sandbox has this
- * machine's files.
- *
- * @module
- */
+// The image of a line that was typed for `docker run`. There are no images here: a sandbox has this
+// machine's files.
 import { parseBool } from "../command_line.ts";
 import { InvalidOptionError } from "../driver/errors.ts";
 import { CommandError, requireCommand } from "./process.ts";
@@ -29,9 +25,8 @@ export function looksLikeImage([word = "", next]: readonly string[], folder?: st
 }
 
 /**
- * Whether the first word behind `run` is dropped as an image.
- *
- * @throws {InvalidOptionError} The variable of the environment is neither true nor false.
+ * Whether the first word behind `run` is dropped. @throws {InvalidOptionError} Wrong {@linkcode
+ * VARIABLE}.
  */
 export function ignoresImage(given: boolean): boolean {
   const text = Deno.env.get(VARIABLE) || "false";

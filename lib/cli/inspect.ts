@@ -1,8 +1,4 @@
-/**
- * What the commands share that show things in full: the option `--format`, and what it prints.
- *
- * @module
- */
+// What the commands share that show things in full: the option `--format`, and what it prints.
 import type { Driver } from "../driver/mod.ts";
 import { type Struct, toJson } from "../template/mod.ts";
 import type { Arguments, Context, Option } from "./command.ts";
@@ -21,9 +17,8 @@ export const INSPECT_FORMAT: Option = {
 export type Find = (name: string) => Promise<Struct>;
 
 /**
- * Shows things by their names in the format that is asked for. Resolves to the exit status.
- *
- * @param finder Makes the function that finds them. It is called for all of them at once.
+ * Shows things by their names in the format that is asked for, found by one function for all of
+ * them. Resolves to the exit status.
  */
 export async function showInFull(
   args: Arguments,

@@ -1,8 +1,4 @@
-/**
- * What the commands share that print a list: its formats and its table.
- *
- * @module
- */
+// What the commands share that print a list: its formats and its table.
 import { HEADER_FUNCTIONS, type Struct, type Template, TemplateError } from "../template/mod.ts";
 import type { Arguments, Context, Option } from "./command.ts";
 import { readTemplate } from "./format.ts";
@@ -25,12 +21,7 @@ export type Format =
   | { readonly kind: "keys" | "table" }
   | { readonly kind: "lines" | "rows"; readonly template: Template };
 
-/**
- * Reads the format.
- *
- * @throws {InvalidOptionError} There is no such format.
- * @throws {TemplateError} The template is wrong.
- */
+/** Reads the format. @throws {InvalidOptionError} There is none such. @throws {TemplateError} */
 export function readFormat(args: Arguments): Format {
   const format = args.on("json") ? "json" : args.value("format") ?? "table";
   const [, columns] = /^table(.+)$/s.exec(format) ?? [];

@@ -59,9 +59,8 @@ const ONE_VALUE = [
 ] as const;
 
 /**
- * Reads the network that those options ask for, and finds words that cannot be read.
- *
- * @param surroundings What paths and left out options of the IPAM driver depend on.
+ * Reads the network that those options ask for. Left out options of the IPAM driver depend on the
+ * surroundings.
  */
 export function readNetwork(
   name: string,

@@ -1,8 +1,4 @@
-/**
- * What the values of options stand for: names with values, and how a sandbox is connected.
- *
- * @module
- */
+// What the values of options stand for: names with values, and how a sandbox is connected.
 import { priorityProblem } from "../driver/default_routes.ts";
 import { InvalidOptionError } from "../driver/errors.ts";
 import type { ConnectOptions } from "../driver/types.ts";
@@ -14,11 +10,8 @@ import type { Option } from "./command.ts";
 const IFNAME = "com.docker.network.endpoint.ifname";
 
 /**
- * Reads values of the form `NAME=VALUE`.
- *
- * @param what What such a value is, for messages: `label`.
- * @param needsValue Whether `NAME` alone is wrong; else its value is empty.
- * @returns The values by their names, and a problem for each value that is wrong.
+ * Reads values of the form `NAME=VALUE`; an empty value may be left out, unless it is needed.
+ * Returns a problem for each value that is wrong.
  */
 export function readPairs(
   what: string,
@@ -62,11 +55,7 @@ export const ALIAS_OPTIONS: Option[] = [
   { name: "net-alias", value: "NAME", many: true, help: "the same as --alias" },
 ];
 
-/**
- * Reads {@linkcode ENDPOINT_OPTIONS} and {@linkcode ALIAS_OPTIONS}.
- *
- * @returns The options that are given, and what is wrong with them.
- */
+/** Reads {@linkcode ENDPOINT_OPTIONS} and {@linkcode ALIAS_OPTIONS}, as far as they are given. */
 export function readEndpoint(
   args: OptionValues,
 ): { options: ConnectOptions; problems: IpvlanError[] } {

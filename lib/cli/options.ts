@@ -28,9 +28,7 @@ export function optionsOf(command: Command): Option[] {
 }
 
 /**
- * Reads what was typed after the name of a command.
- *
- * @throws {UsageError} With all that is wrong.
+ * Reads what was typed after the name of a command. @throws {UsageError} With all that is wrong.
  */
 export function parseArguments(
   name: string,

@@ -1,9 +1,5 @@
-/**
- * All that the command writes by itself. What the programs print that it runs in a sandbox does not
- * pass through here: they write to the terminal themselves.
- *
- * @module
- */
+// All that the command writes by itself. What the programs print that it runs in a sandbox does not
+// pass through here: they write to the terminal themselves.
 import { printable } from "../printable.ts";
 
 /** Prints text on standard output; a terminal does not obey what is in it. */
@@ -11,10 +7,7 @@ export function print(text: string): void {
   console.log(printable(text));
 }
 
-/**
- * Prints text on standard output as it is, for the colours in it. Whoever calls this must have made
- * printable all that comes from outside.
- */
+/** Prints text as it is, for its colours. The caller has made printable what is from outside. */
 export function printColoured(text: string): void {
   console.log(text);
 }

@@ -1,14 +1,10 @@
-/**
- * Docker's options and commands that have no use here: why not, and what to do instead.
- *
- * @module
- */
+// Docker's options and commands that have no use here: why not, and what to do instead.
 import type { OptionForm } from "../command_line.ts";
 
 /** Options that are refused for one reason. */
 interface Refusal {
-  /** The commands that have these options in Docker. */
-  commands: readonly string[];
+  /** The commands that have these options in Docker; left out, `run`. */
+  commands?: readonly string[];
   /** The options, as Docker's help writes them: `-p, --publish PORT`. */
   options: readonly string[];
   /** Why they have no use here, and what to do instead. */
@@ -18,14 +14,12 @@ interface Refusal {
 const NO_IMAGES = "there are no images here, a sandbox has this machine's files";
 
 /** All options that are refused. */
-export const REFUSED_OPTIONS: readonly Refusal[] = [
+const REFUSED_OPTIONS: readonly Refusal[] = [
   {
-    commands: ["run"],
     options: ["-p, --publish PORT", "-P, --publish-all", "--expose PORT"],
     why: "every port of a sandbox is reachable at its own address, which ipvlan ps shows",
   },
   {
-    commands: ["run"],
     options: [
       ...["-v, --volume PATH", "--volumes-from NAME", "--volume-driver NAME", "--mount SPEC"],
       ...["--tmpfs PATH", "--read-only", "--storage-opt OPT", "--shm-size BYTES"],
@@ -34,12 +28,10 @@ export const REFUSED_OPTIONS: readonly Refusal[] = [
       "unit, BindPaths= and ReadOnlyPaths= change that",
   },
   {
-    commands: ["run"],
     options: ["--entrypoint COMMAND"],
     why: `${NO_IMAGES}: write the command itself behind the options`,
   },
   {
-    commands: ["run"],
     options: [
       ...["--platform NAME", "--pull WHEN", "-q, --quiet", "--disable-content-trust"],
       ...["--isolation NAME", "--runtime NAME", "--use-api-socket"],
@@ -47,13 +39,11 @@ export const REFUSED_OPTIONS: readonly Refusal[] = [
     why: `${NO_IMAGES}: leave the option out`,
   },
   {
-    commands: ["run"],
     options: ["--restart POLICY"],
     why: "nothing here watches over a command: write a systemd unit with Restart= and with " +
       "NetworkNamespacePath=/run/netns/NAME, in which the sandbox's network is the unit's",
   },
   {
-    commands: ["run"],
     options: [
       ...["--health-cmd COMMAND", "--health-interval TIME", "--health-retries NUMBER"],
       ...["--health-start-interval TIME", "--health-start-period TIME", "--health-timeout TIME"],
@@ -62,7 +52,6 @@ export const REFUSED_OPTIONS: readonly Refusal[] = [
     why: "nothing here watches over a command: a site file has checks, which ipvlan apply runs",
   },
   {
-    commands: ["run"],
     options: [
       ...["-m, --memory BYTES", "--memory-reservation BYTES", "--memory-swap BYTES"],
       ...["--memory-swappiness NUMBER", "--kernel-memory BYTES", "--oom-kill-disable"],
@@ -84,7 +73,6 @@ export const REFUSED_OPTIONS: readonly Refusal[] = [
     why: "a command in a sandbox has your own rights already: leave the option out",
   },
   {
-    commands: ["run"],
     options: [
       ...["--cap-add NAME", "--cap-drop NAME", "--security-opt OPT", "--group-add GROUP"],
       ...["--device PATH", "--device-cgroup-rule RULE", "--gpus SPEC"],
@@ -93,34 +81,28 @@ export const REFUSED_OPTIONS: readonly Refusal[] = [
       "ipvlan run … setpriv --bounding-set=-all COMMAND",
   },
   {
-    commands: ["run"],
     options: ["--pid MODE", "--ipc MODE", "--uts MODE", "--userns MODE"],
     why: "a sandbox is a namespace of the network only: start the command by unshare or nsenter " +
       "for the others, such as ipvlan run … unshare --pid --fork COMMAND",
   },
   {
-    commands: ["run"],
     options: ["--init"],
     why: "this machine's init cleans up after the command: leave the option out",
   },
   {
-    commands: ["run"],
     options: ["--cidfile FILE"],
     why: "a sandbox is known by its name: choose it with --name, or read what run -d prints",
   },
   {
-    commands: ["run"],
     options: ["--log-driver NAME", "--log-opt OPT"],
     why: "what a command prints after run -d is kept for ipvlan logs: pipe it elsewhere in the " +
       "command itself",
   },
   {
-    commands: ["run"],
     options: ["--stop-signal SIGNAL", "--stop-timeout SECONDS"],
     why: "give them when you stop the sandbox: ipvlan stop --signal SIGNAL --timeout SECONDS",
   },
   {
-    commands: ["run"],
     options: ["-a, --attach STREAM", "--sig-proxy"],
     why: "without --detach, a command has this terminal's output and signals, and with " +
       "--interactive also its input: leave the option out",
@@ -131,12 +113,10 @@ export const REFUSED_OPTIONS: readonly Refusal[] = [
     why: "nothing stands between the terminal and the command: start it with --detach",
   },
   {
-    commands: ["run"],
     options: ["--domainname NAME"],
     why: "write the whole name: --hostname HOST.DOMAIN",
   },
   {
-    commands: ["run"],
     options: ["--label-file FILE", "--annotation NAME=VALUE"],
     why: "give each label by itself: --label NAME=VALUE",
   },
@@ -177,9 +157,14 @@ function readOption(text: string, refused: string): OptionForm {
   return { name, short, value, refused };
 }
 
+/** Why options of Docker's command of this name are refused. */
+export function refusalsOf(command: string): Refusal[] {
+  return REFUSED_OPTIONS.filter(({ commands = ["run"] }) => commands.includes(command));
+}
+
 /** Lists the options of Docker's command of this name that are refused. */
 export function refusedOptions(command: string): OptionForm[] {
-  return REFUSED_OPTIONS.filter(({ commands }) => commands.includes(command))
+  return refusalsOf(command)
     .flatMap(({ options, why }) => options.map((option) => readOption(option, why)));
 }
 
@@ -242,11 +227,7 @@ export const REFUSED_COMMANDS: readonly [commands: string, why: string][] = [
   ["volume", "a sandbox has this machine's files, so there are no volumes: use its folders"],
 ];
 
-/**
- * Why Docker's command is refused; `undefined` if it is not.
- *
- * @param words The words of the command: `build`, `image ls`, `container commit`.
- */
+/** Why Docker's command of these words (`image ls`) is refused; `undefined` if it is not. */
 export function whyRefused(words: readonly string[]): string | undefined {
   const [first = "", second = ""] = words;
   const names = first === "container" ? [second, `container ${second}`] : [first];

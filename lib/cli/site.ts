@@ -32,12 +32,9 @@ export const YES: Option = {
 type ChangeOptions = Pick<ApplyOptions, "yes" | "signal" | "progress" | "dryRun">;
 
 /**
- * Changes a site, shows the progress, and prints what was done. A signal undoes the change. At a
- * terminal, what needs consent is asked for.
- *
- * @param yes Whether the user said `--yes`.
- * @param nothing What to print if nothing had to be changed.
- * @returns The exit status.
+ * Changes a site, shows the progress, and prints what was done, or `nothing` if nothing had to be.
+ * A signal undoes the change. At a terminal, what needs consent is asked for. Returns the exit
+ * status.
  */
 export async function changeSite(
   context: Context,

@@ -1,9 +1,5 @@
-/**
- * The columns of the usual tables. What engines own adds a column, and so do shared addresses: without
- * these, a table is as it always was.
- *
- * @module
- */
+// The columns of the usual tables. What engines own adds a column, and so do shared addresses:
+// without these, a table is as it always was.
 import type { Network, Owner, SeenSandbox } from "../driver/types.ts";
 import { ownerText } from "../engine/owners.ts";
 import { endpointAddresses } from "../ipam/address.ts";

@@ -9,11 +9,10 @@ const DEFAULT_POOLS: readonly Prefix[] = [
 
 /**
  * Chooses a subnet for a network without one: the first free prefix of 172.18.0.0/16 to
- * 172.31.0.0/16, and then of the /20s of 192.168.0.0/16 in ascending order. IPv6 has no default pools.
- *
- * @param used The prefixes that the subnet must not overlap: the subnets of other networks, and the
- * host's routes except a default route, which overlaps everything.
- * @throws {PoolsExhaustedError} if every pool overlaps a used prefix.
+ * 172.31.0.0/16, and then of the /20s of 192.168.0.0/16 in ascending order. IPv6 has no default
+ * pools.
+ * The subnet overlaps none that are used: by other networks, or by routes but the default route.
+ * @throws {PoolsExhaustedError} Every pool overlaps a used prefix.
  */
 export function defaultPool(used: readonly Prefix[]): Prefix {
   const free = DEFAULT_POOLS.find((pool) => !used.some((other) => overlaps(pool, other)));

@@ -183,8 +183,7 @@ export class PoolExhaustedError extends IpvlanError {
   readonly range?: string;
 
   /**
-   * Makes the error from the first subnet, its ip-range if it has one, and the number of other
-   * subnets of the family.
+   * Makes the error from the first subnet, its ip-range, and the number of others of the family.
    */
   constructor(subnet: string, range?: string, others = 0) {
     const first = range === undefined

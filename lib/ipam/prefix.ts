@@ -119,16 +119,15 @@ export function firstUsable(prefix: Prefix): Address {
 }
 
 /**
- * The gateway of a subnet for which none is given: the first usable address. A /31, /32, /127 or
- * /128 has none.
+ * The gateway of a subnet for which none is given: the first usable address, if it has one to
+ * spare.
  */
 export function defaultGateway(prefix: Prefix): Address | undefined {
   return isPointToPoint(prefix) ? undefined : firstUsable(prefix);
 }
 
 /**
- * Whether the prefix is so small that a host can have any address in it: /31 and /32 (RFC 3021),
- * /127 (RFC 6164) and /128.
+ * Whether a host can have any address of the prefix: /31 and /32 (RFC 3021), /127 (RFC 6164), /128.
  */
 function isPointToPoint(prefix: Prefix): boolean {
   return width(prefix.family) - prefix.length <= 1;

@@ -1,9 +1,7 @@
 /** How a call can be ended early. */
 export interface AbortOptions {
   /**
-   * Ends the call: the processes that it waits for are killed, and it fails with the signal's reason.
-   *
-   * @default {undefined}
+   * Ends the call: the processes it waits for are killed, and it fails with the signal's reason.
    */
   signal?: AbortSignal;
 }

@@ -9,7 +9,6 @@ import { netnsToEnter } from "./words.ts";
 
 /** The program that runs a batch, and how. */
 export interface BatchProgram {
-  /** The iproute2 program. */
   program: "ip" | "bridge";
   /** The network namespace that it acts in, by name; the caller's own where there is none. */
   netns?: string;
@@ -40,9 +39,7 @@ export interface Batch {
 
 /** What a program has printed for a batch. */
 export interface Output {
-  /** The lines on standard output. */
   out: string[];
-  /** The lines on standard error. */
   err: string[];
   /** The number by which the program knows the first line of the batch. */
   firstNumber: number;

@@ -7,7 +7,6 @@ export type Namespace =
 
 /** A view in which the links below are found. */
 export interface Resolved<N> {
-  /** The view. */
   view: View<N>;
   /**
    * The names of the namespaces with links for which several namespaces fit. With their

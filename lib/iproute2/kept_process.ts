@@ -15,7 +15,6 @@ import type { Transport } from "./transport.ts";
  * {@linkcode MAX_LINES} changes, another takes its place, and enters the namespace by its name.
  */
 export class KeptProcess implements Transport {
-  /** What the process runs. */
   readonly program: BatchProgram;
   #signal: AbortSignal | undefined;
   #process: BatchProcess;
@@ -25,10 +24,7 @@ export class KeptProcess implements Transport {
   #replaced: Promise<unknown> = Promise.resolve();
 
   /**
-   * Starts the program.
-   *
-   * @param signal Ends the process, and with it the batch that it runs.
-   * @throws {ProgramNotFoundError} iproute2 is not installed.
+   * Starts the program, which the signal ends. @throws {ProgramNotFoundError} It is not installed.
    */
   constructor(program: BatchProgram, signal?: AbortSignal) {
     signal?.throwIfAborted();
@@ -37,7 +33,6 @@ export class KeptProcess implements Transport {
     this.#process = new BatchProcess(program, signal);
   }
 
-  /** Whether the process has ended. */
   get ended(): boolean {
     return this.#process.ended !== undefined;
   }
@@ -57,7 +52,6 @@ export class KeptProcess implements Transport {
     return output;
   }
 
-  /** Ends the process when it has run what it was given. */
   async close(): Promise<void> {
     await Promise.all([this.#replaced, this.#process.close()]);
   }

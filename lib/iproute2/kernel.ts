@@ -65,11 +65,7 @@ export const MODULES = {
   dummy: "dummy",
 } as const satisfies Record<keyof KernelFacts["problems"], string>;
 
-/**
- * Compares the release against {@linkcode OLDEST_KERNEL}.
- *
- * @throws {KernelTooOldError} It is older.
- */
+/** Requires {@linkcode OLDEST_KERNEL} or later. @throws {KernelTooOldError} It is older. */
 export function requireKernel(release: string): void {
   const parts = (text: string) => (text.match(/\d+/g) ?? []).map(Number);
   const [major = 0, minor = 0] = parts(release);

@@ -289,11 +289,7 @@ export function parseLinks(rows: readonly Record<string, unknown>[]): Link[] {
   return rows.map((row) => parseLink(row, indexByName));
 }
 
-/**
- * A link from its row of `ip -details -json link show`.
- *
- * @param indexByName The indexes of the links of the same namespace, for {@linkcode Link.linkIndex}.
- */
+/** A link from its row of `ip -details -json link show`, and the indexes of the links beside it. */
 export function parseLink(
   row: Record<string, unknown>,
   indexByName: ReadonlyMap<string, number> = new Map(),

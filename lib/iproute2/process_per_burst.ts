@@ -6,7 +6,6 @@ import { linkName, pathToEnter } from "./words.ts";
 
 /** A process for each batch. */
 export class ProcessPerBurst implements Transport {
-  /** What the processes run. */
   readonly program: BatchProgram;
   /** Always false: there is another process for the next batch. */
   readonly ended = false;
@@ -16,9 +15,7 @@ export class ProcessPerBurst implements Transport {
   /**
    * Makes it; no process is started yet.
    *
-   * @param run Runs a program: see `Shell.run`.
-   * @param switches Settings of links in the namespace that are set to 1 before the first line:
-   * {@linkcode linkSwitch}.
+   * @param switches Settings of links in the namespace, set to 1 first: {@linkcode linkSwitch}.
    * @throws {InvalidWordError} The namespace's name cannot be one.
    */
   constructor(program: BatchProgram, run: RunProgram, switches: readonly string[] = []) {
@@ -29,11 +26,7 @@ export class ProcessPerBurst implements Transport {
     this.#run = run;
   }
 
-  /**
-   * Runs a batch: see {@linkcode Transport.run}.
-   *
-   * @throws {SessionClosedError} The shell that starts the process has ended.
-   */
+  /** Runs a batch. @throws {SessionClosedError} The shell that starts the process has ended. */
   async run({ input }: Batch): Promise<Output> {
     const { code, out, err } = await this.#run(this.#command, input);
     // A shell gives this status to a program that it does not find (sh(1)).
@@ -60,9 +53,8 @@ export type LinkSwitch =
   | "ipv6/ndisc_notify";
 
 /**
- * The path under `/proc/sys` of a setting: `net/ipv6/conf/eth0/disable_ipv6`.
- *
- * @throws {InvalidWordError} No link can have the name.
+ * The path of a setting: `net/ipv6/conf/eth0/disable_ipv6`. @throws {InvalidWordError} No link's
+ * name.
  */
 export function linkSwitch(link: string, setting: LinkSwitch): string {
   const [family, name] = setting.split("/");

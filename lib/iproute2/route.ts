@@ -106,10 +106,8 @@ function protocolWord(protocol: number): string {
 }
 
 /**
- * The line `route flush …`: deletes the routes of a link to one destination with one metric. It does
- * not fail if there is none.
- *
- * @throws {InvalidWordError} A value cannot be written.
+ * The line `route flush …`: deletes the routes of a link to one destination with one metric, if
+ * there are any. @throws {InvalidWordError} A value cannot be written.
  */
 export function routeFlush(
   { dst, dev, metric }: { dst: string; dev: string; metric: number },

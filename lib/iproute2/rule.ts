@@ -41,14 +41,7 @@ export interface Rule {
   others: Record<string, unknown>;
 }
 
-/**
- * The rules of both families.
- *
- * @param ip `ip` in the namespace.
- * @param run Runs a program.
- * @param netns The namespace's name; the caller's own where there is none.
- * @throws {IpCommandError} The rules cannot be read.
- */
+/** The rules of both families. @throws {IpCommandError} They cannot be read. */
 export async function readRules(ip: Ip, run: RunProgram, netns?: string): Promise<Rule[]> {
   const [rows, rows6] = await Promise.all([
     ip.session.query("rule show"),

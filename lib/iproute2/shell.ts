@@ -12,10 +12,8 @@ export interface Ending {
 }
 
 /**
- * Runs a program to its end.
- *
- * @param command A command line of sh(1). Nothing in it is quoted for the caller.
- * @param input The lines of its standard input.
+ * Runs a command line of sh(1), in which nothing is quoted for the caller, to its end. The input is
+ * the lines of its standard input.
  */
 export type RunProgram = (command: string, input: readonly string[]) => Promise<Ending>;
 
@@ -23,7 +21,6 @@ export type RunProgram = (command: string, input: readonly string[]) => Promise<
 export interface ProgramRunner extends AsyncDisposable {
   /** Whether it has ended, so that it runs no program any more. */
   readonly ended: boolean;
-  /** Runs a program. */
   readonly run: RunProgram;
   /** Ends it and the program that it runs, at once. What was asked for fails, and says why. */
   kill(why: string): void;
@@ -31,17 +28,9 @@ export interface ProgramRunner extends AsyncDisposable {
 
 /** How a {@linkcode Shell} is started. */
 export interface ShellOptions {
-  /**
-   * What `$1`, `$2`, … are in the commands.
-   *
-   * @default {[]}
-   */
+  /** What `$1`, `$2`, … are in the commands. */
   args?: readonly string[];
-  /**
-   * Ends the shell and the program that it runs.
-   *
-   * @default {undefined} Nothing does, until it is disposed of.
-   */
+  /** Ends the shell and the program that it runs. */
   signal?: AbortSignal;
 }
 
@@ -83,11 +72,7 @@ export class Shell implements ProgramRunner {
   /** Resolves when nothing is pending any more, and nothing will be. */
   readonly #ended = Promise.withResolvers<void>();
 
-  /**
-   * Starts the shell.
-   *
-   * @throws {ProgramNotFoundError} There is none.
-   */
+  /** Starts the shell. @throws {ProgramNotFoundError} There is none. */
   constructor({ args = [], signal }: ShellOptions = {}) {
     signal?.throwIfAborted();
     this.#signal = signal;
@@ -106,10 +91,8 @@ export class Shell implements ProgramRunner {
   }
 
   /**
-   * Runs a program when those before it have ended; resolves when it has ended itself. It fails with
-   * the signal's reason.
-   *
-   * @throws {SessionClosedError} The shell has ended.
+   * Runs a program when those before it have ended; resolves when it has ended itself. It fails
+   * with the signal's reason. @throws {SessionClosedError} The shell has ended.
    */
   readonly run: RunProgram = (command, input) => {
     if (this.#signal?.aborted) return Promise.reject(this.#signal.reason);
@@ -125,10 +108,8 @@ export class Shell implements ProgramRunner {
   };
 
   /**
-   * Ends the shell and the program that it runs, at once. Both are in one process group, as `spawn`
-   * starts the shell in a session of its own. What was asked for fails when they have ended.
-   *
-   * @param why What a {@linkcode SessionClosedError} says.
+   * Ends the shell and its program at once: both are in one process group, as `spawn` starts a
+   * session. What was asked for fails when they have ended, with this reason.
    */
   kill(why: string): void {
     if (this.#killing || this.#hasEnded) return;
@@ -186,7 +167,6 @@ export class Shell implements ProgramRunner {
 
 /** A stream, as the blocks of lines that end with a mark. */
 class MarkedStream {
-  /** The blocks that are complete. */
   readonly blocks: { lines: string[]; mark: string }[] = [];
   /** Resolves when the stream has ended. */
   readonly done: Promise<void>;

@@ -31,13 +31,10 @@ const SYSCTLS = [
 const FOLDER = "/proc/sys/";
 
 /**
- * Reads the settings of a namespace. `/proc/sys/net` shows a process those of its own namespace, so
+ * Reads the settings of a namespace, by path: `{ "net/ipv4/conf/eth0/rp_filter": 2 }`. What the
+ * kernel does not have is left out. `/proc/sys/net` shows a process those of its own namespace, so
  * a program is started in there.
  *
- * @param run Runs a program.
- * @param netns The namespace; the caller's own where there is none.
- * @returns The values by path: `{ "net/ipv4/conf/eth0/rp_filter": 2 }`. What the kernel does not
- * have is left out.
  * @throws {NamespaceNotFoundError} There is no such namespace.
  * @throws {IpCommandError} It cannot be entered, or nothing can be read there.
  */
@@ -69,11 +66,9 @@ export function parseSysctls(printed: readonly string[]): Record<string, number>
 }
 
 /**
- * Writes one value to several kernel settings of a network namespace. `/proc/sys/net` shows the
- * settings of the process's own namespace, so it runs a process in that namespace.
- *
- * @param keys Paths under `/proc/sys`: `net/ipv4/ip_forward`.
- * @throws {SysctlError} if the namespace or a setting does not exist, or the kernel refuses the value.
+ * Writes one value to kernel settings of a namespace (`net/ipv4/ip_forward`), by a process in
+ * there.
+ * @throws {SysctlError} There is no such namespace or setting, or the kernel refuses the value.
  */
 export async function writeSysctls(netns: string, keys: string[], value: string): Promise<void> {
   // tee(1) and not sysctl(8), which small systems lack.

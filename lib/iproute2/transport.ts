@@ -24,14 +24,11 @@ import type { Batch, BatchProgram, Output } from "./batch.ts";
  * Ctrl-C would end it (see `spawn`), and it shares that of the shell.
  */
 export interface Transport {
-  /** The program. */
   readonly program: BatchProgram;
   /** Whether no batch can be run any more. */
   readonly ended: boolean;
   /**
-   * Runs a batch. Only one batch may run at a time.
-   *
-   * @returns What was printed for it: all, or as much as was printed before the program ended.
+   * Runs a batch; only one may run at a time. Returns what was printed, until the program ended.
    * @throws {ProgramNotFoundError} iproute2 is not installed.
    */
   run(batch: Batch): Promise<Output>;

@@ -17,9 +17,7 @@ import type { ClosedNamespace, NamespaceView, Seen, View, Wanted } from "./view_
 export interface Place {
   /** Its name; `undefined` for the caller's own. */
   netns?: string;
-  /** `ip` in it. */
   ip: Ip;
-  /** Runs other programs. */
   run: RunProgram;
 }
 
@@ -34,10 +32,8 @@ export const EVERYTHING = {
 } as const satisfies Wanted;
 
 /**
- * Looks into one namespace, with one `ip` process for all that `ip` shows in a batch.
- *
- * @throws {NamespaceNotFoundError} There is no such namespace.
- * @throws {IpCommandError} It could not be entered, or a line was refused.
+ * Looks into one namespace, with one `ip` process for all that `ip` shows in a batch. Fails as
+ * {@linkcode lookInto} does.
  */
 export async function look<W extends Wanted>(
   { netns, ip, run }: Place,

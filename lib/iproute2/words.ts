@@ -56,11 +56,9 @@ export function linkName(value: string, what = "link name"): string {
 }
 
 /**
- * Checks a network namespace's name: a plain file name under `/run/netns`, which `ip` takes neither
- * for an option nor for a process id. (If no namespace has the name, `ip link` takes a number, also a
- * hexadecimal one, for a process id.)
- *
- * @throws {InvalidWordError} A namespace cannot have the name.
+ * Checks a namespace's name: a plain file name under `/run/netns`, which `ip` takes neither for an
+ * option nor for a process id. (If no namespace has the name, `ip link` takes a number, also a
+ * hexadecimal one, for a process id.) @throws {InvalidWordError} No namespace can have it.
  */
 export function netnsName(value: string): string {
   const number = /^(\d+|0x[0-9a-f]+)$/i.test(value);
@@ -75,9 +73,7 @@ export function netnsName(value: string): string {
 }
 
 /**
- * Checks the absolute path of a network namespace's file: `/proc/806/ns/net`.
- *
- * @throws {InvalidWordError} It is none.
+ * Checks a namespace's file: `/proc/806/ns/net`. @throws {InvalidWordError} It is no absolute path.
  */
 export function netnsPath(value: string): string {
   const folders = value.split("/").slice(1);
@@ -98,18 +94,14 @@ const NETNS_FOLDER = "/run/netns";
 /** What leads from there to the root folder. */
 const TO_ROOT = "../..";
 
-/**
- * The path of a namespace's file as `ip -n` takes it. It takes no absolute path, but joins what it is
- * given to `/run/netns`.
- */
+/** The path of a namespace's file as `ip -n` takes it, which joins it to `/run/netns`. */
 export function fromNetnsFolder(path: string): string {
   return TO_ROOT + path;
 }
 
 /**
- * The absolute path of the file that what comes after `ip -n` leads to.
- *
- * @throws {InvalidWordError} It is neither a name nor the path of a namespace's file.
+ * The absolute path of the file that a word after `ip -n` leads to: a name, or a path from
+ * `/run/netns`. @throws {InvalidWordError} It is neither.
  */
 export function pathToEnter(value: string): string {
   return value.startsWith(`${TO_ROOT}/`)
@@ -117,30 +109,18 @@ export function pathToEnter(value: string): string {
     : `${NETNS_FOLDER}/${netnsName(value)}`;
 }
 
-/**
- * Checks what comes after `ip -n`: a namespace's name, or the path of its file from `/run/netns`.
- *
- * @throws {InvalidWordError} It is neither.
- */
+/** Checks what comes after `ip -n`. @throws {InvalidWordError} See {@linkcode pathToEnter}. */
 export function netnsToEnter(value: string): string {
   pathToEnter(value);
   return value;
 }
 
-/**
- * Checks the namespace that a link is made in or moved to: its name, or the absolute path of its file.
- *
- * @throws {InvalidWordError} It is neither.
- */
+/** Checks where a link is made or moved: a namespace's name, or the absolute path of its file. */
 export function netnsTarget(value: string): string {
   return value.startsWith("/") ? netnsPath(value) : netnsName(value);
 }
 
-/**
- * Writes a whole number in a range as a word.
- *
- * @throws {InvalidWordError} The number is no whole number or outside the range.
- */
+/** Writes a whole number in a range as a word. @throws {InvalidWordError} It is none in there. */
 export function wholeNumber(value: number, what: string, least: number, most: number): string {
   if (!Number.isInteger(value) || value < least || value > most) {
     throw new InvalidWordError(what, String(value), `a whole number from ${least} to ${most}`);
@@ -148,11 +128,7 @@ export function wholeNumber(value: number, what: string, least: number, most: nu
   return String(value);
 }
 
-/**
- * Checks that a value is one of several words.
- *
- * @throws {InvalidWordError} The value is none of them.
- */
+/** Checks that a value is one of several words. @throws {InvalidWordError} It is none. */
 export function oneOf(value: string, what: string, choices: readonly string[]): string {
   if (!choices.includes(value)) {
     throw new InvalidWordError(what, value, `one of ${choices.join(", ")}`);
@@ -161,10 +137,8 @@ export function oneOf(value: string, what: string, choices: readonly string[]): 
 }
 
 /**
- * Checks an address without a prefix length. A malformed one would end the `ip` process, and the
- * session with it.
- *
- * @throws {InvalidWordError} The value is not an address, or not of the family that is asked for.
+ * Checks an address without a prefix length, of a family if one is given. A malformed one would end
+ * the `ip` process, and the session with it. @throws {InvalidWordError} It is none.
  */
 export function addressWord(value: string, what: string, family?: 4 | 6): string {
   const found = value.includes("/") ? undefined : familyOf(value);
@@ -175,10 +149,8 @@ export function addressWord(value: string, what: string, family?: 4 | 6): string
 }
 
 /**
- * Checks an address or a prefix. The prefix length must not start with a zero: `ip` would read it as
- * octal.
- *
- * @throws {InvalidWordError} The value is neither an address nor a prefix.
+ * Checks an address or a prefix. The prefix length must not start with a zero: `ip` would read it
+ * as octal. @throws {InvalidWordError} It is neither.
  */
 export function prefixWord(value: string, what: string): string {
   const [address = "", length = "0", more] = value.split("/");

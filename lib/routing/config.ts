@@ -1,9 +1,5 @@
-/**
- * The configuration by which a routing daemon announces the routes that networks advertise: pure
- * functions from values to text.
- *
- * @module
- */
+// The configuration by which a routing daemon announces the routes that networks advertise: pure
+// functions from values to text.
 import { ADVERTISED } from "../driver/advertise.ts";
 import { InvalidOptionError } from "../driver/errors.ts";
 import { attempt, type IpvlanError } from "../errors.ts";
@@ -17,11 +13,7 @@ export type RoutingDaemon = typeof ROUTING_DAEMONS[number];
 
 /** This host's part in BGP (RFC 4271). */
 export interface BgpPeers {
-  /**
-   * The number of this host's autonomous system.
-   *
-   * @default {undefined} Then there are no neighbors.
-   */
+  /** The number of this host's autonomous system; left out, there are no neighbors. */
   asn?: number;
   /** The addresses of the routers to announce the routes to, in their usual form. */
   neighbors: readonly string[];
@@ -29,11 +21,8 @@ export interface BgpPeers {
 
 /** The words of a command line that say what to write. */
 export interface ConfigWords {
-  /** The daemon. */
   daemon: string;
-  /** The number of the autonomous system. */
   asn?: string;
-  /** The addresses of neighbors. */
   neighbors: readonly string[];
 }
 
@@ -43,7 +32,6 @@ export interface ReadConfig {
   daemon?: RoutingDaemon;
   /** This host's part in BGP, as far as it could be read. */
   peers: BgpPeers;
-  /** What is wrong. */
   problems: IpvlanError[];
 }
 

@@ -11,8 +11,8 @@ export interface Steps extends Pick<ApplyOptions, "yes" | "signal" | "progress" 
 }
 
 /**
- * Carries out a plan, as far as it comes. What concerns different sandboxes goes on side by side, so
- * that the lines of many go to `ip` in one burst.
+ * Carries out a plan, as far as it comes: for different sandboxes side by side, so that the lines
+ * of many go to `ip` in one burst.
  */
 export async function carryOut(driver: Driver, plan: Plan, steps: Steps): Promise<void> {
   const { notices, progress, signal } = steps;

@@ -9,7 +9,6 @@ const AT_ONCE = 16;
 
 /** Where checks are made. */
 export interface CheckPlace {
-  /** The site's sandboxes. */
   sandboxes: readonly SandboxDetails[];
   /** The host's namespace; `undefined` for the caller's own. */
   host: string | undefined;

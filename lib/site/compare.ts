@@ -25,10 +25,7 @@ export function networkDifferences(now: SettledNetwork, wanted: SettledNetwork):
   ].filter((phrase) => phrase !== undefined);
 }
 
-/**
- * The differences between an endpoint and what is wanted: a phrase for each. What is not asked for
- * is no difference.
- */
+/** The differences between what is asked for and an endpoint: a phrase for each. */
 export function endpointDifferences(wanted: ConnectOptions, endpoint: Endpoint): string[] {
   const address = (key: "ip" | "ip6") =>
     wanted[key] === undefined ? undefined : becomes(
@@ -55,10 +52,7 @@ export function endpointDifferences(wanted: ConnectOptions, endpoint: Endpoint):
   ].filter((phrase) => phrase !== undefined);
 }
 
-/**
- * The differences between the settings of two sandboxes: a phrase for each, such as
- * `hostname not set -> web`.
- */
+/** The differences between the settings of two sandboxes as phrases: `hostname not set -> web`. */
 export function settingsDifferences(now: SandboxSettings, wanted: SandboxSettings): string[] {
   const [before, after] = [settingTexts(now), settingTexts(wanted)];
   // With a space, as a host name has none: it may be "none".

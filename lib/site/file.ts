@@ -66,9 +66,9 @@ export class SiteText {
   #lines: LineCounter;
 
   /**
-   * Reads YAML 1.2, with merge keys (`<<`) as in `compose.yaml`.
+   * Reads YAML 1.2, with merge keys (`<<`) as in `compose.yaml`. The aliases are other words for
+   * keys.
    *
-   * @param aliases Other words for keys, by those that the paths have.
    * @throws {SiteFileError} It is none.
    * @throws {ProblemsError} Several things are wrong with it.
    */
@@ -206,9 +206,8 @@ const STDIN = "-";
 const MOST_BYTES = 16 * 2 ** 20;
 
 /**
- * Reads a site file from disk, or from standard input.
+ * Reads a site file from disk, or from standard input if it is `-`.
  *
- * @param file Its path, or `-` for standard input.
  * @throws {SiteFileError} It does not exist, or cannot be read.
  * @throws {InterruptedError} The signal was aborted.
  */

@@ -51,9 +51,8 @@ export function judge(
 }
 
 /**
- * Settles the networks and reports each problem where its field is written.
- *
- * @returns The networks whose subnets could be read.
+ * Settles the networks, reports each problem where its field is written, and returns the networks
+ * whose subnets could be read.
  */
 function judgeNetworks(networks: readonly SiteNetwork[], report: Report): SettledNetwork[] {
   const settlements = settleAll(networks.map(({ spec }) => spec), []);

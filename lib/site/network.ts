@@ -22,7 +22,6 @@ const BESIDE: Record<string, string> = {
 
 /** A network of a site file. All paths start at the network's own mapping. */
 export interface SiteNetwork {
-  /** The network to create. */
   spec: NetworkSpec;
   /** Gateways, ranges and addresses that are in no subnet. The `field` of each is its path. */
   misplaced: IpvlanError[];

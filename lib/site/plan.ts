@@ -121,10 +121,7 @@ function plan(
 }
 
 /**
- * Plans what undoes a plan of a site, however much of it was done.
- *
- * @param before What there was before the plan.
- * @param now What there is now.
+ * Plans what undoes a plan of a site, however much of it was done, from what there was and is.
  * @throws {SiteConflictError} Something that the site did not make is in the way.
  */
 export function makeRollback(site: string, before: Current, now: Current): Plan {
@@ -386,11 +383,7 @@ function withExceptions(
 /** What a change costs: the network, the sandbox or a connection itself, or connectivity meanwhile. */
 type Loss = "itself" | "meanwhile";
 
-/**
- * Adds what a change is for people.
- *
- * @param record What it is now; what it will be, if it is new.
- */
+/** Adds what a change of a record, or of what will be one, is for people. */
 function change(
   { plan, otherFile }: Planning,
   sign: Change["sign"],

@@ -22,9 +22,7 @@ const PARTS = /^(?:(\S+) )?(\S+) (reaches|does not reach) (\S+)(?: by (ip6?))?$/
 export const CHECK_PATTERN: string = PARTS.source;
 
 /**
- * Reads a check: `[NETWORK] FROM reaches|does not reach TARGET [by ip|ip6]`.
- *
- * @returns The check, or `undefined` where it is none.
+ * Reads a check, `[NETWORK] FROM reaches|does not reach TARGET [by ip|ip6]`; `undefined` for none.
  */
 export function parseCheck(sentence: string): Check | undefined {
   const parts = PARTS.exec(sentence);

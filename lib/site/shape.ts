@@ -2,7 +2,6 @@ import type { IpvlanError } from "../errors.ts";
 
 /** A text. */
 export interface TextShape {
-  /** Tells it from other shapes. */
   kind: "text";
   /** What it is, in a few words: `an address`. */
   what: string;
@@ -14,9 +13,7 @@ export interface TextShape {
 
 /** A mapping with keys of the user's choice, whose values all have one shape. */
 export interface NamedShape {
-  /** Tells it from other shapes. */
   kind: "named";
-  /** The shape of each key. */
   names: TextShape;
   /** The shape of each value. A value that is left out (`web:`) stands for an empty mapping. */
   of: Shape;
@@ -24,9 +21,7 @@ export interface NamedShape {
 
 /** A mapping with known keys. */
 export interface KeysShape {
-  /** Tells it from other shapes. */
   kind: "keys";
-  /** The keys. */
   keys: Readonly<Record<string, Key>>;
   /** The keys that must not be left out. */
   required?: readonly string[];
@@ -38,7 +33,6 @@ export interface KeysShape {
 export interface Key {
   /** What the key means, in half a line. */
   help: string;
-  /** The shape of its value. */
   shape: Shape;
   /** Another word for the same key, from `compose.yaml`. */
   alias?: string;

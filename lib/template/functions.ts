@@ -1,9 +1,5 @@
-/**
- * The functions that a template can call: those of Go's text/template that give a value, and those
- * that Docker adds (https://docs.docker.com/engine/cli/formatting/).
- *
- * @module
- */
+// The functions that a template can call: those of Go's text/template that give a value, and those
+// that Docker adds (https://docs.docker.com/engine/cli/formatting/).
 import { Refusal } from "./error.ts";
 import { sprintf } from "./printf.ts";
 import {
@@ -23,7 +19,6 @@ export type Parameter = "any" | "string" | "int";
 
 /** A function. */
 export interface TemplateFunction {
-  /** What it takes. */
   readonly parameters: readonly Parameter[];
   /** What it takes after these, any number of times. */
   readonly more?: Parameter;

@@ -1,8 +1,4 @@
-/**
- * Go's literals (https://go.dev/ref/spec#Lexical_elements).
- *
- * @module
- */
+// Go's literals (https://go.dev/ref/spec#Lexical_elements).
 
 /** A whole number: decimal, or with the prefix of another base. `_` may separate digits. */
 const INTEGER = /^([+-]?)(\d+(?:_\d+)*|0[xX](?:_?[\da-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+)$/;

@@ -21,11 +21,9 @@ const ENDS: readonly TokenKind[] = ["pipe", "close", "declare", "assign", "comma
 
 /**
  * Parses a template of Go's text/template (https://pkg.go.dev/text/template), without `block`,
- * `define` and `template`.
+ * `define` and `template`, for the functions of these names. @throws {TemplateError}
  *
- * @param functions The names of the functions that there are.
  * @param escapes Whether `\t` and `\n` in a text stand for a tab and a new line.
- * @throws {TemplateError}
  */
 export function parse(
   template: string,

@@ -1,9 +1,5 @@
-/**
- * Printing by a format, as Go's fmt package does (https://pkg.go.dev/fmt): its verbs `v`, `s`, `q`,
- * `d`, `x`, `X`, `t`, `f` and `T`, with flags, width and precision.
- *
- * @module
- */
+// Printing by a format, as Go's fmt package does (https://pkg.go.dev/fmt): its verbs `v`, `s`, `q`,
+// `d`, `x`, `X`, `t`, `f` and `T`, with flags, width and precision.
 import { Refusal } from "./error.ts";
 import { isInteger, printed, typeName, type Value } from "./value.ts";
 
@@ -23,12 +19,7 @@ interface Directive {
   readonly verb: string;
 }
 
-/**
- * Prints values by a format.
- *
- * @param most How many characters may be printed.
- * @throws {Refusal} They are more.
- */
+/** Prints values by a format, in at most so many characters. @throws {Refusal} They are more. */
 export function sprintf(format: string, values: readonly Value[], most: number): string {
   let left = most;
   const counted = (text: string) => {

@@ -19,11 +19,8 @@ export type TokenKind =
 
 /** A token of an action. */
 export interface Token {
-  /** What it is. */
   readonly kind: TokenKind;
-  /** The token as it is written. */
   readonly written: string;
-  /** Its offset in the template. */
   readonly offset: number;
   /** Whether white space stands before it. */
   readonly spaced: boolean;
@@ -36,7 +33,6 @@ export type Part =
     readonly kind: "action";
     /** The offset of what is between the braces. */
     readonly offset: number;
-    /** The tokens. */
     readonly tokens: readonly Token[];
   };
 

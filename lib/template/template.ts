@@ -29,23 +29,15 @@ export class Template {
   readonly #statements: readonly Statement[];
 
   /**
-   * Parses a template.
-   *
-   * @param escapes Whether `\t` and `\n` outside of `{{…}}` stand for a tab and a new line, as in the
-   * formats of Docker's lists.
-   * @throws {TemplateError}
+   * Parses a template. With escapes, `\t` and `\n` outside of `{{…}}` stand for a tab and a new
+   * line, as in the formats of Docker's lists. @throws {TemplateError}
    */
   constructor(text: string, escapes = false) {
     this.#text = text;
     this.#statements = parse(text, FUNCTION_NAMES, escapes);
   }
 
-  /**
-   * Prints a value.
-   *
-   * @param functions The functions by their names: other ones for the header of a table.
-   * @throws {TemplateError} The template does not fit the value.
-   */
+  /** Prints a value, with other functions for the header of a table. @throws {TemplateError} */
   print(data: Value, functions: Readonly<Record<string, TemplateFunction>> = FUNCTIONS): string {
     const execution = new Execution(this.#text, data, functions);
     execution.run(this.#statements, data);

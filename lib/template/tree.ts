@@ -1,8 +1,4 @@
-/**
- * The parts of a parsed template.
- *
- * @module
- */
+// The parts of a parsed template.
 
 /** A part that is carried out: it prints, decides or repeats. */
 export type Statement =
@@ -13,7 +9,6 @@ export type Statement =
 
 /** `{{if}}`, `{{with}}` or `{{range}}`. */
 export interface Branch {
-  /** Which of them. */
   readonly kind: "if" | "with" | "range";
   /** What decides. */
   readonly pipe: Pipe;
@@ -25,9 +20,7 @@ export interface Branch {
 
 /** A part that an error can name. */
 export interface Place {
-  /** Its offset in the template. */
   readonly offset: number;
-  /** The part as it is written. */
   readonly written: string;
 }
 
@@ -45,15 +38,12 @@ export interface Pipe extends Place {
 export interface Command {
   /** The value or function. */
   readonly head: Operand;
-  /** Its arguments. */
   readonly rest: readonly Operand[];
 }
 
 /** A value or a function, and the fields that follow it: `.State.Pid`, `$x.Name`, `(index . 0).Id`. */
 export interface Operand extends Place {
-  /** What the fields start from. */
   readonly base: Base;
-  /** The names of the fields. */
   readonly fields: readonly string[];
 }
 

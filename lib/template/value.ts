@@ -1,13 +1,9 @@
-/**
- * The values that a template works on, and how they are printed.
- *
- * @module
- */
+// The values that a template works on, and how they are printed.
 
 /**
- * A value. `undefined` is a value that is not there; an integer that a number cannot hold exactly is a
- * bigint. A `Map` is Go's map, whose keys may be missing, and a plain object is Go's struct, whose
- * fields are known.
+ * A value. `undefined` is a value that is not there; an integer that a number cannot hold exactly
+ * is a bigint. A `Map` is Go's map, whose keys may be missing; a plain object is Go's struct, with
+ * known fields.
  */
 export type Value =
   | undefined
@@ -118,13 +114,7 @@ function plain(value: Value): string {
   return value === undefined || value === null ? "<nil>" : String(value);
 }
 
-/**
- * Writes a value as JSON, with the keys of maps in order.
- *
- * @param indent What a level is indented by.
- *
- * @default {""} All in one line.
- */
+/** Writes a value as JSON, with the keys of maps in order; without an indent, all in one line. */
 export function toJson(value: Value, indent = ""): string {
   return json(value, indent, indent === "" ? "" : "\n");
 }

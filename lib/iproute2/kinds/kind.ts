@@ -27,9 +27,7 @@ export interface LinkBase<Type extends string = string> {
 /** A kind of link: how one is made and read back. */
 export interface Kind<Spec, Info> {
   /**
-   * The words after `type KIND` on the line of `ip link add`.
-   *
-   * @throws {InvalidWordError} A value cannot be written.
+   * The words after `type KIND` on the line. @throws {InvalidWordError} A value cannot be written.
    */
   words(spec: Spec): string[];
   /** The info in what `ip -details -json link show` prints as `info_data`. */

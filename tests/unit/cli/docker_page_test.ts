@@ -2,7 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { ALIASES, COMMANDS } from "../../../lib/cli/commands.ts";
 import type { Option } from "../../../lib/cli/command.ts";
 import { optionsOf } from "../../../lib/cli/options.ts";
-import { REFUSED_COMMANDS, REFUSED_OPTIONS } from "../../../lib/cli/refused.ts";
+import { refusalsOf, REFUSED_COMMANDS } from "../../../lib/cli/refused.ts";
 import { DOCKER_OPTIONS } from "./docker.ts";
 
 const PAGE = new URL("../../../docs/docker.md", import.meta.url);
@@ -29,7 +29,7 @@ function spelt({ name, short, value }: Option): string {
 async function optionTable(name: string): Promise<string> {
   const { default: command } = await COMMANDS[name]!.load();
   const works = optionsOf(command).map((option) => [code([spelt(option)]), option.help]);
-  const refused = REFUSED_OPTIONS.filter(({ commands }) => commands.includes(name))
+  const refused = refusalsOf(name)
     .flatMap(({ options, why }) => options.map((option) => [code([option]), `no use: ${why}`]));
   return `### ipvlan ${name}\n\n${table(["option", "here"], [...works, ...refused])}\n`;
 }
