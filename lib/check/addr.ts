@@ -1,5 +1,5 @@
 import { linkName } from "../iproute2/words.ts";
-import { describeNetns, type Finding, netnsOptions, run, toEvidence } from "./finding.ts";
+import { describeNetns, type Finding, runIp, toEvidence } from "./finding.ts";
 
 /** Flags of an address that cannot be used. They are compared even if the caller names no flags. */
 const UNUSABLE = ["tentative", "dadfailed"];
@@ -62,11 +62,7 @@ export async function addressesEqual(
   dev: string,
   expected: string[],
 ): Promise<Finding> {
-  const shown = await run(
-    "ip",
-    ...netnsOptions(netns),
-    ...["addr", "show", "dev", linkName(dev)],
-  );
+  const shown = await runIp(netns, "addr", "show", "dev", linkName(dev));
   return {
     sentence: `${dev} of ${describeNetns(netns)} has the addresses ${
       expected.join(", ") || "none"

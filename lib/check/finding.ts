@@ -40,6 +40,11 @@ export async function run(program: string, ...args: string[]): Promise<CommandRe
   };
 }
 
+/** Runs `ip` in a namespace, or in the caller's own. */
+export function runIp(netns: string | undefined, ...words: string[]): Promise<CommandResult> {
+  return run("ip", ...(netns === undefined ? [] : ["-n", netnsName(netns)]), ...words);
+}
+
 /** Makes evidence from the result of a command. */
 export function toEvidence({ command, output }: Evidence): Evidence {
   return { command, output };
@@ -48,9 +53,4 @@ export function toEvidence({ command, output }: Evidence): Evidence {
 /** Names a namespace in a sentence; `undefined` is the caller's own. */
 export function describeNetns(netns: string | undefined): string {
   return netns ?? "this namespace";
-}
-
-/** The options that make `ip` act in a namespace; none for the caller's own. */
-export function netnsOptions(netns: string | undefined): string[] {
-  return netns === undefined ? [] : ["-n", netnsName(netns)];
 }

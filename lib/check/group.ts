@@ -1,6 +1,6 @@
 import { writeSysctls } from "../iproute2/sysctl.ts";
 import { addressWord } from "../iproute2/words.ts";
-import { describeNetns, type Finding, netnsOptions, run, toEvidence } from "./finding.ts";
+import { describeNetns, type Finding, runIp, toEvidence } from "./finding.ts";
 import { ping, type PingOptions, type PingRequest, type PingResult, wasTried } from "./ping.ts";
 import { REPLY_TIMEOUT, SILENCE_TIME } from "./reach.ts";
 
@@ -154,7 +154,7 @@ async function pingGroup(
 async function linkTowards(from: string | undefined, address: string): Promise<string | undefined> {
   const target = addressWord(address, "address", 4);
   // 10.0.1.9 via 10.0.0.1 dev eth0 src 10.0.0.2 uid 0
-  const { output } = await run("ip", ...netnsOptions(from), "route", "get", target);
+  const { output } = await runIp(from, "route", "get", target);
   return / dev (\S+)/.exec(output)?.[1];
 }
 

@@ -1,20 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import { linkName } from "../iproute2/words.ts";
-import {
-  type CommandResult,
-  describeNetns,
-  type Finding,
-  netnsOptions,
-  run,
-  toEvidence,
-} from "./finding.ts";
+import { type CommandResult, describeNetns, type Finding, runIp, toEvidence } from "./finding.ts";
 
 function show(netns: string | undefined, dev: string): Promise<CommandResult> {
-  return run(
-    "ip",
-    ...netnsOptions(netns),
-    ...["-d", "link", "show", "dev", linkName(dev)],
-  );
+  return runIp(netns, "-d", "link", "show", "dev", linkName(dev));
 }
 
 /**
@@ -117,7 +106,7 @@ export async function linksAlike(one: LinkPlace, other: LinkPlace): Promise<Find
   const places = [one, other];
   const shown = await Promise.all(
     places.map(({ netns, dev }) =>
-      run("ip", ...netnsOptions(netns), "-details", "-json", "link", "show", "dev", linkName(dev))
+      runIp(netns, "-details", "-json", "link", "show", "dev", linkName(dev))
     ),
   );
   const alike = () => {

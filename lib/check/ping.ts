@@ -31,11 +31,7 @@ export function wasTried(output: string): boolean {
 
 /** How a check pings. */
 export interface PingOptions {
-  /**
-   * The link to send on.
-   *
-   * @default {undefined} The link of the route.
-   */
+  /** The link to send on; left out, the link of the route. */
   dev?: string;
   /** Ends the check: its pings are killed, and it fails with the signal's reason. */
   signal?: AbortSignal;

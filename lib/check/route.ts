@@ -1,4 +1,4 @@
-import { describeNetns, type Finding, netnsOptions, run, toEvidence } from "./finding.ts";
+import { describeNetns, type Finding, runIp, toEvidence } from "./finding.ts";
 
 /** The keys that say where a route leads. They are always compared; others only if expected. */
 const COMPARED = ["via", "dev", "src"];
@@ -70,11 +70,7 @@ export async function routesEqual(
   family: 4 | 6,
   expected: string[],
 ): Promise<Finding> {
-  const shown = await run(
-    "ip",
-    ...netnsOptions(netns),
-    ...[`-${family}`, "route", "show"],
-  );
+  const shown = await runIp(netns, `-${family}`, "route", "show");
   return {
     sentence: `${describeNetns(netns)} has the IPv${family} routes ${
       expected.map((line) => `"${line}"`).join(", ") || "none"

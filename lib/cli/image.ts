@@ -2,6 +2,7 @@
 // machine's files.
 import { parseBool } from "../command_line.ts";
 import { InvalidOptionError } from "../driver/errors.ts";
+import { attempt } from "../errors.ts";
 import { CommandError, requireCommand } from "./process.ts";
 
 /** A variable of the environment that is on if the first word of `run` is always an image. */
@@ -56,11 +57,5 @@ export function requireNoImage(words: readonly string[], folder?: string): void 
 }
 
 function isProgram(word: string, folder?: string): boolean {
-  try {
-    requireCommand(word, folder);
-    return true;
-  } catch (error) {
-    if (error instanceof CommandError) return false;
-    throw error;
-  }
+  return attempt(() => requireCommand(word, folder)).ok;
 }

@@ -1,5 +1,6 @@
 // What the commands share that print a list: its formats and its table.
-import { HEADER_FUNCTIONS, type Struct, type Template, TemplateError } from "../template/mod.ts";
+import { attempt } from "../errors.ts";
+import { HEADER_FUNCTIONS, type Struct, type Template } from "../template/mod.ts";
 import type { Arguments, Context, Option } from "./command.ts";
 import { readTemplate } from "./format.ts";
 
@@ -76,12 +77,8 @@ export function printList<Item>(
 
 /** The header of a table by a template. If the template does not fit the headers, it is empty. */
 function headerRow(template: Template, headers: Struct): string {
-  try {
-    return template.print(headers, HEADER_FUNCTIONS);
-  } catch (error) {
-    if (error instanceof TemplateError) return "";
-    throw error;
-  }
+  const header = attempt(() => template.print(headers, HEADER_FUNCTIONS));
+  return header.ok ? header.value : "";
 }
 
 /** Formats rows under a header, as columns three spaces apart, as `docker network ls` does. */

@@ -1,22 +1,17 @@
 import { throwProblems } from "../driver/errors.ts";
-import { IpvlanError } from "../errors.ts";
+import { attempt, IpvlanError } from "../errors.ts";
 import { type ApplyOptions, type ApplyReport, ConsentError, type Desired } from "../site/mod.ts";
 import { ask, canAsk } from "./ask.ts";
 import type { Context, Option } from "./command.ts";
 import { Progress } from "./output.ts";
-import { CommandError, requireCommand } from "./process.ts";
+import { requireCommand } from "./process.ts";
 
 /** Checks that the commands of a site can be run. @throws {CommandError} One of them cannot. */
 export function requireCommands({ sandboxes }: Desired): void {
   const programs = new Set(sandboxes.flatMap(({ command: [program] }) => program ?? []));
   throwProblems([...programs].flatMap((program) => {
-    try {
-      requireCommand(program);
-      return [];
-    } catch (error) {
-      if (error instanceof CommandError) return [error];
-      throw error;
-    }
+    const result = attempt(() => requireCommand(program));
+    return result.ok ? [] : result.problems;
   }));
 }
 

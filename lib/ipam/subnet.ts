@@ -33,23 +33,11 @@ export interface Subnet {
 export interface SubnetSpec {
   /** The prefix, of either family: `192.168.1.0/24`. Host bits that are set are masked. */
   readonly subnet: string;
-  /**
-   * The gateway, an address of the subnet.
-   *
-   * @default {undefined} The first usable address; none for a /31, /32, /127 or /128.
-   */
+  /** The gateway; left out, the first usable address, and none for a /31, /32, /127 or /128. */
   readonly gateway?: string;
-  /**
-   * The part of the subnet that automatic addresses come from.
-   *
-   * @default {undefined} The whole subnet.
-   */
+  /** The part of the subnet that automatic addresses come from; left out, the whole subnet. */
   readonly ipRange?: string;
-  /**
-   * Addresses that no endpoint gets, by the name of who has them.
-   *
-   * @default {{}}
-   */
+  /** Addresses that no endpoint gets, by the name of who has them. */
   readonly auxAddresses?: Readonly<Record<string, string>>;
 }
 

@@ -1,5 +1,4 @@
-import { IpCommandError } from "./errors.ts";
-import { type Link, parseLink } from "./link.ts";
+import { type Link, parseLink, queryLink } from "./link.ts";
 import type { Runner } from "./session.ts";
 import { linkName, prefixWord } from "./words.ts";
 
@@ -17,9 +16,8 @@ export interface AddrSpec {
    */
   nodad?: boolean;
   /**
-   * Its scope: `link` for an address that is valid on this link only.
-   *
-   * @default {undefined} `global`; of an IPv6 address, what the address says.
+   * Its scope: `link` for an address that is valid on this link only. Left out, `global`; of an IPv6
+   * address, what the address says.
    */
   scope?: "link";
 }
@@ -99,15 +97,10 @@ export class AddrVerbs {
    * remembers no links: see {@linkcode Session}.
    */
   async showLink(dev: string): Promise<{ link: Link; addrs: Addr[] } | undefined> {
-    try {
-      const [row] = await this.#runner.query(`addr show dev ${linkName(dev)}`);
-      if (!row) return undefined;
-      const addrs = "addr_info" in row ? parseAddrs(row) : await this.show({ dev });
-      return { link: parseLink(row), addrs };
-    } catch (error) {
-      if (error instanceof IpCommandError && error.errno === "ENODEV") return undefined;
-      throw error;
-    }
+    const row = await queryLink(this.#runner, `addr show dev ${linkName(dev)}`);
+    if (!row) return undefined;
+    const addrs = "addr_info" in row ? parseAddrs(row) : await this.show({ dev });
+    return { link: parseLink(row), addrs };
   }
 }
 

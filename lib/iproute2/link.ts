@@ -250,13 +250,8 @@ export class LinkVerbs {
    * remembers no links: see {@linkcode Session}.
    */
   async find(name: string): Promise<Link | undefined> {
-    try {
-      const [row] = await this.#runner.query(`link show dev ${linkName(name)}`);
-      return row && parseLink(row);
-    } catch (error) {
-      if (error instanceof IpCommandError && error.errno === "ENODEV") return undefined;
-      throw error;
-    }
+    const row = await queryLink(this.#runner, `link show dev ${linkName(name)}`);
+    return row && parseLink(row);
   }
 
   /** Shows one link. @throws {IpCommandError} There is no such link (`errno` is `ENODEV`). */
@@ -280,6 +275,19 @@ export class LinkVerbs {
     if (which.master !== undefined) words.push("master", linkName(which.master));
     if (which.type !== undefined) words.push("type", word(which.type, "link type"));
     return parseLinks(await this.#runner.query(words.join(" ")));
+  }
+}
+
+/** The row of a line that shows one link; `undefined` if there is no such link. */
+export async function queryLink(
+  runner: Runner,
+  line: string,
+): Promise<Record<string, unknown> | undefined> {
+  try {
+    return (await runner.query(line))[0];
+  } catch (error) {
+    if (error instanceof IpCommandError && error.errno === "ENODEV") return undefined;
+    throw error;
   }
 }
 

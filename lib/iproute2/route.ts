@@ -12,35 +12,21 @@ export interface RouteSpec {
    * @default {"unicast"} It sends the packet on.
    */
   type?: "unicast" | "unreachable" | "blackhole";
-  /**
-   * The next hop.
-   *
-   * @default {undefined} None: the destinations are on the link.
-   */
+  /** The next hop; left out, the destinations are on the link. */
   via?: string;
-  /**
-   * The link to leave by.
-   *
-   * @default {undefined} The link on which the next hop is.
-   */
+  /** The link to leave by; left out, the link on which the next hop is. */
   dev?: string;
-  /**
-   * The preferred source address.
-   *
-   * @default {undefined} The kernel's choice.
-   */
+  /** The preferred source address; left out, the kernel's choice. */
   src?: string;
   /**
    * The metric: of two routes to one destination, the kernel takes the one with the lower metric.
-   *
-   * @default {undefined} 0 for IPv4, 1024 for IPv6.
+   * Left out, 0 for IPv4, 1024 for IPv6.
    */
   metric?: number;
   /**
    * The number that says who has made the route, from 0 to 255 (`rtm_protocol` in rtnetlink(7)).
-   * To delete a route, it has to be that of the route.
-   *
-   * @default {undefined} 3, `boot`: made by hand. To delete a route, any.
+   * To delete a route, it has to be that of the route. Left out, 3, `boot`: made by hand; to delete a
+   * route, any.
    */
   protocol?: number;
 }

@@ -21,11 +21,7 @@ export interface Runner {
 
 /** How a {@linkcode Session} is opened. */
 export interface SessionOptions {
-  /**
-   * The network namespace (a name under `/run/netns`) that the lines act in.
-   *
-   * @default {undefined} The caller's own.
-   */
+  /** The namespace (a name under `/run/netns`) that the lines act in; left out, the caller's own. */
   netns?: string;
   /**
    * The iproute2 program.
@@ -35,9 +31,7 @@ export interface SessionOptions {
   program?: "ip" | "bridge";
   /**
    * Ends the process. Every call that is not settled, and every later one, fails with the signal's
-   * reason.
-   *
-   * @default {undefined} Only {@linkcode Session.close} ends it.
+   * reason. Without a signal, only {@linkcode Session.close} ends it.
    */
   signal?: AbortSignal;
 }

@@ -117,11 +117,7 @@ export interface ApplyOptions {
    * @default {false}
    */
   keep?: boolean;
-  /**
-   * The driver's host, for checks: a namespace under `/run/netns`.
-   *
-   * @default {undefined} The caller's own.
-   */
+  /** The driver's host, for checks: a namespace under `/run/netns`; left out, the caller's own. */
   host?: string;
   /**
    * Ends the wait for the turn, the checks, or the changes after the current step. The changes made

@@ -1,5 +1,6 @@
 // Printing by a format, as Go's fmt package does (https://pkg.go.dev/fmt): its verbs `v`, `s`, `q`,
 // `d`, `x`, `X`, `t`, `f` and `T`, with flags, width and precision.
+import { Buffer } from "node:buffer";
 import { Refusal } from "./error.ts";
 import { isInteger, printed, typeName, type Value } from "./value.ts";
 
@@ -77,7 +78,8 @@ function textOf(value: string, { precision, verb }: Directive): string | undefin
   const text = precision === undefined ? value : [...value].slice(0, precision).join("");
   if (verb === "v" || verb === "s") return text;
   if (verb === "q") return quotedAsInGo(text);
-  return verb === "x" || verb === "X" ? hex(text, verb) : undefined;
+  const digits = Buffer.from(text).toString("hex");
+  return verb === "x" ? digits : verb === "X" ? digits.toUpperCase() : undefined;
 }
 
 function otherText(value: Value, verb: string): string | undefined {
@@ -109,13 +111,6 @@ function padded(text: string, { flags, width }: Directive, leaf?: Value): string
   if (!flags.includes("0") || !isNumber) return " ".repeat(missing) + text;
   const [, sign = "", digits = ""] = /^([+\- ]?)(.*)$/s.exec(text)!;
   return sign + "0".repeat(missing) + digits;
-}
-
-function hex(text: string, verb: string): string {
-  const digits = [...new TextEncoder().encode(text)].map((byte) =>
-    byte.toString(16).padStart(2, "0")
-  ).join("");
-  return verb === "X" ? digits.toUpperCase() : digits;
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {
