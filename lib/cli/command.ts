@@ -8,6 +8,18 @@ export interface Option extends OptionForm {
   help: string;
 }
 
+/** Reads options that are written as in a help, with dots if they may be given several times. */
+export function readOptions(helpByOption: Readonly<Record<string, string>>): Option[] {
+  return Object.entries(helpByOption).map(([text, help]) => ({ ...readOption(text), help }));
+}
+
+/** Reads an option that is written as in a help: `-f, --filter KEY=VALUE...`. */
+export function readOption(text: string): Omit<Option, "help"> {
+  const [, short, name = "", value, dots] =
+    /^(?:-(\w), )?--([\w-]+)(?: (\S+?)(\.\.\.)?)?$/.exec(text) ?? [];
+  return { name, short, value, many: dots !== undefined };
+}
+
 /** What was typed after the name of a command. */
 export interface Arguments extends OptionValues {
   /** The words that are not options, in the order given. */

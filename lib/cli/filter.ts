@@ -3,7 +3,7 @@ import { parseBool } from "../command_line.ts";
 import { InvalidOptionError, throwProblems } from "../driver/errors.ts";
 import type { Driver } from "../driver/mod.ts";
 import type { Network, SandboxDetails } from "../driver/types.ts";
-import type { Arguments, Option } from "./command.ts";
+import { type Arguments, type Option, readOptions } from "./command.ts";
 
 /** A condition `KEY=VALUE` or `KEY!=VALUE`. */
 interface Condition {
@@ -136,18 +136,13 @@ function timeOf(text: string, now: number): number {
 }
 
 /** The options of `ps` that choose sandboxes, besides `--all`. */
-export const SELECTION_OPTIONS: Option[] = [
-  {
-    name: "filter",
-    short: "f",
-    value: "KEY=VALUE",
-    many: true,
-    help: "list only those with this name or id (a part is enough), label, network or status",
-  },
-  { name: "last", short: "n", value: "NUMBER", help: "list only the last ones created, also down" },
-  { name: "latest", short: "l", help: "the same as --last 1" },
-  { name: "no-trunc", help: "no effect: nothing is cut off" },
-];
+export const SELECTION_OPTIONS: Option[] = readOptions({
+  "-f, --filter KEY=VALUE...":
+    "list only those with this name or id (a part is enough), label, network or status",
+  "-n, --last NUMBER": "list only the last ones created, also down",
+  "-l, --latest": "the same as --last 1",
+  "--no-trunc": "no effect: nothing is cut off",
+});
 
 /** Which sandboxes to list. */
 export interface Selection {

@@ -1,18 +1,15 @@
 // What the commands share that print a list: its formats and its table.
 import { attempt } from "../errors.ts";
 import { HEADER_FUNCTIONS, type Struct, type Template } from "../template/mod.ts";
-import type { Arguments, Context, Option } from "./command.ts";
+import { type Arguments, type Context, type Option, readOptions } from "./command.ts";
 import { readTemplate } from "./format.ts";
 
 /** The options that choose the format of a list, besides `--quiet`. */
-export const FORMAT_OPTIONS: Option[] = [
-  {
-    name: "format",
-    value: "FORMAT",
-    help: "table; json: an object per line; or a Go template, as in Docker: 'table {{.Name}}'",
-  },
-  { name: "json", help: "the same as --format json" },
-];
+export const FORMAT_OPTIONS: Option[] = readOptions({
+  "--format FORMAT":
+    "table; json: an object per line; or a Go template, as in Docker: 'table {{.Name}}'",
+  "--json": "the same as --format json",
+});
 
 /**
  * How a list is printed: only the items' keys, the usual table, or each item by a template, in a

@@ -14,7 +14,7 @@ import {
 import type { NetworkSpec } from "../driver/types.ts";
 import type { IpvlanError } from "../errors.ts";
 import { nestSubnets } from "../ipam/nest.ts";
-import type { Arguments, Option } from "./command.ts";
+import { type Arguments, type Option, readOptions } from "./command.ts";
 import { readPairs } from "./option_values.ts";
 
 /** The options of a network that are switches of the command. */
@@ -22,34 +22,23 @@ const SWITCHES = OPTION_NAMES.filter((name) => NETWORK_OPTIONS[name].driverOptio
 
 /** The command's options for a network, as `docker network create` has them. */
 export const NETWORK_WORDS: Option[] = [
-  { name: "driver", short: "d", value: "DRIVER", help: "the driver: ipvlan" },
-  { name: "subnet", value: "PREFIX", many: true, help: "a subnet, of either family" },
-  { name: "gateway", value: "ADDRESS", many: true, help: "the gateway of a subnet" },
-  { name: "ip-range", value: "PREFIX", many: true, help: "where a subnet's addresses come from" },
-  { name: "aux-address", value: "NAME=ADDRESS", many: true, help: "an address not to be given" },
+  ...readOptions({
+    "-d, --driver DRIVER": "the driver: ipvlan",
+    "--subnet PREFIX...": "a subnet, of either family",
+    "--gateway ADDRESS...": "the gateway of a subnet",
+    "--ip-range PREFIX...": "where a subnet's addresses come from",
+    "--aux-address NAME=ADDRESS...": "an address not to be given",
+  }),
   ...SWITCHES.map((name) => ({ name, help: NETWORK_OPTIONS[name].help })),
-  { name: "ipv6", help: "see that the network has IPv6" },
-  { name: "label", value: "NAME=VALUE", many: true, help: "a label" },
-  {
-    name: "opt",
-    short: "o",
-    value: "NAME=VALUE",
-    many: true,
-    help: `an option of the driver: ${DRIVER_OPTIONS.join(", ")}`,
-  },
-  { name: "attachable", help: "no effect: every sandbox can be connected to every network" },
-  { name: "scope", value: "SCOPE", help: "local: a network is one machine's" },
-  {
-    name: "ipam-driver",
-    value: "DRIVER",
-    help: "default: this host gives the addresses; etcd: a pool that hosts share",
-  },
-  {
-    name: "ipam-opt",
-    value: "NAME=VALUE",
-    many: true,
-    help: `an option of the IPAM driver etcd: ${IPAM_NAMES.join(", ")}`,
-  },
+  ...readOptions({
+    "--ipv6": "see that the network has IPv6",
+    "--label NAME=VALUE...": "a label",
+    "-o, --opt NAME=VALUE...": `an option of the driver: ${DRIVER_OPTIONS.join(", ")}`,
+    "--attachable": "no effect: every sandbox can be connected to every network",
+    "--scope SCOPE": "local: a network is one machine's",
+    "--ipam-driver DRIVER": "default: this host gives the addresses; etcd: a pool that hosts share",
+    "--ipam-opt NAME=VALUE...": `an option of the IPAM driver etcd: ${IPAM_NAMES.join(", ")}`,
+  }),
 ];
 
 /** The options that have only one value, which is the default. */

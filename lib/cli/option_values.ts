@@ -4,7 +4,7 @@ import { InvalidOptionError } from "../driver/errors.ts";
 import type { ConnectOptions } from "../driver/types.ts";
 import type { IpvlanError } from "../errors.ts";
 import type { OptionValues } from "../command_line.ts";
-import type { Option } from "./command.ts";
+import { type Option, readOptions } from "./command.ts";
 
 /** Docker's name for the name of an endpoint's link. */
 const IFNAME = "com.docker.network.endpoint.ifname";
@@ -34,26 +34,21 @@ export function readPairs(
 }
 
 /** The options that say how a sandbox is connected to a network. */
-export const ENDPOINT_OPTIONS: Option[] = [
-  { name: "ip", value: "ADDRESS", help: "the IPv4 address" },
-  { name: "ip6", value: "ADDRESS", help: "the IPv6 address" },
-  { name: "alias", value: "NAME", many: true, help: "another name on the network" },
-  { name: "ifname", value: "NAME", help: "the link's name in the sandbox" },
-  { name: "driver-opt", value: "NAME=VALUE", many: true, help: `${IFNAME}=NAME is --ifname NAME` },
-  {
-    name: "link-local-ip",
-    value: "ADDRESS",
-    many: true,
-    help: "one more address of the link, of 169.254.0.0/16 or fe80::/10",
-  },
-  { name: "mac-address", value: "MAC", help: "refused: an ipvlan link has its parent's" },
-];
+export const ENDPOINT_OPTIONS: Option[] = readOptions({
+  "--ip ADDRESS": "the IPv4 address",
+  "--ip6 ADDRESS": "the IPv6 address",
+  "--alias NAME...": "another name on the network",
+  "--ifname NAME": "the link's name in the sandbox",
+  "--driver-opt NAME=VALUE...": `${IFNAME}=NAME is --ifname NAME`,
+  "--link-local-ip ADDRESS...": "one more address of the link, of 169.254.0.0/16 or fe80::/10",
+  "--mac-address MAC": "refused: an ipvlan link has its parent's",
+});
 
 /** The names that `run` has for `--alias`. */
-export const ALIAS_OPTIONS: Option[] = [
-  { name: "network-alias", value: "NAME", many: true, help: "the same as --alias" },
-  { name: "net-alias", value: "NAME", many: true, help: "the same as --alias" },
-];
+export const ALIAS_OPTIONS: Option[] = readOptions({
+  "--network-alias NAME...": "the same as --alias",
+  "--net-alias NAME...": "the same as --alias",
+});
 
 /** Reads {@linkcode ENDPOINT_OPTIONS} and {@linkcode ALIAS_OPTIONS}, as far as they are given. */
 export function readEndpoint(

@@ -1,5 +1,6 @@
 // Docker's options and commands that have no use here: why not, and what to do instead.
 import type { OptionForm } from "../command_line.ts";
+import { readOption } from "./command.ts";
 
 /** Options that are refused for one reason. */
 interface Refusal {
@@ -151,12 +152,6 @@ const REFUSED_OPTIONS: readonly Refusal[] = [
   },
 ];
 
-/** Reads an option as Docker's help writes it. */
-function readOption(text: string, refused: string): OptionForm {
-  const [, short, name = "", value] = /^(?:-(\w), )?--([\w-]+)(?: (\S+))?$/.exec(text) ?? [];
-  return { name, short, value, refused };
-}
-
 /** Why options of Docker's command of this name are refused. */
 export function refusalsOf(command: string): Refusal[] {
   return REFUSED_OPTIONS.filter(({ commands = ["run"] }) => commands.includes(command));
@@ -165,7 +160,7 @@ export function refusalsOf(command: string): Refusal[] {
 /** Lists the options of Docker's command of this name that are refused. */
 export function refusedOptions(command: string): OptionForm[] {
   return refusalsOf(command)
-    .flatMap(({ options, why }) => options.map((option) => readOption(option, why)));
+    .flatMap(({ options, why }) => options.map((text) => ({ ...readOption(text), refused: why })));
 }
 
 /** Docker's commands that are refused: for each reason, the commands, with commas between them. */

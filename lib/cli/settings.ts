@@ -1,34 +1,19 @@
 import { InvalidOptionError } from "../driver/errors.ts";
 import type { IpvlanError } from "../errors.ts";
 import type { SandboxSettings } from "../driver/types.ts";
-import type { Arguments, Option } from "./command.ts";
+import { type Arguments, type Option, readOptions } from "./command.ts";
 import { readPairs } from "./option_values.ts";
 
 /** The options of a new sandbox that are not about its networks. */
-export const SETTINGS_OPTIONS: Option[] = [
-  { name: "hostname", short: "h", value: "NAME", help: "the host name of its commands" },
-  {
-    name: "add-host",
-    value: "NAME:ADDRESS",
-    many: true,
-    help: "a name that only its commands find",
-  },
-  { name: "dns", value: "ADDRESS", many: true, help: "a name server, instead of this machine's" },
-  {
-    name: "dns-search",
-    value: "DOMAIN",
-    many: true,
-    help: "a domain to search, instead of this machine's; . for none",
-  },
-  { name: "dns-option", value: "OPTION", many: true, help: "an option of resolv.conf(5)" },
-  { name: "dns-opt", value: "OPTION", many: true, help: "the same as --dns-option" },
-  {
-    name: "sysctl",
-    value: "NAME=VALUE",
-    many: true,
-    help: "a kernel setting of its network: net.…",
-  },
-];
+export const SETTINGS_OPTIONS: Option[] = readOptions({
+  "-h, --hostname NAME": "the host name of its commands",
+  "--add-host NAME:ADDRESS...": "a name that only its commands find",
+  "--dns ADDRESS...": "a name server, instead of this machine's",
+  "--dns-search DOMAIN...": "a domain to search, instead of this machine's; . for none",
+  "--dns-option OPTION...": "an option of resolv.conf(5)",
+  "--dns-opt OPTION...": "the same as --dns-option",
+  "--sysctl NAME=VALUE...": "a kernel setting of its network: net.…",
+});
 
 /** Reads {@linkcode SETTINGS_OPTIONS}. */
 export function readSettings(

@@ -1,7 +1,7 @@
 import { throwProblems } from "../../driver/errors.ts";
 import type { AdvertisedRoute } from "../../driver/types.ts";
 import { readConfig, ROUTING_DAEMONS, routingConfig } from "../../routing/config.ts";
-import type { Arguments, Command } from "../command.ts";
+import { type Arguments, type Command, readOptions } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { table } from "../list.ts";
 
@@ -12,21 +12,13 @@ export default {
   usage: "[OPTIONS]",
   example: "ipvlan advertise\n" +
     "ipvlan advertise --config frr --asn 65001 --neighbor 172.16.0.1 > ipvlan.conf",
-  options: [
-    { name: "json", help: "print an array of objects with kind, dst, network, sandbox and state" },
-    {
-      name: "config",
-      value: ROUTING_DAEMONS.join("|"),
-      help: "print the configuration by which this daemon announces the routes",
-    },
-    { name: "asn", value: "NUMBER", help: "with --config: this host's autonomous system in BGP" },
-    {
-      name: "neighbor",
-      value: "ADDRESS",
-      many: true,
-      help: "with --config: the address of a router to announce the routes to",
-    },
-  ],
+  options: readOptions({
+    "--json": "print an array of objects with kind, dst, network, sandbox and state",
+    [`--config ${ROUTING_DAEMONS.join("|")}`]:
+      "print the configuration by which this daemon announces the routes",
+    "--asn NUMBER": "with --config: this host's autonomous system in BGP",
+    "--neighbor ADDRESS...": "with --config: the address of a router to announce the routes to",
+  }),
   positionals: [0, 0],
   asks: true,
   async run(args, { command: name, open, print }) {

@@ -1,5 +1,5 @@
 import { diagnose, type Diagnosis, gatherFacts, toText } from "../../doctor/mod.ts";
-import type { Command } from "../command.ts";
+import { type Command, readOptions } from "../command.ts";
 import { LAB_HINT } from "../errors.ts";
 
 /** Whether a diagnosis says that this machine cannot have ipvlan links, or this user cannot. */
@@ -11,14 +11,10 @@ export default {
   usage: "[OPTIONS]",
   example: `ipvlan doctor
 ipvlan doctor --parent eth0.20`,
-  options: [
-    {
-      name: "parent",
-      value: "LINK",
-      help: "examine this link as a parent; default the parents of all networks",
-    },
-    { name: "json", help: "print an array of objects with level, subject, what and fix" },
-  ],
+  options: readOptions({
+    "--parent LINK": "examine this link as a parent; default the parents of all networks",
+    "--json": "print an array of objects with level, subject, what and fix",
+  }),
   positionals: [0, 0],
   asks: true,
   statuses: [["0", "nothing is broken"], ["1", "something is broken"]],

@@ -1,5 +1,5 @@
 import { throwProblems } from "../../driver/errors.ts";
-import type { Command } from "../command.ts";
+import { type Command, readOptions } from "../command.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
 import { requireOwn } from "../own.ts";
 
@@ -8,11 +8,10 @@ export default {
   example: "ipvlan network connect --ip 192.168.20.10 --alias web ipvlan20 nginx",
   options: [
     ...ENDPOINT_OPTIONS,
-    {
-      name: "gw-priority",
-      value: "NUMBER",
-      help: "the sandbox's network with the highest number has the default route; by default 0",
-    },
+    ...readOptions({
+      "--gw-priority NUMBER":
+        "the sandbox's network with the highest number has the default route; by default 0",
+    }),
   ],
   positionals: [2, 2],
   changes: true,

@@ -1,5 +1,5 @@
 import type { Network } from "../../driver/types.ts";
-import type { Command } from "../command.ts";
+import { type Command, readOptions } from "../command.ts";
 import { listedNetwork, NETWORK_HEADERS } from "../docker_shape.ts";
 import { filterNetworks, readFilters } from "../filter.ts";
 import { FORMAT_OPTIONS, printList, readFormat } from "../list.ts";
@@ -10,16 +10,12 @@ export default {
   example: "ipvlan network ls --filter name=ipvlan\n" +
     "ipvlan network ls --format 'table {{.Name}}\\t{{.Subnets}}'",
   options: [
-    { name: "quiet", short: "q", help: "print only the ids" },
-    { name: "no-trunc", help: "print the ids in full" },
-    {
-      name: "filter",
-      short: "f",
-      value: "KEY=VALUE",
-      many: true,
-      help:
+    ...readOptions({
+      "-q, --quiet": "print only the ids",
+      "--no-trunc": "print the ids in full",
+      "-f, --filter KEY=VALUE...":
         "list only those with this name (a part is enough), id, driver, label, or dangling=true",
-    },
+    }),
     ...FORMAT_OPTIONS,
   ],
   positionals: [0, 0],

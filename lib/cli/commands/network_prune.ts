@@ -1,19 +1,15 @@
-import type { Command } from "../command.ts";
+import { type Command, readOptions } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { matchesPrune, readPruneFilters } from "../filter.ts";
 
 export default {
   usage: "[OPTIONS]",
   example: "ipvlan network prune --force",
-  options: [
-    { name: "force", short: "f", help: "do not ask first" },
-    {
-      name: "filter",
-      value: "KEY=VALUE",
-      many: true,
-      help: "remove only those with this label, without it (label!=), or made until=TIME",
-    },
-  ],
+  options: readOptions({
+    "-f, --force": "do not ask first",
+    "--filter KEY=VALUE...":
+      "remove only those with this label, without it (label!=), or made until=TIME",
+  }),
   positionals: [0, 0],
   changes: true,
   async run(args, { command, open, print, warn, dryRun }) {

@@ -1,4 +1,4 @@
-import type { Command } from "../command.ts";
+import { type Command, readOptions } from "../command.ts";
 import { listedSandbox, SANDBOX_HEADERS } from "../docker_shape.ts";
 import { readSelection, SELECTION_OPTIONS, selectSandboxes } from "../filter.ts";
 import { FORMAT_OPTIONS, printList, readFormat } from "../list.ts";
@@ -8,12 +8,10 @@ export default {
   usage: "[OPTIONS]",
   example: "ipvlan ps\nipvlan ps --format '{{.Names}}: {{.Networks}}'",
   options: [
-    {
-      name: "all",
-      short: "a",
-      help: "list also sandboxes that a restart has taken down, until they are restored",
-    },
-    { name: "quiet", short: "q", help: "print only the names" },
+    ...readOptions({
+      "-a, --all": "list also sandboxes that a restart has taken down, until they are restored",
+      "-q, --quiet": "print only the names",
+    }),
     ...SELECTION_OPTIONS,
     ...FORMAT_OPTIONS,
   ],
