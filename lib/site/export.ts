@@ -3,6 +3,7 @@ import { NETWORK_OPTIONS, OPTION_NAMES } from "../driver/options.ts";
 import { settingsOf } from "../driver/sandbox/settings.ts";
 import { toSettled } from "../driver/settle.ts";
 import type { Endpoint, Network, SandboxDetails } from "../driver/types.ts";
+import { inOrder } from "../template/value.ts";
 import { type Records, withoutLength, withoutOwned } from "./current.ts";
 import { UnknownNameError } from "./errors.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
@@ -116,6 +117,7 @@ function sandboxValue({ endpoints, labels, ...more }: SandboxDetails): Record<st
     connectionValue(endpoint, `eth${index}`),
   ]);
   return withoutEmpty({
+    // The first network has the default route.
     networks: inOrder(connections),
     ...settingsOf(more),
     command: startedCommand(labels),
@@ -143,16 +145,6 @@ function byName<T extends { name: string }>(
   valueOf: (item: T) => unknown,
 ): Record<string, unknown> {
   return Object.fromEntries(items.map((item) => [item.name, valueOf(item)]));
-}
-
-/**
- * An object with its keys in this order. A plain object would put keys such as `30` first, and the
- * first network of a sandbox has its default route.
- */
-function inOrder(entries: readonly [key: string, value: unknown][]): Record<string, unknown> {
-  return new Proxy(Object.fromEntries(entries), {
-    ownKeys: () => entries.map(([key]) => key),
-  });
 }
 
 /** The mapping without keys whose values are undefined, an empty list or an empty mapping. */

@@ -32,15 +32,9 @@ export const MAX_TEXT = 1 << 24;
 /** The longest padding on one side. */
 const MAX_PADDING = 1_000_000;
 
-/** The functions whose arguments are evaluated one by one, up to the one that decides. */
-const LAZY = ["and", "or"] as const;
-
-/** The name of such a function. */
-export type LazyName = typeof LAZY[number];
-
-/** Whether a function is such a one. */
-export function isLazy(name: string): name is LazyName {
-  return (LAZY as readonly string[]).includes(name);
+/** Whether a function's arguments are evaluated one by one, up to the one that decides. */
+export function isLazy(name: string): name is "and" | "or" {
+  return name === "and" || name === "or";
 }
 
 /** The functions whose arguments are all evaluated, by their names. */
@@ -112,7 +106,7 @@ function onText(run: (text: string) => string): TemplateFunction {
 }
 
 /** The names of all functions. */
-export const FUNCTION_NAMES: readonly string[] = [...LAZY, ...Object.keys(FUNCTIONS)];
+export const FUNCTION_NAMES: readonly string[] = ["and", "or", ...Object.keys(FUNCTIONS)];
 
 /** Docker's functions in the header of a table: the name of a column stays as it is. */
 export const HEADER_FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {

@@ -6,7 +6,6 @@ import {
   FUNCTION_NAMES,
   FUNCTIONS,
   isLazy,
-  type LazyName,
   MAX_TEXT,
   sizeOf,
   type TemplateFunction,
@@ -88,24 +87,19 @@ class Execution {
   }
 
   #statement(statement: Statement, dot: Value): "break" | "continue" | undefined {
-    switch (statement.kind) {
-      case "text":
-        this.#print(statement.text);
-        return;
-      case "action":
-        this.#action(statement.pipe, dot);
-        return;
-      case "break":
-      case "continue":
-        return statement.kind;
-      default: {
-        const visible = this.#variables.length;
-        const jump = statement.kind === "range"
-          ? this.#range(statement, dot)
-          : this.#ifOrWith(statement, dot);
-        this.#variables.length = visible;
-        return jump;
-      }
+    if (statement.kind === "text") {
+      this.#print(statement.text);
+    } else if (statement.kind === "action") {
+      this.#action(statement.pipe, dot);
+    } else if (statement.kind === "break" || statement.kind === "continue") {
+      return statement.kind;
+    } else {
+      const visible = this.#variables.length;
+      const jump = statement.kind === "range"
+        ? this.#range(statement, dot)
+        : this.#ifOrWith(statement, dot);
+      this.#variables.length = visible;
+      return jump;
     }
   }
 
@@ -234,7 +228,7 @@ class Execution {
   }
 
   /** `and` and `or`: the first argument that decides is the result, and no other is looked at. */
-  #decide(operand: Operand, name: LazyName, dot: Value, args: Arguments): Value {
+  #decide(operand: Operand, name: "and" | "or", dot: Value, args: Arguments): Value {
     const { operands, piped } = args;
     if (countOf(args) === 0) this.#wrongNumber(operand, name, "at least 1", 0);
     let value: Value;

@@ -5,7 +5,8 @@ export type Statement =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "action"; readonly pipe: Pipe }
   | Branch
-  | { readonly kind: "break" | "continue" };
+  | { readonly kind: "break" }
+  | { readonly kind: "continue" };
 
 /** `{{if}}`, `{{with}}` or `{{range}}`. */
 export interface Branch {

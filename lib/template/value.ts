@@ -71,13 +71,6 @@ function fieldsOf(struct: Struct): [name: string, value: Value][] {
   });
 }
 
-/** The fields of a struct that JSON has. */
-function jsonFieldsOf(struct: Struct): [name: string, value: Value][] {
-  return Object.entries(struct).filter((field): field is [string, Value] =>
-    typeof field[1] !== "function" && field[1] !== undefined
-  );
-}
-
 /** Whether a value counts as true: not false, 0, nil or empty. A struct always does. */
 export function isTrue(value: Value): boolean {
   if (isList(value)) return value.length > 0;
@@ -99,9 +92,8 @@ export function printed(
   const inner = (value: Value) => printed(value, leaf, named);
   if (isList(value)) return `[${value.map(inner).join(" ")}]`;
   if (isMap(value)) {
-    return `map[${
-      sortedEntries(value).map(([key, value]) => `${leaf(key)}:${inner(value)}`).join(" ")
-    }]`;
+    const entries = sortedEntries(value).map(([key, value]) => `${leaf(key)}:${inner(value)}`);
+    return `map[${entries.join(" ")}]`;
   }
   if (isStruct(value)) {
     const fields = fieldsOf(value);
@@ -116,26 +108,19 @@ function plain(value: Value): string {
 
 /** Writes a value as JSON, with the keys of maps in order; without an indent, all in one line. */
 export function toJson(value: Value, indent = ""): string {
-  return json(value, indent, indent === "" ? "" : "\n");
+  // Deno has it, and its types have not (https://tc39.es/proposal-json-parse-with-source).
+  const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
+  const plainOf = (_name: string, each: Value): unknown => {
+    if (typeof each === "bigint") return rawJSON(String(each));
+    if (!isMap(each)) return each;
+    return inOrder(sortedEntries(each).map(([key, value]) => [key, value ?? null]));
+  };
+  return JSON.stringify(value ?? null, plainOf, indent);
 }
 
-/** @param newline The line break, and what the lines at this level are indented by. */
-function json(value: Value, indent: string, newline: string): string {
-  const colon = indent === "" ? ":" : ": ";
-  const inner = newline + indent;
-  const enclosed = (open: string, parts: string[], close: string) =>
-    parts.length === 0
-      ? open + close
-      : `${open}${inner}${parts.join(`,${inner}`)}${newline}${close}`;
-  if (isList(value)) {
-    return enclosed("[", value.map((each) => json(each, indent, inner)), "]");
-  }
-  if (isMap(value) || isStruct(value)) {
-    const entries = isMap(value) ? sortedEntries(value) : jsonFieldsOf(value);
-    const members = entries.map(([name, value]) =>
-      JSON.stringify(name) + colon + json(value, indent, inner)
-    );
-    return enclosed("{", members, "}");
-  }
-  return typeof value === "bigint" ? String(value) : JSON.stringify(value ?? null);
+/** An object with its keys in this order. A plain object would put keys such as `30` first. */
+export function inOrder(
+  entries: readonly [key: string, value: unknown][],
+): Record<string, unknown> {
+  return new Proxy(Object.fromEntries(entries), { ownKeys: () => entries.map(([key]) => key) });
 }
