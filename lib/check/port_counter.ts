@@ -1,6 +1,6 @@
 // Counts the frames that a link receives, by VLAN tag, with filters of tc(8).
 import { IpCommandError } from "../iproute2/errors.ts";
-import { spawn } from "../iproute2/spawn.ts";
+import { feed, spawn } from "../iproute2/spawn.ts";
 import { linkName, netnsName } from "../iproute2/words.ts";
 import type { Evidence } from "./finding.ts";
 
@@ -106,15 +106,8 @@ export async function countIncoming(
 
 /** Runs tc(8), and returns its output. @throws {IpCommandError} if it fails. */
 async function tc(args: string[], lines: string[] = []): Promise<string> {
-  const child = spawn("tc", args, { stdin: "piped" });
-  const writer = child.stdin.getWriter();
-  const written = writer.write(new TextEncoder().encode(lines.map((line) => `${line}\n`).join("")))
-    .then(() => writer.close())
-    // tc has ended before it read all lines. Its error output says why.
-    .catch(() => {});
-  const [{ success, stdout, stderr }] = await Promise.all([child.output(), written]);
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  if (success) return text(stdout);
-  const message = text(stderr).trim().split("\n")[0] ?? "";
-  throw new IpCommandError(["tc", ...args].join(" "), message);
+  const input = lines.map((line) => `${line}\n`).join("");
+  const { success, out, err } = await feed(spawn("tc", args), input);
+  if (success) return out;
+  throw new IpCommandError(["tc", ...args].join(" "), err.trim().split("\n")[0] ?? "");
 }

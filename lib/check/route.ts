@@ -32,10 +32,7 @@ function matchesRoute(actual: RouteLine, expected: RouteLine): boolean {
       .every((key) => actual.values.get(key) === expected.values.get(key));
 }
 
-/**
- * Whether routes are the expected ones, in any order. Ignores link-local IPv6 routes, which every link
- * has, unless they are expected.
- */
+/** Whether routes are the expected ones, in any order; link-local ones only where expected. */
 export function matchesRoutes(printed: string, expected: string[]): boolean {
   const wanted = expected.map(parseRoute);
   const found = printed.split("\n").filter((line) => line.trim() !== "").map(parseRoute)

@@ -30,6 +30,20 @@ export function spawn(
   }
 }
 
+/** Gives a program all its input, waits for its end, and returns what it printed. */
+export async function feed(
+  child: Deno.ChildProcess,
+  input: string,
+): Promise<{ success: boolean; out: string; err: string }> {
+  const writer = child.stdin.getWriter();
+  // A write fails only if the program has ended. Its error output then says why.
+  const written = writer.write(new TextEncoder().encode(input)).then(() => writer.close())
+    .catch(() => {});
+  const [{ success, stdout, stderr }] = await Promise.all([child.output(), written]);
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { success, out: text(stdout), err: text(stderr) };
+}
+
 /** Calls back with each line of a stream, without its newline. */
 export async function eachLine(
   stream: ReadableStream<Uint8Array>,

@@ -1,5 +1,6 @@
 import { IpCommandError, NamespaceNotFoundError, SysctlError } from "./errors.ts";
 import type { RunProgram } from "./shell.ts";
+import { feed, spawn } from "./spawn.ts";
 import { netnsName } from "./words.ts";
 
 /**
@@ -72,18 +73,7 @@ export function parseSysctls(printed: readonly string[]): Record<string, number>
  */
 export async function writeSysctls(netns: string, keys: string[], value: string): Promise<void> {
   // tee(1) and not sysctl(8), which small systems lack.
-  const child = new Deno.Command("ip", {
-    args: ["netns", "exec", netnsName(netns), "tee", ...keys.map((key) => FOLDER + key)],
-    stdin: "piped",
-    stdout: "null",
-    stderr: "piped",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  // A write fails only if the program has ended. Its error output then says why.
-  await writer.write(new TextEncoder().encode(`${value}\n`)).catch(() => {});
-  await writer.close().catch(() => {});
-  const { success, stderr } = await child.output();
-  if (!success) {
-    throw new SysctlError(netns, keys, value, new TextDecoder().decode(stderr).trim());
-  }
+  const args = ["netns", "exec", netnsName(netns), "tee", ...keys.map((key) => FOLDER + key)];
+  const { success, err } = await feed(spawn("ip", args), `${value}\n`);
+  if (!success) throw new SysctlError(netns, keys, value, err.trim());
 }
