@@ -11,8 +11,6 @@ export interface AddrSpec {
   /**
    * Whether an IPv6 address is usable at once, without duplicate address detection (RFC 4862,
    * section 5.4): for addresses that the caller knows to be unique.
-   *
-   * @default {false}
    */
   nodad?: boolean;
   /**

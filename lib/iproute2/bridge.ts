@@ -53,12 +53,7 @@ export class Bridge implements AsyncDisposable {
     this.session = session;
   }
 
-  /**
-   * Opens a session.
-   *
-   * @throws {NamespaceNotFoundError} There is no such namespace.
-   * @throws {ProgramNotFoundError} iproute2 is not installed.
-   */
+  /** Opens a session; fails as {@linkcode Session.open} does. */
   static async open(options: Omit<SessionOptions, "program"> = {}): Promise<Bridge> {
     return new Bridge(await Session.open({ ...options, program: "bridge" }));
   }

@@ -42,13 +42,7 @@ export class Ip implements AsyncDisposable {
     this.netns = new NetnsVerbs(session);
   }
 
-  /**
-   * Opens a session.
-   *
-   * @throws {NamespaceNotFoundError} There is no such namespace.
-   * @throws {ProgramNotFoundError} iproute2 is not installed.
-   * @throws {SessionClosedError} The program ended at once; the message says why.
-   */
+  /** Opens a session; fails as {@linkcode Session.open} does. */
   static async open(options: Omit<SessionOptions, "program"> = {}): Promise<Ip> {
     return new Ip(await Session.open(options));
   }

@@ -1,4 +1,4 @@
-import { IpvlanError } from "../errors.ts";
+import { attempt, IpvlanError } from "../errors.ts";
 import type { AbortOptions } from "./abort.ts";
 import { IpCommandError } from "./errors.ts";
 import { Ip } from "./ip.ts";
@@ -67,10 +67,7 @@ export const MODULES = {
 
 /** Requires {@linkcode OLDEST_KERNEL} or later. @throws {KernelTooOldError} It is older. */
 export function requireKernel(release: string): void {
-  const parts = (text: string) => (text.match(/\d+/g) ?? []).map(Number);
-  const [major = 0, minor = 0] = parts(release);
-  const [leastMajor = 0, leastMinor = 0] = parts(OLDEST_KERNEL);
-  if (major < leastMajor || (major === leastMajor && minor < leastMinor)) {
+  if (release.localeCompare(OLDEST_KERNEL, "en", { numeric: true }) < 0) {
     throw new KernelTooOldError(release);
   }
 }
@@ -128,21 +125,14 @@ export async function kernelFacts({ signal }: AbortOptions = {}): Promise<Kernel
     await ip.link.add({ type: "veth", name: "below", peer: { name: "other" } });
     facts.problems.dummy = await problemOf(ip, { type: "dummy", name: "a" });
     facts.problems.vlan = await problemOf(ip, { type: "vlan", name: "b", link: "below", id: 1 });
-    facts.problems.ipvlan = await problemOf(ip, {
-      type: "ipvlan",
-      name: "c",
-      link: "below",
-      mode: "l2",
-    });
+    const ipvlan = { type: "ipvlan", name: "c", link: "below", mode: "l2" } as const;
+    facts.problems.ipvlan = await problemOf(ip, ipvlan);
     signal?.throwIfAborted();
   } finally {
     await host.netns.del(netns);
   }
-  try {
-    requireKernel(facts.release);
-  } catch (error) {
-    facts.problems.ipvlan = error as KernelTooOldError;
-  }
+  const kernel = attempt(() => requireKernel(facts.release));
+  if (!kernel.ok) facts.problems.ipvlan = kernel.problems[0];
   return facts;
 }
 

@@ -237,9 +237,8 @@ export class LinkVerbs {
   }
 
   /**
-   * Deletes a link, by name or by index, or all of a group at once.
-   *
-   * @throws {IpCommandError} The kernel refused.
+   * Deletes a link by name or index, or all of a group. @throws {IpCommandError} The kernel
+   * refused.
    */
   async del(which: string | { index: number } | { group: number }): Promise<void> {
     await this.#runner.change(linkDel(which));

@@ -7,9 +7,8 @@ export interface RouteSpec {
   dst: string;
   /**
    * What the kernel does with a packet to the destination. `unreachable` answers with an ICMP error,
-   * and `blackhole` drops the packet. Both have no next hop and no link.
-   *
-   * @default {"unicast"} It sends the packet on.
+   * and `blackhole` drops the packet. Both have no next hop and no link. `unicast`, or left out, sends
+   * the packet on.
    */
   type?: "unicast" | "unreachable" | "blackhole";
   /** The next hop; left out, the destinations are on the link. */

@@ -23,11 +23,7 @@ export interface Runner {
 export interface SessionOptions {
   /** The namespace (a name under `/run/netns`) that the lines act in; left out, the caller's own. */
   netns?: string;
-  /**
-   * The iproute2 program.
-   *
-   * @default {"ip"}
-   */
+  /** The iproute2 program; left out, `ip`. */
   program?: "ip" | "bridge";
   /**
    * Ends the process. Every call that is not settled, and every later one, fails with the signal's

@@ -34,13 +34,11 @@ export interface ShellOptions {
   signal?: AbortSignal;
 }
 
-/** A program whose end is awaited. */
 interface PendingProgram {
   resolve: (ending: Ending) => void;
   reject: (error: unknown) => void;
 }
 
-/** The name of the shell, for errors. */
 const NAME = "sh";
 
 /** How long to wait for the end of a program that was killed, in milliseconds. */

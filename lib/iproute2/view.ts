@@ -122,8 +122,6 @@ export interface LookOptions extends AbortOptions {
    * The files of namespaces without a name: `/proc/806/ns/net`. In the view, the name of such a
    * namespace is the path of its file from `/run/netns`, as `ip -n` takes it. What does not exist is
    * left out.
-   *
-   * @default {[]}
    */
   files?: readonly string[];
 }

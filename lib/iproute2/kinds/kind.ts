@@ -16,11 +16,7 @@ export interface LinkBase<Type extends string = string> {
   group?: number;
   /** The hardware (MAC) address. An ipvlan link has its parent's and takes no other. */
   address?: string;
-  /**
-   * Whether the link is made up.
-   *
-   * @default {false}
-   */
+  /** Whether the link is made up; left out, down. */
   up?: boolean;
 }
 
@@ -48,7 +44,6 @@ interface KindSpec extends LinkBase {
   link?: string;
 }
 
-/** The names of a kind's own attributes. */
 type AttributeOf<Spec> = Exclude<keyof Spec, keyof KindSpec>;
 
 /** The info of a kind: all attributes of its spec. None may be missing in what `ip` prints. */

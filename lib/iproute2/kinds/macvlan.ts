@@ -13,9 +13,8 @@ export interface MacvlanSpec extends LinkBase<"macvlan"> {
   /**
    * Whether links on the parent reach each other (`bridge`), not at all (`private`), or only by way
    * of the switch outside (`vepa`); whether it is the only one and has the parent's MAC address
-   * (`passthru`); whether it takes frames only from the senders that it is given (`source`).
-   *
-   * @default {"bridge"}
+   * (`passthru`); whether it takes frames only from the senders that it is given (`source`). Left out,
+   * `bridge`.
    */
   mode?: MacvlanMode;
 }

@@ -26,11 +26,7 @@ export interface VlanSpec extends LinkBase<"vlan"> {
   link: string;
   /** The VLAN id, 1 to 4094. */
   id: number;
-  /**
-   * The tag's protocol: `802.1ad` for the outer of two tags.
-   *
-   * @default {"802.1Q"}
-   */
+  /** The tag's protocol: `802.1ad` for the outer of two tags; left out, `802.1Q`. */
   protocol?: VlanProtocol;
   /** Whether a frame that came in is shown without its tag, also to a capture; left out, true. */
   reorderHdr?: boolean;

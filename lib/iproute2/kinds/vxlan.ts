@@ -24,30 +24,16 @@ export interface VxlanSpec extends LinkBase<"vxlan"> {
    * If there is no such link, `ip` ends its process, and a session with it.
    */
   dev?: string;
-  /**
-   * The UDP port of the other hosts.
-   *
-   * @default {4789}
-   */
+  /** The UDP port of the other hosts; left out, 4789. */
   dstport?: number;
   /**
-   * The packets' time to live: 1 to 255; `inherit` for that of the packet inside; `auto` for the
-   * kernel's choice.
-   *
-   * @default {"auto"}
+   * The packets' time to live: 1 to 255; `inherit` for that of the packet inside; `auto`, or left out,
+   * for the kernel's choice.
    */
   ttl?: number | "auto" | "inherit";
-  /**
-   * Whether to learn from packets that come in behind which host a MAC address is.
-   *
-   * @default {true}
-   */
+  /** Whether to learn from packets that come in behind which host a MAC is; left out, true. */
   learning?: boolean;
-  /**
-   * Whether to answer ARP requests in the place of neighbours that this host knows.
-   *
-   * @default {false}
-   */
+  /** Whether to answer ARP requests in the place of neighbours that this host knows. */
   proxy?: boolean;
   /** After how many seconds to forget a MAC address that was learned; 0: never; left out, 300. */
   ageing?: number;
