@@ -2,7 +2,7 @@
 // functions from values to text.
 import { ADVERTISED } from "../driver/advertise.ts";
 import { InvalidOptionError } from "../driver/errors.ts";
-import { attempt, type IpvlanError } from "../errors.ts";
+import { attempt, type Decision, type IpvlanError } from "../errors.ts";
 import { familyOf, formatAddress, parseAddress } from "../ipam/address.ts";
 
 /** The routing daemons that configuration can be written for. */
@@ -26,20 +26,13 @@ export interface ConfigWords {
   neighbors: readonly string[];
 }
 
-/** What to write, and everything that is wrong with the words. */
-export interface ReadConfig {
-  /** The daemon; `undefined` if it is unknown. */
-  daemon?: RoutingDaemon;
-  /** This host's part in BGP, as far as it could be read. */
-  peers: BgpPeers;
-  problems: IpvlanError[];
-}
-
 /** The greatest number of an autonomous system (RFC 6793). */
 const MAX_ASN = 2 ** 32 - 1;
 
 /** Reads what to write. */
-export function readConfig({ daemon: word, asn: number, neighbors }: ConfigWords): ReadConfig {
+export function readConfig(
+  { daemon: word, asn: number, neighbors }: ConfigWords,
+): Decision<{ daemon: RoutingDaemon; peers: BgpPeers }> {
   const problems: IpvlanError[] = [];
   const daemon = ROUTING_DAEMONS.find((name) => name === word);
   if (daemon === undefined) {
@@ -60,7 +53,8 @@ export function readConfig({ daemon: word, asn: number, neighbors }: ConfigWords
     problems.push(...address.problems);
     return [];
   });
-  return { daemon, peers: { asn, neighbors: [...new Set(addresses)] }, problems };
+  if (daemon === undefined || problems.length > 0) return { ok: false, problems };
+  return { ok: true, daemon, peers: { asn, neighbors: [...new Set(addresses)] } };
 }
 
 /** Writes the configuration of a daemon. */

@@ -1,4 +1,4 @@
-import { throwProblems } from "../../driver/errors.ts";
+import { accept } from "../../driver/errors.ts";
 import type { AdvertisedRoute } from "../../driver/types.ts";
 import { readConfig, ROUTING_DAEMONS, routingConfig } from "../../routing/config.ts";
 import { type Arguments, type Command, readOptions } from "../command.ts";
@@ -41,20 +41,14 @@ export default {
 /** The configuration of a daemon, without the last line break. */
 function configText(config: string, args: Arguments, name: string): string {
   if (args.on("json")) throw new UsageError(name, ["Choose one of --json and --config"]);
-  const { daemon, peers, problems } = readConfig({
-    daemon: config,
-    asn: args.value("asn"),
-    neighbors: args.values("neighbor"),
-  });
-  throwProblems(problems);
-  return routingConfig(daemon!, peers).trimEnd();
+  const words = { daemon: config, asn: args.value("asn"), neighbors: args.values("neighbor") };
+  const { daemon, peers } = accept(readConfig(words));
+  return routingConfig(daemon, peers).trimEnd();
 }
 
 function routesTable(routes: readonly AdvertisedRoute[]): string {
-  return table(
-    ["ROUTE", "KIND", "NETWORK", "SANDBOX", "STATE"],
-    routes.map(({ dst, kind, network = "", sandbox = "", state }) => [
-      ...[dst, kind, network, sandbox, state],
-    ]),
-  );
+  const rows = routes.map((
+    { dst, kind, network = "", sandbox = "", state },
+  ) => [dst, kind, network, sandbox, state]);
+  return table(["ROUTE", "KIND", "NETWORK", "SANDBOX", "STATE"], rows);
 }
