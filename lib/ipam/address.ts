@@ -46,15 +46,16 @@ const MAPPED = 0xffffn;
 export function parseAddress(text: string): Address {
   const reason = findProblem(text);
   if (reason !== undefined) throw new InvalidAddressError(text, reason);
-  const address = familyOf(text) === 6 ? readIPv6(text) : readIPv4(text);
-  if (address === undefined) {
+  const family = familyOf(text);
+  const bits = readBits(family, text);
+  if (bits === undefined) {
     throw new InvalidAddressError(text, "write it like 192.168.1.10 or 2001:db8::10");
   }
-  if (address.family === 6 && address.bits >> 32n === MAPPED) {
-    const plain = formatAddress({ family: 4, bits: address.bits & 0xffffffffn });
+  if (family === 6 && bits >> 32n === MAPPED) {
+    const plain = formatAddress({ family: 4, bits: bits & 0xffffffffn });
     throw new InvalidAddressError(text, `it is an IPv4-mapped address; write ${plain}`);
   }
-  return address;
+  return { family, bits };
 }
 
 /**
@@ -85,17 +86,9 @@ function findProblem(text: string): string | undefined {
   if (/^0\d+\.|\.0\d/.test(text)) return "a part has a leading zero; leave the zero out";
 }
 
-function readIPv4(text: string): Address | undefined {
+function readBits(family: Family, text: string): bigint | undefined {
   try {
-    return { family: 4, bits: new Address4(text).bigInt() };
-  } catch {
-    return undefined;
-  }
-}
-
-function readIPv6(text: string): Address | undefined {
-  try {
-    return { family: 6, bits: new Address6(text).bigInt() };
+    return (family === 6 ? new Address6(text) : new Address4(text)).bigInt();
   } catch {
     return undefined;
   }

@@ -48,10 +48,11 @@ export function nestSubnets(specs: readonly SubnetSpec[], loose: LooseWords): Ne
     };
   });
   const readable = homes.flatMap(({ prefix }) => prefix ?? []);
-  const homeOf = (role: AddressRole, inner: Address | Prefix, text: string): Home | undefined => {
+  const homeOf = (role: AddressRole, inner: Address | Prefix): Home | undefined => {
     const home = homes.find(({ prefix }) => prefix && contains(prefix, inner));
     // If no subnet can be read, that is the problem, and this one only follows from it.
     if (home || (homes.length > 0 && readable.length === 0)) return home;
+    const text = "bits" in inner ? formatAddress(inner) : formatPrefix(inner);
     throw new OutsideSubnetError(role, text, readable.map(formatPrefix));
   };
   const place = (field: readonly (string | number)[], run: () => void) => {
@@ -59,21 +60,15 @@ export function nestSubnets(specs: readonly SubnetSpec[], loose: LooseWords): Ne
     if (!result.ok) problems.push(...result.problems.map((problem) => problem.at(...field)));
   };
   for (const [index, text] of loose.gateways.entries()) {
-    place(["gateways", index], () => {
-      const address = parseAddress(text);
-      homeOf("gateway", address, formatAddress(address))?.gateways.push(text);
-    });
+    place(["gateways", index], () => homeOf("gateway", parseAddress(text))?.gateways.push(text));
   }
   for (const [index, text] of loose.ipRanges.entries()) {
-    place(["ipRanges", index], () => {
-      const { prefix } = parsePrefix(text);
-      homeOf("ip-range", prefix, formatPrefix(prefix))?.ranges.push(text);
-    });
+    const range = () => parsePrefix(text).prefix;
+    place(["ipRanges", index], () => homeOf("ip-range", range())?.ranges.push(text));
   }
   for (const [name, text] of Object.entries(loose.auxAddresses)) {
     place(["auxAddresses", name], () => {
-      const address = parseAddress(text);
-      homeOf("auxiliary address", address, formatAddress(address))?.auxAddresses.push([name, text]);
+      homeOf("auxiliary address", parseAddress(text))?.auxAddresses.push([name, text]);
     });
   }
   for (const { prefix, gateways, ranges } of homes) {
