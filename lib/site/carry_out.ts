@@ -52,11 +52,8 @@ export async function carryOut(driver: Driver, plan: Plan, steps: Steps): Promis
     await all(plan.start, (each) => start(driver, each, steps));
   }
   for (const { kind, name, labels } of [...plan.label, ...(steps.yes ? plan.takeOver : [])]) {
-    await (kind === "network" ? driver.labelNetwork : driver.labelSandbox).call(
-      driver,
-      name,
-      labels,
-    );
+    if (kind === "network") await driver.labelNetwork(name, labels);
+    else await driver.labelSandbox(name, labels);
   }
 }
 

@@ -1,4 +1,5 @@
 import { doesNotReach, type Finding, reaches } from "../check/mod.ts";
+import { atOnce } from "../doctor/at_once.ts";
 import type { Endpoint, SandboxDetails } from "../driver/types.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { withoutLength } from "./current.ts";
@@ -17,18 +18,8 @@ export interface CheckPlace {
 }
 
 /** Makes all checks, each with its own sentence. The findings are in the order of the checks. */
-export async function makeChecks(checks: readonly Check[], place: CheckPlace): Promise<Finding[]> {
-  const findings: Finding[] = [];
-  const waiting = [...checks.entries()];
-  await Promise.all(
-    Array.from({ length: AT_ONCE }, async () => {
-      for (let next = waiting.shift(); next; next = waiting.shift()) {
-        const [index, check] = next;
-        findings[index] = await makeCheck(check, place);
-      }
-    }),
-  );
-  return findings;
+export function makeChecks(checks: readonly Check[], place: CheckPlace): Promise<Finding[]> {
+  return atOnce(AT_ONCE, checks, (check) => makeCheck(check, place));
 }
 
 async function makeCheck(check: Check, place: CheckPlace): Promise<Finding> {
@@ -83,7 +74,6 @@ function targetsOf(check: Check, sandboxes: readonly SandboxDetails[]): Target[]
   );
 }
 
-/** The addresses of an endpoint without their prefix lengths. */
 function bareAddresses(endpoint: Endpoint): string[] {
   return endpointAddresses(endpoint).map(withoutLength);
 }

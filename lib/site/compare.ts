@@ -44,11 +44,7 @@ export function endpointDifferences(wanted: ConnectOptions, endpoint: Endpoint):
       names(endpoint.linkLocalAddresses ?? []),
       names(usual(wanted.linkLocalAddresses ?? [])),
     ),
-    becomes(
-      "gw_priority",
-      String(endpoint.gatewayPriority ?? 0),
-      String(wanted.gatewayPriority ?? 0),
-    ),
+    becomes("gw_priority", `${endpoint.gatewayPriority ?? 0}`, `${wanted.gatewayPriority ?? 0}`),
   ].filter((phrase) => phrase !== undefined);
 }
 
@@ -62,7 +58,6 @@ export function settingsDifferences(now: SandboxSettings, wanted: SandboxSetting
     .filter((phrase) => phrase !== undefined);
 }
 
-/** A change as a phrase, or `undefined` if nothing changes. */
 function becomes(what: string, now: string, wanted: string): string | undefined {
   return now === wanted ? undefined : `${what} ${now} -> ${wanted}`;
 }

@@ -107,12 +107,10 @@ export class RestoreFailedError extends IpvlanError {
 
   /** Makes the error from the sandboxes, each with the reason. */
   constructor(missing: readonly { name: string; reason: string }[]) {
-    super(
-      missing.map(({ name, reason }) =>
-        `The sandbox "${name}" could not be brought back: ${reason}`
-      )
-        .join("\n"),
+    const told = missing.map(({ name, reason }) =>
+      `The sandbox "${name}" could not be brought back: ${reason}`
     );
+    super(told.join("\n"));
     this.sandboxes = missing.map(({ name }) => name);
   }
 }

@@ -199,7 +199,6 @@ function itemOf(node: unknown, step: string | number): Found | undefined {
   return isNode(item) ? { step: index, offset: item.range?.[0], node: item } : undefined;
 }
 
-/** The word that stands for standard input. */
 const STDIN = "-";
 
 /** The most bytes that a site file may have: more than any site needs, and less than `/dev/zero` has. */

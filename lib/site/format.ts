@@ -77,13 +77,11 @@ function link(judge: Judge = (text) => problemOf(() => linkName(text))): TextSha
   return text("the name of a link", "^(?!-|\\.\\.?$)[^\\s/:%#\\\\]{1,15}$", judge);
 }
 
-/** The shape of an option's value. */
 function optionShape(name: OptionName): Shape {
   const { value } = NETWORK_OPTIONS[name];
   return value.kind === "link" ? link((text) => optionProblems(name, text)[0]) : value;
 }
 
-/** The keys of a network's options. */
 const OPTIONS: Record<string, Key> = Object.fromEntries(OPTION_NAMES.map((name) => [
   name,
   { help: NETWORK_OPTIONS[name].help, shape: optionShape(name) },

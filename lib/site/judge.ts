@@ -114,14 +114,12 @@ export function checkProblems(
     connections.flatMap(({ aliases = [] }) => aliases)
   );
   if ([...names, ...aliases].includes(target)) return problems;
-  try {
-    const address = parseAddress(target);
-    if (family !== undefined && family !== address.family) {
-      problems.push(`The address ${target} is none of ${family === 4 ? "ip" : "ip6"}`);
-    }
-  } catch {
+  const address = attempt(() => parseAddress(target));
+  if (!address.ok) {
     const hint = didYouMean(target, [...names, ...aliases]);
     problems.push(`"${target}" is no sandbox, alias or address${hint}`);
+  } else if (family !== undefined && family !== address.value.family) {
+    problems.push(`The address ${target} is none of ${family === 4 ? "ip" : "ip6"}`);
   }
   return problems;
 }

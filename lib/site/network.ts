@@ -103,7 +103,6 @@ function valueAt(values: Values, path: Path): unknown {
   return rest.length === 0 || value === undefined ? value : valueAt(value as Values, rest);
 }
 
-/** A subnet of the file, with its path. */
 interface SubnetPlace {
   path: Path;
   spec: SubnetSpec;

@@ -175,7 +175,12 @@ function planSandbox(planning: Planning, wanted: DesiredSandbox): void {
   const { name, command } = wanted;
   const sandbox = current.sandboxes.find(isNamed(name));
   const started = sandbox && startedCommand(sandbox.labels);
-  const reasons = sandbox ? reasonsToMakeAnew(wanted, sandbox) : [];
+  const isHalfStarted = sandbox?.labels[STARTING_LABEL] !== undefined;
+  const reasons = isHalfStarted
+    ? [`command ${show(started ?? [])} was left half started`]
+    : sandbox
+    ? reasonsToMakeAnew(wanted, sandbox)
+    : [];
   const make = () => {
     const connections = wanted.connections.map((each) => withExceptions(planning, name, each));
     const labels = labelsOf(planning, "sandbox", name, wanted.labels);
@@ -188,14 +193,10 @@ function planSandbox(planning: Planning, wanted: DesiredSandbox): void {
     make();
   } else if (sandbox.labels[SITE_LABEL] !== plan.site) {
     planning.problems.push(foreign(planning.desired, "sandbox", sandbox));
-  } else if (sandbox.labels[STARTING_LABEL] !== undefined) {
-    const phrase = `command ${show(started ?? [])} was left half started`;
-    change(planning, "~", "sandbox", sandbox, { details: [phrase, "is made anew"] });
-    plan.removeSandboxes.push(name);
-    make();
   } else if (reasons.length > 0) {
     const details = [...reasons, "is made anew"];
-    change(planning, "~", "sandbox", sandbox, { details, loss: "meanwhile" });
+    const loss = isHalfStarted ? undefined : "meanwhile";
+    change(planning, "~", "sandbox", sandbox, { details, loss });
     plan.removeSandboxes.push(name);
     make();
   } else {

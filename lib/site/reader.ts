@@ -4,10 +4,7 @@ import type { KeysShape, NamedShape, Path, Shape } from "./shape.ts";
 /** Gets each problem, with its place in the file. */
 export type Report = (path: Path, reason: string) => void;
 
-/**
- * How many values a file may have, with all that its anchors repeat. By anchors, a small file can
- * stand for more values than there is time to read.
- */
+/** How many values a file may have, with all that its anchors repeat, which may be very many. */
 const MOST_VALUES = 1_000_000;
 
 /** The file stands for too many values. */
@@ -22,7 +19,6 @@ export class ShapeReader {
   #report: Report;
   #left = MOST_VALUES;
 
-  /** Makes the reader, with the function that gets each problem. */
   constructor(report: Report) {
     this.#report = report;
   }
