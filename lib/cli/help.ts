@@ -2,7 +2,6 @@ import type { Command } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { optionsOf } from "./options.ts";
 
-/** Formats pairs as two columns. */
 function columns(rows: [left: string, right: string][]): string {
   const width = Math.max(...rows.map(([left]) => left.length));
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join("\n");

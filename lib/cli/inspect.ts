@@ -1,17 +1,14 @@
 // What the commands share that show things in full: the option `--format`, and what it prints.
 import type { Driver } from "../driver/mod.ts";
 import { type Struct, toJson } from "../template/mod.ts";
-import type { Arguments, Context, Option } from "./command.ts";
+import { type Arguments, type Context, type Option, readOptions } from "./command.ts";
 import { forEachName } from "./errors.ts";
-import { readTemplate } from "./format.ts";
+import { readTemplate } from "./list.ts";
 
 /** The format of what is shown. */
-export const INSPECT_FORMAT: Option = {
-  name: "format",
-  short: "f",
-  value: "FORMAT",
-  help: "json: all in one line; or a Go template, as in Docker: '{{.Name}}'",
-};
+export const INSPECT_OPTIONS: Option[] = readOptions({
+  "-f, --format FORMAT": "json: all in one line; or a Go template, as in Docker: '{{.Name}}'",
+});
 
 /** Finds a thing by its name, as it is shown. */
 export type Find = (name: string) => Promise<Struct>;

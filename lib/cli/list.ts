@@ -1,8 +1,8 @@
 // What the commands share that print a list: its formats and its table.
+import { InvalidOptionError } from "../driver/errors.ts";
 import { attempt } from "../errors.ts";
-import { HEADER_FUNCTIONS, type Struct, type Template } from "../template/mod.ts";
+import { HEADER_FUNCTIONS, type Struct, Template } from "../template/mod.ts";
 import { type Arguments, type Context, type Option, readOptions } from "./command.ts";
-import { readTemplate } from "./format.ts";
 
 /** The options that choose the format of a list, besides `--quiet`. */
 export const FORMAT_OPTIONS: Option[] = readOptions({
@@ -12,8 +12,7 @@ export const FORMAT_OPTIONS: Option[] = readOptions({
 });
 
 /**
- * How a list is printed: only the items' keys, the usual table, or each item by a template, in a
- * line or as a row of a table.
+ * How a list is printed: its keys, the usual table, or each item by a template, in lines or rows.
  */
 export type Format =
   | { readonly kind: "keys" | "table" }
@@ -30,6 +29,18 @@ export function readFormat(args: Arguments): Format {
   if (args.on("quiet")) return { kind: "keys" };
   if (!template) return { kind: "table" };
   return { kind: columns === undefined ? "lines" : "rows", template };
+}
+
+/**
+ * Reads `--format`, where it is a Go template as Docker takes it. An error says what else to give.
+ *
+ * @throws {InvalidOptionError} It has no action, and so prints nothing of what it is about.
+ * @throws {TemplateError} It is wrong.
+ */
+export function readTemplate(format: string, others: string, escapes = false): Template {
+  if (format.includes("{{")) return new Template(format, escapes);
+  const rule = `${others}, or write a Go template such as {{.Name}}`;
+  throw new InvalidOptionError("format", format, rule);
 }
 
 /** What each format prints of an item. */

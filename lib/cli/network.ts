@@ -85,7 +85,6 @@ export function readNetwork(
   return { spec, problems };
 }
 
-/** Reads where the addresses come from. */
 function readIpam(
   args: Arguments,
   surroundings: IpamSurroundings,

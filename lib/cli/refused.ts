@@ -14,7 +14,6 @@ interface Refusal {
 
 const NO_IMAGES = "there are no images here, a sandbox has this machine's files";
 
-/** All options that are refused. */
 const REFUSED_OPTIONS: readonly Refusal[] = [
   {
     options: ["-p, --publish PORT", "-P, --publish-all", "--expose PORT"],

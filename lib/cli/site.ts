@@ -23,9 +23,6 @@ export const YES: Option = {
     "touch what belongs to another file",
 };
 
-/** How a site is changed. */
-type ChangeOptions = Pick<ApplyOptions, "yes" | "signal" | "progress" | "dryRun">;
-
 /**
  * Changes a site, shows the progress, and prints what was done, or `nothing` if nothing had to be.
  * A signal undoes the change. At a terminal, what needs consent is asked for. Returns the exit
@@ -35,7 +32,9 @@ export async function changeSite(
   context: Context,
   yes: boolean,
   nothing: string,
-  run: (options: ChangeOptions) => Promise<ApplyReport>,
+  run: (
+    options: Pick<ApplyOptions, "yes" | "signal" | "progress" | "dryRun">,
+  ) => Promise<ApplyReport>,
 ): Promise<number> {
   const { print, warn, dryRun } = context;
   const report = await withConsent(context, yes, async (yes) => {

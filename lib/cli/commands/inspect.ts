@@ -3,12 +3,12 @@ import {
   NetworkNotFoundError,
   SandboxNotFoundError,
 } from "../../driver/errors.ts";
-import type { Driver } from "../../driver/mod.ts";
+import type { Driver, Network } from "../../driver/mod.ts";
 import { IpvlanError } from "../../errors.ts";
 import { didYouMean } from "../../suggest.ts";
 import type { Command } from "../command.ts";
 import { inspectedSandbox } from "../docker_shape.ts";
-import { type Find, INSPECT_FORMAT, showInFull } from "../inspect.ts";
+import { type Find, INSPECT_OPTIONS, showInFull } from "../inspect.ts";
 import { networkFinder } from "./network_inspect.ts";
 
 /** Finds things of one type, by Docker's names of the types. */
@@ -19,13 +19,14 @@ const FINDERS: Readonly<Record<string, (driver: Driver) => Find>> = {
 
 /** Finds sandboxes. What it needs to know of all of them, it asks for once. */
 function sandboxFinder(driver: Driver): Find {
-  const networks = once(() => driver.listNetworks());
+  let networks: Network[] | undefined;
   return async (name) => {
     const [pids, [sandbox]] = await Promise.all([
       driver.processes(name),
       driver.seeSandboxes([name]),
     ]);
-    return inspectedSandbox(sandbox!, networks(), pids);
+    networks ??= driver.listNetworks();
+    return inspectedSandbox(sandbox!, networks, pids);
   };
 }
 
@@ -50,18 +51,12 @@ function anyFinder(driver: Driver): Find {
   };
 }
 
-/** Makes a function that calls another one the first time only, and then gives its result again. */
-function once<T>(run: () => T): () => T {
-  let result: { value: T } | undefined;
-  return () => (result ??= { value: run() }).value;
-}
-
 export default {
   usage: "[OPTIONS] NETWORK|SANDBOX [NETWORK|SANDBOX...]",
   example: "ipvlan inspect nginx\n" +
     "ipvlan inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' nginx",
   options: [
-    INSPECT_FORMAT,
+    ...INSPECT_OPTIONS,
     { name: "type", value: "TYPE", help: "show only a container (a sandbox), or only a network" },
   ],
   positionals: [1, Infinity],

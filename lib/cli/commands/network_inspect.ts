@@ -1,7 +1,7 @@
 import type { Driver } from "../../driver/mod.ts";
 import type { Command } from "../command.ts";
 import { inspectedNetwork } from "../docker_shape.ts";
-import { type Find, INSPECT_FORMAT, showInFull } from "../inspect.ts";
+import { type Find, INSPECT_OPTIONS, showInFull } from "../inspect.ts";
 import { VERBOSE } from "../options.ts";
 
 /** Finds networks. */
@@ -14,7 +14,7 @@ export default {
   usage: "[OPTIONS] NETWORK [NETWORK...]",
   example: "ipvlan network inspect ipvlan20\n" +
     "ipvlan network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{end}}' ipvlan20",
-  options: [INSPECT_FORMAT, { ...VERBOSE, short: "v" }],
+  options: [...INSPECT_OPTIONS, { ...VERBOSE, short: "v" }],
   positionals: [1, Infinity],
   run: (args, context) => showInFull(args, context, networkFinder),
 } satisfies Command;

@@ -25,17 +25,13 @@ export default {
     await using driver = await open();
     const networks = filterNetworks(driver, filters);
     const id = (network: Network) => args.on("no-trunc") ? network.id : network.id.slice(0, 12);
-    printList(
-      networks,
-      format,
-      {
-        key: id,
-        docker: (network) => listedNetwork(network, id(network)),
-        headers: NETWORK_HEADERS,
-        columns: networkColumns(networks, id),
-      },
-      print,
-    );
+    const listing = {
+      key: id,
+      docker: (network: Network) => listedNetwork(network, id(network)),
+      headers: NETWORK_HEADERS,
+      columns: networkColumns(networks, id),
+    };
+    printList(networks, format, listing, print);
     return 0;
   },
 } satisfies Command;

@@ -1,7 +1,8 @@
+import type { SeenSandbox } from "../../driver/types.ts";
 import { type Command, readOptions } from "../command.ts";
 import { listedSandbox, SANDBOX_HEADERS } from "../docker_shape.ts";
 import { readSelection, SELECTION_OPTIONS, selectSandboxes } from "../filter.ts";
-import { FORMAT_OPTIONS, printList, readFormat } from "../list.ts";
+import { FORMAT_OPTIONS, type Listing, printList, readFormat } from "../list.ts";
 import { sandboxColumns } from "../tables.ts";
 
 export default {
@@ -27,18 +28,14 @@ export default {
     );
     const now = Date.now();
     const sandboxes = selectSandboxes(seen, running, selection);
-    printList(
-      sandboxes,
-      format,
-      {
-        key: ({ name }) => name,
-        docker: (sandbox) =>
-          listedSandbox(sandbox, { status: sandbox.state, running: sandbox.state !== "down", now }),
-        headers: SANDBOX_HEADERS,
-        columns: sandboxColumns(sandboxes),
-      },
-      print,
-    );
+    const listing: Listing<SeenSandbox> = {
+      key: ({ name }) => name,
+      docker: (sandbox) =>
+        listedSandbox(sandbox, { status: sandbox.state, running: sandbox.state !== "down", now }),
+      headers: SANDBOX_HEADERS,
+      columns: sandboxColumns(sandboxes),
+    };
+    printList(sandboxes, format, listing, print);
     return 0;
   },
 } satisfies Command;
