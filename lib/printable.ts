@@ -29,6 +29,16 @@ export function printableLine(text: string): string {
   return printable(text.replaceAll("\n", "\\n"));
 }
 
+/** A word for a command of sh(1), in quotes where the shell would read anything else in it. */
+export function shellWord(word: string): string {
+  return /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** Text with a command line of sh(1) to be pasted: each value in it is a {@linkcode shellWord}. */
+export function shellLine(text: TemplateStringsArray, ...values: (string | number)[]): string {
+  return String.raw({ raw: text }, ...values.map((value) => shellWord(String(value))));
+}
+
 /**
  * A word for a sentence: as it is if it has nothing but letters, digits and `_ . / : = , @ % + -`,
  * else in quotes, with escapes as in JSON.

@@ -5,6 +5,7 @@
  */
 import { MissingRightsError } from "../iproute2/kernel.ts";
 import { InvalidOptionError } from "../driver/errors.ts";
+import { shellWord } from "../printable.ts";
 import { neededVariables } from "./unit.ts";
 
 /** A server that may do what an executable file is started for. */
@@ -38,13 +39,15 @@ export function executableText(
   server?: ServerCaller,
 ): string {
   const variables = neededVariables(env).map(exportLine);
-  const words = [...program, ...command].map(word).join(" ");
+  const words = [...program, ...command].map(shellWord).join(" ");
   const ask = server === undefined
     ? ""
-    : `if [ $# = 0 ] && [ -S ${word(server.socket)} ] && command -v ${server.caller[0]} > /dev/null
+    : `if [ $# = 0 ] && [ -S ${shellWord(server.socket)} ] && command -v ${
+      server.caller[0]
+    } > /dev/null
 then
 ${Object.entries(server.variables).map(exportLine).join("")}  exec ${
-      server.caller.map(word).join(" ")
+      server.caller.map(shellWord).join(" ")
     } ${words}
 fi
 `;
@@ -53,12 +56,7 @@ fi
 }
 
 function exportLine([name, value]: readonly [string, string]): string {
-  return `export ${name}=${word(value)}\n`;
-}
-
-/** Quotes a word for sh(1). */
-function word(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
+  return `export ${name}=${shellWord(value)}\n`;
 }
 
 /**

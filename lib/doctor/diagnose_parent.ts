@@ -6,6 +6,7 @@ import { endpointAddresses } from "../ipam/address.ts";
 import { contains, parseAddress, parsePrefix } from "../ipam/mod.ts";
 import type { Link } from "../iproute2/link.ts";
 import type { SeenLink } from "../iproute2/view_types.ts";
+import { shellLine } from "../printable.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
 import type { AskedAddress, DoctorFacts, DoctorView, ParentFacts } from "./facts.ts";
 
@@ -69,7 +70,7 @@ function fitness(
     const fix = state.made.some((each) => each.name === name)
       ? "ipvlan restore"
       : sub?.type === "vlan"
-      ? `ip link add link ${sub.link} name ${name} up type vlan id ${sub.id}`
+      ? shellLine`ip link add link ${sub.link} name ${name} up type vlan id ${sub.id}`
       : `make the link "${name}" as it was made before`;
     return [subject.broken(what, fix)];
   }
@@ -80,9 +81,9 @@ function fitness(
 
 /** The command that makes a link fit to be a parent. */
 function wayOut(link: Link, links: readonly Link[]): string | undefined {
-  if (link.master !== undefined) return `ip link set dev ${link.name} nomaster`;
+  if (link.master !== undefined) return shellLine`ip link set dev ${link.name} nomaster`;
   const macvlan = links.find((other) => other.link === link.name && other.info.type === "macvlan");
-  return macvlan && `ip link del dev ${macvlan.name}`;
+  return macvlan && shellLine`ip link del dev ${macvlan.name}`;
 }
 
 /** Whether frames leave the parent. Of several links that stop them, the lowest is reported. */
@@ -99,7 +100,7 @@ function passage(name: string, links: readonly Link[]): Diagnosis[] {
       )
       : subject.broken(
         `${which} is down, so nothing passes`,
-        `ip link set dev ${lowest.name} up`,
+        shellLine`ip link set dev ${lowest.name} up`,
       ),
   ];
 }
@@ -140,8 +141,9 @@ function modes(name: string, networks: readonly Network[], view: DoctorView): Di
     `the kernel mode ${link.info.mode}, flag ${link.info.flag} for all links on it: whoever set ` +
     "those last has changed all";
   // To set the mode of any one link sets it for the whole parent.
-  const ip = link.netns === undefined ? "ip" : `ip -n ${link.netns}`;
-  const fix = `${ip} link set dev ${link.name} type ipvlan mode ${network.mode} ${network.flag}`;
+  const ip = link.netns === undefined ? "ip" : shellLine`ip -n ${link.netns}`;
+  const { mode, flag } = network;
+  const fix = `${ip} ${shellLine`link set dev ${link.name} type ipvlan mode ${mode} ${flag}`}`;
   return [about(`parent ${name}`).broken(what, fix)];
 }
 
@@ -155,7 +157,7 @@ function sizes(name: string, networks: readonly Network[], view: DoctorView): Di
       const what =
         `Its MTU is ${carrier.mtu} and that of the network "${network.name}" is ${mtu}: ` +
         "what is larger is dropped";
-      return [subject.broken(what, `ip link set dev ${carrier.name} mtu ${mtu}`)];
+      return [subject.broken(what, shellLine`ip link set dev ${carrier.name} mtu ${mtu}`)];
     }
     return ipvlansOn(name, view)
       .filter((link) => link.netns !== undefined && link.mtu !== mtu)
@@ -164,7 +166,7 @@ function sizes(name: string, networks: readonly Network[], view: DoctorView): Di
         subject.warning(
           `The MTU of ${ifname} in "${netns}" is ${now}, not the ${mtu} of the network ` +
             `"${network.name}": a change of the parent's MTU sets that of the links on it`,
-          `ip -n ${netns} link set dev ${ifname} mtu ${mtu}`,
+          shellLine`ip -n ${netns!} link set dev ${ifname} mtu ${mtu}`,
         )
       );
   });
@@ -181,7 +183,7 @@ function addresses({ name, addresses }: ParentFacts): Diagnosis[] {
       ? `make the network with --ip-range, or with --aux-address taken=${address}`
       : isOwned(sandbox)
       ? "make the container anew with another address"
-      : `ipvlan network disconnect ${network} ${sandbox}, then connect it with another --ip`;
+      : shellLine`ipvlan network disconnect ${network} ${sandbox}, then connect it with another --ip`;
     return [subject.broken(`${address} ${whose}, and the machine ${answer.mac} has it`, fix)];
   });
   const unknown = addresses.filter(({ answer }) => answer === "unknown");

@@ -1,3 +1,4 @@
+import { shellLine } from "../printable.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
 import type { SharedFacts } from "./facts.ts";
 
@@ -29,7 +30,8 @@ export function diagnoseShared(
     : [];
   for (const { id, name, addresses } of gone) {
     const what = `The host "${name}" holds ${addresses} address(es), and no agent runs there`;
-    const fix = `start the agent there; or if it is gone for good: ipvlan host rm --yes ${id}`;
+    const fix =
+      shellLine`start the agent there; or if it is gone for good: ipvlan host rm --yes ${id}`;
     found.push(subject.warning(what, fix));
   }
   for (const { name, copies } of hosts) {

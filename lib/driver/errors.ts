@@ -1,4 +1,5 @@
 import { type Decision, IpvlanError } from "../errors.ts";
+import { shellLine } from "../printable.ts";
 import { didYouMean } from "../suggest.ts";
 
 const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`).join(", ");
@@ -466,7 +467,7 @@ export class ParentDownError extends InvalidParentError {
   constructor(link: string) {
     super(
       link,
-      `it is down, and no sub-interface on it can be set up: "ip link set ${link} up"`,
+      shellLine`it is down, and no sub-interface on it can be set up: "ip link set ${link} up"`,
     );
   }
 }

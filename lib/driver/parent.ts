@@ -4,6 +4,7 @@ import type { IpCommandError } from "../iproute2/errors.ts";
 import { explainLinkAdd } from "../iproute2/kernel.ts";
 import type { IpvlanFlag, IpvlanMode } from "../iproute2/kinds/ipvlan.ts";
 import type { Link, LinkSpec } from "../iproute2/link.ts";
+import { shellLine } from "../printable.ts";
 import {
   InvalidParentError,
   ParentConflictError,
@@ -56,7 +57,8 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
     else if (mismatch !== undefined) choice.notices.push(mismatch);
     if (!link.up) {
       choice.notices.push(
-        `The parent "${parent}" is down, so nothing passes: "ip link set ${parent} up"`,
+        `The parent "${parent}" is down, so nothing passes: ` +
+          `"${shellLine`ip link set ${parent} up`}"`,
       );
     }
     return choice;
@@ -120,9 +122,9 @@ function tagMismatch(link: Link, links: readonly Link[]): string | InvalidParent
   const above = links.filter((other) => other.link === link.name && other.info.type === "vlan")
     .map(({ name }) => `"${name}"`).join(", ");
   const id = link.info.type === "vlan" ? link.info.id : 0;
+  const line = shellLine`ip link add link ${link.link ?? "LINK"} name NAME type vlan id ${id}`;
   const reason = `it has the service ${tag} for ${above || "two tags"}, and not ${named}; make a ` +
-    `link of another name for that, and use it: "ip link add link ${link.link} name NAME type ` +
-    `vlan id ${id}"`;
+    `link of another name for that, and use it: "${line}"`;
   return new InvalidParentError(link.name, reason);
 }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { shellLine } from "../printable.ts";
 import type { EngineName, Owner } from "../driver/types.ts";
 import { IpvlanError } from "../errors.ts";
 
@@ -23,7 +24,7 @@ interface EngineWords {
 const WORDS: Readonly<Record<EngineName, EngineWords>> = {
   docker: {
     title: "Docker",
-    networkRemoval: (_name, id) => `docker network rm ${id.slice(0, SHORT)}`,
+    networkRemoval: (_name, id) => shellLine`docker network rm ${id.slice(0, SHORT)}`,
     sandboxRemoval: () => "docker network disconnect NETWORK CONTAINER",
   },
   cni: {
@@ -33,8 +34,8 @@ const WORDS: Readonly<Record<EngineName, EngineWords>> = {
   },
   netavark: {
     title: "Podman",
-    networkRemoval: (name) => `podman network rm ${name}`,
-    sandboxRemoval: (id) => `podman rm --force ${id.slice(0, SHORT)}`,
+    networkRemoval: (name) => shellLine`podman network rm ${name}`,
+    sandboxRemoval: (id) => shellLine`podman rm --force ${id.slice(0, SHORT)}`,
   },
 };
 

@@ -1,3 +1,4 @@
+import { shellWord } from "../printable.ts";
 import {
   InvalidWordError,
   IpCommandError,
@@ -100,12 +101,21 @@ export function batchArgs({ program, netns, force }: BatchProgram): string[] {
   ];
 }
 
-/** A line as one would type it: `ip -n red link show`. */
+/** A line as one would type it in a shell: `ip -n red link show`. */
 export function commandOf(
   { program, netns }: Pick<BatchProgram, "program" | "netns">,
   line?: string,
 ): string {
-  return [program, netns === undefined ? [] : ["-n", netns], line ?? []].flat(2).join(" ");
+  return [program, netns === undefined ? [] : ["-n", netns], line ? inShell(line) : []].flat(2)
+    .join(" ");
+}
+
+/** The words of a line of a batch, as a shell reads the same: it would read more in some of them. */
+function inShell(line: string): string[] {
+  const words = line.match(/"[^"]*"|'[^']*'|\S+/g) ?? [];
+  return words.map((word) =>
+    /^'|^"[^$`!]*"$/.test(word) ? word : shellWord(word.replace(/^"(.*)"$/s, "$1"))
+  );
 }
 
 /** Why a line must not be in a batch: it is several, or its answer would be taken for a mark. */

@@ -1,3 +1,4 @@
+import { shellWord } from "../printable.ts";
 import { type Batch, batchArgs, type BatchProgram, type Output } from "./batch.ts";
 import { ProgramNotFoundError } from "./errors.ts";
 import type { RunProgram } from "./shell.ts";
@@ -77,10 +78,5 @@ function commandWithSwitches(program: BatchProgram, switches: readonly string[])
   const script = 'for file; do file=/proc/sys/"$file"; [ ! -e "$file" ] || ' +
     'echo 1 2> /dev/null > "$file" || [ ! -e "$file" ] || echo 1 > "$file" || exit; done; ' +
     `exec ${words.join(" ")}`;
-  return [...enter, "sh", "-c", quote(script), "sh", ...switches.map(quote)].join(" ");
-}
-
-/** A text as one word of sh(1). */
-function quote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
+  return [...enter, "sh", "-c", shellWord(script), "sh", ...switches.map(shellWord)].join(" ");
 }

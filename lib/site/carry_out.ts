@@ -2,7 +2,7 @@ import type { Driver } from "../driver/mod.ts";
 import { RestoreFailedError } from "./errors.ts";
 import { STARTING_LABEL } from "./labels.ts";
 import type { ApplyOptions, Attachment, Plan } from "./types.ts";
-import { show } from "./words.ts";
+import { shellWord } from "../printable.ts";
 
 /** How a plan is carried out. */
 export interface Steps extends Pick<ApplyOptions, "yes" | "signal" | "progress" | "dryRun"> {
@@ -97,7 +97,7 @@ async function start(
   { dryRun }: Steps,
 ): Promise<void> {
   await driver.labelSandbox(sandbox, { ...labels, [STARTING_LABEL]: "" });
-  if (dryRun) dryRun(`ip netns exec ${sandbox} ${show(command)}`);
+  if (dryRun) dryRun(`ip netns exec ${sandbox} ${command.map(shellWord).join(" ")}`);
   else await driver.start(sandbox, command, { keepOutput: true });
   await driver.labelSandbox(sandbox, labels);
 }

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { printable, printableLine, quoted } from "../../lib/printable.ts";
+import { printable, printableLine, quoted, shellLine } from "../../lib/printable.ts";
 
 /** Any text, with many of the characters that matter. */
 const text = fc.string({
@@ -72,4 +72,13 @@ Deno.test("a word is quoted where it is not plain, and can be read back", () => 
     }),
     options,
   );
+});
+
+Deno.test("a shell reads each value of a command line as one word", async () => {
+  const words = ["eth0", "a$(id)", "it's", "a b", "", "`id`", "*", "\\", '"', "a\nb", "$HOME;"];
+  for (const word of words) {
+    const args = ["-c", shellLine`printf %s ${word}`];
+    const { stdout } = await new Deno.Command("sh", { args }).output();
+    assertEquals(new TextDecoder().decode(stdout), word);
+  }
 });

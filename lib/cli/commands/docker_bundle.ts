@@ -1,3 +1,4 @@
+import { shellLine } from "../../printable.ts";
 import metadata from "../../../deno.json" with { type: "json" };
 import { PLUGIN } from "../../engine/docker/names.ts";
 import { InterruptedError } from "../../errors.ts";
@@ -34,7 +35,7 @@ docker plugin enable ipvlan-kit`,
     }
     print(folder);
     warn(`Next: mkdir -m 700 -p ${stateDir}`);
-    warn(`Next: docker plugin create ${PLUGIN} ${folder}`);
+    warn(shellLine`Next: docker plugin create ${PLUGIN} ${folder}`);
     warn(`Next: docker plugin enable ${PLUGIN}`);
     // Docker knows a managed plugin by its name and its tag.
     warn(`Then: docker network create -d ${PLUGIN}:latest ...`);

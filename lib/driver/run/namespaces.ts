@@ -5,6 +5,7 @@ import { ProcessPerBurst } from "../../iproute2/process_per_burst.ts";
 import { type Runner, Session } from "../../iproute2/session.ts";
 import { type Ending, type RunProgram, Shell } from "../../iproute2/shell.ts";
 import { fromNetnsFolder } from "../../iproute2/words.ts";
+import { shellWord } from "../../printable.ts";
 import { isOwned } from "../names.ts";
 import { CALLER, type RunnerOf, runPlan, type Step, type WhenHeld } from "./plan.ts";
 import { Programs } from "./programs.ts";
@@ -41,7 +42,7 @@ function reportSettings(
   switches: readonly string[],
 ): void {
   const enter = netns === undefined ? "" : `ip netns exec ${netns} `;
-  for (const path of switches) report(`${enter}sysctl -w ${path}=1`);
+  for (const path of switches) report(`${enter}sysctl -w ${shellWord(`${path}=1`)}`);
 }
 
 /**

@@ -310,6 +310,13 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   ["a parent that is down", examined("eth0", [link("eth0", DOWN)]), [
     "broken parent eth0: It is down, so nothing passes → ip link set dev eth0 up",
   ]],
+  [
+    "a parent that is down, and whose name a shell would run",
+    examined("a$(id)", [
+      link("a$(id)", DOWN),
+    ]),
+    ["broken parent a$(id): It is down, so nothing passes → ip link set dev 'a$(id)' up"],
+  ],
   ["a veth that is down", {
     ...examined("eth0", [
       link("eth0", { info: { type: "veth" }, link: "eth1" }),

@@ -113,7 +113,7 @@ Deno.test("where settings of links are switched on, a shell does it in the names
     ]);
     if (wrap === rehearsed) assertEquals(shell.commands, []);
     else {
-      const files = [1, 2].map((index) => `'net/ipv6/conf/e-${index}/disable_ipv6'`).join(" ");
+      const files = [1, 2].map((index) => `net/ipv6/conf/e-${index}/disable_ipv6`).join(" ");
       const [command = "", ...more] = shell.commands;
       assertMatch(
         command,

@@ -1,6 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { batchOf, type Outcome, outcomesOf, type Output } from "../../../lib/iproute2/batch.ts";
+import {
+  batchOf,
+  commandOf,
+  type Outcome,
+  outcomesOf,
+  type Output,
+} from "../../../lib/iproute2/batch.ts";
 import { printedFor, type Reply } from "../../kit/fake_ip.ts";
 
 interface ModelLine {
@@ -47,6 +53,18 @@ function run(
 }
 
 const isError = (outcome: Outcome): outcome is { error: unknown } => "error" in outcome;
+
+Deno.test("a line is shown as a shell reads the same words", () => {
+  const shown = (line: string) => commandOf({ program: "ip", netns: "c1" }, line);
+  assertEquals(shown("link set dev eth0 up"), "ip -n c1 link set dev eth0 up");
+  assertEquals(shown('link set dev eth0 alias "a b"'), 'ip -n c1 link set dev eth0 alias "a b"');
+  assertEquals(shown("link del dev a$(id)"), "ip -n c1 link del dev 'a$(id)'");
+  assertEquals(
+    shown('link set dev x alias "$(id) it\'s"'),
+    "ip -n c1 link set dev x alias " +
+      "'$(id) it'\\''s'",
+  );
+});
 
 Deno.test("each line has the outcome that the program gave it", () => {
   fc.assert(
