@@ -55,11 +55,12 @@ export class Host implements AsyncDisposable {
    * Makes a container on a network, as `docker run --net=NETWORK --name=NAME` does.
    */
   async run(name: string, network: string, options: ConnectOptions = {}): Promise<Endpoint> {
-    this.#containers.add(name);
     const { value } = await this.driver.createSandbox({
       name,
       connections: [{ ...options, network }],
     });
+    // Not before: if it fails, what has the name is somebody else's.
+    this.#containers.add(name);
     return value.endpoints[0]!;
   }
 

@@ -84,6 +84,12 @@ export async function main(
     console.error(`The scenarios cannot run here, but "${command}" runs them: ${obstacle}`);
     return 1;
   }
+  if (Deno.env.get("IPVLAN_LAB") === undefined && tell === undefined) {
+    // The names of its machines and containers may be those of the user's own.
+    const { main: lab } = await import("../../lab/main.ts");
+    const program = [Deno.execPath(), "run", "-A", Deno.mainModule];
+    return await lab(["--engine", "native", "--", ...program, ...words]);
+  }
   if (share !== undefined) {
     await runShared(share, chosen.filter(({ guest }) => guest?.name === line.value("guest")));
     return 0;

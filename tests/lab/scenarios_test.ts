@@ -1,10 +1,13 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { doesNotReach, isEqual, reaches } from "../../lib/check/mod.ts";
+import { Driver } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { runAll } from "../../scenarios/kit/run.ts";
 import { Printer } from "../../scenarios/kit/printer.ts";
 import { scenario } from "../../scenarios/kit/scenario.ts";
 import { World } from "../../scenarios/kit/world.ts";
+import { decode } from "../kit/processes.ts";
+import { temporaryFolder } from "../kit/worlds.ts";
 
 /** The namespaces, files for namespaces, and state folders that there are. */
 async function traces(): Promise<string[]> {
@@ -167,3 +170,25 @@ async function interruptGroup(word: string): Promise<void> {
     }
   }
 }
+
+Deno.test("a scenario run alone runs in namespaces of its own, and leaves a user's sandbox of its name", async () => {
+  await using folder = await temporaryFolder();
+  await using driver = await Driver.open({ stateDir: folder.path });
+  await driver.createNetwork({ name: "n" });
+  await driver.createSandbox({ name: "c1", connections: [{ network: "n" }] });
+  const before = await traces();
+  const { IPVLAN_LAB: _, ...env } = Deno.env.toObject();
+  const alone = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", new URL("../../scenarios/l2.ts", import.meta.url).pathname],
+    env,
+    clearEnv: true,
+  }).output();
+  const { code, stdout, stderr } = decode(alone);
+  assertEquals(code, 0, stdout + stderr);
+  assertEquals((await driver.seeSandboxes()).map(({ name, state }) => [name, state]), [
+    ["c1", "up"],
+  ]);
+  assertEquals(await traces(), before);
+  await driver.removeSandbox("c1");
+  await driver.removeNetwork("n");
+});
