@@ -13,8 +13,9 @@ state() {
   ip -br link; ls /run/netns /etc/netns 2>&1; cat /proc/mounts
   # Leave out Deno's cache: it may be under /tmp, and every run may write to it.
   find /tmp /run /var/lib/ipvlan /etc -newer /tmp/begin -type f -not -path '*/deno/*' 2>&1
-  grep -lsE '[u]nshare|[s]leep|[n]ative.sh' /proc/[0-9]*/cmdline
+  left
 }
+left() { grep -lsE '[u]nshare|[s]leep|[n]ative.sh' /proc/[0-9]*/cmdline; }
 touch /tmp/begin
 state > /dev/shm/before
 unchanged() { state > /dev/shm/now; diff /dev/shm/before /dev/shm/now && echo "$1: unchanged"; }
@@ -46,7 +47,7 @@ for signal in INT TERM HUP KILL; do
   echo "$signal $?"
   # A killed lab does not wait for its children, so we do.
   end=$((SECONDS + 60))
-  while [ $SECONDS -lt $end ] && grep -qsx sleep /proc/[0-9]*/comm; do :; done
+  while [ $SECONDS -lt $end ] && left > /dev/null; do :; done
   unchanged $signal
 done
 `;
