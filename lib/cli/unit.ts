@@ -1,5 +1,7 @@
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { InvalidOptionError } from "../driver/errors.ts";
+import { statOf } from "../driver/run/files.ts";
 
 /** The command line that starts this program again: compiled, from a file or from a URL. */
 export function thisProgram(): string[] {
@@ -16,7 +18,7 @@ const VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR", "IPVLAN_STATE_DIR"];
  * Picks the variables of the environment that `ipvlan` needs wherever it is started from.
  *
  * @throws {InvalidOptionError} A variable is not one line, or names a folder by a relative path, which
- * is another folder there.
+ * is another folder there. Or this is root, and another user could change what is in the folder.
  */
 export function neededVariables(env: Readonly<Record<string, string>>): [string, string][] {
   const needed = VARIABLES.filter((name) => env[name]).map((name): [string, string] => [
@@ -196,6 +198,26 @@ function assertFolder(name: string, path: string): void {
     throw new InvalidOptionError(name, path, "it has a control character");
   }
   if (!path.startsWith("/")) throw new InvalidOptionError(name, path, "give an absolute path");
+  const why = Deno.uid() === 0 ? strangersAt(path) : undefined;
+  if (why === undefined) return;
+  throw new InvalidOptionError(name, path, `${why}, so root must not run programs from there`);
+}
+
+/** Why others than root could change what is in a folder; `undefined` if they could not. */
+function strangersAt(path: string): string | undefined {
+  // Whose program this is need not be kept out: root runs it already.
+  const files = thisProgram().filter((word) => word.startsWith("/"));
+  const trusted = [0, ...files.map((file) => statOf(file)?.uid)];
+  for (const start of statOf(path) ? [path, Deno.realPathSync(path)] : [path]) {
+    for (let each = start;; each = dirname(each)) {
+      const { uid = 0, mode = 0 } = statOf(each) ?? {};
+      if (!trusted.includes(uid!)) return `${each} belongs to user ${uid}`;
+      // Where the sticky bit is set, others cannot replace what is there.
+      const others = mode! & (each === start ? 0o0002 : 0o1002);
+      if (others === 0o0002) return `every user may write to ${each}`;
+      if (each === "/") break;
+    }
+  }
 }
 
 /** Quotes a word for a line of a unit (systemd.syntax(7), systemd.unit(5)). */

@@ -2,6 +2,7 @@ import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { passedSocket } from "../../../lib/cli/passed_socket.ts";
 import { agentUnit, cniUnits, dockerUnits, systemdUnit } from "../../../lib/cli/unit.ts";
 import { InvalidOptionError } from "../../../lib/driver/errors.ts";
+import { temporaryFolder } from "../../kit/worlds.ts";
 
 Deno.test("a unit starts the program in the environment that it needs", () => {
   const unit = systemdUnit(["/opt/deno", "run", "-A", "/srv/kit/cli.ts"], {
@@ -34,6 +35,40 @@ Deno.test("a unit takes no variable that is another line, or another folder for 
       "IPVLAN_STATE_DIR",
     );
   }
+});
+
+Deno.test({
+  name: "what root's programs need is in no folder that another user could change",
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    await using folder = await temporaryFolder();
+    const { path } = folder;
+    const make = (name: string, uid: number, mode: number) => {
+      Deno.mkdirSync(`${path}/${name}`);
+      Deno.chownSync(`${path}/${name}`, uid, uid);
+      Deno.chmodSync(`${path}/${name}`, mode);
+    };
+    for (const name of ["root's", "user's/root's"]) {
+      if (name.includes("/")) make("user's", 65534, 0o700);
+      make(name, 0, 0o700);
+    }
+    make("open", 0, 0o1777);
+    make("open/root's", 0, 0o755);
+    Deno.symlinkSync(`${path}/user's`, `${path}/link`);
+    const units = (home: string) => cniUnits(["/opt/deno"], { HOME: `${path}/${home}` }, "/run/x");
+    for (const home of ["root's", "root's/missing", "open/root's"]) {
+      assertStringIncludes(units(home)["ipvlan-cni.service"]!, home);
+    }
+    for (
+      const [home, why] of [
+        ["user's", "/user's belongs to user 65534"],
+        ["user's/missing", "/user's belongs to user 65534"],
+        ["user's/root's", "/user's belongs to user 65534"],
+        ["link/x", "/link belongs to user 65534"],
+        ["open", "every user may write to"],
+      ] as const
+    ) assertThrows(() => units(home), InvalidOptionError, why);
+  },
 });
 
 Deno.test("the units for Docker start the plugin before Docker, from a socket of the same name", () => {
