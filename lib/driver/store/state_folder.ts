@@ -1,4 +1,5 @@
 import { quoted } from "../../printable.ts";
+import { STATE_FOLDER } from "./sqlite_store.ts";
 
 /** The mode of the state folder, and of the files in it: for their owner alone. */
 const [FOLDER_MODE, FILE_MODE] = [0o700, 0o600];
@@ -14,17 +15,17 @@ const OURS =
  * Makes the lock file of the programs in a state folder, and takes from other users what an earlier
  * version or a wide umask has given them. Whoever can open a lock file can hold the lock.
  *
- * A folder in which there is anything but the driver's files keeps its mode: it may be needed by
- * others, as `/tmp` is.
+ * A folder that somebody else has made keeps its mode: it may be needed by others, as `/tmp` is.
  *
+ * @param isOwn Whether the driver has made it. It makes any but the default one narrow at once.
  * @returns A sentence for each file or folder whose mode was wider.
  */
-export function guardStateFolder(folder: string): string[] {
+export function guardStateFolder(folder: string, isOwn = folder === STATE_FOLDER): string[] {
   makeFile(`${folder}/${PROGRAM_LOCK}`);
   const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
   const files = names.filter((name) => OURS.test(name)).sort()
     .flatMap((name) => narrow(`${folder}/${name}`, FILE_MODE, "isFile"));
-  const isOurs = names.every((name) => OURS.test(name));
+  const isOurs = isOwn && names.every((name) => OURS.test(name));
   return isOurs ? [...narrow(folder, FOLDER_MODE, "isDirectory"), ...files] : files;
 }
 

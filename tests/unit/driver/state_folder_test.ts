@@ -19,23 +19,29 @@ function modeOf(path: string): string {
 Deno.test("a state folder that others may enter, and its files, are narrowed and said", () => {
   using folder = folderWith(0o755, { lock: 0o666, "ipvlan.db": 0o600, "ipvlan.db-wal": 0o640 });
   const { path } = folder;
-  assertEquals(guardStateFolder(path), [
+  assertEquals(guardStateFolder(path, true), [
     `Other users could open ${path}: its mode was 0755, now 0700`,
     `Other users could open ${path}/ipvlan.db-wal: its mode was 0640, now 0600`,
     `Other users could open ${path}/lock: its mode was 0666, now 0600`,
   ]);
-  assertEquals(guardStateFolder(path), []);
+  assertEquals(guardStateFolder(path, true), []);
   assertEquals(["", "/lock", "/ip.lock"].map((name) => modeOf(path + name)), ["700", "600", "600"]);
 });
 
 Deno.test("a folder that has other files keeps its mode, and so do they", () => {
   using folder = folderWith(0o1777, { lock: 0o644, "somebody's": 0o644 });
   const { path } = folder;
-  assertEquals(guardStateFolder(path).length, 1);
+  assertEquals(guardStateFolder(path, true).length, 1);
   assertEquals(
     ["", "/lock", "/somebody's"].map((name) => modeOf(path + name)),
     ["1777", "600", "644"],
   );
+});
+
+Deno.test("a folder that somebody else has made keeps its mode, also if it was empty", () => {
+  using folder = folderWith(0o1777, { lock: 0o600, "ipvlan.db": 0o600 });
+  assertEquals(guardStateFolder(folder.path), []);
+  assertEquals(modeOf(folder.path), "1777");
 });
 
 Deno.test("a folder or a link in the place of a lock file is left alone", () => {
