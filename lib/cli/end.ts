@@ -4,7 +4,7 @@
  * @module
  */
 import { constants } from "node:os";
-import { InvalidOptionError } from "../driver/errors.ts";
+import { HalfDoneError, InvalidOptionError, SandboxNotFoundError } from "../driver/errors.ts";
 import type { Driver } from "../driver/mod.ts";
 import { IpvlanError } from "../errors.ts";
 
@@ -38,9 +38,20 @@ export function readTimeout(text: string): number {
   throw new InvalidOptionError("timeout", text, "give a whole number of seconds");
 }
 
+/** Runs a call on a sandbox. `undefined` if it is removed meanwhile, as `run -d --rm` does. */
+export async function unlessRemoved<T>(call: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await call();
+  } catch (error) {
+    const isRemoved = error instanceof SandboxNotFoundError || error instanceof HalfDoneError;
+    if (!isRemoved) throw error;
+  }
+}
+
 /**
  * Waits until no process is in a sandbox. The kernel gives no notice of that, so it polls.
  *
+ * @param sandbox Its id, as another sandbox may get its name meanwhile.
  * @param deadline When to give up, as of `performance.now()`.
  * @returns Whether no process is there.
  */

@@ -16,15 +16,17 @@ export function requireOwn(
     sandboxes?: readonly string[];
   },
 ): void {
-  // The names of what engines own have a colon.
-  if (![...networks, ...sandboxes].some((name) => name.includes(":"))) return;
+  // The names of what engines own have a colon, and ids have 64 digits.
+  if (![...networks, ...sandboxes].some((name) => /:|^[0-9a-f]{64}$/.test(name))) return;
   const ownersIn = (
     what: "network" | "sandbox",
-    records: readonly { name: string; owner?: OwnedByEngineError["owner"] }[],
+    records: readonly { id: string; name: string; owner?: OwnedByEngineError["owner"] }[],
     names: readonly string[],
   ) =>
-    records.flatMap(({ name, owner }) =>
-      owner && names.includes(name) ? [new OwnedByEngineError(what, name, owner)] : []
+    records.flatMap(({ id, name, owner }) =>
+      owner && [id, name].some((each) => names.includes(each))
+        ? [new OwnedByEngineError(what, name, owner)]
+        : []
     );
   throwProblems([
     ...ownersIn("network", driver.listNetworks(), networks),

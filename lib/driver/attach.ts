@@ -26,6 +26,7 @@ import { noticeHosts } from "./sandbox/hosts.ts";
 import { nameProblem } from "./names.ts";
 import type { HostFacts } from "./network.ts";
 import type { DriverParts } from "./parts.ts";
+import { randomHex } from "./random.ts";
 import { byPlace, type Step } from "./run/plan.ts";
 import { settingsOf } from "./sandbox/settings.ts";
 import type { EndpointRecord } from "./store/records.ts";
@@ -199,6 +200,7 @@ function reserve(
     const decided = decide(parts, request, facts, held);
     const { record, present } = decided;
     const sandbox: Sandbox = namespace === undefined ? withoutState(record!) : {
+      id: randomHex(32),
       name,
       created: new Date().toISOString(),
       labels,

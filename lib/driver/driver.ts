@@ -15,6 +15,7 @@ import {
   InvalidOptionError,
   SandboxGoneError,
   SandboxInUseError,
+  SandboxNotFoundError,
 } from "./errors.ts";
 import { factsFor, hostFacts, linkFacts } from "./facts.ts";
 import { findNetwork, findSandbox, networksOf } from "./find.ts";
@@ -258,22 +259,24 @@ export class Driver implements AsyncDisposable {
    * deletes what is in the namespace a moment later. A call that needs one of its addresses waits
    * for that.
    *
+   * @param name Its name, or its id: then a later sandbox of the same name is left alone.
    * @param busy What to do if processes are in the sandbox: leave them without a network (`leave`),
-   * throw (`refuse`), or kill them (`kill`).
+   * throw (`refuse`), or kill them, also those that they start meanwhile (`kill`).
    * @throws {SandboxNotFoundError} There is no such sandbox.
    * @throws {SandboxInUseError} Processes are in it, and `busy` is `refuse`.
    * @throws {InvalidOptionError} This process is in it, and `busy` is `kill`.
    */
   async removeSandbox(name: string, busy: "leave" | "refuse" | "kill" = "leave"): Promise<void> {
-    const { store } = this.#parts;
-    const networks = networksOf(store, store.endpoints({ sandbox: name }));
-    await this.#shared(async () => {
-      findSandbox(store, name);
-      const pids = busy === "leave" ? [] : await this.processes(name);
-      if (busy === "refuse" && pids.length > 0) throw new SandboxInUseError(name, pids);
-      await this.#kill(name, pids, "SIGKILL");
-      await removeSandbox(this.#parts.unstoppable, name);
-      this.#parts.output.remove(name);
+    const { store, output, unstoppable } = this.#parts;
+    const networks = await this.#shared(async () => {
+      const sandbox = findSandbox(store, name);
+      const networks = networksOf(store, store.endpoints({ sandbox: sandbox.name }));
+      const pids = busy === "leave" ? [] : await this.processes(sandbox.id);
+      if (busy === "refuse" && pids.length > 0) throw new SandboxInUseError(sandbox.name, pids);
+      await this.#kill(sandbox.name, pids, "SIGKILL");
+      await removeSandbox(unstoppable, sandbox.id, busy === "kill");
+      output.remove(sandbox.id);
+      return networks;
     });
     await this.#removeTransient([...networks.values()]);
   }
@@ -281,11 +284,16 @@ export class Driver implements AsyncDisposable {
   /**
    * The ids of the processes in a sandbox.
    *
+   * @param sandbox Its name, or its id.
    * @throws {SandboxNotFoundError} There is no such sandbox.
    */
-  async processes(name: string): Promise<number[]> {
-    const { path } = findSandbox(this.#parts.store, name);
-    return await this.#parts.processes.in(name, path);
+  async processes(sandbox: string): Promise<number[]> {
+    const { store, processes } = this.#parts;
+    const { id, name, path } = findSandbox(store, sandbox);
+    const pids = await processes.in(name, path);
+    // Otherwise, they may be those of a later sandbox of this name.
+    if (store.sandbox(name)?.id === id) return pids;
+    throw new SandboxNotFoundError(sandbox, []);
   }
 
   /**
@@ -339,7 +347,7 @@ export class Driver implements AsyncDisposable {
     const { store } = this.#parts;
     return store.transaction(() => {
       const sandbox = findSandbox(store, name);
-      const endpoints = store.endpoints({ sandbox: name }).filter(isReady);
+      const endpoints = store.endpoints({ sandbox: sandbox.name }).filter(isReady);
       const networks = networksOf(store, endpoints);
       return {
         ...sandbox,
@@ -472,10 +480,11 @@ export class Driver implements AsyncDisposable {
     words: readonly string[],
     options: BackgroundOptions = {},
   ): Promise<void> {
-    const { output, wait } = this.#parts;
-    const inside = this.#wordsInside(sandbox, words);
-    const folder = options.keepOutput ? output.begin(sandbox) : undefined;
-    await startInBackground(inside, options, folder, () => this.processes(sandbox), wait.signal);
+    const { store, output, wait } = this.#parts;
+    const { id } = findSandbox(store, sandbox);
+    const inside = this.#wordsInside(id, words);
+    const folder = options.keepOutput ? output.begin(id) : undefined;
+    await startInBackground(inside, options, folder, () => this.processes(id), wait.signal);
   }
 
   /**
@@ -485,8 +494,8 @@ export class Driver implements AsyncDisposable {
    * @throws {SandboxNotFoundError} There is no such sandbox.
    */
   output(sandbox: string): Uint8Array<ArrayBuffer> {
-    findSandbox(this.#parts.store, sandbox);
-    return this.#parts.output.read(sandbox);
+    const { id } = findSandbox(this.#parts.store, sandbox);
+    return this.#parts.output.read(id);
   }
 
   /**
@@ -496,17 +505,20 @@ export class Driver implements AsyncDisposable {
    * @throws {SandboxNotFoundError} There is no such sandbox.
    */
   followOutput(sandbox: string, signal?: AbortSignal): AsyncIterable<Uint8Array<ArrayBuffer>> {
-    findSandbox(this.#parts.store, sandbox);
-    const isBusy = async () => (await this.#parts.processes.in(sandbox)).length > 0;
-    return this.#parts.output.follow(sandbox, isBusy, signal);
+    const { id, name, path } = findSandbox(this.#parts.store, sandbox);
+    const isBusy = async () => (await this.#parts.processes.in(name, path)).length > 0;
+    return this.#parts.output.follow(id, isBusy, signal);
   }
 
   /**
    * The exit status of the command that was last started with `keepOutput` and has ended;
    * `undefined` if there was none, or if the machine was restarted before its end.
+   *
+   * @throws {SandboxNotFoundError} There is no such sandbox.
    */
   async exitStatus(sandbox: string): Promise<number | undefined> {
-    return await this.#parts.output.status(sandbox);
+    const { id } = findSandbox(this.#parts.store, sandbox);
+    return await this.#parts.output.status(id);
   }
 
   /**
@@ -517,8 +529,9 @@ export class Driver implements AsyncDisposable {
    * @throws {InvalidOptionError} This process is one of them.
    */
   async signal(sandbox: string, signal: Deno.Signal): Promise<number[]> {
-    const pids = await this.processes(sandbox);
-    await this.#kill(sandbox, pids, signal);
+    const { id, name } = findSandbox(this.#parts.store, sandbox);
+    const pids = await this.processes(id);
+    await this.#kill(name, pids, signal);
     return pids;
   }
 
@@ -751,10 +764,10 @@ export class Driver implements AsyncDisposable {
 
   /** The words of a command that runs another one in a sandbox. */
   #wordsInside(sandbox: string, words: readonly string[]): string[] {
-    const { hostname, path } = findSandbox(this.#parts.store, sandbox);
+    const { name, hostname, path } = findSandbox(this.#parts.store, sandbox);
     if (path !== undefined) return ["nsenter", `--net=${path}`, ...words];
-    if (!namespaceExists(sandbox)) throw new SandboxGoneError(sandbox);
-    return ["ip", "netns", "exec", sandbox, ...withHostname(hostname, words)];
+    if (!namespaceExists(name)) throw new SandboxGoneError(name);
+    return ["ip", "netns", "exec", name, ...withHostname(hostname, words)];
   }
 
   /** Removes those of some networks that go with their last endpoint, if they have none. */

@@ -32,17 +32,20 @@ function findById(store: Store, prefix: string): Stated<Network> | undefined {
   return found[0];
 }
 
+/** An id of a sandbox. No name is that long, and that of an engine's sandbox has a colon. */
+const SANDBOX_ID = /^[0-9a-f]{64}$/;
+
 /**
- * Finds a sandbox by its name.
+ * Finds a sandbox by its name or its id.
  *
  * @throws {SandboxNotFoundError} There is none.
  * @throws {HalfDoneError} It is being made or removed, or a crash left it half made or half
  * removed.
  */
 export function findSandbox(store: Store, name: string): Sandbox {
-  const sandbox = store.sandbox(name);
+  const sandbox = SANDBOX_ID.test(name) ? store.sandboxById(name) : store.sandbox(name);
   if (!sandbox) throw sandboxNotFound(store, name);
-  if (!isReady(sandbox)) throw new HalfDoneError(`sandbox "${name}"`);
+  if (!isReady(sandbox)) throw new HalfDoneError(`sandbox "${sandbox.name}"`);
   return withoutState(sandbox);
 }
 

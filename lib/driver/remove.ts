@@ -90,16 +90,27 @@ async function putBack(parts: DriverParts, network: Network): Promise<void> {
   await shareNetwork(parts, network);
 }
 
-/** Removes a sandbox and its endpoints. */
-export async function removeSandbox(parts: DriverParts, name: string): Promise<void> {
-  const { store } = parts;
+/**
+ * Removes a sandbox and its endpoints.
+ *
+ * @param kills Whether to kill the processes in it. By then, no other sandbox can have its name.
+ */
+export async function removeSandbox(
+  parts: DriverParts,
+  name: string,
+  kills = false,
+): Promise<void> {
+  const { store, processes, isRehearsal } = parts;
   const { sandbox, endpoints } = store.transaction(() => {
     const sandbox = findSandbox(store, name);
-    const endpoints = store.endpoints({ sandbox: name });
+    const endpoints = store.endpoints({ sandbox: sandbox.name });
     startRemoval(parts, { sandbox, endpoints });
     return { sandbox, endpoints };
   });
-  await drop(parts, { sandbox, endpoints }, () => dropSandbox(parts, sandbox));
+  await drop(parts, { sandbox, endpoints }, async () => {
+    if (kills && !isRehearsal) await processes.killAll(sandbox.name, sandbox.path);
+    await dropSandbox(parts, sandbox);
+  });
 }
 
 /** Removes the endpoint of a sandbox on a network. */

@@ -164,6 +164,11 @@ export interface SandboxSettings {
  */
 export interface Sandbox extends SandboxSettings {
   /**
+   * 64 hexadecimal digits, unique for good: a later sandbox of the same name has another id. That of a
+   * sandbox which an earlier version made is its name.
+   */
+  id: string;
+  /**
    * Its name, which is also the name of its network namespace. That of an engine's sandbox begins
    * with the engine's name and a colon, and its namespace has no name: `cni:3e458d0718ee`.
    */

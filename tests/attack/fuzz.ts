@@ -311,6 +311,7 @@ function current(): Current {
       network("old", { parent: "eth1", labels: {}, subnets: [subnet("10.7.0.0/16")] }),
     ],
     sandboxes: [{
+      id: "0123",
       name: "probe",
       created: IDENTITY.created,
       namespace: "made",
@@ -403,7 +404,7 @@ function fuzzRecords(random: Random): Fuzzer {
   store.putNetwork(n, "ready");
   store.putLink({ type: "vlan", name: "eth0.20", link: "eth0", id: 20 });
   store.putSandbox({
-    ...{ name: "c1", created: IDENTITY.created, labels: {}, namespace: "made" },
+    ...{ id: "0123", name: "c1", created: IDENTITY.created, labels: {}, namespace: "made" },
     ...{ hostname: "c1", hosts: [{ name: "db", address: "192.0.2.9" }] },
     ...{ dns: { servers: ["192.0.2.53"] }, sysctls: { "net.ipv4.ip_forward": "1" } },
   }, "ready");

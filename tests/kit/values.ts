@@ -152,7 +152,8 @@ export function network(name: string, changes: Partial<Network> = {}): Network {
 
 /** A sandbox on record, whose namespace the driver made, but for the given changes. */
 export function sandboxRecord(name: string, changes: Partial<Sandbox> = {}): Sandbox {
-  return { name, created: IDENTITY.created, labels: {}, namespace: "made", ...changes };
+  const { created } = IDENTITY;
+  return { id: `id-of-${name}`, name, created, labels: {}, namespace: "made", ...changes };
 }
 
 /** The first endpoint of a sandbox on record, with 192.168.1.2, but for the given changes. */

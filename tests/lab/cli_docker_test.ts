@@ -3,8 +3,8 @@
  */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { ipvlan, Job, runJob } from "../kit/command.ts";
-import { inEnv, run } from "../kit/processes.ts";
-import { commandHost } from "../kit/worlds.ts";
+import { allEnded, inEnv, run } from "../kit/processes.ts";
+import { commandHost, temporaryFolder } from "../kit/worlds.ts";
 
 /** The lines of the guide that run something, with the networks that they need. */
 const GUIDE = `
@@ -240,6 +240,28 @@ Deno.test("run -d --rm removes the sandbox when its command has ended", async ()
   assertEquals(await host.dump(), before);
   assertEquals((await ipvlan("run", "-d", "--rm", "--net=n", "--name=c2")).out, "c2");
   assertEquals((await ipvlan("ps", "-aq")).out, "");
+});
+
+Deno.test("what acts later on a sandbox leaves another one of the same name alone", async () => {
+  await using _host = await commandHost();
+  await using folder = await temporaryFolder();
+  const asked = `${folder.path}/asked`;
+  await ipvlan("network", "create", "n");
+  const start = (...words: string[]) => ["run", "-d", "--net=n", "--name=c1", ...words];
+  const stubborn = `trap "echo >${asked}" TERM; while :; do sleep 0.05; done`;
+  await runJob(start("--rm", "sh", "-c", stubborn));
+  await using stop = new Job(["stop", "-t", "10", "c1"]);
+  while (!await Deno.stat(asked).catch(() => undefined)) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  assertEquals((await ipvlan("rm", "-f", "c1")).out, "c1");
+  assertEquals((await ipvlan(...start("sh", "-c", "echo later; exec sleep 600"))).out, "c1");
+  // The shell that kept the output of the first one removes it, by its id.
+  await allEnded("--force");
+  assertEquals(await stop.ended, { status: 0, signal: null, out: "c1", err: "" });
+  const [{ State, Id }] = JSON.parse((await ipvlan("inspect", "c1")).out);
+  assertEquals([Id, State.Running, State.Pid > 0], ["c1", true, true]);
+  while ((await ipvlan("logs", "c1")).out !== "later");
 });
 
 Deno.test("a sandbox has the host name, the name servers and the kernel's settings that it is given", async () => {

@@ -1,5 +1,10 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { type Driver, SandboxGoneError, SandboxInUseError } from "../../lib/driver/mod.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  type Driver,
+  SandboxGoneError,
+  SandboxInUseError,
+  SandboxNotFoundError,
+} from "../../lib/driver/mod.ts";
 import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
 import { IpCommandError } from "../../lib/iproute2/errors.ts";
 import { assertConsistent } from "../kit/look.ts";
@@ -98,6 +103,61 @@ Deno.test("removing a sandbox that runs a process fails, kills it, or takes its 
     while (!(await driver.processes("c")).includes(killed.pid));
     await driver.removeSandbox("c", "kill");
     assertEquals((await killed.status).signal, "SIGKILL");
+  }));
+
+/** Four processes at a time: each prints, starts the next one, leaves its session to it and ends. */
+const RESTLESS =
+  'use POSIX; $| = 1; fork; fork; while (1) { print "x" x 4096; exit if fork; setsid() }';
+
+Deno.test("removing a sandbox by force kills also processes that start others all the time", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createSandbox({ name: "c" });
+    const child = driver.exec("c", ["perl", "-e", RESTLESS], { stdin: "null", stdout: "piped" })
+      .spawn();
+    const reader = child.stdout.getReader();
+    let removed: Promise<void> | undefined;
+    let isRemoved = false;
+    let rest = 0;
+    try {
+      // All of them have the pipe open, so it ends with the last one.
+      for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+        removed ??= driver.removeSandbox("c", "kill").then(() => void (isRemoved = true));
+        if (isRemoved) rest += piece.value.length;
+        assert(rest < 2 ** 20, "processes are left");
+      }
+      await removed;
+    } finally {
+      // Those that are left end when they print.
+      await reader.cancel();
+      await child.status;
+    }
+  }));
+
+Deno.test("a call that names a sandbox's id leaves a later one of the same name alone", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    const { value: first } = await driver.createSandbox({ name: "c" });
+    assertEquals(driver.inspectSandbox(first.id), first);
+    await driver.start(first.id, ["sleep", "1000"], { keepOutput: true });
+    assertEquals((await driver.signal(first.id, "SIGCONT")).length, 1);
+    await driver.removeSandbox(first.id, "kill");
+    const { value: second } = await driver.createSandbox({ name: "c" });
+    await driver.start("c", ["sleep", "1000"], { keepOutput: true });
+    for (
+      const call of [
+        () => driver.removeSandbox(first.id, "kill"),
+        () => driver.signal(first.id, "SIGKILL"),
+        () => driver.processes(first.id),
+        () => driver.start(first.id, ["true"]),
+        () => driver.exitStatus(first.id),
+      ]
+    ) await assertRejects(call, SandboxNotFoundError, first.id);
+    assertEquals([driver.inspectSandbox("c").id, (await driver.processes("c")).length], [
+      second.id,
+      1,
+    ]);
+    await driver.removeSandbox("c", "kill");
   }));
 
 Deno.test("a command in the background is in the sandbox as soon as it is started, if it still runs", () =>

@@ -4,6 +4,7 @@ import { throwProblems } from "../../driver/errors.ts";
 import { IpvlanError } from "../../errors.ts";
 import type { Arguments, Command, Context } from "../command.ts";
 import { readTarget } from "../connections.ts";
+import { unlessRemoved } from "../end.ts";
 import { errorLines, UsageError } from "../errors.ts";
 import { ignoresImage, requireNoImage } from "../image.ts";
 import { ALIAS_OPTIONS, ENDPOINT_OPTIONS, readPairs } from "../option_values.ts";
@@ -43,27 +44,29 @@ async function runInNew(
   { warn, print, dryRun }: Context,
 ): Promise<number> {
   const { name } = spec;
-  const { notices } = await driver.createSandbox(spec);
+  const { value: { id }, notices } = await driver.createSandbox(spec);
   notices.forEach(warn);
   if (dryRun) return 0;
+  // By its id, as others may remove it meanwhile and give its name to another one.
+  const removeIt = () => unlessRemoved(() => driver.withSignal().removeSandbox(id, "kill"));
   if (relay.status !== undefined) {
-    await driver.withSignal().removeSandbox(name);
+    await removeIt();
     return relay.status;
   }
   const [detached, remove] = [args.on("detach"), args.on("rm")];
   // In the background, the shell that keeps the output starts this.
-  const afterwards = remove ? [...thisProgram(), "rm", "--force", name] : [];
+  const afterwards = remove ? [...thisProgram(), "rm", "--force", id] : [];
   let isStarted = false;
   try {
     const status = process
-      ? await runInside(driver, name, process, args, relay, { keepOutput: true, afterwards })
+      ? await runInside(driver, id, process, args, relay, { keepOutput: true, afterwards })
       : 0;
     isStarted = true;
     if (detached) print(name);
     return status;
   } finally {
     const isInBackground = detached && isStarted && process !== undefined;
-    if (remove && !isInBackground) await driver.withSignal().removeSandbox(name, "kill");
+    if (remove && !isInBackground) await removeIt();
   }
 }
 

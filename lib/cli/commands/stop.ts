@@ -1,5 +1,5 @@
 import type { Command } from "../command.ts";
-import { readSignal, readTimeout, waitForEnd } from "../end.ts";
+import { readSignal, readTimeout, unlessRemoved, waitForEnd } from "../end.ts";
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";
 
@@ -23,10 +23,13 @@ const command: Command = {
     await using driver = await context.open();
     return await forEachName(args.positionals, context, async (name) => {
       requireOwn(driver, { sandboxes: [name] });
-      await driver.signal(name, signal);
+      const { id } = driver.inspectSandbox(name);
       const deadline = performance.now() + seconds * 1000;
-      // A process may have started another one before it was killed.
-      while (!await waitForEnd(driver, name, deadline)) await driver.signal(name, "SIGKILL");
+      await unlessRemoved(async () => {
+        await driver.signal(id, signal);
+        // A process may have started another one before it was killed.
+        while (!await waitForEnd(driver, id, deadline)) await driver.signal(id, "SIGKILL");
+      });
       context.print(name);
     });
   },

@@ -1,6 +1,5 @@
-import { SandboxNotFoundError } from "../../driver/errors.ts";
 import type { Command } from "../command.ts";
-import { waitForEnd } from "../end.ts";
+import { unlessRemoved, waitForEnd } from "../end.ts";
 import { forEachName } from "../errors.ts";
 
 const command: Command = {
@@ -11,15 +10,11 @@ const command: Command = {
   async run(args, context) {
     await using driver = await context.open();
     return await forEachName(args.positionals, context, async (name) => {
-      driver.inspectSandbox(name);
-      let status: number | undefined;
-      try {
-        await waitForEnd(driver, name);
-        status = await driver.exitStatus(name);
-      } catch (error) {
-        // It was removed meanwhile, as run -d --rm does.
-        if (!(error instanceof SandboxNotFoundError)) throw error;
-      }
+      const { id } = driver.inspectSandbox(name);
+      const status = await unlessRemoved(async () => {
+        await waitForEnd(driver, id);
+        return await driver.exitStatus(id);
+      });
       context.print(String(status ?? 0));
     });
   },

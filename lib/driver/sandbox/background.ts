@@ -1,3 +1,4 @@
+import { shellWord } from "../../printable.ts";
 import { OUTPUT_LIMIT } from "./output.ts";
 
 /** How often to poll for the process, in milliseconds. */
@@ -7,31 +8,39 @@ const PAUSE = 5;
  * A script of sh(1) that runs a command, keeps the end of its output in a folder, and then runs a
  * line. It has these words: the folder, the line, the folder to start in, and those of the command.
  *
+ * The shells stay in the folder, so they write nothing into a later one of the same path. Its files
+ * are for their owner alone, whatever the umask of the command.
+ *
  * In the folder, `pid` gets the process id of the command, before it starts. `log.0` gets the
  * output, then `log.1` and so on; only the last two are kept. `status` gets the exit status of the
  * command. `done` is made when the last process that has the output open has ended. A command whose
  * folder is removed runs on, and its output is dropped.
  */
 const KEEP_OUTPUT = `
-folder=$1 line=$2
+line=$2 start=$PWD mask=$(umask)
+cd "$1" || exit
 shift 2
+umask 077
 {
   # Only the inner shell joins the streams: the outer one may say that a signal has ended it.
-  sh -c 'exec 2>&1; echo $$ >"$0/pid"; cd "$1" || exit 126; shift; exec "$@"' "$folder" "$@"
-  echo $? >"$folder/status"
+  sh -c 'exec 2>&1; echo $$ >pid; umask "$0"; cd "$1" && cd "$2" || exit 126; shift 2; exec "$@"' \
+    "$mask" "$start" "$@"
+  echo $? >status
 } | {
   file=0 size=-1
-  while old=$size; size=$(wc -c <"$folder/log.$file") && [ "$size" -gt "$old" ]; do
-    if [ "$size" -ge ${OUTPUT_LIMIT} ] && true >"$folder/log.$((file + 1))"; then
-      rm -f "$folder/log.$((file - 1))"
+  while old=$size; size=$(wc -c <"log.$file") && [ "$size" -gt "$old" ]; do
+    if [ "$size" -ge ${OUTPUT_LIMIT} ] && true >"log.$((file + 1))"; then
+      rm -f "log.$((file - 1))"
       file=$((file + 1)) size=0
     fi
     # One block is what one read(2) brings, so the output is there as soon as it is written.
-    dd bs=4096 count=64 >>"$folder/log.$file"
+    dd bs=4096 count=64 >>"log.$file"
   done
   cat >/dev/null
-  true >"$folder/done"
+  true >done
 }
+umask "$mask"
+cd "$start"
 eval "$line"
 `;
 
@@ -125,7 +134,7 @@ function keepingOutput(
   env: Readonly<Record<string, string>>,
   afterwards: readonly string[],
 ): string[] {
-  const line = afterwards.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+  const line = afterwards.map(shellWord).join(" ");
   const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   const command = variables.length > 0 ? ["env", "--", ...variables, ...words] : words;
   return ["sh", "-c", KEEP_OUTPUT, "sh", folder, line, cwd, ...command];

@@ -183,6 +183,7 @@ const SETTINGS: { [Name in keyof SandboxSettings]-?: Rule } = {
 const SANDBOX = fields({
   ...SETTINGS,
   state: isState,
+  id: isText,
   name: isText,
   created: isText,
   labels: mapOf(isText),

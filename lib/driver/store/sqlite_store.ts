@@ -30,6 +30,7 @@ import {
   FROM_VERSION_1,
   FROM_VERSION_2,
   FROM_VERSION_3,
+  ID,
   INDEXES,
   OWNED,
   PARENT,
@@ -305,6 +306,10 @@ export class SqliteStore implements Store {
     return this.#all("sandbox", "name", { "name = ?": name })[0];
   }
 
+  sandboxById(id: string): Stated<Sandbox> | undefined {
+    return this.#all("sandbox", "name", { [`${ID} = ?`]: id })[0];
+  }
+
   putSandbox(sandbox: Sandbox, state: State): void {
     this.#run(
       `INSERT INTO sandbox (name, state, record) VALUES (?, ?, ?)
@@ -473,9 +478,11 @@ export class SqliteStore implements Store {
     conditions: Conditions,
   ): Stated<RecordKinds[Kind]>[] {
     return this.#select(`SELECT name, state, record FROM ${kind}`, order, conditions)
-      .map(({ name, state, record }) =>
-        this.#check(kind, name, { ...parsed(record), name, state: state as State })
-      );
+      .map(({ name, state, record }) => {
+        // A sandbox that an earlier version recorded has no id.
+        const id = kind === "sandbox" && { id: name };
+        return this.#check(kind, name, { ...id, ...parsed(record), name, state: state as State });
+      });
   }
 
   /** Reads the rows that meet all conditions. */

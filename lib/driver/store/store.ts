@@ -108,6 +108,8 @@ export interface Store extends Disposable {
   sandboxes(filter?: SandboxFilter): Stated<Sandbox>[];
   /** One sandbox. */
   sandbox(name: string): Stated<Sandbox> | undefined;
+  /** The sandbox with an id. */
+  sandboxById(id: string): Stated<Sandbox> | undefined;
   /** Adds a sandbox, or replaces it. */
   putSandbox(sandbox: Sandbox, state: State): void;
   /** Deletes the record of a sandbox. */

@@ -187,6 +187,9 @@ export const OWNED = `CASE WHEN json_valid(record) THEN record ->> 'owner' IS NO
 /** Whether several hosts share the addresses of a network. */
 export const SHARED = `CASE WHEN json_valid(record) THEN record ->> 'ipam' IS NOT NULL END`;
 
+/** The id of a sandbox. One that an earlier version recorded has none. */
+export const ID = "CASE WHEN json_valid(record) THEN record ->> 'id' END";
+
 /** Whether a sandbox has names of its own in its hosts file. */
 export const WITH_HOSTS = `CASE WHEN json_valid(record)
   THEN record ->> 'hostname' IS NOT NULL OR record ->> 'hosts' IS NOT NULL END`;
@@ -207,6 +210,7 @@ export const INDEXES = `
   CREATE INDEX IF NOT EXISTS network_shared ON network (name) WHERE ${SHARED};
   CREATE INDEX IF NOT EXISTS link_below ON link (${BELOW});
   CREATE INDEX IF NOT EXISTS network_unready ON network (name) WHERE state <> 'ready';
+  CREATE INDEX IF NOT EXISTS sandbox_id ON sandbox (${ID});
   CREATE INDEX IF NOT EXISTS sandbox_unready ON sandbox (name) WHERE state <> 'ready';
   CREATE INDEX IF NOT EXISTS sandbox_hosts ON sandbox (name) WHERE ${WITH_HOSTS};
   CREATE INDEX IF NOT EXISTS endpoint_unready ON endpoint (sandbox, ordinal) WHERE state <> 'ready';

@@ -53,7 +53,8 @@ Deno.test("a filter that there is not is refused", () => {
 function sandbox(name: string, day: number, network: string): SandboxDetails {
   const endpoints = [{ network, sandbox: name, ifname: "eth0", aliases: [] }];
   const labels = { day: String(day), tier: "web" };
-  return { name, created: `2026-03-0${day}T00:00:00Z`, labels, namespace: "made", endpoints };
+  const created = `2026-03-0${day}T00:00:00Z`;
+  return { id: name, name, created, labels, namespace: "made", endpoints };
 }
 
 const SANDBOXES = [sandbox("a1", 1, "red"), sandbox("a2", 3, "blue"), sandbox("b1", 2, "red")];

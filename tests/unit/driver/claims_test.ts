@@ -50,6 +50,7 @@ class Parts implements Disposable {
     return store.transaction(() => {
       const id = crypto.randomUUID().slice(0, 8);
       const sandbox = {
+        id,
         name: id,
         created: IDENTITY.created,
         labels: {},

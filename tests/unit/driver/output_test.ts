@@ -2,6 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { startInBackground } from "../../../lib/driver/sandbox/background.ts";
 import { StoreError } from "../../../lib/driver/errors.ts";
 import { KeptOutput, OUTPUT_LIMIT } from "../../../lib/driver/sandbox/output.ts";
+import { allEnded } from "../../kit/processes.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
 
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -125,6 +126,35 @@ Deno.test("a command whose folder is removed runs on, and ends as it would", asy
   }
   await started;
   assertEquals([...Deno.readDirSync(`${folder.path}/output`)], []);
+});
+
+Deno.test("a command whose folder was removed writes nothing into a later one of the same path", async () => {
+  await using folder = await temporaryFolder();
+  const output = new KeptOutput(folder.path, false);
+  const go = `${folder.path}/go`;
+  assert((await new Deno.Command("mkfifo", { args: [go] }).output()).success);
+  const started = start(output, ["sh", "-c", `echo begun; read -r line <${go}; exit 7`]);
+  while (decode(output.read("c")) === "") await new Promise((resolve) => setTimeout(resolve, 5));
+  const later = output.begin("c");
+  await Deno.writeTextFile(go, "\n");
+  await allEnded(folder.path);
+  assertEquals([...Deno.readDirSync(later)].map(({ name }) => name), ["log.0"]);
+  await started;
+});
+
+Deno.test("under any umask, what a command prints is its user's alone, and the command has the umask", async () => {
+  await using folder = await temporaryFolder();
+  const output = new KeptOutput(folder.path, false);
+  const umask = Deno.umask(0);
+  try {
+    const kept = await start(output, ["sh", "-c", `umask; seq 200000`]);
+    assertEquals((await all(output)).split("\n")[0], "0000");
+    const names = [...Deno.readDirSync(kept)].map(({ name }) => name);
+    assert(["pid", "status", "done", "log.1"].every((name) => names.includes(name)), `${names}`);
+    for (const name of names) assertEquals(Deno.statSync(`${kept}/${name}`).mode! & 0o777, 0o600);
+  } finally {
+    Deno.umask(umask);
+  }
 });
 
 Deno.test("a folder that cannot be made or removed is an error of the state folder", async () => {

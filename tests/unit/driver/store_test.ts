@@ -5,7 +5,7 @@ import { StoreError } from "../../../lib/driver/errors.ts";
 import type { EndpointRecord } from "../../../lib/driver/store/records.ts";
 import { SqliteStore, stateFolder } from "../../../lib/driver/store/sqlite_store.ts";
 import type { AddressPool, Network } from "../../../lib/driver/types.ts";
-import { IDENTITY, network } from "../../kit/values.ts";
+import { IDENTITY, network, sandboxRecord } from "../../kit/values.ts";
 
 /** A folder that is gone when the test is through. */
 function folder(): Disposable & { path: string } {
@@ -16,7 +16,7 @@ function folder(): Disposable & { path: string } {
 const NET = network("db");
 const VLAN = { type: "vlan" as const, name: "eth0.20", link: "eth0", id: 20 };
 
-const SANDBOX = { name: "c1", created: IDENTITY.created, labels: {}, namespace: "made" as const };
+const SANDBOX = sandboxRecord("c1");
 const ENDPOINT: EndpointRecord & { ip: string } = {
   id: "e1e2e3e4e5e6",
   network: NET.id,

@@ -73,6 +73,7 @@ const ENDPOINT: Endpoint = {
 };
 
 const SANDBOX = {
+  id: "0123",
   name: "cni:default-c1",
   created: "",
   namespace: "borrowed",

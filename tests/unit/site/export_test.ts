@@ -80,6 +80,7 @@ const RECORDS: fc.Arbitrary<Records> = fc.record({
     networks,
     sandboxes: sandboxes.map(({ name, labels, command, on, aliases, first, extras, settings }) => ({
       ...settings,
+      id: name,
       name,
       created: IDENTITY.created,
       namespace: "made" as const,
@@ -135,6 +136,7 @@ Deno.test("a site is exported with the keys of a site file, without defaults", (
   };
   const endpoint = { network: "web", sandbox: "c", ifname: "eth0", aliases: [] };
   const sandbox: SandboxDetails = {
+    id: "0123",
     name: "c",
     created: "",
     namespace: "made",

@@ -56,7 +56,7 @@ function toCurrent(file: CurrentFile): Current {
     } as Current["networks"][number])),
     sandboxes: sandboxes.map(([name, { labels: own, command, endpoints = [], ...more }]) => ({
       namespace: "made",
-      ...{ name, created: "", labels: labels(more, own, command) },
+      ...{ id: name, name, created: "", labels: labels(more, own, command) },
       ...settingsOf(more),
       endpoints: endpoints.map((endpoint, index) => ({
         ...{ sandbox: name, ifname: `eth${index}`, aliases: [], network: "" },

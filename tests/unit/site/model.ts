@@ -106,8 +106,8 @@ class Host {
   attach({ sandbox, labels, connections, ...settings }: Attachment): void {
     if (labels !== undefined) {
       if (this.#sandboxes.has(sandbox)) throw new Error(`The sandbox ${sandbox} exists`);
-      const details = { name: sandbox, created: "", labels, namespace: "made" as const };
-      this.#sandboxes.set(sandbox, { ...details, ...settings, endpoints: [] });
+      const made = { id: sandbox, name: sandbox, created: "", namespace: "made" as const };
+      this.#sandboxes.set(sandbox, { ...made, labels, ...settings, endpoints: [] });
     }
     const { endpoints } = this.sandbox(sandbox);
     for (const connection of connections) {
