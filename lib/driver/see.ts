@@ -1,7 +1,7 @@
 import { siblingsOf } from "./default_routes.ts";
 import { networksOf } from "./find.ts";
 import type { DriverParts } from "./parts.ts";
-import { type EndpointRepair, endpointRepair } from "./repair.ts";
+import { type EndpointRepair, endpointRepair, type SeenNamespace } from "./repair.ts";
 import { lookInside } from "./restore.ts";
 import { isReady } from "./store/store.ts";
 import type { SandboxDetails, SandboxState, SeenSandbox } from "./types.ts";
@@ -38,18 +38,18 @@ export async function seeSandboxes(
         endpointRepair(network, endpoint, { seen, siblings, path: sandbox.path }),
       ];
     }));
-    return toSeen(sandbox, seen !== undefined, repairs);
+    return toSeen(sandbox, seen, repairs);
   }));
 }
 
 /** @param repairs What the kernel has of each endpoint, by the link's name. */
 function toSeen(
   sandbox: SandboxDetails,
-  isPresent: boolean,
+  seen: SeenNamespace | undefined,
   repairs: ReadonlyMap<string, Pick<EndpointRepair, "state" | "changes">>,
 ): SeenSandbox {
   const isWhole = [...repairs.values()].every(({ state }) => state === "up");
-  const state: SandboxState = isPresent ? isWhole ? "up" : "incomplete" : "down";
+  const state: SandboxState = seen ? isWhole ? "up" : "incomplete" : "down";
   const endpoints = sandbox.endpoints.map((endpoint) => {
     // One that was removed meanwhile is not on record any more.
     const missing = {
@@ -59,5 +59,5 @@ function toSeen(
     const { state, changes } = repairs.get(endpoint.ifname) ?? missing;
     return { ...endpoint, state, changes };
   });
-  return { ...sandbox, state, endpoints };
+  return { ...sandbox, state, endpoints, ...(seen && { seen }) };
 }

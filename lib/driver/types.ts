@@ -1,6 +1,8 @@
 import type { EtcdAccess } from "../claims/types.ts";
 import type { IpvlanError } from "../errors.ts";
 import type { SubnetSpec } from "../ipam/mod.ts";
+import type { Link } from "../iproute2/link.ts";
+import type { Route } from "../iproute2/route.ts";
 import type { NetworkOptions } from "./options.ts";
 
 /** An engine that networks and sandboxes can belong to. */
@@ -379,6 +381,13 @@ export interface SeenSandbox extends SandboxDetails {
     /** What is not as it should be: a sentence for each. Empty if it is `up`. */
     changes: string[];
   })[];
+  /** What its namespace shows; `undefined` if that is gone. */
+  seen?: {
+    /** The links. */
+    links: readonly Link[];
+    /** The routes of the main tables. */
+    routes: readonly Route[];
+  };
 }
 
 /** A network with its endpoints. */

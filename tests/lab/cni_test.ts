@@ -146,6 +146,37 @@ Deno.test("CHECK finds a missing address, route and link, and another mode", asy
   }
 });
 
+Deno.test("CHECK of another namespace, or with another result, is refused", async () => {
+  await using _host = await commandHost();
+  await using one = await engineNamespace();
+  await using two = await engineNamespace();
+  const call = { id: "c1", netns: one.path, conf: LAN };
+  const prevResult = await pluginSucceeds({ ...call, command: "ADD" });
+  const check = (netns: string, previous = {}) => {
+    const conf = { ...LAN, prevResult: { ...prevResult, ...previous } };
+    return { ...call, netns, command: "CHECK", conf };
+  };
+  await pluginSucceeds(check(one.path));
+  const [link] = prevResult.interfaces;
+  for (const netns of [two.path, "/proc/1/ns/net", `${one.path}-gone`]) {
+    assertEquals(await pluginFails(check(netns)), `101 The container c1 is not in ${netns}`);
+    const interfaces = [{ ...link, sandbox: netns }];
+    assertMatch(await pluginFails(check(netns, { interfaces })), /^101 .* is not in /);
+    assertMatch(await pluginFails(check(one.path, { interfaces })), /^101 .* not have the link/);
+  }
+  assertMatch(await pluginFails(check(one.path, { interfaces: [] })), /^101 .* not have the link/);
+  const mac = [{ ...link, mac: "02:00:00:00:00:09" }];
+  assertMatch(await pluginFails(check(one.path, { interfaces: mac })), /^101 The MAC of the link/);
+  const routes = [...prevResult.routes, { dst: "10.9.0.0/16", gw: "192.168.20.1" }];
+  assertMatch(await pluginFails(check(one.path, { routes })), /^101 .* route to 10.9.0.0\/16/);
+  assertStringIncludes(
+    await one.run("ip", "route", "add", "10.9.0.0/16", "via", "192.168.20.1"),
+    "(0)",
+  );
+  await pluginSucceeds(check(one.path, { routes }));
+  await pluginSucceeds({ ...call, command: "DEL" });
+});
+
 Deno.test("addresses are given as they are asked for, and taken ones and MAC addresses are refused", async () => {
   await using _host = await commandHost();
   await using one = await engineNamespace();

@@ -251,7 +251,22 @@ async function check(call: Call): Promise<undefined> {
       `network "${conf.name}"`;
     throw new CniError(CODE.container, sentence);
   }
+  const { netns, containerId } = environment;
+  const id = namespaceId(netns);
+  if (netns !== seen.path && (id === undefined || id !== namespaceId(seen.path!))) {
+    throw new CniError(CODE.changed, `The container ${containerId} is not in ${netns}`);
+  }
   throwProblems([...changesOf(call, seen), ...await problemsOf(() => forward(call))]);
+}
+
+/** What identifies a network namespace by its file: namespaces(7); `undefined` if there is no file. */
+function namespaceId(path: string): string | undefined {
+  try {
+    const { dev, ino } = Deno.statSync(path);
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Removes every attachment that is not valid. It goes on after an error. */

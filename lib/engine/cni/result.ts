@@ -41,6 +41,8 @@ export interface ResultInterface {
   mac?: string;
   /** The file of its network namespace; none for a link of the host. */
   sandbox?: string;
+  /** Its MTU. */
+  mtu?: number;
 }
 
 /** The result of ADD, in the form that all versions from 1.0.0 on have. */
@@ -107,6 +109,7 @@ export function readResult(value: unknown, what: string, report: Report): Result
     const sandbox = readText(entry.sandbox, `${path}.sandbox`, report);
     if (mac) made.mac = mac;
     if (sandbox) made.sandbox = sandbox;
+    if (typeof entry.mtu === "number" && entry.mtu !== 0) made.mtu = entry.mtu;
     result.interfaces.push(made);
   }
   for (const [index, entry] of readList(value.ips, `${what}.ips`, report).entries()) {

@@ -17,7 +17,8 @@ import type {
   SeenSandbox,
 } from "../../driver/types.ts";
 import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
-import { contains, parseAddress, parsePrefix } from "../../ipam/mod.ts";
+import { contains, formatPrefix, parseAddress, parsePrefix } from "../../ipam/mod.ts";
+import type { Route } from "../../iproute2/route.ts";
 import { type Conf, readConf } from "./conf.ts";
 import {
   type AttachmentKey,
@@ -272,26 +273,51 @@ export function isValid({ valid }: Conf, { containerId, ifname }: AttachmentKey)
 
 /**
  * Finds what CHECK has to report of a link: what is missing or changed in the kernel, and what the
- * result of ADD has and the link has not. A plugin after this one may have added to the result.
+ * result of ADD has and the kernel has not, as the ipvlan plugin of the CNI project does. A plugin after
+ * this one may have added to the result.
  *
  * @param seen The sandbox as the kernel has it.
  */
 export function changesOf(
-  { environment, conf }: CniRequest,
-  seen: SeenSandbox,
+  { environment: { ifname, netns }, conf }: CniRequest,
+  { state, path, endpoints, seen }: SeenSandbox,
 ): CniError[] {
-  const { ifname } = environment;
-  const endpoint = seen.endpoints.find((each) => each.ifname === ifname)!;
-  const changed = (sentence: string) => new CniError(CODE.changed, sentence);
-  const problems: CniError[] = [];
-  if (seen.state === "down") {
-    problems.push(changed(`The network namespace ${seen.path} of the container is gone`));
-  } else problems.push(...endpoint.changes.map(changed));
-  const { interfaces, ips } = conf.previous!;
-  const own = ips.filter((ip) => interfaces[ip.interface ?? 0]?.name === ifname);
-  const present = endpointAddresses(endpoint);
-  for (const { address } of own.filter(({ address }) => !present.includes(address))) {
-    problems.push(changed(`The link ${ifname} does not have the address ${address} of prevResult`));
+  const endpoint = endpoints.find((each) => each.ifname === ifname)!;
+  const { interfaces, ips, routes } = conf.previous!;
+  const sentences = state === "down"
+    ? [`The network namespace ${path} of the container is gone`]
+    : [...endpoint.changes];
+  const own = interfaces.find(({ name, sandbox }) => name === ifname && sandbox === netns);
+  if (!own) sentences.push(`prevResult does not have the link ${ifname} in ${netns}`);
+  const link = seen?.links.find(({ name }) => name === ifname);
+  const is = { MAC: link?.address, MTU: link?.mtu };
+  const was = { MAC: own?.mac, MTU: own?.mtu };
+  for (const key of ["MAC", "MTU"] as const) {
+    if (!link || was[key] === undefined || was[key] === is[key]) continue;
+    sentences.push(`The ${key} of the link ${ifname} is ${is[key]} instead of ${was[key]}`);
   }
-  return problems;
+  const present = endpointAddresses(endpoint);
+  for (const { address } of ips.filter((ip) => interfaces[ip.interface ?? 0]?.name === ifname)) {
+    if (present.includes(address)) continue;
+    sentences.push(`The link ${ifname} does not have the address ${address} of prevResult`);
+  }
+  // A link that is not as it should be has lost routes, too; only one link has the default route.
+  const compared = endpoint.changes.length > 0 || !seen
+    ? []
+    : routes.filter(({ dst }) => endpoints.length === 1 || !dst.endsWith("/0"));
+  for (const { dst, gw } of compared) {
+    const isThere = seen!.routes.some((route) =>
+      route.family === familyOf(dst) && destinationOf(route) === dst &&
+      // One without a next hop takes the gateway.
+      (gw === undefined || route.via === gw)
+    );
+    if (!isThere) sentences.push(`The container does not have the route to ${dst} of prevResult`);
+  }
+  return sentences.map((sentence) => new CniError(CODE.changed, sentence));
+}
+
+/** The destination of a route, as a result has it. */
+function destinationOf({ dst, family }: Route): string {
+  if (dst === "default") return family === 4 ? "0.0.0.0/0" : "::/0";
+  return formatPrefix(parsePrefix(dst).prefix);
 }

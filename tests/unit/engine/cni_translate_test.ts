@@ -1,5 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Endpoint, Network, SeenSandbox } from "../../../lib/driver/mod.ts";
+import type { Link } from "../../../lib/iproute2/link.ts";
+import type { Route } from "../../../lib/iproute2/route.ts";
 import { HalfDoneError, InvalidOptionError, ProblemsError } from "../../../lib/driver/errors.ts";
 import { CniError, errorAnswer, toCniErrors } from "../../../lib/engine/cni/errors.ts";
 import { formatResult, readResult, type Result } from "../../../lib/engine/cni/result.ts";
@@ -233,28 +235,60 @@ Deno.test("GC leaves what is valid, and what other configurations have made", ()
 });
 
 Deno.test("CHECK reports what is missing or changed, also against the result of ADD", () => {
-  const prevResult = formatResult(
-    resultOf(request(OWN), NETWORK, ENDPOINT, undefined),
-    "1.0.0",
-  );
-  const asked = request({ ...OWN, prevResult }, { CNI_COMMAND: "CHECK" });
-  const seen = (changes: string[], more: Partial<SeenSandbox> = {}) =>
-    changesOf(asked, {
+  const result = formatResult(resultOf(request(OWN), NETWORK, ENDPOINT, undefined), "1.0.0") as {
+    interfaces: unknown[];
+    routes: unknown[];
+  };
+  const link = { name: "eth0", address: "02:00:00:00:00:01", mtu: 1500 } as unknown as Link;
+  const route = { dst: "default", family: 4, via: "192.168.20.1", dev: "eth0" } as Route;
+  const seen = (changes: string[], more: Partial<SeenSandbox> = {}, previous = {}) => {
+    const prevResult = { ...result, ...previous };
+    return changesOf(request({ ...OWN, prevResult }, { CNI_COMMAND: "CHECK" }), {
       ...SANDBOX,
       state: "up",
       endpoints: [{ ...ENDPOINT, state: changes.length > 0 ? "changed" : "up", changes }],
+      seen: { links: [link], routes: [route] },
       ...more,
     }).map(({ code, message }) => `${code} ${message}`);
+  };
   assertEquals(seen([]), []);
   assertEquals(seen(["The link eth0 is missing"]), ["101 The link eth0 is missing"]);
   assertEquals(seen(["one", "two"]), ["101 one", "101 two"]);
-  assertEquals(seen(["The link eth0 is missing"], { state: "down" }), [
+  assertEquals(seen(["The link eth0 is missing"], { state: "down", seen: undefined }), [
     "101 The network namespace /proc/806/ns/net of the container is gone",
   ]);
   const other = { ...ENDPOINT, ip: "192.168.20.3/24", state: "up" as const, changes: [] };
   assertEquals(seen([], { endpoints: [other] }), [
     "101 The link eth0 does not have the address 192.168.20.2/24 of prevResult",
   ]);
+  const own = { name: "eth0", sandbox: ENVIRONMENT.CNI_NETNS };
+  const missing = `101 prevResult does not have the link eth0 in ${ENVIRONMENT.CNI_NETNS}`;
+  const route10 = { dst: "10.0.0.0/8", gw: "192.168.20.1" };
+  const cases: [previous: Record<string, unknown>, expected: string[]][] = [
+    [{ interfaces: [] }, [missing]],
+    [{ interfaces: [{ ...own, name: "eth1" }] }, [missing]],
+    [{ interfaces: [{ name: "eth0" }] }, [missing]],
+    [{ interfaces: [{ ...own, sandbox: "/proc/1/ns/net" }] }, [missing]],
+    [{ interfaces: [{ ...own, mac: link.address, mtu: 1500 }] }, []],
+    [{ interfaces: [{ ...own, mac: "02:00:00:00:00:02" }] }, [
+      "101 The MAC of the link eth0 is 02:00:00:00:00:01 instead of 02:00:00:00:00:02",
+    ]],
+    [{ interfaces: [{ ...own, mtu: 1400 }] }, [
+      "101 The MTU of the link eth0 is 1500 instead of 1400",
+    ]],
+    [{ interfaces: [{ name: "veth1" }, own], ips: [] }, []],
+    [{ routes: [...result.routes, route10] }, [
+      "101 The container does not have the route to 10.0.0.0/8 of prevResult",
+    ]],
+    [{ routes: [{ dst: "0.0.0.0/0", gw: "192.168.20.9" }] }, [
+      "101 The container does not have the route to 0.0.0.0/0 of prevResult",
+    ]],
+  ];
+  for (const [previous, expected] of cases) assertEquals(seen([], {}, previous), expected);
+  // A plugin after this one may have added a route.
+  const added = { ...route, dst: "10.0.0.0/8", dev: "veth1" };
+  const more = { seen: { links: [link], routes: [route, added] } };
+  assertEquals(seen([], more, { routes: [...result.routes, route10] }), []);
 });
 
 Deno.test("STATUS reports a parent that is down or gone, and a pool that is empty", () => {
