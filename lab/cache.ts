@@ -4,6 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { basename } from "node:path";
 import type { Release } from "./apt.ts";
 import { LabError, MissingError } from "./errors.ts";
 
@@ -57,6 +58,33 @@ export async function withCache<T>(
       { cause },
     );
   }
+}
+
+/**
+ * Makes a file in the cache, under the lock of the cache, unless another lab has made it meanwhile. It is
+ * made in a folder of its own, and only a whole one ever has its name.
+ *
+ * @param isDone Whether the file is as it should be.
+ * @param make Makes the file `output`. What else is in `folder` goes afterwards.
+ */
+export async function makeInCache(
+  file: string,
+  options: CacheOptions,
+  isDone: () => boolean | Promise<boolean>,
+  make: (places: { folder: string; output: string }) => Promise<void>,
+): Promise<void> {
+  await withCache(options, async (cache) => {
+    if (await isDone()) return;
+    // If this lab is killed, the next one that fetches something removes the folder.
+    const folder = await Deno.makeTempDir({ dir: cache, prefix: "fetch-" });
+    const output = `${folder}/${basename(file)}`;
+    try {
+      await make({ folder, output });
+      await Deno.rename(output, file);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
 }
 
 /**

@@ -13,6 +13,7 @@ import {
   withCache,
   writeFileList,
 } from "./cache.ts";
+import { replaceFile } from "../lib/files.ts";
 import { LabError, MissingError } from "./errors.ts";
 import { exists, fileIn } from "./machine.ts";
 import { runProgram } from "./program.ts";
@@ -218,7 +219,7 @@ async function inFetchFolder(
     } catch (error) {
       // Any other error comes from a signal, and does not mean that the release is unreachable.
       if (release !== "own" && error instanceof MissingError) {
-        await Deno.writeTextFile(failureMark(folder), "");
+        replaceFile(failureMark(folder), "", 0o644);
       }
       throw error;
     }

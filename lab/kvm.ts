@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { replaceFile } from "../lib/files.ts";
 import { cacheFolder } from "./cache.ts";
 
 const DEVICE = "/dev/kvm";
@@ -38,9 +39,12 @@ export async function kvmWorks(
 
 /** Saves in the cache whether KVM works. */
 export async function saveKvmResult(works: boolean): Promise<void> {
-  // If the file cannot be written, the next run tests again.
-  await Deno.writeTextFile(resultFile(), `${await bootId()}\n${works ? "works" : "fails"}\n`)
-    .catch(() => {});
+  const text = `${await bootId()}\n${works ? "works" : "fails"}\n`;
+  try {
+    replaceFile(resultFile(), text, 0o644);
+  } catch {
+    // The next run tests again.
+  }
 }
 
 function resultFile(): string {

@@ -6,7 +6,7 @@
 import { basename } from "node:path";
 import type { DebianRelease } from "./apt.ts";
 import { LabError } from "./errors.ts";
-import { cacheFolder, releaseFolder, withCache } from "./cache.ts";
+import { cacheFolder, makeInCache, releaseFolder, withCache } from "./cache.ts";
 import { type FetchOptions, fetchTree } from "./fetch.ts";
 import { missingModules, moduleFiles } from "./guest_boot.ts";
 import { type GuestTools, NO_MODULES, readModuleList } from "./guest_tools.ts";
@@ -154,14 +154,13 @@ async function makeInitrd(
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(content));
   // A hash of the content in the name: another version of this project makes another file.
   const initrd = `${path}-${new Uint8Array(digest).toHex().slice(0, 16)}`;
-  if (exists(initrd)) return initrd;
+  const isDone = () => exists(initrd);
+  if (isDone()) return initrd;
   // Modules that are built into the kernel are not in the list, and need no file.
   const loaded = BOOT_MODULES.filter((name) => missingModules(dep, [name]).length === 0);
   const files = [...new Set(loaded.flatMap((name) => moduleFiles(dep, name)))];
-  await withCache(options, async () => {
-    if (exists(initrd)) return;
-    const root = `${path}.new`;
-    if (exists(root)) await Deno.remove(root, { recursive: true });
+  await makeInCache(initrd, options, isDone, async ({ folder, output }) => {
+    const root = `${folder}/root`;
     await Deno.mkdir(`${root}/modules`, { recursive: true });
     await Deno.copyFile(busybox, `${root}/busybox`);
     await Deno.writeTextFile(`${root}/init`, script, { mode: 0o755 });
@@ -173,11 +172,9 @@ async function makeInitrd(
       return `${program} ${from} > ${quote(`${root}/modules/${name}`)}`;
     });
     const pack = `cd ${quote(root)}; ${quote(busybox)} find . | ` +
-      `${quote(busybox)} cpio -o -H newc > ${quote(`${initrd}.new`)}`;
+      `${quote(busybox)} cpio -o -H newc > ${quote(output)}`;
     const { ok, text } = await runProgram("sh", ["-ec", [...lines, pack].join("\n")], options);
-    await Deno.remove(root, { recursive: true });
     if (!ok) throw new LabError(`Cannot make ${initrd}: ${text}`);
-    await Deno.rename(`${initrd}.new`, initrd);
   });
   return initrd;
 }

@@ -7,7 +7,7 @@
 import { basename, dirname } from "node:path";
 import { ownCodename } from "./apt.ts";
 import { LabError, MissingError } from "./errors.ts";
-import { releaseFolder, withCache } from "./cache.ts";
+import { makeInCache, releaseFolder } from "./cache.ts";
 import { type FetchOptions, fetchPackages, hasFailedRecently, type PackageName } from "./fetch.ts";
 import { DEBIAN_KERNELS, type KernelChoice } from "./kernels.ts";
 import { exists, fileIn } from "./machine.ts";
@@ -167,10 +167,9 @@ async function withLibc(
     exists(patched) &&
     (await runProgram(patchelf, ["--print-interpreter", patched])).text === interpreter;
   if (await isDone()) return patched;
-  await withCache(options, async () => {
-    if (await isDone()) return;
+  await makeInCache(patched, options, isDone, async ({ output }) => {
     const words = ["--set-interpreter", interpreter, "--set-rpath", folder];
-    await makeFile(patched, [patchelf, ...words, "--output", "OUTPUT", kernel], options);
+    await makeBy([patchelf, ...words, "--output", output, kernel], options);
   });
   return patched;
 }
@@ -187,27 +186,19 @@ async function buildXstate(tcc: string, options: FetchOptions): Promise<string> 
   const library = `${releaseFolder("own")}/uml_xstate-${
     new Uint8Array(digest).toHex().slice(0, 16)
   }.so`;
-  if (exists(library)) return library;
-  await withCache(options, async (cache) => {
-    if (exists(library)) return;
-    const file = `${cache}/uml_xstate.c`;
+  const isDone = () => exists(library);
+  if (isDone()) return library;
+  await makeInCache(library, options, isDone, async ({ folder, output }) => {
+    const file = `${folder}/uml_xstate.c`;
     await Deno.writeTextFile(file, source);
     const home = `${dirname(tcc)}/../lib/x86_64-linux-gnu/tcc`;
-    const words = [tcc, `-B${home}`, "-nostdlib", "-shared", "-o", "OUTPUT", file];
-    await makeFile(library, words, options);
-    await Deno.remove(file);
+    await makeBy([tcc, `-B${home}`, "-nostdlib", "-shared", "-o", output, file], options);
   });
   return library;
 }
 
-/**
- * Makes a file by a program. The word OUTPUT stands for a temporary file, which gets its final name
- * when the program has succeeded.
- */
-async function makeFile(file: string, words: string[], { signal }: FetchOptions): Promise<void> {
-  const output = `${file}.new`;
-  const [program = "", ...args] = words.map((word) => word === "OUTPUT" ? output : word);
+/** Runs a program that makes a file. */
+async function makeBy([program = "", ...args]: string[], { signal }: FetchOptions): Promise<void> {
   const { ok, text } = await runProgram(program, args, { signal });
-  if (!ok) throw new LabError(`Cannot make ${file}: ${basename(program)} says: ${text}`);
-  await Deno.rename(output, file);
+  if (!ok) throw new LabError(`Cannot make a file: ${basename(program)} says: ${text}`);
 }

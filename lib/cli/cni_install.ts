@@ -37,7 +37,7 @@ export async function install(
   const text = pluginText(env);
   print(await writeExecutable(folder, PLUGIN_NAME, text));
   if (await exists(BOOTED)) {
-    (await writeUnits(units)).forEach(print);
+    writeUnits(units).forEach(print);
     warn("Next: systemctl daemon-reload");
     warn("Next: systemctl enable --now ipvlan-cni.socket");
   }

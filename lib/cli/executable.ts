@@ -5,6 +5,7 @@
  */
 import { MissingRightsError } from "../iproute2/kernel.ts";
 import { InvalidOptionError } from "../driver/errors.ts";
+import { replaceFile } from "../files.ts";
 import { shellWord } from "../printable.ts";
 import { neededVariables } from "./unit.ts";
 
@@ -69,17 +70,13 @@ function exportLine([name, value]: readonly [string, string]): string {
  */
 export async function writeExecutable(folder: string, name: string, text: string): Promise<string> {
   const path = `${folder.replace(/\/+$/, "")}/${name}`;
-  const unfinished = `${path}.${crypto.randomUUID().slice(0, 8)}`;
   try {
     await Deno.mkdir(folder, { recursive: true });
-    await Deno.writeTextFile(unfinished, text);
-    // Whatever the umask is: engines may start it as another user.
-    await Deno.chmod(unfinished, 0o755);
-    await Deno.rename(unfinished, path);
+    // Engines may start it as another user.
+    replaceFile(path, text, 0o755);
   } catch (error) {
-    await Deno.remove(unfinished).catch(() => {});
-    const { message } = error as Error;
-    if (error instanceof Deno.errors.PermissionDenied) throw new MissingRightsError(message);
+    const { message, code = "" } = error as Error & { code?: string };
+    if (["EACCES", "EPERM"].includes(code)) throw new MissingRightsError(message);
     throw new InvalidOptionError("folder", folder, `the file cannot be written there: ${message}`);
   }
   return path;

@@ -4,6 +4,7 @@
  * @module
  */
 import { IpvlanError } from "../errors.ts";
+import { replaceFile } from "../files.ts";
 
 /** Where an administrator's units are (systemd.unit(5)). */
 const FOLDER = "/etc/systemd/system";
@@ -30,12 +31,12 @@ export function unitsText(units: Units): string {
  * @returns The paths of the files.
  * @throws {IpvlanError} A file cannot be written.
  */
-export async function writeUnits(units: Units): Promise<string[]> {
+export function writeUnits(units: Units): string[] {
   const paths: string[] = [];
   for (const [name, text] of Object.entries(units)) {
     const path = `${FOLDER}/${name}`;
     try {
-      await Deno.writeTextFile(path, `${text}\n`, { mode: 0o644 });
+      replaceFile(path, `${text}\n`, 0o644);
     } catch (error) {
       throw new UnwritableError(path, (error as Error).message, { cause: error });
     }

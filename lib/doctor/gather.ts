@@ -3,6 +3,7 @@ import { IN_SANDBOX } from "../driver/names.ts";
 import { SqliteStore, stateFolder } from "../driver/store/sqlite_store.ts";
 import { isReady, withoutState } from "../driver/store/store.ts";
 import { IpvlanError } from "../errors.ts";
+import { tryToWriteIn } from "../files.ts";
 import { kernelFacts, MissingRightsError, MODULES } from "../iproute2/kernel.ts";
 import { Shell } from "../iproute2/shell.ts";
 import { lookAround } from "../iproute2/view.ts";
@@ -231,16 +232,10 @@ function gatherState(folder: string): StateFacts {
   return facts;
 }
 
-/** Makes a file in the folder, or in the nearest existing folder above it, and deletes it again. */
+/** Writes a file in the folder, or in the nearest existing folder above it, and removes it again. */
 function tryToWrite(folder: string): void {
   try {
-    const file = Deno.makeTempFileSync({ dir: folder, prefix: ".doctor-" });
-    try {
-      // On a full disk a file can be made, but not be written.
-      Deno.writeFileSync(file, new Uint8Array(4096));
-    } finally {
-      Deno.removeSync(file);
-    }
+    tryToWriteIn(folder);
   } catch (error) {
     const above = folder.replace(/\/+[^/]*\/*$/, "") || "/";
     if (!(error instanceof Deno.errors.NotFound) || above === folder) throw error;

@@ -10,17 +10,17 @@ systemctl daemon-reload
 systemctl enable --now ipvlan-docker.socket ipvlan-docker.service`,
   options: [{ name: "print-unit", help: "print the units, and do nothing else" }],
   positionals: [0, 0],
-  async run(args, { print, warn }) {
+  run(args, { print, warn }) {
     const units = dockerUnits(thisProgram(), Deno.env.toObject(), SOCKET);
     if (args.on("print-unit")) {
       print(unitsText(units));
-      return 0;
+      return Promise.resolve(0);
     }
-    (await writeUnits(units)).forEach(print);
+    writeUnits(units).forEach(print);
     warn("Next: systemctl daemon-reload");
     warn(`Next: systemctl enable --now ${Object.keys(units).toReversed().join(" ")}`);
     warn(`Then: docker network create -d ${PLUGIN} ...`);
-    return 0;
+    return Promise.resolve(0);
   },
 };
 export default command;

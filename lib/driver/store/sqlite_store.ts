@@ -1,5 +1,6 @@
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { ClaimRecords } from "../../claims/records.ts";
+import { tryToWriteIn } from "../../files.ts";
 import type { IpvlanError } from "../../errors.ts";
 import { endpointAddresses, familyOf } from "../../ipam/address.ts";
 import { MissingRightsError } from "../../iproute2/kernel.ts";
@@ -432,7 +433,7 @@ export class SqliteStore implements Store {
     this.#run("DELETE FROM claim WHERE pool = ? AND address = ?", pool, address);
   }
 
-  sharedNames(prefix: string, network: string): SharedName[] {
+  sharedNames(prefix: string, network?: string): SharedName[] {
     return this.#select("SELECT prefix, network, address, names FROM shared_name", "rowid", {
       "prefix = ?": prefix,
       "network = ?": network,
@@ -588,17 +589,10 @@ function withDefaults(network: Stated<Network>): Stated<Network> {
 
 /** Whether a folder's disk is full, for which SQLite says only "disk I/O error". */
 function isFull(folder: string): boolean {
-  const file = `${folder}/.room`;
   try {
-    Deno.writeFileSync(file, new Uint8Array(4096));
+    tryToWriteIn(folder);
     return false;
   } catch (error) {
     return (error as { code?: string }).code === "ENOSPC";
-  } finally {
-    try {
-      Deno.removeSync(file);
-    } catch {
-      // It does not exist: the disk had no room for its name.
-    }
   }
 }

@@ -1,0 +1,68 @@
+/**
+ * How files are written whose folder may be another user's.
+ *
+ * @module
+ */
+import { closeSync, fchmodSync, openSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+
+/**
+ * Writes a file as a whole, with a mode that does not depend on the umask. Whoever reads it meanwhile
+ * finds the old one or the new one.
+ *
+ * The text goes into a new file with a name that nobody can guess, which takes the file's name then. So
+ * no link of another user is followed, neither one at the path nor one in the place of the new file.
+ *
+ * @throws {Error} What the system says, with its `code`. Nothing is left then.
+ */
+export function replaceFile(path: string, text: string, mode: number): void {
+  const fresh = freshPath(dirname(path));
+  // With "x" it must not exist, also not as a link (`O_EXCL`, open(2)).
+  const file = openSync(fresh, "wx", 0o600);
+  try {
+    try {
+      writeFileSync(file, text);
+      // By its number: what has the name may be another file by now.
+      fchmodSync(file, mode);
+    } finally {
+      closeSync(file);
+    }
+    Deno.renameSync(fresh, path);
+  } catch (error) {
+    removeIfThere(fresh);
+    throw error;
+  }
+}
+
+/**
+ * Makes a file in a folder, writes to it, and removes it: on a full disk, a file can often be made, but
+ * not be written.
+ *
+ * @throws {Error} What the system says.
+ */
+export function tryToWriteIn(folder: string): void {
+  const path = freshPath(folder);
+  using file = Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
+  try {
+    file.writeSync(new Uint8Array(4096));
+  } finally {
+    removeIfThere(path);
+  }
+}
+
+/** Whose folder it is may have removed it before. */
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // Then nothing is left.
+  }
+}
+
+/**
+ * A path that nothing has. Its name begins with a dot: programs that read all files of a folder, such as
+ * a DNS server, leave it out.
+ */
+function freshPath(folder: string): string {
+  return `${folder}/.ipvlan-${crypto.randomUUID()}`;
+}
