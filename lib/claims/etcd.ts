@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { pause } from "../driver/run/wait.ts";
+import { pause, sayIfLong, type WaitOptions } from "../driver/run/wait.ts";
 import { type EtcdFiles, readAccess } from "./access.ts";
 import {
   compareBody,
@@ -19,7 +19,7 @@ import {
   type TxnAnswer,
   type WatchAnswer,
 } from "./etcd_wire.ts";
-import { EtcdRefusedError, EtcdUnreachableError } from "./errors.ts";
+import { EtcdOptionError, EtcdRefusedError, EtcdUnreachableError } from "./errors.ts";
 import type { EtcdAccess } from "./types.ts";
 
 /** How long to wait for one of several endpoints at least, in milliseconds. */
@@ -51,12 +51,10 @@ export interface WatchEvent {
   value: string | undefined;
 }
 
-/** How long a call may take, and what ends it. */
-export interface CallOptions {
+/** How long a call may take, what ends it, and who hears that it waits. */
+export interface CallOptions extends WaitOptions {
   /** When to give up, by `performance.now()`. */
   deadline: number;
-  /** Ends the call. */
-  signal?: AbortSignal;
 }
 
 /** An answer that is an error. */
@@ -66,14 +64,21 @@ interface Refusal {
   error?: string;
 }
 
+/** Who this host is to etcd, by the files of its access as they were when they were read. */
+interface Identity {
+  files: EtcdFiles;
+  /** Sends requests, with the certificates. */
+  http: Deno.HttpClient;
+  /** The token of the user. */
+  token?: Promise<string>;
+}
+
 /** etcd, through the endpoints of one access. */
 export class Etcd implements Disposable {
-  readonly #files: EtcdFiles;
-  readonly #http: Deno.HttpClient;
+  readonly #access: EtcdAccess;
+  #identity: Identity;
   /** The endpoints; the one that answered last comes first. */
   #endpoints: readonly string[];
-  /** The token of the user. */
-  #token: Promise<string> | undefined;
 
   /**
    * Reads the files of an access.
@@ -81,13 +86,9 @@ export class Etcd implements Disposable {
    * @throws {EtcdOptionError} An option is wrong, or a file cannot be used.
    */
   constructor(access: EtcdAccess) {
-    this.#files = readAccess(access);
-    this.#endpoints = this.#files.endpoints;
-    const { ca, cert, key } = this.#files;
-    this.#http = Deno.createHttpClient({
-      ...(ca !== undefined && { caCerts: [ca] }),
-      ...(cert !== undefined && key !== undefined && { cert, key }),
-    });
+    this.#access = access;
+    this.#identity = newIdentity(access, readAccess(access));
+    this.#endpoints = this.#identity.files.endpoints;
   }
 
   /** Carries out a transaction. */
@@ -173,8 +174,11 @@ export class Etcd implements Disposable {
     const ended = AbortSignal.any([signal, stop.signal]);
     try {
       const options = { deadline, signal: ended };
-      const response = await this.#firstAnswer("watch", { create_request: create }, options);
-      for await (const line of linesOf(response)) {
+      // The answer lasts, so only its beginning has a limit.
+      const begun = async (endpoint: string, response: Response) =>
+        response.ok ? response : await answerOf(endpoint, response);
+      const { answer } = await this.#call("watch", { create_request: create }, options, begun);
+      for await (const line of linesOf(answer as Response)) {
         const { result, error } = JSON.parse(line) as WatchAnswer;
         if (error || result?.canceled) return;
         const events = result?.events ?? [];
@@ -192,41 +196,52 @@ export class Etcd implements Disposable {
 
   /** Closes its connections. */
   [Symbol.dispose](): void {
-    this.#http.close();
+    this.#identity.http.close();
   }
 
   /**
    * Asks one endpoint after another, and again from the first one, until one answers or the time is up.
+   *
+   * @param read Reads the answer, while the time lasts.
    */
   async #call(
     path: string,
     body: unknown,
-    { deadline, signal }: CallOptions,
+    { deadline, signal, waiting }: CallOptions,
+    read: (endpoint: string, response: Response) => unknown = answerOf,
   ): Promise<{ answer: unknown; mayRepeat: boolean }> {
+    using _notice = sayIfLong(waiting, () => `Waiting for etcd at ${this.#endpoints.join(", ")}`);
     const reasons: Record<string, string> = {};
     let mayRepeat = false;
     for (;;) {
+      let isRenewed = false;
       for (const endpoint of this.#endpoints) {
         signal?.throwIfAborted();
         const left = deadline - performance.now();
         if (left <= 0) throw this.#unreachable(reasons);
         const share = Math.max(ENDPOINT_PATIENCE, left / this.#endpoints.length);
-        const limit = AbortSignal.timeout(Math.min(left, share));
-        const attempt = signal ? AbortSignal.any([signal, limit]) : limit;
+        const limit = new AbortController();
+        const timer = setTimeout(() => limit.abort(), Math.min(left, share));
+        const attempt = AbortSignal.any([limit.signal, ...signal ? [signal] : []]);
+        const identity = this.#identity;
         try {
-          const response = await this.#post(endpoint, path, body, { signal: attempt, deadline });
-          const answer = await answerOf(endpoint, response);
+          const response = await this.#post(identity, endpoint, path, body, attempt);
+          const answer = await read(endpoint, response);
           this.#prefer(endpoint);
           return { answer, mayRepeat };
         } catch (error) {
           signal?.throwIfAborted();
-          if (error instanceof EtcdRefusedError) throw error;
+          if (this.#renew(identity)) isRenewed = true;
+          else if (error instanceof EtcdRefusedError) throw error;
           const reason = reasonOf(error);
           // The time of the last attempt is often too short for an answer.
           if (reason !== NO_ANSWER || reasons[endpoint] === undefined) reasons[endpoint] = reason;
-          if (!isNotSent(error)) mayRepeat = true;
+          if (!hasNoEffect(error)) mayRepeat = true;
+        } finally {
+          clearTimeout(timer);
         }
       }
+      if (isRenewed) continue;
       // A certificate that is wrong now is wrong in a second.
       if (Object.values(reasons).every((reason) => /certificate/i.test(reason))) {
         throw this.#unreachable(reasons);
@@ -235,88 +250,53 @@ export class Etcd implements Disposable {
     }
   }
 
-  /** Begins a call whose answer is a stream: asks one endpoint after another, once. */
-  async #firstAnswer(
-    path: string,
-    body: unknown,
-    { deadline, signal }: CallOptions & { signal: AbortSignal },
-  ): Promise<Response> {
-    const reasons: Record<string, string> = {};
-    for (const endpoint of this.#endpoints) {
-      // The answer lasts, so only its beginning has a limit.
-      const limit = new AbortController();
-      const left = Math.min(deadline - performance.now(), ENDPOINT_PATIENCE);
-      const timer = setTimeout(() => limit.abort(), Math.max(0, left));
-      try {
-        const both = AbortSignal.any([signal, limit.signal]);
-        const response = await this.#post(endpoint, path, body, { signal: both, deadline });
-        if (response.ok) {
-          this.#prefer(endpoint);
-          return response;
-        }
-        await answerOf(endpoint, response);
-      } catch (error) {
-        signal.throwIfAborted();
-        if (error instanceof EtcdRefusedError) throw error;
-        reasons[endpoint] = reasonOf(error);
-      } finally {
-        clearTimeout(timer);
-      }
-    }
-    throw this.#unreachable(reasons);
+  /**
+   * Reads the files of the access again, after a request has failed. What works goes on with the files
+   * as they were: etcd may not know the new password yet.
+   *
+   * @param used What the request was sent with.
+   * @returns Whether the files have changed since then, so that the request is worth another attempt.
+   * @throws {EtcdOptionError} A file cannot be used any more.
+   */
+  #renew(used: Identity): boolean {
+    if (this.#identity !== used) return true;
+    const files = readAccess(this.#access);
+    if (JSON.stringify(files) === JSON.stringify(used.files)) return false;
+    this.#identity = newIdentity(this.#access, files);
+    // Requests that are under way keep their connections.
+    used.http.close();
+    return true;
   }
 
   /** Sends a request, with the user's token if there is a user. */
   async #post(
+    identity: Identity,
     endpoint: string,
     path: string,
     body: unknown,
-    options: CallOptions & { signal: AbortSignal },
+    signal: AbortSignal,
   ): Promise<Response> {
-    const { user } = this.#files;
-    if (user === undefined) return await this.#send(endpoint, path, body, options.signal);
+    if (identity.files.user === undefined) {
+      return await send(identity, endpoint, path, body, signal);
+    }
     for (let isFirst = true;; isFirst = false) {
-      this.#token ??= this.#authenticate(endpoint, options.signal);
+      identity.token ??= authenticate(identity, endpoint, signal);
       let token: string;
       try {
-        token = await this.#token;
+        token = await identity.token;
       } catch (error) {
-        this.#token = undefined;
+        identity.token = undefined;
         throw error;
       }
-      const response = await this.#send(endpoint, path, body, options.signal, token);
+      const response = await send(identity, endpoint, path, body, signal, token);
       if (response.ok || !isFirst) return response;
       const text = await response.text();
       // A token lasts for five minutes, and until the rights of a user change.
       if (!/invalid auth token|revision of auth store is old/.test(text)) {
         return new Response(text, response);
       }
-      this.#token = undefined;
+      identity.token = undefined;
     }
-  }
-
-  async #authenticate(endpoint: string, signal: AbortSignal): Promise<string> {
-    const { user, password } = this.#files;
-    const body = { name: user, password };
-    const response = await this.#send(endpoint, "auth/authenticate", body, signal);
-    return (await answerOf(endpoint, response) as { token: string }).token;
-  }
-
-  async #send(
-    endpoint: string,
-    path: string,
-    body: unknown,
-    signal: AbortSignal,
-    token?: string,
-  ): Promise<Response> {
-    return await fetch(`${endpoint}/v3/${path}`, {
-      method: "POST",
-      body: JSON.stringify(body),
-      headers: token === undefined ? {} : { authorization: token },
-      client: this.#http,
-      signal,
-      redirect: "error",
-    });
   }
 
   #prefer(endpoint: string): void {
@@ -325,7 +305,9 @@ export class Etcd implements Disposable {
   }
 
   #unreachable(reasons: Readonly<Record<string, string>>): EtcdUnreachableError {
-    const all = this.#files.endpoints.map((endpoint) => [endpoint, reasons[endpoint] ?? NO_ANSWER]);
+    const all = this.#identity.files.endpoints.map((
+      endpoint,
+    ) => [endpoint, reasons[endpoint] ?? NO_ANSWER]);
     return new EtcdUnreachableError(Object.fromEntries(all));
   }
 }
@@ -337,6 +319,51 @@ const NO_ANSWER = "no answer";
 
 /** Codes of gRPC that say that the same request may succeed elsewhere, or later. */
 const TRANSIENT = new Set([1, 2, 4, 10, 13, 14]);
+
+/** @throws {EtcdOptionError} The certificates cannot be used, or the key is that of another one. */
+function newIdentity(access: EtcdAccess, files: EtcdFiles): Identity {
+  const { ca, cert, key } = files;
+  try {
+    const http = Deno.createHttpClient({
+      ...(ca !== undefined && { caCerts: [ca] }),
+      ...(cert !== undefined && key !== undefined && { cert, key }),
+    });
+    return { files, http };
+  } catch (error) {
+    const { message } = error as Error;
+    const option = message.includes("certificate store") ? "ca" : "cert";
+    throw new EtcdOptionError(option, access[option]!, message);
+  }
+}
+
+async function authenticate(
+  identity: Identity,
+  endpoint: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const { user, password } = identity.files;
+  const body = { name: user, password };
+  const response = await send(identity, endpoint, "auth/authenticate", body, signal);
+  return (await answerOf(endpoint, response) as { token: string }).token;
+}
+
+async function send(
+  { http }: Identity,
+  endpoint: string,
+  path: string,
+  body: unknown,
+  signal: AbortSignal,
+  token?: string,
+): Promise<Response> {
+  return await fetch(`${endpoint}/v3/${path}`, {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: token === undefined ? {} : { authorization: token },
+    client: http,
+    signal,
+    redirect: "error",
+  });
+}
 
 /** Reads an answer. @throws {EtcdRefusedError} etcd refuses the request. */
 async function answerOf(endpoint: string, response: Response): Promise<unknown> {
@@ -356,9 +383,10 @@ async function answerOf(endpoint: string, response: Response): Promise<unknown> 
   throw new EtcdRefusedError(endpoint, reason);
 }
 
-/** Whether a request has not reached etcd for sure: there was no connection. */
-function isNotSent(error: unknown): boolean {
-  return error instanceof TypeError && textOf(error).includes("client error (Connect)");
+/** Whether a request has no effect for sure: it was refused, or there was no connection. */
+function hasNoEffect(error: unknown): boolean {
+  return error instanceof EtcdRefusedError ||
+    error instanceof TypeError && textOf(error).includes("client error (Connect)");
 }
 
 /** What was wrong, in a few words: without the address, which the caller names. */

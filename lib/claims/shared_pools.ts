@@ -23,6 +23,7 @@ import type { ClaimRecords, PoolRecord } from "./records.ts";
 import { recoverPool } from "./recover.ts";
 import { type Check, Session } from "./session.ts";
 import { countUntold, findAsked, giveWish, settlePool } from "./settle.ts";
+import type { WaitOptions } from "../driver/run/wait.ts";
 import { Turns } from "./turns.ts";
 import type {
   EtcdAccess,
@@ -66,6 +67,7 @@ export class SharedPools implements Disposable {
   #clients = new Map<string, Etcd>();
   #signal: AbortSignal | undefined;
   #telling: AbortSignal | undefined;
+  #waiting: WaitOptions["waiting"];
 
   /** Uses a store. It connects to etcd when something needs it. */
   constructor(options: SharedPoolsOptions) {
@@ -79,13 +81,19 @@ export class SharedPools implements Disposable {
    * etcd. Dispose only of the pools that were made first.
    *
    * @param telling Ends the calls that only tell etcd what is on record. They do not fail by that.
+   * @param waiting Called with a sentence if a call waits for etcd for longer than a second.
    */
-  withSignal(signal?: AbortSignal, telling = signal): SharedPools {
+  withSignal(
+    signal?: AbortSignal,
+    telling: AbortSignal | undefined = signal,
+    waiting?: WaitOptions["waiting"],
+  ): SharedPools {
     const pools = new SharedPools(this.#options);
     pools.#turns = this.#turns;
     pools.#clients = this.#clients;
     pools.#signal = signal;
     pools.#telling = telling;
+    pools.#waiting = waiting;
     return pools;
   }
 
@@ -411,7 +419,8 @@ export class SharedPools implements Disposable {
   }
 
   #within(patience = PATIENCE, signal = this.#signal): () => CallOptions {
-    return () => ({ deadline: performance.now() + patience, signal });
+    const waiting = this.#waiting;
+    return () => ({ deadline: performance.now() + patience, signal, waiting });
   }
 
   #reader(access: EtcdAccess): Reader {

@@ -6,19 +6,25 @@
  */
 import { pause } from "../driver/run/wait.ts";
 import { IpvlanError } from "../errors.ts";
-import { EtcdUnreachableError } from "./errors.ts";
+import { EtcdUnreachableError, HostRemovedError } from "./errors.ts";
 import type { CallOptions, Etcd, WatchEvent } from "./etcd.ts";
 import { endOf, type KeyValue } from "./etcd_wire.ts";
 import { claimOf } from "./hosts.ts";
 import { type Keys, partsOf, textOf } from "./keys.ts";
-import type { SharedChange } from "./types.ts";
+import type { SharedChange, SharedClaim } from "./types.ts";
 import { addressIn, readWish, type WishValue } from "./values.ts";
 
 /** How long a host is alive in etcd without a word of it, in seconds. */
 const ALIVE_FOR = 15;
 
-/** How long to wait before a watch that broke begins again, in milliseconds. */
+/** How often it says that it is alive, in milliseconds. */
+const RENEWAL = ALIVE_FOR * 1000 / 3;
+
+/** How long to wait before something that failed is tried again, in milliseconds. */
 const PAUSE = 500;
+
+/** How many changes are told before others have their turn, such as the lease. */
+const AT_ONCE = 500;
 
 /** What a watch needs. */
 export interface Watching {
@@ -39,52 +45,51 @@ export interface Watching {
 /** Watches until the signal is aborted; see `SharedPools.watch`. */
 export async function* watchClaims(watching: Watching): AsyncGenerator<SharedChange> {
   const { signal } = watching;
-  while (!signal.aborted) {
-    try {
-      // If its connection ends, the next one says what is wrong, or that nothing is.
-      yield* watchOnce(watching);
-    } catch (error) {
-      if (signal.aborted) return;
-      if (!(error instanceof IpvlanError)) throw error;
-      yield { kind: "broken", reason: error.message };
+  const pulse = new Pulse(watching);
+  try {
+    while (!signal.aborted) {
+      try {
+        // If its connection ends, the next one says what is wrong, or that nothing is.
+        yield* watchOnce(watching, pulse);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof IpvlanError)) throw error;
+        yield { kind: "broken", reason: error.message };
+      }
+      await pause(PAUSE, signal);
     }
-    await pause(PAUSE, signal);
+  } finally {
+    await pulse.end();
   }
 }
 
 /** Watches until the connection breaks. */
-async function* watchOnce(watching: Watching): AsyncGenerator<SharedChange> {
-  const { etcd, keys, hostname, options, signal } = watching;
+async function* watchOnce(watching: Watching, pulse: Pulse): AsyncGenerator<SharedChange> {
+  const { etcd, keys, options, signal } = watching;
   const hostId = await watching.begin();
+  await pulse.begin(hostId);
   const stop = new AbortController();
   const ended = AbortSignal.any([signal, stop.signal]);
-  const lease = await etcd.grant(ALIVE_FOR, options());
-  const alive = { key: keys.alive(hostId), value: JSON.stringify({ name: hostname }), lease };
-  await etcd.transact({ compare: [], success: [{ put: alive }] }, options());
-  const kept = keepAlive(watching, lease, ended);
-  // Its error is handled when the rest has begun.
-  kept.catch(() => {});
   try {
-    const claims: KeyValue[] = [];
+    const claims: SharedClaim[] = [];
     let revision = 0;
     const range = { key: keys.claim(), end: endOf(keys.claim()) };
     for await (const page of etcd.pages(range.key, range.end, options)) {
-      claims.push(...page.pairs);
+      claims.push(...page.pairs.map(claimOf));
       revision = page.revision;
     }
-    yield { kind: "listed", claims: claims.map(claimOf) };
+    yield { kind: "listed", claims };
     const queue = new Queue<WatchEvent>();
-    const deadline = options().deadline;
-    const after = { deadline, signal: ended };
+    const after = () => ({ ...options(), signal: ended });
     const followClaims = async () => {
-      for await (const events of etcd.watch(range, revision + 1, after)) queue.push(...events);
+      for await (const events of etcd.watch(range, revision + 1, after())) queue.push(events);
     };
     // Wishes are answered also while nobody asks for the next change.
     const followWishes = async () => {
       const wishes = { key: keys.wish(), end: endOf(keys.wish()) };
       const { ranges, revision } = await etcd.read([wishes], options());
       for (const pair of ranges[0]!) await answerWish(watching, hostId, pair);
-      for await (const events of etcd.watch(wishes, revision + 1, after)) {
+      for await (const events of etcd.watch(wishes, revision + 1, after())) {
         for (const { key, value } of events) {
           if (value !== undefined) {
             await answerWish(watching, hostId, { key, value, modRevision: 0 });
@@ -92,18 +97,17 @@ async function* watchOnce(watching: Watching): AsyncGenerator<SharedChange> {
         }
       }
     };
-    for (const each of [followClaims(), followWishes(), kept]) {
+    for (const each of [followClaims(), followWishes(), pulse.ended]) {
       each.then(() => queue.end(), (error) => queue.end(error));
     }
+    let told = 0;
     for await (const { key, value } of queue) {
+      if (++told % AT_ONCE === 0) await pause(0);
       if (value === undefined) yield { kind: "freed", address: textOf(addressIn(key)) };
       else yield { kind: "claimed", claim: claimOf({ key, value, modRevision: 0 }) };
     }
   } finally {
     stop.abort();
-    await kept.catch(() => {});
-    // After a break, the lease ends by itself.
-    await etcd.revoke(lease, { deadline: performance.now() + PAUSE }).catch(() => {});
   }
 }
 
@@ -122,30 +126,89 @@ async function answerWish(
   }
 }
 
-/** Renews a lease until the signal is aborted. It rejects, or ends before, if the lease is lost. */
-async function keepAlive(
-  { etcd, options }: Watching,
-  lease: string,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    while (!signal.aborted) {
-      await pause(ALIVE_FOR * 1000 / 3, signal);
-      if (signal.aborted || !await etcd.keepAlive(lease, { ...options(), signal })) return;
+/**
+ * Keeps the host alive in etcd, apart from all that its agent does besides: a watch that breaks, or a wrong
+ * password for a while, does not end the lease.
+ */
+class Pulse {
+  readonly #watching: Watching;
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  #lease: string | undefined;
+  /** Resolves when it is ended. It rejects if something is wrong with the program. */
+  ended = Promise.resolve();
+
+  constructor(watching: Watching) {
+    this.#watching = watching;
+    this.#signal = AbortSignal.any([watching.signal, this.#stop.signal]);
+  }
+
+  /** Says that a host is alive, and goes on with that if it does not yet. */
+  async begin(hostId: string): Promise<void> {
+    if (this.#lease !== undefined) return;
+    this.#lease = await this.#announce(hostId);
+    this.ended = this.#goOn(hostId);
+    // Whoever watches handles its error.
+    this.ended.catch(() => {});
+  }
+
+  /** Ends it, and the lease. */
+  async end(): Promise<void> {
+    this.#stop.abort();
+    await this.ended;
+    if (this.#lease === undefined) return;
+    // If etcd does not answer, the lease ends by itself.
+    const deadline = performance.now() + PAUSE;
+    await this.#watching.etcd.revoke(this.#lease, { deadline }).catch(() => {});
+  }
+
+  async #goOn(hostId: string): Promise<void> {
+    const { etcd } = this.#watching;
+    const signal = this.#signal;
+    for (let rest = RENEWAL;;) {
+      await pause(rest, signal);
+      if (signal.aborted) return;
+      try {
+        const isThere = await etcd.keepAlive(this.#lease!, this.#options());
+        if (!isThere) this.#lease = await this.#announce(hostId);
+        rest = RENEWAL;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof IpvlanError)) throw error;
+        // Who has removed the host will not put it back.
+        rest = error instanceof HostRemovedError ? RENEWAL : PAUSE;
+      }
     }
-  } catch (error) {
-    if (!signal.aborted) throw error;
+  }
+
+  #options(): CallOptions {
+    return { ...this.#watching.options(), signal: this.#signal };
+  }
+
+  /** Makes the host's key with a new lease. @throws {HostRemovedError} The host is not in etcd. */
+  async #announce(hostId: string): Promise<string> {
+    const { etcd, keys, hostname } = this.#watching;
+    const lease = await etcd.grant(ALIVE_FOR, this.#options());
+    const key = keys.host(hostId);
+    const { succeeded } = await etcd.transact({
+      compare: [{ key, target: "CREATE", result: "GREATER", revision: 0 }],
+      success: [
+        { put: { key: keys.alive(hostId), value: JSON.stringify({ name: hostname }), lease } },
+      ],
+    }, this.#options());
+    if (!succeeded) throw new HostRemovedError(keys.prefix);
+    return lease;
   }
 }
 
 /** A queue from several sources to one reader. */
 class Queue<T> {
-  #items: T[] = [];
+  #parts: (readonly T[])[] = [];
   #wake = Promise.withResolvers<void>();
   #end: { error?: unknown } | undefined;
 
-  push(...items: T[]): void {
-    this.#items.push(...items);
+  push(items: readonly T[]): void {
+    this.#parts.push(items);
     this.#wake.resolve();
   }
 
@@ -157,9 +220,11 @@ class Queue<T> {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
     for (;;) {
-      for (let item = this.#items.shift(); item !== undefined; item = this.#items.shift()) {
-        yield item;
-      }
+      // Taken all at once: to shift a long list again and again takes long.
+      const parts = this.#parts;
+      this.#parts = [];
+      for (const part of parts) yield* part;
+      if (parts.length > 0) continue;
       if (this.#end) {
         if (this.#end.error !== undefined) throw this.#end.error;
         return;

@@ -93,7 +93,7 @@ export interface DriverBase extends
 
 /** Opens what drivers on a state folder share. */
 export function openBase(
-  { host, stateDir, dryRun, verbose, resident }: DriverOptions,
+  { host, stateDir, dryRun, verbose, resident, waiting }: DriverOptions,
   wrap?: WrapRunner,
 ): DriverBase {
   const folder = stateDir ?? stateFolder();
@@ -116,7 +116,7 @@ export function openBase(
     report: dryRun ?? verbose,
     kept: resident ? new KeptLook(host) : undefined,
     isRehearsal: dryRun !== undefined,
-    ...sharedPools(store, folder, dryRun !== undefined),
+    ...sharedPools(store, folder, dryRun !== undefined, waiting),
     output: new KeptOutput(folder, dryRun !== undefined),
     agentLock,
     hasAgent: () => agentLock?.isTaken() ?? false,
@@ -133,6 +133,7 @@ function sharedPools(
   store: SqliteStore,
   folder: string,
   isRehearsal: boolean,
+  waiting: WaitOptions["waiting"],
 ): Pick<DriverBase, "openShared" | "closeShared"> {
   if (isRehearsal) {
     return { openShared: () => Promise.resolve(undefined), closeShared: () => Promise.resolve() };
@@ -146,7 +147,7 @@ function sharedPools(
       store,
       hostname: Deno.hostname(),
       lastToken: new LastToken(TOKENS, folder),
-      lock: (signal) => lock.exclusive({ signal }),
+      lock: (signal) => lock.exclusive({ signal, waiting }),
     });
   };
   return {
@@ -182,7 +183,7 @@ export function makeParts(
       pools,
       output,
       settings,
-      openShared: openWith(base, wait.signal, telling),
+      openShared: openWith(base, wait, telling),
       hasAgent,
       isRehearsal,
       wait,
@@ -202,11 +203,11 @@ export function makeParts(
 /** Opens the shared pools for calls that signals end. */
 function openWith(
   { openShared }: DriverBase,
-  signal: AbortSignal | undefined,
+  { signal, waiting }: WaitOptions,
   telling: AbortSignal | undefined,
 ): DriverParts["openShared"] {
-  if (!signal && !telling) return openShared;
+  if (!signal && !telling && !waiting) return openShared;
   // One for all calls, as they share what they tell etcd.
   let opened: ReturnType<typeof openShared> | undefined;
-  return () => opened ??= openShared().then((pools) => pools?.withSignal(signal, telling));
+  return () => opened ??= openShared().then((pools) => pools?.withSignal(signal, telling, waiting));
 }
