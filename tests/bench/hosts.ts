@@ -5,11 +5,14 @@
  * @module
  */
 import type { EtcdAccess } from "../../lib/claims/mod.ts";
+import { Etcd } from "../../lib/claims/etcd.ts";
+import { endOf } from "../../lib/claims/etcd_wire.ts";
 import { Keys } from "../../lib/claims/keys.ts";
 import { formatAddress, parseAddress } from "../../lib/ipam/address.ts";
 import { hexOf } from "../../lib/claims/keys.ts";
 import { type Host, openHost, release } from "../hosts/host.ts";
 import { Cluster } from "../kit/etcd.ts";
+import { startAgent, timeOn } from "./agent.ts";
 import { columns, median } from "./results.ts";
 
 /** The pool: 131072 addresses. */
@@ -179,30 +182,41 @@ function blockAfter(others: number): number {
   return others * 1237 % BLOCKS;
 }
 
+/** The address of a claim that is put straight into etcd. */
+function addressAt(index: number): string {
+  const first = BigInt(blockAfter(Math.floor(index / 64)) * 64);
+  return hexOf({ family: 4, bits: FIRST + first + BigInt(index % 64) });
+}
+
+/** A step that puts a claim of another host straight into etcd. */
+function putClaim(access: EtcdAccess, index: number, name = `web-${index}`): unknown {
+  const host = Math.floor(index / 128).toString(16).padStart(16, "0");
+  return putStep(new Keys(access.prefix!).claim(SUBNET, addressAt(index)), {
+    host,
+    sandbox: name,
+    network: "net",
+    names: [name, "web"],
+    since: new Date(0).toISOString(),
+    token: host,
+  });
+}
+
+function putStep(key: string, value: unknown): unknown {
+  return { request_put: { key: btoa(key), value: btoa(JSON.stringify(value)) } };
+}
+
 /** Puts claims of other hosts, which have two full blocks each, straight into etcd. */
 async function fill(cluster: Cluster, access: EtcdAccess, to: number): Promise<void> {
   const keys = new Keys(access.prefix!);
-  const put = (key: string, value: unknown) => ({
-    request_put: { key: btoa(key), value: btoa(JSON.stringify(value)) },
-  });
-  const hostOf = (index: number) => Math.floor(index / 128).toString(16).padStart(16, "0");
-  for (let index = 0; index < to; index += 64) {
-    const host = hostOf(index);
-    const bits = FIRST + BigInt(blockAfter(index / 64) * 64);
-    const puts = Array.from({ length: Math.min(64, to - index) }, (_, offset) => {
-      const address = hexOf({ family: 4, bits: bits + BigInt(offset) });
-      return put(keys.claim(SUBNET, address), {
-        host,
-        sandbox: `web-${index + offset}`,
-        network: "net",
-        names: [`web-${index + offset}`, "web"],
-        since: new Date(0).toISOString(),
-        token: host,
-      });
-    });
-    const first = hexOf({ family: 4, bits });
-    puts.push(put(keys.block(SUBNET, first), { host, token: host, kept: "ffffffffffffffff" }));
-    await ask(cluster, "kv/txn", { success: puts });
+  for (let from = 0; from < to; from += 64) {
+    const host = Math.floor(from / 128).toString(16).padStart(16, "0");
+    const block = keys.block(SUBNET, addressAt(from));
+    const success = Array.from(
+      { length: Math.min(64, to - from) },
+      (_, offset) => putClaim(access, from + offset),
+    );
+    success.push(putStep(block, { host, token: host, kept: "ffffffffffffffff" }));
+    await ask(cluster, "kv/txn", { success });
   }
 }
 
@@ -244,6 +258,50 @@ async function measureEach(filled: readonly Filled[]): Promise<void> {
   }
 }
 
+/** How many claims change one after another while an agent is measured, and how many alone. */
+const [CHANGES, ALONE] = [1000, 5];
+
+/** Measures an agent while claims change: many one after another, and some of which each is waited for. */
+async function measureAgent({ cluster, access, size }: Filled): Promise<string[]> {
+  const begun = performance.now();
+  await using agent = await startAgent(access, SUBNET);
+  await agent.untilNamed(`web-${size - 1}`);
+  const listed = performance.now() - begun;
+  const change = async (index: number) => {
+    await ask(cluster, "kv/txn", { success: [putClaim(access, index % size, `new-${index}`)] });
+  };
+  const perChange = async (count: number, run: () => Promise<void>) => {
+    const before = agent.time();
+    await run();
+    return ((agent.time() - before) / count).toFixed(2);
+  };
+  const many = await perChange(CHANGES, async () => {
+    for (let index = 0; index < CHANGES; index++) await change(index);
+    await agent.untilNamed(`new-${CHANGES - 1}`);
+  });
+  const alone = await perChange(ALONE, async () => {
+    for (let index = CHANGES; index < CHANGES + ALONE; index++) {
+      await change(index);
+      await agent.untilNamed(`new-${index}`);
+    }
+  });
+  const longest = String(await agent.longest());
+  return [String(size), (listed / 1000).toFixed(1), many, alone, longest];
+}
+
+/** Measures agents with more and more claims. */
+async function benchAgent(): Promise<string[]> {
+  const rows: string[][] = [];
+  for (const size of [1000, 10_000, 50_000]) {
+    await using stack = new AsyncDisposableStack();
+    const [filled] = await startFilled(stack, [size]);
+    rows.push(await measureAgent(filled!));
+  }
+  const many = `a change of ${CHANGES}, ms of CPU`;
+  const titles = ["an agent's claims", "start, s", many, "a change alone", "longest step, ms"];
+  return columns(titles, rows);
+}
+
 /** Starts an etcd for each number of claims, and fills it. */
 async function startFilled(stack: AsyncDisposableStack, sizes: number[]): Promise<Filled[]> {
   const all: Filled[] = [];
@@ -254,6 +312,39 @@ async function startFilled(stack: AsyncDisposableStack, sizes: number[]): Promis
     all.push({ cluster, access, size, runs: [] });
   }
   return all;
+}
+
+/** How many watch all claims at once, and how many claims they see come. */
+const [WATCHES, SEEN] = [20, 2560];
+
+/** Measures what an event of a watch costs etcd. */
+async function measureEvents(): Promise<string> {
+  await using cluster = await Cluster.start({ isDurable: true });
+  const access = freshAccess(cluster);
+  const { pid } = cluster.members[0]!.daemon;
+  const timeOf = async (watches: number) => {
+    using etcd = new Etcd(access);
+    const deadline = performance.now() + 60_000;
+    const { revision } = await etcd.read([{ key: "/" }], { deadline });
+    const stop = new AbortController();
+    const key = new Keys(access.prefix!).claim();
+    const before = timeOn(pid);
+    const watching = Array.from({ length: watches }, async () => {
+      let seen = 0;
+      const range = { key, end: endOf(key) };
+      const options = { deadline, signal: stop.signal };
+      for await (const events of etcd.watch(range, revision + 1, options)) {
+        if ((seen += events.length) >= SEEN) return;
+      }
+    });
+    await fill(cluster, access, SEEN);
+    await Promise.all(watching);
+    stop.abort();
+    return timeOn(pid) - before;
+  };
+  const [without, withThem] = [await timeOf(0), await timeOf(WATCHES)];
+  const each = (withThem - without) / WATCHES / SEEN * 1000;
+  return `an event of a watch takes etcd ${each.toFixed(0)} µs of CPU (${WATCHES} watches)`;
 }
 
 /** Measures all, and returns it as text. */
@@ -298,5 +389,8 @@ export async function benchHosts(): Promise<string> {
     (ratio <= 1.2 ? "reached" : "not reached") +
     ` (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)} in ${RUNS} runs)`,
     `all ${listed.length} claims read in ${listing.toFixed(1)} s`,
+    "",
+    ...await benchAgent(),
+    await measureEvents(),
   ].join("\n");
 }

@@ -62,6 +62,7 @@ export class Job implements AsyncDisposable {
   readonly ended: Promise<CommandResult & { signal: Deno.Signal | null }>;
   #child: Deno.ChildProcess;
   #lines: string[] = [];
+  #out = "";
   #wake = Promise.withResolvers<void>();
   #hasEnded = false;
 
@@ -96,6 +97,14 @@ export class Job implements AsyncDisposable {
     }
   }
 
+  /** Waits until its standard output matches. @throws {Error} It has ended before. */
+  async printed(pattern: RegExp): Promise<void> {
+    while (!pattern.test(this.#out)) {
+      if (this.#hasEnded) throw new Error(`No ${pattern}:\n${this.#out}`);
+      await this.#wake.promise;
+    }
+  }
+
   /** Sends it a signal, alone or with its whole process group, as a terminal does. */
   kill(signal: Deno.Signal, whom: "it" | "its group" = "it"): void {
     Deno.kill(whom === "it" ? this.#child.pid : -this.#child.pid, signal);
@@ -108,18 +117,26 @@ export class Job implements AsyncDisposable {
   }
 
   async #follow(): Promise<CommandResult & { signal: Deno.Signal | null }> {
-    const out = new Response(this.#child.stdout).text();
     let err = "";
-    for await (const text of this.#child.stderr.pipeThrough(new TextDecoderStream())) {
+    const { stdout, stderr } = this.#child;
+    const printed = this.#read(stdout, (text) => this.#out += text);
+    await this.#read(stderr, (text) => {
       err += text;
       this.#lines = err.split("\n").slice(0, -1);
-      this.#wake.resolve();
-      this.#wake = Promise.withResolvers();
-    }
+    });
     const { code, signal } = await this.#child.status;
     this.#hasEnded = true;
     this.#wake.resolve();
-    return { status: code, signal, out: (await out).trimEnd(), err: err.trimEnd() };
+    await printed;
+    return { status: code, signal, out: this.#out.trimEnd(), err: err.trimEnd() };
+  }
+
+  async #read(stream: ReadableStream<Uint8Array<ArrayBuffer>>, take: (text: string) => void) {
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      take(text);
+      this.#wake.resolve();
+      this.#wake = Promise.withResolvers();
+    }
   }
 }
 

@@ -25,7 +25,7 @@ ipvlan agent --print-unit > /etc/systemd/system/ipvlan-agent.service`,
       return 0;
     }
     await using driver = await open();
-    await driver.runAgent({ signal: interrupted, notify: warn, hostsFile });
+    await driver.runAgent({ signal: interrupted, notify: warn, report: print, hostsFile });
     return 0;
   },
 };

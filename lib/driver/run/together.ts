@@ -7,12 +7,18 @@
 /** Runs a function for several callers at once. */
 export class Together<T> {
   readonly #run: () => Promise<T>;
+  readonly #rest: (took: number) => Promise<void>;
   #running: Promise<unknown> = Promise.resolve();
   #next: Promise<T> | undefined;
 
-  /** Makes it; nothing runs yet. */
-  constructor(run: () => Promise<T>) {
+  /**
+   * Makes it; nothing runs yet.
+   *
+   * @param rest Waits before the next run, after one that took so many milliseconds.
+   */
+  constructor(run: () => Promise<T>, rest = (_took: number): Promise<void> => Promise.resolve()) {
     this.#run = run;
+    this.#rest = rest;
   }
 
   /**
@@ -22,8 +28,9 @@ export class Together<T> {
   request(): Promise<T> {
     return this.#next ??= this.#running.then(() => {
       this.#next = undefined;
+      const start = performance.now();
       const run = this.#run();
-      this.#running = run.catch(() => {});
+      this.#running = run.catch(() => {}).then(() => this.#rest(performance.now() - start));
       return run;
     });
   }

@@ -9,10 +9,11 @@ import type { EtcdAccess, SharedChange, SharedPools } from "../../claims/mod.ts"
 import { IpvlanError } from "../../errors.ts";
 import { AgentRunsError } from "../errors.ts";
 import type { FileLock } from "../run/lock.ts";
+import { KnownNames } from "./known_names.ts";
 import { NamesFile } from "./names_file.ts";
 import type { DriverParts } from "../parts.ts";
 import { accesses, reconcile } from "./pools.ts";
-import { networkIds, recordChange } from "./names.ts";
+import { Together } from "../run/together.ts";
 import { pause } from "../run/wait.ts";
 
 /** How an agent runs. */
@@ -26,6 +27,12 @@ export interface AgentOptions {
    */
   notify?: (sentence: string) => void;
   /**
+   * Gets a sentence about what it does: which etcd it follows.
+   *
+   * @default {undefined}
+   */
+  report?: (sentence: string) => void;
+  /**
    * A file to write the names of everything that has an address in the pools that this host shares, in the
    * form of hosts(5), for a DNS server. Its folder has to exist.
    *
@@ -38,6 +45,12 @@ export interface AgentOptions {
 const INTERVAL = 1000;
 
 /**
+ * How long to rest between two writes: as many times as long as the last one took, and at least and at
+ * most so many milliseconds.
+ */
+const REST = { times: 4, least: 100, most: 5000 };
+
+/**
  * Runs the agent until its signal is aborted.
  *
  * @throws {AgentRunsError} Another one runs on this state folder.
@@ -46,31 +59,39 @@ const INTERVAL = 1000;
 export async function runAgent(
   parts: DriverParts,
   lock: FileLock | undefined,
-  { signal, notify = () => {}, hostsFile }: AgentOptions,
+  { signal, notify = () => {}, report = () => {}, hostsFile }: AgentOptions,
 ): Promise<void> {
   using locked = lock?.tryExclusive();
   if (lock && !locked) throw new AgentRunsError();
-  const file = hostsFile === undefined ? undefined : new NamesFile(hostsFile, parts.store);
-  const said = (error: unknown) => notify((error as Error).message);
-  const changed = (prefix: string, change: SharedChange) => {
-    file?.change(prefix, change).catch(said);
-  };
+  const names = new KnownNames(parts.store);
+  const file = hostsFile === undefined ? undefined : new NamesFile(hostsFile, parts.store, names);
   const failed = new AbortController();
   const ended = AbortSignal.any([signal, failed.signal]);
+  const writing = new Together(() => write(parts, names, file, ended, notify), async (took) => {
+    await pause(Math.min(Math.max(REST.times * took, REST.least), REST.most), ended);
+  });
+  const changed = async (prefix: string, change: SharedChange) => {
+    await names.change(prefix, change);
+    writing.request();
+  };
   const watches = new Map<string, Watch>();
   const start = (access: EtcdAccess): Watch => {
+    report(`Following ${prefixOf(access)} in etcd at ${access.endpoints.join(", ")}`);
     const stop = new AbortController();
     const done = watchPrefix(parts, access, AbortSignal.any([ended, stop.signal]), notify, changed)
       .catch((error) => failed.abort(error));
     return { access: JSON.stringify(access), stop, done };
   };
+  const isIdle = accesses(parts.store).size === 0;
+  if (isIdle) report("No network here has its addresses in etcd yet: waiting for one");
   while (!ended.aborted) {
     const wanted = accesses(parts.store);
     for (const [prefix, { access, stop }] of watches) {
       if (JSON.stringify(wanted.get(prefix)) === access) continue;
       stop.abort();
       watches.delete(prefix);
-      file?.forget(prefix).catch(said);
+      names.forget(prefix);
+      writing.request();
     }
     for (const [prefix, access] of wanted) {
       if (!watches.has(prefix)) watches.set(prefix, start(access));
@@ -78,6 +99,7 @@ export async function runAgent(
     await pause(INTERVAL, ended);
   }
   await Promise.all([...watches.values()].map(({ done }) => done));
+  await writing.request();
   failed.signal.throwIfAborted();
 }
 
@@ -97,7 +119,7 @@ async function watchPrefix(
   access: EtcdAccess,
   signal: AbortSignal,
   notify: (sentence: string) => void,
-  changed: (prefix: string, change: SharedChange) => void,
+  changed: (prefix: string, change: SharedChange) => Promise<void>,
 ): Promise<void> {
   const prefix = prefixOf(access);
   const pools = (await parts.openShared())?.withSignal(signal);
@@ -109,10 +131,7 @@ async function watchPrefix(
       isBroken = true;
       continue;
     }
-    changed(prefix, change);
-    const stale = networkIds(parts.store, prefix, recordChange(parts.store, prefix, change));
-    // Changes that come meanwhile share the next write.
-    if (stale.length > 0) refresh(parts, stale, notify);
+    await changed(prefix, change);
     if (change.kind !== "listed") continue;
     if (isBroken) notify(`etcd is within reach again under ${prefix}`);
     isBroken = false;
@@ -120,17 +139,23 @@ async function watchPrefix(
   }
 }
 
-function refresh(
+/** Puts the names that have changed on record and into files. What fails is said. */
+async function write(
   { hosts, wait }: DriverParts,
-  networks: readonly string[],
+  names: KnownNames,
+  file: NamesFile | undefined,
+  signal: AbortSignal,
   notify: (sentence: string) => void,
-): void {
-  hosts.refresh(networks, [], wait).then(
-    (failures) => failures.forEach(({ message }) => notify(message)),
-    (error) => {
-      if (!wait.signal?.aborted) notify((error as Error).message);
-    },
-  );
+): Promise<void> {
+  if (signal.aborted) return;
+  try {
+    const stale = await names.record();
+    file?.write();
+    if (stale.length === 0) return;
+    (await hosts.refresh(stale, [], { ...wait, signal })).forEach(({ message }) => notify(message));
+  } catch (error) {
+    if (!signal.aborted) notify((error as Error).message);
+  }
 }
 
 /** Brings the record and etcd together, after a start or a break. */

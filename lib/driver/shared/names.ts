@@ -5,7 +5,7 @@
  * @module
  */
 import { prefixOf } from "../../claims/access.ts";
-import type { SharedChange, SharedClaim, SharedPools } from "../../claims/mod.ts";
+import type { SharedClaim, SharedPools } from "../../claims/mod.ts";
 import { attempt, IpvlanError } from "../../errors.ts";
 import { formatAddress } from "../../ipam/address.ts";
 import { parseAddress } from "../../ipam/mod.ts";
@@ -29,51 +29,6 @@ export function nameOf(
   return { prefix, network, address: address.value, names: good };
 }
 
-/**
- * Puts a change on record.
- *
- * @returns The names of the networks whose hosts files are stale.
- */
-export function recordChange(store: Store, prefix: string, change: SharedChange): string[] {
-  switch (change.kind) {
-    case "listed":
-      return store.transaction(() => recordAll(store, prefix, change.claims));
-    case "claimed": {
-      const { claim } = change;
-      if (isOwn(store, prefix, claim)) return [];
-      const name = nameOf(prefix, claim);
-      return store.transaction(() => {
-        const before = store.deleteSharedNames(prefix, { address: claim.address });
-        if (name) store.putSharedName(name);
-        return [...before, ...name ? [name.network] : []];
-      });
-    }
-    case "freed":
-      return store.transaction(() => store.deleteSharedNames(prefix, { address: change.address }));
-    case "broken":
-      return [];
-  }
-}
-
-/** Whether a claim is this host's, which has its own names on record. */
-function isOwn(store: Store, prefix: string, { host }: SharedClaim): boolean {
-  return host === store.shared.host(prefix)?.id;
-}
-
-/** Replaces all names under a prefix, or those on one network. */
-function recordAll(
-  store: Store,
-  prefix: string,
-  claims: readonly SharedClaim[],
-  network?: string,
-): string[] {
-  const before = store.deleteSharedNames(prefix, { ...(network !== undefined && { network }) });
-  const names = claims.filter((claim) => !isOwn(store, prefix, claim))
-    .flatMap((claim) => nameOf(prefix, claim) ?? []);
-  for (const name of names) store.putSharedName(name);
-  return [...new Set([...before, ...names.map(({ network }) => network)])];
-}
-
 /** The ids of the networks of this host that have these names and share a prefix. */
 export function networkIds(store: Store, prefix: string, names: Iterable<string>): string[] {
   const wanted = new Set(names);
@@ -94,8 +49,16 @@ export async function lookUpNames(
   try {
     for (const { name, ipam: { access }, subnets } of networks) {
       const all = await pools.claims(access, subnets.map(({ subnet }) => subnet));
-      const claims = all.filter(({ network }) => network === name);
-      store.transaction(() => recordAll(store, prefixOf(access), claims, name));
+      const prefix = prefixOf(access);
+      store.transaction(() => {
+        store.deleteSharedNames(prefix, { network: name });
+        // This host has its own names on record.
+        const own = store.shared.host(prefix)?.id;
+        for (const claim of all) {
+          const found = claim.host === own ? undefined : nameOf(prefix, claim);
+          if (found?.network === name) store.putSharedName(found);
+        }
+      });
     }
   } catch (error) {
     if (!(error instanceof IpvlanError) && !wait.signal?.aborted) throw error;

@@ -145,8 +145,8 @@ export interface Store extends Disposable {
   deleteClaim(claim: Pick<PoolClaim, "pool" | "address">): void;
   /** The claims of an address, in any pool. */
   claimsOf(address: string): PoolClaim[];
-  /** The names of sandboxes of other hosts on a network, by address. */
-  sharedNames(prefix: string, network: string): SharedName[];
+  /** The names of sandboxes of other hosts on a network, or of all under a prefix. */
+  sharedNames(prefix: string, network?: string): SharedName[];
   /** Adds the names of a sandbox of another host, or replaces them. */
   putSharedName(name: SharedName): void;
   /**

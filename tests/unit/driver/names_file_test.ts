@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { SharedClaim } from "../../../lib/claims/types.ts";
 import { InvalidOptionError } from "../../../lib/driver/errors.ts";
+import { KnownNames } from "../../../lib/driver/shared/known_names.ts";
 import { NamesFile } from "../../../lib/driver/shared/names_file.ts";
 import { SqliteStore } from "../../../lib/driver/store/sqlite_store.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
@@ -26,20 +27,24 @@ Deno.test("the file has the names of the pools that this host shares, and nothin
   putPool(store, "/x", "10.0.0.0/24");
   putPool(store, "/y", "10.0.0.0/24");
   const path = `${folder.path}/hosts`;
-  const file = new NamesFile(path, store);
-  const lines = () => Deno.readTextFileSync(path).trim().split("\n").slice(1);
+  const names = new KnownNames(store);
+  const file = new NamesFile(path, store, names);
+  const lines = () => {
+    file.write();
+    return Deno.readTextFileSync(path).trim().split("\n").slice(1);
+  };
   assertEquals(lines(), []);
   const listed = [claim("10.0.0.3", "db", "a b", "localhost"), claim("10.1.0.2", "far")];
-  await file.change("/x", { kind: "listed", claims: [...listed, claim("10.0.0.2", "web")] });
-  await file.change("/y", { kind: "claimed", claim: claim("10.0.0.2", "else", "else.lan") });
+  await names.change("/x", { kind: "listed", claims: [...listed, claim("10.0.0.2", "web")] });
+  await names.change("/y", { kind: "claimed", claim: claim("10.0.0.2", "else", "else.lan") });
   assertEquals(lines(), ["10.0.0.2 web", "10.0.0.3 db", "10.0.0.2 else else.lan"]);
   // A claim without names any more, one that is free, and an etcd that is out of reach.
-  await file.change("/x", { kind: "claimed", claim: claim("10.0.0.3") });
-  await file.change("/x", { kind: "freed", address: "10.0.0.9" });
-  await file.change("/x", { kind: "broken", reason: "" });
+  await names.change("/x", { kind: "claimed", claim: claim("10.0.0.3") });
+  await names.change("/x", { kind: "freed", address: "10.0.0.9" });
+  await names.change("/x", { kind: "broken", reason: "" });
   assertEquals(lines(), ["10.0.0.2 web", "10.0.0.2 else else.lan"]);
-  await file.change("/x", { kind: "freed", address: "10.0.0.2" });
-  await file.forget("/y");
+  await names.change("/x", { kind: "freed", address: "10.0.0.2" });
+  names.forget("/y");
   assertEquals(lines(), []);
   // Whoever reads it never finds half of it, and no other file stays.
   assertEquals([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["hosts"]);
@@ -48,9 +53,23 @@ Deno.test("the file has the names of the pools that this host shares, and nothin
 Deno.test("a file that cannot be written is found out at once", () => {
   using store = SqliteStore.copy("/nonexistent");
   assertThrows(
-    () => new NamesFile("/nonexistent/hosts", store),
+    () => new NamesFile("/nonexistent/hosts", store, new KnownNames(store)),
     InvalidOptionError,
     "/nonexistent",
   );
-  assertThrows(() => new NamesFile("/proc", store), InvalidOptionError, "/proc");
+  assertThrows(
+    () => new NamesFile("/proc", store, new KnownNames(store)),
+    InvalidOptionError,
+    "/proc",
+  );
+});
+
+Deno.test("links that another user has put into the folder are not followed", async () => {
+  await using folder = await temporaryFolder();
+  using store = SqliteStore.copy("/nonexistent");
+  const [path, victim] = [`${folder.path}/hosts`, `${folder.path}/victim`];
+  Deno.writeTextFileSync(victim, "victim");
+  for (const link of [path, `${folder.path}/.hosts.new`]) Deno.symlinkSync(victim, link);
+  new NamesFile(path, store, new KnownNames(store));
+  assertEquals([Deno.readTextFileSync(victim), Deno.lstatSync(path).isFile], ["victim", true]);
 });

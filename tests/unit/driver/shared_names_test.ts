@@ -1,8 +1,11 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { SharedClaim } from "../../../lib/claims/types.ts";
 import { renderHosts } from "../../../lib/driver/sandbox/hosts_plan.ts";
-import { nameOf, recordChange } from "../../../lib/driver/shared/names.ts";
+import { KnownNames } from "../../../lib/driver/shared/known_names.ts";
+import { nameOf } from "../../../lib/driver/shared/names.ts";
 import { SqliteStore } from "../../../lib/driver/store/sqlite_store.ts";
+import type { Network } from "../../../lib/driver/types.ts";
+import { network } from "../../kit/values.ts";
 
 /** A claim of another host. */
 function claim(address: string, names: string[], network = "lan"): SharedClaim {
@@ -24,22 +27,87 @@ Deno.test("names that could not stand in a hosts file are left out, whoever has 
   assertEquals(nameOf("/x", { ...good, names: [7] as never }), undefined);
 });
 
-Deno.test("changes are put on record, and tell which networks are stale", () => {
+/** A network of this host that has its addresses in etcd. */
+function sharedNetwork(name: string): Network {
+  const access = { endpoints: ["http://10.9.9.9:2379"], prefix: "/x" };
+  return network(name, { ipam: { driver: "etcd", access } });
+}
+
+Deno.test("changes are put on record together, and tell which networks are stale", async () => {
   using store = SqliteStore.copy("/nonexistent");
-  const names = (network: string) =>
+  const [lan, back] = ["lan", "back"].map(sharedNetwork);
+  for (const each of [lan!, back!]) store.putNetwork(each, "ready");
+  const onRecord = (network?: string) =>
     store.sharedNames("/x", network).map(({ address, names }) => [address, ...names].join(" "));
+  // One of an agent that has ended, of an address that is free by now.
+  const old = { prefix: "/x", network: "lan", address: "10.0.0.9", names: ["old"] };
+  store.putSharedName(old);
+  const names = new KnownNames(store);
   const listed = [claim("10.0.0.2", ["web"]), claim("10.1.0.2", ["db"], "back")];
-  assertEquals(recordChange(store, "/x", { kind: "listed", claims: listed }), ["lan", "back"]);
+  await names.change("/x", { kind: "listed", claims: listed });
   // Under another prefix, the same address is another machine's.
-  recordChange(store, "/y", { kind: "claimed", claim: claim("10.0.0.2", ["else"]) });
+  await names.change("/y", { kind: "claimed", claim: claim("10.0.0.2", ["else"]) });
+  assertEquals(onRecord(), ["10.0.0.9 old"]);
+  assertEquals(await names.record(), [back!.id, lan!.id].toSorted());
+  assertEquals([onRecord("lan"), onRecord("back")], [["10.0.0.2 web"], ["10.1.0.2 db"]]);
+  assertEquals(await names.record(), []);
+
   const moved = claim("10.0.0.2", ["cache"], "back");
-  assertEquals(recordChange(store, "/x", { kind: "claimed", claim: moved }), ["lan", "back"]);
-  assertEquals([names("lan"), names("back")], [[], ["10.1.0.2 db", "10.0.0.2 cache"]]);
-  assertEquals(recordChange(store, "/x", { kind: "freed", address: "10.1.0.2" }), ["back"]);
-  assertEquals(recordChange(store, "/x", { kind: "freed", address: "10.1.0.2" }), []);
-  assertEquals(recordChange(store, "/x", { kind: "listed", claims: [] }), ["back"]);
-  assertEquals([names("lan"), names("back")], [[], []]);
-  assertEquals(store.sharedNames("/y", "lan").length, 1);
+  await names.change("/x", { kind: "claimed", claim: moved });
+  await names.change("/x", { kind: "freed", address: "10.1.0.2" });
+  await names.change("/x", { kind: "freed", address: "10.1.0.3" });
+  await names.change("/x", { kind: "broken", reason: "" });
+  assertEquals((await names.record()).length, 2);
+  assertEquals([onRecord("lan"), onRecord("back")], [[], ["10.0.0.2 cache"]]);
+  // What comes and goes between two writes is not written.
+  await names.change("/x", { kind: "claimed", claim: claim("10.0.0.7", ["short"]) });
+  await names.change("/x", { kind: "freed", address: "10.0.0.7" });
+  assertEquals(await names.record(), []);
+  await names.change("/x", { kind: "listed", claims: [] });
+  assertEquals(await names.record(), [back!.id]);
+  assertEquals([onRecord(), store.sharedNames("/y").length], [[], 1]);
+});
+
+Deno.test("this host's own names are not put on record, and come back when another host has them", async () => {
+  using store = SqliteStore.copy("/nonexistent");
+  const none = { asked: undefined, refused: undefined, unsure: false, agent: false };
+  const own = { number: 1, token: "1", value: "{}", lease: "", heard: 0, ...none };
+  store.shared.putHost({ prefix: "/x", id: "own", ...own });
+  const names = new KnownNames(store);
+  const claims = [{ ...claim("10.0.0.2", ["web"]), host: "own" }];
+  await names.change("/x", { kind: "listed", claims });
+  await names.record();
+  assertEquals(store.sharedNames("/x"), []);
+  assertEquals([...names.all()].flatMap(([, all]) => [...all].map(({ names }) => names)), [[
+    "web",
+  ]]);
+  await names.change("/x", { kind: "claimed", claim: claim("10.0.0.2", ["theirs"]) });
+  await names.record();
+  assertEquals(store.sharedNames("/x").map(({ names }) => names), [["theirs"]]);
+});
+
+Deno.test("a list of many names leaves others their turns, and a failed write is made up for", async () => {
+  using store = SqliteStore.copy("/nonexistent");
+  const names = new KnownNames(store);
+  const claims = Array.from({ length: 5000 }, (_, index) => {
+    return claim(`10.0.${index >> 8}.${index & 255}`, [`n${index}`]);
+  });
+  let turns = 0;
+  const timer = setInterval(() => turns++);
+  const { transaction } = store;
+  let left = 3;
+  store.transaction = (run) => {
+    if (left-- === 0) throw new Error("disk full");
+    return transaction.call(store, run) as never;
+  };
+  await names.change("/x", { kind: "listed", claims });
+  assert(turns > 0);
+  await assertRejects(() => names.record(), Error, "disk full");
+  const before = turns;
+  await names.record();
+  assert(turns > before);
+  clearInterval(timer);
+  assertEquals(store.sharedNames("/x").length, claims.length);
 });
 
 Deno.test("what this host has at an address itself is found there, and not what etcd has told", () => {
