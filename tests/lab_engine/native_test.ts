@@ -17,6 +17,7 @@ state() {
 }
 left() { grep -lsE '[u]nshare|[s]leep|[n]ative.sh' /proc/[0-9]*/cmdline; }
 touch /tmp/begin
+left > /dev/shm/left-before
 state > /dev/shm/before
 unchanged() { state > /dev/shm/now; diff /dev/shm/before /dev/shm/now && echo "$1: unchanged"; }
 `;
@@ -47,7 +48,7 @@ for signal in INT TERM HUP KILL; do
   echo "$signal $?"
   # A killed lab does not wait for its children, so we do.
   end=$((SECONDS + 60))
-  while [ $SECONDS -lt $end ] && left > /dev/null; do :; done
+  while left > /dev/shm/left; [ $SECONDS -lt $end ] && ! cmp -s /dev/shm/left*; do :; done
   unchanged $signal
 done
 `;
