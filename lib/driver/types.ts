@@ -165,10 +165,7 @@ export interface SandboxSettings {
  * A sandbox: a network namespace that networks are connected to (what Docker calls a container).
  */
 export interface Sandbox extends SandboxSettings {
-  /**
-   * 64 hexadecimal digits, unique for good: a later sandbox of the same name has another id. That of a
-   * sandbox which an earlier version made is its name.
-   */
+  /** 64 hexadecimal digits, unique for good. The name, if an earlier version has made the sandbox. */
   id: string;
   /**
    * Its name, which is also the name of its network namespace. That of an engine's sandbox begins

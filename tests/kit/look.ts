@@ -64,7 +64,7 @@ export async function seeWorld(): Promise<unknown> {
       await Promise.all(names.sort().map(async (name) => [name, await seeSandbox(name)])),
     ),
     networks: driver.listNetworks().map(({ id: _id, created: _created, ...network }) => network),
-    sandboxes: sandboxes.map(({ created: _created, ...sandbox }) => sandbox),
+    sandboxes: sandboxes.map(({ id: _id, created: _created, ...sandbox }) => sandbox),
     processes: Object.fromEntries(
       await Promise.all(
         sandboxes.map(async ({ name }) => [name, (await driver.processes(name)).length]),

@@ -13,7 +13,10 @@ async function essence(driver: Driver): Promise<unknown> {
       parent: network.isolated ? "its own" : network.parent,
       labels: {},
     })),
-    sandboxes: sandboxes.map(({ created: _created, ...sandbox }) => ({ ...sandbox, labels: {} })),
+    sandboxes: sandboxes.map(({ id: _id, created: _created, ...sandbox }) => ({
+      ...sandbox,
+      labels: {},
+    })),
     kernel: await Promise.all(sandboxes.map(({ name }) => seeSandbox(name))),
     files: sandboxFiles(),
     settings: await Promise.all(sandboxes.map(({ name }) => commandSettings(driver, name))),

@@ -41,7 +41,7 @@ function essence(driver: Driver): unknown {
       ...network,
       parent: network.isolated ? "its own" : parent,
     })),
-    sandboxes: driver.listSandboxes().map(({ created: _created, ...sandbox }) => sandbox),
+    sandboxes: driver.listSandboxes().map(({ id: _id, created: _created, ...sandbox }) => sandbox),
   };
 }
 

@@ -199,8 +199,12 @@ export class Namespaces {
     await runPlan(steps, runnerOf, unlessStopped, whenHeld);
   }
 
-  /** Runs a program without the lock file, in a dry run too: see {@linkcode RunProgram}. */
-  readonly run: RunProgram = (command, input) => this.#run(command, input, command);
+  /**
+   * Runs a program without the lock file, in a dry run too: see {@linkcode RunProgram}. Its last line is
+   * the command as users know it.
+   */
+  readonly run: RunProgram = (command, input) =>
+    this.#run(command, input, command.slice(command.lastIndexOf("\n") + 1));
 
   /**
    * Runs `ip` with the lock file open. The shell first opens the file, and then checks that this

@@ -23,14 +23,14 @@ export function namespaceExists(netns: string): boolean {
 }
 
 /**
- * A script of sh(1) that kills the newest processes of the machine, if they are in the namespace
- * `file`, until none of them is. A process that starts another one and ends is gone before a list of
- * all processes has been read, but its child is among the newest: `/proc/loadavg` has the last id.
+ * A function of sh(1), `kill_newest FILE`, that kills the newest processes of the machine if they are
+ * in the namespace of the file. A process that starts another one and ends is gone before a list of
+ * all has been read, but its child is among the newest: `/proc/loadavg` has the last id.
  *
  * All commands are the shell's own, so it is faster than what it hunts. A process that cannot be killed
  * now (state D: in the kernel; t: traced) starts no other one before its end.
  */
-const CHASE = `
+const KILL_NEWEST = `
 try() {
   pid=\${1#/proc/}
   [ "$1/ns/net" -ef "$file" ] && kill -KILL "\${pid%%/*}" && read -r stat <"$1/stat" || return
@@ -38,37 +38,37 @@ try() {
   case $stat in [DtZX]*) return 1 ;; esac
   found=1
 }
-chase() {
-  rounds=0 seen=
+kill_newest() {
+  file=$1 rounds=0 seen=
   while [ "$((rounds += 1))" -le 50 ]; do
     read -r _ _ _ _ last </proc/loadavg
     [ "$last" = "$seen" ] && continue
     seen=$last
     for back in 0 1 2 3 4 5 6 7; do try "/proc/$((last - back))" && rounds=0; done
-  done
+  done 2>/dev/null
 }
-exec 2>/dev/null
-chase
 `;
 
 /**
- * A script of sh(1) that looks at all processes, and kills those in the namespace `file`, until a look
- * finds none while no process was started. Where others start all the time, five looks are enough.
+ * The same for all processes, `kill_all FILE`. It looks at all until a look finds none while no process
+ * was started. Where others start all the time, five looks are enough.
  */
-const KILL_ALL = `${CHASE}
-looks=0
-while
-  found=
-  read -r _ _ _ _ before </proc/loadavg
-  for process in /proc/[0-9]*; do
-    if [ -e "$process/ns/net" ]; then try "$process"; continue; fi
-    # Its first thread has ended, and others may run.
-    for thread in "$process"/task/*; do try "$thread"; done
-  done
-  read -r _ _ _ _ after </proc/loadavg
-  chase
-  [ "$found" ] && looks=0 || { [ "$before" != "$after" ] && [ "$((looks += 1))" -lt 5 ]; }
-do :; done
+const KILL_ALL = `${KILL_NEWEST}
+kill_all() {
+  file=$1 looks=0
+  while
+    found=
+    read -r _ _ _ _ before </proc/loadavg
+    for process in /proc/[0-9]*; do
+      if [ -e "$process/ns/net" ]; then try "$process"; continue; fi
+      # Its first thread has ended, and others may run.
+      for thread in "$process"/task/*; do try "$thread"; done
+    done
+    read -r _ _ _ _ after </proc/loadavg
+    kill_newest "$file"
+    [ "$found" ] && looks=0 || { [ "$before" != "$after" ] && [ "$((looks += 1))" -lt 5 ]; }
+  do :; done 2>/dev/null
+}
 `;
 
 /** A process and one of its files, by device and inode: its network namespace, or an open file. */
@@ -132,12 +132,10 @@ export class Processes {
    * time. One that has changed its namespace is not found.
    */
   async killAll(netns: string, path: string = `${FOLDER}/${netns}`): Promise<void> {
-    const file = shellWord(path);
-    await this.#run(`(file=${file}; ${CHASE})`, []);
+    await this.#run(`${KILL_NEWEST}kill_newest ${shellWord(path)}`, []);
     // Most often, none is left. To look at all processes is expensive, but calls share one look.
-    if ((await this.in(netns, path)).length > 0) {
-      await this.#run(`(file=${file}; ${KILL_ALL})`, []);
-    }
+    const left = await this.in(netns, path);
+    if (left.length > 0) await this.#run(`${KILL_ALL}kill_all ${shellWord(path)}`, []);
   }
 
   /**
