@@ -550,3 +550,14 @@ Deno.test("a damaged record is refused with its name", () => {
   }
   assertEquals(content(store), FILLED);
 });
+
+Deno.test("a sandbox is found by its id, which is its name if an earlier version has recorded it", () => {
+  using dir = folder();
+  using store = SqliteStore.open(dir.path);
+  store.putSandbox(SANDBOX, "ready");
+  assertEquals(store.sandboxById(SANDBOX.id)?.name, "c1");
+  assertEquals(store.sandboxById("c1"), undefined);
+  using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+  db.exec("UPDATE sandbox SET record = json_remove(record, '$.id')");
+  assertEquals(store.sandbox("c1")?.id, "c1");
+});
