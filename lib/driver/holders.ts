@@ -2,6 +2,7 @@ import { type Addr, parseAddrs } from "../iproute2/addr.ts";
 import { parseJson } from "../iproute2/json.ts";
 import { type Link, parseLinks } from "../iproute2/link.ts";
 import type { RunProgram } from "../iproute2/shell.ts";
+import { withNetnsFolder } from "../iproute2/words.ts";
 import { type EnterableNamespace, findEnterable, HOST } from "./sandbox/enterable.ts";
 import { globalAddrs } from "./parent.ts";
 
@@ -38,7 +39,8 @@ export async function findHolders(
   for (const namespace of await findEnterable(run, host)) {
     const { netns } = namespace;
     const enter = netns === undefined ? "ip" : `ip -n ${netns}`;
-    const { out } = await run(`${enter} -details -json addr show`, []);
+    const command = withNetnsFolder(netns, `${enter} -details -json addr show`);
+    const { out } = await run(command, []);
     const rows = rowsOf(out);
     held.push(...heldIn(namespace, parseLinks(rows), rows.flatMap(parseAddrs), parents));
   }

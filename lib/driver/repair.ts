@@ -53,7 +53,8 @@ export interface EndpointRepair {
  * address, and route by route. What somebody has added, such as another address, stays.
  *
  * A link that has another name or parent, or that a crash left without an alias, is made anew.
- * Everything else is repaired in place. A link that was handed over is the engine's to repair.
+ * Everything else is repaired in place. A link that was handed over is the engine's to repair, but for
+ * its mode and flag, which are those of all links on the parent.
  */
 export function endpointRepair(
   network: Network,
@@ -66,16 +67,14 @@ export function endpointRepair(
     : seen?.links.find(({ name }) => name === endpoint.parent);
   const link = seen && linkOf(network, endpoint, seen.links, parent);
   const missing = [`The link ${ifname} is missing`];
-  if (endpoint.handOver) {
-    return { state: link ? "up" : "missing", changes: link ? [] : missing, remove: [], make: [] };
-  }
+  if (link && endpoint.handOver) return repairOf(netns, modeChanges(network, link));
   const marks = link ? markChanges(link, network, endpoint, parent) : missing;
   if (!seen || !link || marks.length > 0) {
     return {
       state: "missing",
       changes: marks,
       remove: link ? [{ netns, line: linkDel({ index: link.index }) }] : [],
-      make: endpointSteps(network, endpoint, siblings, path),
+      make: endpoint.handOver ? [] : endpointSteps(network, endpoint, siblings, path),
     };
   }
   const addrs = seen.addrs.filter(({ dev }) => dev === ifname);
@@ -99,6 +98,11 @@ export function endpointRepair(
     ...wanted.filter((_route, index) => !isThere(index))
       .map((route) => routeChange(route, link.up ? routes : [])),
   ];
+  return repairOf(netns, changes);
+}
+
+/** A repair in place. */
+function repairOf(netns: string, changes: readonly Change[]): EndpointRepair {
   return {
     state: changes.length === 0 ? "up" : "changed",
     changes: changes.map(({ sentence }) => sentence),
@@ -167,26 +171,42 @@ function parentChanges(
 }
 
 /** What a link has of the options of its network, and other settings, and the lines that change it. */
-function linkChanges({ mode, flag, mtu }: Network, link: Link): Change[] {
-  const { name, info, group } = link;
-  const changes: Change[] = [];
-  const differs = (what: string, found: unknown, wanted: unknown, ...lines: string[]) =>
-    changes.push({
-      sentence: `The ${what} of the link ${name} is ${found} instead of ${wanted}`,
-      lines,
-    });
-  if (info.type === "ipvlan") {
-    const set = ipvlanSet(name, { mode, flag });
-    if (info.mode !== mode) differs("mode", info.mode, mode, set);
-    // One line sets both.
-    if (info.flag !== flag) differs("flag", info.flag, flag, ...info.mode === mode ? [set] : []);
-  }
+function linkChanges(network: Network, link: Link): Change[] {
+  const { mtu } = network;
+  const { name, group } = link;
+  const changes = modeChanges(network, link);
+  const differs = (what: string, found: unknown, wanted: unknown, line: string) =>
+    changes.push(differing(link, what, found, wanted, [line]));
   if (!isOurs(link)) differs("group", group, LINK_GROUP, linkSet(name, { group: LINK_GROUP }));
   if (mtu !== undefined && link.mtu !== mtu) differs("MTU", link.mtu, mtu, linkSet(name, { mtu }));
   if (!link.up) {
     changes.push({ sentence: `The link ${name} is down`, lines: [linkSet(name, { up: true })] });
   }
   return changes;
+}
+
+/** The mode and the flag of a link, which it has in common with all links on its parent. */
+function modeChanges({ mode, flag }: Network, link: Link): Change[] {
+  const { index, info } = link;
+  if (info.type !== "ipvlan") return [];
+  const set = ipvlanSet(index, { mode, flag });
+  const changes: Change[] = [];
+  if (info.mode !== mode) changes.push(differing(link, "mode", info.mode, mode, [set]));
+  // One line sets both.
+  const lines = info.mode === mode ? [set] : [];
+  if (info.flag !== flag) changes.push(differing(link, "flag", info.flag, flag, lines));
+  return changes;
+}
+
+/** A setting of a link that is another one. */
+function differing(
+  { name }: Link,
+  what: string,
+  found: unknown,
+  wanted: unknown,
+  lines: string[],
+): Change {
+  return { sentence: `The ${what} of the link ${name} is ${found} instead of ${wanted}`, lines };
 }
 
 /** The lines that give a link an address. The kernel refuses it while it has another length. */

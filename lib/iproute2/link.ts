@@ -10,7 +10,15 @@ import { vlan } from "./kinds/vlan.ts";
 import { vrf } from "./kinds/vrf.ts";
 import { vxlan } from "./kinds/vxlan.ts";
 import type { Runner } from "./session.ts";
-import { linkName, netnsTarget, oneOf, wholeNumber, word } from "./words.ts";
+import {
+  indexNumber,
+  linkIndex,
+  linkName,
+  netnsTarget,
+  oneOf,
+  wholeNumber,
+  word,
+} from "./words.ts";
 
 /** How IPv6 addresses are made for a link (`IN6_ADDR_GEN_MODE_*` in `include/uapi/linux/if_link.h`). */
 export const ADDRGENMODES = ["eui64", "none", "stable_secret", "random"] as const;
@@ -151,7 +159,7 @@ export function linkAdd(spec: LinkSpec): string {
   if ("link" in spec) words.push("link", linkName(spec.link, "parent"));
   words.push("name", linkName(spec.name));
   if (spec.netns !== undefined) words.push("netns", netnsTarget(spec.netns));
-  if (spec.index !== undefined) words.push("index", index(spec.index));
+  if (spec.index !== undefined) words.push("index", indexNumber(spec.index));
   if (spec.mtu !== undefined) words.push("mtu", mtu(spec.mtu));
   if (spec.group !== undefined) words.push("group", group(spec.group));
   if (spec.address !== undefined) words.push("address", word(spec.address, "MAC address"));
@@ -182,12 +190,7 @@ export function linkSet(name: string, changes: LinkChanges): string {
 }
 
 /**
- * The line `link del …`. `ip` takes `if5` and `if05` for the link with the index 5, unless a link has
- * that name (`ll_name_to_index` in its `lib/ll_map.c`).
- *
- * So many zeros make it longer than the name of a link can be. Then `ip` does not ask the kernel for a
- * link of that name by SIOCGIFINDEX, over which the kernel would start `modprobe` (`dev_load` in
- * `net/core/dev_ioctl.c`) and wait longer than the removal itself takes. `ip` has this from 5.5 on.
+ * The line `link del …`.
  *
  * @param which A link, by name or by index, or all links of a group.
  * @throws {InvalidWordError} A value cannot be written.
@@ -195,11 +198,10 @@ export function linkSet(name: string, changes: LinkChanges): string {
 export function linkDel(which: string | { index: number } | { group: number }): string {
   if (typeof which === "string") return `link del dev ${linkName(which)}`;
   return "index" in which
-    ? `link del dev if${index(which.index).padStart(24, "0")}`
+    ? `link del dev ${linkIndex(which.index)}`
     : `link del group ${group(which.group)}`;
 }
 
-const index = (value: number) => wholeNumber(value, "link index", 1, 0x7fff_ffff);
 const mtu = (value: number) => wholeNumber(value, "MTU", 68, 65535);
 // The kernel's group is 32 bits wide; `ip` ends its process over one above `INT_MAX`.
 const group = (value: number) => wholeNumber(value, "link group", 0, 0x7fff_ffff);

@@ -3,7 +3,7 @@ import { type Batch, batchArgs, type BatchProgram, type Output } from "./batch.t
 import { ProgramNotFoundError } from "./errors.ts";
 import type { RunProgram } from "./shell.ts";
 import type { Transport } from "./transport.ts";
-import { linkName, pathToEnter } from "./words.ts";
+import { linkName, pathToEnter, withNetnsFolder } from "./words.ts";
 
 /** A process for each batch. */
 export class ProcessPerBurst implements Transport {
@@ -21,8 +21,9 @@ export class ProcessPerBurst implements Transport {
    */
   constructor(program: BatchProgram, run: RunProgram, switches: readonly string[] = []) {
     this.program = program;
+    const command = [program.program, ...batchArgs(program)].join(" ");
     this.#command = switches.length === 0
-      ? [program.program, ...batchArgs(program)].join(" ")
+      ? withNetnsFolder(program.netns, command)
       : commandWithSwitches(program, switches);
     this.#run = run;
   }

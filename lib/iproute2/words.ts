@@ -55,6 +55,25 @@ export function linkName(value: string, what = "link name"): string {
   return word(value, what);
 }
 
+/** Writes the index of a link. @throws {InvalidWordError} No link can have it. */
+export function indexNumber(value: number): string {
+  return wholeNumber(value, "link index", 1, 0x7fff_ffff);
+}
+
+/**
+ * Writes the index of a link as the name by which `ip` finds it. `ip` takes `if5` and `if05` for the link
+ * with the index 5, unless a link has that name (`ll_name_to_index` in its `lib/ll_map.c`).
+ *
+ * So many zeros make it longer than the name of a link can be. Then `ip` does not ask the kernel for a
+ * link of that name by SIOCGIFINDEX, over which the kernel would start `modprobe` (`dev_load` in
+ * `net/core/dev_ioctl.c`) and wait longer than a removal itself takes. `ip` has this from 5.5 on.
+ *
+ * @throws {InvalidWordError} No link can have the index.
+ */
+export function linkIndex(value: number): string {
+  return `if${indexNumber(value).padStart(24, "0")}`;
+}
+
 /**
  * Checks a namespace's name: a plain file name under `/run/netns`, which `ip` takes neither for an
  * option nor for a process id. (If no namespace has the name, `ip link` takes a number, also a
@@ -97,6 +116,15 @@ const TO_ROOT = "../..";
 /** The path of a namespace's file as `ip -n` takes it, which joins it to `/run/netns`. */
 export function fromNetnsFolder(path: string): string {
   return TO_ROOT + path;
+}
+
+/**
+ * Makes a command of sh(1) that enters a namespace with `ip -n`. To enter it by a path, `ip` needs the
+ * folder, which is there only once a namespace has had a name.
+ */
+export function withNetnsFolder(netns: string | undefined, command: string): string {
+  const make = `[ -d ${NETNS_FOLDER} ] || mkdir -p -m 755 ${NETNS_FOLDER} 2> /dev/null`;
+  return netns?.startsWith(`${TO_ROOT}/`) ? `${make}; ${command}` : command;
 }
 
 /**

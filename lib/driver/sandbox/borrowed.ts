@@ -2,7 +2,7 @@ import { attempt } from "../../errors.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { netnsPath } from "../../iproute2/words.ts";
 import { InvalidOptionError } from "../errors.ts";
-import { findKnownFiles, type FoundFile, readKnown, statOf } from "../run/files.ts";
+import { findKnownFiles, type FoundFile, readKnown } from "../run/files.ts";
 import type { Sandbox } from "../types.ts";
 
 /** Where `ip -n` looks for namespaces. */
@@ -26,7 +26,7 @@ export class BorrowedNamespaces {
   /**
    * Makes the finder.
    *
-   * @param run Runs `stat`, `cat` and `mkdir`, as Deno itself reads `/proc` only if it has every permission.
+   * @param run Runs `stat` and `cat`, as Deno itself reads `/proc` only if it has every permission.
    * @param host The name of the host's namespace; `undefined` if it is that of this process.
    */
   constructor(run: RunProgram, host: string | undefined) {
@@ -52,8 +52,6 @@ export class BorrowedNamespaces {
     // All namespaces are files of one file system (nsfs), and no others are.
     if (file.dev !== own.dev) throw refused("it is not a namespace");
     if (file.ino === host.ino) throw refused("it is that of the host itself");
-    // `ip -n` goes from this folder to the file. It exists only once `ip netns add` has run.
-    if (!statOf(FOLDER)) await this.#run(`mkdir -p ${FOLDER}`, []);
     return await this.#identityOf(file);
   }
 

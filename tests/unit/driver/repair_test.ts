@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { linkAddresses } from "../../../lib/driver/endpoint.ts";
+import { linkAddresses, linkIndex } from "../../../lib/driver/endpoint.ts";
 import { endpointRepair, type SeenNamespace } from "../../../lib/driver/repair.ts";
 import { type Link, linkDel } from "../../../lib/iproute2/link.ts";
 import { addr, endpoint, endpointRecord, link, LO, network, route } from "../../kit/values.ts";
@@ -70,7 +70,20 @@ Deno.test("each address and each route is compared", () => {
 
 Deno.test("the options of a link are repaired in place", () => {
   const info = { type: "ipvlan", mode: "l3", flag: "vepa" } as const;
-  assertEquals(repair(whole({ info })).lines, ["link set dev eth0 type ipvlan mode l2 bridge"]);
+  const set = `link set dev if${
+    String(linkIndex(RECORD)).padStart(24, "0")
+  } type ipvlan mode l2 bridge`;
+  assertEquals(repair(whole({ index: linkIndex(RECORD), info })).lines, [set]);
+  // Of a link that was handed over, nothing else is changed, whatever root there has called it.
+  const { links } = whole({ index: linkIndex(RECORD), name: "$(x)", info, up: false });
+  const seen = { links, addrs: [], routes: [] };
+  const handedOver = { ...RECORD, handOver: true as const };
+  const { state, changes, make } = endpointRepair(NET, handedOver, { seen, siblings: "none" });
+  assertEquals([state, make.map(({ line }) => line)], ["changed", [set]]);
+  assertEquals(changes, [
+    "The mode of the link $(x) is l3 instead of l2",
+    "The flag of the link $(x) is vepa instead of bridge",
+  ]);
   assertEquals(repair(whole({ group: "default" })).lines, ["link set dev eth0 group 6910070"]);
   assertEquals(repair(whole({ up: false })), {
     state: "changed",

@@ -42,6 +42,16 @@ Deno.test("the lines of one turn are one process", async () => {
   assertEquals(shell.inputs, [["a", "b 'c d'", "route get 0.0.0.0", "end-of-burst"]]);
 });
 
+Deno.test("where a namespace is entered by a path, the folder is made that ip starts from", async () => {
+  const shell = new FakeShell();
+  const program = { program: "ip", netns: "../../proc/7/ns/net", force: false } as const;
+  await new Session(new ProcessPerBurst(program, shell.run)).change("a");
+  assertEquals(shell.commands, [
+    "[ -d /run/netns ] || mkdir -p -m 755 /run/netns 2> /dev/null; " +
+    "ip -n ../../proc/7/ns/net -details -json -batch -",
+  ]);
+});
+
 Deno.test("the lines after the first that failed are not run, and fail with its error", async () => {
   const shell = new FakeShell();
   shell.replies = { b: { refused: "Warning: Odd.\nError: ipvlan: No way." } };
