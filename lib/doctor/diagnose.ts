@@ -1,7 +1,8 @@
+import { linkIndex } from "../driver/endpoint.ts";
 import { chooseParent } from "../driver/parent.ts";
 import type { EngineName } from "../driver/types.ts";
 import { engineTitle } from "../engine/owners.ts";
-import { familyOf } from "../ipam/address.ts";
+import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { OLDEST_IPROUTE2 } from "../iproute2/errors.ts";
 import {
   KernelTooOldError,
@@ -11,10 +12,11 @@ import {
   OLDEST_KERNEL,
   requireKernel,
 } from "../iproute2/kernel.ts";
+import { fromNetnsFolder } from "../iproute2/words.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
 import { diagnoseParent } from "./diagnose_parent.ts";
 import { diagnoseShared } from "./diagnose_shared.ts";
-import type { DoctorFacts, MachineFacts, StateFacts } from "./facts.ts";
+import type { DoctorFacts, MachineFacts, OwnedSandbox, StateFacts } from "./facts.ts";
 
 /**
  * Judges all facts, the kernel first.
@@ -118,7 +120,8 @@ function diagnoseModules(facts: DoctorFacts): Diagnosis[] {
   });
 }
 
-function diagnoseState({ state, view }: DoctorFacts): Diagnosis[] {
+function diagnoseState(facts: DoctorFacts): Diagnosis[] {
+  const { state, view } = facts;
   const { folder, problem, halfDone, sandboxes, owned, networks } = state;
   const subject = about("state folder");
   if (problem !== undefined) {
@@ -137,16 +140,46 @@ function diagnoseState({ state, view }: DoctorFacts): Diagnosis[] {
     const what = `On record but not there, as after a restart: ${lost.join(", ")}`;
     found.push(subject.warning(what, "ipvlan restore"));
   }
-  const left = owned.filter(({ isThere }) => !isThere);
-  if (left.length > 0) {
-    const what = `An engine has ended without a word, and left on record: ${
-      left.map(({ name }) => name).join(", ")
-    }`;
+  const at = (place: LinkPlace) =>
+    owned.filter((sandbox) => placeOf(sandbox, facts) === place).map(({ name }) => name).join(", ");
+  const [gone, untaken] = [at("nowhere"), at("host")];
+  if (gone !== "") {
+    const what = `An engine has ended without a word, and left on record: ${gone}`;
     found.push(subject.warning(what, "ipvlan restore"));
+  }
+  if (untaken !== "") {
+    const what = `An engine has not taken the links of these into a container: ${untaken}`;
+    const fix =
+      'wait if it is starting one; otherwise start "ipvlan docker serve" again, which asks Docker';
+    found.push(subject.warning(what, fix));
   }
   if (found.length > 0) return found;
   const count = `${networks.length} network(s), ${sandboxes.length + owned.length} sandbox(es)`;
   return [subject.ok([`${folder}: ${count}`, ...engineCounts(state)].join("; of these, "))];
+}
+
+/** Where the links of an engine's sandbox are. */
+type LinkPlace = "container" | "host" | "nowhere";
+
+function placeOf({ name, path }: OwnedSandbox, { state, view, held }: DoctorFacts): LinkPlace {
+  if (!view) return "container";
+  const named = path?.replace(/^\/var\/run\//, "/run/").replace(/^\/run\/netns\//, "");
+  const isIt = ({ netns }: { netns?: string }) =>
+    netns !== undefined && (netns === named || netns === fromNetnsFolder(path!));
+  const namespace = path === undefined ? undefined : view.others.find(isIt);
+  if (path !== undefined && view.closed.some(isIt)) return "container";
+  const own = state.endpoints.filter(({ sandbox }) => sandbox === name);
+  // An engine that makes no links itself names the namespace before there are any.
+  if (!own.some(({ handOver }) => handOver)) {
+    return path === undefined || namespace ? "container" : "nowhere";
+  }
+  const isAmong = (links: readonly { index: number }[]) =>
+    own.some((endpoint) => links.some(({ index }) => index === linkIndex(endpoint)));
+  if (namespace && isAmong(namespace.links)) return "container";
+  if (isAmong(view.host.links)) return "host";
+  // Docker may keep the files of its namespaces where this process does not see them.
+  const addresses = own.flatMap((endpoint) => endpointAddresses(endpoint));
+  return held.some(({ address }) => addresses.includes(address)) ? "container" : "nowhere";
 }
 
 /** How many networks and sandboxes each engine has: `Podman has 1 and 3`. */

@@ -208,10 +208,14 @@ function holders(
   const subject = about(`parent ${name}`);
   return networks.flatMap((network) => {
     const prefixes = network.subnets.map(({ subnet }) => parsePrefix(subnet).prefix);
-    const own = endpoints.filter((endpoint) => endpoint.network === network.id);
     return held.filter(({ parent }) => parent === name).flatMap(({ address, holder, names }) => {
       if (!prefixes.some((prefix) => contains(prefix, parseAddress(address)))) return [];
-      const owner = own.find((endpoint) => endpointAddresses(endpoint).includes(address));
+      // Networks on one parent may share a subnet.
+      const owner = endpoints.find((endpoint) =>
+        networks.some(({ id }) => id === endpoint.network) &&
+        endpointAddresses(endpoint).includes(address)
+      );
+      if (owner && owner.network !== network.id) return [];
       if (owner === undefined) {
         const what = `${address} of the network "${network.name}" is held by ${holder}, so no ` +
           "sandbox gets it";

@@ -32,7 +32,7 @@ export interface DoctorFacts {
   ipv6: "on" | "off in new namespaces" | "not in the kernel";
   /** What is on record. */
   state: StateFacts;
-  /** What the kernel shows. `undefined` if `ip` does not work here. */
+  /** What the kernel shows, also in the namespaces of engines. `undefined` if `ip` does not work here. */
   view?: DoctorView;
   /** The addresses of ipvlan links in all namespaces that can be found. */
   held: HeldAddress[];
@@ -111,8 +111,8 @@ export interface OwnedSandbox {
   name: string;
   /** The engine. */
   engine: EngineName;
-  /** Whether the file of its namespace is there, if the engine has said which one it is. */
-  isThere: boolean;
+  /** The file of its namespace, if the engine has said which one it is. */
+  path?: string;
 }
 
 /** What is known of one parent, besides the view. */

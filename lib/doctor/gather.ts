@@ -78,7 +78,8 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
   };
   if (facts.ip === undefined) return facts;
   try {
-    facts.view = await lookAround(WANTED, { signal });
+    const files = [...new Set(state.owned.flatMap(({ path }) => path ?? []))];
+    facts.view = await lookAround(WANTED, { signal, files });
     facts.links = await gatherLinks(signal);
     facts.held = await gatherHolders(facts.view, signal);
     facts.parents = await gatherParents(options, facts, facts.view);
@@ -177,16 +178,6 @@ async function isThere(path: string): Promise<boolean> {
   }
 }
 
-/** Whether there is a file. */
-function isFile(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** A file's text without the space around it. Empty if the file cannot be read. */
 async function readText(path: string): Promise<string> {
   try {
@@ -213,7 +204,7 @@ function gatherState(folder: string): StateFacts {
     facts.sandboxes = sandboxes.filter(isReady).filter(({ owner }) => !owner)
       .map(({ name }) => name);
     facts.owned = sandboxes.filter(isReady).flatMap(({ name, owner, path }) =>
-      owner ? [{ name, engine: owner.engine, isThere: path === undefined || isFile(path) }] : []
+      owner ? [{ name, engine: owner.engine, path }] : []
     );
     facts.endpoints = endpoints.filter(isReady).map(withoutState);
     facts.made = store.links();

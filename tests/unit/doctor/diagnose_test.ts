@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { linkIndex } from "../../../lib/driver/endpoint.ts";
 import { InvalidParentError } from "../../../lib/driver/errors.ts";
 import { diagnose } from "../../../lib/doctor/diagnose.ts";
 import type { DoctorFacts, ParentFacts, StateFacts } from "../../../lib/doctor/facts.ts";
@@ -214,13 +215,63 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     state: {
       ...STATE,
       owned: [
-        { name: "cni:a", engine: "cni", isThere: false },
-        { name: "cni:b", engine: "cni", isThere: true },
+        { name: "cni:a", engine: "cni", path: "/proc/7/ns/net" },
+        { name: "cni:b", engine: "cni", path: "/var/run/netns/b" },
+        { name: "cni:c", engine: "cni" },
+        ...[..."abcde"].map((letter) => ({
+          name: `docker:${letter}`,
+          engine: "docker" as const,
+          path: `/var/run/docker/netns/${letter}`,
+        })),
+      ],
+      endpoints: [..."abcde"].map((letter, index) =>
+        endpointRecord(`docker:${letter}`, WEB, {
+          id: letter.repeat(12),
+          ip: `192.168.1.${index}`,
+          handOver: true,
+        })
+      ),
+    },
+    // The links of a in the host, of b in its container, of c in a namespace that only the search finds,
+    // and of d nowhere. Nobody may look into e.
+    view: {
+      ...view(
+        [link("eth0"), link("e-a", { index: linkIndex({ id: "a".repeat(12), ordinal: 0 }) })],
+        [
+          sandbox("b", "eth0", "web", []),
+          { ...sandbox("x", "eth0", "web", []), netns: "../../var/run/docker/netns/a" },
+          {
+            ...view([link("eth0", { index: linkIndex({ id: "b".repeat(12), ordinal: 0 }) })]).host,
+            netns: "../../var/run/docker/netns/b",
+          },
+        ],
+      ),
+      closed: [{ netns: "../../var/run/docker/netns/e", reason: "Permission denied" }],
+    },
+    held: [{ address: "192.168.1.2", holder: "the link F", parent: "eth0", names: [] }],
+  }, [
+    "warning state folder: An engine has ended without a word, and left on record: cni:a, " +
+    "docker:d → ipvlan restore",
+    "warning state folder: An engine has not taken the links of these into a container: docker:a → " +
+    'wait if it is starting one; otherwise start "ipvlan docker serve" again, which asks Docker',
+  ]],
+  ["two networks of a subnet", {
+    ...examined("eth0", [link("eth0")]),
+    state: {
+      ...STATE,
+      networks: [WEB, network("www")],
+      endpoints: [
+        endpointRecord("docker:a", network("www"), { ip: "192.168.1.2" }),
+        endpointRecord("c1", network("www"), { ip: "192.168.1.3" }),
       ],
     },
+    held: [
+      { address: "192.168.1.2", holder: "the link A", parent: "eth0", names: [] },
+      { address: "192.168.1.3", holder: "the link B", parent: "eth0", names: [] },
+    ],
   }, [
-    "warning state folder: An engine has ended without a word, and left on record: cni:a → " +
-    "ipvlan restore",
+    'broken parent eth0: 192.168.1.3 is that of "c1" on the network "www", and the link B holds ' +
+    "it → take it away from that link, then: ipvlan restore",
   ]],
   ["no IPv6", { ipv6: "not in the kernel" }, [
     "warning IPv6: The kernel has no IPv6: networks can have IPv4 subnets only → boot without " +
@@ -452,8 +503,8 @@ for (const [cloud, mark] of MARKS) {
 Deno.test("what engines have is counted, and their sandboxes need no name in the kernel", () => {
   const lan = network("n", { name: "netavark:lan", owner: { engine: "netavark", id: "1" } });
   const owned = [
-    { name: "netavark:a", engine: "netavark" as const, isThere: true },
-    { name: "docker:b", engine: "docker" as const, isThere: true },
+    { name: "netavark:a", engine: "netavark" as const },
+    { name: "docker:b", engine: "docker" as const },
   ];
   const state = { ...STATE, networks: [lan, network("web")], owned };
   const found = diagnose({ ...WELL, state }).filter(({ subject }) => subject === "state folder");
