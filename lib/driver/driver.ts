@@ -374,23 +374,22 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Says which namespace an engine takes the links of a sandbox into, or with `undefined` that it has
-   * given them back to the host's namespace. The namespace need not be there yet: Docker makes it
-   * later.
+   * Says which namespace an engine takes the links of a sandbox into. The namespace need not be there
+   * yet: Docker makes it later.
    *
    * @param path The file of the namespace.
    * @throws {SandboxNotFoundError} There is no such sandbox.
    * @throws {InvalidOptionError} It is not an engine's.
    * @throws {InvalidWordError} The path cannot be that of a namespace.
    */
-  async setSandboxPath(name: string, path: string | undefined): Promise<void> {
-    if (path !== undefined) netnsPath(path);
+  async setSandboxPath(name: string, path: string): Promise<void> {
+    netnsPath(path);
     await this.#shared(() => {
       const { store } = this.#parts;
       store.transaction(() => {
-        const { path: _, namespaceId: __, ...sandbox } = findSandbox(store, name);
+        const { namespaceId: _, ...sandbox } = findSandbox(store, name);
         if (!sandbox.owner) throw new InvalidOptionError("sandbox", name, "it is not an engine's");
-        store.putSandbox({ ...sandbox, ...path !== undefined && { path } }, "ready");
+        store.putSandbox({ ...sandbox, path }, "ready");
       });
       return Promise.resolve();
     });
@@ -412,13 +411,18 @@ export class Driver implements AsyncDisposable {
    * of their sandboxes.
    *
    * @param engine Only those of this engine.
+   * @param isForgotten Whether the engine will not take a link of the sandbox that is still in the host's
+   * namespace. By default, it may take any.
    * @returns The names of the sandboxes.
    */
-  async removeStale(engine?: EngineName): Promise<string[]> {
+  async removeStale(
+    engine?: EngineName,
+    isForgotten?: (sandbox: string) => boolean,
+  ): Promise<string[]> {
     const { store, unstoppable } = this.#parts;
     const all = () =>
       store.sandboxes().filter(({ owner }) => engine === undefined || owner?.engine === engine);
-    const removed = await this.#shared(() => removeStale(unstoppable, all()));
+    const removed = await this.#shared(() => removeStale(unstoppable, all(), isForgotten));
     await this.#removeTransient(store.networks());
     return removed;
   }

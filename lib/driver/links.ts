@@ -130,11 +130,27 @@ export function doomedLinks(
  * @throws {LinkLeftError} A link could not be deleted, or another link has an endpoint's address.
  */
 export async function deleteLinks(parts: DriverParts, removal: LinkRemoval): Promise<void> {
-  if (removal.removed.length === 0) return;
-  const missing = await deleteInside(parts, removal);
+  let missing = removal.removed;
+  for (const ip of homesOf(parts, removal)) {
+    if (missing.length > 0) {
+      missing = await deleteInside(parts, { ...removal, removed: missing }, ip);
+    }
+  }
   if (missing.length > 0 && !parts.isRehearsal) {
     await deleteElsewhere(parts, removal.sandbox.name, missing);
   }
+}
+
+/**
+ * `ip` where the links of a sandbox should be. An engine moves a link that was handed over from the
+ * host's namespace into its own, and back before the end.
+ */
+function homesOf({ namespaces }: DriverParts, { sandbox, removed }: LinkRemoval): Ip[] {
+  const { name, path } = sandbox;
+  if (!isOwned(name) && !namespaceExists(name)) return [];
+  const inside = namespaces.inside(name, true);
+  const isGivenBack = path !== undefined && removed.some(({ handOver }) => handOver);
+  return isGivenBack ? [namespaces.host(), inside] : [inside];
 }
 
 /** How often to delete links that are there again, or that have another index. */
@@ -147,15 +163,15 @@ const AGAIN = "it is there again each time it is deleted: end what runs in the s
  * Deletes the links that are in the sandbox's namespace. If they have their indexes, this takes one
  * process.
  *
+ * @param ip `ip` there, which goes on after a line that failed.
  * @returns The endpoints whose links it did not delete, as they were not there.
  */
 async function deleteInside(
   parts: DriverParts,
   removal: LinkRemoval,
-): Promise<EndpointRecord[]> {
+  ip: Ip,
+): Promise<readonly EndpointRecord[]> {
   const { sandbox, removed, kept } = removal;
-  if (!isOwned(sandbox.name) && !namespaceExists(sandbox.name)) return [...removed];
-  const ip = parts.namespaces.inside(sandbox.name, true);
   // With the sandbox, all ipvlan links go, whatever their parents are.
   const needsParents = kept !== undefined || sandbox.namespace !== "made";
   const parents = needsParents ? readParents(parts, [...removed, ...kept ?? []]) : () => undefined;

@@ -7,7 +7,7 @@ import { advertSteps, networkAdverts } from "./advertise.ts";
 import { restoreAdverts } from "./advertised.ts";
 import { siblingsOf } from "./default_routes.ts";
 import { linkSteps } from "./network.ts";
-import { sandboxSteps } from "./endpoint.ts";
+import { linkIndex, sandboxSteps } from "./endpoint.ts";
 import {
   accept,
   failureOf,
@@ -286,11 +286,11 @@ async function restoreSandbox(
   endpoints: readonly EndpointRecord[],
   { networks, lost, links, names }: HostView,
 ): Promise<RestoredSandbox> {
-  const { name, owner, path } = sandbox;
+  const { name, path } = sandbox;
   const reasons: string[] = [];
   let connected: readonly EndpointRecord[] = [];
   // Its links are handed over, and not yet taken by the engine, or given back.
-  if (owner && path === undefined) return { reasons, connected: endpoints };
+  if (isUntaken(sandbox, endpoints, links)) return { reasons, connected: endpoints };
   const failure = await failureOf(async () => {
     const hasName = names.has(name);
     const seen = hasName ? await lookInside(namespaces, name) : undefined;
@@ -330,6 +330,18 @@ async function restoreSandbox(
     reasons.push(`It is not connected to ${missing.join(", ")}, which could not be restored`);
   }
   return { reasons, connected };
+}
+
+/** Whether an engine has not taken the links of a sandbox yet, or has given them back. */
+function isUntaken(
+  { owner, path }: Sandbox,
+  endpoints: readonly EndpointRecord[],
+  links: HostView["links"],
+): boolean {
+  if (!owner) return false;
+  const indexes = new Set([...links.values()].map(({ index }) => index));
+  return path === undefined ||
+    endpoints.some((each) => each.handOver && indexes.has(linkIndex(each)));
 }
 
 /** Looks into a sandbox's namespace. Resolves to `undefined` if there is none behind its name. */

@@ -22,13 +22,17 @@ function hasLink(links: readonly { index: number }[], endpoint: EndpointRecord):
   return links.some(({ index }) => index === linkIndex(endpoint));
 }
 
+/** Whether the engine of a sandbox will not take a link that is still in the host's namespace. */
+export type IsForgotten = (sandbox: string) => boolean;
+
 /**
  * Of sandboxes of engines, finds those that are stale: their namespace is gone. That of links which
  * were handed over is not always known, so these are stale if no link is there.
  */
-export async function findStale(
+async function findStale(
   parts: DriverParts,
   sandboxes: readonly Sandbox[],
+  isForgotten: IsForgotten,
 ): Promise<Sandbox[]> {
   if (sandboxes.length === 0) return [];
   const { store, namespaces, borrowed } = parts;
@@ -40,7 +44,7 @@ export async function findStale(
   const present = await borrowed.present(sandboxes);
   const stale = await Promise.all(sandboxes.map(async ({ name, path }) => {
     const own = endpoints.get(name)!;
-    if (own.some((endpoint) => hasLink(links, endpoint))) return false;
+    if (own.some((endpoint) => hasLink(links, endpoint)) && !isForgotten(name)) return false;
     if (!own.some(({ handOver }) => handOver)) return path !== undefined && !present.has(name);
     const seen = present.has(name) ? await lookInside(namespaces, name) : undefined;
     return !own.some((endpoint) => hasLink(seen?.links ?? [], endpoint));
@@ -56,11 +60,13 @@ export async function findStale(
   );
 }
 
-/** The links in all namespaces that have a name, or that a process is in. */
+/** The links in all namespaces that can be found but the host's. */
 async function linksElsewhere({ namespaces }: DriverParts): Promise<Link[]> {
   const places = await findEnterable(namespaces.run, namespaces.hostName);
   const seen = await Promise.all(
-    places.flatMap(({ netns }) => netns === undefined ? [] : lookInside(namespaces, netns)),
+    places.flatMap(({ netns, isHost }) =>
+      netns === undefined || isHost ? [] : lookInside(namespaces, netns)
+    ),
   );
   return seen.flatMap((namespace) => namespace?.links ?? []);
 }
@@ -69,14 +75,16 @@ async function linksElsewhere({ namespaces }: DriverParts): Promise<Link[]> {
  * Removes the stale sandboxes of engines.
  *
  * @param sandboxes Those to look at.
+ * @param isForgotten By default, an engine may take any link.
  * @returns The names of those that were removed.
  */
 export async function removeStale(
   parts: DriverParts,
   sandboxes: readonly Stated<Sandbox>[],
+  isForgotten: IsForgotten = () => false,
 ): Promise<string[]> {
   const owned = sandboxes.filter(({ owner }) => owner !== undefined).filter(isReady);
-  const stale = await findStale(parts, owned.map(withoutState));
+  const stale = await findStale(parts, owned.map(withoutState), isForgotten);
   const removed = await Promise.all(stale.map(async ({ name }) => {
     try {
       await removeSandbox(parts, name);

@@ -29,7 +29,7 @@ export async function listen(server: Server, socket: string | number): Promise<D
   }
   try {
     await Deno.mkdir(dirname(socket), { recursive: true, mode: 0o700 });
-    await removeStale(socket);
+    await removeStaleSocket(socket);
     // The socket is root's alone from its first moment on.
     const umask = Deno.umask(0o177);
     try {
@@ -73,7 +73,7 @@ async function started(server: Server, listen: () => void): Promise<void> {
 }
 
 /** Removes the socket of a server that was killed. @throws {SocketError} Something else is there. */
-async function removeStale(path: string): Promise<void> {
+export async function removeStaleSocket(path: string): Promise<void> {
   try {
     const { isSocket } = await Deno.lstat(path);
     if (!isSocket) throw new SocketError(path, "something else has this name");

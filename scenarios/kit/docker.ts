@@ -78,13 +78,14 @@ export class DockerHost implements AsyncDisposable {
     return log;
   }
 
-  /** Starts Docker. */
-  async startDaemon(): Promise<void> {
+  /** Starts Docker, with more options for this time. */
+  async startDaemon(...more: string[]): Promise<void> {
     const { under = [], daemon = [] } = this.#options;
     // A daemon that was killed leaves it, and another process may have its id by now.
     const pidFile = "/var/run/docker.pid";
     await run(...this.#under("rm", "-f", pidFile));
-    this.#daemon = await Daemon.start([...under, "dockerd", ...daemon], { ready: /API listen on/ });
+    const command = [...under, "dockerd", ...daemon, ...more];
+    this.#daemon = await Daemon.start(command, { ready: /API listen on/ });
   }
 
   /** Ends Docker with a signal. Resolves to what it has logged. */

@@ -1,9 +1,12 @@
 // `ipvlan docker serve` with a real kernel, and with the calls that Docker sends.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { request } from "node:http";
+import { createServer, request } from "node:http";
 import { Driver } from "../../lib/driver/mod.ts";
 import { isOurs } from "../../lib/driver/parent.ts";
-import { Job, PASS_SOCKET } from "../kit/command.ts";
+import { FileLock } from "../../lib/driver/run/lock.ts";
+import { DOCKER_SOCKET } from "../../lib/engine/docker/api.ts";
+import { lookInto } from "../../lib/iproute2/view.ts";
+import { assertOnly, doctor, Job, PASS_SOCKET, runJob } from "../kit/command.ts";
 import { decode } from "../kit/processes.ts";
 import { commandHost, freshNetns, temporaryFolder } from "../kit/worlds.ts";
 
@@ -148,6 +151,156 @@ Deno.test("what Docker has lost gives way to what it asks for, and goes with its
   assertEquals(await links(), []);
 });
 
+/** A network namespace that only a mount keeps, as Docker has it: no name, and no process in it. */
+async function mountedNetns() {
+  await using undo = new AsyncDisposableStack();
+  const folder = undo.use(await temporaryFolder());
+  const path = `${folder.path}/3e458d0718ee`;
+  await Deno.writeTextFile(path, "");
+  const succeed = async (program: string, ...args: string[]) => {
+    const { code, stderr } = await new Deno.Command(program, { args }).output();
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+  };
+  // Where the folder is shared with other mount namespaces, no namespace can be mounted.
+  await succeed("unshare", `--net=${path}`, "true");
+  undo.defer(() => succeed("umount", path));
+  const links = async () => (await lookInto(`../..${path}`, { links: true })).links;
+  const kept = undo.move();
+  return {
+    path,
+    links,
+    names: async () => (await links()).map(({ name }) => name),
+    run: (...words: string[]) => succeed("nsenter", `--net=${path}`, ...words),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+Deno.test("a link that Docker leaves in a namespace goes with its endpoint, wherever that is mounted", async () => {
+  await using running = await plugin();
+  const { succeed, links } = running;
+  await succeed("CreateNetwork", CREATE_NETWORK);
+  await using container = await mountedNetns();
+  for (const SandboxKey of [container.path, "/run/docker/netns/another"]) {
+    await succeed("CreateEndpoint", createEndpoint(7));
+    await succeed("Join", { ...endpoint(7), SandboxKey });
+    const [, link] = await links();
+    await running.ip.link.set(link!, { netns: container.path });
+    await container.run("ip", "addr", "add", "192.168.20.7/24", "dev", link!);
+    await succeed("Leave", endpoint(7));
+    assertEquals(await container.names(), ["lo", link]);
+    await succeed("DeleteEndpoint", endpoint(7));
+    assertEquals(await container.names(), ["lo"], SandboxKey);
+  }
+  await succeed("DeleteNetwork", { NetworkID: NETWORK });
+});
+
+Deno.test("a new daemon of Docker's takes no link of before, also of a call that is under way", async () => {
+  await using running = await plugin();
+  const { succeed, links, socket } = running;
+  await succeed("CreateNetwork", CREATE_NETWORK);
+  await using container = await mountedNetns();
+  await succeed("CreateEndpoint", createEndpoint(7));
+  await succeed("Join", { ...endpoint(7), SandboxKey: container.path });
+  const [, taken] = await links();
+  await running.ip.link.set(taken!, { netns: container.path });
+  // One that no container has taken, one that was given back, and one that is not made yet.
+  await succeed("CreateEndpoint", createEndpoint(8));
+  await succeed("CreateEndpoint", createEndpoint(9));
+  await succeed("Join", { ...endpoint(9), SandboxKey: "/run/docker/netns/gone" });
+  await succeed("Leave", endpoint(9));
+  const lock = await new FileLock(`${Deno.env.get("IPVLAN_STATE_DIR")}/lock`).exclusive();
+  const lost = succeed("CreateEndpoint", createEndpoint(10));
+  await running.job.line(/Waiting for/);
+  const activated = call(socket, "Plugin.Activate", "");
+  lock[Symbol.dispose]();
+  await lost;
+  assertEquals((await activated).status, 200);
+  assertEquals(await links(), ["eth0.20"]);
+  assertEquals(await container.names(), ["lo", taken]);
+  await using driver = await Driver.open();
+  assertEquals(driver.listSandboxes().map(({ name }) => name), [`docker:${idOf(7)}`]);
+  await succeed("DeleteEndpoint", endpoint(7));
+  await succeed("DeleteNetwork", { NetworkID: NETWORK });
+});
+
+Deno.test("an endpoint whose answer Docker did not get is removed when the plugin is there again", async () => {
+  await using running = await plugin();
+  const { succeed, links, socket, job } = running;
+  await succeed("CreateNetwork", CREATE_NETWORK);
+  for (const number of [7, 8]) await succeed("CreateEndpoint", createEndpoint(number));
+  job.kill("SIGKILL");
+  await job.ended;
+  // Docker shows a container when it has started it.
+  const container = {
+    Id: "c1",
+    Name: "/c1",
+    NetworkSettings: { Networks: { n: { NetworkID: NETWORK, EndpointID: idOf(7), Aliases: [] } } },
+  };
+  const answers: Record<string, unknown> = {
+    "/networks": [],
+    "/containers/json": [],
+    "/containers/json?all=true": [{ Id: "c1" }],
+    "/containers/c1/json": container,
+  };
+  const docker = createServer(({ url = "" }, response) => {
+    if (url.startsWith("/events")) return response.flushHeaders();
+    response.statusCode = url in answers ? 200 : 404;
+    response.end(JSON.stringify(answers[url] ?? {}));
+  });
+  await using undo = new AsyncDisposableStack();
+  await new Promise<void>((resolve) => docker.listen({ path: DOCKER_SOCKET }, resolve));
+  undo.defer(async () => {
+    docker.closeAllConnections();
+    await new Promise((resolve) => docker.close(resolve));
+  });
+  await using again = new Job(["docker", "serve", "--socket", socket]);
+  await again.line(new RegExp(`Docker has lost the endpoint docker:${idOf(8)}: it is removed`));
+  assertEquals((await links()).length, 2);
+  await using driver = await Driver.open();
+  assertEquals(driver.listSandboxes().map(({ name }) => name), [`docker:${idOf(7)}`]);
+  await succeed("DeleteEndpoint", endpoint(7));
+  await succeed("DeleteNetwork", { NetworkID: NETWORK });
+});
+
+Deno.test("doctor and restore look into the containers of Docker, also where no namespace has a name", async () => {
+  await using running = await plugin();
+  const { succeed, links } = running;
+  await succeed("CreateNetwork", CREATE_NETWORK);
+  await using container = await mountedNetns();
+  for (const number of [7, 8]) await succeed("CreateEndpoint", createEndpoint(number));
+  await succeed("Join", { ...endpoint(7), SandboxKey: container.path });
+  const taken = `e-${idOf(7).slice(0, 12)}`;
+  const [, one, other] = await links();
+  const link = [one, other].find((name) => name === taken) ?? one!;
+  await running.ip.link.set(link, { netns: container.path });
+  assertOnly(
+    await doctor(),
+    /^warning state folder: .* has not taken the links of these .*: docker:a+8 → .* docker serve/,
+  );
+  await succeed("DeleteEndpoint", endpoint(8));
+  assertEquals(await doctor(), []);
+  const modes = async () => {
+    const { info } = (await container.links())[1]!;
+    return info.type === "ipvlan" ? `${info.mode} ${info.flag}` : info.type;
+  };
+  // Whoever is root in the container may give the link any name, and changes all links of the parent.
+  await container.run("ip", "link", "set", link, "name", "$(x)");
+  await container.run("ip", "link", "set", "$(x)", "type", "ipvlan", "mode", "l3", "private");
+  assertOnly(
+    await doctor(),
+    /^broken parent eth0\.20: .* the kernel mode l3, flag private for all/,
+  );
+  // As on a machine of Docker's where "ip netns" never ran.
+  const alone = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs run /run && exec "$@"', "sh"];
+  const ps = await runJob(["ps", "--format", "{{.State}}"], { under: alone });
+  assertEquals(ps, { status: 0, out: "incomplete", err: "" });
+  const restored = await runJob(["restore"], { under: alone });
+  assertEquals([restored.status, await modes()], [0, "l2 bridge"], restored.err);
+  assertEquals(await doctor(), []);
+  await succeed("DeleteEndpoint", endpoint(7));
+  await succeed("DeleteNetwork", { NetworkID: NETWORK });
+});
+
 Deno.test("a body that is not what it should be is an error, and the plugin goes on", async () => {
   await using running = await plugin();
   const { reply, succeed, links } = running;
@@ -215,6 +368,17 @@ Deno.test("50 endpoints at once have 50 links, also when the plugin is killed an
   assertEquals(await links(), []);
   again.kill("SIGTERM");
   assertEquals((await again.ended).status, 0);
+});
+
+Deno.test("a second plugin says at once that another one listens", async () => {
+  await using running = await plugin();
+  // Whatever the first one is about.
+  using _lock = await new FileLock(`${Deno.env.get("IPVLAN_STATE_DIR")}/lock`).exclusive();
+  const { status, err } = await runJob(["docker", "serve", "--socket", running.socket]);
+  assertEquals([status, err], [
+    1,
+    `ipvlan: The socket "${running.socket}" cannot be made: another program listens there: end it first`,
+  ]);
 });
 
 Deno.test("the plugin takes the socket that systemd passes, and leaves it in its place", async () => {

@@ -57,13 +57,13 @@ export async function findKnownFiles(run: RunProgram, ...paths: string[]): Promi
   }
 }
 
-/** Reads a file of `/proc` with one line. It takes no process if this one may read it. */
+/** Reads a file of `/proc`. It takes no process if this one may read it. */
 export async function readKnown(run: RunProgram, path: string): Promise<string> {
   try {
     return Deno.readTextFileSync(path).trimEnd();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotCapable)) throw error;
-    return (await run(`cat ${path}`, [])).out[0]!;
+    return (await run(`cat ${path}`, [])).out.join("\n");
   }
 }
 

@@ -1,7 +1,7 @@
 import { attempt } from "../../errors.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
-import { fromNetnsFolder, netnsName } from "../../iproute2/words.ts";
-import { findFiles, findOpenFiles, type FoundFile } from "../run/files.ts";
+import { fromNetnsFolder, netnsName, netnsPath } from "../../iproute2/words.ts";
+import { findFiles, findOpenFiles, type FoundFile, readKnown } from "../run/files.ts";
 
 /** A network namespace that a program can enter. */
 export interface EnterableNamespace {
@@ -21,11 +21,18 @@ export const HOST = { isHost: true, where: "of the host" } as const;
 /** The file of the namespace of the process that looks. */
 const OWN = "/proc/self/ns/net";
 
+/** The mounts that this process sees (proc_pid_mountinfo(5)). */
+const MOUNTS = "/proc/self/mountinfo";
+
+/** The file that a namespace is mounted on: `34 33 0:4 net:[4026532113] /run/netns/web rw - nsfs nsfs rw`. */
+const MOUNT = /^(?:\S+ ){3}net:\[\d+\] (\S+) .* - nsfs /;
+
 /**
- * Finds the network namespaces of this machine: those that have a name, that a process is in, or that
- * a process keeps open. It does not find one that only a mount elsewhere or a socket keeps.
+ * Finds the network namespaces of this machine: those that have a name, that are mounted on another
+ * file, that a process is in, or that a process keeps open. It does not find one that only a mount
+ * which this process does not see or a socket keeps.
  *
- * @param run Runs `stat`.
+ * @param run Runs `stat` and `cat`.
  * @param host The name of the host's namespace; `undefined` if it is that of this process.
  * @throws {ProgramNotFoundError} There is no `stat`.
  * @throws {IpCommandError} `stat` did not come to its end.
@@ -34,8 +41,24 @@ export async function findEnterable(
   run: RunProgram,
   host: string | undefined,
 ): Promise<EnterableNamespace[]> {
-  const files = await findFiles(run, OWN, "/run/netns/*", "/proc/[0-9]*/ns/net");
+  const mounted = mountedIn(await readKnown(run, MOUNTS));
+  const files = await findFiles(run, OWN, "/run/netns/*", ...mounted, "/proc/[0-9]*/ns/net");
   return enterableOf([...files, ...await findOpenFiles(run)], host);
+}
+
+/**
+ * The files outside of `/run/netns` that network namespaces are mounted on.
+ *
+ * @param mounts The lines of `mountinfo`.
+ */
+export function mountedIn(mounts: string): string[] {
+  const paths = mounts.split("\n").flatMap((line) => MOUNT.exec(line)?.[1] ?? []);
+  // What is not plain text for the shell is no path of an engine's.
+  return paths.filter((path) => !path.startsWith("/run/netns/") && isPath(path));
+}
+
+function isPath(path: string): boolean {
+  return attempt(() => netnsPath(path)).ok;
 }
 
 /** The namespaces among files, each once, by the first file that leads into it. */
@@ -71,9 +94,11 @@ function namespaceAt(path: string, host: string | undefined): EnterableNamespace
       names: [],
     };
   }
+  if (!isPath(path)) return undefined;
   const [, pid, file] = /^\/proc\/(\d+)\/(ns\/net|fd\/\d+)$/.exec(path) ?? [];
-  if (pid === undefined) return undefined;
-  const where = file === "ns/net"
+  const where = pid === undefined
+    ? `in the namespace ${path}`
+    : file === "ns/net"
     ? `in the namespace of process ${pid}`
     : `in a namespace that process ${pid} keeps open`;
   return { netns: fromNetnsFolder(path), isHost: false, where, names: [] };

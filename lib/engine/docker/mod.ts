@@ -8,31 +8,22 @@ import type { Driver } from "../../driver/mod.ts";
 import { IpvlanError } from "../../errors.ts";
 import type { Handler, Handlers } from "./handlers.ts";
 import { IPAM_HANDLERS } from "./ipam.ts";
-import { PLUGIN } from "./names.ts";
+import { ACTIVATE, PLUGIN } from "./names.ts";
 import { NETWORK_HANDLERS } from "./network.ts";
-import { socketName } from "../socket.ts";
+import { removeStaleSocket, socketName } from "../socket.ts";
 import { DOCKER_SOCKET } from "./api.ts";
 import { type Answer, failure, serve } from "./serve.ts";
-import { DockerWatch } from "./watch.ts";
+import { DockerWatch, removeLost } from "./watch.ts";
 
-/**
- * Removes the endpoints that Docker has lost: it does not tell the end of one if it was killed, or if
- * the plugin did not run for long.
- */
-async function removeLost(driver: Driver, notify: (sentence: string) => void): Promise<void> {
-  const removed = await driver.removeStale("docker");
-  for (const name of removed) notify(`Docker has lost the endpoint ${name}: it is removed`);
-}
-
-/** The first call of a Docker daemon. */
+/** The first call of a Docker daemon. It takes no link that was made before. */
 const activate: Handler = async (driver, _body, notify) => {
-  await removeLost(driver, notify);
+  await removeLost(driver, notify, () => true);
   return { Implements: ["NetworkDriver", "IpamDriver"] };
 };
 
 /** The calls that the plugin answers. */
 export const HANDLERS: Handlers = {
-  "Plugin.Activate": activate,
+  [ACTIVATE]: activate,
   ...NETWORK_HANDLERS,
   ...IPAM_HANDLERS,
 };
@@ -100,6 +91,8 @@ export async function runPlugin(
     notify: warn,
     report: (error) => warn((error as Error)?.stack ?? String(error)),
   };
+  // Beside another plugin, the calls below wait for that one's.
+  if (typeof socket === "string") await removeStaleSocket(socket);
   const environment = Deno.env.toObject();
   const watch = new DockerWatch({
     driver,
@@ -112,14 +105,26 @@ export async function runPlugin(
   (await driver.recover()).forEach(warn);
   await removeLost(driver, warn);
   const watching = watch.run().catch(context.report);
+  const underWay = new Set<Promise<Answer>>();
+  const handle = async (method: string, text: string) => {
+    // What is under way is of a daemon that was killed, and leaves what this one does not know.
+    if (method === ACTIVATE) await Promise.all(underWay);
+    watch.before(method, text);
+    const answered = await answer(method, text, context);
+    watch.after(method);
+    return answered;
+  };
   await serve({
     socket,
     signal,
     answer: async (method, text) => {
-      watch.before(method, text);
-      const answered = await answer(method, text, context);
-      watch.after(method);
-      return answered;
+      const call = handle(method, text);
+      underWay.add(call);
+      try {
+        return await call;
+      } finally {
+        underWay.delete(call);
+      }
     },
     listening: () => warn(`Listening at ${socketName(socket)}`),
     called: (method, { status, body }, milliseconds) => {

@@ -3,3 +3,6 @@ export const PLUGIN = "ipvlan-kit";
 
 /** Where Docker looks for the plugin. */
 export const SOCKET = `/run/docker/plugins/${PLUGIN}.sock`;
+
+/** The first call of a Docker daemon. */
+export const ACTIVATE = "Plugin.Activate";

@@ -187,11 +187,13 @@ function placeOf(
   return { network: driver.findNetwork(endpoint!.network)!, endpoint: endpoint! };
 }
 
-const leave: Handler = async (driver, body) => {
-  const named = readEndpoint(body);
-  // Docker moves the link back into the host's namespace.
-  if (findEndpoint(driver, named)) await driver.setSandboxPath(named.name, undefined);
-  return DONE;
+/**
+ * Docker moves the link back into the host's namespace now. With `--live-restore` it has forgotten some
+ * links: these stay in the container's namespace, which it keeps until DeleteEndpoint.
+ */
+const leave: Handler = (_driver, body) => {
+  readEndpoint(body);
+  return Promise.resolve(DONE);
 };
 
 const endpointInfo: Handler = (_driver, body) => {

@@ -25,6 +25,7 @@ const container = object({
   NetworkSettings: object({
     Networks: record(object({
       NetworkID: text,
+      EndpointID: optional(text),
       IPAddress: optional(text),
       GlobalIPv6Address: optional(text),
       Aliases: list(text),
@@ -55,6 +56,8 @@ const event = object({
 
 /** What a container has on one network. */
 export interface ContainerEndpoint {
+  /** The endpoint's id. It has none while the container does not run. */
+  id?: string;
   /** The network's id. */
   networkId: string;
   /** Its addresses, without a prefix length. It has none while the container does not run. */
@@ -108,6 +111,7 @@ export function readContainer(body: unknown): Container {
     const aliases = found.Aliases.filter((alias) => alias !== Id.slice(0, 12));
     const names = [name, ...aliases, ...service ? [service] : [], `${name}.${networkName}`];
     return {
+      id: found.EndpointID,
       networkId: found.NetworkID,
       addresses: [found.IPAddress, found.GlobalIPv6Address].filter((each) => each) as string[],
       names: [...new Set(names)],

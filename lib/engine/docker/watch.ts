@@ -14,6 +14,8 @@ import { attempt, IpvlanError } from "../../errors.ts";
 import { formatAddress, parseAddress } from "../../ipam/mod.ts";
 import { follow, get } from "./api.ts";
 import { Earlier } from "./earlier.ts";
+import { ACTIVATE } from "./names.ts";
+import { endpointNamed } from "./translate.ts";
 import {
   auxiliaryUsers,
   claimUsers,
@@ -27,6 +29,21 @@ import {
   readNetwork,
   readNetworks,
 } from "./users.ts";
+
+/**
+ * Removes the endpoints that Docker has lost: it does not tell the end of one if it was killed, or if
+ * the plugin did not run for long.
+ *
+ * @param isForgotten Whether Docker does not know an endpoint, so that it will not take its link.
+ */
+export async function removeLost(
+  driver: Driver,
+  notify: (sentence: string) => void,
+  isForgotten?: (sandbox: string) => boolean,
+): Promise<void> {
+  const removed = await driver.removeStale("docker", isForgotten);
+  for (const name of removed) notify(`Docker has lost the endpoint ${name}: it is removed`);
+}
 
 /** The events after which a container may have other addresses or names. */
 const EVENTS = `/events?filters=${
@@ -77,6 +94,8 @@ export class DockerWatch {
   #earlier: Earlier | undefined;
   /** What was claimed before this process began. Docker may not have heard of all of it. */
   #unheard: Earlier | undefined;
+  /** The endpoints that were made before this process began: the names of their sandboxes. */
+  readonly #unheardEndpoints = new Set<string>();
   #isFollowing = false;
   #poolRequested = Promise.withResolvers<void>();
   /** The sentences of the last attempt to tell etcd, which are not repeated. */
@@ -89,6 +108,7 @@ export class DockerWatch {
 
   /** To be called before each call of Docker's is answered. */
   before(method: string, body: string): void {
+    if (method === ACTIVATE) this.#unheardEndpoints.clear();
     // The first such call of a daemon: whatever is claimed now is claimed by an earlier one.
     if (method === "IpamDriver.GetCapabilities") {
       this.#earlier = this.#remember();
@@ -113,12 +133,17 @@ export class DockerWatch {
   async run(): Promise<void> {
     const { signal } = this.#options;
     this.#unheard = this.#remember();
+    for (const { name, owner } of this.#options.driver.listSandboxes()) {
+      if (owner?.engine === "docker") this.#unheardEndpoints.add(name);
+    }
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     signal.addEventListener("abort", () => resolve(), { once: true });
     while (!signal.aborted) {
       try {
-        // Without an address pool, there is nothing to ask Docker for.
-        if (this.#pools().length === 0) await Promise.race([this.#poolRequested.promise, ended]);
+        // Without an address pool, there is nothing to ask Docker for afterwards.
+        if (this.#pools().length === 0 && this.#unheardEndpoints.size === 0) {
+          await Promise.race([this.#poolRequested.promise, ended]);
+        }
         this.#poolRequested = Promise.withResolvers();
         await this.#follow();
       } catch (error) {
@@ -154,7 +179,7 @@ export class DockerWatch {
       this.#isFollowing = true;
       if (this.#earlier) await this.#sweeping.request();
       // This waits for containers that Docker is starting, whose events come meanwhile.
-      if (this.#unheard) this.#soon(this.#sweepUnheard(this.#unheard, ended));
+      if (this.#unheard || this.#unheardEndpoints.size > 0) this.#soon(this.#sweepUnheard(ended));
       for await (const event of events) {
         const { container, network } = readEvent(event);
         if (container !== undefined) this.#lookSoon(container);
@@ -317,22 +342,30 @@ export class DockerWatch {
   }
 
   /**
-   * Releases what was claimed before this process began, and what no container or network has: the plugin
-   * was killed before its answer reached Docker.
+   * Releases what was claimed or made before this process began, and what no container or network has:
+   * the plugin was killed before its answer reached Docker.
    *
    * While Docker starts a container or connects it, it holds the container's lock, and shows it only
-   * afterwards. So a claim of before is in use when all containers have been shown, or it is nobody's.
+   * afterwards. So a claim or an endpoint of before is in use when all containers have been shown, or it
+   * is nobody's.
    *
    * @param ended Ends the wait for containers, which may take as long as Docker takes to start them.
    */
-  async #sweepUnheard(unheard: Earlier, ended: AbortSignal): Promise<void> {
+  async #sweepUnheard(ended: AbortSignal): Promise<void> {
     const { driver, notify, environment } = this.#options;
+    const unheard = this.#unheard;
     const containers: Container[] = [];
     const all = readContainerIds(await this.#get("/containers/json?all=true"));
     await eachOf(all, async (id) => {
       const body = await this.#get(`/containers/${encodeURIComponent(id)}/json`, ended);
       if (body !== undefined) containers.push(readContainer(body));
     });
+    for (const { endpoints } of containers) {
+      for (const { id = "" } of endpoints) this.#unheardEndpoints.delete(endpointNamed(id).name);
+    }
+    await removeLost(driver, notify, (name) => this.#unheardEndpoints.has(name));
+    this.#unheardEndpoints.clear();
+    if (!unheard) return;
     const networks: DockerNetwork[] = [];
     const ours = (await this.#lookAtNetworks()).filter(({ isForeign }) => !isForeign);
     await eachOf(ours.map(({ id }) => id), async (id) => {

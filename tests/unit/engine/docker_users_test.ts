@@ -19,6 +19,7 @@ const ID = "20639362eefc7862f974ba7b1442aa695dab04d69669c1968117cbc7f403112e";
 function container(fields: Record<string, unknown> = {}, labels: Record<string, string> = {}) {
   const lan = {
     NetworkID: "net1",
+    EndpointID: "e1",
     IPAddress: "192.168.1.20",
     GlobalIPv6Address: "",
     Aliases: ["www", ID.slice(0, 12)],
@@ -51,6 +52,7 @@ Deno.test("a container has its name, its aliases, and that of its service; and n
   assertEquals(readContainer(container({}, service)), {
     name: "c1",
     endpoints: [{
+      id: "e1",
       networkId: "net1",
       addresses: ["192.168.1.20"],
       names: ["c1", "www", "web", "c1.lan"],
