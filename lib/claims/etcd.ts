@@ -6,6 +6,7 @@
  */
 import { pause, sayIfLong, type WaitOptions } from "../driver/run/wait.ts";
 import { type EtcdFiles, readAccess } from "./access.ts";
+import { directClient } from "./direct_client.ts";
 import {
   compareBody,
   decode,
@@ -324,7 +325,7 @@ const TRANSIENT = new Set([1, 2, 4, 10, 13, 14]);
 function newIdentity(access: EtcdAccess, files: EtcdFiles): Identity {
   const { ca, cert, key } = files;
   try {
-    const http = Deno.createHttpClient({
+    const http = directClient({
       ...(ca !== undefined && { caCerts: [ca] }),
       ...(cert !== undefined && key !== undefined && { cert, key }),
     });

@@ -9,6 +9,7 @@ import {
 import { ProblemsError } from "../../lib/driver/errors.ts";
 import { Cluster } from "../kit/etcd.ts";
 import { makeCertificates } from "../kit/openssl.ts";
+import { inEnv } from "../kit/processes.ts";
 import { type Host, openHost } from "./host.ts";
 
 const SUBNET = "10.7.0.0/24";
@@ -26,6 +27,8 @@ Deno.test("TLS with certificates of both sides", async () => {
       ],
     });
     using host = openHost("a", `${folder}/a`);
+    // Nothing listens there: whoever asked this proxy would get no answer.
+    using _proxy = inEnv("HTTPS_PROXY", "http://127.0.0.1:9");
     const { endpoints } = cluster;
     const [ca, cert, key] = [`${folder}/ca.pem`, `${folder}/host.pem`, `${folder}/host.key`];
     const { id } = await host.pools.join({ endpoints, ca, cert, key }, SUBNET, {});
