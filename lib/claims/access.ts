@@ -21,6 +21,9 @@ export interface EtcdFiles {
 /** The prefix if none is given. */
 const PREFIX = "/ipvlan";
 
+/** What follows the prefix in keys: see `Keys`. */
+const KINDS = /\/[^/]+.*\/(hosts|alive|heard|copies|networks|pools|blocks|claims|wishes)(\/|$)/;
+
 /** The prefix of an access, without a slash at the end. @throws {EtcdOptionError} It is none. */
 export function prefixOf({ prefix = PREFIX }: EtcdAccess): string {
   const problem = prefixProblem(prefix);
@@ -111,8 +114,13 @@ function endpointProblem(endpoint: string): EtcdOptionError | undefined {
 }
 
 function prefixProblem(prefix: string): EtcdOptionError | undefined {
-  if (/^(\/[\w.-]+)+$/.test(prefix)) return undefined;
-  return new EtcdOptionError("prefix", prefix, "write it like /ipvlan or /ipvlan/site-2");
+  const [, kind] = KINDS.exec(prefix) ?? [];
+  // It would be within the keys of a shorter prefix, or around those of a longer one.
+  const rule = kind === undefined
+    ? "write it like /ipvlan or /ipvlan/site-2"
+    : `the keys of a shorter prefix have "${kind}" there: use another word`;
+  if (kind === undefined && /^(\/[\w.-]+)+$/.test(prefix)) return undefined;
+  return new EtcdOptionError("prefix", prefix, rule);
 }
 
 function reason(error: unknown): string {

@@ -24,14 +24,7 @@ import { bitOf, lastOf, newUse, prefixOfPool, type Request } from "./local.ts";
 import { poolIsThere, rejoinPool } from "./pool_key.ts";
 import type { AddressRecord, BlockRecord, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
-import {
-  addressIn,
-  type BlockValue,
-  type ClaimValue,
-  readBlock,
-  readClaim,
-  readHost,
-} from "./values.ts";
+import { type BlockValue, type ClaimValue, readBlock, readClaim, readHost } from "./values.ts";
 
 /** How many keys of blocks are read at a time. */
 const WINDOW = 64;
@@ -116,7 +109,7 @@ async function tryBlock(
   at: bigint,
   last: bigint,
 ): Promise<Tried> {
-  const { keys, records, hostId } = session;
+  const { keys, records, hostId, etcd: { damage } } = session;
   const { subnet } = pool;
   const prefix = prefixOfPool(pool);
   const hex = (bits: bigint) => hexOf({ family: prefix.family, bits });
@@ -162,13 +155,14 @@ async function tryBlock(
         KeyValue[],
         ...KeyValue[][],
       ];
-      if (pair && readBlock(pair).token === asked.token) {
+      if (damage.read(readBlock, pair)?.token === asked.token) {
         // An attempt that got no answer was carried out.
-        return { taken: [], free: holdBlock(session, asked, claims!, pair.modRevision) };
+        return { taken: [], free: holdBlock(session, asked, claims!, pair!.modRevision) };
       }
       records.deleteBlock(pool.id, first);
       const isStale = poolPair?.modRevision !== pool.revision;
-      return { isStale, taken: window!.map(({ key }) => addressOf(addressIn(key)).bits) };
+      const taken = damage.addresses(window!).map((first) => addressOf(first).bits);
+      return { isStale, taken };
     },
   );
   return tried!;
@@ -181,14 +175,14 @@ async function tryBlock(
  * @returns The set of its free addresses.
  */
 export function holdBlock(
-  { records }: Pick<Session, "records">,
+  { records, etcd }: Pick<Session, "records" | "etcd">,
   asked: BlockRecord,
   claims: readonly KeyValue[],
   revision: number,
 ): bigint {
   const { first, kept } = asked;
   let free = kept;
-  for (const { key } of claims) free &= ~bitOf(first, addressIn(key));
+  for (const address of etcd.damage.addresses(claims)) free &= ~bitOf(first, address);
   records.putBlock({ ...asked, state: "held", free, dirty: free !== kept, revision });
   const pool = records.pool(asked.pool)!;
   const { family, bits } = addressOf(first);
@@ -285,7 +279,7 @@ export async function claimAny(
   pool: PoolRecord,
   request: Request,
 ): Promise<Search> {
-  const { keys, hostId } = session;
+  const { keys, hostId, etcd: { damage } } = session;
   const prefix = prefixOfPool(pool);
   const size = blockSize(prefix);
   const hex = (bits: bigint) => hexOf({ family: prefix.family, bits });
@@ -297,16 +291,19 @@ export async function claimAny(
         end: `${keys.block(pool.subnet, hex(last))}\0`,
         limit: LOOK_AT_ONCE,
       });
-      if (pairs.length === 0) break;
-      const firsts = pairs.map(({ key }) => addressIn(key));
+      const blocks = pairs.filter((pair) => damage.addresses([pair]).length > 0);
+      if (blocks.length === 0) break;
+      const firsts = damage.addresses(blocks);
       const claims = await session.read(
         ...firsts.map((first) => ({ ...claimsIn(session, pool, first), keysOnly: true })),
       );
       for (const [index, first] of firsts.entries()) {
         const { bits } = addressOf(first);
-        const { host, set } = readBlock(pairs[index]!);
+        const block = damage.read(readBlock, blocks[index]);
+        if (!block) continue;
+        const { host, set } = block;
         let used = 0n;
-        for (const { key } of claims[index]!) used |= bitOf(first, addressIn(key));
+        for (const address of damage.addresses(claims[index]!)) used |= bitOf(first, address);
         if (host !== hostId && (set & ~used) !== 0n) keepers.add(host);
         const open = usableOf(prefix, bits, pool.reserved) & ~set & ~used &
           insideOf(prefix, bits, request.range);
@@ -335,10 +332,11 @@ const MOST_NAMES = 100;
 
 /** The names of hosts, by id; the id where etcd has no name. */
 export async function hostNames(session: Session, ids: Iterable<string>): Promise<string[]> {
+  const { etcd, keys } = session;
   const all = [...ids].slice(0, MOST_NAMES);
   if (all.length === 0) return [];
-  const ranges = await session.read(...all.map((id) => ({ key: session.keys.host(id) })));
-  return ranges.map(([pair], index) => pair ? readHost(pair).name : all[index]!);
+  const ranges = await session.read(...all.map((id) => ({ key: keys.host(id) })));
+  return ranges.map(([pair], index) => etcd.damage.read(readHost, pair)?.name ?? all[index]!);
 }
 
 /** The error that an address has a claim. */

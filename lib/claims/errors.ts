@@ -1,5 +1,6 @@
 import { IpvlanError } from "../errors.ts";
 import { didYouMean } from "../suggest.ts";
+import { isOwn } from "./types.ts";
 
 const quoted = (names: readonly string[]) => names.map((name) => JSON.stringify(name)).join(", ");
 
@@ -164,8 +165,10 @@ export class SharedAddressHeldError extends IpvlanError {
   constructor(address: string, sandbox: string, host?: string) {
     const place = host === undefined ? "this host" : `the host ${JSON.stringify(host)}`;
     super(
-      `The address ${address} is held by ${JSON.stringify(sandbox)} on ${place}: ` +
-        "give another one, or remove it there",
+      isOwn({ sandbox })
+        ? `The address ${address} is held by ${place} itself, or by its etcd: give another one`
+        : `The address ${address} is held by ${JSON.stringify(sandbox)} on ${place}: ` +
+          "give another one, or remove it there",
     );
     this.address = address;
     this.sandbox = sandbox;
@@ -208,18 +211,6 @@ export class SharedNetworkDiffersError extends IpvlanError {
     );
     this.network = network;
     this.differences = differences;
-  }
-}
-
-/** There is no network of this name in etcd. */
-export class SharedNetworkNotFoundError extends IpvlanError {
-  /** The network. */
-  readonly network: string;
-
-  /** Makes the error from the name. */
-  constructor(network: string) {
-    super(`The network ${JSON.stringify(network)} is not in etcd: create it first`);
-    this.network = network;
   }
 }
 

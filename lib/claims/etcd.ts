@@ -6,6 +6,7 @@
  */
 import { pause, sayIfLong, type WaitOptions } from "../driver/run/wait.ts";
 import { type EtcdFiles, readAccess } from "./access.ts";
+import { Damage } from "./damage.ts";
 import { directClient } from "./direct_client.ts";
 import {
   compareBody,
@@ -76,6 +77,8 @@ interface Identity {
 
 /** etcd, through the endpoints of one access. */
 export class Etcd implements Disposable {
+  /** What was read here and is damaged. */
+  readonly damage: Damage = new Damage();
   readonly #access: EtcdAccess;
   #identity: Identity;
   /** The endpoints; the one that answered last comes first. */

@@ -8,7 +8,7 @@ import { HostAliveError, HostNotFoundError, OwnHostError } from "./errors.ts";
 import type { CallOptions, Etcd } from "./etcd.ts";
 import { type Compare, endOf, type KeyValue } from "./etcd_wire.ts";
 import { countOf, type Keys, lastPart, partsOf, textOf } from "./keys.ts";
-import type { RemovedHost, SharedClaim, SharedHost } from "./types.ts";
+import { isOwn, type RemovedHost, type SharedClaim, type SharedHost } from "./types.ts";
 import { addressIn, readBlock, readClaim, readHost, readNetwork } from "./values.ts";
 
 /** etcd, with the keys under a prefix. */
@@ -46,7 +46,7 @@ export async function listClaims(
   const claims: SharedClaim[] = [];
   for (const key of subnets.map((subnet) => keys.claim(subnet))) {
     for await (const { pairs } of etcd.pages(key, endOf(key), options)) {
-      claims.push(...pairs.map(claimOf));
+      claims.push(...pairs.flatMap((pair) => etcd.damage.read(claimOf, pair) ?? []));
     }
   }
   return claims;
@@ -66,10 +66,11 @@ async function registeredHosts({ etcd, keys, options }: Reader): Promise<SharedH
   ], options());
   const living = new Set(alive!.map(({ key }) => lastPart(key)));
   const copiesOf = (id: string) =>
-    copies!.filter(({ key }) => key.startsWith(keys.copy(id))).map((pair) => readHost(pair).name);
+    copies!.filter(({ key }) => key.startsWith(keys.copy(id)))
+      .flatMap((pair) => etcd.damage.read(readHost, pair)?.name ?? []);
   return known!.map((pair) => {
     const id = lastPart(pair.key);
-    const host = newHost(id, readHost(pair).name);
+    const host = newHost(id, etcd.damage.read(readHost, pair)?.name ?? id);
     return { ...host, isAlive: living.has(id), copies: copiesOf(id) };
   });
 }
@@ -94,16 +95,18 @@ export async function listHosts(reader: Reader): Promise<SharedHost[]> {
   };
   for await (const { pairs } of etcd.pages(keys.block(), endOf(keys.block()), options)) {
     for (const pair of pairs) {
-      const { host, set } = readBlock(pair);
-      const { kept } = hosts.get(host) ?? add(host);
-      count(kept, partsOf(pair.key).subnet, countOf(set));
+      const block = etcd.damage.read(readBlock, pair);
+      if (!block) continue;
+      const { kept } = hosts.get(block.host) ?? add(block.host);
+      count(kept, partsOf(pair.key).subnet, countOf(block.set));
     }
   }
   for await (const { pairs } of etcd.pages(keys.claim(), endOf(keys.claim()), options)) {
     for (const pair of pairs) {
-      const { host } = readClaim(pair);
-      const { claims } = hosts.get(host) ?? add(host);
-      count(claims, partsOf(pair.key).subnet, 1);
+      const claim = etcd.damage.read(readClaim, pair);
+      if (!claim) continue;
+      const { claims } = hosts.get(claim.host) ?? add(claim.host);
+      if (!isOwn(claim)) count(claims, partsOf(pair.key).subnet, 1);
     }
   }
   return [...hosts.values()].sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
@@ -142,7 +145,7 @@ export async function removeHost(
   await deleteOwn(reader, found, keys.block(), readBlock);
   const claims = await deleteOwn(reader, found, keys.claim(), readClaim);
   await removeFromNetworks(reader, id);
-  return { id, name, freed: claims.map((key) => textOf(addressIn(key))) };
+  return { id, name, freed: claims.map((key) => textOf(lastPart(key))) };
 }
 
 /**
@@ -162,7 +165,7 @@ async function deleteOwn(
   for (let isDone = false; !isDone;) {
     isDone = true;
     for await (const { pairs } of etcd.pages(all, endOf(all), options)) {
-      const own = pairs.filter((pair) => read(pair).host === id);
+      const own = pairs.filter((pair) => etcd.damage.read(read, pair)?.host === id);
       for (const { key } of own) deleted.add(key);
       for (let from = 0; from < own.length; from += DELETED_AT_ONCE) {
         const batch = own.slice(from, from + DELETED_AT_ONCE);
@@ -202,7 +205,7 @@ async function removeFromNetwork(
   for (;;) {
     const { ranges: [pairs] } = await etcd.read([{ key }], options());
     const pair = pairs![0];
-    const network = pair && readNetwork(pair);
+    const network = etcd.damage.read(readNetwork, pair);
     if (!network?.hosts.includes(id)) return;
     const hosts = network.hosts.filter((other) => other !== id);
     const value = JSON.stringify({ ...network, hosts });

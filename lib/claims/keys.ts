@@ -4,7 +4,7 @@
  * @module
  */
 import { type Address, formatAddress, parseAddress } from "../ipam/address.ts";
-import { contains, formatPrefix, type Prefix, whyUnusable } from "../ipam/prefix.ts";
+import { contains, type Prefix, whyUnusable } from "../ipam/prefix.ts";
 
 /** The fewest and the most addresses of a block. */
 const BLOCK_SIZE = { least: 4n, most: 64n };
@@ -206,11 +206,6 @@ export function reservedDifferences(
   return addresses.filter((address) => own[address] !== theirs[address]).map((address) =>
     `${address} is ${own[address] ?? "free"} here, and ${theirs[address] ?? "free"} there`
   );
-}
-
-/** Whether a subnet in etcd is the one of a pool. */
-export function isSameSubnet(pool: Prefix, subnet: string): boolean {
-  return formatPrefix(pool) === subnet;
 }
 
 function clamp(value: bigint, least: bigint, most: bigint): bigint {

@@ -4,6 +4,7 @@
  * @module
  */
 import { randomHex } from "../driver/random.ts";
+import { attempt } from "../errors.ts";
 import { formatAddress, parseAddress } from "../ipam/address.ts";
 import { OutsideSubnetError, ReservedAddressError, UnusableAddressError } from "../ipam/errors.ts";
 import { contains, formatPrefix, parsePrefix, type Prefix, whyUnusable } from "../ipam/prefix.ts";
@@ -101,6 +102,28 @@ function requireNotRefused(prefix: string, { id, refused }: HostRecord): void {
 export function isCurrent({ id, token, asked }: HostRecord, lastToken: LastToken): boolean {
   const [last] = lastToken.read(id);
   return last !== undefined && (last === token || last === asked);
+}
+
+/**
+ * Finds the addresses of a pool that a host claims for itself, in hexadecimal digits: those of its links,
+ * and those of etcd's members, but none that nobody gets.
+ *
+ * @returns Also whether those that it had before are given up. While no link has an address of the pool,
+ * as after a start, they stay.
+ */
+export function ownAddresses(
+  pool: SharedPool,
+  addresses: readonly string[],
+): { wanted: string[]; isComplete: boolean } {
+  const inPool = (address: string) => {
+    const checked = attempt(() => checkWanted(pool, { address }).address!);
+    return checked.ok ? [checked.value] : [];
+  };
+  const own = addresses.flatMap(inPool);
+  // An endpoint with a name in it is no address.
+  const members = pool.access.endpoints.map((endpoint) => new URL(endpoint).hostname)
+    .flatMap((host) => inPool(host.replace(/^\[(.*)\]$/, "$1")));
+  return { wanted: [...new Set([...own, ...members])], isComplete: own.length > 0 };
 }
 
 /**

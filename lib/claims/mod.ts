@@ -18,7 +18,6 @@ export {
   SharedAddressHeldError,
   SharedAddressKeptError,
   SharedNetworkDiffersError,
-  SharedNetworkNotFoundError,
   SharedPoolDiffersError,
   SharedPoolExhaustedError,
   SharedPoolInUseError,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { SharedNetworkDiffersError, SharedNetworkNotFoundError } from "./errors.ts";
+import { SharedNetworkDiffersError } from "./errors.ts";
 import type { Compare, KeyValue } from "./etcd_wire.ts";
 import type { Session } from "./session.ts";
 import type { SharedSettings } from "./types.ts";
@@ -20,19 +20,6 @@ export async function defineNetwork(
     const differences = settingDifferences(settings, there.settings);
     if (differences.length > 0) throw new SharedNetworkDiffersError(name, differences);
     return { ...there, hosts: [...new Set([...there.hosts, session.hostId])].sort() };
-  }))!.settings;
-}
-
-/** Changes some settings of a network. Returns all of them. */
-export async function changeNetwork(
-  session: Session,
-  name: string,
-  changes: SharedSettings,
-): Promise<SharedSettings> {
-  return (await swap(session, name, (there) => {
-    if (!there) throw new SharedNetworkNotFoundError(name);
-    // JSON leaves out what is undefined.
-    return { ...there, settings: { ...there.settings, ...changes } };
   }))!.settings;
 }
 

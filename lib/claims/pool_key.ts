@@ -3,9 +3,11 @@
  *
  * @module
  */
-import { overlaps, parsePrefix } from "../ipam/prefix.ts";
+import { attempt } from "../errors.ts";
+import { formatPrefix, overlaps, parsePrefix } from "../ipam/prefix.ts";
 import { prefixOf } from "./access.ts";
-import { SharedPoolDiffersError, SharedPoolsOverlapError } from "./errors.ts";
+import type { Damage } from "./damage.ts";
+import { DamagedKeyError, SharedPoolDiffersError, SharedPoolsOverlapError } from "./errors.ts";
 import { type Compare, endOf, type KeyValue } from "./etcd_wire.ts";
 import { lastPart, reservedDifferences, subnetOf } from "./keys.ts";
 import type { PoolRecord } from "./records.ts";
@@ -53,7 +55,7 @@ async function ensureKey(session: Session, pool: PoolRecord): Promise<number> {
   const put = { key: keys.pool(pool.subnet), value: JSON.stringify(value) };
   for (;;) {
     const { ranges: [pairs], revision } = await etcd.read([all], session.options());
-    const there = findPool(pool, pairs!);
+    const there = findPool(pool, pairs!, etcd.damage);
     if (there) return there.modRevision;
     const made = await session.change(
       () => ({
@@ -68,16 +70,24 @@ async function ensureKey(session: Session, pool: PoolRecord): Promise<number> {
 }
 
 /** Finds a pool among all. @throws {IpvlanError} It differs from the one that is wanted. */
-function findPool(pool: PoolRecord, pairs: readonly KeyValue[]): KeyValue | undefined {
+function findPool(
+  pool: PoolRecord,
+  pairs: readonly KeyValue[],
+  damage: Damage,
+): KeyValue | undefined {
   const own = parsePrefix(pool.subnet).prefix;
   for (const pair of pairs) {
     const subnet = subnetOf(lastPart(pair.key));
+    const other = attempt(() => parsePrefix(subnet).prefix);
+    if (!other.ok || formatPrefix(other.value) !== subnet) {
+      damage.pass(new DamagedKeyError(pair.key));
+      continue;
+    }
     if (subnet === pool.subnet) {
       const differences = reservedDifferences(pool.reserved, readPool(pair).reserved);
       if (differences.length > 0) throw new SharedPoolDiffersError(subnet, differences);
       return pair;
     }
-    const other = parsePrefix(subnet).prefix;
-    if (overlaps(own, other)) throw new SharedPoolsOverlapError(pool.subnet, subnet);
+    if (overlaps(own, other.value)) throw new SharedPoolsOverlapError(pool.subnet, subnet);
   }
 }

@@ -1,4 +1,4 @@
-import { UNTOLD_ADDRESS, UNTOLD_BLOCK } from "../driver/store/tables.ts";
+import { OWN_ADDRESS, UNTOLD_ADDRESS, UNTOLD_BLOCK } from "../driver/store/tables.ts";
 import { setText, textSet } from "./keys.ts";
 import type { EtcdAccess, Holder, SharedPool } from "./types.ts";
 
@@ -106,7 +106,7 @@ export interface AddressRecord {
   told: number;
   /** The revision of its claim, if it is in no block; 0 if etcd has none. */
   revision: number;
-  /** The name of the host that has it, if it is lost. */
+  /** The name of the host that has it, if it is lost; `undefined` if both hosts have it themselves. */
   host: string | undefined;
 }
 
@@ -289,10 +289,16 @@ export class ClaimRecords {
     return this.#db.rows(sql).map(readAddress);
   }
 
-  /** Whether a pool has an address in use. */
+  /** The addresses of a pool that this host has itself. */
+  own(pool: string): AddressRecord[] {
+    const sql = `SELECT * FROM shared_address WHERE pool = ? AND ${OWN_ADDRESS} ORDER BY address`;
+    return this.#db.rows(sql, pool).map(readAddress);
+  }
+
+  /** Whether sandboxes have addresses of a pool. */
   hasUsed(pool: string): boolean {
-    const sql =
-      "SELECT 1 FROM shared_address WHERE pool = ? AND state IN ('used', 'asked', 'lost') LIMIT 1";
+    const sql = `SELECT 1 FROM shared_address
+      WHERE pool = ? AND state IN ('used', 'asked', 'lost') AND NOT (${OWN_ADDRESS}) LIMIT 1`;
     return this.#db.rows(sql, pool).length > 0;
   }
 

@@ -11,6 +11,7 @@ import { addressesOf, adoptBlock, bitOf, loseBlock, newUse, prefixOfPool } from 
 import { rejoinPool } from "./pool_key.ts";
 import type { BlockRecord, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
+import { isOwn } from "./types.ts";
 import { addressIn, type BlockValue, readBlock, readClaim } from "./values.ts";
 
 /** How many keys are deleted at a time. */
@@ -29,13 +30,17 @@ export async function recoverPool(session: Session, pool: PoolRecord): Promise<s
   // Another host may have given up what was lost to it. If not, it is lost again.
   store.transaction(() => {
     for (const record of records.lost().filter((lost) => lost.pool === pool.id)) {
-      records.putAddress({ ...newUse(pool.id, record.address, record), host: undefined });
+      // What this host has itself is claimed anew afterwards, if it still has it.
+      if (isOwn(record.holder)) records.deleteAddress(pool.id, record.address);
+      else records.putAddress({ ...newUse(pool.id, record.address, record), host: undefined });
     }
   });
   const blocks = new Map<string, KeyValue>();
   const own = { key: keys.block(pool.subnet), end: endOf(keys.block(pool.subnet)) };
   for await (const { pairs } of etcd.pages(own.key, own.end, session.options)) {
-    for (const pair of pairs) blocks.set(addressIn(pair.key), pair);
+    for (const pair of pairs) {
+      for (const first of etcd.damage.addresses([pair])) blocks.set(first, pair);
+    }
   }
   for (const block of records.blocks(pool.id)) {
     mended.push(...await recoverBlock(session, pool, block, blocks.get(block.first)));
@@ -52,8 +57,8 @@ async function recoverBlock(
   block: BlockRecord,
   pair: KeyValue | undefined,
 ): Promise<string[]> {
-  const { records, store, keys, hostId } = session;
-  const value = pair && readBlock(pair);
+  const { records, store, keys, hostId, etcd: { damage } } = session;
+  const value = damage.read(readBlock, pair);
   if (value?.host === hostId && value.token === block.token) {
     const { set } = value;
     store.transaction(() =>
@@ -90,16 +95,17 @@ async function recoverBlock(
     (outcome) => {
       const pair = outcome.succeeded ? undefined : outcome.ranges[0]![0];
       // Of an attempt that got no answer, the block has the token.
-      if (!outcome.succeeded && (!pair || readBlock(pair).token !== block.token)) return false;
+      if (!outcome.succeeded && damage.read(readBlock, pair)?.token !== block.token) return false;
       const revision = pair?.modRevision ?? outcome.revision;
       const now = records.block(pool.id, block.first)!;
       records.putBlock({ ...now, kept, dirty: true, revision });
       let set = kept;
       for (const claim of outcome.ranges.at(-1)!) {
-        const address = addressIn(claim.key);
+        const [address] = damage.addresses([claim]);
+        if (address === undefined) continue;
         const token = records.address(pool.id, address)?.token;
         // Another host claimed it while this one was gone.
-        if (readClaim(claim).token !== token) set &= ~bitOf(block.first, address);
+        if (damage.read(readClaim, claim)?.token !== token) set &= ~bitOf(block.first, address);
       }
       adoptBlock(records, pool, block.first, { set, revision });
       records.putBlock({ ...records.block(pool.id, block.first)!, kept });
@@ -117,10 +123,11 @@ async function dropBlocks(
   pool: PoolRecord,
   blocks: ReadonlyMap<string, KeyValue>,
 ): Promise<string[]> {
-  const { records, hostId } = session;
+  const { records, hostId, etcd } = session;
   const mended: string[] = [];
   for (const [first, pair] of blocks) {
-    if (readBlock(pair).host !== hostId || records.block(pool.id, first)) continue;
+    const host = etcd.damage.read(readBlock, pair)?.host;
+    if (host !== hostId || records.block(pool.id, first)) continue;
     await deleteKeys(session, [pair]);
     mended.push(`The block at ${textOf(first)} in ${pool.subnet} had no record, and is given back`);
   }
@@ -134,7 +141,11 @@ async function recoverClaims(session: Session, pool: PoolRecord): Promise<string
   const claims = new Map<string, KeyValue>();
   for await (const { pairs } of etcd.pages(key, endOf(key), session.options)) {
     for (const pair of pairs) {
-      if (readClaim(pair).host === hostId) claims.set(addressIn(pair.key), pair);
+      const address = etcd.damage.read(
+        (pair) => readClaim(pair).host === hostId && addressIn(pair.key),
+        pair,
+      );
+      if (address) claims.set(address, pair);
     }
   }
   store.transaction(() => {

@@ -11,8 +11,8 @@ import { claimAddress, claimsIn, claimValue, holdBlock, hostNames } from "./bloc
 import type { AddressRecord, BlockRecord, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
 import { type BlockValue, readBlock, readClaim, readWish, type WishValue } from "./values.ts";
-import { blockOf } from "./keys.ts";
-import { addressOf } from "./keys.ts";
+import { addressOf, blockOf } from "./keys.ts";
+import { isOwn } from "./types.ts";
 
 /** How many wishes are answered at a time. */
 const WISHES_AT_ONCE = 8;
@@ -30,20 +30,28 @@ export function countUntold({ records }: Pick<Session, "records">, pool: PoolRec
  * It answers the wishes of other hosts that it finds on the way.
  */
 export async function settlePool(session: Session, pool: PoolRecord): Promise<void> {
-  const { records } = session;
+  const { records, etcd: { damage } } = session;
+  const passed = new Set<string>();
   for (let round = 0; round < ROUNDS; round++) {
-    const singles = records.untold(pool.id).filter(({ block, state }) =>
-      block === undefined && state !== "asked"
+    const singles = records.untold(pool.id).filter(({ block, state, address }) =>
+      block === undefined && state !== "asked" && !passed.has(address)
     );
     const blocks = blocksToTell(records, pool);
     if (singles.length + blocks.length === 0) return;
     const wishes = new Map<string, WishValue>();
     for (const first of blocks) {
       for (const pair of await tellBlock(session, pool, first)) {
-        wishes.set(lastPart(pair.key), readWish(pair));
+        const wish = damage.read(readWish, pair);
+        if (wish) wishes.set(lastPart(pair.key), wish);
       }
     }
-    for (const { address } of singles) await tellSingle(session, pool, address);
+    for (const { address } of singles) {
+      // If its key is damaged, the others are told all the same.
+      await tellSingle(session, pool, address).catch((error) => {
+        damage.pass(error);
+        passed.add(address);
+      });
+    }
     for (const [id, wish] of wishes) {
       if (id !== session.hostId) session.store.transaction(() => giveWish(session, pool, wish));
     }
@@ -52,17 +60,17 @@ export async function settlePool(session: Session, pool: PoolRecord): Promise<vo
 
 /** Finds out which requests of before were carried out. None is carried out later. */
 export async function findAsked(session: Session): Promise<void> {
-  const { records, keys, store, hostId } = session;
+  const { records, keys, store, hostId, etcd } = session;
   for (const pool of records.pools().filter(({ prefix }) => prefix === session.prefix)) {
     const asked = records.untold(pool.id).filter(({ state }) => state === "asked");
     for (const record of asked) {
       const [pairs] = await session.read({ key: keys.claim(pool.subnet, record.address) });
       const pair = pairs![0];
-      const isOurs = pair !== undefined && readClaim(pair).token === record.token;
+      const isOurs = etcd.damage.read(readClaim, pair)?.token === record.token;
       store.transaction(() => {
         if (!isOurs) return records.deleteAddress(pool.id, record.address);
         // Nobody waits for it any more.
-        records.putAddress({ ...record, state: "freed", told: 1, revision: pair.modRevision });
+        records.putAddress({ ...record, state: "freed", told: 1, revision: pair!.modRevision });
       });
     }
     for (const block of records.blocks(pool.id).filter(({ state }) => state === "asked")) {
@@ -71,7 +79,7 @@ export async function findAsked(session: Session): Promise<void> {
         { ...claimsIn(session, pool, block.first), keysOnly: true },
       );
       const pair = pairs![0];
-      const value = pair && readBlock(pair);
+      const value = etcd.damage.read(readBlock, pair);
       store.transaction(() => {
         if (value?.host === hostId && value.token === block.token) {
           holdBlock(session, block, claims!, pair!.modRevision);
@@ -146,7 +154,7 @@ async function tellBlock(
   pool: PoolRecord,
   first: string,
 ): Promise<KeyValue[]> {
-  const { keys, records, hostId } = session;
+  const { keys, records, hostId, etcd } = session;
   const key = keys.block(pool.subnet, first);
   const claimKey = (address: string) => keys.claim(pool.subnet, address);
   let telling: Telling | undefined;
@@ -178,7 +186,7 @@ async function tellBlock(
         return pairs!;
       }
       const pair = pairs![0];
-      const value = pair && readBlock(pair);
+      const value = etcd.damage.read(readBlock, pair);
       const block = records.block(pool.id, first)!;
       if (value?.token === block.token) {
         // An attempt that got no answer was carried out.
@@ -263,7 +271,7 @@ function recordTold(
 
 /** Tells etcd of an address that is in no block of this host. */
 async function tellSingle(session: Session, pool: PoolRecord, address: string): Promise<void> {
-  const { keys, records, hostId } = session;
+  const { keys, records, hostId, etcd } = session;
   const key = keys.claim(pool.subnet, address);
   const record = records.address(pool.id, address);
   if (record?.state === "used" && record.revision === 0) {
@@ -294,7 +302,7 @@ async function tellSingle(session: Session, pool: PoolRecord, address: string): 
         return records.putAddress({ ...now, revision, ...(isSame && { told: told!.version }) });
       }
       const pair = ranges[0]![0];
-      const claim = pair && readClaim(pair);
+      const claim = etcd.damage.read(readClaim, pair);
       // This host alone writes a claim that it has: it is there by an attempt that got no answer.
       if (claim?.host === hostId) {
         return records.putAddress({ ...now, revision: pair!.modRevision });
@@ -316,7 +324,9 @@ async function claimAgain(
   const claimed = await claimAddress(session, pool, record.address, request, record);
   if (claimed.kind === "taken") return;
   const id = claimed.kind === "held" ? claimed.claim.host : claimed.host;
-  const [host] = await hostNames(session, [id]);
+  const [name] = await hostNames(session, [id]);
+  const isShared = claimed.kind === "held" && isOwn(claimed.claim) && isOwn(record.holder);
+  const host = isShared ? undefined : name;
   store.transaction(() => {
     const now = records.address(pool.id, record.address);
     if (now?.state === "used") records.putAddress({ ...now, state: "lost", host });

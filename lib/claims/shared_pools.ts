@@ -14,8 +14,17 @@ import { type CallOptions, Etcd } from "./etcd.ts";
 import { endOf } from "./etcd_wire.ts";
 import { hostNames, listClaims, listHosts, type Reader, removeHost } from "./hosts.ts";
 import { hexOf, Keys, reservedDifferences, textOf } from "./keys.ts";
-import { checkWanted, describe, free, refuse, type Request, takeKept } from "./local.ts";
-import { changeNetwork, defineNetwork, forgetNetwork } from "./networks.ts";
+import {
+  checkWanted,
+  describe,
+  free,
+  newUse,
+  ownAddresses,
+  refuse,
+  type Request,
+  takeKept,
+} from "./local.ts";
+import { defineNetwork, forgetNetwork } from "./networks.ts";
 import type { LastToken } from "./last_token.ts";
 import { type Found, obtain } from "./obtain.ts";
 import { joinPool, poolId } from "./pool_key.ts";
@@ -25,20 +34,22 @@ import { type Check, Session } from "./session.ts";
 import { countUntold, findAsked, giveWish, settlePool } from "./settle.ts";
 import type { WaitOptions } from "../driver/run/wait.ts";
 import { Turns } from "./turns.ts";
-import type {
-  EtcdAccess,
-  Held,
-  Holder,
-  Lost,
-  RemovedHost,
-  SharedChange,
-  SharedClaim,
-  SharedHost,
-  SharedPool,
-  SharedPoolsOptions,
-  SharedSettings,
-  Unsettled,
-  Wanted,
+import {
+  type EtcdAccess,
+  type Held,
+  type Holder,
+  isOwn,
+  type Lost,
+  ownHolder,
+  type RemovedHost,
+  type SharedChange,
+  type SharedClaim,
+  type SharedHost,
+  type SharedPool,
+  type SharedPoolsOptions,
+  type SharedSettings,
+  type Unsettled,
+  type Wanted,
 } from "./types.ts";
 import { hostValue, readNetwork, type WishValue } from "./values.ts";
 import { watchClaims } from "./watch.ts";
@@ -153,8 +164,9 @@ export class SharedPools implements Disposable {
     const { store } = this.#options;
     const pool = store.transaction(() => {
       const pool = this.#pool(id);
-      const used = this.held(id).map(({ address }) => address);
+      const used = this.held(id).filter((each) => !isOwn(each)).map(({ address }) => address);
       if (used.length > 0) throw new SharedPoolInUseError(pool.subnet, used);
+      for (const { address } of this.held(id)) free(this.#records, id, address);
       const leaving = { ...pool, leaving: true };
       this.#records.putPool(leaving);
       return leaving;
@@ -209,6 +221,44 @@ export class SharedPools implements Disposable {
       if (wish) await this.#takeBack(pool, wish);
     }
     return textOf(address);
+  }
+
+  /**
+   * Claims the addresses of a pool that this host has itself, and etcd's members, and gives up those that
+   * it does not have any more. What cannot be claimed now, {@linkcode SharedPools.settle} claims, or says
+   * which host has it for a sandbox. It stays with that host.
+   *
+   * @param addrs The addresses of this host's links.
+   */
+  async claimOwn(id: string, addrs: readonly { address: string }[]): Promise<void> {
+    const { store, hostname, now = () => new Date() } = this.#options;
+    const records = this.#records;
+    const request: Request = { holder: ownHolder(hostname), since: now().toISOString() };
+    const missing = store.transaction(() => {
+      const pool = this.#joined(id);
+      const { wanted, isComplete } = ownAddresses(pool, addrs.map(({ address }) => address));
+      for (const { address } of records.own(id)) {
+        if (isComplete && !wanted.includes(address)) free(records, id, textOf(address));
+      }
+      const missing = wanted.filter((address) => !records.address(id, address));
+      // A block that has no address of a sandbox is given back as a whole.
+      for (const address of missing) giveWish({ records }, pool, { address });
+      return missing;
+    });
+    for (const address of missing) {
+      try {
+        await this.take(id, request.holder, { address: textOf(address) });
+      } catch (error) {
+        if (!(error instanceof IpvlanError)) throw error;
+        if (isOutOfReach(error)) break;
+      }
+    }
+    store.transaction(() => {
+      if (!records.pool(id)) return;
+      for (const address of missing) {
+        if (!records.address(id, address)) records.putAddress(newUse(id, address, request));
+      }
+    });
   }
 
   /** Who uses an address, on record; `undefined` if this host does not have it. */
@@ -275,22 +325,6 @@ export class SharedPools implements Disposable {
     return pair && readNetwork(pair).settings;
   }
 
-  /**
-   * Changes some settings of a network, by a compare-and-swap.
-   *
-   * @param changes The settings to change. One that is `undefined` is removed.
-   * @returns All settings of the network.
-   * @throws {SharedNetworkNotFoundError} There is no such network in etcd.
-   */
-  async changeNetwork(
-    access: EtcdAccess,
-    name: string,
-    changes: SharedSettings,
-  ): Promise<SharedSettings> {
-    const change = (session: Session) => changeNetwork(session, name, changes);
-    return await this.#run(access, change);
-  }
-
   /** Says that this host does not have a network any more. With its last host, it goes from etcd. */
   async forgetNetwork(access: EtcdAccess, name: string): Promise<void> {
     try {
@@ -349,7 +383,7 @@ export class SharedPools implements Disposable {
       };
       await this.#run(access, recover, { check: "register" });
     }
-    const lost = this.#lost().map(({ address, sandbox, host }) =>
+    const lost = this.#lost().filter((each) => !isOwn(each)).map(({ address, sandbox, host }) =>
       `The address ${address} of ${JSON.stringify(sandbox)} is held by the host ` +
       `${JSON.stringify(host)}: remove one of them`
     );
@@ -375,6 +409,11 @@ export class SharedPools implements Disposable {
       await pools.#settlePool(pool);
     };
     yield* watchClaims({ etcd, keys, begin, hostname, options, answer, signal });
+  }
+
+  /** A sentence for each key that was passed over, as it is damaged, and that was not named before. */
+  damaged(): string[] {
+    return [...this.#clients.values()].flatMap(({ damage }) => damage.name());
   }
 
   /** Closes the connections to etcd. */
@@ -406,12 +445,9 @@ export class SharedPools implements Disposable {
   }
 
   #lost(): Lost[] {
-    return this.#records.lost().map(({ pool, address, holder, host = "" }) => ({
-      ...holder,
-      pool,
-      address: textOf(address),
-      host,
-    }));
+    return this.#records.lost().flatMap(({ pool, address, holder, host }) =>
+      host === undefined ? [] : [{ ...holder, pool, address: textOf(address), host }]
+    );
   }
 
   #untold(pool: PoolRecord): number {

@@ -51,6 +51,16 @@ export interface Holder {
   names?: readonly string[];
 }
 
+/** The holder of the addresses that a host has itself. No name of a sandbox has a space. */
+export function ownHolder(hostname: string): Holder {
+  return { sandbox: `host ${hostname}` };
+}
+
+/** Whether a host has an address itself, and no sandbox of it. */
+export function isOwn({ sandbox }: Pick<Holder, "sandbox">): boolean {
+  return sandbox.startsWith("host ");
+}
+
 /** An address in use, as etcd has it. */
 export interface SharedClaim extends Holder {
   /** The address. */

@@ -82,7 +82,10 @@ const CLAIM: Rules<ClaimValue> = {
   token: isText,
 };
 const NETWORK: Rules<NetworkValue> = { settings: isObject, hosts: isTexts };
-const WISH: Rules<WishValue> = { address: isTextOrNone };
+const WISH: Rules<WishValue> = {
+  address: (value) =>
+    value === undefined || isText(value) && /^[0-9a-f]{8,32}$/.test(value as string),
+};
 
 /** Reads a host; also one of an earlier version, which had an epoch and a nonce. @throws {DamagedKeyError} It is none. */
 export const readHost = (pair: KeyValue): HostValue =>

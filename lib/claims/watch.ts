@@ -12,7 +12,7 @@ import { endOf, type KeyValue } from "./etcd_wire.ts";
 import { claimOf } from "./hosts.ts";
 import { type Keys, partsOf, textOf } from "./keys.ts";
 import type { SharedChange, SharedClaim } from "./types.ts";
-import { addressIn, readWish, type WishValue } from "./values.ts";
+import { readWish, type WishValue } from "./values.ts";
 
 /** How long a host is alive in etcd without a word of it, in seconds. */
 const ALIVE_FOR = 15;
@@ -75,7 +75,7 @@ async function* watchOnce(watching: Watching, pulse: Pulse): AsyncGenerator<Shar
     let revision = 0;
     const range = { key: keys.claim(), end: endOf(keys.claim()) };
     for await (const page of etcd.pages(range.key, range.end, options)) {
-      claims.push(...page.pairs.map(claimOf));
+      claims.push(...page.pairs.flatMap((pair) => etcd.damage.read(claimOf, pair) ?? []));
       revision = page.revision;
     }
     yield { kind: "listed", claims };
@@ -103,8 +103,12 @@ async function* watchOnce(watching: Watching, pulse: Pulse): AsyncGenerator<Shar
     let told = 0;
     for await (const { key, value } of queue) {
       if (++told % AT_ONCE === 0) await pause(0);
-      if (value === undefined) yield { kind: "freed", address: textOf(addressIn(key)) };
-      else yield { kind: "claimed", claim: claimOf({ key, value, modRevision: 0 }) };
+      const pair = { key, value: value ?? "", modRevision: 0 };
+      const [address] = etcd.damage.addresses([pair]);
+      if (address === undefined) continue;
+      // What was claimed before a value was damaged does not hold any more.
+      const claim = value === undefined ? undefined : etcd.damage.read(claimOf, pair);
+      yield claim ? { kind: "claimed", claim } : { kind: "freed", address: textOf(address) };
     }
   } finally {
     stop.abort();
@@ -113,14 +117,15 @@ async function* watchOnce(watching: Watching, pulse: Pulse): AsyncGenerator<Shar
 
 /** Answers a wish. That etcd does not hear it is no error: the host asks again. */
 async function answerWish(
-  { answer }: Watching,
+  { answer, etcd }: Watching,
   hostId: string,
   pair: KeyValue,
 ): Promise<void> {
   const { subnet, last } = partsOf(pair.key);
   if (last === hostId) return;
   try {
-    await answer(subnet, readWish(pair));
+    const wish = etcd.damage.read(readWish, pair);
+    if (wish) await answer(subnet, wish);
   } catch (error) {
     if (!(error instanceof EtcdUnreachableError)) throw error;
   }

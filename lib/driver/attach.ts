@@ -138,7 +138,7 @@ async function tellAndLookUp(
   await lookUpNames(parts, pools, shared);
   // A file that cannot be written is written by a later call.
   await parts.hosts.refresh(shared.map(({ id }) => id), [], parts.wait).catch(() => {});
-  return [];
+  return pools.damaged();
 }
 
 /** Resolves when both have ended, also where one fails. */

@@ -47,7 +47,7 @@ export async function createNetwork(
   const { network, links, notices } = decided;
   addRecords(store, decided);
   try {
-    await shareNetwork(parts, network);
+    notices.push(...await shareNetwork(parts, network));
     const steps = [...networkSteps(network, links, existing), ...aliasChanges(store, network)];
     await namespaces.apply(steps, () => store.putNetwork(network, "ready"));
   } catch (error) {

@@ -662,6 +662,11 @@ export class Driver implements AsyncDisposable {
     return await listHosts(this.#parts, access);
   }
 
+  /** A sentence for each key in etcd that calls have passed over, as it is damaged. Each comes once. */
+  async damagedKeys(): Promise<string[]> {
+    return (await this.#parts.openShared())?.damaged() ?? [];
+  }
+
   /**
    * What the hosts that share address pools with this one are called: their names, or their ids where
    * several have one name. It does not read what they hold, as {@linkcode Driver.listHosts} does.

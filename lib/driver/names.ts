@@ -71,7 +71,8 @@ const ADDRESS = new RegExp(`^${NUMBER}(?:\\.${NUMBER}){0,3}$`, "i");
 
 /** Why a sandbox could not be found by a name, or `undefined` if it can be. */
 function whyNoHostName(name: string): string | undefined {
-  const lower = name.toLowerCase();
+  // With a dot behind it, it is the same name (RFC 1034, section 3.1).
+  const lower = name.toLowerCase().replace(/\.$/, "");
   // RFC 6761, section 6.3: also every name below `localhost`.
   if (/(^|\.)localhost$/.test(lower) || LOOPBACK_NAMES.includes(lower)) {
     return "it is the name of the host itself";

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { isOwn } from "../../lib/claims/types.ts";
 import type { NetworkSpec } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { Daemon } from "./engines.ts";
@@ -36,9 +37,6 @@ export type HostName = keyof typeof HOSTS;
 export const CREATE_LINE = [
   "ipvlan network create --subnet=192.168.1.0/24 -o parent=eth0 --ipam-driver etcd",
   `--ipam-opt endpoints=${MEMBER_NAMES.map(endpointOf).join(",")}`,
-  ...Object.entries({ ...MEMBERS, ...HOSTS }).map(([name, address]) =>
-    `--aux-address ${name}=${address}`
-  ),
   "lan",
 ].join(" ");
 
@@ -46,7 +44,7 @@ export const CREATE_LINE = [
 export const LAN: NetworkSpec = {
   name: "lan",
   parent: "eth0",
-  subnets: [{ subnet: "192.168.1.0/24", auxAddresses: { ...MEMBERS, ...HOSTS } }],
+  subnets: ["192.168.1.0/24"],
   ipam: { driver: "etcd", access: { endpoints: MEMBER_NAMES.map(endpointOf) } },
 };
 
@@ -140,7 +138,7 @@ export class PoolWorld implements AsyncDisposable {
     this.#daemons.delete(member);
   }
 
-  /** The addresses in use in etcd, by the name of their host, sorted. */
+  /** The addresses of sandboxes in etcd, by the name of their host, sorted. */
   async claims(): Promise<Map<string, string[]>> {
     const read = async (kind: string) => {
       const printed = await this.etcdctl("get", "--prefix", `/ipvlan/${kind}/`, "-w", "json");
@@ -150,7 +148,9 @@ export class PoolWorld implements AsyncDisposable {
     const names = new Map(
       (await read("hosts")).map(({ key, value }) => [key.split("/").at(-1)!, value.name as string]),
     );
-    const claims = (await read("claims")).map(({ key, value }) => ({
+    const claims = (await read("claims")).filter(({ value }) => !isOwn(value)).map((
+      { key, value },
+    ) => ({
       host: names.get(value.host) ?? value.host,
       address: key.split("/").at(-1)!.match(/../g)!.map((hex) => parseInt(hex, 16)).join("."),
     }));

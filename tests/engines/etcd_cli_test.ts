@@ -3,7 +3,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { Link } from "../hosts/proxy.ts";
 import { ipvlan, Job, succeeds } from "../kit/command.ts";
-import { inEnv } from "../kit/processes.ts";
+import { inEnv, succeed } from "../kit/processes.ts";
 import { temporaryFolder } from "../kit/worlds.ts";
 import { ENDPOINT, startEtcd } from "./etcd.ts";
 
@@ -50,6 +50,15 @@ Deno.test("the lines of the README make a shared network, which inspect and ls s
         JSON.parse(line)
       );
       assertEquals([host.Agent, host.Addresses, host.Prefix], ["silent", 1, "/test"]);
+      // What somebody else writes there is named, and keeps nothing else from working.
+      const junk = "/test/claims/192.168.20.0-24/c0a81407";
+      await succeed("etcdctl", "put", junk, "junk");
+      const named = `ipvlan: The key "${junk}" in etcd is damaged: put back a backup, or delete it`;
+      assertEquals((await ipvlan("host", "ls")).err, named);
+      assertEquals((await ipvlan("run", "-d", "--net=shared20", "--name=db")).err, named);
+      assertEquals((await ipvlan("restore")).err, named);
+      await succeed("etcdctl", "del", junk);
+      assertEquals((await ipvlan("restore")).err, "");
       const { err, status } = await ipvlan("host", "rm", "nobody");
       assertEquals([status, err.split("\n")[0]], [
         2,

@@ -1,5 +1,5 @@
 // Drivers of several hosts that share a pool in a real etcd, in a guest of the lab.
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
   AddressHeldError,
   AgentRunsError,
@@ -9,6 +9,7 @@ import {
   type NetworkSpec,
   SharedAddressHeldError,
   SharedNetworkDiffersError,
+  SharedPoolExhaustedError,
 } from "../../mod.ts";
 import type { Daemon } from "../../scenarios/kit/engines.ts";
 import { succeed } from "../kit/processes.ts";
@@ -71,7 +72,9 @@ async function withHosts(
   }
   const keys = async () => {
     const printed = await succeed("etcdctl", "get", "--prefix", "--keys-only", "/ipvlan/");
-    return printed.split("\n").filter((line) => line !== "").map((key) => key.slice(8));
+    const all = printed.split("\n").filter((line) => line !== "").map((key) => key.slice(8));
+    // That a host was heard of goes by itself.
+    return all.filter((key) => !key.startsWith("heard/"));
   };
   try {
     await test({ hosts, keys, stop, start });
@@ -169,6 +172,43 @@ Deno.test("an address that a link of the host has is passed over, and asked for 
     await assertRejects(() => create("c2", "192.168.20.2"), AddressHeldError);
     const { claims } = (await driver.listHosts())[0]!;
     assertEquals(claims, { "192.168.20.0/29": 1 });
+  }));
+
+Deno.test("no sandbox gets an address that another host has itself, and it is said what has one", () =>
+  withHosts(3, async ({ hosts, keys }) => {
+    const [one, two, three] = hosts as [SharingHost, SharingHost, SharingHost];
+    const small = { ...LAN, subnets: ["192.168.20.0/29"] };
+    for (const [index, { ns }] of hosts.entries()) {
+      await ns.ip.addr.add({ dev: "eth0", address: `192.168.20.${2 + index}/29` });
+    }
+    for (const { driver } of hosts) {
+      assertEquals((await driver.createNetwork(small)).notices, []);
+    }
+    // The gateway and the hosts have four of the six addresses.
+    const [first, second] = [await make4(three, "c1"), await make4(three, "c2")];
+    assertEquals([first, second].sort(), ["192.168.20.5", "192.168.20.6"]);
+    await assertRejects(() => make4(three, "c3"), SharedPoolExhaustedError);
+    await assertRejects(() => make(three, "c3", "192.168.20.2"), SharedAddressHeldError, "itself");
+    const counts = (await one.driver.listHosts()).map(({ claims }) =>
+      claims["192.168.20.0/29"] ?? 0
+    );
+    assertEquals(counts.sort(), [0, 0, 2]);
+    // One that comes to a link later is claimed by the next call, and one that goes is free.
+    await three.driver.removeSandbox("c2");
+    await two.ns.ip.addr.add({ dev: "eth0", address: `${second}/32` });
+    await two.ns.ip.addr.del({ dev: "eth0", address: "192.168.20.3/29" });
+    assertEquals((await two.driver.restore()).notices, undefined);
+    assertEquals(await make4(three, "c2"), "192.168.20.3");
+    // What a sandbox of another host has stays with it, and is said aloud.
+    await one.ns.ip.addr.add({ dev: "eth0", address: `${first}/32` });
+    const { notices = [] } = await one.driver.restore();
+    assertEquals(notices.length, 1, notices.join("\n"));
+    assertStringIncludes(notices[0]!, `The address ${first} of this host`);
+    // A host that leaves gives all of its own up.
+    await one.driver.removeNetwork("lan");
+    const claims = (await keys()).filter((key) => key.startsWith("claims/"));
+    assertEquals(claims.length, 4);
+    assertEquals(await make4(two, "c3"), "192.168.20.2");
   }));
 
 Deno.test("with etcd out of reach, a host goes on with what it keeps, and tells it later", () =>
@@ -345,12 +385,23 @@ Deno.test("an agent writes the names of other hosts as they come and go, and kee
       const db = (await make4(two!, "db"))!;
       await waitFor(() => hostLines("web").length === 2);
       assertEquals(hostLines("web"), [`${web} web web.lan`, `${db} db db.lan`]);
+      // The host itself gets the address of a sandbox of the other one.
+      await one!.ns.ip.addr.add({ dev: "eth0", address: `${db}/32` });
+      await waitFor(() => said.length > 0);
+      assertStringIncludes(
+        said.splice(0).join(),
+        `The address ${db} of this host is for sandboxes`,
+      );
       await stop();
       await waitFor(() => said.length > 0);
       await start();
       await two!.driver.removeSandbox("db");
       await waitFor(() => hostLines("web").length === 1);
       assertEquals(hostLines("web"), [`${web} web web.lan`]);
+      const claims = () =>
+        succeed("etcdctl", "get", "--prefix", "--print-value-only", "/ipvlan/claims/");
+      await waitFor(async () => (await claims()).includes('"sandbox":"host '));
+      await assertRejects(() => make(two!, "db", db), SharedAddressHeldError, "itself");
     } finally {
       ending.abort();
       await agent;

@@ -8,7 +8,6 @@ import {
   OwnHostError,
   type SharedChange,
   SharedNetworkDiffersError,
-  SharedNetworkNotFoundError,
 } from "../../lib/claims/mod.ts";
 import { lookUpNames } from "../../lib/driver/shared/names.ts";
 import type { SharedNetwork } from "../../lib/driver/shared/pools.ts";
@@ -19,8 +18,13 @@ import { cluster, deleteKeys, elsewhere, kindOf, test } from "./kit.ts";
 const SUBNET = "10.7.0.0/24";
 
 /** Writes a key behind the back of all hosts. */
-async function put(key: string, value: unknown): Promise<void> {
-  const body = JSON.stringify({ key: btoa(key), value: btoa(JSON.stringify(value)) });
+function put(key: string, value: unknown): Promise<void> {
+  return putText(key, JSON.stringify(value));
+}
+
+/** The same with any text for a value. */
+async function putText(key: string, text: string): Promise<void> {
+  const body = JSON.stringify({ key: btoa(key), value: btoa(text) });
   const answer = await fetch(`${cluster.endpoints[0]}/v3/kv/put`, { method: "POST", body });
   await answer.text();
 }
@@ -47,24 +51,6 @@ test("a network is taken over, and what differs is named", ["a", "b"], async ([a
   await b.pools.forgetNetwork(access, "net");
   assertEquals(await b.pools.network(access, "net"), undefined);
   await a.pools.forgetNetwork(access, "net");
-});
-
-test("changes of a network at once are all there", ["a", "b"], async ([a, b], access) => {
-  await assertRejects(
-    () => a.pools.changeNetwork(access, "net", { mtu: 1400 }),
-    SharedNetworkNotFoundError,
-  );
-  await a.pools.defineNetwork(access, "net", L2);
-  const names = Array.from({ length: 10 }, (_, index) => `option${index}`);
-  await Promise.all(
-    names.map((name, index) =>
-      (index % 2 === 0 ? a : b).pools.changeNetwork(access, "net", { [name]: index })
-    ),
-  );
-  const options = Object.fromEntries(names.map((name, index) => [name, index]));
-  assertEquals(await b.pools.network(access, "net"), { ...L2, ...options });
-  const { parent: _parent, ...rest } = { ...L2, ...options };
-  assertEquals(await b.pools.changeNetwork(access, "net", { parent: undefined }), rest);
 });
 
 test("hosts and what they hold", ["a", "b"], async ([a, b], access) => {
@@ -210,9 +196,73 @@ test("recover releases claims without a record, and claims records without a cla
     "The claim of 10.7.0.9 had no record, and is released",
   ]);
   assertEquals((await a.pools.claims(access)).map(({ address }) => address).sort(), before);
-  await put(`${access.prefix}/claims/10.7.0.0-24/0a070009`, "nonsense");
-  await assertRejects(() => a.pools.claims(access), DamagedKeyError, "claims/10.7.0.0-24/0a070009");
 });
+
+test(
+  "a damaged key is named once and passed over, and only its own address fails",
+  ["a", "b"],
+  async ([a, b], access) => {
+    const { id } = await a.pools.join(access, SUBNET, {});
+    await b.pools.join(access, SUBNET, {});
+    const single = "10.7.0.3";
+    await a.pools.take(id, { sandbox: "c1" }, { address: single });
+    const kept = await a.pools.take(id, { sandbox: "c2" }, { range: "10.7.0.128/25" });
+    await a.pools.settle();
+    const damaged = [
+      ...["claims/10.7.0.0-24/0a070003", "claims/10.7.0.0-24/0a070009", "claims/10.7.0.0-24/zz"],
+      ...["blocks/10.7.0.0-24/0a070020", "blocks/10.7.0.0-24/0a0700", "wishes/10.7.0.0-24/0"],
+      ...["hosts/0", "pools/junk", "pools/10.99.0.1-24", "networks/bad"],
+    ].map((key) => `${access.prefix}/${key}`);
+    for (const key of damaged) await putText(key, "{ no JSON");
+    const claimed = async () => (await a.pools.claims(access)).map(({ address }) => address).sort();
+    assertEquals(await claimed(), [kept]);
+    // One host that cannot be read has its id for a name, and can be removed by that.
+    assertEquals((await b.pools.hosts(access)).map(({ name }) => name), ["0", "a", "b"]);
+    assertEquals((await b.pools.removeHost(access, "0")).freed, []);
+    assertEquals(await a.pools.recover(), []);
+    assertEquals(await a.pools.settle(), { untold: 1, lost: [] });
+    await a.pools.take(id, { sandbox: "c3" }, { range: "10.7.0.128/25" });
+    assertEquals((await a.pools.settle()).untold, 1);
+    assertEquals((await claimed()).length, 2);
+    // Other hosts get none of its addresses, and all others.
+    await b.pools.join(access, "10.8.0.0/24", {});
+    const taken: string[] = [];
+    for (let left = 200; left > 0; left--) taken.push(await b.pools.take(id, { sandbox: "d" }));
+    await b.pools.settle();
+    for (const address of ["10.7.0.3", "10.7.0.9", "10.7.0.33"]) {
+      assert(!taken.includes(address), address);
+      const take = () => b.pools.take(id, { sandbox: "d" }, { address });
+      await assertRejects(take, DamagedKeyError, `${access.prefix}/`);
+    }
+    const names = (pools: typeof a.pools) =>
+      pools.damaged().map((text) => text.split('"')[1]).sort();
+    const named = { a: names(a.pools), b: names(b.pools) };
+    assertEquals([...new Set([...named.a, ...named.b])].sort(), damaged.toSorted());
+    assertEquals(new Set(named.a).size, named.a.length);
+    await a.pools.recover();
+    await a.pools.hosts(access);
+    assertEquals(names(a.pools), []);
+    // An agent goes on, and does not keep what a claim said before.
+    const stop = new AbortController();
+    const changes = b.pools.watch(access, stop.signal);
+    const next = async () => (await changes.next()).value as SharedChange;
+    assertEquals((await next()).kind, "listed");
+    const key = `${access.prefix}/claims/10.7.0.0-24/0a0700${
+      Number(kept.split(".")[3]).toString(16)
+    }`;
+    await put(key, 7);
+    assertEquals(await next(), { kind: "freed", address: kept });
+    // The host that keeps the address writes its claim anew.
+    a.store.transaction(() => a.pools.describe(id, kept, { sandbox: "c2", names: ["db"] }));
+    await a.pools.settle();
+    assertEquals((await next()).kind, "claimed");
+    stop.abort();
+    await changes.return(undefined);
+    for (const key of damaged) await deleteKeys(key);
+    assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
+    assert((await claimed()).includes(single));
+  },
+);
 
 test(
   "an agent sees claims come, change their names, and go",

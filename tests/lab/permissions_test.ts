@@ -78,6 +78,7 @@ driver.withSignal(AbortSignal.timeout(1000)).listNetworks();
 await driver.runAgent({ signal: AbortSignal.timeout(100) });
 await driver.removeHost("gone").catch(({ name }) => console.log(name));
 console.log((await driver.listHosts()).length, await driver.hostNames(), driver.hasUnfinished());
+if ((await driver.damagedKeys()).length > 0) throw new Error("a damaged key");
 await driver.sequence(() => Promise.resolve());
 await driver.disconnect("n", "c2");
 await driver.removeSandbox("c1", "kill");

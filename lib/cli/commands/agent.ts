@@ -24,7 +24,7 @@ ipvlan agent --print-unit > /etc/systemd/system/ipvlan-agent.service`,
       print(agentUnit(thisProgram(), Deno.env.toObject(), more));
       return 0;
     }
-    await using driver = await open();
+    await using driver = await open(interrupted, true);
     await driver.runAgent({ signal: interrupted, notify: warn, report: print, hostsFile });
     return 0;
   },

@@ -43,7 +43,7 @@ const command: Command = {
   ],
   positionals: [0, 0],
   asks: true,
-  async run(args, { open, print }) {
+  async run(args, { open, print, warn }) {
     const format = readFormat(args);
     const access = readAccess(args);
     await using driver = await open();
@@ -59,6 +59,7 @@ const command: Command = {
       columns,
     };
     printList(hosts, format, listing, print);
+    (await driver.damagedKeys()).forEach(warn);
     return 0;
   },
 };

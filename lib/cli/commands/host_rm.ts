@@ -26,6 +26,7 @@ const command: Command = {
       for (const { id, name, freed } of await driver.removeHost(host, access)) {
         print(`${name} (${id}): ${freed.length} address(es) are free`);
       }
+      (await driver.damagedKeys()).forEach(context.warn);
     });
   },
 };

@@ -1,6 +1,7 @@
 import { prefixOf } from "../../claims/access.ts";
 import { orAbort } from "../../iproute2/abort.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
+import { contains, parseAddress, parsePrefix } from "../../ipam/mod.ts";
 import { ownClaimNames } from "../shared/claim_users.ts";
 import { HostsFileError } from "../errors.ts";
 import { countSandboxes, linkHosts, removeHosts, removeShared, writeShared } from "./hosts_file.ts";
@@ -165,11 +166,13 @@ export class HostsFiles {
  * Who is found on a network besides its endpoints: the sandboxes of other hosts, and those that have
  * their addresses by a claim on this one. Nobody if this host does not share the network.
  */
-function remoteNames(store: Store, id: string): readonly RemoteName[] {
-  const { ipam, name = "" } = store.networkById(id) ?? {};
+export function remoteNames(store: Store, id: string): readonly RemoteName[] {
+  const { ipam, name = "", subnets = [] } = store.networkById(id) ?? {};
   if (!ipam) return [];
   const prefix = prefixOf(ipam.access);
-  return [...store.sharedNames(prefix, name), ...ownClaimNames(store, prefix, name)];
+  const own = subnets.map(({ subnet }) => parsePrefix(subnet).prefix);
+  return [...store.sharedNames(prefix, name), ...ownClaimNames(store, prefix, name)]
+    .filter(({ address }) => own.some((each) => contains(each, parseAddress(address))));
 }
 
 /** Splits values into those that a condition holds for, and the others. */

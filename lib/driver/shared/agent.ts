@@ -5,6 +5,7 @@
  * @module
  */
 import { prefixOf } from "../../claims/access.ts";
+import { textOf } from "../../claims/keys.ts";
 import type { EtcdAccess, SharedChange, SharedPools } from "../../claims/mod.ts";
 import { IpvlanError } from "../../errors.ts";
 import { AgentRunsError } from "../errors.ts";
@@ -84,6 +85,10 @@ export async function runAgent(
   };
   const isIdle = accesses(parts.store).size === 0;
   if (isIdle) report("No network here has its addresses in etcd yet: waiting for one");
+  const addresses = async () =>
+    JSON.stringify((await parts.namespaces.hostLook().addr.show()).map(({ address }) => address));
+  // What the host has at the start is claimed when etcd has answered.
+  let own = await addresses();
   while (!ended.aborted) {
     const wanted = accesses(parts.store);
     for (const [prefix, { access, stop }] of watches) {
@@ -96,6 +101,10 @@ export async function runAgent(
     for (const [prefix, access] of wanted) {
       if (!watches.has(prefix)) watches.set(prefix, start(access));
     }
+    const now = await addresses();
+    const pools = now === own ? undefined : (await parts.openShared())?.withSignal(ended);
+    if (pools) await mend(parts, pools, ended, notify);
+    own = now;
     await pause(INTERVAL, ended);
   }
   await Promise.all([...watches.values()].map(({ done }) => done));
@@ -132,7 +141,10 @@ async function watchPrefix(
       continue;
     }
     await changed(prefix, change);
-    if (change.kind !== "listed") continue;
+    pools.damaged().forEach(notify);
+    const isWanted = change.kind === "freed" &&
+      parts.store.shared.lost().some(({ address }) => textOf(address) === change.address);
+    if (change.kind !== "listed" && !isWanted) continue;
     if (isBroken) notify(`etcd is within reach again under ${prefix}`);
     isBroken = false;
     await mend(parts, pools, signal, notify);
@@ -158,7 +170,10 @@ async function write(
   }
 }
 
-/** Brings the record and etcd together, after a start or a break. */
+/**
+ * Brings the record and etcd together: after a start or a break, and when this host has other addresses
+ * itself, or another one has given one of them up.
+ */
 async function mend(
   parts: DriverParts,
   pools: SharedPools,

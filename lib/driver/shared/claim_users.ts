@@ -13,12 +13,9 @@ import { GATEWAY } from "../claims.ts";
 import { isHostName } from "../names.ts";
 import type { DriverParts } from "../parts.ts";
 import { isShared, sharedPoolId, tell } from "./pools.ts";
-import { nameOf, networkIds } from "./names.ts";
+import { MOST_NAMES, nameOf, networkIds } from "./names.ts";
 import type { SharedName, Store } from "../store/store.ts";
 import type { AddressPool, ClaimUser, EngineName, NetworkIpam } from "../types.ts";
-
-/** How many names a user has at most. They come from outside, and a request to etcd has its limits. */
-const MOST_NAMES = 32;
 
 type SharedAddressPool = AddressPool & { ipam: NetworkIpam };
 type Parts = Pick<DriverParts, "store" | "hosts" | "wait" | "openShared">;

@@ -9,7 +9,7 @@ import type { SharedPools } from "../../claims/mod.ts";
 import { attempt } from "../../errors.ts";
 import { formatAddress } from "../../ipam/address.ts";
 import { firstUsable, parsePrefix } from "../../ipam/prefix.ts";
-import { type NamedNetwork, refreshNamed } from "./claim_users.ts";
+import { type ClaimPlace, type NamedNetwork, refreshNamed } from "./claim_users.ts";
 import {
   claimAddress as claimLocally,
   claimGateway as claimGatewayLocally,
@@ -23,18 +23,10 @@ import {
   withLength,
 } from "../claims.ts";
 import type { DriverParts } from "../parts.ts";
-import {
-  giveBack,
-  isShared,
-  leavePools,
-  sharedPoolId,
-  type TakenAddress,
-  tell,
-  unlessOutOfReach,
-} from "./pools.ts";
+import { giveBack, isShared, leavePools, sharedPoolId, tell, unlessOutOfReach } from "./pools.ts";
 import type { AddressPool, ClaimRequest, NetworkIpam, SubnetPoolRequest } from "../types.ts";
 
-type Parts = ClaimParts & Pick<DriverParts, "openShared" | "hosts" | "wait">;
+type Parts = ClaimParts & Pick<DriverParts, "openShared" | "namespaces" | "hosts" | "wait">;
 type SharedAddressPool = AddressPool & { ipam: NetworkIpam };
 
 /** A pool that hosts share, with what reaches it; `undefined` if this host alone has the pool. */
@@ -48,10 +40,11 @@ async function sharedIn(
 }
 
 /** Joins a pool. Its gateway is nobody's, and the same on all hosts. */
-async function join({ store }: Parts, pools: SharedPools, pool: SharedAddressPool): Promise<void> {
-  const [known] = store.claims(pool.id, GATEWAY);
+async function join(parts: Parts, pools: SharedPools, pool: SharedAddressPool): Promise<void> {
+  const [known] = parts.store.claims(pool.id, GATEWAY);
   const gateway = known?.address ?? formatAddress(firstUsable(parsePrefix(pool.subnet).prefix));
-  await pools.join(pool.ipam.access, pool.subnet, { [gateway]: GATEWAY });
+  const { id } = await pools.join(pool.ipam.access, pool.subnet, { [gateway]: GATEWAY });
+  await pools.claimOwn(id, await parts.namespaces.hostLook().addr.show());
 }
 
 /** Claims an address: see {@linkcode Driver.claimAddress}. */
@@ -85,15 +78,16 @@ async function takeFree(
   parts: Parts,
   { pool, pools }: { pool: SharedAddressPool; pools: SharedPools },
   { holder = "", address }: ClaimRequest,
-): Promise<TakenAddress> {
+): Promise<ClaimPlace> {
   const id = sharedPoolId(pool.ipam, pool.subnet);
   if (!pools.pools().some((each) => each.id === id)) await join(parts, pools, pool);
+  else await pools.claimOwn(id, await parts.namespaces.hostLook().addr.show());
   const user = { sandbox: `${pool.owner.engine}:${holder}` };
   const isFree = (address: string) =>
     holderOf(parts.store, address, holder) === undefined &&
     attempt(() => parts.pools.ofPool(pool).take(address)).ok;
   if (address !== undefined) return { pool: id, address: await pools.take(id, user, { address }) };
-  const passed: TakenAddress[] = [];
+  const passed: ClaimPlace[] = [];
   try {
     for (;;) {
       const next = { pool: id, address: await pools.take(id, user, { range: pool.ipRange }) };

@@ -8,11 +8,20 @@ import { prefixOf } from "../../claims/access.ts";
 import type { SharedClaim, SharedPools } from "../../claims/mod.ts";
 import { attempt, IpvlanError } from "../../errors.ts";
 import { formatAddress } from "../../ipam/address.ts";
-import { parseAddress } from "../../ipam/mod.ts";
+import { parseAddress, parsePrefix, type Prefix } from "../../ipam/mod.ts";
 import { isHostName } from "../names.ts";
 import type { DriverParts } from "../parts.ts";
 import type { SharedNetwork } from "./pools.ts";
 import type { SharedName, Store } from "../store/store.ts";
+
+/** How many names of a claim count. They come from outside, and a request to etcd has its limits. */
+export const MOST_NAMES = 32;
+
+/** Whether a name is one label, alone or before the name of its network. Others are the world's. */
+function isNameOn(name: string, network: string): boolean {
+  const label = name.endsWith(`.${network}`) ? name.slice(0, -network.length - 1) : name;
+  return !label.includes(".") && isHostName(name);
+}
 
 /**
  * The names of a claim, as they are kept; `undefined` if it has none. They come from another host, which
@@ -24,9 +33,32 @@ export function nameOf(
 ): SharedName | undefined {
   const { network, names = [] } = claim;
   const address = attempt(() => formatAddress(parseAddress(claim.address)));
-  const good = names.filter((name) => typeof name === "string" && isHostName(name));
-  if (!address.ok || typeof network !== "string" || good.length === 0) return undefined;
+  if (!address.ok || typeof network !== "string") return undefined;
+  const good = names.filter((name) => typeof name === "string" && isNameOn(name, network))
+    .slice(0, MOST_NAMES);
+  if (good.length === 0) return undefined;
   return { prefix, network, address: address.value, names: good };
+}
+
+/**
+ * The subnets of the networks that this host shares, by name: of those on record, and of those of an
+ * engine that this host has claims on. A name on a network counts with an address of its own alone.
+ */
+export function sharedSubnets(store: Store, prefix: string): Map<string, Prefix[]> {
+  const subnets = new Map<string, Prefix[]>();
+  for (const { id, subnet } of store.shared.pools().filter((pool) => pool.prefix === prefix)) {
+    const users = store.shared.addresses(id).map(({ holder }) => holder.network);
+    for (const name of new Set(users)) {
+      if (name !== undefined) {
+        subnets.set(name, [...subnets.get(name) ?? [], parsePrefix(subnet).prefix]);
+      }
+    }
+  }
+  for (const { name, ipam, subnets: own } of store.networks({ shared: true })) {
+    if (prefixOf(ipam!.access) !== prefix) continue;
+    subnets.set(name, own.map(({ subnet }) => parsePrefix(subnet).prefix));
+  }
+  return subnets;
 }
 
 /** The ids of the networks of this host that have these names and share a prefix. */

@@ -7,7 +7,8 @@
 import { replaceFile } from "../../files.ts";
 import { contains, parsePrefix } from "../../ipam/mod.ts";
 import { InvalidOptionError } from "../errors.ts";
-import type { KnownNames } from "./known_names.ts";
+import type { KnownName, KnownNames } from "./known_names.ts";
+import { sharedSubnets } from "./names.ts";
 import type { Store } from "../store/store.ts";
 
 /** The first line of the file. */
@@ -51,9 +52,15 @@ export class NamesFile {
     return [...this.#names.all()].flatMap(([prefix, names]) => {
       const subnets = pools.filter((pool) => pool.prefix === prefix)
         .map(({ subnet }) => parsePrefix(subnet).prefix);
-      return [...names].filter(({ parsed }) => subnets.some((each) => contains(each, parsed)))
-        .sort((one, other) => one.hex < other.hex ? -1 : 1)
-        .map(({ address, names }) => `${address} ${names.join(" ")}`);
+      const known = sharedSubnets(this.#store, prefix);
+      const isThere = ({ network, parsed }: KnownName) =>
+        (known.get(network) ?? subnets).some((each) => contains(each, parsed));
+      return [...names].filter(isThere).sort((one, other) => one.hex < other.hex ? -1 : 1)
+        .flatMap(({ network, address, names }) => {
+          // The network that another host names may be called as a domain of the world.
+          const good = names.filter((name) => known.has(network) || !name.includes("."));
+          return good.length > 0 ? [`${address} ${good.join(" ")}`] : [];
+        });
     });
   }
 }

@@ -6,20 +6,22 @@
  */
 import { prefixOf } from "../../claims/access.ts";
 import { poolId } from "../../claims/pool_key.ts";
-import type { EtcdAccess, Held, Holder, SharedPool, SharedPools } from "../../claims/mod.ts";
+import type { EtcdAccess, Held, Holder, SharedPools } from "../../claims/mod.ts";
 import {
   EtcdUnreachableError,
   HostBusyError,
   SharedPoolExhaustedError,
 } from "../../claims/errors.ts";
+import { isOwn, type Lost } from "../../claims/types.ts";
 import { attempt, IpvlanError } from "../../errors.ts";
-import { endpointAddresses, familyOf } from "../../ipam/address.ts";
+import { endpointAddresses, familyOf, formatAddress } from "../../ipam/address.ts";
 import { contains, parseAddress, parsePrefix, parseSubnets } from "../../ipam/mod.ts";
-import { formatAddress } from "../../ipam/address.ts";
+import type { Addr } from "../../iproute2/addr.ts";
 import { ownNames } from "../endpoint.ts";
 import { isOwned } from "../names.ts";
 import type { DriverParts } from "../parts.ts";
 import type { EndpointRecord } from "../store/records.ts";
+import type { ClaimPlace } from "./claim_users.ts";
 import { settingsFor } from "./network.ts";
 import { type Store, withoutState } from "../store/store.ts";
 import { Together } from "../run/together.ts";
@@ -58,23 +60,23 @@ export function reservedOf(
   };
 }
 
-/** Joins the pools of a network. */
-async function joinPools(
+/**
+ * Joins the pools of a network, and claims there what this host has itself.
+ *
+ * @param isNew Whether etcd is asked for each; otherwise only if a crash came between the network and that.
+ */
+export async function joinPools(
   pools: SharedPools,
   { ipam, subnets }: Pick<SharedNetwork, "ipam" | "subnets">,
+  addrs: readonly Addr[],
+  isNew = false,
 ): Promise<void> {
-  for (const subnet of subnets) await pools.join(ipam.access, subnet.subnet, reservedOf(subnet));
-}
-
-/** The pool of a subnet. Joins it, if a crash has come between its network and that. */
-export async function poolOf(
-  pools: SharedPools,
-  ipam: NetworkIpam,
-  subnet: NetworkSubnet,
-): Promise<SharedPool> {
-  const id = sharedPoolId(ipam, subnet.subnet);
-  return pools.pools().find((pool) => pool.id === id) ??
-    await pools.join(ipam.access, subnet.subnet, reservedOf(subnet));
+  const known = new Set(isNew ? [] : pools.pools().map(({ id }) => id));
+  for (const subnet of subnets) {
+    const id = sharedPoolId(ipam, subnet.subnet);
+    if (!known.has(id)) await pools.join(ipam.access, subnet.subnet, reservedOf(subnet));
+    await pools.claimOwn(id, addrs);
+  }
 }
 
 /** Whether a network or an address pool on record, besides one, has addresses of a shared pool. */
@@ -107,18 +109,16 @@ export async function leavePools(
 
 /**
  * Says in etcd what a shared network is, and joins its pools. The record comes first, so that a crash
- * leaves nothing in etcd that no record knows of.
+ * leaves nothing in etcd that no record knows of. Resolves to sentences for the user.
  *
  * @throws {SharedNetworkDiffersError} Another host has just made it, and differently.
  */
-export async function shareNetwork(
-  { openShared }: Pick<DriverParts, "openShared">,
-  network: Network,
-): Promise<void> {
-  const pools = isShared(network) ? await openShared() : undefined;
-  if (!pools || !isShared(network)) return;
+export async function shareNetwork(parts: DriverParts, network: Network): Promise<string[]> {
+  const pools = isShared(network) ? await parts.openShared() : undefined;
+  if (!pools || !isShared(network)) return [];
   await pools.defineNetwork(network.ipam.access, network.name, settingsFor(network));
-  await joinPools(pools, network);
+  await joinPools(pools, network, await parts.namespaces.hostLook().addr.show(), true);
+  return await tell(pools);
 }
 
 /**
@@ -137,14 +137,6 @@ export async function unshareNetwork(
   // If etcd is out of reach, this fails, and the network keeps its pools.
   await pools.forgetNetwork(ipam.access, name);
   await leavePools(parts, pools, ipam, network.subnets.map(({ subnet }) => subnet), id);
-}
-
-/** An address that was taken for an endpoint. */
-export interface TakenAddress {
-  /** The pool's id. */
-  pool: string;
-  /** The address, without a prefix length. */
-  address: string;
 }
 
 /** Who uses an address of an endpoint, and by which names it is found. */
@@ -175,12 +167,12 @@ export async function takeNext(
   family: 4 | 6,
   holder: Holder,
   isUsable: IsUsable,
-): Promise<TakenAddress> {
+): Promise<ClaimPlace> {
   const subnets = network.subnets.filter(({ subnet }) => familyOf(subnet) === family);
-  const passed: TakenAddress[] = [];
+  const passed: ClaimPlace[] = [];
   try {
     for (const [index, subnet] of subnets.entries()) {
-      const { id } = await poolOf(pools, network.ipam, subnet);
+      const id = sharedPoolId(network.ipam, subnet.subnet);
       try {
         for (;;) {
           const address = await pools.take(id, holder, { range: subnet.ipRange });
@@ -205,14 +197,14 @@ export async function takeGiven(
   network: SharedNetwork,
   given: string,
   holder: Holder,
-): Promise<TakenAddress | undefined> {
+): Promise<ClaimPlace | undefined> {
   const address = attempt(() => parseAddress(given));
   if (!address.ok) return undefined;
   const subnet = network.subnets.find(({ subnet }) =>
     contains(parsePrefix(subnet).prefix, address.value)
   );
   if (!subnet) return undefined;
-  const { id } = await poolOf(pools, network.ipam, subnet);
+  const id = sharedPoolId(network.ipam, subnet.subnet);
   const wanted = { address: formatAddress(address.value) };
   return { pool: id, address: await pools.take(id, holder, wanted) };
 }
@@ -221,7 +213,7 @@ export async function takeGiven(
 export function giveBack(
   { store }: Pick<DriverParts, "store">,
   pools: SharedPools,
-  taken: readonly TakenAddress[],
+  taken: readonly ClaimPlace[],
 ): void {
   if (taken.length === 0) return;
   store.transaction(() => {
@@ -272,9 +264,10 @@ export async function tell(pools: SharedPools): Promise<string[]> {
 
 async function tellAll(pools: SharedPools): Promise<string[]> {
   try {
-    const { untold, reason = "", lost } = await pools.settle();
-    const left = untold > 0 ? [`etcd has not been told ${untold} change(s) yet: ${reason}`] : [];
-    return [...left, ...lost.map(lostText)];
+    const { untold, reason, lost } = await pools.settle();
+    const why = reason ?? "a key is damaged";
+    const left = untold > 0 ? [`etcd has not been told ${untold} change(s) yet: ${why}`] : [];
+    return [...left, ...pools.damaged(), ...lost.map(lostText)];
   } catch (error) {
     if (!(error instanceof IpvlanError)) throw error;
     return [`etcd could not be told of changes: ${error.message}`];
@@ -296,15 +289,17 @@ export async function unlessOutOfReach(run: () => Promise<void>): Promise<void> 
  * needs. Resolves to sentences for the user.
  */
 export async function reconcile(
-  { store, wait }: Pick<DriverParts, "store" | "wait">,
+  { store, namespaces, wait }: Pick<DriverParts, "store" | "namespaces" | "wait">,
   pools: SharedPools,
 ): Promise<string[]> {
   try {
     const mended = await pools.recover();
-    const used = new Set(pools.held().map(({ pool }) => pool));
+    const used = new Set(pools.held().filter((each) => !isOwn(each)).map(({ pool }) => pool));
     for (const { id } of pools.pools()) {
       if (!used.has(id) && !isUsed(store, id)) await pools.leave(id);
     }
+    const addrs = await namespaces.hostLook().addr.show();
+    for (const { id } of pools.pools()) await pools.claimOwn(id, addrs);
     return [...mended, ...await tell(pools)];
   } catch (error) {
     if (!(error instanceof IpvlanError) || wait.signal?.aborted) throw error;
@@ -312,7 +307,11 @@ export async function reconcile(
   }
 }
 
-function lostText({ address, sandbox, host }: { address: string; sandbox: string; host: string }) {
+function lostText({ address, sandbox, host }: Lost): string {
+  if (isOwn({ sandbox })) {
+    return `The address ${address} of this host is for sandboxes of the host "${host}": remove the ` +
+      "sandbox there, or run ipvlan agent there, and then ipvlan restore here";
+  }
   return `The address ${address} of "${sandbox}" is that of another host now, "${host}": ` +
     "remove the sandbox here";
 }
@@ -336,7 +335,8 @@ export function releaseUnused({ store }: Pick<DriverParts, "store">, pools: Shar
         const { ipam, subnet = "" } = store.pool(claim.pool) ?? {};
         return ipam !== undefined && sharedPoolId(ipam, subnet) === pool;
       });
-    const unused = pools.held().filter((each) => !hasEndpoint(each) && !hasClaim(each));
+    const isUsed = (each: Held) => isOwn(each) || hasEndpoint(each) || hasClaim(each);
+    const unused = pools.held().filter((each) => !isUsed(each));
     for (const { pool, address } of unused) pools.release(pool, address);
     return unused;
   });

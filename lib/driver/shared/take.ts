@@ -7,7 +7,8 @@ import type { HeldAddresses } from "../held_addresses.ts";
 import type { HostFacts } from "../network.ts";
 import { globalAddrs } from "../parent.ts";
 import type { DriverParts } from "../parts.ts";
-import { giveBack, holderOf, isShared, takeGiven, type TakenAddress, takeNext } from "./pools.ts";
+import type { ClaimPlace } from "./claim_users.ts";
+import { giveBack, holderOf, isShared, joinPools, takeGiven, takeNext } from "./pools.ts";
 import type { Connection, Network } from "../types.ts";
 
 /** The connections of a request, with addresses that were taken from pools that hosts share. */
@@ -15,7 +16,7 @@ export interface SharedRequest {
   connections: readonly Connection[];
   /** The pools; `undefined` if no network is shared. */
   pools?: SharedPools;
-  taken: TakenAddress[];
+  taken: ClaimPlace[];
 }
 
 /**
@@ -37,13 +38,14 @@ export async function takeShared(
   const pools = request.connections.some(networkOf) ? await parts.openShared() : undefined;
   if (!pools) return { connections: request.connections, taken: [] };
   store.transaction(() => decide(parts, request, facts, held));
-  const taken: TakenAddress[] = [];
+  const taken: ClaimPlace[] = [];
   const connections: Connection[] = [];
   try {
     for (const connection of request.connections) {
       const network = networkOf(connection);
       const given: Connection = { ...connection };
       if (network) {
+        await joinPools(pools, network, facts!.addrs);
         const holder = holderOf(network, { sandbox, aliases: connection.aliases ?? [] });
         for (const [key, family] of [["ip", 4], ["ip6", 6]] as const) {
           if (!network.subnets.some(({ subnet }) => familyOf(subnet) === family)) continue;

@@ -197,6 +197,9 @@ export const WITH_HOSTS = `CASE WHEN json_valid(record)
 /** What etcd has to be told, or asked, about a shared address. */
 export const UNTOLD_ADDRESS = "state NOT IN ('used', 'lost') OR state = 'used' AND told < version";
 
+/** Which shared addresses a host has itself: see `ownHolder`. */
+export const OWN_ADDRESS = `substr(holder, 1, 17) = '{"sandbox":"host '`;
+
 /** The same about a shared block. */
 export const UNTOLD_BLOCK = "state <> 'held' OR dirty = 1";
 
@@ -223,6 +226,8 @@ export const INDEXES = `
     WHERE ${UNTOLD_BLOCK};
   CREATE INDEX IF NOT EXISTS shared_address_lost ON shared_address (pool, address)
     WHERE state = 'lost';
+  CREATE INDEX IF NOT EXISTS shared_address_own ON shared_address (pool, address)
+    WHERE ${OWN_ADDRESS};
   CREATE INDEX IF NOT EXISTS shared_address_untold ON shared_address (pool, address)
     WHERE ${UNTOLD_ADDRESS};
 `;

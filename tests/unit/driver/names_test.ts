@@ -46,6 +46,7 @@ Deno.test("a sandbox's name is not digits alone, which ip takes for a process id
 
 Deno.test("a host name is no name of the host itself, and nothing that is read as an address", () => {
   const refused = ["localhost", "LocalHost", "a.localhost", "ip6-localhost", "ip6-loopback"];
+  refused.push("LOCALHOST.", "a.localhost.", "ip6-loopback.");
   // What inet_aton(3) takes for an address is never looked up as a name.
   refused.push("8.8.8.8", "8.8", "0x7f000001", "1.0xFf", "127.1");
   for (const name of refused) {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { SharedClaim } from "../../../lib/claims/types.ts";
+import { remoteNames } from "../../../lib/driver/sandbox/hosts.ts";
 import { renderHosts } from "../../../lib/driver/sandbox/hosts_plan.ts";
 import { KnownNames } from "../../../lib/driver/shared/known_names.ts";
 import { nameOf } from "../../../lib/driver/shared/names.ts";
@@ -22,6 +23,13 @@ Deno.test("names that could not stand in a hosts file are left out, whoever has 
   });
   const evil = ["a b", "x\n10.0.0.9 bank", "", "-x", "a".repeat(300), "\u001b[2J", "good"];
   assertEquals(nameOf("/x", claim("10.0.0.2", evil))?.names, ["good"]);
+  // One label, alone or before the name of the network: anything else may be a name of the world.
+  const wide = ["github.com", "a.b.lan", "lan", ".lan", "a..lan", "a.lan.", "a.LAN", "good.lan"];
+  wide.push("localhost", "LOCALHOST.", "LocalHost.lan", "localhost.lan.", "127.0.0.1", "127.1.lan");
+  assertEquals(nameOf("/x", claim("10.0.0.2", wide))?.names, ["lan", "good.lan", "LocalHost.lan"]);
+  assertEquals(nameOf("/x", claim("10.0.0.2", ["x.localhost"], "localhost")), undefined);
+  const many = Array.from({ length: 60_000 }, (_, index) => `n${index}`);
+  assertEquals(nameOf("/x", claim("10.0.0.2", many))?.names, many.slice(0, 32));
   assertEquals(nameOf("/x", claim("10.0.0.2\n", ["web"])), undefined);
   assertEquals(nameOf("/x", claim("10.0.0.2", [])), undefined);
   assertEquals(nameOf("/x", { ...good, names: [7] as never }), undefined);
@@ -108,6 +116,34 @@ Deno.test("a list of many names leaves others their turns, and a failed write is
   assert(turns > before);
   clearInterval(timer);
   assertEquals(store.sharedNames("/x").length, claims.length);
+});
+
+Deno.test("a name on a network counts with an address of the network, whoever has written it", async () => {
+  using store = SqliteStore.copy("/nonexistent");
+  const access = { endpoints: ["http://10.9.9.9:2379"], prefix: "/x" };
+  const lan = network("lan", {
+    ipam: { driver: "etcd", access },
+    subnets: [{ subnet: "10.0.0.0/24", auxAddresses: {} }, {
+      subnet: "fd00::/64",
+      auxAddresses: {},
+    }],
+  });
+  store.putNetwork(lan, "ready");
+  const listed = [
+    ...[
+      claim("10.0.0.2", ["web"]),
+      claim("fd00::2", ["web"]),
+      claim("10.99.0.1", ["google", "web"]),
+    ],
+    ...[claim("10.0.1.2", ["db"]), claim("fd00:1::2", ["db"])],
+  ];
+  const known = new KnownNames(store);
+  await known.change("/x", { kind: "listed", claims: listed });
+  await known.record();
+  const names = remoteNames(store, lan.id).map(({ address, names }) =>
+    [address, ...names].join(" ")
+  );
+  assertEquals(names, ["10.0.0.2 web", "fd00::2 web"]);
 });
 
 Deno.test("what this host has at an address itself is found there, and not what etcd has told", () => {

@@ -1,0 +1,35 @@
+import { DamagedKeyError } from "./errors.ts";
+import type { KeyValue } from "./etcd_wire.ts";
+import { addressIn } from "./values.ts";
+
+/** The keys of an etcd that are damaged and were passed over. Each is named once. */
+export class Damage {
+  readonly #known = new Set<string>();
+  #unnamed: string[] = [];
+
+  /** Reads the value of a key; `undefined` if there is none, or if it is damaged. */
+  read<T>(read: (pair: KeyValue) => T, pair: KeyValue | undefined): T | undefined {
+    try {
+      return pair && read(pair);
+    } catch (error) {
+      this.pass(error);
+    }
+  }
+
+  /** Reads the keys of blocks or claims of which each has an address, in hexadecimal digits. */
+  addresses(pairs: readonly KeyValue[]): string[] {
+    return pairs.flatMap((pair) => this.read(({ key }) => addressIn(key), pair) ?? []);
+  }
+
+  /** Passes an error over. @throws It is about something else than a damaged key. */
+  pass(error: unknown): void {
+    if (!(error instanceof DamagedKeyError)) throw error;
+    if (!this.#known.has(error.key)) this.#unnamed.push(error.message);
+    this.#known.add(error.key);
+  }
+
+  /** The sentences about those that have not been named yet. */
+  name(): string[] {
+    return this.#unnamed.splice(0);
+  }
+}
