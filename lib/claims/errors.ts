@@ -2,6 +2,9 @@ import { IpvlanError } from "../errors.ts";
 import { didYouMean } from "../suggest.ts";
 import { isOwn } from "./types.ts";
 
+/** What to do about a host that may run. */
+const BY_FORCE = "remove its sandboxes there; use --force only if it is switched off for good";
+
 const quoted = (names: readonly string[]) => names.map((name) => JSON.stringify(name)).join(", ");
 
 /** An option of the access to etcd is wrong, or a file that it names cannot be used. */
@@ -269,19 +272,22 @@ export class HostReplacedError extends IpvlanError {
   }
 }
 
-/** A host is not removed, as its agent runs. */
+/** A host is not removed, as it runs, or as it holds addresses and may run. */
 export class HostAliveError extends IpvlanError {
   /** The name of the host. */
   readonly host: string;
 
-  /** Makes the error from the name of the host. */
-  constructor(host: string) {
-    super(
-      `The host ${
-        JSON.stringify(host)
-      } is alive: end ipvlan agent there first, and remove only a ` +
-        "host that is gone for good",
-    );
+  /**
+   * Makes the error from the name of the host, and why it may run: its agent does, it was heard of, or it
+   * never had an agent whose silence would say something.
+   */
+  constructor(host: string, reason: "agent" | "heard" | "no agent") {
+    const why = {
+      agent: "is alive: end ipvlan agent there first, and remove only a host that is gone for good",
+      heard: `holds addresses and was heard of within 10 minutes: wait, or ${BY_FORCE}`,
+      "no agent": `holds addresses and never ran an agent, so it may run: ${BY_FORCE}`,
+    };
+    super(`The host ${JSON.stringify(host)} ${why[reason]}`);
     this.host = host;
   }
 }

@@ -115,13 +115,16 @@ export async function listHosts(reader: Reader): Promise<SharedHost[]> {
 /**
  * Removes a host: its key first, so that none of its transactions succeeds any more, and then its
  * claims and blocks. If the host registers anew meanwhile, the rest stays.
+ *
+ * @param force Whether it is known to be switched off.
  */
 export async function removeHost(
   reader: Reader,
   idOrName: string,
-  ownId?: string,
+  ownId: string | undefined,
+  force: boolean,
 ): Promise<RemovedHost> {
-  const { etcd, keys, options } = reader;
+  const { keys } = reader;
   let hosts = await registeredHosts(reader);
   const isMeant = ({ id, name }: SharedHost) => id === idOrName || name === idOrName;
   // One that was removed only in part is found by what it holds.
@@ -134,18 +137,47 @@ export async function removeHost(
   }
   const { id, name } = found;
   if (id === ownId) throw new OwnHostError();
-  const removed = await etcd.transact({
-    compare: [{ key: keys.alive(id), target: "CREATE", result: "EQUAL", revision: 0 }],
-    success: [
-      { delete: { key: keys.host(id) } },
-      { delete: { key: keys.copy(id), end: endOf(keys.copy(id)) } },
-    ],
-  }, options());
-  if (!removed.succeeded) throw new HostAliveError(name);
+  await deleteKey(reader, found, force);
   await deleteOwn(reader, found, keys.block(), readBlock);
   const claims = await deleteOwn(reader, found, keys.claim(), readClaim);
   await removeFromNetworks(reader, id);
   return { id, name, freed: claims.map((key) => textOf(lastPart(key))) };
+}
+
+/** The condition that there is no such key. */
+function isMissing(key: string): Compare {
+  return { key, target: "CREATE", result: "EQUAL", revision: 0 };
+}
+
+/**
+ * Deletes the key of a host, unless the host may run and holds addresses. If it does something meanwhile,
+ * its key changes, and all is looked at again.
+ */
+async function deleteKey(reader: Reader, { id, name }: SharedHost, force: boolean): Promise<void> {
+  const { etcd, keys, options } = reader;
+  const [key, alive, heard] = [keys.host(id), keys.alive(id), keys.heard(id)];
+  for (;;) {
+    const { ranges } = await etcd.read([key, alive, heard].map((key) => ({ key })), options());
+    const [pair, isAlive, isHeard] = ranges.map(([first]) => first);
+    if (isAlive) throw new HostAliveError(name, "agent");
+    // Of one that never had an agent, silence says nothing.
+    const isSilent = !pair || !isHeard && etcd.damage.read(readHost, pair)?.agent === true;
+    if (!force && !isSilent && (await listClaims(reader)).some(({ host }) => host === id)) {
+      throw new HostAliveError(name, isHeard ? "heard" : "no agent");
+    }
+    const { succeeded } = await etcd.transact({
+      compare: [
+        { key, target: "MOD", result: "EQUAL", revision: pair?.modRevision ?? 0 },
+        isMissing(alive),
+        ...!force && isSilent ? [isMissing(heard)] : [],
+      ],
+      success: [
+        { delete: { key } },
+        { delete: { key: keys.copy(id), end: endOf(keys.copy(id)) } },
+      ],
+    }, options());
+    if (succeeded) return;
+  }
 }
 
 /**
@@ -161,7 +193,6 @@ async function deleteOwn(
   read: (pair: KeyValue) => { host: string },
 ): Promise<string[]> {
   const deleted = new Set<string>();
-  const isGone: Compare = { key: keys.host(id), target: "CREATE", result: "EQUAL", revision: 0 };
   for (let isDone = false; !isDone;) {
     isDone = true;
     for await (const { pairs } of etcd.pages(all, endOf(all), options)) {
@@ -177,12 +208,12 @@ async function deleteOwn(
           revision: modRevision,
         }));
         const { succeeded, ranges: [host] } = await etcd.transact({
-          compare: [isGone, ...unchanged],
+          compare: [isMissing(keys.host(id)), ...unchanged],
           success: batch.map(({ key }) => ({ delete: { key } })),
           failure: [{ key: keys.host(id) }],
         }, options());
         if (succeeded) continue;
-        if (host!.length > 0) throw new HostAliveError(name);
+        if (host!.length > 0) throw new HostAliveError(name, "heard");
         isDone = false;
       }
     }

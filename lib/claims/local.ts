@@ -4,7 +4,7 @@
  * @module
  */
 import { randomHex } from "../driver/random.ts";
-import { attempt } from "../errors.ts";
+import { attempt, type IpvlanError } from "../errors.ts";
 import { formatAddress, parseAddress } from "../ipam/address.ts";
 import { OutsideSubnetError, ReservedAddressError, UnusableAddressError } from "../ipam/errors.ts";
 import { contains, formatPrefix, parsePrefix, type Prefix, whyUnusable } from "../ipam/prefix.ts";
@@ -90,12 +90,18 @@ export function refuse(records: ClaimRecords, prefix: string, error: unknown): v
 }
 
 /** Requires that this host may give addresses away. @throws {IpvlanError} etcd refuses it. */
-function requireNotRefused(prefix: string, { id, refused }: HostRecord): void {
-  if (refused === undefined) return;
+function requireNotRefused(host: HostRecord): void {
+  const refusal = whyRefused(host);
+  if (refusal) throw refusal;
+}
+
+/** Why etcd refuses a host, by its record; `undefined` if it does not. */
+export function whyRefused({ prefix, id, refused }: HostRecord): IpvlanError | undefined {
+  if (refused === undefined) return undefined;
   const [kind, ...name] = refused.split(" ");
-  if (kind === "removed") throw new HostRemovedError(prefix);
-  if (kind === "older") throw new EtcdOlderError(prefix);
-  throw new HostReplacedError(prefix, id, name.join(" "));
+  if (kind === "removed") return new HostRemovedError(prefix);
+  if (kind === "older") return new EtcdOlderError(prefix);
+  return new HostReplacedError(prefix, id, name.join(" "));
 }
 
 /** Whether the record of a host is the newest: neither a copy of the state folder nor a backup. */
@@ -144,7 +150,7 @@ export function takeKept(
 ): string | undefined {
   const host = records.host(pool.prefix);
   if (!host) return undefined;
-  requireNotRefused(pool.prefix, host);
+  requireNotRefused(host);
   if (lastToken && !isCurrent(host, lastToken)) return undefined;
   if (request.address !== undefined) return takeWanted(records, pool, request.address, request);
   const prefix = prefixOfPool(pool);
@@ -293,6 +299,7 @@ export function loseBlock(records: ClaimRecords, pool: PoolRecord, block: BlockR
 
 /** Records that an address is not kept. If it is in use, it has to be claimed by itself. */
 export function dropKept(records: ClaimRecords, record: AddressRecord): void {
-  if (record.state !== "used") records.deleteAddress(record.pool, record.address);
+  const isUsed = record.state === "used" || record.state === "lost";
+  if (!isUsed) records.deleteAddress(record.pool, record.address);
   else records.putAddress({ ...record, block: undefined, told: 0, revision: 0 });
 }

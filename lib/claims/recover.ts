@@ -7,34 +7,34 @@
 import { claimsIn } from "./blocks.ts";
 import { endOf, type KeyValue, type Step } from "./etcd_wire.ts";
 import { blockSize, setText, textOf } from "./keys.ts";
-import { addressesOf, adoptBlock, bitOf, loseBlock, newUse, prefixOfPool } from "./local.ts";
+import { addressesOf, adoptBlock, bitOf, loseBlock, prefixOfPool } from "./local.ts";
 import { rejoinPool } from "./pool_key.ts";
 import type { BlockRecord, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
+import { giveWish } from "./settle.ts";
 import { isOwn } from "./types.ts";
-import { addressIn, type BlockValue, readBlock, readClaim } from "./values.ts";
+import { type BlockValue, readBlock, readClaim } from "./values.ts";
 
 /** How many keys are deleted at a time. */
 const DELETED_AT_ONCE = 50;
+
+/** Finds the addresses that links of this machine have, without prefix lengths. */
+export type FindLinked = () => Promise<ReadonlySet<string>>;
 
 /**
  * Brings the records of a pool and etcd together. What is left to tell afterwards, `settlePool` tells.
  *
  * @returns A sentence for each thing that was mended.
  */
-export async function recoverPool(session: Session, pool: PoolRecord): Promise<string[]> {
-  const { keys, records, etcd, store } = session;
+export async function recoverPool(
+  session: Session,
+  pool: PoolRecord,
+  findLinked: FindLinked,
+): Promise<string[]> {
+  const { keys, records, etcd } = session;
   const mended: string[] = [];
   // etcd may have lost the pool's key, or another host may have made it anew.
   pool = await rejoinPool(session, pool);
-  // Another host may have given up what was lost to it. If not, it is lost again.
-  store.transaction(() => {
-    for (const record of records.lost().filter((lost) => lost.pool === pool.id)) {
-      // What this host has itself is claimed anew afterwards, if it still has it.
-      if (isOwn(record.holder)) records.deleteAddress(pool.id, record.address);
-      else records.putAddress({ ...newUse(pool.id, record.address, record), host: undefined });
-    }
-  });
   const blocks = new Map<string, KeyValue>();
   const own = { key: keys.block(pool.subnet), end: endOf(keys.block(pool.subnet)) };
   for await (const { pairs } of etcd.pages(own.key, own.end, session.options)) {
@@ -46,7 +46,7 @@ export async function recoverPool(session: Session, pool: PoolRecord): Promise<s
     mended.push(...await recoverBlock(session, pool, block, blocks.get(block.first)));
   }
   mended.push(...await dropBlocks(session, pool, blocks));
-  mended.push(...await recoverClaims(session, pool));
+  mended.push(...await recoverClaims(session, pool, findLinked));
   return mended;
 }
 
@@ -134,18 +134,23 @@ async function dropBlocks(
   return mended;
 }
 
-/** Deletes the claims of this host that have no record. */
-async function recoverClaims(session: Session, pool: PoolRecord): Promise<string[]> {
+/** Deletes the claims of this host that have no record, unless a link has the address. */
+async function recoverClaims(
+  session: Session,
+  pool: PoolRecord,
+  findLinked: FindLinked,
+): Promise<string[]> {
   const { keys, records, store, etcd, hostId } = session;
   const key = keys.claim(pool.subnet);
   const claims = new Map<string, KeyValue>();
+  // What was lost, and that nobody claims any more.
+  const free = new Set(records.lost().map(({ address }) => address));
   for await (const { pairs } of etcd.pages(key, endOf(key), session.options)) {
     for (const pair of pairs) {
-      const address = etcd.damage.read(
-        (pair) => readClaim(pair).host === hostId && addressIn(pair.key),
-        pair,
-      );
-      if (address) claims.set(address, pair);
+      const [address] = etcd.damage.addresses([pair]);
+      if (address === undefined) continue;
+      if (etcd.damage.read(readClaim, pair)?.host === hostId) claims.set(address, pair);
+      else free.delete(address);
     }
   }
   store.transaction(() => {
@@ -153,6 +158,14 @@ async function recoverClaims(session: Session, pool: PoolRecord): Promise<string
       const claim = claims.get(record.address);
       const isSame = claim && readClaim(claim).token === record.token;
       const { state, block } = record;
+      // What this host has itself is claimed anew afterwards, if it still has it.
+      if (state === "lost" && isOwn(record.holder)) {
+        records.deleteAddress(pool.id, record.address);
+        continue;
+      }
+      if (state === "lost" && free.has(record.address)) {
+        records.putAddress({ ...record, state: "used", told: 0, revision: 0, host: undefined });
+      }
       if (state === "used" && block !== undefined && !isSame) {
         records.putAddress({ ...record, told: 0 });
       }
@@ -165,12 +178,22 @@ async function recoverClaims(session: Session, pool: PoolRecord): Promise<string
     }
   });
   const orphans = [...claims].filter(([address]) => !records.address(pool.id, address));
-  for (let from = 0; from < orphans.length; from += DELETED_AT_ONCE) {
-    await deleteKeys(session, orphans.slice(from, from + DELETED_AT_ONCE).map(([, pair]) => pair));
+  const linked = orphans.length > 0 ? await findLinked() : new Set();
+  const kept = orphans.filter(([address]) => linked.has(textOf(address)));
+  const unused = orphans.filter((orphan) => !kept.includes(orphan));
+  store.transaction(() => kept.forEach(([address]) => giveWish(session, pool, { address })));
+  for (let from = 0; from < unused.length; from += DELETED_AT_ONCE) {
+    await deleteKeys(session, unused.slice(from, from + DELETED_AT_ONCE).map(([, pair]) => pair));
   }
-  return orphans.map(([address]) =>
-    `The claim of ${textOf(address)} had no record, and is released`
-  );
+  return [
+    ...kept.map(([address, pair]) =>
+      `The claim of ${textOf(address)} is kept: the sandbox "${
+        readClaim(pair).sandbox
+      }" is not on ` +
+      "record and runs"
+    ),
+    ...unused.map(([address]) => `The claim of ${textOf(address)} had no record, and is released`),
+  ];
 }
 
 /** Deletes keys that nobody has changed since they were read. */

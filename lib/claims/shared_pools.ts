@@ -29,7 +29,7 @@ import type { LastToken } from "./last_token.ts";
 import { type Found, obtain } from "./obtain.ts";
 import { joinPool, poolId } from "./pool_key.ts";
 import type { ClaimRecords, PoolRecord } from "./records.ts";
-import { recoverPool } from "./recover.ts";
+import { type FindLinked, recoverPool } from "./recover.ts";
 import { type Check, Session } from "./session.ts";
 import { countUntold, findAsked, giveWish, settlePool } from "./settle.ts";
 import type { WaitOptions } from "../driver/run/wait.ts";
@@ -118,6 +118,13 @@ export class SharedPools implements Disposable {
   held(pool?: string): Held[] {
     return this.#addresses(pool).filter(({ state }) => state === "used" || state === "lost")
       .map(({ pool, address, holder }) => ({ ...holder, pool, address: textOf(address) }));
+  }
+
+  /** The addresses that this host has on record as in use, and that another host has in etcd. */
+  lost(): Lost[] {
+    return this.#records.lost().flatMap(({ pool, address, holder, host }) =>
+      host === undefined ? [] : [{ ...holder, pool, address: textOf(address), host }]
+    );
   }
 
   /**
@@ -297,7 +304,7 @@ export class SharedPools implements Disposable {
     }
     const [reason] = reasons.values();
     const untold = this.#records.pools().reduce((sum, pool) => sum + this.#untold(pool), 0);
-    return { untold, ...(reason !== undefined && { reason }), lost: this.#lost() };
+    return { untold, ...(reason !== undefined && { reason }), lost: this.lost() };
   }
 
   /**
@@ -353,41 +360,39 @@ export class SharedPools implements Disposable {
   /**
    * Removes a host that is gone for good, and frees its addresses.
    *
-   * @throws {HostAliveError} Its agent runs.
+   * @param force Whether it is known to be switched off.
+   * @throws {HostAliveError} It runs, or holds addresses and may run.
    * @throws {HostNotFoundError} There is no such host, or several have the name.
    */
-  async removeHost(access: EtcdAccess, idOrName: string): Promise<RemovedHost> {
+  async removeHost(access: EtcdAccess, idOrName: string, force = false): Promise<RemovedHost> {
     const reader = this.#reader(access);
     const own = this.#records.host(reader.keys.prefix);
     // The id of this host may be in the hands of a copy that is gone.
     const ownId = own?.refused?.startsWith("replaced") ? undefined : own?.id;
-    return await removeHost(reader, idOrName, ownId);
+    return await removeHost(reader, idOrName, ownId, force);
   }
 
   /**
    * Brings the record and etcd together, as after a crash, or after this host was removed: a claim of
    * this host without a record goes, and a record without its claim is claimed again.
    *
-   * @returns A sentence for each thing that was mended or is lost.
+   * @param linked Finds the addresses that links of this machine have. Their claims stay.
+   * @returns A sentence for each thing that was mended or could not be.
    */
-  async recover(): Promise<string[]> {
+  async recover(linked: FindLinked = () => Promise.resolve(new Set())): Promise<string[]> {
     const mended: string[] = [];
     const pools = this.#records.pools();
     for (const [index, { id, access, prefix }] of pools.entries()) {
       const isLast = !pools.slice(index + 1).some((pool) => pool.prefix === prefix);
       const recover = async (session: Session) => {
         if (session.renewal !== undefined) mended.push(session.renewal);
-        mended.push(...await recoverPool(session, this.#pool(id)));
+        mended.push(...await recoverPool(session, this.#pool(id), linked));
         await this.#finish(session, id);
         if (isLast) session.store.transaction(() => session.records.setRefused(prefix));
       };
       await this.#run(access, recover, { check: "register" });
     }
-    const lost = this.#lost().filter((each) => !isOwn(each)).map(({ address, sandbox, host }) =>
-      `The address ${address} of ${JSON.stringify(sandbox)} is held by the host ` +
-      `${JSON.stringify(host)}: remove one of them`
-    );
-    return [...mended, ...lost];
+    return mended;
   }
 
   /**
@@ -442,12 +447,6 @@ export class SharedPools implements Disposable {
   #addresses(pool?: string) {
     const ids = pool === undefined ? this.#records.pools().map(({ id }) => id) : [pool];
     return ids.flatMap((id) => this.#records.addresses(id));
-  }
-
-  #lost(): Lost[] {
-    return this.#records.lost().flatMap(({ pool, address, holder, host }) =>
-      host === undefined ? [] : [{ ...holder, pool, address: textOf(address), host }]
-    );
   }
 
   #untold(pool: PoolRecord): number {

@@ -36,7 +36,7 @@ export function diagnose(facts: DoctorFacts): Diagnosis[] {
     ...diagnoseRights(facts),
     ...diagnoseModules(facts),
     ...diagnoseState(facts),
-    ...facts.shared.flatMap(diagnoseShared),
+    ...facts.shared.flatMap((shared) => diagnoseShared(shared, facts.held)),
     ...diagnoseIPv6(facts),
     ...diagnoseHostsFile(facts),
     ...diagnoseRoutes(facts),

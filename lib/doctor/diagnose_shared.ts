@@ -1,13 +1,26 @@
 import { shellLine } from "../printable.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
+import type { HeldAddress } from "../driver/holders.ts";
 import type { SharedFacts } from "./facts.ts";
 
-/** Judges what this host shares with others under one prefix of etcd. */
+/**
+ * Judges what this host shares with others under one prefix of etcd.
+ *
+ * @param held The addresses of links on this machine.
+ */
 export function diagnoseShared(
-  { prefix, problem, untold, hosts, ownId }: SharedFacts,
+  { prefix, problem, refused, untold, lost, hosts, ownId }: SharedFacts,
+  held: readonly HeldAddress[],
 ): Diagnosis[] {
   const subject = about(`etcd ${prefix}`);
   const found: Diagnosis[] = [];
+  if (refused !== undefined) found.push(subject.broken(refused));
+  for (const { address, sandbox, host } of lost) {
+    const link = held.find((each) => each.address === address)?.holder ?? "no link here";
+    const what =
+      `The host "${host}" has the address ${address} of "${sandbox}", and ${link} has it`;
+    found.push(subject.broken(what, "remove one of them, and then: ipvlan restore"));
+  }
   if (problem !== undefined) {
     const fix = "start it, or check the network between; what runs goes on, and new addresses " +
       "come from what this host keeps";

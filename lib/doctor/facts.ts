@@ -53,8 +53,12 @@ export interface SharedFacts {
   prefix: string;
   /** Why etcd does not answer; `undefined` if it does. */
   problem?: string;
+  /** Why etcd refuses this host: it was removed, or another one has its id. */
+  refused?: string;
   /** How many changes of this host etcd has not been told. */
   untold: number;
+  /** The addresses of sandboxes here that another host has in etcd, by its name. */
+  lost: { address: string; sandbox: string; host: string }[];
   /** The hosts; empty if etcd does not answer. */
   hosts: SeenHost[];
   /** The id of this host; `undefined` before it has one. */

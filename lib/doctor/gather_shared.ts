@@ -1,5 +1,6 @@
 import { prefixOf } from "../claims/access.ts";
-import { LastToken, SharedPools } from "../claims/mod.ts";
+import { whyRefused } from "../claims/local.ts";
+import { HostRemovedError, LastToken, SharedPools } from "../claims/mod.ts";
 import { accesses } from "../driver/shared/pools.ts";
 import { SqliteStore } from "../driver/store/sqlite_store.ts";
 import { IpvlanError } from "../errors.ts";
@@ -22,12 +23,19 @@ export async function gatherShared(folder: string): Promise<SharedFacts[]> {
     const prefix = prefixOf(access);
     const untold = store.shared.pools().filter((pool) => pool.prefix === prefix)
       .reduce((sum, { id }) => sum + store.shared.untold(id).length, 0);
-    const facts = { prefix, untold, ownId: store.shared.host(prefix)?.id };
+    const own = store.shared.host(prefix);
+    const lost = pools.lost().filter(({ pool }) => pool.startsWith(`${prefix} `));
+    const refused = own && whyRefused(own)?.message;
+    const facts = { prefix, untold, lost, ownId: own?.id, refused };
     try {
       const hosts = (await pools.hosts(access)).map(({ id, name, isAlive, copies, claims }) => {
         const addresses = Object.values(claims).reduce((sum, count) => sum + count, 0);
         return { id, name, isAlive, copies, addresses };
       });
+      if (own && own.number > 0 && !hosts.some(({ id }) => id === own.id)) {
+        // It may not know yet that it was removed.
+        facts.refused ??= new HostRemovedError(prefix).message;
+      }
       return { ...facts, hosts };
     } catch (error) {
       if (!(error instanceof IpvlanError)) throw error;

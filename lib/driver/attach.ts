@@ -14,6 +14,7 @@ import { rerouteSteps, type Siblings, siblingsOf } from "./default_routes.ts";
 import { endpointSteps, linkAddresses, sandboxSteps, toEndpoint } from "./endpoint.ts";
 import {
   AddressHeldError,
+  failureOf,
   HalfDoneError,
   type HostsFileError,
   HostsMountError,
@@ -31,7 +32,8 @@ import { byPlace, type Step } from "./run/plan.ts";
 import { settingsOf } from "./sandbox/settings.ts";
 import type { EndpointRecord } from "./store/records.ts";
 import { lookForRoutes, parentLink, requireParents } from "./sandbox_parent.ts";
-import { giveBack, isShared, tell } from "./shared/pools.ts";
+import { disconnect, removeSandbox } from "./remove.ts";
+import { doubtsAbout, giveBack, isShared, tell } from "./shared/pools.ts";
 import { lookUpNames } from "./shared/names.ts";
 import { isReady, withoutState } from "./store/store.ts";
 import type { Connection, MadeEndpoint, Network, Sandbox } from "./types.ts";
@@ -103,12 +105,13 @@ export async function attach(
       throw error;
     }
     // From here on, the addresses belong to the records.
+    let said: string[];
     try {
       const [stale, untold] = await both(
         make(parts, reservation, { ...request, facts, held }),
         pools ? tellAndLookUp(parts, pools, reservation) : Promise.resolve([]),
       );
-      return toAttached(reservation, facts, [...untold, ...stale.map(({ message }) => message)]);
+      said = [...untold, ...stale.map(({ message }) => message)];
     } catch (error) {
       if (error instanceof RouteExistsError && facts && !facts.inside) {
         const inside = await lookForRoutes(parts, request);
@@ -121,7 +124,10 @@ export async function attach(
       if (isAskedFor(request.connections, address)) throw error;
       const { parent } = networkOf(reservation.planned, address);
       held.add([{ address, holder, parent, names: [] }]);
+      continue;
     }
+    await requireOwn(parts, reservation);
+    return toAttached(reservation, facts, said);
   }
 }
 
@@ -139,6 +145,26 @@ async function tellAndLookUp(
   // A file that cannot be written is written by a later call.
   await parts.hosts.refresh(shared.map(({ id }) => id), [], parts.wait).catch(() => {});
   return pools.damaged();
+}
+
+/**
+ * Removes new endpoints again if etcd has said meanwhile that their addresses are another host's.
+ *
+ * @throws {IpvlanError} They are, or may be.
+ */
+async function requireOwn(
+  { store, unstoppable }: DriverParts,
+  { sandbox: { name }, planned, records }: Reservation,
+): Promise<void> {
+  const [doubt] = doubtsAbout(store, planned.map(({ endpoint }) => endpoint)).values();
+  if (!doubt) return;
+  const failure = await failureOf(async () => {
+    if (records.sandbox) return await removeSandbox(unstoppable, name);
+    for (const { network, endpoint } of planned) {
+      await disconnect(unstoppable, network.name, name, endpoint.ifname);
+    }
+  });
+  throw failure === undefined ? doubt : new NotUndoneError(doubt, failure);
 }
 
 /** Resolves when both have ended, also where one fails. */

@@ -543,18 +543,17 @@ export class Driver implements AsyncDisposable {
    * Brings everything on record back into the kernel, with the same addresses, after a restart of
    * the host or a crash. What differs from the record is repaired, such as an address or a route
    * that was deleted by hand; what was added stays. What cannot be brought back is reported, and
-   * keeps nothing else from it.
+   * keeps nothing else from it. An address that another host has by now gets no link.
    *
    * @param seconds How long to wait for parents that do not exist yet.
    */
   async restore(seconds = 0): Promise<RestoreReport> {
-    const report = await restoreUntil(
-      seconds,
-      this.#parts,
-      () => this.#exclusive(restoreAll),
-    );
-    const notices = await this.#reconcile();
-    return notices.length > 0 ? { ...report, notices } : report;
+    return await restoreUntil(seconds, this.#parts, async () => {
+      // No link comes up before etcd was asked whose the addresses are.
+      const notices = await this.#reconcile();
+      const report = await this.#exclusive(restoreAll);
+      return notices.length > 0 ? { ...report, notices } : report;
+    });
   }
 
   /**
@@ -683,12 +682,13 @@ export class Driver implements AsyncDisposable {
    *
    * @param idOrName Its id, or its name if no other host has that.
    * @param access How to reach etcd; by default as the networks and address pools on record do.
-   * @throws {HostAliveError} Its agent runs.
+   * @param force Whether it is known to be switched off: otherwise it gives its addresses twice.
+   * @throws {HostAliveError} It runs, or holds addresses and may run.
    * @throws {HostNotFoundError} There is no such host, or several have the name.
    * @throws {EtcdUnreachableError} etcd does not answer.
    */
-  async removeHost(idOrName: string, access?: EtcdAccess): Promise<RemovedHost[]> {
-    return await removeHost(this.#parts, idOrName, access);
+  async removeHost(idOrName: string, access?: EtcdAccess, force = false): Promise<RemovedHost[]> {
+    return await removeHost(this.#parts, idOrName, access, force);
   }
 
   /**

@@ -53,3 +53,10 @@ function heldInside({ inside }: HostFacts): HeldAddress[] {
     names: [],
   }));
 }
+
+/** The addresses of the ipvlan links on the host's links, in all namespaces that can be found. */
+export async function linkedAddresses(namespaces: Namespaces): Promise<ReadonlySet<string>> {
+  const { run, hostName } = namespaces;
+  const held = await findHolders(run, hostName, await namespaces.host().link.show());
+  return new Set(held.map(({ address }) => address));
+}

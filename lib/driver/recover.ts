@@ -2,7 +2,7 @@ import { dropEndpoint, dropNetwork, dropSandbox, setState } from "./drop.ts";
 import { failureOf } from "./errors.ts";
 import type { DriverParts } from "./parts.ts";
 import type { EndpointRecord, State } from "./store/records.ts";
-import { hasShared, releaseUnused } from "./shared/pools.ts";
+import { hasShared, releaseUnused, tell } from "./shared/pools.ts";
 import { isReady, type Stated, withoutState } from "./store/store.ts";
 import type { Network, RestoreReport, Sandbox } from "./types.ts";
 
@@ -23,7 +23,7 @@ export async function recover(parts: DriverParts): Promise<Recovery> {
     networks: store.networks({ unready: true }),
   });
   const pools = hasShared(store) ? await openShared() : undefined;
-  if (pools) releaseUnused({ store }, pools);
+  if (pools && releaseUnused({ store }, pools).length > 0) await tell(pools);
   if (unfinished.length === 0) return recovery;
   // The `ip` of a driver that was killed may still be running its lines.
   await processes.idle(wait);

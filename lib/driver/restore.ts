@@ -6,10 +6,12 @@ import { look } from "../iproute2/view.ts";
 import { advertSteps, networkAdverts } from "./advertise.ts";
 import { restoreAdverts } from "./advertised.ts";
 import { siblingsOf } from "./default_routes.ts";
+import { deleteLinks } from "./links.ts";
 import { linkSteps } from "./network.ts";
 import { linkIndex, sandboxSteps } from "./endpoint.ts";
 import {
   accept,
+  AddressHeldError,
   failureOf,
   InvalidParentError,
   ParentDownError,
@@ -22,6 +24,7 @@ import type { DriverParts } from "./parts.ts";
 import { byPlace, CALLER, type Step } from "./run/plan.ts";
 import type { Recovery } from "./recover.ts";
 import { endpointRepair, type SeenNamespace } from "./repair.ts";
+import { doubtsAbout } from "./shared/pools.ts";
 import type { EndpointRecord } from "./store/records.ts";
 import { isReady, withoutState } from "./store/store.ts";
 import type { Network, RestoreReport, Sandbox } from "./types.ts";
@@ -47,6 +50,7 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
   const facts: HostView = {
     networks: new Map(networks.map((network) => [network.id, network])),
     lost: new Set(failures.keys()),
+    doubts: doubtsAbout(store, all),
     links: byLinkName(links),
     names: new Set([...named, ...present]),
   };
@@ -66,7 +70,8 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
     }),
     ...restored.map((each): Restored => {
       const failure = stale.get(each.name);
-      return failure ? { ...each, reasons: [...each.reasons, failure.message] } : each;
+      if (!failure) return each;
+      return { ...each, reasons: [...each.reasons, failure.message], holder: undefined };
     }),
   ]);
 }
@@ -79,6 +84,8 @@ export interface Restored {
   name: string;
   /** What could not be brought back. Empty if everything is there. */
   reasons: readonly string[];
+  /** Which other host has its address by now, if that is all that is wrong. */
+  holder?: string;
 }
 
 /** Reports what was brought back and what was not. */
@@ -90,7 +97,10 @@ export function toReport(
     restored.filter(({ kind, reasons }) => kind === wanted && reasons.length === 0)
       .map(({ name }) => name);
   const failed = restored.filter(({ reasons }) => reasons.length > 0)
-    .map(({ kind, name, reasons }) => ({ kind, name, reason: reasons.join("; ") }));
+    .map(({ kind, name, reasons, holder }) => ({
+      ...{ kind, name, reason: reasons.join("; ") },
+      ...holder !== undefined && { holder },
+    }));
   return {
     networks: namesOf("network"),
     sandboxes: namesOf("sandbox"),
@@ -265,6 +275,8 @@ interface HostView {
   networks: ReadonlyMap<string, Network>;
   /** The ids of the networks whose parents could not be restored. */
   lost: ReadonlySet<string>;
+  /** Why endpoints get no link, as their addresses are another host's, or may be. */
+  doubts: ReadonlyMap<EndpointRecord, IpvlanError>;
   /** The links of the host, by name, as they were before anything was restored. */
   links: ReadonlyMap<string, Link>;
   /** The names of the sandboxes that have a namespace, or a file with the name of one. */
@@ -277,31 +289,45 @@ interface RestoredSandbox {
   reasons: string[];
   /** The endpoints that are there. */
   connected: readonly EndpointRecord[];
+  /** Which other host has an address of it by now, if that is all that is wrong. */
+  holder?: string;
 }
 
-/** Restores a sandbox. */
+/** Restores a sandbox. A link goes whose address is another host's by now. */
 async function restoreSandbox(
-  { namespaces, settings }: DriverParts,
+  parts: DriverParts,
   sandbox: Sandbox,
   endpoints: readonly EndpointRecord[],
-  { networks, lost, links, names }: HostView,
+  { networks, lost, doubts, links, names }: HostView,
 ): Promise<RestoredSandbox> {
+  const { namespaces, settings } = parts;
   const { name, path } = sandbox;
   const reasons: string[] = [];
   let connected: readonly EndpointRecord[] = [];
-  // Its links are handed over, and not yet taken by the engine, or given back.
-  if (isUntaken(sandbox, endpoints, links)) return { reasons, connected: endpoints };
+  const taken = endpoints.filter((each) => doubts.get(each) instanceof AddressHeldError);
+  const own = endpoints.filter((endpoint) => !taken.includes(endpoint));
   const failure = await failureOf(async () => {
+    await deleteLinks(parts, { sandbox, removed: taken, kept: own, isLost: true });
+    // Its links are handed over, and not yet taken by the engine, or given back.
+    if (isUntaken(sandbox, endpoints, links)) {
+      connected = own;
+      return;
+    }
     const hasName = names.has(name);
     const seen = hasName ? await lookInside(namespaces, name) : undefined;
     const base = accept(namespacePlan(sandbox, seen, hasName));
-    const found = endpoints.filter(({ network }) => !lost.has(network));
-    const repairs = found.map((endpoint) => {
+    const repairOf = (endpoint: EndpointRecord) => {
       const network = networks.get(endpoint.network)!;
       const parent = links.get(network.parent);
       const siblings = siblingsOf(endpoints);
       return endpointRepair(network, endpoint, { seen, parent, siblings, path });
-    });
+    };
+    const there = own.filter(({ network }) => !lost.has(network));
+    const found = there.filter((endpoint) => !doubts.has(endpoint));
+    // What runs goes on.
+    const running = there.filter((each) => doubts.has(each) && repairOf(each).state !== "missing");
+    connected = running;
+    const repairs = found.map(repairOf);
     await namespaces.apply([...base.remove, ...repairs.flatMap(({ remove }) => remove)]);
     const makes = repairs.map(({ make }) => make).filter((steps) => steps.length > 0);
     const whole = await failureOf(() => namespaces.apply(byPlace([...base.make, ...makes.flat()])));
@@ -319,17 +345,23 @@ async function restoreSandbox(
         reasons.push(reason);
         failed.add(found[index]!);
       }
-      connected = found.filter((endpoint) => !failed.has(endpoint));
-    } else connected = found;
+      connected = [...running, ...found.filter((endpoint) => !failed.has(endpoint))];
+    } else connected = [...running, ...found];
     if (!seen) await settings.apply(name, sandbox);
   });
   if (failure !== undefined) reasons.push(failure);
-  const missing = endpoints.filter(({ network }) => lost.has(network))
-    .map(({ network }) => networks.get(network)!.name);
+  const nameOf = ({ network }: EndpointRecord) => networks.get(network)!.name;
+  const missing = endpoints.filter(({ network }) => lost.has(network)).map(nameOf);
   if (missing.length > 0) {
     reasons.push(`It is not connected to ${missing.join(", ")}, which could not be restored`);
   }
-  return { reasons, connected };
+  for (const endpoint of endpoints.filter((each) => !connected.includes(each))) {
+    const doubt = doubts.get(endpoint)?.message;
+    if (doubt !== undefined) reasons.push(`It is not connected to ${nameOf(endpoint)}: ${doubt}`);
+  }
+  const [held] = taken.map((each) => doubts.get(each) as AddressHeldError);
+  // If something else is wrong, too, there are more reasons.
+  return { reasons, connected, holder: reasons.length === taken.length ? held?.holder : undefined };
 }
 
 /** Whether an engine has not taken the links of a sandbox yet, or has given them back. */

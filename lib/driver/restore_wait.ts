@@ -31,7 +31,10 @@ export async function restoreUntil(
   for (;;) {
     report = await restoreOnce();
     // After the deadline there is one last try, for a link that appeared just before.
-    if (report.missing.length === 0 || deadline.aborted) return report;
+    // What another host has by now is not waited for.
+    if (report.missing.every(({ holder }) => holder !== undefined) || deadline.aborted) {
+      return report;
+    }
     // What fails is made and undone, so that a try may itself be the next change.
     await pause(RETRY, deadline);
     await links.changed(deadline);

@@ -554,8 +554,11 @@ export interface RestoreReport {
   networks: string[];
   /** The sandboxes that are there, with all their endpoints. */
   sandboxes: string[];
-  /** What could not be brought back, and why. It stays on record, for the next `restore`. */
-  missing: { kind: "network" | "sandbox"; name: string; reason: string }[];
+  /**
+   * What could not be brought back, and why. It stays on record, for the next `restore`. If nothing is
+   * wrong but that another host has its address by now, `holder` says which: `the host "rack3"`.
+   */
+  missing: { kind: "network" | "sandbox"; name: string; reason: string; holder?: string }[];
   /** What a crash had left half made or half removed, and was removed. */
   undone: string[];
   /** What the user should know of pools that hosts share; `undefined` for nothing. */

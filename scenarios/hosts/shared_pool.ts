@@ -158,7 +158,7 @@ const sharedPool: Scenario[] = engineScenario(
       failsWith("A host that was killed keeps its address", `${three.join(" ")} ${take}`, d2),
     );
     const etcd = `--ipam-opt endpoints=${ENDPOINTS}`;
-    await tour.perform(`ipvlan host rm --yes ${etcd} host2`, three);
+    await tour.perform(`ipvlan host rm --yes --force ${etcd} host2`, three);
     await tour.perform(take, three);
     await tour.perform("ipvlan rm -f i1 i2 i3 && ipvlan network rm lan", three);
     await tour.perform("docker rm -f web && docker network rm lan", one.under);

@@ -145,7 +145,7 @@ const dockersDriver: Scenario[] = engineScenario(
         `host2 ${lost.length}`,
       ),
     );
-    await swarm.perform(1, `ipvlan host rm ${ETCD} --yes host2`);
+    await swarm.perform(1, `ipvlan host rm ${ETCD} --yes --force host2`);
     await tour.holds(
       "HOSTS-7",
       swarm.shows("When it is removed as a host, no host holds an address", 1, HOLDERS, ""),

@@ -8,6 +8,7 @@ import { temporaryFolder } from "../kit/worlds.ts";
 import { ENDPOINT, startEtcd } from "./etcd.ts";
 
 const CREATE = ["network", "create", "--ipam-driver", "etcd", "-o", "parent=eth0.20"];
+const SHARED20 = ["--subnet=192.168.20.0/24", "shared20"];
 const OPTION = ["--ipam-opt", `endpoints=${ENDPOINT},prefix=/test`];
 
 /** Runs a test with etcd and the link `eth0`. */
@@ -76,20 +77,53 @@ Deno.test("a host that is gone is removed from another one, and says so when it 
   withEtcd(async () => {
     await using gone = await temporaryFolder();
     await using other = await temporaryFolder();
-    const create = (name: string) =>
-      succeeds(...CREATE, ...OPTION, "--subnet=192.168.20.0/24", name);
+    const create = (parent: string) =>
+      succeeds(...CREATE.slice(0, -1), `parent=${parent}`, ...OPTION, ...SHARED20);
     await onHost(gone.path, async () => {
-      await create("shared20");
+      await create("eth0.20");
       await succeeds("run", "-d", "--net=shared20", "--ip=192.168.20.77", "--name=web");
       const [id] = (await succeeds("host", "ls", "-q")).split("\n");
       using _state = inEnv("IPVLAN_STATE_DIR", other.path);
       // From a host that has no network of this kind.
-      const removed = await succeeds("host", "rm", "--yes", ...OPTION, id!);
+      const name = Deno.hostname();
+      const refused = await ipvlan("host", "rm", "--yes", ...OPTION, id!);
+      assertEquals([refused.status, refused.out], [1, ""]);
+      assertStringIncludes(refused.err, `ipvlan: The host "${name}" holds addresses and `);
+      assertStringIncludes(refused.err, "use --force only if it is switched off for good");
+      const removed = await succeeds("host", "rm", "--yes", "--force", ...OPTION, id!);
       assertStringIncludes(removed, "1 address(es) are free");
+      await onHost(other.path, async () => {
+        await create("eth0.30");
+        // The other one reboots.
+        await succeed("ip", "netns", "del", "web");
+        const take = ["run", "-d", "--net=shared20", "--ip=192.168.20.77", "--name=taker"];
+        assertEquals(await succeeds(...take), "taker");
+
+        Deno.env.set("IPVLAN_STATE_DIR", gone.path);
+        assertStringIncludes((await ipvlan("doctor")).out, "This host is not in etcd under /test");
+        const late = await ipvlan("run", "-d", "--net=shared20", "--name=late");
+        assertEquals([late.status, late.out], [125, ""]);
+        assertStringIncludes(late.err, "This host is not in etcd under /test any more");
+        assertEquals(await succeeds("ps", "-a", "--format={{.Names}}"), "web");
+        const { status, out, err } = await ipvlan("restore");
+        assertEquals([status, out], [1, "1 network(s) and 0 sandbox(es) are there"]);
+        assertStringIncludes(err, "has registered anew");
+        assertStringIncludes(
+          err,
+          'The sandbox "web" could not be restored: It is not connected to shared20: The address ' +
+            `192.168.20.77 is held by the host "${name}"`,
+        );
+        const has = `The host "${name}" has the address 192.168.20.77 of "web", and the link`;
+        assertStringIncludes((await ipvlan("doctor")).out, has);
+        assertEquals((await succeeds("host", "ls", "-q")).split("\n").length, 2);
+        await succeeds("rm", "web");
+        assertEquals((await ipvlan("restore")).status, 0);
+        Deno.env.set("IPVLAN_STATE_DIR", other.path);
+        assertEquals(await succeeds("ps", "--format={{.Names}}"), "taker");
+        const held = await succeeds("host", "ls", "--format={{.Addresses}}");
+        assertEquals(held.split("\n").sort(), ["0", "1"]);
+      });
       Deno.env.set("IPVLAN_STATE_DIR", gone.path);
-      const { err } = await ipvlan("restore");
-      assertStringIncludes(err, "has registered anew");
-      assertEquals((await succeeds("host", "ls", "-q")).split("\n").length, 1);
     });
   }));
 

@@ -12,7 +12,14 @@ import {
   SharedPoolExhaustedError,
 } from "../../mod.ts";
 import type { Daemon } from "../../scenarios/kit/engines.ts";
-import { succeed } from "../kit/processes.ts";
+import { hexOf, textOf } from "../../lib/claims/keys.ts";
+import { HostRemovedError } from "../../lib/claims/errors.ts";
+import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
+import { bitOf } from "../../lib/claims/local.ts";
+import { IPAM_HANDLERS } from "../../lib/engine/docker/ipam.ts";
+import { NETWORK_HANDLERS } from "../../lib/engine/docker/network.ts";
+import { parseAddress } from "../../lib/ipam/mod.ts";
+import { run, succeed } from "../kit/processes.ts";
 import { engineNamespace } from "../kit/borrowed.ts";
 import { runPlugin } from "../../lib/engine/cni/mod.ts";
 import { type FreshNetns, freshNetns, temporaryFolder } from "../kit/worlds.ts";
@@ -42,7 +49,7 @@ interface SharingWorld {
   stop(): Promise<void>;
   /** Starts it again, with what it had. */
   start(): Promise<void>;
-  /** The keys under the prefix, without it. */
+  /** The keys under the prefix, without it, but for those that end by themselves. */
   keys(): Promise<string[]>;
 }
 
@@ -72,9 +79,8 @@ async function withHosts(
   }
   const keys = async () => {
     const printed = await succeed("etcdctl", "get", "--prefix", "--keys-only", "/ipvlan/");
-    const all = printed.split("\n").filter((line) => line !== "").map((key) => key.slice(8));
-    // That a host was heard of goes by itself.
-    return all.filter((key) => !key.startsWith("heard/"));
+    return printed.split("\n").filter((line) => line !== "").map((key) => key.slice(8))
+      .filter((key) => !key.startsWith("heard/"));
   };
   try {
     await test({ hosts, keys, stop, start });
@@ -269,6 +275,302 @@ Deno.test("engines' pools have their addresses in etcd, too", () =>
       await driver.releasePool(pool!.id);
     }
     assertEquals((await keys()).filter((key) => key.startsWith("claims/")).length, 1);
+  }));
+
+/** A network with IPv4 alone, and one whose addresses are announced. */
+const LAN4: NetworkSpec = { ...LAN, subnets: ["192.168.20.0/24"] };
+const FAR: NetworkSpec = {
+  name: "far",
+  parent: "eth1",
+  mode: "l3",
+  advertise: "address",
+  subnets: ["10.9.0.0/24"],
+  ipam: IPAM,
+};
+
+/** Who has an address: all hosts have one name here. */
+const HOLDER = `the host "${Deno.hostname()}"`;
+
+/** Puts the `eth0` of two hosts on one wire, and gives each an `eth1`. */
+async function wire(one: SharingHost, two: SharingHost): Promise<void> {
+  for (const { ns: { ip } } of [one, two]) {
+    await ip.link.del("eth0");
+    await ip.link.add({ type: "dummy", name: "eth1", up: true });
+  }
+  const end = ({ ns }: SharingHost) => ["eth0", "netns", ns.name];
+  await succeed("ip", "link", "add", ...end(one), "type", "veth", "peer", "name", ...end(two));
+  for (const { ns: { ip } } of [one, two]) await ip.link.set("eth0", { up: true });
+}
+
+/** Removes a host from etcd, as if it were gone, though it runs. */
+async function removeFromEtcd(one: SharingHost, two: SharingHost): Promise<void> {
+  using store = SqliteStore.copy(one.stateDir);
+  await two.driver.removeHost(store.shared.host("/ipvlan")!.id, undefined, true);
+}
+
+/** Whether a sandbox has a link. */
+async function hasLink(sandbox: string): Promise<boolean> {
+  return (await run("ip", "-n", sandbox, "link", "show", "eth0")).code === 0;
+}
+
+/** Whether an address answers a sandbox within some seconds. */
+async function answers(sandbox: string, address: string, seconds: number): Promise<boolean> {
+  const ping = ["ping", "-c", "1", "-W", String(seconds), address];
+  return (await run("ip", "netns", "exec", sandbox, ...ping)).code === 0;
+}
+
+Deno.test("what another host has by now gets no link, also after a reboot, and is not announced", () =>
+  withHosts(2, async ({ hosts: [one, two], stop, start }) => {
+    await wire(one!, two!);
+    for (const { driver } of [one!, two!]) {
+      for (const spec of [LAN4, FAR]) await driver.createNetwork(spec);
+    }
+    const create = ({ driver }: SharingHost, name: string, network: string, ip?: string) =>
+      driver.createSandbox({ name, connections: [{ network, ip }] });
+    await create(one!, "c1", "lan", "192.168.20.77");
+    await create(one!, "c9", "lan");
+    await create(one!, "r1", "far", "10.9.0.7");
+    const announced = async () =>
+      (await one!.ns.ip.route.show(4)).filter(({ dst }) => dst === "10.9.0.7").length;
+    assertEquals(await announced(), 1);
+    await removeFromEtcd(one!, two!);
+    await create(two!, "d1", "lan", "192.168.20.77");
+    await create(two!, "r2", "far", "10.9.0.7");
+
+    const missing = [["c1", "lan", "192.168.20.77"], ["r1", "far", "10.9.0.7"]]
+      .map(([name, network, address]) => ({
+        ...{ kind: "sandbox", name, holder: HOLDER },
+        reason: `It is not connected to ${network}: The address ${address} is held by ${HOLDER}: ` +
+          "give another one, or take it away from there",
+      }));
+    /** Restores, and checks that of the two addresses only the other host's sandboxes answer. */
+    const restoreBut = async (seconds = 0) => {
+      const report = await one!.driver.restore(seconds);
+      assertEquals([report.sandboxes, report.missing], [["c9"], missing]);
+      const links = await Promise.all(["c1", "r1", "c9", "d1", "r2"].map(hasLink));
+      assertEquals(links, [false, false, true, true, true]);
+      assertEquals(await announced(), 0);
+      assert(await answers("c9", "192.168.20.77", 5), "the other host's sandbox does not answer");
+      await succeed("ip", "-n", "d1", "link", "set", "eth0", "down");
+      assert(!await answers("c9", "192.168.20.77", 1), "somebody else answers");
+      await succeed("ip", "-n", "d1", "link", "set", "eth0", "up");
+      return report.notices ?? [];
+    };
+    const [registered] = await restoreBut();
+    assert(registered?.endsWith("and has registered anew"), registered);
+    // A reboot. What is another host's is not waited for.
+    const reboot = async (...names: string[]) => {
+      for (const name of names) await succeed("ip", "netns", "del", name);
+    };
+    await reboot("c1", "c9", "r1");
+    const said = await restoreBut(600);
+    assert(said.every((each) => each.endsWith(`${HOLDER}: remove one of them`)), said.join("; "));
+    await stop();
+    await reboot("c1", "c9", "r1");
+    const [silence] = await restoreBut();
+    assert(silence?.startsWith("etcd is out of reach"), silence);
+    await start();
+
+    // When they are free again, this host has them again.
+    for (const name of ["d1", "r2"]) await two!.driver.removeSandbox(name);
+    const whole = async () => {
+      const { sandboxes, missing } = await one!.driver.restore();
+      assertEquals([sandboxes, missing], [["c1", "c9", "r1"], []]);
+      assertEquals([await hasLink("c1"), await hasLink("r1"), await announced()], [true, true, 1]);
+    };
+    await whole();
+
+    // While etcd cannot say whose the addresses are, what runs goes on, and nothing else comes up.
+    await removeFromEtcd(one!, two!);
+    await assertRejects(() => create(one!, "c5", "lan"), HostRemovedError);
+    assert(!one!.driver.listSandboxes().some(({ name }) => name === "c5"));
+    assert(!(await succeed("ip", "netns", "list")).includes("c5"));
+    await stop();
+    await reboot("c1");
+    const { sandboxes, missing: unknown } = await one!.driver.restore();
+    assertEquals([sandboxes, unknown], [["c9", "r1"], [{
+      kind: "sandbox",
+      name: "c1",
+      reason: `It is not connected to lan: ${new HostRemovedError("/ipvlan").message}`,
+    }]]);
+    assertEquals([await hasLink("c1"), await hasLink("c9"), await announced()], [false, true, 1]);
+    await start();
+    await whole();
+  }));
+
+/** An address that a host keeps, and would give away without asking etcd. */
+function keptBy({ stateDir }: SharingHost): string {
+  using store = SqliteStore.copy(stateDir);
+  const block = store.shared.pools().flatMap(({ id }) => store.shared.freeBlocks(id))
+    .find(({ state }) => state === "held")!;
+  const { family, bits } = parseAddress(textOf(block.first));
+  const offset = BigInt(block.free.toString(2).split("").toReversed().indexOf("1"));
+  return textOf(hexOf({ family, bits: bits + offset }));
+}
+
+Deno.test("what learns that its address is another host's undoes itself: sandboxes, and engines", () =>
+  withHosts(2, async ({ hosts: [one, two], keys }) => {
+    await using spaces = new AsyncDisposableStack();
+    const { driver } = one!;
+    await one!.ns.ip.link.add({ type: "dummy", name: "eth1", up: true });
+    for (const { driver } of [one!, two!]) await driver.createNetwork(LAN4);
+    const subnet = "192.168.20.0/24";
+    const owner = { engine: "docker", id: "local" } as const;
+    const pool = await driver.requestPool({ owner, subnet, ipam: IPAM });
+    const call = (name: string, body: unknown) =>
+      ({ ...NETWORK_HANDLERS, ...IPAM_HANDLERS })[name]!(driver, body, () => {});
+    const [NetworkID, EndpointID] = ["a".repeat(64), "b".repeat(64)];
+    await call("NetworkDriver.CreateNetwork", {
+      NetworkID,
+      IPv4Data: [{ Pool: subnet, AuxAddresses: {} }],
+      IPv6Data: [],
+      Options: { "com.docker.network.generic": { parent: "eth1" } },
+    });
+    await driver.createSandbox({ name: "bare" });
+    const take = async ({ driver }: SharingHost, name: string, ip?: string) => {
+      await driver.createSandbox({ name, connections: [{ network: "lan", ip }] });
+    };
+    const held = ({ driver }: SharingHost) => driver.listSandboxes().map(({ name }) => name);
+    /** Has the other host take an address that this one keeps, and gives away without a question. */
+    const steal = async () => {
+      await take(one!, `own${held(one!).length}`);
+      const address = keptBy(one!);
+      await succeed("etcdctl", "del", "--prefix", "/ipvlan/blocks/");
+      await take(two!, `thief${held(two!).length}`, address);
+      return address;
+    };
+    const world = async () => ({
+      sandboxes: driver.listSandboxes().map(({ name, endpoints }) => [name, endpoints.length]),
+      networks: driver.listNetworks().map(({ name }) => name),
+      claims: driver.listPools().map(({ claims }) => claims),
+      namespaces: (await succeed("ip", "netns", "list")).split("\n").sort(),
+      links: (await one!.ns.ip.link.show()).map(({ name }) => name),
+      bare: (await succeed("ip", "-n", "bare", "-br", "link")).split("\n").length,
+      etcd: (await keys()).filter((key) => key.startsWith("networks/")),
+    });
+    /** Runs what gives an address away that is another host's. It fails, and leaves nothing. */
+    const isUndone = async (address: string, run: () => Promise<unknown>) => {
+      const before = await world();
+      const error = await assertRejects(run, AddressHeldError);
+      assertEquals([error.address, error.holder], [address, HOLDER]);
+      assertEquals(await world(), before);
+    };
+    const first = await steal();
+    await isUndone(first, () => take(one!, "new", first));
+    const second = await steal();
+    await isUndone(second, () => driver.connect("lan", "bare", { ip: second }));
+    const third = await steal();
+    await isUndone(
+      third,
+      () => call("IpamDriver.RequestAddress", { PoolID: pool.id, Address: third, Options: {} }),
+    );
+    const conf = {
+      cniVersion: "1.0.0",
+      name: "lan",
+      type: "ipvlan-kit",
+      master: "eth0",
+      subnets: [subnet],
+      etcd: { endpoints: [ENDPOINT] },
+    };
+    const space = spaces.use(await engineNamespace());
+    const fourth = await steal();
+    await isUndone(fourth, async () => {
+      const variables = {
+        CNI_COMMAND: "ADD",
+        CNI_CONTAINERID: "a",
+        CNI_NETNS: space.path,
+        CNI_IFNAME: "eth0",
+        CNI_PATH: "/opt/cni/bin",
+      };
+      const { status, output } = await runPlugin(variables, JSON.stringify(conf), {
+        folder: one!.stateDir,
+        log: () => {},
+        withDriver: (run) => run(driver),
+        warn: () => {},
+      });
+      const { msg } = output as { msg: string };
+      assertEquals(status, 1);
+      const [, address = msg, holder = ""] = /^The address (\S+) is held by (.*?): /.exec(msg) ??
+        [];
+      throw new AddressHeldError(address, holder);
+    });
+
+    // Of several at once, only the one with that address is undone.
+    await steal();
+    const ends = await Promise.allSettled(
+      Array.from({ length: 8 }, (_, index) => take(one!, `once${index}`)),
+    );
+    const [failed, ...others] = ends.flatMap((end) => end.status === "rejected" ? end.reason : []);
+    assert(failed instanceof AddressHeldError && others.length === 0, failed);
+    assertEquals(held(one!).filter((name) => name.startsWith("once")).length, 7);
+
+    // An address that Docker has claimed, and that was lost since.
+    const request = { PoolID: pool.id, Address: "192.168.20.200", Options: {} };
+    await call("IpamDriver.RequestAddress", request);
+    await succeed(
+      "etcdctl",
+      "del",
+      `/ipvlan/claims/192.168.20.0-24/${hexOf(parseAddress(request.Address))}`,
+    );
+    await succeed("etcdctl", "del", "--prefix", "/ipvlan/blocks/");
+    await take(two!, "late-thief", request.Address);
+    assertEquals((await driver.restore()).notices, [
+      `The address 192.168.20.200 of "docker:" is held by ${HOLDER}: remove one of them`,
+    ]);
+    const Interface = { Address: `${request.Address}/24` };
+    await isUndone(
+      request.Address,
+      () => call("NetworkDriver.CreateEndpoint", { NetworkID, EndpointID, Interface, Options: {} }),
+    );
+    await call("IpamDriver.ReleaseAddress", { PoolID: pool.id, Address: request.Address });
+    await call("NetworkDriver.DeleteNetwork", { NetworkID });
+    await call("IpamDriver.ReleasePool", { PoolID: pool.id });
+
+    const report = await driver.restore();
+    assertEquals([report.missing, report.notices], [[], undefined]);
+    const claims = (await keys()).filter((key) => key.startsWith("claims/"));
+    assertEquals(claims.length, held(one!).length - 1 + held(two!).length);
+  }));
+
+Deno.test("the claim of a sandbox that is not on record stays as long as a link has the address", () =>
+  withHosts(2, async ({ hosts: [one, two], keys }) => {
+    for (const { driver } of [one!, two!]) await driver.createNetwork(LAN4);
+    const address = (await make4(one!, "c1"))!;
+    await make4(one!, "c2");
+    const backup = SqliteStore.open(one!.stateDir);
+    const { shared } = backup;
+    // The records of before are put back.
+    backup.transaction(() => {
+      for (const { id } of backup.endpoints({ sandbox: "c1" })) backup.deleteEndpoint(id);
+      backup.deleteSandbox("c1");
+      const pool = shared.pools()[0]!.id;
+      const { block: first, address: hex } = shared.address(pool, hexOf(parseAddress(address)))!;
+      shared.deleteAddress(pool, hex);
+      const block = shared.block(pool, first!)!;
+      shared.putBlock({ ...block, free: block.free | bitOf(first!, hex) });
+    });
+    backup[Symbol.dispose]();
+    try {
+      assertEquals((await one!.driver.restore()).notices, [
+        `The claim of ${address} is kept: the sandbox "c1" is not on record and runs`,
+      ]);
+      assert((await keys()).includes(`claims/192.168.20.0-24/${hexOf(parseAddress(address))}`));
+      for (const host of [one!, two!]) {
+        const connections = [{ network: "lan", ip: address }];
+        await assertRejects(
+          () => host.driver.createSandbox({ name: "c3", connections }),
+          Error,
+          address,
+        );
+      }
+      assert(await make4(one!, "c4") !== address);
+    } finally {
+      await succeed("ip", "netns", "del", "c1");
+    }
+    assertEquals((await one!.driver.restore()).notices, [
+      `The claim of ${address} had no record, and is released`,
+    ]);
+    await two!.driver.createSandbox({ name: "c3", connections: [{ network: "lan", ip: address }] });
   }));
 
 Deno.test("containers of CNI on two hosts share the subnet of their configurations", () =>

@@ -57,3 +57,15 @@ export async function deleteKeys(prefix: string): Promise<void> {
   const answer = await fetch(`${cluster.endpoints[0]}/v3/kv/deleterange`, { method: "POST", body });
   await answer.text();
 }
+
+/** Writes a key behind the back of all hosts. */
+export function put(key: string, value: unknown): Promise<void> {
+  return putText(key, JSON.stringify(value));
+}
+
+/** The same with any text for a value. */
+export async function putText(key: string, text: string): Promise<void> {
+  const body = JSON.stringify({ key: btoa(key), value: btoa(text) });
+  const answer = await fetch(`${cluster.endpoints[0]}/v3/kv/put`, { method: "POST", body });
+  await answer.text();
+}

@@ -1,12 +1,12 @@
 // Tests of what happens on a host, or in etcd, while a call waits for etcd's answer.
 import { assert, assertEquals } from "@std/assert";
-import type { EtcdAccess } from "../../lib/claims/mod.ts";
+import { type EtcdAccess, HostAliveError } from "../../lib/claims/mod.ts";
 import { encode } from "../../lib/claims/etcd_wire.ts";
 import { hexOf, Keys } from "../../lib/claims/keys.ts";
 import { giveWish } from "../../lib/claims/settle.ts";
 import { parseAddress } from "../../lib/ipam/address.ts";
 import { openHost, release } from "./host.ts";
-import { deleteKeys, elsewhere, kindOf, newLink, test } from "./kit.ts";
+import { deleteKeys, elsewhere, kindOf, newLink, put, test } from "./kit.ts";
 import type { Link } from "./proxy.ts";
 
 const SUBNET = "10.7.0.0/24";
@@ -108,9 +108,9 @@ test("two hosts remove a third one at once, and free nothing that was claimed an
   const slow = { ...access, endpoints: [link.endpoint] };
   const claim = inRequest(access, (keys) => keys.claim(SUBNET, hex(single)));
   await Promise.all([
-    b.pools.removeHost(slow, gone),
+    b.pools.removeHost(slow, gone, true),
     meanwhile(link, claim, async () => {
-      const { freed } = await b.pools.removeHost(access, gone);
+      const { freed } = await b.pools.removeHost(access, gone, true);
       assertEquals(freed.toSorted(), [kept, single].sort());
       await b.pools.take(id, { sandbox: "c2" }, { address: single });
     }),
@@ -121,6 +121,31 @@ test("two hosts remove a third one at once, and free nothing that was claimed an
   ]);
 });
 
+test("a host that is heard of while it is being removed stays", ["a", "b"], async (
+  [a, b],
+  access,
+) => {
+  await using link = newLink();
+  await b.pools.join(access, SUBNET, {});
+  const at = (key: string) => `${access.prefix}/${key}`;
+  await put(at("hosts/beef"), { name: "rack3", number: 1, token: "n", agent: true });
+  await put(at("claims/10.7.0.0-24/0a070009"), {
+    host: "beef",
+    sandbox: "c",
+    since: "",
+    token: "t",
+  });
+  const slow = { ...access, endpoints: [link.endpoint] };
+  const [removed] = await Promise.allSettled([
+    a.pools.removeHost(slow, "rack3"),
+    meanwhile(link, "request_delete_range", () => put(at("heard/beef"), {})),
+  ]);
+  assert(removed.status === "rejected" && removed.reason instanceof HostAliveError);
+  const hosts = await kindOf(access, "hosts");
+  assert(hosts.some(([key]) => key === "hosts/beef"));
+  assertEquals((await b.pools.claims(access)).map(({ host }) => host), ["beef"]);
+});
+
 test("two processes of a host that was removed register it anew at once", ["a", "b"], async (
   [a, b],
   access,
@@ -129,7 +154,7 @@ test("two processes of a host that was removed register it anew at once", ["a", 
   const address = await a.pools.take(id, { sandbox: "c1" });
   await a.pools.settle();
   const { id: gone } = a.store.shared.host(access.prefix!)!;
-  await b.pools.removeHost(access, gone);
+  await b.pools.removeHost(access, gone, true);
   const other = new URL("recovering.ts", import.meta.url).pathname;
   const args = ["run", "-A", "--no-check", "--cached-only", other, a.folder];
   // Whenever a call has had its turn, another process recovers before this one goes on.

@@ -1,33 +1,25 @@
 // Tests of the networks and hosts that etcd has, and of what an agent sees.
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
   DamagedKeyError,
   HostAliveError,
   HostNotFoundError,
   HostRemovedError,
   OwnHostError,
+  SharedAddressHeldError,
   type SharedChange,
   SharedNetworkDiffersError,
 } from "../../lib/claims/mod.ts";
+import { hexOf } from "../../lib/claims/keys.ts";
+import { bitOf } from "../../lib/claims/local.ts";
 import { lookUpNames } from "../../lib/driver/shared/names.ts";
 import type { SharedNetwork } from "../../lib/driver/shared/pools.ts";
 import { IpvlanError } from "../../lib/errors.ts";
+import { parseAddress } from "../../lib/ipam/address.ts";
 import { release } from "./host.ts";
-import { cluster, deleteKeys, elsewhere, kindOf, test } from "./kit.ts";
+import { deleteKeys, elsewhere, kindOf, put, putText, test } from "./kit.ts";
 
 const SUBNET = "10.7.0.0/24";
-
-/** Writes a key behind the back of all hosts. */
-function put(key: string, value: unknown): Promise<void> {
-  return putText(key, JSON.stringify(value));
-}
-
-/** The same with any text for a value. */
-async function putText(key: string, text: string): Promise<void> {
-  const body = JSON.stringify({ key: btoa(key), value: btoa(text) });
-  const answer = await fetch(`${cluster.endpoints[0]}/v3/kv/put`, { method: "POST", body });
-  await answer.text();
-}
 
 const L2 = { mode: "l2", parent: "eth0", subnets: [{ subnet: SUBNET, gateway: "10.7.0.1" }] };
 
@@ -125,10 +117,10 @@ test("a host that is gone is removed, comes back, and keeps what is still free",
   const stop = new AbortController();
   const changes = a.pools.watch(access, stop.signal);
   await changes.next();
-  await assertRejects(() => b.pools.removeHost(access, "a"), HostAliveError);
+  await assertRejects(() => b.pools.removeHost(access, "a", true), HostAliveError);
   stop.abort();
   await changes.return(undefined);
-  const removed = await b.pools.removeHost(access, "a");
+  const removed = await b.pools.removeHost(access, "a", true);
   assertEquals(removed.freed.toSorted(), [...addresses, single].sort());
   assertEquals(await b.pools.claims(access), []);
   assertEquals(await kindOf(access, "networks"), []);
@@ -146,13 +138,6 @@ test("a host that is gone is removed, comes back, and keeps what is still free",
   assertEquals(
     mended.at(0),
     `This host was not in etcd under ${access.prefix}, and has registered anew`,
-  );
-  assertEquals(
-    mended.filter((sentence) => sentence.includes("is held by")).sort(),
-    [
-      `The address ${addresses[0]} of "c1" is held by the host "b": remove one of them`,
-      `The address ${single} of "c4" is held by the host "b": remove one of them`,
-    ].sort(),
   );
   const { untold, lost } = await a.pools.settle();
   assertEquals(untold, 0);
@@ -173,9 +158,63 @@ test("a host that is gone is removed, comes back, and keeps what is still free",
       [single, "d"],
     ].sort(),
   );
+  // What is free again is this host's again.
+  await release(b, id, addresses[0]!);
+  await a.pools.recover();
+  assertEquals((await a.pools.settle()).lost.map(({ address }) => address), [single]);
+  assertEquals((await b.pools.claims(access)).map(({ sandbox }) => sandbox).sort(), [
+    ...["c1", "c2", "c3", "d"],
+  ]);
   // What is lost is not freed for others when it is released here.
   await release(a, id, ...addresses, single);
-  assertEquals((await b.pools.claims(access)).map(({ sandbox }) => sandbox), ["d", "d"]);
+  assertEquals((await b.pools.claims(access)).map(({ sandbox }) => sandbox), ["d"]);
+});
+
+test("a host that holds addresses and may run is removed only by force", ["a"], async (
+  [a],
+  access,
+) => {
+  await a.pools.join(access, SUBNET, {});
+  const at = (key: string) => `${access.prefix}/${key}`;
+  const [address, key] = ["10.7.0.9", `claims/10.7.0.0-24/0a070009`];
+  /** Puts a host there, which holds an address unless it is idle, and counts its keys. */
+  const other = async (
+    is: { agent?: boolean; heard?: boolean; alive?: boolean; idle?: boolean },
+  ) => {
+    const { agent, heard, alive, idle } = is;
+    await deleteKeys(at("heard/"));
+    await put(at("hosts/beef"), { name: "rack3", number: 1, token: "n", ...agent && { agent } });
+    if (heard) await put(at("heard/beef"), {});
+    if (alive) await put(at("alive/beef"), {});
+    if (!idle) await put(at(key), { host: "beef", sandbox: "c1", since: "", token: "t" });
+  };
+  const keys = async () =>
+    (await kindOf(access, "")).map(([key]) => key).filter((each) => /beef|claims/.test(each));
+  for (
+    const [is, why] of [
+      [{ agent: true, heard: true }, "was heard of within 10 minutes: wait, or"],
+      [{ heard: true }, "was heard of within 10 minutes: wait, or"],
+      [{}, "never ran an agent, so it may run:"],
+    ] as const
+  ) {
+    await other(is);
+    const before = await keys();
+    const error = await assertRejects(() => a.pools.removeHost(access, "rack3"), HostAliveError);
+    assertStringIncludes(
+      error.message,
+      `The host "rack3" holds addresses and ${why} remove its sandboxes there`,
+    );
+    assertEquals(await keys(), before);
+  }
+  const removed = { id: "beef", name: "rack3", freed: [address] };
+  assertEquals(await a.pools.removeHost(access, "rack3", true), removed);
+  await other({ agent: true });
+  assertEquals(await a.pools.removeHost(access, "rack3"), removed);
+  assertEquals(await keys(), []);
+  await other({ heard: true, idle: true });
+  assertEquals(await a.pools.removeHost(access, "rack3"), { ...removed, freed: [] });
+  await other({ agent: true, alive: true });
+  await assertRejects(() => a.pools.removeHost(access, "rack3", true), HostAliveError);
 });
 
 test("recover releases claims without a record, and claims records without a claim", ["a"], async (
@@ -196,6 +235,47 @@ test("recover releases claims without a record, and claims records without a cla
     "The claim of 10.7.0.9 had no record, and is released",
   ]);
   assertEquals((await a.pools.claims(access)).map(({ address }) => address).sort(), before);
+});
+
+test("recover keeps a claim without a record while a link has the address", ["a", "b"], async (
+  [a, b],
+  access,
+) => {
+  const { id } = await a.pools.join(access, SUBNET, {});
+  await b.pools.join(access, SUBNET, {});
+  const address = await a.pools.take(id, { sandbox: "c1" });
+  await a.pools.take(id, { sandbox: "c2" });
+  await a.pools.settle();
+  // The records of before are put back.
+  const { shared } = a.store;
+  a.store.transaction(() => {
+    const { block: first, address: hex } = shared.address(id, hexOf(parseAddress(address)))!;
+    shared.deleteAddress(id, hex);
+    const block = shared.block(id, first!)!;
+    shared.putBlock({ ...block, free: block.free | bitOf(first!, hex) });
+  });
+  const held = { address, sandbox: "c1" };
+  const claims = async () =>
+    (await b.pools.claims(access)).map(({ address, sandbox }) => ({ address, sandbox }))
+      .filter(({ sandbox }) => sandbox !== "c2");
+  assertEquals(await a.pools.recover(() => Promise.resolve(new Set([address]))), [
+    `The claim of ${address} is kept: the sandbox "c1" is not on record and runs`,
+  ]);
+  assertEquals(await claims(), [held]);
+  for (const [{ pools }, host] of [[a, undefined], [b, "a"]] as const) {
+    const error = await assertRejects(
+      () => pools.take(id, { sandbox: "d" }, { address }),
+      SharedAddressHeldError,
+    );
+    assertEquals([error.sandbox, error.host], ["c1", host]);
+  }
+  // Nor is it given away by chance.
+  const all = Array.from({ length: 20 }, () => a.pools.take(id, { sandbox: "c2" }));
+  assert(!(await Promise.all(all)).includes(address));
+  assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
+  assertEquals(await claims(), [held]);
+  assertEquals(await a.pools.recover(), [`The claim of ${address} had no record, and is released`]);
+  assertEquals(await claims(), []);
 });
 
 test(
@@ -327,7 +407,11 @@ test("of two hosts with one name, the id says which", ["a", "a"], async ([a, b],
   const other = b.store.shared.host(access.prefix!)!.id;
   const ids = [a.store.shared.host(access.prefix!)!.id, other];
   assertEquals((await a.pools.hostNames(access)).sort(), ids.sort());
-  assertEquals(await a.pools.removeHost(access, other), { id: other, name: "a", freed: [address] });
+  assertEquals(await a.pools.removeHost(access, other, true), {
+    id: other,
+    name: "a",
+    freed: [address],
+  });
   assertEquals((await a.pools.hosts(access)).length, 1);
 });
 

@@ -8,6 +8,7 @@ const command: Command = {
   example: "ipvlan host rm --yes rack3",
   options: [
     { name: "yes", short: "y", help: "do not ask first" },
+    { name: "force", short: "f", help: "also one that may run: it must be switched off" },
     ETCD_OPTION,
   ],
   positionals: [1, Infinity],
@@ -23,7 +24,7 @@ const command: Command = {
     }
     await using driver = await open();
     return await forEachName(args.positionals, context, async (host) => {
-      for (const { id, name, freed } of await driver.removeHost(host, access)) {
+      for (const { id, name, freed } of await driver.removeHost(host, access, args.on("force"))) {
         print(`${name} (${id}): ${freed.length} address(es) are free`);
       }
       (await driver.damagedKeys()).forEach(context.warn);

@@ -23,7 +23,15 @@ import {
   withLength,
 } from "../claims.ts";
 import type { DriverParts } from "../parts.ts";
-import { giveBack, isShared, leavePools, sharedPoolId, tell, unlessOutOfReach } from "./pools.ts";
+import {
+  doubtAbout,
+  giveBack,
+  isShared,
+  leavePools,
+  sharedPoolId,
+  tell,
+  unlessOutOfReach,
+} from "./pools.ts";
 import type { AddressPool, ClaimRequest, NetworkIpam, SubnetPoolRequest } from "../types.ts";
 
 type Parts = ClaimParts & Pick<DriverParts, "openShared" | "namespaces" | "hosts" | "wait">;
@@ -70,7 +78,10 @@ export async function claimAddress(
     throw error;
   }
   await tell(shared.pools);
-  return withLength(found, taken.address);
+  const doubt = doubtAbout(store, taken);
+  if (!doubt) return withLength(found, taken.address);
+  await releaseAddress(parts, found.id, taken.address);
+  throw doubt;
 }
 
 /** Takes an address that is free on all hosts, and on this one by its own records. */

@@ -51,12 +51,13 @@ export async function hostNames(parts: Parts, access?: EtcdAccess): Promise<stri
 export async function removeHost(
   parts: Parts,
   idOrName: string,
-  access?: EtcdAccess,
+  access: EtcdAccess | undefined,
+  force: boolean,
 ): Promise<RemovedHost[]> {
   let missing = new HostNotFoundError(idOrName, []);
   const removed = await askEach(parts, access, async (pools, way) => {
     try {
-      return [await pools.removeHost(way, idOrName)];
+      return [await pools.removeHost(way, idOrName, force)];
     } catch (error) {
       if (!(error instanceof HostNotFoundError)) throw error;
       missing = error;

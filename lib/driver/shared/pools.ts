@@ -5,6 +5,8 @@
  * @module
  */
 import { prefixOf } from "../../claims/access.ts";
+import { hexOf } from "../../claims/keys.ts";
+import { whyRefused } from "../../claims/local.ts";
 import { poolId } from "../../claims/pool_key.ts";
 import type { EtcdAccess, Held, Holder, SharedPools } from "../../claims/mod.ts";
 import {
@@ -18,6 +20,8 @@ import { endpointAddresses, familyOf, formatAddress } from "../../ipam/address.t
 import { contains, parseAddress, parsePrefix, parseSubnets } from "../../ipam/mod.ts";
 import type { Addr } from "../../iproute2/addr.ts";
 import { ownNames } from "../endpoint.ts";
+import { AddressHeldError } from "../errors.ts";
+import { linkedAddresses } from "../held_addresses.ts";
 import { isOwned } from "../names.ts";
 import type { DriverParts } from "../parts.ts";
 import type { EndpointRecord } from "../store/records.ts";
@@ -238,13 +242,56 @@ export function releaseAddresses(
   endpoint: EndpointRecord,
 ): void {
   const network = networks.get(endpoint.network);
-  if (!network) return;
-  for (const address of endpointAddresses(endpoint)) {
-    const subnet = network.subnets.find(({ subnet }) =>
+  const addresses = network ? addressesOn(network, endpoint) : [];
+  for (const { pool, address } of addresses) pools.release(pool, address);
+}
+
+/** The addresses of an endpoint in the pools of its network. */
+function addressesOn({ ipam, subnets }: SharedNetwork, endpoint: EndpointRecord): ClaimPlace[] {
+  return endpointAddresses(endpoint).flatMap((address) => {
+    const found = subnets.find(({ subnet }) =>
       contains(parsePrefix(subnet).prefix, parseAddress(address))
     );
-    if (subnet) pools.release(sharedPoolId(network.ipam, subnet.subnet), address);
-  }
+    return found ? [{ pool: sharedPoolId(ipam, found.subnet), address }] : [];
+  });
+}
+
+/** The addresses of an endpoint that hosts share: those of its network, or what its engine has claimed. */
+function sharedAddresses(store: Store, endpoint: EndpointRecord): ClaimPlace[] {
+  const network = store.networkById(endpoint.network)!;
+  if (isShared(network)) return addressesOn(network, endpoint);
+  return endpointAddresses(endpoint).flatMap((address) =>
+    store.claimsOf(address).flatMap(({ pool }) => store.pool(pool) ?? []).filter(isShared)
+      .filter(({ owner }) => owner.engine === network.owner?.engine)
+      .map(({ ipam, subnet }) => ({ pool: sharedPoolId(ipam, subnet), address }))
+  );
+}
+
+/**
+ * Why an address is not this host's, by what etcd has said so far: another host has it
+ * ({@linkcode AddressHeldError}), or etcd refuses this host and has to say first whose it is.
+ */
+export function doubtAbout(
+  { shared }: Store,
+  { pool, address }: ClaimPlace,
+): IpvlanError | undefined {
+  const { state, host } = shared.address(pool, hexOf(parseAddress(address))) ?? {};
+  if (state === "lost") return new AddressHeldError(address, `the host "${host}"`);
+  const own = shared.host(shared.pool(pool)?.prefix ?? "");
+  return own && whyRefused(own);
+}
+
+/** Finds why endpoints get no link: of each with a doubt about an address the first one. */
+export function doubtsAbout<T extends EndpointRecord>(
+  store: Store,
+  endpoints: readonly T[],
+): Map<T, IpvlanError> {
+  if (!hasShared(store)) return new Map();
+  return new Map(endpoints.flatMap((endpoint): [T, IpvlanError][] => {
+    const addresses = sharedAddresses(store, endpoint);
+    const [doubt] = addresses.flatMap((each) => doubtAbout(store, each) ?? []);
+    return doubt ? [[endpoint, doubt]] : [];
+  }));
 }
 
 /** What calls of this process share, by the pools that they are about. */
@@ -293,7 +340,7 @@ export async function reconcile(
   pools: SharedPools,
 ): Promise<string[]> {
   try {
-    const mended = await pools.recover();
+    const mended = await pools.recover(() => linkedAddresses(namespaces));
     const used = new Set(pools.held().filter((each) => !isOwn(each)).map(({ pool }) => pool));
     for (const { id } of pools.pools()) {
       if (!used.has(id) && !isUsed(store, id)) await pools.leave(id);
@@ -312,8 +359,7 @@ function lostText({ address, sandbox, host }: Lost): string {
     return `The address ${address} of this host is for sandboxes of the host "${host}": remove the ` +
       "sandbox there, or run ipvlan agent there, and then ipvlan restore here";
   }
-  return `The address ${address} of "${sandbox}" is that of another host now, "${host}": ` +
-    "remove the sandbox here";
+  return `The address ${address} of "${sandbox}" is held by the host "${host}": remove one of them`;
 }
 
 /**

@@ -68,7 +68,7 @@ const [HERE, GONE] = [
   { id: "a1", name: "here", isAlive: true, copies: [], addresses: 3 },
   { id: "b2", name: "gone", isAlive: false, copies: [], addresses: 7 },
 ];
-const SHARED = { prefix: "/ipvlan", untold: 0, ownId: "a1", hosts: [HERE!, GONE!] };
+const SHARED = { prefix: "/ipvlan", untold: 0, lost: [], ownId: "a1", hosts: [HERE!, GONE!] };
 const ROUTED = network("far", { mode: "l3", advertise: "subnet" });
 
 /** What differs from a machine where all is well, and what is said of it besides the good. */
@@ -108,6 +108,30 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   }, [
     'warning etcd /ipvlan: The host "clone" is a copy of "here", and was refused → remove the ' +
     "networks of one of them",
+  ]],
+  ["addresses that another host has by now, one of which a link here has", {
+    shared: [{
+      ...SHARED,
+      hosts: [HERE!],
+      lost: [
+        { address: "10.0.0.5", sandbox: "c1", host: "b" },
+        { address: "10.0.0.6", sandbox: "c2", host: "b" },
+      ],
+    }],
+    held: [{
+      address: "10.0.0.5",
+      holder: 'the link "eth0" in the namespace "c1"',
+      parent: "eth0",
+      names: ["c1"],
+    }],
+  }, [
+    'broken etcd /ipvlan: The host "b" has the address 10.0.0.5 of "c1", and the link "eth0" in ' +
+    'the namespace "c1" has it → remove one of them, and then: ipvlan restore',
+    'broken etcd /ipvlan: The host "b" has the address 10.0.0.6 of "c2", and no link here has it → ' +
+    "remove one of them, and then: ipvlan restore",
+  ]],
+  ["a host that was removed", { shared: [{ ...SHARED, hosts: [], refused: "This host is not" }] }, [
+    "broken etcd /ipvlan: This host is not",
   ]],
   ["etcd out of reach", {
     shared: [{ ...SHARED, hosts: [], problem: "etcd is out of reach" }],

@@ -168,7 +168,8 @@ Deno.test("a report has each name once: restored, or missing with the reason", (
       { kind: "network", name: "n1", reasons: [] },
       { kind: "network", name: "n2", reasons: ["no parent"] },
       { kind: "sandbox", name: "c1", reasons: ["not connected", "no hosts file"] },
-      { kind: "sandbox", name: "c2", reasons: [] },
+      { kind: "sandbox", name: "c2", reasons: [], holder: undefined },
+      { kind: "sandbox", name: "c3", reasons: ["not connected"], holder: "rack3" },
     ]),
     {
       networks: ["n1"],
@@ -177,6 +178,7 @@ Deno.test("a report has each name once: restored, or missing with the reason", (
         earlier,
         { kind: "network", name: "n2", reason: "no parent" },
         { kind: "sandbox", name: "c1", reason: "not connected; no hosts file" },
+        { kind: "sandbox", name: "c3", reason: "not connected", holder: "rack3" },
       ],
       undone: ["u"],
     },
