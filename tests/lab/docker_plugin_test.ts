@@ -163,7 +163,8 @@ async function mountedNetns() {
   };
   // Where the folder is shared with other mount namespaces, no namespace can be mounted.
   await succeed("unshare", `--net=${path}`, "true");
-  undo.defer(() => succeed("umount", path));
+  // An "ip" that has moved a link there keeps the file open until it ends.
+  undo.defer(() => succeed("umount", "--lazy", path));
   const links = async () => (await lookInto(`../..${path}`, { links: true })).links;
   const kept = undo.move();
   return {
@@ -267,12 +268,11 @@ Deno.test("doctor and restore look into the containers of Docker, also where no 
   const { succeed, links } = running;
   await succeed("CreateNetwork", CREATE_NETWORK);
   await using container = await mountedNetns();
-  for (const number of [7, 8]) await succeed("CreateEndpoint", createEndpoint(number));
+  await succeed("CreateEndpoint", createEndpoint(7));
   await succeed("Join", { ...endpoint(7), SandboxKey: container.path });
-  const taken = `e-${idOf(7).slice(0, 12)}`;
-  const [, one, other] = await links();
-  const link = [one, other].find((name) => name === taken) ?? one!;
+  const link = (await links())[1]!;
   await running.ip.link.set(link, { netns: container.path });
+  await succeed("CreateEndpoint", createEndpoint(8));
   assertOnly(
     await doctor(),
     /^warning state folder: .* has not taken the links of these .*: docker:a+8 → .* docker serve/,
@@ -293,7 +293,7 @@ Deno.test("doctor and restore look into the containers of Docker, also where no 
   // As on a machine of Docker's where "ip netns" never ran.
   const alone = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs run /run && exec "$@"', "sh"];
   const ps = await runJob(["ps", "--format", "{{.State}}"], { under: alone });
-  assertEquals(ps, { status: 0, out: "incomplete", err: "" });
+  assertEquals(ps, { status: 0, out: "running", err: "" });
   const restored = await runJob(["restore"], { under: alone });
   assertEquals([restored.status, await modes()], [0, "l2 bridge"], restored.err);
   assertEquals(await doctor(), []);

@@ -241,7 +241,8 @@ for (const [what, make] of PLACES) {
 
 Deno.test("an address on a link that cannot be found is not given out, and the removal says so", () =>
   withSandbox(async (host, driver) => {
-    const file = await Deno.makeTempFile();
+    // A path that is not looked at, as a shell would read more than one word.
+    const file = await Deno.makeTempFile({ suffix: " x" });
     {
       await using other = await nested("c");
       await ipIn("c", "link", "set", "eth0", "netns", other.path);
