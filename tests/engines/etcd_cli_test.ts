@@ -201,7 +201,9 @@ Deno.test("a shell completes the names of hosts, and none if etcd does not answe
       const complete = ["completion", "--complete", "--", "host", "rm", ""];
       assertEquals(await succeeds(...complete), Deno.hostname());
       link.trouble = { kind: "partition" };
-      assertEquals(await ipvlan(...complete), { status: 0, out: "", err: "" });
+      // The shell drops what a completion says of its wait.
+      const { status, out } = await ipvlan(...complete);
+      assertEquals([status, out], [0, ""]);
       link.trouble = { kind: "none" };
     });
   }));
