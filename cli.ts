@@ -3,6 +3,11 @@
  *
  * @module
  */
-import { main } from "./lib/cli/main.ts";
+import { refuseDebugger } from "./lib/cli/debugger.ts";
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) {
+  refuseDebugger();
+  // Loaded after that, as it takes a while.
+  const { main } = await import("./lib/cli/main.ts");
+  Deno.exit(await main(Deno.args));
+}

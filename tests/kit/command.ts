@@ -10,6 +10,9 @@ import type { Diagnosis } from "../../lib/doctor/mod.ts";
 
 const CLI = fileURLToPath(new URL("../../cli.ts", import.meta.url));
 
+/** The command line that starts `ipvlan` as a process of its own. */
+export const IPVLAN = [Deno.execPath(), "run", "-A", "--no-check", "--cached-only", CLI];
+
 /** What a command left: its exit status and what it printed. */
 export interface CommandResult {
   /** The exit status. */
@@ -26,15 +29,23 @@ export interface CommandResult {
  */
 export async function ipvlan(...words: string[]): Promise<CommandResult> {
   const { log, error } = console;
-  const out: string[] = [];
+  const { writeSync, isTerminal } = Deno.stdout;
+  const decoder = new TextDecoder();
+  let out = "";
   const err: string[] = [];
-  console.log = (line) => out.push(line);
+  console.log = (line) => out += `${line}\n`;
   console.error = (line) => err.push(line);
+  Deno.stdout.isTerminal = () => false;
+  Deno.stdout.writeSync = (bytes) => {
+    out += decoder.decode(bytes, { stream: true });
+    return bytes.length;
+  };
   try {
     const status = await main(words);
-    return { status, out: out.join("\n"), err: err.join("\n") };
+    return { status, out: out.replace(/\n$/, ""), err: err.join("\n") };
   } finally {
     Object.assign(console, { log, error });
+    Object.assign(Deno.stdout, { writeSync, isTerminal });
   }
 }
 
@@ -68,8 +79,7 @@ export class Job implements AsyncDisposable {
 
   /** Starts `ipvlan` with these words. */
   constructor(words: readonly string[], { env, under = [] }: JobOptions = {}) {
-    const deno = [Deno.execPath(), "run", "-A", "--no-check", "--cached-only", CLI];
-    const [program = "", ...args] = [...under, ...deno, ...words];
+    const [program = "", ...args] = [...under, ...IPVLAN, ...words];
     this.#child = new Deno.Command(program, {
       args,
       env,
@@ -103,6 +113,11 @@ export class Job implements AsyncDisposable {
       if (this.#hasEnded) throw new Error(`No ${pattern}:\n${this.#out}`);
       await this.#wake.promise;
     }
+  }
+
+  /** Its process id. */
+  get pid(): number {
+    return this.#child.pid;
   }
 
   /** Sends it a signal, alone or with its whole process group, as a terminal does. */
