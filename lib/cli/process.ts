@@ -9,6 +9,7 @@ import { InterruptedError, IpvlanError } from "../errors.ts";
 import { ProgramNotFoundError } from "../iproute2/errors.ts";
 import { exitStatusOf, onSignals } from "../signals.ts";
 import type { Arguments, Option } from "./command.ts";
+import { Streams } from "./streams.ts";
 import { asUser, readUser } from "./user.ts";
 
 /** The exit status for a command that exists and cannot be run, as in shells and Docker. */
@@ -28,7 +29,7 @@ export const PROCESS_STATUSES: [status: string, meaning: string][] = [
 export const PROCESS_OPTIONS: Option[] = [
   { name: "detach", short: "d", help: "run it in the background" },
   { name: "interactive", short: "i", help: "let it read this standard input" },
-  { name: "tty", short: "t", help: "let it use this terminal" },
+  { name: "tty", short: "t", help: "give it a terminal of its own, of this one's size" },
   { name: "env", short: "e", value: "NAME=VALUE", many: true, help: "an environment variable" },
   { name: "env-file", value: "FILE", many: true, help: "a file of lines as --env takes them" },
   { name: "user", short: "u", value: "USER[:GROUP]", help: "whom to run it as; default root" },
@@ -79,12 +80,16 @@ function statOf(path: string): Deno.FileInfo | undefined {
   }
 }
 
-/** The signals that a terminal sends to every process in the foreground (termios(3)). */
-const BY_TERMINAL: readonly Deno.Signal[] = ["SIGINT", "SIGQUIT"];
+/** The signals that are for everything that a command has started, as from a terminal. */
+const FOR_ALL: readonly Deno.Signal[] = ["SIGINT", "SIGQUIT", "SIGSTOP", "SIGCONT"];
+
+/** The signals that a command gets besides those that would end this program before its start. */
+const FOR_COMMAND = ("SIGABRT SIGALRM SIGCONT SIGIO SIGPROF SIGPWR SIGSTKFLT SIGTSTP SIGURG " +
+  "SIGUSR2 SIGVTALRM SIGWINCH SIGXCPU SIGXFSZ").split(" ") as Deno.Signal[];
 
 /**
- * Passes the signals that would end this program on to a process, as long as one runs. Before and
- * after that, they abort an `AbortSignal`.
+ * Passes signals on to a process, as long as one runs. Before and after that, those that would end
+ * this program abort an `AbortSignal`. SIGUSR1 is dropped: `refuseDebugger` says why.
  */
 export class SignalRelay implements Disposable {
   /** Aborted by a signal that comes while no process runs. */
@@ -95,14 +100,12 @@ export class SignalRelay implements Disposable {
 
   /** Starts to listen. */
   constructor() {
-    const atTerminal = Deno.stdin.isTerminal();
     const controller = new AbortController();
     this.signal = controller.signal;
-    this.#listener = onSignals([...BY_TERMINAL, "SIGTERM", "SIGHUP"], (signal) => {
+    this.#listener = onSignals(["SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP"], (signal) => {
       this.#first ??= signal;
-      if (!this.#child) controller.abort(new InterruptedError());
-      // The process got it from the terminal already.
-      else if (!(atTerminal && BY_TERMINAL.includes(signal))) this.#send(signal);
+      if (this.#child) this.#send(signal);
+      else controller.abort(new InterruptedError());
     });
   }
 
@@ -111,10 +114,18 @@ export class SignalRelay implements Disposable {
     return this.#first && exitStatusOf(this.#first);
   }
 
-  /** Sets the process that gets the signals until it ends. */
-  to(child: Deno.ChildProcess): void {
+  /** Sets the process that gets the signals until it ends. It leads a session. */
+  to(child: Deno.ChildProcess, streams: Streams): void {
     this.#child = child;
-    child.status.then(() => this.#child = undefined);
+    const listener = onSignals(FOR_COMMAND, (signal) => {
+      if (signal === "SIGWINCH") streams.resize();
+      if (signal === "SIGTSTP") this.#suspend(streams);
+      else this.#send(signal);
+    });
+    child.status.then(() => {
+      this.#child = undefined;
+      listener[Symbol.dispose]();
+    });
   }
 
   /** Stops listening. */
@@ -122,9 +133,18 @@ export class SignalRelay implements Disposable {
     this.#listener[Symbol.dispose]();
   }
 
+  /** Stops the process and this program. By SIGTSTP, a process without a terminal would not stop. */
+  #suspend(streams: Streams): void {
+    this.#send("SIGSTOP");
+    streams.setRaw(false);
+    Deno.kill(Deno.pid, "SIGSTOP");
+    streams.setRaw(true);
+  }
+
   #send(signal: Deno.Signal): void {
     try {
-      this.#child?.kill(signal);
+      if (FOR_ALL.includes(signal)) Deno.kill(-this.#child!.pid, signal);
+      else this.#child!.kill(signal);
     } catch {
       // The process has ended meanwhile, as the signal wanted.
     }
@@ -139,6 +159,8 @@ export interface Process {
   cwd?: string;
   /** The variables to add to its environment. */
   env: Record<string, string>;
+  /** The id of the user whom it runs as; `undefined` for that of this program. */
+  uid?: number;
 }
 
 /**
@@ -159,6 +181,7 @@ export function readProcess(words: readonly string[], args: Arguments): Process 
   return {
     words: [...prefix, ...words],
     cwd,
+    uid: user.uid,
     env: { ...(user.home !== undefined && { HOME: user.home }), ...env },
   };
 }
@@ -173,7 +196,7 @@ export function readProcess(words: readonly string[], args: Arguments): Process 
 export async function runInside(
   driver: Driver,
   sandbox: string,
-  { words, ...options }: Process,
+  { words, uid, ...options }: Process,
   args: Arguments,
   relay: SignalRelay,
   background: Pick<BackgroundOptions, "keepOutput" | "afterwards"> = {},
@@ -183,13 +206,13 @@ export async function runInside(
       await driver.start(sandbox, words, { ...options, ...background });
       return 0;
     }
-    const child = driver.exec(sandbox, words, {
+    using streams = new Streams(args, uid);
+    const child = driver.exec(sandbox, [...streams.words, ...words], {
       ...options,
-      stdin: args.on("interactive") || args.on("tty") ? "inherit" : "null",
-      stdout: "inherit",
-      stderr: "inherit",
+      ...streams.options,
     }).spawn();
-    relay.to(child);
+    relay.to(child, streams);
+    await streams.carry(child);
     const { code, signal } = await child.status;
     return signal === null ? code : exitStatusOf(signal);
   } catch (error) {

@@ -110,7 +110,7 @@ const REFUSED_OPTIONS: readonly Refusal[] = [
   {
     commands: ["run", "exec"],
     options: ["--detach-keys KEYS"],
-    why: "nothing stands between the terminal and the command: start it with --detach",
+    why: "no key leaves a command to run on: start it with --detach",
   },
   {
     options: ["--domainname NAME"],

@@ -1,0 +1,188 @@
+// What a command in a sandbox has instead of this program's terminal: with `--tty` a pseudo-terminal
+// (pty(7)), else pipes. A program that has the terminal itself can type into it (TIOCSTI of
+// ioctl_tty(2)), and the shell behind this program runs what was typed. The C library makes both, as
+// script(1) is not on every machine. What is no terminal, such as a file, the command has itself.
+import { IpvlanError } from "../errors.ts";
+import type { Arguments } from "./command.ts";
+
+/** Flags of open(2), requests of ioctl_tty(2), an event of poll(2): the same wherever Deno runs. */
+const [O_RDWR, O_NOCTTY, O_CLOEXEC] = [0o2, 0o400, 0o2000000];
+const [TIOCGWINSZ, TIOCSWINSZ, TIOCGPTPEER, POLLIN] = [0x5413n, 0x5414n, 0x5441n, 1];
+
+/** For tcsetattr(3). A struct termios is shorter than this. */
+const [STDIN, TCSADRAIN, TERMIOS_SIZE] = [0, 1, 128];
+
+/** How much a pipe keeps at most, in bytes: `fs.pipe-max-size` (pipe(7)). */
+const KEPT = 1024 * 1024;
+
+const SYMBOLS = {
+  cfmakeraw: { parameters: ["buffer"], result: "void" },
+  close: { parameters: ["i32"], result: "i32" },
+  eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  eventfd_write: { parameters: ["i32", "u64"], result: "i32" },
+  ioctl: { parameters: ["i32", "usize", "usize"], result: "i32" },
+  ioctlWith: { name: "ioctl", parameters: ["i32", "usize", "buffer"], result: "i32" },
+  pipe2: { parameters: ["buffer", "i32"], result: "i32" },
+  poll: { parameters: ["buffer", "usize", "i32"], result: "i32", nonblocking: true },
+  posix_openpt: { parameters: ["i32"], result: "i32" },
+  read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  tcgetattr: { parameters: ["i32", "buffer"], result: "i32" },
+  tcsetattr: { parameters: ["i32", "i32", "buffer"], result: "i32" },
+  unlockpt: { parameters: ["i32"], result: "i32" },
+  write: { parameters: ["i32", "buffer", "usize"], result: "isize", nonblocking: true },
+} as const;
+
+/** The standard streams of a command. */
+export class Streams implements Disposable {
+  /** The words before those of the command: a shell that opens what it has for the terminal. */
+  readonly words: string[] = [];
+  /** What the command is started with. The shell replaces what is a terminal of what it inherits. */
+  readonly options: Pick<Deno.CommandOptions, "stdin" | "stdout" | "stderr" | "detached">;
+  readonly #readsInput: boolean;
+  /** What the command prints: the descriptor to read it from, and where it goes. */
+  readonly #outputs: { fd: number; to: WritableStreamDefaultWriter }[] = [];
+  readonly #opened: number[] = [];
+  /** The descriptor of our end of the command's terminal. */
+  #terminal: number | undefined;
+  /** How this program's terminal was, as a struct termios. */
+  #modes: Uint8Array<ArrayBuffer> | undefined;
+  readonly #libc = Deno.dlopen("libc.so.6", SYMBOLS);
+
+  /**
+   * Opens what the command needs.
+   *
+   * @param uid The id of the user whom it runs as: its terminal and its pipes are this user's.
+   * @throws {IpvlanError} It cannot be opened.
+   */
+  constructor(args: Arguments, uid?: number) {
+    const [tty, interactive] = [args.on("tty"), args.on("interactive")];
+    const stdin = tty || !interactive ? "null" : Deno.stdin.isTerminal() ? "piped" : "inherit";
+    this.#readsInput = interactive && stdin !== "inherit";
+    // In a session of its own, it does not find this terminal as /dev/tty either.
+    this.options = { stdin, stdout: "inherit", stderr: "inherit", detached: true };
+    using undo = new DisposableStack();
+    undo.use(this);
+    const redirections = tty ? this.#openTerminal() : this.#openPipes();
+    if (redirections.length > 0) {
+      this.words.push("sh", "-c", `exec ${redirections.join(" ")}; exec "$@"`, "sh");
+    }
+    if (uid !== undefined) {
+      for (const fd of this.#opened) Deno.chownSync(`/proc/self/fd/${fd}`, uid, null);
+    }
+    undo.move();
+  }
+
+  /**
+   * Makes this program's terminal pass every key and every byte on (`isRaw`), or gives it back as it
+   * was. `Deno.stdin.setRaw` would leave newlines to be changed.
+   */
+  setRaw(isRaw: boolean): void {
+    const hasKeys = this.#readsInput && this.#terminal !== undefined && Deno.stdin.isTerminal();
+    if (isRaw ? !hasKeys : !this.#modes) return;
+    const { tcgetattr, cfmakeraw, tcsetattr } = this.#libc.symbols;
+    if (isRaw) tcgetattr(STDIN, this.#modes = new Uint8Array(TERMIOS_SIZE));
+    const modes = this.#modes!.slice();
+    if (isRaw) cfmakeraw(modes);
+    tcsetattr(STDIN, TCSADRAIN, modes);
+  }
+
+  /** Gives the command's terminal the size of this one. */
+  resize(): void {
+    if (this.#terminal === undefined) return;
+    const { ioctlWith } = this.#libc.symbols;
+    const size = new Uint16Array(4);
+    const isKnown = [0, 1, 2].some((fd) => ioctlWith(fd, TIOCGWINSZ, size) === 0);
+    if (isKnown) ioctlWith(this.#terminal, TIOCSWINSZ, size);
+  }
+
+  /** Carries input and output until the command has ended and all that it printed is shown. */
+  async carry(child: Deno.ChildProcess): Promise<void> {
+    this.setRaw(true);
+    if (this.#readsInput) this.#carryInput(child);
+    if (this.#outputs.length > 0) await this.#carryOutput(child.status);
+  }
+
+  /** Closes everything, and gives this program's terminal back as it was. */
+  [Symbol.dispose](): void {
+    this.setRaw(false);
+    for (const { to } of this.#outputs) to.releaseLock();
+    for (const fd of this.#opened) this.#libc.symbols.close(fd);
+    this.#libc.close();
+  }
+
+  /** Opens a pseudo-terminal. Returns the redirections that give it to the command. */
+  #openTerminal(): string[] {
+    const { posix_openpt, unlockpt, ioctl } = this.#libc.symbols;
+    const flags = O_RDWR | O_NOCTTY | O_CLOEXEC;
+    const fd = this.#terminal = this.#keep(posix_openpt(flags));
+    unlockpt(fd);
+    // Without its name in /dev/pts, which may be another one's here.
+    const end = this.#keep(ioctl(fd, TIOCGPTPEER, BigInt(flags)));
+    this.#outputs.push({ fd, to: Deno.stdout.writable.getWriter() });
+    this.resize();
+    // The first terminal that the leader of a session opens is the session's.
+    return [`<>/proc/${Deno.pid}/fd/${end}`, ">&0", "2>&0"];
+  }
+
+  /** Opens a pipe for each terminal that this program prints on. Returns the redirections. */
+  #openPipes(): string[] {
+    // One pipe for one terminal keeps the order of what is printed.
+    const ends = new Map<number | null, number>();
+    return [Deno.stdout, Deno.stderr].flatMap((stream, index) => {
+      if (!stream.isTerminal()) return [];
+      const { rdev } = Deno.statSync(`/proc/self/fd/${index + 1}`);
+      if (!ends.has(rdev)) {
+        const fds = new Int32Array(2);
+        this.#libc.symbols.pipe2(fds, O_CLOEXEC);
+        const [fd, end] = [this.#keep(fds[0]!), this.#keep(fds[1]!)];
+        this.#outputs.push({ fd, to: stream.writable.getWriter() });
+        ends.set(rdev, end);
+      }
+      return `${index + 1}>/proc/${Deno.pid}/fd/${ends.get(rdev)}`;
+    });
+  }
+
+  #keep(fd: number): number {
+    if (fd <= 0) throw new IpvlanError("The command gets no terminal: the system has none left");
+    this.#opened.push(fd);
+    return fd;
+  }
+
+  /** Shows what the command prints. Its ends are open here too, so no reading is at the end. */
+  async #carryOutput(status: Promise<unknown>): Promise<void> {
+    const { eventfd, eventfd_write, poll, read } = this.#libc.symbols;
+    const ended = this.#keep(eventfd(0, O_CLOEXEC));
+    status.then(() => eventfd_write(ended, 1n));
+    const bytes = new Uint8Array(64 * 1024);
+    // A process in the background may have the streams and print on. So when the command has ended,
+    // no more is shown than what it can have printed.
+    for (let left = Infinity; left > 0;) {
+      // Of each struct pollfd, the second half has what to wait for, and then what has come.
+      const fds = [ended, ...this.#outputs.map(({ fd }) => fd)];
+      const polled = Int32Array.from(fds.flatMap((fd) => [fd, POLLIN]));
+      await poll(polled, BigInt(fds.length), -1);
+      const [hasEnded, ...isReady] = fds.map((_, index) => polled[2 * index + 1]! >> 16 !== 0);
+      if (hasEnded) left = Math.min(left, KEPT);
+      if (hasEnded && !isReady.includes(true)) return;
+      for (const { fd, to } of this.#outputs.filter((_, index) => isReady[index])) {
+        const count = Number(read(fd, bytes, BigInt(bytes.length)));
+        if (count <= 0) return;
+        left -= count;
+        // If this terminal is gone, the command gets the SIGHUP that comes with that.
+        await to.write(bytes.slice(0, count)).catch(() => {});
+      }
+    }
+  }
+
+  /** Passes input on, as long as this program runs. */
+  #carryInput(child: Deno.ChildProcess): void {
+    const put = async (keys: Uint8Array<ArrayBuffer>) => {
+      await this.#libc.symbols.write(this.#terminal!, keys, BigInt(keys.length));
+    };
+    // Ctrl-D ends the input of a terminal.
+    const keyboard = new WritableStream({ write: put, close: () => put(Uint8Array.of(4)) });
+    const to = this.#terminal === undefined ? child.stdin : keyboard;
+    // It fails when the command reads no more.
+    Deno.stdin.readable.pipeTo(to).catch(() => {});
+  }
+}
