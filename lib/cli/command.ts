@@ -74,6 +74,11 @@ export interface Context {
   open(signal?: AbortSignal, resident?: boolean): Promise<import("../driver/mod.ts").Driver>;
   /** Prints text on standard output; values from outside may be in it. */
   print(text: string): void;
+  /**
+   * Prints on standard output what a program has printed, as it comes. A terminal shows it, and does
+   * not obey it.
+   */
+  write(bytes: Uint8Array): void;
   /** Prints text on standard output that has colours. Values from outside must be escaped in it. */
   printColoured(text: string): void;
   /** Prints a line on standard error, after the program's name; values from outside may be in it. */

@@ -6,7 +6,7 @@ import { COMMANDS, findCommand, isGroup } from "./commands.ts";
 import { errorLines, UsageError } from "./errors.ts";
 import { commandHelp, groupHelp } from "./help.ts";
 import { parseArguments } from "./options.ts";
-import { print, printColoured, printError, warn } from "./output.ts";
+import { print, printColoured, printError, warn, write } from "./output.ts";
 import { whyRefused } from "./refused.ts";
 
 /** The exit status for every error but a wrong command line. */
@@ -92,6 +92,7 @@ function contextOf(command: string, args: Arguments, interrupted: AbortSignal): 
     print,
     printColoured,
     warn,
+    write,
     open: async (signal = interrupted, resident = false) => {
       const { Driver } = await import("../driver/mod.ts");
       const driver = await Driver.open({

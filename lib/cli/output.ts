@@ -1,6 +1,8 @@
 // All that the command writes by itself. What the programs print that it runs in a sandbox does not
-// pass through here: they write to the terminal themselves.
+// pass through here: `streams.ts` carries that.
+import { IpvlanError } from "../errors.ts";
 import { printable } from "../printable.ts";
+import { exitStatusOf } from "../signals.ts";
 
 /** Prints text on standard output; a terminal does not obey what is in it. */
 export function print(text: string): void {
@@ -10,6 +12,22 @@ export function print(text: string): void {
 /** Prints text as it is, for its colours. The caller has made printable what is from outside. */
 export function printColoured(text: string): void {
   console.log(text);
+}
+
+const decoder = new TextDecoder();
+
+/** Prints bytes on standard output: as they are, or at a terminal as text that it does not obey. */
+export function write(bytes: Uint8Array): void {
+  // A character may come in two pieces.
+  const text = () => printable(decoder.decode(bytes, { stream: true }));
+  let rest = Deno.stdout.isTerminal() ? new TextEncoder().encode(text()) : bytes;
+  try {
+    while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
+  } catch (error) {
+    // As head(1) ends what it reads from.
+    if (error instanceof Deno.errors.BrokenPipe) Deno.exit(exitStatusOf("SIGPIPE"));
+    throw new IpvlanError(`The output cannot be written: ${(error as Error).message}`);
+  }
 }
 
 /** Prints text on standard error; a terminal does not obey what is in it. */

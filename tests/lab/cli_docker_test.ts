@@ -160,8 +160,8 @@ Deno.test("what run -d prints is kept for logs, and wait has its exit status", a
   const line = 'cd / && echo "$PWD $A" && echo two >&2 && printf "\\033[31m" && exit 7';
   assertEquals((await start("c1", line, "-e", "A=b c")).out, "c1");
   assertEquals((await ipvlan("wait", "c1")).out, "7");
-  assertEquals((await ipvlan("logs", "-f", "c1")).out, "/ b c\ntwo\n\\u001b[31m");
-  assertEquals((await ipvlan("container", "logs", "--tail=2", "c1")).out, "two\n\\u001b[31m");
+  assertEquals((await ipvlan("logs", "-f", "c1")).out, "/ b c\ntwo\n\x1b[31m");
+  assertEquals((await ipvlan("container", "logs", "--tail=2", "c1")).out, "two\n\x1b[31m");
   assertEquals((await ipvlan("logs", "-n", "0", "c1")).out, "");
   assertEquals((await ipvlan("exec", "-d", "c1", "echo", "other")).status, 0);
   assertStringIncludes((await ipvlan("logs", "c1")).out, "two");

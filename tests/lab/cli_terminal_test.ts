@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { ipvlan, Job, runJob, succeeds } from "../kit/command.ts";
+import { IPVLAN, ipvlan, Job, runJob, succeeds } from "../kit/command.ts";
 import { run } from "../kit/processes.ts";
 import { Terminal } from "../kit/terminal.ts";
 import { commandHost, temporaryFolder } from "../kit/worlds.ts";
@@ -247,4 +247,29 @@ Deno.test("SIGUSR1 opens no debugger, and programs in a sandbox have the signal 
       assertEquals([what, hasSignal(status, what)], [what, false]);
     }
   }
+});
+
+Deno.test("logs shows what is printed as it comes, and a pipe gets it unchanged", async () => {
+  await using _host = await commandHost();
+  await succeeds("network", "create", "n");
+  const start = (name: string, script: string) =>
+    succeeds("run", "-d", "--net", "n", "--name", name, "perl", "-e", script);
+  await start("a", '$|=1; print "Password: "; sleep 1 while 1');
+  await start("b", 'print "one\\n"; print map { chr } 0..255');
+  await succeeds("wait", "b");
+  const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+  const all = [...new TextEncoder().encode("one\n"), ...bytes];
+  // The last line begins behind the byte 10.
+  for (const [words, expected] of [[["-f"], all], [["-n", "1"], bytes.slice(11)]] as const) {
+    const [program = "", ...args] = [...IPVLAN, "logs", ...words, "b"];
+    const { stdout } = await new Deno.Command(program, { args, stderr: "inherit" }).output();
+    assertEquals([...stdout], [...expected]);
+  }
+  await using follower = new Terminal("exec $IPVLAN logs -f a");
+  await follower.shows(/Password: $/);
+  await using terminal = new Terminal("exec $IPVLAN logs b");
+  assertEquals(await terminal.ended, 0);
+  assertMatch(terminal.text, /^one\r\n\\u0000[^]*\\u001b/);
+  assert(!terminal.text.includes("\x1b"));
+  await succeeds("rm", "-f", "a", "b");
 });

@@ -1,6 +1,8 @@
 import { InvalidOptionError } from "../../driver/errors.ts";
 import type { Command } from "../command.ts";
 
+const NEWLINE = 10;
+
 /** Reads `--tail`. @throws {InvalidOptionError} It is neither a number nor `all`. */
 function readTail(text: string): number {
   if (["all", "-1"].includes(text)) return Infinity;
@@ -8,11 +10,13 @@ function readTail(text: string): number {
   throw new InvalidOptionError("tail", text, "give a number of lines, or all");
 }
 
-/** The last lines of a text. The last line may lack its newline. */
-function lastLines(text: string, count: number): string {
-  if (count === Infinity) return text;
-  const lines = text.split(/(?<=\n)/);
-  return count === 0 ? "" : lines.slice(-count).join("");
+/** The last lines of an output. The last line may lack its newline. */
+function lastLines(output: Uint8Array<ArrayBuffer>, count: number): Uint8Array<ArrayBuffer> {
+  let start = output.length;
+  for (let left = count; left > 0 && start > 0; left--) {
+    start = start < 2 ? 0 : output.lastIndexOf(NEWLINE, start - 2) + 1;
+  }
+  return output.subarray(start);
 }
 
 const command: Command = {
@@ -23,20 +27,15 @@ const command: Command = {
     { name: "tail", short: "n", value: "LINES", help: "how many lines to begin with; default all" },
   ],
   positionals: [1, 1],
-  async run(args, { open, print }) {
+  async run(args, { open, write }) {
     const [sandbox = ""] = args.positionals;
-    const tail = readTail(args.value("tail") ?? "all");
+    let tail = readTail(args.value("tail") ?? "all");
     await using driver = await open();
     const pieces = args.on("follow") ? driver.followOutput(sandbox) : [driver.output(sandbox)];
-    const decoder = new TextDecoder();
-    let rest: string | undefined;
     for await (const piece of pieces) {
-      const text = decoder.decode(piece, { stream: true });
-      const lines = (rest === undefined ? lastLines(text, tail) : rest + text).split("\n");
-      rest = lines.pop()!;
-      if (lines.length > 0) print(lines.join("\n"));
+      write(lastLines(piece, tail));
+      tail = Infinity;
     }
-    if (rest) print(rest);
     return 0;
   },
 };
