@@ -181,6 +181,7 @@ function fuzzCommandLines(random: Random): Fuzzer {
         dryRun: true,
         interrupted: new AbortController().signal,
         print: printable,
+        write: () => {},
         printColoured: printable,
         warn: printable,
         open: () => Promise.resolve(undisposed(driver!)),
