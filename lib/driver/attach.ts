@@ -17,7 +17,6 @@ import {
   failureOf,
   HalfDoneError,
   type HostsFileError,
-  HostsMountError,
   NotUndoneError,
   RouteExistsError,
   SandboxGoneError,
@@ -276,7 +275,7 @@ async function make(
     const finish = async () => {
       await requireParents(parts, sandbox.name, planned, facts);
       const own = (await hostsWritten).get(sandbox.name);
-      if (own && !(own instanceof HostsMountError)) throw own;
+      if (own) throw own;
       if (records.sandbox) await settings.apply(sandbox.name, sandbox);
       store.transaction(() => setState(store, records, "ready"));
     };

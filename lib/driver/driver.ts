@@ -737,6 +737,7 @@ export class Driver implements AsyncDisposable {
     await this.#base.programs[Symbol.asyncDispose]();
     await this.#base.kept?.[Symbol.asyncDispose]();
     await this.#base.closeShared();
+    this.#base.hosts[Symbol.dispose]();
     this.#base.store[Symbol.dispose]();
   }
 

@@ -245,16 +245,6 @@ export class HostsFileError extends IpvlanError {
   }
 }
 
-/** Processes in a sandbox still see its old hosts file. The new one is there for those that follow. */
-export class HostsMountError extends HostsFileError {
-  /** Makes the error from the sandbox's name, and what the programs printed that mount the file. */
-  constructor(sandbox: string, reason: string) {
-    super(sandbox, reason);
-    this.message = `Programs that run in the sandbox "${sandbox}" do not find the names of its ` +
-      `networks (${reason}): start them again`;
-  }
-}
-
 /** The `resolv.conf` of a sandbox cannot be written or removed. */
 export class ResolvConfError extends IpvlanError {
   /** The sandbox. */

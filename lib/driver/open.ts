@@ -111,7 +111,7 @@ export function openBase(
     store,
     programLock,
     programs,
-    hosts: new HostsFiles(store, programs, file("hosts.lock")),
+    hosts: new HostsFiles(store, file("hosts.lock")),
     pools: new KnownPools(store),
     report: dryRun ?? verbose,
     kept: resident ? new KeptLook(host) : undefined,

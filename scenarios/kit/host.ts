@@ -105,19 +105,19 @@ export class Host implements AsyncDisposable {
   }
 }
 
-/** Where the driver has the hosts files that several containers share, by hard links. */
-const SHARED = "/etc/netns/.ipvlan-kit";
+/** Where the hosts files have their second names. */
+const OWN = "/etc/netns/.ipvlan-kit";
 
-/** Removes the shared hosts files that no container has any more, and their folder with the last. */
+/** Removes the hosts files that no container has any more, and their folder with the last. */
 async function removeUnusedHosts(): Promise<void> {
   let left = 0;
   try {
-    for await (const { name } of Deno.readDir(SHARED)) {
-      const path = `${SHARED}/${name}`;
+    for await (const { name } of Deno.readDir(OWN)) {
+      const path = `${OWN}/${name}`;
       if ((await Deno.stat(path)).nlink === 1) await Deno.remove(path);
       else left++;
     }
-    if (left === 0) await Deno.remove(SHARED);
+    if (left === 0) await Deno.remove(OWN);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }

@@ -18,8 +18,8 @@ import { lookInto } from "../../lib/iproute2/view.ts";
 /** Where `ip netns exec` finds a sandbox's files. */
 export const ETC = "/etc/netns";
 
-/** Where the hosts files are that sandboxes share. */
-const SHARED = `${ETC}/.ipvlan-kit`;
+/** Where the hosts files have their second names. */
+const OWN = `${ETC}/.ipvlan-kit`;
 
 /** What tests compare of a namespace. */
 const COMPARED = { links: true, addrs: true, routes: "main" } as const;
@@ -92,10 +92,10 @@ export function filesOf(folder: string): Record<string, string> {
   return found;
 }
 
-/** Reads the files of `/etc/netns`, but for the second name of each hosts file, which has random ids. */
+/** Reads the files of `/etc/netns`, but for the second name of each hosts file. */
 export function sandboxFiles(): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(filesOf(ETC)).filter(([path]) => !path.startsWith(SHARED)),
+    Object.entries(filesOf(ETC)).filter(([path]) => !path.startsWith(OWN)),
   );
 }
 
@@ -218,9 +218,12 @@ export async function assertConsistent(
     );
   }
   assertEquals(sandboxFiles(), files, "the hosts files");
-  const inodes = new Set(sandboxes.map(({ name }) => Deno.statSync(`${ETC}/${name}/hosts`).ino));
-  const shared = Object.keys(filesOf(SHARED)).map((path) => Deno.statSync(path).ino);
-  assertEquals(new Set(shared), inodes, "the files that they share");
+  const inodeOf = (path: string) => Deno.lstatSync(path).ino;
+  assertEquals(
+    Object.keys(filesOf(OWN)).toSorted().map((path) => [path, inodeOf(path)]),
+    sandboxes.map(({ name }) => [`${OWN}/@${name}`, inodeOf(`${ETC}/${name}/hosts`)]).toSorted(),
+    "the second names of the hosts files",
+  );
   await using outer = await Ip.open();
   const others = (await outer.netns.list()).filter((name) => name !== ns.name);
   assertEquals(others.toSorted(), sandboxes.map(({ name }) => name), "the namespaces");

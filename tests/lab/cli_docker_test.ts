@@ -90,7 +90,10 @@ Deno.test("run takes networks with options of their own, none, and another sandb
     "eth0 UNKNOWN 10.9.0.9/24\nlan0 UNKNOWN 10.8.0.8/24",
   );
   assertEquals(
-    await printed("--net a --network-alias db --name c", "grep -c ' c db c.a$' /etc/hosts"),
+    await printed(
+      "--net a --network-alias db --name c",
+      "grep -c ' c db c.a # ipvlan$' /etc/hosts",
+    ),
     "1",
   );
   assertEquals(await printed("--net none", "ip -br link | cut -d' ' -f1"), "lo");

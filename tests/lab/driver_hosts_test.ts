@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Driver } from "../../mod.ts";
-import { assertConsistent, ETC } from "../kit/look.ts";
+import { MARK } from "../../lib/driver/sandbox/hosts_plan.ts";
+import { assertConsistent, ETC, sandboxFiles } from "../kit/look.ts";
 import { run } from "../kit/processes.ts";
 import { type TestHost, withHost } from "../kit/worlds.ts";
 
@@ -40,8 +41,12 @@ function reader(driver: Driver, sandbox: string): AsyncDisposable & { names(): P
   };
 }
 
+function hostsOf(sandbox: string): string {
+  return `${ETC}/${sandbox}/hosts`;
+}
+
 function inode(sandbox: string): number | null {
-  return Deno.statSync(`${ETC}/${sandbox}/hosts`).ino;
+  return Deno.statSync(hostsOf(sandbox)).ino;
 }
 
 Deno.test("a process that runs finds the names of those who join, and of networks that come later", () =>
@@ -63,16 +68,149 @@ Deno.test("a process that runs finds the names of those who join, and of network
     await assertConsistent(host);
   }));
 
-Deno.test("sandboxes on the same networks share one hosts file, and one with other names has its own", () =>
+/** Runs a shell's line in a sandbox as root, and returns what it prints. */
+async function shell(driver: Driver, sandbox: string, line: string): Promise<string> {
+  const { stdout } = await driver.exec(sandbox, ["sh", "-c", line]).output();
+  return new TextDecoder().decode(stdout);
+}
+
+/** The lines of a sandbox's hosts file that the driver did not write. */
+function theirLines(sandbox: string): string[] {
+  return Deno.readTextFileSync(hostsOf(sandbox)).split("\n")
+    .filter((line) => line !== "" && !line.endsWith(MARK));
+}
+
+/** Asserts that sandboxes find each other, in the order in which they have come. */
+function assertNames(sandboxes: string[], seenBy = sandboxes): void {
+  for (const sandbox of seenBy) {
+    const lines = Deno.readTextFileSync(hostsOf(sandbox)).split("\n");
+    const names = lines.filter((line) => line.endsWith(`.a${MARK}`)).map((line) =>
+      line.split(" ")[1]
+    );
+    assertEquals(names, sandboxes, `in ${sandbox}`);
+  }
+}
+
+const BANK = "10.9.9.9 bank";
+
+Deno.test("what root in a sandbox adds to its hosts file stays its own, and stays there", () =>
   withHost(async (host) => {
     const driver = await threeSandboxes(host);
-    assertEquals(new Set(SANDBOXES.map(inode)).size, 1);
-    const connections = [{ network: "a" }];
+    await using one = reader(driver, "c1");
+    await shell(driver, "c1", `echo ${BANK} >>/etc/hosts`);
+    await shell(driver, "c3", "printf '10.8.8.8 unfinished' >>/etc/hosts");
+    const assertOwn = () =>
+      assertEquals(SANDBOXES.map(theirLines), [[BANK], [], ["10.8.8.8 unfinished"]]);
+    assertOwn();
+    assertEquals(await shell(driver, "c2", "grep bank /etc/hosts"), "");
+    await driver.createSandbox({ name: "d", connections: [{ network: "a" }] });
+    assertOwn();
+    assertNames([...SANDBOXES, "d"]);
+    // Another process has another file open, and knows nothing of what this one has written.
+    const other = await host.driver();
+    await other.createSandbox({ name: "e", connections: [{ network: "a" }] });
+    await driver.createSandbox({ name: "f", connections: [{ network: "a" }] });
+    await driver.connect("b", "c1");
+    await driver.removeSandbox("d");
+    await driver.restore();
+    assertOwn();
+    assertEquals(await shell(driver, "c1", "getent hosts bank | tr -s ' '"), `${BANK}\n`);
+    assertNames([...SANDBOXES, "e", "f"]);
+    assertEquals(await one.names(), [...SANDBOXES, "e", "f", "c1"]);
+    assertEquals(new Set(SANDBOXES.map(inode)).size, 3);
+    // It goes with the sandbox.
+    await driver.removeSandbox("c1");
+    await driver.createSandbox({ name: "c1", connections: [{ network: "a" }] });
+    assertEquals(theirLines("c1"), []);
+  }));
+
+Deno.test("no line that root in a sandbox appends is lost when others join at the same time", () =>
+  withHost(async (host) => {
+    const driver = await threeSandboxes(host);
+    const script =
+      "i=0; while [ $i -lt 500 ]; do echo 10.9.9.9 own$i >>/etc/hosts; i=$((i+1)); done";
+    const appended = shell(driver, "c1", script);
+    const names = Array.from({ length: 8 }, (_, index) => `d${index}`);
+    for (const name of names) {
+      await driver.createSandbox({ name, connections: [{ network: "a" }] });
+    }
+    await appended;
+    assertEquals(
+      theirLines("c1"),
+      Array.from({ length: 500 }, (_, index) => `10.9.9.9 own${index}`),
+    );
+    assertNames([...SANDBOXES, ...names]);
+  }));
+
+/** What root in a sandbox may do to its hosts file, and what is there of it afterwards. */
+const MISCHIEF: [line: string, left: string[]][] = [
+  ["echo 10.9.9.9 bank >/etc/hosts", [BANK]],
+  [": >/etc/hosts", []],
+  ["sed 's/c2/evil/g' /etc/hosts >/tmp/it; cat /tmp/it >/etc/hosts; rm /tmp/it", []],
+  ["chmod 0 /etc/hosts", []],
+  // The second names of the file, in the folders of the host.
+  ["rm -r /etc/netns/c1", []],
+  ["rm /etc/netns/.ipvlan-kit/@c1; echo 10.9.9.9 bank >>/etc/netns/c1/hosts", []],
+  ["ln -sf /tmp/victim /etc/netns/.ipvlan-kit/@c1", []],
+  ["ln -sf /tmp/none /etc/netns/.ipvlan-kit/@c1", []],
+  ["rm /etc/netns/.ipvlan-kit/@c1; mkfifo /etc/netns/.ipvlan-kit/@c1", []],
+  ["rm /etc/netns/.ipvlan-kit/@c1; mkdir /etc/netns/.ipvlan-kit/@c1", []],
+];
+
+Deno.test("whatever root in a sandbox does to its hosts file harms no other file, and the next call mends it", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createNetwork({ name: "a", parent: "eth0", subnets: ["10.0.0.0/24"] });
+    const present = ["c1", "c2"];
+    for (const name of present) {
+      await driver.createSandbox({ name, connections: [{ network: "a" }] });
+    }
+    await Deno.writeTextFile("/tmp/victim", "precious");
+    try {
+      for (const [index, [line, left]] of MISCHIEF.entries()) {
+        await shell(driver, "c1", line);
+        // By turns the driver that has the file open, and another one.
+        const other = await host.driver();
+        const name = `d${index}`;
+        const connections = [{ network: "a" }];
+        const by = index % 2 === 0 ? driver : other;
+        const { notices } = await by.createSandbox({ name, connections });
+        present.push(name);
+        assertEquals([line, notices, theirLines("c1")], [line, [], left]);
+        assertNames(present);
+        assertEquals(await Deno.readTextFile("/tmp/victim"), "precious");
+        await shell(driver, "c1", "sed -i /bank/d /etc/netns/c1/hosts");
+        await other.restore();
+      }
+      await assertConsistent(host);
+      // One that is too large is left alone, and said.
+      await shell(driver, "c1", "truncate -s 1T /etc/hosts");
+      const { notices } = await driver.createSandbox({
+        name: "e",
+        connections: [{ network: "a" }],
+      });
+      assertEquals(notices, [
+        'The hosts file of sandbox "c1" cannot be changed: /etc/netns/c1/hosts has 1099511627776 ' +
+        "bytes, more than 16777216",
+      ]);
+      present.push("e");
+      assertNames(present, present.slice(1));
+    } finally {
+      await shell(driver, "c1", "truncate -s 0 /etc/hosts");
+      await Deno.remove("/tmp/victim");
+    }
+    for (const name of present) await driver.removeSandbox(name);
+    await assertConsistent(host);
+    assertEquals(sandboxFiles(), {});
+  }));
+
+Deno.test("a sandbox with names of its own has them in its file alone", () =>
+  withHost(async (host) => {
+    const driver = await threeSandboxes(host);
     const hosts = [{ name: "db", address: "10.9.9.9" }];
-    await driver.createSandbox({ name: "own", hosts, connections });
-    assert(inode("own") !== inode("c1"));
-    assert((await Deno.readTextFile(`${ETC}/own/hosts`)).includes("10.9.9.9 db"));
-    assert(!(await Deno.readTextFile(`${ETC}/c1/hosts`)).includes("10.9.9.9 db"));
+    await driver.createSandbox({ name: "own", hosts, connections: [{ network: "a" }] });
+    assert((await Deno.readTextFile(hostsOf("own"))).includes("10.9.9.9 db"));
+    assert(!(await Deno.readTextFile(hostsOf("c1"))).includes("10.9.9.9 db"));
     await driver.removeSandbox("own");
     await assertConsistent(host);
   }));
@@ -88,10 +226,12 @@ Deno.test("the next call puts right the hosts files that are gone, and those of 
     };
     await Deno.remove(`${ETC}/c1`, { recursive: true });
     await join("d");
-    // An earlier version had a file for each sandbox.
-    await run("cp", `${ETC}/c1/hosts`, `${ETC}/old`);
-    await Deno.rename(`${ETC}/old`, `${ETC}/c1/hosts`);
+    assertEquals(await two.names(), [...SANDBOXES, "d"]);
+    // In an earlier version, sandboxes shared a file with other names in the folder.
     await Deno.remove(`${ETC}/.ipvlan-kit`, { recursive: true });
+    await Deno.writeTextFile(`${ETC}/old`, "# Written by ipvlan-kit; changes will be lost\n");
+    await Deno.remove(`${ETC}/c1/hosts`);
+    await run("ln", `${ETC}/old`, `${ETC}/c1/hosts`);
+    await Deno.rename(`${ETC}/old`, `${ETC}/c3/hosts`);
     await join("e");
-    assertEquals(await two.names(), [...SANDBOXES, "d", "e"]);
   }));

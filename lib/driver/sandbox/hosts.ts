@@ -1,14 +1,11 @@
 import { prefixOf } from "../../claims/access.ts";
 import { orAbort } from "../../iproute2/abort.ts";
-import type { RunProgram } from "../../iproute2/shell.ts";
 import { contains, parseAddress, parsePrefix } from "../../ipam/mod.ts";
 import { ownClaimNames } from "../shared/claim_users.ts";
 import { HostsFileError } from "../errors.ts";
-import { countSandboxes, linkHosts, removeHosts, removeShared, writeShared } from "./hosts_file.ts";
+import { HostsWriter } from "./hosts_file.ts";
 import { planHosts, type RemoteName, type StaleHosts } from "./hosts_plan.ts";
 import { FileLock } from "../run/lock.ts";
-import type { Programs } from "../run/programs.ts";
-import { type MovedHosts, remountHosts } from "./remount.ts";
 import type { Store } from "../store/store.ts";
 import type { WaitOptions } from "../run/wait.ts";
 
@@ -39,10 +36,10 @@ interface NextRefresh {
 }
 
 /** Keeps the hosts files of a driver's sandboxes in sync with its store. */
-export class HostsFiles {
+export class HostsFiles implements Disposable {
   #store: Store;
   #lock: FileLock | undefined;
-  #programs: Programs;
+  #writer = new HostsWriter();
   /** Whose files may be stale: those of all sandboxes on these networks, and of these sandboxes. */
   #stale = { networks: new Set<string>(), sandboxes: new Set<string>() };
   /** The refresh that runs. */
@@ -53,12 +50,10 @@ export class HostsFiles {
   /**
    * Makes the hosts files of a store.
    *
-   * @param programs Runs programs.
    * @param lock The lock file, for one writer at a time. Without it, nothing is written.
    */
-  constructor(store: Store, programs: Programs, lock?: string) {
+  constructor(store: Store, lock?: string) {
     this.#store = store;
-    this.#programs = programs;
     this.#lock = lock === undefined ? undefined : new FileLock(lock);
   }
 
@@ -94,7 +89,8 @@ export class HostsFiles {
       if (!this.#lock) return new Map();
       // Locked from reading the store to writing, so that no other process writes older lines last.
       using _lock = await this.#lock.exclusive({ signal: giveUp.signal, waiting });
-      return await this.#write({ signal: giveUp.signal, waiting });
+      this.#writer.begin(this.#lock.path);
+      return this.#write();
     };
     const done = this.#running.catch(() => {}).then(() => {
       this.#next = undefined;
@@ -103,62 +99,48 @@ export class HostsFiles {
     return { calls: 0, done, giveUp };
   }
 
-  async #write(wait: WaitOptions): Promise<Failures> {
+  #write(): Failures {
     const stale = this.#stale;
     this.#stale = { networks: new Set(), sandboxes: new Set() };
     try {
-      const { failures, moved } = this.#sync(stale);
+      const failures = this.#sync(stale);
       for (const sandbox of failures.keys()) this.#stale.sandboxes.add(sandbox);
-      if (moved.length === 0) return failures;
-      return new Map([...failures, ...await remountHosts(this.#runner(wait), moved)]);
+      return failures;
     } catch (error) {
-      // The store could not be read, or a program was killed. Keep all marked as stale: the next call
-      // writes them.
+      // The store could not be read. Keep all marked as stale: the next call writes them.
       for (const network of stale.networks) this.#stale.networks.add(network);
       for (const sandbox of stale.sandboxes) this.#stale.sandboxes.add(sandbox);
       throw error;
     }
   }
 
-  #runner(wait: WaitOptions): RunProgram {
-    return (command, input) =>
-      this.#programs.run(command, input, { ...wait, shown: command, unstoppable: true });
-  }
-
-  #sync(stale: StaleHosts): { failures: Map<string, HostsFileError>; moved: MovedHosts[] } {
+  #sync(stale: StaleHosts): Failures {
     const store = this.#store;
-    const { files, removed, unused } = planHosts({
+    const { files, removed } = planHosts({
       endpoints: store.hostEntries(),
       remote: (network) => remoteNames(store, network),
       settings: new Map(store.sandboxes({ withHosts: true }).map((each) => [each.name, each])),
       exists: (sandbox) => (store.sandbox(sandbox)?.state ?? "removing") !== "removing",
     }, stale);
     const failures = new Map<string, HostsFileError>();
-    const moved: MovedHosts[] = [];
-    const attempt = <T>(sandbox: string, change: () => T): T | undefined => {
+    const attempt = (sandbox: string, change: () => void) => {
       try {
-        return change();
+        change();
       } catch (cause) {
         const { message } = cause as Error;
         failures.set(sandbox, new HostsFileError(sandbox, message, { cause }));
-        return undefined;
       }
     };
-    for (const { key, text, members } of files) {
-      const [named, others] = split(members, (sandbox) => stale.sandboxes.has(sandbox));
-      const shared = attempt(named[0] ?? members[0]!, () => writeShared(key, text));
-      if (!shared) continue;
-      const link = (sandbox: string) => {
-        const from = attempt(sandbox, () => linkHosts(sandbox, shared));
-        if (from !== undefined) moved.push({ sandbox, from });
-      };
-      named.forEach(link);
-      // The others have it already, unless a call has failed or somebody has changed their files.
-      if (countSandboxes(shared) !== members.length) others.forEach(link);
+    for (const { sandbox, text } of files) {
+      attempt(sandbox, () => this.#writer.write(sandbox, text));
     }
-    for (const sandbox of removed) attempt(sandbox, () => removeHosts(sandbox));
-    for (const key of unused) removeShared(key);
-    return { failures, moved };
+    for (const sandbox of removed) attempt(sandbox, () => this.#writer.remove(sandbox));
+    return failures;
+  }
+
+  /** Closes the files. */
+  [Symbol.dispose](): void {
+    this.#writer[Symbol.dispose]();
   }
 }
 
@@ -173,12 +155,6 @@ export function remoteNames(store: Store, id: string): readonly RemoteName[] {
   const own = subnets.map(({ subnet }) => parsePrefix(subnet).prefix);
   return [...store.sharedNames(prefix, name), ...ownClaimNames(store, prefix, name)]
     .filter(({ address }) => own.some((each) => contains(each, parseAddress(address))));
-}
-
-/** Splits values into those that a condition holds for, and the others. */
-function split<T>(values: readonly T[], holds: (value: T) => boolean): [T[], T[]] {
-  const { yes = [], no = [] } = Object.groupBy(values, (each) => holds(each) ? "yes" : "no");
-  return [yes, no];
 }
 
 /** Why files could not be changed, by sandbox. */

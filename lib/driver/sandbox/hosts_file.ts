@@ -1,113 +1,233 @@
 /**
- * The files of `/etc/netns`. Each hosts file is in a folder of the driver's, and is linked (hard
- * links) to the places where `ip netns exec` finds it, one for each sandbox that shares it.
+ * The hosts files of `/etc/netns`. Each is in a folder of the driver's, and has a second name (a hard
+ * link) where `ip netns exec` finds it. So a file is known as the driver's by its inode, whatever root
+ * in the sandbox writes into it.
  *
  * @module
  */
-import { MARK } from "./hosts_plan.ts";
+import { Buffer } from "node:buffer";
+import { editHosts, HEAD, type HostsEdit } from "./hosts_plan.ts";
 
 /**
  * Where `ip netns exec NAME` finds the files that it mounts over those of `/etc` (ip-netns(8)).
  */
 const FOLDER = "/etc/netns";
 
-/** Where the shared files are. No namespace has this name, as a dot is never the first letter. */
-const SHARED = `${FOLDER}/.ipvlan-kit`;
+/** Where the files are. No namespace has this name, as a dot is never the first letter. */
+const OWN = `${FOLDER}/.ipvlan-kit`;
+
+/** How a file begins that the driver has written, or an earlier version of it. */
+const BEGINNING = HEAD.slice(0, "# Written by ipvlan-kit".length);
 
 /** The modes of folders and files: any program in the sandbox may read them. */
 const [FOLDER_MODE, FILE_MODE] = [0o755, 0o644];
 
-/** A shared file that was found or written. */
-export interface SharedFile {
-  /** Its path. */
-  path: string;
-  /** Its inode. */
-  ino: number | null;
+/** How many bytes a file may have, as root in the sandbox may write as many as it likes. */
+const MOST_BYTES = 16 << 20;
+
+/** How many files are kept open. */
+const MOST_OPEN = 1024;
+
+/** A file that is kept open, and how it was when it was last written. */
+interface OpenFile {
+  /** Opened for appending. */
+  file: Deno.FsFile;
+  /** The driver's lines in it, if that is known. */
+  text?: string;
+  /** Its size in bytes. */
+  size: number;
 }
 
 /**
- * Writes a shared file in place. Processes that run in the sandboxes have this file mounted, and
- * would not see a new file with the same name.
- */
-export function writeShared(key: string, text: string): SharedFile {
-  const path = pathOf(key);
-  using file = openShared(path);
-  const { ino, size, mode } = file.statSync();
-  const current = new TextDecoder().decode(readAll(file, size));
-  if ((mode ?? 0) % 0o1000 !== FILE_MODE) Deno.chmodSync(path, FILE_MODE);
-  if (current === text) return { path, ino };
-  if (text.startsWith(current)) {
-    // The file was read to its end, so this appends.
-    writeAll(file, encode(text.slice(current.length)));
-    return { path, ino };
-  }
-  const bytes = encode(text);
-  file.seekSync(0, Deno.SeekMode.Start);
-  writeAll(file, bytes);
-  // Shorten the file last. If it were emptied first, a process could find no names in it.
-  file.truncateSync(bytes.length);
-  return { path, ino };
-}
-
-/** How many sandboxes a shared file is linked to. */
-export function countSandboxes({ path }: SharedFile): number {
-  return (Deno.statSync(path).nlink ?? 1) - 1;
-}
-
-/** Removes a shared file that no sandbox has any more, if it exists; and the folder with the last. */
-export function removeShared(key: string): void {
-  absent(() => Deno.removeSync(pathOf(key)));
-  if (isEmpty(SHARED)) Deno.removeSync(SHARED);
-}
-
-/**
- * Links a shared file to where `ip netns exec` finds it. A file that the driver did not write stays.
+ * Writes the hosts files of sandboxes in place, as processes in the sandboxes have them mounted.
  *
- * @returns The inode of the file that it replaces, if it does.
+ * A sandbox that joins a network is a line more in the files of all others there. So the files stay
+ * open, and a line is appended without reading them, if they have the size that they were left with.
  */
-export function linkHosts(sandbox: string, shared: SharedFile): number | undefined {
-  const path = fileOf(sandbox);
-  const present = inodeOf(path);
-  if (present === shared.ino) return undefined;
-  if (present === undefined) {
+export class HostsWriter implements Disposable {
+  readonly #id = crypto.randomUUID();
+  readonly #open = new Map<string, OpenFile>();
+  /** The last edit, and the last lines to append: the files of most sandboxes are alike. */
+  #edit: { old: string; text: string; edit: HostsEdit } | undefined;
+  #end: { old: string; text: string; missing: string | undefined } | undefined;
+
+  /**
+   * Begins a burst of changes. What the files have in them is forgotten if another process has written
+   * since the last one.
+   *
+   * @param lock The path of the lock file, which the caller must hold exclusively.
+   */
+  begin(lock: string): void {
+    if (Deno.readTextFileSync(lock) === this.#id) return;
+    this[Symbol.dispose]();
+    Deno.writeTextFileSync(lock, this.#id);
+  }
+
+  /**
+   * Writes the driver's lines into a sandbox's file, and leaves other lines in it. A file that the
+   * driver did not make stays as it is.
+   */
+  write(sandbox: string, text: string): void {
+    const open = this.#unchanged(sandbox) ?? this.#reopen(sandbox);
+    if (!open) return;
+    const { file } = open;
+    try {
+      const missing = this.#missing(open, text);
+      if (missing !== undefined) {
+        writeAll(file, missing);
+        open.size += missing.length;
+      } else {
+        const old = readAll(file, placeOf(sandbox));
+        const edit = this.#editOf(old, text);
+        if (edit.at === old.length) writeAll(file, edit.tail);
+        else rewrite(pathOf(sandbox), edit);
+        open.size = edit.size;
+      }
+      open.text = text;
+    } catch (error) {
+      this.#close(sandbox);
+      throw error;
+    }
+    if (this.#open.size > MOST_OPEN) this.#close(sandbox);
+  }
+
+  /** Removes a sandbox's file, and its folder if that is empty then. */
+  remove(sandbox: string): void {
+    this.#close(sandbox);
+    const [path, place] = [pathOf(sandbox), placeOf(sandbox)];
+    const found = lstat(place);
+    if (found && (isSame(found, lstat(path)) || isOurs(place, found))) Deno.removeSync(place);
+    // Also without a file: a driver that was killed may have left an empty folder.
+    removeIfEmpty(`${FOLDER}/${sandbox}`);
+    if (lstat(path)) Deno.removeSync(path);
+    removeIfEmpty(OWN);
+  }
+
+  /** Closes all files. */
+  [Symbol.dispose](): void {
+    for (const sandbox of this.#open.keys()) this.#close(sandbox);
+  }
+
+  /** A file that is open, if it is as it was left. */
+  #unchanged(sandbox: string): OpenFile | undefined {
+    const open = this.#open.get(sandbox);
+    if (!open) return undefined;
+    const { size, nlink, mode } = open.file.statSync();
+    const isUnchanged = size === open.size && nlink === 2 && permissionsOf(mode) === FILE_MODE;
+    return isUnchanged ? open : undefined;
+  }
+
+  /** Opens a file anew. */
+  #reopen(sandbox: string): OpenFile | undefined {
+    this.#close(sandbox);
+    const file = openFile(sandbox);
+    if (!file) return undefined;
+    const open = { file, size: 0 };
+    this.#open.set(sandbox, open);
+    return open;
+  }
+
+  /** What is missing at the end of a file; `undefined` if more is to be done, or that is not known. */
+  #missing({ text: old }: OpenFile, text: string): string | undefined {
+    if (old === undefined) return undefined;
+    if (this.#end?.old !== old || this.#end.text !== text) {
+      const missing = text.startsWith(old) ? text.slice(old.length) : undefined;
+      this.#end = { old, text, missing };
+    }
+    return this.#end.missing;
+  }
+
+  #editOf(old: string, text: string): HostsEdit {
+    if (this.#edit?.text !== text || this.#edit.old !== old) {
+      this.#edit = { old, text, edit: editHosts(old, text) };
+    }
+    return this.#edit.edit;
+  }
+
+  #close(sandbox: string): void {
+    this.#open.get(sandbox)?.file.close();
+    this.#open.delete(sandbox);
+  }
+}
+
+/**
+ * Opens a sandbox's file for appending. Makes it if it is missing or is no file, such as a link to
+ * another one, with modes that do not depend on the umask.
+ *
+ * @returns `undefined` if the sandbox has another file, which the driver did not make.
+ */
+function openFile(sandbox: string): Deno.FsFile | undefined {
+  using stack = new DisposableStack();
+  const path = pathOf(sandbox);
+  const file = stack.use(openOwn(path) ?? makeOwn(path));
+  const stat = file.statSync();
+  if (permissionsOf(stat.mode) !== FILE_MODE) Deno.chmodSync(path, FILE_MODE);
+  const place = placeOf(sandbox);
+  const found = lstat(place);
+  if (!found || found.isDirectory) {
     makeFolders(`${FOLDER}/${sandbox}`);
-    Deno.linkSync(shared.path, path);
-    return undefined;
+    Deno.linkSync(path, place);
+  } else if (!isSame(found, stat)) {
+    if (!isOurs(place, found)) return undefined;
+    const fresh = `${OWN}/new@${sandbox}`;
+    if (lstat(fresh)) Deno.removeSync(fresh);
+    Deno.linkSync(path, fresh);
+    Deno.renameSync(fresh, place);
   }
-  if (!isOurs(Deno.readTextFileSync(path))) return undefined;
-  const fresh = pathOf(`new@${sandbox}`);
-  absent(() => Deno.removeSync(fresh));
-  Deno.linkSync(shared.path, fresh);
-  Deno.renameSync(fresh, path);
-  return present;
+  stack.move();
+  return file;
 }
 
-/** Removes a sandbox's hosts file, and its folder if that is empty then. */
-export function removeHosts(sandbox: string): void {
-  const current = absent(() => Deno.readTextFileSync(fileOf(sandbox)));
-  if (current !== undefined && isOurs(current)) Deno.removeSync(fileOf(sandbox));
-  // Also without a file: a driver that was killed may have left an empty folder.
-  if (isEmpty(`${FOLDER}/${sandbox}`)) Deno.removeSync(`${FOLDER}/${sandbox}`);
+/** Opens a file; `undefined` if it does not exist, or its path does not lead to it alone. */
+function openOwn(path: string): Deno.FsFile | undefined {
+  const found = lstat(path);
+  if (!found?.isFile) return undefined;
+  const file = Deno.openSync(path, { read: true, append: true });
+  if (isSame(file.statSync(), found)) return file;
+  file.close();
+  return undefined;
 }
 
-/** The path of a sandbox's file. */
-export function fileOf(sandbox: string): string {
+function makeOwn(path: string): Deno.FsFile {
+  makeFolders(OWN);
+  if (lstat(path)) Deno.removeSync(path);
+  return Deno.openSync(path, { read: true, append: true, createNew: true, mode: FILE_MODE });
+}
+
+/** Writes in the middle of a file, which appending does not. */
+function rewrite(path: string, { at, tail, size }: HostsEdit): void {
+  using file = Deno.openSync(path, { write: true });
+  file.seekSync(at, Deno.SeekMode.Start);
+  writeAll(file, tail);
+  // Shorten the file last. If it were emptied first, a process could find no names in it. Blank lines
+  // stay if root in the sandbox has appended some meanwhile.
+  if (file.statSync().size === at + tail.length) file.truncateSync(size);
+}
+
+/** Reads a file, with a character for each byte. */
+function readAll(file: Deno.FsFile, shown: string): string {
+  const size = file.seekSync(0, Deno.SeekMode.End);
+  if (size > MOST_BYTES) throw new Error(`${shown} has ${size} bytes, more than ${MOST_BYTES}`);
+  const bytes = new Uint8Array(size);
+  file.seekSync(0, Deno.SeekMode.Start);
+  let done = 0;
+  for (let read; (read = file.readSync(bytes.subarray(done))) && read > 0;) done += read;
+  return Buffer.from(bytes.buffer, 0, done).toString("latin1");
+}
+
+function writeAll(file: Deno.FsFile, text: string): void {
+  const bytes = Buffer.from(text, "latin1");
+  for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
+}
+
+/** The path of a sandbox's file in the folder of the driver's. */
+function pathOf(sandbox: string): string {
+  return `${OWN}/@${sandbox}`;
+}
+
+/** The path where `ip netns exec` finds it. */
+function placeOf(sandbox: string): string {
   return `${FOLDER}/${sandbox}/hosts`;
-}
-
-function pathOf(key: string): string {
-  return `${SHARED}/${key}`;
-}
-
-/** Opens a shared file. Makes it and its folder, with modes that do not depend on the umask. */
-function openShared(path: string): Deno.FsFile {
-  try {
-    return Deno.openSync(path, { read: true, write: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  makeFolders(SHARED);
-  return Deno.openSync(path, { read: true, write: true, create: true });
 }
 
 /** Makes a folder, and the one that all are in. */
@@ -122,50 +242,39 @@ function makeFolders(folder: string): void {
   }
 }
 
-function readAll(file: Deno.FsFile, size: number): Uint8Array {
-  const bytes = new Uint8Array(size);
-  let done = 0;
-  for (let read; (read = file.readSync(bytes.subarray(done))) && read > 0;) done += read;
-  return bytes.subarray(0, done);
-}
-
-function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
-}
-
-function encode(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
-}
-
-/** The inode of a file; `undefined` if it does not exist. */
-function inodeOf(path: string): number | undefined {
+function removeIfEmpty(folder: string): void {
+  if (!lstat(folder)?.isDirectory) return;
   try {
-    return Deno.statSync(path).ino ?? undefined;
+    Deno.removeSync(folder);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+    if ((error as { code?: string }).code !== "ENOTEMPTY") throw error;
   }
 }
 
-/** Whether a folder exists and has nothing in it. */
-function isEmpty(folder: string): boolean {
-  return absent(() => Deno.readDirSync(folder)[Symbol.iterator]().next().done) === true;
-}
-
 /** Whether the driver has written a file. If it was killed, the file may end in the first line. */
-function isOurs(text: string): boolean {
-  return text.startsWith(MARK) || MARK.startsWith(text);
+function isOurs(path: string, { isFile }: Deno.FileInfo): boolean {
+  if (!isFile) return false;
+  using file = Deno.openSync(path);
+  const bytes = new Uint8Array(BEGINNING.length);
+  const text = new TextDecoder().decode(bytes.subarray(0, file.readSync(bytes) ?? 0));
+  return BEGINNING.startsWith(text);
 }
 
-/** What a function returns; `undefined` if there is no such file, or no such folder. */
-function absent<T>(run: () => T): T | undefined {
-  const { NotFound, NotADirectory, IsADirectory } = Deno.errors;
+function isSame(one: Deno.FileInfo, other: Deno.FileInfo | undefined): boolean {
+  return one.dev === other?.dev && one.ino === other.ino;
+}
+
+function permissionsOf(mode: number | null): number {
+  return (mode ?? 0) & 0o777;
+}
+
+/** What is found at a path, without following a link; `undefined` if there is nothing. */
+function lstat(path: string): Deno.FileInfo | undefined {
   try {
-    return run();
+    return Deno.lstatSync(path);
   } catch (error) {
-    if ([NotFound, NotADirectory, IsADirectory].some((kind) => error instanceof kind)) {
-      return undefined;
-    }
+    const { NotFound, NotADirectory } = Deno.errors;
+    if (error instanceof NotFound || error instanceof NotADirectory) return undefined;
     throw error;
   }
 }

@@ -1,15 +1,15 @@
 import { endpointAddresses } from "../../ipam/address.ts";
 import { ownNames } from "../endpoint.ts";
 import { isOwned } from "../names.ts";
-import { withOwnHosts } from "./settings.ts";
-import { isReady, type NamedEndpoint, type Stated } from "../store/store.ts";
+import { ownHostLines } from "./settings.ts";
+import type { HostEntry } from "../store/store.ts";
 import type { SandboxSettings } from "../types.ts";
 
-/** The first line of each hosts file that the driver writes. It does not change other files. */
-export const MARK = "# Written by ipvlan-kit; changes will be lost";
+/** What each line of the driver's ends in. Other lines are those of the sandbox's root. */
+export const MARK = " # ipvlan";
 
-/** A sandbox on more networks has a file of its own: the key would be too long for a file's name. */
-const MAX_NETWORKS = 16;
+/** The first line of each hosts file that the driver writes. It does not change other files. */
+export const HEAD = `# Written by ipvlan-kit, which changes the lines that end in${MARK}`;
 
 /** Whose files may be stale. */
 export interface StaleHosts {
@@ -22,7 +22,7 @@ export interface StaleHosts {
 /** What the store knows of the hosts files. */
 export interface HostsFacts {
   /** All endpoints, in the order made. */
-  endpoints: readonly Stated<NamedEndpoint>[];
+  endpoints: readonly HostEntry[];
   /** The lines of sandboxes of other hosts, by the ids of the networks that they are on. */
   remote?: (network: string) => readonly RemoteName[];
   /** The settings of the sandboxes that have names of their own, by sandbox. */
@@ -39,24 +39,12 @@ export interface RemoteName {
   names: readonly string[];
 }
 
-/** A hosts file and the sandboxes that share it. */
-export interface SharedHosts {
-  /** What tells it from the other files: {@linkcode keyOf}. */
-  key: string;
-  /** What is in it. */
-  text: string;
-  /** The names of the sandboxes. */
-  members: readonly string[];
-}
-
 /** What has to be done with the hosts files. */
 export interface HostsPlan {
-  /** The files to write. */
-  files: SharedHosts[];
+  /** The lines of the driver's in the files to write. */
+  files: { sandbox: string; text: string }[];
   /** The sandboxes that have no file any more. */
   removed: string[];
-  /** The keys of files that no sandbox shares any more. */
-  unused: string[];
 }
 
 /** Decides what the hosts files should be, of those that may be stale. */
@@ -67,81 +55,61 @@ export function planHosts(
   const kept = endpoints.filter(({ state }) => state !== "removing");
   const byNetwork = Map.groupBy(kept, ({ network }) => network);
   // An engine's sandboxes have names and files of the engine's own.
-  const hasFile = ({ sandbox }: NamedEndpoint) => !isOwned(sandbox);
+  const hasFile = ({ sandbox }: HostEntry) => !isOwned(sandbox);
   const bySandbox = Map.groupBy(kept.filter(hasFile), ({ sandbox }) => sandbox);
-  const named = [...stale.sandboxes].filter((sandbox) => !isOwned(sandbox));
-  const keyIn = (sandbox: string, own: readonly NamedEndpoint[]) =>
-    keyOf(sandbox, networksOf(own), settings.has(sandbox));
-
   const removed: string[] = [];
-  for (const sandbox of named) {
-    if (bySandbox.has(sandbox)) continue;
+  for (const sandbox of stale.sandboxes) {
+    if (bySandbox.has(sandbox) || isOwned(sandbox)) continue;
     if (exists(sandbox)) bySandbox.set(sandbox, []);
     else removed.push(sandbox);
   }
-  const byKey = Map.groupBy(bySandbox.keys(), (name) => keyIn(name, bySandbox.get(name)!));
-  const isStale = (sandbox: string) => stale.sandboxes.has(sandbox);
-  const files = [...byKey].flatMap(([key, members]): SharedHosts[] => {
-    const [first] = members;
-    const own = bySandbox.get(first!)!;
+  // Most sandboxes are on the same networks as others, so the lines are rendered once for all.
+  const rendered = new Map<string, string>();
+  const files: HostsPlan["files"] = [];
+  for (const [sandbox, own] of bySandbox) {
     const networks = networksOf(own);
-    if (!networks.some((id) => stale.networks.has(id)) && !members.some(isStale)) return [];
-    const shared = renderHosts(
-      networks.flatMap((id) => byNetwork.get(id)!),
-      networks.flatMap(remote),
-    );
-    const given = settings.get(first!);
-    return [{ key, text: given ? withOwnHosts(shared, given, own) : shared, members }];
-  });
-
-  const recorded = Map.groupBy(
-    endpoints.filter(({ sandbox }) => isStale(sandbox)),
-    ({ sandbox }) => sandbox,
-  );
-  // A crash may have come before or after a file was changed: the keys of both are looked at.
-  const former = named.flatMap((sandbox) => {
-    const own = recorded.get(sandbox) ?? [];
-    return [keyOf(sandbox, [], false), keyIn(sandbox, own), keyIn(sandbox, own.filter(isReady))];
-  });
-  return { files, removed, unused: [...new Set(former)].filter((key) => !byKey.has(key)) };
-}
-
-/**
- * Tells hosts files apart. Sandboxes on the same networks, in the same order, share one file: with
- * a thousand of them, a new one is a line more in one file, and not in a thousand.
- */
-function keyOf(sandbox: string, networks: readonly string[], hasOwnNames: boolean): string {
-  const isShared = !hasOwnNames && networks.length > 0 && networks.length <= MAX_NETWORKS;
-  return isShared ? networks.map((id) => id.slice(0, 12)).join("+") : `@${sandbox}`;
+    if (!stale.sandboxes.has(sandbox) && !networks.some((id) => stale.networks.has(id))) continue;
+    const given = settings.get(sandbox);
+    const render = (lines: readonly string[]) =>
+      renderHosts(networks.flatMap((id) => byNetwork.get(id)!), networks.flatMap(remote), lines);
+    const key = networks.join();
+    const text = given ? render(ownHostLines(given, own)) : rendered.get(key) ?? render([]);
+    if (!given) rendered.set(key, text);
+    files.push({ sandbox, text });
+  }
+  return { files, removed };
 }
 
 /** The ids of a sandbox's networks, in the order in which their names are looked for. */
-function networksOf(own: readonly NamedEndpoint[]): string[] {
+function networksOf(own: readonly HostEntry[]): string[] {
   return own.toSorted((one, other) => one.ordinal - other.ordinal).map(({ network }) => network);
 }
 
 /**
- * Renders the hosts file (hosts(5)) of the sandboxes on some networks, from the endpoints there. Each
+ * Renders the lines of a hosts file (hosts(5)) for a sandbox, from the endpoints on its networks. Each
  * has the sandbox's name, its aliases on that network, and `NAME.NETWORK`.
+ *
+ * @param given The lines that only this sandbox has.
  */
 export function renderHosts(
-  reachable: readonly NamedEndpoint[],
+  reachable: readonly Omit<HostEntry, "state">[],
   remote: readonly RemoteName[] = [],
+  given: readonly string[] = [],
 ): string {
   // What this host has on record itself is more recent than what etcd has told of it.
   const own = new Set(remote.length > 0 ? reachable.flatMap(endpointAddresses) : []);
-  return [
-    MARK,
+  const lines = [
+    ...given,
     "127.0.0.1 localhost",
     "::1 localhost ip6-localhost ip6-loopback",
     ...reachable.flatMap(hostLines),
     ...remote.filter(({ address }) => !own.has(address))
       .map(({ address, names }) => `${address} ${names.join(" ")}`),
-    "",
-  ].join("\n");
+  ];
+  return [HEAD, ...lines.map((line) => line + MARK), ""].join("\n");
 }
 
-function hostLines(endpoint: NamedEndpoint): string[] {
+function hostLines(endpoint: Omit<HostEntry, "state">): string[] {
   const { sandbox, networkName, aliases } = endpoint;
   const [name, ...longer] = ownNames(sandbox, networkName);
   // The name of an engine's sandbox is an id, and no host name.
@@ -150,4 +118,41 @@ function hostLines(endpoint: NamedEndpoint): string[] {
     : [...new Set([name, ...aliases, ...longer])].join(" ");
   if (names === "") return [];
   return endpointAddresses(endpoint).map((address) => `${address} ${names}`);
+}
+
+/** What to write into a hosts file. Each character is a byte. */
+export interface HostsEdit {
+  /** From which byte on. */
+  at: number;
+  /** What is written there. */
+  tail: string;
+  /** How many bytes the file has then. */
+  size: number;
+}
+
+/**
+ * Decides what to write into a hosts file so that it has the driver's lines, in their order, and the
+ * lines of others as they are. If only lines are missing, they come last: then others may append to
+ * the file at the same time.
+ *
+ * @param old What is in the file: anything, as root in the sandbox may write it.
+ * @param text The driver's lines: {@linkcode renderHosts}.
+ */
+export function editHosts(old: string, text: string): HostsEdit {
+  let same = 0;
+  while (same < old.length && old[same] === text[same]) same++;
+  same = old.slice(0, same).lastIndexOf("\n") + 1;
+  const rest = old.slice(same).match(/[^\n]*\n|[^\n]+$/g) ?? [];
+  const isOurs = (line: string) => line.endsWith(`${MARK}\n`);
+  // A kill can leave the beginning of a line.
+  const isTorn = (line: string) => !line.endsWith("\n") && `\n${text}`.includes(`\n${line}`);
+  const present = text.slice(0, same) + rest.filter(isOurs).join("");
+  if (text.startsWith(present) && !rest.some(isTorn)) {
+    const tail = (/[^\n]$/.test(old) ? "\n" : "") + text.slice(present.length);
+    return { at: old.length, tail, size: old.length + tail.length };
+  }
+  const theirs = rest.filter((line) => !isOurs(line) && !isTorn(line)).join("");
+  const tail = text.slice(same) + theirs + (/[^\n]$/.test(theirs) ? "\n" : "");
+  // If the file gets shorter, blank lines overwrite what is cut off afterwards.
+  return { at: same, tail: tail.padEnd(old.length - same, "\n"), size: same + tail.length };
 }

@@ -9,6 +9,7 @@ import { endpointAddresses, parseAddress } from "../../ipam/address.ts";
 import { SysctlError } from "../../iproute2/errors.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { InvalidOptionError, ResolvConfError } from "../errors.ts";
+import { statOf } from "../run/files.ts";
 import type { SandboxSettings } from "../types.ts";
 
 /** Names of hosts and domains (RFC 1123), with a dot at the end for a whole name. */
@@ -103,23 +104,19 @@ export function renderResolvConf(
 }
 
 /**
- * Puts what only one sandbox knows into its hosts file, behind the first line: its host name, and
- * the names that it was given.
+ * The lines of a hosts file that only one sandbox has: its host name, and the names that it was given.
  *
- * @param text The file without that.
  * @param endpoints The sandbox's endpoints.
  */
-export function withOwnHosts(
-  text: string,
+export function ownHostLines(
   { hostname, hosts = [] }: SandboxSettings,
   endpoints: readonly { ip?: string; ip6?: string }[],
-): string {
+): string[] {
   const own = hostname === undefined ? [] : endpoints.flatMap(endpointAddresses);
-  const lines = [
+  return [
     ...own.map((address) => `${address} ${hostname}`),
     ...hosts.map(({ name, address }) => `${address} ${name}`),
   ];
-  return text.replace("\n", () => ["", ...lines, ""].join("\n"));
 }
 
 /** Where `ip netns exec NAME` finds the files that it mounts over those of `/etc` (ip-netns(8)). */
@@ -203,7 +200,7 @@ function explain(sandbox: string, change: () => void): void {
 function writeResolvConf(name: string, text: string): void {
   const path = `${FOLDER}/${name}/resolv.conf`;
   Deno.mkdirSync(`${FOLDER}/${name}`, { recursive: true });
-  if (!isOurs(path) && exists(path)) return;
+  if (!isOurs(path) && statOf(path)) return;
   Deno.writeTextFileSync(path, text);
   // Any program in the sandbox may read it, whatever the umask.
   Deno.chmodSync(path, 0o644);
@@ -211,16 +208,5 @@ function writeResolvConf(name: string, text: string): void {
 
 /** Whether the driver has written a file. */
 function isOurs(path: string): boolean {
-  return exists(path) && Deno.readTextFileSync(path).startsWith(MARK);
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch (error) {
-    const { NotFound, NotADirectory } = Deno.errors;
-    if (error instanceof NotFound || error instanceof NotADirectory) return false;
-    throw error;
-  }
+  return statOf(path) !== undefined && Deno.readTextFileSync(path).startsWith(MARK);
 }

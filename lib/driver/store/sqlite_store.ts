@@ -18,7 +18,7 @@ import {
 } from "./records.ts";
 import type {
   EndpointFilter,
-  NamedEndpoint,
+  HostEntry,
   NetworkFilter,
   PoolClaim,
   SandboxFilter,
@@ -87,11 +87,9 @@ const SELECT_ENDPOINTS = `SELECT id, state,
   (SELECT id FROM network WHERE id = endpoint.network) AS network,
   sandbox, ifname, ordinal, ip, ip6, aliases, record FROM endpoint`;
 
-/** Reads endpoints with the names of their networks. */
-const SELECT_HOST_ENTRIES = SELECT_ENDPOINTS.replace(
-  "aliases",
-  "aliases, (SELECT name FROM network WHERE id = endpoint.network) AS networkName",
-);
+/** Reads what the hosts files say of endpoints. */
+const SELECT_HOST_ENTRIES = `SELECT endpoint.state, network, name AS networkName, sandbox, ordinal,
+  ip, ip6, aliases FROM endpoint LEFT JOIN network ON network.id = network`;
 
 /** The condition that a record is half made or half removed. */
 const UNREADY = "state <> 'ready'";
@@ -342,11 +340,18 @@ export class SqliteStore implements Store {
     return this.#rows(sql, network, JSON.stringify(names)).map((row) => this.#readEndpoint(row));
   }
 
-  hostEntries(): Stated<NamedEndpoint>[] {
-    return this.#select(SELECT_HOST_ENTRIES, "rowid").map(({ networkName, ...row }) => ({
-      ...this.#readEndpoint(row),
-      networkName: networkName as string,
-    }));
+  hostEntries(): HostEntry[] {
+    return this.#select(SELECT_HOST_ENTRIES, "endpoint.rowid").map(({ ip, ip6, ...row }) => {
+      const aliases = parsed(row.aliases);
+      // Says which record is damaged.
+      if (row.networkName === null || !Array.isArray(aliases)) this.endpoints();
+      return {
+        ...row,
+        ip: ip ?? undefined,
+        ip6: ip6 ?? undefined,
+        aliases,
+      } as unknown as HostEntry;
+    });
   }
 
   putEndpoint(endpoint: EndpointRecord, state: State): void {

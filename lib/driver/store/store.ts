@@ -4,11 +4,13 @@ import type { AddressLog } from "./address_log.ts";
 import type { EndpointRecord, State } from "./records.ts";
 import type { AddressPool, Claim, Network, Sandbox } from "../types.ts";
 
-/** An endpoint and the name of its network. */
-export interface NamedEndpoint extends EndpointRecord {
-  /** The network's name. */
-  networkName: string;
-}
+/** What the hosts files say of an endpoint. */
+export type HostEntry =
+  & Stated<Pick<EndpointRecord, "network" | "sandbox" | "ordinal" | "ip" | "ip6" | "aliases">>
+  & {
+    /** The network's name. */
+    networkName: string;
+  };
 
 /** A record with its state. */
 export type Stated<T> = T & {
@@ -122,7 +124,7 @@ export interface Store extends Disposable {
    */
   namedEndpoints(network: string, names: readonly string[]): Stated<EndpointRecord>[];
   /** All endpoints, in the order made. */
-  hostEntries(): Stated<NamedEndpoint>[];
+  hostEntries(): HostEntry[];
   /** Adds an endpoint, or replaces it. */
   putEndpoint(endpoint: EndpointRecord, state: State): void;
   /** Deletes the record of an endpoint. */

@@ -1,22 +1,16 @@
 import { assertEquals } from "@std/assert";
-import { planHosts, renderHosts } from "../../../lib/driver/sandbox/hosts_plan.ts";
-import { mountsOf } from "../../../lib/driver/sandbox/remount.ts";
-import type { NamedEndpoint, Stated } from "../../../lib/driver/store/store.ts";
+import { editHosts, MARK, planHosts, renderHosts } from "../../../lib/driver/sandbox/hosts_plan.ts";
+import type { HostEntry } from "../../../lib/driver/store/store.ts";
 
-const HEAD = `# Written by ipvlan-kit; changes will be lost
-127.0.0.1 localhost
-::1 localhost ip6-localhost ip6-loopback
+const HEAD = `# Written by ipvlan-kit, which changes the lines that end in # ipvlan
+127.0.0.1 localhost # ipvlan
+::1 localhost ip6-localhost ip6-loopback # ipvlan
 `;
 
-function endpoint(
-  sandbox: string,
-  network: string,
-  changes: Partial<Stated<NamedEndpoint>> = {},
-): Stated<NamedEndpoint> {
+function endpoint(sandbox: string, network: string, changes: Partial<HostEntry> = {}): HostEntry {
   return {
     state: "ready",
-    ...{ id: `${sandbox}-${network}`, network, networkName: network, sandbox },
-    ...{ ifname: "eth0", ordinal: 0, aliases: [], ...changes },
+    ...{ network, networkName: network, sandbox, ordinal: 0, aliases: [], ...changes },
   };
 }
 
@@ -33,18 +27,18 @@ Deno.test("each sandbox is found by name, aliases and name.network, in the order
   ]);
   assertEquals(
     text,
-    HEAD + `10.0.0.2 c1 master c1.db
-fd00::2 c1 master c1.db
-10.0.0.3 c2 replica c2.db
-10.1.0.2 c2 c2.web
-fd01::9 c3 c3.web
+    HEAD + `10.0.0.2 c1 master c1.db # ipvlan
+fd00::2 c1 master c1.db # ipvlan
+10.0.0.3 c2 replica c2.db # ipvlan
+10.1.0.2 c2 c2.web # ipvlan
+fd01::9 c3 c3.web # ipvlan
 `,
   );
 });
 
-/** What there is to do for some stale sandboxes and networks: who shares which file, and what goes. */
+/** Which files are to be written for some stale sandboxes and networks, and which ones go. */
 function planOf(
-  endpoints: Stated<NamedEndpoint>[],
+  endpoints: HostEntry[],
   { sandboxes = [], networks = [] }: { sandboxes?: string[]; networks?: string[] },
 ) {
   const facts = {
@@ -52,93 +46,99 @@ function planOf(
     settings: new Map([["own", { hostname: "h" }]]),
     exists: (sandbox: string) => sandbox === "alone",
   };
-  const stale = { sandboxes: new Set(sandboxes), networks: new Set(networks) };
-  const { files, removed, unused } = planHosts(facts, stale);
-  return { files: files.map(({ key, members }) => [key, ...members]), removed, unused };
+  const { files, removed } = planHosts(facts, {
+    sandboxes: new Set(sandboxes),
+    networks: new Set(networks),
+  });
+  const names = (text: string) =>
+    text.split("\n").slice(3, -1).map((line) => line.replace(MARK, "").split(" ").at(-1));
+  return { files: files.map(({ sandbox, text }) => [sandbox, ...names(text)]), removed };
 }
 
 const SECOND = { ordinal: 1 };
 
-Deno.test("sandboxes on the same networks in the same order share a file", () => {
+Deno.test("the files of the sandboxes that may have changed are written, each with its networks' names", () => {
   const endpoints = [
-    endpoint("c1", "a"),
-    endpoint("c2", "a"),
-    endpoint("c2", "b", SECOND),
-    endpoint("c3", "b", SECOND),
-    endpoint("c3", "a"),
-    endpoint("c4", "b"),
-    endpoint("c4", "a", SECOND),
-    endpoint("c5", "a"),
-    endpoint("own", "a"),
+    endpoint("c1", "a", { ip: "10.0.0.1" }),
+    endpoint("c2", "a", { ip: "10.0.0.2" }),
+    endpoint("c2", "b", { ip: "10.1.0.2", ...SECOND }),
+    endpoint("c3", "b", { ip: "10.1.0.3", ...SECOND }),
+    endpoint("c3", "a", { ip: "10.0.0.3" }),
+    endpoint("docker:1", "a", { ip: "10.0.0.4", aliases: ["web"] }),
+    endpoint("own", "b", { ip: "10.1.0.5" }),
   ];
-  assertEquals(planOf(endpoints, { networks: ["a"] }).files, [
-    ["a", "c1", "c5"],
-    ["a+b", "c2", "c3"],
-    ["b+a", "c4"],
-    ["@own", "own"],
-  ]);
-  // Only the files that may be stale.
-  assertEquals(planOf(endpoints, { networks: ["b"] }).files, [["a+b", "c2", "c3"], ["b+a", "c4"]]);
-  assertEquals(planOf(endpoints, { sandboxes: ["c1", "own"] }).files, [
-    ["a", "c1", "c5"],
-    ["@own", "own"],
-  ]);
+  const [onA, onB] = [["c1.a", "c2.a", "c3.a", "web"], ["c2.b", "c3.b", "own.b"]];
+  const of = (...networks: string[]) => planOf(endpoints, { networks }).files;
+  const both = [["c2", ...onA, ...onB], ["c3", ...onA, ...onB]];
+  // The host name of "own" is before the first three lines that all have.
+  const own = ["own", "ip6-loopback", ...onB];
+  assertEquals(of("a"), [["c1", ...onA], ...both]);
+  assertEquals(of("b"), [...both, own]);
+  assertEquals(planOf(endpoints, { sandboxes: ["own", "docker:1"] }), {
+    files: [own],
+    removed: [],
+  });
+  // In the order of the sandbox's networks.
+  const other = endpoints.map((each) => ({ ...each, ordinal: 1 - each.ordinal }));
+  assertEquals(planOf(other, { sandboxes: ["c2"] }).files, [["c2", ...onB, ...onA]]);
 });
 
-Deno.test("a file goes with the last sandbox that shares it, whenever a call was killed", () => {
-  const going = { ...SECOND, state: "removing" } as const;
-  const coming = { ...SECOND, state: "making" } as const;
-  // It is disconnected from one of its two networks.
-  assertEquals(planOf([endpoint("c", "a"), endpoint("c", "b", going)], { sandboxes: ["c"] }), {
-    files: [["a", "c"]],
-    removed: [],
-    unused: ["@c", "a+b"],
-  });
-  // It is connected to another one.
-  assertEquals(planOf([endpoint("c", "a"), endpoint("c", "b", coming)], { sandboxes: ["c"] }), {
-    files: [["a+b", "c"]],
-    removed: [],
-    unused: ["@c", "a"],
-  });
-  // It is removed, and another sandbox is there.
-  const gone = [endpoint("c", "a", { state: "removing" }), endpoint("d", "a")];
-  assertEquals(planOf(gone, { sandboxes: ["c"], networks: ["a"] }), {
-    files: [["a", "d"]],
+Deno.test("a sandbox that is going is in no file, and its own goes with its record", () => {
+  const going = { ip: "10.0.0.1", state: "removing" } as const;
+  const stale = { sandboxes: ["c", "alone"], networks: ["a"] };
+  const left = endpoint("d", "a", { ip: "10.0.0.2" });
+  assertEquals(planOf([endpoint("c", "a", going), left], stale), {
+    files: [["d", "d.a"], ["alone"]],
     removed: ["c"],
-    unused: ["@c"],
-  });
-  assertEquals(planOf([], { sandboxes: ["alone"] }), {
-    files: [["@alone", "alone"]],
-    removed: [],
-    unused: [],
   });
 });
 
-Deno.test("a sandbox on so many networks that their ids make no file name has its own file", () => {
-  const endpoints = Array.from(
-    { length: 17 },
-    (_, ordinal) => endpoint("c", `${ordinal}`.padStart(64, "0"), { ordinal }),
-  );
-  assertEquals(planOf(endpoints, { sandboxes: ["c"] }).files, [["@c", "c"]]);
-  const [[key]] = planOf(endpoints.slice(1), { sandboxes: ["c"] }).files as [string[]];
-  assertEquals(key!.length, 16 * 13 - 1);
+const TEXT = `${HEAD}10.0.0.2 c1 c1.a # ipvlan\n10.0.0.3 c2 c2.a # ipvlan\n`;
+const [FIRST] = TEXT.split("10.0.0.3");
+
+/** What is in a file when an edit is done, and what would be there without its last step. */
+function edited(old: string, text: string): [string, string] {
+  const { at, tail, size } = editHosts(old, text);
+  const file = old.slice(0, at) + tail + old.slice(at + tail.length);
+  return [file.slice(0, size), file];
+}
+
+Deno.test("a hosts file gets the lines that are missing at its end, wherever others have written theirs", () => {
+  for (const theirs of ["", "10.9.9.9 bank\n", "10.9.9.9 bank", "\n# \xff\xfe\0\n", "\r\n\r"]) {
+    const old = FIRST + theirs;
+    const whole = theirs === "" || theirs.endsWith("\n") ? theirs : `${theirs}\n`;
+    const [text, before] = edited(old, TEXT);
+    assertEquals(text, `${FIRST}${whole}10.0.0.3 c2 c2.a # ipvlan\n`);
+    assertEquals([editHosts(old, TEXT).at, before], [old.length, text]);
+    // Then nothing is to be done.
+    assertEquals(editHosts(text, TEXT).tail, "");
+  }
+  // The lines of others come last when ours have another order.
+  const [moved] = edited(`${HEAD}10.0.0.3 c2 c2.a # ipvlan\n10.9.9.9 bank`, TEXT);
+  assertEquals(moved, `${TEXT}10.9.9.9 bank\n`);
 });
 
-Deno.test("only root's mounts are changed, each once, and only if the old file is mounted there", () => {
-  /** The files of a process. Those of this one have the numbers 1 and 2. */
-  const process = (pid: number, root: number, hosts: number, user: number, mount: number) =>
-    Object.entries({ "root/": root, "root/etc/hosts": hosts, "ns/user": user, "ns/mnt": mount })
-      .map(([file, ino]) => ({ path: `/proc/${pid}/${file}`, dev: 0, ino }));
-  const files = [
-    { path: "/", dev: 0, ino: 1 },
-    { path: "/proc/self/ns/user", dev: 0, ino: 2 },
-    ...process(11, 1, 50, 2, 100),
-    ...process(12, 1, 50, 2, 100),
-    ...process(13, 1, 50, 2, 101),
-    // A container, another user namespace, and the machine's file.
-    ...process(14, 9, 50, 2, 102),
-    ...process(15, 1, 50, 9, 103),
-    ...process(16, 1, 60, 2, 104),
+Deno.test("whatever is in a hosts file, ours are there afterwards and others are kept", () => {
+  const bank = "10.9.9.9 bank\n";
+  const unmarked = TEXT.replaceAll(MARK, "");
+  const cases: [was: string, then: string][] = [
+    ["", TEXT],
+    [bank, bank + TEXT],
+    [bank + TEXT, bank + TEXT],
+    [unmarked, unmarked + TEXT],
+    [TEXT.replace("c1 c1.a", "c1 evil"), TEXT],
+    [TEXT + TEXT, TEXT],
+    [`${TEXT}10.0.0.9 gone # ipvlan\n${bank}10.0.0.8 gone # ipvlan\n`, TEXT + bank],
+    // What a kill may leave.
+    [TEXT.slice(0, 20), TEXT],
+    [TEXT.slice(0, -12), TEXT],
+    [`${FIRST}${bank}10.0.0.3 c2`, TEXT + bank],
   ];
-  assertEquals(mountsOf([11, 12, 13, 14, 15, 16, 17], files, 50), [12, 13]);
+  for (const [was, then] of cases) {
+    const [text, before] = edited(was, TEXT);
+    assertEquals(text, then, was);
+    // A kill before the file is cut leaves blank lines.
+    assertEquals(before.trimEnd(), text.trimEnd());
+    assertEquals(edited(text, TEXT)[0], text);
+  }
 });

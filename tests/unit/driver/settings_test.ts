@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
 import {
+  ownHostLines,
   renderResolvConf,
   settingsProblems,
   withHostname,
-  withOwnHosts,
 } from "../../../lib/driver/sandbox/settings.ts";
 import type { SandboxSettings } from "../../../lib/driver/types.ts";
 
@@ -70,12 +70,11 @@ Deno.test("a command without a host name of its own is left as it is", () => {
   assertEquals(withHostname(undefined, ["a", "b"]), ["a", "b"]);
 });
 
-Deno.test("what only one sandbox knows stands behind the first line of its hosts file", () => {
-  const text = "# mark\n127.0.0.1 localhost\n";
-  assertEquals(withOwnHosts(text, {}, [{ ip: "10.0.0.2" }]), text);
+Deno.test("the hosts file of a sandbox has its host name, and the names that it was given", () => {
+  assertEquals(ownHostLines({}, [{ ip: "10.0.0.2" }]), []);
   const hosts = [{ name: "db.lan", address: "192.0.2.9" }];
   assertEquals(
-    withOwnHosts(text, { hostname: "web", hosts }, [{ ip: "10.0.0.2", ip6: "fd00::2" }, {}]),
-    "# mark\n10.0.0.2 web\nfd00::2 web\n192.0.2.9 db.lan\n127.0.0.1 localhost\n",
+    ownHostLines({ hostname: "web", hosts }, [{ ip: "10.0.0.2", ip6: "fd00::2" }, {}]),
+    ["10.0.0.2 web", "fd00::2 web", "192.0.2.9 db.lan"],
   );
 });

@@ -156,8 +156,8 @@ Deno.test("what this host has at an address itself is found there, and not what 
     { address: "10.0.0.3", names: ["c2", "c2.lan"] },
   ];
   assertEquals(renderHosts([endpoint], remote).split("\n").slice(3), [
-    "10.0.0.2 c1 c1.lan",
-    "10.0.0.3 c2 c2.lan",
+    "10.0.0.2 c1 c1.lan # ipvlan",
+    "10.0.0.3 c2 c2.lan # ipvlan",
     "",
   ]);
 });

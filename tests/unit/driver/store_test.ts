@@ -160,7 +160,10 @@ Deno.test("only the records that are asked for are read", () => {
   assertEquals(store.endpoints({ sandbox: "c1", network: web.id }), []);
   assertEquals(names(store.links({ on: "eth0.20" })), ["eth0.20.30"]);
   assertEquals([store.link("eth0.20")?.name, store.link("eth1")], ["eth0.20", undefined]);
-  assertEquals(store.hostEntries(), [{ ...ENDPOINT, state: "making", networkName: "db" }]);
+  const { network: on, sandbox, ordinal, ip, ip6, aliases } = ENDPOINT;
+  assertEquals(store.hostEntries(), [
+    { network: on, networkName: "db", sandbox, ordinal, ip, ip6, aliases, state: "making" },
+  ]);
 });
 
 Deno.test("the store itself keeps addresses, names and what they belong to in order", () => {
