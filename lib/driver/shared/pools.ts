@@ -20,7 +20,7 @@ import { endpointAddresses, familyOf, formatAddress } from "../../ipam/address.t
 import { contains, parseAddress, parsePrefix, parseSubnets } from "../../ipam/mod.ts";
 import type { Addr } from "../../iproute2/addr.ts";
 import { ownNames } from "../endpoint.ts";
-import { AddressHeldError } from "../errors.ts";
+import { AddressHeldError, InvalidOptionError } from "../errors.ts";
 import { linkedAddresses } from "../held_addresses.ts";
 import { isOwned } from "../names.ts";
 import type { DriverParts } from "../parts.ts";
@@ -269,14 +269,18 @@ function sharedAddresses(store: Store, endpoint: EndpointRecord): ClaimPlace[] {
 
 /**
  * Why an address is not this host's, by what etcd has said so far: another host has it
- * ({@linkcode AddressHeldError}), or etcd refuses this host and has to say first whose it is.
+ * ({@linkcode AddressHeldError}), or etcd has to say first whose it is, as it refuses this host or does
+ * not know of it.
  */
 export function doubtAbout(
   { shared }: Store,
   { pool, address }: ClaimPlace,
 ): IpvlanError | undefined {
-  const { state, host } = shared.address(pool, hexOf(parseAddress(address))) ?? {};
+  const { state, host, block, revision } = shared.address(pool, hexOf(parseAddress(address))) ?? {};
   if (state === "lost") return new AddressHeldError(address, `the host "${host}"`);
+  if (state === "used" && block === undefined && revision === 0) {
+    return new InvalidOptionError("address", address, "etcd has to say first whose it is");
+  }
   const own = shared.host(shared.pool(pool)?.prefix ?? "");
   return own && whyRefused(own);
 }
