@@ -138,7 +138,13 @@ export async function memberFault(world: World, random: Random): Promise<string>
 export async function historyFault(world: World, random: Random): Promise<string> {
   const host = random.pick(world.hosts);
   const lasts = () => sleep(500 + random.below(2500));
+  const other = random.pick(world.hosts.filter((each) => each !== host));
   return await make(world, random, [
+    {
+      name: "remove a living host",
+      whom: `${host.name} by ${other.name}`,
+      run: () => world.removeLiving(host, other),
+    },
     {
       name: "put back an old state folder",
       whom: host.name,

@@ -61,6 +61,11 @@ export function openHost(
   };
 }
 
+/** The address that a host of a run has itself: `h2` and its copy the third one after 100. */
+export function ownAddress(subnet: string, hostname: string): string {
+  return subnet.replace(/\d+\/.*/, String(101 + Number(hostname.match(/\d+/)![0])));
+}
+
 /** Releases addresses, as the driver does: on record first, and then in etcd. */
 export async function release(host: Host, pool: string, ...addresses: string[]): Promise<void> {
   host.store.transaction(() => {

@@ -86,7 +86,9 @@ async function checkRest(world: World): Promise<string[]> {
   for (const host of hosts) {
     await withHost(host, async ({ pools, store }) => {
       // Nothing is mended, as nothing gets lost: what a kill left half done is on record.
-      for (const mended of await pools.recover()) defects.push(`${host.name}: ${mended}`);
+      for (const mended of await pools.recover(world.linked(host))) {
+        defects.push(`${host.name}: ${mended}`);
+      }
       const left = await pools.settle();
       if (left.untold > 0 || left.lost.length > 0) {
         defects.push(`${host.name} is not settled: ${JSON.stringify(left)}`);

@@ -9,7 +9,7 @@ import { textOf } from "../../lib/claims/keys.ts";
 import { IpvlanError } from "../../lib/errors.ts";
 import { Random } from "../attack/random.ts";
 import { Recorder } from "./history.ts";
-import { openHost } from "./host.ts";
+import { openHost, ownAddress } from "./host.ts";
 
 /** How many addresses a process holds at most. */
 const MOST_HELD = 25;
@@ -50,6 +50,8 @@ async function recorded(
 }
 
 const held: string[] = [];
+const own = ownAddress(subnet, hostname);
+const linked = () => Promise.resolve(new Set([own]));
 
 /** An address that was taken and is another host's. */
 class LostError extends IpvlanError {
@@ -112,9 +114,19 @@ const { id } = await persist(() => pools.join(access, subnet, {}));
 // A clone does not know that it is one.
 if (!isTold) {
   await recorded("recover", undefined, async () => {
-    await persist(() => pools.recover());
+    await persist(() => pools.recover(linked));
     return undefined;
   });
+}
+// What the host has itself, it has from when etcd knows of it. A clone of its machine has the same.
+await persist(() => pools.claimOwn(id, [{ address: own }]));
+const claims = await persist(() => pools.claims(access));
+const ownId = store.shared.host("/ipvlan")!.id;
+if (claims.some(({ address, host }) => address === own && host === ownId)) {
+  recorder.write(
+    { call: "take", kind: "done", number: 0, address: own },
+    `${hostname.split("-")[0]} itself`,
+  );
 }
 // What it held in its former life. What is another host's now is not used any more.
 const others = store.shared.lost().map(({ address }) => textOf(address));

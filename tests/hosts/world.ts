@@ -5,11 +5,11 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { HostReplacedError } from "../../lib/claims/mod.ts";
+import { HostAliveError, HostReplacedError } from "../../lib/claims/mod.ts";
 import type { Random } from "../attack/random.ts";
 import { Cluster } from "../kit/etcd.ts";
 import { Recorder } from "./history.ts";
-import { type Host, openHost, release } from "./host.ts";
+import { type Host, openHost, ownAddress, release } from "./host.ts";
 import { copyHost } from "./copy.ts";
 import { Peers } from "./peers.ts";
 import { Link } from "./proxy.ts";
@@ -169,7 +169,7 @@ export class World implements AsyncDisposable {
     for (let time = 1; time <= 2; time++) {
       for (const host of this.hosts) {
         await this.withHost(host, async ({ pools }) => {
-          await pools.recover();
+          await pools.recover(this.linked(host));
           const { lost, untold } = await pools.settle();
           if (time === 2 && lost.length + untold > 0) {
             this.defects.push(`${host.name} has lost ${JSON.stringify(lost)}, untold ${untold}`);
@@ -179,12 +179,32 @@ export class World implements AsyncDisposable {
     }
   }
 
+  /** Finds the addresses of a host's links. Its sandboxes have none, as they are only on record. */
+  linked({ name }: WorldHost): () => Promise<Set<string>> {
+    return () => Promise.resolve(new Set([ownAddress(this.#subnet, name)]));
+  }
+
+  /** Lets another host try to remove a living one that holds addresses. */
+  async removeLiving(host: WorldHost, other: WorldHost): Promise<void> {
+    using living = openHost(host.name, host.folder);
+    using remover = openHost(other.name, other.folder);
+    const access = { endpoints: this.cluster.endpoints };
+    const { id } = living.store.shared.host("/ipvlan")!;
+    if (!(await remover.pools.claims(access)).some((claim) => claim.host === id)) return;
+    try {
+      await remover.pools.removeHost(access, id);
+      this.defects.push(`${host.name} was removed by ${other.name} while it was alive`);
+    } catch (error) {
+      if (!(error instanceof HostAliveError)) throw error;
+    }
+  }
+
   /** Lets that one of a host and its copy go on which etcd has not refused. The other one is removed. */
   async keepOne(host: WorldHost, copy: WorldHost): Promise<void> {
     let isRefused = false;
     await this.withHost(host, async ({ pools }) => {
       try {
-        await pools.recover();
+        await pools.recover(this.linked(host));
       } catch (error) {
         if (!(error instanceof HostReplacedError)) throw error;
         isRefused = true;
