@@ -60,11 +60,7 @@ function* stretches(
   if (start > first) yield { from: first, last: start - blockSize(prefix) };
 }
 
-/**
- * Takes a block that no host has, and records what this host keeps of it.
- *
- * @returns Whether there was one with a free address in the range.
- */
+/** Takes a block that no host has. Returns whether one had a free address in the range. */
 export async function takeBlock(
   session: Session,
   pool: PoolRecord,
@@ -169,10 +165,8 @@ async function tryBlock(
 }
 
 /**
- * Records a block that etcd has as this host's. This host may not give away an address in it that has a
- * claim, whichever host has that claim.
- *
- * @returns The set of its free addresses.
+ * Records a block that etcd has as this host's, and returns the set of its free addresses. An
+ * address with a claim, of whichever host, is not free.
  */
 export function holdBlock(
   { records, etcd }: Pick<Session, "records" | "etcd">,
@@ -201,11 +195,7 @@ export type Claimed =
   /** It has a claim. */
   | { kind: "held"; claim: ClaimValue };
 
-/**
- * Claims one address that no host keeps, and records it as in use.
- *
- * @param used Its record, if it is in use already and etcd has lost its claim.
- */
+/** Claims one address that no host keeps. @param used Its record, if etcd has lost the claim. */
 export async function claimAddress(
   session: Session,
   pool: PoolRecord,

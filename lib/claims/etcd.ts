@@ -84,11 +84,7 @@ export class Etcd implements Disposable {
   /** The endpoints; the one that answered last comes first. */
   #endpoints: readonly string[];
 
-  /**
-   * Reads the files of an access.
-   *
-   * @throws {EtcdOptionError} An option is wrong, or a file cannot be used.
-   */
+  /** Reads the files of an access. @throws {EtcdOptionError} One of them is no use. */
   constructor(access: EtcdAccess) {
     this.#access = access;
     this.#identity = newIdentity(access, readAccess(access));
@@ -163,10 +159,8 @@ export class Etcd implements Disposable {
   }
 
   /**
-   * Watches a range from a revision on. It ends when the connection does, or if etcd does not have any
-   * more what happened since that revision.
-   *
-   * @throws {EtcdUnreachableError} It cannot begin.
+   * Watches a range from a revision on. It ends when the connection does, or if etcd does not have
+   * any more what happened since that revision.
    */
   async *watch(
     { key, end }: { key: string; end: string },
@@ -203,11 +197,7 @@ export class Etcd implements Disposable {
     this.#identity.http.close();
   }
 
-  /**
-   * Asks one endpoint after another, and again from the first one, until one answers or the time is up.
-   *
-   * @param read Reads the answer, while the time lasts.
-   */
+  /** Asks one endpoint after another, over and over, until one answers or the time is up. */
   async #call(
     path: string,
     body: unknown,
@@ -255,12 +245,11 @@ export class Etcd implements Disposable {
   }
 
   /**
-   * Reads the files of the access again, after a request has failed. What works goes on with the files
-   * as they were: etcd may not know the new password yet.
+   * Reads the files of the access again, after a request has failed. What works goes on with the
+   * files as they were: etcd may not know the new password yet.
    *
    * @param used What the request was sent with.
-   * @returns Whether the files have changed since then, so that the request is worth another attempt.
-   * @throws {EtcdOptionError} A file cannot be used any more.
+   * @returns Whether the files have changed since then, so that another attempt is worth it.
    */
   #renew(used: Identity): boolean {
     if (this.#identity !== used) return true;

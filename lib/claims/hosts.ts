@@ -180,12 +180,7 @@ async function deleteKey(reader: Reader, { id, name }: SharedHost, force: boolea
   }
 }
 
-/**
- * Deletes the keys of a host that is not in etcd, of those that begin with a text.
- *
- * @returns The keys that it had.
- * @throws {HostAliveError} It has registered anew.
- */
+/** Deletes the keys under a prefix of a host that is not in etcd, and returns them. */
 async function deleteOwn(
   { etcd, keys, options }: Reader,
   { id, name }: SharedHost,

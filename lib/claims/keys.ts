@@ -131,12 +131,7 @@ export function homeBlock(pool: Prefix, hostId: string): bigint {
   return pool.first + BigInt(`0x${hostId}`) % count * size;
 }
 
-/**
- * Finds the first free block.
- *
- * @param taken The first addresses of blocks that are taken, from `from` on, in order.
- * @returns Its first address; one that is behind `last` if there is none up to there.
- */
+/** Finds the first block from one on that is not taken; the taken ones are in order. */
 export function firstGap(taken: readonly bigint[], from: bigint, size: bigint): bigint {
   let gap = from;
   for (const first of taken) {

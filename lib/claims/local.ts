@@ -138,9 +138,6 @@ export function ownAddresses(
  * @param lastToken Tells whether the record is the newest; none if etcd has just said so.
  * @returns The address in hexadecimal digits; `undefined` if etcd has to be asked.
  * @throws {SharedAddressHeldError} The wanted address is in use on this host.
- * @throws {HostRemovedError} This host was removed.
- * @throws {HostReplacedError} Another host uses its id.
- * @throws {EtcdOlderError} etcd is older than the record.
  */
 export function takeKept(
   records: ClaimRecords,

@@ -65,9 +65,7 @@ export interface BlockRecord {
   pool: string;
   /** Its first address. */
   first: string;
-  /**
-   * `asked`: it may be in etcd; `held`: it is; `giving`: it is given back, and may be in etcd still.
-   */
+  /** `asked`: it may be in etcd; `held`: it is; `giving`: it is given back, and may be there. */
   state: "asked" | "held" | "giving";
   /** A random text that only this block has. */
   token: string;
@@ -157,12 +155,7 @@ export class ClaimRecords {
     this.#db.run("UPDATE shared_host SET refused = ? WHERE prefix = ?", refused ?? null, prefix);
   }
 
-  /**
-   * When an etcd was last found out of reach, by any process of this host, and what was wrong with each
-   * endpoint.
-   *
-   * @param access How it is reached, as JSON.
-   */
+  /** When an etcd was last found out of reach by this host, and why. @param access How, as JSON. */
   silence(access: string): Silence | undefined {
     const [row] = this.#db.rows("SELECT at, reasons FROM shared_silence WHERE access = ?", access);
     return row && { at: row.at as number, reasons: JSON.parse(row.reasons as string) };

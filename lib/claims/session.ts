@@ -196,12 +196,7 @@ export class Session {
     this.#recognize(pairs![0]);
   }
 
-  /**
-   * Carries out a transaction that only writes the host's key. What an earlier one without an answer has
-   * done is final then.
-   *
-   * @param isMissing Whether to make the key.
-   */
+  /** Writes only the host's key. What a request without an answer has done is final then. */
   async #advance(isMissing = this.#host.number === 0): Promise<void> {
     const key = this.keys.host(this.hostId);
     const { lastToken } = this.#parts;
@@ -229,11 +224,7 @@ export class Session {
     lastToken.write(this.#host);
   }
 
-  /**
-   * Compares the host's key in etcd with the record. Returns whether it is what was asked for.
-   *
-   * @throws {IpvlanError} It is neither that nor what the last transaction has left.
-   */
+  /** Whether the host's key in etcd is what was asked for. @throws {IpvlanError} It is unknown. */
   #recognize(pair: KeyValue | undefined): boolean {
     this.#seen = pair;
     const host = this.#host;

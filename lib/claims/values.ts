@@ -110,11 +110,7 @@ export function readBlock(pair: KeyValue): BlockValue & { set: bigint } {
   return { ...value, set: textSet(value.kept) };
 }
 
-/**
- * The address in the key of a block or a claim, in hexadecimal digits.
- *
- * @throws {DamagedKeyError} It is none of the pool's family.
- */
+/** The address in the key of a block or a claim, in hexadecimal. @throws {DamagedKeyError} */
 export function addressIn(key: string): string {
   const { subnet, last } = partsOf(key);
   const digits = familyOf(subnet) === 4 ? 8 : 32;

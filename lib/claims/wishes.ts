@@ -33,8 +33,6 @@ export interface Wish {
  *
  * @param address The address in hexadecimal digits; without one, any will do.
  * @param keepers The ids of the hosts that keep it.
- * @throws {SharedAddressKeptError} The agent of the host that keeps the address does not run.
- * @throws {SharedPoolExhaustedError} No such agent runs.
  */
 export async function putWish(
   session: Session,

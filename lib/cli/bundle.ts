@@ -56,11 +56,7 @@ export interface ProgramPlace {
   cache: string;
 }
 
-/**
- * The files of a program: its modules, and what Deno's cache has for them.
- *
- * @returns The files, or why one of them cannot be copied.
- */
+/** The modules of a program and what Deno's cache has for them; or why they cannot be copied. */
 export function programFiles(
   graph: ModuleGraph,
   { folder, cache }: ProgramPlace,

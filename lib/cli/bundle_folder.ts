@@ -38,11 +38,8 @@ export interface BundleOptions {
 const EMPTY = ["dev", "etc", "proc", "run", "sys", "tmp", "var/lib/ipvlan"];
 
 /**
- * Makes the folder, with a root folder `rootfs` and a `config.json`. At the end all of it is there,
- * or nothing.
- *
- * @param folder Its path. It must not exist, or be empty.
- * @throws {IpvlanError} The folder cannot be made, or a program or a module is missing.
+ * Makes the folder, which must not exist or be empty, with a root folder `rootfs` and a
+ * `config.json`. At the end all of it is there, or nothing.
  */
 export async function makeBundle(folder: string, options: BundleOptions): Promise<void> {
   const { step, signal } = options;

@@ -44,13 +44,7 @@ export async function install(
   return 0;
 }
 
-/**
- * The text of the plugin's executable.
- *
- * @param env The environment.
- * @param socket The path of the server's socket.
- * @throws {InvalidOptionError} As in {@linkcode executableText}.
- */
+/** The text of the plugin's executable. @param socket The path of the server's socket. */
 export function pluginText(env: Readonly<Record<string, string>>, socket = SOCKET): string {
   return executableText(thisProgram(), ["cni"], env, callerAt(socket, identity()));
 }

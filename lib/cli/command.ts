@@ -40,20 +40,14 @@ export interface Command {
   stopEarly?: boolean;
   /** Whether it gets its arguments as they were typed, because it parses them itself. */
   raw?: boolean;
-  /**
-   * Whether it changes something. Then it has `--dry-run`, and a signal does not end it in the middle
-   * of a change.
-   */
+  /** Whether it changes something: it has `--dry-run`, and no signal ends it within a change. */
   changes?: boolean;
   /**
    * Whether it asks programs and changes nothing. Then a signal ends these programs too: one that
    * hangs would stay behind.
    */
   asks?: boolean;
-  /**
-   * What its exit statuses mean, for its help; left out, 0 for success, 1 for an error, 2 for a
-   * wrong command line.
-   */
+  /** What its exit statuses mean, for its help; left out: 0 success, 1 an error, 2 misuse. */
   statuses?: [status: string, meaning: string][];
   /** The exit status for a wrong command line; left out, 2. */
   misuse?: number;

@@ -36,11 +36,9 @@ const KEYS = [
 ];
 
 /**
- * Reads the networks of `run`.
+ * Reads the networks of `run`, or finds everything that is wrong.
  *
- * @param networks The values of `--network`.
  * @param args The other options; those on addresses and names are for the first network.
- * @returns Where to run, and everything that is wrong.
  */
 export function readTarget(
   networks: readonly string[],

@@ -56,10 +56,7 @@ export function inspectedNetwork(network: NetworkDetails): Struct {
   };
 }
 
-/**
- * A sandbox as `docker inspect` shows a container. Its name is its id. A network that is missing
- * was removed meanwhile, with its endpoints.
- */
+/** A sandbox as `docker inspect` shows a container. A network may have been removed meanwhile. */
 export function inspectedSandbox(
   { name, created, labels, namespace, endpoints, state, owner, path = "" }: SeenSandbox,
   networks: readonly Network[],
@@ -229,10 +226,7 @@ function shownGateway(network: Network, { subnet, gateway = "" }: NetworkSubnet)
   return wayOut(network) === "gateway" || !isDefault ? gateway : "";
 }
 
-/**
- * A sandbox as its network shows it. An ipvlan link has the MAC address of its parent, and Docker
- * shows none.
- */
+/** A sandbox as its network shows it. Docker shows no MAC address of an ipvlan link. */
 function connected(endpoint: Endpoint, network: Network): Struct {
   const { sandbox, ifname, ip = "", ip6 = "" } = endpoint;
   return {

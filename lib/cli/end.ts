@@ -49,11 +49,10 @@ export async function unlessRemoved<T>(call: () => Promise<T>): Promise<T | unde
 }
 
 /**
- * Waits until no process is in a sandbox. The kernel gives no notice of that, so it polls.
+ * Waits until no process is in a sandbox, and returns whether it came to that. The kernel gives no
+ * notice of it, so it polls.
  *
  * @param sandbox Its id, as another sandbox may get its name meanwhile.
- * @param deadline When to give up, as of `performance.now()`.
- * @returns Whether no process is there.
  */
 export async function waitForEnd(
   driver: Driver,

@@ -11,12 +11,7 @@ export const ETCD_OPTION: Option = {
   help: `how to reach etcd, if no network here does: ${IPAM_NAMES.join(", ")}`,
 };
 
-/**
- * Reads {@linkcode ETCD_OPTION}, and what the environment says of etcd.
- *
- * @returns `undefined` if neither says where etcd is: then the networks on record do.
- * @throws {IpvlanError} An option is wrong.
- */
+/** What {@linkcode ETCD_OPTION} or the environment says of etcd; else, the record has to. */
 export function readAccess(args: Pick<Arguments, "values">): EtcdAccess | undefined {
   const words = args.values(ETCD_OPTION.name);
   const environment = Deno.env.toObject();

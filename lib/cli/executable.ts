@@ -23,15 +23,11 @@ export interface ServerCaller {
 }
 
 /**
- * The text of an executable file that starts `ipvlan` with a command, and with the arguments that the
- * file is started with behind it. An engine may have another environment than the user who installs
- * the file, so the variables that `ipvlan` needs are in the file.
+ * The text of an executable file that starts `ipvlan` with a command, and with the arguments that
+ * the file is started with behind it. An engine may have another environment than the user who
+ * installs the file, so the variables that `ipvlan` needs are in the file.
  *
- * @param program The command line that starts `ipvlan`; its first word is an absolute path.
- * @param command The words of the command: `["cni"]`.
- * @param env The environment.
  * @param server A server to ask first, if the file is started without arguments.
- * @throws {InvalidOptionError} As in {@linkcode neededVariables}.
  */
 export function executableText(
   program: readonly string[],
@@ -61,12 +57,8 @@ function exportLine([name, value]: readonly [string, string]): string {
 }
 
 /**
- * Writes an executable file into a folder, which is made if it does not exist. An engine that starts
- * the file meanwhile finds the old one or the new one, whole.
- *
- * @returns The path of the file.
- * @throws {MissingRightsError} The caller may not write there.
- * @throws {InvalidOptionError} The folder cannot be used.
+ * Writes an executable file into a folder, which is made if it does not exist, and returns its
+ * path. An engine that starts the file meanwhile finds the old one or the new one, whole.
  */
 export async function writeExecutable(folder: string, name: string, text: string): Promise<string> {
   const path = `${folder.replace(/\/+$/, "")}/${name}`;

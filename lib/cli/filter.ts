@@ -13,10 +13,7 @@ interface Condition {
   value: string;
 }
 
-/**
- * Reads conditions. Each key has a rule that says what is wrong with one, or `undefined`.
- * @throws {InvalidOptionError} A condition is not of this form, or its rule does not take it.
- */
+/** Reads conditions. Each key has a rule that says what is wrong with one, or `undefined`. */
 function readConditions(
   words: readonly string[],
   rules: Readonly<Record<string, (condition: Condition) => string | undefined>>,
@@ -93,10 +90,7 @@ export interface PruneFilters {
   until: number;
 }
 
-/**
- * Reads the filters of `network prune` at a time, in milliseconds since 1970.
- * @throws {InvalidOptionError} There is no such filter.
- */
+/** Reads the filters of `network prune`. @param now The time, in milliseconds since 1970. */
 export function readPruneFilters(words: readonly string[], now: number): PruneFilters {
   const conditions = readConditions(words, {
     label: () => undefined,

@@ -25,10 +25,7 @@ export function looksLikeImage([word = "", next]: readonly string[], folder?: st
   return KNOWN.has(word) || /[/:@]/.test(word) || (next !== undefined && isProgram(next, folder));
 }
 
-/**
- * Whether the first word behind `run` is dropped. @throws {InvalidOptionError} Wrong {@linkcode
- * VARIABLE}.
- */
+/** Whether the first word behind `run` is dropped. */
 export function ignoresImage(given: boolean): boolean {
   const text = Deno.env.get(VARIABLE) || "false";
   const on = parseBool(text);
@@ -36,10 +33,7 @@ export function ignoresImage(given: boolean): boolean {
   return given || on;
 }
 
-/**
- * Checks that a command can be run: {@linkcode requireCommand}. If its first word is likely an
- * image, the error says what to do.
- */
+/** Checks that a command can be run. The error about a likely image says what to do. */
 export function requireNoImage(words: readonly string[], folder?: string): void {
   try {
     requireCommand(words[0]!, folder);

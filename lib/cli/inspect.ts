@@ -13,10 +13,7 @@ export const INSPECT_OPTIONS: Option[] = readOptions({
 /** Finds a thing by its name, as it is shown. */
 export type Find = (name: string) => Promise<Struct>;
 
-/**
- * Shows things by their names in the format that is asked for, found by one function for all of
- * them. Resolves to the exit status.
- */
+/** Shows things by their names in the format that is asked for. Resolves to the exit status. */
 export async function showInFull(
   args: Arguments,
   context: Context,

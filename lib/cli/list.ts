@@ -11,9 +11,7 @@ export const FORMAT_OPTIONS: Option[] = readOptions({
   "--json": "the same as --format json",
 });
 
-/**
- * How a list is printed: its keys, the usual table, or each item by a template, in lines or rows.
- */
+/** How a list is printed: its keys, the usual table, or each item by a template. */
 export type Format =
   | { readonly kind: "keys" | "table" }
   | { readonly kind: "lines" | "rows"; readonly template: Template };
@@ -31,12 +29,7 @@ export function readFormat(args: Arguments): Format {
   return { kind: columns === undefined ? "lines" : "rows", template };
 }
 
-/**
- * Reads `--format`, where it is a Go template as Docker takes it. An error says what else to give.
- *
- * @throws {InvalidOptionError} It has no action, and so prints nothing of what it is about.
- * @throws {TemplateError} It is wrong.
- */
+/** Reads `--format`, where it is a Go template with an action. An error says what else to give. */
 export function readTemplate(format: string, others: string, escapes = false): Template {
   if (format.includes("{{")) return new Template(format, escapes);
   const rule = `${others}, or write a Go template such as {{.Name}}`;

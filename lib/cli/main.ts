@@ -29,11 +29,7 @@ async function reportErrors(verbose: boolean, run: () => Promise<number>): Promi
   }
 }
 
-/**
- * Finds the command that was typed, and runs it; or prints help.
- *
- * @param forRun Options that `run` gets besides those that were typed behind it.
- */
+/** Runs the command that was typed, or prints help. @param forRun More options for `run`. */
 async function dispatch(typed: readonly string[], forRun: readonly string[] = []): Promise<number> {
   const [first = "--help", second = "--help"] = typed;
   // For `alias docker="ipvlan --image"`.

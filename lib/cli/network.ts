@@ -47,10 +47,7 @@ const ONE_VALUE = [
   ["scope", "local", "a network is one machine's, so write local or leave it out"],
 ] as const;
 
-/**
- * Reads the network that those options ask for. Left out options of the IPAM driver depend on the
- * surroundings.
- */
+/** Reads the network that those options ask for, and finds everything that is wrong. */
 export function readNetwork(
   name: string,
   args: Arguments,

@@ -9,10 +9,7 @@ import { type Option, readOptions } from "./command.ts";
 /** Docker's name for the name of an endpoint's link. */
 const IFNAME = "com.docker.network.endpoint.ifname";
 
-/**
- * Reads values of the form `NAME=VALUE`; an empty value may be left out, unless it is needed.
- * Returns a problem for each value that is wrong.
- */
+/** Reads values of the form `NAME=VALUE`; `=VALUE` may be missing unless it is needed. */
 export function readPairs(
   what: string,
   words: readonly string[],

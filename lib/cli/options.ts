@@ -27,9 +27,7 @@ export function optionsOf(command: Command): Option[] {
   return [...own, ...COMMON.filter(({ name }) => !own.some((option) => option.name === name))];
 }
 
-/**
- * Reads what was typed after the name of a command. @throws {UsageError} With all that is wrong.
- */
+/** Reads what was typed after the name of a command. @throws {UsageError} All that is wrong. */
 export function parseArguments(
   name: string,
   command: Command,

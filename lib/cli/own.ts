@@ -3,11 +3,9 @@ import type { Driver } from "../driver/mod.ts";
 import { OwnedByEngineError } from "../engine/owners.ts";
 
 /**
- * Requires that networks and sandboxes are not those of an engine. The commands that change something
- * call this; the engines' own requests do not. Names that do not exist pass, as the driver says more.
- *
- * @throws {OwnedByEngineError} One of them belongs to an engine.
- * @throws {ProblemsError} Several of them do.
+ * Requires that networks and sandboxes are not those of an engine. The commands that change
+ * something call this; the engines' own requests do not. Names that do not exist pass, as the
+ * driver says more.
  */
 export function requireOwn(
   driver: Driver,

@@ -2,11 +2,9 @@
 const FIRST = 3;
 
 /**
- * The socket that systemd has passed to this process, as sd_listen_fds(3) finds it.
+ * The file descriptor of the socket that systemd has passed, as sd_listen_fds(3) finds it.
  *
- * @param env The environment.
  * @param pid The id of this process. The variables may be meant for a parent of it.
- * @returns Its file descriptor; `undefined` if there is none.
  */
 export function passedSocket(
   { LISTEN_PID, LISTEN_FDS }: Readonly<Record<string, string>>,

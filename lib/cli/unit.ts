@@ -29,13 +29,7 @@ export function neededVariables(env: Readonly<Record<string, string>>): [string,
   return needed;
 }
 
-/**
- * A systemd unit (systemd.service(5)) that restores all networks and sandboxes at boot.
- *
- * @param program The command line that starts `ipvlan`; its first word is an absolute path.
- * @param env The environment; the unit copies the variables that `ipvlan` needs.
- * @throws {InvalidOptionError} As in {@linkcode neededVariables}.
- */
+/** A systemd unit that restores everything at boot. @param program Its path is absolute. */
 export function systemdUnit(
   program: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -57,14 +51,7 @@ export function systemdUnit(
   ].join("\n");
 }
 
-/**
- * A systemd unit (systemd.service(5)) that runs the agent of this host.
- *
- * @param program The command line that starts `ipvlan`; its first word is an absolute path.
- * @param env The environment; the unit copies the variables that `ipvlan` needs.
- * @param words The options of the agent.
- * @throws {InvalidOptionError} As in {@linkcode neededVariables}.
- */
+/** A systemd unit that runs the agent of this host. @param words The options of the agent. */
 export function agentUnit(
   program: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -90,11 +77,6 @@ export function agentUnit(
 /**
  * The systemd units of the plugin for Docker, by the names of their files. systemd holds the socket
  * (systemd.socket(5)), so Docker's calls wait while the plugin is started again.
- *
- * @param program The command line that starts `ipvlan`; its first word is an absolute path.
- * @param env The environment; the unit copies the variables that `ipvlan` needs.
- * @param socket The path of the socket.
- * @throws {InvalidOptionError} As {@linkcode systemdUnit}.
  */
 export function dockerUnits(
   program: readonly string[],
@@ -130,15 +112,7 @@ export function dockerUnits(
   };
 }
 
-/**
- * The systemd units of the server of the CNI plugin, by the names of their files. systemd starts it
- * with the first call.
- *
- * @param program The command line that starts `ipvlan`; its first word is an absolute path.
- * @param env The environment; the unit copies the variables that `ipvlan` needs.
- * @param socket The path of the socket.
- * @throws {InvalidOptionError} As {@linkcode systemdUnit}.
- */
+/** The units of the CNI plugin's server, by file name. systemd starts it with the first call. */
 export function cniUnits(
   program: readonly string[],
   env: Readonly<Record<string, string>>,

@@ -25,12 +25,7 @@ export function unitsText(units: Units): string {
   return Object.entries(units).map(([name, text]) => `# ${FOLDER}/${name}\n${text}`).join("\n\n");
 }
 
-/**
- * Writes units.
- *
- * @returns The paths of the files.
- * @throws {IpvlanError} A file cannot be written.
- */
+/** Writes units, and returns the paths of the files. */
 export function writeUnits(units: Units): string[] {
   const paths: string[] = [];
   for (const [name, text] of Object.entries(units)) {

@@ -22,13 +22,7 @@ function fieldsOf(text: string): string[][] {
   return text.split("\n").filter((line) => line !== "").map((line) => line.split(":"));
 }
 
-/**
- * Reads `USER` or `USER:GROUP`.
- *
- * @param passwd The text of `/etc/passwd` (passwd(5)).
- * @param group The text of `/etc/group` (group(5)).
- * @throws {InvalidOptionError} There is no such user or group.
- */
+/** Reads `USER` or `USER:GROUP` by the text of `/etc/passwd` and that of `/etc/group`. */
 export function readUser(text: string, passwd: string, group: string): User {
   const [, userText = "", groupText] = /^([^:]*)(?::(.+))?$/s.exec(text) ?? [];
   const groups = fieldsOf(group);

@@ -1,8 +1,4 @@
-/**
- * Calls a function for each item, so many at a time. Resolves to what came of each, in order.
- *
- * @param most How many calls are under way at once, at most.
- */
+/** Calls a function for each item, at most `most` at once. Resolves to the outcomes, in order. */
 export async function atOnce<T, R>(
   most: number,
   items: readonly T[],

@@ -3,11 +3,7 @@ import { about, type Diagnosis } from "./diagnosis.ts";
 import type { HeldAddress } from "../driver/holders.ts";
 import type { SharedFacts } from "./facts.ts";
 
-/**
- * Judges what this host shares with others under one prefix of etcd.
- *
- * @param held The addresses of links on this machine.
- */
+/** Judges what this host shares with others under one prefix of etcd. @param held Its addresses. */
 export function diagnoseShared(
   { prefix, problem, refused, untold, lost, hosts, ownId }: SharedFacts,
   held: readonly HeldAddress[],

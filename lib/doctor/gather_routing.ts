@@ -5,10 +5,8 @@ import { Shell } from "../iproute2/shell.ts";
 const FIND = "grep -lxE 'zebra|bird6?' /proc/[0-9]*/comm";
 
 /**
- * Finds the routing daemons that read the routes of this network namespace. One whose namespace this
- * user may not see counts, too: it may be this one.
- *
- * @returns The names of the programs, each once.
+ * Names the routing daemons that read the routes of this network namespace. One whose namespace
+ * this user may not see counts, too: it may be this one.
  */
 export async function findRoutingDaemons(signal: AbortSignal | undefined): Promise<string[]> {
   await using shell = new Shell({ signal });

@@ -7,10 +7,8 @@ import { IpvlanError } from "../errors.ts";
 import type { SharedFacts } from "./facts.ts";
 
 /**
- * Looks at what this host shares with others: whether etcd answers, what it has not been told, and which
- * hosts there are. Nothing is changed, neither on record nor in etcd.
- *
- * @param folder The state folder, which can be read.
+ * Looks at what this host shares with others: whether etcd answers, what it has not been told, and
+ * which hosts there are. Nothing is changed, neither on record nor in etcd.
  */
 export async function gatherShared(folder: string): Promise<SharedFacts[]> {
   using store = SqliteStore.copy(folder);

@@ -91,12 +91,7 @@ export function advertKey({ kind, dst }: Pick<Advert, "kind" | "dst">): string {
   return `${kind === "cover" ? "cover" : "announced"} ${dst}`;
 }
 
-/**
- * Those of some adverts that no other network has. Two networks of engines may have one subnet on one
- * parent, and then they share its route.
- *
- * @param others The other networks.
- */
+/** Adverts that no other network has. Two networks of engines may share a subnet and its route. */
 export function unshared(
   adverts: readonly Advert[],
   others: readonly Pick<Network, "name" | "advertise" | "subnets">[],
@@ -114,11 +109,7 @@ export function withdrawLine(advert: Advert): string {
   return routeLine("del", routeOf(advert));
 }
 
-/**
- * The steps that make routes.
- *
- * @param owned Those that undoing deletes; by default all.
- */
+/** The steps that make routes. @param owned Those that undoing deletes; by default all. */
 export function advertSteps(
   adverts: readonly Advert[],
   owned: readonly Advert[] = adverts,

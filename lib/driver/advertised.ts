@@ -61,13 +61,12 @@ export function advertsOf(
 }
 
 /**
- * Brings the host's routes in step with what was restored: makes those of networks and endpoints that
- * are there, and deletes those of the others, so that no router sends packets here for nothing.
+ * Brings the host's routes in step with what was restored: makes those of networks and endpoints
+ * that are there, and deletes those of the others, so that no router sends packets here for
+ * nothing.
  *
- * @param networks All networks on record.
  * @param lost The ids of those that could not be restored.
- * @param endpoints All endpoints on record.
- * @param connected Those that are there.
+ * @param connected The endpoints that are there.
  * @returns Why the routes of a network could not be made or deleted, by the network's id.
  */
 export async function restoreAdverts(
@@ -113,10 +112,7 @@ export async function restoreAdverts(
   return failures;
 }
 
-/**
- * Lists the routes of networks that advertise, and what the kernel has of them: first those on record,
- * by network, then those that are in the kernel and on no record.
- */
+/** Lists the routes of networks that advertise: by network, and then those on no record. */
 export async function listAdvertised(parts: DriverParts): Promise<AdvertisedRoute[]> {
   const { store } = parts;
   const { networks, endpoints } = store.transaction(() => ({

@@ -146,11 +146,7 @@ async function tellAndLookUp(
   return pools.damaged();
 }
 
-/**
- * Removes new endpoints again if etcd has said meanwhile that their addresses are another host's.
- *
- * @throws {IpvlanError} They are, or may be.
- */
+/** Removes new endpoints again and throws, if etcd says now that an address is another host's. */
 async function requireOwn(
   { store, unstoppable }: DriverParts,
   { sandbox: { name }, planned, records }: Reservation,
@@ -248,11 +244,7 @@ function reserve(
   });
 }
 
-/**
- * Makes what is reserved, and marks it as ready. If that fails, undoes it and throws.
- *
- * @returns Why the names of the sandbox are not known in other ones.
- */
+/** Makes what is reserved, or undoes it. Resolves to why others do not know its names. */
 async function make(
   parts: DriverParts,
   { sandbox, planned, giveWay, siblings, records }: Reservation,
@@ -301,7 +293,6 @@ async function abandon(parts: DriverParts, records: RecordGroup): Promise<void> 
 /**
  * The steps by which the default routes that a sandbox has give way to others.
  *
- * @param siblings What its endpoints are to each other when all is made.
  * @throws {HalfDoneError} An endpoint is being made or removed, so its routes may come or go.
  */
 function giveWay(present: readonly PresentEndpoint[], siblings: Siblings): Step[] {

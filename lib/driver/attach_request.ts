@@ -39,23 +39,11 @@ import type { AdoptSpec, Connection, Network, Sandbox } from "./types.ts";
 export interface AttachRequest extends AdoptSpec {
   /** The connections. */
   connections: readonly Connection[];
-  /**
-   * Where the namespace of a new sandbox comes from.
-   *
-   * @default {undefined} The sandbox exists.
-   */
+  /** Where the namespace of a new sandbox comes from; left out, the sandbox exists. */
   namespace?: Sandbox["namespace"];
-  /**
-   * The identity of the namespace at the path, or `undefined` if there is none.
-   *
-   * @default {undefined}
-   */
+  /** The identity of the namespace at the path, if there is one. */
   namespaceId?: string;
-  /**
-   * Whether the namespace to adopt is that of the host.
-   *
-   * @default {false}
-   */
+  /** Whether the namespace to adopt is that of the host. */
   isHost?: boolean;
 }
 
@@ -78,10 +66,7 @@ export interface DecidedRequest {
   notices: string[];
 }
 
-/**
- * Decides on the endpoints of a request, or throws everything that is wrong with it. Call it inside a
- * transaction.
- */
+/** Decides on a request, or throws everything that is wrong. Call it inside a transaction. */
 export function decide(
   { store, pools }: DriverParts,
   request: AttachRequest,
@@ -130,9 +115,7 @@ interface ConnectFacts {
   holderElsewhere(network: Network, address: string): string | undefined;
 }
 
-/**
- * Decides on endpoints in turn: each one takes its addresses, link name and place from the rest.
- */
+/** Decides on endpoints in turn: each takes its addresses, link name and place from the rest. */
 function decideEndpoints(
   connections: readonly Connection[],
   facts: ConnectFacts,
@@ -198,11 +181,7 @@ function findPresent(store: Store, sandbox: string): PresentEndpoint[] {
   }));
 }
 
-/**
- * Finds the network of a connection.
- *
- * @throws {HalfDoneError} The network, or the sandbox's connection to it, is being made or removed.
- */
+/** Finds the network of a connection. @throws {HalfDoneError} It or the connection is not ready. */
 function findTarget(store: Store, name: string, sandbox: string): Decision<{ network: Network }> {
   try {
     const network = findNetwork(store, name);

@@ -46,11 +46,7 @@ export type ClaimParts = Pick<DriverParts, "store" | "pools">;
 /** The holder of a gateway. Several pools may have one gateway. */
 export const GATEWAY = "gateway";
 
-/**
- * Requests an address pool. It stays until it was released as often as it was requested.
- *
- * @param routes The host's IPv4 routes; only needed for a request without a subnet.
- */
+/** Requests an address pool. @param routes The host's, for a request without a subnet. */
 export function requestPool(
   parts: ClaimParts,
   request: PoolRequest,
@@ -87,10 +83,9 @@ export function releasePool(
 }
 
 /**
- * Claims an address.
+ * Claims an address, and returns it with its prefix length.
  *
  * @param pool The id of the pool; or a request, for a pool that stays as long as it has claims.
- * @returns The address with its prefix length.
  */
 export function claimAddress(
   parts: ClaimParts,
@@ -103,18 +98,12 @@ export function claimAddress(
 /**
  * Claims the gateway of a pool: the given address, or the one that was claimed before, or the first
  * usable one. It stays as long as the pool.
- *
- * @returns The address with its prefix length.
  */
 export function claimGateway(parts: ClaimParts, id: string, address?: string): { address: string } {
   return parts.store.transaction(() => takeGateway(parts, findPool(parts, id), address));
 }
 
-/**
- * Releases a claim, if there is one. A gateway stays claimed.
- *
- * @param released Called in the same transaction with the address.
- */
+/** Releases a claim, unless it is a gateway's. @param released Called in the same transaction. */
 export function releaseAddress(
   store: Store,
   id: string,

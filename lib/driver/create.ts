@@ -27,9 +27,7 @@ export function newIdentity(): Pick<Network, "id" | "created"> {
  * Creates a network: its record, and the links that the driver makes for it. If anything fails,
  * nothing is changed. The caller must hold the exclusive lock.
  *
- * @param facts What the host has, as far as it is known.
- * @param lookAgain Looks at all that the host has. It is called if the network is refused, so that the
- * error says which other link is in the way.
+ * @param lookAgain Looks at all that the host has, so that a refusal names the link in the way.
  */
 export async function createNetwork(
   parts: DriverParts,

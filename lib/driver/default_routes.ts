@@ -124,9 +124,6 @@ const DEFAULT_PREFIX = { 4: "default", 6: "::/0" };
 /**
  * The steps that change the metrics of an endpoint's default routes, when other endpoints of its
  * sandbox come or go.
- *
- * @param before What the other endpoints were.
- * @param after What they are now.
  */
 export function rerouteSteps(
   network: Network,

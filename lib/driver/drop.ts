@@ -85,11 +85,7 @@ export async function dropNetwork(parts: DriverParts, network: Network): Promise
   });
 }
 
-/**
- * Deletes an endpoint's link, its routes and its record. The record must be marked as `removing`.
- *
- * @throws {LinkLeftError} The link could not be deleted.
- */
+/** Deletes the link, the routes and the record of an endpoint that is marked as `removing`. */
 export async function dropEndpoint(parts: DriverParts, endpoint: EndpointRecord): Promise<void> {
   const { store } = parts;
   const sandbox = withoutState(store.sandbox(endpoint.sandbox)!);
@@ -105,8 +101,6 @@ export async function dropEndpoint(parts: DriverParts, endpoint: EndpointRecord)
  *
  * The links come first: the kernel keeps a namespace as long as a process is in it or has its file
  * open, which any user may.
- *
- * @throws {LinkLeftError} A link could not be deleted.
  */
 export async function dropSandbox(parts: DriverParts, sandbox: Sandbox): Promise<void> {
   const { store, namespaces } = parts;

@@ -88,25 +88,13 @@ export interface EndpointFacts {
   held: readonly HeldAddress[];
   /** Who else has been given an address that the endpoint asks for, if that is in its way. */
   holderElsewhere(address: string): string | undefined;
-  /**
-   * The link of the sandbox that is its parent.
-   *
-   * @default {undefined} The parent is the network's.
-   */
+  /** The link of the sandbox that is its parent; left out, the network's. */
   parent?: string;
-  /**
-   * Whether another program has given the sandbox a route to a destination of the endpoint's.
-   *
-   * @default {undefined} Nobody has looked.
-   */
+  /** Whether another program has given the sandbox a route to a destination of the endpoint's. */
   isSecond?(addresses: readonly EndpointAddress[]): boolean;
 }
 
-/**
- * Chooses the addresses and the link name of an endpoint, or finds everything that is wrong.
- *
- * @param id The id of the new endpoint.
- */
+/** Chooses the addresses and the link name of an endpoint, or finds everything that is wrong. */
 export function decideEndpoint(
   options: ConnectOptions,
   id: string,

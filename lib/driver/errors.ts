@@ -23,9 +23,7 @@ export class ProblemsError extends IpvlanError {
   }
 }
 
-/**
- * Throws what is wrong with a request, if anything is: one problem, or a {@linkcode ProblemsError}.
- */
+/** Throws what is wrong with a request, if anything: one problem, or a {@linkcode ProblemsError}. */
 export function throwProblems(problems: readonly IpvlanError[]): void {
   if (problems.length > 0) throw errorOf(problems);
 }
@@ -593,9 +591,7 @@ export class HalfDoneError extends IpvlanError {
 
 /** A call has failed, and some of its changes could not be undone. */
 export class NotUndoneError extends IpvlanError {
-  /**
-   * Makes the error from why the call failed (the cause), and why its changes could not be undone.
-   */
+  /** Makes the error from why the call failed, and why its changes could not be undone. */
   constructor(cause: unknown, obstacle: unknown) {
     const words = (error: unknown) => error instanceof Error ? error.message : String(error);
     super(

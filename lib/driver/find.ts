@@ -14,8 +14,7 @@ import type { Network, Sandbox } from "./types.ts";
  *
  * @throws {NetworkNotFoundError} There is none.
  * @throws {AmbiguousIdError} The ids of several networks begin so.
- * @throws {HalfDoneError} It is being made or removed, or a crash left it half made or half
- * removed.
+ * @throws {HalfDoneError} It is being made or removed, or a crash left it so.
  */
 export function findNetwork(store: Store, name: string): Network {
   const network = store.network(name) ?? findById(store, name);
@@ -39,8 +38,7 @@ const SANDBOX_ID = /^[0-9a-f]{64}$/;
  * Finds a sandbox by its name or its id.
  *
  * @throws {SandboxNotFoundError} There is none.
- * @throws {HalfDoneError} It is being made or removed, or a crash left it half made or half
- * removed.
+ * @throws {HalfDoneError} It is being made or removed, or a crash left it so.
  */
 export function findSandbox(store: Store, name: string): Sandbox {
   const sandbox = SANDBOX_ID.test(name) ? store.sandboxById(name) : store.sandbox(name);

@@ -29,11 +29,7 @@ export class HeldAddresses {
     this.#known.push(...found.filter(isNew));
   }
 
-  /**
-   * Looks for the holder of an address that the kernel has refused to a sandbox.
-   *
-   * @throws {AddressHeldError} A link holds it.
-   */
+  /** Looks for the holder of an address that the kernel has refused. @throws {AddressHeldError} */
   async lookFor(address: string, parent: string, sandbox: string): Promise<void> {
     const { run, hostName } = this.#namespaces;
     const found = await findHolders(run, hostName, this.#facts?.links ?? []);

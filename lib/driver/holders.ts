@@ -23,12 +23,9 @@ export interface HeldAddress {
 
 /**
  * Finds the addresses of the ipvlan links on the host's links, in all namespaces that can be found:
- * {@linkcode findEnterable}. It takes a process for each namespace, so it is for when something is
- * wrong.
+ * {@linkcode findEnterable}. It takes a process for each, so it is for when something is wrong.
  *
- * @param run Runs a program.
  * @param host The name of the host's namespace; `undefined` if it is that of this process.
- * @param parents The host's links.
  */
 export async function findHolders(
   run: RunProgram,

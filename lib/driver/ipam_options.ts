@@ -61,11 +61,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What {@linkcode readIpamOptions} reads besides the words. */
 export interface IpamSurroundings {
-  /**
-   * The folder that paths start from.
-   *
-   * @default {undefined} None: they must be whole.
-   */
+  /** The folder that paths start from; left out, they must be whole. */
   folder?: string;
   /** The environment, for options that no word gives. */
   environment: Environment;

@@ -78,11 +78,7 @@ function hasMark(link: Link, endpoint: EndpointRecord): boolean {
   return isOurs(link) && [temporaryName(endpoint), endpoint.ifname].includes(link.name);
 }
 
-/**
- * Finds the links of endpoints in the namespace of their sandbox.
- *
- * @returns The endpoint of each link that is an endpoint's.
- */
+/** Finds the links of endpoints in the namespace of their sandbox, each with its endpoint. */
 export function ownersOf(
   { links, addrs }: SeenLinks,
   endpoints: readonly EndpointRecord[],
@@ -126,11 +122,7 @@ export function doomedLinks(
   });
 }
 
-/**
- * Deletes the links of endpoints of one sandbox, wherever they are.
- *
- * @throws {LinkLeftError} A link could not be deleted, or another link has an endpoint's address.
- */
+/** Deletes the links of endpoints of one sandbox, wherever they are. */
 export async function deleteLinks(parts: DriverParts, removal: LinkRemoval): Promise<void> {
   let missing = removal.removed;
   for (const ip of homesOf(parts, removal)) {
@@ -162,11 +154,10 @@ const ROUNDS = 4;
 const AGAIN = "it is there again each time it is deleted: end what runs in the sandbox first";
 
 /**
- * Deletes the links that are in the sandbox's namespace. If they have their indexes, this takes one
- * process.
+ * Deletes the links that are in the sandbox's namespace, and returns the endpoints of the others.
+ * If they have their indexes, this takes one process.
  *
  * @param ip `ip` there, which goes on after a line that failed.
- * @returns The endpoints whose links it did not delete, as they were not there.
  */
 async function deleteInside(
   parts: DriverParts,
@@ -369,10 +360,9 @@ async function tryToDelete(
 const [TIMEOUT, INTERVAL] = [5000, 100];
 
 /**
- * Waits until the addresses of an endpoint without a link are free. The kernel deletes the links of a
- * deleted namespace a moment later.
+ * Waits until the addresses of an endpoint without a link are free. The kernel deletes the links of
+ * a deleted namespace a moment later.
  *
- * @param holder The link that has an address, if it was seen.
  * @throws {LinkLeftError} An address is not free.
  */
 async function requireFree(

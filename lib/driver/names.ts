@@ -8,11 +8,9 @@ import type { Owner } from "./types.ts";
 const PREDEFINED = ["bridge", "default", "host", "none"];
 
 /**
- * Checks the name of a network, a sandbox, an alias or a site. It becomes a file name and a word of
- * an `ip` line. The names of sandboxes and aliases also become host names, whose labels have at
- * most 63 characters (RFC 1123).
- *
- * @returns What is wrong with it, or `undefined`.
+ * Finds what is wrong with the name of a network, a sandbox, an alias or a site. It becomes a file
+ * name and a word of an `ip` line. The names of sandboxes and aliases also become host names, whose
+ * labels have at most 63 characters (RFC 1123).
  */
 export function nameProblem(
   what: "network" | "sandbox" | "alias" | "site",
@@ -34,10 +32,9 @@ export function nameProblem(
 }
 
 /**
- * Checks the name of an engine's network or sandbox: the engine's name, a colon, and the engine's own
- * name or id. The colon keeps it apart from all other names, and from those of files.
- *
- * @returns What is wrong with it, or `undefined`.
+ * Finds what is wrong with the name of an engine's network or sandbox: the engine's name, a colon,
+ * and the engine's own name or id. The colon keeps it apart from all other names, and from those of
+ * files.
  */
 export function ownedNameProblem(
   what: "network" | "sandbox",

@@ -43,17 +43,9 @@ export interface HostFacts {
   addrs: readonly Addr[];
   /** The routes of the main tables. */
   routes: readonly Route[];
-  /**
-   * The address pools of engines.
-   *
-   * @default {undefined} None.
-   */
+  /** The address pools of engines. */
   pools?: readonly AddressPool[];
-  /**
-   * What the namespace of the sandbox has, if a parent is a link of the sandbox.
-   *
-   * @default {undefined} Nobody has looked.
-   */
+  /** What the namespace of the sandbox has, if somebody has looked. */
   inside?: SeenNamespace;
 }
 
@@ -69,9 +61,7 @@ export interface DecidedNetwork {
 
 /**
  * Decides on a network on this machine: settles it, chooses the links to make and, if it has no
- * IPv4 subnet, a default pool.
- *
- * @returns The network, or the problems of {@linkcode settle} with those that the machine adds.
+ * IPv4 subnet, a default pool. Or finds all problems, those of {@linkcode settle} among them.
  */
 export function decideNetwork(
   spec: NetworkSpec,
@@ -246,8 +236,7 @@ export function networkSteps(
 }
 
 /**
- * The steps that write the names of networks into the alias of each link that the driver made for
- * them.
+ * The steps that write the names of networks into the alias of each link made for them.
  *
  * @param before The networks whose names undoing writes back.
  */

@@ -156,11 +156,7 @@ function sharedPools(
   };
 }
 
-/**
- * Makes the parts of a driver with a signal.
- *
- * @param telling Ends what only tells etcd what has been done.
- */
+/** Makes the parts of a driver. @param telling Ends what only tells etcd what has been done. */
 export function makeParts(
   base: DriverBase,
   wait: WaitOptions,

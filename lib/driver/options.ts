@@ -245,9 +245,7 @@ export function parseDriverOptions(words: readonly string[]): DriverOptionsResul
   return { options, problems };
 }
 
-/**
- * The value that a text stands for. A text that is no such value comes back and is refused later.
- */
+/** The value that a text stands for; a text that is none stays, and is refused later. */
 function readValue({ kind }: OptionValue, text: string): unknown {
   if (kind === "number" && /^\d+$/.test(text)) return Number(text);
   if (kind === "switch" && (text === "true" || text === "false")) return text === "true";

@@ -108,10 +108,9 @@ function tagInName({ name, link, info }: Link): string | undefined {
 }
 
 /**
- * Finds a tag that differs from the one in the link's name. It may be meant if somebody made the
- * link so. The driver itself makes a link with the tag of 802.1ad only for one with two tags.
- *
- * @returns What the user should know, or why the link cannot be a parent.
+ * What the user should know of a tag that differs from the one in the link's name, or why the link
+ * cannot be a parent. The tag may be meant if somebody made the link so. The driver itself makes a
+ * link with the tag of 802.1ad only for one with two tags.
  */
 function tagMismatch(link: Link, links: readonly Link[]): string | InvalidParentError | undefined {
   const [tag, named] = [tagOf(link), tagInName(link)];
@@ -130,11 +129,8 @@ function tagMismatch(link: Link, links: readonly Link[]): string | InvalidParent
 
 /**
  * Finds out whether a new sub-interface `link.vlan.vlan` would have an outer tag of 802.1Q, and not
- * of 802.1ad. A link that somebody made so is meant so. One that the driver made is there for another
- * network, and the tags would depend on which network is created first.
- *
- * @param base The link that the sub-interface is made on.
- * @returns What the user should know, or why the sub-interface cannot be a parent.
+ * of 802.1ad. A link that somebody made so is meant so. One that the driver made is there for
+ * another network, and the tags would depend on which network is created first.
  */
 function outerMismatch(parent: string, base: Link): string | InvalidParentError | undefined {
   const tag = tagOf(base);

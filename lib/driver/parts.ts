@@ -27,10 +27,7 @@ export interface DriverParts {
   settings: SettingsKeeper;
   /** The output of commands in the background. */
   output: KeptOutput;
-  /**
-   * Opens the pools that several hosts share. Resolves to `undefined` in a dry run, which changes
-   * nothing in etcd and does not ask it.
-   */
+  /** Opens the pools that several hosts share; none in a dry run, which does not ask etcd. */
   openShared: () => Promise<SharedPools | undefined>;
   /** Whether an agent runs, which keeps the names of other hosts' sandboxes on record. */
   hasAgent: () => boolean;

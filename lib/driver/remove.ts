@@ -44,10 +44,7 @@ export async function pruneNetworks(
   return report;
 }
 
-/**
- * Removes those of some networks that go with their last endpoint, if they have none. The caller must
- * hold the exclusive lock.
- */
+/** Removes transient networks without endpoints. The caller must hold the exclusive lock. */
 export async function removeTransient(
   parts: DriverParts,
   networks: readonly Network[],
@@ -62,11 +59,7 @@ export async function removeTransient(
   }
 }
 
-/**
- * Removes a network. If that fails, the network is there as before.
- *
- * @throws {NetworkInUseError} It has endpoints.
- */
+/** Removes a network. If that fails, it is there as before. @throws {NetworkInUseError} In use. */
 async function removeUnused(parts: DriverParts, network: Network): Promise<void> {
   const { store } = parts;
   store.transaction(() => {
@@ -150,11 +143,7 @@ async function reroute({ store, namespaces }: DriverParts, gone: EndpointRecord)
   await namespaces.apply(steps).catch(() => {});
 }
 
-/**
- * Marks records as `removing`.
- *
- * @throws {HalfDoneError} Another call is making or removing one of the endpoints.
- */
+/** Marks records as `removing`. @throws {HalfDoneError} Another call is at one of the endpoints. */
 function startRemoval({ store }: DriverParts, records: StatedGroup): void {
   const unready = records.endpoints.find((endpoint) => !isReady(endpoint));
   if (unready) throw new HalfDoneError(`connection of "${unready.sandbox}"`);

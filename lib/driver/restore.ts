@@ -123,12 +123,7 @@ async function refreshHosts(
   }
 }
 
-/**
- * Makes the links of a network's parent that the driver made before and that are missing now, and the
- * routes to the network's subnets.
- *
- * @throws {IpvlanError} The parent could not be restored.
- */
+/** Makes the missing links of a network's parent that the driver made before, and its routes. */
 export async function restoreParent(parts: DriverParts, network: Network): Promise<void> {
   const links = await parts.namespaces.host().link.show();
   const failure = (await restoreParents(parts, [network], links)).get(network.id);
@@ -398,12 +393,7 @@ export interface NamespacePlan {
   make: Step[];
 }
 
-/**
- * Plans how to restore a sandbox's namespace.
- *
- * @param seen What is in the namespace; `undefined` if it does not exist.
- * @param hasName Whether there is a file with its name, which `umount` leaves.
- */
+/** Plans how to restore a sandbox's namespace. @param hasName Whether its file is there. */
 export function namespacePlan(
   sandbox: Sandbox,
   seen: SeenNamespace | undefined,

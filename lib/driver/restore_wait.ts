@@ -6,12 +6,7 @@ import { pause, sayIfLong } from "./run/wait.ts";
 /** How long to wait at least before the next try, in milliseconds. */
 const RETRY = 500;
 
-/**
- * Restores, and again when the links of the host change, until everything is there.
- *
- * @param seconds For how long to wait for parents that do not exist yet.
- * @param restoreOnce Restores what it can.
- */
+/** Restores, and again when the host's links change, until all is there or the time is up. */
 export async function restoreUntil(
   seconds: number,
   { namespaces, wait: { signal, waiting } }: DriverParts,

@@ -41,12 +41,7 @@ export async function lookForRoutes(
   return await lookInside(namespaces, path === undefined ? name : fromNetnsFolder(path));
 }
 
-/**
- * Decides which link of a sandbox is the parent of an endpoint.
- *
- * @param seen What the namespace of the sandbox has; `undefined` if that is not known.
- * @returns The parent's name, or everything that is wrong with it.
- */
+/** Decides which link of a sandbox is the parent of an endpoint, or finds what is wrong with it. */
 export function decideSandboxParent(
   network: Network,
   sandbox: string,
@@ -114,10 +109,8 @@ export function parentLink(
 }
 
 /**
- * Checks that the links of endpoints are on the parents that were chosen. Root in the sandbox may have
- * given the name to another link meanwhile, even to one whose own parent is the host's.
- *
- * @throws {InvalidParentError} A link is on another parent.
+ * Checks that the links of endpoints are on the parents that were chosen. Root in the sandbox may
+ * have given the name to another link meanwhile, even to one whose own parent is the host's.
  */
 export async function requireParents(
   { namespaces, isRehearsal }: DriverParts,

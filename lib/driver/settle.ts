@@ -31,9 +31,7 @@ export interface Settlement {
   network: SettledNetwork;
   /** What the user should know. */
   notices: string[];
-  /**
-   * What is wrong, each with the `field` of the spec that it is about. Empty if nothing is wrong.
-   */
+  /** What is wrong, each with the `field` of the spec that it is about. */
   problems: IpvlanError[];
 }
 

@@ -71,13 +71,7 @@ async function linksElsewhere({ namespaces }: DriverParts): Promise<Link[]> {
   return seen.flatMap((namespace) => namespace?.links ?? []);
 }
 
-/**
- * Removes the stale sandboxes of engines.
- *
- * @param sandboxes Those to look at.
- * @param isForgotten By default, an engine may take any link.
- * @returns The names of those that were removed.
- */
+/** Removes the stale ones of some sandboxes of engines, and resolves to their names. */
 export async function removeStale(
   parts: DriverParts,
   sandboxes: readonly Stated<Sandbox>[],

@@ -29,11 +29,9 @@ export interface AttachmentSpec extends Omit<AdoptSpec, "connections"> {
 }
 
 /**
- * Connects a sandbox of an engine to a network. Makes the network and the sandbox if they are not there.
+ * Connects a sandbox of an engine to a network. Makes both if they are not there.
  *
  * @param network What the network is; a text is the name of one that has to be there.
- * @throws {NetworkDiffersError} The network is there with other settings.
- * @throws {IpvlanError} The class says what is wrong.
  */
 export async function attach(
   driver: Driver,
@@ -56,10 +54,8 @@ export async function attach(
 }
 
 /**
- * Removes a network that goes with its last sandbox, if it has none: a call that was killed between the
- * network and the link leaves one.
- *
- * @returns Whether it is gone.
+ * Removes a network that goes with its last sandbox, if it has none: a call that was killed between
+ * the network and the link leaves one. Returns whether it is gone.
  */
 export async function removeLeft(driver: Driver, name: string): Promise<boolean> {
   const isUnused = driver.findNetwork(name)?.transient && !isUsed(driver, name);
@@ -155,11 +151,8 @@ async function connect(
 }
 
 /**
- * Disconnects a sandbox of an engine: removes the link, the sandbox with its last link, and a transient
- * network with its last sandbox. It is no error if something is gone already.
- *
- * @param sandbox The sandbox's name.
- * @param ifname The name of the link in it.
+ * Disconnects a sandbox of an engine: removes the link, the sandbox with its last link, and a
+ * transient network with its last sandbox. It is no error if something is gone already.
  */
 export async function detach(driver: Driver, sandbox: string, ifname: string): Promise<void> {
   try {

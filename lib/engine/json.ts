@@ -13,10 +13,7 @@ export class InvalidRequestError extends IpvlanError {
   }
 }
 
-/**
- * An object of a JSON text. Each call reads one of its fields. A field that is `null` counts as
- * missing, as engines write both.
- */
+/** An object of a JSON text. A field that is `null` counts as missing, as engines write both. */
 export class JsonObject {
   /** The object itself, with all fields. */
   readonly value: Readonly<Record<string, unknown>>;

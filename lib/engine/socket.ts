@@ -16,11 +16,10 @@ export class SocketError extends IpvlanError {
 }
 
 /**
- * Starts to listen at a socket that is root's alone. At the end of the scope, a socket that it made is
- * removed.
+ * Listens at a socket that is root's alone; at the end of the scope, removes one that it made.
  *
- * @param socket The path of the socket to make, or the file descriptor of one that systemd has made.
- * @throws {SocketError} The socket cannot be made.
+ * @param socket The path of the socket to make, or the file descriptor of one that systemd has
+ * made.
  */
 export async function listen(server: Server, socket: string | number): Promise<Disposable> {
   if (typeof socket === "number") {

@@ -22,13 +22,9 @@ const STAT = "stat -L -c '%n %d %i'";
 const LAST = "/";
 
 /**
- * Finds the files that paths lead to. Those that are gone, and those that the caller may not see, are
- * left out.
+ * Finds the files that paths lead to. Those that are gone or hidden from the caller are left out.
  *
- * @param run Runs `stat`.
  * @param paths Paths without blanks, or patterns of the shell: `/run/netns/*`.
- * @throws {ProgramNotFoundError} There is no `stat`.
- * @throws {IpCommandError} `stat` did not come to its end.
  */
 export async function findFiles(run: RunProgram, ...paths: string[]): Promise<FoundFile[]> {
   // `stat` has the exit status 1 also if it left out a file. So only the line of the last file says
@@ -40,10 +36,8 @@ export async function findFiles(run: RunProgram, ...paths: string[]): Promise<Fo
 }
 
 /**
- * Finds the files that paths lead to, as {@linkcode findFiles} does. It takes no process if this one may
+ * Finds files by paths, not patterns: see {@linkcode findFiles}. It takes no process if this one may
  * look itself: it may look into `/proc` only if it has every permission.
- *
- * @param paths Paths without blanks; no patterns.
  */
 export async function findKnownFiles(run: RunProgram, ...paths: string[]): Promise<FoundFile[]> {
   try {

@@ -4,10 +4,7 @@ import { pause } from "./wait.ts";
 /** How often to poll for changes when `ip monitor` has ended, in milliseconds. */
 const INTERVAL = 1000;
 
-/**
- * How often to poll while it says nothing, in milliseconds. It does not say when it begins to listen,
- * and so it may have missed a change.
- */
+/** How often to poll while it is silent, in milliseconds: it may begin to listen after a change. */
 const SILENCE = 5000;
 
 /** Watches a namespace for links that appear, change or go: `ip monitor link`. */
@@ -17,11 +14,7 @@ export class LinkMonitor implements AsyncDisposable {
   /** The read that is pending. It stays pending after the deadline of a wait. */
   #next: Promise<unknown> | undefined;
 
-  /**
-   * Starts watching a namespace. `undefined` is the namespace of this process.
-   *
-   * @throws {ProgramNotFoundError} iproute2 is not installed.
-   */
+  /** Starts watching a namespace. `undefined` is the namespace of this process. */
   constructor(netns: string | undefined) {
     const args = [...(netns === undefined ? [] : ["-netns", netns]), "monitor", "link"];
     this.#child = spawn("ip", args, { stdin: "null", stderr: "null" });

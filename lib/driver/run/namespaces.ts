@@ -73,30 +73,20 @@ export const LOCK_FD = 9;
 export interface NamespacesOptions extends WaitOptions {
   /** The namespace that is the host; by default that of this process. */
   host?: string;
-  /**
-   * The lock file, which each `ip` has open. It is made if it does not exist; its folder is not.
-   */
+  /** The lock file, which each `ip` has open. It is made if it does not exist, but no folder. */
   lock?: string;
   /** What runs the programs. By default, programs of its own. */
   programs?: Programs;
   /** Wraps the runner of each namespace. */
   wrap?: WrapRunner;
-  /**
-   * Answers queries in the host's namespace.
-   *
-   * @default {undefined} A process for each burst does.
-   */
+  /** Answers queries in the host's namespace; left out, a process for each burst does. */
   kept?: Runner;
   /**
    * Gives the file of the namespace of an engine's sandbox; `undefined` if the engine has not said
    * which one it is. Until then its links are in the host's namespace.
    */
   pathOf?: (sandbox: string) => string | undefined;
-  /**
-   * Whether lines run although the signal is aborted: see {@linkcode Namespaces.unstoppable}.
-   *
-   * @default {false}
-   */
+  /** Whether lines run although the signal is aborted: see {@linkcode Namespaces.unstoppable}. */
   unstoppable?: boolean;
 }
 

@@ -20,11 +20,7 @@ export type Place = string | undefined | typeof CALLER;
 
 /** One `ip` line, and where it acts. */
 export interface Line {
-  /**
-   * Where it acts.
-   *
-   * @default {undefined} In the host's namespace.
-   */
+  /** Where it acts; left out, in the host's namespace. */
   netns?: Place;
   /** The line, without `ip` before it. */
   line: string;
@@ -37,27 +33,13 @@ export interface Step extends Line {
   /**
    * Settings of links in the place, by their names before the burst that has this line
    * ({@linkcode linkSwitch}). They are set to 1 before that burst.
-   *
-   * @default {undefined} No setting is changed.
    */
   switches?: readonly string[];
-  /**
-   * Whether a new burst begins with it, as a line before it makes the link of its `switches`.
-   *
-   * @default {undefined} It may run in one burst with the lines before it.
-   */
+  /** Whether a new burst begins with it, as a line before it makes the link of its `switches`. */
   begins?: true;
-  /**
-   * The address that it gives a link.
-   *
-   * @default {undefined} It gives none.
-   */
+  /** The address that it gives a link, if it gives one. */
   gives?: string;
-  /**
-   * Explains what it means if the line is refused, or returns the error itself.
-   *
-   * @default {explainRights}
-   */
+  /** Explains what it means if the line is refused; left out, {@linkcode explainRights}. */
   explain?: (error: IpCommandError) => IpvlanError;
 }
 
@@ -72,10 +54,7 @@ export type RunnerOf = (
   switches: readonly string[],
 ) => Runner;
 
-/**
- * Called when another link has held an address for a second. It throws if it is no use to wait until
- * the link is gone.
- */
+/** Called when another link has held an address for a second. It throws if waiting is no use. */
 export type WhenHeld = (address: string) => Promise<void>;
 
 /**
@@ -170,10 +149,7 @@ async function undo(done: Step[], runnerOf: RunnerOf): Promise<PromiseRejectedRe
   );
 }
 
-/**
- * Whether a line failed because what it should remove does not exist. Of a route, the kernel says that
- * there is no such process (ESRCH).
- */
+/** Whether a line failed because what it removes is gone. Of a route, the kernel says ESRCH. */
 export function isGone(reason: unknown): boolean {
   return reason instanceof NamespaceNotFoundError ||
     reason instanceof IpCommandError && ["ENODEV", "ENOENT", "ESRCH"].includes(reason.errno);

@@ -33,7 +33,6 @@ export class Programs implements AsyncDisposable {
    * is killed, unless it ends soon. It is not known then which of its lines took effect.
    *
    * @throws {SessionClosedError} The program was killed.
-   * @throws The signal's reason, if the program was not started.
    */
   run(command: string, input: readonly string[], options: ProgramOptions): Promise<Ending> {
     const turn = this.#last;

@@ -11,20 +11,13 @@ export class Together<T> {
   #running: Promise<unknown> = Promise.resolve();
   #next: Promise<T> | undefined;
 
-  /**
-   * Makes it; nothing runs yet.
-   *
-   * @param rest Waits before the next run, after one that took so many milliseconds.
-   */
+  /** Makes it. @param rest Waits before the next run, after one that took so many milliseconds. */
   constructor(run: () => Promise<T>, rest = (_took: number): Promise<void> => Promise.resolve()) {
     this.#run = run;
     this.#rest = rest;
   }
 
-  /**
-   * Runs the function after the call, and resolves to what it gives. Calls while it runs share the next
-   * run.
-   */
+  /** Runs the function after the call. Calls while it runs share the next run. */
   request(): Promise<T> {
     return this.#next ??= this.#running.then(() => {
       this.#next = undefined;

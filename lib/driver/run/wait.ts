@@ -45,10 +45,8 @@ export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 /**
- * Waits until a check holds. The check is made at once, and again each time that a process closes a
- * file which it had open for writing: when it ends, at the latest.
- *
- * @param path The file. It must exist.
+ * Waits until a check holds. It is made at once, and each time that a process closes a file which
+ * it had open for writing: when it ends, at the latest. The file must exist.
  */
 export async function untilClosed(
   path: string,

@@ -51,12 +51,7 @@ const INTERVAL = 1000;
  */
 const REST = { times: 4, least: 100, most: 5000 };
 
-/**
- * Runs the agent until its signal is aborted.
- *
- * @throws {AgentRunsError} Another one runs on this state folder.
- * @throws {InvalidOptionError} The hosts file cannot be written.
- */
+/** Runs the agent until its signal is aborted. @throws {AgentRunsError} One runs already. */
 export async function runAgent(
   parts: DriverParts,
   lock: FileLock | undefined,

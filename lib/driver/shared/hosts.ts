@@ -13,10 +13,7 @@ export interface ListedHost extends SharedHost {
 
 type Parts = Pick<DriverParts, "store" | "openShared">;
 
-/**
- * Asks each etcd that this host knows, all at once: the given one, or those of the networks and address
- * pools on record.
- */
+/** Asks each etcd that this host knows, all at once; or the given one. */
 async function askEach<T>(
   { store, openShared }: Parts,
   access: EtcdAccess | undefined,
@@ -43,11 +40,7 @@ export async function hostNames(parts: Parts, access?: EtcdAccess): Promise<stri
   return [...new Set(await askEach(parts, access, (pools, way) => pools.hostNames(way)))];
 }
 
-/**
- * Removes a host that is gone for good, under each prefix that it is known by.
- *
- * @throws {HostNotFoundError} There is none of this id or name, or several have the name.
- */
+/** Removes a host that is gone for good, under each prefix that it is known by. */
 export async function removeHost(
   parts: Parts,
   idOrName: string,

@@ -33,12 +33,7 @@ export function settingsFor(network: SettledNetwork): SharedSettings {
   return { ...Object.fromEntries(options), subnets: network.subnets };
 }
 
-/**
- * Takes over what a network is on other hosts. What is said of it here must not differ; what is left
- * out is as there.
- *
- * @param settings What etcd has.
- */
+/** Takes over what a network is on other hosts. What is said of it here must not differ. */
 export function takeOver(
   spec: NetworkSpec,
   settings: SharedSettings,

@@ -92,11 +92,7 @@ function isUsed(store: Store, pool: string, except?: string): boolean {
   return [...networks, ...pools].includes(pool);
 }
 
-/**
- * Leaves the pools of a network or an address pool that no other one on record needs.
- *
- * @param user The id of the network or the address pool.
- */
+/** Leaves the pools of a network or an address pool (by id) that nothing else needs. */
 export async function leavePools(
   { store }: Pick<DriverParts, "store">,
   pools: SharedPools,
@@ -126,10 +122,8 @@ export async function shareNetwork(parts: DriverParts, network: Network): Promis
 }
 
 /**
- * Takes back what etcd has of a network on this host, if several hosts share it: this host's name in
- * the network's list of hosts, and the pools that nothing else needs.
- *
- * @throws {EtcdUnreachableError} etcd is out of reach.
+ * Takes back what etcd has of a network on this host, if several hosts share it: this host's name
+ * in the network's list of hosts, and the pools that nothing else needs.
  */
 export async function unshareNetwork(
   parts: Pick<DriverParts, "store" | "openShared">,
@@ -161,8 +155,6 @@ export type IsUsable = (address: string) => boolean;
  * Takes the next free address of a family from the shared pools of a network.
  *
  * @param isUsable Whether this host can use it: a link of the host may have it.
- * @throws {SharedPoolExhaustedError} None is left.
- * @throws {EtcdUnreachableError} A new one is needed, and etcd is out of reach.
  */
 export async function takeNext(
   parts: DriverParts,
@@ -302,10 +294,8 @@ export function doubtsAbout<T extends EndpointRecord>(
 const tellings = new WeakMap<SharedPools, Together<string[]>>();
 
 /**
- * Tells etcd what it does not know. It never fails, as what it tells has been done already. Calls at the
- * same time tell all of it at once.
- *
- * @returns Sentences for the user, if something could not be told.
+ * Tells etcd what it does not know, or resolves to why not: what it tells has been done already.
+ * Calls at the same time tell all of it at once.
  */
 export async function tell(pools: SharedPools): Promise<string[]> {
   const telling = tellings.get(pools) ?? new Together(() => tellAll(pools));

@@ -95,10 +95,7 @@ export interface Store extends Disposable {
   putNetwork(network: Network, state: State): void;
   /** Deletes the record of a network. */
   deleteNetwork(id: string): void;
-  /**
-   * The links that the driver made in the host's namespace, in the order made: all, or those that are
-   * directly on a link.
-   */
+  /** The links that the driver made in the host's namespace, in order: all, or those on a link. */
   links(filter?: { on?: string }): LinkSpec[];
   /** One of these links. */
   link(name: string): LinkSpec | undefined;
@@ -151,11 +148,7 @@ export interface Store extends Disposable {
   sharedNames(prefix: string, network?: string): SharedName[];
   /** Adds the names of a sandbox of another host, or replaces them. */
   putSharedName(name: SharedName): void;
-  /**
-   * Deletes the names at an address, those on a network, or all under a prefix.
-   *
-   * @returns The names of the networks that had them.
-   */
+  /** Deletes the names at an address, on a network, or under a prefix. Returns their networks. */
   deleteSharedNames(prefix: string, which?: { address?: string; network?: string }): string[];
   /** The records of pools that several hosts share. */
   readonly shared: ClaimRecords;

@@ -54,10 +54,7 @@ export interface PassedCall {
   text: string;
 }
 
-/**
- * Reads a call: the folder and the variables with a NUL behind each, another NUL, and the
- * configuration.
- */
+/** Reads a call: folder and variables with a NUL behind each, another NUL, the configuration. */
 export function readCall(body: Uint8Array): PassedCall {
   const all = new TextDecoder().decode(body);
   const end = all.indexOf("\0\0");
@@ -98,10 +95,7 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
   return all;
 }
 
-/**
- * The variable that tells Perl to set up no locale (perlrun(1)), as it starts in a fifth less time then.
- * The caller takes it out of the environment that it passes on.
- */
+/** Tells Perl to set up no locale (perlrun(1)), which saves a fifth of its start. Not passed on. */
 const WITHOUT_LOCALE = "PERL_SKIP_LOCALE_INIT";
 
 /** How an executable file asks the server at a socket, in the form of `ServerCaller` of `lib/cli`. */

@@ -52,32 +52,20 @@ export interface Conf {
   name: string;
   /** Whether another plugin makes the link, and asks this one for addresses alone. */
   isIpam: boolean;
-  /**
-   * The parent.
-   *
-   * @default {undefined} The link of the default route.
-   */
+  /** The parent; left out, the link of the default route. */
   master?: string;
   /**
    * Whether the parent is a link of the container: another plugin, or the runtime, has made or moved it
    * there. Without a master, it is the link of the container's default route.
    */
   linkInContainer: boolean;
-  /**
-   * The VLAN on the parent.
-   *
-   * @default {undefined} None.
-   */
+  /** The VLAN on the parent. */
   vlan?: number;
   /** The options of the link. */
   options: LinkOptions;
   /** Where the addresses come from. */
   source: AddressSource;
-  /**
-   * The routes of the link.
-   *
-   * @default {undefined} The default routes of the network, or those of the IPAM plugin.
-   */
+  /** The routes of the link; left out, those of the IPAM plugin or else of the network. */
   routes?: EndpointRoute[];
   /** The addresses that were asked for, at most one of each family. */
   ips: string[];
@@ -177,10 +165,7 @@ class ConfReader {
     this.#report(CODE.unsupported, `The key "${key}" with the value ${show(value)} ${why}`);
   }
 
-  /**
-   * Parses the JSON. A key that is null counts as left out, as in Go programs. But an empty list of
-   * theirs is null, too.
-   */
+  /** Parses the JSON. Null is what Go programs write for nothing, and also for an empty list. */
   #parse(text: string): Record<string, unknown> | undefined {
     let value: unknown;
     try {

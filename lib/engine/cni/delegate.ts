@@ -20,10 +20,9 @@ export interface Delegate {
 }
 
 /**
- * Runs an IPAM plugin with the environment and the configuration of this one.
+ * Runs an IPAM plugin with the environment and the configuration of this one, and returns the JSON
+ * that it printed.
  *
- * @param command The command; undoing ADD takes DEL.
- * @returns What it printed, as JSON; `undefined` if it printed nothing.
  * @throws {CniError} It has failed, with the code and the words that it gave.
  */
 export async function runDelegate(
@@ -54,12 +53,7 @@ export async function runDelegate(
   throw failureOf(type, code, answer.ok ? answer.value : undefined);
 }
 
-/**
- * Reads the result of an IPAM plugin.
- *
- * @param answer What it printed.
- * @throws {CniError} It is no result.
- */
+/** Reads the result that an IPAM plugin has printed. @throws {CniError} It is none. */
 export function readGiven({ type }: Delegate, answer: unknown): Result {
   const problems: string[] = [];
   const what = `the result of the IPAM plugin "${type}"`;

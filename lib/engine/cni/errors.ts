@@ -13,10 +13,7 @@ import { InterruptedError, IpvlanError } from "../../errors.ts";
 import { NetworkDiffersError } from "../errors.ts";
 import type { CniVersion } from "./version.ts";
 
-/**
- * The error codes of the specification (CNI 1.1, section 5, "Error"), and from 100 on those of this
- * plugin.
- */
+/** The error codes of CNI 1.1 (section 5, "Error"), and from 100 on those of this plugin. */
 export const CODE = {
   /** The version of the configuration is not supported, or too old for the command. */
   version: 1,

@@ -23,10 +23,7 @@ function claimsOf(
     .flatMap((pool) => pool.claims.map((claim) => ({ pool: pool.id, ...claim })));
 }
 
-/**
- * Claims an address of each family that the subnets of a configuration have, for the link that another
- * plugin makes. If one cannot be had, none is claimed.
- */
+/** Claims an address of each family of the subnets, or none, for a link of another plugin. */
 export async function claimAddresses(request: CniRequest, driver: Driver): Promise<Result> {
   const { conf, environment } = request;
   const subnets = conf.source.kind === "subnets" ? conf.source.subnets : [];

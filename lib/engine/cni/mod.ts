@@ -65,13 +65,7 @@ interface Call extends CniRequest {
   warn(line: string): void;
 }
 
-/**
- * Runs the plugin: does what its environment and its configuration ask for, unless that is VERSION. It
- * never throws.
- *
- * @param variables The environment.
- * @param text The configuration, from standard input.
- */
+/** Does what the environment and the configuration on standard input ask for. It never throws. */
 export async function runPlugin(
   variables: Variables,
   text: string,
@@ -154,11 +148,7 @@ async function add(call: Call): Promise<Result> {
   }
 }
 
-/**
- * Makes the link of an attachment.
- *
- * @param given The addresses and routes of an IPAM plugin or of the plugin before.
- */
+/** Makes the link of an attachment. @param given What another plugin has given it. */
 async function makeLink(call: Call, given: Result | undefined): Promise<Result> {
   const { driver, conf, environment, warn } = call;
   const { network, sandbox, connection } = planLink(call, await findParent(conf), given);
@@ -187,10 +177,7 @@ function isExhausted(error: unknown): boolean {
   );
 }
 
-/**
- * Notes on a sandbox which configuration makes a link. A new sandbox is made with the label. It is
- * written before the link is made: a label without a link means nothing.
- */
+/** Notes on a sandbox which configuration makes a link. A label without a link means nothing. */
 async function labelLink(
   driver: Driver,
   sandbox: string,
@@ -228,11 +215,7 @@ async function del(call: Call): Promise<undefined> {
   await forward(call);
 }
 
-/**
- * Removes what calls that were killed have left of a configuration's network.
- *
- * @param sandbox The only sandbox that matters; by default all.
- */
+/** Removes what killed calls have left of a configuration's network, or of one of its sandboxes. */
 async function recover(driver: Driver, conf: Conf, sandbox?: string): Promise<void> {
   const network = networkName(conf);
   const only = sandbox === undefined ? undefined : { sandbox, network };

@@ -89,12 +89,7 @@ export function show(value: unknown): string {
 /** The keys of a route that has more than the driver can make (CNI 1.1, section 5). */
 const ROUTE_KEYS = ["mtu", "advmss", "priority", "table", "scope"];
 
-/**
- * Reads a result: that of an IPAM plugin, or the `prevResult` of a chain, in the form of any version
- * from 0.3.0 on.
- *
- * @param what What it is in sentences: `prevResult`.
- */
+/** Reads the result of an IPAM plugin, or a `prevResult`, of any version from 0.3.0 on. */
 export function readResult(value: unknown, what: string, report: Report): Result {
   const result: Result = { interfaces: [], ips: [], routes: [] };
   if (!isObject(value)) {

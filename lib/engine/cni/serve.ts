@@ -23,11 +23,7 @@ export interface ServeOptions {
   listening: () => void;
   /** Ends the server: it takes no more calls, and answers those that it has taken. */
   signal: AbortSignal;
-  /**
-   * After how many milliseconds without a call it ends by itself.
-   *
-   * @default {undefined} It does not.
-   */
+  /** After how many milliseconds without a call it ends by itself; left out, it does not. */
   idle?: number;
 }
 

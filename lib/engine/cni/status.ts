@@ -10,11 +10,7 @@ import { CniError, CODE } from "./errors.ts";
 import { findParent } from "./parent.ts";
 import { type CniRequest, networkOf } from "./translate.ts";
 
-/**
- * Checks that a container could be attached now.
- *
- * @returns What is in the way, with the codes that STATUS has for it.
- */
+/** Finds what is in the way of attaching a container now, with the codes that STATUS has for it. */
 export async function statusProblems(
   { conf }: CniRequest,
   driver: Driver,

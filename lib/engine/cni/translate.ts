@@ -45,12 +45,7 @@ export type ReadRequest =
   | { ok: true; request: CniRequest }
   | { ok: false; problems: readonly CniError[] };
 
-/**
- * Reads a call of the plugin.
- *
- * @param text The configuration, from standard input.
- * @returns The request, or everything that is wrong with it.
- */
+/** Reads a call of the plugin and its configuration, or finds everything that is wrong. */
 export function readRequest(variables: Variables, text: string): ReadRequest {
   const environment = readEnvironment(variables);
   const { command } = environment;
@@ -84,11 +79,7 @@ export function confLabel(ifname: string): string {
   return `cni/${ifname}`;
 }
 
-/**
- * The parent of a configuration's network.
- *
- * @param defaultLink The link of the host's default route, for a configuration without a master.
- */
+/** The parent of a configuration's network. @param defaultLink It, for one without a master. */
 export function parentOf(
   { master, vlan }: Pick<Conf, "master" | "vlan">,
   defaultLink: string | undefined,
@@ -117,7 +108,6 @@ export interface PlannedLink {
  *
  * @param parent The parent; not needed for a network of `ipvlan`'s own.
  * @param given The addresses and routes that an IPAM plugin or the plugin before has given.
- * @throws {CniError} The driver cannot make what was given.
  */
 export function planLink(
   { environment, conf }: CniRequest,
@@ -149,12 +139,7 @@ export function ipamOf({ source }: Pick<Conf, "source">): NetworkIpam | undefine
     : undefined;
 }
 
-/**
- * The network of a configuration: what to make if it is not there, or the name of one of `ipvlan`'s
- * own.
- *
- * @param parent The parent; not needed for a network of `ipvlan`'s own.
- */
+/** The network to make if it is not there, or the name of one of `ipvlan`'s own. */
 export function networkOf(
   { name, source, options }: Conf,
   parent: string | undefined,
@@ -205,11 +190,7 @@ function followGiven(given: Result): ConnectOptions {
   };
 }
 
-/**
- * The result of ADD.
- *
- * @param given The addresses and routes that an IPAM plugin or the plugin before has given.
- */
+/** The result of ADD. @param given What an IPAM plugin or the plugin before has given. */
 export function resultOf(
   { environment, conf }: CniRequest,
   network: Network,
@@ -273,10 +254,8 @@ export function isValid({ valid }: Conf, { containerId, ifname }: AttachmentKey)
 
 /**
  * Finds what CHECK has to report of a link: what is missing or changed in the kernel, and what the
- * result of ADD has and the kernel has not, as the ipvlan plugin of the CNI project does. A plugin after
- * this one may have added to the result.
- *
- * @param seen The sandbox as the kernel has it.
+ * result of ADD has and the kernel has not, as the ipvlan plugin of the CNI project does. A plugin
+ * after this one may have added to the result.
  */
 export function changesOf(
   { environment: { ifname, netns }, conf }: CniRequest,

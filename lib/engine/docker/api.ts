@@ -21,12 +21,7 @@ export class DockerApiError extends IpvlanError {
 /** The largest answer in bytes. A container with a thousand labels has 100 kilobytes. */
 const MAX_ANSWER = 2 ** 26;
 
-/**
- * Asks for a resource.
- *
- * @returns What the answer says, with nothing checked; `undefined` if there is no such thing.
- * @throws {DockerApiError} There is no usable answer.
- */
+/** Asks for a resource. Resolves to the answer unchecked; `undefined` if there is no such thing. */
 export async function get(socket: string, path: string, signal: AbortSignal): Promise<unknown> {
   const response = await send(socket, path, signal);
   let text = "";
@@ -43,10 +38,8 @@ export async function get(socket: string, path: string, signal: AbortSignal): Pr
 }
 
 /**
- * Follows a stream of JSON values, one a line. It begins when the promise resolves: from then on, none
- * is missed. It ends with Docker.
- *
- * @throws {DockerApiError} There is no usable answer.
+ * Follows a stream of JSON values, one a line, which ends with Docker. None is missed from the
+ * moment that the promise resolves.
  */
 export async function follow(
   socket: string,

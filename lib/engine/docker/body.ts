@@ -43,11 +43,7 @@ interface Place {
 /** Reads one value. Go writes a list or a map that was never made as `null`: it counts as missing. */
 export type Reader<T> = (value: unknown, place: Place) => T;
 
-/**
- * Reads a body.
- *
- * @throws {IpvlanError} Something in it is not what it should be: all of it is said.
- */
+/** Reads a body. @throws {IpvlanError} All that is wrong with it. */
 export function readBody<T>(reader: Reader<T>, body: unknown): T {
   const problems: IpvlanError[] = [];
   const value = reader(body, { path: [], problems });

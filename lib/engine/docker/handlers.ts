@@ -1,12 +1,10 @@
 import type { Driver } from "../../driver/mod.ts";
 
 /**
- * Answers one call of Docker's.
+ * Answers one call of Docker's with JSON, or throws what Docker gets as a message.
  *
  * @param body The body as it came: nothing in it is checked. `undefined` if it was empty.
  * @param notify Gets sentences for the user. Docker has no place for those of a call that succeeds.
- * @returns The answer, as JSON will have it.
- * @throws {IpvlanError} Docker gets the message.
  */
 export type Handler = (
   driver: Driver,

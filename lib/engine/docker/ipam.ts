@@ -47,12 +47,7 @@ const POOL = object({
 
 const ADDRESS = object({ PoolID: text, Address: optional(text), Options: options });
 
-/**
- * The pool of a `RequestPool`. With options of `--ipam-opt`, it is in etcd, and several hosts share it.
- *
- * @param environment Says what the options leave out.
- * @throws {IpvlanError} The body is not what it should be.
- */
+/** The pool of a `RequestPool`; with options of `--ipam-opt` in etcd, shared by hosts. */
 export function readRequestPool(body: unknown, environment: Environment = {}): PoolRequest {
   const { AddressSpace, Pool, SubPool, Options, V6 } = readBody(POOL, body);
   const access = readAccess(Options, environment);
@@ -65,12 +60,7 @@ export function readRequestPool(body: unknown, environment: Environment = {}): P
   };
 }
 
-/**
- * How to reach the etcd that options of `--ipam-opt` name; `undefined` if there are no options.
- *
- * @param environment Says what the options leave out.
- * @throws {IpvlanError} An option is wrong.
- */
+/** How to reach the etcd that options of `--ipam-opt` name; `undefined` if there are no options. */
 export function readAccess(
   options: Record<string, string> | undefined,
   environment: Environment,

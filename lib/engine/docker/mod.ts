@@ -38,12 +38,7 @@ export interface CallContext {
   report: (error: unknown) => void;
 }
 
-/**
- * Answers a call. An error of any kind is an answer too.
- *
- * @param method The name of the call: `NetworkDriver.Join`.
- * @param text The body.
- */
+/** Answers a call, as `NetworkDriver.Join`. An error of any kind is an answer too. */
 export async function answer(
   method: string,
   text: string,

@@ -87,11 +87,7 @@ export interface ReadNetwork {
   problems: IpvlanError[];
 }
 
-/**
- * Reads the body of CreateNetwork.
- *
- * @throws {IpvlanError} It is not what it should be.
- */
+/** Reads the body of CreateNetwork. */
 export function readCreateNetwork(body: unknown): ReadNetwork {
   const { NetworkID, IPv4Data, IPv6Data, Options } = readBody(createNetwork, body);
   const { options, problems } = readOptions(Options?.[GENERIC] ?? {});
@@ -126,10 +122,7 @@ function toSubnet(
   };
 }
 
-/**
- * An address without the length of its subnet, with which Docker writes it: `192.168.1.1/24`. Docker
- * writes an empty text for none.
- */
+/** An address without the length of its subnet, as in `192.168.1.1/24`; `undefined` for "". */
 function bare(address: string | undefined): string | undefined {
   return address ? address.split("/")[0] : undefined;
 }
@@ -139,13 +132,7 @@ export function readDeleteNetwork(body: unknown): Named {
   return networkNamed(readBody(deleteNetwork, body).NetworkID);
 }
 
-/**
- * Reads the body of CreateEndpoint. The endpoint is a sandbox with one connection, whose link Docker
- * takes over.
- *
- * @throws {IpvlanError} It is not what it should be, or the endpoint has an option that is not
- * Docker's own.
- */
+/** Reads the body of CreateEndpoint: a sandbox with one connection, whose link Docker takes. */
 export function readCreateEndpoint(body: unknown): AdoptSpec {
   const { NetworkID, EndpointID, Interface, Options } = readBody(createEndpoint, body);
   throwProblems(optionProblems(Options));
@@ -181,11 +168,7 @@ export function createEndpointAnswer(
   };
 }
 
-/**
- * Reads the body of a call about an endpoint: DeleteEndpoint, Leave, EndpointOperInfo.
- *
- * @throws {IpvlanError} It is not what it should be.
- */
+/** Reads the body of a call about an endpoint: DeleteEndpoint, Leave, EndpointOperInfo. */
 export function readEndpoint(body: unknown): Named {
   return endpointNamed(readBody(endpointOf, body).EndpointID);
 }
@@ -216,10 +199,7 @@ export interface JoinAnswer {
 /** The default routes of a container, by its other networks. */
 export type PresentDefault = Pick<Route, "family" | "via">;
 
-/**
- * The default routes that an endpoint gives to its container. A container of Docker's has one in each
- * family, so each network is asked as if it was the only one.
- */
+/** The default routes that an endpoint gives to its container, as if that had no other network. */
 export function defaultsOf(
   network: Network,
   { ip, ip6, ifname }: Pick<Endpoint, "ifname" | "ip" | "ip6">,

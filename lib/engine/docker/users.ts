@@ -184,10 +184,8 @@ function canonicalSubnet(text: string): string {
 }
 
 /**
- * Whether all networks that have addresses of a pool's subnet are among some: as many as have requested
- * it. Then Docker makes none at this moment, for which it may have claimed auxiliary addresses.
- *
- * @param networks Those of Docker's, each with its addresses.
+ * Whether as many networks of Docker's have addresses of a pool's subnet as have requested it. If
+ * not, Docker is making one, for which it may have claimed auxiliary addresses.
  */
 export function hasItsNetworks(
   pool: AddressPoolDetails,

@@ -31,10 +31,8 @@ import {
 } from "./users.ts";
 
 /**
- * Removes the endpoints that Docker has lost: it does not tell the end of one if it was killed, or if
- * the plugin did not run for long.
- *
- * @param isForgotten Whether Docker does not know an endpoint, so that it will not take its link.
+ * Removes the endpoints that Docker has lost: it does not tell the end of one if it was killed, or
+ * if the plugin did not run for long. @param isForgotten Whether Docker will not take its link.
  */
 export async function removeLost(
   driver: Driver,

@@ -27,8 +27,6 @@ const ENGINE = "netavark";
 /**
  * Answers `create`: whether Podman can have such a network. Nothing is made, as Podman does not say
  * when it removes the network: it is there while a container is connected to it.
- *
- * @throws {IpvlanError} The request cannot be read, or there cannot be such a network.
  */
 export async function createNetwork(
   driver: Driver,
@@ -40,12 +38,7 @@ export async function createNetwork(
   return { value: createAnswer(request), notices: [] };
 }
 
-/**
- * Answers `setup`: connects a container to a network. A repeated request has the same answer.
- *
- * @param path The file of the container's network namespace.
- * @throws {IpvlanError} The request cannot be read, or the driver refuses it.
- */
+/** Answers `setup`: connects a container to a network. A repeated request has the same answer. */
 export async function setUp(
   driver: Driver,
   text: string,
@@ -61,11 +54,7 @@ export async function setUp(
   return { ...outcome, value: setupAnswer(made, outcome.value, mac, nameServers) };
 }
 
-/**
- * Answers `teardown`: disconnects a container from a network. It is no error if it is not connected.
- *
- * @throws {IpvlanError} The request cannot be read, or something could not be removed.
- */
+/** Answers `teardown`: disconnects a container from a network, if it is connected. */
 export async function tearDown(driver: Driver, text: string): Promise<Outcome<undefined>> {
   const { sandbox, ifname } = readTeardown(text);
   await detach(driver, sandbox, ifname);

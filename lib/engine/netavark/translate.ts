@@ -38,12 +38,7 @@ export interface CreateRequest {
   config: Readonly<Record<string, unknown>>;
 }
 
-/**
- * Reads the request of `create`.
- *
- * @throws {IpvlanError} The request cannot be read.
- * @throws {ProblemsError} Podman cannot have such a network here.
- */
+/** Reads the request of `create`. @throws {IpvlanError} Podman cannot have such a network. */
 export function readCreate(text: string): CreateRequest {
   const config = JsonObject.parse(text);
   const { spec, problems } = readNetwork(config);
@@ -107,13 +102,7 @@ export interface SetupRequest {
   nameServers: string[];
 }
 
-/**
- * Reads the request of `setup`.
- *
- * @param path The file of the container's network namespace.
- * @throws {IpvlanError} The request cannot be read.
- * @throws {ProblemsError} It asks for what the driver does not have.
- */
+/** Reads the request of `setup`. @throws {IpvlanError} The driver cannot do it. */
 export function readSetup(text: string, path: string): SetupRequest {
   const request = JsonObject.parse(text);
   const config = request.object("network");
@@ -150,12 +139,7 @@ export interface TeardownRequest {
   ifname: string;
 }
 
-/**
- * Reads the request of `teardown`. It is that of `setup`, of which only the names matter: what was
- * made has to go, whatever the rest says.
- *
- * @throws {IpvlanError} The request cannot be read.
- */
+/** Reads the names in the request of `teardown`. What was made goes, whatever the rest says. */
 export function readTeardown(text: string): TeardownRequest {
   const request = JsonObject.parse(text);
   return {
@@ -182,11 +166,7 @@ export interface StatusBlock {
   }>;
 }
 
-/**
- * The answer to `setup`.
- *
- * @param mac The MAC address of the link, which is that of its parent.
- */
+/** The answer to `setup`. @param mac The MAC address of the link's parent, which is the link's. */
 export function setupAnswer(
   network: Network,
   endpoint: Endpoint,
