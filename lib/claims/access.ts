@@ -54,7 +54,7 @@ export function accessProblems(access: EtcdAccess): EtcdOptionError[] {
   return problems.filter((problem) => problem !== undefined);
 }
 
-/** Checks an access and reads its files. @throws {EtcdOptionError} One of them is no use. */
+/** Checks an access and reads its files. @throws {EtcdOptionError} An option or file is wrong. */
 export function readAccess(access: EtcdAccess): EtcdFiles {
   const problems: EtcdOptionError[] = accessProblems(access);
   const read = (option: string, path: string | undefined, isSecret: boolean) => {

@@ -84,7 +84,7 @@ export class Etcd implements Disposable {
   /** The endpoints; the one that answered last comes first. */
   #endpoints: readonly string[];
 
-  /** Reads the files of an access. @throws {EtcdOptionError} One of them is no use. */
+  /** Reads the files of an access. @throws {EtcdOptionError} An option or file is wrong. */
   constructor(access: EtcdAccess) {
     this.#access = access;
     this.#identity = newIdentity(access, readAccess(access));

@@ -180,7 +180,7 @@ async function deleteKey(reader: Reader, { id, name }: SharedHost, force: boolea
   }
 }
 
-/** Deletes the keys under a prefix of a host that is not in etcd, and returns them. */
+/** Deletes the keys under a prefix of a host that is gone. @throws {HostAliveError} It is back. */
 async function deleteOwn(
   { etcd, keys, options }: Reader,
   { id, name }: SharedHost,

@@ -131,7 +131,7 @@ export function homeBlock(pool: Prefix, hostId: string): bigint {
   return pool.first + BigInt(`0x${hostId}`) % count * size;
 }
 
-/** Finds the first block from one on that is not taken; the taken ones are in order. */
+/** Finds the first block, from `from` on, that is not taken. @param taken Blocks in order. */
 export function firstGap(taken: readonly bigint[], from: bigint, size: bigint): bigint {
   let gap = from;
   for (const first of taken) {

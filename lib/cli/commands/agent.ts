@@ -1,19 +1,15 @@
 import { resolve } from "node:path";
-import type { Command } from "../command.ts";
+import { type Command, readOptions } from "../command.ts";
 import { agentUnit, thisProgram } from "../unit.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS]",
   example: `ipvlan agent
 ipvlan agent --print-unit > /etc/systemd/system/ipvlan-agent.service`,
-  options: [
-    {
-      name: "hosts-file",
-      value: "PATH",
-      help: "also write all names of the shared pools to this file, for a DNS server",
-    },
-    { name: "print-unit", help: "print a systemd unit that runs it, and do nothing else" },
-  ],
+  options: readOptions({
+    "--hosts-file PATH": "also write all names of the shared pools to this file, for a DNS server",
+    "--print-unit": "print a systemd unit that runs it, and do nothing else",
+  }),
   positionals: [0, 0],
   asks: true,
   async run(args, { open, print, warn, interrupted }) {
@@ -28,5 +24,4 @@ ipvlan agent --print-unit > /etc/systemd/system/ipvlan-agent.service`,
     await driver.runAgent({ signal: interrupted, notify: warn, report: print, hostsFile });
     return 0;
   },
-};
-export default command;
+} satisfies Command;

@@ -1,27 +1,22 @@
 import { InvalidOptionError, throwProblems } from "../../driver/errors.ts";
 import { quoted } from "../../printable.ts";
-import type { Command } from "../command.ts";
+import { type Command, readOptions } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
 import { requireOwn } from "../own.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS] NETWORK",
   example: `ipvlan attach ipvlan20 --pid 4711 --name web --ip 192.168.20.10
 ipvlan attach ipvlan20 --netns blue
 ipvlan attach ipvlan20 --netns /run/docker/netns/0a1b2c3d4e5f --name web`,
   options: [
-    { name: "pid", value: "PID", help: "a process in the namespace" },
-    {
-      name: "netns",
-      value: "NAME|PATH",
-      help: "the namespace: a name from ip netns list, or a file, if a process is in it",
-    },
-    {
-      name: "name",
-      value: "NAME",
-      help: "a name for the sandbox, if the namespace has none; default pid-PID",
-    },
+    ...readOptions({
+      "--pid PID": "a process in the namespace",
+      "--netns NAME|PATH":
+        "the namespace: a name from ip netns list, or a file, if a process is in it",
+      "--name NAME": "a name for the sandbox, if the namespace has none; default pid-PID",
+    }),
     ...ENDPOINT_OPTIONS,
   ],
   positionals: [1, 1],
@@ -59,5 +54,4 @@ ipvlan attach ipvlan20 --netns /run/docker/netns/0a1b2c3d4e5f --name web`,
     if (!dryRun) print(name);
     return 0;
   },
-};
-export default command;
+} satisfies Command;

@@ -1,23 +1,21 @@
 import { InterruptedError } from "../../errors.ts";
 import { Interrupt } from "../../signals.ts";
 import { versionAnswer } from "../../engine/cni/version.ts";
-import type { Command } from "../command.ts";
+import { type Command, readOptions } from "../command.ts";
 import { UsageError } from "../errors.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS] [install [DIR] | serve]",
   example: `ipvlan cni install
 systemctl daemon-reload
 systemctl enable --now ipvlan-cni.socket
 CNI_COMMAND=VERSION ipvlan cni < /dev/null`,
-  options: [
-    { name: "print-unit", help: "with install: print the systemd units, and do nothing else" },
-    { name: "socket", value: "PATH", help: "with serve: the socket to listen at" },
-    {
-      name: "verbose",
-      help: "print each ip line as it is run, the stack of an error, and each call that is served",
-    },
-  ],
+  options: readOptions({
+    "--print-unit": "with install: print the systemd units, and do nothing else",
+    "--socket PATH": "with serve: the socket to listen at",
+    "--verbose":
+      "print each ip line as it is run, the stack of an error, and each call that is served",
+  }),
   positionals: [0, 2],
   statuses: [["0", "done"], ["1", "an error, which is on standard output as JSON"]],
   async run(args, context) {
@@ -56,5 +54,4 @@ CNI_COMMAND=VERSION ipvlan cni < /dev/null`,
     if (output !== undefined) print(JSON.stringify(output, null, 4));
     return status;
   },
-};
-export default command;
+} satisfies Command;

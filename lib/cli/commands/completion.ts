@@ -1,4 +1,4 @@
-import type { Command } from "../command.ts";
+import { type Command, readOptions } from "../command.ts";
 import { complete } from "../complete.ts";
 import { UsageError } from "../errors.ts";
 import { readAccess } from "../etcd.ts";
@@ -28,10 +28,10 @@ end
 complete -c ipvlan -a '(__ipvlan)'`,
 };
 
-const command: Command = {
+export default {
   usage: "bash|zsh|fish",
   example: `ipvlan completion bash > /etc/bash_completion.d/ipvlan`,
-  options: [{ name: "complete", help: "print the completions of the last word after --" }],
+  options: readOptions({ "--complete": "print the completions of the last word after --" }),
   positionals: [0, Infinity],
   async run(args, { command, open, print }) {
     if (args.on("complete")) {
@@ -63,5 +63,4 @@ const command: Command = {
     print(script);
     return 0;
   },
-};
-export default command;
+} satisfies Command;

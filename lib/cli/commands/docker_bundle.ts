@@ -8,7 +8,7 @@ import type { Command } from "../command.ts";
 import { Progress } from "../output.ts";
 import { neededVariables } from "../unit.ts";
 
-const command: Command = {
+export default {
   usage: "DIR",
   example: `ipvlan docker bundle plugin
 docker plugin create ipvlan-kit plugin
@@ -41,5 +41,4 @@ docker plugin enable ipvlan-kit`,
     warn(`Then: docker network create -d ${PLUGIN}:latest ...`);
     return 0;
   },
-};
-export default command;
+} satisfies Command;

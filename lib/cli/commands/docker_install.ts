@@ -1,14 +1,14 @@
 import { PLUGIN, SOCKET } from "../../engine/docker/names.ts";
-import type { Command } from "../command.ts";
+import { type Command, readOptions } from "../command.ts";
 import { dockerUnits, thisProgram } from "../unit.ts";
 import { unitsText, writeUnits } from "../unit_files.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS]",
   example: `ipvlan docker install
 systemctl daemon-reload
 systemctl enable --now ipvlan-docker.socket ipvlan-docker.service`,
-  options: [{ name: "print-unit", help: "print the units, and do nothing else" }],
+  options: readOptions({ "--print-unit": "print the units, and do nothing else" }),
   positionals: [0, 0],
   run(args, { print, warn }) {
     const units = dockerUnits(thisProgram(), Deno.env.toObject(), SOCKET);
@@ -22,5 +22,4 @@ systemctl enable --now ipvlan-docker.socket ipvlan-docker.service`,
     warn(`Then: docker network create -d ${PLUGIN} ...`);
     return Promise.resolve(0);
   },
-};
-export default command;
+} satisfies Command;

@@ -1,20 +1,18 @@
-import type { Command } from "../command.ts";
+import { type Command, readOptions } from "../command.ts";
 import { runPlugin } from "../../engine/docker/mod.ts";
 import { SOCKET } from "../../engine/docker/names.ts";
 import { passedSocket } from "../passed_socket.ts";
 import { Interrupt } from "../../signals.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS]",
   example: `ipvlan docker serve
 docker network create -d ipvlan-kit --subnet=192.168.20.0/24 -o parent=eth0.20 ipvlan20`,
-  options: [
-    { name: "socket", value: "PATH", help: `the socket to listen at; left out, ${SOCKET}` },
-    {
-      name: "verbose",
-      help: "print each call with its time, each ip line as it is run, and the stack of an error",
-    },
-  ],
+  options: readOptions({
+    "--socket PATH": `the socket to listen at; left out, ${SOCKET}`,
+    "--verbose":
+      "print each call with its time, each ip line as it is run, and the stack of an error",
+  }),
   positionals: [0, 0],
   statuses: [["0", "a signal ended it, after the calls under way"], ["1", "it could not start"]],
   async run(args, { open, warn }) {
@@ -30,5 +28,4 @@ docker network create -d ipvlan-kit --subnet=192.168.20.0/24 -o parent=eth0.20 i
     });
     return 0;
   },
-};
-export default command;
+} satisfies Command;

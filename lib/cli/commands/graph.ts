@@ -1,7 +1,7 @@
 import { InvalidOptionError } from "../../driver/errors.ts";
 import { buildWorld, toMermaid, toSvg, toText, WANTED, type World } from "../../graph/mod.ts";
 import { lookAround } from "../../iproute2/view.ts";
-import type { Command } from "../command.ts";
+import { type Command, readOptions } from "../command.ts";
 
 /** Prints a world, by the name of the format. */
 const FORMATS: Record<string, (world: World) => string> = {
@@ -15,10 +15,10 @@ export default {
   usage: "[OPTIONS]",
   example: `ipvlan graph
 ipvlan graph --format svg > ipvlan.svg`,
-  options: [
-    { name: "format", value: "FORMAT", help: `${Object.keys(FORMATS).join(", ")}; default text` },
-    { name: "json", help: "the same as --format json" },
-  ],
+  options: readOptions({
+    "--format FORMAT": `${Object.keys(FORMATS).join(", ")}; default text`,
+    "--json": "the same as --format json",
+  }),
   positionals: [0, 0],
   asks: true,
   async run(args, { open, print, interrupted: signal }) {

@@ -33,7 +33,7 @@ function listedHost({ id, name, isAlive, copies, claims, kept, prefix }: ListedH
   };
 }
 
-const command: Command = {
+export default {
   usage: "[OPTIONS]",
   example: "ipvlan host ls\nipvlan host ls --ipam-opt endpoints=https://10.0.0.1:2379",
   options: [
@@ -62,5 +62,4 @@ const command: Command = {
     (await driver.damagedKeys()).forEach(warn);
     return 0;
   },
-};
-export default command;
+} satisfies Command;

@@ -3,7 +3,7 @@ import type { Command } from "../command.ts";
 import { ETCD_OPTION, readAccess } from "../etcd.ts";
 import { forEachName, UsageError } from "../errors.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS] HOST [HOST...]",
   example: "ipvlan host rm --yes rack3",
   options: [
@@ -30,5 +30,4 @@ const command: Command = {
       (await driver.damagedKeys()).forEach(context.warn);
     });
   },
-};
-export default command;
+} satisfies Command;

@@ -1,12 +1,12 @@
-import type { Command } from "../command.ts";
+import { type Command, readOptions } from "../command.ts";
 import { NotRunningError, readSignal } from "../end.ts";
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS] SANDBOX [SANDBOX...]",
   example: "ipvlan kill --signal HUP nginx",
-  options: [{ name: "signal", short: "s", value: "SIGNAL", help: "the signal; default KILL" }],
+  options: readOptions({ "-s, --signal SIGNAL": "the signal; default KILL" }),
   positionals: [1, Infinity],
   async run(args, context) {
     const signal = readSignal(args.value("signal") ?? "KILL");
@@ -17,5 +17,4 @@ const command: Command = {
       context.print(name);
     });
   },
-};
-export default command;
+} satisfies Command;

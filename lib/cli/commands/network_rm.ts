@@ -1,12 +1,12 @@
 import { NetworkNotFoundError } from "../../driver/errors.ts";
-import type { Command } from "../command.ts";
+import { type Command, readOptions } from "../command.ts";
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";
 
 export default {
   usage: "[OPTIONS] NETWORK [NETWORK...]",
   example: "ipvlan network rm ipvlan20 ipvlan30",
-  options: [{ name: "force", short: "f", help: "a network that does not exist is no error" }],
+  options: readOptions({ "-f, --force": "a network that does not exist is no error" }),
   positionals: [1, Infinity],
   changes: true,
   async run(args, context) {

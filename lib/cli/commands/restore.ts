@@ -1,5 +1,5 @@
 import { InvalidOptionError } from "../../driver/errors.ts";
-import type { Command } from "../command.ts";
+import { type Command, readOptions } from "../command.ts";
 import { systemdUnit, thisProgram } from "../unit.ts";
 
 /** Reads `--wait`: decimal digits, with a point if wanted. */
@@ -9,15 +9,15 @@ function readSeconds(text: string): number {
   throw new InvalidOptionError("wait", text, "give a number of seconds, up to a day (86400)");
 }
 
-const command: Command = {
+export default {
   usage: "[OPTIONS]",
   example: `ipvlan restore --wait 60
 ipvlan restore --print-unit > /etc/systemd/system/ipvlan.service`,
-  options: [
-    { name: "wait", value: "SECONDS", help: "how long to wait for parents that come up late" },
-    { name: "print-unit", help: "print a systemd unit that restores at boot, and do nothing else" },
-    { name: "json", help: "print the report as JSON" },
-  ],
+  options: readOptions({
+    "--wait SECONDS": "how long to wait for parents that come up late",
+    "--print-unit": "print a systemd unit that restores at boot, and do nothing else",
+    "--json": "print the report as JSON",
+  }),
   positionals: [0, 0],
   statuses: [["0", "everything is there"], ["1", "something could not be restored"]],
   changes: true,
@@ -43,5 +43,4 @@ ipvlan restore --print-unit > /etc/systemd/system/ipvlan.service`,
     }
     return report.missing.length > 0 ? 1 : 0;
   },
-};
-export default command;
+} satisfies Command;

@@ -1,15 +1,15 @@
-import type { Command } from "../command.ts";
+import { type Command, readOptions } from "../command.ts";
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS] SANDBOX [SANDBOX...]",
   example: "ipvlan rm --force nginx",
-  options: [
-    { name: "force", short: "f", help: "kill the processes in it first" },
-    { name: "volumes", short: "v", help: "no effect: a sandbox has no volumes" },
-    { name: "detach", help: "let the processes in it run on, without a network" },
-  ],
+  options: readOptions({
+    "-f, --force": "kill the processes in it first",
+    "-v, --volumes": "no effect: a sandbox has no volumes",
+    "--detach": "let the processes in it run on, without a network",
+  }),
   positionals: [1, Infinity],
   changes: true,
   async run(args, context) {
@@ -21,5 +21,4 @@ const command: Command = {
       if (!context.dryRun) context.print(name);
     });
   },
-};
-export default command;
+} satisfies Command;

@@ -1,21 +1,16 @@
-import type { Command } from "../command.ts";
+import { type Command, readOptions } from "../command.ts";
 import { readSignal, readTimeout, unlessRemoved, waitForEnd } from "../end.ts";
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS] SANDBOX [SANDBOX...]",
   example: "ipvlan stop --timeout 2 nginx",
-  options: [
-    { name: "signal", short: "s", value: "SIGNAL", help: "the signal; default TERM" },
-    {
-      name: "timeout",
-      short: "t",
-      value: "SECONDS",
-      help: "how long to wait before the processes are killed; default 10",
-    },
-    { name: "time", value: "SECONDS", help: "the same as --timeout" },
-  ],
+  options: readOptions({
+    "-s, --signal SIGNAL": "the signal; default TERM",
+    "-t, --timeout SECONDS": "how long to wait before the processes are killed; default 10",
+    "--time SECONDS": "the same as --timeout",
+  }),
   positionals: [1, Infinity],
   async run(args, context) {
     const signal = readSignal(args.value("signal") ?? "TERM");
@@ -33,5 +28,4 @@ const command: Command = {
       context.print(name);
     });
   },
-};
-export default command;
+} satisfies Command;

@@ -2,7 +2,7 @@ import type { Command } from "../command.ts";
 import { unlessRemoved, waitForEnd } from "../end.ts";
 import { forEachName } from "../errors.ts";
 
-const command: Command = {
+export default {
   usage: "SANDBOX [SANDBOX...]",
   example: "ipvlan wait probe",
   options: [],
@@ -18,5 +18,4 @@ const command: Command = {
       context.print(String(status ?? 0));
     });
   },
-};
-export default command;
+} satisfies Command;

@@ -165,7 +165,10 @@ class ConfReader {
     this.#report(CODE.unsupported, `The key "${key}" with the value ${show(value)} ${why}`);
   }
 
-  /** Parses the JSON. Null is what Go programs write for nothing, and also for an empty list. */
+  /**
+   * Parses the JSON. A key that is null counts as left out, as in Go programs. But an empty list of
+   * theirs is null, too.
+   */
   #parse(text: string): Record<string, unknown> | undefined {
     let value: unknown;
     try {

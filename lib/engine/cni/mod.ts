@@ -177,7 +177,10 @@ function isExhausted(error: unknown): boolean {
   );
 }
 
-/** Notes on a sandbox which configuration makes a link. A label without a link means nothing. */
+/**
+ * Notes on a sandbox which configuration makes a link. A new sandbox is made with the label. It is
+ * written before the link is made: a label without a link means nothing.
+ */
 async function labelLink(
   driver: Driver,
   sandbox: string,

@@ -79,7 +79,7 @@ export function confLabel(ifname: string): string {
   return `cni/${ifname}`;
 }
 
-/** The parent of a configuration's network. @param defaultLink It, for one without a master. */
+/** The parent of a configuration's network: its master, or the link of the default route. */
 export function parentOf(
   { master, vlan }: Pick<Conf, "master" | "vlan">,
   defaultLink: string | undefined,

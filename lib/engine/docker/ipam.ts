@@ -47,7 +47,7 @@ const POOL = object({
 
 const ADDRESS = object({ PoolID: text, Address: optional(text), Options: options });
 
-/** The pool of a `RequestPool`; with options of `--ipam-opt` in etcd, shared by hosts. */
+/** The pool of a `RequestPool`. With options of `--ipam-opt`, several hosts share it in etcd. */
 export function readRequestPool(body: unknown, environment: Environment = {}): PoolRequest {
   const { AddressSpace, Pool, SubPool, Options, V6 } = readBody(POOL, body);
   const access = readAccess(Options, environment);

@@ -199,7 +199,10 @@ export interface JoinAnswer {
 /** The default routes of a container, by its other networks. */
 export type PresentDefault = Pick<Route, "family" | "via">;
 
-/** The default routes that an endpoint gives to its container, as if that had no other network. */
+/**
+ * The default routes that an endpoint gives to its container. A container of Docker's has one in each
+ * family, so each network is asked as if it was the only one.
+ */
 export function defaultsOf(
   network: Network,
   { ip, ip6, ifname }: Pick<Endpoint, "ifname" | "ip" | "ip6">,

@@ -166,7 +166,7 @@ export interface StatusBlock {
   }>;
 }
 
-/** The answer to `setup`. @param mac The MAC address of the link's parent, which is the link's. */
+/** The answer to `setup`. @param mac The MAC address of the link, which is its parent's. */
 export function setupAnswer(
   network: Network,
   endpoint: Endpoint,
