@@ -89,12 +89,6 @@ export function refuse(records: ClaimRecords, prefix: string, error: unknown): v
   }
 }
 
-/** Requires that this host may give addresses away. @throws {IpvlanError} etcd refuses it. */
-function requireNotRefused(host: HostRecord): void {
-  const refusal = whyRefused(host);
-  if (refusal) throw refusal;
-}
-
 /** Why etcd refuses a host, by its record; `undefined` if it does not. */
 export function whyRefused({ prefix, id, refused }: HostRecord): IpvlanError | undefined {
   if (refused === undefined) return undefined;
@@ -147,7 +141,8 @@ export function takeKept(
 ): string | undefined {
   const host = records.host(pool.prefix);
   if (!host) return undefined;
-  requireNotRefused(host);
+  const refusal = whyRefused(host);
+  if (refusal) throw refusal;
   if (lastToken && !isCurrent(host, lastToken)) return undefined;
   if (request.address !== undefined) return takeWanted(records, pool, request.address, request);
   const prefix = prefixOfPool(pool);

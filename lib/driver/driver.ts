@@ -661,9 +661,15 @@ export class Driver implements AsyncDisposable {
     return await listHosts(this.#parts, access);
   }
 
-  /** A sentence for each key in etcd that calls have passed over, as it is damaged. Each comes once. */
-  async damagedKeys(): Promise<string[]> {
-    return (await this.#parts.openShared())?.damaged() ?? [];
+  /**
+   * A sentence for each key in etcd that calls have passed over, as it is damaged. Each comes once.
+   *
+   * @param access How etcd was reached, if not as the networks and address pools on record do.
+   */
+  async damagedKeys(access?: EtcdAccess): Promise<string[]> {
+    const { store, openShared } = this.#parts;
+    if (!access && !hasShared(store)) return [];
+    return (await openShared())?.damaged() ?? [];
   }
 
   /**

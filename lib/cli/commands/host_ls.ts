@@ -59,7 +59,7 @@ export default {
       columns,
     };
     printList(hosts, format, listing, print);
-    (await driver.damagedKeys()).forEach(warn);
+    (await driver.damagedKeys(access)).forEach(warn);
     return 0;
   },
 } satisfies Command;

@@ -27,7 +27,7 @@ export default {
       for (const { id, name, freed } of await driver.removeHost(host, access, args.on("force"))) {
         print(`${name} (${id}): ${freed.length} address(es) are free`);
       }
-      (await driver.damagedKeys()).forEach(context.warn);
+      (await driver.damagedKeys(access)).forEach(context.warn);
     });
   },
 } satisfies Command;
