@@ -35,7 +35,8 @@ async function dispatch(typed: readonly string[], forRun: readonly string[] = []
   // For `alias docker="ipvlan --image"`.
   if (first === "--image") return await dispatch(typed.slice(1), ["--image"]);
   if (["--version", "-v"].includes(first)) return await dispatch(["version"]);
-  if (["--help", "-h", "help"].includes(first)) {
+  if (first === "help") return await dispatch([...typed.slice(1), "--help"]);
+  if (["--help", "-h"].includes(first)) {
     print(groupHelp(""));
     return 0;
   }
@@ -116,7 +117,9 @@ function unknownCommand([first = "", second = ""]: readonly string[], group: str
     const typed = JSON.stringify(group === "" ? first : `${group} ${second}`);
     return new UsageError(command, [`The command ${typed} has no use here: ${refused}`]);
   }
-  const names = Object.keys(COMMANDS).filter((name) => name.startsWith(group));
+  const names = first.startsWith("-")
+    ? ["--help", "--version"]
+    : Object.keys(COMMANDS).filter((name) => name.startsWith(group));
   const [typed, meant] = group === ""
     // `ipvlan prune` may be short for `ipvlan network prune`, or misspelt.
     ? [

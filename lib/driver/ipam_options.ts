@@ -109,7 +109,7 @@ function splitWord(word: string): string[] {
 function unknownOption(name: string | undefined, word: string): IpvlanError {
   if (name === undefined) return new InvalidOptionError("IPAM option", word, "write NAME=VALUE");
   if (/^pass/i.test(name)) return new InvalidOptionError("IPAM option", name, NO_PASSWORD);
-  const rule = `choose of ${IPAM_NAMES.join(", ")}${didYouMean(name, IPAM_NAMES)}`;
+  const rule = `choose one of ${IPAM_NAMES.join(", ")}${didYouMean(name, IPAM_NAMES)}`;
   return new InvalidOptionError("IPAM option", name, rule);
 }
 

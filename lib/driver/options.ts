@@ -1,4 +1,5 @@
 import type { IpvlanError } from "../errors.ts";
+import { didYouMean } from "../suggest.ts";
 import {
   IPVLAN_FLAGS,
   IPVLAN_MODES,
@@ -231,7 +232,7 @@ export function parseDriverOptions(words: readonly string[]): DriverOptionsResul
       return name === driverOption || name === alias;
     });
     if (option === undefined) {
-      const rule = `choose of ${DRIVER_OPTIONS.join(", ")}`;
+      const rule = `choose one of ${DRIVER_OPTIONS.join(", ")}${didYouMean(name, DRIVER_OPTIONS)}`;
       problems.push(new InvalidOptionError("driver option", word, rule));
       continue;
     }

@@ -79,7 +79,7 @@ export function settle(spec: NetworkSpec, networks: readonly SettledNetwork[]): 
     ...familyProblems(spec),
     ...ipamProblems(spec),
     ...subnets.ok ? [] : subnets.problems.map((problem) => problem.at("subnets")),
-    ...neighbourProblems(network, networks),
+    ...neighbourProblems(network, optionProblems, networks.filter((other) => other.name !== name)),
   ];
   return { network, notices, problems };
 }
@@ -202,18 +202,21 @@ function ipamProblems({ ipam, foreignAddresses }: NetworkSpec): IpvlanError[] {
 }
 
 /**
- * What is wrong because of the other networks, most of all those on the parent. An engine may have the same subnet there
+ * What is wrong because of other networks, most of all those on the parent. A wrong mode or flag, and a
+ * network of the same name, have been refused already. An engine may have the same subnet there
  * as another network: they are one segment, and no address is given away twice.
  */
 function neighbourProblems(
   network: SettledNetwork,
+  optionProblems: readonly IpvlanError[],
   networks: readonly SettledNetwork[],
 ): IpvlanError[] {
   const { parent, mode, flag, subnets, owner } = network;
   // Each sandbox has a segment of its own, or they share one that nobody here knows.
   if (parent === undefined || parent === IN_SANDBOX) return [];
   const neighbours = networks.filter((network) => network.parent === parent);
-  const conflict = conflictProblem(parent, { mode, flag }, neighbours, []);
+  const isWrong = optionProblems.some(({ field: [name] }) => name === "mode" || name === "flag");
+  const conflict = isWrong ? undefined : conflictProblem(parent, { mode, flag }, neighbours, []);
   const overlapping = subnets.flatMap(({ subnet }, index) => {
     const { prefix } = parsePrefix(subnet);
     return neighbours.flatMap(({ name, subnets: others, owner: other }) => {

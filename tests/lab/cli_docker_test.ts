@@ -185,6 +185,12 @@ Deno.test("what run -d prints is kept for logs, and wait has its exit status", a
     assertEquals([command, status, out], [command, 1, ""]);
     assertStringIncludes(err, "No such container: nope");
   }
+  // As docker rm --force: what is not there need not be removed.
+  for (const [force, expected] of [[[], 1], [["--force"], 0]] as const) {
+    const { status, out, err } = await ipvlan("rm", ...force, "nope");
+    assertEquals([status, out], [expected, ""]);
+    assertStringIncludes(err, "No such container: nope");
+  }
   await ipvlan("rm", "c1", "c2");
   const state = Deno.env.get("IPVLAN_STATE_DIR");
   assertEquals([...Deno.readDirSync(`${state}/output`)], []);

@@ -1,3 +1,4 @@
+import { SandboxNotFoundError } from "../../driver/errors.ts";
 import { type Command, readOptions } from "../command.ts";
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";
@@ -17,7 +18,13 @@ export default {
     await using driver = await context.open();
     return await forEachName(args.positionals, context, async (name) => {
       requireOwn(driver, { sandboxes: [name] });
-      await driver.removeSandbox(name, busy);
+      try {
+        await driver.removeSandbox(name, busy);
+      } catch (error) {
+        // As docker rm --force: what is not there need not be removed.
+        if (!(error instanceof SandboxNotFoundError && busy === "kill")) throw error;
+        return context.warn(error.message);
+      }
       if (!context.dryRun) context.print(name);
     });
   },

@@ -65,7 +65,7 @@ Deno.test("all words that cannot be read are reported at once", () => {
   assertEquals(problems.map(({ message }) => message), [
     'The driver "bridge" is not valid: only ipvlan is here',
     'The scope "swarm" is not valid: a network is one machine\'s, so write local or leave it out',
-    `The driver option "nope=1" is not valid: choose of ${DRIVER_OPTIONS.join(", ")}`,
+    `The driver option "nope=1" is not valid: choose one of ${DRIVER_OPTIONS.join(", ")}`,
     'The auxiliary address "printer" is not valid: write NAME=VALUE',
     'The label "=x" is not valid: write NAME=VALUE',
     "Gateway 10.0.1.1 is outside subnet 10.0.0.0/24: give one inside it",

@@ -61,7 +61,7 @@ Deno.test("the environment gives what the words leave out", () => {
 
 Deno.test("all that is wrong is said at once", () => {
   assertEquals(refused(["endpoint=x", "prefix=ipvlan", "cert=c", "user=u", "nonsense", "ca="]), [
-    'The IPAM option "endpoint" is not valid: choose of endpoints, prefix, ca, cert, key, user, ' +
+    'The IPAM option "endpoint" is not valid: choose one of endpoints, prefix, ca, cert, key, user, ' +
     'password-file (did you mean "endpoints"?)',
     'The IPAM option "nonsense" is not valid: write NAME=VALUE',
     'The IPAM option "ca=" is not valid: write NAME=VALUE',

@@ -127,12 +127,15 @@ Deno.test("options written as NAME=VALUE are read by Docker's names", () => {
     "mode=l3",
     "mtu",
     "ipvlan_flag=",
+    "parnt=eth0",
   ]);
   assertEquals(options, { parent: "eth0", mtu: 1400 });
   assertEquals(problems.map(({ message }) => message), [
-    `The driver option "mode=l3" is not valid: choose of ${DRIVER_OPTIONS.join(", ")}`,
+    `The driver option "mode=l3" is not valid: choose one of ${DRIVER_OPTIONS.join(", ")}`,
     'The driver option "mtu" is not valid: write NAME=VALUE',
     'The driver option "ipvlan_flag=" is not valid: write NAME=VALUE',
+    `The driver option "parnt=eth0" is not valid: choose one of ${DRIVER_OPTIONS.join(", ")} ` +
+    '(did you mean "parent"?)',
   ]);
 });
 

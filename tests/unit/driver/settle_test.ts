@@ -162,3 +162,18 @@ Deno.test("a subnet of addresses that no host may have is refused, with their pu
   const usual = ["169.254.0.0/16", "240.0.0.0/8", "2001:db8::/32", "fd00::/8"];
   assertEquals(settle({ name: "n", subnets: usual }, []).problems, []);
 });
+
+Deno.test("one cause is one problem: a name that is taken, and a mode that there is not", () => {
+  const spec: NetworkSpec = { name: "n", parent: "eth0", subnets: ["10.0.0.0/24"] };
+  const { network } = settled(spec);
+  for (const more of [{}, { mode: "l3" } as const]) {
+    assertEquals(wrong({ ...spec, ...more }, [network]), [["NetworkExistsError", "name"]]);
+  }
+  const other = { ...spec, name: "m", subnets: ["10.1.0.0/24"], mode: "l4" as "l3" };
+  assertEquals(wrong(other, [network]), [["InvalidOptionError", "mode"]]);
+  // What is wrong besides is said, too.
+  assertEquals(wrong({ ...other, subnets: ["10.0.0.0/16"] }, [network]), [
+    ["InvalidOptionError", "mode"],
+    ["SubnetInUseError", "subnets", 0],
+  ]);
+});

@@ -100,7 +100,7 @@ Deno.test("every unknown option of a network is named", () => {
   assertEquals(
     readCreateNetwork(createNetwork({}, generic)).problems.map(({ message }) => message),
     ["ipvlan_mod=l3", "com.docker.network.bridge.name=br0"].map((word) =>
-      `The driver option "${word}" is not valid: choose of parent, ipvlan_mode, ipvlan_flag, mtu, advertise`
+      `The driver option "${word}" is not valid: choose one of parent, ipvlan_mode, ipvlan_flag, mtu, advertise`
     ),
   );
 });
