@@ -4,6 +4,7 @@
  * @module
  */
 import metadata from "../../deno.json" with { type: "json" };
+import { statOf } from "../driver/run/files.ts";
 import { callerAt, type ProgramIdentity, SOCKET } from "../engine/cni/caller.ts";
 import { PLUGIN_NAME } from "../engine/cni/version.ts";
 import type { Arguments, Context } from "./command.ts";
@@ -36,7 +37,7 @@ export async function install(
   }
   const text = pluginText(env);
   print(await writeExecutable(folder, PLUGIN_NAME, text));
-  if (await exists(BOOTED)) {
+  if (statOf(BOOTED) !== undefined) {
     writeUnits(units).forEach(print);
     warn("Next: systemctl daemon-reload");
     warn("Next: systemctl enable --now ipvlan-cni.socket");
@@ -47,13 +48,4 @@ export async function install(
 /** The text of the plugin's executable. @param socket The path of the server's socket. */
 export function pluginText(env: Readonly<Record<string, string>>, socket = SOCKET): string {
   return executableText(thisProgram(), ["cni"], env, callerAt(socket, identity()));
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

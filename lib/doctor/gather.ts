@@ -1,5 +1,6 @@
 import { findHolders, type HeldAddress } from "../driver/holders.ts";
 import { IN_SANDBOX } from "../driver/names.ts";
+import { statOf } from "../driver/run/files.ts";
 import { SqliteStore, stateFolder } from "../driver/store/sqlite_store.ts";
 import { isReady, withoutState } from "../driver/store/store.ts";
 import { IpvlanError } from "../errors.ts";
@@ -66,7 +67,7 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
     ip: await printedVersion(),
     modulesOnDisk: await modulesOnDisk(release),
     machine: await gatherMachine(),
-    hostsFile: await isThere("/etc/hosts"),
+    hostsFile: statOf("/etc/hosts") !== undefined,
     ipv6: await gatherIPv6(),
     state,
     held: [],
@@ -167,15 +168,6 @@ async function gatherIPv6(): Promise<DoctorFacts["ipv6"]> {
   );
   const off = inherited ? conf : await readText("/sys/module/ipv6/parameters/disable_ipv6");
   return off === "1" ? "off in new namespaces" : "on";
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** A file's text without the space around it. Empty if the file cannot be read. */

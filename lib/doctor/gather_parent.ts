@@ -2,6 +2,7 @@ import { decideEndpoint } from "../driver/endpoint.ts";
 import type { HeldAddress } from "../driver/holders.ts";
 import { subnetsOf } from "../driver/network.ts";
 import { busyParent, chooseParent, globalAddrs, LINK_GROUP } from "../driver/parent.ts";
+import { statOf } from "../driver/run/files.ts";
 import type { Network } from "../driver/types.ts";
 import type { IpvlanError } from "../errors.ts";
 import { endpointAddresses } from "../ipam/address.ts";
@@ -34,12 +35,9 @@ export async function gatherParent(
 ): Promise<ParentFacts> {
   const { links, addrs } = view.host;
   const chain = chainOf(name, links);
-  const wireless = await Promise.all(
-    chain.map(async (link) =>
-      await exists(`/sys/class/net/${link.name}/phy80211`) ? [link.name] : []
-    ),
-  );
-  const facts: ParentFacts = { name, wireless: wireless.flat(), addresses: [] };
+  const wireless = chain.map((link) => link.name)
+    .filter((each) => statOf(`/sys/class/net/${each}/phy80211`) !== undefined);
+  const facts: ParentFacts = { name, wireless, addresses: [] };
   const link = links.find((link) => link.name === name);
   if (!link || !able || chooseParent(name, links).problems.length > 0) return facts;
   facts.problem = await tryParent(name);
@@ -112,13 +110,4 @@ async function tryParent(link: string): Promise<IpvlanError | undefined> {
   if (await refusal({ ...base, type: "macvlan" }) !== undefined) return undefined;
   const error = await refusal({ ...base, type: "ipvlan", mode: "l2" });
   return error instanceof IpCommandError && error.errno === "EBUSY" ? busyParent(link) : undefined;
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

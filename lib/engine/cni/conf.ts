@@ -7,11 +7,11 @@ import type { EndpointRoute } from "../../driver/types.ts";
 import { type Family, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
 import { didYouMean } from "../../suggest.ts";
+import { isObject } from "../json.ts";
 import type { AttachmentKey, CniCommand } from "./environment.ts";
 import { CniError, CODE } from "./errors.ts";
 import {
   type Dns,
-  isObject,
   readDns,
   readList,
   readResult,

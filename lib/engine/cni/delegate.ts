@@ -1,7 +1,8 @@
 import { resolve } from "node:path";
+import { isObject } from "../json.ts";
 import type { CniCommand, Variables } from "./environment.ts";
 import { CniError, CODE } from "./errors.ts";
-import { isObject, readResult, type Result, show } from "./result.ts";
+import { readResult, type Result, show } from "./result.ts";
 
 /** How to run an IPAM plugin (CNI 1.1, section 4). */
 export interface Delegate {

@@ -1,6 +1,7 @@
 import { attempt } from "../../errors.ts";
 import { type Family, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
+import { isObject } from "../json.ts";
 import { type CniVersion, isAtLeast } from "./version.ts";
 
 /** What a container needs to find names. */
@@ -74,11 +75,6 @@ export function formatResult(
 
 /** Called with each thing that is wrong: a sentence. */
 export type Report = (sentence: string) => void;
-
-/** Whether a value of JSON is an object. */
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
 
 /** Shows a value of JSON in a sentence, cut where it is long. */
 export function show(value: unknown): string {

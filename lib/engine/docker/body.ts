@@ -6,6 +6,7 @@
  */
 import { throwProblems } from "../../driver/errors.ts";
 import { IpvlanError } from "../../errors.ts";
+import { isObject } from "../json.ts";
 
 /** A field of a body is not what it should be. */
 export class InvalidBodyError extends IpvlanError {
@@ -116,8 +117,4 @@ export function object<T extends Record<string, unknown>>(
       }),
     ) as T;
   };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
