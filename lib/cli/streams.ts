@@ -8,6 +8,7 @@ import type { Arguments } from "./command.ts";
 /** Flags of open(2), requests of ioctl_tty(2), an event of poll(2): the same wherever Deno runs. */
 const [O_RDWR, O_NOCTTY, O_CLOEXEC] = [0o2, 0o400, 0o2000000];
 const [TIOCGWINSZ, TIOCSWINSZ, TIOCGPTPEER, POLLIN] = [0x5413n, 0x5414n, 0x5441n, 1];
+const TIOCGPTN = 0x80045430n;
 
 /** For tcsetattr(3). A struct termios is shorter than this. */
 const [STDIN, TCSADRAIN, TERMIOS_SIZE] = [0, 1, 128];
@@ -22,6 +23,7 @@ const SYMBOLS = {
   eventfd_write: { parameters: ["i32", "u64"], result: "i32" },
   ioctl: { parameters: ["i32", "usize", "usize"], result: "i32" },
   ioctlWith: { name: "ioctl", parameters: ["i32", "usize", "buffer"], result: "i32" },
+  open: { parameters: ["buffer", "i32"], result: "i32" },
   pipe2: { parameters: ["buffer", "i32"], result: "i32" },
   poll: { parameters: ["buffer", "usize", "i32"], result: "i32", nonblocking: true },
   posix_openpt: { parameters: ["i32"], result: "i32" },
@@ -112,12 +114,18 @@ export class Streams implements Disposable {
 
   /** Opens a pseudo-terminal. Returns the redirections that give it to the command. */
   #openTerminal(): string[] {
-    const { posix_openpt, unlockpt, ioctl } = this.#libc.symbols;
+    const { posix_openpt, unlockpt, ioctl, ioctlWith, open } = this.#libc.symbols;
     const flags = O_RDWR | O_NOCTTY | O_CLOEXEC;
     const fd = this.#terminal = this.#keep(posix_openpt(flags));
     unlockpt(fd);
-    // Without its name in /dev/pts, which may be another one's here.
-    const end = this.#keep(ioctl(fd, TIOCGPTPEER, BigInt(flags)));
+    // Without its name in /dev/pts, which may be another one's here; before Linux 4.13 by that.
+    let end = ioctl(fd, TIOCGPTPEER, BigInt(flags));
+    if (end < 0) {
+      const number = new Uint32Array(1);
+      ioctlWith(fd, TIOCGPTN, number);
+      end = open(new TextEncoder().encode(`/dev/pts/${number[0]}\0`), flags);
+    }
+    this.#keep(end);
     this.#outputs.push({ fd, to: Deno.stdout.writable.getWriter() });
     this.resize();
     // The first terminal that the leader of a session opens is the session's.
