@@ -39,7 +39,8 @@ async function addressOf(host: DockerHost, name: string): Promise<string> {
 /** The lines of a sandbox's hosts file, without those that every file has and those of sandboxes. */
 function linesOf(sandbox: string): string[] {
   const lines = Deno.readTextFileSync(`/etc/netns/${sandbox}/hosts`).trim().split("\n");
-  return lines.filter((line) => !/^(#|127\.|::1 )| t?here /.test(line)).toSorted();
+  return lines.filter((line) => !/^(#|127\.|::1 )| t?here /.test(line))
+    .map((line) => line.split(" #")[0]!).toSorted();
 }
 
 /** How long {@linkcode becomes} waits, in milliseconds. Docker and Swarm take long on a busy machine. */
