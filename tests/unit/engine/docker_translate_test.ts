@@ -99,8 +99,12 @@ Deno.test("every unknown option of a network is named", () => {
   const generic = { parent: "eth0", ipvlan_mod: "l3", "com.docker.network.bridge.name": "br0" };
   assertEquals(
     readCreateNetwork(createNetwork({}, generic)).problems.map(({ message }) => message),
-    ["ipvlan_mod=l3", "com.docker.network.bridge.name=br0"].map((word) =>
-      `The driver option "${word}" is not valid: choose one of parent, ipvlan_mode, ipvlan_flag, mtu, advertise`
+    ([
+      ["ipvlan_mod=l3", ' (did you mean "ipvlan_mode"?)'],
+      ["com.docker.network.bridge.name=br0", ""],
+    ] as const).map(([word, hint]) =>
+      `The driver option "${word}" is not valid: choose one of parent, ipvlan_mode, ipvlan_flag, ` +
+      `mtu, advertise${hint}`
     ),
   );
 });
