@@ -414,6 +414,22 @@ function keptBy({ stateDir }: SharingHost): string {
   return textOf(hexOf({ family, bits: bits + offset }));
 }
 
+/** An address of the pool in no block of hosts. Where a host has its blocks follows from its random id. */
+function outsideBlocks(hosts: readonly SharingHost[]): string {
+  const taken = hosts.flatMap(({ stateDir }) => {
+    using store = SqliteStore.copy(stateDir);
+    return store.shared.pools().flatMap(({ id }) => [
+      ...store.shared.blocks(id).map(({ first }) => first),
+      ...store.shared.addresses(id).map(({ address }) => address),
+    ]);
+  });
+  const blocks = new Set(taken.map((hex) => hex.slice(0, -1)));
+  const free = Array.from({ length: 14 }, (_, block) => `192.168.20.${16 * (block + 1) + 5}`)
+    .find((address) => !blocks.has(hexOf(parseAddress(address)).slice(0, -1)));
+  assert(free !== undefined);
+  return free;
+}
+
 Deno.test("what learns that its address is another host's undoes itself: sandboxes, and engines", () =>
   withHosts(2, async ({ hosts: [one, two], keys }) => {
     await using spaces = new AsyncDisposableStack();
@@ -511,7 +527,7 @@ Deno.test("what learns that its address is another host's undoes itself: sandbox
     assertEquals(held(one!).filter((name) => name.startsWith("once")).length, 7);
 
     // An address that Docker has claimed, and that was lost since.
-    const request = { PoolID: pool.id, Address: "192.168.20.200", Options: {} };
+    const request = { PoolID: pool.id, Address: outsideBlocks([one!, two!]), Options: {} };
     await call("IpamDriver.RequestAddress", request);
     await succeed(
       "etcdctl",
@@ -521,7 +537,7 @@ Deno.test("what learns that its address is another host's undoes itself: sandbox
     await succeed("etcdctl", "del", "--prefix", "/ipvlan/blocks/");
     await take(two!, "late-thief", request.Address);
     assertEquals((await driver.restore()).notices, [
-      `The address 192.168.20.200 of "docker:" is held by ${HOLDER}: remove one of them`,
+      `The address ${request.Address} of "docker:" is held by ${HOLDER}: remove one of them`,
     ]);
     const Interface = { Address: `${request.Address}/24` };
     await isUndone(

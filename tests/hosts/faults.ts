@@ -152,10 +152,14 @@ export async function historyFault(world: World, random: Random): Promise<string
         const backup = Deno.makeTempDirSync();
         await world.whileDown(host, () => copyFiles(host.folder, backup));
         await lasts();
-        await world.whileDown(host, () => {
+        await world.whileDown(host, async () => {
           // Nothing uses what came after the backup: the host's sandboxes are those on record.
           for (const { name } of host.processes) world.forget(name);
           copyFiles(backup, host.folder);
+          // With an older etcd before that, nobody could tell the host from a copy.
+          await world.withHost(host, async ({ pools }) => {
+            await pools.recover(world.linked(host));
+          });
         });
         Deno.removeSync(backup, { recursive: true });
       },
