@@ -166,7 +166,7 @@ async function tryBlock(
 
 /**
  * Records a block that etcd has as this host's, and returns the set of its free addresses. An
- * address with a claim, of whichever host, is not free.
+ * address is not free if any host has a claim on it.
  */
 export function holdBlock(
   { records, etcd }: Pick<Session, "records" | "etcd">,

@@ -16,7 +16,7 @@ export class Damage {
     }
   }
 
-  /** Reads the keys of blocks or claims of which each has an address, in hexadecimal digits. */
+  /** The addresses in the keys of blocks or claims, in hexadecimal digits. */
   addresses(pairs: readonly KeyValue[]): string[] {
     return pairs.flatMap((pair) => this.read(({ key }) => addressIn(key), pair) ?? []);
   }

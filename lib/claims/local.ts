@@ -106,10 +106,10 @@ export function isCurrent({ id, token, asked }: HostRecord, lastToken: LastToken
 
 /**
  * Finds the addresses of a pool that a host claims for itself, in hexadecimal digits: those of its links,
- * and those of etcd's members, but none that nobody gets.
+ * and those of etcd's members. Reserved addresses are left out.
  *
- * @returns Also whether those that it had before are given up. While no link has an address of the pool,
- * as after a start, they stay.
+ * @returns `isComplete`: whether the host gives up other addresses that it claimed before. After a start, no
+ * link may have its address yet; then it keeps them.
  */
 export function ownAddresses(
   pool: SharedPool,

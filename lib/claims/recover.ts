@@ -143,7 +143,7 @@ async function recoverClaims(
   const { keys, records, store, etcd, hostId } = session;
   const key = keys.claim(pool.subnet);
   const claims = new Map<string, KeyValue>();
-  // What was lost, and that nobody claims any more.
+  // Lost addresses that no other host claims now.
   const free = new Set(records.lost().map(({ address }) => address));
   for await (const { pairs } of etcd.pages(key, endOf(key), session.options)) {
     for (const pair of pairs) {

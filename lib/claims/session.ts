@@ -14,7 +14,7 @@ import type { LastToken } from "./last_token.ts";
 import { isCurrent, refusalOf } from "./local.ts";
 import type { ClaimRecords, HostRecord } from "./records.ts";
 import type { ClaimStore, EtcdAccess } from "./types.ts";
-import { hostValue, readHost } from "./values.ts";
+import { type HostValue, readHost } from "./values.ts";
 
 /** What a session needs of its host. */
 export interface SessionParts {
@@ -36,7 +36,7 @@ export type Check = "none" | "agent" | "register";
 /** How long etcd remembers that a host was heard of, in seconds. */
 const HEARD_FOR = 600;
 
-/** How often etcd is told that the host is heard of, in milliseconds. */
+/** The time between two renewals of that lease, in milliseconds. */
 const HEARD_INTERVAL = 60_000;
 
 /** A transaction of this host. */
@@ -51,11 +51,10 @@ export interface HostTransaction {
 
 /**
  * One prefix of etcd, while this process alone of its host changes something there: it holds the host's
- * lock. A host's transactions are numbered, and go one at a time. Each has the condition that the host's
- * key is as the one before left it, and writes its own number and a random token there; both are on record
- * before etcd is asked. So a request that nobody waits for has no effect after the next one. And where
- * history forks (a copy of the host) or goes back (an older state of etcd or of the record), the next
- * transaction fails.
+ * lock. A host's transactions are numbered, and go one at a time. Each requires that the host's key is as
+ * the last one left it, and writes its own number and a random token there. Both are on record before etcd
+ * is asked. So an abandoned request has no effect after the next one. The next transaction fails if history
+ * has forked (a copy of the host) or gone back (an older state of etcd or of the record).
  */
 export class Session {
   readonly etcd: Etcd;
@@ -289,7 +288,8 @@ export class Session {
   #nextValue(): string {
     const { number, asked, agent } = this.#host;
     const { hostname: name } = this.#parts;
-    return hostValue({ name, number: number + 1, token: asked!, ...(agent && { agent }) });
+    const value: HostValue = { name, number: number + 1, token: asked! };
+    return JSON.stringify({ ...value, ...(agent && { agent }) });
   }
 
   /** What the record says of the transaction that was asked for, when etcd has carried it out. */

@@ -46,7 +46,7 @@ export async function settlePool(session: Session, pool: PoolRecord): Promise<vo
       }
     }
     for (const { address } of singles) {
-      // If its key is damaged, the others are told all the same.
+      // A damaged key stops only its own address.
       await tellSingle(session, pool, address).catch((error) => {
         damage.pass(error);
         passed.add(address);

@@ -51,7 +51,7 @@ import {
   type Unsettled,
   type Wanted,
 } from "./types.ts";
-import { hostValue, readNetwork, type WishValue } from "./values.ts";
+import { type HostValue, readNetwork, type WishValue } from "./values.ts";
 import { watchClaims } from "./watch.ts";
 import type { Wish } from "./wishes.ts";
 
@@ -520,7 +520,8 @@ export class SharedPools implements Disposable {
       this.#records.host(keys.prefix)!
     );
     if (refused !== undefined) return;
-    const put = { key: keys.copy(id, token), value: hostValue({ name: hostname, number, token }) };
+    const value: HostValue = { name: hostname, number, token };
+    const put = { key: keys.copy(id, token), value: JSON.stringify(value) };
     try {
       await etcd.transact({ compare: [], success: [{ put }] }, options);
     } catch (error) {

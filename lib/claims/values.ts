@@ -93,8 +93,6 @@ export const readHost = (pair: KeyValue): HostValue =>
     ...pair,
     value: pair.value.replace('"epoch":', '"number":').replace('"nonce":', '"token":'),
   }, HOST);
-/** The value of the key of a host. */
-export const hostValue = (host: HostValue): string => JSON.stringify(host);
 /** Reads a pool. @throws {DamagedKeyError} It is none. */
 export const readPool = (pair: KeyValue): PoolValue => read(pair, POOL);
 /** Reads a claim. @throws {DamagedKeyError} It is none. */
