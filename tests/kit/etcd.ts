@@ -154,12 +154,21 @@ export function copySync(from: string, to: string): void {
   if (!success) throw new Error(new TextDecoder().decode(stderr));
 }
 
-/** Finds TCP ports that nobody listens on now. */
+/**
+ * Finds TCP ports that nobody listens on now. A connection of another program never gets one as its own
+ * port, so a member that was killed finds its ports free: `ip_local_port_range` (ip-sysctl) is above.
+ */
 export function freePorts(count: number): number[] {
-  const listeners = Array.from(
-    { length: count },
-    () => Deno.listen({ hostname: "127.0.0.1", port: 0 }),
-  );
+  const [least] = Deno.readTextFileSync("/proc/sys/net/ipv4/ip_local_port_range").split("\t");
+  const listeners: Deno.Listener[] = [];
+  while (listeners.length < count) {
+    const port = 1024 + Math.floor(Math.random() * (Number(least) - 1024));
+    try {
+      listeners.push(Deno.listen({ hostname: "127.0.0.1", port }));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
   const ports = listeners.map(({ addr }) => (addr as Deno.NetAddr).port);
   for (const listener of listeners) listener.close();
   return ports;
