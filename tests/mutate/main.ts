@@ -1,0 +1,172 @@
+/**
+ * `deno task mutate`: breaks the code of a room at one place at a time, and looks whether the room's
+ * unit tests notice.
+ *
+ * @module
+ */
+import { readCommandLine } from "../../lib/command_line.ts";
+import { exitStatusOf, onSignals } from "../../lib/signals.ts";
+import { showProgress } from "../../scenarios/kit/progress.ts";
+import { exists } from "../../lab/machine.ts";
+import { Random } from "../attack/random.ts";
+import { copyCheckout } from "../stages.ts";
+
+const HELP = `Break code at one place at a time, and see whether the unit tests notice.
+
+Usage:
+  deno task mutate [--count N] [--seed N] PATH...
+
+PATH is a folder or a file of lib/: "ipam", "driver/shared", "driver/links.ts". Its tests are those of
+tests/unit/ with the same first word. What they did not notice is printed, and the last line has the
+counts.
+
+Options:
+  --count N   places to draw for each path; all if there are fewer; default: 100
+  --seed N    the seed of the draw; default: 1
+  -h, --help  print this
+`;
+
+const OPTIONS = [
+  { name: "count", value: "N" },
+  { name: "seed", value: "N" },
+  { name: "help", short: "h" },
+] as const;
+
+/** Copies of the checkout in which places are broken at once. */
+const COPIES = navigator.hardwareConcurrency;
+/** Tests that take longer, in milliseconds, hang: they have noticed. */
+const TIMEOUT = 300_000;
+
+/** A place of a file, and what breaks it. */
+interface Place {
+  /** Its path in the checkout. */
+  path: string;
+  line: number;
+  start: number;
+  end: number;
+  text: string;
+}
+
+/** Runs Deno in a copy of the checkout. */
+async function deno(folder: string, args: string[]): Promise<{ ok: boolean; output: string }> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: folder,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    signal: AbortSignal.timeout(TIMEOUT),
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { ok: success, output: args[0] === "lint" ? text(stdout) : text(stdout) + text(stderr) };
+}
+
+/** Finds all places of a path of `lib/`. */
+async function findPlaces(folder: string, path: string): Promise<Place[]> {
+  const lint = ["lint", "--json", "--config", "tests/mutate/lint.json", `lib/${path}`];
+  const { output } = await deno(folder, lint);
+  const { diagnostics } = JSON.parse(output) as {
+    diagnostics: { filename: string; range: { start: { line: number } }; message: string }[];
+  };
+  return diagnostics.map(({ filename, range, message }) => {
+    const [start, end, text] = JSON.parse(message) as [number, number, string];
+    const path = filename.slice(filename.indexOf("/lib/") + 1);
+    return { path, line: range.start.line, start, end, text };
+  });
+}
+
+/** The tests of a path: `tests/unit/ROOM`, or `tests/unit/ROOM_test.ts`. */
+function testsOf(path: string): string[] {
+  const [room = ""] = path.replace(/\.ts$/, "").split("/");
+  const places = [`tests/unit/${room}`, `tests/unit/${room}_test.ts`];
+  return ["test", "-A", "--no-check", "--cached-only", "--fail-fast", ...places.filter(exists)];
+}
+
+/** Breaks a place, and returns the text that was there if the tests did not notice. */
+async function breakOne(
+  folder: string,
+  place: Place,
+  tests: string[],
+): Promise<string | undefined> {
+  const file = `${folder}/${place.path}`;
+  const whole = Deno.readTextFileSync(file);
+  Deno.writeTextFileSync(file, whole.slice(0, place.start) + place.text + whole.slice(place.end));
+  try {
+    const { ok } = await deno(folder, tests);
+    return ok ? whole.slice(place.start, place.end) : undefined;
+  } finally {
+    Deno.writeTextFileSync(file, whole);
+  }
+}
+
+/** Breaks some places of a path, and prints what was not noticed. Resolves to the counts. */
+async function breakSome(
+  folders: readonly string[],
+  path: string,
+  { count, random }: { count: number; random: Random },
+): Promise<{ noticed: number; tried: number }> {
+  const tests = testsOf(path);
+  const { ok, output } = await deno(folders[0]!, tests);
+  if (!ok) throw new Error(`The tests fail before anything is broken:\n${output}`);
+  const all = await findPlaces(folders[0]!, path);
+  const drawn: Place[] = [];
+  while (drawn.length < count && all.length > 0) {
+    drawn.push(...all.splice(random.below(all.length), 1));
+  }
+  let noticed = 0;
+  const unnoticed: string[] = [];
+  const queue = [...drawn];
+  await Promise.all(folders.map(async (folder) => {
+    for (let place = queue.shift(); place; place = queue.shift()) {
+      showProgress(`${path}: ${queue.length} places to go`);
+      const text = await breakOne(folder, place, tests);
+      if (text === undefined) noticed++;
+      else unnoticed.push(`  ${place.path}:${place.line}: ${text}  →  ${place.text}`);
+    }
+  }));
+  showProgress("");
+  console.log(`${path}: ${noticed} of ${drawn.length} noticed`);
+  for (const line of unnoticed.sort()) console.log(line.replaceAll(/\s*\n\s*/g, " "));
+  return { noticed, tried: drawn.length };
+}
+
+const line = readCommandLine(OPTIONS, Deno.args);
+const count = Number(line.value("count") ?? 100);
+const seed = Number(line.value("seed") ?? 1);
+const problems = [...line.problems];
+if (!(Number.isInteger(count) && count > 0)) {
+  problems.push("The option --count takes a whole number above 0");
+}
+if (!Number.isInteger(seed)) problems.push("The option --seed takes a whole number");
+for (const path of line.words) {
+  if (!exists(`lib/${path}`)) problems.push(`lib/${path} does not exist`);
+  else if (testsOf(path).length === 5) problems.push(`lib/${path} has no unit tests`);
+}
+if (line.words.length === 0) problems.push("A path of lib/ is expected");
+if (line.on("help")) {
+  console.log(HELP.trimEnd());
+  Deno.exit(0);
+}
+if (problems.length > 0) {
+  for (const problem of problems) console.error(`mutate: ${problem}`);
+  Deno.exit(2);
+}
+
+const whole = Deno.makeTempDirSync({ prefix: "ipvlan-mutate-" });
+const removeAll = () => Deno.removeSync(whole, { recursive: true });
+using _signals = onSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
+  removeAll();
+  Deno.exit(exitStatusOf(signal));
+});
+try {
+  const folders = Array.from({ length: COPIES }, (_, index) => `${whole}/${index}`);
+  for (const folder of folders) await copyCheckout(folder);
+  const total = { noticed: 0, tried: 0 };
+  for (const path of line.words) {
+    const { noticed, tried } = await breakSome(folders, path, { count, random: new Random(seed) });
+    total.noticed += noticed;
+    total.tried += tried;
+  }
+  console.log(`${total.noticed} of ${total.tried} noticed (seed ${seed})`);
+} finally {
+  removeAll();
+}

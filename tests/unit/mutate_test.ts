@@ -1,0 +1,35 @@
+// Where `deno task mutate` breaks code.
+import { assertEquals } from "@std/assert";
+import places from "../mutate/places.ts";
+
+Deno.test("code is broken at operators, tests, numbers, truths and calls, and not in types or texts", () => {
+  const code = `
+    type One = 1;
+    export function f(list: number[], name?: string): string {
+      if (list.length > 2 && !ready()) list.push(3);
+      log(true ? "a" + name : name ?? "b");
+      return "x" + list[0]! * 2;
+    }`;
+  const broken = Deno.lint.runPlugin(places, "x.ts", code).map(({ message }) => {
+    const [start, end, text] = JSON.parse(message);
+    return `${code.slice(start, end)} → ${text}`;
+  });
+  assertEquals(
+    broken.sort(),
+    [
+      "!ready() → ready()",
+      "0 → 1",
+      "2 → 3",
+      "2 → 3",
+      "3 → 4",
+      "list.length > 2 && !ready() → list.length > 2 || !ready()",
+      "list.length > 2 → list.length >= 2",
+      "list.push(3); → ;",
+      "list[0]! * 2 → list[0]! + 2",
+      'log(true ? "a" + name : name ?? "b"); → ;',
+      'name ?? "b" → name',
+      "true → !(true)",
+      "true → false",
+    ].sort(),
+  );
+});
