@@ -1,3 +1,4 @@
+import { replaceFile } from "../files.ts";
 import type { HostRecord } from "./records.ts";
 
 /**
@@ -34,7 +35,8 @@ export class LastToken {
     try {
       Deno.mkdirSync(this.#folder, { recursive: true, mode: 0o755 });
       const text = `${this.#place} ${token} ${asked}`.trimEnd();
-      Deno.writeTextFileSync(`${this.#folder}/${id}`, text, { mode: 0o600 });
+      // As a whole, also when this process is killed: without it, a backup that is put back is a copy.
+      replaceFile(`${this.#folder}/${id}`, text, 0o600);
     } catch {
       // It is missing then, which is safe.
     }

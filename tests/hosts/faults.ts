@@ -7,6 +7,7 @@ import type { Random } from "../attack/random.ts";
 import type { Trouble } from "./proxy.ts";
 import { copySync } from "../kit/etcd.ts";
 import { copyFiles } from "./copy.ts";
+import { untilReached } from "./host.ts";
 import type { World, WorldHost } from "./world.ts";
 
 /** A fault that is about to happen. */
@@ -158,7 +159,7 @@ export async function historyFault(world: World, random: Random): Promise<string
           copyFiles(backup, host.folder);
           // With an older etcd before that, nobody could tell the host from a copy.
           await world.withHost(host, async ({ pools }) => {
-            await pools.recover(world.linked(host));
+            await untilReached(() => pools.recover(world.linked(host)));
           });
         });
         Deno.removeSync(backup, { recursive: true });

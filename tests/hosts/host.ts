@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { EtcdUnreachableError } from "../../lib/claims/errors.ts";
 import { type EtcdAccess, LastToken, SharedPools } from "../../lib/claims/mod.ts";
 import { FileLock } from "../../lib/driver/run/lock.ts";
 import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
@@ -59,6 +60,17 @@ export function openHost(
       store[Symbol.dispose]();
     },
   };
+}
+
+/** Calls until etcd answers: its members may still be at an election, on a busy machine. */
+export async function untilReached<T>(call: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof EtcdUnreachableError)) throw error;
+    }
+  }
 }
 
 /** The address that a host of a run has itself: `h2` and its copy the third one after 100. */

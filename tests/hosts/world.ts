@@ -9,7 +9,7 @@ import { HostAliveError, HostReplacedError } from "../../lib/claims/mod.ts";
 import type { Random } from "../attack/random.ts";
 import { Cluster } from "../kit/etcd.ts";
 import { Recorder } from "./history.ts";
-import { type Host, openHost, ownAddress, release } from "./host.ts";
+import { type Host, openHost, ownAddress, release, untilReached } from "./host.ts";
 import { copyHost } from "./copy.ts";
 import { Peers } from "./peers.ts";
 import { Link } from "./proxy.ts";
@@ -169,7 +169,7 @@ export class World implements AsyncDisposable {
     for (let time = 1; time <= 2; time++) {
       for (const host of this.hosts) {
         await this.withHost(host, async ({ pools }) => {
-          await pools.recover(this.linked(host));
+          await untilReached(() => pools.recover(this.linked(host)));
           const { lost, untold } = await pools.settle();
           if (time === 2 && lost.length + untold > 0) {
             this.defects.push(`${host.name} has lost ${JSON.stringify(lost)}, untold ${untold}`);
@@ -204,7 +204,7 @@ export class World implements AsyncDisposable {
     let isRefused = false;
     await this.withHost(host, async ({ pools }) => {
       try {
-        await pools.recover(this.linked(host));
+        await untilReached(() => pools.recover(this.linked(host)));
       } catch (error) {
         if (!(error instanceof HostReplacedError)) throw error;
         isRefused = true;
