@@ -22,7 +22,7 @@ const DOCUMENTED = Object.values(config.exports);
 await runStages([
   check("format", ["fmt", "--check"]),
   check("lint", ["lint"]),
-  check("types, also of the examples", ["check", "--doc", ".", "README.md"]),
+  check("types, also of the examples", ["check", "--doc", ".", "docs/module.md"]),
   check("documentation", ["doc", "--lint", ...DOCUMENTED]),
   published(),
   tests("unit tests", ["tests/unit"]),

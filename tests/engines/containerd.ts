@@ -3,16 +3,11 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { Daemon, IMAGE, loadImage } from "../../scenarios/kit/engines.ts";
+import { firstLines } from "../kit/pages.ts";
 import { succeed } from "../kit/processes.ts";
 import { withIpvlan } from "../../scenarios/kit/engine_machine.ts";
 import { state, withRouter } from "./machine.ts";
 import { writeNetwork } from "./cni.ts";
-
-/** The lines of the README's section "CNI". */
-async function readmeLines(): Promise<string> {
-  const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
-  return /## CNI\n+```sh\n(.*?)```/s.exec(readme)![1]!;
-}
 
 /**
  * Registers the tests.
@@ -21,7 +16,7 @@ async function readmeLines(): Promise<string> {
  * @param cniVersion The version of the CNI specification for its networks: `1.1.0`.
  */
 export function containerdTests(version: string, cniVersion: string): void {
-  Deno.test(`containerd ${version} starts, runs containers with CNI's ipvlan and with the README's lines, and leaves nothing`, async () => {
+  Deno.test(`containerd ${version} starts, runs containers with CNI's ipvlan and with the page's lines, and leaves nothing`, async () => {
     await using ip = await Ip.open();
     await using _router = await withRouter(ip);
     await using _ipvlan = await withIpvlan();
@@ -37,7 +32,7 @@ export function containerdTests(version: string, cniVersion: string): void {
       const script = "ip route | grep 'default via 192.168.1.1' && ping -c 1 192.168.1.1";
       await succeed("ctr", "run", "--rm", "--cni", IMAGE, "c1", "sh", "-c", script);
       await succeed("rm", "/etc/cni/net.d/50-l2net.conflist");
-      await succeed("sh", "-ec", await readmeLines());
+      await succeed("sh", "-ec", firstLines("docs/cni-engine.md"));
       await succeed("rm", "/opt/cni/bin/ipvlan-kit");
     }
     assertEquals(await state(ip), before);

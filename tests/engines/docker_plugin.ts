@@ -5,6 +5,8 @@ import { Driver } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { CREATE, DockerHost } from "../../scenarios/kit/docker.ts";
 import { IMAGE } from "../../scenarios/kit/engines.ts";
+import { firstLines } from "../kit/pages.ts";
+import { succeed } from "../kit/processes.ts";
 import { state, withRouter } from "./machine.ts";
 
 /** Starts a container that does nothing. */
@@ -34,6 +36,13 @@ export function pluginTest(version: string): void {
     const before = await state(ip);
     {
       await using host = await DockerHost.start();
+      // The page's lines; the first one has already started the plugin.
+      const [, ...lines] = firstLines("docs/docker-engine.md").split("\n");
+      const out = await succeed("sh", "-ec", lines.join("\n").replaceAll("IMAGE", IMAGE));
+      assertStringIncludes(out, "1 packets received");
+      await host.succeed("rm", "-f", "c2");
+      await host.succeed("network", "rm", "vlan20");
+
       const lan = ["--subnet=192.168.1.0/24", "--gateway=192.168.1.1", "-o", "parent=eth0"];
       await host.succeed(
         ...[...CREATE, ...lan, "--ip-range=192.168.1.64/27", "--aux-address=a=192.168.1.64"],

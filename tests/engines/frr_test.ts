@@ -4,6 +4,7 @@ import { Ip } from "../../lib/iproute2/ip.ts";
 import { withIpvlan } from "../../scenarios/kit/engine_machine.ts";
 import { Frr } from "../../scenarios/kit/frr.ts";
 import { RouteMonitor } from "../../scenarios/kit/route_monitor.ts";
+import { firstLines } from "../kit/pages.ts";
 import { succeed } from "../kit/processes.ts";
 import { freshNetns } from "../kit/worlds.ts";
 import { withRouter } from "./machine.ts";
@@ -42,42 +43,28 @@ Deno.test("FRR 8.4 announces the kernel's routes from one namespace to another b
   assertStringIncludes(await frr.show("show bgp ipv4 unicast"), "10.20.1.0/24");
 });
 
-/** The first lines for a shell behind a heading of a page. */
-async function linesOf(page: string, heading: string): Promise<string> {
-  const text = await Deno.readTextFile(new URL(`../../${page}`, import.meta.url));
-  return text.slice(text.indexOf(`# ${heading}\n`)).match(/```sh\n(.*?)```/s)![1]!;
-}
-
-/** The pages, and what removes what their lines make. */
-const PAGES = [
-  ["README.md", "Announced routes", ""],
-  ["docs/advertise.md", "Set it up", "ipvlan rm a1\nipvlan network rm far\n"],
-] as const;
-
-for (const [page, heading, rest] of PAGES) {
-  Deno.test(`FRR announces what the lines of ${page} make, and nothing else`, async () => {
-    await using undo = new AsyncDisposableStack();
-    const ip = undo.use(await Ip.open());
-    undo.use(await withRouter(ip));
-    undo.use(await withIpvlan());
-    const frr = undo.use(await Frr.start(undefined, ""));
-    const other = { type: "unreachable", dst: "10.99.0.0/24" } as const;
-    await ip.route.add(other);
-    undo.defer(() => ip.route.del(other));
-    const lines = await linesOf(page, heading);
-    const before = lines.indexOf("ipvlan rm ") < 0 ? lines.length : lines.indexOf("ipvlan rm ");
-    await succeed("sh", "-ec", lines.slice(0, before));
-    assertStringIncludes(await frr.show("show running-config"), "neighbor 192.168.1.1");
-    await untilKnown(frr, "10.1.0.0/24", true);
-    // zebra has it, and the route map leaves it out.
-    assertStringIncludes(await frr.show("show ip route kernel"), other.dst);
-    assert(!(await frr.show("show bgp ipv4 unicast")).includes(other.dst));
-    await succeed("sh", "-ec", lines.slice(before) + rest);
-    await untilKnown(frr, "10.1.0.0/24", false);
-    const unreachable = (await ip.route.show(4)).filter(({ type }) => type === "unreachable");
-    assertEquals(unreachable.map(({ dst }) => dst), [other.dst]);
-  });
-}
+Deno.test("FRR announces what the lines of the page make, and nothing else", async () => {
+  await using undo = new AsyncDisposableStack();
+  const ip = undo.use(await Ip.open());
+  undo.use(await withRouter(ip));
+  undo.use(await withIpvlan());
+  const frr = undo.use(await Frr.start(undefined, ""));
+  const other = { type: "unreachable", dst: "10.99.0.0/24" } as const;
+  await ip.route.add(other);
+  undo.defer(() => ip.route.del(other));
+  const lines = firstLines("docs/advertise.md");
+  const before = lines.indexOf("ipvlan rm ");
+  await succeed("sh", "-ec", lines.slice(0, before));
+  assertStringIncludes(await frr.show("show running-config"), "neighbor 192.168.1.1");
+  await untilKnown(frr, "10.1.0.0/24", true);
+  // zebra has it, and the route map leaves it out.
+  assertStringIncludes(await frr.show("show ip route kernel"), other.dst);
+  assert(!(await frr.show("show bgp ipv4 unicast")).includes(other.dst));
+  await succeed("sh", "-ec", lines.slice(before));
+  await untilKnown(frr, "10.1.0.0/24", false);
+  const unreachable = (await ip.route.show(4)).filter(({ type }) => type === "unreachable");
+  assertEquals(unreachable.map(({ dst }) => dst), [other.dst]);
+});
 
 /** Waits until bgpd has a route, or has it no more. It says nothing by itself, so we ask it. */
 async function untilKnown(frr: Frr, dst: string, expected: boolean): Promise<void> {

@@ -7,6 +7,7 @@ import { withIpvlan } from "../../scenarios/kit/engine_machine.ts";
 import { withPodman } from "../../scenarios/kit/podman.ts";
 import { IMAGE } from "../../scenarios/kit/engines.ts";
 import { heldIp } from "../kit/faults.ts";
+import { firstLines } from "../kit/pages.ts";
 import { processes, run, succeed } from "../kit/processes.ts";
 import { state, withRouter } from "./machine.ts";
 
@@ -116,10 +117,9 @@ export function netavarkTests(): void {
       await run("podman", "rm", "--force", "--time=0", "c1");
     }));
 
-  Deno.test("the README's lines run", () =>
+  Deno.test("the page's lines run", () =>
     withPlugin(async () => {
-      const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
-      const out = await succeed("sh", "-ec", /## Podman\n+```sh\n(.*?)```/s.exec(readme)![1]!);
+      const out = await succeed("sh", "-ec", firstLines("docs/podman-engine.md"));
       assertStringIncludes(out, "default via 192.168.20.1 dev eth0");
       assertStringIncludes(out, "netavark:lan 192.168.20.10/24");
     }));

@@ -154,9 +154,7 @@ export async function commandHost(): Promise<CommandHost> {
   await ip.link.add({ type: "veth", name: "eth0", up: true, peer: { name: "eth0-peer" } });
   undo.defer(() => ip.link.del("eth0"));
   await ip.link.set("eth0-peer", { up: true });
-  const folder = undo.use(await temporaryFolder());
-  undo.use(inEnv("IPVLAN_STATE_DIR", folder.path));
-  undo.defer(removeEverything);
+  undo.use(await commandFolder());
   const kept = undo.move();
   return {
     ip,
@@ -167,6 +165,16 @@ export async function commandHost(): Promise<CommandHost> {
     }),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
+}
+
+/** Makes a state folder for the `ipvlan` command. What is on record is removed at the end of the scope. */
+export async function commandFolder(): Promise<AsyncDisposable & { path: string }> {
+  await using undo = new AsyncDisposableStack();
+  const { path } = undo.use(await temporaryFolder());
+  undo.use(inEnv("IPVLAN_STATE_DIR", path));
+  undo.defer(removeEverything);
+  const kept = undo.move();
+  return { path, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 async function recorded(): Promise<Record<string, unknown>> {

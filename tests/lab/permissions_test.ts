@@ -1,13 +1,13 @@
 import { assertEquals } from "@std/assert";
+import { readPage } from "../kit/pages.ts";
 import { run } from "../kit/processes.ts";
 import { siteFile } from "../kit/worlds.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** The flags that the README gives for a script, by the modules that it uses. */
-async function flagsFor(which: RegExp): Promise<string[]> {
-  const readme = await Deno.readTextFile(new URL("README.md", ROOT));
-  const [, words = ""] = which.exec(readme) ?? [];
+/** The flags that the page gives for a script, by the modules that it uses. */
+function flagsFor(which: RegExp): string[] {
+  const [, words = ""] = which.exec(readPage("docs/module.md")) ?? [];
   const flags = words.replaceAll("\\\n", "").split(/ +/).filter((flag) => flag !== "");
   assertEquals(flags.filter((flag) => !flag.startsWith("--allow-")), []);
   return flags;
@@ -114,8 +114,8 @@ await rehearsal.createNetwork({ name: "m" });
 console.log("not called:", [...calls]);
 `;
 
-Deno.test("the rights in the README are enough for every call of the driver", async () => {
-  const flags = await flagsFor(/^deno run (--allow-[^]*?) script\.ts$/m);
+Deno.test("the rights on the page are enough for every call of the driver", async () => {
+  const flags = flagsFor(/^deno run (--allow-[^]*?) script\.ts$/m);
   const printed = await runWith(flags, DRIVER);
   assertEquals(printed.split("\n"), [
     "host2 host2 0",
@@ -150,7 +150,7 @@ console.log(graph.buildWorld(await lookAround(graph.WANTED), records.networks).a
 console.log((await site.destroy(driver, wanted)).changes.length);
 `;
 
-Deno.test("the rights in the README are enough for the other modules", async () => {
+Deno.test("the rights on the page are enough for the other modules", async () => {
   await using file = await siteFile(`
 networks: { n: { subnets: [10.9.0.0/24] } }
 sandboxes:
@@ -158,8 +158,8 @@ sandboxes:
   b: { networks: [n], dns: { servers: [192.0.2.53] }, sysctls: { net.ipv4.ip_forward: 1 } }
 checks: [a reaches b]
 `);
-  const driver = await flagsFor(/^deno run (--allow-[^]*?) script\.ts$/m);
-  const others = await flagsFor(/^(--allow-run=ping .*)$/m);
+  const driver = flagsFor(/^deno run (--allow-[^]*?) script\.ts$/m);
+  const others = flagsFor(/^(--allow-run=ping .*)$/m);
   const flags = [...driver, ...others, `--allow-read=${file.path}`];
   const printed = await runWith(flags, OTHERS(file.path));
   assertEquals(printed.split("\n"), [

@@ -23,7 +23,7 @@ for (const name of ["assert", "cli", "yaml"]) {
   const { version } = JSON.parse(await Deno.readTextFile(`offline/${name}/deno.json`));
   console.log(`@std/${name} ${version}`);
 }
-const ours = ["mod.ts", "cli.ts", "lab", "lib", "scenarios", "tests", "README.md"];
+const ours = ["mod.ts", "cli.ts", "lab", "lib", "scenarios", "tests", "docs"];
 await runStages([
   check("types, also of the examples", ["check", "--doc", ...ours]),
   published(),

@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { ALIASES, COMMANDS } from "../../../lib/cli/commands.ts";
 import type { Option } from "../../../lib/cli/command.ts";
 import { optionsOf } from "../../../lib/cli/options.ts";
@@ -58,9 +58,4 @@ Deno.test("docs/docker.md lists every option and command as the program has it",
   const expected = `\n${await tables()}`;
   if (Deno.env.get("UPDATE_GOLDEN") === "1") await Deno.writeTextFile(PAGE, text + MARK + expected);
   else assertEquals(found, expected, "UPDATE_GOLDEN=1 deno test -A tests/unit/cli writes it again");
-});
-
-Deno.test("the README leads to the page", async () => {
-  const readme = await Deno.readTextFile(new URL("../../../README.md", import.meta.url));
-  assertStringIncludes(readme, "(docs/docker.md)");
 });

@@ -2,10 +2,10 @@ import { assert, assertEquals } from "@std/assert";
 import { parse } from "@std/yaml";
 import { IpvlanError } from "../../../lib/errors.ts";
 import { parseSite } from "../../../lib/site/desired.ts";
+import { blocks } from "../../kit/pages.ts";
 import { type JsonSchema, siteSchema } from "./site_schema.ts";
 
 const FILE = new URL("../../../schema/site.json", import.meta.url);
-const README = new URL("../../../README.md", import.meta.url);
 const SITES = new URL("../../../scenarios/sites/", import.meta.url);
 
 /** Whether a value is as a schema says: the keywords that ours has, and no others. */
@@ -198,12 +198,11 @@ Deno.test("the schema accepts and refuses what the validator does", () => {
   assertEquals(judged(beyond), beyond.map((text) => [text, false, true]));
 });
 
-Deno.test("the site files of the guide and of the README are accepted by both", () => {
+Deno.test("the site files of the guide and of the page are accepted by both", () => {
   const files = [...Deno.readDirSync(SITES)].map(({ name }) =>
     Deno.readTextFileSync(new URL(name, SITES))
   );
-  const blocks = Deno.readTextFileSync(README).matchAll(/^```yaml\n([^]*?)^```$/gm);
-  const examples = [...blocks].map(([, text = ""]) => text);
+  const examples = blocks("docs/site-files.md", "yaml");
   assert(examples.length > 0);
   for (const text of [...files, ...examples]) {
     assertEquals([text, isAccepted(text), fits(parse(text), siteSchema())], [text, true, true]);
