@@ -201,6 +201,8 @@ export class World implements AsyncDisposable {
 
   /** Lets that one of a host and its copy go on which etcd has not refused. The other one is removed. */
   async keepOne(host: WorldHost, copy: WorldHost): Promise<void> {
+    // Its process has been killed: it uses nothing when its addresses are given back below.
+    this.forget(`${copy.name}.0`);
     let isRefused = false;
     await this.withHost(host, async ({ pools }) => {
       try {
@@ -218,7 +220,6 @@ export class World implements AsyncDisposable {
       const [pool] = winner.pools.pools();
       await release(winner, pool!.id, ...own.map(({ address }) => address));
     });
-    this.forget(`${copy.name}.0`);
   }
 
   /** A copy of a host, whose processes are killed, with one process of its own. */
