@@ -42,8 +42,14 @@ export interface Requirements {
 
 /** A command to run, and what it requires. */
 export interface Job extends Requirements {
-  /** The command and its arguments, started without a shell. Empty: an interactive shell. */
+  /** The command and its arguments, started without a shell. Empty: a shell. */
   command: string[];
+  /**
+   * Whether the command has the user's terminal, as a shell does. Otherwise it has no input.
+   *
+   * @default {false}
+   */
+  interactive?: boolean;
   /** The folder to run it in, absolute. */
   cwd: string;
   /**

@@ -9,7 +9,7 @@ import { stripVTControlCharacters } from "node:util";
 import type { Job } from "./engine.ts";
 import { LabError, StartError } from "./errors.ts";
 import { describePanic, type Devices, SUPERVISOR } from "./guest_boot.ts";
-import { jobEnvironment, jobScript, keptFolders, neededFolders } from "./job.ts";
+import { jobEnvironment, jobScript, keptPaths, namedInTmp, neededFolders } from "./job.ts";
 import { exists, which } from "./machine.ts";
 import { programVariables } from "./packages.ts";
 import { linkTools, readScript } from "./run_folder.ts";
@@ -57,7 +57,7 @@ export interface Start {
   run: string;
   /** The folders of the machine that the guest can write to, in the order of its mounts. */
   shares: string[];
-  /** Whether it runs an interactive shell on the first terminal. */
+  /** Whether the command has the first terminal with its keyboard, as a shell does. */
   shell: boolean;
   /** The wires to other guests. */
   wires: readonly WireEnd[];
@@ -79,7 +79,7 @@ export async function runGuest(
   run: string,
   env: Record<string, string> = {},
 ): Promise<number> {
-  const shell = job.command.length === 0;
+  const shell = job.interactive ?? false;
   const start: Start = {
     run,
     shares: [run, ...job.share === undefined ? [] : [job.share]],
@@ -169,7 +169,7 @@ async function prepare(job: Job, guest: Guest, start: Start): Promise<void> {
       OVERLAY_MODULES: guest.overlayModules,
       LOAD: [...MODULES, ...wires.length > 0 ? guest.wireModules : [], ...job.modules],
       WIRES: wires.flatMap(({ name, mac }) => [name, mac]),
-      KEEP: keptFolders(needed, ["/tmp", "/run"]),
+      KEEP: keptPaths([...needed, ...namedInTmp(job)], ["/tmp", "/run"]),
       SHARE: shares,
       SHARE_TYPE: devices.share,
       MODE: shell ? "shell" : "command",

@@ -14,13 +14,17 @@ for module; do "$BUSYBOX" insmod "$module"; done
 "$BUSYBOX" mount -t overlay -o lowerdir=/,upperdir=/sys/upper,workdir=/sys/work lab /sys/root || exit
 cd /sys/root || exit
 
-# /tmp and /run are new and empty, except for the folders to keep.
+# /tmp and /run are new and empty, except for the folders to keep, and the files in /tmp.
 "$BUSYBOX" mount -t tmpfs -o mode=1777 lab /sys/tmp
 "$BUSYBOX" mount -t tmpfs -o mode=755 lab /sys/run
 eval "set -- $KEEP"
-for folder; do
-  "$BUSYBOX" mkdir -p "/sys$folder"
-  "$BUSYBOX" mount --bind "/sys/root$folder" "/sys$folder"
+for path; do
+  if [ -d "/sys/root$path" ]; then
+    "$BUSYBOX" mkdir -p "/sys$path"
+  else
+    : > "/sys$path"
+  fi
+  "$BUSYBOX" mount --bind "/sys/root$path" "/sys$path"
 done
 "$BUSYBOX" mount --move /sys/tmp tmp
 "$BUSYBOX" mount --move /sys/run run
@@ -31,6 +35,13 @@ done
 [ ! -e proc/sys/kernel/hotplug ] || echo > proc/sys/kernel/hotplug
 "$BUSYBOX" mount -t sysfs sysfs sys
 "$BUSYBOX" mount -t devtmpfs devtmpfs dev
+# The links that udev or systemd would make: /dev/fd of proc(5).
+"$BUSYBOX" ln -s /proc/self/fd dev/fd
+fd=0
+for stream in stdin stdout stderr; do
+  "$BUSYBOX" ln -s "fd/$fd" "dev/$stream"
+  fd=$((fd + 1))
+done
 "$BUSYBOX" mkdir -p dev/pts dev/shm run/old
 "$BUSYBOX" mount -t devpts -o mode=620,ptmxmode=666 devpts dev/pts
 "$BUSYBOX" mount -t tmpfs -o mode=1777 lab dev/shm
@@ -61,10 +72,9 @@ done
 # `ip netns exec` mounts a sandbox's own file over /etc/hosts, so it must exist. A minimal machine
 # has none.
 [ -e /etc/hosts ] || echo '127.0.0.1 localhost' > /etc/hosts
-# Hide the state of the machine's own networks.
-for folder in /var/lib/ipvlan /etc/netns; do
-  [ ! -e $folder ] || "$BUSYBOX" mount -t tmpfs -o mode=755 lab $folder
-done
+# Hide the state of the machine's own networks. The modes are those that ipvlan and ip use.
+[ ! -e /var/lib/ipvlan ] || "$BUSYBOX" mount -t tmpfs -o mode=700 lab /var/lib/ipvlan
+[ ! -e /etc/netns ] || "$BUSYBOX" mount -t tmpfs -o mode=755 lab /etc/netns
 
 read -r _ _ release _ < /proc/version
 "$BUSYBOX" mkdir -p /lib/modules /etc/modprobe.d

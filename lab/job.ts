@@ -4,8 +4,10 @@
  *
  * @module
  */
+import { normalize } from "node:path/posix";
 import { fileURLToPath } from "node:url";
 import type { Job } from "./engine.ts";
+import { exists } from "./machine.ts";
 import { quote, quoteAll } from "./shell.ts";
 
 /** The variables that the lab passes on to the command. */
@@ -54,13 +56,13 @@ export function jobScript(job: Job, env: Record<string, string>, shell: string):
 }
 
 /**
- * The needed folders that the lab has to mount again, because they are below a folder that the lab
- * replaces with an empty one. Outer folders come first; a folder below another one is left out.
+ * The needed paths that the lab has to mount again, because they are below a folder that the lab
+ * replaces with an empty one. Outer folders come first; a path below another one is left out.
  *
  * @param needed Absolute paths without symbolic links.
  * @param hidden The folders that the lab replaces.
  */
-export function keptFolders(needed: readonly string[], hidden: readonly string[]): string[] {
+export function keptPaths(needed: readonly string[], hidden: readonly string[]): string[] {
   const within = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
   const kept: string[] = [];
   for (const path of [...needed].sort()) {
@@ -68,6 +70,25 @@ export function keptFolders(needed: readonly string[], hidden: readonly string[]
     if (!kept.some((folder) => within(path, folder))) kept.push(path);
   }
   return kept;
+}
+
+/**
+ * The files and folders directly in the machine's /tmp that a command needs: for each word that is
+ * the path of something in /tmp, the first name below /tmp. A script may import its neighbours.
+ */
+export function namedInTmp({ command, share }: Pick<Job, "command" | "share">): string[] {
+  const paths = command.flatMap((word) => /^\/tmp\/[^/]+/.exec(normalize(word))?.[0] ?? []);
+  // The lab mounts the share anyway.
+  return paths.filter((path) => path !== share && exists(path));
+}
+
+/**
+ * Where a file of this project is: its path, or its address if this module was loaded from the
+ * network.
+ */
+export function projectFile(name: string): string {
+  const url = new URL(`../${name}`, import.meta.url);
+  return url.protocol === "file:" ? fileURLToPath(url) : url.href;
 }
 
 /** The folders that every command needs: its working folder, this project, Deno and its cache. */

@@ -151,9 +151,9 @@ async function runRequest(
   requirements: Requirements,
 ): Promise<number> {
   if (request.kind === "scenarios") return await runScenarios(engine, request, requirements);
-  const command = request.kind === "command" ? request.command : [];
   await cacheProject();
-  return await engine.run({ command, cwd: Deno.cwd(), ...requirements });
+  const [command, interactive] = request.kind === "command" ? [request.command, false] : [[], true];
+  return await engine.run({ command, interactive, cwd: Deno.cwd(), ...requirements });
 }
 
 /**

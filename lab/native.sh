@@ -7,7 +7,7 @@ set -e
 # /run and /var/lib are new and empty, except for the folders to keep. We build them on /sys, a
 # folder that every machine has.
 mount -t tmpfs -o mode=755 lab /sys
-mkdir -p /sys/run /sys/var/lib/ipvlan /sys/etc /sys/work
+mkdir -p /sys/run /sys/var/lib /sys/etc /sys/work
 # Move the folder of this run inside. If the lab is killed, it could not remove the folder outside.
 cp -R "$1" /sys/run/lab
 rm -r "$1"

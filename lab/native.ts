@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import type { Engine, Job, Probe, Requirements } from "./engine.ts";
 import { LabError, makeAttempt } from "./errors.ts";
 import { fetchPackages, type PackageName } from "./fetch.ts";
-import { jobEnvironment, jobScript, keptFolders, neededFolders } from "./job.ts";
+import { jobEnvironment, jobScript, keptPaths, neededFolders } from "./job.ts";
 import { assertPrograms, exists, which } from "./machine.ts";
 import { linkTools, readScript, type Tools, withRunFolder } from "./run_folder.ts";
 import { assignments } from "./shell.ts";
@@ -108,8 +108,7 @@ export class NativeEngine implements Engine {
     return await withRunFolder(async (run) => {
       await prepare(job, tools, run);
       job.signal.throwIfAborted();
-      const shell = job.command.length === 0;
-      const child = command(run, "inherit", shell ? "inherit" : "null").spawn();
+      const child = command(run, "inherit", job.interactive ? "inherit" : "null").spawn();
       // The first process inside dies with its parent, and the others die with the first.
       const kill = () => child.kill("SIGKILL");
       job.signal.addEventListener("abort", kill);
@@ -179,7 +178,7 @@ async function prepare(job: Job, tools: Tools, run: string): Promise<void> {
   await Deno.writeTextFile(
     `${run}/native.conf`,
     assignments({
-      KEEP: keptFolders(needed, ["/run", "/var/lib"]),
+      KEEP: keptPaths(needed, ["/run", "/var/lib"]),
       // An ordinary user's overlay has to keep its notes in user attributes (since Linux 5.11).
       OVERLAY_OPTIONS: Deno.uid() === 0 ? "" : ",userxattr",
     }),

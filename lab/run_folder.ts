@@ -4,7 +4,9 @@
  * @module
  */
 import { LabError } from "./errors.ts";
+import { projectFile } from "./job.ts";
 import { exists } from "./machine.ts";
+import { quote } from "./shell.ts";
 
 /** Programs for the command, in case the machine lacks them; absolute paths. */
 export interface Tools {
@@ -66,12 +68,16 @@ export async function withShare<T>(use: (share: string) => Promise<T>): Promise<
 }
 
 /**
- * Makes two folders of symbolic links in the folder of a run. `bin` is for the beginning of PATH and
- * has `deno`, since the `deno` on PATH is often a script. `tools` is for the end of PATH.
+ * Makes two folders of programs in the folder of a run. `bin` is for the beginning of PATH and has
+ * `deno`, since the `deno` on PATH is often a script, and this project's `ipvlan`. `tools` is for the
+ * end of PATH.
  */
 export async function linkTools(run: string, { busybox, radvd }: Tools): Promise<void> {
   await Deno.mkdir(`${run}/bin`);
   await Deno.symlink(Deno.execPath(), `${run}/bin/deno`);
+  const words = `"\${0%/*}/deno" run -A --quiet --cached-only ${quote(projectFile("cli.ts"))}`;
+  await Deno.writeTextFile(`${run}/bin/ipvlan`, `#!/bin/sh\nexec ${words} "$@"\n`);
+  await Deno.chmod(`${run}/bin/ipvlan`, 0o755);
   await Deno.mkdir(`${run}/tools`);
   if (radvd) await Deno.symlink(radvd, `${run}/tools/radvd`);
   if (!busybox) return;

@@ -27,7 +27,7 @@ export interface KernelOptions {
   busybox: string;
   /** The wires, each as a link. */
   wires: readonly WireEnd[];
-  /** Whether it runs an interactive shell on the first console. */
+  /** Whether the command has the first console with its keyboard, as a shell does. */
   shell: boolean;
   /** Whether the kernel has the option `seccomp=`. Others would pass it on to their first process. */
   seccomp: boolean;

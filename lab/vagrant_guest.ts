@@ -64,7 +64,7 @@ export function guestCommand(
     );
   }
   const script = jobScript({ ...job, cwd }, guestEnvironment(env), "bash");
-  const kind = job.command.length > 0 ? "command" : "shell";
+  const kind = job.interactive ? "shell" : "command";
   const share = job.share === undefined ? [] : [guestPath(job.share, project)];
   return quoteAll(["sudo", "-n", "sh", `${PROJECT}/lab/guest.sh`, kind, id, script, ...share]);
 }

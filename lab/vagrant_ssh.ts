@@ -35,7 +35,7 @@ export async function runOverSsh(
   job: Job,
   { config, machine, command, id, share }: SshRun,
 ): Promise<number> {
-  const terminal = job.command.length === 0;
+  const terminal = job.interactive ?? false;
   const connect = (command: string, terminal = false) =>
     sshArguments({ config, machine, terminal }, command);
   const child = new Deno.Command("ssh", {

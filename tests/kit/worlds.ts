@@ -17,6 +17,13 @@ export async function temporaryFolder(): Promise<AsyncDisposable & { path: strin
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
+/** Makes a file, directly in the folder for temporary files, that is removed at the end of the scope. */
+export async function temporaryFile(text: string): Promise<AsyncDisposable & { path: string }> {
+  const path = await Deno.makeTempFile();
+  await Deno.writeTextFile(path, text);
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path) };
+}
+
 /** A network namespace for one test, deleted at the end of the scope. */
 export interface FreshNetns extends AsyncDisposable {
   /** Its name under `/run/netns`. */

@@ -11,7 +11,7 @@ import {
   Traced,
   warmUp,
 } from "../kit/lab.ts";
-import { temporaryFolder } from "../kit/worlds.ts";
+import { temporaryFile, temporaryFolder } from "../kit/worlds.ts";
 
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
@@ -91,15 +91,22 @@ export function contract(engine: BootingEngine, { brief = false } = {}): void {
 
   test(`${engine} gives a command its folder, environment, tools and clock`, async () => {
     await using folder = await temporaryFolder();
+    await using other = await temporaryFolder();
     await Deno.writeTextFile(`${folder.path}/here`, "as it is\n");
+    await Deno.writeTextFile(`${other.path}/neighbour`, "beside\n");
+    // Directly in /tmp, a file comes without its neighbours.
+    await using file = await temporaryFile("in /tmp\n");
     const script = `
     pwd; cat here; echo changed > here; cat here; ls /run /tmp >&2
+    cat "\${0%/*}/neighbour" "$1" | cat /dev/stdin; readlink /dev/fd; echo out > /dev/stdout
+    ipvlan --version > /dev/null && echo ipvlan
     echo "$IPVLAN_LAB $NO_COLOR $CI $TERM $(uname -n)"
     test -t 0 || test -t 1 || test -t 2 || echo no terminal
     cat; ping -c 1 -W 5 127.0.0.1 > /dev/null && command -v arping radvd > /dev/null && echo tools
     deno eval 'console.log(Deno.version.deno, Date.now())'`;
     const before = Date.now();
-    const { code, stdout } = await lab(inLab("sh", "-c", script), {
+    await Deno.writeTextFile(`${other.path}/script`, script);
+    const { code, stdout } = await lab(inLab("sh", `${other.path}/script`, file.path), {
       cwd: folder.path,
       env: { NO_COLOR: "1", CI: "true", TERM: "vt100" },
     });
@@ -110,6 +117,11 @@ export function contract(engine: BootingEngine, { brief = false } = {}): void {
       await Deno.realPath(folder.path),
       "as it is",
       "changed",
+      "beside",
+      "in /tmp",
+      "/proc/self/fd",
+      "out",
+      "ipvlan",
       `${engine} 1 true vt100 lab`,
       "no terminal",
       "tools",

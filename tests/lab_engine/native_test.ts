@@ -54,7 +54,7 @@ done
 `;
 
 const expected = (pwd: string) => [
-  ...["0", pwd, "native", "/sys/class/net:", "lo", "ipvlan", "4", "1", "10.0.0.1 h", "status 7"],
+  ...["0", pwd, "native", "/sys/class/net:", "lo", "4", "1", "10.0.0.1 h", "status 7"],
   "lab: native (Linux RELEASE, in namespaces of its own): the first choice",
   ...["error", "command: unchanged", "status 0", "status 137", "status 143"],
   ...["INT 130", "INT: unchanged", "TERM 143", "TERM: unchanged", "HUP 129", "HUP: unchanged"],

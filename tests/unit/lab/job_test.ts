@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Job } from "../../../lab/engine.ts";
-import { jobEnvironment, jobScript, keptFolders } from "../../../lab/job.ts";
+import { jobEnvironment, jobScript, keptPaths, namedInTmp } from "../../../lab/job.ts";
 import { assignments, quoteAll } from "../../../lab/shell.ts";
 
 const JOB: Job = { command: [], cwd: "/", modules: [], signal: new AbortController().signal };
@@ -71,12 +71,26 @@ Deno.test("a shell reads back the values that assignments() wrote", () => {
   assertEquals(quoteAll([]), "");
 });
 
-Deno.test("keptFolders() returns the hidden folders, without those below another one", () => {
+Deno.test("keptPaths() returns the hidden folders, without those below another one", () => {
   const hidden = ["/tmp", "/run"];
   assertEquals(
-    keptFolders(["/tmp/x/clone/sub", "/home/u", "/tmp/x/clone", "/run/user/1", "/tmpx"], hidden),
+    keptPaths(["/tmp/x/clone/sub", "/home/u", "/tmp/x/clone", "/run/user/1", "/tmpx"], hidden),
     ["/run/user/1", "/tmp/x/clone"],
   );
-  assertEquals(keptFolders(["/tmp/a", "/tmp"], hidden), ["/tmp"]);
-  assertEquals(keptFolders(["/tmp/a", "/tmp/a-b", "/tmp/a/c"], hidden), ["/tmp/a", "/tmp/a-b"]);
+  assertEquals(keptPaths(["/tmp/a", "/tmp"], hidden), ["/tmp"]);
+  assertEquals(keptPaths(["/tmp/a", "/tmp/a-b", "/tmp/a/c"], hidden), ["/tmp/a", "/tmp/a-b"]);
+});
+
+Deno.test("namedInTmp() returns what a command names in /tmp, with its neighbours", async () => {
+  const folder = await Deno.makeTempDir({ dir: "/tmp" });
+  try {
+    const named = (...command: string[]) => namedInTmp({ command });
+    assertEquals(named("deno", "run", "-A", `${folder}/src/x.ts`), [folder]);
+    assertEquals(named("cat", `/tmp/.//${folder.slice(5)}`), [folder]);
+    assertEquals(named(`${folder}-missing/x`, "/tmp", "/tmp/", "/tmp/..", "/tmpx", "tmp/x"), []);
+    assertEquals(named("/tmp/../etc/passwd", `cat ${folder}`), []);
+    assertEquals(namedInTmp({ command: [`${folder}/report.json`], share: folder }), []);
+  } finally {
+    await Deno.remove(folder);
+  }
 });

@@ -81,8 +81,8 @@ Deno.test("guestCommand() passes every word unchanged through two shells", () =>
   assertEquals(runScript(script!.replace("cd '/vagrant'", "cd /")), `${words.join("|")}|`);
 });
 
-Deno.test("guestCommand() starts a shell if there is no command", () => {
-  const command = guestCommand({ ...JOB, command: [] }, OPTIONS);
+Deno.test("guestCommand() starts a shell on the user's terminal", () => {
+  const command = guestCommand({ ...JOB, command: [], interactive: true }, OPTIONS);
   assertEquals(command.startsWith("'sudo' '-n' 'sh' '/vagrant/lab/guest.sh' 'shell' '1' "), true);
 });
 
