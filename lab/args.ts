@@ -28,7 +28,8 @@ Usage:
                                         two-kernels runs in two guests with a wire between them
   deno task lab --list                  list the scenarios
   deno task lab -- COMMAND…             run a command; its exit status is passed on
-  deno task lab --shell                 an interactive shell
+  deno task lab --playground            a shell with eth0, a router, a PC and ipvlan to play with
+  deno task lab --shell                 a shell without a network
   deno task lab --kernels               list the kernels, and whether they start here
 
 Options:
@@ -47,7 +48,8 @@ Options:
 Programs for --with:
 ${BUNDLE_NAMES.map(describeBundle).join("\n")}
 
-Exit status: the command's own; 2 for a wrong command line, 125 when the lab itself fails.
+Exit status: the command's own, or of scenarios 1 if a statement did not hold; 2 for a wrong command
+line, 125 when the lab itself fails.
 `;
 
 const OPTIONS = [
@@ -59,6 +61,7 @@ const OPTIONS = [
   { name: "json", value: "FILE" },
   { name: "list" },
   { name: "kernels" },
+  { name: "playground" },
   { name: "shell" },
   ...AFTERWARDS.map((name) => ({ name })),
   { name: "help", short: "h" },
@@ -72,7 +75,7 @@ export type Request =
   | { kind: "scenarios"; names: string[]; json?: string } & Where
   | { kind: "guest scenarios"; suite: GuestSuite; names: string[]; json?: string } & Where
   | { kind: "command"; command: string[] } & Where
-  | { kind: "shell" } & Where;
+  | { kind: "playground" | "shell" } & Where;
 
 /** Where the scenarios, the command or the shell run. */
 export interface Where {
@@ -112,7 +115,9 @@ export function parseRequest(words: string[]): Request {
   if (afterwards && engine && engine !== "vagrant") {
     problems.push(`Option --${afterwards} works with --engine vagrant only`);
   }
-  const [list, kernels, shell] = [line.on("list"), line.on("kernels"), line.on("shell")];
+  const [list, kernels] = [line.on("list"), line.on("kernels")];
+  const [playground, shell] = [line.on("playground"), line.on("shell")];
+  const runsScenarios = !(list || kernels || playground || shell || command);
   if (afterwards && list) problems.push(`Option --${afterwards} cannot be used with --list`);
   const needed = line.values("needs");
   const modules = needed.map((name) => name.replaceAll("-", "_"));
@@ -141,14 +146,15 @@ export function parseRequest(words: string[]): Request {
     ...(names.length > 0 ? [`the scenario "${names[0]}"`] : []),
     ...(list ? ["--list"] : []),
     ...(kernels ? ["--kernels"] : []),
+    ...(playground ? ["--playground"] : []),
     ...(shell ? ["--shell"] : []),
     ...(command ? ["a command after --"] : []),
   ];
   if (actions.length > 1) problems.push(`Choose one of ${actions.join(" and ")}`);
-  if (kernel === "all" && (shell || list || kernels || command)) {
+  if (kernel === "all" && !runsScenarios) {
     problems.push("Option --kernel all works with scenarios only");
   }
-  if (json !== undefined && (shell || list || kernels || command)) {
+  if (json !== undefined && !runsScenarios) {
     problems.push("Option --json works with scenarios only");
   }
   if (problems.length > 0) throw new UsageError(`${problems.join("; ")} (see --help)`);
@@ -157,6 +163,7 @@ export function parseRequest(words: string[]): Request {
   if (kernels) return { kind: "kernels" };
   const where: Where = { modules, bundles, kernel, engine, afterwards };
   if (command) return { kind: "command", command, ...where };
+  if (playground) return { kind: "playground", ...where };
   if (shell) return { kind: "shell", ...where };
   if (suite) return { kind: "guest scenarios", suite, names: names.slice(1), json, ...where };
   return { kind: "scenarios", names, json, ...where };

@@ -5,9 +5,10 @@
  * @module
  */
 import type { BundleName } from "./bundles.ts";
-import { LabError, UsageError } from "./errors.ts";
+import { LabError } from "./errors.ts";
 import { withShare } from "./run_folder.ts";
 import {
+  assertScenarios,
   cacheScenarios,
   copyReport,
   type GuestSuite,
@@ -65,6 +66,7 @@ export async function runGuestScenarios(
 ): Promise<number> {
   const { signal } = lab;
   const program = scenariosProgram(suite);
+  await assertScenarios(names, suite);
   await cacheScenarios(program);
   const guests = await listGuests(program, names);
   for (const { second } of guests) if (second !== undefined) await cacheScenarios(second);
@@ -132,7 +134,6 @@ async function listGuests(program: string, names: readonly string[]): Promise<Ne
     stdin: "null",
     stderr: "inherit",
   }).output();
-  if (code === 2) throw new UsageError("There is no such scenario; see above");
   if (code !== 0) throw new LabError(`The scenarios ended with status ${code}; see above`);
   return JSON.parse(new TextDecoder().decode(stdout));
 }

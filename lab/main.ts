@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
 import { Interrupt } from "../lib/signals.ts";
 import { runOnAllKernels } from "./all_kernels.ts";
 import { HELP, parseRequest, type Request } from "./args.ts";
@@ -12,6 +11,7 @@ import { runInFirst } from "./choose.ts";
 import type { Engine, Requirements } from "./engine.ts";
 import { LabError, UsageError } from "./errors.ts";
 import { type GuestJob, runGuestScenarios } from "./guest_scenarios.ts";
+import { projectFile } from "./job.ts";
 import { listKernels } from "./kernel_list.ts";
 import type { DebianKernel, KernelChoice } from "./kernels.ts";
 import { exists } from "./machine.ts";
@@ -19,7 +19,7 @@ import { NativeEngine } from "./native.ts";
 import { findPrograms } from "./packages.ts";
 import { runPair } from "./pair.ts";
 import { QemuEngine } from "./qemu.ts";
-import { listScenarios, runScenarios } from "./scenarios.ts";
+import { assertScenarios, listScenarios, runPlayground, runScenarios } from "./scenarios.ts";
 import { UmlEngine, type UmlFacts } from "./uml.ts";
 import { VagrantEngine } from "./vagrant.ts";
 
@@ -75,6 +75,7 @@ async function listAllKernels(): Promise<number> {
 
 async function run(request: RunRequest, facts?: UmlFacts): Promise<number> {
   const { kernel, ...rest } = request;
+  if (rest.kind === "scenarios") await assertScenarios(rest.names);
   if (kernel !== "all") return await runInLab({ ...rest, kernel }, facts);
   if (rest.kind !== "scenarios") throw new TypeError("Only scenarios run on all kernels");
   const runOn = (kernel: DebianKernel, json: string) =>
@@ -93,7 +94,8 @@ async function runInLab(
     new VagrantEngine(say, request.afterwards),
   ];
   // In a shell, Ctrl-C is for what runs there.
-  using interrupt = new Interrupt({ except: request.kind === "shell" ? "SIGINT" : undefined });
+  const isShell = request.kind === "shell" || request.kind === "playground";
+  using interrupt = new Interrupt({ except: isShell ? "SIGINT" : undefined });
   const { signal } = interrupt;
   const { bundles, kernel } = request;
   const modules = [...new Set([...request.modules, ...bundleModules(bundles)])];
@@ -152,6 +154,7 @@ async function runRequest(
 ): Promise<number> {
   if (request.kind === "scenarios") return await runScenarios(engine, request, requirements);
   await cacheProject();
+  if (request.kind === "playground") return await runPlayground(engine, requirements);
   const [command, interactive] = request.kind === "command" ? [request.command, false] : [[], true];
   return await engine.run({ command, interactive, cwd: Deno.cwd(), ...requirements });
 }
@@ -161,8 +164,7 @@ async function runRequest(
  * that it has not seen yet, and the lab has no network.
  */
 async function cacheProject(): Promise<void> {
-  const files = ["cli.ts", "mod.ts"].map((name) => new URL(`../${name}`, import.meta.url))
-    .filter(({ protocol }) => protocol === "file:").map((url) => fileURLToPath(url)).filter(exists);
+  const files = ["cli.ts", "mod.ts"].map(projectFile).filter(exists);
   if (files.length === 0) return;
   // We ignore errors: if the project's files are wrong, the command reports it.
   const args = ["cache", "--quiet", "--no-check", ...files];

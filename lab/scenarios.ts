@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
 import type { Engine, Requirements } from "./engine.ts";
-import { LabError } from "./errors.ts";
+import { LabError, UsageError } from "./errors.ts";
+import { projectFile } from "./job.ts";
 import { withShare } from "./run_folder.ts";
 
 /** The most jobs at once: about as many as there are scenarios. */
@@ -27,9 +27,52 @@ export const GUEST_SUITES = ["engines", "hosts"] as const;
 /** The name of such a suite. */
 export type GuestSuite = typeof GUEST_SUITES[number];
 
+/** The guide's scenarios, and those of the other suites. */
+const ALL_SUITES = [undefined, ...GUEST_SUITES];
+
+/**
+ * Asserts that all scenarios exist, before anything is fetched or started for them.
+ *
+ * @param names A name without a guest means the scenario in all its guests.
+ * @throws {UsageError} if a suite lacks one, with the command that runs it if another suite has it.
+ */
+export async function assertScenarios(
+  names: readonly string[],
+  suite?: GuestSuite,
+): Promise<void> {
+  if (names.length === 0) return;
+  const own = await scenarioNames(suite);
+  const isMissing = (known: string[]) => (name: string) =>
+    !known.some((full) => full === name || full.startsWith(`${name}@`));
+  const missing = names.filter(isMissing(own));
+  if (missing.length === 0) return;
+  const hints = [];
+  for (const other of ALL_SUITES.filter((other) => other !== suite)) {
+    const theirs = await scenarioNames(other);
+    const found = missing.filter((name) => !isMissing(theirs)(name));
+    if (found.length === 0) continue;
+    hints.push(`"${["deno task lab", ...other ? [other] : [], ...found].join(" ")}"`);
+  }
+  throw new UsageError(
+    `There is no scenario "${missing.join('", "')}"${suite ? ` of ${suite}` : ""}: ` +
+      (hints.length > 0 ? `did you mean ${hints.join(" and ")}` : `there are ${own.join(", ")}`),
+  );
+}
+
+/** The names of a suite's scenarios, with their guests: `netavark@podman5`. */
+async function scenarioNames(suite?: GuestSuite): Promise<string[]> {
+  const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", scenariosProgram(suite), "--list"],
+    stdin: "null",
+    stderr: "inherit",
+  }).output();
+  if (!success) throw new LabError("Cannot load the scenarios; see above");
+  return new TextDecoder().decode(stdout).trimEnd().split("\n").map((line) => line.split(" ")[0]!);
+}
+
 /** Lists the scenarios: the guide's, and those of the other suites. Resolves to the exit status. */
 export async function listScenarios(): Promise<number> {
-  for (const program of [undefined, ...GUEST_SUITES].map((suite) => scenariosProgram(suite))) {
+  for (const program of ALL_SUITES.map((suite) => scenariosProgram(suite))) {
     const args = ["run", "-A", program, "--list"];
     const { code } = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
     if (code !== 0) return code;
@@ -76,8 +119,21 @@ interface ScenarioRun {
 
 /** The command line that runs scenarios inside. */
 function scenarioCommand(engine: Engine, names: string[], ...options: string[]): string[] {
-  const path = engine.pathInside?.(scenariosProgram()) ?? scenariosProgram();
-  return ["deno", "run", "-A", "--cached-only", path, ...options, ...names];
+  return commandInside(engine, scenariosProgram(), ...options, ...names);
+}
+
+/** The command line that runs a program of the project inside, where there is no network. */
+function commandInside(engine: Engine, program: string, ...words: string[]): string[] {
+  const path = engine.pathInside?.(program) ?? program;
+  return ["deno", "run", "-A", "--quiet", "--cached-only", path, ...words];
+}
+
+/** Runs a shell on the user's terminal, on a host with `eth0`. Resolves to its exit status. */
+export async function runPlayground(engine: Engine, requirements: Requirements): Promise<number> {
+  const program = projectFile("scenarios/kit/playground.ts");
+  await cacheScenarios(program);
+  const command = commandInside(engine, program);
+  return await engine.run({ ...requirements, command, interactive: true, cwd: Deno.cwd() });
 }
 
 /** Runs the scenarios one after another, in one job. */
@@ -161,9 +217,7 @@ function hasBegun(share: string): boolean {
  * @param suite Another suite than the guide's.
  */
 export function scenariosProgram(suite?: GuestSuite): string {
-  const folder = suite === undefined ? "" : `${suite}/`;
-  const url = new URL(`../scenarios/${folder}main.ts`, import.meta.url);
-  return url.protocol === "file:" ? fileURLToPath(url) : url.href;
+  return projectFile(suite === undefined ? "scenarios/main.ts" : `scenarios/${suite}/main.ts`);
 }
 
 /** Copies a report. @throws {LabError} if it cannot be written. */

@@ -5,6 +5,8 @@
  */
 import { assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
+import { FIRST_LINES } from "../../scenarios/kit/playground.ts";
+import { Terminal } from "./terminal.ts";
 import { decode, type Ran, run } from "./processes.ts";
 
 /** The folder of this checkout, with a slash at its end. */
@@ -150,6 +152,27 @@ export async function killAndFindNothing(words: string[]): Promise<void> {
   // The killed lab cannot wait for its processes to end.
   await until(() => trace.left().processes.length === 0);
   assertEquals(trace.left(), { processes: [], files: [] });
+}
+
+/**
+ * Types the lines that the playground suggests, all at once, and asserts that they work and that
+ * leaving it leaves nothing.
+ */
+export async function tryPlayground(...options: string[]): Promise<void> {
+  await using trace = await Traced.start();
+  const words = ["run", "-A", "--quiet", `${PROJECT}lab/main.ts`, ...options, "--playground"];
+  await using shell = new Terminal(["exec", Deno.execPath(), ...words].join(" "), trace.env);
+  await shell.shows(/in the end:\s[^]*[#>$] $/);
+  const shown = shell.text.replaceAll("\r", "");
+  assertEquals(shown.includes(`\n\n${FIRST_LINES.join("\n")}\n\n`), true, shown);
+  await shell.type([...FIRST_LINES, "echo left-$((40 + 2))", "exit 9", ""].join("\r"));
+  await shell.shows(/left-(42)/);
+  const answers = shell.text.match(/64 bytes from \S+(?=:)|Destination|100% packet loss/g);
+  assertEquals(answers, ["64 bytes from 192.168.20.1", "64 bytes from 192.168.1.50"], shell.text);
+  assertEquals(await shell.ended, 9);
+  assertEquals(trace.left(), { processes: [], files: [] });
+  const { before, now } = await trace.machine();
+  assertEquals(now, before);
 }
 
 /** How long to poll a condition, in milliseconds: many times what it takes to hold. */

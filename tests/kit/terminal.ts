@@ -18,11 +18,11 @@ export class Terminal implements AsyncDisposable {
   #hasEnded = false;
   #wake = Promise.withResolvers<void>();
 
-  /** Runs a line of sh(1), in which `$IPVLAN` starts the command. */
-  constructor(line: string) {
+  /** Runs a line of sh(1), in which `$IPVLAN` starts the command. `env` adds to its environment. */
+  constructor(line: string, env: Record<string, string> = {}) {
     this.#child = new Deno.Command("script", {
       args: ["-qefc", line, "/dev/null"],
-      env: { IPVLAN: IPVLAN.join(" "), SHELL: "/bin/sh", PS1: "> ", ENV: "" },
+      env: { IPVLAN: IPVLAN.join(" "), SHELL: "/bin/sh", PS1: "> ", ENV: "", ...env },
       stdin: "piped",
       stdout: "piped",
       stderr: "null",

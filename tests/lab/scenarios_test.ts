@@ -6,6 +6,7 @@ import { runAll } from "../../scenarios/kit/run.ts";
 import { Printer } from "../../scenarios/kit/printer.ts";
 import { scenario } from "../../scenarios/kit/scenario.ts";
 import { World } from "../../scenarios/kit/world.ts";
+import { tryPlayground } from "../kit/lab.ts";
 import { decode } from "../kit/processes.ts";
 import { temporaryFolder } from "../kit/worlds.ts";
 
@@ -192,3 +193,15 @@ Deno.test("a scenario run alone runs in namespaces of its own, and leaves a user
   await driver.removeSandbox("c1");
   await driver.removeNetwork("n");
 });
+
+Deno.test("the playground on this machine's kernel has namespaces of its own, and leaves nothing", () =>
+  leavesNothing(async () => {
+    await using ip = await Ip.open();
+    // The machine's own link of this name is not the playground's.
+    await ip.link.add({ type: "veth", name: "eth0", peer: { name: "eth0-peer" } });
+    try {
+      await tryPlayground("--engine", "native");
+    } finally {
+      await ip.link.del("eth0");
+    }
+  }));

@@ -1,6 +1,6 @@
 // Tests of the command `deno task lab`, mostly up to the start of an engine.
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { killAndFindNothing, lab, list, Traced } from "../kit/lab.ts";
+import { killAndFindNothing, lab, list, Traced, tryPlayground } from "../kit/lab.ts";
 import { temporaryFolder } from "../kit/worlds.ts";
 
 Deno.test("the lab refuses a wrong command line with one line, and starts nothing", async () => {
@@ -10,6 +10,7 @@ Deno.test("the lab refuses a wrong command line with one line, and starts nothin
     ["--engine", "kvm", "--", "true"],
     ["--"],
     ["--shell", "l2"],
+    ["docker-guide"],
     ["--with", "dokcer", "--", "true"],
   ];
   for (const words of cases) {
@@ -80,6 +81,10 @@ Deno.test("the lab brings programs along, and leaves nothing", async () => {
 Deno.test("a lab with programs leaves nothing when it is killed", async () => {
   const script = "etcd --data-dir /tmp/data 2>&1";
   await killAndFindNothing(["--engine", "uml", "--with", "etcd", "--", "sh", "-c", script]);
+});
+
+Deno.test("the lines that the playground suggests work in a guest, and leaving it leaves nothing", async () => {
+  await tryPlayground("--engine", "uml");
 });
 
 Deno.test("scenarios run side by side, are printed in order, and leave nothing", async () => {

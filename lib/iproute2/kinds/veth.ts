@@ -1,9 +1,9 @@
-import { linkName, netnsName } from "../words.ts";
+import { linkName, netnsTarget } from "../words.ts";
 import { type Kind, kind, type LinkBase } from "./kind.ts";
 
 /** A `veth`: one end of a virtual cable, made with its other end. */
 export interface VethSpec extends LinkBase<"veth"> {
-  /** The other end's name, and its namespace where that is another. */
+  /** The other end's name, and where that is another its namespace: a name, or its file's path. */
   peer: { name: string; netns?: string };
 }
 
@@ -14,7 +14,7 @@ export const veth: Kind<VethSpec, Pick<VethSpec, "type">> = kind("veth", {
       "peer",
       "name",
       linkName(name),
-      ...(netns === undefined ? [] : ["netns", netnsName(netns)]),
+      ...(netns === undefined ? [] : ["netns", netnsTarget(netns)]),
     ],
   },
 });

@@ -42,6 +42,10 @@ const LINES: { [Type in LinkType]: [SpecOf<Type>, string][] } = {
       { type: "veth", name: "a", netns: "red", peer: { name: "b", netns: "blue" } },
       "link add name a netns red type veth peer name b netns blue",
     ],
+    [
+      { type: "veth", name: "a", peer: { name: "b", netns: "/proc/7/ns/net" } },
+      "link add name a type veth peer name b netns /proc/7/ns/net",
+    ],
   ],
   vlan: [
     [

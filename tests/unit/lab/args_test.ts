@@ -67,15 +67,17 @@ Deno.test("parseRequest() does not parse the words of a command, not even option
   );
 });
 
-Deno.test("parseRequest() recognizes --shell, --list, --kernels and --help", () => {
-  assertEquals(parseRequest(["--shell"]), {
-    kind: "shell",
-    engine: undefined,
-    kernel: undefined,
-    afterwards: undefined,
-    modules: [],
-    bundles: [],
-  });
+Deno.test("parseRequest() recognizes --shell, --playground, --list, --kernels and --help", () => {
+  for (const kind of ["shell", "playground"] as const) {
+    assertEquals(parseRequest([`--${kind}`]), {
+      kind,
+      engine: undefined,
+      kernel: undefined,
+      afterwards: undefined,
+      modules: [],
+      bundles: [],
+    });
+  }
   assertEquals(parseRequest(["--list"]), { kind: "list" });
   assertEquals(parseRequest(["--kernels"]), { kind: "kernels" });
   assertEquals(parseRequest(["-h"]), { kind: "help" });
@@ -199,7 +201,9 @@ Deno.test("parseRequest() reports all problems at once", () => {
     [["--kernel=all", "--shell"], "Option --kernel all works with scenarios only"],
     [["--json"], "The option --json needs a value: FILE"],
     [["l2", "--shell"], 'Choose one of the scenario "l2" and --shell'],
+    [["--playground", "--shell"], "Choose one of --playground and --shell"],
     [["l2", "--", "ls"], 'Choose one of the scenario "l2" and a command after --'],
+    [["--json", "f", "--playground"], "Option --json works with scenarios only"],
     [["--json", "f", "--shell"], "Option --json works with scenarios only"],
     [["--halt", "--destroy"], "Choose one of --halt and --destroy"],
     [["--halt", "--engine", "uml"], "Option --halt works with --engine vagrant only"],

@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { LabError, UsageError } from "../../../lab/errors.ts";
 import { type GuestJob, type GuestLab, runGuestScenarios } from "../../../lab/guest_scenarios.ts";
+import { assertScenarios } from "../../../lab/scenarios.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
 
 /** A lab whose guests write results without running anything. */
@@ -111,6 +112,24 @@ Deno.test("a guest that does not start is reported, and the others run", async (
 Deno.test("a scenario that does not exist is a wrong command line", async () => {
   for (const suite of ["engines", "hosts"] as const) {
     const run = () => runGuestScenarios(suite, ["nothing"], undefined, new FakeLab());
-    await assertRejects(run, UsageError);
+    await assertRejects(run, UsageError, `There is no scenario "nothing" of ${suite}: there are `);
   }
+});
+
+Deno.test("the lab knows a scenario's name without its guest, and where another suite has it", async () => {
+  await assertScenarios(["netavark", "netavark@podman5"], "engines");
+  const rejects = async (message: string, names: string[], suite?: "engines" | "hosts") => {
+    const error = await assertRejects(() => assertScenarios(names, suite), UsageError);
+    assertEquals(error.message, message);
+  };
+  await rejects(
+    'There is no scenario "docker-guide": did you mean "deno task lab engines docker-guide"',
+    ["l2", "docker-guide"],
+  );
+  await rejects(
+    'There is no scenario "l2", "cni", "no" of hosts: did you mean "deno task lab l2" and ' +
+      '"deno task lab engines cni"',
+    ["l2", "cni", "no", "routes"],
+    "hosts",
+  );
 });

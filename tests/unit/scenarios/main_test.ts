@@ -1,4 +1,6 @@
 import { assertEquals } from "@std/assert";
+import { FIRST_LINES } from "../../../scenarios/kit/playground.ts";
+import { blocks } from "../../kit/pages.ts";
 
 /** Runs the scenarios' program with these words. */
 async function scenarios(...words: string[]): Promise<{ code: number; out: string; err: string }> {
@@ -25,4 +27,9 @@ Deno.test("the list has a line for each scenario", async () => {
   const { code, out } = await scenarios("--list");
   assertEquals(code, 0);
   assertEquals(/^l2 +Ipvlan L2 mode: .+$/m.test(out), true);
+});
+
+Deno.test("the lines that the playground suggests begin as those of the README", () => {
+  const [network, probe] = FIRST_LINES;
+  assertEquals(blocks("README.md", "sh")[2]!.split("\n").slice(0, 2), [network, probe]);
 });
