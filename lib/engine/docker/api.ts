@@ -63,7 +63,9 @@ async function* linesOf(response: IncomingMessage, path: string): AsyncGenerator
 
 function send(socketPath: string, path: string, signal: AbortSignal): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const sent = request({ socketPath, path, headers: { host: "docker" }, signal }, resolve);
+    // On a connection that was kept, Deno does not obey the signal.
+    const options = { socketPath, path, headers: { host: "docker" }, signal, agent: false };
+    const sent = request(options, resolve);
     sent.on("error", (error) => reject(failure(path, error)));
     sent.end();
   });

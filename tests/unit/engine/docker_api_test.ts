@@ -55,6 +55,20 @@ Deno.test("a stream has a value on each line, however it is cut, until it ends",
     await assertRejects(() => follow(socket, "/bad", signal), DockerApiError, "400");
   }));
 
+Deno.test("a call that nobody answers ends with the signal, also behind another one", () => {
+  const { promise: hasArrived, resolve } = Promise.withResolvers<void>();
+  return withServer((request, response) => {
+    if (request.url === "/one") response.end("{}");
+    else resolve();
+  }, async (socket, control) => {
+    await get(socket, "/one", control.signal);
+    const next = get(socket, "/two", control.signal);
+    await hasArrived;
+    control.abort();
+    await assertRejects(() => next, DockerApiError, "/two");
+  });
+});
+
 Deno.test("a stream that nothing comes on ends with the signal", () =>
   withServer((_request, response) => {
     response.flushHeaders();
