@@ -22,13 +22,15 @@ export const LAB_HINT =
   'The lab runs any command in a kernel that has ipvlan, without root: "ipvlan lab -- COMMAND"';
 
 /** The lines that tell the user of an error, with the lab as a way out if the machine is at fault. */
-export function errorLines(error: IpvlanError): string[] {
+export async function errorLines(error: IpvlanError): Promise<string[]> {
   const problems = error instanceof ProblemsError ? error.problems : [error];
   const machineIsAtFault = problems.some((problem) =>
     problem instanceof KernelTooOldError || problem instanceof MissingModuleError ||
     problem instanceof MissingRightsError
   );
-  return [...error.message.split("\n"), ...(machineIsAtFault ? [LAB_HINT] : [])];
+  const { sayContainers } = await import("../engine/docker/containers.ts");
+  const message = await sayContainers(error.message);
+  return [...message.split("\n"), ...(machineIsAtFault ? [LAB_HINT] : [])];
 }
 
 /**
@@ -47,7 +49,7 @@ export async function forEachName(
       await run(name);
     } catch (error) {
       if (!(error instanceof IpvlanError) || error === interrupted.reason) throw error;
-      errorLines(error).forEach(warn);
+      (await errorLines(error)).forEach(warn);
       status = 1;
     }
   }

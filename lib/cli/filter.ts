@@ -135,7 +135,7 @@ export const SELECTION_OPTIONS: Option[] = readOptions({
     "list only those with this name or id (a part is enough), label, network or status",
   "-n, --last NUMBER": "list only the last ones created, also down",
   "-l, --latest": "the same as --last 1",
-  "--no-trunc": "no effect: nothing is cut off",
+  "--no-trunc": "print the ids of engines in full",
 });
 
 /** Which sandboxes to list. */

@@ -23,7 +23,7 @@ async function reportErrors(verbose: boolean, run: () => Promise<number>): Promi
     return await run();
   } catch (error) {
     if (!(error instanceof IpvlanError)) throw error;
-    errorLines(error).forEach(warn);
+    (await errorLines(error)).forEach(warn);
     if (verbose) printError(error.stack ?? "");
     return error instanceof UsageError ? error.status : FAILED;
   }

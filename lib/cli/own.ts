@@ -1,6 +1,6 @@
 import { throwProblems } from "../driver/errors.ts";
 import type { Driver } from "../driver/mod.ts";
-import { OwnedByEngineError } from "../engine/owners.ts";
+import { OwnedByEngineError, shortName } from "../engine/owners.ts";
 
 /**
  * Requires that networks and sandboxes are not those of an engine. The commands that change
@@ -22,7 +22,7 @@ export function requireOwn(
     names: readonly string[],
   ) =>
     records.flatMap(({ id, name, owner }) =>
-      owner && [id, name].some((each) => names.includes(each))
+      owner && [id, name, shortName(name)].some((each) => names.includes(each))
         ? [new OwnedByEngineError(what, name, owner)]
         : []
     );

@@ -22,14 +22,18 @@ export function networkColumns(
   };
 }
 
-/** The columns of `ps`. */
-export function sandboxColumns(sandboxes: readonly SeenSandbox[]): Listing<SeenSandbox>["columns"] {
+/** The columns of `ps`. @param containers The names of Docker's, by the ids of their endpoints. */
+export function sandboxColumns(
+  sandboxes: readonly SeenSandbox[],
+  name: (sandbox: SeenSandbox) => string,
+  containers: ReadonlyMap<string, string>,
+): Listing<SeenSandbox>["columns"] {
   return {
-    NAME: ({ name }) => name,
+    NAME: name,
     CREATED: ({ created }) => created.slice(0, 19).replace("T", " "),
     STATUS: ({ state }) => state,
     NETWORKS: ({ endpoints }) => endpoints.map(endpointText).join(", "),
-    ...ownerColumn(sandboxes),
+    ...ownerColumn(sandboxes, containers),
   };
 }
 
@@ -44,7 +48,8 @@ function endpointText(endpoint: SeenSandbox["endpoints"][number]): string {
 /** The column of owners, if one of the rows has an owner. */
 function ownerColumn(
   rows: readonly { owner?: Owner }[],
+  containers?: ReadonlyMap<string, string>,
 ): Record<string, (row: { owner?: Owner }) => string> {
   if (!rows.some(({ owner }) => owner)) return {};
-  return { OWNER: ({ owner }) => owner ? ownerText(owner) : "" };
+  return { OWNER: ({ owner }) => owner ? ownerText(owner, containers?.get(owner.id)) : "" };
 }

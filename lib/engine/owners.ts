@@ -44,9 +44,14 @@ export function engineTitle(engine: EngineName): string {
   return WORDS[engine].title;
 }
 
-/** The engine that owns a network or a sandbox, and its id there: `Docker 3e458d0718ee`. */
-export function ownerText({ engine, id }: Owner): string {
-  return `${engineTitle(engine)} ${id.slice(0, SHORT)}`;
+/** The engine that owns a network or a sandbox, and its name or id there: `Docker 3e458d0718ee`. */
+export function ownerText({ engine, id }: Owner, name = id.slice(0, SHORT)): string {
+  return `${engineTitle(engine)} ${name}`;
+}
+
+/** The name of a sandbox, with as many digits of an id as the engine's own commands show. */
+export function shortName(name: string): string {
+  return name.replace(/^(\w+:[0-9a-f]{12})[0-9a-f]{52}$/, "$1");
 }
 
 /** A network or a sandbox belongs to an engine, and only this engine may change it. */

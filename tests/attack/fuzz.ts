@@ -64,7 +64,7 @@ async function attempt(
   try {
     await run();
   } catch (error) {
-    if (error instanceof IpvlanError) return linesDefect(input, errorLines(error));
+    if (error instanceof IpvlanError) return linesDefect(input, await errorLines(error));
     return { input: input(), what: error instanceof Error ? error.stack ?? "" : String(error) };
   }
 }

@@ -4,6 +4,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { Driver } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { CREATE, DockerHost } from "../../scenarios/kit/docker.ts";
+import { ipvlanCommand } from "../../scenarios/kit/engine_machine.ts";
 import { IMAGE } from "../../scenarios/kit/engines.ts";
 import { firstLines } from "../kit/pages.ts";
 import { succeed } from "../kit/processes.ts";
@@ -22,6 +23,31 @@ async function inside(host: DockerHost, name: string, script: string): Promise<s
 /** Asserts that a container reaches all of these addresses or names. */
 async function reaches(host: DockerHost, name: string, ...targets: string[]): Promise<void> {
   await inside(host, name, targets.map((target) => `ping -c 1 -W 5 ${target}`).join(" && "));
+}
+
+/** Asserts that what is about the container with the address 192.168.1.65 says its name. */
+async function saysName(host: DockerHost, name: string): Promise<void> {
+  const words = ["-d", "ipvlan", "--ipam-driver=ipvlan-kit", "--subnet=192.168.1.0/24"];
+  await host.succeed("network", "create", ...words, "-o", "parent=eth0.5", "other");
+  // Docker holds the new container while the plugin asks it for the other one.
+  const run = ["run", "--rm", "--net=other", "--ip=192.168.1.65", IMAGE, "true"];
+  const { stderr } = await host.docker(...run);
+  assertStringIncludes(stderr, `192.168.1.65 is held by the sandbox "docker:${name}"`);
+  await host.succeed("network", "rm", "other");
+  const env = { IPVLAN_STATE_DIR: host.stateDir };
+  const ipvlan = async (...words: string[]) => {
+    const [program, ...args] = [...ipvlanCommand(), ...words];
+    const { stdout, stderr } = await new Deno.Command(program!, { args, env }).output();
+    return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  };
+  const row = (await ipvlan("ps")).split("\n").find((line) => line.includes("192.168.1.65"));
+  assertMatch(row ?? "", new RegExp(`^docker:[0-9a-f]{12} .* Docker ${name}$`));
+  const [short = ""] = row!.split(" ");
+  const [{ Id }] = JSON.parse(await ipvlan("inspect", short));
+  assertMatch(Id, new RegExp(`^${short}[0-9a-f]{52}$`));
+  assertStringIncludes(await ipvlan("rm", Id), `The sandbox "docker:${name}" belongs to Docker`);
+  assertStringIncludes(await ipvlan("ps", "--json"), Id);
+  assertStringIncludes(await ipvlan("ps", "--no-trunc"), Id);
 }
 
 /**
@@ -61,6 +87,7 @@ export function pluginTest(version: string): void {
       assertMatch(first, /inet 10\.1\.0\.2\/24 .*eth2/);
       assertStringIncludes(first, "default via 192.168.1.1 dev eth0");
       await reaches(host, "c1", "192.168.1.1", "192.168.20.1");
+      await saysName(host, "c1");
 
       // Nor does another beside it.
       await start(host, "c2", "--net=l3");

@@ -1,4 +1,5 @@
 import { diagnose, type Diagnosis, gatherFacts, toText } from "../../doctor/mod.ts";
+import { sayContainers } from "../../engine/docker/containers.ts";
 import { type Command, readOptions } from "../command.ts";
 import { LAB_HINT } from "../errors.ts";
 
@@ -22,7 +23,8 @@ ipvlan doctor --parent eth0.20`,
     const diagnoses = diagnose(await gatherFacts({ parent: args.value("parent"), signal }));
     if (args.on("json")) print(JSON.stringify(diagnoses, null, 4));
     else {
-      printColoured(toText(diagnoses, Deno.stdout.isTerminal() && !Deno.noColor));
+      const text = toText(diagnoses, Deno.stdout.isTerminal() && !Deno.noColor);
+      printColoured(await sayContainers(text));
       if (diagnoses.some(isOfTheMachine)) print(LAB_HINT);
     }
     return diagnoses.some(({ level }) => level === "broken") ? 1 : 0;

@@ -4,6 +4,7 @@ import {
   SandboxNotFoundError,
 } from "../../driver/errors.ts";
 import type { Driver, Network } from "../../driver/mod.ts";
+import { shortName } from "../../engine/owners.ts";
 import { IpvlanError } from "../../errors.ts";
 import { didYouMean } from "../../suggest.ts";
 import type { Command } from "../command.ts";
@@ -20,7 +21,10 @@ const FINDERS: Readonly<Record<string, (driver: Driver) => Find>> = {
 /** Finds sandboxes. What it needs to know of all of them, it asks for once. */
 function sandboxFinder(driver: Driver): Find {
   let networks: Network[] | undefined;
-  return async (name) => {
+  return async (typed) => {
+    // An engine's may be typed with as many digits as `ps` shows.
+    const known = typed.includes(":") ? driver.listSandboxes() : [];
+    const { name } = known.find(({ name }) => shortName(name) === typed) ?? { name: typed };
     const [pids, [sandbox]] = await Promise.all([
       driver.processes(name),
       driver.seeSandboxes([name]),

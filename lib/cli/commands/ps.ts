@@ -1,4 +1,6 @@
 import type { SeenSandbox } from "../../driver/types.ts";
+import { containerNames } from "../../engine/docker/containers.ts";
+import { shortName } from "../../engine/owners.ts";
 import { type Command, readOptions } from "../command.ts";
 import { listedSandbox, SANDBOX_HEADERS } from "../docker_shape.ts";
 import { readSelection, SELECTION_OPTIONS, selectSandboxes } from "../filter.ts";
@@ -28,12 +30,14 @@ export default {
     );
     const now = Date.now();
     const sandboxes = selectSandboxes(seen, running, selection);
+    const name = ({ name }: SeenSandbox) => args.on("no-trunc") ? name : shortName(name);
+    const asks = format.kind === "table" && seen.some(({ owner }) => owner?.engine === "docker");
     const listing: Listing<SeenSandbox> = {
       key: ({ name }) => name,
       docker: (sandbox) =>
         listedSandbox(sandbox, { status: sandbox.state, running: sandbox.state !== "down", now }),
       headers: SANDBOX_HEADERS,
-      columns: sandboxColumns(sandboxes),
+      columns: sandboxColumns(sandboxes, name, asks ? await containerNames() : new Map()),
     };
     printList(sandboxes, format, listing, print);
     return 0;

@@ -160,7 +160,7 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
       return await runInNew(driver, spec, process, args, relay, context);
     } catch (error) {
       if (!(error instanceof IpvlanError)) throw error;
-      errorLines(error).forEach(warn);
+      (await errorLines(error)).forEach(warn);
       if (relay.signal.aborted) return relay.status!;
       return error instanceof CommandError ? error.status : FAILED;
     }

@@ -12,6 +12,7 @@ import { ACTIVATE, PLUGIN } from "./names.ts";
 import { NETWORK_HANDLERS } from "./network.ts";
 import { removeStaleSocket, socketName } from "../socket.ts";
 import { DOCKER_SOCKET } from "./api.ts";
+import { sayContainers } from "./containers.ts";
 import { type Answer, failure, serve } from "./serve.ts";
 import { DockerWatch, removeLost } from "./watch.ts";
 
@@ -57,7 +58,7 @@ export async function answer(
   try {
     return { status: 200, body: await handler(driver, body, notify) };
   } catch (error) {
-    if (error instanceof IpvlanError) return failure(500, error.message);
+    if (error instanceof IpvlanError) return failure(500, await sayContainers(error.message));
     report(error);
     return failure(500, `There is a bug in ${PLUGIN}: ${(error as Error)?.message ?? error}`);
   }

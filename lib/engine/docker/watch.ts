@@ -12,6 +12,7 @@ import { Together } from "../../driver/run/together.ts";
 import { pause } from "../../driver/run/wait.ts";
 import { attempt, IpvlanError } from "../../errors.ts";
 import { formatAddress, parseAddress } from "../../ipam/mod.ts";
+import { shortName } from "../owners.ts";
 import { follow, get } from "./api.ts";
 import { Earlier } from "./earlier.ts";
 import { ACTIVATE } from "./names.ts";
@@ -39,7 +40,7 @@ export async function removeLost(
   notify: (sentence: string) => void,
   isForgotten?: (sandbox: string) => boolean,
 ): Promise<void> {
-  const removed = await driver.removeStale("docker", isForgotten);
+  const removed = (await driver.removeStale("docker", isForgotten)).map(shortName);
   for (const name of removed) notify(`Docker has lost the endpoint ${name}: it is removed`);
 }
 

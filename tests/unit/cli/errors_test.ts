@@ -9,10 +9,10 @@ import {
   MissingRightsError,
 } from "../../../lib/iproute2/kernel.ts";
 
-Deno.test("an error that the machine is at fault for points to the lab, any other does not", () => {
+Deno.test("an error that the machine is at fault for points to the lab, any other does not", async () => {
   const other = new NetworkNotFoundError("web", []);
-  assertEquals(errorLines(other), [other.message]);
-  assertEquals(errorLines(new ProblemsError([other, other])), [other.message, other.message]);
+  assertEquals(await errorLines(other), [other.message]);
+  assertEquals(await errorLines(new ProblemsError([other, other])), [other.message, other.message]);
   for (
     const error of [
       new KernelTooOldError("4.1.52"),
@@ -21,8 +21,8 @@ Deno.test("an error that the machine is at fault for points to the lab, any othe
     ]
   ) {
     assertEquals(error.message.includes("lab"), false);
-    assertEquals(errorLines(error), [error.message, LAB_HINT]);
-    assertEquals(errorLines(new ProblemsError([other, error, error])), [
+    assertEquals(await errorLines(error), [error.message, LAB_HINT]);
+    assertEquals(await errorLines(new ProblemsError([other, error, error])), [
       other.message,
       error.message,
       error.message,

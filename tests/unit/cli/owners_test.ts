@@ -11,11 +11,12 @@ import { networkColumns, sandboxColumns } from "../../../lib/cli/tables.ts";
 import { ProblemsError } from "../../../lib/driver/errors.ts";
 import type { Driver } from "../../../lib/driver/mod.ts";
 import type { Network, Owner, SeenSandbox } from "../../../lib/driver/types.ts";
-import { OwnedByEngineError } from "../../../lib/engine/owners.ts";
+import { OwnedByEngineError, shortName } from "../../../lib/engine/owners.ts";
 import { Template, toJson } from "../../../lib/template/mod.ts";
 import { network, sandboxRecord } from "../../kit/values.ts";
 
 const ID = "3e458d0718ee".padEnd(64, "0");
+const ENDPOINT = "584b5d13892e".padEnd(64, "0");
 const CONTAINER = "8fb5d13892e3".padEnd(64, "0");
 
 function owned(name: string, engine: Owner["engine"], id: string): Network {
@@ -38,6 +39,7 @@ function seen(name: string, owner?: Owner): SeenSandbox {
 const SANDBOXES = [
   seen("c1"),
   seen(`netavark:${CONTAINER}`, { engine: "netavark", id: CONTAINER }),
+  seen(`docker:${ENDPOINT}`, { engine: "docker", id: ENDPOINT }),
 ];
 
 /** The rows of a table, as printed. */
@@ -59,12 +61,33 @@ Deno.test("network ls has a column of owners only if there is one", () => {
   assertEquals(printed(own, networkColumns(own, id))[0]!.endsWith("SUBNETS"), true);
 });
 
-Deno.test("ps has a column of owners only if there is one", () => {
-  const [header, c1, other] = printed(SANDBOXES, sandboxColumns(SANDBOXES));
-  assertEquals(header!.endsWith("   NETWORKS        OWNER"), true, header);
-  assertEquals(c1!.endsWith("   n 10.0.0.2/24"), true, c1);
-  assertEquals(other!.endsWith("   n 10.0.0.2/24   Podman 8fb5d13892e3"), true, other);
-  assertEquals("OWNER" in sandboxColumns(SANDBOXES.slice(0, 1)), false);
+Deno.test("ps has a column of owners only if there is one, and shows ids as the engines do", () => {
+  const rows = (
+    containers: Map<string, string>,
+    name = ({ name }: SeenSandbox) => shortName(name),
+  ) =>
+    printed(SANDBOXES, sandboxColumns(SANDBOXES, name, containers))
+      .map((line) => line.replace(/ {2,}.* {3}(?=NETWORKS|n )/, " … "));
+  assertEquals(rows(new Map([[ENDPOINT, "web"]])), [
+    "NAME … NETWORKS        OWNER",
+    "c1 … n 10.0.0.2/24",
+    "netavark:8fb5d13892e3 … n 10.0.0.2/24   Podman 8fb5d13892e3",
+    "docker:584b5d13892e … n 10.0.0.2/24   Docker web",
+  ]);
+  const whole = rows(new Map(), ({ name }) => name);
+  assertEquals(whole.slice(2), [
+    `netavark:${CONTAINER} … n 10.0.0.2/24   Podman 8fb5d13892e3`,
+    `docker:${ENDPOINT} … n 10.0.0.2/24   Docker 584b5d13892e`,
+  ]);
+  const own = SANDBOXES.slice(0, 1);
+  assertEquals("OWNER" in sandboxColumns(own, ({ name }) => name, new Map()), false);
+});
+
+Deno.test("only a whole id is cut, and only an engine's", () => {
+  for (const name of ["web", "docker:web", "cni:abc", `cni:${"g".repeat(64)}`, "a".repeat(64)]) {
+    assertEquals(shortName(name), name);
+  }
+  assertEquals(shortName(`cni:${CONTAINER}`), "cni:8fb5d13892e3");
 });
 
 Deno.test("inspect shows the owner with the engine's id, and nothing where there is none", () => {
@@ -104,6 +127,10 @@ Deno.test("what an engine owns is refused, with the line that removes it", () =>
   refused(
     { sandboxes: [`netavark:${CONTAINER}`] },
     "to remove it: podman rm --force 8fb5d13892e3",
+  );
+  refused(
+    { sandboxes: ["docker:584b5d13892e"] },
+    `The sandbox "docker:${ENDPOINT}" belongs to Docker`,
   );
   assertThrows(
     () => requireOwn(driver, { networks: ["cni:lan"], sandboxes: [`netavark:${CONTAINER}`] }),

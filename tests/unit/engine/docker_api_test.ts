@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { createServer, type RequestListener } from "node:http";
 import { DockerApiError, follow, get } from "../../../lib/engine/docker/api.ts";
+import { sayContainers } from "../../../lib/engine/docker/containers.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
 
 /** Runs a test with a server at a socket. */
@@ -78,3 +79,40 @@ Deno.test("a stream that nothing comes on ends with the signal", () =>
     control.abort();
     await assertRejects(() => next, DockerApiError);
   }));
+
+Deno.test("a text says the names of containers instead of the ids of their endpoints", async () => {
+  const [web, lost] = ["584b5d13892e", "8fb5d13892e3"].map((id) => id.padEnd(64, "0")) as [
+    string,
+    string,
+  ];
+  const text = `The address 10.3.0.50 is held by the sandbox "docker:${web}"\n` +
+    `left: docker:${lost}, docker:3e458d0718ee, cni:${web}, and ${web}`;
+  const said = (name: string) =>
+    `The address 10.3.0.50 is held by the sandbox "docker:${name}"\n` +
+    `left: docker:8fb5d13892e3, docker:3e458d0718ee, cni:${web}, and ${web}`;
+  const networks = { lan: { EndpointID: web }, none: { EndpointID: "" } };
+  const containers = [
+    // Not running, and one without networks of its own (--net=host).
+    { Names: ["/old"], NetworkSettings: { Networks: { lan: { EndpointID: "" } } } },
+    { Names: ["/host"], NetworkSettings: { Networks: null } },
+    { Names: ["/db/link", "/web_1.a"], NetworkSettings: { Networks: networks } },
+  ];
+  const asked: string[] = [];
+  const answers: unknown[] = [containers, [], { message: "no" }, [{ Names: ["\u001b[2J"] }]];
+  await withServer((request, response) => {
+    asked.push(request.url!);
+    response.end(JSON.stringify(answers.shift()));
+  }, async (socket) => {
+    assertEquals(await sayContainers(text, socket), said("web_1.a"));
+    // Docker does not know it, or its answer is not what it should be: then it is an id.
+    for (let each = 0; each < 3; each++) {
+      assertEquals(await sayContainers(text, socket), said("584b5d13892e"));
+    }
+    assertEquals(asked, Array(4).fill("/containers/json"));
+    // Where there is nothing to say, Docker is not asked.
+    const plain = 'The sandbox "docker:web" is not there';
+    assertEquals(await sayContainers(plain, socket), plain);
+    assertEquals(asked.length, 4);
+  });
+  assertEquals(await sayContainers(text, "/nonexistent/docker.sock"), said("584b5d13892e"));
+});

@@ -164,6 +164,7 @@ Deno.test("a call that does not exist is a 404, also one that every object has",
 Deno.test("an error is an answer, and a bug is reported, too", async () => {
   const handlers: Handlers = {
     Refuse: () => Promise.reject(new IpvlanError("No such parent")),
+    Hold: () => Promise.reject(new IpvlanError(`Held by "docker:${"584b".repeat(16)}"`)),
     Fail: () => {
       throw new TypeError("x is undefined");
     },
@@ -172,6 +173,10 @@ Deno.test("an error is an answer, and a bug is reported, too", async () => {
   assertEquals([refused.status, refused.body, refused.reported], [500, {
     Err: "No such parent",
   }, []]);
+  // Docker shows no such id. Here is no Docker to ask for the container.
+  assertEquals((await answerWith(handlers, "Hold", "")).body, {
+    Err: 'Held by "docker:584b584b584b"',
+  });
   const failed = await answerWith(handlers, "Fail", "");
   assertEquals(failed.status, 500);
   assertStringIncludes(JSON.stringify(failed.body), "There is a bug in ipvlan-kit: x is undefined");

@@ -1,0 +1,33 @@
+import { IpvlanError } from "../../errors.ts";
+import { DOCKER_SOCKET, get } from "./api.ts";
+import { list, object, optional, readBody, record, text } from "./body.ts";
+
+const containers = list(object({
+  Names: list(text),
+  NetworkSettings: object({ Networks: record(object({ EndpointID: optional(text) })) }),
+}));
+
+/** The names of containers by the ids of their endpoints; none if Docker does not answer soon. */
+export async function containerNames(socket = DOCKER_SOCKET): Promise<Map<string, string>> {
+  try {
+    // The list waits for no container, even for one that Docker is starting by a call to us.
+    const body = await get(socket, "/containers/json", AbortSignal.timeout(2000));
+    const pairs = readBody(containers, body).flatMap(({ Names, NetworkSettings: { Networks } }) => {
+      // A name with a second slash is what another container calls it (--link).
+      const name = Names.find((each) => /^\/[\w.-]+$/.test(each))?.slice(1) ?? "";
+      return Object.values(Networks).map(({ EndpointID = "" }) => [EndpointID, name] as const);
+    });
+    return new Map(pairs);
+  } catch (error) {
+    if (error instanceof IpvlanError) return new Map();
+    throw error;
+  }
+}
+
+/** Says `docker:web` in a text for an endpoint of the container `web`: `docker ps` shows no such id. */
+export async function sayContainers(text: string, socket?: string): Promise<string> {
+  const endpoint = /\bdocker:([0-9a-f]{64})\b/g;
+  if (text.search(endpoint) < 0) return text;
+  const names = await containerNames(socket);
+  return text.replace(endpoint, (_, id) => `docker:${names.get(id) || id.slice(0, 12)}`);
+}
