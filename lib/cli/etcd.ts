@@ -11,10 +11,20 @@ export const ETCD_OPTION: Option = {
   help: `how to reach etcd, if no network here does: ${IPAM_NAMES.join(", ")}`,
 };
 
-/** What {@linkcode ETCD_OPTION} or the environment says of etcd; else, the record has to. */
-export function readAccess(args: Pick<Arguments, "values">): EtcdAccess | undefined {
+/** The same option of the plugin for Docker, as a help writes it. */
+export const POOLS = {
+  "--ipam-opt NAME=VALUE...": `have all pools of --ipam-driver in etcd: ${IPAM_NAMES.join(", ")}`,
+};
+
+/**
+ * What {@linkcode ETCD_OPTION} or the environment says of etcd; else, the record has to.
+ *
+ * @param pools Whether it is {@linkcode POOLS}: it has to be given, and its files are read now.
+ */
+export function readAccess(args: Pick<Arguments, "values">, pools = false): EtcdAccess | undefined {
   const words = args.values(ETCD_OPTION.name);
   const environment = Deno.env.toObject();
-  if (words.length === 0 && !environment[variableOf("endpoints")]) return undefined;
-  return accept(readIpamOptions(words, { folder: Deno.cwd(), environment })).access;
+  if (words.length === 0 && (pools || !environment[variableOf("endpoints")])) return undefined;
+  const surroundings = { folder: Deno.cwd(), environment, readsFiles: pools };
+  return accept(readIpamOptions(words, surroundings)).access;
 }

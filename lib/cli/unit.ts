@@ -76,12 +76,14 @@ export function agentUnit(
 
 /**
  * The systemd units of the plugin for Docker, by the names of their files. systemd holds the socket
- * (systemd.socket(5)), so Docker's calls wait while the plugin is started again.
+ * (systemd.socket(5)), so Docker's calls wait while the plugin is started again. The words are the
+ * plugin's options.
  */
 export function dockerUnits(
   program: readonly string[],
   env: Readonly<Record<string, string>>,
   socket: string,
+  words: readonly string[] = [],
 ): Record<string, string> {
   const service = [
     "[Unit]",
@@ -94,7 +96,7 @@ export function dockerUnits(
     "",
     "[Service]",
     ...environmentLines(env),
-    execStart([...program, "docker", "serve"]),
+    execStart([...program, "docker", "serve", ...words]),
     "Restart=on-failure",
     "RestartSec=1",
     // What a call has begun ends with the call: only the server gets the signal.
@@ -197,6 +199,7 @@ function strangersAt(path: string): string | undefined {
 /** Quotes a word for a line of a unit (systemd.syntax(7), systemd.unit(5)). */
 function quoted(word: string): string {
   const text = word.replaceAll("%", "%%");
-  if (/^[^\s"'\\]+$/.test(text)) return text;
-  return `"${text.replace(/["\\]/g, (special) => `\\${special}`)}"`;
+  if (/^[^\s"'\\\p{Cc}]+$/u.test(text)) return text;
+  const code = (control: string) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return `"${text.replace(/["\\]/g, "\\$&").replace(/\p{Cc}/gu, code)}"`;
 }

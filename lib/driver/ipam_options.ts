@@ -65,6 +65,8 @@ export interface IpamSurroundings {
   folder?: string;
   /** The environment, for options that no word gives. */
   environment: Environment;
+  /** Whether to say also what is wrong with the files. */
+  readsFiles?: boolean;
 }
 
 /** Why a password is refused, and what to do. It does not repeat the password. */
@@ -77,7 +79,7 @@ const NO_PASSWORD = "every user of the machine can read the arguments of a comma
  */
 export function readIpamOptions(
   words: readonly string[],
-  { folder, environment }: IpamSurroundings,
+  { folder, environment, readsFiles }: IpamSurroundings,
 ): Decision<{ access: EtcdAccess }> {
   const problems: IpvlanError[] = [];
   const given = new Map<keyof EtcdAccess, string>();
@@ -97,7 +99,7 @@ export function readIpamOptions(
   const { endpoints = "", ...rest } = Object.fromEntries(given);
   const typed = { ...rest, endpoints: endpoints.split(",").filter(Boolean) };
   const access = folder === undefined ? typed : absolute(typed, folder);
-  problems.push(...accessProblems(access));
+  problems.push(...accessProblems(access, readsFiles));
   return problems.length > 0 ? { ok: false, problems } : { ok: true, access: settleAccess(access) };
 }
 
@@ -127,10 +129,10 @@ export function settleAccess({ endpoints, ...access }: EtcdAccess): EtcdAccess {
   return { endpoints: [...new Set(endpoints.map((text) => new URL(text).origin))], ...access };
 }
 
-/** Finds everything that is wrong with an access, without a look at its files. */
-export function accessProblems(access: EtcdAccess): IpvlanError[] {
+/** Finds everything that is wrong with an access. @param readsFiles Whether to look at its files. */
+export function accessProblems(access: EtcdAccess, readsFiles = false): IpvlanError[] {
   const { endpoints, ca, cert, key } = access;
-  const problems: IpvlanError[] = claimsProblems(access);
+  const problems = readsFiles ? [...fileProblems(access)] : claimsProblems(access);
   for (const field of IPAM_FIELDS.filter((each) => IPAM_OPTIONS[each].isFile)) {
     const path = access[field] as string | undefined;
     if (path === undefined || path.startsWith("/")) continue;
@@ -145,7 +147,7 @@ export function accessProblems(access: EtcdAccess): IpvlanError[] {
   return problems;
 }
 
-/** Finds files of an access that cannot be read, or that others may read though they must not. */
+/** Finds what is wrong with an access, or with its files: such that others may read. */
 export function fileProblems(access: EtcdAccess): readonly IpvlanError[] {
   const read = attempt(() => readAccess(access));
   if (read.ok) return [];

@@ -58,9 +58,9 @@ export class DockerHost implements AsyncDisposable {
     }
   }
 
-  /** Starts the plugin. */
-  async startPlugin(): Promise<void> {
-    const command = this.#under(...ipvlanCommand(), "docker", "serve", "--verbose");
+  /** Starts the plugin, with more options for this time. */
+  async startPlugin(...more: string[]): Promise<void> {
+    const command = this.#under(...ipvlanCommand(), "docker", "serve", "--verbose", ...more);
     const env = { IPVLAN_STATE_DIR: this.stateDir };
     this.#plugin = await Daemon.start(command, { ready: /Listening at/, env });
   }

@@ -1,8 +1,9 @@
 // The tests of what Docker's own API tells the plugin, in every version of Docker: the names of containers
 // on networks that several hosts share, what Docker has forgotten after it was killed, and what it never
 // heard of because the plugin was killed.
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { Driver } from "../../lib/driver/mod.ts";
+import { IpvlanError } from "../../lib/errors.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { DockerHost } from "../../scenarios/kit/docker.ts";
 import { type Daemon, IMAGE } from "../../scenarios/kit/engines.ts";
@@ -23,6 +24,27 @@ const LAN = {
   subnets: [{ subnet: "192.168.1.0/24", gateway: "192.168.1.1" }],
   ipam: { driver: "etcd", access: { endpoints: [ENDPOINT] } },
 } as const;
+
+/** A Compose file with the same network. Compose leaves IPAM options out. */
+const COMPOSE = `
+services:
+  web:
+    image: ${IMAGE}
+    container_name: web
+    restart: always
+    command: sleep 1000
+    stop_grace_period: 0s
+    networks: { lan: { ipv4_address: 192.168.1.90 } }
+networks:
+  lan:
+    name: lan
+    driver: ipvlan-kit
+    driver_opts: { parent: eth0 }
+    ipam:
+      driver: ipvlan-kit
+      options: { prefix: /elsewhere }
+      config: [{ subnet: 192.168.1.0/24, gateway: 192.168.1.1 }]
+`;
 
 /** Starts a container that does nothing. Resolves to its address on the network `lan`. */
 async function start(host: DockerHost, name: string, ...words: string[]): Promise<string> {
@@ -161,8 +183,8 @@ export function namesTests(version: string): void {
       });
 
       await t.step("what happens while the plugin is dead, it finds afterwards", async () => {
-        await start(host, "gone", "--net=lan", "--ip=192.168.1.80");
-        await found("192.168.1.77 web front web.lan", "192.168.1.80 gone gone.lan");
+        await start(host, "gone", "--net=lan", "--ip=192.168.1.76");
+        await found("192.168.1.77 web front web.lan", "192.168.1.76 gone gone.lan");
         await host.endPlugin();
         await host.succeed("rename", "web", "shop");
         const removed = host.succeed("rm", "-f", "gone");
@@ -193,6 +215,62 @@ export function namesTests(version: string): void {
         await found();
         assertEquals(own.listPools(), []);
       });
+      // Docker 20.10 comes without Compose.
+      if ((await host.docker("compose", "version")).code === 0) {
+        await t.step("from a Compose file, if the plugin was told of etcd", async () => {
+          await host.endPlugin("SIGTERM");
+          await host.startPlugin(`--ipam-opt=endpoints=${ENDPOINT}`);
+          const refused = async (message: string, ...words: string[]) => {
+            const { code, stderr } = await host.docker(
+              ...["network", "create", "-d", "ipvlan", "--ipam-driver=ipvlan-kit", ...words, "bad"],
+            );
+            assertEquals(code, 1);
+            assertStringIncludes(stderr, message);
+          };
+          await refused("hosts share a subnet that is given");
+          await refused(
+            'The IPAM option "prefix" is not valid: docker serve --ipam-opt has all pools in etcd ' +
+              `endpoints=${ENDPOINT}: leave it out`,
+            ...["--subnet=192.168.1.0/24", "--ipam-opt=prefix=/x"],
+          );
+          assertEquals(own.listPools(), []);
+          const file = `${host.stateDir}/compose.yaml`;
+          await Deno.writeTextFile(file, COMPOSE);
+          await host.succeed("compose", "--file", file, "up", "--detach");
+          await found("192.168.1.90 web web.lan");
+          const pools = () =>
+            own.listPools().map(({ id, requests, claims }) => [
+              ...[id, requests],
+              claims.map(({ address }) => address).toSorted(),
+            ]);
+          const shared = ["docker:local/192.168.1.0/24@/ipvlan", 1];
+          const all = [[...shared, ["192.168.1.1", "192.168.1.90"]]];
+          assertEquals(pools(), all);
+          // The host there knows of it, and gives it to nobody.
+          const [sandbox] = own.listSandboxes().filter(({ owner }) => owner);
+          await assertRejects(
+            () =>
+              other.createSandbox({
+                name: "second",
+                connections: [{ network: "lan", ip: "192.168.1.90" }],
+              }),
+            IpvlanError,
+            "docker:web",
+          );
+          assertEquals(sandbox?.endpoints[0]?.ip, "192.168.1.90/24");
+          // Without the option, the network goes on where it is: nothing is taken for left over.
+          await host.endPlugin();
+          await host.startPlugin();
+          await host.endDaemon();
+          await host.startDaemon();
+          await becomes(pools, all);
+          await host.succeed("exec", "web", "ping", "-c", "1", "-W", "5", "192.168.1.1");
+          assertEquals(pools(), all);
+          await host.succeed("compose", "--file", file, "down");
+          await found();
+          assertEquals(own.listPools(), []);
+        });
+      }
       const log = await host.endPlugin("SIGTERM");
       assertEquals(/There is a bug|\.ts:\d/.exec(log)?.input, undefined);
       await host.startPlugin();

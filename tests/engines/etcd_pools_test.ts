@@ -16,7 +16,7 @@ import { hexOf, textOf } from "../../lib/claims/keys.ts";
 import { HostRemovedError } from "../../lib/claims/errors.ts";
 import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
 import { bitOf } from "../../lib/claims/local.ts";
-import { IPAM_HANDLERS } from "../../lib/engine/docker/ipam.ts";
+import { ipamHandlers } from "../../lib/engine/docker/ipam.ts";
 import { NETWORK_HANDLERS } from "../../lib/engine/docker/network.ts";
 import { parseAddress } from "../../lib/ipam/mod.ts";
 import { run, succeed } from "../kit/processes.ts";
@@ -440,7 +440,11 @@ Deno.test("what learns that its address is another host's undoes itself: sandbox
     const owner = { engine: "docker", id: "local" } as const;
     const pool = await driver.requestPool({ owner, subnet, ipam: IPAM });
     const call = (name: string, body: unknown) =>
-      ({ ...NETWORK_HANDLERS, ...IPAM_HANDLERS })[name]!(driver, body, () => {});
+      ({ ...NETWORK_HANDLERS, ...ipamHandlers({ environment: {} }) })[name]!(
+        driver,
+        body,
+        () => {},
+      );
     const [NetworkID, EndpointID] = ["a".repeat(64), "b".repeat(64)];
     await call("NetworkDriver.CreateNetwork", {
       NetworkID,

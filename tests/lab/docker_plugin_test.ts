@@ -6,7 +6,7 @@ import { isOurs } from "../../lib/driver/parent.ts";
 import { FileLock } from "../../lib/driver/run/lock.ts";
 import { DOCKER_SOCKET } from "../../lib/engine/docker/api.ts";
 import { lookInto } from "../../lib/iproute2/view.ts";
-import { assertOnly, doctor, ipvlan, Job, PASS_SOCKET, runJob } from "../kit/command.ts";
+import { assertOnly, doctor, ipvlan, Job, PASS_SOCKET, runJob, succeeds } from "../kit/command.ts";
 import { decode } from "../kit/processes.ts";
 import { commandHost, freshNetns, temporaryFolder } from "../kit/worlds.ts";
 
@@ -102,6 +102,27 @@ Deno.test("the plugin's socket is root's alone, and it ends on a signal with sta
   const { status, err } = await job.ended;
   assertEquals([status, err], [0, `ipvlan: Listening at ${socket}`]);
   assertEquals([...Deno.readDirSync(`${folder.path}/plugins`)], []);
+});
+
+Deno.test("the etcd of all pools is checked before there is a socket, and goes into the unit", async () => {
+  await using folder = await temporaryFolder();
+  const socket = `${folder.path}/kit.sock`;
+  const words = (...options: string[]) => options.flatMap((option) => ["--ipam-opt", option]);
+  const options = ["endpoints=http://10.0.0.1:2379", `ca=${folder.path}/none`, "prefxi=/x"];
+  for (const command of [["serve", "--socket", socket], ["install"]]) {
+    const { status, out, err } = await ipvlan("docker", ...command, ...words(...options));
+    assertEquals([status, out, err.split("\n").length], [1, "", 3], err);
+    assertMatch(err, /"prefxi" is not valid: .*\n.*none" is not valid: there is no such file\n/);
+    assertMatch(err, /\n.*"http:\/\/10.0.0.1:2379" is not valid: ca, cert and key are for https/);
+  }
+  assertEquals([...Deno.readDirSync(folder.path)], []);
+  const unit = await succeeds(
+    "docker",
+    "install",
+    "--print-unit",
+    ...words("endpoints=http://a:1"),
+  );
+  assertMatch(unit, /^ExecStart=.* docker serve --ipam-opt endpoints=http:\/\/a:1$/m);
 });
 
 Deno.test("a call that Docker repeats has the same answer, and does nothing twice", async () => {

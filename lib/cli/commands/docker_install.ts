@@ -1,5 +1,7 @@
 import { PLUGIN, SOCKET } from "../../engine/docker/names.ts";
+import { ipamEntries } from "../../driver/ipam_options.ts";
 import { type Command, readOptions } from "../command.ts";
+import { POOLS, readAccess } from "../etcd.ts";
 import { dockerUnits, thisProgram } from "../unit.ts";
 import { unitsText, writeUnits } from "../unit_files.ts";
 
@@ -8,10 +10,12 @@ export default {
   example: `ipvlan docker install
 systemctl daemon-reload
 systemctl enable --now ipvlan-docker.socket ipvlan-docker.service`,
-  options: readOptions({ "--print-unit": "print the units, and do nothing else" }),
+  options: readOptions({ ...POOLS, "--print-unit": "print the units, and do nothing else" }),
   positionals: [0, 0],
   run(args, { print, warn }) {
-    const units = dockerUnits(thisProgram(), Deno.env.toObject(), SOCKET);
+    const etcd = readAccess(args, true);
+    const words = etcd ? ipamEntries(etcd).flatMap((each) => ["--ipam-opt", each.join("=")]) : [];
+    const units = dockerUnits(thisProgram(), Deno.env.toObject(), SOCKET, words);
     if (args.on("print-unit")) {
       print(unitsText(units));
       return Promise.resolve(0);

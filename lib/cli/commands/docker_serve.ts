@@ -1,4 +1,5 @@
 import { type Command, readOptions } from "../command.ts";
+import { POOLS, readAccess } from "../etcd.ts";
 import { runPlugin } from "../../engine/docker/mod.ts";
 import { SOCKET } from "../../engine/docker/names.ts";
 import { passedSocket } from "../passed_socket.ts";
@@ -9,6 +10,7 @@ export default {
   example: `ipvlan docker serve
 docker network create -d ipvlan-kit --subnet=192.168.20.0/24 -o parent=eth0.20 ipvlan20`,
   options: readOptions({
+    ...POOLS,
     "--socket PATH": `the socket to listen at; left out, ${SOCKET}`,
     "--verbose":
       "print each call with its time, each ip line as it is run, and the stack of an error",
@@ -16,12 +18,14 @@ docker network create -d ipvlan-kit --subnet=192.168.20.0/24 -o parent=eth0.20 i
   positionals: [0, 0],
   statuses: [["0", "a signal ended it, after the calls under way"], ["1", "it could not start"]],
   async run(args, { open, warn }) {
+    const etcd = readAccess(args, true);
     using interrupt = new Interrupt({ again: (status) => Deno.exit(status) });
     await using driver = await open(undefined, true);
     const socket = args.value("socket") ?? passedSocket(Deno.env.toObject(), Deno.pid) ?? SOCKET;
     await runPlugin({
       driver,
       socket,
+      etcd,
       signal: interrupt.signal,
       warn,
       verbose: args.on("verbose"),

@@ -12,7 +12,7 @@
  */
 import { accept, InvalidOptionError, throwProblems } from "../../driver/errors.ts";
 import type { EtcdAccess } from "../../claims/types.ts";
-import { type Environment, ETCD, readIpamOptions } from "../../driver/ipam_options.ts";
+import { type Environment, ETCD, ipamText, readIpamOptions } from "../../driver/ipam_options.ts";
 import type { AddressPool, ClaimRequest, PoolRequest } from "../../driver/mod.ts";
 import { flag, object, optional, readBody, record, text } from "./body.ts";
 import type { Handlers } from "./handlers.ts";
@@ -28,6 +28,14 @@ const ADDRESS_SPACES = { LocalDefaultAddressSpace: "local", GlobalDefaultAddress
  * A MAC address of its own is none that an ipvlan link can have.
  */
 const CAPABILITIES = { RequiresMACAddress: false, RequiresRequestReplay: false };
+
+/** Where the pools are that hosts share. */
+export interface SharedPlace {
+  /** Says what the options of a pool leave out. */
+  environment: Environment;
+  /** The etcd that has all pools; left out, the options of each say where it is. */
+  etcd?: EtcdAccess;
+}
 
 /** The answer of a call that has nothing to tell. */
 const DONE = {};
@@ -48,9 +56,9 @@ const POOL = object({
 const ADDRESS = object({ PoolID: text, Address: optional(text), Options: options });
 
 /** The pool of a `RequestPool`. With options of `--ipam-opt`, several hosts share it in etcd. */
-export function readRequestPool(body: unknown, environment: Environment = {}): PoolRequest {
+export function readRequestPool(body: unknown, place: SharedPlace): PoolRequest {
   const { AddressSpace, Pool, SubPool, Options, V6 } = readBody(POOL, body);
-  const access = readAccess(Options, environment);
+  const access = readAccess(Options, place);
   return {
     owner: { engine: "docker", id: AddressSpace },
     ...(Pool && { subnet: Pool }),
@@ -60,13 +68,19 @@ export function readRequestPool(body: unknown, environment: Environment = {}): P
   };
 }
 
-/** How to reach the etcd that options of `--ipam-opt` name; `undefined` if there are no options. */
+/** How to reach the etcd of a pool with these options of `--ipam-opt`; `undefined` if none has it. */
 export function readAccess(
   options: Record<string, string> | undefined,
-  environment: Environment,
+  { environment, etcd }: SharedPlace,
 ): EtcdAccess | undefined {
-  const words = givenOptions(options).map((entry) => entry.join("="));
-  return words.length > 0 ? accept(readIpamOptions(words, { environment })).access : undefined;
+  const given = givenOptions(options);
+  if (given.length === 0) return etcd;
+  const read = readIpamOptions(given.map((entry) => entry.join("=")), { environment });
+  if (!etcd) return accept(read).access;
+  const wanted = ipamText({ driver: ETCD, access: etcd });
+  if (read.ok && ipamText({ driver: ETCD, access: read.access }) === wanted) return etcd;
+  const rule = `docker serve --ipam-opt has all pools in ${wanted}: leave it out`;
+  throw new InvalidOptionError("IPAM option", given.map(([name]) => name).join(","), rule);
 }
 
 /** The answer to a `RequestPool`. */
@@ -100,17 +114,22 @@ function refuseOptions(options: Record<string, string> | undefined): void {
 }
 
 /** The calls of an IPAM driver. */
-export const IPAM_HANDLERS: Handlers = {
+export const ipamHandlers = (place: SharedPlace): Handlers => ({
   "IpamDriver.GetCapabilities": () => Promise.resolve(CAPABILITIES),
   "IpamDriver.GetDefaultAddressSpaces": () => Promise.resolve(ADDRESS_SPACES),
   "IpamDriver.RequestPool": async (driver, body) =>
-    poolAnswer(await driver.requestPool(readRequestPool(body, Deno.env.toObject()))),
+    poolAnswer(await driver.requestPool(readRequestPool(body, place))),
   "IpamDriver.ReleasePool": async (driver, body) => {
     await driver.releasePool(readBody(object({ PoolID: text }), body).PoolID);
     return DONE;
   },
   "IpamDriver.RequestAddress": async (driver, body) => {
     const { pool, isGateway, claim } = readRequestAddress(body);
+    // The id of a pool in etcd has the prefix there. This one was made when no etcd had all pools.
+    if (place.etcd && !pool.includes("@")) {
+      const rule = "docker serve --ipam-opt has all pools in etcd: create its networks again";
+      throw new InvalidOptionError("address pool", pool, rule);
+    }
     const { address } = isGateway
       ? await driver.claimGateway(pool, claim.address)
       : await driver.claimAddress(pool, claim);
@@ -121,4 +140,4 @@ export const IPAM_HANDLERS: Handlers = {
     await driver.releaseAddress(PoolID, Address);
     return DONE;
   },
-};
+});

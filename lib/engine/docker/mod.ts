@@ -7,7 +7,7 @@
 import type { Driver } from "../../driver/mod.ts";
 import { IpvlanError } from "../../errors.ts";
 import type { Handler, Handlers } from "./handlers.ts";
-import { IPAM_HANDLERS } from "./ipam.ts";
+import { ipamHandlers, type SharedPlace } from "./ipam.ts";
 import { ACTIVATE, PLUGIN } from "./names.ts";
 import { NETWORK_HANDLERS } from "./network.ts";
 import { removeStaleSocket, socketName } from "../socket.ts";
@@ -20,13 +20,6 @@ import { DockerWatch, removeLost } from "./watch.ts";
 const activate: Handler = async (driver, _body, notify) => {
   await removeLost(driver, notify, () => true);
   return { Implements: ["NetworkDriver", "IpamDriver"] };
-};
-
-/** The calls that the plugin answers. */
-export const HANDLERS: Handlers = {
-  [ACTIVATE]: activate,
-  ...NETWORK_HANDLERS,
-  ...IPAM_HANDLERS,
 };
 
 /** What answering a call needs besides its handler. */
@@ -44,7 +37,7 @@ export async function answer(
   method: string,
   text: string,
   { driver, notify, report }: CallContext,
-  handlers: Handlers = HANDLERS,
+  handlers: Handlers,
 ): Promise<Answer> {
   const handler = Object.hasOwn(handlers, method) ? handlers[method] : undefined;
   // Docker takes this status for a call that this plugin does not know yet.
@@ -70,6 +63,8 @@ export interface PluginOptions {
   driver: Driver;
   /** The path of the socket, or the file descriptor of one that systemd has made. */
   socket: string | number;
+  /** The etcd that has all address pools, if there is one. */
+  etcd: SharedPlace["etcd"];
   /** Ends the plugin, after the calls under way. */
   signal: AbortSignal;
   /** Gets lines for the log. */
@@ -80,7 +75,7 @@ export interface PluginOptions {
 
 /** Runs the plugin until the signal. @throws {SocketError} The socket cannot be made. */
 export async function runPlugin(
-  { driver, socket, signal, warn, verbose }: PluginOptions,
+  { driver, socket, etcd, signal, warn, verbose }: PluginOptions,
 ): Promise<void> {
   const context: CallContext = {
     driver,
@@ -89,11 +84,12 @@ export async function runPlugin(
   };
   // Beside another plugin, the calls below wait for that one's.
   if (typeof socket === "string") await removeStaleSocket(socket);
-  const environment = Deno.env.toObject();
+  const place = { environment: Deno.env.toObject(), etcd };
+  const handlers = { [ACTIVATE]: activate, ...NETWORK_HANDLERS, ...ipamHandlers(place) };
   const watch = new DockerWatch({
     driver,
     socket: DOCKER_SOCKET,
-    environment,
+    place,
     notify: warn,
     signal,
   });
@@ -106,7 +102,7 @@ export async function runPlugin(
     // What is under way is of a daemon that was killed, and leaves what this one does not know.
     if (method === ACTIVATE) await Promise.all(underWay);
     watch.before(method, text);
-    const answered = await answer(method, text, context);
+    const answered = await answer(method, text, context, handlers);
     watch.after(method);
     return answered;
   };

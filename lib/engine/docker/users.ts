@@ -9,9 +9,8 @@ import type { AddressPoolDetails, ClaimUser } from "../../driver/mod.ts";
 import { attempt, IpvlanError } from "../../errors.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
 import { flag, list, object, optional, readBody, record, text } from "./body.ts";
-import { readAccess } from "./ipam.ts";
+import { readAccess, type SharedPlace } from "./ipam.ts";
 import { PLUGIN } from "./names.ts";
-import type { Environment } from "../../driver/ipam_options.ts";
 
 /** The label with the name of the service that a container of a swarm belongs to. */
 const SERVICE = "com.docker.swarm.service.name";
@@ -86,9 +85,9 @@ export interface DockerNetwork {
   isForeign: boolean;
   /** Whether this plugin gives its addresses, by the name that it has if nobody gives it another one. */
   isOurs: boolean;
-  /** The prefix in etcd under which hosts share its addresses; `undefined` if they do not. */
+  /** The prefix in etcd under which hosts share its addresses, as far as Docker shows it. */
   prefix: string | undefined;
-  /** Its subnets. */
+  /** Its subnets, as pools have them. Docker does not show in which etcd a pool is. */
   subnets: string[];
   /** The addresses that Docker has claimed for nobody, by their names. */
   auxiliary: Record<string, string>;
@@ -120,19 +119,19 @@ export function readContainer(body: unknown): Container {
   return { name, endpoints };
 }
 
-/** The network of `GET /networks/ID`. @param environment Says what its IPAM options leave out. */
-export function readNetwork(body: unknown, environment: Environment): DockerNetwork {
-  return toNetwork(readBody(network, body), environment);
+/** The network of `GET /networks/ID`. @param place Says what its IPAM options leave out. */
+export function readNetwork(body: unknown, place: SharedPlace): DockerNetwork {
+  return toNetwork(readBody(network, body), place);
 }
 
-/** The networks of `GET /networks`. @param environment Says what their IPAM options leave out. */
-export function readNetworks(body: unknown, environment: Environment): DockerNetwork[] {
-  return readBody(networks, body).map((each) => toNetwork(each, environment));
+/** The networks of `GET /networks`. @param place Says what their IPAM options leave out. */
+export function readNetworks(body: unknown, place: SharedPlace): DockerNetwork[] {
+  return readBody(networks, body).map((each) => toNetwork(each, place));
 }
 
 function toNetwork(
   { Id, Name, Scope, ConfigOnly, IPAM, Containers }: ReturnType<typeof network>,
-  environment: Environment,
+  place: SharedPlace,
 ): DockerNetwork {
   return {
     id: Id,
@@ -142,8 +141,8 @@ function toNetwork(
     isForeign: IPAM.Driver === "default" || IPAM.Driver === "null",
     // A managed plugin has a tag, too.
     isOurs: IPAM.Driver?.split(":")[0] === PLUGIN,
-    prefix: sharedPrefix(IPAM, environment),
-    subnets: IPAM.Config.flatMap(({ Subnet }) => Subnet ? [Subnet] : []),
+    prefix: sharedPrefix(IPAM, place),
+    subnets: IPAM.Config.flatMap(({ Subnet }) => Subnet ? [canonicalSubnet(Subnet)] : []),
     auxiliary: Object.fromEntries(
       IPAM.Config.flatMap(({ AuxiliaryAddresses }) => Object.entries(AuxiliaryAddresses)),
     ),
@@ -155,26 +154,17 @@ function toNetwork(
 
 function sharedPrefix(
   { Driver, Options }: ReturnType<typeof network>["IPAM"],
-  environment: Environment,
+  { environment, etcd }: SharedPlace,
 ): string | undefined {
   if (Driver === "default" || Driver === "null") return undefined;
   try {
-    const access = readAccess(Options, environment);
+    const access = readAccess(Options, { environment }) ?? etcd;
     return access && prefixOf(access);
   } catch (error) {
     // They are options of another IPAM driver.
     if (error instanceof IpvlanError) return undefined;
     throw error;
   }
-}
-
-/** Whether a network has addresses of a pool. */
-export function isOn(
-  { prefix, subnets }: DockerNetwork,
-  { ipam, subnet }: AddressPoolDetails,
-): boolean {
-  return prefix === (ipam && prefixOf(ipam.access)) &&
-    subnets.map(canonicalSubnet).includes(subnet);
 }
 
 /** A subnet as pools have it. */
@@ -192,14 +182,13 @@ export function hasItsNetworks(
   pools: readonly AddressPoolDetails[],
   networks: readonly DockerNetwork[],
 ): boolean {
-  const prefix = ({ ipam }: AddressPoolDetails) => ipam && prefixOf(ipam.access);
-  const requests = pools
-    .filter((each) => each.subnet === pool.subnet && prefix(each) === prefix(pool))
-    .reduce((sum, each) => sum + each.requests, 0);
+  const same = pools.filter(({ subnet }) => subnet === pool.subnet);
+  const requests = same.reduce((sum, each) => sum + each.requests, 0);
   // A manager shows a network of a swarm also while its own node does not have it.
   const isHere = ({ isOurs, isKept, addresses }: DockerNetwork) =>
     isOurs && (isKept || addresses.length > 0);
-  return networks.filter((each) => isHere(each) && isOn(each, pool)).length >= requests;
+  return networks.filter((each) => isHere(each) && each.subnets.includes(pool.subnet)).length >=
+    requests;
 }
 
 /** What an event of `GET /events` is about: a container or a network, by id. */

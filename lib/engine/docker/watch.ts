@@ -6,7 +6,6 @@
  *
  * @module
  */
-import type { Environment } from "../../driver/ipam_options.ts";
 import type { Driver } from "../../driver/mod.ts";
 import { Together } from "../../driver/run/together.ts";
 import { pause } from "../../driver/run/wait.ts";
@@ -15,6 +14,7 @@ import { formatAddress, parseAddress } from "../../ipam/mod.ts";
 import { shortName } from "../owners.ts";
 import { follow, get } from "./api.ts";
 import { Earlier } from "./earlier.ts";
+import type { SharedPlace } from "./ipam.ts";
 import { ACTIVATE } from "./names.ts";
 import { endpointNamed } from "./translate.ts";
 import {
@@ -23,7 +23,6 @@ import {
   type Container,
   type DockerNetwork,
   hasItsNetworks,
-  isOn,
   readContainer,
   readContainerIds,
   readEvent,
@@ -70,8 +69,8 @@ export interface WatchOptions {
   driver: Driver;
   /** The path of Docker's socket. */
   socket: string;
-  /** Says what the IPAM options of a network leave out. */
-  environment: Environment;
+  /** Where pools are that hosts share. */
+  place: SharedPlace;
   /** Gets sentences for the log. */
   notify: (sentence: string) => void;
   /** Ends the watch. */
@@ -200,7 +199,7 @@ export class DockerWatch {
   }
 
   async #lookAtNetworks(): Promise<DockerNetwork[]> {
-    const networks = readNetworks(await this.#get("/networks"), this.#options.environment);
+    const networks = readNetworks(await this.#get("/networks"), this.#options.place);
     this.#networks.clear();
     for (const network of networks) this.#networks.set(network.id, network);
     return networks;
@@ -236,7 +235,7 @@ export class DockerWatch {
   async #networkOf(id: string): Promise<void> {
     if (id === "" || this.#networks.has(id)) return;
     const body = await this.#get(`/networks/${encodeURIComponent(id)}`);
-    if (body !== undefined) this.#networks.set(id, readNetwork(body, this.#options.environment));
+    if (body !== undefined) this.#networks.set(id, readNetwork(body, this.#options.place));
   }
 
   async #get(path: string, limit = AbortSignal.timeout(PATIENCE)): Promise<unknown> {
@@ -306,7 +305,9 @@ export class DockerWatch {
     }
     for (const pool of this.#pools()) {
       if (silent.has(pool.id)) continue;
-      const needed = networks.filter((network) => network.isKept && isOn(network, pool)).length;
+      const needed = networks.filter((network) =>
+        network.isKept && network.subnets.includes(pool.subnet)
+      ).length;
       while (earlier.takeRequest(pool.id, needed)) {
         await driver.releasePool(pool.id);
       }
@@ -351,7 +352,7 @@ export class DockerWatch {
    * @param ended Ends the wait for containers, which may take as long as Docker takes to start them.
    */
   async #sweepUnheard(ended: AbortSignal): Promise<void> {
-    const { driver, notify, environment } = this.#options;
+    const { driver, notify, place } = this.#options;
     const unheard = this.#unheard;
     const containers: Container[] = [];
     const all = readContainerIds(await this.#get("/containers/json?all=true"));
@@ -369,7 +370,7 @@ export class DockerWatch {
     const ours = (await this.#lookAtNetworks()).filter(({ isForeign }) => !isForeign);
     await eachOf(ours.map(({ id }) => id), async (id) => {
       const body = await this.#get(`/networks/${encodeURIComponent(id)}`);
-      if (body !== undefined) networks.push(readNetwork(body, environment));
+      if (body !== undefined) networks.push(readNetwork(body, place));
     });
     const used = usedAddresses(containers, networks);
     const pools = this.#pools();

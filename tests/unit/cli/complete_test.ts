@@ -12,6 +12,8 @@ const CASES: [typed: string[], completed: string[]][] = [
   [["network", "c"], ["connect", "create"]],
   [["network", "create", "--sub"], ["--subnet"]],
   [["network", "create", "--dry"], ["--dry-run"]],
+  [["docker", "serve", "--ip"], ["--ipam-opt"]],
+  [["docker", "install", "--ip"], ["--ipam-opt"]],
   [["network", "rm", ""], ["db_net", "web"]],
   [["network", "rm", "web", "d"], ["db_net"]],
   [["network", "connect", ""], ["db_net", "web"]],

@@ -25,6 +25,9 @@ Deno.test("special characters in a unit are escaped", () => {
     'Environment="HOME=/ro ot/$x"',
     'ExecStart="/a b/deno" "c\\"d\\\\e" 50%% $$f restore --wait 60',
   ]);
+  // No word is another line.
+  const agent = agentUnit(["/opt/ipvlan"], {}, ["--hosts-file", "/a\nExecStop=/x", "\u0007"]);
+  assertStringIncludes(agent, 'agent --hosts-file "/a\\u000aExecStop=/x" "\\u0007"\n');
 });
 
 Deno.test("a unit takes no variable that is another line, or another folder for systemd", () => {
@@ -80,6 +83,11 @@ Deno.test("the units for Docker start the plugin before Docker, from a socket of
   assertStringIncludes(service, "Environment=HOME=/root\n");
   assertStringIncludes(service, "Restart=on-failure\n");
   assertStringIncludes(socket, "ListenStream=/run/x\nSocketMode=0600\n");
+  const words = ["--ipam-opt", "endpoints=http://a:1", "--ipam-opt", "ca=/c a%"];
+  assertStringIncludes(
+    dockerUnits(["/opt/ipvlan"], {}, "/run/x", words)["ipvlan-docker.service"]!,
+    'serve --ipam-opt endpoints=http://a:1 --ipam-opt "ca=/c a%%"\n',
+  );
 });
 
 Deno.test("the units for CNI start the server with the first call, and no call ends with it", () => {

@@ -116,6 +116,18 @@ Deno.test("files that are missing, or that others may read, are refused", async 
       `EtcdOptionError: The etcd option password-file "${passwordFile}" is not valid: others may ` +
       `read the file: chmod 600 ${passwordFile}`,
     ]);
+    // On a command line, what is wrong with options and files comes at once, and once.
+    const surroundings = { folder, environment: {}, readsFiles: true };
+    const words = ["endpoints=x", "user=u", "prefxi=/x", "password-file=password", "ca=none"];
+    const read = readIpamOptions(words, surroundings);
+    assertEquals(read.ok || read.problems.map(({ message }) => message), [
+      'The IPAM option "prefxi" is not valid: choose one of endpoints, prefix, ca, cert, key, user, ' +
+      'password-file (did you mean "prefix"?)',
+      'The etcd option endpoints "x" is not valid: write it like https://10.0.0.1:2379',
+      `The etcd option ca "${folder}/none" is not valid: there is no such file`,
+      `The etcd option password-file "${passwordFile}" is not valid: others may ` +
+      `read the file: chmod 600 ${passwordFile}`,
+    ]);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

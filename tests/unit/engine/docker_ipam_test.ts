@@ -1,21 +1,27 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Driver, IpvlanError, PoolNotFoundError } from "../../../mod.ts";
+import { Driver, type EtcdAccess, IpvlanError, PoolNotFoundError } from "../../../mod.ts";
 import {
-  IPAM_HANDLERS,
+  ipamHandlers,
   readRequestAddress,
-  readRequestPool,
+  readRequestPool as readRequestPoolIn,
 } from "../../../lib/engine/docker/ipam.ts";
+
+/** Reads a request where the plugin has no etcd of its own. */
+function readRequestPool(body: unknown, environment = {}) {
+  return readRequestPoolIn(body, { environment });
+}
 
 /** Runs a test with a function that has the plugin answer a call. */
 async function withPlugin(
   test: (call: (name: string, body?: unknown) => Promise<unknown>, driver: Driver) => Promise<void>,
 ): Promise<void> {
+  const handlers = ipamHandlers({ environment: {} });
   const stateDir = await Deno.makeTempDir();
   try {
     await using driver = await Driver.open({ stateDir });
     // async, so that an error that is thrown at once is a rejection too
     await test(async (name, body) => {
-      return await IPAM_HANDLERS[`IpamDriver.${name}`]!(driver, body, () => {});
+      return await handlers[`IpamDriver.${name}`]!(driver, body, () => {});
     }, driver);
   } finally {
     await Deno.remove(stateDir, { recursive: true });
@@ -157,4 +163,70 @@ Deno.test("options of a pool say in which etcd it is, and the environment what t
     IpvlanError,
     "give its path from / on",
   );
+});
+
+Deno.test("where one etcd has all pools, no request leads to another one", () => {
+  const etcd: EtcdAccess = {
+    endpoints: ["http://a:1", "http://b:1"],
+    user: "u",
+    passwordFile: "/p",
+  };
+  const read = (Options: Record<string, string> | null, environment = {}) =>
+    readRequestPoolIn({ ...POOL, Options }, { environment, etcd }).ipam;
+  const all = { driver: "etcd", access: etcd } as const;
+  const same = { endpoints: "http://a:1,http://b:1/", user: "u", "password-file": "/p" };
+  assertEquals([read(null), read({}), read(same)], [all, all, all]);
+  const dockers = { "com.docker.network.ipam.serial": "true" };
+  assertEquals(read(dockers, { IPVLAN_ETCD_PREFIX: "/x" }), all);
+  assertEquals(
+    read({ endpoints: same.endpoints }, { IPVLAN_ETCD_USER: "u", IPVLAN_ETCD_PASSWORD_FILE: "/p" }),
+    all,
+  );
+  const others: Record<string, string>[] = [
+    { prefix: "/x" },
+    { ...same, prefix: "/x" },
+    { ...same, endpoints: "http://c:1" },
+    { endpoints: same.endpoints },
+    { password: "Secret7" },
+    { endpoints: "nonsense" },
+    { x: "y" },
+  ];
+  for (const options of others) {
+    const { message } = assertThrows(() => read(options), IpvlanError);
+    const names = Object.keys(options).join(",");
+    assertEquals(
+      message,
+      `The IPAM option "${names}" is not valid: docker serve --ipam-opt has all pools in etcd ` +
+        "endpoints=http://a:1,http://b:1,user=u,password-file=/p: leave it out",
+    );
+  }
+});
+
+Deno.test("where one etcd has all pools, those of before give no address, and can still go", async () => {
+  await withPlugin(async (call, driver) => {
+    await call("RequestPool", POOL);
+    await call("RequestAddress", { PoolID: ID, Address: "192.168.1.2" });
+    const etcd = { endpoints: ["http://127.0.0.1:1"] };
+    const handlers = ipamHandlers({ environment: {}, etcd });
+    const later = async (name: string, body: unknown) =>
+      await handlers[`IpamDriver.${name}`]!(driver, body, () => {});
+    for (const body of [{}, { Address: "192.168.1.2" }, { Options: GATEWAY }]) {
+      await assertRejects(
+        () => later("RequestAddress", { PoolID: ID, ...body }),
+        IpvlanError,
+        `The address pool "${ID}" is not valid: docker serve --ipam-opt has all pools in etcd: ` +
+          "create its networks again",
+      );
+    }
+    // Docker's choice of a subnet would be another one on each host.
+    await assertRejects(
+      () => later("RequestPool", { ...POOL, Pool: "" }),
+      IpvlanError,
+      "hosts share a subnet that is given",
+    );
+    assertEquals(driver.listPools().map(({ id, claims }) => [id, claims.length]), [[ID, 1]]);
+    await later("ReleaseAddress", { PoolID: ID, Address: "192.168.1.2" });
+    await later("ReleasePool", { PoolID: ID });
+    assertEquals(driver.listPools(), []);
+  });
 });

@@ -15,6 +15,9 @@ import { IpvlanError } from "../../../lib/errors.ts";
 
 const ID = "20639362eefc7862f974ba7b1442aa695dab04d69669c1968117cbc7f403112e";
 
+/** A plugin that has no etcd of its own. */
+const PLACE = { environment: {} };
+
 /** A container as Docker shows it, with only the fields that are read. */
 function container(fields: Record<string, unknown> = {}, labels: Record<string, string> = {}) {
   const lan = {
@@ -66,7 +69,7 @@ Deno.test("a container has its name, its aliases, and that of its service; and n
 });
 
 Deno.test("a network has a prefix if its IPAM options say where etcd is", () => {
-  const prefix = (body: unknown) => readNetwork(body, {}).prefix;
+  const prefix = (body: unknown) => readNetwork(body, PLACE).prefix;
   assertEquals(prefix(network()), "/ipvlan");
   const options = { endpoints: "http://10.0.0.1:2379", prefix: "/rack-7" };
   assertEquals(prefix(network({ Options: options })), "/rack-7");
@@ -75,12 +78,22 @@ Deno.test("a network has a prefix if its IPAM options say where etcd is", () => 
   assertEquals(prefix(network({ Driver: "other", Options: { x: "y" } })), undefined);
 });
 
+Deno.test("a network without IPAM options has those of the plugin, unless it is another driver's", () => {
+  const place = { ...PLACE, etcd: { endpoints: ["http://10.0.0.9:2379"], prefix: "/all" } };
+  const prefix = (ipam: Record<string, unknown>) => readNetwork(network(ipam), place).prefix;
+  assertEquals(prefix({ Options: null }), "/all");
+  assertEquals(prefix({ Options: null, Driver: "default" }), undefined);
+  assertEquals(prefix({ Options: null, Driver: "null" }), undefined);
+  // One of before goes on where it is.
+  assertEquals(prefix({}), "/ipvlan");
+});
+
 Deno.test("a network of a swarm, or a description of one, is not kept through a restart", () => {
   const kept = readNetworks([
     network(),
     network({}, { Scope: "swarm" }),
     network({}, { ConfigOnly: true }),
-  ], {});
+  ], PLACE);
   assertEquals(kept.map(({ isKept }) => isKept), [true, false, false]);
   assertEquals(kept[0]!.auxiliary, { nas: "192.168.1.9" });
   assertEquals(auxiliaryUsers(kept[0]!), [{
@@ -88,11 +101,11 @@ Deno.test("a network of a swarm, or a description of one, is not kept through a 
     name: "lan, auxiliary address nas",
   }]);
   assertEquals(auxiliaryUsers({ ...kept[0]!, prefix: undefined }), []);
-  assertEquals(readNetworks(null, {}), []);
+  assertEquals(readNetworks(null, PLACE), []);
 });
 
 Deno.test("who uses an address is said with the network's name and prefix", () => {
-  const known = new Map([["net1", readNetwork(network(), {})]]);
+  const known = new Map([["net1", readNetwork(network(), PLACE)]]);
   const users = claimUsers(readContainer(container()), (id) => known.get(id));
   assertEquals(users, [{
     prefix: "/ipvlan",
@@ -115,7 +128,11 @@ Deno.test("Docker makes no network of a pool if it shows as many as have request
     claims: [],
   });
   const has = (requests: number, ...networks: unknown[]) =>
-    hasItsNetworks(pool(requests), [pool(requests)], networks.map((each) => readNetwork(each, {})));
+    hasItsNetworks(
+      pool(requests),
+      [pool(requests)],
+      networks.map((each) => readNetwork(each, PLACE)),
+    );
   assertEquals([has(0), has(1), has(1, network()), has(2, network())], [true, false, true, false]);
   // One that is another plugin's, of another subnet, or a description.
   const [subnet, managed] = [[{ Subnet: "10.0.0.0/24" }], { Driver: "ipvlan-kit:latest" }];
@@ -126,9 +143,11 @@ Deno.test("Docker makes no network of a pool if it shows as many as have request
   const ends = { x: { IPv4Address: "192.168.1.2/24", IPv6Address: "" } };
   assertEquals(has(1, network({}, { Scope: "swarm" })), false);
   assertEquals(has(1, network({}, { Scope: "swarm", Containers: ends })), true);
+  // Docker does not show in which etcd its pool is, if the plugin has said that.
+  assertEquals(has(1, network({ Options: null })), true);
   // The pools of one subnet count together.
   const both = [pool(1), pool(1, "global")];
-  assertEquals(hasItsNetworks(both[0]!, both, [readNetwork(network(), {})]), false);
+  assertEquals(hasItsNetworks(both[0]!, both, [readNetwork(network(), PLACE)]), false);
 });
 
 Deno.test("an event is about a container, or a container's network", () => {
@@ -142,7 +161,7 @@ Deno.test("an event is about a container, or a container's network", () => {
 Deno.test("an answer that is not Docker's is an error", () => {
   for (const body of [undefined, null, 7, "x", [], {}]) {
     assertThrows(() => readContainer(body), IpvlanError);
-    assertThrows(() => readNetwork(body, {}), IpvlanError);
+    assertThrows(() => readNetwork(body, PLACE), IpvlanError);
     assertThrows(() => readEvent(body), IpvlanError);
   }
   assertThrows(() => readContainerIds([{ Id: 7 }]), IpvlanError);
