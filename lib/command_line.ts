@@ -16,6 +16,11 @@ export interface OptionForm<Name extends string = string> {
   short?: string;
   /** What its value is, in capitals; an option without one is on or off. */
   value?: string;
+  /**
+   * Which names a value of the form `NAME=VALUE` can have, where they are known, and what their values
+   * are: in capitals, or the words that can stand there with `|` between them.
+   */
+  keys?: Readonly<Record<string, string>>;
   /** Why the option is refused, and what to do instead; `undefined` if it is not refused. */
   refused?: string;
 }
@@ -98,9 +103,10 @@ function sortWords(options: readonly OptionForm[], typed: readonly string[], sto
       const last = found.at(-1)!;
       const next = typed[index + 1];
       // Docker takes any word. One that looks like an option is a sign that the value was forgotten.
-      if (last.option && last.value === undefined && next !== undefined && !looksLikeOption(next)) {
+      if (last.value === undefined && next !== undefined && !looksLikeOption(next)) {
         last.value = next;
-        index++;
+        // An option that does not exist may take no value: then the next word is one by itself.
+        if (last.option) index++;
       }
     } else if (stopEarly) {
       return { given, words: typed.slice(index), behind: undefined };
@@ -151,10 +157,10 @@ function looksLikeOption(word: string): boolean {
 function problemWith(given: GivenOption, options: readonly OptionForm[]): string | undefined {
   const { word, dashed, option, value } = given;
   if (!option) {
-    const [, typed = ""] = /^-+([^=]*)/.exec(word) ?? [];
-    const close = closest(typed, options.map(({ name }) => name));
+    const [, typed = "", attached = value] = /^-+([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
+    const close = meantOption(typed, attached, options);
     return `There is no option ${quoted(dashed)}` +
-      (close === undefined ? "" : ` (did you mean "--${close}"?)`) +
+      (close === undefined ? "" : ` (did you mean "${close}"?)`) +
       (word === dashed ? "" : `, as in ${JSON.stringify(word)}`);
   }
   if (option.refused !== undefined) {
@@ -166,6 +172,22 @@ function problemWith(given: GivenOption, options: readonly OptionForm[]): string
   return parseBool(value) === undefined
     ? `The option --${option.name} takes true or false, not ${JSON.stringify(value)}`
     : undefined;
+}
+
+/** Writes the option that was likely meant: `--subnet`, or `-o parent=eth0` for `--parent eth0`. */
+function meantOption(
+  typed: string,
+  value: string | undefined,
+  options: readonly OptionForm[],
+): string | undefined {
+  const written = new Map(options.flatMap(({ name, short, keys = {} }) => [
+    [name, `--${name}`] as const,
+    ...Object.keys(keys).map((key) =>
+      [key, `${short ? `-${short}` : `--${name}`} ${key}=${value ?? ""}`] as const
+    ),
+  ]));
+  const close = closest(typed, [...written.keys()]);
+  return close && written.get(close);
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Command } from "./command.ts";
+import type { Command, Option } from "./command.ts";
 import { COMMANDS, findCommand, isGroup } from "./commands.ts";
 import { optionsOf } from "./options.ts";
 
@@ -8,6 +8,8 @@ export interface Names {
   sandboxes(): string[];
   /** Lists the hosts that share pools; none if etcd does not answer soon. */
   hosts(): Promise<string[]>;
+  /** Lists the links that can be parents. */
+  links(): Promise<string[]>;
 }
 
 /** Completes the last of the words typed after `ipvlan`: to a command, an option or a name. */
@@ -42,7 +44,12 @@ async function forCommand(
   const named = (word: string) =>
     options.find(({ name, short }) => word === `--${name}` || word === `-${short}`);
   const previous = named(before.at(-1) ?? "");
-  if (previous?.value !== undefined) return await ofKind(previous.value, names);
+  if (previous?.value !== undefined) return await valuesOf(previous, last, names);
+  const [, dashed = "", typed = ""] = /^(--[^=]+)=(.*)$/s.exec(last) ?? [];
+  const attached = named(dashed);
+  if (attached?.value !== undefined) {
+    return (await valuesOf(attached, typed, names)).map((value) => `${dashed}=${value}`);
+  }
   if (last.startsWith("-")) return options.map(({ name }) => `--${name}`);
   // The usage line names the kind of each positional: `[OPTIONS] NETWORK [NETWORK...]`. The last kind
   // repeats.
@@ -54,12 +61,21 @@ async function forCommand(
   return await ofKind(kinds[Math.min(place, kinds.length - 1)] ?? "", names);
 }
 
+/** The values of an option: words of its kind, or `parent=` and then `parent=eth0`. */
+async function valuesOf({ value = "", keys }: Option, typed: string, names: Names) {
+  if (!keys) return await ofKind(value, names);
+  const key = Object.keys(keys).find((key) => typed.startsWith(`${key}=`));
+  if (key === undefined) return Object.keys(keys).map((key) => `${key}=`);
+  return (await ofKind(keys[key]!, names)).map((word) => `${key}=${word}`);
+}
+
 /** The words of a kind, as usage lines name it. */
 async function ofKind(kind: string, names: Names): Promise<string[]> {
   if (kind === "NETWORK") return names.networks();
   if (kind === "SANDBOX") return names.sandboxes();
   if (kind === "HOST") return await names.hosts();
+  if (kind === "LINK") return await names.links();
   if (kind === "NETWORK|SANDBOX") return [...names.networks(), ...names.sandboxes()];
   // Small letters in a usage line are typed as they are: `bash|zsh|fish`.
-  return /^[a-z|]+$/.test(kind) ? kind.split("|") : [];
+  return /^[a-z\d|]+$/.test(kind) ? kind.split("|") : [];
 }

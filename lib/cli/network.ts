@@ -9,12 +9,13 @@ import {
   DRIVER_OPTIONS,
   NETWORK_OPTIONS,
   OPTION_NAMES,
+  type OptionValue,
   parseDriverOptions,
 } from "../driver/options.ts";
 import type { NetworkSpec } from "../driver/types.ts";
 import type { IpvlanError } from "../errors.ts";
 import { nestSubnets } from "../ipam/nest.ts";
-import { type Arguments, type Option, readOptions } from "./command.ts";
+import { type Arguments, type Option, readOption, readOptions } from "./command.ts";
 import { readPairs } from "./option_values.ts";
 
 /** The options of a network that are switches of the command. */
@@ -33,13 +34,28 @@ export const NETWORK_WORDS: Option[] = [
   ...readOptions({
     "--ipv6": "see that the network has IPv6",
     "--label NAME=VALUE...": "a label",
-    "-o, --opt NAME=VALUE...": `an option of the driver: ${DRIVER_OPTIONS.join(", ")}`,
+  }),
+  {
+    ...readOption("-o, --opt NAME=VALUE..."),
+    help: `an option of the driver: ${DRIVER_OPTIONS.join(", ")}`,
+    keys: Object.fromEntries(
+      Object.values(NETWORK_OPTIONS).flatMap(({ driverOption, value }) =>
+        driverOption === undefined ? [] : [[driverOption, kindOf(value)]]
+      ),
+    ),
+  },
+  ...readOptions({
     "--attachable": "no effect: every sandbox can be connected to every network",
     "--scope SCOPE": "local: a network is one machine's",
     "--ipam-driver DRIVER": "default: this host gives the addresses; etcd: a pool that hosts share",
     "--ipam-opt NAME=VALUE...": `an option of the IPAM driver etcd: ${IPAM_NAMES.join(", ")}`,
   }),
 ];
+
+/** What the value of an option is: `LINK`, or the words to choose from, as in `l2|l3|l3s`. */
+function kindOf(value: OptionValue): string {
+  return value.kind === "choice" ? value.of.join("|") : value.kind.toUpperCase();
+}
 
 /** The options that have only one value, which is the default. */
 const ONE_VALUE = [

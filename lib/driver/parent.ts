@@ -95,6 +95,13 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
   return choice;
 }
 
+/** The names of the links that can be parents, without those that the driver made for one network. */
+export function possibleParents(links: readonly Link[]): string[] {
+  return links.filter((link) =>
+    unfitProblems(link, links).length === 0 && !(isOurs(link) && link.info.type === "dummy")
+  ).map(({ name }) => name);
+}
+
 /** The tag of a sub-interface: `VLAN 20 (802.1Q)`. */
 function tagOf({ info }: Link): string | undefined {
   return info.type === "vlan" ? `VLAN ${info.id} (${info.protocol})` : undefined;

@@ -1,3 +1,5 @@
+import { possibleParents } from "../../driver/parent.ts";
+import { Ip } from "../../iproute2/ip.ts";
 import { type Command, readOptions } from "../command.ts";
 import { complete } from "../complete.ts";
 import { UsageError } from "../errors.ts";
@@ -9,23 +11,45 @@ const PATIENCE = 1000;
 /** The script of each shell. All of them call `ipvlan completion --complete`. */
 const SCRIPTS: Record<string, string> = {
   bash: `_ipvlan() {
-  local IFS=$'\\n'
-  COMPREPLY=($(ipvlan completion --complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
-  [ \${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- "\${COMP_WORDS[COMP_CWORD]}"))
+  local IFS=$'\\n' words=("") word
+  # For readline, "parent=eth0" is three words. Only what is behind the last "=" is completed.
+  for word in "\${COMP_WORDS[@]:1:COMP_CWORD}"; do
+    if [[ $word == = || ( -n $word && \${words[-1]} == *= ) ]] &&
+      [[ $COMP_LINE == *"\${words[-1]}$word"* ]]; then
+      words[-1]+=$word
+    else
+      words+=("$word")
+    fi
+  done
+  word=\${words[-1]##*=}
+  COMPREPLY=($(ipvlan completion --complete -- "\${words[@]:1}" 2>/dev/null))
+  COMPREPLY=("\${COMPREPLY[@]#"\${words[-1]%"$word"}"}")
+  [[ \${COMPREPLY[0]} != *= ]] || compopt -o nospace
+  [ \${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- "$word"))
 }
 complete -F _ipvlan ipvlan`,
   zsh: `#compdef ipvlan
 _ipvlan() {
   local -a found
   found=(\${(f)"$(ipvlan completion --complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)"})
-  if (( \${#found} )); then compadd -- $found; else _files; fi
+  if (( ! \${#found} )); then
+    _files
+  else
+    compadd -- \${found:#*=}
+    compadd -S '' -- \${(M)found:#*=}
+  fi
 }
 compdef _ipvlan ipvlan`,
   fish: `function __ipvlan
   set -l words (commandline -opc) (commandline -ct)
-  ipvlan completion --complete -- $words[2..-1] 2>/dev/null
+  set -l found (ipvlan completion --complete -- $words[2..-1] 2>/dev/null)
+  if set -q found[1]
+    printf '%s\\n' $found
+  else
+    __fish_complete_path (commandline -ct)
+  end
 end
-complete -c ipvlan -a '(__ipvlan)'`,
+complete -c ipvlan -f -a '(__ipvlan)'`,
 };
 
 export default {
@@ -47,6 +71,10 @@ export default {
           } catch {
             return []; // etcd does not answer, or the environment says something wrong of it.
           }
+        },
+        links: async () => {
+          await using ip = await Ip.open();
+          return possibleParents(await ip.link.show());
         },
       });
       found.forEach(print);

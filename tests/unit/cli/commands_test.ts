@@ -8,7 +8,8 @@ const INHERITED = ["constructor", "toString", "__proto__", "hasOwnProperty"];
 
 Deno.test("a command is one of the table, and nothing that every object has", async () => {
   assert(findCommand("network create")?.load === COMMANDS["network create"]?.load);
-  const names = { networks: () => [], sandboxes: () => [], hosts: () => Promise.resolve([]) };
+  const none = () => Promise.resolve([]);
+  const names = { networks: () => [], sandboxes: () => [], hosts: none, links: none };
   for (const name of INHERITED) {
     assertEquals(findCommand(name), undefined);
     assertEquals(await complete([name, ""], names), []);

@@ -1,10 +1,13 @@
 import { assertEquals } from "@std/assert";
 import { complete } from "../../../lib/cli/complete.ts";
+import { ipvlan } from "../../kit/command.ts";
+import { run } from "../../kit/processes.ts";
 
 const NAMES = {
   networks: () => ["db_net", "web"],
   sandboxes: () => ["c1", "c2"],
   hosts: () => Promise.resolve(["rack3", "rack4"]),
+  links: () => Promise.resolve(["eth0", "eth1", "wlan0"]),
 };
 
 const CASES: [typed: string[], completed: string[]][] = [
@@ -20,6 +23,14 @@ const CASES: [typed: string[], completed: string[]][] = [
   [["network", "connect", "web", ""], ["c1", "c2"]],
   [["network", "connect", "--ip", "192.168.1.9", "web", ""], ["c1", "c2"]],
   [["run", "--rm", "--net", "w"], ["web"]],
+  [["run", "--rm", "--net=w"], ["--net=web"]],
+  [["network", "create", "-o", "pa"], ["parent="]],
+  [["network", "create", "-o", "parent="], ["parent=eth0", "parent=eth1", "parent=wlan0"]],
+  [["network", "create", "--opt", "parent=eth"], ["parent=eth0", "parent=eth1"]],
+  [["network", "create", "--opt=parent=w"], ["--opt=parent=wlan0"]],
+  [["network", "create", "-o", "ipvlan_mode=l3"], ["ipvlan_mode=l3", "ipvlan_mode=l3s"]],
+  [["network", "create", "-o", "mtu="], []],
+  [["network", "create", "--nope=parent="], []],
   [["exec", "c"], ["c1", "c2"]],
   [["host", "rm", ""], ["rack3", "rack4"]],
   [["host", "rm", "--yes", "rack3", "rack4"], ["rack4"]],
@@ -32,5 +43,43 @@ const CASES: [typed: string[], completed: string[]][] = [
 for (const [typed, completed] of CASES) {
   Deno.test(`ipvlan ${typed.join(" ")}<Tab>`, async () => {
     assertEquals(await complete(typed, NAMES), completed);
+  });
+}
+
+/** What bash completes, with the words as readline splits them, and what it asks for. */
+const IN_BASH: [line: string, words: string[], found: string[], asked: string, reply: string[]][] =
+  [
+    [
+      "ipvlan network create -o parent=e",
+      ["network", "create", "-o", "parent", "=", "e"],
+      ["parent=eth0", "parent=eth1"],
+      "network create -o parent=e",
+      ["eth0", "eth1"],
+    ],
+    [
+      "ipvlan network create --opt=parent=",
+      ["network", "create", "--opt", "=", "parent", "="],
+      ["--opt=parent=eth0"],
+      "network create --opt=parent=",
+      ["eth0"],
+    ],
+    ["ipvlan run -e A= c", ["run", "-e", "A", "=", "c"], ["c1"], "run -e A= c", ["c1"]],
+    ["ipvlan run -e A= ", ["run", "-e", "A", "=", ""], ["c1"], "run -e A= ", ["c1"]],
+    ["ipvlan rm ", ["rm", ""], ["c1", "c2"], "rm ", ["c1", "c2"]],
+    ["ipvlan apply deno.js", ["apply", "deno.js"], [], "apply deno.js", ["deno.json"]],
+  ];
+
+for (const [line, words, found, asked, reply] of IN_BASH) {
+  Deno.test(`bash: ${line}<Tab>`, async () => {
+    const { out } = await ipvlan("completion", "bash");
+    const script = `
+      asked() { local IFS=" "; echo "\${*:4}"; }
+      ipvlan() { asked "$@" >&2; printf '%s\\n' "\${found[@]}"; }
+      found=(${found.join(" ")}) COMP_LINE=$1; shift; COMP_WORDS=(ipvlan "$@"); COMP_CWORD=$#
+      eval "\${SCRIPT/2>\\/dev\\/null/}"; _ipvlan; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const { stdout, stderr } = await run(
+      ...["env", `SCRIPT=${out}`, "bash", "-c", script, "bash", line, ...words],
+    );
+    assertEquals([stderr, stdout.trimEnd().split("\n")], [`${asked}\n`, reply]);
   });
 }

@@ -1,5 +1,6 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import command from "../../../lib/cli/commands/network_create.ts";
+import { UsageError } from "../../../lib/cli/errors.ts";
 import { readNetwork } from "../../../lib/cli/network.ts";
 import { DRIVER_OPTIONS } from "../../../lib/driver/options.ts";
 import { parseArguments } from "../../../lib/cli/options.ts";
@@ -36,6 +37,21 @@ Deno.test("options of the command line become a network, each in the subnet that
       problems: [],
     },
   );
+});
+
+Deno.test("an option of the driver's that is typed as one of the command is pointed out", () => {
+  for (
+    const [typed, meant] of [
+      [["--parent", "eth0"], "-o parent=eth0"],
+      [["--parnt=eth0"], "-o parent=eth0"],
+      [["-parent", "eth0"], "-o parent=eth0"],
+      [["--mtu", "1400"], "-o mtu=1400"],
+      [["--parent", "--internal"], "-o parent="],
+      [["--subnett=10.0.0.0/8"], "--subnet"],
+    ] as const
+  ) {
+    assertThrows(() => read(...typed), UsageError, `(did you mean "${meant}"?)`);
+  }
 });
 
 Deno.test("a family that is switched off is another thing than one that is left out", () => {
