@@ -149,6 +149,7 @@ const SLOWEST = "tests/lab/driver_failure_test.ts";
  * lab takes a kernel that has them, or fails and says which one is missing.
  */
 const NEEDED_MODULES: Readonly<Record<string, readonly string[]>> = {
+  "tests/lab/driver_refusal_test.ts": ["bonding", "macvlan", "sit", "vrf"],
   "tests/lab/iproute2_link_test.ts": ["bonding", "ipvtap", "macvlan", "macvtap", "vrf", "vxlan"],
 };
 

@@ -65,6 +65,13 @@ const REFUSED: Record<string, Refusal> = {
   "a parent of two words": [net({ parent: "eth0 up" }), InvalidWordError, '"eth0 up"'],
   "a bridge's port": [net({ parent: "port0" }), InvalidParentError, '"port0"', '"br0"'],
   "a bridge's port's sub-interface": [net({ parent: "port0.2" }), InvalidParentError, '"port0"'],
+  "a VRF": [net({ parent: "red" }), InvalidParentError, '"red"', "it is a VRF"],
+  "a link that is not Ethernet": [
+    net({ parent: "tun1" }),
+    InvalidParentError,
+    '"tun1"',
+    "type sit",
+  ],
   "a bond's member": [net({ parent: "slave0" }), InvalidParentError, '"slave0"', '"bond0"'],
   "a macvlan's parent": [net({ parent: "below" }), InvalidParentError, '"below"', '"mv0"'],
   "a parent of a macvlan elsewhere": [net({ parent: "away" }), InvalidParentError, '"away"'],
@@ -245,6 +252,8 @@ async function crowdedHost({ ns }: TestHost, driver: Driver, elsewhere: string):
   await ns.ip.link.add({ type: "bridge", name: "br0" });
   await ns.ip.link.set("port0", { master: "br0" });
   await ns.ip.session.change("link add name bond0 type bond");
+  await ns.ip.link.add({ type: "vrf", name: "red", table: 10 });
+  await ns.ip.session.change("link add name tun1 type sit local 127.0.0.1");
   await ns.ip.link.set("slave0", { up: false });
   await ns.ip.link.set("slave0", { master: "bond0" });
   await ns.ip.link.add({ type: "macvlan", name: "mv0", link: "below" });

@@ -12,6 +12,7 @@ import {
   conflictProblem,
   explainIpvlanAdd,
   LINK_GROUP,
+  possibleParents,
   standsOn,
 } from "../../../lib/driver/parent.ts";
 import { InvalidWordError, IpCommandError } from "../../../lib/iproute2/errors.ts";
@@ -197,6 +198,26 @@ Deno.test("a link that cannot be a parent is refused with the reason", () => {
     assertEquals(problems.map((problem) => problem.message), [message], parent);
     assertInstanceOf(problems[0], type);
   }
+});
+
+Deno.test("a kind of link that the kernel makes no ipvlan link on is refused in our own words", () => {
+  const vrf = link("red", { info: { type: "vrf", table: 10 } });
+  const macvtap = link("tap0", { info: { type: "macvtap", mode: "bridge" } });
+  const sit = link("sit1", { linkType: "sit", info: { type: "other", kind: "sit" } });
+  const wireguard = link("wg0", { linkType: "none", info: { type: "other", kind: "wireguard" } });
+  const links = [ETH0, vrf, macvtap, sit, wireguard];
+  const said = (name: string) => chooseParent(name, links).problems.map(({ message }) => message);
+  assertEquals(links.flatMap(({ name }) => said(name)), [
+    'The link "red" cannot be a parent: it is a VRF, which takes no ipvlan link; use one of its ' +
+    "ports instead",
+    'The link "tap0" cannot be a parent: it is a macvtap link, which takes no ipvlan link; use the ' +
+    "link below it instead",
+    'The link "sit1" cannot be a parent: it is of the type sit, and ipvlan needs Ethernet; use ' +
+    "another link",
+    'The link "wg0" cannot be a parent: it is of the type none, and ipvlan needs Ethernet; use ' +
+    "another link",
+  ]);
+  assertEquals(possibleParents([LO, ...links]), ["eth0"]);
 });
 
 Deno.test("all problems of a parent are reported at once", () => {
