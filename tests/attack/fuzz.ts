@@ -172,6 +172,7 @@ function fuzzCommandLines(random: Random): Fuzzer {
         networks: () => ["n", "constructor"],
         sandboxes: () => ["c1"],
         hosts: () => Promise.resolve(["h1"]),
+        links: () => Promise.resolve([]),
       });
       if (command.raw) return;
       const args = parseArguments(`ipvlan ${name}`, command, typed);

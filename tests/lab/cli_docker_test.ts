@@ -1,7 +1,7 @@
 /**
  * Lines that people have typed for Docker for years, as `ipvlan` takes them.
  */
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { ipvlan, Job, runJob } from "../kit/command.ts";
 import { allEnded, inEnv, run } from "../kit/processes.ts";
 import { commandHost, temporaryFolder } from "../kit/worlds.ts";
@@ -44,7 +44,8 @@ Deno.test("the guide's lines run as they stand, images included, after sed s/doc
   for (const line of GUIDE) {
     const words = line.replace("docker", "ipvlan").split(" ").slice(1);
     const { status, err } = await ipvlan("--image", ...words);
-    assertEquals([line, status, err], [line, 0, ""]);
+    assertEquals([line, status], [line, 0]);
+    assertMatch(err, /^(ipvlan: The network "(isolated[13]|ipnet210)" has no parent, .*)?$/);
   }
 });
 

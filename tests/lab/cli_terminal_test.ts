@@ -8,7 +8,7 @@ import { commandHost, temporaryFolder } from "../kit/worlds.ts";
 async function hostWithSandbox(): Promise<AsyncDisposable> {
   await using undo = new AsyncDisposableStack();
   undo.use(await commandHost());
-  await succeeds("network", "create", "--subnet", "10.9.0.0/24", "n");
+  await succeeds("network", "create", "--internal", "--subnet", "10.9.0.0/24", "n");
   await succeeds("run", "-d", "--net", "n", "--name", "c");
   return undo.move();
 }
@@ -251,7 +251,7 @@ Deno.test("SIGUSR1 opens no debugger, and programs in a sandbox have the signal 
 
 Deno.test("logs shows what is printed as it comes, and a pipe gets it unchanged", async () => {
   await using _host = await commandHost();
-  await succeeds("network", "create", "n");
+  await succeeds("network", "create", "--internal", "n");
   const start = (name: string, script: string) =>
     succeeds("run", "-d", "--net", "n", "--name", name, "perl", "-e", script);
   await start("a", '$|=1; print "Password: "; sleep 1 while 1');

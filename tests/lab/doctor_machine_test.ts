@@ -57,7 +57,7 @@ Deno.test("doctor says what is wrong with the state folder", async (t) => {
     db.exec(sql);
   };
   await t.step("something is half done", async () => {
-    await succeeds("network", "create", "web");
+    await succeeds("network", "create", "--internal", "web");
     await change("UPDATE network SET state = 'making'");
     assertOnly(await doctor(), /^warning state folder: .* network "web" → ipvlan restore$/);
     await ipvlan("restore");
@@ -137,7 +137,7 @@ Deno.test({ name: "doctor says that sandboxes have no IPv6", ignore: !ownKernel 
     assertEquals(await doctor(), []);
     await set("1", "1");
     assertOnly(await doctor(), /^warning IPv6: IPv6 is disabled in new namespaces: /);
-    await succeeds("network", "create", "--subnet=2001:db8::/64", "six");
+    await succeeds("network", "create", "--internal", "--subnet=2001:db8::/64", "six");
     assertOnly(await doctor(), /^broken IPv6: .* these networks have an IPv6 subnet: six → /);
     await succeeds("network", "rm", "six");
   } finally {

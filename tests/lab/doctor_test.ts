@@ -12,7 +12,7 @@ Deno.test("doctor finds nothing where all is well, and leaves nothing", async ()
   await using undo = new AsyncDisposableStack();
   await succeeds("network", "create", "--subnet=10.0.0.0/24", "-o", "parent=eth0", "web");
   await succeeds("network", "create", "--subnet=10.1.0.0/24", "-o", "parent=eth0.20", "vlan");
-  await succeeds("network", "create", "--subnet=10.2.0.0/24", "alone");
+  await succeeds("network", "create", "--internal", "--subnet=10.2.0.0/24", "alone");
   // On a dummy that is somebody's own, as one has who tries things out, nobody can be asked for.
   await host.ip.link.add({ type: "dummy", name: "d0", up: true });
   undo.defer(() => host.ip.link.del("d0"));

@@ -21,6 +21,12 @@ ipvlan network create --ipam-driver etcd --ipam-opt endpoints=https://10.0.0.1:2
     if (problems.length > 0) throwProblems([...problems, ...await driver.problemsOf(spec)]);
     const { value, notices } = await driver.createNetwork(spec);
     notices.forEach(warn);
+    if (value.isolated && !value.internal) {
+      warn(
+        `The network "${value.name}" has no parent, so it is isolated, on the dummy link ` +
+          `${value.parent}: give it one with -o parent=LINK, or --internal if that is meant`,
+      );
+    }
     if (!dryRun) print(value.id);
     return 0;
   },
