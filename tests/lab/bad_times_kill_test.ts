@@ -57,7 +57,7 @@ Deno.test("killed at a random point, apply converges when it is run again", asyn
   const { err } = await ipvlan("apply", "--verbose", file.path);
   const lines = err.split("\n").length;
   const expected = await seeWorld();
-  assertEquals((await ipvlan("destroy", file.path)).status, 0);
+  assertEquals((await ipvlan("destroy", "--yes", file.path)).status, 0);
   let killed = 0;
   for (let round = 1; round <= ROUNDS; round++) {
     // A burst of lines is printed at once, and what is done after it is not printed at all.
@@ -75,7 +75,7 @@ Deno.test("killed at a random point, apply converges when it is run again", asyn
       assertEquals(await seeWorld(), expected);
       const third = await ipvlan("apply", file.path);
       assertStringIncludes(third.out, "Nothing to do");
-      assertEquals((await ipvlan("destroy", file.path)).status, 0);
+      assertEquals((await ipvlan("destroy", "--yes", file.path)).status, 0);
       assertEquals([await seeWorld(), await host.dump()], before);
     };
     await t.step(name, () => inTime(name, kill()));
@@ -140,7 +140,7 @@ Deno.test("applying the same file twice at once gives the same world as applying
   const before = await seeWorld();
   assertEquals((await ipvlan("apply", file.path)).status, 0);
   const expected = await seeWorld();
-  assertEquals((await ipvlan("destroy", file.path)).status, 0);
+  assertEquals((await ipvlan("destroy", "--yes", file.path)).status, 0);
   const both = await Promise.all([1, 2].map(() => runJob(["apply", file.path])));
   assertEquals(both.map(({ status }) => status), [0, 0], both.map(({ err }) => err).join("\n"));
   assertEquals(both.map(({ out }) => out.split("\n").at(-1)).sort(), [
@@ -148,7 +148,7 @@ Deno.test("applying the same file twice at once gives the same world as applying
     `Nothing to do: everything is as ${file.path} says`,
   ]);
   assertEquals(await seeWorld(), expected);
-  assertEquals((await ipvlan("destroy", file.path)).status, 0);
+  assertEquals((await ipvlan("destroy", "--yes", file.path)).status, 0);
   assertEquals(await seeWorld(), before);
 });
 
@@ -177,6 +177,6 @@ Deno.test("of two files with the same sandbox, applied at once, one is refused a
   await using driver = await Driver.open();
   assertEquals(driver.listNetworks().map(({ name }) => name), [site], `${other} left something`);
   assertEquals(await ipvlan("diff", winner!.file.path), { status: 0, out: "", err: "" });
-  assertEquals((await ipvlan("destroy", winner!.file.path)).status, 0);
+  assertEquals((await ipvlan("destroy", "--yes", winner!.file.path)).status, 0);
   assertEquals(await seeWorld(), before);
 });

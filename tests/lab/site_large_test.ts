@@ -96,7 +96,7 @@ Deno.test("100 sandboxes on 5 VLANs are applied, shown, checked, changed, applie
     assertStringIncludes(out, `Nothing to do: everything is as ${file.path} says`);
   });
   await t.step("destroyed", async () => {
-    const { status, out } = await ipvlan("destroy", file.path);
+    const { status, out } = await ipvlan("destroy", "--yes", file.path);
     assertEquals([status, out.split("\n").at(-1)], [0, "0 added, 0 changed, 105 removed"]);
     assertEquals([await seeWorld(), await host.dump()], before);
   });

@@ -3,6 +3,7 @@ import { Driver } from "../../lib/driver/mod.ts";
 import { ipvlan } from "../kit/command.ts";
 import { seeSandbox, seeWorld } from "../kit/look.ts";
 import { run } from "../kit/processes.ts";
+import { Terminal } from "../kit/terminal.ts";
 import { commandHost, siteFile, temporaryFolder } from "../kit/worlds.ts";
 
 const ONE = `
@@ -30,7 +31,10 @@ Deno.test("apply touches nothing that another file of the same name has made, wi
   ]];
   const said = ({ status, err }: { status: number; err: string }) => [status, err.split("\n")];
   assertEquals(said(await ipvlan("apply", other.path)), refused);
-  assertEquals(said(await ipvlan("destroy", other.path)), refused);
+  assertEquals(said(await ipvlan("destroy", other.path)), [2, [
+    "ipvlan: Not a terminal, so cannot ask: use --yes",
+    'ipvlan: See "ipvlan destroy --help"',
+  ]]);
   assertEquals(await seeWorld(), before);
   const shown = await ipvlan("diff", other.path);
   assertEquals(shown.status, 2);
@@ -53,7 +57,7 @@ Deno.test("apply touches nothing that another file of the same name has made, wi
   assertEquals((await ipvlan("apply", "--yes", other.path)).status, 0);
   const back = await ipvlan("apply", one.path);
   assertStringIncludes(back.err, `- sandbox b: belongs to ${await Deno.realPath(other.path)}`);
-  assertEquals((await ipvlan("destroy", other.path)).status, 0);
+  assertEquals((await ipvlan("destroy", "--yes", other.path)).status, 0);
   assertEquals(await seeWorld(), empty);
 });
 
@@ -75,7 +79,32 @@ Deno.test("apply asks before it removes something of the file's own", async () =
   assertMatch(rehearsed.out, /^kill -s KILL \d+$/m);
   assertEquals(await seeWorld(), before);
   assertEquals((await ipvlan("apply", "--yes", file.path)).status, 0);
-  assertEquals((await ipvlan("destroy", file.path)).status, 0);
+  assertEquals((await ipvlan("destroy", "--yes", file.path)).status, 0);
+});
+
+Deno.test("destroy asks at a terminal before it removes anything, and goes by the answer", async () => {
+  await using _host = await commandHost();
+  await using file = await siteFile(ONE, "site");
+  const empty = await seeWorld();
+  assertEquals((await ipvlan("apply", file.path)).status, 0);
+  const before = await seeWorld();
+  for (const [answer, status] of [["n", 1], ["y", 0], ["", 0]] as const) {
+    await using terminal = new Terminal(`exec $IPVLAN destroy ${file.path}`);
+    if (answer !== "") {
+      await terminal.shows(
+        /- network one\r\nipvlan: - sandbox a\r\nMake these changes\? \[y\/N\] $/,
+      );
+      assertEquals(await seeWorld(), before);
+      await terminal.type(`${answer}\n`);
+    }
+    assertEquals([answer, await terminal.ended], [answer, status]);
+    // The last time there is nothing to ask for.
+    assertMatch(
+      terminal.text,
+      { n: /Nothing was changed/, y: /2 removed/, "": /Nothing to do/ }[answer],
+    );
+    assertEquals(await seeWorld(), answer === "n" ? before : empty);
+  }
 });
 
 Deno.test("a file is the same by another path, and where it has been moved or came by standard input", async () => {
@@ -113,7 +142,7 @@ Deno.test("a file is the same by another path, and where it has been moved or ca
       `${await Deno.realPath(`${folder.path}/moved`)}/site.yaml: say "name: site" in it`,
   );
   await Deno.rename(renamed, moved);
-  assertEquals((await ipvlan("destroy", moved)).status, 0);
+  assertEquals((await ipvlan("destroy", "--yes", moved)).status, 0);
   // What comes by standard input belongs to standard input.
   const apply = (text: string) =>
     run(
@@ -164,6 +193,6 @@ Deno.test("a sandbox that is made anew keeps its connections to networks that ot
   }
   const ping = await driver.exec("guest", ["ping", "-c", "1", "-W", "5", "db"]).output();
   assertEquals(ping.code, 0);
-  assertEquals((await ipvlan("destroy", file.path)).status, 0);
-  assertEquals((await ipvlan("destroy", other.path)).status, 0);
+  assertEquals((await ipvlan("destroy", "--yes", file.path)).status, 0);
+  assertEquals((await ipvlan("destroy", "--yes", other.path)).status, 0);
 });

@@ -97,7 +97,7 @@ sysctls net.ipv4.ip_forward=1; command sleep 1000
   assertStringIncludes(again.out, `Nothing to do: everything is as ${file.path} says`);
   assertEquals(await host.dump(), after);
 
-  const destroyed = await ipvlan("destroy", file.path);
+  const destroyed = await ipvlan("destroy", "--yes", file.path);
   assertEquals([destroyed.status, destroyed.out.split("\n").at(-1)], [
     0,
     "0 added, 0 changed, 4 removed",
@@ -134,7 +134,7 @@ Deno.test("a change that costs connectivity needs --yes, and other sandboxes kee
   ]);
   assertEquals(driver.inspectSandbox("probe").endpoints[1]!.ip, "10.1.215.2/24");
   assertEquals(await driver.processes("nginx"), [pid]);
-  await ipvlan("destroy", file.path);
+  await ipvlan("destroy", "--yes", file.path);
 });
 
 Deno.test("other settings make a sandbox anew, and a rollback gives it back those it had", async () => {
@@ -163,7 +163,7 @@ Deno.test("other settings make a sandbox anew, and a rollback gives it back thos
   const again = await host.dump();
   assertEquals((await ipvlan("apply", file.path)).status, 0);
   assertEquals(await host.dump(), again);
-  await ipvlan("destroy", file.path);
+  await ipvlan("destroy", "--yes", file.path);
 });
 
 Deno.test("what a site's command prints is kept for logs, until its sandbox goes", async () => {
@@ -177,7 +177,7 @@ Deno.test("what a site's command prints is kept for logs, until its sandbox goes
   await Deno.writeTextFile(file.path, site("second"));
   assertEquals((await ipvlan("apply", "--yes", file.path)).status, 0);
   assertEquals((await ipvlan("logs", "-f", "c")).out, "web\nsecond");
-  assertEquals((await ipvlan("destroy", file.path)).status, 0);
+  assertEquals((await ipvlan("destroy", "--yes", file.path)).status, 0);
   assertEquals((await ipvlan("logs", "c")).status, 1);
 });
 
@@ -353,7 +353,7 @@ Deno.test("a dry run prints the lines that would be run, and changes nothing", a
   assertStringIncludes(rehearsed.out, "ip netns exec nginx sleep 1000");
   const gone = await ipvlan("destroy", "--dry-run", file.path);
   assertStringIncludes(gone.out, "ip netns del nginx");
-  await ipvlan("destroy", file.path);
+  await ipvlan("destroy", "--yes", file.path);
   assertEquals(await host.dump(), before);
 });
 
@@ -422,7 +422,7 @@ Deno.test("an invalid or conflicting file changes nothing", async () => {
   });
   assertEquals(await host.dump(), before);
   await Deno.writeTextFile(file.path, SITE);
-  assertEquals((await ipvlan("destroy", file.path)).status, 0);
+  assertEquals((await ipvlan("destroy", "--yes", file.path)).status, 0);
 });
 
 Deno.test("text of a site file cannot forge a line of a plan, nor move the cursor", async () => {
@@ -468,7 +468,7 @@ Deno.test("text of a site file cannot forge a line of a plan, nor move the curso
   assertEquals([refused.status, refused.err.split("\n").length], [1, 2], refused.err);
   assert(!refused.err.includes("\u001b"), refused.err);
   await Deno.writeTextFile(file.path, site({}, "router"));
-  assertEquals((await ipvlan("destroy", file.path)).status, 0);
+  assertEquals((await ipvlan("destroy", "--yes", file.path)).status, 0);
 
   // What is on record reaches a terminal escaped, and a program as it is.
   assertEquals((await ipvlan("network", "create", "--label", `a=${label}\u009b`, "n")).status, 0);
