@@ -16,10 +16,7 @@ export interface OptionForm<Name extends string = string> {
   short?: string;
   /** What its value is, in capitals; an option without one is on or off. */
   value?: string;
-  /**
-   * Which names a value of the form `NAME=VALUE` can have, where they are known, and what their values
-   * are: in capitals, or the words that can stand there with `|` between them.
-   */
+  /** What each value is, by its name, of an option with a short name and values `NAME=VALUE`. */
   keys?: Readonly<Record<string, string>>;
   /** Why the option is refused, and what to do instead; `undefined` if it is not refused. */
   refused?: string;
@@ -157,10 +154,15 @@ function looksLikeOption(word: string): boolean {
 function problemWith(given: GivenOption, options: readonly OptionForm[]): string | undefined {
   const { word, dashed, option, value } = given;
   if (!option) {
-    const [, typed = "", attached = value] = /^-+([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
-    const close = meantOption(typed, attached, options);
+    const [, typed = "", attached = value ?? ""] = /^-+([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
+    // By what is typed, how it is written. `--parent eth0` may be meant for `-o parent=eth0`.
+    const written = new Map(options.flatMap(({ name, short, keys = {} }) => [
+      [name, `--${name}`] as const,
+      ...Object.keys(keys).map((key) => [key, `-${short} ${key}=${attached}`] as const),
+    ]));
+    const close = closest(typed, [...written.keys()]);
     return `There is no option ${quoted(dashed)}` +
-      (close === undefined ? "" : ` (did you mean "${close}"?)`) +
+      (close === undefined ? "" : ` (did you mean "${written.get(close)}"?)`) +
       (word === dashed ? "" : `, as in ${JSON.stringify(word)}`);
   }
   if (option.refused !== undefined) {
@@ -172,22 +174,6 @@ function problemWith(given: GivenOption, options: readonly OptionForm[]): string
   return parseBool(value) === undefined
     ? `The option --${option.name} takes true or false, not ${JSON.stringify(value)}`
     : undefined;
-}
-
-/** Writes the option that was likely meant: `--subnet`, or `-o parent=eth0` for `--parent eth0`. */
-function meantOption(
-  typed: string,
-  value: string | undefined,
-  options: readonly OptionForm[],
-): string | undefined {
-  const written = new Map(options.flatMap(({ name, short, keys = {} }) => [
-    [name, `--${name}`] as const,
-    ...Object.keys(keys).map((key) =>
-      [key, `${short ? `-${short}` : `--${name}`} ${key}=${value ?? ""}`] as const
-    ),
-  ]));
-  const close = closest(typed, [...written.keys()]);
-  return close && written.get(close);
 }
 
 /**

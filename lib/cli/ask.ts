@@ -1,3 +1,22 @@
+import type { Arguments, Context } from "./command.ts";
+import { UsageError } from "./errors.ts";
+
+/**
+ * Whether the user agrees to a change: by an option, or at the terminal.
+ *
+ * @throws {UsageError} There is no terminal to ask at.
+ */
+export async function agrees(
+  args: Arguments,
+  { command, dryRun, interrupted }: Context,
+  option: string,
+  question: string,
+): Promise<boolean> {
+  if (args.on(option) || dryRun) return true;
+  if (canAsk()) return await ask(question, interrupted);
+  throw new UsageError(command, [`Not a terminal, so cannot ask: use --${option}`]);
+}
+
 /** Whether a user is at the terminal, who can be asked. */
 export function canAsk(): boolean {
   return Deno.stdin.isTerminal() && Deno.stderr.isTerminal();

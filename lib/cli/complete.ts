@@ -45,11 +45,6 @@ async function forCommand(
     options.find(({ name, short }) => word === `--${name}` || word === `-${short}`);
   const previous = named(before.at(-1) ?? "");
   if (previous?.value !== undefined) return await valuesOf(previous, last, names);
-  const [, dashed = "", typed = ""] = /^(--[^=]+)=(.*)$/s.exec(last) ?? [];
-  const attached = named(dashed);
-  if (attached?.value !== undefined) {
-    return (await valuesOf(attached, typed, names)).map((value) => `${dashed}=${value}`);
-  }
   if (last.startsWith("-")) return options.map(({ name }) => `--${name}`);
   // The usage line names the kind of each positional: `[OPTIONS] NETWORK [NETWORK...]`. The last kind
   // repeats.
@@ -61,12 +56,11 @@ async function forCommand(
   return await ofKind(kinds[Math.min(place, kinds.length - 1)] ?? "", names);
 }
 
-/** The values of an option: words of its kind, or `parent=` and then `parent=eth0`. */
-async function valuesOf({ value = "", keys }: Option, typed: string, names: Names) {
-  if (!keys) return await ofKind(value, names);
-  const key = Object.keys(keys).find((key) => typed.startsWith(`${key}=`));
-  if (key === undefined) return Object.keys(keys).map((key) => `${key}=`);
-  return (await ofKind(keys[key]!, names)).map((word) => `${key}=${word}`);
+/** The values of an option: words of its kind, or of that of the name that was typed before `=`. */
+async function valuesOf({ value = "", keys = {} }: Option, typed: string, names: Names) {
+  const name = Object.keys(keys).find((name) => typed.startsWith(`${name}=`));
+  if (name === undefined) return await ofKind(value, names);
+  return (await ofKind(keys[name]!, names)).map((word) => `${name}=${word}`);
 }
 
 /** The words of a kind, as usage lines name it. */

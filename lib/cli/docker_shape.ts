@@ -2,7 +2,7 @@
 // that were written for Docker read these.
 //
 // The order is that of Docker 29. What Docker has and a network namespace has not (an image, a
-// command, an exit status) is left out of `inspect`; `ps` says that there is none, as its columns
+// command) is left out of `inspect`; `ps` says that there is none, as its columns
 // are asked for together. `Interface`, `Namespace` and `Owner` are ours.
 import { createHash } from "node:crypto";
 import { wayOut } from "../driver/default_routes.ts";
@@ -61,6 +61,7 @@ export function inspectedSandbox(
   { name, created, labels, namespace, endpoints, state, owner, path = "" }: SeenSandbox,
   networks: readonly Network[],
   pids: readonly number[],
+  exitStatus = 0,
 ): Struct {
   const running = state !== "down";
   const byName = new Map(networks.map((network) => [network.name, network]));
@@ -77,6 +78,7 @@ export function inspectedSandbox(
       Dead: false,
       // That of the first process, by which `nsenter` finds the namespace.
       Pid: pids.length === 0 ? 0 : Math.min(...pids),
+      ExitCode: exitStatus,
       Error: running ? differences(endpoints) : "",
     },
     // An engine writes its hosts files itself.

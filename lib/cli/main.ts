@@ -6,7 +6,7 @@ import { COMMANDS, findCommand, isGroup } from "./commands.ts";
 import { errorLines, UsageError } from "./errors.ts";
 import { commandHelp, groupHelp } from "./help.ts";
 import { parseArguments } from "./options.ts";
-import { outputIsLost, print, printColoured, printError, warn, write } from "./output.ts";
+import { print, printColoured, printError, warn, write } from "./output.ts";
 import { whyRefused } from "./refused.ts";
 
 /** The exit status for every error but a wrong command line. */
@@ -14,8 +14,7 @@ const FAILED = 1;
 
 /** Runs the command that was typed. Resolves to the exit status. */
 export async function main(typed: readonly string[]): Promise<number> {
-  const status = await reportErrors(typed.includes("--verbose"), () => dispatch(typed));
-  return outputIsLost() ? FAILED : status;
+  return await reportErrors(typed.includes("--verbose"), () => dispatch(typed));
 }
 
 /** Runs a function that resolves to an exit status. Prints an error, and makes it a status too. */

@@ -9,7 +9,6 @@ import {
   DRIVER_OPTIONS,
   NETWORK_OPTIONS,
   OPTION_NAMES,
-  type OptionValue,
   parseDriverOptions,
 } from "../driver/options.ts";
 import type { NetworkSpec } from "../driver/types.ts";
@@ -39,9 +38,10 @@ export const NETWORK_WORDS: Option[] = [
     ...readOption("-o, --opt NAME=VALUE..."),
     help: `an option of the driver: ${DRIVER_OPTIONS.join(", ")}`,
     keys: Object.fromEntries(
-      Object.values(NETWORK_OPTIONS).flatMap(({ driverOption, value }) =>
-        driverOption === undefined ? [] : [[driverOption, kindOf(value)]]
-      ),
+      Object.values(NETWORK_OPTIONS).flatMap(({ driverOption: name, value }) => {
+        const kind = value.kind === "choice" ? value.of.join("|") : value.kind.toUpperCase();
+        return name === undefined ? [] : [[name, kind]];
+      }),
     ),
   },
   ...readOptions({
@@ -51,11 +51,6 @@ export const NETWORK_WORDS: Option[] = [
     "--ipam-opt NAME=VALUE...": `an option of the IPAM driver etcd: ${IPAM_NAMES.join(", ")}`,
   }),
 ];
-
-/** What the value of an option is: `LINK`, or the words to choose from, as in `l2|l3|l3s`. */
-function kindOf(value: OptionValue): string {
-  return value.kind === "choice" ? value.of.join("|") : value.kind.toUpperCase();
-}
 
 /** The options that have only one value, which is the default. */
 const ONE_VALUE = [

@@ -4,14 +4,17 @@ import { IpvlanError } from "../errors.ts";
 import { printable } from "../printable.ts";
 import { exitStatusOf } from "../signals.ts";
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
 let isLost = false;
 
-/** Whether something could not be printed on standard output. Then the user was told why not. */
-export function outputIsLost(): boolean {
-  return isLost;
+/** Writes on standard output. Only the first failure is thrown, and none if the reader has enough. */
+function writing(run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    if (isLost || error instanceof Deno.errors.BrokenPipe) return;
+    isLost = true;
+    throw new IpvlanError(`The output cannot be written: ${(error as Error).message}`);
+  }
 }
 
 /** Prints text on standard output; a terminal does not obey what is in it. */
@@ -19,41 +22,25 @@ export function print(text: string): void {
   printColoured(printable(text));
 }
 
-/**
- * Prints text as it is, for its colours. The caller has made printable what is from outside.
- *
- * If it cannot be written, the command goes on: what it does is worth more than what it says of it.
- */
+/** Prints text as it is, for its colours. The caller has made printable what is from outside. */
 export function printColoured(text: string): void {
-  try {
-    writeWhole(encoder.encode(`${text}\n`));
-  } catch (error) {
-    // The reader has enough, as head(1).
-    if (error instanceof Deno.errors.BrokenPipe || isLost) return;
-    isLost = true;
-    warn(unwritable(error).message);
-  }
+  writing(() => console.log(text));
 }
+
+const decoder = new TextDecoder();
 
 /** Prints bytes on standard output: as they are, or at a terminal as text that it does not obey. */
 export function write(bytes: Uint8Array): void {
   // A character may come in two pieces.
   const text = () => printable(decoder.decode(bytes, { stream: true }));
+  let rest = Deno.stdout.isTerminal() ? new TextEncoder().encode(text()) : bytes;
   try {
-    writeWhole(Deno.stdout.isTerminal() ? encoder.encode(text()) : bytes);
+    while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
   } catch (error) {
     // As head(1) ends what it reads from.
     if (error instanceof Deno.errors.BrokenPipe) Deno.exit(exitStatusOf("SIGPIPE"));
-    throw unwritable(error);
+    throw new IpvlanError(`The output cannot be written: ${(error as Error).message}`);
   }
-}
-
-function writeWhole(bytes: Uint8Array): void {
-  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(Deno.stdout.writeSync(rest));
-}
-
-function unwritable(error: unknown): IpvlanError {
-  return new IpvlanError(`The output cannot be written: ${(error as Error).message}`);
 }
 
 /** Prints text on standard error; a terminal does not obey what is in it. */
@@ -87,6 +74,6 @@ export class Progress implements Disposable {
 
   /** Returns to the start of the line, clears it (ECMA-48), and writes it anew. */
   #rewrite(text: string): void {
-    Deno.stderr.writeSync(encoder.encode(`\r\x1b[K${text}`));
+    Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${text}`));
   }
 }

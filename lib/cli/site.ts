@@ -30,7 +30,7 @@ export const YES: Option = {
  */
 export async function changeSite(
   context: Context,
-  yes: ApplyOptions["yes"],
+  yes: boolean,
   nothing: string,
   run: (
     options: Pick<ApplyOptions, "yes" | "signal" | "progress" | "dryRun">,

@@ -514,9 +514,14 @@ export class Driver implements AsyncDisposable {
     return this.#parts.output.follow(id, isBusy, signal);
   }
 
+  /** Keeps the exit status of a command that {@linkcode exec} has run, as {@linkcode start} does. */
+  keepExitStatus(sandbox: string, status: number): void {
+    this.#parts.output.keepStatus(findSandbox(this.#parts.store, sandbox).id, status);
+  }
+
   /**
    * The exit status of the command that was last started with `keepOutput` and has ended;
-   * `undefined` if there was none, or if the machine was restarted before its end.
+   * `undefined` if there was none, 255 if the machine was restarted before its end.
    *
    * @throws {SandboxNotFoundError} There is no such sandbox.
    */

@@ -15,7 +15,7 @@ import type { IpvlanMode } from "../iproute2/kinds/ipvlan.ts";
 import { type Link, linkAdd, linkDel, linkSet, type LinkSpec } from "../iproute2/link.ts";
 import type { Route } from "../iproute2/route.ts";
 import { advertSteps, networkAdverts, unshared } from "./advertise.ts";
-import { InvalidOptionError, InvalidParentError, ParentSubnetError } from "./errors.ts";
+import { InvalidOptionError, ParentSubnetError } from "./errors.ts";
 import { IN_SANDBOX, parentProblems } from "./names.ts";
 import {
   aliasOf,
@@ -228,14 +228,7 @@ export function networkSteps(
     {
       line: linkAdd({ type: "ipvlan", name, link: parent, mode, flag, group: LINK_GROUP }),
       undo: { line: linkDel(name) },
-      explain: (error) =>
-        // Nothing else in the line can be wrong.
-        error.errno === "EINVAL"
-          ? new InvalidParentError(
-            parent,
-            "the kernel makes no ipvlan link on it; use another link",
-          )
-          : explainIpvlanAdd(error, parent),
+      explain: (error) => explainIpvlanAdd(error, parent),
     },
     { line: linkDel(name) },
   ];

@@ -97,9 +97,9 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
 
 /** The names of the links that can be parents, without those that the driver made for one network. */
 export function possibleParents(links: readonly Link[]): string[] {
-  return links.filter((link) =>
-    unfitProblems(link, links).length === 0 && !(isOurs(link) && link.info.type === "dummy")
-  ).map(({ name }) => name);
+  const isDummy = (link: Link) => isOurs(link) && link.info.type === "dummy";
+  return links.filter((link) => !isDummy(link) && unfitProblems(link, links).length === 0)
+    .map(({ name }) => name);
 }
 
 /** The tag of a sub-interface: `VLAN 20 (802.1Q)`. */
@@ -151,17 +151,11 @@ function outerMismatch(parent: string, base: Link): string | InvalidParentError 
   return new InvalidParentError(parent, reason);
 }
 
-/** Kinds of Ethernet links that the kernel makes no ipvlan link on: see {@linkcode unfitProblems}. */
-const UNFIT_KINDS: { readonly [Type in Link["info"]["type"]]?: string } = {
-  vrf: "it is a VRF, which takes no ipvlan link; use one of its ports instead",
-  macvtap: "it is a macvtap link, which takes no ipvlan link; use the link below it instead",
-};
-
 /**
- * Finds why a link cannot be a parent. The kernel's ipvlan driver refuses a loopback and all that is
- * not Ethernet (`ipvlan_port_create` in `drivers/net/ipvlan/ipvlan_main.c`). A port of a bridge, bond
- * or team, a macvtap link, and the parent of a macvlan link have a receive handler already, and a
- * link can have only one; a VRF can have none (`netdev_rx_handler_register`).
+ * Finds why a link cannot be a parent. The kernel's ipvlan driver refuses a loopback and what is not
+ * Ethernet (`ipvlan_port_create` in `drivers/net/ipvlan/ipvlan_main.c`). A port of a bridge, bond or
+ * team, a macvtap link, and the parent of a macvlan link have a receive handler already, and a link
+ * can have only one; a VRF can have none (`netdev_rx_handler_register`).
  */
 function unfitProblems(link: Link, links: readonly Link[]): InvalidParentError[] {
   const reasons: string[] = [];
@@ -170,12 +164,14 @@ function unfitProblems(link: Link, links: readonly Link[]): InvalidParentError[]
       "it is the loopback, which sends no packet out; name another link, or none for a dummy",
     );
   } else if (link.linkType !== "ether") {
-    reasons.push(
-      `it is of the type ${link.linkType}, and ipvlan needs Ethernet; use another link`,
-    );
+    reasons.push(`it is of the type ${link.linkType}, and ipvlan needs Ethernet; use another link`);
   }
-  const unfit = UNFIT_KINDS[link.info.type];
-  if (unfit !== undefined) reasons.push(unfit);
+  if (link.info.type === "vrf") {
+    reasons.push("it is a VRF, which takes no ipvlan link; use one of its ports instead");
+  }
+  if (link.info.type === "macvtap") {
+    reasons.push("it is a macvtap link, which takes no ipvlan link; use the link below it instead");
+  }
   if (link.info.type === "ipvlan") {
     const below = link.link === undefined ? "the link below it" : `"${link.link}"`;
     reasons.push(
@@ -184,9 +180,7 @@ function unfitProblems(link: Link, links: readonly Link[]): InvalidParentError[]
   }
   if (link.master !== undefined && link.masterKind !== "vrf") {
     const kind = link.masterKind ?? "master";
-    reasons.push(
-      `it is a port of the ${kind} "${link.master}"; use "${link.master}" instead`,
-    );
+    reasons.push(`it is a port of the ${kind} "${link.master}"; use "${link.master}" instead`);
   }
   const macvlan = links.find((other) => other.link === link.name && other.info.type === "macvlan");
   if (macvlan) {

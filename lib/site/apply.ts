@@ -91,8 +91,7 @@ export async function diff(driver: Driver, desired: Desired): Promise<Plan> {
  * sandboxes. If it fails half way, call it again to complete it.
  *
  * @param site The site, or its name alone.
- * @throws {ConsentError} Some of it belongs to another file, and `yes` does not allow it. Or `yes` is a
- * list, and something is not in it.
+ * @throws {ConsentError} Some of it belongs to another file, and `yes` does not allow it.
  * @throws {SiteConflictError} if something that the site did not make is in the way.
  * @throws {InterruptedError} if the signal interrupted it.
  *
@@ -116,8 +115,7 @@ export async function destroy(
     const { name, source } = typeof site === "string" ? { name: site, source: undefined } : site;
     const nothing: Desired = { name, source, networks: [], sandboxes: [], checks: [] };
     const plan = makePlan(nothing, await readCurrent(stoppable));
-    const { yes } = options;
-    requireConsent(plan, ({ file }) => typeof yes === "object" || file !== undefined, options);
+    requireConsent(plan, ({ file }) => file !== undefined, options);
     await carryOut(stoppable, plan, { ...options, signal, notices });
     return { changes: planLines(plan), notices, checks: [] };
   });

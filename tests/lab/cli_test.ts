@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { Driver } from "../../lib/driver/mod.ts";
 import { ipvlan, runJob, succeeds } from "../kit/command.ts";
 import { inEnv, run } from "../kit/processes.ts";
 import { commandHost, temporaryFolder } from "../kit/worlds.ts";
@@ -500,6 +501,35 @@ Deno.test("run passes on the command's exit status, and --rm cleans up", async (
   assertEquals((await run("-w", "/proc", "sh", "-c", '[ "$PWD" = /proc ]')).status, 0);
   assertEquals(await host.dump(), before);
   await ipvlan("network", "rm", "n");
+});
+
+Deno.test("inspect has the exit status of a command, and export says that it leaves the command out", async () => {
+  await using host = await commandHost();
+  const before = await host.dump();
+  await ipvlan("network", "create", "n");
+  const run = (...words: string[]) => ipvlan("run", "--net", "n", "--name", ...words);
+  const exitCodes = () =>
+    succeeds("inspect", "-f", "{{.Name}} {{.State.ExitCode}}", "busy", "back", "front", "none");
+  assertEquals((await run("front", "sh", "-c", "exit 7")).status, 7);
+  for (const command of [["none"], ["busy", "sleep", "600"], ["back", "sh", "-c", "exit 3"]]) {
+    assertEquals((await ipvlan("run", "-d", "--net", "n", "--name", ...command)).status, 0);
+  }
+  assertEquals(await succeeds("wait", "front", "back"), "7\n3");
+  assertEquals(await exitCodes(), "/busy 0\n/back 3\n/front 7\n/none 0");
+  assertEquals(
+    (await ipvlan("export")).err.split("\n"),
+    ["back", "busy", "front"].map((name) =>
+      `ipvlan: The command of the sandbox "${name}" is left out: only a site file's is on record`
+    ),
+  );
+  // As if the machine had been restarted before its end.
+  await using driver = await Driver.open();
+  const { id } = driver.inspectSandbox("back");
+  await Deno.remove(`${Deno.env.get("IPVLAN_STATE_DIR")}/output/${id}/status`);
+  assertEquals(await exitCodes(), "/busy 0\n/back 255\n/front 7\n/none 0");
+  await ipvlan("rm", "--force", "busy", "back", "front", "none");
+  await ipvlan("network", "rm", "n");
+  assertEquals(await host.dump(), before);
 });
 
 Deno.test("rm refuses a sandbox with a process in it, and --force ends that", async () => {

@@ -11,20 +11,12 @@ const PATIENCE = 1000;
 /** The script of each shell. All of them call `ipvlan completion --complete`. */
 const SCRIPTS: Record<string, string> = {
   bash: `_ipvlan() {
-  local IFS=$'\\n' words=("") word
-  # For readline, "parent=eth0" is three words. Only what is behind the last "=" is completed.
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD}"; do
-    if [[ $word == = || ( -n $word && \${words[-1]} == *= ) ]] &&
-      [[ $COMP_LINE == *"\${words[-1]}$word"* ]]; then
-      words[-1]+=$word
-    else
-      words+=("$word")
-    fi
-  done
-  word=\${words[-1]##*=}
+  # In COMP_WORDS, "parent=eth0" is three words. What is completed is behind the last "=".
+  local IFS=$' \\n' words word
+  read -ra words <<<"\${COMP_LINE:0:COMP_POINT}x"
+  words[-1]=\${words[-1]%x} word=\${words[-1]##*=} IFS=$'\\n'
   COMPREPLY=($(ipvlan completion --complete -- "\${words[@]:1}" 2>/dev/null))
   COMPREPLY=("\${COMPREPLY[@]#"\${words[-1]%"$word"}"}")
-  [[ \${COMPREPLY[0]} != *= ]] || compopt -o nospace
   [ \${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- "$word"))
 }
 complete -F _ipvlan ipvlan`,
@@ -32,22 +24,13 @@ complete -F _ipvlan ipvlan`,
 _ipvlan() {
   local -a found
   found=(\${(f)"$(ipvlan completion --complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)"})
-  if (( ! \${#found} )); then
-    _files
-  else
-    compadd -- \${found:#*=}
-    compadd -S '' -- \${(M)found:#*=}
-  fi
+  if (( \${#found} )); then compadd -- $found; else _files; fi
 }
 compdef _ipvlan ipvlan`,
   fish: `function __ipvlan
   set -l words (commandline -opc) (commandline -ct)
   set -l found (ipvlan completion --complete -- $words[2..-1] 2>/dev/null)
-  if set -q found[1]
-    printf '%s\\n' $found
-  else
-    __fish_complete_path (commandline -ct)
-  end
+  set -q found[1]; and printf '%s\\n' $found; or __fish_complete_path $words[-1]
 end
 complete -c ipvlan -f -a '(__ipvlan)'`,
 };

@@ -1,7 +1,6 @@
 import { destroy, readSite } from "../../site/mod.ts";
-import { canAsk } from "../ask.ts";
+import { agrees } from "../ask.ts";
 import type { Command } from "../command.ts";
-import { UsageError } from "../errors.ts";
 import { changeSite, YES } from "../site.ts";
 
 export default {
@@ -12,15 +11,12 @@ export default {
   changes: true,
   async run(args, context) {
     const site = await readSite(args.positionals[0]!, context.interrupted);
-    const yes = args.on("yes");
-    if (!yes && !context.dryRun && !canAsk()) {
-      throw new UsageError(context.command, ["Not a terminal, so cannot ask: use --yes"]);
-    }
+    const question = `Remove everything that the site "${site.name}" has made?`;
+    if (!await agrees(args, context, "yes", question)) return 1;
     await using driver = await context.open();
     return await changeSite(
       context,
-      // What is in no list is asked for.
-      yes || [],
+      args.on("yes"),
       `Nothing to do: the site "${site.name}" has no networks and no sandboxes`,
       (options) => destroy(driver, site, options),
     );

@@ -13,6 +13,11 @@ ipvlan export nginx probe`,
     const records = { networks: driver.listNetworks(), sandboxes: driver.listSandboxes() };
     const { value, notices } = exportSite(records, positionals);
     notices.forEach(warn);
+    for (const [name, { command }] of Object.entries(value.sandboxes ?? {})) {
+      const isBusy = async () => (await driver.processes(name)).length > 0;
+      if (command || !(await isBusy() || await driver.exitStatus(name) !== undefined)) continue;
+      warn(`The command of the sandbox "${name}" is left out: only a site file's is on record`);
+    }
     const text = stringify(value).trimEnd();
     // A terminal must not obey what is in a label, but a file must have every character of it.
     if (Deno.stdout.isTerminal()) print(text);

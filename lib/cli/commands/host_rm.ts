@@ -1,7 +1,7 @@
-import { ask, canAsk } from "../ask.ts";
+import { agrees } from "../ask.ts";
 import type { Command } from "../command.ts";
 import { ETCD_OPTION, readAccess } from "../etcd.ts";
-import { forEachName, UsageError } from "../errors.ts";
+import { forEachName } from "../errors.ts";
 
 export default {
   usage: "[OPTIONS] HOST [HOST...]",
@@ -14,14 +14,11 @@ export default {
   positionals: [1, Infinity],
   asks: true,
   async run(args, context) {
-    const { command, open, print, interrupted } = context;
+    const { open, print } = context;
     const access = readAccess(args);
-    if (!args.on("yes")) {
-      if (!canAsk()) throw new UsageError(command, ["Not a terminal, so cannot ask: use --yes"]);
-      const names = args.positionals.join(", ");
-      const question = `Free all addresses of ${names}, which must be gone for good?`;
-      if (!await ask(question, interrupted)) return 1;
-    }
+    const names = args.positionals.join(", ");
+    const question = `Free all addresses of ${names}, which must be gone for good?`;
+    if (!await agrees(args, context, "yes", question)) return 1;
     await using driver = await open();
     return await forEachName(args.positionals, context, async (host) => {
       for (const { id, name, freed } of await driver.removeHost(host, access, args.on("force"))) {

@@ -8,6 +8,7 @@ import { shortName } from "../../engine/owners.ts";
 import { IpvlanError } from "../../errors.ts";
 import { didYouMean } from "../../suggest.ts";
 import type { Command } from "../command.ts";
+import { unlessRemoved } from "../end.ts";
 import { inspectedSandbox } from "../docker_shape.ts";
 import { type Find, INSPECT_OPTIONS, showInFull } from "../inspect.ts";
 import { networkFinder } from "./network_inspect.ts";
@@ -25,12 +26,16 @@ function sandboxFinder(driver: Driver): Find {
     // An engine's may be typed with as many digits as `ps` shows.
     const known = typed.includes(":") ? driver.listSandboxes() : [];
     const { name } = known.find(({ name }) => shortName(name) === typed) ?? { name: typed };
-    const [pids, [sandbox]] = await Promise.all([
+    let [pids, [sandbox]] = await Promise.all([
       driver.processes(name),
       driver.seeSandboxes([name]),
     ]);
     networks ??= driver.listNetworks();
-    return inspectedSandbox(sandbox!, networks, pids);
+    if (pids.length > 0) return inspectedSandbox(sandbox!, networks, pids);
+    const status = await unlessRemoved(() => driver.exitStatus(sandbox!.id));
+    // Meanwhile, a command may have been started.
+    if (status !== undefined) pids = await driver.processes(name);
+    return inspectedSandbox(sandbox!, networks, pids, pids.length > 0 ? 0 : status);
   };
 }
 

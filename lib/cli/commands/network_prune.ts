@@ -1,5 +1,5 @@
+import { agrees } from "../ask.ts";
 import { type Command, readOptions } from "../command.ts";
-import { UsageError } from "../errors.ts";
 import { matchesPrune, readPruneFilters } from "../filter.ts";
 
 export default {
@@ -12,14 +12,11 @@ export default {
   }),
   positionals: [0, 0],
   changes: true,
-  async run(args, { command, open, print, warn, dryRun }) {
+  async run(args, context) {
+    const { open, print, warn, dryRun } = context;
     const filters = readPruneFilters(args.values("filter"), Date.now());
-    if (!args.on("force") && !dryRun) {
-      if (!Deno.stdin.isTerminal()) {
-        throw new UsageError(command, ["Not a terminal, so cannot ask: use --force"]);
-      }
-      if (!confirm("Remove all networks that no sandbox is connected to?")) return 0;
-    }
+    const question = "Remove all networks that no sandbox is connected to?";
+    if (!await agrees(args, context, "force", question)) return 0;
     await using driver = await open();
     const { removed, failed } = await driver.pruneNetworks((network) =>
       network.owner === undefined && matchesPrune(network, filters)

@@ -63,6 +63,8 @@ async function runInNew(
       : 0;
     isStarted = true;
     if (detached) print(name);
+    // Another may have removed it meanwhile.
+    else if (!remove) await unlessRemoved(() => Promise.resolve(driver.keepExitStatus(id, status)));
     return status;
   } finally {
     const isInBackground = detached && isStarted && process !== undefined;

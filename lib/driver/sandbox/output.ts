@@ -53,6 +53,12 @@ export class KeptOutput {
     return folder;
   }
 
+  /** Keeps the exit status of a command without its output. @throws {StoreError} It cannot. */
+  keepStatus(sandbox: string, status: number): void {
+    const path = `${this.begin(sandbox)}/status`;
+    this.#explain(() => Deno.writeTextFileSync(path, `${status}\n`, { mode: 0o600 }));
+  }
+
   /** Removes the folder of a sandbox, if there is one. @throws {StoreError} It cannot be removed. */
   remove(sandbox: string): void {
     if (!this.#isRehearsal) this.#explain(() => this.#remove(sandbox));
@@ -80,7 +86,8 @@ export class KeptOutput {
 
   /**
    * The exit status of the last command; `undefined` if there was none. The shell writes it a moment
-   * after the command has ended, so this waits for it, up to {@linkcode STATUS_WAIT}.
+   * after the command has ended, so this waits for it, up to {@linkcode STATUS_WAIT}. Then nothing has
+   * seen its end, which is 255, as in Docker.
    */
   async status(sandbox: string): Promise<number | undefined> {
     const path = `${this.of(sandbox)}/status`;
@@ -90,6 +97,7 @@ export class KeptOutput {
       if (text !== "") return Number(text);
       await new Promise((resolve) => setTimeout(resolve, INTERVAL));
     }
+    return exists(this.of(sandbox)) ? 255 : undefined;
   }
 
   /** What has been printed and is kept. */
