@@ -2,9 +2,21 @@ import type { Command } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { optionsOf } from "./options.ts";
 
+/** The width of a terminal that nobody has made wider. */
+const WIDTH = 80;
+
 function columns(rows: [left: string, right: string][]): string {
   const width = Math.max(...rows.map(([left]) => left.length));
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join("\n");
+  return rows.map(([left, right]) => wrapped(`  ${left.padEnd(width)}  ${right}`, width + 4))
+    .join("\n");
+}
+
+/** Breaks text at spaces. Only a long word makes a line too wide. @param indent Of the further lines. */
+function wrapped(text: string, indent: number): string {
+  const last = text.length > WIDTH ? text.lastIndexOf(" ", WIDTH) : -1;
+  const end = last < 0 || last > indent ? last : text.indexOf(" ", indent);
+  if (end < 0) return text;
+  return `${text.slice(0, end)}\n${wrapped(" ".repeat(indent) + text.slice(end + 1), indent)}`;
 }
 
 /** The list of the commands that start with a word, or of all commands if the word is empty. */
@@ -15,13 +27,16 @@ export function groupHelp(group: string): string {
     `Usage: ipvlan ${prefix}COMMAND`,
     "",
     group === ""
-      ? "ipvlan and 802.1q VLAN networks for network namespaces, without a container engine."
+      ? "ipvlan and 802.1q VLAN networks for network namespaces, without an engine."
       : `The commands of "ipvlan ${group}".`,
     "",
     "Commands:",
     columns(entries.map(([name, { summary }]) => [name.slice(prefix.length), summary])),
     "",
-    `See "ipvlan ${prefix}COMMAND --help" for the options of a command, with an example.`,
+    wrapped(
+      `See "ipvlan ${prefix}COMMAND --help" for the options of a command, with an example.`,
+      0,
+    ),
   ].join("\n");
 }
 

@@ -139,3 +139,16 @@ Deno.test("every command has help with an example, and no option twice", async (
   }
   assertEquals(groupHelp("network").includes("create"), true);
 });
+
+Deno.test("no help is wider than a terminal of 80 columns, but for a word that is", async () => {
+  const groups = ["", "network", "docker"].map(groupHelp);
+  const commands = await Promise.all(
+    Object.entries(COMMANDS).map(async ([name, { summary, load }]) =>
+      commandHelp(name, summary, (await load()).default)
+    ),
+  );
+  // A line to be pasted stays one line.
+  const wide = [...groups, ...commands].flatMap((text) => text.split("Example:")[0]!.split("\n"))
+    .filter((line) => line.length > 80 && line.trim().includes(" "));
+  assertEquals(wide, []);
+});
