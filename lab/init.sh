@@ -100,6 +100,11 @@ done
 # may be able to read the folder of this run and the cache.
 "$BUSYBOX" mkdir -p "$PROGRAMS"
 "$BUSYBOX" cp -P -R "$RUN/bin" "$RUN/tools" "$BUSYBOX" "$PROGRAMS"
+# Deno has this path for itself, too: npx may have put it where no unit is written for.
+deno=$("$BUSYBOX" readlink -f "$PROGRAMS/bin/deno")
+"$BUSYBOX" rm "$PROGRAMS/bin/deno"
+: > "$PROGRAMS/bin/deno"
+"$BUSYBOX" mount --bind "$deno" "$PROGRAMS/bin/deno"
 "$BUSYBOX" ip link set lo up
 [ ! -e "$RUN/packages.sh" ] || . "$RUN/packages.sh"
 

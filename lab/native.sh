@@ -18,6 +18,11 @@ for folder; do
 done
 # /etc is writable, above all for /etc/netns, but the writes stay in memory.
 mount -t overlay -o "lowerdir=/etc,upperdir=/sys/etc,workdir=/sys/work$OVERLAY_OPTIONS" lab /etc
+# Deno has this path for itself, too: npx may have put it where no unit is written for.
+deno=$(readlink -f /sys/run/lab/bin/deno)
+rm /sys/run/lab/bin/deno
+: > /sys/run/lab/bin/deno
+mount --bind "$deno" /sys/run/lab/bin/deno
 mount --rbind /sys/run /run
 mount --rbind /sys/var/lib /var/lib
 # `ip netns exec` mounts a sandbox's own file over /etc/hosts, so it must exist. A minimal machine

@@ -9,7 +9,7 @@ import { callerAt, type ProgramIdentity, SOCKET } from "../engine/cni/caller.ts"
 import { PLUGIN_NAME } from "../engine/cni/version.ts";
 import type { Arguments, Context } from "./command.ts";
 import { executableText, writeExecutable } from "./executable.ts";
-import { cniUnits, thisProgram } from "./unit.ts";
+import { cniUnits, lastingProgram, thisProgram } from "./unit.ts";
 import { unitsText, writeUnits } from "./unit_files.ts";
 
 /** Where runtimes look for plugins. */
@@ -30,7 +30,7 @@ export async function install(
 ): Promise<number> {
   const [, folder = FOLDER] = args.positionals;
   const env = Deno.env.toObject();
-  const units = cniUnits(thisProgram(), env, SOCKET);
+  const units = cniUnits(lastingProgram(), env, SOCKET);
   if (args.on("print-unit")) {
     print(unitsText(units));
     return 0;

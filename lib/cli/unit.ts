@@ -11,6 +11,16 @@ export function thisProgram(): string[] {
   return [Deno.execPath(), "run", "-A", module];
 }
 
+/** The same for what is written for later. @throws {InvalidOptionError} It may be gone by then. */
+export function lastingProgram(): string[] {
+  const program = thisProgram();
+  const gone = program.find((word) => word.includes("/_npx/"));
+  if (gone === undefined) return program;
+  const rule = "npx may empty its cache, so install Deno (https://docs.deno.com), and then " +
+    '"deno install -g -A -n ipvlan jsr:@ipvlan/kit/cli"';
+  throw new InvalidOptionError("program", gone, rule);
+}
+
 /** The variables that name the state folder, and the folder of the modules that Deno has fetched. */
 const VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR", "IPVLAN_STATE_DIR"];
 

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { type Command, readOptions } from "../command.ts";
-import { agentUnit, thisProgram } from "../unit.ts";
+import { agentUnit, lastingProgram } from "../unit.ts";
 
 export default {
   usage: "[OPTIONS]",
@@ -17,7 +17,7 @@ ipvlan agent --print-unit > /etc/systemd/system/ipvlan-agent.service`,
     const hostsFile = given === undefined ? undefined : resolve(given);
     if (args.on("print-unit")) {
       const more = hostsFile === undefined ? [] : ["--hosts-file", hostsFile];
-      print(agentUnit(thisProgram(), Deno.env.toObject(), more));
+      print(agentUnit(lastingProgram(), Deno.env.toObject(), more));
       return 0;
     }
     await using driver = await open(interrupted, true);

@@ -2,7 +2,7 @@ import { PLUGIN, SOCKET } from "../../engine/docker/names.ts";
 import { ipamEntries } from "../../driver/ipam_options.ts";
 import { type Command, readOptions } from "../command.ts";
 import { POOLS, readAccess } from "../etcd.ts";
-import { dockerUnits, thisProgram } from "../unit.ts";
+import { dockerUnits, lastingProgram } from "../unit.ts";
 import { unitsText, writeUnits } from "../unit_files.ts";
 
 export default {
@@ -15,7 +15,7 @@ systemctl enable --now ipvlan-docker.socket ipvlan-docker.service`,
   run(args, { print, warn }) {
     const etcd = readAccess(args, true);
     const words = etcd ? ipamEntries(etcd).flatMap((each) => ["--ipam-opt", each.join("=")]) : [];
-    const units = dockerUnits(thisProgram(), Deno.env.toObject(), SOCKET, words);
+    const units = dockerUnits(lastingProgram(), Deno.env.toObject(), SOCKET, words);
     if (args.on("print-unit")) {
       print(unitsText(units));
       return Promise.resolve(0);

@@ -11,7 +11,7 @@ import { createNetwork, infoOf, setUp, tearDown } from "../../engine/netavark/mo
 import { IpvlanError } from "../../errors.ts";
 import type { Arguments, Command, Context } from "../command.ts";
 import { executableText, writeExecutable } from "../executable.ts";
-import { thisProgram } from "../unit.ts";
+import { lastingProgram } from "../unit.ts";
 
 /** The name of the file, which is that of Podman's network driver. */
 const PLUGIN = "ipvlan-kit";
@@ -105,7 +105,7 @@ podman network create -d ${PLUGIN} --subnet=192.168.1.0/24 -o parent=eth0 db_net
   options: [],
   positionals: [0, 1],
   async run({ positionals: [folder = FOLDER] }, { print }) {
-    const text = executableText(thisProgram(), ["netavark"], Deno.env.toObject());
+    const text = executableText(lastingProgram(), ["netavark"], Deno.env.toObject());
     print(await writeExecutable(folder, PLUGIN, text));
     return 0;
   },

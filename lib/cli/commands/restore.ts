@@ -1,6 +1,6 @@
 import { InvalidOptionError } from "../../driver/errors.ts";
 import { type Command, readOptions } from "../command.ts";
-import { systemdUnit, thisProgram } from "../unit.ts";
+import { lastingProgram, systemdUnit } from "../unit.ts";
 
 /** Reads `--wait`: decimal digits, with a point if wanted. */
 function readSeconds(text: string): number {
@@ -23,7 +23,7 @@ ipvlan restore --print-unit > /etc/systemd/system/ipvlan.service`,
   changes: true,
   async run(args, { open, print, warn, dryRun }) {
     if (args.on("print-unit")) {
-      print(systemdUnit(thisProgram(), Deno.env.toObject()));
+      print(systemdUnit(lastingProgram(), Deno.env.toObject()));
       return 0;
     }
     const seconds = readSeconds(args.value("wait") ?? "0");

@@ -2,6 +2,7 @@ import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { passedSocket } from "../../../lib/cli/passed_socket.ts";
 import { agentUnit, cniUnits, dockerUnits, systemdUnit } from "../../../lib/cli/unit.ts";
 import { InvalidOptionError } from "../../../lib/driver/errors.ts";
+import { ipvlan } from "../../kit/command.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
 
 Deno.test("a unit starts the program in the environment that it needs", () => {
@@ -111,4 +112,28 @@ Deno.test("only a socket that systemd has passed to this very process is taken",
 Deno.test("the unit of an agent has the options that it was asked for with", () => {
   const unit = agentUnit(["/opt/ipvlan"], { HOME: "/root" }, ["--hosts-file", "/run/names/hosts"]);
   assertStringIncludes(unit, "\nExecStart=/opt/ipvlan agent --hosts-file /run/names/hosts\n");
+});
+
+Deno.test("nothing is written that starts a Deno in the cache of npx", async () => {
+  const { execPath } = Deno;
+  Deno.execPath = () => "/root/.npm/_npx/05b6/node_modules/deno/deno";
+  try {
+    for (
+      const words of [
+        ...["docker install --print-unit", "restore --print-unit", "agent --print-unit"],
+        ...["netavark install /dev/null/x", "cni install --print-unit"],
+      ]
+    ) {
+      assertEquals([words, await ipvlan(...words.split(" "))], [words, {
+        status: 1,
+        out: "",
+        err:
+          'ipvlan: The program "/root/.npm/_npx/05b6/node_modules/deno/deno" is not valid: npx may ' +
+          "empty its cache, so install Deno (https://docs.deno.com), and then " +
+          '"deno install -g -A -n ipvlan jsr:@ipvlan/kit/cli"',
+      }]);
+    }
+  } finally {
+    Deno.execPath = execPath;
+  }
 });
