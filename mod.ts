@@ -3,7 +3,7 @@
  *
  * Three layers, each usable by itself:
  *
- * - {@linkcode Ip}: iproute2, typed, over one long-lived process per network namespace;
+ * - {@linkcode Ip}: iproute2, typed, with one process for all calls of a turn;
  * - the functions and values that decide on addresses, such as {@linkcode Pools};
  * - {@linkcode Driver}: what Docker's ipvlan driver does, attaching network namespaces.
  *

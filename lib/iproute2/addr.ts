@@ -82,7 +82,7 @@ export class AddrVerbs {
     const { dev } = filter;
     const line = dev === undefined ? "addr show" : `addr show dev ${linkName(dev)}`;
     let rows = await this.#runner.query(line);
-    // Once a session has shown links, `ip` answers for one link as `link show` does, without the
+    // Once a process has shown links, `ip` answers for one link as `link show` does, without the
     // addresses (`do_link` in `ip/ipaddress.c`); where all links are asked for it does not.
     if (rows.some((row) => !("addr_info" in row))) {
       rows = (await this.#runner.query("addr show")).filter((row) => row.ifname === dev);
@@ -90,10 +90,7 @@ export class AddrVerbs {
     return rows.flatMap(parseAddrs);
   }
 
-  /**
-   * Shows one link and its addresses; `undefined` if there is no such link. Only for a session that
-   * remembers no links: see {@linkcode Session}.
-   */
+  /** Shows one link and its addresses; `undefined` if there is no such link. */
   async showLink(dev: string): Promise<{ link: Link; addrs: Addr[] } | undefined> {
     const row = await queryLink(this.#runner, `addr show dev ${linkName(dev)}`);
     if (!row) return undefined;

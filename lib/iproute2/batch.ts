@@ -46,15 +46,17 @@ export interface Output {
   firstNumber: number;
   /** How the program ended (`exit status 1`), if it has. */
   ended?: string;
+  /** Whether it ended by itself, and what it printed is whole. */
+  isWhole?: boolean;
 }
 
-/** What became of a line: its rows (none for a change), or why it failed. */
-export type Outcome = { rows: Record<string, unknown>[] } | { error: unknown };
+/** What became of a line: its rows (none for a change), why it failed, or that nobody ran it. */
+export type Outcome = { rows: Record<string, unknown>[] } | { error: unknown } | "not run";
 
 /**
- * How many lines a burst has at most, and how many changes one process runs at most. For each link
- * that it makes in another namespace, `ip` keeps a file open until it ends (`iplink_parse` in
- * `ip/iplink.c`), and many systems allow a process 1024 open files.
+ * How many lines a burst has at most. For each link that it makes in another namespace, `ip` keeps a
+ * file open until it ends (`iplink_parse` in `ip/iplink.c`), and many systems allow a process 1024
+ * open files.
  */
 export const MAX_LINES = 400;
 
@@ -136,17 +138,21 @@ export function lineProblem(
 
 /**
  * Makes a batch of lines. There is a mark after each query, and after each run of changes, so that
- * what a change prints is not taken for an answer.
+ * what a change prints is not taken for an answer. If all lines are to be run, there is one before
+ * the first line and after each one, to see over which line the program ended.
  */
-export function batchOf(program: BatchProgram, lines: readonly BatchLine[]): Batch {
+export function batchOf({ program, force }: BatchProgram, lines: readonly BatchLine[]): Batch {
   const batch: Batch = { input: [], lines: [], marks: 0 };
+  const mark = () => {
+    batch.input.push(MARK[program].line);
+    batch.marks++;
+  };
+  if (force) mark();
   for (const [index, { line, isQuery }] of lines.entries()) {
     batch.input.push(line);
     batch.lines.push({ line, isQuery, number: batch.input.length, marksBefore: batch.marks });
     const next = lines[index + 1];
-    if (!isQuery && next?.isQuery === false) continue;
-    batch.input.push(MARK[program.program].line);
-    batch.marks++;
+    if (force || isQuery || next?.isQuery !== false) mark();
   }
   batch.input.push(END);
   return batch;
@@ -165,14 +171,24 @@ export function saysFailed(line: string, number: number): boolean {
 /**
  * The outcome of each line of a batch. A line counts as done only if the program came to the end of
  * the batch, or to the line that stopped it, and answered every mark before that.
+ *
+ * Over a few mistakes the program ends, although it is to run all lines. Then the first line without
+ * a mark after it has failed, and those after it were not run.
  */
 export function outcomesOf(program: BatchProgram, batch: Batch, output: Output): Outcome[] {
   const { reasons, rest } = complaintsIn(output);
   const answers = answersIn(program, output.out);
-  let error = problemOf(program, batch, output, { reasons, rest, answers: answers.length });
+  const { isWhole, ended = "" } = output;
+  const last = program.force && isWhole ? answers.length : Infinity;
+  const isOver = last > 0 && last < batch.marks && !reasons.has(batch.input.length);
+  let error = isOver
+    ? undefined
+    : problemOf(program, batch, output, { reasons, rest, answers: answers.length });
   return batch.lines.map(({ line, isQuery, number, marksBefore }) => {
+    if (isOver && marksBefore > last) return "not run";
     const command = commandOf(program, line);
-    const reason = reasons.get(number);
+    const isLast = isOver && marksBefore === last;
+    const reason = reasons.get(number) ?? (isLast ? rest || ended : undefined);
     if (reason !== undefined) {
       const refused = new IpCommandError(command, reason);
       // The lines after this one were not run.

@@ -34,7 +34,7 @@ export interface FdbEntry {
 }
 
 /**
- * iproute2's `bridge` in one network namespace. One process runs any number of calls, as with `Ip`.
+ * iproute2's `bridge` in one network namespace. One process runs all calls of a turn, as with `Ip`.
  *
  * @example
  * ```ts

@@ -6,7 +6,7 @@ import { RouteVerbs } from "./route.ts";
 import { type Runner, Session, type SessionOptions } from "./session.ts";
 
 /**
- * `ip` in one network namespace. One process runs any number of calls: see {@linkcode Session}.
+ * `ip` in one network namespace. One process runs all calls of a turn: see {@linkcode Session}.
  *
  * @example A dummy link and an ipvlan link on it
  * ```ts

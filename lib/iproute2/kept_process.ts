@@ -3,7 +3,6 @@ import {
   batchArgs,
   type BatchProgram,
   isMark,
-  MAX_LINES,
   type Output,
   saysFailed,
 } from "./batch.ts";
@@ -11,60 +10,16 @@ import { eachLine, spawn, wordsOf } from "./spawn.ts";
 import type { Transport } from "./transport.ts";
 
 /**
- * One long-lived process that runs batch after batch. Before it has made more than
- * {@linkcode MAX_LINES} changes, another takes its place, and enters the namespace by its name.
+ * One long-lived process that runs batch after batch. It is for queries: it remembers the names of
+ * links, and for each link that `ip` makes in another namespace, it keeps a file open.
  */
 export class KeptProcess implements Transport {
   readonly program: BatchProgram;
-  #signal: AbortSignal | undefined;
-  #process: BatchProcess;
-  /** How many changes the process was given. */
-  #changes = 0;
-  /** Resolves when the processes before it have ended. */
-  #replaced: Promise<unknown> = Promise.resolve();
-
-  /**
-   * Starts the program, which the signal ends. @throws {ProgramNotFoundError} It is not installed.
-   */
-  constructor(program: BatchProgram, signal?: AbortSignal) {
-    signal?.throwIfAborted();
-    this.program = program;
-    this.#signal = signal;
-    this.#process = new BatchProcess(program, signal);
-  }
-
-  get ended(): boolean {
-    return this.#process.ended !== undefined;
-  }
-
-  /** Runs a batch: see {@linkcode Transport.run}. It fails with the signal's reason. */
-  async run(batch: Batch): Promise<Output> {
-    this.#signal?.throwIfAborted();
-    const changes = batch.lines.filter(({ isQuery }) => !isQuery).length;
-    if (this.#changes + changes > MAX_LINES && !this.ended) {
-      this.#replaced = Promise.all([this.#replaced, this.#process.close()]);
-      this.#process = new BatchProcess(this.program, this.#signal);
-      this.#changes = 0;
-    }
-    this.#changes += changes;
-    const output = await this.#process.run(batch);
-    this.#signal?.throwIfAborted();
-    return output;
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([this.#replaced, this.#process.close()]);
-  }
-}
-
-/** A process that runs one batch at a time. */
-class BatchProcess {
-  /** How it ended; `undefined` as long as it runs. */
-  ended: string | undefined;
-  readonly #program: BatchProgram;
   readonly #child: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #following: Promise<void>;
+  /** How it ended; `undefined` as long as it runs. */
+  #ending: string | undefined;
   /** The number of the next line. `ip` counts the lines of all batches. */
   #nextNumber = 1;
   /** What was printed for the batch that runs or ran last. */
@@ -72,18 +27,23 @@ class BatchProcess {
   /** What must still be printed for the batch that runs. */
   #awaited: { marks: number; end: boolean; resolve: (output: Output) => void } | undefined;
 
-  constructor(program: BatchProgram, signal: AbortSignal | undefined) {
-    this.#program = program;
-    this.#child = spawn(program.program, batchArgs(program), { signal });
+  /** Starts the program. @throws {ProgramNotFoundError} It is not installed. */
+  constructor(program: BatchProgram) {
+    this.program = program;
+    this.#child = spawn(program.program, batchArgs(program));
     this.#writer = this.#child.stdin.getWriter();
     this.#following = this.#follow();
   }
 
+  get ended(): boolean {
+    return this.#ending !== undefined;
+  }
+
   run({ input, marks }: Batch): Promise<Output> {
     const firstNumber = this.#nextNumber;
-    if (this.ended !== undefined) {
+    if (this.#ending !== undefined) {
       const { err } = this.#output;
-      return Promise.resolve({ out: [], err, firstNumber, ended: this.ended });
+      return Promise.resolve({ out: [], err, firstNumber, ended: this.#ending });
     }
     this.#nextNumber += input.length;
     this.#output = { out: [], err: [], firstNumber };
@@ -104,7 +64,7 @@ class BatchProcess {
       eachLine(this.#child.stdout, (line) => this.#readOut(line)),
       eachLine(this.#child.stderr, (line) => this.#readErr(line)),
     ]);
-    this.ended ??= wordsOf(await this.#child.status);
+    this.#ending ??= wordsOf(await this.#child.status);
     await this.#writer.close().catch(() => {});
     this.#settle();
   }
@@ -115,7 +75,7 @@ class BatchProcess {
       return;
     }
     this.#output.out.push(line);
-    if (isMark(this.#program, line)) this.#awaited.marks--;
+    if (isMark(this.program, line)) this.#awaited.marks--;
     this.#settleIfWhole();
   }
 
@@ -132,14 +92,14 @@ class BatchProcess {
   }
 
   #settle(): void {
-    this.#awaited?.resolve({ ...this.#output, ended: this.ended });
+    this.#awaited?.resolve({ ...this.#output, ended: this.#ending });
     this.#awaited = undefined;
   }
 
   /** Ends a process that prints when it was not asked: the next query would take that for its answer. */
   #refuse(line: string): void {
-    if (this.ended !== undefined) return;
-    this.ended = `it printed what nobody asked for: ${JSON.stringify(line)}`;
+    if (this.#ending !== undefined) return;
+    this.#ending = `it printed what nobody asked for: ${JSON.stringify(line)}`;
     this.#child.kill("SIGKILL");
   }
 }

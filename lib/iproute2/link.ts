@@ -246,10 +246,7 @@ export class LinkVerbs {
     await this.#runner.change(linkDel(which));
   }
 
-  /**
-   * Shows one link without reading all; `undefined` if there is no such link. Only for a session that
-   * remembers no links: see {@linkcode Session}.
-   */
+  /** Shows one link without reading all; `undefined` if there is no such link. */
   async find(name: string): Promise<Link | undefined> {
     const row = await queryLink(this.#runner, `link show dev ${linkName(name)}`);
     return row && parseLink(row);
@@ -262,8 +259,7 @@ export class LinkVerbs {
   async show(which: string | LinkFilter = {}): Promise<Link | Link[]> {
     if (typeof which === "string") {
       const name = linkName(which);
-      // For one link, `ip` looks up the name in its memory, and ends if another program has deleted
-      // the link. To show all links, it reads their names anew.
+      // The index of the link below is that of the link of this name.
       const all = parseLinks(await this.#runner.query("link show"));
       const found = all.find((link) => link.name === which);
       if (!found) {

@@ -36,7 +36,9 @@ export class ProcessPerBurst implements Transport {
       const isNsenter = err.some((line) => line.includes("nsenter"));
       throw new ProgramNotFoundError(isNsenter ? "nsenter" : this.program.program);
     }
-    return { out, err, firstNumber: 1, ended: `exit status ${code}` };
+    // A shell gives 128 + N to a program that signal N ended. `ip` itself gives 255.
+    const isWhole = code <= 128 || code === 255;
+    return { out, err, firstNumber: 1, ended: `exit status ${code}`, isWhole };
   }
 
   /** Does nothing: each process ends by itself. */

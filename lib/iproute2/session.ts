@@ -7,9 +7,11 @@ import {
   type Outcome,
   outcomesOf,
 } from "./batch.ts";
-import { SessionClosedError } from "./errors.ts";
-import { KeptProcess } from "./kept_process.ts";
+import { NamespaceNotFoundError, ProgramNotFoundError, SessionClosedError } from "./errors.ts";
+import { ProcessPerBurst } from "./process_per_burst.ts";
+import { type ProgramRunner, Shell } from "./shell.ts";
 import type { Transport } from "./transport.ts";
+import { pathToEnter } from "./words.ts";
 
 /** Runs lines. It is a {@linkcode Session}, or wraps or stands in for one. */
 export interface Runner {
@@ -26,8 +28,8 @@ export interface SessionOptions {
   /** The iproute2 program; left out, `ip`. */
   program?: "ip" | "bridge";
   /**
-   * Ends the process. Every call that is not settled, and every later one, fails with the signal's
-   * reason. Without a signal, only {@linkcode Session.close} ends it.
+   * Ends the session at once. Every call that is not settled, and every later one, fails with the
+   * signal's reason.
    */
   signal?: AbortSignal;
 }
@@ -46,26 +48,12 @@ interface PendingLine extends BatchLine {
  * one burst. A burst has 400 lines at most. Two equal queries in a burst, with no change between
  * them, share one answer: the same array.
  *
- * The callers of a session do not know of each other, so the lines after a failed one run as well.
- * But over a few mistakes, which it finds before it asks the kernel, `ip` ends: a malformed word, or
- * the name of a `master` or a `netns` that does not exist. Then every line of the burst fails with a
- * {@linkcode SessionClosedError}, and it is not known which of them took effect.
+ * Each burst has a process of its own, which a shell starts. `ip` remembers the name of each link as
+ * long as it runs (`lib/ll_map.c`), and would act on a link that had the name before.
  *
- * {@linkcode Session.open} keeps one process. Before it has made more than 400 changes, another takes
- * its place, for which the namespace must still have its name.
- *
- * As long as it runs, `ip` remembers the name of each link by its index (`lib/ll_map.c`). It forgets a
- * link only when a line of its own sets or deletes the link by that name. This matters when something
- * else changes links: another program, `link del group`, or the end of a parent.
- *
- * - A link was deleted: a line with its name fails with `No such device`, even if there is a new link
- *   of that name. `link show dev` ends the process.
- * - A link was renamed, and another link has its old name now: a line with the old name acts on the
- *   renamed link.
- *
- * A full `link show`, which is what `LinkVerbs.show` asks for, helps until the next line that sets or
- * deletes the link. A new session helps for good. So use a session for one piece of work, and not for
- * the life of a daemon.
+ * The callers of a session do not know of each other, so a line that fails fails alone. Over a few
+ * mistakes, which it finds before it asks the kernel, `ip` ends: a malformed word, or the name of a
+ * `master` or a `netns` that does not exist. Then another process runs the lines after that one.
  *
  * @example
  * ```ts
@@ -84,6 +72,7 @@ export class Session implements Runner, AsyncDisposable {
   /** The program and its namespace as one would type them: `ip -n red`. */
   readonly command: string;
   readonly #transport: Transport;
+  readonly #shell: ProgramRunner | undefined;
   #queue: PendingLine[] = [];
   /** The queries in the queue, by line, that no change comes after. */
   #shared = new Map<string, PendingLine>();
@@ -97,35 +86,43 @@ export class Session implements Runner, AsyncDisposable {
    * Makes a session over a transport. If that stops at the first line that fails, all lines that wait
    * fail with it.
    *
+   * @param shell What starts the transport's programs, if it ends with the session.
+   *
    * @internal
    */
-  constructor(transport: Transport) {
+  constructor(transport: Transport, shell?: ProgramRunner) {
     this.#transport = transport;
+    this.#shell = shell;
     this.command = commandOf(transport.program);
   }
 
   /**
-   * Starts a process that is kept, and waits until it answers.
+   * Opens a session. It starts a shell, and no program yet.
    *
    * @throws {NamespaceNotFoundError} There is no such namespace.
    * @throws {ProgramNotFoundError} iproute2 is not installed.
-   * @throws {SessionClosedError} The program ended at once; the message says why.
    */
   static async open({ netns, program = "ip", signal }: SessionOptions = {}): Promise<Session> {
-    const transport = new KeptProcess({ program, netns, force: true }, signal);
-    const session = new Session(transport);
+    const shell = new Shell({ signal });
     try {
-      await session.query("link show dev lo");
-      return session;
+      const transport = new ProcessPerBurst({ program, netns, force: true }, shell.run);
+      const isTrue = async (condition: string) => (await shell.run(condition, [])).code === 0;
+      if (!await isTrue(`command -v ${program} > /dev/null`)) {
+        throw new ProgramNotFoundError(program);
+      }
+      if (netns !== undefined && !await isTrue(`[ -e ${pathToEnter(netns)} ]`)) {
+        throw new NamespaceNotFoundError(netns);
+      }
+      return new Session(transport, shell);
     } catch (error) {
-      await session.close();
+      await shell[Symbol.asyncDispose]();
       throw error;
     }
   }
 
-  /** Whether the session is closed or its process has ended, so that it runs no line any more. */
+  /** Whether the session is closed or was ended, so that it runs no line any more. */
   get ended(): boolean {
-    return this.#closed !== undefined || this.#transport.ended;
+    return this.#closed !== undefined || this.#transport.ended || this.#shell?.ended === true;
   }
 
   /**
@@ -134,7 +131,7 @@ export class Session implements Runner, AsyncDisposable {
    * @throws {InvalidWordError} It is more than one line, or prints what marks the end of an answer.
    * @throws {IpCommandError} The line was refused.
    * @throws {NamespaceNotFoundError} There is no such namespace any more.
-   * @throws {SessionClosedError} The process ended before the line was known to be done.
+   * @throws {SessionClosedError} The program was killed before the line was known to be done.
    */
   async change(line: string): Promise<void> {
     await this.#ask(line, false);
@@ -147,13 +144,13 @@ export class Session implements Runner, AsyncDisposable {
    * @throws {InvalidWordError} It is more than one line, or prints what marks the end of an answer.
    * @throws {IpCommandError} The line was refused, or printed something else than JSON.
    * @throws {NamespaceNotFoundError} There is no such namespace any more.
-   * @throws {SessionClosedError} The process ended before the line was answered.
+   * @throws {SessionClosedError} The program was killed before the line was answered.
    */
   query(line: string): Promise<Record<string, unknown>[]> {
     return this.#ask(line, true);
   }
 
-  /** Ends the process when it has run all lines asked for so far. Later lines are refused. */
+  /** Ends the session when all lines asked for so far have run. Later lines are refused. */
   async close(): Promise<void> {
     this.#closed ??= new SessionClosedError(this.command, "it was closed");
     // Only until the last burst was started: if the program does not answer it, the end of its input
@@ -161,6 +158,7 @@ export class Session implements Runner, AsyncDisposable {
     while (this.#queue.length > 0) await this.#burst;
     await this.#transport.close();
     await this.#running;
+    await this.#shell?.[Symbol.asyncDispose]();
   }
 
   /** Same as {@linkcode Session.close}. */
@@ -195,8 +193,9 @@ export class Session implements Runner, AsyncDisposable {
 
   async #runBurst(lines: readonly PendingLine[]): Promise<void> {
     const outcomes = await this.#outcomesOf(lines);
+    this.#queue.unshift(...lines.filter((_line, index) => outcomes[index] === "not run"));
     for (const [index, outcome] of outcomes.entries()) settle(lines[index]!, outcome);
-    const failed = outcomes.find((outcome) => "error" in outcome);
+    const failed = outcomes.find((outcome) => typeof outcome === "object" && "error" in outcome);
     if (!failed || this.#transport.program.force) return;
     for (const pending of this.#queue.splice(0)) settle(pending, failed);
   }
@@ -213,6 +212,7 @@ export class Session implements Runner, AsyncDisposable {
 }
 
 function settle({ resolve, reject }: PendingLine, outcome: Outcome): void {
+  if (outcome === "not run") return;
   if ("error" in outcome) reject(outcome.error);
   else resolve(outcome.rows);
 }

@@ -3,11 +3,12 @@ import type { Batch, BatchProgram, Output } from "./batch.ts";
 /**
  * What runs the batches of a session. There are two:
  *
- * - {@linkcode KeptProcess} keeps one process. It is for many queries in a row.
- * - {@linkcode ProcessPerBurst} starts a process for each batch. It is for the driver, which runs a
- *   few lines in each of many namespaces. To enter a namespace takes a new process anyway, and a new
- *   process remembers no links (see {@linkcode Session}). A {@linkcode Shell} starts it, because it
- *   must have a lock file open, which Deno cannot pass on (see `Namespaces` in `lib/driver`).
+ * - {@linkcode KeptProcess} keeps one process, which remembers the names of links. It is for the
+ *   looks at the host of a driver that is open for long (`KeptLook` in `lib/driver`).
+ * - {@linkcode ProcessPerBurst} starts a process for each batch, which remembers nothing of the one
+ *   before (see {@linkcode Session}). To enter a namespace takes a new process anyway. A
+ *   {@linkcode Shell} starts it: the driver's must have a lock file open, which Deno cannot pass on
+ *   (see `Namespaces` there).
  *
  * What each costs, in milliseconds, with iproute2 6.1: the fastest of 200 runs on a machine with two
  * slow cores, and of 50 in User-Mode Linux on it.

@@ -63,8 +63,6 @@ async function lookAtRoutes(ip: Ip, tables: "main" | "all"): Promise<Route[]> {
  * Looks at the first of some links with its addresses, at the others, and at all ipvlan links. The kernel is not
  * asked for any others, so it takes the same time whether a machine has ten links or ten thousand. A
  * link that does not exist is left out.
- *
- * @param ip It must remember no links: see {@linkcode Session}.
  */
 export async function lookAtLinks(
   ip: Ip,

@@ -82,13 +82,12 @@ export class Switch implements AsyncDisposable {
   async unplug(port: string): Promise<void> {
     this.#trunks.delete(port);
     await this.#ip.link.del(port);
-    // The program "bridge" remembers the index of the port, and a new port of this name gets another.
-    await this.#close();
   }
 
   /** Ends the sessions. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.#ip[Symbol.asyncDispose](), this.#close()]);
+    const bridge = await this.#bridge;
+    await Promise.all([this.#ip[Symbol.asyncDispose](), bridge?.[Symbol.asyncDispose]()]);
   }
 
   async #join(port: string, vlans: number[]): Promise<void> {
@@ -99,11 +98,5 @@ export class Switch implements AsyncDisposable {
 
   #open(): Promise<Bridge> {
     return this.#bridge ??= Bridge.open({ netns: this.netns });
-  }
-
-  async #close(): Promise<void> {
-    const bridge = this.#bridge;
-    this.#bridge = undefined;
-    await (await bridge)?.[Symbol.asyncDispose]();
   }
 }

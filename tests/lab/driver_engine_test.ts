@@ -31,9 +31,9 @@ async function add(driver: Driver, id: string, path: string, ifname = "eth0"): P
   return (await attach(driver, LAN, spec)).value.ip!;
 }
 
-/** Finds a link of the host. (`ip` remembers the names of links that are gone.) */
-async function findLink({ ns }: TestHost, name: string): Promise<Link | undefined> {
-  return (await ns.ip.link.show()).find((link) => link.name === name);
+/** Finds a link of the host. */
+function findLink({ ns }: TestHost, name: string): Promise<Link | undefined> {
+  return ns.ip.link.find(name);
 }
 
 Deno.test("a namespace that has only a path is connected, with all that one with a name has", () =>

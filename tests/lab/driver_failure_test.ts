@@ -90,7 +90,7 @@ async function withFaults(
 for (const [what, { before, make, remove }] of Object.entries(MAKING)) {
   const faults: Fault[] = [
     ...["refused", "lost", "unanswered"] as const,
-    // What `ip` ends over by itself looks to the driver like a line that was lost.
+    // What `ip` ends over by itself is refused in the host, and like a line that was lost in a sandbox.
     ...(what === "an endpoint" ? ["fatal"] as const : []),
   ];
   for (const fault of faults) {
@@ -100,8 +100,9 @@ for (const [what, { before, make, remove }] of Object.entries(MAKING)) {
         await before?.(driver);
         const at = await host.dump();
         const lines = await eachLine(faults, () => make(driver), async (n, error) => {
-          const type = fault === "refused" ? IpCommandError : SessionClosedError;
-          assert(error instanceof type, `line ${n}: ${error}`);
+          const isExpected = fault !== "refused" && error instanceof SessionClosedError ||
+            ["refused", "fatal"].includes(fault) && error instanceof IpCommandError;
+          assert(isExpected, `line ${n}: ${error}`);
           assertEquals(await host.dump(), at, `line ${n}`);
         });
         assert(lines >= 2, `only ${lines} lines`);

@@ -65,3 +65,20 @@ Deno.test("a bridge session refuses what the kernel refuses, and a missing names
   await assertRejects(() => bridge.vlans("none"), IpCommandError, "none");
   await assertRejects(() => Bridge.open({ netns: "no-such-netns" }), NamespaceNotFoundError);
 });
+
+Deno.test("a port is the one that has the name now", async () => {
+  await using ns = await freshNetns();
+  const { link } = ns.ip;
+  await using bridge = await Bridge.open({ netns: ns.name });
+  await link.add({ type: "bridge", name: "br", vlanFiltering: true });
+  for (const name of ["p1", "p2"]) {
+    await link.add({ type: "dummy", name });
+    await link.set(name, { master: "br" });
+  }
+  assertEquals((await bridge.vlans("p1")).map(({ id }) => id), [1]);
+  await link.set("p1", { name: "old1" });
+  await link.set("p2", { name: "p1" });
+  await bridge.addVlan("p1", { id: 20 });
+  const ids = async (port: string) => (await bridge.vlans(port)).map(({ id }) => id);
+  assertEquals([await ids("old1"), await ids("p1")], [[1], [1, 20]]);
+});

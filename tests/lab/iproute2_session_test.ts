@@ -1,4 +1,5 @@
-import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { KeptLook } from "../../lib/driver/run/kept_look.ts";
 import {
   InvalidWordError,
   IpCommandError,
@@ -7,11 +8,12 @@ import {
   SessionClosedError,
 } from "../../lib/iproute2/errors.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
+import { KeptProcess } from "../../lib/iproute2/kept_process.ts";
 import { linkSwitch, ProcessPerBurst } from "../../lib/iproute2/process_per_burst.ts";
 import { Session } from "../../lib/iproute2/session.ts";
 import { Shell } from "../../lib/iproute2/shell.ts";
 import { fromNetnsFolder } from "../../lib/iproute2/words.ts";
-import { children, ended, run } from "../kit/processes.ts";
+import { children, ended, inEnv, run } from "../kit/processes.ts";
 import { freshNetns } from "../kit/worlds.ts";
 
 /** Asks for one of many things whose answers all differ, and checks that this one's own came. */
@@ -37,15 +39,13 @@ async function ask(session: Session, i: number): Promise<void> {
   }
 }
 
-/** A session in a namespace with ten links, with a process for each burst where there is a shell. */
-async function tenLinks(shell?: Shell) {
+/** A session in a namespace with ten links, over one process that is kept or one for each burst. */
+async function tenLinks(isKept = false) {
   await using undo = new AsyncDisposableStack();
   const ns = undo.use(await freshNetns());
   const program = { program: "ip", netns: ns.name, force: true } as const;
   const session = undo.use(
-    shell
-      ? new Session(new ProcessPerBurst(program, shell.run))
-      : await Session.open({ netns: ns.name }),
+    isKept ? new Session(new KeptProcess(program)) : await Session.open({ netns: ns.name }),
   );
   await Promise.all(
     Array.from({ length: 10 }, (_, i) => ns.ip.link.add({ type: "dummy", name: `d${i}` })),
@@ -58,14 +58,12 @@ for (const transport of ["one process kept", "a process per burst"]) {
   const isKept = transport === "one process kept";
 
   Deno.test(`${transport}: thousands of lines at once settle each with its own result`, async () => {
-    await using shell = new Shell();
-    await using made = await tenLinks(isKept ? undefined : shell);
+    await using made = await tenLinks(isKept);
     await Promise.all(Array.from({ length: 4000 }, (_, i) => ask(made.session, i)));
   });
 
   Deno.test(`${transport}: so do lines one by one, and those of independent callers`, async () => {
-    await using shell = new Shell();
-    await using made = await tenLinks(isKept ? undefined : shell);
+    await using made = await tenLinks(isKept);
     for (let i = 0; i < 40; i++) await ask(made.session, i);
     await Promise.all(Array.from({ length: 20 }, async (_, caller) => {
       for (let i = 0; i < 20; i++) await ask(made.session, caller * 7 + i);
@@ -101,14 +99,12 @@ Deno.test("an answer longer than a pipe holds is whole, between others", async (
 
 Deno.test("a query that prints nothing or no JSON, or a change that prints, holds nobody up", async () => {
   await using ns = await freshNetns();
-  const others = new Set(children().map(({ pid }) => pid));
   await using session = await Session.open({ netns: ns.name });
-  const { pid } = children().find(({ pid }) => !others.has(pid))!;
   const [comment, change, shown, text, lo] = await Promise.allSettled([
     session.query("# nothing at all"),
     session.query("link set dev lo alias x"),
     session.query("link show type dummy"),
-    session.query(`netns identify ${pid}`),
+    session.query("netns identify"),
     session.query("link show dev lo"),
     session.change("link show"),
   ]);
@@ -145,30 +141,7 @@ Deno.test("a line that is two, or joins the next, is refused and shifts no other
   }
 });
 
-Deno.test("a line that ip ends over rejects all that waits, saying why", async () => {
-  await using ns = await freshNetns();
-  const session = await Session.open({ netns: ns.name });
-  const before = await session.query("link show dev lo");
-  assertEquals(before.length, 1);
-  const results = await Promise.allSettled([
-    ...Array.from({ length: 50 }, () => session.query("link show dev lo")),
-    session.change("addr add 1.2.3.4/33 dev lo"),
-    ...Array.from({ length: 50 }, () => session.change("link set dev lo up")),
-  ]);
-  const reasons = results.map((result) => result.status === "rejected" && result.reason);
-  assertEquals(reasons.length, 101);
-  for (const reason of reasons) {
-    assertInstanceOf(reason, SessionClosedError);
-    assertEquals(reason.session, `ip -n ${ns.name}`);
-    assertMatch(reason.reason, /any valid prefix is expected rather than "1.2.3.4\/33"/);
-  }
-  assertEquals(session.ended, true);
-  await assertRejects(() => session.query("link show"), SessionClosedError, "1.2.3.4/33");
-  await session.close();
-  assertEquals((await ns.ip.link.show("lo")).up, false, "what came after was not done");
-});
-
-Deno.test("a killed process rejects all that waits", async () => {
+Deno.test("a shell that is killed rejects all that waits", async () => {
   await using ns = await freshNetns();
   const others = new Set(children().map(({ pid }) => pid));
   await using session = await Session.open({ netns: ns.name });
@@ -185,6 +158,7 @@ Deno.test("a killed process rejects all that waits", async () => {
     assertEquals(result.reason.reason, "killed by SIGKILL");
   }
   await assertRejects(() => session.change("link set dev lo up"), SessionClosedError, "SIGKILL");
+  assert(session.ended);
 });
 
 Deno.test("close() settles what is in flight first, and refuses what comes after", async () => {
@@ -223,13 +197,16 @@ Deno.test("a missing namespace is named at once", async () => {
 });
 
 Deno.test("a missing program is named", async () => {
-  const path = Deno.env.get("PATH")!;
-  Deno.env.set("PATH", "");
+  const folder = await Deno.makeTempDir();
   try {
+    using _path = inEnv("PATH", folder);
+    const noShell = await assertRejects(() => Ip.open(), ProgramNotFoundError);
+    assertEquals(noShell.program, "sh");
+    await Deno.symlink("/bin/sh", `${folder}/sh`);
     const error = await assertRejects(() => Ip.open(), ProgramNotFoundError, "install iproute2");
     assertEquals(error.program, "ip");
   } finally {
-    Deno.env.set("PATH", path);
+    await Deno.remove(folder, { recursive: true });
   }
 });
 
@@ -260,43 +237,96 @@ Deno.test("Ctrl-C does not end a session under its owner, but the owner's end do
   await ended(pid);
 });
 
-// `ip` remembers names: see the description of Session.
-Deno.test("a link made anew under its name by somebody else is found after a full show", async () => {
+Deno.test("a name is that of the link that has it now, whatever another program has done", async () => {
   await using ns = await freshNetns();
   await using other = await Ip.open({ netns: ns.name });
-  await other.link.add({ type: "dummy", name: "d" });
-  const old = await ns.ip.link.show("d");
-  await other.link.del("d");
-  await other.link.add({ type: "dummy", name: "d" });
-  const made = await other.link.show("d");
-  assert(made.index !== old.index);
-  const error = await assertRejects(() => ns.ip.link.set("d", { up: true }), IpCommandError);
-  assertEquals(error.errno, "ENODEV", "it remembers the old one until it has shown all");
-  assertEquals((await ns.ip.link.show("d")).index, made.index, "show() looks again by itself");
-  await ns.ip.link.set("d", { up: true });
-  assertEquals((await other.link.show("d")).up, true);
+  const { ip } = ns;
+  await ip.link.add({ type: "dummy", name: "wan0", up: true });
+  await ip.addr.add({ dev: "wan0", address: "10.0.0.1/24" });
+  await ip.link.add({ type: "vlan", name: "wan0.5", link: "wan0", id: 5 });
+  await Promise.all([ip.link.show("wan0"), ip.route.show(4)]);
+  await other.link.set("wan0", { name: "old0" });
+  await other.link.add({ type: "dummy", name: "wan0" });
+
+  await ip.link.set("wan0", { mtu: 1300 });
+  await ip.addr.add({ dev: "wan0", address: "10.0.1.1/24" });
+  const links = await other.link.show();
+  const mtuOf = (name: string) => links.find((link) => link.name === name)?.mtu;
+  assertEquals([mtuOf("wan0"), mtuOf("old0")], [1300, 1500]);
+  const [addrs, routes] = await Promise.all([ip.addr.show({ dev: "old0" }), ip.route.show(4)]);
+  assertEquals(addrs.filter(({ family }) => family === 4).map(({ address }) => address), [
+    "10.0.0.1",
+  ]);
+  assertEquals(routes.map(({ dst, dev }) => `${dst} ${dev}`), ["10.0.0.0/24 old0"]);
+  assertEquals((await ip.link.show("wan0.5")).link, "old0");
+
+  await other.link.del("wan0");
+  assertEquals(await ip.link.find("wan0"), undefined);
+  assertEquals((await ip.link.find("old0"))?.up, true);
+  await other.link.add({ type: "dummy", name: "wan0" });
+  await ip.link.set("wan0", { up: true });
+  assertEquals((await other.link.show("wan0")).up, true);
 });
 
-Deno.test("a name that this session has not used is looked up when it is used", async () => {
+Deno.test("a kept look prints the name that a link has now, also as that of a parent", async () => {
   await using ns = await freshNetns();
-  await using other = await Ip.open({ netns: ns.name });
-  for (const mtu of [1400, 1300]) {
-    await other.link.add({ type: "dummy", name: "d" });
-    // Setting it forgets it again.
-    await ns.ip.link.set("d", { mtu });
-    assertEquals((await other.link.show("d")).mtu, mtu);
-    await other.link.del("d");
-  }
+  const { ip } = ns;
+  await ip.link.add({ type: "dummy", name: "wan0", up: true });
+  await ip.addr.add({ dev: "wan0", address: "10.0.0.1/24" });
+  await ip.link.add({ type: "vlan", name: "wan0.5", link: "wan0", id: 5 });
+  await using kept = new KeptLook(ns.name);
+  const { link, route } = new Ip(kept);
+  const look = async () => {
+    const [links, routes] = await Promise.all([link.show(), route.show(4)]);
+    const { link: parent, linkIndex } = links.find(({ name }) => name === "wan0.5")!;
+    return [parent, linkIndex, ...routes.map(({ dev }) => dev)];
+  };
+  const { index } = await ip.link.show("wan0");
+  assertEquals(await look(), ["wan0", index, "wan0"]);
+  await ip.link.set("wan0", { name: "old0" });
+  await ip.link.add({ type: "dummy", name: "wan0" });
+  assertEquals(await look(), ["old0", index, "old0"]);
+  await ip.link.set("old0", { name: "older0" });
+  assertEquals(await look(), ["older0", index, "older0"]);
 });
 
-Deno.test("a link that is gone is not found, although its name is remembered", async () => {
+Deno.test("a line that ip ends over fails alone, and the next call works", async () => {
   await using ns = await freshNetns();
-  await using other = await Ip.open({ netns: ns.name });
-  await other.link.add({ type: "dummy", name: "d" });
-  await ns.ip.link.show();
-  await other.link.set("d", { name: "e" });
-  const error = await assertRejects(() => ns.ip.link.show("d"), IpCommandError);
-  assertEquals(error.errno, "ENODEV", error.message);
+  const { session, link } = ns.ip;
+  await link.add({ type: "dummy", name: "d" });
+  const bad = [
+    "link set dev d master nosuch",
+    "link set dev d netns nosuch",
+    "addr add 1.2.3.4/33 dev d",
+    "link set dev d mtu many",
+  ];
+  const results = await Promise.allSettled([
+    session.change("link set dev d alias a"),
+    ...bad.map((line) => session.change(line)),
+    session.change("link set dev d mtu 1400"),
+    session.query("link show dev d"),
+    session.query("link show dev nosuch"),
+    link.find("nosuch"),
+    session.change("addr add 1.2.3.4/32 dev d"),
+  ]);
+  const reasons = results.map((result) => {
+    if (result.status === "fulfilled") return "done";
+    assertInstanceOf(result.reason, IpCommandError);
+    return result.reason.command;
+  });
+  assertEquals(reasons, [
+    "done",
+    ...bad.map((line) => `ip -n ${ns.name} ${line}`),
+    "done",
+    "done",
+    `ip -n ${ns.name} link show dev nosuch`,
+    "done",
+    "done",
+  ]);
+  const { alias, mtu } = await link.show("d");
+  assertEquals([alias, mtu], ["a", 1400]);
+  const addrs = await ns.ip.addr.show({ dev: "d" });
+  assertEquals(addrs.map(({ address }) => address), ["1.2.3.4"]);
 });
 
 Deno.test("a burst with settings of links names a namespace that is missing, or that is none", async () => {

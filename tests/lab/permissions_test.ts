@@ -31,7 +31,7 @@ async function runWith(flags: readonly string[], script: string): Promise<string
 
 /** What a script does with the driver, and with what is below it. Every method is called once. */
 const DRIVER = `
-import { Driver, EVERYTHING, Ip, kernelFacts, lookAround } from "${ROOT}mod.ts";
+import { Bridge, Driver, EVERYTHING, Ip, kernelFacts, lookAround, lookInto } from "${ROOT}mod.ts";
 const calls = new Set(Object.getOwnPropertyNames(Driver.prototype));
 calls.delete("constructor");
 const opened = await Driver.open();
@@ -80,6 +80,9 @@ await driver.removeHost("gone").catch(({ name }) => console.log(name));
 console.log((await driver.listHosts()).length, await driver.hostNames(), driver.hasUnfinished());
 if ((await driver.damagedKeys()).length > 0) throw new Error("a damaged key");
 await driver.sequence(() => Promise.resolve());
+await using bridge = await Bridge.open({ netns: "c1" });
+if ((await bridge.vlans("eth0")).length > 0) throw new Error("a VLAN of a bridge");
+if ((await lookInto("c1", { links: true })).links.length !== 2) throw new Error("links");
 await driver.disconnect("n", "c2");
 await driver.removeSandbox("c1", "kill");
 await driver.removeSandbox("c2", "leave");

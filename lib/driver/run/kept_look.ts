@@ -1,14 +1,22 @@
 import { SessionClosedError } from "../../iproute2/errors.ts";
+import { KeptProcess } from "../../iproute2/kept_process.ts";
 import { type Runner, Session } from "../../iproute2/session.ts";
 
+/** A kept `ip`. */
+interface Kept {
+  session: Session;
+  /** The names of links that it may remember, by index. */
+  names: Map<unknown, unknown>;
+}
+
 /**
- * Answers queries in one namespace by one `ip` that is kept, and started again if it has ended. It
- * changes nothing, so nobody has to wait for its end. What it remembers of links is renewed by each
- * full `link show`: see {@linkcode Session}. So ask for that first, in the same turn.
+ * Answers queries in one namespace by one `ip` that is kept. It changes nothing, so nobody has to
+ * wait for its end. Another one takes its place when it has ended, or when a link has a new name:
+ * `ip` would print the old one where it is the parent of another link, or the link of a route.
  */
 export class KeptLook implements Runner, AsyncDisposable {
   #netns: string | undefined;
-  #session: Promise<Session> | undefined;
+  #kept: Kept | undefined;
 
   /** Starts nothing yet. @param netns The namespace; by default that of this process. */
   constructor(netns?: string) {
@@ -22,19 +30,39 @@ export class KeptLook implements Runner, AsyncDisposable {
 
   /** Runs a query. */
   async query(line: string): Promise<Record<string, unknown>[]> {
-    const session = this.#session ??= Session.open({ netns: this.#netns });
+    const kept = this.#kept ??= this.#start();
     try {
-      return await (await session).query(line);
+      return await ask(kept, line);
     } catch (error) {
       if (!(error instanceof SessionClosedError)) throw error;
-      // Another program has killed it, or it was started when there was no memory.
-      if (this.#session === session) this.#session = undefined;
-      return await (await (this.#session ??= Session.open({ netns: this.#netns }))).query(line);
+      if (this.#kept === kept) {
+        this.#kept = this.#start();
+        await kept.session.close();
+      }
+      return await ask(this.#kept ??= this.#start(), line);
     }
+  }
+
+  #start(): Kept {
+    const transport = new KeptProcess({ program: "ip", netns: this.#netns, force: true });
+    return { session: new Session(transport), names: new Map() };
   }
 
   /** Ends the process. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await (await this.#session?.catch(() => undefined))?.close();
+    await this.#kept?.session.close();
   }
+}
+
+/** Runs a query. @throws {SessionClosedError} It has ended, or remembers the old name of a link. */
+async function ask({ session, names }: Kept, line: string): Promise<Record<string, unknown>[]> {
+  // In one burst. A query that is the same line shares its answer.
+  const [links, rows] = await Promise.all([session.query("link show"), session.query(line)]);
+  for (const { ifindex, ifname } of links) {
+    if ((names.get(ifindex) ?? ifname) !== ifname) {
+      throw new SessionClosedError(session.command, `it remembers an old name of ${ifname}`);
+    }
+    names.set(ifindex, ifname);
+  }
+  return rows;
 }

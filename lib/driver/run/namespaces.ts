@@ -132,7 +132,7 @@ export class Namespaces {
     return this.#share(this.#options.host);
   }
 
-  /** `ip` in the host's namespace for queries of which the first is a full `link show`. */
+  /** `ip` in the host's namespace for queries alone. */
   hostLook(): Ip {
     const { kept } = this.#options;
     return kept ? new Ip(kept) : this.host();

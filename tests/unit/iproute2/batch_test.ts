@@ -19,17 +19,23 @@ const reply: fc.Arbitrary<Reply> = fc.oneof(
   fc.array(fc.record({ name: fc.string() }), { maxLength: 3 })
     .map((rows) => ({ out: JSON.stringify(rows) })),
   fc.constantFrom("No way.", "Warning: Odd.\nNo way.", "").map((refused) => ({ refused })),
+  fc.constantFrom("Error: no.", "").map((fatal) => ({ fatal })),
 );
 const lines: fc.Arbitrary<ModelLine[]> = fc.array(
   fc.record({ isQuery: fc.boolean(), reply }),
   { minLength: 1, maxLength: 12 },
 );
 
-/** What a program that works makes of the lines. */
-function modelOf(lines: readonly ModelLine[], force: boolean): ("error" | unknown[])[] {
-  const stop = lines.findIndex(({ reply }) => reply.refused !== undefined);
+/** What a program that works makes of the lines, or that ends over one of them. */
+function modelOf(lines: readonly ModelLine[], force: boolean): (string | unknown[])[] {
+  const isStop = ({ refused, fatal }: Reply) =>
+    fatal !== undefined || (!force && refused !== undefined);
+  const stop = lines.findIndex(({ reply }) => isStop(reply));
+  // Nobody knows which of them were run.
+  if (!force && lines[stop]?.reply.fatal !== undefined) return lines.map(() => "error");
   return lines.map(({ isQuery, reply }, index) => {
-    if (reply.refused !== undefined || (!force && stop >= 0 && index > stop)) return "error";
+    if (stop >= 0 && index > stop) return force ? "not run" : "error";
+    if (reply.refused !== undefined || reply.fatal !== undefined) return "error";
     return isQuery && reply.out !== undefined ? JSON.parse(reply.out) : [];
   });
 }
@@ -48,11 +54,15 @@ function run(
   const numbered = err.map((line) =>
     line.replace(/(?<=^Command failed -:)\d+$/, (number) => `${Number(number) + firstNumber - 1}`)
   );
-  const output = { out, err: numbered, firstNumber, ended: `exit status ${code}` };
+  const output = { out, err: numbered, firstNumber, ended: `exit status ${code}`, isWhole: true };
   return outcomesOf(program, batch, damage(output));
 }
 
-const isError = (outcome: Outcome): outcome is { error: unknown } => "error" in outcome;
+/** What became of a line, in a form to compare. */
+function shown(outcome: Outcome): string | unknown[] {
+  if (outcome === "not run") return outcome;
+  return "error" in outcome ? "error" : outcome.rows;
+}
 
 Deno.test("a line is shown as a shell reads the same words", () => {
   const shown = (line: string) => commandOf({ program: "ip", netns: "c1" }, line);
@@ -70,10 +80,7 @@ Deno.test("each line has the outcome that the program gave it", () => {
   fc.assert(
     fc.property(lines, fc.boolean(), fc.nat(9999), (model, force, before) => {
       const outcomes = run(model, force, before + 1);
-      assertEquals(
-        outcomes.map((outcome) => isError(outcome) ? "error" : outcome.rows),
-        modelOf(model, force),
-      );
+      assertEquals(outcomes.map(shown), modelOf(model, force));
     }),
     { seed: 8, numRuns: 1000 },
   );
@@ -102,9 +109,10 @@ Deno.test("truncated output and garbage give no wrong outcome", () => {
         ({ firstNumber }) => ({ out: ["garbage"], err: [], firstNumber, ended: "exit status 0" }),
       ];
       for (const damage of damages) {
-        for (const [index, outcome] of run(model, force, 1, damage).entries()) {
-          if (isError(outcome)) errors++;
-          else assertEquals(outcome.rows, expected[index]);
+        const damaged = (output: Output) => ({ ...damage(output), isWhole: false });
+        for (const [index, outcome] of run(model, force, 1, damaged).map(shown).entries()) {
+          if (outcome === "error") errors++;
+          else assertEquals(outcome, expected[index]);
         }
       }
     }),
@@ -115,7 +123,7 @@ Deno.test("truncated output and garbage give no wrong outcome", () => {
 
 Deno.test("the answer to a mark is distinguished from the same answer to a query", () => {
   const answerTo = (out: string[]) => {
-    const program = { program: "ip", force: true } as const;
+    const program = { program: "ip", force: false } as const;
     const batch = batchOf(program, [{ line: "route show table all", isQuery: true }]);
     const err = ["Unknown.", "Command failed -:3"];
     return outcomesOf(program, batch, { out, err, firstNumber: 1 })[0]!;

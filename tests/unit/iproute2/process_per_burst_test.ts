@@ -92,12 +92,31 @@ Deno.test("when ip ends early or is killed, the lines without an answer fail wit
     assertInstanceOf(result, SessionClosedError);
     assertMatch(result.message, /"ip -n c1".*rather than "x"/);
   }
-  const [r, b] = await changes(shell, ["r", "b"], true);
-  assertInstanceOf(r, IpCommandError);
-  assertInstanceOf(b, SessionClosedError);
-  const [killed] = await changes(failing(137), ["a"]);
-  assertInstanceOf(killed, SessionClosedError);
-  assertEquals(killed.reason, "exit status 137");
+  for (const force of [false, true]) {
+    const [killed] = await changes(failing(137), ["a"], force);
+    assertInstanceOf(killed, SessionClosedError);
+    assertEquals(killed.reason, "exit status 137");
+  }
+});
+
+Deno.test("with force, another ip runs what comes after a line that ip ends over", async () => {
+  const shell = new FakeShell();
+  shell.replies = { b: { fatal: "Error: no." }, d: { fatal: "" }, r: { refused: "first" } };
+  const outcomes = await changes(shell, ["a", "r", "b", "c", "d", "e"], true);
+  assertEquals(
+    outcomes.map((each) => each instanceof IpCommandError ? [each.command, each.reason] : each),
+    [
+      "done",
+      ["ip -n c1 r", "first"],
+      ["ip -n c1 b", "Error: no"],
+      "done",
+      ["ip -n c1 d", "exit status 255"],
+      "done",
+    ],
+  );
+  assertEquals(shell.inputs.map((input) => input.filter((line) => line.length === 1).join("")), [
+    ...["arbcde", "cde", "e"],
+  ]);
 });
 
 Deno.test("a namespace that does not exist is named, and so is one that cannot be entered", async () => {
