@@ -70,8 +70,8 @@ const dualStackL2: Scenario = scenario(
     await host.run("c4", "ipvlan140", { ip: "192.168.142.10" });
     await host.run("c5", "ipvlan140", { ip: "192.168.142.11" });
     const apart = await Promise.all([
-      doesNotReach("c1", "192.168.142.10", { control: "c5" }),
-      doesNotReach("c4", "192.168.140.2", { control: "c2" }),
+      doesNotReach("c1", "192.168.142.10", { control: "c5", reaches: "192.168.140.10" }),
+      doesNotReach("c4", "192.168.140.2", { control: "c2", reaches: "192.168.142.11" }),
     ]);
     tour.step("(on a router) ip addr add 192.168.140.1/24, 192.168.142.1/24 on VLAN 140");
     tour.note(

@@ -99,18 +99,18 @@ const isolated = scenario("isolated", "Isolated: no parent, or --internal", asyn
   await host.ip.addr.add({ dev: one.parent, address: "192.168.10.254/24" });
   const ownOnly = [
     reaches("cid3", "peer3"),
-    doesNotReach("cid3", "192.168.1.250", { control: "lab-router" }),
-    doesNotReach("cid3", "192.168.10.2", { control: "peer1" }),
+    doesNotReach("cid3", "192.168.1.250", { control: "lab-router", reaches: "peer3" }),
+    doesNotReach("cid3", "192.168.10.2", { control: "peer1", reaches: "peer3" }),
   ];
   await tour.holds(
     "ISO-2",
     reaches("cid1", "peer1"),
     reaches("cid2", "peer2"),
-    doesNotReach("cid1", "192.168.10.254", { control: "lab-host" }),
-    doesNotReach("lab-host", "192.168.10.2", { control: "peer1" }),
-    doesNotReach("cid1", "192.168.11.2", { control: "peer2" }),
-    doesNotReach("cid2", "172.18.0.2", { control: "peer3" }),
-    doesNotReach("cid1", "192.168.10.100", { control: "lab-router" }),
+    doesNotReach("cid1", "192.168.10.254", { control: "lab-host", reaches: "peer1" }),
+    doesNotReach("lab-host", "192.168.10.2", { control: "peer1", reaches: "192.168.1.1" }),
+    doesNotReach("cid1", "192.168.11.2", { control: "peer2", reaches: "peer1" }),
+    doesNotReach("cid2", "172.18.0.2", { control: "peer3", reaches: "peer2" }),
+    doesNotReach("cid1", "192.168.10.100", { control: "lab-router", reaches: "peer1" }),
     ...ownOnly,
   );
   await tour.holds("GEN-4", linkShows("lab-host", three.parent, "UP", "dummy"), ...ownOnly);

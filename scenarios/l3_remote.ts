@@ -89,10 +89,10 @@ const l3Remote: Scenario = scenario(
 
     tour.step("(on the remote host) ping 192.168.214.10");
     const withoutRoute = await Promise.all([
-      doesNotReach("lab-remote", "192.168.214.10", { control: "c2" }),
-      doesNotReach("c1", "192.168.1.100", { control: host.netns }),
-      doesNotReach("lab-beyond", "192.168.214.10", { control: "c2" }),
-      doesNotReach("c1", "192.168.50.100", { control: host.netns }),
+      doesNotReach("lab-remote", "192.168.214.10", { control: "c2", reaches: "192.168.1.1" }),
+      doesNotReach("c1", "192.168.1.100", { control: host.netns, reaches: "c2" }),
+      doesNotReach("lab-beyond", "192.168.214.10", { control: "c2", reaches: "192.168.50.1" }),
+      doesNotReach("c1", "192.168.50.100", { control: host.netns, reaches: "c2" }),
     ]);
     tour.step("(on the remote host) ip route add 192.168.214.0/24 via 192.168.1.250");
     tour.step("(on the router) ip route add 192.168.214.0/24 via 192.168.1.250");

@@ -75,10 +75,10 @@ const mixed: Scenario = scenario(
       reaches("l3-a", "10.1.214.10"),
       reaches("isolated-a", "isolated-b"),
       reaches("macvlan-a", "192.168.1.100"),
-      doesNotReach("l2-a", "192.168.20.3", { control: "vlan-a" }),
-      doesNotReach("l3-a", "192.168.1.3", { control: "l2-a" }),
-      doesNotReach("l2-a", "192.168.214.10", { control: "l3-b" }),
-      doesNotReach("isolated-a", "192.168.1.3", { control: "l2-a" }),
+      doesNotReach("l2-a", "192.168.20.3", { control: "vlan-a", reaches: "l2-b" }),
+      doesNotReach("l3-a", "192.168.1.3", { control: "l2-a", reaches: "l3-b" }),
+      doesNotReach("l2-a", "192.168.214.10", { control: "l3-b", reaches: "l2-b" }),
+      doesNotReach("isolated-a", "192.168.1.3", { control: "l2-a", reaches: "isolated-b" }),
     );
 
     tour.step("docker network create … with another mode on eth0, and with any mode on eth2");

@@ -51,9 +51,9 @@ const prerequisites: Scenario = scenario(
       linkShows(host.netns, isolated.parent, "dummy", "UP"),
       reaches("c1", "c2"),
       reaches("c2", "c1"),
-      doesNotReach("c1", "192.168.1.100", { control: "lab-router" }),
-      doesNotReach("lab-pc", "192.168.1.2", { control: "c2" }),
-      doesNotReach(host.netns, "192.168.1.2", { control: "c2" }),
+      doesNotReach("c1", "192.168.1.100", { control: "lab-router", reaches: "c2" }),
+      doesNotReach("lab-pc", "192.168.1.2", { control: "c2", reaches: "192.168.1.1" }),
+      doesNotReach(host.netns, "192.168.1.2", { control: "c2", reaches: "192.168.1.1" }),
     );
     await Promise.all([driver.removeSandbox("c1"), driver.removeSandbox("c2")]);
     await driver.removeNetwork("db_net");

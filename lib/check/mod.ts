@@ -8,7 +8,7 @@
  *
  * const found = await Promise.all([
  *   reaches("c1", "c2"),
- *   doesNotReach("c1", "192.168.30.2", { control: "c3" }),
+ *   doesNotReach("c1", "192.168.30.2", { control: "c3", reaches: "c2" }),
  * ]);
  * for (const { sentence, held, evidence } of found) console.log(sentence, held, evidence);
  * ```

@@ -8,7 +8,7 @@ export const REPLY_TIMEOUT = 5;
 export const SILENCE_TIME = 1;
 
 /**
- * If the control's answer takes longer than this, in milliseconds, {@linkcode SILENCE_TIME} is too
+ * If a control's answer takes longer than this, in milliseconds, {@linkcode SILENCE_TIME} is too
  * short to be sure.
  */
 const SLOW = 300;
@@ -20,6 +20,11 @@ export interface Control extends PingOptions {
    * alive and not only silent; `undefined` for the caller's own.
    */
   control: string | undefined;
+  /**
+   * What has to answer the asker at the same time, an address or a name, on the link of its route.
+   * This proves that the asker is not just cut off.
+   */
+  reaches: string;
 }
 
 /**
@@ -52,8 +57,9 @@ export async function reaches(
 }
 
 /**
- * Checks that a target does not answer a ping for a second, while it answers the control. If the
- * control's answer is slow, the target gets a second, longer chance.
+ * Checks that a target does not answer a ping for a second, while it answers the control, and while
+ * another target answers the asker. If one of these answers is slow, the target gets a second, longer
+ * chance.
  *
  * @param from The network namespace to ping from; `undefined` for the caller's own.
  * @param target As for {@linkcode reaches}.
@@ -63,27 +69,29 @@ export async function reaches(
  * ```ts
  * import { doesNotReach } from "@ipvlan/kit/check";
  *
- * // c3 is on the network of 192.168.30.2, and c1 is not.
- * const { held } = await doesNotReach("c1", "192.168.30.2", { control: "c3" });
+ * // c3 is on the network of 192.168.30.2. c1 and c2 are on another one.
+ * const { held } = await doesNotReach("c1", "192.168.30.2", { control: "c3", reaches: "c2" });
  * ```
  */
 export async function doesNotReach(
   from: string | undefined,
   target: string,
-  { control, dev, signal }: Control,
+  { control, reaches, dev, signal }: Control,
 ): Promise<Finding> {
-  const [first, controlResult] = await Promise.all([
+  const [first, ...controls] = await Promise.all([
     ping(from, target, { seconds: SILENCE_TIME, dev, signal }),
     ping(control, target, { seconds: REPLY_TIMEOUT, signal }),
+    ping(from, reaches, { seconds: REPLY_TIMEOUT, signal }),
   ]);
-  const isSlow = first.reply === undefined && (controlResult.reply?.milliseconds ?? 0) > SLOW;
+  const isSlow = first.reply === undefined &&
+    controls.some(({ reply }) => (reply?.milliseconds ?? 0) > SLOW);
   const result = isSlow ? await ping(from, target, { seconds: REPLY_TIMEOUT, dev, signal }) : first;
   return {
-    sentence: `${describeNetns(from)} does not reach ${target}, which answers ${
-      describeNetns(control)
-    }`,
+    sentence: `${
+      describeNetns(from)
+    } reaches ${reaches}, and does not reach ${target}, which answers ${describeNetns(control)}`,
     held: result.reply === undefined && wasTried(result.output) &&
-      controlResult.reply !== undefined,
-    evidence: [toEvidence(result), toEvidence(controlResult)],
+      controls.every(({ reply }) => reply !== undefined),
+    evidence: [result, ...controls].map(toEvidence),
   };
 }

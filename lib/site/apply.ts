@@ -159,7 +159,8 @@ async function check(
   signal?.throwIfAborted();
   progress?.(`Checking ${checks.length === 1 ? "what" : `${checks.length} things that`} must hold`);
   const sandboxes = driver.listSandboxes().filter(({ labels }) => labels[SITE_LABEL] === name);
-  const findings = await makeChecks(checks, { sandboxes, host, signal });
+  const networks = driver.listNetworks();
+  const findings = await makeChecks(checks, { networks, sandboxes, host, signal });
   signal?.throwIfAborted();
   const failed = findings.filter(({ held }) => !held);
   if (failed.length > 0) throw new ChecksFailedError(failed);

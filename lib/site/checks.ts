@@ -1,7 +1,8 @@
 import { doesNotReach, type Finding, reaches } from "../check/mod.ts";
 import { atOnce } from "../doctor/at_once.ts";
-import type { Endpoint, SandboxDetails } from "../driver/types.ts";
+import type { Endpoint, Network, SandboxDetails } from "../driver/types.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
+import { contains, parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { withoutLength } from "./current.ts";
 import type { Check } from "./sentence.ts";
 
@@ -10,6 +11,7 @@ const AT_ONCE = 16;
 
 /** Where checks are made. */
 export interface CheckPlace {
+  networks: readonly Network[];
   sandboxes: readonly SandboxDetails[];
   /** The host's namespace; `undefined` for the caller's own. */
   host: string | undefined;
@@ -86,11 +88,17 @@ async function isOutOfReach(
   from: string,
   dev: string | undefined,
   { address, sandbox }: Target,
-  { sandboxes, host, signal }: CheckPlace,
+  place: CheckPlace,
 ): Promise<Finding> {
-  if (sandbox !== undefined) {
-    return await doesNotReach(from, address, { control: sandbox, dev, signal });
-  }
+  const { sandboxes, host, signal } = place;
+  const doesNotAnswer = (control: string | undefined) =>
+    doesNotReach(from, address, {
+      control,
+      reaches: neighbourOf(from, dev, address, place),
+      dev,
+      signal,
+    });
+  if (sandbox !== undefined) return await doesNotAnswer(sandbox);
   const onNetwork = new Map(
     sandboxes.filter(({ name }) => name !== from)
       .flatMap(({ name, endpoints }) => endpoints.map(({ network }) => [network, name])),
@@ -100,12 +108,34 @@ async function isOutOfReach(
     candidates.map((control) => reaches(control, address, { signal })),
   );
   const index = asked.findIndex(({ held }) => held);
-  if (index !== -1) {
-    return await doesNotReach(from, address, { control: candidates[index], dev, signal });
-  }
+  if (index !== -1) return await doesNotAnswer(candidates[index]);
   return {
     sentence: `${address} answers nobody, so that it does not answer ${from} says nothing`,
     held: false,
     evidence: asked.flatMap(({ evidence }) => evidence),
   };
+}
+
+/**
+ * The address that has to answer a sandbox: of another one of its subnet, first on the link that is
+ * asked, or else its own, where nobody else is there or the network's flag keeps them apart.
+ */
+function neighbourOf(
+  from: string,
+  dev: string | undefined,
+  target: string,
+  { networks, sandboxes }: CheckPlace,
+): string {
+  const endpoints = sandboxes.flatMap(({ endpoints }) => endpoints);
+  const own = endpoints.filter(({ sandbox }) => sandbox === from)
+    .toSorted((one, other) => Number(other.ifname === dev) - Number(one.ifname === dev));
+  const neighbours = own.flatMap(({ network, ifname, ...addresses }) => {
+    const subnets = endpointAddresses(addresses).map((address) => parsePrefix(address).prefix);
+    const isOpen = networks.find(({ name }) => name === network)?.flag === "bridge";
+    return endpoints.filter((each) => isOpen && each.network === network && each.sandbox !== from)
+      .flatMap(bareAddresses)
+      .filter((address) => address !== target || (dev ?? ifname) !== ifname)
+      .filter((address) => subnets.some((subnet) => contains(subnet, parseAddress(address))));
+  });
+  return neighbours[0] ?? "127.0.0.1";
 }

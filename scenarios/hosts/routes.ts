@@ -124,8 +124,8 @@ export async function announce(
     reaches(LAN, a1),
     reaches(LAN, b1),
     // What it costs.
-    one.doesNotReach(one.netns, a1, { control: "a2" }),
-    two.doesNotReach(two.netns, b1, { control: "b2" }),
+    one.doesNotReach(one.netns, a1, { control: "a2", reaches: one.router[family] }),
+    two.doesNotReach(two.netns, b1, { control: "b2", reaches: two.router[family] }),
     noStatics(TOR!, run("ip", "netns", "exec", TOR!, "sh", "-c", staticRoutes)),
     noStatics(one.netns, one.run(staticRoutes)),
     noStatics(two.netns, two.run(staticRoutes)),
@@ -152,7 +152,7 @@ export async function announce(
   await torRoutes.until(new RegExp(`^Deleted ${literal(subnets[0])} `));
   await tour.holds(
     id,
-    doesNotReach(LAN, a1, { control: "a2" }),
+    doesNotReach(LAN, a1, { control: "a2", reaches: b1 }),
     reaches(LAN, b1),
   );
   await tour.perform("ipvlan rm a1 a2", one);

@@ -51,7 +51,7 @@ Deno.test("a world joins trunk and access ports by VLAN, and routes only with a 
       reaches("lab-host2", "10.0.1.4"),
       reaches("lab-nas", "10.0.20.2"),
       reaches("lab-nas", "2001:db8:20::2"),
-      doesNotReach("lab-pc", "10.0.20.4", { control: "lab-host" }),
+      doesNotReach("lab-pc", "10.0.20.4", { control: "lab-host", reaches: "10.0.1.2" }),
     ]);
     assertEquals(inVlan.filter(({ held }) => !held), []);
     assert((await world.host2.ip.link.show("uplink")).up);
