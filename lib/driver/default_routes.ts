@@ -1,6 +1,7 @@
 import type { IpvlanError } from "../errors.ts";
 import { familyOf } from "../ipam/address.ts";
-import { routeFlush, routeLine, type RouteSpec } from "../iproute2/route.ts";
+import { formatPrefix, parsePrefix } from "../ipam/mod.ts";
+import { type Route, routeFlush, routeLine, type RouteSpec } from "../iproute2/route.ts";
 import { InvalidOptionError } from "./errors.ts";
 import type { Step } from "./run/plan.ts";
 import type { EndpointRecord } from "./store/records.ts";
@@ -102,9 +103,26 @@ function metricOf(
 }
 
 /**
- * The routes of an endpoint: those that it was given, or the default routes of its network. Two
- * endpoints of a sandbox may be given a route to the same destination, and the kernel takes only one of
- * a metric. So those of the second endpoint have a worse metric.
+ * The routes of an endpoint to the other subnets of an internal network, in the L3 modes: there, the
+ * default route leads to them, and an internal network has none. Their metric is worse than the best
+ * one, which the kernel gives the route to the subnet of another endpoint's address.
+ */
+export function innerRoutes(
+  { internal, mode, subnets }: Network,
+  { ifname, ordinal, routes }: RoutedEndpoint,
+  addresses: readonly EndpointAddress[],
+): RouteSpec[] {
+  if (routes || !internal || mode === "l2") return [];
+  const own = addresses.map(({ address }) => formatPrefix(parsePrefix(address).prefix));
+  const families = new Set(own.map(familyOf));
+  return subnets.filter(({ subnet }) => families.has(familyOf(subnet)) && !own.includes(subnet))
+    .map(({ subnet }) => ({ dst: subnet, dev: ifname, metric: LATER + ordinal }));
+}
+
+/**
+ * The routes of an endpoint: those that it was given, or those of its network. Two endpoints of a
+ * sandbox may be given a route to the same destination, and the kernel takes only one of a metric. So
+ * those of the second endpoint have a worse metric.
  */
 export function linkRoutes(
   network: Network,
@@ -114,12 +132,20 @@ export function linkRoutes(
 ): RouteSpec[] {
   const { routes, ifname, ordinal } = endpoint;
   const metric = ordinal === 0 ? undefined : LATER + ordinal;
-  return routes?.map(({ dst, via }) => ({ dst, via, dev: ifname, metric })) ??
-    defaultRoutes(network, endpoint, addresses, siblings);
+  return routes?.map(({ dst, via }) => ({ dst, via, dev: ifname, metric })) ?? [
+    ...defaultRoutes(network, endpoint, addresses, siblings),
+    ...innerRoutes(network, endpoint, addresses),
+  ];
 }
 
 /** The destination of a default route. */
 const DEFAULT_PREFIX = { 4: "default", 6: "::/0" };
+
+/** The destination of a route with its length, where `ip` leaves it out. */
+export function prefixOf({ dst, family }: Pick<Route, "dst" | "family">): string {
+  if (dst === "default") return family === 6 ? "::/0" : "0.0.0.0/0";
+  return formatPrefix(parsePrefix(dst).prefix);
+}
 
 /**
  * The steps that change the metrics of an endpoint's default routes, when other endpoints of its

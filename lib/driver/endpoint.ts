@@ -22,7 +22,9 @@ import { linkName } from "../iproute2/words.ts";
 import { advertSteps, endpointAdverts } from "./advertise.ts";
 import {
   type EndpointAddress,
+  innerRoutes,
   linkRoutes,
+  prefixOf,
   priorityProblem,
   type Siblings,
   wayOut,
@@ -46,7 +48,7 @@ import { linkOptions } from "./options.ts";
 import { aliasOf, explainIpvlanAdd, LINK_GROUP } from "./parent.ts";
 import { CALLER, type Line, type Step } from "./run/plan.ts";
 import type { EndpointRecord } from "./store/records.ts";
-import type { ConnectOptions, Endpoint, Network, Sandbox } from "./types.ts";
+import type { ConnectOptions, Endpoint, EndpointRoute, Network, Sandbox } from "./types.ts";
 
 /** An endpoint to make, and what is left in the pools. */
 export interface DecidedEndpoint {
@@ -58,7 +60,7 @@ export interface DecidedEndpoint {
   notices: string[];
 }
 
-/** The route to the subnet of an endpoint, which the kernel makes with its address. */
+/** A route to a subnet of an endpoint. The kernel makes the one to the subnet of its address. */
 export interface SubnetRoute {
   /** The name of the network. */
   network: string;
@@ -192,16 +194,24 @@ export function decideEndpoint(
   return { ok: true, endpoint, pools, notices };
 }
 
-/** The routes to the subnets of an endpoint's addresses. */
-export function subnetRoutes(
-  network: Network,
-  endpoint: Pick<EndpointRecord, "ifname" | "ip" | "ip6" | "prefixLengths">,
-): SubnetRoute[] {
+/** The routes of an endpoint to subnets: those of its addresses, and others of its network. */
+export function subnetRoutes(network: Network, endpoint: EndpointRecord): SubnetRoute[] {
   const { ifname } = endpoint;
-  return linkAddresses(network, endpoint).map(({ address }) => {
-    const subnet = formatPrefix(parsePrefix(address).prefix);
-    return { network: network.name, ifname, subnet };
-  });
+  const addresses = linkAddresses(network, endpoint);
+  const own = addresses.map(({ address }) => formatPrefix(parsePrefix(address).prefix));
+  const inner = innerRoutes(network, endpoint, addresses).map(({ dst }) => dst);
+  return [...own, ...inner].map((subnet) => ({ network: network.name, ifname, subnet }));
+}
+
+/** The routes that an endpoint gives to a sandbox without another one, each to a prefix. */
+export function soleRoutes(
+  network: Network,
+  { ifname, ip, ip6 }: Pick<Endpoint, "ifname" | "ip" | "ip6">,
+): EndpointRoute[] {
+  const bare = (address?: string) => address?.split("/")[0];
+  const addresses = linkAddresses(network, { ip: bare(ip), ip6: bare(ip6) });
+  return linkRoutes(network, { ifname, ordinal: 0 }, addresses, "none")
+    .map(({ dst, via }) => ({ dst: prefixOf({ dst, family: familyOf(dst) }), via }));
 }
 
 /**

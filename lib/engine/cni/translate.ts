@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { wayOut } from "../../driver/default_routes.ts";
+import { prefixOf, wayOut } from "../../driver/default_routes.ts";
+import { soleRoutes } from "../../driver/endpoint.ts";
 import { ETCD } from "../../driver/ipam_options.ts";
 import type {
   AdoptSpec,
@@ -17,8 +18,7 @@ import type {
   SeenSandbox,
 } from "../../driver/types.ts";
 import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
-import { contains, formatPrefix, parseAddress, parsePrefix } from "../../ipam/mod.ts";
-import type { Route } from "../../iproute2/route.ts";
+import { contains, parseAddress, parsePrefix } from "../../ipam/mod.ts";
 import { type Conf, readConf } from "./conf.ts";
 import {
   type AttachmentKey,
@@ -204,7 +204,8 @@ export function resultOf(
       : gatewayOf(network, address);
     return { interface: 0, address, ...gateway === undefined ? {} : { gateway } };
   });
-  const routes = given?.routes ?? conf.routes?.map(toResultRoute) ?? defaultRoutes(network, ips);
+  const routes = given?.routes ??
+    (conf.routes ?? soleRoutes(network, endpoint)).map(toResultRoute);
   const result: Result = { interfaces: [link], ips, routes };
   const dns = conf.dns ?? given?.dns;
   if (dns) result.dns = dns;
@@ -223,17 +224,6 @@ function gatewayOf(network: Network, address: string): string | undefined {
   return network.subnets.find(({ subnet }) =>
     contains(parsePrefix(subnet).prefix, parseAddress(bare))
   )?.gateway;
-}
-
-/** The default routes that the driver makes. */
-function defaultRoutes(network: Network, ips: readonly ResultAddress[]): ResultRoute[] {
-  const exit = wayOut(network);
-  if (exit === "none") return [];
-  return ips.flatMap(({ address, gateway }) => {
-    const dst = familyOf(address) === 4 ? "0.0.0.0/0" : "::/0";
-    if (exit === "link") return [{ dst }];
-    return gateway === undefined ? [] : [{ dst, gw: gateway }];
-  });
 }
 
 /** The links of the containers that a configuration has made. */
@@ -286,17 +276,11 @@ export function changesOf(
     : routes.filter(({ dst }) => endpoints.length === 1 || !dst.endsWith("/0"));
   for (const { dst, gw } of compared) {
     const isThere = seen!.routes.some((route) =>
-      route.family === familyOf(dst) && destinationOf(route) === dst &&
+      route.family === familyOf(dst) && prefixOf(route) === dst &&
       // One without a next hop takes the gateway.
       (gw === undefined || route.via === gw)
     );
     if (!isThere) sentences.push(`The container does not have the route to ${dst} of prevResult`);
   }
   return sentences.map((sentence) => new CniError(CODE.changed, sentence));
-}
-
-/** The destination of a route, as a result has it. */
-function destinationOf({ dst, family }: Route): string {
-  if (dst === "default") return family === 4 ? "0.0.0.0/0" : "::/0";
-  return formatPrefix(parsePrefix(dst).prefix);
 }

@@ -5,6 +5,8 @@
  * @module
  */
 import { dirname } from "node:path";
+import { prefixOf } from "../../driver/default_routes.ts";
+import { soleRoutes } from "../../driver/endpoint.ts";
 import {
   HalfDoneError,
   NetworkExistsError,
@@ -15,6 +17,7 @@ import type {
   AdoptSpec,
   Driver,
   Endpoint,
+  EndpointRoute,
   Network,
   Outcome,
   SandboxDetails,
@@ -25,9 +28,7 @@ import { fromNetnsFolder } from "../../iproute2/words.ts";
 import type { Handler, Handlers } from "./handlers.ts";
 import {
   createEndpointAnswer,
-  defaultsOf,
   joinAnswer,
-  type PresentDefault,
   readCreateEndpoint,
   readCreateNetwork,
   readDeleteNetwork,
@@ -150,23 +151,24 @@ function findEndpoint(driver: Driver, { name }: { name: string }): Endpoint | un
 const join: Handler = async (driver, body) => {
   const { name, path } = readJoin(body);
   const { network, endpoint } = placeOf(driver, driver.inspectSandbox(name));
-  const answer = joinAnswer(network, endpoint, await defaultRoutesAt(driver, path));
+  const answer = joinAnswer(network, endpoint, await routesAt(driver, path));
   await driver.setSandboxPath(name, path);
   return answer;
 };
 
 /**
- * The default routes that a container has. When Docker starts one, it makes the namespace after the
- * last Join: then they are those that the endpoints before this one have given.
+ * The routes that a container has. When Docker starts one, it makes the namespace after the last Join:
+ * then they are those that the endpoints before this one have given.
  */
-async function defaultRoutesAt(driver: Driver, path: string): Promise<PresentDefault[]> {
+async function routesAt(driver: Driver, path: string): Promise<EndpointRoute[]> {
   if (isMount(path)) {
     const { routes } = await lookInto(fromNetnsFolder(path), { routes: "main" });
-    return routes.filter(({ dst, type }) => dst === "default" && type === "unicast");
+    return routes.filter(({ type }) => type === "unicast")
+      .map((route) => ({ dst: prefixOf(route), via: route.via }));
   }
   return driver.listSandboxes().filter((sandbox) => sandbox.path === path)
     .map((sandbox) => placeOf(driver, sandbox))
-    .flatMap(({ network, endpoint }) => defaultsOf(network, endpoint));
+    .flatMap(({ network, endpoint }) => soleRoutes(network, endpoint));
 }
 
 /** Whether a file is on another device than its folder, as every namespace is that has a path. */

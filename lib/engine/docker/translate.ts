@@ -4,15 +4,20 @@
  *
  * @module
  */
-import { defaultRoutes } from "../../driver/default_routes.ts";
-import { linkAddresses } from "../../driver/endpoint.ts";
+import { soleRoutes } from "../../driver/endpoint.ts";
 import { InvalidOptionError, throwProblems } from "../../driver/errors.ts";
 import { type DriverOptionsResult, parseDriverOptions } from "../../driver/options.ts";
-import type { AdoptSpec, Endpoint, Network, NetworkSpec, Owner } from "../../driver/types.ts";
+import type {
+  AdoptSpec,
+  Endpoint,
+  EndpointRoute,
+  Network,
+  NetworkSpec,
+  Owner,
+} from "../../driver/types.ts";
 import type { IpvlanError } from "../../errors.ts";
 import { type Family, familyOf } from "../../ipam/address.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
-import type { Route } from "../../iproute2/route.ts";
 import { flag, list, object, optional, readBody, record, text, textLike } from "./body.ts";
 
 /** How Docker prefixes the names of its own options. */
@@ -196,48 +201,31 @@ export interface JoinAnswer {
   DisableGatewayService: boolean;
 }
 
-/** The default routes of a container, by its other networks. */
-export type PresentDefault = Pick<Route, "family" | "via">;
-
 /**
- * The default routes that an endpoint gives to its container. A container of Docker's has one in each
- * family, so each network is asked as if it was the only one.
- */
-export function defaultsOf(
-  network: Network,
-  { ip, ip6, ifname }: Pick<Endpoint, "ifname" | "ip" | "ip6">,
-): PresentDefault[] {
-  const addresses = linkAddresses(network, { ip: bare(ip), ip6: bare(ip6) });
-  return defaultRoutes(network, { ifname, ordinal: 0 }, addresses, "none")
-    .map(({ dst, via }) => ({ family: familyOf(dst), via }));
-}
-
-/**
- * Answers a Join. Among several gateways, Docker chooses by itself. A default route without a next
- * hop, it just adds: beside another one it fails with "file exists", and the same the other way
- * round. So where one of two default routes has no next hop, the network that comes second gives none.
+ * Answers a Join. Among several gateways, Docker chooses by itself. A route without a next hop, it
+ * just adds: beside another one to the same destination it fails with "file exists", and the same the
+ * other way round. So where one of two such routes has no next hop, the network that comes second
+ * gives none. A container of Docker's has one default route in each family, so each network is asked
+ * as if it was the only one.
  *
- * @param present The default routes that the container has by its other networks, or will have.
+ * @param present The routes that the container has by its other networks, or will have.
  */
 export function joinAnswer(
   network: Network,
   endpoint: Pick<Endpoint, "ifname" | "ip" | "ip6">,
-  present: readonly PresentDefault[],
+  present: readonly EndpointRoute[],
 ): JoinAnswer {
-  const given = defaultsOf(network, endpoint).filter((one) =>
-    !present.some(({ family, via }) =>
-      family === one.family && (via === undefined || one.via === undefined)
-    )
+  const given = soleRoutes(network, endpoint).filter((one) =>
+    !present.some(({ dst, via }) => dst === one.dst && (via === undefined || one.via === undefined))
   );
-  const gateway = (wanted: Family) => given.find(({ family }) => family === wanted)?.via;
+  const gateway = (family: Family) =>
+    given.find(({ dst, via }) => familyOf(dst) === family && via !== undefined)?.via;
   return {
     InterfaceName: { SrcName: endpoint.ifname, DstPrefix: "eth" },
     Gateway: gateway(4),
     GatewayIPv6: gateway(6),
-    StaticRoutes: given.filter(({ via }) => via === undefined).map(({ family }) => ({
-      Destination: family === 6 ? "::/0" : "0.0.0.0/0",
-      RouteType: CONNECTED,
-    })),
+    StaticRoutes: given.filter(({ via }) => via === undefined)
+      .map(({ dst }) => ({ Destination: dst, RouteType: CONNECTED })),
     DisableGatewayService: gateway(4) === undefined,
   };
 }

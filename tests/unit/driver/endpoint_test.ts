@@ -12,6 +12,7 @@ import {
   linkAddresses,
   sandboxSteps,
   type SubnetRoute,
+  subnetRoutes,
   toEndpoint,
 } from "../../../lib/driver/endpoint.ts";
 import {
@@ -512,16 +513,34 @@ Deno.test("link-local addresses come behind those of the network, with the scope
   assertEquals(toEndpoint(DUAL, record).linkLocalAddresses, ["169.254.7.1", "fe80::7"]);
 });
 
-Deno.test("an internal network gives no default route and no gateway, in any mode", () => {
+Deno.test("an internal network gives no default route and no gateway, and in L3 its other subnets", () => {
+  const more = { subnet: "2001:db8:abd9::/64", auxAddresses: {} };
+  const internal = { ...DUAL, subnets: [...DUAL.subnets, more], internal: true, isolated: true };
+  const routes = (mode: Network["mode"], record: EndpointRecord) =>
+    lines({ ...internal, mode }, record).filter((line) => line.includes("route"));
   for (const mode of ["l2", "l3", "l3s"] as const) {
-    const internal = { ...DUAL, mode, internal: true, isolated: true };
     const record = endpoint(ADDRESSES);
-    assertEquals(lines(internal, record).filter((line) => line.includes("route")), []);
-    assertEquals(linkAddresses(internal, record), [
+    assertEquals(
+      routes(mode, record),
+      mode === "l2" ? [] : [
+        "-n c1 route add 192.168.142.0/24 dev eth0 metric 1024",
+        "-n c1 route add 2001:db8:abd9::/64 dev eth0 metric 1024",
+      ],
+    );
+    assertEquals(linkAddresses({ ...internal, mode }, record), [
       { address: "192.168.140.2/24" },
       { address: "2001:db8:abc9::1/64" },
     ]);
+    assertEquals(routes(mode, { ...record, routes: [] }), []);
+    assertEquals(reroute({ ...internal, mode }, "none", "equal"), []);
   }
+  const second = endpoint({ ip: "192.168.142.9", ordinal: 1 });
+  assertEquals(routes("l3", second), ["-n c1 route add 192.168.140.0/24 dev eth0 metric 1025"]);
+  // They would hide addresses of another network of the sandbox.
+  assertEquals(
+    subnetRoutes({ ...internal, mode: "l3" }, second).map(({ subnet }) => subnet),
+    ["192.168.142.0/24", "192.168.140.0/24"],
+  );
 });
 
 Deno.test("each line that makes a link or a namespace can be undone", () => {

@@ -197,12 +197,15 @@ Deno.test("a result has the form of the version", () => {
 
 Deno.test("the result in L3 has a route without a gateway, and name servers of the configuration", () => {
   const dns = { nameservers: ["192.168.20.53"], search: ["example.com"] };
-  const l3 = { ...NETWORK, mode: "l3" as const };
+  const others = ["fd20::/64", "192.168.30.0/24"].map((subnet) => ({ subnet, auxAddresses: {} }));
+  const l3 = { ...NETWORK, mode: "l3" as const, subnets: [...NETWORK.subnets, ...others] };
   const dual = { ...ENDPOINT, ip6: "fd20::2/64" };
   const result = resultOf(request({ ...OWN, dns }), l3, dual, undefined);
   assertEquals(result.ips.map(({ gateway }) => gateway), [undefined, undefined]);
   assertEquals(result.routes, [{ dst: "0.0.0.0/0" }, { dst: "::/0" }]);
   assertEquals(result.dns, dns);
+  const internal = resultOf(request(OWN), { ...l3, internal: true }, dual, undefined);
+  assertEquals(internal.routes, [{ dst: "192.168.30.0/24" }]);
 });
 
 Deno.test("the result has the gateway and the routes of the IPAM plugin, as it gave them", () => {

@@ -2,9 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
   createEndpointAnswer,
-  defaultsOf,
   joinAnswer,
-  type PresentDefault,
   readCreateEndpoint,
   readCreateNetwork,
   readDeleteNetwork,
@@ -12,7 +10,8 @@ import {
   readJoin,
 } from "../../../lib/engine/docker/translate.ts";
 import { ProblemsError } from "../../../lib/driver/errors.ts";
-import type { Network } from "../../../lib/driver/types.ts";
+import { soleRoutes } from "../../../lib/driver/endpoint.ts";
+import type { EndpointRoute, Network } from "../../../lib/driver/types.ts";
 import { IpvlanError } from "../../../lib/errors.ts";
 
 const NETWORK_ID = "3f2b8c1d9e7a".padEnd(64, "0");
@@ -253,7 +252,7 @@ const DUAL = { ...ENDPOINT, ip6: "2001:db8::2/64" };
 function answerTo(
   network: Network,
   endpoint: { ifname: string; ip: string; ip6?: string } = DUAL,
-  present: PresentDefault[] = [],
+  present: EndpointRoute[] = [],
 ): unknown {
   const answer = joinAnswer(network, endpoint, present);
   const { InterfaceName, ...rest } = JSON.parse(JSON.stringify(answer));
@@ -288,8 +287,22 @@ Deno.test("an internal network, and an isolated one in L2 mode, give no default 
   assertEquals(answerTo({ ...NETWORK, isolated: true }), NO_DEFAULT);
 });
 
+Deno.test("in the L3 modes, an internal network gives routes to its other subnets", () => {
+  const other = { subnet: "10.2.0.0/24", auxAddresses: {} };
+  const subnets = [...NETWORK.subnets, other];
+  for (const mode of ["l3", "l3s"] as const) {
+    const network = { ...NETWORK, subnets, mode, isolated: true, internal: true };
+    assertEquals(answerTo(network), {
+      ...NO_DEFAULT,
+      StaticRoutes: [{ Destination: "10.2.0.0/24", RouteType: 1 }],
+    });
+    // Docker could not add it.
+    assertEquals(answerTo(network, DUAL, [{ dst: "10.2.0.0/24" }]), NO_DEFAULT);
+  }
+});
+
 Deno.test("Docker chooses among gateways by itself", () => {
-  const present: PresentDefault[] = [{ family: 4, via: "192.168.7.1" }];
+  const present = [{ dst: "0.0.0.0/0", via: "192.168.7.1" }];
   assertEquals(answerTo(NETWORK, DUAL, present), answerTo(NETWORK));
 });
 
@@ -297,14 +310,14 @@ Deno.test("beside another default route, one without a next hop is left out, by 
   const l3 = { ...NETWORK, mode: "l3" } as const;
   for (const via of ["192.168.7.1", undefined]) {
     const answer = { StaticRoutes: [IPV6], DisableGatewayService: true };
-    assertEquals(answerTo(l3, DUAL, [{ family: 4, via }]), answer);
+    assertEquals(answerTo(l3, DUAL, [{ dst: "0.0.0.0/0", via }]), answer);
   }
-  assertEquals(answerTo(l3, DUAL, defaultsOf(NETWORK, DUAL)), NO_DEFAULT);
+  assertEquals(answerTo(l3, DUAL, soleRoutes(NETWORK, DUAL)), NO_DEFAULT);
 });
 
 Deno.test("beside a default route without a next hop, a gateway is left out, by family", () => {
-  assertEquals(answerTo(NETWORK, DUAL, [{ family: 6 }]), answerTo(NETWORK, ENDPOINT));
-  assertEquals(answerTo(NETWORK, DUAL, [{ family: 4 }]), {
+  assertEquals(answerTo(NETWORK, DUAL, [{ dst: "::/0" }]), answerTo(NETWORK, ENDPOINT));
+  assertEquals(answerTo(NETWORK, DUAL, [{ dst: "0.0.0.0/0" }]), {
     GatewayIPv6: "2001:db8::1",
     ...NO_DEFAULT,
   });
