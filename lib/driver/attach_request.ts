@@ -92,6 +92,10 @@ export function decide(
     heldOn: (parent) => held.on(parent),
     inside: facts?.inside,
     holderElsewhere: (network, address) => holderElsewhere(store, network, address),
+    siblingAt: ({ parent }, address) =>
+      store.endpoints({ address }).find(({ network }) =>
+        parent !== IN_SANDBOX && store.networkById(network)?.parent === parent
+      )?.sandbox,
   });
   const problems = [
     ...sandboxProblems(store, request, record),
@@ -113,6 +117,7 @@ interface ConnectFacts {
   heldOn(parent: string): readonly HeldAddress[];
   inside: SeenNamespace | undefined;
   holderElsewhere(network: Network, address: string): string | undefined;
+  siblingAt(network: Network, address: string): string | undefined;
 }
 
 /** Decides on endpoints in turn: each takes its addresses, link name and place from the rest. */
@@ -168,6 +173,14 @@ function decideEndpoints(
     planned.push({ network, endpoint: decision.endpoint });
     pools.set(network.id, decision.pools);
     notices.push(...decision.notices);
+    for (const hop of new Set(options.routes?.flatMap(({ via }) => via ?? []))) {
+      const sibling = facts.siblingAt(network, hop);
+      if (sibling === undefined) continue;
+      notices.push(
+        `The next hop ${hop} is the sandbox "${sibling}", and ipvlan carries to a sandbox only what ` +
+          "is sent to its own addresses",
+      );
+    }
   }
   return problems.length > 0 ? { ok: false, problems } : { ok: true, planned, notices };
 }

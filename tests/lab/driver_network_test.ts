@@ -1,12 +1,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Driver, InvalidParentError, type Link } from "../../mod.ts";
+import { doesNotReach, reaches } from "../../lib/check/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
 import { advertise } from "../../scenarios/kit/radvd.ts";
 import { assertConsistent, essence } from "../kit/look.ts";
 import { run } from "../kit/processes.ts";
 import { vlanInfo } from "../kit/values.ts";
-import { withHost } from "../kit/worlds.ts";
+import { freshNetns, withHost } from "../kit/worlds.ts";
 
 /** What a command prints in a sandbox, and its exit status. */
 async function inside(driver: Driver, sandbox: string, ...words: string[]): Promise<string> {
@@ -250,17 +251,75 @@ Deno.test("a network that leads nowhere never takes another network's default ro
     assertEquals(await wayOut("c3"), "10.0.0.1 fd00::1");
   }));
 
-Deno.test("an internal network has no default route, in the L3 modes either", () =>
+Deno.test("the subnets of an internal network reach each other in the L3 modes, and nothing else", () =>
   withHost(async (host) => {
     const driver = await host.driver();
-    const subnets = ["10.9.0.0/24", "fd09::/64"];
-    await driver.createNetwork({ name: "in", parent: "eth0", mode: "l3", internal: true, subnets });
-    await driver.createSandbox({ name: "c", connections: [{ network: "in" }] });
-    for (const address of ["8.8.8.8", "2001:db8::8"]) {
-      const { stderr } = await run("ip", "-n", "c", "route", "get", address);
-      assert(stderr.includes("Network is unreachable"), stderr);
+    await using lan = await freshNetns();
+    const { ip } = host.ns;
+    await ip.link.set("peer0", { netns: lan.name });
+    for (const link of ["lo", "peer0"]) await lan.ip.link.set(link, { up: true });
+    // The host has a way to everywhere, also to a machine that has an address of an inner subnet.
+    await Promise.all([
+      ...["10.3.0.1/24", "fd03::1/64"].map((address) =>
+        ip.addr.add({ dev: "eth0", address, nodad: true })
+      ),
+      ...["10.3.0.9/24", "fd03::9/64", "10.2.0.9/24", "fd02::9/64"].map((address) =>
+        lan.ip.addr.add({ dev: "peer0", address, nodad: true })
+      ),
+      ip.route.add({ dst: "default", via: "10.3.0.9" }),
+      ip.route.add({ dst: "::/0", via: "fd03::9" }),
+    ]);
+    const connect = (name: string, network: string, ip: string, ip6: string) =>
+      driver.createSandbox({ name, connections: [{ network, ip, ip6 }] });
+    for (const mode of ["l3", "l3s"] as const) {
+      await driver.createNetwork({
+        ...{ name: "in", mode, internal: true },
+        subnets: ["10.1.0.0/24", "10.2.0.0/24", "fd01::/64", "fd02::/64"],
+      });
+      await driver.createNetwork({
+        ...{ name: "other", mode, internal: true },
+        subnets: ["10.4.0.0/24", "10.5.0.0/24", "fd04::/64", "fd05::/64"],
+      });
+      await Promise.all([
+        connect("c1", "in", "10.1.0.2", "fd01::2"),
+        connect("c2", "in", "10.2.0.2", "fd02::2"),
+        connect("o1", "other", "10.4.0.2", "fd04::2"),
+        connect("o2", "other", "10.5.0.2", "fd05::2"),
+      ]);
+      const states = async () =>
+        (await driver.seeSandboxes()).flatMap(({ endpoints }) => endpoints)
+          .map(({ sandbox, state }) => `${sandbox} ${state}`).toSorted();
+      const up = ["c1", "c2", "o1", "o2"].map((name) => `${name} up`);
+      assertEquals(await states(), up);
+      // An earlier version has made its link without these routes.
+      for (const dst of ["10.2.0.0/24", "fd02::/64"]) {
+        assertEquals(await inside(driver, "c1", "ip", "route", "del", dst), "(0)");
+      }
+      assertEquals(await states(), ["c1 changed", ...up.slice(1)]);
+      await driver.restore();
+      assertEquals(await states(), up);
+
+      const own = (target: string) => target.includes(":") ? "fd02::2" : "10.2.0.2";
+      const isCut = (target: string, control: string) =>
+        doesNotReach("c1", target, { control, reaches: own(target) });
+      const found = await Promise.all([
+        ...["10.2.0.2", "fd02::2"].map((target) => reaches("c1", target)),
+        ...["10.1.0.2", "fd01::2"].map((target) => reaches("c2", target)),
+        ...["10.4.0.2", "fd04::2"].map((target) => isCut(target, "o2")),
+        ...["10.3.0.1", "fd03::1"].map((target) => isCut(target, lan.name)),
+        ...["10.3.0.9", "fd03::9"].map((target) => isCut(target, host.ns.name)),
+        ...["10.2.0.9", "fd02::9"].map((target) => isCut(target, lan.name)),
+      ]);
+      assertEquals(found.filter(({ held }) => !held), []);
+      for (const address of ["8.8.8.8", "2001:db8::8"]) {
+        const { stderr } = await run("ip", "-n", "c1", "route", "get", address);
+        assert(stderr.includes("Network is unreachable"), stderr);
+      }
+      await Promise.all(["c1", "c2", "o1", "o2"].map((name) => driver.removeSandbox(name)));
+      await Promise.all(["in", "other"].map((name) => driver.removeNetwork(name)));
     }
   }));
+
 Deno.test("the parent's own addresses are never given away", () =>
   withHost(async (host) => {
     const driver = await host.driver();
@@ -270,6 +329,32 @@ Deno.test("the parent's own addresses are never given away", () =>
     await driver.createNetwork({ name: "n", parent: "eth0", subnets });
     const { value } = await driver.createSandbox({ name: "c", connections: [{ network: "n" }] });
     assertEquals([value.endpoints[0]?.ip, value.endpoints[0]?.ip6], ["10.0.0.3/24", "fd00::3/64"]);
+  }));
+
+Deno.test("a next hop that is another sandbox of the parent is taken, with a notice", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    const subnets = ["10.0.0.0/24", "fd00::/64"];
+    await driver.createNetwork({ name: "n", parent: "eth0", subnets });
+    await driver.createNetwork({ name: "m", parent: "eth0", subnets: ["10.1.0.0/24"] });
+    const connect = (name: string, network: string, ip: string, ...hops: string[]) => {
+      const routes = hops.map((via, index) => ({
+        dst: via.includes(":") ? `fd09:${index}::/64` : `10.9.${index}.0/24`,
+        via,
+      }));
+      return driver.createSandbox({ name, connections: [{ network, ip, routes }] });
+    };
+    await driver.createSandbox({
+      name: "r",
+      connections: [{ network: "n", ip: "10.0.0.2", ip6: "fd00::2" }],
+    });
+    const notice = (hop: string) =>
+      `The next hop ${hop} is the sandbox "r", and ipvlan carries to a sandbox only what is sent to ` +
+      "its own addresses";
+    const { notices } = await connect("a", "n", "10.0.0.3", "10.0.0.2", "10.0.0.2", "10.0.0.1");
+    assertEquals(notices, [notice("10.0.0.2")]);
+    assertEquals((await connect("b", "n", "10.0.0.4", "fd00::2")).notices, [notice("fd00::2")]);
+    assertEquals((await connect("c", "m", "10.1.0.2", "10.1.0.1")).notices, []);
   }));
 
 Deno.test("where a network's first subnet is full, the next one gives addresses", () =>
