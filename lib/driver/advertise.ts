@@ -11,7 +11,7 @@
  */
 import type { IpvlanError } from "../errors.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
-import { overlaps, parsePrefix } from "../ipam/mod.ts";
+import { overlapPairs, prefixesOf } from "../ipam/prefix.ts";
 import { type Route, routeLine, type RouteSpec } from "../iproute2/route.ts";
 import { InvalidOptionError } from "./errors.ts";
 import { IN_SANDBOX } from "./names.ts";
@@ -114,10 +114,11 @@ export function advertSteps(
   adverts: readonly Advert[],
   owned: readonly Advert[] = adverts,
 ): Step[] {
+  const undone = new Set(owned);
   return adverts.map((advert) => ({
     // A route of this metric is ours: `replace` does not fail over one that is there already.
     line: routeLine("replace", routeOf(advert)),
-    ...owned.includes(advert) && { undo: { line: withdrawLine(advert) } },
+    ...undone.has(advert) && { undo: { line: withdrawLine(advert) } },
   }));
 }
 
@@ -172,16 +173,11 @@ export function elsewhereProblems(
   if (advertise === undefined || parent === undefined) return [];
   const others = networks.filter((other) =>
     other.advertise !== undefined && other.parent !== undefined && other.parent !== parent
-  );
-  return subnets.flatMap(({ subnet }, index) => {
-    const { prefix } = parsePrefix(subnet);
-    return others.flatMap(({ name, parent, subnets }) =>
-      subnets.filter((other) => overlaps(prefix, parsePrefix(other.subnet).prefix))
-        .map((other) => {
-          const rule = `the network "${name}" advertises ${other.subnet} on the parent ` +
-            `"${parent}", and the router sends packets for an address to one link`;
-          return new InvalidOptionError("subnet", subnet, rule).at("subnets", index);
-        })
-    );
+  ).flatMap(({ name, parent, subnets }) => subnets.map(({ subnet }) => ({ name, parent, subnet })));
+  return overlapPairs(prefixesOf(subnets), prefixesOf(others)).map(([index, place]) => {
+    const { name, parent, subnet } = others[place]!;
+    const rule = `the network "${name}" advertises ${subnet} on the parent "${parent}", and the ` +
+      "router sends packets for an address to one link";
+    return new InvalidOptionError("subnet", subnets[index]!.subnet, rule).at("subnets", index);
   });
 }

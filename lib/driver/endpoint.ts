@@ -1,16 +1,15 @@
 import { attempt, type Decision, type IpvlanError } from "../errors.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import {
-  contains,
   type Family,
   formatAddress,
   formatPrefix,
-  overlaps,
   parseAddress,
   parsePrefix,
   type Pools,
   type Taken,
 } from "../ipam/mod.ts";
+import { homeOf, overlapPairs, prefixesOf } from "../ipam/prefix.ts";
 import { addrAdd, type AddrSpec } from "../iproute2/addr.ts";
 import type { IpCommandError } from "../iproute2/errors.ts";
 import { explainRights } from "../iproute2/kernel.ts";
@@ -224,14 +223,12 @@ function overlapProblems(
   routes: readonly SubnetRoute[],
   present: readonly SubnetRoute[],
 ): RouteOverlapError[] {
-  const toPrefix = ({ subnet }: SubnetRoute) => parsePrefix(subnet).prefix;
   const toText = ({ network, subnet, ifname }: SubnetRoute) => ({
     name: network,
     route: `${subnet} dev ${ifname}`,
   });
-  return routes.flatMap((route) =>
-    present.filter((other) => overlaps(toPrefix(route), toPrefix(other)))
-      .map((other) => new RouteOverlapError(sandbox, toText(route), toText(other)))
+  return overlapPairs(prefixesOf(routes), prefixesOf(present)).map(([route, other]) =>
+    new RouteOverlapError(sandbox, toText(routes[route]!), toText(present[other]!))
   );
 }
 
@@ -351,9 +348,7 @@ export function linkAddresses(
   return endpointAddresses(endpoint).map((address) => {
     const foreign = endpoint.prefixLengths?.[familyOf(address) === 6 ? "ip6" : "ip"];
     if (foreign !== undefined) return { address: `${address}/${foreign}` };
-    const home = network.subnets.find(({ subnet }) =>
-      contains(parsePrefix(subnet).prefix, parseAddress(address))
-    );
+    const home = homeOf(network.subnets, address);
     if (!home) {
       const rule = `its record is damaged, as it is in no subnet of network "${network.name}"`;
       throw new InvalidOptionError("address", address, rule);

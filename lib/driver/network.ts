@@ -1,14 +1,8 @@
 import { attempt, type Decision, type IpvlanError } from "../errors.ts";
 import { defaultPool } from "../ipam/default_pools.ts";
 import { familyOf } from "../ipam/address.ts";
-import {
-  formatPrefix,
-  overlaps,
-  parsePrefix,
-  parseSubnets,
-  type Prefix,
-  type Subnet,
-} from "../ipam/mod.ts";
+import { formatPrefix, parsePrefix, parseSubnets, type Prefix, type Subnet } from "../ipam/mod.ts";
+import { overlapPairs, prefixesOf } from "../ipam/prefix.ts";
 import type { Addr } from "../iproute2/addr.ts";
 import { explainLinkAdd, requireKernel } from "../iproute2/kernel.ts";
 import type { IpvlanMode } from "../iproute2/kinds/ipvlan.ts";
@@ -179,10 +173,11 @@ export function parentSubnetProblems(
   mode: IpvlanMode,
   addrs: readonly Addr[],
 ): IpvlanError[] {
-  return subnets.flatMap(({ subnet }, index) =>
-    globalAddrs(parent, addrs).map(({ address, prefixLength }) => `${address}/${prefixLength}`)
-      .filter((own) => overlaps(parsePrefix(subnet).prefix, parsePrefix(own).prefix))
-      .map((own) => new ParentSubnetError(subnet, parent, own, mode).at("subnets", index))
+  const own = globalAddrs(parent, addrs)
+    .map(({ address, prefixLength }) => ({ subnet: `${address}/${prefixLength}` }));
+  return overlapPairs(prefixesOf(subnets), prefixesOf(own)).map(([index, place]) =>
+    new ParentSubnetError(subnets[index]!.subnet, parent, own[place]!.subnet, mode)
+      .at("subnets", index)
   );
 }
 

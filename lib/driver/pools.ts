@@ -1,5 +1,6 @@
 import { endpointAddresses } from "../ipam/address.ts";
-import { type AddressUse, overlaps, parsePrefix, Pools, type Subnet } from "../ipam/mod.ts";
+import { type AddressUse, parsePrefix, Pools, type Subnet } from "../ipam/mod.ts";
+import { overlapPairs, prefixesOf } from "../ipam/prefix.ts";
 import { subnetsOf } from "./network.ts";
 import type { Store } from "./store/store.ts";
 import type { AddressPool, Network } from "./types.ts";
@@ -104,17 +105,21 @@ export class KnownPools {
   #fill({ subnets, taken, others }: Source): Pick<Filled, "pools" | "reserved"> {
     const store = this.#store;
     const { networks, pools } = others();
-    const overlapping = (other: string) =>
-      subnets.some(({ prefix }) => overlaps(prefix, parsePrefix(other).prefix));
-    const neighbours = networks.filter(({ foreignAddresses, subnets }) =>
-      foreignAddresses || subnets.some(({ subnet }) => overlapping(subnet))
+    const own = subnets.map(({ prefix }) => prefix);
+    const used = [
+      ...networks.flatMap(({ id, subnets }) => subnets.map(({ subnet }) => ({ id, subnet }))),
+      ...pools,
+    ];
+    const near = new Set(overlapPairs(own, prefixesOf(used)).map(([, place]) => used[place]!.id));
+    const neighbours = networks.filter(({ id, foreignAddresses }) =>
+      foreignAddresses || near.has(id)
     );
     const reserved = neighbours.flatMap(reservedAddresses);
     const given = [
       ...neighbours.flatMap(({ id }) =>
         store.endpoints({ network: id }).flatMap(endpointAddresses)
       ),
-      ...pools.filter(({ subnet }) => overlapping(subnet))
+      ...pools.filter(({ id }) => near.has(id))
         .flatMap(({ id }) => store.claims(id).map(({ address }) => address)),
     ];
     return {

@@ -4,12 +4,11 @@ import {
   formatAddress,
   formatPrefix,
   InvalidPrefixError,
-  overlaps,
-  parsePrefix,
   parseSubnets,
   type Subnet,
   type SubnetSpec,
 } from "../ipam/mod.ts";
+import { overlapPairs, prefixesOf } from "../ipam/prefix.ts";
 import { whyNoSubnet } from "../ipam/special.ts";
 import { advertiseProblems, elsewhereProblems } from "./advertise.ts";
 import { type Exit, wayOut } from "./default_routes.ts";
@@ -217,15 +216,16 @@ function neighbourProblems(
   const neighbours = networks.filter((network) => network.parent === parent);
   const isWrong = optionProblems.some(({ field: [name] }) => name === "mode" || name === "flag");
   const conflict = isWrong ? undefined : conflictProblem(parent, { mode, flag }, neighbours, []);
-  const overlapping = subnets.flatMap(({ subnet }, index) => {
-    const { prefix } = parsePrefix(subnet);
-    return neighbours.flatMap(({ name, subnets: others, owner: other }) => {
-      const isShared = owner !== undefined || other !== undefined;
-      return others.filter((other) => !(isShared && other.subnet === subnet))
-        .filter((other) => overlaps(prefix, parsePrefix(other.subnet).prefix))
-        .map((other) => new SubnetInUseError(subnet, other.subnet, name, parent));
-    }).map((problem) => problem.at("subnets", index));
-  });
+  const others = neighbours.flatMap(({ name, owner: other, subnets }) =>
+    subnets.map(({ subnet }) => ({ subnet, name, isShared: (owner ?? other) !== undefined }))
+  );
+  const overlapping = overlapPairs(prefixesOf(subnets), prefixesOf(others))
+    .flatMap(([index, place]) => {
+      const [{ subnet }, other] = [subnets[index]!, others[place]!];
+      if (other.isShared && other.subnet === subnet) return [];
+      const problem = new SubnetInUseError(subnet, other.subnet, other.name, parent);
+      return [problem.at("subnets", index)];
+    });
   return [
     ...conflict ? [conflict.at("parent")] : [],
     ...overlapping,

@@ -104,8 +104,9 @@ export class Pool {
   /** Sets the use of an address. A reserved or unusable address stays so. O(log n). */
   mark(address: Address, use: AddressUse): Pool {
     assertInside(this.subnet, address);
-    if (keptAddressError(this.subnet, address) !== undefined) return this;
     const { bits } = address;
+    // Those that are kept are used from the start on.
+    if (this.#used.has(bits) && keptAddressError(this.subnet, address) !== undefined) return this;
     return new Pool(
       this.subnet,
       withMember(this.#used, bits, use === "taken"),
@@ -138,12 +139,12 @@ function keptAddresses({ prefix, gateway, reserved }: Subnet): Address[] {
 
 /** The error that says why no endpoint can have an address; `undefined` if one can. */
 function keptAddressError(
-  { prefix, gateway, reserved }: Subnet,
+  subnet: Subnet,
   address: Address,
 ): UnusableAddressError | ReservedAddressError | undefined {
-  const reason = whyUnusable(prefix, address);
-  const owner = reservation(gateway ? [gateway] : [], reserved, address);
-  const words = () => ["address", formatAddress(address), formatPrefix(prefix)] as const;
+  const reason = whyUnusable(subnet.prefix, address);
+  const owner = reservation(subnet, address);
+  const words = () => ["address", formatAddress(address), formatPrefix(subnet.prefix)] as const;
   if (reason) return new UnusableAddressError(...words(), reason);
   if (owner) return new ReservedAddressError(...words(), owner);
 }

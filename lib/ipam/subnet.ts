@@ -8,10 +8,10 @@ import {
   UnusableAddressError,
 } from "./errors.ts";
 import {
+  byStart,
   contains,
   defaultGateway,
   formatPrefix,
-  overlaps,
   parsePrefix,
   type Prefix,
   whyUnusable,
@@ -85,6 +85,7 @@ export interface ParsedSubnets {
  */
 export function parseSubnets(specs: readonly (string | SubnetSpec)[]): Decision<ParsedSubnets> {
   const subnets: Subnet[] = [];
+  const prefixes: { index: number; prefix: Prefix }[] = [];
   const notices: Notice[] = [];
   const problems: IpvlanError[] = [];
   for (const [index, spec] of specs.entries()) {
@@ -93,22 +94,36 @@ export function parseSubnets(specs: readonly (string | SubnetSpec)[]): Decision<
     problems.push(...read.problems.map((problem) => problem.at(index)));
     const { subnet } = read;
     if (subnet === undefined) continue;
-    for (const { prefix } of subnets.filter((other) => overlaps(other.prefix, subnet.prefix))) {
-      const texts = [formatPrefix(prefix), formatPrefix(subnet.prefix)] as const;
-      problems.push(new SubnetsOverlapError(...texts).at(index));
-    }
     subnets.push(subnet);
+    prefixes.push({ index, prefix: subnet.prefix });
   }
-  return problems.length > 0 ? { ok: false, problems } : { ok: true, subnets, notices };
+  problems.push(...overlapProblems(prefixes));
+  if (problems.length === 0) return { ok: true, subnets, notices };
+  const indexOf = ({ field: [index] }: IpvlanError) => Number(index);
+  return { ok: false, problems: problems.sort((a, b) => indexOf(a) - indexOf(b)) };
+}
+
+/** Finds subnets that overlap another one: each is named once, with one that it overlaps. */
+function overlapProblems(
+  prefixes: readonly { index: number; prefix: Prefix }[],
+): SubnetsOverlapError[] {
+  const [first, ...rest] = prefixes.toSorted((a, b) => byStart(a.prefix, b.prefix));
+  // The last one that is within no other.
+  let widest = first;
+  return rest.flatMap((each) => {
+    const [one, later] = [widest!, each].sort((a, b) => a.index - b.index);
+    if (contains(widest!.prefix, each.prefix)) {
+      const texts = [formatPrefix(one!.prefix), formatPrefix(later!.prefix)] as const;
+      return [new SubnetsOverlapError(...texts).at(later!.index)];
+    }
+    widest = each;
+    return [];
+  });
 }
 
 /** The name for an address that is reserved: `gateway`, or `auxiliary address NAME`. */
-export function reservation(
-  gateways: readonly Address[],
-  reserved: ReadonlyMap<string, Address>,
-  address: Address,
-): string | undefined {
-  if (gateways.some((gateway) => gateway.bits === address.bits)) return "gateway";
+export function reservation({ gateway, reserved }: Subnet, address: Address): string | undefined {
+  if (gateway?.bits === address.bits) return "gateway";
   for (const [name, other] of reserved) {
     if (other.bits === address.bits) return `auxiliary address ${name}`;
   }
@@ -135,11 +150,13 @@ function readSubnet(
   // If the given gateway was refused, we do not take the default one instead.
   const gateway = gatewayText === undefined ? prefix && defaultGateway(prefix) : given;
   const reserved = new Map<string, Address>();
+  const owners = new Map(gateway && [[gateway.bits, "gateway"]]);
   for (const [name, text] of Object.entries(auxAddresses)) {
     read(["auxAddresses", name], () => {
       const address = readAddress("auxiliary address", text, prefix);
-      const owner = reservation(gateway ? [gateway] : [], reserved, address);
+      const owner = owners.get(address.bits);
       reserved.set(name, address);
+      owners.set(address.bits, owner ?? `auxiliary address ${name}`);
       if (prefix === undefined || owner === undefined) return;
       const [value, subnet] = [formatAddress(address), formatPrefix(prefix)];
       throw new ReservedAddressError("auxiliary address", value, subnet, owner);

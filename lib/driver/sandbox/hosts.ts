@@ -1,6 +1,7 @@
 import { prefixOf } from "../../claims/access.ts";
 import { orAbort } from "../../iproute2/abort.ts";
-import { contains, parseAddress, parsePrefix } from "../../ipam/mod.ts";
+import { contains, parseAddress } from "../../ipam/mod.ts";
+import { prefixesOf } from "../../ipam/prefix.ts";
 import { ownClaimNames } from "../shared/claim_users.ts";
 import { HostsFileError } from "../errors.ts";
 import { HostsWriter } from "./hosts_file.ts";
@@ -152,7 +153,7 @@ export function remoteNames(store: Store, id: string): readonly RemoteName[] {
   const { ipam, name = "", subnets = [] } = store.networkById(id) ?? {};
   if (!ipam) return [];
   const prefix = prefixOf(ipam.access);
-  const own = subnets.map(({ subnet }) => parsePrefix(subnet).prefix);
+  const own = prefixesOf(subnets);
   return [...store.sharedNames(prefix, name), ...ownClaimNames(store, prefix, name)]
     .filter(({ address }) => own.some((each) => contains(each, parseAddress(address))));
 }

@@ -8,7 +8,8 @@ import { prefixOf } from "../../claims/access.ts";
 import type { SharedClaim, SharedPools } from "../../claims/mod.ts";
 import { attempt, IpvlanError } from "../../errors.ts";
 import { formatAddress } from "../../ipam/address.ts";
-import { parseAddress, parsePrefix, type Prefix } from "../../ipam/mod.ts";
+import { parseAddress, parsePrefix } from "../../ipam/mod.ts";
+import { type Prefix, prefixesOf } from "../../ipam/prefix.ts";
 import { isHostName } from "../names.ts";
 import type { DriverParts } from "../parts.ts";
 import type { SharedNetwork } from "./pools.ts";
@@ -56,7 +57,7 @@ export function sharedSubnets(store: Store, prefix: string): Map<string, Prefix[
   }
   for (const { name, ipam, subnets: own } of store.networks({ shared: true })) {
     if (prefixOf(ipam!.access) !== prefix) continue;
-    subnets.set(name, own.map(({ subnet }) => parsePrefix(subnet).prefix));
+    subnets.set(name, prefixesOf(own));
   }
   return subnets;
 }

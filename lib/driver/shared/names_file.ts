@@ -5,7 +5,8 @@
  * @module
  */
 import { replaceFile } from "../../files.ts";
-import { contains, parsePrefix } from "../../ipam/mod.ts";
+import { contains } from "../../ipam/mod.ts";
+import { prefixesOf } from "../../ipam/prefix.ts";
 import { InvalidOptionError } from "../errors.ts";
 import type { KnownName, KnownNames } from "./known_names.ts";
 import { sharedSubnets } from "./names.ts";
@@ -50,8 +51,7 @@ export class NamesFile {
   #lines(): string[] {
     const pools = this.#store.shared.pools();
     return [...this.#names.all()].flatMap(([prefix, names]) => {
-      const subnets = pools.filter((pool) => pool.prefix === prefix)
-        .map(({ subnet }) => parsePrefix(subnet).prefix);
+      const subnets = prefixesOf(pools.filter((pool) => pool.prefix === prefix));
       const known = sharedSubnets(this.#store, prefix);
       const isThere = ({ network, parsed }: KnownName) =>
         (known.get(network) ?? subnets).some((each) => contains(each, parsed));

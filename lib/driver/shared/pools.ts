@@ -17,7 +17,8 @@ import {
 import { isOwn, type Lost } from "../../claims/types.ts";
 import { attempt, IpvlanError } from "../../errors.ts";
 import { endpointAddresses, familyOf, formatAddress } from "../../ipam/address.ts";
-import { contains, parseAddress, parsePrefix, parseSubnets } from "../../ipam/mod.ts";
+import { parseAddress, parseSubnets } from "../../ipam/mod.ts";
+import { homeOf } from "../../ipam/prefix.ts";
 import type { Addr } from "../../iproute2/addr.ts";
 import { ownNames } from "../endpoint.ts";
 import { AddressHeldError, InvalidOptionError } from "../errors.ts";
@@ -196,9 +197,7 @@ export async function takeGiven(
 ): Promise<ClaimPlace | undefined> {
   const address = attempt(() => parseAddress(given));
   if (!address.ok) return undefined;
-  const subnet = network.subnets.find(({ subnet }) =>
-    contains(parsePrefix(subnet).prefix, address.value)
-  );
+  const subnet = homeOf(network.subnets, given);
   if (!subnet) return undefined;
   const id = sharedPoolId(network.ipam, subnet.subnet);
   const wanted = { address: formatAddress(address.value) };
@@ -241,9 +240,7 @@ export function releaseAddresses(
 /** The addresses of an endpoint in the pools of its network. */
 function addressesOn({ ipam, subnets }: SharedNetwork, endpoint: EndpointRecord): ClaimPlace[] {
   return endpointAddresses(endpoint).flatMap((address) => {
-    const found = subnets.find(({ subnet }) =>
-      contains(parsePrefix(subnet).prefix, parseAddress(address))
-    );
+    const found = homeOf(subnets, address);
     return found ? [{ pool: sharedPoolId(ipam, found.subnet), address }] : [];
   });
 }

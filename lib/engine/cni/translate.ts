@@ -18,7 +18,7 @@ import type {
   SeenSandbox,
 } from "../../driver/types.ts";
 import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
-import { contains, parseAddress, parsePrefix } from "../../ipam/mod.ts";
+import { homeOf } from "../../ipam/prefix.ts";
 import { type Conf, readConf } from "./conf.ts";
 import {
   type AttachmentKey,
@@ -220,10 +220,7 @@ export function toResultRoute({ dst, via }: { dst: string; via?: string }): Resu
 /** The gateway that a default route leads to, if the network has one for an address. */
 function gatewayOf(network: Network, address: string): string | undefined {
   if (wayOut(network) !== "gateway") return undefined;
-  const [bare = ""] = address.split("/");
-  return network.subnets.find(({ subnet }) =>
-    contains(parsePrefix(subnet).prefix, parseAddress(bare))
-  )?.gateway;
+  return homeOf(network.subnets, address.split("/")[0]!)?.gateway;
 }
 
 /** The links of the containers that a configuration has made. */

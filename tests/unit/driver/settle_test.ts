@@ -177,3 +177,22 @@ Deno.test("one cause is one problem: a name that is taken, and a mode that there
     ["SubnetInUseError", "subnets", 0],
   ]);
 });
+
+Deno.test("what a network is compared with may be long: neighbours, subnets, auxiliary addresses", () => {
+  const count = 5_000;
+  const subnets = (first: number) =>
+    Array.from({ length: count }, (_, n) => `${first}.${n >> 8}.${n & 255}.0/24`);
+  const spec: NetworkSpec = { name: "n", parent: "eth0", mode: "l3", advertise: "subnet" };
+  const { network } = settled({ ...spec, subnets: subnets(10) });
+  const elsewhere = { ...network, name: "e", parent: "eth1" };
+  settled({ ...spec, name: "m", subnets: subnets(11) }, [network, elsewhere]);
+  assertEquals(wrong({ ...spec, name: "m", subnets: subnets(10) }, [network]).length, count);
+  assertEquals(wrong({ ...spec, name: "m", subnets: subnets(10) }, [elsewhere]).length, count);
+  const same = Array.from({ length: count }, () => "10.0.0.0/8");
+  assertEquals(wrong({ ...spec, subnets: same }).length, count - 1);
+  const auxAddresses = Object.fromEntries(
+    Array.from({ length: count }, (_, n) => [`a${n}`, `10.1.${n >> 8}.${n & 255}`]),
+  );
+  const aux = settled({ ...spec, subnets: [{ subnet: "10.0.0.0/8", auxAddresses }] });
+  assertEquals(Object.keys(aux.network.subnets[0]!.auxAddresses).length, count);
+});

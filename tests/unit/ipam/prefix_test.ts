@@ -10,7 +10,7 @@ import {
   parsePrefix,
   type Prefix,
 } from "../../../lib/ipam/mod.ts";
-import { firstUsable, whyUnusable } from "../../../lib/ipam/prefix.ts";
+import { firstUsable, overlapPairs, whyUnusable } from "../../../lib/ipam/prefix.ts";
 import { address, anyPrefix, prefix } from "../../kit/arbitraries.ts";
 
 const read = (text: string) => parsePrefix(text).prefix;
@@ -150,6 +150,14 @@ Deno.test("host bits are reported exactly when the text is not canonical", () =>
   }));
 });
 
+/** Prefixes within one /24 or one /120, so that about half of the pairs of a family overlap. */
+const near = fc.constantFrom<[4 | 6, string, number]>([4, "10.0.0.", 24], [6, "2001:db8::", 120])
+  .chain(([family, stem, least]) =>
+    fc.tuple(fc.nat(255), fc.nat(8)).map(([end, bits]) =>
+      read(`${stem}${family === 4 ? end : end.toString(16)}/${least + bits}`)
+    )
+  );
+
 Deno.test("overlap is symmetric and means an address in common", () => {
   const naive = (a: Prefix, b: Prefix) => {
     for (let bits = a.first; bits <= a.last; bits++) {
@@ -157,13 +165,6 @@ Deno.test("overlap is symmetric and means an address in common", () => {
     }
     return false;
   };
-  // All within one /24 or /120, so that about half of the pairs overlap.
-  const near = fc.constantFrom<[4 | 6, string, number]>([4, "10.0.0.", 24], [6, "2001:db8::", 120])
-    .chain(([family, stem, least]) =>
-      fc.tuple(fc.nat(255), fc.nat(8)).map(([end, bits]) =>
-        read(`${stem}${family === 4 ? end : end.toString(16)}/${least + bits}`)
-      )
-    );
   const seen = new Set<boolean>();
   fc.assert(fc.property(near, near, (a, b) => {
     seen.add(overlaps(a, b));
@@ -172,6 +173,15 @@ Deno.test("overlap is symmetric and means an address in common", () => {
     assertEquals(overlaps(a, b), contains(a, b) || contains(b, a));
   }));
   assertEquals(seen.size, 2);
+});
+
+Deno.test("the pairs of two lists that overlap are found, also of prefixes that are there twice", () => {
+  fc.assert(fc.property(fc.array(near), fc.array(near), (prefixes, others) => {
+    const naive = prefixes.flatMap((prefix, place) =>
+      others.flatMap((other, at) => overlaps(prefix, other) ? [[place, at]] : [])
+    );
+    assertEquals(overlapPairs(prefixes, others), naive as [number, number][]);
+  }));
 });
 
 Deno.test("an address is in a prefix exactly when its leading bits are the prefix's", () => {

@@ -4,6 +4,8 @@ import {
   contains,
   formatAddress,
   formatPrefix,
+  overlaps,
+  parsePrefix,
   parseSubnets,
   type SubnetSpec,
 } from "../../../lib/ipam/mod.ts";
@@ -82,5 +84,32 @@ Deno.test("a gateway is taken exactly if it is a usable address of the subnet", 
       ]);
       assertEquals(result.ok, contains(prefix, gateway) && !whyUnusable(prefix, gateway));
     }
+  }));
+});
+
+Deno.test("subnets are refused exactly if two overlap, and each problem is about such a pair", () => {
+  const near = fc.tuple(fc.nat(7), fc.integer({ min: 24, max: 27 }), fc.boolean());
+  fc.assert(fc.property(fc.array(near), (drawn) => {
+    const texts = drawn.map(([part, length, isNear]) =>
+      isNear ? `10.0.0.${part * 32}/${length}` : `10.0.${part}.0/${length}`
+    );
+    const prefixes = texts.map((text) => parsePrefix(text).prefix);
+    const pairs = prefixes.flatMap((prefix, later) =>
+      prefixes.slice(0, later).filter((earlier) => overlaps(earlier, prefix))
+        .map((earlier) =>
+          `${later} Subnet ${formatPrefix(prefix)} overlaps ${formatPrefix(earlier)}`
+        )
+    );
+    const result = parseSubnets(texts);
+    assertEquals(result.ok, pairs.length === 0);
+    if (result.ok) return;
+    const found = result.problems.map(({ field: [index], message }) =>
+      `${index} ${
+        message.replace(/ of the same network.*/, "").replace("overlaps subnet", "overlaps")
+      }`
+    );
+    assert(found.length < texts.length);
+    assertEquals(found.filter((each) => !pairs.includes(each)), []);
+    assertEquals(found, found.toSorted((a, b) => parseInt(a) - parseInt(b)));
   }));
 });
