@@ -13,6 +13,49 @@ export class InvalidRequestError extends IpvlanError {
   }
 }
 
+/** The longest request in bytes. Most have some thousand, and CNI's GC has 100 for each container. */
+export const MAX_REQUEST = 2 ** 20;
+
+/** The most values that a request may have in all, and how often one may be inside another. */
+const [MAX_VALUES, MAX_DEPTH] = [2 ** 15, 64];
+
+/**
+ * Reads a request to its end, as a caller that still sends may get no answer. Of one that is too long for
+ * {@linkcode parseRequest}, it keeps only the beginning.
+ */
+export async function readRequest(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let [text, bytes] = ["", 0];
+  for await (const chunk of chunks) {
+    if (bytes <= MAX_REQUEST) text += decoder.decode(chunk, { stream: true });
+    bytes += chunk.length;
+  }
+  return text + decoder.decode();
+}
+
+/** Parses a request, or says why not: `is not JSON: it is empty`. What follows can rely on its bounds. */
+export function parseRequest(text: string): { value: unknown } | { reason: string } {
+  if (new TextEncoder().encode(text).length > MAX_REQUEST) {
+    return { reason: `is longer than ${MAX_REQUEST} bytes` };
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return { reason: `is not JSON: ${text.trim() ? (error as Error).message : "it is empty"}` };
+  }
+  let [level, values]: [unknown[], number] = [[value], 0];
+  for (let depth = 0; level.length > 0; depth++) {
+    values += level.length;
+    if (values > MAX_VALUES) return { reason: `has more than ${MAX_VALUES} values` };
+    if (depth > MAX_DEPTH) return { reason: `is nested more than ${MAX_DEPTH} times` };
+    level = level.flatMap((each) =>
+      typeof each === "object" && each !== null ? Object.values(each) : []
+    );
+  }
+  return { value };
+}
+
 /** An object of a JSON text. A field that is `null` counts as missing, as engines write both. */
 export class JsonObject {
   /** The object itself, with all fields. */
@@ -27,13 +70,9 @@ export class JsonObject {
 
   /** Reads a text. @throws {InvalidRequestError} It is not the JSON of an object. */
   static parse(text: string): JsonObject {
-    let value: unknown;
-    try {
-      value = JSON.parse(text);
-    } catch (error) {
-      throw new InvalidRequestError("", `is not JSON (${(error as Error).message})`);
-    }
-    return new JsonObject(value, "");
+    const parsed = parseRequest(text);
+    if ("reason" in parsed) throw new InvalidRequestError("", parsed.reason);
+    return new JsonObject(parsed.value, "");
   }
 
   /** A text that has to be there. @throws {InvalidRequestError} It is missing or no text. */
@@ -112,4 +151,10 @@ export class JsonObject {
 /** Whether a value of JSON is an object. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Shows a value of JSON in a sentence, cut where it is long. */
+export function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? "nothing";
+  return text.length > 80 ? `${text.slice(0, 79)}…` : text;
 }

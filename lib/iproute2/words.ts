@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { attempt } from "../errors.ts";
 import { InvalidWordError } from "./errors.ts";
 
 /** The longest link name: `IFNAMSIZ` (16) less the closing NUL (`include/uapi/linux/if.h`). */
@@ -96,7 +97,7 @@ export function netnsName(value: string): string {
  */
 export function netnsPath(value: string): string {
   const folders = value.split("/").slice(1);
-  const isPlain = /^(\/[A-Za-z0-9_.@+=:-]+)+$/.test(value);
+  const isPlain = /^(\/[A-Za-z0-9_.@+=:-]{1,255})+$/.test(value);
   if (!isPlain || value.length > 4000 || folders.some((name) => name === "." || name === "..")) {
     throw new InvalidWordError(
       "network namespace file",
@@ -105,6 +106,11 @@ export function netnsPath(value: string): string {
     );
   }
   return value;
+}
+
+/** Whether a text is the path of a file that {@linkcode netnsPath} takes. */
+export function isNetnsPath(value: string): boolean {
+  return attempt(() => netnsPath(value)).ok;
 }
 
 /** Where `ip` looks for the names of namespaces. */

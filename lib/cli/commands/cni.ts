@@ -1,5 +1,6 @@
 import { InterruptedError } from "../../errors.ts";
 import { Interrupt } from "../../signals.ts";
+import { readRequest } from "../../engine/json.ts";
 import { versionAnswer } from "../../engine/cni/version.ts";
 import { type Command, readOptions } from "../command.ts";
 import { UsageError } from "../errors.ts";
@@ -34,7 +35,7 @@ CNI_COMMAND=VERSION ipvlan cni < /dev/null`,
     if (word === "install") return await (await import("../cni_install.ts")).install(args, context);
     if (word === "serve") return await (await import("../cni_server.ts")).serveCalls(args, context);
     // A terminal has no configuration to give.
-    const text = Deno.stdin.isTerminal() ? "" : await new Response(Deno.stdin.readable).text();
+    const text = Deno.stdin.isTerminal() ? "" : await readRequest(Deno.stdin.readable);
     if (Deno.env.get("CNI_COMMAND") === "VERSION") {
       print(JSON.stringify(versionAnswer(text), null, 4));
       return 0;

@@ -8,6 +8,7 @@ import metadata from "../../../deno.json" with { type: "json" };
 import type { Driver } from "../../driver/mod.ts";
 import type { Outcome } from "../../driver/types.ts";
 import { createNetwork, infoOf, setUp, tearDown } from "../../engine/netavark/mod.ts";
+import { readRequest } from "../../engine/json.ts";
 import { IpvlanError } from "../../errors.ts";
 import type { Arguments, Command, Context } from "../command.ts";
 import { executableText, writeExecutable } from "../executable.ts";
@@ -35,7 +36,7 @@ function answering(
     changes: true,
     run: (args, context) =>
       printAnswer(context, async () => {
-        const request = await new Response(Deno.stdin.readable).text();
+        const request = await readRequest(Deno.stdin.readable);
         await using driver = await context.open();
         return await answer(driver, request, args);
       }),

@@ -1,6 +1,6 @@
 import { attempt } from "../../errors.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
-import { fromNetnsFolder, netnsName, netnsPath } from "../../iproute2/words.ts";
+import { fromNetnsFolder, isNetnsPath, netnsName } from "../../iproute2/words.ts";
 import { findFiles, findOpenFiles, type FoundFile, readKnown } from "../run/files.ts";
 
 /** A network namespace that a program can enter. */
@@ -54,11 +54,7 @@ export async function findEnterable(
 export function mountedIn(mounts: string): string[] {
   const paths = mounts.split("\n").flatMap((line) => MOUNT.exec(line)?.[1] ?? []);
   // What is not plain text for the shell is no path of an engine's.
-  return paths.filter((path) => !path.startsWith("/run/netns/") && isPath(path));
-}
-
-function isPath(path: string): boolean {
-  return attempt(() => netnsPath(path)).ok;
+  return paths.filter((path) => !path.startsWith("/run/netns/") && isNetnsPath(path));
 }
 
 /** The namespaces among files, each once, by the first file that leads into it. */
@@ -94,7 +90,7 @@ function namespaceAt(path: string, host: string | undefined): EnterableNamespace
       names: [],
     };
   }
-  if (!isPath(path)) return undefined;
+  if (!isNetnsPath(path)) return undefined;
   const [, pid, file] = /^\/proc\/(\d+)\/(ns\/net|fd\/\d+)$/.exec(path) ?? [];
   const where = pid === undefined
     ? `in the namespace ${path}`

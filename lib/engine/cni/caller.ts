@@ -11,13 +11,14 @@
  * @module
  */
 import { STATE_FOLDER } from "../../driver/store/sqlite_store.ts";
+import { MAX_REQUEST } from "../json.ts";
 import type { Variables } from "./environment.ts";
 
 /** Where the server listens. */
 export const SOCKET = "/run/ipvlan/cni.sock";
 
-/** The longest call in bytes. GC names each valid attachment with about 100 bytes. */
-export const MAX_CALL = 2 ** 24;
+/** The longest call in bytes: a configuration, and an environment of 6 MiB at most (execve(2)). */
+export const MAX_CALL = 2 ** 23;
 
 /** The files by which two processes know that names and paths mean the same to both. */
 const SAME_FILES = ["/proc/self/ns/mnt", "/proc/self/ns/net", "/"];
@@ -151,11 +152,10 @@ sub failed {
 }
 $SIG{PIPE} = "IGNORE";
 $SIG{$_} = sub { failed("It was interrupted") } for "TERM", "INT", "HUP";
-local $/;
-my $text = -t STDIN ? "" : <STDIN>;
+my $text = "";
+-t STDIN or read STDIN, $text, ${MAX_REQUEST + 1};
 $version = $1 if $text =~ /"cniVersion"\\s*:\\s*"([0-9.]+)"/;
 my $call = join("", map { "$_\\0" } $folder, map { "$_=$ENV{$_}" } keys %ENV) . "\\0$text";
-length $call <= ${MAX_CALL} or failed("The configuration is longer than ${MAX_CALL} bytes");
 $call = length($call) . "\\n$call";
 for (my $sent = 0; $sent < length $call;) {
   my $wrote = syswrite $server, $call, length($call) - $sent, $sent;

@@ -7,7 +7,7 @@ import type { EndpointRoute } from "../../driver/types.ts";
 import { type Family, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
 import { didYouMean } from "../../suggest.ts";
-import { isObject } from "../json.ts";
+import { isObject, parseRequest, show } from "../json.ts";
 import type { AttachmentKey, CniCommand } from "./environment.ts";
 import { CniError, CODE } from "./errors.ts";
 import {
@@ -18,7 +18,6 @@ import {
   readRoutes,
   readText,
   type Result,
-  show,
 } from "./result.ts";
 import {
   CNI_VERSIONS,
@@ -170,14 +169,12 @@ class ConfReader {
    * theirs is null, too.
    */
   #parse(text: string): Record<string, unknown> | undefined {
-    let value: unknown;
-    try {
-      value = JSON.parse(text);
-    } catch (error) {
-      const reason = text.trim() === "" ? "it is empty" : (error as Error).message;
-      this.#report(CODE.decoding, `The configuration on standard input is not JSON: ${reason}`);
+    const parsed = parseRequest(text);
+    if ("reason" in parsed) {
+      this.#report(CODE.decoding, `The configuration on standard input ${parsed.reason}`);
       return undefined;
     }
+    const { value } = parsed;
     if (!isObject(value)) {
       this.#report(CODE.decoding, `The configuration is ${show(value)}, and no object`);
       return undefined;

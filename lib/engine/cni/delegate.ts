@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
-import { isObject } from "../json.ts";
+import { isObject, parseRequest, readRequest, show } from "../json.ts";
 import type { CniCommand, Variables } from "./environment.ts";
 import { CniError, CODE } from "./errors.ts";
-import { readResult, type Result, show } from "./result.ts";
+import { readResult, type Result } from "./result.ts";
 
 /** How to run an IPAM plugin (CNI 1.1, section 4). */
 export interface Delegate {
@@ -39,19 +39,19 @@ export async function runDelegate(
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const output = new Response(child.stdout).text();
+  const output = readRequest(child.stdout);
   const logged = child.stderr.pipeTo(new WritableStream({ write: log }));
   const writer = child.stdin.getWriter();
   // A plugin that does not read its input to the end breaks the pipe, and may succeed all the same.
   await writer.write(new TextEncoder().encode(text)).then(() => writer.close()).catch(() => {});
   const [printed, { success, code }] = await Promise.all([output, child.status, logged]);
-  const answer = parse(printed);
+  const answer = printed.trim() === "" ? { value: undefined } : parseRequest(printed);
   if (success) {
-    if (answer.ok) return answer.value;
+    if ("value" in answer) return answer.value;
     const said = `The IPAM plugin "${type}" printed no JSON: ${show(printed.trim())}`;
     throw new CniError(CODE.ipam, said);
   }
-  throw failureOf(type, code, answer.ok ? answer.value : undefined);
+  throw failureOf(type, code, "value" in answer ? answer.value : undefined);
 }
 
 /** Reads the result that an IPAM plugin has printed. @throws {CniError} It is none. */
@@ -88,15 +88,6 @@ function defined(variables: Variables): Record<string, string> {
       value === undefined ? [] : [[name, value]]
     ),
   );
-}
-
-function parse(text: string): { ok: true; value: unknown } | { ok: false } {
-  if (text.trim() === "") return { ok: true, value: undefined };
-  try {
-    return { ok: true, value: JSON.parse(text) };
-  } catch {
-    return { ok: false };
-  }
 }
 
 /** The error that a plugin means by its exit status and what it printed. */

@@ -1,7 +1,7 @@
 import { attempt } from "../../errors.ts";
-import { linkName } from "../../iproute2/words.ts";
+import { isNetnsPath, linkName } from "../../iproute2/words.ts";
 import { CniError, CODE } from "./errors.ts";
-import { show } from "./result.ts";
+import { show } from "../json.ts";
 
 /** The commands of the plugin. */
 export const COMMANDS = ["ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"] as const;
@@ -69,7 +69,7 @@ export function readEnvironment(variables: Variables): Environment {
     wrong("CNI_IFNAME", "give the name of a link, of at most 15 characters");
   }
   if (command === "DEL") return read;
-  if (!read.netns.startsWith("/")) {
+  if (!isNetnsPath(read.netns)) {
     wrong("CNI_NETNS", "give the absolute path of a network namespace");
   }
   const args = readArgs(value("CNI_ARGS"));

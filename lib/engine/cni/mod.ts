@@ -76,14 +76,14 @@ export async function runPlugin(
     status: 1,
     output: errorAnswer(cniVersion, problems),
   });
-  const read = readRequest(variables, text);
-  if (!read.ok) return failed(read.problems);
-  const { source } = read.request.conf;
-  const { path } = read.request.environment;
-  const delegate = source.kind === "ipam"
-    ? { type: source.type, path, variables, text, folder, log }
-    : undefined;
   try {
+    const read = readRequest(variables, text);
+    if (!read.ok) return failed(read.problems);
+    const { source } = read.request.conf;
+    const { path } = read.request.environment;
+    const delegate = source.kind === "ipam"
+      ? { type: source.type, path, variables, text, folder, log }
+      : undefined;
     const result = await withDriver(async (driver) =>
       read.request.conf.isIpam
         ? await runIpam(read.request, driver)

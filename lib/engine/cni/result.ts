@@ -1,7 +1,7 @@
 import { attempt } from "../../errors.ts";
 import { type Family, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
-import { isObject } from "../json.ts";
+import { isObject, show } from "../json.ts";
 import { type CniVersion, isAtLeast } from "./version.ts";
 
 /** What a container needs to find names. */
@@ -75,12 +75,6 @@ export function formatResult(
 
 /** Called with each thing that is wrong: a sentence. */
 export type Report = (sentence: string) => void;
-
-/** Shows a value of JSON in a sentence, cut where it is long. */
-export function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length > 80 ? `${text.slice(0, 79)}…` : text;
-}
 
 /** The keys of a route that has more than the driver can make (CNI 1.1, section 5). */
 const ROUTE_KEYS = ["mtu", "advmss", "priority", "table", "scope"];

@@ -6,7 +6,7 @@
  */
 import { throwProblems } from "../../driver/errors.ts";
 import { IpvlanError } from "../../errors.ts";
-import { isObject } from "../json.ts";
+import { isObject, show } from "../json.ts";
 
 /** A field of a body is not what it should be. */
 export class InvalidBodyError extends IpvlanError {
@@ -21,16 +21,9 @@ export class InvalidBodyError extends IpvlanError {
       return;
     }
     const subject = field === "" ? "The body" : `The field ${field} of the body`;
-    const found = value === undefined ? "missing" : shorten(JSON.stringify(value));
+    const found = value === undefined ? "missing" : show(value);
     super(`${subject} is ${found}, and should be ${wanted}`);
   }
-}
-
-/** The longest value that an error quotes, in characters. */
-const MAX_QUOTED = 80;
-
-function shorten(text: string): string {
-  return text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text;
 }
 
 /** Where a value is in the body, and where its problems go. */
@@ -68,8 +61,8 @@ export const text: Reader<string> = kind("a text", (value) => typeof value === "
 /** Reads `true` or `false`. */
 export const flag: Reader<boolean> = kind("true or false", (value) => typeof value === "boolean");
 
-/** Reads a text that matches a pattern. */
-export function textLike(wanted: string, pattern: RegExp): Reader<string> {
+/** Reads a text that matches a pattern, or that another test finds good. */
+export function textLike(wanted: string, pattern: Pick<RegExp, "test">): Reader<string> {
   const fits = (value: unknown) => typeof value === "string" && pattern.test(value);
   return kind(wanted, (value): value is string => fits(value));
 }

@@ -10,6 +10,7 @@ import type { Handler, Handlers } from "./handlers.ts";
 import { ipamHandlers, type SharedPlace } from "./ipam.ts";
 import { ACTIVATE, PLUGIN } from "./names.ts";
 import { NETWORK_HANDLERS } from "./network.ts";
+import { parseRequest } from "../json.ts";
 import { removeStaleSocket, socketName } from "../socket.ts";
 import { DOCKER_SOCKET } from "./api.ts";
 import { sayContainers } from "./containers.ts";
@@ -42,14 +43,10 @@ export async function answer(
   const handler = Object.hasOwn(handlers, method) ? handlers[method] : undefined;
   // Docker takes this status for a call that this plugin does not know yet.
   if (!handler) return failure(404, `There is no call ${JSON.stringify(method)}`);
-  let body: unknown;
+  const body = text === "" ? { value: undefined } : parseRequest(text);
+  if ("reason" in body) return failure(400, `The body ${body.reason}`);
   try {
-    body = text === "" ? undefined : JSON.parse(text);
-  } catch (error) {
-    return failure(400, `The body is not JSON: ${(error as Error).message}`);
-  }
-  try {
-    return { status: 200, body: await handler(driver, body, notify) };
+    return { status: 200, body: await handler(driver, body.value, notify) };
   } catch (error) {
     if (error instanceof IpvlanError) return failure(500, await sayContainers(error.message));
     report(error);

@@ -4,6 +4,7 @@
  * @module
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { readRequest } from "../json.ts";
 import { listen } from "../socket.ts";
 
 /** An answer to a call. */
@@ -28,8 +29,8 @@ export interface ServeOptions {
   signal: AbortSignal;
 }
 
-/** The largest body in bytes. Docker's are a few kilobytes. */
-export const MAX_BODY = 2 ** 20;
+/** How long a server that ends waits for the rest of calls that have begun to come, in milliseconds. */
+const GRACE = 1000;
 
 /** The type that Docker asks for. */
 const CONTENT_TYPE = "application/vnd.docker.plugins.v1.2+json";
@@ -37,12 +38,11 @@ const CONTENT_TYPE = "application/vnd.docker.plugins.v1.2+json";
 /** Serves calls until the signal. @throws {SocketError} The socket cannot be made. */
 export async function serve(options: ServeOptions): Promise<void> {
   const { socket, listening, signal } = options;
-  const calls = new Set<Promise<void>>();
+  const calls = new Map<IncomingMessage, Promise<void>>();
   const server = createServer((request, response) => {
     // A connection that is kept may still bring a call. Docker tries it again, with the next server.
     if (signal.aborted) return request.destroy();
-    const call = handle(request, response, options).finally(() => calls.delete(call));
-    calls.add(call);
+    calls.set(request, handle(request, response, options).finally(() => calls.delete(request)));
   });
   using _socket = await listen(server, socket);
   listening();
@@ -50,7 +50,11 @@ export async function serve(options: ServeOptions): Promise<void> {
     await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   }
   server.close();
-  await Promise.all(calls);
+  const timer = setTimeout(() => {
+    for (const request of calls.keys()) if (!request.readableEnded) request.destroy();
+  }, GRACE);
+  await Promise.all(calls.values());
+  clearTimeout(timer);
   server.closeAllConnections();
 }
 
@@ -62,10 +66,10 @@ async function handle(
 ): Promise<void> {
   const start = performance.now();
   const method = (request.url ?? "").slice(1);
-  const text = await readText(request);
-  const result = text === undefined
-    ? failure(413, `The body is longer than ${MAX_BODY} bytes, or did not come to its end`)
-    : request.method === "POST"
+  // A caller that has gone, and one that is too slow for a server that ends, get no answer.
+  const text = await readRequest(request).catch(() => undefined);
+  if (text === undefined) return;
+  const result = request.method === "POST"
     ? await answer(method, text)
     : failure(405, "Every call is a POST");
   // Otherwise the caller may send its next call here, and the connection is closed before the answer.
@@ -73,23 +77,6 @@ async function handle(
   response.writeHead(result.status, { "content-type": CONTENT_TYPE });
   response.end(JSON.stringify(result.body));
   called?.(method, result, Math.round(performance.now() - start));
-}
-
-/** Reads a body; `undefined` if it is too long, or if the caller has gone. */
-async function readText(request: IncomingMessage): Promise<string | undefined> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  try {
-    for await (const chunk of request) {
-      bytes += chunk.length;
-      if (bytes > MAX_BODY) return undefined;
-      text += decoder.decode(chunk, { stream: true });
-    }
-  } catch {
-    return undefined;
-  }
-  return text + decoder.decode();
 }
 
 /** An answer that Docker shows to its user: the text under `Err`, if the status is not 200. */

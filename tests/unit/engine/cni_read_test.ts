@@ -326,3 +326,21 @@ Deno.test("hosts share the subnets of a configuration that says how to reach etc
     'etcd: The etcd option ca "ca.pem" is not',
   ]);
 });
+
+Deno.test("what no runtime sends is refused in a sentence, before anything is done with it", () => {
+  const said = (variables: Record<string, string>, conf: unknown) =>
+    refused(variables, conf).map(({ code, message }) => `${code} ${message}`);
+  const subnets = Array.from({ length: 500_000 }, (_, n) => `10.${n >> 16}.${n >> 8}.0/24`);
+  const nested = JSON.parse("[".repeat(100) + "]".repeat(100));
+  const what = "6 The configuration on standard input";
+  assertEquals(said(CTR, { ...OWN, subnets }), [`${what} is longer than 1048576 bytes`]);
+  assertEquals(said(CTR, { ...OWN, subnets: subnets.slice(0, 40_000) }), [
+    `${what} has more than 32768 values`,
+  ]);
+  assertEquals(said(CTR, { ...OWN, nested }), [`${what} is nested more than 64 times`]);
+  for (const netns of ["netns", "/run/netns/x\0", "/run/netns/../x", `/run/${"x".repeat(256)}`]) {
+    const [problem, ...others] = said({ ...CTR, CNI_NETNS: netns }, OWN);
+    assertMatch(problem!, /^4 The variable CNI_NETNS is .*: give the absolute path of a network/);
+    assertEquals(others, []);
+  }
+});

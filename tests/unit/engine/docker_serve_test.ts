@@ -3,7 +3,8 @@ import { type IncomingMessage, request } from "node:http";
 import type { Driver } from "../../../lib/driver/mod.ts";
 import type { Handlers } from "../../../lib/engine/docker/handlers.ts";
 import { answer } from "../../../lib/engine/docker/mod.ts";
-import { MAX_BODY, serve, type ServeOptions } from "../../../lib/engine/docker/serve.ts";
+import { serve, type ServeOptions } from "../../../lib/engine/docker/serve.ts";
+import { MAX_REQUEST } from "../../../lib/engine/json.ts";
 import { SocketError } from "../../../lib/engine/socket.ts";
 import { IpvlanError } from "../../../lib/errors.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
@@ -76,12 +77,59 @@ Deno.test("a server answers calls, and its socket is for its owner alone and goe
   assertEquals(Deno.umask(), umask);
 });
 
-Deno.test("a body that is too long is refused, and the server goes on", async () => {
+Deno.test("a body that is too long is refused with a sentence, and the server goes on", async () => {
+  const handlers: Handlers = { A: () => Promise.resolve("done") };
+  await using running = await server((method, text) => answerWith(handlers, method, text));
+  const long = `"${"x".repeat(MAX_REQUEST - 2)}"`;
+  assertEquals(await call(running.path, "A", long), { status: 200, body: "done" });
+  const refused = { status: 400, body: { Err: `The body is longer than ${MAX_REQUEST} bytes` } };
+  assertEquals(await call(running.path, "A", `${long} `), refused);
+  assertEquals(await call(running.path, "A", long.repeat(30)), refused);
+  assertEquals(await call(running.path, "A", "{}"), { status: 200, body: "done" });
+});
+
+/** Begins a call in some bytes, and leaves it so. */
+async function begin(path: string, text: string): Promise<Deno.UnixConn> {
+  const connection = await Deno.connect({ transport: "unix", path });
+  await connection.write(new TextEncoder().encode(text));
+  return connection;
+}
+
+Deno.test("calls that do not come to their end keep no other one waiting, nor the server from its end", async () => {
   await using running = await server(echo);
-  const long = "x".repeat(MAX_BODY);
-  assertEquals((await call(running.path, "A", long)).status, 200);
-  assertEquals((await call(running.path, "A", `${long}x`)).status, 413);
+  const begun = [
+    "",
+    "POST /A HTT",
+    "POST /A HTTP/1.1\r\nHost: \r\n",
+    "POST /A HTTP/1.1\r\nHost: \r\nContent-Length: 100\r\n\r\n{",
+    "POST /A HTTP/1.1\r\nHost: \r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
+  ];
+  const connections = await Promise.all(
+    Array.from({ length: 100 }, (_, place) => begin(running.path, begun[place % begun.length]!)),
+  );
   assertEquals((await call(running.path, "A", "{}")).status, 200);
+  await running.end();
+  for (const connection of connections) {
+    // What comes, if anything, says that the request is bad.
+    const left = await new Response(connection.readable).text().catch(() => "");
+    assertEquals(left.replace(/^HTTP\/1\.1 4.*/s, ""), "");
+  }
+});
+
+Deno.test("a call whose rest comes while the server is to end is answered", async () => {
+  await using running = await server(echo);
+  using connection = await begin(
+    running.path,
+    "POST /A HTTP/1.1\r\nHost: \r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n{",
+  );
+  // The server waits for the body now.
+  const buffer = new Uint8Array(100);
+  const count = await connection.read(buffer);
+  assertStringIncludes(new TextDecoder().decode(buffer.subarray(0, count!)), "100 Continue");
+  const ended = running.end();
+  await connection.write(new TextEncoder().encode("}"));
+  assertStringIncludes(await new Response(connection.readable).text(), '"body":"{}"');
+  await ended;
 });
 
 Deno.test("the socket of a server that was killed is taken over", async () => {

@@ -1,5 +1,11 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { InvalidRequestError, JsonObject } from "../../../lib/engine/json.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  InvalidRequestError,
+  JsonObject,
+  MAX_REQUEST,
+  parseRequest,
+  readRequest,
+} from "../../../lib/engine/json.ts";
 
 const object = JsonObject.parse(JSON.stringify({
   name: "l2net",
@@ -38,6 +44,38 @@ Deno.test("an error names the place that is wrong", () => {
   fails(() => object.object("nothing"), '"nothing" is missing');
   fails(() => object.optionalObject("subnets"), '"subnets" is not an object');
   fails(() => object.textByName("options"), '"options.mtu" is not a text');
-  fails(() => JsonObject.parse("{"), "it is not JSON (");
+  fails(() => JsonObject.parse("{"), "it is not JSON: ");
   fails(() => JsonObject.parse("[]"), "it is not an object");
+});
+
+/** Lists, each in another one. */
+const nested = (times: number) => "[".repeat(times) + "]".repeat(times);
+
+Deno.test("what no engine sends is refused before anything is done with it, in a sentence", () => {
+  const refused: [string, string][] = [
+    ["", "is not JSON: it is empty"],
+    [`"${"x".repeat(MAX_REQUEST)}"`, `is longer than ${MAX_REQUEST} bytes`],
+    [`"${"ä".repeat(MAX_REQUEST / 2)}"`, `is longer than ${MAX_REQUEST} bytes`],
+    [JSON.stringify(Array(2 ** 15).fill(0)), `has more than ${2 ** 15} values`],
+    [`{"a":[${nested(1)}${`,${nested(2)}`.repeat(2 ** 14)}]}`, `has more than ${2 ** 15} values`],
+    [nested(66), "is nested more than 64 times"],
+    [nested(500_000), "is nested more than 64 times"],
+  ];
+  for (const [text, reason] of refused) assertEquals(parseRequest(text), { reason });
+  const long = `"${"x".repeat(MAX_REQUEST - 2)}"`;
+  const read = [long, nested(65), JSON.stringify(Array(2 ** 15 - 1).fill(0)), "1e400", "null"];
+  for (const text of read) assertEquals(parseRequest(text), { value: JSON.parse(text) });
+});
+
+Deno.test("of a request that is too long, only the beginning is kept", async () => {
+  const chunk = new TextEncoder().encode("ä".repeat(1000));
+  const long = ReadableStream.from(Array.from({ length: 10_000 }, () => chunk.subarray(0, 999)));
+  const text = await readRequest(long);
+  assertEquals(parseRequest(text), { reason: `is longer than ${MAX_REQUEST} bytes` });
+  assert(text.length < MAX_REQUEST);
+  // Characters may be in two chunks.
+  const parts = ReadableStream.from(
+    [[0x22, 0xc3], [0xa4, 0x22]].map((part) => new Uint8Array(part)),
+  );
+  assertEquals(await readRequest(parts), '"ä"');
 });
