@@ -1,6 +1,5 @@
 import type { EtcdAccess, RemovedHost } from "../claims/types.ts";
 import type { IpvlanError } from "../errors.ts";
-import { netnsPath } from "../iproute2/words.ts";
 import { type AgentOptions, runAgent } from "./shared/agent.ts";
 import { listAdvertised } from "./advertised.ts";
 import { attach, type Attached, takenNamespace } from "./attach.ts";
@@ -379,19 +378,18 @@ export class Driver implements AsyncDisposable {
    *
    * @param path The file of the namespace.
    * @throws {SandboxNotFoundError} There is no such sandbox.
-   * @throws {InvalidOptionError} It is not an engine's.
+   * @throws {InvalidOptionError} It is not an engine's, or the file is not of a namespace.
    * @throws {InvalidWordError} The path cannot be that of a namespace.
    */
   async setSandboxPath(name: string, path: string): Promise<void> {
-    netnsPath(path);
-    await this.#shared(() => {
-      const { store } = this.#parts;
+    await this.#shared(async () => {
+      const { store, borrowed } = this.#parts;
+      await borrowed.identify(path, true);
       store.transaction(() => {
         const { namespaceId: _, ...sandbox } = findSandbox(store, name);
         if (!sandbox.owner) throw new InvalidOptionError("sandbox", name, "it is not an engine's");
         store.putSandbox({ ...sandbox, path }, "ready");
       });
-      return Promise.resolve();
     });
   }
 

@@ -57,7 +57,8 @@ export class InvalidNameError extends IpvlanError {
 
   /** Makes the error from what has the name, the name, and the rule. */
   constructor(what: string, value: string, rule: string) {
-    super(`The ${what} name ${JSON.stringify(value)} is not valid: ${rule}`);
+    const shown = value.length > 255 ? `${value.slice(0, 60)}…` : value;
+    super(`The ${what} name ${JSON.stringify(shown)} is not valid: ${rule}`);
     this.what = what;
     this.value = value;
   }

@@ -42,6 +42,9 @@ export function ownedNameProblem(
   { engine }: Owner,
 ): InvalidNameError | undefined {
   const rest = name.startsWith(`${engine}:`) ? name.slice(engine.length + 1) : "";
+  if (name.length > 255) {
+    return new InvalidNameError(what, name, "it is longer than 255 characters");
+  }
   if (/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(rest)) return undefined;
   const rule = `${engine}: and then letters and digits, and after the first also _ . and -`;
   return new InvalidNameError(what, name, rule);

@@ -349,6 +349,7 @@ Deno.test("a body that is not what it should be is an error, and the plugin goes
     ],
     ["Join", { ...endpoint(7), SandboxKey: "/run/docker/netns/x" }, /There is no sandbox/],
     ["Join", { ...endpoint(7), SandboxKey: "x;reboot" }, /SandboxKey/],
+    ["Join", { ...endpoint(7), SandboxKey: "/run/docker/netns/x\0" }, /SandboxKey/],
     ["DeleteEndpoint", { NetworkID: NETWORK }, /EndpointID of the body is missing/],
   ];
   for (const [method, body, pattern] of bad) {
@@ -360,6 +361,55 @@ Deno.test("a body that is not what it should be is an error, and the plugin goes
   assertEquals(await running.dump(), before);
   await succeed("DeleteNetwork", { NetworkID: NETWORK });
   assertEquals(await links(), []);
+});
+
+Deno.test("a network with the same first 12 digits in its id is another one", async () => {
+  await using running = await plugin();
+  const { reply, succeed } = running;
+  await succeed("CreateNetwork", CREATE_NETWORK);
+  await succeed("CreateEndpoint", createEndpoint(7));
+  const before = await running.dump();
+  const NetworkID = `${NETWORK.slice(0, 12)}`.padEnd(64, "1");
+  await succeed("DeleteNetwork", { NetworkID });
+  for (const body of [createEndpoint(7), createEndpoint(8)]) {
+    const { status, body: { Err } } = await reply("CreateEndpoint", { ...body, NetworkID });
+    assertEquals(status, 500);
+    assertStringIncludes(Err!, NetworkID);
+  }
+  assertEquals((await reply("CreateNetwork", { ...CREATE_NETWORK, NetworkID })).status, 500);
+  assertEquals(await running.dump(), before);
+  await succeed("DeleteNetwork", { NetworkID: NETWORK });
+});
+
+Deno.test("a Join is for a namespace of a container, now or later, and for none of the host", async () => {
+  await using running = await plugin();
+  const { reply, succeed } = running;
+  const l3 = { "com.docker.network.generic": { parent: "eth0.20", ipvlan_mode: "l3" } };
+  await succeed("CreateNetwork", { ...CREATE_NETWORK, Options: l3 });
+  await succeed("CreateEndpoint", createEndpoint(7));
+  await using container = await mountedNetns();
+  const before = await running.dump();
+  const wrong: [string, RegExp][] = [
+    ["/proc/1/ns/net", /that of the host itself/],
+    ["/proc/self/ns/net", /that of the host itself/],
+    ["/etc/passwd", /not a namespace|Invalid argument/],
+    ["/proc/1/ns/mnt", /Invalid argument/],
+    ["/run/docker/netns", /no such file/],
+    ["/no/such/file", /no such file/],
+  ];
+  for (const [SandboxKey, pattern] of wrong) {
+    const { status, body: { Err } } = await reply("Join", { ...endpoint(7), SandboxKey });
+    assertEquals(status, 500, SandboxKey);
+    assertMatch(Err!, pattern);
+  }
+  assertEquals(await running.dump(), before);
+  for (const SandboxKey of [container.path, "/run/docker/netns/later", "/srv/docker/netns/later"]) {
+    for (const time of ["first", "again"]) {
+      const { StaticRoutes } = await succeed("Join", { ...endpoint(7), SandboxKey });
+      assertEquals(StaticRoutes, [{ Destination: "0.0.0.0/0", RouteType: 1 }], time);
+    }
+  }
+  await succeed("DeleteNetwork", { NetworkID: NETWORK });
 });
 
 Deno.test("50 endpoints at once have 50 links, also when the plugin is killed and started", async () => {

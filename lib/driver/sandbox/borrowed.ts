@@ -1,4 +1,3 @@
-import { attempt } from "../../errors.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { netnsPath } from "../../iproute2/words.ts";
 import { InvalidOptionError } from "../errors.ts";
@@ -38,21 +37,23 @@ export class BorrowedNamespaces {
    * Checks that a sandbox may be made of a namespace.
    *
    * @param path Its file.
-   * @returns Its identity.
+   * @param mayCome Whether the namespace need not be there yet: Docker mounts it later, in its folder
+   * `netns`.
+   * @returns Its identity, if it is there.
    * @throws {InvalidOptionError} The file does not exist, it is no network namespace, or it is that of
    * the host.
    */
-  async identify(path: string): Promise<string> {
-    const refused = (rule: string) => new InvalidOptionError("namespace", path, rule);
-    const checked = attempt(() => netnsPath(path));
-    if (!checked.ok) throw checked.problems[0]!;
+  async identify(path: string, mayCome = false): Promise<string | undefined> {
+    netnsPath(path);
     const { own, host, found } = await this.#find([path]);
     const file = found.get(path);
-    if (!file) throw refused("there is no such file, or it cannot be read");
     // All namespaces are files of one file system (nsfs), and no others are.
-    if (file.dev !== own.dev) throw refused("it is not a namespace");
-    if (file.ino === host.ino) throw refused("it is that of the host itself");
-    return await this.#identityOf(file);
+    const isThere = file?.dev === own.dev;
+    if (isThere && file.ino !== host.ino) return await this.#identityOf(file);
+    if (!isThere && mayCome && /\/netns\/[^/]+$/.test(path)) return undefined;
+    const missing = file ? "it is not a namespace" : "there is no such file, or it cannot be read";
+    const rule = isThere ? "it is that of the host itself" : missing;
+    throw new InvalidOptionError("namespace", path, rule);
   }
 
   /** Whether a file leads to the host's namespace. */

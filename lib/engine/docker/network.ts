@@ -9,6 +9,7 @@ import { prefixOf } from "../../driver/default_routes.ts";
 import { soleRoutes } from "../../driver/endpoint.ts";
 import {
   HalfDoneError,
+  InvalidOptionError,
   NetworkExistsError,
   SandboxNotFoundError,
   throwProblems,
@@ -22,6 +23,7 @@ import type {
   Outcome,
   SandboxDetails,
 } from "../../driver/mod.ts";
+import { statOf } from "../../driver/run/files.ts";
 import { IpCommandError } from "../../iproute2/errors.ts";
 import { lookInto } from "../../iproute2/view.ts";
 import { fromNetnsFolder } from "../../iproute2/words.ts";
@@ -29,11 +31,12 @@ import type { Handler, Handlers } from "./handlers.ts";
 import {
   createEndpointAnswer,
   joinAnswer,
+  type Named,
   readCreateEndpoint,
   readCreateNetwork,
-  readDeleteNetwork,
   readEndpoint,
   readJoin,
+  readNetwork,
 } from "./translate.ts";
 
 /** The answer of a call that has nothing to tell. */
@@ -58,8 +61,9 @@ const createNetwork: Handler = async (driver, body, notify) => {
 };
 
 const deleteNetwork: Handler = async (driver, body) => {
-  const { name } = readDeleteNetwork(body);
-  if (!driver.findNetwork(name)) return DONE;
+  const network = readNetwork(body);
+  const { name } = network;
+  if (!driver.findNetwork(name) || isAnother(driver, network)) return DONE;
   // Docker deletes a network only when it knows of no endpoint there: those on record are lost.
   await removeEndpoints(driver, driver.inspectNetwork(name).endpoints);
   await driver.removeNetwork(name);
@@ -68,6 +72,9 @@ const deleteNetwork: Handler = async (driver, body) => {
 
 const createEndpoint: Handler = async (driver, body, notify) => {
   const spec = readCreateEndpoint(body);
+  const network = readNetwork(body);
+  const rule = "another one has the same first 12 digits";
+  if (isAnother(driver, network)) throw new InvalidOptionError("network", network.owner.id, rule);
   const endpoint = findEndpoint(driver, spec) ?? await makeEndpoint(driver, spec, notify);
   return createEndpointAnswer(spec, endpoint);
 };
@@ -124,6 +131,12 @@ const deleteEndpoint: Handler = async (driver, body) => {
   return DONE;
 };
 
+/** Whether there is another network instead, whose id has the same first 12 digits. */
+function isAnother(driver: Driver, { name, owner }: Named): boolean {
+  const found = driver.findNetwork(name);
+  return found !== undefined && found.owner?.id !== owner.id;
+}
+
 /** Removes endpoints. It is no error if one of them is gone. */
 async function removeEndpoints(
   driver: Driver,
@@ -151,34 +164,30 @@ function findEndpoint(driver: Driver, { name }: { name: string }): Endpoint | un
 const join: Handler = async (driver, body) => {
   const { name, path } = readJoin(body);
   const { network, endpoint } = placeOf(driver, driver.inspectSandbox(name));
-  const answer = joinAnswer(network, endpoint, await routesAt(driver, path));
+  const answer = joinAnswer(network, endpoint, await routesAt(driver, path, name));
   await driver.setSandboxPath(name, path);
   return answer;
 };
 
 /**
  * The routes that a container has. When Docker starts one, it makes the namespace after the last Join:
- * then they are those that the endpoints before this one have given.
+ * then they are those that the other endpoints have given.
  */
-async function routesAt(driver: Driver, path: string): Promise<EndpointRoute[]> {
+async function routesAt(driver: Driver, path: string, own: string): Promise<EndpointRoute[]> {
   if (isMount(path)) {
     const { routes } = await lookInto(fromNetnsFolder(path), { routes: "main" });
     return routes.filter(({ type }) => type === "unicast")
       .map((route) => ({ dst: prefixOf(route), via: route.via }));
   }
-  return driver.listSandboxes().filter((sandbox) => sandbox.path === path)
+  return driver.listSandboxes().filter((other) => other.path === path && other.name !== own)
     .map((sandbox) => placeOf(driver, sandbox))
     .flatMap(({ network, endpoint }) => soleRoutes(network, endpoint));
 }
 
 /** Whether a file is on another device than its folder, as every namespace is that has a path. */
 function isMount(path: string): boolean {
-  try {
-    return Deno.statSync(path).dev !== Deno.statSync(dirname(path)).dev;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+  const file = statOf(path);
+  return file !== undefined && file.dev !== statOf(dirname(path))?.dev;
 }
 
 /** The endpoint that a sandbox of Docker's stands for, and its network. */

@@ -18,6 +18,7 @@ import type {
 import type { IpvlanError } from "../../errors.ts";
 import { type Family, familyOf } from "../../ipam/address.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
+import { isNetnsPath } from "../../iproute2/words.ts";
 import { flag, list, object, optional, readBody, record, text, textLike } from "./body.ts";
 
 /** How Docker prefixes the names of its own options. */
@@ -30,7 +31,7 @@ const GENERIC = "com.docker.network.generic";
 const INTERNAL = "com.docker.network.internal";
 
 const id = textLike("an id of letters and digits, 12 at least", /^[A-Za-z0-9]{12,}$/);
-const absolutePath = textLike("an absolute path", /^\//);
+const netnsPath = textLike("the absolute path of a network namespace", { test: isNetnsPath });
 const anything = (value: unknown) => value;
 
 const ipamData = list(object({
@@ -46,7 +47,7 @@ const createNetwork = object({
   Options: optional(object({ [GENERIC]: record(text), [INTERNAL]: optional(flag) })),
 });
 
-const deleteNetwork = object({ NetworkID: id });
+const networkOf = object({ NetworkID: id });
 
 const createEndpoint = object({
   NetworkID: id,
@@ -61,7 +62,7 @@ const createEndpoint = object({
 
 const endpointOf = object({ NetworkID: id, EndpointID: id });
 
-const join = object({ NetworkID: id, EndpointID: id, SandboxKey: absolutePath });
+const join = object({ NetworkID: id, EndpointID: id, SandboxKey: netnsPath });
 
 /** A network or an endpoint of Docker's, and the name that it has in the driver. */
 export interface Named {
@@ -132,9 +133,9 @@ function bare(address: string | undefined): string | undefined {
   return address ? address.split("/")[0] : undefined;
 }
 
-/** Reads the body of DeleteNetwork. @throws {IpvlanError} It is not what it should be. */
-export function readDeleteNetwork(body: unknown): Named {
-  return networkNamed(readBody(deleteNetwork, body).NetworkID);
+/** Reads which network a call is about. @throws {IpvlanError} It is not what it should be. */
+export function readNetwork(body: unknown): Named {
+  return networkNamed(readBody(networkOf, body).NetworkID);
 }
 
 /** Reads the body of CreateEndpoint: a sandbox with one connection, whose link Docker takes. */

@@ -8,12 +8,14 @@
  * @module
  */
 import { wayOut } from "../../driver/default_routes.ts";
+import { linkAddresses } from "../../driver/endpoint.ts";
 import { InvalidOptionError, throwProblems } from "../../driver/errors.ts";
 import { NETWORK_OPTIONS, parseDriverOptions } from "../../driver/options.ts";
 import type { Endpoint, EndpointRoute, Network, NetworkSpec } from "../../driver/types.ts";
 import type { IpvlanError } from "../../errors.ts";
-import { endpointAddresses, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
-import { contains, defaultGateway, parsePrefix } from "../../ipam/prefix.ts";
+import { familyOf, formatAddress } from "../../ipam/address.ts";
+import { defaultGateway, parsePrefix } from "../../ipam/prefix.ts";
+import { netnsPath } from "../../iproute2/words.ts";
 import type { AttachmentSpec } from "../attachment.ts";
 import { JsonObject } from "../json.ts";
 
@@ -104,6 +106,7 @@ export interface SetupRequest {
 
 /** Reads the request of `setup`. @throws {IpvlanError} The driver cannot do it. */
 export function readSetup(text: string, path: string): SetupRequest {
+  netnsPath(path);
   const request = JsonObject.parse(text);
   const config = request.object("network");
   const options = request.object("network_options");
@@ -173,20 +176,14 @@ export function setupAnswer(
   mac: string,
   nameServers: readonly string[],
 ): StatusBlock {
-  const subnets = endpointAddresses(endpoint).map((ipnet) => {
-    const gateway = wayOut(network) === "gateway" ? gatewayOf(network, ipnet) : undefined;
-    return gateway === undefined ? { ipnet } : { ipnet, gateway };
-  });
+  const [ip, ip6] = [endpoint.ip, endpoint.ip6].map((address) => address?.split("/")[0]);
+  const subnets = linkAddresses(network, { ip, ip6 })
+    .map(({ address: ipnet, gateway }) => gateway === undefined ? { ipnet } : { ipnet, gateway });
   return {
     dns_server_ips: [...nameServers],
     dns_search_domains: [],
     interfaces: { [endpoint.ifname]: { mac_address: mac, subnets } },
   };
-}
-
-function gatewayOf({ subnets }: Network, ipnet: string): string | undefined {
-  const address = parseAddress(ipnet.split("/")[0]!);
-  return subnets.find(({ subnet }) => contains(parsePrefix(subnet).prefix, address))?.gateway;
 }
 
 /** Reads a network as Podman keeps it. Says what is wrong with its options and its routes. */

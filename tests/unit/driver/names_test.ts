@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   nameProblem,
+  ownedNameProblem,
   parentNames,
   subInterfaceProblems,
   subInterfaces,
@@ -117,4 +118,17 @@ Deno.test("a parent may stand on the links that are in its name", () => {
   assertEquals(parentNames({ parent: "e.1.2.3.4" }), ["e.1.2.3.4", "e.1.2.3", "e.1.2"]);
   assertEquals(parentNames({ parent: "a b" }), []);
   assertEquals(parentNames({}), []);
+});
+
+Deno.test("an id of an engine is of any length that engines have, and an error does not repeat a longer one", () => {
+  const problem = (id: string) =>
+    ownedNameProblem("sandbox", `cni:${id}`, { engine: "cni", id })?.message;
+  assertEquals(["a", "a".repeat(64), "a".repeat(251)].map(problem), Array(3).fill(undefined));
+  const rule = "is not valid: it is longer than 255 characters";
+  for (const length of [252, 10_000]) {
+    assertEquals(
+      problem("a".repeat(length)),
+      `The sandbox name "cni:${"a".repeat(56)}…" ${rule}`,
+    );
+  }
 });

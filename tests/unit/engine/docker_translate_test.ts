@@ -5,9 +5,9 @@ import {
   joinAnswer,
   readCreateEndpoint,
   readCreateNetwork,
-  readDeleteNetwork,
   readEndpoint,
   readJoin,
+  readNetwork,
 } from "../../../lib/engine/docker/translate.ts";
 import { ProblemsError } from "../../../lib/driver/errors.ts";
 import { soleRoutes } from "../../../lib/driver/endpoint.ts";
@@ -131,7 +131,7 @@ Deno.test("a body that is no object, or an id that is missing, is an error", () 
   for (const body of [undefined, null, 1, "x", []]) {
     assertThrows(() => readCreateNetwork(body), IpvlanError, "The body is ");
   }
-  assertThrows(() => readDeleteNetwork({}), IpvlanError, "NetworkID of the body is missing");
+  assertThrows(() => readNetwork({}), IpvlanError, "NetworkID of the body is missing");
   assertThrows(
     () => readEndpoint({ NetworkID: NETWORK_ID, EndpointID: "../../x" }),
     IpvlanError,
@@ -142,7 +142,7 @@ Deno.test("a body that is no object, or an id that is missing, is an error", () 
 Deno.test("no body gives anything but a request or an error for the user", () => {
   const readers = [
     readCreateNetwork,
-    readDeleteNetwork,
+    readNetwork,
     readCreateEndpoint,
     readEndpoint,
     readJoin,
@@ -221,11 +221,14 @@ Deno.test("a Join names the container's namespace", () => {
   const path = "/var/run/docker/netns/3e458d0718ee";
   const body = { NetworkID: NETWORK_ID, EndpointID: ENDPOINT_ID, SandboxKey: path, Options: {} };
   assertEquals(readJoin(body).path, path);
-  assertThrows(
-    () => readJoin({ ...body, SandboxKey: "netns/x" }),
-    IpvlanError,
-    'SandboxKey of the body is "netns/x", and should be an absolute path',
-  );
+  const long = `/run/netns/${"x".repeat(256)}`;
+  for (const SandboxKey of ["netns/x", "", `${path}\0`, "/run/netns/../x", "/run/a b", long]) {
+    assertThrows(
+      () => readJoin({ ...body, SandboxKey }),
+      IpvlanError,
+      "and should be the absolute path of a network namespace",
+    );
+  }
 });
 
 const NETWORK: Network = {

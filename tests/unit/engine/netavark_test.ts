@@ -260,6 +260,10 @@ Deno.test("a request that is not as it should be is an error that says where", (
   assertThrows(() => setup({ id: null }), InvalidRequestError, '"network.id" is missing');
   assertThrows(() => setup({}, { static_ips: [5] }), InvalidRequestError, "static_ips[0]");
   assertThrows(() => readTeardown("{}"), InvalidRequestError, '"container_id" is missing');
+  const text = JSON.stringify({ ...SETUP, more: "x".repeat(2 ** 20) });
+  assertThrows(() => readSetup(text, "/run/netns/n"), InvalidRequestError, "it is longer than");
+  const path = "/run/netns/n\0";
+  assertThrows(() => readSetup(JSON.stringify(SETUP), path), IpvlanError, "network namespace file");
 });
 
 Deno.test("info names the versions", () => {
