@@ -23,6 +23,7 @@ function distance(a: string, b: string): number {
  * one letter away from `c1`, and every letter from every other one.
  */
 export function closest(typed: string, words: readonly string[]): string | undefined {
+  if (typed.length > 255) return undefined;
   const most = Math.floor(typed.length / 3);
   return words.map((word) => ({ word, far: distance(typed, word) }))
     .filter(({ word, far }) => far <= most || (typed.length > 1 && word.startsWith(typed)))

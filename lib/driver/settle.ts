@@ -223,8 +223,7 @@ function neighbourProblems(
     .flatMap(([index, place]) => {
       const [{ subnet }, other] = [subnets[index]!, others[place]!];
       if (other.isShared && other.subnet === subnet) return [];
-      const problem = new SubnetInUseError(subnet, other.subnet, other.name, parent);
-      return [problem.at("subnets", index)];
+      return [new SubnetInUseError(subnet, other.subnet, other.name, parent).at("subnets", index)];
     });
   return [
     ...conflict ? [conflict.at("parent")] : [],

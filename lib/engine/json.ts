@@ -19,10 +19,7 @@ export const MAX_REQUEST = 2 ** 20;
 /** The most values that a request may have in all, and how often one may be inside another. */
 const [MAX_VALUES, MAX_DEPTH] = [2 ** 15, 64];
 
-/**
- * Reads a request to its end, as a caller that still sends may get no answer. Of one that is too long for
- * {@linkcode parseRequest}, it keeps only the beginning.
- */
+/** Reads a request to its end, and keeps only the beginning of one that is too long. */
 export async function readRequest(chunks: AsyncIterable<Uint8Array>): Promise<string> {
   const decoder = new TextDecoder();
   let [text, bytes] = ["", 0];

@@ -8,7 +8,7 @@ import {
 } from "./errors.ts";
 import { contains, formatPrefix, whyUnusable } from "./prefix.ts";
 import { RangeSet } from "./ranges.ts";
-import { reservation, type Subnet } from "./subnet.ts";
+import type { Subnet } from "./subnet.ts";
 
 /** How many addresses of a subnet are used, and how many are free. */
 export interface PoolUsage {
@@ -139,12 +139,13 @@ function keptAddresses({ prefix, gateway, reserved }: Subnet): Address[] {
 
 /** The error that says why no endpoint can have an address; `undefined` if one can. */
 function keptAddressError(
-  subnet: Subnet,
+  { prefix, gateway, reserved }: Subnet,
   address: Address,
 ): UnusableAddressError | ReservedAddressError | undefined {
-  const reason = whyUnusable(subnet.prefix, address);
-  const owner = reservation(subnet, address);
-  const words = () => ["address", formatAddress(address), formatPrefix(subnet.prefix)] as const;
+  const reason = whyUnusable(prefix, address);
+  const words = () => ["address", formatAddress(address), formatPrefix(prefix)] as const;
   if (reason) return new UnusableAddressError(...words(), reason);
-  if (owner) return new ReservedAddressError(...words(), owner);
+  if (gateway?.bits === address.bits) return new ReservedAddressError(...words(), "gateway");
+  const [name] = [...reserved].find(([, { bits }]) => bits === address.bits) ?? [];
+  if (name !== undefined) return new ReservedAddressError(...words(), `auxiliary address ${name}`);
 }

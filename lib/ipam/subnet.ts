@@ -99,8 +99,7 @@ export function parseSubnets(specs: readonly (string | SubnetSpec)[]): Decision<
   }
   problems.push(...overlapProblems(prefixes));
   if (problems.length === 0) return { ok: true, subnets, notices };
-  const indexOf = ({ field: [index] }: IpvlanError) => Number(index);
-  return { ok: false, problems: problems.sort((a, b) => indexOf(a) - indexOf(b)) };
+  return { ok: false, problems: problems.sort((a, b) => Number(a.field[0]) - Number(b.field[0])) };
 }
 
 /** Finds subnets that overlap another one: each is named once, with one that it overlaps. */
@@ -119,14 +118,6 @@ function overlapProblems(
     widest = each;
     return [];
   });
-}
-
-/** The name for an address that is reserved: `gateway`, or `auxiliary address NAME`. */
-export function reservation({ gateway, reserved }: Subnet, address: Address): string | undefined {
-  if (gateway?.bits === address.bits) return "gateway";
-  for (const [name, other] of reserved) {
-    if (other.bits === address.bits) return `auxiliary address ${name}`;
-  }
 }
 
 /** Reads one subnet. The result has no subnet if its prefix cannot be read. */

@@ -61,9 +61,9 @@ const createNetwork: Handler = async (driver, body, notify) => {
 };
 
 const deleteNetwork: Handler = async (driver, body) => {
-  const network = readNetwork(body);
-  const { name } = network;
-  if (!driver.findNetwork(name) || isAnother(driver, network)) return DONE;
+  const named = readNetwork(body);
+  const { name } = named;
+  if (!driver.findNetwork(name) || isAnother(driver, named)) return DONE;
   // Docker deletes a network only when it knows of no endpoint there: those on record are lost.
   await removeEndpoints(driver, driver.inspectNetwork(name).endpoints);
   await driver.removeNetwork(name);
