@@ -99,7 +99,7 @@ export {
   SubnetInUseError,
   type SubnetPoolRequest,
 } from "./lib/driver/mod.ts";
-export { type Decision, IpvlanError } from "./lib/errors.ts";
+export { type Decision, IpvlanError } from "./lib/base/errors.ts";
 export {
   type Address,
   AddressInUseError,

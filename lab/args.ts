@@ -4,8 +4,8 @@
  * @module
  */
 import { resolve } from "node:path";
-import { readCommandLine } from "../lib/command_line.ts";
-import { BUNDLE_NAMES, bundleConflict, type BundleName, BUNDLES } from "./bundles.ts";
+import { readCommandLine } from "../lib/base/command_line.ts";
+import { BUNDLE_NAMES, bundleConflict, type BundleName, BUNDLES } from "./fetch/bundles.ts";
 import { AFTERWARDS, type Afterwards, ENGINE_NAMES, type EngineName } from "./engine.ts";
 import { UsageError } from "./errors.ts";
 import { DEBIAN_KERNELS, type KernelChoice, kindOfFile } from "./kernels.ts";

@@ -5,8 +5,8 @@
  */
 import type { Attempt } from "./errors.ts";
 import type { KernelChoice } from "./kernels.ts";
-import type { Programs } from "./packages.ts";
-import type { WireEnd } from "./wire.ts";
+import type { Programs } from "./fetch/packages.ts";
+import type { WireEnd } from "./guest/wire.ts";
 
 /** The names that `--engine` takes, in the order in which the lab tries them. */
 export const ENGINE_NAMES = ["native", "uml", "qemu", "vagrant"] as const;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { IpvlanError } from "../lib/errors.ts";
+import { IpvlanError } from "../lib/base/errors.ts";
 
 /** The lab itself failed, not the command: an engine is missing, broken, or died. */
 export class LabError extends IpvlanError {}

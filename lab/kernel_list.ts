@@ -7,10 +7,10 @@
 import type { Engine, Requirements } from "./engine.ts";
 import { formatAttempt, LabError } from "./errors.ts";
 import { DEBIAN_KERNELS, type DebianKernel } from "./kernels.ts";
-import { QemuEngine } from "./qemu.ts";
-import { hasDebianKernel } from "./qemu_files.ts";
-import { UmlEngine } from "./uml.ts";
-import { findKernels } from "./uml_files.ts";
+import { QemuEngine } from "./qemu/engine.ts";
+import { hasDebianKernel } from "./qemu/files.ts";
+import { UmlEngine } from "./uml/engine.ts";
+import { findKernels } from "./uml/files.ts";
 
 const COLUMNS = [8, 8, 14, 6] as const;
 

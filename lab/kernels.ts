@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { DebianRelease } from "./apt.ts";
+import type { DebianRelease } from "./fetch/apt.ts";
 
 /** The kernel of a release of Debian. */
 export interface DebianKernel {

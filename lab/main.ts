@@ -3,25 +3,25 @@
  *
  * @module
  */
-import { Interrupt } from "../lib/signals.ts";
+import { Interrupt } from "../lib/base/signals.ts";
 import { runOnAllKernels } from "./all_kernels.ts";
 import { HELP, parseRequest, type Request } from "./args.ts";
-import { bundleModules, type BundleName } from "./bundles.ts";
+import { bundleModules, type BundleName } from "./fetch/bundles.ts";
 import { runInFirst } from "./choose.ts";
 import type { Engine, Requirements } from "./engine.ts";
 import { LabError, UsageError } from "./errors.ts";
-import { type GuestJob, runGuestScenarios } from "./guest_scenarios.ts";
+import { type GuestJob, runGuestScenarios } from "./guest/scenarios.ts";
 import { projectFile } from "./job.ts";
 import { listKernels } from "./kernel_list.ts";
 import type { DebianKernel, KernelChoice } from "./kernels.ts";
 import { exists } from "./machine.ts";
-import { NativeEngine } from "./native.ts";
-import { findPrograms } from "./packages.ts";
-import { runPair } from "./pair.ts";
-import { QemuEngine } from "./qemu.ts";
+import { NativeEngine } from "./native/engine.ts";
+import { findPrograms } from "./fetch/packages.ts";
+import { runPair } from "./guest/pair.ts";
+import { QemuEngine } from "./qemu/engine.ts";
 import { assertScenarios, listScenarios, runPlayground, runScenarios } from "./scenarios.ts";
-import { UmlEngine, type UmlFacts } from "./uml.ts";
-import { VagrantEngine } from "./vagrant.ts";
+import { UmlEngine, type UmlFacts } from "./uml/engine.ts";
+import { VagrantEngine } from "./vagrant/engine.ts";
 
 /** Exit status for a wrong command line. */
 const USAGE = 2;

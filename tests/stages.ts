@@ -7,8 +7,8 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { exists } from "../lab/machine.ts";
 import { withShare } from "../lab/run_folder.ts";
-import { type EndingSignal, exitStatusOf, onSignals } from "../lib/signals.ts";
-import { showProgress } from "../scenarios/kit/progress.ts";
+import { type EndingSignal, exitStatusOf, onSignals } from "../lib/base/signals.ts";
+import { showProgress } from "../scenarios/kit/report/progress.ts";
 
 /** How many tests of a stage passed and failed. */
 export interface Count {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { IpvlanError } from "../errors.ts";
+import { IpvlanError } from "../base/errors.ts";
 import type { Finding } from "./finding.ts";
 
 /**

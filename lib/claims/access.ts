@@ -1,4 +1,4 @@
-import { throwProblems } from "../driver/errors.ts";
+import { throwProblems } from "../driver/model/errors.ts";
 import { EtcdOptionError } from "./errors.ts";
 import type { EtcdAccess } from "./types.ts";
 

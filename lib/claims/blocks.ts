@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { randomHex } from "../driver/random.ts";
+import { randomHex } from "../base/random.ts";
 import type { Prefix } from "../ipam/prefix.ts";
 import { SharedAddressHeldError } from "./errors.ts";
 import type { Compare, KeyValue, Range } from "./etcd_wire.ts";

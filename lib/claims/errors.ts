@@ -1,5 +1,5 @@
-import { IpvlanError } from "../errors.ts";
-import { didYouMean } from "../suggest.ts";
+import { IpvlanError } from "../base/errors.ts";
+import { didYouMean } from "../base/suggest.ts";
 import { isOwn } from "./types.ts";
 
 /** What to do about a host that may run. */

@@ -1,4 +1,4 @@
-import { replaceFile } from "../files.ts";
+import { replaceFile } from "../base/files.ts";
 import type { HostRecord } from "./records.ts";
 
 /**

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { randomHex } from "../driver/random.ts";
-import { attempt, type IpvlanError } from "../errors.ts";
+import { randomHex } from "../base/random.ts";
+import { attempt, type IpvlanError } from "../base/errors.ts";
 import { formatAddress, parseAddress } from "../ipam/address.ts";
 import { OutsideSubnetError, ReservedAddressError, UnusableAddressError } from "../ipam/errors.ts";
 import { contains, formatPrefix, parsePrefix, type Prefix, whyUnusable } from "../ipam/prefix.ts";

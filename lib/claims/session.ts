@@ -1,5 +1,5 @@
-import { randomHex } from "../driver/random.ts";
-import { IpvlanError } from "../errors.ts";
+import { randomHex } from "../base/random.ts";
+import { IpvlanError } from "../base/errors.ts";
 import { prefixOf } from "./access.ts";
 import {
   EtcdOlderError,

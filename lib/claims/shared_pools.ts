@@ -1,8 +1,8 @@
 import { parseAddress } from "../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../ipam/prefix.ts";
-import { IpvlanError } from "../errors.ts";
+import { IpvlanError } from "../base/errors.ts";
 import { accessProblems, prefixOf } from "./access.ts";
-import { throwProblems } from "../driver/errors.ts";
+import { throwProblems } from "../driver/model/errors.ts";
 import {
   EtcdUnreachableError,
   HostBusyError,

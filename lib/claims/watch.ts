@@ -5,7 +5,7 @@
  * @module
  */
 import { pause } from "../driver/run/wait.ts";
-import { IpvlanError } from "../errors.ts";
+import { IpvlanError } from "../base/errors.ts";
 import { EtcdUnreachableError, HostRemovedError } from "./errors.ts";
 import type { CallOptions, Etcd, WatchEvent } from "./etcd.ts";
 import { endOf, type KeyValue } from "./etcd_wire.ts";

@@ -16,11 +16,11 @@ import { runPlugin } from "../engine/cni/mod.ts";
 import { serve } from "../engine/cni/serve.ts";
 import { versionAnswer } from "../engine/cni/version.ts";
 import { socketName } from "../engine/socket.ts";
-import { printable } from "../printable.ts";
-import { Interrupt } from "../signals.ts";
+import { printable } from "../base/printable.ts";
+import { Interrupt } from "../base/signals.ts";
 import type { Arguments, Context } from "./command.ts";
 import { passedSocket } from "./passed_socket.ts";
-import { identity } from "./cni_install.ts";
+import { identity } from "../install/cni.ts";
 
 /** How long a server that systemd has started stays without a call, in milliseconds. */
 const IDLE = 300_000;

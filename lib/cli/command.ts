@@ -1,4 +1,4 @@
-import type { OptionForm, OptionValues } from "../command_line.ts";
+import type { OptionForm, OptionValues } from "../base/command_line.ts";
 
 /** An option of a command. */
 export interface Option extends OptionForm {

@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { InvalidOptionError } from "../driver/errors.ts";
-import type { Connection, ConnectOptions } from "../driver/types.ts";
-import type { IpvlanError } from "../errors.ts";
+import { InvalidOptionError } from "../driver/model/errors.ts";
+import type { Connection, ConnectOptions } from "../driver/model/types.ts";
+import type { IpvlanError } from "../base/errors.ts";
 import type { Arguments } from "./command.ts";
 import { readEndpoint } from "./option_values.ts";
 

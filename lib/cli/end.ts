@@ -4,9 +4,9 @@
  * @module
  */
 import { constants } from "node:os";
-import { HalfDoneError, InvalidOptionError, SandboxNotFoundError } from "../driver/errors.ts";
+import { HalfDoneError, InvalidOptionError, SandboxNotFoundError } from "../driver/model/errors.ts";
 import type { Driver } from "../driver/mod.ts";
-import { IpvlanError } from "../errors.ts";
+import { IpvlanError } from "../base/errors.ts";
 
 /** How often to poll for the end of processes, in milliseconds. */
 const INTERVAL = 50;

@@ -1,5 +1,5 @@
-import { ProblemsError } from "../driver/errors.ts";
-import { IpvlanError } from "../errors.ts";
+import { ProblemsError } from "../driver/model/errors.ts";
+import { IpvlanError } from "../base/errors.ts";
 import { KernelTooOldError, MissingModuleError, MissingRightsError } from "../iproute2/kernel.ts";
 import type { Context } from "./command.ts";
 

@@ -1,6 +1,6 @@
 import type { EtcdAccess } from "../claims/types.ts";
-import { accept } from "../driver/errors.ts";
-import { IPAM_NAMES, readIpamOptions, variableOf } from "../driver/ipam_options.ts";
+import { accept } from "../driver/model/errors.ts";
+import { IPAM_NAMES, readIpamOptions, variableOf } from "../driver/model/ipam_options.ts";
 import type { Arguments, Option } from "./command.ts";
 
 /** The option that says how to reach etcd. */

@@ -3,7 +3,7 @@ import type { Driver } from "../driver/mod.ts";
 import { type Struct, toJson } from "../template/mod.ts";
 import { type Arguments, type Context, type Option, readOptions } from "./command.ts";
 import { forEachName } from "./errors.ts";
-import { readTemplate } from "./list.ts";
+import { readTemplate } from "./docker/list.ts";
 
 /** The format of what is shown. */
 export const INSPECT_OPTIONS: Option[] = readOptions({

@@ -1,13 +1,13 @@
-import { InterruptedError, IpvlanError } from "../errors.ts";
-import { Interrupt } from "../signals.ts";
-import { closest } from "../suggest.ts";
+import { InterruptedError, IpvlanError } from "../base/errors.ts";
+import { Interrupt } from "../base/signals.ts";
+import { closest } from "../base/suggest.ts";
 import type { Arguments, Command, Context } from "./command.ts";
 import { COMMANDS, findCommand, isGroup } from "./commands.ts";
 import { errorLines, UsageError } from "./errors.ts";
 import { commandHelp, groupHelp } from "./help.ts";
 import { parseArguments } from "./options.ts";
 import { print, printColoured, printError, warn, write } from "./output.ts";
-import { whyRefused } from "./refused.ts";
+import { whyRefused } from "./docker/refused.ts";
 
 /** The exit status for every error but a wrong command line. */
 const FAILED = 1;

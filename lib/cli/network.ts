@@ -1,18 +1,18 @@
-import { InvalidOptionError } from "../driver/errors.ts";
+import { InvalidOptionError } from "../driver/model/errors.ts";
 import {
   ETCD,
   IPAM_NAMES,
   type IpamSurroundings,
   readIpamOptions,
-} from "../driver/ipam_options.ts";
+} from "../driver/model/ipam_options.ts";
 import {
   DRIVER_OPTIONS,
   NETWORK_OPTIONS,
   OPTION_NAMES,
   parseDriverOptions,
-} from "../driver/options.ts";
-import type { NetworkSpec } from "../driver/types.ts";
-import type { IpvlanError } from "../errors.ts";
+} from "../driver/model/options.ts";
+import type { NetworkSpec } from "../driver/model/types.ts";
+import type { IpvlanError } from "../base/errors.ts";
 import { nestSubnets } from "../ipam/nest.ts";
 import { type Arguments, type Option, readOption, readOptions } from "./command.ts";
 import { readPairs } from "./option_values.ts";

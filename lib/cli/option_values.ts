@@ -1,9 +1,9 @@
 // What the values of options stand for: names with values, and how a sandbox is connected.
-import { priorityProblem } from "../driver/default_routes.ts";
-import { InvalidOptionError } from "../driver/errors.ts";
-import type { ConnectOptions } from "../driver/types.ts";
-import type { IpvlanError } from "../errors.ts";
-import type { OptionValues } from "../command_line.ts";
+import { priorityProblem } from "../driver/endpoint/default_routes.ts";
+import { InvalidOptionError } from "../driver/model/errors.ts";
+import type { ConnectOptions } from "../driver/model/types.ts";
+import type { IpvlanError } from "../base/errors.ts";
+import type { OptionValues } from "../base/command_line.ts";
 import { type Option, readOptions } from "./command.ts";
 
 /** Docker's name for the name of an endpoint's link. */

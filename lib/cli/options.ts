@@ -1,7 +1,7 @@
-import { readCommandLine } from "../command_line.ts";
+import { readCommandLine } from "../base/command_line.ts";
 import type { Arguments, Command, Option } from "./command.ts";
 import { UsageError } from "./errors.ts";
-import { refusedOptions } from "./refused.ts";
+import { refusedOptions } from "./docker/refused.ts";
 
 /** The option that shows how a command works. */
 export const VERBOSE: Option = {

@@ -1,8 +1,8 @@
 // All that the command writes by itself. What the programs print that it runs in a sandbox does not
 // pass through here: `streams.ts` carries that.
-import { IpvlanError } from "../errors.ts";
-import { printable } from "../printable.ts";
-import { exitStatusOf } from "../signals.ts";
+import { IpvlanError } from "../base/errors.ts";
+import { printable } from "../base/printable.ts";
+import { exitStatusOf } from "../base/signals.ts";
 
 let isLost = false;
 

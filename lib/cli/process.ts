@@ -3,14 +3,14 @@
  *
  * @module
  */
-import { InvalidOptionError } from "../driver/errors.ts";
+import { InvalidOptionError } from "../driver/model/errors.ts";
 import type { BackgroundOptions, Driver } from "../driver/mod.ts";
-import { InterruptedError, IpvlanError } from "../errors.ts";
+import { InterruptedError, IpvlanError } from "../base/errors.ts";
 import { ProgramNotFoundError } from "../iproute2/errors.ts";
-import { exitStatusOf, onSignals } from "../signals.ts";
+import { exitStatusOf, onSignals } from "../base/signals.ts";
 import type { Arguments, Option } from "./command.ts";
 import { Streams } from "./streams.ts";
-import { asUser, readUser } from "./user.ts";
+import { asUser, readUser } from "./docker/user.ts";
 
 /** The exit status for a command that exists and cannot be run, as in shells and Docker. */
 const CANNOT_RUN = 126;

@@ -1,6 +1,6 @@
-import { InvalidOptionError } from "../driver/errors.ts";
-import type { IpvlanError } from "../errors.ts";
-import type { SandboxSettings } from "../driver/types.ts";
+import { InvalidOptionError } from "../driver/model/errors.ts";
+import type { IpvlanError } from "../base/errors.ts";
+import type { SandboxSettings } from "../driver/model/types.ts";
 import { type Arguments, type Option, readOptions } from "./command.ts";
 import { readPairs } from "./option_values.ts";
 

@@ -2,7 +2,7 @@
 // (pty(7)), else pipes. A program that has the terminal itself can type into it (TIOCSTI of
 // ioctl_tty(2)), and the shell behind this program runs what was typed. The C library makes both, as
 // script(1) is not on every machine. What is no terminal, such as a file, the command has itself.
-import { IpvlanError } from "../errors.ts";
+import { IpvlanError } from "../base/errors.ts";
 import type { Arguments } from "./command.ts";
 
 /** Flags of open(2), requests of ioctl_tty(2), an event of poll(2): the same wherever Deno runs. */

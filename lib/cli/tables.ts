@@ -1,9 +1,9 @@
 // The columns of the usual tables. What engines own adds a column, and so do shared addresses:
 // without these, a table is as it always was.
-import type { Network, Owner, SeenSandbox } from "../driver/types.ts";
+import type { Network, Owner, SeenSandbox } from "../driver/model/types.ts";
 import { ownerText } from "../engine/owners.ts";
 import { endpointAddresses } from "../ipam/address.ts";
-import type { Listing } from "./list.ts";
+import type { Listing } from "./docker/list.ts";
 
 /** The columns of `network ls`. */
 export function networkColumns(

@@ -1,6 +1,6 @@
 import { familyOf } from "../ipam/address.ts";
 import { atOnce } from "./at_once.ts";
-import { IpvlanError } from "../errors.ts";
+import { IpvlanError } from "../base/errors.ts";
 import { Ip } from "../iproute2/ip.ts";
 import { addressWord, linkName } from "../iproute2/words.ts";
 import type { AskedAddress } from "./facts.ts";

@@ -1,6 +1,6 @@
-import { linkIndex } from "../driver/endpoint.ts";
-import { chooseParent } from "../driver/parent.ts";
-import type { EngineName } from "../driver/types.ts";
+import { linkIndex } from "../driver/endpoint/decide.ts";
+import { chooseParent } from "../driver/network/parent.ts";
+import type { EngineName } from "../driver/model/types.ts";
 import { engineTitle } from "../engine/owners.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { OLDEST_IPROUTE2 } from "../iproute2/errors.ts";

@@ -1,12 +1,12 @@
-import { ParentDownError } from "../driver/errors.ts";
-import { isOwned } from "../driver/names.ts";
-import { chooseParent, conflictProblem } from "../driver/parent.ts";
-import type { Network } from "../driver/types.ts";
+import { ParentDownError } from "../driver/model/errors.ts";
+import { isOwned } from "../driver/model/names.ts";
+import { chooseParent, conflictProblem } from "../driver/network/parent.ts";
+import type { Network } from "../driver/model/types.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import { contains, parseAddress, parsePrefix } from "../ipam/mod.ts";
 import type { Link } from "../iproute2/link.ts";
 import type { SeenLink } from "../iproute2/view_types.ts";
-import { shellLine } from "../printable.ts";
+import { shellLine } from "../base/printable.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
 import type { AskedAddress, DoctorFacts, DoctorView, ParentFacts } from "./facts.ts";
 

@@ -1,6 +1,6 @@
-import { shellLine } from "../printable.ts";
+import { shellLine } from "../base/printable.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
-import type { HeldAddress } from "../driver/holders.ts";
+import type { HeldAddress } from "../driver/addresses/holders.ts";
 import type { SharedFacts } from "./facts.ts";
 
 /** Judges what this host shares with others under one prefix of etcd. @param held Its addresses. */

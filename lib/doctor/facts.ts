@@ -1,7 +1,7 @@
-import type { HeldAddress } from "../driver/holders.ts";
+import type { HeldAddress } from "../driver/addresses/holders.ts";
 import type { EndpointRecord } from "../driver/store/records.ts";
-import type { EngineName, Network } from "../driver/types.ts";
-import type { IpvlanError } from "../errors.ts";
+import type { EngineName, Network } from "../driver/model/types.ts";
+import type { IpvlanError } from "../base/errors.ts";
 import type { KernelFacts } from "../iproute2/kernel.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
 import type { Seen, View, Wanted } from "../iproute2/view_types.ts";

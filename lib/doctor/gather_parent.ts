@@ -1,10 +1,10 @@
-import { decideEndpoint } from "../driver/endpoint.ts";
-import type { HeldAddress } from "../driver/holders.ts";
-import { subnetsOf } from "../driver/network.ts";
-import { busyParent, chooseParent, globalAddrs, LINK_GROUP } from "../driver/parent.ts";
+import { decideEndpoint } from "../driver/endpoint/decide.ts";
+import type { HeldAddress } from "../driver/addresses/holders.ts";
+import { subnetsOf } from "../driver/network/decide.ts";
+import { busyParent, chooseParent, globalAddrs, LINK_GROUP } from "../driver/network/parent.ts";
 import { statOf } from "../driver/run/files.ts";
-import type { Network } from "../driver/types.ts";
-import type { IpvlanError } from "../errors.ts";
+import type { Network } from "../driver/model/types.ts";
+import type { IpvlanError } from "../base/errors.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import { Pools } from "../ipam/mod.ts";
 import { IpCommandError } from "../iproute2/errors.ts";

@@ -1,9 +1,9 @@
 import { prefixOf } from "../claims/access.ts";
 import { whyRefused } from "../claims/local.ts";
 import { HostRemovedError, LastToken, SharedPools } from "../claims/mod.ts";
-import { accesses } from "../driver/shared/pools.ts";
+import { accesses } from "../driver/addresses/shared/pools.ts";
 import { SqliteStore } from "../driver/store/sqlite_store.ts";
-import { IpvlanError } from "../errors.ts";
+import { IpvlanError } from "../base/errors.ts";
 import type { SharedFacts } from "./facts.ts";
 
 /**

@@ -10,7 +10,7 @@
  *
  * @module
  */
-export type { HeldAddress } from "../driver/holders.ts";
+export type { HeldAddress } from "../driver/addresses/holders.ts";
 export type { EndpointRecord } from "../driver/store/records.ts";
 export { diagnose } from "./diagnose.ts";
 export type { Diagnosis, Level } from "./diagnosis.ts";

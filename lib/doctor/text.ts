@@ -1,4 +1,4 @@
-import { printableLine } from "../printable.ts";
+import { printableLine } from "../base/printable.ts";
 import type { Diagnosis, Level } from "./diagnosis.ts";
 
 /** The colours of the levels (ECMA-48): green, yellow, red. */

@@ -1,46 +1,46 @@
 import type { EtcdAccess, RemovedHost } from "../claims/types.ts";
-import type { IpvlanError } from "../errors.ts";
-import { type AgentOptions, runAgent } from "./shared/agent.ts";
-import { listAdvertised } from "./advertised.ts";
-import { attach, type Attached, takenNamespace } from "./attach.ts";
-import type { AttachRequest } from "./attach_request.ts";
+import type { IpvlanError } from "../base/errors.ts";
+import { type AgentOptions, runAgent } from "./addresses/shared/agent.ts";
+import { listAdvertised } from "./network/advertised.ts";
+import { attach, type Attached, takenNamespace } from "./endpoint/attach.ts";
+import type { AttachRequest } from "./endpoint/attach_request.ts";
 import { type BackgroundOptions, startInBackground } from "./sandbox/background.ts";
-import { type ClaimPlace, nameClaims, releaseClaims } from "./shared/claim_users.ts";
-import { listPools, requestPool } from "./claims.ts";
-import { createNetwork, newIdentity, withSharedSettings } from "./create.ts";
-import { toEndpoint } from "./endpoint.ts";
+import { type ClaimPlace, nameClaims, releaseClaims } from "./addresses/shared/claim_users.ts";
+import { listPools, requestPool } from "./addresses/claims.ts";
+import { createNetwork, newIdentity, withSharedSettings } from "./network/create.ts";
+import { toEndpoint } from "./endpoint/decide.ts";
 import {
   HalfDoneError,
   InvalidOptionError,
   SandboxGoneError,
   SandboxInUseError,
   SandboxNotFoundError,
-} from "./errors.ts";
-import { factsFor, hostFacts, linkFacts } from "./facts.ts";
-import { findNetwork, findSandbox, networksOf } from "./find.ts";
+} from "./model/errors.ts";
+import { factsFor, hostFacts, linkFacts } from "./network/facts.ts";
+import { findNetwork, findSandbox, networksOf } from "./store/find.ts";
 import { lateSignal } from "./run/programs.ts";
 import { rehearsed, watched, type WrapRunner } from "./run/namespaces.ts";
-import { decideNetwork } from "./network.ts";
+import { decideNetwork } from "./network/decide.ts";
 import { type DriverBase, type DriverOptions, makeParts, openBase } from "./open.ts";
 import type { DriverParts } from "./parts.ts";
 import { namespaceExists } from "./sandbox/processes.ts";
-import { recover, type Recovery } from "./recover.ts";
+import { recover, type Recovery } from "./restore/recover.ts";
 import {
   disconnect,
   pruneNetworks,
   removeNetwork,
   removeSandbox,
   removeTransient,
-} from "./remove.ts";
-import { restore, restoreParent } from "./restore.ts";
-import { restoreUntil } from "./restore_wait.ts";
-import { lookForParents } from "./sandbox_parent.ts";
-import { seeSandboxes } from "./see.ts";
+} from "./endpoint/remove.ts";
+import { restore, restoreParent } from "./restore/restore.ts";
+import { restoreUntil } from "./restore/wait.ts";
+import { lookForParents } from "./endpoint/sandbox_parent.ts";
+import { seeSandboxes } from "./restore/see.ts";
 import { settingsOf, withHostname } from "./sandbox/settings.ts";
-import { hasShared, reconcile } from "./shared/pools.ts";
-import { claimAddress, claimGateway, releaseAddress, releasePool } from "./shared/claims.ts";
-import { hostNames, type ListedHost, listHosts, removeHost } from "./shared/hosts.ts";
-import { inTheWay, removeStale } from "./stale.ts";
+import { hasShared, reconcile } from "./addresses/shared/pools.ts";
+import { claimAddress, claimGateway, releaseAddress, releasePool } from "./addresses/shared/claims.ts";
+import { hostNames, type ListedHost, listHosts, removeHost } from "./addresses/shared/hosts.ts";
+import { inTheWay, removeStale } from "./restore/stale.ts";
 import { isReady, withoutState } from "./store/store.ts";
 import type {
   AddressPool,
@@ -65,7 +65,7 @@ import type {
   SandboxSpec,
   SeenSandbox,
   SubnetPoolRequest,
-} from "./types.ts";
+} from "./model/types.ts";
 import type { WaitOptions } from "./run/wait.ts";
 
 /**

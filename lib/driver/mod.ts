@@ -14,11 +14,11 @@ export {
   SharedPoolExhaustedError,
 } from "../claims/errors.ts";
 export type { EtcdAccess, RemovedHost, SharedHost } from "../claims/types.ts";
-export type { AgentOptions } from "./shared/agent.ts";
+export type { AgentOptions } from "./addresses/shared/agent.ts";
 export type { BackgroundOptions } from "./sandbox/background.ts";
-export type { ClaimPlace } from "./shared/claim_users.ts";
+export type { ClaimPlace } from "./addresses/shared/claim_users.ts";
 export { Driver } from "./driver.ts";
-export type { ListedHost } from "./shared/hosts.ts";
+export type { ListedHost } from "./addresses/shared/hosts.ts";
 export type { DriverOptions } from "./open.ts";
 export {
   AddressHeldError,
@@ -58,8 +58,8 @@ export {
   SandboxParentError,
   StoreError,
   SubnetInUseError,
-} from "./errors.ts";
-export type { NetworkOptions } from "./options.ts";
+} from "./model/errors.ts";
+export type { NetworkOptions } from "./model/options.ts";
 export type {
   AddressPool,
   AddressPoolDetails,
@@ -94,4 +94,4 @@ export type {
   SeenSandbox,
   SettledNetwork,
   SubnetPoolRequest,
-} from "./types.ts";
+} from "./model/types.ts";

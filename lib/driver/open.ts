@@ -6,7 +6,7 @@ import { FileLock, StateLock } from "./run/lock.ts";
 import { Namespaces, programsWith, type WrapRunner } from "./run/namespaces.ts";
 import { KeptOutput } from "./sandbox/output.ts";
 import type { DriverParts } from "./parts.ts";
-import { KnownPools } from "./pools.ts";
+import { KnownPools } from "./addresses/pools.ts";
 import { Processes } from "./sandbox/processes.ts";
 import { lateSignal, type Programs } from "./run/programs.ts";
 import { SettingsKeeper } from "./sandbox/settings.ts";

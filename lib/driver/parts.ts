@@ -3,7 +3,7 @@ import type { BorrowedNamespaces } from "./sandbox/borrowed.ts";
 import type { KeptOutput } from "./sandbox/output.ts";
 import type { HostsFiles } from "./sandbox/hosts.ts";
 import type { Namespaces } from "./run/namespaces.ts";
-import type { KnownPools } from "./pools.ts";
+import type { KnownPools } from "./addresses/pools.ts";
 import type { Processes } from "./sandbox/processes.ts";
 import type { SettingsKeeper } from "./sandbox/settings.ts";
 import type { Store } from "./store/store.ts";

@@ -19,7 +19,7 @@ import {
   SandboxExistsError,
   SandboxNotFoundError,
 } from "../driver/mod.ts";
-import { settle, toSettled } from "../driver/settle.ts";
+import { settle, toSettled } from "../driver/network/settle.ts";
 import { NetworkDiffersError } from "./errors.ts";
 
 /** A sandbox of an engine, and one connection of it. */

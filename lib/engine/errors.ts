@@ -1,4 +1,4 @@
-import { IpvlanError } from "../errors.ts";
+import { IpvlanError } from "../base/errors.ts";
 
 /** An engine asks for a network that is there with other settings. */
 export class NetworkDiffersError extends IpvlanError {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { IpvlanError } from "../errors.ts";
+import { IpvlanError } from "../base/errors.ts";
 
 /** A request of an engine does not have the fields that it should have. */
 export class InvalidRequestError extends IpvlanError {

@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { shellLine } from "../printable.ts";
-import type { EngineName, Owner } from "../driver/types.ts";
-import { IpvlanError } from "../errors.ts";
+import { shellLine } from "../base/printable.ts";
+import type { EngineName, Owner } from "../driver/model/types.ts";
+import { IpvlanError } from "../base/errors.ts";
 
 /** How many digits of an id the engines' own commands show. */
 const SHORT = 12;

@@ -5,7 +5,7 @@
  */
 import type { Server } from "node:net";
 import { dirname } from "node:path";
-import { IpvlanError } from "../errors.ts";
+import { IpvlanError } from "../base/errors.ts";
 
 /** The socket cannot be made. */
 export class SocketError extends IpvlanError {

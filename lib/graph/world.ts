@@ -1,6 +1,6 @@
-import { IN_SANDBOX } from "../driver/names.ts";
-import { isOurs } from "../driver/parent.ts";
-import type { Network, Sandbox } from "../driver/types.ts";
+import { IN_SANDBOX } from "../driver/model/names.ts";
+import { isOurs } from "../driver/network/parent.ts";
+import type { Network, Sandbox } from "../driver/model/types.ts";
 import { formatPrefix, parsePrefix } from "../ipam/mod.ts";
 import type { Route } from "../iproute2/route.ts";
 import type { Seen, SeenLink, View, Wanted } from "../iproute2/view_types.ts";

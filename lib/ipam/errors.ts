@@ -1,5 +1,5 @@
-import { IpvlanError } from "../errors.ts";
-import { printableLine } from "../printable.ts";
+import { IpvlanError } from "../base/errors.ts";
+import { printableLine } from "../base/printable.ts";
 
 /** The purpose of an address or a prefix in a request. */
 export type AddressRole = "address" | "gateway" | "ip-range" | "auxiliary address";

@@ -1,4 +1,4 @@
-import { shellWord } from "../printable.ts";
+import { shellWord } from "../base/printable.ts";
 import {
   InvalidWordError,
   IpCommandError,

@@ -1,4 +1,4 @@
-import { IpvlanError } from "../errors.ts";
+import { IpvlanError } from "../base/errors.ts";
 
 /**
  * The errno of each error text of the kernel that a caller acts on. The text is from `strerror`(3),

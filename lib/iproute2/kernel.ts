@@ -1,4 +1,4 @@
-import { attempt, IpvlanError } from "../errors.ts";
+import { attempt, IpvlanError } from "../base/errors.ts";
 import type { AbortOptions } from "./abort.ts";
 import { IpCommandError } from "./errors.ts";
 import { Ip } from "./ip.ts";

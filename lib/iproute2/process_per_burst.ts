@@ -1,4 +1,4 @@
-import { shellWord } from "../printable.ts";
+import { shellWord } from "../base/printable.ts";
 import { type Batch, batchArgs, type BatchProgram, type Output } from "./batch.ts";
 import { ProgramNotFoundError } from "./errors.ts";
 import type { RunProgram } from "./shell.ts";

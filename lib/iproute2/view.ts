@@ -1,4 +1,4 @@
-import { IpvlanError } from "../errors.ts";
+import { IpvlanError } from "../base/errors.ts";
 import type { AbortOptions } from "./abort.ts";
 import { resolveBelow } from "./below.ts";
 import { NamespaceNotFoundError } from "./errors.ts";

@@ -1,7 +1,7 @@
 import type { Finding } from "../check/mod.ts";
 import type { Driver } from "../driver/mod.ts";
-import { throwProblems } from "../driver/errors.ts";
-import { InterruptedError, IpvlanError } from "../errors.ts";
+import { throwProblems } from "../driver/model/errors.ts";
+import { InterruptedError, IpvlanError } from "../base/errors.ts";
 import { carryOut, type Steps } from "./carry_out.ts";
 import { makeChecks } from "./checks.ts";
 import { type Current, readCurrent } from "./current.ts";

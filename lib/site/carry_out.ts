@@ -2,7 +2,7 @@ import type { Driver } from "../driver/mod.ts";
 import { RestoreFailedError } from "./errors.ts";
 import { STARTING_LABEL } from "./labels.ts";
 import type { ApplyOptions, Attachment, Plan } from "./types.ts";
-import { shellWord } from "../printable.ts";
+import { shellWord } from "../base/printable.ts";
 
 /** How a plan is carried out. */
 export interface Steps extends Pick<ApplyOptions, "yes" | "signal" | "progress" | "dryRun"> {

@@ -1,17 +1,17 @@
-import { ipamText } from "../driver/ipam_options.ts";
-import { usual } from "../driver/link_local.ts";
-import { OPTION_NAMES, optionText } from "../driver/options.ts";
+import { ipamText } from "../driver/model/ipam_options.ts";
+import { usual } from "../driver/endpoint/link_local.ts";
+import { OPTION_NAMES, optionText } from "../driver/model/options.ts";
 import type {
   ConnectOptions,
   Endpoint,
   NetworkSubnet,
   SandboxSettings,
   SettledNetwork,
-} from "../driver/types.ts";
+} from "../driver/model/types.ts";
 import { isDefaultPool } from "../ipam/default_pools.ts";
 import { formatAddress, parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { defaultGateway } from "../ipam/prefix.ts";
-import { quoted } from "../printable.ts";
+import { quoted } from "../base/printable.ts";
 import { withoutLength } from "./current.ts";
 import { userLabels } from "./labels.ts";
 import { settingTexts } from "./words.ts";

@@ -1,7 +1,7 @@
-import { throwProblems } from "../driver/errors.ts";
-import { nameProblem } from "../driver/names.ts";
+import { throwProblems } from "../driver/model/errors.ts";
+import { nameProblem } from "../driver/model/names.ts";
 import { settingsOf } from "../driver/sandbox/settings.ts";
-import type { Connection, SandboxSettings } from "../driver/types.ts";
+import type { Connection, SandboxSettings } from "../driver/model/types.ts";
 import { readFile, SiteText } from "./file.ts";
 import { SITE } from "./format.ts";
 import { checkProblems, judge } from "./judge.ts";

@@ -1,6 +1,6 @@
 import type { Finding } from "../check/mod.ts";
-import { IpvlanError } from "../errors.ts";
-import { didYouMean } from "../suggest.ts";
+import { IpvlanError } from "../base/errors.ts";
+import { didYouMean } from "../base/suggest.ts";
 import { isSameFile, type Maker, SITE_LABEL, sourceOf } from "./labels.ts";
 import { describeFile } from "./words.ts";
 

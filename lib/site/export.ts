@@ -1,8 +1,8 @@
-import { throwProblems } from "../driver/errors.ts";
-import { NETWORK_OPTIONS, OPTION_NAMES } from "../driver/options.ts";
+import { throwProblems } from "../driver/model/errors.ts";
+import { NETWORK_OPTIONS, OPTION_NAMES } from "../driver/model/options.ts";
 import { settingsOf } from "../driver/sandbox/settings.ts";
-import { toSettled } from "../driver/settle.ts";
-import type { Endpoint, Network, SandboxDetails } from "../driver/types.ts";
+import { toSettled } from "../driver/network/settle.ts";
+import type { Endpoint, Network, SandboxDetails } from "../driver/model/types.ts";
 import { inOrder } from "../template/value.ts";
 import { type Records, withoutLength, withoutOwned } from "./current.ts";
 import { UnknownNameError } from "./errors.ts";

@@ -16,10 +16,10 @@ import {
   YAMLMap,
 } from "yaml";
 import { createHash } from "node:crypto";
-import { throwProblems } from "../driver/errors.ts";
-import { InterruptedError, IpvlanError } from "../errors.ts";
+import { throwProblems } from "../driver/model/errors.ts";
+import { InterruptedError, IpvlanError } from "../base/errors.ts";
 import { orAbort } from "../iproute2/abort.ts";
-import { printableLine } from "../printable.ts";
+import { printableLine } from "../base/printable.ts";
 import { formatPath, type Path } from "./shape.ts";
 import type { SiteSource } from "./types.ts";
 

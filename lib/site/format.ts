@@ -1,18 +1,18 @@
-import { InvalidOptionError } from "../driver/errors.ts";
-import { MAX_PRIORITY } from "../driver/default_routes.ts";
-import { ETCD, IPAM_FIELDS, IPAM_OPTIONS } from "../driver/ipam_options.ts";
-import { linkLocalProblem } from "../driver/link_local.ts";
-import { nameProblem } from "../driver/names.ts";
+import { InvalidOptionError } from "../driver/model/errors.ts";
+import { MAX_PRIORITY } from "../driver/endpoint/default_routes.ts";
+import { ETCD, IPAM_FIELDS, IPAM_OPTIONS } from "../driver/model/ipam_options.ts";
+import { linkLocalProblem } from "../driver/endpoint/link_local.ts";
+import { nameProblem } from "../driver/model/names.ts";
 import {
   DRIVER_OPTIONS,
   NETWORK_OPTIONS,
   OPTION_NAMES,
   type OptionName,
   optionProblems,
-} from "../driver/options.ts";
+} from "../driver/model/options.ts";
 import { DOMAIN, settingsProblems } from "../driver/sandbox/settings.ts";
-import type { SandboxSettings } from "../driver/types.ts";
-import { attempt, type IpvlanError } from "../errors.ts";
+import type { SandboxSettings } from "../driver/model/types.ts";
+import { attempt, type IpvlanError } from "../base/errors.ts";
 import { parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { linkName } from "../iproute2/words.ts";
 import { CHECK_PATTERN, checkProblem } from "./sentence.ts";

@@ -1,10 +1,10 @@
-import { subnetsOf } from "../driver/network.ts";
-import { settleAll } from "../driver/settle.ts";
-import type { SettledNetwork } from "../driver/types.ts";
-import { attempt } from "../errors.ts";
+import { subnetsOf } from "../driver/network/decide.ts";
+import { settleAll } from "../driver/network/settle.ts";
+import type { SettledNetwork } from "../driver/model/types.ts";
+import { attempt } from "../base/errors.ts";
 import { familyOf } from "../ipam/address.ts";
 import { parseAddress, Pools } from "../ipam/mod.ts";
-import { didYouMean } from "../suggest.ts";
+import { didYouMean } from "../base/suggest.ts";
 import type { SiteNetwork } from "./network.ts";
 import type { Report } from "./reader.ts";
 import type { Check } from "./sentence.ts";

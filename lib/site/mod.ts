@@ -15,7 +15,7 @@
  * @module
  */
 export { apply, destroy, diff } from "./apply.ts";
-export { InterruptedError } from "../errors.ts";
+export { InterruptedError } from "../base/errors.ts";
 export type { Records } from "./current.ts";
 export { parseSite, readSite } from "./desired.ts";
 export {

@@ -1,12 +1,12 @@
-import { ETCD, IPAM_FIELDS } from "../driver/ipam_options.ts";
+import { ETCD, IPAM_FIELDS } from "../driver/model/ipam_options.ts";
 import {
   NETWORK_OPTIONS,
   OPTION_NAMES,
   type OptionName,
   settleOptions,
-} from "../driver/options.ts";
-import type { NetworkIpam, NetworkSpec } from "../driver/types.ts";
-import type { IpvlanError } from "../errors.ts";
+} from "../driver/model/options.ts";
+import type { NetworkIpam, NetworkSpec } from "../driver/model/types.ts";
+import type { IpvlanError } from "../base/errors.ts";
 import type { SubnetSpec } from "../ipam/mod.ts";
 import { nestSubnets } from "../ipam/nest.ts";
 import { defined, keyOf, list, record, type Values } from "./values.ts";

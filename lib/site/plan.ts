@@ -1,14 +1,14 @@
-import { throwProblems } from "../driver/errors.ts";
+import { throwProblems } from "../driver/model/errors.ts";
 import { settingsOf } from "../driver/sandbox/settings.ts";
-import { settleAll, toSettled } from "../driver/settle.ts";
+import { settleAll, toSettled } from "../driver/network/settle.ts";
 import type {
   Connection,
   Endpoint,
   NetworkSpec,
   SandboxDetails,
   SettledNetwork,
-} from "../driver/types.ts";
-import type { IpvlanError } from "../errors.ts";
+} from "../driver/model/types.ts";
+import type { IpvlanError } from "../base/errors.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import { formatAddress, parseAddress } from "../ipam/mod.ts";
 import {

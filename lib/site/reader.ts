@@ -1,4 +1,4 @@
-import { didYouMean } from "../suggest.ts";
+import { didYouMean } from "../base/suggest.ts";
 import type { KeysShape, NamedShape, Path, Shape } from "./shape.ts";
 
 /** Gets each problem, with its place in the file. */

@@ -1,4 +1,4 @@
-import { InvalidOptionError } from "../driver/errors.ts";
+import { InvalidOptionError } from "../driver/model/errors.ts";
 
 /** What a check of a site file says: who must reach whom, or must not. */
 export interface Check {

@@ -1,4 +1,4 @@
-import type { IpvlanError } from "../errors.ts";
+import type { IpvlanError } from "../base/errors.ts";
 
 /** A text. */
 export interface TextShape {

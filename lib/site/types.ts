@@ -1,5 +1,5 @@
 import type { Finding } from "../check/mod.ts";
-import type { Connection, NetworkSpec, SandboxSettings } from "../driver/types.ts";
+import type { Connection, NetworkSpec, SandboxSettings } from "../driver/model/types.ts";
 import type { Check } from "./sentence.ts";
 
 /** A sandbox as it should be. */

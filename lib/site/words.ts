@@ -1,6 +1,6 @@
-import type { Connection, SandboxSettings, SettledNetwork } from "../driver/types.ts";
+import type { Connection, SandboxSettings, SettledNetwork } from "../driver/model/types.ts";
 import { formatAddress, parseAddress } from "../ipam/mod.ts";
-import { quoted } from "../printable.ts";
+import { quoted } from "../base/printable.ts";
 import type { Change, DesiredSandbox, Plan } from "./types.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { IpvlanError } from "../errors.ts";
+import { IpvlanError } from "../base/errors.ts";
 
 /**
  * A template is wrong, or does not fit its data. The message is Docker's, in one line: it names the

@@ -1,4 +1,4 @@
-import { didYouMean } from "../suggest.ts";
+import { didYouMean } from "../base/suggest.ts";
 import { TemplateError } from "./error.ts";
 import { readCharacter, readNumber, readString } from "./literals.ts";
 import { type Part, scan, type Token, type TokenKind } from "./scan.ts";

@@ -1,4 +1,4 @@
-import { didYouMean } from "../suggest.ts";
+import { didYouMean } from "../base/suggest.ts";
 import { Refusal, TemplateError } from "./error.ts";
 import {
   elementsOf,

@@ -16,9 +16,9 @@ import {
   seeContainer,
   startRuntime,
   writeNetwork,
-} from "../kit/cni.ts";
-import { failsWith, nothingIsLeft, shows } from "../kit/engine_checks.ts";
-import { machineState, withIpvlan, withRouter } from "../kit/engine_machine.ts";
+} from "../kit/engines/cni.ts";
+import { failsWith, nothingIsLeft, shows } from "../kit/engines/checks.ts";
+import { machineState, withIpvlan, withRouter } from "../kit/engines/machine.ts";
 import { engineScenario, type Scenario } from "../kit/mod.ts";
 import { succeed } from "../kit/program.ts";
 

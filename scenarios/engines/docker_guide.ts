@@ -5,12 +5,12 @@
  */
 import { broadcastDoesNotPass, isEqual, multicastDoesNotPass } from "../../lib/check/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { DockerHost } from "../kit/docker.ts";
-import { failsWith, nothingIsLeft, shows, showsStill } from "../kit/engine_checks.ts";
-import { machineState, withIpvlan, withRouter } from "../kit/engine_machine.ts";
-import { IMAGE } from "../kit/engines.ts";
+import { DockerHost } from "../kit/engines/docker.ts";
+import { failsWith, nothingIsLeft, shows, showsStill } from "../kit/engines/checks.ts";
+import { machineState, withIpvlan, withRouter } from "../kit/engines/machine.ts";
+import { IMAGE } from "../kit/engines/daemon.ts";
 import { engineScenario, type Scenario, type StatementId } from "../kit/mod.ts";
-import { STATEMENT_IDS } from "../kit/statements.ts";
+import { STATEMENT_IDS } from "../kit/report/statements.ts";
 
 /** The guide's statements that this scenario does not check, and why. */
 const ELSEWHERE: Partial<Record<StatementId, string>> = {

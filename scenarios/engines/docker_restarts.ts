@@ -4,10 +4,10 @@
  * @module
  */
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { DockerHost } from "../kit/docker.ts";
-import { nothingIsLeft, shows, showsStill } from "../kit/engine_checks.ts";
-import { machineState, withIpvlan, withRouter } from "../kit/engine_machine.ts";
-import { IMAGE } from "../kit/engines.ts";
+import { DockerHost } from "../kit/engines/docker.ts";
+import { nothingIsLeft, shows, showsStill } from "../kit/engines/checks.ts";
+import { machineState, withIpvlan, withRouter } from "../kit/engines/machine.ts";
+import { IMAGE } from "../kit/engines/daemon.ts";
 import { engineScenario, type Scenario } from "../kit/mod.ts";
 import { succeed } from "../kit/program.ts";
 

@@ -4,10 +4,10 @@
  * @module
  */
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { DockerHost } from "../kit/docker.ts";
-import { twoDockerMachines } from "../kit/docker_machines.ts";
-import { shows } from "../kit/engine_checks.ts";
-import { IMAGE } from "../kit/engines.ts";
+import { DockerHost } from "../kit/engines/docker.ts";
+import { twoDockerMachines } from "../kit/engines/docker_machines.ts";
+import { shows } from "../kit/engines/checks.ts";
+import { IMAGE } from "../kit/engines/daemon.ts";
 import { engineScenario, type Scenario } from "../kit/mod.ts";
 
 const dockerTwoHosts: Scenario[] = engineScenario(

@@ -5,12 +5,12 @@
  */
 import { isEqual } from "../../lib/check/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { nothingIsLeft } from "../kit/engine_checks.ts";
-import { machineState, withIpvlan, withRouter } from "../kit/engine_machine.ts";
-import { DockerHost } from "../kit/docker.ts";
-import { IMAGE } from "../kit/engines.ts";
+import { nothingIsLeft } from "../kit/engines/checks.ts";
+import { machineState, withIpvlan, withRouter } from "../kit/engines/machine.ts";
+import { DockerHost } from "../kit/engines/docker.ts";
+import { IMAGE } from "../kit/engines/daemon.ts";
 import { engineScenario, type Scenario } from "../kit/mod.ts";
-import { withPodman } from "../kit/podman.ts";
+import { withPodman } from "../kit/engines/podman.ts";
 
 /** How many containers. */
 const COUNT = 50;

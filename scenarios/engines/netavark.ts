@@ -4,11 +4,11 @@
  * @module
  */
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { failsWith, nothingIsLeft, shows } from "../kit/engine_checks.ts";
-import { machineState, withIpvlan, withRouter } from "../kit/engine_machine.ts";
-import { IMAGE } from "../kit/engines.ts";
+import { failsWith, nothingIsLeft, shows } from "../kit/engines/checks.ts";
+import { machineState, withIpvlan, withRouter } from "../kit/engines/machine.ts";
+import { IMAGE } from "../kit/engines/daemon.ts";
 import { engineScenario, type Scenario } from "../kit/mod.ts";
-import { withPodman } from "../kit/podman.ts";
+import { withPodman } from "../kit/engines/podman.ts";
 
 const netavark: Scenario[] = engineScenario(
   "netavark",

@@ -5,10 +5,10 @@
  */
 import { isEqual } from "../../lib/check/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { DockerHost } from "../kit/docker.ts";
-import { failsWith, nothingIsLeft, shows } from "../kit/engine_checks.ts";
-import { machineState, withIpvlan, withRouter } from "../kit/engine_machine.ts";
-import { IMAGE, loadImage } from "../kit/engines.ts";
+import { DockerHost } from "../kit/engines/docker.ts";
+import { failsWith, nothingIsLeft, shows } from "../kit/engines/checks.ts";
+import { machineState, withIpvlan, withRouter } from "../kit/engines/machine.ts";
+import { IMAGE, loadImage } from "../kit/engines/daemon.ts";
 import { engineScenario, type Scenario } from "../kit/mod.ts";
 
 /** The containerd that Docker starts for itself. */

@@ -5,7 +5,7 @@
  */
 import type { Finding } from "../../lib/check/mod.ts";
 import { engineScenario, type Scenario } from "../kit/mod.ts";
-import { CREATE_LINE, LAN, PoolWorld } from "../kit/pool_world.ts";
+import { CREATE_LINE, LAN, PoolWorld } from "../kit/hosts/pool_world.ts";
 
 /** How many sandboxes are being made, and after how many of them the host is killed, in each round. */
 const [COUNT, KILLS] = [50, [1, 20, 40]];

@@ -6,11 +6,11 @@
 import { countIncoming } from "../../lib/check/port_counter.ts";
 import { type Finding, reaches } from "../../lib/check/mod.ts";
 import type { Family } from "../../lib/ipam/address.ts";
-import type { RoutingDaemon } from "../../lib/routing/config.ts";
+import type { RoutingDaemon } from "../../lib/driver/network/routing_config.ts";
 import { run } from "../../lib/check/finding.ts";
 import { engineScenario, type Scenario, type StatementId, type Tour } from "../kit/mod.ts";
-import type { RoutedHost } from "../kit/routed_host.ts";
-import { LAN, LAN_ADDRESS, RoutedHosts, TOR } from "../kit/routed_hosts.ts";
+import type { RoutedHost } from "../kit/hosts/routed_host.ts";
+import { LAN, LAN_ADDRESS, RoutedHosts, TOR } from "../kit/hosts/routed_hosts.ts";
 import { literal, startDaemon, withinASecond } from "./routes.ts";
 
 /** What differs between the families. */

@@ -5,9 +5,9 @@
  */
 import type { Finding } from "../../lib/check/mod.ts";
 import { engineScenario, type Scenario, type StatementId, type Tour } from "../kit/mod.ts";
-import type { SharingHost } from "../kit/pool_host.ts";
-import { CREATE_LINE, LAN, PoolWorld } from "../kit/pool_world.ts";
-import type { SecondKernel } from "../kit/second_kernel.ts";
+import type { SharingHost } from "../kit/hosts/pool_host.ts";
+import { CREATE_LINE, LAN, PoolWorld } from "../kit/hosts/pool_world.ts";
+import type { SecondKernel } from "../kit/machines/second_kernel.ts";
 import { withinASecond } from "./routes.ts";
 
 /** How many sandboxes each host makes. */

@@ -6,13 +6,13 @@
 import { type CommandResult, run } from "../../lib/check/finding.ts";
 import { doesNotReach, type Finding, reaches } from "../../lib/check/mod.ts";
 import type { Family } from "../../lib/ipam/address.ts";
-import type { RoutingDaemon } from "../../lib/routing/config.ts";
-import { failsWith, shows } from "../kit/engine_checks.ts";
+import type { RoutingDaemon } from "../../lib/driver/network/routing_config.ts";
+import { failsWith, shows } from "../kit/engines/checks.ts";
 import { engineScenario, type Scenario, type StatementId, type Tour } from "../kit/mod.ts";
-import type { RouteChange } from "../kit/route_monitor.ts";
-import type { RoutedHost } from "../kit/routed_host.ts";
-import { LAN, LAN_ADDRESS, RoutedHosts, TOR } from "../kit/routed_hosts.ts";
-import type { SecondKernel } from "../kit/second_kernel.ts";
+import type { RouteChange } from "../kit/hosts/route_monitor.ts";
+import type { RoutedHost } from "../kit/hosts/routed_host.ts";
+import { LAN, LAN_ADDRESS, RoutedHosts, TOR } from "../kit/hosts/routed_hosts.ts";
+import type { SecondKernel } from "../kit/machines/second_kernel.ts";
 
 /** What differs between the families. */
 const FAMILIES = {

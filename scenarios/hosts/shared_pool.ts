@@ -5,12 +5,12 @@
  */
 import { isEqual } from "../../lib/check/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { CREATE, DockerHost } from "../kit/docker.ts";
-import { plug, twoDockerMachines } from "../kit/docker_machines.ts";
-import { failsWith, shows } from "../kit/engine_checks.ts";
-import { withIpvlan } from "../kit/engine_machine.ts";
-import { IMAGE } from "../kit/engines.ts";
-import { ENDPOINTS, startEtcdOnRouter } from "../kit/etcd.ts";
+import { CREATE, DockerHost } from "../kit/engines/docker.ts";
+import { plug, twoDockerMachines } from "../kit/engines/docker_machines.ts";
+import { failsWith, shows } from "../kit/engines/checks.ts";
+import { withIpvlan } from "../kit/engines/machine.ts";
+import { IMAGE } from "../kit/engines/daemon.ts";
+import { ENDPOINTS, startEtcdOnRouter } from "../kit/hosts/etcd.ts";
 import { engineScenario, type Scenario, type Tour } from "../kit/mod.ts";
 
 const LAN = `--ipam-opt=endpoints=${ENDPOINTS} --subnet=192.168.1.0/24 --gateway=192.168.1.1 ` +

@@ -4,12 +4,12 @@
  * @module
  */
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { DockerHost, type DockerHostOptions } from "../kit/docker.ts";
-import { twoDockerMachines } from "../kit/docker_machines.ts";
-import { withIpvlan } from "../kit/engine_machine.ts";
-import { ENDPOINTS, startEtcdOnRouter } from "../kit/etcd.ts";
+import { DockerHost, type DockerHostOptions } from "../kit/engines/docker.ts";
+import { twoDockerMachines } from "../kit/engines/docker_machines.ts";
+import { withIpvlan } from "../kit/engines/machine.ts";
+import { ENDPOINTS, startEtcdOnRouter } from "../kit/hosts/etcd.ts";
 import { engineScenario, type Scenario, type Tour } from "../kit/mod.ts";
-import { areUnique, Swarm } from "../kit/swarm.ts";
+import { areUnique, Swarm } from "../kit/engines/swarm.ts";
 
 /** How many replicas the service with shared addresses has. */
 const REPLICAS = 20;

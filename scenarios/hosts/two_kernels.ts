@@ -4,7 +4,7 @@
  * @module
  */
 import type { Scenario } from "../kit/mod.ts";
-import { twoKernelScenario } from "../kit/second_kernel.ts";
+import { twoKernelScenario } from "../kit/machines/second_kernel.ts";
 import { shareNames } from "./names.ts";
 import { announce } from "./routes.ts";
 

@@ -1,14 +1,14 @@
-import { readCommandLine } from "../../lib/command_line.ts";
-import { IpvlanError } from "../../lib/errors.ts";
+import { readCommandLine } from "../../lib/base/command_line.ts";
+import { IpvlanError } from "../../lib/base/errors.ts";
 import { kernelFacts } from "../../lib/iproute2/kernel.ts";
-import { comparisonJson, printComparison, type ReportFile } from "./compare.ts";
-import { Printer } from "./printer.ts";
-import { showProgress } from "./progress.ts";
-import { isGood, printReport, toJson } from "./report.ts";
+import { comparisonJson, printComparison, type ReportFile } from "./report/compare.ts";
+import { Printer } from "./report/printer.ts";
+import { showProgress } from "./report/progress.ts";
+import { isGood, printReport, toJson } from "./report/report.ts";
 import { runAll } from "./run.ts";
 import type { Scenario } from "./scenario.ts";
 import { runShared, tellShared } from "./shared.ts";
-import { type Suite, SUITES } from "./statements.ts";
+import { type Suite, SUITES } from "./report/statements.ts";
 
 const USAGE = `Usage: main.ts [--json FILE] [--list] [--share FOLDER | --tell FOLDER] [NAME…]
 

@@ -3,11 +3,11 @@
  *
  * @module
  */
-export type { Host } from "./host.ts";
-export type { Links } from "./machine.ts";
+export type { Host } from "./machines/host.ts";
+export type { Links } from "./machines/machine.ts";
 export { main } from "./main.ts";
 export { engineScenario, type Guest, type Scenario, scenario } from "./scenario.ts";
-export { type StatementId, STATEMENTS, type Suite, SUITES } from "./statements.ts";
-export type { Tour } from "./tour.ts";
-export type { Verdict } from "./verdict.ts";
-export type { LanSpec, World, WorldSpec } from "./world.ts";
+export { type StatementId, STATEMENTS, type Suite, SUITES } from "./report/statements.ts";
+export type { Tour } from "./report/tour.ts";
+export type { Verdict } from "./report/verdict.ts";
+export type { LanSpec, World, WorldSpec } from "./machines/world.ts";

@@ -6,8 +6,8 @@
  */
 import { which } from "../../lab/machine.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { netnsOf, portOf, startMachine } from "./machine.ts";
-import { Switch } from "./switch.ts";
+import { netnsOf, portOf, startMachine } from "./machines/machine.ts";
+import { Switch } from "./machines/switch.ts";
 
 /** Lines to begin with. They work as they are, all at once, too. */
 export const FIRST_LINES = [

@@ -1,10 +1,10 @@
-import { IpvlanError } from "../../lib/errors.ts";
-import { Interrupt } from "../../lib/signals.ts";
-import type { Printer } from "./printer.ts";
-import { judge, type Report, type ScenarioResult } from "./report.ts";
+import { IpvlanError } from "../../lib/base/errors.ts";
+import { Interrupt } from "../../lib/base/signals.ts";
+import type { Printer } from "./report/printer.ts";
+import { judge, type Report, type ScenarioResult } from "./report/report.ts";
 import type { Scenario } from "./scenario.ts";
-import type { StatementId } from "./statements.ts";
-import { Tour } from "./tour.ts";
+import type { StatementId } from "./report/statements.ts";
+import { Tour } from "./report/tour.ts";
 
 /** The run was interrupted by a signal. */
 class InterruptedError extends IpvlanError {

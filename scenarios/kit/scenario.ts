@@ -1,6 +1,6 @@
-import type { BundleName } from "../../lab/bundles.ts";
-import { readVersions } from "./engine_versions.ts";
-import type { Tour } from "./tour.ts";
+import type { BundleName } from "../../lab/fetch/bundles.ts";
+import { readVersions } from "./engines/versions.ts";
+import type { Tour } from "./report/tour.ts";
 
 /** An example of the guide, or a use of an engine, that can be run. */
 export interface Scenario {

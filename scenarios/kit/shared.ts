@@ -8,11 +8,11 @@
  * @module
  */
 import { stripVTControlCharacters } from "node:util";
-import { Printer } from "./printer.ts";
-import type { Report, ScenarioResult } from "./report.ts";
+import { Printer } from "./report/printer.ts";
+import type { Report, ScenarioResult } from "./report/report.ts";
 import { listenForInterrupt, place, runOne, sumUp } from "./run.ts";
 import type { Scenario } from "./scenario.ts";
-import type { StatementId } from "./statements.ts";
+import type { StatementId } from "./report/statements.ts";
 
 /** The content of a scenario's result file. */
 interface SharedResult {

@@ -4,9 +4,9 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { readCommandLine } from "../../lib/command_line.ts";
+import { readCommandLine } from "../../lib/base/command_line.ts";
 import { eachLine } from "../../lib/iproute2/spawn.ts";
-import { type EndingSignal, exitStatusOf, onSignals } from "../../lib/signals.ts";
+import { type EndingSignal, exitStatusOf, onSignals } from "../../lib/base/signals.ts";
 import { countRows, readCounts } from "./counts.ts";
 
 const HELP = `Attack the driver and the command, in the lab.

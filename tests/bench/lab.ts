@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LabError } from "../../lab/errors.ts";
-import { fetchPackages } from "../../lab/fetch.ts";
+import { fetchPackages } from "../../lab/fetch/fetch.ts";
 import type { Measured, Report } from "./results.ts";
 
 /** A program of a bench that runs in the lab, and prints {@linkcode Measured} as JSON. */

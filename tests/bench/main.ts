@@ -5,7 +5,7 @@
  * @module
  */
 import { LabError } from "../../lab/errors.ts";
-import { readCommandLine } from "../../lib/command_line.ts";
+import { readCommandLine } from "../../lib/base/command_line.ts";
 import { benchHosts } from "./hosts.ts";
 import { fetchPlugins, measureInLab } from "./lab.ts";
 import { render, type Report } from "./results.ts";

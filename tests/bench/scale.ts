@@ -1,8 +1,8 @@
-import { newIdentity } from "../../lib/driver/create.ts";
+import { newIdentity } from "../../lib/driver/network/create.ts";
 import { Driver } from "../../lib/driver/mod.ts";
-import { aliasOf, LINK_GROUP } from "../../lib/driver/parent.ts";
+import { aliasOf, LINK_GROUP } from "../../lib/driver/network/parent.ts";
 import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
-import type { Network } from "../../lib/driver/types.ts";
+import type { Network } from "../../lib/driver/model/types.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { linkAdd, linkSet, type LinkSpec } from "../../lib/iproute2/link.ts";
 import type { Growth } from "./results.ts";

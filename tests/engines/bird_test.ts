@@ -1,8 +1,8 @@
 // Tests of BIRD in a guest of the lab.
 import { assert } from "@std/assert";
-import { advertSteps } from "../../lib/driver/advertise.ts";
-import { routingConfig } from "../../lib/routing/config.ts";
-import { Bird } from "../../scenarios/kit/bird.ts";
+import { advertSteps } from "../../lib/driver/network/advertise.ts";
+import { routingConfig } from "../../lib/driver/network/routing_config.ts";
+import { Bird } from "../../scenarios/kit/hosts/bird.ts";
 import { freshNetns } from "../kit/worlds.ts";
 
 Deno.test("BIRD 2.0 learns the routes that ipvlan advertises, and no others", async () => {

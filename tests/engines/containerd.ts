@@ -2,10 +2,10 @@
 // each in a guest of the lab with this version.
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { Daemon, IMAGE, loadImage } from "../../scenarios/kit/engines.ts";
+import { Daemon, IMAGE, loadImage } from "../../scenarios/kit/engines/daemon.ts";
 import { firstLines } from "../kit/pages.ts";
 import { succeed } from "../kit/processes.ts";
-import { withIpvlan } from "../../scenarios/kit/engine_machine.ts";
+import { withIpvlan } from "../../scenarios/kit/engines/machine.ts";
 import { state, withRouter } from "./machine.ts";
 import { writeNetwork } from "./cni.ts";
 

@@ -1,7 +1,7 @@
 // The test of the agent's hosts file with dnsmasq and etcd, in a guest of the lab.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Driver, InvalidOptionError } from "../../mod.ts";
-import { Daemon } from "../../scenarios/kit/engines.ts";
+import { Daemon } from "../../scenarios/kit/engines/daemon.ts";
 import { run } from "../../scenarios/kit/program.ts";
 import { freshNetns, temporaryFolder } from "../kit/worlds.ts";
 import { ENDPOINT, startEtcd } from "./etcd.ts";

@@ -2,7 +2,7 @@
 // in a guest of the lab with this version.
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { IMAGE, startDocker } from "../../scenarios/kit/engines.ts";
+import { IMAGE, startDocker } from "../../scenarios/kit/engines/daemon.ts";
 import { state, withRouter } from "./machine.ts";
 
 /**

@@ -1,6 +1,6 @@
 // Docker and the plugin on a machine that systemd starts, in a guest of the lab that has both.
 import { assertEquals } from "@std/assert";
-import { makeImage } from "../../scenarios/kit/engines.ts";
+import { makeImage } from "../../scenarios/kit/engines/daemon.ts";
 import { temporaryFolder } from "../kit/worlds.ts";
 import { Systemd, withUnits } from "./systemd.ts";
 

@@ -2,8 +2,8 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Driver } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { DockerHost } from "../../scenarios/kit/docker.ts";
-import { IMAGE } from "../../scenarios/kit/engines.ts";
+import { DockerHost } from "../../scenarios/kit/engines/docker.ts";
+import { IMAGE } from "../../scenarios/kit/engines/daemon.ts";
 import { state, withRouter } from "./machine.ts";
 
 const LAN = ["--subnet=192.168.1.0/24", "--gateway=192.168.1.1"];

@@ -4,8 +4,8 @@
 import { assertEquals } from "@std/assert";
 import { Driver } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { CREATE, DockerHost } from "../../scenarios/kit/docker.ts";
-import { IMAGE } from "../../scenarios/kit/engines.ts";
+import { CREATE, DockerHost } from "../../scenarios/kit/engines/docker.ts";
+import { IMAGE } from "../../scenarios/kit/engines/daemon.ts";
 import { run } from "../../scenarios/kit/program.ts";
 import { state } from "./machine.ts";
 

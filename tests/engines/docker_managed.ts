@@ -2,8 +2,8 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Driver } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { type Docker, IMAGE, startDocker } from "../../scenarios/kit/engines.ts";
-import { ipvlanCommand } from "../../scenarios/kit/engine_machine.ts";
+import { type Docker, IMAGE, startDocker } from "../../scenarios/kit/engines/daemon.ts";
+import { ipvlanCommand } from "../../scenarios/kit/engines/machine.ts";
 import { succeed } from "../../scenarios/kit/program.ts";
 import { state, withRouter } from "./machine.ts";
 

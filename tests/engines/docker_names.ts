@@ -3,10 +3,10 @@
 // heard of because the plugin was killed.
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { Driver } from "../../lib/driver/mod.ts";
-import { IpvlanError } from "../../lib/errors.ts";
+import { IpvlanError } from "../../lib/base/errors.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { DockerHost } from "../../scenarios/kit/docker.ts";
-import { type Daemon, IMAGE } from "../../scenarios/kit/engines.ts";
+import { DockerHost } from "../../scenarios/kit/engines/docker.ts";
+import { type Daemon, IMAGE } from "../../scenarios/kit/engines/daemon.ts";
 import { freshNetns, temporaryFolder } from "../kit/worlds.ts";
 import { ENDPOINT, startEtcd } from "./etcd.ts";
 import { state, withRouter } from "./machine.ts";

@@ -3,9 +3,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Driver } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { CREATE, DockerHost } from "../../scenarios/kit/docker.ts";
-import { ipvlanCommand } from "../../scenarios/kit/engine_machine.ts";
-import { IMAGE } from "../../scenarios/kit/engines.ts";
+import { CREATE, DockerHost } from "../../scenarios/kit/engines/docker.ts";
+import { ipvlanCommand } from "../../scenarios/kit/engines/machine.ts";
+import { IMAGE } from "../../scenarios/kit/engines/daemon.ts";
 import { firstLines } from "../kit/pages.ts";
 import { succeed } from "../kit/processes.ts";
 import { state, withRouter } from "./machine.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Daemon } from "../../scenarios/kit/engines.ts";
+import { Daemon } from "../../scenarios/kit/engines/daemon.ts";
 
 /** Its endpoint. */
 export const ENDPOINT = "http://127.0.0.1:2379";

@@ -11,7 +11,7 @@ import {
   SharedNetworkDiffersError,
   SharedPoolExhaustedError,
 } from "../../mod.ts";
-import type { Daemon } from "../../scenarios/kit/engines.ts";
+import type { Daemon } from "../../scenarios/kit/engines/daemon.ts";
 import { hexOf, textOf } from "../../lib/claims/keys.ts";
 import { HostRemovedError } from "../../lib/claims/errors.ts";
 import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";

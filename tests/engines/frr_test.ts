@@ -1,9 +1,9 @@
 // Tests of FRR in a guest of the lab.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { withIpvlan } from "../../scenarios/kit/engine_machine.ts";
-import { Frr } from "../../scenarios/kit/frr.ts";
-import { RouteMonitor } from "../../scenarios/kit/route_monitor.ts";
+import { withIpvlan } from "../../scenarios/kit/engines/machine.ts";
+import { Frr } from "../../scenarios/kit/hosts/frr.ts";
+import { RouteMonitor } from "../../scenarios/kit/hosts/route_monitor.ts";
 import { firstLines } from "../kit/pages.ts";
 import { succeed } from "../kit/processes.ts";
 import { freshNetns } from "../kit/worlds.ts";

@@ -3,9 +3,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Driver } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { withIpvlan } from "../../scenarios/kit/engine_machine.ts";
-import { withPodman } from "../../scenarios/kit/podman.ts";
-import { IMAGE } from "../../scenarios/kit/engines.ts";
+import { withIpvlan } from "../../scenarios/kit/engines/machine.ts";
+import { withPodman } from "../../scenarios/kit/engines/podman.ts";
+import { IMAGE } from "../../scenarios/kit/engines/daemon.ts";
 import { heldIp } from "../kit/faults.ts";
 import { firstLines } from "../kit/pages.ts";
 import { processes, run, succeed } from "../kit/processes.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
-import { Daemon } from "../../scenarios/kit/engines.ts";
-import { ipvlanCommand } from "../../scenarios/kit/engine_machine.ts";
+import { Daemon } from "../../scenarios/kit/engines/daemon.ts";
+import { ipvlanCommand } from "../../scenarios/kit/engines/machine.ts";
 import { type Ran, run } from "../kit/processes.ts";
 import { freshNetns, temporaryFolder } from "../kit/worlds.ts";
 

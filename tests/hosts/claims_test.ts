@@ -8,7 +8,7 @@ import {
   SharedPoolInUseError,
   SharedPoolsOverlapError,
 } from "../../lib/claims/mod.ts";
-import { IpvlanError } from "../../lib/errors.ts";
+import { IpvlanError } from "../../lib/base/errors.ts";
 import { OutsideSubnetError } from "../../lib/ipam/errors.ts";
 import { succeed } from "../kit/processes.ts";
 import { release } from "./host.ts";

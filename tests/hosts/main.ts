@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { readCommandLine } from "../../lib/command_line.ts";
-import { type EndingSignal, exitStatusOf, onSignals } from "../../lib/signals.ts";
+import { readCommandLine } from "../../lib/base/command_line.ts";
+import { type EndingSignal, exitStatusOf, onSignals } from "../../lib/base/signals.ts";
 import { rows, run } from "./run.ts";
-import { showProgress } from "../../scenarios/kit/progress.ts";
+import { showProgress } from "../../scenarios/kit/report/progress.ts";
 
 const HELP =
   `Have five hosts share a pool in a real etcd with three members, with partitions between hosts and

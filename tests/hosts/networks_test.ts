@@ -12,9 +12,9 @@ import {
 } from "../../lib/claims/mod.ts";
 import { hexOf } from "../../lib/claims/keys.ts";
 import { bitOf } from "../../lib/claims/local.ts";
-import { lookUpNames } from "../../lib/driver/shared/names.ts";
-import type { SharedNetwork } from "../../lib/driver/shared/pools.ts";
-import { IpvlanError } from "../../lib/errors.ts";
+import { lookUpNames } from "../../lib/driver/addresses/shared/names.ts";
+import type { SharedNetwork } from "../../lib/driver/addresses/shared/pools.ts";
+import { IpvlanError } from "../../lib/base/errors.ts";
 import { parseAddress } from "../../lib/ipam/address.ts";
 import { release } from "./host.ts";
 import { deleteKeys, elsewhere, kindOf, put, putText, test } from "./kit.ts";

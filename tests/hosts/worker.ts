@@ -6,7 +6,7 @@
  * @module
  */
 import { textOf } from "../../lib/claims/keys.ts";
-import { IpvlanError } from "../../lib/errors.ts";
+import { IpvlanError } from "../../lib/base/errors.ts";
 import { Random } from "../attack/random.ts";
 import { Recorder } from "./history.ts";
 import { openHost, ownAddress } from "./host.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import fc from "fast-check";
-import type { SandboxSettings } from "../../lib/driver/types.ts";
+import type { SandboxSettings } from "../../lib/driver/model/types.ts";
 import {
   type Address,
   type Family,

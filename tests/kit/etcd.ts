@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { fetchFolders } from "../../lab/fetch.ts";
+import { fetchFolders } from "../../lab/fetch/fetch.ts";
 import { which } from "../../lab/machine.ts";
-import { Daemon } from "../../scenarios/kit/engines.ts";
+import { Daemon } from "../../scenarios/kit/engines/daemon.ts";
 
 /** Finds the program: the machine's own, or the one of Debian 12 in the lab's cache. */
 export async function etcdProgram(): Promise<string> {

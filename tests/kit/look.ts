@@ -5,11 +5,11 @@
  */
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { endpointAdverts, networkAdverts } from "../../lib/driver/advertise.ts";
-import { linkAddresses } from "../../lib/driver/endpoint.ts";
+import { endpointAdverts, networkAdverts } from "../../lib/driver/network/advertise.ts";
+import { linkAddresses } from "../../lib/driver/endpoint/decide.ts";
 import { renderHosts } from "../../lib/driver/sandbox/hosts_plan.ts";
 import { Driver } from "../../lib/driver/mod.ts";
-import { isOurs } from "../../lib/driver/parent.ts";
+import { isOurs } from "../../lib/driver/network/parent.ts";
 import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import type { Link } from "../../lib/iproute2/link.ts";

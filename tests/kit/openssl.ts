@@ -4,7 +4,7 @@
  * @module
  */
 import { dirname } from "node:path";
-import { fetchFolders } from "../../lab/fetch.ts";
+import { fetchFolders } from "../../lab/fetch/fetch.ts";
 import { fileIn, which } from "../../lab/machine.ts";
 
 /** openssl, with the variables that it needs. */

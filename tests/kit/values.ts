@@ -4,11 +4,11 @@
  *
  * @module
  */
-import type { HostFacts } from "../../lib/driver/network.ts";
-import { aliasOf, LINK_GROUP } from "../../lib/driver/parent.ts";
+import type { HostFacts } from "../../lib/driver/network/decide.ts";
+import { aliasOf, LINK_GROUP } from "../../lib/driver/network/parent.ts";
 import type { Step } from "../../lib/driver/run/plan.ts";
 import type { EndpointRecord } from "../../lib/driver/store/records.ts";
-import type { Network, Sandbox } from "../../lib/driver/types.ts";
+import type { Network, Sandbox } from "../../lib/driver/model/types.ts";
 import type { GraphView } from "../../lib/graph/mod.ts";
 import { familyOf } from "../../lib/ipam/address.ts";
 import type { Addr } from "../../lib/iproute2/addr.ts";

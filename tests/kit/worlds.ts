@@ -6,7 +6,7 @@
 import { assertEquals } from "@std/assert";
 import { Driver, type DriverOptions } from "../../lib/driver/mod.ts";
 import type { WrapRunner } from "../../lib/driver/run/namespaces.ts";
-import { isOurs } from "../../lib/driver/parent.ts";
+import { isOurs } from "../../lib/driver/network/parent.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { byName, dumpSandbox, dumpStore, essence, ETC, filesOf, hostRoutes } from "./look.ts";
 import { inEnv, type Ran, run } from "./processes.ts";

@@ -17,7 +17,7 @@ import {
 } from "../../lib/check/mod.ts";
 import { IpCommandError, ProgramNotFoundError } from "../../lib/iproute2/errors.ts";
 import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
-import { World, type WorldSpec } from "../../scenarios/kit/world.ts";
+import { World, type WorldSpec } from "../../scenarios/kit/machines/world.ts";
 import { inEnv, run } from "../kit/processes.ts";
 import { freshNetns } from "../kit/worlds.ts";
 

@@ -1,8 +1,8 @@
 // The server of CNI calls: all that the plugin does, through it; and what it does when it is killed,
-// called by many at once, or by others. tests/unit/engine/cni_serve_test.ts has what needs no network.
+// called by many at once, or by others. tests/unit/engine/cni/serve_test.ts has what needs no network.
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { writeExecutable } from "../../lib/cli/executable.ts";
-import { pluginText } from "../../lib/cli/cni_install.ts";
+import { writeExecutable } from "../../lib/install/executable.ts";
+import { pluginText } from "../../lib/install/cni.ts";
 import { runServer } from "../../lib/cli/cni_server.ts";
 import { Driver } from "../../lib/driver/mod.ts";
 import { SOCKET } from "../../lib/engine/cni/caller.ts";

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { createServer, request } from "node:http";
 import { Driver } from "../../lib/driver/mod.ts";
-import { isOurs } from "../../lib/driver/parent.ts";
+import { isOurs } from "../../lib/driver/network/parent.ts";
 import { FileLock } from "../../lib/driver/run/lock.ts";
 import { DOCKER_SOCKET } from "../../lib/engine/docker/api.ts";
 import { lookInto } from "../../lib/iproute2/view.ts";

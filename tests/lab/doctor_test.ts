@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
 import { gatherFacts } from "../../lib/doctor/mod.ts";
-import { IpvlanError } from "../../lib/errors.ts";
+import { IpvlanError } from "../../lib/base/errors.ts";
 import { familyOf } from "../../lib/ipam/address.ts";
 import { hangingProgram } from "../kit/hanging_program.ts";
 import { assertOnly, doctor, ipvlan, succeeds } from "../kit/command.ts";

@@ -1,7 +1,7 @@
 import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { type Driver, LinkLeftError } from "../../lib/driver/mod.ts";
-import { LINK_GROUP } from "../../lib/driver/parent.ts";
+import { LINK_GROUP } from "../../lib/driver/network/parent.ts";
 import { IpCommandError } from "../../lib/iproute2/errors.ts";
 import { linkDel } from "../../lib/iproute2/link.ts";
 import { assertConsistent } from "../kit/look.ts";

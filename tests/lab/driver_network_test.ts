@@ -3,7 +3,7 @@ import { type Driver, InvalidParentError, type Link } from "../../mod.ts";
 import { doesNotReach, reaches } from "../../lib/check/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
-import { advertise } from "../../scenarios/kit/radvd.ts";
+import { advertise } from "../../scenarios/kit/machines/radvd.ts";
 import { assertConsistent, essence } from "../kit/look.ts";
 import { run } from "../kit/processes.ts";
 import { vlanInfo } from "../kit/values.ts";

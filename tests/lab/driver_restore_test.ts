@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { isOurs } from "../../lib/driver/parent.ts";
+import { isOurs } from "../../lib/driver/network/parent.ts";
 import { assertConsistent } from "../kit/look.ts";
 import { hangingProgram } from "../kit/hanging_program.ts";
 import { children, inEnv, run } from "../kit/processes.ts";

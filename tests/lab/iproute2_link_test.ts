@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
-import { IpvlanError } from "../../lib/errors.ts";
+import { IpvlanError } from "../../lib/base/errors.ts";
 import { IpCommandError } from "../../lib/iproute2/errors.ts";
 import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../lib/iproute2/kinds/ipvlan.ts";
 import { KINDS, type LinkInfo, type LinkSpec, type LinkType } from "../../lib/iproute2/link.ts";

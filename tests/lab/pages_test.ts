@@ -1,7 +1,7 @@
 // The lines of the pages about the command, as a reader pastes them.
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { ipvlanCommand, withRouter } from "../../scenarios/kit/engine_machine.ts";
+import { ipvlanCommand, withRouter } from "../../scenarios/kit/engines/machine.ts";
 import { quoteAll } from "../../lab/shell.ts";
 import { blocks } from "../kit/pages.ts";
 import { run } from "../kit/processes.ts";

@@ -3,10 +3,10 @@ import { stringify } from "@std/yaml";
 import type { Driver } from "../../lib/driver/mod.ts";
 import type { Ip } from "../../lib/iproute2/ip.ts";
 import { apply, type Desired, destroy, diff, exportSite, parseSite } from "../../lib/site/mod.ts";
-import { Printer } from "../../scenarios/kit/printer.ts";
+import { Printer } from "../../scenarios/kit/report/printer.ts";
 import type { Scenario } from "../../scenarios/kit/scenario.ts";
-import { Tour } from "../../scenarios/kit/tour.ts";
-import { World, type WorldSpec } from "../../scenarios/kit/world.ts";
+import { Tour } from "../../scenarios/kit/report/tour.ts";
+import { World, type WorldSpec } from "../../scenarios/kit/machines/world.ts";
 import { seeSandbox } from "../kit/look.ts";
 
 /*

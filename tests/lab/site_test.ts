@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { Driver, ParentConflictError } from "../../lib/driver/mod.ts";
-import { LINK_GROUP } from "../../lib/driver/parent.ts";
+import { LINK_GROUP } from "../../lib/driver/network/parent.ts";
 import {
   apply,
   ChecksFailedError,

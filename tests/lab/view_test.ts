@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
-import { IpvlanError } from "../../lib/errors.ts";
+import { IpvlanError } from "../../lib/base/errors.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
 import { EVERYTHING, lookAround, lookInto } from "../../lib/iproute2/view.ts";

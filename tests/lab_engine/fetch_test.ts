@@ -1,8 +1,8 @@
 // Tests of fetching, with a fake apt-get. It needs no network, and a test can make it fail.
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { LabError, MissingError } from "../../lab/errors.ts";
-import { writeFileList } from "../../lab/cache.ts";
-import { fetchFolders, fetchPackages } from "../../lab/fetch.ts";
+import { writeFileList } from "../../lab/fetch/cache.ts";
+import { fetchFolders, fetchPackages } from "../../lab/fetch/fetch.ts";
 import { exists } from "../../lab/machine.ts";
 import { list } from "../kit/lab.ts";
 import { temporaryFolder } from "../kit/worlds.ts";
@@ -133,7 +133,7 @@ Deno.test("fetchPackages() does not call apt-get if no package is missing", asyn
 
 Deno.test("fetchPackages() in two labs at once fetches once", async () => {
   await withApt(async ({ calls }) => {
-    const module = new URL("../../lab/fetch.ts", import.meta.url);
+    const module = new URL("../../lab/fetch/fetch.ts", import.meta.url);
     const script = `import { fetchPackages } from "${module}";
       console.log((await fetchPackages(["radvd"], { say() {} })).radvd);`;
     const both = await Promise.all(

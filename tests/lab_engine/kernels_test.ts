@@ -1,9 +1,9 @@
 // Tests which User-Mode Linux kernels start, on this machine and on imitated machines.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { dirname } from "node:path";
-import { cacheFolder, writeFileList } from "../../lab/cache.ts";
-import { fetchPackages } from "../../lab/fetch.ts";
-import { debianUml, isOlder, type UmlKernel } from "../../lab/uml_kernels.ts";
+import { cacheFolder, writeFileList } from "../../lab/fetch/cache.ts";
+import { fetchPackages } from "../../lab/fetch/fetch.ts";
+import { debianUml, isOlder, type UmlKernel } from "../../lab/uml/kernels.ts";
 import { DEBIAN_KERNELS } from "../../lab/kernels.ts";
 import { PROJECT, read, type RunResult, Traced } from "../kit/lab.ts";
 import { temporaryFolder } from "../kit/worlds.ts";

@@ -1,8 +1,8 @@
 // Tests of two guests that wires connect. They run as the current user.
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { runPair } from "../../lab/pair.ts";
+import { runPair } from "../../lab/guest/pair.ts";
 import type { Job } from "../../lab/engine.ts";
-import { UmlEngine } from "../../lab/uml.ts";
+import { UmlEngine } from "../../lab/uml/engine.ts";
 import { labCommand, list, PROJECT, read, Traced, warmUp } from "../kit/lab.ts";
 
 /** What each guest does first. Its number is the last part of its addresses. */

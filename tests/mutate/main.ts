@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { readCommandLine } from "../../lib/command_line.ts";
-import { exitStatusOf, onSignals } from "../../lib/signals.ts";
-import { showProgress } from "../../scenarios/kit/progress.ts";
+import { readCommandLine } from "../../lib/base/command_line.ts";
+import { exitStatusOf, onSignals } from "../../lib/base/signals.ts";
+import { showProgress } from "../../scenarios/kit/report/progress.ts";
 import { exists } from "../../lab/machine.ts";
 import { Random } from "../attack/random.ts";
 import { copyCheckout } from "../stages.ts";

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { LabError } from "../../lab/errors.ts";
-import { cacheFolder } from "../../lab/cache.ts";
+import { cacheFolder } from "../../lab/fetch/cache.ts";
 import { exists } from "../../lab/machine.ts";
 import { run, sh } from "./checks.ts";
 import { apt } from "./packages.ts";

@@ -6,8 +6,8 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Evidence } from "../../lib/check/mod.ts";
-import { fillCarriedFolder } from "../../lab/vagrant_carry.ts";
-import { STATEMENT_IDS } from "../../scenarios/kit/statements.ts";
+import { fillCarriedFolder } from "../../lab/vagrant/carry.ts";
+import { STATEMENT_IDS } from "../../scenarios/kit/report/statements.ts";
 import type { Ran } from "../kit/processes.ts";
 import { Checks, PROJECT, run, sh } from "./checks.ts";
 import { endDaemons, startDaemons } from "./daemons.ts";

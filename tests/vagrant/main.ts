@@ -13,7 +13,7 @@
 import { assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { LabError } from "../../lab/errors.ts";
-import { Interrupt } from "../../lib/signals.ts";
+import { Interrupt } from "../../lib/base/signals.ts";
 import { findOrBuildBox } from "./box.ts";
 import { Checks, PROJECT, sh } from "./checks.ts";
 import { install } from "./packages.ts";

@@ -6,7 +6,7 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { parseReply, wasTried } from "../../lib/check/ping.ts";
-import { type StatementId, STATEMENTS } from "../../scenarios/kit/statements.ts";
+import { type StatementId, STATEMENTS } from "../../scenarios/kit/report/statements.ts";
 import type { Checks } from "./checks.ts";
 import type { Machine } from "./machine.ts";
 

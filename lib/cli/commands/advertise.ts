@@ -1,9 +1,9 @@
-import { accept } from "../../driver/errors.ts";
-import type { AdvertisedRoute } from "../../driver/types.ts";
-import { readConfig, ROUTING_DAEMONS, routingConfig } from "../../routing/config.ts";
+import { accept } from "../../driver/model/errors.ts";
+import type { AdvertisedRoute } from "../../driver/model/types.ts";
+import { readConfig, ROUTING_DAEMONS, routingConfig } from "../../driver/network/routing_config.ts";
 import { type Arguments, type Command, readOptions } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import { table } from "../list.ts";
+import { table } from "../docker/list.ts";
 
 /** The options that only `--config` has a use for. */
 const FOR_CONFIG = ["asn", "neighbor"];

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { type Command, readOptions } from "../command.ts";
-import { agentUnit, lastingProgram } from "../unit.ts";
+import { agentUnit, lastingProgram } from "../../install/unit.ts";
 
 export default {
   usage: "[OPTIONS]",

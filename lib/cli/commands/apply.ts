@@ -1,4 +1,4 @@
-import { quoted } from "../../printable.ts";
+import { quoted } from "../../base/printable.ts";
 import { apply, ChecksFailedError, readSite } from "../../site/mod.ts";
 import type { Command } from "../command.ts";
 import { changeSite, requireCommands, YES } from "../site.ts";

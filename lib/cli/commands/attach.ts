@@ -1,5 +1,5 @@
-import { InvalidOptionError, throwProblems } from "../../driver/errors.ts";
-import { quoted } from "../../printable.ts";
+import { InvalidOptionError, throwProblems } from "../../driver/model/errors.ts";
+import { quoted } from "../../base/printable.ts";
 import { type Command, readOptions } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";

@@ -1,4 +1,4 @@
-import { possibleParents } from "../../driver/parent.ts";
+import { possibleParents } from "../../driver/network/parent.ts";
 import { Ip } from "../../iproute2/ip.ts";
 import { type Command, readOptions } from "../command.ts";
 import { complete } from "../complete.ts";

@@ -1,12 +1,12 @@
-import { shellLine } from "../../printable.ts";
+import { shellLine } from "../../base/printable.ts";
 import metadata from "../../../deno.json" with { type: "json" };
 import { PLUGIN } from "../../engine/docker/names.ts";
-import { InterruptedError } from "../../errors.ts";
-import { Interrupt } from "../../signals.ts";
-import { makeBundle } from "../bundle_folder.ts";
+import { InterruptedError } from "../../base/errors.ts";
+import { Interrupt } from "../../base/signals.ts";
+import { makeBundle } from "../../install/bundle_folder.ts";
 import type { Command } from "../command.ts";
 import { Progress } from "../output.ts";
-import { neededVariables } from "../unit.ts";
+import { neededVariables } from "../../install/unit.ts";
 
 export default {
   usage: "DIR",

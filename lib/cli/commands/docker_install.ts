@@ -1,9 +1,9 @@
 import { PLUGIN, SOCKET } from "../../engine/docker/names.ts";
-import { ipamEntries } from "../../driver/ipam_options.ts";
+import { ipamEntries } from "../../driver/model/ipam_options.ts";
 import { type Command, readOptions } from "../command.ts";
 import { POOLS, readAccess } from "../etcd.ts";
-import { dockerUnits, lastingProgram } from "../unit.ts";
-import { unitsText, writeUnits } from "../unit_files.ts";
+import { dockerUnits, lastingProgram } from "../../install/unit.ts";
+import { unitsText, writeUnits } from "../../install/unit_files.ts";
 
 export default {
   usage: "[OPTIONS]",

@@ -3,7 +3,7 @@ import { POOLS, readAccess } from "../etcd.ts";
 import { runPlugin } from "../../engine/docker/mod.ts";
 import { SOCKET } from "../../engine/docker/names.ts";
 import { passedSocket } from "../passed_socket.ts";
-import { Interrupt } from "../../signals.ts";
+import { Interrupt } from "../../base/signals.ts";
 
 export default {
   usage: "[OPTIONS]",

@@ -1,4 +1,4 @@
-import { InvalidOptionError } from "../../driver/errors.ts";
+import { InvalidOptionError } from "../../driver/model/errors.ts";
 import { buildWorld, toMermaid, toSvg, toText, WANTED, type World } from "../../graph/mod.ts";
 import { lookAround } from "../../iproute2/view.ts";
 import { type Command, readOptions } from "../command.ts";

@@ -2,7 +2,7 @@ import type { ListedHost } from "../../driver/mod.ts";
 import type { Struct } from "../../template/mod.ts";
 import type { Command } from "../command.ts";
 import { ETCD_OPTION, readAccess } from "../etcd.ts";
-import { FORMAT_OPTIONS, printList, readFormat } from "../list.ts";
+import { FORMAT_OPTIONS, printList, readFormat } from "../docker/list.ts";
 
 /** The headers of what a template shows of a host. */
 const HEADERS: Struct = {

@@ -2,14 +2,14 @@ import {
   InvalidOptionError,
   NetworkNotFoundError,
   SandboxNotFoundError,
-} from "../../driver/errors.ts";
+} from "../../driver/model/errors.ts";
 import type { Driver, Network } from "../../driver/mod.ts";
 import { shortName } from "../../engine/owners.ts";
-import { IpvlanError } from "../../errors.ts";
-import { didYouMean } from "../../suggest.ts";
+import { IpvlanError } from "../../base/errors.ts";
+import { didYouMean } from "../../base/suggest.ts";
 import type { Command } from "../command.ts";
 import { unlessRemoved } from "../end.ts";
-import { inspectedSandbox } from "../docker_shape.ts";
+import { inspectedSandbox } from "../docker/shape.ts";
 import { type Find, INSPECT_OPTIONS, showInFull } from "../inspect.ts";
 import { networkFinder } from "./network_inspect.ts";
 

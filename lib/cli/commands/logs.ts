@@ -1,4 +1,4 @@
-import { InvalidOptionError } from "../../driver/errors.ts";
+import { InvalidOptionError } from "../../driver/model/errors.ts";
 import type { Command } from "../command.ts";
 
 const NEWLINE = 10;

@@ -6,13 +6,13 @@
  */
 import metadata from "../../../deno.json" with { type: "json" };
 import type { Driver } from "../../driver/mod.ts";
-import type { Outcome } from "../../driver/types.ts";
+import type { Outcome } from "../../driver/model/types.ts";
 import { createNetwork, infoOf, setUp, tearDown } from "../../engine/netavark/mod.ts";
 import { readRequest } from "../../engine/json.ts";
-import { IpvlanError } from "../../errors.ts";
+import { IpvlanError } from "../../base/errors.ts";
 import type { Arguments, Command, Context } from "../command.ts";
-import { executableText, writeExecutable } from "../executable.ts";
-import { lastingProgram } from "../unit.ts";
+import { executableText, writeExecutable } from "../../install/executable.ts";
+import { lastingProgram } from "../../install/unit.ts";
 
 /** The name of the file, which is that of Podman's network driver. */
 const PLUGIN = "ipvlan-kit";

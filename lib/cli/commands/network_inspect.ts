@@ -1,6 +1,6 @@
 import type { Driver } from "../../driver/mod.ts";
 import type { Command } from "../command.ts";
-import { inspectedNetwork } from "../docker_shape.ts";
+import { inspectedNetwork } from "../docker/shape.ts";
 import { type Find, INSPECT_OPTIONS, showInFull } from "../inspect.ts";
 import { VERBOSE } from "../options.ts";
 

@@ -1,8 +1,8 @@
-import type { Network } from "../../driver/types.ts";
+import type { Network } from "../../driver/model/types.ts";
 import { type Command, readOptions } from "../command.ts";
-import { listedNetwork, NETWORK_HEADERS } from "../docker_shape.ts";
-import { filterNetworks, readFilters } from "../filter.ts";
-import { FORMAT_OPTIONS, printList, readFormat } from "../list.ts";
+import { listedNetwork, NETWORK_HEADERS } from "../docker/shape.ts";
+import { filterNetworks, readFilters } from "../docker/filter.ts";
+import { FORMAT_OPTIONS, printList, readFormat } from "../docker/list.ts";
 import { networkColumns } from "../tables.ts";
 
 export default {

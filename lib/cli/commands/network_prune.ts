@@ -1,6 +1,6 @@
 import { agrees } from "../ask.ts";
 import { type Command, readOptions } from "../command.ts";
-import { matchesPrune, readPruneFilters } from "../filter.ts";
+import { matchesPrune, readPruneFilters } from "../docker/filter.ts";
 
 export default {
   usage: "[OPTIONS]",

@@ -1,4 +1,4 @@
-import { NetworkNotFoundError } from "../../driver/errors.ts";
+import { NetworkNotFoundError } from "../../driver/model/errors.ts";
 import { type Command, readOptions } from "../command.ts";
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";

@@ -1,10 +1,10 @@
-import type { SeenSandbox } from "../../driver/types.ts";
+import type { SeenSandbox } from "../../driver/model/types.ts";
 import { containerNames } from "../../engine/docker/containers.ts";
 import { shortName } from "../../engine/owners.ts";
 import { type Command, readOptions } from "../command.ts";
-import { listedSandbox, SANDBOX_HEADERS } from "../docker_shape.ts";
-import { readSelection, SELECTION_OPTIONS, selectSandboxes } from "../filter.ts";
-import { FORMAT_OPTIONS, type Listing, printList, readFormat } from "../list.ts";
+import { listedSandbox, SANDBOX_HEADERS } from "../docker/shape.ts";
+import { readSelection, SELECTION_OPTIONS, selectSandboxes } from "../docker/filter.ts";
+import { FORMAT_OPTIONS, type Listing, printList, readFormat } from "../docker/list.ts";
 import { sandboxColumns } from "../tables.ts";
 
 export default {

@@ -1,6 +1,6 @@
-import { InvalidOptionError } from "../../driver/errors.ts";
+import { InvalidOptionError } from "../../driver/model/errors.ts";
 import { type Command, readOptions } from "../command.ts";
-import { lastingProgram, systemdUnit } from "../unit.ts";
+import { lastingProgram, systemdUnit } from "../../install/unit.ts";
 
 /** Reads `--wait`: decimal digits, with a point if wanted. */
 function readSeconds(text: string): number {

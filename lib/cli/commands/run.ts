@@ -1,12 +1,12 @@
 import type { Driver } from "../../driver/mod.ts";
-import type { SandboxSpec } from "../../driver/types.ts";
-import { throwProblems } from "../../driver/errors.ts";
-import { IpvlanError } from "../../errors.ts";
+import type { SandboxSpec } from "../../driver/model/types.ts";
+import { throwProblems } from "../../driver/model/errors.ts";
+import { IpvlanError } from "../../base/errors.ts";
 import type { Arguments, Command, Context } from "../command.ts";
 import { readTarget } from "../connections.ts";
 import { unlessRemoved } from "../end.ts";
 import { errorLines, UsageError } from "../errors.ts";
-import { ignoresImage, requireNoImage } from "../image.ts";
+import { ignoresImage, requireNoImage } from "../docker/image.ts";
 import { ALIAS_OPTIONS, ENDPOINT_OPTIONS, readPairs } from "../option_values.ts";
 import { requireOwn } from "../own.ts";
 import {
@@ -20,7 +20,7 @@ import {
   SignalRelay,
 } from "../process.ts";
 import { readSettings, SETTINGS_OPTIONS } from "../settings.ts";
-import { thisProgram } from "../unit.ts";
+import { thisProgram } from "../../install/unit.ts";
 
 /** The exit status for an error of ipvlan itself and for a wrong command line, as in Docker. */
 const FAILED = 125;

@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { orAbort } from "../../iproute2/abort.ts";
-import { StoreError } from "../errors.ts";
+import { StoreError } from "../model/errors.ts";
 import { holdersOf, sayIfLong, untilClosed, type WaitOptions } from "./wait.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { IpvlanError } from "../../errors.ts";
+import type { IpvlanError } from "../../base/errors.ts";
 import {
   IpCommandError,
   NamespaceNotFoundError,
@@ -6,7 +6,7 @@ import {
 } from "../../iproute2/errors.ts";
 import { explainRights } from "../../iproute2/kernel.ts";
 import type { Runner } from "../../iproute2/session.ts";
-import { NotUndoneError } from "../errors.ts";
+import { NotUndoneError } from "../model/errors.ts";
 
 /**
  * The namespace of this process. Sandboxes' namespaces are made and deleted here, not in the

@@ -1,4 +1,4 @@
-import { shellWord } from "../../printable.ts";
+import { shellWord } from "../../base/printable.ts";
 import { OUTPUT_LIMIT } from "./output.ts";
 
 /** How often to poll for the process, in milliseconds. */

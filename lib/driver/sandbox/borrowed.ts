@@ -1,8 +1,8 @@
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { netnsPath } from "../../iproute2/words.ts";
-import { InvalidOptionError } from "../errors.ts";
+import { InvalidOptionError } from "../model/errors.ts";
 import { findKnownFiles, type FoundFile, readKnown } from "../run/files.ts";
-import type { Sandbox } from "../types.ts";
+import type { Sandbox } from "../model/types.ts";
 
 /** Where `ip -n` looks for namespaces. */
 const FOLDER = "/run/netns";

@@ -1,9 +1,9 @@
 import { endpointAddresses } from "../../ipam/address.ts";
-import { ownNames } from "../endpoint.ts";
-import { isOwned } from "../names.ts";
+import { ownNames } from "../endpoint/decide.ts";
+import { isOwned } from "../model/names.ts";
 import { ownHostLines } from "./settings.ts";
 import type { HostEntry } from "../store/store.ts";
-import type { SandboxSettings } from "../types.ts";
+import type { SandboxSettings } from "../model/types.ts";
 
 /** What each line of the driver's ends in. Other lines are those of the sandbox's root. */
 export const MARK = " # ipvlan";

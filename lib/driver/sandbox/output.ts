@@ -5,7 +5,7 @@
  * @module
  */
 import { resolve } from "node:path";
-import { StoreError } from "../errors.ts";
+import { StoreError } from "../model/errors.ts";
 
 /** The size at which a new file of output is begun, in bytes. The last two files are kept. */
 export const OUTPUT_LIMIT = 512 * 1024;

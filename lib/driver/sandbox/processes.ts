@@ -1,8 +1,8 @@
 import { constants } from "node:os";
 import { MissingRightsError } from "../../iproute2/kernel.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
-import { shellWord } from "../../printable.ts";
-import { InvalidOptionError } from "../errors.ts";
+import { shellWord } from "../../base/printable.ts";
+import { InvalidOptionError } from "../model/errors.ts";
 import { findFiles, findKnownFiles, statOf } from "../run/files.ts";
 import { LOCK_FD } from "../run/namespaces.ts";
 import { describeProcess, sayIfLong, untilClosed, type WaitOptions } from "../run/wait.ts";

@@ -4,13 +4,13 @@
  *
  * @module
  */
-import { attempt, type IpvlanError } from "../../errors.ts";
+import { attempt, type IpvlanError } from "../../base/errors.ts";
 import { endpointAddresses, parseAddress } from "../../ipam/address.ts";
 import { SysctlError } from "../../iproute2/errors.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
-import { InvalidOptionError, ResolvConfError } from "../errors.ts";
+import { InvalidOptionError, ResolvConfError } from "../model/errors.ts";
 import { statOf } from "../run/files.ts";
-import type { SandboxSettings } from "../types.ts";
+import type { SandboxSettings } from "../model/types.ts";
 
 /** Names of hosts and domains (RFC 1123), with a dot at the end for a whole name. */
 export const DOMAIN = /^(?=.{1,254}$)(\w([\w-]{0,61}\w)?\.)*\w([\w-]{0,61}\w)?\.?$/;

@@ -5,14 +5,14 @@
  * @module
  */
 import type { EtcdAccess } from "../../claims/types.ts";
-import { attempt } from "../../errors.ts";
+import { attempt } from "../../base/errors.ts";
 import { parseAddress, parsePrefix } from "../../ipam/mod.ts";
 import type { LinkSpec } from "../../iproute2/link.ts";
 import { linkName } from "../../iproute2/words.ts";
-import { accessProblems } from "../ipam_options.ts";
-import { OPTION_NAMES, optionProblems } from "../options.ts";
+import { accessProblems } from "../model/ipam_options.ts";
+import { OPTION_NAMES, optionProblems } from "../model/options.ts";
 import { settingsProblems } from "../sandbox/settings.ts";
-import type { NetworkSettings } from "../shared/network.ts";
+import type { NetworkSettings } from "../addresses/shared/network.ts";
 import type {
   AddressPool,
   EndpointRoute,
@@ -21,7 +21,7 @@ import type {
   Owner,
   Sandbox,
   SandboxSettings,
-} from "../types.ts";
+} from "../model/types.ts";
 
 /**
  * The state of a record: `ready` when the kernel has what it says, `making` and `removing` while a

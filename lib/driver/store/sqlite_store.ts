@@ -1,13 +1,13 @@
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { ClaimRecords } from "../../claims/records.ts";
-import { tryToWriteIn } from "../../files.ts";
-import type { IpvlanError } from "../../errors.ts";
+import { tryToWriteIn } from "../../base/files.ts";
+import type { IpvlanError } from "../../base/errors.ts";
 import { endpointAddresses, familyOf } from "../../ipam/address.ts";
 import { MissingRightsError } from "../../iproute2/kernel.ts";
 import type { LinkSpec } from "../../iproute2/link.ts";
 import { AddressLog } from "./address_log.ts";
-import { StoreError } from "../errors.ts";
-import { settleOptions } from "../options.ts";
+import { StoreError } from "../model/errors.ts";
+import { settleOptions } from "../model/options.ts";
 import {
   DETAIL_NAMES,
   type EndpointDetails,
@@ -41,7 +41,7 @@ import {
   VERSION,
   WITH_HOSTS,
 } from "./tables.ts";
-import type { AddressPool, Network, Sandbox } from "../types.ts";
+import type { AddressPool, Network, Sandbox } from "../model/types.ts";
 
 /** The state folder if neither the caller nor the environment names one. */
 export const STATE_FOLDER = "/var/lib/ipvlan";

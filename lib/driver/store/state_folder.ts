@@ -1,4 +1,4 @@
-import { quoted } from "../../printable.ts";
+import { quoted } from "../../base/printable.ts";
 import { STATE_FOLDER } from "./sqlite_store.ts";
 
 /** The mode of the state folder, and of the files in it: for their owner alone. */

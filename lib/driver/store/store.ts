@@ -2,7 +2,7 @@ import type { ClaimRecords } from "../../claims/records.ts";
 import type { LinkSpec } from "../../iproute2/link.ts";
 import type { AddressLog } from "./address_log.ts";
 import type { EndpointRecord, State } from "./records.ts";
-import type { AddressPool, Claim, Network, Sandbox } from "../types.ts";
+import type { AddressPool, Claim, Network, Sandbox } from "../model/types.ts";
 
 /** What the hosts files say of an endpoint. */
 export type HostEntry =

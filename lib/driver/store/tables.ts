@@ -114,7 +114,7 @@ const SHARED_TABLES = `
   ) STRICT;
 `;
 
-/** The table of the names that sandboxes of other hosts are found by: see `lib/driver/shared/names.ts`. */
+/** The table of the names that sandboxes of other hosts are found by: see `lib/driver/addresses/shared/names.ts`. */
 const NAME_TABLE = `
   CREATE TABLE shared_name (
     prefix TEXT NOT NULL,

@@ -1,12 +1,12 @@
 import type { EtcdAccess } from "../../claims/types.ts";
-import { accessProblems, IPAM_FIELDS } from "../../driver/ipam_options.ts";
-import { attempt } from "../../errors.ts";
-import type { NetworkOptions } from "../../driver/options.ts";
-import { settle } from "../../driver/settle.ts";
-import type { EndpointRoute } from "../../driver/types.ts";
+import { accessProblems, IPAM_FIELDS } from "../../driver/model/ipam_options.ts";
+import { attempt } from "../../base/errors.ts";
+import type { NetworkOptions } from "../../driver/model/options.ts";
+import { settle } from "../../driver/network/settle.ts";
+import type { EndpointRoute } from "../../driver/model/types.ts";
 import { type Family, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
-import { didYouMean } from "../../suggest.ts";
+import { didYouMean } from "../../base/suggest.ts";
 import { isObject, parseRequest, show } from "../json.ts";
 import type { AttachmentKey, CniCommand } from "./environment.ts";
 import { CniError, CODE } from "./errors.ts";

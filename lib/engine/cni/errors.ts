@@ -8,8 +8,8 @@ import {
   SandboxGoneError,
   SandboxNotFoundError,
   SandboxParentError,
-} from "../../driver/errors.ts";
-import { InterruptedError, IpvlanError } from "../../errors.ts";
+} from "../../driver/model/errors.ts";
+import { InterruptedError, IpvlanError } from "../../base/errors.ts";
 import { NetworkDiffersError } from "../errors.ts";
 import type { CniVersion } from "./version.ts";
 

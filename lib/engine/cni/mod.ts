@@ -10,9 +10,9 @@ import {
   ProblemsError,
   SandboxNotFoundError,
   throwProblems,
-} from "../../driver/errors.ts";
+} from "../../driver/model/errors.ts";
 import type { Driver, SandboxDetails } from "../../driver/mod.ts";
-import { IpvlanError } from "../../errors.ts";
+import { IpvlanError } from "../../base/errors.ts";
 import { PoolExhaustedError } from "../../ipam/mod.ts";
 import { attach, detach, removeLeft } from "../attachment.ts";
 import { type Delegate, readGiven, runDelegate } from "./delegate.ts";

@@ -1,4 +1,4 @@
-import { IN_SANDBOX } from "../../driver/names.ts";
+import { IN_SANDBOX } from "../../driver/model/names.ts";
 import { Ip } from "../../iproute2/ip.ts";
 import type { Conf } from "./conf.ts";
 import { parentOf } from "./translate.ts";

@@ -1,7 +1,7 @@
 import type { Driver, Network, NetworkDetails } from "../../driver/mod.ts";
-import { IN_SANDBOX } from "../../driver/names.ts";
-import { subnetsOf } from "../../driver/network.ts";
-import { IpvlanError } from "../../errors.ts";
+import { IN_SANDBOX } from "../../driver/model/names.ts";
+import { subnetsOf } from "../../driver/network/decide.ts";
+import { IpvlanError } from "../../base/errors.ts";
 import { endpointAddresses } from "../../ipam/address.ts";
 import { type Family, Pools } from "../../ipam/mod.ts";
 import { Ip } from "../../iproute2/ip.ts";

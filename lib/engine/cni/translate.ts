@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { prefixOf, wayOut } from "../../driver/default_routes.ts";
-import { soleRoutes } from "../../driver/endpoint.ts";
-import { ETCD } from "../../driver/ipam_options.ts";
+import { prefixOf, wayOut } from "../../driver/endpoint/default_routes.ts";
+import { soleRoutes } from "../../driver/endpoint/decide.ts";
+import { ETCD } from "../../driver/model/ipam_options.ts";
 import type {
   AdoptSpec,
   ConnectOptions,
@@ -16,7 +16,7 @@ import type {
   Owner,
   SandboxDetails,
   SeenSandbox,
-} from "../../driver/types.ts";
+} from "../../driver/model/types.ts";
 import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
 import { homeOf } from "../../ipam/prefix.ts";
 import { type Conf, readConf } from "./conf.ts";

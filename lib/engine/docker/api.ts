@@ -5,7 +5,7 @@
  * @module
  */
 import { type IncomingMessage, request } from "node:http";
-import { IpvlanError } from "../../errors.ts";
+import { IpvlanError } from "../../base/errors.ts";
 
 /** Where Docker listens. */
 export const DOCKER_SOCKET = "/run/docker.sock";

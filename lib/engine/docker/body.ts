@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { throwProblems } from "../../driver/errors.ts";
-import { IpvlanError } from "../../errors.ts";
+import { throwProblems } from "../../driver/model/errors.ts";
+import { IpvlanError } from "../../base/errors.ts";
 import { isObject, show } from "../json.ts";
 
 /** A field of a body is not what it should be. */

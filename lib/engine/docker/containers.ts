@@ -1,4 +1,4 @@
-import { IpvlanError } from "../../errors.ts";
+import { IpvlanError } from "../../base/errors.ts";
 import { DOCKER_SOCKET, get } from "./api.ts";
 import { list, object, optional, readBody, record, text } from "./body.ts";
 

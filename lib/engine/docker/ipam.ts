@@ -10,9 +10,9 @@
  *
  * @module
  */
-import { accept, InvalidOptionError, throwProblems } from "../../driver/errors.ts";
+import { accept, InvalidOptionError, throwProblems } from "../../driver/model/errors.ts";
 import type { EtcdAccess } from "../../claims/types.ts";
-import { type Environment, ETCD, ipamText, readIpamOptions } from "../../driver/ipam_options.ts";
+import { type Environment, ETCD, ipamText, readIpamOptions } from "../../driver/model/ipam_options.ts";
 import type { AddressPool, ClaimRequest, PoolRequest } from "../../driver/mod.ts";
 import { flag, object, optional, readBody, record, text } from "./body.ts";
 import type { Handlers } from "./handlers.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Driver } from "../../driver/mod.ts";
-import { IpvlanError } from "../../errors.ts";
+import { IpvlanError } from "../../base/errors.ts";
 import type { Handler, Handlers } from "./handlers.ts";
 import { ipamHandlers, type SharedPlace } from "./ipam.ts";
 import { ACTIVATE, PLUGIN } from "./names.ts";

@@ -5,15 +5,15 @@
  * @module
  */
 import { dirname } from "node:path";
-import { prefixOf } from "../../driver/default_routes.ts";
-import { soleRoutes } from "../../driver/endpoint.ts";
+import { prefixOf } from "../../driver/endpoint/default_routes.ts";
+import { soleRoutes } from "../../driver/endpoint/decide.ts";
 import {
   HalfDoneError,
   InvalidOptionError,
   NetworkExistsError,
   SandboxNotFoundError,
   throwProblems,
-} from "../../driver/errors.ts";
+} from "../../driver/model/errors.ts";
 import type {
   AdoptSpec,
   Driver,

@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { soleRoutes } from "../../driver/endpoint.ts";
-import { InvalidOptionError, throwProblems } from "../../driver/errors.ts";
-import { type DriverOptionsResult, parseDriverOptions } from "../../driver/options.ts";
+import { soleRoutes } from "../../driver/endpoint/decide.ts";
+import { InvalidOptionError, throwProblems } from "../../driver/model/errors.ts";
+import { type DriverOptionsResult, parseDriverOptions } from "../../driver/model/options.ts";
 import type {
   AdoptSpec,
   Endpoint,
@@ -14,8 +14,8 @@ import type {
   Network,
   NetworkSpec,
   Owner,
-} from "../../driver/types.ts";
-import type { IpvlanError } from "../../errors.ts";
+} from "../../driver/model/types.ts";
+import type { IpvlanError } from "../../base/errors.ts";
 import { type Family, familyOf } from "../../ipam/address.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
 import { isNetnsPath } from "../../iproute2/words.ts";

@@ -7,9 +7,9 @@
  * @module
  */
 import type { Driver } from "../../driver/mod.ts";
-import { Together } from "../../driver/run/together.ts";
+import { Together } from "../../base/together.ts";
 import { pause } from "../../driver/run/wait.ts";
-import { attempt, IpvlanError } from "../../errors.ts";
+import { attempt, IpvlanError } from "../../base/errors.ts";
 import { formatAddress, parseAddress } from "../../ipam/mod.ts";
 import { shortName } from "../owners.ts";
 import { follow, get } from "./api.ts";

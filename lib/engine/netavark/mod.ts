@@ -5,7 +5,7 @@
  * @module
  */
 import type { Driver, Endpoint, Outcome } from "../../driver/mod.ts";
-import { SandboxNotFoundError, throwProblems } from "../../driver/errors.ts";
+import { SandboxNotFoundError, throwProblems } from "../../driver/model/errors.ts";
 import { lookInto } from "../../iproute2/view.ts";
 import { fromNetnsFolder } from "../../iproute2/words.ts";
 import { attach, detach } from "../attachment.ts";

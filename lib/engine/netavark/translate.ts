@@ -7,12 +7,12 @@
  *
  * @module
  */
-import { wayOut } from "../../driver/default_routes.ts";
-import { linkAddresses } from "../../driver/endpoint.ts";
-import { InvalidOptionError, throwProblems } from "../../driver/errors.ts";
-import { NETWORK_OPTIONS, parseDriverOptions } from "../../driver/options.ts";
-import type { Endpoint, EndpointRoute, Network, NetworkSpec } from "../../driver/types.ts";
-import type { IpvlanError } from "../../errors.ts";
+import { wayOut } from "../../driver/endpoint/default_routes.ts";
+import { linkAddresses } from "../../driver/endpoint/decide.ts";
+import { InvalidOptionError, throwProblems } from "../../driver/model/errors.ts";
+import { NETWORK_OPTIONS, parseDriverOptions } from "../../driver/model/options.ts";
+import type { Endpoint, EndpointRoute, Network, NetworkSpec } from "../../driver/model/types.ts";
+import type { IpvlanError } from "../../base/errors.ts";
 import { familyOf, formatAddress } from "../../ipam/address.ts";
 import { defaultGateway, parsePrefix } from "../../ipam/prefix.ts";
 import { netnsPath } from "../../iproute2/words.ts";

@@ -9,9 +9,9 @@
  * @module
  */
 import { Ip } from "../../../lib/iproute2/ip.ts";
-import { DockerHost } from "../../../scenarios/kit/docker.ts";
-import { withRouter } from "../../../scenarios/kit/engine_machine.ts";
-import { IMAGE } from "../../../scenarios/kit/engines.ts";
+import { DockerHost } from "../../../scenarios/kit/engines/docker.ts";
+import { withRouter } from "../../../scenarios/kit/engines/machine.ts";
+import { IMAGE } from "../../../scenarios/kit/engines/daemon.ts";
 import { type Measured, median, type Ratio, type Result } from "../results.ts";
 
 const say = (line: string): void => console.error(`bench: ${line}`);

@@ -2,13 +2,13 @@ import fc from "fast-check";
 import { COMMANDS } from "../../../lib/cli/commands.ts";
 import { readTarget } from "../../../lib/cli/connections.ts";
 import { UsageError } from "../../../lib/cli/errors.ts";
-import { readPruneFilters, readSelection } from "../../../lib/cli/filter.ts";
+import { readPruneFilters, readSelection } from "../../../lib/cli/docker/filter.ts";
 import { optionsOf, parseArguments } from "../../../lib/cli/options.ts";
-import { refusedOptions } from "../../../lib/cli/refused.ts";
+import { refusedOptions } from "../../../lib/cli/docker/refused.ts";
 import { readSettings } from "../../../lib/cli/settings.ts";
-import { readUser } from "../../../lib/cli/user.ts";
+import { readUser } from "../../../lib/cli/docker/user.ts";
 import { settingsProblems } from "../../../lib/driver/sandbox/settings.ts";
-import { IpvlanError } from "../../../lib/errors.ts";
+import { IpvlanError } from "../../../lib/base/errors.ts";
 
 const SEED = 4711;
 

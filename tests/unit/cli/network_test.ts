@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import command from "../../../lib/cli/commands/network_create.ts";
 import { UsageError } from "../../../lib/cli/errors.ts";
 import { readNetwork } from "../../../lib/cli/network.ts";
-import { DRIVER_OPTIONS } from "../../../lib/driver/options.ts";
+import { DRIVER_OPTIONS } from "../../../lib/driver/model/options.ts";
 import { parseArguments } from "../../../lib/cli/options.ts";
 
 function read(...typed: string[]) {

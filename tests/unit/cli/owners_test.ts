@@ -4,13 +4,13 @@ import {
   inspectedNetwork,
   inspectedSandbox,
   listedNetwork,
-} from "../../../lib/cli/docker_shape.ts";
-import { table } from "../../../lib/cli/list.ts";
+} from "../../../lib/cli/docker/shape.ts";
+import { table } from "../../../lib/cli/docker/list.ts";
 import { requireOwn } from "../../../lib/cli/own.ts";
 import { networkColumns, sandboxColumns } from "../../../lib/cli/tables.ts";
-import { ProblemsError } from "../../../lib/driver/errors.ts";
+import { ProblemsError } from "../../../lib/driver/model/errors.ts";
 import type { Driver } from "../../../lib/driver/mod.ts";
-import type { Network, Owner, SeenSandbox } from "../../../lib/driver/types.ts";
+import type { Network, Owner, SeenSandbox } from "../../../lib/driver/model/types.ts";
 import { OwnedByEngineError, shortName } from "../../../lib/engine/owners.ts";
 import { Template, toJson } from "../../../lib/template/mod.ts";
 import { network, sandboxRecord } from "../../kit/values.ts";

@@ -5,8 +5,8 @@ import { UsageError } from "../../../lib/cli/errors.ts";
 import { commandHelp, groupHelp } from "../../../lib/cli/help.ts";
 import { optionsOf, parseArguments } from "../../../lib/cli/options.ts";
 import { readPairs } from "../../../lib/cli/option_values.ts";
-import { didYouMean } from "../../../lib/suggest.ts";
-import { table } from "../../../lib/cli/list.ts";
+import { didYouMean } from "../../../lib/base/suggest.ts";
+import { table } from "../../../lib/cli/docker/list.ts";
 
 const command: Command = {
   usage: "[OPTIONS] NETWORK",

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { linkIndex } from "../../../lib/driver/endpoint.ts";
-import { InvalidParentError } from "../../../lib/driver/errors.ts";
+import { linkIndex } from "../../../lib/driver/endpoint/decide.ts";
+import { InvalidParentError } from "../../../lib/driver/model/errors.ts";
 import { diagnose } from "../../../lib/doctor/diagnose.ts";
 import type { DoctorFacts, ParentFacts, StateFacts } from "../../../lib/doctor/facts.ts";
 import { SessionClosedError } from "../../../lib/iproute2/errors.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
-import { IpvlanError } from "../../../lib/errors.ts";
+import { IpvlanError } from "../../../lib/base/errors.ts";
 import { IpCommandError } from "../../../lib/iproute2/errors.ts";
 import {
   explainLinkAdd,

@@ -1,6 +1,6 @@
 // The contract of a session, over both transports and over programs that are broken.
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import { IpvlanError } from "../../../lib/errors.ts";
+import { IpvlanError } from "../../../lib/base/errors.ts";
 import {
   InvalidWordError,
   IpCommandError,

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { debianSources, plannedPackages } from "../../../lab/apt.ts";
+import { debianSources, plannedPackages } from "../../../lab/fetch/apt.ts";
 
 const KEYRING = "/keys.gpg";
 

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseRequest } from "../../../lab/args.ts";
-import type { BundleName } from "../../../lab/bundles.ts";
+import type { BundleName } from "../../../lab/fetch/bundles.ts";
 import { DEBIAN_KERNELS, kindOfKernel } from "../../../lab/kernels.ts";
 import { UsageError } from "../../../lab/errors.ts";
 

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { DEBIAN_RELEASES } from "../../../lab/apt.ts";
+import { DEBIAN_RELEASES } from "../../../lab/fetch/apt.ts";
 import {
   type Bundle,
   BUNDLE_NAMES,
@@ -7,8 +7,8 @@ import {
   bundleModules,
   BUNDLES,
   planPackages,
-} from "../../../lab/bundles.ts";
-import { programVariables } from "../../../lab/packages.ts";
+} from "../../../lab/fetch/bundles.ts";
+import { programVariables } from "../../../lab/fetch/packages.ts";
 
 /** The names of the packages of a bundle that get into a guest in this way. */
 function planned(names: Parameters<typeof planPackages>[0], libc: string | undefined, how: string) {

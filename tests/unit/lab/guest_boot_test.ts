@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { describePanic } from "../../../lab/guest_boot.ts";
+import { describePanic } from "../../../lab/guest/boot.ts";
 
 Deno.test("describePanic() tells what was wrong, where, and the panic", () => {
   const log = [

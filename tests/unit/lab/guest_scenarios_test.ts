@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { LabError, UsageError } from "../../../lab/errors.ts";
-import { type GuestJob, type GuestLab, runGuestScenarios } from "../../../lab/guest_scenarios.ts";
+import { type GuestJob, type GuestLab, runGuestScenarios } from "../../../lab/guest/scenarios.ts";
 import { assertScenarios } from "../../../lab/scenarios.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
 

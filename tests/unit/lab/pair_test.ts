@@ -7,7 +7,7 @@ import {
 } from "@std/assert";
 import type { Engine, Job } from "../../../lab/engine.ts";
 import { LabError, StartError } from "../../../lab/errors.ts";
-import { runPair, WIRE_NAMES } from "../../../lab/pair.ts";
+import { runPair, WIRE_NAMES } from "../../../lab/guest/pair.ts";
 
 /** How a guest of a test runs: until the signal ends it, unless it ends by itself. */
 type Run = (job: Job) => Promise<number>;

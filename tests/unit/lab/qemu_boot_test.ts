@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { initrdScript, qemuCommand } from "../../../lab/qemu_boot.ts";
+import { initrdScript, qemuCommand } from "../../../lab/qemu/boot.ts";
 
 const QEMU = ["env", "A=b", "/q/qemu-system-x86_64"];
 const OPTIONS = { accelerator: "tcg", kernel: "/k", initrd: "/i", memory: 1024 } as const;

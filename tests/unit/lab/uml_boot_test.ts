@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MissingError } from "../../../lab/errors.ts";
-import { missingModules, moduleFiles } from "../../../lab/guest_boot.ts";
-import { kernelCommandLine } from "../../../lab/uml_boot.ts";
+import { missingModules, moduleFiles } from "../../../lab/guest/boot.ts";
+import { kernelCommandLine } from "../../../lab/uml/boot.ts";
 
 const DEP = `kernel/fs/overlayfs/overlay.ko:
 kernel/drivers/net/ipvlan/ipvlan.ko: kernel/net/ipv6/ipv6.ko kernel/lib/crc-ccitt.ko

@@ -6,7 +6,7 @@ import {
   describe,
   isOlder,
   type UmlKernel,
-} from "../../../lab/uml_kernels.ts";
+} from "../../../lab/uml/kernels.ts";
 
 const FORKY = debianUml(DEBIAN_KERNELS.at(-1)!);
 const MODULES = ["dummy", "8021q", "ipvlan", "veth", "bridge"];

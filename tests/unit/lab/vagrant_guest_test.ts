@@ -9,7 +9,7 @@ import {
   machineState,
   removeProgress,
   sshArguments,
-} from "../../../lab/vagrant_guest.ts";
+} from "../../../lab/vagrant/guest.ts";
 
 const JOB: Job = {
   command: ["true"],

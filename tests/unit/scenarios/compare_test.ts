@@ -3,9 +3,9 @@ import {
   comparisonJson,
   printComparison,
   type ReportFile,
-} from "../../../scenarios/kit/compare.ts";
-import { Printer } from "../../../scenarios/kit/printer.ts";
-import { STATEMENT_IDS } from "../../../scenarios/kit/statements.ts";
+} from "../../../scenarios/kit/report/compare.ts";
+import { Printer } from "../../../scenarios/kit/report/printer.ts";
+import { STATEMENT_IDS } from "../../../scenarios/kit/report/statements.ts";
 
 /** A report in which every statement held, except those that `differing` names. */
 function report(kernel: string, differing: Record<string, boolean | undefined> = {}): ReportFile {

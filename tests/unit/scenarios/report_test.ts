@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { Printer } from "../../../scenarios/kit/printer.ts";
+import { Printer } from "../../../scenarios/kit/report/printer.ts";
 import {
   countOutcomes,
   isGood,
@@ -8,13 +8,13 @@ import {
   type Report,
   type ScenarioResult,
   toJson,
-} from "../../../scenarios/kit/report.ts";
+} from "../../../scenarios/kit/report/report.ts";
 import {
   STATEMENT_IDS,
   type StatementId,
   STATEMENTS,
   SUITES,
-} from "../../../scenarios/kit/statements.ts";
+} from "../../../scenarios/kit/report/statements.ts";
 
 /** How many statements the guide has. */
 const TOTAL = STATEMENT_IDS.length;

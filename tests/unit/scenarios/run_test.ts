@@ -1,5 +1,5 @@
 import { assertMatch } from "@std/assert";
-import { Printer } from "../../../scenarios/kit/printer.ts";
+import { Printer } from "../../../scenarios/kit/report/printer.ts";
 import { runOne } from "../../../scenarios/kit/run.ts";
 import type { Scenario } from "../../../scenarios/kit/scenario.ts";
 

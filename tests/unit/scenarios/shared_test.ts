@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Printer } from "../../../scenarios/kit/printer.ts";
+import { Printer } from "../../../scenarios/kit/report/printer.ts";
 import { scenario } from "../../../scenarios/kit/scenario.ts";
 import { runShared, tellShared } from "../../../scenarios/kit/shared.ts";
 

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { ProblemsError } from "../../../lib/driver/errors.ts";
-import { IpvlanError } from "../../../lib/errors.ts";
+import { ProblemsError } from "../../../lib/driver/model/errors.ts";
+import { IpvlanError } from "../../../lib/base/errors.ts";
 import { parseSite } from "../../../lib/site/desired.ts";
 
 /** What is said of a file, one problem per line. */

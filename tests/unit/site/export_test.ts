@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { stringify } from "@std/yaml";
 import fc from "fast-check";
-import { subnetsOf } from "../../../lib/driver/network.ts";
-import { settleAll } from "../../../lib/driver/settle.ts";
-import type { Endpoint, Network, NetworkSpec, SandboxDetails } from "../../../lib/driver/types.ts";
+import { subnetsOf } from "../../../lib/driver/network/decide.ts";
+import { settleAll } from "../../../lib/driver/network/settle.ts";
+import type { Endpoint, Network, NetworkSpec, SandboxDetails } from "../../../lib/driver/model/types.ts";
 import { type Family, formatPrefix, Pools } from "../../../lib/ipam/mod.ts";
 import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../../lib/iproute2/kinds/ipvlan.ts";
 import { asDesired, type Records } from "../../../lib/site/current.ts";
@@ -12,7 +12,7 @@ import { UnknownNameError } from "../../../lib/site/errors.ts";
 import { exportSite } from "../../../lib/site/export.ts";
 import { isOwnLabel, siteLabels } from "../../../lib/site/labels.ts";
 import { makePlan } from "../../../lib/site/plan.ts";
-import { nameProblem } from "../../../lib/driver/names.ts";
+import { nameProblem } from "../../../lib/driver/model/names.ts";
 import { anySettings, prefix } from "../../kit/arbitraries.ts";
 import { IDENTITY, network, sandboxRecord } from "../../kit/values.ts";
 

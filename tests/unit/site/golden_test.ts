@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { parse } from "@std/yaml";
 import { settingsOf } from "../../../lib/driver/sandbox/settings.ts";
-import type { SandboxSettings } from "../../../lib/driver/types.ts";
-import { IpvlanError } from "../../../lib/errors.ts";
+import type { SandboxSettings } from "../../../lib/driver/model/types.ts";
+import { IpvlanError } from "../../../lib/base/errors.ts";
 import type { Current } from "../../../lib/site/current.ts";
 import { parseSite } from "../../../lib/site/desired.ts";
 import { type Maker, siteLabels } from "../../../lib/site/labels.ts";

@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { networkDifferences } from "../../../lib/site/compare.ts";
 import { parseSite } from "../../../lib/site/desired.ts";
 import { exportSite } from "../../../lib/site/export.ts";
-import { settle } from "../../../lib/driver/settle.ts";
+import { settle } from "../../../lib/driver/network/settle.ts";
 import { IDENTITY } from "../../kit/values.ts";
 
 function read(ipam: string) {

@@ -1,14 +1,14 @@
 import { endpointAddresses } from "../../../lib/ipam/address.ts";
 import { Pools } from "../../../lib/ipam/mod.ts";
-import { subnetsOf } from "../../../lib/driver/network.ts";
-import { settle } from "../../../lib/driver/settle.ts";
+import { subnetsOf } from "../../../lib/driver/network/decide.ts";
+import { settle } from "../../../lib/driver/network/settle.ts";
 import type {
   Connection,
   Endpoint,
   Network,
   NetworkSpec,
   SandboxDetails,
-} from "../../../lib/driver/types.ts";
+} from "../../../lib/driver/model/types.ts";
 import { type Current, withoutLength } from "../../../lib/site/current.ts";
 import { STARTING_LABEL } from "../../../lib/site/labels.ts";
 import type { Attachment, Plan } from "../../../lib/site/types.ts";

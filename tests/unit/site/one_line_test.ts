@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { ProblemsError } from "../../../lib/driver/errors.ts";
-import { IpvlanError } from "../../../lib/errors.ts";
+import { ProblemsError } from "../../../lib/driver/model/errors.ts";
+import { IpvlanError } from "../../../lib/base/errors.ts";
 import { parseSite } from "../../../lib/site/mod.ts";
 
 /** A line that somebody could mistake for one of ours, and a code that clears the line above. */

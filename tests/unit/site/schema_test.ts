@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { parse } from "@std/yaml";
-import { IpvlanError } from "../../../lib/errors.ts";
+import { IpvlanError } from "../../../lib/base/errors.ts";
 import { parseSite } from "../../../lib/site/desired.ts";
 import { blocks } from "../../kit/pages.ts";
 import { type JsonSchema, siteSchema } from "./site_schema.ts";

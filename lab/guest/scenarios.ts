@@ -1,0 +1,139 @@
+/**
+ * Runs the scenarios that need programs such as Docker and etcd: one guest for each set of programs,
+ * as many guests at once as there are CPUs.
+ *
+ * @module
+ */
+import type { BundleName } from "../fetch/bundles.ts";
+import { LabError } from "../errors.ts";
+import { withShare } from "../run_folder.ts";
+import {
+  assertScenarios,
+  cacheScenarios,
+  copyReport,
+  type GuestSuite,
+  scenariosProgram,
+  startPrinter,
+} from "../scenarios.ts";
+
+/** A guest with programs, and what to run in it. */
+export interface GuestJob {
+  /** Its name: `podman5`. */
+  name: string;
+  /** The programs. */
+  bundles: readonly BundleName[];
+  /** The command. */
+  command: string[];
+  /**
+   * The command that runs meanwhile in a second guest, which wires connect with this one.
+   *
+   * @default {undefined} There is no second guest.
+   */
+  second?: string[];
+  /** A folder that the command can write to. */
+  share: string;
+  /** How many guests run at once. */
+  jobsAtOnce: number;
+}
+
+/** What {@linkcode runGuestScenarios} needs of the lab. */
+export interface GuestLab {
+  /** Fetches programs, unless they are there. */
+  fetchFor(bundles: readonly BundleName[]): Promise<unknown>;
+  /** Runs a command in a guest. Resolves to its exit status. */
+  runGuest(job: GuestJob): Promise<number>;
+  /** How many guests this machine has memory for: the wanted number, or fewer. */
+  maxGuests(wanted: number): Promise<number>;
+  /** Prints a line about the progress. */
+  say(line: string): void;
+  /** Ends the run. */
+  signal: AbortSignal;
+}
+
+/**
+ * Runs scenarios of a suite, and prints their results and the table of their statements. If a guest
+ * cannot run, the others do.
+ *
+ * @param names The names of the scenarios; an empty list means all.
+ * @param json The file for the report.
+ * @returns The exit status: 0 if everything held.
+ */
+export async function runGuestScenarios(
+  suite: GuestSuite,
+  names: readonly string[],
+  json: string | undefined,
+  lab: GuestLab,
+): Promise<number> {
+  const { signal } = lab;
+  const program = scenariosProgram(suite);
+  await assertScenarios(names, suite);
+  await cacheScenarios(program);
+  const guests = await listGuests(program, names);
+  for (const { second } of guests) if (second !== undefined) await cacheScenarios(second);
+  // One after another: each says first what it fetches, and two apt-get cannot run at once.
+  for (const { bundles } of guests) await lab.fetchFor(bundles);
+  return await withShare(async (share) => {
+    const report = `${share}/report.json`;
+    const silence = new AbortController();
+    const words = ["--tell", share, "--json", report, ...names];
+    const printer = startPrinter(program, words, { quiet: false, signal: silence.signal });
+    const runQueue = async (queue: NeededGuest[], jobsAtOnce: number) => {
+      for (let guest = queue.shift(); guest && !signal.aborted; guest = queue.shift()) {
+        const { name, bundles, second } = guest;
+        try {
+          const status = await lab.runGuest({
+            name,
+            bundles,
+            command: denoCommand(program, "--share", share, "--guest", name, ...names),
+            second: second === undefined ? undefined : denoCommand(second),
+            share,
+            jobsAtOnce,
+          });
+          if (status !== 0) {
+            lab.say(`${name}: the scenarios ended with status ${status}; see above`);
+          }
+        } catch (error) {
+          if (!(error instanceof LabError)) throw error;
+          lab.say(`${name}: ${error.message}`);
+        }
+      }
+    };
+    const single = guests.filter(({ second }) => second === undefined);
+    const jobsAtOnce = await lab.maxGuests(Math.min(single.length, navigator.hardwareConcurrency));
+    const queues = await Promise.allSettled(
+      Array.from({ length: jobsAtOnce }, () => runQueue(single, jobsAtOnce)),
+    );
+    // One pair after another: it already is two guests at once.
+    const pairs = guests.filter(({ second }) => second !== undefined);
+    queues.push(...await Promise.allSettled([runQueue(pairs, 2)]));
+    if (signal.aborted) silence.abort();
+    await Deno.writeTextFile(`${share}/ended`, "");
+    const { code } = await printer.status;
+    signal.throwIfAborted();
+    for (const each of queues) if (each.status === "rejected") throw each.reason;
+    if (json !== undefined) await copyReport(report, json);
+    return code;
+  });
+}
+
+/** A guest that scenarios need. */
+interface NeededGuest extends Pick<GuestJob, "name" | "bundles"> {
+  /** The program of the second guest. */
+  second?: string;
+}
+
+/** The command line that runs a program in a guest, which has no network. */
+function denoCommand(program: string, ...words: string[]): string[] {
+  return ["deno", "run", "-A", "--cached-only", program, ...words];
+}
+
+/** Asks the scenarios which guests they need. */
+async function listGuests(program: string, names: readonly string[]): Promise<NeededGuest[]> {
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", program, "--guests", ...names],
+    stdin: "null",
+    stderr: "inherit",
+  }).output();
+  if (code !== 0) throw new LabError(`The scenarios ended with status ${code}; see above`);
+  return JSON.parse(new TextDecoder().decode(stdout));
+}

@@ -1,0 +1,55 @@
+// The image of a line that was typed for `docker run`. There are no images here: a sandbox has this
+// machine's files.
+import { parseBool } from "../../base/command_line.ts";
+import { InvalidOptionError } from "../../driver/model/errors.ts";
+import { attempt } from "../../base/errors.ts";
+import { CommandError, requireCommand } from "../process.ts";
+
+/** A variable of the environment that is on if the first word of `run` is always an image. */
+const VARIABLE = "IPVLAN_IGNORE_IMAGE";
+
+/** Images that people often run, by their whole name. */
+const KNOWN = new Set(
+  ("almalinux alpine amazonlinux archlinux bash busybox caddy centos debian eclipse-temurin " +
+    "elasticsearch fedora gcc golang haproxy hello-world httpd influxdb mariadb memcached mongo " +
+    "mysql nginx node openjdk perl php postgres python rabbitmq redis registry rockylinux ruby " +
+    "rust traefik ubuntu").split(" "),
+);
+
+/** The form of an image's name: `alpine`, `ubuntu:22.04`, `ghcr.io/x/y:z`, `x@sha256:…`. */
+const REFERENCE = /^[a-z0-9]+([._:/-]+[A-Za-z0-9_]+)*(@sha256:[0-9a-f]+)?$/;
+
+/** Whether the first word behind `run` that is no program is likely the name of an image. */
+export function looksLikeImage([word = "", next]: readonly string[], folder?: string): boolean {
+  if (!REFERENCE.test(word)) return false;
+  return KNOWN.has(word) || /[/:@]/.test(word) || (next !== undefined && isProgram(next, folder));
+}
+
+/** Whether the first word behind `run` is dropped. */
+export function ignoresImage(given: boolean): boolean {
+  const text = Deno.env.get(VARIABLE) || "false";
+  const on = parseBool(text);
+  if (on === undefined) throw new InvalidOptionError(VARIABLE, text, "give true or false");
+  return given || on;
+}
+
+/** Checks that a command can be run. The error about a likely image says what to do. */
+export function requireNoImage(words: readonly string[], folder?: string): void {
+  try {
+    requireCommand(words[0]!, folder);
+  } catch (error) {
+    if (error instanceof CommandError && looksLikeImage(words, folder)) {
+      throw new CommandError(
+        words[0]!,
+        error.status,
+        "it looks like an image, and there are no images here, a sandbox has this machine's " +
+          `files: leave the word out, or give --image or set ${VARIABLE}=1 to have it dropped`,
+      );
+    }
+    throw error;
+  }
+}
+
+function isProgram(word: string, folder?: string): boolean {
+  return attempt(() => requireCommand(word, folder)).ok;
+}

@@ -1,0 +1,95 @@
+// What the commands share that print a list: its formats and its table.
+import { InvalidOptionError } from "../../driver/model/errors.ts";
+import { attempt } from "../../base/errors.ts";
+import { HEADER_FUNCTIONS, type Struct, Template } from "../../template/mod.ts";
+import { type Arguments, type Context, type Option, readOptions } from "../command.ts";
+
+/** The options that choose the format of a list, besides `--quiet`. */
+export const FORMAT_OPTIONS: Option[] = readOptions({
+  "--format FORMAT":
+    "table; json: an object per line; or a Go template, as in Docker: 'table {{.Name}}'",
+  "--json": "the same as --format json",
+});
+
+/** How a list is printed: its keys, the usual table, or each item by a template. */
+export type Format =
+  | { readonly kind: "keys" | "table" }
+  | { readonly kind: "lines" | "rows"; readonly template: Template };
+
+/** Reads the format. @throws {InvalidOptionError} There is none such. @throws {TemplateError} */
+export function readFormat(args: Arguments): Format {
+  const format = args.on("json") ? "json" : args.value("format") ?? "table";
+  const [, columns] = /^table(.+)$/s.exec(format) ?? [];
+  const text = format === "json" ? "{{json .}}" : (columns ?? format).replace(/^ +/, "");
+  const template = format === "table"
+    ? undefined
+    : readTemplate(text, "choose table or json", true);
+  if (args.on("quiet")) return { kind: "keys" };
+  if (!template) return { kind: "table" };
+  return { kind: columns === undefined ? "lines" : "rows", template };
+}
+
+/** Reads `--format`, where it is a Go template with an action. An error says what else to give. */
+export function readTemplate(format: string, others: string, escapes = false): Template {
+  if (format.includes("{{")) return new Template(format, escapes);
+  const rule = `${others}, or write a Go template such as {{.Name}}`;
+  throw new InvalidOptionError("format", format, rule);
+}
+
+/** What each format prints of an item. */
+export interface Listing<Item> {
+  /** What `--quiet` prints. */
+  key(item: Item): string;
+  /** What a template and JSON show, under Docker's names. */
+  docker(item: Item): Struct;
+  /** The headers of what a template shows, by the same names. */
+  headers: Struct;
+  /** The cells of the usual table, by their headers. */
+  columns: Record<string, (item: Item) => string>;
+}
+
+/** Prints a list in a format. */
+export function printList<Item>(
+  items: readonly Item[],
+  format: Format,
+  { key, docker, headers, columns }: Listing<Item>,
+  print: Context["print"],
+): void {
+  switch (format.kind) {
+    case "keys":
+      return items.map(key).forEach(print);
+    case "table": {
+      const cells = Object.values(columns);
+      return print(
+        table(Object.keys(columns), items.map((item) => cells.map((cell) => cell(item)))),
+      );
+    }
+    case "lines":
+      return items.map((item) => format.template.print(docker(item))).forEach(print);
+    case "rows": {
+      const { template } = format;
+      const printed = items.map((item) => template.print(docker(item)));
+      const lines = [headerRow(template, headers), ...printed].flatMap((text) => text.split("\n"));
+      const [header, ...rows] = lines.map((line) => line.split("\t"));
+      return print(table(header!, rows));
+    }
+  }
+}
+
+/** The header of a table by a template. If the template does not fit the headers, it is empty. */
+function headerRow(template: Template, headers: Struct): string {
+  const header = attempt(() => template.print(headers, HEADER_FUNCTIONS));
+  return header.ok ? header.value : "";
+}
+
+/** Formats rows under a header, as columns three spaces apart, as `docker network ls` does. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [header, ...rows];
+  const widths: number[] = [];
+  for (const row of all) {
+    row.forEach((cell, column) => widths[column] = Math.max(widths[column] ?? 0, cell.length));
+  }
+  return all.map((row) =>
+    row.map((cell, column) => cell.padEnd(widths[column]!)).join("   ").trimEnd()
+  ).join("\n");
+}

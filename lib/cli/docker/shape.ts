@@ -1,0 +1,319 @@
+// Networks and sandboxes under the names that Docker has for their parts. Scripts and templates
+// that were written for Docker read these.
+//
+// The order is that of Docker 29. What Docker has and a network namespace has not (an image, a
+// command) is left out of `inspect`; `ps` says that there is none, as its columns
+// are asked for together. `Interface`, `Namespace` and `Owner` are ours.
+import { createHash } from "node:crypto";
+import { wayOut } from "../../driver/endpoint/default_routes.ts";
+import { subnetsOf } from "../../driver/network/decide.ts";
+import { ipamEntries } from "../../driver/model/ipam_options.ts";
+import { toDriverOptions } from "../../driver/model/options.ts";
+import type {
+  Endpoint,
+  Network,
+  NetworkDetails,
+  NetworkSubnet,
+  Owner,
+  SandboxDetails,
+  SeenSandbox,
+} from "../../driver/model/types.ts";
+import { endpointAddresses, type Family, familyOf, formatAddress } from "../../ipam/address.ts";
+import { contains, firstUsable, parsePrefix } from "../../ipam/prefix.ts";
+import { parseAddress, Pools } from "../../ipam/mod.ts";
+import type { Struct, Value } from "../../template/mod.ts";
+
+/** A network as `docker network inspect` shows it. */
+export function inspectedNetwork(network: NetworkDetails): Struct {
+  const { name, id, created, internal, endpoints, labels } = network;
+  return {
+    Name: name,
+    Id: id,
+    // Docker's templates say `.ID`, and its JSON `Id`.
+    ID: () => id,
+    Created: created,
+    Scope: "local",
+    Driver: "ipvlan",
+    EnableIPv4: hasFamily(network, 4),
+    EnableIPv6: hasFamily(network, 6),
+    IPAM: {
+      Driver: network.ipam?.driver ?? "default",
+      Options: new Map(network.ipam ? ipamEntries(network.ipam.access) : []),
+      Config: network.subnets.map((subnet) => ipamConfig(network, subnet)),
+    },
+    Internal: internal,
+    Attachable: false,
+    Ingress: false,
+    ConfigFrom: { Network: "" },
+    ConfigOnly: false,
+    Options: toMap(toDriverOptions(network)),
+    Labels: toMap(labels),
+    Containers: new Map(
+      endpoints.map((endpoint) => [endpoint.sandbox, connected(endpoint, network)]),
+    ),
+    Status: { IPAM: { Subnets: subnetStatus(network) } },
+    Owner: shownOwner(network),
+  };
+}
+
+/** A sandbox as `docker inspect` shows a container. A network may have been removed meanwhile. */
+export function inspectedSandbox(
+  { name, created, labels, namespace, endpoints, state, owner, path = "" }: SeenSandbox,
+  networks: readonly Network[],
+  pids: readonly number[],
+  exitStatus = 0,
+): Struct {
+  const running = state !== "down";
+  const byName = new Map(networks.map((network) => [network.name, network]));
+  return {
+    Id: name,
+    ID: () => name,
+    Created: created,
+    State: {
+      Status: stateWord(running),
+      Running: running,
+      Paused: false,
+      Restarting: false,
+      OOMKilled: false,
+      Dead: false,
+      // That of the first process, by which `nsenter` finds the namespace.
+      Pid: pids.length === 0 ? 0 : Math.min(...pids),
+      ExitCode: exitStatus,
+      Error: running ? differences(endpoints) : "",
+    },
+    // An engine writes its hosts files itself.
+    HostsPath: owner ? "" : `/etc/netns/${name}/hosts`,
+    // As in Docker, where scripts take the slash off.
+    Name: `/${name}`,
+    HostConfig: { NetworkMode: endpoints[0]?.network ?? "none" },
+    Config: { Labels: toMap(labels) },
+    NetworkSettings: {
+      SandboxID: name,
+      SandboxKey: owner ? path : `/run/netns/${name}`,
+      Ports: new Map(),
+      Networks: new Map(endpoints.flatMap((endpoint) => {
+        const network = byName.get(endpoint.network);
+        return network ? [[network.name, endpointSettings(endpoint, network)]] : [];
+      })),
+    },
+    Namespace: namespace,
+    Owner: shownOwner({ owner }),
+  };
+}
+
+/** The headers of the fields that {@linkcode listedNetwork} has. */
+export const NETWORK_HEADERS: Struct = headers({ ID: "NETWORK ID" }, [
+  ...["Name", "Driver", "Scope", "IPv4", "IPv6", "Internal", "Labels", "CreatedAt"],
+  ...["Mode", "Parent", "Subnets", "IPAM", "Owner"],
+]);
+
+/** A network as `docker network ls` lists it, with its mode, parent and subnets. */
+export function listedNetwork(network: Network, id: string): Struct {
+  return {
+    ID: id,
+    Name: network.name,
+    Driver: "ipvlan",
+    Scope: "local",
+    IPv4: String(hasFamily(network, 4)),
+    IPv6: String(hasFamily(network, 6)),
+    Internal: String(network.internal),
+    Labels: labelText(network.labels),
+    Label: labelOf(network.labels),
+    CreatedAt: network.created,
+    Mode: network.mode,
+    Parent: network.parent,
+    Subnets: network.subnets.map(({ subnet }) => subnet).join(","),
+    IPAM: network.ipam?.driver ?? "default",
+    Owner: network.owner?.engine ?? "",
+  };
+}
+
+/** The headers of the fields that {@linkcode listedSandbox} has. */
+export const SANDBOX_HEADERS: Struct = headers({ ID: "SANDBOX ID", RunningFor: "CREATED" }, [
+  ...["Names", "Image", "Command", "CreatedAt", "Ports", "State", "Status", "Size", "Labels"],
+  ...["Mounts", "LocalVolumes", "Networks"],
+  ...["name", "created", "labels", "namespace", "endpoints", "status", "owner"],
+]);
+
+/**
+ * A sandbox as `docker ps` lists a container, with our own fields in small letters. The status is
+ * the word for its state in the table; the time is in milliseconds since 1970.
+ */
+export function listedSandbox(
+  { name, created, labels, namespace, endpoints, owner }: SandboxDetails,
+  { status, running, now }: { status: string; running: boolean; now: number },
+): Struct {
+  return {
+    ID: name,
+    Names: name,
+    Image: "<no image>",
+    Command: '""',
+    CreatedAt: created,
+    RunningFor: `${duration(now - Date.parse(created))} ago`,
+    Ports: "",
+    State: stateWord(running),
+    Status: status.charAt(0).toUpperCase() + status.slice(1),
+    Size: "0B",
+    Labels: labelText(labels),
+    Label: labelOf(labels),
+    Mounts: "",
+    LocalVolumes: "0",
+    Networks: endpoints.map(({ network }) => network).join(","),
+    name,
+    created,
+    labels: toMap(labels),
+    namespace,
+    endpoints: endpoints.map((endpoint) => ({ ...endpoint })),
+    status,
+    owner: owner?.engine ?? "",
+  };
+}
+
+/** The engine that something belongs to. What is `ipvlan`'s own has none in JSON. */
+function shownOwner({ owner }: { owner?: Owner }): Value | (() => Value) {
+  const { engine = "", id = "" } = owner ?? {};
+  return unlessEmpty({ Engine: engine, Id: id }, owner === undefined);
+}
+
+/** What the kernel has not of endpoints, in a line. Empty if it has everything. */
+function differences(endpoints: SeenSandbox["endpoints"]): string {
+  return endpoints.filter(({ state }) => state !== "up")
+    .map(({ network, ifname, state }) => `${ifname} on ${network} is ${state}`).join(", ");
+}
+
+function stateWord(running: boolean): string {
+  return running ? "running" : "exited";
+}
+
+function hasFamily({ subnets }: Network, family: Family): boolean {
+  return subnets.some(({ subnet }) => familyOf(subnet) === family);
+}
+
+function toMap(record: Readonly<Record<string, string>>): Map<string, string> {
+  return new Map(Object.entries(record));
+}
+
+function labelText(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels).map(([name, value]) => `${name}=${value}`).sort().join(",");
+}
+
+/** Docker's method `{{.Label "NAME"}}`. */
+function labelOf(labels: Readonly<Record<string, string>>): (name: string) => string {
+  return (name) => Object.hasOwn(labels, name) ? labels[name]! : "";
+}
+
+/** A field that Docker leaves out of its JSON where it is empty. A template can still ask for it. */
+function unlessEmpty(value: Value, isEmpty: boolean): Value | (() => Value) {
+  return isEmpty ? () => value : value;
+}
+
+function ipamConfig(network: Network, subnet: NetworkSubnet): Struct {
+  const { ipRange = "", auxAddresses } = subnet;
+  const gateway = shownGateway(network, subnet);
+  const reserved = toMap(auxAddresses);
+  return {
+    Subnet: subnet.subnet,
+    IPRange: unlessEmpty(ipRange, ipRange === ""),
+    Gateway: unlessEmpty(gateway, gateway === ""),
+    AuxiliaryAddresses: unlessEmpty(reserved, reserved.size === 0),
+  };
+}
+
+/**
+ * The gateway of a subnet, if sandboxes get a route to it or if the user asked for it. The record does
+ * not tell who chose it. So without a route, the first usable address counts as the driver's choice.
+ */
+function shownGateway(network: Network, { subnet, gateway = "" }: NetworkSubnet): string {
+  const isDefault = gateway === formatAddress(firstUsable(parsePrefix(subnet).prefix));
+  return wayOut(network) === "gateway" || !isDefault ? gateway : "";
+}
+
+/** A sandbox as its network shows it. Docker shows no MAC address of an ipvlan link. */
+function connected(endpoint: Endpoint, network: Network): Struct {
+  const { sandbox, ifname, ip = "", ip6 = "" } = endpoint;
+  return {
+    Name: sandbox,
+    EndpointID: endpointId(endpoint, network),
+    MacAddress: "",
+    IPv4Address: ip,
+    IPv6Address: ip6,
+    Interface: ifname,
+  };
+}
+
+/** An id as Docker has it. An endpoint is known by its network and its sandbox. */
+function endpointId({ sandbox }: Endpoint, { id }: Network): string {
+  return createHash("sha256").update(`${id} ${sandbox}`).digest("hex");
+}
+
+function endpointSettings(endpoint: Endpoint, network: Network): Struct {
+  const { sandbox, ifname, ip = "", ip6 = "", aliases, gatewayPriority = 0 } = endpoint;
+  const { linkLocalAddresses } = endpoint;
+  const [address = "", length = "0"] = ip.split("/");
+  const [address6 = "", length6 = "0"] = ip6.split("/");
+  return {
+    IPAMConfig: linkLocalAddresses ? { LinkLocalIPs: linkLocalAddresses } : null,
+    Aliases: aliases,
+    NetworkID: network.id,
+    EndpointID: endpointId(endpoint, network),
+    Gateway: routeGateway(network, address),
+    IPAddress: address,
+    MacAddress: "",
+    GwPriority: gatewayPriority,
+    IPPrefixLen: Number(length),
+    IPv6Gateway: routeGateway(network, address6),
+    GlobalIPv6Address: address6,
+    GlobalIPv6PrefixLen: Number(length6),
+    DNSNames: [sandbox, ...aliases],
+    Interface: ifname,
+  };
+}
+
+/** The gateway that an address has a route to; "" if it has none. */
+function routeGateway(network: Network, address: string): string {
+  if (address === "" || wayOut(network) !== "gateway") return "";
+  const within = network.subnets.find(({ subnet }) =>
+    contains(parsePrefix(subnet).prefix, parseAddress(address))
+  );
+  return within?.gateway ?? "";
+}
+
+/** The greatest number of addresses that Docker shows. */
+const MAX_COUNT = (1n << 64n) - 1n;
+
+/** How many addresses of each subnet are used and free, as Docker 29 counts them. */
+function subnetStatus(network: NetworkDetails): Map<string, Struct> {
+  const taken = network.endpoints.flatMap(endpointAddresses).map((each) => each.split("/")[0]!);
+  const usage = Pools.of(subnetsOf(network), taken).usage();
+  const shown = (count: bigint) => count > MAX_COUNT ? MAX_COUNT : count;
+  return new Map(usage.map(({ used, free }, index) => [
+    network.subnets[index]!.subnet,
+    { IPsInUse: shown(used), DynamicIPsAvailable: shown(free) },
+  ]));
+}
+
+/** Makes the headers of fields: `CREATED AT` for `CreatedAt`, but for those that are given. */
+function headers(given: Record<string, string>, names: readonly string[]): Struct {
+  const words = (name: string) => name.replace(/([a-z])([A-Z])/g, "$1 $2").toUpperCase();
+  return {
+    ...given,
+    ...Object.fromEntries(names.map((name) => [name, words(name)])),
+    // The last part of a label's name: `tier` of `com.example.tier`.
+    Label: (name: string) => name.split(".").at(-1)!.replaceAll(/[-_]/g, " "),
+  };
+}
+
+/** The length of a time in words, as Docker shows it: `About an hour`, `3 weeks`. */
+export function duration(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1000);
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.round(seconds / 3600);
+  const days = Math.floor(hours / 24);
+  if (seconds < 1) return "Less than a second";
+  if (seconds < 60) return seconds === 1 ? "1 second" : `${seconds} seconds`;
+  if (minutes < 60) return minutes === 1 ? "About a minute" : `${minutes} minutes`;
+  if (hours < 48) return hours === 1 ? "About an hour" : `${hours} hours`;
+  if (days < 14) return `${days} days`;
+  if (days < 60) return `${Math.floor(days / 7)} weeks`;
+  return days < 730 ? `${Math.floor(days / 30)} months` : `${Math.floor(days / 365)} years`;
+}

@@ -1,0 +1,271 @@
+/**
+ * Address pools that engines ask for by themselves, and the addresses that are claimed in them. None of
+ * this is in the kernel, so each function is one transaction of the store and needs no other lock.
+ *
+ * @module
+ */
+import { prefixOf } from "../../claims/access.ts";
+import { defaultPool } from "../../ipam/default_pools.ts";
+import {
+  formatAddress,
+  formatPrefix,
+  InvalidPrefixError,
+  OutsideSubnetError,
+  parseAddress,
+  parsePrefix,
+  parseSubnets,
+} from "../../ipam/mod.ts";
+import { firstUsable } from "../../ipam/prefix.ts";
+import { whyNoSubnet } from "../../ipam/special.ts";
+import type { Route } from "../../iproute2/route.ts";
+import {
+  accept,
+  AddressHeldError,
+  InvalidOptionError,
+  MissingPoolSubnetError,
+  PoolNotFoundError,
+  throwProblems,
+} from "../model/errors.ts";
+import { accessProblems, fileProblems, settleAccess } from "../model/ipam_options.ts";
+import { IN_SANDBOX } from "../model/names.ts";
+import { usedPrefixes } from "../network/decide.ts";
+import type { DriverParts } from "../parts.ts";
+import type { PoolClaim, Store } from "../store/store.ts";
+import type {
+  AddressPool,
+  AddressPoolDetails,
+  ClaimRequest,
+  Network,
+  PoolRequest,
+  SubnetPoolRequest,
+} from "../model/types.ts";
+
+/** The parts of a driver that claims need. */
+export type ClaimParts = Pick<DriverParts, "store" | "pools">;
+
+/** The holder of a gateway. Several pools may have one gateway. */
+export const GATEWAY = "gateway";
+
+/** Requests an address pool. @param routes The host's, for a request without a subnet. */
+export function requestPool(
+  parts: ClaimParts,
+  request: PoolRequest,
+  routes: readonly Route[] = [],
+): AddressPool {
+  const { store } = parts;
+  return store.transaction(() => {
+    const { subnet = chooseSubnet(store, request, routes) } = request;
+    const pool = findOrMake(parts, { ...request, subnet });
+    const requested = { ...pool, requests: pool.requests + 1 };
+    store.putPool(requested);
+    return requested;
+  });
+}
+
+/**
+ * Takes back one request for an address pool. With the last one, the pool goes, and its claims.
+ *
+ * @param released Called in the same transaction with the claims that go.
+ */
+export function releasePool(
+  store: Store,
+  id: string,
+  released: (claims: readonly PoolClaim[]) => void = () => {},
+): void {
+  store.transaction(() => {
+    const pool = store.pool(id);
+    if (!pool) return;
+    const requests = pool.requests - 1;
+    if (requests > 0) return store.putPool({ ...pool, requests });
+    released(store.claims(id));
+    store.deletePool(id);
+  });
+}
+
+/**
+ * Claims an address, and returns it with its prefix length.
+ *
+ * @param pool The id of the pool; or a request, for a pool that stays as long as it has claims.
+ */
+export function claimAddress(
+  parts: ClaimParts,
+  pool: string | SubnetPoolRequest,
+  claim: ClaimRequest,
+): { address: string } {
+  return parts.store.transaction(() => take(parts, findPool(parts, pool), claim));
+}
+
+/**
+ * Claims the gateway of a pool: the given address, or the one that was claimed before, or the first
+ * usable one. It stays as long as the pool.
+ */
+export function claimGateway(parts: ClaimParts, id: string, address?: string): { address: string } {
+  return parts.store.transaction(() => takeGateway(parts, findPool(parts, id), address));
+}
+
+/** Releases a claim, unless it is a gateway's. @param released Called in the same transaction. */
+export function releaseAddress(
+  store: Store,
+  id: string,
+  address: string,
+  released: (address: string) => void = () => {},
+): void {
+  const text = formatAddress(parseAddress(address));
+  store.transaction(() => {
+    const pool = store.pool(id);
+    const claim = store.claimsOf(text).find((each) => each.pool === id);
+    if (!pool || !claim || claim.holder === GATEWAY) return;
+    store.deleteClaim(claim);
+    released(text);
+    if (pool.requests === 0 && !store.hasClaims(id, GATEWAY)) store.deletePool(id);
+  });
+}
+
+/** All address pools with their claims, by id. */
+export function listPools(store: Store): AddressPoolDetails[] {
+  return store.transaction(() =>
+    store.pools().map((pool) => {
+      const claims = store.claims(pool.id);
+      return { ...pool, claims: claims.map(({ address, holder }) => ({ address, holder })) };
+    })
+  );
+}
+
+/**
+ * Who prevents that an endpoint on a network gets an address that it asks for: another network on the
+ * same parent, or an address pool. A claim of the network's own engine does not, as an engine claims
+ * an address first, and then asks for an endpoint with it.
+ */
+export function holderElsewhere(
+  store: Store,
+  { id, parent, owner, foreignAddresses }: Network,
+  address: string,
+): string | undefined {
+  // Two parents of sandboxes may be on two segments, and what gives the addresses knows that.
+  if (parent === IN_SANDBOX && foreignAddresses) return undefined;
+  const user = store.endpoints({ address }).filter(({ network }) => network !== id)
+    .find(({ network }) => store.networkById(network)?.parent === parent);
+  if (user) return sandboxText(user.sandbox);
+  const claim = store.claimsOf(address)
+    .find((each) => store.pool(each.pool)?.owner.engine !== owner?.engine);
+  return claim && claimText(claim);
+}
+
+/** Chooses a default pool that no network, address pool or route uses. */
+function chooseSubnet(
+  store: Store,
+  { ipRange, gateway, ipv6, ipam }: PoolRequest,
+  routes: readonly Route[],
+): string {
+  if (ipam) {
+    const rule = "hosts share a subnet that is given: give it";
+    throw new InvalidOptionError("IPAM driver", ipam.driver, rule);
+  }
+  if (ipv6) throw new MissingPoolSubnetError();
+  if (ipRange !== undefined) throw new OutsideSubnetError("ip-range", ipRange, []);
+  if (gateway !== undefined) throw new OutsideSubnetError("gateway", gateway, []);
+  return formatPrefix(defaultPool(usedPrefixes(store.networks(), store.pools(), routes)));
+}
+
+/** Finds a pool by its id, or makes that of a request. */
+export function findPool(parts: ClaimParts, pool: string | SubnetPoolRequest): AddressPool {
+  if (typeof pool !== "string") return findOrMake(parts, pool);
+  const found = parts.store.pool(pool);
+  if (!found) throw new PoolNotFoundError(pool);
+  return found;
+}
+
+function findOrMake(parts: ClaimParts, request: SubnetPoolRequest): AddressPool {
+  const { store } = parts;
+  const decided = decidePool(request);
+  const { ipam } = decided;
+  // What a request says of etcd may have changed since.
+  const pool = { ...store.pool(decided.id) ?? decided, ...ipam && { ipam } };
+  if (JSON.stringify(pool) !== JSON.stringify(store.pool(decided.id))) store.putPool(pool);
+  if (request.gateway !== undefined) takeGateway(parts, pool, request.gateway);
+  return pool;
+}
+
+/** Decides on the pool of a request, or throws everything that is wrong with it. */
+function decidePool({ owner, subnet, ipRange, gateway, ipam }: SubnetPoolRequest): AddressPool {
+  throwProblems(ipam ? accessProblems(ipam.access) : []);
+  throwProblems(ipam ? fileProblems(ipam.access) : []);
+  const { subnets: [parsed] } = accept(parseSubnets([{ subnet, ipRange, gateway }]));
+  const { prefix, range } = parsed!;
+  const reason = whyNoSubnet(prefix);
+  if (reason !== undefined) throw new InvalidPrefixError(formatPrefix(prefix), reason);
+  const texts = [prefix, ...range ? [range] : []].map(formatPrefix);
+  return {
+    id: [`${owner.engine}:${owner.id}`, ...texts].join("/") +
+      (ipam ? `@${prefixOf(ipam.access)}` : ""),
+    subnet: texts[0]!,
+    ...(range && { ipRange: texts[1]! }),
+    owner,
+    ...ipam && { ipam: { driver: ipam.driver, access: settleAccess(ipam.access) } },
+    requests: 0,
+  };
+}
+
+/** Takes an address: the given one, the one that the holder has, or the next free one. */
+function take(
+  { store, pools }: ClaimParts,
+  pool: AddressPool,
+  claim: ClaimRequest,
+): { address: string } {
+  const { id, subnet } = pool;
+  const { holder = "", address } = claim;
+  const given = address === undefined ? undefined : formatAddress(parseAddress(address));
+  const [same] = ownClaims(store, id, claim);
+  if (same !== undefined) return withLength(pool, same);
+  const other = given === undefined ? undefined : holderOf(store, given, holder);
+  if (given !== undefined && other !== undefined) throw new AddressHeldError(given, other);
+  const free = pools.ofPool(pool);
+  const taken = given === undefined
+    ? free.takeNext(parsePrefix(subnet).prefix.family)
+    : free.take(given);
+  store.putClaim({ pool: id, address: taken.address, holder });
+  return withLength(pool, taken.address);
+}
+
+function takeGateway(parts: ClaimParts, pool: AddressPool, given?: string): { address: string } {
+  const [known] = parts.store.claims(pool.id, GATEWAY);
+  const address = given ?? known?.address ??
+    formatAddress(firstUsable(parsePrefix(pool.subnet).prefix));
+  return take(parts, pool, { holder: GATEWAY, address });
+}
+
+/** The claims of a holder in a pool: of the address that it asks for, or of any. */
+export function ownClaims(
+  store: Store,
+  id: string,
+  { holder = "", address }: ClaimRequest,
+): string[] {
+  const own = holder === "" ? [] : store.claims(id, holder).map((each) => each.address);
+  return own.filter((each) =>
+    address === undefined || each === formatAddress(parseAddress(address))
+  );
+}
+
+/** Who prevents a claim of an address: an endpoint, or another claim. A gateway may be shared. */
+export function holderOf(store: Store, address: string, holder: string): string | undefined {
+  const [user] = store.endpoints({ address });
+  if (user) return sandboxText(user.sandbox);
+  const claim = store.claimsOf(address)
+    .find((each) => holder !== GATEWAY || each.holder !== GATEWAY);
+  return claim && claimText(claim);
+}
+
+function sandboxText(name: string): string {
+  return `the sandbox ${JSON.stringify(name)}`;
+}
+
+function claimText({ pool, holder }: PoolClaim): string {
+  const place = `the address pool ${JSON.stringify(pool)}`;
+  if (holder === "") return place;
+  return holder === GATEWAY ? `the gateway of ${place}` : `${JSON.stringify(holder)} in ${place}`;
+}
+
+/** An address with the length of its pool's subnet. */
+export function withLength({ subnet }: AddressPool, address: string): { address: string } {
+  return { address: `${address}/${parsePrefix(subnet).prefix.length}` };
+}

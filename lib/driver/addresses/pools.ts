@@ -1,0 +1,167 @@
+import { endpointAddresses } from "../../ipam/address.ts";
+import { type AddressUse, parsePrefix, Pools, type Subnet } from "../../ipam/mod.ts";
+import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
+import { subnetsOf } from "../network/decide.ts";
+import type { Store } from "../store/store.ts";
+import type { AddressPool, Network } from "../model/types.ts";
+
+/** Pools that are kept, and what they were filled from. */
+interface Filled {
+  /** The pools. */
+  pools: Pools;
+  /** The gateways and auxiliary addresses of others, which are in no log. */
+  reserved: ReadonlySet<string>;
+  /** The length of the store's log of addresses. */
+  logged: number;
+}
+
+/** What it takes to fill the pools of a network or an address pool, and to keep them up to date. */
+interface Source {
+  id: string;
+  subnets: readonly Subnet[];
+  /** The addresses that it has given away itself. */
+  taken(): string[];
+  /** The other networks and address pools that its addresses must differ from. */
+  others(): { networks: readonly Network[]; pools: readonly AddressPool[] };
+  /** What has become of an address. */
+  useOf(address: string): AddressUse;
+}
+
+/**
+ * The addresses that networks and address pools can give away. An automatic address is none that
+ * another one has given away or reserved: of a network, no other network on the same parent, and no
+ * address pool; of an address pool, no network at all, and no other address pool. They may have the
+ * same subnet if they belong to different engines.
+ *
+ * What was filled is kept from call to call, and brought up to date with the log of the addresses that
+ * this process has given away and freed. So the cost of an address does not grow with their number. It
+ * is filled again when another process has written.
+ */
+export class KnownPools {
+  #store: Store;
+  #known = new Map<string, Filled>();
+  /** The store's version when they were filled. */
+  #version = "";
+
+  /** Keeps the pools of a store. */
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The pools of a network's subnets. */
+  of(network: Network): Pools {
+    const store = this.#store;
+    const { id, parent, owner } = network;
+    return this.#upToDate({
+      id,
+      subnets: subnetsOf(network),
+      taken: () => store.endpoints({ network: id }).flatMap(endpointAddresses),
+      others: () => ({
+        // Two subnets on a parent overlap only if an engine has one of them.
+        networks: store.networks({ parent, ...owner === undefined && { owned: true } })
+          .filter((other) => other.id !== id),
+        pools: store.pools(),
+      }),
+      useOf: (address) => {
+        const users = networksWith(store, address).filter((user) => user.parent === parent);
+        if (users.some((user) => user.id === id)) return "taken";
+        return users.length > 0 || store.claimsOf(address).length > 0 ? "elsewhere" : "free";
+      },
+    });
+  }
+
+  /** The pools of an address pool's subnet: one. */
+  ofPool(pool: AddressPool): Pools {
+    const store = this.#store;
+    const { id } = pool;
+    return this.#upToDate({
+      id,
+      subnets: [subnetOf(pool)],
+      taken: () => store.claims(id).map(({ address }) => address),
+      others: () => ({
+        networks: store.networks(),
+        pools: store.pools().filter((other) => other.id !== id),
+      }),
+      useOf: (address) => {
+        const claims = store.claimsOf(address);
+        if (claims.some((claim) => claim.pool === id)) return "taken";
+        return claims.length > 0 || networksWith(store, address).length > 0 ? "elsewhere" : "free";
+      },
+    });
+  }
+
+  #upToDate(source: Source): Pools {
+    const { addressLog } = this.#store;
+    const version = this.#store.version();
+    if (version !== this.#version) this.#known.clear();
+    this.#version = version;
+    const known = this.#known.get(source.id);
+    const changed = known && addressLog.since(known.logged);
+    const filled = known && changed ? refreshed(known, changed, source) : this.#fill(source);
+    this.#known.set(source.id, { ...filled, logged: addressLog.length });
+    return filled.pools;
+  }
+
+  #fill({ subnets, taken, others }: Source): Pick<Filled, "pools" | "reserved"> {
+    const store = this.#store;
+    const { networks, pools } = others();
+    const own = subnets.map(({ prefix }) => prefix);
+    const used = [
+      ...networks.flatMap(({ id, subnets }) => subnets.map(({ subnet }) => ({ id, subnet }))),
+      ...pools,
+    ];
+    const near = new Set(overlapPairs(own, prefixesOf(used)).map(([, place]) => used[place]!.id));
+    const neighbours = networks.filter(({ id, foreignAddresses }) =>
+      foreignAddresses || near.has(id)
+    );
+    const reserved = neighbours.flatMap(reservedAddresses);
+    const given = [
+      ...neighbours.flatMap(({ id }) =>
+        store.endpoints({ network: id }).flatMap(endpointAddresses)
+      ),
+      ...pools.filter(({ id }) => near.has(id))
+        .flatMap(({ id }) => store.claims(id).map(({ address }) => address)),
+    ];
+    return {
+      pools: Pools.of(subnets, taken(), [...reserved, ...given]),
+      reserved: new Set(reserved),
+    };
+  }
+}
+
+/** The networks of the endpoints that have an address. */
+function networksWith(store: Store, address: string): Network[] {
+  // The store keeps a network as long as it has endpoints.
+  return store.endpoints({ address }).map(({ network }) => store.networkById(network)!);
+}
+
+/** Looks again at addresses that were given away or freed since the pools were filled. */
+function refreshed(
+  { pools, reserved }: Filled,
+  changed: readonly string[],
+  { useOf }: Source,
+): Pick<Filled, "pools" | "reserved"> {
+  for (const address of changed) {
+    if (!pools.contains(address)) continue;
+    const use = useOf(address);
+    pools = pools.mark(address, use === "free" && reserved.has(address) ? "elsewhere" : use);
+  }
+  return { pools, reserved };
+}
+
+/** The addresses that a network gives to no endpoint. */
+function reservedAddresses({ subnets }: Network): string[] {
+  return subnets.flatMap(({ gateway, auxAddresses }) => [
+    ...gateway === undefined ? [] : [gateway],
+    ...Object.values(auxAddresses),
+  ]);
+}
+
+/** The subnet of an address pool. It reserves no gateway, as that is a claim. */
+export function subnetOf({ subnet, ipRange }: AddressPool): Subnet {
+  return {
+    prefix: parsePrefix(subnet).prefix,
+    ...(ipRange !== undefined && { range: parsePrefix(ipRange).prefix }),
+    reserved: new Map(),
+  };
+}

@@ -1,0 +1,148 @@
+/**
+ * Who uses the addresses that an engine has claimed. An engine's claim says nothing of its user; the
+ * engine may tell it afterwards. Then other hosts, and the sandboxes of this one, find the user by name.
+ *
+ * @module
+ */
+import { prefixOf } from "../../../claims/access.ts";
+import type { Holder } from "../../../claims/types.ts";
+import { hexOf } from "../../../claims/keys.ts";
+import { attempt } from "../../../base/errors.ts";
+import { parseAddress } from "../../../ipam/mod.ts";
+import { GATEWAY } from "../claims.ts";
+import { isHostName } from "../../model/names.ts";
+import type { DriverParts } from "../../parts.ts";
+import { isShared, sharedPoolId, tell } from "./pools.ts";
+import { MOST_NAMES, nameOf, networkIds } from "./names.ts";
+import type { SharedName, Store } from "../../store/store.ts";
+import type { AddressPool, ClaimUser, EngineName, NetworkIpam } from "../../model/types.ts";
+
+type SharedAddressPool = AddressPool & { ipam: NetworkIpam };
+type Parts = Pick<DriverParts, "store" | "hosts" | "wait" | "openShared">;
+
+/** The pools that hosts share and that are an engine's on this host. */
+function sharedPools(store: Store, engine: EngineName): SharedAddressPool[] {
+  return store.pools().filter(isShared).filter(({ owner }) => owner.engine === engine);
+}
+
+/**
+ * Says who uses the addresses that an engine has claimed: see {@linkcode Driver.nameClaims}. A claim
+ * that no user has keeps its address and has no names.
+ */
+export async function nameClaims(
+  parts: Parts,
+  engine: EngineName,
+  users: readonly ClaimUser[],
+): Promise<string[]> {
+  const { store } = parts;
+  const pools = sharedPools(store, engine).length > 0 ? await parts.openShared() : undefined;
+  if (!pools) return [];
+  const userAt = new Map(users.flatMap((user) => {
+    const key = attempt(() => keyOf(user));
+    return key.ok ? [[key.value, user] as const] : [];
+  }));
+  const changed: NamedNetwork[] = [];
+  store.transaction(() => {
+    for (const { id, ipam, subnet } of sharedPools(store, engine)) {
+      const [prefix, shared] = [prefixOf(ipam.access), sharedPoolId(ipam, subnet)];
+      for (const { address, holder } of store.claims(id)) {
+        if (holder === GATEWAY) continue;
+        const user = userAt.get(keyOf({ prefix, address }));
+        const [before, now] = [pools.holder(shared, address), holderFor(engine, holder, user)];
+        if (!before || JSON.stringify(before) === JSON.stringify(now)) continue;
+        pools.describe(shared, address, now);
+        changed.push({ prefix, network: before.network }, { prefix, network: now.network });
+      }
+    }
+  });
+  return [...await tell(pools), ...await refreshNamed(parts, changed)];
+}
+
+function keyOf({ prefix, address }: Pick<ClaimUser, "prefix" | "address">): string {
+  return `${prefix} ${hexOf(parseAddress(address))}`;
+}
+
+function holderFor(engine: EngineName, holder: string, user: ClaimUser | undefined): Holder {
+  if (!user) return { sandbox: `${engine}:${holder}` };
+  const names = user.names.filter(isHostName).slice(0, MOST_NAMES);
+  return { sandbox: `${engine}:${user.name}`, network: user.network, names };
+}
+
+/** A network by which the users of claims are found. */
+export interface NamedNetwork {
+  /** What its keys begin with in etcd. */
+  prefix: string;
+  /** Its name; `undefined` if the user is not found by name. */
+  network: string | undefined;
+}
+
+/**
+ * Writes the hosts files of this host's sandboxes on networks whose claims have other users now. Resolves
+ * to a sentence for each file that could not be written.
+ */
+export async function refreshNamed(
+  { store, hosts, wait }: Pick<Parts, "store" | "hosts" | "wait">,
+  changed: readonly NamedNetwork[],
+): Promise<string[]> {
+  const named = Map.groupBy(changed, ({ prefix }) => prefix);
+  const stale = [...named].flatMap(([prefix, networks]) =>
+    networkIds(store, prefix, networks.flatMap(({ network }) => network ?? []))
+  );
+  if (stale.length === 0) return [];
+  const failures = await hosts.refresh(stale, [], wait);
+  return [...failures.values()].map(({ message }) => message);
+}
+
+/** The names of this host's own claims on a network. */
+export function ownClaimNames(store: Store, prefix: string, network: string): SharedName[] {
+  return store.pools().filter(isShared)
+    .filter(({ ipam }) => prefixOf(ipam.access) === prefix)
+    .flatMap(({ id, ipam, subnet }) =>
+      store.claims(id).flatMap(({ address }) => {
+        const hex = hexOf(parseAddress(address));
+        const record = store.shared.address(sharedPoolId(ipam, subnet), hex);
+        if (record?.state !== "used" || record.holder.network !== network) return [];
+        return nameOf(prefix, { ...record.holder, address }) ?? [];
+      })
+    );
+}
+
+/** A claim, by its pool and its address. */
+export interface ClaimPlace {
+  /** The pool's id. */
+  pool: string;
+  /** The address, without a prefix length. */
+  address: string;
+}
+
+/**
+ * Releases claims of an engine that nobody uses: see {@linkcode Driver.releaseClaims}. Which ones is
+ * asked in the transaction that deletes them, so that no other call comes between.
+ */
+export async function releaseClaims(
+  parts: Parts,
+  engine: EngineName,
+  isUnused: (claim: ClaimPlace) => boolean,
+): Promise<ClaimPlace[]> {
+  const { store } = parts;
+  const pools = sharedPools(store, engine).length > 0 ? await parts.openShared() : undefined;
+  const changed: NamedNetwork[] = [];
+  const released = store.transaction(() =>
+    store.pools().filter(({ owner }) => owner.engine === engine).flatMap((pool) =>
+      store.claims(pool.id).filter(({ holder }) => holder !== GATEWAY).filter(isUnused)
+        .map(({ address }): ClaimPlace => {
+          store.deleteClaim({ pool: pool.id, address });
+          if (pools && isShared(pool)) {
+            const shared = sharedPoolId(pool.ipam, pool.subnet);
+            const network = pools.holder(shared, address)?.network;
+            changed.push({ prefix: prefixOf(pool.ipam.access), network });
+            pools.release(shared, address);
+          }
+          return { pool: pool.id, address };
+        })
+    )
+  );
+  if (pools && released.length > 0) await tell(pools);
+  await refreshNamed(parts, changed);
+  return released;
+}

@@ -1,0 +1,62 @@
+import { prefixOf } from "../../../claims/access.ts";
+import { HostNotFoundError } from "../../../claims/errors.ts";
+import type { SharedPools } from "../../../claims/mod.ts";
+import type { EtcdAccess, RemovedHost, SharedHost } from "../../../claims/types.ts";
+import type { DriverParts } from "../../parts.ts";
+import { accesses } from "./pools.ts";
+
+/** A host, and what the keys begin with under which etcd has it. */
+export interface ListedHost extends SharedHost {
+  /** The prefix: `/ipvlan`. */
+  prefix: string;
+}
+
+type Parts = Pick<DriverParts, "store" | "openShared">;
+
+/** Asks each etcd that this host knows, all at once; or the given one. */
+async function askEach<T>(
+  { store, openShared }: Parts,
+  access: EtcdAccess | undefined,
+  ask: (pools: SharedPools, way: EtcdAccess) => Promise<T[]>,
+): Promise<T[]> {
+  const ways = access ? [access] : [...accesses(store).values()];
+  const pools = ways.length > 0 ? await openShared() : undefined;
+  const asked = pools ? ways.map((way) => ask(pools, way)) : [];
+  // Where one fails, the others come to their end all the same.
+  await Promise.allSettled(asked);
+  return (await Promise.all(asked)).flat();
+}
+
+/** All hosts that share pools with this one, by prefix and name. */
+export function listHosts(parts: Parts, access?: EtcdAccess): Promise<ListedHost[]> {
+  return askEach(parts, access, async (pools, way) => {
+    const hosts = await pools.hosts(way);
+    return hosts.map((host) => ({ ...host, prefix: prefixOf(way) }));
+  });
+}
+
+/** What each host that shares pools with this one is called: its name, or its id. */
+export async function hostNames(parts: Parts, access?: EtcdAccess): Promise<string[]> {
+  return [...new Set(await askEach(parts, access, (pools, way) => pools.hostNames(way)))];
+}
+
+/** Removes a host that is gone for good, under each prefix that it is known by. */
+export async function removeHost(
+  parts: Parts,
+  idOrName: string,
+  access: EtcdAccess | undefined,
+  force: boolean,
+): Promise<RemovedHost[]> {
+  let missing = new HostNotFoundError(idOrName, []);
+  const removed = await askEach(parts, access, async (pools, way) => {
+    try {
+      return [await pools.removeHost(way, idOrName, force)];
+    } catch (error) {
+      if (!(error instanceof HostNotFoundError)) throw error;
+      missing = error;
+      return [];
+    }
+  });
+  if (removed.length === 0) throw missing;
+  return removed;
+}

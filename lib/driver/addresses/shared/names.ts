@@ -1,0 +1,99 @@
+/**
+ * The names of sandboxes of other hosts: what etcd says of them is kept on record, and written into the
+ * hosts files of the networks that this host shares.
+ *
+ * @module
+ */
+import { prefixOf } from "../../../claims/access.ts";
+import type { SharedClaim, SharedPools } from "../../../claims/mod.ts";
+import { attempt, IpvlanError } from "../../../base/errors.ts";
+import { formatAddress } from "../../../ipam/address.ts";
+import { parseAddress, parsePrefix } from "../../../ipam/mod.ts";
+import { type Prefix, prefixesOf } from "../../../ipam/prefix.ts";
+import { isHostName } from "../../model/names.ts";
+import type { DriverParts } from "../../parts.ts";
+import type { SharedNetwork } from "./pools.ts";
+import type { SharedName, Store } from "../../store/store.ts";
+
+/** How many names of a claim count. They come from outside, and a request to etcd has its limits. */
+export const MOST_NAMES = 32;
+
+/** Whether a name is one label, alone or before the name of its network. Others are the world's. */
+function isNameOn(name: string, network: string): boolean {
+  const label = name.endsWith(`.${network}`) ? name.slice(0, -network.length - 1) : name;
+  return !label.includes(".") && isHostName(name);
+}
+
+/**
+ * The names of a claim, as they are kept; `undefined` if it has none. They come from another host, which
+ * may write anything.
+ */
+export function nameOf(
+  prefix: string,
+  claim: Pick<SharedClaim, "address" | "network" | "names">,
+): SharedName | undefined {
+  const { network, names = [] } = claim;
+  const address = attempt(() => formatAddress(parseAddress(claim.address)));
+  if (!address.ok || typeof network !== "string") return undefined;
+  const good = names.filter((name) => typeof name === "string" && isNameOn(name, network))
+    .slice(0, MOST_NAMES);
+  if (good.length === 0) return undefined;
+  return { prefix, network, address: address.value, names: good };
+}
+
+/**
+ * The subnets of the networks that this host shares, by name: of those on record, and of those of an
+ * engine that this host has claims on. A name on a network counts with an address of its own alone.
+ */
+export function sharedSubnets(store: Store, prefix: string): Map<string, Prefix[]> {
+  const subnets = new Map<string, Prefix[]>();
+  for (const { id, subnet } of store.shared.pools().filter((pool) => pool.prefix === prefix)) {
+    const users = store.shared.addresses(id).map(({ holder }) => holder.network);
+    for (const name of new Set(users)) {
+      if (name !== undefined) {
+        subnets.set(name, [...subnets.get(name) ?? [], parsePrefix(subnet).prefix]);
+      }
+    }
+  }
+  for (const { name, ipam, subnets: own } of store.networks({ shared: true })) {
+    if (prefixOf(ipam!.access) !== prefix) continue;
+    subnets.set(name, prefixesOf(own));
+  }
+  return subnets;
+}
+
+/** The ids of the networks of this host that have these names and share a prefix. */
+export function networkIds(store: Store, prefix: string, names: Iterable<string>): string[] {
+  const wanted = new Set(names);
+  return store.networks({ shared: true })
+    .filter(({ name, ipam }) => wanted.has(name) && prefixOf(ipam!.access) === prefix)
+    .map(({ id }) => id);
+}
+
+/**
+ * Asks etcd for the names on networks, where no agent does that. That it does not answer, or not before
+ * the signal, is no error: the names on record stay.
+ */
+export async function lookUpNames(
+  { store, wait }: Pick<DriverParts, "store" | "wait">,
+  pools: SharedPools,
+  networks: readonly SharedNetwork[],
+): Promise<void> {
+  try {
+    for (const { name, ipam: { access }, subnets } of networks) {
+      const all = await pools.claims(access, subnets.map(({ subnet }) => subnet));
+      const prefix = prefixOf(access);
+      store.transaction(() => {
+        store.deleteSharedNames(prefix, { network: name });
+        // This host has its own names on record.
+        const own = store.shared.host(prefix)?.id;
+        for (const claim of all) {
+          const found = claim.host === own ? undefined : nameOf(prefix, claim);
+          if (found?.network === name) store.putSharedName(found);
+        }
+      });
+    }
+  } catch (error) {
+    if (!(error instanceof IpvlanError) && !wait.signal?.aborted) throw error;
+  }
+}

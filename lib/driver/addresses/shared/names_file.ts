@@ -1,0 +1,66 @@
+/**
+ * A file with the names of everything that has an address in the pools that this host shares, in the form
+ * of hosts(5), for a DNS server such as dnsmasq.
+ *
+ * @module
+ */
+import { replaceFile } from "../../../base/files.ts";
+import { contains } from "../../../ipam/mod.ts";
+import { prefixesOf } from "../../../ipam/prefix.ts";
+import { InvalidOptionError } from "../../model/errors.ts";
+import type { KnownName, KnownNames } from "./known_names.ts";
+import { sharedSubnets } from "./names.ts";
+import type { Store } from "../../store/store.ts";
+
+/** The first line of the file. */
+const MARK = "# Written by ipvlan agent; changes will be lost";
+
+/** The file. */
+export class NamesFile {
+  readonly #path: string;
+  readonly #store: Store;
+  readonly #names: KnownNames;
+  #written: string | undefined;
+
+  /**
+   * Writes the file, without a name at first, so that it is found out at once if it cannot be written.
+   *
+   * @throws {InvalidOptionError} It cannot be written.
+   */
+  constructor(path: string, store: Store, names: KnownNames) {
+    this.#path = path;
+    this.#store = store;
+    this.#names = names;
+    try {
+      this.write();
+    } catch (error) {
+      throw new InvalidOptionError("hosts file", path, (error as Error).message);
+    }
+  }
+
+  /** Writes what is known now. */
+  write(): void {
+    const text = [MARK, ...this.#lines(), ""].join("\n");
+    if (text === this.#written) return;
+    // A DNS server that watches the folder never sees half of it.
+    replaceFile(this.#path, text, 0o644);
+    this.#written = text;
+  }
+
+  /** The lines of the addresses in the pools that this host shares, by prefix and address. */
+  #lines(): string[] {
+    const pools = this.#store.shared.pools();
+    return [...this.#names.all()].flatMap(([prefix, names]) => {
+      const subnets = prefixesOf(pools.filter((pool) => pool.prefix === prefix));
+      const known = sharedSubnets(this.#store, prefix);
+      const isThere = ({ network, parsed }: KnownName) =>
+        (known.get(network) ?? subnets).some((each) => contains(each, parsed));
+      return [...names].filter(isThere).sort((one, other) => one.hex < other.hex ? -1 : 1)
+        .flatMap(({ network, address, names }) => {
+          // The network that another host names may be called as a domain of the world.
+          const good = names.filter((name) => known.has(network) || !name.includes("."));
+          return good.length > 0 ? [`${address} ${good.join(" ")}`] : [];
+        });
+    });
+  }
+}

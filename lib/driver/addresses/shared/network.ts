@@ -1,0 +1,100 @@
+/**
+ * What a network is on all hosts that share it, compared with what a command says of it. All of it is
+ * pure.
+ *
+ * @module
+ */
+import type { SharedSettings } from "../../../claims/types.ts";
+import type { Decision } from "../../../base/errors.ts";
+import { prefixOf } from "../../../claims/access.ts";
+import { DamagedKeyError, SharedNetworkDiffersError } from "../../../claims/errors.ts";
+import { formatAddress, formatPrefix, parseSubnets, type SubnetSpec } from "../../../ipam/mod.ts";
+import { defaultGateway, parsePrefix } from "../../../ipam/prefix.ts";
+import { NETWORK_OPTIONS, type NetworkOptions, OPTION_NAMES } from "../../model/options.ts";
+import { isSharedSettings } from "../../store/records.ts";
+import type { NetworkSpec, NetworkSubnet, SettledNetwork } from "../../model/types.ts";
+
+/** The options that are the same on all hosts. The parent is each host's own. */
+const SHARED_OPTIONS = OPTION_NAMES.filter((name) => name !== "parent") as Exclude<
+  keyof NetworkOptions,
+  "parent"
+>[];
+
+/** What a network is on all of its hosts. */
+export interface NetworkSettings extends Partial<Omit<NetworkOptions, "parent">> {
+  /** The subnets, with every default settled. */
+  subnets: NetworkSubnet[];
+}
+
+/** What of a network is the same on all hosts. */
+export function settingsFor(network: SettledNetwork): SharedSettings {
+  const options = SHARED_OPTIONS.filter((name) => network[name] !== undefined)
+    .map((name) => [name, network[name]]);
+  return { ...Object.fromEntries(options), subnets: network.subnets };
+}
+
+/** Takes over what a network is on other hosts. What is said of it here must not differ. */
+export function takeOver(
+  spec: NetworkSpec,
+  settings: SharedSettings,
+): Decision<{ spec: NetworkSpec }> {
+  if (!isSharedSettings(settings)) {
+    const prefix = spec.ipam ? prefixOf(spec.ipam.access) : "";
+    return { ok: false, problems: [new DamagedKeyError(`${prefix}/networks/${spec.name}`)] };
+  }
+  const said = parseSubnets(spec.subnets ?? []);
+  if (!said.ok) return { ok: false, problems: said.problems.map((each) => each.at("subnets")) };
+  const differences = [
+    ...SHARED_OPTIONS.flatMap((name) => {
+      const [said, there] = [spec[name], settings[name] ?? NETWORK_OPTIONS[name].default];
+      if (said === undefined || said === there) return [];
+      const text = there ?? NETWORK_OPTIONS[name].none;
+      return [`the ${NETWORK_OPTIONS[name].label} is ${said} here and ${text} there`];
+    }),
+    ...subnetDifferences(spec.subnets ?? [], settings.subnets),
+  ];
+  if (differences.length > 0) {
+    return { ok: false, problems: [new SharedNetworkDiffersError(spec.name, differences)] };
+  }
+  const options = SHARED_OPTIONS.map((name) => [name, settings[name]])
+    .filter(([, value]) => value !== undefined);
+  return {
+    ok: true,
+    spec: { ...spec, ...Object.fromEntries(options), subnets: settings.subnets },
+  };
+}
+
+/** The differences between the subnets that are said and those that there are. */
+function subnetDifferences(
+  specs: readonly (string | SubnetSpec)[],
+  there: readonly NetworkSubnet[],
+): string[] {
+  const parsed = parseSubnets(specs);
+  if (!parsed.ok) return [];
+  return parsed.subnets.flatMap(({ prefix, gateway, range, reserved }, index) => {
+    const spec = specs[index]!;
+    const subnet = formatPrefix(prefix);
+    const found = there.find((other) => other.subnet === subnet);
+    if (!found) {
+      const known = there.map(({ subnet }) => subnet).join(", ") || "none";
+      return [`the subnet is ${subnet} here and ${known} there`];
+    }
+    const usual = defaultGateway(parsePrefix(subnet).prefix);
+    const different = (what: string, said: string | undefined, there: string | undefined) =>
+      said === undefined || said === there
+        ? []
+        : [`the ${what} of ${subnet} is ${said} here and ${there ?? "none"} there`];
+    const saysGateway = typeof spec !== "string" && spec.gateway !== undefined;
+    return [
+      ...different(
+        "gateway",
+        saysGateway && gateway ? formatAddress(gateway) : undefined,
+        found.gateway ?? (usual && formatAddress(usual)),
+      ),
+      ...different("range", range && formatPrefix(range), found.ipRange),
+      ...[...reserved].flatMap(([name, address]) =>
+        different(`auxiliary address ${name}`, formatAddress(address), found.auxAddresses[name])
+      ),
+    ];
+  });
+}

@@ -1,0 +1,393 @@
+/**
+ * What the driver does with the pools that several hosts share: it opens them when something needs
+ * them, takes and releases the addresses of endpoints, and tells etcd.
+ *
+ * @module
+ */
+import { prefixOf } from "../../../claims/access.ts";
+import { hexOf } from "../../../claims/keys.ts";
+import { whyRefused } from "../../../claims/local.ts";
+import { poolId } from "../../../claims/pool_key.ts";
+import type { EtcdAccess, Held, Holder, SharedPools } from "../../../claims/mod.ts";
+import {
+  EtcdUnreachableError,
+  HostBusyError,
+  SharedPoolExhaustedError,
+} from "../../../claims/errors.ts";
+import { isOwn, type Lost } from "../../../claims/types.ts";
+import { attempt, IpvlanError } from "../../../base/errors.ts";
+import { endpointAddresses, familyOf, formatAddress } from "../../../ipam/address.ts";
+import { parseAddress, parseSubnets } from "../../../ipam/mod.ts";
+import { homeOf } from "../../../ipam/prefix.ts";
+import type { Addr } from "../../../iproute2/addr.ts";
+import { ownNames } from "../../endpoint/decide.ts";
+import { AddressHeldError, InvalidOptionError } from "../../model/errors.ts";
+import { linkedAddresses } from "../held_addresses.ts";
+import { isOwned } from "../../model/names.ts";
+import type { DriverParts } from "../../parts.ts";
+import type { EndpointRecord } from "../../store/records.ts";
+import type { ClaimPlace } from "./claim_users.ts";
+import { settingsFor } from "./network.ts";
+import { type Store, withoutState } from "../../store/store.ts";
+import { Together } from "../../../base/together.ts";
+import type { AddressPool, Network, NetworkIpam, NetworkSubnet } from "../../model/types.ts";
+
+/** The id of the pool of a subnet. */
+export function sharedPoolId({ access }: NetworkIpam, subnet: string): string {
+  return poolId(access, subnet);
+}
+
+/** A network whose addresses several hosts share. */
+export type SharedNetwork = Network & { ipam: NetworkIpam };
+
+/** Whether several hosts share the addresses of a network or an address pool. */
+export function isShared<T extends { ipam?: NetworkIpam }>(each: T): each is T & {
+  ipam: NetworkIpam;
+} {
+  return each.ipam !== undefined;
+}
+
+/** The addresses of a subnet that no endpoint gets, with what they are for. */
+export function reservedOf(
+  { subnet, gateway, ipRange, auxAddresses }: NetworkSubnet,
+): Record<string, string> {
+  const parsed = parseSubnets([{ subnet, gateway, ipRange, auxAddresses }]);
+  // A subnet on record has no problems.
+  const own = parsed.ok ? parsed.subnets[0]?.gateway : undefined;
+  return {
+    ...Object.fromEntries(
+      Object.entries(auxAddresses).map(([name, address]) => [
+        formatAddress(parseAddress(address)),
+        `auxiliary address ${name}`,
+      ]),
+    ),
+    ...own && { [formatAddress(own)]: "gateway" },
+  };
+}
+
+/**
+ * Joins the pools of a network, and claims there what this host has itself.
+ *
+ * @param isNew Whether etcd is asked for each; otherwise only if a crash came between the network and that.
+ */
+export async function joinPools(
+  pools: SharedPools,
+  { ipam, subnets }: Pick<SharedNetwork, "ipam" | "subnets">,
+  addrs: readonly Addr[],
+  isNew = false,
+): Promise<void> {
+  const known = new Set(isNew ? [] : pools.pools().map(({ id }) => id));
+  for (const subnet of subnets) {
+    const id = sharedPoolId(ipam, subnet.subnet);
+    if (!known.has(id)) await pools.join(ipam.access, subnet.subnet, reservedOf(subnet));
+    await pools.claimOwn(id, addrs);
+  }
+}
+
+/** Whether a network or an address pool on record, besides one, has addresses of a shared pool. */
+function isUsed(store: Store, pool: string, except?: string): boolean {
+  const networks = store.networks({ shared: true }).filter(({ id }) => id !== except)
+    .flatMap(({ ipam, subnets }) => subnets.map(({ subnet }) => sharedPoolId(ipam!, subnet)));
+  const pools = store.pools().filter(isShared).filter(({ id }) => id !== except)
+    .map(({ ipam, subnet }) => sharedPoolId(ipam, subnet));
+  return [...networks, ...pools].includes(pool);
+}
+
+/** Leaves the pools of a network or an address pool (by id) that nothing else needs. */
+export async function leavePools(
+  { store }: Pick<DriverParts, "store">,
+  pools: SharedPools,
+  ipam: NetworkIpam,
+  subnets: readonly string[],
+  user: string,
+): Promise<void> {
+  const joined = new Set(pools.pools().map(({ id }) => id));
+  for (const subnet of subnets) {
+    const id = sharedPoolId(ipam, subnet);
+    if (joined.has(id) && !isUsed(store, id, user)) await pools.leave(id);
+  }
+}
+
+/**
+ * Says in etcd what a shared network is, and joins its pools. The record comes first, so that a crash
+ * leaves nothing in etcd that no record knows of. Resolves to sentences for the user.
+ *
+ * @throws {SharedNetworkDiffersError} Another host has just made it, and differently.
+ */
+export async function shareNetwork(parts: DriverParts, network: Network): Promise<string[]> {
+  const pools = isShared(network) ? await parts.openShared() : undefined;
+  if (!pools || !isShared(network)) return [];
+  await pools.defineNetwork(network.ipam.access, network.name, settingsFor(network));
+  await joinPools(pools, network, await parts.namespaces.hostLook().addr.show(), true);
+  return await tell(pools);
+}
+
+/**
+ * Takes back what etcd has of a network on this host, if several hosts share it: this host's name
+ * in the network's list of hosts, and the pools that nothing else needs.
+ */
+export async function unshareNetwork(
+  parts: Pick<DriverParts, "store" | "openShared">,
+  network: Network,
+): Promise<void> {
+  const pools = isShared(network) ? await parts.openShared() : undefined;
+  if (!pools || !isShared(network)) return;
+  const { id, name, ipam } = network;
+  // If etcd is out of reach, this fails, and the network keeps its pools.
+  await pools.forgetNetwork(ipam.access, name);
+  await leavePools(parts, pools, ipam, network.subnets.map(({ subnet }) => subnet), id);
+}
+
+/** Who uses an address of an endpoint, and by which names it is found. */
+export function holderOf(
+  network: Pick<Network, "name">,
+  { sandbox, aliases }: Pick<EndpointRecord, "sandbox" | "aliases">,
+): Holder {
+  const [name, ...longer] = ownNames(sandbox, network.name);
+  // The name of an engine's sandbox is an id, and no host name.
+  const names = isOwned(sandbox) ? aliases : [...new Set([name!, ...aliases, ...longer])];
+  return { sandbox, network: network.name, names };
+}
+
+/** Says whether an address that was taken can be an endpoint's; if not, the next one is taken. */
+export type IsUsable = (address: string) => boolean;
+
+/**
+ * Takes the next free address of a family from the shared pools of a network.
+ *
+ * @param isUsable Whether this host can use it: a link of the host may have it.
+ */
+export async function takeNext(
+  parts: DriverParts,
+  pools: SharedPools,
+  network: SharedNetwork,
+  family: 4 | 6,
+  holder: Holder,
+  isUsable: IsUsable,
+): Promise<ClaimPlace> {
+  const subnets = network.subnets.filter(({ subnet }) => familyOf(subnet) === family);
+  const passed: ClaimPlace[] = [];
+  try {
+    for (const [index, subnet] of subnets.entries()) {
+      const id = sharedPoolId(network.ipam, subnet.subnet);
+      try {
+        for (;;) {
+          const address = await pools.take(id, holder, { range: subnet.ipRange });
+          if (isUsable(address)) return { pool: id, address };
+          passed.push({ pool: id, address });
+        }
+      } catch (error) {
+        const isLast = index === subnets.length - 1;
+        if (!(error instanceof SharedPoolExhaustedError) || isLast) throw error;
+      }
+    }
+    throw new TypeError("A family without a subnet");
+  } finally {
+    // They were kept until now, or the same one would have come again.
+    giveBack(parts, pools, passed);
+  }
+}
+
+/** Takes the address that is asked for; `undefined` if it is in no subnet of the network. */
+export async function takeGiven(
+  pools: SharedPools,
+  network: SharedNetwork,
+  given: string,
+  holder: Holder,
+): Promise<ClaimPlace | undefined> {
+  const address = attempt(() => parseAddress(given));
+  if (!address.ok) return undefined;
+  const subnet = homeOf(network.subnets, given);
+  if (!subnet) return undefined;
+  const id = sharedPoolId(network.ipam, subnet.subnet);
+  const wanted = { address: formatAddress(address.value) };
+  return { pool: id, address: await pools.take(id, holder, wanted) };
+}
+
+/** Releases addresses that nobody uses after all. */
+export function giveBack(
+  { store }: Pick<DriverParts, "store">,
+  pools: SharedPools,
+  taken: readonly ClaimPlace[],
+): void {
+  if (taken.length === 0) return;
+  store.transaction(() => {
+    for (const { pool, address } of taken) pools.release(pool, address);
+  });
+}
+
+/** The shared networks of endpoints, by id; and the pools, if there are any of these networks. */
+export async function sharedOf(
+  { store, openShared }: Pick<DriverParts, "store" | "openShared">,
+  networks: readonly string[],
+): Promise<{ networks: Map<string, SharedNetwork>; pools: SharedPools } | undefined> {
+  const found = [...new Set(networks)].flatMap((id) => store.networkById(id) ?? [])
+    .map(withoutState).filter(isShared);
+  const pools = found.length > 0 ? await openShared() : undefined;
+  return pools && { networks: new Map(found.map((network) => [network.id, network])), pools };
+}
+
+/** Releases the addresses of an endpoint. Call it inside the transaction that deletes its record. */
+export function releaseAddresses(
+  { networks, pools }: { networks: ReadonlyMap<string, SharedNetwork>; pools: SharedPools },
+  endpoint: EndpointRecord,
+): void {
+  const network = networks.get(endpoint.network);
+  const addresses = network ? addressesOn(network, endpoint) : [];
+  for (const { pool, address } of addresses) pools.release(pool, address);
+}
+
+/** The addresses of an endpoint in the pools of its network. */
+function addressesOn({ ipam, subnets }: SharedNetwork, endpoint: EndpointRecord): ClaimPlace[] {
+  return endpointAddresses(endpoint).flatMap((address) => {
+    const found = homeOf(subnets, address);
+    return found ? [{ pool: sharedPoolId(ipam, found.subnet), address }] : [];
+  });
+}
+
+/** The addresses of an endpoint that hosts share: those of its network, or what its engine has claimed. */
+function sharedAddresses(store: Store, endpoint: EndpointRecord): ClaimPlace[] {
+  const network = store.networkById(endpoint.network)!;
+  if (isShared(network)) return addressesOn(network, endpoint);
+  return endpointAddresses(endpoint).flatMap((address) =>
+    store.claimsOf(address).flatMap(({ pool }) => store.pool(pool) ?? []).filter(isShared)
+      .filter(({ owner }) => owner.engine === network.owner?.engine)
+      .map(({ ipam, subnet }) => ({ pool: sharedPoolId(ipam, subnet), address }))
+  );
+}
+
+/**
+ * Why an address is not this host's, by what etcd has said so far: another host has it
+ * ({@linkcode AddressHeldError}), or etcd has to say first whose it is, as it refuses this host or does
+ * not know of it.
+ */
+export function doubtAbout(
+  { shared }: Store,
+  { pool, address }: ClaimPlace,
+): IpvlanError | undefined {
+  const { state, host, block, revision } = shared.address(pool, hexOf(parseAddress(address))) ?? {};
+  if (state === "lost") return new AddressHeldError(address, `the host "${host}"`);
+  if (state === "used" && block === undefined && revision === 0) {
+    return new InvalidOptionError("address", address, "etcd has to say first whose it is");
+  }
+  const own = shared.host(shared.pool(pool)?.prefix ?? "");
+  return own && whyRefused(own);
+}
+
+/** Finds why endpoints get no link: of each with a doubt about an address the first one. */
+export function doubtsAbout<T extends EndpointRecord>(
+  store: Store,
+  endpoints: readonly T[],
+): Map<T, IpvlanError> {
+  if (!hasShared(store)) return new Map();
+  return new Map(endpoints.flatMap((endpoint): [T, IpvlanError][] => {
+    const addresses = sharedAddresses(store, endpoint);
+    const [doubt] = addresses.flatMap((each) => doubtAbout(store, each) ?? []);
+    return doubt ? [[endpoint, doubt]] : [];
+  }));
+}
+
+/** What calls of this process share, by the pools that they are about. */
+const tellings = new WeakMap<SharedPools, Together<string[]>>();
+
+/**
+ * Tells etcd what it does not know, or resolves to why not: what it tells has been done already.
+ * Calls at the same time tell all of it at once.
+ */
+export async function tell(pools: SharedPools): Promise<string[]> {
+  const telling = tellings.get(pools) ?? new Together(() => tellAll(pools));
+  tellings.set(pools, telling);
+  return await telling.request();
+}
+
+async function tellAll(pools: SharedPools): Promise<string[]> {
+  try {
+    const { untold, reason, lost } = await pools.settle();
+    const why = reason ?? "a key is damaged";
+    const left = untold > 0 ? [`etcd has not been told ${untold} change(s) yet: ${why}`] : [];
+    return [...left, ...pools.damaged(), ...lost.map(lostText)];
+  } catch (error) {
+    if (!(error instanceof IpvlanError)) throw error;
+    return [`etcd could not be told of changes: ${error.message}`];
+  }
+}
+
+/** Runs a function. That etcd is out of reach is no error: `restore` does later what it leaves. */
+export async function unlessOutOfReach(run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    const isOutOfReach = error instanceof EtcdUnreachableError || error instanceof HostBusyError;
+    if (!isOutOfReach) throw error;
+  }
+}
+
+/**
+ * Brings the record and etcd together, if etcd answers, and leaves the pools that nothing on record
+ * needs. Resolves to sentences for the user.
+ */
+export async function reconcile(
+  { store, namespaces, wait }: Pick<DriverParts, "store" | "namespaces" | "wait">,
+  pools: SharedPools,
+): Promise<string[]> {
+  try {
+    const mended = await pools.recover(() => linkedAddresses(namespaces));
+    const used = new Set(pools.held().filter((each) => !isOwn(each)).map(({ pool }) => pool));
+    for (const { id } of pools.pools()) {
+      if (!used.has(id) && !isUsed(store, id)) await pools.leave(id);
+    }
+    const addrs = await namespaces.hostLook().addr.show();
+    for (const { id } of pools.pools()) await pools.claimOwn(id, addrs);
+    return [...mended, ...await tell(pools)];
+  } catch (error) {
+    if (!(error instanceof IpvlanError) || wait.signal?.aborted) throw error;
+    return [error.message];
+  }
+}
+
+function lostText({ address, sandbox, host }: Lost): string {
+  if (isOwn({ sandbox })) {
+    return `The address ${address} of this host is for sandboxes of the host "${host}": remove the ` +
+      "sandbox there, or run ipvlan agent there, and then ipvlan restore here";
+  }
+  return `The address ${address} of "${sandbox}" is held by the host "${host}": remove one of them`;
+}
+
+/**
+ * Releases addresses that a crash has left taken without an endpoint or a claim. The caller must hold
+ * the exclusive lock: then no other call is about to use them.
+ */
+export function releaseUnused({ store }: Pick<DriverParts, "store">, pools: SharedPools): Held[] {
+  return store.transaction(() => {
+    const networks = new Map(
+      store.networks({ shared: true }).map((network) => [network.id, network]),
+    );
+    const hasEndpoint = ({ pool, address }: Held) =>
+      store.endpoints({ address }).some(({ network }) => {
+        const { ipam, subnets = [] } = networks.get(network) ?? {};
+        return ipam && subnets.some(({ subnet }) => sharedPoolId(ipam, subnet) === pool);
+      });
+    const hasClaim = ({ pool, address }: Held) =>
+      store.claimsOf(address).some((claim) => {
+        const { ipam, subnet = "" } = store.pool(claim.pool) ?? {};
+        return ipam !== undefined && sharedPoolId(ipam, subnet) === pool;
+      });
+    const isUsed = (each: Held) => isOwn(each) || hasEndpoint(each) || hasClaim(each);
+    const unused = pools.held().filter((each) => !isUsed(each));
+    for (const { pool, address } of unused) pools.release(pool, address);
+    return unused;
+  });
+}
+
+/** Whether anything on record has addresses that several hosts share. */
+export function hasShared(store: Store): boolean {
+  return store.networks({ shared: true }).length > 0 || store.pools().some(isShared);
+}
+
+/** How this host reaches each prefix that something on record has, by prefix. */
+export function accesses(store: Store): Map<string, EtcdAccess> {
+  const all: (Network | AddressPool)[] = [...store.networks({ shared: true }), ...store.pools()];
+  return new Map(
+    all.filter(isShared).map(({ ipam: { access } }) => [prefixOf(access), access]),
+  );
+}

@@ -1,0 +1,86 @@
+import type { SharedPools } from "../../../claims/mod.ts";
+import { attempt } from "../../../base/errors.ts";
+import { familyOf } from "../../../ipam/address.ts";
+import { type AttachRequest, decide } from "../../endpoint/attach_request.ts";
+import { holderElsewhere } from "../claims.ts";
+import type { HeldAddresses } from "../held_addresses.ts";
+import type { HostFacts } from "../../network/decide.ts";
+import { globalAddrs } from "../../network/parent.ts";
+import type { DriverParts } from "../../parts.ts";
+import type { ClaimPlace } from "./claim_users.ts";
+import { giveBack, holderOf, isShared, joinPools, takeGiven, takeNext } from "./pools.ts";
+import type { Connection, Network } from "../../model/types.ts";
+
+/** The connections of a request, with addresses that were taken from pools that hosts share. */
+export interface SharedRequest {
+  connections: readonly Connection[];
+  /** The pools; `undefined` if no network is shared. */
+  pools?: SharedPools;
+  taken: ClaimPlace[];
+}
+
+/**
+ * Takes the addresses of a request that come from pools that hosts share. Everything that is wrong with
+ * the request is found first, so that nothing is asked of etcd for it.
+ */
+export async function takeShared(
+  parts: DriverParts,
+  request: AttachRequest,
+  facts: HostFacts | undefined,
+  held: HeldAddresses,
+): Promise<SharedRequest> {
+  const { store } = parts;
+  const { name: sandbox } = request;
+  const networkOf = ({ network }: Connection) => {
+    const found = store.network(network);
+    return found && isShared(found) ? found : undefined;
+  };
+  const pools = request.connections.some(networkOf) ? await parts.openShared() : undefined;
+  if (!pools) return { connections: request.connections, taken: [] };
+  store.transaction(() => decide(parts, request, facts, held));
+  const taken: ClaimPlace[] = [];
+  const connections: Connection[] = [];
+  try {
+    for (const connection of request.connections) {
+      const network = networkOf(connection);
+      const given: Connection = { ...connection };
+      if (network) {
+        await joinPools(pools, network, facts!.addrs);
+        const holder = holderOf(network, { sandbox, aliases: connection.aliases ?? [] });
+        for (const [key, family] of [["ip", 4], ["ip6", 6]] as const) {
+          if (!network.subnets.some(({ subnet }) => familyOf(subnet) === family)) continue;
+          const asked = connection[key];
+          const isUsable = (address: string) =>
+            !connections.some((each) => each[key] === address) &&
+            canUse(parts, network, address, connection.except ?? [], facts, held);
+          const address = asked === undefined
+            ? await takeNext(parts, pools, network, family, holder, isUsable)
+            : await takeGiven(pools, network, asked, holder);
+          if (!address) continue;
+          taken.push(address);
+          given[key] = address.address;
+        }
+      }
+      connections.push(given);
+    }
+    return { connections, pools, taken };
+  } catch (error) {
+    giveBack(parts, pools, taken);
+    throw error;
+  }
+}
+
+/** Whether an address that no host has is also free on this host's links, and in its other pools. */
+function canUse(
+  { store, pools }: DriverParts,
+  network: Network,
+  address: string,
+  except: readonly string[],
+  facts: HostFacts | undefined,
+  held: HeldAddresses,
+): boolean {
+  return !except.includes(address) && attempt(() => pools.of(network).take(address)).ok &&
+    !globalAddrs(network.parent, facts!.addrs).some((each) => each.address === address) &&
+    !held.on(network.parent).some((each) => each.address === address) &&
+    holderElsewhere(store, network, address) === undefined;
+}

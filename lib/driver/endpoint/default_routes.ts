@@ -1,0 +1,176 @@
+import type { IpvlanError } from "../../base/errors.ts";
+import { familyOf } from "../../ipam/address.ts";
+import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
+import { type Route, routeFlush, routeLine, type RouteSpec } from "../../iproute2/route.ts";
+import { InvalidOptionError } from "../model/errors.ts";
+import type { Step } from "../run/plan.ts";
+import type { EndpointRecord } from "../store/records.ts";
+import type { Network } from "../model/types.ts";
+
+/** An address of an endpoint, and the gateway that it has. */
+export interface EndpointAddress {
+  /** The address with its prefix length: `192.168.1.2/24`. */
+  address: string;
+  /** The subnet's gateway, where a default route leads to it. */
+  gateway?: string;
+}
+
+/** What a network's default routes depend on. */
+export type Exit = Pick<Network, "mode" | "internal" | "isolated">;
+
+/**
+ * What the default routes of a network's sandboxes name: the gateways of the subnets, in L2 mode;
+ * the link alone, in the L3 modes, as there is no broadcast to find a next hop with. An internal
+ * network has no default route, and an isolated one in L2 mode has none either.
+ */
+export function wayOut({ mode, internal, isolated }: Exit): "gateway" | "link" | "none" {
+  if (internal) return "none";
+  if (mode !== "l2") return "link";
+  return isolated ? "none" : "gateway";
+}
+
+/** The metric that the kernel gives a route by default (`IP6_RT_PRIO_USER` for IPv6). */
+export const DEFAULT_METRIC = { 4: 0, 6: 1024 };
+
+/** The base of the metrics of default routes that are not a sandbox's first. */
+const LATER = DEFAULT_METRIC[6];
+
+/** The base of the metrics of a sandbox with priorities, and by how much each priority counts. */
+const [RANKED, PER_PRIORITY] = [200_000, 100];
+
+/** The base of the metrics of default routes that lead nowhere, beside other networks: the worst. */
+const NOWHERE = 1_000_000;
+
+/** The highest priority. The lowest one is as far below 0. */
+export const MAX_PRIORITY = 1000;
+
+/** What is wrong with a priority for the default route. @param text What was typed for it. */
+export function priorityProblem(
+  priority: number,
+  text: string = String(priority),
+): IpvlanError | undefined {
+  if (Number.isInteger(priority) && Math.abs(priority) <= MAX_PRIORITY) return undefined;
+  const rule = `give a whole number from -${MAX_PRIORITY} to ${MAX_PRIORITY}`;
+  return new InvalidOptionError("gw-priority", text, rule);
+}
+
+/** Which other endpoints a sandbox has: none, or others. `ranked` if one of all has a priority. */
+export type Siblings = "none" | "equal" | "ranked";
+
+/** Looks at all endpoints of a sandbox. */
+export function siblingsOf(
+  endpoints: readonly Pick<EndpointRecord, "gatewayPriority">[],
+): Siblings {
+  if (endpoints.length < 2) return "none";
+  return endpoints.some(({ gatewayPriority = 0 }) => gatewayPriority !== 0) ? "ranked" : "equal";
+}
+
+/** What the default routes of an endpoint depend on. */
+type RoutedEndpoint = Pick<EndpointRecord, "ifname" | "ordinal" | "routes" | "gatewayPriority">;
+
+/**
+ * The default routes of an endpoint. Those of a sandbox's second network have a worse metric, and
+ * are used when the first network is disconnected. Those that lead nowhere have the worst: an
+ * isolated network in an L3 mode has some, but they must not hide those of another network.
+ */
+export function defaultRoutes(
+  network: Network,
+  endpoint: RoutedEndpoint,
+  addresses: readonly EndpointAddress[],
+  siblings: Siblings,
+): RouteSpec[] {
+  const { ifname } = endpoint;
+  const exit = wayOut(network);
+  if (exit === "none") return [];
+  const metric = metricOf(network, endpoint, siblings);
+  return addresses.flatMap(({ address, gateway }) => {
+    const dst = DEFAULT_PREFIX[familyOf(address)];
+    if (exit === "link") return [{ dst, dev: ifname, metric }];
+    return gateway === undefined ? [] : [{ dst, via: gateway, dev: ifname, metric }];
+  });
+}
+
+/** The metric of an endpoint's default routes; `undefined` for the kernel's, which is the best. */
+function metricOf(
+  { isolated }: Network,
+  { ordinal, gatewayPriority = 0 }: RoutedEndpoint,
+  siblings: Siblings,
+): number | undefined {
+  if (isolated) return siblings === "none" ? undefined : NOWHERE + ordinal;
+  // The best metric of IPv4 is 0, so nothing could come before a network that has it already.
+  if (siblings === "ranked") return RANKED - gatewayPriority * PER_PRIORITY + ordinal;
+  return ordinal === 0 ? undefined : LATER + ordinal;
+}
+
+/**
+ * The routes of an endpoint to the other subnets of an internal network, in the L3 modes: there, the
+ * default route leads to them, and an internal network has none. Their metric is worse than the best
+ * one, which the kernel gives the route to the subnet of another endpoint's address.
+ */
+export function innerRoutes(
+  { internal, mode, subnets }: Network,
+  { ifname, ordinal, routes }: RoutedEndpoint,
+  addresses: readonly EndpointAddress[],
+): RouteSpec[] {
+  if (routes || !internal || mode === "l2") return [];
+  const own = addresses.map(({ address }) => formatPrefix(parsePrefix(address).prefix));
+  const families = new Set(own.map(familyOf));
+  return subnets.filter(({ subnet }) => families.has(familyOf(subnet)) && !own.includes(subnet))
+    .map(({ subnet }) => ({ dst: subnet, dev: ifname, metric: LATER + ordinal }));
+}
+
+/**
+ * The routes of an endpoint: those that it was given, or those of its network. Two endpoints of a
+ * sandbox may be given a route to the same destination, and the kernel takes only one of a metric. So
+ * those of the second endpoint have a worse metric.
+ */
+export function linkRoutes(
+  network: Network,
+  endpoint: RoutedEndpoint,
+  addresses: readonly EndpointAddress[],
+  siblings: Siblings,
+): RouteSpec[] {
+  const { routes, ifname, ordinal } = endpoint;
+  const metric = ordinal === 0 ? undefined : LATER + ordinal;
+  return routes?.map(({ dst, via }) => ({ dst, via, dev: ifname, metric })) ?? [
+    ...defaultRoutes(network, endpoint, addresses, siblings),
+    ...innerRoutes(network, endpoint, addresses),
+  ];
+}
+
+/** The destination of a default route. */
+const DEFAULT_PREFIX = { 4: "default", 6: "::/0" };
+
+/** The destination of a route with its length, where `ip` leaves it out. */
+export function prefixOf({ dst, family }: Pick<Route, "dst" | "family">): string {
+  if (dst === "default") return family === 6 ? "::/0" : "0.0.0.0/0";
+  return formatPrefix(parsePrefix(dst).prefix);
+}
+
+/**
+ * The steps that change the metrics of an endpoint's default routes, when other endpoints of its
+ * sandbox come or go.
+ */
+export function rerouteSteps(
+  network: Network,
+  endpoint: EndpointRecord,
+  addresses: readonly EndpointAddress[],
+  before: Siblings,
+  after: Siblings,
+): Step[] {
+  const { sandbox, ifname: dev, routes: own, handOver } = endpoint;
+  if (own || handOver) return [];
+  const routes = (siblings: Siblings) => defaultRoutes(network, endpoint, addresses, siblings);
+  const [old, wanted] = [routes(before), routes(after)];
+  if (old[0]?.metric === wanted[0]?.metric) return [];
+  const inside = (line: string) => ({ netns: sandbox, line });
+  // `route flush` and `route replace`, as somebody may have deleted the routes in the sandbox, and
+  // as they may have been changed already when another network was connected before.
+  const remove = ({ dst, metric = DEFAULT_METRIC[familyOf(dst)] }: RouteSpec) =>
+    inside(routeFlush({ dst, dev, metric }));
+  const make = (route: RouteSpec) => inside(routeLine("replace", route));
+  return [
+    ...old.map((route) => ({ ...remove(route), undo: make(route) })),
+    ...wanted.map((route) => ({ ...make(route), undo: remove(route) })),
+  ];
+}

@@ -1,0 +1,123 @@
+import { linkDel } from "../../iproute2/link.ts";
+import { networkAdverts, unshared } from "../network/advertise.ts";
+import { advertsOf, withdraw } from "../network/advertised.ts";
+import { deleteLinks, unlessGone } from "./links.ts";
+import { aliasSteps, probeName } from "../network/decide.ts";
+import { byLinkName, isOurs, LINK_GROUP, linksUnder, standsOn } from "../network/parent.ts";
+import type { DriverParts } from "../parts.ts";
+import type { EndpointRecord, State } from "../store/records.ts";
+import { releaseAddresses, sharedOf, tell, unshareNetwork } from "../addresses/shared/pools.ts";
+import { type Store, withoutState } from "../store/store.ts";
+import type { Network, Sandbox } from "../model/types.ts";
+
+/** Records that one call adds or removes together. */
+export interface RecordGroup {
+  /** The sandbox, if the call makes or removes it. */
+  sandbox?: Sandbox;
+  /** Endpoints of one sandbox. */
+  endpoints: readonly EndpointRecord[];
+}
+
+/** Writes records with a state. */
+export function setState(
+  store: Store,
+  { sandbox, endpoints }: RecordGroup,
+  state: State,
+): void {
+  if (sandbox) store.putSandbox(sandbox, state);
+  for (const endpoint of endpoints) store.putEndpoint(endpoint, state);
+}
+
+/**
+ * Deletes records. They must be marked as `removing`, and the kernel must not have what they say.
+ * The hosts files are changed first, so that after a crash the records still say what is left.
+ */
+export async function deleteRecords(
+  { store, hosts, settings, openShared, wait }: DriverParts,
+  { sandbox, endpoints }: RecordGroup,
+): Promise<void> {
+  if (sandbox && !sandbox.owner) settings.remove(sandbox.name);
+  const sandboxes = endpoints.map((endpoint) => endpoint.sandbox);
+  if (sandbox) sandboxes.push(sandbox.name);
+  const networks = endpoints.map(({ network }) => network);
+  const failures = await hosts.refresh(networks, sandboxes, wait);
+  // A file of another sandbox, or of one that stays, is written by a later call.
+  const failure = sandbox && failures.get(sandbox.name);
+  if (failure) throw failure;
+  const shared = await sharedOf({ store, openShared }, networks);
+  store.transaction(() => {
+    for (const endpoint of endpoints) {
+      store.deleteEndpoint(endpoint.id);
+      if (shared) releaseAddresses(shared, endpoint);
+    }
+    if (sandbox) store.deleteSandbox(sandbox.name);
+  });
+  if (shared) await tell(shared.pools);
+}
+
+/**
+ * Deletes a network's record, and the links and routes that the driver made for the network and that
+ * no other network needs. A link without the mark of the driver stays, even if it is on record: then
+ * another program has made it again.
+ */
+export async function dropNetwork(parts: DriverParts, network: Network): Promise<void> {
+  const { store, namespaces } = parts;
+  await unshareNetwork(parts, network);
+  const made = byLinkName(store.links());
+  const others = store.networks().filter(({ id }) => id !== network.id).map(withoutState);
+  const adverts = unshared(networkAdverts(network), others);
+  if (adverts.length > 0) await withdraw(parts, adverts);
+  const own = linksUnder(network.parent, made);
+  if (network.transient && own.length === 0) return store.deleteNetwork(network.id);
+  const isNeeded = (name: string) => others.some(({ parent }) => standsOn(parent, name, made));
+  const ours = (await namespaces.host().link.show({ group: LINK_GROUP })).filter(isOurs);
+  const exists = (name: string) => ours.some((link) => link.name === name);
+  // A link is deleted before the one below it.
+  const unneeded = own.map(({ name }) => name).filter((name) => !isNeeded(name)).toReversed();
+  const kept = own.filter(({ name }) => isNeeded(name) && exists(name));
+  await namespaces.apply([
+    ...[probeName(network), ...unneeded].filter(exists).map((name) => ({ line: linkDel(name) })),
+    ...aliasSteps(kept, others, made),
+  ]);
+  store.transaction(() => {
+    store.deleteNetwork(network.id);
+    for (const name of unneeded) store.deleteLink(name);
+  });
+}
+
+/** Deletes the link, the routes and the record of an endpoint that is marked as `removing`. */
+export async function dropEndpoint(parts: DriverParts, endpoint: EndpointRecord): Promise<void> {
+  const { store } = parts;
+  const sandbox = withoutState(store.sandbox(endpoint.sandbox)!);
+  const kept = store.endpoints({ sandbox: sandbox.name }).filter(({ id }) => id !== endpoint.id);
+  await withdrawEndpoints(parts, [endpoint]);
+  await deleteLinks(parts, { sandbox, removed: [endpoint], kept });
+  await deleteRecords(parts, { endpoints: [endpoint] });
+}
+
+/**
+ * Deletes the links and routes of a sandbox, its namespace, and the records of the sandbox and its
+ * endpoints. They must be marked as `removing`.
+ *
+ * The links come first: the kernel keeps a namespace as long as a process is in it or has its file
+ * open, which any user may.
+ */
+export async function dropSandbox(parts: DriverParts, sandbox: Sandbox): Promise<void> {
+  const { store, namespaces } = parts;
+  const endpoints = store.endpoints({ sandbox: sandbox.name });
+  await withdrawEndpoints(parts, endpoints);
+  await deleteLinks(parts, { sandbox, removed: endpoints });
+  if (sandbox.namespace !== "found" && sandbox.namespace !== "borrowed") {
+    await unlessGone(() => namespaces.caller().netns.del(sandbox.name));
+  }
+  await deleteRecords(parts, { sandbox, endpoints });
+}
+
+/** Deletes the routes of endpoints before their links, so that no router sends packets for nothing. */
+async function withdrawEndpoints(
+  parts: DriverParts,
+  endpoints: readonly EndpointRecord[],
+): Promise<void> {
+  const adverts = advertsOf(parts, endpoints);
+  if (adverts.length > 0) await withdraw(parts, adverts);
+}

@@ -1,0 +1,427 @@
+/**
+ * Finding and deleting the links of endpoints.
+ *
+ * Root in a sandbox can rename a link, change its group and its alias, take off its addresses, and
+ * move it to another namespace. The link keeps its parent, and usually its index. So it is found by
+ * these two, and a removal looks whether the link is gone.
+ *
+ * @module
+ */
+import { IpvlanError } from "../../base/errors.ts";
+import { endpointAddresses, familyOf } from "../../ipam/address.ts";
+import { orAbort } from "../../iproute2/abort.ts";
+import { type Addr, addrAdd } from "../../iproute2/addr.ts";
+import { IpCommandError, isNoNamespace } from "../../iproute2/errors.ts";
+import type { Ip } from "../../iproute2/ip.ts";
+import { type Link, linkAdd, linkDel } from "../../iproute2/link.ts";
+import { type EnterableNamespace, findEnterable } from "../sandbox/enterable.ts";
+import { linkIndex, temporaryName } from "./decide.ts";
+import { LinkLeftError } from "../model/errors.ts";
+import { isOwned } from "../model/names.ts";
+import { isOurs, LINK_GROUP } from "../network/parent.ts";
+import type { DriverParts } from "../parts.ts";
+import { isGone } from "../run/plan.ts";
+import { namespaceExists } from "../sandbox/processes.ts";
+import type { EndpointRecord } from "../store/records.ts";
+import type { Network, Sandbox } from "../model/types.ts";
+import { sayIfLong } from "../run/wait.ts";
+
+/** Endpoints of one sandbox whose links are to be deleted. */
+export interface LinkRemoval {
+  /** The sandbox. */
+  sandbox: Sandbox;
+  /** The endpoints. */
+  removed: readonly EndpointRecord[];
+  /** Its other endpoints; `undefined` if the sandbox is removed as well. */
+  kept?: readonly EndpointRecord[];
+  /** Whether other links may have the addresses, as these are not the sandbox's any more. */
+  isLost?: true;
+}
+
+/** What a namespace has. */
+export interface SeenLinks {
+  /** Its links. */
+  links: readonly Link[];
+  /** Their addresses. */
+  addrs: readonly Addr[];
+}
+
+/**
+ * Gives the index of an endpoint's parent in the host; `undefined` if it is not known. Then a link on
+ * any parent may be the endpoint's.
+ */
+export type ParentOf = (endpoint: EndpointRecord) => number | undefined;
+
+/** Whether a link is an ipvlan link. An ipvtap link is one with a character device. */
+function isIpvlan({ info }: Link): boolean {
+  return info.type === "ipvlan" || info.type === "ipvtap";
+}
+
+/** Whether a link may be an endpoint's, by its kind and its parent. */
+function isCandidate(link: Link, endpoint: EndpointRecord, parentOf: ParentOf): boolean {
+  const parent = parentOf(endpoint);
+  return isIpvlan(link) && (parent === undefined || link.linkIndex === parent);
+}
+
+function hasIndex(link: Link, endpoint: EndpointRecord): boolean {
+  return link.index === linkIndex(endpoint);
+}
+
+/** Whether a link has an address of an endpoint. Of all links on a parent only one can have it. */
+function hasAddress({ name }: Link, endpoint: EndpointRecord, addrs: readonly Addr[]): boolean {
+  const own = endpointAddresses(endpoint);
+  return addrs.some(({ dev, address }) => dev === name && own.includes(address));
+}
+
+/** Whether a link has an endpoint's name and the driver's mark, as a link of an earlier version. */
+function hasMark(link: Link, endpoint: EndpointRecord): boolean {
+  return isOurs(link) && [temporaryName(endpoint), endpoint.ifname].includes(link.name);
+}
+
+/** Finds the links of endpoints in the namespace of their sandbox, each with its endpoint. */
+export function ownersOf(
+  { links, addrs }: SeenLinks,
+  endpoints: readonly EndpointRecord[],
+  parentOf: ParentOf,
+): Map<Link, EndpointRecord> {
+  const owners = new Map<Link, EndpointRecord>();
+  // What root in the sandbox can change least decides first, for all endpoints.
+  for (const fits of [hasIndex, hasAddress, hasMark]) {
+    const found = new Set(owners.values());
+    for (const endpoint of endpoints.filter((endpoint) => !found.has(endpoint))) {
+      const link = links.find((link) =>
+        !owners.has(link) && isCandidate(link, endpoint, parentOf) && fits(link, endpoint, addrs)
+      );
+      if (link) owners.set(link, endpoint);
+    }
+  }
+  return owners;
+}
+
+/**
+ * Finds the links in the namespace of a sandbox that are to be deleted.
+ *
+ * In a namespace that the driver made, there are no links of other programs. So a link that is no
+ * endpoint's goes too if it is on the parent of a removed endpoint: its index may have changed, as it
+ * was moved out and back. With the sandbox, all ipvlan links go.
+ */
+export function doomedLinks(
+  seen: SeenLinks,
+  { sandbox, removed, kept }: LinkRemoval,
+  parentOf: ParentOf,
+): Link[] {
+  const owners = ownersOf(seen, [...removed, ...kept ?? []], parentOf);
+  const parents = new Set(removed.map(parentOf).filter((parent) => parent !== undefined));
+  return seen.links.filter((link) => {
+    const owner = owners.get(link);
+    if (owner) return removed.includes(owner);
+    if (sandbox.namespace !== "made" || !isIpvlan(link) || link.linkNetnsid === undefined) {
+      return false;
+    }
+    return kept === undefined || parents.has(link.linkIndex!);
+  });
+}
+
+/** Deletes the links of endpoints of one sandbox, wherever they are. */
+export async function deleteLinks(parts: DriverParts, removal: LinkRemoval): Promise<void> {
+  let missing = removal.removed;
+  for (const ip of homesOf(parts, removal)) {
+    if (missing.length > 0) {
+      missing = await deleteInside(parts, { ...removal, removed: missing }, ip);
+    }
+  }
+  if (missing.length > 0 && !parts.isRehearsal) {
+    await deleteElsewhere(parts, removal, missing);
+  }
+}
+
+/**
+ * `ip` where the links of a sandbox should be. An engine moves a link that was handed over from the
+ * host's namespace into its own, and back before the end.
+ */
+function homesOf({ namespaces }: DriverParts, { sandbox, removed }: LinkRemoval): Ip[] {
+  const { name, path } = sandbox;
+  if (!isOwned(name) && !namespaceExists(name)) return [];
+  const inside = namespaces.inside(name, true);
+  const isGivenBack = path !== undefined && removed.some(({ handOver }) => handOver);
+  return isGivenBack ? [namespaces.host(), inside] : [inside];
+}
+
+/** How often to delete links that are there again, or that have another index. */
+const ROUNDS = 4;
+
+/** Says what to do about a link that is there again each time. */
+const AGAIN = "it is there again each time it is deleted: end what runs in the sandbox first";
+
+/**
+ * Deletes the links that are in the sandbox's namespace, and returns the endpoints of the others.
+ * If they have their indexes, this takes one process.
+ *
+ * @param ip `ip` there, which goes on after a line that failed.
+ */
+async function deleteInside(
+  parts: DriverParts,
+  removal: LinkRemoval,
+  ip: Ip,
+): Promise<readonly EndpointRecord[]> {
+  const { sandbox, removed, kept } = removal;
+  // With the sandbox, all ipvlan links go, whatever their parents are.
+  const needsParents = kept !== undefined || sandbox.namespace !== "made";
+  const parents = needsParents ? readParents(parts, [...removed, ...kept ?? []]) : () => undefined;
+  const done = new Set<EndpointRecord>();
+  const asked = new Set<number>();
+  let indexes = removed.map(linkIndex);
+  for (let round = 0; round < ROUNDS; round++) {
+    const [parentOf, seen] = await Promise.all([parents, deleteByIndex(ip, indexes)]);
+    for (const [link, endpoint] of ownersOf(seen.before, removed, parentOf)) {
+      if (seen.deleted.has(link.index)) done.add(endpoint);
+    }
+    for (const index of indexes) asked.add(index);
+    const doomed = doomedLinks(seen.after, removal, parentOf).map(({ index }) => index);
+    // In a dry run, what was to be deleted is still there.
+    indexes = parts.isRehearsal ? doomed.filter((index) => !asked.has(index)) : doomed;
+    if (indexes.length === 0) return removed.filter((endpoint) => !done.has(endpoint));
+  }
+  throw leftError(parts, removed[0]!, AGAIN);
+}
+
+/** What a namespace had before links were deleted in it, and what it has after that. */
+interface Deletion {
+  before: SeenLinks;
+  after: SeenLinks;
+  /** The indexes of the links that the kernel deleted. */
+  deleted: ReadonlySet<number>;
+}
+
+/** What there is in a namespace that is gone. */
+const NOTHING: Deletion = {
+  before: { links: [], addrs: [] },
+  after: { links: [], addrs: [] },
+  deleted: new Set(),
+};
+
+/** Deletes links in a namespace by their indexes. */
+async function deleteByIndex(ip: Ip, indexes: readonly number[]): Promise<Deletion> {
+  const looked = Promise.all([ip.link.show(), ip.addr.show()]);
+  const lines = Promise.all(indexes.map((index) => unlessGone(() => ip.link.del({ index }))));
+  try {
+    const [[before, addrs], after, exist] = await Promise.all([looked, ip.link.show(), lines]);
+    return {
+      before: { links: before, addrs },
+      after: { links: after, addrs },
+      deleted: new Set(indexes.filter((_, place) => exist[place])),
+    };
+  } catch (error) {
+    // The second one is that of a file that led to a namespace once.
+    if (!isGone(error) && !isNoNamespace(error)) throw error;
+    return NOTHING;
+  }
+}
+
+/** Removes something. It is no error if that does not exist. Resolves to whether it did. */
+export async function unlessGone(remove: () => Promise<void>): Promise<boolean> {
+  try {
+    await remove();
+    return true;
+  } catch (error) {
+    if (!isGone(error)) throw error;
+    return false;
+  }
+}
+
+/** Reads which links of the host are the parents of endpoints. */
+async function readParents(
+  parts: DriverParts,
+  endpoints: readonly EndpointRecord[],
+): Promise<ParentOf> {
+  const links = await parts.namespaces.hostLook().link.show();
+  const indexByName = new Map(links.map(({ name, index }) => [name, index]));
+  const indexByNetwork = new Map(endpoints.map((endpoint) => {
+    const { id, parent } = networkOf(parts, endpoint);
+    return [id, indexByName.get(parent)];
+  }));
+  return ({ network }) => indexByNetwork.get(network);
+}
+
+function networkOf({ store }: DriverParts, { network }: EndpointRecord): Network {
+  return store.networkById(network)!;
+}
+
+function leftError(parts: DriverParts, endpoint: EndpointRecord, reason: string): LinkLeftError {
+  return new LinkLeftError(endpoint.sandbox, networkOf(parts, endpoint).name, reason);
+}
+
+/** A link that was not in its sandbox, and is looked for. */
+interface LostLink {
+  /** Its endpoint. */
+  endpoint: EndpointRecord;
+  /** The namespaces where it is deleted without another look: that of the sandbox, and where it was. */
+  haunts: Set<EnterableNamespace>;
+  /** What it was when it was seen last: `the link "eth0" in the namespace "web"`. */
+  seenAs?: string;
+  /** Another link that has an address of the endpoint, described in the same way. */
+  holder?: string;
+  /** Whether it is deleted. */
+  isDeleted: boolean;
+}
+
+/**
+ * How often to look for a link that was seen and not deleted, and for one that was not seen. A program
+ * may move it to and fro all the time.
+ */
+const PASSES = { seen: 20, unseen: 4 };
+
+/**
+ * Looks for links that were not in their sandbox, and deletes them. A link that is in no namespace
+ * that can be entered is taken for deleted if its addresses are free.
+ */
+async function deleteElsewhere(
+  parts: DriverParts,
+  { sandbox: { name: sandbox }, isLost }: LinkRemoval,
+  missing: readonly EndpointRecord[],
+): Promise<void> {
+  const parentOf = await readParents(parts, missing);
+  // Links are deleted with their parent.
+  const all = missing.filter((endpoint) => parentOf(endpoint) !== undefined)
+    .map((endpoint): LostLink => ({ endpoint, haunts: new Set(), isDeleted: false }));
+  if (all.length === 0) return;
+  const { run, hostName } = parts.namespaces;
+  const namespaces = await findEnterable(run, hostName);
+  const home = namespaces.find(({ names }) => names.includes(sandbox));
+  if (home) all.forEach(({ haunts }) => haunts.add(home));
+  for (let pass = 0; pass < PASSES.seen; pass++) {
+    const lost = all.filter(({ isDeleted }) => !isDeleted);
+    if (!lost.some(({ seenAs }) => seenAs !== undefined || pass < PASSES.unseen)) break;
+    for (const namespace of namespaces) {
+      // Who may make a namespace with a name is root of the whole machine.
+      const isNamed = namespace.names.length > 0;
+      const isLikely = !isNamed || lost.some(({ haunts }) => haunts.has(namespace));
+      if (pass === 0 || isLikely) await deleteLostIn(parts, namespace, lost, parentOf);
+    }
+  }
+  for (const { endpoint, seenAs, holder, isDeleted } of all) {
+    if (isDeleted) continue;
+    if (seenAs !== undefined) throw leftError(parts, endpoint, `it was ${seenAs}; ${AGAIN}`);
+    if (!isLost) await requireFree(parts, endpoint, holder);
+  }
+}
+
+/** Deletes those lost links that are in a namespace. */
+async function deleteLostIn(
+  parts: DriverParts,
+  namespace: EnterableNamespace,
+  lost: readonly LostLink[],
+  parentOf: ParentOf,
+): Promise<void> {
+  const { netns, where, names } = namespace;
+  // By chance, two sandboxes may have a link with the same index.
+  const ids = new Set(lost.map(({ endpoint }) => endpoint.id));
+  const others = names.flatMap((sandbox) => parts.store.endpoints({ sandbox }))
+    .filter(({ id }) => !ids.has(id));
+  for (let isNew = true; isNew;) {
+    isNew = false;
+    const asked = lost.filter(({ haunts, isDeleted }) => haunts.has(namespace) && !isDeleted);
+    const indexes = asked.map(({ endpoint }) => linkIndex(endpoint));
+    const { before, after, deleted } = await tryToDelete(parts, netns, indexes);
+    const links = before.links.filter((link) => !others.some((each) => hasIndex(link, each)));
+    for (const each of lost) {
+      const { endpoint, haunts } = each;
+      const candidates = links.filter((link) => isCandidate(link, endpoint, parentOf));
+      const link = candidates.find((link) => hasIndex(link, endpoint));
+      const holder = candidates.find((link) => hasAddress(link, endpoint, before.addrs));
+      if (link) {
+        isNew ||= !haunts.has(namespace);
+        haunts.add(namespace);
+        each.seenAs = `the link "${link.name}" ${where}`;
+        each.isDeleted ||= deleted.has(link.index) &&
+          !after.links.some(({ index }) => index === link.index);
+      } else if (holder) {
+        each.holder = `the link "${holder.name}" ${where}`;
+      }
+    }
+  }
+}
+
+/** Deletes links by their indexes. A namespace that cannot be entered, as it ends, has no links. */
+async function tryToDelete(
+  { namespaces }: DriverParts,
+  netns: string | undefined,
+  indexes: readonly number[],
+): Promise<Deletion> {
+  try {
+    return await deleteByIndex(namespaces.inside(netns, true), indexes);
+  } catch (error) {
+    if (!(error instanceof IpvlanError)) throw error;
+    return NOTHING;
+  }
+}
+
+/** How long to wait for an address, and how often to try it, in milliseconds. */
+const [TIMEOUT, INTERVAL] = [5000, 100];
+
+/**
+ * Waits until the addresses of an endpoint without a link are free. The kernel deletes the links of
+ * a deleted namespace a moment later.
+ *
+ * @throws {LinkLeftError} An address is not free.
+ */
+async function requireFree(
+  parts: DriverParts,
+  endpoint: EndpointRecord,
+  holder: string | undefined,
+): Promise<void> {
+  const deadline = performance.now() + (holder === undefined ? TIMEOUT : 0);
+  const { parent } = networkOf(parts, endpoint);
+  const { signal, waiting } = parts.wait;
+  using _notice = sayIfLong(
+    waiting,
+    () => `Waiting for another link on "${parent}" to give up an address of "${endpoint.sandbox}"`,
+  );
+  for (;;) {
+    const held = await findHeld(parts, endpoint);
+    if (held === undefined) return;
+    if (performance.now() > deadline) {
+      const [who, advice] = holder === undefined
+        ? [`a link on "${parent}" that cannot be found`, "end what the sandbox has started"]
+        : [holder, "delete that link"];
+      throw leftError(parts, endpoint, `its address ${held} is held by ${who}; ${advice}`);
+    }
+    await orAbort(new Promise((resolve) => setTimeout(resolve, INTERVAL)), signal);
+  }
+}
+
+/**
+ * Finds an address of an endpoint that a link on the parent has. Only the kernel knows all those
+ * links, so we ask it: it refuses the address to another one. The link that asks is down, so the
+ * address is not used.
+ */
+async function findHeld(parts: DriverParts, endpoint: EndpointRecord): Promise<string | undefined> {
+  const { mode, flag, parent } = networkOf(parts, endpoint);
+  const name = `a-${endpoint.id}`;
+  const addresses = endpointAddresses(endpoint);
+  const { session } = parts.namespaces.host();
+  const lines = [
+    linkAdd({ type: "ipvlan", name, link: parent, mode, flag, group: LINK_GROUP }),
+    ...addresses.map((address) => {
+      const isIPv6 = familyOf(address) === 6;
+      return addrAdd({ dev: name, address: `${address}/${isIPv6 ? 128 : 32}`, nodad: isIPv6 });
+    }),
+    linkDel(name),
+  ];
+  const [added, ...results] = await Promise.allSettled(lines.map((line) => session.change(line)));
+  if (added!.status === "rejected" && !isHarmless(added!.reason)) throw added!.reason;
+  return addresses.find((_, index) => {
+    const result = results[index]!;
+    return result.status === "rejected" && result.reason instanceof IpCommandError &&
+      result.reason.errno === "EADDRINUSE";
+  });
+}
+
+/**
+ * Whether the kernel refused the link that asks for a reason that is no obstacle: the parent is gone,
+ * it carries no ipvlan links (`EBUSY`), or an `ip` that was killed has left that link (`EEXIST`).
+ */
+function isHarmless(reason: unknown): boolean {
+  return isGone(reason) ||
+    reason instanceof IpCommandError && ["EBUSY", "EEXIST"].includes(reason.errno);
+}

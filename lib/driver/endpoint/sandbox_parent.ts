@@ -1,0 +1,133 @@
+/**
+ * Parents that are links of the sandboxes. On such a network, another program has made or moved a link
+ * into each sandbox, such as the virtual function of a network card, and the sandbox's ipvlan link is
+ * made on it, inside. The parent goes with the namespace, so nothing is ever made of it.
+ *
+ * @module
+ */
+import { attempt, type Decision, type IpvlanError } from "../../base/errors.ts";
+import { familyOf } from "../../ipam/address.ts";
+import type { Link } from "../../iproute2/link.ts";
+import type { Route } from "../../iproute2/route.ts";
+import { fromNetnsFolder, linkName } from "../../iproute2/words.ts";
+import type { AttachRequest, NetworkEndpoint } from "./attach_request.ts";
+import { linkIndex } from "./decide.ts";
+import { InvalidOptionError, InvalidParentError, SandboxParentError } from "../model/errors.ts";
+import { DEFAULT_METRIC, linkRoutes } from "./default_routes.ts";
+import { IN_SANDBOX } from "../model/names.ts";
+import type { DriverParts } from "../parts.ts";
+import { type HostFacts, mtuProblems, parentSubnetProblems } from "../network/decide.ts";
+import { chooseParent, conflictProblem } from "../network/parent.ts";
+import { printed, type SeenNamespace } from "../restore/repair.ts";
+import { lookInside } from "../restore/restore.ts";
+import type { Connection, ConnectOptions, Network } from "../model/types.ts";
+
+/** Looks into the namespace of a sandbox if a connection needs a link of it as the parent. */
+export async function lookForParents(
+  { store, namespaces }: DriverParts,
+  connections: readonly Connection[],
+  path: string | undefined,
+): Promise<Pick<HostFacts, "inside">> {
+  const isNeeded = connections.some(({ network }) => store.network(network)?.parent === IN_SANDBOX);
+  if (!isNeeded || path === undefined) return {};
+  return { inside: await lookInside(namespaces, fromNetnsFolder(path)) };
+}
+
+/** Looks into the namespace of a sandbox that has a route of another program's. */
+export async function lookForRoutes(
+  { store, namespaces }: DriverParts,
+  { name, path = store.sandbox(name)?.path }: Pick<AttachRequest, "name" | "path">,
+): Promise<SeenNamespace | undefined> {
+  return await lookInside(namespaces, path === undefined ? name : fromNetnsFolder(path));
+}
+
+/** Decides which link of a sandbox is the parent of an endpoint, or finds what is wrong with it. */
+export function decideSandboxParent(
+  network: Network,
+  sandbox: string,
+  { parent: asked, handOver }: ConnectOptions,
+  seen: SeenNamespace | undefined,
+): Decision<{ parent: string }> {
+  const failed = (...problems: IpvlanError[]) => ({ ok: false as const, problems });
+  if (!seen || handOver) {
+    const rule = "its parents are links of its engine's sandboxes, and this is none of them";
+    return failed(new InvalidOptionError("network", network.name, rule));
+  }
+  const named = attempt(() => asked === undefined ? undefined : linkName(asked, "parent"));
+  if (!named.ok) return named;
+  const parent = asked ?? defaultLink(seen.routes);
+  const link = seen.links.find(({ name }) => name === parent);
+  if (parent === undefined || !link) return failed(new SandboxParentError(sandbox, parent));
+  const { mode, flag, mtu, subnets } = network;
+  const conflict = conflictProblem(parent, { mode, flag }, [], seen.links);
+  const problems = [
+    ...chooseParent(parent, seen.links).problems,
+    ...conflict ? [conflict] : [],
+    ...mtuProblems(mtu, link),
+    ...mode === "l2" ? [] : parentSubnetProblems(subnets, parent, mode, seen.addrs),
+  ];
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, parent };
+}
+
+/** The link of the default route: the IPv4 one, or else the IPv6 one. */
+function defaultLink(routes: readonly Route[]): string | undefined {
+  const found = ([4, 6] as const).map((family) =>
+    routes.find((route) => route.family === family && route.dst === "default")
+  ).find((route) => route !== undefined);
+  return found?.dev ?? found?.nexthops[0]?.dev;
+}
+
+/**
+ * Whether another program has given a sandbox a route to a destination of an endpoint, such as a default
+ * route. The kernel takes only one of a metric, so the endpoint counts as the sandbox's second.
+ */
+export function isSecond(
+  network: Network,
+  { routes: own }: Pick<ConnectOptions, "routes">,
+  addresses: readonly { address: string; gateway?: string }[],
+  { routes }: SeenNamespace,
+): boolean {
+  const endpoint = { ifname: "lo", ordinal: 0, routes: own };
+  return linkRoutes(network, endpoint, addresses, "none").some(({ dst }) => {
+    const family = familyOf(dst);
+    const best = DEFAULT_METRIC[family];
+    return routes.some((route) =>
+      route.family === family && printed(route.dst) === printed(dst) &&
+      (route.metric ?? best) === best
+    );
+  });
+}
+
+/** The parent of an endpoint among the links that were seen. */
+export function parentLink(
+  { network, endpoint }: NetworkEndpoint,
+  facts: HostFacts | undefined,
+): Link | undefined {
+  return network.parent === IN_SANDBOX
+    ? facts?.inside?.links.find(({ name }) => name === endpoint.parent)
+    : facts?.links.find(({ name }) => name === network.parent);
+}
+
+/**
+ * Checks that the links of endpoints are on the parents that were chosen. Root in the sandbox may
+ * have given the name to another link meanwhile, even to one whose own parent is the host's.
+ */
+export async function requireParents(
+  { namespaces, isRehearsal }: DriverParts,
+  sandbox: string,
+  planned: readonly NetworkEndpoint[],
+  facts: HostFacts | undefined,
+): Promise<void> {
+  const inner = planned.filter(({ network }) => network.parent === IN_SANDBOX);
+  if (inner.length === 0 || isRehearsal) return;
+  const links = await namespaces.inside(sandbox).link.show();
+  for (const each of inner) {
+    const link = links.find(({ index }) => index === linkIndex(each.endpoint));
+    const isRight = link?.linkNetnsid === undefined &&
+      link?.linkIndex === parentLink(each, facts)?.index;
+    if (!isRight) {
+      const reason = `another link of the sandbox "${sandbox}" got this name meanwhile; try again`;
+      throw new InvalidParentError(each.endpoint.parent!, reason);
+    }
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * How a network or an engine says that its addresses come from a pool in etcd: the options of
+ * `--ipam-opt`, the same in the environment, and what is wrong with them.
+ *
+ * @module
+ */
+import { resolve } from "node:path";
+import { accessProblems as claimsProblems, readAccess } from "../../claims/access.ts";
+import { EtcdOptionError } from "../../claims/errors.ts";
+import type { EtcdAccess } from "../../claims/types.ts";
+import { attempt, type Decision, type IpvlanError } from "../../base/errors.ts";
+import { didYouMean } from "../../base/suggest.ts";
+import { InvalidOptionError, ProblemsError } from "./errors.ts";
+import type { NetworkIpam } from "./types.ts";
+
+/** The name of the IPAM driver that keeps addresses in etcd. */
+export const ETCD = "etcd";
+
+/** One option of the IPAM driver `etcd`. */
+export interface IpamOption {
+  /** Its name behind `--ipam-opt`, and with underscores in a site file. */
+  name: string;
+  /** What it means, in half a line. */
+  help: string;
+  /** Whether it is the path of a file. */
+  isFile?: true;
+}
+
+/** The options of the IPAM driver `etcd`, by the fields of {@linkcode EtcdAccess}. */
+export const IPAM_OPTIONS: { readonly [Field in keyof EtcdAccess]-?: IpamOption } = {
+  endpoints: { name: "endpoints", help: "the members of the etcd cluster: https://10.0.0.1:2379" },
+  prefix: { name: "prefix", help: "what all keys begin with; left out, /ipvlan" },
+  ca: {
+    name: "ca",
+    help: "the file with the authorities of the members' certificates",
+    isFile: true,
+  },
+  cert: { name: "cert", help: "the file with this host's certificate", isFile: true },
+  key: { name: "key", help: "the file with the key of that certificate", isFile: true },
+  user: { name: "user", help: "the user of etcd" },
+  passwordFile: {
+    name: "password-file",
+    help: "the file with the user's password, which only its owner may read",
+    isFile: true,
+  },
+};
+
+/** The fields, in the order of the table. */
+export const IPAM_FIELDS = Object.keys(IPAM_OPTIONS) as (keyof EtcdAccess)[];
+
+/** The names that `--ipam-opt` takes. */
+export const IPAM_NAMES: readonly string[] = IPAM_FIELDS.map((field) => IPAM_OPTIONS[field].name);
+
+/** The variable of the environment for an option: `IPVLAN_ETCD_PASSWORD_FILE`. */
+export function variableOf(field: keyof EtcdAccess): string {
+  return `IPVLAN_ETCD_${IPAM_OPTIONS[field].name.toUpperCase().replaceAll("-", "_")}`;
+}
+
+/** Variables of an environment. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What {@linkcode readIpamOptions} reads besides the words. */
+export interface IpamSurroundings {
+  /** The folder that paths start from; left out, they must be whole. */
+  folder?: string;
+  /** The environment, for options that no word gives. */
+  environment: Environment;
+  /** Whether to say also what is wrong with the files. */
+  readsFiles?: boolean;
+}
+
+/** Why a password is refused, and what to do. It does not repeat the password. */
+const NO_PASSWORD = "every user of the machine can read the arguments of a command: write the " +
+  "password into a file that only its owner may read, and give password-file=FILE";
+
+/**
+ * Reads options written as `NAME=VALUE`. A word may have several, with commas between them. What has
+ * no name after a comma belongs to the value before it: `endpoints=https://a:2379,https://b:2379`.
+ */
+export function readIpamOptions(
+  words: readonly string[],
+  { folder, environment, readsFiles }: IpamSurroundings,
+): Decision<{ access: EtcdAccess }> {
+  const problems: IpvlanError[] = [];
+  const given = new Map<keyof EtcdAccess, string>();
+  for (const word of words.flatMap(splitWord)) {
+    const [, name, value] = /^([^=]*)=(.*)$/s.exec(word) ?? [];
+    const field = IPAM_FIELDS.find((each) => IPAM_OPTIONS[each].name === name);
+    if (field === undefined) problems.push(unknownOption(name, word));
+    else if (!value) problems.push(new InvalidOptionError("IPAM option", word, "write NAME=VALUE"));
+    else if (given.has(field)) {
+      problems.push(new InvalidOptionError("IPAM option", name!, "it is given twice"));
+    } else given.set(field, value);
+  }
+  for (const field of IPAM_FIELDS) {
+    const value = environment[variableOf(field)];
+    if (value && !given.has(field)) given.set(field, value);
+  }
+  const { endpoints = "", ...rest } = Object.fromEntries(given);
+  const typed = { ...rest, endpoints: endpoints.split(",").filter(Boolean) };
+  const access = folder === undefined ? typed : absolute(typed, folder);
+  problems.push(...accessProblems(access, readsFiles));
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, access: settleAccess(access) };
+}
+
+/** Splits a word at the commas behind which an option begins. */
+function splitWord(word: string): string[] {
+  return word.split(/,(?=[A-Za-z][\w-]*=)/);
+}
+
+function unknownOption(name: string | undefined, word: string): IpvlanError {
+  if (name === undefined) return new InvalidOptionError("IPAM option", word, "write NAME=VALUE");
+  if (/^pass/i.test(name)) return new InvalidOptionError("IPAM option", name, NO_PASSWORD);
+  const rule = `choose one of ${IPAM_NAMES.join(", ")}${didYouMean(name, IPAM_NAMES)}`;
+  return new InvalidOptionError("IPAM option", name, rule);
+}
+
+/** Makes the paths of an access absolute, as each command has a folder of its own. */
+function absolute(access: EtcdAccess, folder: string): EtcdAccess {
+  const files = IPAM_FIELDS.filter((field) => IPAM_OPTIONS[field].isFile);
+  const paths = files.flatMap((field) =>
+    access[field] === undefined ? [] : [[field, resolve(folder, access[field] as string)]]
+  );
+  return { ...access, ...Object.fromEntries(paths) };
+}
+
+/** The usual form of an access that has no problems: URLs without a slash at their ends. */
+export function settleAccess({ endpoints, ...access }: EtcdAccess): EtcdAccess {
+  return { endpoints: [...new Set(endpoints.map((text) => new URL(text).origin))], ...access };
+}
+
+/** Finds everything that is wrong with an access. @param readsFiles Whether to look at its files. */
+export function accessProblems(access: EtcdAccess, readsFiles = false): IpvlanError[] {
+  const { endpoints, ca, cert, key } = access;
+  const problems = readsFiles ? [...fileProblems(access)] : claimsProblems(access);
+  for (const field of IPAM_FIELDS.filter((each) => IPAM_OPTIONS[each].isFile)) {
+    const path = access[field] as string | undefined;
+    if (path === undefined || path.startsWith("/")) continue;
+    const rule = "give its path from / on";
+    problems.push(new EtcdOptionError(IPAM_OPTIONS[field].name, path, rule));
+  }
+  const secured = [ca, cert, key].some((file) => file !== undefined);
+  if (secured && endpoints.length > 0 && endpoints.every((text) => text.startsWith("http:"))) {
+    const rule = "ca, cert and key are for https: write https, or leave them out";
+    problems.push(new EtcdOptionError("endpoints", endpoints.join(","), rule));
+  }
+  return problems;
+}
+
+/** Finds what is wrong with an access, or with its files: such that others may read. */
+export function fileProblems(access: EtcdAccess): readonly IpvlanError[] {
+  const read = attempt(() => readAccess(access));
+  if (read.ok) return [];
+  return read.problems.flatMap((each) => each instanceof ProblemsError ? each.problems : each);
+}
+
+/** The options of an access under the names that `--ipam-opt` takes. */
+export function ipamEntries(access: EtcdAccess): [name: string, value: string][] {
+  return IPAM_FIELDS.filter((field) => access[field] !== undefined)
+    .map((field) => [IPAM_OPTIONS[field].name, String(access[field])]);
+}
+
+/** Where addresses come from, as text for people: `etcd endpoints=https://a:2379,prefix=/x`. */
+export function ipamText(ipam: NetworkIpam | undefined): string {
+  if (!ipam) return "default";
+  const options = ipamEntries(ipam.access).map((entry) => entry.join("="));
+  return `${ipam.driver} ${options.join(",")}`;
+}

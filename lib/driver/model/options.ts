@@ -1,0 +1,269 @@
+import type { IpvlanError } from "../../base/errors.ts";
+import { didYouMean } from "../../base/suggest.ts";
+import {
+  IPVLAN_FLAGS,
+  IPVLAN_MODES,
+  type IpvlanFlag,
+  type IpvlanMode,
+  type IpvlanSpec,
+} from "../../iproute2/kinds/ipvlan.ts";
+import { InvalidOptionError } from "./errors.ts";
+import { parentProblems } from "./names.ts";
+
+/** The options of a network. An option without a value and without a default is left out. */
+export interface NetworkOptions {
+  /**
+   * The link that the sandboxes share: one that exists, or `link.vlan` (`link.vlan.vlan` for two
+   * tags), which is made and removed with its last network.
+   *
+   * @default {undefined} A dummy link of the driver's own: the network is isolated.
+   */
+  parent?: string;
+  /**
+   * The ipvlan mode.
+   *
+   * @default {"l2"}
+   */
+  mode: IpvlanMode;
+  /**
+   * The ipvlan flag.
+   *
+   * @default {"bridge"}
+   */
+  flag: IpvlanFlag;
+  /**
+   * The largest packet on the network's links, in bytes.
+   *
+   * @default {undefined} The parent's.
+   */
+  mtu?: number;
+  /**
+   * Whether the network is cut off from everything else. A parent that is given is not used then.
+   *
+   * @default {false}
+   */
+  internal: boolean;
+  /**
+   * Whether the network has IPv4. Without it, it has no default pool, and needs an IPv6 subnet.
+   *
+   * @default {true}
+   */
+  ipv4: boolean;
+  /**
+   * Which routes of an L3 network the host has, for a routing daemon to announce: one to each subnet
+   * (`subnet`), or one to each address of an endpoint (`address`).
+   *
+   * @default {undefined} None.
+   */
+  advertise?: "subnet" | "address";
+}
+
+/** What values an option takes. */
+export type OptionValue =
+  /** The name of a link that can be a parent. */
+  | { kind: "link" }
+  /** `true` or `false`. */
+  | { kind: "switch" }
+  /** One of a few words. */
+  | { kind: "choice"; of: readonly string[] }
+  /** A whole number. */
+  | { kind: "number"; what: string; range: readonly [least: number, greatest: number] };
+
+/** One option: how it is written, which values it takes, and how it is shown. */
+export interface NetworkOption<T> {
+  /** Its name in messages. */
+  label: string;
+  /** What it means, in half a line, for the command's help and for editors of site files. */
+  help: string;
+  /** What values it takes. */
+  value: OptionValue;
+  /** The value where none is given. */
+  default: T;
+  /** What to show where there is neither a value nor a default. */
+  none?: string;
+  /**
+   * Its name behind `-o` of the command, and under `driver_opts` in compose.yaml: the name that
+   * Docker's driver has for it. An option without one is a switch of the command, as `--internal`.
+   */
+  driverOption?: string;
+  /** Another name that Docker has for it, where there are two. */
+  alias?: string;
+}
+
+/**
+ * The options of a network. From this table follow the options of `network create`, the keys of a
+ * site file and its JSON Schema, the record, its comparison with a site file, and its export.
+ *
+ * To add an option, add its field to {@linkcode NetworkOptions} and its entry here, and use it
+ * where it takes effect, such as {@linkcode linkOptions}. The compiler names a missing entry, and
+ * `options_test.ts` fails for an option that gets lost or has no effect.
+ */
+export const NETWORK_OPTIONS: {
+  readonly [Name in keyof NetworkOptions]-?: NetworkOption<NetworkOptions[Name]>;
+} = {
+  parent: {
+    label: "parent",
+    help: "the link that the sandboxes share, such as eth0 or eth0.20; left out, an isolated one",
+    value: { kind: "link" },
+    default: undefined,
+    none: "none",
+    driverOption: "parent",
+  },
+  mode: {
+    label: "ipvlan mode",
+    help: "the ipvlan mode; left out, l2",
+    value: { kind: "choice", of: IPVLAN_MODES },
+    default: "l2",
+    driverOption: "ipvlan_mode",
+  },
+  flag: {
+    label: "ipvlan flag",
+    help: "the ipvlan flag; left out, bridge",
+    value: { kind: "choice", of: IPVLAN_FLAGS },
+    default: "bridge",
+    driverOption: "ipvlan_flag",
+  },
+  mtu: {
+    label: "MTU",
+    help: "the largest packet, in bytes; left out, the parent's",
+    // The least MTU of IPv4 is 68 (RFC 791). `settle` asks for that of IPv6 if there is IPv6.
+    value: { kind: "number", what: "a number of bytes", range: [68, 65535] },
+    default: undefined,
+    none: "the parent's",
+    driverOption: "mtu",
+    alias: "com.docker.network.driver.mtu",
+  },
+  internal: {
+    label: "internal",
+    help: "cut off from everything else",
+    value: { kind: "switch" },
+    default: false,
+  },
+  ipv4: {
+    label: "IPv4",
+    help: "whether the network has IPv4; left out, true",
+    value: { kind: "switch" },
+    default: true,
+  },
+  advertise: {
+    label: "advertise",
+    help: "the routes to announce by a routing daemon: to the subnets, or to each address",
+    value: { kind: "choice", of: ["subnet", "address"] },
+    default: undefined,
+    none: "none",
+    driverOption: "advertise",
+  },
+};
+
+/** The name of an option. */
+export type OptionName = keyof NetworkOptions;
+
+/** The names of the options, in the order of the table. */
+export const OPTION_NAMES: readonly OptionName[] = Object.keys(NETWORK_OPTIONS) as OptionName[];
+
+/** Fills in the defaults of options, and checks those that are given. */
+export function settleOptions(
+  given: Partial<NetworkOptions>,
+): { options: NetworkOptions; problems: IpvlanError[] } {
+  const values = OPTION_NAMES.map((name) => [name, given[name] ?? NETWORK_OPTIONS[name].default]);
+  const problems = OPTION_NAMES.flatMap((name) => {
+    const value = given[name];
+    if (value === undefined) return [];
+    return optionProblems(name, value).map((problem) => problem.at(name));
+  });
+  // The compiler cannot see that the table has every name.
+  const options: unknown = Object.fromEntries(values.filter(([, value]) => value !== undefined));
+  return { options: options as NetworkOptions, problems };
+}
+
+/** Checks the value of one option, without looking at the others. */
+export function optionProblems(name: OptionName, value: unknown): readonly IpvlanError[] {
+  const { label, value: accepted } = NETWORK_OPTIONS[name];
+  const invalid = (rule: string) => [new InvalidOptionError(label, String(value), rule)];
+  switch (accepted.kind) {
+    case "link":
+      return parentProblems(String(value));
+    case "switch":
+      return typeof value === "boolean" ? [] : invalid("give true or false");
+    case "choice":
+      if (accepted.of.includes(String(value))) return [];
+      return invalid(`choose one of ${accepted.of.join(", ")}`);
+    case "number": {
+      const [least, greatest] = accepted.range;
+      const isWhole = typeof value === "number" && Number.isInteger(value);
+      if (isWhole && value >= least && value <= greatest) return [];
+      return invalid(`give a whole number from ${least} to ${greatest}`);
+    }
+  }
+}
+
+/** The options of a network that are options of its ipvlan links too. */
+export function linkOptions(
+  { mode, flag, mtu }: NetworkOptions,
+): Pick<IpvlanSpec, "mode" | "flag" | "mtu"> {
+  return { mode, flag, mtu };
+}
+
+/** Shows the value of an option: `l3`, `none`. */
+export function optionText(name: OptionName, { [name]: value }: NetworkOptions): string {
+  return String(value ?? NETWORK_OPTIONS[name].none);
+}
+
+/** The options read from `docker network create -o NAME=VALUE`. */
+export interface DriverOptionsResult {
+  /** The options, under their own names. */
+  options: Partial<NetworkOptions>;
+  /** Words that cannot be read. What is wrong with a value, `settle` finds. */
+  problems: IpvlanError[];
+}
+
+/** Reads options written as `NAME=VALUE`, under the names of Docker's ipvlan driver. */
+export function parseDriverOptions(words: readonly string[]): DriverOptionsResult {
+  const options: Record<string, unknown> = {};
+  const problems: IpvlanError[] = [];
+  for (const word of words) {
+    const [, name, text] = /^([^=]*)=(.*)$/s.exec(word) ?? [];
+    if (name === undefined || !text) {
+      problems.push(new InvalidOptionError("driver option", word, "write NAME=VALUE"));
+      continue;
+    }
+    const option = OPTION_NAMES.find((each) => {
+      const { driverOption, alias } = NETWORK_OPTIONS[each];
+      return name === driverOption || name === alias;
+    });
+    if (option === undefined) {
+      const rule = `choose one of ${DRIVER_OPTIONS.join(", ")}${didYouMean(name, DRIVER_OPTIONS)}`;
+      problems.push(new InvalidOptionError("driver option", word, rule));
+      continue;
+    }
+    const { label, value } = NETWORK_OPTIONS[option];
+    if (option in options) {
+      problems.push(new InvalidOptionError("driver option", word, `the ${label} is given already`));
+      continue;
+    }
+    options[option] = readValue(value, text);
+  }
+  return { options, problems };
+}
+
+/** The value that a text stands for; a text that is none stays, and is refused later. */
+function readValue({ kind }: OptionValue, text: string): unknown {
+  if (kind === "number" && /^\d+$/.test(text)) return Number(text);
+  if (kind === "switch" && (text === "true" || text === "false")) return text === "true";
+  return text;
+}
+
+/** The names that `-o` takes. */
+export const DRIVER_OPTIONS: readonly string[] = OPTION_NAMES.flatMap((name) =>
+  NETWORK_OPTIONS[name].driverOption ?? []
+);
+
+/** The options of a network under the names that `-o` takes. */
+export function toDriverOptions(network: NetworkOptions): Record<string, string> {
+  const entries = OPTION_NAMES.flatMap((name) => {
+    const { driverOption } = NETWORK_OPTIONS[name];
+    const value = network[name];
+    return driverOption === undefined || value === undefined ? [] : [[driverOption, String(value)]];
+  });
+  return Object.fromEntries(entries);
+}

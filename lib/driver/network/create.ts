@@ -1,0 +1,124 @@
+import type { LinkSpec } from "../../iproute2/link.ts";
+import { accept, failureOf, NotUndoneError, throwProblems } from "../model/errors.ts";
+import { accessProblems, fileProblems } from "../model/ipam_options.ts";
+import {
+  aliasSteps,
+  type DecidedNetwork,
+  decideNetwork,
+  type HostFacts,
+  networkSteps,
+  wantsPool,
+} from "./decide.ts";
+import { byLinkName } from "./parent.ts";
+import type { DriverParts } from "../parts.ts";
+import type { Step } from "../run/plan.ts";
+import { randomHex } from "../../base/random.ts";
+import { shareNetwork, unshareNetwork } from "../addresses/shared/pools.ts";
+import { takeOver } from "../addresses/shared/network.ts";
+import { type Store, withoutState } from "../store/store.ts";
+import type { Network, NetworkSpec, Outcome } from "../model/types.ts";
+
+/** An id and a time for a new network. */
+export function newIdentity(): Pick<Network, "id" | "created"> {
+  return { id: randomHex(32), created: new Date().toISOString() };
+}
+
+/**
+ * Creates a network: its record, and the links that the driver makes for it. If anything fails,
+ * nothing is changed. The caller must hold the exclusive lock.
+ *
+ * @param lookAgain Looks at all that the host has, so that a refusal names the link in the way.
+ */
+export async function createNetwork(
+  parts: DriverParts,
+  spec: NetworkSpec,
+  facts: HostFacts,
+  lookAgain: () => Promise<HostFacts>,
+): Promise<Outcome<Network>> {
+  const { store, namespaces } = parts;
+  const identity = newIdentity();
+  const existing = neighboursOf(store, spec);
+  const first = decideNetwork(spec, identity, existing, facts);
+  const decided = first.ok
+    ? first
+    : accept(decideNetwork(spec, identity, existing, await lookAgain()));
+  const { network, links, notices } = decided;
+  addRecords(store, decided);
+  try {
+    notices.push(...await shareNetwork(parts, network));
+    const steps = [...networkSteps(network, links, existing), ...aliasChanges(store, network)];
+    await namespaces.apply(steps, () => store.putNetwork(network, "ready"));
+  } catch (error) {
+    // What is left in the kernel stays on record, and the next exclusive call removes it.
+    if (error instanceof NotUndoneError) throw error;
+    // The same holds for what is left in etcd.
+    const failure = await failureOf(() => unshareNetwork(parts.unstoppable, network));
+    if (failure !== undefined) throw error;
+    deleteRecords(store, decided);
+    accept(decideNetwork(spec, identity, existing, await lookAgain()));
+    throw error;
+  }
+  return { value: network, notices };
+}
+
+/**
+ * The networks that a new one must get along with: of its name, on its parent; and all, if the
+ * driver is to choose a subnet that none of them has, or none of them advertises. To read only these,
+ * the store has indexes.
+ */
+function neighboursOf(store: Store, spec: NetworkSpec): Network[] {
+  if (wantsPool(spec) || spec.advertise !== undefined) return store.networks().map(withoutState);
+  const { name, parent } = spec;
+  const same = store.network(name);
+  const others = parent === undefined ? [] : store.networks({ parent });
+  const all = same ? [same, ...others.filter(({ id }) => id !== same.id)] : others;
+  return all.map(withoutState);
+}
+
+/** The steps that write the name of a new network into the aliases of the links that it needs. */
+function aliasChanges(store: Store, network: Network): Step[] {
+  const own: LinkSpec[] = [];
+  for (let link = store.link(network.parent); link; link = below(store, link)) own.unshift(link);
+  const [lowest] = own;
+  if (lowest === undefined) return [];
+  const made = byLinkName(linksOn(store, lowest));
+  const users = [...made.keys()].flatMap((parent) => store.networks({ parent }));
+  const before = users.filter(({ id }) => id !== network.id).map(withoutState);
+  return aliasSteps(own, [...before, network], made, before);
+}
+
+function below(store: Store, link: LinkSpec): LinkSpec | undefined {
+  return "link" in link ? store.link(link.link) : undefined;
+}
+
+/** A link that the driver made, and those that it made on it. */
+function linksOn(store: Store, link: LinkSpec): LinkSpec[] {
+  return [link, ...store.links({ on: link.name }).flatMap((upper) => linksOn(store, upper))];
+}
+
+/** Looks which settings a shared network has on other hosts, and takes them over. */
+export async function withSharedSettings(
+  { openShared }: DriverParts,
+  spec: NetworkSpec,
+): Promise<NetworkSpec> {
+  const { ipam, name } = spec;
+  if (!ipam) return spec;
+  throwProblems(accessProblems(ipam.access));
+  throwProblems(fileProblems(ipam.access));
+  const settings = await (await openShared())?.network(ipam.access, name);
+  return settings ? accept(takeOver(spec, settings)).spec : spec;
+}
+
+function addRecords(store: Store, { network, links }: DecidedNetwork): void {
+  store.transaction(() => {
+    store.putNetwork(network, "making");
+    for (const link of links) store.putLink(link);
+  });
+}
+
+function deleteRecords(store: Store, { network, links }: DecidedNetwork): void {
+  store.transaction(() => {
+    store.deleteNetwork(network.id);
+    for (const { name } of links) store.deleteLink(name);
+  });
+}

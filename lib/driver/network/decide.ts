@@ -1,0 +1,252 @@
+import { attempt, type Decision, type IpvlanError } from "../../base/errors.ts";
+import { defaultPool } from "../../ipam/default_pools.ts";
+import { familyOf } from "../../ipam/address.ts";
+import { formatPrefix, parsePrefix, parseSubnets, type Prefix, type Subnet } from "../../ipam/mod.ts";
+import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
+import type { Addr } from "../../iproute2/addr.ts";
+import { explainLinkAdd, requireKernel } from "../../iproute2/kernel.ts";
+import type { IpvlanMode } from "../../iproute2/kinds/ipvlan.ts";
+import { type Link, linkAdd, linkDel, linkSet, type LinkSpec } from "../../iproute2/link.ts";
+import type { Route } from "../../iproute2/route.ts";
+import { advertSteps, networkAdverts, unshared } from "./advertise.ts";
+import { InvalidOptionError, ParentSubnetError } from "../model/errors.ts";
+import { IN_SANDBOX, parentProblems } from "../model/names.ts";
+import {
+  aliasOf,
+  chooseParent,
+  conflictProblem,
+  explainIpvlanAdd,
+  globalAddrs,
+  LINK_GROUP,
+  type MadeLinks,
+  type ParentChoice,
+  standsOn,
+} from "./parent.ts";
+import type { Step } from "../run/plan.ts";
+import type { SeenNamespace } from "../restore/repair.ts";
+import { settle, type Settlement, settleSubnets } from "./settle.ts";
+import type { AddressPool, Network, NetworkSpec, NetworkSubnet, SettledNetwork } from "../model/types.ts";
+
+/** The facts about the host that a decision on a network needs. */
+export interface HostFacts {
+  /** The kernel's release, as `uname -r` prints it. */
+  release: string;
+  /** All links. */
+  links: readonly Link[];
+  /** All addresses. */
+  addrs: readonly Addr[];
+  /** The routes of the main tables. */
+  routes: readonly Route[];
+  /** The address pools of engines. */
+  pools?: readonly AddressPool[];
+  /** What the namespace of the sandbox has, if somebody has looked. */
+  inside?: SeenNamespace;
+}
+
+/** A network to create, and the links that it needs. */
+export interface DecidedNetwork {
+  /** The network, with every default settled. */
+  network: Network;
+  /** The links to make; a link comes after the one below it. */
+  links: LinkSpec[];
+  /** What the user should know. */
+  notices: string[];
+}
+
+/**
+ * Decides on a network on this machine: settles it, chooses the links to make and, if it has no
+ * IPv4 subnet, a default pool. Or finds all problems, those of {@linkcode settle} among them.
+ */
+export function decideNetwork(
+  spec: NetworkSpec,
+  identity: { id: string; created: string },
+  networks: readonly Network[],
+  facts: HostFacts,
+): Decision<DecidedNetwork> {
+  const settlement = settle(spec, networks);
+  const { parent: named, mode, flag, mtu } = settlement.network;
+  const parent = named ?? `di-${identity.id.slice(0, 12)}`;
+  const choice = chooseLinks(parent, settlement, facts.links);
+  const pool = choosePool(settlement, networks, facts);
+  const subnets = [...settlement.network.subnets, ...pool.ok ? pool.subnets : []];
+  const conflict = conflictProblem(parent, { mode, flag }, [], facts.links);
+  const problems = [
+    ...kernelProblems(facts.release),
+    ...settlement.problems,
+    ...choice.problems.map((problem) => problem.at("parent")),
+    ...mtuProblems(mtu, choice.carrier),
+    ...conflict ? [conflict.at("parent")] : [],
+    ...pool.ok ? [] : pool.problems,
+    ...mode === "l2" ? [] : parentSubnetProblems(subnets, parent, mode, facts.addrs),
+  ];
+  if (problems.length > 0) return { ok: false, problems };
+  const network: Network = {
+    ...settlement.network,
+    ...identity,
+    parent,
+    isolated: named === undefined,
+    subnets,
+  };
+  const notices = [...choice.notices, ...settlement.notices];
+  return { ok: true, network, links: choice.make, notices };
+}
+
+/** Chooses the links to make: a dummy for an isolated network, else what the parent needs. */
+function chooseLinks(
+  parent: string,
+  { network }: Settlement,
+  links: readonly Link[],
+): ParentChoice {
+  if (network.parent === undefined) {
+    const dummy: LinkSpec = {
+      type: "dummy",
+      name: parent,
+      mtu: network.mtu,
+      group: LINK_GROUP,
+      up: true,
+    };
+    return { make: [dummy], notices: [], problems: [] };
+  }
+  // No link can have such a name. `settle` has found that.
+  if (parentProblems(parent).length > 0) return { make: [], notices: [], problems: [] };
+  return chooseParent(parent, links);
+}
+
+function kernelProblems(release: string): readonly IpvlanError[] {
+  const kernel = attempt(() => requireKernel(release));
+  return kernel.ok ? [] : kernel.problems;
+}
+
+/** Finds an MTU above that of the link that sends the packets. */
+export function mtuProblems(mtu: number | undefined, carrier: Link | undefined): IpvlanError[] {
+  if (!carrier || mtu === undefined || !Number.isInteger(mtu) || mtu <= carrier.mtu) return [];
+  const rule = `the link "${carrier.name}" has ${carrier.mtu}, and drops larger packets`;
+  return [new InvalidOptionError("MTU", String(mtu), rule).at("mtu")];
+}
+
+/** Whether the driver is to choose the IPv4 subnet of a network. */
+export function wantsPool(
+  { subnets = [], foreignAddresses }: Pick<NetworkSpec, "subnets" | "foreignAddresses">,
+): boolean {
+  return !foreignAddresses &&
+    !subnets.some((subnet) => familyOf(typeof subnet === "string" ? subnet : subnet.subnet) === 4);
+}
+
+/** Chooses the default pool of a network without an IPv4 subnet. Any other network gets none. */
+function choosePool(
+  { network, problems }: Settlement,
+  networks: readonly Network[],
+  { routes, pools = [] }: HostFacts,
+): Decision<{ subnets: readonly NetworkSubnet[] }> {
+  if (!network.ipv4 || network.foreignAddresses) return { ok: true, subnets: [] };
+  const isInvalid = problems.some(({ field }) => field[0] === "subnets");
+  if (isInvalid || network.subnets.some(({ subnet }) => parsePrefix(subnet).prefix.family === 4)) {
+    return { ok: true, subnets: [] };
+  }
+  const pool = attempt(() => formatPrefix(defaultPool(usedPrefixes(networks, pools, routes))));
+  return pool.ok
+    ? settleSubnets([pool.value], {
+      ...network,
+      isolated: network.parent === undefined,
+    })
+    : pool;
+}
+
+/** The IPv4 prefixes that a default pool must not overlap. */
+export function usedPrefixes(
+  networks: readonly Network[],
+  pools: readonly AddressPool[],
+  routes: readonly Route[],
+): Prefix[] {
+  return [
+    ...networks.flatMap(({ subnets }) => subnets.map(({ subnet }) => subnet)),
+    ...pools.map(({ subnet }) => subnet),
+    // The default pools are IPv4's. The route to a single address is printed without a length.
+    ...routes.flatMap(({ family, dst }) => family === 6 || dst === "default" ? [] : [dst]),
+  ].map((text) => parsePrefix(text.includes("/") ? text : `${text}/32`).prefix);
+}
+
+/** Finds subnets that overlap an address of the parent, which is not allowed in the L3 modes. */
+export function parentSubnetProblems(
+  subnets: readonly NetworkSubnet[],
+  parent: string,
+  mode: IpvlanMode,
+  addrs: readonly Addr[],
+): IpvlanError[] {
+  const own = globalAddrs(parent, addrs)
+    .map(({ address, prefixLength }) => ({ subnet: `${address}/${prefixLength}` }));
+  return overlapPairs(prefixesOf(subnets), prefixesOf(own)).map(([index, place]) =>
+    new ParentSubnetError(subnets[index]!.subnet, parent, own[place]!.subnet, mode)
+      .at("subnets", index)
+  );
+}
+
+/** The subnets of a network, as values that addresses can be taken from. */
+export function subnetsOf(network: SettledNetwork): readonly Subnet[] {
+  const result = parseSubnets(network.subnets);
+  if (!result.ok) throw new AggregateError(result.problems, `Network "${network.name}" on record`);
+  return result.subnets;
+}
+
+/** The steps that make links for the driver. */
+export function linkSteps(links: readonly LinkSpec[]): Step[] {
+  return links.map((link) => ({
+    line: linkAdd(link),
+    undo: { line: linkDel(link.name) },
+    explain: (error) => explainLinkAdd(error, link.type),
+  }));
+}
+
+/** The name of the ipvlan link that tests the parent of a new network. */
+export function probeName({ id }: Network): string {
+  return `p-${id.slice(0, 12)}`;
+}
+
+/**
+ * The steps that create a network: make its links, then make and delete one ipvlan link on the
+ * parent. Only the kernel knows whether the parent can carry ipvlan links, as a macvlan link on it
+ * may be in a namespace that we cannot see. So we ask the kernel before the network is used. Last come
+ * the routes that the network advertises.
+ *
+ * @param others The other networks on the parent. Undoing does not delete a route that one of them has.
+ */
+export function networkSteps(
+  network: Network,
+  links: readonly LinkSpec[],
+  others: readonly Network[] = [],
+): Step[] {
+  const { parent, mode, flag, transient } = network;
+  const name = probeName(network);
+  const adverts = networkAdverts(network);
+  // The first endpoint of a transient network follows at once, and asks the kernel as well.
+  const probe: Step[] = transient || parent === IN_SANDBOX ? [] : [
+    {
+      line: linkAdd({ type: "ipvlan", name, link: parent, mode, flag, group: LINK_GROUP }),
+      undo: { line: linkDel(name) },
+      explain: (error) => explainIpvlanAdd(error, parent),
+    },
+    { line: linkDel(name) },
+  ];
+  return [...linkSteps(links), ...probe, ...advertSteps(adverts, unshared(adverts, others))];
+}
+
+/**
+ * The steps that write the names of networks into the alias of each link made for them.
+ *
+ * @param before The networks whose names undoing writes back.
+ */
+export function aliasSteps(
+  links: readonly LinkSpec[],
+  networks: readonly Network[],
+  made: MadeLinks,
+  before: readonly Network[] = networks,
+): Step[] {
+  return links.map(({ name }) => {
+    const line = (served: readonly Network[]) => {
+      const names = served.filter(({ parent }) => standsOn(parent, name, made))
+        .map((network) => network.name);
+      return linkSet(name, { alias: aliasOf(names) });
+    };
+    return { line: line(networks), undo: { line: line(before) } };
+  });
+}

@@ -1,0 +1,42 @@
+/**
+ * What the host has, as far as a call needs it.
+ *
+ * @module
+ */
+import { look, lookAtLinks } from "../../iproute2/view.ts";
+import { parentNames } from "../model/names.ts";
+import { type HostFacts, wantsPool } from "./decide.ts";
+import type { DriverParts } from "../parts.ts";
+import type { NetworkSpec } from "../model/types.ts";
+
+/** What a network may need: its parent, and the links below that. */
+export async function factsFor(
+  { namespaces, store }: DriverParts,
+  spec: NetworkSpec,
+): Promise<HostFacts> {
+  const ip = namespaces.host();
+  return {
+    release: Deno.osRelease(),
+    ...await lookAtLinks(ip, parentNames(spec)),
+    routes: wantsPool(spec) ? await ip.route.show(4) : [],
+    pools: wantsPool(spec) ? store.pools() : [],
+  };
+}
+
+/** All that the host has. */
+export async function hostFacts(parts: DriverParts): Promise<HostFacts> {
+  const { namespaces, store } = parts;
+  const [facts, routes] = await Promise.all([
+    linkFacts(parts),
+    // Only the choice of an IPv4 subnet depends on the routes.
+    namespaces.hostLook().route.show(4),
+  ]);
+  return { ...facts, routes, pools: store.pools() };
+}
+
+/** The links and addresses of the host. */
+export async function linkFacts({ namespaces }: DriverParts): Promise<HostFacts> {
+  const host = { netns: namespaces.hostName, ip: namespaces.hostLook(), run: namespaces.run };
+  const seen = await look(host, { links: true, addrs: true });
+  return { release: Deno.osRelease(), ...seen, routes: [] };
+}

@@ -1,0 +1,261 @@
+import type { IpvlanError } from "../../base/errors.ts";
+import type { Addr } from "../../iproute2/addr.ts";
+import type { IpCommandError } from "../../iproute2/errors.ts";
+import { explainLinkAdd } from "../../iproute2/kernel.ts";
+import type { IpvlanFlag, IpvlanMode } from "../../iproute2/kinds/ipvlan.ts";
+import type { Link, LinkSpec } from "../../iproute2/link.ts";
+import { shellLine } from "../../base/printable.ts";
+import {
+  InvalidParentError,
+  ParentConflictError,
+  ParentDownError,
+  ParentNotFoundError,
+} from "../model/errors.ts";
+import { parentProblems, subInterfaceProblems, subInterfaces } from "../model/names.ts";
+import type { SettledNetwork } from "../model/types.ts";
+
+/**
+ * The group of every link that the driver makes ("ipv" in ASCII). It marks the link as the driver's,
+ * so that it is recognized even if the store is lost.
+ */
+export const LINK_GROUP = 0x69_70_76;
+
+/** Whether a link is marked as made by the driver. */
+export function isOurs(link: Link): boolean {
+  return link.group === String(LINK_GROUP);
+}
+
+/** The alias of a link that the driver makes: the networks that need it, cut after 255 bytes. */
+export function aliasOf(networks: readonly string[]): string {
+  return `ipvlan-kit ${networks.join(" ")}`.slice(0, 255);
+}
+
+/** A decision about a network's parent. */
+export interface ParentChoice {
+  /** The links to make, the lowest first. There are none if the parent exists. */
+  make: LinkSpec[];
+  /** The existing link that sends the packets: the parent, or the link that it is made on. */
+  carrier?: Link;
+  /** What the user should know. */
+  notices: string[];
+  /** What is wrong with it. */
+  problems: IpvlanError[];
+}
+
+/** Decides whether to use a parent that exists, to make it as a sub-interface, or to refuse it. */
+export function chooseParent(parent: string, links: readonly Link[]): ParentChoice {
+  const choice: ParentChoice = { make: [], notices: [], problems: [] };
+  choice.problems.push(...parentProblems(parent));
+  if (choice.problems.length > 0) return choice;
+  const find = (name: string) => links.find((link) => link.name === name);
+  const link = find(parent);
+  if (link) {
+    choice.carrier = link;
+    choice.problems.push(...unfitProblems(link, links));
+    const mismatch = tagMismatch(link, links);
+    if (mismatch instanceof InvalidParentError) choice.problems.push(mismatch);
+    else if (mismatch !== undefined) choice.notices.push(mismatch);
+    if (!link.up) {
+      choice.notices.push(
+        `The parent "${parent}" is down, so nothing passes: ` +
+          `"${shellLine`ip link set ${parent} up`}"`,
+      );
+    }
+    return choice;
+  }
+  const subs = subInterfaces(parent, (name) => find(name) !== undefined);
+  if (!subs) {
+    choice.problems.push(new ParentNotFoundError(parent));
+    return choice;
+  }
+  choice.problems.push(...subs.flatMap(subInterfaceProblems));
+  const base = find(subs[0]!.link);
+  if (!base) {
+    choice.problems.push(new ParentNotFoundError(parent, subs[0]!.link));
+    return choice;
+  }
+  choice.carrier = base;
+  choice.problems.push(...unfitProblems(base, links));
+  const outer = outerMismatch(parent, base);
+  if (outer instanceof InvalidParentError) choice.problems.push(outer);
+  else if (outer !== undefined) choice.notices.push(outer);
+  for (const sub of subs) {
+    const same = links.find(({ link, info }) =>
+      link === sub.link && info.type === "vlan" && info.id === sub.id &&
+      info.protocol === sub.protocol
+    );
+    if (same) {
+      const reason = `"${sub.link}" has VLAN ${sub.id} already, as the link "${same.name}": use ` +
+        "that as the parent";
+      choice.problems.push(new InvalidParentError(parent, reason));
+    }
+    choice.make.push({ type: "vlan", ...sub, group: LINK_GROUP, up: true });
+  }
+  if (!base.up) choice.problems.push(new ParentDownError(base.name));
+  return choice;
+}
+
+/** The names of the links that can be parents, without those that the driver made for one network. */
+export function possibleParents(links: readonly Link[]): string[] {
+  const isDummy = (link: Link) => isOurs(link) && link.info.type === "dummy";
+  return links.filter((link) => !isDummy(link) && unfitProblems(link, links).length === 0)
+    .map(({ name }) => name);
+}
+
+/** The tag of a sub-interface: `VLAN 20 (802.1Q)`. */
+function tagOf({ info }: Link): string | undefined {
+  return info.type === "vlan" ? `VLAN ${info.id} (${info.protocol})` : undefined;
+}
+
+/** The tag that the name of a sub-interface stands for, if it has the form `link.vlan`. */
+function tagInName({ name, link, info }: Link): string | undefined {
+  if (info.type !== "vlan" || link === undefined || !name.startsWith(`${link}.`)) return undefined;
+  const id = name.slice(link.length + 1);
+  return /^\d+$/.test(id) ? `VLAN ${Number(id)} (802.1Q)` : undefined;
+}
+
+/**
+ * What the user should know of a tag that differs from the one in the link's name, or why the link
+ * cannot be a parent. The tag may be meant if somebody made the link so. The driver itself makes a
+ * link with the tag of 802.1ad only for one with two tags.
+ */
+function tagMismatch(link: Link, links: readonly Link[]): string | InvalidParentError | undefined {
+  const [tag, named] = [tagOf(link), tagInName(link)];
+  if (named === undefined || tag === named) return undefined;
+  if (!isOurs(link)) {
+    return `The link "${link.name}" has ${tag}, and not ${named} as its name says`;
+  }
+  const above = links.filter((other) => other.link === link.name && other.info.type === "vlan")
+    .map(({ name }) => `"${name}"`).join(", ");
+  const id = link.info.type === "vlan" ? link.info.id : 0;
+  const line = shellLine`ip link add link ${link.link ?? "LINK"} name NAME type vlan id ${id}`;
+  const reason = `it has the service ${tag} for ${above || "two tags"}, and not ${named}; make a ` +
+    `link of another name for that, and use it: "${line}"`;
+  return new InvalidParentError(link.name, reason);
+}
+
+/**
+ * Finds out whether a new sub-interface `link.vlan.vlan` would have an outer tag of 802.1Q, and not
+ * of 802.1ad. A link that somebody made so is meant so. One that the driver made is there for
+ * another network, and the tags would depend on which network is created first.
+ */
+function outerMismatch(parent: string, base: Link): string | InvalidParentError | undefined {
+  const tag = tagOf(base);
+  if (tag === undefined || tag !== tagInName(base)) return undefined;
+  if (!isOurs(base)) {
+    return `The link "${base.name}" has ${tag}, so "${parent}" has no outer tag ` +
+      "of 802.1ad";
+  }
+  const reason = `its outer tag must be of 802.1ad, and "${base.name}" has ${tag} for another ` +
+    "network; use another VLAN for one of them";
+  return new InvalidParentError(parent, reason);
+}
+
+/**
+ * Finds why a link cannot be a parent. The kernel's ipvlan driver refuses a loopback and what is not
+ * Ethernet (`ipvlan_port_create` in `drivers/net/ipvlan/ipvlan_main.c`). A port of a bridge, bond or
+ * team, a macvtap link, and the parent of a macvlan link have a receive handler already, and a link
+ * can have only one; a VRF can have none (`netdev_rx_handler_register`).
+ */
+function unfitProblems(link: Link, links: readonly Link[]): InvalidParentError[] {
+  const reasons: string[] = [];
+  if (link.linkType === "loopback") {
+    reasons.push(
+      "it is the loopback, which sends no packet out; name another link, or none for a dummy",
+    );
+  } else if (link.linkType !== "ether") {
+    reasons.push(`it is of the type ${link.linkType}, and ipvlan needs Ethernet; use another link`);
+  }
+  if (link.info.type === "vrf") {
+    reasons.push("it is a VRF, which takes no ipvlan link; use one of its ports instead");
+  }
+  if (link.info.type === "macvtap") {
+    reasons.push("it is a macvtap link, which takes no ipvlan link; use the link below it instead");
+  }
+  if (link.info.type === "ipvlan") {
+    const below = link.link === undefined ? "the link below it" : `"${link.link}"`;
+    reasons.push(
+      `it is an ipvlan link itself, and the kernel would use ${below}; name that instead`,
+    );
+  }
+  if (link.master !== undefined && link.masterKind !== "vrf") {
+    const kind = link.masterKind ?? "master";
+    reasons.push(`it is a port of the ${kind} "${link.master}"; use "${link.master}" instead`);
+  }
+  const macvlan = links.find((other) => other.link === link.name && other.info.type === "macvlan");
+  if (macvlan) {
+    reasons.push(
+      `it carries the macvlan link "${macvlan.name}", and macvlan and ipvlan cannot share a ` +
+        "parent; remove that, or use another link",
+    );
+  }
+  return reasons.map((reason) => new InvalidParentError(link.name, reason));
+}
+
+/** Makes the error that a parent has another receive handler, so it takes no ipvlan link. */
+export function busyParent(parent: string): InvalidParentError {
+  const reason = "the kernel says it is busy, as if it carried a macvlan link, maybe in another " +
+    "namespace; remove that, or use another link";
+  return new InvalidParentError(parent, reason);
+}
+
+/**
+ * Explains why the kernel refused to make an ipvlan link. The parent may be busy although the
+ * driver found no reason: a link in another namespace, or a link made just now, may use it.
+ */
+export function explainIpvlanAdd(error: IpCommandError, parent: string): IpvlanError {
+  return error.errno === "EBUSY" ? busyParent(parent) : explainLinkAdd(error, "ipvlan");
+}
+
+/**
+ * Checks mode and flag against those of the networks and links on the parent. Both belong to the
+ * parent, and the kernel silently changes all links on it (`ipvlan_set_port_mode`).
+ */
+export function conflictProblem(
+  parent: string,
+  asked: { mode: IpvlanMode; flag: IpvlanFlag },
+  networks: readonly SettledNetwork[],
+  links: readonly Link[],
+): ParentConflictError | undefined {
+  const users = [
+    ...networks.filter((network) => network.parent === parent),
+    ...links.flatMap(({ name, link, info }) =>
+      info.type === "ipvlan" && link === parent ? [{ name, mode: info.mode, flag: info.flag }] : []
+    ),
+  ];
+  const other = users.find(({ mode, flag }) => mode !== asked.mode || flag !== asked.flag);
+  if (!other) return undefined;
+  const textOf = ({ mode, flag }: typeof asked) => `mode ${mode}, flag ${flag}`;
+  const alike = users.filter((user) => textOf(user) === textOf(other)).map(({ name }) => name);
+  return new ParentConflictError(parent, textOf(other), alike, textOf(asked));
+}
+
+/** The links that the driver made, by name. */
+export type MadeLinks = ReadonlyMap<string, LinkSpec>;
+
+/** Links by name. */
+export function byLinkName<Link extends { name: string }>(
+  links: readonly Link[],
+): Map<string, Link> {
+  return new Map(links.map((link) => [link.name, link]));
+}
+
+/** The links that the driver made as a parent or below it, the lowest first. */
+export function linksUnder(parent: string, made: MadeLinks): LinkSpec[] {
+  const link = made.get(parent);
+  if (link === undefined) return [];
+  return "link" in link ? [...linksUnder(link.link, made), link] : [link];
+}
+
+/** Whether a link is the parent, or is below it, according to the links that the driver made. */
+export function standsOn(parent: string, link: string, made: MadeLinks): boolean {
+  const own = linksUnder(parent, made);
+  const [lowest] = own;
+  return parent === link || own.some(({ name }) => name === link) ||
+    (lowest !== undefined && "link" in lowest && lowest.link === link);
+}
+
+/** The addresses of a link that belong to its network: not the link-local ones. */
+export function globalAddrs(link: string, addrs: readonly Addr[]): Addr[] {
+  return addrs.filter(({ dev, scope }) => dev === link && scope === "global");
+}

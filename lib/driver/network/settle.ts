@@ -1,0 +1,233 @@
+import type { Decision, IpvlanError } from "../../base/errors.ts";
+import { familyOf } from "../../ipam/address.ts";
+import {
+  formatAddress,
+  formatPrefix,
+  InvalidPrefixError,
+  parseSubnets,
+  type Subnet,
+  type SubnetSpec,
+} from "../../ipam/mod.ts";
+import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
+import { whyNoSubnet } from "../../ipam/special.ts";
+import { advertiseProblems, elsewhereProblems } from "./advertise.ts";
+import { type Exit, wayOut } from "../endpoint/default_routes.ts";
+import {
+  InvalidOptionError,
+  MissingSubnetError,
+  NetworkExistsError,
+  SubnetInUseError,
+} from "../model/errors.ts";
+import { accessProblems, settleAccess } from "../model/ipam_options.ts";
+import { IN_SANDBOX, nameProblem, ownedNameProblem } from "../model/names.ts";
+import { settleOptions } from "../model/options.ts";
+import { conflictProblem } from "./parent.ts";
+import type { Network, NetworkIpam, NetworkSpec, NetworkSubnet, SettledNetwork } from "../model/types.ts";
+
+/** A network with every default settled, and what is wrong with it. */
+export interface Settlement {
+  /** The network; where something is wrong, only as far as it could be settled. */
+  network: SettledNetwork;
+  /** What the user should know. */
+  notices: string[];
+  /** What is wrong, each with the `field` of the spec that it is about. */
+  problems: IpvlanError[];
+}
+
+/**
+ * Settles every default of a network and finds everything that is wrong with it, as far as that can
+ * be known without looking at a machine. What depends on the machine is for `decideNetwork`.
+ *
+ * There is a network also where something is wrong, so that the caller can find what else is.
+ *
+ * @param networks The other networks there are.
+ */
+export function settle(spec: NetworkSpec, networks: readonly SettledNetwork[]): Settlement {
+  const { name, labels = {} } = spec;
+  const { options, problems: allProblems } = settleOptions(spec);
+  // Only an engine has sandboxes with links that the driver did not make.
+  const isInside = spec.owner !== undefined && options.parent === IN_SANDBOX;
+  const optionProblems = allProblems.filter(({ field }) => !(isInside && field[0] === "parent"));
+  const { parent, internal } = options;
+  const subnets = settleSubnets(spec.subnets ?? [], {
+    ...options,
+    isolated: internal || parent === undefined,
+  });
+  const network: SettledNetwork = {
+    ...options,
+    name,
+    subnets: subnets.ok ? subnets.subnets : [],
+    labels,
+    ...(spec.owner && { owner: spec.owner }),
+    ...(spec.transient && { transient: true }),
+    ...(spec.foreignAddresses && { foreignAddresses: true }),
+    ...(spec.ipam && { ipam: settleIpam(spec.ipam) }),
+  };
+  const notices = subnets.ok ? subnets.notices : [];
+  if (network.internal && parent !== undefined) {
+    delete network.parent;
+    notices.unshift(
+      `The parent "${parent}" is not used, as an internal network has a dummy of its own`,
+    );
+  }
+  const problems = [
+    ...nameProblems(spec, networks),
+    ...optionProblems,
+    // A value that is wrong in itself has been refused already.
+    ...optionProblems.length > 0 ? [] : advertiseProblems(network),
+    ...familyProblems(spec),
+    ...ipamProblems(spec),
+    ...subnets.ok ? [] : subnets.problems.map((problem) => problem.at("subnets")),
+    ...neighbourProblems(network, optionProblems, networks.filter((other) => other.name !== name)),
+  ];
+  return { network, notices, problems };
+}
+
+/**
+ * Settles several networks that will be there together. Each is compared with those before it,
+ * also with those that have problems.
+ *
+ * @param networks The other networks there are.
+ */
+export function settleAll(
+  specs: readonly NetworkSpec[],
+  networks: readonly SettledNetwork[],
+): Settlement[] {
+  const known = [...networks];
+  return specs.map((spec) => {
+    const settlement = settle(spec, known);
+    known.push(settlement.network);
+    return settlement;
+  });
+}
+
+/**
+ * Settles every default of a network's subnets, or finds what is wrong with them. The first usable
+ * address of each is reserved as its gateway. Where no route leads to it, it is not named.
+ */
+export function settleSubnets(
+  specs: readonly (string | SubnetSpec)[],
+  network: Exit,
+): Decision<{ subnets: NetworkSubnet[]; notices: string[] }> {
+  const parsed = parseSubnets(specs);
+  if (!parsed.ok) return parsed;
+  const problems = parsed.subnets.flatMap(({ prefix }, index) => {
+    const reason = whyNoSubnet(prefix);
+    return reason === undefined
+      ? []
+      : [new InvalidPrefixError(formatPrefix(prefix), reason).at(index, "subnet")];
+  });
+  if (problems.length > 0) return { ok: false, problems };
+  return {
+    ok: true,
+    subnets: parsed.subnets.map((subnet, index) => {
+      const spec = specs[index]!;
+      const isNamed = wayOut(network) === "gateway" ||
+        typeof spec !== "string" && spec.gateway !== undefined;
+      return toNetworkSubnet(subnet, isNamed);
+    }),
+    notices: parsed.notices.map(({ message }) => message),
+  };
+}
+
+/** What one would ask for to get a network like the one on record. */
+export function toSettled(network: Network): SettledNetwork {
+  const { id: _id, created: _created, isolated, parent, ...settled } = network;
+  return isolated ? settled : { ...settled, parent };
+}
+
+function toNetworkSubnet(
+  { prefix, gateway, range, reserved }: Subnet,
+  namesGateway: boolean,
+): NetworkSubnet {
+  const subnet: NetworkSubnet = {
+    subnet: formatPrefix(prefix),
+    auxAddresses: Object.fromEntries(
+      [...reserved].map(([name, address]) => [name, formatAddress(address)]),
+    ),
+  };
+  if (gateway && namesGateway) subnet.gateway = formatAddress(gateway);
+  if (range) subnet.ipRange = formatPrefix(range);
+  return subnet;
+}
+
+function nameProblems(
+  { name, owner }: NetworkSpec,
+  networks: readonly SettledNetwork[],
+): IpvlanError[] {
+  const problem = owner ? ownedNameProblem("network", name, owner) : nameProblem("network", name);
+  const problems: IpvlanError[] = problem ? [problem.at("name")] : [];
+  if (networks.some((network) => network.name === name)) {
+    problems.push(new NetworkExistsError(name).at("name"));
+  }
+  return problems;
+}
+
+/** What is wrong because there is a subnet of a family, or because there is none. */
+function familyProblems(
+  { name, subnets = [], ipv4, ipv6, mtu, foreignAddresses }: NetworkSpec,
+): IpvlanError[] {
+  const texts = subnets.map((subnet) => typeof subnet === "string" ? subnet : subnet.subnet);
+  const hasFamily = (family: number) => texts.some((text) => familyOf(text) === family);
+  if (foreignAddresses) {
+    const rule = "the network has foreign addresses, and no subnets of its own";
+    return texts.map((text, index) =>
+      new InvalidOptionError("subnet", text, rule).at("subnets", index)
+    );
+  }
+  const rule = "a subnet of that family is given: leave one of the two out";
+  if (ipv4 === false && hasFamily(4)) {
+    return [new InvalidOptionError("IPv4", "false", rule).at("ipv4")];
+  }
+  if (!hasFamily(6)) return ipv6 || ipv4 === false ? [new MissingSubnetError(name).at("ipv6")] : [];
+  if (ipv6 === false) return [new InvalidOptionError("IPv6", "false", rule).at("ipv6")];
+  // IPv6 needs at least 1280 (RFC 8200, section 5). Other values below have been refused already.
+  if (mtu === undefined || !Number.isInteger(mtu) || mtu < 68 || mtu >= 1280) return [];
+  const least = "give a whole number from 1280 to 65535";
+  return [new InvalidOptionError("MTU", String(mtu), least).at("mtu")];
+}
+
+/** The usual form of where the addresses of a network come from, if nothing is wrong with it. */
+function settleIpam({ driver, access }: NetworkIpam): NetworkIpam {
+  return { driver, access: accessProblems(access).length > 0 ? access : settleAccess(access) };
+}
+
+/** What is wrong with where the addresses of a network come from. */
+function ipamProblems({ ipam, foreignAddresses }: NetworkSpec): IpvlanError[] {
+  if (!ipam) return [];
+  const rule = "an engine gives the addresses: leave one of the two out";
+  const both = foreignAddresses ? [new InvalidOptionError("IPAM driver", ipam.driver, rule)] : [];
+  return [...both, ...accessProblems(ipam.access)].map((problem) => problem.at("ipam"));
+}
+
+/**
+ * What is wrong because of other networks, most of all those on the parent. A wrong mode or flag, and a
+ * network of the same name, have been refused already. An engine may have the same subnet there
+ * as another network: they are one segment, and no address is given away twice.
+ */
+function neighbourProblems(
+  network: SettledNetwork,
+  optionProblems: readonly IpvlanError[],
+  networks: readonly SettledNetwork[],
+): IpvlanError[] {
+  const { parent, mode, flag, subnets, owner } = network;
+  // Each sandbox has a segment of its own, or they share one that nobody here knows.
+  if (parent === undefined || parent === IN_SANDBOX) return [];
+  const neighbours = networks.filter((network) => network.parent === parent);
+  const isWrong = optionProblems.some(({ field: [name] }) => name === "mode" || name === "flag");
+  const conflict = isWrong ? undefined : conflictProblem(parent, { mode, flag }, neighbours, []);
+  const others = neighbours.flatMap(({ name, owner: other, subnets }) =>
+    subnets.map(({ subnet }) => ({ subnet, name, isShared: (owner ?? other) !== undefined }))
+  );
+  const overlapping = overlapPairs(prefixesOf(subnets), prefixesOf(others))
+    .flatMap(([index, place]) => {
+      const [{ subnet }, other] = [subnets[index]!, others[place]!];
+      if (other.isShared && other.subnet === subnet) return [];
+      return [new SubnetInUseError(subnet, other.subnet, other.name, parent).at("subnets", index)];
+    });
+  return [
+    ...conflict ? [conflict.at("parent")] : [],
+    ...overlapping,
+    ...elsewhereProblems(network, networks),
+  ];
+}

@@ -1,0 +1,418 @@
+import type { Decision, IpvlanError } from "../../base/errors.ts";
+import { isNoNamespace, NamespaceNotFoundError } from "../../iproute2/errors.ts";
+import { type Link, linkDel, linkSet } from "../../iproute2/link.ts";
+import { netnsDel } from "../../iproute2/netns.ts";
+import { look } from "../../iproute2/view.ts";
+import { advertSteps, networkAdverts } from "../network/advertise.ts";
+import { restoreAdverts } from "../network/advertised.ts";
+import { siblingsOf } from "../endpoint/default_routes.ts";
+import { deleteLinks } from "../endpoint/links.ts";
+import { linkSteps } from "../network/decide.ts";
+import { linkIndex, sandboxSteps } from "../endpoint/decide.ts";
+import {
+  accept,
+  AddressHeldError,
+  failureOf,
+  InvalidParentError,
+  ParentDownError,
+  ParentNotFoundError,
+  SandboxGoneError,
+} from "../model/errors.ts";
+import { IN_SANDBOX } from "../model/names.ts";
+import { aliasOf, byLinkName, isOurs, linksUnder, type MadeLinks } from "../network/parent.ts";
+import type { DriverParts } from "../parts.ts";
+import { byPlace, CALLER, type Step } from "../run/plan.ts";
+import type { Recovery } from "./recover.ts";
+import { endpointRepair, type SeenNamespace } from "./repair.ts";
+import { doubtsAbout } from "../addresses/shared/pools.ts";
+import type { EndpointRecord } from "../store/records.ts";
+import { isReady, withoutState } from "../store/store.ts";
+import type { Network, RestoreReport, Sandbox } from "../model/types.ts";
+
+/**
+ * Brings everything on record back into the kernel, and repairs what differs. A failure is reported,
+ * and the rest goes on. The caller must hold the exclusive lock.
+ */
+export async function restore(parts: DriverParts, recovery: Recovery): Promise<RestoreReport> {
+  const { store, namespaces, borrowed, processes, wait } = parts;
+  // The `ip` of a driver that was killed may still be running its lines.
+  await processes.idle(wait);
+  const networks = store.networks().filter(isReady).map(withoutState);
+  const sandboxes = store.sandboxes().filter(isReady).map(withoutState);
+  const all = store.endpoints().filter(isReady);
+  const endpoints = Map.groupBy(all, ({ sandbox }) => sandbox);
+  const [links, named, present] = await Promise.all([
+    namespaces.host().link.show(),
+    namespaces.caller().netns.list(),
+    borrowed.present(sandboxes),
+  ]);
+  const failures = await restoreParents(parts, networks, links);
+  const facts: HostView = {
+    networks: new Map(networks.map((network) => [network.id, network])),
+    lost: new Set(failures.keys()),
+    doubts: doubtsAbout(store, all),
+    links: byLinkName(links),
+    names: new Set([...named, ...present]),
+  };
+  const restored = await Promise.all(sandboxes.map(async (sandbox) => {
+    const { name } = sandbox;
+    const result = await restoreSandbox(parts, sandbox, endpoints.get(name) ?? [], facts);
+    return { kind: "sandbox" as const, name, ...result };
+  }));
+  const { lost } = facts;
+  const connected = new Set(restored.flatMap((each) => each.connected));
+  const adverts = await restoreAdverts(parts, { networks, lost, endpoints: all, connected });
+  const stale = await refreshHosts(parts, sandboxes);
+  return toReport(recovery, [
+    ...networks.map(({ id, name }): Restored => {
+      const reason = failures.get(id)?.message ?? adverts.get(id);
+      return { kind: "network", name, reasons: reason === undefined ? [] : [reason] };
+    }),
+    ...restored.map((each): Restored => {
+      const failure = stale.get(each.name);
+      if (!failure) return each;
+      return { ...each, reasons: [...each.reasons, failure.message], holder: undefined };
+    }),
+  ]);
+}
+
+/** A network or sandbox, and why it is not as it should be. */
+export interface Restored {
+  /** What it is. */
+  kind: "network" | "sandbox";
+  /** Its name. */
+  name: string;
+  /** What could not be brought back. Empty if everything is there. */
+  reasons: readonly string[];
+  /** Which other host has its address by now, if that is all that is wrong. */
+  holder?: string;
+}
+
+/** Reports what was brought back and what was not. */
+export function toReport(
+  { undone, missing }: Recovery,
+  restored: readonly Restored[],
+): RestoreReport {
+  const namesOf = (wanted: Restored["kind"]) =>
+    restored.filter(({ kind, reasons }) => kind === wanted && reasons.length === 0)
+      .map(({ name }) => name);
+  const failed = restored.filter(({ reasons }) => reasons.length > 0)
+    .map(({ kind, name, reasons, holder }) => ({
+      ...{ kind, name, reason: reasons.join("; ") },
+      ...holder !== undefined && { holder },
+    }));
+  return {
+    networks: namesOf("network"),
+    sandboxes: namesOf("sandbox"),
+    missing: [...missing, ...failed],
+    undone,
+  };
+}
+
+/** Writes all hosts files. Resolves to why they could not be written, by sandbox. */
+async function refreshHosts(
+  { hosts, wait }: DriverParts,
+  sandboxes: readonly Sandbox[],
+): Promise<ReadonlyMap<string, Error>> {
+  const names = sandboxes.map(({ name }) => name);
+  try {
+    return await hosts.refresh([], names, wait);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return new Map(names.map((name) => [name, error]));
+  }
+}
+
+/** Makes the missing links of a network's parent that the driver made before, and its routes. */
+export async function restoreParent(parts: DriverParts, network: Network): Promise<void> {
+  const links = await parts.namespaces.host().link.show();
+  const failure = (await restoreParents(parts, [network], links)).get(network.id);
+  if (failure) throw failure;
+  await parts.namespaces.apply(advertSteps(networkAdverts(network), []));
+}
+
+/** Restores the parents of networks. Resolves to why they could not be restored, by network id. */
+async function restoreParents(
+  { store, namespaces }: DriverParts,
+  networks: readonly Network[],
+  links: readonly Link[],
+): Promise<Map<string, Error>> {
+  const made = byLinkName(store.links());
+  const all = store.networks().map(withoutState);
+  const { foreign, problems, levels } = parentsPlan(networks, { networks: all, made, links });
+  for (const name of foreign) store.deleteLink(name);
+  const failures = new Map<string, Error>();
+  for (const level of levels) {
+    await Promise.all(level.map(async ({ name, steps }) => {
+      const failure = await errorOf(() => namespaces.apply(steps));
+      if (failure) failures.set(name, failure);
+    }));
+  }
+  return new Map(networks.flatMap(({ id, parent }) => {
+    const broken = linksUnder(parent, made).find(({ name }) => failures.has(name));
+    const failure = problems.get(id) ?? (broken && failures.get(broken.name));
+    return failure ? [[id, failure]] : [];
+  }));
+}
+
+/** Runs a function. Resolves to the error that it throws. */
+async function errorOf(run: () => Promise<void>): Promise<Error | undefined> {
+  try {
+    await run();
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+/** The input of {@linkcode parentsPlan}. */
+export interface ParentFacts {
+  /** All networks. */
+  networks: readonly Network[];
+  /** The links that the driver made, according to the record. */
+  made: MadeLinks;
+  /** The links of the host. */
+  links: readonly Link[];
+}
+
+/** How to restore the parents of networks. */
+export interface ParentsPlan {
+  /** Links on record that another program has made again. The driver must not delete them later. */
+  foreign: string[];
+  /** Why a parent cannot be restored, by the network's id. */
+  problems: Map<string, IpvlanError>;
+  /**
+   * The links to make or to repair. A link is on a later level than the one below it. The links of
+   * one level do not depend on each other.
+   */
+  levels: { name: string; steps: Step[] }[][];
+}
+
+/**
+ * Plans how to restore the parents of networks. Only links that the driver made before are made
+ * again: it deletes what it makes, and must not delete a link that another program made.
+ */
+export function parentsPlan(
+  restored: readonly Network[],
+  { networks, made, links }: ParentFacts,
+): ParentsPlan {
+  const found = byLinkName(links);
+  const plan: ParentsPlan = { foreign: [], problems: new Map(), levels: [] };
+  const usersByLink = new Map<string, string[]>();
+  for (const { name, parent } of networks) {
+    for (const link of linksUnder(parent, made)) {
+      usersByLink.set(link.name, [...usersByLink.get(link.name) ?? [], name]);
+    }
+  }
+  const seen = new Set<string>();
+  for (const { id, parent } of restored) {
+    // A parent in a sandbox is another program's, and goes with the namespace.
+    if (parent === IN_SANDBOX) continue;
+    const own = linksUnder(parent, made);
+    const problem = parentProblem(parent, own, found);
+    if (problem) {
+      plan.problems.set(id, problem);
+      continue;
+    }
+    for (const [level, spec] of own.entries()) {
+      const { name } = spec;
+      if (seen.has(name)) continue;
+      seen.add(name);
+      const link = found.get(name);
+      if (link && !isOurs(link)) plan.foreign.push(name);
+      const steps = !link
+        ? [
+          ...linkSteps([spec]),
+          { line: linkSet(name, { alias: aliasOf(usersByLink.get(name) ?? []) }) },
+        ]
+        : isOurs(link) && !link.up
+        ? [{ line: linkSet(name, { up: true }) }]
+        : [];
+      if (steps.length > 0) (plan.levels[level] ??= []).push({ name, steps });
+    }
+  }
+  plan.levels = plan.levels.filter((level) => level !== undefined);
+  return plan;
+}
+
+/** Why a parent cannot be restored. */
+function parentProblem(
+  parent: string,
+  own: ReturnType<typeof linksUnder>,
+  found: ReadonlyMap<string, Link>,
+): IpvlanError | undefined {
+  const lowest = own.find(({ name }) => !found.has(name));
+  // A dummy needs no other link. A sub-interface needs the link below it, and a network its parent.
+  const needed = lowest && "link" in lowest ? lowest.link : parent;
+  if (lowest?.type !== "dummy" && !found.has(needed)) {
+    return new ParentNotFoundError(parent, lowest && needed);
+  }
+  const base = found.get(needed);
+  // A link of the driver's is set up again.
+  if (lowest && base && !base.up && !isOurs(base)) return new ParentDownError(base.name);
+  for (const spec of own) {
+    const link = found.get(spec.name);
+    if (!link || spec.type !== "vlan") continue;
+    const { info } = link;
+    const isSame = info.type === "vlan" && info.id === spec.id && link.link === spec.link &&
+      info.protocol === (spec.protocol ?? "802.1Q");
+    if (isSame) continue;
+    const tag = `VLAN ${spec.id} (${spec.protocol ?? "802.1Q"}) of "${spec.link}"`;
+    const reason = `"${spec.name}" is not ${tag} any more, as it was when the network was ` +
+      "created; delete that link, and it is made again";
+    return new InvalidParentError(parent, reason);
+  }
+  return undefined;
+}
+
+/** What all sandboxes are restored with. */
+interface HostView {
+  /** All networks on record, by id. */
+  networks: ReadonlyMap<string, Network>;
+  /** The ids of the networks whose parents could not be restored. */
+  lost: ReadonlySet<string>;
+  /** Why endpoints get no link, as their addresses are another host's, or may be. */
+  doubts: ReadonlyMap<EndpointRecord, IpvlanError>;
+  /** The links of the host, by name, as they were before anything was restored. */
+  links: ReadonlyMap<string, Link>;
+  /** The names of the sandboxes that have a namespace, or a file with the name of one. */
+  names: ReadonlySet<string>;
+}
+
+/** What {@linkcode restoreSandbox} came to. */
+interface RestoredSandbox {
+  /** Why the sandbox is not as it should be, in sentences. */
+  reasons: string[];
+  /** The endpoints that are there. */
+  connected: readonly EndpointRecord[];
+  /** Which other host has an address of it by now, if that is all that is wrong. */
+  holder?: string;
+}
+
+/** Restores a sandbox. A link goes whose address is another host's by now. */
+async function restoreSandbox(
+  parts: DriverParts,
+  sandbox: Sandbox,
+  endpoints: readonly EndpointRecord[],
+  { networks, lost, doubts, links, names }: HostView,
+): Promise<RestoredSandbox> {
+  const { namespaces, settings } = parts;
+  const { name, path } = sandbox;
+  const reasons: string[] = [];
+  let connected: readonly EndpointRecord[] = [];
+  const taken = endpoints.filter((each) => doubts.get(each) instanceof AddressHeldError);
+  const own = endpoints.filter((endpoint) => !taken.includes(endpoint));
+  const failure = await failureOf(async () => {
+    await deleteLinks(parts, { sandbox, removed: taken, kept: own, isLost: true });
+    // Its links are handed over, and not yet taken by the engine, or given back.
+    if (isUntaken(sandbox, endpoints, links)) {
+      connected = own;
+      return;
+    }
+    const hasName = names.has(name);
+    const seen = hasName ? await lookInside(namespaces, name) : undefined;
+    const base = accept(namespacePlan(sandbox, seen, hasName));
+    const repairOf = (endpoint: EndpointRecord) => {
+      const network = networks.get(endpoint.network)!;
+      const parent = links.get(network.parent);
+      const siblings = siblingsOf(endpoints);
+      return endpointRepair(network, endpoint, { seen, parent, siblings, path });
+    };
+    const there = own.filter(({ network }) => !lost.has(network));
+    const found = there.filter((endpoint) => !doubts.has(endpoint));
+    // What runs goes on.
+    const running = there.filter((each) => doubts.has(each) && repairOf(each).state !== "missing");
+    connected = running;
+    const repairs = found.map(repairOf);
+    await namespaces.apply([...base.remove, ...repairs.flatMap(({ remove }) => remove)]);
+    const makes = repairs.map(({ make }) => make).filter((steps) => steps.length > 0);
+    const whole = await failureOf(() => namespaces.apply(byPlace([...base.make, ...makes.flat()])));
+    if (whole !== undefined && makes.length < 2) {
+      reasons.push(whole);
+      return;
+    }
+    if (whole !== undefined) {
+      // What failed was undone with all the rest. One by one, the others succeed.
+      await namespaces.apply(base.make);
+      const failed = new Set<EndpointRecord>();
+      for (const [index, { make }] of repairs.entries()) {
+        const reason = await failureOf(() => namespaces.apply(make));
+        if (reason === undefined) continue;
+        reasons.push(reason);
+        failed.add(found[index]!);
+      }
+      connected = [...running, ...found.filter((endpoint) => !failed.has(endpoint))];
+    } else connected = [...running, ...found];
+    if (!seen) await settings.apply(name, sandbox);
+  });
+  if (failure !== undefined) reasons.push(failure);
+  const nameOf = ({ network }: EndpointRecord) => networks.get(network)!.name;
+  const missing = endpoints.filter(({ network }) => lost.has(network)).map(nameOf);
+  if (missing.length > 0) {
+    reasons.push(`It is not connected to ${missing.join(", ")}, which could not be restored`);
+  }
+  for (const endpoint of endpoints.filter((each) => !connected.includes(each))) {
+    const doubt = doubts.get(endpoint)?.message;
+    if (doubt !== undefined) reasons.push(`It is not connected to ${nameOf(endpoint)}: ${doubt}`);
+  }
+  const [held] = taken.map((each) => doubts.get(each) as AddressHeldError);
+  // If something else is wrong, too, there are more reasons.
+  return { reasons, connected, holder: reasons.length === taken.length ? held?.holder : undefined };
+}
+
+/** Whether an engine has not taken the links of a sandbox yet, or has given them back. */
+function isUntaken(
+  { owner, path }: Sandbox,
+  endpoints: readonly EndpointRecord[],
+  links: HostView["links"],
+): boolean {
+  if (!owner) return false;
+  const indexes = new Set([...links.values()].map(({ index }) => index));
+  return path === undefined ||
+    endpoints.some((each) => each.handOver && indexes.has(linkIndex(each)));
+}
+
+/** Looks into a sandbox's namespace. Resolves to `undefined` if there is none behind its name. */
+export async function lookInside(
+  namespaces: DriverParts["namespaces"],
+  sandbox: string,
+): Promise<SeenNamespace | undefined> {
+  const place = { netns: sandbox, ip: namespaces.inside(sandbox), run: namespaces.run };
+  try {
+    return await look(place, { links: true, addrs: true, routes: "main" });
+  } catch (error) {
+    if (error instanceof NamespaceNotFoundError || isNoNamespace(error)) return undefined;
+    throw error;
+  }
+}
+
+/** How to restore the namespace of a sandbox. */
+export interface NamespacePlan {
+  /** The steps that remove what is in the way. They run first, and are not undone. */
+  remove: Step[];
+  /** The steps that make what is missing. */
+  make: Step[];
+}
+
+/** Plans how to restore a sandbox's namespace. @param hasName Whether its file is there. */
+export function namespacePlan(
+  sandbox: Sandbox,
+  seen: SeenNamespace | undefined,
+  hasName: boolean,
+): Decision<NamespacePlan> {
+  const { name, namespace } = sandbox;
+  if (!seen && namespace !== "made") {
+    return { ok: false, problems: [new SandboxGoneError(name)] };
+  }
+  if (!seen) {
+    const remove: Step[] = hasName ? [{ netns: CALLER, line: netnsDel(name) }] : [];
+    return { ok: true, remove, make: sandboxSteps(sandbox) };
+  }
+  const isDown = seen.links.find((link) => link.name === "lo")?.up === false;
+  const make = isDown && namespace === "made"
+    ? [{ netns: name, line: linkSet("lo", { up: true }) }]
+    : [];
+  // The alias is set last. A link without one may lack an address or a route, as a crash left it.
+  const incomplete = seen.links.filter((link) => isOurs(link) && link.alias === undefined);
+  const remove = incomplete.map((link) => ({ netns: name, line: linkDel(link.name) }));
+  return { ok: true, remove, make };
+}

@@ -1,0 +1,63 @@
+import { siblingsOf } from "../endpoint/default_routes.ts";
+import { networksOf } from "../store/find.ts";
+import type { DriverParts } from "../parts.ts";
+import { type EndpointRepair, endpointRepair, type SeenNamespace } from "./repair.ts";
+import { lookInside } from "./restore.ts";
+import { isReady } from "../store/store.ts";
+import type { SandboxDetails, SandboxState, SeenSandbox } from "../model/types.ts";
+
+/** Looks at what the kernel has of sandboxes. */
+export async function seeSandboxes(
+  parts: DriverParts,
+  sandboxes: readonly SandboxDetails[],
+): Promise<SeenSandbox[]> {
+  const { store, namespaces } = parts;
+  const { endpoints, networks } = store.transaction(() => {
+    const all = store.endpoints().filter(isReady);
+    return {
+      endpoints: Map.groupBy(all, ({ sandbox }) => sandbox),
+      networks: networksOf(store, all),
+    };
+  });
+  const [names, borrowed] = await Promise.all([
+    namespaces.caller().netns.list(),
+    parts.borrowed.present(sandboxes),
+  ]);
+  const present = new Set([...names, ...borrowed]);
+  return await Promise.all(sandboxes.map(async (sandbox) => {
+    const { name } = sandbox;
+    // Links that an engine has not taken yet are in the host's namespace.
+    const isThere = present.has(name) || sandbox.owner && sandbox.path === undefined;
+    const seen = isThere ? await lookInside(namespaces, name) : undefined;
+    const own = endpoints.get(name) ?? [];
+    const siblings = siblingsOf(own);
+    const repairs = new Map(own.map((endpoint) => {
+      const network = networks.get(endpoint.network)!;
+      return [
+        endpoint.ifname,
+        endpointRepair(network, endpoint, { seen, siblings, path: sandbox.path }),
+      ];
+    }));
+    return toSeen(sandbox, seen, repairs);
+  }));
+}
+
+/** @param repairs What the kernel has of each endpoint, by the link's name. */
+function toSeen(
+  sandbox: SandboxDetails,
+  seen: SeenNamespace | undefined,
+  repairs: ReadonlyMap<string, Pick<EndpointRepair, "state" | "changes">>,
+): SeenSandbox {
+  const isWhole = [...repairs.values()].every(({ state }) => state === "up");
+  const state: SandboxState = seen ? isWhole ? "up" : "incomplete" : "down";
+  const endpoints = sandbox.endpoints.map((endpoint) => {
+    // One that was removed meanwhile is not on record any more.
+    const missing = {
+      state: "missing" as const,
+      changes: [`The link ${endpoint.ifname} is missing`],
+    };
+    const { state, changes } = repairs.get(endpoint.ifname) ?? missing;
+    return { ...endpoint, state, changes };
+  });
+  return { ...sandbox, state, endpoints, ...(seen && { seen }) };
+}

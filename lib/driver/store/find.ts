@@ -1,0 +1,67 @@
+import {
+  AmbiguousIdError,
+  HalfDoneError,
+  NetworkNotFoundError,
+  SandboxNotFoundError,
+} from "../model/errors.ts";
+import { isOwned } from "../model/names.ts";
+import type { EndpointRecord } from "./records.ts";
+import { isReady, type Stated, type Store, withoutState } from "./store.ts";
+import type { Network, Sandbox } from "../model/types.ts";
+
+/**
+ * Finds a network by its name, its id, or the beginning of its id.
+ *
+ * @throws {NetworkNotFoundError} There is none.
+ * @throws {AmbiguousIdError} The ids of several networks begin so.
+ * @throws {HalfDoneError} It is being made or removed, or a crash left it so.
+ */
+export function findNetwork(store: Store, name: string): Network {
+  const network = store.network(name) ?? findById(store, name);
+  if (!network) throw new NetworkNotFoundError(name, store.networks().map(({ name }) => name));
+  if (!isReady(network)) throw new HalfDoneError(`network "${network.name}"`);
+  return withoutState(network);
+}
+
+/** Finds a network by the beginning of its id, from four digits on: fewer may be a misspelt name. */
+function findById(store: Store, prefix: string): Stated<Network> | undefined {
+  if (!/^[0-9a-f]{4,64}$/.test(prefix)) return undefined;
+  const found = store.networks().filter(({ id }) => id.startsWith(prefix));
+  if (found.length > 1) throw new AmbiguousIdError(prefix, found.map(({ name }) => name));
+  return found[0];
+}
+
+/** An id of a sandbox. No name is that long, and that of an engine's sandbox has a colon. */
+const SANDBOX_ID = /^[0-9a-f]{64}$/;
+
+/**
+ * Finds a sandbox by its name or its id.
+ *
+ * @throws {SandboxNotFoundError} There is none.
+ * @throws {HalfDoneError} It is being made or removed, or a crash left it so.
+ */
+export function findSandbox(store: Store, name: string): Sandbox {
+  const sandbox = SANDBOX_ID.test(name) ? store.sandboxById(name) : store.sandbox(name);
+  if (!sandbox) throw sandboxNotFound(store, name);
+  if (!isReady(sandbox)) throw new HalfDoneError(`sandbox "${sandbox.name}"`);
+  return withoutState(sandbox);
+}
+
+/**
+ * Makes the error that there is no sandbox with a name. Of an engine's name it does not look for a
+ * similar one: an id has none, and engines ask for new sandboxes often.
+ */
+export function sandboxNotFound(store: Store, name: string): SandboxNotFoundError {
+  const others = isOwned(name) ? [] : store.sandboxes().map(({ name }) => name);
+  return new SandboxNotFoundError(name, others);
+}
+
+/** The networks that endpoints are on, by id. */
+export function networksOf(
+  store: Store,
+  endpoints: readonly EndpointRecord[],
+): Map<string, Network> {
+  const ids = new Set(endpoints.map(({ network }) => network));
+  // The store keeps a network as long as it has endpoints.
+  return new Map([...ids].map((id) => [id, withoutState(store.networkById(id)!)]));
+}

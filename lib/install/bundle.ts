@@ -1,0 +1,128 @@
+/**
+ * What goes into the root folder of Docker's managed plugin: this program, and the programs that it
+ * runs, each with what it needs. All of it is pure.
+ *
+ * @module
+ */
+import { dirname, relative } from "node:path";
+import { IpvlanError } from "../base/errors.ts";
+
+/** The programs that a driver runs for an engine, besides Deno. */
+export const PROGRAMS: readonly string[] = [
+  ...["ip", "sh", "nsenter"],
+  // For the files of namespaces, and the kernel's settings.
+  ...["stat", "timeout", "xargs", "cat", "grep", "mkdir"],
+];
+
+/** A file or a folder to copy. */
+export interface BundleFile {
+  /** Its path on this machine. */
+  from: string;
+  /** Its path in the root folder. */
+  to: string;
+}
+
+/** The folder of a managed plugin cannot be made. */
+export class BundleError extends IpvlanError {
+  /** Makes the error from the folder's path and the reason. */
+  constructor(path: string, reason: string, options?: ErrorOptions) {
+    super(`The folder ${JSON.stringify(path)} cannot be made: ${reason}`, options);
+  }
+}
+
+/** Where this program is in the root folder, and where the folder of Deno's cache is. */
+export const [PROGRAM_FOLDER, CACHE_FOLDER] = ["/usr/lib/ipvlan", "/var/cache/deno"];
+
+/** What `deno info --json` prints of a program, as far as it is used. */
+export interface ModuleGraph {
+  /** The modules. */
+  modules: readonly {
+    /** The URL. */
+    specifier: string;
+    /** The file that has it. */
+    local?: string;
+    /** Why it cannot be loaded. */
+    error?: string;
+  }[];
+  /** The npm packages, by name and version. */
+  npmPackages: Readonly<Record<string, { localPath?: string }>>;
+}
+
+/** Where the files of a program are. */
+export interface ProgramPlace {
+  /** The folder of its `deno.json`. */
+  folder: string;
+  /** The folder of Deno's cache. */
+  cache: string;
+}
+
+/** The modules of a program and what Deno's cache has for them; or why they cannot be copied. */
+export function programFiles(
+  graph: ModuleGraph,
+  { folder, cache }: ProgramPlace,
+): BundleFile[] | string {
+  const broken = graph.modules.find(({ error }) => error !== undefined);
+  if (broken) return `the module ${broken.specifier} cannot be loaded: ${broken.error}`;
+  const modules = graph.modules.flatMap(({ local }) => local ?? []);
+  const packages = Object.values(graph.npmPackages).flatMap(({ localPath }) => localPath ?? []);
+  const files = new Map<string, BundleFile>();
+  for (const path of [...modules, ...packages]) {
+    const cached = pathBelow(cache, path);
+    const own = pathBelow(folder, path);
+    // A registry's modules need its answers beside them, which are in the cache of its host.
+    const host = /^remote\/[^/]+\/[^/]+/.exec(cached ?? "")?.[0];
+    const file = host !== undefined
+      ? { from: `${cache}/${host}`, to: `${CACHE_FOLDER}/${host}` }
+      : cached !== undefined
+      ? { from: path, to: `${CACHE_FOLDER}/${cached}` }
+      : own !== undefined
+      ? { from: path, to: `${PROGRAM_FOLDER}/${own}` }
+      : undefined;
+    if (!file) return `its file ${path} is neither below ${folder} nor in Deno's cache`;
+    files.set(file.to, file);
+  }
+  return [...files.values()];
+}
+
+/** The rest of a path below a folder; `undefined` if it is elsewhere. */
+function pathBelow(folder: string, path: string): string | undefined {
+  const rest = relative(folder, path);
+  return rest === "" || rest.startsWith("..") ? undefined : rest;
+}
+
+/** The libraries of programs. */
+export interface Libraries {
+  /** Their paths. */
+  found: string[];
+  /** The names of those that are not on this machine. */
+  missing: string[];
+}
+
+/**
+ * Reads what ldd(1) prints of one or more programs. A program without libraries has no line.
+ *
+ * ```text
+ *         libmnl.so.0 => /lib/x86_64-linux-gnu/libmnl.so.0 (0x00007f3c7a2c3000)
+ *         libcap.so.2 => not found
+ *         /lib64/ld-linux-x86-64.so.2 (0x00007f3c7a4e8000)
+ * ```
+ */
+export function readLibraries(printed: string): Libraries {
+  const lines = printed.split("\n");
+  const found = lines.flatMap((line) => /^\s+(?:\S+ => )?(\/\S+) \(0x/.exec(line)?.[1] ?? []);
+  const missing = lines.flatMap((line) => /^\s+(\S+) => not found/.exec(line)?.[1] ?? []);
+  return { found: [...new Set(found)], missing: [...new Set(missing)] };
+}
+
+/**
+ * The variables by which the programs find their libraries and each other. The root folder has no
+ * cache of libraries (ldconfig(8)), so their folders are named.
+ */
+export function bundleVariables(libraries: readonly string[]): Record<string, string> {
+  return {
+    PATH: "/bin",
+    DENO_DIR: CACHE_FOLDER,
+    DENO_NO_UPDATE_CHECK: "1",
+    LD_LIBRARY_PATH: [...new Set(libraries.map(dirname))].join(":"),
+  };
+}

@@ -1,0 +1,186 @@
+/**
+ * Makes the folder from which `docker plugin create` makes a managed plugin.
+ *
+ * @module
+ */
+import { basename, dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { throwProblems } from "../driver/model/errors.ts";
+import { managedConfig } from "../engine/docker/managed.ts";
+import { IpvlanError } from "../base/errors.ts";
+import { ProgramNotFoundError } from "../iproute2/errors.ts";
+import {
+  BundleError,
+  type BundleFile,
+  bundleVariables,
+  type ModuleGraph,
+  PROGRAM_FOLDER,
+  programFiles,
+  PROGRAMS,
+  readLibraries,
+} from "./bundle.ts";
+
+/** How a bundle is made. */
+export interface BundleOptions {
+  /** The module of this program. */
+  main: URL;
+  /** The version of this program. */
+  version: string;
+  /** The machine's folder for the plugin's records. */
+  stateDir: string;
+  /** Called with the step that begins. */
+  step: (sentence: string) => void;
+  /** Ends the work; what was made is removed. */
+  signal: AbortSignal;
+}
+
+/** The folders of the root folder that are empty, besides those with files. */
+const EMPTY = ["dev", "etc", "proc", "run", "sys", "tmp", "var/lib/ipvlan"];
+
+/**
+ * Makes the folder, which must not exist or be empty, with a root folder `rootfs` and a
+ * `config.json`. At the end all of it is there, or nothing.
+ */
+export async function makeBundle(folder: string, options: BundleOptions): Promise<void> {
+  const { step, signal } = options;
+  const path = folder.replace(/(?<=.)\/+$/, "");
+  step("Looking for the programs and what they need");
+  const { files, config } = await plan(path, options);
+  const unfinished = `${path}.${crypto.randomUUID().slice(0, 8)}`;
+  const root = `${unfinished}/rootfs`;
+  try {
+    for (const empty of EMPTY) await Deno.mkdir(`${root}/${empty}`, { recursive: true });
+    // Docker names the files of containers' namespaces by this path.
+    await Deno.symlink("/run", `${root}/var/run`);
+    step(`Copying ${files.length} files and packages`);
+    for (const { from, to } of files) await copy(from, `${root}${to}`, signal);
+    await Deno.writeTextFile(`${unfinished}/config.json`, `${JSON.stringify(config, null, 2)}\n`);
+    signal.throwIfAborted();
+    // It takes the place of an empty folder (rename(2)).
+    await Deno.rename(unfinished, path);
+  } catch (error) {
+    await Deno.remove(unfinished, { recursive: true }).catch(() => {});
+    if (error instanceof IpvlanError) throw error;
+    throw new BundleError(path, (error as Error).message, { cause: error });
+  }
+}
+
+/** Decides what goes into the folder. @throws {IpvlanError} Something is wrong: all of it is said. */
+async function plan(
+  path: string,
+  { main, version, stateDir }: BundleOptions,
+): Promise<{ files: BundleFile[]; config: unknown }> {
+  const isCompiled = Deno.build.standalone;
+  const own = { from: Deno.execPath(), to: isCompiled ? "/bin/ipvlan" : "/bin/deno" };
+  const programs = PROGRAMS.map((name) => ({ name, from: findProgram(name), to: `/bin/${name}` }));
+  const needed = [...programs, { name: "ldd", from: findProgram("ldd") }];
+  const why = whyNoFolder(path);
+  throwProblems([
+    ...why === undefined ? [] : [new BundleError(path, why)],
+    ...needed.filter(({ from }) => from === undefined)
+      .map(({ name }) => new ProgramNotFoundError(name)),
+  ]);
+  const copied = [own, ...programs.map(({ from, to }) => ({ from: from!, to }))];
+  // Its exit status is not 0 if one of the programs has no libraries.
+  const { stdout } = await run("ldd", copied.map(({ from }) => from));
+  const { found, missing } = readLibraries(stdout);
+  throwProblems(missing.map((name) => new BundleError(path, `the library ${name} is missing`)));
+  const libraries = found.map((from) => ({ from, to: from }));
+  const modules = isCompiled ? [] : await modulesOf(main, path);
+  const words = isCompiled
+    ? []
+    : ["run", "-A", "--cached-only", `${PROGRAM_FOLDER}/${basename(fileURLToPath(main))}`];
+  return {
+    files: [...copied, ...libraries, ...modules],
+    config: managedConfig({
+      entrypoint: [own.to, ...words, "docker", "serve"],
+      env: bundleVariables(found),
+      stateDir,
+      version,
+    }),
+  };
+}
+
+/** Why a folder cannot be made; `undefined` if it can. */
+function whyNoFolder(path: string): string | undefined {
+  if (path === "") return "give the name of a folder";
+  if (!statOf(dirname(path))?.isDirectory) return `there is no folder ${dirname(path)}`;
+  try {
+    if ([...Deno.readDirSync(path)].length > 0) return "it exists, and it is not empty";
+  } catch (error) {
+    if (error instanceof Deno.errors.NotADirectory) return "it exists, and it is not a folder";
+    if (!(error instanceof Deno.errors.NotFound)) return (error as Error).message;
+  }
+  return undefined;
+}
+
+/** The path of a program, as execvp(3) finds it. */
+function findProgram(name: string): string | undefined {
+  return (Deno.env.get("PATH") ?? "").split(":").map((folder) => `${folder || "."}/${name}`)
+    .find((path) => {
+      const stat = statOf(path);
+      return stat?.isFile && ((stat.mode ?? 0) & 0o111) !== 0;
+    });
+}
+
+function statOf(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The files of this program, which is not compiled. @throws {BundleError} They cannot be found. */
+async function modulesOf(main: URL, path: string): Promise<BundleFile[]> {
+  if (main.protocol !== "file:") {
+    throw new BundleError(path, `ipvlan runs from ${main}: run it from a clone`);
+  }
+  const module = fileURLToPath(main);
+  const [{ denoDir }, graph] = await Promise.all([
+    denoInfo(path) as Promise<{ denoDir: string }>,
+    denoInfo(path, module) as Promise<ModuleGraph>,
+  ]);
+  const folder = dirname(module);
+  const files = programFiles(graph, { folder, cache: denoDir });
+  if (typeof files === "string") throw new BundleError(path, files);
+  // Deno follows the map of imports in these, and refuses other packages than those of the lock file.
+  const { links = [] } = JSON.parse(await Deno.readTextFile(`${folder}/deno.json`));
+  const settings = ["deno.json", "deno.lock", ...links.map((link: string) => `${link}/deno.json`)];
+  return [
+    ...files,
+    ...settings.filter((name) => statOf(`${folder}/${name}`))
+      .map((name) => ({ from: `${folder}/${name}`, to: `${PROGRAM_FOLDER}/${name}` })),
+  ];
+}
+
+/** What Deno knows of a module, or of itself. @throws {BundleError} It cannot tell. */
+async function denoInfo(path: string, ...module: string[]): Promise<unknown> {
+  const { code, stdout, stderr } = await run(Deno.execPath(), ["info", "--json", ...module]);
+  if (code !== 0) throw new BundleError(path, `deno info failed: ${stderr.trim()}`);
+  return JSON.parse(stdout);
+}
+
+async function run(
+  program: string,
+  args: readonly string[],
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const options: Deno.CommandOptions = { args: [...args], stdin: "null" };
+  const { code, stdout, stderr } = await new Deno.Command(program, options).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+/** Copies a file, or a folder with all that is in it. */
+async function copy(from: string, to: string, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  if (!(await Deno.stat(from)).isDirectory) {
+    await Deno.mkdir(dirname(to), { recursive: true });
+    // What a symbolic link leads to is copied under the link's name.
+    await Deno.copyFile(from, to);
+    return;
+  }
+  for await (const { name } of Deno.readDir(from)) {
+    await copy(`${from}/${name}`, `${to}/${name}`, signal);
+  }
+}

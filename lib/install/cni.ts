@@ -1,0 +1,51 @@
+/**
+ * `ipvlan cni install`.
+ *
+ * @module
+ */
+import metadata from "../../deno.json" with { type: "json" };
+import { statOf } from "../driver/run/files.ts";
+import { callerAt, type ProgramIdentity, SOCKET } from "../engine/cni/caller.ts";
+import { PLUGIN_NAME } from "../engine/cni/version.ts";
+import type { Arguments, Context } from "../cli/command.ts";
+import { executableText, writeExecutable } from "./executable.ts";
+import { cniUnits, lastingProgram, thisProgram } from "./unit.ts";
+import { unitsText, writeUnits } from "./unit_files.ts";
+
+/** Where runtimes look for plugins. */
+const FOLDER = "/opt/cni/bin";
+
+/** What is there on a machine that systemd has started (sd_booted(3)). */
+const BOOTED = "/run/systemd/system";
+
+/** What starts this program, for callers and the server to compare. */
+export function identity(): ProgramIdentity {
+  return { version: metadata.version, program: thisProgram() };
+}
+
+/** Writes the plugin's executable, and the units of its server. Resolves to the exit status. */
+export async function install(
+  args: Arguments,
+  { print, warn }: Pick<Context, "print" | "warn">,
+): Promise<number> {
+  const [, folder = FOLDER] = args.positionals;
+  const env = Deno.env.toObject();
+  const units = cniUnits(lastingProgram(), env, SOCKET);
+  if (args.on("print-unit")) {
+    print(unitsText(units));
+    return 0;
+  }
+  const text = pluginText(env);
+  print(await writeExecutable(folder, PLUGIN_NAME, text));
+  if (statOf(BOOTED) !== undefined) {
+    writeUnits(units).forEach(print);
+    warn("Next: systemctl daemon-reload");
+    warn("Next: systemctl enable --now ipvlan-cni.socket");
+  }
+  return 0;
+}
+
+/** The text of the plugin's executable. @param socket The path of the server's socket. */
+export function pluginText(env: Readonly<Record<string, string>>, socket = SOCKET): string {
+  return executableText(thisProgram(), ["cni"], env, callerAt(socket, identity()));
+}

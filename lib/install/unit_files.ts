@@ -1,0 +1,41 @@
+/**
+ * The files of systemd's units.
+ *
+ * @module
+ */
+import { IpvlanError } from "../base/errors.ts";
+import { replaceFile } from "../base/files.ts";
+
+/** Where an administrator's units are (systemd.unit(5)). */
+const FOLDER = "/etc/systemd/system";
+
+/** A file cannot be written. */
+class UnwritableError extends IpvlanError {
+  /** Makes the error from the file's path and the reason that the system gave. */
+  constructor(path: string, reason: string, options?: ErrorOptions) {
+    super(`The file "${path}" cannot be written: ${reason}`, options);
+  }
+}
+
+/** Units by the names of their files. */
+export type Units = Readonly<Record<string, string>>;
+
+/** The text of units, with the path of each before it. */
+export function unitsText(units: Units): string {
+  return Object.entries(units).map(([name, text]) => `# ${FOLDER}/${name}\n${text}`).join("\n\n");
+}
+
+/** Writes units, and returns the paths of the files. */
+export function writeUnits(units: Units): string[] {
+  const paths: string[] = [];
+  for (const [name, text] of Object.entries(units)) {
+    const path = `${FOLDER}/${name}`;
+    try {
+      replaceFile(path, `${text}\n`, 0o644);
+    } catch (error) {
+      throw new UnwritableError(path, (error as Error).message, { cause: error });
+    }
+    paths.push(path);
+  }
+  return paths;
+}

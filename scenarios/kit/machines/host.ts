@@ -1,0 +1,132 @@
+import {
+  type ConnectOptions,
+  Driver,
+  type Endpoint,
+  type RestoreReport,
+} from "../../../lib/driver/mod.ts";
+import type { Ip } from "../../../lib/iproute2/ip.ts";
+import { allSettled } from "../all.ts";
+import { type Links, netnsOf, pluggedLinks, portOf, startMachine } from "./machine.ts";
+import type { Switch } from "./switch.ts";
+
+/** A container host: a machine with a driver. */
+export class Host implements AsyncDisposable {
+  /** Its network namespace. */
+  readonly netns: string;
+  #name: string;
+  #links: Links;
+  #wiring: { root: Ip; fabric: Switch };
+  #stateDir: string;
+  #undo = new AsyncDisposableStack();
+  #running: { ip: Ip; driver: Driver } | undefined;
+  /** All containers so far. Their files in `/etc/netns` outlive their namespaces. */
+  #containers = new Set<string>();
+
+  /** Makes a host that does not run yet; {@linkcode Host.start} starts it. */
+  constructor(name: string, links: Links, wiring: { root: Ip; fabric: Switch }) {
+    this.#name = name;
+    this.#links = links;
+    this.#wiring = wiring;
+    this.netns = netnsOf(name);
+    this.#stateDir = Deno.makeTempDirSync({ prefix: "ipvlan-scenario-" });
+  }
+
+  /** A session of `ip` in the host's namespace. */
+  get ip(): Ip {
+    return this.#running!.ip;
+  }
+
+  /** The driver, which has its own state folder. */
+  get driver(): Driver {
+    return this.#running!.driver;
+  }
+
+  /** Starts the host: makes its links, and opens a driver. */
+  async start(): Promise<void> {
+    const spec = { name: this.#name, links: this.#links };
+    const ip = await startMachine(spec, { ...this.#wiring, undo: this.#undo });
+    const driver = await Driver.open({ host: this.netns, stateDir: this.#stateDir });
+    this.#undo.use(driver);
+    this.#undo.defer(() => this.#deleteContainers(driver));
+    this.#running = { ip, driver };
+  }
+
+  /**
+   * Makes a container on a network, as `docker run --net=NETWORK --name=NAME` does.
+   */
+  async run(name: string, network: string, options: ConnectOptions = {}): Promise<Endpoint> {
+    const { value } = await this.driver.createSandbox({
+      name,
+      connections: [{ ...options, network }],
+    });
+    // Not before: if it fails, what has the name is somebody else's.
+    this.#containers.add(name);
+    return value.endpoints[0]!;
+  }
+
+  /**
+   * Restarts the host. All its links and containers disappear, and the links to the switch are made
+   * again. The new driver has the state folder of the old one.
+   */
+  async restart(): Promise<RestoreReport> {
+    // Delete the links now: the kernel would delete them some time after their namespace.
+    for (const link of pluggedLinks(this.#links)) {
+      await this.#wiring.fabric.unplug(portOf(this.#name, link));
+    }
+    await this.#stop();
+    await this.start();
+    return await this.driver.restore();
+  }
+
+  /** Removes the host, its containers and its state folder. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.#stop();
+    } finally {
+      await Deno.remove(this.#stateDir, { recursive: true });
+      for (const name of this.#containers) await removeFolder(`/etc/netns/${name}`);
+      await removeUnusedHosts();
+    }
+  }
+
+  async #stop(): Promise<void> {
+    const undo = this.#undo;
+    this.#undo = new AsyncDisposableStack();
+    this.#running = undefined;
+    await undo.disposeAsync();
+  }
+
+  /** Deletes the containers' namespaces. The driver would delete link by link, which takes longer. */
+  async #deleteContainers(driver: Driver): Promise<void> {
+    for (const { name } of driver.listSandboxes()) this.#containers.add(name);
+    const { root } = this.#wiring;
+    const present = (await root.netns.list()).filter((name) => this.#containers.has(name));
+    await allSettled(present.map((name) => root.netns.del(name)));
+  }
+}
+
+/** Where the hosts files have their second names. */
+const OWN = "/etc/netns/.ipvlan-kit";
+
+/** Removes the hosts files that no container has any more, and their folder with the last. */
+async function removeUnusedHosts(): Promise<void> {
+  let left = 0;
+  try {
+    for await (const { name } of Deno.readDir(OWN)) {
+      const path = `${OWN}/${name}`;
+      if ((await Deno.stat(path)).nlink === 1) await Deno.remove(path);
+      else left++;
+    }
+    if (left === 0) await Deno.remove(OWN);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+async function removeFolder(path: string): Promise<void> {
+  try {
+    await Deno.remove(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

@@ -1,0 +1,92 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import ps from "../../../../lib/cli/commands/ps.ts";
+import {
+  matchesPrune,
+  readPruneFilters,
+  readSelection,
+  selectSandboxes,
+} from "../../../../lib/cli/docker/filter.ts";
+import { parseArguments } from "../../../../lib/cli/options.ts";
+import { InvalidOptionError } from "../../../../lib/driver/model/errors.ts";
+import type { SandboxDetails } from "../../../../lib/driver/model/types.ts";
+
+const NOW = Date.parse("2026-03-01T12:00:00Z");
+const WEB = { labels: { tier: "front", a: "" }, created: "2026-03-01T10:00:00.000Z" };
+
+const PRUNED: [filters: string, matches: boolean][] = [
+  ["", true],
+  ["label=tier", true],
+  ["label=tier=front", true],
+  ["label=tier=back", false],
+  ["label!=tier", false],
+  ["label!=tier=back", true],
+  ["label=constructor", false],
+  ["label=tier label=b", false],
+  ["until=1h", true],
+  ["until=1h59m", true],
+  ["until=2h1s", false],
+  ["until=24h", false],
+  ["until=2026-03-01T11:00:00Z", true],
+  ["until=2026-02-01", false],
+  [`until=${NOW / 1000}`, true],
+  ["until=1h label=nope", false],
+];
+
+for (const [filters, matches] of PRUNED) {
+  Deno.test(`"network prune --filter ${filters}" ${matches ? "takes" : "leaves"} a network`, () => {
+    const words = filters.split(" ").filter((word) => word !== "");
+    assertEquals(matchesPrune(WEB, readPruneFilters(words, NOW)), matches);
+  });
+}
+
+Deno.test("a filter that there is not is refused", () => {
+  for (
+    const word of ["colour=red", "label", "label=", "until=soon", "until!=1h", "=x", "toString=x"]
+  ) {
+    assertThrows(() => readPruneFilters([word], NOW), InvalidOptionError, JSON.stringify(word));
+  }
+  for (const words of [["-f", "status=up!"], ["-f", "x=1"], ["--last", "x"], ["-f", "name!=a"]]) {
+    assertThrows(() => readSelection(parseArguments("ipvlan ps", ps, words)), InvalidOptionError);
+  }
+});
+
+function sandbox(name: string, day: number, network: string): SandboxDetails {
+  const endpoints = [{ network, sandbox: name, ifname: "eth0", aliases: [] }];
+  const labels = { day: String(day), tier: "web" };
+  const created = `2026-03-0${day}T00:00:00Z`;
+  return { id: name, name, created, labels, namespace: "made", endpoints };
+}
+
+const SANDBOXES = [sandbox("a1", 1, "red"), sandbox("a2", 3, "blue"), sandbox("b1", 2, "red")];
+
+const LISTED: [words: string, names: string][] = [
+  ["", "a1 a2"],
+  ["-a", "a1 a2 b1"],
+  ["-f name=a", "a1 a2"],
+  ["-f id=a1", "a1"],
+  ["-af name=1", "a1 b1"],
+  ["-f name=a1 -f name=a2", "a1 a2"],
+  ["-a -f network=red", "a1 b1"],
+  ["-f network=red", "a1"],
+  ["-f network=re", ""],
+  ["-f status=exited", "b1"],
+  ["-f status=running -f status=down", "a1 a2 b1"],
+  ["-f label=day=3", "a2"],
+  ["-f label=tier -f label=day=1", "a1"],
+  ["-f label=day=3 -f label=day=1", ""],
+  ["-l", "a2"],
+  ["-n 2", "a2 b1"],
+  ["-n=-1", "a1 a2"],
+  ["-n 9", "a1 a2 b1"],
+  ["-n 0", ""],
+  ["--no-trunc", "a1 a2"],
+];
+
+for (const [typed, names] of LISTED) {
+  Deno.test(`"ps ${typed}" lists "${names}"`, () => {
+    const words = typed.split(" ").filter((word) => word !== "");
+    const selection = readSelection(parseArguments("ipvlan ps", ps, words));
+    const found = selectSandboxes(SANDBOXES, new Set(["a1", "a2"]), selection);
+    assertEquals(found.map(({ name }) => name).join(" "), names);
+  });
+}

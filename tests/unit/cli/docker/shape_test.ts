@@ -1,0 +1,193 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import {
+  duration,
+  inspectedNetwork,
+  inspectedSandbox,
+  listedNetwork,
+  listedSandbox,
+  NETWORK_HEADERS,
+  SANDBOX_HEADERS,
+} from "../../../../lib/cli/docker/shape.ts";
+import type {
+  Endpoint,
+  NetworkDetails,
+  NetworkSubnet,
+  SandboxDetails,
+  SeenSandbox,
+} from "../../../../lib/driver/model/types.ts";
+import { Template, toJson } from "../../../../lib/template/mod.ts";
+import { network, sandboxRecord } from "../../../kit/values.ts";
+
+/** The endpoint of a sandbox on a network. */
+function endpoint(sandbox: string, network: string, more: Partial<Endpoint> = {}): Endpoint {
+  return { network, sandbox, ifname: "eth0", aliases: [], ...more };
+}
+
+/** The `IPAM.Config` of a network with these changes. */
+function ipam(changes: Partial<NetworkDetails>): string {
+  const details = { ...network("n", changes), endpoints: [] };
+  return new Template("{{json .IPAM.Config}}").print(inspectedNetwork(details));
+}
+
+/** A sandbox of which the kernel has everything. */
+function seen(sandbox: SandboxDetails): SeenSandbox {
+  const endpoints = sandbox.endpoints.map((each) => ({
+    ...each,
+    state: "up" as const,
+    changes: [],
+  }));
+  return { ...sandbox, state: "up", endpoints };
+}
+
+Deno.test("inspect shows a gateway that sandboxes have a route to, or that was asked for", () => {
+  const given = [{ subnet: "192.168.1.0/24", gateway: "192.168.1.254", auxAddresses: {} }];
+  const [plain, shown, other] = ["", ',"Gateway":"192.168.1.1"', ',"Gateway":"192.168.1.254"']
+    .map((gateway) => `[{"Subnet":"192.168.1.0/24"${gateway}}]`);
+  assertEquals(ipam({}), shown);
+  assertEquals(ipam({ mode: "l3" }), plain);
+  assertEquals(ipam({ mode: "l3s" }), plain);
+  assertEquals(ipam({ isolated: true, parent: "di-0" }), plain);
+  assertEquals(ipam({ mode: "l3", subnets: given }), other);
+  const none = [{ subnet: "192.168.1.0/31", auxAddresses: {} }];
+  assertEquals(ipam({ subnets: none }), '[{"Subnet":"192.168.1.0/31"}]');
+});
+
+Deno.test("a template can ask for what JSON leaves out", () => {
+  const shown = inspectedNetwork({ ...network("n", { mode: "l3" }), endpoints: [] });
+  const print = (template: string) => new Template(template).print(shown);
+  assertEquals(print("{{.IPAM.Config}}"), "[{192.168.1.0/24   map[]}]");
+  assertEquals(print("{{range .IPAM.Config}}<{{.Gateway}}>{{end}} {{.ID}}"), `<> ${shown.Id}`);
+});
+
+Deno.test("Status counts as Docker 29 does", () => {
+  const subnets: NetworkSubnet[] = [
+    // As in Docker's own test: network, gateway, two auxiliary ones, broadcast and the endpoint.
+    {
+      subnet: "10.66.77.0/24",
+      ipRange: "10.66.77.4/30",
+      gateway: "10.66.77.1",
+      auxAddresses: { within: "10.66.77.4", outside: "10.66.77.10" },
+    },
+    { subnet: "fd00::/120", gateway: "fd00::1", auxAddresses: {} },
+    { subnet: "fd01::/48", gateway: "fd01::1", auxAddresses: {} },
+    { subnet: "10.9.9.0/31", auxAddresses: {} },
+  ];
+  const endpoints = [endpoint("c", "n", { ip: "10.66.77.5/24", ip6: "fd00::2/120" })];
+  const shown = inspectedNetwork({ ...network("n", { subnets }), endpoints });
+  assertEquals(
+    toJson(shown.Status as never),
+    toJson({
+      IPAM: {
+        Subnets: {
+          "10.66.77.0/24": { IPsInUse: 6, DynamicIPsAvailable: 2 },
+          "10.9.9.0/31": { IPsInUse: 0, DynamicIPsAvailable: 2 },
+          // The anycast address, the gateway and the endpoint: IPv6 has no broadcast.
+          "fd00::/120": { IPsInUse: 3, DynamicIPsAvailable: 253 },
+          "fd01::/48": { IPsInUse: 2, DynamicIPsAvailable: (1n << 64n) - 1n },
+        },
+      },
+    }),
+  );
+});
+
+Deno.test("a sandbox is shown as Docker shows a container", () => {
+  const networks = [
+    network("web", {
+      subnets: [
+        { subnet: "192.168.1.0/24", gateway: "192.168.1.1", auxAddresses: {} },
+        { subnet: "192.168.2.0/24", gateway: "192.168.2.254", auxAddresses: {} },
+        { subnet: "fd00::/64", gateway: "fd00::1", auxAddresses: {} },
+      ],
+    }),
+    network("routed", { mode: "l3" }),
+    network("alone", { isolated: true }),
+  ];
+  const sandbox = {
+    ...sandboxRecord("c", { labels: { tier: "front" } }),
+    endpoints: [
+      endpoint("c", "web", { ip: "192.168.2.9/24", ip6: "fd00::9/64", aliases: ["www"] }),
+      endpoint("c", "routed", { ip: "192.168.1.2/24", ifname: "eth1" }),
+      endpoint("c", "alone", { ip: "192.168.1.2/24", ifname: "eth2" }),
+    ],
+  };
+  const shown = inspectedSandbox(seen(sandbox), networks, [77, 42]);
+  const print = (template: string) => new Template(template).print(shown);
+  assertEquals(print("{{.Name}} {{.Id}} {{.ID}} {{.Created}}"), `/c c c ${sandbox.created}`);
+  assertEquals(print("{{.State.Status}} {{.State.Running}} {{.State.Pid}}"), "running true 42");
+  assertEquals(print("{{.State.Error}}"), "");
+  const changed = seen(sandbox);
+  changed.state = "incomplete";
+  changed.endpoints[0]!.state = "missing";
+  const { ifname, network: first } = changed.endpoints[0]!;
+  assertEquals(
+    new Template("{{.State.Running}} {{.State.Error}}")
+      .print(inspectedSandbox(changed, networks, [])),
+    `true ${ifname} on ${first} is missing`,
+  );
+  assertEquals(print('{{.Config.Labels.tier}} {{index .Config.Labels "no"}}.'), "front .");
+  assertEquals(
+    print("{{.HostConfig.NetworkMode}} {{.NetworkSettings.SandboxKey}}"),
+    "web /run/netns/c",
+  );
+  assertEquals(
+    print(
+      "{{with .NetworkSettings.Networks.web}}{{.IPAddress}}/{{.IPPrefixLen}} {{.Gateway}} " +
+        "{{.GlobalIPv6Address}}/{{.GlobalIPv6PrefixLen}} {{.IPv6Gateway}} {{.Aliases}} {{.DNSNames}} " +
+        "{{.MacAddress}}{{slice .NetworkID 0 4}}{{end}}",
+    ),
+    "192.168.2.9/24 192.168.2.254 fd00::9/64 fd00::1 [www] [c www] web0",
+  );
+  const [here, there] = [
+    print("{{.NetworkSettings.Networks.web.EndpointID}}"),
+    new Template("{{.Containers.c.EndpointID}}").print(
+      inspectedNetwork({ ...networks[0]!, endpoints: [sandbox.endpoints[0]!] }),
+    ),
+  ];
+  assertMatch(here, /^[0-9a-f]{64}$/);
+  assertEquals(here, there);
+  // What Docker's documentation has for the address.
+  assertEquals(
+    print("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{.Gateway}} {{end}}"),
+    "192.168.1.2 192.168.1.2 192.168.2.9192.168.2.254 ",
+  );
+  const [web] = networks;
+  const raced = inspectedSandbox(seen(sandbox), [web!], []);
+  assertEquals(new Template("{{len .NetworkSettings.Networks}}").print(raced), "1");
+  const down = inspectedSandbox({ ...seen(sandbox), endpoints: [], state: "down" }, networks, []);
+  assertEquals(
+    new Template("{{.State.Status}} {{.State.Pid}} {{.HostConfig.NetworkMode}}").print(down),
+    "exited 0 none",
+  );
+});
+
+Deno.test("every field of a list has a header, and the other way round", () => {
+  const names = (struct: object) => Object.keys(struct).sort();
+  assertEquals(names(listedNetwork(network("n"), "0")), names(NETWORK_HEADERS));
+  const sandbox = { ...sandboxRecord("c"), endpoints: [] };
+  const state = { status: "up", running: true, now: Date.parse(sandbox.created) + 7_200_000 };
+  const listed = listedSandbox(sandbox, state);
+  assertEquals(names(listed), names(SANDBOX_HEADERS));
+  const template = new Template(
+    '{{.ID}}|{{.CreatedAt}}|{{.RunningFor}}|{{.LocalVolumes}}|{{.Label "a.b_c"}}',
+  );
+  assertEquals(template.print(SANDBOX_HEADERS), "SANDBOX ID|CREATED AT|CREATED|LOCAL VOLUMES|b c");
+  assertEquals(template.print(listed), `c|${sandbox.created}|2 hours ago|0|`);
+});
+
+Deno.test("a length of time is told as Docker tells it", () => {
+  const minute = 60_000;
+  const told: [milliseconds: number, text: string][] = [
+    [0, "Less than a second"],
+    [1_500, "1 second"],
+    [59_999, "59 seconds"],
+    [minute, "About a minute"],
+    [59 * minute, "59 minutes"],
+    [60 * minute, "About an hour"],
+    [47 * 60 * minute, "47 hours"],
+    [48 * 60 * minute, "2 days"],
+    [20 * 24 * 60 * minute, "2 weeks"],
+    [100 * 24 * 60 * minute, "3 months"],
+    [800 * 24 * 60 * minute, "2 years"],
+  ];
+  for (const [milliseconds, text] of told) assertEquals(duration(milliseconds), text);
+});

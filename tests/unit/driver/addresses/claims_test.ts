@@ -1,0 +1,433 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import {
+  claimAddress,
+  claimGateway,
+  holderElsewhere,
+  listPools,
+  releaseAddress,
+  releasePool,
+  requestPool,
+} from "../../../../lib/driver/addresses/claims.ts";
+import { decideEndpoint } from "../../../../lib/driver/endpoint/decide.ts";
+import {
+  AddressHeldError,
+  MissingPoolSubnetError,
+  PoolNotFoundError,
+} from "../../../../lib/driver/model/errors.ts";
+import { KnownPools } from "../../../../lib/driver/addresses/pools.ts";
+import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
+import type { AddressPool, Network, Owner } from "../../../../lib/driver/model/types.ts";
+import { attempt } from "../../../../lib/base/errors.ts";
+import {
+  InvalidPrefixError,
+  OutsideSubnetError,
+  PoolExhaustedError,
+  ReservedAddressError,
+  UnusableAddressError,
+} from "../../../../lib/ipam/mod.ts";
+import { IDENTITY, network, route } from "../../../kit/values.ts";
+import "../../../kit/seed.ts";
+
+const DOCKER: Owner = { engine: "docker", id: "local" };
+const CNI: Owner = { engine: "cni", id: "lan" };
+const LAN = { owner: DOCKER, subnet: "192.168.1.0/24" };
+
+/** The parts of a driver that claims need, over one store. */
+class Parts implements Disposable {
+  readonly store: SqliteStore;
+  readonly pools: KnownPools;
+
+  /** @param folder The state folder; without one, the store is in memory. */
+  constructor(folder?: string) {
+    this.store = folder === undefined ? SqliteStore.copy("/nowhere") : SqliteStore.open(folder);
+    this.pools = new KnownPools(this.store);
+  }
+
+  /** Gives a new endpoint an address of a network, as connecting a sandbox does. */
+  give(network: Network, ip?: string): string {
+    const { store, pools } = this;
+    return store.transaction(() => {
+      const id = crypto.randomUUID().slice(0, 8);
+      const sandbox = {
+        id,
+        name: id,
+        created: IDENTITY.created,
+        labels: {},
+        namespace: "made" as const,
+      };
+      const decision = decideEndpoint({ ip }, id, {
+        network,
+        pools: pools.of(network),
+        sandbox: id,
+        endpoints: [],
+        routes: [],
+        neighbours: [],
+        parentAddresses: [],
+        held: [],
+        holderElsewhere: (address) => holderElsewhere(store, network, address),
+      });
+      if (!decision.ok) throw decision.problems[0];
+      store.putSandbox(sandbox, "ready");
+      store.putEndpoint(decision.endpoint, "making");
+      return decision.endpoint.ip!;
+    });
+  }
+
+  /** Takes an address of a network back. */
+  takeBack(network: Network, ip: string): void {
+    const found = this.store.endpoints({ network: network.id }).find((each) => each.ip === ip);
+    this.store.deleteEndpoint(found!.id);
+  }
+
+  claim(pool: AddressPool, address?: string, holder?: string): string {
+    return claimAddress(this, pool.id, { address, holder }).address;
+  }
+
+  [Symbol.dispose](): void {
+    this.store[Symbol.dispose]();
+  }
+}
+
+/** The pools with their claims, in short: `{ "docker:local/…": "192.168.1.2 c1, …" }`. */
+function content({ store }: Parts): Record<string, string> {
+  return Object.fromEntries(
+    listPools(store).map(({ id, claims }) => [
+      id,
+      claims.map(({ address, holder }) => `${address} ${holder}`.trim()).join(", "),
+    ]),
+  );
+}
+
+Deno.test("the same request gets the same pool, until it is released as often as requested", () => {
+  using parts = new Parts();
+  const pool = requestPool(parts, LAN);
+  assertEquals(pool, { ...LAN, id: "docker:local/192.168.1.0/24", requests: 1 });
+  const again = requestPool(parts, { ...LAN, subnet: "192.168.1.77/24" });
+  assertEquals(again, { ...pool, requests: 2 });
+  parts.claim(pool);
+  releasePool(parts.store, pool.id);
+  assertEquals(content(parts), { [pool.id]: "192.168.1.1" });
+  releasePool(parts.store, pool.id);
+  assertEquals(content(parts), {});
+  releasePool(parts.store, pool.id);
+  assertThrows(() => parts.claim(pool), PoolNotFoundError, pool.id);
+});
+
+Deno.test("pools of other ranges, or of other owners, are pools of their own", () => {
+  using parts = new Parts();
+  const low = requestPool(parts, { ...LAN, ipRange: "192.168.1.64/27" });
+  const high = requestPool(parts, { ...LAN, ipRange: "192.168.1.96/27" });
+  const other = requestPool(parts, { ...LAN, owner: CNI });
+  const six = requestPool(parts, { owner: CNI, subnet: "2001:DB8::/64" });
+  assertEquals([low, high, other, six].map(({ id }) => id), [
+    "docker:local/192.168.1.0/24/192.168.1.64/27",
+    "docker:local/192.168.1.0/24/192.168.1.96/27",
+    "cni:lan/192.168.1.0/24",
+    "cni:lan/2001:db8::/64",
+  ]);
+  const given = [low, high, other, six, low].map((pool) => parts.claim(pool));
+  assertEquals(given, [
+    "192.168.1.64/24",
+    "192.168.1.96/24",
+    "192.168.1.1/24",
+    "2001:db8::1/64",
+    "192.168.1.65/24",
+  ]);
+});
+
+Deno.test("a request without a subnet gets one that no network, pool or route uses", () => {
+  using parts = new Parts();
+  parts.store.putNetwork(
+    network("n", { subnets: [{ subnet: "172.18.0.0/24", auxAddresses: {} }] }),
+    "ready",
+  );
+  const routes = [route("eth0", "172.19.0.0/16"), route("eth0", "default", "192.168.0.1")];
+  const subnets = [1, 2].map(() => requestPool(parts, { owner: DOCKER }, routes).subnet);
+  assertEquals(subnets, ["172.20.0.0/16", "172.21.0.0/16"]);
+  assertThrows(() => requestPool(parts, { owner: DOCKER, ipv6: true }), MissingPoolSubnetError);
+  const ranged = { owner: DOCKER, ipRange: "172.22.0.0/24" };
+  assertThrows(() => requestPool(parts, ranged), OutsideSubnetError, "give the subnet too");
+});
+
+Deno.test("what cannot be a pool is refused, and nothing is kept of it", () => {
+  using parts = new Parts();
+  const refuse = (request: Partial<typeof LAN> & { ipRange?: string; gateway?: string }) =>
+    attempt(() => requestPool(parts, { ...LAN, ...request }));
+  const refusals = [
+    refuse({ subnet: "192.168.1.0" }),
+    refuse({ subnet: "127.0.0.0/8" }),
+    refuse({ ipRange: "10.0.0.0/24" }),
+    refuse({ gateway: "10.0.0.1" }),
+    refuse({ gateway: "192.168.1.255" }),
+  ].map((result) => result.ok ? "accepted" : result.problems[0]!.name);
+  assertEquals(refusals, [
+    InvalidPrefixError.name,
+    InvalidPrefixError.name,
+    OutsideSubnetError.name,
+    OutsideSubnetError.name,
+    UnusableAddressError.name,
+  ]);
+  assertEquals(content(parts), {});
+});
+
+Deno.test("a claim that is made again by its holder gives the same address", () => {
+  using parts = new Parts();
+  const pool = requestPool(parts, LAN);
+  assertEquals(parts.claim(pool, undefined, "c1"), "192.168.1.1/24");
+  assertEquals(parts.claim(pool, undefined, "c1"), "192.168.1.1/24");
+  assertEquals(parts.claim(pool, "192.168.1.77", "c1"), "192.168.1.77/24");
+  assertEquals(parts.claim(pool, "192.168.1.77", "c1"), "192.168.1.77/24");
+  assertEquals(content(parts), { [pool.id]: "192.168.1.1 c1, 192.168.1.77 c1" });
+  // An engine that does not say who holds an address gets another one each time.
+  assertEquals([1, 2].map(() => parts.claim(pool)), ["192.168.1.2/24", "192.168.1.3/24"]);
+  assertThrows(() => parts.claim(pool, "192.168.1.2"), AddressHeldError, pool.id);
+});
+
+Deno.test("an address that is asked for is refused if it is taken, with who has it", () => {
+  using parts = new Parts();
+  const { store } = parts;
+  const [own, cni] = [network("own"), network("cni:lan", { owner: CNI })];
+  [own, cni].forEach((each) => store.putNetwork(each, "ready"));
+  const pool = requestPool(parts, LAN);
+  claimGateway(parts, pool.id);
+  parts.claim(pool, "192.168.1.9", "c9");
+  const sandbox = (ip: string) => store.endpoints().find((each) => each.ip === ip)!.sandbox;
+  parts.give(own, "192.168.1.5");
+  const held = (run: () => unknown) => assertThrows(run, AddressHeldError).holder;
+  assertEquals(held(() => parts.give(own, "192.168.1.9")), `"c9" in the address pool "${pool.id}"`);
+  assertEquals(
+    held(() => parts.give(cni, "192.168.1.5")),
+    `the sandbox "${sandbox("192.168.1.5")}"`,
+  );
+  assertEquals(
+    held(() => parts.claim(pool, "192.168.1.5")),
+    `the sandbox "${sandbox("192.168.1.5")}"`,
+  );
+  assertEquals(
+    held(() => parts.claim(pool, "192.168.1.9")),
+    `"c9" in the address pool "${pool.id}"`,
+  );
+  assertEquals(
+    held(() => parts.claim(pool, "192.168.1.1")),
+    `the gateway of the address pool "${pool.id}"`,
+  );
+  assertThrows(() => parts.claim(pool, "192.168.1.0"), UnusableAddressError);
+  assertThrows(() => parts.claim(pool, "10.0.0.5"), OutsideSubnetError);
+});
+
+Deno.test("an engine's claim does not keep an endpoint of the same engine from the address", () => {
+  using parts = new Parts();
+  const docker = network("docker:0123456789ab", { owner: { engine: "docker", id: "0123" } });
+  parts.store.putNetwork(docker, "ready");
+  const pool = requestPool(parts, LAN);
+  assertEquals(parts.claim(pool, "192.168.1.2"), "192.168.1.2/24");
+  assertEquals(parts.give(docker, "192.168.1.2"), "192.168.1.2");
+  // When the endpoint is gone, the claim is still there, and the other way round.
+  parts.takeBack(docker, "192.168.1.2");
+  assertEquals(parts.give(docker), "192.168.1.3");
+  assertEquals(parts.give(docker, "192.168.1.2"), "192.168.1.2");
+  releaseAddress(parts.store, pool.id, "192.168.1.2");
+  assertEquals(parts.claim(pool), "192.168.1.4/24");
+});
+
+Deno.test("networks on different parents may have one address, and a pool has none of them", () => {
+  using parts = new Parts();
+  const [here, there] = [network("here"), network("there", { parent: "eth1", owner: CNI })];
+  [here, there].forEach((each) => parts.store.putNetwork(each, "ready"));
+  assertEquals([here, there].map((each) => parts.give(each)), ["192.168.1.2", "192.168.1.2"]);
+  const pool = requestPool(parts, LAN);
+  // The gateway of a network is not for a pool either.
+  assertEquals(parts.claim(pool), "192.168.1.3/24");
+  parts.give(there, "192.168.1.4");
+  assertEquals([here, there].map((each) => parts.give(each)), ["192.168.1.4", "192.168.1.5"]);
+});
+
+Deno.test("an address that an engine brings is refused if it is taken, and is given to nobody else", () => {
+  using parts = new Parts();
+  const foreign = network("cni:foreign", { owner: CNI, subnets: [], foreignAddresses: true });
+  const own = network("own");
+  [foreign, own].forEach((each) => parts.store.putNetwork(each, "ready"));
+  const [docker, cni] = [DOCKER, CNI].map((owner) => requestPool(parts, { ...LAN, owner }));
+  assertEquals(parts.give(foreign, "192.168.1.2/24"), "192.168.1.2");
+  assertEquals([parts.give(own), parts.claim(docker!)], ["192.168.1.3", "192.168.1.4/24"]);
+  for (const taken of ["192.168.1.3", "192.168.1.4"]) {
+    assertThrows(() => parts.give(foreign, `${taken}/24`), AddressHeldError);
+  }
+  // What the engine's own plugin has claimed, the engine brings.
+  assertEquals(parts.claim(cni!, "192.168.1.9"), "192.168.1.9/24");
+  assertEquals(parts.give(foreign, "192.168.1.9/24"), "192.168.1.9");
+});
+
+Deno.test("a gateway is claimed once, may be that of several pools, and stays with its pool", () => {
+  using parts = new Parts();
+  const gateway = (id: string, address?: string) => claimGateway(parts, id, address).address;
+  const [one, two] = [requestPool(parts, LAN), requestPool(parts, { ...LAN, owner: CNI })];
+  assertEquals(gateway(one.id), "192.168.1.1/24");
+  assertEquals(gateway(one.id), "192.168.1.1/24");
+  assertEquals(gateway(two.id, "192.168.1.1"), "192.168.1.1/24");
+  releaseAddress(parts.store, one.id, "192.168.1.1");
+  assertEquals(parts.claim(one), "192.168.1.2/24");
+  // A second network with the same pool may have another router.
+  assertEquals(gateway(one.id, "192.168.1.254"), "192.168.1.254/24");
+  assertThrows(() => claimGateway(parts, two.id, "192.168.1.2"), AddressHeldError);
+  const range = requestPool(parts, { ...LAN, ipRange: "192.168.1.64/27" });
+  assertEquals(gateway(range.id), "192.168.1.1/24");
+  const small = requestPool(parts, { owner: DOCKER, subnet: "10.0.0.0/31" });
+  assertEquals(gateway(small.id), "10.0.0.0/31");
+});
+
+Deno.test("a pool that is only claimed in goes with its last claim", () => {
+  using parts = new Parts();
+  const request = { owner: CNI, subnet: "192.168.1.0/24", gateway: "192.168.1.1" };
+  const id = "cni:lan/192.168.1.0/24";
+  const claim = (holder: string) => claimAddress(parts, request, { holder }).address;
+  assertEquals(["a", "b", "a"].map(claim), ["192.168.1.2/24", "192.168.1.3/24", "192.168.1.2/24"]);
+  assertEquals(content(parts), {
+    [id]: "192.168.1.1 gateway, 192.168.1.2 a, 192.168.1.3 b",
+  });
+  for (const address of ["192.168.1.2", "192.168.1.2", "192.168.1.1", "10.0.0.1"]) {
+    releaseAddress(parts.store, id, address);
+  }
+  assertEquals(content(parts), { [id]: "192.168.1.1 gateway, 192.168.1.3 b" });
+  releaseAddress(parts.store, id, "192.168.1.3");
+  assertEquals(content(parts), {});
+});
+
+Deno.test("a full pool is refused, and has an address again when one is released", () => {
+  using parts = new Parts();
+  const pool = requestPool(parts, { owner: DOCKER, subnet: "10.0.0.0/29" });
+  claimGateway(parts, pool.id);
+  const given = [1, 2, 3, 4, 5].map(() => parts.claim(pool));
+  assertEquals(given.at(-1), "10.0.0.6/29");
+  assertThrows(() => parts.claim(pool), PoolExhaustedError);
+  releaseAddress(parts.store, pool.id, "10.0.0.4");
+  assertEquals(parts.claim(pool), "10.0.0.4/29");
+});
+
+Deno.test("an address that was undone in a transaction is free, and one released there is not", () => {
+  using parts = new Parts();
+  const pool = requestPool(parts, LAN);
+  parts.claim(pool);
+  const failing = (run: () => void) =>
+    assertThrows(() =>
+      parts.store.transaction(() => {
+        run();
+        parts.pools.ofPool(pool);
+        throw new Error("undone");
+      })
+    );
+  failing(() => parts.store.putClaim({ pool: pool.id, address: "192.168.1.2", holder: "" }));
+  failing(() => parts.store.deleteClaim({ pool: pool.id, address: "192.168.1.1" }));
+  assertEquals(parts.claim(pool), "192.168.1.2/24");
+});
+
+/** What one has: an address on a parent, or of a pool. */
+interface Held {
+  address: string;
+  engine: string | undefined;
+  where: Network | AddressPool;
+}
+
+const FAMILY = [
+  { name: "own", parent: "eth0", subnet: "10.0.0.0/28", owner: undefined },
+  { name: "docker:n", parent: "eth0", subnet: "10.0.0.0/28", owner: DOCKER },
+  // An engine may have two networks with one subnet.
+  { name: "docker:m", parent: "eth0", subnet: "10.0.0.0/28", owner: DOCKER },
+  { name: "cni:n", parent: "eth0", subnet: "10.0.0.0/27", owner: CNI },
+  { name: "far", parent: "eth1", subnet: "10.0.0.0/28", owner: undefined },
+];
+
+const NETWORKS = FAMILY.map(({ name, parent, subnet, owner }) =>
+  network(name, {
+    id: name.replace(":", "-").padEnd(64, "0"),
+    parent,
+    owner,
+    subnets: [{ subnet, gateway: "10.0.0.1", auxAddresses: {} }],
+  })
+);
+
+const REQUESTS = [
+  { owner: DOCKER, subnet: "10.0.0.0/28" },
+  { owner: DOCKER, subnet: "10.0.0.0/28", ipRange: "10.0.0.8/29" },
+  { owner: CNI, subnet: "10.0.0.0/29" },
+];
+
+/** What one process does. */
+type Deed = { kind: "give" | "claim" | "release"; which: number; last?: number; process: 0 | 1 };
+
+const deed: fc.Arbitrary<Deed> = fc.record({
+  kind: fc.constantFrom("give", "give", "claim", "claim", "release"),
+  which: fc.nat(14),
+  last: fc.option(fc.nat(31), { nil: undefined, freq: 2 }),
+  process: fc.constantFrom(0, 1),
+});
+
+Deno.test("whatever several owners ask for in two processes, no address is given twice", () => {
+  fc.assert(
+    fc.property(fc.array(deed, { minLength: 10, maxLength: 40 }), (deeds) => {
+      const folder = Deno.makeTempDirSync();
+      try {
+        using one = new Parts(folder);
+        using two = new Parts(folder);
+        NETWORKS.forEach((each) => one.store.putNetwork(each, "ready"));
+        const pools = REQUESTS.map((request) => requestPool(two, request));
+        const held: Held[] = [];
+        for (const { kind, which, last, process } of deeds) {
+          const parts = [one, two][process]!;
+          const given = last === undefined ? undefined : `10.0.0.${last}`;
+          if (kind === "release") {
+            const [gone] = held.splice(which % Math.max(held.length, 1), 1);
+            if (gone && "parent" in gone.where) parts.takeBack(gone.where, gone.address);
+            else if (gone) releaseAddress(parts.store, gone.where.id, gone.address);
+            continue;
+          }
+          const where = kind === "give" ? NETWORKS[which % 5]! : pools[which % 3]!;
+          const result = attempt(() =>
+            "parent" in where ? parts.give(where, given) : parts.claim(where, given)
+          );
+          const engine = where.owner?.engine;
+          // On another parent, an address is another one. An engine asks for what it has claimed.
+          const isAllowed = (other: Held) =>
+            "parent" in where &&
+            ("parent" in other.where
+              ? other.where.parent !== where.parent
+              : given !== undefined && other.engine === engine);
+          const clashes = (address: string) =>
+            held.filter((other) => other.address === address && !isAllowed(other));
+          if (result.ok) {
+            const address = result.value.split("/")[0]!;
+            assertEquals(clashes(address), [], `${address} for ${where.id}`);
+            held.push({ address, engine, where });
+          } else if (given !== undefined && clashes(given).length === 0) {
+            const [problem] = result.problems;
+            const isUnfit = [OutsideSubnetError, ReservedAddressError, UnusableAddressError]
+              .some((unfit) => problem instanceof unfit);
+            assert(isUnfit, `${problem} for ${where.id}`);
+          }
+        }
+      } finally {
+        Deno.removeSync(folder, { recursive: true });
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
+Deno.test("the claims of a pool are read once, however many are made and released", () => {
+  using parts = new Parts();
+  const pool = requestPool(parts, { owner: DOCKER, subnet: "10.0.0.0/8" });
+  const { store } = parts;
+  const claims = store.claims.bind(store);
+  let readings = 0;
+  store.claims = (pool, holder) => {
+    if (holder === undefined) readings++;
+    return claims(pool, holder);
+  };
+  const given = Array.from({ length: 3000 }, () => parts.claim(pool).split("/")[0]!);
+  for (const address of given.slice(1000, 2000)) {
+    releaseAddress(store, pool.id, address);
+    assertEquals(parts.claim(pool), `${address}/8`);
+  }
+  assertEquals(readings, 1);
+});

@@ -1,0 +1,586 @@
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import * as fc from "fast-check";
+import {
+  linkRoutes,
+  rerouteSteps,
+  type Siblings,
+  siblingsOf,
+} from "../../../../lib/driver/endpoint/default_routes.ts";
+import {
+  decideEndpoint,
+  endpointSteps,
+  linkAddresses,
+  sandboxSteps,
+  type SubnetRoute,
+  subnetRoutes,
+  toEndpoint,
+} from "../../../../lib/driver/endpoint/decide.ts";
+import {
+  AddressHeldError,
+  AlreadyConnectedError,
+  InvalidNameError,
+  InvalidOptionError,
+  InvalidParentError,
+  LinkExistsError,
+  MacAddressError,
+  NameInUseError,
+  ProcessNotFoundError,
+  RouteOverlapError,
+} from "../../../../lib/driver/model/errors.ts";
+import type { HeldAddress } from "../../../../lib/driver/addresses/holders.ts";
+import { subnetsOf } from "../../../../lib/driver/network/decide.ts";
+import { CALLER, type Step } from "../../../../lib/driver/run/plan.ts";
+import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
+import type { ConnectOptions, Network } from "../../../../lib/driver/model/types.ts";
+import {
+  AddressInUseError,
+  InvalidAddressError,
+  OutsideSubnetError,
+  PoolExhaustedError,
+  Pools,
+  ReservedAddressError,
+  UnusableAddressError,
+} from "../../../../lib/ipam/mod.ts";
+import { InvalidWordError, IpCommandError } from "../../../../lib/iproute2/errors.ts";
+import { MissingRightsError } from "../../../../lib/iproute2/kernel.ts";
+import { network, withoutMeaning } from "../../../kit/values.ts";
+
+const ID = "e1e2e3e4e5e6";
+
+const DUAL = network("dual", {
+  subnets: [
+    { subnet: "192.168.140.0/24", gateway: "192.168.140.1", auxAddresses: {} },
+    { subnet: "192.168.142.0/24", gateway: "192.168.142.254", auxAddresses: {} },
+    { subnet: "2001:db8:abc9::/64", gateway: "2001:db8:abc9::22", auxAddresses: {} },
+  ],
+});
+
+function endpoint(changes: Partial<EndpointRecord> = {}): EndpointRecord {
+  return {
+    ...{ id: ID, network: DUAL.id, sandbox: "c1", ifname: "eth0", ordinal: 0, aliases: [] },
+    ...changes,
+  };
+}
+
+function decide(options: ConnectOptions, facts: {
+  network?: Network;
+  taken?: string[];
+  endpoints?: EndpointRecord[];
+  routes?: SubnetRoute[];
+  neighbours?: EndpointRecord[];
+  parentAddresses?: string[];
+  held?: HeldAddress[];
+} = {}) {
+  const { network = DUAL, taken = [], ...others } = facts;
+  const pools = Pools.of(subnetsOf(network), taken);
+  return decideEndpoint(options, ID, {
+    network,
+    pools,
+    sandbox: "c1",
+    endpoints: [],
+    routes: [],
+    neighbours: [],
+    parentAddresses: [],
+    held: [],
+    holderElsewhere: () => undefined,
+    ...others,
+  });
+}
+
+function decided(...args: Parameters<typeof decide>) {
+  const decision = decide(...args);
+  assert(decision.ok, JSON.stringify(decision));
+  return decision;
+}
+
+function problems(...args: Parameters<typeof decide>) {
+  const decision = decide(...args);
+  assert(!decision.ok);
+  return decision.problems;
+}
+
+Deno.test("an endpoint gets the next address of each family, and its link the next name", () => {
+  const { endpoint: first, pools } = decided({});
+  assertEquals(
+    first,
+    endpoint({ ip: "192.168.140.2", ip6: "2001:db8:abc9::1" }),
+  );
+  assertEquals(pools.takeNext(4).address, "192.168.140.3");
+  assertEquals(pools.takeNext(6).address, "2001:db8:abc9::2");
+  // Without IPv6 there is no such field, not an undefined one.
+  assertEquals(decided({}, { network: network("v4") }).endpoint, {
+    ...endpoint({ network: network("v4").id }),
+    ip: "192.168.1.2",
+  });
+});
+
+Deno.test("addresses that are asked for are given, those of the second subnet too", () => {
+  const { endpoint: given } = decided({ ip: "192.168.142.10", ip6: "2001:DB8:abc9::0:10" });
+  assertEquals([given.ip, given.ip6], ["192.168.142.10", "2001:db8:abc9::10"]);
+  assertEquals(linkAddresses(DUAL, given), [
+    { address: "192.168.142.10/24", gateway: "192.168.142.254" },
+    { address: "2001:db8:abc9::10/64", gateway: "2001:db8:abc9::22" },
+  ]);
+  assertEquals(toEndpoint(DUAL, given), {
+    network: "dual",
+    sandbox: "c1",
+    ifname: "eth0",
+    ip: "192.168.142.10/24",
+    ip6: "2001:db8:abc9::10/64",
+    aliases: [],
+  });
+});
+
+Deno.test("the parent's own addresses are never given", () => {
+  const parentAddresses = ["192.168.140.2", "192.168.140.3", "10.0.0.1"];
+  assertEquals(decided({}, { parentAddresses }).endpoint.ip, "192.168.140.4");
+  const [problem] = problems({ ip: "192.168.140.3" }, { parentAddresses });
+  assertInstanceOf(problem, AddressHeldError);
+  assertEquals(
+    problem.message,
+    'The address 192.168.140.3 is held by the parent "eth0" of the host: give another one, or ' +
+      "take it away from there",
+  );
+});
+
+Deno.test("addresses that are meant for others are passed over, and stay free for them", () => {
+  const except = ["192.168.140.2", "192.168.140.3", "2001:db8:abc9::1"];
+  const { endpoint, pools } = decided({ except });
+  assertEquals([endpoint.ip, endpoint.ip6], ["192.168.140.4", "2001:db8:abc9::2"]);
+  for (const address of except) assertEquals(pools.take(address).address, address);
+});
+
+Deno.test("where a subnet is full, the next one gives the address, and that is said", () => {
+  const small = network("small", {
+    subnets: ["10.0.0.0/30", "fd00::/64", "10.0.1.0/30", "10.0.2.0/30"].map((subnet) => ({
+      subnet,
+      auxAddresses: {},
+    })),
+  });
+  const { endpoint: first, notices } = decided({}, { network: small });
+  assertEquals([first.ip, notices], ["10.0.0.2", []]);
+  const later = decided({}, { network: small, taken: ["10.0.0.2"] });
+  assertEquals([later.endpoint.ip, later.notices], ["10.0.1.2", [
+    "The address 10.0.1.2 is of the subnet 10.0.1.0/30, as those before it are full",
+  ]]);
+  // Addresses that others hold or will ask for are taken as well.
+  const last = decided({ except: ["10.0.1.2"] }, {
+    network: small,
+    held: [{ address: "10.0.0.2", holder: "the link X", parent: "eth0", names: [] }],
+  });
+  assertEquals([last.endpoint.ip, last.notices], ["10.0.2.2", [
+    "The address 10.0.0.2 was passed over: the link X has it",
+    "The address 10.0.2.2 is of the subnet 10.0.2.0/30, as those before it are full",
+  ]]);
+  assertEquals(last.pools.take("10.0.1.2").address, "10.0.1.2");
+  const full = { network: small, taken: ["10.0.0.2", "10.0.1.2", "10.0.2.2"] };
+  assertInstanceOf(problems({}, full)[0], PoolExhaustedError);
+  assertEquals(decided({ ip: "10.0.2.2" }, { network: small }).notices, []);
+});
+
+Deno.test("an address that cannot be used is refused with the reason", () => {
+  const v4 = network("v4");
+  const aux = network("aux", {
+    subnets: [{
+      subnet: "10.0.0.0/24",
+      gateway: "10.0.0.1",
+      auxAddresses: { ntp: "10.0.0.5" },
+    }],
+  });
+  type ErrorClass = new (...words: never[]) => Error;
+  const cases: [ConnectOptions, Network, ErrorClass, string][] = [
+    [{ ip: "10.0.0.1" }, v4, OutsideSubnetError, "10.0.0.1"],
+    [{ ip: "192.168.1.0" }, v4, UnusableAddressError, "192.168.1.0"],
+    [{ ip: "192.168.1.255" }, v4, UnusableAddressError, "192.168.1.255"],
+    [{ ip: "192.168.1.1" }, v4, ReservedAddressError, "192.168.1.1"],
+    [{ ip: "10.0.0.5" }, aux, ReservedAddressError, "ntp"],
+    [{ ip: "192.168.1.7" }, v4, AddressInUseError, "192.168.1.7"],
+    [{ ip: "192.168.1.007" }, v4, InvalidAddressError, "192.168.1.007"],
+    [{ ip: "192.168.1.7/24" }, v4, InvalidAddressError, "192.168.1.7/24"],
+    [{ ip: "" }, v4, InvalidAddressError, '""'],
+    [{ ip: "2001:db8:abc9::5" }, DUAL, InvalidOptionError, '"2001:db8:abc9::5"'],
+    [{ ip6: "192.168.140.9" }, DUAL, InvalidOptionError, '"192.168.140.9"'],
+    [{ ip6: "2001:db8:abc9::" }, DUAL, UnusableAddressError, "2001:db8:abc9::"],
+    [{ ip6: "2001:db8:abc9::22" }, DUAL, ReservedAddressError, "2001:db8:abc9::22"],
+    [{ ip6: "2001:db8::5" }, v4, OutsideSubnetError, "2001:db8::5"],
+  ];
+  for (const [options, network, type, value] of cases) {
+    const taken = network === v4 ? ["192.168.1.7"] : [];
+    const [problem, ...rest] = problems(options, { network, taken });
+    assertEquals(rest, [], value);
+    assertInstanceOf(problem, type, `${value}: ${problem?.constructor.name}`);
+    assert(problem?.message.includes(value), problem?.message);
+  }
+});
+
+Deno.test("a subnet that overlaps another of the sandbox is refused with both routes", () => {
+  const on = (subnet: string): SubnetRoute[] => [{ network: "lan", ifname: "eth1", subnet }];
+  const overlapping = ["192.168.140.0/24", "192.168.140.0/25", "192.168.0.0/16", "2001:db8::/32"];
+  for (const subnet of overlapping) {
+    const [problem, ...rest] = problems({}, { routes: on(subnet) });
+    assertEquals(rest, [], subnet);
+    assertInstanceOf(problem, RouteOverlapError);
+    const own = subnet.includes(":") ? "2001:db8:abc9::/64" : "192.168.140.0/24";
+    assertEquals(
+      problem.message,
+      `The sandbox "c1" cannot be connected to network "dual": the route ${own} dev eth0 would ` +
+        `overlap ${subnet} dev eth1 of network "lan", and packets would take the wrong one: ` +
+        "disconnect it from that network, or use another subnet",
+    );
+  }
+  // It gets no address of the network's second subnet, so it gets no route to it either.
+  decided({}, { routes: on("192.168.142.0/25") });
+  problems({ ip: "192.168.142.10" }, { routes: on("192.168.142.0/25") });
+});
+
+Deno.test("an alias is not the name of another sandbox on the network, in either order", () => {
+  const found = (aliases: string[], sandbox: string, theirs: string[] = []) => {
+    const neighbours = [endpoint({ sandbox, aliases: theirs })];
+    const decision = decide({ aliases }, { neighbours });
+    return decision.ok ? [] : decision.problems.map((problem) => {
+      assertInstanceOf(problem, NameInUseError);
+      return problem.message;
+    });
+  };
+  const rule = "choose another one, as only one of them would be found by it";
+  assertEquals(found(["db", "web"], "db"), [
+    `The alias "db" is the name of the sandbox "db" on network "dual": ${rule}`,
+  ]);
+  assertEquals(found(["DB", "db.dual"], "db"), [
+    `The alias "DB" is the name of the sandbox "db" on network "dual": ${rule}`,
+    `The alias "db.dual" is the name of the sandbox "db" on network "dual": ${rule}`,
+  ]);
+  assertEquals(found([], "db", ["x", "C1", "c1.dual"]), [
+    `The sandbox name "c1" is an alias of the sandbox "db" on network "dual": ${rule}`,
+    `The sandbox name "c1.dual" is an alias of the sandbox "db" on network "dual": ${rule}`,
+  ]);
+  // Several sandboxes may share an alias, and one's own name is no other's.
+  assertEquals(found(["web", "c1", "db.other"], "db", ["web"]), []);
+});
+
+Deno.test("all problems of an endpoint are reported at once", () => {
+  const found = problems({
+    ip: "1.2.3.4",
+    ip6: "::1",
+    macAddress: "02:00:00:00:00:01",
+    aliases: ["ok", "not ok", ""],
+    ifname: "eth0",
+  }, { endpoints: [endpoint()] });
+  assertEquals(found.map((problem) => problem.constructor), [
+    AlreadyConnectedError,
+    MacAddressError,
+    InvalidNameError,
+    InvalidNameError,
+    LinkExistsError,
+    OutsideSubnetError,
+    OutsideSubnetError,
+  ]);
+  assertEquals(found.slice(0, 5).map(({ message }) => message), [
+    "endpoint with name c1 already exists in network dual",
+    'The MAC address "02:00:00:00:00:01" cannot be used: every ipvlan link has the MAC address of ' +
+    "its parent",
+    'The alias name "not ok" is not valid: letters and digits, and after the first also _ . and -',
+    'The alias name "" is not valid: letters and digits, and after the first also _ . and -',
+    'The sandbox "c1" has a link "eth0" already: choose another name',
+  ]);
+});
+
+Deno.test("a link's name and place are the first that are free", () => {
+  const at = (...taken: [number, string][]) => {
+    const endpoints = taken.map(([ordinal, ifname]) =>
+      endpoint({ network: `other${ordinal}`, ordinal, ifname })
+    );
+    const { ordinal, ifname } = decided({}, { endpoints }).endpoint;
+    return [ordinal, ifname];
+  };
+  assertEquals(at(), [0, "eth0"]);
+  assertEquals(at([0, "eth0"]), [1, "eth1"]);
+  assertEquals(at([0, "eth0"], [2, "eth2"]), [1, "eth1"]);
+  assertEquals(at([1, "eth1"]), [0, "eth0"]);
+  assertEquals(at([0, "eth1"]), [1, "eth2"]);
+  assertEquals(decided({ ifname: "lan0" }).endpoint.ifname, "lan0");
+  assertInstanceOf(problems({ ifname: "lo" })[0], LinkExistsError);
+  for (const ifname of ["", "a b", "sixteen-letters-", "-x", "a/b"]) {
+    assertInstanceOf(problems({ ifname })[0], InvalidWordError, ifname);
+  }
+});
+
+Deno.test("link-local addresses and a priority are checked, and recorded if there are any", () => {
+  const { endpoint: plain } = decided({ linkLocalAddresses: [], gatewayPriority: 0 });
+  assertEquals(["linkLocalAddresses" in plain, "gatewayPriority" in plain], [false, false]);
+  const { endpoint: given } = decided({
+    linkLocalAddresses: ["169.254.7.1", "FE80:0::7"],
+    gatewayPriority: -3,
+  });
+  assertEquals([given.linkLocalAddresses, given.gatewayPriority], [["169.254.7.1", "fe80::7"], -3]);
+  const rule = (options: ConnectOptions, network?: Network) =>
+    problems(options, { network }).map(({ message }) => message.replace(/.* is not valid: /, ""));
+  assertEquals(rule({ linkLocalAddresses: ["10.0.0.1", "fec0::1", "x", "169.254.7.1/16"] }), [
+    "give one of 169.254.0.0/16 or of fe80::/10",
+    "give one of 169.254.0.0/16 or of fe80::/10",
+    'Invalid address "x": write it like 192.168.1.10 or 2001:db8::10',
+    'Invalid address "169.254.7.1/16": it has a prefix length; write the address alone',
+  ]);
+  assertEquals(rule({ linkLocalAddresses: ["fe80::1", "fe80:0::1"] }), ["it is given twice"]);
+  const v4 = network("v4", { subnets: DUAL.subnets.slice(0, 1) });
+  assertEquals(rule({ linkLocalAddresses: ["fe80::1"] }, v4), [
+    'the network "v4" has no IPv6 subnet, so its links have no IPv6',
+  ]);
+  for (const gatewayPriority of [1001, -1001, 0.5, NaN]) {
+    assertEquals(rule({ gatewayPriority }), ["give a whole number from -1000 to 1000"]);
+  }
+});
+
+/** The lines of an endpoint, and what undoes those that are undone. */
+function lines(
+  network: Network,
+  record: EndpointRecord,
+  siblings: Siblings = "none",
+): string[] {
+  return endpointSteps(network, record, siblings).map(({ netns, line }) =>
+    typeof netns === "string" ? `-n ${netns} ${line}` : line
+  );
+}
+
+const ADDRESSES = { ip: "192.168.140.2", ip6: "2001:db8:abc9::1" };
+
+Deno.test("in L2 the default routes are by way of the gateways", () => {
+  assertEquals(lines(DUAL, endpoint(ADDRESSES)), [
+    "link add link eth0 name e-e1e2e3e4e5e6 netns c1 index 1088545507 group 6910070 type ipvlan mode l2 bridge",
+    "-n c1 link set dev e-e1e2e3e4e5e6 name eth0",
+    "-n c1 addr add 192.168.140.2/24 dev eth0",
+    "-n c1 addr add 2001:db8:abc9::1/64 dev eth0 nodad",
+    "-n c1 link set dev eth0 up",
+    "-n c1 route add default via 192.168.140.1 dev eth0",
+    "-n c1 route add ::/0 via 2001:db8:abc9::22 dev eth0",
+    '-n c1 link set dev eth0 alias "ipvlan-kit dual"',
+  ]);
+});
+
+Deno.test("in the L3 modes the default routes are the link itself", () => {
+  for (const mode of ["l3", "l3s"] as const) {
+    const l3 = { ...DUAL, mode, flag: "private" as const, mtu: 1400 };
+    assertEquals(lines(l3, endpoint(ADDRESSES)), [
+      "link add link eth0 name e-e1e2e3e4e5e6 netns c1 index 1088545507 mtu 1400 group 6910070 type ipvlan " +
+      `mode ${mode} private`,
+      "-n c1 link set dev e-e1e2e3e4e5e6 name eth0",
+      "-n c1 addr add 192.168.140.2/24 dev eth0",
+      "-n c1 addr add 2001:db8:abc9::1/64 dev eth0 nodad",
+      "-n c1 link set dev eth0 up",
+      "-n c1 route add default dev eth0",
+      "-n c1 route add ::/0 dev eth0",
+      '-n c1 link set dev eth0 alias "ipvlan-kit dual"',
+    ]);
+  }
+});
+
+Deno.test("IPv6 is disabled on the link of an IPv4 endpoint, and an isolated one has no L2 route", () => {
+  const isolated = network("iso", { parent: "di-1", isolated: true });
+  assertEquals(lines(isolated, endpoint({ network: isolated.id, ip: "192.168.1.2" })), [
+    "link add link di-1 name e-e1e2e3e4e5e6 netns c1 index 1088545507 group 6910070 type ipvlan mode l2 bridge",
+    "-n c1 link set dev e-e1e2e3e4e5e6 name eth0",
+    "-n c1 addr add 192.168.1.2/24 dev eth0",
+    "-n c1 link set dev eth0 up",
+    '-n c1 link set dev eth0 alias "ipvlan-kit iso"',
+  ]);
+});
+
+Deno.test("before the line that renames a link, its settings are switched on, and before no other", () => {
+  const link = "e-e1e2e3e4e5e6";
+  const switches = (mode: "l2" | "l3", record: EndpointRecord) =>
+    endpointSteps({ ...DUAL, mode }, record, "none").map((step) => step.switches);
+  const [only4, both] = [endpoint({ ip: "192.168.140.2" }), endpoint(ADDRESSES)];
+  const [add, rename, ...others] = switches("l2", only4);
+  assertEquals([add, ...others].filter((each) => each !== undefined), []);
+  assertEquals(rename, [`net/ipv6/conf/${link}/disable_ipv6`, `net/ipv4/conf/${link}/arp_notify`]);
+  assertEquals(switches("l2", both)[1], [
+    `net/ipv4/conf/${link}/arp_notify`,
+    `net/ipv6/conf/${link}/ndisc_notify`,
+  ]);
+  assertEquals(switches("l3", only4)[1], [`net/ipv6/conf/${link}/disable_ipv6`]);
+  assertEquals(switches("l3", both)[1], []);
+});
+
+Deno.test("a network without a gateway gives no default route", () => {
+  const small = network("small", { subnets: [{ subnet: "10.0.0.0/31", auxAddresses: {} }] });
+  const routes = lines(small, endpoint({ network: small.id, ip: "10.0.0.0" }))
+    .filter((line) => line.includes("route"));
+  assertEquals(routes, []);
+});
+
+Deno.test("the default routes of a sandbox's second network are worse than the first's", () => {
+  const second = endpoint({ ...ADDRESSES, ordinal: 1, ifname: "eth1" });
+  assertEquals(lines(DUAL, second).filter((line) => line.includes("route")), [
+    "-n c1 route add default via 192.168.140.1 dev eth1 metric 1025",
+    "-n c1 route add ::/0 via 2001:db8:abc9::22 dev eth1 metric 1025",
+  ]);
+});
+
+Deno.test("default routes that lead nowhere are the worst, unless the sandbox has no other", () => {
+  const nowhere = { ...DUAL, mode: "l3" as const, isolated: true };
+  const routes = (record: EndpointRecord, siblings: Siblings) =>
+    lines(nowhere, record, siblings).filter((line) => line.includes("route"));
+  assertEquals(routes(endpoint({ ...ADDRESSES, ordinal: 1 }), "none"), [
+    "-n c1 route add default dev eth0",
+    "-n c1 route add ::/0 dev eth0",
+  ]);
+  assertEquals(routes(endpoint({ ...ADDRESSES, ordinal: 2 }), "equal"), [
+    "-n c1 route add default dev eth0 metric 1000002",
+    "-n c1 route add ::/0 dev eth0 metric 1000002",
+  ]);
+  assertEquals(
+    reroute(nowhere, "none", "equal").map(({ line, undo }) => [line, undo?.line]),
+    [
+      [
+        "route flush table all exact 0.0.0.0/0 dev eth0 metric 0",
+        "route replace default dev eth0",
+      ],
+      ["route flush table all exact ::/0 dev eth0 metric 1024", "route replace ::/0 dev eth0"],
+      [
+        "route replace default dev eth0 metric 1000000",
+        "route flush table all exact 0.0.0.0/0 dev eth0 metric 1000000",
+      ],
+      [
+        "route replace ::/0 dev eth0 metric 1000000",
+        "route flush table all exact ::/0 dev eth0 metric 1000000",
+      ],
+    ],
+  );
+});
+
+/** The steps that change the default routes of an endpoint when others come or go. */
+function reroute(network: Network, before: Siblings, after: Siblings): Step[] {
+  const record = endpoint(ADDRESSES);
+  return rerouteSteps(network, record, linkAddresses(network, record), before, after);
+}
+
+Deno.test("of networks without priorities, only default routes that lead nowhere give way", () => {
+  for (const isolated of [true, false]) {
+    for (const internal of [true, false]) {
+      for (const mode of ["l2", "l3", "l3s"] as const) {
+        const steps = reroute({ ...DUAL, isolated, internal, mode }, "none", "equal");
+        assertEquals(steps.length > 0, isolated && !internal && mode !== "l2");
+      }
+    }
+  }
+});
+
+Deno.test("where a network has a priority, all default routes of the sandbox have another metric", () => {
+  const routes = reroute(DUAL, "equal", "ranked").map(({ line }) => line);
+  assertEquals(routes, [
+    "route flush table all exact 0.0.0.0/0 dev eth0 metric 0",
+    "route flush table all exact ::/0 dev eth0 metric 1024",
+    "route replace default via 192.168.140.1 dev eth0 metric 200000",
+    "route replace ::/0 via 2001:db8:abc9::22 dev eth0 metric 200000",
+  ]);
+  assertEquals(reroute(DUAL, "ranked", "none").length, 4);
+  assertEquals(reroute(DUAL, "ranked", "ranked"), []);
+  // An engine's own routes have nothing to do with it.
+  const own = { ...endpoint(ADDRESSES), routes: [] };
+  assertEquals(rerouteSteps(DUAL, own, linkAddresses(DUAL, own), "equal", "ranked"), []);
+});
+
+Deno.test("the highest priority has the default route; of equal ones, the lowest number", () => {
+  const priority = fc.integer({ min: -1000, max: 1000 });
+  fc.assert(
+    fc.property(fc.array(priority, { minLength: 2, maxLength: 20 }), (priorities) => {
+      const records = priorities.map((gatewayPriority, ordinal) =>
+        endpoint({ ...ADDRESSES, ordinal, ifname: `eth${ordinal}`, gatewayPriority })
+      );
+      const siblings = siblingsOf(records);
+      const metric = (record: EndpointRecord) => {
+        const [route] = linkRoutes(DUAL, record, linkAddresses(DUAL, record), siblings);
+        return route!.metric ?? 0;
+      };
+      const byMetric = records.toSorted((one, other) => metric(one) - metric(other));
+      const byPriority = records.toSorted((one, other) =>
+        other.gatewayPriority! - one.gatewayPriority! || one.ordinal - other.ordinal
+      );
+      assertEquals(byMetric, byPriority);
+    }),
+    { seed: 28 },
+  );
+});
+
+Deno.test("link-local addresses come behind those of the network, with the scope of the link", () => {
+  const record = endpoint({ ...ADDRESSES, linkLocalAddresses: ["169.254.7.1", "fe80::7"] });
+  assertEquals(lines(DUAL, record).filter((line) => line.includes("addr")), [
+    "-n c1 addr add 192.168.140.2/24 dev eth0",
+    "-n c1 addr add 2001:db8:abc9::1/64 dev eth0 nodad",
+    "-n c1 addr add 169.254.7.1/16 dev eth0 scope link",
+    "-n c1 addr add fe80::7/64 dev eth0 scope link nodad",
+  ]);
+  assertEquals(toEndpoint(DUAL, record).linkLocalAddresses, ["169.254.7.1", "fe80::7"]);
+});
+
+Deno.test("an internal network gives no default route and no gateway, and in L3 its other subnets", () => {
+  const more = { subnet: "2001:db8:abd9::/64", auxAddresses: {} };
+  const internal = { ...DUAL, subnets: [...DUAL.subnets, more], internal: true, isolated: true };
+  const routes = (mode: Network["mode"], record: EndpointRecord) =>
+    lines({ ...internal, mode }, record).filter((line) => line.includes("route"));
+  for (const mode of ["l2", "l3", "l3s"] as const) {
+    const record = endpoint(ADDRESSES);
+    assertEquals(
+      routes(mode, record),
+      mode === "l2" ? [] : [
+        "-n c1 route add 192.168.142.0/24 dev eth0 metric 1024",
+        "-n c1 route add 2001:db8:abd9::/64 dev eth0 metric 1024",
+      ],
+    );
+    assertEquals(linkAddresses({ ...internal, mode }, record), [
+      { address: "192.168.140.2/24" },
+      { address: "2001:db8:abc9::1/64" },
+    ]);
+    assertEquals(routes(mode, { ...record, routes: [] }), []);
+    assertEquals(reroute({ ...internal, mode }, "none", "equal"), []);
+  }
+  const second = endpoint({ ip: "192.168.142.9", ordinal: 1 });
+  assertEquals(routes("l3", second), ["-n c1 route add 192.168.140.0/24 dev eth0 metric 1025"]);
+  // They would hide addresses of another network of the sandbox.
+  assertEquals(
+    subnetRoutes({ ...internal, mode: "l3" }, second).map(({ subnet }) => subnet),
+    ["192.168.142.0/24", "192.168.140.0/24"],
+  );
+});
+
+Deno.test("each line that makes a link or a namespace can be undone", () => {
+  const undo = endpointSteps(DUAL, endpoint(ADDRESSES), "none").map((step) => step.undo);
+  assertEquals(undo, [
+    { netns: "c1", line: "link del dev e-e1e2e3e4e5e6" },
+    { netns: "c1", line: "link del dev eth0" },
+    ...Array.from({ length: 6 }, () => undefined),
+  ]);
+  const up = { netns: "c1", line: "link set dev lo up" };
+  assertEquals(sandboxSteps({ name: "c1", namespace: "made" }), [
+    { netns: CALLER, line: "netns add c1", undo: { netns: CALLER, line: "netns del c1" } },
+    up,
+  ]);
+  // The loopback of somebody else's namespace is left as it is.
+  assertEquals(withoutMeaning(sandboxSteps({ name: "c1", namespace: "attached" }, 7)), [
+    { netns: CALLER, line: "netns attach c1 7", undo: { netns: CALLER, line: "netns del c1" } },
+  ]);
+  assertEquals(sandboxSteps({ name: "c1", namespace: "found" }), []);
+});
+
+Deno.test("a refused step says what its failure means", () => {
+  const meaning = (steps: Step[], line: RegExp, said: string) => {
+    const step = steps.find((step) => line.test(step.line))!;
+    return step.explain!(new IpCommandError("ip …", said));
+  };
+  const steps = endpointSteps(DUAL, endpoint(ADDRESSES), "none");
+  const busy = meaning(steps, /^link add/, "RTNETLINK answers: Device or resource busy");
+  assertInstanceOf(busy, InvalidParentError);
+  assertEquals(busy.parent, DUAL.parent);
+  // Only where the link gets its final name does this say something of that name.
+  const exists = meaning(steps, /^link add/, "RTNETLINK answers: File exists");
+  assertInstanceOf(exists, IpCommandError);
+  const taken = meaning(steps, /^link set .* name /, "RTNETLINK answers: File exists");
+  assertInstanceOf(taken, LinkExistsError);
+  assertEquals([taken.sandbox, taken.link], ["c1", "eth0"]);
+  const attached = sandboxSteps({ name: "c1", namespace: "attached" }, 7);
+  const gone = meaning(attached, /attach/, 'Cannot open "/proc/7/ns/net": No such file');
+  assertInstanceOf(gone, ProcessNotFoundError);
+  assertEquals(gone.pid, 7);
+  const denied = meaning(attached, /attach/, "bind failed: Operation not permitted");
+  assertInstanceOf(denied, MissingRightsError);
+});

@@ -1,0 +1,177 @@
+import { assert, assertEquals } from "@std/assert";
+import { linkRoutes } from "../../../../lib/driver/endpoint/default_routes.ts";
+import { endpointSteps, linkAddresses } from "../../../../lib/driver/endpoint/decide.ts";
+import { InvalidOptionError, SandboxParentError } from "../../../../lib/driver/model/errors.ts";
+import { IN_SANDBOX } from "../../../../lib/driver/model/names.ts";
+import { decideNetwork } from "../../../../lib/driver/network/decide.ts";
+import { runPlan } from "../../../../lib/driver/run/plan.ts";
+import { endpointRepair, type SeenNamespace } from "../../../../lib/driver/restore/repair.ts";
+import { parentsPlan } from "../../../../lib/driver/restore/restore.ts";
+import { decideSandboxParent, isSecond } from "../../../../lib/driver/endpoint/sandbox_parent.ts";
+import { settle } from "../../../../lib/driver/network/settle.ts";
+import type { ConnectOptions, Network, NetworkSpec } from "../../../../lib/driver/model/types.ts";
+import { IpCommandError } from "../../../../lib/iproute2/errors.ts";
+import { linkDel } from "../../../../lib/iproute2/link.ts";
+import {
+  addr,
+  endpoint,
+  endpointRecord,
+  host,
+  IDENTITY,
+  link,
+  LO,
+  network,
+  route,
+} from "../../../kit/values.ts";
+
+const OWNER = { engine: "cni", id: "lan" } as const;
+const NET = network("cni:lan", { parent: IN_SANDBOX, owner: OWNER, transient: true });
+const SANDBOX = "cni:c1";
+const RECORD = endpointRecord(SANDBOX, NET, { ifname: "net1", parent: "eth0" });
+const ETH0 = link("eth0", { index: 2 });
+
+/** A container whose default route is by eth0. */
+const SEEN: SeenNamespace = {
+  links: [LO, ETH0, link("wan", { index: 3 })],
+  addrs: [],
+  routes: [route("eth0", "default", "172.16.0.1")],
+};
+
+function decide(options: ConnectOptions, seen: SeenNamespace | undefined = SEEN, net = NET) {
+  const decision = decideSandboxParent(net, SANDBOX, options, seen);
+  return decision.ok ? decision.parent : decision.problems.map(({ message }) => message);
+}
+
+Deno.test("the parent in a sandbox is the one that was named, or the default route's link", () => {
+  assertEquals(decide({ parent: "wan" }), "wan");
+  assertEquals(decide({}), "eth0");
+  const way6 = { ...SEEN, routes: [route("wan", "default", "fe80::1")] };
+  assertEquals(decide({}, way6), "wan");
+});
+
+Deno.test("a link that is not in the sandbox, or that cannot be a parent, is refused", () => {
+  const missing = (parent?: string) => [new SandboxParentError(SANDBOX, parent).message];
+  assertEquals(decide({ parent: "eth7" }), missing("eth7"));
+  // It is not made on the fly.
+  assertEquals(decide({ parent: "eth0.20" }), missing("eth0.20"));
+  assertEquals(decide({}, { ...SEEN, routes: [] }), missing());
+  assertEquals(decide({ parent: "lo" }).length, 1);
+  assertEquals(decide({ parent: "a b" }).length, 1);
+  const carrying = endpoint("iv", "other", {
+    link: "eth0",
+    info: { type: "ipvlan", mode: "l3", flag: "private" },
+  });
+  // Everything that is wrong is said at once.
+  assertEquals(
+    decide(
+      { parent: "eth0" },
+      { ...SEEN, links: [...SEEN.links, carrying] },
+      { ...NET, mtu: 9000 },
+    ).length,
+    2,
+  );
+});
+
+Deno.test("an endpoint without a namespace to look into has no parent in it", () => {
+  const decision = decideSandboxParent(NET, SANDBOX, {}, undefined);
+  assert(!decision.ok && decision.problems[0] instanceof InvalidOptionError);
+  const handed = decideSandboxParent(NET, SANDBOX, { handOver: true }, SEEN);
+  assert(!handed.ok);
+});
+
+Deno.test("an endpoint is second where another program has made a route to one of its destinations", () => {
+  const addresses = linkAddresses(NET, RECORD);
+  assertEquals(isSecond(NET, {}, addresses, SEEN), true);
+  assertEquals(isSecond(NET, {}, addresses, { ...SEEN, routes: [] }), false);
+  // A route with another metric is not in the way.
+  const later = { ...SEEN, routes: [{ ...SEEN.routes[0]!, metric: 100 }] };
+  assertEquals(isSecond(NET, {}, addresses, later), false);
+  assertEquals(isSecond(NET, { routes: [{ dst: "10.0.0.0/8" }] }, addresses, SEEN), false);
+  assertEquals(isSecond(NET, { routes: [{ dst: "0.0.0.0/0" }] }, addresses, SEEN), true);
+  const [first] = linkRoutes(NET, { ...RECORD, ordinal: 1 }, addresses, "none");
+  assertEquals(first?.metric, 1025);
+});
+
+Deno.test("the link is made in the sandbox, and nothing is done in the host's namespace", () => {
+  const steps = endpointSteps(NET, RECORD, "none", "/proc/806/ns/net");
+  assertEquals(steps.filter(({ netns }) => netns !== SANDBOX), []);
+  assertEquals(steps.map(({ line }) => line).slice(0, 2), [
+    "link add link eth0 name e-0123456789ab index 1073816389 group 6910070 type ipvlan mode l2 bridge",
+    "link set dev e-0123456789ab name net1",
+  ]);
+  // By the index, as the names are those of the container's root.
+  assertEquals(steps.flatMap(({ undo }) => undo ? [[undo.netns, undo.line]] : []), [
+    [SANDBOX, linkDel({ index: 1073816389 })],
+    [SANDBOX, linkDel({ index: 1073816389 })],
+  ]);
+  const gone = new IpCommandError("ip link add", 'Cannot find device "eth0"');
+  for (const { explain } of steps) assert(explain!(gone) instanceof SandboxParentError);
+});
+
+Deno.test("the settings of a link are set when the link is there, so in another burst", async () => {
+  const bursts: string[][] = [];
+  const steps = endpointSteps(NET, RECORD, "none", "/proc/806/ns/net");
+  await runPlan(steps, (_place, _undoing, switches) => {
+    const burst = switches.length > 0 ? ["switches"] : [];
+    bursts.push(burst);
+    return {
+      change: (line) => Promise.resolve(void burst.push(line.split(" ").slice(0, 2).join(" "))),
+      query: () => Promise.resolve([]),
+    };
+  });
+  assertEquals(bursts.map((burst) => burst.slice(0, 2)), [["link add"], ["switches", "link set"]]);
+});
+
+Deno.test("only an engine's network has parents in its sandboxes, and none that it advertises", () => {
+  const spec: NetworkSpec = {
+    name: "cni:lan",
+    parent: IN_SANDBOX,
+    owner: OWNER,
+    subnets: ["10.0.0.0/24"],
+  };
+  assertEquals(settle(spec, []).problems, []);
+  // Another one with another mode has other parents.
+  const other = network("cni:other", { parent: IN_SANDBOX, owner: OWNER, mode: "l3" });
+  assertEquals(settle(spec, [other]).problems, []);
+  assertEquals(settle({ ...spec, name: "lan", owner: undefined }, []).problems.length, 1);
+  assertEquals(settle({ ...spec, mode: "l3", advertise: "subnet" }, []).problems.length, 1);
+  // No link of the host is looked at or made.
+  const decided = decideNetwork(spec, IDENTITY, [], host({ links: [] }));
+  assert(decided.ok);
+  assertEquals([decided.links, decided.network.parent], [[], IN_SANDBOX]);
+});
+
+Deno.test("restore makes no parent in a sandbox, and sees a parent that has another name", () => {
+  const plan = parentsPlan([NET], { networks: [NET], made: new Map(), links: [ETH0] });
+  assertEquals([plan.levels, plan.problems.size], [[], 0]);
+  const own = endpoint("eth0", NET.name, { name: "net1", index: 1073816389, linkIndex: 2 });
+  const seen = (parent: string, mode: "l2" | "l3" = "l2", net: Network = NET): SeenNamespace => ({
+    links: [
+      LO,
+      link(parent, { index: 2 }),
+      { ...own, link: parent, info: { type: "ipvlan", mode, flag: net.flag } },
+    ],
+    addrs: [addr("net1", "192.168.1.2/24")],
+    routes: [route("net1", "default", "192.168.1.1")],
+  });
+  const repair = (found: SeenNamespace) => {
+    const { state, changes, make } = endpointRepair(NET, RECORD, {
+      seen: found,
+      // A link of the host with this name means nothing.
+      parent: link("eth0", { index: 77 }),
+      siblings: "none",
+    });
+    return [state, changes, make.map(({ line }) => line)];
+  };
+  assertEquals(repair(seen("eth0")), ["up", [], []]);
+  assertEquals(repair(seen("eth9")), [
+    "changed",
+    ["The parent of the link net1 is eth9 instead of eth0"],
+    [],
+  ]);
+  assertEquals(repair(seen("eth0", "l3")), [
+    "changed",
+    ["The mode of the link net1 is l3 instead of l2"],
+    ["link set dev if000000000000001073816389 type ipvlan mode l2 bridge"],
+  ]);
+});

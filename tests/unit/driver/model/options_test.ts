@@ -1,0 +1,179 @@
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import command from "../../../../lib/cli/commands/network_create.ts";
+import { readNetwork } from "../../../../lib/cli/network.ts";
+import { parseArguments } from "../../../../lib/cli/options.ts";
+import { endpointSteps } from "../../../../lib/driver/endpoint/decide.ts";
+import { decideNetwork, networkSteps } from "../../../../lib/driver/network/decide.ts";
+import {
+  DRIVER_OPTIONS,
+  NETWORK_OPTIONS,
+  OPTION_NAMES,
+  type OptionName,
+  parseDriverOptions,
+  toDriverOptions,
+} from "../../../../lib/driver/model/options.ts";
+import { familyOf } from "../../../../lib/ipam/address.ts";
+import { toSettled } from "../../../../lib/driver/network/settle.ts";
+import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
+import { withoutState } from "../../../../lib/driver/store/store.ts";
+import type { Network, NetworkSpec } from "../../../../lib/driver/model/types.ts";
+import { networkDifferences } from "../../../../lib/site/compare.ts";
+import { parseSite } from "../../../../lib/site/desired.ts";
+import { host, IDENTITY } from "../../../kit/values.ts";
+
+/** A value of an option that is not its default. */
+function otherValue(name: OptionName): string | number | boolean {
+  const { value, default: usual } = NETWORK_OPTIONS[name];
+  switch (value.kind) {
+    case "link":
+      return "eth0";
+    case "switch":
+      return !usual;
+    case "choice":
+      return value.of.find((word) => word !== usual)!;
+    case "number":
+      return value.range[0];
+  }
+}
+
+/** A network like any other, and the same with another value of one option. */
+function twoNetworks(name: OptionName): [plain: NetworkSpec, other: NetworkSpec] {
+  const subnets = name === "ipv4" ? ["2001:db8::/64"] : ["10.0.0.0/24"];
+  const plain: NetworkSpec = { name: "n", subnets };
+  if (name !== "parent") plain.parent = "eth0";
+  if (name === "advertise") plain.mode = "l3";
+  return [plain, { ...plain, [name]: otherValue(name) }];
+}
+
+function decided(spec: NetworkSpec): Network {
+  const decision = decideNetwork(spec, IDENTITY, [], host());
+  assert(decision.ok, decision.ok ? "" : decision.problems.join("\n"));
+  return decision.network;
+}
+
+/** The lines that make a network and an endpoint on it. */
+function lines(network: Network): string[] {
+  const endpoint = {
+    id: "e",
+    network: network.id,
+    sandbox: "c1",
+    ifname: "eth0",
+    ordinal: 0,
+    ...Object.fromEntries(network.subnets.map(({ subnet }) => [
+      familyOf(subnet) === 6 ? "ip6" : "ip",
+      subnet.replace(/0?\/\d+$/, "2"),
+    ])),
+    aliases: [],
+  };
+  return [...networkSteps(network, []), ...endpointSteps(network, endpoint, "none")]
+    .map(({ line }) => line);
+}
+
+/** What a command line makes of an option. */
+function typed(words: string[]): NetworkSpec {
+  const { spec, problems } = readNetwork("n", parseArguments("create", command, [...words, "n"]));
+  assertEquals(problems, []);
+  return spec;
+}
+
+for (const name of OPTION_NAMES) {
+  const { driverOption, label } = NETWORK_OPTIONS[name];
+  const value = otherValue(name);
+
+  Deno.test(`the option ${name} can be written on a command line and in a site file`, () => {
+    const words = driverOption === undefined
+      ? [`--${name}=${value}`]
+      : ["-o", `${driverOption}=${value}`];
+    assertEquals(typed(words)[name], value);
+    const inSite = (text: string) => parseSite("s.yaml", `networks: {n: {${text}}}`).networks[0]!;
+    const rest = name === "ipv4"
+      ? ", subnets: ['2001:db8::/64']"
+      : name === "advertise"
+      ? ", parent: eth0, mode: l3"
+      : "";
+    assertEquals(inSite(`${name}: ${value}${rest}`)[name], value);
+    if (driverOption === undefined) return;
+    assertEquals(inSite(`driver_opts: { ${driverOption}: ${value} }${rest}`)[name], value);
+  });
+
+  Deno.test(`the option ${name} has an effect, is on record, and is not lost on the way back`, () => {
+    const [plain, other] = twoNetworks(name).map(decided) as [Network, Network];
+    assertNotEquals(lines(other), lines(plain), `"${label}" changes no line of ip`);
+    using store = SqliteStore.copy("/nonexistent");
+    store.putNetwork(other, "ready");
+    assertEquals(withoutState(store.network("n")!), other);
+    assertEquals(toSettled(other)[name], value);
+    assertNotEquals(networkDifferences(toSettled(plain), toSettled(other)), []);
+    assertEquals(decided({ ...toSettled(other) }), other);
+    if (driverOption === undefined) return;
+    assertEquals(toDriverOptions(other)[driverOption], String(value));
+  });
+}
+
+Deno.test("a value that an option cannot have is refused, with what it may be", () => {
+  const wrong = { link: "a b", switch: "yes", choice: "no such", number: 1.5 };
+  for (const name of OPTION_NAMES) {
+    const spec = { name: "n", [name]: wrong[NETWORK_OPTIONS[name].value.kind] };
+    const decision = decideNetwork(spec, IDENTITY, [], host());
+    assert(!decision.ok, name);
+    assertEquals(decision.problems.map(({ field }) => field), [[name]]);
+  }
+});
+
+Deno.test("options written as NAME=VALUE are read by Docker's names", () => {
+  const { options, problems } = parseDriverOptions([
+    "parent=eth0",
+    "com.docker.network.driver.mtu=1400",
+    "mode=l3",
+    "mtu",
+    "ipvlan_flag=",
+    "parnt=eth0",
+  ]);
+  assertEquals(options, { parent: "eth0", mtu: 1400 });
+  assertEquals(problems.map(({ message }) => message), [
+    `The driver option "mode=l3" is not valid: choose one of ${DRIVER_OPTIONS.join(", ")}`,
+    'The driver option "mtu" is not valid: write NAME=VALUE',
+    'The driver option "ipvlan_flag=" is not valid: write NAME=VALUE',
+    `The driver option "parnt=eth0" is not valid: choose one of ${DRIVER_OPTIONS.join(", ")} ` +
+    '(did you mean "parent"?)',
+  ]);
+});
+
+Deno.test("a number is written in decimal digits, and the message has what was written", () => {
+  for (const text of ["banana", "1e3", "0x5dc", "1_400", "1400.0", " 1400", "+1400", "NaN"]) {
+    const { options, problems } = parseDriverOptions([`mtu=${text}`]);
+    assertEquals(problems, []);
+    const decision = decideNetwork({ name: "n", ...options }, IDENTITY, [], host());
+    assert(!decision.ok, text);
+    assertEquals(decision.problems.map(({ message }) => message), [
+      `The MTU "${text}" is not valid: give a whole number from 68 to 65535`,
+    ]);
+  }
+});
+
+Deno.test("an option that is given twice is refused, under its other name too", () => {
+  const { options, problems } = parseDriverOptions([
+    "parent=eth0",
+    "mtu=1400",
+    "com.docker.network.driver.mtu=1300",
+    "parent=eth0",
+  ]);
+  assertEquals(options, { parent: "eth0", mtu: 1400 });
+  assertEquals(problems.map(({ message }) => message), [
+    'The driver option "com.docker.network.driver.mtu=1300" is not valid: the MTU is given already',
+    'The driver option "parent=eth0" is not valid: the parent is given already',
+  ]);
+});
+
+Deno.test("a default gateway that is on record, or is not, is no difference", () => {
+  const subnet = { subnet: "10.0.0.0/24", auxAddresses: {} };
+  const [without, usual, other] = [undefined, "10.0.0.1", "10.0.0.9"].map((gateway) => ({
+    ...toSettled(decided({ name: "n", mode: "l3", parent: "eth0" })),
+    subnets: [gateway === undefined ? subnet : { ...subnet, gateway }],
+  }));
+  assertEquals(networkDifferences(without!, usual!), []);
+  assertEquals(networkDifferences(usual!, without!), []);
+  assertEquals(networkDifferences(without!, other!), [
+    "subnets 10.0.0.0/24 gateway 10.0.0.1 -> 10.0.0.0/24 gateway 10.0.0.9",
+  ]);
+});

@@ -1,0 +1,305 @@
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { ParentSubnetError, SubnetInUseError } from "../../../../lib/driver/model/errors.ts";
+import {
+  aliasSteps,
+  decideNetwork,
+  type HostFacts,
+  networkSteps,
+  subnetsOf,
+} from "../../../../lib/driver/network/decide.ts";
+import { byLinkName, LINK_GROUP } from "../../../../lib/driver/network/parent.ts";
+import type { Network, NetworkSpec } from "../../../../lib/driver/model/types.ts";
+import { formatAddress, formatPrefix } from "../../../../lib/ipam/mod.ts";
+import type { IpvlanMode } from "../../../../lib/iproute2/kinds/ipvlan.ts";
+import {
+  addr,
+  host,
+  IDENTITY,
+  link,
+  LO,
+  network,
+  route,
+  withoutMeaning,
+} from "../../../kit/values.ts";
+
+function decide(spec: NetworkSpec, networks: Network[] = [], facts: HostFacts = host()) {
+  return decideNetwork(spec, IDENTITY, networks, facts);
+}
+
+function decided(spec: NetworkSpec, networks: Network[] = [], facts: HostFacts = host()) {
+  const decision = decide(spec, networks, facts);
+  assert(decision.ok, "ok" in decision ? JSON.stringify(decision) : "");
+  return decision;
+}
+
+function problems(spec: NetworkSpec, networks: Network[] = [], facts: HostFacts = host()) {
+  const decision = decide(spec, networks, facts);
+  assert(!decision.ok);
+  return decision.problems;
+}
+
+Deno.test("every default is settled, and nothing is left undefined", () => {
+  const { network, links, notices } = decided({
+    name: "db_net",
+    parent: "eth0",
+    subnets: ["192.168.1.0/24"],
+  });
+  assertEquals(network, {
+    ...IDENTITY,
+    name: "db_net",
+    parent: "eth0",
+    isolated: false,
+    internal: false,
+    ipv4: true,
+    mode: "l2",
+    flag: "bridge",
+    subnets: [{ subnet: "192.168.1.0/24", gateway: "192.168.1.1", auxAddresses: {} }],
+    labels: {},
+  });
+  // What is returned equals what is read from the store, where JSON has no `undefined`.
+  assertEquals(JSON.parse(JSON.stringify(network)), network);
+  assertEquals([links, notices], [[], []]);
+});
+
+Deno.test("a network has all values that were asked for", () => {
+  const { network } = decided({
+    name: "n",
+    parent: "eth0",
+    mode: "l3s",
+    flag: "vepa",
+    subnets: [
+      {
+        subnet: "10.0.0.0/16",
+        gateway: "10.0.0.9",
+        ipRange: "10.0.4.0/24",
+        auxAddresses: { ntp: "10.0.0.5" },
+      },
+      { subnet: "2001:db8::/64", gateway: "2001:db8::22" },
+    ],
+    ipv6: true,
+    mtu: 1400,
+    labels: { stage: "test" },
+  });
+  assertEquals(network, {
+    ...IDENTITY,
+    name: "n",
+    parent: "eth0",
+    isolated: false,
+    internal: false,
+    ipv4: true,
+    mode: "l3s",
+    flag: "vepa",
+    mtu: 1400,
+    subnets: [
+      {
+        subnet: "10.0.0.0/16",
+        gateway: "10.0.0.9",
+        ipRange: "10.0.4.0/24",
+        auxAddresses: { ntp: "10.0.0.5" },
+      },
+      { subnet: "2001:db8::/64", gateway: "2001:db8::22", auxAddresses: {} },
+    ],
+    labels: { stage: "test" },
+  });
+  const [v4, v6] = subnetsOf(network);
+  assertEquals([v4!, v6!].map(({ prefix }) => formatPrefix(prefix)), [
+    "10.0.0.0/16",
+    "2001:db8::/64",
+  ]);
+  assertEquals(formatPrefix(v4!.range!), "10.0.4.0/24");
+  assertEquals(formatAddress(v4!.reserved.get("ntp")!), "10.0.0.5");
+  assertEquals(formatAddress(v6!.gateway!), "2001:db8::22");
+});
+
+Deno.test("a subnet too small for a gateway has none", () => {
+  const { network } = decided({ name: "n", parent: "eth0", subnets: ["10.0.0.0/31"] });
+  assertEquals(network.subnets, [{ subnet: "10.0.0.0/31", auxAddresses: {} }]);
+});
+
+Deno.test("a network without a parent, and an internal one, get a dummy link of their own", () => {
+  const dummy = {
+    type: "dummy" as const,
+    name: "di-0123456789ab",
+    mtu: undefined,
+    group: LINK_GROUP,
+    up: true,
+  };
+  const none = decided({ name: "n" });
+  assertEquals([none.network.parent, none.network.isolated, none.network.internal], [
+    dummy.name,
+    true,
+    false,
+  ]);
+  assertEquals([none.links, none.notices], [[dummy], []]);
+  const internal = decided({ name: "n", internal: true });
+  assertEquals(internal.network, { ...none.network, internal: true });
+  const unused = decided({ name: "n", internal: true, parent: "lo", mtu: 9000 });
+  assertEquals(unused.network, { ...none.network, internal: true, mtu: 9000 });
+  assertEquals(unused.links, [{ ...dummy, mtu: 9000 }]);
+  assertEquals(unused.notices, [
+    'The parent "lo" is not used, as an internal network has a dummy of its own',
+  ]);
+});
+
+Deno.test("the default pool is the first that no network and no route has", () => {
+  const pool = (networks: Network[], dsts: string[], spec: Partial<NetworkSpec> = {}) =>
+    decided(
+      { name: "n", ...spec },
+      networks,
+      host({ routes: dsts.map((dst) => route("eth0", dst)) }),
+    )
+      .network.subnets.map(({ subnet }) => subnet);
+  const other = network("o", { subnets: [{ subnet: "172.18.0.0/16", auxAddresses: {} }] });
+  assertEquals(pool([], []), ["172.18.0.0/16"]);
+  assertEquals(pool([], ["default", "10.0.0.0/8"]), ["172.18.0.0/16"]);
+  assertEquals(pool([other], []), ["172.19.0.0/16"]);
+  assertEquals(pool([other], ["172.19.255.1", "172.20.4.0/24"]), ["172.21.0.0/16"]);
+  // It comes last, and also where only IPv6 was given.
+  assertEquals(pool([other], [], { subnets: ["fd00::/64"] }), ["fd00::/64", "172.19.0.0/16"]);
+  assertEquals(pool([], [], { subnets: ["10.0.0.0/24"] }), ["10.0.0.0/24"]);
+});
+
+Deno.test("host bits of a subnet are masked, and a notice says so", () => {
+  const { network, notices } = decided({ name: "n", subnets: ["172.16.50.0/22"] });
+  assertEquals(network.subnets[0]?.subnet, "172.16.48.0/22");
+  assertEquals(notices.length, 1);
+  assert(notices[0]!.includes("172.16.50.0/22") && notices[0]!.includes("172.16.48.0/22"));
+});
+
+Deno.test("subnets may not overlap those of the parent's other networks", () => {
+  const spec = { name: "n", parent: "eth0", subnets: ["192.168.0.0/16"] };
+  const [problem, ...rest] = problems(spec, [network("old")]);
+  assertInstanceOf(problem, SubnetInUseError);
+  assertEquals(rest, []);
+  assertEquals(
+    problem.message,
+    "Pool overlaps with other one on this address space: 192.168.0.0/16, and 192.168.1.0/24 of " +
+      'network "old" on the same parent "eth0"; choose another subnet or parent, or remove that ' +
+      "network",
+  );
+  decided({ ...spec, parent: "eth0.20" }, [network("old")]);
+});
+
+Deno.test("in the L3 modes a subnet may not overlap an address of the parent", () => {
+  const facts = host({
+    addrs: [
+      addr("eth0", "192.168.1.250/24"),
+      addr("eth0", "fe80::1/64", "link"),
+      addr("eth1", "10.0.0.1/8"),
+    ],
+  });
+  const spec = (mode: IpvlanMode) => ({
+    name: "n",
+    parent: "eth0",
+    mode,
+    subnets: ["192.168.1.0/25", "10.0.0.0/24"],
+  });
+  decided(spec("l2"), [], facts);
+  for (const mode of ["l3", "l3s"] as const) {
+    const [problem, ...rest] = problems(spec(mode), [], facts);
+    assertInstanceOf(problem, ParentSubnetError);
+    assertEquals(rest, []);
+    assertEquals(
+      problem.message,
+      `The subnet 192.168.1.0/25 overlaps 192.168.1.250/24 of the parent "eth0", which cannot be ` +
+        `in ${mode} mode, as the parent routes between them: choose another subnet`,
+    );
+  }
+});
+
+Deno.test("an MTU is neither below the family's least nor above the link's that carries it", () => {
+  const wrong = (mtu: number, spec: Partial<NetworkSpec> = {}) =>
+    problems({ name: "n", parent: "eth0", mtu, ...spec }).map(({ message }) => message);
+  assertEquals(wrong(67), ['The MTU "67" is not valid: give a whole number from 68 to 65535']);
+  assertEquals(wrong(1279, { subnets: ["fd00::/64"] }), [
+    'The MTU "1279" is not valid: give a whole number from 1280 to 65535',
+  ]);
+  for (const mtu of [NaN, 1400.5, 65536]) {
+    assert(wrong(mtu)[0]!.includes("give a whole number"), String(mtu));
+  }
+  const tooLarge =
+    'The MTU "1501" is not valid: the link "eth0" has 1500, and drops larger packets';
+  assertEquals(wrong(1501), [tooLarge]);
+  // Also where the parent is yet to be made on that link.
+  assertEquals(wrong(1501, { parent: "eth0.20" }), [tooLarge]);
+  assertEquals(decided({ name: "n", parent: "eth0.20", mtu: 1500 }).network.mtu, 1500);
+});
+
+Deno.test("all problems of a network are reported at once", () => {
+  const spec: NetworkSpec = {
+    name: "a/b",
+    parent: "lo",
+    mode: "l4" as IpvlanMode,
+    flag: "hairpin" as "vepa",
+    subnets: ["10.0.0.0/33"],
+    mtu: 1,
+    ipv6: true,
+  };
+  const found = problems(spec, [network("a/b")], host({ release: "3.16.0" }));
+  assertEquals(found.map(({ name, field }) => [name, ...field]), [
+    ["KernelTooOldError"],
+    ["InvalidNameError", "name"],
+    ["NetworkExistsError", "name"],
+    ["InvalidOptionError", "mode"],
+    ["InvalidOptionError", "flag"],
+    ["InvalidOptionError", "mtu"],
+    ["MissingSubnetError", "ipv6"],
+    ["InvalidPrefixError", "subnets", 0, "subnet"],
+    ["InvalidParentError", "parent"],
+  ]);
+  const messages = found.map(({ message }) => message);
+  assertEquals(messages.slice(3, 5), [
+    'The ipvlan mode "l4" is not valid: choose one of l2, l3, l3s',
+    'The ipvlan flag "hairpin" is not valid: choose one of bridge, private, vepa',
+  ]);
+  for (const message of messages) {
+    // Docker's own words begin with a small letter.
+    assert(/^([A-Z]|network )/.test(message) && !message.endsWith("."), message);
+  }
+});
+
+Deno.test("the lines of a network make its links, try the parent, and note whom a link serves", () => {
+  const { network, links } = decided({ name: "q", parent: "eth0.20.30", mode: "l3", flag: "vepa" });
+  const probe = "p-0123456789ab";
+  assertEquals(withoutMeaning(networkSteps(network, links)), [
+    {
+      line: "link add link eth0 name eth0.20 group 6910070 up type vlan protocol 802.1ad id 20",
+      undo: { line: "link del dev eth0.20" },
+    },
+    {
+      line:
+        "link add link eth0.20 name eth0.20.30 group 6910070 up type vlan protocol 802.1Q id 30",
+      undo: { line: "link del dev eth0.20.30" },
+    },
+    {
+      line: `link add link eth0.20.30 name ${probe} group 6910070 type ipvlan mode l3 vepa`,
+      undo: { line: `link del dev ${probe}` },
+    },
+    { line: `link del dev ${probe}` },
+  ]);
+  const before = [{ ...network, name: "old" }];
+  assertEquals(aliasSteps(links.slice(0, 1), [...before, network], byLinkName(links), before), [{
+    line: 'link set dev eth0.20 alias "ipvlan-kit old q"',
+    undo: { line: 'link set dev eth0.20 alias "ipvlan-kit old"' },
+  }]);
+});
+
+Deno.test("a dummy has the MTU that was asked for, and a parent that exists is left alone", () => {
+  const isolated = decided({ name: "n", mtu: 1400 });
+  assertEquals(networkSteps(isolated.network, isolated.links).map(({ line }) => line), [
+    "link add name di-0123456789ab mtu 1400 group 6910070 up type dummy",
+    "link add link di-0123456789ab name p-0123456789ab group 6910070 type ipvlan mode l2 bridge",
+    "link del dev p-0123456789ab",
+  ]);
+  const own = decided(
+    { name: "n", parent: "eth0", mtu: 1400 },
+    [],
+    host({
+      links: [LO, link("eth0")],
+    }),
+  );
+  assertEquals(networkSteps(own.network, own.links).map(({ line }) => line), [
+    "link add link eth0 name p-0123456789ab group 6910070 type ipvlan mode l2 bridge",
+    "link del dev p-0123456789ab",
+  ]);
+});

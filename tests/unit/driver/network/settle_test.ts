@@ -1,0 +1,198 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import fc from "fast-check";
+import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../../../lib/iproute2/kinds/ipvlan.ts";
+import { formatAddress, formatPrefix } from "../../../../lib/ipam/mod.ts";
+import { subnetsOf } from "../../../../lib/driver/network/decide.ts";
+import { settle, settleAll, toSettled } from "../../../../lib/driver/network/settle.ts";
+import type { NetworkSpec, SettledNetwork } from "../../../../lib/driver/model/types.ts";
+import { prefix } from "../../../kit/arbitraries.ts";
+import { IDENTITY, network } from "../../../kit/values.ts";
+
+function settled(spec: NetworkSpec, networks: SettledNetwork[] = []) {
+  const settlement = settle(spec, networks);
+  assertEquals(settlement.problems, []);
+  return settlement;
+}
+
+/** What is wrong: the error, and the field that it is about. */
+function wrong(spec: NetworkSpec, networks: SettledNetwork[] = []): unknown[] {
+  return settle(spec, networks).problems.map(({ name, field }) => [name, ...field]);
+}
+
+Deno.test("settle() needs no machine, except to choose a default pool", () => {
+  assertEquals(settled({ name: "n" }), {
+    network: {
+      name: "n",
+      mode: "l2",
+      flag: "bridge",
+      internal: false,
+      ipv4: true,
+      subnets: [],
+      labels: {},
+    },
+    notices: [],
+    problems: [],
+  });
+  assertEquals(
+    settled({ name: "n", parent: "eth0", subnets: ["10.0.0.7/24"], mtu: 1400 }).network,
+    {
+      name: "n",
+      parent: "eth0",
+      mode: "l2",
+      flag: "bridge",
+      mtu: 1400,
+      internal: false,
+      ipv4: true,
+      subnets: [{ subnet: "10.0.0.0/24", gateway: "10.0.0.1", auxAddresses: {} }],
+      labels: {},
+    },
+  );
+});
+
+Deno.test("a gateway that no route would lead to is on record only if it was asked for", () => {
+  const gateways = (spec: Partial<NetworkSpec>) => {
+    const subnets = ["10.0.0.0/24", { subnet: "10.1.0.0/24", gateway: "10.1.0.1" }, "fd00::/64"];
+    const { network } = settled({ name: "n", parent: "eth0", subnets, ...spec });
+    // Each is reserved all the same.
+    assertEquals(
+      subnetsOf(network).map(({ gateway }) => gateway && formatAddress(gateway)),
+      ["10.0.0.1", "10.1.0.1", "fd00::1"],
+    );
+    return network.subnets.map(({ gateway }) => gateway);
+  };
+  assertEquals(gateways({}), ["10.0.0.1", "10.1.0.1", "fd00::1"]);
+  const without: Partial<NetworkSpec>[] = [
+    { mode: "l3" },
+    { mode: "l3s" },
+    { parent: undefined },
+    { internal: true },
+  ];
+  for (const spec of without) assertEquals(gateways(spec), [undefined, "10.1.0.1", undefined]);
+});
+
+Deno.test("an internal network ignores its parent, and a notice says so", () => {
+  const { network, notices } = settled({ name: "n", internal: true, parent: "eth0" });
+  assert(!Object.hasOwn(network, "parent"));
+  assertEquals(notices, [
+    'The parent "eth0" is not used, as an internal network has a dummy of its own',
+  ]);
+});
+
+Deno.test("a network is compared with the others on its parent, and each problem has its field", () => {
+  const old = network("old");
+  const spec: NetworkSpec = { name: "n", parent: "eth0" };
+  assertEquals(wrong({ ...spec, subnets: ["10.0.0.0/8", "192.168.0.0/16"], mode: "l3" }, [old]), [
+    ["ParentConflictError", "parent"],
+    ["SubnetInUseError", "subnets", 1],
+  ]);
+  assertEquals(wrong({ ...spec, name: "old", subnets: ["10.0.0.0/8"] }, [old]), [
+    ["NetworkExistsError", "name"],
+  ]);
+  // Neither of those has to do with the parent.
+  assertEquals(wrong({ name: "n", mode: "l3", subnets: ["192.168.1.0/24"] }, [old]), []);
+  assertEquals(wrong({ ...spec, internal: true, subnets: ["192.168.1.0/24"] }, [old]), []);
+});
+
+Deno.test("networks that are settled together are compared with each other", () => {
+  const settlements = settleAll([
+    { name: "a", parent: "eth0", subnets: ["10.0.0.0/24"], mtu: 9 },
+    { name: "b", parent: "eth0", subnets: ["10.0.0.0/25"] },
+    { name: "a", parent: "eth1", subnets: ["10.0.0.0/25"] },
+    { name: "c", subnets: ["10.0.0.0/25"] },
+  ], [network("old", { parent: "eth1" })]);
+  assertEquals(settlements.map(({ problems }) => problems.map(({ name }) => name)), [
+    ["InvalidOptionError"],
+    ["SubnetInUseError"],
+    ["NetworkExistsError"],
+    [],
+  ]);
+});
+
+Deno.test("settling a settled network, or its record, changes nothing", () => {
+  const subnets = fc.uniqueArray(fc.oneof(prefix(4, 3, 12), prefix(6, 3, 64)), {
+    selector: formatPrefix,
+    maxLength: 3,
+  });
+  const specs = fc.record({
+    name: fc.constant("n"),
+    parent: fc.constantFrom("eth0", "eth0.20"),
+    mode: fc.constantFrom(...IPVLAN_MODES),
+    flag: fc.constantFrom(...IPVLAN_FLAGS),
+    internal: fc.boolean(),
+    mtu: fc.integer({ min: 1280, max: 65535 }),
+    subnets: subnets.map((prefixes) => prefixes.map(formatPrefix)),
+  }, { requiredKeys: ["name"] });
+  fc.assert(
+    fc.property(specs, (spec) => {
+      const { network, problems: [problem] } = settle(spec, []);
+      // Only the subnets can be wrong: they overlap, or are of addresses that no host may have.
+      if (problem) {
+        assert(["SubnetsOverlapError", "InvalidPrefixError"].includes(problem.name));
+        return;
+      }
+      assertEquals(settled(network).network, network);
+      const isolated = network.parent === undefined;
+      const record = { ...network, ...IDENTITY, isolated, parent: network.parent ?? "di-0" };
+      assertEquals(toSettled(record), network);
+      // What is returned equals what is read from the store, where JSON has no `undefined`.
+      assertEquals(JSON.parse(JSON.stringify(network)), network);
+    }),
+    { seed: 8 },
+  );
+});
+
+Deno.test("a subnet of addresses that no host may have is refused, with their purpose", () => {
+  const specialBySubnet = {
+    "0.0.0.0/0": "0.0.0.0/8",
+    "0.1.0.0/16": "0.0.0.0/8",
+    "127.0.0.0/8": "127.0.0.0/8",
+    "224.0.0.0/4": "224.0.0.0/4",
+    "239.1.0.0/16": "224.0.0.0/4",
+    "255.255.255.0/24": "255.255.255.255/32",
+    "::/0": "::/127",
+    "fe80::/64": "fe80::/10",
+    "ff00::/8": "ff00::/8",
+  };
+  for (const [subnet, special] of Object.entries(specialBySubnet)) {
+    const [problem, ...others] = settle({ name: "n", subnets: [subnet] }, []).problems;
+    assertEquals([problem?.name, others], ["InvalidPrefixError", []]);
+    assertStringIncludes(problem!.message, `it overlaps ${special}, which`);
+    assertEquals(problem!.field, ["subnets", 0, "subnet"]);
+  }
+  const usual = ["169.254.0.0/16", "240.0.0.0/8", "2001:db8::/32", "fd00::/8"];
+  assertEquals(settle({ name: "n", subnets: usual }, []).problems, []);
+});
+
+Deno.test("one cause is one problem: a name that is taken, and a mode that there is not", () => {
+  const spec: NetworkSpec = { name: "n", parent: "eth0", subnets: ["10.0.0.0/24"] };
+  const { network } = settled(spec);
+  for (const more of [{}, { mode: "l3" } as const]) {
+    assertEquals(wrong({ ...spec, ...more }, [network]), [["NetworkExistsError", "name"]]);
+  }
+  const other = { ...spec, name: "m", subnets: ["10.1.0.0/24"], mode: "l4" as "l3" };
+  assertEquals(wrong(other, [network]), [["InvalidOptionError", "mode"]]);
+  // What is wrong besides is said, too.
+  assertEquals(wrong({ ...other, subnets: ["10.0.0.0/16"] }, [network]), [
+    ["InvalidOptionError", "mode"],
+    ["SubnetInUseError", "subnets", 0],
+  ]);
+});
+
+Deno.test("what a network is compared with may be long: neighbours, subnets, auxiliary addresses", () => {
+  const count = 5_000;
+  const subnets = (first: number) =>
+    Array.from({ length: count }, (_, n) => `${first}.${n >> 8}.${n & 255}.0/24`);
+  const spec: NetworkSpec = { name: "n", parent: "eth0", mode: "l3", advertise: "subnet" };
+  const { network } = settled({ ...spec, subnets: subnets(10) });
+  const elsewhere = { ...network, name: "e", parent: "eth1" };
+  settled({ ...spec, name: "m", subnets: subnets(11) }, [network, elsewhere]);
+  assertEquals(wrong({ ...spec, name: "m", subnets: subnets(10) }, [network]).length, count);
+  assertEquals(wrong({ ...spec, name: "m", subnets: subnets(10) }, [elsewhere]).length, count);
+  const same = Array.from({ length: count }, () => "10.0.0.0/8");
+  assertEquals(wrong({ ...spec, subnets: same }).length, count - 1);
+  const auxAddresses = Object.fromEntries(
+    Array.from({ length: count }, (_, n) => [`a${n}`, `10.1.${n >> 8}.${n & 255}`]),
+  );
+  const aux = settled({ ...spec, subnets: [{ subnet: "10.0.0.0/8", auxAddresses }] });
+  assertEquals(Object.keys(aux.network.subnets[0]!.auxAddresses).length, count);
+});

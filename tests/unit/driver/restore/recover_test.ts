@@ -1,0 +1,73 @@
+import { assertEquals } from "@std/assert";
+import { findUnfinished } from "../../../../lib/driver/restore/recover.ts";
+import type { EndpointRecord, State } from "../../../../lib/driver/store/records.ts";
+import type { Stated } from "../../../../lib/driver/store/store.ts";
+import type { Network, Sandbox } from "../../../../lib/driver/model/types.ts";
+import { endpointRecord, network, sandboxRecord } from "../../../kit/values.ts";
+
+function inState<T>(state: State, record: T): Stated<T> {
+  return { ...record, state };
+}
+
+/** What is found, as `KIND NAME: STATE`. */
+function found(
+  networks: Stated<Network>[],
+  sandboxes: Stated<Sandbox>[],
+  endpoints: Stated<EndpointRecord>[],
+): string[] {
+  return findUnfinished({ networks, sandboxes, endpoints })
+    .map(({ kind, name, state }) => `${kind} ${name}: ${state}`);
+}
+
+Deno.test("nothing is found if all records are ready", () => {
+  assertEquals(
+    found(
+      [inState("ready", network("n"))],
+      [inState("ready", sandboxRecord("c"))],
+      [inState("ready", endpointRecord("c", network("n")))],
+    ),
+    [],
+  );
+});
+
+Deno.test("sandboxes are found before endpoints, and endpoints before networks", () => {
+  const n = network("n");
+  assertEquals(
+    found(
+      [inState("making", network("made")), inState("removing", n)],
+      [
+        inState("ready", sandboxRecord("c1")),
+        inState("making", sandboxRecord("c2")),
+        inState("removing", sandboxRecord("c3")),
+      ],
+      [
+        inState("making", endpointRecord("c1", n)),
+        inState("removing", endpointRecord("c1", network("m"))),
+      ],
+    ),
+    [
+      "sandbox c2: half made",
+      "sandbox c3: half removed",
+      "sandbox c1: half connected",
+      "sandbox c1: half disconnected",
+      "network made: half made",
+      "network n: half removed",
+    ],
+  );
+});
+
+Deno.test("the endpoints of an unfinished sandbox are not found beside it", () => {
+  const endpoints = [inState("making", endpointRecord("c", network("n")))];
+  assertEquals(found([], [inState("making", sandboxRecord("c"))], endpoints), [
+    "sandbox c: half made",
+  ]);
+});
+
+Deno.test("a record comes without its state", () => {
+  const [only] = findUnfinished({
+    networks: [inState("making", network("n"))],
+    sandboxes: [],
+    endpoints: [],
+  });
+  assertEquals(only?.record, { network: network("n") });
+});

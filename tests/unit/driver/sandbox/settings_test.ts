@@ -1,0 +1,80 @@
+import { assertEquals } from "@std/assert";
+import {
+  ownHostLines,
+  renderResolvConf,
+  settingsProblems,
+  withHostname,
+} from "../../../../lib/driver/sandbox/settings.ts";
+import type { SandboxSettings } from "../../../../lib/driver/model/types.ts";
+
+const GOOD: SandboxSettings[] = [
+  {},
+  { hostname: "web" },
+  { hostname: "web-1.example.com" },
+  { hosts: [{ name: "db.lan", address: "192.0.2.9" }, { name: "db.lan", address: "fd00::9" }] },
+  { dns: { servers: ["192.0.2.53", "2001:db8::53"], search: ["example.com", "."] } },
+  { dns: { options: ["ndots:2", "use-vc"] } },
+  { sysctls: { "net.ipv4.ip_forward": "1", "net/ipv4/conf/eth0.20/rp_filter": "2" } },
+  { sysctls: { "net.ipv4.conf.eth0/20.rp_filter": "2", "net.ipv4.ip_local_port_range": "1 9" } },
+];
+
+const WRONG: [settings: SandboxSettings, value: string][] = [
+  [{ hostname: "" }, ""],
+  [{ hostname: "a b" }, "a b"],
+  [{ hostname: "-a" }, "-a"],
+  [{ hostname: "a..b" }, "a..b"],
+  [{ hostname: "a".repeat(65) }, "a".repeat(65)],
+  [{ hostname: "$(id)" }, "$(id)"],
+  [{ hosts: [{ name: "a b", address: "192.0.2.9" }] }, "a b"],
+  [{ hosts: [{ name: "db", address: "192.0.2.9 x" }] }, "192.0.2.9 x"],
+  [{ hosts: [{ name: "db", address: "host-gateway" }] }, "host-gateway"],
+  [{ dns: { servers: ["dns.example.com"] } }, "dns.example.com"],
+  [{ dns: { servers: ["192.0.2.53\noptions debug"] } }, "192.0.2.53\noptions debug"],
+  [{ dns: { search: ["a b"] } }, "a b"],
+  [{ dns: { options: ["a b"] } }, "a b"],
+  [{ sysctls: { "kernel.shmmax": "1" } }, "kernel.shmmax"],
+  [{ sysctls: { "net.//.//.kernel.core_pattern": "1" } }, "net.//.//.kernel.core_pattern"],
+  [{ sysctls: { "net/../kernel/core_pattern": "1" } }, "net/../kernel/core_pattern"],
+  [{ sysctls: { "net.ipv4.$(id)": "1" } }, "net.ipv4.$(id)"],
+  [{ sysctls: { "net.ipv4.x": `1"; id` } }, `1"; id`],
+  [{ sysctls: { "net.ipv4.x": "1\n2" } }, "1\n2"],
+];
+
+Deno.test("settings that a sandbox can have are taken", () => {
+  for (const settings of GOOD) assertEquals(settingsProblems(settings), []);
+});
+
+for (const [settings, value] of WRONG) {
+  Deno.test(`the setting ${JSON.stringify(value).slice(0, 40)} is refused`, () => {
+    const [problem, ...more] = settingsProblems(settings);
+    assertEquals([problem?.message.includes(JSON.stringify(value)), more], [true, []]);
+  });
+}
+
+Deno.test("a resolv.conf has what is given, and the rest as on this machine", () => {
+  const machine = "# made by x\nnameserver 192.0.2.1\nsearch lan\n  options edns0\n";
+  const first = "# Written by ipvlan-kit; changes will be lost\n";
+  const render = (dns: SandboxSettings["dns"]) => renderResolvConf(machine, dns!);
+  assertEquals(render({}), `${first}nameserver 192.0.2.1\nsearch lan\noptions edns0\n`);
+  assertEquals(
+    render({ servers: ["192.0.2.53", "192.0.2.54"], search: ["a.example", "b.example"] }),
+    `${first}nameserver 192.0.2.53\nnameserver 192.0.2.54\nsearch a.example b.example\noptions edns0\n`,
+  );
+  assertEquals(
+    render({ search: ["."], options: ["ndots:2", "rotate"] }),
+    `${first}nameserver 192.0.2.1\noptions ndots:2 rotate\n`,
+  );
+});
+
+Deno.test("a command without a host name of its own is left as it is", () => {
+  assertEquals(withHostname(undefined, ["a", "b"]), ["a", "b"]);
+});
+
+Deno.test("the hosts file of a sandbox has its host name, and the names that it was given", () => {
+  assertEquals(ownHostLines({}, [{ ip: "10.0.0.2" }]), []);
+  const hosts = [{ name: "db.lan", address: "192.0.2.9" }];
+  assertEquals(
+    ownHostLines({ hostname: "web", hosts }, [{ ip: "10.0.0.2", ip6: "fd00::2" }, {}]),
+    ["10.0.0.2 web", "fd00::2 web", "192.0.2.9 db.lan"],
+  );
+});

@@ -1,0 +1,35 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { AmbiguousIdError, NetworkNotFoundError } from "../../../../lib/driver/model/errors.ts";
+import { findNetwork } from "../../../../lib/driver/store/find.ts";
+import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
+import { network } from "../../../kit/values.ts";
+
+/** The id that begins so. */
+const id = (digits: string) => digits.padEnd(64, "0");
+
+Deno.test("a network is found by its name, its id, or four digits of the id that no other has", () => {
+  const folder = Deno.makeTempDirSync();
+  try {
+    using store = SqliteStore.open(folder);
+    const ids = { one: id("1e2f30"), two: id("1e2f31"), three: id("abcd"), abcd: id("77") };
+    for (const [name, id] of Object.entries(ids)) store.putNetwork(network(name, { id }), "ready");
+    const find = (text: string) => findNetwork(store, text).name;
+    assertEquals(find("one"), "one");
+    assertEquals(find(ids.two), "two");
+    assertEquals(find("1e2f31"), "two");
+    assertEquals(find("7700"), "abcd");
+    // A name counts before the id of another network.
+    assertEquals(find("abcd"), "abcd");
+    assertEquals(find("abcd0"), "three");
+    for (const text of ["1e", "1e2", "abc", "ABCD0", "1e2f32", `${ids.one}0`, ""]) {
+      assertThrows(() => find(text), NetworkNotFoundError, text);
+    }
+    assertThrows(
+      () => find("1e2f"),
+      AmbiguousIdError,
+      'The id "1e2f" fits several networks ("one", "two"): give more digits, or a name',
+    );
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});

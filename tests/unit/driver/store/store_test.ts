@@ -1,0 +1,566 @@
+import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { AddressLog } from "../../../../lib/driver/store/address_log.ts";
+import { StoreError } from "../../../../lib/driver/model/errors.ts";
+import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
+import { SqliteStore, stateFolder } from "../../../../lib/driver/store/sqlite_store.ts";
+import type { AddressPool, Network } from "../../../../lib/driver/model/types.ts";
+import { IDENTITY, network, sandboxRecord } from "../../../kit/values.ts";
+
+/** A folder that is gone when the test is through. */
+function folder(): Disposable & { path: string } {
+  const path = Deno.makeTempDirSync();
+  return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
+}
+
+const NET = network("db");
+const VLAN = { type: "vlan" as const, name: "eth0.20", link: "eth0", id: 20 };
+
+const SANDBOX = sandboxRecord("c1");
+const ENDPOINT: EndpointRecord & { ip: string } = {
+  id: "e1e2e3e4e5e6",
+  network: NET.id,
+  sandbox: "c1",
+  ifname: "eth0",
+  ordinal: 0,
+  ip: "192.168.1.2",
+  aliases: ["db"],
+  routes: [{ dst: "10.0.0.0/8", via: "192.168.1.1" }],
+};
+
+const POOL: AddressPool = {
+  id: "docker:local/10.0.0.0/24",
+  subnet: "10.0.0.0/24",
+  owner: { engine: "docker", id: "local" },
+  requests: 1,
+};
+const CLAIM = { pool: POOL.id, address: "10.0.0.2", holder: "c1" };
+
+function fill(store: SqliteStore): void {
+  store.transaction(() => {
+    store.putNetwork(NET, "ready");
+    store.putLink(VLAN);
+    store.putSandbox(SANDBOX, "ready");
+    store.putEndpoint(ENDPOINT, "making");
+    store.putPool(POOL);
+    store.putClaim(CLAIM);
+  });
+}
+
+/** All that is on record. */
+function content(store: SqliteStore): unknown[] {
+  return [
+    store.networks(),
+    store.links(),
+    store.sandboxes(),
+    store.endpoints(),
+    store.pools(),
+    store.claims(POOL.id),
+  ];
+}
+
+const FILLED = [
+  [{ ...NET, state: "ready" }],
+  [VLAN],
+  [{ ...SANDBOX, state: "ready" }],
+  [{ ...ENDPOINT, state: "making" }],
+  [POOL],
+  [CLAIM],
+];
+
+Deno.test("records survive closing and opening the store", () => {
+  using dir = folder();
+  const path = `${dir.path}/made/anew`;
+  {
+    using store = SqliteStore.open(path);
+    assertEquals(content(store), [[], [], [], [], [], []]);
+    fill(store);
+  }
+  using store = SqliteStore.open(path);
+  assertEquals(content(store), FILLED);
+  assertEquals(store.network("db"), { ...NET, state: "ready" });
+  assertEquals(store.network("other"), undefined);
+  assertEquals(store.sandbox("c1"), { ...SANDBOX, state: "ready" });
+});
+
+Deno.test("only the owner can read the store", () => {
+  using dir = folder();
+  using _store = SqliteStore.open(`${dir.path}/state`);
+  assertEquals(Deno.statSync(`${dir.path}/state`).mode! & 0o777, 0o700);
+  assertEquals(Deno.statSync(`${dir.path}/state/ipvlan.db`).mode! & 0o777, 0o600);
+});
+
+Deno.test("records can be changed, filtered and deleted", () => {
+  using dir = folder();
+  using store = SqliteStore.open(dir.path);
+  fill(store);
+  const web = network("web");
+  store.putNetwork(web, "making");
+  const other = { ...ENDPOINT, id: "other", network: web.id, ifname: "eth1", ordinal: 1 };
+  store.putEndpoint({ ...other, ip6: "fd00::2" }, "ready");
+  store.putEndpoint(ENDPOINT, "removing");
+  const ids = (filter?: { network?: string; sandbox?: string }) =>
+    store.endpoints(filter).map(({ id, state }) => `${id} ${state}`);
+  assertEquals(ids(), ["e1e2e3e4e5e6 removing", "other ready"]);
+  assertEquals(ids({ network: web.id }), ["other ready"]);
+  assertEquals(ids({ network: web.id, sandbox: "c1" }), ["other ready"]);
+  assertEquals(ids({ network: NET.id, sandbox: "c2" }), []);
+  assertEquals(store.endpoints({ network: web.id })[0]?.ip6, "fd00::2");
+  store.deleteEndpoint("other");
+  store.deleteClaim(CLAIM);
+  store.deleteNetwork(web.id);
+  store.deleteLink("eth0.20");
+  assertEquals(content(store), [
+    [{ ...NET, state: "ready" }],
+    [],
+    [{ ...SANDBOX, state: "ready" }],
+    [{ ...ENDPOINT, state: "removing" }],
+    [POOL],
+    [],
+  ]);
+});
+
+Deno.test("endpoints are found by a name, whatever its letters' case, and all that have aliases", () => {
+  using dir = folder();
+  using store = SqliteStore.open(dir.path);
+  fill(store);
+  for (const [index, name] of ["c2", "c3"].entries()) {
+    store.putSandbox({ ...SANDBOX, name }, "ready");
+    const aliases = name === "c3" ? ["db"] : [];
+    const ip = `192.168.1.${100 + index}`;
+    store.putEndpoint({ ...ENDPOINT, id: name, sandbox: name, ip, aliases }, "ready");
+  }
+  const found = (...names: string[]) =>
+    store.namedEndpoints(NET.id, names).map(({ sandbox }) => sandbox).toSorted();
+  // The endpoint of c1 has an alias too.
+  assertEquals(found(), ["c1", "c3"]);
+  assertEquals([found("C2"), found("none", "c2")], [["c1", "c2", "c3"], ["c1", "c2", "c3"]]);
+  assertEquals(store.namedEndpoints("other", ["c2"]), []);
+  assertEquals(store.networkById(NET.id)?.name, NET.name);
+  assertEquals(store.networkById(NET.id.slice(1)), undefined);
+});
+
+Deno.test("only the records that are asked for are read", () => {
+  using dir = folder();
+  using store = SqliteStore.open(dir.path);
+  fill(store);
+  const web = network("web", { parent: "eth0.20" });
+  store.putNetwork(web, "removing");
+  store.putLink({ type: "vlan", name: "eth0.20.30", link: "eth0.20", id: 30 });
+  const names = (records: { name: string }[]) => records.map(({ name }) => name);
+  assertEquals(names(store.networks({ parent: "eth0.20" })), ["web"]);
+  const owner = { engine: "docker", id: "1" } as const;
+  store.putNetwork(network("docker:1", { id: "1", parent: "eth0.20", owner }), "ready");
+  assertEquals(names(store.networks({ parent: "eth0.20", owned: true })), ["docker:1"]);
+  assertEquals(names(store.networks({ parent: "eth0", owned: true })), []);
+  assertEquals([store.networkById(NET.id)?.name], ["db"]);
+  assertEquals(names(store.networks({ unready: true })), ["web"]);
+  assertEquals(names(store.sandboxes({ unready: true })), []);
+  assertEquals(store.endpoints({ unready: true }).map(({ id }) => id), [ENDPOINT.id]);
+  assertEquals(store.endpoints({ sandbox: "c1", network: web.id }), []);
+  assertEquals(names(store.links({ on: "eth0.20" })), ["eth0.20.30"]);
+  assertEquals([store.link("eth0.20")?.name, store.link("eth1")], ["eth0.20", undefined]);
+  const { network: on, sandbox, ordinal, ip, ip6, aliases } = ENDPOINT;
+  assertEquals(store.hostEntries(), [
+    { network: on, networkName: "db", sandbox, ordinal, ip, ip6, aliases, state: "making" },
+  ]);
+});
+
+Deno.test("the store itself keeps addresses, names and what they belong to in order", () => {
+  using dir = folder();
+  using store = SqliteStore.open(dir.path);
+  fill(store);
+  store.putSandbox({ ...SANDBOX, name: "c2" }, "ready");
+  const again = { ...ENDPOINT, id: "again", sandbox: "c2" };
+  assertThrows(() => store.putEndpoint(again, "making"), StoreError, "UNIQUE");
+  assertThrows(() => store.putNetwork({ ...NET, id: "x" }, "making"), StoreError, "UNIQUE");
+  assertThrows(() => store.deleteNetwork(NET.id), StoreError, "FOREIGN KEY");
+  assertThrows(() => store.deleteSandbox("c1"), StoreError, "FOREIGN KEY");
+  const stray = { ...again, ip: "192.168.1.3", sandbox: "nobody" };
+  assertThrows(() => store.putEndpoint(stray, "making"), StoreError, "FOREIGN KEY");
+  // Endpoints without an address of a family do not stand in each other's way.
+  store.putEndpoint({ ...again, ip: "192.168.1.3" }, "making");
+});
+
+Deno.test("a network on record from an earlier version is read, with defaults for newer options", () => {
+  using dir = folder();
+  SqliteStore.open(dir.path)[Symbol.dispose]();
+  // As version 0.1.0 wrote it.
+  const subnet = { subnet: "10.0.0.0/24", gateway: "10.0.0.1", auxAddresses: { ntp: "10.0.0.5" } };
+  const record: Network = {
+    ...IDENTITY,
+    name: "old",
+    parent: "eth0.20",
+    isolated: false,
+    internal: false,
+    ipv4: true,
+    mode: "l3",
+    flag: "vepa",
+    mtu: 1400,
+    subnets: [subnet],
+    labels: { a: "b" },
+  };
+  const { flag: _flag, internal: _internal, ...older } = { ...record, id: "x", name: "older" };
+  using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+  const insert = db.prepare("INSERT INTO network (id, name, state, record) VALUES (?, ?, ?, ?)");
+  insert.run(record.id, record.name, "ready", JSON.stringify(record));
+  insert.run(older.id, older.name, "ready", JSON.stringify(older));
+  using store = SqliteStore.open(dir.path);
+  assertEquals(store.networks(), [
+    { ...record, state: "ready" },
+    { ...older, flag: "bridge", internal: false, state: "ready" },
+  ]);
+  assertEquals(store.network("older")!.flag, "bridge");
+});
+
+Deno.test("a transaction that throws has written nothing", () => {
+  using dir = folder();
+  using store = SqliteStore.open(dir.path);
+  fill(store);
+  const failure = new Error("on purpose");
+  const thrown = assertThrows(() =>
+    store.transaction(() => {
+      store.deleteEndpoint(ENDPOINT.id);
+      store.deleteNetwork(NET.id);
+      throw failure;
+    })
+  );
+  assertEquals(thrown, failure);
+  assertEquals(content(store), FILLED);
+  assertEquals(store.transaction(() => "result"), "result");
+});
+
+Deno.test("a transaction that SQLite has ended by itself tells why", () => {
+  using dir = folder();
+  using store = SqliteStore.open(dir.path);
+  fill(store);
+  {
+    // Stands for a full disk, over which SQLite ends the transaction as well.
+    using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+    db.exec("CREATE TRIGGER full BEFORE INSERT ON link BEGIN SELECT RAISE(ROLLBACK, 'full'); END");
+  }
+  const ended = () =>
+    store.transaction(() => {
+      store.deleteEndpoint(ENDPOINT.id);
+      store.putLink({ type: "dummy", name: "di-1" });
+    });
+  const error = assertThrows(ended, StoreError);
+  assertEquals(error.message, `The state folder "${dir.path}" cannot be used: full`);
+  assertEquals(content(store), FILLED);
+});
+
+Deno.test("two connections see each other's writes, and one writes at a time", () => {
+  using dir = folder();
+  using one = SqliteStore.open(dir.path);
+  using two = SqliteStore.open(dir.path);
+  fill(one);
+  assertEquals(content(two), FILLED);
+  two.deleteEndpoint(ENDPOINT.id);
+  assertEquals(one.endpoints(), []);
+});
+
+Deno.test("the version changes when another writes, and the log has this process's addresses", () => {
+  using dir = folder();
+  using one = SqliteStore.open(dir.path);
+  using two = SqliteStore.open(dir.path);
+  fill(one);
+  const before = one.version();
+  const logged = one.addressLog.length;
+  one.putSandbox({ ...SANDBOX, name: "c2" }, "ready");
+  one.putEndpoint(ENDPOINT, "ready");
+  assertEquals(one.version(), before);
+  assertEquals(one.addressLog.since(logged), [ENDPOINT.ip]);
+  two.putSandbox({ ...SANDBOX, name: "c3" }, "ready");
+  const after = one.version();
+  assertNotEquals(after, before);
+  // Within a transaction nobody else can write, so what is read there holds till its end.
+  one.transaction(() => {
+    one.putSandbox({ ...SANDBOX, name: "c4" }, "ready");
+    assertEquals(one.version(), after);
+  });
+  assertEquals(one.version(), after);
+  one.deleteEndpoint(ENDPOINT.id);
+  assertEquals(one.version(), after);
+  assertEquals(one.addressLog.since(logged), [ENDPOINT.ip, ENDPOINT.ip]);
+  one.putNetwork(network("web"), "making");
+  assertNotEquals(one.version(), after);
+});
+
+Deno.test("a log of addresses forgets the oldest ones, and says so", () => {
+  const log = new AddressLog();
+  const addresses = Array.from({ length: 2500 }, (_, i) => `10.0.${i >> 8}.${i & 255}`);
+  addresses.forEach((address) => log.add(address));
+  assertEquals(log.length, 2500);
+  assertEquals(log.since(2500), []);
+  assertEquals(log.since(2000), addresses.slice(2000));
+  assertEquals(log.since(0), undefined);
+});
+
+Deno.test("a store of a newer version is refused and left alone", () => {
+  using dir = folder();
+  SqliteStore.open(dir.path)[Symbol.dispose]();
+  {
+    using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+    db.exec("PRAGMA user_version = 99");
+  }
+  const error = assertThrows(() => SqliteStore.open(dir.path), StoreError);
+  assertEquals(error.folder, dir.path);
+  assertEquals(
+    error.message,
+    `The state folder "${dir.path}" cannot be used: its version is 99, newer than this program's; ` +
+      "use a newer program",
+  );
+  assertThrows(() => SqliteStore.copy(dir.path), StoreError, "newer");
+  using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+  assertEquals(db.prepare("PRAGMA user_version").get()?.user_version, 99);
+});
+
+Deno.test("a store of version 1 keeps its endpoints, and takes what version 2 has", () => {
+  using dir = folder();
+  const { routes: _routes, ...endpoint } = ENDPOINT;
+  {
+    using store = SqliteStore.open(dir.path);
+    fill(store);
+    using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+    db.exec(AS_VERSION_1);
+  }
+  using store = SqliteStore.open(dir.path);
+  assertEquals(store.endpoints(), [{ ...endpoint, state: "making" }]);
+  assertEquals(store.networks(), [{ ...NET, state: "ready" }]);
+  assertThrows(() => store.putEndpoint({ ...ENDPOINT, id: "2", ordinal: 1 }, "ready"), StoreError);
+  // An engine may connect a sandbox to one network twice.
+  store.putSandbox({ ...SANDBOX, name: "cni:c1", namespace: "borrowed" }, "ready");
+  for (const ordinal of [0, 1]) {
+    const { ip: _ip, ...rest } = ENDPOINT;
+    const again = { ...rest, id: `cni${ordinal}`, sandbox: "cni:c1", ordinal };
+    store.putEndpoint({ ...again, ifname: `net${ordinal}` }, "ready");
+  }
+  assertEquals(store.endpoints({ sandbox: "cni:c1" }).length, 2);
+});
+
+Deno.test("a store of version 2 keeps its records, and takes what newer ones have", () => {
+  using dir = folder();
+  {
+    using store = SqliteStore.open(dir.path);
+    fill(store);
+    using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+    db.exec(`${WITHOUT_SHARED} PRAGMA user_version = 2;`);
+  }
+  using store = SqliteStore.open(dir.path);
+  assertEquals(content(store), FILLED);
+  assertEquals(store.shared.pools(), []);
+  using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+  assertEquals(db.prepare("PRAGMA user_version").get()?.user_version, 4);
+});
+
+Deno.test("a store of version 3 keeps what it shares with other hosts", () => {
+  using dir = folder();
+  const pool = { id: "/p 10.7.0.0/24", prefix: "/p", subnet: "10.7.0.0/24", reserved: {} };
+  const rest = { access: { endpoints: ["http://10.9.9.9:2379"] }, revision: 1, leaving: false };
+  {
+    using store = SqliteStore.open(dir.path);
+    fill(store);
+    using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+    db.exec(AS_VERSION_3);
+    store.shared.putPool({ ...pool, ...rest, next: undefined });
+  }
+  using store = SqliteStore.open(dir.path);
+  assertEquals(content(store), FILLED);
+  assertEquals(store.shared.pools(), [{ ...pool, ...rest, next: undefined }]);
+  const host = { prefix: "/p", id: "id", number: 7, token: "nonce", value: "", asked: "asked" };
+  assertEquals(store.shared.host("/p"), {
+    ...{ ...host, unsure: true, refused: undefined, agent: false, lease: "", heard: 0 },
+  });
+  assertEquals(store.shared.host("/never")?.number, 0);
+});
+
+/** Makes the hosts what version 3 had. One has never registered in etcd. */
+const AS_VERSION_3 = `
+  DROP TABLE shared_host;
+  CREATE TABLE shared_host (
+    prefix TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    nonce TEXT NOT NULL,
+    asked TEXT,
+    revision INTEGER NOT NULL,
+    unsure INTEGER NOT NULL,
+    refused TEXT,
+    place TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO shared_host VALUES ('/p', 'id', 7, 'nonce', 'asked', 12, 1, NULL, 'place');
+  INSERT INTO shared_host VALUES ('/never', 'id', 1, 'nonce', NULL, 0, 0, NULL, 'place');
+  PRAGMA user_version = 3;
+`;
+
+/** Takes away what version 3 has added. */
+const WITHOUT_SHARED = `
+  DROP TABLE shared_name;
+  DROP TABLE shared_silence;
+  DROP TABLE shared_address;
+  DROP TABLE shared_block;
+  DROP TABLE shared_pool;
+  DROP TABLE shared_host;
+`;
+
+/** Makes a store what the program of version 1 has made. */
+const AS_VERSION_1 = `
+  ${WITHOUT_SHARED}
+  DROP TABLE claim;
+  DROP TABLE pool;
+  DROP INDEX endpoint_unready;
+  ALTER TABLE endpoint RENAME TO newer;
+  CREATE TABLE endpoint (
+    id TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    network TEXT NOT NULL REFERENCES network (id),
+    sandbox TEXT NOT NULL REFERENCES sandbox (name),
+    ifname TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    ip TEXT,
+    ip6 TEXT,
+    aliases TEXT NOT NULL,
+    UNIQUE (network, sandbox),
+    UNIQUE (sandbox, ifname),
+    UNIQUE (sandbox, ordinal),
+    UNIQUE (network, ip),
+    UNIQUE (network, ip6)
+  ) STRICT;
+  INSERT INTO endpoint
+    SELECT id, state, network, sandbox, ifname, ordinal, ip, ip6, aliases FROM newer;
+  DROP TABLE newer;
+  CREATE INDEX endpoint_unready ON endpoint (sandbox, ordinal) WHERE state <> 'ready';
+  PRAGMA user_version = 1;
+`;
+
+Deno.test("the error for an unusable state folder names the folder", () => {
+  using dir = folder();
+  const path = `${dir.path}/file`;
+  Deno.writeTextFileSync(path, "");
+  for (const used of [path, `${path}/below`]) {
+    assertThrows(() => SqliteStore.open(used), StoreError, `The state folder "${used}" cannot be`);
+  }
+  Deno.writeTextFileSync(`${dir.path}/ipvlan.db`, "not a database, and long enough to be none");
+  const error = assertThrows(() => SqliteStore.open(dir.path), StoreError);
+  assert(error.message.endsWith("file is not a database"), error.message);
+});
+
+Deno.test("a copy has all records, and changing it leaves the store unchanged", () => {
+  using dir = folder();
+  {
+    using empty = SqliteStore.copy(`${dir.path}/nothing`);
+    assertEquals(content(empty), [[], [], [], [], [], []]);
+  }
+  assertEquals([...Deno.readDirSync(dir.path)], []);
+  using store = SqliteStore.open(dir.path);
+  fill(store);
+  using copy = SqliteStore.copy(dir.path);
+  assertEquals(content(copy), FILLED);
+  copy.deleteEndpoint(ENDPOINT.id);
+  assertEquals(content(store), FILLED);
+});
+
+Deno.test("the environment names the state folder, else there is a default", () => {
+  const before = Deno.env.get("IPVLAN_STATE_DIR");
+  try {
+    Deno.env.set("IPVLAN_STATE_DIR", "/srv/state");
+    assertEquals(stateFolder(), "/srv/state");
+    Deno.env.set("IPVLAN_STATE_DIR", "");
+    assertEquals(stateFolder(), "/var/lib/ipvlan");
+    Deno.env.delete("IPVLAN_STATE_DIR");
+    assertEquals(stateFolder(), "/var/lib/ipvlan");
+  } finally {
+    if (before !== undefined) Deno.env.set("IPVLAN_STATE_DIR", before);
+  }
+});
+
+Deno.test("a store that is no file, or damaged, is refused with an error", () => {
+  using dir = folder();
+  const path = `${dir.path}/ipvlan.db`;
+  const refused = (reason: string) => {
+    for (const use of [SqliteStore.open, SqliteStore.copy]) {
+      assertThrows(
+        () => {
+          using store = use(dir.path);
+          content(store);
+        },
+        StoreError,
+        reason,
+      );
+    }
+  };
+  // To open a FIFO for writing would wait for whoever reads it.
+  new Deno.Command("mkfifo", { args: [path] }).outputSync();
+  refused("ipvlan.db is not a file");
+  Deno.removeSync(path);
+  Deno.mkdirSync(path);
+  refused("ipvlan.db is not a file");
+  Deno.removeSync(path);
+  Deno.writeTextFileSync(path, "no database");
+  refused("file is not a database");
+  Deno.removeSync(path);
+  {
+    using store = SqliteStore.open(dir.path);
+    fill(store);
+  }
+  const whole = Deno.readFileSync(path);
+  Deno.writeFileSync(path, whole.fill(0xa5, 4096));
+  refused("database disk image is malformed");
+});
+
+Deno.test("a damaged record is refused with its name", () => {
+  using dir = folder();
+  using store = SqliteStore.open(dir.path);
+  fill(store);
+  using raw = new DatabaseSync(`${dir.path}/ipvlan.db`, { enableForeignKeyConstraints: false });
+  const settings = (settings: object): [table: string, change: string, name: string] => [
+    "sandbox",
+    `record = '${JSON.stringify({ ...SANDBOX, ...settings })}'`,
+    'sandbox "c1"',
+  ];
+  const damages: [table: string, change: string, name: string][] = [
+    ["network", "record = '{'", 'network "db"'],
+    ["network", "record = 'null'", 'network "db"'],
+    ["network", "state = 'half'", 'network "db"'],
+    ["network", `record = '${JSON.stringify({ ...NET, subnets: [5] })}'`, 'network "db"'],
+    ["link", "record = '{}'", 'link "eth0.20"'],
+    // It would be below itself.
+    ["link", `record = '${JSON.stringify({ ...VLAN, link: "eth0.20" })}'`, 'link "eth0.20"'],
+    ["link", `record = '${JSON.stringify({ ...VLAN, type: "bridge" })}'`, 'link "eth0.20"'],
+    ["sandbox", "record = '[]'", 'sandbox "c1"'],
+    settings({ hostname: 5 }),
+    settings({ hosts: { db: "192.0.2.9" } }),
+    settings({ hosts: [{ name: "db" }] }),
+    settings({ dns: [] }),
+    settings({ dns: { servers: "192.0.2.53" } }),
+    settings({ sysctls: { "net.ipv4.ip_forward": 1 } }),
+    // It would become part of a line for the shell.
+    settings({ sysctls: { "net.ipv4.ip_forward": "1; id" } }),
+    ["pool", "record = '{}'", 'pool "docker:local/10.0.0.0/24"'],
+    ["pool", "record = '{'", 'pool "docker:local/10.0.0.0/24"'],
+    ["endpoint", "aliases = '[5]'", 'endpoint "e1e2e3e4e5e6"'],
+    ["endpoint", "network = 'gone'", 'endpoint "e1e2e3e4e5e6"'],
+    ["endpoint", "ip = '1.2.3'", 'endpoint "e1e2e3e4e5e6"'],
+  ];
+  for (const [table, change, name] of damages) {
+    const row = raw.prepare(`SELECT * FROM ${table}`).get()!;
+    raw.exec(`UPDATE ${table} SET ${change}`);
+    assertThrows(() => content(store), StoreError, `its record of the ${name} is damaged`, change);
+    raw.exec(`DELETE FROM ${table}`);
+    const columns = Object.keys(row);
+    raw.prepare(`INSERT INTO ${table} VALUES (${columns.map(() => "?")})`)
+      .run(...Object.values(row));
+  }
+  assertEquals(content(store), FILLED);
+});
+
+Deno.test("a sandbox is found by its id, which is its name if an earlier version has recorded it", () => {
+  using dir = folder();
+  using store = SqliteStore.open(dir.path);
+  store.putSandbox(SANDBOX, "ready");
+  assertEquals(store.sandboxById(SANDBOX.id)?.name, "c1");
+  assertEquals(store.sandboxById("c1"), undefined);
+  using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+  db.exec("UPDATE sandbox SET record = json_remove(record, '$.id')");
+  assertEquals(store.sandbox("c1")?.id, "c1");
+});

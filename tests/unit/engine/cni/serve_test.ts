@@ -1,0 +1,298 @@
+// The server of calls and its caller, with a program in place of the plugin: neither needs a network.
+import { assertEquals } from "@std/assert";
+import { createServer } from "node:net";
+import { executableText, writeExecutable } from "../../../../lib/install/executable.ts";
+import {
+  type CallAnswer,
+  callerAt,
+  greetingOf,
+  MAX_CALL,
+  type PassedCall,
+  type ProgramIdentity,
+  readCall,
+} from "../../../../lib/engine/cni/caller.ts";
+import { serve, type ServeOptions } from "../../../../lib/engine/cni/serve.ts";
+import { listen } from "../../../../lib/engine/socket.ts";
+import { decode, type Ran } from "../../../kit/processes.ts";
+import { temporaryFolder } from "../../../kit/worlds.ts";
+
+const encode = (text: string) => new TextEncoder().encode(text);
+
+const IDENTITY: ProgramIdentity = { version: "1.2.3", program: ["deno", "run", "cli.ts"] };
+const STATE = "/srv/state";
+
+/** What the caller starts without a server. It says so, and prints its input. */
+const ALONE = ["/bin/sh", "-c", 'printf "alone "; cat'];
+
+/** An executable of the plugin, and how to call it. */
+async function executable(identity = IDENTITY, alone: readonly string[] = ALONE) {
+  const folder = await temporaryFolder();
+  const socket = `${folder.path}/run/cni.sock`;
+  const text = executableText(alone, [], {}, callerAt(socket, identity));
+  const path = await writeExecutable(folder.path, "plugin", text);
+  const call = async (input: string, env: Record<string, string> = {}): Promise<Ran> => {
+    const child = new Deno.Command(path, {
+      clearEnv: true,
+      env: { PATH: Deno.env.get("PATH")!, IPVLAN_STATE_DIR: STATE, ...env },
+      cwd: folder.path,
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const output = child.output();
+    const writer = child.stdin.getWriter();
+    await writer.write(encode(input)).catch(() => {});
+    await writer.close().catch(() => {});
+    return decode(await output);
+  };
+  return { ...folder, folder: folder.path, socket, path, call };
+}
+
+/** A server that ends with the scope. */
+async function server(
+  socket: string,
+  answer: (call: PassedCall) => Promise<CallAnswer>,
+  { greeting = () => greetingOf(IDENTITY, STATE), idle }: Partial<
+    Pick<ServeOptions, "greeting" | "idle">
+  > = {},
+): Promise<AsyncDisposable & { ended: Promise<void>; end(): void }> {
+  const ending = new AbortController();
+  const ready = Promise.withResolvers<void>();
+  const ended = serve({
+    socket,
+    greeting,
+    answer,
+    listening: ready.resolve,
+    signal: ending.signal,
+    idle,
+  });
+  await Promise.race([ready.promise, ended]);
+  const end = () => ending.abort();
+  return {
+    ended,
+    end,
+    [Symbol.asyncDispose]: () => {
+      end();
+      return ended;
+    },
+  };
+}
+
+/** Answers with what the call was. */
+const echo = ({ folder, variables, text }: PassedCall): Promise<CallAnswer> =>
+  Promise.resolve({
+    status: 3,
+    out: encode(`${JSON.stringify([folder, variables.CNI_IFNAME, variables.ODD, text])}\n`),
+    err: encode("warned\n"),
+  });
+
+Deno.test("a call has the server's status and output, byte for byte", async () => {
+  await using plugin = await executable();
+  await using _server = await server(plugin.socket, echo);
+  const odd = "a=b\nc 'd' \"e\" ä";
+  for (const text of ["", "{}", "\n ä \u0000\u0000 'x' \"$HOME\"\n", "x".repeat(300_000)]) {
+    assertEquals(await plugin.call(text, { CNI_IFNAME: "eth0", ODD: odd }), {
+      code: 3,
+      stdout: `${JSON.stringify([plugin.folder, "eth0", odd, text])}\n`,
+      stderr: "warned\n",
+    });
+  }
+});
+
+Deno.test("the server and the program get the environment of the call, without the caller's own variable", async () => {
+  await using plugin = await executable(IDENTITY, ["/usr/bin/env"]);
+  const given = { CNI_IFNAME: "eth0", LC_ALL: "C.UTF-8" };
+  const expected = Object.keys(given).concat("IPVLAN_STATE_DIR", "PATH", "PWD").sort();
+  const { stdout } = await plugin.call("", given);
+  const names = stdout.trimEnd().split("\n").map((line) => line.split("=")[0]!);
+  assertEquals(names.filter((name) => !["OLDPWD", "SHLVL", "_"].includes(name)).sort(), expected);
+  let passed: string[] = [];
+  await using _server = await server(plugin.socket, (call) => {
+    passed = Object.keys(call.variables);
+    return echo(call);
+  });
+  await plugin.call("", given);
+  assertEquals(passed.filter((name) => !["OLDPWD", "SHLVL", "_"].includes(name)).sort(), expected);
+});
+
+Deno.test("a large answer comes whole, and an empty one too", async () => {
+  await using plugin = await executable();
+  const out = encode("y".repeat(1_000_000));
+  let answer: CallAnswer = { status: 0, out, err: out };
+  await using _server = await server(plugin.socket, () => Promise.resolve(answer));
+  const { code, stdout, stderr } = await plugin.call("{}");
+  assertEquals([code, stdout.length, stderr.length], [0, 1_000_000, 1_000_000]);
+  answer = { status: 0, out: new Uint8Array(), err: new Uint8Array() };
+  assertEquals(await plugin.call("{}"), { code: 0, stdout: "", stderr: "" });
+});
+
+Deno.test("without a server that would do the same, the program is started, with the input whole", async () => {
+  await using plugin = await executable();
+  const alone = { code: 0, stdout: "alone input", stderr: "" };
+  assertEquals(await plugin.call("input"), alone, "no socket");
+  await Deno.mkdir(`${plugin.folder}/run`);
+  {
+    // Nobody listens at a socket that is closed, and its file stays.
+    const listener = Deno.listen({ transport: "unix", path: plugin.socket });
+    await Deno.rename(plugin.socket, `${plugin.socket}.kept`);
+    listener.close();
+    await Deno.rename(`${plugin.socket}.kept`, plugin.socket);
+  }
+  assertEquals(await plugin.call("input"), alone, "a stale socket");
+  await Deno.remove(plugin.socket);
+  await Deno.writeTextFile(plugin.socket, "");
+  assertEquals(await plugin.call("input"), alone, "another file");
+  await Deno.remove(plugin.socket);
+  let calls = 0;
+  const never = (call: PassedCall) => {
+    calls++;
+    return echo(call);
+  };
+  const mine = greetingOf(IDENTITY, STATE);
+  const greetings = {
+    "it ends": undefined,
+    "another version": greetingOf({ ...IDENTITY, version: "1.2.4" }, STATE),
+    "another program": greetingOf({ ...IDENTITY, program: ["deno", "run", "x.ts"] }, STATE),
+    "another state folder": greetingOf(IDENTITY, "/var/lib/ipvlan"),
+    "another namespace": mine.replace(/\t(\d+):\d+\t/, "\t$1:7\t"),
+    "nonsense": "HTTP/1.1 400 Bad Request",
+    "two lines": `${mine}\nmore`,
+  };
+  for (const [why, greeting] of Object.entries(greetings)) {
+    await using _server = await server(plugin.socket, never, { greeting: () => greeting });
+    assertEquals(await plugin.call("input"), alone, why);
+  }
+  assertEquals(calls, 0);
+});
+
+Deno.test("an executable with arguments asks no server", async () => {
+  await using plugin = await executable();
+  let calls = 0;
+  const never = (call: PassedCall) => {
+    calls++;
+    return echo(call);
+  };
+  await using _server = await server(plugin.socket, never);
+  const { stdout } = decode(
+    await new Deno.Command(plugin.path, { args: ["--help"], stdin: "null" }).output(),
+  );
+  assertEquals([stdout, calls], ["alone ", 0]);
+});
+
+Deno.test("a server that ends after the call was sent is an error, and the program is not started", async () => {
+  await using plugin = await executable();
+  const answers = ["", "0 0", "0 0 5\nabc", "nonsense\n", "0 0 1\nabc"];
+  for (const answer of answers) {
+    const fake = createServer((connection) => {
+      connection.on("error", () => {});
+      connection.write(`${greetingOf(IDENTITY, STATE)}\n`);
+      connection.once("data", () => connection.end(answer));
+    });
+    using _socket = await listen(fake, plugin.socket);
+    const { code, stdout } = await plugin.call('{"cniVersion": "1.0.0"}');
+    assertEquals([code, JSON.parse(stdout)], [1, {
+      cniVersion: "1.0.0",
+      code: 11,
+      msg: "The server of ipvlan has ended during the call",
+    }], answer);
+    fake.close();
+  }
+});
+
+Deno.test("a caller that gets a signal says to try again", async () => {
+  await using plugin = await executable();
+  const asked = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  await using _server = await server(plugin.socket, async (call) => {
+    asked.resolve();
+    await release.promise;
+    return await echo(call);
+  });
+  const child = new Deno.Command(plugin.path, {
+    env: { IPVLAN_STATE_DIR: STATE },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  await asked.promise;
+  child.kill("SIGTERM");
+  const { code, stdout } = await child.output();
+  assertEquals([code, JSON.parse(new TextDecoder().decode(stdout)).code], [1, 11]);
+  release.resolve();
+});
+
+Deno.test("nonsense at the socket is dropped, and the server goes on", async () => {
+  await using plugin = await executable();
+  let calls = 0;
+  await using _server = await server(plugin.socket, (call) => {
+    calls++;
+    return echo(call);
+  });
+  const talk = async (bytes: Uint8Array) => {
+    using connection = await Deno.connect({ transport: "unix", path: plugin.socket });
+    await connection.write(bytes).catch(() => {});
+    await connection.closeWrite().catch(() => {});
+    return (await new Response(connection.readable).text().catch(() => "")).split("\n").slice(1);
+  };
+  const nonsense = [
+    "",
+    "\n",
+    "POST / HTTP/1.1\r\n\r\n",
+    "-1\n",
+    "1e3\nabc",
+    `${MAX_CALL + 1}\n`,
+    "99999999999999999999\n",
+    "10\nshort",
+    "3\nlonger",
+  ];
+  for (const text of nonsense) {
+    const answer = await talk(encode(text));
+    // An empty call is a call: the plugin says what is missing.
+    if (text !== "\n") assertEquals(answer, [""], text);
+  }
+  await talk(new Uint8Array(100_000).fill(0xff));
+  const before = calls;
+  assertEquals((await plugin.call("{}")).code, 3);
+  assertEquals(calls, before + 1);
+});
+
+Deno.test("a server that is to end answers the calls under way first, and drops who says nothing", async () => {
+  await using plugin = await executable();
+  const asked = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  const running = await server(plugin.socket, async (call) => {
+    asked.resolve();
+    await release.promise;
+    return await echo(call);
+  });
+  const answer = plugin.call("{}");
+  await asked.promise;
+  using silent = await Deno.connect({ transport: "unix", path: plugin.socket });
+  await silent.read(new Uint8Array(1000));
+  running.end();
+  release.resolve();
+  assertEquals((await answer).code, 3);
+  await running.ended;
+  assertEquals([...Deno.readDirSync(`${plugin.folder}/run`)], []);
+});
+
+Deno.test("a server ends by itself when it has had no call for a while, and not during one", async () => {
+  await using plugin = await executable();
+  const running = await server(plugin.socket, echo, { idle: 200 });
+  {
+    using _connection = await Deno.connect({ transport: "unix", path: plugin.socket });
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    assertEquals((await plugin.call("{}")).code, 3);
+  }
+  await running.ended;
+});
+
+Deno.test("a call is read as it was sent", () => {
+  const call = encode("/here\0A=1\0B=x=y\nz\0no\0\0text\0\0more");
+  assertEquals(readCall(call), {
+    folder: "/here",
+    variables: { A: "1", B: "x=y\nz" },
+    text: "text\0\0more",
+  });
+  assertEquals(readCall(encode("/here\0\0")), { folder: "/here", variables: {}, text: "" });
+});

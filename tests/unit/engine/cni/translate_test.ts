@@ -1,0 +1,325 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import type { Endpoint, Network, SeenSandbox } from "../../../../lib/driver/mod.ts";
+import type { Link } from "../../../../lib/iproute2/link.ts";
+import type { Route } from "../../../../lib/iproute2/route.ts";
+import { HalfDoneError, InvalidOptionError, ProblemsError } from "../../../../lib/driver/model/errors.ts";
+import { CniError, errorAnswer, toCniErrors } from "../../../../lib/engine/cni/errors.ts";
+import { formatResult, readResult, type Result } from "../../../../lib/engine/cni/result.ts";
+import { parentProblems, poolProblems } from "../../../../lib/engine/cni/status.ts";
+import {
+  attachmentsOf,
+  changesOf,
+  type CniRequest,
+  isValid,
+  parentOf,
+  planLink,
+  readRequest,
+  resultOf,
+} from "../../../../lib/engine/cni/translate.ts";
+
+const ENVIRONMENT = {
+  CNI_COMMAND: "ADD",
+  CNI_CONTAINERID: "default-c1",
+  CNI_NETNS: "/proc/806/ns/net",
+  CNI_IFNAME: "eth0",
+  CNI_PATH: "/opt/cni/bin",
+};
+
+function request(conf: unknown, more: Record<string, string> = {}): CniRequest {
+  const read = readRequest({ ...ENVIRONMENT, ...more }, JSON.stringify(conf));
+  if (!read.ok) throw new AggregateError(read.problems, read.problems.join("\n"));
+  return read.request;
+}
+
+const OWN = {
+  cniVersion: "1.0.0",
+  name: "lan",
+  type: "ipvlan-kit",
+  master: "eth0",
+  mode: "l2",
+  subnets: [{ subnet: "192.168.20.0/24", gateway: "192.168.20.1" }],
+};
+
+const HOST_LOCAL = {
+  ...{ cniVersion: "1.0.0", name: "std", type: "ipvlan-kit", master: "eth0" },
+  ipam: { type: "host-local" },
+};
+
+/** What host-local prints, of Debian's containernetworking-plugins 1.1.1. */
+const GIVEN = {
+  cniVersion: "1.0.0",
+  ips: [{ address: "192.168.1.80/24", gateway: "192.168.1.1" }],
+  routes: [{ dst: "0.0.0.0/0" }],
+  dns: {},
+};
+
+function given(value: unknown = GIVEN): Result {
+  return readResult(value, "the result", (sentence) => {
+    throw new Error(sentence);
+  });
+}
+
+/** The network of {@linkcode OWN} on record. */
+const NETWORK = {
+  ...{ id: "0".repeat(64), created: "2026-11-25T00:00:00Z", name: "cni:lan", labels: {} },
+  ...{ parent: "eth0", mode: "l2", flag: "bridge", internal: false, ipv4: true, isolated: false },
+  subnets: [{ subnet: "192.168.20.0/24", gateway: "192.168.20.1", auxAddresses: {} }],
+} as Network;
+
+const ENDPOINT: Endpoint = {
+  network: "cni:lan",
+  sandbox: "cni:default-c1",
+  ifname: "eth0",
+  ip: "192.168.20.2/24",
+  aliases: [],
+};
+
+const SANDBOX = {
+  id: "0123",
+  name: "cni:default-c1",
+  created: "",
+  namespace: "borrowed",
+  path: "/proc/806/ns/net",
+  owner: { engine: "cni", id: "default-c1" },
+  labels: { "cni/eth0": "lan" },
+} as const;
+
+Deno.test("subnets of the configuration become a network of the driver's", () => {
+  const asked = request(OWN, { CNI_ARGS: "IgnoreUnknown=1;IP=192.168.20.9" });
+  const { network, sandbox, connection } = planLink(asked, "eth0", undefined);
+  assertEquals(network, {
+    name: "cni:lan",
+    owner: { engine: "cni", id: "lan" },
+    parent: "eth0",
+    mode: "l2",
+    flag: undefined,
+    mtu: undefined,
+    advertise: undefined,
+    ipv4: true,
+    subnets: asked.conf.source.kind === "subnets" ? asked.conf.source.subnets : [],
+  });
+  assertEquals(sandbox, {
+    name: "cni:default-c1",
+    owner: { engine: "cni", id: "default-c1" },
+    path: "/proc/806/ns/net",
+    labels: { "cni/eth0": "lan" },
+  });
+  assertEquals(connection, {
+    ifname: "eth0",
+    ip: "192.168.20.9",
+    ip6: undefined,
+    routes: undefined,
+  });
+});
+
+Deno.test("addresses of an IPAM plugin are used as they are, and its routes take its gateway", () => {
+  const value = {
+    cniVersion: "0.3.1",
+    ips: [
+      { version: "4", address: "10.0.0.5/8", gateway: "10.0.0.1" },
+      { version: "6", address: "fd00::5/64" },
+    ],
+    routes: [
+      { dst: "0.0.0.0/0" },
+      { dst: "172.16.9.9/12", gw: "10.0.0.9" },
+      { dst: "::/0" },
+    ],
+  };
+  const { network, connection } = planLink(request(HOST_LOCAL), "eth0", given(value));
+  assertEquals(network, {
+    name: "cni:std",
+    owner: { engine: "cni", id: "std" },
+    parent: "eth0",
+    mode: undefined,
+    flag: undefined,
+    mtu: undefined,
+    advertise: undefined,
+    foreignAddresses: true,
+  });
+  assertEquals(connection, {
+    ifname: "eth0",
+    ip: "10.0.0.5/8",
+    ip6: "fd00::5/64",
+    routes: [
+      { dst: "0.0.0.0/0", via: "10.0.0.1" },
+      { dst: "172.16.0.0/12", via: "10.0.0.9" },
+      { dst: "::/0" },
+    ],
+  });
+});
+
+Deno.test("what an IPAM plugin gives and a link cannot have is refused", () => {
+  const two = { ips: [{ address: "10.0.0.5/8" }, { address: "10.0.0.6/8" }] };
+  for (const value of [two, {}]) {
+    assertThrows(
+      () => planLink(request(HOST_LOCAL), "eth0", given(value)),
+      CniError,
+      "IPAM plugin",
+    );
+  }
+  const routes = [{ dst: "10.0.0.0/8", priority: 5 }];
+  assertThrows(() => given({ routes }), Error, "routes[0].priority is 5");
+  assertThrows(() => given({ ips: [{ address: "10.0.0.5" }] }), Error, "ips[0].address");
+  assertThrows(() => given([]), Error, "no object");
+});
+
+Deno.test("the parent is the master, the default route's link, or a VLAN on either", () => {
+  assertEquals(parentOf({ master: "eth1" }, "eth0"), "eth1");
+  assertEquals(parentOf({ vlan: 20 }, "eth0"), "eth0.20");
+  assertEquals(parentOf({ master: "eth1", vlan: 20 }, undefined), "eth1.20");
+  assertThrows(() => parentOf({}, undefined), CniError, "no default route");
+});
+
+Deno.test("a network of ipvlan's own is named, and not made", () => {
+  const web = { cniVersion: "1.0.0", name: "n", type: "ipvlan-kit", network: "web", routes: [] };
+  const { network, connection } = planLink(request(web), undefined, undefined);
+  assertEquals([network, connection.routes], ["web", []]);
+});
+
+Deno.test("a result has the form of the version", () => {
+  const own = resultOf(request(OWN), NETWORK, { ...ENDPOINT, mac: "02:00:00:00:00:01" }, undefined);
+  const rest = {
+    interfaces: [{ name: "eth0", mac: "02:00:00:00:00:01", sandbox: "/proc/806/ns/net" }],
+    routes: [{ dst: "0.0.0.0/0", gw: "192.168.20.1" }],
+  };
+  const ip = { interface: 0, address: "192.168.20.2/24", gateway: "192.168.20.1" };
+  for (const cniVersion of ["0.3.1", "0.4.0"] as const) {
+    assertEquals(formatResult(own, cniVersion), {
+      cniVersion,
+      ...rest,
+      ips: [{ version: "4", ...ip }],
+    });
+  }
+  for (const cniVersion of ["1.0.0", "1.1.0"] as const) {
+    assertEquals(formatResult(own, cniVersion), { cniVersion, ...rest, ips: [ip] });
+  }
+});
+
+Deno.test("the result in L3 has a route without a gateway, and name servers of the configuration", () => {
+  const dns = { nameservers: ["192.168.20.53"], search: ["example.com"] };
+  const others = ["fd20::/64", "192.168.30.0/24"].map((subnet) => ({ subnet, auxAddresses: {} }));
+  const l3 = { ...NETWORK, mode: "l3" as const, subnets: [...NETWORK.subnets, ...others] };
+  const dual = { ...ENDPOINT, ip6: "fd20::2/64" };
+  const result = resultOf(request({ ...OWN, dns }), l3, dual, undefined);
+  assertEquals(result.ips.map(({ gateway }) => gateway), [undefined, undefined]);
+  assertEquals(result.routes, [{ dst: "0.0.0.0/0" }, { dst: "::/0" }]);
+  assertEquals(result.dns, dns);
+  const internal = resultOf(request(OWN), { ...l3, internal: true }, dual, undefined);
+  assertEquals(internal.routes, [{ dst: "192.168.30.0/24" }]);
+});
+
+Deno.test("the result has the gateway and the routes of the IPAM plugin, as it gave them", () => {
+  const endpoint = { ...ENDPOINT, ip: "192.168.1.80/24" };
+  const result = resultOf(request(HOST_LOCAL), NETWORK, endpoint, given());
+  assertEquals(result.ips, [{ interface: 0, ...GIVEN.ips[0]! }]);
+  assertEquals(result.routes, GIVEN.routes);
+});
+
+Deno.test("GC leaves what is valid, and what other configurations have made", () => {
+  const sandboxes = [
+    { ...SANDBOX, endpoints: [ENDPOINT, { ...ENDPOINT, ifname: "eth1" }] },
+    {
+      ...SANDBOX,
+      owner: { engine: "netavark" as const, id: "default-c1" },
+      endpoints: [ENDPOINT],
+    },
+  ];
+  assertEquals(attachmentsOf({ name: "lan" }, sandboxes), [
+    { containerId: "default-c1", ifname: "eth0" },
+  ]);
+  assertEquals(attachmentsOf({ name: "other" }, sandboxes), []);
+  const valid = [{ containerID: "default-c1", ifname: "eth0" }];
+  const { conf } = request(
+    { ...OWN, cniVersion: "1.1.0", "cni.dev/valid-attachments": valid },
+    { CNI_COMMAND: "GC" },
+  );
+  assertEquals(isValid(conf, { containerId: "default-c1", ifname: "eth0" }), true);
+  assertEquals(isValid(conf, { containerId: "default-c1", ifname: "eth1" }), false);
+});
+
+Deno.test("CHECK reports what is missing or changed, also against the result of ADD", () => {
+  const result = formatResult(resultOf(request(OWN), NETWORK, ENDPOINT, undefined), "1.0.0") as {
+    interfaces: unknown[];
+    routes: unknown[];
+  };
+  const link = { name: "eth0", address: "02:00:00:00:00:01", mtu: 1500 } as unknown as Link;
+  const route = { dst: "default", family: 4, via: "192.168.20.1", dev: "eth0" } as Route;
+  const seen = (changes: string[], more: Partial<SeenSandbox> = {}, previous = {}) => {
+    const prevResult = { ...result, ...previous };
+    return changesOf(request({ ...OWN, prevResult }, { CNI_COMMAND: "CHECK" }), {
+      ...SANDBOX,
+      state: "up",
+      endpoints: [{ ...ENDPOINT, state: changes.length > 0 ? "changed" : "up", changes }],
+      seen: { links: [link], routes: [route] },
+      ...more,
+    }).map(({ code, message }) => `${code} ${message}`);
+  };
+  assertEquals(seen([]), []);
+  assertEquals(seen(["The link eth0 is missing"]), ["101 The link eth0 is missing"]);
+  assertEquals(seen(["one", "two"]), ["101 one", "101 two"]);
+  assertEquals(seen(["The link eth0 is missing"], { state: "down", seen: undefined }), [
+    "101 The network namespace /proc/806/ns/net of the container is gone",
+  ]);
+  const other = { ...ENDPOINT, ip: "192.168.20.3/24", state: "up" as const, changes: [] };
+  assertEquals(seen([], { endpoints: [other] }), [
+    "101 The link eth0 does not have the address 192.168.20.2/24 of prevResult",
+  ]);
+  const own = { name: "eth0", sandbox: ENVIRONMENT.CNI_NETNS };
+  const missing = `101 prevResult does not have the link eth0 in ${ENVIRONMENT.CNI_NETNS}`;
+  const route10 = { dst: "10.0.0.0/8", gw: "192.168.20.1" };
+  const cases: [previous: Record<string, unknown>, expected: string[]][] = [
+    [{ interfaces: [] }, [missing]],
+    [{ interfaces: [{ ...own, name: "eth1" }] }, [missing]],
+    [{ interfaces: [{ name: "eth0" }] }, [missing]],
+    [{ interfaces: [{ ...own, sandbox: "/proc/1/ns/net" }] }, [missing]],
+    [{ interfaces: [{ ...own, mac: link.address, mtu: 1500 }] }, []],
+    [{ interfaces: [{ ...own, mac: "02:00:00:00:00:02" }] }, [
+      "101 The MAC of the link eth0 is 02:00:00:00:00:01 instead of 02:00:00:00:00:02",
+    ]],
+    [{ interfaces: [{ ...own, mtu: 1400 }] }, [
+      "101 The MTU of the link eth0 is 1500 instead of 1400",
+    ]],
+    [{ interfaces: [{ name: "veth1" }, own], ips: [] }, []],
+    [{ routes: [...result.routes, route10] }, [
+      "101 The container does not have the route to 10.0.0.0/8 of prevResult",
+    ]],
+    [{ routes: [{ dst: "0.0.0.0/0", gw: "192.168.20.9" }] }, [
+      "101 The container does not have the route to 0.0.0.0/0 of prevResult",
+    ]],
+  ];
+  for (const [previous, expected] of cases) assertEquals(seen([], {}, previous), expected);
+  // A plugin after this one may have added a route.
+  const added = { ...route, dst: "10.0.0.0/8", dev: "veth1" };
+  const more = { seen: { links: [link], routes: [route, added] } };
+  assertEquals(seen([], more, { routes: [...result.routes, route10] }), []);
+});
+
+Deno.test("STATUS reports a parent that is down or gone, and a pool that is empty", () => {
+  const down = parentProblems(NETWORK, [{ name: "eth0", up: false }]);
+  assertEquals(down.map(({ code, message }) => `${code} ${message}`), [
+    '51 The parent "eth0" of the network "cni:lan" is down, so nothing passes',
+  ]);
+  assertEquals(parentProblems(NETWORK, []).map(({ code }) => code), [51]);
+  assertEquals(parentProblems(NETWORK, [{ name: "eth0", up: true }]), []);
+  const small = {
+    ...NETWORK,
+    subnets: [{ subnet: "192.168.20.0/30", gateway: "192.168.20.1", auxAddresses: {} }],
+  };
+  assertEquals(poolProblems({ ...small, endpoints: [] }), []);
+  assertEquals(poolProblems({ ...small, endpoints: [ENDPOINT] }).map(({ code }) => code), [50]);
+});
+
+Deno.test("an error of the driver's has the code that it means to the runtime", () => {
+  const netns = new InvalidOptionError("namespace", "/x", "there is no such file");
+  const errors = toCniErrors(
+    new ProblemsError([netns, new HalfDoneError("sandbox"), new CniError(7, "seven")]),
+  );
+  assertEquals(errors.map(({ code }) => code), [4, 11, 7]);
+  assertEquals(errorAnswer("1.0.0", errors), {
+    cniVersion: "1.0.0",
+    code: 4,
+    msg: 'CNI_NETNS: The namespace "/x" is not valid: there is no such file',
+    details: `${errors[1]!.message}\nseven`,
+  });
+  assertEquals(toCniErrors(new TypeError("a bug"))[0]?.code, 100);
+});

@@ -1,0 +1,139 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { passedSocket } from "../../../lib/cli/passed_socket.ts";
+import { agentUnit, cniUnits, dockerUnits, systemdUnit } from "../../../lib/install/unit.ts";
+import { InvalidOptionError } from "../../../lib/driver/model/errors.ts";
+import { ipvlan } from "../../kit/command.ts";
+import { temporaryFolder } from "../../kit/worlds.ts";
+
+Deno.test("a unit starts the program in the environment that it needs", () => {
+  const unit = systemdUnit(["/opt/deno", "run", "-A", "/srv/kit/cli.ts"], {
+    HOME: "/root",
+    XDG_CACHE_HOME: "/srv/cache",
+    IPVLAN_STATE_DIR: "/srv/state",
+    TERM: "dumb",
+  });
+  assertEquals(unit.split("\n").filter((line) => /^(Environment|ExecStart)=/.test(line)), [
+    "Environment=HOME=/root",
+    "Environment=XDG_CACHE_HOME=/srv/cache",
+    "Environment=IPVLAN_STATE_DIR=/srv/state",
+    "ExecStart=/opt/deno run -A /srv/kit/cli.ts restore --wait 60",
+  ]);
+});
+
+Deno.test("special characters in a unit are escaped", () => {
+  const unit = systemdUnit(["/a b/deno", 'c"d\\e', "50%", "$f"], { HOME: "/ro ot/$x" });
+  assertEquals(unit.split("\n").filter((line) => /^(Environment|ExecStart)=/.test(line)), [
+    'Environment="HOME=/ro ot/$x"',
+    'ExecStart="/a b/deno" "c\\"d\\\\e" 50%% $$f restore --wait 60',
+  ]);
+  // No word is another line.
+  const agent = agentUnit(["/opt/ipvlan"], {}, ["--hosts-file", "/a\nExecStop=/x", "\u0007"]);
+  assertStringIncludes(agent, 'agent --hosts-file "/a\\u000aExecStop=/x" "\\u0007"\n');
+});
+
+Deno.test("a unit takes no variable that is another line, or another folder for systemd", () => {
+  for (const path of ["/srv\nExecStartPre=/bin/x", "/srv/\u0007", "state", "./state"]) {
+    assertThrows(
+      () => systemdUnit(["/opt/deno"], { IPVLAN_STATE_DIR: path }),
+      InvalidOptionError,
+      "IPVLAN_STATE_DIR",
+    );
+  }
+});
+
+Deno.test({
+  name: "what root's programs need is in no folder that another user could change",
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    await using folder = await temporaryFolder();
+    const { path } = folder;
+    const make = (name: string, uid: number, mode: number) => {
+      Deno.mkdirSync(`${path}/${name}`);
+      Deno.chownSync(`${path}/${name}`, uid, uid);
+      Deno.chmodSync(`${path}/${name}`, mode);
+    };
+    for (const name of ["root's", "user's/root's"]) {
+      if (name.includes("/")) make("user's", 65534, 0o700);
+      make(name, 0, 0o700);
+    }
+    make("open", 0, 0o1777);
+    make("open/root's", 0, 0o755);
+    Deno.symlinkSync(`${path}/user's`, `${path}/link`);
+    const units = (home: string) => cniUnits(["/opt/deno"], { HOME: `${path}/${home}` }, "/run/x");
+    for (const home of ["root's", "root's/missing", "open/root's"]) {
+      assertStringIncludes(units(home)["ipvlan-cni.service"]!, home);
+    }
+    for (
+      const [home, why] of [
+        ["user's", "/user's belongs to user 65534"],
+        ["user's/missing", "/user's belongs to user 65534"],
+        ["user's/root's", "/user's belongs to user 65534"],
+        ["link/x", "/link belongs to user 65534"],
+        ["open", "every user may write to"],
+      ] as const
+    ) assertThrows(() => units(home), InvalidOptionError, why);
+  },
+});
+
+Deno.test("the units for Docker start the plugin before Docker, from a socket of the same name", () => {
+  const units = dockerUnits(["/opt/deno", "run", "-A", "/srv/cli.ts"], { HOME: "/root" }, "/run/x");
+  assertEquals(Object.keys(units), ["ipvlan-docker.service", "ipvlan-docker.socket"]);
+  const [service = "", socket = ""] = Object.values(units);
+  for (const text of [service, socket]) assertStringIncludes(text, "Before=docker.service");
+  assertStringIncludes(service, "ExecStart=/opt/deno run -A /srv/cli.ts docker serve\n");
+  assertStringIncludes(service, "Environment=HOME=/root\n");
+  assertStringIncludes(service, "Restart=on-failure\n");
+  assertStringIncludes(socket, "ListenStream=/run/x\nSocketMode=0600\n");
+  const words = ["--ipam-opt", "endpoints=http://a:1", "--ipam-opt", "ca=/c a%"];
+  assertStringIncludes(
+    dockerUnits(["/opt/ipvlan"], {}, "/run/x", words)["ipvlan-docker.service"]!,
+    'serve --ipam-opt endpoints=http://a:1 --ipam-opt "ca=/c a%%"\n',
+  );
+});
+
+Deno.test("the units for CNI start the server with the first call, and no call ends with it", () => {
+  const units = cniUnits(["/opt/deno", "run", "-A", "/srv/cli.ts"], { HOME: "/root" }, "/run/x");
+  assertEquals(Object.keys(units), ["ipvlan-cni.service", "ipvlan-cni.socket"]);
+  const [service = "", socket = ""] = Object.values(units);
+  assertStringIncludes(service, "ExecStart=/opt/deno run -A /srv/cli.ts cni serve\nKillMode=mixed");
+  assertStringIncludes(service, "Environment=HOME=/root\n");
+  assertEquals(service.includes("[Install]"), false);
+  assertStringIncludes(socket, "ListenStream=/run/x\nSocketMode=0600\n");
+});
+
+Deno.test("only a socket that systemd has passed to this very process is taken", () => {
+  assertEquals(passedSocket({ LISTEN_PID: "7", LISTEN_FDS: "1" }, 7), 3);
+  assertEquals(passedSocket({}, 7), undefined);
+  assertEquals(passedSocket({ LISTEN_PID: "7" }, 7), undefined);
+  assertEquals(passedSocket({ LISTEN_PID: "8", LISTEN_FDS: "1" }, 7), undefined);
+  assertEquals(passedSocket({ LISTEN_PID: "7", LISTEN_FDS: "0" }, 7), undefined);
+});
+
+Deno.test("the unit of an agent has the options that it was asked for with", () => {
+  const unit = agentUnit(["/opt/ipvlan"], { HOME: "/root" }, ["--hosts-file", "/run/names/hosts"]);
+  assertStringIncludes(unit, "\nExecStart=/opt/ipvlan agent --hosts-file /run/names/hosts\n");
+});
+
+Deno.test("nothing is written that starts a Deno in the cache of npx", async () => {
+  const { execPath } = Deno;
+  Deno.execPath = () => "/root/.npm/_npx/05b6/node_modules/deno/deno";
+  try {
+    for (
+      const words of [
+        ...["docker install --print-unit", "restore --print-unit", "agent --print-unit"],
+        ...["netavark install /dev/null/x", "cni install --print-unit"],
+      ]
+    ) {
+      assertEquals([words, await ipvlan(...words.split(" "))], [words, {
+        status: 1,
+        out: "",
+        err:
+          'ipvlan: The program "/root/.npm/_npx/05b6/node_modules/deno/deno" is not valid: npx may ' +
+          "empty its cache, so install Deno (https://docs.deno.com), and then " +
+          '"deno install -g -A -n ipvlan jsr:@ipvlan/kit/cli"',
+      }]);
+    }
+  } finally {
+    Deno.execPath = execPath;
+  }
+});
