@@ -8,7 +8,12 @@ import { basename, dirname } from "node:path";
 import { ownCodename } from "../fetch/apt.ts";
 import { LabError, MissingError } from "../errors.ts";
 import { makeInCache, releaseFolder } from "../fetch/cache.ts";
-import { type FetchOptions, fetchPackages, hasFailedRecently, type PackageName } from "../fetch/fetch.ts";
+import {
+  type FetchOptions,
+  fetchPackages,
+  hasFailedRecently,
+  type PackageName,
+} from "../fetch/fetch.ts";
 import { DEBIAN_KERNELS, type KernelChoice } from "../kernels.ts";
 import { exists, fileIn } from "../machine.ts";
 import { runProgram } from "../program.ts";

@@ -35,18 +35,3 @@ export class InterruptedError extends IpvlanError {
     super("It was interrupted");
   }
 }
-
-/** A decision, or everything that is wrong with the request: at least one problem. */
-export type Decision<T> =
-  | ({ readonly ok: true } & T)
-  | { readonly ok: false; readonly problems: readonly IpvlanError[] };
-
-/** Runs a function. An {@linkcode IpvlanError} that it throws becomes a problem. */
-export function attempt<T>(run: () => T): Decision<{ readonly value: T }> {
-  try {
-    return { ok: true, value: run() };
-  } catch (error) {
-    if (error instanceof IpvlanError) return { ok: false, problems: [error] };
-    throw error;
-  }
-}

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { pause, sayIfLong, type WaitOptions } from "../driver/run/wait.ts";
+import { pause, sayIfLong, type WaitOptions } from "../base/waiting.ts";
 import { type EtcdFiles, readAccess } from "./access.ts";
 import { Damage } from "./damage.ts";
 import { directClient } from "./direct_client.ts";

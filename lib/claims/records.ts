@@ -1,4 +1,4 @@
-import { OWN_ADDRESS, UNTOLD_ADDRESS, UNTOLD_BLOCK } from "../driver/store/tables.ts";
+import { OWN_ADDRESS, UNTOLD_ADDRESS, UNTOLD_BLOCK } from "./tables.ts";
 import { setText, textSet } from "./keys.ts";
 import type { EtcdAccess, Holder, SharedPool } from "./types.ts";
 

@@ -2,7 +2,7 @@ import { parseAddress } from "../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../ipam/prefix.ts";
 import { IpvlanError } from "../base/errors.ts";
 import { accessProblems, prefixOf } from "./access.ts";
-import { throwProblems } from "../driver/model/errors.ts";
+import { throwProblems } from "../base/problems.ts";
 import {
   EtcdUnreachableError,
   HostBusyError,
@@ -32,7 +32,7 @@ import type { ClaimRecords, PoolRecord } from "./records.ts";
 import { type FindLinked, recoverPool } from "./recover.ts";
 import { type Check, Session } from "./session.ts";
 import { countUntold, findAsked, giveWish, settlePool } from "./settle.ts";
-import type { WaitOptions } from "../driver/run/wait.ts";
+import type { WaitOptions } from "../base/waiting.ts";
 import { Turns } from "./turns.ts";
 import {
   type EtcdAccess,

@@ -1,4 +1,4 @@
-import { orAbort } from "../iproute2/abort.ts";
+import { orAbort } from "../base/abort.ts";
 import { HostBusyError } from "./errors.ts";
 
 /**

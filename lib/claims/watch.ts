@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { pause } from "../driver/run/wait.ts";
+import { pause } from "../base/waiting.ts";
 import { IpvlanError } from "../base/errors.ts";
 import { EtcdUnreachableError, HostRemovedError } from "./errors.ts";
 import type { CallOptions, Etcd, WatchEvent } from "./etcd.ts";

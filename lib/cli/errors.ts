@@ -1,4 +1,4 @@
-import { ProblemsError } from "../driver/model/errors.ts";
+import { ProblemsError } from "../base/problems.ts";
 import { IpvlanError } from "../base/errors.ts";
 import { KernelTooOldError, MissingModuleError, MissingRightsError } from "../iproute2/kernel.ts";
 import type { Context } from "./command.ts";

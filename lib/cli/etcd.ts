@@ -1,5 +1,5 @@
 import type { EtcdAccess } from "../claims/types.ts";
-import { accept } from "../driver/model/errors.ts";
+import { accept } from "../base/problems.ts";
 import { IPAM_NAMES, readIpamOptions, variableOf } from "../driver/model/ipam_options.ts";
 import type { Arguments, Option } from "./command.ts";
 

@@ -38,7 +38,12 @@ import { lookForParents } from "./endpoint/sandbox_parent.ts";
 import { seeSandboxes } from "./restore/see.ts";
 import { settingsOf, withHostname } from "./sandbox/settings.ts";
 import { hasShared, reconcile } from "./addresses/shared/pools.ts";
-import { claimAddress, claimGateway, releaseAddress, releasePool } from "./addresses/shared/claims.ts";
+import {
+  claimAddress,
+  claimGateway,
+  releaseAddress,
+  releasePool,
+} from "./addresses/shared/claims.ts";
 import { hostNames, type ListedHost, listHosts, removeHost } from "./addresses/shared/hosts.ts";
 import { inTheWay, removeStale } from "./restore/stale.ts";
 import { isReady, withoutState } from "./store/store.ts";
@@ -66,7 +71,7 @@ import type {
   SeenSandbox,
   SubnetPoolRequest,
 } from "./model/types.ts";
-import type { WaitOptions } from "./run/wait.ts";
+import type { WaitOptions } from "../base/waiting.ts";
 
 /**
  * The ipvlan driver: networks, and sandboxes connected to them, kept in a store.

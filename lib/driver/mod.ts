@@ -20,6 +20,7 @@ export type { ClaimPlace } from "./addresses/shared/claim_users.ts";
 export { Driver } from "./driver.ts";
 export type { ListedHost } from "./addresses/shared/hosts.ts";
 export type { DriverOptions } from "./open.ts";
+export { ProblemsError } from "../base/problems.ts";
 export {
   AddressHeldError,
   AgentRunsError,
@@ -46,7 +47,6 @@ export {
   ParentNotFoundError,
   ParentSubnetError,
   PoolNotFoundError,
-  ProblemsError,
   ProcessNotFoundError,
   ResolvConfError,
   RouteExistsError,

@@ -12,7 +12,7 @@ import { lateSignal, type Programs } from "./run/programs.ts";
 import { SettingsKeeper } from "./sandbox/settings.ts";
 import { SqliteStore, stateFolder } from "./store/sqlite_store.ts";
 import { guardStateFolder } from "./store/state_folder.ts";
-import type { WaitOptions } from "./run/wait.ts";
+import type { WaitOptions } from "../base/waiting.ts";
 
 /** How a {@linkcode Driver} is opened. */
 export interface DriverOptions {

@@ -7,7 +7,7 @@ import type { KnownPools } from "./addresses/pools.ts";
 import type { Processes } from "./sandbox/processes.ts";
 import type { SettingsKeeper } from "./sandbox/settings.ts";
 import type { Store } from "./store/store.ts";
-import type { WaitOptions } from "./run/wait.ts";
+import type { WaitOptions } from "../base/waiting.ts";
 
 /** The parts of a driver, which its functions share. */
 export interface DriverParts {

@@ -1,5 +1,6 @@
-import { attempt, IpvlanError } from "../base/errors.ts";
-import type { AbortOptions } from "./abort.ts";
+import { attempt } from "../base/problems.ts";
+import { IpvlanError } from "../base/errors.ts";
+import type { AbortOptions } from "../base/abort.ts";
 import { IpCommandError } from "./errors.ts";
 import { Ip } from "./ip.ts";
 import type { LinkSpec } from "./link.ts";

@@ -1,4 +1,4 @@
-import { throwProblems } from "../driver/model/errors.ts";
+import { throwProblems } from "../base/problems.ts";
 import { nameProblem } from "../driver/model/names.ts";
 import { settingsOf } from "../driver/sandbox/settings.ts";
 import type { Connection, SandboxSettings } from "../driver/model/types.ts";

@@ -1,4 +1,4 @@
-import { throwProblems } from "../driver/model/errors.ts";
+import { throwProblems } from "../base/problems.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../driver/model/options.ts";
 import { settingsOf } from "../driver/sandbox/settings.ts";
 import { toSettled } from "../driver/network/settle.ts";

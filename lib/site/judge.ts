@@ -1,7 +1,7 @@
 import { subnetsOf } from "../driver/network/decide.ts";
 import { settleAll } from "../driver/network/settle.ts";
 import type { SettledNetwork } from "../driver/model/types.ts";
-import { attempt } from "../base/errors.ts";
+import { attempt } from "../base/problems.ts";
 import { familyOf } from "../ipam/address.ts";
 import { parseAddress, Pools } from "../ipam/mod.ts";
 import { didYouMean } from "../base/suggest.ts";

@@ -1,4 +1,4 @@
-import { throwProblems } from "../driver/model/errors.ts";
+import { throwProblems } from "../base/problems.ts";
 import { settingsOf } from "../driver/sandbox/settings.ts";
 import { settleAll, toSettled } from "../driver/network/settle.ts";
 import type {

@@ -7,7 +7,13 @@ import { type Finding, reaches } from "../../lib/check/mod.ts";
 import { CallError } from "../kit/machines/calls.ts";
 import { engineScenario, type Scenario } from "../kit/mod.ts";
 import type { SharingHost } from "../kit/hosts/pool_host.ts";
-import { CREATE_LINE, LAN, MEMBER_NAMES, type MemberName, PoolWorld } from "../kit/hosts/pool_world.ts";
+import {
+  CREATE_LINE,
+  LAN,
+  MEMBER_NAMES,
+  type MemberName,
+  PoolWorld,
+} from "../kit/hosts/pool_world.ts";
 
 /** How many addresses a block of a /24 has. */
 const BLOCK = 16;

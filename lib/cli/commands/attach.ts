@@ -1,4 +1,5 @@
-import { InvalidOptionError, throwProblems } from "../../driver/model/errors.ts";
+import { throwProblems } from "../../base/problems.ts";
+import { InvalidOptionError } from "../../driver/model/errors.ts";
 import { quoted } from "../../base/printable.ts";
 import { type Command, readOptions } from "../command.ts";
 import { UsageError } from "../errors.ts";

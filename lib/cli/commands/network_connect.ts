@@ -1,4 +1,4 @@
-import { throwProblems } from "../../driver/model/errors.ts";
+import { throwProblems } from "../../base/problems.ts";
 import { type Command, readOptions } from "../command.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
 import { requireOwn } from "../own.ts";

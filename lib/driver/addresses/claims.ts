@@ -18,13 +18,12 @@ import {
 import { firstUsable } from "../../ipam/prefix.ts";
 import { whyNoSubnet } from "../../ipam/special.ts";
 import type { Route } from "../../iproute2/route.ts";
+import { accept, throwProblems } from "../../base/problems.ts";
 import {
-  accept,
   AddressHeldError,
   InvalidOptionError,
   MissingPoolSubnetError,
   PoolNotFoundError,
-  throwProblems,
 } from "../model/errors.ts";
 import { accessProblems, fileProblems, settleAccess } from "../model/ipam_options.ts";
 import { IN_SANDBOX } from "../model/names.ts";

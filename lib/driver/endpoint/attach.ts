@@ -12,9 +12,9 @@ import { takeShared } from "../addresses/shared/take.ts";
 import { deleteRecords, type RecordGroup, setState } from "./drop.ts";
 import { rerouteSteps, type Siblings, siblingsOf } from "./default_routes.ts";
 import { endpointSteps, linkAddresses, sandboxSteps, toEndpoint } from "./decide.ts";
+import { failureOf } from "../../base/problems.ts";
 import {
   AddressHeldError,
-  failureOf,
   HalfDoneError,
   type HostsFileError,
   NotUndoneError,

@@ -1,4 +1,5 @@
-import { attempt, type Decision, type IpvlanError } from "../../base/errors.ts";
+import { attempt, type Decision } from "../../base/problems.ts";
+import type { IpvlanError } from "../../base/errors.ts";
 import { endpointAddresses, familyOf } from "../../ipam/address.ts";
 import {
   type Family,

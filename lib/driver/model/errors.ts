@@ -1,4 +1,4 @@
-import { type Decision, IpvlanError } from "../../base/errors.ts";
+import { IpvlanError } from "../../base/errors.ts";
 import { shellLine } from "../../base/printable.ts";
 import { didYouMean } from "../../base/suggest.ts";
 
@@ -10,43 +10,6 @@ const plain = (name: string) => /^[A-Za-z0-9][\w.-]*$/.test(name) ? name : JSON.
 /** A hint for a name that does not exist. */
 const hint = (name: string, known: readonly string[]) =>
   didYouMean(name, known) || ": see which there are, or create it first";
-
-/** Several things are wrong with one request. */
-export class ProblemsError extends IpvlanError {
-  /** The problems, in the order of the request's fields. At least two. */
-  readonly problems: readonly IpvlanError[];
-
-  /** Makes the error from the problems; its message has one per line. */
-  constructor(problems: readonly IpvlanError[]) {
-    super(problems.map(({ message }) => message).join("\n"));
-    this.problems = problems;
-  }
-}
-
-/** Throws what is wrong with a request, if anything: one problem, or a {@linkcode ProblemsError}. */
-export function throwProblems(problems: readonly IpvlanError[]): void {
-  if (problems.length > 0) throw errorOf(problems);
-}
-
-/** Returns what was decided, or throws everything that is wrong with the request. */
-export function accept<T>(decision: Decision<T>): T {
-  if (decision.ok) return decision;
-  throw errorOf(decision.problems);
-}
-
-function errorOf(problems: readonly IpvlanError[]): IpvlanError {
-  const [first] = problems;
-  return first && problems.length === 1 ? first : new ProblemsError(problems);
-}
-
-/** Runs a function. Resolves to the message of what it throws, or to `undefined`. */
-export async function failureOf(run: () => Promise<void>): Promise<string | undefined> {
-  try {
-    await run();
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
 
 /** A name breaks the rules for names. */
 export class InvalidNameError extends IpvlanError {

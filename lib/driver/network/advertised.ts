@@ -14,7 +14,7 @@ import {
   seenAdverts,
   withdrawLine,
 } from "./advertise.ts";
-import { failureOf } from "../model/errors.ts";
+import { failureOf } from "../../base/problems.ts";
 import type { DriverParts } from "../parts.ts";
 import { isGone } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";

@@ -1,5 +1,6 @@
 import type { LinkSpec } from "../../iproute2/link.ts";
-import { accept, failureOf, NotUndoneError, throwProblems } from "../model/errors.ts";
+import { accept, failureOf, throwProblems } from "../../base/problems.ts";
+import { NotUndoneError } from "../model/errors.ts";
 import { accessProblems, fileProblems } from "../model/ipam_options.ts";
 import {
   aliasSteps,

@@ -1,7 +1,14 @@
-import { attempt, type Decision, type IpvlanError } from "../../base/errors.ts";
+import { attempt, type Decision } from "../../base/problems.ts";
+import type { IpvlanError } from "../../base/errors.ts";
 import { defaultPool } from "../../ipam/default_pools.ts";
 import { familyOf } from "../../ipam/address.ts";
-import { formatPrefix, parsePrefix, parseSubnets, type Prefix, type Subnet } from "../../ipam/mod.ts";
+import {
+  formatPrefix,
+  parsePrefix,
+  parseSubnets,
+  type Prefix,
+  type Subnet,
+} from "../../ipam/mod.ts";
 import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
 import type { Addr } from "../../iproute2/addr.ts";
 import { explainLinkAdd, requireKernel } from "../../iproute2/kernel.ts";
@@ -25,7 +32,13 @@ import {
 import type { Step } from "../run/plan.ts";
 import type { SeenNamespace } from "../restore/repair.ts";
 import { settle, type Settlement, settleSubnets } from "./settle.ts";
-import type { AddressPool, Network, NetworkSpec, NetworkSubnet, SettledNetwork } from "../model/types.ts";
+import type {
+  AddressPool,
+  Network,
+  NetworkSpec,
+  NetworkSubnet,
+  SettledNetwork,
+} from "../model/types.ts";
 
 /** The facts about the host that a decision on a network needs. */
 export interface HostFacts {

@@ -2,7 +2,8 @@
 // functions from values to text.
 import { ADVERTISED } from "./advertise.ts";
 import { InvalidOptionError } from "../model/errors.ts";
-import { attempt, type Decision, type IpvlanError } from "../../base/errors.ts";
+import { attempt, type Decision } from "../../base/problems.ts";
+import type { IpvlanError } from "../../base/errors.ts";
 import { familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 
 /** The routing daemons that configuration can be written for. */

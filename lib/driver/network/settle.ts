@@ -1,4 +1,5 @@
-import type { Decision, IpvlanError } from "../../base/errors.ts";
+import type { Decision } from "../../base/problems.ts";
+import type { IpvlanError } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
 import {
   formatAddress,
@@ -22,7 +23,13 @@ import { accessProblems, settleAccess } from "../model/ipam_options.ts";
 import { IN_SANDBOX, nameProblem, ownedNameProblem } from "../model/names.ts";
 import { settleOptions } from "../model/options.ts";
 import { conflictProblem } from "./parent.ts";
-import type { Network, NetworkIpam, NetworkSpec, NetworkSubnet, SettledNetwork } from "../model/types.ts";
+import type {
+  Network,
+  NetworkIpam,
+  NetworkSpec,
+  NetworkSubnet,
+  SettledNetwork,
+} from "../model/types.ts";
 
 /** A network with every default settled, and what is wrong with it. */
 export interface Settlement {

@@ -1,4 +1,4 @@
-import type { Decision, IpvlanError } from "../../base/errors.ts";
+import type { IpvlanError } from "../../base/errors.ts";
 import { isNoNamespace, NamespaceNotFoundError } from "../../iproute2/errors.ts";
 import { type Link, linkDel, linkSet } from "../../iproute2/link.ts";
 import { netnsDel } from "../../iproute2/netns.ts";
@@ -9,10 +9,9 @@ import { siblingsOf } from "../endpoint/default_routes.ts";
 import { deleteLinks } from "../endpoint/links.ts";
 import { linkSteps } from "../network/decide.ts";
 import { linkIndex, sandboxSteps } from "../endpoint/decide.ts";
+import { accept, type Decision, failureOf } from "../../base/problems.ts";
 import {
-  accept,
   AddressHeldError,
-  failureOf,
   InvalidParentError,
   ParentDownError,
   ParentNotFoundError,

@@ -1,7 +1,7 @@
 import { LinkMonitor } from "../run/monitor.ts";
 import type { DriverParts } from "../parts.ts";
 import type { RestoreReport } from "../model/types.ts";
-import { pause, sayIfLong } from "../run/wait.ts";
+import { pause, sayIfLong } from "../../base/waiting.ts";
 
 /** How long to wait at least before the next try, in milliseconds. */
 const RETRY = 500;

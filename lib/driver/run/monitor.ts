@@ -1,5 +1,5 @@
 import { spawn } from "../../iproute2/spawn.ts";
-import { pause } from "./wait.ts";
+import { pause } from "../../base/waiting.ts";
 
 /** How often to poll for changes when `ip monitor` has ended, in milliseconds. */
 const INTERVAL = 1000;

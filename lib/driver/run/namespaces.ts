@@ -9,7 +9,7 @@ import { shellWord } from "../../base/printable.ts";
 import { isOwned } from "../model/names.ts";
 import { CALLER, type RunnerOf, runPlan, type Step, type WhenHeld } from "./plan.ts";
 import { Programs } from "./programs.ts";
-import type { WaitOptions } from "./wait.ts";
+import type { WaitOptions } from "../../base/waiting.ts";
 
 /**
  * Wraps the runner of a namespace. The namespace of this process is `undefined`. The runner sets

@@ -1,5 +1,5 @@
 import { prefixOf } from "../../claims/access.ts";
-import { orAbort } from "../../iproute2/abort.ts";
+import { orAbort } from "../../base/abort.ts";
 import { contains, parseAddress } from "../../ipam/mod.ts";
 import { prefixesOf } from "../../ipam/prefix.ts";
 import { ownClaimNames } from "../addresses/shared/claim_users.ts";
@@ -8,7 +8,7 @@ import { HostsWriter } from "./hosts_file.ts";
 import { planHosts, type RemoteName, type StaleHosts } from "./hosts_plan.ts";
 import { FileLock } from "../run/lock.ts";
 import type { Store } from "../store/store.ts";
-import type { WaitOptions } from "../run/wait.ts";
+import type { WaitOptions } from "../../base/waiting.ts";
 
 /** The file that `ip netns exec NAME` mounts a sandbox's file over. */
 const HOSTS = "/etc/hosts";

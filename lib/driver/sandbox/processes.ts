@@ -5,7 +5,7 @@ import { shellWord } from "../../base/printable.ts";
 import { InvalidOptionError } from "../model/errors.ts";
 import { findFiles, findKnownFiles, statOf } from "../run/files.ts";
 import { LOCK_FD } from "../run/namespaces.ts";
-import { describeProcess, sayIfLong, untilClosed, type WaitOptions } from "../run/wait.ts";
+import { describeProcess, sayIfLong, untilClosed, type WaitOptions } from "../../base/waiting.ts";
 
 /** The folder of the named network namespaces (ip-netns(8)). */
 const FOLDER = "/run/netns";

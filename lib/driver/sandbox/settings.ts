@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { attempt, type IpvlanError } from "../../base/errors.ts";
+import { attempt } from "../../base/problems.ts";
+import type { IpvlanError } from "../../base/errors.ts";
 import { endpointAddresses, parseAddress } from "../../ipam/address.ts";
 import { SysctlError } from "../../iproute2/errors.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { CLAIM_INDEXES, CLAIM_TABLE_NAMES, CLAIM_TABLES } from "../../claims/tables.ts";
 
 /** The version of the tables below, kept in the database's `user_version`. */
 export const VERSION = 4;
@@ -10,7 +11,7 @@ export const VERSION = 4;
 /** The tables, in an order in which none comes before one that it refers to. */
 export const TABLE_NAMES = [
   ...["network", "link", "sandbox", "endpoint", "pool", "claim"],
-  ...["shared_host", "shared_silence", "shared_pool", "shared_block", "shared_address"],
+  ...CLAIM_TABLE_NAMES,
   "shared_name",
 ];
 
@@ -53,67 +54,6 @@ const POOL_TABLES = `
   ) STRICT;
 `;
 
-/**
- * The tables of the pools that several hosts share: see `lib/claims/records.ts`. Addresses are
- * hexadecimal digits, as many as the family has, so that they sort; sets of addresses are hexadecimal
- * numbers.
- */
-const SHARED_TABLES = `
-  CREATE TABLE shared_host (
-    prefix TEXT PRIMARY KEY,
-    id TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    token TEXT NOT NULL,
-    value TEXT NOT NULL,
-    asked TEXT,
-    unsure INTEGER NOT NULL,
-    refused TEXT,
-    agent INTEGER NOT NULL,
-    lease TEXT NOT NULL,
-    heard INTEGER NOT NULL
-  ) STRICT;
-  CREATE TABLE shared_silence (
-    access TEXT PRIMARY KEY,
-    at INTEGER NOT NULL,
-    reasons TEXT NOT NULL
-  ) STRICT;
-  CREATE TABLE shared_pool (
-    id TEXT PRIMARY KEY,
-    prefix TEXT NOT NULL REFERENCES shared_host (prefix),
-    subnet TEXT NOT NULL,
-    access TEXT NOT NULL,
-    reserved TEXT NOT NULL,
-    revision INTEGER NOT NULL,
-    next TEXT,
-    leaving INTEGER NOT NULL
-  ) STRICT;
-  CREATE TABLE shared_block (
-    pool TEXT NOT NULL REFERENCES shared_pool (id) ON DELETE CASCADE,
-    first TEXT NOT NULL,
-    state TEXT NOT NULL,
-    token TEXT NOT NULL,
-    kept TEXT NOT NULL,
-    free TEXT NOT NULL,
-    dirty INTEGER NOT NULL,
-    revision INTEGER NOT NULL,
-    PRIMARY KEY (pool, first)
-  ) STRICT;
-  CREATE TABLE shared_address (
-    pool TEXT NOT NULL REFERENCES shared_pool (id) ON DELETE CASCADE,
-    address TEXT NOT NULL,
-    state TEXT NOT NULL,
-    block TEXT,
-    token TEXT NOT NULL,
-    holder TEXT NOT NULL,
-    since TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    told INTEGER NOT NULL,
-    revision INTEGER NOT NULL,
-    host TEXT,
-    PRIMARY KEY (pool, address)
-  ) STRICT;
-`;
-
 /** The table of the names that sandboxes of other hosts are found by: see `lib/driver/addresses/shared/names.ts`. */
 const NAME_TABLE = `
   CREATE TABLE shared_name (
@@ -140,7 +80,7 @@ export const FROM_VERSION_3 = `
 `;
 
 /** Makes the tables of version 2 those of version 4. */
-export const FROM_VERSION_2 = `${SHARED_TABLES} ${NAME_TABLE}`;
+export const FROM_VERSION_2 = `${CLAIM_TABLES} ${NAME_TABLE}`;
 
 /** Makes the tables of version 1 those of version 4. */
 export const FROM_VERSION_1 = `
@@ -194,15 +134,6 @@ export const ID = "CASE WHEN json_valid(record) THEN record ->> 'id' END";
 export const WITH_HOSTS = `CASE WHEN json_valid(record)
   THEN record ->> 'hostname' IS NOT NULL OR record ->> 'hosts' IS NOT NULL END`;
 
-/** What etcd has to be told, or asked, about a shared address. */
-export const UNTOLD_ADDRESS = "state NOT IN ('used', 'lost') OR state = 'used' AND told < version";
-
-/** Which shared addresses a host has itself: see `ownHolder`. */
-export const OWN_ADDRESS = `substr(holder, 1, 17) = '{"sandbox":"host '`;
-
-/** The same about a shared block. */
-export const UNTOLD_BLOCK = "state <> 'held' OR dirty = 1";
-
 /**
  * The indexes. Without them, a question about one parent, or about what is half done, would read
  * every record. SQLite uses an index of an expression only for the same expression.
@@ -221,13 +152,5 @@ export const INDEXES = `
   CREATE INDEX IF NOT EXISTS endpoint_ip6 ON endpoint (ip6);
   CREATE INDEX IF NOT EXISTS claim_address ON claim (address);
   CREATE INDEX IF NOT EXISTS claim_holder ON claim (pool, holder);
-  CREATE INDEX IF NOT EXISTS shared_block_free ON shared_block (pool, first) WHERE free <> '0';
-  CREATE INDEX IF NOT EXISTS shared_block_untold ON shared_block (pool, first)
-    WHERE ${UNTOLD_BLOCK};
-  CREATE INDEX IF NOT EXISTS shared_address_lost ON shared_address (pool, address)
-    WHERE state = 'lost';
-  CREATE INDEX IF NOT EXISTS shared_address_own ON shared_address (pool, address)
-    WHERE ${OWN_ADDRESS};
-  CREATE INDEX IF NOT EXISTS shared_address_untold ON shared_address (pool, address)
-    WHERE ${UNTOLD_ADDRESS};
+  ${CLAIM_INDEXES}
 `;

@@ -1,6 +1,6 @@
 import type { EtcdAccess } from "../../claims/types.ts";
 import { accessProblems, IPAM_FIELDS } from "../../driver/model/ipam_options.ts";
-import { attempt } from "../../base/errors.ts";
+import { attempt } from "../../base/problems.ts";
 import type { NetworkOptions } from "../../driver/model/options.ts";
 import { settle } from "../../driver/network/settle.ts";
 import type { EndpointRoute } from "../../driver/model/types.ts";

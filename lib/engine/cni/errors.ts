@@ -1,10 +1,10 @@
 import { EtcdUnreachableError } from "../../claims/errors.ts";
+import { ProblemsError } from "../../base/problems.ts";
 import {
   HalfDoneError,
   InvalidOptionError,
   LinkLeftError,
   NetworkNotFoundError,
-  ProblemsError,
   SandboxGoneError,
   SandboxNotFoundError,
   SandboxParentError,

@@ -5,12 +5,8 @@
  * @module
  */
 import { SharedPoolExhaustedError } from "../../claims/errors.ts";
-import {
-  HalfDoneError,
-  ProblemsError,
-  SandboxNotFoundError,
-  throwProblems,
-} from "../../driver/model/errors.ts";
+import { ProblemsError, throwProblems } from "../../base/problems.ts";
+import { HalfDoneError, SandboxNotFoundError } from "../../driver/model/errors.ts";
 import type { Driver, SandboxDetails } from "../../driver/mod.ts";
 import { IpvlanError } from "../../base/errors.ts";
 import { PoolExhaustedError } from "../../ipam/mod.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { throwProblems } from "../../driver/model/errors.ts";
+import { throwProblems } from "../../base/problems.ts";
 import { IpvlanError } from "../../base/errors.ts";
 import { isObject, show } from "../json.ts";
 

@@ -10,9 +10,15 @@
  *
  * @module
  */
-import { accept, InvalidOptionError, throwProblems } from "../../driver/model/errors.ts";
+import { accept, throwProblems } from "../../base/problems.ts";
+import { InvalidOptionError } from "../../driver/model/errors.ts";
 import type { EtcdAccess } from "../../claims/types.ts";
-import { type Environment, ETCD, ipamText, readIpamOptions } from "../../driver/model/ipam_options.ts";
+import {
+  type Environment,
+  ETCD,
+  ipamText,
+  readIpamOptions,
+} from "../../driver/model/ipam_options.ts";
 import type { AddressPool, ClaimRequest, PoolRequest } from "../../driver/mod.ts";
 import { flag, object, optional, readBody, record, text } from "./body.ts";
 import type { Handlers } from "./handlers.ts";

@@ -7,12 +7,12 @@
 import { dirname } from "node:path";
 import { prefixOf } from "../../driver/endpoint/default_routes.ts";
 import { soleRoutes } from "../../driver/endpoint/decide.ts";
+import { throwProblems } from "../../base/problems.ts";
 import {
   HalfDoneError,
   InvalidOptionError,
   NetworkExistsError,
   SandboxNotFoundError,
-  throwProblems,
 } from "../../driver/model/errors.ts";
 import type {
   AdoptSpec,

@@ -5,7 +5,8 @@
  * @module
  */
 import { soleRoutes } from "../../driver/endpoint/decide.ts";
-import { InvalidOptionError, throwProblems } from "../../driver/model/errors.ts";
+import { throwProblems } from "../../base/problems.ts";
+import { InvalidOptionError } from "../../driver/model/errors.ts";
 import { type DriverOptionsResult, parseDriverOptions } from "../../driver/model/options.ts";
 import type {
   AdoptSpec,

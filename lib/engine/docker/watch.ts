@@ -8,8 +8,9 @@
  */
 import type { Driver } from "../../driver/mod.ts";
 import { Together } from "../../base/together.ts";
-import { pause } from "../../driver/run/wait.ts";
-import { attempt, IpvlanError } from "../../base/errors.ts";
+import { pause } from "../../base/waiting.ts";
+import { attempt } from "../../base/problems.ts";
+import { IpvlanError } from "../../base/errors.ts";
 import { formatAddress, parseAddress } from "../../ipam/mod.ts";
 import { shortName } from "../owners.ts";
 import { follow, get } from "./api.ts";

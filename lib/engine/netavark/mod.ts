@@ -5,7 +5,8 @@
  * @module
  */
 import type { Driver, Endpoint, Outcome } from "../../driver/mod.ts";
-import { SandboxNotFoundError, throwProblems } from "../../driver/model/errors.ts";
+import { throwProblems } from "../../base/problems.ts";
+import { SandboxNotFoundError } from "../../driver/model/errors.ts";
 import { lookInto } from "../../iproute2/view.ts";
 import { fromNetnsFolder } from "../../iproute2/words.ts";
 import { attach, detach } from "../attachment.ts";

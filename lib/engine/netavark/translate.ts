@@ -9,7 +9,8 @@
  */
 import { wayOut } from "../../driver/endpoint/default_routes.ts";
 import { linkAddresses } from "../../driver/endpoint/decide.ts";
-import { InvalidOptionError, throwProblems } from "../../driver/model/errors.ts";
+import { throwProblems } from "../../base/problems.ts";
+import { InvalidOptionError } from "../../driver/model/errors.ts";
 import { NETWORK_OPTIONS, parseDriverOptions } from "../../driver/model/options.ts";
 import type { Endpoint, EndpointRoute, Network, NetworkSpec } from "../../driver/model/types.ts";
 import type { IpvlanError } from "../../base/errors.ts";

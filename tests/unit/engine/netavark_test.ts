@@ -2,7 +2,8 @@
 import { assertEquals, assertObjectMatch, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { IpvlanError } from "../../../lib/base/errors.ts";
-import { InvalidOptionError, ProblemsError } from "../../../lib/driver/model/errors.ts";
+import { ProblemsError } from "../../../lib/base/problems.ts";
+import { InvalidOptionError } from "../../../lib/driver/model/errors.ts";
 import type { Network } from "../../../lib/driver/model/types.ts";
 import { InvalidRequestError } from "../../../lib/engine/json.ts";
 import {

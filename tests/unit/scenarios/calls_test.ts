@@ -1,5 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { answerCalls, Caller, CallError, DownError } from "../../../scenarios/kit/machines/calls.ts";
+import {
+  answerCalls,
+  Caller,
+  CallError,
+  DownError,
+} from "../../../scenarios/kit/machines/calls.ts";
 
 /** Connects a caller with an object. */
 function connect(target: object): Caller {

@@ -3,7 +3,12 @@ import { stringify } from "@std/yaml";
 import fc from "fast-check";
 import { subnetsOf } from "../../../lib/driver/network/decide.ts";
 import { settleAll } from "../../../lib/driver/network/settle.ts";
-import type { Endpoint, Network, NetworkSpec, SandboxDetails } from "../../../lib/driver/model/types.ts";
+import type {
+  Endpoint,
+  Network,
+  NetworkSpec,
+  SandboxDetails,
+} from "../../../lib/driver/model/types.ts";
 import { type Family, formatPrefix, Pools } from "../../../lib/ipam/mod.ts";
 import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../../lib/iproute2/kinds/ipvlan.ts";
 import { asDesired, type Records } from "../../../lib/site/current.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { ProblemsError } from "../../../lib/driver/model/errors.ts";
+import { ProblemsError } from "../../../lib/base/problems.ts";
 import { IpvlanError } from "../../../lib/base/errors.ts";
 import { parseSite } from "../../../lib/site/mod.ts";
 

@@ -15,7 +15,7 @@ import { NamesFile } from "./names_file.ts";
 import type { DriverParts } from "../../parts.ts";
 import { accesses, reconcile } from "./pools.ts";
 import { Together } from "../../../base/together.ts";
-import { pause } from "../../run/wait.ts";
+import { pause } from "../../../base/waiting.ts";
 
 /** How an agent runs. */
 export interface AgentOptions {

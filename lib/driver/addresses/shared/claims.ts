@@ -6,7 +6,7 @@
  */
 import { prefixOf } from "../../../claims/access.ts";
 import type { SharedPools } from "../../../claims/mod.ts";
-import { attempt } from "../../../base/errors.ts";
+import { attempt } from "../../../base/problems.ts";
 import { formatAddress } from "../../../ipam/address.ts";
 import { firstUsable, parsePrefix } from "../../../ipam/prefix.ts";
 import { type ClaimPlace, type NamedNetwork, refreshNamed } from "./claim_users.ts";
@@ -32,7 +32,12 @@ import {
   tell,
   unlessOutOfReach,
 } from "./pools.ts";
-import type { AddressPool, ClaimRequest, NetworkIpam, SubnetPoolRequest } from "../../model/types.ts";
+import type {
+  AddressPool,
+  ClaimRequest,
+  NetworkIpam,
+  SubnetPoolRequest,
+} from "../../model/types.ts";
 
 type Parts = ClaimParts & Pick<DriverParts, "openShared" | "namespaces" | "hosts" | "wait">;
 type SharedAddressPool = AddressPool & { ipam: NetworkIpam };

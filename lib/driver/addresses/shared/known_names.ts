@@ -8,7 +8,7 @@ import type { SharedChange, SharedClaim } from "../../../claims/types.ts";
 import { hexOf } from "../../../claims/keys.ts";
 import type { Address } from "../../../ipam/address.ts";
 import { parseAddress } from "../../../ipam/mod.ts";
-import { pause } from "../../run/wait.ts";
+import { pause } from "../../../base/waiting.ts";
 import type { SharedName, Store } from "../../store/store.ts";
 import { nameOf, networkIds } from "./names.ts";
 

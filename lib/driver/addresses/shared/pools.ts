@@ -15,7 +15,8 @@ import {
   SharedPoolExhaustedError,
 } from "../../../claims/errors.ts";
 import { isOwn, type Lost } from "../../../claims/types.ts";
-import { attempt, IpvlanError } from "../../../base/errors.ts";
+import { attempt } from "../../../base/problems.ts";
+import { IpvlanError } from "../../../base/errors.ts";
 import { endpointAddresses, familyOf, formatAddress } from "../../../ipam/address.ts";
 import { parseAddress, parseSubnets } from "../../../ipam/mod.ts";
 import { homeOf } from "../../../ipam/prefix.ts";

@@ -13,7 +13,12 @@ import {
   SubnetInUseError,
 } from "../../../../lib/driver/model/errors.ts";
 import { ipvlan } from "../../../kit/command.ts";
-import { CONTAINER_COMMANDS, DOCKER_COMMANDS, DOCKER_OPTIONS, NETWORK_COMMANDS } from "./options.ts";
+import {
+  CONTAINER_COMMANDS,
+  DOCKER_COMMANDS,
+  DOCKER_OPTIONS,
+  NETWORK_COMMANDS,
+} from "./options.ts";
 
 /** The options of a command here, with those that are refused. */
 async function optionsHere(name: string): Promise<string[]> {

@@ -1,5 +1,10 @@
 import { assertEquals } from "@std/assert";
-import { editHosts, MARK, planHosts, renderHosts } from "../../../../lib/driver/sandbox/hosts_plan.ts";
+import {
+  editHosts,
+  MARK,
+  planHosts,
+  renderHosts,
+} from "../../../../lib/driver/sandbox/hosts_plan.ts";
 import type { HostEntry } from "../../../../lib/driver/store/store.ts";
 
 const HEAD = `# Written by ipvlan-kit, which changes the lines that end in # ipvlan

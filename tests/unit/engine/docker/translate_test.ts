@@ -9,7 +9,7 @@ import {
   readJoin,
   readNetwork,
 } from "../../../../lib/engine/docker/translate.ts";
-import { ProblemsError } from "../../../../lib/driver/model/errors.ts";
+import { ProblemsError } from "../../../../lib/base/problems.ts";
 import { soleRoutes } from "../../../../lib/driver/endpoint/decide.ts";
 import type { EndpointRoute, Network } from "../../../../lib/driver/model/types.ts";
 import { IpvlanError } from "../../../../lib/base/errors.ts";

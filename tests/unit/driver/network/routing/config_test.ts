@@ -1,6 +1,10 @@
 import { assertEquals } from "@std/assert";
-import { accept } from "../../../../../lib/driver/model/errors.ts";
-import { type ConfigWords, readConfig, routingConfig } from "../../../../../lib/driver/network/routing_config.ts";
+import { accept } from "../../../../../lib/base/problems.ts";
+import {
+  type ConfigWords,
+  readConfig,
+  routingConfig,
+} from "../../../../../lib/driver/network/routing_config.ts";
 
 /** The golden files: the words of a command line, by the name of the file. */
 const GOLDEN: Record<string, ConfigWords> = {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type AbortOptions, orAbort } from "../../iproute2/abort.ts";
+import { type AbortOptions, orAbort } from "./abort.ts";
 
 /** How a call waits. */
 export interface WaitOptions extends AbortOptions {
