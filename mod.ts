@@ -52,6 +52,7 @@ export {
   MissingSubnetError,
   NameInUseError,
   type Network,
+  NetworkCutOffError,
   type NetworkDetails,
   NetworkExistsError,
   NetworkInUseError,

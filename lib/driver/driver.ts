@@ -1,5 +1,7 @@
 import type { EtcdAccess, RemovedHost } from "../claims/types.ts";
 import type { IpvlanError } from "../base/errors.ts";
+import type { PoolUsage } from "../ipam/mod.ts";
+import { IN_SANDBOX } from "./model/names.ts";
 import { type AgentOptions, runAgent } from "./addresses/shared/agent.ts";
 import { listAdvertised } from "./network/advertised.ts";
 import { attach, type Attached, takenNamespace } from "./endpoint/attach.ts";
@@ -12,6 +14,7 @@ import { toEndpoint } from "./endpoint/decide.ts";
 import {
   HalfDoneError,
   InvalidOptionError,
+  NetworkCutOffError,
   SandboxGoneError,
   SandboxInUseError,
   SandboxNotFoundError,
@@ -153,11 +156,45 @@ export class Driver implements AsyncDisposable {
     return new Driver(this.#base, { ...this.#parts.wait, signal }, telling);
   }
 
-  /** Finds everything that is wrong with a network to create. Changes nothing. */
+  /**
+   * Finds everything that is wrong with a network to create, and why an endpoint of it would get no
+   * address. Changes nothing.
+   */
   async problemsOf(spec: NetworkSpec): Promise<readonly IpvlanError[]> {
     const facts = await hostFacts(this.#parts);
     const decision = decideNetwork(spec, newIdentity(), this.listNetworks(), facts);
-    return decision.ok ? [] : decision.problems;
+    return decision.ok ? this.#parts.pools.problems(decision.network) : decision.problems;
+  }
+
+  /**
+   * Finds why the next endpoint of a network would get no address, or reach nothing.
+   *
+   * @throws {NetworkNotFoundError} There is no such network.
+   */
+  async problemsOfNext(network: string): Promise<readonly IpvlanError[]> {
+    const { pools, store, namespaces } = this.#parts;
+    const found = findNetwork(store, network);
+    const { parent, name } = found;
+    const problems = pools.problems(found);
+    // Each sandbox has its own.
+    if (parent === IN_SANDBOX) return problems;
+    const link = (await namespaces.hostLook().link.show()).find((link) => link.name === parent);
+    return link?.up ? problems : [
+      new NetworkCutOffError(name, parent, link ? "down" : "missing"),
+      ...problems,
+    ];
+  }
+
+  /**
+   * Counts the addresses of a network's subnets, in their order. Those that other networks of the parent
+   * have given away are not free, nor those of other hosts that are known here.
+   *
+   * @returns Nothing if the network does not give the addresses itself.
+   * @throws {NetworkNotFoundError} There is no such network.
+   */
+  addressUsage(network: string): PoolUsage[] {
+    const { pools, store } = this.#parts;
+    return pools.usage(findNetwork(store, network));
   }
 
   /**

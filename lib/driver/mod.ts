@@ -37,6 +37,7 @@ export {
   MissingPoolSubnetError,
   MissingSubnetError,
   NameInUseError,
+  NetworkCutOffError,
   NetworkExistsError,
   NetworkInUseError,
   NetworkNotFoundError,

@@ -340,7 +340,16 @@ Deno.test("STATUS says what is in the way of another container", async () => {
     /^50 .*"no"/,
   );
   await pluginSucceeds({ command: "ADD", id: "c1", netns: one.path, conf });
-  assertMatch(await pluginFails({ command: "STATUS", conf }), /^50 .*no IPv4 address left/);
+  assertMatch(
+    await pluginFails({ command: "STATUS", conf }),
+    /^50 Subnet 192.168.20.0\/30 has no free address/,
+  );
+  // Another network of the parent that shares the subnet counts what this one has given.
+  const other = { ...conf, name: "other" };
+  assertMatch(
+    await pluginFails({ command: "STATUS", conf: other }),
+    /^50 Subnet 192.168.20.0\/30 has no free address/,
+  );
   await host.ip.link.set("eth0", { up: false });
   assertMatch(await pluginFails({ command: "STATUS", conf }), /^51 The parent "eth0" .* is down/);
 });

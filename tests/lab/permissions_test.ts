@@ -45,6 +45,8 @@ const driver = new Proxy(opened, {
 const network = { name: "n", subnets: ["192.168.20.0/24", "2001:db8:20::/64"] };
 if ((await driver.problemsOf(network)).length > 0) throw new Error("problems");
 await driver.createNetwork(network);
+if ((await driver.problemsOfNext("n")).length > 0) throw new Error("problems");
+if (driver.addressUsage("n").length !== 2) throw new Error("usage");
 await driver.createSandbox({ name: "c1", connections: [{ network: "n" }] });
 await driver.createSandbox({
   name: "c2",

@@ -7,7 +7,7 @@ import { VERBOSE } from "../options.ts";
 /** Finds networks. */
 export function networkFinder(driver: Driver): Find {
   // deno-lint-ignore require-await
-  return async (name) => inspectedNetwork(driver.inspectNetwork(name));
+  return async (name) => inspectedNetwork(driver.inspectNetwork(name), driver.addressUsage(name));
 }
 
 export default {

@@ -6,7 +6,6 @@
 // are asked for together. `Interface`, `Namespace` and `Owner` are ours.
 import { createHash } from "node:crypto";
 import { wayOut } from "../../driver/endpoint/default_routes.ts";
-import { subnetsOf } from "../../driver/network/decide.ts";
 import { ipamEntries } from "../../driver/model/ipam_options.ts";
 import { toDriverOptions } from "../../driver/model/options.ts";
 import type {
@@ -18,13 +17,13 @@ import type {
   SandboxDetails,
   SeenSandbox,
 } from "../../driver/model/types.ts";
-import { endpointAddresses, type Family, familyOf, formatAddress } from "../../ipam/address.ts";
+import { type Family, familyOf, formatAddress } from "../../ipam/address.ts";
 import { contains, firstUsable, parsePrefix } from "../../ipam/prefix.ts";
-import { parseAddress, Pools } from "../../ipam/mod.ts";
+import { parseAddress, type PoolUsage } from "../../ipam/mod.ts";
 import type { Struct, Value } from "../../template/mod.ts";
 
-/** A network as `docker network inspect` shows it. */
-export function inspectedNetwork(network: NetworkDetails): Struct {
+/** A network as `docker network inspect` shows it. @param usage Of its subnets, in their order. */
+export function inspectedNetwork(network: NetworkDetails, usage: readonly PoolUsage[]): Struct {
   const { name, id, created, internal, endpoints, labels } = network;
   return {
     Name: name,
@@ -51,7 +50,7 @@ export function inspectedNetwork(network: NetworkDetails): Struct {
     Containers: new Map(
       endpoints.map((endpoint) => [endpoint.sandbox, connected(endpoint, network)]),
     ),
-    Status: { IPAM: { Subnets: subnetStatus(network) } },
+    Status: { IPAM: { Subnets: subnetStatus(network, usage) } },
     Owner: shownOwner(network),
   };
 }
@@ -282,12 +281,13 @@ function routeGateway(network: Network, address: string): string {
 const MAX_COUNT = (1n << 64n) - 1n;
 
 /** How many addresses of each subnet are used and free, as Docker 29 counts them. */
-function subnetStatus(network: NetworkDetails): Map<string, Struct> {
-  const taken = network.endpoints.flatMap(endpointAddresses).map((each) => each.split("/")[0]!);
-  const usage = Pools.of(subnetsOf(network), taken).usage();
+function subnetStatus(
+  { subnets }: NetworkDetails,
+  usage: readonly PoolUsage[],
+): Map<string, Struct> {
   const shown = (count: bigint) => count > MAX_COUNT ? MAX_COUNT : count;
   return new Map(usage.map(({ used, free }, index) => [
-    network.subnets[index]!.subnet,
+    subnets[index]!.subnet,
     { IPsInUse: shown(used), DynamicIPsAvailable: shown(free) },
   ]));
 }

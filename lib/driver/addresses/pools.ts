@@ -1,5 +1,14 @@
 import { endpointAddresses } from "../../ipam/address.ts";
-import { type AddressUse, parsePrefix, Pools, type Subnet } from "../../ipam/mod.ts";
+import type { IpvlanError } from "../../base/errors.ts";
+import { attempt } from "../../base/problems.ts";
+import { prefixOf } from "../../claims/access.ts";
+import {
+  type AddressUse,
+  parsePrefix,
+  Pools,
+  type PoolUsage,
+  type Subnet,
+} from "../../ipam/mod.ts";
 import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
 import { subnetsOf } from "../network/decide.ts";
 import type { Store } from "../store/store.ts";
@@ -50,9 +59,39 @@ export class KnownPools {
 
   /** The pools of a network's subnets. */
   of(network: Network): Pools {
+    return this.#upToDate(this.#sourceOf(network));
+  }
+
+  /**
+   * Counts the addresses of each of a network's subnets, in their order. An address that another network
+   * or another host has given away is not free, as far as this host knows.
+   */
+  usage(network: Network): PoolUsage[] {
+    if (network.foreignAddresses) return [];
+    const pools = this.of(network);
+    const { ipam, name } = network;
+    if (!ipam) return pools.usage();
+    return this.#store.sharedNames(prefixOf(ipam.access), name)
+      .filter(({ address }) => pools.contains(address))
+      .reduce((all, { address }) => all.mark(address, "elsewhere"), pools).usage();
+  }
+
+  /** Finds why an endpoint of a network, which may be on no record yet, would get no address. */
+  problems(network: Network): readonly IpvlanError[] {
+    // Where hosts share the addresses, or somebody else gives them, that is not known here.
+    if (network.foreignAddresses || network.ipam) return [];
+    const { pools } = this.#fill(this.#sourceOf(network));
+    const families = new Set(subnetsOf(network).map(({ prefix }) => prefix.family));
+    return [...families].flatMap((family) => {
+      const next = attempt(() => pools.takeNext(family));
+      return next.ok ? [] : next.problems;
+    });
+  }
+
+  #sourceOf(network: Network): Source {
     const store = this.#store;
     const { id, parent, owner } = network;
-    return this.#upToDate({
+    return {
       id,
       subnets: subnetsOf(network),
       taken: () => store.endpoints({ network: id }).flatMap(endpointAddresses),
@@ -67,7 +106,7 @@ export class KnownPools {
         if (users.some((user) => user.id === id)) return "taken";
         return users.length > 0 || store.claimsOf(address).length > 0 ? "elsewhere" : "free";
       },
-    });
+    };
   }
 
   /** The pools of an address pool's subnet: one. */

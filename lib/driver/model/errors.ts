@@ -424,6 +424,24 @@ export class ParentDownError extends InvalidParentError {
   }
 }
 
+/** Nothing passes over the parent of a network. */
+export class NetworkCutOffError extends IpvlanError {
+  /** The network. */
+  readonly network: string;
+  /** Its parent. */
+  readonly parent: string;
+  /** What is wrong with the parent. */
+  readonly state: "down" | "missing";
+
+  /** Makes the error from the network, its parent, and the parent's state. */
+  constructor(network: string, parent: string, state: "down" | "missing") {
+    super(`The parent "${parent}" of the network "${network}" is ${state}, so nothing passes`);
+    this.network = network;
+    this.parent = parent;
+    this.state = state;
+  }
+}
+
 /** A parent has another mode or flag already. It can have only one of each. */
 export class ParentConflictError extends IpvlanError {
   /** The parent. */

@@ -91,7 +91,7 @@ Deno.test("only a whole id is cut, and only an engine's", () => {
 });
 
 Deno.test("inspect shows the owner with the engine's id, and nothing where there is none", () => {
-  const shownNetwork = (each: Network) => inspectedNetwork({ ...each, endpoints: [] });
+  const shownNetwork = (each: Network) => inspectedNetwork({ ...each, endpoints: [] }, []);
   const print = (template: string, value: ReturnType<typeof shownNetwork>) =>
     new Template(template).print(value);
   assertEquals(

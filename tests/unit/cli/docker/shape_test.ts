@@ -15,6 +15,8 @@ import type {
   SandboxDetails,
   SeenSandbox,
 } from "../../../../lib/driver/model/types.ts";
+import { subnetsOf } from "../../../../lib/driver/network/decide.ts";
+import { Pools } from "../../../../lib/ipam/mod.ts";
 import { Template, toJson } from "../../../../lib/template/mod.ts";
 import { network, sandboxRecord } from "../../../kit/values.ts";
 
@@ -26,7 +28,7 @@ function endpoint(sandbox: string, network: string, more: Partial<Endpoint> = {}
 /** The `IPAM.Config` of a network with these changes. */
 function ipam(changes: Partial<NetworkDetails>): string {
   const details = { ...network("n", changes), endpoints: [] };
-  return new Template("{{json .IPAM.Config}}").print(inspectedNetwork(details));
+  return new Template("{{json .IPAM.Config}}").print(inspectedNetwork(details, []));
 }
 
 /** A sandbox of which the kernel has everything. */
@@ -53,7 +55,7 @@ Deno.test("inspect shows a gateway that sandboxes have a route to, or that was a
 });
 
 Deno.test("a template can ask for what JSON leaves out", () => {
-  const shown = inspectedNetwork({ ...network("n", { mode: "l3" }), endpoints: [] });
+  const shown = inspectedNetwork({ ...network("n", { mode: "l3" }), endpoints: [] }, []);
   const print = (template: string) => new Template(template).print(shown);
   assertEquals(print("{{.IPAM.Config}}"), "[{192.168.1.0/24   map[]}]");
   assertEquals(print("{{range .IPAM.Config}}<{{.Gateway}}>{{end}} {{.ID}}"), `<> ${shown.Id}`);
@@ -73,7 +75,10 @@ Deno.test("Status counts as Docker 29 does", () => {
     { subnet: "10.9.9.0/31", auxAddresses: {} },
   ];
   const endpoints = [endpoint("c", "n", { ip: "10.66.77.5/24", ip6: "fd00::2/120" })];
-  const shown = inspectedNetwork({ ...network("n", { subnets }), endpoints });
+  const shown = inspectedNetwork(
+    { ...network("n", { subnets }), endpoints },
+    Pools.of(subnetsOf(network("n", { subnets })), ["10.66.77.5", "fd00::2"]).usage(),
+  );
   assertEquals(
     toJson(shown.Status as never),
     toJson({
@@ -140,7 +145,7 @@ Deno.test("a sandbox is shown as Docker shows a container", () => {
   const [here, there] = [
     print("{{.NetworkSettings.Networks.web.EndpointID}}"),
     new Template("{{.Containers.c.EndpointID}}").print(
-      inspectedNetwork({ ...networks[0]!, endpoints: [sandbox.endpoints[0]!] }),
+      inspectedNetwork({ ...networks[0]!, endpoints: [sandbox.endpoints[0]!] }, []),
     ),
   ];
   assertMatch(here, /^[0-9a-f]{64}$/);

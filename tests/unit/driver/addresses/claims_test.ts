@@ -431,3 +431,23 @@ Deno.test("the claims of a pool are read once, however many are made and release
   }
   assertEquals(readings, 1);
 });
+
+Deno.test("a network counts what others on its parent have given of its subnet", () => {
+  using parts = new Parts();
+  const { store, pools } = parts;
+  const subnets = [{ subnet: "10.20.0.0/29", auxAddresses: {} }];
+  const [one, two] = ["one", "two"].map((name) =>
+    network(name, { owner: { engine: "cni", id: name }, subnets })
+  ) as [Network, Network];
+  store.transaction(() => {
+    for (const each of [one, two]) store.putNetwork(each, "ready");
+  });
+  for (let count = 0; count < 4; count++) parts.give(one);
+  assertEquals(pools.usage(two), [{ used: 3n, free: 1n }]);
+  assertEquals(pools.problems(two), []);
+  parts.give(two);
+  assertEquals(pools.usage(one).map(({ free }) => free), [0n]);
+  assertEquals(pools.problems(one).map(({ message }) => message), [
+    "Subnet 10.20.0.0/29 has no free address: release one, or ask for an address elsewhere",
+  ]);
+});

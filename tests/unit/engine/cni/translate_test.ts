@@ -6,7 +6,6 @@ import { ProblemsError } from "../../../../lib/base/problems.ts";
 import { HalfDoneError, InvalidOptionError } from "../../../../lib/driver/model/errors.ts";
 import { CniError, errorAnswer, toCniErrors } from "../../../../lib/engine/cni/errors.ts";
 import { formatResult, readResult, type Result } from "../../../../lib/engine/cni/result.ts";
-import { parentProblems, poolProblems } from "../../../../lib/engine/cni/status.ts";
 import {
   attachmentsOf,
   changesOf,
@@ -293,21 +292,6 @@ Deno.test("CHECK reports what is missing or changed, also against the result of 
   const added = { ...route, dst: "10.0.0.0/8", dev: "veth1" };
   const more = { seen: { links: [link], routes: [route, added] } };
   assertEquals(seen([], more, { routes: [...result.routes, route10] }), []);
-});
-
-Deno.test("STATUS reports a parent that is down or gone, and a pool that is empty", () => {
-  const down = parentProblems(NETWORK, [{ name: "eth0", up: false }]);
-  assertEquals(down.map(({ code, message }) => `${code} ${message}`), [
-    '51 The parent "eth0" of the network "cni:lan" is down, so nothing passes',
-  ]);
-  assertEquals(parentProblems(NETWORK, []).map(({ code }) => code), [51]);
-  assertEquals(parentProblems(NETWORK, [{ name: "eth0", up: true }]), []);
-  const small = {
-    ...NETWORK,
-    subnets: [{ subnet: "192.168.20.0/30", gateway: "192.168.20.1", auxAddresses: {} }],
-  };
-  assertEquals(poolProblems({ ...small, endpoints: [] }), []);
-  assertEquals(poolProblems({ ...small, endpoints: [ENDPOINT] }).map(({ code }) => code), [50]);
 });
 
 Deno.test("an error of the driver's has the code that it means to the runtime", () => {
