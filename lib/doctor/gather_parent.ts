@@ -1,7 +1,8 @@
 import { decideEndpoint } from "../driver/endpoint/decide.ts";
 import type { HeldAddress } from "../driver/addresses/holders.ts";
-import { subnetsOf } from "../driver/network/decide.ts";
-import { busyParent, chooseParent, globalAddrs, LINK_GROUP } from "../driver/network/parent.ts";
+import { subnetsOf } from "../driver/model/subnets.ts";
+import { globalAddrs } from "../iproute2/addr.ts";
+import { busyParent, chooseParent, LINK_GROUP } from "../driver/network/parent.ts";
 import { statOf } from "../driver/run/files.ts";
 import type { Network } from "../driver/model/types.ts";
 import type { IpvlanError } from "../base/errors.ts";

@@ -111,3 +111,8 @@ export function parseAddrs(link: Record<string, unknown>): Addr[] {
     flags: Object.keys(row).filter((key) => row[key] === true),
   }));
 }
+
+/** The addresses of a link that belong to its network: not the link-local ones. */
+export function globalAddrs(link: string, addrs: readonly Addr[]): Addr[] {
+  return addrs.filter(({ dev, scope }) => dev === link && scope === "global");
+}

@@ -191,3 +191,10 @@ function parseRoute(family: 4 | 6, row: Record<string, unknown>, dev?: string): 
 function viaOf({ gateway, via }: HopRow): string | undefined {
   return gateway ?? via?.host;
 }
+
+/** A destination as `ip` prints it: without the length of a single address, and `default` for all. */
+export function printed(dst: string): string {
+  const [, address = dst, length] = /^(.*)\/(\d+)$/.exec(dst) ?? [];
+  if (length === "0") return "default";
+  return length === (familyOf(dst) === 6 ? "128" : "32") ? address : dst;
+}

@@ -1,4 +1,4 @@
-import { subnetsOf } from "../driver/network/decide.ts";
+import { subnetsOf } from "../driver/model/subnets.ts";
 import { settleAll } from "../driver/network/settle.ts";
 import type { SettledNetwork } from "../driver/model/types.ts";
 import { attempt } from "../base/problems.ts";

@@ -5,7 +5,7 @@
 // command) is left out of `inspect`; `ps` says that there is none, as its columns
 // are asked for together. `Interface`, `Namespace` and `Owner` are ours.
 import { createHash } from "node:crypto";
-import { wayOut } from "../../driver/endpoint/default_routes.ts";
+import { wayOut } from "../../driver/model/way_out.ts";
 import { ipamEntries } from "../../driver/model/ipam_options.ts";
 import { toDriverOptions } from "../../driver/model/options.ts";
 import type {

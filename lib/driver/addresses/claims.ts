@@ -27,7 +27,7 @@ import {
 } from "../model/errors.ts";
 import { accessProblems, fileProblems, settleAccess } from "../model/ipam_options.ts";
 import { IN_SANDBOX } from "../model/names.ts";
-import { usedPrefixes } from "../network/decide.ts";
+import { usedPrefixes } from "./used_prefixes.ts";
 import type { DriverParts } from "../parts.ts";
 import type { PoolClaim, Store } from "../store/store.ts";
 import type {

@@ -2,7 +2,7 @@ import { AddressHeldError } from "../model/errors.ts";
 import { findHolders, type HeldAddress, heldByHost } from "./holders.ts";
 import { IN_SANDBOX } from "../model/names.ts";
 import type { Namespaces } from "../run/namespaces.ts";
-import type { HostFacts } from "../network/decide.ts";
+import type { HostFacts } from "../model/facts.ts";
 
 /** The addresses that one call knows to be held: at first those of the host's own links, and of the sandbox's. */
 export class HeldAddresses {

@@ -1,10 +1,9 @@
-import { type Addr, parseAddrs } from "../../iproute2/addr.ts";
+import { type Addr, globalAddrs, parseAddrs } from "../../iproute2/addr.ts";
 import { parseJson } from "../../iproute2/json.ts";
 import { type Link, parseLinks } from "../../iproute2/link.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { withNetnsFolder } from "../../iproute2/words.ts";
 import { type EnterableNamespace, findEnterable, HOST } from "../sandbox/enterable.ts";
-import { globalAddrs } from "../network/parent.ts";
 
 /**
  * An address that a link has. The kernel refuses it to every other ipvlan link on the same parent

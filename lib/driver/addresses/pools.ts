@@ -10,7 +10,7 @@ import {
   type Subnet,
 } from "../../ipam/mod.ts";
 import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
-import { subnetsOf } from "../network/decide.ts";
+import { subnetsOf } from "../model/subnets.ts";
 import type { Store } from "../store/store.ts";
 import type { AddressPool, Network } from "../model/types.ts";
 

@@ -8,7 +8,7 @@ import {
   type NetworkEndpoint,
   type PresentEndpoint,
 } from "./attach_request.ts";
-import { takeShared } from "../addresses/shared/take.ts";
+import { takeShared } from "./take.ts";
 import { deleteRecords, type RecordGroup, setState } from "./drop.ts";
 import { rerouteSteps, type Siblings, siblingsOf } from "./default_routes.ts";
 import { endpointSteps, linkAddresses, sandboxSteps, toEndpoint } from "./decide.ts";
@@ -24,7 +24,7 @@ import {
 import { HeldAddresses } from "../addresses/held_addresses.ts";
 import { noticeHosts } from "../sandbox/hosts.ts";
 import { nameProblem } from "../model/names.ts";
-import type { HostFacts } from "../network/decide.ts";
+import type { HostFacts } from "../model/facts.ts";
 import type { DriverParts } from "../parts.ts";
 import { randomHex } from "../../base/random.ts";
 import { byPlace, type Step } from "../run/plan.ts";

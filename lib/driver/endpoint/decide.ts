@@ -20,6 +20,7 @@ import { type LinkSwitch, linkSwitch } from "../../iproute2/process_per_burst.ts
 import { routeLine } from "../../iproute2/route.ts";
 import { linkName } from "../../iproute2/words.ts";
 import { advertSteps, endpointAdverts } from "../network/advertise.ts";
+import { wayOut } from "../model/way_out.ts";
 import {
   type EndpointAddress,
   innerRoutes,
@@ -27,7 +28,6 @@ import {
   prefixOf,
   priorityProblem,
   type Siblings,
-  wayOut,
 } from "./default_routes.ts";
 import {
   AddressHeldError,
@@ -43,7 +43,7 @@ import {
 } from "../model/errors.ts";
 import type { HeldAddress } from "../addresses/holders.ts";
 import { linkLocalProblems, usual, withLinkLocalLength } from "./link_local.ts";
-import { isOwned, nameProblem } from "../model/names.ts";
+import { isOwned, nameProblem, ownNames } from "../model/names.ts";
 import { linkOptions } from "../model/options.ts";
 import { aliasOf, explainIpvlanAdd, LINK_GROUP } from "../network/parent.ts";
 import { CALLER, type Line, type Step } from "../run/plan.ts";
@@ -231,11 +231,6 @@ function overlapProblems(
   return overlapPairs(prefixesOf(routes), prefixesOf(present)).map(([route, other]) =>
     new RouteOverlapError(sandbox, toText(routes[route]!), toText(present[other]!))
   );
-}
-
-/** The names by which a sandbox is found on a network, besides its aliases there. */
-export function ownNames(sandbox: string, network: string): string[] {
-  return [sandbox, `${sandbox}.${network}`];
 }
 
 /** Finds aliases that are names of other sandboxes on the network. Letter case does not matter. */

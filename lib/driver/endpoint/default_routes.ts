@@ -6,6 +6,7 @@ import { InvalidOptionError } from "../model/errors.ts";
 import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import type { Network } from "../model/types.ts";
+import { wayOut } from "../model/way_out.ts";
 
 /** An address of an endpoint, and the gateway that it has. */
 export interface EndpointAddress {
@@ -13,20 +14,6 @@ export interface EndpointAddress {
   address: string;
   /** The subnet's gateway, where a default route leads to it. */
   gateway?: string;
-}
-
-/** What a network's default routes depend on. */
-export type Exit = Pick<Network, "mode" | "internal" | "isolated">;
-
-/**
- * What the default routes of a network's sandboxes name: the gateways of the subnets, in L2 mode;
- * the link alone, in the L3 modes, as there is no broadcast to find a next hop with. An internal
- * network has no default route, and an isolated one in L2 mode has none either.
- */
-export function wayOut({ mode, internal, isolated }: Exit): "gateway" | "link" | "none" {
-  if (internal) return "none";
-  if (mode !== "l2") return "link";
-  return isolated ? "none" : "gateway";
 }
 
 /** The metric that the kernel gives a route by default (`IP6_RT_PRIO_USER` for IPv6). */

@@ -9,7 +9,7 @@ import { attempt, type Decision } from "../../base/problems.ts";
 import type { IpvlanError } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
 import type { Link } from "../../iproute2/link.ts";
-import type { Route } from "../../iproute2/route.ts";
+import { printed, type Route } from "../../iproute2/route.ts";
 import { fromNetnsFolder, linkName } from "../../iproute2/words.ts";
 import type { AttachRequest, NetworkEndpoint } from "./attach_request.ts";
 import { linkIndex } from "./decide.ts";
@@ -17,10 +17,10 @@ import { InvalidOptionError, InvalidParentError, SandboxParentError } from "../m
 import { DEFAULT_METRIC, linkRoutes } from "./default_routes.ts";
 import { IN_SANDBOX } from "../model/names.ts";
 import type { DriverParts } from "../parts.ts";
-import { type HostFacts, mtuProblems, parentSubnetProblems } from "../network/decide.ts";
+import { mtuProblems, parentSubnetProblems } from "../network/decide.ts";
 import { chooseParent, conflictProblem } from "../network/parent.ts";
-import { printed, type SeenNamespace } from "../restore/repair.ts";
-import { lookInside } from "../restore/restore.ts";
+import type { HostFacts, SeenNamespace } from "../model/facts.ts";
+import { lookInside } from "../run/look_inside.ts";
 import type { Connection, ConnectOptions, Network } from "../model/types.ts";
 
 /** Looks into the namespace of a sandbox if a connection needs a link of it as the parent. */

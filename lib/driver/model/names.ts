@@ -159,3 +159,8 @@ export function parentProblems(parent: string): readonly IpvlanError[] {
   const tooLong = subInterfaces(parent, () => true)?.flatMap(subInterfaceProblems) ?? [];
   return tooLong.length > 0 ? tooLong : name.problems;
 }
+
+/** The names by which a sandbox is found on a network, besides its aliases there. */
+export function ownNames(sandbox: string, network: string): string[] {
+  return [sandbox, `${sandbox}.${network}`];
+}

@@ -2,11 +2,11 @@ import type { LinkSpec } from "../../iproute2/link.ts";
 import { accept, failureOf, throwProblems } from "../../base/problems.ts";
 import { NotUndoneError } from "../model/errors.ts";
 import { accessProblems, fileProblems } from "../model/ipam_options.ts";
+import type { HostFacts } from "../model/facts.ts";
 import {
   aliasSteps,
   type DecidedNetwork,
   decideNetwork,
-  type HostFacts,
   networkSteps,
   wantsPool,
 } from "./decide.ts";

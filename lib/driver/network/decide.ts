@@ -2,19 +2,12 @@ import { attempt, type Decision } from "../../base/problems.ts";
 import type { IpvlanError } from "../../base/errors.ts";
 import { defaultPool } from "../../ipam/default_pools.ts";
 import { familyOf } from "../../ipam/address.ts";
-import {
-  formatPrefix,
-  parsePrefix,
-  parseSubnets,
-  type Prefix,
-  type Subnet,
-} from "../../ipam/mod.ts";
+import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
 import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
-import type { Addr } from "../../iproute2/addr.ts";
+import { type Addr, globalAddrs } from "../../iproute2/addr.ts";
 import { explainLinkAdd, requireKernel } from "../../iproute2/kernel.ts";
 import type { IpvlanMode } from "../../iproute2/kinds/ipvlan.ts";
 import { type Link, linkAdd, linkDel, linkSet, type LinkSpec } from "../../iproute2/link.ts";
-import type { Route } from "../../iproute2/route.ts";
 import { advertSteps, networkAdverts, unshared } from "./advertise.ts";
 import { InvalidOptionError, ParentSubnetError } from "../model/errors.ts";
 import { IN_SANDBOX, parentProblems } from "../model/names.ts";
@@ -23,38 +16,16 @@ import {
   chooseParent,
   conflictProblem,
   explainIpvlanAdd,
-  globalAddrs,
   LINK_GROUP,
   type MadeLinks,
   type ParentChoice,
   standsOn,
 } from "./parent.ts";
 import type { Step } from "../run/plan.ts";
-import type { SeenNamespace } from "../restore/repair.ts";
+import type { HostFacts } from "../model/facts.ts";
 import { settle, type Settlement, settleSubnets } from "./settle.ts";
-import type {
-  AddressPool,
-  Network,
-  NetworkSpec,
-  NetworkSubnet,
-  SettledNetwork,
-} from "../model/types.ts";
-
-/** The facts about the host that a decision on a network needs. */
-export interface HostFacts {
-  /** The kernel's release, as `uname -r` prints it. */
-  release: string;
-  /** All links. */
-  links: readonly Link[];
-  /** All addresses. */
-  addrs: readonly Addr[];
-  /** The routes of the main tables. */
-  routes: readonly Route[];
-  /** The address pools of engines. */
-  pools?: readonly AddressPool[];
-  /** What the namespace of the sandbox has, if somebody has looked. */
-  inside?: SeenNamespace;
-}
+import type { Network, NetworkSpec, NetworkSubnet } from "../model/types.ts";
+import { usedPrefixes } from "../addresses/used_prefixes.ts";
 
 /** A network to create, and the links that it needs. */
 export interface DecidedNetwork {
@@ -165,20 +136,6 @@ function choosePool(
     : pool;
 }
 
-/** The IPv4 prefixes that a default pool must not overlap. */
-export function usedPrefixes(
-  networks: readonly Network[],
-  pools: readonly AddressPool[],
-  routes: readonly Route[],
-): Prefix[] {
-  return [
-    ...networks.flatMap(({ subnets }) => subnets.map(({ subnet }) => subnet)),
-    ...pools.map(({ subnet }) => subnet),
-    // The default pools are IPv4's. The route to a single address is printed without a length.
-    ...routes.flatMap(({ family, dst }) => family === 6 || dst === "default" ? [] : [dst]),
-  ].map((text) => parsePrefix(text.includes("/") ? text : `${text}/32`).prefix);
-}
-
 /** Finds subnets that overlap an address of the parent, which is not allowed in the L3 modes. */
 export function parentSubnetProblems(
   subnets: readonly NetworkSubnet[],
@@ -192,13 +149,6 @@ export function parentSubnetProblems(
     new ParentSubnetError(subnets[index]!.subnet, parent, own[place]!.subnet, mode)
       .at("subnets", index)
   );
-}
-
-/** The subnets of a network, as values that addresses can be taken from. */
-export function subnetsOf(network: SettledNetwork): readonly Subnet[] {
-  const result = parseSubnets(network.subnets);
-  if (!result.ok) throw new AggregateError(result.problems, `Network "${network.name}" on record`);
-  return result.subnets;
 }
 
 /** The steps that make links for the driver. */

@@ -5,7 +5,8 @@
  */
 import { look, lookAtLinks } from "../../iproute2/view.ts";
 import { parentNames } from "../model/names.ts";
-import { type HostFacts, wantsPool } from "./decide.ts";
+import type { HostFacts } from "../model/facts.ts";
+import { wantsPool } from "./decide.ts";
 import type { DriverParts } from "../parts.ts";
 import type { NetworkSpec } from "../model/types.ts";
 

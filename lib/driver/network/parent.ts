@@ -1,5 +1,4 @@
 import type { IpvlanError } from "../../base/errors.ts";
-import type { Addr } from "../../iproute2/addr.ts";
 import type { IpCommandError } from "../../iproute2/errors.ts";
 import { explainLinkAdd } from "../../iproute2/kernel.ts";
 import type { IpvlanFlag, IpvlanMode } from "../../iproute2/kinds/ipvlan.ts";
@@ -253,9 +252,4 @@ export function standsOn(parent: string, link: string, made: MadeLinks): boolean
   const [lowest] = own;
   return parent === link || own.some(({ name }) => name === link) ||
     (lowest !== undefined && "link" in lowest && lowest.link === link);
-}
-
-/** The addresses of a link that belong to its network: not the link-local ones. */
-export function globalAddrs(link: string, addrs: readonly Addr[]): Addr[] {
-  return addrs.filter(({ dev, scope }) => dev === link && scope === "global");
 }

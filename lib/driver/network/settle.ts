@@ -12,7 +12,7 @@ import {
 import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
 import { whyNoSubnet } from "../../ipam/special.ts";
 import { advertiseProblems, elsewhereProblems } from "./advertise.ts";
-import { type Exit, wayOut } from "../endpoint/default_routes.ts";
+import { type Exit, wayOut } from "../model/way_out.ts";
 import {
   InvalidOptionError,
   MissingSubnetError,

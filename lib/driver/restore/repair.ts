@@ -2,23 +2,14 @@ import { familyOf } from "../../ipam/address.ts";
 import { type Addr, addrAdd, addrDel, type AddrSpec } from "../../iproute2/addr.ts";
 import { ipvlanSet } from "../../iproute2/kinds/ipvlan.ts";
 import { type Link, linkDel, linkSet } from "../../iproute2/link.ts";
-import { type Route, routeLine, type RouteSpec } from "../../iproute2/route.ts";
+import { printed, type Route, routeLine, type RouteSpec } from "../../iproute2/route.ts";
 import { DEFAULT_METRIC, linkRoutes, type Siblings } from "../endpoint/default_routes.ts";
 import { endpointSteps, linkAddresses, linkAddrs, linkIndex } from "../endpoint/decide.ts";
 import { aliasOf, isOurs, LINK_GROUP } from "../network/parent.ts";
 import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import type { EndpointState, Network } from "../model/types.ts";
-
-/** What a sandbox's namespace shows. */
-export interface SeenNamespace {
-  /** Its links. */
-  links: readonly Link[];
-  /** Its addresses. */
-  addrs: readonly Addr[];
-  /** The routes of its main tables. */
-  routes: readonly Route[];
-}
+import type { SeenNamespace } from "../model/facts.ts";
 
 /** The input of {@linkcode endpointRepair}. */
 export interface EndpointView {
@@ -252,11 +243,4 @@ function isSameRoute(found: Route, wanted: RouteSpec): boolean {
   return found.family === family && printed(found.dst) === printed(wanted.dst) &&
     found.type === "unicast" && found.via === wanted.via &&
     (found.metric ?? metric) === (wanted.metric ?? metric);
-}
-
-/** A destination as `ip` prints it: without the length of a single address, and `default` for all. */
-export function printed(dst: string): string {
-  const [, address = dst, length] = /^(.*)\/(\d+)$/.exec(dst) ?? [];
-  if (length === "0") return "default";
-  return length === (familyOf(dst) === 6 ? "128" : "32") ? address : dst;
 }

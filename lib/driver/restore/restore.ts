@@ -1,8 +1,6 @@
 import type { IpvlanError } from "../../base/errors.ts";
-import { isNoNamespace, NamespaceNotFoundError } from "../../iproute2/errors.ts";
 import { type Link, linkDel, linkSet } from "../../iproute2/link.ts";
 import { netnsDel } from "../../iproute2/netns.ts";
-import { look } from "../../iproute2/view.ts";
 import { advertSteps, networkAdverts } from "../network/advertise.ts";
 import { restoreAdverts } from "../network/advertised.ts";
 import { siblingsOf } from "../endpoint/default_routes.ts";
@@ -22,11 +20,13 @@ import { aliasOf, byLinkName, isOurs, linksUnder, type MadeLinks } from "../netw
 import type { DriverParts } from "../parts.ts";
 import { byPlace, CALLER, type Step } from "../run/plan.ts";
 import type { Recovery } from "./recover.ts";
-import { endpointRepair, type SeenNamespace } from "./repair.ts";
+import type { SeenNamespace } from "../model/facts.ts";
+import { endpointRepair } from "./repair.ts";
 import { doubtsAbout } from "../addresses/shared/pools.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { isReady, withoutState } from "../store/store.ts";
 import type { Network, RestoreReport, Sandbox } from "../model/types.ts";
+import { lookInside } from "../run/look_inside.ts";
 
 /**
  * Brings everything on record back into the kernel, and repairs what differs. A failure is reported,
@@ -368,20 +368,6 @@ function isUntaken(
   const indexes = new Set([...links.values()].map(({ index }) => index));
   return path === undefined ||
     endpoints.some((each) => each.handOver && indexes.has(linkIndex(each)));
-}
-
-/** Looks into a sandbox's namespace. Resolves to `undefined` if there is none behind its name. */
-export async function lookInside(
-  namespaces: DriverParts["namespaces"],
-  sandbox: string,
-): Promise<SeenNamespace | undefined> {
-  const place = { netns: sandbox, ip: namespaces.inside(sandbox), run: namespaces.run };
-  try {
-    return await look(place, { links: true, addrs: true, routes: "main" });
-  } catch (error) {
-    if (error instanceof NamespaceNotFoundError || isNoNamespace(error)) return undefined;
-    throw error;
-  }
 }
 
 /** How to restore the namespace of a sandbox. */

@@ -1,8 +1,9 @@
 import { siblingsOf } from "../endpoint/default_routes.ts";
 import { networksOf } from "../store/find.ts";
 import type { DriverParts } from "../parts.ts";
-import { type EndpointRepair, endpointRepair, type SeenNamespace } from "./repair.ts";
-import { lookInside } from "./restore.ts";
+import type { SeenNamespace } from "../model/facts.ts";
+import { type EndpointRepair, endpointRepair } from "./repair.ts";
+import { lookInside } from "../run/look_inside.ts";
 import { isReady } from "../store/store.ts";
 import type { SandboxDetails, SandboxState, SeenSandbox } from "../model/types.ts";
 

@@ -14,7 +14,7 @@ import { linkIndex } from "../endpoint/decide.ts";
 import type { DriverParts } from "../parts.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { removeSandbox } from "../endpoint/remove.ts";
-import { lookInside } from "./restore.ts";
+import { lookInside } from "../run/look_inside.ts";
 import { isReady, type Stated, type Store, withoutState } from "../store/store.ts";
 import type { Connection, Sandbox } from "../model/types.ts";
 

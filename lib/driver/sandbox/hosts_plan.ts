@@ -1,6 +1,5 @@
 import { endpointAddresses } from "../../ipam/address.ts";
-import { ownNames } from "../endpoint/decide.ts";
-import { isOwned } from "../model/names.ts";
+import { isOwned, ownNames } from "../model/names.ts";
 import { ownHostLines } from "./settings.ts";
 import type { HostEntry } from "../store/store.ts";
 import type { SandboxSettings } from "../model/types.ts";

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { prefixOf, wayOut } from "../../driver/endpoint/default_routes.ts";
+import { wayOut } from "../../driver/model/way_out.ts";
+import { prefixOf } from "../../driver/endpoint/default_routes.ts";
 import { soleRoutes } from "../../driver/endpoint/decide.ts";
 import { ETCD } from "../../driver/model/ipam_options.ts";
 import type {

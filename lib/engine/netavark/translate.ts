@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { wayOut } from "../../driver/endpoint/default_routes.ts";
+import { wayOut } from "../../driver/model/way_out.ts";
 import { linkAddresses } from "../../driver/endpoint/decide.ts";
 import { throwProblems } from "../../base/problems.ts";
 import { InvalidOptionError } from "../../driver/model/errors.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { stringify } from "@std/yaml";
 import fc from "fast-check";
-import { subnetsOf } from "../../../lib/driver/network/decide.ts";
+import { subnetsOf } from "../../../lib/driver/model/subnets.ts";
 import { settleAll } from "../../../lib/driver/network/settle.ts";
 import type {
   Endpoint,

@@ -1,6 +1,6 @@
 import { endpointAddresses } from "../../../lib/ipam/address.ts";
 import { Pools } from "../../../lib/ipam/mod.ts";
-import { subnetsOf } from "../../../lib/driver/network/decide.ts";
+import { subnetsOf } from "../../../lib/driver/model/subnets.ts";
 import { settle } from "../../../lib/driver/network/settle.ts";
 import type {
   Connection,

@@ -21,10 +21,9 @@ import { endpointAddresses, familyOf, formatAddress } from "../../../ipam/addres
 import { parseAddress, parseSubnets } from "../../../ipam/mod.ts";
 import { homeOf } from "../../../ipam/prefix.ts";
 import type { Addr } from "../../../iproute2/addr.ts";
-import { ownNames } from "../../endpoint/decide.ts";
 import { AddressHeldError, InvalidOptionError } from "../../model/errors.ts";
 import { linkedAddresses } from "../held_addresses.ts";
-import { isOwned } from "../../model/names.ts";
+import { isOwned, ownNames } from "../../model/names.ts";
 import type { DriverParts } from "../../parts.ts";
 import type { EndpointRecord } from "../../store/records.ts";
 import type { ClaimPlace } from "./claim_users.ts";

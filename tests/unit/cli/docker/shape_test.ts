@@ -15,7 +15,7 @@ import type {
   SandboxDetails,
   SeenSandbox,
 } from "../../../../lib/driver/model/types.ts";
-import { subnetsOf } from "../../../../lib/driver/network/decide.ts";
+import { subnetsOf } from "../../../../lib/driver/model/subnets.ts";
 import { Pools } from "../../../../lib/ipam/mod.ts";
 import { Template, toJson } from "../../../../lib/template/mod.ts";
 import { network, sandboxRecord } from "../../../kit/values.ts";

@@ -28,7 +28,7 @@ import {
   RouteOverlapError,
 } from "../../../../lib/driver/model/errors.ts";
 import type { HeldAddress } from "../../../../lib/driver/addresses/holders.ts";
-import { subnetsOf } from "../../../../lib/driver/network/decide.ts";
+import { subnetsOf } from "../../../../lib/driver/model/subnets.ts";
 import { CALLER, type Step } from "../../../../lib/driver/run/plan.ts";
 import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
 import type { ConnectOptions, Network } from "../../../../lib/driver/model/types.ts";

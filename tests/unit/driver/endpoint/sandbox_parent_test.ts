@@ -5,7 +5,8 @@ import { InvalidOptionError, SandboxParentError } from "../../../../lib/driver/m
 import { IN_SANDBOX } from "../../../../lib/driver/model/names.ts";
 import { decideNetwork } from "../../../../lib/driver/network/decide.ts";
 import { runPlan } from "../../../../lib/driver/run/plan.ts";
-import { endpointRepair, type SeenNamespace } from "../../../../lib/driver/restore/repair.ts";
+import type { SeenNamespace } from "../../../../lib/driver/model/facts.ts";
+import { endpointRepair } from "../../../../lib/driver/restore/repair.ts";
 import { parentsPlan } from "../../../../lib/driver/restore/restore.ts";
 import { decideSandboxParent, isSecond } from "../../../../lib/driver/endpoint/sandbox_parent.ts";
 import { settle } from "../../../../lib/driver/network/settle.ts";

@@ -1,12 +1,8 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { ParentSubnetError, SubnetInUseError } from "../../../../lib/driver/model/errors.ts";
-import {
-  aliasSteps,
-  decideNetwork,
-  type HostFacts,
-  networkSteps,
-  subnetsOf,
-} from "../../../../lib/driver/network/decide.ts";
+import type { HostFacts } from "../../../../lib/driver/model/facts.ts";
+import { subnetsOf } from "../../../../lib/driver/model/subnets.ts";
+import { aliasSteps, decideNetwork, networkSteps } from "../../../../lib/driver/network/decide.ts";
 import { byLinkName, LINK_GROUP } from "../../../../lib/driver/network/parent.ts";
 import type { Network, NetworkSpec } from "../../../../lib/driver/model/types.ts";
 import { formatAddress, formatPrefix } from "../../../../lib/ipam/mod.ts";

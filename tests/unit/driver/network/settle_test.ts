@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../../../lib/iproute2/kinds/ipvlan.ts";
 import { formatAddress, formatPrefix } from "../../../../lib/ipam/mod.ts";
-import { subnetsOf } from "../../../../lib/driver/network/decide.ts";
+import { subnetsOf } from "../../../../lib/driver/model/subnets.ts";
 import { settle, settleAll, toSettled } from "../../../../lib/driver/network/settle.ts";
 import type { NetworkSpec, SettledNetwork } from "../../../../lib/driver/model/types.ts";
 import { prefix } from "../../../kit/arbitraries.ts";

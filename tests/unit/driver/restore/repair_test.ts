@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { linkAddresses, linkIndex } from "../../../../lib/driver/endpoint/decide.ts";
-import { endpointRepair, type SeenNamespace } from "../../../../lib/driver/restore/repair.ts";
+import type { SeenNamespace } from "../../../../lib/driver/model/facts.ts";
+import { endpointRepair } from "../../../../lib/driver/restore/repair.ts";
 import { type Link, linkDel } from "../../../../lib/iproute2/link.ts";
 import { addr, endpoint, endpointRecord, link, LO, network, route } from "../../../kit/values.ts";
 

@@ -6,7 +6,7 @@ import {
 } from "../../../../lib/driver/model/errors.ts";
 import { byLinkName, LINK_GROUP } from "../../../../lib/driver/network/parent.ts";
 import { namespacePlan, parentsPlan, toReport } from "../../../../lib/driver/restore/restore.ts";
-import type { SeenNamespace } from "../../../../lib/driver/restore/repair.ts";
+import type { SeenNamespace } from "../../../../lib/driver/model/facts.ts";
 import type { Link, LinkSpec } from "../../../../lib/iproute2/link.ts";
 import type { Sandbox } from "../../../../lib/driver/model/types.ts";
 import { link, LO, network, sandboxRecord, vlanInfo } from "../../../kit/values.ts";

@@ -1,15 +1,22 @@
-import type { SharedPools } from "../../../claims/mod.ts";
-import { attempt } from "../../../base/problems.ts";
-import { familyOf } from "../../../ipam/address.ts";
-import { type AttachRequest, decide } from "../../endpoint/attach_request.ts";
-import { holderElsewhere } from "../claims.ts";
-import type { HeldAddresses } from "../held_addresses.ts";
-import type { HostFacts } from "../../network/decide.ts";
-import { globalAddrs } from "../../network/parent.ts";
-import type { DriverParts } from "../../parts.ts";
-import type { ClaimPlace } from "./claim_users.ts";
-import { giveBack, holderOf, isShared, joinPools, takeGiven, takeNext } from "./pools.ts";
-import type { Connection, Network } from "../../model/types.ts";
+import type { SharedPools } from "../../claims/mod.ts";
+import { attempt } from "../../base/problems.ts";
+import { familyOf } from "../../ipam/address.ts";
+import { type AttachRequest, decide } from "./attach_request.ts";
+import { holderElsewhere } from "../addresses/claims.ts";
+import type { HeldAddresses } from "../addresses/held_addresses.ts";
+import type { HostFacts } from "../model/facts.ts";
+import { globalAddrs } from "../../iproute2/addr.ts";
+import type { DriverParts } from "../parts.ts";
+import type { ClaimPlace } from "../addresses/shared/claim_users.ts";
+import {
+  giveBack,
+  holderOf,
+  isShared,
+  joinPools,
+  takeGiven,
+  takeNext,
+} from "../addresses/shared/pools.ts";
+import type { Connection, Network } from "../model/types.ts";
 
 /** The connections of a request, with addresses that were taken from pools that hosts share. */
 export interface SharedRequest {

@@ -1,0 +1,30 @@
+import type { Addr } from "../../iproute2/addr.ts";
+import type { Link } from "../../iproute2/link.ts";
+import type { Route } from "../../iproute2/route.ts";
+import type { AddressPool } from "./types.ts";
+
+/** What a sandbox's namespace shows. */
+export interface SeenNamespace {
+  /** Its links. */
+  links: readonly Link[];
+  /** Its addresses. */
+  addrs: readonly Addr[];
+  /** The routes of its main tables. */
+  routes: readonly Route[];
+}
+
+/** The facts about the host that a decision on a network needs. */
+export interface HostFacts {
+  /** The kernel's release, as `uname -r` prints it. */
+  release: string;
+  /** All links. */
+  links: readonly Link[];
+  /** All addresses. */
+  addrs: readonly Addr[];
+  /** The routes of the main tables. */
+  routes: readonly Route[];
+  /** The address pools of engines. */
+  pools?: readonly AddressPool[];
+  /** What the namespace of the sandbox has, if somebody has looked. */
+  inside?: SeenNamespace;
+}
