@@ -35,11 +35,13 @@ import {
   removeSandbox,
   removeTransient,
 } from "./endpoint/remove.ts";
-import { restore, restoreParent } from "./restore/restore.ts";
+import { restoreParent } from "./network/restore_parents.ts";
+import { restore } from "./restore/restore.ts";
 import { restoreUntil } from "./restore/wait.ts";
 import { lookForParents } from "./endpoint/sandbox_parent.ts";
 import { seeSandboxes } from "./restore/see.ts";
-import { settingsOf, withHostname } from "./sandbox/settings.ts";
+import { settingsOf } from "./model/settings.ts";
+import { withHostname } from "./sandbox/settings.ts";
 import { hasShared, reconcile } from "./addresses/shared/pools.ts";
 import {
   claimAddress,

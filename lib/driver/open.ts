@@ -7,6 +7,7 @@ import { Namespaces, programsWith, type WrapRunner } from "./run/namespaces.ts";
 import { KeptOutput } from "./sandbox/output.ts";
 import type { DriverParts } from "./parts.ts";
 import { KnownPools } from "./addresses/pools.ts";
+import { remoteNames } from "./addresses/shared/remote_names.ts";
 import { Processes } from "./sandbox/processes.ts";
 import { lateSignal, type Programs } from "./run/programs.ts";
 import { SettingsKeeper } from "./sandbox/settings.ts";
@@ -111,7 +112,7 @@ export function openBase(
     store,
     programLock,
     programs,
-    hosts: new HostsFiles(store, file("hosts.lock")),
+    hosts: new HostsFiles(store, (network) => remoteNames(store, network), file("hosts.lock")),
     pools: new KnownPools(store),
     report: dryRun ?? verbose,
     kept: resident ? new KeptLook(host) : undefined,

@@ -1,6 +1,6 @@
 import { extrasOf } from "../driver/endpoint/decide.ts";
 import type { Driver } from "../driver/mod.ts";
-import { settingsOf } from "../driver/sandbox/settings.ts";
+import { settingsOf } from "../driver/model/settings.ts";
 import { toSettled } from "../driver/network/settle.ts";
 import type { Connection, Endpoint, Network, SandboxDetails } from "../driver/model/types.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";

@@ -1,6 +1,6 @@
 import { throwProblems } from "../base/problems.ts";
 import { nameProblem } from "../driver/model/names.ts";
-import { settingsOf } from "../driver/sandbox/settings.ts";
+import { settingsOf } from "../driver/model/settings.ts";
 import type { Connection, SandboxSettings } from "../driver/model/types.ts";
 import { readFile, SiteText } from "./file.ts";
 import { SITE } from "./format.ts";

@@ -10,7 +10,7 @@ import {
   type OptionName,
   optionProblems,
 } from "../driver/model/options.ts";
-import { DOMAIN, settingsProblems } from "../driver/sandbox/settings.ts";
+import { DOMAIN, settingsProblems } from "../driver/model/settings.ts";
 import type { SandboxSettings } from "../driver/model/types.ts";
 import { attempt } from "../base/problems.ts";
 import type { IpvlanError } from "../base/errors.ts";

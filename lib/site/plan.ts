@@ -1,5 +1,5 @@
 import { throwProblems } from "../base/problems.ts";
-import { settingsOf } from "../driver/sandbox/settings.ts";
+import { settingsOf } from "../driver/model/settings.ts";
 import { settleAll, toSettled } from "../driver/network/settle.ts";
 import type {
   Connection,

@@ -17,7 +17,7 @@ import { decideNetwork } from "../../lib/driver/network/decide.ts";
 import { decideEndpoint } from "../../lib/driver/endpoint/decide.ts";
 import { parseDriverOptions } from "../../lib/driver/model/options.ts";
 import { byLinkName } from "../../lib/driver/network/parent.ts";
-import { parentsPlan } from "../../lib/driver/restore/restore.ts";
+import { parentsPlan } from "../../lib/driver/network/restore_parents.ts";
 import { settleAll } from "../../lib/driver/network/settle.ts";
 import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
 import { withoutState } from "../../lib/driver/store/store.ts";

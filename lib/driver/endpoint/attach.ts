@@ -28,7 +28,7 @@ import type { HostFacts } from "../model/facts.ts";
 import type { DriverParts } from "../parts.ts";
 import { randomHex } from "../../base/random.ts";
 import { byPlace, type Step } from "../run/plan.ts";
-import { settingsOf } from "../sandbox/settings.ts";
+import { settingsOf } from "../model/settings.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { lookForRoutes, parentLink, requireParents } from "./sandbox_parent.ts";
 import { disconnect, removeSandbox } from "./remove.ts";

@@ -30,7 +30,7 @@ import { randomHex } from "../../base/random.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import type { HostFacts, SeenNamespace } from "../model/facts.ts";
 import { decideSandboxParent, isSecond } from "./sandbox_parent.ts";
-import { settingsProblems } from "../sandbox/settings.ts";
+import { settingsProblems } from "../model/settings.ts";
 import { isReady, type Stated, type Store, withoutState } from "../store/store.ts";
 import type { AdoptSpec, Connection, Network, Sandbox } from "../model/types.ts";
 

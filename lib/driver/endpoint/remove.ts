@@ -5,7 +5,7 @@ import { linkAddresses } from "./decide.ts";
 import { HalfDoneError, NetworkInUseError, NotConnectedError } from "../model/errors.ts";
 import { findNetwork, findSandbox } from "../store/find.ts";
 import type { DriverParts } from "../parts.ts";
-import { restoreParent } from "../restore/restore.ts";
+import { restoreParent } from "../network/restore_parents.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { shareNetwork, unlessOutOfReach } from "../addresses/shared/pools.ts";
 import { isReady, type Stated, withoutState } from "../store/store.ts";

@@ -564,3 +564,9 @@ export interface RestoreReport {
   /** What the user should know of pools that hosts share; `undefined` for nothing. */
   notices?: string[];
 }
+
+/** What a network is on all of its hosts. */
+export interface NetworkSettings extends Partial<Omit<NetworkOptions, "parent">> {
+  /** The subnets, with every default settled. */
+  subnets: NetworkSubnet[];
+}

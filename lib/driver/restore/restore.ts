@@ -1,22 +1,13 @@
 import type { IpvlanError } from "../../base/errors.ts";
 import { type Link, linkDel, linkSet } from "../../iproute2/link.ts";
 import { netnsDel } from "../../iproute2/netns.ts";
-import { advertSteps, networkAdverts } from "../network/advertise.ts";
 import { restoreAdverts } from "../network/advertised.ts";
 import { siblingsOf } from "../endpoint/default_routes.ts";
 import { deleteLinks } from "../endpoint/links.ts";
-import { linkSteps } from "../network/decide.ts";
 import { linkIndex, sandboxSteps } from "../endpoint/decide.ts";
 import { accept, type Decision, failureOf } from "../../base/problems.ts";
-import {
-  AddressHeldError,
-  InvalidParentError,
-  ParentDownError,
-  ParentNotFoundError,
-  SandboxGoneError,
-} from "../model/errors.ts";
-import { IN_SANDBOX } from "../model/names.ts";
-import { aliasOf, byLinkName, isOurs, linksUnder, type MadeLinks } from "../network/parent.ts";
+import { AddressHeldError, SandboxGoneError } from "../model/errors.ts";
+import { byLinkName, isOurs } from "../network/parent.ts";
 import type { DriverParts } from "../parts.ts";
 import { byPlace, CALLER, type Step } from "../run/plan.ts";
 import type { Recovery } from "./recover.ts";
@@ -27,6 +18,7 @@ import type { EndpointRecord } from "../store/records.ts";
 import { isReady, withoutState } from "../store/store.ts";
 import type { Network, RestoreReport, Sandbox } from "../model/types.ts";
 import { lookInside } from "../run/look_inside.ts";
+import { restoreParents } from "../network/restore_parents.ts";
 
 /**
  * Brings everything on record back into the kernel, and repairs what differs. A failure is reported,
@@ -120,147 +112,6 @@ async function refreshHosts(
     if (!(error instanceof Error)) throw error;
     return new Map(names.map((name) => [name, error]));
   }
-}
-
-/** Makes the missing links of a network's parent that the driver made before, and its routes. */
-export async function restoreParent(parts: DriverParts, network: Network): Promise<void> {
-  const links = await parts.namespaces.host().link.show();
-  const failure = (await restoreParents(parts, [network], links)).get(network.id);
-  if (failure) throw failure;
-  await parts.namespaces.apply(advertSteps(networkAdverts(network), []));
-}
-
-/** Restores the parents of networks. Resolves to why they could not be restored, by network id. */
-async function restoreParents(
-  { store, namespaces }: DriverParts,
-  networks: readonly Network[],
-  links: readonly Link[],
-): Promise<Map<string, Error>> {
-  const made = byLinkName(store.links());
-  const all = store.networks().map(withoutState);
-  const { foreign, problems, levels } = parentsPlan(networks, { networks: all, made, links });
-  for (const name of foreign) store.deleteLink(name);
-  const failures = new Map<string, Error>();
-  for (const level of levels) {
-    await Promise.all(level.map(async ({ name, steps }) => {
-      const failure = await errorOf(() => namespaces.apply(steps));
-      if (failure) failures.set(name, failure);
-    }));
-  }
-  return new Map(networks.flatMap(({ id, parent }) => {
-    const broken = linksUnder(parent, made).find(({ name }) => failures.has(name));
-    const failure = problems.get(id) ?? (broken && failures.get(broken.name));
-    return failure ? [[id, failure]] : [];
-  }));
-}
-
-/** Runs a function. Resolves to the error that it throws. */
-async function errorOf(run: () => Promise<void>): Promise<Error | undefined> {
-  try {
-    await run();
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
-  }
-}
-
-/** The input of {@linkcode parentsPlan}. */
-export interface ParentFacts {
-  /** All networks. */
-  networks: readonly Network[];
-  /** The links that the driver made, according to the record. */
-  made: MadeLinks;
-  /** The links of the host. */
-  links: readonly Link[];
-}
-
-/** How to restore the parents of networks. */
-export interface ParentsPlan {
-  /** Links on record that another program has made again. The driver must not delete them later. */
-  foreign: string[];
-  /** Why a parent cannot be restored, by the network's id. */
-  problems: Map<string, IpvlanError>;
-  /**
-   * The links to make or to repair. A link is on a later level than the one below it. The links of
-   * one level do not depend on each other.
-   */
-  levels: { name: string; steps: Step[] }[][];
-}
-
-/**
- * Plans how to restore the parents of networks. Only links that the driver made before are made
- * again: it deletes what it makes, and must not delete a link that another program made.
- */
-export function parentsPlan(
-  restored: readonly Network[],
-  { networks, made, links }: ParentFacts,
-): ParentsPlan {
-  const found = byLinkName(links);
-  const plan: ParentsPlan = { foreign: [], problems: new Map(), levels: [] };
-  const usersByLink = new Map<string, string[]>();
-  for (const { name, parent } of networks) {
-    for (const link of linksUnder(parent, made)) {
-      usersByLink.set(link.name, [...usersByLink.get(link.name) ?? [], name]);
-    }
-  }
-  const seen = new Set<string>();
-  for (const { id, parent } of restored) {
-    // A parent in a sandbox is another program's, and goes with the namespace.
-    if (parent === IN_SANDBOX) continue;
-    const own = linksUnder(parent, made);
-    const problem = parentProblem(parent, own, found);
-    if (problem) {
-      plan.problems.set(id, problem);
-      continue;
-    }
-    for (const [level, spec] of own.entries()) {
-      const { name } = spec;
-      if (seen.has(name)) continue;
-      seen.add(name);
-      const link = found.get(name);
-      if (link && !isOurs(link)) plan.foreign.push(name);
-      const steps = !link
-        ? [
-          ...linkSteps([spec]),
-          { line: linkSet(name, { alias: aliasOf(usersByLink.get(name) ?? []) }) },
-        ]
-        : isOurs(link) && !link.up
-        ? [{ line: linkSet(name, { up: true }) }]
-        : [];
-      if (steps.length > 0) (plan.levels[level] ??= []).push({ name, steps });
-    }
-  }
-  plan.levels = plan.levels.filter((level) => level !== undefined);
-  return plan;
-}
-
-/** Why a parent cannot be restored. */
-function parentProblem(
-  parent: string,
-  own: ReturnType<typeof linksUnder>,
-  found: ReadonlyMap<string, Link>,
-): IpvlanError | undefined {
-  const lowest = own.find(({ name }) => !found.has(name));
-  // A dummy needs no other link. A sub-interface needs the link below it, and a network its parent.
-  const needed = lowest && "link" in lowest ? lowest.link : parent;
-  if (lowest?.type !== "dummy" && !found.has(needed)) {
-    return new ParentNotFoundError(parent, lowest && needed);
-  }
-  const base = found.get(needed);
-  // A link of the driver's is set up again.
-  if (lowest && base && !base.up && !isOurs(base)) return new ParentDownError(base.name);
-  for (const spec of own) {
-    const link = found.get(spec.name);
-    if (!link || spec.type !== "vlan") continue;
-    const { info } = link;
-    const isSame = info.type === "vlan" && info.id === spec.id && link.link === spec.link &&
-      info.protocol === (spec.protocol ?? "802.1Q");
-    if (isSame) continue;
-    const tag = `VLAN ${spec.id} (${spec.protocol ?? "802.1Q"}) of "${spec.link}"`;
-    const reason = `"${spec.name}" is not ${tag} any more, as it was when the network was ` +
-      "created; delete that link, and it is made again";
-    return new InvalidParentError(parent, reason);
-  }
-  return undefined;
 }
 
 /** What all sandboxes are restored with. */

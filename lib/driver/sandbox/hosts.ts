@@ -1,8 +1,4 @@
-import { prefixOf } from "../../claims/access.ts";
 import { orAbort } from "../../base/abort.ts";
-import { contains, parseAddress } from "../../ipam/mod.ts";
-import { prefixesOf } from "../../ipam/prefix.ts";
-import { ownClaimNames } from "../addresses/shared/claim_users.ts";
 import { HostsFileError } from "../model/errors.ts";
 import { HostsWriter } from "./hosts_file.ts";
 import { planHosts, type RemoteName, type StaleHosts } from "./hosts_plan.ts";
@@ -48,13 +44,22 @@ export class HostsFiles implements Disposable {
   /** The refresh that starts when that one has ended. */
   #next: NextRefresh | undefined;
 
+  /** Finds who is found on a network besides its endpoints. */
+  readonly #remote: (network: string) => readonly RemoteName[];
+
   /**
    * Makes the hosts files of a store.
    *
+   * @param remote Finds who is found on a network, by its id, besides its endpoints.
    * @param lock The lock file, for one writer at a time. Without it, nothing is written.
    */
-  constructor(store: Store, lock?: string) {
+  constructor(
+    store: Store,
+    remote: (network: string) => readonly RemoteName[],
+    lock: string | undefined,
+  ) {
     this.#store = store;
+    this.#remote = remote;
     this.#lock = lock === undefined ? undefined : new FileLock(lock);
   }
 
@@ -119,7 +124,7 @@ export class HostsFiles implements Disposable {
     const store = this.#store;
     const { files, removed } = planHosts({
       endpoints: store.hostEntries(),
-      remote: (network) => remoteNames(store, network),
+      remote: this.#remote,
       settings: new Map(store.sandboxes({ withHosts: true }).map((each) => [each.name, each])),
       exists: (sandbox) => (store.sandbox(sandbox)?.state ?? "removing") !== "removing",
     }, stale);
@@ -143,19 +148,6 @@ export class HostsFiles implements Disposable {
   [Symbol.dispose](): void {
     this.#writer[Symbol.dispose]();
   }
-}
-
-/**
- * Who is found on a network besides its endpoints: the sandboxes of other hosts, and those that have
- * their addresses by a claim on this one. Nobody if this host does not share the network.
- */
-export function remoteNames(store: Store, id: string): readonly RemoteName[] {
-  const { ipam, name = "", subnets = [] } = store.networkById(id) ?? {};
-  if (!ipam) return [];
-  const prefix = prefixOf(ipam.access);
-  const own = prefixesOf(subnets);
-  return [...store.sharedNames(prefix, name), ...ownClaimNames(store, prefix, name)]
-    .filter(({ address }) => own.some((each) => contains(each, parseAddress(address))));
 }
 
 /** Why files could not be changed, by sandbox. */

@@ -11,13 +11,13 @@ import type { LinkSpec } from "../../iproute2/link.ts";
 import { linkName } from "../../iproute2/words.ts";
 import { accessProblems } from "../model/ipam_options.ts";
 import { OPTION_NAMES, optionProblems } from "../model/options.ts";
-import { settingsProblems } from "../sandbox/settings.ts";
-import type { NetworkSettings } from "../addresses/shared/network.ts";
+import { settingsProblems } from "../model/settings.ts";
 import type {
   AddressPool,
   EndpointRoute,
   EngineName,
   Network,
+  NetworkSettings,
   Owner,
   Sandbox,
   SandboxSettings,

@@ -7,7 +7,7 @@ import { optionsOf, parseArguments } from "../../../lib/cli/options.ts";
 import { refusedOptions } from "../../../lib/cli/docker/refused.ts";
 import { readSettings } from "../../../lib/cli/settings.ts";
 import { readUser } from "../../../lib/cli/docker/user.ts";
-import { settingsProblems } from "../../../lib/driver/sandbox/settings.ts";
+import { settingsProblems } from "../../../lib/driver/model/settings.ts";
 import { IpvlanError } from "../../../lib/base/errors.ts";
 
 const SEED = 4711;

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { parse } from "@std/yaml";
-import { settingsOf } from "../../../lib/driver/sandbox/settings.ts";
+import { settingsOf } from "../../../lib/driver/model/settings.ts";
 import type { SandboxSettings } from "../../../lib/driver/model/types.ts";
 import { IpvlanError } from "../../../lib/base/errors.ts";
 import type { Current } from "../../../lib/site/current.ts";

@@ -13,8 +13,8 @@ import { GATEWAY } from "../claims.ts";
 import { isHostName } from "../../model/names.ts";
 import type { DriverParts } from "../../parts.ts";
 import { isShared, sharedPoolId, tell } from "./pools.ts";
-import { MOST_NAMES, nameOf, networkIds } from "./names.ts";
-import type { SharedName, Store } from "../../store/store.ts";
+import { MOST_NAMES, networkIds } from "./names.ts";
+import type { Store } from "../../store/store.ts";
 import type { AddressPool, ClaimUser, EngineName, NetworkIpam } from "../../model/types.ts";
 
 type SharedAddressPool = AddressPool & { ipam: NetworkIpam };
@@ -91,20 +91,6 @@ export async function refreshNamed(
   if (stale.length === 0) return [];
   const failures = await hosts.refresh(stale, [], wait);
   return [...failures.values()].map(({ message }) => message);
-}
-
-/** The names of this host's own claims on a network. */
-export function ownClaimNames(store: Store, prefix: string, network: string): SharedName[] {
-  return store.pools().filter(isShared)
-    .filter(({ ipam }) => prefixOf(ipam.access) === prefix)
-    .flatMap(({ id, ipam, subnet }) =>
-      store.claims(id).flatMap(({ address }) => {
-        const hex = hexOf(parseAddress(address));
-        const record = store.shared.address(sharedPoolId(ipam, subnet), hex);
-        if (record?.state !== "used" || record.holder.network !== network) return [];
-        return nameOf(prefix, { ...record.holder, address }) ?? [];
-      })
-    );
 }
 
 /** A claim, by its pool and its address. */

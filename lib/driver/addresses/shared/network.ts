@@ -20,12 +20,6 @@ const SHARED_OPTIONS = OPTION_NAMES.filter((name) => name !== "parent") as Exclu
   "parent"
 >[];
 
-/** What a network is on all of its hosts. */
-export interface NetworkSettings extends Partial<Omit<NetworkOptions, "parent">> {
-  /** The subnets, with every default settled. */
-  subnets: NetworkSubnet[];
-}
-
 /** What of a network is the same on all hosts. */
 export function settingsFor(network: SettledNetwork): SharedSettings {
   const options = SHARED_OPTIONS.filter((name) => network[name] !== undefined)

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { SharedClaim } from "../../../../lib/claims/types.ts";
-import { remoteNames } from "../../../../lib/driver/sandbox/hosts.ts";
+import { remoteNames } from "../../../../lib/driver/addresses/shared/remote_names.ts";
 import { renderHosts } from "../../../../lib/driver/sandbox/hosts_plan.ts";
 import { KnownNames } from "../../../../lib/driver/addresses/shared/known_names.ts";
 import { nameOf } from "../../../../lib/driver/addresses/shared/names.ts";

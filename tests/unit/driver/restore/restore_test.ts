@@ -5,7 +5,8 @@ import {
   SandboxGoneError,
 } from "../../../../lib/driver/model/errors.ts";
 import { byLinkName, LINK_GROUP } from "../../../../lib/driver/network/parent.ts";
-import { namespacePlan, parentsPlan, toReport } from "../../../../lib/driver/restore/restore.ts";
+import { parentsPlan } from "../../../../lib/driver/network/restore_parents.ts";
+import { namespacePlan, toReport } from "../../../../lib/driver/restore/restore.ts";
 import type { SeenNamespace } from "../../../../lib/driver/model/facts.ts";
 import type { Link, LinkSpec } from "../../../../lib/iproute2/link.ts";
 import type { Sandbox } from "../../../../lib/driver/model/types.ts";

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
+import { settingsProblems } from "../../../../lib/driver/model/settings.ts";
 import {
   ownHostLines,
   renderResolvConf,
-  settingsProblems,
   withHostname,
 } from "../../../../lib/driver/sandbox/settings.ts";
 import type { SandboxSettings } from "../../../../lib/driver/model/types.ts";
