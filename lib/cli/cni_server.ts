@@ -20,7 +20,7 @@ import { printable } from "../base/printable.ts";
 import { Interrupt } from "../base/signals.ts";
 import type { Arguments, Context } from "./command.ts";
 import { passedSocket } from "./passed_socket.ts";
-import { identity } from "../install/cni.ts";
+import { identity } from "./cni_install.ts";
 
 /** How long a server that systemd has started stays without a call, in milliseconds. */
 const IDLE = 300_000;

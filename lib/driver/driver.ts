@@ -25,7 +25,7 @@ import { lateSignal } from "./run/programs.ts";
 import { rehearsed, watched, type WrapRunner } from "./run/namespaces.ts";
 import { decideNetwork } from "./network/decide.ts";
 import { type DriverBase, type DriverOptions, makeParts, openBase } from "./open.ts";
-import type { DriverParts } from "./parts.ts";
+import type { DriverParts } from "./addresses/parts.ts";
 import { namespaceExists } from "./sandbox/processes.ts";
 import { recover, type Recovery } from "./restore/recover.ts";
 import {

@@ -5,7 +5,7 @@ import { KeptLook } from "./run/kept_look.ts";
 import { FileLock, StateLock } from "./run/lock.ts";
 import { Namespaces, programsWith, type WrapRunner } from "./run/namespaces.ts";
 import { KeptOutput } from "./sandbox/output.ts";
-import type { DriverParts } from "./parts.ts";
+import type { DriverParts } from "./addresses/parts.ts";
 import { KnownPools } from "./addresses/pools.ts";
 import { remoteNames } from "./addresses/shared/remote_names.ts";
 import { Processes } from "./sandbox/processes.ts";

@@ -33,7 +33,7 @@ CNI_COMMAND=VERSION ipvlan cni < /dev/null`,
     if (forOther.length > 0) throw new UsageError(command, forOther);
     // As runtimes wait for each call, it loads only what it needs.
     if (word === "install") {
-      return await (await import("../../install/cni.ts")).install(args, context);
+      return await (await import("../cni_install.ts")).install(args, context);
     }
     if (word === "serve") return await (await import("../cni_server.ts")).serveCalls(args, context);
     // A terminal has no configuration to give.

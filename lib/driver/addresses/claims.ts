@@ -28,7 +28,7 @@ import {
 import { accessProblems, fileProblems, settleAccess } from "../model/ipam_options.ts";
 import { IN_SANDBOX } from "../model/names.ts";
 import { usedPrefixes } from "./used_prefixes.ts";
-import type { DriverParts } from "../parts.ts";
+import type { DriverParts } from "./parts.ts";
 import type { PoolClaim, Store } from "../store/store.ts";
 import type {
   AddressPool,

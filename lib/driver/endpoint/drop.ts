@@ -4,7 +4,7 @@ import { advertsOf, withdraw } from "../network/advertised.ts";
 import { deleteLinks, unlessGone } from "./links.ts";
 import { aliasSteps, probeName } from "../network/decide.ts";
 import { byLinkName, isOurs, LINK_GROUP, linksUnder, standsOn } from "../network/parent.ts";
-import type { DriverParts } from "../parts.ts";
+import type { DriverParts } from "../addresses/parts.ts";
 import type { EndpointRecord, State } from "../store/records.ts";
 import { releaseAddresses, sharedOf, tell, unshareNetwork } from "../addresses/shared/pools.ts";
 import { type Store, withoutState } from "../store/store.ts";
@@ -33,7 +33,10 @@ export function setState(
  * The hosts files are changed first, so that after a crash the records still say what is left.
  */
 export async function deleteRecords(
-  { store, hosts, settings, openShared, wait }: DriverParts,
+  { store, hosts, settings, openShared, wait }: Pick<
+    DriverParts,
+    "store" | "hosts" | "settings" | "openShared" | "wait"
+  >,
   { sandbox, endpoints }: RecordGroup,
 ): Promise<void> {
   if (sandbox && !sandbox.owner) settings.remove(sandbox.name);
@@ -60,7 +63,10 @@ export async function deleteRecords(
  * no other network needs. A link without the mark of the driver stays, even if it is on record: then
  * another program has made it again.
  */
-export async function dropNetwork(parts: DriverParts, network: Network): Promise<void> {
+export async function dropNetwork(
+  parts: Pick<DriverParts, "store" | "namespaces" | "openShared">,
+  network: Network,
+): Promise<void> {
   const { store, namespaces } = parts;
   await unshareNetwork(parts, network);
   const made = byLinkName(store.links());
@@ -115,7 +121,7 @@ export async function dropSandbox(parts: DriverParts, sandbox: Sandbox): Promise
 
 /** Deletes the routes of endpoints before their links, so that no router sends packets for nothing. */
 async function withdrawEndpoints(
-  parts: DriverParts,
+  parts: Pick<DriverParts, "store" | "namespaces">,
   endpoints: readonly EndpointRecord[],
 ): Promise<void> {
   const adverts = advertsOf(parts, endpoints);

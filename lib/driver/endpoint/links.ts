@@ -19,7 +19,7 @@ import { linkIndex, temporaryName } from "./decide.ts";
 import { LinkLeftError } from "../model/errors.ts";
 import { isOwned } from "../model/names.ts";
 import { isOurs, LINK_GROUP } from "../network/parent.ts";
-import type { DriverParts } from "../parts.ts";
+import type { DriverParts } from "../addresses/parts.ts";
 import { isGone } from "../run/plan.ts";
 import { namespaceExists } from "../sandbox/processes.ts";
 import type { EndpointRecord } from "../store/records.ts";
@@ -123,7 +123,10 @@ export function doomedLinks(
 }
 
 /** Deletes the links of endpoints of one sandbox, wherever they are. */
-export async function deleteLinks(parts: DriverParts, removal: LinkRemoval): Promise<void> {
+export async function deleteLinks(
+  parts: Pick<DriverParts, "store" | "namespaces" | "isRehearsal" | "wait">,
+  removal: LinkRemoval,
+): Promise<void> {
   let missing = removal.removed;
   for (const ip of homesOf(parts, removal)) {
     if (missing.length > 0) {
@@ -139,7 +142,10 @@ export async function deleteLinks(parts: DriverParts, removal: LinkRemoval): Pro
  * `ip` where the links of a sandbox should be. An engine moves a link that was handed over from the
  * host's namespace into its own, and back before the end.
  */
-function homesOf({ namespaces }: DriverParts, { sandbox, removed }: LinkRemoval): Ip[] {
+function homesOf(
+  { namespaces }: Pick<DriverParts, "namespaces">,
+  { sandbox, removed }: LinkRemoval,
+): Ip[] {
   const { name, path } = sandbox;
   if (!isOwned(name) && !namespaceExists(name)) return [];
   const inside = namespaces.inside(name, true);
@@ -160,7 +166,7 @@ const AGAIN = "it is there again each time it is deleted: end what runs in the s
  * @param ip `ip` there, which goes on after a line that failed.
  */
 async function deleteInside(
-  parts: DriverParts,
+  parts: Pick<DriverParts, "store" | "namespaces" | "isRehearsal">,
   removal: LinkRemoval,
   ip: Ip,
 ): Promise<readonly EndpointRecord[]> {
@@ -231,7 +237,7 @@ export async function unlessGone(remove: () => Promise<void>): Promise<boolean> 
 
 /** Reads which links of the host are the parents of endpoints. */
 async function readParents(
-  parts: DriverParts,
+  parts: Pick<DriverParts, "store" | "namespaces">,
   endpoints: readonly EndpointRecord[],
 ): Promise<ParentOf> {
   const links = await parts.namespaces.hostLook().link.show();
@@ -243,11 +249,15 @@ async function readParents(
   return ({ network }) => indexByNetwork.get(network);
 }
 
-function networkOf({ store }: DriverParts, { network }: EndpointRecord): Network {
+function networkOf({ store }: Pick<DriverParts, "store">, { network }: EndpointRecord): Network {
   return store.networkById(network)!;
 }
 
-function leftError(parts: DriverParts, endpoint: EndpointRecord, reason: string): LinkLeftError {
+function leftError(
+  parts: Pick<DriverParts, "store">,
+  endpoint: EndpointRecord,
+  reason: string,
+): LinkLeftError {
   return new LinkLeftError(endpoint.sandbox, networkOf(parts, endpoint).name, reason);
 }
 
@@ -276,7 +286,7 @@ const PASSES = { seen: 20, unseen: 4 };
  * that can be entered is taken for deleted if its addresses are free.
  */
 async function deleteElsewhere(
-  parts: DriverParts,
+  parts: Pick<DriverParts, "store" | "namespaces" | "wait">,
   { sandbox: { name: sandbox }, isLost }: LinkRemoval,
   missing: readonly EndpointRecord[],
 ): Promise<void> {
@@ -308,7 +318,7 @@ async function deleteElsewhere(
 
 /** Deletes those lost links that are in a namespace. */
 async function deleteLostIn(
-  parts: DriverParts,
+  parts: Pick<DriverParts, "store" | "namespaces">,
   namespace: EnterableNamespace,
   lost: readonly LostLink[],
   parentOf: ParentOf,
@@ -344,7 +354,7 @@ async function deleteLostIn(
 
 /** Deletes links by their indexes. A namespace that cannot be entered, as it ends, has no links. */
 async function tryToDelete(
-  { namespaces }: DriverParts,
+  { namespaces }: Pick<DriverParts, "namespaces">,
   netns: string | undefined,
   indexes: readonly number[],
 ): Promise<Deletion> {
@@ -366,7 +376,7 @@ const [TIMEOUT, INTERVAL] = [5000, 100];
  * @throws {LinkLeftError} An address is not free.
  */
 async function requireFree(
-  parts: DriverParts,
+  parts: Pick<DriverParts, "store" | "namespaces" | "wait">,
   endpoint: EndpointRecord,
   holder: string | undefined,
 ): Promise<void> {
@@ -395,7 +405,10 @@ async function requireFree(
  * links, so we ask it: it refuses the address to another one. The link that asks is down, so the
  * address is not used.
  */
-async function findHeld(parts: DriverParts, endpoint: EndpointRecord): Promise<string | undefined> {
+async function findHeld(
+  parts: Pick<DriverParts, "store" | "namespaces">,
+  endpoint: EndpointRecord,
+): Promise<string | undefined> {
   const { mode, flag, parent } = networkOf(parts, endpoint);
   const name = `a-${endpoint.id}`;
   const addresses = endpointAddresses(endpoint);

@@ -4,7 +4,7 @@ import { dropEndpoint, dropNetwork, dropSandbox, type RecordGroup, setState } fr
 import { linkAddresses } from "./decide.ts";
 import { HalfDoneError, NetworkInUseError, NotConnectedError } from "../model/errors.ts";
 import { findNetwork, findSandbox } from "../store/find.ts";
-import type { DriverParts } from "../parts.ts";
+import type { DriverParts } from "../addresses/parts.ts";
 import { restoreParent } from "../network/restore_parents.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { shareNetwork, unlessOutOfReach } from "../addresses/shared/pools.ts";
@@ -17,13 +17,16 @@ interface StatedGroup extends RecordGroup {
 }
 
 /** Removes a network. The caller must hold the exclusive lock. */
-export async function removeNetwork(parts: DriverParts, name: string): Promise<void> {
+export async function removeNetwork(
+  parts: Pick<DriverParts, "store" | "namespaces" | "openShared">,
+  name: string,
+): Promise<void> {
   await removeUnused(parts, findNetwork(parts.store, name));
 }
 
 /** Removes the networks without endpoints that match. The caller must hold the exclusive lock. */
 export async function pruneNetworks(
-  { store, unstoppable, wait }: DriverParts,
+  { store, unstoppable, wait }: Pick<DriverParts, "store" | "wait" | "unstoppable">,
   matches: (network: Network) => boolean,
 ): Promise<PruneReport> {
   const unused = store.networks().filter(isReady).map(withoutState)
@@ -46,7 +49,7 @@ export async function pruneNetworks(
 
 /** Removes transient networks without endpoints. The caller must hold the exclusive lock. */
 export async function removeTransient(
-  parts: DriverParts,
+  parts: Pick<DriverParts, "store" | "namespaces" | "openShared">,
   networks: readonly Network[],
 ): Promise<void> {
   const { store } = parts;
@@ -60,7 +63,10 @@ export async function removeTransient(
 }
 
 /** Removes a network. If that fails, it is there as before. @throws {NetworkInUseError} In use. */
-async function removeUnused(parts: DriverParts, network: Network): Promise<void> {
+async function removeUnused(
+  parts: Pick<DriverParts, "store" | "namespaces" | "openShared">,
+  network: Network,
+): Promise<void> {
   const { store } = parts;
   store.transaction(() => {
     const users = store.endpoints({ network: network.id }).map(({ sandbox }) => sandbox);
@@ -77,7 +83,10 @@ async function removeUnused(parts: DriverParts, network: Network): Promise<void>
   }
 }
 
-async function putBack(parts: DriverParts, network: Network): Promise<void> {
+async function putBack(
+  parts: Pick<DriverParts, "store" | "namespaces" | "openShared">,
+  network: Network,
+): Promise<void> {
   parts.store.putNetwork(network, "ready");
   await restoreParent(parts, network);
   await shareNetwork(parts, network);
@@ -131,7 +140,10 @@ export async function disconnect(
  * Takes back what the default routes of a sandbox had for an endpoint with a priority, when that is
  * gone. If it fails, the routes are there all the same, and `restore` changes them.
  */
-async function reroute({ store, namespaces }: DriverParts, gone: EndpointRecord): Promise<void> {
+async function reroute(
+  { store, namespaces }: Pick<DriverParts, "store" | "namespaces">,
+  gone: EndpointRecord,
+): Promise<void> {
   const left = store.endpoints({ sandbox: gone.sandbox }).filter(isReady);
   const [before, after] = [siblingsOf([...left, gone]), siblingsOf(left)];
   if (before !== "ranked" || after === "ranked") return;
@@ -144,7 +156,7 @@ async function reroute({ store, namespaces }: DriverParts, gone: EndpointRecord)
 }
 
 /** Marks records as `removing`. @throws {HalfDoneError} Another call is at one of the endpoints. */
-function startRemoval({ store }: DriverParts, records: StatedGroup): void {
+function startRemoval({ store }: Pick<DriverParts, "store">, records: StatedGroup): void {
   const unready = records.endpoints.find((endpoint) => !isReady(endpoint));
   if (unready) throw new HalfDoneError(`connection of "${unready.sandbox}"`);
   setState(store, records, "removing");

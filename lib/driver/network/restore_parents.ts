@@ -5,13 +5,16 @@ import { linkSteps } from "./decide.ts";
 import { InvalidParentError, ParentDownError, ParentNotFoundError } from "../model/errors.ts";
 import { IN_SANDBOX } from "../model/names.ts";
 import { aliasOf, byLinkName, isOurs, linksUnder, type MadeLinks } from "./parent.ts";
-import type { DriverParts } from "../parts.ts";
+import type { DriverParts } from "../addresses/parts.ts";
 import type { Step } from "../run/plan.ts";
 import { withoutState } from "../store/store.ts";
 import type { Network } from "../model/types.ts";
 
 /** Makes the missing links of a network's parent that the driver made before, and its routes. */
-export async function restoreParent(parts: DriverParts, network: Network): Promise<void> {
+export async function restoreParent(
+  parts: Pick<DriverParts, "store" | "namespaces">,
+  network: Network,
+): Promise<void> {
   const links = await parts.namespaces.host().link.show();
   const failure = (await restoreParents(parts, [network], links)).get(network.id);
   if (failure) throw failure;
@@ -20,7 +23,7 @@ export async function restoreParent(parts: DriverParts, network: Network): Promi
 
 /** Restores the parents of networks. Resolves to why they could not be restored, by network id. */
 export async function restoreParents(
-  { store, namespaces }: DriverParts,
+  { store, namespaces }: Pick<DriverParts, "store" | "namespaces">,
   networks: readonly Network[],
   links: readonly Link[],
 ): Promise<Map<string, Error>> {

@@ -1,6 +1,6 @@
 import { dropEndpoint, dropNetwork, dropSandbox, setState } from "../endpoint/drop.ts";
 import { failureOf } from "../../base/problems.ts";
-import type { DriverParts } from "../parts.ts";
+import type { DriverParts } from "../addresses/parts.ts";
 import type { EndpointRecord, State } from "../store/records.ts";
 import { hasShared, releaseUnused, tell } from "../addresses/shared/pools.ts";
 import { isReady, type Stated, withoutState } from "../store/store.ts";
@@ -14,7 +14,9 @@ export type Recovery = Pick<RestoreReport, "undone" | "missing">;
  * then no other call is still making them. A record that cannot be removed stays, and only its name
  * cannot be used.
  */
-export async function recover(parts: DriverParts): Promise<Recovery> {
+export async function recover(
+  parts: Pick<DriverParts, "store" | "processes" | "openShared" | "wait" | "unstoppable">,
+): Promise<Recovery> {
   const { store, processes, openShared, unstoppable, wait } = parts;
   const recovery: Recovery = { undone: [], missing: [] };
   const unfinished = findUnfinished({

@@ -8,7 +8,7 @@ import { linkIndex, sandboxSteps } from "../endpoint/decide.ts";
 import { accept, type Decision, failureOf } from "../../base/problems.ts";
 import { AddressHeldError, SandboxGoneError } from "../model/errors.ts";
 import { byLinkName, isOurs } from "../network/parent.ts";
-import type { DriverParts } from "../parts.ts";
+import type { DriverParts } from "../addresses/parts.ts";
 import { byPlace, CALLER, type Step } from "../run/plan.ts";
 import type { Recovery } from "./recover.ts";
 import type { SeenNamespace } from "../model/facts.ts";
@@ -102,7 +102,7 @@ export function toReport(
 
 /** Writes all hosts files. Resolves to why they could not be written, by sandbox. */
 async function refreshHosts(
-  { hosts, wait }: DriverParts,
+  { hosts, wait }: Pick<DriverParts, "hosts" | "wait">,
   sandboxes: readonly Sandbox[],
 ): Promise<ReadonlyMap<string, Error>> {
   const names = sandboxes.map(({ name }) => name);
@@ -140,7 +140,7 @@ interface RestoredSandbox {
 
 /** Restores a sandbox. A link goes whose address is another host's by now. */
 async function restoreSandbox(
-  parts: DriverParts,
+  parts: Pick<DriverParts, "store" | "namespaces" | "settings" | "isRehearsal" | "wait">,
   sandbox: Sandbox,
   endpoints: readonly EndpointRecord[],
   { networks, lost, doubts, links, names }: HostView,

@@ -11,7 +11,7 @@ import { formatAddress, parseAddress } from "../../ipam/mod.ts";
 import type { Link } from "../../iproute2/link.ts";
 import { findEnterable } from "../sandbox/enterable.ts";
 import { linkIndex } from "../endpoint/decide.ts";
-import type { DriverParts } from "../parts.ts";
+import type { DriverParts } from "../addresses/parts.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { removeSandbox } from "../endpoint/remove.ts";
 import { lookInside } from "../run/look_inside.ts";
@@ -31,7 +31,7 @@ export type IsForgotten = (sandbox: string) => boolean;
  * were handed over is not always known, so these are stale if no link is there.
  */
 async function findStale(
-  parts: DriverParts,
+  parts: Pick<DriverParts, "store" | "namespaces" | "borrowed">,
   sandboxes: readonly Sandbox[],
   isForgotten: IsForgotten,
 ): Promise<Sandbox[]> {
@@ -62,7 +62,7 @@ async function findStale(
 }
 
 /** The links in all namespaces that can be found but the host's. */
-async function linksElsewhere({ namespaces }: DriverParts): Promise<Link[]> {
+async function linksElsewhere({ namespaces }: Pick<DriverParts, "namespaces">): Promise<Link[]> {
   const places = await findEnterable(namespaces.run, namespaces.hostName);
   const seen = await Promise.all(
     places.flatMap(({ netns, isHost }) =>

@@ -12,7 +12,7 @@ import { AgentRunsError } from "../../model/errors.ts";
 import type { FileLock } from "../../run/lock.ts";
 import { KnownNames } from "./known_names.ts";
 import { NamesFile } from "./names_file.ts";
-import type { DriverParts } from "../../parts.ts";
+import type { DriverParts } from "../parts.ts";
 import { accesses, reconcile } from "./pools.ts";
 import { Together } from "../../../base/together.ts";
 import { pause } from "../../../base/waiting.ts";
@@ -53,7 +53,7 @@ const REST = { times: 4, least: 100, most: 5000 };
 
 /** Runs the agent until its signal is aborted. @throws {AgentRunsError} One runs already. */
 export async function runAgent(
-  parts: DriverParts,
+  parts: Pick<DriverParts, "store" | "namespaces" | "hosts" | "openShared" | "wait">,
   lock: FileLock | undefined,
   { signal, notify = () => {}, report = () => {}, hostsFile }: AgentOptions,
 ): Promise<void> {
@@ -119,7 +119,7 @@ interface Watch {
 
 /** Follows what changes under a prefix. */
 async function watchPrefix(
-  parts: DriverParts,
+  parts: Pick<DriverParts, "store" | "namespaces" | "openShared" | "wait">,
   access: EtcdAccess,
   signal: AbortSignal,
   notify: (sentence: string) => void,
@@ -148,7 +148,7 @@ async function watchPrefix(
 
 /** Puts the names that have changed on record and into files. What fails is said. */
 async function write(
-  { hosts, wait }: DriverParts,
+  { hosts, wait }: Pick<DriverParts, "hosts" | "wait">,
   names: KnownNames,
   file: NamesFile | undefined,
   signal: AbortSignal,
@@ -170,7 +170,7 @@ async function write(
  * itself, or another one has given one of them up.
  */
 async function mend(
-  parts: DriverParts,
+  parts: Pick<DriverParts, "store" | "namespaces" | "wait">,
   pools: SharedPools,
   signal: AbortSignal,
   notify: (sentence: string) => void,

@@ -11,7 +11,7 @@ import { attempt } from "../../../base/problems.ts";
 import { parseAddress } from "../../../ipam/mod.ts";
 import { GATEWAY } from "../claims.ts";
 import { isHostName } from "../../model/names.ts";
-import type { DriverParts } from "../../parts.ts";
+import type { DriverParts } from "../parts.ts";
 import { isShared, sharedPoolId, tell } from "./pools.ts";
 import { MOST_NAMES, networkIds } from "./names.ts";
 import type { Store } from "../../store/store.ts";

@@ -22,7 +22,7 @@ import {
   releasePool as releasePoolLocally,
   withLength,
 } from "../claims.ts";
-import type { DriverParts } from "../../parts.ts";
+import type { DriverParts } from "../parts.ts";
 import {
   doubtAbout,
   giveBack,

@@ -2,7 +2,7 @@ import { prefixOf } from "../../../claims/access.ts";
 import { HostNotFoundError } from "../../../claims/errors.ts";
 import type { SharedPools } from "../../../claims/mod.ts";
 import type { EtcdAccess, RemovedHost, SharedHost } from "../../../claims/types.ts";
-import type { DriverParts } from "../../parts.ts";
+import type { DriverParts } from "../parts.ts";
 import { accesses } from "./pools.ts";
 
 /** A host, and what the keys begin with under which etcd has it. */

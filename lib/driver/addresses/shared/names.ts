@@ -12,7 +12,7 @@ import { formatAddress } from "../../../ipam/address.ts";
 import { parseAddress, parsePrefix } from "../../../ipam/mod.ts";
 import { type Prefix, prefixesOf } from "../../../ipam/prefix.ts";
 import { isHostName } from "../../model/names.ts";
-import type { DriverParts } from "../../parts.ts";
+import type { DriverParts } from "../parts.ts";
 import type { SharedNetwork } from "./pools.ts";
 import type { SharedName, Store } from "../../store/store.ts";
 

@@ -24,7 +24,7 @@ import type { Addr } from "../../../iproute2/addr.ts";
 import { AddressHeldError, InvalidOptionError } from "../../model/errors.ts";
 import { linkedAddresses } from "../held_addresses.ts";
 import { isOwned, ownNames } from "../../model/names.ts";
-import type { DriverParts } from "../../parts.ts";
+import type { DriverParts } from "../parts.ts";
 import type { EndpointRecord } from "../../store/records.ts";
 import type { ClaimPlace } from "./claim_users.ts";
 import { settingsFor } from "./network.ts";
@@ -114,7 +114,10 @@ export async function leavePools(
  *
  * @throws {SharedNetworkDiffersError} Another host has just made it, and differently.
  */
-export async function shareNetwork(parts: DriverParts, network: Network): Promise<string[]> {
+export async function shareNetwork(
+  parts: Pick<DriverParts, "namespaces" | "openShared">,
+  network: Network,
+): Promise<string[]> {
   const pools = isShared(network) ? await parts.openShared() : undefined;
   if (!pools || !isShared(network)) return [];
   await pools.defineNetwork(network.ipam.access, network.name, settingsFor(network));
@@ -158,7 +161,7 @@ export type IsUsable = (address: string) => boolean;
  * @param isUsable Whether this host can use it: a link of the host may have it.
  */
 export async function takeNext(
-  parts: DriverParts,
+  parts: Pick<DriverParts, "store">,
   pools: SharedPools,
   network: SharedNetwork,
   family: 4 | 6,

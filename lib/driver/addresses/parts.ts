@@ -1,13 +1,13 @@
-import type { SharedPools } from "../claims/mod.ts";
-import type { BorrowedNamespaces } from "./sandbox/borrowed.ts";
-import type { KeptOutput } from "./sandbox/output.ts";
-import type { HostsFiles } from "./sandbox/hosts.ts";
-import type { Namespaces } from "./run/namespaces.ts";
-import type { KnownPools } from "./addresses/pools.ts";
-import type { Processes } from "./sandbox/processes.ts";
-import type { SettingsKeeper } from "./sandbox/settings.ts";
-import type { Store } from "./store/store.ts";
-import type { WaitOptions } from "../base/waiting.ts";
+import type { SharedPools } from "../../claims/mod.ts";
+import type { BorrowedNamespaces } from "../sandbox/borrowed.ts";
+import type { KeptOutput } from "../sandbox/output.ts";
+import type { HostsFiles } from "../sandbox/hosts.ts";
+import type { Namespaces } from "../run/namespaces.ts";
+import type { KnownPools } from "./pools.ts";
+import type { Processes } from "../sandbox/processes.ts";
+import type { SettingsKeeper } from "../sandbox/settings.ts";
+import type { Store } from "../store/store.ts";
+import type { WaitOptions } from "../../base/waiting.ts";
 
 /** The parts of a driver, which its functions share. */
 export interface DriverParts {

@@ -7,10 +7,10 @@ import metadata from "../../deno.json" with { type: "json" };
 import { statOf } from "../driver/run/files.ts";
 import { callerAt, type ProgramIdentity, SOCKET } from "../engine/cni/caller.ts";
 import { PLUGIN_NAME } from "../engine/cni/version.ts";
-import type { Arguments, Context } from "../cli/command.ts";
-import { executableText, writeExecutable } from "./executable.ts";
-import { cniUnits, lastingProgram, thisProgram } from "./unit.ts";
-import { unitsText, writeUnits } from "./unit_files.ts";
+import type { Arguments, Context } from "./command.ts";
+import { executableText, writeExecutable } from "../install/executable.ts";
+import { cniUnits, lastingProgram, thisProgram } from "../install/unit.ts";
+import { unitsText, writeUnits } from "../install/unit_files.ts";
 
 /** Where runtimes look for plugins. */
 const FOLDER = "/opt/cni/bin";
