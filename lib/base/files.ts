@@ -66,3 +66,18 @@ function removeIfThere(path: string): void {
 function freshPath(folder: string): string {
   return `${folder}/.ipvlan-${crypto.randomUUID()}`;
 }
+
+/** The status of a file; `undefined` if it does not exist or may not be read. */
+export function statOf(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch (error) {
+    const { NotFound, NotADirectory, PermissionDenied } = Deno.errors;
+    const isMissing = [NotFound, NotADirectory, PermissionDenied]
+      .some((kind) => error instanceof kind);
+    // No file can have such a name.
+    const isNoName = path.includes("\0") || (error as { code?: string }).code === "ENAMETOOLONG";
+    if (isMissing || isNoName) return undefined;
+    throw error;
+  }
+}

@@ -4,7 +4,7 @@
  * @module
  */
 import metadata from "../../deno.json" with { type: "json" };
-import { statOf } from "../driver/run/files.ts";
+import { statOf } from "../base/files.ts";
 import { callerAt, type ProgramIdentity, SOCKET } from "../engine/cni/caller.ts";
 import { PLUGIN_NAME } from "../engine/cni/version.ts";
 import type { Arguments, Context } from "./command.ts";

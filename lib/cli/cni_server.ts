@@ -4,7 +4,7 @@
  * @module
  */
 import type { Driver } from "../driver/mod.ts";
-import { stateFolder, storeFile } from "../driver/store/sqlite_store.ts";
+import { stateFolder, storeFile } from "../driver/model/state_folder.ts";
 import {
   type CallAnswer,
   concat,

@@ -1,5 +1,5 @@
 // What the values of options stand for: names with values, and how a sandbox is connected.
-import { priorityProblem } from "../driver/endpoint/default_routes.ts";
+import { priorityProblem } from "../driver/model/way_out.ts";
 import { InvalidOptionError } from "../driver/model/errors.ts";
 import type { ConnectOptions } from "../driver/model/types.ts";
 import type { IpvlanError } from "../base/errors.ts";

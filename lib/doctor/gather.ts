@@ -1,10 +1,10 @@
 import { findHolders, type HeldAddress } from "../driver/addresses/holders.ts";
 import { IN_SANDBOX } from "../driver/model/names.ts";
-import { statOf } from "../driver/run/files.ts";
-import { SqliteStore, stateFolder } from "../driver/store/sqlite_store.ts";
+import { stateFolder } from "../driver/model/state_folder.ts";
+import { SqliteStore } from "../driver/store/sqlite_store.ts";
 import { isReady, withoutState } from "../driver/store/store.ts";
 import { IpvlanError } from "../base/errors.ts";
-import { tryToWriteIn } from "../base/files.ts";
+import { statOf, tryToWriteIn } from "../base/files.ts";
 import { kernelFacts, MissingRightsError, MODULES } from "../iproute2/kernel.ts";
 import { Shell } from "../iproute2/shell.ts";
 import { lookAround } from "../iproute2/view.ts";

@@ -3,7 +3,7 @@ import type { HeldAddress } from "../driver/addresses/holders.ts";
 import { subnetsOf } from "../driver/model/subnets.ts";
 import { globalAddrs } from "../iproute2/addr.ts";
 import { busyParent, chooseParent, LINK_GROUP } from "../driver/network/parent.ts";
-import { statOf } from "../driver/run/files.ts";
+import { statOf } from "../base/files.ts";
 import type { Network } from "../driver/model/types.ts";
 import type { IpvlanError } from "../base/errors.ts";
 import { endpointAddresses } from "../ipam/address.ts";

@@ -96,3 +96,6 @@ export type {
   SettledNetwork,
   SubnetPoolRequest,
 } from "./model/types.ts";
+export { settle, settleAll, toSettled } from "./network/settle.ts";
+export { linkAddresses, soleRoutes } from "./endpoint/decide.ts";
+export { possibleParents } from "./network/parent.ts";

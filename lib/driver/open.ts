@@ -11,7 +11,8 @@ import { remoteNames } from "./addresses/shared/remote_names.ts";
 import { Processes } from "./sandbox/processes.ts";
 import { lateSignal, type Programs } from "./run/programs.ts";
 import { SettingsKeeper } from "./sandbox/settings.ts";
-import { SqliteStore, stateFolder } from "./store/sqlite_store.ts";
+import { stateFolder } from "./model/state_folder.ts";
+import { SqliteStore } from "./store/sqlite_store.ts";
 import { guardStateFolder } from "./store/state_folder.ts";
 import type { WaitOptions } from "../base/waiting.ts";
 

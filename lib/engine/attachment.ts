@@ -18,8 +18,9 @@ import {
   ProblemsError,
   SandboxExistsError,
   SandboxNotFoundError,
+  settle,
+  toSettled,
 } from "../driver/mod.ts";
-import { settle, toSettled } from "../driver/network/settle.ts";
 import { NetworkDiffersError } from "./errors.ts";
 
 /** A sandbox of an engine, and one connection of it. */

@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { InvalidOptionError } from "../driver/model/errors.ts";
-import { statOf } from "../driver/run/files.ts";
+import { statOf } from "../base/files.ts";
 
 /** The command line that starts this program again: compiled, from a file or from a URL. */
 export function thisProgram(): string[] {

@@ -1,5 +1,5 @@
 import { ipamText } from "../driver/model/ipam_options.ts";
-import { usual } from "../driver/endpoint/link_local.ts";
+import { usual } from "../driver/model/link_local.ts";
 import { OPTION_NAMES, optionText } from "../driver/model/options.ts";
 import type {
   ConnectOptions,

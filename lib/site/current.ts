@@ -1,8 +1,12 @@
-import { extrasOf } from "../driver/endpoint/decide.ts";
-import type { Driver } from "../driver/mod.ts";
+import { type Driver, toSettled } from "../driver/mod.ts";
 import { settingsOf } from "../driver/model/settings.ts";
-import { toSettled } from "../driver/network/settle.ts";
-import type { Connection, Endpoint, Network, SandboxDetails } from "../driver/model/types.ts";
+import {
+  type Connection,
+  type Endpoint,
+  extrasOf,
+  type Network,
+  type SandboxDetails,
+} from "../driver/model/types.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
 import type { Desired, DesiredSandbox } from "./types.ts";
 

@@ -1,7 +1,7 @@
+import { toSettled } from "../driver/mod.ts";
 import { throwProblems } from "../base/problems.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../driver/model/options.ts";
 import { settingsOf } from "../driver/model/settings.ts";
-import { toSettled } from "../driver/network/settle.ts";
 import type { Endpoint, Network, SandboxDetails } from "../driver/model/types.ts";
 import { inOrder } from "../template/value.ts";
 import { type Records, withoutLength, withoutOwned } from "./current.ts";

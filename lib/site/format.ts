@@ -1,7 +1,7 @@
 import { InvalidOptionError } from "../driver/model/errors.ts";
-import { MAX_PRIORITY } from "../driver/endpoint/default_routes.ts";
+import { MAX_PRIORITY } from "../driver/model/way_out.ts";
 import { ETCD, IPAM_FIELDS, IPAM_OPTIONS } from "../driver/model/ipam_options.ts";
-import { linkLocalProblem } from "../driver/endpoint/link_local.ts";
+import { linkLocalProblem } from "../driver/model/link_local.ts";
 import { nameProblem } from "../driver/model/names.ts";
 import {
   DRIVER_OPTIONS,

@@ -1,5 +1,5 @@
+import { settleAll } from "../driver/mod.ts";
 import { subnetsOf } from "../driver/model/subnets.ts";
-import { settleAll } from "../driver/network/settle.ts";
 import type { SettledNetwork } from "../driver/model/types.ts";
 import { attempt } from "../base/problems.ts";
 import { familyOf } from "../ipam/address.ts";

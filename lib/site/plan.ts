@@ -1,6 +1,6 @@
+import { settleAll, toSettled } from "../driver/mod.ts";
 import { throwProblems } from "../base/problems.ts";
 import { settingsOf } from "../driver/model/settings.ts";
-import { settleAll, toSettled } from "../driver/network/settle.ts";
 import type {
   Connection,
   Endpoint,

@@ -6,7 +6,7 @@
 import { countIncoming } from "../../lib/check/port_counter.ts";
 import { type Finding, reaches } from "../../lib/check/mod.ts";
 import type { Family } from "../../lib/ipam/address.ts";
-import type { RoutingDaemon } from "../../lib/driver/network/routing_config.ts";
+import type { RoutingDaemon } from "../../lib/driver/model/routing_config.ts";
 import { run } from "../../lib/check/finding.ts";
 import { engineScenario, type Scenario, type StatementId, type Tour } from "../kit/mod.ts";
 import type { RoutedHost } from "../kit/hosts/routed_host.ts";

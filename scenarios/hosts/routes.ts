@@ -6,7 +6,7 @@
 import { type CommandResult, run } from "../../lib/check/finding.ts";
 import { doesNotReach, type Finding, reaches } from "../../lib/check/mod.ts";
 import type { Family } from "../../lib/ipam/address.ts";
-import type { RoutingDaemon } from "../../lib/driver/network/routing_config.ts";
+import type { RoutingDaemon } from "../../lib/driver/model/routing_config.ts";
 import { failsWith, shows } from "../kit/engines/checks.ts";
 import { engineScenario, type Scenario, type StatementId, type Tour } from "../kit/mod.ts";
 import type { RouteChange } from "../kit/hosts/route_monitor.ts";

@@ -1,7 +1,7 @@
 // Tests of BIRD in a guest of the lab.
 import { assert } from "@std/assert";
 import { advertSteps } from "../../lib/driver/network/advertise.ts";
-import { routingConfig } from "../../lib/driver/network/routing_config.ts";
+import { routingConfig } from "../../lib/driver/model/routing_config.ts";
 import { Bird } from "../../scenarios/kit/hosts/bird.ts";
 import { freshNetns } from "../kit/worlds.ts";
 

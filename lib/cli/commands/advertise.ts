@@ -1,6 +1,6 @@
 import { accept } from "../../base/problems.ts";
 import type { AdvertisedRoute } from "../../driver/model/types.ts";
-import { readConfig, ROUTING_DAEMONS, routingConfig } from "../../driver/network/routing_config.ts";
+import { readConfig, ROUTING_DAEMONS, routingConfig } from "../../driver/model/routing_config.ts";
 import { type Arguments, type Command, readOptions } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { table } from "../docker/list.ts";

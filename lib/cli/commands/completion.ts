@@ -1,4 +1,3 @@
-import { possibleParents } from "../../driver/network/parent.ts";
 import { Ip } from "../../iproute2/ip.ts";
 import { type Command, readOptions } from "../command.ts";
 import { complete } from "../complete.ts";
@@ -56,6 +55,7 @@ export default {
           }
         },
         links: async () => {
+          const { possibleParents } = await import("../../driver/mod.ts");
           await using ip = await Ip.open();
           return possibleParents(await ip.link.show());
         },

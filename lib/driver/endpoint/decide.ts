@@ -20,15 +20,8 @@ import { type LinkSwitch, linkSwitch } from "../../iproute2/process_per_burst.ts
 import { routeLine } from "../../iproute2/route.ts";
 import { linkName } from "../../iproute2/words.ts";
 import { advertSteps, endpointAdverts } from "../network/advertise.ts";
-import { wayOut } from "../model/way_out.ts";
-import {
-  type EndpointAddress,
-  innerRoutes,
-  linkRoutes,
-  prefixOf,
-  priorityProblem,
-  type Siblings,
-} from "./default_routes.ts";
+import { priorityProblem, routePrefix, wayOut } from "../model/way_out.ts";
+import { type EndpointAddress, innerRoutes, linkRoutes, type Siblings } from "./default_routes.ts";
 import {
   AddressHeldError,
   AlreadyConnectedError,
@@ -42,13 +35,20 @@ import {
   SandboxParentError,
 } from "../model/errors.ts";
 import type { HeldAddress } from "../addresses/holders.ts";
-import { linkLocalProblems, usual, withLinkLocalLength } from "./link_local.ts";
+import { linkLocalProblems, usual, withLinkLocalLength } from "../model/link_local.ts";
 import { isOwned, nameProblem, ownNames } from "../model/names.ts";
 import { linkOptions } from "../model/options.ts";
 import { aliasOf, explainIpvlanAdd, LINK_GROUP } from "../network/parent.ts";
 import { CALLER, type Line, type Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
-import type { ConnectOptions, Endpoint, EndpointRoute, Network, Sandbox } from "../model/types.ts";
+import {
+  type ConnectOptions,
+  type Endpoint,
+  type EndpointRoute,
+  extrasOf,
+  type Network,
+  type Sandbox,
+} from "../model/types.ts";
 
 /** An endpoint to make, and what is left in the pools. */
 export interface DecidedEndpoint {
@@ -211,7 +211,7 @@ export function soleRoutes(
   const bare = (address?: string) => address?.split("/")[0];
   const addresses = linkAddresses(network, { ip: bare(ip), ip6: bare(ip6) });
   return linkRoutes(network, { ifname, ordinal: 0 }, addresses, "none")
-    .map(({ dst, via }) => ({ dst: prefixOf({ dst, family: familyOf(dst) }), via }));
+    .map(({ dst, via }) => ({ dst: routePrefix({ dst, family: familyOf(dst) }), via }));
 }
 
 /**
@@ -366,16 +366,6 @@ export function toEndpoint(network: Network, endpoint: EndpointRecord): Endpoint
     ...extrasOf(endpoint),
     ...endpoint.parent !== undefined && { parent: endpoint.parent },
   });
-}
-
-/** What only some endpoints have. What one has not is left out. */
-export function extrasOf(
-  { linkLocalAddresses, gatewayPriority }: Pick<Endpoint, "linkLocalAddresses" | "gatewayPriority">,
-): Pick<Endpoint, "linkLocalAddresses" | "gatewayPriority"> {
-  return {
-    ...linkLocalAddresses && { linkLocalAddresses },
-    ...gatewayPriority !== undefined && { gatewayPriority },
-  };
 }
 
 /** The name of an endpoint's link until it is renamed in its sandbox. */

@@ -1,8 +1,6 @@
-import type { IpvlanError } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
-import { type Route, routeFlush, routeLine, type RouteSpec } from "../../iproute2/route.ts";
-import { InvalidOptionError } from "../model/errors.ts";
+import { routeFlush, routeLine, type RouteSpec } from "../../iproute2/route.ts";
 import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import type { Network } from "../model/types.ts";
@@ -27,19 +25,6 @@ const [RANKED, PER_PRIORITY] = [200_000, 100];
 
 /** The base of the metrics of default routes that lead nowhere, beside other networks: the worst. */
 const NOWHERE = 1_000_000;
-
-/** The highest priority. The lowest one is as far below 0. */
-export const MAX_PRIORITY = 1000;
-
-/** What is wrong with a priority for the default route. @param text What was typed for it. */
-export function priorityProblem(
-  priority: number,
-  text: string = String(priority),
-): IpvlanError | undefined {
-  if (Number.isInteger(priority) && Math.abs(priority) <= MAX_PRIORITY) return undefined;
-  const rule = `give a whole number from -${MAX_PRIORITY} to ${MAX_PRIORITY}`;
-  return new InvalidOptionError("gw-priority", text, rule);
-}
 
 /** Which other endpoints a sandbox has: none, or others. `ranked` if one of all has a priority. */
 export type Siblings = "none" | "equal" | "ranked";
@@ -127,12 +112,6 @@ export function linkRoutes(
 
 /** The destination of a default route. */
 const DEFAULT_PREFIX = { 4: "default", 6: "::/0" };
-
-/** The destination of a route with its length, where `ip` leaves it out. */
-export function prefixOf({ dst, family }: Pick<Route, "dst" | "family">): string {
-  if (dst === "default") return family === 6 ? "::/0" : "0.0.0.0/0";
-  return formatPrefix(parsePrefix(dst).prefix);
-}
 
 /**
  * The steps that change the metrics of an endpoint's default routes, when other endpoints of its

@@ -570,3 +570,13 @@ export interface NetworkSettings extends Partial<Omit<NetworkOptions, "parent">>
   /** The subnets, with every default settled. */
   subnets: NetworkSubnet[];
 }
+
+/** What only some endpoints have. What one has not is left out. */
+export function extrasOf(
+  { linkLocalAddresses, gatewayPriority }: Pick<Endpoint, "linkLocalAddresses" | "gatewayPriority">,
+): Pick<Endpoint, "linkLocalAddresses" | "gatewayPriority"> {
+  return {
+    ...linkLocalAddresses && { linkLocalAddresses },
+    ...gatewayPriority !== undefined && { gatewayPriority },
+  };
+}

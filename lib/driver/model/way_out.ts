@@ -1,4 +1,8 @@
 import type { Network } from "./types.ts";
+import type { IpvlanError } from "../../base/errors.ts";
+import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
+import type { Route } from "../../iproute2/route.ts";
+import { InvalidOptionError } from "./errors.ts";
 
 /** What a network's default routes depend on. */
 export type Exit = Pick<Network, "mode" | "internal" | "isolated">;
@@ -12,4 +16,23 @@ export function wayOut({ mode, internal, isolated }: Exit): "gateway" | "link" |
   if (internal) return "none";
   if (mode !== "l2") return "link";
   return isolated ? "none" : "gateway";
+}
+
+/** The highest priority. The lowest one is as far below 0. */
+export const MAX_PRIORITY = 1000;
+
+/** What is wrong with a priority for the default route. @param text What was typed for it. */
+export function priorityProblem(
+  priority: number,
+  text: string = String(priority),
+): IpvlanError | undefined {
+  if (Number.isInteger(priority) && Math.abs(priority) <= MAX_PRIORITY) return undefined;
+  const rule = `give a whole number from -${MAX_PRIORITY} to ${MAX_PRIORITY}`;
+  return new InvalidOptionError("gw-priority", text, rule);
+}
+
+/** The destination of a route with its length, where `ip` leaves it out. */
+export function routePrefix({ dst, family }: Pick<Route, "dst" | "family">): string {
+  if (dst === "default") return family === 6 ? "::/0" : "0.0.0.0/0";
+  return formatPrefix(parsePrefix(dst).prefix);
 }

@@ -18,6 +18,7 @@ import { IN_SANDBOX } from "../model/names.ts";
 import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import type { Network, SettledNetwork } from "../model/types.ts";
+import { ADVERTISED } from "../model/routing_config.ts";
 
 /** What a route of the driver is for. */
 export type AdvertKind =
@@ -39,12 +40,6 @@ export interface Advert {
   /** The sandbox, if it is a route to an address. */
   sandbox?: string;
 }
-
-/**
- * The number of the routes to announce. No program of `/etc/iproute2/rt_protos` has it, and none of
- * FRR's (`zebra/rt_netlink.h`), which FRR would take for its own.
- */
-export const ADVERTISED = 117;
 
 /**
  * How the routes are marked in the kernel. FRR does not read routes of the protocol `kernel` (2), and

@@ -5,6 +5,7 @@
  */
 import { IpCommandError, ProgramNotFoundError } from "../../iproute2/errors.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
+import { statOf } from "../../base/files.ts";
 
 /** A file that a path leads to. */
 export interface FoundFile {
@@ -78,19 +79,4 @@ export async function findOpenFiles(run: RunProgram): Promise<FoundFile[]> {
 function parseFile(line: string): FoundFile[] {
   const [, path, dev, ino] = /^(\/.*) (\d+) (\d+)$/.exec(line) ?? [];
   return path === undefined ? [] : [{ path, dev: Number(dev), ino: Number(ino) }];
-}
-
-/** The status of a file; `undefined` if it does not exist or may not be read. */
-export function statOf(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.statSync(path);
-  } catch (error) {
-    const { NotFound, NotADirectory, PermissionDenied } = Deno.errors;
-    const isMissing = [NotFound, NotADirectory, PermissionDenied]
-      .some((kind) => error instanceof kind);
-    // No file can have such a name.
-    const isNoName = path.includes("\0") || (error as { code?: string }).code === "ENAMETOOLONG";
-    if (isMissing || isNoName) return undefined;
-    throw error;
-  }
 }

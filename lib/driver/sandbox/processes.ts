@@ -3,7 +3,8 @@ import { MissingRightsError } from "../../iproute2/kernel.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { shellWord } from "../../base/printable.ts";
 import { InvalidOptionError } from "../model/errors.ts";
-import { findFiles, findKnownFiles, statOf } from "../run/files.ts";
+import { statOf } from "../../base/files.ts";
+import { findFiles, findKnownFiles } from "../run/files.ts";
 import { LOCK_FD } from "../run/namespaces.ts";
 import { describeProcess, sayIfLong, untilClosed, type WaitOptions } from "../../base/waiting.ts";
 

@@ -8,7 +8,7 @@ import { endpointAddresses } from "../../ipam/address.ts";
 import { SysctlError } from "../../iproute2/errors.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { ResolvConfError } from "../model/errors.ts";
-import { statOf } from "../run/files.ts";
+import { statOf } from "../../base/files.ts";
 import type { SandboxSettings } from "../model/types.ts";
 import { sysctlPath } from "../model/settings.ts";
 

@@ -42,31 +42,13 @@ import {
   WITH_HOSTS,
 } from "./tables.ts";
 import type { AddressPool, Network, Sandbox } from "../model/types.ts";
-
-/** The state folder if neither the caller nor the environment names one. */
-export const STATE_FOLDER = "/var/lib/ipvlan";
-
-/**
- * The state folder if none is given: that of the environment variable `IPVLAN_STATE_DIR`, unless it
- * is empty or not set, or else {@linkcode STATE_FOLDER}.
- */
-export function stateFolder(): string {
-  return Deno.env.get("IPVLAN_STATE_DIR") || STATE_FOLDER;
-}
+import { STORE_FILE } from "../model/state_folder.ts";
 
 /** How long a process waits for another one that writes, in milliseconds. */
 const PATIENCE = 30_000;
 
 /** How often it tries to set WAL mode meanwhile, in milliseconds. */
 const INTERVAL = 10;
-
-/** The store's file in the state folder. */
-const FILE = "ipvlan.db";
-
-/** The path of the store's file. @param folder The state folder. */
-export function storeFile(folder: string): string {
-  return `${folder}/${FILE}`;
-}
 
 /** The columns of an endpoint, as SQLite gives them. */
 interface EndpointRow {
@@ -139,11 +121,11 @@ export class SqliteStore implements Store {
       Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
       requireFile(folder);
       // Opened here first, as SQLite does not say why it cannot open a file.
-      Deno.openSync(`${folder}/${FILE}`, { write: true, create: true, mode: 0o600 }).close();
+      Deno.openSync(`${folder}/${STORE_FILE}`, { write: true, create: true, mode: 0o600 }).close();
     } catch (error) {
       throw openError(folder, error);
     }
-    const store = new SqliteStore(folder, `${folder}/${FILE}`);
+    const store = new SqliteStore(folder, `${folder}/${STORE_FILE}`);
     try {
       store.#useWal();
       // The default in WAL mode (NORMAL) may lose the last transactions in a power cut.
@@ -187,7 +169,7 @@ export class SqliteStore implements Store {
     store.#requireTables();
     try {
       requireFile(folder);
-      Deno.openSync(`${folder}/${FILE}`).close();
+      Deno.openSync(`${folder}/${STORE_FILE}`).close();
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return store;
       throw openError(folder, error);
@@ -560,7 +542,9 @@ export class SqliteStore implements Store {
 /** Requires that the store is a file, if it exists. To open a FIFO would wait for its other end. */
 function requireFile(folder: string): void {
   try {
-    if (!Deno.statSync(`${folder}/${FILE}`).isFile) throw new Error(`${FILE} is not a file`);
+    if (!Deno.statSync(`${folder}/${STORE_FILE}`).isFile) {
+      throw new Error(`${STORE_FILE} is not a file`);
+    }
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }

@@ -1,5 +1,5 @@
 import { quoted } from "../../base/printable.ts";
-import { STATE_FOLDER } from "./sqlite_store.ts";
+import { STATE_FOLDER } from "../model/state_folder.ts";
 
 /** The mode of the state folder, and of the files in it: for their owner alone. */
 const [FOLDER_MODE, FILE_MODE] = [0o700, 0o600];

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { STATE_FOLDER } from "../../driver/store/sqlite_store.ts";
+import { STATE_FOLDER } from "../../driver/model/state_folder.ts";
 import { MAX_REQUEST } from "../json.ts";
 import type { Variables } from "./environment.ts";
 

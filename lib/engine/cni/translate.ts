@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { wayOut } from "../../driver/model/way_out.ts";
-import { prefixOf } from "../../driver/endpoint/default_routes.ts";
-import { soleRoutes } from "../../driver/endpoint/decide.ts";
+import { soleRoutes } from "../../driver/mod.ts";
+import { routePrefix, wayOut } from "../../driver/model/way_out.ts";
 import { ETCD } from "../../driver/model/ipam_options.ts";
 import type {
   AdoptSpec,
@@ -274,7 +273,7 @@ export function changesOf(
     : routes.filter(({ dst }) => endpoints.length === 1 || !dst.endsWith("/0"));
   for (const { dst, gw } of compared) {
     const isThere = seen!.routes.some((route) =>
-      route.family === familyOf(dst) && prefixOf(route) === dst &&
+      route.family === familyOf(dst) && routePrefix(route) === dst &&
       // One without a next hop takes the gateway.
       (gw === undefined || route.via === gw)
     );

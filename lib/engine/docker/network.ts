@@ -4,9 +4,18 @@
  *
  * @module
  */
+import {
+  type AdoptSpec,
+  type Driver,
+  type Endpoint,
+  type EndpointRoute,
+  type Network,
+  type Outcome,
+  type SandboxDetails,
+  soleRoutes,
+} from "../../driver/mod.ts";
 import { dirname } from "node:path";
-import { prefixOf } from "../../driver/endpoint/default_routes.ts";
-import { soleRoutes } from "../../driver/endpoint/decide.ts";
+import { routePrefix } from "../../driver/model/way_out.ts";
 import { throwProblems } from "../../base/problems.ts";
 import {
   HalfDoneError,
@@ -14,16 +23,7 @@ import {
   NetworkExistsError,
   SandboxNotFoundError,
 } from "../../driver/model/errors.ts";
-import type {
-  AdoptSpec,
-  Driver,
-  Endpoint,
-  EndpointRoute,
-  Network,
-  Outcome,
-  SandboxDetails,
-} from "../../driver/mod.ts";
-import { statOf } from "../../driver/run/files.ts";
+import { statOf } from "../../base/files.ts";
 import { IpCommandError } from "../../iproute2/errors.ts";
 import { lookInto } from "../../iproute2/view.ts";
 import { fromNetnsFolder } from "../../iproute2/words.ts";
@@ -177,7 +177,7 @@ async function routesAt(driver: Driver, path: string, own: string): Promise<Endp
   if (isMount(path)) {
     const { routes } = await lookInto(fromNetnsFolder(path), { routes: "main" });
     return routes.filter(({ type }) => type === "unicast")
-      .map((route) => ({ dst: prefixOf(route), via: route.via }));
+      .map((route) => ({ dst: routePrefix(route), via: route.via }));
   }
   return driver.listSandboxes().filter((other) => other.path === path && other.name !== own)
     .map((sandbox) => placeOf(driver, sandbox))

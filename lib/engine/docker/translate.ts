@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { soleRoutes } from "../../driver/endpoint/decide.ts";
+import { soleRoutes } from "../../driver/mod.ts";
 import { throwProblems } from "../../base/problems.ts";
 import { InvalidOptionError } from "../../driver/model/errors.ts";
 import { type DriverOptionsResult, parseDriverOptions } from "../../driver/model/options.ts";

@@ -7,8 +7,8 @@
  *
  * @module
  */
+import { linkAddresses } from "../../driver/mod.ts";
 import { wayOut } from "../../driver/model/way_out.ts";
-import { linkAddresses } from "../../driver/endpoint/decide.ts";
 import { throwProblems } from "../../base/problems.ts";
 import { InvalidOptionError } from "../../driver/model/errors.ts";
 import { NETWORK_OPTIONS, parseDriverOptions } from "../../driver/model/options.ts";

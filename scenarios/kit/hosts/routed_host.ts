@@ -8,7 +8,7 @@ import { type Control, doesNotReach, type Finding, reaches } from "../../../lib/
 import type { Family } from "../../../lib/ipam/address.ts";
 import { Ip } from "../../../lib/iproute2/ip.ts";
 import { writeSysctls } from "../../../lib/iproute2/sysctl.ts";
-import type { RoutingDaemon } from "../../../lib/driver/network/routing_config.ts";
+import type { RoutingDaemon } from "../../../lib/driver/model/routing_config.ts";
 import { Bird } from "./bird.ts";
 import { Frr } from "./frr.ts";
 import { type RouteChange, RouteMonitor } from "./route_monitor.ts";

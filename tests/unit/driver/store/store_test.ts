@@ -3,7 +3,8 @@ import { DatabaseSync } from "node:sqlite";
 import { AddressLog } from "../../../../lib/driver/store/address_log.ts";
 import { StoreError } from "../../../../lib/driver/model/errors.ts";
 import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
-import { SqliteStore, stateFolder } from "../../../../lib/driver/store/sqlite_store.ts";
+import { stateFolder } from "../../../../lib/driver/model/state_folder.ts";
+import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
 import type { AddressPool, Network } from "../../../../lib/driver/model/types.ts";
 import { IDENTITY, network, sandboxRecord } from "../../../kit/values.ts";
 

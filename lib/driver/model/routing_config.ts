@@ -1,7 +1,6 @@
 // The configuration by which a routing daemon announces the routes that networks advertise: pure
 // functions from values to text.
-import { ADVERTISED } from "./advertise.ts";
-import { InvalidOptionError } from "../model/errors.ts";
+import { InvalidOptionError } from "./errors.ts";
 import { attempt, type Decision } from "../../base/problems.ts";
 import type { IpvlanError } from "../../base/errors.ts";
 import { familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
@@ -140,3 +139,9 @@ function birdLines({ asn, neighbors }: BgpPeers): string[] {
     ]),
   ];
 }
+
+/**
+ * The number of the routes to announce. No program of `/etc/iproute2/rt_protos` has it, and none of
+ * FRR's (`zebra/rt_netlink.h`), which FRR would take for its own.
+ */
+export const ADVERTISED = 117;

@@ -4,7 +4,7 @@ import {
   type ConfigWords,
   readConfig,
   routingConfig,
-} from "../../../../../lib/driver/network/routing_config.ts";
+} from "../../../../../lib/driver/model/routing_config.ts";
 
 /** The golden files: the words of a command line, by the name of the file. */
 const GOLDEN: Record<string, ConfigWords> = {

@@ -8,8 +8,8 @@ import { attempt } from "../../base/problems.ts";
 import type { IpvlanError } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
 import { contains, formatAddress, parseAddress, parsePrefix } from "../../ipam/mod.ts";
-import { InvalidOptionError } from "../model/errors.ts";
-import type { Network } from "../model/types.ts";
+import { InvalidOptionError } from "./errors.ts";
+import type { Network } from "./types.ts";
 
 /** Where link-local addresses are (RFC 3927, RFC 4291). */
 const RANGE = { 4: parsePrefix("169.254.0.0/16").prefix, 6: parsePrefix("fe80::/10").prefix };

@@ -1,0 +1,18 @@
+/** The state folder if neither the caller nor the environment names one. */
+export const STATE_FOLDER = "/var/lib/ipvlan";
+
+/**
+ * The state folder if none is given: that of the environment variable `IPVLAN_STATE_DIR`, unless it
+ * is empty or not set, or else {@linkcode STATE_FOLDER}.
+ */
+export function stateFolder(): string {
+  return Deno.env.get("IPVLAN_STATE_DIR") || STATE_FOLDER;
+}
+
+/** The store's file in the state folder. */
+export const STORE_FILE = "ipvlan.db";
+
+/** The path of the store's file. @param folder The state folder. */
+export function storeFile(folder: string): string {
+  return `${folder}/${STORE_FILE}`;
+}
