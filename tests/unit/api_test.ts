@@ -84,7 +84,16 @@ Deno.test("the main module exports all that its rooms do", async () => {
   );
   const names = [...rooms.flat().map(({ name }) => name), "Decision", "IpvlanError"];
   const main = exported.filter(({ entry }) => entry === config.name).map(({ name }) => name);
-  assertEquals(names.filter((name) => !main.includes(name)), []);
+  // What other rooms take from the driver, and nobody else.
+  const own = [
+    "linkAddresses",
+    "possibleParents",
+    "settle",
+    "settleAll",
+    "soleRoutes",
+    "toSettled",
+  ];
+  assertEquals(names.filter((name) => !main.includes(name)).sort(), own);
 });
 
 Deno.test("every exported function and class has an example, except for errors", () => {
