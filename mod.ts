@@ -100,8 +100,7 @@ export {
   SubnetInUseError,
   type SubnetPoolRequest,
 } from "./lib/driver/mod.ts";
-export type { Decision } from "./lib/base/problems.ts";
-export { IpvlanError } from "./lib/base/errors.ts";
+export { type Decision, IpvlanError } from "./lib/base/errors.ts";
 export {
   type Address,
   AddressInUseError,
@@ -136,7 +135,7 @@ export {
   UnusableAddressError,
   type UnusableReason,
 } from "./lib/ipam/mod.ts";
-export type { AbortOptions } from "./lib/base/abort.ts";
+export type { AbortOptions } from "./lib/base/waiting.ts";
 export type { Addr, AddrSpec, AddrVerbs } from "./lib/iproute2/addr.ts";
 export { Bridge, type FdbEntry, type PortVlan, type VlanCount } from "./lib/iproute2/bridge.ts";
 export {

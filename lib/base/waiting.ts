@@ -3,7 +3,71 @@
  *
  * @module
  */
-import { type AbortOptions, orAbort } from "./abort.ts";
+
+/** How a call can be ended early. */
+export interface AbortOptions {
+  /**
+   * Ends the call: the processes it waits for are killed, and it fails with the signal's reason.
+   */
+  signal?: AbortSignal;
+}
+
+/** Waits for a promise. If the signal is aborted first, this fails with the signal's reason. */
+export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return await promise;
+  // After the signal nobody waits for the promise, and its failure must not end the program.
+  promise.catch(() => {});
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+/** Runs a function for several callers at once. */
+export class Together<T> {
+  readonly #run: () => Promise<T>;
+  readonly #rest: (took: number) => Promise<void>;
+  #running: Promise<unknown> = Promise.resolve();
+  #next: Promise<T> | undefined;
+
+  /** Makes it. @param rest Waits before the next run, after one that took so many milliseconds. */
+  constructor(run: () => Promise<T>, rest = (_took: number): Promise<void> => Promise.resolve()) {
+    this.#run = run;
+    this.#rest = rest;
+  }
+
+  /** Runs the function after the call. Calls while it runs share the next run. */
+  request(): Promise<T> {
+    return this.#next ??= this.#running.then(() => {
+      this.#next = undefined;
+      const start = performance.now();
+      const run = this.#run();
+      this.#running = run.catch(() => {}).then(() => this.#rest(performance.now() - start));
+      return run;
+    });
+  }
+}
+
+/** Calls a function for each item, at most `most` at once. Resolves to the outcomes, in order. */
+export async function atOnce<T, R>(
+  most: number,
+  items: readonly T[],
+  run: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  const left = items.entries();
+  // The workers share one iterator, so each item is one worker's.
+  const work = async () => {
+    for (const [index, item] of left) results[index] = await run(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(most, items.length) }, work));
+  return results;
+}
 
 /** How a call waits. */
 export interface WaitOptions extends AbortOptions {

@@ -1,4 +1,4 @@
-import { throwProblems } from "../base/problems.ts";
+import { throwProblems } from "../base/errors.ts";
 import { EtcdOptionError } from "./errors.ts";
 import type { EtcdAccess } from "./types.ts";
 

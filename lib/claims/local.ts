@@ -4,8 +4,7 @@
  * @module
  */
 import { randomHex } from "../base/random.ts";
-import { attempt } from "../base/problems.ts";
-import type { IpvlanError } from "../base/errors.ts";
+import { attempt, type IpvlanError } from "../base/errors.ts";
 import { formatAddress, parseAddress } from "../ipam/address.ts";
 import { OutsideSubnetError, ReservedAddressError, UnusableAddressError } from "../ipam/errors.ts";
 import { contains, formatPrefix, parsePrefix, type Prefix, whyUnusable } from "../ipam/prefix.ts";

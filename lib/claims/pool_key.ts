@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { attempt } from "../base/problems.ts";
+import { attempt } from "../base/errors.ts";
 import { formatPrefix, overlaps, parsePrefix } from "../ipam/prefix.ts";
 import { prefixOf } from "./access.ts";
 import type { Damage } from "./damage.ts";

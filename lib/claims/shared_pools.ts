@@ -1,8 +1,7 @@
 import { parseAddress } from "../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../ipam/prefix.ts";
-import { IpvlanError } from "../base/errors.ts";
+import { IpvlanError, throwProblems } from "../base/errors.ts";
 import { accessProblems, prefixOf } from "./access.ts";
-import { throwProblems } from "../base/problems.ts";
 import {
   EtcdUnreachableError,
   HostBusyError,

@@ -1,4 +1,4 @@
-import { orAbort } from "../base/abort.ts";
+import { orAbort } from "../base/waiting.ts";
 import { HostBusyError } from "./errors.ts";
 
 /**

@@ -1,5 +1,4 @@
-import { ProblemsError } from "../base/problems.ts";
-import { IpvlanError } from "../base/errors.ts";
+import { IpvlanError, ProblemsError } from "../base/errors.ts";
 import { KernelTooOldError, MissingModuleError, MissingRightsError } from "../iproute2/kernel.ts";
 import type { Context } from "./command.ts";
 

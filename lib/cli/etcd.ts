@@ -1,5 +1,5 @@
 import type { EtcdAccess } from "../claims/types.ts";
-import { accept } from "../base/problems.ts";
+import { accept } from "../base/errors.ts";
 import { IPAM_NAMES, readIpamOptions, variableOf } from "../driver/model/ipam_options.ts";
 import type { Arguments, Option } from "./command.ts";
 

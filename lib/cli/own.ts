@@ -1,4 +1,4 @@
-import { throwProblems } from "../base/problems.ts";
+import { throwProblems } from "../base/errors.ts";
 import type { Driver } from "../driver/mod.ts";
 import { OwnedByEngineError, shortName } from "../engine/owners.ts";
 

@@ -1,5 +1,4 @@
-import { attempt, throwProblems } from "../base/problems.ts";
-import { IpvlanError } from "../base/errors.ts";
+import { attempt, IpvlanError, throwProblems } from "../base/errors.ts";
 import { type ApplyOptions, type ApplyReport, ConsentError, type Desired } from "../site/mod.ts";
 import { ask, canAsk } from "./ask.ts";
 import type { Context, Option } from "./command.ts";

@@ -1,5 +1,5 @@
 import { familyOf } from "../ipam/address.ts";
-import { atOnce } from "../base/at_once.ts";
+import { atOnce } from "../base/waiting.ts";
 import { IpvlanError } from "../base/errors.ts";
 import { Ip } from "../iproute2/ip.ts";
 import { addressWord, linkName } from "../iproute2/words.ts";

@@ -20,7 +20,7 @@ export type { ClaimPlace } from "./addresses/shared/claim_users.ts";
 export { Driver } from "./driver.ts";
 export type { ListedHost } from "./addresses/shared/hosts.ts";
 export type { DriverOptions } from "./open.ts";
-export { ProblemsError } from "../base/problems.ts";
+export { ProblemsError } from "../base/errors.ts";
 export {
   AddressHeldError,
   AgentRunsError,
@@ -97,5 +97,5 @@ export type {
   SubnetPoolRequest,
 } from "./model/types.ts";
 export { settle, settleAll, toSettled } from "./network/settle.ts";
-export { linkAddresses, soleRoutes } from "./endpoint/decide.ts";
+export { soleRoutes } from "./endpoint/decide.ts";
 export { possibleParents } from "./network/parent.ts";

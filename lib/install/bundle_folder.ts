@@ -5,9 +5,8 @@
  */
 import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { throwProblems } from "../base/problems.ts";
 import { managedConfig } from "../engine/docker/managed.ts";
-import { IpvlanError } from "../base/errors.ts";
+import { IpvlanError, throwProblems } from "../base/errors.ts";
 import { ProgramNotFoundError } from "../iproute2/errors.ts";
 import {
   BundleError,

@@ -1,5 +1,4 @@
-import { attempt } from "../base/problems.ts";
-import type { IpvlanError } from "../base/errors.ts";
+import { attempt, type IpvlanError } from "../base/errors.ts";
 import { type Address, formatAddress, parseAddress } from "./address.ts";
 import { type AddressRole, DuplicateInSubnetError, OutsideSubnetError } from "./errors.ts";
 import { contains, formatPrefix, parsePrefix, type Prefix } from "./prefix.ts";

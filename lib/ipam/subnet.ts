@@ -1,5 +1,4 @@
-import { attempt, type Decision } from "../base/problems.ts";
-import type { IpvlanError } from "../base/errors.ts";
+import { attempt, type Decision, type IpvlanError } from "../base/errors.ts";
 import { type Address, formatAddress, parseAddress } from "./address.ts";
 import {
   type AddressRole,

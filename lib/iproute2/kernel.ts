@@ -1,6 +1,5 @@
-import { attempt } from "../base/problems.ts";
-import { IpvlanError } from "../base/errors.ts";
-import type { AbortOptions } from "../base/abort.ts";
+import { attempt, IpvlanError } from "../base/errors.ts";
+import type { AbortOptions } from "../base/waiting.ts";
 import { IpCommandError } from "./errors.ts";
 import { Ip } from "./ip.ts";
 import type { LinkSpec } from "./link.ts";

@@ -1,5 +1,5 @@
 import { IpvlanError } from "../base/errors.ts";
-import type { AbortOptions } from "../base/abort.ts";
+import type { AbortOptions } from "../base/waiting.ts";
 import { resolveBelow } from "./below.ts";
 import { NamespaceNotFoundError } from "./errors.ts";
 import { Ip } from "./ip.ts";

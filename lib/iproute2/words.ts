@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { attempt } from "../base/problems.ts";
+import { attempt } from "../base/errors.ts";
 import { InvalidWordError } from "./errors.ts";
 
 /** The longest link name: `IFNAMSIZ` (16) less the closing NUL (`include/uapi/linux/if.h`). */

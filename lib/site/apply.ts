@@ -1,7 +1,6 @@
 import type { Finding } from "../check/mod.ts";
 import type { Driver } from "../driver/mod.ts";
-import { throwProblems } from "../base/problems.ts";
-import { InterruptedError, IpvlanError } from "../base/errors.ts";
+import { InterruptedError, IpvlanError, throwProblems } from "../base/errors.ts";
 import { carryOut, type Steps } from "./carry_out.ts";
 import { makeChecks } from "./checks.ts";
 import { type Current, readCurrent } from "./current.ts";

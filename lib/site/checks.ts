@@ -1,5 +1,5 @@
 import { doesNotReach, type Finding, reaches } from "../check/mod.ts";
-import { atOnce } from "../base/at_once.ts";
+import { atOnce } from "../base/waiting.ts";
 import type { Endpoint, Network, SandboxDetails } from "../driver/model/types.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { contains, parseAddress, parsePrefix } from "../ipam/mod.ts";

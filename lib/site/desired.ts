@@ -1,4 +1,4 @@
-import { throwProblems } from "../base/problems.ts";
+import { throwProblems } from "../base/errors.ts";
 import { nameProblem } from "../driver/model/names.ts";
 import { settingsOf } from "../driver/model/settings.ts";
 import type { Connection, SandboxSettings } from "../driver/model/types.ts";

@@ -1,5 +1,5 @@
 import { toSettled } from "../driver/mod.ts";
-import { throwProblems } from "../base/problems.ts";
+import { throwProblems } from "../base/errors.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../driver/model/options.ts";
 import { settingsOf } from "../driver/model/settings.ts";
 import type { Endpoint, Network, SandboxDetails } from "../driver/model/types.ts";

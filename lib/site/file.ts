@@ -16,9 +16,8 @@ import {
   YAMLMap,
 } from "yaml";
 import { createHash } from "node:crypto";
-import { throwProblems } from "../base/problems.ts";
-import { InterruptedError, IpvlanError } from "../base/errors.ts";
-import { orAbort } from "../base/abort.ts";
+import { InterruptedError, IpvlanError, throwProblems } from "../base/errors.ts";
+import { orAbort } from "../base/waiting.ts";
 import { printableLine } from "../base/printable.ts";
 import { formatPath, type Path } from "./shape.ts";
 import type { SiteSource } from "./types.ts";

@@ -12,8 +12,7 @@ import {
 } from "../driver/model/options.ts";
 import { DOMAIN, settingsProblems } from "../driver/model/settings.ts";
 import type { SandboxSettings } from "../driver/model/types.ts";
-import { attempt } from "../base/problems.ts";
-import type { IpvlanError } from "../base/errors.ts";
+import { attempt, type IpvlanError } from "../base/errors.ts";
 import { parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { linkName } from "../iproute2/words.ts";
 import { CHECK_PATTERN, checkProblem } from "./sentence.ts";

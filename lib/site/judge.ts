@@ -1,7 +1,7 @@
 import { settleAll } from "../driver/mod.ts";
 import { subnetsOf } from "../driver/model/subnets.ts";
 import type { SettledNetwork } from "../driver/model/types.ts";
-import { attempt } from "../base/problems.ts";
+import { attempt } from "../base/errors.ts";
 import { familyOf } from "../ipam/address.ts";
 import { parseAddress, Pools } from "../ipam/mod.ts";
 import { didYouMean } from "../base/suggest.ts";

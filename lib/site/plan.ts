@@ -1,5 +1,4 @@
 import { settleAll, toSettled } from "../driver/mod.ts";
-import { throwProblems } from "../base/problems.ts";
 import { settingsOf } from "../driver/model/settings.ts";
 import type {
   Connection,
@@ -8,7 +7,7 @@ import type {
   SandboxDetails,
   SettledNetwork,
 } from "../driver/model/types.ts";
-import type { IpvlanError } from "../base/errors.ts";
+import { type IpvlanError, throwProblems } from "../base/errors.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import { formatAddress, parseAddress } from "../ipam/mod.ts";
 import {

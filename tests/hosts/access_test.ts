@@ -6,7 +6,7 @@ import {
   EtcdRefusedError,
   EtcdUnreachableError,
 } from "../../lib/claims/mod.ts";
-import { ProblemsError } from "../../lib/base/problems.ts";
+import { ProblemsError } from "../../lib/base/errors.ts";
 import { Cluster } from "../kit/etcd.ts";
 import { makeCertificates } from "../kit/openssl.ts";
 import { inEnv } from "../kit/processes.ts";

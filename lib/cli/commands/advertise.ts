@@ -1,4 +1,4 @@
-import { accept } from "../../base/problems.ts";
+import { accept } from "../../base/errors.ts";
 import type { AdvertisedRoute } from "../../driver/model/types.ts";
 import { readConfig, ROUTING_DAEMONS, routingConfig } from "../../driver/model/routing_config.ts";
 import { type Arguments, type Command, readOptions } from "../command.ts";

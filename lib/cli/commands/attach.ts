@@ -1,4 +1,4 @@
-import { throwProblems } from "../../base/problems.ts";
+import { throwProblems } from "../../base/errors.ts";
 import { InvalidOptionError } from "../../driver/model/errors.ts";
 import { quoted } from "../../base/printable.ts";
 import { type Command, readOptions } from "../command.ts";

@@ -1,4 +1,4 @@
-import { throwProblems } from "../../base/problems.ts";
+import { throwProblems } from "../../base/errors.ts";
 import { type Command, readOptions } from "../command.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
 import { requireOwn } from "../own.ts";

@@ -1,5 +1,5 @@
 import type { Command } from "../command.ts";
-import { throwProblems } from "../../base/problems.ts";
+import { throwProblems } from "../../base/errors.ts";
 import { NETWORK_WORDS, readNetwork } from "../network.ts";
 
 export default {

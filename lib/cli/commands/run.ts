@@ -1,7 +1,6 @@
 import type { Driver } from "../../driver/mod.ts";
 import type { SandboxSpec } from "../../driver/model/types.ts";
-import { throwProblems } from "../../base/problems.ts";
-import { IpvlanError } from "../../base/errors.ts";
+import { IpvlanError, throwProblems } from "../../base/errors.ts";
 import type { Arguments, Command, Context } from "../command.ts";
 import { readTarget } from "../connections.ts";
 import { unlessRemoved } from "../end.ts";

@@ -1,6 +1,6 @@
 // The filters of `network ls`, `network prune` and `ps`, as Docker has them.
 import { parseBool } from "../../base/command_line.ts";
-import { throwProblems } from "../../base/problems.ts";
+import { throwProblems } from "../../base/errors.ts";
 import { InvalidOptionError } from "../../driver/model/errors.ts";
 import type { Driver } from "../../driver/mod.ts";
 import type { Network, SandboxDetails } from "../../driver/model/types.ts";

@@ -2,7 +2,7 @@
 // machine's files.
 import { parseBool } from "../../base/command_line.ts";
 import { InvalidOptionError } from "../../driver/model/errors.ts";
-import { attempt } from "../../base/problems.ts";
+import { attempt } from "../../base/errors.ts";
 import { CommandError, requireCommand } from "../process.ts";
 
 /** A variable of the environment that is on if the first word of `run` is always an image. */

@@ -1,6 +1,6 @@
 // What the commands share that print a list: its formats and its table.
 import { InvalidOptionError } from "../../driver/model/errors.ts";
-import { attempt } from "../../base/problems.ts";
+import { attempt } from "../../base/errors.ts";
 import { HEADER_FUNCTIONS, type Struct, Template } from "../../template/mod.ts";
 import { type Arguments, type Context, type Option, readOptions } from "../command.ts";
 

@@ -5,7 +5,7 @@
 // command) is left out of `inspect`; `ps` says that there is none, as its columns
 // are asked for together. `Interface`, `Namespace` and `Owner` are ours.
 import { createHash } from "node:crypto";
-import { wayOut } from "../../driver/model/way_out.ts";
+import { gatewaysOf, wayOut } from "../../driver/model/way_out.ts";
 import { ipamEntries } from "../../driver/model/ipam_options.ts";
 import { toDriverOptions } from "../../driver/model/options.ts";
 import type {
@@ -18,8 +18,8 @@ import type {
   SeenSandbox,
 } from "../../driver/model/types.ts";
 import { type Family, familyOf, formatAddress } from "../../ipam/address.ts";
-import { contains, firstUsable, parsePrefix } from "../../ipam/prefix.ts";
-import { parseAddress, type PoolUsage } from "../../ipam/mod.ts";
+import { firstUsable, parsePrefix } from "../../ipam/prefix.ts";
+import type { PoolUsage } from "../../ipam/mod.ts";
 import type { Struct, Value } from "../../template/mod.ts";
 
 /** A network as `docker network inspect` shows it. @param usage Of its subnets, in their order. */
@@ -250,31 +250,25 @@ function endpointSettings(endpoint: Endpoint, network: Network): Struct {
   const { linkLocalAddresses } = endpoint;
   const [address = "", length = "0"] = ip.split("/");
   const [address6 = "", length6 = "0"] = ip6.split("/");
+  const addresses = gatewaysOf(network, endpoint);
+  const gatewayOf = (own: string) =>
+    addresses.find(({ address }) => address === own)?.gateway ?? "";
   return {
     IPAMConfig: linkLocalAddresses ? { LinkLocalIPs: linkLocalAddresses } : null,
     Aliases: aliases,
     NetworkID: network.id,
     EndpointID: endpointId(endpoint, network),
-    Gateway: routeGateway(network, address),
+    Gateway: gatewayOf(ip),
     IPAddress: address,
     MacAddress: "",
     GwPriority: gatewayPriority,
     IPPrefixLen: Number(length),
-    IPv6Gateway: routeGateway(network, address6),
+    IPv6Gateway: gatewayOf(ip6),
     GlobalIPv6Address: address6,
     GlobalIPv6PrefixLen: Number(length6),
     DNSNames: [sandbox, ...aliases],
     Interface: ifname,
   };
-}
-
-/** The gateway that an address has a route to; "" if it has none. */
-function routeGateway(network: Network, address: string): string {
-  if (address === "" || wayOut(network) !== "gateway") return "";
-  const within = network.subnets.find(({ subnet }) =>
-    contains(parsePrefix(subnet).prefix, parseAddress(address))
-  );
-  return within?.gateway ?? "";
 }
 
 /** The greatest number of addresses that Docker shows. */

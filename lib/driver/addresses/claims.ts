@@ -18,7 +18,7 @@ import {
 import { firstUsable } from "../../ipam/prefix.ts";
 import { whyNoSubnet } from "../../ipam/special.ts";
 import type { Route } from "../../iproute2/route.ts";
-import { accept, throwProblems } from "../../base/problems.ts";
+import { accept, throwProblems } from "../../base/errors.ts";
 import {
   AddressHeldError,
   InvalidOptionError,

@@ -1,6 +1,5 @@
 import { endpointAddresses } from "../../ipam/address.ts";
-import type { IpvlanError } from "../../base/errors.ts";
-import { attempt } from "../../base/problems.ts";
+import { attempt, type IpvlanError } from "../../base/errors.ts";
 import { prefixOf } from "../../claims/access.ts";
 import {
   type AddressUse,

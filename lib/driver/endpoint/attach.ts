@@ -12,7 +12,7 @@ import { takeShared } from "./take.ts";
 import { deleteRecords, type RecordGroup, setState } from "./drop.ts";
 import { rerouteSteps, type Siblings, siblingsOf } from "./default_routes.ts";
 import { endpointSteps, linkAddresses, sandboxSteps, toEndpoint } from "./decide.ts";
-import { failureOf } from "../../base/problems.ts";
+import { failureOf } from "../../base/errors.ts";
 import {
   AddressHeldError,
   HalfDoneError,

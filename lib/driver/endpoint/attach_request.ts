@@ -4,13 +4,12 @@
  *
  * @module
  */
-import type { IpvlanError } from "../../base/errors.ts";
+import { accept, type Decision, type IpvlanError } from "../../base/errors.ts";
 import { endpointAddresses } from "../../ipam/address.ts";
 import type { Pools } from "../../ipam/mod.ts";
 import { NamespaceNotFoundError } from "../../iproute2/errors.ts";
 import { holderElsewhere } from "../addresses/claims.ts";
 import { decideEndpoint, subnetRoutes } from "./decide.ts";
-import { accept, type Decision } from "../../base/problems.ts";
 import {
   AmbiguousIdError,
   HalfDoneError,

@@ -1,5 +1,4 @@
-import { attempt, type Decision } from "../../base/problems.ts";
-import type { IpvlanError } from "../../base/errors.ts";
+import { attempt, type Decision, type IpvlanError } from "../../base/errors.ts";
 import { endpointAddresses, familyOf } from "../../ipam/address.ts";
 import {
   type Family,
@@ -20,8 +19,14 @@ import { type LinkSwitch, linkSwitch } from "../../iproute2/process_per_burst.ts
 import { routeLine } from "../../iproute2/route.ts";
 import { linkName } from "../../iproute2/words.ts";
 import { advertSteps, endpointAdverts } from "../network/advertise.ts";
-import { priorityProblem, routePrefix, wayOut } from "../model/way_out.ts";
-import { type EndpointAddress, innerRoutes, linkRoutes, type Siblings } from "./default_routes.ts";
+import {
+  type EndpointAddress,
+  gatewaysOf,
+  priorityProblem,
+  routePrefix,
+  wayOut,
+} from "../model/way_out.ts";
+import { innerRoutes, linkRoutes, type Siblings } from "./default_routes.ts";
 import {
   AddressHeldError,
   AlreadyConnectedError,
@@ -206,11 +211,10 @@ export function subnetRoutes(network: Network, endpoint: EndpointRecord): Subnet
 /** The routes that an endpoint gives to a sandbox without another one, each to a prefix. */
 export function soleRoutes(
   network: Network,
-  { ifname, ip, ip6 }: Pick<Endpoint, "ifname" | "ip" | "ip6">,
+  endpoint: Pick<Endpoint, "ifname" | "ip" | "ip6">,
 ): EndpointRoute[] {
-  const bare = (address?: string) => address?.split("/")[0];
-  const addresses = linkAddresses(network, { ip: bare(ip), ip6: bare(ip6) });
-  return linkRoutes(network, { ifname, ordinal: 0 }, addresses, "none")
+  const addresses = gatewaysOf(network, endpoint);
+  return linkRoutes(network, { ifname: endpoint.ifname, ordinal: 0 }, addresses, "none")
     .map(({ dst, via }) => ({ dst: routePrefix({ dst, family: familyOf(dst) }), via }));
 }
 

@@ -4,15 +4,7 @@ import { routeFlush, routeLine, type RouteSpec } from "../../iproute2/route.ts";
 import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import type { Network } from "../model/types.ts";
-import { wayOut } from "../model/way_out.ts";
-
-/** An address of an endpoint, and the gateway that it has. */
-export interface EndpointAddress {
-  /** The address with its prefix length: `192.168.1.2/24`. */
-  address: string;
-  /** The subnet's gateway, where a default route leads to it. */
-  gateway?: string;
-}
+import { type EndpointAddress, wayOut } from "../model/way_out.ts";
 
 /** The metric that the kernel gives a route by default (`IP6_RT_PRIO_USER` for IPv6). */
 export const DEFAULT_METRIC = { 4: 0, 6: 1024 };

@@ -9,7 +9,6 @@
  */
 import { IpvlanError } from "../../base/errors.ts";
 import { endpointAddresses, familyOf } from "../../ipam/address.ts";
-import { orAbort } from "../../base/abort.ts";
 import { type Addr, addrAdd } from "../../iproute2/addr.ts";
 import { IpCommandError, isNoNamespace } from "../../iproute2/errors.ts";
 import type { Ip } from "../../iproute2/ip.ts";
@@ -24,7 +23,7 @@ import { isGone } from "../run/plan.ts";
 import { namespaceExists } from "../sandbox/processes.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import type { Network, Sandbox } from "../model/types.ts";
-import { sayIfLong } from "../../base/waiting.ts";
+import { orAbort, sayIfLong } from "../../base/waiting.ts";
 
 /** Endpoints of one sandbox whose links are to be deleted. */
 export interface LinkRemoval {

@@ -5,8 +5,7 @@
  *
  * @module
  */
-import { attempt, type Decision } from "../../base/problems.ts";
-import type { IpvlanError } from "../../base/errors.ts";
+import { attempt, type Decision, type IpvlanError } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
 import type { Link } from "../../iproute2/link.ts";
 import { printed, type Route } from "../../iproute2/route.ts";

@@ -1,5 +1,5 @@
 import type { SharedPools } from "../../claims/mod.ts";
-import { attempt } from "../../base/problems.ts";
+import { attempt } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
 import { type AttachRequest, decide } from "./attach_request.ts";
 import { holderElsewhere } from "../addresses/claims.ts";

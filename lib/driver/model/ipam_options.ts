@@ -8,9 +8,8 @@ import { resolve } from "node:path";
 import { accessProblems as claimsProblems, readAccess } from "../../claims/access.ts";
 import { EtcdOptionError } from "../../claims/errors.ts";
 import type { EtcdAccess } from "../../claims/types.ts";
-import type { IpvlanError } from "../../base/errors.ts";
+import { attempt, type Decision, type IpvlanError, ProblemsError } from "../../base/errors.ts";
 import { didYouMean } from "../../base/suggest.ts";
-import { attempt, type Decision, ProblemsError } from "../../base/problems.ts";
 import { InvalidOptionError } from "./errors.ts";
 import type { NetworkIpam } from "./types.ts";
 

@@ -4,8 +4,7 @@
  *
  * @module
  */
-import { attempt } from "../../base/problems.ts";
-import type { IpvlanError } from "../../base/errors.ts";
+import { attempt, type IpvlanError } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
 import { contains, formatAddress, parseAddress, parsePrefix } from "../../ipam/mod.ts";
 import { InvalidOptionError } from "./errors.ts";

@@ -1,7 +1,6 @@
 import { VLAN_ID, type VlanProtocol } from "../../iproute2/kinds/vlan.ts";
 import { LINK_NAME_MAX, linkName } from "../../iproute2/words.ts";
-import { attempt } from "../../base/problems.ts";
-import type { IpvlanError } from "../../base/errors.ts";
+import { attempt, type IpvlanError } from "../../base/errors.ts";
 import { InvalidNameError, InvalidOptionError } from "./errors.ts";
 import type { Owner } from "./types.ts";
 

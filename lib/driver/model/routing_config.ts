@@ -1,8 +1,7 @@
 // The configuration by which a routing daemon announces the routes that networks advertise: pure
 // functions from values to text.
 import { InvalidOptionError } from "./errors.ts";
-import { attempt, type Decision } from "../../base/problems.ts";
-import type { IpvlanError } from "../../base/errors.ts";
+import { attempt, type Decision, type IpvlanError } from "../../base/errors.ts";
 import { familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 
 /** The routing daemons that configuration can be written for. */

@@ -1,5 +1,4 @@
-import { attempt } from "../../base/problems.ts";
-import type { IpvlanError } from "../../base/errors.ts";
+import { attempt, type IpvlanError } from "../../base/errors.ts";
 import { parseAddress } from "../../ipam/address.ts";
 import { InvalidOptionError } from "./errors.ts";
 import type { SandboxSettings } from "./types.ts";

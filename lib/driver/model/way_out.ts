@@ -1,4 +1,6 @@
-import type { Network } from "./types.ts";
+import { homeOf } from "../../ipam/prefix.ts";
+import type { Endpoint, Network } from "./types.ts";
+import { endpointAddresses } from "../../ipam/address.ts";
 import type { IpvlanError } from "../../base/errors.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
 import type { Route } from "../../iproute2/route.ts";
@@ -35,4 +37,24 @@ export function priorityProblem(
 export function routePrefix({ dst, family }: Pick<Route, "dst" | "family">): string {
   if (dst === "default") return family === 6 ? "::/0" : "0.0.0.0/0";
   return formatPrefix(parsePrefix(dst).prefix);
+}
+
+/** An address of an endpoint, and the gateway that it has. */
+export interface EndpointAddress {
+  /** The address with its prefix length: `192.168.1.2/24`. */
+  address: string;
+  /** The subnet's gateway, where a default route leads to it. */
+  gateway?: string;
+}
+
+/** The addresses of an endpoint as users see it, each with the gateway that a default route leads to. */
+export function gatewaysOf(
+  network: Network,
+  endpoint: Pick<Endpoint, "ip" | "ip6">,
+): EndpointAddress[] {
+  const hasGateway = wayOut(network) === "gateway";
+  return endpointAddresses(endpoint).map((address) => {
+    const gateway = hasGateway && homeOf(network.subnets, address.split("/")[0]!)?.gateway;
+    return gateway ? { address, gateway } : { address };
+  });
 }

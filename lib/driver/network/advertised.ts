@@ -14,7 +14,7 @@ import {
   seenAdverts,
   withdrawLine,
 } from "./advertise.ts";
-import { failureOf } from "../../base/problems.ts";
+import { failureOf } from "../../base/errors.ts";
 import type { DriverParts } from "../addresses/parts.ts";
 import { isGone } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";

@@ -1,5 +1,5 @@
 import type { LinkSpec } from "../../iproute2/link.ts";
-import { accept, failureOf, throwProblems } from "../../base/problems.ts";
+import { accept, failureOf, throwProblems } from "../../base/errors.ts";
 import { NotUndoneError } from "../model/errors.ts";
 import { accessProblems, fileProblems } from "../model/ipam_options.ts";
 import type { HostFacts } from "../model/facts.ts";

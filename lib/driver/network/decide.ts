@@ -1,5 +1,4 @@
-import { attempt, type Decision } from "../../base/problems.ts";
-import type { IpvlanError } from "../../base/errors.ts";
+import { attempt, type Decision, type IpvlanError } from "../../base/errors.ts";
 import { defaultPool } from "../../ipam/default_pools.ts";
 import { familyOf } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";

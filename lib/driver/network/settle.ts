@@ -1,5 +1,4 @@
-import type { Decision } from "../../base/problems.ts";
-import type { IpvlanError } from "../../base/errors.ts";
+import type { Decision, IpvlanError } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
 import {
   formatAddress,

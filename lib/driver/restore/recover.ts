@@ -1,5 +1,5 @@
 import { dropEndpoint, dropNetwork, dropSandbox, setState } from "../endpoint/drop.ts";
-import { failureOf } from "../../base/problems.ts";
+import { failureOf } from "../../base/errors.ts";
 import type { DriverParts } from "../addresses/parts.ts";
 import type { EndpointRecord, State } from "../store/records.ts";
 import { hasShared, releaseUnused, tell } from "../addresses/shared/pools.ts";

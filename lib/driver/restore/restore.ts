@@ -1,11 +1,10 @@
-import type { IpvlanError } from "../../base/errors.ts";
+import { accept, type Decision, failureOf, type IpvlanError } from "../../base/errors.ts";
 import { type Link, linkDel, linkSet } from "../../iproute2/link.ts";
 import { netnsDel } from "../../iproute2/netns.ts";
 import { restoreAdverts } from "../network/advertised.ts";
 import { siblingsOf } from "../endpoint/default_routes.ts";
 import { deleteLinks } from "../endpoint/links.ts";
 import { linkIndex, sandboxSteps } from "../endpoint/decide.ts";
-import { accept, type Decision, failureOf } from "../../base/problems.ts";
 import { AddressHeldError, SandboxGoneError } from "../model/errors.ts";
 import { byLinkName, isOurs } from "../network/parent.ts";
 import type { DriverParts } from "../addresses/parts.ts";

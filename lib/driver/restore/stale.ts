@@ -4,8 +4,7 @@
  *
  * @module
  */
-import { attempt } from "../../base/problems.ts";
-import { IpvlanError } from "../../base/errors.ts";
+import { attempt, IpvlanError } from "../../base/errors.ts";
 import { endpointAddresses } from "../../ipam/address.ts";
 import { formatAddress, parseAddress } from "../../ipam/mod.ts";
 import type { Link } from "../../iproute2/link.ts";

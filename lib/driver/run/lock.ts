@@ -1,7 +1,12 @@
 import { dirname } from "node:path";
-import { orAbort } from "../../base/abort.ts";
 import { StoreError } from "../model/errors.ts";
-import { holdersOf, sayIfLong, untilClosed, type WaitOptions } from "../../base/waiting.ts";
+import {
+  holdersOf,
+  orAbort,
+  sayIfLong,
+  untilClosed,
+  type WaitOptions,
+} from "../../base/waiting.ts";
 
 /**
  * A lock on a file (flock(2)). It works among processes and within one. The kernel keeps it, so it

@@ -1,6 +1,5 @@
-import { orAbort } from "../../base/abort.ts";
 import type { Ending, ProgramRunner } from "../../iproute2/shell.ts";
-import { sayIfLong, type WaitOptions } from "../../base/waiting.ts";
+import { orAbort, sayIfLong, type WaitOptions } from "../../base/waiting.ts";
 
 /** How to run a program of {@linkcode Programs}. */
 export interface ProgramOptions extends WaitOptions {

@@ -1,4 +1,4 @@
-import { attempt } from "../../base/problems.ts";
+import { attempt } from "../../base/errors.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { fromNetnsFolder, isNetnsPath, netnsName } from "../../iproute2/words.ts";
 import { findFiles, findOpenFiles, type FoundFile, readKnown } from "../run/files.ts";

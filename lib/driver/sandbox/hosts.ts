@@ -1,10 +1,9 @@
-import { orAbort } from "../../base/abort.ts";
 import { HostsFileError } from "../model/errors.ts";
 import { HostsWriter } from "./hosts_file.ts";
 import { planHosts, type RemoteName, type StaleHosts } from "./hosts_plan.ts";
 import { FileLock } from "../run/lock.ts";
 import type { Store } from "../store/store.ts";
-import type { WaitOptions } from "../../base/waiting.ts";
+import { orAbort, type WaitOptions } from "../../base/waiting.ts";
 
 /** The file that `ip netns exec NAME` mounts a sandbox's file over. */
 const HOSTS = "/etc/hosts";

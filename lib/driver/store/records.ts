@@ -5,7 +5,7 @@
  * @module
  */
 import type { EtcdAccess } from "../../claims/types.ts";
-import { attempt } from "../../base/problems.ts";
+import { attempt } from "../../base/errors.ts";
 import { parseAddress, parsePrefix } from "../../ipam/mod.ts";
 import type { LinkSpec } from "../../iproute2/link.ts";
 import { linkName } from "../../iproute2/words.ts";

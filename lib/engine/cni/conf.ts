@@ -1,7 +1,7 @@
 import { settle } from "../../driver/mod.ts";
 import type { EtcdAccess } from "../../claims/types.ts";
 import { accessProblems, IPAM_FIELDS } from "../../driver/model/ipam_options.ts";
-import { attempt } from "../../base/problems.ts";
+import { attempt } from "../../base/errors.ts";
 import type { NetworkOptions } from "../../driver/model/options.ts";
 import type { EndpointRoute } from "../../driver/model/types.ts";
 import { type Family, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";

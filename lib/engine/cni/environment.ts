@@ -1,4 +1,4 @@
-import { attempt } from "../../base/problems.ts";
+import { attempt } from "../../base/errors.ts";
 import { isNetnsPath, linkName } from "../../iproute2/words.ts";
 import { CniError, CODE } from "./errors.ts";
 import { show } from "../json.ts";

@@ -1,5 +1,4 @@
 import { EtcdUnreachableError } from "../../claims/errors.ts";
-import { ProblemsError } from "../../base/problems.ts";
 import {
   HalfDoneError,
   InvalidOptionError,
@@ -9,7 +8,7 @@ import {
   SandboxNotFoundError,
   SandboxParentError,
 } from "../../driver/model/errors.ts";
-import { InterruptedError, IpvlanError } from "../../base/errors.ts";
+import { InterruptedError, IpvlanError, ProblemsError } from "../../base/errors.ts";
 import { NetworkDiffersError } from "../errors.ts";
 import type { CniVersion } from "./version.ts";
 

@@ -5,10 +5,9 @@
  * @module
  */
 import { SharedPoolExhaustedError } from "../../claims/errors.ts";
-import { ProblemsError, throwProblems } from "../../base/problems.ts";
 import { HalfDoneError, SandboxNotFoundError } from "../../driver/model/errors.ts";
 import type { Driver, SandboxDetails } from "../../driver/mod.ts";
-import { IpvlanError } from "../../base/errors.ts";
+import { IpvlanError, ProblemsError, throwProblems } from "../../base/errors.ts";
 import { PoolExhaustedError } from "../../ipam/mod.ts";
 import { attach, detach, removeLeft } from "../attachment.ts";
 import { type Delegate, readGiven, runDelegate } from "./delegate.ts";

@@ -1,4 +1,4 @@
-import { attempt } from "../../base/problems.ts";
+import { attempt } from "../../base/errors.ts";
 import { type Family, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
 import { isObject, show } from "../json.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { soleRoutes } from "../../driver/mod.ts";
-import { routePrefix, wayOut } from "../../driver/model/way_out.ts";
+import { gatewaysOf, routePrefix } from "../../driver/model/way_out.ts";
 import { ETCD } from "../../driver/model/ipam_options.ts";
 import type {
   AdoptSpec,
@@ -18,7 +18,6 @@ import type {
   SeenSandbox,
 } from "../../driver/model/types.ts";
 import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
-import { homeOf } from "../../ipam/prefix.ts";
 import { type Conf, readConf } from "./conf.ts";
 import {
   type AttachmentKey,
@@ -198,11 +197,9 @@ export function resultOf(
   given: Result | undefined,
 ): Result {
   const link = { name: endpoint.ifname, mac: endpoint.mac, sandbox: environment.netns };
-  const ips = endpointAddresses(endpoint).map((address): ResultAddress => {
-    const gateway = given
-      ? given.ips.find((each) => each.address === address)?.gateway
-      : gatewayOf(network, address);
-    return { interface: 0, address, ...gateway === undefined ? {} : { gateway } };
+  const ips = gatewaysOf(network, endpoint).map((own): ResultAddress => {
+    const from = given ? given.ips.find(({ address }) => address === own.address) : own;
+    return { interface: 0, address: own.address, ...from?.gateway && { gateway: from.gateway } };
   });
   const routes = given?.routes ??
     (conf.routes ?? soleRoutes(network, endpoint)).map(toResultRoute);
@@ -215,12 +212,6 @@ export function resultOf(
 /** A route of an endpoint as a result has it. */
 export function toResultRoute({ dst, via }: { dst: string; via?: string }): ResultRoute {
   return via === undefined ? { dst } : { dst, gw: via };
-}
-
-/** The gateway that a default route leads to, if the network has one for an address. */
-function gatewayOf(network: Network, address: string): string | undefined {
-  if (wayOut(network) !== "gateway") return undefined;
-  return homeOf(network.subnets, address.split("/")[0]!)?.gateway;
 }
 
 /** The links of the containers that a configuration has made. */

@@ -4,8 +4,7 @@
  *
  * @module
  */
-import { throwProblems } from "../../base/problems.ts";
-import { IpvlanError } from "../../base/errors.ts";
+import { IpvlanError, throwProblems } from "../../base/errors.ts";
 import { isObject, show } from "../json.ts";
 
 /** A field of a body is not what it should be. */

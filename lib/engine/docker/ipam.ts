@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { accept, throwProblems } from "../../base/problems.ts";
+import { accept, throwProblems } from "../../base/errors.ts";
 import { InvalidOptionError } from "../../driver/model/errors.ts";
 import type { EtcdAccess } from "../../claims/types.ts";
 import {

@@ -16,7 +16,7 @@ import {
 } from "../../driver/mod.ts";
 import { dirname } from "node:path";
 import { routePrefix } from "../../driver/model/way_out.ts";
-import { throwProblems } from "../../base/problems.ts";
+import { throwProblems } from "../../base/errors.ts";
 import {
   HalfDoneError,
   InvalidOptionError,

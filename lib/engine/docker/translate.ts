@@ -5,7 +5,6 @@
  * @module
  */
 import { soleRoutes } from "../../driver/mod.ts";
-import { throwProblems } from "../../base/problems.ts";
 import { InvalidOptionError } from "../../driver/model/errors.ts";
 import { type DriverOptionsResult, parseDriverOptions } from "../../driver/model/options.ts";
 import type {
@@ -16,7 +15,7 @@ import type {
   NetworkSpec,
   Owner,
 } from "../../driver/model/types.ts";
-import type { IpvlanError } from "../../base/errors.ts";
+import { type IpvlanError, throwProblems } from "../../base/errors.ts";
 import { type Family, familyOf } from "../../ipam/address.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
 import { isNetnsPath } from "../../iproute2/words.ts";

@@ -6,8 +6,7 @@
  */
 import { prefixOf } from "../../claims/access.ts";
 import type { AddressPoolDetails, ClaimUser } from "../../driver/mod.ts";
-import { attempt } from "../../base/problems.ts";
-import { IpvlanError } from "../../base/errors.ts";
+import { attempt, IpvlanError } from "../../base/errors.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
 import { flag, list, object, optional, readBody, record, text } from "./body.ts";
 import { readAccess, type SharedPlace } from "./ipam.ts";

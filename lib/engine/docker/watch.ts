@@ -7,10 +7,8 @@
  * @module
  */
 import type { Driver } from "../../driver/mod.ts";
-import { Together } from "../../base/together.ts";
-import { pause } from "../../base/waiting.ts";
-import { attempt } from "../../base/problems.ts";
-import { IpvlanError } from "../../base/errors.ts";
+import { pause, Together } from "../../base/waiting.ts";
+import { attempt, IpvlanError } from "../../base/errors.ts";
 import { formatAddress, parseAddress } from "../../ipam/mod.ts";
 import { shortName } from "../owners.ts";
 import { follow, get } from "./api.ts";

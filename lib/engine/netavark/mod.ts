@@ -5,7 +5,7 @@
  * @module
  */
 import type { Driver, Endpoint, Outcome } from "../../driver/mod.ts";
-import { throwProblems } from "../../base/problems.ts";
+import { throwProblems } from "../../base/errors.ts";
 import { SandboxNotFoundError } from "../../driver/model/errors.ts";
 import { lookInto } from "../../iproute2/view.ts";
 import { fromNetnsFolder } from "../../iproute2/words.ts";

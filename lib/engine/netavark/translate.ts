@@ -7,13 +7,11 @@
  *
  * @module
  */
-import { linkAddresses } from "../../driver/mod.ts";
-import { wayOut } from "../../driver/model/way_out.ts";
-import { throwProblems } from "../../base/problems.ts";
+import { gatewaysOf, wayOut } from "../../driver/model/way_out.ts";
 import { InvalidOptionError } from "../../driver/model/errors.ts";
 import { NETWORK_OPTIONS, parseDriverOptions } from "../../driver/model/options.ts";
 import type { Endpoint, EndpointRoute, Network, NetworkSpec } from "../../driver/model/types.ts";
-import type { IpvlanError } from "../../base/errors.ts";
+import { type IpvlanError, throwProblems } from "../../base/errors.ts";
 import { familyOf, formatAddress } from "../../ipam/address.ts";
 import { defaultGateway, parsePrefix } from "../../ipam/prefix.ts";
 import { netnsPath } from "../../iproute2/words.ts";
@@ -177,9 +175,8 @@ export function setupAnswer(
   mac: string,
   nameServers: readonly string[],
 ): StatusBlock {
-  const [ip, ip6] = [endpoint.ip, endpoint.ip6].map((address) => address?.split("/")[0]);
-  const subnets = linkAddresses(network, { ip, ip6 })
-    .map(({ address: ipnet, gateway }) => gateway === undefined ? { ipnet } : { ipnet, gateway });
+  const subnets = gatewaysOf(network, endpoint)
+    .map(({ address: ipnet, ...gateway }) => ({ ipnet, ...gateway }));
   return {
     dns_server_ips: [...nameServers],
     dns_search_domains: [],

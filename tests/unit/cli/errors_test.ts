@@ -1,9 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { errorLines, forEachName, LAB_HINT, UsageError } from "../../../lib/cli/errors.ts";
 import type { Context } from "../../../lib/cli/command.ts";
-import { ProblemsError } from "../../../lib/base/problems.ts";
 import { NetworkNotFoundError } from "../../../lib/driver/model/errors.ts";
-import { InterruptedError } from "../../../lib/base/errors.ts";
+import { InterruptedError, ProblemsError } from "../../../lib/base/errors.ts";
 import {
   KernelTooOldError,
   MissingModuleError,

@@ -8,7 +8,7 @@ import {
 import { table } from "../../../lib/cli/docker/list.ts";
 import { requireOwn } from "../../../lib/cli/own.ts";
 import { networkColumns, sandboxColumns } from "../../../lib/cli/tables.ts";
-import { ProblemsError } from "../../../lib/base/problems.ts";
+import { ProblemsError } from "../../../lib/base/errors.ts";
 import type { Driver } from "../../../lib/driver/mod.ts";
 import type { Network, Owner, SeenSandbox } from "../../../lib/driver/model/types.ts";
 import { OwnedByEngineError, shortName } from "../../../lib/engine/owners.ts";

@@ -1,8 +1,7 @@
 // The requests are those of Podman 5.4.2 with netavark 1.14.0.
 import { assertEquals, assertObjectMatch, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { IpvlanError } from "../../../lib/base/errors.ts";
-import { ProblemsError } from "../../../lib/base/problems.ts";
+import { IpvlanError, ProblemsError } from "../../../lib/base/errors.ts";
 import { InvalidOptionError } from "../../../lib/driver/model/errors.ts";
 import type { Network } from "../../../lib/driver/model/types.ts";
 import { InvalidRequestError } from "../../../lib/engine/json.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import type { Decision } from "../../../lib/base/problems.ts";
+import type { Decision } from "../../../lib/base/errors.ts";
 import {
   contains,
   formatAddress,

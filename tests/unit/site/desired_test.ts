@@ -1,6 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { ProblemsError } from "../../../lib/base/problems.ts";
-import { IpvlanError } from "../../../lib/base/errors.ts";
+import { IpvlanError, ProblemsError } from "../../../lib/base/errors.ts";
 import { parseSite } from "../../../lib/site/desired.ts";
 
 /** What is said of a file, one problem per line. */

@@ -14,8 +14,7 @@ import { KnownNames } from "./known_names.ts";
 import { NamesFile } from "./names_file.ts";
 import type { DriverParts } from "../parts.ts";
 import { accesses, reconcile } from "./pools.ts";
-import { Together } from "../../../base/together.ts";
-import { pause } from "../../../base/waiting.ts";
+import { pause, Together } from "../../../base/waiting.ts";
 
 /** How an agent runs. */
 export interface AgentOptions {

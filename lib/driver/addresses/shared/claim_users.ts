@@ -7,7 +7,7 @@
 import { prefixOf } from "../../../claims/access.ts";
 import type { Holder } from "../../../claims/types.ts";
 import { hexOf } from "../../../claims/keys.ts";
-import { attempt } from "../../../base/problems.ts";
+import { attempt } from "../../../base/errors.ts";
 import { parseAddress } from "../../../ipam/mod.ts";
 import { GATEWAY } from "../claims.ts";
 import { isHostName } from "../../model/names.ts";

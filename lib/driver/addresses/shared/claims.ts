@@ -6,7 +6,7 @@
  */
 import { prefixOf } from "../../../claims/access.ts";
 import type { SharedPools } from "../../../claims/mod.ts";
-import { attempt } from "../../../base/problems.ts";
+import { attempt } from "../../../base/errors.ts";
 import { formatAddress } from "../../../ipam/address.ts";
 import { firstUsable, parsePrefix } from "../../../ipam/prefix.ts";
 import { type ClaimPlace, type NamedNetwork, refreshNamed } from "./claim_users.ts";

@@ -6,8 +6,7 @@
  */
 import { prefixOf } from "../../../claims/access.ts";
 import type { SharedClaim, SharedPools } from "../../../claims/mod.ts";
-import { attempt } from "../../../base/problems.ts";
-import { IpvlanError } from "../../../base/errors.ts";
+import { attempt, IpvlanError } from "../../../base/errors.ts";
 import { formatAddress } from "../../../ipam/address.ts";
 import { parseAddress, parsePrefix } from "../../../ipam/mod.ts";
 import { type Prefix, prefixesOf } from "../../../ipam/prefix.ts";

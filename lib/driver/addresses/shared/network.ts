@@ -5,7 +5,7 @@
  * @module
  */
 import type { SharedSettings } from "../../../claims/types.ts";
-import type { Decision } from "../../../base/problems.ts";
+import type { Decision } from "../../../base/errors.ts";
 import { prefixOf } from "../../../claims/access.ts";
 import { DamagedKeyError, SharedNetworkDiffersError } from "../../../claims/errors.ts";
 import { formatAddress, formatPrefix, parseSubnets, type SubnetSpec } from "../../../ipam/mod.ts";

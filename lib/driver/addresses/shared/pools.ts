@@ -15,8 +15,7 @@ import {
   SharedPoolExhaustedError,
 } from "../../../claims/errors.ts";
 import { isOwn, type Lost } from "../../../claims/types.ts";
-import { attempt } from "../../../base/problems.ts";
-import { IpvlanError } from "../../../base/errors.ts";
+import { attempt, IpvlanError } from "../../../base/errors.ts";
 import { endpointAddresses, familyOf, formatAddress } from "../../../ipam/address.ts";
 import { parseAddress, parseSubnets } from "../../../ipam/mod.ts";
 import { homeOf } from "../../../ipam/prefix.ts";
@@ -29,7 +28,7 @@ import type { EndpointRecord } from "../../store/records.ts";
 import type { ClaimPlace } from "./claim_users.ts";
 import { settingsFor } from "./network.ts";
 import { type Store, withoutState } from "../../store/store.ts";
-import { Together } from "../../../base/together.ts";
+import { Together } from "../../../base/waiting.ts";
 import type { AddressPool, Network, NetworkIpam, NetworkSubnet } from "../../model/types.ts";
 
 /** The id of the pool of a subnet. */

@@ -18,7 +18,7 @@ import {
 import { KnownPools } from "../../../../lib/driver/addresses/pools.ts";
 import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
 import type { AddressPool, Network, Owner } from "../../../../lib/driver/model/types.ts";
-import { attempt } from "../../../../lib/base/problems.ts";
+import { attempt } from "../../../../lib/base/errors.ts";
 import {
   InvalidPrefixError,
   OutsideSubnetError,

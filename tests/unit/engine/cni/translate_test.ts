@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import type { Endpoint, Network, SeenSandbox } from "../../../../lib/driver/mod.ts";
 import type { Link } from "../../../../lib/iproute2/link.ts";
 import type { Route } from "../../../../lib/iproute2/route.ts";
-import { ProblemsError } from "../../../../lib/base/problems.ts";
+import { ProblemsError } from "../../../../lib/base/errors.ts";
 import { HalfDoneError, InvalidOptionError } from "../../../../lib/driver/model/errors.ts";
 import { CniError, errorAnswer, toCniErrors } from "../../../../lib/engine/cni/errors.ts";
 import { formatResult, readResult, type Result } from "../../../../lib/engine/cni/result.ts";

@@ -9,10 +9,9 @@ import {
   readJoin,
   readNetwork,
 } from "../../../../lib/engine/docker/translate.ts";
-import { ProblemsError } from "../../../../lib/base/problems.ts";
 import { soleRoutes } from "../../../../lib/driver/endpoint/decide.ts";
 import type { EndpointRoute, Network } from "../../../../lib/driver/model/types.ts";
-import { IpvlanError } from "../../../../lib/base/errors.ts";
+import { IpvlanError, ProblemsError } from "../../../../lib/base/errors.ts";
 
 const NETWORK_ID = "3f2b8c1d9e7a".padEnd(64, "0");
 const ENDPOINT_ID = "a1b2c3d4e5f6".padEnd(64, "9");

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { accept } from "../../../../../lib/base/problems.ts";
+import { accept } from "../../../../../lib/base/errors.ts";
 import {
   type ConfigWords,
   readConfig,
@@ -26,7 +26,7 @@ for (const [file, words] of Object.entries(GOLDEN)) {
     const text = routingConfig(daemon, peers);
     const path = new URL(`golden/${file}`, import.meta.url);
     if (Deno.env.get("UPDATE_GOLDEN")) await Deno.writeTextFile(path, text);
-    const hint = "UPDATE_GOLDEN=1 deno test -A tests/unit/routing writes it again";
+    const hint = "UPDATE_GOLDEN=1 deno test -A tests/unit/driver/model writes it again";
     assertEquals(text, await Deno.readTextFile(path), hint);
   });
 }
