@@ -28,7 +28,7 @@ import {
 import { accessProblems, fileProblems, settleAccess } from "../model/ipam_options.ts";
 import { IN_SANDBOX } from "../model/names.ts";
 import { usedPrefixes } from "./used_prefixes.ts";
-import type { DriverParts } from "./parts.ts";
+import type { Parts } from "./parts.ts";
 import type { PoolClaim, Store } from "../store/store.ts";
 import type {
   AddressPool,
@@ -40,7 +40,7 @@ import type {
 } from "../model/types.ts";
 
 /** The parts of a driver that claims need. */
-export type ClaimParts = Pick<DriverParts, "store" | "pools">;
+export type ClaimParts = Parts<"store" | "pools">;
 
 /** The holder of a gateway. Several pools may have one gateway. */
 export const GATEWAY = "gateway";

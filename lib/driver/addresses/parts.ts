@@ -38,3 +38,6 @@ export interface DriverParts {
   /** The same parts for what must come to its end once it has begun, as if there were no signal. */
   unstoppable: DriverParts;
 }
+
+/** Those parts of a driver that a function uses. */
+export type Parts<Name extends keyof DriverParts> = Pick<DriverParts, Name>;

@@ -25,7 +25,7 @@ import { HeldAddresses } from "../addresses/held_addresses.ts";
 import { noticeHosts } from "../sandbox/hosts.ts";
 import { nameProblem } from "../model/names.ts";
 import type { HostFacts } from "../model/facts.ts";
-import type { DriverParts } from "../addresses/parts.ts";
+import type { DriverParts, Parts } from "../addresses/parts.ts";
 import { randomHex } from "../../base/random.ts";
 import { byPlace, type Step } from "../run/plan.ts";
 import { settingsOf } from "../model/settings.ts";
@@ -132,7 +132,7 @@ export async function attach(
 
 /** Tells etcd of new endpoints, and asks it for the names on their networks. */
 async function tellAndLookUp(
-  parts: Pick<DriverParts, "store" | "hosts" | "hasAgent" | "wait">,
+  parts: Parts<"store" | "hosts" | "hasAgent" | "wait">,
   pools: SharedPools,
   { planned }: Reservation,
 ): Promise<string[]> {
@@ -148,7 +148,7 @@ async function tellAndLookUp(
 
 /** Removes new endpoints again and throws, if etcd says now that an address is another host's. */
 async function requireOwn(
-  { store, unstoppable }: Pick<DriverParts, "store" | "unstoppable">,
+  { store, unstoppable }: Parts<"store" | "unstoppable">,
   { sandbox: { name }, planned, records }: Reservation,
 ): Promise<void> {
   const [doubt] = doubtsAbout(store, planned.map(({ endpoint }) => endpoint)).values();
@@ -209,7 +209,7 @@ function toAttached(
 
 /** Records what is to be made, with its addresses, or throws everything that is wrong with it. */
 function reserve(
-  parts: Pick<DriverParts, "store" | "pools">,
+  parts: Parts<"store" | "pools">,
   request: AttachRequest,
   facts: HostFacts | undefined,
   held: HeldAddresses,
@@ -286,7 +286,7 @@ async function make(
 }
 
 async function abandon(
-  parts: Pick<DriverParts, "store" | "hosts" | "settings" | "openShared" | "wait">,
+  parts: Parts<"store" | "hosts" | "settings" | "openShared" | "wait">,
   records: RecordGroup,
 ): Promise<void> {
   parts.store.transaction(() => setState(parts.store, records, "removing"));

@@ -23,7 +23,7 @@ import type { HeldAddresses } from "../addresses/held_addresses.ts";
 import type { HeldAddress } from "../addresses/holders.ts";
 import { IN_SANDBOX, nameProblem, ownedNameProblem } from "../model/names.ts";
 import { globalAddrs } from "../../iproute2/addr.ts";
-import type { DriverParts } from "../addresses/parts.ts";
+import type { Parts } from "../addresses/parts.ts";
 import { nameIsUsed } from "../sandbox/processes.ts";
 import { randomHex } from "../../base/random.ts";
 import type { EndpointRecord } from "../store/records.ts";
@@ -66,7 +66,7 @@ export interface DecidedRequest {
 
 /** Decides on a request, or throws everything that is wrong. Call it inside a transaction. */
 export function decide(
-  { store, pools }: Pick<DriverParts, "store" | "pools">,
+  { store, pools }: Parts<"store" | "pools">,
   request: AttachRequest,
   facts: HostFacts | undefined,
   held: HeldAddresses,

@@ -4,7 +4,7 @@ import { advertsOf, withdraw } from "../network/advertised.ts";
 import { deleteLinks, unlessGone } from "./links.ts";
 import { aliasSteps, probeName } from "../network/decide.ts";
 import { byLinkName, isOurs, LINK_GROUP, linksUnder, standsOn } from "../network/parent.ts";
-import type { DriverParts } from "../addresses/parts.ts";
+import type { DriverParts, Parts } from "../addresses/parts.ts";
 import type { EndpointRecord, State } from "../store/records.ts";
 import { releaseAddresses, sharedOf, tell, unshareNetwork } from "../addresses/shared/pools.ts";
 import { type Store, withoutState } from "../store/store.ts";
@@ -33,8 +33,7 @@ export function setState(
  * The hosts files are changed first, so that after a crash the records still say what is left.
  */
 export async function deleteRecords(
-  { store, hosts, settings, openShared, wait }: Pick<
-    DriverParts,
+  { store, hosts, settings, openShared, wait }: Parts<
     "store" | "hosts" | "settings" | "openShared" | "wait"
   >,
   { sandbox, endpoints }: RecordGroup,
@@ -64,7 +63,7 @@ export async function deleteRecords(
  * another program has made it again.
  */
 export async function dropNetwork(
-  parts: Pick<DriverParts, "store" | "namespaces" | "openShared">,
+  parts: Parts<"store" | "namespaces" | "openShared">,
   network: Network,
 ): Promise<void> {
   const { store, namespaces } = parts;
@@ -121,7 +120,7 @@ export async function dropSandbox(parts: DriverParts, sandbox: Sandbox): Promise
 
 /** Deletes the routes of endpoints before their links, so that no router sends packets for nothing. */
 async function withdrawEndpoints(
-  parts: Pick<DriverParts, "store" | "namespaces">,
+  parts: Parts<"store" | "namespaces">,
   endpoints: readonly EndpointRecord[],
 ): Promise<void> {
   const adverts = advertsOf(parts, endpoints);

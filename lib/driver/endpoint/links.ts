@@ -18,7 +18,7 @@ import { linkIndex, temporaryName } from "./decide.ts";
 import { LinkLeftError } from "../model/errors.ts";
 import { isOwned } from "../model/names.ts";
 import { isOurs, LINK_GROUP } from "../network/parent.ts";
-import type { DriverParts } from "../addresses/parts.ts";
+import type { Parts } from "../addresses/parts.ts";
 import { isGone } from "../run/plan.ts";
 import { namespaceExists } from "../sandbox/processes.ts";
 import type { EndpointRecord } from "../store/records.ts";
@@ -123,7 +123,7 @@ export function doomedLinks(
 
 /** Deletes the links of endpoints of one sandbox, wherever they are. */
 export async function deleteLinks(
-  parts: Pick<DriverParts, "store" | "namespaces" | "isRehearsal" | "wait">,
+  parts: Parts<"store" | "namespaces" | "isRehearsal" | "wait">,
   removal: LinkRemoval,
 ): Promise<void> {
   let missing = removal.removed;
@@ -141,10 +141,7 @@ export async function deleteLinks(
  * `ip` where the links of a sandbox should be. An engine moves a link that was handed over from the
  * host's namespace into its own, and back before the end.
  */
-function homesOf(
-  { namespaces }: Pick<DriverParts, "namespaces">,
-  { sandbox, removed }: LinkRemoval,
-): Ip[] {
+function homesOf({ namespaces }: Parts<"namespaces">, { sandbox, removed }: LinkRemoval): Ip[] {
   const { name, path } = sandbox;
   if (!isOwned(name) && !namespaceExists(name)) return [];
   const inside = namespaces.inside(name, true);
@@ -165,7 +162,7 @@ const AGAIN = "it is there again each time it is deleted: end what runs in the s
  * @param ip `ip` there, which goes on after a line that failed.
  */
 async function deleteInside(
-  parts: Pick<DriverParts, "store" | "namespaces" | "isRehearsal">,
+  parts: Parts<"store" | "namespaces" | "isRehearsal">,
   removal: LinkRemoval,
   ip: Ip,
 ): Promise<readonly EndpointRecord[]> {
@@ -236,7 +233,7 @@ export async function unlessGone(remove: () => Promise<void>): Promise<boolean> 
 
 /** Reads which links of the host are the parents of endpoints. */
 async function readParents(
-  parts: Pick<DriverParts, "store" | "namespaces">,
+  parts: Parts<"store" | "namespaces">,
   endpoints: readonly EndpointRecord[],
 ): Promise<ParentOf> {
   const links = await parts.namespaces.hostLook().link.show();
@@ -248,15 +245,11 @@ async function readParents(
   return ({ network }) => indexByNetwork.get(network);
 }
 
-function networkOf({ store }: Pick<DriverParts, "store">, { network }: EndpointRecord): Network {
+function networkOf({ store }: Parts<"store">, { network }: EndpointRecord): Network {
   return store.networkById(network)!;
 }
 
-function leftError(
-  parts: Pick<DriverParts, "store">,
-  endpoint: EndpointRecord,
-  reason: string,
-): LinkLeftError {
+function leftError(parts: Parts<"store">, endpoint: EndpointRecord, reason: string): LinkLeftError {
   return new LinkLeftError(endpoint.sandbox, networkOf(parts, endpoint).name, reason);
 }
 
@@ -285,7 +278,7 @@ const PASSES = { seen: 20, unseen: 4 };
  * that can be entered is taken for deleted if its addresses are free.
  */
 async function deleteElsewhere(
-  parts: Pick<DriverParts, "store" | "namespaces" | "wait">,
+  parts: Parts<"store" | "namespaces" | "wait">,
   { sandbox: { name: sandbox }, isLost }: LinkRemoval,
   missing: readonly EndpointRecord[],
 ): Promise<void> {
@@ -317,7 +310,7 @@ async function deleteElsewhere(
 
 /** Deletes those lost links that are in a namespace. */
 async function deleteLostIn(
-  parts: Pick<DriverParts, "store" | "namespaces">,
+  parts: Parts<"store" | "namespaces">,
   namespace: EnterableNamespace,
   lost: readonly LostLink[],
   parentOf: ParentOf,
@@ -353,7 +346,7 @@ async function deleteLostIn(
 
 /** Deletes links by their indexes. A namespace that cannot be entered, as it ends, has no links. */
 async function tryToDelete(
-  { namespaces }: Pick<DriverParts, "namespaces">,
+  { namespaces }: Parts<"namespaces">,
   netns: string | undefined,
   indexes: readonly number[],
 ): Promise<Deletion> {
@@ -375,7 +368,7 @@ const [TIMEOUT, INTERVAL] = [5000, 100];
  * @throws {LinkLeftError} An address is not free.
  */
 async function requireFree(
-  parts: Pick<DriverParts, "store" | "namespaces" | "wait">,
+  parts: Parts<"store" | "namespaces" | "wait">,
   endpoint: EndpointRecord,
   holder: string | undefined,
 ): Promise<void> {
@@ -405,7 +398,7 @@ async function requireFree(
  * address is not used.
  */
 async function findHeld(
-  parts: Pick<DriverParts, "store" | "namespaces">,
+  parts: Parts<"store" | "namespaces">,
   endpoint: EndpointRecord,
 ): Promise<string | undefined> {
   const { mode, flag, parent } = networkOf(parts, endpoint);

@@ -4,7 +4,7 @@ import { dropEndpoint, dropNetwork, dropSandbox, type RecordGroup, setState } fr
 import { linkAddresses } from "./decide.ts";
 import { HalfDoneError, NetworkInUseError, NotConnectedError } from "../model/errors.ts";
 import { findNetwork, findSandbox } from "../store/find.ts";
-import type { DriverParts } from "../addresses/parts.ts";
+import type { DriverParts, Parts } from "../addresses/parts.ts";
 import { restoreParent } from "../network/restore_parents.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { shareNetwork, unlessOutOfReach } from "../addresses/shared/pools.ts";
@@ -18,7 +18,7 @@ interface StatedGroup extends RecordGroup {
 
 /** Removes a network. The caller must hold the exclusive lock. */
 export async function removeNetwork(
-  parts: Pick<DriverParts, "store" | "namespaces" | "openShared">,
+  parts: Parts<"store" | "namespaces" | "openShared">,
   name: string,
 ): Promise<void> {
   await removeUnused(parts, findNetwork(parts.store, name));
@@ -26,7 +26,7 @@ export async function removeNetwork(
 
 /** Removes the networks without endpoints that match. The caller must hold the exclusive lock. */
 export async function pruneNetworks(
-  { store, unstoppable, wait }: Pick<DriverParts, "store" | "wait" | "unstoppable">,
+  { store, unstoppable, wait }: Parts<"store" | "wait" | "unstoppable">,
   matches: (network: Network) => boolean,
 ): Promise<PruneReport> {
   const unused = store.networks().filter(isReady).map(withoutState)
@@ -49,7 +49,7 @@ export async function pruneNetworks(
 
 /** Removes transient networks without endpoints. The caller must hold the exclusive lock. */
 export async function removeTransient(
-  parts: Pick<DriverParts, "store" | "namespaces" | "openShared">,
+  parts: Parts<"store" | "namespaces" | "openShared">,
   networks: readonly Network[],
 ): Promise<void> {
   const { store } = parts;
@@ -64,7 +64,7 @@ export async function removeTransient(
 
 /** Removes a network. If that fails, it is there as before. @throws {NetworkInUseError} In use. */
 async function removeUnused(
-  parts: Pick<DriverParts, "store" | "namespaces" | "openShared">,
+  parts: Parts<"store" | "namespaces" | "openShared">,
   network: Network,
 ): Promise<void> {
   const { store } = parts;
@@ -84,7 +84,7 @@ async function removeUnused(
 }
 
 async function putBack(
-  parts: Pick<DriverParts, "store" | "namespaces" | "openShared">,
+  parts: Parts<"store" | "namespaces" | "openShared">,
   network: Network,
 ): Promise<void> {
   parts.store.putNetwork(network, "ready");
@@ -141,7 +141,7 @@ export async function disconnect(
  * gone. If it fails, the routes are there all the same, and `restore` changes them.
  */
 async function reroute(
-  { store, namespaces }: Pick<DriverParts, "store" | "namespaces">,
+  { store, namespaces }: Parts<"store" | "namespaces">,
   gone: EndpointRecord,
 ): Promise<void> {
   const left = store.endpoints({ sandbox: gone.sandbox }).filter(isReady);
@@ -156,7 +156,7 @@ async function reroute(
 }
 
 /** Marks records as `removing`. @throws {HalfDoneError} Another call is at one of the endpoints. */
-function startRemoval({ store }: Pick<DriverParts, "store">, records: StatedGroup): void {
+function startRemoval({ store }: Parts<"store">, records: StatedGroup): void {
   const unready = records.endpoints.find((endpoint) => !isReady(endpoint));
   if (unready) throw new HalfDoneError(`connection of "${unready.sandbox}"`);
   setState(store, records, "removing");

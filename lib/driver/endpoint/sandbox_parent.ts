@@ -15,7 +15,7 @@ import { linkIndex } from "./decide.ts";
 import { InvalidOptionError, InvalidParentError, SandboxParentError } from "../model/errors.ts";
 import { DEFAULT_METRIC, linkRoutes } from "./default_routes.ts";
 import { IN_SANDBOX } from "../model/names.ts";
-import type { DriverParts } from "../addresses/parts.ts";
+import type { Parts } from "../addresses/parts.ts";
 import { mtuProblems, parentSubnetProblems } from "../network/decide.ts";
 import { chooseParent, conflictProblem } from "../network/parent.ts";
 import type { HostFacts, SeenNamespace } from "../model/facts.ts";
@@ -24,7 +24,7 @@ import type { Connection, ConnectOptions, Network } from "../model/types.ts";
 
 /** Looks into the namespace of a sandbox if a connection needs a link of it as the parent. */
 export async function lookForParents(
-  { store, namespaces }: Pick<DriverParts, "store" | "namespaces">,
+  { store, namespaces }: Parts<"store" | "namespaces">,
   connections: readonly Connection[],
   path: string | undefined,
 ): Promise<Pick<HostFacts, "inside">> {
@@ -35,7 +35,7 @@ export async function lookForParents(
 
 /** Looks into the namespace of a sandbox that has a route of another program's. */
 export async function lookForRoutes(
-  { store, namespaces }: Pick<DriverParts, "store" | "namespaces">,
+  { store, namespaces }: Parts<"store" | "namespaces">,
   { name, path = store.sandbox(name)?.path }: Pick<AttachRequest, "name" | "path">,
 ): Promise<SeenNamespace | undefined> {
   return await lookInside(namespaces, path === undefined ? name : fromNetnsFolder(path));
@@ -113,7 +113,7 @@ export function parentLink(
  * have given the name to another link meanwhile, even to one whose own parent is the host's.
  */
 export async function requireParents(
-  { namespaces, isRehearsal }: Pick<DriverParts, "namespaces" | "isRehearsal">,
+  { namespaces, isRehearsal }: Parts<"namespaces" | "isRehearsal">,
   sandbox: string,
   planned: readonly NetworkEndpoint[],
   facts: HostFacts | undefined,

@@ -6,7 +6,7 @@ import { holderElsewhere } from "../addresses/claims.ts";
 import type { HeldAddresses } from "../addresses/held_addresses.ts";
 import type { HostFacts } from "../model/facts.ts";
 import { globalAddrs } from "../../iproute2/addr.ts";
-import type { DriverParts } from "../addresses/parts.ts";
+import type { Parts } from "../addresses/parts.ts";
 import type { ClaimPlace } from "../addresses/shared/claim_users.ts";
 import {
   giveBack,
@@ -31,7 +31,7 @@ export interface SharedRequest {
  * the request is found first, so that nothing is asked of etcd for it.
  */
 export async function takeShared(
-  parts: Pick<DriverParts, "store" | "pools" | "openShared">,
+  parts: Parts<"store" | "pools" | "openShared">,
   request: AttachRequest,
   facts: HostFacts | undefined,
   held: HeldAddresses,
@@ -79,7 +79,7 @@ export async function takeShared(
 
 /** Whether an address that no host has is also free on this host's links, and in its other pools. */
 function canUse(
-  { store, pools }: Pick<DriverParts, "store" | "pools">,
+  { store, pools }: Parts<"store" | "pools">,
   network: Network,
   address: string,
   except: readonly string[],

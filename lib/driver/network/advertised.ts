@@ -15,14 +15,14 @@ import {
   withdrawLine,
 } from "./advertise.ts";
 import { failureOf } from "../../base/errors.ts";
-import type { DriverParts } from "../addresses/parts.ts";
+import type { Parts } from "../addresses/parts.ts";
 import { isGone } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { isReady, withoutState } from "../store/store.ts";
 import type { AdvertisedRoute, Network } from "../model/types.ts";
 
 /** Reads the driver's routes in the host's namespace. */
-async function readAdverts({ namespaces }: Pick<DriverParts, "namespaces">): Promise<SeenAdvert[]> {
+async function readAdverts({ namespaces }: Parts<"namespaces">): Promise<SeenAdvert[]> {
   const { route } = namespaces.host();
   const protocols = [...new Set(Object.values(MARKS).map(({ protocol }) => protocol))];
   const seen = await Promise.all(
@@ -37,7 +37,7 @@ async function readAdverts({ namespaces }: Pick<DriverParts, "namespaces">): Pro
 
 /** Deletes routes. It is no error if one is not there. */
 export async function withdraw(
-  { namespaces }: Pick<DriverParts, "namespaces">,
+  { namespaces }: Parts<"namespaces">,
   adverts: readonly Advert[],
 ): Promise<void> {
   const { session } = namespaces.host();
@@ -51,7 +51,7 @@ export async function withdraw(
 
 /** The routes of endpoints on record. */
 export function advertsOf(
-  { store }: Pick<DriverParts, "store">,
+  { store }: Parts<"store">,
   endpoints: readonly EndpointRecord[],
 ): Advert[] {
   return endpoints.flatMap((endpoint) => {
@@ -70,7 +70,7 @@ export function advertsOf(
  * @returns Why the routes of a network could not be made or deleted, by the network's id.
  */
 export async function restoreAdverts(
-  parts: Pick<DriverParts, "namespaces">,
+  parts: Parts<"namespaces">,
   { networks, lost, endpoints, connected }: {
     networks: readonly Network[];
     lost: ReadonlySet<string>;
@@ -114,7 +114,7 @@ export async function restoreAdverts(
 
 /** Lists the routes of networks that advertise: by network, and then those on no record. */
 export async function listAdvertised(
-  parts: Pick<DriverParts, "store" | "namespaces">,
+  parts: Parts<"store" | "namespaces">,
 ): Promise<AdvertisedRoute[]> {
   const { store } = parts;
   const { networks, endpoints } = store.transaction(() => ({

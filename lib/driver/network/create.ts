@@ -11,7 +11,7 @@ import {
   wantsPool,
 } from "./decide.ts";
 import { byLinkName } from "./parent.ts";
-import type { DriverParts } from "../addresses/parts.ts";
+import type { Parts } from "../addresses/parts.ts";
 import type { Step } from "../run/plan.ts";
 import { randomHex } from "../../base/random.ts";
 import { shareNetwork, unshareNetwork } from "../addresses/shared/pools.ts";
@@ -31,7 +31,7 @@ export function newIdentity(): Pick<Network, "id" | "created"> {
  * @param lookAgain Looks at all that the host has, so that a refusal names the link in the way.
  */
 export async function createNetwork(
-  parts: Pick<DriverParts, "store" | "namespaces" | "openShared" | "unstoppable">,
+  parts: Parts<"store" | "namespaces" | "openShared" | "unstoppable">,
   spec: NetworkSpec,
   facts: HostFacts,
   lookAgain: () => Promise<HostFacts>,
@@ -99,7 +99,7 @@ function linksOn(store: Store, link: LinkSpec): LinkSpec[] {
 
 /** Looks which settings a shared network has on other hosts, and takes them over. */
 export async function withSharedSettings(
-  { openShared }: Pick<DriverParts, "openShared">,
+  { openShared }: Parts<"openShared">,
   spec: NetworkSpec,
 ): Promise<NetworkSpec> {
   const { ipam, name } = spec;

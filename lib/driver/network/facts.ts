@@ -7,12 +7,12 @@ import { look, lookAtLinks } from "../../iproute2/view.ts";
 import { parentNames } from "../model/names.ts";
 import type { HostFacts } from "../model/facts.ts";
 import { wantsPool } from "./decide.ts";
-import type { DriverParts } from "../addresses/parts.ts";
+import type { Parts } from "../addresses/parts.ts";
 import type { NetworkSpec } from "../model/types.ts";
 
 /** What a network may need: its parent, and the links below that. */
 export async function factsFor(
-  { namespaces, store }: Pick<DriverParts, "store" | "namespaces">,
+  { namespaces, store }: Parts<"store" | "namespaces">,
   spec: NetworkSpec,
 ): Promise<HostFacts> {
   const ip = namespaces.host();
@@ -25,9 +25,7 @@ export async function factsFor(
 }
 
 /** All that the host has. */
-export async function hostFacts(
-  parts: Pick<DriverParts, "store" | "namespaces">,
-): Promise<HostFacts> {
+export async function hostFacts(parts: Parts<"store" | "namespaces">): Promise<HostFacts> {
   const { namespaces, store } = parts;
   const [facts, routes] = await Promise.all([
     linkFacts(parts),
@@ -38,9 +36,7 @@ export async function hostFacts(
 }
 
 /** The links and addresses of the host. */
-export async function linkFacts(
-  { namespaces }: Pick<DriverParts, "namespaces">,
-): Promise<HostFacts> {
+export async function linkFacts({ namespaces }: Parts<"namespaces">): Promise<HostFacts> {
   const host = { netns: namespaces.hostName, ip: namespaces.hostLook(), run: namespaces.run };
   const seen = await look(host, { links: true, addrs: true });
   return { release: Deno.osRelease(), ...seen, routes: [] };

@@ -5,14 +5,14 @@ import { linkSteps } from "./decide.ts";
 import { InvalidParentError, ParentDownError, ParentNotFoundError } from "../model/errors.ts";
 import { IN_SANDBOX } from "../model/names.ts";
 import { aliasOf, byLinkName, isOurs, linksUnder, type MadeLinks } from "./parent.ts";
-import type { DriverParts } from "../addresses/parts.ts";
+import type { Parts } from "../addresses/parts.ts";
 import type { Step } from "../run/plan.ts";
 import { withoutState } from "../store/store.ts";
 import type { Network } from "../model/types.ts";
 
 /** Makes the missing links of a network's parent that the driver made before, and its routes. */
 export async function restoreParent(
-  parts: Pick<DriverParts, "store" | "namespaces">,
+  parts: Parts<"store" | "namespaces">,
   network: Network,
 ): Promise<void> {
   const links = await parts.namespaces.host().link.show();
@@ -23,7 +23,7 @@ export async function restoreParent(
 
 /** Restores the parents of networks. Resolves to why they could not be restored, by network id. */
 export async function restoreParents(
-  { store, namespaces }: Pick<DriverParts, "store" | "namespaces">,
+  { store, namespaces }: Parts<"store" | "namespaces">,
   networks: readonly Network[],
   links: readonly Link[],
 ): Promise<Map<string, Error>> {

@@ -1,6 +1,6 @@
 import { dropEndpoint, dropNetwork, dropSandbox, setState } from "../endpoint/drop.ts";
 import { failureOf } from "../../base/errors.ts";
-import type { DriverParts } from "../addresses/parts.ts";
+import type { DriverParts, Parts } from "../addresses/parts.ts";
 import type { EndpointRecord, State } from "../store/records.ts";
 import { hasShared, releaseUnused, tell } from "../addresses/shared/pools.ts";
 import { isReady, type Stated, withoutState } from "../store/store.ts";
@@ -15,7 +15,7 @@ export type Recovery = Pick<RestoreReport, "undone" | "missing">;
  * cannot be used.
  */
 export async function recover(
-  parts: Pick<DriverParts, "store" | "processes" | "openShared" | "wait" | "unstoppable">,
+  parts: Parts<"store" | "processes" | "openShared" | "wait" | "unstoppable">,
 ): Promise<Recovery> {
   const { store, processes, openShared, unstoppable, wait } = parts;
   const recovery: Recovery = { undone: [], missing: [] };

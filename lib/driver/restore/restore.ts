@@ -7,7 +7,7 @@ import { deleteLinks } from "../endpoint/links.ts";
 import { linkIndex, sandboxSteps } from "../endpoint/decide.ts";
 import { AddressHeldError, SandboxGoneError } from "../model/errors.ts";
 import { byLinkName, isOurs } from "../network/parent.ts";
-import type { DriverParts } from "../addresses/parts.ts";
+import type { DriverParts, Parts } from "../addresses/parts.ts";
 import { byPlace, CALLER, type Step } from "../run/plan.ts";
 import type { Recovery } from "./recover.ts";
 import type { SeenNamespace } from "../model/facts.ts";
@@ -101,7 +101,7 @@ export function toReport(
 
 /** Writes all hosts files. Resolves to why they could not be written, by sandbox. */
 async function refreshHosts(
-  { hosts, wait }: Pick<DriverParts, "hosts" | "wait">,
+  { hosts, wait }: Parts<"hosts" | "wait">,
   sandboxes: readonly Sandbox[],
 ): Promise<ReadonlyMap<string, Error>> {
   const names = sandboxes.map(({ name }) => name);
@@ -139,7 +139,7 @@ interface RestoredSandbox {
 
 /** Restores a sandbox. A link goes whose address is another host's by now. */
 async function restoreSandbox(
-  parts: Pick<DriverParts, "store" | "namespaces" | "settings" | "isRehearsal" | "wait">,
+  parts: Parts<"store" | "namespaces" | "settings" | "isRehearsal" | "wait">,
   sandbox: Sandbox,
   endpoints: readonly EndpointRecord[],
   { networks, lost, doubts, links, names }: HostView,

@@ -1,6 +1,6 @@
 import { siblingsOf } from "../endpoint/default_routes.ts";
 import { networksOf } from "../store/find.ts";
-import type { DriverParts } from "../addresses/parts.ts";
+import type { Parts } from "../addresses/parts.ts";
 import type { SeenNamespace } from "../model/facts.ts";
 import { type EndpointRepair, endpointRepair } from "./repair.ts";
 import { lookInside } from "../run/look_inside.ts";
@@ -9,7 +9,7 @@ import type { SandboxDetails, SandboxState, SeenSandbox } from "../model/types.t
 
 /** Looks at what the kernel has of sandboxes. */
 export async function seeSandboxes(
-  parts: Pick<DriverParts, "store" | "namespaces" | "borrowed">,
+  parts: Parts<"store" | "namespaces" | "borrowed">,
   sandboxes: readonly SandboxDetails[],
 ): Promise<SeenSandbox[]> {
   const { store, namespaces } = parts;

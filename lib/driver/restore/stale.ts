@@ -10,7 +10,7 @@ import { formatAddress, parseAddress } from "../../ipam/mod.ts";
 import type { Link } from "../../iproute2/link.ts";
 import { findEnterable } from "../sandbox/enterable.ts";
 import { linkIndex } from "../endpoint/decide.ts";
-import type { DriverParts } from "../addresses/parts.ts";
+import type { DriverParts, Parts } from "../addresses/parts.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { removeSandbox } from "../endpoint/remove.ts";
 import { lookInside } from "../run/look_inside.ts";
@@ -30,7 +30,7 @@ export type IsForgotten = (sandbox: string) => boolean;
  * were handed over is not always known, so these are stale if no link is there.
  */
 async function findStale(
-  parts: Pick<DriverParts, "store" | "namespaces" | "borrowed">,
+  parts: Parts<"store" | "namespaces" | "borrowed">,
   sandboxes: readonly Sandbox[],
   isForgotten: IsForgotten,
 ): Promise<Sandbox[]> {
@@ -61,7 +61,7 @@ async function findStale(
 }
 
 /** The links in all namespaces that can be found but the host's. */
-async function linksElsewhere({ namespaces }: Pick<DriverParts, "namespaces">): Promise<Link[]> {
+async function linksElsewhere({ namespaces }: Parts<"namespaces">): Promise<Link[]> {
   const places = await findEnterable(namespaces.run, namespaces.hostName);
   const seen = await Promise.all(
     places.flatMap(({ netns, isHost }) =>

@@ -1,5 +1,5 @@
 import { LinkMonitor } from "../run/monitor.ts";
-import type { DriverParts } from "../addresses/parts.ts";
+import type { Parts } from "../addresses/parts.ts";
 import type { RestoreReport } from "../model/types.ts";
 import { pause, sayIfLong } from "../../base/waiting.ts";
 
@@ -9,7 +9,7 @@ const RETRY = 500;
 /** Restores, and again when the host's links change, until all is there or the time is up. */
 export async function restoreUntil(
   seconds: number,
-  { namespaces, wait: { signal, waiting } }: Pick<DriverParts, "namespaces" | "wait">,
+  { namespaces, wait: { signal, waiting } }: Parts<"namespaces" | "wait">,
   restoreOnce: () => Promise<RestoreReport>,
 ): Promise<RestoreReport> {
   if (seconds === 0) return await restoreOnce();

@@ -12,7 +12,7 @@ import { AgentRunsError } from "../../model/errors.ts";
 import type { FileLock } from "../../run/lock.ts";
 import { KnownNames } from "./known_names.ts";
 import { NamesFile } from "./names_file.ts";
-import type { DriverParts } from "../parts.ts";
+import type { Parts } from "../parts.ts";
 import { accesses, reconcile } from "./pools.ts";
 import { pause, Together } from "../../../base/waiting.ts";
 
@@ -52,7 +52,7 @@ const REST = { times: 4, least: 100, most: 5000 };
 
 /** Runs the agent until its signal is aborted. @throws {AgentRunsError} One runs already. */
 export async function runAgent(
-  parts: Pick<DriverParts, "store" | "namespaces" | "hosts" | "openShared" | "wait">,
+  parts: Parts<"store" | "namespaces" | "hosts" | "openShared" | "wait">,
   lock: FileLock | undefined,
   { signal, notify = () => {}, report = () => {}, hostsFile }: AgentOptions,
 ): Promise<void> {
@@ -118,7 +118,7 @@ interface Watch {
 
 /** Follows what changes under a prefix. */
 async function watchPrefix(
-  parts: Pick<DriverParts, "store" | "namespaces" | "openShared" | "wait">,
+  parts: Parts<"store" | "namespaces" | "openShared" | "wait">,
   access: EtcdAccess,
   signal: AbortSignal,
   notify: (sentence: string) => void,
@@ -147,7 +147,7 @@ async function watchPrefix(
 
 /** Puts the names that have changed on record and into files. What fails is said. */
 async function write(
-  { hosts, wait }: Pick<DriverParts, "hosts" | "wait">,
+  { hosts, wait }: Parts<"hosts" | "wait">,
   names: KnownNames,
   file: NamesFile | undefined,
   signal: AbortSignal,
@@ -169,7 +169,7 @@ async function write(
  * itself, or another one has given one of them up.
  */
 async function mend(
-  parts: Pick<DriverParts, "store" | "namespaces" | "wait">,
+  parts: Parts<"store" | "namespaces" | "wait">,
   pools: SharedPools,
   signal: AbortSignal,
   notify: (sentence: string) => void,

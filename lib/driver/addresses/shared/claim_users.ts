@@ -11,14 +11,14 @@ import { attempt } from "../../../base/errors.ts";
 import { parseAddress } from "../../../ipam/mod.ts";
 import { GATEWAY } from "../claims.ts";
 import { isHostName } from "../../model/names.ts";
-import type { DriverParts } from "../parts.ts";
+import type { Parts } from "../parts.ts";
 import { isShared, sharedPoolId, tell } from "./pools.ts";
 import { MOST_NAMES, networkIds } from "./names.ts";
 import type { Store } from "../../store/store.ts";
 import type { AddressPool, ClaimUser, EngineName, NetworkIpam } from "../../model/types.ts";
 
 type SharedAddressPool = AddressPool & { ipam: NetworkIpam };
-type Parts = Pick<DriverParts, "store" | "hosts" | "wait" | "openShared">;
+type UserParts = Parts<"store" | "hosts" | "wait" | "openShared">;
 
 /** The pools that hosts share and that are an engine's on this host. */
 function sharedPools(store: Store, engine: EngineName): SharedAddressPool[] {
@@ -30,7 +30,7 @@ function sharedPools(store: Store, engine: EngineName): SharedAddressPool[] {
  * that no user has keeps its address and has no names.
  */
 export async function nameClaims(
-  parts: Parts,
+  parts: UserParts,
   engine: EngineName,
   users: readonly ClaimUser[],
 ): Promise<string[]> {
@@ -81,7 +81,7 @@ export interface NamedNetwork {
  * to a sentence for each file that could not be written.
  */
 export async function refreshNamed(
-  { store, hosts, wait }: Pick<Parts, "store" | "hosts" | "wait">,
+  { store, hosts, wait }: Pick<UserParts, "store" | "hosts" | "wait">,
   changed: readonly NamedNetwork[],
 ): Promise<string[]> {
   const named = Map.groupBy(changed, ({ prefix }) => prefix);
@@ -106,7 +106,7 @@ export interface ClaimPlace {
  * asked in the transaction that deletes them, so that no other call comes between.
  */
 export async function releaseClaims(
-  parts: Parts,
+  parts: UserParts,
   engine: EngineName,
   isUnused: (claim: ClaimPlace) => boolean,
 ): Promise<ClaimPlace[]> {

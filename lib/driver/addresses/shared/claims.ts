@@ -22,7 +22,7 @@ import {
   releasePool as releasePoolLocally,
   withLength,
 } from "../claims.ts";
-import type { DriverParts } from "../parts.ts";
+import type { Parts } from "../parts.ts";
 import {
   doubtAbout,
   giveBack,
@@ -39,12 +39,12 @@ import type {
   SubnetPoolRequest,
 } from "../../model/types.ts";
 
-type Parts = ClaimParts & Pick<DriverParts, "openShared" | "namespaces" | "hosts" | "wait">;
+type SharedParts = ClaimParts & Parts<"openShared" | "namespaces" | "hosts" | "wait">;
 type SharedAddressPool = AddressPool & { ipam: NetworkIpam };
 
 /** A pool that hosts share, with what reaches it; `undefined` if this host alone has the pool. */
 async function sharedIn(
-  parts: Parts,
+  parts: SharedParts,
   pool: AddressPool | undefined,
 ): Promise<{ pool: SharedAddressPool; pools: SharedPools } | undefined> {
   if (!pool || !isShared(pool)) return undefined;
@@ -53,7 +53,11 @@ async function sharedIn(
 }
 
 /** Joins a pool. Its gateway is nobody's, and the same on all hosts. */
-async function join(parts: Parts, pools: SharedPools, pool: SharedAddressPool): Promise<void> {
+async function join(
+  parts: SharedParts,
+  pools: SharedPools,
+  pool: SharedAddressPool,
+): Promise<void> {
   const [known] = parts.store.claims(pool.id, GATEWAY);
   const gateway = known?.address ?? formatAddress(firstUsable(parsePrefix(pool.subnet).prefix));
   const { id } = await pools.join(pool.ipam.access, pool.subnet, { [gateway]: GATEWAY });
@@ -62,7 +66,7 @@ async function join(parts: Parts, pools: SharedPools, pool: SharedAddressPool): 
 
 /** Claims an address: see {@linkcode Driver.claimAddress}. */
 export async function claimAddress(
-  parts: Parts,
+  parts: SharedParts,
   pool: string | SubnetPoolRequest,
   claim: ClaimRequest,
 ): Promise<{ address: string }> {
@@ -91,7 +95,7 @@ export async function claimAddress(
 
 /** Takes an address that is free on all hosts, and on this one by its own records. */
 async function takeFree(
-  parts: Parts,
+  parts: SharedParts,
   { pool, pools }: { pool: SharedAddressPool; pools: SharedPools },
   { holder = "", address }: ClaimRequest,
 ): Promise<ClaimPlace> {
@@ -117,7 +121,7 @@ async function takeFree(
 
 /** Claims the gateway of a pool: see {@linkcode Driver.claimGateway}. */
 export async function claimGateway(
-  parts: Parts,
+  parts: SharedParts,
   id: string,
   address?: string,
 ): Promise<{ address: string }> {
@@ -128,7 +132,11 @@ export async function claimGateway(
 }
 
 /** Releases a claim: see {@linkcode Driver.releaseAddress}. */
-export async function releaseAddress(parts: Parts, id: string, address: string): Promise<void> {
+export async function releaseAddress(
+  parts: SharedParts,
+  id: string,
+  address: string,
+): Promise<void> {
   const { store } = parts;
   const found = store.pool(id);
   const shared = await sharedIn(parts, found);
@@ -146,7 +154,7 @@ export async function releaseAddress(parts: Parts, id: string, address: string):
 }
 
 /** Takes back one request for a pool: see {@linkcode Driver.releasePool}. */
-export async function releasePool(parts: Parts, id: string): Promise<void> {
+export async function releasePool(parts: SharedParts, id: string): Promise<void> {
   const { store } = parts;
   const shared = await sharedIn(parts, store.pool(id));
   if (!shared) return releasePoolLocally(store, id);
@@ -169,7 +177,7 @@ export async function releasePool(parts: Parts, id: string): Promise<void> {
 
 /** Leaves a pool that is not on record any more. While etcd is out of reach, `restore` does it later. */
 async function leave(
-  parts: Parts,
+  parts: SharedParts,
   { pool, pools }: { pool: SharedAddressPool; pools: SharedPools },
 ): Promise<void> {
   await unlessOutOfReach(() => leavePools(parts, pools, pool.ipam, [pool.subnet], pool.id));

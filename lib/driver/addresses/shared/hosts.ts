@@ -2,7 +2,7 @@ import { prefixOf } from "../../../claims/access.ts";
 import { HostNotFoundError } from "../../../claims/errors.ts";
 import type { SharedPools } from "../../../claims/mod.ts";
 import type { EtcdAccess, RemovedHost, SharedHost } from "../../../claims/types.ts";
-import type { DriverParts } from "../parts.ts";
+import type { Parts } from "../parts.ts";
 import { accesses } from "./pools.ts";
 
 /** A host, and what the keys begin with under which etcd has it. */
@@ -11,11 +11,11 @@ export interface ListedHost extends SharedHost {
   prefix: string;
 }
 
-type Parts = Pick<DriverParts, "store" | "openShared">;
+type HostParts = Parts<"store" | "openShared">;
 
 /** Asks each etcd that this host knows, all at once; or the given one. */
 async function askEach<T>(
-  { store, openShared }: Parts,
+  { store, openShared }: HostParts,
   access: EtcdAccess | undefined,
   ask: (pools: SharedPools, way: EtcdAccess) => Promise<T[]>,
 ): Promise<T[]> {
@@ -28,7 +28,7 @@ async function askEach<T>(
 }
 
 /** All hosts that share pools with this one, by prefix and name. */
-export function listHosts(parts: Parts, access?: EtcdAccess): Promise<ListedHost[]> {
+export function listHosts(parts: HostParts, access?: EtcdAccess): Promise<ListedHost[]> {
   return askEach(parts, access, async (pools, way) => {
     const hosts = await pools.hosts(way);
     return hosts.map((host) => ({ ...host, prefix: prefixOf(way) }));
@@ -36,13 +36,13 @@ export function listHosts(parts: Parts, access?: EtcdAccess): Promise<ListedHost
 }
 
 /** What each host that shares pools with this one is called: its name, or its id. */
-export async function hostNames(parts: Parts, access?: EtcdAccess): Promise<string[]> {
+export async function hostNames(parts: HostParts, access?: EtcdAccess): Promise<string[]> {
   return [...new Set(await askEach(parts, access, (pools, way) => pools.hostNames(way)))];
 }
 
 /** Removes a host that is gone for good, under each prefix that it is known by. */
 export async function removeHost(
-  parts: Parts,
+  parts: HostParts,
   idOrName: string,
   access: EtcdAccess | undefined,
   force: boolean,

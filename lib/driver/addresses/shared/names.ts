@@ -11,7 +11,7 @@ import { formatAddress } from "../../../ipam/address.ts";
 import { parseAddress, parsePrefix } from "../../../ipam/mod.ts";
 import { type Prefix, prefixesOf } from "../../../ipam/prefix.ts";
 import { isHostName } from "../../model/names.ts";
-import type { DriverParts } from "../parts.ts";
+import type { Parts } from "../parts.ts";
 import type { SharedNetwork } from "./pools.ts";
 import type { SharedName, Store } from "../../store/store.ts";
 
@@ -75,7 +75,7 @@ export function networkIds(store: Store, prefix: string, names: Iterable<string>
  * the signal, is no error: the names on record stay.
  */
 export async function lookUpNames(
-  { store, wait }: Pick<DriverParts, "store" | "wait">,
+  { store, wait }: Parts<"store" | "wait">,
   pools: SharedPools,
   networks: readonly SharedNetwork[],
 ): Promise<void> {

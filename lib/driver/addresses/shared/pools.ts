@@ -23,7 +23,7 @@ import type { Addr } from "../../../iproute2/addr.ts";
 import { AddressHeldError, InvalidOptionError } from "../../model/errors.ts";
 import { linkedAddresses } from "../held_addresses.ts";
 import { isOwned, ownNames } from "../../model/names.ts";
-import type { DriverParts } from "../parts.ts";
+import type { Parts } from "../parts.ts";
 import type { EndpointRecord } from "../../store/records.ts";
 import type { ClaimPlace } from "./claim_users.ts";
 import { settingsFor } from "./network.ts";
@@ -94,7 +94,7 @@ function isUsed(store: Store, pool: string, except?: string): boolean {
 
 /** Leaves the pools of a network or an address pool (by id) that nothing else needs. */
 export async function leavePools(
-  { store }: Pick<DriverParts, "store">,
+  { store }: Parts<"store">,
   pools: SharedPools,
   ipam: NetworkIpam,
   subnets: readonly string[],
@@ -114,7 +114,7 @@ export async function leavePools(
  * @throws {SharedNetworkDiffersError} Another host has just made it, and differently.
  */
 export async function shareNetwork(
-  parts: Pick<DriverParts, "namespaces" | "openShared">,
+  parts: Parts<"namespaces" | "openShared">,
   network: Network,
 ): Promise<string[]> {
   const pools = isShared(network) ? await parts.openShared() : undefined;
@@ -129,7 +129,7 @@ export async function shareNetwork(
  * in the network's list of hosts, and the pools that nothing else needs.
  */
 export async function unshareNetwork(
-  parts: Pick<DriverParts, "store" | "openShared">,
+  parts: Parts<"store" | "openShared">,
   network: Network,
 ): Promise<void> {
   const pools = isShared(network) ? await parts.openShared() : undefined;
@@ -160,7 +160,7 @@ export type IsUsable = (address: string) => boolean;
  * @param isUsable Whether this host can use it: a link of the host may have it.
  */
 export async function takeNext(
-  parts: Pick<DriverParts, "store">,
+  parts: Parts<"store">,
   pools: SharedPools,
   network: SharedNetwork,
   family: 4 | 6,
@@ -208,7 +208,7 @@ export async function takeGiven(
 
 /** Releases addresses that nobody uses after all. */
 export function giveBack(
-  { store }: Pick<DriverParts, "store">,
+  { store }: Parts<"store">,
   pools: SharedPools,
   taken: readonly ClaimPlace[],
 ): void {
@@ -220,7 +220,7 @@ export function giveBack(
 
 /** The shared networks of endpoints, by id; and the pools, if there are any of these networks. */
 export async function sharedOf(
-  { store, openShared }: Pick<DriverParts, "store" | "openShared">,
+  { store, openShared }: Parts<"store" | "openShared">,
   networks: readonly string[],
 ): Promise<{ networks: Map<string, SharedNetwork>; pools: SharedPools } | undefined> {
   const found = [...new Set(networks)].flatMap((id) => store.networkById(id) ?? [])
@@ -329,7 +329,7 @@ export async function unlessOutOfReach(run: () => Promise<void>): Promise<void> 
  * needs. Resolves to sentences for the user.
  */
 export async function reconcile(
-  { store, namespaces, wait }: Pick<DriverParts, "store" | "namespaces" | "wait">,
+  { store, namespaces, wait }: Parts<"store" | "namespaces" | "wait">,
   pools: SharedPools,
 ): Promise<string[]> {
   try {
@@ -359,7 +359,7 @@ function lostText({ address, sandbox, host }: Lost): string {
  * Releases addresses that a crash has left taken without an endpoint or a claim. The caller must hold
  * the exclusive lock: then no other call is about to use them.
  */
-export function releaseUnused({ store }: Pick<DriverParts, "store">, pools: SharedPools): Held[] {
+export function releaseUnused({ store }: Parts<"store">, pools: SharedPools): Held[] {
   return store.transaction(() => {
     const networks = new Map(
       store.networks({ shared: true }).map((network) => [network.id, network]),
