@@ -59,6 +59,7 @@ await driver.connect("n", "c2", { aliases: ["db"] });
 await driver.labelNetwork("n", { a: "b" });
 await driver.labelSandbox("c1", { a: "b" });
 const ping = await driver.exec("c1", ["ping", "-c", "1", "db"], { stdout: "null" }).spawn().status;
+driver.keepExitStatus("c1", ping.code);
 await driver.start("c2", ["hostname"], { keepOutput: true });
 const follow = await Array.fromAsync(driver.followOutput("c2"));
 const text = (bytes) => new TextDecoder().decode(bytes).trim();

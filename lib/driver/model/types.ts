@@ -565,12 +565,6 @@ export interface RestoreReport {
   notices?: string[];
 }
 
-/** What a network is on all of its hosts. */
-export interface NetworkSettings extends Partial<Omit<NetworkOptions, "parent">> {
-  /** The subnets, with every default settled. */
-  subnets: NetworkSubnet[];
-}
-
 /** What only some endpoints have. What one has not is left out. */
 export function extrasOf(
   { linkLocalAddresses, gatewayPriority }: Pick<Endpoint, "linkLocalAddresses" | "gatewayPriority">,

@@ -10,14 +10,14 @@ import { parseAddress, parsePrefix } from "../../ipam/mod.ts";
 import type { LinkSpec } from "../../iproute2/link.ts";
 import { linkName } from "../../iproute2/words.ts";
 import { accessProblems } from "../model/ipam_options.ts";
-import { OPTION_NAMES, optionProblems } from "../model/options.ts";
+import { type NetworkOptions, OPTION_NAMES, optionProblems } from "../model/options.ts";
 import { settingsProblems } from "../model/settings.ts";
 import type {
   AddressPool,
   EndpointRoute,
   EngineName,
   Network,
-  NetworkSettings,
+  NetworkSubnet,
   Owner,
   Sandbox,
   SandboxSettings,
@@ -275,4 +275,10 @@ export function isRecord<Kind extends keyof RecordKinds>(
   value: unknown,
 ): value is RecordKinds[Kind] {
   return RULES[kind](value);
+}
+
+/** What a network is on all of its hosts. */
+export interface NetworkSettings extends Partial<Omit<NetworkOptions, "parent">> {
+  /** The subnets, with every default settled. */
+  subnets: NetworkSubnet[];
 }
