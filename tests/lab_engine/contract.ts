@@ -252,7 +252,7 @@ export function contract(engine: BootingEngine, { brief = false } = {}): void {
     const caches = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`;
     const script = `set -e
     mkdir "$1/clone" "$1/clone/lib" "$1/home" "$1/home/.cache" "$1/tmp"
-    cd "$2"; cp -r lab offline deno.json deno.lock "$1/clone"; cp lib/*.ts "$1/clone/lib"
+    cd "$2"; cp -r lab offline deno.json deno.lock "$1/clone"; cp -r lib/base "$1/clone/lib"
     # Of Deno's cache, only the packages: the rest changes while other tests run.
     cp "$3" "$1/deno"; mkdir "$1/home/.cache/deno"
     cp -r "\${DENO_DIR:-$4/deno}/npm" "$1/home/.cache/deno/npm"
