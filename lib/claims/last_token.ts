@@ -1,4 +1,3 @@
-import { replaceFile } from "../base/files.ts";
 import type { HostRecord } from "./records.ts";
 
 /**
@@ -32,13 +31,28 @@ export class LastToken {
    * possible, every address costs a request.
    */
   write({ id, token, asked = "" }: Pick<HostRecord, "id" | "token" | "asked">): void {
+    const text = `${this.#place} ${token} ${asked}`.trimEnd();
     try {
-      Deno.mkdirSync(this.#folder, { recursive: true, mode: 0o755 });
-      const text = `${this.#place} ${token} ${asked}`.trimEnd();
-      // As a whole, also when this process is killed: without it, a backup that is put back is a copy.
-      replaceFile(`${this.#folder}/${id}`, text, 0o600);
+      this.#write(`${this.#folder}/${id}`, new TextEncoder().encode(text));
     } catch {
       // It is missing then, which is safe.
+    }
+  }
+
+  /** Writes over what is there, in one step: a process that is killed leaves the old text or the new one. */
+  #write(path: string, bytes: Uint8Array): void {
+    using file = this.#open(path);
+    file.writeSync(bytes);
+    file.truncateSync(bytes.length);
+  }
+
+  #open(path: string): Deno.FsFile {
+    const options = { write: true, create: true, mode: 0o600 };
+    try {
+      return Deno.openSync(path, options);
+    } catch {
+      Deno.mkdirSync(this.#folder, { recursive: true, mode: 0o755 });
+      return Deno.openSync(path, options);
     }
   }
 }
