@@ -188,13 +188,15 @@ export function outcomesOf(program: BatchProgram, batch: Batch, output: Output):
     if (isOver && marksBefore > last) return "not run";
     const command = commandOf(program, line);
     const isLast = isOver && marksBefore === last;
-    const reason = reasons.get(number) ?? (isLast ? rest || ended : undefined);
+    const reason = reasons.get(number) ?? (isLast && rest !== "" ? rest : undefined);
     if (reason !== undefined) {
       const refused = new IpCommandError(command, reason);
       // The lines after this one were not run.
       if (!program.force) error ??= refused;
       return { error: refused };
     }
+    // What ends without a word may have carried out the line.
+    if (isLast) return { error: new SessionClosedError(commandOf(program), ended) };
     if (error) return { error };
     return isQuery ? rowsOf(command, answers[marksBefore]!) : { rows: [] };
   });

@@ -34,7 +34,7 @@ export async function runRound(attack: Attack, seed: number, tally: Tally): Prom
   try {
     await attack.round(new Random(seed), tally);
   } catch (error) {
-    const what = error instanceof Error ? error.stack ?? error.message : String(error);
-    tally.defects.push(`${attack.name}, seed ${seed}: ${what}`);
+    // With what caused it.
+    tally.defects.push(`${attack.name}, seed ${seed}: ${Deno.inspect(error)}`);
   }
 }

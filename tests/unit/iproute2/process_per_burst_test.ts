@@ -1,3 +1,4 @@
+import { IpvlanError } from "../../../lib/base/errors.ts";
 import {
   assertEquals,
   assertInstanceOf,
@@ -104,13 +105,14 @@ Deno.test("with force, another ip runs what comes after a line that ip ends over
   shell.replies = { b: { fatal: "Error: no." }, d: { fatal: "" }, r: { refused: "first" } };
   const outcomes = await changes(shell, ["a", "r", "b", "c", "d", "e"], true);
   assertEquals(
-    outcomes.map((each) => each instanceof IpCommandError ? [each.command, each.reason] : each),
+    outcomes.map((each) => each instanceof IpvlanError ? [each.name, each.message] : each),
     [
       "done",
-      ["ip -n c1 r", "first"],
-      ["ip -n c1 b", "Error: no"],
+      ["IpCommandError", "first (ip -n c1 r)"],
+      ["IpCommandError", "Error: no (ip -n c1 b)"],
       "done",
-      ["ip -n c1 d", "exit status 255"],
+      // It may have been carried out.
+      ["SessionClosedError", 'The session "ip -n c1" has ended: exit status 255'],
       "done",
     ],
   );
