@@ -5,7 +5,7 @@
  */
 import { LabError } from "./errors.ts";
 import { DEBIAN_KERNELS, type DebianKernel } from "./kernels.ts";
-import { withShare } from "./run_folder.ts";
+import { withRunFolder } from "./run_folder.ts";
 import { copyReport, scenariosProgram } from "./scenarios.ts";
 
 /**
@@ -22,7 +22,7 @@ export async function runOnAllKernels(
   say: (line: string) => void,
   json: string | undefined,
 ): Promise<number> {
-  return await withShare(async (folder) => {
+  return await withRunFolder(async (folder) => {
     const reports: string[] = [];
     const failed: string[] = [];
     for (const kernel of DEBIAN_KERNELS) {

@@ -23,10 +23,36 @@ export const APPLETS = [
   "traceroute", "umount",
 ] as const;
 
-/** Makes a folder. @throws {LabError} There is no place for it. */
-async function makeFolder(): Promise<string> {
+/**
+ * Makes a folder, calls `use` with it, and removes the folder, also when `use` throws, and when the lab
+ * is killed: a shell waits for the end of its input, which also ends with the lab, and then removes it.
+ *
+ * @throws {LabError} There is no place for it.
+ */
+export async function withRunFolder<T>(use: (run: string) => Promise<T>): Promise<T> {
+  if (Deno.build.os === "windows") return await inFolder(await Deno.makeTempDir(), use);
+  const folder = Deno.env.get("TMPDIR") || "/tmp";
+  const run = `${folder}/ipvlan-lab-${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`;
+  // The shell is there first: a lab that is killed meanwhile leaves nothing, either.
+  const script = "trap '' HUP INT TERM; cat > /dev/null; rm -rf \"$1\"";
+  const remover = new Deno.Command("sh", {
+    args: ["-c", script, "sh", run],
+    stdin: "piped",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
   try {
-    return await Deno.makeTempDir({ prefix: "ipvlan-lab-" });
+    makeFolder(run);
+    return await inFolder(run, use);
+  } finally {
+    await remover.stdin.close();
+    await remover.status;
+  }
+}
+
+function makeFolder(path: string): void {
+  try {
+    Deno.mkdirSync(path, { mode: 0o700 });
   } catch (error) {
     const reason = (error as Error).message;
     throw new LabError(
@@ -35,35 +61,11 @@ async function makeFolder(): Promise<string> {
   }
 }
 
-/** Makes a folder, calls `use` with it, and removes the folder, also when `use` throws. */
-export async function withRunFolder<T>(use: (run: string) => Promise<T>): Promise<T> {
-  const run = await makeFolder();
+async function inFolder<T>(folder: string, use: (folder: string) => Promise<T>): Promise<T> {
   try {
-    return await use(run);
+    return await use(folder);
   } finally {
-    if (exists(run)) await Deno.remove(run, { recursive: true });
-  }
-}
-
-/**
- * Makes a folder, calls `use` with it, and removes the folder, even when the lab is killed: a shell
- * waits for the end of its input, which also ends with the lab, and then removes the folder.
- */
-export async function withShare<T>(use: (share: string) => Promise<T>): Promise<T> {
-  if (Deno.build.os === "windows") return await withRunFolder(use);
-  const share = await makeFolder();
-  const script = "trap '' HUP INT TERM; cat > /dev/null; rm -rf \"$1\"";
-  const remover = new Deno.Command("sh", {
-    args: ["-c", script, "sh", share],
-    stdin: "piped",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  try {
-    return await use(share);
-  } finally {
-    await remover.stdin.close();
-    await remover.status;
+    if (exists(folder)) await Deno.remove(folder, { recursive: true });
   }
 }
 

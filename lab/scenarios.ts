@@ -6,7 +6,7 @@
 import type { Engine, Requirements } from "./engine.ts";
 import { LabError, UsageError } from "./errors.ts";
 import { projectFile } from "./job.ts";
-import { withShare } from "./run_folder.ts";
+import { withRunFolder } from "./run_folder.ts";
 
 /** The most jobs at once: about as many as there are scenarios. */
 const MAX_JOBS = 16;
@@ -87,7 +87,7 @@ export async function runScenarios(
   requirements: Requirements,
 ): Promise<number> {
   await cacheScenarios(scenariosProgram());
-  return await withShare(async (share) => {
+  return await withRunFolder(async (share) => {
     const report = `${share}/report.json`;
     // A scenario waits most of the time, so each CPU gets two.
     const wanted = Math.min(names.length || MAX_JOBS, 2 * navigator.hardwareConcurrency);

@@ -6,7 +6,7 @@
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { exists } from "../lab/machine.ts";
-import { withShare } from "../lab/run_folder.ts";
+import { withRunFolder } from "../lab/run_folder.ts";
 import { type EndingSignal, exitStatusOf, onSignals } from "../lib/base/signals.ts";
 import { showProgress } from "../scenarios/kit/report/progress.ts";
 
@@ -94,7 +94,7 @@ function toCount({ ok, output }: { ok: boolean; output: string }): Count {
  */
 export function published(): Stage {
   const run = () =>
-    withShare(async (copy) => {
+    withRunFolder(async (copy) => {
       await copyCheckout(copy);
       const config = JSON.parse(await Deno.readTextFile(`${copy}/deno.json`));
       const links = config.links.map((link: string) => `${ROOT}/${link}`);

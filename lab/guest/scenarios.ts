@@ -6,7 +6,7 @@
  */
 import type { BundleName } from "../fetch/bundles.ts";
 import { LabError } from "../errors.ts";
-import { withShare } from "../run_folder.ts";
+import { withRunFolder } from "../run_folder.ts";
 import {
   assertScenarios,
   cacheScenarios,
@@ -72,7 +72,7 @@ export async function runGuestScenarios(
   for (const { second } of guests) if (second !== undefined) await cacheScenarios(second);
   // One after another: each says first what it fetches, and two apt-get cannot run at once.
   for (const { bundles } of guests) await lab.fetchFor(bundles);
-  return await withShare(async (share) => {
+  return await withRunFolder(async (share) => {
     const report = `${share}/report.json`;
     const silence = new AbortController();
     const words = ["--tell", share, "--json", report, ...names];

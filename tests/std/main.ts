@@ -8,7 +8,7 @@
  */
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { withShare } from "../../lab/run_folder.ts";
+import { withRunFolder } from "../../lab/run_folder.ts";
 import { copyCheckout } from "../stages.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -57,7 +57,7 @@ if (problem !== undefined) {
   console.error(`test:std: ${problem}`);
   Deno.exit(2);
 }
-const status = await withShare(async (copy) => {
+const status = await withRunFolder(async (copy) => {
   const outcomes = `${copy}/outcomes.tmp`;
   const deno = Deno.execPath();
   const ours = await run(ROOT, deno, "run", "-A", "tests/std/outcomes.ts", outcomes);
