@@ -97,7 +97,8 @@ async function* watchOnce(watching: Watching, pulse: Pulse): AsyncGenerator<Shar
         }
       }
     };
-    for (const each of [followClaims(), followWishes(), pulse.ended]) {
+    // A member that has no leader leaves a watch open: only the lease shows that etcd is out of reach.
+    for (const each of [followClaims(), followWishes(), pulse.ended, pulse.failed]) {
       each.then(() => queue.end(), (error) => queue.end(error));
     }
     let told = 0;
@@ -140,12 +141,18 @@ class Pulse {
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   #lease: string | undefined;
+  #failed = Promise.withResolvers<never>();
   /** Resolves when it is ended. It rejects if something is wrong with the program. */
   ended = Promise.resolve();
 
   constructor(watching: Watching) {
     this.#watching = watching;
     this.#signal = AbortSignal.any([watching.signal, this.#stop.signal]);
+  }
+
+  /** Rejects when etcd does not hear next that the host is alive. It goes on even so. */
+  get failed(): Promise<never> {
+    return this.#failed.promise;
   }
 
   /** Says that a host is alive, and goes on with that if it does not yet. */
@@ -180,6 +187,10 @@ class Pulse {
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof IpvlanError)) throw error;
+        const { promise, reject } = this.#failed;
+        this.#failed = Promise.withResolvers();
+        promise.catch(() => {});
+        reject(error);
         // Who has removed the host will not put it back.
         rest = error instanceof HostRemovedError ? RENEWAL : PAUSE;
       }

@@ -85,7 +85,11 @@ export class PoolHost implements SharingHost {
       ...[Deno.execPath(), "run", "-A", "--no-check", "--cached-only", CHILD],
     ], { stdin: "piped", stdout: "piped" });
     this.#caller = new Caller(this.name, this.#driver.stdout, this.#driver.stdin);
-    this.#agent = this.#spawn([...ipvlanCommand(), "agent"], { stdin: "null", stderr: "piped" });
+    this.#agent = this.#spawn([...ipvlanCommand(), "agent"], {
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    });
     this.#listen(this.#agent);
   }
 
