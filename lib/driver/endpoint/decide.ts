@@ -215,7 +215,7 @@ export function soleRoutes(
 ): EndpointRoute[] {
   const addresses = gatewaysOf(network, endpoint);
   return linkRoutes(network, { ifname: endpoint.ifname, ordinal: 0 }, addresses, "none")
-    .map(({ dst, via }) => ({ dst: routePrefix({ dst, family: familyOf(dst) }), via }));
+    .map(({ dst, via }) => ({ dst: routePrefix(dst), via }));
 }
 
 /**

@@ -1,10 +1,8 @@
-import { homeOf } from "../../ipam/prefix.ts";
-import type { Endpoint, Network } from "./types.ts";
-import { endpointAddresses } from "../../ipam/address.ts";
 import type { IpvlanError } from "../../base/errors.ts";
-import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
-import type { Route } from "../../iproute2/route.ts";
+import { endpointAddresses, familyOf } from "../../ipam/address.ts";
+import { formatPrefix, homeOf, parsePrefix } from "../../ipam/prefix.ts";
 import { InvalidOptionError } from "./errors.ts";
+import type { Endpoint, Network } from "./types.ts";
 
 /** What a network's default routes depend on. */
 export type Exit = Pick<Network, "mode" | "internal" | "isolated">;
@@ -34,9 +32,10 @@ export function priorityProblem(
 }
 
 /** The destination of a route with its length, where `ip` leaves it out. */
-export function routePrefix({ dst, family }: Pick<Route, "dst" | "family">): string {
+export function routePrefix(dst: string, family = familyOf(dst)): string {
   if (dst === "default") return family === 6 ? "::/0" : "0.0.0.0/0";
-  return formatPrefix(parsePrefix(dst).prefix);
+  const whole = dst.includes("/") ? dst : `${dst}/${family === 6 ? 128 : 32}`;
+  return formatPrefix(parsePrefix(whole).prefix);
 }
 
 /** An address of an endpoint, and the gateway that it has. */

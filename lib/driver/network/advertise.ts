@@ -10,11 +10,12 @@
  * @module
  */
 import type { IpvlanError } from "../../base/errors.ts";
-import { endpointAddresses, familyOf } from "../../ipam/address.ts";
+import { endpointAddresses } from "../../ipam/address.ts";
 import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
 import { type Route, routeLine, type RouteSpec } from "../../iproute2/route.ts";
 import { InvalidOptionError } from "../model/errors.ts";
 import { IN_SANDBOX } from "../model/names.ts";
+import { routePrefix } from "../model/way_out.ts";
 import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import type { Network, SettledNetwork } from "../model/types.ts";
@@ -69,16 +70,10 @@ export function endpointAdverts(
   if (advertise !== "address") return [];
   return endpointAddresses(endpoint).map((address) => ({
     kind: "address",
-    dst: withLength(address),
+    dst: routePrefix(address),
     network: name,
     sandbox: endpoint.sandbox,
   }));
-}
-
-/** A destination as the kernel shows it, with the length that `ip` leaves out. */
-function withLength(dst: string): string {
-  if (dst.includes("/")) return dst;
-  return `${dst}/${familyOf(dst) === 6 ? 128 : 32}`;
 }
 
 /** What is the same for two adverts that are one route in the kernel. */
@@ -125,7 +120,7 @@ export function seenAdverts(protocol: number, routes: readonly Route[]): SeenAdv
   const metric = protocol === ADVERTISED ? MARKS.subnet.metric : MARKS.cover.metric;
   return routes.filter((route) => route.type === "unreachable" && route.metric === metric)
     .map(({ dst: printed, family }) => {
-      const dst = withLength(printed);
+      const dst = routePrefix(printed);
       const isAddress = dst.endsWith(family === 6 ? "/128" : "/32");
       return { kind: protocol !== ADVERTISED ? "cover" : isAddress ? "address" : "subnet", dst };
     });

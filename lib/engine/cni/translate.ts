@@ -264,7 +264,7 @@ export function changesOf(
     : routes.filter(({ dst }) => endpoints.length === 1 || !dst.endsWith("/0"));
   for (const { dst, gw } of compared) {
     const isThere = seen!.routes.some((route) =>
-      route.family === familyOf(dst) && routePrefix(route) === dst &&
+      route.family === familyOf(dst) && routePrefix(route.dst, route.family) === dst &&
       // One without a next hop takes the gateway.
       (gw === undefined || route.via === gw)
     );

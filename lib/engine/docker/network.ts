@@ -177,7 +177,7 @@ async function routesAt(driver: Driver, path: string, own: string): Promise<Endp
   if (isMount(path)) {
     const { routes } = await lookInto(fromNetnsFolder(path), { routes: "main" });
     return routes.filter(({ type }) => type === "unicast")
-      .map((route) => ({ dst: routePrefix(route), via: route.via }));
+      .map(({ dst, family, via }) => ({ dst: routePrefix(dst, family), via }));
   }
   return driver.listSandboxes().filter((other) => other.path === path && other.name !== own)
     .map((sandbox) => placeOf(driver, sandbox))

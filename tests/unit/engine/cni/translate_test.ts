@@ -290,7 +290,8 @@ Deno.test("CHECK reports what is missing or changed, also against the result of 
   for (const [previous, expected] of cases) assertEquals(seen([], {}, previous), expected);
   // A plugin after this one may have added a route.
   const added = { ...route, dst: "10.0.0.0/8", dev: "veth1" };
-  const more = { seen: { links: [link], routes: [route, added] } };
+  const single = { ...added, dst: "10.7.7.7" };
+  const more = { seen: { links: [link], routes: [single, route, added] } };
   assertEquals(seen([], more, { routes: [...result.routes, route10] }), []);
 });
 
