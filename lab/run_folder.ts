@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { tmpdir } from "node:os";
+import { randomHex } from "../lib/base/random.ts";
 import { LabError } from "./errors.ts";
 import { projectFile } from "./job.ts";
 import { exists } from "./machine.ts";
@@ -25,29 +27,33 @@ export const APPLETS = [
 
 /**
  * Makes a folder, calls `use` with it, and removes the folder, also when `use` throws, and when the lab
- * is killed: a shell waits for the end of its input, which also ends with the lab, and then removes it.
+ * is killed: but on Windows, a shell waits for the end of its input, which the lab ends too, and then
+ * removes it.
  *
  * @throws {LabError} There is no place for it.
  */
 export async function withRunFolder<T>(use: (run: string) => Promise<T>): Promise<T> {
-  if (Deno.build.os === "windows") return await inFolder(await Deno.makeTempDir(), use);
-  const folder = Deno.env.get("TMPDIR") || "/tmp";
-  const run = `${folder}/ipvlan-lab-${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`;
+  const run = `${tmpdir()}/ipvlan-lab-${randomHex(8)}`;
   // The shell is there first: a lab that is killed meanwhile leaves nothing, either.
+  const remover = Deno.build.os === "windows" ? undefined : startRemover(run);
+  try {
+    makeFolder(run);
+    return await use(run);
+  } finally {
+    if (exists(run)) await Deno.remove(run, { recursive: true });
+    await remover?.stdin.close();
+    await remover?.status;
+  }
+}
+
+function startRemover(path: string): Deno.ChildProcess {
   const script = "trap '' HUP INT TERM; cat > /dev/null; rm -rf \"$1\"";
-  const remover = new Deno.Command("sh", {
-    args: ["-c", script, "sh", run],
+  return new Deno.Command("sh", {
+    args: ["-c", script, "sh", path],
     stdin: "piped",
     stdout: "null",
     stderr: "null",
   }).spawn();
-  try {
-    makeFolder(run);
-    return await inFolder(run, use);
-  } finally {
-    await remover.stdin.close();
-    await remover.status;
-  }
 }
 
 function makeFolder(path: string): void {
@@ -58,14 +64,6 @@ function makeFolder(path: string): void {
     throw new LabError(
       `No temporary folder can be made (${reason}): set TMPDIR to one that exists`,
     );
-  }
-}
-
-async function inFolder<T>(folder: string, use: (folder: string) => Promise<T>): Promise<T> {
-  try {
-    return await use(folder);
-  } finally {
-    if (exists(folder)) await Deno.remove(folder, { recursive: true });
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Waiting for other processes: until they close a file, and what is said meanwhile.
+ * Waiting: for a signal, for calls that share a run, for other processes, and what is said meanwhile.
  *
  * @module
  */

@@ -2,7 +2,7 @@ import type { Command } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { optionsOf } from "./options.ts";
 
-/** The width of a terminal that nobody has made wider. */
+/** The usual width of a terminal, in columns. */
 const WIDTH = 80;
 
 function columns(rows: [left: string, right: string][]): string {

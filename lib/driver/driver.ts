@@ -1,5 +1,5 @@
 import type { EtcdAccess, RemovedHost } from "../claims/types.ts";
-import type { IpvlanError } from "../base/errors.ts";
+import type { Decision, IpvlanError } from "../base/errors.ts";
 import type { PoolUsage } from "../ipam/mod.ts";
 import { IN_SANDBOX } from "./model/names.ts";
 import { type AgentOptions, runAgent } from "./addresses/shared/agent.ts";
@@ -23,7 +23,7 @@ import { factsFor, hostFacts, linkFacts } from "./network/facts.ts";
 import { findNetwork, findSandbox, networksOf } from "./store/find.ts";
 import { lateSignal } from "./run/programs.ts";
 import { rehearsed, watched, type WrapRunner } from "./run/namespaces.ts";
-import { decideNetwork } from "./network/decide.ts";
+import { type DecidedNetwork, decideNetwork } from "./network/decide.ts";
 import { type DriverBase, type DriverOptions, makeParts, openBase } from "./open.ts";
 import type { DriverParts } from "./addresses/parts.ts";
 import { namespaceExists } from "./sandbox/processes.ts";
@@ -158,23 +158,29 @@ export class Driver implements AsyncDisposable {
     return new Driver(this.#base, { ...this.#parts.wait, signal }, telling);
   }
 
-  /**
-   * Finds everything that is wrong with a network to create, and why an endpoint of it would get no
-   * address. Changes nothing.
-   */
+  /** Finds everything that is wrong with a network to create. Changes nothing. */
   async problemsOf(spec: NetworkSpec): Promise<readonly IpvlanError[]> {
+    const decision = await this.#decide(spec);
+    return decision.ok ? [] : decision.problems;
+  }
+
+  async #decide(spec: NetworkSpec): Promise<Decision<DecidedNetwork>> {
     const facts = await hostFacts(this.#parts);
-    const decision = decideNetwork(spec, newIdentity(), this.listNetworks(), facts);
-    return decision.ok ? this.#parts.pools.problems(decision.network) : decision.problems;
+    return decideNetwork(spec, newIdentity(), this.listNetworks(), facts);
   }
 
   /**
    * Finds why the next endpoint of a network would get no address, or reach nothing.
    *
+   * @param network The network's name; or what it will be, if it is made with its first endpoint.
    * @throws {NetworkNotFoundError} There is no such network.
    */
-  async problemsOfNext(network: string): Promise<readonly IpvlanError[]> {
+  async problemsOfNext(network: string | NetworkSpec): Promise<readonly IpvlanError[]> {
     const { pools, store, namespaces } = this.#parts;
+    if (typeof network !== "string") {
+      const decision = await this.#decide(network);
+      return decision.ok ? pools.problems(decision.network) : decision.problems;
+    }
     const found = findNetwork(store, network);
     const { parent, name } = found;
     const problems = pools.problems(found);

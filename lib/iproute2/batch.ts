@@ -50,7 +50,7 @@ export interface Output {
   isWhole?: boolean;
 }
 
-/** What became of a line: its rows (none for a change), why it failed, or that nobody ran it. */
+/** The outcome of a line: its rows (none for a change), its error, or that it did not run. */
 export type Outcome = { rows: Record<string, unknown>[] } | { error: unknown } | "not run";
 
 /**

@@ -350,6 +350,11 @@ Deno.test("STATUS says what is in the way of another container", async () => {
     await pluginFails({ command: "STATUS", conf: other }),
     /^50 Subnet 192.168.20.0\/30 has no free address/,
   );
+  // A network can be made all the same: its endpoints may ask for the addresses.
+  await using driver = await Driver.open();
+  const full = { name: "n", parent: "eth0", subnets: conf.subnets };
+  assertEquals(await driver.problemsOf(full), []);
+  assertEquals((await driver.problemsOfNext(full)).length, 1);
   await host.ip.link.set("eth0", { up: false });
   assertMatch(await pluginFails({ command: "STATUS", conf }), /^51 The parent "eth0" .* is down/);
 });

@@ -1,13 +1,12 @@
 // The lines of the pages about the command, as a reader pastes them.
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { ipvlanCommand, withRouter } from "../../scenarios/kit/engines/machine.ts";
-import { quoteAll } from "../../lab/shell.ts";
+import { withRouter } from "../../scenarios/kit/engines/machine.ts";
 import { blocks } from "../kit/pages.ts";
 import { run } from "../kit/processes.ts";
 import { commandFolder } from "../kit/worlds.ts";
 
-/** Runs a test where `ipvlan` is on PATH. */
+/** Runs a test in a folder, beside the router. The lab has `ipvlan` on PATH. */
 async function withCommand(
   test: (lines: (text: string) => Promise<string>, folder: string) => Promise<void>,
 ): Promise<void> {
@@ -15,14 +14,8 @@ async function withCommand(
   await using _router = await withRouter(ip);
   await using folder = await commandFolder();
   const { path } = folder;
-  await Deno.writeTextFile(
-    `${path}/ipvlan`,
-    `#!/bin/sh\nexec ${quoteAll(ipvlanCommand())} "$@"\n`,
-    { mode: 0o755 },
-  );
   const lines = async (text: string) => {
-    const script = `PATH=${path}:$PATH; cd ${path}; ${text}`;
-    const { code, stdout, stderr } = await run("sh", "-ec", script);
+    const { code, stdout, stderr } = await run("sh", "-ec", `cd ${path}; ${text}`);
     assertEquals(code, 0, stderr);
     return stdout;
   };

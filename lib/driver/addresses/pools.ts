@@ -77,7 +77,7 @@ export class KnownPools {
 
   /** Finds why an endpoint of a network, which may be on no record yet, would get no address. */
   problems(network: Network): readonly IpvlanError[] {
-    // Where hosts share the addresses, or somebody else gives them, that is not known here.
+    // etcd, or another program, gives these addresses: this host cannot tell.
     if (network.foreignAddresses || network.ipam) return [];
     const { pools } = this.#fill(this.#sourceOf(network));
     const families = new Set(subnetsOf(network).map(({ prefix }) => prefix.family));

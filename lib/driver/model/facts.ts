@@ -25,6 +25,6 @@ export interface HostFacts {
   routes: readonly Route[];
   /** The address pools of engines. */
   pools?: readonly AddressPool[];
-  /** What the namespace of the sandbox has, if somebody has looked. */
+  /** What the sandbox's namespace has; `undefined` if the call did not look. */
   inside?: SeenNamespace;
 }

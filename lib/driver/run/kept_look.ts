@@ -10,8 +10,8 @@ interface Kept {
 }
 
 /**
- * Answers queries in one namespace by one `ip` that is kept. It changes nothing, so nobody has to
- * wait for its end. Another one takes its place when it has ended, or when a link has a new name:
+ * Answers queries in one namespace by one `ip` process, which it keeps. The process changes nothing,
+ * so no call waits for its end. Another one takes its place when it has ended, or when a link has a new name:
  * `ip` would print the old one where it is the parent of another link, or the link of a route.
  */
 export class KeptLook implements Runner, AsyncDisposable {

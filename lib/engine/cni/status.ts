@@ -16,10 +16,8 @@ export async function statusProblems(
     );
   try {
     const network = networkOf(conf, await findParent(conf));
-    const problems = typeof network === "string" || driver.findNetwork(network.name)
-      ? await driver.problemsOfNext(typeof network === "string" ? network : network.name)
-      : await driver.problemsOf(network);
-    return problems.map(reported);
+    const isKnown = typeof network !== "string" && driver.findNetwork(network.name);
+    return (await driver.problemsOfNext(isKnown ? network.name : network)).map(reported);
   } catch (error) {
     if (!(error instanceof IpvlanError)) throw error;
     return [reported(error)];
