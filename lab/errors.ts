@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { IpvlanError } from "../lib/base/errors.ts";
+import { UserError } from "../lib/base/errors.ts";
 
 /** The lab itself failed, not the command: an engine is missing, broken, or died. */
-export class LabError extends IpvlanError {}
+export class LabError extends UserError {}
 
 /** The command line is wrong. Nothing was started. */
 export class UsageError extends LabError {}

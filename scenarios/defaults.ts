@@ -11,7 +11,6 @@ import {
   reaches,
   routesEqual,
 } from "../lib/check/mod.ts";
-import { SubnetInUseError } from "../lib/driver/mod.ts";
 import { Ip } from "../lib/iproute2/ip.ts";
 import { type Host, main, scenario } from "./kit/mod.ts";
 
@@ -39,7 +38,7 @@ const defaults = scenario("defaults", "Ipvlan L2 mode with the defaults", async 
   const refusal = await isRefused(
     "db_net_ipv beside db_net",
     () => driver.createNetwork(dbNetIpv),
-    SubnetInUseError,
+    "subnet-in-use",
   );
 
   tour.step("docker network rm db_net");

@@ -4,7 +4,6 @@
  * @module
  */
 import { addressesEqual, isEqual, isRefused, reaches, routesEqual } from "../lib/check/mod.ts";
-import { AddressInUseError } from "../lib/ipam/mod.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";
 
 /** The network `ipnet110`: both families in L3. */
@@ -40,7 +39,7 @@ const dualStackL3: Scenario = scenario(
     const twice = await isRefused(
       "192.168.112.50 for a second container",
       () => host.run("c4", "ipnet110", { ip6, ip: "192.168.112.50" }),
-      AddressInUseError,
+      "address-in-use",
     );
     tour.note(
       "the guide gives 192.168.112.50 to two containers; here, the second gets another one",

@@ -11,7 +11,6 @@ import {
   reaches,
   routesEqual,
 } from "../lib/check/mod.ts";
-import { ReservedAddressError } from "../lib/ipam/mod.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";
 
 /** The network `ipnet210`: L3 without a parent. */
@@ -84,8 +83,8 @@ const l3: Scenario = scenario(
       routesEqual("c6", 4, ["default dev eth0", "192.168.120.0/24 dev eth0 src 192.168.120.2"]),
       isEqual("the first address with --gateway", c6.ip, "192.168.120.2/24"),
       isEqual("the first address without --gateway", c7.ip, "192.168.214.2/24"),
-      isRefused("--ip=192.168.120.1", runWith("192.168.120.1", "ipnet120"), ReservedAddressError),
-      isRefused("--ip=192.168.214.1", runWith("192.168.214.1", "ipnet210"), ReservedAddressError),
+      isRefused("--ip=192.168.120.1", runWith("192.168.120.1", "ipnet120"), "reserved-address"),
+      isRefused("--ip=192.168.214.1", runWith("192.168.214.1", "ipnet210"), "reserved-address"),
     );
 
     const { index } = await host.ip.link.show(ipnet120.parent);

@@ -4,7 +4,6 @@
  * @module
  */
 import { isEqual, isRefused, linkIsGone, linkShows, reaches } from "../lib/check/mod.ts";
-import { ParentNotFoundError } from "../lib/driver/mod.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";
 
 /** The network `ipvlan40`: on `eth0.40` and on `foo`. */
@@ -47,8 +46,8 @@ const manualLinks: Scenario = scenario(
     tour.step(`${create}foo ipvlan40`);
     await tour.holds(
       "MAN-4",
-      isRefused("the missing parent foo", () => ipvlan40("foo"), ParentNotFoundError),
-      isRefused("eth9.40 without an eth9", () => ipvlan40("eth9.40"), ParentNotFoundError),
+      isRefused("the missing parent foo", () => ipvlan40("foo"), "parent-not-found"),
+      isRefused("eth9.40 without an eth9", () => ipvlan40("eth9.40"), "parent-not-found"),
     );
 
     tour.step("ip link add link eth0 name eth0.40 type vlan id 40");

@@ -4,7 +4,6 @@
  * @module
  */
 import { doesNotReach, isRefused, linkShows, reaches } from "../lib/check/mod.ts";
-import { InvalidParentError, ParentConflictError } from "../lib/driver/mod.ts";
 import { Ip } from "../lib/iproute2/ip.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";
 
@@ -89,9 +88,9 @@ const mixed: Scenario = scenario(
       isRefused(
         "L3 on eth0, which would change db_net to L3,",
         onParent("eth0", "l3"),
-        ParentConflictError,
+        "parent-conflict",
       ),
-      isRefused("eth2, which macvlan uses,", onParent("eth2", "l2"), InvalidParentError),
+      isRefused("eth2, which macvlan uses,", onParent("eth2", "l2"), "invalid-parent"),
     );
 
     tour.step("docker rm -f …; docker network rm ipnet210 isolated1");

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { IpvlanError } from "../lib/base/errors.ts";
 import {
   doesNotReach,
   type Finding,
@@ -12,7 +13,6 @@ import {
   reaches,
 } from "../lib/check/mod.ts";
 import { run } from "../lib/check/finding.ts";
-import { InvalidParentError } from "../lib/driver/mod.ts";
 import { explainLinkAdd } from "../lib/iproute2/kernel.ts";
 import { type Host, main, type Scenario, scenario, type Tour } from "./kit/mod.ts";
 
@@ -80,7 +80,7 @@ const prerequisites: Scenario = scenario(
     }
     tour.step(`${line} -o parent=lo …`);
     const refused = (parent: string) =>
-      isRefused(`the parent ${parent}`, () => create("refused", parent), InvalidParentError);
+      isRefused(`the parent ${parent}`, () => create("refused", parent), "invalid-parent");
     await tour.holds(
       "GEN-2",
       refused("lo"),
@@ -112,7 +112,7 @@ async function onOldKernel(host: Host): Promise<Finding> {
     );
     return {
       sentence: "On Linux 4.1.52 a network is refused, and the error has the version",
-      held: !success && /KernelTooOldError: .* 4\.1\.52\b/.test(output),
+      held: !success && /IpvlanError: The kernel is 4\.1\.52\b/.test(output),
       evidence: [{ command, output }],
     };
   } finally {
@@ -147,8 +147,8 @@ async function withoutModule(tour: Tour, host: Host): Promise<Finding[]> {
 }
 
 function namesTheWaysOut(refusal: unknown, module: string): Finding {
-  const words = ["MissingModuleError", `"${module}"`, `modprobe ${module}`, "install a kernel"];
-  const said = refusal instanceof Error ? `${refusal.name}: ${refusal.message}` : "Nothing";
+  const words = ["missing-module", `"${module}"`, `modprobe ${module}`, "install a kernel"];
+  const said = refusal instanceof IpvlanError ? `${refusal.code}: ${refusal.message}` : "Nothing";
   return {
     sentence: `Without ipvlan in the kernel a network is refused, with ${words.join(", ")}`,
     held: words.every((word) => said.includes(word)),

@@ -11,7 +11,6 @@ import {
   reaches,
   routesEqual,
 } from "../lib/check/mod.ts";
-import { ReservedAddressError } from "../lib/ipam/mod.ts";
 import { Ip } from "../lib/iproute2/ip.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";
 
@@ -63,7 +62,7 @@ const v6: Scenario = scenario("v6", "IPv6 only, on VLAN 139", async (tour) => {
     isRefused(
       "--ip6=2001:db8:abc2::22",
       () => host.run("c4", "v6ipvlan139", { ip6: "2001:db8:abc2::22" }),
-      ReservedAddressError,
+      "reserved-address",
     ),
   );
   await tour.holds("V6-3", first, second);

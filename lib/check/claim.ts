@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
-import { IpvlanError } from "../base/errors.ts";
+import { type ErrorCode, IpvlanError } from "../base/errors.ts";
 import type { Finding } from "./finding.ts";
 
 /**
- * Checks that an attempt fails with an error of this class.
+ * Checks that an attempt fails with an error of this code.
  *
  * @param what A name for the attempt: `a network on lo`.
  * @param attempt Makes the attempt. An error that is not an {@linkcode IpvlanError} is thrown again,
@@ -11,32 +11,31 @@ import type { Finding } from "./finding.ts";
  *
  * @example
  * ```ts
- * import { Driver, NetworkInUseError } from "@ipvlan/kit";
+ * import { Driver } from "@ipvlan/kit";
  * import { isRefused } from "@ipvlan/kit/check";
  *
  * await using driver = await Driver.open();
  * const { sentence } = await isRefused(
  *   "removing a network with sandboxes",
  *   () => driver.removeNetwork("ipvlan20"),
- *   NetworkInUseError,
- * ); // "removing a network with sandboxes is refused (NetworkInUseError)"
+ *   "network-in-use",
+ * ); // "removing a network with sandboxes is refused (network-in-use)"
  * ```
  */
 export async function isRefused(
   what: string,
   attempt: () => Promise<unknown>,
-  // deno-lint-ignore no-explicit-any
-  ErrorClass: abstract new (...args: any[]) => IpvlanError,
+  code: ErrorCode,
 ): Promise<Finding> {
-  const sentence = `${what} is refused (${ErrorClass.name})`;
+  const sentence = `${what} is refused (${code})`;
   try {
     await attempt();
   } catch (error) {
     if (!(error instanceof IpvlanError)) throw error;
     return {
       sentence,
-      held: error instanceof ErrorClass,
-      evidence: [{ command: what, output: `${error.name}: ${error.message}` }],
+      held: error.code === code,
+      evidence: [{ command: what, output: `${error.code}: ${error.message}` }],
     };
   }
   return { sentence, held: false, evidence: [{ command: what, output: "It was not refused" }] };

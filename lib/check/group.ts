@@ -23,8 +23,8 @@ export interface Receiver {
  * broadcast leaves by the link of the route to the receiver, if the options name no link.
  *
  * @param from The network namespace to send from; `undefined` for the caller's own.
- * @throws {SysctlError} if the receiver's kernel cannot be set.
- * @throws {ProgramNotFoundError} if the machine has no `ip` or no `ping`.
+ * @throws {"sysctl"} if the receiver's kernel cannot be set.
+ * @throws {"program-not-found"} if the machine has no `ip` or no `ping`.
  *
  * @example
  * ```ts

@@ -15,7 +15,6 @@
  *
  * @module
  */
-export { SysctlError } from "../iproute2/errors.ts";
 export { addressesEqual } from "./addr.ts";
 export { isEqual, isRefused } from "./claim.ts";
 export type { Evidence, Finding } from "./finding.ts";

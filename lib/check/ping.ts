@@ -1,7 +1,7 @@
-import { ProgramNotFoundError } from "../iproute2/errors.ts";
 import { spawn } from "../iproute2/spawn.ts";
 import { netnsName } from "../iproute2/words.ts";
 import type { Evidence } from "./finding.ts";
+import { IpvlanError } from "../base/errors.ts";
 
 /** An answer to a ping. */
 export interface PingReply {
@@ -57,7 +57,7 @@ export interface PingResult extends Evidence {
  * Pings until the first answer that counts, or until the time is over. Works with the ping of
  * iputils and of busybox. Fails with the signal's reason.
  *
- * @throws {ProgramNotFoundError} The machine has no `ip` or no `ping`.
+ * @throws {"program-not-found"} The machine has no `ip` or no `ping`.
  */
 export async function ping(
   from: string | undefined,
@@ -89,7 +89,7 @@ export async function ping(
   signal?.throwIfAborted();
   output = (output + await errorOutput).trimEnd();
   if (/^exec of "ping" failed: No such file/m.test(output)) {
-    throw new ProgramNotFoundError("ping");
+    throw new IpvlanError("program-not-found", { program: "ping" });
   }
   // busybox's ping needs no option for a broadcast address, and does not know it.
   if (broadcast && /invalid option -- '?b/.test(output)) {

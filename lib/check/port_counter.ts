@@ -1,8 +1,8 @@
 // Counts the frames that a link receives, by VLAN tag, with filters of tc(8).
-import { IpCommandError } from "../iproute2/errors.ts";
 import { feed, spawn } from "../iproute2/spawn.ts";
 import { linkName, netnsName } from "../iproute2/words.ts";
 import type { Evidence } from "./finding.ts";
+import { ipCommandError } from "../iproute2/errors.ts";
 
 /** How many frames a link received. */
 export interface Counts {
@@ -69,8 +69,8 @@ interface Filter {
 /**
  * Counts the frames that a link receives while an action runs, and those of each of these VLANs.
  *
- * @throws {IpCommandError} The link already has an ingress qdisc, or the kernel no filter `flower`.
- * @throws {ProgramNotFoundError} The machine has no tc(8) of iproute2.
+ * @throws {"ip-command"} The link already has an ingress qdisc, or the kernel no filter `flower`.
+ * @throws {"program-not-found"} The machine has no tc(8) of iproute2.
  */
 export async function countIncoming(
   netns: string,
@@ -104,10 +104,10 @@ export async function countIncoming(
   }
 }
 
-/** Runs tc(8), and returns its output. @throws {IpCommandError} if it fails. */
+/** Runs tc(8), and returns its output. @throws {"ip-command"} if it fails. */
 async function tc(args: string[], lines: string[] = []): Promise<string> {
   const input = lines.map((line) => `${line}\n`).join("");
   const { success, out, err } = await feed(spawn("tc", args), input);
   if (success) return out;
-  throw new IpCommandError(["tc", ...args].join(" "), err.trim().split("\n")[0] ?? "");
+  throw ipCommandError(["tc", ...args].join(" "), err.trim().split("\n")[0] ?? "");
 }

@@ -33,7 +33,7 @@ export interface Control extends PingOptions {
  * @param from The network namespace to ping from; `undefined` for the caller's own.
  * @param target An address of either family, or a name. The names of a namespace are those in
  * `/etc/netns/NAME/hosts`, which `ip netns exec` mounts over `/etc/hosts` (ip-netns(8)).
- * @throws {ProgramNotFoundError} if the machine has no `ip` or no `ping`.
+ * @throws {"program-not-found"} if the machine has no `ip` or no `ping`.
  *
  * @example
  * ```ts
@@ -63,7 +63,7 @@ export async function reaches(
  *
  * @param from The network namespace to ping from; `undefined` for the caller's own.
  * @param target As for {@linkcode reaches}.
- * @throws {ProgramNotFoundError} if the machine has no `ip` or no `ping`.
+ * @throws {"program-not-found"} if the machine has no `ip` or no `ping`.
  *
  * @example
  * ```ts

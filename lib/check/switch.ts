@@ -15,7 +15,7 @@ import { countIncoming } from "./port_counter.ts";
  * @param port The name of the port, which is a link of the switch.
  * @param ids The VLAN ids.
  * @param action The action, which makes the frames.
- * @throws {IpCommandError} if the port already has an ingress qdisc, or the kernel has no `flower`.
+ * @throws {"ip-command"} if the port already has an ingress qdisc, or the kernel has no `flower`.
  *
  * @example
  * ```ts

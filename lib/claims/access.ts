@@ -1,6 +1,6 @@
-import { throwProblems } from "../base/errors.ts";
-import { EtcdOptionError } from "./errors.ts";
+import { type IpvlanErrorOf, isIpvlanError, throwProblems } from "../base/errors.ts";
 import type { EtcdAccess } from "./types.ts";
+import { etcdOption } from "./errors.ts";
 
 /** An access with the contents of its files. */
 export interface EtcdFiles {
@@ -24,7 +24,7 @@ const PREFIX = "/ipvlan";
 /** What follows the prefix in keys: see `Keys`. */
 const KINDS = /\/[^/]+.*\/(hosts|alive|heard|copies|networks|pools|blocks|claims|wishes)(\/|$)/;
 
-/** The prefix of an access, without a slash at the end. @throws {EtcdOptionError} It is none. */
+/** The prefix of an access, without a slash at the end. @throws {"etcd-option"} It is none. */
 export function prefixOf({ prefix = PREFIX }: EtcdAccess): string {
   const problem = prefixProblem(prefix);
   if (problem) throw problem;
@@ -32,31 +32,31 @@ export function prefixOf({ prefix = PREFIX }: EtcdAccess): string {
 }
 
 /** What is wrong with an access, without a look at its files. */
-export function accessProblems(access: EtcdAccess): EtcdOptionError[] {
+export function accessProblems(access: EtcdAccess): IpvlanErrorOf<"etcd-option">[] {
   const { endpoints, cert, key, user, passwordFile, prefix = PREFIX } = access;
-  const problems: (EtcdOptionError | undefined)[] = endpoints.map(endpointProblem);
+  const problems: (IpvlanErrorOf<"etcd-option"> | undefined)[] = endpoints.map(endpointProblem);
   if (endpoints.length === 0) {
-    problems.push(new EtcdOptionError("endpoints", "", "give at least one: https://10.0.0.1:2379"));
+    problems.push(etcdOption("endpoints", "", "give at least one: https://10.0.0.1:2379"));
   }
   if (cert !== undefined && key === undefined) {
-    problems.push(new EtcdOptionError("cert", cert, "give the file of its key too"));
+    problems.push(etcdOption("cert", cert, "give the file of its key too"));
   }
   if (key !== undefined && cert === undefined) {
-    problems.push(new EtcdOptionError("key", key, "give the file of its certificate too"));
+    problems.push(etcdOption("key", key, "give the file of its certificate too"));
   }
   if (user !== undefined && passwordFile === undefined) {
-    problems.push(new EtcdOptionError("user", user, "give the file of the password too"));
+    problems.push(etcdOption("user", user, "give the file of the password too"));
   }
   if (passwordFile !== undefined && user === undefined) {
-    problems.push(new EtcdOptionError("password-file", passwordFile, "give the user too"));
+    problems.push(etcdOption("password-file", passwordFile, "give the user too"));
   }
   problems.push(prefixProblem(prefix));
   return problems.filter((problem) => problem !== undefined);
 }
 
-/** Checks an access and reads its files. @throws {EtcdOptionError} An option or file is wrong. */
+/** Checks an access and reads its files. @throws {"etcd-option"} An option or file is wrong. */
 export function readAccess(access: EtcdAccess): EtcdFiles {
-  const problems: EtcdOptionError[] = accessProblems(access);
+  const problems: IpvlanErrorOf<"etcd-option">[] = accessProblems(access);
   const read = (option: string, path: string | undefined, isSecret: boolean) => {
     if (path === undefined) return undefined;
     try {
@@ -64,7 +64,7 @@ export function readAccess(access: EtcdAccess): EtcdFiles {
       return Deno.readTextFileSync(path);
     } catch (error) {
       problems.push(
-        error instanceof EtcdOptionError ? error : new EtcdOptionError(option, path, reason(error)),
+        isIpvlanError(error, "etcd-option") ? error : etcdOption(option, path, reason(error)),
       );
     }
   };
@@ -75,10 +75,10 @@ export function readAccess(access: EtcdAccess): EtcdFiles {
   const pem = { ca: [access.ca, ca], cert: [access.cert, cert], key: [access.key, key] } as const;
   for (const [option, [path, text]] of Object.entries(pem)) {
     if (path === undefined || text === undefined || text.includes("-----BEGIN ")) continue;
-    problems.push(new EtcdOptionError(option, path, "it is not a PEM file"));
+    problems.push(etcdOption(option, path, "it is not a PEM file"));
   }
   if (password === "") {
-    problems.push(new EtcdOptionError("password-file", access.passwordFile!, "it is empty"));
+    problems.push(etcdOption("password-file", access.passwordFile!, "it is empty"));
   }
   throwProblems(problems);
   return {
@@ -95,28 +95,28 @@ export function readAccess(access: EtcdAccess): EtcdFiles {
 function requirePrivate(option: string, path: string): void {
   const { mode } = Deno.statSync(path);
   if (mode === null || (mode & 0o077) === 0) return;
-  throw new EtcdOptionError(option, path, `others may read the file: chmod 600 ${path}`);
+  throw etcdOption(option, path, `others may read the file: chmod 600 ${path}`);
 }
 
-function endpointProblem(endpoint: string): EtcdOptionError | undefined {
+function endpointProblem(endpoint: string): IpvlanErrorOf<"etcd-option"> | undefined {
   const url = URL.parse(endpoint);
   // The text may have a password in it, so it is not shown.
   if (url && (url.username !== "" || url.password !== "")) {
-    return new EtcdOptionError("endpoints", url.host, "give the user and a password file instead");
+    return etcdOption("endpoints", url.host, "give the user and a password file instead");
   }
   const isRoot = url?.pathname === "/" && url.search === "" && url.hash === "";
   if (url && /^https?:$/.test(url.protocol) && isRoot) return undefined;
-  return new EtcdOptionError("endpoints", endpoint, "write it like https://10.0.0.1:2379");
+  return etcdOption("endpoints", endpoint, "write it like https://10.0.0.1:2379");
 }
 
-function prefixProblem(prefix: string): EtcdOptionError | undefined {
+function prefixProblem(prefix: string): IpvlanErrorOf<"etcd-option"> | undefined {
   const [, kind] = KINDS.exec(prefix) ?? [];
   // It would be within the keys of a shorter prefix, or around those of a longer one.
   const rule = kind === undefined
     ? "write it like /ipvlan or /ipvlan/site-2"
     : `the keys of a shorter prefix have "${kind}" there: use another word`;
   if (kind === undefined && /^(\/[\w.-]+)+$/.test(prefix)) return undefined;
-  return new EtcdOptionError("prefix", prefix, rule);
+  return etcdOption("prefix", prefix, rule);
 }
 
 function reason(error: unknown): string {

@@ -5,7 +5,6 @@
  */
 import { randomHex } from "../base/random.ts";
 import type { Prefix } from "../ipam/prefix.ts";
-import { SharedAddressHeldError } from "./errors.ts";
 import type { Compare, KeyValue, Range } from "./etcd_wire.ts";
 import {
   addressOf,
@@ -25,6 +24,8 @@ import { poolIsThere, rejoinPool } from "./pool_key.ts";
 import type { AddressRecord, BlockRecord, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
 import { type BlockValue, type ClaimValue, readBlock, readClaim, readHost } from "./values.ts";
+import type { IpvlanErrorOf } from "../base/errors.ts";
+import { sharedAddressHeld } from "./errors.ts";
 
 /** How many keys of blocks are read at a time. */
 const WINDOW = 64;
@@ -334,8 +335,8 @@ export async function heldError(
   session: Session,
   address: string,
   claim: ClaimValue,
-): Promise<SharedAddressHeldError> {
+): Promise<IpvlanErrorOf<"shared-address-held">> {
   const [name] = await hostNames(session, [claim.host]);
   const host = claim.host === session.hostId ? undefined : name;
-  return new SharedAddressHeldError(textOf(address), claim.sandbox, host);
+  return sharedAddressHeld(textOf(address), claim.sandbox, host);
 }

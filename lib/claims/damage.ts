@@ -1,6 +1,6 @@
-import { DamagedKeyError } from "./errors.ts";
 import type { KeyValue } from "./etcd_wire.ts";
 import { addressIn } from "./values.ts";
+import { isIpvlanError } from "../base/errors.ts";
 
 /** The keys of an etcd that are damaged and were passed over. Each is named once. */
 export class Damage {
@@ -23,7 +23,7 @@ export class Damage {
 
   /** Passes an error over. @throws It is about something else than a damaged key. */
   pass(error: unknown): void {
-    if (!(error instanceof DamagedKeyError)) throw error;
+    if (!isIpvlanError(error, "damaged-key")) throw error;
     if (!this.#known.has(error.key)) this.#unnamed.push(error.message);
     this.#known.add(error.key);
   }

@@ -21,8 +21,9 @@ import {
   type TxnAnswer,
   type WatchAnswer,
 } from "./etcd_wire.ts";
-import { EtcdOptionError, EtcdRefusedError, EtcdUnreachableError } from "./errors.ts";
 import type { EtcdAccess } from "./types.ts";
+import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
+import { etcdOption } from "./errors.ts";
 
 /** How long to wait for one of several endpoints at least, in milliseconds. */
 const ENDPOINT_PATIENCE = 1500;
@@ -84,7 +85,7 @@ export class Etcd implements Disposable {
   /** The endpoints; the one that answered last comes first. */
   #endpoints: readonly string[];
 
-  /** Reads the files of an access. @throws {EtcdOptionError} An option or file is wrong. */
+  /** Reads the files of an access. @throws {"etcd-option"} An option or file is wrong. */
   constructor(access: EtcdAccess) {
     this.#access = access;
     this.#identity = newIdentity(access, readAccess(access));
@@ -226,7 +227,7 @@ export class Etcd implements Disposable {
         } catch (error) {
           signal?.throwIfAborted();
           if (this.#renew(identity)) isRenewed = true;
-          else if (error instanceof EtcdRefusedError) throw error;
+          else if (isIpvlanError(error, "etcd-refused")) throw error;
           const reason = reasonOf(error);
           // The time of the last attempt is often too short for an answer.
           if (reason !== NO_ANSWER || reasons[endpoint] === undefined) reasons[endpoint] = reason;
@@ -297,11 +298,11 @@ export class Etcd implements Disposable {
     this.#endpoints = [endpoint, ...this.#endpoints.filter((other) => other !== endpoint)];
   }
 
-  #unreachable(reasons: Readonly<Record<string, string>>): EtcdUnreachableError {
+  #unreachable(reasons: Readonly<Record<string, string>>): IpvlanErrorOf<"etcd-unreachable"> {
     const all = this.#identity.files.endpoints.map((
       endpoint,
     ) => [endpoint, reasons[endpoint] ?? NO_ANSWER]);
-    return new EtcdUnreachableError(Object.fromEntries(all));
+    return new IpvlanError("etcd-unreachable", { reasons: Object.fromEntries(all) });
   }
 }
 
@@ -313,7 +314,7 @@ const NO_ANSWER = "no answer";
 /** Codes of gRPC that say that the same request may succeed elsewhere, or later. */
 const TRANSIENT = new Set([1, 2, 4, 10, 13, 14]);
 
-/** @throws {EtcdOptionError} The certificates cannot be used, or the key is that of another one. */
+/** @throws {"etcd-option"} The certificates cannot be used, or the key is that of another one. */
 function newIdentity(access: EtcdAccess, files: EtcdFiles): Identity {
   const { ca, cert, key } = files;
   try {
@@ -325,7 +326,7 @@ function newIdentity(access: EtcdAccess, files: EtcdFiles): Identity {
   } catch (error) {
     const { message } = error as Error;
     const option = message.includes("certificate store") ? "ca" : "cert";
-    throw new EtcdOptionError(option, access[option]!, message);
+    throw etcdOption(option, access[option]!, message);
   }
 }
 
@@ -358,7 +359,7 @@ async function send(
   });
 }
 
-/** Reads an answer. @throws {EtcdRefusedError} etcd refuses the request. */
+/** Reads an answer. @throws {"etcd-refused"} etcd refuses the request. */
 async function answerOf(endpoint: string, response: Response): Promise<unknown> {
   const text = await response.text();
   let answer: Refusal;
@@ -373,12 +374,12 @@ async function answerOf(endpoint: string, response: Response): Promise<unknown> 
   if (code === undefined || TRANSIENT.has(code) || /too many requests/.test(reason)) {
     throw new Error(reason);
   }
-  throw new EtcdRefusedError(endpoint, reason);
+  throw new IpvlanError("etcd-refused", { endpoint, reason });
 }
 
 /** Whether a request has no effect for sure: it was refused, or there was no connection. */
 function hasNoEffect(error: unknown): boolean {
-  return error instanceof EtcdRefusedError ||
+  return isIpvlanError(error, "etcd-refused") ||
     error instanceof TypeError && textOf(error).includes("client error (Connect)");
 }
 

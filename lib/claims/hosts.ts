@@ -4,12 +4,12 @@
  *
  * @module
  */
-import { HostAliveError, HostNotFoundError, OwnHostError } from "./errors.ts";
 import type { CallOptions, Etcd } from "./etcd.ts";
 import { type Compare, endOf, type KeyValue } from "./etcd_wire.ts";
 import { countOf, type Keys, lastPart, partsOf, textOf } from "./keys.ts";
 import { isOwn, type RemovedHost, type SharedClaim, type SharedHost } from "./types.ts";
 import { addressIn, readBlock, readClaim, readHost, readNetwork } from "./values.ts";
+import { IpvlanError } from "../base/errors.ts";
 
 /** etcd, with the keys under a prefix. */
 export interface Reader {
@@ -133,10 +133,14 @@ export async function removeHost(
   const found = named.find(({ id }) => id === idOrName) ?? named[0];
   if (!found || named.length > 1 && found.id !== idOrName) {
     const ids = named.map(({ id }) => id);
-    throw new HostNotFoundError(idOrName, hosts.map(({ name }) => name), ids);
+    throw new IpvlanError("host-not-found", {
+      host: idOrName,
+      known: hosts.map(({ name }) => name),
+      ambiguous: ids,
+    });
   }
   const { id, name } = found;
-  if (id === ownId) throw new OwnHostError();
+  if (id === ownId) throw new IpvlanError("own-host");
   await deleteKey(reader, found, force);
   await deleteOwn(reader, found, keys.block(), readBlock);
   const claims = await deleteOwn(reader, found, keys.claim(), readClaim);
@@ -159,11 +163,11 @@ async function deleteKey(reader: Reader, { id, name }: SharedHost, force: boolea
   for (;;) {
     const { ranges } = await etcd.read([key, alive, heard].map((key) => ({ key })), options());
     const [pair, isAlive, isHeard] = ranges.map(([first]) => first);
-    if (isAlive) throw new HostAliveError(name, "agent");
+    if (isAlive) throw new IpvlanError("host-alive", { host: name, reason: "agent" });
     // Of one that never had an agent, silence says nothing.
     const isSilent = !pair || !isHeard && etcd.damage.read(readHost, pair)?.agent === true;
     if (!force && !isSilent && (await listClaims(reader)).some(({ host }) => host === id)) {
-      throw new HostAliveError(name, isHeard ? "heard" : "no agent");
+      throw new IpvlanError("host-alive", { host: name, reason: isHeard ? "heard" : "no agent" });
     }
     const { succeeded } = await etcd.transact({
       compare: [
@@ -180,7 +184,7 @@ async function deleteKey(reader: Reader, { id, name }: SharedHost, force: boolea
   }
 }
 
-/** Deletes the keys under a prefix of a host that is gone. @throws {HostAliveError} It is back. */
+/** Deletes the keys under a prefix of a host that is gone. @throws {"host-alive"} It is back. */
 async function deleteOwn(
   { etcd, keys, options }: Reader,
   { id, name }: SharedHost,
@@ -208,7 +212,7 @@ async function deleteOwn(
           failure: [{ key: keys.host(id) }],
         }, options());
         if (succeeded) continue;
-        if (host!.length > 0) throw new HostAliveError(name, "heard");
+        if (host!.length > 0) throw new IpvlanError("host-alive", { host: name, reason: "heard" });
         isDone = false;
       }
     }

@@ -4,16 +4,9 @@
  * @module
  */
 import { randomHex } from "../base/random.ts";
-import { attempt, type IpvlanError } from "../base/errors.ts";
+import { attempt, IpvlanError, isIpvlanError } from "../base/errors.ts";
 import { formatAddress, parseAddress } from "../ipam/address.ts";
-import { OutsideSubnetError, ReservedAddressError, UnusableAddressError } from "../ipam/errors.ts";
 import { contains, formatPrefix, parsePrefix, type Prefix, whyUnusable } from "../ipam/prefix.ts";
-import {
-  EtcdOlderError,
-  HostRemovedError,
-  HostReplacedError,
-  SharedAddressHeldError,
-} from "./errors.ts";
 import { addressOf, bitsOf, blockOf, blockSize, hexOf, insideOf, textOf } from "./keys.ts";
 import type { LastToken } from "./last_token.ts";
 import type {
@@ -24,6 +17,7 @@ import type {
   PoolRecord,
 } from "./records.ts";
 import type { Holder, SharedPool, Wanted } from "./types.ts";
+import { sharedAddressHeld } from "./errors.ts";
 
 /** A request for an address, checked. */
 export interface Request {
@@ -49,26 +43,36 @@ export function checkWanted(pool: SharedPool, wanted: Wanted): Pick<Request, "ad
   if (wanted.address !== undefined) {
     const address = parseAddress(wanted.address);
     const text = formatAddress(address);
-    if (!contains(prefix, address)) throw new OutsideSubnetError("address", text, [subnet]);
+    if (!contains(prefix, address)) {
+      throw new IpvlanError("outside-subnet", { role: "address", value: text, subnets: [subnet] });
+    }
     const reason = whyUnusable(prefix, address);
-    if (reason) throw new UnusableAddressError("address", text, subnet, reason);
+    if (reason) {
+      throw new IpvlanError("unusable-address", { role: "address", address: text, subnet, reason });
+    }
     const owner = reserved[text];
-    if (owner !== undefined) throw new ReservedAddressError("address", text, subnet, owner);
+    if (owner !== undefined) {
+      throw new IpvlanError("reserved-address", { role: "address", address: text, subnet, owner });
+    }
     return { address: hexOf(address) };
   }
   if (wanted.range === undefined) return {};
   const range = parsePrefix(wanted.range).prefix;
   if (!contains(prefix, range)) {
-    throw new OutsideSubnetError("ip-range", formatPrefix(range), [subnet]);
+    throw new IpvlanError("outside-subnet", {
+      role: "ip-range",
+      value: formatPrefix(range),
+      subnets: [subnet],
+    });
   }
   return { range };
 }
 
 /** What the record says of an error by which nothing may be given away; `undefined` of another one. */
 export function refusalOf(error: unknown): string | undefined {
-  if (error instanceof HostRemovedError) return "removed";
-  if (error instanceof EtcdOlderError) return "older";
-  return error instanceof HostReplacedError ? `replaced ${error.host}` : undefined;
+  if (isIpvlanError(error, "host-removed")) return "removed";
+  if (isIpvlanError(error, "etcd-older")) return "older";
+  return isIpvlanError(error, "host-replaced") ? `replaced ${error.host}` : undefined;
 }
 
 /**
@@ -79,7 +83,7 @@ export function refuse(records: ClaimRecords, prefix: string, error: unknown): v
   const refusal = refusalOf(error);
   if (refusal === undefined) return;
   records.setRefused(prefix, refusal);
-  if (!(error instanceof HostReplacedError)) return;
+  if (!isIpvlanError(error, "host-replaced")) return;
   for (const { id } of records.pools().filter((pool) => pool.prefix === prefix)) {
     for (
       const record of records.untold(id).filter(({ state, told }) => state === "used" && !told)
@@ -93,9 +97,9 @@ export function refuse(records: ClaimRecords, prefix: string, error: unknown): v
 export function whyRefused({ prefix, id, refused }: HostRecord): IpvlanError | undefined {
   if (refused === undefined) return undefined;
   const [kind, ...name] = refused.split(" ");
-  if (kind === "removed") return new HostRemovedError(prefix);
-  if (kind === "older") return new EtcdOlderError(prefix);
-  return new HostReplacedError(prefix, id, name.join(" "));
+  if (kind === "removed") return new IpvlanError("host-removed", { prefix });
+  if (kind === "older") return new IpvlanError("etcd-older", { prefix });
+  return new IpvlanError("host-replaced", { prefix, id, host: name.join(" ") });
 }
 
 /** Whether the record of a host is the newest: neither a copy of the state folder nor a backup. */
@@ -131,7 +135,7 @@ export function ownAddresses(
  *
  * @param lastToken Tells whether the record is the newest; none if etcd has just said so.
  * @returns The address in hexadecimal digits; `undefined` if etcd has to be asked.
- * @throws {SharedAddressHeldError} The wanted address is in use on this host.
+ * @throws {"shared-address-held"} The wanted address is in use on this host.
  */
 export function takeKept(
   records: ClaimRecords,
@@ -175,7 +179,7 @@ function takeWanted(
     return address;
   }
   if (record) {
-    throw new SharedAddressHeldError(textOf(address), record.holder.sandbox, record.host);
+    throw sharedAddressHeld(textOf(address), record.holder.sandbox, record.host);
   }
   const { family, bits } = addressOf(address);
   const first = blockOf(prefixOfPool(pool), bits);

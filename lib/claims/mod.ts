@@ -3,27 +3,6 @@
  *
  * @module
  */
-export {
-  DamagedKeyError,
-  EtcdOlderError,
-  EtcdOptionError,
-  EtcdRefusedError,
-  EtcdUnreachableError,
-  HostAliveError,
-  HostBusyError,
-  HostNotFoundError,
-  HostRemovedError,
-  HostReplacedError,
-  OwnHostError,
-  SharedAddressHeldError,
-  SharedAddressKeptError,
-  SharedNetworkDiffersError,
-  SharedPoolDiffersError,
-  SharedPoolExhaustedError,
-  SharedPoolInUseError,
-  SharedPoolNotFoundError,
-  SharedPoolsOverlapError,
-} from "./errors.ts";
 export { LastToken } from "./last_token.ts";
 export { ClaimRecords } from "./records.ts";
 export { SharedPools } from "./shared_pools.ts";

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { SharedNetworkDiffersError } from "./errors.ts";
 import type { Compare, KeyValue } from "./etcd_wire.ts";
 import type { Session } from "./session.ts";
 import type { SharedSettings } from "./types.ts";
 import { type NetworkValue, readNetwork } from "./values.ts";
+import { IpvlanError } from "../base/errors.ts";
 
 /** Makes a network in etcd, or takes over what is there. Returns all of its settings. */
 export async function defineNetwork(
@@ -18,7 +18,9 @@ export async function defineNetwork(
   return (await swap(session, name, (there) => {
     if (!there) return { settings, hosts: [session.hostId] };
     const differences = settingDifferences(settings, there.settings);
-    if (differences.length > 0) throw new SharedNetworkDiffersError(name, differences);
+    if (differences.length > 0) {
+      throw new IpvlanError("shared-network-differs", { network: name, differences });
+    }
     return { ...there, hosts: [...new Set([...there.hosts, session.hostId])].sort() };
   }))!.settings;
 }

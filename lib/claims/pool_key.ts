@@ -3,11 +3,10 @@
  *
  * @module
  */
-import { attempt } from "../base/errors.ts";
+import { attempt, IpvlanError } from "../base/errors.ts";
 import { formatPrefix, overlaps, parsePrefix } from "../ipam/prefix.ts";
 import { prefixOf } from "./access.ts";
 import type { Damage } from "./damage.ts";
-import { DamagedKeyError, SharedPoolDiffersError, SharedPoolsOverlapError } from "./errors.ts";
 import { type Compare, endOf, type KeyValue } from "./etcd_wire.ts";
 import { lastPart, reservedDifferences, subnetOf } from "./keys.ts";
 import type { PoolRecord } from "./records.ts";
@@ -28,8 +27,8 @@ export function poolIsThere({ keys }: Session, { subnet, revision }: PoolRecord)
 /**
  * Makes the key of a pool, or takes over what is there, and records the pool.
  *
- * @throws {SharedPoolDiffersError} The key has other reserved addresses.
- * @throws {SharedPoolsOverlapError} Another pool overlaps.
+ * @throws {"shared-pool-differs"} The key has other reserved addresses.
+ * @throws {"shared-pools-overlap"} Another pool overlaps.
  */
 export async function joinPool(session: Session, pool: PoolRecord): Promise<void> {
   const revision = await ensureKey(session, pool);
@@ -80,14 +79,18 @@ function findPool(
     const subnet = subnetOf(lastPart(pair.key));
     const other = attempt(() => parsePrefix(subnet).prefix);
     if (!other.ok || formatPrefix(other.value) !== subnet) {
-      damage.pass(new DamagedKeyError(pair.key));
+      damage.pass(new IpvlanError("damaged-key", { key: pair.key }));
       continue;
     }
     if (subnet === pool.subnet) {
       const differences = reservedDifferences(pool.reserved, readPool(pair).reserved);
-      if (differences.length > 0) throw new SharedPoolDiffersError(subnet, differences);
+      if (differences.length > 0) {
+        throw new IpvlanError("shared-pool-differs", { subnet, differences });
+      }
       return pair;
     }
-    if (overlaps(own, other.value)) throw new SharedPoolsOverlapError(pool.subnet, subnet);
+    if (overlaps(own, other.value)) {
+      throw new IpvlanError("shared-pools-overlap", { subnet: pool.subnet, other: subnet });
+    }
   }
 }

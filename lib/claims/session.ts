@@ -1,12 +1,6 @@
 import { randomHex } from "../base/random.ts";
-import { IpvlanError } from "../base/errors.ts";
+import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import { prefixOf } from "./access.ts";
-import {
-  EtcdOlderError,
-  EtcdUnreachableError,
-  HostRemovedError,
-  HostReplacedError,
-} from "./errors.ts";
 import type { CallOptions, Etcd, Outcome } from "./etcd.ts";
 import type { Compare, KeyValue, Range, Step } from "./etcd_wire.ts";
 import { Keys } from "./keys.ts";
@@ -88,9 +82,9 @@ export class Session {
    * Begins a session: registers the host if it is new, and asks etcd for its key if an earlier request
    * may still be carried out, or if the record may be a copy or a backup.
    *
-   * @throws {HostRemovedError} etcd does not have the host any more.
-   * @throws {HostReplacedError} Another host uses its id.
-   * @throws {EtcdOlderError} etcd is older than the record.
+   * @throws {"host-removed"} etcd does not have the host any more.
+   * @throws {"host-replaced"} Another host uses its id.
+   * @throws {"etcd-older"} etcd is older than the record.
    */
   static async begin(
     parts: SessionParts,
@@ -227,7 +221,7 @@ export class Session {
   #recognize(pair: KeyValue | undefined): boolean {
     this.#seen = pair;
     const host = this.#host;
-    if (!pair) throw new HostRemovedError(this.prefix);
+    if (!pair) throw new IpvlanError("host-removed", { prefix: this.prefix });
     const { name, number, token } = readHost(pair);
     if (token === host.asked) {
       this.#record({ ...this.#next(pair.value), asked: undefined });
@@ -237,8 +231,8 @@ export class Session {
       if (pair.value !== host.value) this.#record({ value: pair.value });
       return false;
     }
-    if (number < host.number) throw new EtcdOlderError(this.prefix);
-    throw new HostReplacedError(this.prefix, this.hostId, name);
+    if (number < host.number) throw new IpvlanError("etcd-older", { prefix: this.prefix });
+    throw new IpvlanError("host-replaced", { prefix: this.prefix, id: this.hostId, host: name });
   }
 
   /**
@@ -249,8 +243,8 @@ export class Session {
     const seen = this.#seen && readHost(this.#seen);
     // The record is older than etcd. It was put back here if the last token is the one in etcd.
     const isOwn = seen && this.#parts.lastToken.read(this.hostId).includes(seen.token);
-    const isKnown = error instanceof HostRemovedError || error instanceof EtcdOlderError ||
-      error instanceof HostReplacedError && isOwn;
+    const isKnown = isIpvlanError(error, "host-removed", "etcd-older") ||
+      isIpvlanError(error, "host-replaced") && isOwn;
     if (!isKnown) return false;
     this.#record({
       number: Math.max(this.#host.number, seen?.number ?? 0),
@@ -280,7 +274,7 @@ export class Session {
       this.#record({ lease: granted, heard: now });
     } catch (error) {
       // A user who may have no leases is refused.
-      if (!(error instanceof IpvlanError) || error instanceof EtcdUnreachableError) throw error;
+      if (!(error instanceof IpvlanError) || isIpvlanError(error, "etcd-unreachable")) throw error;
     }
   }
 
@@ -311,10 +305,10 @@ export class Session {
 }
 
 function renewalText(error: unknown, prefix: string): string {
-  if (error instanceof HostRemovedError) {
+  if (isIpvlanError(error, "host-removed")) {
     return `This host was not in etcd under ${prefix}, and has registered anew`;
   }
-  return error instanceof EtcdOlderError
+  return isIpvlanError(error, "etcd-older")
     ? `etcd was older than the record of this host under ${prefix}`
     : `The record of this host was older than etcd under ${prefix}`;
 }

@@ -1,14 +1,7 @@
 import { parseAddress } from "../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../ipam/prefix.ts";
-import { IpvlanError, throwProblems } from "../base/errors.ts";
+import { IpvlanError, isIpvlanError, throwProblems } from "../base/errors.ts";
 import { accessProblems, prefixOf } from "./access.ts";
-import {
-  EtcdUnreachableError,
-  HostBusyError,
-  HostReplacedError,
-  SharedPoolInUseError,
-  SharedPoolNotFoundError,
-} from "./errors.ts";
 import { type CallOptions, Etcd } from "./etcd.ts";
 import { endOf } from "./etcd_wire.ts";
 import { hostNames, listClaims, listHosts, type Reader, removeHost } from "./hosts.ts";
@@ -132,8 +125,8 @@ export class SharedPools implements Disposable {
    *
    * @param subnet The subnet: `192.168.1.0/24`.
    * @param reserved The addresses that nobody gets, with what they are for.
-   * @throws {SharedPoolDiffersError} etcd has other reserved addresses.
-   * @throws {SharedPoolsOverlapError} etcd has a pool that overlaps.
+   * @throws {"shared-pool-differs"} etcd has other reserved addresses.
+   * @throws {"shared-pools-overlap"} etcd has a pool that overlaps.
    */
   async join(
     access: EtcdAccess,
@@ -164,14 +157,16 @@ export class SharedPools implements Disposable {
    * claim and block.
    *
    * @param pool The pool's id.
-   * @throws {SharedPoolInUseError} Addresses are in use on this host.
+   * @throws {"shared-pool-in-use"} Addresses are in use on this host.
    */
   async leave(id: string): Promise<void> {
     const { store } = this.#options;
     const pool = store.transaction(() => {
       const pool = this.#pool(id);
       const used = this.held(id).filter((each) => !isOwn(each)).map(({ address }) => address);
-      if (used.length > 0) throw new SharedPoolInUseError(pool.subnet, used);
+      if (used.length > 0) {
+        throw new IpvlanError("shared-pool-in-use", { subnet: pool.subnet, addresses: used });
+      }
       for (const { address } of this.held(id)) free(this.#records, id, address);
       const leaving = { ...pool, leaving: true };
       this.#records.putPool(leaving);
@@ -180,7 +175,7 @@ export class SharedPools implements Disposable {
     try {
       await this.#settlePool(pool);
     } catch (error) {
-      if (error instanceof HostReplacedError) return await this.#abandon(pool);
+      if (isIpvlanError(error, "host-replaced")) return await this.#abandon(pool);
       // The record says that the host leaves, and the next call of settle goes on.
       if (!isOutOfReach(error) && !this.#telling?.aborted) throw error;
     }
@@ -192,10 +187,10 @@ export class SharedPools implements Disposable {
    *
    * @param pool The pool's id.
    * @returns The address, without a prefix length.
-   * @throws {SharedAddressHeldError} The wanted address is in use.
-   * @throws {SharedAddressKeptError} Another host keeps the wanted address and does not answer.
-   * @throws {SharedPoolExhaustedError} No address is left.
-   * @throws {EtcdUnreachableError} A new address is needed, and etcd does not answer within 5 s.
+   * @throws {"shared-address-held"} The wanted address is in use.
+   * @throws {"shared-address-kept"} Another host keeps the wanted address and does not answer.
+   * @throws {"shared-pool-exhausted"} No address is left.
+   * @throws {"etcd-unreachable"} A new address is needed, and etcd does not answer within 5 s.
    */
   async take(id: string, holder: Holder, wanted: Wanted = {}): Promise<string> {
     const { store, now = () => new Date() } = this.#options;
@@ -312,7 +307,7 @@ export class SharedPools implements Disposable {
    *
    * @param settings The settings that were given. What is left out is taken over.
    * @returns All settings of the network.
-   * @throws {SharedNetworkDiffersError} A given setting differs.
+   * @throws {"shared-network-differs"} A given setting differs.
    */
   async defineNetwork(
     access: EtcdAccess,
@@ -337,7 +332,7 @@ export class SharedPools implements Disposable {
       await this.#run(access, (session) => forgetNetwork(session, name));
     } catch (error) {
       // What etcd has is the other host's.
-      if (!(error instanceof HostReplacedError)) throw error;
+      if (!isIpvlanError(error, "host-replaced")) throw error;
     }
   }
 
@@ -360,8 +355,8 @@ export class SharedPools implements Disposable {
    * Removes a host that is gone for good, and frees its addresses.
    *
    * @param force Whether it is known to be switched off.
-   * @throws {HostAliveError} It runs, or holds addresses and may run.
-   * @throws {HostNotFoundError} There is no such host, or several have the name.
+   * @throws {"host-alive"} It runs, or holds addresses and may run.
+   * @throws {"host-not-found"} There is no such host, or several have the name.
    */
   async removeHost(access: EtcdAccess, idOrName: string, force = false): Promise<RemovedHost> {
     const reader = this.#reader(access);
@@ -432,14 +427,14 @@ export class SharedPools implements Disposable {
 
   #pool(id: string): PoolRecord {
     const pool = this.#records.pool(id);
-    if (!pool) throw new SharedPoolNotFoundError(id);
+    if (!pool) throw new IpvlanError("shared-pool-not-found", { pool: id });
     return pool;
   }
 
   /** A pool that this host does not leave. */
   #joined(id: string): PoolRecord {
     const pool = this.#pool(id);
-    if (pool.leaving) throw new SharedPoolNotFoundError(id);
+    if (pool.leaving) throw new IpvlanError("shared-pool-not-found", { pool: id });
     return pool;
   }
 
@@ -491,18 +486,18 @@ export class SharedPools implements Disposable {
       // clock was set back meanwhile, etcd is asked again.
       const silence = store.transaction(() => this.#records.silence(key));
       const isKnown = silence !== undefined && silence.at > asked && silence.at <= Date.now();
-      if (isKnown) throw new EtcdUnreachableError(silence.reasons);
+      if (isKnown) throw new IpvlanError("etcd-unreachable", { reasons: silence.reasons });
       const options = this.#within(patience, signal);
       try {
         const session = await Session.begin(this.#options, client, access, options, check);
         if (session.isUnsure) await findAsked(session);
         return await run(session);
       } catch (error) {
-        if (error instanceof HostReplacedError) await this.#tellCopy(access, options());
+        if (isIpvlanError(error, "host-replaced")) await this.#tellCopy(access, options());
         // Before it is the next call's turn, which may put it right.
         store.transaction(() => {
           refuse(this.#records, prefixOf(access), error);
-          if (error instanceof EtcdUnreachableError && !isTelling) {
+          if (isIpvlanError(error, "etcd-unreachable") && !isTelling) {
             this.#records.putSilence(key, { at: Date.now(), reasons: error.reasons });
           }
         });
@@ -614,5 +609,5 @@ function isSame(known: PoolRecord, access: EtcdAccess, reserved: Record<string, 
 }
 
 function isOutOfReach(error: unknown): boolean {
-  return error instanceof EtcdUnreachableError || error instanceof HostBusyError;
+  return isIpvlanError(error, "etcd-unreachable", "host-busy");
 }

@@ -1,5 +1,5 @@
 import { orAbort } from "../base/waiting.ts";
-import { HostBusyError } from "./errors.ts";
+import { IpvlanError } from "../base/errors.ts";
 
 /**
  * Lets one call at a time run, of all processes of this host: the calls of this process take turns, and
@@ -19,7 +19,7 @@ export class Turns {
    *
    * @param patience How long another process of this host may have the turn, in milliseconds.
    * @param signal Ends the wait, with its reason.
-   * @throws {HostBusyError} It had it for longer.
+   * @throws {"host-busy"} It had it for longer.
    */
   async run<T>(
     patience: number,
@@ -44,7 +44,7 @@ export class Turns {
       return await this.#lock(signal ? AbortSignal.any([limit, signal]) : limit);
     } catch (error) {
       signal?.throwIfAborted();
-      if (limit.aborted) throw new HostBusyError();
+      if (limit.aborted) throw new IpvlanError("host-busy");
       throw error;
     }
   }

@@ -5,9 +5,9 @@
  */
 import { familyOf } from "../ipam/address.ts";
 import { partsOf, textSet } from "./keys.ts";
-import { DamagedKeyError } from "./errors.ts";
 import type { KeyValue } from "./etcd_wire.ts";
 import type { SharedSettings } from "./types.ts";
+import { IpvlanError } from "../base/errors.ts";
 
 /** A host: its name, the number of its last transaction, and a random text that only that one wrote. */
 export interface HostValue {
@@ -87,19 +87,19 @@ const WISH: Rules<WishValue> = {
     value === undefined || isText(value) && /^[0-9a-f]{8,32}$/.test(value as string),
 };
 
-/** Reads a host; also one of an earlier version, which had an epoch and a nonce. @throws {DamagedKeyError} It is none. */
+/** Reads a host; also one of an earlier version, which had an epoch and a nonce. @throws {"damaged-key"} It is none. */
 export const readHost = (pair: KeyValue): HostValue =>
   read({
     ...pair,
     value: pair.value.replace('"epoch":', '"number":').replace('"nonce":', '"token":'),
   }, HOST);
-/** Reads a pool. @throws {DamagedKeyError} It is none. */
+/** Reads a pool. @throws {"damaged-key"} It is none. */
 export const readPool = (pair: KeyValue): PoolValue => read(pair, POOL);
-/** Reads a claim. @throws {DamagedKeyError} It is none. */
+/** Reads a claim. @throws {"damaged-key"} It is none. */
 export const readClaim = (pair: KeyValue): ClaimValue => read(pair, CLAIM);
-/** Reads a network. @throws {DamagedKeyError} It is none. */
+/** Reads a network. @throws {"damaged-key"} It is none. */
 export const readNetwork = (pair: KeyValue): NetworkValue => read(pair, NETWORK);
-/** Reads a wish. @throws {DamagedKeyError} It is none. */
+/** Reads a wish. @throws {"damaged-key"} It is none. */
 export const readWish = (pair: KeyValue): WishValue => read(pair, WISH);
 
 /** Reads a block, and the set of the addresses that its host keeps. */
@@ -108,11 +108,13 @@ export function readBlock(pair: KeyValue): BlockValue & { set: bigint } {
   return { ...value, set: textSet(value.kept) };
 }
 
-/** The address in the key of a block or a claim, in hexadecimal. @throws {DamagedKeyError} */
+/** The address in the key of a block or a claim, in hexadecimal. @throws {"damaged-key"} */
 export function addressIn(key: string): string {
   const { subnet, last } = partsOf(key);
   const digits = familyOf(subnet) === 4 ? 8 : 32;
-  if (last.length !== digits || !/^[0-9a-f]+$/.test(last)) throw new DamagedKeyError(key);
+  if (last.length !== digits || !/^[0-9a-f]+$/.test(last)) {
+    throw new IpvlanError("damaged-key", { key });
+  }
   return last;
 }
 
@@ -121,11 +123,11 @@ function read<Value>({ key, value }: KeyValue, rules: Rules<Value>): Value {
   try {
     parsed = JSON.parse(value);
   } catch {
-    throw new DamagedKeyError(key);
+    throw new IpvlanError("damaged-key", { key });
   }
   const entries = Object.entries(rules) as [keyof Value, (value: unknown) => boolean][];
   const isRight = isObject(parsed) &&
     entries.every(([name, rule]) => rule((parsed as Value)[name]));
-  if (!isRight) throw new DamagedKeyError(key);
+  if (!isRight) throw new IpvlanError("damaged-key", { key });
   return parsed as Value;
 }

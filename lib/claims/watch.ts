@@ -5,8 +5,7 @@
  * @module
  */
 import { pause } from "../base/waiting.ts";
-import { IpvlanError } from "../base/errors.ts";
-import { EtcdUnreachableError, HostRemovedError } from "./errors.ts";
+import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import type { CallOptions, Etcd, WatchEvent } from "./etcd.ts";
 import { endOf, type KeyValue } from "./etcd_wire.ts";
 import { claimOf } from "./hosts.ts";
@@ -128,7 +127,7 @@ async function answerWish(
     const wish = etcd.damage.read(readWish, pair);
     if (wish) await answer(subnet, wish);
   } catch (error) {
-    if (!(error instanceof EtcdUnreachableError)) throw error;
+    if (!isIpvlanError(error, "etcd-unreachable")) throw error;
   }
 }
 
@@ -192,7 +191,7 @@ class Pulse {
         promise.catch(() => {});
         reject(error);
         // Who has removed the host will not put it back.
-        rest = error instanceof HostRemovedError ? RENEWAL : PAUSE;
+        rest = isIpvlanError(error, "host-removed") ? RENEWAL : PAUSE;
       }
     }
   }
@@ -201,7 +200,7 @@ class Pulse {
     return { ...this.#watching.options(), signal: this.#signal };
   }
 
-  /** Makes the host's key with a new lease. @throws {HostRemovedError} The host is not in etcd. */
+  /** Makes the host's key with a new lease. @throws {"host-removed"} The host is not in etcd. */
   async #announce(hostId: string): Promise<string> {
     const { etcd, keys, hostname } = this.#watching;
     const lease = await etcd.grant(ALIVE_FOR, this.#options());
@@ -212,7 +211,7 @@ class Pulse {
         { put: { key: keys.alive(hostId), value: JSON.stringify({ name: hostname }), lease } },
       ],
     }, this.#options());
-    if (!succeeded) throw new HostRemovedError(keys.prefix);
+    if (!succeeded) throw new IpvlanError("host-removed", { prefix: keys.prefix });
     return lease;
   }
 }

@@ -4,12 +4,12 @@
  * @module
  */
 import { hostNames } from "./blocks.ts";
-import { SharedAddressKeptError, SharedPoolExhaustedError } from "./errors.ts";
 import { endOf } from "./etcd_wire.ts";
 import { textOf } from "./keys.ts";
 import type { PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
 import type { WishValue } from "./values.ts";
+import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 
 /** How long a wish lasts in etcd if this host does not take it back, in seconds. */
 const LASTS = 10;
@@ -25,7 +25,7 @@ export interface Wish {
   /** The range of the blocks to watch. */
   blocks: { key: string; end: string };
   /** The error if nobody grants it. */
-  error: SharedAddressKeptError | SharedPoolExhaustedError;
+  error: IpvlanErrorOf<"shared-address-kept"> | IpvlanErrorOf<"shared-pool-exhausted">;
 }
 
 /**
@@ -43,8 +43,8 @@ export async function putWish(
   const { keys, etcd, hostId } = session;
   const names = await hostNames(session, keepers);
   const error = address === undefined
-    ? new SharedPoolExhaustedError(range, names)
-    : new SharedAddressKeptError(textOf(address), names[0]!);
+    ? new IpvlanError("shared-pool-exhausted", { range, keepers: names })
+    : new IpvlanError("shared-address-kept", { address: textOf(address), host: names[0]! });
   const alive = await session.read({ key: keys.alive(), end: endOf(keys.alive()), keysOnly: true });
   const isAlive = alive[0]!.some(({ key }) => keepers.has(key.slice(keys.alive().length)));
   if (!isAlive) throw error;

@@ -1,10 +1,10 @@
 import type { Arguments, Context } from "./command.ts";
-import { UsageError } from "./errors.ts";
+import { usageError } from "./errors.ts";
 
 /**
  * Whether the user agrees to a change: by an option, or at the terminal.
  *
- * @throws {UsageError} There is no terminal to ask at.
+ * @throws {"usage"} There is no terminal to ask at.
  */
 export async function agrees(
   args: Arguments,
@@ -14,7 +14,7 @@ export async function agrees(
 ): Promise<boolean> {
   if (args.on(option) || dryRun) return true;
   if (canAsk()) return await ask(question, interrupted);
-  throw new UsageError(command, [`Not a terminal, so cannot ask: use --${option}`]);
+  throw usageError(command, [`Not a terminal, so cannot ask: use --${option}`]);
 }
 
 /** Whether a user is at the terminal, who can be asked. */

@@ -64,7 +64,7 @@ export async function serveCalls(
   return 0;
 }
 
-/** Serves calls of the plugin. @throws {SocketError} The socket cannot be made. */
+/** Serves calls of the plugin. @throws {"socket"} The socket cannot be made. */
 export async function runServer(
   { driver, stateDir, socket, idle, signal, verbose, warn }: ServerOptions,
 ): Promise<void> {

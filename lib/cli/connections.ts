@@ -4,9 +4,8 @@
  *
  * @module
  */
-import { InvalidOptionError } from "../driver/model/errors.ts";
 import type { Connection, ConnectOptions } from "../driver/model/types.ts";
-import type { IpvlanError } from "../base/errors.ts";
+import { invalidOption, type IpvlanError } from "../base/errors.ts";
 import type { Arguments } from "./command.ts";
 import { readEndpoint } from "./option_values.ts";
 
@@ -46,7 +45,7 @@ export function readTarget(
 ): { target: Target; problems: IpvlanError[] } {
   const { options: first, problems } = readEndpoint(args);
   const refuse = (value: string, rule: string) => {
-    problems.push(new InvalidOptionError("network", value, rule));
+    problems.push(invalidOption("network", value, rule));
   };
   const connections: Connection[] = [];
   for (const [index, text] of networks.entries()) {
@@ -81,7 +80,7 @@ function readNetworkWords(
   const pairs = text.split(",").map((word) => /^([^=]+)=(.+)$/s.exec(word)?.slice(1) ?? []);
   if (pairs.some(([key = ""]) => !KEYS.includes(key))) {
     const rule = `write KEY=VALUE with commas between them; the keys are ${KEYS.join(", ")}`;
-    const problems = [new InvalidOptionError("network", text, rule)];
+    const problems = [invalidOption("network", text, rule)];
     return { network: "", options: {}, problems };
   }
   const values = (key: string) => pairs.filter(([each]) => each === key).map(([, value]) => value!);
@@ -89,7 +88,7 @@ function readNetworkWords(
   const { options, problems } = readEndpoint({ value, values, on: () => false });
   const network = value("name");
   if (network === undefined) {
-    problems.push(new InvalidOptionError("network", text, "give its name: name=NETWORK"));
+    problems.push(invalidOption("network", text, "give its name: name=NETWORK"));
   }
   return { network: network ?? "", options, problems };
 }

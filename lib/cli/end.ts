@@ -4,22 +4,13 @@
  * @module
  */
 import { constants } from "node:os";
-import { HalfDoneError, InvalidOptionError, SandboxNotFoundError } from "../driver/model/errors.ts";
 import type { Driver } from "../driver/mod.ts";
-import { IpvlanError } from "../base/errors.ts";
+import { invalidOption, isIpvlanError } from "../base/errors.ts";
 
 /** How often to poll for the end of processes, in milliseconds. */
 const INTERVAL = 50;
 
-/** No process is in a sandbox that is to get a signal. */
-export class NotRunningError extends IpvlanError {
-  /** Makes the error from the sandbox's name. */
-  constructor(sandbox: string) {
-    super(`The sandbox "${sandbox}" is not running: no process is in it`);
-  }
-}
-
-/** Reads a signal: `TERM`, `SIGTERM` or `15`. @throws {InvalidOptionError} There is no such one. */
+/** Reads a signal: `TERM`, `SIGTERM` or `15`. @throws {"invalid-option"} There is no such one. */
 export function readSignal(text: string): Deno.Signal {
   const signals: Readonly<Record<string, number>> = constants.signals;
   const upper = text.toUpperCase();
@@ -27,15 +18,15 @@ export function readSignal(text: string): Deno.Signal {
     name === upper || name === `SIG${upper}` || String(signals[name]) === text
   );
   if (found !== undefined) return found as Deno.Signal;
-  throw new InvalidOptionError("signal", text, "give a name such as TERM, or a number");
+  throw invalidOption("signal", text, "give a name such as TERM, or a number");
 }
 
-/** Reads a number of seconds. @throws {InvalidOptionError} It is none. */
+/** Reads a number of seconds. @throws {"invalid-option"} It is none. */
 export function readTimeout(text: string): number {
   if (/^\d{1,6}$/.test(text)) return Number(text);
   // Docker waits for ever then.
   if (text === "-1") return Infinity;
-  throw new InvalidOptionError("timeout", text, "give a whole number of seconds");
+  throw invalidOption("timeout", text, "give a whole number of seconds");
 }
 
 /** Runs a call on a sandbox. `undefined` if it is removed meanwhile, as `run -d --rm` does. */
@@ -43,7 +34,7 @@ export async function unlessRemoved<T>(call: () => Promise<T>): Promise<T | unde
   try {
     return await call();
   } catch (error) {
-    const isRemoved = error instanceof SandboxNotFoundError || error instanceof HalfDoneError;
+    const isRemoved = isIpvlanError(error, "sandbox-not-found", "half-done");
     if (!isRemoved) throw error;
   }
 }

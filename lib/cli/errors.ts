@@ -1,19 +1,13 @@
-import { IpvlanError, ProblemsError } from "../base/errors.ts";
-import { KernelTooOldError, MissingModuleError, MissingRightsError } from "../iproute2/kernel.ts";
+import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
 import type { Context } from "./command.ts";
 
-/** The command line is wrong. Nothing was done. */
-export class UsageError extends IpvlanError {
-  /** The command, as it is typed: `ipvlan network create`. */
-  readonly command: string;
-  readonly status: number;
-
-  /** Makes the error from the command and all that is wrong, one problem per line. */
-  constructor(command: string, problems: readonly string[], status = 2) {
-    super([...problems, `See "${command} --help"`].join("\n"));
-    this.command = command;
-    this.status = status;
-  }
+/** Makes the error for a command line that is wrong: the command as it is typed, and all reasons. */
+export function usageError(
+  command: string,
+  reasons: readonly string[],
+  status = 2,
+): IpvlanErrorOf<"usage"> {
+  return new IpvlanError("usage", { command, reasons, status });
 }
 
 /** What to do if this machine cannot have ipvlan links. */
@@ -22,10 +16,9 @@ export const LAB_HINT =
 
 /** The lines that tell the user of an error, with the lab as a way out if the machine is at fault. */
 export async function errorLines(error: IpvlanError): Promise<string[]> {
-  const problems = error instanceof ProblemsError ? error.problems : [error];
+  const problems = error.problems;
   const machineIsAtFault = problems.some((problem) =>
-    problem instanceof KernelTooOldError || problem instanceof MissingModuleError ||
-    problem instanceof MissingRightsError
+    isIpvlanError(problem, "kernel-too-old", "missing-module", "missing-rights")
   );
   const { sayContainers } = await import("../engine/docker/containers.ts");
   const message = await sayContainers(error.message);

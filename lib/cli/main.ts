@@ -1,9 +1,9 @@
-import { InterruptedError, IpvlanError } from "../base/errors.ts";
+import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
 import { Interrupt } from "../base/signals.ts";
 import { closest } from "../base/suggest.ts";
 import type { Arguments, Command, Context } from "./command.ts";
 import { COMMANDS, findCommand, isGroup } from "./commands.ts";
-import { errorLines, UsageError } from "./errors.ts";
+import { errorLines, usageError } from "./errors.ts";
 import { commandHelp, groupHelp } from "./help.ts";
 import { parseArguments } from "./options.ts";
 import { print, printColoured, printError, warn, write } from "./output.ts";
@@ -14,18 +14,25 @@ const FAILED = 1;
 
 /** Runs the command that was typed. Resolves to the exit status. */
 export async function main(typed: readonly string[]): Promise<number> {
-  return await reportErrors(typed.includes("--verbose"), () => dispatch(typed));
+  return await reportErrors(
+    { verbose: typed.includes("--verbose"), json: false },
+    () => dispatch(typed),
+  );
 }
 
 /** Runs a function that resolves to an exit status. Prints an error, and makes it a status too. */
-async function reportErrors(verbose: boolean, run: () => Promise<number>): Promise<number> {
+async function reportErrors(
+  { verbose, json }: { verbose: boolean; json: boolean },
+  run: () => Promise<number>,
+): Promise<number> {
   try {
     return await run();
   } catch (error) {
     if (!(error instanceof IpvlanError)) throw error;
-    (await errorLines(error)).forEach(warn);
+    if (json) printError(JSON.stringify(error.problems));
+    else (await errorLines(error)).forEach(warn);
     if (verbose) printError(error.stack ?? "");
-    return error instanceof UsageError ? error.status : FAILED;
+    return isIpvlanError(error, "usage") ? error.status : FAILED;
   }
 }
 
@@ -67,10 +74,13 @@ async function runCommand(name: string, command: Command, args: Arguments): Prom
   // What `run` and `exec` start in a sandbox gets the signals itself: see `SignalRelay`.
   const again = command.changes ? endAtOnce : Deno.exit;
   using interrupt = (command.changes || command.asks) && !command.stopEarly
-    ? new Interrupt({ reason: new InterruptedError(), again })
+    ? new Interrupt({ reason: new IpvlanError("interrupted"), again })
     : undefined;
   const context = contextOf(name, args, interrupt?.signal ?? new AbortController().signal);
-  const status = await reportErrors(args.on("verbose"), () => command.run(args, context));
+  const status = await reportErrors(
+    { verbose: args.on("verbose"), json: args.on("json") },
+    () => command.run(args, context),
+  );
   return status === 0 ? 0 : interrupt?.status ?? status;
 }
 
@@ -110,12 +120,15 @@ function asTyped(words: readonly string[]): Arguments {
 }
 
 /** The error for a command that does not exist: why not, or the one that was likely meant. */
-function unknownCommand([first = "", second = ""]: readonly string[], group: string): UsageError {
+function unknownCommand(
+  [first = "", second = ""]: readonly string[],
+  group: string,
+): IpvlanErrorOf<"usage"> {
   const command = `ipvlan ${group}`.trim();
   const refused = whyRefused([first, second]);
   if (refused !== undefined) {
     const typed = JSON.stringify(group === "" ? first : `${group} ${second}`);
-    return new UsageError(command, [`The command ${typed} has no use here: ${refused}`]);
+    return usageError(command, [`The command ${typed} has no use here: ${refused}`]);
   }
   const names = first.startsWith("-")
     ? ["--help", "--version"]
@@ -130,5 +143,5 @@ function unknownCommand([first = "", second = ""]: readonly string[], group: str
     : [second, closest(second, names.map((name) => name.split(" ")[1]!))];
   const named = (last: string) => JSON.stringify(`${group} ${last}`.trim());
   const hint = meant === undefined ? "" : ` (did you mean ${named(meant)}?)`;
-  return new UsageError(command, [`There is no command ${named(typed)}${hint}`]);
+  return usageError(command, [`There is no command ${named(typed)}${hint}`]);
 }

@@ -1,4 +1,3 @@
-import { InvalidOptionError } from "../driver/model/errors.ts";
 import {
   ETCD,
   IPAM_NAMES,
@@ -12,7 +11,7 @@ import {
   parseDriverOptions,
 } from "../driver/model/options.ts";
 import type { NetworkSpec } from "../driver/model/types.ts";
-import type { IpvlanError } from "../base/errors.ts";
+import { invalidOption, type IpvlanError } from "../base/errors.ts";
 import { nestSubnets } from "../ipam/nest.ts";
 import { type Arguments, type Option, readOption, readOptions } from "./command.ts";
 import { readPairs } from "./option_values.ts";
@@ -66,7 +65,7 @@ export function readNetwork(
 ): { spec: NetworkSpec; problems: IpvlanError[] } {
   const problems: IpvlanError[] = ONE_VALUE.flatMap(([option, only, rule]) => {
     const value = args.value(option) ?? only;
-    return value === only ? [] : [new InvalidOptionError(option, value, rule)];
+    return value === only ? [] : [invalidOption(option, value, rule)];
   });
   const given = parseDriverOptions(args.values("opt"));
   const aux = readPairs("auxiliary address", args.values("aux-address"), true);
@@ -107,12 +106,12 @@ function readIpam(
   const problems: IpvlanError[] = [];
   if (driver !== "default") {
     const rule = "write default, by which this host alone gives the addresses, or etcd";
-    problems.push(new InvalidOptionError("ipam-driver", driver, rule));
+    problems.push(invalidOption("ipam-driver", driver, rule));
   } else if (words.length > 0) {
     // A value may be a secret, so it is not repeated.
     const names = words.map((word) => word.split("=")[0]).join(",");
     const rule = "it is for --ipam-driver etcd: give that too, or leave it out";
-    problems.push(new InvalidOptionError("ipam-opt", names, rule));
+    problems.push(invalidOption("ipam-opt", names, rule));
   }
   return { options: {}, problems };
 }

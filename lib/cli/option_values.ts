@@ -1,8 +1,7 @@
 // What the values of options stand for: names with values, and how a sandbox is connected.
 import { priorityProblem } from "../driver/model/way_out.ts";
-import { InvalidOptionError } from "../driver/model/errors.ts";
 import type { ConnectOptions } from "../driver/model/types.ts";
-import type { IpvlanError } from "../base/errors.ts";
+import { invalidOption, type IpvlanError } from "../base/errors.ts";
 import type { OptionValues } from "../base/command_line.ts";
 import { type Option, readOptions } from "./command.ts";
 
@@ -20,9 +19,9 @@ export function readPairs(
   for (const word of words) {
     const [, name, value] = /^([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
     if (name === undefined || (needsValue && !value)) {
-      problems.push(new InvalidOptionError(what, word, "write NAME=VALUE"));
+      problems.push(invalidOption(what, word, "write NAME=VALUE"));
     } else if (Object.hasOwn(record, name)) {
-      problems.push(new InvalidOptionError(what, word, `"${name}" is given twice`));
+      problems.push(invalidOption(what, word, `"${name}" is given twice`));
     } else {
       record[name] = value ?? "";
     }
@@ -56,7 +55,7 @@ export function readEndpoint(
     const [, name, value] = /^([^=]+)=(.+)$/s.exec(word) ?? [];
     if (name === IFNAME) return value;
     problems.push(
-      new InvalidOptionError("driver option", word, `an endpoint has only ${IFNAME}=NAME`),
+      invalidOption("driver option", word, `an endpoint has only ${IFNAME}=NAME`),
     );
   });
   const aliases = ["alias", "network-alias", "net-alias"].flatMap((name) => args.values(name));

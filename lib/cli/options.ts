@@ -1,7 +1,7 @@
 import { readCommandLine } from "../base/command_line.ts";
 import type { Arguments, Command, Option } from "./command.ts";
-import { UsageError } from "./errors.ts";
 import { refusedOptions } from "./docker/refused.ts";
+import { usageError } from "./errors.ts";
 
 /** The option that shows how a command works. */
 export const VERBOSE: Option = {
@@ -27,7 +27,7 @@ export function optionsOf(command: Command): Option[] {
   return [...own, ...COMMON.filter(({ name }) => !own.some((option) => option.name === name))];
 }
 
-/** Reads what was typed after the name of a command. @throws {UsageError} All that is wrong. */
+/** Reads what was typed after the name of a command. @throws {"usage"} All that is wrong. */
 export function parseArguments(
   name: string,
   command: Command,
@@ -47,6 +47,6 @@ export function parseArguments(
       problems.push(`Too many arguments, from ${JSON.stringify(positionals[most])} on`);
     }
   }
-  if (problems.length > 0) throw new UsageError(name, problems, command.misuse);
+  if (problems.length > 0) throw usageError(name, problems, command.misuse);
   return { ...line, positionals };
 }

@@ -13,7 +13,7 @@ function writing(run: () => void): void {
   } catch (error) {
     if (isLost || error instanceof Deno.errors.BrokenPipe) return;
     isLost = true;
-    throw new IpvlanError(`The output cannot be written: ${(error as Error).message}`);
+    throw new IpvlanError("unwritable-output", { reason: (error as Error).message });
   }
 }
 
@@ -39,7 +39,7 @@ export function write(bytes: Uint8Array): void {
   } catch (error) {
     // As head(1) ends what it reads from.
     if (error instanceof Deno.errors.BrokenPipe) Deno.exit(exitStatusOf("SIGPIPE"));
-    throw new IpvlanError(`The output cannot be written: ${(error as Error).message}`);
+    throw new IpvlanError("unwritable-output", { reason: (error as Error).message });
   }
 }
 

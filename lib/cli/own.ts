@@ -1,6 +1,6 @@
 import { throwProblems } from "../base/errors.ts";
-import type { Driver } from "../driver/mod.ts";
-import { OwnedByEngineError, shortName } from "../engine/owners.ts";
+import type { Driver, Owner } from "../driver/mod.ts";
+import { ownedByEngine, shortName } from "../engine/owners.ts";
 
 /**
  * Requires that networks and sandboxes are not those of an engine. The commands that change
@@ -18,12 +18,16 @@ export function requireOwn(
   if (![...networks, ...sandboxes].some((name) => /:|^[0-9a-f]{64}$/.test(name))) return;
   const ownersIn = (
     what: "network" | "sandbox",
-    records: readonly { id: string; name: string; owner?: OwnedByEngineError["owner"] }[],
+    records: readonly {
+      id: string;
+      name: string;
+      owner?: Owner;
+    }[],
     names: readonly string[],
   ) =>
     records.flatMap(({ id, name, owner }) =>
       owner && [id, name, shortName(name)].some((each) => names.includes(each))
-        ? [new OwnedByEngineError(what, name, owner)]
+        ? [ownedByEngine(what, name, owner)]
         : []
     );
   throwProblems([

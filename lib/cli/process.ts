@@ -3,10 +3,8 @@
  *
  * @module
  */
-import { InvalidOptionError } from "../driver/model/errors.ts";
 import type { BackgroundOptions, Driver } from "../driver/mod.ts";
-import { InterruptedError, IpvlanError } from "../base/errors.ts";
-import { ProgramNotFoundError } from "../iproute2/errors.ts";
+import { invalidOption, IpvlanError } from "../base/errors.ts";
 import { exitStatusOf, onSignals } from "../base/signals.ts";
 import type { Arguments, Option } from "./command.ts";
 import { Streams } from "./streams.ts";
@@ -36,27 +34,19 @@ export const PROCESS_OPTIONS: Option[] = [
   { name: "workdir", short: "w", value: "FOLDER", help: "the folder to start it in" },
 ];
 
-/** A command cannot be run. Its exit status tells why, as in shells and Docker. */
-export class CommandError extends IpvlanError {
-  /** The exit status: 127 if the command does not exist, else 126. */
-  readonly status: number;
-
-  /** Makes the error from the command, the exit status and the reason. */
-  constructor(command: string, status: number, reason: string) {
-    super(`The command ${JSON.stringify(command)} cannot be run: ${reason}`);
-    this.status = status;
-  }
-}
-
 /**
  * Looks for a command as execvp(3) does, so that an error comes before anything is made. A sandbox
  * has this machine's files, so the command is the same one there.
  *
- * @throws {CommandError} The command does not exist, or cannot be run.
+ * @throws {"command-unusable"} The command does not exist, or cannot be run.
  */
 export function requireCommand(command: string, folder?: string): void {
   if (folder !== undefined && !statOf(folder)?.isDirectory) {
-    throw new CommandError(command, CANNOT_RUN, `there is no folder ${JSON.stringify(folder)}`);
+    throw new IpvlanError("command-unusable", {
+      command,
+      status: CANNOT_RUN,
+      reason: `there is no folder ${JSON.stringify(folder)}`,
+    });
   }
   const path = Deno.env.get("PATH") ?? "";
   const candidates = command.includes("/")
@@ -65,10 +55,14 @@ export function requireCommand(command: string, folder?: string): void {
   const found = candidates.map(statOf).filter((stat) => stat !== undefined);
   if (found.length === 0) {
     const where = command.includes("/") ? "there is no such file" : "it is not on PATH";
-    throw new CommandError(command, NOT_FOUND, where);
+    throw new IpvlanError("command-unusable", { command, status: NOT_FOUND, reason: where });
   }
   if (!found.some(({ isFile, mode }) => isFile && (mode ?? 0) & 0o111)) {
-    throw new CommandError(command, CANNOT_RUN, "it is not an executable file");
+    throw new IpvlanError("command-unusable", {
+      command,
+      status: CANNOT_RUN,
+      reason: "it is not an executable file",
+    });
   }
 }
 
@@ -105,7 +99,7 @@ export class SignalRelay implements Disposable {
     this.#listener = onSignals(["SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP"], (signal) => {
       this.#first ??= signal;
       if (this.#child) this.#send(signal);
-      else controller.abort(new InterruptedError());
+      else controller.abort(new IpvlanError("interrupted"));
     });
   }
 
@@ -166,8 +160,8 @@ export interface Process {
 /**
  * Reads what {@linkcode PROCESS_OPTIONS} say of a command.
  *
- * @throws {InvalidOptionError} There is no such user, or a file cannot be read.
- * @throws {CommandError} There is no setpriv(1), which changes the user.
+ * @throws {"invalid-option"} There is no such user, or a file cannot be read.
+ * @throws {"command-unusable"} There is no setpriv(1), which changes the user.
  */
 export function readProcess(words: readonly string[], args: Arguments): Process {
   const lines = args.values("env-file").flatMap(readLines);
@@ -191,7 +185,7 @@ export function readProcess(words: readonly string[], args: Arguments): Process 
  * background.
  *
  * @param background How it runs in the background.
- * @throws {ProgramNotFoundError} `ip` is not installed.
+ * @throws {"program-not-found"} `ip` is not installed.
  */
 export async function runInside(
   driver: Driver,
@@ -216,17 +210,19 @@ export async function runInside(
     const { code, signal } = await child.status;
     return signal === null ? code : exitStatusOf(signal);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) throw new ProgramNotFoundError("ip");
+    if (error instanceof Deno.errors.NotFound) {
+      throw new IpvlanError("program-not-found", { program: "ip" });
+    }
     throw error;
   }
 }
 
-/** Reads a file that the options name. @throws {InvalidOptionError} It cannot be read. */
+/** Reads a file that the options name. @throws {"invalid-option"} It cannot be read. */
 function readText(path: string): string {
   try {
     return Deno.readTextFileSync(path);
   } catch (error) {
-    throw new InvalidOptionError("file", path, (error as Error).message);
+    throw invalidOption("file", path, (error as Error).message);
   }
 }
 

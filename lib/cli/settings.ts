@@ -1,5 +1,4 @@
-import { InvalidOptionError } from "../driver/model/errors.ts";
-import type { IpvlanError } from "../base/errors.ts";
+import { invalidOption, type IpvlanError } from "../base/errors.ts";
 import type { SandboxSettings } from "../driver/model/types.ts";
 import { type Arguments, type Option, readOptions } from "./command.ts";
 import { readPairs } from "./option_values.ts";
@@ -33,7 +32,7 @@ export function readSettings(
     // Docker takes a colon or an equals sign, and an IPv6 address with or without brackets.
     const [, name, address] = /^([^:=]+)[:=](.+)$/.exec(text) ?? [];
     if (name !== undefined) return { name, address: address!.replace(/^\[(.*)\]$/, "$1") };
-    problems.push(new InvalidOptionError("add-host", text, "write NAME:ADDRESS"));
+    problems.push(invalidOption("add-host", text, "write NAME:ADDRESS"));
     return { name: text, address: "" };
   });
   const settings = {

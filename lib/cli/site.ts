@@ -1,11 +1,11 @@
-import { attempt, IpvlanError, throwProblems } from "../base/errors.ts";
-import { type ApplyOptions, type ApplyReport, ConsentError, type Desired } from "../site/mod.ts";
+import { attempt, IpvlanError, isIpvlanError, throwProblems } from "../base/errors.ts";
+import type { ApplyOptions, ApplyReport, Desired } from "../site/mod.ts";
 import { ask, canAsk } from "./ask.ts";
 import type { Context, Option } from "./command.ts";
 import { Progress } from "./output.ts";
 import { requireCommand } from "./process.ts";
 
-/** Checks that the commands of a site can be run. @throws {CommandError} One of them cannot. */
+/** Checks that the commands of a site can be run. @throws {"command-unusable"} One of them cannot. */
 export function requireCommands({ sandboxes }: Desired): void {
   const programs = new Set(sandboxes.flatMap(({ command: [program] }) => program ?? []));
   throwProblems([...programs].flatMap((program) => {
@@ -61,10 +61,10 @@ async function withConsent(
   try {
     return await run(yes);
   } catch (error) {
-    if (!(error instanceof ConsentError) || !canAsk()) throw error;
+    if (!isIpvlanError(error, "consent") || !canAsk()) throw error;
     error.changes.forEach(context.warn);
     if (!await ask("Make these changes?", context.interrupted)) {
-      throw new IpvlanError("Nothing was changed");
+      throw new IpvlanError("declined");
     }
     // The user agreed to these changes. If others need consent by now, they are asked for too.
     return await withConsent(context, error.changes, run);

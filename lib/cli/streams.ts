@@ -151,7 +151,7 @@ export class Streams implements Disposable {
   }
 
   #keep(fd: number): number {
-    if (fd <= 0) throw new IpvlanError("The command gets no terminal: the system has none left");
+    if (fd <= 0) throw new IpvlanError("no-terminal");
     this.#opened.push(fd);
     return fd;
   }

@@ -3,20 +3,14 @@ import { chooseParent } from "../driver/network/parent.ts";
 import type { EngineName } from "../driver/model/types.ts";
 import { engineTitle } from "../engine/owners.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
-import { OLDEST_IPROUTE2 } from "../iproute2/errors.ts";
-import {
-  KernelTooOldError,
-  MissingModuleError,
-  MissingRightsError,
-  MODULES,
-  OLDEST_KERNEL,
-  requireKernel,
-} from "../iproute2/kernel.ts";
+import { OLDEST_IPROUTE2, OLDEST_KERNEL } from "../base/error_sentences.ts";
+import { MODULES, requireKernel } from "../iproute2/kernel.ts";
 import { fromNetnsFolder } from "../iproute2/words.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
 import { diagnoseParent } from "./diagnose_parent.ts";
 import { diagnoseShared } from "./diagnose_shared.ts";
 import type { DoctorFacts, MachineFacts, OwnedSandbox, StateFacts } from "./facts.ts";
+import { isIpvlanError } from "../base/errors.ts";
 
 /**
  * Judges all facts, the kernel first.
@@ -88,7 +82,7 @@ function diagnoseIp({ ip: printed, ipProblem }: DoctorFacts): Diagnosis[] {
 function diagnoseRights({ links }: DoctorFacts): Diagnosis[] {
   if (!links) return [];
   const rights = about("rights");
-  const missing = Object.values(links).find((problem) => problem instanceof MissingRightsError);
+  const missing = Object.values(links).find((problem) => isIpvlanError(problem, "missing-rights"));
   if (missing) {
     const what = `Links and namespaces cannot be made (${missing.reason})`;
     return [rights.broken(what, "run as root: sudo ipvlan …")];
@@ -108,11 +102,11 @@ function diagnoseModules(facts: DoctorFacts): Diagnosis[] {
     const module = about(`module ${name}`);
     if (problem === undefined) return [module.ok("The kernel has it")];
     // The rights and the kernel have a diagnosis of their own.
-    if (problem instanceof MissingRightsError || problem instanceof KernelTooOldError) return [];
+    if (isIpvlanError(problem, "missing-rights", "kernel-too-old")) return [];
     const fix = modulesOnDisk.includes(name)
       ? `modprobe ${name}`
       : `install a kernel, or its package of extra modules, that has ${name}`;
-    const what = problem instanceof MissingModuleError
+    const what = isIpvlanError(problem, "missing-module")
       ? "The kernel does not have it"
       : problem.message;
     // A network on a link that exists needs ipvlan only.

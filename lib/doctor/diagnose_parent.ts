@@ -1,4 +1,3 @@
-import { ParentDownError } from "../driver/model/errors.ts";
 import { isOwned } from "../driver/model/names.ts";
 import { chooseParent, conflictProblem } from "../driver/network/parent.ts";
 import type { Network } from "../driver/model/types.ts";
@@ -9,6 +8,7 @@ import type { SeenLink } from "../iproute2/view_types.ts";
 import { shellLine } from "../base/printable.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
 import type { AskedAddress, DoctorFacts, DoctorView, ParentFacts } from "./facts.ts";
+import { isIpvlanError } from "../base/errors.ts";
 
 /** Judges one parent: whether it can be one, whether frames leave by it, and who else uses it. */
 export function diagnoseParent(parent: ParentFacts, facts: DoctorFacts): Diagnosis[] {
@@ -62,7 +62,7 @@ function fitness(
   const link = links.find((link) => link.name === name);
   const { problems: all, make } = chooseParent(name, links);
   // passage() reports a link that is down.
-  const problems = all.filter((problem) => !(problem instanceof ParentDownError));
+  const problems = all.filter((problem) => !isIpvlanError(problem, "parent-down"));
   if (!link && networks.length > 0) {
     const users = networks.map((network) => network.name).join(", ");
     const what = `It is not there, and these networks are on it: ${users}`;

@@ -3,9 +3,9 @@ import { IN_SANDBOX } from "../driver/model/names.ts";
 import { stateFolder } from "../driver/model/state_folder.ts";
 import { SqliteStore } from "../driver/store/sqlite_store.ts";
 import { isReady, withoutState } from "../driver/store/store.ts";
-import { IpvlanError } from "../base/errors.ts";
+import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import { statOf, tryToWriteIn } from "../base/files.ts";
-import { kernelFacts, MissingRightsError, MODULES } from "../iproute2/kernel.ts";
+import { kernelFacts, MODULES } from "../iproute2/kernel.ts";
 import { Shell } from "../iproute2/shell.ts";
 import { lookAround } from "../iproute2/view.ts";
 import {
@@ -210,7 +210,9 @@ function gatherState(folder: string): StateFacts {
       ...half(endpoints, ({ sandbox, ifname }) => `link "${ifname}" of sandbox "${sandbox}"`),
     ];
   } catch (error) {
-    facts.problem = error instanceof MissingRightsError ? error.reason : (error as Error).message;
+    facts.problem = isIpvlanError(error, "missing-rights")
+      ? error.reason
+      : (error as Error).message;
   }
   return facts;
 }

@@ -5,10 +5,9 @@ import { globalAddrs } from "../iproute2/addr.ts";
 import { busyParent, chooseParent, LINK_GROUP } from "../driver/network/parent.ts";
 import { statOf } from "../base/files.ts";
 import type { Network } from "../driver/model/types.ts";
-import type { IpvlanError } from "../base/errors.ts";
+import { type IpvlanError, isIpvlanError } from "../base/errors.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import { Pools } from "../ipam/mod.ts";
-import { IpCommandError } from "../iproute2/errors.ts";
 import { Ip } from "../iproute2/ip.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
 import { whoHas } from "./answers.ts";
@@ -110,5 +109,7 @@ async function tryParent(link: string): Promise<IpvlanError | undefined> {
   const base = { name, link, group: LINK_GROUP };
   if (await refusal({ ...base, type: "macvlan" }) !== undefined) return undefined;
   const error = await refusal({ ...base, type: "ipvlan", mode: "l2" });
-  return error instanceof IpCommandError && error.errno === "EBUSY" ? busyParent(link) : undefined;
+  return isIpvlanError(error, "ip-command") && error.errno === "EBUSY"
+    ? busyParent(link)
+    : undefined;
 }

@@ -1,6 +1,6 @@
 import { prefixOf } from "../claims/access.ts";
 import { whyRefused } from "../claims/local.ts";
-import { HostRemovedError, LastToken, SharedPools } from "../claims/mod.ts";
+import { LastToken, SharedPools } from "../claims/mod.ts";
 import { accesses } from "../driver/addresses/shared/pools.ts";
 import { SqliteStore } from "../driver/store/sqlite_store.ts";
 import { IpvlanError } from "../base/errors.ts";
@@ -32,7 +32,7 @@ export async function gatherShared(folder: string): Promise<SharedFacts[]> {
       });
       if (own && own.number > 0 && !hosts.some(({ id }) => id === own.id)) {
         // It may not know yet that it was removed.
-        facts.refused ??= new HostRemovedError(prefix).message;
+        facts.refused ??= new IpvlanError("host-removed", { prefix }).message;
       }
       return { ...facts, hosts };
     } catch (error) {

@@ -1,5 +1,5 @@
 import type { EtcdAccess, RemovedHost } from "../claims/types.ts";
-import type { Decision, IpvlanError } from "../base/errors.ts";
+import { type Decision, invalidOption, IpvlanError, isIpvlanError } from "../base/errors.ts";
 import type { PoolUsage } from "../ipam/mod.ts";
 import { IN_SANDBOX } from "./model/names.ts";
 import { type AgentOptions, runAgent } from "./addresses/shared/agent.ts";
@@ -11,14 +11,6 @@ import { type ClaimPlace, nameClaims, releaseClaims } from "./addresses/shared/c
 import { listPools, requestPool } from "./addresses/claims.ts";
 import { createNetwork, newIdentity, withSharedSettings } from "./network/create.ts";
 import { toEndpoint } from "./endpoint/decide.ts";
-import {
-  HalfDoneError,
-  InvalidOptionError,
-  NetworkCutOffError,
-  SandboxGoneError,
-  SandboxInUseError,
-  SandboxNotFoundError,
-} from "./model/errors.ts";
 import { factsFor, hostFacts, linkFacts } from "./network/facts.ts";
 import { findNetwork, findSandbox, networksOf } from "./store/find.ts";
 import { lateSignal } from "./run/programs.ts";
@@ -82,8 +74,8 @@ import type { WaitOptions } from "../base/waiting.ts";
  * The ipvlan driver: networks, and sandboxes connected to them, kept in a store.
  *
  * A call does everything it is asked for, or nothing. If several things are wrong with a request,
- * it throws them all at once ({@linkcode ProblemsError}). Any number of drivers, in any number of
- * processes, may use one state folder.
+ * it throws them all at once, as the `problems` of one error. Any number of drivers, in any number
+ * of processes, may use one state folder.
  *
  * @example Two sandboxes on a VLAN
  * ```ts
@@ -114,8 +106,8 @@ export class Driver implements AsyncDisposable {
   /**
    * Opens the driver on a state folder.
    *
-   * @throws {StoreError} The folder cannot be used.
-   * @throws {MissingRightsError} The caller may not write there.
+   * @throws {"store-unusable"} The folder cannot be used.
+   * @throws {"missing-rights"} The caller may not write there.
    */
   // deno-lint-ignore require-await
   static async open(options: DriverOptions = {}): Promise<Driver> {
@@ -173,7 +165,7 @@ export class Driver implements AsyncDisposable {
    * Finds why the next endpoint of a network would get no address, or reach nothing.
    *
    * @param network The network's name; or what it will be, if it is made with its first endpoint.
-   * @throws {NetworkNotFoundError} There is no such network.
+   * @throws {"network-not-found"} There is no such network.
    */
   async problemsOfNext(network: string | NetworkSpec): Promise<readonly IpvlanError[]> {
     const { pools, store, namespaces } = this.#parts;
@@ -188,7 +180,11 @@ export class Driver implements AsyncDisposable {
     if (parent === IN_SANDBOX) return problems;
     const link = (await namespaces.hostLook().link.show()).find((link) => link.name === parent);
     return link?.up ? problems : [
-      new NetworkCutOffError(name, parent, link ? "down" : "missing"),
+      new IpvlanError("network-cut-off", {
+        network: name,
+        parent,
+        state: link ? "down" : "missing",
+      }),
       ...problems,
     ];
   }
@@ -198,7 +194,7 @@ export class Driver implements AsyncDisposable {
    * have given away are not free, nor those of other hosts that are known here.
    *
    * @returns Nothing if the network does not give the addresses itself.
-   * @throws {NetworkNotFoundError} There is no such network.
+   * @throws {"network-not-found"} There is no such network.
    */
   addressUsage(network: string): PoolUsage[] {
     const { pools, store } = this.#parts;
@@ -211,7 +207,7 @@ export class Driver implements AsyncDisposable {
    * parent.
    *
    * @throws {IpvlanError} The class says what is wrong.
-   * @throws {ProblemsError} Several things are wrong.
+   * @throws {"problems"} Several things are wrong.
    */
   async createNetwork(spec: NetworkSpec): Promise<Outcome<Network>> {
     return await this.#exclusive(async (parts) => {
@@ -227,8 +223,8 @@ export class Driver implements AsyncDisposable {
   /**
    * Removes a network, and the links that the driver made for it and that no other network needs.
    *
-   * @throws {NetworkNotFoundError} There is no such network.
-   * @throws {NetworkInUseError} Sandboxes are connected to it.
+   * @throws {"network-not-found"} There is no such network.
+   * @throws {"network-in-use"} Sandboxes are connected to it.
    */
   async removeNetwork(name: string): Promise<void> {
     await this.#exclusive(({ unstoppable }) => removeNetwork(unstoppable, name));
@@ -264,7 +260,7 @@ export class Driver implements AsyncDisposable {
     return network && isReady(network) ? withoutState(network) : undefined;
   }
 
-  /** A network with its endpoints. @throws {NetworkNotFoundError} There is no such network. */
+  /** A network with its endpoints. @throws {"network-not-found"} There is no such network. */
   inspectNetwork(name: string): NetworkDetails {
     const { store } = this.#parts;
     return store.transaction(() => {
@@ -279,7 +275,7 @@ export class Driver implements AsyncDisposable {
    * Creates a sandbox, and connects it to networks.
    *
    * @throws {IpvlanError} The class says what is wrong.
-   * @throws {ProblemsError} Several things are wrong.
+   * @throws {"problems"} Several things are wrong.
    */
   async createSandbox(spec: SandboxSpec): Promise<Outcome<MadeSandbox>> {
     const { name, connections, labels } = spec;
@@ -295,7 +291,7 @@ export class Driver implements AsyncDisposable {
    * gone, then that sandbox is removed first.
    *
    * @throws {IpvlanError} The class says what is wrong.
-   * @throws {ProblemsError} Several things are wrong.
+   * @throws {"problems"} Several things are wrong.
    */
   async adoptSandbox(spec: AdoptSpec): Promise<Outcome<MadeSandbox>> {
     const { owner, pid } = spec;
@@ -311,9 +307,9 @@ export class Driver implements AsyncDisposable {
    * @param name Its name, or its id: then a later sandbox of the same name is left alone.
    * @param busy What to do if processes are in the sandbox: leave them without a network (`leave`),
    * throw (`refuse`), or kill them, also those that they start meanwhile (`kill`).
-   * @throws {SandboxNotFoundError} There is no such sandbox.
-   * @throws {SandboxInUseError} Processes are in it, and `busy` is `refuse`.
-   * @throws {InvalidOptionError} This process is in it, and `busy` is `kill`.
+   * @throws {"sandbox-not-found"} There is no such sandbox.
+   * @throws {"sandbox-in-use"} Processes are in it, and `busy` is `refuse`.
+   * @throws {"invalid-option"} This process is in it, and `busy` is `kill`.
    */
   async removeSandbox(name: string, busy: "leave" | "refuse" | "kill" = "leave"): Promise<void> {
     const { store, output, unstoppable } = this.#parts;
@@ -321,7 +317,9 @@ export class Driver implements AsyncDisposable {
       const sandbox = findSandbox(store, name);
       const networks = networksOf(store, store.endpoints({ sandbox: sandbox.name }));
       const pids = busy === "leave" ? [] : await this.processes(sandbox.id);
-      if (busy === "refuse" && pids.length > 0) throw new SandboxInUseError(sandbox.name, pids);
+      if (busy === "refuse" && pids.length > 0) {
+        throw new IpvlanError("sandbox-in-use", { sandbox: sandbox.name, pids });
+      }
       await this.#kill(sandbox.name, pids, "SIGKILL");
       await removeSandbox(unstoppable, sandbox.id, busy === "kill");
       output.remove(sandbox.id);
@@ -334,7 +332,7 @@ export class Driver implements AsyncDisposable {
    * The ids of the processes in a sandbox.
    *
    * @param sandbox Its name, or its id.
-   * @throws {SandboxNotFoundError} There is no such sandbox.
+   * @throws {"sandbox-not-found"} There is no such sandbox.
    */
   async processes(sandbox: string): Promise<number[]> {
     const { store, processes } = this.#parts;
@@ -342,7 +340,7 @@ export class Driver implements AsyncDisposable {
     const pids = await processes.in(name, path);
     // Otherwise, they may be those of a later sandbox of this name.
     if (store.sandbox(name)?.id === id) return pids;
-    throw new SandboxNotFoundError(sandbox, []);
+    throw new IpvlanError("sandbox-not-found", { sandbox, known: [] });
   }
 
   /**
@@ -350,7 +348,7 @@ export class Driver implements AsyncDisposable {
    * mounted. {@linkcode Driver.adoptSandbox} needs a process if the namespace has no name.
    *
    * @returns The process's id.
-   * @throws {InvalidOptionError} The file does not exist, it is no namespace, or no process is in
+   * @throws {"invalid-option"} The file does not exist, it is no namespace, or no process is in
    * it.
    */
   async processAt(path: string): Promise<number> {
@@ -384,14 +382,14 @@ export class Driver implements AsyncDisposable {
    * sandbox that has a namespace.
    *
    * @param names Which ones; by default all, by name.
-   * @throws {SandboxNotFoundError} There is no such sandbox.
+   * @throws {"sandbox-not-found"} There is no such sandbox.
    */
   async seeSandboxes(names?: readonly string[]): Promise<SeenSandbox[]> {
     const sandboxes = names?.map((name) => this.inspectSandbox(name)) ?? this.listSandboxes();
     return await seeSandboxes(this.#parts, sandboxes);
   }
 
-  /** A sandbox with its endpoints. @throws {SandboxNotFoundError} There is no such sandbox. */
+  /** A sandbox with its endpoints. @throws {"sandbox-not-found"} There is no such sandbox. */
   inspectSandbox(name: string): SandboxDetails {
     const { store } = this.#parts;
     return store.transaction(() => {
@@ -410,7 +408,7 @@ export class Driver implements AsyncDisposable {
    * and routes, and adds the sandbox's names to the hosts files of the network's sandboxes.
    *
    * @throws {IpvlanError} The class says what is wrong.
-   * @throws {ProblemsError} Several things are wrong.
+   * @throws {"problems"} Several things are wrong.
    */
   async connect(
     network: string,
@@ -427,9 +425,9 @@ export class Driver implements AsyncDisposable {
    * yet: Docker makes it later.
    *
    * @param path The file of the namespace.
-   * @throws {SandboxNotFoundError} There is no such sandbox.
-   * @throws {InvalidOptionError} It is not an engine's, or the file is not of a namespace.
-   * @throws {InvalidWordError} The path cannot be that of a namespace.
+   * @throws {"sandbox-not-found"} There is no such sandbox.
+   * @throws {"invalid-option"} It is not an engine's, or the file is not of a namespace.
+   * @throws {"invalid-word"} The path cannot be that of a namespace.
    */
   async setSandboxPath(name: string, path: string): Promise<void> {
     await this.#shared(async () => {
@@ -437,7 +435,7 @@ export class Driver implements AsyncDisposable {
       await borrowed.identify(path, true);
       store.transaction(() => {
         const { namespaceId: _, ...sandbox } = findSandbox(store, name);
-        if (!sandbox.owner) throw new InvalidOptionError("sandbox", name, "it is not an engine's");
+        if (!sandbox.owner) throw invalidOption("sandbox", name, "it is not an engine's");
         store.putSandbox({ ...sandbox, path }, "ready");
       });
     });
@@ -447,7 +445,7 @@ export class Driver implements AsyncDisposable {
    * Makes the parent of a network again, if the driver made it and it is gone, as after a restart of
    * the machine.
    *
-   * @throws {NetworkNotFoundError} There is no such network.
+   * @throws {"network-not-found"} There is no such network.
    * @throws {IpvlanError} The parent cannot be made.
    */
   async restoreNetwork(name: string): Promise<void> {
@@ -479,9 +477,9 @@ export class Driver implements AsyncDisposable {
    * Disconnects a sandbox from a network. Its addresses there are free again.
    *
    * @param ifname The link's name, if an engine has connected the sandbox more than once.
-   * @throws {NetworkNotFoundError} There is no such network.
-   * @throws {SandboxNotFoundError} There is no such sandbox.
-   * @throws {NotConnectedError} It is not connected.
+   * @throws {"network-not-found"} There is no such network.
+   * @throws {"sandbox-not-found"} There is no such sandbox.
+   * @throws {"not-connected"} It is not connected.
    */
   async disconnect(network: string, sandbox: string, ifname?: string): Promise<void> {
     const { store, unstoppable } = this.#parts;
@@ -490,7 +488,7 @@ export class Driver implements AsyncDisposable {
     if (target) await this.#removeTransient([target]);
   }
 
-  /** Replaces a network's labels. @throws {NetworkNotFoundError} There is no such network. */
+  /** Replaces a network's labels. @throws {"network-not-found"} There is no such network. */
   async labelNetwork(name: string, labels: Record<string, string>): Promise<void> {
     await this.#shared(() => {
       const { store } = this.#parts;
@@ -499,7 +497,7 @@ export class Driver implements AsyncDisposable {
     });
   }
 
-  /** Replaces a sandbox's labels. @throws {SandboxNotFoundError} There is no such sandbox. */
+  /** Replaces a sandbox's labels. @throws {"sandbox-not-found"} There is no such sandbox. */
   async labelSandbox(name: string, labels: Record<string, string>): Promise<void> {
     await this.#shared(() => {
       const { store } = this.#parts;
@@ -512,8 +510,8 @@ export class Driver implements AsyncDisposable {
    * Prepares a command that runs in a sandbox: `ip netns exec`. It has this machine's files, and
    * the network and the hosts file of the sandbox.
    *
-   * @throws {SandboxNotFoundError} There is no such sandbox.
-   * @throws {SandboxGoneError} Its namespace is gone.
+   * @throws {"sandbox-not-found"} There is no such sandbox.
+   * @throws {"sandbox-gone"} Its namespace is gone.
    */
   exec(sandbox: string, words: readonly string[], options: Deno.CommandOptions = {}): Deno.Command {
     const [program, ...args] = this.#wordsInside(sandbox, words);
@@ -524,8 +522,8 @@ export class Driver implements AsyncDisposable {
    * Starts a command in a sandbox in the background, without input. It may outlive this program.
    * Resolves when its process is in the sandbox, or has ended already.
    *
-   * @throws {SandboxNotFoundError} There is no such sandbox.
-   * @throws {SandboxGoneError} Its namespace is gone.
+   * @throws {"sandbox-not-found"} There is no such sandbox.
+   * @throws {"sandbox-gone"} Its namespace is gone.
    */
   async start(
     sandbox: string,
@@ -543,7 +541,7 @@ export class Driver implements AsyncDisposable {
    * Reads what the command has printed that was last started with `keepOutput`: the end of it, up
    * to a megabyte.
    *
-   * @throws {SandboxNotFoundError} There is no such sandbox.
+   * @throws {"sandbox-not-found"} There is no such sandbox.
    */
   output(sandbox: string): Uint8Array<ArrayBuffer> {
     const { id } = findSandbox(this.#parts.store, sandbox);
@@ -554,7 +552,7 @@ export class Driver implements AsyncDisposable {
    * Reads the same as one piece, and then what is printed until the command has ended.
    *
    * @param signal Ends it.
-   * @throws {SandboxNotFoundError} There is no such sandbox.
+   * @throws {"sandbox-not-found"} There is no such sandbox.
    */
   followOutput(sandbox: string, signal?: AbortSignal): AsyncIterable<Uint8Array<ArrayBuffer>> {
     const { id, name, path } = findSandbox(this.#parts.store, sandbox);
@@ -571,7 +569,7 @@ export class Driver implements AsyncDisposable {
    * The exit status of the command that was last started with `keepOutput` and has ended;
    * `undefined` if there was none, 255 if the machine was restarted before its end.
    *
-   * @throws {SandboxNotFoundError} There is no such sandbox.
+   * @throws {"sandbox-not-found"} There is no such sandbox.
    */
   async exitStatus(sandbox: string): Promise<number | undefined> {
     const { id } = findSandbox(this.#parts.store, sandbox);
@@ -582,8 +580,8 @@ export class Driver implements AsyncDisposable {
    * Sends a signal to all processes in a sandbox.
    *
    * @returns The ids of the processes that were there.
-   * @throws {SandboxNotFoundError} There is no such sandbox.
-   * @throws {InvalidOptionError} This process is one of them.
+   * @throws {"sandbox-not-found"} There is no such sandbox.
+   * @throws {"invalid-option"} This process is one of them.
    */
   async signal(sandbox: string, signal: Deno.Signal): Promise<number[]> {
     const { id, name } = findSandbox(this.#parts.store, sandbox);
@@ -617,7 +615,7 @@ export class Driver implements AsyncDisposable {
    * No address of it is given away twice. An automatic address of a network or of a pool
    * is none that another one on an overlapping subnet has given away.
    *
-   * @throws {MissingPoolSubnetError} It is to have IPv6, and has no subnet.
+   * @throws {"missing-pool-subnet"} It is to have IPv6, and has no subnet.
    * @throws {IpvlanError} The class says what else is wrong.
    */
   async requestPool(request: PoolRequest): Promise<AddressPool> {
@@ -642,9 +640,9 @@ export class Driver implements AsyncDisposable {
    *
    * @param pool The pool's id. Or a request: then the pool is there as long as it has claims.
    * @returns The address with its prefix length: `192.168.1.2/24`.
-   * @throws {PoolNotFoundError} There is no such pool.
-   * @throws {PoolExhaustedError} No address is free.
-   * @throws {AddressHeldError} Another one has the address.
+   * @throws {"pool-not-found"} There is no such pool.
+   * @throws {"pool-exhausted"} No address is free.
+   * @throws {"address-held"} Another one has the address.
    * @throws {IpvlanError} The class says what else is wrong with the address.
    */
   async claimAddress(
@@ -660,8 +658,8 @@ export class Driver implements AsyncDisposable {
    *
    * @param address The address. By default that which was claimed before, or the first usable one.
    * @returns The address with its prefix length.
-   * @throws {PoolNotFoundError} There is no such pool.
-   * @throws {AddressHeldError} Another one has the address.
+   * @throws {"pool-not-found"} There is no such pool.
+   * @throws {"address-held"} Another one has the address.
    * @throws {IpvlanError} The class says what else is wrong with the address.
    */
   async claimGateway(pool: string, address?: string): Promise<{ address: string }> {
@@ -708,7 +706,7 @@ export class Driver implements AsyncDisposable {
    * All hosts that share address pools with this one, by prefix and name.
    *
    * @param access How to reach etcd; by default as the networks and address pools on record do.
-   * @throws {EtcdUnreachableError} etcd does not answer.
+   * @throws {"etcd-unreachable"} etcd does not answer.
    */
   async listHosts(access?: EtcdAccess): Promise<ListedHost[]> {
     return await listHosts(this.#parts, access);
@@ -730,7 +728,7 @@ export class Driver implements AsyncDisposable {
    * several have one name. It does not read what they hold, as {@linkcode Driver.listHosts} does.
    *
    * @param access How to reach etcd; by default as the networks and address pools on record do.
-   * @throws {EtcdUnreachableError} etcd does not answer.
+   * @throws {"etcd-unreachable"} etcd does not answer.
    */
   async hostNames(access?: EtcdAccess): Promise<string[]> {
     return await hostNames(this.#parts, access);
@@ -742,9 +740,9 @@ export class Driver implements AsyncDisposable {
    * @param idOrName Its id, or its name if no other host has that.
    * @param access How to reach etcd; by default as the networks and address pools on record do.
    * @param force Whether it is known to be switched off: otherwise it gives its addresses twice.
-   * @throws {HostAliveError} It runs, or holds addresses and may run.
-   * @throws {HostNotFoundError} There is no such host, or several have the name.
-   * @throws {EtcdUnreachableError} etcd does not answer.
+   * @throws {"host-alive"} It runs, or holds addresses and may run.
+   * @throws {"host-not-found"} There is no such host, or several have the name.
+   * @throws {"etcd-unreachable"} etcd does not answer.
    */
   async removeHost(idOrName: string, access?: EtcdAccess, force = false): Promise<RemovedHost[]> {
     return await removeHost(this.#parts, idOrName, access, force);
@@ -756,7 +754,7 @@ export class Driver implements AsyncDisposable {
    * etcd what it does not know when it is back. Without one, names are those of the last call that
    * connected a sandbox.
    *
-   * @throws {AgentRunsError} Another one runs on this state folder.
+   * @throws {"agent-runs"} Another one runs on this state folder.
    */
   async runAgent(options: AgentOptions): Promise<void> {
     await runAgent(this.#parts, this.#base.agentLock, options);
@@ -819,7 +817,7 @@ export class Driver implements AsyncDisposable {
     try {
       return await this.#base.lock.shared(run, this.#parts.wait);
     } catch (error) {
-      if (!(error instanceof HalfDoneError)) throw error;
+      if (!isIpvlanError(error, "half-done")) throw error;
       return await this.#exclusive(run);
     }
   }
@@ -835,7 +833,7 @@ export class Driver implements AsyncDisposable {
   #wordsInside(sandbox: string, words: readonly string[]): string[] {
     const { name, hostname, path } = findSandbox(this.#parts.store, sandbox);
     if (path !== undefined) return ["nsenter", `--net=${path}`, ...words];
-    if (!namespaceExists(name)) throw new SandboxGoneError(name);
+    if (!namespaceExists(name)) throw new IpvlanError("sandbox-gone", { sandbox: name });
     return ["ip", "netns", "exec", name, ...withHostname(hostname, words)];
   }
 
@@ -886,7 +884,7 @@ export class Driver implements AsyncDisposable {
     const { report, isRehearsal } = this.#base;
     // The caller may run this program in a sandbox.
     if (pids.includes(Deno.pid)) {
-      throw new InvalidOptionError("sandbox", sandbox, "this program is in it itself");
+      throw invalidOption("sandbox", sandbox, "this program is in it itself");
     }
     pids.forEach((pid) => report?.(`kill -s ${signal.slice("SIG".length)} ${pid}`));
     if (!isRehearsal) await this.#parts.processes.kill(pids, signal);

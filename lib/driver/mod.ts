@@ -3,16 +3,6 @@
  *
  * @module
  */
-export {
-  EtcdRefusedError,
-  EtcdUnreachableError,
-  HostAliveError,
-  HostNotFoundError,
-  SharedAddressHeldError,
-  SharedAddressKeptError,
-  SharedNetworkDiffersError,
-  SharedPoolExhaustedError,
-} from "../claims/errors.ts";
 export type { EtcdAccess, RemovedHost, SharedHost } from "../claims/types.ts";
 export type { AgentOptions } from "./addresses/shared/agent.ts";
 export type { BackgroundOptions } from "./sandbox/background.ts";
@@ -20,8 +10,6 @@ export type { ClaimPlace } from "./addresses/shared/claim_users.ts";
 export { Driver } from "./driver.ts";
 export type { ListedHost } from "./addresses/shared/hosts.ts";
 export type { DriverOptions } from "./open.ts";
-export { ProblemsError } from "../base/errors.ts";
-export * from "./model/errors.ts";
 export type { NetworkOptions } from "./model/options.ts";
 export type * from "./model/types.ts";
 export { settle, settleAll, toSettled } from "./network/settle.ts";

@@ -10,18 +10,12 @@ import {
   type Driver,
   type MadeEndpoint,
   type Network,
-  NetworkExistsError,
-  NetworkInUseError,
-  NetworkNotFoundError,
   type NetworkSpec,
   type Outcome,
-  ProblemsError,
-  SandboxExistsError,
-  SandboxNotFoundError,
   settle,
   toSettled,
 } from "../driver/mod.ts";
-import { NetworkDiffersError } from "./errors.ts";
+import { hasProblem, IpvlanError, isIpvlanError } from "../base/errors.ts";
 
 /** A sandbox of an engine, and one connection of it. */
 export interface AttachmentSpec extends Omit<AdoptSpec, "connections"> {
@@ -46,7 +40,7 @@ export async function attach(
       return { value: outcome.value, notices: [...notices, ...outcome.notices] };
     } catch (error) {
       // Meanwhile, another process has removed the last sandbox of the network, and with it the network.
-      const isGone = error instanceof NetworkNotFoundError && error.network === name;
+      const isGone = isIpvlanError(error, "network-not-found") && error.network === name;
       if (isGone && typeof network !== "string") continue;
       if (typeof network !== "string") await removeUnused(driver, name);
       throw error;
@@ -69,7 +63,7 @@ function isUsed(driver: Driver, name: string): boolean {
   try {
     return driver.inspectNetwork(name).endpoints.length > 0;
   } catch (error) {
-    if (error instanceof NetworkNotFoundError) return false;
+    if (isIpvlanError(error, "network-not-found")) return false;
     throw error;
   }
 }
@@ -79,7 +73,7 @@ async function removeUnused(driver: Driver, name: string): Promise<void> {
   try {
     await driver.removeNetwork(name);
   } catch (error) {
-    if (!(error instanceof NetworkInUseError || error instanceof NetworkNotFoundError)) throw error;
+    if (!isIpvlanError(error, "network-in-use", "network-not-found")) throw error;
   }
 }
 
@@ -95,14 +89,16 @@ async function requireNetwork(
     if (found) {
       const settings = differences(spec, found);
       if (settings.length === 0) return { name, notices: [] };
-      if (!await removeLeft(driver, name)) throw new NetworkDiffersError(name, settings);
+      if (!await removeLeft(driver, name)) {
+        throw new IpvlanError("network-differs", { network: name, settings });
+      }
       continue;
     }
     try {
       const { notices } = await driver.createNetwork({ ...spec, transient: true });
       return { name, notices };
     } catch (error) {
-      if (!(error instanceof NetworkExistsError)) throw error;
+      if (!isIpvlanError(error, "network-exists")) throw error;
     }
   }
 }
@@ -139,14 +135,13 @@ async function connect(
       });
       return { value: value.endpoints[0]!, notices };
     } catch (error) {
-      const errors = error instanceof ProblemsError ? error.problems : [error];
-      if (!errors.some((each) => each instanceof SandboxExistsError)) throw error;
+      if (!hasProblem(error, "sandbox-exists")) throw error;
     }
     try {
       return await driver.connect(network, sandbox.name, options);
     } catch (error) {
       // Meanwhile, another process has removed it.
-      if (!(error instanceof SandboxNotFoundError)) throw error;
+      if (!isIpvlanError(error, "sandbox-not-found")) throw error;
     }
   }
 }
@@ -163,6 +158,6 @@ export async function detach(driver: Driver, sandbox: string, ifname: string): P
     if (endpoints.length === 1) await driver.removeSandbox(sandbox);
     else await driver.disconnect(endpoint.network, sandbox, ifname);
   } catch (error) {
-    if (!(error instanceof SandboxNotFoundError)) throw error;
+    if (!isIpvlanError(error, "sandbox-not-found")) throw error;
   }
 }

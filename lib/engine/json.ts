@@ -5,14 +5,6 @@
  */
 import { IpvlanError } from "../base/errors.ts";
 
-/** A request of an engine does not have the fields that it should have. */
-export class InvalidRequestError extends IpvlanError {
-  /** Makes the error from the place, such as `network.subnets[0]`, and what is wrong there. */
-  constructor(place: string, reason: string) {
-    super(`The engine's request cannot be read: ${place === "" ? "it" : `"${place}"`} ${reason}`);
-  }
-}
-
 /** The longest request in bytes. Most have some thousand, and CNI's GC has 100 for each container. */
 export const MAX_REQUEST = 2 ** 20;
 
@@ -60,62 +52,66 @@ export class JsonObject {
   readonly #place: string;
 
   private constructor(value: unknown, place: string) {
-    if (!isObject(value)) throw new InvalidRequestError(place, "is not an object");
+    if (!isObject(value)) {
+      throw new IpvlanError("invalid-request", { place, reason: "is not an object" });
+    }
     this.value = value;
     this.#place = place;
   }
 
-  /** Reads a text. @throws {InvalidRequestError} It is not the JSON of an object. */
+  /** Reads a text. @throws {"invalid-request"} It is not the JSON of an object. */
   static parse(text: string): JsonObject {
     const parsed = parseRequest(text);
-    if ("reason" in parsed) throw new InvalidRequestError("", parsed.reason);
+    if ("reason" in parsed) {
+      throw new IpvlanError("invalid-request", { place: "", reason: parsed.reason });
+    }
     return new JsonObject(parsed.value, "");
   }
 
-  /** A text that has to be there. @throws {InvalidRequestError} It is missing or no text. */
+  /** A text that has to be there. @throws {"invalid-request"} It is missing or no text. */
   text(name: string): string {
     return this.optionalText(name) ?? this.#wrong(name, "is missing");
   }
 
-  /** A text. @throws {InvalidRequestError} It is no text. */
+  /** A text. @throws {"invalid-request"} It is no text. */
   optionalText(name: string): string | undefined {
     const value = this.#field(name);
     if (value === undefined || typeof value === "string") return value;
     return this.#wrong(name, "is not a text");
   }
 
-  /** Whether a field is true; a missing one is not. @throws {InvalidRequestError} It is neither. */
+  /** Whether a field is true; a missing one is not. @throws {"invalid-request"} It is neither. */
   flag(name: string): boolean {
     const value = this.#field(name) ?? false;
     return typeof value === "boolean" ? value : this.#wrong(name, "is neither true nor false");
   }
 
-  /** A list of texts; a missing one is empty. @throws {InvalidRequestError} It is no such list. */
+  /** A list of texts; a missing one is empty. @throws {"invalid-request"} It is no such list. */
   texts(name: string): string[] {
     return this.#list(name).map((item, index) =>
       typeof item === "string" ? item : this.#wrong(`${name}[${index}]`, "is not a text")
     );
   }
 
-  /** Texts by name; a missing object has none. @throws {InvalidRequestError} It is no such object. */
+  /** Texts by name; a missing object has none. @throws {"invalid-request"} It is no such object. */
   textByName(name: string): Record<string, string> {
     const object = this.optionalObject(name);
     if (object === undefined) return {};
     return Object.fromEntries(Object.keys(object.value).map((key) => [key, object.text(key)]));
   }
 
-  /** An object that has to be there. @throws {InvalidRequestError} It is missing or no object. */
+  /** An object that has to be there. @throws {"invalid-request"} It is missing or no object. */
   object(name: string): JsonObject {
     return this.optionalObject(name) ?? this.#wrong(name, "is missing");
   }
 
-  /** An object. @throws {InvalidRequestError} It is no object. */
+  /** An object. @throws {"invalid-request"} It is no object. */
   optionalObject(name: string): JsonObject | undefined {
     const value = this.#field(name);
     return value === undefined ? undefined : new JsonObject(value, this.#placeOf(name));
   }
 
-  /** A list of objects; a missing one is empty. @throws {InvalidRequestError} It is no such list. */
+  /** A list of objects; a missing one is empty. @throws {"invalid-request"} It is no such list. */
   objects(name: string): JsonObject[] {
     return this.#list(name).map((item, index) =>
       new JsonObject(item, this.#placeOf(`${name}[${index}]`))
@@ -141,7 +137,7 @@ export class JsonObject {
   }
 
   #wrong(name: string, reason: string): never {
-    throw new InvalidRequestError(this.#placeOf(name), reason);
+    throw new IpvlanError("invalid-request", { place: this.#placeOf(name), reason });
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import { shellLine } from "../base/printable.ts";
 import type { EngineName, Owner } from "../driver/model/types.ts";
-import { IpvlanError } from "../base/errors.ts";
+import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 
 /** How many digits of an id the engines' own commands show. */
 const SHORT = 12;
@@ -54,24 +54,14 @@ export function shortName(name: string): string {
   return name.replace(/^(\w+:[0-9a-f]{12})[0-9a-f]{52}$/, "$1");
 }
 
-/** A network or a sandbox belongs to an engine, and only this engine may change it. */
-export class OwnedByEngineError extends IpvlanError {
-  /** The name of the network or the sandbox. */
-  readonly value: string;
-  /** The engine that it belongs to. */
-  readonly owner: Owner;
-
-  /** Makes the error from what it is, its name and its owner. */
-  constructor(what: "network" | "sandbox", name: string, owner: Owner) {
-    const { title, networkRemoval, sandboxRemoval } = WORDS[owner.engine];
-    const ownName = name.slice(name.indexOf(":") + 1);
-    const removal = what === "network"
-      ? networkRemoval(ownName, owner.id)
-      : sandboxRemoval(owner.id);
-    super(
-      `The ${what} "${name}" belongs to ${title}, which alone changes it; to remove it: ${removal}`,
-    );
-    this.value = name;
-    this.owner = owner;
-  }
+/** Makes the error that a network or a sandbox belongs to an engine. */
+export function ownedByEngine(
+  what: "network" | "sandbox",
+  name: string,
+  { engine, id }: Owner,
+): IpvlanErrorOf<"owned-by-engine"> {
+  const { title, networkRemoval, sandboxRemoval } = WORDS[engine];
+  const ownName = name.slice(name.indexOf(":") + 1);
+  const removal = what === "network" ? networkRemoval(ownName, id) : sandboxRemoval(id);
+  return new IpvlanError("owned-by-engine", { what, subject: name, engine: title, removal });
 }

@@ -5,15 +5,7 @@
  */
 import type { Server } from "node:net";
 import { dirname } from "node:path";
-import { IpvlanError } from "../base/errors.ts";
-
-/** The socket cannot be made. */
-export class SocketError extends IpvlanError {
-  /** Makes the error from the socket's path and the reason. */
-  constructor(path: string, reason: string, options?: ErrorOptions) {
-    super(`The socket "${path}" cannot be made: ${reason}`, options);
-  }
-}
+import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 
 /**
  * Listens at a socket that is root's alone; at the end of the scope, removes one that it made.
@@ -37,8 +29,10 @@ export async function listen(server: Server, socket: string | number): Promise<D
       Deno.umask(umask);
     }
   } catch (error) {
-    if (error instanceof SocketError) throw error;
-    throw new SocketError(socket, (error as Error).message, { cause: error });
+    if (isIpvlanError(error, "socket")) throw error;
+    throw new IpvlanError("socket", { path: socket, reason: (error as Error).message }, {
+      cause: error,
+    });
   }
   const inode = Deno.lstatSync(socket).ino;
   return {
@@ -71,11 +65,13 @@ async function started(server: Server, listen: () => void): Promise<void> {
   });
 }
 
-/** Removes the socket of a server that was killed. @throws {SocketError} Something else is there. */
+/** Removes the socket of a server that was killed. @throws {"socket"} Something else is there. */
 export async function removeStaleSocket(path: string): Promise<void> {
   try {
     const { isSocket } = await Deno.lstat(path);
-    if (!isSocket) throw new SocketError(path, "something else has this name");
+    if (!isSocket) {
+      throw new IpvlanError("socket", { path, reason: "something else has this name" });
+    }
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return;
     throw error;
@@ -86,5 +82,5 @@ export async function removeStaleSocket(path: string): Promise<void> {
     if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
     return await Deno.remove(path);
   }
-  throw new SocketError(path, "another program listens there: end it first");
+  throw new IpvlanError("socket", { path, reason: "another program listens there: end it first" });
 }

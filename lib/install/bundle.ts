@@ -5,7 +5,6 @@
  * @module
  */
 import { dirname, relative } from "node:path";
-import { IpvlanError } from "../base/errors.ts";
 
 /** The programs that a driver runs for an engine, besides Deno. */
 export const PROGRAMS: readonly string[] = [
@@ -20,14 +19,6 @@ export interface BundleFile {
   from: string;
   /** Its path in the root folder. */
   to: string;
-}
-
-/** The folder of a managed plugin cannot be made. */
-export class BundleError extends IpvlanError {
-  /** Makes the error from the folder's path and the reason. */
-  constructor(path: string, reason: string, options?: ErrorOptions) {
-    super(`The folder ${JSON.stringify(path)} cannot be made: ${reason}`, options);
-  }
 }
 
 /** Where this program is in the root folder, and where the folder of Deno's cache is. */

@@ -7,9 +7,7 @@ import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { managedConfig } from "../engine/docker/managed.ts";
 import { IpvlanError, throwProblems } from "../base/errors.ts";
-import { ProgramNotFoundError } from "../iproute2/errors.ts";
 import {
-  BundleError,
   type BundleFile,
   bundleVariables,
   type ModuleGraph,
@@ -60,7 +58,9 @@ export async function makeBundle(folder: string, options: BundleOptions): Promis
   } catch (error) {
     await Deno.remove(unfinished, { recursive: true }).catch(() => {});
     if (error instanceof IpvlanError) throw error;
-    throw new BundleError(path, (error as Error).message, { cause: error });
+    throw new IpvlanError("unwritable-folder", { path, reason: (error as Error).message }, {
+      cause: error,
+    });
   }
 }
 
@@ -75,15 +75,19 @@ async function plan(
   const needed = [...programs, { name: "ldd", from: findProgram("ldd") }];
   const why = whyNoFolder(path);
   throwProblems([
-    ...why === undefined ? [] : [new BundleError(path, why)],
+    ...why === undefined ? [] : [new IpvlanError("unwritable-folder", { path, reason: why })],
     ...needed.filter(({ from }) => from === undefined)
-      .map(({ name }) => new ProgramNotFoundError(name)),
+      .map(({ name }) => new IpvlanError("program-not-found", { program: name })),
   ]);
   const copied = [own, ...programs.map(({ from, to }) => ({ from: from!, to }))];
   // Its exit status is not 0 if one of the programs has no libraries.
   const { stdout } = await run("ldd", copied.map(({ from }) => from));
   const { found, missing } = readLibraries(stdout);
-  throwProblems(missing.map((name) => new BundleError(path, `the library ${name} is missing`)));
+  throwProblems(
+    missing.map((name) =>
+      new IpvlanError("unwritable-folder", { path, reason: `the library ${name} is missing` })
+    ),
+  );
   const libraries = found.map((from) => ({ from, to: from }));
   const modules = isCompiled ? [] : await modulesOf(main, path);
   const words = isCompiled
@@ -130,10 +134,13 @@ function statOf(path: string): Deno.FileInfo | undefined {
   }
 }
 
-/** The files of this program, which is not compiled. @throws {BundleError} They cannot be found. */
+/** The files of this program, which is not compiled. @throws {"unwritable-folder"} They cannot be found. */
 async function modulesOf(main: URL, path: string): Promise<BundleFile[]> {
   if (main.protocol !== "file:") {
-    throw new BundleError(path, `ipvlan runs from ${main}: run it from a clone`);
+    throw new IpvlanError("unwritable-folder", {
+      path,
+      reason: `ipvlan runs from ${main}: run it from a clone`,
+    });
   }
   const module = fileURLToPath(main);
   const [{ denoDir }, graph] = await Promise.all([
@@ -142,7 +149,9 @@ async function modulesOf(main: URL, path: string): Promise<BundleFile[]> {
   ]);
   const folder = dirname(module);
   const files = programFiles(graph, { folder, cache: denoDir });
-  if (typeof files === "string") throw new BundleError(path, files);
+  if (typeof files === "string") {
+    throw new IpvlanError("unwritable-folder", { path, reason: files });
+  }
   // Deno follows the map of imports in these, and refuses other packages than those of the lock file.
   const { links = [] } = JSON.parse(await Deno.readTextFile(`${folder}/deno.json`));
   const settings = ["deno.json", "deno.lock", ...links.map((link: string) => `${link}/deno.json`)];
@@ -153,10 +162,15 @@ async function modulesOf(main: URL, path: string): Promise<BundleFile[]> {
   ];
 }
 
-/** What Deno knows of a module, or of itself. @throws {BundleError} It cannot tell. */
+/** What Deno knows of a module, or of itself. @throws {"unwritable-folder"} It cannot tell. */
 async function denoInfo(path: string, ...module: string[]): Promise<unknown> {
   const { code, stdout, stderr } = await run(Deno.execPath(), ["info", "--json", ...module]);
-  if (code !== 0) throw new BundleError(path, `deno info failed: ${stderr.trim()}`);
+  if (code !== 0) {
+    throw new IpvlanError("unwritable-folder", {
+      path,
+      reason: `deno info failed: ${stderr.trim()}`,
+    });
+  }
   return JSON.parse(stdout);
 }
 

@@ -3,11 +3,10 @@
  *
  * @module
  */
-import { MissingRightsError } from "../iproute2/kernel.ts";
-import { InvalidOptionError } from "../driver/model/errors.ts";
 import { replaceFile } from "../base/files.ts";
 import { shellWord } from "../base/printable.ts";
 import { neededVariables } from "./unit.ts";
+import { invalidOption, IpvlanError } from "../base/errors.ts";
 
 /** A server that may do what an executable file is started for. */
 export interface ServerCaller {
@@ -68,8 +67,10 @@ export async function writeExecutable(folder: string, name: string, text: string
     replaceFile(path, text, 0o755);
   } catch (error) {
     const { message, code = "" } = error as Error & { code?: string };
-    if (["EACCES", "EPERM"].includes(code)) throw new MissingRightsError(message);
-    throw new InvalidOptionError("folder", folder, `the file cannot be written there: ${message}`);
+    if (["EACCES", "EPERM"].includes(code)) {
+      throw new IpvlanError("missing-rights", { reason: message });
+    }
+    throw invalidOption("folder", folder, `the file cannot be written there: ${message}`);
   }
   return path;
 }

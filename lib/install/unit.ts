@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { InvalidOptionError } from "../driver/model/errors.ts";
 import { statOf } from "../base/files.ts";
+import { invalidOption } from "../base/errors.ts";
 
 /** The command line that starts this program again: compiled, from a file or from a URL. */
 export function thisProgram(): string[] {
@@ -11,14 +11,14 @@ export function thisProgram(): string[] {
   return [Deno.execPath(), "run", "-A", module];
 }
 
-/** The same for what is written for later. @throws {InvalidOptionError} It may be gone by then. */
+/** The same for what is written for later. @throws {"invalid-option"} It may be gone by then. */
 export function lastingProgram(): string[] {
   const program = thisProgram();
   const gone = program.find((word) => word.includes("/_npx/"));
   if (gone === undefined) return program;
   const rule = "npx may empty its cache, so install Deno (https://docs.deno.com), and then " +
     '"deno install -g -A -n ipvlan jsr:@ipvlan/kit/cli"';
-  throw new InvalidOptionError("program", gone, rule);
+  throw invalidOption("program", gone, rule);
 }
 
 /** The variables that name the state folder, and the folder of the modules that Deno has fetched. */
@@ -27,7 +27,7 @@ const VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR", "IPVLAN_STATE_DIR"];
 /**
  * Picks the variables of the environment that `ipvlan` needs wherever it is started from.
  *
- * @throws {InvalidOptionError} A variable is not one line, or names a folder by a relative path, which
+ * @throws {"invalid-option"} A variable is not one line, or names a folder by a relative path, which
  * is another folder there. Or this is root, and another user could change what is in the folder.
  */
 export function neededVariables(env: Readonly<Record<string, string>>): [string, string][] {
@@ -181,12 +181,12 @@ function execStart(words: readonly string[]): string {
 function assertFolder(name: string, path: string): void {
   // deno-lint-ignore no-control-regex
   if (/[\x00-\x1f\x7f]/.test(path)) {
-    throw new InvalidOptionError(name, path, "it has a control character");
+    throw invalidOption(name, path, "it has a control character");
   }
-  if (!path.startsWith("/")) throw new InvalidOptionError(name, path, "give an absolute path");
+  if (!path.startsWith("/")) throw invalidOption(name, path, "give an absolute path");
   const why = Deno.uid() === 0 ? strangersAt(path) : undefined;
   if (why === undefined) return;
-  throw new InvalidOptionError(name, path, `${why}, so root must not run programs from there`);
+  throw invalidOption(name, path, `${why}, so root must not run programs from there`);
 }
 
 /** Why others than root could change what is in a folder; `undefined` if they could not. */

@@ -9,14 +9,6 @@ import { replaceFile } from "../base/files.ts";
 /** Where an administrator's units are (systemd.unit(5)). */
 const FOLDER = "/etc/systemd/system";
 
-/** A file cannot be written. */
-class UnwritableError extends IpvlanError {
-  /** Makes the error from the file's path and the reason that the system gave. */
-  constructor(path: string, reason: string, options?: ErrorOptions) {
-    super(`The file "${path}" cannot be written: ${reason}`, options);
-  }
-}
-
 /** Units by the names of their files. */
 export type Units = Readonly<Record<string, string>>;
 
@@ -33,7 +25,9 @@ export function writeUnits(units: Units): string[] {
     try {
       replaceFile(path, `${text}\n`, 0o644);
     } catch (error) {
-      throw new UnwritableError(path, (error as Error).message, { cause: error });
+      throw new IpvlanError("unwritable-file", { path, reason: (error as Error).message }, {
+        cause: error,
+      });
     }
     paths.push(path);
   }

@@ -1,5 +1,5 @@
 import { Address4, Address6 } from "ip-address";
-import { InvalidAddressError } from "./errors.ts";
+import { IpvlanError } from "../base/errors.ts";
 
 /** An address family: IPv4 or IPv6. */
 export type Family = 4 | 6;
@@ -41,19 +41,25 @@ const MAPPED = 0xffffn;
  * formatAddress(parseAddress("2001:DB8:0:0::0010")); // "2001:db8::10"
  * ```
  *
- * @throws {InvalidAddressError} if the text is not an address
+ * @throws {"invalid-address"} if the text is not an address
  */
 export function parseAddress(text: string): Address {
   const reason = findProblem(text);
-  if (reason !== undefined) throw new InvalidAddressError(text, reason);
+  if (reason !== undefined) throw new IpvlanError("invalid-address", { value: text, reason });
   const family = familyOf(text);
   const bits = readBits(family, text);
   if (bits === undefined) {
-    throw new InvalidAddressError(text, "write it like 192.168.1.10 or 2001:db8::10");
+    throw new IpvlanError("invalid-address", {
+      value: text,
+      reason: "write it like 192.168.1.10 or 2001:db8::10",
+    });
   }
   if (family === 6 && bits >> 32n === MAPPED) {
     const plain = formatAddress({ family: 4, bits: bits & 0xffffffffn });
-    throw new InvalidAddressError(text, `it is an IPv4-mapped address; write ${plain}`);
+    throw new IpvlanError("invalid-address", {
+      value: text,
+      reason: `it is an IPv4-mapped address; write ${plain}`,
+    });
   }
   return { family, bits };
 }

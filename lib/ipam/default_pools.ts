@@ -1,5 +1,5 @@
-import { PoolsExhaustedError } from "./errors.ts";
 import { formatPrefix, overlaps, parsePrefix, type Prefix } from "./prefix.ts";
+import { IpvlanError } from "../base/errors.ts";
 
 /** Docker's local default address pools, without 172.17.0.0/16 of Docker's default bridge. */
 const DEFAULT_POOLS: readonly Prefix[] = [
@@ -12,11 +12,13 @@ const DEFAULT_POOLS: readonly Prefix[] = [
  * 172.31.0.0/16, and then of the /20s of 192.168.0.0/16 in ascending order. IPv6 has no default
  * pools.
  * The subnet overlaps none that are used: by other networks, or by routes but the default route.
- * @throws {PoolsExhaustedError} Every pool overlaps a used prefix.
+ * @throws {"pools-exhausted"} Every pool overlaps a used prefix.
  */
 export function defaultPool(used: readonly Prefix[]): Prefix {
   const free = DEFAULT_POOLS.find((pool) => !used.some((other) => overlaps(pool, other)));
-  if (free === undefined) throw new PoolsExhaustedError(DEFAULT_POOLS.map(formatPrefix));
+  if (free === undefined) {
+    throw new IpvlanError("pools-exhausted", { pools: DEFAULT_POOLS.map(formatPrefix) });
+  }
   return free;
 }
 

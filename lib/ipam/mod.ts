@@ -5,21 +5,6 @@
  * @module
  */
 export { type Address, type Family, formatAddress, parseAddress } from "./address.ts";
-export {
-  AddressInUseError,
-  AddressNotInUseError,
-  type AddressRole,
-  InvalidAddressError,
-  InvalidPrefixError,
-  NoSubnetError,
-  OutsideSubnetError,
-  PoolExhaustedError,
-  PoolsExhaustedError,
-  ReservedAddressError,
-  SubnetsOverlapError,
-  UnusableAddressError,
-  type UnusableReason,
-} from "./errors.ts";
 export type { AddressUse, PoolUsage } from "./pool.ts";
 export { Pools, type Taken } from "./pools.ts";
 export {

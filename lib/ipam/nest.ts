@@ -1,6 +1,6 @@
-import { attempt, type IpvlanError } from "../base/errors.ts";
+import { attempt, IpvlanError } from "../base/errors.ts";
 import { type Address, formatAddress, parseAddress } from "./address.ts";
-import { type AddressRole, DuplicateInSubnetError, OutsideSubnetError } from "./errors.ts";
+import type { AddressRole } from "../base/error_codes.ts";
 import { contains, formatPrefix, parsePrefix, type Prefix } from "./prefix.ts";
 import type { SubnetSpec } from "./subnet.ts";
 
@@ -53,7 +53,11 @@ export function nestSubnets(specs: readonly SubnetSpec[], loose: LooseWords): Ne
     // If no subnet can be read, that is the problem, and this one only follows from it.
     if (home || (homes.length > 0 && readable.length === 0)) return home;
     const text = "bits" in inner ? formatAddress(inner) : formatPrefix(inner);
-    throw new OutsideSubnetError(role, text, readable.map(formatPrefix));
+    throw new IpvlanError("outside-subnet", {
+      role,
+      value: text,
+      subnets: readable.map(formatPrefix),
+    });
   };
   const place = (field: readonly (string | number)[], run: () => void) => {
     const result = attempt(run);
@@ -75,10 +79,18 @@ export function nestSubnets(specs: readonly SubnetSpec[], loose: LooseWords): Ne
     if (prefix === undefined) continue;
     const subnet = formatPrefix(prefix);
     if (gateways.length > 1) {
-      problems.push(new DuplicateInSubnetError(subnet, "gateway", gateways).at("gateways"));
+      problems.push(
+        new IpvlanError("duplicate-in-subnet", { subnet, what: "gateway", values: gateways }).at(
+          "gateways",
+        ),
+      );
     }
     if (ranges.length > 1) {
-      problems.push(new DuplicateInSubnetError(subnet, "ip-range", ranges).at("ipRanges"));
+      problems.push(
+        new IpvlanError("duplicate-in-subnet", { subnet, what: "ip-range", values: ranges }).at(
+          "ipRanges",
+        ),
+      );
     }
   }
   return { subnets: homes.map(toSpec), problems };

@@ -1,14 +1,8 @@
 import { type Address, formatAddress } from "./address.ts";
-import {
-  AddressInUseError,
-  AddressNotInUseError,
-  OutsideSubnetError,
-  ReservedAddressError,
-  UnusableAddressError,
-} from "./errors.ts";
 import { contains, formatPrefix, whyUnusable } from "./prefix.ts";
 import { RangeSet } from "./ranges.ts";
 import type { Subnet } from "./subnet.ts";
+import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 
 /** How many addresses of a subnet are used, and how many are free. */
 export interface PoolUsage {
@@ -87,7 +81,10 @@ export class Pool {
     assertInside(this.subnet, address);
     if (this.#used.has(address.bits)) {
       throw keptAddressError(this.subnet, address) ??
-        new AddressInUseError(formatAddress(address), formatPrefix(this.subnet.prefix));
+        new IpvlanError("address-in-use", {
+          address: formatAddress(address),
+          subnet: formatPrefix(this.subnet.prefix),
+        });
     }
     return this.mark(address, "taken");
   }
@@ -96,7 +93,10 @@ export class Pool {
   release(address: Address): Pool {
     assertInside(this.subnet, address);
     if (!this.#used.has(address.bits) || keptAddressError(this.subnet, address) !== undefined) {
-      throw new AddressNotInUseError(formatAddress(address), formatPrefix(this.subnet.prefix));
+      throw new IpvlanError("address-not-in-use", {
+        address: formatAddress(address),
+        subnet: formatPrefix(this.subnet.prefix),
+      });
     }
     return this.mark(address, "free");
   }
@@ -123,7 +123,11 @@ function withMember(set: RangeSet, value: bigint, isMember: boolean): RangeSet {
 
 function assertInside(subnet: Subnet, address: Address): void {
   if (contains(subnet.prefix, address)) return;
-  throw new OutsideSubnetError("address", formatAddress(address), [formatPrefix(subnet.prefix)]);
+  throw new IpvlanError("outside-subnet", {
+    role: "address",
+    value: formatAddress(address),
+    subnets: [formatPrefix(subnet.prefix)],
+  });
 }
 
 /** The addresses that no endpoint can have: the unusable and the reserved ones. */
@@ -141,11 +145,19 @@ function keptAddresses({ prefix, gateway, reserved }: Subnet): Address[] {
 function keptAddressError(
   { prefix, gateway, reserved }: Subnet,
   address: Address,
-): UnusableAddressError | ReservedAddressError | undefined {
+): IpvlanErrorOf<"unusable-address"> | IpvlanErrorOf<"reserved-address"> | undefined {
   const reason = whyUnusable(prefix, address);
-  const words = () => ["address", formatAddress(address), formatPrefix(prefix)] as const;
-  if (reason) return new UnusableAddressError(...words(), reason);
-  if (gateway?.bits === address.bits) return new ReservedAddressError(...words(), "gateway");
+  const place = {
+    role: "address",
+    address: formatAddress(address),
+    subnet: formatPrefix(prefix),
+  } as const;
+  if (reason) return new IpvlanError("unusable-address", { ...place, reason });
+  if (gateway?.bits === address.bits) {
+    return new IpvlanError("reserved-address", { ...place, owner: "gateway" });
+  }
   const [name] = [...reserved].find(([, { bits }]) => bits === address.bits) ?? [];
-  if (name !== undefined) return new ReservedAddressError(...words(), `auxiliary address ${name}`);
+  if (name !== undefined) {
+    return new IpvlanError("reserved-address", { ...place, owner: `auxiliary address ${name}` });
+  }
 }

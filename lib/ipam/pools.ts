@@ -1,8 +1,8 @@
 import { type Address, type Family, formatAddress, parseAddress } from "./address.ts";
-import { NoSubnetError, OutsideSubnetError, PoolExhaustedError } from "./errors.ts";
 import { type AddressUse, Pool, type PoolUsage } from "./pool.ts";
 import { contains, formatPrefix } from "./prefix.ts";
 import type { Subnet } from "./subnet.ts";
+import { IpvlanError } from "../base/errors.ts";
 
 /** The result of taking an address. */
 export interface Taken {
@@ -43,8 +43,8 @@ export class Pools {
    *
    * @param elsewhere Addresses that are given away elsewhere. They are never chosen as the next one,
    * but can be taken. Those that are in none of the subnets are left out.
-   * @throws {InvalidAddressError} if a text is not an address
-   * @throws {OutsideSubnetError} if a taken address is in none of the subnets
+   * @throws {"invalid-address"} if a text is not an address
+   * @throws {"outside-subnet"} if a taken address is in none of the subnets
    */
   static of(
     subnets: readonly Subnet[],
@@ -70,8 +70,8 @@ export class Pools {
   /**
    * Takes the lowest free address of a family's first subnet that has one.
    *
-   * @throws {NoSubnetError} if there is no subnet of the family
-   * @throws {PoolExhaustedError} if no subnet of the family has a free address
+   * @throws {"no-subnet"} if there is no subnet of the family
+   * @throws {"pool-exhausted"} if no subnet of the family has a free address
    */
   takeNext(family: Family): Taken {
     const pools = this.#pools.filter(({ subnet }) => subnet.prefix.family === family);
@@ -80,23 +80,23 @@ export class Pools {
       if (next) return this.#taken(next.address, old, next.pool);
     }
     const [first, ...others] = pools;
-    if (first === undefined) throw new NoSubnetError(family);
+    if (first === undefined) throw new IpvlanError("no-subnet", { family });
     const { prefix, range } = first.subnet;
-    throw new PoolExhaustedError(
-      formatPrefix(prefix),
-      range && formatPrefix(range),
-      others.length,
-    );
+    throw new IpvlanError("pool-exhausted", {
+      subnet: formatPrefix(prefix),
+      range: range && formatPrefix(range),
+      others: others.length,
+    });
   }
 
   /**
    * Takes the given address from the subnet that contains it.
    *
-   * @throws {InvalidAddressError} if the text is not an address
-   * @throws {OutsideSubnetError} if it is in none of the subnets
-   * @throws {UnusableAddressError} if it is the network, broadcast or anycast address
-   * @throws {ReservedAddressError} if it is the gateway or an auxiliary address
-   * @throws {AddressInUseError} if it is taken
+   * @throws {"invalid-address"} if the text is not an address
+   * @throws {"outside-subnet"} if it is in none of the subnets
+   * @throws {"unusable-address"} if it is the network, broadcast or anycast address
+   * @throws {"reserved-address"} if it is the gateway or an auxiliary address
+   * @throws {"address-in-use"} if it is taken
    */
   take(text: string): Taken {
     const address = parseAddress(text);
@@ -108,9 +108,9 @@ export class Pools {
    * Releases an address that is taken.
    *
    * @returns the pools in which it is free
-   * @throws {InvalidAddressError} if the text is not an address
-   * @throws {OutsideSubnetError} if it is in none of the subnets
-   * @throws {AddressNotInUseError} if it is not taken
+   * @throws {"invalid-address"} if the text is not an address
+   * @throws {"outside-subnet"} if it is in none of the subnets
+   * @throws {"address-not-in-use"} if it is not taken
    */
   release(text: string): Pools {
     const address = parseAddress(text);
@@ -122,7 +122,7 @@ export class Pools {
    * Sets the use of an address. One that is reserved or unusable, or in none of the subnets, stays as
    * it is.
    *
-   * @throws {InvalidAddressError} if the text is not an address
+   * @throws {"invalid-address"} if the text is not an address
    */
   mark(text: string, use: AddressUse): Pools {
     const address = parseAddress(text);
@@ -155,5 +155,9 @@ function findSubnet<T extends { subnet: Subnet }>(candidates: readonly T[], addr
   const found = candidates.find(({ subnet }) => contains(subnet.prefix, address));
   if (found !== undefined) return found;
   const subnets = candidates.map(({ subnet }) => formatPrefix(subnet.prefix));
-  throw new OutsideSubnetError("address", formatAddress(address), subnets);
+  throw new IpvlanError("outside-subnet", {
+    role: "address",
+    value: formatAddress(address),
+    subnets,
+  });
 }

@@ -1,5 +1,6 @@
 import { type Address, type Family, formatAddress, parseAddress } from "./address.ts";
-import { InvalidAddressError, InvalidPrefixError, type UnusableReason } from "./errors.ts";
+import type { UnusableReason } from "../base/error_codes.ts";
+import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 
 /** An IPv4 or IPv6 prefix as a value, in canonical form: without host bits. */
 export interface Prefix {
@@ -34,19 +35,25 @@ export interface ParsedPrefix {
  * masked; // true
  * ```
  *
- * @throws {InvalidPrefixError} if the text is not a prefix
+ * @throws {"invalid-prefix"} if the text is not a prefix
  */
 export function parsePrefix(text: string): ParsedPrefix {
   const slash = text.indexOf("/");
   if (slash === -1) {
-    throw new InvalidPrefixError(text, "the length is missing; write it like 192.168.1.0/24");
+    throw new IpvlanError("invalid-prefix", {
+      value: text,
+      reason: "the length is missing; write it like 192.168.1.0/24",
+    });
   }
   const address = parsePrefixAddress(text, slash);
   const bits = width(address.family);
   const digits = text.slice(slash + 1);
   const length = /^(0|[1-9]\d{0,2})$/.test(digits) ? Number(digits) : Infinity;
   if (length > bits) {
-    throw new InvalidPrefixError(text, `the length must be a number from 0 to ${bits}`);
+    throw new IpvlanError("invalid-prefix", {
+      value: text,
+      reason: `the length must be a number from 0 to ${bits}`,
+    });
   }
   const hostMask = (1n << BigInt(bits - length)) - 1n;
   const first = address.bits & ~hostMask;
@@ -184,11 +191,11 @@ function parsePrefixAddress(text: string, slash: number): Address {
   try {
     return parseAddress(text.slice(0, slash));
   } catch (error) {
-    if (!(error instanceof InvalidAddressError)) throw error;
-    throw new InvalidPrefixError(
-      text,
-      `${JSON.stringify(error.value)} is not an address: ${error.reason}`,
-    );
+    if (!isIpvlanError(error, "invalid-address")) throw error;
+    throw new IpvlanError("invalid-prefix", {
+      value: text,
+      reason: `${JSON.stringify(error.value)} is not an address: ${error.reason}`,
+    });
   }
 }
 

@@ -1,12 +1,6 @@
-import { attempt, type Decision, type IpvlanError } from "../base/errors.ts";
+import { attempt, type Decision, IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 import { type Address, formatAddress, parseAddress } from "./address.ts";
-import {
-  type AddressRole,
-  OutsideSubnetError,
-  ReservedAddressError,
-  SubnetsOverlapError,
-  UnusableAddressError,
-} from "./errors.ts";
+import type { AddressRole } from "../base/error_codes.ts";
 import {
   byStart,
   contains,
@@ -66,10 +60,9 @@ export interface ParsedSubnets {
  *
  * A subnet without a gateway gets its first usable address as the gateway, unless it is a /31, /32,
  * /127 or /128, which has no address to spare. Nothing is thrown: all problems come back at once, as
- * {@linkcode InvalidPrefixError}, {@linkcode InvalidAddressError},
- * {@linkcode SubnetsOverlapError}, {@linkcode OutsideSubnetError},
- * {@linkcode UnusableAddressError} and {@linkcode ReservedAddressError}. The `field` of each starts
- * with the place of the subnet in the list: `[1, "gateway"]`.
+ * errors `invalid-prefix`, `invalid-address`, `subnets-overlap`, `outside-subnet`,
+ * `unusable-address` and `reserved-address`. The `field` of each starts with the place of the subnet
+ * in the list: `[1, "gateway"]`.
  *
  * @example
  * ```ts
@@ -105,15 +98,15 @@ export function parseSubnets(specs: readonly (string | SubnetSpec)[]): Decision<
 /** Finds subnets that overlap another one: each is named once, with one that it overlaps. */
 function overlapProblems(
   prefixes: readonly { index: number; prefix: Prefix }[],
-): SubnetsOverlapError[] {
+): IpvlanErrorOf<"subnets-overlap">[] {
   const [first, ...rest] = prefixes.toSorted((a, b) => byStart(a.prefix, b.prefix));
   // The last one that is within no other.
   let widest = first;
   return rest.flatMap((each) => {
     const [one, later] = [widest!, each].sort((a, b) => a.index - b.index);
     if (contains(widest!.prefix, each.prefix)) {
-      const texts = [formatPrefix(one!.prefix), formatPrefix(later!.prefix)] as const;
-      return [new SubnetsOverlapError(...texts).at(later!.index)];
+      const [subnet, other] = [formatPrefix(one!.prefix), formatPrefix(later!.prefix)];
+      return [new IpvlanError("subnets-overlap", { subnet, other }).at(later!.index)];
     }
     widest = each;
     return [];
@@ -150,7 +143,12 @@ function readSubnet(
       owners.set(address.bits, owner ?? `auxiliary address ${name}`);
       if (prefix === undefined || owner === undefined) return;
       const [value, subnet] = [formatAddress(address), formatPrefix(prefix)];
-      throw new ReservedAddressError("auxiliary address", value, subnet, owner);
+      throw new IpvlanError("reserved-address", {
+        role: "auxiliary address",
+        address: value,
+        subnet,
+        owner,
+      });
     });
   }
   const subnet = prefix && {
@@ -177,7 +175,11 @@ function readPrefix(role: Notice["role"], text: string, notices: Notice[]): Pref
 function readRange(text: string, subnet: Prefix | undefined, notices: Notice[]): Prefix {
   const range = readPrefix("ip-range", text, notices);
   if (subnet && !contains(subnet, range)) {
-    throw new OutsideSubnetError("ip-range", formatPrefix(range), [formatPrefix(subnet)]);
+    throw new IpvlanError("outside-subnet", {
+      role: "ip-range",
+      value: formatPrefix(range),
+      subnets: [formatPrefix(subnet)],
+    });
   }
   return range;
 }
@@ -187,8 +189,12 @@ function readAddress(role: AddressRole, text: string, subnet: Prefix | undefined
   const address = parseAddress(text);
   if (subnet === undefined) return address;
   const [value, prefix] = [formatAddress(address), formatPrefix(subnet)];
-  if (!contains(subnet, address)) throw new OutsideSubnetError(role, value, [prefix]);
+  if (!contains(subnet, address)) {
+    throw new IpvlanError("outside-subnet", { role, value, subnets: [prefix] });
+  }
   const reason = whyUnusable(subnet, address);
-  if (reason !== undefined) throw new UnusableAddressError(role, value, prefix, reason);
+  if (reason !== undefined) {
+    throw new IpvlanError("unusable-address", { role, address: value, subnet: prefix, reason });
+  }
   return address;
 }

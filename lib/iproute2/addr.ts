@@ -36,13 +36,13 @@ export interface Addr {
   flags: string[];
 }
 
-/** The line `addr add …`. @throws {InvalidWordError} A value cannot be written. */
+/** The line `addr add …`. @throws {"invalid-word"} A value cannot be written. */
 export function addrAdd(spec: AddrSpec): string {
   return `addr add ${prefixWord(spec.address, "address")} dev ${linkName(spec.dev)}` +
     (spec.scope ? ` scope ${spec.scope}` : "") + (spec.nodad ? " nodad" : "");
 }
 
-/** The line `addr del …`. @throws {InvalidWordError} A value cannot be written. */
+/** The line `addr del …`. @throws {"invalid-word"} A value cannot be written. */
 export function addrDel(spec: AddrSpec): string {
   return `addr del ${prefixWord(spec.address, "address")} dev ${linkName(spec.dev)}`;
 }
@@ -67,17 +67,17 @@ export class AddrVerbs {
     this.#runner = runner;
   }
 
-  /** Puts an address on a link. @throws {IpCommandError} The kernel refused. */
+  /** Puts an address on a link. @throws {"ip-command"} The kernel refused. */
   add(spec: AddrSpec): Promise<void> {
     return this.#runner.change(addrAdd(spec));
   }
 
-  /** Takes an address off a link. @throws {IpCommandError} The kernel refused. */
+  /** Takes an address off a link. @throws {"ip-command"} The kernel refused. */
   del(spec: AddrSpec): Promise<void> {
     return this.#runner.change(addrDel(spec));
   }
 
-  /** Shows all addresses, or those of one link. @throws {IpCommandError} There is no such link. */
+  /** Shows all addresses, or those of one link. @throws {"ip-command"} There is no such link. */
   async show(filter: { dev?: string } = {}): Promise<Addr[]> {
     const { dev } = filter;
     const line = dev === undefined ? "addr show" : `addr show dev ${linkName(dev)}`;

@@ -1,12 +1,8 @@
 import { shellWord } from "../base/printable.ts";
-import {
-  InvalidWordError,
-  IpCommandError,
-  NamespaceNotFoundError,
-  SessionClosedError,
-} from "./errors.ts";
 import { parseJson } from "./json.ts";
 import { netnsToEnter } from "./words.ts";
+import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
+import { invalidWord, ipCommandError } from "./errors.ts";
 
 /** The program that runs a batch, and how. */
 export interface BatchProgram {
@@ -124,14 +120,14 @@ function inShell(line: string): string[] {
 export function lineProblem(
   { program }: BatchProgram,
   line: string,
-): InvalidWordError | undefined {
+): IpvlanErrorOf<"invalid-word"> | undefined {
   // A backslash at the end joins a line to the next one.
   if (/[\n\0\\]/.test(line)) {
-    return new InvalidWordError("line", line, "it has a newline, a NUL or a backslash");
+    return invalidWord("line", line, "it has a newline, a NUL or a backslash");
   }
   const { lookalike, line: mark } = MARK[program];
   if (lookalike.test(line)) {
-    return new InvalidWordError("line", line, `what "${mark}" prints marks the end of an answer`);
+    return invalidWord("line", line, `what "${mark}" prints marks the end of an answer`);
   }
   return undefined;
 }
@@ -190,13 +186,17 @@ export function outcomesOf(program: BatchProgram, batch: Batch, output: Output):
     const isLast = isOver && marksBefore === last;
     const reason = reasons.get(number) ?? (isLast && rest !== "" ? rest : undefined);
     if (reason !== undefined) {
-      const refused = new IpCommandError(command, reason);
+      const refused = ipCommandError(command, reason);
       // The lines after this one were not run.
       if (!program.force) error ??= refused;
       return { error: refused };
     }
     // What ends without a word may have carried out the line.
-    if (isLast) return { error: new SessionClosedError(commandOf(program), ended) };
+    if (isLast) {
+      return {
+        error: new IpvlanError("session-closed", { session: commandOf(program), reason: ended }),
+      };
+    }
     if (error) return { error };
     return isQuery ? rowsOf(command, answers[marksBefore]!) : { rows: [] };
   });
@@ -214,7 +214,10 @@ function problemOf(
   const expected = lines.find(({ number }) => number === stop)?.marksBefore ?? marks;
   if (answers === expected) return undefined;
   const said = `it printed ${answers} of ${expected} marks`;
-  return new SessionClosedError(commandOf(program), [said, ...quote(out)].join("; "));
+  return new IpvlanError("session-closed", {
+    session: commandOf(program),
+    reason: [said, ...quote(out)].join("; "),
+  });
 }
 
 /** The last line that was printed, if there is any, as a part of a message. */
@@ -231,12 +234,12 @@ function shorten(text: string): string {
 function endError(program: BatchProgram, said: string): Error {
   // The programs that enter one are `ip -n`, and `nsenter` of util-linux or BusyBox.
   if (/^(Cannot open network namespace|nsenter: can(not|'t) open) .*No such file/.test(said)) {
-    return new NamespaceNotFoundError(program.netns!);
+    return new IpvlanError("namespace-not-found", { netns: program.netns! });
   }
   // Where the namespace could not be entered, nothing was done in it.
   return /network namespace|^nsenter: /.test(said)
-    ? new IpCommandError(commandOf(program), said)
-    : new SessionClosedError(commandOf(program), said);
+    ? ipCommandError(commandOf(program), said)
+    : new IpvlanError("session-closed", { session: commandOf(program), reason: said });
 }
 
 /** Why lines failed, by their number in the batch, and what was said after the last of them. */
@@ -282,7 +285,7 @@ function rowsOf(command: string, printed: readonly string[]): Outcome {
     // It is no JSON at all.
   }
   const said = `It printed no JSON: ${shorten(printed.join("; "))}`;
-  return { error: new IpCommandError(command, said) };
+  return { error: ipCommandError(command, said) };
 }
 
 function isRow(value: unknown): value is Record<string, unknown> {

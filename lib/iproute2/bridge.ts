@@ -58,7 +58,7 @@ export class Bridge implements AsyncDisposable {
     return new Bridge(await Session.open({ ...options, program: "bridge" }));
   }
 
-  /** Puts a port into a VLAN. @throws {IpCommandError} The kernel refused. */
+  /** Puts a port into a VLAN. @throws {"ip-command"} The kernel refused. */
   addVlan(dev: string, vlan: Partial<PortVlan> & { id: number }): Promise<void> {
     return this.session.change([
       `vlan add dev ${linkName(dev)} vid ${wholeNumber(vlan.id, "VLAN id", 1, 4094)}`,
@@ -67,7 +67,7 @@ export class Bridge implements AsyncDisposable {
     ].join(" "));
   }
 
-  /** Takes a port out of a VLAN. @throws {IpCommandError} The kernel refused. */
+  /** Takes a port out of a VLAN. @throws {"ip-command"} The kernel refused. */
   delVlan(dev: string, id: number): Promise<void> {
     return this.session.change(
       `vlan del dev ${linkName(dev)} vid ${wholeNumber(id, "VLAN id", 1, 4094)}`,
@@ -86,7 +86,7 @@ export class Bridge implements AsyncDisposable {
     }));
   }
 
-  /** The forwarding database of a bridge. @throws {IpCommandError} There is no such bridge. */
+  /** The forwarding database of a bridge. @throws {"ip-command"} There is no such bridge. */
   async fdb(bridge: string): Promise<FdbEntry[]> {
     const rows = await this.session.query(`fdb show br ${linkName(bridge, "bridge")}`);
     return rows.map((row) => ({

@@ -27,7 +27,7 @@ export class KeptProcess implements Transport {
   /** What must still be printed for the batch that runs. */
   #awaited: { marks: number; end: boolean; resolve: (output: Output) => void } | undefined;
 
-  /** Starts the program. @throws {ProgramNotFoundError} It is not installed. */
+  /** Starts the program. @throws {"program-not-found"} It is not installed. */
   constructor(program: BatchProgram) {
     this.program = program;
     this.#child = spawn(program.program, batchArgs(program));

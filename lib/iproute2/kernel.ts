@@ -1,54 +1,8 @@
-import { attempt, IpvlanError } from "../base/errors.ts";
+import { attempt, IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
+import { OLDEST_KERNEL } from "../base/error_sentences.ts";
 import type { AbortOptions } from "../base/waiting.ts";
-import { IpCommandError } from "./errors.ts";
 import { Ip } from "./ip.ts";
 import type { LinkSpec } from "./link.ts";
-
-/** The oldest kernel with a usable ipvlan, by Docker's guide to its ipvlan driver. */
-export const OLDEST_KERNEL = "4.2";
-
-/** The kernel is older than Linux 4.2, the oldest one with a usable ipvlan. */
-export class KernelTooOldError extends IpvlanError {
-  /** The release found, as `uname -r` prints it. */
-  readonly release: string;
-
-  /** Makes the error from the release. */
-  constructor(release: string) {
-    super(
-      `The kernel is ${release}, and ipvlan needs ${OLDEST_KERNEL} or later: use a newer kernel`,
-    );
-    this.release = release;
-  }
-}
-
-/** The kernel cannot make a kind of link, because a module is missing. */
-export class MissingModuleError extends IpvlanError {
-  /** The module: `ipvlan`, `8021q` or `dummy`. */
-  readonly module: string;
-
-  /** Makes the error from the module's name. */
-  constructor(module: string) {
-    super(
-      `The kernel has no module "${module}": load it ("modprobe ${module}"), or install a kernel ` +
-        "that has it",
-    );
-    this.module = module;
-  }
-}
-
-/** The caller may not change network links. */
-export class MissingRightsError extends IpvlanError {
-  /** The kernel's error text. */
-  readonly reason: string;
-
-  /** Makes the error from the kernel's error text. */
-  constructor(reason: string) {
-    super(
-      `Links and namespaces cannot be made without rights (${reason}): run as root ("sudo")`,
-    );
-    this.reason = reason;
-  }
-}
 
 /** What the kernel can do for ipvlan networks. */
 export interface KernelFacts {
@@ -65,16 +19,18 @@ export const MODULES = {
   dummy: "dummy",
 } as const satisfies Record<keyof KernelFacts["problems"], string>;
 
-/** Requires {@linkcode OLDEST_KERNEL} or later. @throws {KernelTooOldError} It is older. */
+/** Requires {@linkcode OLDEST_KERNEL} or later. @throws {"kernel-too-old"} It is older. */
 export function requireKernel(release: string): void {
   if (release.localeCompare(OLDEST_KERNEL, "en", { numeric: true }) < 0) {
-    throw new KernelTooOldError(release);
+    throw new IpvlanError("kernel-too-old", { release });
   }
 }
 
 /** Explains a refused line: the caller lacks rights, or it is the error itself. */
-export function explainRights(error: IpCommandError): IpvlanError {
-  return error.errno === "EPERM" ? new MissingRightsError(error.reason) : error;
+export function explainRights(error: IpvlanErrorOf<"ip-command">): IpvlanError {
+  return error.errno === "EPERM"
+    ? new IpvlanError("missing-rights", { reason: error.reason })
+    : error;
 }
 
 /**
@@ -82,17 +38,19 @@ export function explainRights(error: IpCommandError): IpvlanError {
  * is the error itself. A kernel without the module answers `Unknown device type` (`rtnl_newlink` in
  * `net/core/rtnetlink.c`), after it has tried to load `rtnl-link-KIND` by itself.
  */
-export function explainLinkAdd(error: IpCommandError, kind: string): IpvlanError {
+export function explainLinkAdd(error: IpvlanErrorOf<"ip-command">, kind: string): IpvlanError {
   if (error.errno !== "EOPNOTSUPP") return explainRights(error);
-  return new MissingModuleError(kind in MODULES ? MODULES[kind as keyof typeof MODULES] : kind);
+  return new IpvlanError("missing-module", {
+    module: kind in MODULES ? MODULES[kind as keyof typeof MODULES] : kind,
+  });
 }
 
 /**
  * Finds out what the kernel can do: makes one link of each kind in a new namespace, and removes the
  * namespace. Needs the permission `--allow-sys=osRelease`.
  *
- * @throws {ProgramNotFoundError} if iproute2 is not installed.
- * @throws {SessionClosedError} if `ip` ended early; the message says why.
+ * @throws {"program-not-found"} if iproute2 is not installed.
+ * @throws {"session-closed"} if `ip` ended early; the message says why.
  *
  * @example
  * ```ts
@@ -114,8 +72,8 @@ export async function kernelFacts({ signal }: AbortOptions = {}): Promise<Kernel
   try {
     await host.netns.add(netns);
   } catch (error) {
-    const problem = error instanceof IpCommandError
-      ? new MissingRightsError(error.reason)
+    const problem = isIpvlanError(error, "ip-command")
+      ? new IpvlanError("missing-rights", { reason: error.reason })
       : error as IpvlanError;
     return { ...facts, problems: { ipvlan: problem, vlan: problem, dummy: problem } };
   }
@@ -141,7 +99,7 @@ async function problemOf(ip: Ip, spec: LinkSpec): Promise<IpvlanError | undefine
     await ip.link.add(spec);
     return undefined;
   } catch (error) {
-    if (error instanceof IpCommandError) return explainLinkAdd(error, spec.type);
+    if (isIpvlanError(error, "ip-command")) return explainLinkAdd(error, spec.type);
     if (error instanceof IpvlanError) return error;
     throw error;
   }

@@ -1,4 +1,3 @@
-import { IpCommandError } from "./errors.ts";
 import { bond } from "./kinds/bond.ts";
 import { bridge } from "./kinds/bridge.ts";
 import { dummy } from "./kinds/dummy.ts";
@@ -19,6 +18,8 @@ import {
   wholeNumber,
   word,
 } from "./words.ts";
+import { ipCommandError } from "./errors.ts";
+import { isIpvlanError } from "../base/errors.ts";
 
 /** How IPv6 addresses are made for a link (`IN6_ADDR_GEN_MODE_*` in `include/uapi/linux/if_link.h`). */
 export const ADDRGENMODES = ["eui64", "none", "stable_secret", "random"] as const;
@@ -153,7 +154,7 @@ export interface LinkFilter {
   master?: string;
 }
 
-/** The line `link add …`. @throws {InvalidWordError} A value cannot be written. */
+/** The line `link add …`. @throws {"invalid-word"} A value cannot be written. */
 export function linkAdd(spec: LinkSpec): string {
   const words = ["link", "add"];
   if ("link" in spec) words.push("link", linkName(spec.link, "parent"));
@@ -169,7 +170,7 @@ export function linkAdd(spec: LinkSpec): string {
   return words.join(" ");
 }
 
-/** The line `link set …`. @throws {InvalidWordError} A value cannot be written. */
+/** The line `link set …`. @throws {"invalid-word"} A value cannot be written. */
 export function linkSet(name: string, changes: LinkChanges): string {
   const words = ["link", "set", "dev", linkName(name)];
   if (changes.name !== undefined) words.push("name", linkName(changes.name));
@@ -193,7 +194,7 @@ export function linkSet(name: string, changes: LinkChanges): string {
  * The line `link del …`.
  *
  * @param which A link, by name or by index, or all links of a group.
- * @throws {InvalidWordError} A value cannot be written.
+ * @throws {"invalid-word"} A value cannot be written.
  */
 export function linkDel(which: string | { index: number } | { group: number }): string {
   if (typeof which === "string") return `link del dev ${linkName(which)}`;
@@ -228,18 +229,18 @@ export class LinkVerbs {
     this.#runner = runner;
   }
 
-  /** Makes a link. @throws {IpCommandError} The kernel refused. */
+  /** Makes a link. @throws {"ip-command"} The kernel refused. */
   async add(spec: LinkSpec): Promise<void> {
     await this.#runner.change(linkAdd(spec));
   }
 
-  /** Changes a link. @throws {IpCommandError} The kernel refused. */
+  /** Changes a link. @throws {"ip-command"} The kernel refused. */
   async set(name: string, changes: LinkChanges): Promise<void> {
     await this.#runner.change(linkSet(name, changes));
   }
 
   /**
-   * Deletes a link by name or index, or all of a group. @throws {IpCommandError} The kernel
+   * Deletes a link by name or index, or all of a group. @throws {"ip-command"} The kernel
    * refused.
    */
   async del(which: string | { index: number } | { group: number }): Promise<void> {
@@ -252,7 +253,7 @@ export class LinkVerbs {
     return row && parseLink(row);
   }
 
-  /** Shows one link. @throws {IpCommandError} There is no such link (`errno` is `ENODEV`). */
+  /** Shows one link. @throws {"ip-command"} There is no such link (`errno` is `ENODEV`). */
   show(name: string): Promise<Link>;
   /** Shows all links, or those that match the filter. */
   show(filter?: LinkFilter): Promise<Link[]>;
@@ -263,7 +264,7 @@ export class LinkVerbs {
       const all = parseLinks(await this.#runner.query("link show"));
       const found = all.find((link) => link.name === which);
       if (!found) {
-        throw new IpCommandError(`ip link show dev ${name}`, `Device "${which}" does not exist`);
+        throw ipCommandError(`ip link show dev ${name}`, `Device "${which}" does not exist`);
       }
       return found;
     }
@@ -283,7 +284,7 @@ export async function queryLink(
   try {
     return (await runner.query(line))[0];
   } catch (error) {
-    if (error instanceof IpCommandError && error.errno === "ENODEV") return undefined;
+    if (isIpvlanError(error, "ip-command") && error.errno === "ENODEV") return undefined;
     throw error;
   }
 }

@@ -12,17 +12,17 @@ export interface Netns {
   id?: number;
 }
 
-/** The line `netns add …`. @throws {InvalidWordError} The name is none. */
+/** The line `netns add …`. @throws {"invalid-word"} The name is none. */
 export function netnsAdd(name: string): string {
   return `netns add ${netnsName(name)}`;
 }
 
-/** The line `netns attach …`. @throws {InvalidWordError} The name is none, or the number no process id. */
+/** The line `netns attach …`. @throws {"invalid-word"} The name is none, or the number no process id. */
 export function netnsAttach(name: string, pid: number): string {
   return `netns attach ${netnsName(name)} ${wholeNumber(pid, "process id", 1, 0x7fff_ffff)}`;
 }
 
-/** The line `netns del …`. @throws {InvalidWordError} The name is none. */
+/** The line `netns del …`. @throws {"invalid-word"} The name is none. */
 export function netnsDel(name: string): string {
   return `netns del ${netnsName(name)}`;
 }
@@ -48,12 +48,12 @@ export class NetnsVerbs {
     this.#runner = runner;
   }
 
-  /** Makes a named network namespace. @throws {IpCommandError} It exists (`errno` is `EEXIST`). */
+  /** Makes a named network namespace. @throws {"ip-command"} It exists (`errno` is `EEXIST`). */
   add(name: string): Promise<void> {
     return this.#runner.change(netnsAdd(name));
   }
 
-  /** Gives the namespace of a process a name. @throws {IpCommandError} There is no such process. */
+  /** Gives the namespace of a process a name. @throws {"ip-command"} There is no such process. */
   attach(name: string, pid: number): Promise<void> {
     return this.#runner.change(netnsAttach(name, pid));
   }

@@ -1,9 +1,9 @@
 import { shellWord } from "../base/printable.ts";
 import { type Batch, batchArgs, type BatchProgram, type Output } from "./batch.ts";
-import { ProgramNotFoundError } from "./errors.ts";
 import type { RunProgram } from "./shell.ts";
 import type { Transport } from "./transport.ts";
 import { linkName, pathToEnter, withNetnsFolder } from "./words.ts";
+import { IpvlanError } from "../base/errors.ts";
 
 /** A process for each batch. */
 export class ProcessPerBurst implements Transport {
@@ -17,7 +17,7 @@ export class ProcessPerBurst implements Transport {
    * Makes it; no process is started yet.
    *
    * @param switches Settings of links in the namespace, set to 1 first: {@linkcode linkSwitch}.
-   * @throws {InvalidWordError} The namespace's name cannot be one.
+   * @throws {"invalid-word"} The namespace's name cannot be one.
    */
   constructor(program: BatchProgram, run: RunProgram, switches: readonly string[] = []) {
     this.program = program;
@@ -28,13 +28,15 @@ export class ProcessPerBurst implements Transport {
     this.#run = run;
   }
 
-  /** Runs a batch. @throws {SessionClosedError} The shell that starts the process has ended. */
+  /** Runs a batch. @throws {"session-closed"} The shell that starts the process has ended. */
   async run({ input }: Batch): Promise<Output> {
     const { code, out, err } = await this.#run(this.#command, input);
     // A shell gives this status to a program that it does not find (sh(1)).
     if (code === 127) {
       const isNsenter = err.some((line) => line.includes("nsenter"));
-      throw new ProgramNotFoundError(isNsenter ? "nsenter" : this.program.program);
+      throw new IpvlanError("program-not-found", {
+        program: isNsenter ? "nsenter" : this.program.program,
+      });
     }
     // A shell gives 128 + N to a program that signal N ended. `ip` itself gives 255.
     const isWhole = code <= 128 || code === 255;
@@ -57,7 +59,7 @@ export type LinkSwitch =
   | "ipv6/ndisc_notify";
 
 /**
- * The path of a setting: `net/ipv6/conf/eth0/disable_ipv6`. @throws {InvalidWordError} No link's
+ * The path of a setting: `net/ipv6/conf/eth0/disable_ipv6`. @throws {"invalid-word"} No link's
  * name.
  */
 export function linkSwitch(link: string, setting: LinkSwitch): string {

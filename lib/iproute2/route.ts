@@ -70,7 +70,7 @@ export interface NextHop {
   flags: string[];
 }
 
-/** The line `route add …` (or `replace`, `del`). @throws {InvalidWordError} A value cannot be written. */
+/** The line `route add …` (or `replace`, `del`). @throws {"invalid-word"} A value cannot be written. */
 export function routeLine(verb: "add" | "replace" | "del", spec: RouteSpec): string {
   const dst = spec.dst === "default" ? spec.dst : prefixWord(spec.dst, "route");
   // `ip` takes the family from the first address and ends its process over one of the other.
@@ -92,7 +92,7 @@ function protocolWord(protocol: number): string {
 
 /**
  * The line `route flush …`: deletes the routes of a link to one destination with one metric, if
- * there are any. @throws {InvalidWordError} A value cannot be written.
+ * there are any. @throws {"invalid-word"} A value cannot be written.
  */
 export function routeFlush(
   { dst, dev, metric }: { dst: string; dev: string; metric: number },
@@ -123,17 +123,17 @@ export class RouteVerbs {
     this.#runner = runner;
   }
 
-  /** Adds a route. @throws {IpCommandError} The kernel refused. */
+  /** Adds a route. @throws {"ip-command"} The kernel refused. */
   add(spec: RouteSpec): Promise<void> {
     return this.#runner.change(routeLine("add", spec));
   }
 
-  /** Adds a route, in place of one to the same destination. @throws {IpCommandError} The kernel refused. */
+  /** Adds a route, in place of one to the same destination. @throws {"ip-command"} The kernel refused. */
   replace(spec: RouteSpec): Promise<void> {
     return this.#runner.change(routeLine("replace", spec));
   }
 
-  /** Deletes a route. @throws {IpCommandError} There is no such route (`errno` is `ESRCH`). */
+  /** Deletes a route. @throws {"ip-command"} There is no such route (`errno` is `ESRCH`). */
   del(spec: RouteSpec): Promise<void> {
     return this.#runner.change(routeLine("del", spec));
   }

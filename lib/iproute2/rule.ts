@@ -1,8 +1,8 @@
-import { IpCommandError } from "./errors.ts";
 import type { Ip } from "./ip.ts";
 import { parseJson } from "./json.ts";
 import type { RunProgram } from "./shell.ts";
 import { netnsName } from "./words.ts";
+import { ipCommandError } from "./errors.ts";
 
 /**
  * A routing rule, which says where to look for the route of the packets that it matches. A packet
@@ -41,7 +41,7 @@ export interface Rule {
   others: Record<string, unknown>;
 }
 
-/** The rules of both families. @throws {IpCommandError} They cannot be read. */
+/** The rules of both families. @throws {"ip-command"} They cannot be read. */
 export async function readRules(ip: Ip, run: RunProgram, netns?: string): Promise<Rule[]> {
   const [rows, rows6] = await Promise.all([
     ip.session.query("rule show"),
@@ -65,7 +65,7 @@ async function readRows6(
   if (code !== 0) {
     // A kernel without IPv6 has no rules for it (`fib_nl_dumprule` in `net/core/fib_rules.c`).
     if (/Address family not supported/.test(said)) return [];
-    throw new IpCommandError(command, said);
+    throw ipCommandError(command, said);
   }
   return out.flatMap((line) => parseJson(line) as Record<string, unknown>[]);
 }

@@ -7,11 +7,11 @@ import {
   type Outcome,
   outcomesOf,
 } from "./batch.ts";
-import { NamespaceNotFoundError, ProgramNotFoundError, SessionClosedError } from "./errors.ts";
 import { ProcessPerBurst } from "./process_per_burst.ts";
 import { type ProgramRunner, Shell } from "./shell.ts";
 import type { Transport } from "./transport.ts";
 import { pathToEnter } from "./words.ts";
+import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 
 /** Runs lines. It is a {@linkcode Session}, or wraps or stands in for one. */
 export interface Runner {
@@ -80,7 +80,7 @@ export class Session implements Runner, AsyncDisposable {
   #running: Promise<void> | undefined;
   /** Settles with the burst that runs. */
   #burst: Promise<unknown> | undefined;
-  #closed: SessionClosedError | undefined;
+  #closed: IpvlanErrorOf<"session-closed"> | undefined;
 
   /**
    * Makes a session over a transport. If that stops at the first line that fails, all lines that wait
@@ -99,8 +99,8 @@ export class Session implements Runner, AsyncDisposable {
   /**
    * Opens a session. It starts a shell, and no program yet.
    *
-   * @throws {NamespaceNotFoundError} There is no such namespace.
-   * @throws {ProgramNotFoundError} iproute2 is not installed.
+   * @throws {"namespace-not-found"} There is no such namespace.
+   * @throws {"program-not-found"} iproute2 is not installed.
    */
   static async open({ netns, program = "ip", signal }: SessionOptions = {}): Promise<Session> {
     const shell = new Shell({ signal });
@@ -108,10 +108,10 @@ export class Session implements Runner, AsyncDisposable {
       const transport = new ProcessPerBurst({ program, netns, force: true }, shell.run);
       const isTrue = async (condition: string) => (await shell.run(condition, [])).code === 0;
       if (!await isTrue(`command -v ${program} > /dev/null`)) {
-        throw new ProgramNotFoundError(program);
+        throw new IpvlanError("program-not-found", { program });
       }
       if (netns !== undefined && !await isTrue(`[ -e ${pathToEnter(netns)} ]`)) {
-        throw new NamespaceNotFoundError(netns);
+        throw new IpvlanError("namespace-not-found", { netns });
       }
       return new Session(transport, shell);
     } catch (error) {
@@ -128,10 +128,10 @@ export class Session implements Runner, AsyncDisposable {
   /**
    * Runs a line that changes something: resolves when it has taken effect.
    *
-   * @throws {InvalidWordError} It is more than one line, or prints what marks the end of an answer.
-   * @throws {IpCommandError} The line was refused.
-   * @throws {NamespaceNotFoundError} There is no such namespace any more.
-   * @throws {SessionClosedError} The program was killed before the line was known to be done.
+   * @throws {"invalid-word"} It is more than one line, or prints what marks the end of an answer.
+   * @throws {"ip-command"} The line was refused.
+   * @throws {"namespace-not-found"} There is no such namespace any more.
+   * @throws {"session-closed"} The program was killed before the line was known to be done.
    */
   async change(line: string): Promise<void> {
     await this.#ask(line, false);
@@ -141,10 +141,10 @@ export class Session implements Runner, AsyncDisposable {
    * Runs a line that prints JSON: resolves to its rows. It leaves out the empty rows that `ip` prints
    * for what a filter left out.
    *
-   * @throws {InvalidWordError} It is more than one line, or prints what marks the end of an answer.
-   * @throws {IpCommandError} The line was refused, or printed something else than JSON.
-   * @throws {NamespaceNotFoundError} There is no such namespace any more.
-   * @throws {SessionClosedError} The program was killed before the line was answered.
+   * @throws {"invalid-word"} It is more than one line, or prints what marks the end of an answer.
+   * @throws {"ip-command"} The line was refused, or printed something else than JSON.
+   * @throws {"namespace-not-found"} There is no such namespace any more.
+   * @throws {"session-closed"} The program was killed before the line was answered.
    */
   query(line: string): Promise<Record<string, unknown>[]> {
     return this.#ask(line, true);
@@ -152,7 +152,10 @@ export class Session implements Runner, AsyncDisposable {
 
   /** Ends the session when all lines asked for so far have run. Later lines are refused. */
   async close(): Promise<void> {
-    this.#closed ??= new SessionClosedError(this.command, "it was closed");
+    this.#closed ??= new IpvlanError("session-closed", {
+      session: this.command,
+      reason: "it was closed",
+    });
     // Only until the last burst was started: if the program does not answer it, the end of its input
     // ends it.
     while (this.#queue.length > 0) await this.#burst;

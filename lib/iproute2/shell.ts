@@ -1,5 +1,5 @@
-import { SessionClosedError } from "./errors.ts";
 import { eachLine, spawn, wordsOf } from "./spawn.ts";
+import { IpvlanError } from "../base/errors.ts";
 
 /** What a program left when it ended. */
 export interface Ending {
@@ -70,7 +70,7 @@ export class Shell implements ProgramRunner {
   /** Resolves when nothing is pending any more, and nothing will be. */
   readonly #ended = Promise.withResolvers<void>();
 
-  /** Starts the shell. @throws {ProgramNotFoundError} There is none. */
+  /** Starts the shell. @throws {"program-not-found"} There is none. */
   constructor({ args = [], signal }: ShellOptions = {}) {
     signal?.throwIfAborted();
     this.#signal = signal;
@@ -90,7 +90,7 @@ export class Shell implements ProgramRunner {
 
   /**
    * Runs a program when those before it have ended; resolves when it has ended itself. It fails
-   * with the signal's reason. @throws {SessionClosedError} The shell has ended.
+   * with the signal's reason. @throws {"session-closed"} The shell has ended.
    */
   readonly run: RunProgram = (command, input) => {
     if (this.#signal?.aborted) return Promise.reject(this.#signal.reason);
@@ -111,7 +111,7 @@ export class Shell implements ProgramRunner {
    */
   kill(why: string): void {
     if (this.#killing || this.#hasEnded) return;
-    this.#closed ??= new SessionClosedError(NAME, why);
+    this.#closed ??= new IpvlanError("session-closed", { session: NAME, reason: why });
     // `Deno.kill` would need the permission to run every program.
     const killer = spawn(NAME, ["-c", `kill -s KILL -- -${this.#child.pid}`], {
       stdin: "null",
@@ -126,7 +126,7 @@ export class Shell implements ProgramRunner {
 
   /** Ends the shell once it has run what it was asked for. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed ??= new SessionClosedError(NAME, "it was closed");
+    this.#closed ??= new IpvlanError("session-closed", { session: NAME, reason: "it was closed" });
     await this.#writer.close().catch(() => {});
     await this.#ended.promise;
     await this.#killing;
@@ -151,7 +151,7 @@ export class Shell implements ProgramRunner {
     this.#hasEnded = true;
     await this.#writer.close().catch(() => {});
     this.#signal?.removeEventListener("abort", this.#abort);
-    this.#closed ??= new SessionClosedError(NAME, wordsOf(status));
+    this.#closed ??= new IpvlanError("session-closed", { session: NAME, reason: wordsOf(status) });
     this.#end();
   }
 

@@ -1,4 +1,4 @@
-import { ProgramNotFoundError } from "./errors.ts";
+import { IpvlanError } from "../base/errors.ts";
 
 /** How a program is started: its streams, which are piped if nothing else is said, and its end. */
 export type SpawnOptions = Pick<Deno.CommandOptions, "stdin" | "stdout" | "stderr" | "signal">;
@@ -8,7 +8,7 @@ export type SpawnOptions = Pick<Deno.CommandOptions, "stdin" | "stdout" | "stder
  * not end it before the caller has undone what it began. With a pipe as its input it still ends with
  * the caller, as the pipe is closed then.
  *
- * @throws {ProgramNotFoundError} It is not on the machine.
+ * @throws {"program-not-found"} It is not on the machine.
  */
 export function spawn(
   program: string,
@@ -25,7 +25,9 @@ export function spawn(
       detached: true,
     }).spawn();
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) throw new ProgramNotFoundError(program);
+    if (error instanceof Deno.errors.NotFound) {
+      throw new IpvlanError("program-not-found", { program });
+    }
     throw error;
   }
 }

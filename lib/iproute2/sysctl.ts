@@ -1,7 +1,8 @@
-import { IpCommandError, NamespaceNotFoundError, SysctlError } from "./errors.ts";
 import type { RunProgram } from "./shell.ts";
 import { feed, spawn } from "./spawn.ts";
 import { netnsName } from "./words.ts";
+import { IpvlanError } from "../base/errors.ts";
+import { ipCommandError } from "./errors.ts";
 
 /**
  * The settings that decide on whether a namespace takes, answers and passes on packets, as paths
@@ -36,8 +37,8 @@ const FOLDER = "/proc/sys/";
  * kernel does not have is left out. `/proc/sys/net` shows a process those of its own namespace, so
  * a program is started in there.
  *
- * @throws {NamespaceNotFoundError} There is no such namespace.
- * @throws {IpCommandError} It cannot be entered, or nothing can be read there.
+ * @throws {"namespace-not-found"} There is no such namespace.
+ * @throws {"ip-command"} It cannot be entered, or nothing can be read there.
  */
 export async function readSysctls(
   run: RunProgram,
@@ -50,9 +51,9 @@ export async function readSysctls(
   if (out.length === 0) {
     const said = err.join("; ");
     if (netns !== undefined && /^Cannot open network namespace .*No such file/.test(said)) {
-      throw new NamespaceNotFoundError(netns);
+      throw new IpvlanError("namespace-not-found", { netns });
     }
-    throw new IpCommandError(`${where}grep "" ${FOLDER}net/…`, said);
+    throw ipCommandError(`${where}grep "" ${FOLDER}net/…`, said);
   }
   return parseSysctls(out);
 }
@@ -69,11 +70,11 @@ export function parseSysctls(printed: readonly string[]): Record<string, number>
 /**
  * Writes one value to kernel settings of a namespace (`net/ipv4/ip_forward`), by a process in
  * there.
- * @throws {SysctlError} There is no such namespace or setting, or the kernel refuses the value.
+ * @throws {"sysctl"} There is no such namespace or setting, or the kernel refuses the value.
  */
 export async function writeSysctls(netns: string, keys: string[], value: string): Promise<void> {
   // tee(1) and not sysctl(8), which small systems lack.
   const args = ["netns", "exec", netnsName(netns), "tee", ...keys.map((key) => FOLDER + key)];
   const { success, err } = await feed(spawn("ip", args), `${value}\n`);
-  if (!success) throw new SysctlError(netns, keys, value, err.trim());
+  if (!success) throw new IpvlanError("sysctl", { netns, keys, value, reason: err.trim() });
 }

@@ -30,7 +30,7 @@ export interface Transport {
   readonly ended: boolean;
   /**
    * Runs a batch; only one may run at a time. Returns what was printed, until the program ended.
-   * @throws {ProgramNotFoundError} iproute2 is not installed.
+   * @throws {"program-not-found"} iproute2 is not installed.
    */
   run(batch: Batch): Promise<Output>;
   /** Ends the program when it has run what it was given. */

@@ -1,7 +1,6 @@
-import { IpvlanError } from "../base/errors.ts";
+import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import type { AbortOptions } from "../base/waiting.ts";
 import { resolveBelow } from "./below.ts";
-import { NamespaceNotFoundError } from "./errors.ts";
 import { Ip } from "./ip.ts";
 import type { Link } from "./link.ts";
 import type { Route } from "./route.ts";
@@ -84,9 +83,9 @@ export async function lookAtLinks(
  * Looks into one namespace.
  *
  * @param netns Its name; `undefined` for the caller's own.
- * @throws {NamespaceNotFoundError} There is no such namespace.
- * @throws {IpCommandError} It could not be entered.
- * @throws {ProgramNotFoundError} iproute2 is not installed.
+ * @throws {"namespace-not-found"} There is no such namespace.
+ * @throws {"ip-command"} It could not be entered.
+ * @throws {"program-not-found"} iproute2 is not installed.
  *
  * @example
  * ```ts
@@ -129,8 +128,8 @@ export interface LookOptions extends AbortOptions {
  * deleted meanwhile is left out. Without rights, only the caller's own can be looked into, and the
  * others are {@linkcode View.closed}.
  *
- * @throws {ProgramNotFoundError} iproute2 is not installed.
- * @throws {SessionClosedError} `ip` ended early; the message says why.
+ * @throws {"program-not-found"} iproute2 is not installed.
+ * @throws {"session-closed"} `ip` ended early; the message says why.
  *
  * @example Which namespaces have IPv6 addresses
  * ```ts
@@ -225,12 +224,12 @@ async function tryToLook<W extends Wanted>(
     return { seen: await look(placeOf(netns, shell), wanted) };
   } catch (error) {
     if (!(error instanceof IpvlanError)) throw error;
-    const isGone = error instanceof NamespaceNotFoundError || await isMissing(fileOf(netns));
+    const isGone = isIpvlanError(error, "namespace-not-found") || await isMissing(fileOf(netns));
     return isGone ? {} : { closed: { netns, reason: error.message } };
   }
 }
 
-/** @throws {InvalidWordError} The name is no namespace's. */
+/** @throws {"invalid-word"} The name is no namespace's. */
 function placeOf(netns: string | undefined, shell: Shell): Place {
   const transport = new ProcessPerBurst({ program: "ip", netns, force: false }, shell.run);
   return { netns, ip: new Ip(new Session(transport)), run: shell.run };

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { attempt } from "../base/errors.ts";
-import { InvalidWordError } from "./errors.ts";
+import { invalidWord } from "./errors.ts";
 
 /** The longest link name: `IFNAMSIZ` (16) less the closing NUL (`include/uapi/linux/if.h`). */
 export const LINK_NAME_MAX = 15;
@@ -12,21 +12,21 @@ export const LINK_NAME_MAX = 15;
  * inside quotes, and `#` starts a comment even there (`makeargs` and `getcmdline` in iproute2's
  * `lib/utils.c`). A value that cannot be written so is refused, never changed.
  *
- * @throws {InvalidWordError} The value is empty, or has a `#`, a backslash, a control character,
+ * @throws {"invalid-word"} The value is empty, or has a `#`, a backslash, a control character,
  * half a surrogate pair, or both kinds of quotes.
  */
 export function word(value: string, what: string): string {
-  if (value === "") throw new InvalidWordError(what, value, "it is empty");
+  if (value === "") throw invalidWord(what, value, "it is empty");
   // deno-lint-ignore no-control-regex
   if (/[\x00-\x1f\x7f#\\]/.test(value)) {
-    throw new InvalidWordError(what, value, "it has a control character, a # or a backslash");
+    throw invalidWord(what, value, "it has a control character, a # or a backslash");
   }
   if (!value.isWellFormed()) {
-    throw new InvalidWordError(what, value, "it has half a surrogate pair, which UTF-8 cannot say");
+    throw invalidWord(what, value, "it has half a surrogate pair, which UTF-8 cannot say");
   }
   if (!/[\s'"]/.test(value)) return value;
   const quote = ['"', "'"].find((mark) => !value.includes(mark));
-  if (!quote) throw new InvalidWordError(what, value, "it has both kinds of quotes");
+  if (!quote) throw invalidWord(what, value, "it has both kinds of quotes");
   return quote + value + quote;
 }
 
@@ -36,18 +36,18 @@ export function word(value: string, what: string): string {
  * `-` at the start, which `ip` reads as an option. The kernel takes the byte 0xa0, the Latin-1
  * no-break space, for white space (`lib/ctype.c`) even inside a character of UTF-8, such as `à`.
  *
- * @throws {InvalidWordError} The kernel or `ip` would not take the name.
+ * @throws {"invalid-word"} The kernel or `ip` would not take the name.
  */
 export function linkName(value: string, what = "link name"): string {
   const bytes = new TextEncoder().encode(value);
   if (bytes.length > LINK_NAME_MAX) {
-    throw new InvalidWordError(what, value, `it is longer than ${LINK_NAME_MAX} bytes`);
+    throw invalidWord(what, value, `it is longer than ${LINK_NAME_MAX} bytes`);
   }
   if (bytes.includes(0xa0)) {
-    throw new InvalidWordError(what, value, "the kernel takes its byte 0xa0 for white space");
+    throw invalidWord(what, value, "the kernel takes its byte 0xa0 for white space");
   }
   if (value === "." || value === ".." || value.startsWith("-") || /[/:%\s]/.test(value)) {
-    throw new InvalidWordError(
+    throw invalidWord(
       what,
       value,
       'it is "." or "..", starts with "-", or has white space or one of / : %',
@@ -56,7 +56,7 @@ export function linkName(value: string, what = "link name"): string {
   return word(value, what);
 }
 
-/** Writes the index of a link. @throws {InvalidWordError} No link can have it. */
+/** Writes the index of a link. @throws {"invalid-word"} No link can have it. */
 export function indexNumber(value: number): string {
   return wholeNumber(value, "link index", 1, 0x7fff_ffff);
 }
@@ -69,7 +69,7 @@ export function indexNumber(value: number): string {
  * link of that name by SIOCGIFINDEX, over which the kernel would start `modprobe` (`dev_load` in
  * `net/core/dev_ioctl.c`) and wait longer than a removal itself takes. `ip` has this from 5.5 on.
  *
- * @throws {InvalidWordError} No link can have the index.
+ * @throws {"invalid-word"} No link can have the index.
  */
 export function linkIndex(value: number): string {
   return `if${indexNumber(value).padStart(24, "0")}`;
@@ -78,12 +78,12 @@ export function linkIndex(value: number): string {
 /**
  * Checks a namespace's name: a plain file name under `/run/netns`, which `ip` takes neither for an
  * option nor for a process id. (If no namespace has the name, `ip link` takes a number, also a
- * hexadecimal one, for a process id.) @throws {InvalidWordError} No namespace can have it.
+ * hexadecimal one, for a process id.) @throws {"invalid-word"} No namespace can have it.
  */
 export function netnsName(value: string): string {
   const number = /^(\d+|0x[0-9a-f]+)$/i.test(value);
   if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(value) || value.length > 255 || number) {
-    throw new InvalidWordError(
+    throw invalidWord(
       "network namespace name",
       value,
       "letters, digits, and _ . - after the first are allowed, and it may not be a number",
@@ -93,13 +93,13 @@ export function netnsName(value: string): string {
 }
 
 /**
- * Checks a namespace's file: `/proc/806/ns/net`. @throws {InvalidWordError} It is no absolute path.
+ * Checks a namespace's file: `/proc/806/ns/net`. @throws {"invalid-word"} It is no absolute path.
  */
 export function netnsPath(value: string): string {
   const folders = value.split("/").slice(1);
   const isPlain = /^(\/[A-Za-z0-9_.@+=:-]{1,255})+$/.test(value);
   if (!isPlain || value.length > 4000 || folders.some((name) => name === "." || name === "..")) {
-    throw new InvalidWordError(
+    throw invalidWord(
       "network namespace file",
       value,
       "an absolute path is needed, of letters, digits, and _ . @ + = : - between the slashes",
@@ -135,7 +135,7 @@ export function withNetnsFolder(netns: string | undefined, command: string): str
 
 /**
  * The absolute path of the file that a word after `ip -n` leads to: a name, or a path from
- * `/run/netns`. @throws {InvalidWordError} It is neither.
+ * `/run/netns`. @throws {"invalid-word"} It is neither.
  */
 export function pathToEnter(value: string): string {
   return value.startsWith(`${TO_ROOT}/`)
@@ -143,7 +143,7 @@ export function pathToEnter(value: string): string {
     : `${NETNS_FOLDER}/${netnsName(value)}`;
 }
 
-/** Checks what comes after `ip -n`. @throws {InvalidWordError} See {@linkcode pathToEnter}. */
+/** Checks what comes after `ip -n`. @throws {"invalid-word"} See {@linkcode pathToEnter}. */
 export function netnsToEnter(value: string): string {
   pathToEnter(value);
   return value;
@@ -154,37 +154,37 @@ export function netnsTarget(value: string): string {
   return value.startsWith("/") ? netnsPath(value) : netnsName(value);
 }
 
-/** Writes a whole number in a range as a word. @throws {InvalidWordError} It is none in there. */
+/** Writes a whole number in a range as a word. @throws {"invalid-word"} It is none in there. */
 export function wholeNumber(value: number, what: string, least: number, most: number): string {
   if (!Number.isInteger(value) || value < least || value > most) {
-    throw new InvalidWordError(what, String(value), `a whole number from ${least} to ${most}`);
+    throw invalidWord(what, String(value), `a whole number from ${least} to ${most}`);
   }
   return String(value);
 }
 
-/** Checks that a value is one of several words. @throws {InvalidWordError} It is none. */
+/** Checks that a value is one of several words. @throws {"invalid-word"} It is none. */
 export function oneOf(value: string, what: string, choices: readonly string[]): string {
   if (!choices.includes(value)) {
-    throw new InvalidWordError(what, value, `one of ${choices.join(", ")}`);
+    throw invalidWord(what, value, `one of ${choices.join(", ")}`);
   }
   return value;
 }
 
 /**
  * Checks an address without a prefix length, of a family if one is given. A malformed one would end
- * the `ip` process, and the session with it. @throws {InvalidWordError} It is none.
+ * the `ip` process, and the session with it. @throws {"invalid-word"} It is none.
  */
 export function addressWord(value: string, what: string, family?: 4 | 6): string {
   const found = value.includes("/") ? undefined : familyOf(value);
   if (found === undefined || (family !== undefined && found !== family)) {
-    throw new InvalidWordError(what, value, `an IPv${family ?? "4 or IPv6"} address`);
+    throw invalidWord(what, value, `an IPv${family ?? "4 or IPv6"} address`);
   }
   return value;
 }
 
 /**
  * Checks an address or a prefix. The prefix length must not start with a zero: `ip` would read it
- * as octal. @throws {InvalidWordError} It is neither.
+ * as octal. @throws {"invalid-word"} It is neither.
  */
 export function prefixWord(value: string, what: string): string {
   const [address = "", length = "0", more] = value.split("/");
@@ -193,7 +193,7 @@ export function prefixWord(value: string, what: string): string {
     familyOf(address) === undefined || more !== undefined ||
     !/^(0|[1-9]\d{0,2})$/.test(length) || Number(length) > longest
   ) {
-    throw new InvalidWordError(what, value, "an IPv4 or IPv6 address, or a prefix");
+    throw invalidWord(what, value, "an IPv4 or IPv6 address, or a prefix");
   }
   return value;
 }

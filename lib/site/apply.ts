@@ -1,10 +1,9 @@
 import type { Finding } from "../check/mod.ts";
 import type { Driver } from "../driver/mod.ts";
-import { InterruptedError, IpvlanError, throwProblems } from "../base/errors.ts";
+import { IpvlanError, throwProblems } from "../base/errors.ts";
 import { carryOut, type Steps } from "./carry_out.ts";
 import { makeChecks } from "./checks.ts";
 import { type Current, readCurrent } from "./current.ts";
-import { ChecksFailedError, ConsentError, NotRolledBackError } from "./errors.ts";
 import { SITE_LABEL } from "./labels.ts";
 import { makePlan, makeRollback } from "./plan.ts";
 import type { ApplyOptions, ApplyReport, Change, Desired, Plan } from "./types.ts";
@@ -21,12 +20,12 @@ import { planLines } from "./words.ts";
  * On one state folder, only one process applies a file at a time. If `apply` was killed, apply the
  * file again to complete it.
  *
- * @throws {SiteConflictError} Something that the site did not make is in the way.
- * @throws {ConsentError} Something would be removed, connectivity would be interrupted, or something
+ * @throws {"site-conflict"} Something that the site did not make is in the way.
+ * @throws {"consent"} Something would be removed, connectivity would be interrupted, or something
  * that belongs to another file would be touched, and `yes` does not allow it.
- * @throws {ChecksFailedError} Checks did not hold.
- * @throws {InterruptedError} The signal was aborted.
- * @throws {NotRolledBackError} Something failed, and the changes so far could not be undone.
+ * @throws {"checks-failed"} Checks did not hold.
+ * @throws {"interrupted"} The signal was aborted.
+ * @throws {"not-rolled-back"} Something failed, and the changes so far could not be undone.
  * @throws {IpvlanError} A call of the driver failed.
  *
  * @example
@@ -69,7 +68,7 @@ export async function apply(
 /**
  * Plans what {@linkcode apply} would change, and changes nothing.
  *
- * @throws {SiteConflictError} if something that the site did not make is in the way.
+ * @throws {"site-conflict"} if something that the site did not make is in the way.
  *
  * @example
  * ```ts
@@ -90,9 +89,9 @@ export async function diff(driver: Driver, desired: Desired): Promise<Plan> {
  * sandboxes. If it fails half way, call it again to complete it.
  *
  * @param site The site, or its name alone.
- * @throws {ConsentError} Some of it belongs to another file, and `yes` does not allow it.
- * @throws {SiteConflictError} if something that the site did not make is in the way.
- * @throws {InterruptedError} if the signal interrupted it.
+ * @throws {"consent"} Some of it belongs to another file, and `yes` does not allow it.
+ * @throws {"site-conflict"} if something that the site did not make is in the way.
+ * @throws {"interrupted"} if the signal interrupted it.
  *
  * @example
  * ```ts
@@ -128,14 +127,16 @@ function requireConsent(
 ): void {
   if (yes === true || dryRun) return;
   const lines = planLines(plan, needsConsent);
-  if (lines.some((line) => !(yes || []).includes(line))) throw new ConsentError(lines);
+  if (lines.some((line) => !(yes || []).includes(line))) {
+    throw new IpvlanError("consent", { changes: lines });
+  }
 }
 
-/** Makes a driver whose calls the signal ends, with an {@linkcode InterruptedError}. */
+/** Makes a driver whose calls the signal ends, with an error `interrupted`. */
 function interruptible(driver: Driver, signal: AbortSignal | undefined) {
   if (!signal) return { driver, signal };
   const interrupt = new AbortController();
-  const abort = () => interrupt.abort(new InterruptedError());
+  const abort = () => interrupt.abort(new IpvlanError("interrupted"));
   if (signal.aborted) abort();
   else signal.addEventListener("abort", abort, { once: true });
   return { driver: driver.withSignal(interrupt.signal), signal: interrupt.signal };
@@ -162,7 +163,7 @@ async function check(
   const findings = await makeChecks(checks, { networks, sandboxes, host, signal });
   signal?.throwIfAborted();
   const failed = findings.filter(({ held }) => !held);
-  if (failed.length > 0) throw new ChecksFailedError(failed);
+  if (failed.length > 0) throw new IpvlanError("checks-failed", { findings: failed });
   return findings;
 }
 
@@ -181,6 +182,9 @@ async function rollBack(
     await carryOut(driver, plan, { notices: [], dryRun: steps.dryRun });
   } catch (error) {
     if (!(error instanceof IpvlanError) || !(failure instanceof IpvlanError)) throw error;
-    throw new NotRolledBackError(failure, error);
+    throw new IpvlanError("not-rolled-back", {
+      failure: failure.message,
+      obstacle: error.message,
+    }, { cause: failure });
   }
 }

@@ -1,8 +1,8 @@
 import type { Driver } from "../driver/mod.ts";
-import { RestoreFailedError } from "./errors.ts";
 import { STARTING_LABEL } from "./labels.ts";
 import type { ApplyOptions, Attachment, Plan } from "./types.ts";
 import { shellWord } from "../base/printable.ts";
+import { IpvlanError } from "../base/errors.ts";
 
 /** How a plan is carried out. */
 export interface Steps extends Pick<ApplyOptions, "yes" | "signal" | "progress" | "dryRun"> {
@@ -72,7 +72,7 @@ async function all<T, R>(items: Iterable<T>, run: (item: T) => Promise<R>): Prom
 async function restore(driver: Driver, plan: Plan): Promise<void> {
   const { missing } = await driver.restore();
   const lost = missing.filter(({ name }) => plan.restore.includes(name));
-  if (lost.length > 0) throw new RestoreFailedError(lost);
+  if (lost.length > 0) throw new IpvlanError("restore-failed", { sandboxes: lost });
 }
 
 async function attach(

@@ -17,9 +17,9 @@ import { defined, entries, list, record, type Values } from "./values.ts";
  *
  * @param file Its path, or `-` for standard input.
  * @param signal Ends the wait for a file that is a pipe.
- * @throws {SiteFileError} One thing is wrong with it, or it cannot be read.
- * @throws {ProblemsError} Several things are wrong; it has them in the order of the lines.
- * @throws {InterruptedError} The signal was aborted.
+ * @throws {"site-file"} One thing is wrong with it, or it cannot be read.
+ * @throws {"problems"} Several things are wrong; it has them in the order of the lines.
+ * @throws {"interrupted"} The signal was aborted.
  *
  * @example
  * ```ts
@@ -39,8 +39,8 @@ export async function readSite(file: string, signal?: AbortSignal): Promise<Desi
  * what it made before, and protects it from other files.
  *
  * @param file Its name, for errors, and for the site's name if the text does not give one.
- * @throws {SiteFileError} if one thing is wrong with it.
- * @throws {ProblemsError} if several things are wrong; it has them in the order of the lines.
+ * @throws {"site-file"} if one thing is wrong with it.
+ * @throws {"problems"} if several things are wrong; it has them in the order of the lines.
  *
  * @example
  * ```ts

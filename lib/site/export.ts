@@ -1,11 +1,10 @@
 import { toSettled } from "../driver/mod.ts";
-import { throwProblems } from "../base/errors.ts";
+import { IpvlanError, throwProblems } from "../base/errors.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../driver/model/options.ts";
 import { settingsOf } from "../driver/model/settings.ts";
 import type { Endpoint, Network, SandboxDetails } from "../driver/model/types.ts";
 import { inOrder } from "../template/value.ts";
 import { type Records, withoutLength, withoutOwned } from "./current.ts";
-import { UnknownNameError } from "./errors.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
 import { defined, keyOf } from "./values.ts";
 
@@ -30,8 +29,8 @@ export interface Exported {
  * remove what is missing.
  *
  * @param names The networks and sandboxes to write; a sandbox brings its networks. All, if empty.
- * @throws {UnknownNameError} A name is that of no network and no sandbox.
- * @throws {ProblemsError} Several names are.
+ * @throws {"unknown-name"} A name is that of no network and no sandbox.
+ * @throws {"problems"} Several names are.
  *
  * @example
  * ```ts
@@ -70,7 +69,7 @@ export function exportSite(records: Records, names: readonly string[] = []): Exp
 function pickRecords({ networks, sandboxes }: Records, names: readonly string[]): Records {
   const known = [...networks, ...sandboxes].map(({ name }) => name);
   const unknown = names.filter((name) => !known.includes(name));
-  throwProblems(unknown.map((name) => new UnknownNameError(name, known)));
+  throwProblems(unknown.map((name) => new IpvlanError("unknown-name", { subject: name, known })));
   const picked = sandboxes.filter(({ name }) => names.includes(name));
   const needed = picked.flatMap(({ endpoints }) => endpoints.map(({ network }) => network));
   return {

@@ -16,34 +16,10 @@ import {
   YAMLMap,
 } from "yaml";
 import { createHash } from "node:crypto";
-import { InterruptedError, IpvlanError, throwProblems } from "../base/errors.ts";
+import { IpvlanError, type IpvlanErrorOf, throwProblems } from "../base/errors.ts";
 import { orAbort } from "../base/waiting.ts";
-import { printableLine } from "../base/printable.ts";
 import { formatPath, type Path } from "./shape.ts";
 import type { SiteSource } from "./types.ts";
-
-/** Something in a site file is wrong. */
-export class SiteFileError extends IpvlanError {
-  /** The file. */
-  readonly file: string;
-  /** The line, from 1; `undefined` where it is the file as a whole. */
-  readonly line: number | undefined;
-  /** The key: `sandboxes.nginx.networks.web.ip`; empty where it is the YAML. */
-  readonly key: string;
-  /** What is wrong. */
-  readonly reason: string;
-
-  /** Makes the error from where it is and what is wrong. */
-  constructor(file: string, line: number | undefined, key: string, reason: string) {
-    const where = line === undefined ? file : `${file}:${line}`;
-    // Names and keys come from outside; the message has to be one line all the same.
-    super(printableLine([where, key, reason].filter((part) => part !== "").join(": ")));
-    this.file = file;
-    this.line = line;
-    this.key = key;
-    this.reason = reason;
-  }
-}
 
 /** What YAML's own errors are here; the parser's words for them are for programmers. */
 const REASONS: Record<string, string> = {
@@ -58,7 +34,7 @@ export class SiteText {
   /** The values, with `Map`s for mappings; of a key that is given twice, the last. */
   readonly value: unknown;
   /** The keys that are given twice, which leave values to be judged. */
-  readonly twice: readonly SiteFileError[];
+  readonly twice: readonly IpvlanErrorOf<"site-file">[];
   #file: string;
   #aliases: ReadonlyMap<string, string>;
   #document: Document;
@@ -68,8 +44,8 @@ export class SiteText {
    * Reads YAML 1.2, with merge keys (`<<`) as in `compose.yaml`. The aliases are other words for
    * keys.
    *
-   * @throws {SiteFileError} It is none.
-   * @throws {ProblemsError} Several things are wrong with it.
+   * @throws {"site-file"} It is none.
+   * @throws {"problems"} Several things are wrong with it.
    */
   constructor(file: string, text: string, aliases: ReadonlyMap<string, string>) {
     this.#file = file;
@@ -109,7 +85,9 @@ export class SiteText {
     });
     this.twice = this.#keysAt(new Set(twice!.map(({ pos: [offset] }) => offset)));
     if (this.#document.contents === null) {
-      problems.push(new SiteFileError(file, undefined, "", "It is empty"));
+      problems.push(
+        new IpvlanError("site-file", { file, line: undefined, key: "", reason: "It is empty" }),
+      );
     }
     if (problems.length > 0) {
       const all = [...problems, ...this.twice].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
@@ -123,28 +101,45 @@ export class SiteText {
   }
 
   /** What is wrong at a place. */
-  problem(path: Path, reason: string): SiteFileError {
+  problem(path: Path, reason: string): IpvlanErrorOf<"site-file"> {
     const { line, written } = this.#find(path);
-    return new SiteFileError(this.#file, line, formatPath(written), reason);
+    return new IpvlanError("site-file", {
+      file: this.#file,
+      line,
+      key: formatPath(written),
+      reason,
+    });
   }
 
   /** What is wrong with the keys at these offsets, which are given twice. */
-  #keysAt(offsets: ReadonlySet<number>): SiteFileError[] {
-    const problems: SiteFileError[] = [];
+  #keysAt(offsets: ReadonlySet<number>): IpvlanErrorOf<"site-file">[] {
+    const problems: IpvlanErrorOf<"site-file">[] = [];
     visit(this.#document, {
       Pair: (_key, pair, above) => {
         const offset = isNode(pair.key) ? pair.key.range?.[0] : undefined;
         if (offset === undefined || !offsets.has(offset)) return;
         const { line } = this.#lines.linePos(offset);
         const key = formatPath(pathOf([...above, pair]));
-        problems.push(new SiteFileError(this.#file, line, key, "This key is given twice"));
+        problems.push(
+          new IpvlanError("site-file", {
+            file: this.#file,
+            line,
+            key,
+            reason: "This key is given twice",
+          }),
+        );
       },
     });
     return problems;
   }
 
-  #at(offset: number, reason: string): SiteFileError {
-    return new SiteFileError(this.#file, this.#lines.linePos(offset).line, "", reason);
+  #at(offset: number, reason: string): IpvlanErrorOf<"site-file"> {
+    return new IpvlanError("site-file", {
+      file: this.#file,
+      line: this.#lines.linePos(offset).line,
+      key: "",
+      reason,
+    });
   }
 
   /** The line of a key or an item, or of the innermost one above it that is in the text. */
@@ -206,25 +201,25 @@ const MOST_BYTES = 16 * 2 ** 20;
 /**
  * Reads a site file from disk, or from standard input if it is `-`.
  *
- * @throws {SiteFileError} It does not exist, or cannot be read.
- * @throws {InterruptedError} The signal was aborted.
+ * @throws {"site-file"} It does not exist, or cannot be read.
+ * @throws {"interrupted"} The signal was aborted.
  */
 export async function readFile(
   file: string,
   signal?: AbortSignal,
 ): Promise<{ text: string; source: SiteSource }> {
-  if (signal?.aborted) throw new InterruptedError();
+  if (signal?.aborted) throw new IpvlanError("interrupted");
   try {
     // To open a FIFO waits for its writer, and nothing can end that.
     return await orAbort(readWhole(file), signal);
   } catch (error) {
-    if (signal?.aborted) throw new InterruptedError();
+    if (signal?.aborted) throw new IpvlanError("interrupted");
     if (error instanceof IpvlanError) throw error;
     const reason = error instanceof Deno.errors.NotFound
       ? "There is no such file"
       // For example, it is a folder, or the caller may not read it.
       : `It cannot be read: ${(error as Error).message}`;
-    throw new SiteFileError(file, undefined, "", reason);
+    throw new IpvlanError("site-file", { file, line: undefined, key: "", reason });
   }
 }
 
@@ -239,7 +234,14 @@ async function readWhole(file: string): Promise<{ text: string; source: SiteSour
     if (count === null) break;
     chunks.push(chunk.subarray(0, count));
     size += count;
-    if (size > MOST_BYTES) throw new SiteFileError(file, undefined, "", "It is larger than 16 MiB");
+    if (size > MOST_BYTES) {
+      throw new IpvlanError("site-file", {
+        file,
+        line: undefined,
+        key: "",
+        reason: "It is larger than 16 MiB",
+      });
+    }
   }
   const text = await new Blob(chunks).text();
   const content = createHash("sha256").update(text).digest("hex").slice(0, 16);

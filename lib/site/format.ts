@@ -1,4 +1,3 @@
-import { InvalidOptionError } from "../driver/model/errors.ts";
 import { MAX_PRIORITY } from "../driver/model/way_out.ts";
 import { ETCD, IPAM_FIELDS, IPAM_OPTIONS } from "../driver/model/ipam_options.ts";
 import { linkLocalProblem } from "../driver/model/link_local.ts";
@@ -12,7 +11,7 @@ import {
 } from "../driver/model/options.ts";
 import { DOMAIN, settingsProblems } from "../driver/model/settings.ts";
 import type { SandboxSettings } from "../driver/model/types.ts";
-import { attempt, type IpvlanError } from "../base/errors.ts";
+import { attempt, invalidOption, type IpvlanError } from "../base/errors.ts";
 import { parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { linkName } from "../iproute2/words.ts";
 import { CHECK_PATTERN, checkProblem } from "./sentence.ts";
@@ -63,7 +62,7 @@ function address(family?: 4 | 6): TextShape {
     if (!address.ok) return address.problems[0];
     if (family === undefined || address.value.family === family) return undefined;
     const rule = `it is an IPv${address.value.family} address`;
-    return new InvalidOptionError(`IPv${family} address`, text, rule);
+    return invalidOption(`IPv${family} address`, text, rule);
   });
 }
 
@@ -97,7 +96,7 @@ const DRIVER_OPTS: Record<string, Key> = Object.fromEntries(OPTION_NAMES.flatMap
 /** The name of a label that is not a site's own. */
 const LABEL = text("a label", `^(?!${SITE_LABEL.replaceAll(".", "\\.")}(\\.|$))`, (text) => {
   const rule = `those that begin with ${SITE_LABEL} say what a site made`;
-  return isOwnLabel(text) ? new InvalidOptionError("label", text, rule) : undefined;
+  return isOwnLabel(text) ? invalidOption("label", text, rule) : undefined;
 });
 
 const LABELS: Key = { help: "labels, kept and shown", shape: named(LABEL, text("a text")) };
@@ -204,7 +203,7 @@ const ENDPOINT: Record<string, Key> = {
 /** What is wrong with a word of a command: a NUL character would end it (execve(2)). */
 function wordProblem(text: string): IpvlanError | undefined {
   if (!text.includes("\0")) return undefined;
-  return new InvalidOptionError("command", text, "a word cannot have the character NUL");
+  return invalidOption("command", text, "a word cannot have the character NUL");
 }
 
 /** A text of a setting. Settings that have nothing but this text show what is wrong with it. */

@@ -15,19 +15,9 @@
  * @module
  */
 export { apply, destroy, diff } from "./apply.ts";
-export { InterruptedError } from "../base/errors.ts";
 export type { Records } from "./current.ts";
 export { parseSite, readSite } from "./desired.ts";
-export {
-  ChecksFailedError,
-  ConsentError,
-  NotRolledBackError,
-  RestoreFailedError,
-  SiteConflictError,
-  UnknownNameError,
-} from "./errors.ts";
 export { type Exported, exportSite } from "./export.ts";
-export { SiteFileError } from "./file.ts";
 export { SITE_LABEL } from "./labels.ts";
 export type { Check } from "./sentence.ts";
 export type {

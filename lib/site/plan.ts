@@ -52,9 +52,9 @@ type Labels = Readonly<Record<string, string>>;
 /**
  * Plans the changes from the current networks and sandboxes to the desired ones.
  *
- * @throws {SiteConflictError} Something that the site did not make is in the way.
+ * @throws {"site-conflict"} Something that the site did not make is in the way.
  * @throws {IpvlanError} A network has a problem, alone or next to the networks that stay.
- * @throws {ProblemsError} There are several problems.
+ * @throws {"problems"} There are several problems.
  */
 export function makePlan(desired: Desired, current: Current): Plan {
   return plan(desired, current, {
@@ -121,7 +121,7 @@ function plan(
 
 /**
  * Plans what undoes a plan of a site, however much of it was done, from what there was and is.
- * @throws {SiteConflictError} Something that the site did not make is in the way.
+ * @throws {"site-conflict"} Something that the site did not make is in the way.
  */
 export function makeRollback(site: string, before: Current, now: Current): Plan {
   return plan(asDesired(site, before), now, {

@@ -1,4 +1,4 @@
-import { InvalidOptionError } from "../driver/model/errors.ts";
+import { invalidOption, type IpvlanErrorOf } from "../base/errors.ts";
 
 /** What a check of a site file says: who must reach whom, or must not. */
 export interface Check {
@@ -39,7 +39,7 @@ export function parseCheck(sentence: string): Check | undefined {
 }
 
 /** What is wrong with a check as a sentence. */
-export function checkProblem(sentence: string): InvalidOptionError | undefined {
+export function checkProblem(sentence: string): IpvlanErrorOf<"invalid-option"> | undefined {
   const rule = "write [NETWORK] FROM reaches|does not reach TARGET [by ip|ip6]";
-  return parseCheck(sentence) ? undefined : new InvalidOptionError("check", sentence, rule);
+  return parseCheck(sentence) ? undefined : invalidOption("check", sentence, rule);
 }

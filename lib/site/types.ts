@@ -105,7 +105,7 @@ export interface Labelling {
 export interface ApplyOptions {
   /**
    * Whether the changes may remove something, interrupt connectivity, and touch what belongs to
-   * another file. A list allows only the changes of these lines, as a {@linkcode ConsentError} has
+   * another file. A list allows only the changes of these lines, as a `consent` has
    * them.
    *
    * @default {false}
@@ -121,7 +121,7 @@ export interface ApplyOptions {
   host?: string;
   /**
    * Ends the wait for the turn, the checks, or the changes after the current step. The changes made
-   * so far are then rolled back, and the call fails with an {@linkcode InterruptedError}.
+   * so far are then rolled back, and the call fails with an `interrupted`.
    */
   signal?: AbortSignal;
   /** Called with a sentence at the start of each step. */

@@ -3,7 +3,6 @@
  *
  * @module
  */
-export { TemplateError } from "./error.ts";
 export { HEADER_FUNCTIONS } from "./functions.ts";
 export { Template } from "./template.ts";
 export { type Struct, toJson, type Value } from "./value.ts";

@@ -1,8 +1,8 @@
 import { didYouMean } from "../base/suggest.ts";
-import { TemplateError } from "./error.ts";
 import { readCharacter, readNumber, readString } from "./literals.ts";
 import { type Part, scan, type Token, type TokenKind } from "./scan.ts";
 import type { Base, Branch, Command, Operand, Pipe, Statement } from "./tree.ts";
+import { templateError } from "./error.ts";
 
 /** How deep parentheses and blocks may be nested. */
 const MAX_DEPTH = 100;
@@ -21,7 +21,7 @@ const ENDS: readonly TokenKind[] = ["pipe", "close", "declare", "assign", "comma
 
 /**
  * Parses a template of Go's text/template (https://pkg.go.dev/text/template), without `block`,
- * `define` and `template`, for the functions of these names. @throws {TemplateError}
+ * `define` and `template`, for the functions of these names. @throws {"template"}
  *
  * @param escapes Whether `\t` and `\n` in a text stand for a tab and a new line.
  */
@@ -106,7 +106,7 @@ class Parser {
   }
 
   #fail(offset: number, reason: string): never {
-    throw new TemplateError(this.#template, offset, reason);
+    throw templateError(this.#template, offset, reason);
   }
 
   #unexpected(tokens: Tokens, context: string): never {

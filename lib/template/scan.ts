@@ -1,4 +1,4 @@
-import { TemplateError } from "./error.ts";
+import { templateError } from "./error.ts";
 
 /** What a token is. */
 export type TokenKind =
@@ -71,7 +71,7 @@ const UNENDED: Readonly<Record<string, string>> = {
  * Splits a template into texts and actions. `{{- ` removes the white space before an action and
  * ` -}}` that after it. Comments are left out.
  *
- * @throws {TemplateError} An action does not end, or has a character that begins no token.
+ * @throws {"template"} An action does not end, or has a character that begins no token.
  */
 export function scan(template: string): Part[] {
   const parts: Part[] = [];
@@ -98,10 +98,10 @@ export function scan(template: string): Part[] {
 /** The offset behind a comment's closing braces. */
 function endOfComment(template: string, start: number): number {
   const close = template.indexOf("*/", start + 2);
-  if (close === -1) throw new TemplateError(template, start, "unclosed comment");
+  if (close === -1) throw templateError(template, start, "unclosed comment");
   const end = /^(?:[ \t\r\n]-)?\}\}/.exec(template.slice(close + 2, close + 6));
   if (end === null) {
-    throw new TemplateError(template, close, "comment ends before closing delimiter");
+    throw templateError(template, close, "comment ends before closing delimiter");
   }
   return close + 2 + end[0].length;
 }
@@ -113,7 +113,7 @@ function scanAction(template: string, start: number): { tokens: Token[]; end: nu
   for (let offset = start;;) {
     TOKEN.lastIndex = offset;
     const match = TOKEN.exec(template);
-    if (match === null) throw new TemplateError(template, offset, whyNoToken(template, offset));
+    if (match === null) throw templateError(template, offset, whyNoToken(template, offset));
     const [written] = match;
     const [kind] = Object.entries(match.groups!).find(([, text]) => text !== undefined)!;
     if (kind === "end") return { tokens, end: offset + written.length };

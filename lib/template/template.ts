@@ -1,5 +1,5 @@
 import { didYouMean } from "../base/suggest.ts";
-import { Refusal, TemplateError } from "./error.ts";
+import { Refusal, templateError } from "./error.ts";
 import {
   elementsOf,
   fits,
@@ -29,14 +29,14 @@ export class Template {
 
   /**
    * Parses a template. With escapes, `\t` and `\n` outside of `{{…}}` stand for a tab and a new
-   * line, as in the formats of Docker's lists. @throws {TemplateError}
+   * line, as in the formats of Docker's lists. @throws {"template"}
    */
   constructor(text: string, escapes = false) {
     this.#text = text;
     this.#statements = parse(text, FUNCTION_NAMES, escapes);
   }
 
-  /** Prints a value, with other functions for the header of a table. @throws {TemplateError} */
+  /** Prints a value, with other functions for the header of a table. @throws {"template"} */
   print(data: Value, functions: Readonly<Record<string, TemplateFunction>> = FUNCTIONS): string {
     const execution = new Execution(this.#text, data, functions);
     execution.run(this.#statements, data);
@@ -289,6 +289,6 @@ class Execution {
 
   #fail({ offset, written }: Place, reason: string): never {
     const shown = written.length > MAX_SHOWN ? `${written.slice(0, MAX_SHOWN)}…` : written;
-    throw new TemplateError(this.#text, offset, `executing "" at <${shown}>: ${reason}`);
+    throw templateError(this.#text, offset, `executing "" at <${shown}>: ${reason}`);
   }
 }

@@ -1,5 +1,5 @@
 import { readCommandLine } from "../../lib/base/command_line.ts";
-import { IpvlanError } from "../../lib/base/errors.ts";
+import { UserError } from "../../lib/base/errors.ts";
 import { kernelFacts } from "../../lib/iproute2/kernel.ts";
 import { comparisonJson, printComparison, type ReportFile } from "./report/compare.ts";
 import { Printer } from "./report/printer.ts";
@@ -142,7 +142,7 @@ async function findObstacle(
     const { ipvlan, vlan, dummy } = (await kernelFacts()).problems;
     return (ipvlan ?? vlan ?? dummy)?.message;
   } catch (error) {
-    if (error instanceof IpvlanError) return error.message;
+    if (error instanceof UserError) return error.message;
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { IpvlanError } from "../../lib/base/errors.ts";
+import { UserError } from "../../lib/base/errors.ts";
 import { Interrupt } from "../../lib/base/signals.ts";
 import type { Printer } from "./report/printer.ts";
 import { judge, type Report, type ScenarioResult } from "./report/report.ts";
@@ -7,7 +7,7 @@ import type { StatementId } from "./report/statements.ts";
 import { Tour } from "./report/tour.ts";
 
 /** The run was interrupted by a signal. */
-class InterruptedError extends IpvlanError {
+class InterruptedError extends UserError {
   /** Makes the error. */
   constructor() {
     super("The run was interrupted, and its machines are removed");
@@ -84,7 +84,7 @@ function describe(error: unknown): string {
   if (error instanceof SuppressedError) {
     return `${describe(error.suppressed)}; then its end failed: ${describe(error.error)}`;
   }
-  return error instanceof IpvlanError
+  return error instanceof UserError
     ? `${error.name}: ${error.message}`
     : error.stack ?? String(error);
 }

@@ -14,5 +14,5 @@ const random = new Random(Number(seed));
 for (let left = Number(calls); left > 0; left--) {
   const error = await randomCall(driver, random);
   if (error && isAlarming(error)) throw error;
-  console.log(error?.name ?? "done");
+  console.log(error?.code ?? "done");
 }

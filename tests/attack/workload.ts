@@ -1,3 +1,4 @@
+import { isIpvlanError } from "../../lib/base/errors.ts";
 import { type Driver, IpvlanError, type NetworkSpec } from "../../mod.ts";
 import type { Random } from "./random.ts";
 
@@ -40,5 +41,12 @@ export async function randomCall(driver: Driver, random: Random): Promise<Ipvlan
 
 /** Whether an error says that the driver is at fault, or the world is broken, in a world that is not. */
 export function isAlarming(error: IpvlanError): boolean {
-  return /SessionClosed|NotUndone|Store|HostsFile|HalfDone/.test(error.name);
+  return isIpvlanError(
+    error,
+    "session-closed",
+    "not-undone",
+    "store-unusable",
+    "hosts-file",
+    "half-done",
+  );
 }

@@ -1,10 +1,11 @@
 // The test of the agent's hosts file with dnsmasq and etcd, in a guest of the lab.
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Driver, InvalidOptionError } from "../../mod.ts";
+import { assert, assertEquals } from "@std/assert";
+import { Driver } from "../../mod.ts";
 import { Daemon } from "../../scenarios/kit/engines/daemon.ts";
 import { run } from "../../scenarios/kit/program.ts";
 import { freshNetns, temporaryFolder } from "../kit/worlds.ts";
 import { ENDPOINT, startEtcd } from "./etcd.ts";
+import { assertRejectsError } from "../kit/errors.ts";
 
 /** The addresses that dnsmasq answers for a name. */
 async function lookUp(name: string): Promise<string[]> {
@@ -34,9 +35,9 @@ Deno.test("dnsmasq answers the names of the agent's hosts file as they come and 
   const driver = undo.use(await Driver.open({ host: ns.name, stateDir }));
   const ending = new AbortController();
   const { signal } = ending;
-  await assertRejects(
+  await assertRejectsError(
     () => driver.runAgent({ signal, hostsFile: `${folder}/none/hosts` }),
-    InvalidOptionError,
+    "invalid-option",
     "none/hosts",
   );
   const hostsFile = `${names}/hosts`;

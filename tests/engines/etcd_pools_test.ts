@@ -1,19 +1,8 @@
 // Drivers of several hosts that share a pool in a real etcd, in a guest of the lab.
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import {
-  AddressHeldError,
-  AgentRunsError,
-  Driver,
-  EtcdUnreachableError,
-  HostAliveError,
-  type NetworkSpec,
-  SharedAddressHeldError,
-  SharedNetworkDiffersError,
-  SharedPoolExhaustedError,
-} from "../../mod.ts";
+import { Driver, IpvlanError, isIpvlanError, type NetworkSpec } from "../../mod.ts";
 import type { Daemon } from "../../scenarios/kit/engines/daemon.ts";
 import { hexOf, textOf } from "../../lib/claims/keys.ts";
-import { HostRemovedError } from "../../lib/claims/errors.ts";
 import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
 import { bitOf } from "../../lib/claims/local.ts";
 import { ipamHandlers } from "../../lib/engine/docker/ipam.ts";
@@ -24,6 +13,7 @@ import { engineNamespace } from "../kit/borrowed.ts";
 import { runPlugin } from "../../lib/engine/cni/mod.ts";
 import { type FreshNetns, freshNetns, temporaryFolder } from "../kit/worlds.ts";
 import { ENDPOINT, startEtcd } from "./etcd.ts";
+import { assertRejectsError } from "../kit/errors.ts";
 
 /** Where the addresses of the networks come from. */
 const IPAM = { driver: "etcd", access: { endpoints: [ENDPOINT] } } as const;
@@ -130,9 +120,9 @@ Deno.test("what is said differently is refused, and nothing of it stays", () =>
     await one!.driver.createNetwork(LAN);
     const before = await keys();
     const spec: NetworkSpec = { ...LAN, mode: "l3", subnets: ["192.168.30.0/24"] };
-    const error = await assertRejects(
+    const error = await assertRejectsError(
       () => two!.driver.createNetwork(spec),
-      SharedNetworkDiffersError,
+      "shared-network-differs",
     );
     assertEquals(error.differences, [
       "the ipvlan mode is l3 here and l2 there",
@@ -153,9 +143,9 @@ Deno.test("an address that another host has is refused by name, and moves when i
   withHosts(2, async ({ hosts: [one, two] }) => {
     for (const { driver } of [one!, two!]) await driver.createNetwork(LAN);
     await make(one!, "c1", "192.168.20.77");
-    const error = await assertRejects(
+    const error = await assertRejectsError(
       () => make(two!, "c2", "192.168.20.77"),
-      SharedAddressHeldError,
+      "shared-address-held",
     );
     assertEquals([error.sandbox, error.address], ["c1", "192.168.20.77"]);
     assertEquals(two!.driver.listSandboxes(), []);
@@ -176,7 +166,7 @@ Deno.test("an address that a link of the host has is passed over, and asked for 
       driver.createSandbox({ name, connections: [{ network: "lan", ip }] });
     const { value } = await create("c1");
     assertEquals(value.endpoints[0]!.ip, "192.168.20.4/29");
-    await assertRejects(() => create("c2", "192.168.20.2"), AddressHeldError);
+    await assertRejectsError(() => create("c2", "192.168.20.2"), "address-held");
     const { claims } = (await driver.listHosts())[0]!;
     assertEquals(claims, { "192.168.20.0/29": 1 });
   }));
@@ -194,8 +184,12 @@ Deno.test("no sandbox gets an address that another host has itself, and it is sa
     // The gateway and the hosts have four of the six addresses.
     const [first, second] = [await make4(three, "c1"), await make4(three, "c2")];
     assertEquals([first, second].sort(), ["192.168.20.5", "192.168.20.6"]);
-    await assertRejects(() => make4(three, "c3"), SharedPoolExhaustedError);
-    await assertRejects(() => make(three, "c3", "192.168.20.2"), SharedAddressHeldError, "itself");
+    await assertRejectsError(() => make4(three, "c3"), "shared-pool-exhausted");
+    await assertRejectsError(
+      () => make(three, "c3", "192.168.20.2"),
+      "shared-address-held",
+      "itself",
+    );
     const counts = (await one.driver.listHosts()).map(({ claims }) =>
       claims["192.168.20.0/29"] ?? 0
     );
@@ -233,9 +227,9 @@ Deno.test("with etcd out of reach, a host goes on with what it keeps, and tells 
       notices.join("\n"),
     );
     // This one keeps nothing yet.
-    await assertRejects(() => make(two!, "c3"), EtcdUnreachableError);
+    await assertRejectsError(() => make(two!, "c3"), "etcd-unreachable");
     // A network that cannot be taken out of etcd stays as it is.
-    await assertRejects(() => two!.driver.removeNetwork("lan"), EtcdUnreachableError);
+    await assertRejectsError(() => two!.driver.removeNetwork("lan"), "etcd-unreachable");
     assertEquals(two!.driver.listNetworks().length, 1);
     await one!.driver.removeSandbox("c1");
     const report = await one!.driver.restore();
@@ -388,7 +382,7 @@ Deno.test("what another host has by now gets no link, also after a reboot, and i
 
     // While etcd cannot say whose the addresses are, what runs goes on, and nothing else comes up.
     await removeFromEtcd(one!, two!);
-    await assertRejects(() => create(one!, "c5", "lan"), HostRemovedError);
+    await assertRejectsError(() => create(one!, "c5", "lan"), "host-removed");
     assert(!one!.driver.listSandboxes().some(({ name }) => name === "c5"));
     assert(!namespaces().includes("c5"));
     await stop();
@@ -397,7 +391,9 @@ Deno.test("what another host has by now gets no link, also after a reboot, and i
     assertEquals([sandboxes, unknown], [["c9", "r1"], [{
       kind: "sandbox",
       name: "c1",
-      reason: `It is not connected to lan: ${new HostRemovedError("/ipvlan").message}`,
+      reason: `It is not connected to lan: ${
+        new IpvlanError("host-removed", { prefix: "/ipvlan" }).message
+      }`,
     }]]);
     assertEquals([await hasLink("c1"), await hasLink("c9"), await announced()], [false, true, 1]);
     await start();
@@ -477,7 +473,7 @@ Deno.test("what learns that its address is another host's undoes itself: sandbox
     /** Runs what gives an address away that is another host's. It fails, and leaves nothing. */
     const isUndone = async (address: string, run: () => Promise<unknown>) => {
       const before = await world();
-      const error = await assertRejects(run, AddressHeldError);
+      const error = await assertRejectsError(run, "address-held");
       assertEquals([error.address, error.holder], [address, HOLDER]);
       assertEquals(await world(), before);
     };
@@ -518,7 +514,7 @@ Deno.test("what learns that its address is another host's undoes itself: sandbox
       assertEquals(status, 1);
       const [, address = msg, holder = ""] = /^The address (\S+) is held by (.*?): /.exec(msg) ??
         [];
-      throw new AddressHeldError(address, holder);
+      throw new IpvlanError("address-held", { address, holder });
     });
 
     // Of several at once, only the one with that address is undone.
@@ -527,7 +523,7 @@ Deno.test("what learns that its address is another host's undoes itself: sandbox
       Array.from({ length: 8 }, (_, index) => take(one!, `once${index}`)),
     );
     const [failed, ...others] = ends.flatMap((end) => end.status === "rejected" ? end.reason : []);
-    assert(failed instanceof AddressHeldError && others.length === 0, failed);
+    assert(isIpvlanError(failed, "address-held") && others.length === 0, failed);
     assertEquals(held(one!).filter((name) => name.startsWith("once")).length, 7);
 
     // An address that Docker has claimed, and that was lost since.
@@ -701,7 +697,7 @@ Deno.test("an agent writes the names of other hosts as they come and go, and kee
       notify: (sentence) => said.push(sentence),
     });
     try {
-      await assertRejects(() => one!.driver.runAgent({ signal: ending.signal }), AgentRunsError);
+      await assertRejectsError(() => one!.driver.runAgent({ signal: ending.signal }), "agent-runs");
       for (const { driver } of [one!, two!]) {
         await driver.createNetwork({ ...LAN, subnets: ["192.168.20.0/24"] });
       }
@@ -709,7 +705,7 @@ Deno.test("an agent writes the names of other hosts as they come and go, and kee
       const alive = async () => (await two!.driver.listHosts()).filter(({ isAlive }) => isAlive);
       await waitFor(async () => (await alive()).length > 0);
       const [host] = await alive();
-      await assertRejects(() => two!.driver.removeHost(host!.id), HostAliveError);
+      await assertRejectsError(() => two!.driver.removeHost(host!.id), "host-alive");
       const db = (await make4(two!, "db"))!;
       await waitFor(() => hostLines("web").length === 2);
       assertEquals(hostLines("web"), [`${web} web web.lan`, `${db} db db.lan`]);
@@ -729,7 +725,7 @@ Deno.test("an agent writes the names of other hosts as they come and go, and kee
       const claims = () =>
         succeed("etcdctl", "get", "--prefix", "--print-value-only", "/ipvlan/claims/");
       await waitFor(async () => (await claims()).includes('"sandbox":"host '));
-      await assertRejects(() => make(two!, "db", db), SharedAddressHeldError, "itself");
+      await assertRejectsError(() => make(two!, "db", db), "shared-address-held", "itself");
     } finally {
       ending.abort();
       await agent;

@@ -1,16 +1,11 @@
 // Tests of TLS, users and passwords, with a real etcd that requires them.
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import {
-  type EtcdAccess,
-  EtcdOptionError,
-  EtcdRefusedError,
-  EtcdUnreachableError,
-} from "../../lib/claims/mod.ts";
-import { ProblemsError } from "../../lib/base/errors.ts";
+import { assert, assertEquals } from "@std/assert";
+import type { EtcdAccess } from "../../lib/claims/mod.ts";
 import { Cluster } from "../kit/etcd.ts";
 import { makeCertificates } from "../kit/openssl.ts";
 import { inEnv } from "../kit/processes.ts";
 import { type Host, openHost } from "./host.ts";
+import { assertRejectsError } from "../kit/errors.ts";
 
 const SUBNET = "10.7.0.0/24";
 const PASSWORD = "correct horse battery staple";
@@ -36,7 +31,7 @@ Deno.test("TLS with certificates of both sides", async () => {
     assertEquals(await host.pools.settle(), { untold: 0, lost: [] });
     for (const wrong of [{ ca: `${folder}/other.pem`, cert, key }, { ca }, {}]) {
       const access = { endpoints, ...wrong, prefix: "/other" };
-      const error = await assertRejects(() => host.pools.hosts(access), EtcdUnreachableError);
+      const error = await assertRejectsError(() => host.pools.hosts(access), "etcd-unreachable");
       assert(/certificate|tls|UnknownIssuer/i.test(error.message), error.message);
     }
   } finally {
@@ -108,12 +103,12 @@ Deno.test("certificates that are rotated are read again by who is connected, and
     await cluster.members[0]!.daemon.end();
     await cluster.members[0]!.restart();
     await agent.next("broken");
-    await assertRejects(hosts, EtcdUnreachableError, "certificate");
+    await assertRejectsError(hosts, "etcd-unreachable", "certificate");
     // The host gets its files one after another.
     await use(fresh, { "ca.pem": "ca.pem" });
-    await assertRejects(hosts, EtcdUnreachableError);
+    await assertRejectsError(hosts, "etcd-unreachable");
     await use(fresh, { "host.key": "host.key" });
-    await assertRejects(hosts, EtcdOptionError, "host.pem");
+    await assertRejectsError(hosts, "etcd-option", "host.pem");
     await use(fresh, host);
     assertEquals((await hosts()).map(({ isAlive }) => isAlive), [true]);
     await agent.next("listed");
@@ -177,7 +172,11 @@ Deno.test("a password that is changed is read again, and an agent keeps its leas
 
     const changed = { name: "ipvlan", password: "another" };
     await askAsRoot(endpoint, "auth/user/changepw", changed);
-    await assertRejects(() => host.pools.hosts(access), EtcdRefusedError, "authentication failed");
+    await assertRejectsError(
+      () => host.pools.hosts(access),
+      "etcd-refused",
+      "authentication failed",
+    );
     // etcd ends the watches of the user.
     assert((await agent.next("broken")).includes("authentication failed"));
     await Deno.writeTextFile(passwordFile, "another\n");
@@ -191,7 +190,7 @@ Deno.test("a password that is changed is read again, and an agent keeps its leas
     // A file that others may read is no secret any more.
     await Deno.chmod(passwordFile, 0o644);
     await askAsRoot(endpoint, "auth/user/changepw", { ...changed, password: "third" });
-    await assertRejects(() => host.pools.hosts(access), EtcdOptionError, "chmod 600");
+    await assertRejectsError(() => host.pools.hosts(access), "etcd-option", "chmod 600");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -213,14 +212,14 @@ Deno.test("a user with a password file, whose rights change meanwhile", async ()
     assertEquals(await host.pools.settle(), { untold: 0, lost: [] });
 
     const elsewhere = { ...access, prefix: "/elsewhere" };
-    const denied = await assertRejects(() => host.pools.hosts(elsewhere), EtcdRefusedError);
+    const denied = await assertRejectsError(() => host.pools.hosts(elsewhere), "etcd-refused");
     assert(denied.message.includes("permission denied"), denied.message);
     const wrong = `${folder}/wrong`;
     await Deno.writeTextFile(wrong, "wrong secret", { mode: 0o600 });
     for (const other of [{ user: undefined, passwordFile: undefined }, { passwordFile: wrong }]) {
-      const error = await assertRejects(
+      const error = await assertRejectsError(
         () => host.pools.hosts({ ...access, ...other }),
-        EtcdRefusedError,
+        "etcd-refused",
       );
       assert(!error.message.includes("secret") && !error.message.includes(PASSWORD));
     }
@@ -242,18 +241,18 @@ Deno.test("all that is wrong with the options is said at once, and no secret", a
       passwordFile: open,
       prefix: "ipvlan/",
     };
-    const error = await assertRejects(() => host.pools.join(access, SUBNET, {}), ProblemsError);
+    const error = await assertRejectsError(() => host.pools.join(access, SUBNET, {}), "problems");
     assertEquals(error.message.split("\n").length, 5);
     assert(!error.message.includes("secret"));
     const files = { endpoints: ["https://10.0.0.1:2379"], user: "u", passwordFile: open };
-    await assertRejects(
+    await assertRejectsError(
       () => host.pools.hosts(files),
-      EtcdOptionError,
+      "etcd-option",
       `others may read the file: chmod 600 ${open}`,
     );
-    await assertRejects(
+    await assertRejectsError(
       () => host.pools.hosts({ endpoints: ["https://10.0.0.1:2379"], ca: `${folder}/none` }),
-      EtcdOptionError,
+      "etcd-option",
       "there is no such file",
     );
   } finally {

@@ -1,18 +1,10 @@
 // Tests of shared pools against a real etcd on this machine.
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import {
-  SharedAddressHeldError,
-  SharedAddressKeptError,
-  SharedPoolDiffersError,
-  SharedPoolExhaustedError,
-  SharedPoolInUseError,
-  SharedPoolsOverlapError,
-} from "../../lib/claims/mod.ts";
 import { IpvlanError } from "../../lib/base/errors.ts";
-import { OutsideSubnetError } from "../../lib/ipam/errors.ts";
 import { succeed } from "../kit/processes.ts";
 import { release } from "./host.ts";
 import { kindOf, test } from "./kit.ts";
+import { assertRejectsError } from "../kit/errors.ts";
 
 const SUBNET = "10.7.0.0/24";
 const GATEWAY = { "10.7.0.1": "gateway" };
@@ -27,7 +19,7 @@ test("a host takes a block, tells its claims, and gives all back", ["a"], async 
   assertEquals(claims.map(({ since: _since, host: _host, ...rest }) => rest), [
     { address, sandbox: "c1", network: "n", names: ["c1", "db"] },
   ]);
-  await assertRejects(() => a.pools.leave(id), SharedPoolInUseError);
+  await assertRejectsError(() => a.pools.leave(id), "shared-pool-in-use");
   await release(a, id, address);
   assertEquals(await kindOf(access, "claims"), []);
   assertEquals(await kindOf(access, "blocks"), []);
@@ -58,21 +50,21 @@ test(
     const { id } = await a.pools.join(access, SUBNET, GATEWAY);
     await b.pools.join(access, SUBNET, GATEWAY);
     assertEquals(await a.pools.take(id, { sandbox: "c1" }, { address: "10.7.0.77" }), "10.7.0.77");
-    await assertRejects(
+    await assertRejectsError(
       () => a.pools.take(id, { sandbox: "c2" }, { address: "10.7.0.77" }),
-      SharedAddressHeldError,
+      "shared-address-held",
       'held by "c1" on this host',
     );
-    await assertRejects(
+    await assertRejectsError(
       () => b.pools.take(id, { sandbox: "c2" }, { address: "10.7.0.77" }),
-      SharedAddressHeldError,
+      "shared-address-held",
       'held by "c1" on the host "a"',
     );
     const own = await a.pools.take(id, { sandbox: "c3" });
     const kept = own.replace(/\d+$/, (last) => String(Number(last) + 1));
-    await assertRejects(
+    await assertRejectsError(
       () => b.pools.take(id, { sandbox: "c4" }, { address: kept }),
-      SharedAddressKeptError,
+      "shared-address-kept",
       'kept by the host "a"',
     );
     // An address that was in use and is free again can be taken by every host.
@@ -88,9 +80,9 @@ test("a full pool", ["a", "b"], async ([a, b], access) => {
   for (let left = 14; left > 0; left--) taken.push(await a.pools.take(id, { sandbox: "c" }));
   assertEquals(new Set(taken).size, 14);
   await a.pools.settle();
-  await assertRejects(
+  await assertRejectsError(
     () => b.pools.take(id, { sandbox: "c" }),
-    SharedPoolExhaustedError,
+    "shared-pool-exhausted",
     "No address is left in the shared pool 10.8.0.0/28: remove a sandbox",
   );
   await release(a, id, taken[5]!);
@@ -104,9 +96,9 @@ test("an agent gives away what its host keeps", ["a", "b"], async ([a, b], acces
   for (let left = 4; left > 0; left--) {
     own.push(await a.pools.take(id, { sandbox: "c" }, { range: `10.8.0.${(left - 1) * 4}/30` }));
   }
-  await assertRejects(
+  await assertRejectsError(
     () => b.pools.take(id, { sandbox: "d" }),
-    SharedPoolExhaustedError,
+    "shared-pool-exhausted",
     '"a" keep unused ones and do not answer: run ipvlan agent there',
   );
   const stop = new AbortController();
@@ -127,14 +119,14 @@ test("an agent gives away what its host keeps", ["a", "b"], async ([a, b], acces
 
 test("pools that differ or overlap are refused", ["a", "b"], async ([a, b], access) => {
   await a.pools.join(access, SUBNET, GATEWAY);
-  await assertRejects(
+  await assertRejectsError(
     () => b.pools.join(access, SUBNET, { "10.7.0.254": "gateway" }),
-    SharedPoolDiffersError,
+    "shared-pool-differs",
     "10.7.0.1 is free here, and gateway there; 10.7.0.254 is gateway here, and free there",
   );
-  await assertRejects(
+  await assertRejectsError(
     () => b.pools.join(access, "10.7.0.128/25", {}),
-    SharedPoolsOverlapError,
+    "shared-pools-overlap",
     "overlaps the pool 10.7.0.0/24",
   );
 });
@@ -162,7 +154,7 @@ test("IPv6, small pools, and ranges", ["a", "b"], async ([a, b], access) => {
   await b.pools.join(access, "fd00:7::/64", { "fd00:7::1": "gateway" });
   const wanted = { address: "fd00:7:0::0077" };
   assertEquals(await a.pools.take(id, { sandbox: "c" }, wanted), "fd00:7::77");
-  await assertRejects(() => b.pools.take(id, { sandbox: "c" }, wanted), SharedAddressHeldError);
+  await assertRejectsError(() => b.pools.take(id, { sandbox: "c" }, wanted), "shared-address-held");
   const taken = await Promise.all(
     [a, b].flatMap(({ pools }) =>
       Array.from({ length: 70 }, () => pools.take(id, { sandbox: "c" }))
@@ -178,7 +170,7 @@ test("IPv6, small pools, and ranges", ["a", "b"], async ([a, b], access) => {
     await a.pools.take(pair, { sandbox: "c" }),
   ];
   assertEquals(ends.sort(), ["10.7.1.0", "10.7.1.1"]);
-  await assertRejects(() => b.pools.take(pair, { sandbox: "c" }), SharedPoolExhaustedError);
+  await assertRejectsError(() => b.pools.take(pair, { sandbox: "c" }), "shared-pool-exhausted");
 
   const pool = (await a.pools.join(access, SUBNET, {})).id;
   await b.pools.join(access, SUBNET, {});
@@ -190,15 +182,15 @@ test("IPv6, small pools, and ranges", ["a", "b"], async ([a, b], access) => {
     ...[8, 9, 10, 11, 12, 13, 14, 15],
   ]);
   for (const host of [a, b]) {
-    await assertRejects(
+    await assertRejectsError(
       () => host.pools.take(pool, { sandbox: "c" }, { range }),
-      SharedPoolExhaustedError,
+      "shared-pool-exhausted",
       "No address is left in the shared pool 10.7.0.8/29",
     );
   }
-  await assertRejects(
+  await assertRejectsError(
     () => a.pools.take(pool, { sandbox: "c" }, { range: "10.9.0.0/24" }),
-    OutsideSubnetError,
+    "outside-subnet",
   );
   for (const address of ["10.7.0.0", "10.7.0.255", "10.9.0.1"]) {
     await assertRejects(() => a.pools.take(pool, { sandbox: "c" }, { address }), IpvlanError);

@@ -1,14 +1,10 @@
 // Tests of shared pools when the network between a host and etcd loses or holds back something.
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import {
-  EtcdUnreachableError,
-  HostReplacedError,
-  SharedPoolNotFoundError,
-} from "../../lib/claims/mod.ts";
+import { assert, assertEquals } from "@std/assert";
 import { freePorts } from "../kit/etcd.ts";
 import { openHost, release } from "./host.ts";
 import { copyFiles } from "./copy.ts";
 import { elsewhere, kindOf, newLink, test } from "./kit.ts";
+import { assertRejectsError } from "../kit/errors.ts";
 
 const SUBNET = "10.7.0.0/24";
 
@@ -28,9 +24,9 @@ test(
       taken.push(await a.pools.take(id, { sandbox: `c${taken.length}` }));
     }
     assertEquals(new Set(taken).size, kept);
-    const error = await assertRejects(
+    const error = await assertRejectsError(
       () => a.pools.take(id, { sandbox: "more" }),
-      EtcdUnreachableError,
+      "etcd-unreachable",
     );
     assertEquals(
       error.message,
@@ -54,9 +50,9 @@ test("a process that waited while another one's etcd was out of reach does not w
   using other = openHost("a", a.folder);
   link.trouble = { kind: "partition" };
   const takes = [a, other].map(({ pools }, index) =>
-    assertRejects(
+    assertRejectsError(
       () => pools.take(id, { sandbox: "c" }, { address: `10.7.0.${77 + index}` }),
-      EtcdUnreachableError,
+      "etcd-unreachable",
     )
   );
   await Promise.race(takes);
@@ -73,13 +69,13 @@ test("a claim whose answer is lost goes when etcd answers again", ["a"], async (
   const { id } = await a.pools.join({ ...access, endpoints: [link.endpoint] }, SUBNET, {});
   link.trouble = { kind: "mute" };
   // The first request only reads, and has no answer either: so nothing is claimed yet.
-  await assertRejects(
+  await assertRejectsError(
     () => a.pools.take(id, { sandbox: "c1" }, { address: "10.7.0.77" }),
-    EtcdUnreachableError,
+    "etcd-unreachable",
   );
   assertEquals(await kindOf(access, "claims"), []);
   // The block is asked for by the first request.
-  await assertRejects(() => a.pools.take(id, { sandbox: "c1" }), EtcdUnreachableError);
+  await assertRejectsError(() => a.pools.take(id, { sandbox: "c1" }), "etcd-unreachable");
   assertEquals((await kindOf(access, "blocks")).length, 1);
   link.trouble = { kind: "none" };
   assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
@@ -121,7 +117,7 @@ test(
     const { id } = await a.pools.join(late, SUBNET, {});
     // It lasts until the trouble ends.
     link.trouble = { kind: "late", milliseconds: 1e6 };
-    await assertRejects(() => a.pools.take(id, { sandbox: "c1" }), EtcdUnreachableError);
+    await assertRejectsError(() => a.pools.take(id, { sandbox: "c1" }), "etcd-unreachable");
     await a.pools.join(access, SUBNET, {});
     const { untold } = await a.pools.settle();
     assertEquals(untold, 0);
@@ -176,9 +172,9 @@ test(
       copyFiles(a.folder, folder);
       using copy = openHost("copy", folder);
       assertEquals(await copy.pools.take(id, { sandbox: "c2" }, { address }), address);
-      await assertRejects(
+      await assertRejectsError(
         () => a.pools.take(id, { sandbox: "c3" }, { address: address.replace(/0$/, "1") }),
-        HostReplacedError,
+        "host-replaced",
         'The host "copy" has gone on',
       );
     } finally {
@@ -190,9 +186,9 @@ test(
 test("an etcd that does not run is named with the reason", ["a"], async ([a], access) => {
   const [port] = freePorts(1);
   const endpoints = [`http://127.0.0.1:${port}/`];
-  const error = await assertRejects(
+  const error = await assertRejectsError(
     () => a.pools.join({ ...access, endpoints }, SUBNET, {}),
-    EtcdUnreachableError,
+    "etcd-unreachable",
   );
   assertEquals(
     error.message,
@@ -210,7 +206,7 @@ test("a pool is left without etcd, and goes from it later", ["a"], async ([a], a
   a.store.transaction(() => a.pools.release(id, address));
   await a.pools.leave(id);
   assertEquals(a.pools.pools(), []);
-  await assertRejects(() => a.pools.take(id, { sandbox: "c2" }), SharedPoolNotFoundError);
+  await assertRejectsError(() => a.pools.take(id, { sandbox: "c2" }), "shared-pool-not-found");
   link.trouble = { kind: "none" };
   assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
   for (const kind of ["pools", "blocks", "claims"]) assertEquals(await kindOf(access, kind), []);

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { EtcdUnreachableError } from "../../lib/claims/errors.ts";
 import { type EtcdAccess, LastToken, SharedPools } from "../../lib/claims/mod.ts";
 import { FileLock } from "../../lib/driver/run/lock.ts";
 import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
+import { isIpvlanError } from "../../lib/base/errors.ts";
 
 /** A host. */
 export interface Host extends Disposable {
@@ -68,7 +68,7 @@ export async function untilReached<T>(call: () => Promise<T>): Promise<T> {
     try {
       return await call();
     } catch (error) {
-      if (!(error instanceof EtcdUnreachableError)) throw error;
+      if (!isIpvlanError(error, "etcd-unreachable")) throw error;
     }
   }
 }

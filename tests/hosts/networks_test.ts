@@ -1,15 +1,6 @@
 // Tests of the networks and hosts that etcd has, and of what an agent sees.
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import {
-  DamagedKeyError,
-  HostAliveError,
-  HostNotFoundError,
-  HostRemovedError,
-  OwnHostError,
-  SharedAddressHeldError,
-  type SharedChange,
-  SharedNetworkDiffersError,
-} from "../../lib/claims/mod.ts";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { SharedChange } from "../../lib/claims/mod.ts";
 import { hexOf } from "../../lib/claims/keys.ts";
 import { bitOf } from "../../lib/claims/local.ts";
 import { lookUpNames } from "../../lib/driver/addresses/shared/names.ts";
@@ -18,6 +9,7 @@ import { IpvlanError } from "../../lib/base/errors.ts";
 import { parseAddress } from "../../lib/ipam/address.ts";
 import { release } from "./host.ts";
 import { deleteKeys, elsewhere, kindOf, put, putText, test } from "./kit.ts";
+import { assertRejectsError } from "../kit/errors.ts";
 
 const SUBNET = "10.7.0.0/24";
 
@@ -30,9 +22,9 @@ test("a network is taken over, and what differs is named", ["a", "b"], async ([a
   // The order of fields is no difference.
   const turned = { subnets: [{ gateway: "10.7.0.1", subnet: SUBNET }] };
   assertEquals(await b.pools.defineNetwork(access, "net", turned), L2);
-  const error = await assertRejects(
+  const error = await assertRejectsError(
     () => b.pools.defineNetwork(access, "net", { mode: "l3", parent: "eth0", mtu: 1400 }),
-    SharedNetworkDiffersError,
+    "shared-network-differs",
   );
   assertEquals(error.differences, [
     'mode is "l3" here, and "l2" there',
@@ -112,12 +104,12 @@ test("a host that is gone is removed, comes back, and keeps what is still free",
   const single = elsewhere(addresses[0]!);
   await a.pools.take(id, { sandbox: "c4" }, { address: single });
   await a.pools.settle();
-  await assertRejects(() => a.pools.removeHost(access, "a"), OwnHostError);
-  await assertRejects(() => b.pools.removeHost(access, "c"), HostNotFoundError, 'no host "c"');
+  await assertRejectsError(() => a.pools.removeHost(access, "a"), "own-host");
+  await assertRejectsError(() => b.pools.removeHost(access, "c"), "host-not-found", 'no host "c"');
   const stop = new AbortController();
   const changes = a.pools.watch(access, stop.signal);
   await changes.next();
-  await assertRejects(() => b.pools.removeHost(access, "a", true), HostAliveError);
+  await assertRejectsError(() => b.pools.removeHost(access, "a", true), "host-alive");
   stop.abort();
   await changes.return(undefined);
   const removed = await b.pools.removeHost(access, "a", true);
@@ -133,7 +125,7 @@ test("a host that is gone is removed, comes back, and keeps what is still free",
   const { reason } = await a.pools.settle();
   assert(reason?.startsWith("This host is not in etcd"), reason);
   // It gives nothing away, also not what it keeps on record.
-  await assertRejects(() => a.pools.take(id, { sandbox: "c5" }), HostRemovedError);
+  await assertRejectsError(() => a.pools.take(id, { sandbox: "c5" }), "host-removed");
   const mended = await a.pools.recover();
   assertEquals(
     mended.at(0),
@@ -199,7 +191,7 @@ test("a host that holds addresses and may run is removed only by force", ["a"], 
   ) {
     await other(is);
     const before = await keys();
-    const error = await assertRejects(() => a.pools.removeHost(access, "rack3"), HostAliveError);
+    const error = await assertRejectsError(() => a.pools.removeHost(access, "rack3"), "host-alive");
     assertStringIncludes(
       error.message,
       `The host "rack3" holds addresses and ${why} remove its sandboxes there`,
@@ -214,7 +206,7 @@ test("a host that holds addresses and may run is removed only by force", ["a"], 
   await other({ heard: true, idle: true });
   assertEquals(await a.pools.removeHost(access, "rack3"), { ...removed, freed: [] });
   await other({ agent: true, alive: true });
-  await assertRejects(() => a.pools.removeHost(access, "rack3", true), HostAliveError);
+  await assertRejectsError(() => a.pools.removeHost(access, "rack3", true), "host-alive");
 });
 
 test("recover releases claims without a record, and claims records without a claim", ["a"], async (
@@ -263,9 +255,9 @@ test("recover keeps a claim without a record while a link has the address", ["a"
   ]);
   assertEquals(await claims(), [held]);
   for (const [{ pools }, host] of [[a, undefined], [b, "a"]] as const) {
-    const error = await assertRejects(
+    const error = await assertRejectsError(
       () => pools.take(id, { sandbox: "d" }, { address }),
-      SharedAddressHeldError,
+      "shared-address-held",
     );
     assertEquals([error.sandbox, error.host], ["c1", host]);
   }
@@ -312,7 +304,7 @@ test(
     for (const address of ["10.7.0.3", "10.7.0.9", "10.7.0.33"]) {
       assert(!taken.includes(address), address);
       const take = () => b.pools.take(id, { sandbox: "d" }, { address });
-      await assertRejects(take, DamagedKeyError, `${access.prefix}/`);
+      await assertRejectsError(take, "damaged-key", `${access.prefix}/`);
     }
     const names = (pools: typeof a.pools) =>
       pools.damaged().map((text) => text.split('"')[1]).sort();
@@ -379,9 +371,9 @@ test("etcd loses all of its data, and the hosts put it back", ["a", "b"], async 
     await pools.settle();
   }
   await deleteKeys(`${access.prefix}/`);
-  await assertRejects(
+  await assertRejectsError(
     () => hosts[0].pools.take(pool, { sandbox: "c" }, { address: taken.at(-1) }),
-    HostRemovedError,
+    "host-removed",
   );
   for (const { pools } of hosts) {
     await pools.recover();
@@ -399,9 +391,9 @@ test("of two hosts with one name, the id says which", ["a", "a"], async ([a, b],
   await b.pools.join(access, SUBNET, {});
   const address = await b.pools.take(id, { sandbox: "c1" });
   await b.pools.settle();
-  await assertRejects(
+  await assertRejectsError(
     () => a.pools.removeHost(access, "a"),
-    HostNotFoundError,
+    "host-not-found",
     'Several hosts are named "a": give an id',
   );
   const other = b.store.shared.host(access.prefix!)!.id;

@@ -1,8 +1,8 @@
 // Tests of the addresses that hosts have themselves, and of etcd's members.
 import { assertEquals, assertRejects } from "@std/assert";
-import { SharedAddressHeldError, SharedPoolExhaustedError } from "../../lib/claims/mod.ts";
 import { release } from "./host.ts";
 import { deleteKeys, kindOf, test } from "./kit.ts";
+import { assertRejectsError } from "../kit/errors.ts";
 
 const SUBNET = "10.7.0.0/29";
 const GATEWAY = { "10.7.0.1": "gateway" };
@@ -24,10 +24,10 @@ test("what a host has itself is no sandbox's, of no host", ["a", "b"], async ([a
     await b.pools.take(id, { sandbox: "c2" }),
   ];
   assertEquals(taken.sort(), ["10.7.0.5", "10.7.0.6"]);
-  await assertRejects(() => b.pools.take(id, { sandbox: "c3" }), SharedPoolExhaustedError);
-  await assertRejects(
+  await assertRejectsError(() => b.pools.take(id, { sandbox: "c3" }), "shared-pool-exhausted");
+  await assertRejectsError(
     () => b.pools.take(id, { sandbox: "c3" }, { address: "10.7.0.2" }),
-    SharedAddressHeldError,
+    "shared-address-held",
     'The address 10.7.0.2 is held by the host "a" itself, or by its etcd: give another one',
   );
   await b.pools.settle();

@@ -6,7 +6,7 @@
  * @module
  */
 import { textOf } from "../../lib/claims/keys.ts";
-import { IpvlanError } from "../../lib/base/errors.ts";
+import { IpvlanError, UserError } from "../../lib/base/errors.ts";
 import { Random } from "../attack/random.ts";
 import { Recorder } from "./history.ts";
 import { openHost, ownAddress } from "./host.ts";
@@ -45,7 +45,7 @@ async function recorded(
     return result;
   } catch (error) {
     if (!(error instanceof IpvlanError)) throw error;
-    recorder.write({ call, kind: "failed", number, address, error: error.name });
+    recorder.write({ call, kind: "failed", number, address, error: error.code });
   }
 }
 
@@ -54,7 +54,7 @@ const own = ownAddress(subnet, hostname);
 const linked = () => Promise.resolve(new Set([own]));
 
 /** An address that was taken and is another host's. */
-class LostError extends IpvlanError {
+class LostError extends UserError {
   override name = "LostError";
 }
 

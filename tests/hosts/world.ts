@@ -5,7 +5,6 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { HostAliveError, HostReplacedError } from "../../lib/claims/mod.ts";
 import type { Random } from "../attack/random.ts";
 import { Cluster } from "../kit/etcd.ts";
 import { Recorder } from "./history.ts";
@@ -13,6 +12,7 @@ import { type Host, openHost, ownAddress, release, untilReached } from "./host.t
 import { copyHost } from "./copy.ts";
 import { Peers } from "./peers.ts";
 import { Link } from "./proxy.ts";
+import { isIpvlanError } from "../../lib/base/errors.ts";
 
 /** How many members etcd has. */
 const MEMBERS = 3;
@@ -195,7 +195,7 @@ export class World implements AsyncDisposable {
       await remover.pools.removeHost(access, id);
       this.defects.push(`${host.name} was removed by ${other.name} while it was alive`);
     } catch (error) {
-      if (!(error instanceof HostAliveError)) throw error;
+      if (!isIpvlanError(error, "host-alive")) throw error;
     }
   }
 
@@ -208,7 +208,7 @@ export class World implements AsyncDisposable {
       try {
         await untilReached(() => pools.recover(this.linked(host)));
       } catch (error) {
-        if (!(error instanceof HostReplacedError)) throw error;
+        if (!isIpvlanError(error, "host-replaced")) throw error;
         isRefused = true;
       }
     });

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import {
   addressesEqual,
   broadcastDoesNotPass,
@@ -15,11 +15,11 @@ import {
   routesEqual,
   taggedWith,
 } from "../../lib/check/mod.ts";
-import { IpCommandError, ProgramNotFoundError } from "../../lib/iproute2/errors.ts";
 import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
 import { World, type WorldSpec } from "../../scenarios/kit/machines/world.ts";
 import { inEnv, run } from "../kit/processes.ts";
 import { freshNetns } from "../kit/worlds.ts";
+import { assertRejectsError } from "../kit/errors.ts";
 
 const SPEC: WorldSpec = {
   host: { eth0: ["10.0.1.2/24", "2001:db8:1::2/64"], "eth0.20": ["10.0.20.2/24"] },
@@ -160,7 +160,7 @@ Deno.test("taggedWith and macsLearned see what a port sees", async () => {
   assertEquals((await qdiscs()).stdout, before);
   assertEquals((await run("tc", "-n", port[0], "qdisc", "add", "dev", port[1], "ingress")).code, 0);
   const theirs = (await qdiscs()).stdout;
-  await assertRejects(() => taggedWith(...port, [20], to20), IpCommandError, "Exclusivity");
+  await assertRejectsError(() => taggedWith(...port, [20], to20), "ip-command", "Exclusivity");
   assertEquals((await qdiscs()).stdout, theirs);
   await held([
     macsLearned(...port, [mac]),
@@ -232,7 +232,7 @@ Deno.test("a ping that is missing is named, here and in a namespace", async () =
     await Deno.symlink((await run("sh", "-c", "command -v ip")).stdout.trim(), `${folder}/ip`);
     using _path = inEnv("PATH", folder);
     for (const from of [undefined, ns.name]) {
-      await assertRejects(() => reaches(from, "127.0.0.1"), ProgramNotFoundError, '"ping"');
+      await assertRejectsError(() => reaches(from, "127.0.0.1"), "program-not-found", '"ping"');
     }
   } finally {
     await Deno.remove(folder, { recursive: true });

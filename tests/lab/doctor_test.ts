@@ -201,7 +201,7 @@ Deno.test("doctor says which addresses another machine has", async () => {
     const abort = new AbortController();
     const facts = gatherFacts({ signal: abort.signal });
     await hanging.hangs();
-    const reason = new IpvlanError("Enough");
+    const reason = new IpvlanError("interrupted");
     abort.abort(reason);
     assertStrictEquals(await assertRejects(() => facts), reason);
   }

@@ -47,7 +47,9 @@ if (import.meta.main) {
   await using driver = Driver.openWrapped({ host, stateDir }, wrap);
   switch (action) {
     case "refused":
-      await driver.createNetwork({ name: "n" }).catch((error) => console.log(`${error}`));
+      await driver.createNetwork({ name: "n" }).catch((error) =>
+        console.log(`${error.code}: ${error.message}`)
+      );
       break;
     case "killed":
       await live(driver);

@@ -1,7 +1,7 @@
-import { assertEquals, assertRejects } from "@std/assert";
-import { AddressHeldError } from "../../mod.ts";
+import { assertEquals } from "@std/assert";
 import { run } from "../kit/processes.ts";
 import { withHost } from "../kit/worlds.ts";
+import { assertRejectsError } from "../kit/errors.ts";
 
 /** Runs a module of this folder in a process of its own, and reads the JSON that it prints. */
 async function printed(module: string, ...words: string[]): Promise<string[]> {
@@ -63,6 +63,6 @@ Deno.test("a sandbox on two networks with one subnet gets two addresses of it", 
       });
     const { value: { endpoints } } = await adopt("docker:1");
     assertEquals(endpoints.map(({ ip }) => ip), ["10.0.0.2/24", "10.0.0.3/24"]);
-    const error = await assertRejects(() => adopt("docker:2", "10.0.0.9"), AddressHeldError);
+    const error = await assertRejectsError(() => adopt("docker:2", "10.0.0.9"), "address-held");
     assertEquals(error.holder, 'the sandbox "docker:2"');
   }));

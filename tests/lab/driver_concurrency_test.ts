@@ -1,18 +1,10 @@
-import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import {
-  AlreadyConnectedError,
-  type Driver,
-  IpvlanError,
-  LinkExistsError,
-  NetworkExistsError,
-  NetworkInUseError,
-  NetworkNotFoundError,
-  SandboxExistsError,
-  SandboxNotFoundError,
-} from "../../mod.ts";
+import { type ErrorCode, isIpvlanError } from "../../lib/base/errors.ts";
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { type Driver, IpvlanError } from "../../mod.ts";
 import { assertConsistent } from "../kit/look.ts";
 import { run } from "../kit/processes.ts";
 import { temporaryFolder, withHost } from "../kit/worlds.ts";
+import { assertRejectsError } from "../kit/errors.ts";
 
 const NAMES = Array.from({ length: 20 }, (_, i) => `c${i}`);
 
@@ -31,10 +23,10 @@ function assertAllDiffer(addresses: readonly (string | undefined)[]): void {
 /** The errors of those that failed. Each is one of the given classes. */
 function failures(
   results: PromiseSettledResult<unknown>[],
-  ...types: (new (...words: never[]) => IpvlanError)[]
+  ...codes: ErrorCode[]
 ): IpvlanError[] {
   return results.filter((result) => result.status === "rejected").map(({ reason }) => {
-    assert(types.some((type) => reason instanceof type), String(reason));
+    assert(isIpvlanError(reason, ...codes), String(reason));
     return reason;
   });
 }
@@ -96,20 +88,20 @@ Deno.test("of several calls for one name exactly one wins", () =>
     const thrice = <T>(call: (driver: Driver) => Promise<T>) =>
       Promise.allSettled([call(one), call(two), call(one)]);
     const created = await thrice((driver) => driver.createNetwork({ name: "n", parent: "eth0.5" }));
-    assertEquals(failures(created, NetworkExistsError).length, 2);
+    assertEquals(failures(created, "network-exists").length, 2);
     const sandboxed = await thrice((driver) =>
       driver.createSandbox({ name: "c", connections: [{ network: "n" }] })
     );
-    assertEquals(failures(sandboxed, SandboxExistsError).length, 2);
+    assertEquals(failures(sandboxed, "sandbox-exists").length, 2);
     await one.createSandbox({ name: "d" });
     const connected = await thrice((driver) => driver.connect("n", "d"));
-    assertEquals(failures(connected, AlreadyConnectedError).length, 2);
+    assertEquals(failures(connected, "already-connected").length, 2);
     await assertConsistent(host);
     const removed = await thrice((driver) => driver.removeSandbox("c"));
-    assertEquals(failures(removed, SandboxNotFoundError).length, 2);
+    assertEquals(failures(removed, "sandbox-not-found").length, 2);
     await one.removeSandbox("d");
     const dropped = await thrice((driver) => driver.removeNetwork("n"));
-    assertEquals(failures(dropped, NetworkNotFoundError).length, 2);
+    assertEquals(failures(dropped, "network-not-found").length, 2);
     await assertConsistent(host);
   }));
 
@@ -121,7 +113,7 @@ Deno.test("a connect during a removal either succeeds or leaves nothing", () =>
       await one.createSandbox({ name: "c" });
       // A sandbox that is removed is not put back on record by a connect that was under way.
       const met = await Promise.allSettled([one.connect("n", "c"), remover.removeSandbox("c")]);
-      failures(met, SandboxNotFoundError);
+      failures(met, "sandbox-not-found");
       assertEquals(met[1].status, "fulfilled");
       assertEquals(one.listSandboxes(), []);
       await assertConsistent(host);
@@ -130,7 +122,7 @@ Deno.test("a connect during a removal either succeeds or leaves nothing", () =>
         remover.removeNetwork("n"),
         one.createSandbox({ name: "c", connections: [{ network: "n" }] }),
       ]);
-      const [failure, ...rest] = failures(too, NetworkNotFoundError, NetworkInUseError);
+      const [failure, ...rest] = failures(too, "network-not-found", "network-in-use");
       assertInstanceOf(failure, IpvlanError);
       assertEquals(rest, []);
       await assertConsistent(host);
@@ -153,9 +145,9 @@ Deno.test("a released address is free for every driver", () =>
     // A call that fails after it has taken the address gives it back as well.
     const dummy = ["link", "add", "name", "taken", "up", "type", "dummy"];
     await run("ip", "-n", "b", ...dummy);
-    const error = await assertRejects(
+    const error = await assertRejectsError(
       () => one.connect("n", "b", { ip, ifname: "taken" }),
-      LinkExistsError,
+      "link-exists",
     );
     assertEquals([error.sandbox, error.link], ["b", "taken"]);
     // The link that has the name is not touched.

@@ -1,10 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type Driver, HostsFileError, NotUndoneError } from "../../lib/driver/mod.ts";
-import { IpCommandError, SessionClosedError } from "../../lib/iproute2/errors.ts";
+import type { Driver } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { eachLine, type Fault, Faults } from "../kit/faults.ts";
 import { assertConsistent } from "../kit/look.ts";
 import { type TestHost, withHost } from "../kit/worlds.ts";
+import { isIpvlanError } from "../../lib/base/errors.ts";
+import { assertRejectsError } from "../kit/errors.ts";
 
 /** Two networks, of which one has both families. */
 async function twoNetworks(driver: Driver): Promise<void> {
@@ -100,8 +101,8 @@ for (const [what, { before, make, remove }] of Object.entries(MAKING)) {
         await before?.(driver);
         const at = await host.dump();
         const lines = await eachLine(faults, () => make(driver), async (n, error) => {
-          const isExpected = fault !== "refused" && error instanceof SessionClosedError ||
-            ["refused", "fatal"].includes(fault) && error instanceof IpCommandError;
+          const isExpected = fault !== "refused" && isIpvlanError(error, "session-closed") ||
+            ["refused", "fatal"].includes(fault) && isIpvlanError(error, "ip-command");
           assert(isExpected, `line ${n}: ${error}`);
           assertEquals(await host.dump(), at, `line ${n}`);
         });
@@ -120,7 +121,7 @@ for (const [what, { before, make, remove }] of Object.entries(MAKING)) {
       const at = await host.dump();
       const stuck: Error[] = [];
       await eachLine(faults, () => make(driver), async (n, error) => {
-        if (error instanceof NotUndoneError) stuck.push(error);
+        if (isIpvlanError(error, "not-undone")) stuck.push(error);
         // A failure that left something on record does not stand in the way of another attempt.
         await make(driver);
         await remove(driver);
@@ -218,9 +219,9 @@ Deno.test("a call that cannot write a hosts file is undone, and the next call wr
     // A folder in the way of a file that is to be written.
     await Deno.mkdir("/etc/netns/c1/hosts", { recursive: true });
     try {
-      await assertRejects(
+      await assertRejectsError(
         () => driver.createSandbox({ name: "c1", connections: CONNECTIONS }),
-        HostsFileError,
+        "hosts-file",
         "/etc/netns/c1/hosts",
       );
     } finally {

@@ -1,8 +1,9 @@
-import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import { AddressHeldError, type Driver } from "../../mod.ts";
-import { IpCommandError } from "../../lib/iproute2/errors.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { Driver } from "../../mod.ts";
 import { run } from "../kit/processes.ts";
 import { freshNetns, type TestHost, withHost } from "../kit/worlds.ts";
+import { assertError, assertRejectsError } from "../kit/errors.ts";
+import { ipCommandError } from "../../lib/iproute2/errors.ts";
 
 const NETWORK = { name: "n", parent: "eth0", subnets: ["10.0.0.0/24", "fd00::/64"] };
 
@@ -65,7 +66,7 @@ Deno.test("an address that a link of somebody else holds is passed over, and the
     for (const options of given) {
       const connections = [{ network: "n", ...options }];
       const error = await assertRejects(() => driver.createSandbox({ name: "c3", connections }));
-      assertInstanceOf(error, AddressHeldError);
+      assertError(error, "address-held");
       const [address] = Object.values(options);
       assertEquals(
         error.message,
@@ -124,7 +125,7 @@ Deno.test("an address of the host's own links is passed over, and refused with t
     const refused = async (address: string) => {
       const connections = [{ network: "n", ip: address }];
       const error = await assertRejects(() => driver.createSandbox({ name: "c2", connections }));
-      assertInstanceOf(error, AddressHeldError);
+      assertError(error, "address-held");
       return error.holder;
     };
     assertEquals(await refused("10.0.0.2"), 'the link "shim0" of the host');
@@ -146,16 +147,16 @@ Deno.test("an address is passed over if its holder cannot be found, but not for 
           if (address === undefined) return runner.change(line);
           if (tried.at(-1) !== address) tried.push(address);
           const said = "Error: Address already assigned to an ipvlan device";
-          return Promise.reject(new IpCommandError(line, said));
+          return Promise.reject(ipCommandError(line, said));
         },
       }),
     });
     await driver.createNetwork(NETWORK);
     const at = await host.dump();
     const connections = [{ network: "n" }];
-    await assertRejects(
+    await assertRejectsError(
       () => driver.createSandbox({ name: "c1", connections }),
-      AddressHeldError,
+      "address-held",
       'The address 10.0.0.5 is held by an ipvlan link on "eth0" that cannot be found: ',
     );
     assertEquals(tried, held);

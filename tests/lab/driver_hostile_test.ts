@@ -1,12 +1,13 @@
-import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { type Driver, LinkLeftError } from "../../lib/driver/mod.ts";
+import type { Driver } from "../../lib/driver/mod.ts";
 import { LINK_GROUP } from "../../lib/driver/network/parent.ts";
-import { IpCommandError } from "../../lib/iproute2/errors.ts";
 import { linkDel } from "../../lib/iproute2/link.ts";
 import { assertConsistent } from "../kit/look.ts";
 import { processes, run } from "../kit/processes.ts";
 import { type TestHost, withHost } from "../kit/worlds.ts";
+import { isIpvlanError } from "../../lib/base/errors.ts";
+import { assertError, assertRejectsError } from "../kit/errors.ts";
 
 const NETWORK = { name: "n", parent: "eth0.20", subnets: ["10.20.0.0/24", "fd20::/64"] };
 const IP = "10.20.0.9";
@@ -107,7 +108,9 @@ async function assertFree(host: TestHost): Promise<void> {
       query: (line) => runner.query(line),
       change: (line) =>
         runner.change(line).catch((error) => {
-          if (error instanceof IpCommandError && error.errno === "EADDRINUSE") refused.push(line);
+          if (isIpvlanError(error, "ip-command") && error.errno === "EADDRINUSE") {
+            refused.push(line);
+          }
           throw error;
         }),
     }),
@@ -251,9 +254,9 @@ Deno.test("an address on a link that cannot be found is not given out, and the r
     }
     try {
       // Only this mount keeps the namespace: no name, no process, and no open file.
-      await assertRejects(
+      await assertRejectsError(
         () => driver.removeSandbox("c"),
-        LinkLeftError,
+        "link-left",
         'The link of sandbox "c" on network "n" could not be removed: its address 10.20.0.9 is ' +
           'held by a link on "eth0.20" that cannot be found; end what the sandbox has started',
       );
@@ -301,7 +304,7 @@ Deno.test("a link that is moved to and fro all the time is deleted, or the remov
         await stopped();
       }
       if (left) {
-        assertInstanceOf(left, LinkLeftError);
+        assertError(left, "link-left");
         await driver.disconnect("n", "c");
       }
       assertEquals([...await ipvlanLinks("c"), ...await ipvlanLinks(other.path)], []);

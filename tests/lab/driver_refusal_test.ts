@@ -1,48 +1,12 @@
-import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import {
-  AddressHeldError,
-  AddressInUseError,
-  AlreadyConnectedError,
-  type Driver,
-  InvalidAddressError,
-  InvalidNameError,
-  InvalidOptionError,
-  InvalidParentError,
-  InvalidPrefixError,
-  InvalidWordError,
-  type IpvlanError,
-  type IpvlanMode,
-  LinkExistsError,
-  MacAddressError,
-  MissingModuleError,
-  MissingSubnetError,
-  NameInUseError,
-  NetworkExistsError,
-  NetworkInUseError,
-  NetworkNotFoundError,
-  NotConnectedError,
-  OutsideSubnetError,
-  ParentConflictError,
-  ParentNotFoundError,
-  ParentSubnetError,
-  PoolExhaustedError,
-  ProblemsError,
-  ReservedAddressError,
-  RouteOverlapError,
-  SandboxExistsError,
-  SandboxGoneError,
-  SandboxNotFoundError,
-  SubnetInUseError,
-  SubnetsOverlapError,
-  UnusableAddressError,
-} from "../../mod.ts";
+import type { ErrorCode } from "../../lib/base/errors.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { Driver, IpvlanMode } from "../../mod.ts";
 import { run, unloadModule } from "../kit/processes.ts";
 import { freshNetns, type TestHost, withHost } from "../kit/worlds.ts";
+import { assertError, assertRejectsError } from "../kit/errors.ts";
 
-type ErrorClass = new (...words: never[]) => IpvlanError;
-
-/** A call that is refused: what it asks for, the class of the error, and values that it names. */
-type Refusal = [(driver: Driver) => Promise<unknown>, ErrorClass, ...string[]];
+/** A call that is refused: what it asks for, the code of the error, and values that it names. */
+type Refusal = [(driver: Driver) => Promise<unknown>, ErrorCode, ...string[]];
 
 const SUBNET = "192.168.1.0/24";
 const net = (spec: object) => (driver: Driver) =>
@@ -54,195 +18,195 @@ const conn = (options: object, network = "old", sandbox = "free") => (driver: Dr
 const LONG = "x".repeat(64);
 
 const REFUSED: Record<string, Refusal> = {
-  "the loopback": [net({ parent: "lo" }), InvalidParentError, '"lo"', "loopback"],
-  "a missing parent": [net({ parent: "eth7" }), ParentNotFoundError, '"eth7"'],
-  "a missing parent's sub-interface": [net({ parent: "eth7.20" }), ParentNotFoundError, '"eth7"'],
-  "VLAN 0": [net({ parent: "eth0.0" }), InvalidOptionError, "eth0.0", "1 to 4094"],
-  "VLAN 4095": [net({ parent: "eth0.4095" }), InvalidOptionError, "4095", "1 to 4094"],
-  "a service VLAN 4095": [net({ parent: "eth0.4095.1" }), InvalidOptionError, "eth0.4095"],
-  "a parent's name too long": [net({ parent: "eth0.20.30.40.50" }), InvalidOptionError, "15"],
-  "an empty parent": [net({ parent: "" }), InvalidWordError, "empty"],
-  "a parent of two words": [net({ parent: "eth0 up" }), InvalidWordError, '"eth0 up"'],
-  "a bridge's port": [net({ parent: "port0" }), InvalidParentError, '"port0"', '"br0"'],
-  "a bridge's port's sub-interface": [net({ parent: "port0.2" }), InvalidParentError, '"port0"'],
-  "a VRF": [net({ parent: "red" }), InvalidParentError, '"red"', "it is a VRF"],
+  "the loopback": [net({ parent: "lo" }), "invalid-parent", '"lo"', "loopback"],
+  "a missing parent": [net({ parent: "eth7" }), "parent-not-found", '"eth7"'],
+  "a missing parent's sub-interface": [net({ parent: "eth7.20" }), "parent-not-found", '"eth7"'],
+  "VLAN 0": [net({ parent: "eth0.0" }), "invalid-option", "eth0.0", "1 to 4094"],
+  "VLAN 4095": [net({ parent: "eth0.4095" }), "invalid-option", "4095", "1 to 4094"],
+  "a service VLAN 4095": [net({ parent: "eth0.4095.1" }), "invalid-option", "eth0.4095"],
+  "a parent's name too long": [net({ parent: "eth0.20.30.40.50" }), "invalid-option", "15"],
+  "an empty parent": [net({ parent: "" }), "invalid-word", "empty"],
+  "a parent of two words": [net({ parent: "eth0 up" }), "invalid-word", '"eth0 up"'],
+  "a bridge's port": [net({ parent: "port0" }), "invalid-parent", '"port0"', '"br0"'],
+  "a bridge's port's sub-interface": [net({ parent: "port0.2" }), "invalid-parent", '"port0"'],
+  "a VRF": [net({ parent: "red" }), "invalid-parent", '"red"', "it is a VRF"],
   "a link that is not Ethernet": [
     net({ parent: "tun1" }),
-    InvalidParentError,
+    "invalid-parent",
     '"tun1"',
     "type sit",
   ],
-  "a bond's member": [net({ parent: "slave0" }), InvalidParentError, '"slave0"', '"bond0"'],
-  "a macvlan's parent": [net({ parent: "below" }), InvalidParentError, '"below"', '"mv0"'],
-  "a parent of a macvlan elsewhere": [net({ parent: "away" }), InvalidParentError, '"away"'],
-  "a tag that another link has": [net({ parent: "plain.33" }), InvalidParentError, '"tagged"'],
-  "an ipvlan link": [net({ parent: "iv0" }), InvalidParentError, '"iv0"', '"plain"'],
+  "a bond's member": [net({ parent: "slave0" }), "invalid-parent", '"slave0"', '"bond0"'],
+  "a macvlan's parent": [net({ parent: "below" }), "invalid-parent", '"below"', '"mv0"'],
+  "a parent of a macvlan elsewhere": [net({ parent: "away" }), "invalid-parent", '"away"'],
+  "a tag that another link has": [net({ parent: "plain.33" }), "invalid-parent", '"tagged"'],
+  "an ipvlan link": [net({ parent: "iv0" }), "invalid-parent", '"iv0"', '"plain"'],
   "the mode of a link not the driver's": [
     net({ parent: "plain", mode: "l3s", subnets: ["10.9.0.0/24"] }),
-    ParentConflictError,
+    "parent-conflict",
     '"plain"',
     "mode l2",
     "l3s",
   ],
-  "another mode": [net({ mode: "l3" }), ParentConflictError, "mode l3", "mode l2", '"old"'],
-  "another flag": [net({ flag: "private" }), ParentConflictError, "private", "bridge", '"old"'],
+  "another mode": [net({ mode: "l3" }), "parent-conflict", "mode l3", "mode l2", '"old"'],
+  "another flag": [net({ flag: "private" }), "parent-conflict", "private", "bridge", '"old"'],
   "an unknown mode": [
     net({ parent: undefined, mode: "l4" as IpvlanMode }),
-    InvalidOptionError,
+    "invalid-option",
     "l4",
   ],
-  "an unknown flag": [net({ parent: undefined, flag: "x" }), InvalidOptionError, '"x"', "vepa"],
-  "an MTU too large": [net({ mtu: 1501 }), InvalidOptionError, "1501", "1500"],
+  "an unknown flag": [net({ parent: undefined, flag: "x" }), "invalid-option", '"x"', "vepa"],
+  "an MTU too large": [net({ mtu: 1501 }), "invalid-option", "1501", "1500"],
   "an MTU too large for what is to be made": [
     net({ parent: "eth0.20", mtu: 1501 }),
-    InvalidOptionError,
+    "invalid-option",
     "1501",
     '"eth0"',
   ],
-  "an MTU too small": [net({ mtu: 67 }), InvalidOptionError, '"67"', "68"],
-  "no subnet": [net({ subnets: ["10.0.0.0"] }), InvalidPrefixError, '"10.0.0.0"'],
-  "no address": [net({ subnets: ["10.0.0.256/24"] }), InvalidPrefixError, "10.0.0.256/24"],
-  "the same subnet twice": [net({ subnets: ["10.0.0.0/24", "10.0.0.0/8"] }), SubnetsOverlapError],
-  "a neighbour's subnet": [net({ subnets: ["192.168.1.128/25"] }), SubnetInUseError, SUBNET],
+  "an MTU too small": [net({ mtu: 67 }), "invalid-option", '"67"', "68"],
+  "no subnet": [net({ subnets: ["10.0.0.0"] }), "invalid-prefix", '"10.0.0.0"'],
+  "no address": [net({ subnets: ["10.0.0.256/24"] }), "invalid-prefix", "10.0.0.256/24"],
+  "the same subnet twice": [net({ subnets: ["10.0.0.0/24", "10.0.0.0/8"] }), "subnets-overlap"],
+  "a neighbour's subnet": [net({ subnets: ["192.168.1.128/25"] }), "subnet-in-use", SUBNET],
   "the parent's subnet in L3": [
     net({ parent: "routed", mode: "l3", subnets: ["192.168.50.0/25"] }),
-    ParentSubnetError,
+    "parent-subnet",
     "192.168.50.250/24",
     '"routed"',
   ],
-  "a gateway outside": [subnet({ gateway: "10.0.1.1" }), OutsideSubnetError, "10.0.1.1"],
+  "a gateway outside": [subnet({ gateway: "10.0.1.1" }), "outside-subnet", "10.0.1.1"],
   "the network's address as gateway": [
     subnet({ gateway: "10.0.0.0" }),
-    UnusableAddressError,
+    "unusable-address",
     "10.0.0.0",
   ],
   "the broadcast address as gateway": [
     subnet({ gateway: "10.0.0.255" }),
-    UnusableAddressError,
+    "unusable-address",
     "10.0.0.255",
   ],
-  "an ip-range outside": [subnet({ ipRange: "10.0.1.0/28" }), OutsideSubnetError, "10.0.1.0/28"],
+  "an ip-range outside": [subnet({ ipRange: "10.0.1.0/28" }), "outside-subnet", "10.0.1.0/28"],
   "an aux address that is the gateway": [
     subnet({ auxAddresses: { a: "10.0.0.1" } }),
-    ReservedAddressError,
+    "reserved-address",
     "10.0.0.1",
     "gateway",
   ],
-  "IPv6 without a subnet": [net({ ipv6: true }), MissingSubnetError, '"n"'],
+  "IPv6 without a subnet": [net({ ipv6: true }), "missing-subnet", '"n"'],
   "a network's name taken": [
     net({ name: "old", parent: "eth0.20" }),
-    NetworkExistsError,
+    "network-exists",
     "network with name old already exists",
   ],
-  "a network's name too long": [net({ name: LONG }), InvalidNameError, LONG, "63"],
-  "a network's name unfit": [net({ name: "../etc" }), InvalidNameError, '"../etc"'],
+  "a network's name too long": [net({ name: LONG }), "invalid-name", LONG, "63"],
+  "a network's name unfit": [net({ name: "../etc" }), "invalid-name", '"../etc"'],
   "a sandbox's name taken": [
     (driver) => driver.createSandbox({ name: "used" }),
-    SandboxExistsError,
+    "sandbox-exists",
     '"used"',
     "remove it first",
   ],
   "a namespace that is not the driver's": [
     (driver) => driver.createSandbox({ name: "foreign" }),
-    SandboxExistsError,
+    "sandbox-exists",
     '"foreign"',
     "not a sandbox",
   ],
   "a sandbox's name too long": [
     (driver) => driver.createSandbox({ name: LONG }),
-    InvalidNameError,
+    "invalid-name",
     "63",
   ],
   "a sandbox's name unfit": [
     (driver) => driver.createSandbox({ name: "a/b" }),
-    InvalidNameError,
+    "invalid-name",
     '"a/b"',
   ],
   "a process id for a name": [
     (driver) => driver.createSandbox({ name: "1" }),
-    InvalidNameError,
+    "invalid-name",
     '"1"',
   ],
   "a network in use": [
     (driver) => driver.removeNetwork("old"),
-    NetworkInUseError,
+    "network-in-use",
     "network old has active endpoints",
     '"used"',
   ],
   "removing no network": [
     (driver) => driver.removeNetwork("x"),
-    NetworkNotFoundError,
+    "network-not-found",
     "network x not found",
   ],
-  "removing no sandbox": [(driver) => driver.removeSandbox("x"), SandboxNotFoundError, '"x"'],
-  "connecting no sandbox": [conn({}, "old", "x"), SandboxNotFoundError, '"x"'],
-  "connecting to no network": [conn({}, "x"), NetworkNotFoundError, "network x not found"],
-  "connecting twice": [conn({}, "old", "used"), AlreadyConnectedError, "name used ", "network old"],
+  "removing no sandbox": [(driver) => driver.removeSandbox("x"), "sandbox-not-found", '"x"'],
+  "connecting no sandbox": [conn({}, "old", "x"), "sandbox-not-found", '"x"'],
+  "connecting to no network": [conn({}, "x"), "network-not-found", "network x not found"],
+  "connecting twice": [conn({}, "old", "used"), "already-connected", "name used ", "network old"],
   "connecting twice in one call": [
     (driver) =>
       driver.createSandbox({ name: "c", connections: [{ network: "old" }, { network: "old" }] }),
-    AlreadyConnectedError,
+    "already-connected",
     "network old",
   ],
   "a subnet that overlaps another of the sandbox": [
     conn({}, "half", "used"),
-    RouteOverlapError,
+    "route-overlap",
     "192.168.1.128/25 dev eth2",
     `${SUBNET} dev eth0 of network "old"`,
   ],
   "subnets that overlap in one new sandbox": [
     (driver) =>
       driver.createSandbox({ name: "c", connections: [{ network: "half" }, { network: "old" }] }),
-    RouteOverlapError,
+    "route-overlap",
     `${SUBNET} dev eth1`,
     '192.168.1.128/25 dev eth0 of network "half"',
   ],
-  "connecting what is gone": [conn({}, "old", "gone"), SandboxGoneError, '"gone"', "restore"],
+  "connecting what is gone": [conn({}, "old", "gone"), "sandbox-gone", '"gone"', "restore"],
   "disconnecting what is not connected": [
     (driver) => driver.disconnect("old", "free"),
-    NotConnectedError,
+    "not-connected",
     '"free"',
     '"old"',
   ],
-  "a MAC address": [conn({ macAddress: "02::1" }), MacAddressError, '"02::1"'],
-  "an address outside": [conn({ ip: "10.0.0.5" }), OutsideSubnetError, "10.0.0.5", SUBNET],
-  "an IPv6 address without a subnet": [conn({ ip6: "fd00::5" }), OutsideSubnetError, "fd00::5"],
-  "an address in use": [conn({ ip: "192.168.1.2" }), AddressInUseError, "192.168.1.2"],
+  "a MAC address": [conn({ macAddress: "02::1" }), "mac-address", '"02::1"'],
+  "an address outside": [conn({ ip: "10.0.0.5" }), "outside-subnet", "10.0.0.5", SUBNET],
+  "an IPv6 address without a subnet": [conn({ ip6: "fd00::5" }), "outside-subnet", "fd00::5"],
+  "an address in use": [conn({ ip: "192.168.1.2" }), "address-in-use", "192.168.1.2"],
   "the parent's address": [
     conn({ ip: "192.168.1.250" }),
-    AddressHeldError,
+    "address-held",
     'The address 192.168.1.250 is held by the parent "eth0" of the host',
   ],
-  "the network's own address": [conn({ ip: "192.168.1.0" }), UnusableAddressError, "192.168.1.0"],
-  "the broadcast address": [conn({ ip: "192.168.1.255" }), UnusableAddressError, "192.168.1.255"],
-  "the gateway's address": [conn({ ip: "192.168.1.1" }), ReservedAddressError, "192.168.1.1"],
-  "no address at all": [conn({ ip: "192.168.1" }), InvalidAddressError, '"192.168.1"'],
-  "an alias unfit to be a host name": [conn({ aliases: ["a b"] }), InvalidNameError, '"a b"'],
-  "an alias that is an address": [conn({ aliases: ["8.8.8.8"] }), InvalidNameError, '"8.8.8.8"'],
-  "an alias that is localhost": [conn({ aliases: ["localhost"] }), InvalidNameError, "itself"],
+  "the network's own address": [conn({ ip: "192.168.1.0" }), "unusable-address", "192.168.1.0"],
+  "the broadcast address": [conn({ ip: "192.168.1.255" }), "unusable-address", "192.168.1.255"],
+  "the gateway's address": [conn({ ip: "192.168.1.1" }), "reserved-address", "192.168.1.1"],
+  "no address at all": [conn({ ip: "192.168.1" }), "invalid-address", '"192.168.1"'],
+  "an alias unfit to be a host name": [conn({ aliases: ["a b"] }), "invalid-name", '"a b"'],
+  "an alias that is an address": [conn({ aliases: ["8.8.8.8"] }), "invalid-name", '"8.8.8.8"'],
+  "an alias that is localhost": [conn({ aliases: ["localhost"] }), "invalid-name", "itself"],
   "a sandbox localhost": [
     (driver) => driver.createSandbox({ name: "localhost" }),
-    InvalidNameError,
+    "invalid-name",
     "itself",
   ],
   "an alias that is another sandbox's name": [
     conn({ aliases: ["Used"] }),
-    NameInUseError,
+    "name-in-use",
     '"Used" is the name of the sandbox "used" on network "old"',
   ],
   "an alias that is another sandbox's long name": [
     conn({ aliases: ["used.old"] }),
-    NameInUseError,
+    "name-in-use",
     '"used.old" is the name of the sandbox "used"',
   ],
   "a sandbox's name that is an alias": [
     (driver) => driver.createSandbox({ name: "db", connections: [{ network: "old" }] }),
-    NameInUseError,
+    "name-in-use",
     '"db" is an alias of the sandbox "used" on network "old"',
   ],
-  "a link's name taken": [conn({ ifname: "lo" }), LinkExistsError, '"lo"'],
-  "a link's name too long": [conn({ ifname: "x".repeat(16) }), InvalidWordError, "15"],
-  "a network that is full": [conn({}, "full"), PoolExhaustedError, "10.77.0.0/30"],
+  "a link's name taken": [conn({ ifname: "lo" }), "link-exists", '"lo"'],
+  "a link's name too long": [conn({ ifname: "x".repeat(16) }), "invalid-word", "15"],
+  "a network that is full": [conn({}, "full"), "pool-exhausted", "10.77.0.0/30"],
 };
 
 /** Links of all kinds that can be in the way, a network in use, and sandboxes in all states. */
@@ -283,7 +247,7 @@ Deno.test("each impossible call is refused with an error class of its own, and c
     for (const [what, [call, type, ...values]] of Object.entries(REFUSED)) {
       await t.step(what, async () => {
         const error = await assertRejects(() => call(driver), Error);
-        assert(error instanceof type, `${error.constructor.name}: ${error.message}`);
+        assertError(error, type);
         for (const value of values) assert(error.message.includes(value), error.message);
         // Docker's own words begin with a small letter.
         assert(/^([A-Z]|network |endpoint ).*[^.]$/s.test(error.message), error.message);
@@ -291,19 +255,19 @@ Deno.test("each impossible call is refused with an error class of its own, and c
       });
     }
     await t.step("several problems are reported at once, and nothing changes", async () => {
-      const error = await assertRejects(() =>
+      const error = await assertRejectsError(() =>
         driver.createSandbox({
           name: "used",
           connections: [
             { network: "old", ip: "10.0.0.1", macAddress: "02::1" },
             { network: "none" },
           ],
-        }), ProblemsError);
-      assertEquals(error.problems.map((problem) => problem.constructor), [
-        SandboxExistsError,
-        MacAddressError,
-        OutsideSubnetError,
-        NetworkNotFoundError,
+        }), "problems");
+      assertEquals(error.problems.map((problem) => problem.code), [
+        "sandbox-exists",
+        "mac-address",
+        "outside-subnet",
+        "network-not-found",
       ]);
       assertEquals(error.message, error.problems.map(({ message }) => message).join("\n"));
       assertEquals(await host.dump(), before);
@@ -324,8 +288,7 @@ Deno.test("a kernel that is too old is refused with the release found", () =>
       ...["unshare", "--mount", "sh", "-c", script, host.stateDir, Deno.execPath()] as const,
       ...["run", "-A", "--no-check", child, "refused", host.ns.name, host.stateDir],
     );
-    const message =
-      "KernelTooOldError: The kernel is 3.16.0-4-amd64, and ipvlan needs 4.2 or later";
+    const message = "kernel-too-old: The kernel is 3.16.0-4-amd64, and ipvlan needs 4.2 or later";
     assert(stdout.startsWith(message), stdout + stderr);
     assertEquals(await host.dump(), before);
   }));
@@ -342,7 +305,7 @@ Deno.test("a kernel without ipvlan is refused with the module's name and the way
       // The links of the test before may go a moment later.
       await unloadModule("ipvlan");
       const error = await assertRejects(() => driver.createNetwork({ name: "n" }));
-      assertInstanceOf(error, MissingModuleError);
+      assertError(error, "missing-module");
       assertEquals(error.module, "ipvlan");
       assert(error.message.includes('"modprobe ipvlan"') && error.message.includes("install"));
     } finally {

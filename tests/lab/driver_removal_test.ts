@@ -1,16 +1,12 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import {
-  type Driver,
-  SandboxGoneError,
-  SandboxInUseError,
-  SandboxNotFoundError,
-} from "../../lib/driver/mod.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { Driver } from "../../lib/driver/mod.ts";
 import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
-import { IpCommandError } from "../../lib/iproute2/errors.ts";
 import { assertConsistent } from "../kit/look.ts";
 import { hangingProgram } from "../kit/hanging_program.ts";
 import { allEnded, ended, inEnv, run } from "../kit/processes.ts";
 import { withHost } from "../kit/worlds.ts";
+import { assertRejectsError, assertThrowsError } from "../kit/errors.ts";
+import { ipCommandError } from "../../lib/iproute2/errors.ts";
 
 const NETWORK = { name: "n", parent: "eth0.20", subnets: ["10.20.0.0/24", "fd20::/64"] };
 
@@ -87,7 +83,7 @@ Deno.test("removing a sandbox that runs a process fails, kills it, or takes its 
         run("nsenter", "-t", String(sleeper.pid), "-n", "ip", "-o", "link", "show", "eth0");
       assertEquals((await inside()).code, 0);
 
-      await assertRejects(() => driver.removeSandbox("c", "refuse"), SandboxInUseError, "c");
+      await assertRejectsError(() => driver.removeSandbox("c", "refuse"), "sandbox-in-use", "c");
       await driver.removeSandbox("c");
       const { code, stderr } = await inside();
       assertEquals([code, stderr], [1, 'Device "eth0" does not exist.\n']);
@@ -152,7 +148,7 @@ Deno.test("a call that names a sandbox's id leaves a later one of the same name 
         () => driver.start(first.id, ["true"]),
         () => driver.exitStatus(first.id),
       ]
-    ) await assertRejects(call, SandboxNotFoundError, first.id);
+    ) await assertRejectsError(call, "sandbox-not-found", first.id);
     assertEquals([driver.inspectSandbox("c").id, (await driver.processes("c")).length], [
       second.id,
       1,
@@ -238,7 +234,7 @@ async function withStubborn(
         change: (line) => {
           if (line !== "link del dev eth0.20") return runner.change(line);
           failure.resolve();
-          return Promise.reject(new IpCommandError(line, "Error: on purpose"));
+          return Promise.reject(ipCommandError(line, "Error: on purpose"));
         },
       }),
     });
@@ -285,8 +281,8 @@ Deno.test("no command is run in a sandbox whose namespace is gone", () =>
     // Its name is left, without the namespace.
     assertEquals((await run("umount", "/run/netns/c")).code, 0);
     const exec = () => driver.exec("c", ["true"]);
-    assertThrows(exec, SandboxGoneError);
+    assertThrowsError(exec, "sandbox-gone");
     assertEquals((await run("ip", "netns", "del", "c")).code, 0);
-    assertThrows(exec, SandboxGoneError, "run ipvlan restore");
+    assertThrowsError(exec, "sandbox-gone", "run ipvlan restore");
     await driver.removeSandbox("c");
   }));

@@ -1,8 +1,8 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { IpCommandError } from "../../lib/iproute2/errors.ts";
 import type { Route } from "../../lib/iproute2/route.ts";
 import { type FreshNetns, freshNetns } from "../kit/worlds.ts";
+import { assertRejectsError } from "../kit/errors.ts";
 
 /** Two namespaces and a cable between them, `eth0` on both ends, up and without addresses. */
 async function cable(a: FreshNetns, b: FreshNetns): Promise<void> {
@@ -72,7 +72,7 @@ Deno.test("a refused address is sorted by errno, and a warning is no reason", as
     [() => addr.add({ dev: "none", address: "10.0.0.1/8" }), "ENODEV"],
   ];
   for (const [call, errno] of table) {
-    const error = await assertRejects(call, IpCommandError);
+    const error = await assertRejectsError(call, "ip-command");
     assertEquals(error.errno, errno, error.message);
   }
 });
@@ -159,7 +159,7 @@ Deno.test("a refused route is sorted by errno", async () => {
     [() => route.add({ dst: "10.1.0.0/16", dev: "none" }), "ENODEV"],
   ];
   for (const [call, errno] of table) {
-    const error = await assertRejects(call, IpCommandError);
+    const error = await assertRejectsError(call, "ip-command");
     assertEquals(error.errno, errno, error.message);
   }
 });
@@ -188,12 +188,15 @@ Deno.test("namespaces are made, listed and deleted", async () => {
   try {
     assert((await host.netns.list()).includes(name));
     assertEquals(
-      (await assertRejects(() => host.netns.add(name), IpCommandError)).errno,
+      (await assertRejectsError(() => host.netns.add(name), "ip-command")).errno,
       "EEXIST",
     );
   } finally {
     await host.netns.del(name);
   }
   assert(!(await host.netns.list()).includes(name));
-  assertEquals((await assertRejects(() => host.netns.del(name), IpCommandError)).errno, "ENOENT");
+  assertEquals(
+    (await assertRejectsError(() => host.netns.del(name), "ip-command")).errno,
+    "ENOENT",
+  );
 });

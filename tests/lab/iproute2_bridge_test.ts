@@ -1,7 +1,7 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { Bridge } from "../../lib/iproute2/bridge.ts";
-import { IpCommandError, NamespaceNotFoundError } from "../../lib/iproute2/errors.ts";
 import { freshNetns } from "../kit/worlds.ts";
+import { assertRejectsError } from "../kit/errors.ts";
 
 Deno.test("a switch keeps VLANs apart, counts their frames and learns addresses", async () => {
   await using sw = await freshNetns();
@@ -57,13 +57,13 @@ Deno.test("a bridge session refuses what the kernel refuses, and a missing names
   await ns.ip.link.add({ type: "dummy", name: "d" });
   await using bridge = await Bridge.open({ netns: ns.name });
   assertEquals(await bridge.vlans("d"), []);
-  await assertRejects(() => bridge.addVlan("d", { id: 10 }), IpCommandError);
+  await assertRejectsError(() => bridge.addVlan("d", { id: 10 }), "ip-command");
   assertEquals(
-    (await assertRejects(() => bridge.fdb("none"), IpCommandError, "bridge -n")).errno,
+    (await assertRejectsError(() => bridge.fdb("none"), "ip-command", "bridge -n")).errno,
     "unknown",
   );
-  await assertRejects(() => bridge.vlans("none"), IpCommandError, "none");
-  await assertRejects(() => Bridge.open({ netns: "no-such-netns" }), NamespaceNotFoundError);
+  await assertRejectsError(() => bridge.vlans("none"), "ip-command", "none");
+  await assertRejectsError(() => Bridge.open({ netns: "no-such-netns" }), "namespace-not-found");
 });
 
 Deno.test("a port is the one that has the name now", async () => {

@@ -1,19 +1,9 @@
-import {
-  assert,
-  assertEquals,
-  assertInstanceOf,
-  assertRejects,
-  assertStrictEquals,
-} from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import {
-  kernelFacts,
-  MissingModuleError,
-  MissingRightsError,
-  requireKernel,
-} from "../../lib/iproute2/kernel.ts";
+import { kernelFacts, requireKernel } from "../../lib/iproute2/kernel.ts";
 import { hangingProgram } from "../kit/hanging_program.ts";
 import { inEnv, run, unloadModule } from "../kit/processes.ts";
+import { assertError } from "../kit/errors.ts";
 
 const NONE = { ipvlan: undefined, vlan: undefined, dummy: undefined };
 
@@ -52,7 +42,7 @@ Deno.test("a kernel without a module names it, and the others still work", async
   try {
     await unloadModule("ipvlan");
     const { problems } = await kernelFacts();
-    assertInstanceOf(problems.ipvlan, MissingModuleError);
+    assertError(problems.ipvlan, "missing-module");
     assertEquals(problems.ipvlan.module, "ipvlan");
     assertEquals({ ...problems, ipvlan: undefined }, NONE);
   } finally {
@@ -64,7 +54,7 @@ Deno.test("a kernel without a module names it, and the others still work", async
 Deno.test("a caller without rights gets an error that says so, and nothing is left", async () => {
   const facts = "import { kernelFacts } from './lib/iproute2/kernel.ts';" +
     "const { problems } = await kernelFacts();" +
-    "console.log(Object.values(problems).map((p) => `${p?.name}: ${p?.message}`).join('\\n'));";
+    "console.log(Object.values(problems).map((p) => `${p?.code}: ${p?.message}`).join('\\n'));";
   const before = await names();
   // Root without a single capability, as another user may not be allowed to run this very program.
   const { stdout, stderr } = await run(
@@ -74,7 +64,7 @@ Deno.test("a caller without rights gets an error that says so, and nothing is le
   const lines = stdout.trim().split("\n");
   assertEquals(lines.length, 3, stderr);
   for (const line of lines) {
-    assert(line.startsWith(MissingRightsError.name), line);
+    assert(line.startsWith("missing-rights"), line);
     assert(line.includes("not permitted"), line);
   }
   assertEquals(await names(), before);

@@ -1,12 +1,12 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { IpvlanError } from "../../lib/base/errors.ts";
-import { IpCommandError } from "../../lib/iproute2/errors.ts";
 import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../lib/iproute2/kinds/ipvlan.ts";
 import { KINDS, type LinkInfo, type LinkSpec, type LinkType } from "../../lib/iproute2/link.ts";
 import { anySpec, BELOW, DRAWN, type SpecOf } from "../kit/arbitraries.ts";
 import { vlanInfo } from "../kit/values.ts";
 import { freshNetns } from "../kit/worlds.ts";
+import { assertRejectsError } from "../kit/errors.ts";
 
 /** What every kind takes. */
 const EVERYTHING = { mtu: 1300, group: 77, up: true } as const;
@@ -228,10 +228,10 @@ Deno.test("a link is renamed, in one line with being set up, and moved to a name
   await ns.ip.link.add({ type: "dummy", name: "tmp1" });
   await ns.ip.link.set("tmp1", { name: "eth0", up: true });
   assertEquals((await ns.ip.link.show("eth0")).up, true);
-  await assertRejects(() => ns.ip.link.show("tmp1"), IpCommandError, "tmp1");
+  await assertRejectsError(() => ns.ip.link.show("tmp1"), "ip-command", "tmp1");
   await ns.ip.link.set("eth0", { netns: other.name });
   assertEquals((await other.ip.link.show("eth0")).info, { type: "dummy" });
-  await assertRejects(() => ns.ip.link.show("eth0"), IpCommandError, "eth0");
+  await assertRejectsError(() => ns.ip.link.show("eth0"), "ip-command", "eth0");
 });
 
 Deno.test("links are shown by group, kind and bridge", async () => {
@@ -292,7 +292,7 @@ Deno.test({
   assertEquals((await link.show()).map(({ name }) => name), ["lo"]);
   assertEquals(await Deno.readTextFile(log), "");
   // By a name that a link could have, one is looked for.
-  await assertRejects(() => session.change("link del dev if500"), IpCommandError);
+  await assertRejectsError(() => session.change("link del dev if500"), "ip-command");
   assertEquals(await Deno.readTextFile(log), "-q -- netdev-if500\n");
 });
 
@@ -313,7 +313,7 @@ Deno.test("errors of the kernel have the errno as a name", async () => {
     [() => ns.ip.session.change("link add name n type nosuchkind"), "EOPNOTSUPP"],
   ];
   for (const [call, errno] of table) {
-    const error = await assertRejects(call, IpCommandError);
+    const error = await assertRejectsError(call, "ip-command");
     assertEquals(error.errno, errno, error.message);
   }
 });
@@ -321,9 +321,9 @@ Deno.test("errors of the kernel have the errno as a name", async () => {
 Deno.test("a name that the kernel refuses is one that linkName() refuses", async () => {
   await using ns = await freshNetns();
   for (const name of ["à", "a:b", ".", ".."]) {
-    await assertRejects(
+    await assertRejectsError(
       () => ns.ip.session.change(`link add name ${name} type dummy`),
-      IpCommandError,
+      "ip-command",
     );
     await assertRejects(() => ns.ip.link.add({ type: "dummy", name }), Error, "is not valid");
   }

@@ -1,12 +1,5 @@
-import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { KeptLook } from "../../lib/driver/run/kept_look.ts";
-import {
-  InvalidWordError,
-  IpCommandError,
-  NamespaceNotFoundError,
-  ProgramNotFoundError,
-  SessionClosedError,
-} from "../../lib/iproute2/errors.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { KeptProcess } from "../../lib/iproute2/kept_process.ts";
 import { linkSwitch, ProcessPerBurst } from "../../lib/iproute2/process_per_burst.ts";
@@ -15,6 +8,7 @@ import { Shell } from "../../lib/iproute2/shell.ts";
 import { fromNetnsFolder } from "../../lib/iproute2/words.ts";
 import { children, ended, inEnv, run } from "../kit/processes.ts";
 import { freshNetns } from "../kit/worlds.ts";
+import { assertError, assertRejectsError } from "../kit/errors.ts";
 
 /** Asks for one of many things whose answers all differ, and checks that this one's own came. */
 async function ask(session: Session, i: number): Promise<void> {
@@ -26,7 +20,7 @@ async function ask(session: Session, i: number): Promise<void> {
     assertEquals(row?.ifname, name);
   } else if (i % 4 === 1) {
     const line = `route get ${address}`;
-    const error = await assertRejects(() => session.query(line), IpCommandError);
+    const error = await assertRejectsError(() => session.query(line), "ip-command");
     assertEquals(error.command, `${session.command} ${line}`);
     assertEquals(error.reason, "RTNETLINK answers: Network is unreachable");
     assertEquals(error.errno, "ENETUNREACH");
@@ -34,7 +28,7 @@ async function ask(session: Session, i: number): Promise<void> {
     await session.change(`link set dev ${name} alias n${i}`);
   } else {
     const line = `addr del ${address}/32 dev ${name}`;
-    const error = await assertRejects(() => session.change(line), IpCommandError);
+    const error = await assertRejectsError(() => session.change(line), "ip-command");
     assertEquals([error.command, error.errno], [`${session.command} ${line}`, "EADDRNOTAVAIL"]);
   }
 }
@@ -110,7 +104,7 @@ Deno.test("a query that prints nothing or no JSON, or a change that prints, hold
   ]);
   assertEquals([comment, change, shown], Array(3).fill({ status: "fulfilled", value: [] }));
   assert(text.status === "rejected" && lo.status === "fulfilled");
-  assertInstanceOf(text.reason, IpCommandError);
+  assertError(text.reason, "ip-command");
   assertEquals(text.reason.reason, `It printed no JSON: ${ns.name}`);
   assertEquals([lo.value[0]?.ifname, lo.value[0]?.ifalias], ["lo", "x"]);
 });
@@ -137,7 +131,7 @@ Deno.test("a line that is two, or joins the next, is refused and shifts no other
     ...["rejected", "rejected", "fulfilled", "fulfilled"],
   ]);
   for (const result of results.slice(0, 2)) {
-    assertInstanceOf((result as PromiseRejectedResult).reason, InvalidWordError);
+    assertError((result as PromiseRejectedResult).reason, "invalid-word");
   }
 });
 
@@ -154,10 +148,10 @@ Deno.test("a shell that is killed rejects all that waits", async () => {
   Deno.kill(pid, "SIGKILL");
   for (const result of await waiting) {
     assert(result.status === "rejected");
-    assertInstanceOf(result.reason, SessionClosedError);
+    assertError(result.reason, "session-closed");
     assertEquals(result.reason.reason, "killed by SIGKILL");
   }
-  await assertRejects(() => session.change("link set dev lo up"), SessionClosedError, "SIGKILL");
+  await assertRejectsError(() => session.change("link set dev lo up"), "session-closed", "SIGKILL");
   assert(session.ended);
 });
 
@@ -166,7 +160,7 @@ Deno.test("close() settles what is in flight first, and refuses what comes after
   const { session } = made;
   const waiting = Promise.all(Array.from({ length: 400 }, (_, i) => ask(session, i)));
   const closed = session.close();
-  await assertRejects(() => session.query("link show"), SessionClosedError, "it was closed");
+  await assertRejectsError(() => session.query("link show"), "session-closed", "it was closed");
   await Promise.all([waiting, closed, session.close()]);
   assertEquals(session.ended, true);
 });
@@ -178,32 +172,36 @@ Deno.test("no process is left behind, whether it went well or not", async () => 
     assertEquals(children().length, before.length + 1);
     await ip.link.show();
   }
-  await assertRejects(async () => {
+  await assertRejectsError(async () => {
     await using ip = await Ip.open();
     await ip.link.show("none");
-  }, IpCommandError);
-  await assertRejects(() => Ip.open({ netns: "no-such-netns" }), NamespaceNotFoundError);
+  }, "ip-command");
+  await assertRejectsError(() => Ip.open({ netns: "no-such-netns" }), "namespace-not-found");
   assertEquals(children(), before);
 });
 
 Deno.test("a missing namespace is named at once", async () => {
-  const error = await assertRejects(
+  const error = await assertRejectsError(
     () => Ip.open({ netns: "no-such-netns" }),
-    NamespaceNotFoundError,
+    "namespace-not-found",
     'no network namespace "no-such-netns"',
   );
   assertEquals(error.netns, "no-such-netns");
-  await assertRejects(() => Ip.open({ netns: "../x" }), InvalidWordError);
+  await assertRejectsError(() => Ip.open({ netns: "../x" }), "invalid-word");
 });
 
 Deno.test("a missing program is named", async () => {
   const folder = await Deno.makeTempDir();
   try {
     using _path = inEnv("PATH", folder);
-    const noShell = await assertRejects(() => Ip.open(), ProgramNotFoundError);
+    const noShell = await assertRejectsError(() => Ip.open(), "program-not-found");
     assertEquals(noShell.program, "sh");
     await Deno.symlink("/bin/sh", `${folder}/sh`);
-    const error = await assertRejects(() => Ip.open(), ProgramNotFoundError, "install iproute2");
+    const error = await assertRejectsError(
+      () => Ip.open(),
+      "program-not-found",
+      "install iproute2",
+    );
     assertEquals(error.program, "ip");
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -311,7 +309,7 @@ Deno.test("a line that ip ends over fails alone, and the next call works", async
   ]);
   const reasons = results.map((result) => {
     if (result.status === "fulfilled") return "done";
-    assertInstanceOf(result.reason, IpCommandError);
+    assertError(result.reason, "ip-command");
     return result.reason.command;
   });
   assertEquals(reasons, [
@@ -340,11 +338,11 @@ Deno.test("a burst with settings of links names a namespace that is missing, or 
       const session = new Session(new ProcessPerBurst(program, shell.run, switches));
       return session.change("link set lo up");
     };
-    const missing = await assertRejects(change, NamespaceNotFoundError);
+    const missing = await assertRejectsError(change, "namespace-not-found");
     assertEquals(missing.netns, netns);
     await Deno.writeTextFile(file, "");
     try {
-      const closed = await assertRejects(change, IpCommandError);
+      const closed = await assertRejectsError(change, "ip-command");
       assertEquals(closed.errno, "EINVAL", closed.message);
     } finally {
       await Deno.remove(file);

@@ -69,7 +69,7 @@ const [pid] = await driver.processes("c1");
 console.log(ping.code, pid !== undefined, await driver.runningSandboxes());
 if (await driver.processAt("/run/netns/c1") !== pid) throw new Error("another process");
 if ((await driver.signal("c1", "SIGCONT"))[0] !== pid) throw new Error("another process");
-await driver.removeSandbox("c1", "refuse").catch(({ name }) => console.log(name));
+await driver.removeSandbox("c1", "refuse").catch(({ code }) => console.log(code));
 driver.findNetwork("n"), driver.listNetworks(), driver.listSandboxes(), driver.inspectNetwork("n");
 driver.inspectSandbox("c1");
 await driver.seeSandboxes();
@@ -79,7 +79,7 @@ await driver.restore(1);
 await driver.restoreNetwork("n");
 driver.withSignal(AbortSignal.timeout(1000)).listNetworks();
 await driver.runAgent({ signal: AbortSignal.timeout(100) });
-await driver.removeHost("gone").catch(({ name }) => console.log(name));
+await driver.removeHost("gone").catch(({ code }) => console.log(code));
 console.log((await driver.listHosts()).length, await driver.hostNames(), driver.hasUnfinished());
 if ((await driver.damagedKeys()).length > 0) throw new Error("a damaged key");
 await driver.sequence(() => Promise.resolve());
@@ -126,9 +126,9 @@ Deno.test("the rights on the page are enough for every call of the driver", asyn
   assertEquals(printed.split("\n"), [
     "host2 host2 0",
     '0 true [ "c1", "c2" ]',
-    "SandboxInUseError",
+    "sandbox-in-use",
     "[] []",
-    "HostNotFoundError",
+    "host-not-found",
     "0 [] false",
     "true",
     "[] 1",

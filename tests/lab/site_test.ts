@@ -1,20 +1,14 @@
-import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
+import { IpvlanError } from "../../lib/base/errors.ts";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import { Driver, ParentConflictError } from "../../lib/driver/mod.ts";
+import { Driver } from "../../lib/driver/mod.ts";
 import { LINK_GROUP } from "../../lib/driver/network/parent.ts";
-import {
-  apply,
-  ChecksFailedError,
-  destroy,
-  InterruptedError,
-  NotRolledBackError,
-  parseSite,
-  readSite,
-} from "../../lib/site/mod.ts";
+import { apply, destroy, parseSite, readSite } from "../../lib/site/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { ipvlan } from "../kit/command.ts";
 import { ETC, filesOf } from "../kit/look.ts";
 import { commandHost, siteFile } from "../kit/worlds.ts";
+import { assertError } from "../kit/errors.ts";
 
 const SITE = `
 networks:
@@ -194,15 +188,15 @@ Deno.test("a check that does not hold undoes all of it, unless it is to be kept"
       .replace('[sleep, "1000"]', '[sleep, "2000"]'),
   );
   const error = await failure(apply(driver, wrong, { yes: true }));
-  assertInstanceOf(error, ChecksFailedError);
+  assertError(error, "checks-failed");
   assertEquals(error.findings.map(({ sentence }) => sentence), ["fabric probe reaches nginx"]);
   assert(error.findings[0]!.evidence.length > 0);
   assertEquals(essence(driver), before);
   assertEquals((await driver.processes("nginx")).length, 1);
 
-  assertInstanceOf(
+  assertError(
     await failure(apply(driver, wrong, { yes: true, keep: true })),
-    ChecksFailedError,
+    "checks-failed",
   );
   assertEquals(driver.inspectNetwork("fabric").mode, "l3s");
   assertEquals(driver.listSandboxes().map(({ name }) => name), ["more", "nginx", "probe"]);
@@ -232,7 +226,7 @@ Deno.test("a step that fails undoes all of it, and so does an interrupt", async 
   await apply(driver, site);
   const before = essence(driver);
   const other = parseSite("demo.yaml", SITE.replace("mode: l3", "mode: l3s"));
-  assertInstanceOf(await failure(apply(driver, other, { yes: true })), ParentConflictError);
+  assertError(await failure(apply(driver, other, { yes: true })), "parent-conflict");
   assertEquals(essence(driver), before);
 
   const grown = parseSite("demo.yaml", `${SITE.replace(/checks:[^]*/, "")}  late: {}`);
@@ -243,13 +237,13 @@ Deno.test("a step that fails undoes all of it, and so does an interrupt", async 
       signal: interrupt.signal,
       progress: (line: string) => line.startsWith(step) && interrupt.abort(),
     };
-    assertInstanceOf(await failure(apply(driver, interrupted, options)), InterruptedError);
+    assertError(await failure(apply(driver, interrupted, options)), "interrupted");
     assertEquals(essence(driver), before);
   }
   // A signal that was aborted before ends the wait for another call.
   await driver.sequence(async () => {
     const waiting = apply(driver, interrupted, { signal: AbortSignal.abort() });
-    assertInstanceOf(await failure(waiting), InterruptedError);
+    assertError(await failure(waiting), "interrupted");
   });
   assertEquals((await apply(driver, grown)).changes, ["+ sandbox late"]);
 
@@ -268,14 +262,17 @@ Deno.test("apply reports what it could not undo, and the next apply completes it
   await using driver = await Driver.open();
   const site = parseSite("demo.yaml", SITE.replace(/checks:[^]*/, ""));
   const { removeSandbox, labelSandbox, withSignal } = driver;
-  const boom = (what: string) => () => Promise.reject(new ParentConflictError(what, "", [], ""));
+  const boom = (what: string) => () =>
+    Promise.reject(
+      new IpvlanError("parent-conflict", { parent: what, current: "", users: [], asked: "" }),
+    );
   driver.labelSandbox = boom("first");
   driver.removeSandbox = (...words) =>
     failing ? boom("second")() : removeSandbox.apply(driver, words);
   driver.withSignal = () => driver;
   failing = true;
   const error = await failure(apply(driver, site));
-  assertInstanceOf(error, NotRolledBackError);
+  assertError(error, "not-rolled-back");
   assertStringIncludes(error.message, '"first"');
   assertStringIncludes(error.message, '"second"');
   Object.assign(driver, { removeSandbox, labelSandbox, withSignal });

@@ -262,8 +262,8 @@ Deno.test("a signal ends a look, with its own reason", async () => {
     const abort = new AbortController();
     const looked = look(abort.signal);
     await hanging.hangs();
-    // This class of error also says why a namespace cannot be looked into.
-    const reason = new IpvlanError("Enough");
+    // Such an error also says why a namespace cannot be looked into.
+    const reason = new IpvlanError("interrupted");
     abort.abort(reason);
     assertStrictEquals(await assertRejects(() => looked), reason);
   }

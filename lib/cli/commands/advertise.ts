@@ -2,8 +2,8 @@ import { accept } from "../../base/errors.ts";
 import type { AdvertisedRoute } from "../../driver/model/types.ts";
 import { readConfig, ROUTING_DAEMONS, routingConfig } from "../../driver/model/routing_config.ts";
 import { type Arguments, type Command, readOptions } from "../command.ts";
-import { UsageError } from "../errors.ts";
 import { table } from "../docker/list.ts";
+import { usageError } from "../errors.ts";
 
 /** The options that only `--config` has a use for. */
 const FOR_CONFIG = ["asn", "neighbor"];
@@ -29,7 +29,7 @@ export default {
     }
     const needless = FOR_CONFIG.filter((option) => args.values(option).length > 0);
     if (needless.length > 0) {
-      throw new UsageError(name, needless.map((option) => `Option --${option} needs --config`));
+      throw usageError(name, needless.map((option) => `Option --${option} needs --config`));
     }
     await using driver = await open();
     const routes = await driver.advertisedRoutes();
@@ -40,7 +40,7 @@ export default {
 
 /** The configuration of a daemon, without the last line break. */
 function configText(config: string, args: Arguments, name: string): string {
-  if (args.on("json")) throw new UsageError(name, ["Choose one of --json and --config"]);
+  if (args.on("json")) throw usageError(name, ["Choose one of --json and --config"]);
   const words = { daemon: config, asn: args.value("asn"), neighbors: args.values("neighbor") };
   const { daemon, peers } = accept(readConfig(words));
   return routingConfig(daemon, peers).trimEnd();

@@ -1,5 +1,6 @@
+import { isIpvlanError } from "../../base/errors.ts";
 import { quoted } from "../../base/printable.ts";
-import { apply, ChecksFailedError, readSite } from "../../site/mod.ts";
+import { apply, readSite } from "../../site/mod.ts";
 import type { Command } from "../command.ts";
 import { changeSite, requireCommands, YES } from "../site.ts";
 
@@ -25,7 +26,7 @@ export default {
         (options) => apply(driver, desired, { ...options, keep: args.on("keep") }),
       );
     } catch (error) {
-      if (error instanceof ChecksFailedError) {
+      if (isIpvlanError(error, "checks-failed")) {
         for (const { command, output } of error.findings.flatMap(({ evidence }) => evidence)) {
           context.warn(`$ ${command}`);
           output.split("\n").forEach(context.warn);

@@ -1,10 +1,9 @@
-import { throwProblems } from "../../base/errors.ts";
-import { InvalidOptionError } from "../../driver/model/errors.ts";
+import { invalidOption, throwProblems } from "../../base/errors.ts";
 import { quoted } from "../../base/printable.ts";
 import { type Command, readOptions } from "../command.ts";
-import { UsageError } from "../errors.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
 import { requireOwn } from "../own.ts";
+import { usageError } from "../errors.ts";
 
 export default {
   usage: "[OPTIONS] NETWORK",
@@ -26,17 +25,17 @@ ipvlan attach ipvlan20 --netns /run/docker/netns/0a1b2c3d4e5f --name web`,
     const [network = ""] = args.positionals;
     const [typedPid, netns] = [args.value("pid"), args.value("netns")];
     if ((typedPid === undefined) === (netns === undefined)) {
-      throw new UsageError(command, ["Give one of these options: --pid PID, --netns NAME|PATH"]);
+      throw usageError(command, ["Give one of these options: --pid PID, --netns NAME|PATH"]);
     }
     const [, netnsName] = /^(?:(?:\/var)?\/run\/netns\/)?([^/]+)$/.exec(netns ?? "") ?? [];
     if (netnsName !== undefined && args.value("name") !== undefined) {
-      throw new UsageError(command, [
+      throw usageError(command, [
         `The option --name does not go with --netns ${quoted(netnsName)}: the sandbox has the ` +
         "name of its namespace",
       ]);
     }
     if (typedPid !== undefined && !/^[1-9]\d*$/.test(typedPid)) {
-      throw new InvalidOptionError("process id", typedPid, "give a whole number");
+      throw invalidOption("process id", typedPid, "give a whole number");
     }
     const { options, problems } = readEndpoint(args);
     throwProblems(problems);

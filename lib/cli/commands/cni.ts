@@ -1,9 +1,9 @@
-import { InterruptedError } from "../../base/errors.ts";
 import { Interrupt } from "../../base/signals.ts";
 import { readRequest } from "../../engine/json.ts";
 import { versionAnswer } from "../../engine/cni/version.ts";
 import { type Command, readOptions } from "../command.ts";
-import { UsageError } from "../errors.ts";
+import { usageError } from "../errors.ts";
+import { IpvlanError } from "../../base/errors.ts";
 
 export default {
   usage: "[OPTIONS] [install [DIR] | serve]",
@@ -30,7 +30,7 @@ CNI_COMMAND=VERSION ipvlan cni < /dev/null`,
     if (word !== undefined && word !== "install" && word !== "serve") {
       forOther.unshift(`The word ${JSON.stringify(word)} is not known: write install or serve`);
     }
-    if (forOther.length > 0) throw new UsageError(command, forOther);
+    if (forOther.length > 0) throw usageError(command, forOther);
     // As runtimes wait for each call, it loads only what it needs.
     if (word === "install") {
       return await (await import("../cni_install.ts")).install(args, context);
@@ -44,7 +44,7 @@ CNI_COMMAND=VERSION ipvlan cni < /dev/null`,
     }
     const { runPlugin } = await import("../../engine/cni/mod.ts");
     // After a signal, what was begun is undone, and the answer says to try again.
-    using interrupt = new Interrupt({ reason: new InterruptedError() });
+    using interrupt = new Interrupt({ reason: new IpvlanError("interrupted") });
     const { status, output } = await runPlugin(Deno.env.toObject(), text, {
       folder: Deno.cwd(),
       withDriver: async (run) => {

@@ -1,8 +1,8 @@
 import { Ip } from "../../iproute2/ip.ts";
 import { type Command, readOptions } from "../command.ts";
 import { complete } from "../complete.ts";
-import { UsageError } from "../errors.ts";
 import { readAccess } from "../etcd.ts";
+import { usageError } from "../errors.ts";
 
 /** How long a shell waits for the names that etcd has, in milliseconds. */
 const PATIENCE = 1000;
@@ -67,7 +67,7 @@ export default {
     const script = Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
     if (script === undefined || args.positionals.length > 1) {
       const shells = Object.keys(SCRIPTS).join(", ");
-      throw new UsageError(command, [
+      throw usageError(command, [
         `Unknown shell ${JSON.stringify(shell)}: give one of ${shells}`,
       ]);
     }

@@ -1,12 +1,12 @@
 import { shellLine } from "../../base/printable.ts";
 import metadata from "../../../deno.json" with { type: "json" };
 import { PLUGIN } from "../../engine/docker/names.ts";
-import { InterruptedError } from "../../base/errors.ts";
 import { Interrupt } from "../../base/signals.ts";
 import { makeBundle } from "../../install/bundle_folder.ts";
 import type { Command } from "../command.ts";
 import { Progress } from "../output.ts";
 import { neededVariables } from "../../install/unit.ts";
+import { IpvlanError } from "../../base/errors.ts";
 
 export default {
   usage: "DIR",
@@ -16,7 +16,7 @@ docker plugin enable ipvlan-kit`,
   options: [],
   positionals: [1, 1],
   async run({ positionals: [folder = ""] }, { print, warn }) {
-    using interrupt = new Interrupt({ reason: new InterruptedError(), again: Deno.exit });
+    using interrupt = new Interrupt({ reason: new IpvlanError("interrupted"), again: Deno.exit });
     const variables = Object.fromEntries(neededVariables(Deno.env.toObject()));
     const stateDir = variables.IPVLAN_STATE_DIR ?? "/var/lib/ipvlan";
     try {

@@ -1,6 +1,5 @@
 import type { Command } from "../command.ts";
 import {
-  CommandError,
   PROCESS_OPTIONS,
   PROCESS_STATUSES,
   readProcess,
@@ -8,6 +7,7 @@ import {
   runInside,
   SignalRelay,
 } from "../process.ts";
+import { isIpvlanError } from "../../base/errors.ts";
 
 const command: Command = {
   usage: "[OPTIONS] SANDBOX COMMAND [WORD...]",
@@ -27,7 +27,7 @@ const command: Command = {
       const process = readProcess(words, args);
       return relay.status ?? await runInside(driver, sandbox, process, args, relay);
     } catch (error) {
-      if (!(error instanceof CommandError)) throw error;
+      if (!isIpvlanError(error, "command-unusable")) throw error;
       warn(error.message);
       return error.status;
     }

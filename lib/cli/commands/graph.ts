@@ -1,7 +1,7 @@
-import { InvalidOptionError } from "../../driver/model/errors.ts";
 import { buildWorld, toMermaid, toSvg, toText, WANTED, type World } from "../../graph/mod.ts";
 import { lookAround } from "../../iproute2/view.ts";
 import { type Command, readOptions } from "../command.ts";
+import { invalidOption } from "../../base/errors.ts";
 
 /** Prints a world, by the name of the format. */
 const FORMATS: Record<string, (world: World) => string> = {
@@ -26,7 +26,7 @@ ipvlan graph --format svg > ipvlan.svg`,
     const show = Object.hasOwn(FORMATS, format) ? FORMATS[format] : undefined;
     if (!show) {
       const choices = Object.keys(FORMATS).join(", ");
-      throw new InvalidOptionError("format", format, `choose one of ${choices}`);
+      throw invalidOption("format", format, `choose one of ${choices}`);
     }
     await using driver = await open();
     const sandboxes = driver.listSandboxes();

@@ -1,12 +1,6 @@
-import {
-  InvalidOptionError,
-  NetworkNotFoundError,
-  SandboxNotFoundError,
-} from "../../driver/model/errors.ts";
 import type { Driver, Network } from "../../driver/mod.ts";
 import { shortName } from "../../engine/owners.ts";
-import { IpvlanError } from "../../base/errors.ts";
-import { didYouMean } from "../../base/suggest.ts";
+import { invalidOption, IpvlanError, isIpvlanError } from "../../base/errors.ts";
 import type { Command } from "../command.ts";
 import { unlessRemoved } from "../end.ts";
 import { inspectedSandbox } from "../docker/shape.ts";
@@ -47,16 +41,15 @@ function anyFinder(driver: Driver): Find {
     try {
       return await findSandbox(name);
     } catch (error) {
-      if (!(error instanceof SandboxNotFoundError)) throw error;
+      if (!isIpvlanError(error, "sandbox-not-found")) throw error;
     }
     try {
       return await findNetwork(name);
     } catch (error) {
-      if (!(error instanceof NetworkNotFoundError)) throw error;
+      if (!isIpvlanError(error, "network-not-found")) throw error;
     }
     const known = [...driver.listSandboxes(), ...driver.listNetworks()].map(({ name }) => name);
-    const what = `There is no sandbox or network ${JSON.stringify(name)}`;
-    throw new IpvlanError(what + didYouMean(name, known));
+    throw new IpvlanError("unknown-name", { subject: name, known });
   };
 }
 
@@ -74,7 +67,7 @@ export default {
     const type = args.value("type");
     if (type !== undefined && !Object.hasOwn(FINDERS, type)) {
       const rule = `choose one of ${Object.keys(FINDERS).join(", ")}`;
-      throw new InvalidOptionError("type", type, rule);
+      throw invalidOption("type", type, rule);
     }
     return await showInFull(args, context, type === undefined ? anyFinder : FINDERS[type]!);
   },

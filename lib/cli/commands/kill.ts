@@ -1,7 +1,8 @@
 import { type Command, readOptions } from "../command.ts";
-import { NotRunningError, readSignal } from "../end.ts";
+import { readSignal } from "../end.ts";
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";
+import { IpvlanError } from "../../base/errors.ts";
 
 export default {
   usage: "[OPTIONS] SANDBOX [SANDBOX...]",
@@ -13,7 +14,9 @@ export default {
     await using driver = await context.open();
     return await forEachName(args.positionals, context, async (name) => {
       requireOwn(driver, { sandboxes: [name] });
-      if ((await driver.signal(name, signal)).length === 0) throw new NotRunningError(name);
+      if ((await driver.signal(name, signal)).length === 0) {
+        throw new IpvlanError("not-running", { sandbox: name });
+      }
       context.print(name);
     });
   },

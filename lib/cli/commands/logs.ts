@@ -1,13 +1,13 @@
-import { InvalidOptionError } from "../../driver/model/errors.ts";
 import type { Command } from "../command.ts";
+import { invalidOption } from "../../base/errors.ts";
 
 const NEWLINE = 10;
 
-/** Reads `--tail`. @throws {InvalidOptionError} It is neither a number nor `all`. */
+/** Reads `--tail`. @throws {"invalid-option"} It is neither a number nor `all`. */
 function readTail(text: string): number {
   if (["all", "-1"].includes(text)) return Infinity;
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new InvalidOptionError("tail", text, "give a number of lines, or all");
+  throw invalidOption("tail", text, "give a number of lines, or all");
 }
 
 /** The last lines of an output. The last line may lack its newline. */

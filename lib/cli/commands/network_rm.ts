@@ -1,7 +1,7 @@
-import { NetworkNotFoundError } from "../../driver/model/errors.ts";
 import { type Command, readOptions } from "../command.ts";
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";
+import { isIpvlanError } from "../../base/errors.ts";
 
 export default {
   usage: "[OPTIONS] NETWORK [NETWORK...]",
@@ -17,7 +17,7 @@ export default {
         await driver.removeNetwork(name);
         if (!context.dryRun) context.print(name);
       } catch (error) {
-        if (!(args.on("force") && error instanceof NetworkNotFoundError)) throw error;
+        if (!(args.on("force") && isIpvlanError(error, "network-not-found"))) throw error;
       }
     });
   },

@@ -1,12 +1,12 @@
-import { InvalidOptionError } from "../../driver/model/errors.ts";
 import { type Command, readOptions } from "../command.ts";
 import { lastingProgram, systemdUnit } from "../../install/unit.ts";
+import { invalidOption } from "../../base/errors.ts";
 
 /** Reads `--wait`: decimal digits, with a point if wanted. */
 function readSeconds(text: string): number {
   const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
   if (seconds <= 86_400) return seconds;
-  throw new InvalidOptionError("wait", text, "give a number of seconds, up to a day (86400)");
+  throw invalidOption("wait", text, "give a number of seconds, up to a day (86400)");
 }
 
 export default {

@@ -1,7 +1,7 @@
-import { SandboxNotFoundError } from "../../driver/model/errors.ts";
 import { type Command, readOptions } from "../command.ts";
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";
+import { isIpvlanError } from "../../base/errors.ts";
 
 export default {
   usage: "[OPTIONS] SANDBOX [SANDBOX...]",
@@ -22,7 +22,7 @@ export default {
         await driver.removeSandbox(name, busy);
       } catch (error) {
         // As docker rm --force: what is not there need not be removed.
-        if (!(error instanceof SandboxNotFoundError && busy === "kill")) throw error;
+        if (!(isIpvlanError(error, "sandbox-not-found") && busy === "kill")) throw error;
         return context.warn(error.message);
       }
       if (!context.dryRun) context.print(name);

@@ -1,15 +1,14 @@
 import type { Driver } from "../../driver/mod.ts";
 import type { SandboxSpec } from "../../driver/model/types.ts";
-import { IpvlanError, throwProblems } from "../../base/errors.ts";
+import { IpvlanError, isIpvlanError, throwProblems } from "../../base/errors.ts";
 import type { Arguments, Command, Context } from "../command.ts";
 import { readTarget } from "../connections.ts";
 import { unlessRemoved } from "../end.ts";
-import { errorLines, UsageError } from "../errors.ts";
+import { errorLines, usageError } from "../errors.ts";
 import { ignoresImage, requireNoImage } from "../docker/image.ts";
 import { ALIAS_OPTIONS, ENDPOINT_OPTIONS, readPairs } from "../option_values.ts";
 import { requireOwn } from "../own.ts";
 import {
-  CommandError,
   type Process,
   PROCESS_OPTIONS,
   PROCESS_STATUSES,
@@ -139,7 +138,7 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
           );
         }
       }
-      if (problems.length > 0) throw new UsageError(command, problems, FAILED);
+      if (problems.length > 0) throw usageError(command, problems, FAILED);
       const { record: labels, problems: wrongLabels } = readPairs(
         "label",
         args.values("label"),
@@ -163,7 +162,7 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
       if (!(error instanceof IpvlanError)) throw error;
       (await errorLines(error)).forEach(warn);
       if (relay.signal.aborted) return relay.status!;
-      return error instanceof CommandError ? error.status : FAILED;
+      return isIpvlanError(error, "command-unusable") ? error.status : FAILED;
     }
   },
 };

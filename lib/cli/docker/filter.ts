@@ -1,7 +1,6 @@
 // The filters of `network ls`, `network prune` and `ps`, as Docker has them.
 import { parseBool } from "../../base/command_line.ts";
-import { throwProblems } from "../../base/errors.ts";
-import { InvalidOptionError } from "../../driver/model/errors.ts";
+import { invalidOption, type IpvlanErrorOf, throwProblems } from "../../base/errors.ts";
 import type { Driver } from "../../driver/mod.ts";
 import type { Network, SandboxDetails } from "../../driver/model/types.ts";
 import { type Arguments, type Option, readOptions } from "../command.ts";
@@ -19,14 +18,14 @@ function readConditions(
   words: readonly string[],
   rules: Readonly<Record<string, (condition: Condition) => string | undefined>>,
 ): Condition[] {
-  const problems: InvalidOptionError[] = [];
+  const problems: IpvlanErrorOf<"invalid-option">[] = [];
   const conditions = words.map((word) => {
     const [, key = "", not, value = ""] = /^([^=!]*)(!?)=(.*)$/s.exec(word) ?? [];
     const condition = { key, not: not === "!", value };
     const rule = Object.hasOwn(rules, key) && value !== ""
       ? rules[key]!(condition)
       : `write one of ${Object.keys(rules).join(", ")}, as KEY=VALUE`;
-    if (rule !== undefined) problems.push(new InvalidOptionError("filter", word, rule));
+    if (rule !== undefined) problems.push(invalidOption("filter", word, rule));
     return condition;
   });
   throwProblems(problems);
@@ -55,7 +54,7 @@ function holdTogether(
   return byKey.values().every((some) => some.some(holds));
 }
 
-/** Reads the filters of `network ls`. @throws {InvalidOptionError} There is no such filter. */
+/** Reads the filters of `network ls`. @throws {"invalid-option"} There is no such filter. */
 export function readFilters(words: readonly string[]): Condition[] {
   return readConditions(words, {
     name: plain,
@@ -151,7 +150,7 @@ export interface Selection {
 /** The words for a sandbox whose namespace exists, and for one whose namespace does not. */
 const STATUSES = { up: ["up", "running"], down: ["down", "exited", "created", "dead"] };
 
-/** Reads the options of `ps`. @throws {InvalidOptionError} A value is wrong. */
+/** Reads the options of `ps`. @throws {"invalid-option"} A value is wrong. */
 export function readSelection(args: Arguments): Selection {
   const known = [...STATUSES.up, ...STATUSES.down];
   const conditions = readConditions(args.values("filter"), {
@@ -166,7 +165,7 @@ export function readSelection(args: Arguments): Selection {
   const last = args.value("last") ?? (args.on("latest") ? "1" : undefined);
   // Docker's own default for "all of them" is -1.
   if (last !== undefined && !/^(-1|\d{1,9})$/.test(last)) {
-    throw new InvalidOptionError("last", last, "give a whole number");
+    throw invalidOption("last", last, "give a whole number");
   }
   const isLimited = last !== undefined && last !== "-1";
   return {

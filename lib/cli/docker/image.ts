@@ -1,9 +1,8 @@
 // The image of a line that was typed for `docker run`. There are no images here: a sandbox has this
 // machine's files.
 import { parseBool } from "../../base/command_line.ts";
-import { InvalidOptionError } from "../../driver/model/errors.ts";
-import { attempt } from "../../base/errors.ts";
-import { CommandError, requireCommand } from "../process.ts";
+import { attempt, invalidOption, IpvlanError, isIpvlanError } from "../../base/errors.ts";
+import { requireCommand } from "../process.ts";
 
 /** A variable of the environment that is on if the first word of `run` is always an image. */
 const VARIABLE = "IPVLAN_IGNORE_IMAGE";
@@ -29,7 +28,7 @@ export function looksLikeImage([word = "", next]: readonly string[], folder?: st
 export function ignoresImage(given: boolean): boolean {
   const text = Deno.env.get(VARIABLE) || "false";
   const on = parseBool(text);
-  if (on === undefined) throw new InvalidOptionError(VARIABLE, text, "give true or false");
+  if (on === undefined) throw invalidOption(VARIABLE, text, "give true or false");
   return given || on;
 }
 
@@ -38,13 +37,14 @@ export function requireNoImage(words: readonly string[], folder?: string): void 
   try {
     requireCommand(words[0]!, folder);
   } catch (error) {
-    if (error instanceof CommandError && looksLikeImage(words, folder)) {
-      throw new CommandError(
-        words[0]!,
-        error.status,
-        "it looks like an image, and there are no images here, a sandbox has this machine's " +
+    if (isIpvlanError(error, "command-unusable") && looksLikeImage(words, folder)) {
+      throw new IpvlanError("command-unusable", {
+        command: words[0]!,
+        status: error.status,
+        reason:
+          "it looks like an image, and there are no images here, a sandbox has this machine's " +
           `files: leave the word out, or give --image or set ${VARIABLE}=1 to have it dropped`,
-      );
+      });
     }
     throw error;
   }

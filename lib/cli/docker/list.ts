@@ -1,6 +1,5 @@
 // What the commands share that print a list: its formats and its table.
-import { InvalidOptionError } from "../../driver/model/errors.ts";
-import { attempt } from "../../base/errors.ts";
+import { attempt, invalidOption } from "../../base/errors.ts";
 import { HEADER_FUNCTIONS, type Struct, Template } from "../../template/mod.ts";
 import { type Arguments, type Context, type Option, readOptions } from "../command.ts";
 
@@ -16,7 +15,7 @@ export type Format =
   | { readonly kind: "keys" | "table" }
   | { readonly kind: "lines" | "rows"; readonly template: Template };
 
-/** Reads the format. @throws {InvalidOptionError} There is none such. @throws {TemplateError} */
+/** Reads the format. @throws {"invalid-option"} There is none such. @throws {"template"} */
 export function readFormat(args: Arguments): Format {
   const format = args.on("json") ? "json" : args.value("format") ?? "table";
   const [, columns] = /^table(.+)$/s.exec(format) ?? [];
@@ -33,7 +32,7 @@ export function readFormat(args: Arguments): Format {
 export function readTemplate(format: string, others: string, escapes = false): Template {
   if (format.includes("{{")) return new Template(format, escapes);
   const rule = `${others}, or write a Go template such as {{.Name}}`;
-  throw new InvalidOptionError("format", format, rule);
+  throw invalidOption("format", format, rule);
 }
 
 /** What each format prints of an item. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { InvalidOptionError } from "../../driver/model/errors.ts";
+import { invalidOption } from "../../base/errors.ts";
 
 /** A user to run a command as. */
 export interface User {
@@ -28,12 +28,12 @@ export function readUser(text: string, passwd: string, group: string): User {
   const groups = fieldsOf(group);
   const entry = fieldsOf(passwd).find(([name, , uid]) => name === userText || uid === userText);
   if (!entry && !isId(userText)) {
-    throw new InvalidOptionError("user", text, `there is no user "${userText}" in /etc/passwd`);
+    throw invalidOption("user", text, `there is no user "${userText}" in /etc/passwd`);
   }
   const [name, , uid = userText, ownGroup = "0", , home] = entry ?? [];
   const groupEntry = groups.find(([name, , gid]) => name === groupText || gid === groupText);
   if (groupText !== undefined && !groupEntry && !isId(groupText)) {
-    throw new InvalidOptionError("user", text, `there is no group "${groupText}" in /etc/group`);
+    throw invalidOption("user", text, `there is no group "${groupText}" in /etc/group`);
   }
   const others = groups.filter(([, , , members = ""]) =>
     name !== undefined && members.split(",").includes(name)

@@ -9,8 +9,6 @@ import { defaultPool } from "../../ipam/default_pools.ts";
 import {
   formatAddress,
   formatPrefix,
-  InvalidPrefixError,
-  OutsideSubnetError,
   parseAddress,
   parsePrefix,
   parseSubnets,
@@ -18,13 +16,7 @@ import {
 import { firstUsable } from "../../ipam/prefix.ts";
 import { whyNoSubnet } from "../../ipam/special.ts";
 import type { Route } from "../../iproute2/route.ts";
-import { accept, throwProblems } from "../../base/errors.ts";
-import {
-  AddressHeldError,
-  InvalidOptionError,
-  MissingPoolSubnetError,
-  PoolNotFoundError,
-} from "../model/errors.ts";
+import { accept, invalidOption, IpvlanError, throwProblems } from "../../base/errors.ts";
 import { accessProblems, fileProblems, settleAccess } from "../model/ipam_options.ts";
 import { IN_SANDBOX } from "../model/names.ts";
 import { usedPrefixes } from "./used_prefixes.ts";
@@ -158,11 +150,15 @@ function chooseSubnet(
 ): string {
   if (ipam) {
     const rule = "hosts share a subnet that is given: give it";
-    throw new InvalidOptionError("IPAM driver", ipam.driver, rule);
+    throw invalidOption("IPAM driver", ipam.driver, rule);
   }
-  if (ipv6) throw new MissingPoolSubnetError();
-  if (ipRange !== undefined) throw new OutsideSubnetError("ip-range", ipRange, []);
-  if (gateway !== undefined) throw new OutsideSubnetError("gateway", gateway, []);
+  if (ipv6) throw new IpvlanError("missing-pool-subnet");
+  if (ipRange !== undefined) {
+    throw new IpvlanError("outside-subnet", { role: "ip-range", value: ipRange, subnets: [] });
+  }
+  if (gateway !== undefined) {
+    throw new IpvlanError("outside-subnet", { role: "gateway", value: gateway, subnets: [] });
+  }
   return formatPrefix(defaultPool(usedPrefixes(store.networks(), store.pools(), routes)));
 }
 
@@ -170,7 +166,7 @@ function chooseSubnet(
 export function findPool(parts: ClaimParts, pool: string | SubnetPoolRequest): AddressPool {
   if (typeof pool !== "string") return findOrMake(parts, pool);
   const found = parts.store.pool(pool);
-  if (!found) throw new PoolNotFoundError(pool);
+  if (!found) throw new IpvlanError("pool-not-found", { pool });
   return found;
 }
 
@@ -192,7 +188,9 @@ function decidePool({ owner, subnet, ipRange, gateway, ipam }: SubnetPoolRequest
   const { subnets: [parsed] } = accept(parseSubnets([{ subnet, ipRange, gateway }]));
   const { prefix, range } = parsed!;
   const reason = whyNoSubnet(prefix);
-  if (reason !== undefined) throw new InvalidPrefixError(formatPrefix(prefix), reason);
+  if (reason !== undefined) {
+    throw new IpvlanError("invalid-prefix", { value: formatPrefix(prefix), reason });
+  }
   const texts = [prefix, ...range ? [range] : []].map(formatPrefix);
   return {
     id: [`${owner.engine}:${owner.id}`, ...texts].join("/") +
@@ -217,7 +215,9 @@ function take(
   const [same] = ownClaims(store, id, claim);
   if (same !== undefined) return withLength(pool, same);
   const other = given === undefined ? undefined : holderOf(store, given, holder);
-  if (given !== undefined && other !== undefined) throw new AddressHeldError(given, other);
+  if (given !== undefined && other !== undefined) {
+    throw new IpvlanError("address-held", { address: given, holder: other });
+  }
   const free = pools.ofPool(pool);
   const taken = given === undefined
     ? free.takeNext(parsePrefix(subnet).prefix.family)

@@ -1,8 +1,8 @@
-import { AddressHeldError } from "../model/errors.ts";
 import { findHolders, type HeldAddress, heldByHost } from "./holders.ts";
 import { IN_SANDBOX } from "../model/names.ts";
 import type { Namespaces } from "../run/namespaces.ts";
 import type { HostFacts } from "../model/facts.ts";
+import { IpvlanError } from "../../base/errors.ts";
 
 /** The addresses that one call knows to be held: at first those of the host's own links, and of the sandbox's. */
 export class HeldAddresses {
@@ -29,14 +29,14 @@ export class HeldAddresses {
     this.#known.push(...found.filter(isNew));
   }
 
-  /** Looks for the holder of an address that the kernel has refused. @throws {AddressHeldError} */
+  /** Looks for the holder of an address that the kernel has refused. @throws {"address-held"} */
   async lookFor(address: string, parent: string, sandbox: string): Promise<void> {
     const { run, hostName } = this.#namespaces;
     const found = await findHolders(run, hostName, this.#facts?.links ?? []);
     // Other addresses in the sandbox are those that it was given just now.
     this.add(found.filter((each) => each.address === address || !each.names.includes(sandbox)));
     const holder = this.on(parent).find((each) => each.address === address);
-    if (holder) throw new AddressHeldError(address, holder.holder);
+    if (holder) throw new IpvlanError("address-held", { address, holder: holder.holder });
   }
 }
 

@@ -1,7 +1,6 @@
 import type { SharedPools } from "../../claims/mod.ts";
 import { endpointAddresses } from "../../ipam/address.ts";
 import { formatAddress, parseAddress } from "../../ipam/mod.ts";
-import { NamespaceNotFoundError } from "../../iproute2/errors.ts";
 import {
   type AttachRequest,
   decide,
@@ -12,15 +11,13 @@ import { takeShared } from "./take.ts";
 import { deleteRecords, type RecordGroup, setState } from "./drop.ts";
 import { rerouteSteps, type Siblings, siblingsOf } from "./default_routes.ts";
 import { endpointSteps, linkAddresses, sandboxSteps, toEndpoint } from "./decide.ts";
-import { failureOf } from "../../base/errors.ts";
 import {
-  AddressHeldError,
-  HalfDoneError,
-  type HostsFileError,
-  NotUndoneError,
-  RouteExistsError,
-  SandboxGoneError,
-} from "../model/errors.ts";
+  failureOf,
+  IpvlanError,
+  type IpvlanErrorOf,
+  isIpvlanError,
+  notUndone,
+} from "../../base/errors.ts";
 import { HeldAddresses } from "../addresses/held_addresses.ts";
 import { noticeHosts } from "../sandbox/hosts.ts";
 import { nameProblem } from "../model/names.ts";
@@ -112,13 +109,13 @@ export async function attach(
       );
       said = [...untold, ...stale.map(({ message }) => message)];
     } catch (error) {
-      if (error instanceof RouteExistsError && facts && !facts.inside) {
+      if (isIpvlanError(error, "route-exists") && facts && !facts.inside) {
         const inside = await lookForRoutes(parts, request);
         if (!inside) throw error;
         facts = { ...facts, inside };
         continue;
       }
-      if (!(error instanceof AddressHeldError) || retries === MAX_RETRIES) throw error;
+      if (!isIpvlanError(error, "address-held") || retries === MAX_RETRIES) throw error;
       const { address, holder } = error;
       if (isAskedFor(request.connections, address)) throw error;
       const { parent } = networkOf(reservation.planned, address);
@@ -159,7 +156,7 @@ async function requireOwn(
       await disconnect(unstoppable, network.name, name, endpoint.ifname);
     }
   });
-  throw failure === undefined ? doubt : new NotUndoneError(doubt, failure);
+  throw failure === undefined ? doubt : notUndone(doubt, failure);
 }
 
 /** Resolves when both have ended, also where one fails. */
@@ -249,7 +246,7 @@ async function make(
   parts: DriverParts,
   { sandbox, planned, giveWay, siblings, records }: Reservation,
   { pid, facts, held }: { pid?: number; facts: HostFacts | undefined; held: HeldAddresses },
-): Promise<HostsFileError[]> {
+): Promise<IpvlanErrorOf<"hosts-file">[]> {
   const { store, namespaces, hosts, settings, unstoppable, wait } = parts;
   // The hosts files are written while `ip` runs, so that calls at the same time share one write.
   const networks = planned.map(({ network }) => network.id);
@@ -279,8 +276,10 @@ async function make(
     await hostsWritten.catch(() => {});
     // What is left in the kernel stays on record, and the next exclusive call removes it. A record
     // that cannot be deleted now stays too. The caller needs the first error, not that one.
-    if (!(error instanceof NotUndoneError)) await abandon(unstoppable, records).catch(() => {});
-    if (error instanceof NamespaceNotFoundError) throw new SandboxGoneError(sandbox.name);
+    if (!isIpvlanError(error, "not-undone")) await abandon(unstoppable, records).catch(() => {});
+    if (isIpvlanError(error, "namespace-not-found")) {
+      throw new IpvlanError("sandbox-gone", { sandbox: sandbox.name });
+    }
     throw error;
   }
 }
@@ -296,7 +295,7 @@ async function abandon(
 /**
  * The steps by which the default routes that a sandbox has give way to others.
  *
- * @throws {HalfDoneError} An endpoint is being made or removed, so its routes may come or go.
+ * @throws {"half-done"} An endpoint is being made or removed, so its routes may come or go.
  */
 function giveWay(present: readonly PresentEndpoint[], siblings: Siblings): Step[] {
   const before = siblingsOf(present.map(({ endpoint }) => endpoint));
@@ -304,7 +303,9 @@ function giveWay(present: readonly PresentEndpoint[], siblings: Siblings): Step[
     const addresses = linkAddresses(network, endpoint);
     const steps = rerouteSteps(network, endpoint, addresses, before, siblings);
     if (steps.length > 0 && !isReady(endpoint)) {
-      throw new HalfDoneError(`connection of "${endpoint.sandbox}" to "${network.name}"`);
+      throw new IpvlanError("half-done", {
+        what: `connection of "${endpoint.sandbox}" to "${network.name}"`,
+      });
     }
     return steps;
   });

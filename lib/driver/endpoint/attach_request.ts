@@ -4,20 +4,17 @@
  *
  * @module
  */
-import { accept, type Decision, type IpvlanError } from "../../base/errors.ts";
+import {
+  accept,
+  type Decision,
+  invalidOption,
+  IpvlanError,
+  isIpvlanError,
+} from "../../base/errors.ts";
 import { endpointAddresses } from "../../ipam/address.ts";
 import type { Pools } from "../../ipam/mod.ts";
-import { NamespaceNotFoundError } from "../../iproute2/errors.ts";
 import { holderElsewhere } from "../addresses/claims.ts";
 import { decideEndpoint, subnetRoutes } from "./decide.ts";
-import {
-  AmbiguousIdError,
-  HalfDoneError,
-  InvalidOptionError,
-  NetworkNotFoundError,
-  SandboxExistsError,
-  SandboxGoneError,
-} from "../model/errors.ts";
 import { findNetwork, sandboxNotFound } from "../store/find.ts";
 import type { HeldAddresses } from "../addresses/held_addresses.ts";
 import type { HeldAddress } from "../addresses/holders.ts";
@@ -73,7 +70,7 @@ export function decide(
 ): DecidedRequest {
   const { name, connections, namespace } = request;
   const record = store.sandbox(name);
-  if (record && !isReady(record)) throw new HalfDoneError(`sandbox "${name}"`);
+  if (record && !isReady(record)) throw new IpvlanError("half-done", { what: `sandbox "${name}"` });
   const present = namespace !== undefined ? [] : findPresent(store, name);
   const decision = decideEndpoints(connections, {
     sandbox: name,
@@ -192,16 +189,18 @@ function findPresent(store: Store, sandbox: string): PresentEndpoint[] {
   }));
 }
 
-/** Finds the network of a connection. @throws {HalfDoneError} It or the connection is not ready. */
+/** Finds the network of a connection. @throws {"half-done"} It or the connection is not ready. */
 function findTarget(store: Store, name: string, sandbox: string): Decision<{ network: Network }> {
   try {
     const network = findNetwork(store, name);
     if (!store.endpoints({ network: network.id, sandbox }).every(isReady)) {
-      throw new HalfDoneError(`connection of "${sandbox}" to "${network.name}"`);
+      throw new IpvlanError("half-done", {
+        what: `connection of "${sandbox}" to "${network.name}"`,
+      });
     }
     return { ok: true, network };
   } catch (error) {
-    const isWrong = error instanceof NetworkNotFoundError || error instanceof AmbiguousIdError;
+    const isWrong = isIpvlanError(error, "network-not-found", "ambiguous-id");
     if (!isWrong) throw error;
     return { ok: false, problems: [error] };
   }
@@ -219,21 +218,23 @@ function sandboxProblems(
   if (namespace === undefined) {
     if (!isRecorded) return [sandboxNotFound(store, name)];
     // `ip` ends when it is to make a link in a namespace that does not exist.
-    return isPresent ? [] : [new SandboxGoneError(name)];
+    return isPresent ? [] : [new IpvlanError("sandbox-gone", { sandbox: name })];
   }
   const problem = nameProblem("sandbox", name);
   if (problem) return [problem];
-  if (isRecorded) return [new SandboxExistsError(name, false)];
+  if (isRecorded) return [new IpvlanError("sandbox-exists", { sandbox: name, foreign: false })];
   if (isHost) {
     const rule = "its network namespace is that of the host itself";
     return [
       pid === undefined
-        ? new InvalidOptionError("namespace", name, rule)
-        : new InvalidOptionError("process id", String(pid), rule),
+        ? invalidOption("namespace", name, rule)
+        : invalidOption("process id", String(pid), rule),
     ];
   }
-  if (namespace === "found") return isPresent ? [] : [new NamespaceNotFoundError(name)];
-  return isPresent ? [new SandboxExistsError(name, true)] : [];
+  if (namespace === "found") {
+    return isPresent ? [] : [new IpvlanError("namespace-not-found", { netns: name })];
+  }
+  return isPresent ? [new IpvlanError("sandbox-exists", { sandbox: name, foreign: true })] : [];
 }
 
 /** What is wrong with an engine's sandbox to make or to connect. */
@@ -245,13 +246,13 @@ function ownedProblems(
   if (namespace === undefined) {
     if (!record) return [sandboxNotFound(store, name)];
     const isThere = record.path === undefined || record.namespaceId === namespaceId;
-    return isThere ? [] : [new SandboxGoneError(name)];
+    return isThere ? [] : [new IpvlanError("sandbox-gone", { sandbox: name })];
   }
   const problem = ownedNameProblem("sandbox", name, owner!);
   if (problem) return [problem];
-  if (record) return [new SandboxExistsError(name, false)];
+  if (record) return [new IpvlanError("sandbox-exists", { sandbox: name, foreign: false })];
   if (path !== undefined || connections.every(({ handOver }) => handOver)) return [];
   return [
-    new InvalidOptionError("namespace", "", "its path is needed, as a link is not handed over"),
+    invalidOption("namespace", "", "its path is needed, as a link is not handed over"),
   ];
 }

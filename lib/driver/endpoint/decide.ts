@@ -1,4 +1,10 @@
-import { attempt, type Decision, type IpvlanError } from "../../base/errors.ts";
+import {
+  attempt,
+  type Decision,
+  invalidOption,
+  IpvlanError,
+  type IpvlanErrorOf,
+} from "../../base/errors.ts";
 import { endpointAddresses, familyOf } from "../../ipam/address.ts";
 import {
   type Family,
@@ -11,7 +17,6 @@ import {
 } from "../../ipam/mod.ts";
 import { homeOf, overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
 import { addrAdd, type AddrSpec } from "../../iproute2/addr.ts";
-import type { IpCommandError } from "../../iproute2/errors.ts";
 import { explainRights } from "../../iproute2/kernel.ts";
 import { linkAdd, linkDel, linkSet } from "../../iproute2/link.ts";
 import { netnsAdd, netnsAttach, netnsDel } from "../../iproute2/netns.ts";
@@ -27,18 +32,6 @@ import {
   wayOut,
 } from "../model/way_out.ts";
 import { innerRoutes, linkRoutes, type Siblings } from "./default_routes.ts";
-import {
-  AddressHeldError,
-  AlreadyConnectedError,
-  InvalidOptionError,
-  LinkExistsError,
-  MacAddressError,
-  NameInUseError,
-  ProcessNotFoundError,
-  RouteExistsError,
-  RouteOverlapError,
-  SandboxParentError,
-} from "../model/errors.ts";
 import type { HeldAddress } from "../addresses/holders.ts";
 import { linkLocalProblems, usual, withLinkLocalLength } from "../model/link_local.ts";
 import { isOwned, nameProblem, ownNames } from "../model/names.ts";
@@ -112,9 +105,11 @@ export function decideEndpoint(
   // An engine may connect one network twice, by links of two names.
   const isConnected = endpoints.some((endpoint) => endpoint.network === network.id);
   if (isConnected && !isOwned(sandbox)) {
-    problems.push(new AlreadyConnectedError(sandbox, network.name));
+    problems.push(new IpvlanError("already-connected", { sandbox, network: network.name }));
   }
-  if (options.macAddress !== undefined) problems.push(new MacAddressError(options.macAddress));
+  if (options.macAddress !== undefined) {
+    problems.push(new IpvlanError("mac-address", { macAddress: options.macAddress }));
+  }
   const aliases = options.aliases ?? [];
   for (const alias of aliases) {
     const problem = nameProblem("alias", alias);
@@ -127,7 +122,7 @@ export function decideEndpoint(
   if (priority) problems.push(priority);
   if (options.parent !== undefined && facts.parent === undefined) {
     const rule = "the network has its own parent, and no link of the sandbox";
-    problems.push(new InvalidOptionError("parent", options.parent, rule));
+    problems.push(invalidOption("parent", options.parent, rule));
   }
   const ordinals = new Set(endpoints.map((endpoint) => endpoint.ordinal));
   const ordinal = lowestFree(ordinals);
@@ -135,7 +130,7 @@ export function decideEndpoint(
   const ifname = options.handOver
     ? temporaryName({ id })
     : options.ifname ?? freeName(names, ordinal);
-  if (names.has(ifname)) problems.push(new LinkExistsError(sandbox, ifname));
+  if (names.has(ifname)) problems.push(new IpvlanError("link-exists", { sandbox, link: ifname }));
   const named = attempt(() => linkName(ifname));
   if (!named.ok) problems.push(...named.problems);
 
@@ -150,7 +145,7 @@ export function decideEndpoint(
     }
     const { address, length } = parsed.value;
     const holder = facts.holderElsewhere(address);
-    if (holder !== undefined) problems.push(new AddressHeldError(address, holder));
+    if (holder !== undefined) problems.push(new IpvlanError("address-held", { address, holder }));
     prefixLengths[family === 6 ? "ip6" : "ip"] = length;
     return address;
   };
@@ -227,14 +222,18 @@ function overlapProblems(
   sandbox: string,
   routes: readonly SubnetRoute[],
   present: readonly SubnetRoute[],
-): RouteOverlapError[] {
-  const toText = ({ network, subnet, ifname }: SubnetRoute) => ({
-    name: network,
-    route: `${subnet} dev ${ifname}`,
+): IpvlanErrorOf<"route-overlap">[] {
+  const toText = ({ subnet, ifname }: SubnetRoute) => `${subnet} dev ${ifname}`;
+  return overlapPairs(prefixesOf(routes), prefixesOf(present)).map(([one, two]) => {
+    const [route, other] = [routes[one]!, present[two]!];
+    return new IpvlanError("route-overlap", {
+      sandbox,
+      network: route.network,
+      route: toText(route),
+      other: other.network,
+      otherRoute: toText(other),
+    });
   });
-  return overlapPairs(prefixesOf(routes), prefixesOf(present)).map(([route, other]) =>
-    new RouteOverlapError(sandbox, toText(routes[route]!), toText(present[other]!))
-  );
 }
 
 /** Finds aliases that are names of other sandboxes on the network. Letter case does not matter. */
@@ -242,16 +241,32 @@ function nameConflicts(
   sandbox: string,
   aliases: readonly string[],
   { network: { name: network }, neighbours }: EndpointFacts,
-): NameInUseError[] {
+): IpvlanErrorOf<"name-in-use">[] {
   const shared = (names: readonly string[], others: readonly string[]) => {
     const known = new Set(others.map((name) => name.toLowerCase()));
     return names.filter((name) => known.has(name.toLowerCase()));
   };
   return neighbours.filter((other) => other.sandbox !== sandbox).flatMap((other) => [
     ...shared(aliases, ownNames(other.sandbox, network))
-      .map((name) => new NameInUseError("alias", name, "the name", other.sandbox, network)),
+      .map((name) =>
+        new IpvlanError("name-in-use", {
+          what: "alias",
+          value: name,
+          other: "the name",
+          sandbox: other.sandbox,
+          network,
+        })
+      ),
     ...shared(ownNames(sandbox, network), other.aliases)
-      .map((name) => new NameInUseError("sandbox name", name, "an alias", other.sandbox, network)),
+      .map((name) =>
+        new IpvlanError("name-in-use", {
+          what: "sandbox name",
+          value: name,
+          other: "an alias",
+          sandbox: other.sandbox,
+          network,
+        })
+      ),
   ]);
 }
 
@@ -271,7 +286,7 @@ function freeName(taken: ReadonlySet<string>, from: number): string {
 function parseForeign(family: Family, given: string): { address: string; length: number } {
   if (familyOf(given) !== family || !given.includes("/")) {
     const rule = `an IPv${family} address with its prefix length is needed`;
-    throw new InvalidOptionError(`IPv${family} address`, given, rule);
+    throw invalidOption(`IPv${family} address`, given, rule);
   }
   const { length } = parsePrefix(given).prefix;
   return { address: formatAddress(parseAddress(given.slice(0, given.indexOf("/")))), length };
@@ -325,17 +340,13 @@ function takeGiven(
   { network, parentAddresses, held, holderElsewhere }: EndpointFacts,
 ): TakenAddress {
   if (familyOf(given) !== family) {
-    throw new InvalidOptionError(
-      `IPv${family} address`,
-      given,
-      `it is an IPv${familyOf(given)} address`,
-    );
+    throw invalidOption(`IPv${family} address`, given, `it is an IPv${familyOf(given)} address`);
   }
   const { address, pools: rest } = pools.take(given);
   const holder = parentAddresses.includes(address)
     ? `the parent "${network.parent}" of the host`
     : held.find((each) => each.address === address)?.holder ?? holderElsewhere(address);
-  if (holder !== undefined) throw new AddressHeldError(address, holder);
+  if (holder !== undefined) throw new IpvlanError("address-held", { address, holder });
   return { address, pools: rest, notices: [] };
 }
 
@@ -351,7 +362,7 @@ export function linkAddresses(
     const home = homeOf(network.subnets, address);
     if (!home) {
       const rule = `its record is damaged, as it is in no subnet of network "${network.name}"`;
-      throw new InvalidOptionError("address", address, rule);
+      throw invalidOption("address", address, rule);
     }
     const { subnet, gateway } = home;
     const withLength = `${address}/${subnet.split("/")[1]}`;
@@ -436,9 +447,9 @@ export function endpointSteps(
     return [{ ...add(undefined), undo: { line: linkDel(temporary) } }, { line: alias }, ...adverts];
   }
   // A link goes with its parent, and root in the sandbox may delete the parent at any time.
-  const explain = (error: IpCommandError) =>
+  const explain = (error: IpvlanErrorOf<"ip-command">) =>
     isInside && error.errno === "ENODEV"
-      ? new SandboxParentError(sandbox, parent)
+      ? new IpvlanError("sandbox-parent", { sandbox, parent })
       : explainRights(error);
   const there = (line: string): Line => ({ netns: sandbox, line });
   const inside = (line: string): Step => ({ ...there(line), explain });
@@ -459,14 +470,19 @@ export function endpointSteps(
       // If the sandbox has a link of this name, this line fails, and the lines after it do not run.
       undo: there(linkDel(isInside ? { index } : ifname)),
       explain: (error) =>
-        error.errno === "EEXIST" ? new LinkExistsError(sandbox, ifname) : explain(error),
+        error.errno === "EEXIST"
+          ? new IpvlanError("link-exists", { sandbox, link: ifname })
+          : explain(error),
     },
     ...linkAddrs(network, endpoint).map((addr) => ({
       ...inside(addrAdd(addr)),
       gives: addr.address.split("/")[0]!,
-      explain: (error: IpCommandError) =>
+      explain: (error: IpvlanErrorOf<"ip-command">) =>
         error.errno === "EADDRINUSE"
-          ? new AddressHeldError(addr.address.split("/")[0]!, unknownHolder(parent))
+          ? new IpvlanError("address-held", {
+            address: addr.address.split("/")[0]!,
+            holder: unknownHolder(parent),
+          })
           : explain(error),
     })),
     // The kernel announces the addresses that the link has when it comes up, and no later ones.
@@ -474,8 +490,10 @@ export function endpointSteps(
     ...linkRoutes(network, endpoint, addresses, siblings)
       .map((route) => ({
         ...inside(routeLine("add", route)),
-        explain: (error: IpCommandError) =>
-          error.errno === "EEXIST" ? new RouteExistsError(sandbox, route.dst) : explain(error),
+        explain: (error: IpvlanErrorOf<"ip-command">) =>
+          error.errno === "EEXIST"
+            ? new IpvlanError("route-exists", { sandbox, destination: route.dst })
+            : explain(error),
       })),
     inside(alias),
   ];
@@ -534,7 +552,7 @@ export function sandboxSteps(
       explain: (error) =>
         error.errno === "EPERM"
           ? explainRights(error)
-          : new ProcessNotFoundError(pid, error.reason),
+          : new IpvlanError("process-not-found", { pid, reason: error.reason }),
     }];
   }
   const add: Step = { netns: CALLER, line: netnsAdd(name), undo };

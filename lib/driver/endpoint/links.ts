@@ -7,15 +7,14 @@
  *
  * @module
  */
-import { IpvlanError } from "../../base/errors.ts";
+import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../../base/errors.ts";
 import { endpointAddresses, familyOf } from "../../ipam/address.ts";
 import { type Addr, addrAdd } from "../../iproute2/addr.ts";
-import { IpCommandError, isNoNamespace } from "../../iproute2/errors.ts";
+import { isNoNamespace } from "../../iproute2/errors.ts";
 import type { Ip } from "../../iproute2/ip.ts";
 import { type Link, linkAdd, linkDel } from "../../iproute2/link.ts";
 import { type EnterableNamespace, findEnterable } from "../sandbox/enterable.ts";
 import { linkIndex, temporaryName } from "./decide.ts";
-import { LinkLeftError } from "../model/errors.ts";
 import { isOwned } from "../model/names.ts";
 import { isOurs, LINK_GROUP } from "../network/parent.ts";
 import type { Parts } from "../addresses/parts.ts";
@@ -249,8 +248,16 @@ function networkOf({ store }: Parts<"store">, { network }: EndpointRecord): Netw
   return store.networkById(network)!;
 }
 
-function leftError(parts: Parts<"store">, endpoint: EndpointRecord, reason: string): LinkLeftError {
-  return new LinkLeftError(endpoint.sandbox, networkOf(parts, endpoint).name, reason);
+function leftError(
+  parts: Parts<"store">,
+  endpoint: EndpointRecord,
+  reason: string,
+): IpvlanErrorOf<"link-left"> {
+  return new IpvlanError("link-left", {
+    sandbox: endpoint.sandbox,
+    network: networkOf(parts, endpoint).name,
+    reason,
+  });
 }
 
 /** A link that was not in its sandbox, and is looked for. */
@@ -365,7 +372,7 @@ const [TIMEOUT, INTERVAL] = [5000, 100];
  * Waits until the addresses of an endpoint without a link are free. The kernel deletes the links of
  * a deleted namespace a moment later.
  *
- * @throws {LinkLeftError} An address is not free.
+ * @throws {"link-left"} An address is not free.
  */
 async function requireFree(
   parts: Parts<"store" | "namespaces" | "wait">,
@@ -417,7 +424,7 @@ async function findHeld(
   if (added!.status === "rejected" && !isHarmless(added!.reason)) throw added!.reason;
   return addresses.find((_, index) => {
     const result = results[index]!;
-    return result.status === "rejected" && result.reason instanceof IpCommandError &&
+    return result.status === "rejected" && isIpvlanError(result.reason, "ip-command") &&
       result.reason.errno === "EADDRINUSE";
   });
 }
@@ -428,5 +435,5 @@ async function findHeld(
  */
 function isHarmless(reason: unknown): boolean {
   return isGone(reason) ||
-    reason instanceof IpCommandError && ["EBUSY", "EEXIST"].includes(reason.errno);
+    isIpvlanError(reason, "ip-command") && ["EBUSY", "EEXIST"].includes(reason.errno);
 }

@@ -2,7 +2,6 @@ import { IpvlanError } from "../../base/errors.ts";
 import { rerouteSteps, siblingsOf } from "./default_routes.ts";
 import { dropEndpoint, dropNetwork, dropSandbox, type RecordGroup, setState } from "./drop.ts";
 import { linkAddresses } from "./decide.ts";
-import { HalfDoneError, NetworkInUseError, NotConnectedError } from "../model/errors.ts";
 import { findNetwork, findSandbox } from "../store/find.ts";
 import type { DriverParts, Parts } from "../addresses/parts.ts";
 import { restoreParent } from "../network/restore_parents.ts";
@@ -62,7 +61,7 @@ export async function removeTransient(
   }
 }
 
-/** Removes a network. If that fails, it is there as before. @throws {NetworkInUseError} In use. */
+/** Removes a network. If that fails, it is there as before. @throws {"network-in-use"} In use. */
 async function removeUnused(
   parts: Parts<"store" | "namespaces" | "openShared">,
   network: Network,
@@ -70,7 +69,9 @@ async function removeUnused(
   const { store } = parts;
   store.transaction(() => {
     const users = store.endpoints({ network: network.id }).map(({ sandbox }) => sandbox);
-    if (users.length > 0) throw new NetworkInUseError(network.name, users);
+    if (users.length > 0) {
+      throw new IpvlanError("network-in-use", { network: network.name, sandboxes: users });
+    }
     store.putNetwork(network, "removing");
   });
   try {
@@ -128,7 +129,7 @@ export async function disconnect(
     const network = findNetwork(store, networkName);
     const endpoint = store.endpoints({ network: network.id, sandbox })
       .find((each) => ifname === undefined || each.ifname === ifname);
-    if (!endpoint) throw new NotConnectedError(sandbox, networkName);
+    if (!endpoint) throw new IpvlanError("not-connected", { sandbox, network: networkName });
     startRemoval(parts, { endpoints: [endpoint] });
     return endpoint;
   });
@@ -155,10 +156,10 @@ async function reroute(
   await namespaces.apply(steps).catch(() => {});
 }
 
-/** Marks records as `removing`. @throws {HalfDoneError} Another call is at one of the endpoints. */
+/** Marks records as `removing`. @throws {"half-done"} Another call is at one of the endpoints. */
 function startRemoval({ store }: Parts<"store">, records: StatedGroup): void {
   const unready = records.endpoints.find((endpoint) => !isReady(endpoint));
-  if (unready) throw new HalfDoneError(`connection of "${unready.sandbox}"`);
+  if (unready) throw new IpvlanError("half-done", { what: `connection of "${unready.sandbox}"` });
   setState(store, records, "removing");
 }
 

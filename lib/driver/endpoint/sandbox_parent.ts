@@ -5,14 +5,13 @@
  *
  * @module
  */
-import { attempt, type Decision, type IpvlanError } from "../../base/errors.ts";
+import { attempt, type Decision, invalidOption, IpvlanError } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
 import type { Link } from "../../iproute2/link.ts";
 import { printed, type Route } from "../../iproute2/route.ts";
 import { fromNetnsFolder, linkName } from "../../iproute2/words.ts";
 import type { AttachRequest, NetworkEndpoint } from "./attach_request.ts";
 import { linkIndex } from "./decide.ts";
-import { InvalidOptionError, InvalidParentError, SandboxParentError } from "../model/errors.ts";
 import { DEFAULT_METRIC, linkRoutes } from "./default_routes.ts";
 import { IN_SANDBOX } from "../model/names.ts";
 import type { Parts } from "../addresses/parts.ts";
@@ -51,13 +50,15 @@ export function decideSandboxParent(
   const failed = (...problems: IpvlanError[]) => ({ ok: false as const, problems });
   if (!seen || handOver) {
     const rule = "its parents are links of its engine's sandboxes, and this is none of them";
-    return failed(new InvalidOptionError("network", network.name, rule));
+    return failed(invalidOption("network", network.name, rule));
   }
   const named = attempt(() => asked === undefined ? undefined : linkName(asked, "parent"));
   if (!named.ok) return named;
   const parent = asked ?? defaultLink(seen.routes);
   const link = seen.links.find(({ name }) => name === parent);
-  if (parent === undefined || !link) return failed(new SandboxParentError(sandbox, parent));
+  if (parent === undefined || !link) {
+    return failed(new IpvlanError("sandbox-parent", { sandbox, parent }));
+  }
   const { mode, flag, mtu, subnets } = network;
   const conflict = conflictProblem(parent, { mode, flag }, [], seen.links);
   const problems = [
@@ -127,7 +128,7 @@ export async function requireParents(
       link?.linkIndex === parentLink(each, facts)?.index;
     if (!isRight) {
       const reason = `another link of the sandbox "${sandbox}" got this name meanwhile; try again`;
-      throw new InvalidParentError(each.endpoint.parent!, reason);
+      throw new IpvlanError("invalid-parent", { parent: each.endpoint.parent!, reason });
     }
   }
 }

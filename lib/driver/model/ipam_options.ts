@@ -6,12 +6,17 @@
  */
 import { resolve } from "node:path";
 import { accessProblems as claimsProblems, readAccess } from "../../claims/access.ts";
-import { EtcdOptionError } from "../../claims/errors.ts";
 import type { EtcdAccess } from "../../claims/types.ts";
-import { attempt, type Decision, type IpvlanError, ProblemsError } from "../../base/errors.ts";
+import {
+  attempt,
+  type Decision,
+  invalidOption,
+  type IpvlanError,
+  isIpvlanError,
+} from "../../base/errors.ts";
 import { didYouMean } from "../../base/suggest.ts";
-import { InvalidOptionError } from "./errors.ts";
 import type { NetworkIpam } from "./types.ts";
+import { etcdOption } from "../../claims/errors.ts";
 
 /** The name of the IPAM driver that keeps addresses in etcd. */
 export const ETCD = "etcd";
@@ -87,9 +92,9 @@ export function readIpamOptions(
     const [, name, value] = /^([^=]*)=(.*)$/s.exec(word) ?? [];
     const field = IPAM_FIELDS.find((each) => IPAM_OPTIONS[each].name === name);
     if (field === undefined) problems.push(unknownOption(name, word));
-    else if (!value) problems.push(new InvalidOptionError("IPAM option", word, "write NAME=VALUE"));
+    else if (!value) problems.push(invalidOption("IPAM option", word, "write NAME=VALUE"));
     else if (given.has(field)) {
-      problems.push(new InvalidOptionError("IPAM option", name!, "it is given twice"));
+      problems.push(invalidOption("IPAM option", name!, "it is given twice"));
     } else given.set(field, value);
   }
   for (const field of IPAM_FIELDS) {
@@ -109,10 +114,10 @@ function splitWord(word: string): string[] {
 }
 
 function unknownOption(name: string | undefined, word: string): IpvlanError {
-  if (name === undefined) return new InvalidOptionError("IPAM option", word, "write NAME=VALUE");
-  if (/^pass/i.test(name)) return new InvalidOptionError("IPAM option", name, NO_PASSWORD);
+  if (name === undefined) return invalidOption("IPAM option", word, "write NAME=VALUE");
+  if (/^pass/i.test(name)) return invalidOption("IPAM option", name, NO_PASSWORD);
   const rule = `choose one of ${IPAM_NAMES.join(", ")}${didYouMean(name, IPAM_NAMES)}`;
-  return new InvalidOptionError("IPAM option", name, rule);
+  return invalidOption("IPAM option", name, rule);
 }
 
 /** Makes the paths of an access absolute, as each command has a folder of its own. */
@@ -137,12 +142,12 @@ export function accessProblems(access: EtcdAccess, readsFiles = false): IpvlanEr
     const path = access[field] as string | undefined;
     if (path === undefined || path.startsWith("/")) continue;
     const rule = "give its path from / on";
-    problems.push(new EtcdOptionError(IPAM_OPTIONS[field].name, path, rule));
+    problems.push(etcdOption(IPAM_OPTIONS[field].name, path, rule));
   }
   const secured = [ca, cert, key].some((file) => file !== undefined);
   if (secured && endpoints.length > 0 && endpoints.every((text) => text.startsWith("http:"))) {
     const rule = "ca, cert and key are for https: write https, or leave them out";
-    problems.push(new EtcdOptionError("endpoints", endpoints.join(","), rule));
+    problems.push(etcdOption("endpoints", endpoints.join(","), rule));
   }
   return problems;
 }
@@ -151,7 +156,7 @@ export function accessProblems(access: EtcdAccess, readsFiles = false): IpvlanEr
 export function fileProblems(access: EtcdAccess): readonly IpvlanError[] {
   const read = attempt(() => readAccess(access));
   if (read.ok) return [];
-  return read.problems.flatMap((each) => each instanceof ProblemsError ? each.problems : each);
+  return read.problems.flatMap((each) => isIpvlanError(each, "problems") ? each.problems : each);
 }
 
 /** The options of an access under the names that `--ipam-opt` takes. */

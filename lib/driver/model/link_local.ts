@@ -4,10 +4,9 @@
  *
  * @module
  */
-import { attempt, type IpvlanError } from "../../base/errors.ts";
+import { attempt, invalidOption, type IpvlanError } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
 import { contains, formatAddress, parseAddress, parsePrefix } from "../../ipam/mod.ts";
-import { InvalidOptionError } from "./errors.ts";
 import type { Network } from "./types.ts";
 
 /** Where link-local addresses are (RFC 3927, RFC 4291). */
@@ -21,7 +20,7 @@ export function linkLocalProblem(text: string): IpvlanError | undefined {
   const read = attempt(() => parseAddress(text));
   if (!read.ok) return read.problems[0];
   if (contains(RANGE[read.value.family], read.value)) return undefined;
-  return new InvalidOptionError(WHAT, text, "give one of 169.254.0.0/16 or of fe80::/10");
+  return invalidOption(WHAT, text, "give one of 169.254.0.0/16 or of fe80::/10");
 }
 
 const WHAT = "link-local address";
@@ -31,7 +30,7 @@ export function linkLocalProblems(network: Network, given: readonly string[]): I
   return given.flatMap((text, index) => {
     const problem = linkLocalProblem(text);
     if (problem) return [problem];
-    const refused = (rule: string) => [new InvalidOptionError(WHAT, text, rule)];
+    const refused = (rule: string) => [invalidOption(WHAT, text, rule)];
     if (usual(given.slice(0, index)).includes(usual([text])[0]!)) {
       return refused("it is given twice");
     }

@@ -1,7 +1,6 @@
 import { VLAN_ID, type VlanProtocol } from "../../iproute2/kinds/vlan.ts";
 import { LINK_NAME_MAX, linkName } from "../../iproute2/words.ts";
-import { attempt, type IpvlanError } from "../../base/errors.ts";
-import { InvalidNameError, InvalidOptionError } from "./errors.ts";
+import { attempt, invalidOption, IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
 import type { Owner } from "./types.ts";
 
 /** Networks that Docker has from the start, so that `run --network` takes these words for them. */
@@ -15,20 +14,36 @@ const PREDEFINED = ["bridge", "default", "host", "none"];
 export function nameProblem(
   what: "network" | "sandbox" | "alias" | "site",
   name: string,
-): InvalidNameError | undefined {
-  if (name.length > 63) return new InvalidNameError(what, name, "it is longer than 63 characters");
+): IpvlanErrorOf<"invalid-name"> | undefined {
+  if (name.length > 63) {
+    return new IpvlanError("invalid-name", {
+      what,
+      value: name,
+      rule: "it is longer than 63 characters",
+    });
+  }
   if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name)) {
     const rule = "letters and digits, and after the first also _ . and -";
-    return new InvalidNameError(what, name, rule);
+    return new IpvlanError("invalid-name", { what, value: name, rule });
   }
   if (what === "network" && PREDEFINED.includes(name)) {
-    return new InvalidNameError(what, name, "in run --network, it is a word of its own");
+    return new IpvlanError("invalid-name", {
+      what,
+      value: name,
+      rule: "in run --network, it is a word of its own",
+    });
   }
   if (what === "sandbox" && /^\d+$/.test(name)) {
-    return new InvalidNameError(what, name, "ip takes digits alone for a process id");
+    return new IpvlanError("invalid-name", {
+      what,
+      value: name,
+      rule: "ip takes digits alone for a process id",
+    });
   }
   const reason = what === "sandbox" || what === "alias" ? whyNoHostName(name) : undefined;
-  if (reason !== undefined) return new InvalidNameError(what, name, reason);
+  if (reason !== undefined) {
+    return new IpvlanError("invalid-name", { what, value: name, rule: reason });
+  }
 }
 
 /**
@@ -40,14 +55,18 @@ export function ownedNameProblem(
   what: "network" | "sandbox",
   name: string,
   { engine }: Owner,
-): InvalidNameError | undefined {
+): IpvlanErrorOf<"invalid-name"> | undefined {
   const rest = name.startsWith(`${engine}:`) ? name.slice(engine.length + 1) : "";
   if (name.length > 255) {
-    return new InvalidNameError(what, name, "it is longer than 255 characters");
+    return new IpvlanError("invalid-name", {
+      what,
+      value: name,
+      rule: "it is longer than 255 characters",
+    });
   }
   if (/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(rest)) return undefined;
   const rule = `${engine}: and then letters and digits, and after the first also _ . and -`;
-  return new InvalidNameError(what, name, rule);
+  return new IpvlanError("invalid-name", { what, value: name, rule });
 }
 
 /** Whether a name is that of an engine's network or sandbox. */
@@ -140,12 +159,12 @@ export function subInterfaceProblems({ name, id }: SubInterface): IpvlanError[] 
   const problems: IpvlanError[] = [];
   if (id < VLAN_ID.MIN || id > VLAN_ID.MAX) {
     const rule = `the VLAN id ${id} is not from ${VLAN_ID.MIN} to ${VLAN_ID.MAX}`;
-    problems.push(new InvalidOptionError("parent", name, rule));
+    problems.push(invalidOption("parent", name, rule));
   }
   if (name.length > LINK_NAME_MAX) {
     const rule = `a link's name has at most ${LINK_NAME_MAX} characters; make the link under a ` +
       "shorter name and use that";
-    problems.push(new InvalidOptionError("parent", name, rule));
+    problems.push(invalidOption("parent", name, rule));
   }
   return problems;
 }

@@ -1,4 +1,4 @@
-import type { IpvlanError } from "../../base/errors.ts";
+import { invalidOption, type IpvlanError } from "../../base/errors.ts";
 import { didYouMean } from "../../base/suggest.ts";
 import {
   IPVLAN_FLAGS,
@@ -7,7 +7,6 @@ import {
   type IpvlanMode,
   type IpvlanSpec,
 } from "../../iproute2/kinds/ipvlan.ts";
-import { InvalidOptionError } from "./errors.ts";
 import { parentProblems } from "./names.ts";
 
 /** The options of a network. An option without a value and without a default is left out. */
@@ -179,7 +178,7 @@ export function settleOptions(
 /** Checks the value of one option, without looking at the others. */
 export function optionProblems(name: OptionName, value: unknown): readonly IpvlanError[] {
   const { label, value: accepted } = NETWORK_OPTIONS[name];
-  const invalid = (rule: string) => [new InvalidOptionError(label, String(value), rule)];
+  const invalid = (rule: string) => [invalidOption(label, String(value), rule)];
   switch (accepted.kind) {
     case "link":
       return parentProblems(String(value));
@@ -224,7 +223,7 @@ export function parseDriverOptions(words: readonly string[]): DriverOptionsResul
   for (const word of words) {
     const [, name, text] = /^([^=]*)=(.*)$/s.exec(word) ?? [];
     if (name === undefined || !text) {
-      problems.push(new InvalidOptionError("driver option", word, "write NAME=VALUE"));
+      problems.push(invalidOption("driver option", word, "write NAME=VALUE"));
       continue;
     }
     const option = OPTION_NAMES.find((each) => {
@@ -233,12 +232,12 @@ export function parseDriverOptions(words: readonly string[]): DriverOptionsResul
     });
     if (option === undefined) {
       const rule = `choose one of ${DRIVER_OPTIONS.join(", ")}${didYouMean(name, DRIVER_OPTIONS)}`;
-      problems.push(new InvalidOptionError("driver option", word, rule));
+      problems.push(invalidOption("driver option", word, rule));
       continue;
     }
     const { label, value } = NETWORK_OPTIONS[option];
     if (option in options) {
-      problems.push(new InvalidOptionError("driver option", word, `the ${label} is given already`));
+      problems.push(invalidOption("driver option", word, `the ${label} is given already`));
       continue;
     }
     options[option] = readValue(value, text);

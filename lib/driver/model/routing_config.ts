@@ -1,7 +1,6 @@
 // The configuration by which a routing daemon announces the routes that networks advertise: pure
 // functions from values to text.
-import { InvalidOptionError } from "./errors.ts";
-import { attempt, type Decision, type IpvlanError } from "../../base/errors.ts";
+import { attempt, type Decision, invalidOption, type IpvlanError } from "../../base/errors.ts";
 import { familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 
 /** The routing daemons that configuration can be written for. */
@@ -36,15 +35,15 @@ export function readConfig(
   const daemon = ROUTING_DAEMONS.find((name) => name === word);
   if (daemon === undefined) {
     const rule = `choose one of ${ROUTING_DAEMONS.join(", ")}`;
-    problems.push(new InvalidOptionError("config", word, rule));
+    problems.push(invalidOption("config", word, rule));
   }
   const asn = number !== undefined && /^[1-9]\d*$/.test(number) ? Number(number) : undefined;
   if (number !== undefined && (asn === undefined || asn > MAX_ASN)) {
-    problems.push(new InvalidOptionError("asn", number, `give a number from 1 to ${MAX_ASN}`));
+    problems.push(invalidOption("asn", number, `give a number from 1 to ${MAX_ASN}`));
   }
   if (number === undefined && neighbors.length > 0) {
     const rule = "give the number of this host's autonomous system with --asn";
-    problems.push(new InvalidOptionError("neighbor", neighbors[0]!, rule));
+    problems.push(invalidOption("neighbor", neighbors[0]!, rule));
   }
   const addresses = neighbors.flatMap((text) => {
     const address = attempt(() => formatAddress(parseAddress(text)));

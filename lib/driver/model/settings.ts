@@ -1,6 +1,5 @@
-import { attempt, type IpvlanError } from "../../base/errors.ts";
+import { attempt, invalidOption, type IpvlanError } from "../../base/errors.ts";
 import { parseAddress } from "../../ipam/address.ts";
-import { InvalidOptionError } from "./errors.ts";
 import type { SandboxSettings } from "./types.ts";
 
 /** Names of hosts and domains (RFC 1123), with a dot at the end for a whole name. */
@@ -22,7 +21,7 @@ export function settingsProblems(
 ): IpvlanError[] {
   const problems: IpvlanError[] = [];
   const refuse = (what: string, value: string, rule: string) =>
-    problems.push(new InvalidOptionError(what, value, rule));
+    problems.push(invalidOption(what, value, rule));
   if (hostname !== undefined && (!DOMAIN.test(hostname) || hostname.length > HOSTNAME_MAX)) {
     refuse("host name", hostname, `give at most ${HOSTNAME_MAX} letters, digits, - and .`);
   }

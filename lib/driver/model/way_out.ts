@@ -1,7 +1,6 @@
-import type { IpvlanError } from "../../base/errors.ts";
+import { invalidOption, type IpvlanError } from "../../base/errors.ts";
 import { endpointAddresses, familyOf } from "../../ipam/address.ts";
 import { formatPrefix, homeOf, parsePrefix } from "../../ipam/prefix.ts";
-import { InvalidOptionError } from "./errors.ts";
 import type { Endpoint, Network } from "./types.ts";
 
 /** What a network's default routes depend on. */
@@ -28,7 +27,7 @@ export function priorityProblem(
 ): IpvlanError | undefined {
   if (Number.isInteger(priority) && Math.abs(priority) <= MAX_PRIORITY) return undefined;
   const rule = `give a whole number from -${MAX_PRIORITY} to ${MAX_PRIORITY}`;
-  return new InvalidOptionError("gw-priority", text, rule);
+  return invalidOption("gw-priority", text, rule);
 }
 
 /** The destination of a route with its length, where `ip` leaves it out. */

@@ -9,11 +9,10 @@
  *
  * @module
  */
-import type { IpvlanError } from "../../base/errors.ts";
+import { invalidOption, type IpvlanError } from "../../base/errors.ts";
 import { endpointAddresses } from "../../ipam/address.ts";
 import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
 import { type Route, routeLine, type RouteSpec } from "../../iproute2/route.ts";
-import { InvalidOptionError } from "../model/errors.ts";
 import { IN_SANDBOX } from "../model/names.ts";
 import { routePrefix } from "../model/way_out.ts";
 import type { Step } from "../run/plan.ts";
@@ -132,7 +131,7 @@ export function advertiseProblems(
 ): IpvlanError[] {
   if (advertise === undefined) return [];
   const wrong = (rule: string) => [
-    new InvalidOptionError("advertise", advertise, rule).at("advertise"),
+    invalidOption("advertise", advertise, rule).at("advertise"),
   ];
   if (internal || parent === undefined) {
     return wrong("the network is isolated, so nothing reaches its sandboxes; give it a parent");
@@ -168,6 +167,6 @@ export function elsewhereProblems(
     const { name, parent, subnet } = others[place]!;
     const rule = `the network "${name}" advertises ${subnet} on the parent "${parent}", and the ` +
       "router sends packets for an address to one link";
-    return new InvalidOptionError("subnet", subnets[index]!.subnet, rule).at("subnets", index);
+    return invalidOption("subnet", subnets[index]!.subnet, rule).at("subnets", index);
   });
 }

@@ -1,6 +1,5 @@
 import type { LinkSpec } from "../../iproute2/link.ts";
-import { accept, failureOf, throwProblems } from "../../base/errors.ts";
-import { NotUndoneError } from "../model/errors.ts";
+import { accept, failureOf, isIpvlanError, throwProblems } from "../../base/errors.ts";
 import { accessProblems, fileProblems } from "../model/ipam_options.ts";
 import type { HostFacts } from "../model/facts.ts";
 import {
@@ -51,7 +50,7 @@ export async function createNetwork(
     await namespaces.apply(steps, () => store.putNetwork(network, "ready"));
   } catch (error) {
     // What is left in the kernel stays on record, and the next exclusive call removes it.
-    if (error instanceof NotUndoneError) throw error;
+    if (isIpvlanError(error, "not-undone")) throw error;
     // The same holds for what is left in etcd.
     const failure = await failureOf(() => unshareNetwork(parts.unstoppable, network));
     if (failure !== undefined) throw error;

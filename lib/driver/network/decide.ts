@@ -1,4 +1,4 @@
-import { attempt, type Decision, type IpvlanError } from "../../base/errors.ts";
+import { attempt, type Decision, invalidOption, IpvlanError } from "../../base/errors.ts";
 import { defaultPool } from "../../ipam/default_pools.ts";
 import { familyOf } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
@@ -8,7 +8,6 @@ import { explainLinkAdd, requireKernel } from "../../iproute2/kernel.ts";
 import type { IpvlanMode } from "../../iproute2/kinds/ipvlan.ts";
 import { type Link, linkAdd, linkDel, linkSet, type LinkSpec } from "../../iproute2/link.ts";
 import { advertSteps, networkAdverts, unshared } from "./advertise.ts";
-import { InvalidOptionError, ParentSubnetError } from "../model/errors.ts";
 import { IN_SANDBOX, parentProblems } from "../model/names.ts";
 import {
   aliasOf,
@@ -104,7 +103,7 @@ function kernelProblems(release: string): readonly IpvlanError[] {
 export function mtuProblems(mtu: number | undefined, carrier: Link | undefined): IpvlanError[] {
   if (!carrier || mtu === undefined || !Number.isInteger(mtu) || mtu <= carrier.mtu) return [];
   const rule = `the link "${carrier.name}" has ${carrier.mtu}, and drops larger packets`;
-  return [new InvalidOptionError("MTU", String(mtu), rule).at("mtu")];
+  return [invalidOption("MTU", String(mtu), rule).at("mtu")];
 }
 
 /** Whether the driver is to choose the IPv4 subnet of a network. */
@@ -145,7 +144,12 @@ export function parentSubnetProblems(
   const own = globalAddrs(parent, addrs)
     .map(({ address, prefixLength }) => ({ subnet: `${address}/${prefixLength}` }));
   return overlapPairs(prefixesOf(subnets), prefixesOf(own)).map(([index, place]) =>
-    new ParentSubnetError(subnets[index]!.subnet, parent, own[place]!.subnet, mode)
+    new IpvlanError("parent-subnet", {
+      subnet: subnets[index]!.subnet,
+      parent,
+      address: own[place]!.subnet,
+      mode,
+    })
       .at("subnets", index)
   );
 }

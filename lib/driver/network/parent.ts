@@ -1,15 +1,8 @@
-import type { IpvlanError } from "../../base/errors.ts";
-import type { IpCommandError } from "../../iproute2/errors.ts";
+import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../../base/errors.ts";
 import { explainLinkAdd } from "../../iproute2/kernel.ts";
 import type { IpvlanFlag, IpvlanMode } from "../../iproute2/kinds/ipvlan.ts";
 import type { Link, LinkSpec } from "../../iproute2/link.ts";
 import { shellLine } from "../../base/printable.ts";
-import {
-  InvalidParentError,
-  ParentConflictError,
-  ParentDownError,
-  ParentNotFoundError,
-} from "../model/errors.ts";
 import { parentProblems, subInterfaceProblems, subInterfaces } from "../model/names.ts";
 import type { SettledNetwork } from "../model/types.ts";
 
@@ -52,7 +45,7 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
     choice.carrier = link;
     choice.problems.push(...unfitProblems(link, links));
     const mismatch = tagMismatch(link, links);
-    if (mismatch instanceof InvalidParentError) choice.problems.push(mismatch);
+    if (isIpvlanError(mismatch, "invalid-parent")) choice.problems.push(mismatch);
     else if (mismatch !== undefined) choice.notices.push(mismatch);
     if (!link.up) {
       choice.notices.push(
@@ -64,19 +57,19 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
   }
   const subs = subInterfaces(parent, (name) => find(name) !== undefined);
   if (!subs) {
-    choice.problems.push(new ParentNotFoundError(parent));
+    choice.problems.push(new IpvlanError("parent-not-found", { parent }));
     return choice;
   }
   choice.problems.push(...subs.flatMap(subInterfaceProblems));
   const base = find(subs[0]!.link);
   if (!base) {
-    choice.problems.push(new ParentNotFoundError(parent, subs[0]!.link));
+    choice.problems.push(new IpvlanError("parent-not-found", { parent, base: subs[0]!.link }));
     return choice;
   }
   choice.carrier = base;
   choice.problems.push(...unfitProblems(base, links));
   const outer = outerMismatch(parent, base);
-  if (outer instanceof InvalidParentError) choice.problems.push(outer);
+  if (isIpvlanError(outer, "invalid-parent")) choice.problems.push(outer);
   else if (outer !== undefined) choice.notices.push(outer);
   for (const sub of subs) {
     const same = links.find(({ link, info }) =>
@@ -86,11 +79,11 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
     if (same) {
       const reason = `"${sub.link}" has VLAN ${sub.id} already, as the link "${same.name}": use ` +
         "that as the parent";
-      choice.problems.push(new InvalidParentError(parent, reason));
+      choice.problems.push(new IpvlanError("invalid-parent", { parent, reason }));
     }
     choice.make.push({ type: "vlan", ...sub, group: LINK_GROUP, up: true });
   }
-  if (!base.up) choice.problems.push(new ParentDownError(base.name));
+  if (!base.up) choice.problems.push(new IpvlanError("parent-down", { parent: base.name }));
   return choice;
 }
 
@@ -118,7 +111,10 @@ function tagInName({ name, link, info }: Link): string | undefined {
  * cannot be a parent. The tag may be meant if somebody made the link so. The driver itself makes a
  * link with the tag of 802.1ad only for one with two tags.
  */
-function tagMismatch(link: Link, links: readonly Link[]): string | InvalidParentError | undefined {
+function tagMismatch(
+  link: Link,
+  links: readonly Link[],
+): string | IpvlanErrorOf<"invalid-parent"> | undefined {
   const [tag, named] = [tagOf(link), tagInName(link)];
   if (named === undefined || tag === named) return undefined;
   if (!isOurs(link)) {
@@ -130,7 +126,7 @@ function tagMismatch(link: Link, links: readonly Link[]): string | InvalidParent
   const line = shellLine`ip link add link ${link.link ?? "LINK"} name NAME type vlan id ${id}`;
   const reason = `it has the service ${tag} for ${above || "two tags"}, and not ${named}; make a ` +
     `link of another name for that, and use it: "${line}"`;
-  return new InvalidParentError(link.name, reason);
+  return new IpvlanError("invalid-parent", { parent: link.name, reason });
 }
 
 /**
@@ -138,7 +134,10 @@ function tagMismatch(link: Link, links: readonly Link[]): string | InvalidParent
  * of 802.1ad. A link that somebody made so is meant so. One that the driver made is there for
  * another network, and the tags would depend on which network is created first.
  */
-function outerMismatch(parent: string, base: Link): string | InvalidParentError | undefined {
+function outerMismatch(
+  parent: string,
+  base: Link,
+): string | IpvlanErrorOf<"invalid-parent"> | undefined {
   const tag = tagOf(base);
   if (tag === undefined || tag !== tagInName(base)) return undefined;
   if (!isOurs(base)) {
@@ -147,7 +146,7 @@ function outerMismatch(parent: string, base: Link): string | InvalidParentError 
   }
   const reason = `its outer tag must be of 802.1ad, and "${base.name}" has ${tag} for another ` +
     "network; use another VLAN for one of them";
-  return new InvalidParentError(parent, reason);
+  return new IpvlanError("invalid-parent", { parent, reason });
 }
 
 /**
@@ -156,7 +155,7 @@ function outerMismatch(parent: string, base: Link): string | InvalidParentError 
  * team, a macvtap link, and the parent of a macvlan link have a receive handler already, and a link
  * can have only one; a VRF can have none (`netdev_rx_handler_register`).
  */
-function unfitProblems(link: Link, links: readonly Link[]): InvalidParentError[] {
+function unfitProblems(link: Link, links: readonly Link[]): IpvlanErrorOf<"invalid-parent">[] {
   const reasons: string[] = [];
   if (link.linkType === "loopback") {
     reasons.push(
@@ -188,21 +187,21 @@ function unfitProblems(link: Link, links: readonly Link[]): InvalidParentError[]
         "parent; remove that, or use another link",
     );
   }
-  return reasons.map((reason) => new InvalidParentError(link.name, reason));
+  return reasons.map((reason) => new IpvlanError("invalid-parent", { parent: link.name, reason }));
 }
 
 /** Makes the error that a parent has another receive handler, so it takes no ipvlan link. */
-export function busyParent(parent: string): InvalidParentError {
+export function busyParent(parent: string): IpvlanErrorOf<"invalid-parent"> {
   const reason = "the kernel says it is busy, as if it carried a macvlan link, maybe in another " +
     "namespace; remove that, or use another link";
-  return new InvalidParentError(parent, reason);
+  return new IpvlanError("invalid-parent", { parent, reason });
 }
 
 /**
  * Explains why the kernel refused to make an ipvlan link. The parent may be busy although the
  * driver found no reason: a link in another namespace, or a link made just now, may use it.
  */
-export function explainIpvlanAdd(error: IpCommandError, parent: string): IpvlanError {
+export function explainIpvlanAdd(error: IpvlanErrorOf<"ip-command">, parent: string): IpvlanError {
   return error.errno === "EBUSY" ? busyParent(parent) : explainLinkAdd(error, "ipvlan");
 }
 
@@ -215,7 +214,7 @@ export function conflictProblem(
   asked: { mode: IpvlanMode; flag: IpvlanFlag },
   networks: readonly SettledNetwork[],
   links: readonly Link[],
-): ParentConflictError | undefined {
+): IpvlanErrorOf<"parent-conflict"> | undefined {
   const users = [
     ...networks.filter((network) => network.parent === parent),
     ...links.flatMap(({ name, link, info }) =>
@@ -226,7 +225,12 @@ export function conflictProblem(
   if (!other) return undefined;
   const textOf = ({ mode, flag }: typeof asked) => `mode ${mode}, flag ${flag}`;
   const alike = users.filter((user) => textOf(user) === textOf(other)).map(({ name }) => name);
-  return new ParentConflictError(parent, textOf(other), alike, textOf(asked));
+  return new IpvlanError("parent-conflict", {
+    parent,
+    current: textOf(other),
+    users: alike,
+    asked: textOf(asked),
+  });
 }
 
 /** The links that the driver made, by name. */

@@ -1,8 +1,7 @@
-import type { IpvlanError } from "../../base/errors.ts";
+import { IpvlanError } from "../../base/errors.ts";
 import { type Link, linkSet } from "../../iproute2/link.ts";
 import { advertSteps, networkAdverts } from "./advertise.ts";
 import { linkSteps } from "./decide.ts";
-import { InvalidParentError, ParentDownError, ParentNotFoundError } from "../model/errors.ts";
 import { IN_SANDBOX } from "../model/names.ts";
 import { aliasOf, byLinkName, isOurs, linksUnder, type MadeLinks } from "./parent.ts";
 import type { Parts } from "../addresses/parts.ts";
@@ -134,11 +133,13 @@ export function parentProblem(
   // A dummy needs no other link. A sub-interface needs the link below it, and a network its parent.
   const needed = lowest && "link" in lowest ? lowest.link : parent;
   if (lowest?.type !== "dummy" && !found.has(needed)) {
-    return new ParentNotFoundError(parent, lowest && needed);
+    return new IpvlanError("parent-not-found", { parent, base: lowest && needed });
   }
   const base = found.get(needed);
   // A link of the driver's is set up again.
-  if (lowest && base && !base.up && !isOurs(base)) return new ParentDownError(base.name);
+  if (lowest && base && !base.up && !isOurs(base)) {
+    return new IpvlanError("parent-down", { parent: base.name });
+  }
   for (const spec of own) {
     const link = found.get(spec.name);
     if (!link || spec.type !== "vlan") continue;
@@ -149,7 +150,7 @@ export function parentProblem(
     const tag = `VLAN ${spec.id} (${spec.protocol ?? "802.1Q"}) of "${spec.link}"`;
     const reason = `"${spec.name}" is not ${tag} any more, as it was when the network was ` +
       "created; delete that link, and it is made again";
-    return new InvalidParentError(parent, reason);
+    return new IpvlanError("invalid-parent", { parent, reason });
   }
   return undefined;
 }

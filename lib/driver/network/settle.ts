@@ -1,9 +1,8 @@
-import type { Decision, IpvlanError } from "../../base/errors.ts";
+import { type Decision, invalidOption, IpvlanError } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
 import {
   formatAddress,
   formatPrefix,
-  InvalidPrefixError,
   parseSubnets,
   type Subnet,
   type SubnetSpec,
@@ -12,12 +11,6 @@ import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
 import { whyNoSubnet } from "../../ipam/special.ts";
 import { advertiseProblems, elsewhereProblems } from "./advertise.ts";
 import { type Exit, wayOut } from "../model/way_out.ts";
-import {
-  InvalidOptionError,
-  MissingSubnetError,
-  NetworkExistsError,
-  SubnetInUseError,
-} from "../model/errors.ts";
 import { accessProblems, settleAccess } from "../model/ipam_options.ts";
 import { IN_SANDBOX, nameProblem, ownedNameProblem } from "../model/names.ts";
 import { settleOptions } from "../model/options.ts";
@@ -119,9 +112,12 @@ export function settleSubnets(
   if (!parsed.ok) return parsed;
   const problems = parsed.subnets.flatMap(({ prefix }, index) => {
     const reason = whyNoSubnet(prefix);
-    return reason === undefined
-      ? []
-      : [new InvalidPrefixError(formatPrefix(prefix), reason).at(index, "subnet")];
+    return reason === undefined ? [] : [
+      new IpvlanError("invalid-prefix", { value: formatPrefix(prefix), reason }).at(
+        index,
+        "subnet",
+      ),
+    ];
   });
   if (problems.length > 0) return { ok: false, problems };
   return {
@@ -164,7 +160,7 @@ function nameProblems(
   const problem = owner ? ownedNameProblem("network", name, owner) : nameProblem("network", name);
   const problems: IpvlanError[] = problem ? [problem.at("name")] : [];
   if (networks.some((network) => network.name === name)) {
-    problems.push(new NetworkExistsError(name).at("name"));
+    problems.push(new IpvlanError("network-exists", { network: name }).at("name"));
   }
   return problems;
 }
@@ -177,20 +173,22 @@ function familyProblems(
   const hasFamily = (family: number) => texts.some((text) => familyOf(text) === family);
   if (foreignAddresses) {
     const rule = "the network has foreign addresses, and no subnets of its own";
-    return texts.map((text, index) =>
-      new InvalidOptionError("subnet", text, rule).at("subnets", index)
-    );
+    return texts.map((text, index) => invalidOption("subnet", text, rule).at("subnets", index));
   }
   const rule = "a subnet of that family is given: leave one of the two out";
   if (ipv4 === false && hasFamily(4)) {
-    return [new InvalidOptionError("IPv4", "false", rule).at("ipv4")];
+    return [invalidOption("IPv4", "false", rule).at("ipv4")];
   }
-  if (!hasFamily(6)) return ipv6 || ipv4 === false ? [new MissingSubnetError(name).at("ipv6")] : [];
-  if (ipv6 === false) return [new InvalidOptionError("IPv6", "false", rule).at("ipv6")];
+  if (!hasFamily(6)) {
+    return ipv6 || ipv4 === false
+      ? [new IpvlanError("missing-subnet", { network: name }).at("ipv6")]
+      : [];
+  }
+  if (ipv6 === false) return [invalidOption("IPv6", "false", rule).at("ipv6")];
   // IPv6 needs at least 1280 (RFC 8200, section 5). Other values below have been refused already.
   if (mtu === undefined || !Number.isInteger(mtu) || mtu < 68 || mtu >= 1280) return [];
   const least = "give a whole number from 1280 to 65535";
-  return [new InvalidOptionError("MTU", String(mtu), least).at("mtu")];
+  return [invalidOption("MTU", String(mtu), least).at("mtu")];
 }
 
 /** The usual form of where the addresses of a network come from, if nothing is wrong with it. */
@@ -202,7 +200,7 @@ function settleIpam({ driver, access }: NetworkIpam): NetworkIpam {
 function ipamProblems({ ipam, foreignAddresses }: NetworkSpec): IpvlanError[] {
   if (!ipam) return [];
   const rule = "an engine gives the addresses: leave one of the two out";
-  const both = foreignAddresses ? [new InvalidOptionError("IPAM driver", ipam.driver, rule)] : [];
+  const both = foreignAddresses ? [invalidOption("IPAM driver", ipam.driver, rule)] : [];
   return [...both, ...accessProblems(ipam.access)].map((problem) => problem.at("ipam"));
 }
 
@@ -229,7 +227,14 @@ function neighbourProblems(
     .flatMap(([index, place]) => {
       const [{ subnet }, other] = [subnets[index]!, others[place]!];
       if (other.isShared && other.subnet === subnet) return [];
-      return [new SubnetInUseError(subnet, other.subnet, other.name, parent).at("subnets", index)];
+      return [
+        new IpvlanError("subnet-in-use", {
+          subnet,
+          other: other.subnet,
+          network: other.name,
+          parent,
+        }).at("subnets", index),
+      ];
     });
   return [
     ...conflict ? [conflict.at("parent")] : [],

@@ -1,11 +1,17 @@
-import { accept, type Decision, failureOf, type IpvlanError } from "../../base/errors.ts";
+import {
+  accept,
+  type Decision,
+  failureOf,
+  IpvlanError,
+  type IpvlanErrorOf,
+  isIpvlanError,
+} from "../../base/errors.ts";
 import { type Link, linkDel, linkSet } from "../../iproute2/link.ts";
 import { netnsDel } from "../../iproute2/netns.ts";
 import { restoreAdverts } from "../network/advertised.ts";
 import { siblingsOf } from "../endpoint/default_routes.ts";
 import { deleteLinks } from "../endpoint/links.ts";
 import { linkIndex, sandboxSteps } from "../endpoint/decide.ts";
-import { AddressHeldError, SandboxGoneError } from "../model/errors.ts";
 import { byLinkName, isOurs } from "../network/parent.ts";
 import type { DriverParts, Parts } from "../addresses/parts.ts";
 import { byPlace, CALLER, type Step } from "../run/plan.ts";
@@ -148,7 +154,7 @@ async function restoreSandbox(
   const { name, path } = sandbox;
   const reasons: string[] = [];
   let connected: readonly EndpointRecord[] = [];
-  const taken = endpoints.filter((each) => doubts.get(each) instanceof AddressHeldError);
+  const taken = endpoints.filter((each) => isIpvlanError(doubts.get(each), "address-held"));
   const own = endpoints.filter((endpoint) => !taken.includes(endpoint));
   const failure = await failureOf(async () => {
     await deleteLinks(parts, { sandbox, removed: taken, kept: own, isLost: true });
@@ -203,7 +209,7 @@ async function restoreSandbox(
     const doubt = doubts.get(endpoint)?.message;
     if (doubt !== undefined) reasons.push(`It is not connected to ${nameOf(endpoint)}: ${doubt}`);
   }
-  const [held] = taken.map((each) => doubts.get(each) as AddressHeldError);
+  const [held] = taken.map((each) => doubts.get(each) as IpvlanErrorOf<"address-held">);
   // If something else is wrong, too, there are more reasons.
   return { reasons, connected, holder: reasons.length === taken.length ? held?.holder : undefined };
 }
@@ -236,7 +242,7 @@ export function namespacePlan(
 ): Decision<NamespacePlan> {
   const { name, namespace } = sandbox;
   if (!seen && namespace !== "made") {
-    return { ok: false, problems: [new SandboxGoneError(name)] };
+    return { ok: false, problems: [new IpvlanError("sandbox-gone", { sandbox: name })] };
   }
   if (!seen) {
     const remove: Step[] = hasName ? [{ netns: CALLER, line: netnsDel(name) }] : [];

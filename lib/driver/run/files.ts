@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { IpCommandError, ProgramNotFoundError } from "../../iproute2/errors.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { statOf } from "../../base/files.ts";
+import { IpvlanError } from "../../base/errors.ts";
+import { ipCommandError } from "../../iproute2/errors.ts";
 
 /** A file that a path leads to. */
 export interface FoundFile {
@@ -31,8 +32,8 @@ export async function findFiles(run: RunProgram, ...paths: string[]): Promise<Fo
   // `stat` has the exit status 1 also if it left out a file. So only the line of the last file says
   // that it came to its end.
   const { code, out, err } = await run([STAT, ...paths, LAST].join(" "), []);
-  if (code === 127) throw new ProgramNotFoundError("stat");
-  if (!out.at(-1)?.startsWith(`${LAST} `)) throw new IpCommandError("stat", err.at(-1) ?? "");
+  if (code === 127) throw new IpvlanError("program-not-found", { program: "stat" });
+  if (!out.at(-1)?.startsWith(`${LAST} `)) throw ipCommandError("stat", err.at(-1) ?? "");
   return out.slice(0, -1).flatMap(parseFile);
 }
 

@@ -1,6 +1,6 @@
-import { SessionClosedError } from "../../iproute2/errors.ts";
 import { KeptProcess } from "../../iproute2/kept_process.ts";
 import { type Runner, Session } from "../../iproute2/session.ts";
+import { IpvlanError, isIpvlanError } from "../../base/errors.ts";
 
 /** A kept `ip`. */
 interface Kept {
@@ -34,7 +34,7 @@ export class KeptLook implements Runner, AsyncDisposable {
     try {
       return await ask(kept, line);
     } catch (error) {
-      if (!(error instanceof SessionClosedError)) throw error;
+      if (!isIpvlanError(error, "session-closed")) throw error;
       if (this.#kept === kept) {
         this.#kept = this.#start();
         await kept.session.close();
@@ -54,13 +54,16 @@ export class KeptLook implements Runner, AsyncDisposable {
   }
 }
 
-/** Runs a query. @throws {SessionClosedError} It has ended, or remembers the old name of a link. */
+/** Runs a query. @throws {"session-closed"} It has ended, or remembers the old name of a link. */
 async function ask({ session, names }: Kept, line: string): Promise<Record<string, unknown>[]> {
   // In one burst. A query that is the same line shares its answer.
   const [links, rows] = await Promise.all([session.query("link show"), session.query(line)]);
   for (const { ifindex, ifname } of links) {
     if ((names.get(ifindex) ?? ifname) !== ifname) {
-      throw new SessionClosedError(session.command, `it remembers an old name of ${ifname}`);
+      throw new IpvlanError("session-closed", {
+        session: session.command,
+        reason: `it remembers an old name of ${ifname}`,
+      });
     }
     names.set(ifindex, ifname);
   }

@@ -1,5 +1,4 @@
 import { dirname } from "node:path";
-import { StoreError } from "../model/errors.ts";
 import {
   holdersOf,
   orAbort,
@@ -7,6 +6,7 @@ import {
   untilClosed,
   type WaitOptions,
 } from "../../base/waiting.ts";
+import { IpvlanError } from "../../base/errors.ts";
 
 /**
  * A lock on a file (flock(2)). It works among processes and within one. The kernel keeps it, so it
@@ -89,12 +89,15 @@ export class FileLock {
     }
   }
 
-  /** Opens the file, or makes it. @throws {StoreError} It cannot be used: it is a folder, … */
+  /** Opens the file, or makes it. @throws {"store-unusable"} It cannot be used: it is a folder, … */
   #open(): Deno.FsFile {
     try {
       return Deno.openSync(this.path, { read: true, write: true, create: true, mode: 0o600 });
     } catch (error) {
-      throw new StoreError(dirname(this.path), (error as Error).message, { cause: error });
+      throw new IpvlanError("store-unusable", {
+        folder: dirname(this.path),
+        reason: (error as Error).message,
+      }, { cause: error });
     }
   }
 }

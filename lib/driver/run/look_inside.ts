@@ -1,7 +1,8 @@
-import { isNoNamespace, NamespaceNotFoundError } from "../../iproute2/errors.ts";
+import { isNoNamespace } from "../../iproute2/errors.ts";
 import { look } from "../../iproute2/view.ts";
 import type { Namespaces } from "./namespaces.ts";
 import type { SeenNamespace } from "../model/facts.ts";
+import { isIpvlanError } from "../../base/errors.ts";
 
 /** Looks into a sandbox's namespace. Resolves to `undefined` if there is none behind its name. */
 export async function lookInside(
@@ -12,7 +13,7 @@ export async function lookInside(
   try {
     return await look(place, { links: true, addrs: true, routes: "main" });
   } catch (error) {
-    if (error instanceof NamespaceNotFoundError || isNoNamespace(error)) return undefined;
+    if (isIpvlanError(error, "namespace-not-found") || isNoNamespace(error)) return undefined;
     throw error;
   }
 }

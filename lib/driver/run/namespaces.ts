@@ -1,5 +1,4 @@
 import { batchArgs, commandOf } from "../../iproute2/batch.ts";
-import { NamespaceNotFoundError } from "../../iproute2/errors.ts";
 import { Ip } from "../../iproute2/ip.ts";
 import { ProcessPerBurst } from "../../iproute2/process_per_burst.ts";
 import { type Runner, Session } from "../../iproute2/session.ts";
@@ -10,6 +9,7 @@ import { isOwned } from "../model/names.ts";
 import { CALLER, type RunnerOf, runPlan, type Step, type WhenHeld } from "./plan.ts";
 import { Programs } from "./programs.ts";
 import type { WaitOptions } from "../../base/waiting.ts";
+import { isIpvlanError } from "../../base/errors.ts";
 
 /**
  * Wraps the runner of a namespace. The namespace of this process is `undefined`. The runner sets
@@ -58,7 +58,7 @@ export function rehearsed(report: (command: string) => void): WrapRunner {
         try {
           return await runner.query(line);
         } catch (error) {
-          if (!(error instanceof NamespaceNotFoundError)) throw error;
+          if (!isIpvlanError(error, "namespace-not-found")) throw error;
           return [];
         }
       },

@@ -1,12 +1,11 @@
-import type { IpvlanError } from "../../base/errors.ts";
 import {
-  IpCommandError,
-  NamespaceNotFoundError,
-  SessionClosedError,
-} from "../../iproute2/errors.ts";
+  type IpvlanError,
+  type IpvlanErrorOf,
+  isIpvlanError,
+  notUndone,
+} from "../../base/errors.ts";
 import { explainRights } from "../../iproute2/kernel.ts";
 import type { Runner } from "../../iproute2/session.ts";
-import { NotUndoneError } from "../model/errors.ts";
 
 /**
  * The namespace of this process. Sandboxes' namespaces are made and deleted here, not in the
@@ -40,7 +39,7 @@ export interface Step extends Line {
   /** The address that it gives a link, if it gives one. */
   gives?: string;
   /** Explains what it means if the line is refused; left out, {@linkcode explainRights}. */
-  explain?: (error: IpCommandError) => IpvlanError;
+  explain?: (error: IpvlanErrorOf<"ip-command">) => IpvlanError;
 }
 
 /**
@@ -62,7 +61,7 @@ export type WhenHeld = (address: string) => Promise<void>;
  * steps that were done are undone, the last first, and what the failure means is thrown.
  *
  * @param finish Runs after the lines. If it fails, the lines are undone as well.
- * @throws {NotUndoneError} A step failed, and some of what was done could not be undone.
+ * @throws {"not-undone"} A step failed, and some of what was done could not be undone.
  */
 export async function runPlan(
   steps: readonly Step[],
@@ -76,7 +75,7 @@ export async function runPlan(
     await finish?.();
   } catch (failure) {
     const obstacle = await undo(done, runnerOf);
-    throw obstacle ? new NotUndoneError(failure, obstacle.reason) : failure;
+    throw obstacle ? notUndone(failure, obstacle.reason) : failure;
   }
 }
 
@@ -95,7 +94,7 @@ async function runBurst(
     const results = await Promise.allSettled(rest.map(({ line }) => runner.change(line)));
     for (const [index, result] of results.entries()) {
       // If the process ended, the line may have run or not. Undo it in either case.
-      if (result.status === "fulfilled" || result.reason instanceof SessionClosedError) {
+      if (result.status === "fulfilled" || isIpvlanError(result.reason, "session-closed")) {
         done.push(rest[index]!);
       }
     }
@@ -117,7 +116,7 @@ async function runBurst(
 
 /** What the failure of a step means. */
 function meaningOf({ explain = explainRights }: Step, reason: unknown): unknown {
-  return reason instanceof IpCommandError ? explain(reason) : reason;
+  return isIpvlanError(reason, "ip-command") ? explain(reason) : reason;
 }
 
 /**
@@ -133,7 +132,7 @@ const [TIMEOUT, PATIENCE, INTERVAL] = [5000, 1000, 20];
  * the lines after a failed one were not run, so they can be retried together.
  */
 function isHeld(reason: unknown): boolean {
-  return reason instanceof IpCommandError && reason.errno === "EADDRINUSE";
+  return isIpvlanError(reason, "ip-command") && reason.errno === "EADDRINUSE";
 }
 
 /** Undoes steps, the last first. Goes on after a failure, and resolves to the first one. */
@@ -151,8 +150,8 @@ async function undo(done: Step[], runnerOf: RunnerOf): Promise<PromiseRejectedRe
 
 /** Whether a line failed because what it removes is gone. Of a route, the kernel says ESRCH. */
 export function isGone(reason: unknown): boolean {
-  return reason instanceof NamespaceNotFoundError ||
-    reason instanceof IpCommandError && ["ENODEV", "ENOENT", "ESRCH"].includes(reason.errno);
+  return isIpvlanError(reason, "namespace-not-found") ||
+    isIpvlanError(reason, "ip-command") && ["ENODEV", "ENOENT", "ESRCH"].includes(reason.errno);
 }
 
 /**

@@ -31,7 +31,7 @@ export class Programs implements AsyncDisposable {
    * Runs a program when those before it have ended. If the signal is aborted, the program that runs
    * is killed, unless it ends soon. It is not known then which of its lines took effect.
    *
-   * @throws {SessionClosedError} The program was killed.
+   * @throws {"session-closed"} The program was killed.
    */
   run(command: string, input: readonly string[], options: ProgramOptions): Promise<Ending> {
     const turn = this.#last;

@@ -1,8 +1,8 @@
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { netnsPath } from "../../iproute2/words.ts";
-import { InvalidOptionError } from "../model/errors.ts";
 import { findKnownFiles, type FoundFile, readKnown } from "../run/files.ts";
 import type { Sandbox } from "../model/types.ts";
+import { invalidOption } from "../../base/errors.ts";
 
 /** Where `ip -n` looks for namespaces. */
 const FOLDER = "/run/netns";
@@ -40,7 +40,7 @@ export class BorrowedNamespaces {
    * @param mayCome Whether the namespace need not be there yet: Docker mounts it later, in its folder
    * `netns`.
    * @returns Its identity, if it is there.
-   * @throws {InvalidOptionError} The file does not exist, it is no network namespace, or it is that of
+   * @throws {"invalid-option"} The file does not exist, it is no network namespace, or it is that of
    * the host.
    */
   async identify(path: string, mayCome = false): Promise<string | undefined> {
@@ -53,7 +53,7 @@ export class BorrowedNamespaces {
     if (!isThere && mayCome && /\/netns\/[^/]+$/.test(path)) return undefined;
     const missing = file ? "it is not a namespace" : "there is no such file, or it cannot be read";
     const rule = isThere ? "it is that of the host itself" : missing;
-    throw new InvalidOptionError("namespace", path, rule);
+    throw invalidOption("namespace", path, rule);
   }
 
   /** Whether a file leads to the host's namespace. */

@@ -34,8 +34,8 @@ const MOUNT = /^(?:\S+ ){3}net:\[\d+\] (\S+) .* - nsfs /;
  *
  * @param run Runs `stat` and `cat`.
  * @param host The name of the host's namespace; `undefined` if it is that of this process.
- * @throws {ProgramNotFoundError} There is no `stat`.
- * @throws {IpCommandError} `stat` did not come to its end.
+ * @throws {"program-not-found"} There is no `stat`.
+ * @throws {"ip-command"} `stat` did not come to its end.
  */
 export async function findEnterable(
   run: RunProgram,

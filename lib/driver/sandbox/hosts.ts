@@ -1,9 +1,9 @@
-import { HostsFileError } from "../model/errors.ts";
 import { HostsWriter } from "./hosts_file.ts";
 import { planHosts, type RemoteName, type StaleHosts } from "./hosts_plan.ts";
 import { FileLock } from "../run/lock.ts";
 import type { Store } from "../store/store.ts";
 import { orAbort, type WaitOptions } from "../../base/waiting.ts";
+import { IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
 
 /** The file that `ip netns exec NAME` mounts a sandbox's file over. */
 const HOSTS = "/etc/hosts";
@@ -127,13 +127,16 @@ export class HostsFiles implements Disposable {
       settings: new Map(store.sandboxes({ withHosts: true }).map((each) => [each.name, each])),
       exists: (sandbox) => (store.sandbox(sandbox)?.state ?? "removing") !== "removing",
     }, stale);
-    const failures = new Map<string, HostsFileError>();
+    const failures = new Map<string, IpvlanErrorOf<"hosts-file">>();
     const attempt = (sandbox: string, change: () => void) => {
       try {
         change();
       } catch (cause) {
         const { message } = cause as Error;
-        failures.set(sandbox, new HostsFileError(sandbox, message, { cause }));
+        failures.set(
+          sandbox,
+          new IpvlanError("hosts-file", { sandbox, reason: message }, { cause }),
+        );
       }
     };
     for (const { sandbox, text } of files) {
@@ -150,4 +153,4 @@ export class HostsFiles implements Disposable {
 }
 
 /** Why files could not be changed, by sandbox. */
-export type Failures = ReadonlyMap<string, HostsFileError>;
+export type Failures = ReadonlyMap<string, IpvlanErrorOf<"hosts-file">>;

@@ -5,7 +5,7 @@
  * @module
  */
 import { resolve } from "node:path";
-import { StoreError } from "../model/errors.ts";
+import { IpvlanError } from "../../base/errors.ts";
 
 /** The size at which a new file of output is begun, in bytes. The last two files are kept. */
 export const OUTPUT_LIMIT = 512 * 1024;
@@ -41,7 +41,7 @@ export class KeptOutput {
   /**
    * Makes the folder of a sandbox, with an empty log. What was in it is lost.
    *
-   * @throws {StoreError} It cannot be made.
+   * @throws {"store-unusable"} It cannot be made.
    */
   begin(sandbox: string): string {
     const folder = this.of(sandbox);
@@ -53,13 +53,13 @@ export class KeptOutput {
     return folder;
   }
 
-  /** Keeps the exit status of a command without its output. @throws {StoreError} It cannot. */
+  /** Keeps the exit status of a command without its output. @throws {"store-unusable"} It cannot. */
   keepStatus(sandbox: string, status: number): void {
     const path = `${this.begin(sandbox)}/status`;
     this.#explain(() => Deno.writeTextFileSync(path, `${status}\n`, { mode: 0o600 }));
   }
 
-  /** Removes the folder of a sandbox, if there is one. @throws {StoreError} It cannot be removed. */
+  /** Removes the folder of a sandbox, if there is one. @throws {"store-unusable"} It cannot be removed. */
   remove(sandbox: string): void {
     if (!this.#isRehearsal) this.#explain(() => this.#remove(sandbox));
   }
@@ -68,7 +68,10 @@ export class KeptOutput {
     try {
       run();
     } catch (cause) {
-      throw new StoreError(this.#folder, (cause as Error).message, { cause });
+      throw new IpvlanError("store-unusable", {
+        folder: this.#folder,
+        reason: (cause as Error).message,
+      }, { cause });
     }
   }
 

@@ -1,12 +1,11 @@
 import { constants } from "node:os";
-import { MissingRightsError } from "../../iproute2/kernel.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { shellWord } from "../../base/printable.ts";
-import { InvalidOptionError } from "../model/errors.ts";
 import { statOf } from "../../base/files.ts";
 import { findFiles, findKnownFiles } from "../run/files.ts";
 import { LOCK_FD } from "../run/namespaces.ts";
 import { describeProcess, sayIfLong, untilClosed, type WaitOptions } from "../../base/waiting.ts";
+import { invalidOption, IpvlanError } from "../../base/errors.ts";
 
 /** The folder of the named network namespaces (ip-netns(8)). */
 const FOLDER = "/run/netns";
@@ -118,14 +117,14 @@ export class Processes {
    *
    * The shell sends it, as for `Deno.kill` a program would need the right to run all programs.
    *
-   * @throws {MissingRightsError} The caller may not signal one of them.
+   * @throws {"missing-rights"} The caller may not signal one of them.
    */
   async kill(pids: readonly number[], signal: Deno.Signal = "SIGKILL"): Promise<void> {
     if (pids.length === 0) return;
     const number = constants.signals[signal as keyof typeof constants.signals];
     const { err } = await this.#run(`kill -${number} ${pids.join(" ")}`, []);
     const refused = err.find((line) => !line.includes("No such process"));
-    if (refused !== undefined) throw new MissingRightsError(refused);
+    if (refused !== undefined) throw new IpvlanError("missing-rights", { reason: refused });
   }
 
   /**
@@ -143,11 +142,11 @@ export class Processes {
    * Finds a process in the namespace of a file, such as one that a container engine has mounted.
    *
    * @returns The process's id.
-   * @throws {InvalidOptionError} The file does not exist, it is no namespace, or no process is in
+   * @throws {"invalid-option"} The file does not exist, it is no namespace, or no process is in
    * it.
    */
   async at(path: string): Promise<number> {
-    const refused = (rule: string) => new InvalidOptionError("namespace", path, rule);
+    const refused = (rule: string) => invalidOption("namespace", path, rule);
     const file = statOf(path);
     if (!file) throw refused("there is no such file, or it cannot be read");
     const all = await this.#all();

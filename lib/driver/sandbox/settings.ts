@@ -5,12 +5,11 @@
  * @module
  */
 import { endpointAddresses } from "../../ipam/address.ts";
-import { SysctlError } from "../../iproute2/errors.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
-import { ResolvConfError } from "../model/errors.ts";
 import { statOf } from "../../base/files.ts";
 import type { SandboxSettings } from "../model/types.ts";
 import { sysctlPath } from "../model/settings.ts";
+import { IpvlanError } from "../../base/errors.ts";
 
 /**
  * Renders a `resolv.conf` (resolv.conf(5)). What is not given is as on this machine.
@@ -89,8 +88,8 @@ export class SettingsKeeper {
   /**
    * Makes what a sandbox's settings ask for. Its namespace must exist.
    *
-   * @throws {SysctlError} The kernel has no such setting, or refuses the value.
-   * @throws {ResolvConfError} The file cannot be written.
+   * @throws {"sysctl"} The kernel has no such setting, or refuses the value.
+   * @throws {"resolv-conf"} The file cannot be written.
    */
   async apply(name: string, { dns, sysctls }: SandboxSettings): Promise<void> {
     const { run, report, isRehearsal } = this.#options;
@@ -105,14 +104,21 @@ export class SettingsKeeper {
       // A shell and not sysctl(8), which small systems lack.
       const line = `ip netns exec ${name} sh -c 'echo "${value}" >/proc/sys/${sysctlPath(key)}'`;
       const { code, err } = await run(line, []);
-      if (code !== 0) throw new SysctlError(name, [key], value, err.join("; "));
+      if (code !== 0) {
+        throw new IpvlanError("sysctl", {
+          netns: name,
+          keys: [key],
+          value,
+          reason: err.join("; "),
+        });
+      }
     }
   }
 
   /**
    * Removes the files of a sandbox that {@linkcode SettingsKeeper.apply} has written.
    *
-   * @throws {ResolvConfError} The file cannot be removed.
+   * @throws {"resolv-conf"} The file cannot be removed.
    */
   remove(name: string): void {
     if (this.#options.isRehearsal) return;
@@ -123,12 +129,12 @@ export class SettingsKeeper {
   }
 }
 
-/** Runs a change of a sandbox's file. @throws {ResolvConfError} It fails. */
+/** Runs a change of a sandbox's file. @throws {"resolv-conf"} It fails. */
 function explain(sandbox: string, change: () => void): void {
   try {
     change();
   } catch (cause) {
-    throw new ResolvConfError(sandbox, (cause as Error).message, { cause });
+    throw new IpvlanError("resolv-conf", { sandbox, reason: (cause as Error).message }, { cause });
   }
 }
 

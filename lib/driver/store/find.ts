@@ -1,25 +1,25 @@
-import {
-  AmbiguousIdError,
-  HalfDoneError,
-  NetworkNotFoundError,
-  SandboxNotFoundError,
-} from "../model/errors.ts";
 import { isOwned } from "../model/names.ts";
 import type { EndpointRecord } from "./records.ts";
 import { isReady, type Stated, type Store, withoutState } from "./store.ts";
 import type { Network, Sandbox } from "../model/types.ts";
+import { IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
 
 /**
  * Finds a network by its name, its id, or the beginning of its id.
  *
- * @throws {NetworkNotFoundError} There is none.
- * @throws {AmbiguousIdError} The ids of several networks begin so.
- * @throws {HalfDoneError} It is being made or removed, or a crash left it so.
+ * @throws {"network-not-found"} There is none.
+ * @throws {"ambiguous-id"} The ids of several networks begin so.
+ * @throws {"half-done"} It is being made or removed, or a crash left it so.
  */
 export function findNetwork(store: Store, name: string): Network {
   const network = store.network(name) ?? findById(store, name);
-  if (!network) throw new NetworkNotFoundError(name, store.networks().map(({ name }) => name));
-  if (!isReady(network)) throw new HalfDoneError(`network "${network.name}"`);
+  if (!network) {
+    throw new IpvlanError("network-not-found", {
+      network: name,
+      known: store.networks().map(({ name }) => name),
+    });
+  }
+  if (!isReady(network)) throw new IpvlanError("half-done", { what: `network "${network.name}"` });
   return withoutState(network);
 }
 
@@ -27,7 +27,12 @@ export function findNetwork(store: Store, name: string): Network {
 function findById(store: Store, prefix: string): Stated<Network> | undefined {
   if (!/^[0-9a-f]{4,64}$/.test(prefix)) return undefined;
   const found = store.networks().filter(({ id }) => id.startsWith(prefix));
-  if (found.length > 1) throw new AmbiguousIdError(prefix, found.map(({ name }) => name));
+  if (found.length > 1) {
+    throw new IpvlanError("ambiguous-id", {
+      id: prefix,
+      networks: found.map(({ name }) => name),
+    });
+  }
   return found[0];
 }
 
@@ -37,13 +42,13 @@ const SANDBOX_ID = /^[0-9a-f]{64}$/;
 /**
  * Finds a sandbox by its name or its id.
  *
- * @throws {SandboxNotFoundError} There is none.
- * @throws {HalfDoneError} It is being made or removed, or a crash left it so.
+ * @throws {"sandbox-not-found"} There is none.
+ * @throws {"half-done"} It is being made or removed, or a crash left it so.
  */
 export function findSandbox(store: Store, name: string): Sandbox {
   const sandbox = SANDBOX_ID.test(name) ? store.sandboxById(name) : store.sandbox(name);
   if (!sandbox) throw sandboxNotFound(store, name);
-  if (!isReady(sandbox)) throw new HalfDoneError(`sandbox "${sandbox.name}"`);
+  if (!isReady(sandbox)) throw new IpvlanError("half-done", { what: `sandbox "${sandbox.name}"` });
   return withoutState(sandbox);
 }
 
@@ -51,9 +56,9 @@ export function findSandbox(store: Store, name: string): Sandbox {
  * Makes the error that there is no sandbox with a name. Of an engine's name it does not look for a
  * similar one: an id has none, and engines ask for new sandboxes often.
  */
-export function sandboxNotFound(store: Store, name: string): SandboxNotFoundError {
+export function sandboxNotFound(store: Store, name: string): IpvlanErrorOf<"sandbox-not-found"> {
   const others = isOwned(name) ? [] : store.sandboxes().map(({ name }) => name);
-  return new SandboxNotFoundError(name, others);
+  return new IpvlanError("sandbox-not-found", { sandbox: name, known: others });
 }
 
 /** The networks that endpoints are on, by id. */

@@ -1,12 +1,10 @@
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { ClaimRecords } from "../../claims/records.ts";
 import { tryToWriteIn } from "../../base/files.ts";
-import type { IpvlanError } from "../../base/errors.ts";
+import { IpvlanError, isIpvlanError } from "../../base/errors.ts";
 import { endpointAddresses, familyOf } from "../../ipam/address.ts";
-import { MissingRightsError } from "../../iproute2/kernel.ts";
 import type { LinkSpec } from "../../iproute2/link.ts";
 import { AddressLog } from "./address_log.ts";
-import { StoreError } from "../model/errors.ts";
 import { settleOptions } from "../model/options.ts";
 import {
   DETAIL_NAMES,
@@ -102,7 +100,9 @@ export class SqliteStore implements Store {
       this.#db.exec(`PRAGMA busy_timeout = ${PATIENCE}`);
       this.#db.exec("PRAGMA foreign_keys = ON");
     } catch (error) {
-      throw new StoreError(folder, (error as Error).message, { cause: error });
+      throw new IpvlanError("store-unusable", { folder, reason: (error as Error).message }, {
+        cause: error,
+      });
     }
     this.shared = new ClaimRecords({
       rows: (sql, ...values) => this.#rows(sql, ...values),
@@ -113,8 +113,8 @@ export class SqliteStore implements Store {
   /**
    * Opens the store in a folder. Makes the folder and the store if they do not exist.
    *
-   * @throws {MissingRightsError} The caller may not write there.
-   * @throws {StoreError} It cannot be written, or is of a newer version.
+   * @throws {"missing-rights"} The caller may not write there.
+   * @throws {"store-unusable"} It cannot be written, or is of a newer version.
    */
   static open(folder: string): SqliteStore {
     try {
@@ -134,9 +134,9 @@ export class SqliteStore implements Store {
       return store;
     } catch (error) {
       store[Symbol.dispose]();
-      if (error instanceof StoreError) throw error;
+      if (isIpvlanError(error, "store-unusable")) throw error;
       const reason = isFull(folder) ? "its disk is full: make room" : (error as Error).message;
-      throw new StoreError(folder, reason, { cause: error });
+      throw new IpvlanError("store-unusable", { folder, reason }, { cause: error });
     }
   }
 
@@ -161,8 +161,8 @@ export class SqliteStore implements Store {
    * Copies the store in a folder into memory. If there is no store, the copy is empty. Nothing that
    * is written to the copy reaches the disk.
    *
-   * @throws {MissingRightsError} The caller may not read it.
-   * @throws {StoreError} It is of a newer version.
+   * @throws {"missing-rights"} The caller may not read it.
+   * @throws {"store-unusable"} It is of a newer version.
    */
   static copy(folder: string): SqliteStore {
     const store = new SqliteStore(folder, ":memory:");
@@ -194,7 +194,7 @@ export class SqliteStore implements Store {
     const version = this.#db.prepare("PRAGMA user_version").get()!.user_version as number;
     if (version > VERSION) {
       const reason = `its version is ${version}, newer than this program's; use a newer program`;
-      throw new StoreError(this.#folder, reason);
+      throw new IpvlanError("store-unusable", { folder: this.#folder, reason });
     }
     if (version === 0) this.#db.exec(TABLES);
     if (version === 1) this.#db.exec(FROM_VERSION_1);
@@ -489,7 +489,7 @@ export class SqliteStore implements Store {
     return this.#explain(() => this.#prepared(sql).all(...values));
   }
 
-  /** Returns a record. @throws {StoreError} It is damaged. */
+  /** Returns a record. @throws {"store-unusable"} It is damaged. */
   #check<Kind extends keyof RecordKinds, T>(
     kind: Kind,
     name: unknown,
@@ -499,7 +499,7 @@ export class SqliteStore implements Store {
     const reason =
       `its record of the ${kind} ${JSON.stringify(name)} is damaged: put back a copy ` +
       "of the folder, or remove it to start anew";
-    throw new StoreError(this.#folder, reason);
+    throw new IpvlanError("store-unusable", { folder: this.#folder, reason });
   }
 
   #readEndpoint(row: Record<string, SQLOutputValue>): Stated<EndpointRecord> {
@@ -528,13 +528,16 @@ export class SqliteStore implements Store {
     this.#explain(() => this.#db.exec(sql));
   }
 
-  /** Runs a statement. @throws {StoreError} It fails. */
+  /** Runs a statement. @throws {"store-unusable"} It fails. */
   #explain<T>(run: () => T): T {
     try {
       return run();
     } catch (error) {
       // For example, the disk is full. A constraint that fails is a bug, and gets the same error.
-      throw new StoreError(this.#folder, (error as Error).message, { cause: error });
+      throw new IpvlanError("store-unusable", {
+        folder: this.#folder,
+        reason: (error as Error).message,
+      }, { cause: error });
     }
   }
 }
@@ -553,8 +556,10 @@ function requireFile(folder: string): void {
 /** The error that the store cannot be opened. */
 function openError(folder: string, error: unknown): IpvlanError {
   const { message } = error as Error;
-  if (error instanceof Deno.errors.PermissionDenied) return new MissingRightsError(message);
-  return new StoreError(folder, message, { cause: error });
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return new IpvlanError("missing-rights", { reason: message });
+  }
+  return new IpvlanError("store-unusable", { folder, reason: message }, { cause: error });
 }
 
 /** Reads a record's JSON; an empty object if it is none, which no record is. */

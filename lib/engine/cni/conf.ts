@@ -1,7 +1,7 @@
 import { settle } from "../../driver/mod.ts";
 import type { EtcdAccess } from "../../claims/types.ts";
 import { accessProblems, IPAM_FIELDS } from "../../driver/model/ipam_options.ts";
-import { attempt } from "../../base/errors.ts";
+import { attempt, type IpvlanErrorOf } from "../../base/errors.ts";
 import type { NetworkOptions } from "../../driver/model/options.ts";
 import type { EndpointRoute } from "../../driver/model/types.ts";
 import { type Family, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
@@ -9,7 +9,7 @@ import type { SubnetSpec } from "../../ipam/mod.ts";
 import { didYouMean } from "../../base/suggest.ts";
 import { isObject, parseRequest, show } from "../json.ts";
 import type { AttachmentKey, CniCommand } from "./environment.ts";
-import { CniError, CODE } from "./errors.ts";
+import { cniError, CODE } from "./errors.ts";
 import {
   type Dns,
   readDns,
@@ -81,7 +81,7 @@ export interface ReadConf {
   /** The configuration. */
   conf: Conf;
   /** What is wrong. */
-  problems: CniError[];
+  problems: IpvlanErrorOf<"cni">[];
 }
 
 /** The keys that the specification has for every plugin. */
@@ -127,7 +127,7 @@ export function readConf(text: string, command: CniCommand, askedFor?: string): 
 
 /** Reads one configuration, and collects what is wrong with it. */
 class ConfReader {
-  readonly #problems: CniError[] = [];
+  readonly #problems: IpvlanErrorOf<"cni">[] = [];
   readonly #command: CniCommand;
   readonly #askedFor: string | undefined;
 
@@ -153,7 +153,7 @@ class ConfReader {
   }
 
   #report(code: number, sentence: string): void {
-    this.#problems.push(new CniError(code, sentence));
+    this.#problems.push(cniError(code, sentence));
   }
 
   /** Reports that a value is not valid. */

@@ -1,8 +1,9 @@
 import { resolve } from "node:path";
 import { isObject, parseRequest, readRequest, show } from "../json.ts";
 import type { CniCommand, Variables } from "./environment.ts";
-import { CniError, CODE } from "./errors.ts";
+import { cniError, CODE } from "./errors.ts";
 import { readResult, type Result } from "./result.ts";
+import type { IpvlanErrorOf } from "../../base/errors.ts";
 
 /** How to run an IPAM plugin (CNI 1.1, section 4). */
 export interface Delegate {
@@ -24,7 +25,7 @@ export interface Delegate {
  * Runs an IPAM plugin with the environment and the configuration of this one, and returns the JSON
  * that it printed.
  *
- * @throws {CniError} It has failed, with the code and the words that it gave.
+ * @throws {"cni"} It has failed, with the code and the words that it gave.
  */
 export async function runDelegate(
   { type, path, variables, text, folder, log }: Delegate,
@@ -49,17 +50,17 @@ export async function runDelegate(
   if (success) {
     if ("value" in answer) return answer.value;
     const said = `The IPAM plugin "${type}" printed no JSON: ${show(printed.trim())}`;
-    throw new CniError(CODE.ipam, said);
+    throw cniError(CODE.ipam, said);
   }
   throw failureOf(type, code, "value" in answer ? answer.value : undefined);
 }
 
-/** Reads the result that an IPAM plugin has printed. @throws {CniError} It is none. */
+/** Reads the result that an IPAM plugin has printed. @throws {"cni"} It is none. */
 export function readGiven({ type }: Delegate, answer: unknown): Result {
   const problems: string[] = [];
   const what = `the result of the IPAM plugin "${type}"`;
   const result = readResult(answer, what, (sentence) => problems.push(sentence));
-  if (problems.length > 0) throw new CniError(CODE.ipam, problems.join("; "));
+  if (problems.length > 0) throw cniError(CODE.ipam, problems.join("; "));
   return result;
 }
 
@@ -79,7 +80,7 @@ async function findPlugin(type: string, path: readonly string[]): Promise<string
   }
   const sentence = `The IPAM plugin "${type}" is in no folder of CNI_PATH (${path.join(", ")}): ` +
     "install it there";
-  throw new CniError(CODE.ipam, sentence);
+  throw cniError(CODE.ipam, sentence);
 }
 
 function defined(variables: Variables): Record<string, string> {
@@ -91,13 +92,13 @@ function defined(variables: Variables): Record<string, string> {
 }
 
 /** The error that a plugin means by its exit status and what it printed. */
-function failureOf(type: string, status: number, answer: unknown): CniError {
+function failureOf(type: string, status: number, answer: unknown): IpvlanErrorOf<"cni"> {
   if (!isObject(answer) || typeof answer.msg !== "string") {
-    return new CniError(CODE.ipam, `The IPAM plugin "${type}" ended with status ${status}`);
+    return cniError(CODE.ipam, `The IPAM plugin "${type}" ended with status ${status}`);
   }
   const code = typeof answer.code === "number" ? answer.code : CODE.ipam;
   const details = typeof answer.details === "string" && answer.details !== ""
     ? `; ${answer.details}`
     : "";
-  return new CniError(code, `The IPAM plugin "${type}" has failed: ${answer.msg}${details}`);
+  return cniError(code, `The IPAM plugin "${type}" has failed: ${answer.msg}${details}`);
 }

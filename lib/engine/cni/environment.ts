@@ -1,6 +1,6 @@
-import { attempt } from "../../base/errors.ts";
+import { attempt, type IpvlanErrorOf } from "../../base/errors.ts";
 import { isNetnsPath, linkName } from "../../iproute2/words.ts";
-import { CniError, CODE } from "./errors.ts";
+import { cniError, CODE } from "./errors.ts";
 import { show } from "../json.ts";
 
 /** The commands of the plugin. */
@@ -31,7 +31,7 @@ export interface Environment extends AttachmentKey {
   /** The folders in which plugins are looked for. */
   path: string[];
   /** What is wrong with the variables. */
-  problems: CniError[];
+  problems: IpvlanErrorOf<"cni">[];
 }
 
 /** The id of a container (CNI 1.1, section 2, "Parameters"). */
@@ -42,13 +42,13 @@ export const ABOUT_ATTACHMENT: readonly string[] = ["ADD", "DEL", "CHECK"];
 
 /** Reads the environment of the plugin. */
 export function readEnvironment(variables: Variables): Environment {
-  const problems: CniError[] = [];
+  const problems: IpvlanErrorOf<"cni">[] = [];
   const wrong = (name: string, rule: string) => {
     const value = variables[name];
     const sentence = value
       ? `The variable ${name} is ${show(value)}: ${rule}`
       : `The variable ${name} is missing: ${rule}`;
-    problems.push(new CniError(CODE.environment, sentence));
+    problems.push(cniError(CODE.environment, sentence));
   };
   const value = (name: string) => variables[name] ?? "";
   const command = COMMANDS.find((each) => each === variables.CNI_COMMAND);

@@ -1,15 +1,9 @@
-import { EtcdUnreachableError } from "../../claims/errors.ts";
 import {
-  HalfDoneError,
-  InvalidOptionError,
-  LinkLeftError,
-  NetworkNotFoundError,
-  SandboxGoneError,
-  SandboxNotFoundError,
-  SandboxParentError,
-} from "../../driver/model/errors.ts";
-import { InterruptedError, IpvlanError, ProblemsError } from "../../base/errors.ts";
-import { NetworkDiffersError } from "../errors.ts";
+  type ErrorCode,
+  IpvlanError,
+  type IpvlanErrorOf,
+  isIpvlanError,
+} from "../../base/errors.ts";
 import type { CniVersion } from "./version.ts";
 
 /** The error codes of CNI 1.1 (section 5, "Error"), and from 100 on those of this plugin. */
@@ -44,16 +38,13 @@ export const CODE = {
   ipam: 103,
 } as const;
 
-/** Something is wrong with a call of the plugin. */
-export class CniError extends IpvlanError {
-  /** Its error code, one of {@linkcode CODE} or that of an IPAM plugin. */
-  readonly code: number;
-
-  /** Makes the error from its code and a sentence. */
-  constructor(code: number, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
+/** Makes the error from its code, one of {@linkcode CODE} or that of an IPAM plugin, and a sentence. */
+export function cniError(
+  status: number,
+  reason: string,
+  options?: ErrorOptions,
+): IpvlanErrorOf<"cni"> {
+  return new IpvlanError("cni", { status, reason }, options);
 }
 
 /** An error as the plugin prints it on standard output. */
@@ -69,40 +60,43 @@ export interface ErrorAnswer {
 }
 
 /** The answer for problems: the code and the sentence of the first, and the other sentences. */
-export function errorAnswer(cniVersion: CniVersion, problems: readonly CniError[]): ErrorAnswer {
+export function errorAnswer(
+  cniVersion: CniVersion,
+  problems: readonly IpvlanErrorOf<"cni">[],
+): ErrorAnswer {
   const [first, ...others] = problems;
-  const answer: ErrorAnswer = { cniVersion, code: first!.code, msg: first!.message };
+  const answer: ErrorAnswer = { cniVersion, code: first!.status, msg: first!.message };
   if (others.length > 0) answer.details = others.map(({ message }) => message).join("\n");
   return answer;
 }
 
-/** The code of each class of error that the driver throws, unless it is {@linkcode CODE.refused}. */
-const CODES: readonly [new (...args: never[]) => IpvlanError, code: number][] = [
-  [InterruptedError, CODE.tryAgain],
-  [HalfDoneError, CODE.tryAgain],
-  [EtcdUnreachableError, CODE.tryAgain],
-  [SandboxGoneError, CODE.container],
-  [SandboxNotFoundError, CODE.container],
-  [NetworkNotFoundError, CODE.conf],
-  [NetworkDiffersError, CODE.conf],
-  [LinkLeftError, CODE.left],
-];
+/** The code of each error that the driver throws, unless it is {@linkcode CODE.refused}. */
+const CODES: Partial<Record<ErrorCode, number>> = {
+  "interrupted": CODE.tryAgain,
+  "half-done": CODE.tryAgain,
+  "etcd-unreachable": CODE.tryAgain,
+  "sandbox-gone": CODE.container,
+  "sandbox-not-found": CODE.container,
+  "network-not-found": CODE.conf,
+  "network-differs": CODE.conf,
+  "link-left": CODE.left,
+};
 
 /** What an error means to the runtime. */
-export function toCniErrors(error: unknown): CniError[] {
-  if (error instanceof ProblemsError) return error.problems.flatMap(toCniErrors);
-  if (error instanceof CniError) return [error];
+export function toCniErrors(error: unknown): IpvlanErrorOf<"cni">[] {
+  if (isIpvlanError(error, "problems")) return error.problems.flatMap(toCniErrors);
+  if (isIpvlanError(error, "cni")) return [error];
   const message = error instanceof Error ? error.message : String(error);
   // The driver looks at the file of the namespace, which is in the environment.
-  if (error instanceof InvalidOptionError && error.option === "namespace") {
-    return [new CniError(CODE.environment, `CNI_NETNS: ${message}`, { cause: error })];
+  if (isIpvlanError(error, "invalid-option") && error.option === "namespace") {
+    return [cniError(CODE.environment, `CNI_NETNS: ${message}`, { cause: error })];
   }
-  if (error instanceof SandboxParentError && error.parent === undefined) {
+  if (isIpvlanError(error, "sandbox-parent") && error.parent === undefined) {
     const sentence =
       'The key "master" is missing, and the container has no default route to take ' +
       "its link from";
-    return [new CniError(CODE.conf, sentence, { cause: error })];
+    return [cniError(CODE.conf, sentence, { cause: error })];
   }
-  const code = CODES.find(([kind]) => error instanceof kind)?.[1] ?? CODE.refused;
-  return [new CniError(code, message, { cause: error })];
+  const code = error instanceof IpvlanError ? CODES[error.code] : undefined;
+  return [cniError(code ?? CODE.refused, message, { cause: error })];
 }

@@ -1,11 +1,11 @@
-import { SharedPoolExhaustedError } from "../../claims/errors.ts";
 import type { Driver } from "../../driver/mod.ts";
 import { type Family, familyOf, parseAddress } from "../../ipam/address.ts";
-import { contains, parsePrefix, PoolExhaustedError, type SubnetSpec } from "../../ipam/mod.ts";
+import { contains, parsePrefix, type SubnetSpec } from "../../ipam/mod.ts";
 import type { AttachmentKey } from "./environment.ts";
-import { CniError, CODE } from "./errors.ts";
+import { cniError, CODE } from "./errors.ts";
 import type { Result, ResultAddress } from "./result.ts";
 import { type CniRequest, ipamOf, isValid, ownerOf, toResultRoute } from "./translate.ts";
+import { isIpvlanError } from "../../base/errors.ts";
 
 /** Who holds the addresses of an attachment. No name of a link has a slash. */
 function holderOf({ containerId, ifname }: AttachmentKey): string {
@@ -32,7 +32,7 @@ export async function claimAddresses(request: CniRequest, driver: Driver): Promi
   );
   const outside = conf.ips.find((ip) => !families.includes(familyOf(ip)));
   if (outside !== undefined) {
-    throw new CniError(CODE.conf, `The address ${outside} is in no subnet of the configuration`);
+    throw cniError(CODE.conf, `The address ${outside} is in no subnet of the configuration`);
   }
   try {
     const ips: ResultAddress[] = [];
@@ -82,14 +82,14 @@ export async function releaseAddresses(
   }
 }
 
-/** Checks that an attachment has addresses. @throws {CniError} It has none. */
+/** Checks that an attachment has addresses. @throws {"cni"} It has none. */
 export function checkAddresses(request: CniRequest, driver: Driver): void {
   const { environment, conf } = request;
   const holder = holderOf(environment);
   if (claimsOf(request, driver).some((claim) => claim.holder === holder)) return;
   const sentence = `The container ${environment.containerId} has no address of the network ` +
     `"${conf.name}" for ${environment.ifname}`;
-  throw new CniError(CODE.changed, sentence);
+  throw cniError(CODE.changed, sentence);
 }
 
 /** Releases the addresses of all attachments that are not valid. */
@@ -104,5 +104,5 @@ export async function collectAddresses(request: CniRequest, driver: Driver): Pro
 
 /** Whether an error says that a pool has no address left. */
 function isExhausted(error: unknown): boolean {
-  return error instanceof PoolExhaustedError || error instanceof SharedPoolExhaustedError;
+  return isIpvlanError(error, "pool-exhausted", "shared-pool-exhausted");
 }

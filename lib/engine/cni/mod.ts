@@ -4,16 +4,19 @@
  *
  * @module
  */
-import { SharedPoolExhaustedError } from "../../claims/errors.ts";
-import { HalfDoneError, SandboxNotFoundError } from "../../driver/model/errors.ts";
 import type { Driver, SandboxDetails } from "../../driver/mod.ts";
-import { IpvlanError, ProblemsError, throwProblems } from "../../base/errors.ts";
-import { PoolExhaustedError } from "../../ipam/mod.ts";
+import {
+  hasProblem,
+  IpvlanError,
+  type IpvlanErrorOf,
+  isIpvlanError,
+  throwProblems,
+} from "../../base/errors.ts";
 import { attach, detach, removeLeft } from "../attachment.ts";
 import { type Delegate, readGiven, runDelegate } from "./delegate.ts";
 import type { Conf } from "./conf.ts";
 import type { AttachmentKey, Variables } from "./environment.ts";
-import { CniError, CODE, errorAnswer, toCniErrors } from "./errors.ts";
+import { cniError, CODE, errorAnswer, toCniErrors } from "./errors.ts";
 import { checkAddresses, claimAddresses, collectAddresses, releaseAddresses } from "./ipam.ts";
 import { formatResult, type Result } from "./result.ts";
 import { findParent } from "./parent.ts";
@@ -67,7 +70,7 @@ export async function runPlugin(
   { folder, withDriver, warn, log }: PluginContext,
 ): Promise<PluginAnswer> {
   const cniVersion = versionOf(text);
-  const failed = (problems: readonly CniError[]) => ({
+  const failed = (problems: readonly IpvlanErrorOf<"cni">[]) => ({
     status: 1,
     output: errorAnswer(cniVersion, problems),
   });
@@ -166,10 +169,7 @@ async function makeLink(call: Call, given: Result | undefined): Promise<Result> 
 
 /** Whether an error says that a pool has no address left. */
 function isExhausted(error: unknown): boolean {
-  const errors = error instanceof ProblemsError ? error.problems : [error];
-  return errors.some((each) =>
-    each instanceof PoolExhaustedError || each instanceof SharedPoolExhaustedError
-  );
+  return hasProblem(error, "pool-exhausted", "shared-pool-exhausted");
 }
 
 /**
@@ -193,7 +193,7 @@ function findSandbox(driver: Driver, name: string): SandboxDetails | undefined {
   try {
     return driver.inspectSandbox(name);
   } catch (error) {
-    const isNotReady = error instanceof SandboxNotFoundError || error instanceof HalfDoneError;
+    const isNotReady = isIpvlanError(error, "sandbox-not-found", "half-done");
     if (!isNotReady) throw error;
   }
 }
@@ -230,12 +230,12 @@ async function check(call: Call): Promise<undefined> {
   if (!seen || !attachmentsOf(conf, [seen]).some((own) => own.ifname === ifname)) {
     const sentence = `The container ${environment.containerId} has no link ${ifname} on the ` +
       `network "${conf.name}"`;
-    throw new CniError(CODE.container, sentence);
+    throw cniError(CODE.container, sentence);
   }
   const { netns, containerId } = environment;
   const id = namespaceId(netns);
   if (netns !== seen.path && (id === undefined || id !== namespaceId(seen.path!))) {
-    throw new CniError(CODE.changed, `The container ${containerId} is not in ${netns}`);
+    throw cniError(CODE.changed, `The container ${containerId} is not in ${netns}`);
   }
   throwProblems([...changesOf(call, seen), ...await problemsOf(() => forward(call))]);
 }
@@ -282,7 +282,7 @@ async function checkStatus(call: Call): Promise<undefined> {
 }
 
 /** Runs a function. Resolves to what it throws. */
-async function problemsOf(run: () => Promise<void>): Promise<CniError[]> {
+async function problemsOf(run: () => Promise<void>): Promise<IpvlanErrorOf<"cni">[]> {
   try {
     await run();
     return [];

@@ -8,7 +8,7 @@ import { parentOf } from "./translate.ts";
  * master, it is on the link of the host's default route. Which link of a container it is, the driver
  * finds when it makes the link.
  *
- * @throws {CniError} There is neither a master nor a default route.
+ * @throws {"cni"} There is neither a master nor a default route.
  */
 export async function findParent(conf: Conf): Promise<string | undefined> {
   if (conf.source.kind === "network") return undefined;

@@ -33,7 +33,7 @@ export interface ServeOptions {
  */
 const [GRACE, READING] = [1000, 10_000];
 
-/** Serves calls until its end. @throws {SocketError} The socket cannot be made. */
+/** Serves calls until its end. @throws {"socket"} The socket cannot be made. */
 export async function serve(options: ServeOptions): Promise<void> {
   const { socket, greeting, listening, signal, idle } = options;
   const ending = new AbortController();

@@ -1,6 +1,6 @@
-import { type Driver, NetworkCutOffError } from "../../driver/mod.ts";
-import { IpvlanError } from "../../base/errors.ts";
-import { CniError, CODE } from "./errors.ts";
+import type { Driver } from "../../driver/mod.ts";
+import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../../base/errors.ts";
+import { cniError, CODE } from "./errors.ts";
 import { findParent } from "./parent.ts";
 import { type CniRequest, networkOf } from "./translate.ts";
 
@@ -8,10 +8,10 @@ import { type CniRequest, networkOf } from "./translate.ts";
 export async function statusProblems(
   { conf }: CniRequest,
   driver: Driver,
-): Promise<CniError[]> {
+): Promise<IpvlanErrorOf<"cni">[]> {
   const reported = (error: IpvlanError) =>
-    new CniError(
-      error instanceof NetworkCutOffError ? CODE.limited : CODE.notAvailable,
+    cniError(
+      isIpvlanError(error, "network-cut-off") ? CODE.limited : CODE.notAvailable,
       error.message,
     );
   try {

@@ -26,8 +26,9 @@ import {
   readEnvironment,
   type Variables,
 } from "./environment.ts";
-import { CniError, CODE } from "./errors.ts";
+import { cniError, CODE } from "./errors.ts";
 import { addressesOf, type Result, type ResultAddress, type ResultRoute } from "./result.ts";
+import type { IpvlanErrorOf } from "../../base/errors.ts";
 
 /** A call of the plugin that is not VERSION. */
 export interface CniRequest {
@@ -42,7 +43,7 @@ export interface CniRequest {
 /** A request, or everything that is wrong with it. */
 export type ReadRequest =
   | { ok: true; request: CniRequest }
-  | { ok: false; problems: readonly CniError[] };
+  | { ok: false; problems: readonly IpvlanErrorOf<"cni">[] };
 
 /** Reads a call of the plugin and its configuration, or finds everything that is wrong. */
 export function readRequest(variables: Variables, text: string): ReadRequest {
@@ -57,7 +58,7 @@ export function readRequest(variables: Variables, text: string): ReadRequest {
   if (conf.source.kind === "ipam" && environment.path.length === 0) {
     const sentence = `The variable CNI_PATH is missing: the IPAM plugin "${conf.source.type}" is ` +
       "looked for there";
-    problems.push(new CniError(CODE.environment, sentence));
+    problems.push(cniError(CODE.environment, sentence));
   }
   if (problems.length > 0) return { ok: false, problems };
   return { ok: true, request: { command, environment, conf } };
@@ -87,7 +88,7 @@ export function parentOf(
   if (link === undefined) {
     const sentence = 'The key "master" is missing, and the host has no default route to take its ' +
       "link from";
-    throw new CniError(CODE.conf, sentence);
+    throw cniError(CODE.conf, sentence);
   }
   return vlan === undefined ? link : `${link}.${vlan}`;
 }
@@ -172,11 +173,11 @@ function followGiven(given: Result): ConnectOptions {
     if (others.length === 0) return first;
     const sentence = `A link has one IPv${family} address, and the IPAM plugin gave more: ` +
       addressesOf(given, family).map(({ address }) => address).join(", ");
-    throw new CniError(CODE.ipam, sentence);
+    throw cniError(CODE.ipam, sentence);
   };
   const [v4, v6] = [of(4), of(6)];
   if (v4 === undefined && v6 === undefined) {
-    throw new CniError(CODE.ipam, "The IPAM plugin gave no address");
+    throw cniError(CODE.ipam, "The IPAM plugin gave no address");
   }
   const gateway = (family: Family) => (family === 4 ? v4 : v6)?.gateway;
   return {
@@ -238,7 +239,7 @@ export function isValid({ valid }: Conf, { containerId, ifname }: AttachmentKey)
 export function changesOf(
   { environment: { ifname, netns }, conf }: CniRequest,
   { state, path, endpoints, seen }: SeenSandbox,
-): CniError[] {
+): IpvlanErrorOf<"cni">[] {
   const endpoint = endpoints.find((each) => each.ifname === ifname)!;
   const { interfaces, ips, routes } = conf.previous!;
   const sentences = state === "down"
@@ -270,5 +271,5 @@ export function changesOf(
     );
     if (!isThere) sentences.push(`The container does not have the route to ${dst} of prevResult`);
   }
-  return sentences.map((sentence) => new CniError(CODE.changed, sentence));
+  return sentences.map((sentence) => cniError(CODE.changed, sentence));
 }

@@ -5,18 +5,10 @@
  * @module
  */
 import { type IncomingMessage, request } from "node:http";
-import { IpvlanError } from "../../base/errors.ts";
+import { IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
 
 /** Where Docker listens. */
 export const DOCKER_SOCKET = "/run/docker.sock";
-
-/** The API did not answer, or not as it should. */
-export class DockerApiError extends IpvlanError {
-  /** Makes the error from the path of the call, and what was wrong. */
-  constructor(path: string, reason: string, options?: ErrorOptions) {
-    super(`Docker's API did not answer ${path}: ${reason}`, options);
-  }
-}
 
 /** The largest answer in bytes. A container with a thousand labels has 100 kilobytes. */
 const MAX_ANSWER = 2 ** 26;
@@ -29,11 +21,16 @@ export async function get(socket: string, path: string, signal: AbortSignal): Pr
     text += part;
     if (text.length > MAX_ANSWER) {
       response.destroy();
-      throw new DockerApiError(path, `the answer is longer than ${MAX_ANSWER} bytes`);
+      throw new IpvlanError("docker-api", {
+        path,
+        reason: `the answer is longer than ${MAX_ANSWER} bytes`,
+      });
     }
   }
   if (response.statusCode === 404) return undefined;
-  if (response.statusCode !== 200) throw new DockerApiError(path, `${response.statusCode} ${text}`);
+  if (response.statusCode !== 200) {
+    throw new IpvlanError("docker-api", { path, reason: `${response.statusCode} ${text}` });
+  }
   return parse(path, text);
 }
 
@@ -49,7 +46,7 @@ export async function follow(
   const response = await send(socket, path, signal);
   if (response.statusCode === 200) return linesOf(response, path);
   response.destroy();
-  throw new DockerApiError(path, `${response.statusCode}`);
+  throw new IpvlanError("docker-api", { path, reason: `${response.statusCode}` });
 }
 
 async function* linesOf(response: IncomingMessage, path: string): AsyncGenerator<unknown> {
@@ -80,14 +77,14 @@ async function* partsOf(response: IncomingMessage, path: string): AsyncGenerator
   }
 }
 
-function failure(path: string, error: Error): DockerApiError {
-  return new DockerApiError(path, error.message, { cause: error });
+function failure(path: string, error: Error): IpvlanErrorOf<"docker-api"> {
+  return new IpvlanError("docker-api", { path, reason: error.message }, { cause: error });
 }
 
 function parse(path: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new DockerApiError(path, "it is not JSON", { cause: error });
+    throw new IpvlanError("docker-api", { path, reason: "it is not JSON" }, { cause: error });
   }
 }

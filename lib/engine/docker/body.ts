@@ -7,22 +7,11 @@
 import { IpvlanError, throwProblems } from "../../base/errors.ts";
 import { isObject, show } from "../json.ts";
 
-/** A field of a body is not what it should be. */
-export class InvalidBodyError extends IpvlanError {
-  /** Makes the error from the field (`IPv4Data.0.Pool`), its value, and what it should be. */
-  constructor(field: string, value: unknown, wanted: string) {
-    if (field === "" && value === undefined) {
-      // moby#39331
-      super(
-        "The body is missing, as Docker leaves it out when it repeats a call that a killed plugin did " +
-          "not answer: try again",
-      );
-      return;
-    }
-    const subject = field === "" ? "The body" : `The field ${field} of the body`;
-    const found = value === undefined ? "missing" : show(value);
-    super(`${subject} is ${found}, and should be ${wanted}`);
-  }
+/** Makes the error for a value of the body, from its place and what it should be. */
+function invalidBody(place: string, value: unknown, wanted: string): IpvlanError {
+  if (place === "" && value === undefined) return new IpvlanError("docker-body-missing");
+  const found = value === undefined ? "missing" : show(value);
+  return new IpvlanError("docker-body", { place, found, wanted });
 }
 
 /** Where a value is in the body, and where its problems go. */
@@ -48,7 +37,7 @@ export function readBody<T>(reader: Reader<T>, body: unknown): T {
 function kind<T>(wanted: string, fits: (value: unknown) => value is T): Reader<T> {
   return (value, { path, problems }) => {
     if (!fits(value)) {
-      problems.push(new InvalidBodyError(path.join("."), value, wanted).at(...path));
+      problems.push(invalidBody(path.join("."), value, wanted).at(...path));
     }
     return value as T;
   };

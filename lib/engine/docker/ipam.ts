@@ -10,8 +10,7 @@
  *
  * @module
  */
-import { accept, throwProblems } from "../../base/errors.ts";
-import { InvalidOptionError } from "../../driver/model/errors.ts";
+import { accept, invalidOption, throwProblems } from "../../base/errors.ts";
 import type { EtcdAccess } from "../../claims/types.ts";
 import {
   type Environment,
@@ -86,7 +85,7 @@ export function readAccess(
   const wanted = ipamText({ driver: ETCD, access: etcd });
   if (read.ok && ipamText({ driver: ETCD, access: read.access }) === wanted) return etcd;
   const rule = `docker serve --ipam-opt has all pools in ${wanted}: leave it out`;
-  throw new InvalidOptionError("IPAM option", given.map(([name]) => name).join(","), rule);
+  throw invalidOption("IPAM option", given.map(([name]) => name).join(","), rule);
 }
 
 /** The answer to a `RequestPool`. */
@@ -115,7 +114,7 @@ function givenOptions(options: Record<string, string> = {}): [name: string, valu
 function refuseOptions(options: Record<string, string> | undefined): void {
   const rule = "an address has none: leave it out";
   throwProblems(
-    givenOptions(options).map(([name]) => new InvalidOptionError("IPAM option", name, rule)),
+    givenOptions(options).map(([name]) => invalidOption("IPAM option", name, rule)),
   );
 }
 
@@ -134,7 +133,7 @@ export const ipamHandlers = (place: SharedPlace): Handlers => ({
     // The id of a pool in etcd has the prefix there. This one was made when no etcd had all pools.
     if (place.etcd && !pool.includes("@")) {
       const rule = "docker serve --ipam-opt has all pools in etcd: create its networks again";
-      throw new InvalidOptionError("address pool", pool, rule);
+      throw invalidOption("address pool", pool, rule);
     }
     const { address } = isGateway
       ? await driver.claimGateway(pool, claim.address)

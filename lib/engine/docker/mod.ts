@@ -70,7 +70,7 @@ export interface PluginOptions {
   verbose: boolean;
 }
 
-/** Runs the plugin until the signal. @throws {SocketError} The socket cannot be made. */
+/** Runs the plugin until the signal. @throws {"socket"} The socket cannot be made. */
 export async function runPlugin(
   { driver, socket, etcd, signal, warn, verbose }: PluginOptions,
 ): Promise<void> {

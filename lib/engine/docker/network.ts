@@ -16,15 +16,8 @@ import {
 } from "../../driver/mod.ts";
 import { dirname } from "node:path";
 import { routePrefix } from "../../driver/model/way_out.ts";
-import { throwProblems } from "../../base/errors.ts";
-import {
-  HalfDoneError,
-  InvalidOptionError,
-  NetworkExistsError,
-  SandboxNotFoundError,
-} from "../../driver/model/errors.ts";
+import { invalidOption, isIpvlanError, throwProblems } from "../../base/errors.ts";
 import { statOf } from "../../base/files.ts";
-import { IpCommandError } from "../../iproute2/errors.ts";
 import { lookInto } from "../../iproute2/view.ts";
 import { fromNetnsFolder } from "../../iproute2/words.ts";
 import type { Handler, Handlers } from "./handlers.ts";
@@ -53,7 +46,7 @@ const createNetwork: Handler = async (driver, body, notify) => {
     const { notices } = await driver.createNetwork(spec);
     notices.forEach(notify);
   } catch (error) {
-    const isRepeated = error instanceof NetworkExistsError &&
+    const isRepeated = isIpvlanError(error, "network-exists") &&
       driver.findNetwork(spec.name)?.owner?.id === spec.owner?.id;
     if (!isRepeated) throw error;
   }
@@ -74,7 +67,7 @@ const createEndpoint: Handler = async (driver, body, notify) => {
   const spec = readCreateEndpoint(body);
   const network = readNetwork(body);
   const rule = "another one has the same first 12 digits";
-  if (isAnother(driver, network)) throw new InvalidOptionError("network", network.owner.id, rule);
+  if (isAnother(driver, network)) throw invalidOption("network", network.owner.id, rule);
   const endpoint = findEndpoint(driver, spec) ?? await makeEndpoint(driver, spec, notify);
   return createEndpointAnswer(spec, endpoint);
 };
@@ -105,7 +98,7 @@ async function adopt(driver: Driver, spec: AdoptSpec): Promise<Outcome<SandboxDe
   try {
     return await driver.adoptSandbox(spec);
   } catch (error) {
-    if (!(error instanceof IpCommandError)) throw error;
+    if (!isIpvlanError(error, "ip-command")) throw error;
     await driver.restoreNetwork(spec.connections![0]!.network);
     return await driver.adoptSandbox(spec);
   }
@@ -146,7 +139,7 @@ async function removeEndpoints(
     try {
       await driver.removeSandbox(sandbox);
     } catch (error) {
-      if (!(error instanceof SandboxNotFoundError)) throw error;
+      if (!isIpvlanError(error, "sandbox-not-found")) throw error;
     }
   }
 }
@@ -156,7 +149,7 @@ function findEndpoint(driver: Driver, { name }: { name: string }): Endpoint | un
   try {
     return driver.inspectSandbox(name).endpoints[0];
   } catch (error) {
-    if (error instanceof SandboxNotFoundError || error instanceof HalfDoneError) return undefined;
+    if (isIpvlanError(error, "sandbox-not-found", "half-done")) return undefined;
     throw error;
   }
 }

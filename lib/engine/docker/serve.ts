@@ -35,7 +35,7 @@ const GRACE = 1000;
 /** The type that Docker asks for. */
 const CONTENT_TYPE = "application/vnd.docker.plugins.v1.2+json";
 
-/** Serves calls until the signal. @throws {SocketError} The socket cannot be made. */
+/** Serves calls until the signal. @throws {"socket"} The socket cannot be made. */
 export async function serve(options: ServeOptions): Promise<void> {
   const { socket, listening, signal } = options;
   const calls = new Map<IncomingMessage, Promise<void>>();

@@ -5,7 +5,6 @@
  * @module
  */
 import { soleRoutes } from "../../driver/mod.ts";
-import { InvalidOptionError } from "../../driver/model/errors.ts";
 import { type DriverOptionsResult, parseDriverOptions } from "../../driver/model/options.ts";
 import type {
   AdoptSpec,
@@ -15,7 +14,7 @@ import type {
   NetworkSpec,
   Owner,
 } from "../../driver/model/types.ts";
-import { type IpvlanError, throwProblems } from "../../base/errors.ts";
+import { invalidOption, type IpvlanError, throwProblems } from "../../base/errors.ts";
 import { type Family, familyOf } from "../../ipam/address.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
 import { isNetnsPath } from "../../iproute2/words.ts";
@@ -157,7 +156,7 @@ export function readCreateEndpoint(body: unknown): AdoptSpec {
 /** Finds options of an endpoint that a user gave with `driver-opt`: there are none. */
 function optionProblems(options: Record<string, unknown>): IpvlanError[] {
   return Object.keys(options).filter((name) => !name.startsWith(DOCKERS_OWN)).map((name) =>
-    new InvalidOptionError("driver option", name, "an endpoint has no options")
+    invalidOption("driver option", name, "an endpoint has no options")
   );
 }
 

@@ -5,8 +5,7 @@
  * @module
  */
 import type { Driver, Endpoint, Outcome } from "../../driver/mod.ts";
-import { throwProblems } from "../../base/errors.ts";
-import { SandboxNotFoundError } from "../../driver/model/errors.ts";
+import { isIpvlanError, throwProblems } from "../../base/errors.ts";
 import { lookInto } from "../../iproute2/view.ts";
 import { fromNetnsFolder } from "../../iproute2/words.ts";
 import { attach, detach } from "../attachment.ts";
@@ -87,7 +86,7 @@ async function findConnected(
     // One that differs stays, and the driver refuses the request.
     if (isEqual) await detach(driver, name, ifname);
   } catch (error) {
-    if (!(error instanceof SandboxNotFoundError)) throw error;
+    if (!isIpvlanError(error, "sandbox-not-found")) throw error;
   }
 }
 

@@ -8,10 +8,9 @@
  * @module
  */
 import { gatewaysOf, wayOut } from "../../driver/model/way_out.ts";
-import { InvalidOptionError } from "../../driver/model/errors.ts";
 import { NETWORK_OPTIONS, parseDriverOptions } from "../../driver/model/options.ts";
 import type { Endpoint, EndpointRoute, Network, NetworkSpec } from "../../driver/model/types.ts";
-import { type IpvlanError, throwProblems } from "../../base/errors.ts";
+import { invalidOption, type IpvlanError, throwProblems } from "../../base/errors.ts";
 import { familyOf, formatAddress } from "../../ipam/address.ts";
 import { defaultGateway, parsePrefix } from "../../ipam/prefix.ts";
 import { netnsPath } from "../../iproute2/words.ts";
@@ -74,10 +73,10 @@ function createProblems(config: JsonObject): IpvlanError[] {
   const ipam = config.textByName("ipam_options").driver ?? "host-local";
   if (ipam !== "host-local") {
     const rule = "Podman has to give the addresses: write host-local, or leave it out";
-    problems.push(new InvalidOptionError("IPAM driver", ipam, rule));
+    problems.push(invalidOption("IPAM driver", ipam, rule));
   } else if (subnets.length === 0) {
     const rule = "Podman gives a container an address only of a subnet: give one with --subnet";
-    problems.push(new InvalidOptionError("subnet", "", rule));
+    problems.push(invalidOption("subnet", "", rule));
   }
   for (const family of [4, 6]) {
     const second = subnets.filter((subnet) => familyOf(subnet) === family)[1];
@@ -85,7 +84,7 @@ function createProblems(config: JsonObject): IpvlanError[] {
     const rule =
       "Podman would give each container an address of every subnet, and a link here has " +
       "one of each family: make another network for it, which may have the same parent";
-    problems.push(new InvalidOptionError("subnet", second, rule));
+    problems.push(invalidOption("subnet", second, rule));
   }
   return problems;
 }
@@ -194,7 +193,7 @@ function readNetwork(
   if (config.has("network_interface") && config.text("network_interface") !== parent) {
     const rule = `the interface is ${JSON.stringify(config.text("network_interface"))}: give the ` +
       "same, or only one of them";
-    problems.push(new InvalidOptionError("parent", String(parent), rule));
+    problems.push(invalidOption("parent", String(parent), rule));
   }
   const subnets = config.objects("subnets").map((subnet) => ({
     subnet: subnet.text("subnet"),
@@ -204,7 +203,7 @@ function readNetwork(
     const dst = route.text("destination");
     if (route.has("metric")) {
       const rule = "a route here has no metric: leave it out";
-      problems.push(new InvalidOptionError("route", dst, rule));
+      problems.push(invalidOption("route", dst, rule));
     }
     return { dst, via: route.text("gateway") };
   });
@@ -231,7 +230,7 @@ function readAddresses(
   const [ip6, secondIp6] = addresses.filter((address) => familyOf(address) === 6);
   const problems = [secondIp, secondIp6].filter((address) => address !== undefined)
     .map((address) =>
-      new InvalidOptionError("address", address, "a link here has one address of each family")
+      invalidOption("address", address, "a link here has one address of each family")
     );
   return { ip, ip6, problems };
 }

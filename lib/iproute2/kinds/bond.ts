@@ -1,6 +1,6 @@
-import { InvalidWordError } from "../errors.ts";
 import { addressWord } from "../words.ts";
 import { choice, type InfoOf, type Kind, kind, type LinkBase, number } from "./kind.ts";
+import { invalidWord } from "../errors.ts";
 
 /** How a bond sends by its ports (`bond_mode` in `include/uapi/linux/if_bonding.h`). */
 export const BOND_MODES = [
@@ -97,7 +97,7 @@ export const bond: Kind<BondSpec, InfoOf<BondSpec>> = kind("bond", {
 function targetsWord(targets: readonly string[]): string {
   const word = targets.map((target) => addressWord(target, "bond arp_ip_target", 4)).join(",");
   if (targets.length > MAX_ARP_TARGETS) {
-    throw new InvalidWordError("bond arp_ip_target", word, `at most ${MAX_ARP_TARGETS} addresses`);
+    throw invalidWord("bond arp_ip_target", word, `at most ${MAX_ARP_TARGETS} addresses`);
   }
   return word;
 }

@@ -23,7 +23,7 @@ export interface LinkBase<Type extends string = string> {
 /** A kind of link: how one is made and read back. */
 export interface Kind<Spec, Info> {
   /**
-   * The words after `type KIND` on the line. @throws {InvalidWordError} A value cannot be written.
+   * The words after `type KIND` on the line. @throws {"invalid-word"} A value cannot be written.
    */
   words(spec: Spec): string[];
   /** The info in what `ip -details -json link show` prints as `info_data`. */
@@ -55,7 +55,7 @@ export type InfoOf<Spec extends KindSpec> =
 export interface SetAttribute<Spec, Value> {
   /** The value to set where the spec has none. Without it, nothing is set. */
   readonly default?: Value;
-  /** The words for `ip link add`. @throws {InvalidWordError} The value cannot be written. */
+  /** The words for `ip link add`. @throws {"invalid-word"} The value cannot be written. */
   words(value: Value, spec: Spec): string[];
 }
 

@@ -1,6 +1,6 @@
-import { InvalidWordError } from "../errors.ts";
 import { addressWord, familyOf, linkName, oneOf, wholeNumber } from "../words.ts";
 import { type Attribute, type InfoOf, type Kind, kind, type LinkBase, number } from "./kind.ts";
+import { invalidWord } from "../errors.ts";
 
 /** The UDP port of VXLAN (RFC 7348, section 5). Linux's own default, 8472, is older than that. */
 export const VXLAN_PORT = 4789;
@@ -63,7 +63,7 @@ export const vxlan: Kind<VxlanSpec, VxlanInfo> = kind("vxlan", {
       const family = remote === undefined ? undefined : familyOf(remote);
       const address = addressWord(value, "vxlan local", family);
       if (isMulticast(address)) {
-        throw new InvalidWordError("vxlan local", address, "it is a multicast group");
+        throw invalidWord("vxlan local", address, "it is a multicast group");
       }
       return ["local", address];
     },

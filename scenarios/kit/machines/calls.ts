@@ -5,7 +5,7 @@
  * @module
  */
 import { deserialize, serialize } from "node:v8";
-import { IpvlanError } from "../../../lib/base/errors.ts";
+import { UserError } from "../../../lib/base/errors.ts";
 import { eachLine } from "../../../lib/iproute2/spawn.ts";
 
 /** A call. */
@@ -31,7 +31,7 @@ interface Answer {
 }
 
 /** A call failed in the other process. */
-export class CallError extends IpvlanError {
+export class CallError extends UserError {
   /** How long the call took, in milliseconds. */
   readonly milliseconds: number;
 
@@ -43,7 +43,7 @@ export class CallError extends IpvlanError {
 }
 
 /** The other process does not answer any more. */
-export class DownError extends IpvlanError {}
+export class DownError extends UserError {}
 
 /** Calls the methods of an object in another process. */
 export class Caller {

@@ -1,8 +1,8 @@
-import { IpvlanError } from "../../../lib/base/errors.ts";
+import { UserError } from "../../../lib/base/errors.ts";
 import { linkName, netnsName, prefixWord } from "../../../lib/iproute2/words.ts";
 
 /** The router advertisement daemon did not start. */
-export class RadvdError extends IpvlanError {
+export class RadvdError extends UserError {
   /** The last line that radvd printed. */
   readonly reason: string;
 

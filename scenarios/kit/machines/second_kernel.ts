@@ -6,7 +6,7 @@
 import { fileURLToPath } from "node:url";
 import type { BundleName } from "../../../lab/fetch/bundles.ts";
 import type { Finding } from "../../../lib/check/mod.ts";
-import { IpvlanError } from "../../../lib/base/errors.ts";
+import { UserError } from "../../../lib/base/errors.ts";
 import { Ip } from "../../../lib/iproute2/ip.ts";
 import { Caller } from "./calls.ts";
 import type { SharingHost } from "../hosts/pool_host.ts";
@@ -29,7 +29,7 @@ const [ALIVE_EVERY, SILENCE] = [5_000, 60_000];
 const COMPARISONS = 10;
 
 /** The second guest does not answer. */
-export class SecondKernelError extends IpvlanError {}
+export class SecondKernelError extends UserError {}
 
 /** The kernel of the second guest, until the end of the scope. */
 export class SecondKernel implements AsyncDisposable {

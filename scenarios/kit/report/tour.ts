@@ -1,13 +1,13 @@
 import { type CommandResult, run } from "../../../lib/check/finding.ts";
 import type { Finding } from "../../../lib/check/mod.ts";
-import { IpvlanError } from "../../../lib/base/errors.ts";
+import { UserError } from "../../../lib/base/errors.ts";
 import type { Printer } from "./printer.ts";
 import { type StatementId, STATEMENTS } from "./statements.ts";
 import type { Verdict } from "./verdict.ts";
 import { World, type WorldSpec } from "../machines/world.ts";
 
 /** A line of a scenario failed. */
-export class StepError extends IpvlanError {
+export class StepError extends UserError {
   /** Makes the error from the line and its output. */
   constructor(line: string, output: string) {
     super(`The line "${line}" failed: ${output}`);

@@ -1,14 +1,13 @@
 import fc from "fast-check";
 import { COMMANDS } from "../../../lib/cli/commands.ts";
 import { readTarget } from "../../../lib/cli/connections.ts";
-import { UsageError } from "../../../lib/cli/errors.ts";
 import { readPruneFilters, readSelection } from "../../../lib/cli/docker/filter.ts";
 import { optionsOf, parseArguments } from "../../../lib/cli/options.ts";
 import { refusedOptions } from "../../../lib/cli/docker/refused.ts";
 import { readSettings } from "../../../lib/cli/settings.ts";
 import { readUser } from "../../../lib/cli/docker/user.ts";
 import { settingsProblems } from "../../../lib/driver/model/settings.ts";
-import { IpvlanError } from "../../../lib/base/errors.ts";
+import { IpvlanError, isIpvlanError } from "../../../lib/base/errors.ts";
 
 const SEED = 4711;
 
@@ -66,7 +65,7 @@ Deno.test("a wrong command line says all in lines without a period, and never no
         run: () => Promise.resolve(0),
       }, [`--${text}`, text]);
     } catch (error) {
-      if (!(error instanceof UsageError)) throw error;
+      if (!isIpvlanError(error, "usage")) throw error;
       if (error.message.split("\n").length < 2) throw new Error(error.message);
     }
   });

@@ -30,3 +30,16 @@ Deno.test("a command that does not exist is a wrong command line", async () => {
     console.error = error;
   }
 });
+
+Deno.test("with --json, an error is an array of its problems, with code and fields", async () => {
+  const printed: string[] = [];
+  const { error } = console;
+  console.error = (text: string) => printed.push(text);
+  try {
+    assertEquals(await main(["ps", "--json", "--filter", "colour=red"]), 1);
+  } finally {
+    console.error = error;
+  }
+  const [problem, ...others] = JSON.parse(printed.join("\n"));
+  assertEquals([problem.code, problem.value, others], ["invalid-option", "colour=red", []]);
+});

@@ -1,9 +1,9 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import command from "../../../lib/cli/commands/network_create.ts";
-import { UsageError } from "../../../lib/cli/errors.ts";
 import { readNetwork } from "../../../lib/cli/network.ts";
 import { DRIVER_OPTIONS } from "../../../lib/driver/model/options.ts";
 import { parseArguments } from "../../../lib/cli/options.ts";
+import { assertThrowsError } from "../../kit/errors.ts";
 
 function read(...typed: string[]) {
   return readNetwork("n", parseArguments("ipvlan network create", command, [...typed, "n"]));
@@ -50,7 +50,7 @@ Deno.test("an option of the driver's that is typed as one of the command is poin
       [["--subnett=10.0.0.0/8"], "--subnet"],
     ] as const
   ) {
-    assertThrows(() => read(...typed), UsageError, `(did you mean "${meant}"?)`);
+    assertThrowsError(() => read(...typed), "usage", `(did you mean "${meant}"?)`);
   }
 });
 

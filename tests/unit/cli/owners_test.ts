@@ -1,5 +1,5 @@
 // What belongs to engines, as the command shows it and refuses to change it.
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import {
   inspectedNetwork,
   inspectedSandbox,
@@ -8,12 +8,12 @@ import {
 import { table } from "../../../lib/cli/docker/list.ts";
 import { requireOwn } from "../../../lib/cli/own.ts";
 import { networkColumns, sandboxColumns } from "../../../lib/cli/tables.ts";
-import { ProblemsError } from "../../../lib/base/errors.ts";
 import type { Driver } from "../../../lib/driver/mod.ts";
 import type { Network, Owner, SeenSandbox } from "../../../lib/driver/model/types.ts";
-import { OwnedByEngineError, shortName } from "../../../lib/engine/owners.ts";
+import { shortName } from "../../../lib/engine/owners.ts";
 import { Template, toJson } from "../../../lib/template/mod.ts";
 import { network, sandboxRecord } from "../../kit/values.ts";
+import { assertThrowsError } from "../../kit/errors.ts";
 
 const ID = "3e458d0718ee".padEnd(64, "0");
 const ENDPOINT = "584b5d13892e".padEnd(64, "0");
@@ -116,7 +116,7 @@ Deno.test("what an engine owns is refused, with the line that removes it", () =>
     listSandboxes: () => SANDBOXES,
   } as unknown as Driver;
   const refused = (names: Parameters<typeof requireOwn>[1], message: string) =>
-    assertThrows(() => requireOwn(driver, names), OwnedByEngineError, message);
+    assertThrowsError(() => requireOwn(driver, names), "owned-by-engine", message);
   refused(
     { networks: ["docker:3e458d0718ee"] },
     'The network "docker:3e458d0718ee" belongs to Docker, which alone changes it; to remove it: ' +
@@ -132,9 +132,9 @@ Deno.test("what an engine owns is refused, with the line that removes it", () =>
     { sandboxes: ["docker:584b5d13892e"] },
     `The sandbox "docker:${ENDPOINT}" belongs to Docker`,
   );
-  assertThrows(
+  assertThrowsError(
     () => requireOwn(driver, { networks: ["cni:lan"], sandboxes: [`netavark:${CONTAINER}`] }),
-    ProblemsError,
+    "problems",
   );
   requireOwn(driver, { networks: ["web", "no:such"], sandboxes: ["c1", "constructor"] });
 });

@@ -1,12 +1,12 @@
-import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { COMMANDS } from "../../../lib/cli/commands.ts";
 import type { Command } from "../../../lib/cli/command.ts";
-import { UsageError } from "../../../lib/cli/errors.ts";
 import { commandHelp, groupHelp } from "../../../lib/cli/help.ts";
 import { optionsOf, parseArguments } from "../../../lib/cli/options.ts";
 import { readPairs } from "../../../lib/cli/option_values.ts";
 import { didYouMean } from "../../../lib/base/suggest.ts";
 import { table } from "../../../lib/cli/docker/list.ts";
+import { assertThrowsError } from "../../kit/errors.ts";
 
 const command: Command = {
   usage: "[OPTIONS] NETWORK",
@@ -74,7 +74,7 @@ const WRONG: [typed: string[], messages: string[]][] = [
 
 for (const [typed, messages] of WRONG) {
   Deno.test(`all problems of "${typed.join(" ")}" are reported at once`, () => {
-    const error = assertThrows(() => parse(...typed), UsageError);
+    const error = assertThrowsError(() => parse(...typed), "usage");
     assertEquals(error.message.split("\n"), [...messages, 'See "ipvlan x --help"']);
   });
 }

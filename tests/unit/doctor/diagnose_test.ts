@@ -1,14 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { linkIndex } from "../../../lib/driver/endpoint/decide.ts";
-import { InvalidParentError } from "../../../lib/driver/model/errors.ts";
 import { diagnose } from "../../../lib/doctor/diagnose.ts";
 import type { DoctorFacts, ParentFacts, StateFacts } from "../../../lib/doctor/facts.ts";
-import { SessionClosedError } from "../../../lib/iproute2/errors.ts";
-import {
-  KernelTooOldError,
-  MissingModuleError,
-  MissingRightsError,
-} from "../../../lib/iproute2/kernel.ts";
 import {
   endpoint,
   endpointRecord,
@@ -18,6 +11,7 @@ import {
   view,
   vlanInfo,
 } from "../../kit/values.ts";
+import { IpvlanError } from "../../../lib/base/errors.ts";
 
 const STATE: StateFacts = {
   ...{ folder: "/state", networks: [], endpoints: [], sandboxes: [], made: [], halfDone: [] },
@@ -141,7 +135,11 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   ]],
   ["an old kernel", {
     release: "4.1.52",
-    links: { ipvlan: new KernelTooOldError("4.1.52"), vlan: undefined, dummy: undefined },
+    links: {
+      ipvlan: new IpvlanError("kernel-too-old", { release: "4.1.52" }),
+      vlan: undefined,
+      dummy: undefined,
+    },
   }, [
     "broken kernel: 4.1.52, and ipvlan needs 4.2 or later → use a newer kernel",
   ]],
@@ -159,14 +157,22 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   ]],
   ["the oldest ip", { ip: "ip utility, iproute2-ss190319" }, []],
   ["an ip from a repository", { ip: "ip utility, iproute2-v5.7.0-77-gb687d1067169" }, []],
-  ["an ip that ends", { ipProblem: new SessionClosedError("ip", "exit status 1") }, [
+  ["an ip that ends", {
+    ipProblem: new IpvlanError("session-closed", { session: "ip", reason: "exit status 1" }),
+  }, [
     'broken ip: The session "ip" has ended: exit status 1',
   ]],
   ["no rights", {
     links: {
-      ipvlan: new MissingRightsError("mkdir /run/netns failed: Permission denied"),
-      vlan: new MissingRightsError("mkdir /run/netns failed: Permission denied"),
-      dummy: new MissingRightsError("mkdir /run/netns failed: Permission denied"),
+      ipvlan: new IpvlanError("missing-rights", {
+        reason: "mkdir /run/netns failed: Permission denied",
+      }),
+      vlan: new IpvlanError("missing-rights", {
+        reason: "mkdir /run/netns failed: Permission denied",
+      }),
+      dummy: new IpvlanError("missing-rights", {
+        reason: "mkdir /run/netns failed: Permission denied",
+      }),
     },
   }, [
     "broken rights: Links and namespaces cannot be made (mkdir /run/netns failed: Permission " +
@@ -174,9 +180,9 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   ]],
   ["no modules", {
     links: {
-      ipvlan: new MissingModuleError("ipvlan"),
-      vlan: new MissingModuleError("8021q"),
-      dummy: new MissingModuleError("dummy"),
+      ipvlan: new IpvlanError("missing-module", { module: "ipvlan" }),
+      vlan: new IpvlanError("missing-module", { module: "8021q" }),
+      dummy: new IpvlanError("missing-module", { module: "dummy" }),
     },
   }, [
     "broken module ipvlan: The kernel does not have it → install a kernel, or its package of " +
@@ -186,7 +192,11 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     "extra modules, that has dummy",
   ]],
   ["no 8021q where it is needed", {
-    links: { ipvlan: undefined, vlan: new MissingModuleError("8021q"), dummy: undefined },
+    links: {
+      ipvlan: undefined,
+      vlan: new IpvlanError("missing-module", { module: "8021q" }),
+      dummy: undefined,
+    },
     parents: [parent("eth0.20")],
   }, ["broken module 8021q: The kernel does not have it → modprobe 8021q"]],
   ["addresses of a network that other links hold", {
@@ -215,7 +225,11 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     "taken=192.168.1.4",
   ]],
   ["no dummy where one is on record", {
-    links: { ipvlan: undefined, vlan: undefined, dummy: new MissingModuleError("dummy") },
+    links: {
+      ipvlan: undefined,
+      vlan: undefined,
+      dummy: new IpvlanError("missing-module", { module: "dummy" }),
+    },
     modulesOnDisk: ["dummy"],
     state: { ...STATE, made: [{ type: "dummy", name: "di-1" }] },
   }, ["broken module dummy: The kernel does not have it → modprobe dummy"]],
@@ -379,7 +393,9 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   ],
   [
     "a macvlan link on it that cannot be seen",
-    examined("eth0", [link("eth0")], [], { problem: new InvalidParentError("eth0", "it is busy") }),
+    examined("eth0", [link("eth0")], [], {
+      problem: new IpvlanError("invalid-parent", { parent: "eth0", reason: "it is busy" }),
+    }),
     ['broken parent eth0: The link "eth0" cannot be a parent: it is busy'],
   ],
   ["a parent that is down", examined("eth0", [link("eth0", DOWN)]), [

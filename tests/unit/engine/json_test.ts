@@ -1,11 +1,6 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
-import {
-  InvalidRequestError,
-  JsonObject,
-  MAX_REQUEST,
-  parseRequest,
-  readRequest,
-} from "../../../lib/engine/json.ts";
+import { assert, assertEquals } from "@std/assert";
+import { JsonObject, MAX_REQUEST, parseRequest, readRequest } from "../../../lib/engine/json.ts";
+import { assertThrowsError } from "../../kit/errors.ts";
 
 const object = JsonObject.parse(JSON.stringify({
   name: "l2net",
@@ -32,7 +27,7 @@ Deno.test("fields are read by their kinds, and one that is null is missing", () 
 
 Deno.test("an error names the place that is wrong", () => {
   const fails = (read: () => unknown, place: string) =>
-    assertThrows(read, InvalidRequestError, place);
+    assertThrowsError(read, "invalid-request", place);
   fails(() => object.text("id"), '"id" is missing');
   fails(() => object.text("toString"), '"toString" is missing');
   fails(() => object.text("internal"), '"internal" is not a text');

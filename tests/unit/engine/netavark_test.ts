@@ -1,10 +1,8 @@
 // The requests are those of Podman 5.4.2 with netavark 1.14.0.
 import { assertEquals, assertObjectMatch, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { IpvlanError, ProblemsError } from "../../../lib/base/errors.ts";
-import { InvalidOptionError } from "../../../lib/driver/model/errors.ts";
+import { IpvlanError } from "../../../lib/base/errors.ts";
 import type { Network } from "../../../lib/driver/model/types.ts";
-import { InvalidRequestError } from "../../../lib/engine/json.ts";
 import {
   createAnswer,
   infoOf,
@@ -13,6 +11,7 @@ import {
   readTeardown,
   setupAnswer,
 } from "../../../lib/engine/netavark/translate.ts";
+import { assertThrowsError } from "../../kit/errors.ts";
 
 const ID = "ff22e3a978602c1a6cd63462295b4f3dbb85d500a4288c14c45de2ced00c19ce";
 const CONTAINER = "8fb5d13892e3cadad7297c8d535674f12a9dde5f256ec92b95a0efa3369fdc01";
@@ -103,16 +102,16 @@ Deno.test("the options are those of ipvlan network create, and others are refuse
   const options = { parent: "eth0.20", ipvlan_mode: "l3s", ipvlan_flag: "vepa", mtu: "1400" };
   const { spec } = create({ options });
   assertObjectMatch(spec, { parent: "eth0.20", mode: "l3s", flag: "vepa", mtu: 1400 });
-  assertThrows(() => create({ options: { mode: "l3" } }), InvalidOptionError, "mode=l3");
+  assertThrowsError(() => create({ options: { mode: "l3" } }), "invalid-option", "mode=l3");
 });
 
 Deno.test("--interface-name names the parent too, and may not name another one", () => {
   const { spec } = create({ options: null, network_interface: "eth0" });
   assertEquals(spec.parent, "eth0");
   const differ = () => create({ network_interface: "eth1" });
-  assertThrows(
+  assertThrowsError(
     differ,
-    InvalidOptionError,
+    "invalid-option",
     'The parent "eth0" is not valid: the interface is "eth1"',
   );
 });
@@ -140,7 +139,7 @@ Deno.test("Podman gives no container the reserved address of an internal network
 
 Deno.test("create refuses what Podman's own choice of addresses does not go with", () => {
   const refused = (change: Record<string, unknown>, message: string) =>
-    assertThrows(() => create(change), InvalidOptionError, message);
+    assertThrowsError(() => create(change), "invalid-option", message);
   refused({ subnets: null }, "give one with --subnet");
   refused({ ipam_options: { driver: "none" } }, 'The IPAM driver "none"');
   refused({ ipam_options: { driver: "dhcp" } }, 'The IPAM driver "dhcp"');
@@ -148,7 +147,7 @@ Deno.test("create refuses what Podman's own choice of addresses does not go with
   const route = { destination: "10.9.0.0/16", gateway: "192.168.1.5", metric: 200 };
   refused({ routes: [route] }, "a route here has no metric");
   // All that is wrong is said at once.
-  assertThrows(() => create({ subnets: null, options: { a: "b" } }), ProblemsError);
+  assertThrowsError(() => create({ subnets: null, options: { a: "b" } }), "problems");
 });
 
 Deno.test("only IPv6: the network has no pool that Podman does not know of", () => {
@@ -184,7 +183,7 @@ Deno.test("setup takes an address of each family, a MAC address, and name server
   assertEquals([ip, ip6, macAddress], ["10.1.0.9", "fd00:1::2", "02:00:00:00:00:01"]);
   assertEquals(nameServers, ["9.9.9.9"]);
   const two = () => setup({}, { static_ips: ["10.1.0.9", "10.2.0.9"] });
-  assertThrows(two, InvalidOptionError, '"10.2.0.9"');
+  assertThrowsError(two, "invalid-option", '"10.2.0.9"');
 });
 
 Deno.test("the routes of a network come behind its default routes", () => {
@@ -254,14 +253,14 @@ Deno.test("teardown needs the names alone", () => {
 });
 
 Deno.test("a request that is not as it should be is an error that says where", () => {
-  assertThrows(() => readCreate("nonsense"), InvalidRequestError, "is not JSON");
-  assertThrows(() => create({ name: 5 }), InvalidRequestError, '"name" is not a text');
-  assertThrows(() => create({ subnets: [{}] }), InvalidRequestError, '"subnets[0].subnet"');
-  assertThrows(() => setup({ id: null }), InvalidRequestError, '"network.id" is missing');
-  assertThrows(() => setup({}, { static_ips: [5] }), InvalidRequestError, "static_ips[0]");
-  assertThrows(() => readTeardown("{}"), InvalidRequestError, '"container_id" is missing');
+  assertThrowsError(() => readCreate("nonsense"), "invalid-request", "is not JSON");
+  assertThrowsError(() => create({ name: 5 }), "invalid-request", '"name" is not a text');
+  assertThrowsError(() => create({ subnets: [{}] }), "invalid-request", '"subnets[0].subnet"');
+  assertThrowsError(() => setup({ id: null }), "invalid-request", '"network.id" is missing');
+  assertThrowsError(() => setup({}, { static_ips: [5] }), "invalid-request", "static_ips[0]");
+  assertThrowsError(() => readTeardown("{}"), "invalid-request", '"container_id" is missing');
   const text = JSON.stringify({ ...SETUP, more: "x".repeat(2 ** 20) });
-  assertThrows(() => readSetup(text, "/run/netns/n"), InvalidRequestError, "it is longer than");
+  assertThrowsError(() => readSetup(text, "/run/netns/n"), "invalid-request", "it is longer than");
   const path = "/run/netns/n\0";
   assertThrows(() => readSetup(JSON.stringify(SETUP), path), IpvlanError, "network namespace file");
 });

@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { bundleVariables, programFiles, readLibraries } from "../../../lib/install/bundle.ts";
 import { makeBundle } from "../../../lib/install/bundle_folder.ts";
-import { InterruptedError, IpvlanError } from "../../../lib/base/errors.ts";
+import { IpvlanError } from "../../../lib/base/errors.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
+import { assertRejectsError } from "../../kit/errors.ts";
 
 const PLACE = { folder: "/src/kit", cache: "/home/a/.cache/deno" };
 
@@ -106,9 +107,9 @@ Deno.test("a bundle that is interrupted, or cannot be made, leaves nothing", asy
   const abort = new AbortController();
   let steps = 0;
   const second = () => {
-    if (++steps === 2) abort.abort(new InterruptedError());
+    if (++steps === 2) abort.abort(new IpvlanError("interrupted"));
   };
-  await assertRejects(() => bundle(`${folder.path}/a`, second, abort.signal), InterruptedError);
+  await assertRejectsError(() => bundle(`${folder.path}/a`, second, abort.signal), "interrupted");
   await assertRejects(() => bundle(`${folder.path}/b/c`), IpvlanError, "there is no folder");
   await assertRejects(() => bundle(""), IpvlanError, "give the name of a folder");
   assertEquals(names(folder.path), []);

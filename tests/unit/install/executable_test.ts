@@ -1,8 +1,8 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { executableText, writeExecutable } from "../../../lib/install/executable.ts";
-import { InvalidOptionError } from "../../../lib/driver/model/errors.ts";
 import { run } from "../../kit/processes.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
+import { assertRejectsError } from "../../kit/errors.ts";
 
 Deno.test("an executable starts the program with its words, in the environment that it needs", async () => {
   await using folder = await temporaryFolder();
@@ -30,9 +30,9 @@ Deno.test("an executable takes the place of the one before, and leaves no other 
   const path = await writeExecutable(folder.path, "x", "#!/bin/sh\nexit 4\n");
   assertEquals((await run(path)).code, 4);
   assertEquals([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["x"]);
-  await assertRejects(
+  await assertRejectsError(
     () => writeExecutable(path, "y", ""),
-    InvalidOptionError,
+    "invalid-option",
     "cannot be written",
   );
 });

@@ -1,9 +1,9 @@
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { passedSocket } from "../../../lib/cli/passed_socket.ts";
 import { agentUnit, cniUnits, dockerUnits, systemdUnit } from "../../../lib/install/unit.ts";
-import { InvalidOptionError } from "../../../lib/driver/model/errors.ts";
 import { ipvlan } from "../../kit/command.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
+import { assertThrowsError } from "../../kit/errors.ts";
 
 Deno.test("a unit starts the program in the environment that it needs", () => {
   const unit = systemdUnit(["/opt/deno", "run", "-A", "/srv/kit/cli.ts"], {
@@ -33,9 +33,9 @@ Deno.test("special characters in a unit are escaped", () => {
 
 Deno.test("a unit takes no variable that is another line, or another folder for systemd", () => {
   for (const path of ["/srv\nExecStartPre=/bin/x", "/srv/\u0007", "state", "./state"]) {
-    assertThrows(
+    assertThrowsError(
       () => systemdUnit(["/opt/deno"], { IPVLAN_STATE_DIR: path }),
-      InvalidOptionError,
+      "invalid-option",
       "IPVLAN_STATE_DIR",
     );
   }
@@ -71,7 +71,7 @@ Deno.test({
         ["link/x", "/link belongs to user 65534"],
         ["open", "every user may write to"],
       ] as const
-    ) assertThrows(() => units(home), InvalidOptionError, why);
+    ) assertThrowsError(() => units(home), "invalid-option", why);
   },
 });
 

@@ -1,6 +1,7 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { defaultPool } from "../../../lib/ipam/default_pools.ts";
-import { formatPrefix, parsePrefix, PoolsExhaustedError } from "../../../lib/ipam/mod.ts";
+import { formatPrefix, parsePrefix } from "../../../lib/ipam/mod.ts";
+import { assertThrowsError } from "../../kit/errors.ts";
 
 function first(...used: string[]): string {
   return formatPrefix(defaultPool(used.map((text) => parsePrefix(text).prefix)));
@@ -28,11 +29,11 @@ Deno.test("the default pools come in order until there is none", () => {
   assertEquals(given.slice(0, 3), ["172.18.0.0/16", "172.19.0.0/16", "172.20.0.0/16"]);
   assertEquals(given.slice(13, 16), ["172.31.0.0/16", "192.168.0.0/20", "192.168.16.0/20"]);
   assertEquals(given.at(-1), "192.168.240.0/20");
-  const error = assertThrows(
+  const error = assertThrowsError(
     () => first(...given),
-    PoolsExhaustedError,
+    "pools-exhausted",
     "All 30 default pools (172.18.0.0/16 to 192.168.240.0/20) overlap",
   );
   assertEquals(error.pools, given);
-  assertThrows(() => first("0.0.0.0/0"), PoolsExhaustedError);
+  assertThrowsError(() => first("0.0.0.0/0"), "pools-exhausted");
 });

@@ -151,100 +151,100 @@ Deno.test("each rule broken alone gives its one problem", () => {
   const cases: [Words, string][] = [
     [
       { subnets: ["10.0.0/24"] },
-      'InvalidPrefixError: Invalid prefix "10.0.0/24": "10.0.0" is not an address: write it like 192.168.1.10 or 2001:db8::10',
+      'invalid-prefix: Invalid prefix "10.0.0/24": "10.0.0" is not an address: write it like 192.168.1.10 or 2001:db8::10',
     ],
     [
       // A gateway may have been meant for the subnet that could not be read.
       { subnets: ["10.0.0.0/33"], gateways: ["10.0.0.1"] },
-      'InvalidPrefixError: Invalid prefix "10.0.0.0/33": the length must be a number from 0 to 32',
+      'invalid-prefix: Invalid prefix "10.0.0.0/33": the length must be a number from 0 to 32',
     ],
     [
       { ...net, gateways: ["10.0.0.01"] },
-      'InvalidAddressError: Invalid address "10.0.0.01": a part has a leading zero; leave the zero out',
+      'invalid-address: Invalid address "10.0.0.01": a part has a leading zero; leave the zero out',
     ],
     [
       { ...net, ipRanges: ["10.0.0.0"] },
-      'InvalidPrefixError: Invalid prefix "10.0.0.0": the length is missing; write it like 192.168.1.0/24',
+      'invalid-prefix: Invalid prefix "10.0.0.0": the length is missing; write it like 192.168.1.0/24',
     ],
     [
       { ...net, auxAddresses: { a: "" } },
-      'InvalidAddressError: Invalid address "": it is empty',
+      'invalid-address: Invalid address "": it is empty',
     ],
     [
       { subnets: ["10.0.0.0/24", "10.0.0.128/25"], gateways: ["10.0.0.1"] },
-      "SubnetsOverlapError: Subnet 10.0.0.128/25 overlaps subnet 10.0.0.0/24 of the same network: leave one of them out",
+      "subnets-overlap: Subnet 10.0.0.128/25 overlaps subnet 10.0.0.0/24 of the same network: leave one of them out",
     ],
     [
       { subnets: ["10.0.0.0/24", "10.0.0.0/24"] },
-      "SubnetsOverlapError: Subnet 10.0.0.0/24 overlaps subnet 10.0.0.0/24 of the same network: leave one of them out",
+      "subnets-overlap: Subnet 10.0.0.0/24 overlaps subnet 10.0.0.0/24 of the same network: leave one of them out",
     ],
     [
       { ...net, gateways: ["10.0.1.1"] },
-      "OutsideSubnetError: Gateway 10.0.1.1 is outside subnet 10.0.0.0/24: give one inside it",
+      "outside-subnet: Gateway 10.0.1.1 is outside subnet 10.0.0.0/24: give one inside it",
     ],
     [
       { ...two, gateways: ["2001:db8::1"] },
-      "OutsideSubnetError: Gateway 2001:db8::1 is outside every subnet (10.0.0.0/24, 10.0.1.0/24): give one inside a subnet",
+      "outside-subnet: Gateway 2001:db8::1 is outside every subnet (10.0.0.0/24, 10.0.1.0/24): give one inside a subnet",
     ],
     [
       { gateways: ["10.0.0.1"] },
-      "OutsideSubnetError: Gateway 10.0.0.1 is in no subnet, as there is none: give the subnet too",
+      "outside-subnet: Gateway 10.0.0.1 is in no subnet, as there is none: give the subnet too",
     ],
     [
       { ...net, ipRanges: ["10.0.0.0/23"] },
-      "OutsideSubnetError: Ip-range 10.0.0.0/23 is outside subnet 10.0.0.0/24: give one inside it",
+      "outside-subnet: Ip-range 10.0.0.0/23 is outside subnet 10.0.0.0/24: give one inside it",
     ],
     [
       { ...net, auxAddresses: { a: "10.0.1.1" } },
-      "OutsideSubnetError: Auxiliary address 10.0.1.1 is outside subnet 10.0.0.0/24: give one inside it",
+      "outside-subnet: Auxiliary address 10.0.1.1 is outside subnet 10.0.0.0/24: give one inside it",
     ],
     [
       { ...two, gateways: ["10.0.1.1", "10.0.0.1", "10.0.1.2"] },
-      "DuplicateInSubnetError: Subnet 10.0.1.0/24 has more than one gateway (10.0.1.1, 10.0.1.2): give only one",
+      "duplicate-in-subnet: Subnet 10.0.1.0/24 has more than one gateway (10.0.1.1, 10.0.1.2): give only one",
     ],
     [
       { ...two, ipRanges: ["10.0.1.0/28", "10.0.0.0/28", "10.0.1.16/28"] },
-      "DuplicateInSubnetError: Subnet 10.0.1.0/24 has more than one ip-range (10.0.1.0/28, 10.0.1.16/28): give only one",
+      "duplicate-in-subnet: Subnet 10.0.1.0/24 has more than one ip-range (10.0.1.0/28, 10.0.1.16/28): give only one",
     ],
     [
       { ...net, gateways: ["10.0.0.0"] },
-      "UnusableAddressError: Gateway 10.0.0.0 is the network address of subnet 10.0.0.0/24: give another one",
+      "unusable-address: Gateway 10.0.0.0 is the network address of subnet 10.0.0.0/24: give another one",
     ],
     [
       { ...net, gateways: ["10.0.0.255"] },
-      "UnusableAddressError: Gateway 10.0.0.255 is the broadcast address of subnet 10.0.0.0/24: give another one",
+      "unusable-address: Gateway 10.0.0.255 is the broadcast address of subnet 10.0.0.0/24: give another one",
     ],
     [
       { ...net6, gateways: ["2001:db8::"] },
-      "UnusableAddressError: Gateway 2001:db8:: is the subnet-router anycast address of subnet 2001:db8::/64: give another one",
+      "unusable-address: Gateway 2001:db8:: is the subnet-router anycast address of subnet 2001:db8::/64: give another one",
     ],
     [
       { ...net, auxAddresses: { a: "10.0.0.255" } },
-      "UnusableAddressError: Auxiliary address 10.0.0.255 is the broadcast address of subnet 10.0.0.0/24: give another one",
+      "unusable-address: Auxiliary address 10.0.0.255 is the broadcast address of subnet 10.0.0.0/24: give another one",
     ],
     [
       { ...net, gateways: ["10.0.0.9"], auxAddresses: { a: "10.0.0.9" } },
-      "ReservedAddressError: Auxiliary address 10.0.0.9 is already the gateway of subnet 10.0.0.0/24: give another one",
+      "reserved-address: Auxiliary address 10.0.0.9 is already the gateway of subnet 10.0.0.0/24: give another one",
     ],
     [
       // The gateway that was refused may have been meant to be other than the default.
       { ...net, gateways: ["10.0.0.255"], auxAddresses: { a: "10.0.0.1" } },
-      "UnusableAddressError: Gateway 10.0.0.255 is the broadcast address of subnet 10.0.0.0/24: give another one",
+      "unusable-address: Gateway 10.0.0.255 is the broadcast address of subnet 10.0.0.0/24: give another one",
     ],
     [
       // The gateway that nobody wrote counts too.
       { ...net, auxAddresses: { a: "10.0.0.1" } },
-      "ReservedAddressError: Auxiliary address 10.0.0.1 is already the gateway of subnet 10.0.0.0/24: give another one",
+      "reserved-address: Auxiliary address 10.0.0.1 is already the gateway of subnet 10.0.0.0/24: give another one",
     ],
     [
       { ...net, auxAddresses: { a: "10.0.0.9", b: "10.0.0.9" } },
-      "ReservedAddressError: Auxiliary address 10.0.0.9 is already the auxiliary address a of subnet 10.0.0.0/24: give another one",
+      "reserved-address: Auxiliary address 10.0.0.9 is already the auxiliary address a of subnet 10.0.0.0/24: give another one",
     ],
   ];
   for (const [words, problem] of cases) {
     const result = read(words);
     assert(!result.ok, problem);
-    assertEquals(result.problems.map(String), [problem]);
+    assertEquals(result.problems.map(({ code, message }) => `${code}: ${message}`), [problem]);
   }
 });
 
@@ -255,13 +255,13 @@ Deno.test("each word that fits nowhere is a problem of its own, which says which
     ipRanges: ["10.0.0.0/33", "10.9.0.0/16"],
     auxAddresses: { a: "10.0.0.9", b: "fe80::1%eth0" },
   });
-  assertEquals(problems.map(({ name, field }) => [name, ...field]), [
-    ["InvalidAddressError", "gateways", 0],
-    ["OutsideSubnetError", "gateways", 1],
-    ["InvalidPrefixError", "ipRanges", 0],
-    ["OutsideSubnetError", "ipRanges", 1],
-    ["InvalidAddressError", "auxAddresses", "b"],
-    ["DuplicateInSubnetError", "gateways"],
+  assertEquals(problems.map(({ code, field }) => [code, ...field]), [
+    ["invalid-address", "gateways", 0],
+    ["outside-subnet", "gateways", 1],
+    ["invalid-prefix", "ipRanges", 0],
+    ["outside-subnet", "ipRanges", 1],
+    ["invalid-address", "auxAddresses", "b"],
+    ["duplicate-in-subnet", "gateways"],
   ]);
   assertEquals(subnets, [
     { subnet: "10.0.0.0/24", auxAddresses: { a: "10.0.0.9" } },

@@ -1,17 +1,12 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import {
-  AddressInUseError,
-  AddressNotInUseError,
   type AddressUse,
   formatPrefix,
-  InvalidAddressError,
-  NoSubnetError,
-  OutsideSubnetError,
   parseSubnets,
-  PoolExhaustedError,
   Pools,
   type Subnet,
 } from "../../../lib/ipam/mod.ts";
+import { assertThrowsError } from "../../kit/errors.ts";
 
 function subnets(...prefixes: string[]): readonly Subnet[] {
   const result = parseSubnets(prefixes);
@@ -58,7 +53,7 @@ Deno.test("a family is exhausted when all its subnets are, and the error names t
       prefixes.map((each) => each.replace("0/30", "2")),
     );
   const said = (pools: Pools) => {
-    const error = assertThrows(() => pools.takeNext(4), PoolExhaustedError);
+    const error = assertThrowsError(() => pools.takeNext(4), "pool-exhausted");
     assertEquals(error.subnet, "10.0.0.0/30");
     return error.message;
   };
@@ -70,7 +65,7 @@ Deno.test("a family is exhausted when all its subnets are, and the error names t
   );
   const range = parseSubnets([{ subnet: "10.0.0.0/24", ipRange: "10.0.0.0/31" }]);
   assert(range.ok);
-  const error = assertThrows(() => Pools.of(range.subnets).takeNext(4), PoolExhaustedError);
+  const error = assertThrowsError(() => Pools.of(range.subnets).takeNext(4), "pool-exhausted");
   assertEquals([error.subnet, error.range], ["10.0.0.0/24", "10.0.0.0/31"]);
   assertEquals(
     error.message,
@@ -84,25 +79,25 @@ Deno.test("a family is exhausted when all its subnets are, and the error names t
 });
 
 Deno.test("a family without a subnet is an error", () => {
-  const error = assertThrows(
+  const error = assertThrowsError(
     () => Pools.of(subnets("10.0.0.0/24")).takeNext(6),
-    NoSubnetError,
+    "no-subnet",
     "The network has no IPv6 subnet",
   );
   assertEquals(error.family, 6);
-  assertThrows(() => Pools.of([]).takeNext(4), NoSubnetError);
+  assertThrowsError(() => Pools.of([]).takeNext(4), "no-subnet");
 });
 
 Deno.test("an address that is asked for comes from the subnet that contains it", () => {
   const pools = Pools.of(subnets("10.0.0.0/24", "10.0.1.0/24", "2001:db8::/64"), ["10.0.1.7"]);
   const taken = pools.take("10.0.1.2");
   assertEquals([taken.address, formatPrefix(taken.subnet.prefix)], ["10.0.1.2", "10.0.1.0/24"]);
-  assertThrows(() => taken.pools.take("10.0.1.2"), AddressInUseError);
-  assertThrows(() => pools.take("10.0.1.7"), AddressInUseError);
+  assertThrowsError(() => taken.pools.take("10.0.1.2"), "address-in-use");
+  assertThrowsError(() => pools.take("10.0.1.7"), "address-in-use");
   assertEquals(pools.take("2001:DB8:0::0010").address, "2001:db8::10");
-  const outside = assertThrows(() => pools.take("10.0.2.2"), OutsideSubnetError);
+  const outside = assertThrowsError(() => pools.take("10.0.2.2"), "outside-subnet");
   assertEquals(outside.subnets, ["10.0.0.0/24", "10.0.1.0/24", "2001:db8::/64"]);
-  assertThrows(() => pools.take("10.0.1"), InvalidAddressError);
+  assertThrowsError(() => pools.take("10.0.1"), "invalid-address");
 });
 
 Deno.test("releasing gives the address back to its subnet, and the old pools stay as they were", () => {
@@ -112,13 +107,13 @@ Deno.test("releasing gives the address back to its subnet, and the old pools sta
   assertEquals(released.takeNext(6).address, "2001:db8::3");
   assertEquals(pools.takeNext(4).address, "10.0.0.3");
   assertEquals(pools.release("2001:db8:0:0::2").takeNext(6).address, "2001:db8::2");
-  assertThrows(() => released.release("10.0.0.2"), AddressNotInUseError);
-  assertThrows(() => pools.release("10.0.1.2"), OutsideSubnetError);
+  assertThrowsError(() => released.release("10.0.0.2"), "address-not-in-use");
+  assertThrowsError(() => pools.release("10.0.1.2"), "outside-subnet");
 });
 
 Deno.test("pools are made only of addresses of their subnets", () => {
-  assertThrows(() => Pools.of(subnets("10.0.0.0/24"), ["10.0.1.2"]), OutsideSubnetError);
-  assertThrows(() => Pools.of(subnets("10.0.0.0/24"), ["nonsense"]), InvalidAddressError);
+  assertThrowsError(() => Pools.of(subnets("10.0.0.0/24"), ["10.0.1.2"]), "outside-subnet");
+  assertThrowsError(() => Pools.of(subnets("10.0.0.0/24"), ["nonsense"]), "invalid-address");
 });
 
 Deno.test("the used and the free addresses of each subnet are counted", () => {
@@ -142,7 +137,7 @@ Deno.test("an address that is given away elsewhere is never the next one, but ca
   assertEquals([pools.takeNext(4).address, pools.takeNext(6).address], ["10.0.0.4", "2001:db8::3"]);
   assertEquals(pools.usage()[0], { used: 4n, free: 3n });
   const taken = pools.take("10.0.0.3").pools;
-  assertThrows(() => taken.take("10.0.0.3"), AddressInUseError);
+  assertThrowsError(() => taken.take("10.0.0.3"), "address-in-use");
   assertEquals(taken.release("10.0.0.3").takeNext(4).address, "10.0.0.3");
 });
 
@@ -155,5 +150,8 @@ Deno.test("the use of an address can be set, but for one that is reserved or in 
   assertEquals(next("10.0.0.1", "free"), "10.0.0.3");
   assertEquals(next("10.9.0.1", "taken"), "10.0.0.3");
   assertEquals([pools.contains("10.0.0.7"), pools.contains("10.0.0.8")], [true, false]);
-  assertThrows(() => pools.mark("10.0.0.2", "elsewhere").release("10.0.0.2"), AddressNotInUseError);
+  assertThrowsError(
+    () => pools.mark("10.0.0.2", "elsewhere").release("10.0.0.2"),
+    "address-not-in-use",
+  );
 });

@@ -1,10 +1,9 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import {
   contains,
   formatAddress,
   formatPrefix,
-  InvalidPrefixError,
   overlaps,
   parseAddress,
   parsePrefix,
@@ -12,6 +11,7 @@ import {
 } from "../../../lib/ipam/mod.ts";
 import { firstUsable, overlapPairs, whyUnusable } from "../../../lib/ipam/prefix.ts";
 import { address, anyPrefix, prefix } from "../../kit/arbitraries.ts";
+import { assertThrowsError } from "../../kit/errors.ts";
 
 const read = (text: string) => parsePrefix(text).prefix;
 
@@ -74,7 +74,7 @@ Deno.test("text that is not strictly a prefix is refused with the reason", () =>
     ["::ffff:a00:0/104", "is not an address: it is an IPv4-mapped address"],
   ];
   for (const [text, reason] of cases) {
-    const error = assertThrows(() => parsePrefix(text), InvalidPrefixError, reason, text);
+    const error = assertThrowsError(() => parsePrefix(text), "invalid-prefix", reason, text);
     assertEquals(error.value, text);
   }
 });

@@ -56,18 +56,18 @@ Deno.test("all problems of subnets are reported at once, each with its field", (
   ];
   const result = parseSubnets(specs);
   assert(!result.ok);
-  assertEquals(result.problems.map(({ name, field }) => [name, ...field]), [
-    ["UnusableAddressError", 0, "gateway"],
-    ["InvalidPrefixError", 0, "ipRange"],
-    ["InvalidPrefixError", 1, "subnet"],
-    ["InvalidAddressError", 1, "gateway"],
-    ["InvalidAddressError", 1, "auxAddresses", "a"],
-    ["OutsideSubnetError", 2, "gateway"],
-    ["OutsideSubnetError", 2, "ipRange"],
-    ["SubnetsOverlapError", 2],
-    ["ReservedAddressError", 3, "auxAddresses", "a"],
-    ["ReservedAddressError", 3, "auxAddresses", "c"],
-    ["OutsideSubnetError", 3, "auxAddresses", "d"],
+  assertEquals(result.problems.map(({ code, field }) => [code, ...field]), [
+    ["unusable-address", 0, "gateway"],
+    ["invalid-prefix", 0, "ipRange"],
+    ["invalid-prefix", 1, "subnet"],
+    ["invalid-address", 1, "gateway"],
+    ["invalid-address", 1, "auxAddresses", "a"],
+    ["outside-subnet", 2, "gateway"],
+    ["outside-subnet", 2, "ipRange"],
+    ["subnets-overlap", 2],
+    ["reserved-address", 3, "auxAddresses", "a"],
+    ["reserved-address", 3, "auxAddresses", "c"],
+    ["outside-subnet", 3, "auxAddresses", "d"],
   ]);
 });
 

@@ -1,13 +1,8 @@
-import { assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
+import { assertEquals, assertInstanceOf } from "@std/assert";
 import { IpvlanError } from "../../../lib/base/errors.ts";
-import { IpCommandError } from "../../../lib/iproute2/errors.ts";
-import {
-  explainLinkAdd,
-  KernelTooOldError,
-  MissingModuleError,
-  MissingRightsError,
-  requireKernel,
-} from "../../../lib/iproute2/kernel.ts";
+import { explainLinkAdd, requireKernel } from "../../../lib/iproute2/kernel.ts";
+import { ipCommandError } from "../../../lib/iproute2/errors.ts";
+import { assertError, assertThrowsError } from "../../kit/errors.ts";
 
 Deno.test("messages of ip become errno names, whatever the kernel's version", () => {
   const table = {
@@ -38,31 +33,31 @@ Deno.test("messages of ip become errno names, whatever the kernel's version", ()
     "": "unknown",
   };
   for (const [said, errno] of Object.entries(table)) {
-    assertEquals(new IpCommandError("ip x", said).errno, errno, said);
+    assertEquals(ipCommandError("ip x", said).errno, errno, said);
   }
 });
 
 Deno.test("an error says why, without a full stop, and which command it was", () => {
-  const error = new IpCommandError("ip -n red link set x up", 'Device "x" does not exist.');
+  const error = ipCommandError("ip -n red link set x up", 'Device "x" does not exist.');
   assertInstanceOf(error, IpvlanError);
-  assertEquals(error.name, "IpCommandError");
+  assertEquals(error.code, "ip-command");
   assertEquals(error.message, 'Device "x" does not exist (ip -n red link set x up)');
   assertEquals(error.reason, 'Device "x" does not exist');
   assertEquals(error.command, "ip -n red link set x up");
-  assertEquals(new IpCommandError("ip x", "").reason, "No reason was given");
+  assertEquals(ipCommandError("ip x", "").reason, "No reason was given");
 });
 
 Deno.test("a refused link says which module or right is missing, and nothing else is explained", () => {
   const refused = (kind: string, said: string) =>
-    explainLinkAdd(new IpCommandError("ip -n red link add …", said), kind);
+    explainLinkAdd(ipCommandError("ip -n red link add …", said), kind);
   for (const [kind, module] of [["ipvlan", "ipvlan"], ["vlan", "8021q"], ["bond", "bond"]]) {
     const error = refused(kind!, "Error: Unknown device type.");
-    assertInstanceOf(error, MissingModuleError);
+    assertError(error, "missing-module");
     assertEquals(error.module, module);
   }
   const rights = refused("dummy", "RTNETLINK answers: Operation not permitted");
-  assertInstanceOf(rights, MissingRightsError);
-  assertInstanceOf(refused("dummy", "RTNETLINK answers: File exists"), IpCommandError);
+  assertError(rights, "missing-rights");
+  assertError(refused("dummy", "RTNETLINK answers: File exists"), "ip-command");
 });
 
 Deno.test("the kernel's release is compared by number, down to 4.2", () => {
@@ -70,7 +65,7 @@ Deno.test("the kernel's release is compared by number, down to 4.2", () => {
     requireKernel(release);
   }
   for (const release of ["4.1.99", "4.1", "3.19.0-generic", "2.6.32"]) {
-    const error = assertThrows(() => requireKernel(release), KernelTooOldError, release);
+    const error = assertThrowsError(() => requireKernel(release), "kernel-too-old", release);
     assertEquals(error.release, release);
   }
 });

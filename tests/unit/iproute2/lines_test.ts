@@ -1,7 +1,6 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { addrAdd, addrDel, type AddrSpec, AddrVerbs } from "../../../lib/iproute2/addr.ts";
-import { InvalidWordError } from "../../../lib/iproute2/errors.ts";
 import {
   linkAdd,
   type LinkChanges,
@@ -16,6 +15,8 @@ import { netnsAdd, netnsDel, NetnsVerbs } from "../../../lib/iproute2/netns.ts";
 import { routeFlush, routeLine, type RouteSpec, RouteVerbs } from "../../../lib/iproute2/route.ts";
 import { anyLink, type SpecOf } from "../../kit/arbitraries.ts";
 import { Collector } from "../../kit/fake_ip.ts";
+import { isIpvlanError } from "../../../lib/base/errors.ts";
+import { assertThrowsError } from "../../kit/errors.ts";
 
 /** The lines of each kind: with as little as it needs, and with every attribute. */
 const LINES: { [Type in LinkType]: [SpecOf<Type>, string][] } = {
@@ -238,7 +239,7 @@ Deno.test("no value of any kind's attribute becomes more than one word, or anoth
           line = linkAdd({ ...spec, [name]: evil });
         } catch (error) {
           // A list and a veth's other end are taken apart before they are checked.
-          assert(error instanceof InvalidWordError || error instanceof TypeError, String(error));
+          assert(isIpvlanError(error, "invalid-word") || error instanceof TypeError, String(error));
         }
         assert(!line.includes("del"), line);
       }
@@ -262,7 +263,7 @@ Deno.test("a route that leads nowhere has its type first, and its protocol last"
   const words = "unreachable 10.1.0.0/24 metric 117 proto 117";
   assertEquals(routeLine("replace", spec), `route replace ${words}`);
   for (const protocol of [-1, 256, 1.5, NaN]) {
-    assertThrows(() => routeLine("add", { ...spec, protocol }), InvalidWordError);
+    assertThrowsError(() => routeLine("add", { ...spec, protocol }), "invalid-word");
   }
 });
 
@@ -353,7 +354,7 @@ Deno.test("a bad value is refused before a line is written", () => {
     () => netnsAdd("a b"),
     () => netnsDel(".."),
   ];
-  for (const line of lines) assertThrows(line, InvalidWordError, undefined, line.toString());
+  for (const line of lines) assertThrowsError(line, "invalid-word", undefined, line.toString());
 });
 
 Deno.test("the verbs give the same lines to any runner", async () => {

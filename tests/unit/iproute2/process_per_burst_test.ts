@@ -1,21 +1,9 @@
 import { IpvlanError } from "../../../lib/base/errors.ts";
-import {
-  assertEquals,
-  assertInstanceOf,
-  assertMatch,
-  assertRejects,
-  assertThrows,
-} from "@std/assert";
-import {
-  InvalidWordError,
-  IpCommandError,
-  NamespaceNotFoundError,
-  ProgramNotFoundError,
-  SessionClosedError,
-} from "../../../lib/iproute2/errors.ts";
+import { assertEquals, assertMatch } from "@std/assert";
 import { ProcessPerBurst } from "../../../lib/iproute2/process_per_burst.ts";
 import { Session } from "../../../lib/iproute2/session.ts";
 import { FakeShell } from "../../kit/fake_ip.ts";
+import { assertError, assertRejectsError, assertThrowsError } from "../../kit/errors.ts";
 
 /** A session in a namespace, with a process for each burst. */
 function sessionOver(shell: FakeShell, force = false): Session {
@@ -57,7 +45,7 @@ Deno.test("the lines after the first that failed are not run, and fail with its 
   const shell = new FakeShell();
   shell.replies = { b: { refused: "Warning: Odd.\nError: ipvlan: No way." } };
   const [a, b, c] = await changes(shell, ["a", "b", "c"]);
-  assertInstanceOf(b, IpCommandError);
+  assertError(b, "ip-command");
   // A warning is not why a line fails.
   assertEquals([b.command, b.reason], ["ip -n c1 b", "Error: ipvlan: No way"]);
   assertEquals([a, c], ["done", b]);
@@ -70,7 +58,7 @@ Deno.test("without force, nothing of the same turn is run after a failure", asyn
   const results = await changes(shell, lines);
   assertEquals(shell.inputs.length, 1, "the next 400 lines were run");
   assertEquals(results.slice(0, 7), Array(7).fill("done"));
-  assertInstanceOf(results[7], IpCommandError);
+  assertError(results[7], "ip-command");
   assertEquals(results.slice(8), Array(992).fill(results[7]));
 });
 
@@ -79,8 +67,8 @@ Deno.test("with force all are run, and each has its own failure", async () => {
   shell.replies = { a: { refused: "first" }, c: { refused: "second\nmore" } };
   const [a, b, c, d] = await changes(shell, ["a", "b", "c", "d"], true);
   assertEquals(shell.commands, ["ip -n c1 -details -json -force -batch -"]);
-  assertInstanceOf(a, IpCommandError);
-  assertInstanceOf(c, IpCommandError);
+  assertError(a, "ip-command");
+  assertError(c, "ip-command");
   assertEquals([a.reason, c.reason], ["first", "second; more"]);
   assertEquals([b, d], ["done", "done"]);
 });
@@ -90,12 +78,12 @@ Deno.test("when ip ends early or is killed, the lines without an answer fail wit
   const shell = new FakeShell();
   shell.replies = { b: { fatal: said }, r: { refused: "first" } };
   for (const result of await changes(shell, ["a", "b"])) {
-    assertInstanceOf(result, SessionClosedError);
+    assertError(result, "session-closed");
     assertMatch(result.message, /"ip -n c1".*rather than "x"/);
   }
   for (const force of [false, true]) {
     const [killed] = await changes(failing(137), ["a"], force);
-    assertInstanceOf(killed, SessionClosedError);
+    assertError(killed, "session-closed");
     assertEquals(killed.reason, "exit status 137");
   }
 });
@@ -105,14 +93,14 @@ Deno.test("with force, another ip runs what comes after a line that ip ends over
   shell.replies = { b: { fatal: "Error: no." }, d: { fatal: "" }, r: { refused: "first" } };
   const outcomes = await changes(shell, ["a", "r", "b", "c", "d", "e"], true);
   assertEquals(
-    outcomes.map((each) => each instanceof IpvlanError ? [each.name, each.message] : each),
+    outcomes.map((each) => each instanceof IpvlanError ? [each.code, each.message] : each),
     [
       "done",
-      ["IpCommandError", "first (ip -n c1 r)"],
-      ["IpCommandError", "Error: no (ip -n c1 b)"],
+      ["ip-command", "first (ip -n c1 r)"],
+      ["ip-command", "Error: no (ip -n c1 b)"],
       "done",
       // It may have been carried out.
-      ["SessionClosedError", 'The session "ip -n c1" has ended: exit status 255'],
+      ["session-closed", 'The session "ip -n c1" has ended: exit status 255'],
       "done",
     ],
   );
@@ -129,7 +117,7 @@ Deno.test("a namespace that does not exist is named, and so is one that cannot b
   ];
   for (const said of missing) {
     const [error] = await changes(failing(1, said), ["a"]);
-    assertInstanceOf(error, NamespaceNotFoundError);
+    assertError(error, "namespace-not-found");
     assertEquals(error.netns, "c1");
   }
   const closed = [
@@ -138,20 +126,20 @@ Deno.test("a namespace that does not exist is named, and so is one that cannot b
   ];
   for (const said of closed) {
     const [error] = await changes(failing(1, said), ["a"]);
-    assertInstanceOf(error, IpCommandError);
+    assertError(error, "ip-command");
     assertEquals(error.errno, "EINVAL");
   }
   const shell = new FakeShell();
-  assertThrows(
+  assertThrowsError(
     () => new ProcessPerBurst({ program: "ip", netns: "c1; reboot", force: true }, shell.run),
-    InvalidWordError,
+    "invalid-word",
   );
 });
 
 Deno.test("a missing program is named in the error", async () => {
   for (const [program, said] of [["ip", "exec: ip"], ["nsenter", "nsenter"]]) {
     const [error] = await changes(failing(127, `sh: 1: ${said}: not found`), ["a"]);
-    assertInstanceOf(error, ProgramNotFoundError);
+    assertError(error, "program-not-found");
     assertEquals(error.program, program);
   }
 });
@@ -184,7 +172,7 @@ Deno.test("a query that fails names the line and the namespace", async () => {
   const shell = new FakeShell();
   shell.replies = { "link show dev x": { refused: 'Device "x" does not exist.' } };
   const refused = sessionOver(shell).query("link show dev x");
-  const error = await assertRejects(() => refused, IpCommandError);
+  const error = await assertRejectsError(() => refused, "ip-command");
   assertEquals([error.command, error.errno], ["ip -n c1 link show dev x", "ENODEV"]);
 });
 
@@ -228,6 +216,6 @@ Deno.test("lines that come while a burst runs form the next burst, of at most 40
 
 Deno.test("an ip that is too old for its options says so, and what to install", async () => {
   const [error] = await changes(failing(255, 'Option "-json" is unknown, try "ip -help".'), ["a"]);
-  assertInstanceOf(error, SessionClosedError);
+  assertError(error, "session-closed");
   assertMatch(error.message, /"-json" is unknown.*: install iproute2 5.0 or later$/);
 });

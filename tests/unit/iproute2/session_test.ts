@@ -1,15 +1,11 @@
 // The contract of a session, over both transports and over programs that are broken.
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { IpvlanError } from "../../../lib/base/errors.ts";
-import {
-  InvalidWordError,
-  IpCommandError,
-  SessionClosedError,
-} from "../../../lib/iproute2/errors.ts";
 import { KeptProcess } from "../../../lib/iproute2/kept_process.ts";
 import { ProcessPerBurst } from "../../../lib/iproute2/process_per_burst.ts";
 import { Session } from "../../../lib/iproute2/session.ts";
 import { Shell } from "../../../lib/iproute2/shell.ts";
+import { assertRejectsError } from "../../kit/errors.ts";
 
 /** An `ip` that answers a few lines. `AT_ONCE` and `BREAK` are replaced by what it does wrong. */
 const PROGRAM = `#!/bin/sh
@@ -178,7 +174,7 @@ contract("each line has its own outcome", {}, async (session) => {
   await Promise.all(lines.map(async (i) => {
     if (i % 3 === 0) return assertEquals(await session.query(`show ${i}`), [{ name: `${i}` }]);
     if (i % 3 === 1) return await session.change(`change ${i}`);
-    const error = await assertRejects(() => session.change(`no ${i}`), IpCommandError);
+    const error = await assertRejectsError(() => session.change(`no ${i}`), "ip-command");
     assertEquals([error.command, error.reason], [`ip no ${i}`, `Object "no ${i}" is unknown`]);
   }));
 });
@@ -209,9 +205,9 @@ contract("a line that is two, or prints a mark, is refused", {}, async (session)
   const refused = ["show a\nshow b", "show \\", "show a\0", "route get 0.0.0.0", " 'r' g 'to' '0'"];
   const allowed = ["route get 10.0.0.0", "route show 0.0.0.0", "rule get 0"];
   for (const line of refused) {
-    await assertRejects(() => session.query(line), InvalidWordError);
+    await assertRejectsError(() => session.query(line), "invalid-word");
   }
-  for (const line of allowed) await assertRejects(() => session.query(line), IpCommandError);
+  for (const line of allowed) await assertRejectsError(() => session.query(line), "ip-command");
   assertEquals(await session.query("show a"), [{ name: "a" }]);
 });
 
@@ -220,7 +216,7 @@ contract("close() waits for what was asked, and refuses what comes after", {}, a
     Array.from({ length: 1000 }, (_, i) => session.query(`show ${i}`)),
   );
   const closed = session.close();
-  await assertRejects(() => session.query("show 1"), SessionClosedError, "it was closed");
+  await assertRejectsError(() => session.query("show 1"), "session-closed", "it was closed");
   await Promise.all([asked, closed, session.close()]);
   assert(session.ended);
 });
@@ -249,5 +245,5 @@ Deno.test("a kept process that prints unasked is ended, and answers no more", as
   await Deno.writeTextFile(`${program.folder}/gate`, "\n");
   // Nothing tells of it, so the test looks.
   while (!session.ended) await new Promise((resolve) => setTimeout(resolve, 5));
-  await assertRejects(() => session.query("show a"), SessionClosedError, "nobody asked for");
+  await assertRejectsError(() => session.query("show a"), "session-closed", "nobody asked for");
 });

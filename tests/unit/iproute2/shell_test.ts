@@ -1,6 +1,6 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { Shell } from "../../../lib/iproute2/shell.ts";
-import { ProgramNotFoundError, SessionClosedError } from "../../../lib/iproute2/errors.ts";
+import { assertRejectsError, assertThrowsError } from "../../kit/errors.ts";
 
 Deno.test("programs run one after the other, each with its own streams and status", async () => {
   await using shell = new Shell();
@@ -26,9 +26,9 @@ Deno.test("a program that does not read its input still gives its result", async
 Deno.test("when the shell ends, all waiting and later calls fail with the reason", async () => {
   await using shell = new Shell();
   const waiting = [shell.run("kill -9 $$", []), shell.run("true", [])];
-  for (const one of waiting) await assertRejects(() => one, SessionClosedError, "SIGKILL");
+  for (const one of waiting) await assertRejectsError(() => one, "session-closed", "SIGKILL");
   assert(shell.ended);
-  await assertRejects(() => shell.run("true", []), SessionClosedError, "SIGKILL");
+  await assertRejectsError(() => shell.run("true", []), "session-closed", "SIGKILL");
 });
 
 Deno.test("the shell ends after its last program", async () => {
@@ -36,14 +36,14 @@ Deno.test("the shell ends after its last program", async () => {
   const asked = shell.run("cat", ["a"]);
   await shell[Symbol.asyncDispose]();
   assertEquals((await asked).out, ["a"]);
-  await assertRejects(() => shell.run("true", []), SessionClosedError, "it was closed");
+  await assertRejectsError(() => shell.run("true", []), "session-closed", "it was closed");
 });
 
 Deno.test("a missing shell is named in the error", () => {
   const path = Deno.env.get("PATH")!;
   Deno.env.set("PATH", "/nowhere");
   try {
-    assertThrows(() => new Shell(), ProgramNotFoundError, 'The program "sh" was not found');
+    assertThrowsError(() => new Shell(), "program-not-found", 'The program "sh" was not found');
   } finally {
     Deno.env.set("PATH", path);
   }

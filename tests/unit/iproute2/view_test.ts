@@ -1,12 +1,12 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { IpCommandError, NamespaceNotFoundError } from "../../../lib/iproute2/errors.ts";
 import { Ip } from "../../../lib/iproute2/ip.ts";
 import { parseJson } from "../../../lib/iproute2/json.ts";
 import { parseRule, readRules } from "../../../lib/iproute2/rule.ts";
 import { parseSysctls, readSysctls } from "../../../lib/iproute2/sysctl.ts";
 import { EVERYTHING, look, lookAtLinks } from "../../../lib/iproute2/view.ts";
 import { Collector } from "../../kit/fake_ip.ts";
+import { assertRejectsError } from "../../kit/errors.ts";
 
 /** A program that prints the same whatever it is, and the commands that it was started by. */
 function programs(printed: { code?: number; out?: string[]; err?: string[] }) {
@@ -127,7 +127,7 @@ Deno.test("rules of IPv6 take an ip of their own, and a kernel without IPv6 has 
   const err = ["RTNETLINK answers: Address family not supported by protocol", "Dump terminated"];
   assertEquals((await readRules(ip, programs({ code: 1, err }).run)).length, 1);
   const refused = programs({ code: 2, err: ["RTNETLINK answers: Operation not permitted"] });
-  const error = await assertRejects(() => readRules(ip, refused.run), IpCommandError);
+  const error = await assertRejectsError(() => readRules(ip, refused.run), "ip-command");
   assertEquals(error.errno, "EPERM");
 });
 
@@ -154,13 +154,13 @@ Deno.test("sysctls are read by their paths, in their own namespace", async () =>
     undefined,
   ]);
   const gone = ['Cannot open network namespace "c1": No such file or directory'];
-  await assertRejects(
+  await assertRejectsError(
     () => readSysctls(programs({ code: 1, err: gone }).run, "c1"),
-    NamespaceNotFoundError,
+    "namespace-not-found",
   );
-  await assertRejects(
+  await assertRejectsError(
     () => readSysctls(programs({ code: 127, err: ["sh: 1: grep: not found"] }).run),
-    IpCommandError,
+    "ip-command",
     "grep: not found",
   );
 });

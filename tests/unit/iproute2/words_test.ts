@@ -1,5 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { InvalidWordError } from "../../../lib/iproute2/errors.ts";
+import { assertEquals } from "@std/assert";
 import {
   addressWord,
   familyOf,
@@ -12,10 +11,11 @@ import {
   wholeNumber,
   word,
 } from "../../../lib/iproute2/words.ts";
+import { assertThrowsError } from "../../kit/errors.ts";
 
 function refuses(check: (value: string) => string, values: string[]) {
   for (const value of values) {
-    const error = assertThrows(() => check(value), InvalidWordError, undefined, `took ${value}`);
+    const error = assertThrowsError(() => check(value), "invalid-word", undefined, `took ${value}`);
     assertEquals(error.value, value);
     assertEquals(error.message.includes("\n"), false, "a message is one line");
   }
@@ -74,7 +74,7 @@ Deno.test("linkName() refuses what the kernel or ip would take for something els
 });
 
 Deno.test("linkName() says what the name is for", () => {
-  const error = assertThrows(() => linkName("a b", "parent"), InvalidWordError, '"a b"');
+  const error = assertThrowsError(() => linkName("a b", "parent"), "invalid-word", '"a b"');
   assertEquals(error.what, "parent");
 });
 
@@ -173,13 +173,13 @@ Deno.test("wholeNumber() keeps to whole numbers in the range", () => {
     assertEquals(wholeNumber(value, "VLAN id", 1, 4094), `${value}`);
   }
   for (const value of [0, -1, 4095, 1.5, NaN, Infinity, "20" as unknown as number]) {
-    assertThrows(() => wholeNumber(value, "VLAN id", 1, 4094), InvalidWordError, "1 to 4094");
+    assertThrowsError(() => wholeNumber(value, "VLAN id", 1, 4094), "invalid-word", "1 to 4094");
   }
 });
 
 Deno.test("oneOf() keeps to the choices and names them", () => {
   assertEquals(oneOf("l2", "mode", ["l2", "l3"]), "l2");
   for (const value of ["", "L2", "l2 ", "l2\nlink del dev eth0"]) {
-    assertThrows(() => oneOf(value, "mode", ["l2", "l3"]), InvalidWordError, "one of l2, l3");
+    assertThrowsError(() => oneOf(value, "mode", ["l2", "l3"]), "invalid-word", "one of l2, l3");
   }
 });

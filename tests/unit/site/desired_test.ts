@@ -1,11 +1,11 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { IpvlanError, ProblemsError } from "../../../lib/base/errors.ts";
+import { IpvlanError, isIpvlanError } from "../../../lib/base/errors.ts";
 import { parseSite } from "../../../lib/site/desired.ts";
 
 /** What is said of a file, one problem per line. */
 function said(text: string, file = "demo.yaml"): string[] {
   const error = assertThrows(() => parseSite(file, text), IpvlanError);
-  return error instanceof ProblemsError
+  return isIpvlanError(error, "problems")
     ? error.problems.map(({ message }) => message)
     : [error.message];
 }

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { stringify } from "@std/yaml";
 import fc from "fast-check";
 import { subnetsOf } from "../../../lib/driver/model/subnets.ts";
@@ -13,13 +13,13 @@ import { type Family, formatPrefix, Pools } from "../../../lib/ipam/mod.ts";
 import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../../lib/iproute2/kinds/ipvlan.ts";
 import { asDesired, type Records } from "../../../lib/site/current.ts";
 import { parseSite } from "../../../lib/site/desired.ts";
-import { UnknownNameError } from "../../../lib/site/errors.ts";
 import { exportSite } from "../../../lib/site/export.ts";
 import { isOwnLabel, siteLabels } from "../../../lib/site/labels.ts";
 import { makePlan } from "../../../lib/site/plan.ts";
 import { nameProblem } from "../../../lib/driver/model/names.ts";
 import { anySettings, prefix } from "../../kit/arbitraries.ts";
 import { IDENTITY, network, sandboxRecord } from "../../kit/values.ts";
+import { assertThrowsError } from "../../kit/errors.ts";
 
 const NAME = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,9}$/);
 const TEXT = fc.string({ unit: "binary", maxLength: 12 }).filter((text) => text.isWellFormed());
@@ -243,7 +243,7 @@ Deno.test("a sandbox brings its networks, and a name that is not on record is re
   // Only all of a site has its name: applying a part would remove the rest.
   const all = [...networks, ...sandboxes].map(({ name }) => name);
   assertEquals(namesOf(all)[0], "demo");
-  const error = assertThrows(() => exportSite(records!, ["no such", network]), UnknownNameError);
+  const error = assertThrowsError(() => exportSite(records!, ["no such", network]), "unknown-name");
   assert(error.message.startsWith('There is no network or sandbox "no such"'));
 });
 

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { IpvlanError, ProblemsError } from "../../../lib/base/errors.ts";
+import { IpvlanError, isIpvlanError } from "../../../lib/base/errors.ts";
 import { parseSite } from "../../../lib/site/mod.ts";
 
 /** A line that somebody could mistake for one of ours, and a code that clears the line above. */
@@ -21,7 +21,7 @@ const WRONG: Record<string, unknown> = {
 for (const [where, site] of Object.entries(WRONG)) {
   Deno.test(`each message about a site file is one printable line: ${where}`, () => {
     const error = assertThrows(() => parseSite("demo.yaml", JSON.stringify(site)), IpvlanError);
-    const count = error instanceof ProblemsError ? error.problems.length : 1;
+    const count = isIpvlanError(error, "problems") ? error.problems.length : 1;
     assertEquals(error.message.split("\n").length, count, error.message);
     assertEquals(error.message.includes("\u001b"), false, error.message);
     assertEquals(error.message.includes("ok: all is well"), true, error.message);
@@ -31,5 +31,5 @@ for (const [where, site] of Object.entries(WRONG)) {
 Deno.test("each message about a site file is one printable line: the file's name", () => {
   const error = assertThrows(() => parseSite(`${FORGED}.yaml`, "networks: 1"), IpvlanError);
   assertEquals(error.message.includes("\u001b"), false);
-  assertEquals(error.message.split("\n").length, (error as ProblemsError).problems?.length ?? 1);
+  assertEquals(error.message.split("\n").length, (error as IpvlanError).problems?.length ?? 1);
 });

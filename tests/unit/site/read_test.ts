@@ -1,7 +1,8 @@
-import { assertEquals, assertRejects } from "@std/assert";
-import { InterruptedError, readSite, SiteFileError } from "../../../lib/site/mod.ts";
+import { assertEquals } from "@std/assert";
+import { readSite } from "../../../lib/site/mod.ts";
 import { run } from "../../kit/processes.ts";
 import { siteFile } from "../../kit/worlds.ts";
+import { assertRejectsError } from "../../kit/errors.ts";
 
 Deno.test("a site that is read has its file's path without links, and a hash of its text", async () => {
   await using file = await siteFile("networks: { a: }");
@@ -19,7 +20,7 @@ Deno.test("a file that cannot be read is an error that says why", async () => {
     ["/dev/zero", "It is larger than 16 MiB"],
   ];
   for (const [file, reason] of reasons) {
-    await assertRejects(() => readSite(file), SiteFileError, `${file}: ${reason}`);
+    await assertRejectsError(() => readSite(file), "site-file", `${file}: ${reason}`);
   }
 });
 
@@ -30,8 +31,8 @@ Deno.test("a signal ends the wait for the other end of a pipe", async () => {
   const interrupt = new AbortController();
   const reading = readSite(pipe, interrupt.signal);
   interrupt.abort();
-  await assertRejects(() => reading, InterruptedError);
-  await assertRejects(() => readSite(pipe, AbortSignal.abort()), InterruptedError);
+  await assertRejectsError(() => reading, "interrupted");
+  await assertRejectsError(() => readSite(pipe, AbortSignal.abort()), "interrupted");
   // So that the thread that opens the pipe comes to its end.
   (await Deno.open(pipe, { write: true })).close();
 });

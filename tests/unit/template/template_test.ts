@@ -1,16 +1,18 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { HEADER_FUNCTIONS, Template, TemplateError, toJson } from "../../../lib/template/mod.ts";
+import { HEADER_FUNCTIONS, Template, toJson } from "../../../lib/template/mod.ts";
 import "../../kit/seed.ts";
 import { DATA } from "./data.ts";
 import go from "./go.json" with { type: "json" };
+import { isIpvlanError } from "../../../lib/base/errors.ts";
+import { assertThrowsError } from "../../kit/errors.ts";
 
 /** What a template prints of the data; "!" and the message where it is refused. */
 function print(template: string, data = DATA): string {
   try {
     return new Template(template).print(data);
   } catch (error) {
-    if (!(error instanceof TemplateError)) throw error;
+    if (!isIpvlanError(error, "template")) throw error;
     assert(!error.message.includes("\n"));
     return error.message.replace("template parsing error: ", "!");
   }
@@ -142,5 +144,5 @@ Deno.test("the functions of a header leave the names of columns as they are", ()
     template.print(headers, HEADER_FUNCTIONS),
     "Name\tNetwork id\tNetwork id\tNetwork id",
   );
-  assertThrows(() => template.print({ Name: 5, Id: "" }), TemplateError);
+  assertThrowsError(() => template.print({ Name: 5, Id: "" }), "template");
 });

@@ -8,7 +8,6 @@ import { prefixOf } from "../../../claims/access.ts";
 import { textOf } from "../../../claims/keys.ts";
 import type { EtcdAccess, SharedChange, SharedPools } from "../../../claims/mod.ts";
 import { IpvlanError } from "../../../base/errors.ts";
-import { AgentRunsError } from "../../model/errors.ts";
 import type { FileLock } from "../../run/lock.ts";
 import { KnownNames } from "./known_names.ts";
 import { NamesFile } from "./names_file.ts";
@@ -50,14 +49,14 @@ const INTERVAL = 1000;
  */
 const REST = { times: 4, least: 100, most: 5000 };
 
-/** Runs the agent until its signal is aborted. @throws {AgentRunsError} One runs already. */
+/** Runs the agent until its signal is aborted. @throws {"agent-runs"} One runs already. */
 export async function runAgent(
   parts: Parts<"store" | "namespaces" | "hosts" | "openShared" | "wait">,
   lock: FileLock | undefined,
   { signal, notify = () => {}, report = () => {}, hostsFile }: AgentOptions,
 ): Promise<void> {
   using locked = lock?.tryExclusive();
-  if (lock && !locked) throw new AgentRunsError();
+  if (lock && !locked) throw new IpvlanError("agent-runs");
   const names = new KnownNames(parts.store);
   const file = hostsFile === undefined ? undefined : new NamesFile(hostsFile, parts.store, names);
   const failed = new AbortController();

@@ -1,9 +1,9 @@
 import { prefixOf } from "../../../claims/access.ts";
-import { HostNotFoundError } from "../../../claims/errors.ts";
 import type { SharedPools } from "../../../claims/mod.ts";
 import type { EtcdAccess, RemovedHost, SharedHost } from "../../../claims/types.ts";
 import type { Parts } from "../parts.ts";
 import { accesses } from "./pools.ts";
+import { IpvlanError, isIpvlanError } from "../../../base/errors.ts";
 
 /** A host, and what the keys begin with under which etcd has it. */
 export interface ListedHost extends SharedHost {
@@ -47,12 +47,12 @@ export async function removeHost(
   access: EtcdAccess | undefined,
   force: boolean,
 ): Promise<RemovedHost[]> {
-  let missing = new HostNotFoundError(idOrName, []);
+  let missing = new IpvlanError("host-not-found", { host: idOrName, known: [] });
   const removed = await askEach(parts, access, async (pools, way) => {
     try {
       return [await pools.removeHost(way, idOrName, force)];
     } catch (error) {
-      if (!(error instanceof HostNotFoundError)) throw error;
+      if (!isIpvlanError(error, "host-not-found")) throw error;
       missing = error;
       return [];
     }

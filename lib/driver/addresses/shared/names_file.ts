@@ -7,10 +7,10 @@
 import { replaceFile } from "../../../base/files.ts";
 import { contains } from "../../../ipam/mod.ts";
 import { prefixesOf } from "../../../ipam/prefix.ts";
-import { InvalidOptionError } from "../../model/errors.ts";
 import type { KnownName, KnownNames } from "./known_names.ts";
 import { sharedSubnets } from "./names.ts";
 import type { Store } from "../../store/store.ts";
+import { invalidOption } from "../../../base/errors.ts";
 
 /** The first line of the file. */
 const MARK = "# Written by ipvlan agent; changes will be lost";
@@ -25,7 +25,7 @@ export class NamesFile {
   /**
    * Writes the file, without a name at first, so that it is found out at once if it cannot be written.
    *
-   * @throws {InvalidOptionError} It cannot be written.
+   * @throws {"invalid-option"} It cannot be written.
    */
   constructor(path: string, store: Store, names: KnownNames) {
     this.#path = path;
@@ -34,7 +34,7 @@ export class NamesFile {
     try {
       this.write();
     } catch (error) {
-      throw new InvalidOptionError("hosts file", path, (error as Error).message);
+      throw invalidOption("hosts file", path, (error as Error).message);
     }
   }
 

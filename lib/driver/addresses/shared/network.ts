@@ -5,9 +5,8 @@
  * @module
  */
 import type { SharedSettings } from "../../../claims/types.ts";
-import type { Decision } from "../../../base/errors.ts";
+import { type Decision, IpvlanError } from "../../../base/errors.ts";
 import { prefixOf } from "../../../claims/access.ts";
-import { DamagedKeyError, SharedNetworkDiffersError } from "../../../claims/errors.ts";
 import { formatAddress, formatPrefix, parseSubnets, type SubnetSpec } from "../../../ipam/mod.ts";
 import { defaultGateway, parsePrefix } from "../../../ipam/prefix.ts";
 import { NETWORK_OPTIONS, type NetworkOptions, OPTION_NAMES } from "../../model/options.ts";
@@ -34,7 +33,10 @@ export function takeOver(
 ): Decision<{ spec: NetworkSpec }> {
   if (!isSharedSettings(settings)) {
     const prefix = spec.ipam ? prefixOf(spec.ipam.access) : "";
-    return { ok: false, problems: [new DamagedKeyError(`${prefix}/networks/${spec.name}`)] };
+    return {
+      ok: false,
+      problems: [new IpvlanError("damaged-key", { key: `${prefix}/networks/${spec.name}` })],
+    };
   }
   const said = parseSubnets(spec.subnets ?? []);
   if (!said.ok) return { ok: false, problems: said.problems.map((each) => each.at("subnets")) };
@@ -48,7 +50,10 @@ export function takeOver(
     ...subnetDifferences(spec.subnets ?? [], settings.subnets),
   ];
   if (differences.length > 0) {
-    return { ok: false, problems: [new SharedNetworkDiffersError(spec.name, differences)] };
+    return {
+      ok: false,
+      problems: [new IpvlanError("shared-network-differs", { network: spec.name, differences })],
+    };
   }
   const options = SHARED_OPTIONS.map((name) => [name, settings[name]])
     .filter(([, value]) => value !== undefined);

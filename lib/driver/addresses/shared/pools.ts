@@ -9,18 +9,12 @@ import { hexOf } from "../../../claims/keys.ts";
 import { whyRefused } from "../../../claims/local.ts";
 import { poolId } from "../../../claims/pool_key.ts";
 import type { EtcdAccess, Held, Holder, SharedPools } from "../../../claims/mod.ts";
-import {
-  EtcdUnreachableError,
-  HostBusyError,
-  SharedPoolExhaustedError,
-} from "../../../claims/errors.ts";
 import { isOwn, type Lost } from "../../../claims/types.ts";
-import { attempt, IpvlanError } from "../../../base/errors.ts";
+import { attempt, invalidOption, IpvlanError, isIpvlanError } from "../../../base/errors.ts";
 import { endpointAddresses, familyOf, formatAddress } from "../../../ipam/address.ts";
 import { parseAddress, parseSubnets } from "../../../ipam/mod.ts";
 import { homeOf } from "../../../ipam/prefix.ts";
 import type { Addr } from "../../../iproute2/addr.ts";
-import { AddressHeldError, InvalidOptionError } from "../../model/errors.ts";
 import { linkedAddresses } from "../held_addresses.ts";
 import { isOwned, ownNames } from "../../model/names.ts";
 import type { Parts } from "../parts.ts";
@@ -111,7 +105,7 @@ export async function leavePools(
  * Says in etcd what a shared network is, and joins its pools. The record comes first, so that a crash
  * leaves nothing in etcd that no record knows of. Resolves to sentences for the user.
  *
- * @throws {SharedNetworkDiffersError} Another host has just made it, and differently.
+ * @throws {"shared-network-differs"} Another host has just made it, and differently.
  */
 export async function shareNetwork(
   parts: Parts<"namespaces" | "openShared">,
@@ -180,7 +174,7 @@ export async function takeNext(
         }
       } catch (error) {
         const isLast = index === subnets.length - 1;
-        if (!(error instanceof SharedPoolExhaustedError) || isLast) throw error;
+        if (!isIpvlanError(error, "shared-pool-exhausted") || isLast) throw error;
       }
     }
     throw new TypeError("A family without a subnet");
@@ -260,7 +254,7 @@ function sharedAddresses(store: Store, endpoint: EndpointRecord): ClaimPlace[] {
 
 /**
  * Why an address is not this host's, by what etcd has said so far: another host has it
- * ({@linkcode AddressHeldError}), or etcd has to say first whose it is, as it refuses this host or does
+ * (error `address-held`), or etcd has to say first whose it is, as it refuses this host or does
  * not know of it.
  */
 export function doubtAbout(
@@ -268,9 +262,11 @@ export function doubtAbout(
   { pool, address }: ClaimPlace,
 ): IpvlanError | undefined {
   const { state, host, block, revision } = shared.address(pool, hexOf(parseAddress(address))) ?? {};
-  if (state === "lost") return new AddressHeldError(address, `the host "${host}"`);
+  if (state === "lost") {
+    return new IpvlanError("address-held", { address, holder: `the host "${host}"` });
+  }
   if (state === "used" && block === undefined && revision === 0) {
-    return new InvalidOptionError("address", address, "etcd has to say first whose it is");
+    return invalidOption("address", address, "etcd has to say first whose it is");
   }
   const own = shared.host(shared.pool(pool)?.prefix ?? "");
   return own && whyRefused(own);
@@ -319,7 +315,7 @@ export async function unlessOutOfReach(run: () => Promise<void>): Promise<void> 
   try {
     await run();
   } catch (error) {
-    const isOutOfReach = error instanceof EtcdUnreachableError || error instanceof HostBusyError;
+    const isOutOfReach = isIpvlanError(error, "etcd-unreachable", "host-busy");
     if (!isOutOfReach) throw error;
   }
 }

@@ -2,16 +2,6 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { COMMANDS, findCommand } from "../../../../lib/cli/commands.ts";
 import { optionsOf } from "../../../../lib/cli/options.ts";
 import { refusedCommands, refusedOptions } from "../../../../lib/cli/docker/refused.ts";
-import {
-  AlreadyConnectedError,
-  NetworkExistsError,
-  NetworkInUseError,
-  NetworkNotFoundError,
-  NotConnectedError,
-  SandboxExistsError,
-  SandboxNotFoundError,
-  SubnetInUseError,
-} from "../../../../lib/driver/model/errors.ts";
 import { ipvlan } from "../../../kit/command.ts";
 import {
   CONTAINER_COMMANDS,
@@ -19,6 +9,7 @@ import {
   DOCKER_OPTIONS,
   NETWORK_COMMANDS,
 } from "./options.ts";
+import { IpvlanError } from "../../../../lib/base/errors.ts";
 
 /** The options of a command here, with those that are refused. */
 async function optionsHere(name: string): Promise<string[]> {
@@ -82,14 +73,19 @@ Deno.test("a refused command says what to do instead, alone and as a container's
 
 Deno.test("errors have the words that scripts for Docker look for", () => {
   const messages = [
-    new NetworkNotFoundError("web", []),
-    new NetworkExistsError("web"),
-    new NetworkInUseError("web", ["c1", "c2"]),
-    new SandboxNotFoundError("c1", []),
-    new SandboxExistsError("c1", false),
-    new NotConnectedError("c1", "web"),
-    new AlreadyConnectedError("c1", "web"),
-    new SubnetInUseError("10.0.0.0/8", "10.1.0.0/16", "web", "eth0"),
+    new IpvlanError("network-not-found", { network: "web", known: [] }),
+    new IpvlanError("network-exists", { network: "web" }),
+    new IpvlanError("network-in-use", { network: "web", sandboxes: ["c1", "c2"] }),
+    new IpvlanError("sandbox-not-found", { sandbox: "c1", known: [] }),
+    new IpvlanError("sandbox-exists", { sandbox: "c1", foreign: false }),
+    new IpvlanError("not-connected", { sandbox: "c1", network: "web" }),
+    new IpvlanError("already-connected", { sandbox: "c1", network: "web" }),
+    new IpvlanError("subnet-in-use", {
+      subnet: "10.0.0.0/8",
+      other: "10.1.0.0/16",
+      network: "web",
+      parent: "eth0",
+    }),
   ].map(({ message }) => message);
   assertEquals(messages.map((message) => message.split(/(?:: )?(?=see |choose |disconnect )/)[0]), [
     "network web not found",

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import ps from "../../../../lib/cli/commands/ps.ts";
 import {
   matchesPrune,
@@ -7,8 +7,8 @@ import {
   selectSandboxes,
 } from "../../../../lib/cli/docker/filter.ts";
 import { parseArguments } from "../../../../lib/cli/options.ts";
-import { InvalidOptionError } from "../../../../lib/driver/model/errors.ts";
 import type { SandboxDetails } from "../../../../lib/driver/model/types.ts";
+import { assertThrowsError } from "../../../kit/errors.ts";
 
 const NOW = Date.parse("2026-03-01T12:00:00Z");
 const WEB = { labels: { tier: "front", a: "" }, created: "2026-03-01T10:00:00.000Z" };
@@ -43,10 +43,13 @@ Deno.test("a filter that there is not is refused", () => {
   for (
     const word of ["colour=red", "label", "label=", "until=soon", "until!=1h", "=x", "toString=x"]
   ) {
-    assertThrows(() => readPruneFilters([word], NOW), InvalidOptionError, JSON.stringify(word));
+    assertThrowsError(() => readPruneFilters([word], NOW), "invalid-option", JSON.stringify(word));
   }
   for (const words of [["-f", "status=up!"], ["-f", "x=1"], ["--last", "x"], ["-f", "name!=a"]]) {
-    assertThrows(() => readSelection(parseArguments("ipvlan ps", ps, words)), InvalidOptionError);
+    assertThrowsError(
+      () => readSelection(parseArguments("ipvlan ps", ps, words)),
+      "invalid-option",
+    );
   }
 });
 

@@ -1,8 +1,7 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { ignoresImage, looksLikeImage, requireNoImage } from "../../../../lib/cli/docker/image.ts";
-import { CommandError } from "../../../../lib/cli/process.ts";
-import { InvalidOptionError } from "../../../../lib/driver/model/errors.ts";
 import { inEnv } from "../../../kit/processes.ts";
+import { assertThrowsError } from "../../../kit/errors.ts";
 
 const CASES: [words: string, isImage: boolean][] = [
   ["alpine", true],
@@ -31,14 +30,21 @@ for (const [words, isImage] of CASES) {
 }
 
 Deno.test("an image is explained, with the status of a command that does not exist", () => {
-  const error = assertThrows(() => requireNoImage(["alpine:3", "/bin/sh"]), CommandError);
+  const error = assertThrowsError(
+    () => requireNoImage(["alpine:3", "/bin/sh"]),
+    "command-unusable",
+  );
   assertEquals([error.status, error.message], [
     127,
     'The command "alpine:3" cannot be run: it looks like an image, and there are no images here, ' +
     "a sandbox has this machine's files: leave the word out, or give --image or set " +
     "IPVLAN_IGNORE_IMAGE=1 to have it dropped",
   ]);
-  assertThrows(() => requireNoImage(["no-such-command"]), CommandError, "it is not on PATH");
+  assertThrowsError(
+    () => requireNoImage(["no-such-command"]),
+    "command-unusable",
+    "it is not on PATH",
+  );
   requireNoImage(["sh"]);
 });
 
@@ -48,5 +54,5 @@ Deno.test("the image is dropped by --image, or by a variable that is true", () =
     assertEquals([ignoresImage(false), ignoresImage(true)], [drops, true]);
   }
   using _variable = inEnv("IPVLAN_IGNORE_IMAGE", "yes");
-  assertThrows(() => ignoresImage(false), InvalidOptionError, "IPVLAN_IGNORE_IMAGE");
+  assertThrowsError(() => ignoresImage(false), "invalid-option", "IPVLAN_IGNORE_IMAGE");
 });

@@ -1,11 +1,10 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { listedNetwork, NETWORK_HEADERS } from "../../../../lib/cli/docker/shape.ts";
 import { filterNetworks, readFilters } from "../../../../lib/cli/docker/filter.ts";
 import { printList, readFormat } from "../../../../lib/cli/docker/list.ts";
-import { InvalidOptionError } from "../../../../lib/driver/model/errors.ts";
 import type { Driver } from "../../../../lib/driver/mod.ts";
-import { TemplateError } from "../../../../lib/template/mod.ts";
 import { network } from "../../../kit/values.ts";
+import { assertThrowsError } from "../../../kit/errors.ts";
 
 Deno.test("a network is listed by the labels that it has, and not by what every object has", () => {
   const listNetworks = () => [network("web", { labels: { tier: "front" } }), network("db")];
@@ -73,9 +72,9 @@ Deno.test("a list is printed in each format that Docker has", () => {
 });
 
 Deno.test("a format that prints nothing of the items is refused, and a wrong template also with -q", () => {
-  assertThrows(() => listed("yaml"), InvalidOptionError, 'The format "yaml" is not valid');
-  assertThrows(() => listed("{{", "quiet"), TemplateError, "unclosed action");
-  assertThrows(() => listed("{{.Nope}}"), TemplateError, "can't evaluate field Nope");
+  assertThrowsError(() => listed("yaml"), "invalid-option", 'The format "yaml" is not valid');
+  assertThrowsError(() => listed("{{", "quiet"), "template", "unclosed action");
+  assertThrowsError(() => listed("{{.Nope}}"), "template", "can't evaluate field Nope");
 });
 
 Deno.test("dangling takes what Go takes for true and false, and nothing else", () => {
@@ -87,6 +86,6 @@ Deno.test("dangling takes what Go takes for true and false, and nothing else", (
   for (const word of ["true", "1", "T"]) assertEquals(found(`dangling=${word}`), ["db"]);
   for (const word of ["false", "0", "F"]) assertEquals(found(`dangling=${word}`), ["web"]);
   for (const word of ["no", "yes", "banana"]) {
-    assertThrows(() => readFilters([`dangling=${word}`]), InvalidOptionError);
+    assertThrowsError(() => readFilters([`dangling=${word}`]), "invalid-option");
   }
 });

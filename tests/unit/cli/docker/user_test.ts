@@ -1,6 +1,6 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { asUser, readUser } from "../../../../lib/cli/docker/user.ts";
-import { InvalidOptionError } from "../../../../lib/driver/model/errors.ts";
+import { assertThrowsError } from "../../../kit/errors.ts";
 
 const PASSWD = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1001:Ann:/home/ann:/bin/sh\n";
 const GROUP = "root:x:0:\nann:x:1001:\naudio:x:29:bob,ann\nvideo:x:44:ann\nempty:x:50:\n";
@@ -30,6 +30,6 @@ Deno.test("a user or group that does not exist is refused", () => {
   for (
     const text of ["bob", "ann:bob", ":audio", "ann:", "-1", "4294967295", "ann:audio:x", "a b"]
   ) {
-    assertThrows(() => readUser(text, PASSWD, GROUP), InvalidOptionError, JSON.stringify(text));
+    assertThrowsError(() => readUser(text, PASSWD, GROUP), "invalid-option", JSON.stringify(text));
   }
 });

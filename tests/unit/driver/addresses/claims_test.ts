@@ -10,24 +10,13 @@ import {
   requestPool,
 } from "../../../../lib/driver/addresses/claims.ts";
 import { decideEndpoint } from "../../../../lib/driver/endpoint/decide.ts";
-import {
-  AddressHeldError,
-  MissingPoolSubnetError,
-  PoolNotFoundError,
-} from "../../../../lib/driver/model/errors.ts";
 import { KnownPools } from "../../../../lib/driver/addresses/pools.ts";
 import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
 import type { AddressPool, Network, Owner } from "../../../../lib/driver/model/types.ts";
-import { attempt } from "../../../../lib/base/errors.ts";
-import {
-  InvalidPrefixError,
-  OutsideSubnetError,
-  PoolExhaustedError,
-  ReservedAddressError,
-  UnusableAddressError,
-} from "../../../../lib/ipam/mod.ts";
+import { attempt, isIpvlanError } from "../../../../lib/base/errors.ts";
 import { IDENTITY, network, route } from "../../../kit/values.ts";
 import "../../../kit/seed.ts";
+import { assertThrowsError } from "../../../kit/errors.ts";
 
 const DOCKER: Owner = { engine: "docker", id: "local" };
 const CNI: Owner = { engine: "cni", id: "lan" };
@@ -111,7 +100,7 @@ Deno.test("the same request gets the same pool, until it is released as often as
   releasePool(parts.store, pool.id);
   assertEquals(content(parts), {});
   releasePool(parts.store, pool.id);
-  assertThrows(() => parts.claim(pool), PoolNotFoundError, pool.id);
+  assertThrowsError(() => parts.claim(pool), "pool-not-found", pool.id);
 });
 
 Deno.test("pools of other ranges, or of other owners, are pools of their own", () => {
@@ -145,9 +134,9 @@ Deno.test("a request without a subnet gets one that no network, pool or route us
   const routes = [route("eth0", "172.19.0.0/16"), route("eth0", "default", "192.168.0.1")];
   const subnets = [1, 2].map(() => requestPool(parts, { owner: DOCKER }, routes).subnet);
   assertEquals(subnets, ["172.20.0.0/16", "172.21.0.0/16"]);
-  assertThrows(() => requestPool(parts, { owner: DOCKER, ipv6: true }), MissingPoolSubnetError);
+  assertThrowsError(() => requestPool(parts, { owner: DOCKER, ipv6: true }), "missing-pool-subnet");
   const ranged = { owner: DOCKER, ipRange: "172.22.0.0/24" };
-  assertThrows(() => requestPool(parts, ranged), OutsideSubnetError, "give the subnet too");
+  assertThrowsError(() => requestPool(parts, ranged), "outside-subnet", "give the subnet too");
 });
 
 Deno.test("what cannot be a pool is refused, and nothing is kept of it", () => {
@@ -160,13 +149,13 @@ Deno.test("what cannot be a pool is refused, and nothing is kept of it", () => {
     refuse({ ipRange: "10.0.0.0/24" }),
     refuse({ gateway: "10.0.0.1" }),
     refuse({ gateway: "192.168.1.255" }),
-  ].map((result) => result.ok ? "accepted" : result.problems[0]!.name);
+  ].map((result) => result.ok ? "accepted" : result.problems[0]!.code);
   assertEquals(refusals, [
-    InvalidPrefixError.name,
-    InvalidPrefixError.name,
-    OutsideSubnetError.name,
-    OutsideSubnetError.name,
-    UnusableAddressError.name,
+    "invalid-prefix",
+    "invalid-prefix",
+    "outside-subnet",
+    "outside-subnet",
+    "unusable-address",
   ]);
   assertEquals(content(parts), {});
 });
@@ -181,7 +170,7 @@ Deno.test("a claim that is made again by its holder gives the same address", () 
   assertEquals(content(parts), { [pool.id]: "192.168.1.1 c1, 192.168.1.77 c1" });
   // An engine that does not say who holds an address gets another one each time.
   assertEquals([1, 2].map(() => parts.claim(pool)), ["192.168.1.2/24", "192.168.1.3/24"]);
-  assertThrows(() => parts.claim(pool, "192.168.1.2"), AddressHeldError, pool.id);
+  assertThrowsError(() => parts.claim(pool, "192.168.1.2"), "address-held", pool.id);
 });
 
 Deno.test("an address that is asked for is refused if it is taken, with who has it", () => {
@@ -194,7 +183,7 @@ Deno.test("an address that is asked for is refused if it is taken, with who has 
   parts.claim(pool, "192.168.1.9", "c9");
   const sandbox = (ip: string) => store.endpoints().find((each) => each.ip === ip)!.sandbox;
   parts.give(own, "192.168.1.5");
-  const held = (run: () => unknown) => assertThrows(run, AddressHeldError).holder;
+  const held = (run: () => unknown) => assertThrowsError(run, "address-held").holder;
   assertEquals(held(() => parts.give(own, "192.168.1.9")), `"c9" in the address pool "${pool.id}"`);
   assertEquals(
     held(() => parts.give(cni, "192.168.1.5")),
@@ -212,8 +201,8 @@ Deno.test("an address that is asked for is refused if it is taken, with who has 
     held(() => parts.claim(pool, "192.168.1.1")),
     `the gateway of the address pool "${pool.id}"`,
   );
-  assertThrows(() => parts.claim(pool, "192.168.1.0"), UnusableAddressError);
-  assertThrows(() => parts.claim(pool, "10.0.0.5"), OutsideSubnetError);
+  assertThrowsError(() => parts.claim(pool, "192.168.1.0"), "unusable-address");
+  assertThrowsError(() => parts.claim(pool, "10.0.0.5"), "outside-subnet");
 });
 
 Deno.test("an engine's claim does not keep an endpoint of the same engine from the address", () => {
@@ -252,7 +241,7 @@ Deno.test("an address that an engine brings is refused if it is taken, and is gi
   assertEquals(parts.give(foreign, "192.168.1.2/24"), "192.168.1.2");
   assertEquals([parts.give(own), parts.claim(docker!)], ["192.168.1.3", "192.168.1.4/24"]);
   for (const taken of ["192.168.1.3", "192.168.1.4"]) {
-    assertThrows(() => parts.give(foreign, `${taken}/24`), AddressHeldError);
+    assertThrowsError(() => parts.give(foreign, `${taken}/24`), "address-held");
   }
   // What the engine's own plugin has claimed, the engine brings.
   assertEquals(parts.claim(cni!, "192.168.1.9"), "192.168.1.9/24");
@@ -270,7 +259,7 @@ Deno.test("a gateway is claimed once, may be that of several pools, and stays wi
   assertEquals(parts.claim(one), "192.168.1.2/24");
   // A second network with the same pool may have another router.
   assertEquals(gateway(one.id, "192.168.1.254"), "192.168.1.254/24");
-  assertThrows(() => claimGateway(parts, two.id, "192.168.1.2"), AddressHeldError);
+  assertThrowsError(() => claimGateway(parts, two.id, "192.168.1.2"), "address-held");
   const range = requestPool(parts, { ...LAN, ipRange: "192.168.1.64/27" });
   assertEquals(gateway(range.id), "192.168.1.1/24");
   const small = requestPool(parts, { owner: DOCKER, subnet: "10.0.0.0/31" });
@@ -300,7 +289,7 @@ Deno.test("a full pool is refused, and has an address again when one is released
   claimGateway(parts, pool.id);
   const given = [1, 2, 3, 4, 5].map(() => parts.claim(pool));
   assertEquals(given.at(-1), "10.0.0.6/29");
-  assertThrows(() => parts.claim(pool), PoolExhaustedError);
+  assertThrowsError(() => parts.claim(pool), "pool-exhausted");
   releaseAddress(parts.store, pool.id, "10.0.0.4");
   assertEquals(parts.claim(pool), "10.0.0.4/29");
 });
@@ -401,8 +390,12 @@ Deno.test("whatever several owners ask for in two processes, no address is given
             held.push({ address, engine, where });
           } else if (given !== undefined && clashes(given).length === 0) {
             const [problem] = result.problems;
-            const isUnfit = [OutsideSubnetError, ReservedAddressError, UnusableAddressError]
-              .some((unfit) => problem instanceof unfit);
+            const isUnfit = isIpvlanError(
+              problem,
+              "outside-subnet",
+              "reserved-address",
+              "unusable-address",
+            );
             assert(isUnfit, `${problem} for ${where.id}`);
           }
         }

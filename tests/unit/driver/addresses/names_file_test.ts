@@ -1,12 +1,12 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { newUse } from "../../../../lib/claims/local.ts";
 import type { SharedClaim } from "../../../../lib/claims/types.ts";
-import { InvalidOptionError } from "../../../../lib/driver/model/errors.ts";
 import { KnownNames } from "../../../../lib/driver/addresses/shared/known_names.ts";
 import { NamesFile } from "../../../../lib/driver/addresses/shared/names_file.ts";
 import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
 import { network } from "../../../kit/values.ts";
 import { temporaryFolder } from "../../../kit/worlds.ts";
+import { assertThrowsError } from "../../../kit/errors.ts";
 
 /** A claim of some host. */
 function claim(address: string, ...names: string[]): SharedClaim {
@@ -89,14 +89,14 @@ Deno.test("a longer name is one of a network that this host has, and its address
 
 Deno.test("a file that cannot be written is found out at once", () => {
   using store = SqliteStore.copy("/nonexistent");
-  assertThrows(
+  assertThrowsError(
     () => new NamesFile("/nonexistent/hosts", store, new KnownNames(store)),
-    InvalidOptionError,
+    "invalid-option",
     "/nonexistent",
   );
-  assertThrows(
+  assertThrowsError(
     () => new NamesFile("/proc", store, new KnownNames(store)),
-    InvalidOptionError,
+    "invalid-option",
     "/proc",
   );
 });

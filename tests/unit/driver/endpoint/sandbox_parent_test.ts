@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { linkRoutes } from "../../../../lib/driver/endpoint/default_routes.ts";
 import { endpointSteps, linkAddresses } from "../../../../lib/driver/endpoint/decide.ts";
-import { InvalidOptionError, SandboxParentError } from "../../../../lib/driver/model/errors.ts";
 import { IN_SANDBOX } from "../../../../lib/driver/model/names.ts";
 import { decideNetwork } from "../../../../lib/driver/network/decide.ts";
 import { runPlan } from "../../../../lib/driver/run/plan.ts";
@@ -11,7 +10,6 @@ import { parentsPlan } from "../../../../lib/driver/network/restore_parents.ts";
 import { decideSandboxParent, isSecond } from "../../../../lib/driver/endpoint/sandbox_parent.ts";
 import { settle } from "../../../../lib/driver/network/settle.ts";
 import type { ConnectOptions, Network, NetworkSpec } from "../../../../lib/driver/model/types.ts";
-import { IpCommandError } from "../../../../lib/iproute2/errors.ts";
 import { linkDel } from "../../../../lib/iproute2/link.ts";
 import {
   addr,
@@ -24,6 +22,8 @@ import {
   network,
   route,
 } from "../../../kit/values.ts";
+import { IpvlanError, isIpvlanError } from "../../../../lib/base/errors.ts";
+import { ipCommandError } from "../../../../lib/iproute2/errors.ts";
 
 const OWNER = { engine: "cni", id: "lan" } as const;
 const NET = network("cni:lan", { parent: IN_SANDBOX, owner: OWNER, transient: true });
@@ -51,7 +51,9 @@ Deno.test("the parent in a sandbox is the one that was named, or the default rou
 });
 
 Deno.test("a link that is not in the sandbox, or that cannot be a parent, is refused", () => {
-  const missing = (parent?: string) => [new SandboxParentError(SANDBOX, parent).message];
+  const missing = (
+    parent?: string,
+  ) => [new IpvlanError("sandbox-parent", { sandbox: SANDBOX, parent }).message];
   assertEquals(decide({ parent: "eth7" }), missing("eth7"));
   // It is not made on the fly.
   assertEquals(decide({ parent: "eth0.20" }), missing("eth0.20"));
@@ -75,7 +77,7 @@ Deno.test("a link that is not in the sandbox, or that cannot be a parent, is ref
 
 Deno.test("an endpoint without a namespace to look into has no parent in it", () => {
   const decision = decideSandboxParent(NET, SANDBOX, {}, undefined);
-  assert(!decision.ok && decision.problems[0] instanceof InvalidOptionError);
+  assert(!decision.ok && isIpvlanError(decision.problems[0], "invalid-option"));
   const handed = decideSandboxParent(NET, SANDBOX, { handOver: true }, SEEN);
   assert(!handed.ok);
 });
@@ -105,8 +107,8 @@ Deno.test("the link is made in the sandbox, and nothing is done in the host's na
     [SANDBOX, linkDel({ index: 1073816389 })],
     [SANDBOX, linkDel({ index: 1073816389 })],
   ]);
-  const gone = new IpCommandError("ip link add", 'Cannot find device "eth0"');
-  for (const { explain } of steps) assert(explain!(gone) instanceof SandboxParentError);
+  const gone = ipCommandError("ip link add", 'Cannot find device "eth0"');
+  for (const { explain } of steps) assert(isIpvlanError(explain!(gone), "sandbox-parent"));
 });
 
 Deno.test("the settings of a link are set when the link is there, so in another burst", async () => {

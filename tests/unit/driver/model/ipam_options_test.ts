@@ -112,8 +112,8 @@ Deno.test("files that are missing, or that others may read, are refused", async 
     assertEquals(fileProblems(access), []);
     await Deno.chmod(passwordFile, 0o640);
     assertEquals(fileProblems({ ...access, ca: `${folder}/ca` }).map(String), [
-      `EtcdOptionError: The etcd option ca "${folder}/ca" is not valid: there is no such file`,
-      `EtcdOptionError: The etcd option password-file "${passwordFile}" is not valid: others may ` +
+      `IpvlanError: The etcd option ca "${folder}/ca" is not valid: there is no such file`,
+      `IpvlanError: The etcd option password-file "${passwordFile}" is not valid: others may ` +
       `read the file: chmod 600 ${passwordFile}`,
     ]);
     // On a command line, what is wrong with options and files comes at once, and once.

@@ -1,5 +1,4 @@
-import { assert, assertEquals, assertInstanceOf } from "@std/assert";
-import { ParentSubnetError, SubnetInUseError } from "../../../../lib/driver/model/errors.ts";
+import { assert, assertEquals } from "@std/assert";
 import type { HostFacts } from "../../../../lib/driver/model/facts.ts";
 import { subnetsOf } from "../../../../lib/driver/model/subnets.ts";
 import { aliasSteps, decideNetwork, networkSteps } from "../../../../lib/driver/network/decide.ts";
@@ -17,6 +16,7 @@ import {
   route,
   withoutMeaning,
 } from "../../../kit/values.ts";
+import { assertError } from "../../../kit/errors.ts";
 
 function decide(spec: NetworkSpec, networks: Network[] = [], facts: HostFacts = host()) {
   return decideNetwork(spec, IDENTITY, networks, facts);
@@ -165,7 +165,7 @@ Deno.test("host bits of a subnet are masked, and a notice says so", () => {
 Deno.test("subnets may not overlap those of the parent's other networks", () => {
   const spec = { name: "n", parent: "eth0", subnets: ["192.168.0.0/16"] };
   const [problem, ...rest] = problems(spec, [network("old")]);
-  assertInstanceOf(problem, SubnetInUseError);
+  assertError(problem, "subnet-in-use");
   assertEquals(rest, []);
   assertEquals(
     problem.message,
@@ -193,7 +193,7 @@ Deno.test("in the L3 modes a subnet may not overlap an address of the parent", (
   decided(spec("l2"), [], facts);
   for (const mode of ["l3", "l3s"] as const) {
     const [problem, ...rest] = problems(spec(mode), [], facts);
-    assertInstanceOf(problem, ParentSubnetError);
+    assertError(problem, "parent-subnet");
     assertEquals(rest, []);
     assertEquals(
       problem.message,
@@ -232,16 +232,16 @@ Deno.test("all problems of a network are reported at once", () => {
     ipv6: true,
   };
   const found = problems(spec, [network("a/b")], host({ release: "3.16.0" }));
-  assertEquals(found.map(({ name, field }) => [name, ...field]), [
-    ["KernelTooOldError"],
-    ["InvalidNameError", "name"],
-    ["NetworkExistsError", "name"],
-    ["InvalidOptionError", "mode"],
-    ["InvalidOptionError", "flag"],
-    ["InvalidOptionError", "mtu"],
-    ["MissingSubnetError", "ipv6"],
-    ["InvalidPrefixError", "subnets", 0, "subnet"],
-    ["InvalidParentError", "parent"],
+  assertEquals(found.map(({ code, field }) => [code, ...field]), [
+    ["kernel-too-old"],
+    ["invalid-name", "name"],
+    ["network-exists", "name"],
+    ["invalid-option", "mode"],
+    ["invalid-option", "flag"],
+    ["invalid-option", "mtu"],
+    ["missing-subnet", "ipv6"],
+    ["invalid-prefix", "subnets", 0, "subnet"],
+    ["invalid-parent", "parent"],
   ]);
   const messages = found.map(({ message }) => message);
   assertEquals(messages.slice(3, 5), [

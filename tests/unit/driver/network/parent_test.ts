@@ -1,10 +1,4 @@
-import { assertEquals, assertInstanceOf } from "@std/assert";
-import {
-  InvalidOptionError,
-  InvalidParentError,
-  ParentConflictError,
-  ParentNotFoundError,
-} from "../../../../lib/driver/model/errors.ts";
+import { assertEquals } from "@std/assert";
 import {
   aliasOf,
   byLinkName,
@@ -15,11 +9,11 @@ import {
   possibleParents,
   standsOn,
 } from "../../../../lib/driver/network/parent.ts";
-import { InvalidWordError, IpCommandError } from "../../../../lib/iproute2/errors.ts";
-import { MissingModuleError, MissingRightsError } from "../../../../lib/iproute2/kernel.ts";
 import type { Link, LinkInfo, LinkSpec } from "../../../../lib/iproute2/link.ts";
-import type { IpvlanError } from "../../../../lib/base/errors.ts";
+import type { ErrorCode } from "../../../../lib/base/errors.ts";
 import { link, LO, network, vlanInfo } from "../../../kit/values.ts";
+import { assertError } from "../../../kit/errors.ts";
+import { ipCommandError } from "../../../../lib/iproute2/errors.ts";
 
 const ETH0 = link("eth0");
 
@@ -117,78 +111,77 @@ Deno.test("a link that cannot be a parent is refused with the reason", () => {
   });
   const twin = link("foo", { link: "eth0", info: vlanInfo(40) });
   const links = [LO, ETH0, port, slave, link("eth3"), macvlan, link("eth4"), ipvlan, twin];
-  type ErrorClass = new (...words: never[]) => IpvlanError;
-  const cases: [string, ErrorClass, string][] = [
+  const cases: [string, ErrorCode, string][] = [
     [
       "lo",
-      InvalidParentError,
+      "invalid-parent",
       'The link "lo" cannot be a parent: it is the loopback, which sends no packet out; name ' +
       "another link, or none for a dummy",
     ],
     [
       "lo.20",
-      InvalidParentError,
+      "invalid-parent",
       'The link "lo" cannot be a parent: it is the loopback, which sends no packet out; name ' +
       "another link, or none for a dummy",
     ],
     [
       "eth1",
-      InvalidParentError,
+      "invalid-parent",
       'The link "eth1" cannot be a parent: it is a port of the bridge "br0"; use "br0" instead',
     ],
     [
       "eth2",
-      InvalidParentError,
+      "invalid-parent",
       'The link "eth2" cannot be a parent: it is a port of the bond "bond0"; use "bond0" instead',
     ],
     [
       "eth3",
-      InvalidParentError,
+      "invalid-parent",
       'The link "eth3" cannot be a parent: it carries the macvlan link "mv0", and macvlan and ' +
       "ipvlan cannot share a parent; remove that, or use another link",
     ],
     [
       "iv0",
-      InvalidParentError,
+      "invalid-parent",
       'The link "iv0" cannot be a parent: it is an ipvlan link itself, and the kernel would use ' +
       '"eth4"; name that instead',
     ],
     [
       "eth0.40",
-      InvalidParentError,
+      "invalid-parent",
       'The link "eth0.40" cannot be a parent: "eth0" has VLAN 40 already, as the link "foo": use ' +
       "that as the parent",
     ],
     [
       "eth9",
-      ParentNotFoundError,
+      "parent-not-found",
       'There is no link "eth9" to be the parent: make it first, or name it LINK.VLAN (such as ' +
       "eth0.20) to have it made",
     ],
     [
       "eth9.20",
-      ParentNotFoundError,
+      "parent-not-found",
       'There is no link "eth9" to make the sub-interface "eth9.20" on: make it first',
     ],
     [
       "eth0.0",
-      InvalidOptionError,
+      "invalid-option",
       'The parent "eth0.0" is not valid: the VLAN id 0 is not from 1 to 4094',
     ],
     [
       "eth0.4095",
-      InvalidOptionError,
+      "invalid-option",
       'The parent "eth0.4095" is not valid: the VLAN id 4095 is not from 1 to 4094',
     ],
-    ["", InvalidWordError, 'The parent "" is not valid: it is empty'],
+    ["", "invalid-word", 'The parent "" is not valid: it is empty'],
     [
       "a-name-of-17-char",
-      InvalidWordError,
+      "invalid-word",
       'The parent "a-name-of-17-char" is not valid: it is longer than 15 bytes',
     ],
     [
       "a-name-of-15-ch.20",
-      InvalidOptionError,
+      "invalid-option",
       'The parent "a-name-of-15-ch.20" is not valid: a link\'s name has at most 15 characters; ' +
       "make the link under a shorter name and use that",
     ],
@@ -196,7 +189,7 @@ Deno.test("a link that cannot be a parent is refused with the reason", () => {
   for (const [parent, type, message] of cases) {
     const { problems } = chooseParent(parent, links);
     assertEquals(problems.map((problem) => problem.message), [message], parent);
-    assertInstanceOf(problems[0], type);
+    assertError(problems[0], type);
   }
 });
 
@@ -235,7 +228,7 @@ Deno.test("mode and flag have to agree with the networks and the links on the pa
   assertEquals(conflictProblem("eth0", asked, [network("same")], []), undefined);
   assertEquals(conflictProblem("eth1", asked, [l3], [vepa]), undefined);
   const byNetwork = conflictProblem("eth0", asked, [network("same"), l3], []);
-  assertInstanceOf(byNetwork, ParentConflictError);
+  assertError(byNetwork, "parent-conflict");
   assertEquals(
     byNetwork.message,
     'The parent "eth0" is used with mode l3, flag bridge by "other", and mode and flag ' +
@@ -267,13 +260,13 @@ Deno.test("the note on a link names the networks, as far as the kernel keeps it"
 });
 
 Deno.test("a refused ipvlan link says what is wrong with the parent, the kernel or the caller", () => {
-  const refused = (said: string) => explainIpvlanAdd(new IpCommandError("ip …", said), "eth0");
+  const refused = (said: string) => explainIpvlanAdd(ipCommandError("ip …", said), "eth0");
   const busy = refused("RTNETLINK answers: Device or resource busy");
-  assertInstanceOf(busy, InvalidParentError);
+  assertError(busy, "invalid-parent");
   assertEquals(busy.parent, "eth0");
-  assertInstanceOf(refused("RTNETLINK answers: Operation not permitted"), MissingRightsError);
+  assertError(refused("RTNETLINK answers: Operation not permitted"), "missing-rights");
   const unknown = refused("Error: Unknown device type");
-  assertInstanceOf(unknown, MissingModuleError);
+  assertError(unknown, "missing-module");
   assertEquals(unknown.module, "ipvlan");
-  assertInstanceOf(refused("RTNETLINK answers: Invalid argument"), IpCommandError);
+  assertError(refused("RTNETLINK answers: Invalid argument"), "ip-command");
 });

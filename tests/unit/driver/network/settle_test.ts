@@ -16,7 +16,7 @@ function settled(spec: NetworkSpec, networks: SettledNetwork[] = []) {
 
 /** What is wrong: the error, and the field that it is about. */
 function wrong(spec: NetworkSpec, networks: SettledNetwork[] = []): unknown[] {
-  return settle(spec, networks).problems.map(({ name, field }) => [name, ...field]);
+  return settle(spec, networks).problems.map(({ code, field }) => [code, ...field]);
 }
 
 Deno.test("settle() needs no machine, except to choose a default pool", () => {
@@ -82,11 +82,11 @@ Deno.test("a network is compared with the others on its parent, and each problem
   const old = network("old");
   const spec: NetworkSpec = { name: "n", parent: "eth0" };
   assertEquals(wrong({ ...spec, subnets: ["10.0.0.0/8", "192.168.0.0/16"], mode: "l3" }, [old]), [
-    ["ParentConflictError", "parent"],
-    ["SubnetInUseError", "subnets", 1],
+    ["parent-conflict", "parent"],
+    ["subnet-in-use", "subnets", 1],
   ]);
   assertEquals(wrong({ ...spec, name: "old", subnets: ["10.0.0.0/8"] }, [old]), [
-    ["NetworkExistsError", "name"],
+    ["network-exists", "name"],
   ]);
   // Neither of those has to do with the parent.
   assertEquals(wrong({ name: "n", mode: "l3", subnets: ["192.168.1.0/24"] }, [old]), []);
@@ -100,10 +100,10 @@ Deno.test("networks that are settled together are compared with each other", () 
     { name: "a", parent: "eth1", subnets: ["10.0.0.0/25"] },
     { name: "c", subnets: ["10.0.0.0/25"] },
   ], [network("old", { parent: "eth1" })]);
-  assertEquals(settlements.map(({ problems }) => problems.map(({ name }) => name)), [
-    ["InvalidOptionError"],
-    ["SubnetInUseError"],
-    ["NetworkExistsError"],
+  assertEquals(settlements.map(({ problems }) => problems.map(({ code }) => code)), [
+    ["invalid-option"],
+    ["subnet-in-use"],
+    ["network-exists"],
     [],
   ]);
 });
@@ -127,7 +127,7 @@ Deno.test("settling a settled network, or its record, changes nothing", () => {
       const { network, problems: [problem] } = settle(spec, []);
       // Only the subnets can be wrong: they overlap, or are of addresses that no host may have.
       if (problem) {
-        assert(["SubnetsOverlapError", "InvalidPrefixError"].includes(problem.name));
+        assert(["subnets-overlap", "invalid-prefix"].includes(problem.code));
         return;
       }
       assertEquals(settled(network).network, network);
@@ -155,7 +155,7 @@ Deno.test("a subnet of addresses that no host may have is refused, with their pu
   };
   for (const [subnet, special] of Object.entries(specialBySubnet)) {
     const [problem, ...others] = settle({ name: "n", subnets: [subnet] }, []).problems;
-    assertEquals([problem?.name, others], ["InvalidPrefixError", []]);
+    assertEquals([problem?.code, others], ["invalid-prefix", []]);
     assertStringIncludes(problem!.message, `it overlaps ${special}, which`);
     assertEquals(problem!.field, ["subnets", 0, "subnet"]);
   }
@@ -167,14 +167,14 @@ Deno.test("one cause is one problem: a name that is taken, and a mode that there
   const spec: NetworkSpec = { name: "n", parent: "eth0", subnets: ["10.0.0.0/24"] };
   const { network } = settled(spec);
   for (const more of [{}, { mode: "l3" } as const]) {
-    assertEquals(wrong({ ...spec, ...more }, [network]), [["NetworkExistsError", "name"]]);
+    assertEquals(wrong({ ...spec, ...more }, [network]), [["network-exists", "name"]]);
   }
   const other = { ...spec, name: "m", subnets: ["10.1.0.0/24"], mode: "l4" as "l3" };
-  assertEquals(wrong(other, [network]), [["InvalidOptionError", "mode"]]);
+  assertEquals(wrong(other, [network]), [["invalid-option", "mode"]]);
   // What is wrong besides is said, too.
   assertEquals(wrong({ ...other, subnets: ["10.0.0.0/16"] }, [network]), [
-    ["InvalidOptionError", "mode"],
-    ["SubnetInUseError", "subnets", 0],
+    ["invalid-option", "mode"],
+    ["subnet-in-use", "subnets", 0],
   ]);
 });
 

@@ -1,9 +1,4 @@
-import { assert, assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
-import {
-  InvalidParentError,
-  ParentNotFoundError,
-  SandboxGoneError,
-} from "../../../../lib/driver/model/errors.ts";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { byLinkName, LINK_GROUP } from "../../../../lib/driver/network/parent.ts";
 import { parentsPlan } from "../../../../lib/driver/network/restore_parents.ts";
 import { namespacePlan, toReport } from "../../../../lib/driver/restore/restore.ts";
@@ -11,6 +6,7 @@ import type { SeenNamespace } from "../../../../lib/driver/model/facts.ts";
 import type { Link, LinkSpec } from "../../../../lib/iproute2/link.ts";
 import type { Sandbox } from "../../../../lib/driver/model/types.ts";
 import { link, LO, network, sandboxRecord, vlanInfo } from "../../../kit/values.ts";
+import { assertError } from "../../../kit/errors.ts";
 
 const GROUP = String(LINK_GROUP);
 const TAGS = network("tags", { parent: "eth0.20.30" });
@@ -42,7 +38,7 @@ function linesOf(links: { steps: { line: string }[] }[]): string[] {
 function missing(net = TAGS, links: Link[] = [], made: LinkSpec[] = MADE): string {
   const plan = parentsPlan([net], { networks: [net], made: byLinkName(made), links });
   const problem = plan.problems.get(net.id);
-  assertInstanceOf(problem, ParentNotFoundError);
+  assertError(problem, "parent-not-found");
   assertEquals(plan.levels, []);
   return problem.message;
 }
@@ -102,7 +98,7 @@ Deno.test("a sub-interface with another tag than on record is a problem, and is 
     links: [ETH0, other],
   });
   const problem = plan.problems.get(TAGS.id);
-  assertInstanceOf(problem, InvalidParentError);
+  assertError(problem, "invalid-parent");
   assertMatch(problem.message, /"eth0.20" is not VLAN 20 \(802.1Q\) of "eth0" any more/);
   assertEquals([plan.levels, plan.foreign], [[], []]);
 });
@@ -147,7 +143,7 @@ Deno.test("a missing namespace that the driver did not make is a problem", () =>
   for (const namespace of ["attached", "found"] as const) {
     const decision = namespacePlan(sandboxRecord("c", { namespace }), undefined, false);
     assert(!decision.ok);
-    assertInstanceOf(decision.problems[0], SandboxGoneError);
+    assertError(decision.problems[0], "sandbox-gone");
   }
 });
 

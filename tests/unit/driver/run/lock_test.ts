@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { StoreError } from "../../../../lib/driver/model/errors.ts";
 import { StateLock } from "../../../../lib/driver/run/lock.ts";
+import { assertRejectsError } from "../../../kit/errors.ts";
 
 /** A path for a lock, in a folder that is removed after the test. */
 function lockPath(): Disposable & { path: string } {
@@ -87,9 +87,9 @@ Deno.test("every call fails while the lock file cannot be opened, and later call
   const lock = new StateLock(`${dir.path}/lock`);
   const run = () => Promise.resolve("ran");
   await Promise.all([
-    assertRejects(() => lock.shared(run), StoreError),
-    assertRejects(() => lock.shared(run), StoreError),
-    assertRejects(() => lock.exclusive(run), StoreError),
+    assertRejectsError(() => lock.shared(run), "store-unusable"),
+    assertRejectsError(() => lock.shared(run), "store-unusable"),
+    assertRejectsError(() => lock.exclusive(run), "store-unusable"),
   ]);
   Deno.mkdirSync(dir.path);
   assertEquals(await lock.shared(run), "ran");

@@ -1,6 +1,5 @@
-import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import { IpvlanError } from "../../../../lib/base/errors.ts";
-import { NotUndoneError } from "../../../../lib/driver/model/errors.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { IpvlanError, isIpvlanError } from "../../../../lib/base/errors.ts";
 import {
   byPlace,
   CALLER,
@@ -9,13 +8,9 @@ import {
   runPlan,
   type Step,
 } from "../../../../lib/driver/run/plan.ts";
-import {
-  IpCommandError,
-  NamespaceNotFoundError,
-  SessionClosedError,
-} from "../../../../lib/iproute2/errors.ts";
-import { MissingRightsError } from "../../../../lib/iproute2/kernel.ts";
 import type { Runner } from "../../../../lib/iproute2/session.ts";
+import { ipCommandError } from "../../../../lib/iproute2/errors.ts";
+import { assertError, assertRejectsError } from "../../../kit/errors.ts";
 
 /**
  * Places whose runners note what they are asked, refuse some lines, and end over others, together
@@ -29,7 +24,7 @@ class Places {
   #burst: string[] = [];
 
   refuse(line: string, said = "RTNETLINK answers: Invalid argument", times = Infinity): this {
-    this.#refused.set(line, { error: new IpCommandError(`ip ${line}`, said), times });
+    this.#refused.set(line, { error: ipCommandError(`ip ${line}`, said), times });
     return this;
   }
 
@@ -50,13 +45,15 @@ class Places {
     return {
       query: () => Promise.reject(new Error("a plan asks nothing")),
       change: async (line) => {
-        if (isGone) throw new NamespaceNotFoundError(String(place));
+        if (isGone) throw new IpvlanError("namespace-not-found", { netns: String(place) });
         this.log.push(line);
         this.#burst.push(line);
         await Promise.resolve();
         const burst = this.#burst;
         queueMicrotask(() => this.#burst = []);
-        if (burst.some((sent) => this.#fatal.has(sent))) throw new SessionClosedError("ip", "bad");
+        if (burst.some((sent) => this.#fatal.has(sent))) {
+          throw new IpvlanError("session-closed", { session: "ip", reason: "bad" });
+        }
         const refused = this.#refused.get(line);
         if (refused && refused.times-- > 0) throw refused.error;
       },
@@ -94,7 +91,7 @@ Deno.test("a failure undoes the steps that were done, last first, and no others"
     step("d", "ns"),
     step("e"),
   ];
-  const error = await assertRejects(() => runPlan(steps, places.runnerOf), IpCommandError);
+  const error = await assertRejectsError(() => runPlan(steps, places.runnerOf), "ip-command");
   assertEquals(error.command, "ip add c");
   assertEquals(places.log, [
     ...["[host]", "add a", "set a"],
@@ -108,23 +105,23 @@ Deno.test("a failure undoes the steps that were done, last first, and no others"
 Deno.test("the first of several failures is reported", async () => {
   const places = new Places().refuse("add b", "first").refuse("add c", "second");
   const steps = [step("a"), step("b"), step("c")];
-  const error = await assertRejects(() => runPlan(steps, places.runnerOf), IpCommandError);
+  const error = await assertRejectsError(() => runPlan(steps, places.runnerOf), "ip-command");
   assertEquals(error.reason, "first");
 });
 
 Deno.test("the meaning of a step's failure is thrown, which by default is that rights are missing", async () => {
   const places = new Places().refuse("add a", "Nonsense").refuse("add b", "Permission denied");
-  const meaning = new IpvlanError("a is not possible");
+  const meaning = new IpvlanError("pool-not-found", { pool: "a" });
   const steps = [{ ...step("a"), explain: () => meaning }, step("b")];
   assertEquals(await assertRejects(() => runPlan(steps, places.runnerOf)), meaning);
-  await assertRejects(() => runPlan([step("b")], places.runnerOf), MissingRightsError);
+  await assertRejectsError(() => runPlan([step("b")], places.runnerOf), "missing-rights");
 });
 
 Deno.test("when a process ends, all lines that it was sent are undone, as they may have run", async () => {
   const places = new Places().endOver("add c")
     .refuse("del c", 'Cannot find device "c"').refuse("del d", 'Cannot find device "d"');
   const steps = [step("a", "ns"), step("b"), step("c"), step("d"), step("e", "ns")];
-  await assertRejects(() => runPlan(steps, places.runnerOf), SessionClosedError);
+  await assertRejectsError(() => runPlan(steps, places.runnerOf), "session-closed");
   assertEquals(places.log, [
     ...["[ns]", "add a"],
     ...["[host]", "add b", "add c", "add d"],
@@ -170,7 +167,7 @@ Deno.test("who holds an address is looked for once, after a second, and may end 
   const steps = [step("a", "ns"), { ...step("b", "ns"), gives: "10.0.0.2" }];
   const asked: string[] = [];
   const start = performance.now();
-  const found = new IpvlanError("another link has it");
+  const found = new IpvlanError("address-held", { address: "10.0.0.2", holder: "another link" });
   const whenHeld = (address: string) => {
     asked.push(address);
     return Promise.reject(found);
@@ -192,7 +189,7 @@ Deno.test("sandboxes are made first, then the links in them, then what is done i
 Deno.test("a missing namespace undoes the other steps", async () => {
   const places = new Places().remove("ns");
   const steps = [step("a"), step("b", "ns"), step("c")];
-  await assertRejects(() => runPlan(steps, places.runnerOf), NamespaceNotFoundError);
+  await assertRejectsError(() => runPlan(steps, places.runnerOf), "namespace-not-found");
   assertEquals(places.log, ["[host]", "add a", "[ns]", "[host]", "del a"]);
 });
 
@@ -209,15 +206,15 @@ Deno.test("the finish of a plan runs after its lines, and undoes them if it fail
   assertEquals(places.log.splice(0), ["[host]", "add a", "[host]", "del a"]);
   places.refuse("add a");
   const never = () => void places.log.push("finish");
-  await assertRejects(() => runPlan([step("a")], places.runnerOf, never), IpCommandError);
+  await assertRejectsError(() => runPlan([step("a")], places.runnerOf, never), "ip-command");
   assertEquals(places.log, ["[host]", "add a"]);
 });
 
 Deno.test("a step that cannot be undone is reported, and the others are undone", async () => {
   const places = new Places().refuse("add d").refuse("del b", "RTNETLINK answers: Device busy");
   const steps = [step("a"), step("b", "ns"), step("c"), step("d")];
-  const error = await assertRejects(() => runPlan(steps, places.runnerOf), NotUndoneError);
-  assertInstanceOf(error.cause, IpCommandError);
+  const error = await assertRejectsError(() => runPlan(steps, places.runnerOf), "not-undone");
+  assertError(error.cause, "ip-command");
   assertEquals(
     error.message,
     "RTNETLINK answers: Invalid argument (ip add d); some changes could not be undone " +
@@ -235,6 +232,6 @@ Deno.test("undoing succeeds for what is gone already", async () => {
   ) {
     const places = new Places().refuse("add b").refuse("del a", said);
     const error = await assertRejects(() => runPlan([step("a"), step("b")], places.runnerOf));
-    assert(error instanceof IpCommandError && error.command === "ip add b", said);
+    assert(isIpvlanError(error, "ip-command") && error.command === "ip add b", said);
   }
 });

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Programs } from "../../../../lib/driver/run/programs.ts";
-import { SessionClosedError } from "../../../../lib/iproute2/errors.ts";
 import { Shell } from "../../../../lib/iproute2/shell.ts";
+import { assertRejectsError } from "../../../kit/errors.ts";
 
 /** Programs with a real shell, and a signal for them. */
 function makePrograms() {
@@ -27,7 +27,7 @@ Deno.test("programs run in the order asked for, also after one that failed", asy
   await using _programs = programs;
   const asked = [run("echo 1; false"), run("kill -9 $$"), run("echo 3")];
   assertEquals((await asked[0]!).out, ["1"]);
-  await assertRejects(() => asked[1]!, SessionClosedError, "SIGKILL");
+  await assertRejectsError(() => asked[1]!, "session-closed", "SIGKILL");
   // In another shell.
   assertEquals((await asked[2]!).out, ["3"]);
 });
@@ -80,7 +80,7 @@ Deno.test("a program that does not end is said, and killed after the signal with
   assertEquals(await said.promise, `Waiting for "${hanging}"`);
   const writer = await Deno.open(gate.path, { write: true });
   abort.abort();
-  await assertRejects(() => running, SessionClosedError, "did not end, and was killed");
+  await assertRejectsError(() => running, "session-closed", "did not end, and was killed");
   assertEquals((await undo).out, ["undone"]);
   // Nobody reads the pipe any more, when the kernel has closed the files of what was killed.
   const write = async () => {

@@ -1,6 +1,6 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { findEnterable, mountedIn } from "../../../../lib/driver/sandbox/enterable.ts";
-import { IpCommandError } from "../../../../lib/iproute2/errors.ts";
+import { assertRejectsError } from "../../../kit/errors.ts";
 
 /** What `stat` prints of names and processes, and of open files. */
 const [FILES, OPEN_FILES] = [[
@@ -68,7 +68,7 @@ Deno.test("each namespace is found once, and one with a name is known by it", as
 });
 
 Deno.test("the search fails if it did not see all names and processes, but not for open files", async () => {
-  await assertRejects(() => found(undefined, FILES.slice(0, -1), OPEN_FILES), IpCommandError);
+  await assertRejectsError(() => found(undefined, FILES.slice(0, -1), OPEN_FILES), "ip-command");
   assertEquals((await found(undefined, FILES, [])).length, 5);
 });
 

@@ -1,9 +1,9 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { startInBackground } from "../../../../lib/driver/sandbox/background.ts";
-import { StoreError } from "../../../../lib/driver/model/errors.ts";
 import { KeptOutput, OUTPUT_LIMIT } from "../../../../lib/driver/sandbox/output.ts";
 import { allEnded } from "../../../kit/processes.ts";
 import { temporaryFolder } from "../../../kit/worlds.ts";
+import { assertThrowsError } from "../../../kit/errors.ts";
 
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
@@ -161,7 +161,7 @@ Deno.test("a folder that cannot be made or removed is an error of the state fold
   await using folder = await temporaryFolder();
   await Deno.writeTextFile(`${folder.path}/output`, "");
   const output = new KeptOutput(folder.path, false);
-  assertThrows(() => output.begin("c"), StoreError, `${folder.path}/output`);
-  assertThrows(() => output.remove("c"), StoreError, `${folder.path}/output`);
+  assertThrowsError(() => output.begin("c"), "store-unusable", `${folder.path}/output`);
+  assertThrowsError(() => output.remove("c"), "store-unusable", `${folder.path}/output`);
   new KeptOutput(folder.path, true).remove("c");
 });

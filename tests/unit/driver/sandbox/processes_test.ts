@@ -1,9 +1,7 @@
-import { assertEquals, assertRejects } from "@std/assert";
-import { InvalidOptionError } from "../../../../lib/driver/model/errors.ts";
+import { assertEquals } from "@std/assert";
 import { Processes } from "../../../../lib/driver/sandbox/processes.ts";
-import { IpCommandError, ProgramNotFoundError } from "../../../../lib/iproute2/errors.ts";
-import { MissingRightsError } from "../../../../lib/iproute2/kernel.ts";
 import { Shell } from "../../../../lib/iproute2/shell.ts";
+import { assertRejectsError } from "../../../kit/errors.ts";
 
 const OWN = "/proc/self/ns/net";
 
@@ -13,7 +11,7 @@ Deno.test("a process is found by the file of its namespace", async () => {
   const pid = await processes.at(OWN);
   assertEquals(Deno.statSync(`/proc/${pid}/ns/net`).ino, Deno.statSync(OWN).ino);
   const refused = (path: string, why: string) =>
-    assertRejects(() => processes.at(path), InvalidOptionError, why);
+    assertRejectsError(() => processes.at(path), "invalid-option", why);
   await refused("/nowhere/at/all", "there is no such file");
   await refused("/etc/passwd", "it is not a namespace");
   await refused("/proc/self/ns/uts", "no process is in it as a network namespace");
@@ -24,8 +22,8 @@ Deno.test("processes are looked for again after a failure, which names a missing
   const out = ["/proc/7/ns/net 4 5", "noise", "/ 1 2"];
   const endings = [127, 0].map((code) => ({ code, out, err: [] }));
   const processes = new Processes(() => Promise.resolve(endings.shift()!));
-  await assertRejects(() => processes.at(OWN), ProgramNotFoundError, '"stat"');
-  await assertRejects(() => processes.at(OWN), InvalidOptionError);
+  await assertRejectsError(() => processes.at(OWN), "program-not-found", '"stat"');
+  await assertRejectsError(() => processes.at(OWN), "invalid-option");
 });
 
 Deno.test("a search that did not come to its end fails, as if there were processes", async () => {
@@ -34,9 +32,9 @@ Deno.test("a search that did not come to its end fails, as if there were process
   const { dev, ino } = Deno.statSync(OWN);
   const line = `/proc/7/ns/net ${dev} ${ino}`;
   assertEquals(await said([line, "/ 1 2"], ["stat: gone"]), 7);
-  await assertRejects(() => said([], ["stat: broken"]), IpCommandError, "stat: broken (stat)");
-  await assertRejects(() => said([line], []), IpCommandError, "No reason");
-  await assertRejects(() => said(["noise"], []), IpCommandError);
+  await assertRejectsError(() => said([], ["stat: broken"]), "ip-command", "stat: broken (stat)");
+  await assertRejectsError(() => said([line], []), "ip-command", "No reason");
+  await assertRejectsError(() => said(["noise"], []), "ip-command");
 });
 
 Deno.test("idle() waits while any process has the driver's lock open", async () => {
@@ -89,5 +87,5 @@ Deno.test("a process that has ended need not be killed, and one that may not be 
   await processes.kill([7, 8]);
   assertEquals(commands, ["kill -9 7 8"]);
   err = ["sh: 1: kill: Operation not permitted"];
-  await assertRejects(() => processes.kill([9]), MissingRightsError, "not permitted");
+  await assertRejectsError(() => processes.kill([9]), "missing-rights", "not permitted");
 });

@@ -1,8 +1,8 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { AmbiguousIdError, NetworkNotFoundError } from "../../../../lib/driver/model/errors.ts";
+import { assertEquals } from "@std/assert";
 import { findNetwork } from "../../../../lib/driver/store/find.ts";
 import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
 import { network } from "../../../kit/values.ts";
+import { assertThrowsError } from "../../../kit/errors.ts";
 
 /** The id that begins so. */
 const id = (digits: string) => digits.padEnd(64, "0");
@@ -22,11 +22,11 @@ Deno.test("a network is found by its name, its id, or four digits of the id that
     assertEquals(find("abcd"), "abcd");
     assertEquals(find("abcd0"), "three");
     for (const text of ["1e", "1e2", "abc", "ABCD0", "1e2f32", `${ids.one}0`, ""]) {
-      assertThrows(() => find(text), NetworkNotFoundError, text);
+      assertThrowsError(() => find(text), "network-not-found", text);
     }
-    assertThrows(
+    assertThrowsError(
       () => find("1e2f"),
-      AmbiguousIdError,
+      "ambiguous-id",
       'The id "1e2f" fits several networks ("one", "two"): give more digits, or a name',
     );
   } finally {

@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { AddressLog } from "../../../../lib/driver/store/address_log.ts";
-import { StoreError } from "../../../../lib/driver/model/errors.ts";
 import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
 import { stateFolder } from "../../../../lib/driver/model/state_folder.ts";
 import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
 import type { AddressPool, Network } from "../../../../lib/driver/model/types.ts";
 import { IDENTITY, network, sandboxRecord } from "../../../kit/values.ts";
+import { assertThrowsError } from "../../../kit/errors.ts";
 
 /** A folder that is gone when the test is through. */
 function folder(): Disposable & { path: string } {
@@ -173,12 +173,16 @@ Deno.test("the store itself keeps addresses, names and what they belong to in or
   fill(store);
   store.putSandbox({ ...SANDBOX, name: "c2" }, "ready");
   const again = { ...ENDPOINT, id: "again", sandbox: "c2" };
-  assertThrows(() => store.putEndpoint(again, "making"), StoreError, "UNIQUE");
-  assertThrows(() => store.putNetwork({ ...NET, id: "x" }, "making"), StoreError, "UNIQUE");
-  assertThrows(() => store.deleteNetwork(NET.id), StoreError, "FOREIGN KEY");
-  assertThrows(() => store.deleteSandbox("c1"), StoreError, "FOREIGN KEY");
+  assertThrowsError(() => store.putEndpoint(again, "making"), "store-unusable", "UNIQUE");
+  assertThrowsError(
+    () => store.putNetwork({ ...NET, id: "x" }, "making"),
+    "store-unusable",
+    "UNIQUE",
+  );
+  assertThrowsError(() => store.deleteNetwork(NET.id), "store-unusable", "FOREIGN KEY");
+  assertThrowsError(() => store.deleteSandbox("c1"), "store-unusable", "FOREIGN KEY");
   const stray = { ...again, ip: "192.168.1.3", sandbox: "nobody" };
-  assertThrows(() => store.putEndpoint(stray, "making"), StoreError, "FOREIGN KEY");
+  assertThrowsError(() => store.putEndpoint(stray, "making"), "store-unusable", "FOREIGN KEY");
   // Endpoints without an address of a family do not stand in each other's way.
   store.putEndpoint({ ...again, ip: "192.168.1.3" }, "making");
 });
@@ -245,7 +249,7 @@ Deno.test("a transaction that SQLite has ended by itself tells why", () => {
       store.deleteEndpoint(ENDPOINT.id);
       store.putLink({ type: "dummy", name: "di-1" });
     });
-  const error = assertThrows(ended, StoreError);
+  const error = assertThrowsError(ended, "store-unusable");
   assertEquals(error.message, `The state folder "${dir.path}" cannot be used: full`);
   assertEquals(content(store), FILLED);
 });
@@ -304,14 +308,14 @@ Deno.test("a store of a newer version is refused and left alone", () => {
     using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
     db.exec("PRAGMA user_version = 99");
   }
-  const error = assertThrows(() => SqliteStore.open(dir.path), StoreError);
+  const error = assertThrowsError(() => SqliteStore.open(dir.path), "store-unusable");
   assertEquals(error.folder, dir.path);
   assertEquals(
     error.message,
     `The state folder "${dir.path}" cannot be used: its version is 99, newer than this program's; ` +
       "use a newer program",
   );
-  assertThrows(() => SqliteStore.copy(dir.path), StoreError, "newer");
+  assertThrowsError(() => SqliteStore.copy(dir.path), "store-unusable", "newer");
   using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
   assertEquals(db.prepare("PRAGMA user_version").get()?.user_version, 99);
 });
@@ -328,7 +332,10 @@ Deno.test("a store of version 1 keeps its endpoints, and takes what version 2 ha
   using store = SqliteStore.open(dir.path);
   assertEquals(store.endpoints(), [{ ...endpoint, state: "making" }]);
   assertEquals(store.networks(), [{ ...NET, state: "ready" }]);
-  assertThrows(() => store.putEndpoint({ ...ENDPOINT, id: "2", ordinal: 1 }, "ready"), StoreError);
+  assertThrowsError(
+    () => store.putEndpoint({ ...ENDPOINT, id: "2", ordinal: 1 }, "ready"),
+    "store-unusable",
+  );
   // An engine may connect a sandbox to one network twice.
   store.putSandbox({ ...SANDBOX, name: "cni:c1", namespace: "borrowed" }, "ready");
   for (const ordinal of [0, 1]) {
@@ -439,10 +446,14 @@ Deno.test("the error for an unusable state folder names the folder", () => {
   const path = `${dir.path}/file`;
   Deno.writeTextFileSync(path, "");
   for (const used of [path, `${path}/below`]) {
-    assertThrows(() => SqliteStore.open(used), StoreError, `The state folder "${used}" cannot be`);
+    assertThrowsError(
+      () => SqliteStore.open(used),
+      "store-unusable",
+      `The state folder "${used}" cannot be`,
+    );
   }
   Deno.writeTextFileSync(`${dir.path}/ipvlan.db`, "not a database, and long enough to be none");
-  const error = assertThrows(() => SqliteStore.open(dir.path), StoreError);
+  const error = assertThrowsError(() => SqliteStore.open(dir.path), "store-unusable");
   assert(error.message.endsWith("file is not a database"), error.message);
 });
 
@@ -480,12 +491,12 @@ Deno.test("a store that is no file, or damaged, is refused with an error", () =>
   const path = `${dir.path}/ipvlan.db`;
   const refused = (reason: string) => {
     for (const use of [SqliteStore.open, SqliteStore.copy]) {
-      assertThrows(
+      assertThrowsError(
         () => {
           using store = use(dir.path);
           content(store);
         },
-        StoreError,
+        "store-unusable",
         reason,
       );
     }
@@ -546,7 +557,12 @@ Deno.test("a damaged record is refused with its name", () => {
   for (const [table, change, name] of damages) {
     const row = raw.prepare(`SELECT * FROM ${table}`).get()!;
     raw.exec(`UPDATE ${table} SET ${change}`);
-    assertThrows(() => content(store), StoreError, `its record of the ${name} is damaged`, change);
+    assertThrowsError(
+      () => content(store),
+      "store-unusable",
+      `its record of the ${name} is damaged`,
+      change,
+    );
     raw.exec(`DELETE FROM ${table}`);
     const columns = Object.keys(row);
     raw.prepare(`INSERT INTO ${table} VALUES (${columns.map(() => "?")})`)

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import fc from "fast-check";
-import type { CniError } from "../../../../lib/engine/cni/errors.ts";
 import { type CniRequest, readRequest } from "../../../../lib/engine/cni/translate.ts";
 import "../../../kit/seed.ts";
+import type { IpvlanErrorOf } from "../../../../lib/base/errors.ts";
 
 /** The environment of ADD, as `ctr run --cni` of containerd 1.6 has it. */
 const CTR = {
@@ -54,14 +54,17 @@ function accepted(variables: Record<string, string>, conf: unknown): CniRequest 
   return read.request;
 }
 
-function refused(variables: Record<string, string>, conf: unknown): readonly CniError[] {
+function refused(
+  variables: Record<string, string>,
+  conf: unknown,
+): readonly IpvlanErrorOf<"cni">[] {
   const read = readRequest(variables, typeof conf === "string" ? conf : JSON.stringify(conf));
   return read.ok ? [] : read.problems;
 }
 
 /** The codes of what is wrong, with the sentences. */
 function codes(variables: Record<string, string>, conf: unknown): string[] {
-  return refused(variables, conf).map(({ code, message }) => `${code} ${message}`);
+  return refused(variables, conf).map(({ status, message }) => `${status} ${message}`);
 }
 
 Deno.test("the reference plugin's configuration is read, and its ipam section is left to its plugin", () => {
@@ -297,7 +300,7 @@ Deno.test("nonsense on standard input is a problem and no exception", () => {
       fc.dictionary(fc.constantFrom(...keys), fc.jsonValue()),
       (CNI_COMMAND, values) => {
         const read = readRequest({ ...CTR, CNI_COMMAND }, JSON.stringify({ ...OWN, ...values }));
-        if (!read.ok) assert(read.problems.every(({ code }) => code > 0));
+        if (!read.ok) assert(read.problems.every(({ status }) => status > 0));
       },
     ),
     { numRuns: 500 },
@@ -329,7 +332,7 @@ Deno.test("hosts share the subnets of a configuration that says how to reach etc
 
 Deno.test("what no runtime sends is refused in a sentence, before anything is done with it", () => {
   const said = (variables: Record<string, string>, conf: unknown) =>
-    refused(variables, conf).map(({ code, message }) => `${code} ${message}`);
+    refused(variables, conf).map(({ status, message }) => `${status} ${message}`);
   const subnets = Array.from({ length: 500_000 }, (_, n) => `10.${n >> 16}.${n >> 8}.0/24`);
   const nested = JSON.parse("[".repeat(100) + "]".repeat(100));
   const what = "6 The configuration on standard input";

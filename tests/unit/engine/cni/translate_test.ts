@@ -2,9 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import type { Endpoint, Network, SeenSandbox } from "../../../../lib/driver/mod.ts";
 import type { Link } from "../../../../lib/iproute2/link.ts";
 import type { Route } from "../../../../lib/iproute2/route.ts";
-import { ProblemsError } from "../../../../lib/base/errors.ts";
-import { HalfDoneError, InvalidOptionError } from "../../../../lib/driver/model/errors.ts";
-import { CniError, errorAnswer, toCniErrors } from "../../../../lib/engine/cni/errors.ts";
+import { cniError, errorAnswer, toCniErrors } from "../../../../lib/engine/cni/errors.ts";
 import { formatResult, readResult, type Result } from "../../../../lib/engine/cni/result.ts";
 import {
   attachmentsOf,
@@ -16,6 +14,8 @@ import {
   readRequest,
   resultOf,
 } from "../../../../lib/engine/cni/translate.ts";
+import { assertThrowsError } from "../../../kit/errors.ts";
+import { errorOf, invalidOption, IpvlanError } from "../../../../lib/base/errors.ts";
 
 const ENVIRONMENT = {
   CNI_COMMAND: "ADD",
@@ -151,9 +151,9 @@ Deno.test("addresses of an IPAM plugin are used as they are, and its routes take
 Deno.test("what an IPAM plugin gives and a link cannot have is refused", () => {
   const two = { ips: [{ address: "10.0.0.5/8" }, { address: "10.0.0.6/8" }] };
   for (const value of [two, {}]) {
-    assertThrows(
+    assertThrowsError(
       () => planLink(request(HOST_LOCAL), "eth0", given(value)),
-      CniError,
+      "cni",
       "IPAM plugin",
     );
   }
@@ -167,7 +167,7 @@ Deno.test("the parent is the master, the default route's link, or a VLAN on eith
   assertEquals(parentOf({ master: "eth1" }, "eth0"), "eth1");
   assertEquals(parentOf({ vlan: 20 }, "eth0"), "eth0.20");
   assertEquals(parentOf({ master: "eth1", vlan: 20 }, undefined), "eth1.20");
-  assertThrows(() => parentOf({}, undefined), CniError, "no default route");
+  assertThrowsError(() => parentOf({}, undefined), "cni", "no default route");
 });
 
 Deno.test("a network of ipvlan's own is named, and not made", () => {
@@ -252,7 +252,7 @@ Deno.test("CHECK reports what is missing or changed, also against the result of 
       endpoints: [{ ...ENDPOINT, state: changes.length > 0 ? "changed" : "up", changes }],
       seen: { links: [link], routes: [route] },
       ...more,
-    }).map(({ code, message }) => `${code} ${message}`);
+    }).map(({ status, message }) => `${status} ${message}`);
   };
   assertEquals(seen([]), []);
   assertEquals(seen(["The link eth0 is missing"]), ["101 The link eth0 is missing"]);
@@ -296,16 +296,16 @@ Deno.test("CHECK reports what is missing or changed, also against the result of 
 });
 
 Deno.test("an error of the driver's has the code that it means to the runtime", () => {
-  const netns = new InvalidOptionError("namespace", "/x", "there is no such file");
+  const netns = invalidOption("namespace", "/x", "there is no such file");
   const errors = toCniErrors(
-    new ProblemsError([netns, new HalfDoneError("sandbox"), new CniError(7, "seven")]),
+    errorOf([netns, new IpvlanError("half-done", { what: "sandbox" }), cniError(7, "seven")]),
   );
-  assertEquals(errors.map(({ code }) => code), [4, 11, 7]);
+  assertEquals(errors.map(({ status }) => status), [4, 11, 7]);
   assertEquals(errorAnswer("1.0.0", errors), {
     cniVersion: "1.0.0",
     code: 4,
     msg: 'CNI_NETNS: The namespace "/x" is not valid: there is no such file',
     details: `${errors[1]!.message}\nseven`,
   });
-  assertEquals(toCniErrors(new TypeError("a bug"))[0]?.code, 100);
+  assertEquals(toCniErrors(new TypeError("a bug"))[0]?.status, 100);
 });

@@ -1,8 +1,9 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { createServer, type RequestListener } from "node:http";
-import { DockerApiError, follow, get } from "../../../../lib/engine/docker/api.ts";
+import { follow, get } from "../../../../lib/engine/docker/api.ts";
 import { sayContainers } from "../../../../lib/engine/docker/containers.ts";
 import { temporaryFolder } from "../../../kit/worlds.ts";
+import { assertRejectsError } from "../../../kit/errors.ts";
 
 /** Runs a test with a server at a socket. */
 async function withServer(
@@ -36,9 +37,9 @@ Deno.test("an answer is JSON, or says that there is no such thing", () =>
     assertEquals(await get(socket, "/one", signal), { Name: "/c1" });
     assertEquals(await get(socket, "/none", signal), undefined);
     for (const path of ["/bad", "/text", "/cut"]) {
-      await assertRejects(() => get(socket, path, signal), DockerApiError, path);
+      await assertRejectsError(() => get(socket, path, signal), "docker-api", path);
     }
-    await assertRejects(() => get(`${socket}.not`, "/one", signal), DockerApiError, "/one");
+    await assertRejectsError(() => get(`${socket}.not`, "/one", signal), "docker-api", "/one");
   }));
 
 Deno.test("a stream has a value on each line, however it is cut, until it ends", () =>
@@ -53,7 +54,7 @@ Deno.test("a stream has a value on each line, however it is cut, until it ends",
     const values: unknown[] = [];
     for await (const value of await follow(socket, "/events", signal)) values.push(value);
     assertEquals(values, [{ a: 1 }, { a: 2 }, { a: 3 }]);
-    await assertRejects(() => follow(socket, "/bad", signal), DockerApiError, "400");
+    await assertRejectsError(() => follow(socket, "/bad", signal), "docker-api", "400");
   }));
 
 Deno.test("a call that nobody answers ends with the signal, also behind another one", () => {
@@ -66,7 +67,7 @@ Deno.test("a call that nobody answers ends with the signal, also behind another 
     const next = get(socket, "/two", control.signal);
     await hasArrived;
     control.abort();
-    await assertRejects(() => next, DockerApiError, "/two");
+    await assertRejectsError(() => next, "docker-api", "/two");
   });
 });
 
@@ -77,7 +78,7 @@ Deno.test("a stream that nothing comes on ends with the signal", () =>
     const values = await follow(socket, "/events", control.signal);
     const next = values.next();
     control.abort();
-    await assertRejects(() => next, DockerApiError);
+    await assertRejectsError(() => next, "docker-api");
   }));
 
 Deno.test("a text says the names of containers instead of the ids of their endpoints", async () => {

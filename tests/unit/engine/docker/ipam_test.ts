@@ -1,10 +1,11 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Driver, type EtcdAccess, IpvlanError, PoolNotFoundError } from "../../../../mod.ts";
+import { Driver, type EtcdAccess, IpvlanError } from "../../../../mod.ts";
 import {
   ipamHandlers,
   readRequestAddress,
   readRequestPool as readRequestPoolIn,
 } from "../../../../lib/engine/docker/ipam.ts";
+import { assertRejectsError } from "../../../kit/errors.ts";
 
 /** Reads a request where the plugin has no etcd of its own. */
 function readRequestPool(body: unknown, environment = {}) {
@@ -121,7 +122,7 @@ Deno.test("the calls of a network's life have the answers that Docker wants", ()
     assertEquals(await call("ReleasePool", { PoolID: ID }), {});
     assertEquals(driver.listPools(), []);
     assertEquals(await call("ReleasePool", { PoolID: ID }), {});
-    await assertRejects(() => address({ Address: "" }), PoolNotFoundError);
+    await assertRejectsError(() => address({ Address: "" }), "pool-not-found");
   }));
 
 Deno.test("two networks of one subnet share a pool, until Docker releases it for both", () =>

@@ -1,13 +1,13 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { type IncomingMessage, request } from "node:http";
 import type { Driver } from "../../../../lib/driver/mod.ts";
 import type { Handlers } from "../../../../lib/engine/docker/handlers.ts";
 import { answer } from "../../../../lib/engine/docker/mod.ts";
 import { serve, type ServeOptions } from "../../../../lib/engine/docker/serve.ts";
 import { MAX_REQUEST } from "../../../../lib/engine/json.ts";
-import { SocketError } from "../../../../lib/engine/socket.ts";
 import { IpvlanError } from "../../../../lib/base/errors.ts";
 import { temporaryFolder } from "../../../kit/worlds.ts";
+import { assertRejectsError } from "../../../kit/errors.ts";
 
 /** What a call came back with. */
 interface Reply {
@@ -146,12 +146,12 @@ Deno.test("the socket of a server that was killed is taken over", async () => {
 
 Deno.test("the socket of a server that runs, and a file of another kind, are left alone", async () => {
   await using running = await server(echo);
-  await assertRejects(() => server(echo, running.path), SocketError, "another program listens");
+  await assertRejectsError(() => server(echo, running.path), "socket", "another program listens");
   assertEquals((await call(running.path, "A")).status, 200);
   await using folder = await temporaryFolder();
   const path = `${folder.path}/kit.sock`;
   await Deno.writeTextFile(path, "kept");
-  await assertRejects(() => server(echo, path), SocketError, "something else has this name");
+  await assertRejectsError(() => server(echo, path), "socket", "something else has this name");
   assertEquals(await Deno.readTextFile(path), "kept");
 });
 
@@ -211,19 +211,21 @@ Deno.test("a call that does not exist is a 404, also one that every object has",
 
 Deno.test("an error is an answer, and a bug is reported, too", async () => {
   const handlers: Handlers = {
-    Refuse: () => Promise.reject(new IpvlanError("No such parent")),
-    Hold: () => Promise.reject(new IpvlanError(`Held by "docker:${"584b".repeat(16)}"`)),
+    Refuse: () => Promise.reject(new IpvlanError("unwritable-output", { reason: "no parent" })),
+    Hold: () =>
+      Promise.reject(new IpvlanError("sandbox-gone", { sandbox: `docker:${"584b".repeat(16)}` })),
     Fail: () => {
       throw new TypeError("x is undefined");
     },
   };
   const refused = await answerWith(handlers, "Refuse", "");
   assertEquals([refused.status, refused.body, refused.reported], [500, {
-    Err: "No such parent",
+    Err: "The output cannot be written: no parent",
   }, []]);
   // Docker shows no such id. Here is no Docker to ask for the container.
   assertEquals((await answerWith(handlers, "Hold", "")).body, {
-    Err: 'Held by "docker:584b584b584b"',
+    Err: 'The network namespace of sandbox "docker:584b584b584b" is gone: run ipvlan restore, or ' +
+      "remove the sandbox",
   });
   const failed = await answerWith(handlers, "Fail", "");
   assertEquals(failed.status, 500);

@@ -11,7 +11,8 @@ import {
 } from "../../../../lib/engine/docker/translate.ts";
 import { soleRoutes } from "../../../../lib/driver/endpoint/decide.ts";
 import type { EndpointRoute, Network } from "../../../../lib/driver/model/types.ts";
-import { IpvlanError, ProblemsError } from "../../../../lib/base/errors.ts";
+import { IpvlanError } from "../../../../lib/base/errors.ts";
+import { assertThrowsError } from "../../../kit/errors.ts";
 
 const NETWORK_ID = "3f2b8c1d9e7a".padEnd(64, "0");
 const ENDPOINT_ID = "a1b2c3d4e5f6".padEnd(64, "9");
@@ -108,14 +109,14 @@ Deno.test("every unknown option of a network is named", () => {
 });
 
 Deno.test("everything that is wrong with a body is said, with its field and its value", () => {
-  const error = assertThrows(
+  const error = assertThrowsError(
     () =>
       readCreateNetwork({
         NetworkID: 7,
         IPv4Data: [{ Pool: "10.0.0.0/8" }, { Pool: 1, AuxAddresses: { a: true } }, "x"],
         Options: { "com.docker.network.generic": { parent: {} } },
       }),
-    ProblemsError,
+    "problems",
   );
   assertEquals(error.message.split("\n"), [
     "The field NetworkID of the body is 7, and should be an id of letters and digits, 12 at least",
