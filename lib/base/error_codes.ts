@@ -41,6 +41,8 @@ export interface ErrorTable {
   "invalid-name": { what: string; value: string; rule: string };
   /** An option has a value that is not allowed, or the option does not exist. */
   "invalid-option": { option: string; value: string; rule: string };
+  /** A field of a request is none that there is, or its value is of the wrong kind. */
+  "invalid-field": { place: string; value: string; wanted: string };
   /** The state folder, or a file in it, cannot be used. */
   "store-unusable": { folder: string; reason: string };
   /**

@@ -65,6 +65,8 @@ export const SENTENCES: {
   },
   "invalid-option": ({ option, value, rule }) =>
     `The ${option} ${json(value)} is not valid: ${rule}`,
+  "invalid-field": ({ place, value, wanted }) =>
+    `${place === "" ? "The request" : `The field ${place}`} is ${value}, and should be ${wanted}`,
   "store-unusable": ({ folder, reason }) =>
     `The state folder "${folder}" cannot be used: ${reason}`,
   "half-done": ({ what }) =>

@@ -8,6 +8,20 @@ import { partsOf, textSet } from "./keys.ts";
 import type { KeyValue } from "./etcd_wire.ts";
 import type { SharedSettings } from "./types.ts";
 import { IpvlanError } from "../base/errors.ts";
+import {
+  fits,
+  flag,
+  isObject,
+  kind,
+  list,
+  object,
+  optional,
+  type Reader,
+  record,
+  text,
+  textLike,
+  whole,
+} from "../base/reader.ts";
 
 /** A host: its name, the number of its last transaction, and a random text that only that one wrote. */
 export interface HostValue {
@@ -51,60 +65,47 @@ export interface WishValue {
   address?: string;
 }
 
-type Rules<Value> = { readonly [Name in keyof Value]-?: (value: unknown) => boolean };
-
-const isText = (value: unknown) => typeof value === "string";
-const isObject = (value: unknown) =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-const isTexts = (value: unknown) => Array.isArray(value) && value.every(isText);
-const isTextOrNone = (value: unknown) => value === undefined || isText(value);
-
-const HOST: Rules<HostValue> = {
-  name: isText,
-  number: (value) => Number.isSafeInteger(value),
-  token: isText,
-  agent: (value) => value === undefined || typeof value === "boolean",
-};
-const POOL: Rules<PoolValue> = {
-  reserved: (value) => isObject(value) && Object.values(value as object).every(isText),
-};
-const BLOCK: Rules<BlockValue> = {
-  host: isText,
-  token: isText,
-  kept: (value) => isText(value) && /^[0-9a-f]{1,16}$/.test(value as string),
-};
-const CLAIM: Rules<ClaimValue> = {
-  host: isText,
-  sandbox: isText,
-  network: isTextOrNone,
-  names: (value) => value === undefined || isTexts(value),
-  since: isText,
-  token: isText,
-};
-const NETWORK: Rules<NetworkValue> = { settings: isObject, hosts: isTexts };
-const WISH: Rules<WishValue> = {
-  address: (value) =>
-    value === undefined || isText(value) && /^[0-9a-f]{8,32}$/.test(value as string),
-};
+const HOST = object<HostValue>({ name: text, number: whole, token: text, agent: optional(flag) });
+const POOL = object<PoolValue>({ reserved: record(text) });
+const BLOCK = object<BlockValue>({
+  host: text,
+  token: text,
+  kept: textLike("a set in hexadecimal digits", /^[0-9a-f]{1,16}$/),
+});
+const CLAIM = object<ClaimValue>({
+  host: text,
+  sandbox: text,
+  network: optional(text),
+  names: optional(list(text)),
+  since: text,
+  token: text,
+});
+const NETWORK = object<NetworkValue>({
+  settings: kind("an object", isObject),
+  hosts: list(text),
+});
+const WISH = object<WishValue>({
+  address: optional(textLike("an address in hexadecimal digits", /^[0-9a-f]{8,32}$/)),
+});
 
 /** Reads a host; also one of an earlier version, which had an epoch and a nonce. @throws {"damaged-key"} It is none. */
 export const readHost = (pair: KeyValue): HostValue =>
-  read({
+  readValue({
     ...pair,
     value: pair.value.replace('"epoch":', '"number":').replace('"nonce":', '"token":'),
   }, HOST);
 /** Reads a pool. @throws {"damaged-key"} It is none. */
-export const readPool = (pair: KeyValue): PoolValue => read(pair, POOL);
+export const readPool = (pair: KeyValue): PoolValue => readValue(pair, POOL);
 /** Reads a claim. @throws {"damaged-key"} It is none. */
-export const readClaim = (pair: KeyValue): ClaimValue => read(pair, CLAIM);
+export const readClaim = (pair: KeyValue): ClaimValue => readValue(pair, CLAIM);
 /** Reads a network. @throws {"damaged-key"} It is none. */
-export const readNetwork = (pair: KeyValue): NetworkValue => read(pair, NETWORK);
+export const readNetwork = (pair: KeyValue): NetworkValue => readValue(pair, NETWORK);
 /** Reads a wish. @throws {"damaged-key"} It is none. */
-export const readWish = (pair: KeyValue): WishValue => read(pair, WISH);
+export const readWish = (pair: KeyValue): WishValue => readValue(pair, WISH);
 
 /** Reads a block, and the set of the addresses that its host keeps. */
 export function readBlock(pair: KeyValue): BlockValue & { set: bigint } {
-  const value = read(pair, BLOCK);
+  const value = readValue(pair, BLOCK);
   return { ...value, set: textSet(value.kept) };
 }
 
@@ -118,16 +119,16 @@ export function addressIn(key: string): string {
   return last;
 }
 
-function read<Value>({ key, value }: KeyValue, rules: Rules<Value>): Value {
-  let parsed: unknown;
+function readValue<Value>({ key, value }: KeyValue, reader: Reader<Value>): Value {
+  const parsed = attemptJson(value);
+  if (!fits(reader, parsed)) throw new IpvlanError("damaged-key", { key });
+  return parsed;
+}
+
+function attemptJson(text: string): unknown {
   try {
-    parsed = JSON.parse(value);
+    return JSON.parse(text);
   } catch {
-    throw new IpvlanError("damaged-key", { key });
+    return undefined;
   }
-  const entries = Object.entries(rules) as [keyof Value, (value: unknown) => boolean][];
-  const isRight = isObject(parsed) &&
-    entries.every(([name, rule]) => rule((parsed as Value)[name]));
-  if (!isRight) throw new IpvlanError("damaged-key", { key });
-  return parsed as Value;
 }

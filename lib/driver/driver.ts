@@ -1,3 +1,4 @@
+import { adoptSpec, connectOptions, networkSpec, requireSpec, sandboxSpec } from "./model/specs.ts";
 import type { EtcdAccess, RemovedHost } from "../claims/types.ts";
 import { type Decision, invalidOption, IpvlanError, isIpvlanError } from "../base/errors.ts";
 import type { PoolUsage } from "../ipam/mod.ts";
@@ -157,6 +158,7 @@ export class Driver implements AsyncDisposable {
   }
 
   async #decide(spec: NetworkSpec): Promise<Decision<DecidedNetwork>> {
+    requireSpec(networkSpec, spec);
     const facts = await hostFacts(this.#parts);
     return decideNetwork(spec, newIdentity(), this.listNetworks(), facts);
   }
@@ -206,10 +208,11 @@ export class Driver implements AsyncDisposable {
    * without a parent gets a dummy link. The kernel is asked whether it takes an ipvlan link on the
    * parent.
    *
-   * @throws {IpvlanError} The class says what is wrong.
+   * @throws {IpvlanError} Its code says what is wrong.
    * @throws {"problems"} Several things are wrong.
    */
   async createNetwork(spec: NetworkSpec): Promise<Outcome<Network>> {
+    requireSpec(networkSpec, spec);
     return await this.#exclusive(async (parts) => {
       const lookAgain = () => hostFacts(parts);
       const whole = await withSharedSettings(parts, spec);
@@ -274,11 +277,11 @@ export class Driver implements AsyncDisposable {
   /**
    * Creates a sandbox, and connects it to networks.
    *
-   * @throws {IpvlanError} The class says what is wrong.
+   * @throws {IpvlanError} Its code says what is wrong.
    * @throws {"problems"} Several things are wrong.
    */
   async createSandbox(spec: SandboxSpec): Promise<Outcome<MadeSandbox>> {
-    const { name, connections, labels } = spec;
+    const { name, connections, labels } = requireSpec(sandboxSpec, spec);
     const request = { name, connections, labels, ...settingsOf(spec) };
     return await this.#createSandbox(request, "made");
   }
@@ -290,11 +293,11 @@ export class Driver implements AsyncDisposable {
    * If a sandbox of an engine has the name, or an address that is asked for, and its namespace is
    * gone, then that sandbox is removed first.
    *
-   * @throws {IpvlanError} The class says what is wrong.
+   * @throws {IpvlanError} Its code says what is wrong.
    * @throws {"problems"} Several things are wrong.
    */
   async adoptSandbox(spec: AdoptSpec): Promise<Outcome<MadeSandbox>> {
-    const { owner, pid } = spec;
+    const { owner, pid } = requireSpec(adoptSpec, spec);
     const namespace = owner ? "borrowed" : pid === undefined ? "found" : "attached";
     return await this.#createSandbox(spec, namespace);
   }
@@ -407,7 +410,7 @@ export class Driver implements AsyncDisposable {
    * Connects a sandbox to a network: makes an ipvlan link on the network's parent, with addresses
    * and routes, and adds the sandbox's names to the hosts files of the network's sandboxes.
    *
-   * @throws {IpvlanError} The class says what is wrong.
+   * @throws {IpvlanError} Its code says what is wrong.
    * @throws {"problems"} Several things are wrong.
    */
   async connect(
@@ -415,7 +418,7 @@ export class Driver implements AsyncDisposable {
     sandbox: string,
     options: ConnectOptions = {},
   ): Promise<Outcome<MadeEndpoint>> {
-    const connections = [{ ...options, network }];
+    const connections = [{ ...requireSpec(connectOptions, options), network }];
     const { endpoints, notices } = await this.#attach({ name: sandbox, connections });
     return { value: endpoints[0]!, notices };
   }
@@ -616,7 +619,7 @@ export class Driver implements AsyncDisposable {
    * is none that another one on an overlapping subnet has given away.
    *
    * @throws {"missing-pool-subnet"} It is to have IPv6, and has no subnet.
-   * @throws {IpvlanError} The class says what else is wrong.
+   * @throws {IpvlanError} Its code says what else is wrong.
    */
   async requestPool(request: PoolRequest): Promise<AddressPool> {
     if (request.subnet !== undefined) return requestPool(this.#parts, request);
@@ -643,7 +646,7 @@ export class Driver implements AsyncDisposable {
    * @throws {"pool-not-found"} There is no such pool.
    * @throws {"pool-exhausted"} No address is free.
    * @throws {"address-held"} Another one has the address.
-   * @throws {IpvlanError} The class says what else is wrong with the address.
+   * @throws {IpvlanError} Its code says what else is wrong with the address.
    */
   async claimAddress(
     pool: string | SubnetPoolRequest,
@@ -660,7 +663,7 @@ export class Driver implements AsyncDisposable {
    * @returns The address with its prefix length.
    * @throws {"pool-not-found"} There is no such pool.
    * @throws {"address-held"} Another one has the address.
-   * @throws {IpvlanError} The class says what else is wrong with the address.
+   * @throws {IpvlanError} Its code says what else is wrong with the address.
    */
   async claimGateway(pool: string, address?: string): Promise<{ address: string }> {
     return await this.#shared(() => claimGateway(this.#parts, pool, address));

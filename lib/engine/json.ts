@@ -4,6 +4,7 @@
  * @module
  */
 import { IpvlanError } from "../base/errors.ts";
+import { isObject } from "../base/reader.ts";
 
 /** The longest request in bytes. Most have some thousand, and CNI's GC has 100 for each container. */
 export const MAX_REQUEST = 2 ** 20;
@@ -139,15 +140,4 @@ export class JsonObject {
   #wrong(name: string, reason: string): never {
     throw new IpvlanError("invalid-request", { place: this.#placeOf(name), reason });
   }
-}
-
-/** Whether a value of JSON is an object. */
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** Shows a value of JSON in a sentence, cut where it is long. */
-export function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length > 80 ? `${text.slice(0, 79)}…` : text;
 }

@@ -6,6 +6,19 @@
  */
 import type { EtcdAccess } from "../../claims/types.ts";
 import { attempt } from "../../base/errors.ts";
+import {
+  fits,
+  flag,
+  kind,
+  list,
+  object,
+  oneOf,
+  optional,
+  type Reader,
+  record,
+  text,
+  whole,
+} from "../../base/reader.ts";
 import { parseAddress, parsePrefix } from "../../ipam/mod.ts";
 import type { LinkSpec } from "../../iproute2/link.ts";
 import { linkName } from "../../iproute2/words.ts";
@@ -67,185 +80,164 @@ export type EndpointDetails = Pick<
   "routes" | "handOver" | "prefixLengths" | "linkLocalAddresses" | "gatewayPriority" | "parent"
 >;
 
-type Rule = (value: unknown) => boolean;
-
-const isText: Rule = (value) => typeof value === "string";
-const isPrefix = textFor(parsePrefix);
-const isAddress = textFor(parseAddress);
-const isState: Rule = oneOf<State>("making", "ready", "removing");
+const prefix = parsed(parsePrefix);
+const address = parsed(parseAddress);
+const state = oneOf<State>("making", "ready", "removing");
 
 /** A text that can be parsed. One that was right once is not parsed again: records are read often. */
-function textFor(parse: (text: string) => unknown): Rule {
+function parsed(parse: (text: string) => unknown): Reader<string> {
   const right = new Set<unknown>();
-  return (value) => {
+  return kind("what the program wrote", (value) => {
     if (right.has(value)) return true;
     if (typeof value !== "string" || !attempt(() => parse(value)).ok) return false;
     right.add(value);
     return true;
+  });
+}
+
+/** Reads a value that a function finds good once it is read. */
+function checked<T>(reader: Reader<T>, isRight: (value: T) => boolean): Reader<T> {
+  return (value, reading) => {
+    if (!fits(reader, value) || !isRight(value)) reading.misfit(value, "what the program wrote");
+    return value as T;
   };
 }
 
-function oneOf<T>(...values: T[]): Rule {
-  return (value) => values.includes(value as T);
-}
-
-function optional(rule: Rule): Rule {
-  return (value) => value === undefined || rule(value);
-}
-
-function listOf(rule: Rule): Rule {
-  return (value) => Array.isArray(value) && value.every(rule);
-}
-
-function mapOf(rule: Rule): Rule {
-  return (value) => isObject(value) && Object.values(value).every(rule);
-}
-
-function fields(rules: Record<string, Rule>): Rule {
-  const all = Object.entries(rules);
-  return (value) => isObject(value) && all.every(([name, rule]) => rule(value[name]));
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-const OPTIONS: Record<string, Rule> = Object.fromEntries(
+const OPTIONS: Record<string, Reader<unknown>> = Object.fromEntries(
   OPTION_NAMES.map((name) => [
     name,
-    optional((value) => typeof value !== "object" && optionProblems(name, value).length === 0),
+    optional(
+      kind("a value", (value) => {
+        return typeof value !== "object" && optionProblems(name, value).length === 0;
+      }),
+    ),
   ]),
 );
 
-const OWNER = fields(
-  {
-    engine: oneOf<EngineName>("docker", "cni", "netavark"),
-    id: isText,
-  } satisfies Record<keyof Owner, Rule>,
-);
-
-const IPAM = fields({
-  driver: oneOf("etcd"),
-  access: (value) => ACCESS(value) && accessProblems(value as EtcdAccess).length === 0,
+const OWNER = object<Owner>({
+  engine: oneOf<EngineName>("docker", "cni", "netavark"),
+  id: text,
 });
 
-const ACCESS = fields(
-  {
-    endpoints: listOf(isText),
-    prefix: optional(isText),
-    ca: optional(isText),
-    cert: optional(isText),
-    key: optional(isText),
-    user: optional(isText),
-    passwordFile: optional(isText),
-  } satisfies Record<keyof EtcdAccess, Rule>,
-);
+const ACCESS = object<EtcdAccess>({
+  endpoints: list(text),
+  prefix: optional(text),
+  ca: optional(text),
+  cert: optional(text),
+  key: optional(text),
+  user: optional(text),
+  passwordFile: optional(text),
+});
 
-const SUBNETS = listOf(fields({
-  subnet: isPrefix,
-  gateway: optional(isAddress),
-  ipRange: optional(isPrefix),
-  auxAddresses: mapOf(isAddress),
+const IPAM = object({
+  driver: oneOf("etcd"),
+  access: checked(ACCESS, (access) => accessProblems(access).length === 0),
+});
+
+const SUBNETS = list(object({
+  subnet: prefix,
+  gateway: optional(address),
+  ipRange: optional(prefix),
+  auxAddresses: record(address),
 }));
 
 /** Whether a value is what a network is on all hosts that share it. */
 export function isSharedSettings(value: unknown): value is NetworkSettings {
-  return fields({ ...OPTIONS, subnets: SUBNETS })(value);
+  return fits(object({ ...OPTIONS, subnets: SUBNETS }), value);
 }
 
-const NETWORK = fields({
+const NETWORK = object({
   ...OPTIONS,
-  state: isState,
-  id: isText,
-  name: isText,
-  created: isText,
-  parent: isText,
-  isolated: (value) => typeof value === "boolean",
+  state: state,
+  id: text,
+  name: text,
+  created: text,
+  parent: text,
+  isolated: flag,
   subnets: SUBNETS,
-  labels: mapOf(isText),
+  labels: record(text),
   owner: optional(OWNER),
   transient: optional(oneOf(true)),
   foreignAddresses: optional(oneOf(true)),
   ipam: optional(IPAM),
 });
 
-const SETTINGS: { [Name in keyof SandboxSettings]-?: Rule } = {
-  hostname: optional(isText),
-  hosts: optional(listOf(fields({ name: isText, address: isText }))),
-  dns: optional(fields({
-    servers: optional(listOf(isText)),
-    search: optional(listOf(isText)),
-    options: optional(listOf(isText)),
+const SETTINGS: { [Name in keyof SandboxSettings]-?: Reader<unknown> } = {
+  hostname: optional(text),
+  hosts: optional(list(object({ name: text, address: text }))),
+  dns: optional(object({
+    servers: optional(list(text)),
+    search: optional(list(text)),
+    options: optional(list(text)),
   })),
-  sysctls: optional(mapOf(isText)),
+  sysctls: optional(record(text)),
 };
 
-const SANDBOX = fields({
+const SANDBOX = object({
   ...SETTINGS,
-  state: isState,
-  id: isText,
-  name: isText,
-  created: isText,
-  labels: mapOf(isText),
+  state: state,
+  id: text,
+  name: text,
+  created: text,
+  labels: record(text),
   namespace: oneOf<Sandbox["namespace"]>("made", "attached", "found", "borrowed"),
   owner: optional(OWNER),
-  path: optional(isText),
-  namespaceId: optional(isText),
+  path: optional(text),
+  namespaceId: optional(text),
 });
 
-const VLAN_LINK = fields({
+const VLAN_LINK = object({
   type: oneOf("vlan"),
-  name: isText,
-  link: isText,
-  id: Number.isInteger as Rule,
+  name: text,
+  link: text,
+  id: whole,
 });
 
-const LINK: Rule = (value) => {
-  if (!VLAN_LINK(value)) return fields({ type: oneOf("dummy"), name: isText })(value);
-  const { name, link } = value as { name: string; link: string };
-  // So no link is below itself.
-  return name.startsWith(`${link}.`);
-};
+const DUMMY_LINK = object({ type: oneOf("dummy"), name: text });
 
-const DETAILS: Record<keyof EndpointDetails, Rule> = {
-  routes: optional(listOf(fields({ dst: isPrefix, via: optional(isAddress) }))),
+const LINK = kind("a link", (value) => {
+  if (!fits(VLAN_LINK, value)) return fits(DUMMY_LINK, value);
+  // So no link is below itself.
+  return value.name.startsWith(`${value.link}.`);
+});
+
+const DETAILS: Record<keyof EndpointDetails, Reader<unknown>> = {
+  routes: optional(list(object({ dst: prefix, via: optional(address) }))),
   handOver: optional(oneOf(true)),
-  linkLocalAddresses: optional(listOf(isAddress)),
-  gatewayPriority: optional(Number.isInteger as Rule),
-  prefixLengths: optional(fields({
-    ip: optional(Number.isInteger as Rule),
-    ip6: optional(Number.isInteger as Rule),
+  linkLocalAddresses: optional(list(address)),
+  gatewayPriority: optional(whole),
+  prefixLengths: optional(object({
+    ip: optional(whole),
+    ip6: optional(whole),
   })),
-  parent: optional((value) => attempt(() => linkName(String(value))).ok),
+  parent: optional(kind("a link name", (value) => attempt(() => linkName(String(value))).ok)),
 };
 
 /** The names of what is on record of an endpoint and no query asks for. */
 export const DETAIL_NAMES = Object.keys(DETAILS) as (keyof EndpointDetails)[];
 
-const ENDPOINT = fields({
+const ENDPOINT = object({
   ...DETAILS,
-  state: isState,
-  id: isText,
+  state: state,
+  id: text,
   // The store gives null for a network that it does not have.
-  network: isText,
-  sandbox: isText,
-  ifname: isText,
-  ordinal: Number.isInteger as Rule,
-  ip: optional(isAddress),
-  ip6: optional(isAddress),
-  aliases: listOf(isText),
+  network: text,
+  sandbox: text,
+  ifname: text,
+  ordinal: whole,
+  ip: optional(address),
+  ip6: optional(address),
+  aliases: list(text),
 });
 
-const POOL = fields(
-  {
-    id: isText,
-    subnet: isPrefix,
-    ipRange: optional(isPrefix),
-    owner: OWNER,
-    ipam: optional(IPAM),
-    requests: Number.isInteger as Rule,
-  } satisfies Record<keyof AddressPool, Rule>,
-);
+const POOL = object<AddressPool>({
+  id: text,
+  subnet: prefix,
+  ipRange: optional(prefix),
+  owner: OWNER,
+  ipam: optional(IPAM),
+  requests: whole,
+});
 
 /** The kinds of records, with the types of their values. */
 export interface RecordKinds {
@@ -261,9 +253,9 @@ export interface RecordKinds {
   pool: AddressPool;
 }
 
-const RULES: Record<keyof RecordKinds, Rule> = {
+const READERS: Record<keyof RecordKinds, Reader<unknown>> = {
   network: NETWORK,
-  sandbox: (value) => SANDBOX(value) && settingsProblems(value as Sandbox).length === 0,
+  sandbox: checked(SANDBOX, (value) => settingsProblems(value as Sandbox).length === 0),
   endpoint: ENDPOINT,
   link: LINK,
   pool: POOL,
@@ -274,7 +266,7 @@ export function isRecord<Kind extends keyof RecordKinds>(
   kind: Kind,
   value: unknown,
 ): value is RecordKinds[Kind] {
-  return RULES[kind](value);
+  return fits(READERS[kind], value);
 }
 
 /** What a network is on all of its hosts. */

@@ -7,7 +7,8 @@ import type { EndpointRoute } from "../../driver/model/types.ts";
 import { type Family, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
 import { didYouMean } from "../../base/suggest.ts";
-import { isObject, parseRequest, show } from "../json.ts";
+import { isObject, show } from "../../base/reader.ts";
+import { parseRequest } from "../json.ts";
 import type { AttachmentKey, CniCommand } from "./environment.ts";
 import { cniError, CODE } from "./errors.ts";
 import {

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
-import { isObject, parseRequest, readRequest, show } from "../json.ts";
+import { isObject, show } from "../../base/reader.ts";
+import { parseRequest, readRequest } from "../json.ts";
 import type { CniCommand, Variables } from "./environment.ts";
 import { cniError, CODE } from "./errors.ts";
 import { readResult, type Result } from "./result.ts";

@@ -1,7 +1,7 @@
 import { attempt, type IpvlanErrorOf } from "../../base/errors.ts";
 import { isNetnsPath, linkName } from "../../iproute2/words.ts";
 import { cniError, CODE } from "./errors.ts";
-import { show } from "../json.ts";
+import { show } from "../../base/reader.ts";
 
 /** The commands of the plugin. */
 export const COMMANDS = ["ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"] as const;

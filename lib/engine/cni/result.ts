@@ -1,7 +1,7 @@
 import { attempt } from "../../base/errors.ts";
 import { type Family, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
-import { isObject, show } from "../json.ts";
+import { isObject, show } from "../../base/reader.ts";
 import { type CniVersion, isAtLeast } from "./version.ts";
 
 /** What a container needs to find names. */

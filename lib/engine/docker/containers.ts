@@ -1,6 +1,7 @@
 import { IpvlanError } from "../../base/errors.ts";
 import { DOCKER_SOCKET, get } from "./api.ts";
-import { list, object, optional, readBody, record, text } from "./body.ts";
+import { list, optional, readBody, record } from "./body.ts";
+import { object, text } from "../../base/reader.ts";
 
 const containers = list(object({
   Names: list(text),

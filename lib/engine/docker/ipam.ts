@@ -19,7 +19,8 @@ import {
   readIpamOptions,
 } from "../../driver/model/ipam_options.ts";
 import type { AddressPool, ClaimRequest, PoolRequest } from "../../driver/mod.ts";
-import { flag, object, optional, readBody, record, text } from "./body.ts";
+import { optional, readBody, record } from "./body.ts";
+import { flag, object, text } from "../../base/reader.ts";
 import type { Handlers } from "./handlers.ts";
 
 /** Docker has one address space for networks of one machine, and one for those of a swarm. */

@@ -18,7 +18,8 @@ import { invalidOption, type IpvlanError, throwProblems } from "../../base/error
 import { type Family, familyOf } from "../../ipam/address.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
 import { isNetnsPath } from "../../iproute2/words.ts";
-import { flag, list, object, optional, readBody, record, text, textLike } from "./body.ts";
+import { list, optional, readBody, record } from "./body.ts";
+import { anything, flag, object, text, textLike } from "../../base/reader.ts";
 
 /** How Docker prefixes the names of its own options. */
 const DOCKERS_OWN = "com.docker.";
@@ -31,7 +32,6 @@ const INTERNAL = "com.docker.network.internal";
 
 const id = textLike("an id of letters and digits, 12 at least", /^[A-Za-z0-9]{12,}$/);
 const netnsPath = textLike("the absolute path of a network namespace", { test: isNetnsPath });
-const anything = (value: unknown) => value;
 
 const ipamData = list(object({
   Pool: text,

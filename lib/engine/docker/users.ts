@@ -8,7 +8,8 @@ import { prefixOf } from "../../claims/access.ts";
 import type { AddressPoolDetails, ClaimUser } from "../../driver/mod.ts";
 import { attempt, IpvlanError } from "../../base/errors.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
-import { flag, list, object, optional, readBody, record, text } from "./body.ts";
+import { list, optional, readBody, record } from "./body.ts";
+import { flag, object, text } from "../../base/reader.ts";
 import { readAccess, type SharedPlace } from "./ipam.ts";
 import { PLUGIN } from "./names.ts";
 

@@ -1,0 +1,160 @@
+/**
+ * Reads values from outside, whose shape nobody vouches for: JSON of a file, a key or a request. A
+ * reader notes everything that is wrong with a value, each with its place.
+ *
+ * @module
+ */
+import { didYouMean } from "./suggest.ts";
+
+/** One value that is wrong. */
+export interface Misfit {
+  /** The steps to it: `["subnets", 1, "gateway"]`. */
+  readonly path: readonly (string | number)[];
+  /** The value; `undefined` if it is missing. */
+  readonly value: unknown;
+  /** What it should be: `a text`. */
+  readonly wanted: string;
+}
+
+/** Where a reader is, and what was wrong so far. */
+export class Reading {
+  /** What was wrong so far. */
+  readonly misfits: Misfit[] = [];
+  readonly #path: (string | number)[] = [];
+
+  /** Reads a part of the value. */
+  part<T>(step: string | number, reader: Reader<T>, value: unknown): T {
+    this.#path.push(step);
+    const read = reader(value, this);
+    this.#path.pop();
+    return read;
+  }
+
+  /** Notes that the value is not what it should be. */
+  misfit(value: unknown, wanted: string): void {
+    this.misfits.push({ path: [...this.#path], value, wanted });
+  }
+}
+
+/** Reads one value. If it notes a misfit, what it returns is not used. */
+export type Reader<T> = (value: unknown, reading: Reading) => T;
+
+/** Reads a value. Returns it, and what is wrong with it. */
+export function read<T>(reader: Reader<T>, value: unknown): { value: T; misfits: Misfit[] } {
+  const reading = new Reading();
+  return { value: reader(value, reading), misfits: reading.misfits };
+}
+
+/** Whether a reader takes a value as it is. */
+export function fits<T>(reader: Reader<T>, value: unknown): value is T {
+  return read(reader, value).misfits.length === 0;
+}
+
+/** Whether a value is an object, and no list. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Shows a value in a sentence, cut where it is long; `missing` if there is none. */
+export function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? "missing";
+  return text.length > 80 ? `${text.slice(0, 79)}…` : text;
+}
+
+/** A path in a sentence: `subnets[1].gateway`. */
+export function placeOf(path: Misfit["path"]): string {
+  return path.reduce<string>(
+    (place, step) =>
+      typeof step === "number" ? `${place}[${step}]` : place === "" ? step : `${place}.${step}`,
+    "",
+  );
+}
+
+/** Reads a value that a function recognizes. */
+export function kind<T>(wanted: string, isFit: (value: unknown) => boolean): Reader<T> {
+  return (value, reading) => {
+    if (!isFit(value)) reading.misfit(value, wanted);
+    return value as T;
+  };
+}
+
+/** Reads any value. */
+export const anything: Reader<unknown> = kind("anything", () => true);
+
+/** Reads a text. */
+export const text: Reader<string> = kind("a text", (value) => typeof value === "string");
+
+/** Reads `true` or `false`. */
+export const flag: Reader<boolean> = kind("true or false", (value) => typeof value === "boolean");
+
+/** Reads a whole number. */
+export const whole: Reader<number> = kind("a whole number", Number.isSafeInteger);
+
+/** Reads a text that matches a pattern, or that another test finds good. */
+export function textLike(wanted: string, pattern: Pick<RegExp, "test">): Reader<string> {
+  return kind(wanted, (value) => typeof value === "string" && pattern.test(value));
+}
+
+/** Reads one of these values. */
+export function oneOf<const T>(...values: readonly T[]): Reader<T> {
+  return kind(`one of ${values.join(", ")}`, (value) => values.includes(value as T));
+}
+
+/** Reads a value that may be missing. */
+export function optional<T>(reader: Reader<T>): Reader<T | undefined> {
+  return (value, reading) => value === undefined ? undefined : reader(value, reading);
+}
+
+/** Reads a list. */
+export function list<T>(of: Reader<T>): Reader<T[]> {
+  return (value, reading) => {
+    if (Array.isArray(value)) return value.map((item, index) => reading.part(index, of, item));
+    reading.misfit(value, "a list");
+    return [];
+  };
+}
+
+/** Reads an object whose names are not known before. */
+export function record<T>(of: Reader<T>): Reader<Record<string, T>> {
+  return (value, reading) => {
+    const from = anObject(value, reading) ?? {};
+    return Object.fromEntries(
+      Object.keys(from).map((name) => [name, reading.part(name, of, from[name])]),
+    );
+  };
+}
+
+/** Readers by the names of the fields that they read. */
+export type Fields<T> = { readonly [Name in keyof T]-?: Reader<T[Name]> };
+
+/** Reads an object with these fields. Others are left alone: a later version may have more. */
+export function object<T extends object>(fields: Fields<T>): Reader<T> {
+  const entries = Object.entries(fields) as [string, Reader<unknown>][];
+  return (value, reading) => {
+    const from = anObject(value, reading);
+    if (!from) return {} as T;
+    return Object.fromEntries(entries.map(([name, reader]) => {
+      const item = Object.hasOwn(from, name) ? from[name] : undefined;
+      return [name, reading.part(name, reader, item)];
+    })) as T;
+  };
+}
+
+/** Reads an object with these fields and no others, but for such as are `undefined`. */
+export function exactly<T extends object>(fields: Fields<T>): Reader<T> {
+  const reader = object(fields);
+  const names = Object.keys(fields);
+  return (value, reading) => {
+    for (const [name, item] of Object.entries(isObject(value) ? value : {})) {
+      if (names.includes(name) || item === undefined) continue;
+      const wanted = `left out${didYouMean(name, names) || ", as there is no such field"}`;
+      reading.part(name, () => reading.misfit(item, wanted), item);
+    }
+    return reader(value, reading);
+  };
+}
+
+function anObject(value: unknown, reading: Reading): Record<string, unknown> | undefined {
+  if (isObject(value)) return value;
+  reading.misfit(value, "an object");
+}

@@ -1,0 +1,126 @@
+/**
+ * What callers of the driver may ask for, field by field: a misspelt field of a script would
+ * otherwise be left out in silence. Whether the values are possible is decided later.
+ *
+ * @module
+ */
+import type { EtcdAccess } from "../../claims/types.ts";
+import { IpvlanError, throwProblems } from "../../base/errors.ts";
+import {
+  anything,
+  exactly,
+  type Fields,
+  flag,
+  list,
+  oneOf,
+  optional,
+  placeOf,
+  read,
+  type Reader,
+  record,
+  show,
+  text,
+  whole,
+} from "../../base/reader.ts";
+import type { SubnetSpec } from "../../ipam/mod.ts";
+import { OPTION_NAMES } from "./options.ts";
+import type {
+  AdoptSpec,
+  Connection,
+  ConnectOptions,
+  EndpointRoute,
+  EngineName,
+  NetworkIpam,
+  NetworkSpec,
+  Owner,
+  SandboxSpec,
+} from "./types.ts";
+
+const owner = exactly<Owner>({ engine: oneOf<EngineName>("docker", "cni", "netavark"), id: text });
+
+const subnet = exactly<SubnetSpec>({
+  subnet: text,
+  gateway: optional(text),
+  ipRange: optional(text),
+  auxAddresses: optional(record(text)),
+});
+
+const access = exactly<EtcdAccess>({
+  endpoints: list(text),
+  prefix: optional(text),
+  ca: optional(text),
+  cert: optional(text),
+  key: optional(text),
+  user: optional(text),
+  passwordFile: optional(text),
+});
+
+/** Reads a network to create. The values of its options are judged where they are settled. */
+export const networkSpec: Reader<NetworkSpec> = exactly({
+  ...Object.fromEntries(OPTION_NAMES.map((name) => [name, anything])),
+  name: text,
+  subnets: optional(
+    list<string | SubnetSpec>((value, reading) =>
+      typeof value === "string" ? value : subnet(value, reading)
+    ),
+  ),
+  ipv6: optional(flag),
+  labels: optional(record(text)),
+  owner: optional(owner),
+  transient: optional(oneOf(true)),
+  foreignAddresses: optional(oneOf(true)),
+  ipam: optional(exactly<NetworkIpam>({ driver: oneOf("etcd"), access })),
+} as Fields<NetworkSpec>);
+
+const connectFields: Fields<ConnectOptions> = {
+  ip: optional(text),
+  ip6: optional(text),
+  except: optional(list(text)),
+  aliases: optional(list(text)),
+  macAddress: optional(text),
+  ifname: optional(text),
+  routes: optional(list(exactly<EndpointRoute>({ dst: text, via: optional(text) }))),
+  linkLocalAddresses: optional(list(text)),
+  gatewayPriority: optional(whole),
+  handOver: optional(oneOf(true)),
+  parent: optional(text),
+};
+
+/** Reads how a sandbox is to be connected. */
+export const connectOptions: Reader<ConnectOptions> = exactly(connectFields);
+
+const sandboxFields: Fields<SandboxSpec> = {
+  name: text,
+  connections: optional(list(exactly<Connection>({ ...connectFields, network: text }))),
+  labels: optional(record(text)),
+  hostname: optional(text),
+  hosts: optional(list(exactly<{ name: string; address: string }>({ name: text, address: text }))),
+  dns: optional(exactly<{ servers?: string[]; search?: string[]; options?: string[] }>({
+    servers: optional(list(text)),
+    search: optional(list(text)),
+    options: optional(list(text)),
+  })),
+  sysctls: optional(record(text)),
+};
+
+/** Reads a sandbox to create. */
+export const sandboxSpec: Reader<SandboxSpec> = exactly(sandboxFields);
+
+/** Reads a sandbox to adopt. */
+export const adoptSpec: Reader<AdoptSpec> = exactly<AdoptSpec>({
+  ...sandboxFields,
+  pid: optional(whole),
+  owner: optional(owner),
+  path: optional(text),
+});
+
+/** Returns what a caller asks for. @throws {"invalid-field"} A field of it is wrong. */
+export function requireSpec<T>(reader: Reader<T>, spec: T): T {
+  throwProblems(
+    read(reader, spec).misfits.map(({ path, value, wanted }) =>
+      new IpvlanError("invalid-field", { place: placeOf(path), value: show(value), wanted })
+        .at(...path)
+    ),
+  );
+  return spec;
+}
