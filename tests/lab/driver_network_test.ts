@@ -185,7 +185,7 @@ Deno.test("a parent that is down gives a notice, and no sub-interface can be mad
     assertEquals(sandbox.notices, ['The parent "down0" is down, so nothing passes']);
     const before = await host.dump();
     const refused = () => driver.createNetwork({ name: "m", parent: "down0.20" });
-    const error = await assertRejectsError(refused, "invalid-parent");
+    const error = await assertRejectsError(refused, "parent-down");
     assert(error.message.includes('"ip link set down0 up"'), error.message);
     assertEquals(await host.dump(), before);
   }));
