@@ -1,5 +1,5 @@
 // What the values of options stand for: names with values, and how a sandbox is connected.
-import { priorityProblem } from "../driver/model/way_out.ts";
+import { priorityProblem } from "../driver/model/routes.ts";
 import type { ConnectOptions } from "../driver/model/types.ts";
 import { invalidOption, type IpvlanError } from "../base/errors.ts";
 import type { OptionValues } from "../base/command_line.ts";

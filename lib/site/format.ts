@@ -1,4 +1,4 @@
-import { MAX_PRIORITY } from "../driver/model/way_out.ts";
+import { MAX_PRIORITY } from "../driver/model/routes.ts";
 import { ETCD, IPAM_FIELDS, IPAM_OPTIONS } from "../driver/model/ipam_options.ts";
 import { linkLocalProblem } from "../driver/model/link_local.ts";
 import { nameProblem } from "../driver/model/names.ts";

@@ -5,7 +5,7 @@
 // command) is left out of `inspect`; `ps` says that there is none, as its columns
 // are asked for together. `Interface`, `Namespace` and `Owner` are ours.
 import { createHash } from "node:crypto";
-import { gatewaysOf, wayOut } from "../../driver/model/way_out.ts";
+import { gatewaysOf, wayOut } from "../../driver/model/routes.ts";
 import { ipamEntries } from "../../driver/model/ipam_options.ts";
 import { toDriverOptions } from "../../driver/model/options.ts";
 import type {

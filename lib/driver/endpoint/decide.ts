@@ -30,7 +30,7 @@ import {
   priorityProblem,
   routePrefix,
   wayOut,
-} from "../model/way_out.ts";
+} from "../model/routes.ts";
 import { innerRoutes, linkRoutes, type Siblings } from "./default_routes.ts";
 import type { HeldAddress } from "../addresses/holders.ts";
 import { linkLocalProblems, usual, withLinkLocalLength } from "../model/link_local.ts";

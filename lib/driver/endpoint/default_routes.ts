@@ -4,7 +4,7 @@ import { routeFlush, routeLine, type RouteSpec } from "../../iproute2/route.ts";
 import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import type { Network } from "../model/types.ts";
-import { type EndpointAddress, wayOut } from "../model/way_out.ts";
+import { type EndpointAddress, wayOut } from "../model/routes.ts";
 
 /** The metric that the kernel gives a route by default (`IP6_RT_PRIO_USER` for IPv6). */
 export const DEFAULT_METRIC = { 4: 0, 6: 1024 };

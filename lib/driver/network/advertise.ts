@@ -14,7 +14,7 @@ import { endpointAddresses } from "../../ipam/address.ts";
 import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
 import { type Route, routeLine, type RouteSpec } from "../../iproute2/route.ts";
 import { IN_SANDBOX } from "../model/names.ts";
-import { routePrefix } from "../model/way_out.ts";
+import { routePrefix } from "../model/routes.ts";
 import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import type { Network, SettledNetwork } from "../model/types.ts";

@@ -10,7 +10,7 @@ import {
 import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
 import { whyNoSubnet } from "../../ipam/special.ts";
 import { advertiseProblems, elsewhereProblems } from "./advertise.ts";
-import { type Exit, wayOut } from "../model/way_out.ts";
+import { type Exit, wayOut } from "../model/routes.ts";
 import { accessProblems, settleAccess } from "../model/ipam_options.ts";
 import { IN_SANDBOX, nameProblem, ownedNameProblem } from "../model/names.ts";
 import { settleOptions } from "../model/options.ts";

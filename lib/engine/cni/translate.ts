@@ -4,7 +4,7 @@
  * @module
  */
 import { soleRoutes } from "../../driver/mod.ts";
-import { gatewaysOf, routePrefix } from "../../driver/model/way_out.ts";
+import { gatewaysOf, routePrefix } from "../../driver/model/routes.ts";
 import { ETCD } from "../../driver/model/ipam_options.ts";
 import type {
   AdoptSpec,

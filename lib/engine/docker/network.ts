@@ -15,7 +15,7 @@ import {
   soleRoutes,
 } from "../../driver/mod.ts";
 import { dirname } from "node:path";
-import { routePrefix } from "../../driver/model/way_out.ts";
+import { routePrefix } from "../../driver/model/routes.ts";
 import { invalidOption, isIpvlanError, throwProblems } from "../../base/errors.ts";
 import { statOf } from "../../base/files.ts";
 import { lookInto } from "../../iproute2/view.ts";

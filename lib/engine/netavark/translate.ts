@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { gatewaysOf, wayOut } from "../../driver/model/way_out.ts";
+import { gatewaysOf, wayOut } from "../../driver/model/routes.ts";
 import { NETWORK_OPTIONS, parseDriverOptions } from "../../driver/model/options.ts";
 import type { Endpoint, EndpointRoute, Network, NetworkSpec } from "../../driver/model/types.ts";
 import { invalidOption, type IpvlanError, throwProblems } from "../../base/errors.ts";
