@@ -13,5 +13,4 @@ export type { DriverOptions } from "./open.ts";
 export type { NetworkOptions } from "./model/options.ts";
 export type * from "./model/types.ts";
 export { settle, settleAll, toSettled } from "./network/settle.ts";
-export { soleRoutes } from "./endpoint/decide.ts";
 export { possibleParents } from "./network/parent.ts";

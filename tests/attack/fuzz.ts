@@ -32,7 +32,7 @@ import { parseSite } from "../../lib/site/desired.ts";
 import { siteLabels } from "../../lib/site/labels.ts";
 import { makePlan, makeRollback } from "../../lib/site/plan.ts";
 import { planLines } from "../../lib/site/words.ts";
-import { host, IDENTITY, network } from "../kit/values.ts";
+import { host, IDENTITY, network, plainEndpoint } from "../kit/values.ts";
 import type { Random } from "./random.ts";
 
 /** An input for which something else was thrown than an `IpvlanError`. */
@@ -307,7 +307,8 @@ function key(random: Random): string {
 /** What there is when a site file is planned: some of it is the site's, some another's. */
 function current(): Current {
   const own = siteLabels({ name: "demo", source: { path: "/a/demo.yaml", content: "0" } });
-  const endpoint = { sandbox: "probe", ifname: "eth0", aliases: [], ip: "192.168.20.3/24" };
+  const endpoint = (network: string, ifname = "eth0") =>
+    plainEndpoint("probe", network, { ifname, ip: "192.168.20.3/24" });
   return {
     networks: [
       network("web", { parent: "eth0.20", labels: own, subnets: [subnet("192.168.20.0/24")] }),
@@ -319,7 +320,7 @@ function current(): Current {
       created: IDENTITY.created,
       namespace: "made",
       labels: siteLabels({ name: "demo" }, {}, ["sleep", "5"]),
-      endpoints: [{ network: "web", ...endpoint }, { network: "old", ...endpoint, ifname: "x" }],
+      endpoints: [endpoint("web"), endpoint("old", "x")],
     }],
     down: ["probe"],
   };

@@ -5,10 +5,11 @@
  * @module
  */
 import type { HostFacts } from "../../lib/driver/model/facts.ts";
+import { toEndpoint } from "../../lib/driver/endpoint/decide.ts";
 import { aliasOf, LINK_GROUP } from "../../lib/driver/network/parent.ts";
 import type { Step } from "../../lib/driver/run/plan.ts";
 import type { EndpointRecord } from "../../lib/driver/store/records.ts";
-import type { Network, Sandbox } from "../../lib/driver/model/types.ts";
+import type { Endpoint, Network, Sandbox } from "../../lib/driver/model/types.ts";
 import type { GraphView } from "../../lib/graph/mod.ts";
 import { familyOf } from "../../lib/ipam/address.ts";
 import type { Addr } from "../../lib/iproute2/addr.ts";
@@ -172,6 +173,25 @@ export function endpointRecord(
     aliases: [],
     ...changes,
   };
+}
+
+/** The endpoint of a sandbox on a network as the driver shows it, with 192.168.1.2. */
+export function endpointOn(
+  network: Network,
+  sandbox: string,
+  changes: Partial<EndpointRecord> = {},
+): Endpoint {
+  return toEndpoint(network, endpointRecord(sandbox, network, changes));
+}
+
+/** An endpoint without an address on a network of which only the name matters. */
+export function plainEndpoint(
+  sandbox: string,
+  network: string,
+  changes: Partial<Endpoint> = {},
+): Endpoint {
+  const rest = { routes: [], names: [], aliases: [], parent: "eth0" };
+  return { network, sandbox, ifname: "eth0", ...rest, ...changes };
 }
 
 /** Five VLANs of 20 sandboxes each, with addresses of both families, and one network on `eth0`. */

@@ -45,12 +45,22 @@ Deno.test("a network of defaults: a sub-interface and links that are marked, in 
     assertEquals(made.endpoints.map(({ mac }) => mac), [address]);
     const sandbox = {
       ...made,
-      endpoints: made.endpoints.map(({ mac: _, ...endpoint }) => endpoint),
+      endpoints: made.endpoints.map(({ mac: _mac, mtu: _mtu, ...endpoint }) => endpoint),
     };
     assertEquals(driver.inspectSandbox("c"), sandbox);
     assertEquals(driver.listSandboxes(), [sandbox]);
     assertEquals(sandbox.endpoints, [
-      { network: "n", sandbox: "c", ifname: "eth0", ip: "192.168.20.2/24", aliases: [] },
+      {
+        network: "n",
+        sandbox: "c",
+        ifname: "eth0",
+        ip: "192.168.20.2/24",
+        gateway: "192.168.20.1",
+        routes: [{ dst: "0.0.0.0/0", via: "192.168.20.1" }],
+        names: ["c", "c.n"],
+        aliases: [],
+        parent: "eth0.20",
+      },
     ]);
     const [link, ...rest] = await linksIn("c");
     assertEquals(rest, []);

@@ -147,7 +147,9 @@ Deno.test("the routes of a network are made, behind its default route", () =>
     const driver = await host.driver();
     await using one = await engineNamespace();
     const routes = [{ destination: "10.9.0.0/16", gateway: "192.168.20.5", metric: null }];
-    await setUp(driver, request(7, { network: config("lan", { routes }) }), one.path);
+    // Nobody named the gateway of the subnet, so it is the first address.
+    const subnets = [{ subnet: "192.168.20.0/24" }, { subnet: "fd20::/64" }];
+    await setUp(driver, request(7, { network: config("lan", { routes, subnets }) }), one.path);
     const { routes: made } = await dumpSandbox(one.netns);
     assertStringIncludes(made.join("\n"), "default via 192.168.20.1 dev eth0");
     assertStringIncludes(made.join("\n"), "10.9.0.0/16 via 192.168.20.5 dev eth0");

@@ -90,7 +90,6 @@ Deno.test("the main module exports all that its rooms do", async () => {
     "possibleParents",
     "settle",
     "settleAll",
-    "soleRoutes",
     "toSettled",
   ];
   assertEquals(names.filter((name) => !main.includes(name)).sort(), own);

@@ -5,7 +5,6 @@
 // command) is left out of `inspect`; `ps` says that there is none, as its columns
 // are asked for together. `Interface`, `Namespace` and `Owner` are ours.
 import { createHash } from "node:crypto";
-import { gatewaysOf, wayOut } from "../../driver/model/routes.ts";
 import { ipamEntries } from "../../driver/model/ipam_options.ts";
 import { toDriverOptions } from "../../driver/model/options.ts";
 import type {
@@ -17,8 +16,7 @@ import type {
   SandboxDetails,
   SeenSandbox,
 } from "../../driver/model/types.ts";
-import { type Family, familyOf, formatAddress } from "../../ipam/address.ts";
-import { firstUsable, parsePrefix } from "../../ipam/prefix.ts";
+import { type Family, familyOf } from "../../ipam/address.ts";
 import type { PoolUsage } from "../../ipam/mod.ts";
 import type { Struct, Value } from "../../template/mod.ts";
 
@@ -38,7 +36,7 @@ export function inspectedNetwork(network: NetworkDetails, usage: readonly PoolUs
     IPAM: {
       Driver: network.ipam?.driver ?? "default",
       Options: new Map(network.ipam ? ipamEntries(network.ipam.access) : []),
-      Config: network.subnets.map((subnet) => ipamConfig(network, subnet)),
+      Config: network.subnets.map(ipamConfig),
     },
     Internal: internal,
     Attachable: false,
@@ -162,7 +160,10 @@ export function listedSandbox(
     created,
     labels: toMap(labels),
     namespace,
-    endpoints: endpoints.map((endpoint) => ({ ...endpoint })),
+    endpoints: endpoints.map(({ routes, ...endpoint }) => ({
+      ...endpoint,
+      routes: routes.map((route) => ({ ...route })),
+    })),
     status,
     owner: owner?.engine ?? "",
   };
@@ -206,25 +207,14 @@ function unlessEmpty(value: Value, isEmpty: boolean): Value | (() => Value) {
   return isEmpty ? () => value : value;
 }
 
-function ipamConfig(network: Network, subnet: NetworkSubnet): Struct {
-  const { ipRange = "", auxAddresses } = subnet;
-  const gateway = shownGateway(network, subnet);
+function ipamConfig({ subnet, ipRange = "", gateway = "", auxAddresses }: NetworkSubnet): Struct {
   const reserved = toMap(auxAddresses);
   return {
-    Subnet: subnet.subnet,
+    Subnet: subnet,
     IPRange: unlessEmpty(ipRange, ipRange === ""),
     Gateway: unlessEmpty(gateway, gateway === ""),
     AuxiliaryAddresses: unlessEmpty(reserved, reserved.size === 0),
   };
-}
-
-/**
- * The gateway of a subnet, if sandboxes get a route to it or if the user asked for it. The record does
- * not tell who chose it. So without a route, the first usable address counts as the driver's choice.
- */
-function shownGateway(network: Network, { subnet, gateway = "" }: NetworkSubnet): string {
-  const isDefault = gateway === formatAddress(firstUsable(parsePrefix(subnet).prefix));
-  return wayOut(network) === "gateway" || !isDefault ? gateway : "";
 }
 
 /** A sandbox as its network shows it. Docker shows no MAC address of an ipvlan link. */
@@ -246,27 +236,24 @@ function endpointId({ sandbox }: Endpoint, { id }: Network): string {
 }
 
 function endpointSettings(endpoint: Endpoint, network: Network): Struct {
-  const { sandbox, ifname, ip = "", ip6 = "", aliases, gatewayPriority = 0 } = endpoint;
-  const { linkLocalAddresses } = endpoint;
+  const { ifname, ip = "", ip6 = "", gateway = "", gateway6 = "" } = endpoint;
+  const { names, aliases, linkLocalAddresses, gatewayPriority = 0 } = endpoint;
   const [address = "", length = "0"] = ip.split("/");
   const [address6 = "", length6 = "0"] = ip6.split("/");
-  const addresses = gatewaysOf(network, endpoint);
-  const gatewayOf = (own: string) =>
-    addresses.find(({ address }) => address === own)?.gateway ?? "";
   return {
     IPAMConfig: linkLocalAddresses ? { LinkLocalIPs: linkLocalAddresses } : null,
     Aliases: aliases,
     NetworkID: network.id,
     EndpointID: endpointId(endpoint, network),
-    Gateway: gatewayOf(ip),
+    Gateway: gateway,
     IPAddress: address,
     MacAddress: "",
     GwPriority: gatewayPriority,
     IPPrefixLen: Number(length),
-    IPv6Gateway: gatewayOf(ip6),
+    IPv6Gateway: gateway6,
     GlobalIPv6Address: address6,
     GlobalIPv6PrefixLen: Number(length6),
-    DNSNames: [sandbox, ...aliases],
+    DNSNames: names,
     Interface: ifname,
   };
 }

@@ -190,11 +190,12 @@ function toAttached(
 ): Attached {
   return {
     sandbox,
-    endpoints: planned.map((each) => ({
-      ...toEndpoint(each.network, each.endpoint),
+    endpoints: planned.map((each) => {
       // An ipvlan link has the MAC address of its parent.
-      mac: parentLink(each, facts)?.address,
-    })),
+      const { address: mac, mtu = undefined } = parentLink(each, facts) ?? {};
+      const own = toEndpoint(each.network, each.endpoint);
+      return { ...own, mac, mtu: each.network.mtu ?? mtu };
+    }),
     notices: planned.length === 0 ? [] : [
       ...notices,
       ...downNotices(planned, facts),

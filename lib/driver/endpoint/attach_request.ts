@@ -159,7 +159,7 @@ function decideEndpoints(
           ? `the sandbox "${sandbox}"`
           : facts.holderElsewhere(network, address),
       parent: inner?.parent,
-      isSecond: inside && ((addresses) => isSecond(network, options, addresses, inside)),
+      isSecond: inside && ((endpoint) => isSecond(network, endpoint, inside)),
     });
     if (!decision.ok) {
       problems.push(...decision.problems);
@@ -168,7 +168,7 @@ function decideEndpoints(
     planned.push({ network, endpoint: decision.endpoint });
     pools.set(network.id, decision.pools);
     notices.push(...decision.notices);
-    for (const hop of new Set(options.routes?.flatMap(({ via }) => via ?? []))) {
+    for (const hop of new Set(decision.endpoint.routes?.flatMap(({ via }) => via ?? []))) {
       const sibling = facts.siblingAt(network, hop);
       if (sibling === undefined) continue;
       notices.push(

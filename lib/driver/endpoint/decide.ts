@@ -24,17 +24,11 @@ import { type LinkSwitch, linkSwitch } from "../../iproute2/process_per_burst.ts
 import { routeLine } from "../../iproute2/route.ts";
 import { linkName } from "../../iproute2/words.ts";
 import { advertSteps, endpointAdverts } from "../network/advertise.ts";
-import {
-  type EndpointAddress,
-  gatewaysOf,
-  priorityProblem,
-  routePrefix,
-  wayOut,
-} from "../model/routes.ts";
+import { type EndpointAddress, priorityProblem, routePrefix, wayOut } from "../model/routes.ts";
 import { innerRoutes, linkRoutes, type Siblings } from "./default_routes.ts";
 import type { HeldAddress } from "../addresses/holders.ts";
 import { linkLocalProblems, usual, withLinkLocalLength } from "../model/link_local.ts";
-import { isOwned, nameProblem, ownNames } from "../model/names.ts";
+import { isOwned, nameProblem, namesOn, ownNames } from "../model/names.ts";
 import { linkOptions } from "../model/options.ts";
 import { aliasOf, explainIpvlanAdd, LINK_GROUP } from "../network/parent.ts";
 import { CALLER, type Line, type Step } from "../run/plan.ts";
@@ -91,7 +85,7 @@ export interface EndpointFacts {
   /** The link of the sandbox that is its parent; left out, the network's. */
   parent?: string;
   /** Whether another program has given the sandbox a route to a destination of the endpoint's. */
-  isSecond?(addresses: readonly EndpointAddress[]): boolean;
+  isSecond?(endpoint: EndpointRecord): boolean;
 }
 
 /** Chooses the addresses and the link name of an endpoint, or finds everything that is wrong. */
@@ -180,12 +174,15 @@ export function decideEndpoint(
   if (ip !== undefined) endpoint.ip = ip;
   if (ip6 !== undefined) endpoint.ip6 = ip6;
   if (options.routes) endpoint.routes = options.routes;
+  else if (options.moreRoutes?.length) {
+    endpoint.routes = [...routesAlone(network, endpoint), ...options.moreRoutes];
+  }
   if (options.handOver) endpoint.handOver = true;
   if (linkLocalAddresses.length > 0) endpoint.linkLocalAddresses = usual(linkLocalAddresses);
   if (gatewayPriority !== 0) endpoint.gatewayPriority = gatewayPriority;
   if (network.foreignAddresses) endpoint.prefixLengths = prefixLengths;
   if (facts.parent !== undefined) endpoint.parent = facts.parent;
-  if (ordinal === 0 && facts.isSecond?.(linkAddresses(network, endpoint))) {
+  if (ordinal === 0 && facts.isSecond?.(endpoint)) {
     endpoint.ordinal = lowestFree(new Set([0, ...ordinals]));
   }
   const overlapping = overlapProblems(sandbox, subnetRoutes(network, endpoint), facts.routes);
@@ -203,14 +200,10 @@ export function subnetRoutes(network: Network, endpoint: EndpointRecord): Subnet
   return [...own, ...inner].map((subnet) => ({ network: network.name, ifname, subnet }));
 }
 
-/** The routes that an endpoint gives to a sandbox without another one, each to a prefix. */
-export function soleRoutes(
-  network: Network,
-  endpoint: Pick<Endpoint, "ifname" | "ip" | "ip6">,
-): EndpointRoute[] {
-  const addresses = gatewaysOf(network, endpoint);
-  return linkRoutes(network, { ifname: endpoint.ifname, ordinal: 0 }, addresses, "none")
-    .map(({ dst, via }) => ({ dst: routePrefix(dst), via }));
+/** The routes of an endpoint, each to a prefix. */
+function routesAlone(network: Network, endpoint: EndpointRecord): EndpointRoute[] {
+  return linkRoutes(network, endpoint, linkAddresses(network, endpoint), "none")
+    .map(({ dst, via }) => ({ dst: routePrefix(dst), ...via !== undefined && { via } }));
 }
 
 /**
@@ -370,16 +363,20 @@ export function linkAddresses(
   });
 }
 
-/** Makes the endpoint that users see from a record. */
+/** Makes the endpoint that users see from a record: all that anybody shows or tells an engine of it. */
 export function toEndpoint(network: Network, endpoint: EndpointRecord): Endpoint {
   const { sandbox, ifname, aliases } = endpoint;
-  const addresses = linkAddresses(network, endpoint).map(({ address }) =>
-    familyOf(address) === 6 ? { ip6: address } : { ip: address }
+  const addresses = linkAddresses(network, endpoint).map(({ address, gateway }) =>
+    familyOf(address) === 6
+      ? { ip6: address, ...gateway && { gateway6: gateway } }
+      : { ip: address, ...gateway && { gateway } }
   );
   return Object.assign({ network: network.name, sandbox, ifname }, ...addresses, {
+    routes: routesAlone(network, endpoint),
+    names: namesOn(network.name, endpoint),
     aliases,
+    parent: endpoint.parent ?? network.parent,
     ...extrasOf(endpoint),
-    ...endpoint.parent !== undefined && { parent: endpoint.parent },
   });
 }
 

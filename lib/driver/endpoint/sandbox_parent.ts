@@ -11,7 +11,7 @@ import type { Link } from "../../iproute2/link.ts";
 import { printed, type Route } from "../../iproute2/route.ts";
 import { fromNetnsFolder, linkName } from "../../iproute2/words.ts";
 import type { AttachRequest, NetworkEndpoint } from "./attach_request.ts";
-import { linkIndex } from "./decide.ts";
+import { linkAddresses, linkIndex } from "./decide.ts";
 import { DEFAULT_METRIC, linkRoutes } from "./default_routes.ts";
 import { IN_SANDBOX } from "../model/names.ts";
 import type { Parts } from "../addresses/parts.ts";
@@ -19,6 +19,7 @@ import { mtuProblems, parentSubnetProblems } from "../network/decide.ts";
 import { chooseParent, conflictProblem } from "../network/parent.ts";
 import type { HostFacts, SeenNamespace } from "../model/facts.ts";
 import { lookInside } from "../run/look_inside.ts";
+import type { EndpointRecord } from "../store/records.ts";
 import type { Connection, ConnectOptions, Network } from "../model/types.ts";
 
 /** Looks into the namespace of a sandbox if a connection needs a link of it as the parent. */
@@ -84,11 +85,10 @@ function defaultLink(routes: readonly Route[]): string | undefined {
  */
 export function isSecond(
   network: Network,
-  { routes: own }: Pick<ConnectOptions, "routes">,
-  addresses: readonly { address: string; gateway?: string }[],
+  endpoint: EndpointRecord,
   { routes }: SeenNamespace,
 ): boolean {
-  const endpoint = { ifname: "lo", ordinal: 0, routes: own };
+  const addresses = linkAddresses(network, endpoint);
   return linkRoutes(network, endpoint, addresses, "none").some(({ dst }) => {
     const family = familyOf(dst);
     const best = DEFAULT_METRIC[family];

@@ -182,3 +182,12 @@ export function parentProblems(parent: string): readonly IpvlanError[] {
 export function ownNames(sandbox: string, network: string): string[] {
   return [sandbox, `${sandbox}.${network}`];
 }
+
+/** All names by which a sandbox is found on a network. That of an engine's sandbox is an id, and none. */
+export function namesOn(
+  network: string,
+  { sandbox, aliases }: { sandbox: string; aliases: readonly string[] },
+): string[] {
+  const [name, longer] = ownNames(sandbox, network);
+  return isOwned(sandbox) ? [...aliases] : [...new Set([name!, ...aliases, longer!])];
+}

@@ -1,7 +1,7 @@
 import { invalidOption, type IpvlanError } from "../../base/errors.ts";
-import { endpointAddresses, familyOf } from "../../ipam/address.ts";
-import { formatPrefix, homeOf, parsePrefix } from "../../ipam/prefix.ts";
-import type { Endpoint, Network } from "./types.ts";
+import { familyOf } from "../../ipam/address.ts";
+import { formatPrefix, parsePrefix } from "../../ipam/prefix.ts";
+import type { Network } from "./types.ts";
 
 /** What a network's default routes depend on. */
 export type Exit = Pick<Network, "mode" | "internal" | "isolated">;
@@ -43,16 +43,4 @@ export interface EndpointAddress {
   address: string;
   /** The subnet's gateway, where a default route leads to it. */
   gateway?: string;
-}
-
-/** The addresses of an endpoint as users see it, each with the gateway that a default route leads to. */
-export function gatewaysOf(
-  network: Network,
-  endpoint: Pick<Endpoint, "ip" | "ip6">,
-): EndpointAddress[] {
-  const hasGateway = wayOut(network) === "gateway";
-  return endpointAddresses(endpoint).map((address) => {
-    const gateway = hasGateway && homeOf(network.subnets, address.split("/")[0]!)?.gateway;
-    return gateway ? { address, gateway } : { address };
-  });
 }

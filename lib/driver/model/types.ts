@@ -254,6 +254,12 @@ export interface ConnectOptions {
    */
   routes?: readonly EndpointRoute[];
   /**
+   * Routes of the link besides the default routes of the network.
+   *
+   * @default {[]}
+   */
+  moreRoutes?: readonly EndpointRoute[];
+  /**
    * Link-local addresses that its link gets besides those of the network: of 169.254.0.0/16, or of
    * fe80::/10 if the network has IPv6.
    *
@@ -342,20 +348,33 @@ export interface Endpoint {
   ip?: string;
   /** The IPv6 address with its prefix length. */
   ip6?: string;
-  /** Other names that the sandbox is found by on this network. */
+  /** The next hop of the network's default route of IPv4; `undefined` if that names none. */
+  gateway?: string;
+  /** The same of IPv6. */
+  gateway6?: string;
+  /**
+   * Its routes, besides those that the kernel makes to the subnets of its addresses. The default ones
+   * are those to `0.0.0.0/0` and `::/0`; in a sandbox with several endpoints, the best one counts.
+   */
+  routes: EndpointRoute[];
+  /** All names that the sandbox is found by on this network. */
+  names: string[];
+  /** Those of them that were asked for. */
   aliases: string[];
   /** The link-local addresses that it was given; `undefined` if there are none. */
   linkLocalAddresses?: readonly string[];
   /** Its priority for the default route; `undefined` if it is 0. */
   gatewayPriority?: number;
-  /** Its parent, if that is a link of the sandbox; `undefined` if it is that of the network. */
-  parent?: string;
+  /** Its parent: that of the network, or a link of the sandbox. */
+  parent: string;
 }
 
-/** An endpoint that a call has just made. */
+/** An endpoint with its link. */
 export interface MadeEndpoint extends Endpoint {
-  /** The MAC address of its link, which is that of the parent; `undefined` if the parent has none. */
+  /** The MAC address of its link, which is that of the parent; `undefined` if there is none. */
   mac?: string;
+  /** The MTU of its link; `undefined` if it is not known. */
+  mtu?: number;
 }
 
 /**
@@ -372,7 +391,7 @@ export interface SeenSandbox extends SandboxDetails {
   /** What the kernel has of it: `incomplete` if not all its endpoints are `up`. */
   state: SandboxState;
   /** Its endpoints. */
-  endpoints: (Endpoint & {
+  endpoints: (MadeEndpoint & {
     /** What the kernel has of it. */
     state: EndpointState;
     /** What is not as it should be: a sentence for each. Empty if it is `up`. */

@@ -33,6 +33,8 @@ export interface EndpointRepair {
   state: EndpointState;
   /** What is not as it should be: a sentence for each, which says what it is and what it should be. */
   changes: string[];
+  /** Its link, if there is one. */
+  link?: Link;
   /** The steps that delete links which cannot be repaired. They run first, and are not undone. */
   remove: Step[];
   /** The steps that make what is missing. */
@@ -58,12 +60,13 @@ export function endpointRepair(
     : seen?.links.find(({ name }) => name === endpoint.parent);
   const link = seen && linkOf(network, endpoint, seen.links, parent);
   const missing = [`The link ${ifname} is missing`];
-  if (link && endpoint.handOver) return repairOf(netns, modeChanges(network, link));
+  if (link && endpoint.handOver) return repairOf(netns, link, modeChanges(network, link));
   const marks = link ? markChanges(link, network, endpoint, parent) : missing;
   if (!seen || !link || marks.length > 0) {
     return {
       state: "missing",
       changes: marks,
+      link,
       remove: link ? [{ netns, line: linkDel({ index: link.index }) }] : [],
       make: endpoint.handOver ? [] : endpointSteps(network, endpoint, siblings, path),
     };
@@ -89,12 +92,13 @@ export function endpointRepair(
     ...wanted.filter((_route, index) => !isThere(index))
       .map((route) => routeChange(route, link.up ? routes : [])),
   ];
-  return repairOf(netns, changes);
+  return repairOf(netns, link, changes);
 }
 
 /** A repair in place. */
-function repairOf(netns: string, changes: readonly Change[]): EndpointRepair {
+function repairOf(netns: string, link: Link, changes: readonly Change[]): EndpointRepair {
   return {
+    link,
     state: changes.length === 0 ? "up" : "changed",
     changes: changes.map(({ sentence }) => sentence),
     remove: [],

@@ -43,11 +43,14 @@ export async function seeSandboxes(
   }));
 }
 
+/** What the kernel has of an endpoint. */
+type Found = Pick<EndpointRepair, "state" | "changes" | "link">;
+
 /** @param repairs What the kernel has of each endpoint, by the link's name. */
 function toSeen(
   sandbox: SandboxDetails,
   seen: SeenNamespace | undefined,
-  repairs: ReadonlyMap<string, Pick<EndpointRepair, "state" | "changes">>,
+  repairs: ReadonlyMap<string, Found>,
 ): SeenSandbox {
   const isWhole = [...repairs.values()].every(({ state }) => state === "up");
   const state: SandboxState = seen ? isWhole ? "up" : "incomplete" : "down";
@@ -57,8 +60,8 @@ function toSeen(
       state: "missing" as const,
       changes: [`The link ${endpoint.ifname} is missing`],
     };
-    const { state, changes } = repairs.get(endpoint.ifname) ?? missing;
-    return { ...endpoint, state, changes };
+    const { state, changes, link }: Found = repairs.get(endpoint.ifname) ?? missing;
+    return { ...endpoint, ...link && { mac: link.address, mtu: link.mtu }, state, changes };
   });
   return { ...sandbox, state, endpoints, ...(seen && { seen }) };
 }

@@ -1,5 +1,5 @@
 import { endpointAddresses } from "../../ipam/address.ts";
-import { isOwned, ownNames } from "../model/names.ts";
+import { isOwned, namesOn } from "../model/names.ts";
 import { ownHostLines } from "./settings.ts";
 import type { HostEntry } from "../store/store.ts";
 import type { SandboxSettings } from "../model/types.ts";
@@ -109,12 +109,7 @@ export function renderHosts(
 }
 
 function hostLines(endpoint: Omit<HostEntry, "state">): string[] {
-  const { sandbox, networkName, aliases } = endpoint;
-  const [name, ...longer] = ownNames(sandbox, networkName);
-  // The name of an engine's sandbox is an id, and no host name.
-  const names = isOwned(sandbox)
-    ? aliases.join(" ")
-    : [...new Set([name, ...aliases, ...longer])].join(" ");
+  const names = namesOn(endpoint.networkName, endpoint).join(" ");
   if (names === "") return [];
   return endpointAddresses(endpoint).map((address) => `${address} ${names}`);
 }

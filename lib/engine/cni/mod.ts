@@ -160,7 +160,7 @@ async function makeLink(call: Call, given: Result | undefined): Promise<Result> 
   });
   notices.forEach(warn);
   try {
-    return resultOf(call, driver.findNetwork(value.network)!, value, given);
+    return resultOf(call, value, given);
   } catch (error) {
     await detach(driver, sandbox.name, environment.ifname);
     throw error;

@@ -3,14 +3,12 @@
  *
  * @module
  */
-import { soleRoutes } from "../../driver/mod.ts";
-import { gatewaysOf, routePrefix } from "../../driver/model/routes.ts";
+import { routePrefix } from "../../driver/model/routes.ts";
 import { ETCD } from "../../driver/model/ipam_options.ts";
 import type {
   AdoptSpec,
   ConnectOptions,
   MadeEndpoint,
-  Network,
   NetworkIpam,
   NetworkSpec,
   Owner,
@@ -193,17 +191,16 @@ function followGiven(given: Result): ConnectOptions {
 /** The result of ADD. @param given What an IPAM plugin or the plugin before has given. */
 export function resultOf(
   { environment, conf }: CniRequest,
-  network: Network,
   endpoint: MadeEndpoint,
   given: Result | undefined,
 ): Result {
   const link = { name: endpoint.ifname, mac: endpoint.mac, sandbox: environment.netns };
-  const ips = gatewaysOf(network, endpoint).map((own): ResultAddress => {
-    const from = given ? given.ips.find(({ address }) => address === own.address) : own;
-    return { interface: 0, address: own.address, ...from?.gateway && { gateway: from.gateway } };
+  const ips = endpointAddresses(endpoint).map((address): ResultAddress => {
+    const own = familyOf(address) === 6 ? endpoint.gateway6 : endpoint.gateway;
+    const gateway = given ? given.ips.find((ip) => ip.address === address)?.gateway : own;
+    return { interface: 0, address, ...gateway && { gateway } };
   });
-  const routes = given?.routes ??
-    (conf.routes ?? soleRoutes(network, endpoint)).map(toResultRoute);
+  const routes = given?.routes ?? endpoint.routes.map(toResultRoute);
   const result: Result = { interfaces: [link], ips, routes };
   const dns = conf.dns ?? given?.dns;
   if (dns) result.dns = dns;
@@ -247,11 +244,10 @@ export function changesOf(
     : [...endpoint.changes];
   const own = interfaces.find(({ name, sandbox }) => name === ifname && sandbox === netns);
   if (!own) sentences.push(`prevResult does not have the link ${ifname} in ${netns}`);
-  const link = seen?.links.find(({ name }) => name === ifname);
-  const is = { MAC: link?.address, MTU: link?.mtu };
+  const is = { MAC: endpoint.mac, MTU: endpoint.mtu };
   const was = { MAC: own?.mac, MTU: own?.mtu };
   for (const key of ["MAC", "MTU"] as const) {
-    if (!link || was[key] === undefined || was[key] === is[key]) continue;
+    if (was[key] === undefined || is[key] === undefined || was[key] === is[key]) continue;
     sentences.push(`The ${key} of the link ${ifname} is ${is[key]} instead of ${was[key]}`);
   }
   const present = endpointAddresses(endpoint);

@@ -4,15 +4,13 @@
  *
  * @module
  */
-import {
-  type AdoptSpec,
-  type Driver,
-  type Endpoint,
-  type EndpointRoute,
-  type Network,
-  type Outcome,
-  type SandboxDetails,
-  soleRoutes,
+import type {
+  AdoptSpec,
+  Driver,
+  Endpoint,
+  EndpointRoute,
+  Outcome,
+  SandboxDetails,
 } from "../../driver/mod.ts";
 import { dirname } from "node:path";
 import { routePrefix } from "../../driver/model/routes.ts";
@@ -156,8 +154,8 @@ function findEndpoint(driver: Driver, { name }: { name: string }): Endpoint | un
 
 const join: Handler = async (driver, body) => {
   const { name, path } = readJoin(body);
-  const { network, endpoint } = placeOf(driver, driver.inspectSandbox(name));
-  const answer = joinAnswer(network, endpoint, await routesAt(driver, path, name));
+  const [endpoint] = driver.inspectSandbox(name).endpoints;
+  const answer = joinAnswer(endpoint!, await routesAt(driver, path, name));
   await driver.setSandboxPath(name, path);
   return answer;
 };
@@ -173,22 +171,13 @@ async function routesAt(driver: Driver, path: string, own: string): Promise<Endp
       .map(({ dst, family, via }) => ({ dst: routePrefix(dst, family), via }));
   }
   return driver.listSandboxes().filter((other) => other.path === path && other.name !== own)
-    .map((sandbox) => placeOf(driver, sandbox))
-    .flatMap(({ network, endpoint }) => soleRoutes(network, endpoint));
+    .flatMap(({ endpoints }) => endpoints).flatMap(({ routes }) => routes);
 }
 
 /** Whether a file is on another device than its folder, as every namespace is that has a path. */
 function isMount(path: string): boolean {
   const file = statOf(path);
   return file !== undefined && file.dev !== statOf(dirname(path))?.dev;
-}
-
-/** The endpoint that a sandbox of Docker's stands for, and its network. */
-function placeOf(
-  driver: Driver,
-  { endpoints: [endpoint] }: SandboxDetails,
-): { network: Network; endpoint: Endpoint } {
-  return { network: driver.findNetwork(endpoint!.network)!, endpoint: endpoint! };
 }
 
 /**

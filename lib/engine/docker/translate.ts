@@ -4,13 +4,11 @@
  *
  * @module
  */
-import { soleRoutes } from "../../driver/mod.ts";
 import { type DriverOptionsResult, parseDriverOptions } from "../../driver/model/options.ts";
 import type {
   AdoptSpec,
   Endpoint,
   EndpointRoute,
-  Network,
   NetworkSpec,
   Owner,
 } from "../../driver/model/types.ts";
@@ -163,7 +161,7 @@ function optionProblems(options: Record<string, unknown>): IpvlanError[] {
 /** Which addresses of an endpoint Docker has not chosen. It gets those that the driver has chosen. */
 export function createEndpointAnswer(
   { connections: [asked] = [] }: AdoptSpec,
-  { ip, ip6 }: Endpoint,
+  { ip, ip6 }: Pick<Endpoint, "ip" | "ip6">,
 ): { Interface: { Address?: string; AddressIPv6?: string } } {
   return {
     Interface: {
@@ -211,17 +209,16 @@ export interface JoinAnswer {
  * @param present The routes that the container has by its other networks, or will have.
  */
 export function joinAnswer(
-  network: Network,
-  endpoint: Pick<Endpoint, "ifname" | "ip" | "ip6">,
+  { ifname, routes }: Pick<Endpoint, "ifname" | "routes">,
   present: readonly EndpointRoute[],
 ): JoinAnswer {
-  const given = soleRoutes(network, endpoint).filter((one) =>
+  const given = routes.filter((one) =>
     !present.some(({ dst, via }) => dst === one.dst && (via === undefined || one.via === undefined))
   );
   const gateway = (family: Family) =>
     given.find(({ dst, via }) => familyOf(dst) === family && via !== undefined)?.via;
   return {
-    InterfaceName: { SrcName: endpoint.ifname, DstPrefix: "eth" },
+    InterfaceName: { SrcName: ifname, DstPrefix: "eth" },
     Gateway: gateway(4),
     GatewayIPv6: gateway(6),
     StaticRoutes: given.filter(({ via }) => via === undefined)

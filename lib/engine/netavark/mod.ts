@@ -4,10 +4,8 @@
  *
  * @module
  */
-import type { Driver, Endpoint, Outcome } from "../../driver/mod.ts";
+import type { Driver, MadeEndpoint, Outcome } from "../../driver/mod.ts";
 import { isIpvlanError, throwProblems } from "../../base/errors.ts";
-import { lookInto } from "../../iproute2/view.ts";
-import { fromNetnsFolder } from "../../iproute2/words.ts";
 import { attach, detach } from "../attachment.ts";
 import {
   createAnswer,
@@ -48,10 +46,7 @@ export async function setUp(
   await driver.removeStale(ENGINE);
   const outcome = await findConnected(driver, network.name, attachment) ??
     await attach(driver, network, attachment);
-  const made = driver.inspectNetwork(network.name);
-  const { links } = await lookInto(fromNetnsFolder(path), { links: true });
-  const { address: mac = "" } = links.find(({ name }) => name === outcome.value.ifname) ?? {};
-  return { ...outcome, value: setupAnswer(made, outcome.value, mac, nameServers) };
+  return { ...outcome, value: setupAnswer(outcome.value, nameServers) };
 }
 
 /** Answers `teardown`: disconnects a container from a network, if it is connected. */
@@ -71,7 +66,7 @@ async function findConnected(
   driver: Driver,
   network: string,
   { name, path, connection: { ifname, ip, ip6 } }: SetupRequest["attachment"],
-): Promise<Outcome<Endpoint> | undefined> {
+): Promise<Outcome<MadeEndpoint> | undefined> {
   try {
     const [sandbox] = await driver.seeSandboxes([name]);
     if (sandbox!.path !== path) {

@@ -7,9 +7,8 @@
  *
  * @module
  */
-import { gatewaysOf, wayOut } from "../../driver/model/routes.ts";
-import { NETWORK_OPTIONS, parseDriverOptions } from "../../driver/model/options.ts";
-import type { Endpoint, EndpointRoute, Network, NetworkSpec } from "../../driver/model/types.ts";
+import { parseDriverOptions } from "../../driver/model/options.ts";
+import type { EndpointRoute, MadeEndpoint, NetworkSpec } from "../../driver/model/types.ts";
 import { invalidOption, type IpvlanError, throwProblems } from "../../base/errors.ts";
 import { familyOf, formatAddress } from "../../ipam/address.ts";
 import { defaultGateway, parsePrefix } from "../../ipam/prefix.ts";
@@ -118,7 +117,7 @@ export function readSetup(text: string, path: string): SetupRequest {
     ip6,
     macAddress: options.optionalText("static_mac"),
     aliases: options.texts("aliases"),
-    routes: routes.length === 0 ? undefined : [...defaultRoutesOf(spec), ...routes],
+    moreRoutes: routes,
   };
   return {
     network: spec,
@@ -167,19 +166,19 @@ export interface StatusBlock {
   }>;
 }
 
-/** The answer to `setup`. @param mac The MAC address of the link, which is its parent's. */
+/** The answer to `setup`. */
 export function setupAnswer(
-  network: Network,
-  endpoint: Endpoint,
-  mac: string,
+  { ifname, mac = "", ip, gateway, ip6, gateway6 }: MadeEndpoint,
   nameServers: readonly string[],
 ): StatusBlock {
-  const subnets = gatewaysOf(network, endpoint)
-    .map(({ address: ipnet, ...gateway }) => ({ ipnet, ...gateway }));
+  const subnets = [
+    ...ip === undefined ? [] : [{ ipnet: ip, ...gateway && { gateway } }],
+    ...ip6 === undefined ? [] : [{ ipnet: ip6, ...gateway6 && { gateway: gateway6 } }],
+  ];
   return {
     dns_server_ips: [...nameServers],
     dns_search_domains: [],
-    interfaces: { [endpoint.ifname]: { mac_address: mac, subnets } },
+    interfaces: { [ifname]: { mac_address: mac, subnets } },
   };
 }
 
@@ -233,16 +232,4 @@ function readAddresses(
       invalidOption("address", address, "a link here has one address of each family")
     );
   return { ip, ip6, problems };
-}
-
-/** The default routes of a container on a network, as the driver makes them when none are given. */
-function defaultRoutesOf(spec: NetworkSpec): EndpointRoute[] {
-  const { parent, mode = NETWORK_OPTIONS.mode.default, internal = false } = spec;
-  const exit = wayOut({ mode, internal, isolated: parent === undefined });
-  return (spec.subnets ?? []).flatMap((subnet) => {
-    const { subnet: prefix, gateway } = typeof subnet === "string" ? { subnet } : subnet;
-    const dst = familyOf(prefix) === 4 ? "0.0.0.0/0" : "::/0";
-    if (exit === "link") return [{ dst }];
-    return exit === "gateway" && gateway !== undefined ? [{ dst, via: gateway }] : [];
-  });
 }

@@ -12,7 +12,7 @@ import type { Driver } from "../../../lib/driver/mod.ts";
 import type { Network, Owner, SeenSandbox } from "../../../lib/driver/model/types.ts";
 import { shortName } from "../../../lib/engine/owners.ts";
 import { Template, toJson } from "../../../lib/template/mod.ts";
-import { network, sandboxRecord } from "../../kit/values.ts";
+import { network, plainEndpoint, sandboxRecord } from "../../kit/values.ts";
 import { assertThrowsError } from "../../kit/errors.ts";
 
 const ID = "3e458d0718ee".padEnd(64, "0");
@@ -31,7 +31,7 @@ const NETWORKS = [
 ];
 
 function seen(name: string, owner?: Owner): SeenSandbox {
-  const endpoint = { network: "n", sandbox: name, ifname: "eth0", ip: "10.0.0.2/24", aliases: [] };
+  const endpoint = plainEndpoint(name, "n", { ip: "10.0.0.2/24" });
   const endpoints = [{ ...endpoint, state: "up" as const, changes: [] }];
   return { ...sandboxRecord(name), state: "up", endpoints, ...owner && { owner } };
 }

@@ -11,6 +11,7 @@ import {
   readTeardown,
   setupAnswer,
 } from "../../../lib/engine/netavark/translate.ts";
+import { endpointOn } from "../../kit/values.ts";
 import { assertThrowsError } from "../../kit/errors.ts";
 
 const ID = "ff22e3a978602c1a6cd63462295b4f3dbb85d500a4288c14c45de2ced00c19ce";
@@ -168,7 +169,7 @@ Deno.test("setup connects a container by its namespace, with the address that Po
       ip6: undefined,
       macAddress: undefined,
       aliases: ["web", "8fb5d13892e3"],
-      routes: undefined,
+      moreRoutes: [],
     },
   });
   assertEquals(nameServers, []);
@@ -186,17 +187,11 @@ Deno.test("setup takes an address of each family, a MAC address, and name server
   assertThrowsError(two, "invalid-option", '"10.2.0.9"');
 });
 
-Deno.test("the routes of a network come behind its default routes", () => {
+Deno.test("the routes of a network come besides those that the driver makes", () => {
   const routes = [{ destination: "10.9.0.0/16", gateway: "192.168.1.5", metric: null }];
   const route = { dst: "10.9.0.0/16", via: "192.168.1.5" };
-  const routesOf = (network: Record<string, unknown>) =>
-    setup({ routes, ...network }).attachment.connection.routes;
-  assertEquals(routesOf({}), [{ dst: "0.0.0.0/0", via: "192.168.1.1" }, route]);
-  assertEquals(routesOf({ options: { parent: "eth0", ipvlan_mode: "l3" } }), [
-    { dst: "0.0.0.0/0" },
-    route,
-  ]);
-  assertEquals(routesOf({ internal: true }), [route]);
+  const { connection } = setup({ routes }).attachment;
+  assertEquals([connection.routes, connection.moreRoutes], [undefined, [route]]);
 });
 
 Deno.test("setup answers with the link, its addresses and its gateways", () => {
@@ -216,16 +211,12 @@ Deno.test("setup answers with the link, its addresses and its gateways", () => {
       { subnet: "fd00:1::/64", gateway: "fd00:1::1", auxAddresses: {} },
     ],
   };
-  const endpoint = {
-    network: "netavark:l2net",
-    sandbox: `netavark:${CONTAINER}`,
-    ifname: "eth0",
-    ip: "10.1.0.9/24",
-    ip6: "fd00:1::2/64",
-    aliases: [],
-  };
   const mac = "02:00:00:00:00:01";
-  assertEquals(setupAnswer(network, endpoint, mac, ["9.9.9.9"]), {
+  const made = (network: Network) => ({
+    ...endpointOn(network, `netavark:${CONTAINER}`, { ip: "10.1.0.9", ip6: "fd00:1::2" }),
+    mac,
+  });
+  assertEquals(setupAnswer(made(network), ["9.9.9.9"]), {
     dns_server_ips: ["9.9.9.9"],
     dns_search_domains: [],
     interfaces: {
@@ -238,7 +229,7 @@ Deno.test("setup answers with the link, its addresses and its gateways", () => {
       },
     },
   });
-  const { interfaces } = setupAnswer({ ...network, mode: "l3" }, endpoint, mac, []);
+  const { interfaces } = setupAnswer(made({ ...network, mode: "l3" }), []);
   assertEquals(interfaces.eth0!.subnets, [{ ipnet: "10.1.0.9/24" }, { ipnet: "fd00:1::2/64" }]);
 });
 

@@ -3,12 +3,7 @@ import { stringify } from "@std/yaml";
 import fc from "fast-check";
 import { subnetsOf } from "../../../lib/driver/model/subnets.ts";
 import { settleAll } from "../../../lib/driver/network/settle.ts";
-import type {
-  Endpoint,
-  Network,
-  NetworkSpec,
-  SandboxDetails,
-} from "../../../lib/driver/model/types.ts";
+import type { Network, NetworkSpec, SandboxDetails } from "../../../lib/driver/model/types.ts";
 import { type Family, formatPrefix, Pools } from "../../../lib/ipam/mod.ts";
 import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../../lib/iproute2/kinds/ipvlan.ts";
 import { asDesired, type Records } from "../../../lib/site/current.ts";
@@ -18,7 +13,7 @@ import { isOwnLabel, siteLabels } from "../../../lib/site/labels.ts";
 import { makePlan } from "../../../lib/site/plan.ts";
 import { nameProblem } from "../../../lib/driver/model/names.ts";
 import { anySettings, prefix } from "../../kit/arbitraries.ts";
-import { IDENTITY, network, sandboxRecord } from "../../kit/values.ts";
+import { IDENTITY, network, plainEndpoint, sandboxRecord } from "../../kit/values.ts";
 import { assertThrowsError } from "../../kit/errors.ts";
 
 const NAME = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,9}$/);
@@ -91,13 +86,8 @@ const RECORDS: fc.Arbitrary<Records> = fc.record({
       namespace: "made" as const,
       labels: siteLabels({ name: "demo" }, labels, command.length > 0 ? command : undefined),
       endpoints: on.flatMap((index) => networks[index] ?? []).map((network, index) => {
-        const endpoint: Endpoint = {
-          network: network.name,
-          sandbox: name,
-          ...extras,
-          ifname: `eth${index + first}`,
-          aliases,
-        };
+        const ifname = `eth${index + first}`;
+        const endpoint = plainEndpoint(name, network.name, { ...extras, ifname, aliases });
         for (const family of [4, 6] as const) {
           const address = take(pools, network.name, family);
           if (address !== undefined) endpoint[family === 4 ? "ip" : "ip6"] = address;
@@ -139,7 +129,6 @@ Deno.test("a site is exported with the keys of a site file, without defaults", (
     ],
     labels: siteLabels({ name: "demo" }, { tier: "front" }),
   };
-  const endpoint = { network: "web", sandbox: "c", ifname: "eth0", aliases: [] };
   const sandbox: SandboxDetails = {
     id: "0123",
     name: "c",
@@ -150,7 +139,7 @@ Deno.test("a site is exported with the keys of a site file, without defaults", (
     hosts: [{ name: "db", address: "192.0.2.9" }],
     dns: { servers: [], options: ["ndots:2"] },
     sysctls: { "net.ipv4.ip_forward": "1" },
-    endpoints: [{ ...endpoint, ip: "192.168.20.2/24", ip6: "2001:db8::1/127" }],
+    endpoints: [plainEndpoint("c", "web", { ip: "192.168.20.2/24", ip6: "2001:db8::1/127" })],
   };
   const other: SandboxDetails = {
     ...sandbox,

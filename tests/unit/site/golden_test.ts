@@ -10,6 +10,7 @@ import { makePlan, makeRollback } from "../../../lib/site/plan.ts";
 import type { Desired, Plan } from "../../../lib/site/types.ts";
 import { planLines } from "../../../lib/site/words.ts";
 import { statesDuring } from "./model.ts";
+import { plainEndpoint } from "../../kit/values.ts";
 
 /*
  * Each folder of golden/ is a test that one can read: what there is (current.yaml), what there
@@ -59,7 +60,7 @@ function toCurrent(file: CurrentFile): Current {
       ...{ id: name, name, created: "", labels: labels(more, own, command) },
       ...settingsOf(more),
       endpoints: endpoints.map((endpoint, index) => ({
-        ...{ sandbox: name, ifname: `eth${index}`, aliases: [], network: "" },
+        ...plainEndpoint(name, "", { ifname: `eth${index}` }),
         ...endpoint,
       })),
     })),

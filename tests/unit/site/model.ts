@@ -12,6 +12,7 @@ import type {
 import { type Current, withoutLength } from "../../../lib/site/current.ts";
 import { STARTING_LABEL } from "../../../lib/site/labels.ts";
 import type { Attachment, Plan } from "../../../lib/site/types.ts";
+import { plainEndpoint } from "../../kit/values.ts";
 
 /**
  * Carries out a plan on values, as the driver does it on a machine. Returns what there is after each
@@ -151,7 +152,7 @@ class Host {
       ...hasIPv6 ? [ip6 === undefined ? free.takeNext(6) : pools.take(ip6)] : [],
     ].map(({ address, subnet }) => `${address}/${subnet.prefix.length}`);
     const [v4, v6] = addresses;
-    return { network, sandbox, ifname, aliases, ip: v4, ...v6 !== undefined && { ip6: v6 } };
+    return plainEndpoint(sandbox, network, { ifname, aliases, ip: v4, ...v6 && { ip6: v6 } });
   }
 
   #namesOf(sandbox: string): string[] {

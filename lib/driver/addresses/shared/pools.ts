@@ -16,7 +16,7 @@ import { parseAddress, parseSubnets } from "../../../ipam/mod.ts";
 import { homeOf } from "../../../ipam/prefix.ts";
 import type { Addr } from "../../../iproute2/addr.ts";
 import { linkedAddresses } from "../held_addresses.ts";
-import { isOwned, ownNames } from "../../model/names.ts";
+import { namesOn } from "../../model/names.ts";
 import type { Parts } from "../parts.ts";
 import type { EndpointRecord } from "../../store/records.ts";
 import type { ClaimPlace } from "./claim_users.ts";
@@ -137,12 +137,10 @@ export async function unshareNetwork(
 /** Who uses an address of an endpoint, and by which names it is found. */
 export function holderOf(
   network: Pick<Network, "name">,
-  { sandbox, aliases }: Pick<EndpointRecord, "sandbox" | "aliases">,
+  endpoint: Pick<EndpointRecord, "sandbox" | "aliases">,
 ): Holder {
-  const [name, ...longer] = ownNames(sandbox, network.name);
-  // The name of an engine's sandbox is an id, and no host name.
-  const names = isOwned(sandbox) ? aliases : [...new Set([name!, ...aliases, ...longer])];
-  return { sandbox, network: network.name, names };
+  const { sandbox } = endpoint;
+  return { sandbox, network: network.name, names: namesOn(network.name, endpoint) };
 }
 
 /** Says whether an address that was taken can be an endpoint's; if not, the next one is taken. */

@@ -8,6 +8,7 @@ import {
 } from "../../../../lib/cli/docker/filter.ts";
 import { parseArguments } from "../../../../lib/cli/options.ts";
 import type { SandboxDetails } from "../../../../lib/driver/model/types.ts";
+import { plainEndpoint } from "../../../kit/values.ts";
 import { assertThrowsError } from "../../../kit/errors.ts";
 
 const NOW = Date.parse("2026-03-01T12:00:00Z");
@@ -54,7 +55,7 @@ Deno.test("a filter that there is not is refused", () => {
 });
 
 function sandbox(name: string, day: number, network: string): SandboxDetails {
-  const endpoints = [{ network, sandbox: name, ifname: "eth0", aliases: [] }];
+  const endpoints = [plainEndpoint(name, network)];
   const labels = { day: String(day), tier: "web" };
   const created = `2026-03-0${day}T00:00:00Z`;
   return { id: name, name, created, labels, namespace: "made", endpoints };

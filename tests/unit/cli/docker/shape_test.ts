@@ -9,21 +9,17 @@ import {
   SANDBOX_HEADERS,
 } from "../../../../lib/cli/docker/shape.ts";
 import type {
-  Endpoint,
   NetworkDetails,
+  NetworkSpec,
   NetworkSubnet,
   SandboxDetails,
   SeenSandbox,
 } from "../../../../lib/driver/model/types.ts";
+import { settle } from "../../../../lib/driver/mod.ts";
 import { subnetsOf } from "../../../../lib/driver/model/subnets.ts";
 import { Pools } from "../../../../lib/ipam/mod.ts";
 import { Template, toJson } from "../../../../lib/template/mod.ts";
-import { network, sandboxRecord } from "../../../kit/values.ts";
-
-/** The endpoint of a sandbox on a network. */
-function endpoint(sandbox: string, network: string, more: Partial<Endpoint> = {}): Endpoint {
-  return { network, sandbox, ifname: "eth0", aliases: [], ...more };
-}
+import { endpointOn, network, plainEndpoint, sandboxRecord } from "../../../kit/values.ts";
 
 /** The `IPAM.Config` of a network with these changes. */
 function ipam(changes: Partial<NetworkDetails>): string {
@@ -46,16 +42,23 @@ Deno.test("inspect shows a gateway that sandboxes have a route to, or that was a
   const [plain, shown, other] = ["", ',"Gateway":"192.168.1.1"', ',"Gateway":"192.168.1.254"']
     .map((gateway) => `[{"Subnet":"192.168.1.0/24"${gateway}}]`);
   assertEquals(ipam({}), shown);
-  assertEquals(ipam({ mode: "l3" }), plain);
-  assertEquals(ipam({ mode: "l3s" }), plain);
-  assertEquals(ipam({ isolated: true, parent: "di-0" }), plain);
+  const settled = (spec: Partial<NetworkSpec>) =>
+    ipam(settle({ name: "n", parent: "eth0", subnets: ["192.168.1.0/24"], ...spec }, []).network);
+  assertEquals(settled({}), shown);
+  assertEquals(settled({ mode: "l3" }), plain);
+  assertEquals(settled({ mode: "l3s" }), plain);
+  assertEquals(settled({ parent: undefined }), plain);
   assertEquals(ipam({ mode: "l3", subnets: given }), other);
+  // The user asked for the address that the driver would have chosen.
+  const first = [{ subnet: "192.168.1.0/24", gateway: "192.168.1.1" }];
+  assertEquals(settled({ mode: "l3", subnets: first }), shown);
   const none = [{ subnet: "192.168.1.0/31", auxAddresses: {} }];
   assertEquals(ipam({ subnets: none }), '[{"Subnet":"192.168.1.0/31"}]');
 });
 
 Deno.test("a template can ask for what JSON leaves out", () => {
-  const shown = inspectedNetwork({ ...network("n", { mode: "l3" }), endpoints: [] }, []);
+  const subnets = [{ subnet: "192.168.1.0/24", auxAddresses: {} }];
+  const shown = inspectedNetwork({ ...network("n", { subnets }), endpoints: [] }, []);
   const print = (template: string) => new Template(template).print(shown);
   assertEquals(print("{{.IPAM.Config}}"), "[{192.168.1.0/24   map[]}]");
   assertEquals(print("{{range .IPAM.Config}}<{{.Gateway}}>{{end}} {{.ID}}"), `<> ${shown.Id}`);
@@ -74,7 +77,7 @@ Deno.test("Status counts as Docker 29 does", () => {
     { subnet: "fd01::/48", gateway: "fd01::1", auxAddresses: {} },
     { subnet: "10.9.9.0/31", auxAddresses: {} },
   ];
-  const endpoints = [endpoint("c", "n", { ip: "10.66.77.5/24", ip6: "fd00::2/120" })];
+  const endpoints = [plainEndpoint("c", "n", { ip: "10.66.77.5/24", ip6: "fd00::2/120" })];
   const shown = inspectedNetwork(
     { ...network("n", { subnets }), endpoints },
     Pools.of(subnetsOf(network("n", { subnets })), ["10.66.77.5", "fd00::2"]).usage(),
@@ -110,9 +113,9 @@ Deno.test("a sandbox is shown as Docker shows a container", () => {
   const sandbox = {
     ...sandboxRecord("c", { labels: { tier: "front" } }),
     endpoints: [
-      endpoint("c", "web", { ip: "192.168.2.9/24", ip6: "fd00::9/64", aliases: ["www"] }),
-      endpoint("c", "routed", { ip: "192.168.1.2/24", ifname: "eth1" }),
-      endpoint("c", "alone", { ip: "192.168.1.2/24", ifname: "eth2" }),
+      endpointOn(networks[0]!, "c", { ip: "192.168.2.9", ip6: "fd00::9", aliases: ["www"] }),
+      endpointOn(networks[1]!, "c", { ifname: "eth1" }),
+      endpointOn(networks[2]!, "c", { ifname: "eth2" }),
     ],
   };
   const shown = inspectedSandbox(seen(sandbox), networks, [77, 42]);
@@ -140,7 +143,7 @@ Deno.test("a sandbox is shown as Docker shows a container", () => {
         "{{.GlobalIPv6Address}}/{{.GlobalIPv6PrefixLen}} {{.IPv6Gateway}} {{.Aliases}} {{.DNSNames}} " +
         "{{.MacAddress}}{{slice .NetworkID 0 4}}{{end}}",
     ),
-    "192.168.2.9/24 192.168.2.254 fd00::9/64 fd00::1 [www] [c www] web0",
+    "192.168.2.9/24 192.168.2.254 fd00::9/64 fd00::1 [www] [c www c.web] web0",
   );
   const [here, there] = [
     print("{{.NetworkSettings.Networks.web.EndpointID}}"),
@@ -150,6 +153,14 @@ Deno.test("a sandbox is shown as Docker shows a container", () => {
   ];
   assertMatch(here, /^[0-9a-f]{64}$/);
   assertEquals(here, there);
+  // The name of an engine's sandbox is an id, by which nobody finds it.
+  const owned = endpointOn(networks[0]!, "docker:1", { aliases: ["db"] });
+  assertEquals(
+    new Template("{{.NetworkSettings.Networks.web.DNSNames}}").print(
+      inspectedSandbox(seen({ ...sandbox, endpoints: [owned] }), networks, []),
+    ),
+    "[db]",
+  );
   // What Docker's documentation has for the address.
   assertEquals(
     print("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{.Gateway}} {{end}}"),

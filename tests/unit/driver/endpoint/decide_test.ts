@@ -20,7 +20,8 @@ import type { HeldAddress } from "../../../../lib/driver/addresses/holders.ts";
 import { subnetsOf } from "../../../../lib/driver/model/subnets.ts";
 import { CALLER, type Step } from "../../../../lib/driver/run/plan.ts";
 import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
-import type { ConnectOptions, Network } from "../../../../lib/driver/model/types.ts";
+import type { ConnectOptions, Network, NetworkSpec } from "../../../../lib/driver/model/types.ts";
+import { settle } from "../../../../lib/driver/network/settle.ts";
 import { Pools } from "../../../../lib/ipam/mod.ts";
 import { network, withoutMeaning } from "../../../kit/values.ts";
 import { assertError } from "../../../kit/errors.ts";
@@ -108,8 +109,30 @@ Deno.test("addresses that are asked for are given, those of the second subnet to
     ifname: "eth0",
     ip: "192.168.142.10/24",
     ip6: "2001:db8:abc9::10/64",
+    gateway: "192.168.142.254",
+    gateway6: "2001:db8:abc9::22",
+    routes: [
+      { dst: "0.0.0.0/0", via: "192.168.142.254" },
+      { dst: "::/0", via: "2001:db8:abc9::22" },
+    ],
+    names: ["c1", "c1.dual"],
     aliases: [],
+    parent: "eth0",
   });
+});
+
+Deno.test("more routes come behind those of the network, also where nobody named its gateway", () => {
+  const moreRoutes = [{ dst: "10.9.0.0/16", via: "192.168.1.5" }];
+  const subnets = [{ subnet: "192.168.1.0/24" }];
+  const routes = (spec: Partial<NetworkSpec>) => {
+    const settled = settle({ name: "n", parent: "eth0", subnets, ...spec }, []).network;
+    return decided({ moreRoutes }, { network: network("n", settled) }).endpoint.routes;
+  };
+  assertEquals(routes({}), [{ dst: "0.0.0.0/0", via: "192.168.1.1" }, ...moreRoutes]);
+  assertEquals(routes({ mode: "l3" }), [{ dst: "0.0.0.0/0" }, ...moreRoutes]);
+  assertEquals(routes({ internal: true }), moreRoutes);
+  assertEquals(decided({ moreRoutes: [] }).endpoint.routes, undefined);
+  assertEquals(decided({ moreRoutes, routes: [] }).endpoint.routes, []);
 });
 
 Deno.test("the parent's own addresses are never given", () => {

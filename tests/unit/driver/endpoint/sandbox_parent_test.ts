@@ -84,13 +84,13 @@ Deno.test("an endpoint without a namespace to look into has no parent in it", ()
 
 Deno.test("an endpoint is second where another program has made a route to one of its destinations", () => {
   const addresses = linkAddresses(NET, RECORD);
-  assertEquals(isSecond(NET, {}, addresses, SEEN), true);
-  assertEquals(isSecond(NET, {}, addresses, { ...SEEN, routes: [] }), false);
+  assertEquals(isSecond(NET, RECORD, SEEN), true);
+  assertEquals(isSecond(NET, RECORD, { ...SEEN, routes: [] }), false);
   // A route with another metric is not in the way.
   const later = { ...SEEN, routes: [{ ...SEEN.routes[0]!, metric: 100 }] };
-  assertEquals(isSecond(NET, {}, addresses, later), false);
-  assertEquals(isSecond(NET, { routes: [{ dst: "10.0.0.0/8" }] }, addresses, SEEN), false);
-  assertEquals(isSecond(NET, { routes: [{ dst: "0.0.0.0/0" }] }, addresses, SEEN), true);
+  assertEquals(isSecond(NET, RECORD, later), false);
+  assertEquals(isSecond(NET, { ...RECORD, routes: [{ dst: "10.0.0.0/8" }] }, SEEN), false);
+  assertEquals(isSecond(NET, { ...RECORD, routes: [{ dst: "0.0.0.0/0" }] }, SEEN), true);
   const [first] = linkRoutes(NET, { ...RECORD, ordinal: 1 }, addresses, "none");
   assertEquals(first?.metric, 1025);
 });

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import type { Endpoint, Network, SeenSandbox } from "../../../../lib/driver/mod.ts";
+import type { Network, SeenSandbox } from "../../../../lib/driver/mod.ts";
 import type { Link } from "../../../../lib/iproute2/link.ts";
 import type { Route } from "../../../../lib/iproute2/route.ts";
 import { cniError, errorAnswer, toCniErrors } from "../../../../lib/engine/cni/errors.ts";
@@ -14,6 +14,7 @@ import {
   readRequest,
   resultOf,
 } from "../../../../lib/engine/cni/translate.ts";
+import { endpointOn } from "../../../kit/values.ts";
 import { assertThrowsError } from "../../../kit/errors.ts";
 import { errorOf, invalidOption, IpvlanError } from "../../../../lib/base/errors.ts";
 
@@ -66,13 +67,7 @@ const NETWORK = {
   subnets: [{ subnet: "192.168.20.0/24", gateway: "192.168.20.1", auxAddresses: {} }],
 } as Network;
 
-const ENDPOINT: Endpoint = {
-  network: "cni:lan",
-  sandbox: "cni:default-c1",
-  ifname: "eth0",
-  ip: "192.168.20.2/24",
-  aliases: [],
-};
+const ENDPOINT = endpointOn(NETWORK, "cni:default-c1", { ip: "192.168.20.2" });
 
 const SANDBOX = {
   id: "0123",
@@ -177,7 +172,7 @@ Deno.test("a network of ipvlan's own is named, and not made", () => {
 });
 
 Deno.test("a result has the form of the version", () => {
-  const own = resultOf(request(OWN), NETWORK, { ...ENDPOINT, mac: "02:00:00:00:00:01" }, undefined);
+  const own = resultOf(request(OWN), { ...ENDPOINT, mac: "02:00:00:00:00:01" }, undefined);
   const rest = {
     interfaces: [{ name: "eth0", mac: "02:00:00:00:00:01", sandbox: "/proc/806/ns/net" }],
     routes: [{ dst: "0.0.0.0/0", gw: "192.168.20.1" }],
@@ -199,18 +194,19 @@ Deno.test("the result in L3 has a route without a gateway, and name servers of t
   const dns = { nameservers: ["192.168.20.53"], search: ["example.com"] };
   const others = ["fd20::/64", "192.168.30.0/24"].map((subnet) => ({ subnet, auxAddresses: {} }));
   const l3 = { ...NETWORK, mode: "l3" as const, subnets: [...NETWORK.subnets, ...others] };
-  const dual = { ...ENDPOINT, ip6: "fd20::2/64" };
-  const result = resultOf(request({ ...OWN, dns }), l3, dual, undefined);
+  const dual = (network: Network) =>
+    endpointOn(network, "cni:default-c1", { ip: "192.168.20.2", ip6: "fd20::2" });
+  const result = resultOf(request({ ...OWN, dns }), dual(l3), undefined);
   assertEquals(result.ips.map(({ gateway }) => gateway), [undefined, undefined]);
   assertEquals(result.routes, [{ dst: "0.0.0.0/0" }, { dst: "::/0" }]);
   assertEquals(result.dns, dns);
-  const internal = resultOf(request(OWN), { ...l3, internal: true }, dual, undefined);
+  const internal = resultOf(request(OWN), dual({ ...l3, internal: true }), undefined);
   assertEquals(internal.routes, [{ dst: "192.168.30.0/24" }]);
 });
 
 Deno.test("the result has the gateway and the routes of the IPAM plugin, as it gave them", () => {
   const endpoint = { ...ENDPOINT, ip: "192.168.1.80/24" };
-  const result = resultOf(request(HOST_LOCAL), NETWORK, endpoint, given());
+  const result = resultOf(request(HOST_LOCAL), endpoint, given());
   assertEquals(result.ips, [{ interface: 0, ...GIVEN.ips[0]! }]);
   assertEquals(result.routes, GIVEN.routes);
 });
@@ -238,18 +234,19 @@ Deno.test("GC leaves what is valid, and what other configurations have made", ()
 });
 
 Deno.test("CHECK reports what is missing or changed, also against the result of ADD", () => {
-  const result = formatResult(resultOf(request(OWN), NETWORK, ENDPOINT, undefined), "1.0.0") as {
+  const result = formatResult(resultOf(request(OWN), ENDPOINT, undefined), "1.0.0") as {
     interfaces: unknown[];
     routes: unknown[];
   };
   const link = { name: "eth0", address: "02:00:00:00:00:01", mtu: 1500 } as unknown as Link;
+  const found = { ...ENDPOINT, mac: link.address, mtu: link.mtu };
   const route = { dst: "default", family: 4, via: "192.168.20.1", dev: "eth0" } as Route;
   const seen = (changes: string[], more: Partial<SeenSandbox> = {}, previous = {}) => {
     const prevResult = { ...result, ...previous };
     return changesOf(request({ ...OWN, prevResult }, { CNI_COMMAND: "CHECK" }), {
       ...SANDBOX,
       state: "up",
-      endpoints: [{ ...ENDPOINT, state: changes.length > 0 ? "changed" : "up", changes }],
+      endpoints: [{ ...found, state: changes.length > 0 ? "changed" : "up", changes }],
       seen: { links: [link], routes: [route] },
       ...more,
     }).map(({ status, message }) => `${status} ${message}`);

@@ -9,9 +9,9 @@ import {
   readJoin,
   readNetwork,
 } from "../../../../lib/engine/docker/translate.ts";
-import { soleRoutes } from "../../../../lib/driver/endpoint/decide.ts";
 import type { EndpointRoute, Network } from "../../../../lib/driver/model/types.ts";
 import { IpvlanError } from "../../../../lib/base/errors.ts";
+import { endpointOn } from "../../../kit/values.ts";
 import { assertThrowsError } from "../../../kit/errors.ts";
 
 const NETWORK_ID = "3f2b8c1d9e7a".padEnd(64, "0");
@@ -201,14 +201,7 @@ Deno.test("an option that a user gave for an endpoint is refused by name", () =>
 });
 
 Deno.test("Docker is told the addresses that it has not chosen, and no others", () => {
-  const endpoint = {
-    network: "docker:3f2b8c1d9e7a",
-    sandbox: `docker:${ENDPOINT_ID}`,
-    ifname: "e-1",
-    ip: "192.168.1.2/24",
-    ip6: "2001:db8::2/64",
-    aliases: [],
-  };
+  const endpoint = { ip: "192.168.1.2/24", ip6: "2001:db8::2/64" };
   const answer = (address: object) =>
     JSON.stringify(
       createEndpointAnswer(readCreateEndpoint(createEndpoint(address)), endpoint),
@@ -248,8 +241,8 @@ const NETWORK: Network = {
   labels: {},
 };
 
-const ENDPOINT = { ifname: "e-1", ip: "192.168.1.2/24" };
-const DUAL = { ...ENDPOINT, ip6: "2001:db8::2/64" };
+const ENDPOINT = { ifname: "e-1", ip: "192.168.1.2" };
+const DUAL = { ...ENDPOINT, ip6: "2001:db8::2" };
 
 /** What Docker is answered to a Join, as JSON has it. */
 function answerTo(
@@ -257,7 +250,7 @@ function answerTo(
   endpoint: { ifname: string; ip: string; ip6?: string } = DUAL,
   present: EndpointRoute[] = [],
 ): unknown {
-  const answer = joinAnswer(network, endpoint, present);
+  const answer = joinAnswer(endpointOn(network, "docker:1", endpoint), present);
   const { InterfaceName, ...rest } = JSON.parse(JSON.stringify(answer));
   assertEquals(InterfaceName, { SrcName: "e-1", DstPrefix: "eth" });
   return rest;
@@ -315,7 +308,7 @@ Deno.test("beside another default route, one without a next hop is left out, by 
     const answer = { StaticRoutes: [IPV6], DisableGatewayService: true };
     assertEquals(answerTo(l3, DUAL, [{ dst: "0.0.0.0/0", via }]), answer);
   }
-  assertEquals(answerTo(l3, DUAL, soleRoutes(NETWORK, DUAL)), NO_DEFAULT);
+  assertEquals(answerTo(l3, DUAL, endpointOn(NETWORK, "docker:1", DUAL).routes), NO_DEFAULT);
 });
 
 Deno.test("beside a default route without a next hop, a gateway is left out, by family", () => {
