@@ -1,3 +1,4 @@
+import { engineOf } from "../driver/model/names.ts";
 import { linkIndex } from "../driver/endpoint/decide.ts";
 import { chooseParent } from "../driver/network/parent.ts";
 import type { EngineName } from "../driver/model/types.ts";
@@ -178,7 +179,7 @@ function placeOf({ name, path }: OwnedSandbox, { state, view, held }: DoctorFact
 
 /** How many networks and sandboxes each engine has: `Podman has 1 and 3`. */
 function engineCounts({ networks, owned }: StateFacts): string[] {
-  const networkOwners = networks.flatMap(({ owner }) => owner?.engine ?? []);
+  const networkOwners = networks.flatMap(({ name }) => engineOf(name) ?? []);
   const sandboxOwners = owned.map(({ engine }) => engine);
   const engines = [...new Set([...networkOwners, ...sandboxOwners])].sort();
   const words = engines.map((engine) => {

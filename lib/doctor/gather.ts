@@ -1,5 +1,5 @@
 import { findHolders, type HeldAddress } from "../driver/addresses/holders.ts";
-import { IN_SANDBOX } from "../driver/model/names.ts";
+import { engineOf, isOwned, networkParent } from "../driver/model/names.ts";
 import { stateFolder } from "../driver/model/state_folder.ts";
 import { SqliteStore } from "../driver/store/sqlite_store.ts";
 import { isReady, withoutState } from "../driver/store/store.ts";
@@ -127,8 +127,7 @@ async function gatherParents(
   view: DoctorView,
 ): Promise<ParentFacts[]> {
   const names = parent === undefined
-    ? [...new Set(state.networks.map((network) => network.parent))]
-      .filter((name) => name !== IN_SANDBOX)
+    ? [...new Set(state.networks.flatMap((network) => networkParent(network).link ?? []))]
     : [parent];
   const able = links?.ipvlan === undefined;
   return await Promise.all(
@@ -193,11 +192,12 @@ function gatherState(folder: string): StateFacts {
       store.endpoints(),
     ];
     facts.networks = networks.filter(isReady).map(withoutState);
-    facts.sandboxes = sandboxes.filter(isReady).filter(({ owner }) => !owner)
-      .map(({ name }) => name);
-    facts.owned = sandboxes.filter(isReady).flatMap(({ name, owner, path }) =>
-      owner ? [{ name, engine: owner.engine, path }] : []
-    );
+    facts.sandboxes = sandboxes.filter(isReady).map(({ name }) => name)
+      .filter((name) => !isOwned(name));
+    facts.owned = sandboxes.filter(isReady).flatMap(({ name, path }) => {
+      const engine = engineOf(name);
+      return engine ? [{ name, engine, path }] : [];
+    });
     facts.endpoints = endpoints.filter(isReady).map(withoutState);
     facts.made = store.links();
     const half = <T extends { state: "making" | "ready" | "removing" }>(

@@ -1,3 +1,4 @@
+import { isOwned } from "../driver/model/names.ts";
 import { decideEndpoint } from "../driver/endpoint/decide.ts";
 import type { HeldAddress } from "../driver/addresses/holders.ts";
 import { subnetsOf } from "../driver/model/subnets.ts";
@@ -70,7 +71,7 @@ function askedAddresses(
         .map((address) => ({ address, network: network.name, sandbox: endpoint.sandbox }))
     );
   // An engine chooses the addresses of its networks by itself.
-  if (network.owner) return given;
+  if (isOwned(network.name)) return given;
   const pools = Pools.of(subnetsOf(network), given.map(({ address }) => address));
   const facts = {
     network,

@@ -2,7 +2,7 @@ import { adoptSpec, connectOptions, networkSpec, requireSpec, sandboxSpec } from
 import type { EtcdAccess, RemovedHost } from "../claims/types.ts";
 import { type Decision, invalidOption, IpvlanError, isIpvlanError } from "../base/errors.ts";
 import type { PoolUsage } from "../ipam/mod.ts";
-import { IN_SANDBOX } from "./model/names.ts";
+import { engineOf, isOwned, networkParent } from "./model/names.ts";
 import { type AgentOptions, runAgent } from "./addresses/shared/agent.ts";
 import { listAdvertised } from "./network/advertised.ts";
 import { attach, type Attached, takenNamespace } from "./endpoint/attach.ts";
@@ -176,15 +176,14 @@ export class Driver implements AsyncDisposable {
       return decision.ok ? pools.problems(decision.network) : decision.problems;
     }
     const found = findNetwork(store, network);
-    const { parent, name } = found;
+    const parent = networkParent(found);
     const problems = pools.problems(found);
-    // Each sandbox has its own.
-    if (parent === IN_SANDBOX) return problems;
-    const link = (await namespaces.hostLook().link.show()).find((link) => link.name === parent);
+    if (parent.kind !== "host") return problems;
+    const link = (await namespaces.hostLook().link.show()).find(({ name }) => name === parent.link);
     return link?.up ? problems : [
       new IpvlanError("network-cut-off", {
-        network: name,
-        parent,
+        network: found.name,
+        parent: parent.link,
         state: link ? "down" : "missing",
       }),
       ...problems,
@@ -438,7 +437,9 @@ export class Driver implements AsyncDisposable {
       await borrowed.identify(path, true);
       store.transaction(() => {
         const { namespaceId: _, ...sandbox } = findSandbox(store, name);
-        if (!sandbox.owner) throw invalidOption("sandbox", name, "it is not an engine's");
+        if (!isOwned(sandbox.name)) {
+          throw invalidOption("sandbox", name, "it is not an engine's");
+        }
         store.putSandbox({ ...sandbox, path }, "ready");
       });
     });
@@ -470,7 +471,7 @@ export class Driver implements AsyncDisposable {
   ): Promise<string[]> {
     const { store, unstoppable } = this.#parts;
     const all = () =>
-      store.sandboxes().filter(({ owner }) => engine === undefined || owner?.engine === engine);
+      store.sandboxes().filter(({ name }) => engine === undefined || engineOf(name) === engine);
     const removed = await this.#shared(() => removeStale(unstoppable, all(), isForgotten));
     await this.#removeTransient(store.networks());
     return removed;

@@ -1,4 +1,4 @@
-import { IN_SANDBOX } from "../driver/model/names.ts";
+import { networkParent } from "../driver/model/names.ts";
 import { isOurs } from "../driver/network/parent.ts";
 import type { Network, Sandbox } from "../driver/model/types.ts";
 import { formatPrefix, parsePrefix } from "../ipam/mod.ts";
@@ -277,7 +277,7 @@ export function sandboxTitle({ sandbox }: WorldEndpoint): string {
 export function notesOf({ absent, closed }: World): string[] {
   return [
     ...absent.map(({ network, parent }) =>
-      parent === IN_SANDBOX
+      networkParent({ parent }).kind === "sandbox"
         ? `The network ${network} is not drawn, as its parents are links of its sandboxes`
         : `The network ${network} is on record, but its parent ${parent} is not there`
     ),

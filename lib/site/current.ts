@@ -1,3 +1,4 @@
+import { isOwned } from "../driver/model/names.ts";
 import { type Driver, toSettled } from "../driver/mod.ts";
 import { settingsOf } from "../driver/model/settings.ts";
 import {
@@ -38,8 +39,8 @@ export async function readCurrent(driver: Driver): Promise<Current> {
 /** Leaves out what belongs to engines. */
 export function withoutOwned({ networks, sandboxes }: Records): Records {
   return {
-    networks: networks.filter(({ owner }) => owner === undefined),
-    sandboxes: sandboxes.filter(({ owner }) => owner === undefined),
+    networks: networks.filter(({ name }) => !isOwned(name)),
+    sandboxes: sandboxes.filter(({ name }) => !isOwned(name)),
   };
 }
 

@@ -5,6 +5,7 @@ import { attach, detach } from "../../lib/engine/attachment.ts";
 import { engineNamespace } from "../kit/borrowed.ts";
 import { doctor, ipvlan, succeeds } from "../kit/command.ts";
 import { commandHost, siteFile } from "../kit/worlds.ts";
+import { assertRejectsError } from "../kit/errors.ts";
 
 const CONTAINER = "8fb5d13892e3".padEnd(64, "0");
 const SANDBOX = `cni:${CONTAINER}`;
@@ -71,6 +72,10 @@ Deno.test("what engines own is shown with its owner, and changed by them alone",
     const { status, err } = await ipvlan(...words);
     assertEquals(status !== 0, true, words.join(" "));
     assertStringIncludes(err, line);
+  }
+  for (const make of ["createSandbox", "adoptSandbox"] as const) {
+    const connections = [{ network: "own" }];
+    await assertRejectsError(() => driver[make]({ name: SANDBOX, connections }), "invalid-name");
   }
   assertEquals(await host.dump(), before);
   assertEquals(await succeeds("network", "prune", "--force"), "Deleted Networks:\nown");

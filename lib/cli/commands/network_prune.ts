@@ -1,3 +1,4 @@
+import { isOwned } from "../../driver/model/names.ts";
 import { agrees } from "../ask.ts";
 import { type Command, readOptions } from "../command.ts";
 import { matchesPrune, readPruneFilters } from "../docker/filter.ts";
@@ -19,7 +20,7 @@ export default {
     if (!await agrees(args, context, "force", question)) return 0;
     await using driver = await open();
     const { removed, failed } = await driver.pruneNetworks((network) =>
-      network.owner === undefined && matchesPrune(network, filters)
+      !isOwned(network.name) && matchesPrune(network, filters)
     );
     if (!dryRun && removed.length > 0) print(["Deleted Networks:", ...removed].join("\n"));
     for (const { name, error } of failed) {

@@ -1,3 +1,4 @@
+import { engineOf } from "../../driver/model/names.ts";
 import type { SeenSandbox } from "../../driver/model/types.ts";
 import { containerNames } from "../../engine/docker/containers.ts";
 import { shortName } from "../../engine/owners.ts";
@@ -31,7 +32,7 @@ export default {
     const now = Date.now();
     const sandboxes = selectSandboxes(seen, running, selection);
     const name = ({ name }: SeenSandbox) => args.on("no-trunc") ? name : shortName(name);
-    const asks = format.kind === "table" && seen.some(({ owner }) => owner?.engine === "docker");
+    const asks = format.kind === "table" && seen.some(({ name }) => engineOf(name) === "docker");
     const listing: Listing<SeenSandbox> = {
       key: ({ name }) => name,
       docker: (sandbox) =>

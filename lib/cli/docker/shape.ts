@@ -4,6 +4,7 @@
 // The order is that of Docker 29. What Docker has and a network namespace has not (an image, a
 // command) is left out of `inspect`; `ps` says that there is none, as its columns
 // are asked for together. `Interface`, `Namespace` and `Owner` are ours.
+import { engineOf, isOwned } from "../../driver/model/names.ts";
 import { createHash } from "node:crypto";
 import { ipamEntries } from "../../driver/model/ipam_options.ts";
 import { toDriverOptions } from "../../driver/model/options.ts";
@@ -79,14 +80,14 @@ export function inspectedSandbox(
       Error: running ? differences(endpoints) : "",
     },
     // An engine writes its hosts files itself.
-    HostsPath: owner ? "" : `/etc/netns/${name}/hosts`,
+    HostsPath: isOwned(name) ? "" : `/etc/netns/${name}/hosts`,
     // As in Docker, where scripts take the slash off.
     Name: `/${name}`,
     HostConfig: { NetworkMode: endpoints[0]?.network ?? "none" },
     Config: { Labels: toMap(labels) },
     NetworkSettings: {
       SandboxID: name,
-      SandboxKey: owner ? path : `/run/netns/${name}`,
+      SandboxKey: isOwned(name) ? path : `/run/netns/${name}`,
       Ports: new Map(),
       Networks: new Map(endpoints.flatMap((endpoint) => {
         const network = byName.get(endpoint.network);
@@ -121,7 +122,7 @@ export function listedNetwork(network: Network, id: string): Struct {
     Parent: network.parent,
     Subnets: network.subnets.map(({ subnet }) => subnet).join(","),
     IPAM: network.ipam?.driver ?? "default",
-    Owner: network.owner?.engine ?? "",
+    Owner: engineOf(network.name) ?? "",
   };
 }
 
@@ -137,7 +138,7 @@ export const SANDBOX_HEADERS: Struct = headers({ ID: "SANDBOX ID", RunningFor: "
  * the word for its state in the table; the time is in milliseconds since 1970.
  */
 export function listedSandbox(
-  { name, created, labels, namespace, endpoints, owner }: SandboxDetails,
+  { name, created, labels, namespace, endpoints }: SandboxDetails,
   { status, running, now }: { status: string; running: boolean; now: number },
 ): Struct {
   return {
@@ -165,7 +166,7 @@ export function listedSandbox(
       routes: routes.map((route) => ({ ...route })),
     })),
     status,
-    owner: owner?.engine ?? "",
+    owner: engineOf(name) ?? "",
   };
 }
 

@@ -18,7 +18,7 @@ import { whyNoSubnet } from "../../ipam/special.ts";
 import type { Route } from "../../iproute2/route.ts";
 import { accept, invalidOption, IpvlanError, throwProblems } from "../../base/errors.ts";
 import { accessProblems, fileProblems, settleAccess } from "../model/ipam_options.ts";
-import { IN_SANDBOX } from "../model/names.ts";
+import { engineOf, networkParent } from "../model/names.ts";
 import { usedPrefixes } from "./used_prefixes.ts";
 import type { Parts } from "./parts.ts";
 import type { PoolClaim, Store } from "../store/store.ts";
@@ -129,16 +129,16 @@ export function listPools(store: Store): AddressPoolDetails[] {
  */
 export function holderElsewhere(
   store: Store,
-  { id, parent, owner, foreignAddresses }: Network,
+  { id, name, parent, foreignAddresses }: Network,
   address: string,
 ): string | undefined {
   // Two parents of sandboxes may be on two segments, and what gives the addresses knows that.
-  if (parent === IN_SANDBOX && foreignAddresses) return undefined;
+  if (networkParent({ parent }).kind === "sandbox" && foreignAddresses) return undefined;
   const user = store.endpoints({ address }).filter(({ network }) => network !== id)
     .find(({ network }) => store.networkById(network)?.parent === parent);
   if (user) return sandboxText(user.sandbox);
   const claim = store.claimsOf(address)
-    .find((each) => store.pool(each.pool)?.owner.engine !== owner?.engine);
+    .find((each) => store.pool(each.pool)?.owner.engine !== engineOf(name));
   return claim && claimText(claim);
 }
 

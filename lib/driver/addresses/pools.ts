@@ -1,3 +1,4 @@
+import { isOwned } from "../model/names.ts";
 import { endpointAddresses } from "../../ipam/address.ts";
 import { attempt, type IpvlanError } from "../../base/errors.ts";
 import { prefixOf } from "../../claims/access.ts";
@@ -89,14 +90,14 @@ export class KnownPools {
 
   #sourceOf(network: Network): Source {
     const store = this.#store;
-    const { id, parent, owner } = network;
+    const { id, name, parent } = network;
     return {
       id,
       subnets: subnetsOf(network),
       taken: () => store.endpoints({ network: id }).flatMap(endpointAddresses),
       others: () => ({
         // Two subnets on a parent overlap only if an engine has one of them.
-        networks: store.networks({ parent, ...owner === undefined && { owned: true } })
+        networks: store.networks({ parent, ...!isOwned(name) && { owned: true } })
           .filter((other) => other.id !== id),
         pools: store.pools(),
       }),

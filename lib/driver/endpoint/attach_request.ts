@@ -18,7 +18,7 @@ import { decideEndpoint, subnetRoutes } from "./decide.ts";
 import { findNetwork, sandboxNotFound } from "../store/find.ts";
 import type { HeldAddresses } from "../addresses/held_addresses.ts";
 import type { HeldAddress } from "../addresses/holders.ts";
-import { IN_SANDBOX, nameProblem, ownedNameProblem } from "../model/names.ts";
+import { isOwned, nameProblem, networkParent, ownedNameProblem } from "../model/names.ts";
 import { globalAddrs } from "../../iproute2/addr.ts";
 import type { Parts } from "../addresses/parts.ts";
 import { nameIsUsed } from "../sandbox/processes.ts";
@@ -87,10 +87,11 @@ export function decide(
     heldOn: (parent) => held.on(parent),
     inside: facts?.inside,
     holderElsewhere: (network, address) => holderElsewhere(store, network, address),
-    siblingAt: ({ parent }, address) =>
-      store.endpoints({ address }).find(({ network }) =>
-        parent !== IN_SANDBOX && store.networkById(network)?.parent === parent
-      )?.sandbox,
+    siblingAt: (network, address) => {
+      const { link } = networkParent(network);
+      return link === undefined ? undefined : store.endpoints({ address })
+        .find((other) => store.networkById(other.network)?.parent === link)?.sandbox;
+    },
   });
   const problems = [
     ...sandboxProblems(store, request, record),
@@ -138,7 +139,7 @@ function decideEndpoints(
       .filter((other) => other.network.parent === network.parent)
       .flatMap(({ endpoint }) => endpointAddresses(endpoint));
     const except = [...options.except ?? [], ...given];
-    const inner = network.parent === IN_SANDBOX
+    const inner = networkParent(network).kind === "sandbox"
       ? decideSandboxParent(network, sandbox, options, inside)
       : undefined;
     if (inner && !inner.ok) {
@@ -213,7 +214,8 @@ function sandboxProblems(
 ): IpvlanError[] {
   const { name, namespace, owner, pid, isHost } = request;
   const isRecorded = record !== undefined;
-  if (owner ?? record?.owner) return ownedProblems(store, request, record);
+  const isEngines = namespace === undefined ? isOwned(name) : owner !== undefined;
+  if (isEngines) return ownedProblems(store, request, record);
   const isPresent = nameIsUsed(name);
   if (namespace === undefined) {
     if (!isRecorded) return [sandboxNotFound(store, name)];

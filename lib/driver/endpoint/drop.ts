@@ -1,3 +1,4 @@
+import { isOwned } from "../model/names.ts";
 import { linkDel } from "../../iproute2/link.ts";
 import { networkAdverts, unshared } from "../network/advertise.ts";
 import { advertsOf, withdraw } from "../network/advertised.ts";
@@ -38,7 +39,7 @@ export async function deleteRecords(
   >,
   { sandbox, endpoints }: RecordGroup,
 ): Promise<void> {
-  if (sandbox && !sandbox.owner) settings.remove(sandbox.name);
+  if (sandbox && !isOwned(sandbox.name)) settings.remove(sandbox.name);
   const sandboxes = endpoints.map((endpoint) => endpoint.sandbox);
   if (sandbox) sandboxes.push(sandbox.name);
   const networks = endpoints.map(({ network }) => network);

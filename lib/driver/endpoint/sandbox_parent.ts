@@ -13,7 +13,7 @@ import { fromNetnsFolder, linkName } from "../../iproute2/words.ts";
 import type { AttachRequest, NetworkEndpoint } from "./attach_request.ts";
 import { linkAddresses, linkIndex } from "./decide.ts";
 import { DEFAULT_METRIC, linkRoutes } from "./default_routes.ts";
-import { IN_SANDBOX } from "../model/names.ts";
+import { networkParent } from "../model/names.ts";
 import type { Parts } from "../addresses/parts.ts";
 import { mtuProblems, parentSubnetProblems } from "../network/decide.ts";
 import { chooseParent, conflictProblem } from "../network/parent.ts";
@@ -28,7 +28,9 @@ export async function lookForParents(
   connections: readonly Connection[],
   path: string | undefined,
 ): Promise<Pick<HostFacts, "inside">> {
-  const isNeeded = connections.some(({ network }) => store.network(network)?.parent === IN_SANDBOX);
+  const isNeeded = connections.some(({ network }) =>
+    networkParent(store.network(network) ?? {}).kind === "sandbox"
+  );
   if (!isNeeded || path === undefined) return {};
   return { inside: await lookInside(namespaces, fromNetnsFolder(path)) };
 }
@@ -104,9 +106,10 @@ export function parentLink(
   { network, endpoint }: NetworkEndpoint,
   facts: HostFacts | undefined,
 ): Link | undefined {
-  return network.parent === IN_SANDBOX
+  const { kind, link } = networkParent(network);
+  return kind === "sandbox"
     ? facts?.inside?.links.find(({ name }) => name === endpoint.parent)
-    : facts?.links.find(({ name }) => name === network.parent);
+    : facts?.links.find(({ name }) => name === link);
 }
 
 /**
@@ -119,7 +122,7 @@ export async function requireParents(
   planned: readonly NetworkEndpoint[],
   facts: HostFacts | undefined,
 ): Promise<void> {
-  const inner = planned.filter(({ network }) => network.parent === IN_SANDBOX);
+  const inner = planned.filter(({ network }) => networkParent(network).kind === "sandbox");
   if (inner.length === 0 || isRehearsal) return;
   const links = await namespaces.inside(sandbox).link.show();
   for (const each of inner) {

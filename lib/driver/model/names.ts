@@ -1,7 +1,7 @@
 import { VLAN_ID, type VlanProtocol } from "../../iproute2/kinds/vlan.ts";
 import { LINK_NAME_MAX, linkName } from "../../iproute2/words.ts";
 import { attempt, invalidOption, IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
-import type { Owner } from "./types.ts";
+import type { EngineName, Owner } from "./types.ts";
 
 /** Networks that Docker has from the start, so that `run --network` takes these words for them. */
 const PREDEFINED = ["bridge", "default", "host", "none"];
@@ -69,9 +69,23 @@ export function ownedNameProblem(
   return new IpvlanError("invalid-name", { what, value: name, rule });
 }
 
+/**
+ * The engine that a network or a sandbox of a name belongs to; `undefined` if it is `ipvlan`'s own. The
+ * name alone tells, so that a line of an endpoint or of a hosts file does, too.
+ */
+export function engineOf(name: string): EngineName | undefined {
+  const [engine, rest] = name.split(":");
+  return rest === undefined ? undefined : engine as EngineName;
+}
+
 /** Whether a name is that of an engine's network or sandbox. */
 export function isOwned(name: string): boolean {
-  return name.includes(":");
+  return engineOf(name) !== undefined;
+}
+
+/** {@linkcode isOwned} in SQL, of a column with names. */
+export function isOwnedSql(column: string): string {
+  return `instr(${column}, ':') > 0`;
 }
 
 /** Whether a name from elsewhere may stand in a hosts file, and does not take over the host's own. */
@@ -104,6 +118,20 @@ function whyNoHostName(name: string): string | undefined {
  * each. No link can have this name, so no link of the host is ever taken for one of them.
  */
 export const IN_SANDBOX = "(in the sandbox)";
+
+/**
+ * The kinds of parents: a link of the host; a link of each sandbox; or none yet, of an isolated network
+ * that is not made.
+ */
+export type NetworkParent =
+  | { kind: "host"; link: string }
+  | { kind: "sandbox" | "none"; link?: undefined };
+
+/** Tells the kind of a network's parent, which on record and for users is a text. */
+export function networkParent({ parent }: { parent?: string }): NetworkParent {
+  if (parent === undefined) return { kind: "none" };
+  return parent === IN_SANDBOX ? { kind: "sandbox" } : { kind: "host", link: parent };
+}
 
 /** A VLAN sub-interface to make, according to a parent's name. */
 export interface SubInterface {

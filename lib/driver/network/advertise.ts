@@ -13,7 +13,7 @@ import { invalidOption, type IpvlanError } from "../../base/errors.ts";
 import { endpointAddresses } from "../../ipam/address.ts";
 import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
 import { type Route, routeLine, type RouteSpec } from "../../iproute2/route.ts";
-import { IN_SANDBOX } from "../model/names.ts";
+import { networkParent } from "../model/names.ts";
 import { routePrefix } from "../model/routes.ts";
 import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
@@ -136,7 +136,7 @@ export function advertiseProblems(
   if (internal || parent === undefined) {
     return wrong("the network is isolated, so nothing reaches its sandboxes; give it a parent");
   }
-  if (parent === IN_SANDBOX) {
+  if (networkParent({ parent }).kind === "sandbox") {
     return wrong("its parents are links of the sandboxes, so no route of the host leads to it");
   }
   if (mode === "l2") {

@@ -8,7 +8,7 @@ import { explainLinkAdd, requireKernel } from "../../iproute2/kernel.ts";
 import type { IpvlanMode } from "../../iproute2/kinds/ipvlan.ts";
 import { type Link, linkAdd, linkDel, linkSet, type LinkSpec } from "../../iproute2/link.ts";
 import { advertSteps, networkAdverts, unshared } from "./advertise.ts";
-import { IN_SANDBOX, parentProblems } from "../model/names.ts";
+import { networkParent, parentProblems } from "../model/names.ts";
 import {
   aliasOf,
   chooseParent,
@@ -185,7 +185,7 @@ export function networkSteps(
   const name = probeName(network);
   const adverts = networkAdverts(network);
   // The first endpoint of a transient network follows at once, and asks the kernel as well.
-  const probe: Step[] = transient || parent === IN_SANDBOX ? [] : [
+  const probe: Step[] = transient || networkParent(network).kind === "sandbox" ? [] : [
     {
       line: linkAdd({ type: "ipvlan", name, link: parent, mode, flag, group: LINK_GROUP }),
       undo: { line: linkDel(name) },

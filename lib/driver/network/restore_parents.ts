@@ -2,7 +2,7 @@ import { IpvlanError } from "../../base/errors.ts";
 import { type Link, linkSet } from "../../iproute2/link.ts";
 import { advertSteps, networkAdverts } from "./advertise.ts";
 import { linkSteps } from "./decide.ts";
-import { IN_SANDBOX } from "../model/names.ts";
+import { networkParent } from "../model/names.ts";
 import { aliasOf, byLinkName, isOurs, linksUnder, type MadeLinks } from "./parent.ts";
 import type { Parts } from "../addresses/parts.ts";
 import type { Step } from "../run/plan.ts";
@@ -93,9 +93,10 @@ export function parentsPlan(
     }
   }
   const seen = new Set<string>();
-  for (const { id, parent } of restored) {
+  for (const { id, ...network } of restored) {
+    const { link: parent } = networkParent(network);
     // A parent in a sandbox is another program's, and goes with the namespace.
-    if (parent === IN_SANDBOX) continue;
+    if (parent === undefined) continue;
     const own = linksUnder(parent, made);
     const problem = parentProblem(parent, own, found);
     if (problem) {

@@ -12,7 +12,7 @@ import { whyNoSubnet } from "../../ipam/special.ts";
 import { advertiseProblems, elsewhereProblems } from "./advertise.ts";
 import { type Exit, wayOut } from "../model/routes.ts";
 import { accessProblems, settleAccess } from "../model/ipam_options.ts";
-import { IN_SANDBOX, nameProblem, ownedNameProblem } from "../model/names.ts";
+import { isOwned, nameProblem, networkParent, ownedNameProblem } from "../model/names.ts";
 import { settleOptions } from "../model/options.ts";
 import { conflictProblem } from "./parent.ts";
 import type {
@@ -45,7 +45,7 @@ export function settle(spec: NetworkSpec, networks: readonly SettledNetwork[]): 
   const { name, labels = {} } = spec;
   const { options, problems: allProblems } = settleOptions(spec);
   // Only an engine has sandboxes with links that the driver did not make.
-  const isInside = spec.owner !== undefined && options.parent === IN_SANDBOX;
+  const isInside = isOwned(name) && networkParent(options).kind === "sandbox";
   const optionProblems = allProblems.filter(({ field }) => !(isInside && field[0] === "parent"));
   const { parent, internal } = options;
   const subnets = settleSubnets(spec.subnets ?? [], {
@@ -214,14 +214,19 @@ function neighbourProblems(
   optionProblems: readonly IpvlanError[],
   networks: readonly SettledNetwork[],
 ): IpvlanError[] {
-  const { parent, mode, flag, subnets, owner } = network;
+  const { mode, flag, subnets } = network;
+  const { link: parent } = networkParent(network);
   // Each sandbox has a segment of its own, or they share one that nobody here knows.
-  if (parent === undefined || parent === IN_SANDBOX) return [];
+  if (parent === undefined) return [];
   const neighbours = networks.filter((network) => network.parent === parent);
   const isWrong = optionProblems.some(({ field: [name] }) => name === "mode" || name === "flag");
   const conflict = isWrong ? undefined : conflictProblem(parent, { mode, flag }, neighbours, []);
-  const others = neighbours.flatMap(({ name, owner: other, subnets }) =>
-    subnets.map(({ subnet }) => ({ subnet, name, isShared: (owner ?? other) !== undefined }))
+  const others = neighbours.flatMap(({ name, subnets }) =>
+    subnets.map(({ subnet }) => ({
+      subnet,
+      name,
+      isShared: isOwned(network.name) || isOwned(name),
+    }))
   );
   const overlapping = overlapPairs(prefixesOf(subnets), prefixesOf(others))
     .flatMap(([index, place]) => {

@@ -1,3 +1,4 @@
+import { isOwned } from "../model/names.ts";
 import {
   accept,
   type Decision,
@@ -216,11 +217,11 @@ async function restoreSandbox(
 
 /** Whether an engine has not taken the links of a sandbox yet, or has given them back. */
 function isUntaken(
-  { owner, path }: Sandbox,
+  { name, path }: Sandbox,
   endpoints: readonly EndpointRecord[],
   links: HostView["links"],
 ): boolean {
-  if (!owner) return false;
+  if (!isOwned(name)) return false;
   const indexes = new Set([...links.values()].map(({ index }) => index));
   return path === undefined ||
     endpoints.some((each) => each.handOver && indexes.has(linkIndex(each)));

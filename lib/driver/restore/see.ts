@@ -1,3 +1,4 @@
+import { isOwned } from "../model/names.ts";
 import { siblingsOf } from "../endpoint/default_routes.ts";
 import { networksOf } from "../store/find.ts";
 import type { Parts } from "../addresses/parts.ts";
@@ -28,7 +29,7 @@ export async function seeSandboxes(
   return await Promise.all(sandboxes.map(async (sandbox) => {
     const { name } = sandbox;
     // Links that an engine has not taken yet are in the host's namespace.
-    const isThere = present.has(name) || sandbox.owner && sandbox.path === undefined;
+    const isThere = present.has(name) || isOwned(name) && sandbox.path === undefined;
     const seen = isThere ? await lookInside(namespaces, name) : undefined;
     const own = endpoints.get(name) ?? [];
     const siblings = siblingsOf(own);

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { isOwned } from "../model/names.ts";
 import { attempt, IpvlanError } from "../../base/errors.ts";
 import { endpointAddresses } from "../../ipam/address.ts";
 import { formatAddress, parseAddress } from "../../ipam/mod.ts";
@@ -77,7 +78,7 @@ export async function removeStale(
   sandboxes: readonly Stated<Sandbox>[],
   isForgotten: IsForgotten = () => false,
 ): Promise<string[]> {
-  const owned = sandboxes.filter(({ owner }) => owner !== undefined).filter(isReady);
+  const owned = sandboxes.filter(({ name }) => isOwned(name)).filter(isReady);
   const stale = await findStale(parts, owned.map(withoutState), isForgotten);
   const removed = await Promise.all(stale.map(async ({ name }) => {
     try {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isOwnedSql } from "../model/names.ts";
 import { CLAIM_INDEXES, CLAIM_TABLE_NAMES, CLAIM_TABLES } from "../../claims/tables.ts";
 
 /** The version of the tables below, kept in the database's `user_version`. */
@@ -37,7 +38,7 @@ const ENDPOINT_TABLE = `
     UNIQUE (network, ip6)
   ) STRICT;
   CREATE UNIQUE INDEX endpoint_once ON endpoint (network, sandbox)
-    WHERE instr(sandbox, ':') = 0;
+    WHERE NOT (${isOwnedSql("sandbox")});
 `;
 
 /** The tables of the address pools that engines ask for by themselves. */
@@ -122,7 +123,7 @@ export const [PARENT, BELOW] = ["parent", "link"].map((field) =>
 );
 
 /** Whether a network belongs to an engine. */
-export const OWNED = `CASE WHEN json_valid(record) THEN record ->> 'owner' IS NOT NULL END`;
+export const OWNED = isOwnedSql("name");
 
 /** Whether several hosts share the addresses of a network. */
 export const SHARED = `CASE WHEN json_valid(record) THEN record ->> 'ipam' IS NOT NULL END`;
@@ -140,7 +141,8 @@ export const WITH_HOSTS = `CASE WHEN json_valid(record)
  */
 export const INDEXES = `
   CREATE INDEX IF NOT EXISTS network_parent ON network (${PARENT});
-  CREATE INDEX IF NOT EXISTS network_owned ON network (${PARENT}) WHERE ${OWNED};
+  DROP INDEX IF EXISTS network_owned;
+  CREATE INDEX IF NOT EXISTS network_of_engine ON network (${PARENT}) WHERE ${OWNED};
   CREATE INDEX IF NOT EXISTS network_shared ON network (name) WHERE ${SHARED};
   CREATE INDEX IF NOT EXISTS link_below ON link (${BELOW});
   CREATE INDEX IF NOT EXISTS network_unready ON network (name) WHERE state <> 'ready';

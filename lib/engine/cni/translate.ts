@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { engineOf } from "../../driver/model/names.ts";
 import { routePrefix } from "../../driver/model/routes.ts";
 import { ETCD } from "../../driver/model/ipam_options.ts";
 import type {
@@ -217,7 +218,7 @@ export function attachmentsOf(
   { name }: Pick<Conf, "name">,
   sandboxes: readonly SandboxDetails[],
 ): AttachmentKey[] {
-  return sandboxes.filter(({ owner }) => owner?.engine === "cni").flatMap((sandbox) =>
+  return sandboxes.filter(({ name }) => engineOf(name) === "cni").flatMap((sandbox) =>
     sandbox.endpoints.filter(({ ifname }) => sandbox.labels[confLabel(ifname)] === name)
       .map(({ ifname }) => ({ containerId: sandbox.owner!.id, ifname }))
   );

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { engineOf } from "../../driver/model/names.ts";
 import type { Driver } from "../../driver/mod.ts";
 import { pause, Together } from "../../base/waiting.ts";
 import { attempt, IpvlanError } from "../../base/errors.ts";
@@ -130,8 +131,8 @@ export class DockerWatch {
   async run(): Promise<void> {
     const { signal } = this.#options;
     this.#unheard = this.#remember();
-    for (const { name, owner } of this.#options.driver.listSandboxes()) {
-      if (owner?.engine === "docker") this.#unheardEndpoints.add(name);
+    for (const { name } of this.#options.driver.listSandboxes()) {
+      if (engineOf(name) === "docker") this.#unheardEndpoints.add(name);
     }
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     signal.addEventListener("abort", () => resolve(), { once: true });

@@ -16,7 +16,7 @@ import { parseAddress, parseSubnets } from "../../../ipam/mod.ts";
 import { homeOf } from "../../../ipam/prefix.ts";
 import type { Addr } from "../../../iproute2/addr.ts";
 import { linkedAddresses } from "../held_addresses.ts";
-import { namesOn } from "../../model/names.ts";
+import { engineOf, namesOn } from "../../model/names.ts";
 import type { Parts } from "../parts.ts";
 import type { EndpointRecord } from "../../store/records.ts";
 import type { ClaimPlace } from "./claim_users.ts";
@@ -245,7 +245,7 @@ function sharedAddresses(store: Store, endpoint: EndpointRecord): ClaimPlace[] {
   if (isShared(network)) return addressesOn(network, endpoint);
   return endpointAddresses(endpoint).flatMap((address) =>
     store.claimsOf(address).flatMap(({ pool }) => store.pool(pool) ?? []).filter(isShared)
-      .filter(({ owner }) => owner.engine === network.owner?.engine)
+      .filter(({ owner }) => owner.engine === engineOf(network.name))
       .map(({ ipam, subnet }) => ({ pool: sharedPoolId(ipam, subnet), address }))
   );
 }

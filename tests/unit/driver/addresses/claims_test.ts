@@ -430,7 +430,7 @@ Deno.test("a network counts what others on its parent have given of its subnet",
   const { store, pools } = parts;
   const subnets = [{ subnet: "10.20.0.0/29", auxAddresses: {} }];
   const [one, two] = ["one", "two"].map((name) =>
-    network(name, { owner: { engine: "cni", id: name }, subnets })
+    network(`cni:${name}`, { owner: { engine: "cni", id: name }, subnets })
   ) as [Network, Network];
   store.transaction(() => {
     for (const each of [one, two]) store.putNetwork(each, "ready");

@@ -1,6 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import {
+  engineOf,
+  IN_SANDBOX,
+  isOwned,
   nameProblem,
+  networkParent,
   ownedNameProblem,
   parentNames,
   subInterfaceProblems,
@@ -37,6 +41,26 @@ Deno.test("a name that can be a file name, a word of a line and a host name is a
       assert(problem.message.startsWith(`The ${what} name ${JSON.stringify(name)} is not valid: `));
     }
   }
+});
+
+Deno.test("the name alone tells whose a network or a sandbox is", () => {
+  const engines = ["docker", "cni", "netavark"] as const;
+  for (const engine of engines) {
+    const name = `${engine}:a.b-c_d`;
+    assertEquals(ownedNameProblem("network", name, { engine, id: "" }), undefined);
+    assertEquals([engineOf(name), isOwned(name)], [engine, true]);
+  }
+  for (const name of ["docker", "a.b-c_d", ""]) {
+    assertEquals([engineOf(name), isOwned(name)], [undefined, false]);
+  }
+});
+
+Deno.test("a parent is a link of the host, one of each sandbox, or not there yet", () => {
+  assertEquals(networkParent({ parent: "eth0.20" }), { kind: "host", link: "eth0.20" });
+  assertEquals(networkParent({ parent: IN_SANDBOX }), { kind: "sandbox" });
+  assertEquals(networkParent({}), { kind: "none" });
+  // On record, it is this text.
+  assertEquals(IN_SANDBOX, "(in the sandbox)");
 });
 
 Deno.test("a sandbox's name is not digits alone, which ip takes for a process id", () => {

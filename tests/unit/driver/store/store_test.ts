@@ -1,6 +1,7 @@
-import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { AddressLog } from "../../../../lib/driver/store/address_log.ts";
+import { isOwnedSql } from "../../../../lib/driver/model/names.ts";
 import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
 import { stateFolder } from "../../../../lib/driver/model/state_folder.ts";
 import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
@@ -440,6 +441,30 @@ const AS_VERSION_1 = `
   CREATE INDEX endpoint_unready ON endpoint (sandbox, ordinal) WHERE state <> 'ready';
   PRAGMA user_version = 1;
 `;
+
+Deno.test("a store whose index asked the records for an owner asks their names", () => {
+  using dir = folder();
+  {
+    using store = SqliteStore.open(dir.path);
+    const owner = { engine: "docker", id: "1" } as const;
+    store.putNetwork(network("docker:1", { owner }), "ready");
+    store.putNetwork(network("own"), "ready");
+  }
+  const parent = "CASE WHEN json_valid(record) THEN record ->> 'parent' END";
+  using earlier = new DatabaseSync(`${dir.path}/ipvlan.db`);
+  earlier.exec(`
+    DROP INDEX network_of_engine;
+    CREATE INDEX network_owned ON network (${parent})
+      WHERE CASE WHEN json_valid(record) THEN record ->> 'owner' IS NOT NULL END`);
+  using store = SqliteStore.open(dir.path);
+  const owned = store.networks({ parent: "eth0", owned: true });
+  assertEquals(owned.map(({ name }) => name), ["docker:1"]);
+  using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+  const query = `SELECT * FROM network WHERE ${parent} = ? AND ${isOwnedSql("name")} ORDER BY name`;
+  const plan = db.prepare(`EXPLAIN QUERY PLAN ${query}`).all("eth0");
+  assertMatch(JSON.stringify(plan), /USING INDEX network_of_engine /);
+  assertEquals(db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'network_owned'").all(), []);
+});
 
 Deno.test("the error for an unusable state folder names the folder", () => {
   using dir = folder();

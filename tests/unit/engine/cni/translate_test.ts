@@ -216,6 +216,7 @@ Deno.test("GC leaves what is valid, and what other configurations have made", ()
     { ...SANDBOX, endpoints: [ENDPOINT, { ...ENDPOINT, ifname: "eth1" }] },
     {
       ...SANDBOX,
+      name: "netavark:default-c1",
       owner: { engine: "netavark" as const, id: "default-c1" },
       endpoints: [ENDPOINT],
     },
