@@ -29,6 +29,7 @@ import {
   removeTransient,
 } from "./endpoint/remove.ts";
 import { restoreParent } from "./network/restore_parents.ts";
+import { settle, type Settlement } from "./network/settle.ts";
 import { restore } from "./restore/restore.ts";
 import { restoreUntil } from "./restore/wait.ts";
 import { lookForParents } from "./endpoint/sandbox_parent.ts";
@@ -153,28 +154,22 @@ export class Driver implements AsyncDisposable {
 
   /** Finds everything that is wrong with a network to create. Changes nothing. */
   async problemsOf(spec: NetworkSpec): Promise<readonly IpvlanError[]> {
-    const decision = await this.#decide(spec);
+    const decision = await this.#decide(settle(spec));
     return decision.ok ? [] : decision.problems;
   }
 
-  async #decide(spec: NetworkSpec): Promise<Decision<DecidedNetwork>> {
-    requireSpec(networkSpec, spec);
+  async #decide(settled: Settlement): Promise<Decision<DecidedNetwork>> {
     const facts = await hostFacts(this.#parts);
-    return decideNetwork(spec, newIdentity(), this.listNetworks(), facts);
+    return decideNetwork(settled, newIdentity(), this.listNetworks(), facts);
   }
 
   /**
    * Finds why the next endpoint of a network would get no address, or reach nothing.
    *
-   * @param network The network's name; or what it will be, if it is made with its first endpoint.
    * @throws {"network-not-found"} There is no such network.
    */
-  async problemsOfNext(network: string | NetworkSpec): Promise<readonly IpvlanError[]> {
+  async problemsOfNext(network: string): Promise<readonly IpvlanError[]> {
     const { pools, store, namespaces } = this.#parts;
-    if (typeof network !== "string") {
-      const decision = await this.#decide(network);
-      return decision.ok ? pools.problems(decision.network) : decision.problems;
-    }
     const found = findNetwork(store, network);
     const parent = networkParent(found);
     const problems = pools.problems(found);
@@ -188,6 +183,16 @@ export class Driver implements AsyncDisposable {
       }),
       ...problems,
     ];
+  }
+
+  /**
+   * Finds the same of a network that is made with its first endpoint. Only engines use this.
+   *
+   * @ignore
+   */
+  async problemsOfFirst(settled: Settlement): Promise<readonly IpvlanError[]> {
+    const decision = await this.#decide(settled);
+    return decision.ok ? this.#parts.pools.problems(decision.network) : decision.problems;
   }
 
   /**
@@ -211,13 +216,21 @@ export class Driver implements AsyncDisposable {
    * @throws {"problems"} Several things are wrong.
    */
   async createNetwork(spec: NetworkSpec): Promise<Outcome<Network>> {
-    requireSpec(networkSpec, spec);
+    return await this.createSettled(settle(requireSpec(networkSpec, spec)));
+  }
+
+  /**
+   * Creates a network that was settled before, as an engine's is. Only engines use this.
+   *
+   * @ignore
+   */
+  async createSettled(settled: Settlement): Promise<Outcome<Network>> {
     return await this.#exclusive(async (parts) => {
       const lookAgain = () => hostFacts(parts);
-      const whole = await withSharedSettings(parts, spec);
+      const whole = await withSharedSettings(parts, settled);
       // In a dry run, and with a transient network, the kernel does not say what is in the way.
-      const isNotAsked = this.#base.isRehearsal || whole.transient;
-      const facts = isNotAsked ? await lookAgain() : await factsFor(parts, whole);
+      const isNotAsked = this.#base.isRehearsal || whole.network.transient;
+      const facts = isNotAsked ? await lookAgain() : await factsFor(parts, whole.network);
       return await createNetwork(parts, whole, facts, lookAgain);
     });
   }

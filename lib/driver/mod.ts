@@ -12,5 +12,5 @@ export type { ListedHost } from "./addresses/shared/hosts.ts";
 export type { DriverOptions } from "./open.ts";
 export type { NetworkOptions } from "./model/options.ts";
 export type * from "./model/types.ts";
-export { settle, settleAll, toSettled } from "./network/settle.ts";
+export { settle, settleAll, type Settlement, toSettled, withParent } from "./network/settle.ts";
 export { possibleParents } from "./network/parent.ts";

@@ -10,12 +10,12 @@ import {
   type Driver,
   type MadeEndpoint,
   type Network,
-  type NetworkSpec,
   type Outcome,
-  settle,
+  type SettledNetwork,
+  type Settlement,
   toSettled,
 } from "../driver/mod.ts";
-import { hasProblem, IpvlanError, isIpvlanError } from "../base/errors.ts";
+import { hasProblem, IpvlanError, isIpvlanError, throwProblems } from "../base/errors.ts";
 
 /** A sandbox of an engine, and one connection of it. */
 export interface AttachmentSpec extends Omit<AdoptSpec, "connections"> {
@@ -26,11 +26,12 @@ export interface AttachmentSpec extends Omit<AdoptSpec, "connections"> {
 /**
  * Connects a sandbox of an engine to a network. Makes both if they are not there.
  *
- * @param network What the network is; a text is the name of one that has to be there.
+ * @param network What the network is, which goes with its last sandbox; a text is the name of one that
+ * has to be there.
  */
 export async function attach(
   driver: Driver,
-  network: NetworkSpec | string,
+  network: Settlement | string,
   { connection, ...sandbox }: AttachmentSpec,
 ): Promise<Outcome<MadeEndpoint>> {
   for (;;) {
@@ -80,14 +81,16 @@ async function removeUnused(driver: Driver, name: string): Promise<void> {
 /** Makes a network if it is not there. */
 async function requireNetwork(
   driver: Driver,
-  spec: NetworkSpec | string,
+  settled: Settlement | string,
 ): Promise<{ name: string; notices: string[] }> {
-  if (typeof spec === "string") return { name: spec, notices: [] };
-  const { name } = spec;
+  if (typeof settled === "string") return { name: settled, notices: [] };
+  const { network, problems } = settled;
+  const { name } = network;
   for (;;) {
     const found = driver.findNetwork(name);
     if (found) {
-      const settings = differences(spec, found);
+      throwProblems(problems);
+      const settings = differences(network, found);
       if (settings.length === 0) return { name, notices: [] };
       if (!await removeLeft(driver, name)) {
         throw new IpvlanError("network-differs", { network: name, settings });
@@ -95,7 +98,7 @@ async function requireNetwork(
       continue;
     }
     try {
-      const { notices } = await driver.createNetwork({ ...spec, transient: true });
+      const { notices } = await driver.createSettled(settled);
       return { name, notices };
     } catch (error) {
       if (!isIpvlanError(error, "network-exists")) throw error;
@@ -107,12 +110,11 @@ async function requireNetwork(
 const SETTINGS = ["parent", "mode", "flag", "mtu", "internal", "advertise", "subnets"] as const;
 
 /** The settings in which a network is not what is asked for. */
-export function differences(spec: NetworkSpec, network: Network): string[] {
-  const wanted = settle(spec, []).network;
+export function differences(wanted: SettledNetwork, network: Network): string[] {
   const found = toSettled(network);
   const different: string[] = SETTINGS.filter((setting) =>
     // A default pool was chosen when the network was made.
-    !(setting === "subnets" && (spec.subnets ?? []).length === 0) &&
+    !(setting === "subnets" && wanted.subnets.length === 0) &&
     JSON.stringify(wanted[setting]) !== JSON.stringify(found[setting])
   );
   // The members of etcd may be others by now, and keep the same addresses.

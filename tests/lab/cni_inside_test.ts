@@ -181,7 +181,7 @@ Deno.test("linkInContainer: what cannot be a parent is refused, and changes noth
       /^100 .*172\.16\.0\.2/,
     ],
     [{ vlan: 20 }, /^7 The key "vlan" does not go with "linkInContainer"/],
-    [{ mode: "l3", advertise: "subnet" }, /^7 The key "advertise" does not go with/],
+    [{ mode: "l3", advertise: "subnet" }, /^7 The advertise "subnet" is not valid/],
     [{ linkInContainer: "yes" }, /^7 The key "linkInContainer" is "yes": give true or false/],
   ];
   for (const [change, expected] of cases) {

@@ -1,5 +1,6 @@
 // The CNI plugin, called as runtimes call it. The tests with real runtimes are in tests/engines/.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { settle } from "../../lib/driver/mod.ts";
 import { Driver } from "../../lib/driver/mod.ts";
 import { planLink, readRequest } from "../../lib/engine/cni/translate.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
@@ -354,7 +355,12 @@ Deno.test("STATUS says what is in the way of another container", async () => {
   await using driver = await Driver.open();
   const full = { name: "n", parent: "eth0", subnets: conf.subnets };
   assertEquals(await driver.problemsOf(full), []);
-  assertEquals((await driver.problemsOfNext(full)).length, 1);
+  assertEquals((await driver.problemsOfFirst(settle(full))).length, 1);
+  // ADD would refuse another mode, too.
+  assertMatch(
+    await pluginFails({ command: "STATUS", conf: { ...conf, mode: "l3" } }),
+    /^50 .*with another mode/,
+  );
   await host.ip.link.set("eth0", { up: false });
   assertMatch(await pluginFails({ command: "STATUS", conf }), /^51 The parent "eth0" .* is down/);
 });
@@ -376,7 +382,7 @@ Deno.test("GC removes exactly the attachments that are not valid: 150 of 200", a
       const call = { command: "ADD", id, netns: `/run/netns/${id}`, ifname, conf };
       const read = readRequest(variablesOf(call), inputOf(call));
       if (!read.ok) throw new Error(read.problems.join("\n"));
-      return planLink(read.request, "eth0", undefined);
+      return planLink(read.request, undefined);
     });
     const labels = Object.assign({}, ...plans.map(({ sandbox }) => sandbox.labels));
     const connections = plans.map(({ connection }) => ({ ...connection, network: "cni:lan" }));
@@ -513,10 +519,8 @@ Deno.test("a network without a link, as a kill between the two leaves it, is in 
     const add = { ...call, command: "ADD" };
     const read = readRequest(variablesOf(add), inputOf(add));
     if (!read.ok) throw new Error(read.problems.join("\n"));
-    const { network } = planLink(read.request, "eth0.20", undefined);
-    if (typeof network === "string") throw new Error(network);
     await using driver = await Driver.open();
-    await driver.createNetwork({ ...network, transient: true });
+    await driver.createSettled(read.request.settled!);
   };
   const valid = { "cni.dev/valid-attachments": [] };
   for (const end of [{ ...call, command: "DEL" }, { command: "GC", conf: { ...LAN, ...valid } }]) {

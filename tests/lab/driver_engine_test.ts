@@ -1,7 +1,15 @@
 // Networks and sandboxes of engines: namespaces without a name, links that are handed over, and what is
 // left when an engine ends.
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { type Driver, IpvlanError, isIpvlanError, type Link, type Owner } from "../../mod.ts";
+import {
+  type Driver,
+  IpvlanError,
+  isIpvlanError,
+  type Link,
+  type NetworkSpec,
+  type Owner,
+} from "../../mod.ts";
+import { settle } from "../../lib/driver/mod.ts";
 import { attach, detach } from "../../lib/engine/attachment.ts";
 import { engineNamespace } from "../kit/borrowed.ts";
 import { eachLine, Faults } from "../kit/faults.ts";
@@ -13,14 +21,15 @@ const cni = (id: string): Owner => ({ engine: "cni", id });
 const LAN = {
   name: "cni:lan",
   owner: cni("lan"),
+  transient: true,
   parent: "eth0.20",
   subnets: ["192.168.20.0/24", "fd20::/64"],
-};
+} satisfies NetworkSpec;
 
 /** Attaches a container to {@linkcode LAN}. */
 async function add(driver: Driver, id: string, path: string, ifname = "eth0"): Promise<string> {
   const spec = { name: `cni:${id}`, owner: cni(id), path, connection: { ifname } };
-  return (await attach(driver, LAN, spec)).value.ip!;
+  return (await attach(driver, settle(LAN), spec)).value.ip!;
 }
 
 /** Finds a link of the host. */
@@ -69,7 +78,7 @@ Deno.test("a network with another mode is refused, and its links stay; a second 
     await add(driver, "one", one.path);
     const l3 = { name: "cni:two", owner: cni("two"), path: one.path, connection: {} };
     const error = await assertRejectsError(
-      () => attach(driver, { ...LAN, mode: "l3" }, l3),
+      () => attach(driver, settle({ ...LAN, mode: "l3" }), l3),
       "network-differs",
     );
     assertStringIncludes(error.message, "with another mode");
@@ -94,7 +103,7 @@ Deno.test("routes and foreign addresses are those that an engine gives", () =>
       routes: [{ dst: "10.0.0.0/8", via: "10.9.0.1" }, { dst: "0.0.0.0/0", via: "10.9.0.1" }],
     };
     const spec = { name: "cni:one", owner: cni("one"), path: one.path, connection };
-    const { value } = await attach(driver, { ...network, foreignAddresses: true }, spec);
+    const { value } = await attach(driver, settle({ ...network, foreignAddresses: true }), spec);
     assertEquals([value.ip, value.ip6], ["10.9.8.7/20", "fd09::7/80"]);
     const { addrs, routes } = await dumpSandbox(one.netns);
     assertEquals(addrs, ["10.9.8.7/20 dev eth0", "fd09::7/80 dev eth0"]);
@@ -163,17 +172,20 @@ Deno.test("what an engine that was killed has left gives way, by name and by add
     const two = await engineNamespace();
     const three = await engineNamespace();
     await using four = await engineNamespace();
-    await attach(driver, LAN, spec("one", one.path, "192.168.20.7"));
-    await attach(driver, LAN, spec("two", two.path));
-    await attach(driver, LAN, spec("three", three.path));
-    const taken = () => attach(driver, LAN, spec("four", four.path, "192.168.20.7"));
+    await attach(driver, settle(LAN), spec("one", one.path, "192.168.20.7"));
+    await attach(driver, settle(LAN), spec("two", two.path));
+    await attach(driver, settle(LAN), spec("three", three.path));
+    const taken = () => attach(driver, settle(LAN), spec("four", four.path, "192.168.20.7"));
     await assertRejects(taken, IpvlanError, "192.168.20.7");
     await one.end();
     await two.end();
     assertEquals((await taken()).value.ip, "192.168.20.7/24");
     // The same container in a new namespace, as after a restart of the machine.
     await using again = await engineNamespace();
-    assertEquals((await attach(driver, LAN, spec("two", again.path))).value.ip, "192.168.20.2/24");
+    assertEquals(
+      (await attach(driver, settle(LAN), spec("two", again.path))).value.ip,
+      "192.168.20.2/24",
+    );
     await three.end();
     assertEquals((await driver.seeSandboxes(["cni:three"]))[0]?.state, "down");
     assertEquals(await driver.removeStale("docker"), []);

@@ -1,6 +1,7 @@
 // What belongs to an engine, as the command shows it and leaves it alone.
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Driver, type Owner } from "../../mod.ts";
+import { settle } from "../../lib/driver/mod.ts";
 import { attach, detach } from "../../lib/engine/attachment.ts";
 import { engineNamespace } from "../kit/borrowed.ts";
 import { doctor, ipvlan, succeeds } from "../kit/command.ts";
@@ -28,7 +29,8 @@ Deno.test("what engines own is shown with its owner, and changed by them alone",
   const connection = { ifname: "eth0" };
   const spec = { name: SANDBOX, owner: owner(CONTAINER), path: place.path, connection };
   const subnets = ["192.168.20.0/24"];
-  await attach(driver, { name: "cni:lan", owner: owner("lan"), parent: "eth0.20", subnets }, spec);
+  const lan = { name: "cni:lan", owner: owner("lan"), parent: "eth0.20", subnets };
+  await attach(driver, settle({ ...lan, transient: true }), spec);
   // A network of an engine without a container on it, as Docker has them.
   const id = "3e458d0718ee".padEnd(64, "0");
   const docker = { engine: "docker" as const, id };

@@ -86,11 +86,13 @@ Deno.test("the main module exports all that its rooms do", async () => {
   const main = exported.filter(({ entry }) => entry === config.name).map(({ name }) => name);
   // What other rooms take from the driver, and nobody else.
   const own = [
+    "Settlement",
     "extrasOf",
     "possibleParents",
     "settle",
     "settleAll",
     "toSettled",
+    "withParent",
   ];
   assertEquals(names.filter((name) => !main.includes(name)).sort(), own);
 });

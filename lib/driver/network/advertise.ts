@@ -127,13 +127,14 @@ export function seenAdverts(protocol: number, routes: readonly Route[]): SeenAdv
 
 /** What is wrong with the option `advertise` of a network, as far as the network alone shows it. */
 export function advertiseProblems(
-  { advertise, mode, internal, parent, foreignAddresses }: SettledNetwork,
+  { advertise, mode, parent, foreignAddresses }: SettledNetwork,
+  isolated: boolean,
 ): IpvlanError[] {
   if (advertise === undefined) return [];
   const wrong = (rule: string) => [
     invalidOption("advertise", advertise, rule).at("advertise"),
   ];
-  if (internal || parent === undefined) {
+  if (isolated) {
     return wrong("the network is isolated, so nothing reaches its sandboxes; give it a parent");
   }
   if (networkParent({ parent }).kind === "sandbox") {

@@ -10,13 +10,14 @@ import {
   wantsPool,
 } from "./decide.ts";
 import { byLinkName } from "./parent.ts";
+import { settle, type Settlement } from "./settle.ts";
 import type { Parts } from "../addresses/parts.ts";
 import type { Step } from "../run/plan.ts";
 import { randomHex } from "../../base/random.ts";
 import { shareNetwork, unshareNetwork } from "../addresses/shared/pools.ts";
 import { takeOver } from "../addresses/shared/network.ts";
 import { type Store, withoutState } from "../store/store.ts";
-import type { Network, NetworkSpec, Outcome } from "../model/types.ts";
+import type { Network, Outcome, SettledNetwork } from "../model/types.ts";
 
 /** An id and a time for a new network. */
 export function newIdentity(): Pick<Network, "id" | "created"> {
@@ -31,17 +32,17 @@ export function newIdentity(): Pick<Network, "id" | "created"> {
  */
 export async function createNetwork(
   parts: Parts<"store" | "namespaces" | "openShared" | "unstoppable">,
-  spec: NetworkSpec,
+  settled: Settlement,
   facts: HostFacts,
   lookAgain: () => Promise<HostFacts>,
 ): Promise<Outcome<Network>> {
   const { store, namespaces } = parts;
   const identity = newIdentity();
-  const existing = neighboursOf(store, spec);
-  const first = decideNetwork(spec, identity, existing, facts);
+  const existing = neighboursOf(store, settled.network);
+  const first = decideNetwork(settled, identity, existing, facts);
   const decided = first.ok
     ? first
-    : accept(decideNetwork(spec, identity, existing, await lookAgain()));
+    : accept(decideNetwork(settled, identity, existing, await lookAgain()));
   const { network, links, notices } = decided;
   addRecords(store, decided);
   try {
@@ -55,7 +56,7 @@ export async function createNetwork(
     const failure = await failureOf(() => unshareNetwork(parts.unstoppable, network));
     if (failure !== undefined) throw error;
     deleteRecords(store, decided);
-    accept(decideNetwork(spec, identity, existing, await lookAgain()));
+    accept(decideNetwork(settled, identity, existing, await lookAgain()));
     throw error;
   }
   return { value: network, notices };
@@ -66,9 +67,9 @@ export async function createNetwork(
  * driver is to choose a subnet that none of them has, or none of them advertises. To read only these,
  * the store has indexes.
  */
-function neighboursOf(store: Store, spec: NetworkSpec): Network[] {
-  if (wantsPool(spec) || spec.advertise !== undefined) return store.networks().map(withoutState);
-  const { name, parent } = spec;
+function neighboursOf(store: Store, network: SettledNetwork): Network[] {
+  const { name, parent, advertise } = network;
+  if (wantsPool(network) || advertise !== undefined) return store.networks().map(withoutState);
   const same = store.network(name);
   const others = parent === undefined ? [] : store.networks({ parent });
   const all = same ? [same, ...others.filter(({ id }) => id !== same.id)] : others;
@@ -99,14 +100,14 @@ function linksOn(store: Store, link: LinkSpec): LinkSpec[] {
 /** Looks which settings a shared network has on other hosts, and takes them over. */
 export async function withSharedSettings(
   { openShared }: Parts<"openShared">,
-  spec: NetworkSpec,
-): Promise<NetworkSpec> {
-  const { ipam, name } = spec;
-  if (!ipam) return spec;
+  settled: Settlement,
+): Promise<Settlement> {
+  const { ipam, name } = settled.spec;
+  if (!ipam) return settled;
   throwProblems(accessProblems(ipam.access));
   throwProblems(fileProblems(ipam.access));
   const settings = await (await openShared())?.network(ipam.access, name);
-  return settings ? accept(takeOver(spec, settings)).spec : spec;
+  return settings ? settle(accept(takeOver(settled.spec, settings)).spec) : settled;
 }
 
 function addRecords(store: Store, { network, links }: DecidedNetwork): void {

@@ -21,7 +21,7 @@ import {
 } from "./parent.ts";
 import type { Step } from "../run/plan.ts";
 import type { HostFacts } from "../model/facts.ts";
-import { settle, type Settlement, settleSubnets } from "./settle.ts";
+import { besideOthers, type Settlement, settleSubnets } from "./settle.ts";
 import type { Network, NetworkSpec, NetworkSubnet } from "../model/types.ts";
 import { usedPrefixes } from "../addresses/used_prefixes.ts";
 
@@ -36,16 +36,16 @@ export interface DecidedNetwork {
 }
 
 /**
- * Decides on a network on this machine: settles it, chooses the links to make and, if it has no
- * IPv4 subnet, a default pool. Or finds all problems, those of {@linkcode settle} among them.
+ * Decides on a settled network on this machine: chooses the links to make and, if it has no
+ * IPv4 subnet, a default pool. Or finds all problems, those of the settlement among them.
  */
 export function decideNetwork(
-  spec: NetworkSpec,
+  settled: Settlement,
   identity: { id: string; created: string },
   networks: readonly Network[],
   facts: HostFacts,
 ): Decision<DecidedNetwork> {
-  const settlement = settle(spec, networks);
+  const settlement = besideOthers(settled, networks);
   const { parent: named, mode, flag, mtu } = settlement.network;
   const parent = named ?? `di-${identity.id.slice(0, 12)}`;
   const choice = chooseLinks(parent, settlement, facts.links);

@@ -8,19 +8,19 @@ import { parentNames } from "../model/names.ts";
 import type { HostFacts } from "../model/facts.ts";
 import { wantsPool } from "./decide.ts";
 import type { Parts } from "../addresses/parts.ts";
-import type { NetworkSpec } from "../model/types.ts";
+import type { SettledNetwork } from "../model/types.ts";
 
 /** What a network may need: its parent, and the links below that. */
 export async function factsFor(
   { namespaces, store }: Parts<"store" | "namespaces">,
-  spec: NetworkSpec,
+  network: SettledNetwork,
 ): Promise<HostFacts> {
   const ip = namespaces.host();
   return {
     release: Deno.osRelease(),
-    ...await lookAtLinks(ip, parentNames(spec)),
-    routes: wantsPool(spec) ? await ip.route.show(4) : [],
-    pools: wantsPool(spec) ? store.pools() : [],
+    ...await lookAtLinks(ip, parentNames(network)),
+    routes: wantsPool(network) ? await ip.route.show(4) : [],
+    pools: wantsPool(network) ? store.pools() : [],
   };
 }
 

@@ -12,7 +12,13 @@ import { whyNoSubnet } from "../../ipam/special.ts";
 import { advertiseProblems, elsewhereProblems } from "./advertise.ts";
 import { type Exit, wayOut } from "../model/routes.ts";
 import { accessProblems, settleAccess } from "../model/ipam_options.ts";
-import { isOwned, nameProblem, networkParent, ownedNameProblem } from "../model/names.ts";
+import {
+  isOwned,
+  nameProblem,
+  networkParent,
+  ownedNameProblem,
+  parentProblems,
+} from "../model/names.ts";
 import { settleOptions } from "../model/options.ts";
 import { conflictProblem } from "./parent.ts";
 import type {
@@ -25,6 +31,8 @@ import type {
 
 /** A network with every default settled, and what is wrong with it. */
 export interface Settlement {
+  /** What was asked for. */
+  spec: NetworkSpec;
   /** The network; where something is wrong, only as far as it could be settled. */
   network: SettledNetwork;
   /** What the user should know. */
@@ -39,19 +47,23 @@ export interface Settlement {
  *
  * There is a network also where something is wrong, so that the caller can find what else is.
  *
- * @param networks The other networks there are.
+ * @param networks The other networks there are, if they are known: see {@linkcode besideOthers}.
+ * @param parentIsKnown Whether a network without a parent is isolated. Otherwise, {@linkcode withParent}
+ * gives it one later.
  */
-export function settle(spec: NetworkSpec, networks: readonly SettledNetwork[]): Settlement {
-  const { name, labels = {} } = spec;
+export function settle(
+  spec: NetworkSpec,
+  networks: readonly SettledNetwork[] = [],
+  parentIsKnown = true,
+): Settlement {
+  const { name, owner, labels = {} } = spec;
   const { options, problems: allProblems } = settleOptions(spec);
   // Only an engine has sandboxes with links that the driver did not make.
   const isInside = isOwned(name) && networkParent(options).kind === "sandbox";
   const optionProblems = allProblems.filter(({ field }) => !(isInside && field[0] === "parent"));
   const { parent, internal } = options;
-  const subnets = settleSubnets(spec.subnets ?? [], {
-    ...options,
-    isolated: internal || parent === undefined,
-  });
+  const isolated = internal || parentIsKnown && parent === undefined;
+  const subnets = settleSubnets(spec.subnets ?? [], { ...options, isolated });
   const network: SettledNetwork = {
     ...options,
     name,
@@ -69,17 +81,48 @@ export function settle(spec: NetworkSpec, networks: readonly SettledNetwork[]): 
       `The parent "${parent}" is not used, as an internal network has a dummy of its own`,
     );
   }
+  const problem = owner ? ownedNameProblem("network", name, owner) : nameProblem("network", name);
   const problems = [
-    ...nameProblems(spec, networks),
+    ...problem ? [problem.at("name")] : [],
     ...optionProblems,
     // A value that is wrong in itself has been refused already.
-    ...optionProblems.length > 0 ? [] : advertiseProblems(network),
+    ...optionProblems.length > 0 ? [] : advertiseProblems(network, isolated),
     ...familyProblems(spec),
     ...ipamProblems(spec),
     ...subnets.ok ? [] : subnets.problems.map((problem) => problem.at("subnets")),
-    ...neighbourProblems(network, optionProblems, networks.filter((other) => other.name !== name)),
   ];
-  return { network, notices, problems };
+  return besideOthers({ spec, network, notices, problems }, networks);
+}
+
+/** A settled network that found its parent later. */
+export function withParent({ spec, network, ...rest }: Settlement, parent: string): Settlement {
+  const problems = parentProblems(parent).map((problem) => problem.at("parent"));
+  return {
+    spec: { ...spec, parent },
+    network: { ...network, parent },
+    ...rest,
+    problems: [...rest.problems, ...problems],
+  };
+}
+
+/** A settled network, with what is wrong with it because of the other networks there are. */
+export function besideOthers(
+  settlement: Settlement,
+  networks: readonly SettledNetwork[],
+): Settlement {
+  const { network, problems } = settlement;
+  const { name } = network;
+  const others = networks.filter((other) => other.name !== name);
+  return {
+    ...settlement,
+    problems: [
+      ...others.length < networks.length
+        ? [new IpvlanError("network-exists", { network: name }).at("name")]
+        : [],
+      ...problems,
+      ...neighbourProblems(network, problems, others),
+    ],
+  };
 }
 
 /**
@@ -153,18 +196,6 @@ function toNetworkSubnet(
   return subnet;
 }
 
-function nameProblems(
-  { name, owner }: NetworkSpec,
-  networks: readonly SettledNetwork[],
-): IpvlanError[] {
-  const problem = owner ? ownedNameProblem("network", name, owner) : nameProblem("network", name);
-  const problems: IpvlanError[] = problem ? [problem.at("name")] : [];
-  if (networks.some((network) => network.name === name)) {
-    problems.push(new IpvlanError("network-exists", { network: name }).at("name"));
-  }
-  return problems;
-}
-
 /** What is wrong because there is a subnet of a family, or because there is none. */
 function familyProblems(
   { name, subnets = [], ipv4, ipv6, mtu, foreignAddresses }: NetworkSpec,
@@ -211,7 +242,7 @@ function ipamProblems({ ipam, foreignAddresses }: NetworkSpec): IpvlanError[] {
  */
 function neighbourProblems(
   network: SettledNetwork,
-  optionProblems: readonly IpvlanError[],
+  problems: readonly IpvlanError[],
   networks: readonly SettledNetwork[],
 ): IpvlanError[] {
   const { mode, flag, subnets } = network;
@@ -219,7 +250,7 @@ function neighbourProblems(
   // Each sandbox has a segment of its own, or they share one that nobody here knows.
   if (parent === undefined) return [];
   const neighbours = networks.filter((network) => network.parent === parent);
-  const isWrong = optionProblems.some(({ field: [name] }) => name === "mode" || name === "flag");
+  const isWrong = problems.some(({ field: [name] }) => name === "mode" || name === "flag");
   const conflict = isWrong ? undefined : conflictProblem(parent, { mode, flag }, neighbours, []);
   const others = neighbours.flatMap(({ name, subnets }) =>
     subnets.map(({ subnet }) => ({

@@ -1,4 +1,3 @@
-import { settle } from "../../driver/mod.ts";
 import type { EtcdAccess } from "../../claims/types.ts";
 import { accessProblems, IPAM_FIELDS } from "../../driver/model/ipam_options.ts";
 import { attempt, type IpvlanErrorOf } from "../../base/errors.ts";
@@ -207,7 +206,6 @@ class ConfReader {
     }
     // Another IPAM plugin reads for itself what was asked for.
     if (conf.source.kind !== "ipam") conf.ips = this.#readIps(values);
-    this.#checkSettled(conf);
   }
 
   #checkVersion({ cniVersion }: Record<string, unknown>): void {
@@ -265,7 +263,7 @@ class ConfReader {
     const mode = readText(values.mode, "mode", this.#wrong);
     const flag = readText(values.flag, "flag", this.#wrong);
     const advertise = readText(values.advertise, "advertise", this.#wrong);
-    // What is wrong with them is found when they are settled.
+    // The driver finds what is wrong with them.
     conf.options = {
       mode: mode ? mode as NetworkOptions["mode"] : undefined,
       flag: flag ? flag as NetworkOptions["flag"] : undefined,
@@ -347,7 +345,6 @@ class ConfReader {
       this.#wrong(`The key "${key}" does not go with "linkInContainer": ${why}`);
     };
     refused("vlan", 'make the VLAN link in the container first, and name it as the "master"');
-    refused("advertise", "no route of the host leads to a link of the container");
     refused("network", "the parent of that network is a link of the host");
     return true;
   }
@@ -475,18 +472,6 @@ class ConfReader {
       this.#wrong(`${VALID}[${index}] is ${show(entry)}: give its containerID and its ifname`);
       return { containerId: "", ifname: "" };
     });
-  }
-
-  /** Finds what the driver would refuse on every machine. */
-  #checkSettled({ name, master, linkInContainer, vlan, options, source }: Conf): void {
-    if (source.kind === "network") return;
-    const subnets = source.kind === "subnets" ? source.subnets : [];
-    // Without a master it is the link of the default route, which is not known here.
-    const link = master ?? "eth0";
-    const parent = vlan === undefined || linkInContainer ? link : `${link}.${vlan}`;
-    const foreign = source.kind === "subnets" ? {} : { foreignAddresses: true as const };
-    const { problems } = settle({ ...options, ...foreign, name: "cni", parent, subnets }, []);
-    for (const { message } of problems) this.#wrong(message.replaceAll('"cni"', show(name)));
   }
 }
 

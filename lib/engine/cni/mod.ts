@@ -19,7 +19,7 @@ import type { AttachmentKey, Variables } from "./environment.ts";
 import { cniError, CODE, errorAnswer, toCniErrors } from "./errors.ts";
 import { checkAddresses, claimAddresses, collectAddresses, releaseAddresses } from "./ipam.ts";
 import { formatResult, type Result } from "./result.ts";
-import { findParent } from "./parent.ts";
+import { findNetwork } from "./parent.ts";
 import { statusProblems } from "./status.ts";
 import {
   attachmentsOf,
@@ -149,7 +149,8 @@ async function add(call: Call): Promise<Result> {
 /** Makes the link of an attachment. @param given What another plugin has given it. */
 async function makeLink(call: Call, given: Result | undefined): Promise<Result> {
   const { driver, conf, environment, warn } = call;
-  const { network, sandbox, connection } = planLink(call, await findParent(conf), given);
+  const network = await findNetwork(call);
+  const { sandbox, connection } = planLink(call, given);
   await labelLink(driver, sandbox.name, environment.ifname, conf.name);
   const attachment = { ...sandbox, connection };
   const { value, notices } = await attach(driver, network, attachment).catch(async (error) => {

@@ -1,19 +1,22 @@
-import { IN_SANDBOX } from "../../driver/model/names.ts";
+import { type Settlement, withParent } from "../../driver/mod.ts";
+import { throwProblems } from "../../base/errors.ts";
 import { Ip } from "../../iproute2/ip.ts";
-import type { Conf } from "./conf.ts";
+import type { CniRequest } from "./translate.ts";
 import { parentOf } from "./translate.ts";
 
 /**
- * Finds the parent of a configuration's network; `undefined` for a network of `ipvlan`'s own. Without a
- * master, it is on the link of the host's default route. Which link of a container it is, the driver
- * finds when it makes the link.
+ * Finds the network of a request: the name of one of `ipvlan`'s own, or what to make if it is not there.
+ * Without a master, it is on the link of the host's default route. Which link of a container it is, the
+ * driver finds when it makes the link.
  *
  * @throws {"cni"} There is neither a master nor a default route.
  */
-export async function findParent(conf: Conf): Promise<string | undefined> {
-  if (conf.source.kind === "network") return undefined;
-  if (conf.linkInContainer) return IN_SANDBOX;
-  return parentOf(conf, conf.master === undefined ? await defaultLink() : undefined);
+export async function findNetwork({ conf, settled }: CniRequest): Promise<Settlement | string> {
+  if (conf.source.kind === "network") return conf.source.network;
+  if (settled!.network.parent !== undefined) return settled!;
+  const placed = withParent(settled!, parentOf(conf, await defaultLink()));
+  throwProblems(placed.problems);
+  return placed;
 }
 
 /** The link of the host's default route: the IPv4 one, or else the IPv6 one. */

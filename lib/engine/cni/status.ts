@@ -1,12 +1,13 @@
 import type { Driver } from "../../driver/mod.ts";
 import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../../base/errors.ts";
+import { differences } from "../attachment.ts";
 import { cniError, CODE } from "./errors.ts";
-import { findParent } from "./parent.ts";
-import { type CniRequest, networkOf } from "./translate.ts";
+import { findNetwork } from "./parent.ts";
+import type { CniRequest } from "./translate.ts";
 
 /** Finds what is in the way of attaching a container now, with the codes that STATUS has for it. */
 export async function statusProblems(
-  { conf }: CniRequest,
+  request: CniRequest,
   driver: Driver,
 ): Promise<IpvlanErrorOf<"cni">[]> {
   const reported = (error: IpvlanError) =>
@@ -15,9 +16,20 @@ export async function statusProblems(
       error.message,
     );
   try {
-    const network = networkOf(conf, await findParent(conf));
-    const isKnown = typeof network !== "string" && driver.findNetwork(network.name);
-    return (await driver.problemsOfNext(isKnown ? network.name : network)).map(reported);
+    const network = await findNetwork(request);
+    if (typeof network === "string") return (await driver.problemsOfNext(network)).map(reported);
+    const { name } = network.network;
+    const found = driver.findNetwork(name);
+    if (!found) return (await driver.problemsOfFirst(network)).map(reported);
+    // ADD makes one anew on which nothing is.
+    const isUsed = driver.inspectNetwork(name).endpoints.length > 0;
+    const settings = isUsed ? differences(network.network, found) : [];
+    return [
+      ...settings.length > 0
+        ? [new IpvlanError("network-differs", { network: name, settings })]
+        : [],
+      ...await driver.problemsOfNext(name),
+    ].map(reported);
   } catch (error) {
     if (!(error instanceof IpvlanError)) throw error;
     return [reported(error)];

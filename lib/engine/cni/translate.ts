@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { engineOf } from "../../driver/model/names.ts";
+import { settle, type Settlement } from "../../driver/mod.ts";
+import { engineOf, IN_SANDBOX } from "../../driver/model/names.ts";
 import { routePrefix } from "../../driver/model/routes.ts";
 import { ETCD } from "../../driver/model/ipam_options.ts";
 import type {
@@ -37,6 +38,11 @@ export interface CniRequest {
   environment: Environment;
   /** The configuration. */
   conf: Conf;
+  /**
+   * The network that it asks for, as the driver settles it; without a parent where that is the link of
+   * the host's default route. There is none for one of `ipvlan`'s own, nor where a link is removed.
+   */
+  settled?: Settlement;
 }
 
 /** A request, or everything that is wrong with it. */
@@ -53,14 +59,23 @@ export function readRequest(variables: Variables, text: string): ReadRequest {
     return { ok: false, problems: environment.problems };
   }
   const { conf, problems: confProblems } = readConf(text, command, environment.ip);
-  const problems = [...environment.problems, ...confProblems];
+  const removes = command === "DEL" || command === "GC";
+  const settled = removes ? undefined : settleConf(conf);
+  const problems = [
+    ...environment.problems,
+    ...confProblems,
+    // The reader has refused a missing name, and an access that is wrong.
+    ...(settled?.problems ?? []).filter(({ field: [first] }) =>
+      first !== "ipam" && !(first === "name" && conf.name === "")
+    ).map(({ message }) => cniError(CODE.conf, message)),
+  ];
   if (conf.source.kind === "ipam" && environment.path.length === 0) {
     const sentence = `The variable CNI_PATH is missing: the IPAM plugin "${conf.source.type}" is ` +
       "looked for there";
     problems.push(cniError(CODE.environment, sentence));
   }
   if (problems.length > 0) return { ok: false, problems };
-  return { ok: true, request: { command, environment, conf } };
+  return { ok: true, request: { command, environment, conf, settled } };
 }
 
 /** The name of the sandbox of a container. */
@@ -92,10 +107,8 @@ export function parentOf(
   return vlan === undefined ? link : `${link}.${vlan}`;
 }
 
-/** A link to make: on which network, and how. */
+/** A link to make. */
 export interface PlannedLink {
-  /** The network to make if it is not there, or the name of a network of `ipvlan`'s own. */
-  network: NetworkSpec | string;
   /** The sandbox to make if it is not there, without its connection. */
   sandbox: AdoptSpec;
   /** How to connect it. */
@@ -105,12 +118,10 @@ export interface PlannedLink {
 /**
  * Plans the link of an attachment.
  *
- * @param parent The parent; not needed for a network of `ipvlan`'s own.
  * @param given The addresses and routes that an IPAM plugin or the plugin before has given.
  */
 export function planLink(
   { environment, conf }: CniRequest,
-  parent: string | undefined,
   given: Result | undefined,
 ): PlannedLink {
   const { containerId, ifname, netns } = environment;
@@ -123,7 +134,7 @@ export function planLink(
   const wanted = given ? followGiven(given) : chosen(conf);
   const inside = conf.linkInContainer ? { parent: conf.master } : {};
   const connection = { ifname, ...wanted, ...inside };
-  return { network: networkOf(conf, parent), sandbox, connection };
+  return { sandbox, connection };
 }
 
 /** The owner of the networks and the address pools of a configuration. */
@@ -138,23 +149,26 @@ export function ipamOf({ source }: Pick<Conf, "source">): NetworkIpam | undefine
     : undefined;
 }
 
-/** The network to make if it is not there, or the name of one of `ipvlan`'s own. */
-export function networkOf(
-  { name, source, options }: Conf,
-  parent: string | undefined,
-): NetworkSpec | string {
-  if (source.kind === "network") return source.network;
+/** Settles the network that a configuration asks for, if it is none of `ipvlan`'s own. */
+function settleConf(conf: Conf): Settlement | undefined {
+  const { name, source, options, master, linkInContainer } = conf;
+  if (source.kind === "network") return undefined;
+  const link = master === undefined ? undefined : parentOf(conf, master);
+  const parent = linkInContainer ? IN_SANDBOX : link;
   const common: NetworkSpec = {
     ...options,
     name: networkName({ name }),
     parent,
     owner: ownerOf({ name }),
+    transient: true,
   };
-  if (source.kind !== "subnets") return { ...common, foreignAddresses: true };
-  const { subnets } = source;
-  const ipv4 = subnets.some(({ subnet }) => familyOf(subnet) === 4);
+  const subnets = source.kind === "subnets" ? source.subnets : [];
+  const hasNoIPv4 = subnets.length > 0 && subnets.every(({ subnet }) => familyOf(subnet) === 6);
   const ipam = ipamOf({ source });
-  return { ...common, subnets, ipv4, ...ipam && { ipam } };
+  const addresses = source.kind === "subnets"
+    ? { subnets, ipv4: !hasNoIPv4, ...ipam && { ipam } }
+    : { foreignAddresses: true as const };
+  return settle({ ...common, ...addresses }, [], parent !== undefined);
 }
 
 /** What a configuration and its caller have chosen for a link. */

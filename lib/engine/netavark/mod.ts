@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Driver, MadeEndpoint, Outcome } from "../../driver/mod.ts";
+import { type Driver, type MadeEndpoint, type Outcome, settle } from "../../driver/mod.ts";
 import { isIpvlanError, throwProblems } from "../../base/errors.ts";
 import { attach, detach } from "../attachment.ts";
 import {
@@ -45,7 +45,7 @@ export async function setUp(
   const { network, attachment, nameServers } = readSetup(text, path);
   await driver.removeStale(ENGINE);
   const outcome = await findConnected(driver, network.name, attachment) ??
-    await attach(driver, network, attachment);
+    await attach(driver, settle(network), attachment);
   return { ...outcome, value: setupAnswer(outcome.value, nameServers) };
 }
 

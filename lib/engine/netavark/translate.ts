@@ -211,6 +211,7 @@ function readNetwork(
     name: `netavark:${config.text("name")}`,
     owner: { engine: "netavark", id: config.text("id") },
     parent,
+    transient: true,
     internal: config.flag("internal"),
     subnets,
     // Podman would not know of the addresses of a default pool.

@@ -91,6 +91,7 @@ Deno.test("create reads a network, and answers with the parent as its interface"
     name: "netavark:l2net",
     owner: { engine: "netavark", id: ID },
     parent: "eth0",
+    transient: true,
     internal: false,
     subnets: [{ subnet: "192.168.1.0/24", gateway: "192.168.1.1" }],
     ipv4: true,

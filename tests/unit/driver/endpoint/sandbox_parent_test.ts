@@ -139,7 +139,7 @@ Deno.test("only an engine's network has parents in its sandboxes, and none that 
   assertEquals(settle({ ...spec, name: "lan", owner: undefined }, []).problems.length, 1);
   assertEquals(settle({ ...spec, mode: "l3", advertise: "subnet" }, []).problems.length, 1);
   // No link of the host is looked at or made.
-  const decided = decideNetwork(spec, IDENTITY, [], host({ links: [] }));
+  const decided = decideNetwork(settle(spec), IDENTITY, [], host({ links: [] }));
   assert(decided.ok);
   assertEquals([decided.links, decided.network.parent], [[], IN_SANDBOX]);
 });

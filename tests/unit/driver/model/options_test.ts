@@ -3,6 +3,7 @@ import command from "../../../../lib/cli/commands/network_create.ts";
 import { readNetwork } from "../../../../lib/cli/network.ts";
 import { parseArguments } from "../../../../lib/cli/options.ts";
 import { endpointSteps } from "../../../../lib/driver/endpoint/decide.ts";
+import { settle } from "../../../../lib/driver/network/settle.ts";
 import { decideNetwork, networkSteps } from "../../../../lib/driver/network/decide.ts";
 import {
   DRIVER_OPTIONS,
@@ -46,7 +47,7 @@ function twoNetworks(name: OptionName): [plain: NetworkSpec, other: NetworkSpec]
 }
 
 function decided(spec: NetworkSpec): Network {
-  const decision = decideNetwork(spec, IDENTITY, [], host());
+  const decision = decideNetwork(settle(spec), IDENTITY, [], host());
   assert(decision.ok, decision.ok ? "" : decision.problems.join("\n"));
   return decision.network;
 }
@@ -114,7 +115,7 @@ Deno.test("a value that an option cannot have is refused, with what it may be", 
   const wrong = { link: "a b", switch: "yes", choice: "no such", number: 1.5 };
   for (const name of OPTION_NAMES) {
     const spec = { name: "n", [name]: wrong[NETWORK_OPTIONS[name].value.kind] };
-    const decision = decideNetwork(spec, IDENTITY, [], host());
+    const decision = decideNetwork(settle(spec), IDENTITY, [], host());
     assert(!decision.ok, name);
     assertEquals(decision.problems.map(({ field }) => field), [[name]]);
   }
@@ -143,7 +144,7 @@ Deno.test("a number is written in decimal digits, and the message has what was w
   for (const text of ["banana", "1e3", "0x5dc", "1_400", "1400.0", " 1400", "+1400", "NaN"]) {
     const { options, problems } = parseDriverOptions([`mtu=${text}`]);
     assertEquals(problems, []);
-    const decision = decideNetwork({ name: "n", ...options }, IDENTITY, [], host());
+    const decision = decideNetwork(settle({ name: "n", ...options }), IDENTITY, [], host());
     assert(!decision.ok, text);
     assertEquals(decision.problems.map(({ message }) => message), [
       `The MTU "${text}" is not valid: give a whole number from 68 to 65535`,

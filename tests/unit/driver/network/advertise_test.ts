@@ -8,6 +8,7 @@ import {
   unshared,
   withdrawLine,
 } from "../../../../lib/driver/network/advertise.ts";
+import { settle } from "../../../../lib/driver/network/settle.ts";
 import { decideNetwork } from "../../../../lib/driver/network/decide.ts";
 import type { NetworkSpec } from "../../../../lib/driver/model/types.ts";
 import type { Route } from "../../../../lib/iproute2/route.ts";
@@ -97,7 +98,7 @@ Deno.test("the kernel's routes are ours by type, protocol and metric", () => {
 /** What is said of a network to create, beside two others. */
 function problems(spec: Partial<NetworkSpec>, others: Parameters<typeof decideNetwork>[2] = []) {
   const decision = decideNetwork(
-    { name: "n", parent: "eth0", mode: "l3", subnets: ["10.1.0.0/24"], ...spec },
+    settle({ name: "n", parent: "eth0", mode: "l3", subnets: ["10.1.0.0/24"], ...spec }),
     IDENTITY,
     others,
     host({ links: [link("eth0"), link("eth1")] }),

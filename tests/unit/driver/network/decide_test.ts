@@ -1,3 +1,4 @@
+import { settle } from "../../../../lib/driver/network/settle.ts";
 import { assert, assertEquals } from "@std/assert";
 import type { HostFacts } from "../../../../lib/driver/model/facts.ts";
 import { subnetsOf } from "../../../../lib/driver/model/subnets.ts";
@@ -19,7 +20,7 @@ import {
 import { assertError } from "../../../kit/errors.ts";
 
 function decide(spec: NetworkSpec, networks: Network[] = [], facts: HostFacts = host()) {
-  return decideNetwork(spec, IDENTITY, networks, facts);
+  return decideNetwork(settle(spec), IDENTITY, networks, facts);
 }
 
 function decided(spec: NetworkSpec, networks: Network[] = [], facts: HostFacts = host()) {
@@ -234,8 +235,8 @@ Deno.test("all problems of a network are reported at once", () => {
   const found = problems(spec, [network("a/b")], host({ release: "3.16.0" }));
   assertEquals(found.map(({ code, field }) => [code, ...field]), [
     ["kernel-too-old"],
-    ["invalid-name", "name"],
     ["network-exists", "name"],
+    ["invalid-name", "name"],
     ["invalid-option", "mode"],
     ["invalid-option", "flag"],
     ["invalid-option", "mtu"],

@@ -3,7 +3,13 @@ import fc from "fast-check";
 import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../../../lib/iproute2/kinds/ipvlan.ts";
 import { formatAddress, formatPrefix } from "../../../../lib/ipam/mod.ts";
 import { subnetsOf } from "../../../../lib/driver/model/subnets.ts";
-import { settle, settleAll, toSettled } from "../../../../lib/driver/network/settle.ts";
+import {
+  settle,
+  settleAll,
+  type Settlement,
+  toSettled,
+  withParent,
+} from "../../../../lib/driver/network/settle.ts";
 import type { NetworkSpec, SettledNetwork } from "../../../../lib/driver/model/types.ts";
 import { prefix } from "../../../kit/arbitraries.ts";
 import { IDENTITY, network } from "../../../kit/values.ts";
@@ -14,6 +20,20 @@ function settled(spec: NetworkSpec, networks: SettledNetwork[] = []) {
   return settlement;
 }
 
+Deno.test("a parent that is found later is no isolation, and is settled then", () => {
+  const spec = { name: "n", mode: "l3", advertise: "subnet", subnets: ["10.0.0.0/24"] } as const;
+  assertEquals(wrong(spec), [["InvalidOptionError", "advertise"]]);
+  const later = settle(spec, [], false);
+  assertEquals(later.problems, []);
+  const parent = "eth0";
+  assertEquals(withParent(later, parent), settle({ ...spec, parent }));
+  const said = ({ problems }: Settlement) => problems.map(({ message }) => message);
+  assertEquals(said(withParent(later, "a b")), said(settle({ ...spec, parent: "a b" })));
+  // In L2 mode, its route leads to a gateway.
+  const l2 = { name: "n", subnets: ["10.0.0.0/24"] };
+  assertEquals(withParent(settle(l2, [], false), parent), settle({ ...l2, parent }));
+});
+
 /** What is wrong: the error, and the field that it is about. */
 function wrong(spec: NetworkSpec, networks: SettledNetwork[] = []): unknown[] {
   return settle(spec, networks).problems.map(({ code, field }) => [code, ...field]);
@@ -21,6 +41,7 @@ function wrong(spec: NetworkSpec, networks: SettledNetwork[] = []): unknown[] {
 
 Deno.test("settle() needs no machine, except to choose a default pool", () => {
   assertEquals(settled({ name: "n" }), {
+    spec: { name: "n" },
     network: {
       name: "n",
       mode: "l2",

@@ -209,8 +209,8 @@ Deno.test("linkInContainer is read, and refused with what needs a parent of the 
   assertEquals(codes(CTR, { ...inside, vlan: 20, mode: "l3", advertise: "address" }), [
     '7 The key "vlan" does not go with "linkInContainer": make the VLAN link in the container ' +
     'first, and name it as the "master"',
-    '7 The key "advertise" does not go with "linkInContainer": no route of the host leads to a ' +
-    "link of the container",
+    '7 The advertise "address" is not valid: its parents are links of the sandboxes, so no route ' +
+    "of the host leads to it",
   ]);
   const web = { cniVersion: "1.0.0", name: "n", type: "ipvlan-kit", network: "web" };
   assertEquals(codes(CTR, { ...web, linkInContainer: true }), [

@@ -81,11 +81,12 @@ const SANDBOX = {
 
 Deno.test("subnets of the configuration become a network of the driver's", () => {
   const asked = request(OWN, { CNI_ARGS: "IgnoreUnknown=1;IP=192.168.20.9" });
-  const { network, sandbox, connection } = planLink(asked, "eth0", undefined);
-  assertEquals(network, {
+  const { sandbox, connection } = planLink(asked, undefined);
+  assertEquals(asked.settled?.spec, {
     name: "cni:lan",
     owner: { engine: "cni", id: "lan" },
     parent: "eth0",
+    transient: true,
     mode: "l2",
     flag: undefined,
     mtu: undefined,
@@ -120,11 +121,13 @@ Deno.test("addresses of an IPAM plugin are used as they are, and its routes take
       { dst: "::/0" },
     ],
   };
-  const { network, connection } = planLink(request(HOST_LOCAL), "eth0", given(value));
-  assertEquals(network, {
+  const asked = request(HOST_LOCAL);
+  const { connection } = planLink(asked, given(value));
+  assertEquals(asked.settled?.spec, {
     name: "cni:std",
     owner: { engine: "cni", id: "std" },
     parent: "eth0",
+    transient: true,
     mode: undefined,
     flag: undefined,
     mtu: undefined,
@@ -147,7 +150,7 @@ Deno.test("what an IPAM plugin gives and a link cannot have is refused", () => {
   const two = { ips: [{ address: "10.0.0.5/8" }, { address: "10.0.0.6/8" }] };
   for (const value of [two, {}]) {
     assertThrowsError(
-      () => planLink(request(HOST_LOCAL), "eth0", given(value)),
+      () => planLink(request(HOST_LOCAL), given(value)),
       "cni",
       "IPAM plugin",
     );
@@ -167,8 +170,8 @@ Deno.test("the parent is the master, the default route's link, or a VLAN on eith
 
 Deno.test("a network of ipvlan's own is named, and not made", () => {
   const web = { cniVersion: "1.0.0", name: "n", type: "ipvlan-kit", network: "web", routes: [] };
-  const { network, connection } = planLink(request(web), undefined, undefined);
-  assertEquals([network, connection.routes], ["web", []]);
+  const asked = request(web);
+  assertEquals([asked.settled, planLink(asked, undefined).connection.routes], [undefined, []]);
 });
 
 Deno.test("a result has the form of the version", () => {
