@@ -67,6 +67,15 @@ function freshPath(folder: string): string {
   return `${folder}/.ipvlan-${crypto.randomUUID()}`;
 }
 
+/** The path of a program, as execvp(3) finds it. */
+export function findProgram(name: string): string | undefined {
+  return (Deno.env.get("PATH") ?? "").split(":").map((folder) => `${folder || "."}/${name}`)
+    .find((path) => {
+      const stat = statOf(path);
+      return stat?.isFile && ((stat.mode ?? 0) & 0o111) !== 0;
+    });
+}
+
 /** The status of a file; `undefined` if it does not exist or may not be read. */
 export function statOf(path: string): Deno.FileInfo | undefined {
   try {

@@ -5,15 +5,18 @@
  */
 import metadata from "../../deno.json" with { type: "json" };
 import { statOf } from "../base/files.ts";
-import { callerAt, type ProgramIdentity, SOCKET } from "../engine/cni/caller.ts";
+import {
+  callerAt,
+  PLUGIN_FOLDER,
+  type ProgramIdentity,
+  SOCKET,
+  wayOfCalls,
+} from "../engine/cni/caller.ts";
 import { PLUGIN_NAME } from "../engine/cni/version.ts";
 import type { Arguments, Context } from "./command.ts";
 import { executableText, writeExecutable } from "../install/executable.ts";
 import { cniUnits, lastingProgram, thisProgram } from "../install/unit.ts";
 import { unitsText, writeUnits } from "../install/unit_files.ts";
-
-/** Where runtimes look for plugins. */
-const FOLDER = "/opt/cni/bin";
 
 /** What is there on a machine that systemd has started (sd_booted(3)). */
 const BOOTED = "/run/systemd/system";
@@ -28,7 +31,7 @@ export async function install(
   args: Arguments,
   { print, warn }: Pick<Context, "print" | "warn">,
 ): Promise<number> {
-  const [, folder = FOLDER] = args.positionals;
+  const [, folder = PLUGIN_FOLDER] = args.positionals;
   const env = Deno.env.toObject();
   const units = cniUnits(lastingProgram(), env, SOCKET);
   if (args.on("print-unit")) {
@@ -42,6 +45,8 @@ export async function install(
     warn("Next: systemctl daemon-reload");
     warn("Next: systemctl enable --now ipvlan-cni.socket");
   }
+  const { what, fix } = wayOfCalls();
+  warn(fix === undefined ? what : `${what}: ${fix}`);
   return 0;
 }
 

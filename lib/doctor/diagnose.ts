@@ -34,6 +34,7 @@ export function diagnose(facts: DoctorFacts): Diagnosis[] {
     ...facts.shared.flatMap((shared) => diagnoseShared(shared, facts.held)),
     ...diagnoseIPv6(facts),
     ...diagnoseHostsFile(facts),
+    ...diagnoseCni(facts),
     ...diagnoseRoutes(facts),
     ...diagnoseMachine(facts.machine),
     ...facts.parents.flatMap((parent) => diagnoseParent(parent, facts)),
@@ -213,6 +214,12 @@ function diagnoseHostsFile({ hostsFile }: DoctorFacts): Diagnosis[] {
   if (hostsFile) return [];
   const what = "There is no /etc/hosts, so sandboxes do not find each other by name";
   return [about("names").warning(what, "touch /etc/hosts")];
+}
+
+function diagnoseCni({ cni }: DoctorFacts): Diagnosis[] {
+  if (!cni) return [];
+  const { what, fix } = cni;
+  return [fix === undefined ? about("CNI").ok(what) : about("CNI").warning(what, fix)];
 }
 
 /**

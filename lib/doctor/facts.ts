@@ -28,6 +28,8 @@ export interface DoctorFacts {
   machine: MachineFacts;
   /** Whether there is an `/etc/hosts`, over which `ip netns exec` mounts a sandbox's own. */
   hostsFile: boolean;
+  /** Which way the calls of the CNI plugin take; `undefined` if it is not installed. */
+  cni?: { what: string; fix?: string };
   /** Whether a new namespace has IPv6. */
   ipv6: "on" | "off in new namespaces" | "not in the kernel";
   /** What is on record. */

@@ -5,6 +5,8 @@ import { SqliteStore } from "../driver/store/sqlite_store.ts";
 import { isReady, withoutState } from "../driver/store/store.ts";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import { statOf, tryToWriteIn } from "../base/files.ts";
+import { PLUGIN_FOLDER, wayOfCalls } from "../engine/cni/caller.ts";
+import { PLUGIN_NAME } from "../engine/cni/version.ts";
 import { kernelFacts, MODULES } from "../iproute2/kernel.ts";
 import { Shell } from "../iproute2/shell.ts";
 import { lookAround } from "../iproute2/view.ts";
@@ -68,6 +70,7 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
     modulesOnDisk: await modulesOnDisk(release),
     machine: await gatherMachine(),
     hostsFile: statOf("/etc/hosts") !== undefined,
+    cni: statOf(`${PLUGIN_FOLDER}/${PLUGIN_NAME}`) && wayOfCalls(),
     ipv6: await gatherIPv6(),
     state,
     held: [],

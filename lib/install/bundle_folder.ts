@@ -7,6 +7,7 @@ import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { managedConfig } from "../engine/docker/managed.ts";
 import { IpvlanError, throwProblems } from "../base/errors.ts";
+import { findProgram, statOf } from "../base/files.ts";
 import {
   type BundleFile,
   bundleVariables,
@@ -115,23 +116,6 @@ function whyNoFolder(path: string): string | undefined {
     if (!(error instanceof Deno.errors.NotFound)) return (error as Error).message;
   }
   return undefined;
-}
-
-/** The path of a program, as execvp(3) finds it. */
-function findProgram(name: string): string | undefined {
-  return (Deno.env.get("PATH") ?? "").split(":").map((folder) => `${folder || "."}/${name}`)
-    .find((path) => {
-      const stat = statOf(path);
-      return stat?.isFile && ((stat.mode ?? 0) & 0o111) !== 0;
-    });
-}
-
-function statOf(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.statSync(path);
-  } catch {
-    return undefined;
-  }
 }
 
 /** The files of this program, which is not compiled. @throws {"unwritable-folder"} They cannot be found. */

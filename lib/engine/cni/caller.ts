@@ -10,9 +10,14 @@
  *
  * @module
  */
+import { findProgram, statOf } from "../../base/files.ts";
 import { STATE_FOLDER } from "../../driver/model/state_folder.ts";
 import { MAX_REQUEST } from "../json.ts";
+import CALLER from "./caller.pl" with { type: "text" };
 import type { Variables } from "./environment.ts";
+
+/** Where runtimes look for plugins. */
+export const PLUGIN_FOLDER = "/opt/cni/bin";
 
 /** Where the server listens. */
 export const SOCKET = "/run/ipvlan/cni.sock";
@@ -96,78 +101,29 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
   return all;
 }
 
-/** Tells Perl to set up no locale (perlrun(1)), which saves a fifth of its start. Not passed on. */
-const WITHOUT_LOCALE = "PERL_SKIP_LOCALE_INIT";
-
-/** How an executable file asks the server at a socket, in the form of `ServerCaller` of `lib/cli`. */
+/** How an executable file asks the server at a socket, in the form of `ServerCaller` of `lib/install`. */
 export function callerAt(
   socket: string,
   identity: ProgramIdentity,
 ): { socket: string; caller: string[]; variables: Record<string, string> } {
+  const known = [identityOf(identity), STATE_FOLDER, String(MAX_REQUEST)];
   return {
     socket,
-    caller: ["perl", "-e", CALLER, socket, identityOf(identity)],
-    variables: { [WITHOUT_LOCALE]: "1" },
+    caller: ["perl", "-e", CALLER, socket, ...known],
+    // Perl sets up no locale (perlrun(1)), which saves a fifth of its start. Not passed on.
+    variables: { PERL_SKIP_LOCALE_INIT: "1" },
   };
 }
 
-/** How long a caller waits for the server's first line, in seconds. A server may have to start first. */
-const PATIENCE = 30;
-
-/**
- * The caller, in Perl: of the programs that can use a Unix socket and that most systems have, Perl
- * without modules starts in a quarter of the time of curl. Its arguments are the socket, the identity,
- * and the command line to start without a server. No single quote is in it, so it is one word of sh(1).
- *
- * The numbers are those of Linux: AF_UNIX and SOCK_STREAM are 1 (socket(2)).
- */
-const CALLER = `
-delete $ENV{${WITHOUT_LOCALE}};
-my ($path, $identity) = splice @ARGV, 0, 2;
-sub without_server { exec { $ARGV[0] } @ARGV; exit 127 }
-sub same { join ":", (stat $_[0])[0, 1] }
-my $state = $ENV{IPVLAN_STATE_DIR};
-$state = "${STATE_FOLDER}" if !defined $state || $state eq "";
-my $folder = readlink "/proc/self/cwd";
-my $expected = join "\\t", $identity, ${
-  SAME_FILES.map((path) => `same("${path}")`).join(", ")
-}, $state;
-
-my $server;
--d $folder && socket($server, 1, 1, 0) && connect($server, pack("Sa*", 1, "$path\\0"))
-  or without_server;
-my $greeting = "";
-until ($greeting =~ /\\n/) {
-  my $ready = "";
-  vec($ready, fileno $server, 1) = 1;
-  select($ready, undef, undef, ${PATIENCE}) > 0 && sysread($server, $greeting, 65536, length $greeting)
-    or without_server;
+/** Which way the calls of the plugin take on this machine, and how they would take the faster one. */
+export function wayOfCalls(socket: string = SOCKET): { what: string; fix?: string } {
+  if (findProgram("perl") === undefined) {
+    const what = 'Each call starts Deno, as there is no program "perl" to ask the server with';
+    return { what, fix: "install perl (the package perl or perl-base)" };
+  }
+  if (statOf(socket)?.isSocket) {
+    return { what: `Calls ask the server at ${socket} with perl, and start no Deno` };
+  }
+  const fix = "systemctl enable --now ipvlan-cni.socket; without systemd, run: ipvlan cni serve";
+  return { what: `Each call starts Deno, as no server is seen at ${socket}`, fix };
 }
-$greeting eq "$expected\\n" or without_server;
-
-my $version = "1.1.0";
-sub failed {
-  print qq({"cniVersion":"$version","code":11,"msg":"$_[0]"}\\n);
-  exit 1;
-}
-$SIG{PIPE} = "IGNORE";
-$SIG{$_} = sub { failed("It was interrupted") } for "TERM", "INT", "HUP";
-my $text = "";
--t STDIN or read STDIN, $text, ${MAX_REQUEST + 1};
-$version = $1 if $text =~ /"cniVersion"\\s*:\\s*"([0-9.]+)"/;
-my $call = join("", map { "$_\\0" } $folder, map { "$_=$ENV{$_}" } keys %ENV) . "\\0$text";
-$call = length($call) . "\\n$call";
-for (my $sent = 0; $sent < length $call;) {
-  my $wrote = syswrite $server, $call, length($call) - $sent, $sent;
-  $sent += $wrote || failed("The server of ipvlan has ended before the call");
-}
-my $answer = "";
-1 while sysread $server, $answer, 65536, length $answer;
-my ($status, $err, $out) = $answer =~ /^([0-9]+) ([0-9]+) ([0-9]+)\\n/;
-my $start = index($answer, "\\n") + 1;
-defined $status && length $answer == $start + $err + $out
-  or failed("The server of ipvlan has ended during the call");
-print STDERR substr $answer, $start, $err;
-print substr $answer, $start + $err;
-exit $status;
-`;

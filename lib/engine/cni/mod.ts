@@ -150,9 +150,8 @@ async function add(call: Call): Promise<Result> {
 async function makeLink(call: Call, given: Result | undefined): Promise<Result> {
   const { driver, conf, environment, warn } = call;
   const network = await findNetwork(call);
-  const { sandbox, connection } = planLink(call, given);
-  await labelLink(driver, sandbox.name, environment.ifname, conf.name);
-  const attachment = { ...sandbox, connection };
+  const attachment = planLink(call, given);
+  await labelLink(driver, attachment.name, environment.ifname, conf.name);
   const { value, notices } = await attach(driver, network, attachment).catch(async (error) => {
     // Containers that a crash has ended without DEL may still hold addresses.
     const isWorthAnother = isExhausted(error) && (await driver.removeStale("cni")).length > 0;
@@ -163,7 +162,7 @@ async function makeLink(call: Call, given: Result | undefined): Promise<Result> 
   try {
     return resultOf(call, value, given);
   } catch (error) {
-    await detach(driver, sandbox.name, environment.ifname);
+    await detach(driver, attachment.name, environment.ifname);
     throw error;
   }
 }

@@ -8,7 +8,6 @@ import { engineOf, IN_SANDBOX } from "../../driver/model/names.ts";
 import { routePrefix } from "../../driver/model/routes.ts";
 import { ETCD } from "../../driver/model/ipam_options.ts";
 import type {
-  AdoptSpec,
   ConnectOptions,
   MadeEndpoint,
   NetworkIpam,
@@ -18,6 +17,7 @@ import type {
   SeenSandbox,
 } from "../../driver/model/types.ts";
 import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
+import type { AttachmentSpec } from "../attachment.ts";
 import { type Conf, readConf } from "./conf.ts";
 import {
   type AttachmentKey,
@@ -107,14 +107,6 @@ export function parentOf(
   return vlan === undefined ? link : `${link}.${vlan}`;
 }
 
-/** A link to make. */
-export interface PlannedLink {
-  /** The sandbox to make if it is not there, without its connection. */
-  sandbox: AdoptSpec;
-  /** How to connect it. */
-  connection: ConnectOptions;
-}
-
 /**
  * Plans the link of an attachment.
  *
@@ -123,18 +115,17 @@ export interface PlannedLink {
 export function planLink(
   { environment, conf }: CniRequest,
   given: Result | undefined,
-): PlannedLink {
+): AttachmentSpec & { connection: ConnectOptions } {
   const { containerId, ifname, netns } = environment;
-  const sandbox: AdoptSpec = {
+  const wanted = given ? followGiven(given) : chosen(conf);
+  const inside = conf.linkInContainer ? { parent: conf.master } : {};
+  return {
     name: sandboxName(containerId),
     owner: { engine: "cni", id: containerId },
     path: netns,
     labels: { [confLabel(ifname)]: conf.name },
+    connection: { ifname, ...wanted, ...inside },
   };
-  const wanted = given ? followGiven(given) : chosen(conf);
-  const inside = conf.linkInContainer ? { parent: conf.master } : {};
-  const connection = { ifname, ...wanted, ...inside };
-  return { sandbox, connection };
 }
 
 /** The owner of the networks and the address pools of a configuration. */

@@ -336,6 +336,12 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     "warning names: There is no /etc/hosts, so sandboxes do not find each other by name → " +
     "touch /etc/hosts",
   ]],
+  ["a CNI plugin that starts Deno for each call", {
+    cni: { what: "Each call starts Deno", fix: "x" },
+  }, [
+    "warning CNI: Each call starts Deno → x",
+  ]],
+  ["a CNI plugin with its server", { cni: { what: "Calls ask the server" } }, []],
   ["a cloud", { machine: { vendor: "Google", product: "Google Compute Engine", assetTag: "" } }, [
     "warning cloud: This is a machine of Google Compute Engine, whose network drops what comes " +
     "from or goes to an address that was not assigned to the NIC → assign the sandboxes' addresses " +

@@ -1,5 +1,5 @@
 // The server of calls and its caller, with a program in place of the plugin: neither needs a network.
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { createServer } from "node:net";
 import { executableText, writeExecutable } from "../../../../lib/install/executable.ts";
 import {
@@ -10,6 +10,7 @@ import {
   type PassedCall,
   type ProgramIdentity,
   readCall,
+  wayOfCalls,
 } from "../../../../lib/engine/cni/caller.ts";
 import { serve, type ServeOptions } from "../../../../lib/engine/cni/serve.ts";
 import { listen } from "../../../../lib/engine/socket.ts";
@@ -295,4 +296,28 @@ Deno.test("a call is read as it was sent", () => {
     text: "text\0\0more",
   });
   assertEquals(readCall(encode("/here\0\0")), { folder: "/here", variables: {}, text: "" });
+});
+
+Deno.test("it is said which way calls take, and what is missing for the faster one", async () => {
+  await using folder = await temporaryFolder();
+  const socket = `${folder.path}/cni.sock`;
+  const path = Deno.env.get("PATH")!;
+  const none = wayOfCalls(socket);
+  assertEquals(none.what, `Each call starts Deno, as no server is seen at ${socket}`);
+  assertStringIncludes(none.fix!, "ipvlan cni serve");
+  await using _server = await server(socket, () => Promise.reject());
+  assertEquals(wayOfCalls(socket), {
+    what: `Calls ask the server at ${socket} with perl, and start no Deno`,
+  });
+  try {
+    Deno.env.set("PATH", folder.path);
+    const { what, fix } = wayOfCalls(socket);
+    assertStringIncludes(what, 'there is no program "perl"');
+    assertStringIncludes(fix!, "install perl");
+    // One that nobody may start is none.
+    await Deno.writeTextFile(`${folder.path}/perl`, "", { mode: 0o644 });
+    assertEquals(wayOfCalls(socket).what, what);
+  } finally {
+    Deno.env.set("PATH", path);
+  }
 });

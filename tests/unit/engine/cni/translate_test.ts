@@ -81,7 +81,7 @@ const SANDBOX = {
 
 Deno.test("subnets of the configuration become a network of the driver's", () => {
   const asked = request(OWN, { CNI_ARGS: "IgnoreUnknown=1;IP=192.168.20.9" });
-  const { sandbox, connection } = planLink(asked, undefined);
+  const { connection, ...sandbox } = planLink(asked, undefined);
   assertEquals(asked.settled?.spec, {
     name: "cni:lan",
     owner: { engine: "cni", id: "lan" },
