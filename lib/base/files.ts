@@ -78,8 +78,17 @@ export function findProgram(name: string): string | undefined {
 
 /** The status of a file; `undefined` if it does not exist or may not be read. */
 export function statOf(path: string): Deno.FileInfo | undefined {
+  return found(path, Deno.statSync);
+}
+
+/** The same without following a link. */
+export function lstatOf(path: string): Deno.FileInfo | undefined {
+  return found(path, Deno.lstatSync);
+}
+
+function found(path: string, look: (path: string) => Deno.FileInfo): Deno.FileInfo | undefined {
   try {
-    return Deno.statSync(path);
+    return look(path);
   } catch (error) {
     const { NotFound, NotADirectory, PermissionDenied } = Deno.errors;
     const isMissing = [NotFound, NotADirectory, PermissionDenied]

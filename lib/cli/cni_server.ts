@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { statOf } from "../base/files.ts";
 import type { Driver } from "../driver/mod.ts";
 import { stateFolder, storeFile } from "../driver/model/state_folder.ts";
 import {
@@ -71,13 +72,13 @@ export async function runServer(
   // Otherwise the next call would do this, and wait for it.
   (await driver.recover()).forEach(warn);
   const file = storeFile(stateDir);
-  const inode = inodeOf(file);
+  const inode = statOf(file)?.ino;
   const greeting = greetingOf(identity(), stateDir);
   const turns = new Turns();
   await serve({
     socket,
     // What is done in a state folder that was removed is on record nowhere.
-    greeting: () => inodeOf(file) === inode ? greeting : undefined,
+    greeting: () => statOf(file)?.ino === inode ? greeting : undefined,
     signal,
     idle,
     listening: () => warn(`Listening at ${socketName(socket)}`),
@@ -140,12 +141,4 @@ async function answerCall(
 /** A text as a process prints it. */
 function encode(text: string): Uint8Array {
   return new TextEncoder().encode(`${printable(text)}\n`);
-}
-
-function inodeOf(path: string): number | null | undefined {
-  try {
-    return Deno.statSync(path).ino;
-  } catch {
-    return undefined;
-  }
 }

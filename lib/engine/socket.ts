@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { lstatOf } from "../base/files.ts";
 import type { Server } from "node:net";
 import { dirname } from "node:path";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
@@ -38,7 +39,7 @@ export async function listen(server: Server, socket: string | number): Promise<D
   return {
     [Symbol.dispose]: () => {
       // Another server may have put its own in this place.
-      if (inodeOf(socket) === inode) Deno.removeSync(socket);
+      if (lstatOf(socket)?.ino === inode) Deno.removeSync(socket);
     },
   };
 }
@@ -46,14 +47,6 @@ export async function listen(server: Server, socket: string | number): Promise<D
 /** What a server's log calls its socket. */
 export function socketName(socket: string | number): string {
   return typeof socket === "number" ? "the socket of systemd" : socket;
-}
-
-function inodeOf(path: string): number | null | undefined {
-  try {
-    return Deno.lstatSync(path).ino;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Resolves when a server listens. Throws if it cannot. */

@@ -198,3 +198,11 @@ export function printed(dst: string): string {
   if (length === "0") return "default";
   return length === (familyOf(dst) === 6 ? "128" : "32") ? address : dst;
 }
+
+/** The link of the default route: the IPv4 one, or else the IPv6 one. */
+export function defaultLink(routes: readonly Route[]): string | undefined {
+  const found = ([4, 6] as const).map((family) =>
+    routes.find((route) => route.family === family && route.dst === "default")
+  ).find((route) => route !== undefined);
+  return found?.dev ?? found?.nexthops[0]?.dev;
+}

@@ -8,7 +8,7 @@
 import { attempt, type Decision, invalidOption, IpvlanError } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
 import type { Link } from "../../iproute2/link.ts";
-import { printed, type Route } from "../../iproute2/route.ts";
+import { defaultLink, printed } from "../../iproute2/route.ts";
 import { fromNetnsFolder, linkName } from "../../iproute2/words.ts";
 import type { AttachRequest, NetworkEndpoint } from "./attach_request.ts";
 import { linkAddresses, linkIndex } from "./decide.ts";
@@ -71,14 +71,6 @@ export function decideSandboxParent(
     ...mode === "l2" ? [] : parentSubnetProblems(subnets, parent, mode, seen.addrs),
   ];
   return problems.length > 0 ? { ok: false, problems } : { ok: true, parent };
-}
-
-/** The link of the default route: the IPv4 one, or else the IPv6 one. */
-function defaultLink(routes: readonly Route[]): string | undefined {
-  const found = ([4, 6] as const).map((family) =>
-    routes.find((route) => route.family === family && route.dst === "default")
-  ).find((route) => route !== undefined);
-  return found?.dev ?? found?.nexthops[0]?.dev;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { statOf } from "../../base/files.ts";
 import { HostsWriter } from "./hosts_file.ts";
 import { planHosts, type RemoteName, type StaleHosts } from "./hosts_plan.ts";
 import { FileLock } from "../run/lock.ts";
@@ -13,14 +14,9 @@ export function noticeHosts(): string[] {
   // Without the permission to read the file, do not ask the user for it: this is only a notice.
   const { state } = Deno.permissions.querySync({ name: "read", path: HOSTS });
   if (state !== "granted") return [];
-  try {
-    Deno.statSync(HOSTS);
-    return [];
-  } catch {
-    return [
-      `There is no ${HOSTS}, so sandboxes do not find each other by name: touch ${HOSTS}`,
-    ];
-  }
+  return statOf(HOSTS) ? [] : [
+    `There is no ${HOSTS}, so sandboxes do not find each other by name: touch ${HOSTS}`,
+  ];
 }
 
 /** A refresh that several calls wait for. */

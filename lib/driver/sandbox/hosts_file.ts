@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { lstatOf } from "../../base/files.ts";
 import { Buffer } from "node:buffer";
 import { editHosts, HEAD, type HostsEdit } from "./hosts_plan.ts";
 
@@ -95,11 +96,11 @@ export class HostsWriter implements Disposable {
   remove(sandbox: string): void {
     this.#close(sandbox);
     const [path, place] = [pathOf(sandbox), placeOf(sandbox)];
-    const found = lstat(place);
-    if (found && (isSame(found, lstat(path)) || isOurs(place, found))) Deno.removeSync(place);
+    const found = lstatOf(place);
+    if (found && (isSame(found, lstatOf(path)) || isOurs(place, found))) Deno.removeSync(place);
     // Also without a file: a driver that was killed may have left an empty folder.
     removeIfEmpty(`${FOLDER}/${sandbox}`);
-    if (lstat(path)) Deno.removeSync(path);
+    if (lstatOf(path)) Deno.removeSync(path);
     removeIfEmpty(OWN);
   }
 
@@ -163,14 +164,14 @@ function openFile(sandbox: string): Deno.FsFile | undefined {
   const stat = file.statSync();
   if (permissionsOf(stat.mode) !== FILE_MODE) Deno.chmodSync(path, FILE_MODE);
   const place = placeOf(sandbox);
-  const found = lstat(place);
+  const found = lstatOf(place);
   if (!found || found.isDirectory) {
     makeFolders(`${FOLDER}/${sandbox}`);
     Deno.linkSync(path, place);
   } else if (!isSame(found, stat)) {
     if (!isOurs(place, found)) return undefined;
     const fresh = `${OWN}/new@${sandbox}`;
-    if (lstat(fresh)) Deno.removeSync(fresh);
+    if (lstatOf(fresh)) Deno.removeSync(fresh);
     Deno.linkSync(path, fresh);
     Deno.renameSync(fresh, place);
   }
@@ -180,7 +181,7 @@ function openFile(sandbox: string): Deno.FsFile | undefined {
 
 /** Opens a file; `undefined` if it does not exist, or its path does not lead to it alone. */
 function openOwn(path: string): Deno.FsFile | undefined {
-  const found = lstat(path);
+  const found = lstatOf(path);
   if (!found?.isFile) return undefined;
   const file = Deno.openSync(path, { read: true, append: true });
   if (isSame(file.statSync(), found)) return file;
@@ -190,7 +191,7 @@ function openOwn(path: string): Deno.FsFile | undefined {
 
 function makeOwn(path: string): Deno.FsFile {
   makeFolders(OWN);
-  if (lstat(path)) Deno.removeSync(path);
+  if (lstatOf(path)) Deno.removeSync(path);
   return Deno.openSync(path, { read: true, append: true, createNew: true, mode: FILE_MODE });
 }
 
@@ -243,7 +244,7 @@ function makeFolders(folder: string): void {
 }
 
 function removeIfEmpty(folder: string): void {
-  if (!lstat(folder)?.isDirectory) return;
+  if (!lstatOf(folder)?.isDirectory) return;
   try {
     Deno.removeSync(folder);
   } catch (error) {
@@ -266,15 +267,4 @@ function isSame(one: Deno.FileInfo, other: Deno.FileInfo | undefined): boolean {
 
 function permissionsOf(mode: number | null): number {
   return (mode ?? 0) & 0o777;
-}
-
-/** What is found at a path, without following a link; `undefined` if there is nothing. */
-function lstat(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.lstatSync(path);
-  } catch (error) {
-    const { NotFound, NotADirectory } = Deno.errors;
-    if (error instanceof NotFound || error instanceof NotADirectory) return undefined;
-    throw error;
-  }
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { statOf } from "../../base/files.ts";
 import { resolve } from "node:path";
 import { IpvlanError } from "../../base/errors.ts";
 
@@ -95,12 +96,12 @@ export class KeptOutput {
   async status(sandbox: string): Promise<number | undefined> {
     const path = `${this.of(sandbox)}/status`;
     const deadline = performance.now() + STATUS_WAIT;
-    while (exists(this.of(sandbox)) && performance.now() < deadline) {
-      const text = exists(path) ? Deno.readTextFileSync(path).trim() : "";
+    while (statOf(this.of(sandbox)) && performance.now() < deadline) {
+      const text = statOf(path) ? Deno.readTextFileSync(path).trim() : "";
       if (text !== "") return Number(text);
       await new Promise((resolve) => setTimeout(resolve, INTERVAL));
     }
-    return exists(this.of(sandbox)) ? 255 : undefined;
+    return statOf(this.of(sandbox)) ? 255 : undefined;
   }
 
   /** What has been printed and is kept. */
@@ -130,7 +131,7 @@ export class KeptOutput {
     let asked = performance.now();
     for (let isFirst = true;; isFirst = false) {
       // Asked before the look, so that nothing is missed that is printed in between.
-      const hasEnded = !exists(folder) || exists(`${folder}/done`);
+      const hasEnded = !statOf(folder) || statOf(`${folder}/done`) !== undefined;
       if (performance.now() - asked >= IDLE_INTERVAL) {
         idle = await isBusy() ? 0 : idle + 1;
         asked = performance.now();
@@ -216,7 +217,7 @@ function concat(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
 
 /** The numbers of the files of output in a folder, the oldest first. */
 function logsIn(folder: string): number[] {
-  if (!exists(folder)) return [];
+  if (!statOf(folder)) return [];
   return [...Deno.readDirSync(folder)].flatMap(({ name }) => /^log\.(\d+)$/.exec(name)?.[1] ?? [])
     .map(Number).toSorted((one, other) => one - other);
 }
@@ -229,16 +230,6 @@ function readOn(file: Deno.FsFile): Uint8Array {
     const count = file.readSync(bytes);
     if (count === null || count === 0) return concat(pieces);
     pieces.push(bytes.subarray(0, count));
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
   }
 }
 

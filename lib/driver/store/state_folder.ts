@@ -1,3 +1,4 @@
+import { lstatOf } from "../../base/files.ts";
 import { quoted } from "../../base/printable.ts";
 import { STATE_FOLDER } from "../model/state_folder.ts";
 
@@ -31,12 +32,12 @@ export function guardStateFolder(folder: string, isOwn = folder === STATE_FOLDER
 
 function makeFile(path: string): void {
   // To open what exists could wait: it may be a FIFO.
-  if (statOf(path)) return;
+  if (lstatOf(path)) return;
   Deno.openSync(path, { write: true, create: true, mode: FILE_MODE }).close();
 }
 
 function narrow(path: string, mode: number, kind: "isFile" | "isDirectory"): string[] {
-  const stat = statOf(path);
+  const stat = lstatOf(path);
   const found = (stat?.mode ?? 0) & 0o777;
   if (!stat?.[kind] || (found & ~mode) === 0) return [];
   try {
@@ -50,13 +51,4 @@ function narrow(path: string, mode: number, kind: "isFile" | "isDirectory"): str
   return [
     `Other users could open ${quoted(path)}: its mode was ${text(found)}, now ${text(mode)}`,
   ];
-}
-
-function statOf(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.lstatSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { statOf } from "../../base/files.ts";
 import type { Driver, SandboxDetails } from "../../driver/mod.ts";
 import {
   hasProblem,
@@ -242,12 +243,8 @@ async function check(call: Call): Promise<undefined> {
 
 /** What identifies a network namespace by its file: namespaces(7); `undefined` if there is no file. */
 function namespaceId(path: string): string | undefined {
-  try {
-    const { dev, ino } = Deno.statSync(path);
-    return `${dev}:${ino}`;
-  } catch {
-    return undefined;
-  }
+  const file = statOf(path);
+  return file && `${file.dev}:${file.ino}`;
 }
 
 /** Removes every attachment that is not valid. It goes on after an error. */
