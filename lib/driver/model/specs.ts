@@ -72,6 +72,8 @@ export const networkSpec: Reader<NetworkSpec> = exactly({
   ipam: optional(exactly<NetworkIpam>({ driver: oneOf("etcd"), access })),
 } as Fields<NetworkSpec>);
 
+const route = exactly<EndpointRoute>({ dst: text, via: optional(text) });
+
 const connectFields: Fields<ConnectOptions> = {
   ip: optional(text),
   ip6: optional(text),
@@ -79,7 +81,8 @@ const connectFields: Fields<ConnectOptions> = {
   aliases: optional(list(text)),
   macAddress: optional(text),
   ifname: optional(text),
-  routes: optional(list(exactly<EndpointRoute>({ dst: text, via: optional(text) }))),
+  routes: optional(list(route)),
+  moreRoutes: optional(list(route)),
   linkLocalAddresses: optional(list(text)),
   gatewayPriority: optional(whole),
   handOver: optional(oneOf(true)),
