@@ -1,7 +1,7 @@
 import { shellWord } from "../base/printable.ts";
 import { parseJson } from "./json.ts";
 import { netnsToEnter } from "./words.ts";
-import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
+import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
 import { invalidWord, ipCommandError } from "./errors.ts";
 
 /** The program that runs a batch, and how. */
@@ -32,6 +32,8 @@ export interface Batch {
   lines: (BatchLine & { number: number; marksBefore: number })[];
   /** How many marks there are in all. */
   marks: number;
+  /** Whether it is one line that started with `-6`, for a process with this option. It has no mark. */
+  isOfIPv6: boolean;
 }
 
 /** What a program has printed for a batch. */
@@ -108,6 +110,11 @@ export function commandOf(
     .join(" ");
 }
 
+/** Whether a line starts with an option, and so cannot be in a batch with others. */
+export function isOfIPv6({ line }: BatchLine): boolean {
+  return line.startsWith("-6 ");
+}
+
 /** The words of a line of a batch, as a shell reads the same: it would read more in some of them. */
 function inShell(line: string): string[] {
   const words = line.match(/"[^"]*"|'[^']*'|\S+/g) ?? [];
@@ -138,7 +145,12 @@ export function lineProblem(
  * the first line and after each one, to see over which line the program ended.
  */
 export function batchOf({ program, force }: BatchProgram, lines: readonly BatchLine[]): Batch {
-  const batch: Batch = { input: [], lines: [], marks: 0 };
+  const [first] = lines;
+  if (first && isOfIPv6(first)) {
+    const alone = { ...first, number: 1, marksBefore: 0 };
+    return { input: [first.line.slice(3), END], lines: [alone], marks: 0, isOfIPv6: true };
+  }
+  const batch: Batch = { input: [], lines: [], marks: 0, isOfIPv6: false };
   const mark = () => {
     batch.input.push(MARK[program].line);
     batch.marks++;
@@ -197,8 +209,10 @@ export function outcomesOf(program: BatchProgram, batch: Batch, output: Output):
         error: new IpvlanError("session-closed", { session: commandOf(program), reason: ended }),
       };
     }
+    const isAlone = batch.isOfIPv6 && isIpvlanError(error, "session-closed") && isWhole;
+    if (isAlone && rest !== "") return { error: ipCommandError(command, rest) };
     if (error) return { error };
-    return isQuery ? rowsOf(command, answers[marksBefore]!) : { rows: [] };
+    return isQuery ? rowsOf(command, answers[marksBefore] ?? output.out) : { rows: [] };
   });
 }
 

@@ -39,7 +39,8 @@ export class KeptProcess implements Transport {
     return this.#ending !== undefined;
   }
 
-  run({ input, marks }: Batch): Promise<Output> {
+  run({ input, marks, isOfIPv6 }: Batch): Promise<Output> {
+    if (isOfIPv6) return Promise.reject(new TypeError("A process that is kept takes no options"));
     const firstNumber = this.#nextNumber;
     if (this.#ending !== undefined) {
       const { err } = this.#output;

@@ -11,6 +11,7 @@ export class ProcessPerBurst implements Transport {
   /** Always false: there is another process for the next batch. */
   readonly ended = false;
   readonly #command: string;
+  readonly #commandOfIPv6: string;
   readonly #run: RunProgram;
 
   /**
@@ -22,6 +23,8 @@ export class ProcessPerBurst implements Transport {
   constructor(program: BatchProgram, run: RunProgram, switches: readonly string[] = []) {
     this.program = program;
     const command = [program.program, ...batchArgs(program)].join(" ");
+    const words = [program.program, "-6", ...batchArgs(program)];
+    this.#commandOfIPv6 = withNetnsFolder(program.netns, words.join(" "));
     this.#command = switches.length === 0
       ? withNetnsFolder(program.netns, command)
       : commandWithSwitches(program, switches);
@@ -29,8 +32,9 @@ export class ProcessPerBurst implements Transport {
   }
 
   /** Runs a batch. @throws {"session-closed"} The shell that starts the process has ended. */
-  async run({ input }: Batch): Promise<Output> {
-    const { code, out, err } = await this.#run(this.#command, input);
+  async run({ input, isOfIPv6 }: Batch): Promise<Output> {
+    const command = isOfIPv6 ? this.#commandOfIPv6 : this.#command;
+    const { code, out, err } = await this.#run(command, input);
     // A shell gives this status to a program that it does not find (sh(1)).
     if (code === 127) {
       const isNsenter = err.some((line) => line.includes("nsenter"));

@@ -2,6 +2,7 @@ import {
   type BatchLine,
   batchOf,
   commandOf,
+  isOfIPv6,
   lineProblem,
   MAX_LINES,
   type Outcome,
@@ -54,6 +55,9 @@ interface PendingLine extends BatchLine {
  * The callers of a session do not know of each other, so a line that fails fails alone. Over a few
  * mistakes, which it finds before it asks the kernel, `ip` ends: a malformed word, or the name of a
  * `master` or a `netns` that does not exist. Then another process runs the lines after that one.
+ *
+ * A line may start with `-6`, for the one command that is about IPv4 without it: `rule`. A line of a
+ * batch has no options, so such a line has a process of its own when its turn comes.
  *
  * @example
  * ```ts
@@ -187,7 +191,9 @@ export class Session implements Runner, AsyncDisposable {
     // When this resolves, the other lines of the same turn are in the queue.
     await (this.#burst = Promise.resolve());
     while (this.#queue.length > 0) {
-      const lines = this.#queue.splice(0, MAX_LINES);
+      const alone = this.#queue.findIndex(isOfIPv6);
+      const count = alone === -1 ? MAX_LINES : Math.min(MAX_LINES, alone || 1);
+      const lines = this.#queue.splice(0, count);
       this.#shared.clear();
       await (this.#burst = this.#runBurst(lines));
     }

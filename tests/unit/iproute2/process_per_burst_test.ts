@@ -1,7 +1,8 @@
-import { IpvlanError } from "../../../lib/base/errors.ts";
+import { type ErrorCode, IpvlanError } from "../../../lib/base/errors.ts";
 import { assertEquals, assertMatch } from "@std/assert";
 import { ProcessPerBurst } from "../../../lib/iproute2/process_per_burst.ts";
 import { Session } from "../../../lib/iproute2/session.ts";
+import type { Ending } from "../../../lib/iproute2/shell.ts";
 import { FakeShell } from "../../kit/fake_ip.ts";
 import { assertError, assertRejectsError, assertThrowsError } from "../../kit/errors.ts";
 
@@ -218,4 +219,54 @@ Deno.test("an ip that is too old for its options says so, and what to install", 
   const [error] = await changes(failing(255, 'Option "-json" is unknown, try "ip -help".'), ["a"]);
   assertError(error, "session-closed");
   assertMatch(error.message, /"-json" is unknown.*: install iproute2 5.0 or later$/);
+});
+
+Deno.test("a line with -6 has a process of its own when its turn comes", async () => {
+  const shell = new FakeShell();
+  shell.replies = {
+    "rule show": { out: '[{"priority":7}]' },
+    "rule add again": { refused: "RTNETLINK answers: File exists" },
+    "rule add table none": { fatal: 'Error: argument "none" is wrong: invalid table ID' },
+  };
+  const session = sessionOver(shell, true);
+  const results = await Promise.allSettled([
+    session.change("link set a up"),
+    session.query("-6 rule show"),
+    session.change("-6 rule add again"),
+    session.change("-6 rule add table none"),
+    session.change("link set b up"),
+  ]);
+  assertEquals(
+    results.map((each) => each.status === "rejected" ? each.reason.message : each.value),
+    [
+      undefined,
+      [{ priority: 7 }],
+      "RTNETLINK answers: File exists (ip -n c1 -6 rule add again)",
+      'Error: argument "none" is wrong: invalid table ID (ip -n c1 -6 rule add table none)',
+      undefined,
+    ],
+  );
+  const asked = shell.inputs.map((lines, index) => {
+    const options = /-6/.exec(shell.commands[index]!)?.[0] ?? "";
+    return [options, ...lines.filter((line) => !/^(route get 0|end-of-burst)/.test(line))];
+  });
+  assertEquals(asked, [
+    ["", "link set a up"],
+    ["-6", "rule show"],
+    ["-6", "rule add again"],
+    ["-6", "rule add table none"],
+    ["", "link set b up"],
+  ]);
+  const gone = 'Cannot open network namespace "c1": No such file or directory';
+  const endings: [Ending, ErrorCode][] = [
+    [{ code: 1, out: [], err: [gone] }, "namespace-not-found"],
+    [{ code: 137, out: [], err: [] }, "session-closed"],
+    [{ code: 127, out: [], err: ["sh: 1: ip: not found"] }, "program-not-found"],
+    // Half of an answer, and no end.
+    [{ code: 0, out: ['[{"priority":7}]'], err: [] }, "session-closed"],
+  ];
+  for (const [ending, code] of endings) {
+    shell.ending = ending;
+    await assertRejectsError(() => session.query("-6 rule show"), code);
+  }
 });
