@@ -92,7 +92,7 @@ export {
   type Taken,
 } from "./lib/ipam/mod.ts";
 export type { AbortOptions } from "./lib/base/waiting.ts";
-export type { Addr, AddrSpec, AddrVerbs } from "./lib/iproute2/addr.ts";
+export { type Addr, type AddrSpec, type AddrVerbs } from "./lib/iproute2/addr.ts";
 export { Bridge, type FdbEntry, type PortVlan, type VlanCount } from "./lib/iproute2/bridge.ts";
 import "./lib/iproute2/errors.ts";
 export { Ip } from "./lib/iproute2/ip.ts";
@@ -121,6 +121,7 @@ export type { VrfSpec } from "./lib/iproute2/kinds/vrf.ts";
 export type { VxlanSpec } from "./lib/iproute2/kinds/vxlan.ts";
 export {
   ADDRGENMODES,
+  type KindChanges,
   type KINDS,
   type Link,
   type LinkChanges,
@@ -130,10 +131,16 @@ export {
   type LinkType,
   type LinkVerbs,
 } from "./lib/iproute2/link.ts";
-export type { Neigh, NeighVerbs } from "./lib/iproute2/neigh.ts";
+export {
+  type Neigh,
+  NEIGH_STATES,
+  type NeighSpec,
+  type NeighState,
+  type NeighVerbs,
+} from "./lib/iproute2/neigh.ts";
 export type { Netns, NetnsVerbs } from "./lib/iproute2/netns.ts";
-export type { NextHop, Route, RouteSpec, RouteVerbs } from "./lib/iproute2/route.ts";
-export type { Rule } from "./lib/iproute2/rule.ts";
+export type { NextHop, Route, RouteSpec, RouteTarget, RouteVerbs } from "./lib/iproute2/route.ts";
+export type { Rule, RuleSelectors, RuleSpec, RuleVerbs } from "./lib/iproute2/rule.ts";
 export { type Runner, Session, type SessionOptions } from "./lib/iproute2/session.ts";
 export { EVERYTHING, lookAround, lookInto, type LookOptions } from "./lib/iproute2/view.ts";
 export type {

@@ -92,8 +92,6 @@ async function resolve(
   signal?: AbortSignal,
 ): Promise<Map<string, Answer>> {
   await using ip = await Ip.open();
-  const line = (verb: string, address: string) =>
-    ip.session.change(`neigh ${verb} ${addressWord(address, "address")} dev ${linkName(dev)}`);
   const answers = new Map<string, Answer>(addresses.map((address) => [address, "unknown"]));
   // Without a link-local address of its own, the kernel asks nobody and gives up all the same.
   const own = await ip.addr.show({ dev });
@@ -101,10 +99,10 @@ async function resolve(
     familyOf(address) === 4 || own.some(({ scope, family }) => scope === "link" && family === 6);
   // What was known before may be old. An entry that somebody made by hand is left alone.
   const known = await ip.neigh.show({ dev });
-  const fixed = known.filter(({ state }) => state.includes("PERMANENT")).map(({ dst }) => dst);
+  const fixed = known.filter(({ state }) => state === "PERMANENT").map(({ dst }) => dst);
   const asked = addresses.filter((address) => canAsk(address) && !fixed.includes(address));
   const old = known.map(({ dst }) => dst).filter((dst) => asked.includes(dst));
-  await Promise.allSettled(old.map((address) => line("del", address)));
+  await Promise.allSettled(old.map((dst) => ip.neigh.del({ dst, dev })));
   const sent = await Promise.allSettled(asked.map(async (address) => {
     await ip.session.change(
       `neigh replace ${addressWord(address, "address")} dev ${linkName(dev)} use`,
@@ -121,15 +119,15 @@ async function resolve(
   const deadline = performance.now() + PATIENCE;
   while (waiting.size > 0 && performance.now() < deadline && !signal?.aborted) {
     for (const { dst, address: mac, state } of await ip.neigh.show({ dev })) {
-      if (!waiting.has(dst) || !(mac !== undefined || state.includes("FAILED"))) continue;
+      if (!waiting.has(dst) || !(mac !== undefined || state === "FAILED")) continue;
       answers.set(dst, mac === undefined ? "none" : { mac });
       waiting.delete(dst);
-      await line("del", dst);
+      await ip.neigh.del({ dst, dev });
     }
     await new Promise((resolve) => setTimeout(resolve, INTERVAL));
   }
   // Those that are not resolved yet would stay in the kernel's table.
-  await Promise.allSettled([...waiting].map((address) => line("del", address)));
+  await Promise.allSettled([...waiting].map((dst) => ip.neigh.del({ dst, dev })));
   signal?.throwIfAborted();
   return answers;
 }

@@ -3,6 +3,7 @@ import { LinkVerbs } from "./link.ts";
 import { NeighVerbs } from "./neigh.ts";
 import { NetnsVerbs } from "./netns.ts";
 import { RouteVerbs } from "./route.ts";
+import { RuleVerbs } from "./rule.ts";
 import { type Runner, Session, type SessionOptions } from "./session.ts";
 
 /**
@@ -27,6 +28,8 @@ export class Ip implements AsyncDisposable {
   readonly addr: AddrVerbs;
   /** `ip route`. */
   readonly route: RouteVerbs;
+  /** `ip rule`. */
+  readonly rule: RuleVerbs;
   /** `ip neigh`. */
   readonly neigh: NeighVerbs;
   /** `ip netns`. */
@@ -38,6 +41,7 @@ export class Ip implements AsyncDisposable {
     this.link = new LinkVerbs(session);
     this.addr = new AddrVerbs(session);
     this.route = new RouteVerbs(session);
+    this.rule = new RuleVerbs(session);
     this.neigh = new NeighVerbs(session);
     this.netns = new NetnsVerbs(session);
   }

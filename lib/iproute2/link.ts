@@ -2,7 +2,7 @@ import { bond } from "./kinds/bond.ts";
 import { bridge } from "./kinds/bridge.ts";
 import { dummy } from "./kinds/dummy.ts";
 import { ipvlan, ipvtap } from "./kinds/ipvlan.ts";
-import type { Kind } from "./kinds/kind.ts";
+import type { Kind, LinkBase } from "./kinds/kind.ts";
 import { macvlan, macvtap } from "./kinds/macvlan.ts";
 import { veth } from "./kinds/veth.ts";
 import { vlan } from "./kinds/vlan.ts";
@@ -13,6 +13,7 @@ import {
   indexNumber,
   linkIndex,
   linkName,
+  nameOrNumber,
   netnsTarget,
   oneOf,
   wholeNumber,
@@ -43,10 +44,22 @@ export const KINDS = {
 export type LinkType = keyof typeof KINDS;
 
 /** A link to make, by its kind. */
-export type LinkSpec = typeof KINDS[LinkType] extends Kind<infer Spec, infer _> ? Spec : never;
+export type LinkSpec = typeof KINDS[LinkType] extends Kind<infer Spec, infer _, infer _Fixed> ? Spec
+  : never;
 
-/** What can be changed on a link. */
-export interface LinkChanges {
+/**
+ * Changes of what belongs to a link's kind: `{ type: "bridge", vlanFiltering: true }`. It has no kind
+ * and no attribute that the kernel does not change, such as the id of a VLAN.
+ */
+export type KindChanges = {
+  [Type in LinkType]: typeof KINDS[Type] extends Kind<infer Spec, infer _, infer Fixed>
+    ? Exclude<keyof Spec, keyof LinkBase | "link" | Fixed> extends never ? never
+    : { type: Type } & Partial<Omit<Spec, keyof LinkBase | "link" | Fixed>>
+    : never;
+}[LinkType];
+
+/** What can be changed on a link. What is left out stays as it is. */
+export type LinkChanges = {
   /** A new name. The link has to be down. */
   name?: string;
   /** The namespace to move it to. An address on it is lost. */
@@ -55,8 +68,8 @@ export interface LinkChanges {
   up?: boolean;
   /** The largest packet, in bytes. */
   mtu?: number;
-  /** The group number. */
-  group?: number;
+  /** The group: its number, or its name as `show` gives it. */
+  group?: number | string;
   /** A note of up to 255 bytes, shown by `ip link show`; `null` takes it off. */
   alias?: string | null;
   /** The bridge (or bond, …) to be a port of; `null` for none. */
@@ -65,11 +78,11 @@ export interface LinkChanges {
   address?: string;
   /** How IPv6 addresses are made for the link: `none` for none but those that are given. */
   addrgenmode?: typeof ADDRGENMODES[number];
-}
+} & (KindChanges | { type?: undefined });
 
 /** What is particular to a link's kind. */
 export type LinkInfo =
-  | (typeof KINDS[LinkType] extends Kind<infer _, infer Info> ? Info : never)
+  | (typeof KINDS[LinkType] extends Kind<infer _, infer Info, infer _Fixed> ? Info : never)
   /** Any other, under its own name; hardware has none and is `device`. */
   | { type: "other"; kind: string };
 
@@ -86,8 +99,8 @@ export interface Link {
   flags: string[];
   /** Whether it is set up (which does not say that there is a carrier). */
   up: boolean;
-  /** The operational state (RFC 2863), as `ip` prints it: `UP`, `DOWN`, `UNKNOWN`, … */
-  state: string;
+  /** The operational state (RFC 2863). */
+  state: "UP" | "DOWN" | "UNKNOWN" | "DORMANT" | "TESTING" | "NOTPRESENT" | "LOWERLAYERDOWN";
   /** The largest packet, in bytes. */
   mtu: number;
   /** The hardware (MAC) address; `undefined` where the kind has none. */
@@ -115,7 +128,7 @@ export interface Link {
    */
   linkNetnsid?: number;
   /** How IPv6 addresses are made for it. */
-  addrgenmode?: string;
+  addrgenmode?: typeof ADDRGENMODES[number];
   /** `ether`, `loopback`, `none`, … */
   linkType: string;
   /** What is particular to its kind. */
@@ -146,8 +159,8 @@ export interface Link {
 
 /** Which links to show. */
 export interface LinkFilter {
-  /** Only those of this group. */
-  group?: number;
+  /** Only those of this group: its number or its name. */
+  group?: number | string;
   /** Only those of this kind. */
   type?: string;
   /** Only the ports of this link. */
@@ -166,13 +179,14 @@ export function linkAdd(spec: LinkSpec): string {
   if (spec.address !== undefined) words.push("address", word(spec.address, "MAC address"));
   if (spec.up) words.push("up");
   words.push("type", oneOf(spec.type, "link type", Object.keys(KINDS)));
-  words.push(...kindOf(spec.type).words(spec));
+  words.push(...kindOf(spec.type).words("add", spec));
   return words.join(" ");
 }
 
 /** The line `link set …`. @throws {"invalid-word"} A value cannot be written. */
-export function linkSet(name: string, changes: LinkChanges): string {
-  const words = ["link", "set", "dev", linkName(name)];
+export function linkSet(which: string | { index: number }, changes: LinkChanges): string {
+  const words = ["link", "set", "dev"];
+  words.push(typeof which === "string" ? linkName(which) : linkIndex(which.index));
   if (changes.name !== undefined) words.push("name", linkName(changes.name));
   if (changes.netns !== undefined) words.push("netns", netnsTarget(changes.netns));
   if (changes.mtu !== undefined) words.push("mtu", mtu(changes.mtu));
@@ -187,6 +201,10 @@ export function linkSet(name: string, changes: LinkChanges): string {
     words.push("addrgenmode", oneOf(changes.addrgenmode, "addrgenmode", ADDRGENMODES));
   }
   if (changes.up !== undefined) words.push(changes.up ? "up" : "down");
+  if (changes.type !== undefined) {
+    words.push("type", oneOf(changes.type, "link type", Object.keys(KINDS)));
+    words.push(...kindOf(changes.type).words("set", changes as Partial<LinkSpec>));
+  }
   return words.join(" ");
 }
 
@@ -196,7 +214,7 @@ export function linkSet(name: string, changes: LinkChanges): string {
  * @param which A link, by name or by index, or all links of a group.
  * @throws {"invalid-word"} A value cannot be written.
  */
-export function linkDel(which: string | { index: number } | { group: number }): string {
+export function linkDel(which: string | { index: number } | { group: number | string }): string {
   if (typeof which === "string") return `link del dev ${linkName(which)}`;
   return "index" in which
     ? `link del dev ${linkIndex(which.index)}`
@@ -205,7 +223,7 @@ export function linkDel(which: string | { index: number } | { group: number }): 
 
 const mtu = (value: number) => wholeNumber(value, "MTU", 68, 65535);
 // The kernel's group is 32 bits wide; `ip` ends its process over one above `INT_MAX`.
-const group = (value: number) => wholeNumber(value, "link group", 0, 0x7fff_ffff);
+const group = (value: number | string) => nameOrNumber(value, "link group", 0x7fff_ffff);
 
 /**
  * The verbs of `ip link`.
@@ -217,39 +235,36 @@ const group = (value: number) => wholeNumber(value, "link group", 0, 0x7fff_ffff
  * await using ip = await Ip.open();
  * await ip.link.add({ type: "vlan", name: "eth0.20", link: "eth0", id: 20 });
  * await ip.link.set("eth0.20", { mtu: 1400, up: true });
+ * await ip.link.set("eth0.20", { type: "vlan", looseBinding: true }); // what belongs to the kind
  * const { mtu } = await ip.link.show("eth0.20"); // 1400
  * await ip.link.del("eth0.20");
  * ```
  */
 export class LinkVerbs {
-  #runner: Runner;
-
   /** Makes the verbs of one runner. */
-  constructor(runner: Runner) {
-    this.#runner = runner;
-  }
+  constructor(private readonly runner: Runner) {}
 
   /** Makes a link. @throws {"ip-command"} The kernel refused. */
   async add(spec: LinkSpec): Promise<void> {
-    await this.#runner.change(linkAdd(spec));
+    await this.runner.change(linkAdd(spec));
   }
 
   /** Changes a link. @throws {"ip-command"} The kernel refused. */
   async set(name: string, changes: LinkChanges): Promise<void> {
-    await this.#runner.change(linkSet(name, changes));
+    await this.runner.change(linkSet(name, changes));
   }
 
   /**
    * Deletes a link by name or index, or all of a group. @throws {"ip-command"} The kernel
    * refused.
    */
-  async del(which: string | { index: number } | { group: number }): Promise<void> {
-    await this.#runner.change(linkDel(which));
+  async del(which: string | { index: number } | { group: number | string }): Promise<void> {
+    await this.runner.change(linkDel(which));
   }
 
   /** Shows one link without reading all; `undefined` if there is no such link. */
   async find(name: string): Promise<Link | undefined> {
-    const row = await queryLink(this.#runner, `link show dev ${linkName(name)}`);
+    const row = await queryLink(this.runner, `link show dev ${linkName(name)}`);
     return row && parseLink(row);
   }
 
@@ -261,7 +276,7 @@ export class LinkVerbs {
     if (typeof which === "string") {
       const name = linkName(which);
       // The index of the link below is that of the link of this name.
-      const all = parseLinks(await this.#runner.query("link show"));
+      const all = parseLinks(await this.runner.query("link show"));
       const found = all.find((link) => link.name === which);
       if (!found) {
         throw ipCommandError(`ip link show dev ${name}`, `Device "${which}" does not exist`);
@@ -272,7 +287,7 @@ export class LinkVerbs {
     if (which.group !== undefined) words.push("group", group(which.group));
     if (which.master !== undefined) words.push("master", linkName(which.master));
     if (which.type !== undefined) words.push("type", word(which.type, "link type"));
-    return parseLinks(await this.#runner.query(words.join(" ")));
+    return parseLinks(await this.runner.query(words.join(" ")));
   }
 }
 
@@ -308,7 +323,7 @@ export function parseLink(
     name: row.ifname as string,
     flags,
     up: flags.includes("UP"),
-    state: row.operstate as string,
+    state: row.operstate as Link["state"],
     mtu: row.mtu as number,
     address: row.address as string | undefined,
     group: row.group as string,
@@ -318,7 +333,7 @@ export function parseLink(
     link,
     linkIndex: linkIndex ?? indexByName.get(link ?? ""),
     linkNetnsid: row.link_netnsid as number | undefined,
-    addrgenmode: row.inet6_addr_gen_mode as string | undefined,
+    addrgenmode: row.inet6_addr_gen_mode as Link["addrgenmode"],
     linkType: row.link_type as string,
     info: parseInfo(linkinfo),
     altnames: (row.altnames ?? []) as string[],
@@ -368,6 +383,6 @@ function isLinkType(kind = ""): kind is LinkType {
 }
 
 /** A kind as one that takes any spec: the caller gives it only the specs of its own type. */
-function kindOf(type: LinkType): Kind<LinkSpec, LinkInfo> {
+function kindOf(type: LinkType): Kind<LinkSpec, LinkInfo, string> {
   return KINDS[type];
 }

@@ -41,26 +41,22 @@ export function netnsDel(name: string): string {
  * ```
  */
 export class NetnsVerbs {
-  #runner: Runner;
-
   /** Makes the verbs of one runner. */
-  constructor(runner: Runner) {
-    this.#runner = runner;
-  }
+  constructor(private readonly runner: Runner) {}
 
   /** Makes a named network namespace. @throws {"ip-command"} It exists (`errno` is `EEXIST`). */
-  add(name: string): Promise<void> {
-    return this.#runner.change(netnsAdd(name));
+  async add(name: string): Promise<void> {
+    await this.runner.change(netnsAdd(name));
   }
 
   /** Gives the namespace of a process a name. @throws {"ip-command"} There is no such process. */
-  attach(name: string, pid: number): Promise<void> {
-    return this.#runner.change(netnsAttach(name, pid));
+  async attach(name: string, pid: number): Promise<void> {
+    await this.runner.change(netnsAttach(name, pid));
   }
 
   /** Deletes a name; the namespace goes when no process is left in it. */
-  del(name: string): Promise<void> {
-    return this.#runner.change(netnsDel(name));
+  async del(name: string): Promise<void> {
+    await this.runner.change(netnsDel(name));
   }
 
   /** The names of all network namespaces. */
@@ -70,7 +66,7 @@ export class NetnsVerbs {
 
   /** The ids that this namespace has for others, each with its name if it has one. */
   async listIds(): Promise<{ id: number; name?: string }[]> {
-    const rows = await this.#runner.query("netns list-id");
+    const rows = await this.runner.query("netns list-id");
     return rows.map(({ nsid, name }) => ({
       id: nsid as number,
       name: name as string | undefined,
@@ -79,7 +75,7 @@ export class NetnsVerbs {
 
   /** All named network namespaces, with the ids that this namespace has for them. */
   async show(): Promise<Netns[]> {
-    const rows = await this.#runner.query("netns list");
+    const rows = await this.runner.query("netns list");
     return rows.map(({ name, id }) => ({ name: name as string, id: id as number | undefined }));
   }
 }

@@ -1,60 +1,90 @@
+import type { AddrSpec } from "./addr.ts";
 import type { Runner } from "./session.ts";
-import { addressWord, familyOf, linkName, prefixWord, wholeNumber } from "./words.ts";
+import {
+  addressWord,
+  familyOf,
+  linkName,
+  nameOrNumber,
+  oneOf,
+  prefixWord,
+  wholeNumber,
+} from "./words.ts";
+import { invalidWord } from "./errors.ts";
 
-/** A route to add, replace or delete. All its addresses are of one family. */
-export interface RouteSpec {
-  /** The destination: a prefix, or `default` (IPv4) or `::/0` (IPv6's default). */
+const DEAD_ENDS = ["blackhole", "unreachable", "prohibit", "throw"];
+const TYPES = ["unicast", "local", "broadcast", "anycast", "multicast", ...DEAD_ENDS];
+
+/**
+ * A route to add, replace or delete. What {@linkcode RouteVerbs.show} gives is one, too.
+ *
+ * - It leads by `via`, or to the link `dev` itself. The next hop is of the family of the route, or an
+ *   IPv6 address for an IPv4 route (RFC 5549), which needs Linux 5.2.
+ * - Or it has several `nexthops`, each with `via` or `dev`, and with a weight, left out 1 (multipath).
+ *   Linux before 4.11 shows those of an IPv6 route as routes of their own, and before 4.16 does not
+ *   use their weights.
+ * - Or it leads nowhere: `blackhole` drops a packet, `unreachable` and `prohibit` answer it with an ICMP
+ *   error, and `throw` has the next rule looked at.
+ */
+export type RouteSpec =
+  & RouteTarget
+  & (
+    | {
+      type?: "unicast" | "local" | "broadcast" | "anycast" | "multicast";
+      via?: string;
+      dev?: string;
+      nexthops?: readonly [];
+    }
+    | { type?: "unicast"; via?: never; dev?: never; nexthops: readonly Partial<NextHop>[] }
+    | {
+      type: "blackhole" | "unreachable" | "prohibit" | "throw";
+      via?: never;
+      dev?: never;
+      nexthops?: readonly [];
+    }
+  );
+
+/** What a route has besides its next hops. */
+export interface RouteTarget {
+  /** The destination: a prefix, or `default`. */
   dst: string;
-  /**
-   * What the kernel does with a packet to the destination. `unreachable` answers with an ICMP error,
-   * and `blackhole` drops the packet. Both have no next hop and no link. `unicast`, or left out, sends
-   * the packet on.
-   */
-  type?: "unicast" | "unreachable" | "blackhole";
-  /** The next hop; left out, the destinations are on the link. */
-  via?: string;
-  /** The link to leave by; left out, the link on which the next hop is. */
-  dev?: string;
+  /** The family of `default`; left out, that of the next hop, else 4. */
+  family?: 4 | 6;
+  /** The table: a number, or a name that `ip` knows; left out, `main`, or `local` by the type. */
+  table?: number | string;
   /** The preferred source address; left out, the kernel's choice. */
   src?: string;
+  /** Where the destination is: left out, `global` behind a next hop, else `link`, for most types. */
+  scope?: AddrSpec["scope"];
+  /** Whether the next hop is taken to be on the link, though no other route says so. */
+  onlink?: boolean;
   /**
    * The metric: of two routes to one destination, the kernel takes the one with the lower metric.
    * Left out, 0 for IPv4, 1024 for IPv6.
    */
   metric?: number;
   /**
-   * The number that says who has made the route, from 0 to 255 (`rtm_protocol` in rtnetlink(7)).
-   * To delete a route, it has to be that of the route. Left out, 3, `boot`: made by hand; to delete a
+   * Who has made the route: a number from 0 to 255 (`rtm_protocol` in rtnetlink(7)), or its name. To
+   * delete a route, it has to be that of the route. Left out, 3, `boot`: made by hand; to delete a
    * route, any.
    */
-  protocol?: number;
+  protocol?: number | string;
 }
 
 /** A route as the kernel shows it. */
-export interface Route {
+export interface Route extends RouteTarget {
   /** 4 or 6. */
   family: 4 | 6;
-  /** The destination: a prefix, an address, or `default`. */
-  dst: string;
   /** The table, as `ip` prints it: `main`, `local`, or a number. */
   table: string;
+  /** What the kernel does with a packet to the destination. */
+  type: NonNullable<RouteSpec["type"]>;
   /** The next hop, which may be an IPv6 address for an IPv4 route (RFC 5549). */
   via?: string;
   /** The link it leaves by. */
   dev?: string;
   /** The next hops of a route that has several. Such a route has neither `via` nor `dev`. */
   nexthops: NextHop[];
-  /** The preferred source address. */
-  src?: string;
-  /** The metric. */
-  metric?: number;
-  /** `global`, `link`, `host`; for IPv6 always `global` where `ip` prints none. */
-  scope?: string;
-  /** The origin: `kernel`, `boot` (by hand), `ra`, … */
-  protocol?: string;
-  /** `unicast`, `blackhole`, `unreachable`, … */
-  type: string;
-  /** The flags, as `ip` prints them: `onlink`, `linkdown`, `dead`, … */
+  /** All flags that are set, as `ip` prints them: `onlink`, `linkdown`, `dead`, … */
   flags: string[];
 }
 
@@ -66,28 +96,67 @@ export interface NextHop {
   dev?: string;
   /** Its share of the traffic, relative to the other next hops. */
   weight: number;
+  /** As {@linkcode RouteTarget.onlink}. */
+  onlink?: boolean;
   /** The flags, as in {@linkcode Route.flags}. */
   flags: string[];
 }
 
 /** The line `route add …` (or `replace`, `del`). @throws {"invalid-word"} A value cannot be written. */
-export function routeLine(verb: "add" | "replace" | "del", spec: RouteSpec): string {
-  const dst = spec.dst === "default" ? spec.dst : prefixWord(spec.dst, "route");
+export function routeLine(verb: "add" | "replace" | "del", spec: RouteSpec | Route): string {
+  const { type = "unicast", via, dev, nexthops = [], onlink } = spec;
+  const { table, src, scope, metric, protocol } = spec;
+  const isDefault = spec.dst === "default";
+  const first = via ?? nexthops.find((hop) => hop.via !== undefined)?.via ?? "";
   // `ip` takes the family from the first address and ends its process over one of the other.
-  const family = familyOf(dst) ?? familyOf(spec.via ?? "") ?? 4;
-  const words = ["route", verb, ...spec.type === undefined ? [] : [spec.type], dst];
-  if (spec.via !== undefined) words.push("via", addressWord(spec.via, "next hop", family));
-  if (spec.dev !== undefined) words.push("dev", linkName(spec.dev));
-  if (spec.src !== undefined) words.push("src", addressWord(spec.src, "source address", family));
-  if (spec.metric !== undefined) {
-    words.push("metric", wholeNumber(spec.metric, "metric", 0, 0xffff_ffff));
+  const family = (isDefault ? spec.family ?? familyOf(first) : familyOf(spec.dst)) ?? 4;
+  const isDeadEnd = DEAD_ENDS.includes(type);
+  if (isDeadEnd || nexthops.length > 0) {
+    const other = [...isDeadEnd ? nexthops : [], via, dev].find((each) => each !== undefined);
+    const rule = `a ${isDeadEnd ? type : "multipath"} route has neither via nor dev of its own`;
+    if (other !== undefined) throw invalidWord("route", spec.dst, rule);
   }
-  if (spec.protocol !== undefined) words.push("proto", protocolWord(spec.protocol));
+  const words = ["route", verb];
+  if (spec.type !== undefined) words.push(oneOf(type, "route type", TYPES));
+  words.push(isDefault ? family === 6 ? "::/0" : "default" : prefixWord(spec.dst, "route"));
+  words.push(...hopWords({ via, dev, onlink }, family));
+  if (table !== undefined) words.push("table", tableWord(table));
+  if (src !== undefined) words.push("src", addressWord(src, "source address", family));
+  if (scope !== undefined) words.push("scope", nameOrNumber(scope, "scope", 255));
+  if (metric !== undefined) words.push("metric", wholeNumber(metric, "metric", 0, 0xffff_ffff));
+  if (protocol !== undefined) words.push("proto", protocolWord(protocol));
+  for (const hop of nexthops) {
+    if (hop.via === undefined && hop.dev === undefined) {
+      throw invalidWord("next hop", JSON.stringify(hop), "it needs via or dev");
+    }
+    const { weight = 1 } = hop;
+    words.push("nexthop", ...hopWords(hop, family));
+    words.push("weight", wholeNumber(weight, "weight of a next hop", 1, 256));
+  }
   return words.join(" ");
 }
 
-function protocolWord(protocol: number): string {
-  return wholeNumber(protocol, "route protocol", 0, 255);
+/** The words of a next hop, or of a route with one. */
+function hopWords({ via, dev, onlink }: Partial<NextHop>, family: 4 | 6): string[] {
+  const words: string[] = [];
+  if (via !== undefined) {
+    const isOther = family === 4 && familyOf(via) === 6;
+    words.push("via", ...isOther ? ["inet6"] : []);
+    words.push(addressWord(via, "next hop", isOther ? 6 : family));
+  }
+  if (dev !== undefined) words.push("dev", linkName(dev));
+  if (onlink) words.push("onlink");
+  return words;
+}
+
+/** Writes a routing table. @throws {"invalid-word"} It is neither a name nor a number. */
+export function tableWord(table: number | string): string {
+  return nameOrNumber(table, "routing table", 0xffff_ffff, 1);
+}
+
+/** Writes who has made a route or a rule. @throws {"invalid-word"} It is no name and no number. */
+export function protocolWord(protocol: number | string): string {
+  return nameOrNumber(protocol, "route protocol", 255);
 }
 
 /**
@@ -112,49 +181,47 @@ export function routeFlush(
  *
  * await using ip = await Ip.open({ netns: "red" });
  * await ip.route.replace({ dst: "default", via: "192.168.1.1", dev: "eth0" });
+ * const nexthops = [{ via: "192.168.1.8", weight: 2 }, { via: "192.168.1.9" }];
+ * await ip.route.add({ dst: "10.1.0.0/16", nexthops, table: 100, metric: 50 });
  * const gateway = (await ip.route.show(4)).find(({ dst }) => dst === "default")?.via;
  * ```
  */
 export class RouteVerbs {
-  #runner: Runner;
-
   /** Makes the verbs of one runner. */
-  constructor(runner: Runner) {
-    this.#runner = runner;
-  }
+  constructor(private readonly runner: Runner) {}
 
   /** Adds a route. @throws {"ip-command"} The kernel refused. */
-  add(spec: RouteSpec): Promise<void> {
-    return this.#runner.change(routeLine("add", spec));
+  async add(spec: RouteSpec | Route): Promise<void> {
+    await this.runner.change(routeLine("add", spec));
   }
 
   /** Adds a route, in place of one to the same destination. @throws {"ip-command"} The kernel refused. */
-  replace(spec: RouteSpec): Promise<void> {
-    return this.#runner.change(routeLine("replace", spec));
+  async replace(spec: RouteSpec | Route): Promise<void> {
+    await this.runner.change(routeLine("replace", spec));
   }
 
   /** Deletes a route. @throws {"ip-command"} There is no such route (`errno` is `ESRCH`). */
-  del(spec: RouteSpec): Promise<void> {
-    return this.#runner.change(routeLine("del", spec));
+  async del(spec: RouteSpec | Route): Promise<void> {
+    await this.runner.change(routeLine("del", spec));
   }
 
   /**
-   * Shows the routes of one family in one table: `main` by default, `local`, a number as text, or
-   * `all`. With a protocol, only the routes that have this number.
+   * Shows the routes of one family in one table: `main` by default, `local`, a number, or `all`. With
+   * a protocol, only the routes that have it.
    */
   async show(
     family: 4 | 6,
-    filter: { dev?: string; table?: string; protocol?: number } = {},
+    filter: { dev?: string; table?: number | string; protocol?: number | string } = {},
   ): Promise<Route[]> {
     const { dev, table = "main", protocol } = filter;
-    // A line of a batch cannot have `-6`. A prefix gives the family, but `ip` reads it only with all
-    // tables: with one table it shows IPv4 (`iproute_list_flush_or_save`).
+    // A line with `-6` has a process of its own. A prefix gives the family, but `ip` reads it only with
+    // all tables: with one table it shows IPv4 (`iproute_list_flush_or_save`).
     const words = ["route", "show", "table", "all", "root", family === 6 ? "::/0" : "0.0.0.0/0"];
     if (dev !== undefined) words.push("dev", linkName(dev));
     if (protocol !== undefined) words.push("proto", protocolWord(protocol));
-    const rows = await this.#runner.query(words.join(" "));
+    const rows = await this.runner.query(words.join(" "));
     return rows.map((printed) => parseRoute(family, printed, dev))
-      .filter((route) => table === "all" || route.table === table);
+      .filter((route) => table === "all" || route.table === String(table));
   }
 }
 
@@ -163,33 +230,32 @@ interface HopRow {
   gateway?: string;
   /** The next hop, if it is of the other family. */
   via?: { host: string };
+  dev?: string;
+  flags?: string[];
 }
 
 function parseRoute(family: 4 | 6, row: Record<string, unknown>, dev?: string): Route {
+  const type = (row.type ?? "unicast") as Route["type"];
+  const hop = hopOf(row);
   return {
+    ...hop,
     family,
     dst: row.dst as string,
     table: row.table as string,
-    via: viaOf(row),
-    // `ip` does not print the link that it was asked for.
-    dev: row.dev as string ?? dev,
-    nexthops: ((row.nexthops ?? []) as (HopRow & Omit<NextHop, "via">)[]).map((hop) => ({
-      via: viaOf(hop),
-      dev: hop.dev,
-      weight: hop.weight,
-      flags: hop.flags ?? [],
-    })),
+    // `ip` does not print the link that it was asked for. Those of IPv6 that lead nowhere are on `lo`.
+    dev: DEAD_ENDS.includes(type) ? undefined : hop.dev ?? dev,
+    nexthops: ((row.nexthops ?? []) as (HopRow & { weight: number })[])
+      .map((each) => ({ ...hopOf(each), weight: each.weight })),
     src: row.prefsrc as string | undefined,
     metric: row.metric as number | undefined,
-    scope: row.scope as string | undefined,
+    scope: row.scope as AddrSpec["scope"],
     protocol: row.protocol as string | undefined,
-    type: (row.type ?? "unicast") as string,
-    flags: (row.flags ?? []) as string[],
+    type,
   };
 }
 
-function viaOf({ gateway, via }: HopRow): string | undefined {
-  return gateway ?? via?.host;
+function hopOf({ gateway, via, dev, flags = [] }: HopRow): Omit<NextHop, "weight"> {
+  return { via: gateway ?? via?.host, dev, onlink: flags.includes("onlink"), flags };
 }
 
 /** A destination as `ip` prints it: without the length of a single address, and `default` for all. */

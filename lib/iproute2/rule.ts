@@ -1,73 +1,167 @@
-import type { Ip } from "./ip.ts";
-import { parseJson } from "./json.ts";
-import type { RunProgram } from "./shell.ts";
-import { netnsName } from "./words.ts";
-import { ipCommandError } from "./errors.ts";
+import { protocolWord, tableWord } from "./route.ts";
+import type { Runner } from "./session.ts";
+import { familyOf, linkName, oneOf, prefixWord, wholeNumber } from "./words.ts";
+import { invalidWord } from "./errors.ts";
+import { isIpvlanError } from "../base/errors.ts";
+
+const ACTIONS = ["blackhole", "unreachable", "prohibit", "nop"];
 
 /**
- * A routing rule, which says where to look for the route of the packets that it matches. A packet
- * has to match all selectors. Source: ip-rule(8), and `print_rule` in iproute2's `ip/iprule.c`.
+ * A rule to add or delete. What {@linkcode RuleVerbs.show} gives is one, too. It looks up a route in a
+ * table, except for prefixes of `suppressPrefixLength` or shorter; or it continues with the rule that
+ * has the priority `goto`; or it drops the packet, answers it with an ICMP error, or does nothing. To
+ * delete a rule, the table may be left out.
  */
-export interface Rule {
-  /** 4 or 6. */
-  family: 4 | 6;
-  /** The rules are tried in this order, the lowest number first. */
-  priority: number;
+export type RuleSpec =
+  & RuleSelectors
+  & (
+    | { action?: "lookup"; table?: number | string; suppressPrefixLength?: number; goto?: never }
+    | { action: "goto"; goto: number; table?: never; suppressPrefixLength?: never }
+    | {
+      action: "blackhole" | "unreachable" | "prohibit" | "nop";
+      goto?: never;
+      table?: never;
+      suppressPrefixLength?: never;
+    }
+  );
+
+/** Which packets a rule matches: those that match all selectors; without one, all. */
+export interface RuleSelectors {
+  /** The family; left out, that of `src` or `dst`, else 4. */
+  family?: 4 | 6;
+  /** The rules are tried in this order, the lowest number first; left out, before the last one added. */
+  priority?: number;
   /** Whether it matches the packets that its selectors do *not* match. */
-  not: boolean;
-  /** The prefix that the source is in; `undefined` for any. */
+  not?: boolean;
+  /** The prefix that the source is in. */
   src?: string;
-  /** The prefix that the destination is in; `undefined` for any. */
+  /** The prefix that the destination is in. */
   dst?: string;
   /** The link by which the packet came; `lo` for what this namespace sends itself. */
   iif?: string;
   /** The link that the sender has bound its socket to. */
   oif?: string;
-  /** The mark of the packet, such as `0x7`. */
-  fwmark?: string;
-  /** The bits of the mark that are compared, such as `0xff`; `undefined` for all. */
-  fwmask?: string;
-  /** What to do: `lookup` a route in a table, `goto` a rule, `blackhole`, `unreachable`, … */
-  action: string;
-  /** The table of `lookup`, as `ip` prints it: `main`, `local`, `default`, or a number. */
+  /** The mark of the packet: a number, or text such as `0x7`. */
+  fwmark?: number | string;
+  /** The bits of `fwmark` that are compared, such as `0xff`; left out, all. */
+  fwmask?: number | string;
+  /** Who made it: a number from 0 to 255, or its name (Linux 4.17). */
+  protocol?: number | string;
+}
+
+/**
+ * A routing rule, which says where to look for the route of the packets that it matches. Source:
+ * ip-rule(8), and `print_rule` in iproute2's `ip/iprule.c`. All other selectors and settings are
+ * `others`, as `ip` prints them: `{ ipproto: "tcp", dport: 80 }`. Such a rule cannot be given.
+ */
+export type Rule = RuleSelectors & Required<Pick<RuleSelectors, "family" | "priority" | "not">> & {
+  action: NonNullable<RuleSpec["action"]>;
   table?: string;
-  /** The priority of the rule that `goto` continues with. */
   goto?: number;
-  /** Routes of the table with a prefix of this length or shorter are passed over. */
   suppressPrefixLength?: number;
-  /** Who made it: `kernel`, `unspec` (by hand), … */
-  protocol?: string;
-  /** All other selectors and settings, as `ip` prints them: `{ ipproto: "tcp", dport: 80 }`. */
   others: Record<string, unknown>;
-}
+};
 
-/** The rules of both families. @throws {"ip-command"} They cannot be read. */
-export async function readRules(ip: Ip, run: RunProgram, netns?: string): Promise<Rule[]> {
-  const [rows, rows6] = await Promise.all([
-    ip.session.query("rule show"),
-    readRows6(run, netns),
-  ]);
-  return [
-    ...rows.map((row) => parseRule(4, row)),
-    ...rows6.map((row) => parseRule(6, row)),
-  ];
-}
+/** What `ip` prints of a rule besides its selectors and settings: that no such link or rule exists. */
+const STATES = ["iif_detached", "oif_detached", "unresolved"];
 
-/** A line of a batch cannot ask for the other family, so IPv6 takes an `ip` of its own. */
-async function readRows6(
-  run: RunProgram,
-  netns?: string,
-): Promise<Record<string, unknown>[]> {
-  const where = netns === undefined ? "" : `-n ${netnsName(netns)} `;
-  const command = `ip ${where}-6 -details -json rule show`;
-  const { code, out, err } = await run(command, []);
-  const said = err.join("; ");
-  if (code !== 0) {
-    // A kernel without IPv6 has no rules for it (`fib_nl_dumprule` in `net/core/fib_rules.c`).
-    if (/Address family not supported/.test(said)) return [];
-    throw ipCommandError(command, said);
+/**
+ * The line `rule add …` or `rule del …`, with `-6` before it for IPv6.
+ *
+ * @throws {"invalid-word"} A value cannot be written, or the rule says too little.
+ */
+export function ruleLine(verb: "add" | "del", rule: RuleSpec | Rule): string {
+  const { src, dst, priority, not, iif, oif, fwmark, fwmask, protocol } = rule;
+  const { action = "lookup", table, goto, suppressPrefixLength } = rule;
+  const family = rule.family ?? familyOf(src ?? "") ?? familyOf(dst ?? "") ?? 4;
+  const words: string[] = [];
+  if (src !== undefined) words.push("from", prefixWord(src, "prefix of a rule", family));
+  if (dst !== undefined) words.push("to", prefixWord(dst, "prefix of a rule", family));
+  if (fwmark !== undefined || fwmask !== undefined) {
+    const mask = fwmask === undefined ? "" : `/${markWord(fwmask)}`;
+    words.push("fwmark", markWord(fwmark ?? 0) + mask);
   }
-  return out.flatMap((line) => parseJson(line) as Record<string, unknown>[]);
+  if (iif !== undefined) words.push("iif", linkName(iif));
+  if (oif !== undefined) words.push("oif", linkName(oif));
+  if (priority !== undefined) words.push("priority", priorityWord(priority));
+  if (protocol !== undefined) words.push("protocol", protocolWord(protocol));
+  if (table !== undefined) words.push("table", tableWord(table));
+  if (goto !== undefined) words.push("goto", priorityWord(goto));
+  if (suppressPrefixLength !== undefined) {
+    const length = wholeNumber(suppressPrefixLength, "suppressed prefix length", 0, 128);
+    words.push("suppress_prefixlength", length);
+  }
+  oneOf(action, "action of a rule", ["lookup", "goto", ...ACTIONS]);
+  if (ACTIONS.includes(action)) words.push(action);
+  const others = Object.keys("others" in rule ? rule.others : {})
+    .filter((name) => !STATES.includes(name));
+  const problem = others.length > 0
+    ? `there is no way here to write its ${others.join(", ")}`
+    : verb === "del" && words.length === 0
+    ? "it needs a priority, a selector or an action, else the first of all rules would go"
+    : verb === "add" && !ACTIONS.includes(action) && (table ?? goto) === undefined
+    ? "it needs a table to look into, or another action"
+    : undefined;
+  if (problem !== undefined) throw invalidWord("rule", words.join(" "), problem);
+  return [family === 6 ? "-6 rule" : "rule", verb, ...not ? ["not"] : [], ...words].join(" ");
+}
+
+function priorityWord(priority: number): string {
+  return wholeNumber(priority, "priority of a rule", 0, 0xffff_ffff);
+}
+
+/** Writes a mark or a mask, as a number of 32 bits. */
+function markWord(value: number | string): string {
+  const isNumber = typeof value === "number" || /^(0x[\da-f]+|0|[1-9]\d*)$/i.test(value);
+  if (isNumber) return wholeNumber(Number(value), "mark of packets", 0, 0xffff_ffff);
+  throw invalidWord("mark of packets", value, "a number such as 0x7");
+}
+
+/**
+ * The verbs of `ip rule`. Each line of IPv6 takes an `ip` of its own.
+ *
+ * @example
+ * ```ts
+ * import { Ip } from "@ipvlan/kit";
+ *
+ * await using ip = await Ip.open();
+ * await ip.rule.add({ src: "192.168.20.0/24", table: 20, priority: 1000 });
+ * const ours = (await ip.rule.show()).filter(({ table }) => table === "20");
+ * await ip.rule.del({ priority: 1000 });
+ * ```
+ */
+export class RuleVerbs {
+  /** Makes the verbs of one runner. */
+  constructor(private readonly runner: Runner) {}
+
+  /** Adds a rule. @throws {"ip-command"} There is the same, or the kernel refused. */
+  async add(rule: RuleSpec | Rule): Promise<void> {
+    await this.runner.change(ruleLine("add", rule));
+  }
+
+  /**
+   * Deletes the first rule that has all that is given.
+   *
+   * @throws {"ip-command"} There is none (`errno` is `ENOENT`).
+   */
+  async del(rule: RuleSpec | Rule): Promise<void> {
+    await this.runner.change(ruleLine("del", rule));
+  }
+
+  /** Shows the rules of both families, each family in its order. */
+  async show(): Promise<Rule[]> {
+    const [rows, rows6] = await Promise.all([
+      this.runner.query("rule show"),
+      this.runner.query("-6 rule show").catch(noneWithoutIPv6),
+    ]);
+    return [...rows.map((row) => parseRule(4, row)), ...rows6.map((row) => parseRule(6, row))];
+  }
+}
+
+/** A kernel without IPv6 has no rules for it (`fib_nl_dumprule` in `net/core/fib_rules.c`). */
+function noneWithoutIPv6(error: unknown): [] {
+  if (isIpvlanError(error, "ip-command") && /Address family not supp/.test(error.reason)) return [];
+  throw error;
 }
 
 /** What `ip -details -json rule show` prints of a rule under other names than {@linkcode Rule} has. */
@@ -75,14 +169,16 @@ interface Row extends Omit<Rule, "not" | "action" | "suppressPrefixLength"> {
   srclen?: number;
   dstlen?: number;
   suppress_prefixlen?: number;
-  action?: string;
+  action?: Rule["action"];
   /** `ip` prints the word alone: its value is null. */
   not?: null;
+  /** The same: the action that does nothing. */
+  nop?: null;
 }
 
 /** A rule from its row of `ip -details -json rule show`. */
 export function parseRule(family: 4 | 6, row: Record<string, unknown>): Rule {
-  const { src, srclen, dst, dstlen, not, action, suppress_prefixlen, ...rest } =
+  const { src, srclen, dst, dstlen, not, nop, action, suppress_prefixlen, ...rest } =
     row as unknown as Row;
   const { priority, iif, oif, fwmark, fwmask, table, goto, protocol, ...others } = rest;
   return {
@@ -95,8 +191,8 @@ export function parseRule(family: 4 | 6, row: Record<string, unknown>): Rule {
     oif,
     fwmark,
     fwmask,
-    action: action ?? (goto === undefined ? "lookup" : "goto"),
-    table,
+    action: action ?? (nop !== undefined ? "nop" : goto === undefined ? "lookup" : "goto"),
+    table: action === undefined ? table : undefined,
     goto,
     suppressPrefixLength: suppress_prefixlen,
     protocol,

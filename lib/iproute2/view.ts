@@ -4,7 +4,6 @@ import { resolveBelow } from "./below.ts";
 import { Ip } from "./ip.ts";
 import type { Link } from "./link.ts";
 import type { Route } from "./route.ts";
-import { readRules } from "./rule.ts";
 import { ProcessPerBurst } from "./process_per_burst.ts";
 import { Session } from "./session.ts";
 import { type RunProgram, Shell } from "./shell.ts";
@@ -44,7 +43,7 @@ export async function look<W extends Wanted>(
     ...(addrs && { addrs: ip.addr.show() }),
     ...(routes && { routes: lookAtRoutes(ip, routes) }),
     ...(neighs && { neighs: ip.neigh.show() }),
-    ...(rules && { rules: readRules(ip, run, netns) }),
+    ...(rules && { rules: ip.rule.show() }),
     ...(sysctls && { sysctls: readSysctls(run, netns) }),
   };
   const parts = await Promise.all(

@@ -162,6 +162,24 @@ export function wholeNumber(value: number, what: string, least: number, most: nu
   return String(value);
 }
 
+/**
+ * Writes what `ip` knows by a name (see `/etc/iproute2`) or a number: `main`, `254`.
+ *
+ * @throws {"invalid-word"} It is neither, or a number that `ip` would read as octal or hexadecimal.
+ */
+export function nameOrNumber(
+  value: string | number,
+  what: string,
+  most: number,
+  least = 0,
+): string {
+  if (typeof value === "number" || /^(0|[1-9]\d*)$/.test(value)) {
+    return wholeNumber(Number(value), what, least, most);
+  }
+  if (/^(?=.*[a-z])(?!0x)\w[\w.-]*$/i.test(value)) return String(value);
+  throw invalidWord(what, value, `a name, or a whole number from ${least} to ${most}`);
+}
+
 /** Checks that a value is one of several words. @throws {"invalid-word"} It is none. */
 export function oneOf(value: string, what: string, choices: readonly string[]): string {
   if (!choices.includes(value)) {
@@ -183,17 +201,17 @@ export function addressWord(value: string, what: string, family?: 4 | 6): string
 }
 
 /**
- * Checks an address or a prefix. The prefix length must not start with a zero: `ip` would read it
- * as octal. @throws {"invalid-word"} It is neither.
+ * Checks an address or a prefix, of a family if one is given. The prefix length must not start with a
+ * zero: `ip` would read it as octal. @throws {"invalid-word"} It is neither.
  */
-export function prefixWord(value: string, what: string): string {
+export function prefixWord(value: string, what: string, family?: 4 | 6): string {
   const [address = "", length = "0", more] = value.split("/");
-  const longest = familyOf(address) === 6 ? 128 : 32;
+  const found = familyOf(address);
   if (
-    familyOf(address) === undefined || more !== undefined ||
-    !/^(0|[1-9]\d{0,2})$/.test(length) || Number(length) > longest
+    found === undefined || (family !== undefined && found !== family) || more !== undefined ||
+    !/^(0|[1-9]\d{0,2})$/.test(length) || Number(length) > (found === 6 ? 128 : 32)
   ) {
-    throw invalidWord(what, value, "an IPv4 or IPv6 address, or a prefix");
+    throw invalidWord(what, value, `an IPv${family ?? "4 or IPv6"} address, or a prefix`);
   }
   return value;
 }

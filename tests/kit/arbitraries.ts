@@ -60,7 +60,11 @@ export const DRAWN: { [Type in LinkType]: Drawn<SpecOf<Type>> } = {
   ipvtap: onIpvlan,
   macvlan: onMacvlan,
   macvtap: onMacvlan,
-  bridge: { vlanFiltering: fc.boolean(), vlanStats: fc.boolean() },
+  bridge: {
+    vlanFiltering: fc.boolean(),
+    vlanProtocol: fc.constantFrom(...VLAN_PROTOCOLS),
+    vlanStats: fc.boolean(),
+  },
   bond: {
     mode: fc.constantFrom(...BOND_MODES),
     miimon: fc.integer({ min: 1, max: 1000 }),

@@ -86,7 +86,7 @@ export function endpoint(parent: string, network: string, more: Partial<SeenLink
 }
 
 /** An address, from `192.168.1.2/24`. */
-export function addr(dev: string, text: string, scope = "global"): Addr {
+export function addr(dev: string, text: string, scope: Addr["scope"] = "global"): Addr {
   const [address = "", length] = text.split("/");
   const family = familyOf(text);
   return { dev, family, address, prefixLength: Number(length), scope, flags: [] };

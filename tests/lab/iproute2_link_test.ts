@@ -2,7 +2,13 @@ import { assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { IpvlanError } from "../../lib/base/errors.ts";
 import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../lib/iproute2/kinds/ipvlan.ts";
-import { KINDS, type LinkInfo, type LinkSpec, type LinkType } from "../../lib/iproute2/link.ts";
+import {
+  KINDS,
+  type LinkChanges,
+  type LinkInfo,
+  type LinkSpec,
+  type LinkType,
+} from "../../lib/iproute2/link.ts";
 import { anySpec, BELOW, DRAWN, type SpecOf } from "../kit/arbitraries.ts";
 import { vlanInfo } from "../kit/values.ts";
 import { freshNetns } from "../kit/worlds.ts";
@@ -31,7 +37,7 @@ const PLAIN: { [Type in LinkType]: [SpecOf<Type>, LinkInfo] } = {
   macvtap: [{ type: "macvtap", name: "x", link: BELOW }, { type: "macvtap", mode: "bridge" }],
   bridge: [
     { type: "bridge", name: "x" },
-    { type: "bridge", vlanFiltering: false, vlanStats: false },
+    { type: "bridge", vlanFiltering: false, vlanProtocol: "802.1Q", vlanStats: false },
   ],
   bond: [
     { type: "bond", name: "x", mode: "active-backup" },
@@ -111,10 +117,63 @@ for (const type of Object.keys(KINDS) as LinkType[]) {
   });
 }
 
+/** What `link.set` takes of a spec: what the kernel changes. */
+function changesOf(spec: LinkSpec): LinkChanges {
+  const fixed: readonly string[] = ["name", "link", ...KINDS[spec.type].fixed];
+  return Object.fromEntries(Object.entries(spec).filter(([name]) => !fixed.includes(name)));
+}
+
+for (const type of Object.keys(KINDS) as LinkType[]) {
+  // Of a link of a kind that is left out, nothing can be changed.
+  if (["dummy", "veth", "vrf"].includes(type)) continue;
+  Deno.test(`a link of kind ${type} is changed, and read back with what it was given`, async () => {
+    await using ns = await namespaceWithLink();
+    const { link } = ns.ip;
+    const [plain] = PLAIN[type];
+    const changed = async (spec: LinkSpec) => {
+      await link.add(plain);
+      const changes = changesOf(spec);
+      await link.set("x", changes);
+      const { info } = await link.show("x");
+      await link.del("x");
+      assertReadBack(info, changes);
+    };
+    // The kernel changes neither the family of a vxlan link, nor that it inherits its TTL, nor whether
+    // a macvlan link is alone on its parent.
+    const specs = anySpec(type, "x").filter((spec) =>
+      !/::|inherit|passthru/.test(JSON.stringify(spec))
+    );
+    await fc.assert(fc.asyncProperty(specs, changed), { seed: 8, numRuns: 20, endOnFailure: true });
+  });
+}
+
+Deno.test("a change of a kind takes effect with one of the link, and only on its own kind", async () => {
+  await using ns = await namespaceWithLink();
+  const { link } = ns.ip;
+  await link.set(BELOW, { mtu: 1400, type: "bridge", vlanFiltering: true, up: false });
+  const { mtu, up, info } = await link.show(BELOW);
+  assertEquals([mtu, up], [1400, false]);
+  assertEquals(info, {
+    ...{ type: "bridge", vlanFiltering: true, vlanProtocol: "802.1Q", vlanStats: false },
+  });
+  // A bridge has no mode.
+  const error = await assertRejectsError(
+    () => link.set(BELOW, { type: "macvlan", mode: "vepa" }),
+    "ip-command",
+  );
+  assertEquals(error.errno, "EOPNOTSUPP");
+  await assertRejects(() => link.set("none", { type: "bridge", vlanFiltering: true }), IpvlanError);
+  await assertRejects(
+    () => link.set(BELOW, { type: "vlan", id: 7 } as LinkChanges),
+    IpvlanError,
+    'The vlan id "7" is not valid: the kernel does not change it: delete the link and make it again',
+  );
+});
+
 /** What a spec has besides its attributes. A veth's other end, and `dev`, are `Link.link`. */
 const ELSEWHERE = ["name", "link", "peer", "dev"];
 
-function assertReadBack(info: LinkInfo, spec: LinkSpec) {
+function assertReadBack(info: LinkInfo, spec: LinkSpec | LinkChanges) {
   const given = Object.entries(spec).filter(([name]) => !ELSEWHERE.includes(name));
   const read = new Map<string, unknown>(Object.entries(info));
   assertEquals(

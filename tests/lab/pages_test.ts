@@ -1,10 +1,10 @@
-// The lines of the pages about the command, as a reader pastes them.
+// The lines of the pages, as a reader pastes them.
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { withRouter } from "../../scenarios/kit/engines/machine.ts";
 import { blocks } from "../kit/pages.ts";
 import { run } from "../kit/processes.ts";
-import { commandFolder } from "../kit/worlds.ts";
+import { commandFolder, temporaryFile } from "../kit/worlds.ts";
 
 /** Runs a test in a folder, beside the router. The lab has `ipvlan` on PATH. */
 async function withCommand(
@@ -44,3 +44,27 @@ Deno.test("the lines about site files work", () =>
     assertStringIncludes(out, "probe reaches web");
     assertEquals(await lines("ipvlan ps -q"), "");
   }));
+
+Deno.test("the trunk on the page about the module carries a ping, and is removed", async () => {
+  await using ip = await Ip.open();
+  const before = [await ip.netns.list(), (await ip.link.show()).map(({ name }) => name)];
+  await using undo = new AsyncDisposableStack();
+  for (const name of ["a", "b"]) undo.defer(() => ip.netns.del(name).catch(() => {}));
+  undo.defer(() => ip.link.del("sw").catch(() => {}));
+  const script = undo.use(
+    await temporaryFile(
+      blocks("docs/module.md", "ts").find((text) => text.includes("802.1ad"))!
+        .replace("jsr:@ipvlan/kit", import.meta.resolve("../../mod.ts")),
+    ),
+  );
+  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const { code, stdout, stderr } = await run(
+    ...[Deno.execPath(), "run", "-A", "--no-check", "--cached-only", "--ext", "ts"],
+    ...["--config", config, script.path],
+  );
+  assertEquals([code, stderr], [0, ""]);
+  assertMatch(stdout, /^true$/m);
+  assertMatch(stdout, /vlanProtocol: "802.1ad"/);
+  assertMatch(stdout, /id: 100, pvid: false, untagged: false, received: [1-9]/);
+  assertEquals([await ip.netns.list(), (await ip.link.show()).map(({ name }) => name)], before);
+});

@@ -172,7 +172,7 @@ Deno.test("the view of a namespace shows what ip shows there, also what others m
     "4 unicast default 10.0.0.9 d0 main onlink",
     "6 unicast 2001:db8:5::/48 main 2001:db8::2 d0 1 2001:db8::3 d0 1",
     "6 unicast 2001:db8::/64 d0 main",
-    "6 unreachable 2001:db8:6::/48 lo main",
+    "6 unreachable 2001:db8:6::/48 main",
   ]);
   const local = seen.routes.filter(({ table }) => table === "local").map(({ dst }) => dst);
   assert(local.includes("10.0.0.1") && local.includes("2001:db8::1"), local.join());

@@ -1,6 +1,5 @@
 import { familyOf } from "../../ipam/address.ts";
 import { type Addr, addrAdd, addrDel, type AddrSpec } from "../../iproute2/addr.ts";
-import { ipvlanSet } from "../../iproute2/kinds/ipvlan.ts";
 import { type Link, linkDel, linkSet } from "../../iproute2/link.ts";
 import { printed, type Route, routeLine, type RouteSpec } from "../../iproute2/route.ts";
 import { DEFAULT_METRIC, linkRoutes, type Siblings } from "../endpoint/default_routes.ts";
@@ -184,7 +183,7 @@ function linkChanges(network: Network, link: Link): Change[] {
 function modeChanges({ mode, flag }: Network, link: Link): Change[] {
   const { index, info } = link;
   if (info.type !== "ipvlan") return [];
-  const set = ipvlanSet(index, { mode, flag });
+  const set = linkSet({ index }, { type: "ipvlan", mode, flag });
   const changes: Change[] = [];
   if (info.mode !== mode) changes.push(differing(link, "mode", info.mode, mode, [set]));
   // One line sets both.

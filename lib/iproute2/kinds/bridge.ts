@@ -1,16 +1,24 @@
-import { type Attribute, type InfoOf, type Kind, kind, type LinkBase } from "./kind.ts";
+import { type Attribute, choice, type InfoOf, type Kind, kind, type LinkBase } from "./kind.ts";
+import { VLAN_PROTOCOLS, type VlanProtocol } from "./vlan.ts";
 
 /** A `bridge`: a switch. */
 export interface BridgeSpec extends LinkBase<"bridge"> {
   /** Whether ports belong to VLANs; left out, false. */
   vlanFiltering?: boolean;
-  /** Whether each port counts the frames of each VLAN; left out, false. */
+  /**
+   * The tags by which frames belong to VLANs: `802.1ad` for the outer of two tags (QinQ). Frames with
+   * another tag count as frames without one. Needs Linux 4.3, as `vlanFiltering` does; left out,
+   * `802.1Q`.
+   */
+  vlanProtocol?: VlanProtocol;
+  /** Whether each port counts the frames of each VLAN; left out, false. Needs Linux 4.20. */
   vlanStats?: boolean;
 }
 
-/** How a bridge is made and read back. */
+/** How a bridge is made, changed and read back. */
 export const bridge: Kind<BridgeSpec, InfoOf<BridgeSpec>> = kind("bridge", {
   vlanFiltering: bit("vlan_filtering"),
+  vlanProtocol: choice("vlan_protocol", VLAN_PROTOCOLS),
   vlanStats: bit("vlan_stats_enabled", "vlan_stats_per_port"),
 });
 

@@ -1,4 +1,4 @@
-import { linkIndex, oneOf } from "../words.ts";
+import { oneOf } from "../words.ts";
 import { type Attribute, choice, type InfoOf, type Kind, kind, type LinkBase } from "./kind.ts";
 
 /** The ipvlan modes (`IPVLAN_MODE_*` in `include/uapi/linux/if_link.h`). */
@@ -21,7 +21,7 @@ export interface IpvlanSpec extends LinkBase<"ipvlan"> {
   mode: IpvlanMode;
   /**
    * Whether links on the parent reach each other (`bridge`), not at all (`private`), or only by
-   * way of the switch outside (`vepa`).
+   * way of the switch outside (`vepa`). Those two need Linux 4.15.
    *
    * @default {"bridge"}
    */
@@ -47,16 +47,3 @@ export const ipvlan: Kind<IpvlanSpec, InfoOf<IpvlanSpec>> = kind("ipvlan", { mod
 
 /** How an ipvtap link is made and read back. */
 export const ipvtap: Kind<IpvtapSpec, InfoOf<IpvtapSpec>> = kind("ipvtap", { mode, flag });
-
-/**
- * The line that changes the mode and the flag, of all ipvlan links on the parent.
- *
- * @param index One of these links. Root in its namespace chooses its name.
- */
-export function ipvlanSet(
-  index: number,
-  { mode, flag }: { mode: IpvlanMode; flag: IpvlanFlag },
-): string {
-  const words = ipvlan.words({ type: "ipvlan", name: "", link: "", mode, flag });
-  return ["link set dev", linkIndex(index), "type ipvlan", ...words].join(" ");
-}

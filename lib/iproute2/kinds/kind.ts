@@ -1,4 +1,5 @@
 import { oneOf, wholeNumber } from "../words.ts";
+import { invalidWord } from "../errors.ts";
 
 /** What every new link may be given. What is left out is the kernel's choice. */
 export interface LinkBase<Type extends string = string> {
@@ -12,20 +13,30 @@ export interface LinkBase<Type extends string = string> {
   index?: number;
   /** The largest packet, in bytes; left out, for most kinds that of the link below. */
   mtu?: number;
-  /** The group number, by which links can be listed and deleted together; left out, 0. */
-  group?: number;
+  /**
+   * The group, by which links can be listed and deleted together: its number, or its name as `show`
+   * gives it; left out, 0, which is `default`.
+   */
+  group?: number | string;
   /** The hardware (MAC) address. An ipvlan link has its parent's and takes no other. */
   address?: string;
   /** Whether the link is made up; left out, down. */
   up?: boolean;
 }
 
-/** A kind of link: how one is made and read back. */
-export interface Kind<Spec, Info> {
+/**
+ * A kind of link: how one is made, changed and read back.
+ *
+ * @typeParam Fixed The attributes that the kernel does not change.
+ */
+export interface Kind<Spec, Info, Fixed extends string = never> {
   /**
-   * The words after `type KIND` on the line. @throws {"invalid-word"} A value cannot be written.
+   * The words after `type KIND` on a line that adds or changes a link.
+   * @throws {"invalid-word"} A value cannot be written, or its attribute cannot be changed.
    */
-  words(spec: Spec): string[];
+  words(verb: "add" | "set", spec: Partial<Spec>): string[];
+  /** The attributes that the kernel does not change. */
+  readonly fixed: readonly Fixed[];
   /** The info in what `ip -details -json link show` prints as `info_data`. */
   parse(data: Readonly<Record<string, unknown>>): Info;
   /**
@@ -73,22 +84,32 @@ export type Attributes<Spec extends KindSpec, Info> = {
 };
 
 /** Makes a kind from its attributes. */
-export function kind<Spec extends KindSpec, Info extends Pick<Spec, "type">>(
+export function kind<
+  Spec extends KindSpec,
+  Info extends Pick<Spec, "type">,
+  Fixed extends string & AttributeOf<Spec> = never,
+>(
   type: Spec["type"],
   attributes: Attributes<Spec, Info>,
-  { hasLinkInData = false }: { hasLinkInData?: boolean } = {},
-): Kind<Spec, Info> {
+  { hasLinkInData = false, fixed = [] }: { hasLinkInData?: boolean; fixed?: readonly Fixed[] } = {},
+): Kind<Spec, Info, Fixed> {
   // The attributes differ in their types. Here each one gets the value that has its own name.
   const entries = Object.entries<SetAttribute<Spec, unknown> & { read?(data: InfoData): unknown }>(
     attributes,
   );
   return {
     hasLinkInData,
-    words: (spec) => {
+    fixed,
+    words: (verb, spec) => {
       const values = new Map<string, unknown>(Object.entries(spec));
       return entries.flatMap(([name, attribute]) => {
-        const value = values.get(name) ?? attribute.default;
-        return value === undefined ? [] : attribute.words(value, spec);
+        const value = values.get(name) ?? (verb === "add" ? attribute.default : undefined);
+        if (value === undefined) return [];
+        if (verb === "set" && fixed.some((each) => each === name)) {
+          const rule = "the kernel does not change it: delete the link and make it again";
+          throw invalidWord(`${type} ${name}`, String(value), rule);
+        }
+        return attribute.words(value, spec as Spec);
       });
     },
     parse: (data) => {

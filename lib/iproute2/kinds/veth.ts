@@ -8,7 +8,7 @@ export interface VethSpec extends LinkBase<"veth"> {
 }
 
 /** How a veth is made and read back. Its other end is read as the link below it. */
-export const veth: Kind<VethSpec, Pick<VethSpec, "type">> = kind("veth", {
+export const veth: Kind<VethSpec, Pick<VethSpec, "type">, "peer"> = kind("veth", {
   peer: {
     words: ({ name, netns }) => [
       "peer",
@@ -17,4 +17,4 @@ export const veth: Kind<VethSpec, Pick<VethSpec, "type">> = kind("veth", {
       ...(netns === undefined ? [] : ["netns", netnsTarget(netns)]),
     ],
   },
-});
+}, { fixed: ["peer"] });

@@ -8,10 +8,10 @@ import {
   number,
 } from "./kind.ts";
 
-/** The tag protocols of a VLAN sub-interface: a customer tag, or a service tag around one (QinQ). */
+/** The tag protocols of VLANs: a customer tag, or a service tag around one (QinQ). */
 export const VLAN_PROTOCOLS = ["802.1Q", "802.1ad"] as const;
 
-/** The tag protocol of a VLAN sub-interface. */
+/** A tag protocol of VLANs. */
 export type VlanProtocol = typeof VLAN_PROTOCOLS[number];
 
 /** The lowest and highest VLAN ids that may be used (IEEE 802.1Q: 0 and 4095 are reserved). */
@@ -43,8 +43,8 @@ export interface VlanSpec extends LinkBase<"vlan"> {
   bridgeBinding?: boolean;
 }
 
-/** How a VLAN sub-interface is made and read back. */
-export const vlan: Kind<VlanSpec, InfoOf<VlanSpec>> = kind("vlan", {
+/** How a VLAN sub-interface is made, changed and read back. */
+export const vlan: Kind<VlanSpec, InfoOf<VlanSpec>, "protocol" | "id"> = kind("vlan", {
   protocol: choice("protocol", VLAN_PROTOCOLS, { default: "802.1Q" }),
   id: number("id", VLAN_ID.MIN, VLAN_ID.MAX),
   reorderHdr: flag("reorder_hdr"),
@@ -52,7 +52,7 @@ export const vlan: Kind<VlanSpec, InfoOf<VlanSpec>> = kind("vlan", {
   mvrp: flag("mvrp"),
   looseBinding: flag("loose_binding"),
   bridgeBinding: flag("bridge_binding"),
-});
+}, { fixed: ["protocol", "id"] });
 
 /** A flag, which `ip` takes as `on` or `off`, and prints in upper case in a list. */
 function flag(name: string): Attribute<unknown, boolean> {

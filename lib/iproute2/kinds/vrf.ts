@@ -7,6 +7,6 @@ export interface VrfSpec extends LinkBase<"vrf"> {
 }
 
 /** How a VRF is made and read back. */
-export const vrf: Kind<VrfSpec, InfoOf<VrfSpec>> = kind("vrf", {
+export const vrf: Kind<VrfSpec, InfoOf<VrfSpec>, "table"> = kind("vrf", {
   table: number("table", 1, 0xffff_ffff),
-});
+}, { fixed: ["table"] });

@@ -46,8 +46,11 @@ export type VxlanInfo =
   & Omit<InfoOf<VxlanSpec>, "dev" | "remote" | "local">
   & Pick<VxlanSpec, "remote" | "local">;
 
-/** How a vxlan link is made and read back. */
-export const vxlan: Kind<VxlanSpec, VxlanInfo> = kind("vxlan", {
+/** What Linux does not change (`vxlan_nl2conf` in its `drivers/net/vxlan/vxlan_core.c`). */
+const FIXED = ["id", "dstport", "proxy", "maxaddress"] as const;
+
+/** How a vxlan link is made, changed (Linux 4.12) and read back. */
+export const vxlan: Kind<VxlanSpec, VxlanInfo, typeof FIXED[number]> = kind("vxlan", {
   id: number("id", 0, 0xff_ffff),
   remote: {
     words: (value) => {
@@ -89,7 +92,7 @@ export const vxlan: Kind<VxlanSpec, VxlanInfo> = kind("vxlan", {
     // `ip` does not print a 0.
     read: ({ limit = 0 }) => limit as number,
   },
-}, { hasLinkInData: true });
+}, { hasLinkInData: true, fixed: FIXED });
 
 /** A flag, which `ip` takes as `NAME` or `noNAME`, and may print only where it is not the usual. */
 function flag(name: string, usual: boolean): Attribute<unknown, boolean> {

@@ -68,7 +68,7 @@ Deno.test("routes that the kernel makes are left out, and the common ones are th
   const ways = (via: string) => [
     route("eth0", "default", via),
     { ...route("eth0", "10.0.0.0/24"), protocol: "kernel" },
-    { ...route("eth0", "ff00::/8"), type: "multicast" },
+    { ...route("eth0", "ff00::/8"), type: "multicast" as const },
     route("eth1", "10.9.0.0/24", "10.9.9.9"),
   ];
   const seen = view([link("eth0")], [

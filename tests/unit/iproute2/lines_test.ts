@@ -10,9 +10,10 @@ import {
   type LinkType,
   LinkVerbs,
 } from "../../../lib/iproute2/link.ts";
-import { NeighVerbs } from "../../../lib/iproute2/neigh.ts";
+import { neighLine, type NeighSpec, NeighVerbs } from "../../../lib/iproute2/neigh.ts";
 import { netnsAdd, netnsDel, NetnsVerbs } from "../../../lib/iproute2/netns.ts";
 import { routeFlush, routeLine, type RouteSpec, RouteVerbs } from "../../../lib/iproute2/route.ts";
+import { ruleLine, type RuleSpec, RuleVerbs } from "../../../lib/iproute2/rule.ts";
 import { anyLink, type SpecOf } from "../../kit/arbitraries.ts";
 import { Collector } from "../../kit/fake_ip.ts";
 import { isIpvlanError } from "../../../lib/base/errors.ts";
@@ -107,8 +108,9 @@ const LINES: { [Type in LinkType]: [SpecOf<Type>, string][] } = {
   bridge: [
     [{ type: "bridge", name: "br" }, "link add name br type bridge"],
     [
-      { type: "bridge", name: "br", vlanFiltering: true, vlanStats: true },
-      "link add name br type bridge vlan_filtering 1 vlan_stats_enabled 1 vlan_stats_per_port 1",
+      { type: "bridge", name: "br", vlanFiltering: true, vlanProtocol: "802.1ad", vlanStats: true },
+      "link add name br type bridge vlan_filtering 1 vlan_protocol 802.1ad " +
+      "vlan_stats_enabled 1 vlan_stats_per_port 1",
     ],
     [
       { type: "bridge", name: "br", vlanFiltering: false, vlanStats: false },
@@ -205,22 +207,86 @@ const CHANGES: [LinkChanges, string][] = [
   [{ master: "br" }, " master br"],
   [{ master: null }, " nomaster"],
   [{ addrgenmode: "none" }, " addrgenmode none"],
+  [{ group: "default" }, " group default"],
+  [{ type: "ipvlan", mode: "l3" }, " type ipvlan mode l3"],
+  [{ type: "ipvtap", flag: "private" }, " type ipvtap private"],
+  [{ type: "macvlan", mode: "vepa", up: true }, " up type macvlan mode vepa"],
+  [{ type: "vlan", gvrp: true, looseBinding: false }, " type vlan gvrp on loose_binding off"],
+  [{ type: "bridge", vlanProtocol: "802.1ad" }, " type bridge vlan_protocol 802.1ad"],
+  [{ type: "bond", miimon: 0 }, " type bond miimon 0"],
+  [{ type: "vxlan", remote: "192.0.2.7", ageing: 5 }, " type vxlan remote 192.0.2.7 ageing 5"],
 ];
 
 const ADDRS: [AddrSpec, string][] = [
   [{ dev: "e", address: "10.0.0.1/8" }, "10.0.0.1/8 dev e"],
   [{ dev: "e", address: "2001:db8::1/64", nodad: true }, "2001:db8::1/64 dev e nodad"],
+  [
+    { dev: "e", address: "10.0.0.1", prefixLength: 0, scope: "link" },
+    "10.0.0.1/0 dev e scope link",
+  ],
+  [{ dev: "e", address: "fd00::1/64", peer: "fd00::2" }, "fd00::1 peer fd00::2/64 dev e"],
+  [
+    { dev: "e", address: "10.0.0.1/8", noprefixroute: true, nodad: false, scope: "200" },
+    "10.0.0.1/8 dev e scope 200 noprefixroute",
+  ],
 ];
 
 const ROUTES: [RouteSpec, string][] = [
   [{ dst: "default", dev: "eth0" }, "default dev eth0"],
   [{ dst: "default", via: "10.0.0.1" }, "default via 10.0.0.1"],
-  [{ dst: "default", via: "fe80::1", dev: "eth0" }, "default via fe80::1 dev eth0"],
+  [{ dst: "default", via: "fe80::1", dev: "eth0" }, "::/0 via fe80::1 dev eth0"],
   [{ dst: "::/0", via: "2001:db8::1" }, "::/0 via 2001:db8::1"],
   [
     { dst: "10.1.0.0/16", via: "10.0.0.1", dev: "e", src: "10.0.0.2", metric: 0 },
     "10.1.0.0/16 via 10.0.0.1 dev e src 10.0.0.2 metric 0",
   ],
+  [{ dst: "default", family: 6, dev: "e" }, "::/0 dev e"],
+  [{ dst: "10.0.0.0/8", via: "fe80::1", dev: "e" }, "10.0.0.0/8 via inet6 fe80::1 dev e"],
+  [{ dst: "default", family: 4, via: "fe80::1" }, "default via inet6 fe80::1"],
+  [
+    { dst: "10.1.0.0/16", via: "172.16.0.1", dev: "e", onlink: true, table: 100 },
+    "10.1.0.0/16 via 172.16.0.1 dev e onlink table 100",
+  ],
+  [
+    { type: "prohibit", dst: "::/0", table: "blue", scope: "link" },
+    "prohibit ::/0 table blue scope link",
+  ],
+  [
+    { dst: "default", nexthops: [{ via: "fe80::1", dev: "e", weight: 256 }, { dev: "f" }] },
+    "::/0 nexthop via fe80::1 dev e weight 256 nexthop dev f weight 1",
+  ],
+  [
+    {
+      dst: "10.1.0.0/16",
+      nexthops: [{ via: "10.0.0.1" }, { via: "172.16.0.1", dev: "e", onlink: true }],
+      metric: 5,
+    },
+    "10.1.0.0/16 metric 5 nexthop via 10.0.0.1 weight 1 nexthop via 172.16.0.1 dev e onlink weight 1",
+  ],
+];
+
+const NEIGHS: [NeighSpec, string][] = [
+  [
+    { dst: "10.0.0.9", dev: "e", address: "02:00:00:00:00:09" },
+    "10.0.0.9 dev e lladdr 02:00:00:00:00:09 nud permanent",
+  ],
+  [{ dst: "fe80::9", dev: "e", state: "FAILED" }, "fe80::9 dev e nud failed"],
+];
+
+const RULES: [RuleSpec, string][] = [
+  [{ table: 100 }, "rule add table 100"],
+  [{ family: 6, table: "blue", priority: 7 }, "-6 rule add priority 7 table blue"],
+  [{ dst: "2001:db8::/64", table: 100 }, "-6 rule add to 2001:db8::/64 table 100"],
+  [
+    { not: true, src: "10.0.0.0/8", dst: "10.1.2.3", iif: "lo", oif: "e", table: "main" },
+    "rule add not from 10.0.0.0/8 to 10.1.2.3 iif lo oif e table main",
+  ],
+  [
+    { fwmark: 7, fwmask: "0xFF", protocol: 5, table: 0xffff_ffff, suppressPrefixLength: 0 },
+    "rule add fwmark 7/255 protocol 5 table 4294967295 suppress_prefixlength 0",
+  ],
+  [{ fwmark: "0x7", action: "goto", goto: 100 }, "rule add fwmark 7 goto 100"],
+  [{ fwmask: 1, action: "prohibit" }, "rule add fwmark 0/1 prohibit"],
 ];
 
 Deno.test("each kind of link is one line", () => {
@@ -267,6 +333,19 @@ Deno.test("a route that leads nowhere has its type first, and its protocol last"
   }
 });
 
+Deno.test("neighbours and rules are one line each, those of IPv6 with -6 where it has to be", () => {
+  for (const [spec, words] of NEIGHS) {
+    for (const verb of ["add", "replace"] as const) {
+      assertEquals(neighLine(verb, spec), `neigh ${verb} ${words}`);
+    }
+  }
+  for (const [spec, line] of RULES) {
+    assertEquals(ruleLine("add", spec), line);
+    assertEquals(ruleLine("del", spec), line.replace("add", "del"));
+  }
+  assertEquals(ruleLine("del", { priority: 7 }), "rule del priority 7");
+});
+
 Deno.test("addresses, routes and namespaces are one line each", () => {
   for (const [spec, words] of ADDRS) assertEquals(addrAdd(spec), `addr add ${words}`);
   assertEquals(addrDel(ADDRS[1]![0]), "addr del 2001:db8::1/64 dev e");
@@ -291,6 +370,8 @@ Deno.test("a bad value is refused before a line is written", () => {
   const bond = { type: "bond", name: "b", mode: "802.3ad" } as const;
   const vxlan = { type: "vxlan", name: "x", id: 7 } as const;
   const evil = "l2\nlink del dev e";
+  const neigh = { dst: "10.0.0.9", dev: "e" };
+  const route = { dst: "10.0.0.0/8" };
   const lines: (() => string)[] = [
     () => linkAdd({ ...dummy, name: "a b" }),
     () => linkAdd({ ...dummy, netns: "../x" }),
@@ -337,14 +418,91 @@ Deno.test("a bad value is refused before a line is written", () => {
     () => linkSet("e", { alias: "" }),
     () => linkSet("e", { master: "a:b" }),
     () => linkSet("e", { addrgenmode: evil as "none" }),
+    () => linkSet("e", { group: "-1" }),
+    () => linkSet("e", { group: "007" }),
+    () => linkSet("e", { group: "0x7" }),
+    () => linkSet("e", { group: "1.5" }),
+    () => linkSet("e", { group: "a b" }),
+    () => linkSet("e", { type: "bridge", vlanProtocol: "802.1q" as "802.1Q" }),
+    () => linkSet("e", { type: "ipvlan", mode: evil as "l2" }),
+    () => linkSet("e", { type: "nosuchkind" as "bridge" }),
+    () => linkSet("e", { type: "vlan", id: 7 } as LinkChanges),
+    () => linkSet("e", { type: "vlan", protocol: "802.1ad" } as LinkChanges),
+    () => linkSet("e", { type: "vrf", table: 7 } as unknown as LinkChanges),
+    () => linkSet("e", { type: "veth", peer: { name: "f" } } as unknown as LinkChanges),
+    () => linkSet("e", { type: "vxlan", dstport: 7 } as LinkChanges),
     () => linkDel("-all"),
     () => linkDel({ group: 1.5 }),
     () => linkDel({ index: 1.5 }),
     () => addrAdd({ dev: "e", address: "10.0.0.1/33" }),
     () => addrDel({ dev: "e e", address: "10.0.0.1/8" }),
+    () => addrAdd({ dev: "e", address: "10.0.0.1" }),
+    () => addrDel({ dev: "e", address: "10.0.0.1" }),
+    () => addrAdd({ dev: "e", address: "10.0.0.1/8", prefixLength: 8 }),
+    () => addrAdd({ dev: "e", address: "10.0.0.1", prefixLength: 33 }),
+    () => addrAdd({ dev: "e", address: "10.0.0.1", prefixLength: NaN }),
+    () => addrAdd({ dev: "e", address: "default", prefixLength: 0 }),
+    () => addrAdd({ dev: "e", address: "10.0.0.1/8", peer: "fd00::1" }),
+    () => addrAdd({ dev: "e", address: "10.0.0.1/8", peer: "10.0.0.2/8" }),
+    () => addrAdd({ dev: "e", address: "10.0.0.1/8", scope: "-1" }),
+    () => addrAdd({ dev: "e", address: "10.0.0.1/8", scope: "256" }),
+    () => neighLine("add", { ...neigh, dst: "10.0.0.0/8" }),
+    () => neighLine("add", { ...neigh, dst: "-6" }),
+    () => neighLine("add", { ...neigh, dst: "02:00:00:00:00:09" }),
+    () => neighLine("add", { ...neigh, dev: "e e" }),
+    () => neighLine("add", { ...neigh, address: "" }),
+    () => neighLine("add", { ...neigh, address: evil }),
+    () => neighLine("add", { ...neigh, state: "UPP" as "FAILED" }),
+    () => neighLine("add", { ...neigh, state: "permanent" as "PERMANENT" }),
+    () => ruleLine("add", {}),
+    () => ruleLine("add", { src: "10.0.0.0/8" }),
+    () => ruleLine("del", {}),
+    () => ruleLine("del", { not: true }),
+    () => ruleLine("del", { family: 6 }),
+    () => ruleLine("add", { src: "10.0.0.0/8", dst: "2001:db8::/64", table: 1 }),
+    () => ruleLine("add", { family: 6, src: "10.0.0.0/8", table: 1 }),
+    () => ruleLine("add", { src: "all", table: 1 }),
+    () => ruleLine("add", { iif: "-6", table: 1 }),
+    () => ruleLine("add", { oif: "e e", table: 1 }),
+    () => ruleLine("add", { table: 0 }),
+    () => ruleLine("add", { table: 2 ** 32 }),
+    () => ruleLine("add", { table: "-1" }),
+    () => ruleLine("add", { table: evil }),
+    () => ruleLine("add", { table: 1, priority: -1 }),
+    () => ruleLine("add", { table: 1, priority: 2 ** 32 }),
+    () => ruleLine("add", { table: 1, fwmark: "7/8" }),
+    () => ruleLine("add", { table: 1, fwmark: "010" }),
+    () => ruleLine("add", { table: 1, fwmark: "0x100000000" }),
+    () => ruleLine("add", { table: 1, fwmask: -1 }),
+    () => ruleLine("add", { table: 1, suppressPrefixLength: 129 }),
+    () => ruleLine("add", { table: 1, protocol: 256 }),
+    () => ruleLine("add", { action: "goto" } as unknown as RuleSpec),
+    () => ruleLine("add", { action: evil } as unknown as RuleSpec),
+    () => routeLine("add", { ...route, table: 0 }),
+    () => routeLine("add", { ...route, table: "1 2" }),
+    () => routeLine("add", { ...route, table: "0x64" }),
+    () => routeLine("add", { ...route, protocol: "-5" }),
+    () => routeLine("add", { ...route, scope: "a b" as "link" }),
+    () => routeLine("add", { ...route, type: evil as "local" }),
+    () =>
+      routeLine("add", { ...route, type: "blackhole", via: "10.0.0.1" } as unknown as RouteSpec),
+    () => routeLine("add", { ...route, type: "throw", dev: "e" } as unknown as RouteSpec),
+    () =>
+      routeLine(
+        "add",
+        { ...route, type: "prohibit", nexthops: [{ dev: "e" }] } as unknown as RouteSpec,
+      ),
+    () =>
+      routeLine("add", { ...route, dev: "e", nexthops: [{ dev: "e" }] } as unknown as RouteSpec),
+    () => routeLine("add", { ...route, nexthops: [{}] }),
+    () => routeLine("add", { ...route, nexthops: [{ dev: "e", weight: 0 }] }),
+    () => routeLine("add", { ...route, nexthops: [{ dev: "e", weight: 257 }] }),
+    () => routeLine("add", { ...route, nexthops: [{ dev: "e", weight: 1.5 }] }),
+    () => routeLine("add", { ...route, nexthops: [{ dev: "-e" }] }),
+    () => routeLine("add", { dst: "::/0", nexthops: [{ via: "fe80::1" }, { via: "10.0.0.1" }] }),
     () => routeLine("add", { dst: "10.0.0.0/8 dev x" }),
     () => routeLine("add", { dst: "default", via: "10.0.0.1/8" }),
-    () => routeLine("add", { dst: "10.0.0.0/8", via: "fe80::1" }),
+    () => routeLine("add", { dst: "2001:db8::/64", via: "10.0.0.1" }),
     () => routeLine("add", { dst: "::/0", src: "10.0.0.1" }),
     () => routeLine("add", { dst: "default", via: "fe80::1", src: "10.0.0.1" }),
     () => routeLine("add", { dst: "default", metric: 2 ** 32 }),
@@ -364,6 +522,7 @@ Deno.test("the verbs give the same lines to any runner", async () => {
   const route = new RouteVerbs(runner);
   const netns = new NetnsVerbs(runner);
   const neigh = new NeighVerbs(runner);
+  const rule = new RuleVerbs(runner);
   for (const [spec] of LINKS) await link.add(spec);
   for (const [changes] of CHANGES) await link.set("e", changes);
   for (const [spec] of ADDRS) await addr.add(spec);
@@ -385,7 +544,12 @@ Deno.test("the verbs give the same lines to any runner", async () => {
   await route.show(4);
   await route.show(6, { dev: "e", table: "local" });
   await neigh.show();
-  await neigh.show({ dev: "e" });
+  await neigh.show({ dev: "e", state: "NOARP" });
+  await neigh.add(NEIGHS[0]![0]);
+  await neigh.replace(NEIGHS[1]![0]);
+  await neigh.del({ dst: "10.0.0.9", dev: "e" });
+  await rule.add(RULES[2]![0]);
+  await rule.del({ family: 6, priority: 7 });
   await netns.add("red");
   await netns.del("red");
   await netns.list();
@@ -401,7 +565,12 @@ Deno.test("the verbs give the same lines to any runner", async () => {
     "route show table all root 0.0.0.0/0",
     "route show table all root ::/0 dev e",
     "neigh show",
-    "neigh show dev e",
+    "neigh show dev e nud noarp",
+    `neigh add ${NEIGHS[0]![1]}`,
+    `neigh replace ${NEIGHS[1]![1]}`,
+    "neigh del 10.0.0.9 dev e",
+    RULES[2]![1],
+    "-6 rule del priority 7",
     "netns add red",
     "netns del red",
     "netns list",

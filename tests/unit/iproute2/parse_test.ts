@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { AddrVerbs } from "../../../lib/iproute2/addr.ts";
+import { addrAdd, addrDel, AddrVerbs } from "../../../lib/iproute2/addr.ts";
 import {
   type Link,
   type LinkInfo,
@@ -10,9 +10,11 @@ import {
 } from "../../../lib/iproute2/link.ts";
 import { NeighVerbs } from "../../../lib/iproute2/neigh.ts";
 import { NetnsVerbs } from "../../../lib/iproute2/netns.ts";
-import { RouteVerbs } from "../../../lib/iproute2/route.ts";
+import { routeLine, RouteVerbs } from "../../../lib/iproute2/route.ts";
+import { parseRule, ruleLine } from "../../../lib/iproute2/rule.ts";
 import { Collector } from "../../kit/fake_ip.ts";
 import { vlanInfo } from "../../kit/values.ts";
+import { assertThrowsError } from "../../kit/errors.ts";
 
 // Rows that iproute2 6.1 printed on Linux 6.1 (`ip -details -json`). What is cut is long and unread.
 const COMMON = {
@@ -174,12 +176,12 @@ const INFOS: { [Type in LinkType]: [Record<string, unknown> | undefined, InfoOf<
   macvtap: [[{ mode: "vepa", bcqueuelen: 1000 }, { type: "macvtap", mode: "vepa" }]],
   bridge: [
     [
-      { vlan_filtering: 1, vlan_stats_enabled: 0 },
-      { type: "bridge", vlanFiltering: true, vlanStats: false },
+      { vlan_filtering: 1, vlan_protocol: "802.1ad", vlan_stats_enabled: 0 },
+      { type: "bridge", vlanFiltering: true, vlanProtocol: "802.1ad", vlanStats: false },
     ],
     [
-      { vlan_filtering: 0, vlan_stats_enabled: 1 },
-      { type: "bridge", vlanFiltering: false, vlanStats: true },
+      { vlan_filtering: 0, vlan_protocol: "802.1Q", vlan_stats_enabled: 1 },
+      { type: "bridge", vlanFiltering: false, vlanProtocol: "802.1Q", vlanStats: true },
     ],
   ],
   bond: [
@@ -388,6 +390,9 @@ Deno.test("addr show gives the addresses of all links in one list", async () => 
       addr_info: [{
         ...{ family: "inet6", local: "fe80::1", prefixlen: 64, scope: "link" },
         ...{ dadfailed: true, tentative: true, ...forever },
+      }, {
+        ...{ family: "inet", local: "10.0.0.1", address: "10.0.0.2", prefixlen: 32, scope: "7" },
+        ...{ noprefixroute: true, label: "v0", ...forever },
       }],
     },
   ];
@@ -395,17 +400,31 @@ Deno.test("addr show gives the addresses of all links in one list", async () => 
   assertEquals(shown, [
     {
       ...{ dev: "d0", family: 4, address: "192.168.1.2", prefixLength: 24 },
-      ...{ scope: "global", flags: [] },
+      ...{ peer: undefined, scope: "global", nodad: false, noprefixroute: false, flags: [] },
     },
     {
       ...{ dev: "d0", family: 6, address: "2001:db8::2", prefixLength: 64 },
-      ...{ scope: "global", flags: ["nodad"] },
+      ...{ peer: undefined, scope: "global", nodad: true, noprefixroute: false, flags: ["nodad"] },
     },
     {
       ...{ dev: "v0", family: 6, address: "fe80::1", prefixLength: 64 },
-      ...{ scope: "link", flags: ["dadfailed", "tentative"] },
+      ...{ peer: undefined, scope: "link", nodad: false, noprefixroute: false },
+      flags: ["dadfailed", "tentative"],
+    },
+    {
+      ...{ dev: "v0", family: 4, address: "10.0.0.1", prefixLength: 32 },
+      ...{ peer: "10.0.0.2", scope: "7", nodad: false, noprefixroute: true },
+      flags: ["noprefixroute"],
     },
   ]);
+  // What is shown can be given.
+  assertEquals(shown.map(addrAdd), [
+    "addr add 192.168.1.2/24 dev d0 scope global",
+    "addr add 2001:db8::2/64 dev d0 scope global nodad",
+    "addr add fe80::1/64 dev v0 scope link",
+    "addr add 10.0.0.1 peer 10.0.0.2/32 dev v0 scope 7 noprefixroute",
+  ]);
+  assertEquals(shown.map(addrDel).at(-1), "addr del 10.0.0.1 peer 10.0.0.2/32 dev v0");
 });
 
 Deno.test("route show keeps to the table and fills in the link that was asked for", async () => {
@@ -424,7 +443,7 @@ Deno.test("route show keeps to the table and fills in the link that was asked fo
   assertEquals(await route.show(4, { dev: "d0" }), [{
     ...{ family: 4, type: "unicast", dst: "default", table: "main", via: "192.168.1.1", dev: "d0" },
     ...{ src: "192.168.1.2", metric: 50, scope: "global", protocol: "boot" },
-    ...{ nexthops: [], flags: [] },
+    ...{ nexthops: [], onlink: false, flags: [] },
   }]);
   const dsts = async (table: string) => (await route.show(4, { table })).map(({ dst }) => dst);
   assertEquals(await dsts("local"), ["192.168.1.2"]);
@@ -446,8 +465,8 @@ Deno.test("route show gives several next hops, and one of the other family", asy
   const [several, one] = await new RouteVerbs(new Collector(rows)).show(4);
   assertEquals([several!.via, several!.dev], [undefined, undefined]);
   assertEquals(several!.nexthops, [
-    { via: "10.0.0.2", dev: "d0", weight: 2, flags: ["linkdown"] },
-    { via: "2001:db8::9", dev: "d1", weight: 1, flags: [] },
+    { via: "10.0.0.2", dev: "d0", weight: 2, onlink: false, flags: ["linkdown"] },
+    { via: "2001:db8::9", dev: "d1", weight: 1, onlink: false, flags: [] },
   ]);
   assertEquals([one!.via, one!.dev, one!.nexthops, one!.flags], [
     "2001:db8::9",
@@ -457,13 +476,108 @@ Deno.test("route show gives several next hops, and one of the other family", asy
   ]);
 });
 
+// Rows that iproute2 6.1 printed on Linux 6.18 (`ip -details -json route show`).
+Deno.test("a route that is shown can be given", async () => {
+  const common = { protocol: "boot", scope: "global", flags: [] };
+  const rows4 = [
+    { type: "throw", dst: "10.8.0.0/16", table: "4000000000", ...common, protocol: "117" },
+    {
+      ...{ type: "unicast", dst: "10.6.0.0/16", via: { family: "inet6", host: "fe80::9" } },
+      ...{ dev: "v0", table: "100", ...common, flags: ["onlink", "linkdown"] },
+    },
+    {
+      ...{ type: "unicast", dst: "10.77.0.0/16", table: "main", ...common },
+      nexthops: [
+        { dev: "v0", weight: 1, flags: [] },
+        { via: { family: "inet6", host: "fe80::9" }, dev: "v0", weight: 3, flags: ["onlink"] },
+      ],
+    },
+    {
+      ...{ type: "local", dst: "10.0.0.1", dev: "v0", table: "local", protocol: "kernel" },
+      ...{ scope: "host", prefsrc: "10.0.0.1", flags: [] },
+    },
+  ];
+  const rows6 = [
+    {
+      ...{ type: "blackhole", dst: "2001:db8:9::/48", dev: "lo", table: "main", ...common },
+      ...{ metric: 1024, pref: "medium" },
+    },
+    { type: "unreachable", dst: "default", dev: "lo", table: "main", ...common, metric: 70000 },
+    {
+      ...{ type: "unicast", dst: "default", table: "main", ...common, metric: 1024 },
+      nexthops: [
+        { gateway: "fe80::5", dev: "v0", weight: 2, flags: [] },
+        { gateway: "fe80::6", dev: "v0", weight: 1, flags: [] },
+      ],
+    },
+    { type: "unicast", dst: "default", dev: "v0", table: "main", ...common, metric: 7 },
+  ];
+  const given = async (family: 4 | 6, rows: Record<string, unknown>[]) => {
+    const shown = await new RouteVerbs(new Collector(rows)).show(family, { table: "all" });
+    return shown.map((route) => routeLine("add", route).replace("route add ", ""));
+  };
+  assertEquals(await given(4, rows4), [
+    "throw 10.8.0.0/16 table 4000000000 scope global proto 117",
+    "unicast 10.6.0.0/16 via inet6 fe80::9 dev v0 onlink table 100 scope global proto boot",
+    "unicast 10.77.0.0/16 table main scope global proto boot nexthop dev v0 weight 1 " +
+    "nexthop via inet6 fe80::9 dev v0 onlink weight 3",
+    "local 10.0.0.1 dev v0 table local src 10.0.0.1 scope host proto kernel",
+  ]);
+  assertEquals(await given(6, rows6), [
+    "blackhole 2001:db8:9::/48 table main scope global metric 1024 proto boot",
+    "unreachable ::/0 table main scope global metric 70000 proto boot",
+    "unicast ::/0 table main scope global metric 1024 proto boot " +
+    "nexthop via fe80::5 dev v0 weight 2 nexthop via fe80::6 dev v0 weight 1",
+    "unicast ::/0 dev v0 table main scope global metric 7 proto boot",
+  ]);
+});
+
+// Rows that iproute2 6.1 printed on Linux 6.18 (`ip -details -json rule show`).
+Deno.test("a rule that is shown can be given, unless a part of it has no word here", () => {
+  const given = (family: 4 | 6, row: Record<string, unknown>) =>
+    ruleLine("add", parseRule(family, row));
+  const all = { src: "all", protocol: "unspec" };
+  assertEquals(
+    given(4, {
+      ...{ priority: 100, not: null, src: "10.0.0.0", srclen: 8, fwmark: "0x7", fwmask: "0xff" },
+      ...{ iif: "v9", iif_detached: null, table: "77", suppress_prefixlen: 0, protocol: "5" },
+    }),
+    "rule add not from 10.0.0.0/8 fwmark 7/255 iif v9 priority 100 protocol 5 table 77 " +
+      "suppress_prefixlength 0",
+  );
+  assertEquals(
+    given(4, { priority: 49, ...all, dst: "10.9.9.9", action: "blackhole" }),
+    "rule add to 10.9.9.9 priority 49 protocol unspec blackhole",
+  );
+  assertEquals(
+    given(4, { priority: 50, ...all, goto: 100, unresolved: null }),
+    "rule add priority 50 protocol unspec goto 100",
+  );
+  assertEquals(
+    given(6, { priority: 8, ...all, nop: null }),
+    "-6 rule add priority 8 protocol unspec nop",
+  );
+  assertEquals(
+    given(6, { priority: 60, src: "2001:db8::", srclen: 64, table: "100", protocol: "unspec" }),
+    "-6 rule add from 2001:db8::/64 priority 60 protocol unspec table 100",
+  );
+  for (const row of [{ uid_start: 5, uid_end: 6, table: "55" }, { l3mdev: null }]) {
+    assertThrowsError(
+      () => given(4, { priority: 7, ...all, ...row }),
+      "invalid-word",
+      "no way here",
+    );
+  }
+});
+
 Deno.test("neigh show knows a neighbour without an address", async () => {
   const known = { dst: "192.168.1.9", lladdr: "02:00:00:00:00:09", state: ["PERMANENT"] };
   const failed = { dst: "192.168.1.8", dev: "v1", state: ["FAILED"] };
-  const neigh = new NeighVerbs(new Collector([known, failed]));
+  const neigh = new NeighVerbs(new Collector([known, failed, { dst: "192.168.1.7" }]));
   assertEquals(await neigh.show({ dev: "d0" }), [
-    { dst: "192.168.1.9", dev: "d0", address: "02:00:00:00:00:09", state: ["PERMANENT"] },
-    { dst: "192.168.1.8", dev: "v1", address: undefined, state: ["FAILED"] },
+    { dst: "192.168.1.9", dev: "d0", address: "02:00:00:00:00:09", state: "PERMANENT" },
+    { dst: "192.168.1.8", dev: "v1", address: undefined, state: "FAILED" },
+    { dst: "192.168.1.7", dev: "d0", address: undefined, state: "NONE" },
   ]);
 });
 

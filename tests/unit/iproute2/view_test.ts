@@ -2,10 +2,12 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { Ip } from "../../../lib/iproute2/ip.ts";
 import { parseJson } from "../../../lib/iproute2/json.ts";
-import { parseRule, readRules } from "../../../lib/iproute2/rule.ts";
+import { parseRule } from "../../../lib/iproute2/rule.ts";
+import type { Runner } from "../../../lib/iproute2/session.ts";
 import { parseSysctls, readSysctls } from "../../../lib/iproute2/sysctl.ts";
 import { EVERYTHING, look, lookAtLinks } from "../../../lib/iproute2/view.ts";
 import { Collector } from "../../kit/fake_ip.ts";
+import { ipCommandError } from "../../../lib/iproute2/errors.ts";
 import { assertRejectsError } from "../../kit/errors.ts";
 
 /** A program that prints the same whatever it is, and the commands that it was started by. */
@@ -44,8 +46,9 @@ Deno.test("look() asks for what is wanted, and for nothing else", async () => {
     "route show table all root ::/0",
     "neigh show",
     "rule show",
+    "-6 rule show",
   ]);
-  assertEquals(commands.length, 2);
+  assertEquals(commands.length, 1);
 });
 
 Deno.test("look() shows the routes of the main tables, or of all", async () => {
@@ -110,24 +113,34 @@ Deno.test("a rule has its selectors, and what has no field is kept as it is prin
     '{"not":false,"action":"goto","goto":32766,"others":{}}',
   );
   assertEquals(
+    parsed({ priority: 8, src: "all", nop: null, protocol: "unspec" }),
+    '{"not":false,"action":"nop","others":{}}',
+  );
+  assertEquals(
     parsed({ priority: 61, src: "all", uid_start: 5, table: "main", suppress_prefixlen: 0 }),
     '{"not":false,"action":"lookup","table":"main","suppressPrefixLength":0,' +
       '"others":{"uid_start":5}}',
   );
 });
 
-Deno.test("rules of IPv6 take an ip of their own, and a kernel without IPv6 has none", async () => {
+Deno.test("rules are shown by family, and a kernel without IPv6 has none of it", async () => {
   const rule = { priority: 0, src: "all", table: "local" };
-  const ip = new Ip(new Collector([rule]));
-  const both = programs({ out: [JSON.stringify([rule])] });
-  const rules = await readRules(ip, both.run, "c1");
+  const runner = new Collector([rule]);
+  const rules = await new Ip(runner).rule.show();
   assertEquals(rules.map(({ family }) => family), [4, 6]);
-  assertEquals(both.commands, ["ip -n c1 -6 -details -json rule show"]);
+  assertEquals(runner.lines, ["rule show", "-6 rule show"]);
 
-  const err = ["RTNETLINK answers: Address family not supported by protocol", "Dump terminated"];
-  assertEquals((await readRules(ip, programs({ code: 1, err }).run)).length, 1);
-  const refused = programs({ code: 2, err: ["RTNETLINK answers: Operation not permitted"] });
-  const error = await assertRejectsError(() => readRules(ip, refused.run), "ip-command");
+  const refusing = (said: string): Runner => ({
+    change: () => Promise.resolve(),
+    query: (line) =>
+      line === "rule show"
+        ? Promise.resolve([rule])
+        : Promise.reject(ipCommandError(`ip ${line}`, said)),
+  });
+  const without = refusing("RTNETLINK answers: Address family not supported by protocol");
+  assertEquals((await new Ip(without).rule.show()).map(({ family }) => family), [4]);
+  const refused = new Ip(refusing("RTNETLINK answers: Operation not permitted"));
+  const error = await assertRejectsError(() => refused.rule.show(), "ip-command");
   assertEquals(error.errno, "EPERM");
 });
 
