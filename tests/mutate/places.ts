@@ -1,6 +1,8 @@
 /**
  * A plugin of `deno lint` that finds the places where code can be broken. It reports each one with a
- * message of JSON: `[start, end, text]`, the range in UTF-16 code units and what to put there.
+ * message of JSON: `[start, end, text, decides]`, the range in UTF-16 code units, what to put there, and
+ * whether the code decides. Code decides unless it stands in an async function of a room that uses the
+ * kernel: that one does what others decide.
  *
  * @module
  */
@@ -36,15 +38,30 @@ function isText(node: Deno.lint.Node): boolean {
     node.type === "Literal" && typeof node.value === "string";
 }
 
+/** The rooms that know no kernel. Whatever they do can be tried without one. */
+const WITHOUT_KERNEL = /\/lib\/(base|claims|ipam|template)\//;
+
+/** Whether a node stands in an async function, or in a function within one. */
+function isInAsync(node: Deno.lint.Node): boolean {
+  for (let above = node; above.type !== "Program";) {
+    if ("async" in above && above.async) return true;
+    above = (above as { parent: Deno.lint.Node }).parent;
+  }
+  return false;
+}
+
 const plugin: Deno.lint.Plugin = {
   name: "mutate",
   rules: {
     place: {
       create(context) {
+        const knowsNoKernel = WITHOUT_KERNEL.test(context.filename);
         const textOf = ({ range: [start, end] }: Ranged) =>
           context.sourceCode.text.slice(start, end);
-        const report = (node: Ranged, text: string) =>
-          context.report({ range: node.range, message: JSON.stringify([...node.range, text]) });
+        const report = (node: Ranged & Deno.lint.Node, text: string) => {
+          const message = JSON.stringify([...node.range, text, knowsNoKernel || !isInAsync(node)]);
+          context.report({ range: node.range, message });
+        };
         const invert = (test: Deno.lint.Expression) => {
           // These are broken by themselves.
           if (/^(Binary|Logical|Unary)Expression$/.test(test.type)) return;

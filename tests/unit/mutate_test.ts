@@ -33,3 +33,12 @@ Deno.test("code is broken at operators, tests, numbers, truths and calls, and no
     ].sort(),
   );
 });
+
+Deno.test("an async function decides only in a room that knows no kernel", () => {
+  const code = "const a = 1; async function f() { await g(() => 2); } const h = () => { f(); };";
+  const deciding = (file: string) =>
+    Deno.lint.runPlugin(places, file, code).map(({ message }) => JSON.parse(message))
+      .filter(([, , , decides]) => decides).map(([start, end]) => code.slice(start, end));
+  assertEquals(deciding("/x/lib/driver/network/x.ts"), ["1", "f();"]);
+  assertEquals(deciding("/x/lib/claims/x.ts"), ["1", "await g(() => 2);", "2", "f();"]);
+});
