@@ -4,13 +4,17 @@
  * @module
  */
 import type { EtcdAccess } from "../../lib/claims/mod.ts";
-import { Cluster } from "../kit/etcd.ts";
+import { etcd } from "./start_etcd.ts";
+import { exists } from "../../lab/machine.ts";
 import { type Host, keysOf, openHost } from "./host.ts";
 import { Link } from "./proxy.ts";
 
 /** The etcd of this file of tests. It ends with the process. */
-export const cluster = await Cluster.start();
+export const cluster = await etcd.start();
 globalThis.addEventListener("unload", () => cluster.killNow());
+
+/** Where state folders are: in memory if there is such a folder, as SQLite waits for a disk. */
+const STATES = exists("/dev/shm") ? "/dev/shm" : undefined;
 
 let prefixes = 0;
 
@@ -21,10 +25,10 @@ export function test(
   run: (hosts: [Host, Host, Host], access: EtcdAccess) => Promise<void>,
 ): void {
   Deno.test(name, async () => {
-    const access = { endpoints: cluster.endpoints, prefix: `/test-${prefixes++}` };
+    const access = { endpoints: [...cluster.endpoints], prefix: `/test-${prefixes++}` };
     using stack = new DisposableStack();
     const hosts = names.map((name) => {
-      const folder = Deno.makeTempDirSync();
+      const folder = Deno.makeTempDirSync({ dir: STATES });
       stack.defer(() => Deno.removeSync(folder, { recursive: true }));
       return stack.use(openHost(name, folder));
     });
@@ -47,13 +51,22 @@ export function elsewhere(address: string): string {
 
 /** The keys of a kind, or all, with their values. */
 export async function kindOf(access: EtcdAccess, kind: string): Promise<[string, unknown][]> {
-  const keys = await keysOf({ ...access, endpoints: cluster.endpoints }, access.prefix);
+  const keys = await keysOf({ ...access, endpoints: [...cluster.endpoints] }, access.prefix);
   return [...keys].filter(([key]) => kind === "" || key.startsWith(`${kind}/`));
 }
 
 /** Deletes all keys that begin with a text, behind the back of all hosts. */
-export async function deleteKeys(prefix: string): Promise<void> {
-  const body = JSON.stringify({ key: btoa(prefix), range_end: btoa(`${prefix}~`) });
+export function deleteKeys(prefix: string): Promise<void> {
+  return deleteRange({ key: btoa(prefix), range_end: btoa(`${prefix}~`) });
+}
+
+/** The same with one key. */
+export function deleteKey(key: string): Promise<void> {
+  return deleteRange({ key: btoa(key) });
+}
+
+async function deleteRange(range: { key: string; range_end?: string }): Promise<void> {
+  const body = JSON.stringify(range);
   const answer = await fetch(`${cluster.endpoints[0]}/v3/kv/deleterange`, { method: "POST", body });
   await answer.text();
 }

@@ -5,7 +5,6 @@ import { encode } from "../../lib/claims/etcd_wire.ts";
 import { hexOf, Keys } from "../../lib/claims/keys.ts";
 import { giveWish } from "../../lib/claims/settle.ts";
 import { parseAddress } from "../../lib/ipam/address.ts";
-import { openHost, release } from "./host.ts";
 import { deleteKeys, elsewhere, kindOf, newLink, put, test } from "./kit.ts";
 import type { Link } from "./proxy.ts";
 import { isIpvlanError } from "../../lib/base/errors.ts";
@@ -147,27 +146,31 @@ test("a host that is heard of while it is being removed stays", ["a", "b"], asyn
   assertEquals((await b.pools.claims(access)).map(({ host }) => host), ["beef"]);
 });
 
-test("two processes of a host that was removed register it anew at once", ["a", "b"], async (
-  [a, b],
+test("what a host writes while it is being removed goes as well, unless it has registered anew", [
+  "a",
+], async (
+  [a],
   access,
 ) => {
-  const { id } = await a.pools.join(access, SUBNET, {});
-  const address = await a.pools.take(id, { sandbox: "c1" });
-  await a.pools.settle();
-  const { id: gone } = a.store.shared.host(access.prefix!)!;
-  await b.pools.removeHost(access, gone, true);
-  const other = new URL("recovering.ts", import.meta.url).pathname;
-  const args = ["run", "-A", "--no-check", "--cached-only", other, a.folder];
-  // Whenever a call has had its turn, another process recovers before this one goes on.
-  using slow = openHost("a", a.folder, {
-    unlocked() {
-      const { success, stderr } = new Deno.Command(Deno.execPath(), { args }).outputSync();
-      assert(success, new TextDecoder().decode(stderr));
-    },
-  });
-  await slow.pools.recover();
-  assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
-  assertEquals((await a.pools.claims(access)).map(({ address }) => address), [address]);
-  await release(a, id, address);
-  assertEquals(await kindOf(access, "claims"), []);
+  await using link = newLink();
+  await a.pools.join(access, SUBNET, {});
+  const at = (key: string) => `${access.prefix}/${key}`;
+  const claim = at("claims/10.7.0.0-24/0a070009");
+  const value = { host: "beef", sandbox: "c", since: "", token: "t" };
+  const host = { name: "rack3", number: 1, token: "n", agent: true };
+  const slow = { ...access, endpoints: [link.endpoint] };
+  const remove = async (run: () => Promise<void>) => {
+    await put(at("hosts/beef"), host);
+    await put(claim, value);
+    const [removed] = await Promise.allSettled([
+      a.pools.removeHost(slow, "rack3", true),
+      meanwhile(link, encode(claim), run),
+    ]);
+    const left = (await kindOf(access, "claims")).length;
+    return removed.status === "fulfilled" ? [left, ...removed.value.freed] : [left, removed.reason];
+  };
+  assertEquals(await remove(() => put(claim, { ...value, sandbox: "c2" })), [0, "10.7.0.9"]);
+  const [left, reason] = await remove(() => put(at("hosts/beef"), host));
+  assertEquals(left, 1);
+  assert(isIpvlanError(reason, "host-alive"));
 });

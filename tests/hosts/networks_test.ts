@@ -1,5 +1,5 @@
 // Tests of the networks and hosts that etcd has, and of what an agent sees.
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { SharedChange } from "../../lib/claims/mod.ts";
 import { hexOf } from "../../lib/claims/keys.ts";
 import { bitOf } from "../../lib/claims/local.ts";
@@ -8,7 +8,7 @@ import type { SharedNetwork } from "../../lib/driver/addresses/shared/pools.ts";
 import { IpvlanError } from "../../lib/base/errors.ts";
 import { parseAddress } from "../../lib/ipam/address.ts";
 import { release } from "./host.ts";
-import { deleteKeys, elsewhere, kindOf, put, putText, test } from "./kit.ts";
+import { deleteKey, deleteKeys, elsewhere, kindOf, newLink, put, putText, test } from "./kit.ts";
 import { assertRejectsError } from "../kit/errors.ts";
 
 const SUBNET = "10.7.0.0/24";
@@ -330,7 +330,7 @@ test(
     assertEquals((await next()).kind, "claimed");
     stop.abort();
     await changes.return(undefined);
-    for (const key of damaged) await deleteKeys(key);
+    for (const key of damaged) await deleteKey(key);
     assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
     assert((await claimed()).includes(single));
   },
@@ -362,6 +362,57 @@ test(
   },
 );
 
+test("an agent whose connection breaks lists the claims again", ["a", "b"], async (
+  [a, b],
+  access,
+) => {
+  await using link = newLink();
+  const { id } = await a.pools.join(access, SUBNET, {});
+  await b.pools.join(access, SUBNET, {});
+  const stop = new AbortController();
+  const changes = b.pools.watch({ ...access, endpoints: [link.endpoint] }, stop.signal);
+  assertEquals((await changes.next()).value, { kind: "listed", claims: [] });
+  const address = await a.pools.take(id, { sandbox: "c1" });
+  await a.pools.settle();
+  // It watches by now.
+  const claimed = (await changes.next()).value as SharedChange;
+  assertEquals(claimed.kind === "claimed" && claimed.claim.address, address);
+  const next = changes.next();
+  link.closeAll();
+  const again = (await next).value as SharedChange;
+  assertEquals(again.kind === "listed" && again.claims.map(({ address }) => address), [address]);
+  stop.abort();
+  assertEquals((await changes.next()).done, true);
+});
+
+test("a host that is heard of again says so once in a minute, also when its clock is set back", [
+  "a",
+], async ([a], access) => {
+  const { id } = await a.pools.join(access, SUBNET, {});
+  const prefix = access.prefix!;
+  const host = () => a.store.shared.host(prefix)!;
+  /** Claims an address, as if the host had been heard of so long ago; tells whether it said so now. */
+  const saysSo = async (
+    ago: number,
+    last: number,
+    changes: Partial<ReturnType<typeof host>> = {},
+  ) => {
+    const before = Date.now() - ago;
+    a.store.transaction(() => a.store.shared.putHost({ ...host(), heard: before, ...changes }));
+    await a.pools.take(id, { sandbox: "c" }, { address: `10.7.0.${last}` });
+    return host().heard !== before;
+  };
+  const { lease } = host();
+  assertEquals(await saysSo(30_000, 201), false);
+  assertEquals(await saysSo(61_000, 202), true);
+  assertEquals(await saysSo(-3_600_000, 203), true);
+  assertEquals(host().lease, lease);
+  // A lease that has ended is made anew.
+  await deleteKeys(`${prefix}/heard/`);
+  assertEquals(await saysSo(61_000, 204, { lease: "999999" }), true);
+  assertEquals((await kindOf(access, "heard")).length, 1);
+});
+
 test("etcd loses all of its data, and the hosts put it back", ["a", "b"], async (hosts, access) => {
   const taken: string[] = [];
   let pool = "";
@@ -376,7 +427,15 @@ test("etcd loses all of its data, and the hosts put it back", ["a", "b"], async 
     "host-removed",
   );
   for (const { pools } of hosts) {
-    await pools.recover();
+    const [renewal, ...mended] = await pools.recover();
+    assertStringIncludes(renewal!, "This host was not in etcd");
+    assert(mended.length > 0);
+    for (const text of mended) {
+      assertMatch(
+        text,
+        /^The block at 10\.7\.0\.\d+ in 10\.7\.0\.0\/24 was not in etcd, and is there again$/,
+      );
+    }
     assertEquals(await pools.settle(), { untold: 0, lost: [] });
   }
   const claims = await hosts[0].pools.claims(access);
@@ -385,6 +444,35 @@ test("etcd loses all of its data, and the hosts put it back", ["a", "b"], async 
   const more = await Promise.all(hosts.map(({ pools }) => pools.take(pool, { sandbox: "d" })));
   assertEquals(new Set([...taken, ...more]).size, 42);
 });
+
+test(
+  "a host that was removed gives nothing away until all of its pools are recovered",
+  ["a", "b"],
+  async (
+    [a, b],
+    access,
+  ) => {
+    const { shared } = a.store;
+    const host = () => shared.host(access.prefix!)!;
+    const subnets = [SUBNET, "10.8.0.0/24"];
+    for (const subnet of subnets) await a.pools.join(access, subnet, {});
+    await b.pools.join(access, SUBNET, {});
+    await b.pools.removeHost(access, host().id, true);
+    await assertRejectsError(() => a.pools.defineNetwork(access, "net", L2), "host-removed");
+    for (const [index, last] of ["0a070009", "0a080009"].entries()) {
+      const key = `${access.prefix}/claims/${subnets[index]!.replace("/", "-")}/${last}`;
+      await put(key, { host: host().id, sandbox: "c", since: "", token: "t" });
+    }
+    const refused: unknown[] = [];
+    const mended = await a.pools.recover(() => {
+      refused.push(host().refused);
+      return Promise.resolve(new Set());
+    });
+    assertEquals(refused, ["removed", "removed"]);
+    assertEquals(host().refused, undefined);
+    assertEquals(mended.length, 3);
+  },
+);
 
 test("of two hosts with one name, the id says which", ["a", "a"], async ([a, b], access) => {
   const { id } = await a.pools.join(access, SUBNET, {});
@@ -444,7 +532,7 @@ test("nonsense in etcd is refused with its key", ["a", "b"], async ([a, b], acce
     }
     const old = before.find(([name]) => name === key);
     if (old) await put(`${access.prefix}/${key}`, old[1]);
-    else await deleteKeys(`${access.prefix}/${key}`);
+    else await deleteKey(`${access.prefix}/${key}`);
   }
   await a.pools.recover();
   assertEquals(await a.pools.settle(), { untold: 0, lost: [] });

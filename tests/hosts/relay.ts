@@ -42,10 +42,15 @@ export abstract class Relay implements AsyncDisposable {
     for (const pair of this.#pairs) if (pair.lossy.size > 0) close(pair);
   }
 
+  /** Closes all connections, and goes on with new ones. */
+  closeAll(): void {
+    for (const pair of this.#pairs) close(pair);
+  }
+
   /** Closes all connections, and stops listening. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listener.close();
-    for (const pair of this.#pairs) close(pair);
+    this.closeAll();
     await Promise.all(this.#running);
   }
 
