@@ -298,7 +298,7 @@ async function abandon(
  *
  * @throws {"half-done"} An endpoint is being made or removed, so its routes may come or go.
  */
-function giveWay(present: readonly PresentEndpoint[], siblings: Siblings): Step[] {
+export function giveWay(present: readonly PresentEndpoint[], siblings: Siblings): Step[] {
   const before = siblingsOf(present.map(({ endpoint }) => endpoint));
   return present.flatMap(({ network, endpoint }) => {
     const addresses = linkAddresses(network, endpoint);
@@ -313,14 +313,14 @@ function giveWay(present: readonly PresentEndpoint[], siblings: Siblings): Step[
 }
 
 /** What is on record of the namespace of an engine. */
-function borrowedOf(
+export function borrowedOf(
   { owner, path, namespaceId }: AttachRequest,
 ): Pick<Sandbox, "owner" | "path" | "namespaceId"> {
   return { ...owner && { owner }, ...path !== undefined && { path, namespaceId } };
 }
 
 /** Says which parents are down. */
-function downNotices(
+export function downNotices(
   planned: readonly NetworkEndpoint[],
   facts: HostFacts | undefined,
 ): string[] {

@@ -140,7 +140,10 @@ export async function deleteLinks(
  * `ip` where the links of a sandbox should be. An engine moves a link that was handed over from the
  * host's namespace into its own, and back before the end.
  */
-function homesOf({ namespaces }: Parts<"namespaces">, { sandbox, removed }: LinkRemoval): Ip[] {
+export function homesOf(
+  { namespaces }: Parts<"namespaces">,
+  { sandbox, removed }: LinkRemoval,
+): Ip[] {
   const { name, path } = sandbox;
   if (!isOwned(name) && !namespaceExists(name)) return [];
   const inside = namespaces.inside(name, true);
@@ -433,7 +436,7 @@ async function findHeld(
  * Whether the kernel refused the link that asks for a reason that is no obstacle: the parent is gone,
  * it carries no ipvlan links (`EBUSY`), or an `ip` that was killed has left that link (`EEXIST`).
  */
-function isHarmless(reason: unknown): boolean {
+export function isHarmless(reason: unknown): boolean {
   return isGone(reason) ||
     isIpvlanError(reason, "ip-command") && ["EBUSY", "EEXIST"].includes(reason.errno);
 }

@@ -315,6 +315,8 @@ Deno.test("link-local addresses and a priority are checked, and recorded if ther
     gatewayPriority: -3,
   });
   assertEquals([given.linkLocalAddresses, given.gatewayPriority], [["169.254.7.1", "fe80::7"], -3]);
+  const one = decided({ linkLocalAddresses: ["fe80::7"] }).endpoint;
+  assertEquals([one.linkLocalAddresses, "gatewayPriority" in one], [["fe80::7"], false]);
   const rule = (options: ConnectOptions, network?: Network) =>
     problems(options, { network }).map(({ message }) => message.replace(/.* is not valid: /, ""));
   assertEquals(rule({ linkLocalAddresses: ["10.0.0.1", "fec0::1", "x", "169.254.7.1/16"] }), [
@@ -331,6 +333,34 @@ Deno.test("link-local addresses and a priority are checked, and recorded if ther
   for (const gatewayPriority of [1001, -1001, 0.5, NaN]) {
     assertEquals(rule({ gatewayPriority }), ["give a whole number from -1000 to 1000"]);
   }
+});
+
+Deno.test("an address that an engine brings is taken with its length, and in its usual form", () => {
+  const network = { ...DUAL, subnets: [], foreignAddresses: true as const };
+  const { endpoint: given } = decided({ ip: "10.0.0.5/8", ip6: "FD00:0::5/64" }, { network });
+  assertEquals([given.ip, given.ip6, given.prefixLengths], ["10.0.0.5", "fd00::5", {
+    ip: 8,
+    ip6: 64,
+  }]);
+  assertEquals(linkAddresses(network, given), [{ address: "10.0.0.5/8" }, {
+    address: "fd00::5/64",
+  }]);
+  const { endpoint: none } = decided({}, { network });
+  assertEquals([none.ip, none.ip6, none.prefixLengths], [undefined, undefined, {}]);
+  for (const ip of ["10.0.0.5", "fd00::5/64", "10.0.0.5/33", "x/8"]) {
+    assertEquals(problems({ ip }, { network }).length, 1, ip);
+  }
+});
+
+Deno.test("a link that is handed over keeps its temporary name, and its record says so", () => {
+  const { endpoint: given } = decided({ handOver: true, ifname: "eth7" });
+  assertEquals([given.handOver, given.ifname], [true, `e-${ID}`]);
+  assertEquals("handOver" in decided({}).endpoint, false);
+  // The engine gives the link its name, its addresses and its routes.
+  assertEquals(lines(DUAL, given).map((line) => line.replace(/ (index|type) .*/, "")), [
+    `link add link eth0 name e-${ID}`,
+    `link set dev e-${ID} alias "ipvlan-kit dual"`,
+  ]);
 });
 
 /** The lines of an endpoint, and what undoes those that are undone. */
@@ -401,6 +431,22 @@ Deno.test("before the line that renames a link, its settings are switched on, an
   ]);
   assertEquals(switches("l3", only4)[1], [`net/ipv6/conf/${link}/disable_ipv6`]);
   assertEquals(switches("l3", both)[1], []);
+});
+
+Deno.test("an engine's own routes take the place of the network's, and a second endpoint's are worse", () => {
+  const routes = [{ dst: "10.9.0.0/16", via: "192.168.140.7" }, { dst: "fd09::/64" }];
+  const made = (ordinal: number) =>
+    lines(DUAL, endpoint({ ...ADDRESSES, ordinal, routes })).filter((line) =>
+      line.includes("route")
+    );
+  assertEquals(made(0), [
+    "-n c1 route add 10.9.0.0/16 via 192.168.140.7 dev eth0",
+    "-n c1 route add fd09::/64 dev eth0",
+  ]);
+  assertEquals(made(2), [
+    "-n c1 route add 10.9.0.0/16 via 192.168.140.7 dev eth0 metric 1026",
+    "-n c1 route add fd09::/64 dev eth0 metric 1026",
+  ]);
 });
 
 Deno.test("a network without a gateway gives no default route", () => {
@@ -480,6 +526,14 @@ Deno.test("where a network has a priority, all default routes of the sandbox hav
   // An engine's own routes have nothing to do with it.
   const own = { ...endpoint(ADDRESSES), routes: [] };
   assertEquals(rerouteSteps(DUAL, own, linkAddresses(DUAL, own), "equal", "ranked"), []);
+});
+
+Deno.test("the endpoints of a sandbox are ranked if one of several has a priority", () => {
+  const of = (...priorities: (number | undefined)[]) =>
+    siblingsOf(priorities.map((gatewayPriority) => ({ gatewayPriority })));
+  assertEquals([of(), of(undefined), of(5)], ["none", "none", "none"]);
+  assertEquals([of(undefined, undefined), of(0, undefined)], ["equal", "equal"]);
+  for (const priority of [1, -1, 1000]) assertEquals(of(undefined, priority), "ranked");
 });
 
 Deno.test("the highest priority has the default route; of equal ones, the lowest number", () => {

@@ -1,8 +1,15 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { linkIndex } from "../../../../lib/driver/endpoint/decide.ts";
-import { doomedLinks, ownersOf } from "../../../../lib/driver/endpoint/links.ts";
+import {
+  doomedLinks,
+  homesOf,
+  isHarmless,
+  ownersOf,
+} from "../../../../lib/driver/endpoint/links.ts";
 import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
+import type { Parts } from "../../../../lib/driver/addresses/parts.ts";
+import type { Sandbox } from "../../../../lib/driver/model/types.ts";
 import type { Link } from "../../../../lib/iproute2/link.ts";
 import "../../../kit/seed.ts";
 import {
@@ -14,6 +21,7 @@ import {
   network,
   sandboxRecord,
 } from "../../../kit/values.ts";
+import { ipCommandError } from "../../../../lib/iproute2/errors.ts";
 
 /** The index of the parent of both endpoints, and of another link of the host. */
 const [PARENT, OTHER] = [2, 3];
@@ -120,4 +128,34 @@ Deno.test("what is no endpoint's is doomed only in a namespace that the driver m
   assertEquals(doomed("found"), []);
   assertEquals(doomed("made", [SECOND]), ["same"]);
   assertEquals(doomed("made"), ["same", "other", "eth1"]);
+});
+
+Deno.test("links are looked for in the namespace of the sandbox, and handed over ones first in the host's", () => {
+  const namespaces = {
+    host: () => "host",
+    inside: (name: string, force: boolean) => `${name}, whatever fails: ${force}`,
+  } as unknown as Parts<"namespaces">["namespaces"];
+  const homes = (name: string, changes: Partial<Sandbox> = {}, removed = [FIRST]) =>
+    homesOf({ namespaces }, { sandbox: sandboxRecord(name, changes), removed })
+      .map((each) => String(each));
+  const inside = "docker:c, whatever fails: true";
+  const handedOver = [SECOND, { ...FIRST, handOver: true as const }];
+  assertEquals(homes("a-name-of-no-namespace"), []);
+  assertEquals(homes("docker:c"), [inside]);
+  assertEquals(homes("docker:c", { path: "/x" }), [inside]);
+  assertEquals(homes("docker:c", {}, handedOver), [inside]);
+  assertEquals(homes("docker:c", { path: "/x" }, handedOver), ["host", inside]);
+});
+
+Deno.test("no address is held where the kernel refuses the link that asks, for a reason that is no obstacle", () => {
+  const harmless = (said: string) => isHarmless(ipCommandError("ip …", said));
+  assertEquals(
+    ["Device or resource busy", "File exists"].map((said) =>
+      harmless(`RTNETLINK answers: ${said}`)
+    ),
+    [true, true],
+  );
+  assertEquals(harmless('Cannot find device "eth0"'), true);
+  assertEquals(harmless("RTNETLINK answers: Operation not permitted"), false);
+  assertEquals(isHarmless(new Error("x")), false);
 });

@@ -48,6 +48,13 @@ Deno.test("the parent in a sandbox is the one that was named, or the default rou
   assertEquals(decide({}), "eth0");
   const way6 = { ...SEEN, routes: [route("wan", "default", "fe80::1")] };
   assertEquals(decide({}, way6), "wan");
+  // Of two, the one of IPv4 says it, also behind other routes.
+  const both = [
+    route("wan", "default", "fe80::1"),
+    route("eth1", "10.0.0.0/8"),
+    route("eth0", "default", "192.168.0.1"),
+  ];
+  assertEquals(decide({}, { ...SEEN, routes: both }), "eth0");
 });
 
 Deno.test("a link that is not in the sandbox, or that cannot be a parent, is refused", () => {
