@@ -103,6 +103,25 @@ Deno.test("the same request gets the same pool, until it is released as often as
   assertThrowsError(() => parts.claim(pool), "pool-not-found", pool.id);
 });
 
+Deno.test("who releases is told of the claims that go, in the same transaction", () => {
+  using parts = new Parts();
+  const { store } = parts;
+  const pool = requestPool(parts, LAN);
+  requestPool(parts, LAN);
+  for (const holder of ["c1", "c2"]) parts.claim(pool, undefined, holder);
+  const told: string[] = [];
+  const tell = (address: string) => told.push(address);
+  releaseAddress(store, pool.id, "192.168.1.1", tell);
+  releaseAddress(store, pool.id, "192.168.1.9", tell);
+  assertEquals(told.splice(0), ["192.168.1.1"]);
+  const tellAll = (claims: readonly { address: string }[]) =>
+    claims.forEach(({ address }) => tell(address));
+  releasePool(store, pool.id, tellAll);
+  assertEquals(told, []);
+  releasePool(store, pool.id, tellAll);
+  assertEquals(told, ["192.168.1.2"]);
+});
+
 Deno.test("pools of other ranges, or of other owners, are pools of their own", () => {
   using parts = new Parts();
   const low = requestPool(parts, { ...LAN, ipRange: "192.168.1.64/27" });
@@ -156,6 +175,13 @@ Deno.test("what cannot be a pool is refused, and nothing is kept of it", () => {
     "outside-subnet",
     "outside-subnet",
     "unusable-address",
+  ]);
+  const shared = (access: { endpoints: string[]; ca?: string }) =>
+    attempt(() => requestPool(parts, { ...LAN, ipam: { driver: "etcd", access } })).ok;
+  const at = "http://10.0.0.1:2379";
+  assertEquals([shared({ endpoints: [] }), shared({ endpoints: [at], ca: "/no/such" })], [
+    false,
+    false,
   ]);
   assertEquals(content(parts), {});
 });
@@ -262,6 +288,10 @@ Deno.test("a gateway is claimed once, may be that of several pools, and stays wi
   assertThrowsError(() => claimGateway(parts, two.id, "192.168.1.2"), "address-held");
   const range = requestPool(parts, { ...LAN, ipRange: "192.168.1.64/27" });
   assertEquals(gateway(range.id), "192.168.1.1/24");
+  // Without an address, it is the one that the pool has, also if that is not the first one.
+  const high = requestPool(parts, { owner: DOCKER, subnet: "10.5.0.0/24" });
+  assertEquals(gateway(high.id, "10.5.0.254"), "10.5.0.254/24");
+  assertEquals(gateway(high.id), "10.5.0.254/24");
   const small = requestPool(parts, { owner: DOCKER, subnet: "10.0.0.0/31" });
   assertEquals(gateway(small.id), "10.0.0.0/31");
 });
@@ -443,4 +473,9 @@ Deno.test("a network counts what others on its parent have given of its subnet",
   assertEquals(pools.problems(one).map(({ message }) => message), [
     "Subnet 10.20.0.0/29 has no free address: release one, or ask for an address elsewhere",
   ]);
+  // What is taken back is free for both.
+  const [{ ip } = { ip: "" }] = store.endpoints({ network: one.id });
+  parts.takeBack(one, ip!);
+  assertEquals([one, two].map((each) => pools.usage(each)[0]!.free), [1n, 1n]);
+  assertEquals(parts.give(two), ip);
 });

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { settle } from "../../../../lib/driver/network/settle.ts";
 import { settingsFor, takeOver } from "../../../../lib/driver/addresses/shared/network.ts";
 import type { NetworkSpec } from "../../../../lib/driver/model/types.ts";
@@ -38,6 +38,10 @@ Deno.test("what is said and is the same is no difference", () => {
     { subnet: "10.0.0.7/24", gateway: "10.0.0.254", ipRange: "10.0.0.128/25" },
   ];
   assert(takeOver({ name: "n", mode: "l3", mtu: 1400, internal: false, subnets }, THERE).ok);
+  // A subnet without a gateway says nothing of it.
+  const bare = ["10.0.0.0/24", { subnet: "2001:db8::/64" }];
+  assert(takeOver({ name: "n", subnets: bare }, THERE).ok);
+  assert(takeOver({ name: "n", subnets: [{ subnet: "10.0.0.0/24" }] }, THERE).ok);
   // A default gateway to which no route leads is on record or not.
   const gateway = { subnet: "2001:db8::/64", gateway: "2001:db8::1" };
   assert(takeOver({ name: "n", subnets: [gateway] }, THERE).ok);
@@ -68,6 +72,26 @@ Deno.test("each difference is named", () => {
       "the auxiliary address fax of 2001:db8::/64 is 2001:db8::9 here and none there",
     ].join("; ") + "): leave these settings out, or use another name",
   );
+});
+
+Deno.test("one difference is enough, whichever it is", () => {
+  const specs: [Partial<NetworkSpec>, string][] = [
+    [{ mtu: 1500 }, "is 1500 here and 1400 there"],
+    [{ mode: "l2" }, "is l2 here and l3 there"],
+    [
+      { subnets: ["10.1.0.0/24"] },
+      "the subnet is 10.1.0.0/24 here and 10.0.0.0/24, 2001:db8::/64 there",
+    ],
+    [
+      { subnets: [{ subnet: "10.0.0.0/24", gateway: "10.0.0.9" }] },
+      "is 10.0.0.9 here and 10.0.0.254",
+    ],
+    [
+      { subnets: [{ subnet: "10.0.0.0/24", ipRange: "10.0.0.0/28" }] },
+      "is 10.0.0.0/28 here and 10",
+    ],
+  ];
+  for (const [spec, text] of specs) assertStringIncludes(differences(spec), text);
 });
 
 Deno.test("what is wrong by itself, or in etcd, is said instead", () => {
