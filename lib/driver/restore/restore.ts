@@ -216,7 +216,7 @@ async function restoreSandbox(
 }
 
 /** Whether an engine has not taken the links of a sandbox yet, or has given them back. */
-function isUntaken(
+export function isUntaken(
   { name, path }: Sandbox,
   endpoints: readonly EndpointRecord[],
   links: HostView["links"],

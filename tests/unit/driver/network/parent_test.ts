@@ -213,6 +213,54 @@ Deno.test("a kind of link that the kernel makes no ipvlan link on is refused in 
   assertEquals(possibleParents([LO, ...links]), ["eth0"]);
 });
 
+Deno.test("what is not known of a link that cannot be a parent is told without a name", () => {
+  const ipvlan = link("iv0", { info: { type: "ipvlan", mode: "l2", flag: "bridge" } });
+  const port = link("p0", { master: "x0" });
+  const service = link("eth0.20", {
+    link: "eth0",
+    info: vlanInfo(20, "802.1ad"),
+    group: String(LINK_GROUP),
+  });
+  const said = (name: string) =>
+    chooseParent(name, [ETH0, ipvlan, port, service]).problems.map(({ message }) =>
+      message.replace(/^.* cannot be a parent: /, "").replace(/;.*/, "")
+    );
+  assertEquals(said("iv0"), [
+    "it is an ipvlan link itself, and the kernel would use the link below it",
+  ]);
+  assertEquals(said("p0"), ['it is a port of the master "x0"']);
+  assertEquals(said("eth0.20"), [
+    "it has the service VLAN 20 (802.1ad) for two tags, and not VLAN 20 (802.1Q)",
+  ]);
+});
+
+Deno.test("a VLAN of a link is in use by one with its id and its protocol, on that link", () => {
+  const twin = (changes: Partial<Link>) =>
+    link("foo", { link: "eth0", info: vlanInfo(40), ...changes });
+  const count = (changes: Partial<Link>) =>
+    chooseParent("eth0.40", [ETH0, link("eth1"), twin(changes)]).problems.length;
+  assertEquals(count({}), 1);
+  assertEquals(count({ link: "eth1" }), 0);
+  assertEquals(count({ info: vlanInfo(41) }), 0);
+  assertEquals(count({ info: vlanInfo(40, "802.1ad") }), 0);
+  assertEquals(count({ info: { type: "macvlan", mode: "bridge" } }), 1);
+});
+
+Deno.test("all who use the parent with the same other mode and flag are named", () => {
+  const asked = { mode: "l2", flag: "bridge" } as const;
+  const users = [
+    network("a", { mode: "l3" }),
+    network("b", { mode: "l2", flag: "vepa" }),
+    network("c", { mode: "l3" }),
+  ];
+  const problem = conflictProblem("eth0", asked, users, []);
+  assertEquals(problem?.message.match(/by (.*), and mode/)?.[1], '"a", "c"');
+  assertEquals(
+    conflictProblem("eth0", asked, users.slice(1, 2), [])?.current,
+    "mode l2, flag vepa",
+  );
+});
+
 Deno.test("all problems of a parent are reported at once", () => {
   const { problems } = chooseParent("lo.0.4095", [LO]);
   assertEquals(problems.length, 3);

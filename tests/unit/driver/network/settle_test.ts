@@ -217,3 +217,54 @@ Deno.test("what a network is compared with may be long: neighbours, subnets, aux
   const aux = settled({ ...spec, subnets: [{ subnet: "10.0.0.0/8", auxAddresses }] });
   assertEquals(Object.keys(aux.network.subnets[0]!.auxAddresses).length, count);
 });
+
+Deno.test("what a family, an MTU and the source of the addresses need is said, each with its field", () => {
+  const [four, six] = ["10.0.0.0/24", "fd00::/64"];
+  const ipam = (...endpoints: string[]) => ({ driver: "etcd" as const, access: { endpoints } });
+  const at = "http://10.0.0.1:2379";
+  const cases: [Partial<NetworkSpec>, unknown[]][] = [
+    [{ ipv4: false, subnets: [four] }, [["invalid-option", "ipv4"]]],
+    [{ ipv4: false }, [["missing-subnet", "ipv6"]]],
+    [{ ipv6: true }, [["missing-subnet", "ipv6"]]],
+    [{ ipv6: true, subnets: [four] }, [["missing-subnet", "ipv6"]]],
+    [{ ipv6: false }, []],
+    [{ ipv6: false, subnets: [four] }, []],
+    [{ ipv6: false, subnets: [six] }, [["invalid-option", "ipv6"]]],
+    [{ ipv6: true, subnets: [{ subnet: six }] }, []],
+    [{ ipv4: false, subnets: [six] }, []],
+    [{ ipv4: true, subnets: [six] }, []],
+    [{ mtu: 1279, subnets: [six] }, [["invalid-option", "mtu"]]],
+    [{ mtu: 68, subnets: [six] }, [["invalid-option", "mtu"]]],
+    [{ mtu: 67, subnets: [six] }, [["invalid-option", "mtu"]]],
+    [{ mtu: 99.5, subnets: [six] }, [["invalid-option", "mtu"]]],
+    [{ mtu: 1280, subnets: [six] }, []],
+    [{ mtu: 1279, subnets: [four] }, []],
+    [{ foreignAddresses: true }, []],
+    [{ foreignAddresses: true, subnets: [four, { subnet: six }] }, [
+      ["invalid-option", "subnets", 0],
+      ["invalid-option", "subnets", 1],
+    ]],
+    [{ ipam: ipam(at), subnets: [four] }, []],
+    [{ ipam: ipam(at), foreignAddresses: true }, [["invalid-option", "ipam"]]],
+    [{ ipam: ipam("x"), subnets: [four] }, [["etcd-option", "ipam"]]],
+  ];
+  for (const [spec, problems] of cases) {
+    assertEquals(wrong({ name: "n", parent: "eth0", ...spec }), problems, JSON.stringify(spec));
+  }
+});
+
+Deno.test("an engine may have the very subnet of another network on the parent, and none that overlaps", () => {
+  const owner = { engine: "docker" as const, id: "local" };
+  const spec: NetworkSpec = { name: "n", parent: "eth0", subnets: ["192.168.1.0/24"] };
+  const owned = { ...spec, name: "docker:n", owner };
+  const inUse = [["subnet-in-use", "subnets", 0]];
+  assertEquals(wrong(spec, [network("old")]), inUse);
+  assertEquals(wrong(owned, [network("old")]), []);
+  assertEquals(wrong(spec, [network("docker:old", { owner })]), []);
+  for (const subnet of ["192.168.0.0/16", "192.168.1.0/25"]) {
+    assertEquals(wrong({ ...owned, subnets: [subnet] }, [network("old")]), inUse);
+  }
+  // A name is an engine's, or of the driver's own.
+  assertEquals(wrong({ ...owned, name: "n2" }, []), [["invalid-name", "name"]]);
+  assertEquals(wrong({ ...spec, name: "docker:n" }, []), [["invalid-name", "name"]]);
+});

@@ -1,5 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { linkAddresses, linkIndex } from "../../../../lib/driver/endpoint/decide.ts";
+import { LINK_GROUP } from "../../../../lib/driver/network/parent.ts";
+import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
+import type { Network } from "../../../../lib/driver/model/types.ts";
 import type { SeenNamespace } from "../../../../lib/driver/model/facts.ts";
 import { endpointRepair } from "../../../../lib/driver/restore/repair.ts";
 import { type Link, linkDel } from "../../../../lib/iproute2/link.ts";
@@ -26,8 +29,8 @@ function whole(changes: Partial<Link> = {}): SeenNamespace {
   };
 }
 
-function repair(seen: SeenNamespace | undefined) {
-  const { state, remove, make } = endpointRepair(NET, RECORD, {
+function repair(seen: SeenNamespace | undefined, network = NET) {
+  const { state, remove, make } = endpointRepair(network, RECORD, {
     seen,
     parent: PARENT,
     siblings: "none",
@@ -112,4 +115,130 @@ Deno.test("an endpoint without a link or a namespace is missing, and another's l
     assertEquals(state, "missing");
     assertEquals(lines.filter((line) => line.startsWith("link del")), []);
   }
+});
+
+/** What is said of an endpoint, with a network and a record that differ in some things. */
+function said(
+  seen: SeenNamespace,
+  { net = {}, record = {} }: { net?: Partial<Network>; record?: Partial<EndpointRecord> } = {},
+): string[] {
+  const view = { seen, parent: PARENT, siblings: "none" as const };
+  return endpointRepair({ ...NET, ...net }, { ...RECORD, ...record }, view).changes;
+}
+
+Deno.test("everything that differs is said: what it is, and what it should be", () => {
+  const seen = whole();
+  const cases: [SeenNamespace, string[]][] = [
+    [seen, []],
+    [{ ...seen, links: [LO] }, ["The link eth0 is missing"]],
+    [whole({ name: "x" }), ["The link eth0 is missing, as it has the name x"]],
+    [whole({ linkIndex: 8 }), ["The link eth0 is missing, as there is one on another parent"]],
+    [whole({ index: linkIndex(RECORD), alias: "x" }), [
+      'The alias of the link eth0 is "x" instead of "ipvlan-kit n"',
+    ]],
+    [whole({ index: linkIndex(RECORD), alias: undefined, group: "default" }), [
+      'The alias of the link eth0 is "" instead of "ipvlan-kit n"',
+    ]],
+    [whole({ group: "default" }), ["The group of the link eth0 is default instead of 6910070"]],
+    [{ ...seen, addrs: [addr("eth0", "10.0.0.2/32"), seen.addrs[1]!] }, [
+      "The link eth0 has the address 10.0.0.2/32 instead of 10.0.0.2/24",
+    ]],
+    [{ ...seen, addrs: [addr("eth1", "10.0.0.2/24"), seen.addrs[1]!] }, [
+      "The link eth0 does not have the address 10.0.0.2/24",
+    ]],
+    [{ ...seen, routes: seen.routes.map((each) => ({ ...each, metric: 2000 })) }, [
+      "The link eth0 has the IPv4 default route via 10.0.0.1 metric 2000 instead of via 10.0.0.1",
+      "The link eth0 has the IPv6 default route via fd00::1 metric 2000 instead of via fd00::1",
+    ]],
+    [{ ...seen, routes: [{ ...seen.routes[0]!, via: "10.0.0.9" }, seen.routes[1]!] }, [
+      "The link eth0 has the IPv4 default route via 10.0.0.9 instead of via 10.0.0.1",
+    ]],
+    [{ ...seen, routes: [{ ...seen.routes[0]!, via: undefined }, seen.routes[1]!] }, [
+      "The link eth0 has the IPv4 default route on the link instead of via 10.0.0.1",
+    ]],
+    // A route of another type, or of another link, is none of these.
+    [{ ...seen, routes: [{ ...seen.routes[0]!, type: "blackhole" }, seen.routes[1]!] }, [
+      "The link eth0 does not have the IPv4 default route via 10.0.0.1",
+    ]],
+    [{ ...seen, routes: [{ ...seen.routes[0]!, dev: "eth1" }, seen.routes[1]!] }, [
+      "The link eth0 does not have the IPv4 default route via 10.0.0.1",
+    ]],
+    [whole({ up: false }), [
+      "The link eth0 is down",
+      "The link eth0 does not have the address fd00::2/64",
+      "The link eth0 does not have the IPv4 default route via 10.0.0.1",
+      "The link eth0 does not have the IPv6 default route via fd00::1",
+    ]],
+  ];
+  for (const [view, sentences] of cases) assertEquals(said(view), sentences);
+  assertEquals(said(seen, { net: { mtu: 1400 } }), [
+    "The MTU of the link eth0 is 1500 instead of 1400",
+  ]);
+  assertEquals(said(seen, { net: { mtu: 1500 } }), []);
+  assertEquals(repair(seen, { ...NET, mtu: 1400 }).lines, ["link set dev eth0 mtu 1400"]);
+  const routes = [{ dst: "10.9.0.0/16", via: "10.0.0.7" }];
+  assertEquals(said(seen, { record: { routes } }), [
+    "The link eth0 does not have the route to 10.9.0.0/16 via 10.0.0.7",
+  ]);
+  // One line sets the mode and the flag.
+  const info = { type: "ipvlan", mode: "l2", flag: "private" } as const;
+  assertEquals(said(whole({ info })), [
+    "The flag of the link eth0 is private instead of bridge",
+  ]);
+  assertEquals(repair(whole({ info })).lines.length, 1);
+});
+
+Deno.test("a link without an alias is an endpoint's by its name and its parent, and is made anew", () => {
+  const bare = { alias: undefined, group: "default" };
+  const removed = (changes: Partial<Link>) =>
+    repair(whole({ ...bare, ...changes })).lines.filter((line) => line.startsWith("link del"));
+  assertEquals(removed({}).length, 1);
+  // Another program's link, by its name, its alias or its parent.
+  for (const changes of [{ name: "x" }, { alias: "theirs" }, { linkIndex: 8 }]) {
+    assertEquals(removed(changes), []);
+  }
+  // What a crash left so is deleted elsewhere.
+  assertEquals(removed({ group: String(LINK_GROUP) }), []);
+  // An ipvlan link may be the endpoint's, and none of another kind.
+  const dummy = { type: "other", kind: "dummy" } as const;
+  assertEquals(removed({ index: linkIndex(RECORD), info: dummy }), []);
+});
+
+Deno.test("the routes of an endpoint that was not the only one before stay as they were", () => {
+  const isolated: Network = { ...NET, mode: "l3", isolated: true };
+  const routes = (["default", "::/0"] as const).map((dst) => ({
+    ...route("eth0", dst),
+    dst: "default",
+    metric: 1_000_000,
+  }));
+  const info = { type: "ipvlan", mode: "l3", flag: "bridge" } as const;
+  const seen = { ...whole({ info }), routes };
+  for (const [siblings, count] of [["none", 0], ["equal", 0], ["ranked", 0]] as const) {
+    const { changes } = endpointRepair(isolated, RECORD, { seen, parent: PARENT, siblings });
+    assertEquals(changes.length, count, siblings);
+  }
+  const best = { ...seen, routes: routes.map((each) => ({ ...each, metric: undefined })) };
+  for (const [siblings, count] of [["none", 0], ["equal", 2]] as const) {
+    const { changes } = endpointRepair(isolated, RECORD, { seen: best, parent: PARENT, siblings });
+    assertEquals(changes.length, count, siblings);
+  }
+});
+
+Deno.test("a parent in the sandbox that has another name now is said, and nothing is done about it", () => {
+  const record = { parent: "net1" };
+  const net1 = link("net1", { index: 7 });
+  const seen = (links: Link[], changes: Partial<Link> = {}): SeenNamespace => {
+    const all = whole({ link: undefined, ...changes });
+    return { ...all, links: [...all.links, ...links] };
+  };
+  assertEquals(said(seen([net1]), { record }), []);
+  assertEquals(said(seen([{ ...net1, index: 9 }]), { record }), [
+    "The link eth0 is missing, as there is one on another parent",
+  ]);
+  assertEquals(said(seen([]), { record }), [
+    "The parent of the link eth0 is another link instead of net1",
+  ]);
+  assertEquals(said(seen([], { link: "net2" }), { record }), [
+    "The parent of the link eth0 is net2 instead of net1",
+  ]);
 });

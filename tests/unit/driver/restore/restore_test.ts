@@ -1,11 +1,13 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { IN_SANDBOX } from "../../../../lib/driver/model/names.ts";
 import { byLinkName, LINK_GROUP } from "../../../../lib/driver/network/parent.ts";
 import { parentsPlan } from "../../../../lib/driver/network/restore_parents.ts";
-import { namespacePlan, toReport } from "../../../../lib/driver/restore/restore.ts";
+import { isUntaken, namespacePlan, toReport } from "../../../../lib/driver/restore/restore.ts";
 import type { SeenNamespace } from "../../../../lib/driver/model/facts.ts";
 import type { Link, LinkSpec } from "../../../../lib/iproute2/link.ts";
 import type { Sandbox } from "../../../../lib/driver/model/types.ts";
-import { link, LO, network, sandboxRecord, vlanInfo } from "../../../kit/values.ts";
+import { linkIndex } from "../../../../lib/driver/endpoint/decide.ts";
+import { endpointRecord, link, LO, network, sandboxRecord, vlanInfo } from "../../../kit/values.ts";
 import { assertError } from "../../../kit/errors.ts";
 
 const GROUP = String(LINK_GROUP);
@@ -103,6 +105,48 @@ Deno.test("a sub-interface with another tag than on record is a problem, and is 
   assertEquals([plan.levels, plan.foreign], [[], []]);
 });
 
+Deno.test("a sub-interface stands on a link that is up, and on none that another program set down", () => {
+  const down = (changes: Partial<Link>) =>
+    parentsPlan([TAGS], {
+      networks: [TAGS],
+      made: byLinkName(MADE),
+      links: [ETH0, there(MADE[0]!, { up: false, ...changes })],
+    });
+  const { problems, levels } = down({ group: "default" });
+  assertEquals(problems.get(TAGS.id)?.message.includes('"eth0.20"'), true);
+  assertEquals(levels, []);
+  assertEquals(down({}).levels.flatMap(linesOf).slice(0, 2), [
+    "link set dev eth0.20 up",
+    "link add link eth0.20 name eth0.20.30 group 6910070 up type vlan protocol 802.1Q id 30",
+  ]);
+  // That a link is down does not matter where nothing is made on it.
+  const theirs = there(MADE[1]!, { up: false, group: "default" });
+  assertEquals(parent(TAGS, [ETH0, there(MADE[0]!), theirs]).lines, []);
+});
+
+Deno.test("each part of a sub-interface's tag counts: its id, its protocol, and the link below", () => {
+  const problem = (spec: Partial<LinkSpec>, changes: Partial<Link>) => {
+    const made = [{ ...MADE[0]!, ...spec } as LinkSpec];
+    const net = network("tag", { parent: "eth0.20" });
+    const links = [ETH0, there(MADE[0]!, changes)];
+    return parentsPlan([net], { networks: [net], made: byLinkName(made), links }).problems
+      .get(net.id)?.message.match(/is not (.*) any more/)?.[1];
+  };
+  const ad = { protocol: "802.1ad" } as const;
+  const as = (info: Link["info"]) => ({ info });
+  assertEquals(problem({}, {}), undefined);
+  assertEquals(problem(ad, as(vlanInfo(20, "802.1ad"))), undefined);
+  assertEquals(problem(ad, {}), 'VLAN 20 (802.1ad) of "eth0"');
+  assertEquals(problem({}, as(vlanInfo(20, "802.1ad"))), 'VLAN 20 (802.1Q) of "eth0"');
+  assertEquals(problem({}, as({ type: "other", kind: "dummy" })), 'VLAN 20 (802.1Q) of "eth0"');
+  assertEquals(problem({}, { link: "eth1" }), 'VLAN 20 (802.1Q) of "eth0"');
+});
+
+Deno.test("a parent in the sandboxes is nobody's to restore", () => {
+  const inner = network("inner", { parent: IN_SANDBOX });
+  assertEquals(parent(inner, []), { foreign: [], lines: [] });
+});
+
 Deno.test("a link that several networks need is made once, and each link before those on it", () => {
   const both = [network("lower", { parent: "eth0.20" }), TAGS];
   const facts = { networks: both, made: byLinkName(MADE), links: [ETH0] };
@@ -180,4 +224,18 @@ Deno.test("a report has each name once: restored, or missing with the reason", (
       undone: ["u"],
     },
   );
+});
+
+Deno.test("an engine has not taken the links of a sandbox while it has no path, or they are in the host", () => {
+  const owner = { engine: "docker" as const, id: "local" };
+  const record = endpointRecord("docker:c", network("n"));
+  const handedOver = { ...record, handOver: true as const };
+  const links = byLinkName([link("x", { index: linkIndex(record) })]);
+  const untaken = (changes: Partial<Sandbox>, endpoint = handedOver, seen = links) =>
+    isUntaken(sandboxRecord("docker:c", changes), [endpoint], seen);
+  assertEquals(untaken({ owner }), true);
+  assertEquals(untaken({ owner, path: "/x" }), true);
+  assertEquals(untaken({ owner, path: "/x" }, handedOver, new Map()), false);
+  assertEquals(untaken({ owner, path: "/x" }, record as typeof handedOver), false);
+  assertEquals(untaken({}), false);
 });
