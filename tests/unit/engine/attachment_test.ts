@@ -1,0 +1,64 @@
+import { assertEquals } from "@std/assert";
+import { differences, removeLeft } from "../../../lib/engine/attachment.ts";
+import type { Driver, Network, NetworkSpec } from "../../../lib/driver/mod.ts";
+import { network } from "../../kit/values.ts";
+import { IpvlanError } from "../../../lib/base/errors.ts";
+
+const ETCD = (prefix?: string, at = "http://10.0.0.1:2379") => ({
+  driver: "etcd" as const,
+  access: { endpoints: [at], ...prefix !== undefined && { prefix } },
+});
+
+Deno.test("a network is another one by each setting of its links, and by its pool", () => {
+  const spec: NetworkSpec = { name: "n", parent: "eth0", subnets: ["192.168.1.0/24"] };
+  const subnets = [{ subnet: "192.168.1.0/24", auxAddresses: {}, gateway: "192.168.1.1" }];
+  const different = (changes: Partial<NetworkSpec>, found: Partial<Network> = {}) =>
+    differences({ ...spec, ...changes }, network("n", { subnets, ...found }));
+  assertEquals(different({}), []);
+  const cases: [Partial<NetworkSpec>, string[]][] = [
+    [{ parent: "eth1" }, ["parent"]],
+    [{ mode: "l2", flag: "private" }, ["flag"]],
+    [{ mtu: 1400 }, ["mtu"]],
+    [{ subnets: ["192.168.2.0/24"] }, ["subnets"]],
+    [{ mtu: 1400, flag: "private" }, ["flag", "mtu"]],
+    // A default pool was chosen when the network was made.
+    [{ subnets: [] }, []],
+    [{ subnets: undefined, mtu: 1400 }, ["mtu"]],
+    // Labels are none of them.
+    [{ labels: { a: "b" } }, []],
+  ];
+  for (const [changes, settings] of cases) assertEquals(different(changes), settings);
+  assertEquals(different({ ipam: ETCD() }), ["ipam"]);
+  assertEquals(different({}, { ipam: ETCD() }), ["ipam"]);
+  assertEquals(different({ ipam: ETCD() }, { ipam: ETCD(undefined, "http://10.0.0.2:2379") }), []);
+  assertEquals(different({ ipam: ETCD("/a") }, { ipam: ETCD("/b") }), ["ipam"]);
+});
+
+Deno.test("a network that goes with its last sandbox is removed if it has none, and no other one", async () => {
+  /** A stand-in for a driver that has one network. */
+  const remove = async (
+    found: Partial<Network> | undefined,
+    { sandboxes = 0, refuses = false } = {},
+  ) => {
+    let known = found && network("n", found);
+    const driver = {
+      findNetwork: () => known,
+      inspectNetwork() {
+        if (!known) throw new IpvlanError("network-not-found", { network: "n", known: [] });
+        return { endpoints: Array.from({ length: sandboxes }) };
+      },
+      removeNetwork() {
+        if (refuses) throw new IpvlanError("network-in-use", { network: "n", sandboxes: [] });
+        known = undefined;
+        return Promise.resolve();
+      },
+    };
+    return await removeLeft(driver as unknown as Driver, "n");
+  };
+  assertEquals(await remove({ transient: true }), true);
+  assertEquals(await remove({ transient: true }, { sandboxes: 1 }), false);
+  assertEquals(await remove({}), false);
+  assertEquals(await remove(undefined), true);
+  // Another call has connected a sandbox meanwhile.
+  assertEquals(await remove({ transient: true }, { refuses: true }), false);
+});

@@ -1,0 +1,89 @@
+// What is read of a result: of an IPAM plugin, or of the plugins before this one.
+import { assertEquals } from "@std/assert";
+import { formatResult, readResult } from "../../../../lib/engine/cni/result.ts";
+
+/** What is read, and what is wrong, each without the path before it. */
+function read(value: unknown): [unknown, string[]] {
+  const said: string[] = [];
+  const result = readResult(value, "r", (sentence) => said.push(sentence));
+  return [result, said];
+}
+
+const wrong = (value: unknown) => read(value)[1];
+const NOTHING = { interfaces: [], ips: [], routes: [] };
+
+Deno.test("a result is read in its usual form, and what is empty is left out", () => {
+  const whole = {
+    interfaces: [{ name: "eth0", mac: "02:00:00:00:00:01", sandbox: "/x", mtu: 1400 }],
+    ips: [{ address: "FD00:0::2/64", gateway: "fd00:0::1", interface: 0 }],
+    routes: [{ dst: "10.1.2.3/8", gw: "10.0.0.1" }, { dst: "::/0" }],
+    dns: { nameservers: ["10.0.0.53"], search: ["x"], options: ["y"], domain: "z" },
+  };
+  assertEquals(read(whole), [{
+    ...whole,
+    ips: [{ address: "fd00::2/64", gateway: "fd00::1", interface: 0 }],
+    routes: [{ dst: "10.0.0.0/8", gw: "10.0.0.1" }, { dst: "::/0" }],
+  }, []]);
+  const empty = {
+    interfaces: [{ name: null, mac: "", sandbox: "", mtu: 0 }],
+    ips: [{ address: "10.0.0.2/8", gateway: "" }, { address: "10.0.0.3/8", gateway: null }],
+    routes: [{ dst: "10.0.0.0/8", gw: "", mtu: 0, priority: 0 }],
+    dns: { nameservers: [], search: null, domain: "" },
+  };
+  assertEquals(read(empty), [{
+    interfaces: [{ name: "" }],
+    ips: [{ address: "10.0.0.2/8" }, { address: "10.0.0.3/8" }],
+    routes: [{ dst: "10.0.0.0/8" }],
+  }, []]);
+  for (const value of [{}, { interfaces: null, ips: null, routes: null, dns: null }]) {
+    assertEquals(read(value), [NOTHING, []]);
+  }
+});
+
+Deno.test("everything that is wrong with a result is said, with its place", () => {
+  const text = "write it like 192.168.1.10 or 2001:db8::10";
+  const cases: [unknown, string[]][] = [
+    [7, ["r is 7, and no object"]],
+    [[], ["r is [], and no object"]],
+    [{ interfaces: {} }, ["r.interfaces is {}: give a list"]],
+    [{ interfaces: [1, { name: 2, mac: 3, sandbox: 4 }] }, [
+      "r.interfaces[0] is 1, and no object",
+      "r.interfaces[0].name is 2: give a text",
+      "r.interfaces[0].mac is 3: give a text",
+      "r.interfaces[0].sandbox is 4: give a text",
+    ]],
+    ...["10.0.0.2", "10.0.0.2/33", "10.0.0.2/8/8", "x/8", ""].map((
+      address,
+    ): [unknown, string[]] => [
+      { ips: [{ address }] },
+      [`r.ips[0].address is "${address}": give an address with its length, such as 192.168.1.2/24`],
+    ]),
+    [{ ips: [{ address: "10.0.0.2/8", gateway: "x" }] }, [
+      `r.ips[0].gateway: Invalid address "x": ${text}`,
+    ]],
+    [{ routes: [{ dst: "10.0.0.0/8", gw: "fd00::1" }] }, [
+      'r.routes[0].gw is "fd00::1", of the other family than the destination 10.0.0.0/8',
+    ]],
+    ...["mtu", "advmss", "priority", "table", "scope"].map((key): [unknown, string[]] => [
+      { routes: [{ dst: "10.0.0.0/8" }, { dst: "::/0", [key]: 5 }] },
+      [`r.routes[1].${key} is 5, and a route can only have dst and gw`],
+    ]),
+    [{ dns: 7 }, ["r.dns is 7, and no object"]],
+    [{ dns: { nameservers: "x", options: [1], domain: 2 } }, [
+      'r.dns.nameservers is "x": give a list of texts',
+      "r.dns.options is [1]: give a list of texts",
+      "r.dns.domain is 2: give a text",
+    ]],
+  ];
+  for (const [value, sentences] of cases) assertEquals(wrong(value), sentences);
+  assertEquals(wrong({ routes: [{ dst: "x" }, {}] }).length, 2);
+});
+
+Deno.test("a result without links or name servers has no such keys", () => {
+  const ips = [{ address: "fd00::2/64" }, { address: "10.0.0.2/8" }];
+  assertEquals(formatResult({ ...NOTHING, ips }, "0.4.0"), {
+    cniVersion: "0.4.0",
+    ips: [{ version: "6", address: "fd00::2/64" }, { version: "4", address: "10.0.0.2/8" }],
+    routes: [],
+  });
+});
