@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { differences, removeLeft } from "../../../lib/engine/attachment.ts";
-import type { Driver, Network, NetworkSpec } from "../../../lib/driver/mod.ts";
+import { type Driver, type Network, type NetworkSpec, settle } from "../../../lib/driver/mod.ts";
 import { network } from "../../kit/values.ts";
 import { IpvlanError } from "../../../lib/base/errors.ts";
 
@@ -13,7 +13,7 @@ Deno.test("a network is another one by each setting of its links, and by its poo
   const spec: NetworkSpec = { name: "n", parent: "eth0", subnets: ["192.168.1.0/24"] };
   const subnets = [{ subnet: "192.168.1.0/24", auxAddresses: {}, gateway: "192.168.1.1" }];
   const different = (changes: Partial<NetworkSpec>, found: Partial<Network> = {}) =>
-    differences({ ...spec, ...changes }, network("n", { subnets, ...found }));
+    differences(settle({ ...spec, ...changes }).network, network("n", { subnets, ...found }));
   assertEquals(different({}), []);
   const cases: [Partial<NetworkSpec>, string[]][] = [
     [{ parent: "eth1" }, ["parent"]],

@@ -22,7 +22,7 @@ function settled(spec: NetworkSpec, networks: SettledNetwork[] = []) {
 
 Deno.test("a parent that is found later is no isolation, and is settled then", () => {
   const spec = { name: "n", mode: "l3", advertise: "subnet", subnets: ["10.0.0.0/24"] } as const;
-  assertEquals(wrong(spec), [["InvalidOptionError", "advertise"]]);
+  assertEquals(wrong(spec), [["invalid-option", "advertise"]]);
   const later = settle(spec, [], false);
   assertEquals(later.problems, []);
   const parent = "eth0";
