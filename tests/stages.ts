@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { exists } from "../lab/machine.ts";
 import { withRunFolder } from "../lab/run_folder.ts";
 import { type EndingSignal, exitStatusOf, onSignals } from "../lib/base/signals.ts";
-import { showProgress } from "../scenarios/kit/report/progress.ts";
+import { Slots, StageRun } from "./schedule.ts";
 
 /** How many tests of a stage passed and failed. */
 export interface Count {
@@ -16,10 +16,10 @@ export interface Count {
   failed: number;
 }
 
-/** A stage: its name, and the function that runs it. */
+/** A stage: its name, and the function that runs it. It prints through the {@linkcode StageRun}. */
 export interface Stage {
   name: string;
-  run: () => Promise<Count>;
+  run: (stage: StageRun) => Promise<Count>;
 }
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -28,9 +28,12 @@ const ONE_FAILED: Count = { passed: 0, failed: 1 };
 
 /** The processes that run, each the first of a process group of its own. */
 const children = new Set<Deno.ChildProcess>();
+/** Whether a signal ends all, so that nothing else starts. */
+let isEnding = false;
 
 /** Ends what runs, labs included, and then this process. */
 async function endAll(signal: EndingSignal): Promise<never> {
+  isEnding = true;
   const ends = [...children].map((child) => {
     try {
       Deno.kill(-child.pid, "SIGTERM");
@@ -46,14 +49,14 @@ async function endAll(signal: EndingSignal): Promise<never> {
 /**
  * Runs Deno, and returns its output.
  *
- * @param live Whether to print the output, too, as it comes.
+ * @param live The stage that prints the output, too, as it comes.
  * @param cwd The folder to run it in; the checkout by default.
  */
 async function deno(
   args: string[],
-  live: boolean,
-  cwd = ROOT,
+  { live, cwd = ROOT }: { live?: StageRun; cwd?: string } = {},
 ): Promise<{ ok: boolean; output: string }> {
+  if (isEnding) return await new Promise(() => {});
   const child = new Deno.Command(Deno.execPath(), {
     args,
     cwd,
@@ -68,7 +71,7 @@ async function deno(
   const collect = async (stream: ReadableStream<Uint8Array>, to: typeof Deno.stdout) => {
     for await (const chunk of stream) {
       output.push(chunk);
-      if (live) await to.write(chunk);
+      live?.write(chunk, to);
     }
   };
   await Promise.all([collect(child.stdout, Deno.stdout), collect(child.stderr, Deno.stderr)]);
@@ -79,12 +82,16 @@ async function deno(
 
 /** A stage that runs one Deno command. Its output is printed only if it fails. */
 export function check(name: string, args: string[]): Stage {
-  return { name, run: async () => toCount(await deno(args, false)) };
+  const run = async (stage: StageRun) => {
+    using _slot = await stage.slot(name, FIRST);
+    return toCount(await deno(args), stage);
+  };
+  return { name, run };
 }
 
 /** Counts a command as one test. Prints its output if it failed. */
-function toCount({ ok, output }: { ok: boolean; output: string }): Count {
-  if (!ok) console.log(output.trimEnd());
+function toCount({ ok, output }: { ok: boolean; output: string }, stage: StageRun): Count {
+  if (!ok) stage.line(output.trimEnd());
   return ok ? ONE_PASSED : ONE_FAILED;
 }
 
@@ -93,15 +100,19 @@ function toCount({ ok, output }: { ok: boolean; output: string }): Count {
  * this folder is not published. So it runs in a copy of the checkout whose links lead back here.
  */
 export function published(): Stage {
-  const run = () =>
-    withRunFolder(async (copy) => {
+  const name = "the package to publish";
+  const run = async (stage: StageRun) => {
+    using _slot = await stage.slot(name, FIRST);
+    return await withRunFolder(async (copy) => {
       await copyCheckout(copy);
       const config = JSON.parse(await Deno.readTextFile(`${copy}/deno.json`));
       const links = config.links.map((link: string) => `${ROOT}/${link}`);
       await Deno.writeTextFile(`${copy}/deno.json`, JSON.stringify({ ...config, links }));
-      return toCount(await deno(["publish", "--dry-run", "--allow-dirty"], false, copy));
+      const publish = ["publish", "--dry-run", "--allow-dirty"];
+      return toCount(await deno(publish, { cwd: copy }), stage);
     });
-  return { name: "the package to publish", run };
+  };
+  return { name, run };
 }
 
 /** Copies the files of the checkout that git tracks, and new ones that it does not ignore. */
@@ -131,18 +142,30 @@ function countTests({ ok, output }: { ok: boolean; output: string }): Count {
   return ok || count.failed > 0 ? count : { ...count, failed: 1 };
 }
 
-/** A stage that runs tests in one process, on this machine's kernel. */
+/**
+ * A stage that runs tests in one process, on this machine's kernel. Their types are not checked: a
+ * stage of its own checks all.
+ */
 export function tests(name: string, args: string[]): Stage {
-  return { name, run: async () => countTests(await deno(["test", "-A", ...args], true)) };
+  const run = async (stage: StageRun) => {
+    using _slot = await stage.slot(name, FIRST);
+    return countTests(await deno(["test", "-A", "--no-check", ...args], { live: stage }));
+  };
+  return { name, run };
 }
 
-/** How many test files run at once. A test waits half of the time. */
-const FILES_AT_ONCE = 2 * navigator.hardwareConcurrency;
+/** How many commands and test files run at once. A test waits half of the time. */
+const AT_ONCE = 2 * navigator.hardwareConcurrency;
 /** MiB of free memory that each is given room for. */
-const FILE_MEMORY = 1024;
+const ROOM = 1024;
 
-/** The file that takes longest: it makes every line of the driver fail, one after another. */
-const SLOWEST = "tests/lab/driver_failure_test.ts";
+/** What a person waits for comes first: the checks, in their order. */
+const FIRST = Infinity;
+/** Then comes what takes long, so that none of it runs alone at the end. Sizes of files are below. */
+const LONG = 2 ** 30;
+
+/** The files that take longest: they make every line fail, or kill a command at each. */
+const SLOWEST = /^tests\/lab\/(driver_failure|bad_times_kill|bad_times_interrupt|cni_server)_test/;
 
 /**
  * The kernel modules that a file of tests needs, beside those that the lab always looks for. The
@@ -189,16 +212,30 @@ export async function testFiles(folder: string): Promise<TestFile[]> {
  *
  * @param words The arguments of the lab, before `--`.
  */
-async function runFile(path: string, words: string[]): Promise<FileResult> {
+async function runFile(
+  { path, size }: TestFile,
+  words: string[],
+  stage: StageRun,
+): Promise<FileResult> {
+  using _slot = await stage.slot(path, isSlow(path) ? LONG + size : size);
   const start = performance.now();
   const test = ["test", "-A", "--no-check", "--cached-only", path];
   const needs = labWords(path);
   const result = await deno(
     needs ? ["run", "-A", "lab/main.ts", ...words, ...needs, "--", "deno", ...test] : test,
-    false,
   );
-  const text = `${result.output.trimEnd()}\n(${path}: ${secondsSince(start)} s)\n`;
+  const seconds = (performance.now() - start) / 1000;
+  durations.push({ path, seconds });
+  const text = `${result.output.trimEnd()}\n(${path}: ${seconds.toFixed(1)} s)\n`;
   return { count: countTests(result), text };
+}
+
+/**
+ * Whether a file takes long for its size: every test of the lab's engines boots a kernel, and Docker
+ * needs a slow kernel.
+ */
+function isSlow(path: string): boolean {
+  return SLOWEST.test(path) || /^tests\/(lab_engine\/|engines\/docker)/.test(path);
 }
 
 /** A test file, and its size in bytes. */
@@ -208,54 +245,28 @@ export interface TestFile {
 }
 
 /**
- * A stage that runs test files, several at once. It prints the output of a file when the file and
- * all files before it have finished.
+ * A stage that runs test files side by side. It prints the output of a file when the file and all
+ * files before it have finished.
  *
  * @param words The arguments of the lab for the files of `tests/lab`, before `--`.
  */
 export function files(name: string, find: () => Promise<TestFile[]>, words: string[] = []): Stage {
-  const run = async () => {
+  const run = async (stage: StageRun) => {
     const files = await find();
     // The lab has no network, so cache the imports of the files first.
-    const { ok, output } = await deno(
-      ["cache", "--quiet", ...files.map(({ path }) => path)],
-      false,
-    );
-    if (!ok) console.log(output);
-    const results = new Map(files.map(({ path }) => [path, Promise.withResolvers<FileResult>()]));
-    // Start slow files first, so that none of them runs alone at the end. Large files are usually
-    // slow, but every test of the lab's engines boots a kernel, and Docker needs a slow kernel.
-    const priority = ({ path }: TestFile) =>
-      path === SLOWEST || /^tests\/(lab_engine\/|engines\/docker)/.test(path) ? 1 : 0;
-    const queue = files.toSorted((a, b) => priority(b) - priority(a) || b.size - a.size);
-    const running = new Set<string>();
-    const runQueue = async () => {
-      for (let file = queue.shift(); file; file = queue.shift()) {
-        running.add(file.path);
-        showProgress(`${queue.length} files to go; running: ${[...running].join(", ")}`);
-        results.get(file.path)!.resolve(await runFile(file.path, words));
-        running.delete(file.path);
-      }
-    };
-    const { available } = Deno.systemMemoryInfo();
-    const atOnce = Math.min(FILES_AT_ONCE, Math.floor(available / 2 ** 20 / FILE_MEMORY));
-    const all = Promise.all(Array.from({ length: Math.max(1, atOnce) }, runQueue));
+    const { ok, output } = await deno(["cache", "--quiet", ...files.map(({ path }) => path)]);
+    if (!ok) stage.line(output);
+    const results = files.map((file) => runFile(file, words, stage));
     const total: Count = { passed: 0, failed: 0 };
-    for (const { promise } of results.values()) {
-      const { count, text } = await promise;
-      showProgress("");
-      console.log(text);
+    for (const result of results) {
+      const { count, text } = await result;
+      stage.line(text);
       total.passed += count.passed;
       total.failed += count.failed;
     }
-    await all;
     return total;
   };
   return { name, run };
-}
-
-function secondsSince(start: number): string {
-  return ((performance.now() - start) / 1000).toFixed(1);
 }
 
 /**
@@ -266,10 +277,12 @@ function secondsSince(start: number): string {
  * @param areAll Whether all scenarios run.
  */
 export function scenarios(name: string, words: string[] = [], areAll = true): Stage {
-  const run = async () => {
+  const run = async (stage: StageRun) => {
+    using _slot = await stage.slot(name, LONG);
     const report = await Deno.makeTempFile({ suffix: ".json" });
     try {
-      const { ok } = await deno(["run", "-A", "lab/main.ts", ...words, "--json", report], true);
+      const command = ["run", "-A", "lab/main.ts", ...words, "--json", report];
+      const { ok } = await deno(command, { live: stage });
       const text = await Deno.readTextFile(report);
       if (text === "") return ONE_FAILED;
       const { held, failed, uncovered } = JSON.parse(text).statements;
@@ -285,22 +298,55 @@ export function scenarios(name: string, words: string[] = [], areAll = true): St
 /** The errors of failed stages. They are printed again at the end, where a reader looks first. */
 const errors: string[] = [];
 
-/** Runs stages one after another, and ends this process. */
+/** How long each file of tests took. */
+const durations: { path: string; seconds: number }[] = [];
+
+/** How many of the slowest files are listed. */
+const LISTED = 10;
+
+/**
+ * Runs stages side by side, prints their output one after another, and ends this process. The last
+ * lines name the files that took longest, and count all tests.
+ */
 export async function runStages(stages: readonly Stage[]): Promise<never> {
   using _signals = onSignals(["SIGINT", "SIGTERM", "SIGHUP"], endAll);
+  const { available } = Deno.systemMemoryInfo();
+  const slots = new Slots(Math.max(1, Math.min(AT_ONCE, Math.floor(available / 2 ** 20 / ROOM))));
+  const runs = stages.map(({ name, run }) => {
+    const stage = new StageRun(slots);
+    return { name, stage, ended: runStage(run, stage) };
+  });
   const total: Count = { passed: 0, failed: 0 };
   const failedStages: string[] = [];
-  for (const { name, run } of stages) {
+  for (const { name, stage, ended } of runs) {
     console.log(`== ${name}`);
-    const start = performance.now();
-    const { passed, failed } = await run();
-    console.log(`== ${name}: ${failed === 0 ? "passed" : "FAILED"} in ${secondsSince(start)} s\n`);
+    stage.open();
+    const { passed, failed, seconds } = await ended;
+    stage.line(`== ${name}: ${failed === 0 ? "passed" : "FAILED"} in ${seconds.toFixed(1)} s\n`);
     total.passed += passed;
     total.failed += failed;
     if (failed > 0) failedStages.push(name);
+  }
+  const slowest = durations.sort((a, b) => b.seconds - a.seconds).slice(0, LISTED);
+  if (slowest.length > 0) console.log("The slowest files:");
+  for (const { path, seconds } of slowest) {
+    console.log(`${seconds.toFixed(1).padStart(7)} s  ${path}`);
   }
   for (const error of errors) console.log(`${error}\n`);
   if (failedStages.length > 0) console.log(`Failed: ${failedStages.join(", ")}`);
   console.log(`${total.passed} passed, ${total.failed} failed`);
   Deno.exit(total.failed === 0 ? 0 : 1);
+}
+
+/** Runs a stage. One that throws has failed, and says why. */
+async function runStage(
+  run: Stage["run"],
+  stage: StageRun,
+): Promise<Count & { seconds: number }> {
+  try {
+    return { ...await run(stage), seconds: stage.seconds };
+  } catch (error) {
+    stage.line(error instanceof Error ? error.stack ?? error.message : String(error));
+    return { ...ONE_FAILED, seconds: stage.seconds };
+  }
 }
