@@ -164,8 +164,9 @@ const FIRST = Infinity;
 /** Then comes what takes long, so that none of it runs alone at the end. Sizes of files are below. */
 const LONG = 2 ** 30;
 
-/** The files that take longest: they make every line fail, or kill a command at each. */
-const SLOWEST = /^tests\/lab\/(driver_failure|bad_times_kill|bad_times_interrupt|cni_server)_test/;
+/** Files that take longer than others of their size, such as those that start many processes. */
+const SLOW_FILES =
+  /^tests\/lab\/(attack|bad_times|cni|driver_(advertise|failure|heal)|site_guide)\w*_test/;
 
 /**
  * The kernel modules that a file of tests needs, beside those that the lab always looks for. The
@@ -235,7 +236,7 @@ async function runFile(
  * needs a slow kernel.
  */
 function isSlow(path: string): boolean {
-  return SLOWEST.test(path) || /^tests\/(lab_engine\/|engines\/docker)/.test(path);
+  return SLOW_FILES.test(path) || /^tests\/(lab_engine\/|engines\/docker)/.test(path);
 }
 
 /** A test file, and its size in bytes. */

@@ -13,7 +13,11 @@ import { isOurs } from "../../lib/driver/network/parent.ts";
 import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import type { Link } from "../../lib/iproute2/link.ts";
-import { lookInto } from "../../lib/iproute2/view.ts";
+import { ProcessPerBurst } from "../../lib/iproute2/process_per_burst.ts";
+import { Session } from "../../lib/iproute2/session.ts";
+import { Shell } from "../../lib/iproute2/shell.ts";
+import { look } from "../../lib/iproute2/view.ts";
+import type { Seen } from "../../lib/iproute2/view_types.ts";
 
 /** Where `ip netns exec` finds a sandbox's files. */
 export const ETC = "/etc/netns";
@@ -24,9 +28,49 @@ const OWN = `${ETC}/.ipvlan-kit`;
 /** What tests compare of a namespace. */
 const COMPARED = { links: true, addrs: true, routes: "main" } as const;
 
+/**
+ * `ip` in any namespaces, started by one shell: in the lab, most of the time of a test is that of
+ * starting processes.
+ */
+export class Eyes implements AsyncDisposable {
+  readonly #shell = new Shell();
+
+  /** `ip` in a namespace; in the caller's own if there is no name. */
+  in(netns?: string): Ip {
+    const program = { program: "ip", netns, force: true } as const;
+    return new Ip(new Session(new ProcessPerBurst(program, this.#shell.run)));
+  }
+
+  /** Reads what tests compare of a namespace, with one process. */
+  async compared(netns: string): Promise<Seen<typeof COMPARED>> {
+    return await look({ netns, ip: this.in(netns), run: this.#shell.run }, COMPARED);
+  }
+
+  /** Ends the shell. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#shell[Symbol.asyncDispose]();
+  }
+}
+
+async function compared(netns: string, eyes?: Eyes): Promise<Seen<typeof COMPARED>> {
+  if (eyes) return await eyes.compared(netns);
+  await using own = new Eyes();
+  return await own.compared(netns);
+}
+
+/** The names of all namespaces that have one, sorted: what `ip netns list` reads, without a process. */
+export function namespaces(): string[] {
+  try {
+    return [...Deno.readDirSync("/run/netns")].map(({ name }) => name).toSorted();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return [];
+  }
+}
+
 /** Reads a sandbox from the kernel, without indexes, carriers, and what a random MAC address decides. */
-export async function seeSandbox(name: string): Promise<unknown> {
-  const { links, addrs, routes } = await lookInto(name, COMPARED);
+export async function seeSandbox(name: string, eyes?: Eyes): Promise<unknown> {
+  const { links, addrs, routes } = await compared(name, eyes);
   return {
     links: links.map((
       {
@@ -49,19 +93,16 @@ export async function seeSandbox(name: string): Promise<unknown> {
  * thing is made, such as ids: two worlds that a user cannot tell apart are equal.
  */
 export async function seeWorld(): Promise<unknown> {
-  await using ip = await Ip.open();
+  await using eyes = new Eyes();
   await using driver = await Driver.open();
-  const [links, routes, names] = await Promise.all([
-    ip.link.show(),
-    ip.route.show(4),
-    ip.netns.list(),
-  ]);
+  const ip = eyes.in();
+  const [links, routes] = await Promise.all([ip.link.show(), ip.route.show(4)]);
   const sandboxes = driver.listSandboxes();
   return {
     links: links.map(essence),
     routes,
     namespaces: Object.fromEntries(
-      await Promise.all(names.sort().map(async (name) => [name, await seeSandbox(name)])),
+      await Promise.all(namespaces().map(async (name) => [name, await seeSandbox(name, eyes)])),
     ),
     networks: driver.listNetworks().map(({ id: _id, created: _created, ...network }) => network),
     sandboxes: sandboxes.map(({ id: _id, created: _created, ...sandbox }) => sandbox),
@@ -120,8 +161,8 @@ export interface SandboxDump {
 }
 
 /** Reads a sandbox from the kernel. */
-export async function dumpSandbox(name: string): Promise<SandboxDump> {
-  const { links, addrs, routes } = await lookInto(name, COMPARED);
+export async function dumpSandbox(name: string, eyes?: Eyes): Promise<SandboxDump> {
+  const { links, addrs, routes } = await compared(name, eyes);
   // Those of the kernel's own making (fe80::/64) come and go with the carrier.
   return {
     name,
@@ -136,7 +177,7 @@ export async function dumpSandbox(name: string): Promise<SandboxDump> {
 
 /** The routes of a host that lead nowhere, each as a line. Nobody but the driver makes some in tests. */
 export async function hostRoutes(ip: Ip): Promise<string[]> {
-  const routes = [...await ip.route.show(4), ...await ip.route.show(6)];
+  const routes = (await Promise.all([ip.route.show(4), ip.route.show(6)])).flat();
   return routes.filter(({ type }) => type === "unreachable")
     .map(({ dst, protocol, metric }) => `${dst} proto ${protocol} metric ${metric}`).toSorted();
 }
@@ -155,9 +196,11 @@ export function dumpStore(folder: string): unknown {
 }
 
 /** Asserts that the store, the kernel and the hosts files have the same networks and sandboxes. */
-export async function assertConsistent(
-  { ns, stateDir }: { ns: { name: string; ip: Ip }; stateDir: string },
-): Promise<void> {
+export async function assertConsistent({ ns, eyes, stateDir }: {
+  ns: { name: string; ip: Ip };
+  eyes: Eyes;
+  stateDir: string;
+}): Promise<void> {
   using store = SqliteStore.open(stateDir);
   const [networks, sandboxes, endpoints, named] = [
     store.networks(),
@@ -168,7 +211,11 @@ export async function assertConsistent(
   const half = [...networks, ...sandboxes, ...endpoints].filter(({ state }) => state !== "ready");
   assertEquals(half, [], "half-made or half-removed");
 
-  const links = await ns.ip.link.show();
+  const [links, routes, ...dumps] = await Promise.all([
+    ns.ip.link.show(),
+    hostRoutes(ns.ip),
+    ...sandboxes.map(({ name }) => dumpSandbox(name, eyes)),
+  ]);
   assertEquals(
     links.filter(isOurs).map(({ name }) => name).toSorted(),
     store.links().map(({ name }) => name).toSorted(),
@@ -188,10 +235,10 @@ export async function assertConsistent(
       kind === "cover" ? "kernel metric 118" : "117 metric 117"
     }`
   );
-  assertEquals(await hostRoutes(ns.ip), [...new Set(adverts)].toSorted(), "the routes in the host");
+  assertEquals(routes, [...new Set(adverts)].toSorted(), "the routes in the host");
 
   const files: Record<string, string> = {};
-  for (const { name } of sandboxes) {
+  for (const [index, { name }] of sandboxes.entries()) {
     const own = endpoints.filter(({ sandbox }) => sandbox === name).map((endpoint) => ({
       ...endpoint,
       networkName: networks.find(({ id }) => id === endpoint.network)!.name,
@@ -200,7 +247,7 @@ export async function assertConsistent(
     files[`${ETC}/${name}/hosts`] = renderHosts(
       own.flatMap(({ network }) => named.filter((endpoint) => endpoint.network === network)),
     );
-    const found = await dumpSandbox(name);
+    const found = dumps[index]!;
     assertEquals(
       found.links.filter((link) => link.name !== "lo").map((link) => [link.name, link.alias]),
       own.map(({ ifname, networkName }) => [ifname, `ipvlan-kit ${networkName}`]).toSorted(),
@@ -224,7 +271,6 @@ export async function assertConsistent(
     sandboxes.map(({ name }) => [`${OWN}/@${name}`, inodeOf(`${ETC}/${name}/hosts`)]).toSorted(),
     "the second names of the hosts files",
   );
-  await using outer = await Ip.open();
-  const others = (await outer.netns.list()).filter((name) => name !== ns.name);
-  assertEquals(others.toSorted(), sandboxes.map(({ name }) => name), "the namespaces");
+  const others = namespaces().filter((name) => name !== ns.name);
+  assertEquals(others, sandboxes.map(({ name }) => name), "the namespaces");
 }

@@ -7,8 +7,18 @@ import { assertEquals } from "@std/assert";
 import { Driver, type DriverOptions } from "../../lib/driver/mod.ts";
 import type { WrapRunner } from "../../lib/driver/run/namespaces.ts";
 import { isOurs } from "../../lib/driver/network/parent.ts";
-import { Ip } from "../../lib/iproute2/ip.ts";
-import { byName, dumpSandbox, dumpStore, essence, ETC, filesOf, hostRoutes } from "./look.ts";
+import type { Ip } from "../../lib/iproute2/ip.ts";
+import {
+  byName,
+  dumpSandbox,
+  dumpStore,
+  essence,
+  ETC,
+  Eyes,
+  filesOf,
+  hostRoutes,
+  namespaces,
+} from "./look.ts";
 import { inEnv, type Ran, run } from "./processes.ts";
 
 /** Makes a folder that is removed at the end of the scope. */
@@ -30,6 +40,8 @@ export interface FreshNetns extends AsyncDisposable {
   readonly name: string;
   /** `ip` in it. */
   readonly ip: Ip;
+  /** `ip` in any namespace, such as the caller's own. */
+  readonly eyes: Eyes;
   /** Runs a program in it, and waits until it ends. */
   run(program: string, ...args: string[]): Promise<Ran>;
 }
@@ -45,15 +57,16 @@ export interface FreshNetns extends AsyncDisposable {
  */
 export async function freshNetns(): Promise<FreshNetns> {
   await using undo = new AsyncDisposableStack();
-  const host = undo.use(await Ip.open());
+  const eyes = undo.use(new Eyes());
+  const outer = eyes.in();
   const name = `test-${crypto.randomUUID().slice(0, 8)}`;
-  await host.netns.add(name);
-  undo.defer(() => host.netns.del(name));
-  const ip = undo.use(await Ip.open({ netns: name }));
+  await outer.netns.add(name);
+  undo.defer(() => outer.netns.del(name));
   const kept = undo.move();
   return {
     name,
-    ip,
+    ip: eyes.in(name),
+    eyes,
     run: (...command) => run("ip", "netns", "exec", name, ...command),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
@@ -70,6 +83,8 @@ export interface TestDriverOptions extends DriverOptions {
 export interface TestHost {
   /** The host's namespace. */
   readonly ns: FreshNetns;
+  /** `ip` in any namespace. */
+  readonly eyes: Eyes;
   /** The state folder. */
   readonly stateDir: string;
   /** A driver on the host and its folder, which ends with the test. */
@@ -86,42 +101,49 @@ export async function withHost(test: (host: TestHost) => Promise<void>): Promise
   await using undo = new AsyncDisposableStack();
   const { path: stateDir } = undo.use(await temporaryFolder());
   const ns = undo.use(await freshNetns());
-  await ns.ip.link.add({ type: "veth", name: "eth0", peer: { name: "peer0" }, up: true });
-  await ns.ip.link.set("peer0", { up: true });
-  const outer = undo.use(await Ip.open());
-  const before = { namespaces: await outer.netns.list(), files: filesOf(ETC) };
-  undo.defer(() => clearAway(outer, before.namespaces, before.files));
+  const { eyes } = ns;
+  await Promise.all([
+    ns.ip.link.add({ type: "veth", name: "eth0", peer: { name: "peer0" }, up: true }),
+    ns.ip.link.set("peer0", { up: true }),
+  ]);
+  const before = { namespaces: namespaces(), files: filesOf(ETC) };
+  undo.defer(() => clearAway(eyes.in(), before.namespaces, before.files));
   const drivers = undo.use(new AsyncDisposableStack());
   const driver = async ({ wrap, ...options }: TestDriverOptions = {}) => {
     const all = { host: ns.name, stateDir, ...options };
     return drivers.use(wrap ? Driver.openWrapped(all, wrap) : await Driver.open(all));
   };
-  const dump = async () => ({
-    host: (await ns.ip.link.show()).map(essence).toSorted(byName),
-    routes: await hostRoutes(ns.ip),
-    sandboxes: await Promise.all(
-      (await outer.netns.list()).filter((name) => !before.namespaces.includes(name)).toSorted()
-        .map(dumpSandbox),
-    ),
-    files: filesOf(ETC),
-    store: dumpStore(stateDir),
-  });
-  await test({ ns, stateDir, driver, dump });
-  await afterwards(await driver(), outer, ns, before);
+  const dump = async () => {
+    const names = namespaces().filter((name) => !before.namespaces.includes(name));
+    const [links, routes, ...sandboxes] = await Promise.all([
+      ns.ip.link.show(),
+      hostRoutes(ns.ip),
+      ...names.map((name) => dumpSandbox(name, eyes)),
+    ]);
+    return {
+      host: links.map(essence).toSorted(byName),
+      routes,
+      sandboxes,
+      files: filesOf(ETC),
+      store: dumpStore(stateDir),
+    };
+  };
+  await test({ ns, eyes, stateDir, driver, dump });
+  await afterwards(await driver(), ns, before);
 }
 
 /** Removes all that is on record, and asserts that nothing is left. */
 async function afterwards(
   driver: Driver,
-  outer: Ip,
   ns: FreshNetns,
   before: { namespaces: string[]; files: Record<string, string> },
 ): Promise<void> {
   for (const { name } of driver.listSandboxes()) await driver.removeSandbox(name);
   for (const { name } of driver.listNetworks()) await driver.removeNetwork(name);
-  assertEquals((await ns.ip.link.show()).filter(isOurs), [], "links are left");
-  assertEquals(await hostRoutes(ns.ip), [], "routes are left");
-  assertEquals((await outer.netns.list()).toSorted(), before.namespaces.toSorted());
+  const [links, routes] = await Promise.all([ns.ip.link.show(), hostRoutes(ns.ip)]);
+  assertEquals(links.filter(isOurs), [], "links are left");
+  assertEquals(routes, [], "routes are left");
+  assertEquals(namespaces(), before.namespaces);
   assertEquals(filesOf(ETC), before.files);
   assertEquals([driver.listNetworks(), driver.listSandboxes()], [[], []]);
 }
@@ -129,11 +151,11 @@ async function afterwards(
 /** Deletes what a failed test has left in `/run/netns` and `/etc/netns`. */
 async function clearAway(
   outer: Ip,
-  namespaces: readonly string[],
+  before: readonly string[],
   files: Record<string, string>,
 ): Promise<void> {
-  for (const name of await outer.netns.list()) {
-    if (!namespaces.includes(name)) await outer.netns.del(name);
+  for (const name of namespaces()) {
+    if (!before.includes(name)) await outer.netns.del(name);
   }
   for (const path of Object.keys(filesOf(ETC)).toReversed()) {
     if (!(path in files)) await Deno.remove(path);
@@ -157,17 +179,19 @@ export interface CommandHost extends AsyncDisposable {
  */
 export async function commandHost(): Promise<CommandHost> {
   await using undo = new AsyncDisposableStack();
-  const ip = undo.use(await Ip.open());
-  await ip.link.add({ type: "veth", name: "eth0", up: true, peer: { name: "eth0-peer" } });
+  const ip = undo.use(new Eyes()).in();
   undo.defer(() => ip.link.del("eth0"));
-  await ip.link.set("eth0-peer", { up: true });
+  await Promise.all([
+    ip.link.add({ type: "veth", name: "eth0", up: true, peer: { name: "eth0-peer" } }),
+    ip.link.set("eth0-peer", { up: true }),
+  ]);
   undo.use(await commandFolder());
   const kept = undo.move();
   return {
     ip,
     dump: async () => ({
       links: (await ip.link.show()).map(essence),
-      namespaces: (await ip.netns.list()).sort(),
+      namespaces: namespaces(),
       ...await recorded(),
     }),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
