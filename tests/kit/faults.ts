@@ -5,10 +5,12 @@
  */
 import { assert } from "@std/assert";
 import type { WrapRunner } from "../../lib/driver/run/namespaces.ts";
+import type { Runner } from "../../lib/iproute2/session.ts";
 import { children, inEnv } from "./processes.ts";
 
 /** Waits before it runs lines that make a namespace or delete a link. */
 const BEFORE = `
+[ -p "$gate" ] || exec ip "$@"
 lines=$(cat)
 case $lines in
   *"netns add"* | *"link del"*) [ ! -p "$gate" ] || read -r _ < "$gate" ;;
@@ -18,6 +20,7 @@ printf '%s\\n' "$lines" | ip "$@"
 
 /** Runs the lines, and waits before it ends. */
 const BEHIND = `
+[ -p "$gate" ] || exec ip "$@"
 ip "$@"
 status=$?
 [ ! -p "$gate" ] || read -r _ < "$gate"
@@ -81,13 +84,18 @@ export type Fault =
   /** The kernel refuses it and every later line, so that nothing can be undone either. */
   | "from then on";
 
-/** Makes a line of a driver fail. Lines are counted over all namespaces. */
+/**
+ * Makes a line of a driver fail. Lines are counted over all namespaces. Where all lines of a burst fail
+ * together, because their `ip` is lost or its answer is, each burst counts as one line.
+ */
 export class Faults implements AsyncDisposable {
   #left = Infinity;
   #fault: Fault;
   /** The `ip` that keeps its answer back, for the fault `unanswered`. */
   #held: HeldIp | undefined;
   #path: Disposable | undefined;
+  /** The runner that was asked last in this turn: more lines of the turn are of the same burst. */
+  #asked: Runner | undefined;
   /** Whether a line has failed since {@linkcode Faults.arm}. */
   fired = false;
 
@@ -97,7 +105,7 @@ export class Faults implements AsyncDisposable {
     this.#path = held && inEnv("PATH", held.env.PATH);
   }
 
-  /** Prepares one kind of failure. Make it before the driver, and dispose of it after the driver. */
+  /** Prepares one kind of failure. Make it before the driver, which starts programs by PATH. */
   static async of(fault: Fault): Promise<Faults> {
     return new Faults(fault, fault === "unanswered" ? await heldIp("behind") : undefined);
   }
@@ -117,7 +125,7 @@ export class Faults implements AsyncDisposable {
   readonly wrap: WrapRunner = (runner) => ({
     query: (line) => runner.query(line),
     change: (line) => {
-      if (--this.#left > 0) return runner.change(line);
+      if (this.#isOfBurst(runner) || --this.#left > 0) return runner.change(line);
       this.fired = true;
       if (this.#fault !== "from then on") this.disarm();
       if (this.#fault === "lost") {
@@ -137,6 +145,15 @@ export class Faults implements AsyncDisposable {
       );
     },
   });
+
+  /** Whether the line fails if that before it does: see {@linkcode Faults}. */
+  #isOfBurst(runner: Runner): boolean {
+    if (this.#fault !== "lost" && this.#fault !== "unanswered") return false;
+    if (this.#asked === runner) return true;
+    this.#asked = runner;
+    queueMicrotask(() => this.#asked = undefined);
+    return false;
+  }
 
   /** Puts PATH back. */
   async [Symbol.asyncDispose](): Promise<void> {
@@ -162,7 +179,10 @@ function signalStarter(signal: Deno.Signal): void {
   }
 }
 
-/** Runs a call with its first, second, … line failing, until there are no more lines. */
+/**
+ * Runs a call with its first, second, … line failing, until there are no more lines. Returns how many
+ * there were, as {@linkcode Faults} counts them.
+ */
 export async function eachLine(
   faults: Faults,
   call: () => Promise<unknown>,
