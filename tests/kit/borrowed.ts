@@ -16,9 +16,15 @@ export interface EngineNamespace extends AsyncDisposable {
   end(): Promise<void>;
 }
 
-/** Makes a namespace that ends with the scope. */
-export async function engineNamespace(): Promise<EngineNamespace> {
-  const script = "ip link set lo up; echo ready; exec sleep 1000";
+/**
+ * Makes a namespace that ends with the scope.
+ *
+ * @param lines The lines of `ip` that an engine has run in it, besides that for the loopback.
+ * @throws {Error} A line was refused; `ip` has printed why.
+ */
+export async function engineNamespace(lines: readonly string[] = []): Promise<EngineNamespace> {
+  const batch = ["link set lo up", ...lines].join("\n");
+  const script = `ip -batch - <<'end' && echo ready && exec sleep 1000\n${batch}\nend\n`;
   const child = new Deno.Command("unshare", {
     args: ["--net", "sh", "-c", script],
     stdin: "null",
@@ -26,8 +32,12 @@ export async function engineNamespace(): Promise<EngineNamespace> {
   }).spawn();
   const reader = child.stdout.getReader();
   // The first line comes when the process is in its namespace.
-  await reader.read();
+  const { done } = await reader.read();
   await reader.cancel();
+  if (done) {
+    await child.status;
+    throw new Error(`A namespace cannot be made with the lines:\n${batch}`);
+  }
   const path = `/proc/${child.pid}/ns/net`;
   const end = async () => {
     try {

@@ -17,7 +17,6 @@ import {
 } from "../kit/cni.ts";
 import { runJob, succeeds } from "../kit/command.ts";
 import { dumpSandbox } from "../kit/look.ts";
-import { run } from "../kit/processes.ts";
 import { commandHost, temporaryFolder } from "../kit/worlds.ts";
 
 /** A configuration whose parent has the name of a link of the host, too. */
@@ -39,17 +38,14 @@ async function ipInside(container: EngineNamespace, ...lines: string[]): Promise
 
 /** A container with a link of its own, as a virtual function has it that was moved there. */
 async function containerWith(link = "eth0", address = "172.16.0.2/24"): Promise<EngineNamespace> {
-  const container = await engineNamespace();
   // "ip -n" needs it.
-  await run("mkdir", "-p", "/run/netns");
-  await ipInside(
-    container,
+  await Deno.mkdir("/run/netns", { recursive: true });
+  return await engineNamespace([
     `link add ${link} address 02:00:00:00:08:01 type dummy`,
     `link set ${link} up`,
     `address add ${address} dev ${link}`,
     `route add default via 172.16.0.1 dev ${link}`,
-  );
-  return container;
+  ]);
 }
 
 /** The call of the plugin for a second network of a container. */
