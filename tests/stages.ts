@@ -257,7 +257,13 @@ export function files(name: string, find: () => Promise<TestFile[]>, words: stri
     // The lab has no network, so cache the imports of the files first.
     const { ok, output } = await deno(["cache", "--quiet", ...files.map(({ path }) => path)]);
     if (!ok) stage.line(output);
-    const results = files.map((file) => runFile(file, words, stage));
+    const results = files.map((file) =>
+      // What cannot even be started fails alone.
+      runFile(file, words, stage).catch((error): FileResult => ({
+        count: ONE_FAILED,
+        text: `${file.path}: ${error}`,
+      }))
+    );
     const total: Count = { passed: 0, failed: 0 };
     for (const result of results) {
       const { count, text } = await result;
