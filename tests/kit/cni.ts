@@ -147,9 +147,11 @@ PATH=\${PATH#*:}
 case "$*" in *-batch*) ;; *) exec ip "$@" ;; esac
 read -r left < "$here/left"
 echo $((left - 1)) > "$here/left"
-[ "$left" != 1 ] || [ ! -e "$here/before" ] || kill -KILL "$(cat "$here/pid")"
+[ "$left" = 1 ] || exec ip "$@"
+read -r pid < "$here/pid"
+[ ! -e "$here/before" ] || kill -KILL "$pid"
 ip "$@"
 status=$?
-[ "$left" != 1 ] || kill -KILL "$(cat "$here/pid")"
+kill -KILL "$pid"
 exit $status
 `;

@@ -17,7 +17,7 @@ import {
 } from "../kit/cni.ts";
 import { runJob, succeeds } from "../kit/command.ts";
 import { heldIp } from "../kit/faults.ts";
-import { dumpSandbox, ETC, filesOf } from "../kit/look.ts";
+import { dumpSandbox, ETC, Eyes, filesOf } from "../kit/look.ts";
 import { run } from "../kit/processes.ts";
 import { commandHost, temporaryFolder } from "../kit/worlds.ts";
 
@@ -31,8 +31,8 @@ const LAN = {
 };
 
 /** What a container's namespace has, but for the loopback. */
-async function seen({ netns }: EngineNamespace): Promise<unknown> {
-  const { links, addrs, routes } = await dumpSandbox(netns);
+async function seen({ netns }: EngineNamespace, eyes?: Eyes): Promise<unknown> {
+  const { links, addrs, routes } = await dumpSandbox(netns, eyes);
   return {
     links: links.filter(({ name }) => name !== "lo")
       .map(({ name, up, mtu, info }) => ({ name, up, mtu, info })),
@@ -419,8 +419,9 @@ Deno.test("GC removes exactly the attachments that are not valid: 150 of 200", a
   assertEquals(await attachments(), all);
   await gc(conf, valid.map(({ containerID, ifname }) => ({ containerID, ifname })));
   assertEquals(await attachments(), valid);
+  await using eyes = new Eyes();
   const linked = await Promise.all(ids.map(async (containerID) => {
-    const { links } = await dumpSandbox(containerID);
+    const { links } = await dumpSandbox(containerID, eyes);
     return links.filter(({ name }) => name !== "lo").map(({ name: ifname }) => ({
       containerID,
       ifname,
@@ -471,12 +472,14 @@ Deno.test("20 processes attach at once: 20 addresses, and nothing is left when t
   assertEquals(added.map(({ status, output }) => status === 0 ? 0 : output), Array(20).fill(0));
   const addresses = added.map(({ output }) => output.ips[0].address);
   assertEquals(new Set(addresses).size, 20);
+  await using eyes = new Eyes();
   for (const [index, container] of containers.entries()) {
-    const { addrs } = await seen(container) as { addrs: string[] };
+    const { addrs } = await seen(container, eyes) as { addrs: string[] };
     assert(addrs.includes(`${addresses[index]} dev eth0`));
   }
   await Promise.all(calls.map((call) => pluginSucceeds({ ...call, command: "DEL", netns: "" })));
-  assertEquals(await Promise.all(containers.map(seen)), Array(20).fill(EMPTY));
+  const left = await Promise.all(containers.map((container) => seen(container, eyes)));
+  assertEquals(left, Array(20).fill(EMPTY));
   assertEquals(await host.dump(), before);
 });
 
