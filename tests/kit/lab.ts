@@ -5,6 +5,8 @@
  */
 import { assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
+import { QemuEngine } from "../../lab/qemu/engine.ts";
+import { UmlEngine } from "../../lab/uml/engine.ts";
 import { FIRST_LINES } from "../../scenarios/kit/playground.ts";
 import { Terminal } from "./terminal.ts";
 import { decode, type Ran, run } from "./processes.ts";
@@ -133,10 +135,14 @@ async function readState(): Promise<unknown> {
   };
 }
 
-/** Runs an engine once, so that it has fetched its files and prints nothing about that later. */
-export async function warmUp(engine: "uml" | "qemu"): Promise<void> {
-  const { code, stderr } = await lab(["--engine", engine, "--", "true"]);
-  if (code !== 0) throw new Error(stderr);
+/** Has an engine fetch its files, so that it prints nothing about that later. Boots nothing. */
+export async function warmUp(name: "uml" | "qemu"): Promise<void> {
+  const said: string[] = [];
+  const say = (line: string) => void said.push(line);
+  const engine = name === "uml" ? new UmlEngine(say) : new QemuEngine(say);
+  const { signal } = new AbortController();
+  const probe = await engine.probe({ modules: [], signal });
+  if (!probe.ok) throw new Error([...said, JSON.stringify(probe.attempts)].join("\n"));
 }
 
 /** Kills a lab as soon as its command has printed something, and asserts that the run leaves nothing. */
