@@ -154,7 +154,7 @@ export class Driver implements AsyncDisposable {
 
   /** Finds everything that is wrong with a network to create. Changes nothing. */
   async problemsOf(spec: NetworkSpec): Promise<readonly IpvlanError[]> {
-    const decision = await this.#decide(settle(spec));
+    const decision = await this.#decide(settle(requireSpec(networkSpec, spec)));
     return decision.ok ? [] : decision.problems;
   }
 

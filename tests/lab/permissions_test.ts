@@ -32,6 +32,7 @@ async function runWith(flags: readonly string[], script: string): Promise<string
 /** What a script does with the driver, and with what is below it. Every method is called once. */
 const DRIVER = `
 import { Bridge, Driver, EVERYTHING, Ip, kernelFacts, lookAround, lookInto } from "${ROOT}mod.ts";
+import { settle } from "${ROOT}lib/driver/mod.ts";
 const calls = new Set(Object.getOwnPropertyNames(Driver.prototype));
 calls.delete("constructor");
 const opened = await Driver.open();
@@ -46,6 +47,10 @@ const network = { name: "n", subnets: ["192.168.20.0/24", "2001:db8:20::/64"] };
 if ((await driver.problemsOf(network)).length > 0) throw new Error("problems");
 await driver.createNetwork(network);
 if ((await driver.problemsOfNext("n")).length > 0) throw new Error("problems");
+const settled = settle({ name: "m", subnets: ["192.168.21.0/24"] });
+if ((await driver.problemsOfFirst(settled)).length > 0) throw new Error("problems");
+await driver.createSettled(settled);
+await driver.removeNetwork("m");
 if (driver.addressUsage("n").length !== 2) throw new Error("usage");
 await driver.createSandbox({ name: "c1", connections: [{ network: "n" }] });
 await driver.createSandbox({

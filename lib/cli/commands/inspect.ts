@@ -1,3 +1,4 @@
+import { isOwned } from "../../driver/model/names.ts";
 import type { Driver, Network } from "../../driver/mod.ts";
 import { shortName } from "../../engine/owners.ts";
 import { invalidOption, IpvlanError, isIpvlanError } from "../../base/errors.ts";
@@ -18,7 +19,7 @@ function sandboxFinder(driver: Driver): Find {
   let networks: Network[] | undefined;
   return async (typed) => {
     // An engine's may be typed with as many digits as `ps` shows.
-    const known = typed.includes(":") ? driver.listSandboxes() : [];
+    const known = isOwned(typed) ? driver.listSandboxes() : [];
     const { name } = known.find(({ name }) => shortName(name) === typed) ?? { name: typed };
     let [pids, [sandbox]] = await Promise.all([
       driver.processes(name),
