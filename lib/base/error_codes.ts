@@ -343,12 +343,10 @@ export interface ErrorTable {
 
   // Engines
 
-  /** The request of an engine cannot be read, at a place such as `network.subnets[0]`. */
+  /** What an engine sent cannot be read, at a `place` such as `"network.subnets[0]"`. */
   "invalid-request": { place: string; reason: string };
-  /** The body of Docker's request is wrong at a place (`IPv4Data.0.Pool`). */
-  "docker-body": { place: string; found: string; wanted: string };
   /** The body of Docker's request is missing (moby#39331). */
-  "docker-body-missing": object;
+  "missing-request": object;
   /** Docker's API did not answer a call. */
   "docker-api": { path: string; reason: string };
   /** A call of the CNI plugin failed. `status` is the error code of the CNI specification. */

@@ -340,11 +340,8 @@ export const SENTENCES: {
   // Engines
 
   "invalid-request": ({ place, reason }) =>
-    `The engine's request cannot be read: ${place === "" ? "it" : `"${place}"`} ${reason}`,
-  "docker-body": ({ place, found, wanted }) =>
-    `${place === "" ? "The body" : `The field ${place} of the body`} is ${found}, and should be ` +
-    wanted,
-  "docker-body-missing": () =>
+    `The engine's request cannot be read: ${place} ${reason}`,
+  "missing-request": () =>
     "The body is missing, as Docker leaves it out when it repeats a call that a killed plugin did " +
     "not answer: try again",
   "docker-api": ({ path, reason }) => `Docker's API did not answer ${path}: ${reason}`,

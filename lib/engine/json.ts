@@ -3,8 +3,15 @@
  *
  * @module
  */
-import { IpvlanError } from "../base/errors.ts";
-import { isObject } from "../base/reader.ts";
+import { IpvlanError, throwProblems } from "../base/errors.ts";
+import {
+  list as someList,
+  placeOf,
+  read,
+  type Reader,
+  record as someRecord,
+  show,
+} from "../base/reader.ts";
 
 /** The longest request in bytes. Most have some thousand, and CNI's GC has 100 for each container. */
 export const MAX_REQUEST = 2 ** 20;
@@ -46,98 +53,42 @@ export function parseRequest(text: string): { value: unknown } | { reason: strin
   return { value };
 }
 
-/** An object of a JSON text. A field that is `null` counts as missing, as engines write both. */
-export class JsonObject {
-  /** The object itself, with all fields. */
-  readonly value: Readonly<Record<string, unknown>>;
-  readonly #place: string;
+/** Parses a request and reads it. @throws {"invalid-request"} It is no JSON, or has other fields. */
+export function readJson<T>(reader: Reader<T>, text: string): T {
+  const parsed = parseRequest(text);
+  if ("value" in parsed) return readMessage(reader, parsed.value);
+  throw new IpvlanError("invalid-request", { place: "it", reason: parsed.reason });
+}
 
-  private constructor(value: unknown, place: string) {
-    if (!isObject(value)) {
-      throw new IpvlanError("invalid-request", { place, reason: "is not an object" });
-    }
-    this.value = value;
-    this.#place = place;
-  }
+/** Reads what an engine sends. @throws {IpvlanError} All that is wrong with it. */
+export function readMessage<T>(reader: Reader<T>, message: unknown): T {
+  const { value, misfits } = read(reader, message);
+  throwProblems(misfits.map(({ path, value, wanted }) => {
+    if (path.length === 0 && value === undefined) return new IpvlanError("missing-request");
+    const place = path.length === 0 ? "it" : JSON.stringify(placeOf(path));
+    const reason = `is ${show(value)}, and should be ${wanted}`;
+    return new IpvlanError("invalid-request", { place, reason }).at(...path);
+  }));
+  return value;
+}
 
-  /** Reads a text. @throws {"invalid-request"} It is not the JSON of an object. */
-  static parse(text: string): JsonObject {
-    const parsed = parseRequest(text);
-    if ("reason" in parsed) {
-      throw new IpvlanError("invalid-request", { place: "", reason: parsed.reason });
-    }
-    return new JsonObject(parsed.value, "");
-  }
+/*
+ * Engines write `null` for what is missing, and for a list or a map that was never made. Both count
+ * as left out.
+ */
 
-  /** A text that has to be there. @throws {"invalid-request"} It is missing or no text. */
-  text(name: string): string {
-    return this.optionalText(name) ?? this.#wrong(name, "is missing");
-  }
+/** Reads a value that may be missing. */
+export function optional<T>(reader: Reader<T>): Reader<T | undefined> {
+  return (value, reading) =>
+    value === undefined || value === null ? undefined : reader(value, reading);
+}
 
-  /** A text. @throws {"invalid-request"} It is no text. */
-  optionalText(name: string): string | undefined {
-    const value = this.#field(name);
-    if (value === undefined || typeof value === "string") return value;
-    return this.#wrong(name, "is not a text");
-  }
+/** Reads a list; a missing one is empty. */
+export function list<T>(of: Reader<T>): Reader<T[]> {
+  return (value, reading) => someList(of)(value ?? [], reading);
+}
 
-  /** Whether a field is true; a missing one is not. @throws {"invalid-request"} It is neither. */
-  flag(name: string): boolean {
-    const value = this.#field(name) ?? false;
-    return typeof value === "boolean" ? value : this.#wrong(name, "is neither true nor false");
-  }
-
-  /** A list of texts; a missing one is empty. @throws {"invalid-request"} It is no such list. */
-  texts(name: string): string[] {
-    return this.#list(name).map((item, index) =>
-      typeof item === "string" ? item : this.#wrong(`${name}[${index}]`, "is not a text")
-    );
-  }
-
-  /** Texts by name; a missing object has none. @throws {"invalid-request"} It is no such object. */
-  textByName(name: string): Record<string, string> {
-    const object = this.optionalObject(name);
-    if (object === undefined) return {};
-    return Object.fromEntries(Object.keys(object.value).map((key) => [key, object.text(key)]));
-  }
-
-  /** An object that has to be there. @throws {"invalid-request"} It is missing or no object. */
-  object(name: string): JsonObject {
-    return this.optionalObject(name) ?? this.#wrong(name, "is missing");
-  }
-
-  /** An object. @throws {"invalid-request"} It is no object. */
-  optionalObject(name: string): JsonObject | undefined {
-    const value = this.#field(name);
-    return value === undefined ? undefined : new JsonObject(value, this.#placeOf(name));
-  }
-
-  /** A list of objects; a missing one is empty. @throws {"invalid-request"} It is no such list. */
-  objects(name: string): JsonObject[] {
-    return this.#list(name).map((item, index) =>
-      new JsonObject(item, this.#placeOf(`${name}[${index}]`))
-    );
-  }
-
-  /** Whether a field is there. */
-  has(name: string): boolean {
-    return this.#field(name) !== undefined;
-  }
-
-  #field(name: string): unknown {
-    return Object.hasOwn(this.value, name) ? this.value[name] ?? undefined : undefined;
-  }
-
-  #list(name: string): unknown[] {
-    const value = this.#field(name) ?? [];
-    return Array.isArray(value) ? value : this.#wrong(name, "is not a list");
-  }
-
-  #placeOf(name: string): string {
-    return this.#place === "" ? name : `${this.#place}.${name}`;
-  }
-
-  #wrong(name: string, reason: string): never {
-    throw new IpvlanError("invalid-request", { place: this.#placeOf(name), reason });
-  }
+/** Reads an object whose names are not known before; a missing one is empty. */
+export function record<T>(of: Reader<T>): Reader<Record<string, T>> {
+  return (value, reading) => someRecord(of)(value ?? {}, reading);
 }

@@ -350,7 +350,7 @@ Deno.test("a body that is not what it should be is an error, and the plugin goes
     ["Join", { ...endpoint(7), SandboxKey: "/run/docker/netns/x" }, /There is no sandbox/],
     ["Join", { ...endpoint(7), SandboxKey: "x;reboot" }, /SandboxKey/],
     ["Join", { ...endpoint(7), SandboxKey: "/run/docker/netns/x\0" }, /SandboxKey/],
-    ["DeleteEndpoint", { NetworkID: NETWORK }, /EndpointID of the body is missing/],
+    ["DeleteEndpoint", { NetworkID: NETWORK }, /"EndpointID" is missing/],
   ];
   for (const [method, body, pattern] of bad) {
     const { status, body: answer } = await reply(method, body);

@@ -1,6 +1,6 @@
 import { IpvlanError } from "../../base/errors.ts";
 import { DOCKER_SOCKET, get } from "./api.ts";
-import { list, optional, readBody, record } from "./body.ts";
+import { list, optional, readMessage, record } from "../json.ts";
 import { object, text } from "../../base/reader.ts";
 
 const containers = list(object({
@@ -13,11 +13,13 @@ export async function containerNames(socket = DOCKER_SOCKET): Promise<Map<string
   try {
     // The list waits for no container, even for one that Docker is starting by a call to us.
     const body = await get(socket, "/containers/json", AbortSignal.timeout(2000));
-    const pairs = readBody(containers, body).flatMap(({ Names, NetworkSettings: { Networks } }) => {
-      // A name with a second slash is what another container calls it (--link).
-      const name = Names.find((each) => /^\/[\w.-]+$/.test(each))?.slice(1) ?? "";
-      return Object.values(Networks).map(({ EndpointID = "" }) => [EndpointID, name] as const);
-    });
+    const pairs = readMessage(containers, body).flatMap(
+      ({ Names, NetworkSettings: { Networks } }) => {
+        // A name with a second slash is what another container calls it (--link).
+        const name = Names.find((each) => /^\/[\w.-]+$/.test(each))?.slice(1) ?? "";
+        return Object.values(Networks).map(({ EndpointID = "" }) => [EndpointID, name] as const);
+      },
+    );
     return new Map(pairs);
   } catch (error) {
     if (error instanceof IpvlanError) return new Map();

@@ -19,7 +19,7 @@ import {
   readIpamOptions,
 } from "../../driver/model/ipam_options.ts";
 import type { AddressPool, ClaimRequest, PoolRequest } from "../../driver/mod.ts";
-import { optional, readBody, record } from "./body.ts";
+import { optional, readMessage, record } from "../json.ts";
 import { flag, object, text } from "../../base/reader.ts";
 import type { Handlers } from "./handlers.ts";
 
@@ -63,7 +63,7 @@ const ADDRESS = object({ PoolID: text, Address: optional(text), Options: options
 
 /** The pool of a `RequestPool`. With options of `--ipam-opt`, several hosts share it in etcd. */
 export function readRequestPool(body: unknown, place: SharedPlace): PoolRequest {
-  const { AddressSpace, Pool, SubPool, Options, V6 } = readBody(POOL, body);
+  const { AddressSpace, Pool, SubPool, Options, V6 } = readMessage(POOL, body);
   const access = readAccess(Options, place);
   return {
     owner: { engine: "docker", id: AddressSpace },
@@ -98,7 +98,7 @@ export function poolAnswer({ id, subnet }: AddressPool): unknown {
 export function readRequestAddress(
   body: unknown,
 ): { pool: string; isGateway: boolean; claim: ClaimRequest } {
-  const { PoolID, Address, Options } = readBody(ADDRESS, body);
+  const { PoolID, Address, Options } = readMessage(ADDRESS, body);
   refuseOptions(Options);
   return {
     pool: PoolID,
@@ -126,7 +126,7 @@ export const ipamHandlers = (place: SharedPlace): Handlers => ({
   "IpamDriver.RequestPool": async (driver, body) =>
     poolAnswer(await driver.requestPool(readRequestPool(body, place))),
   "IpamDriver.ReleasePool": async (driver, body) => {
-    await driver.releasePool(readBody(object({ PoolID: text }), body).PoolID);
+    await driver.releasePool(readMessage(object({ PoolID: text }), body).PoolID);
     return DONE;
   },
   "IpamDriver.RequestAddress": async (driver, body) => {
@@ -142,7 +142,7 @@ export const ipamHandlers = (place: SharedPlace): Handlers => ({
     return { Address: address, Data: {} };
   },
   "IpamDriver.ReleaseAddress": async (driver, body) => {
-    const { PoolID, Address } = readBody(object({ PoolID: text, Address: text }), body);
+    const { PoolID, Address } = readMessage(object({ PoolID: text, Address: text }), body);
     await driver.releaseAddress(PoolID, Address);
     return DONE;
   },

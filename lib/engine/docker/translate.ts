@@ -16,7 +16,7 @@ import { invalidOption, type IpvlanError, throwProblems } from "../../base/error
 import { type Family, familyOf } from "../../ipam/address.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
 import { isNetnsPath } from "../../iproute2/words.ts";
-import { list, optional, readBody, record } from "./body.ts";
+import { list, optional, readMessage, record } from "../json.ts";
 import { anything, flag, object, text, textLike } from "../../base/reader.ts";
 
 /** How Docker prefixes the names of its own options. */
@@ -92,7 +92,7 @@ export interface ReadNetwork {
 
 /** Reads the body of CreateNetwork. */
 export function readCreateNetwork(body: unknown): ReadNetwork {
-  const { NetworkID, IPv4Data, IPv6Data, Options } = readBody(createNetwork, body);
+  const { NetworkID, IPv4Data, IPv6Data, Options } = readMessage(createNetwork, body);
   const { options, problems } = readOptions(Options?.[GENERIC] ?? {});
   const spec: NetworkSpec = {
     ...options,
@@ -132,12 +132,12 @@ function bare(address: string | undefined): string | undefined {
 
 /** Reads which network a call is about. @throws {IpvlanError} It is not what it should be. */
 export function readNetwork(body: unknown): Named {
-  return networkNamed(readBody(networkOf, body).NetworkID);
+  return networkNamed(readMessage(networkOf, body).NetworkID);
 }
 
 /** Reads the body of CreateEndpoint: a sandbox with one connection, whose link Docker takes. */
 export function readCreateEndpoint(body: unknown): AdoptSpec {
-  const { NetworkID, EndpointID, Interface, Options } = readBody(createEndpoint, body);
+  const { NetworkID, EndpointID, Interface, Options } = readMessage(createEndpoint, body);
   throwProblems(optionProblems(Options));
   return {
     ...endpointNamed(EndpointID),
@@ -173,12 +173,12 @@ export function createEndpointAnswer(
 
 /** Reads the body of a call about an endpoint: DeleteEndpoint, Leave, EndpointOperInfo. */
 export function readEndpoint(body: unknown): Named {
-  return endpointNamed(readBody(endpointOf, body).EndpointID);
+  return endpointNamed(readMessage(endpointOf, body).EndpointID);
 }
 
 /** Reads the body of Join. @throws {IpvlanError} It is not what it should be. */
 export function readJoin(body: unknown): Named & { path: string } {
-  const { EndpointID, SandboxKey } = readBody(join, body);
+  const { EndpointID, SandboxKey } = readMessage(join, body);
   return { ...endpointNamed(EndpointID), path: SandboxKey };
 }
 

@@ -8,7 +8,7 @@ import { prefixOf } from "../../claims/access.ts";
 import type { AddressPoolDetails, ClaimUser } from "../../driver/mod.ts";
 import { attempt, IpvlanError } from "../../base/errors.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
-import { list, optional, readBody, record } from "./body.ts";
+import { list, optional, readMessage, record } from "../json.ts";
 import { flag, object, text } from "../../base/reader.ts";
 import { readAccess, type SharedPlace } from "./ipam.ts";
 import { PLUGIN } from "./names.ts";
@@ -98,12 +98,12 @@ export interface DockerNetwork {
 
 /** The ids of the containers of `GET /containers/json`. */
 export function readContainerIds(body: unknown): string[] {
-  return readBody(containers, body).map(({ Id }) => Id);
+  return readMessage(containers, body).map(({ Id }) => Id);
 }
 
 /** The container of `GET /containers/ID/json`. */
 export function readContainer(body: unknown): Container {
-  const { Id, Name, Config, NetworkSettings: { Networks } } = readBody(container, body);
+  const { Id, Name, Config, NetworkSettings: { Networks } } = readMessage(container, body);
   const name = Name.replace(/^\//, "");
   const service = Config?.Labels[SERVICE];
   const endpoints = Object.entries(Networks).map(([networkName, found]): ContainerEndpoint => {
@@ -122,12 +122,12 @@ export function readContainer(body: unknown): Container {
 
 /** The network of `GET /networks/ID`. @param place Says what its IPAM options leave out. */
 export function readNetwork(body: unknown, place: SharedPlace): DockerNetwork {
-  return toNetwork(readBody(network, body), place);
+  return toNetwork(readMessage(network, body), place);
 }
 
 /** The networks of `GET /networks`. @param place Says what their IPAM options leave out. */
 export function readNetworks(body: unknown, place: SharedPlace): DockerNetwork[] {
-  return readBody(networks, body).map((each) => toNetwork(each, place));
+  return readMessage(networks, body).map((each) => toNetwork(each, place));
 }
 
 function toNetwork(
@@ -194,7 +194,7 @@ export function hasItsNetworks(
 
 /** What an event of `GET /events` is about: a container or a network, by id. */
 export function readEvent(body: unknown): { container?: string; network?: string } {
-  const { Type, Actor: { ID, Attributes } } = readBody(event, body);
+  const { Type, Actor: { ID, Attributes } } = readMessage(event, body);
   if (Type === "container") return { container: ID };
   return { network: ID, container: Attributes.container };
 }

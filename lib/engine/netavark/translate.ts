@@ -14,7 +14,8 @@ import { familyOf, formatAddress } from "../../ipam/address.ts";
 import { defaultGateway, parsePrefix } from "../../ipam/prefix.ts";
 import { netnsPath } from "../../iproute2/words.ts";
 import type { AttachmentSpec } from "../attachment.ts";
-import { JsonObject } from "../json.ts";
+import { anything, flag, object, text } from "../../base/reader.ts";
+import { list, optional, readJson, record } from "../json.ts";
 
 /** The answer to `info`. The version of the interface has been 1.0.0 from the start. */
 export interface Info {
@@ -29,6 +30,35 @@ export function infoOf(version: string): Info {
   return { version, api_version: "1.0.0" };
 }
 
+const podmanNetwork = object({
+  id: text,
+  name: text,
+  network_interface: optional(text),
+  internal: optional(flag),
+  ipv6_enabled: optional(flag),
+  options: record(text),
+  ipam_options: record(text),
+  network_dns_servers: list(text),
+  subnets: list(object({ subnet: text, gateway: optional(text) })),
+  routes: list(object({ destination: text, gateway: text, metric: optional(anything) })),
+});
+
+/** A network as Podman keeps it. */
+type PodmanNetwork = ReturnType<typeof podmanNetwork>;
+
+const setup = object({
+  container_id: text,
+  network: podmanNetwork,
+  network_options: object({
+    interface_name: text,
+    static_ips: list(text),
+    static_mac: optional(text),
+    aliases: list(text),
+  }),
+});
+
+const teardown = object({ container_id: text, network_options: object({ interface_name: text }) });
+
 /** A request to create a network. */
 export interface CreateRequest {
   /** The network that Podman is to have. */
@@ -39,10 +69,10 @@ export interface CreateRequest {
 
 /** Reads the request of `create`. @throws {IpvlanError} Podman cannot have such a network. */
 export function readCreate(text: string): CreateRequest {
-  const config = JsonObject.parse(text);
+  const config = readJson(podmanNetwork, text);
   const { spec, problems } = readNetwork(config);
   throwProblems([...problems, ...createProblems(config)]);
-  return { spec, config: config.value };
+  return { spec, config: JSON.parse(text) };
 }
 
 /**
@@ -66,10 +96,10 @@ export function createAnswer({ spec, config }: CreateRequest): Record<string, un
 }
 
 /** What is wrong with a new network because Podman gives the addresses. */
-function createProblems(config: JsonObject): IpvlanError[] {
+function createProblems(config: PodmanNetwork): IpvlanError[] {
   const problems: IpvlanError[] = [];
-  const subnets = config.objects("subnets").map((subnet) => subnet.text("subnet"));
-  const ipam = config.textByName("ipam_options").driver ?? "host-local";
+  const subnets = config.subnets.map(({ subnet }) => subnet);
+  const ipam = config.ipam_options.driver ?? "host-local";
   if (ipam !== "host-local") {
     const rule = "Podman has to give the addresses: write host-local, or leave it out";
     problems.push(invalidOption("IPAM driver", ipam, rule));
@@ -104,30 +134,22 @@ export interface SetupRequest {
 /** Reads the request of `setup`. @throws {IpvlanError} The driver cannot do it. */
 export function readSetup(text: string, path: string): SetupRequest {
   netnsPath(path);
-  const request = JsonObject.parse(text);
-  const config = request.object("network");
-  const options = request.object("network_options");
-  const { spec, routes, problems } = readNetwork(config);
-  const name = sandboxName(request);
-  const { ip, ip6, problems: wrong } = readAddresses(options.texts("static_ips"));
+  const { container_id: id, network, network_options: options } = readJson(setup, text);
+  const { spec, routes, problems } = readNetwork(network);
+  const { ip, ip6, problems: wrong } = readAddresses(options.static_ips);
   throwProblems([...problems, ...wrong]);
   const connection = {
-    ifname: options.text("interface_name"),
+    ifname: options.interface_name,
     ip,
     ip6,
-    macAddress: options.optionalText("static_mac"),
-    aliases: options.texts("aliases"),
+    macAddress: options.static_mac,
+    aliases: options.aliases,
     moreRoutes: routes,
   };
   return {
     network: spec,
-    attachment: {
-      name,
-      owner: { engine: "netavark", id: request.text("container_id") },
-      path,
-      connection,
-    },
-    nameServers: config.texts("network_dns_servers"),
+    attachment: { name: sandboxName(id), owner: { engine: "netavark", id }, path, connection },
+    nameServers: network.network_dns_servers,
   };
 }
 
@@ -141,16 +163,13 @@ export interface TeardownRequest {
 
 /** Reads the names in the request of `teardown`. What was made goes, whatever the rest says. */
 export function readTeardown(text: string): TeardownRequest {
-  const request = JsonObject.parse(text);
-  return {
-    sandbox: sandboxName(request),
-    ifname: request.object("network_options").text("interface_name"),
-  };
+  const { container_id: id, network_options: options } = readJson(teardown, text);
+  return { sandbox: sandboxName(id), ifname: options.interface_name };
 }
 
 /** The driver's name for a container. */
-function sandboxName(request: JsonObject): string {
-  return `netavark:${request.text("container_id")}`;
+function sandboxName(id: string): string {
+  return `netavark:${id}`;
 }
 
 /** The answer to `setup`, of which Podman makes what `podman inspect` shows. */
@@ -184,40 +203,35 @@ export function setupAnswer(
 
 /** Reads a network as Podman keeps it. Says what is wrong with its options and its routes. */
 function readNetwork(
-  config: JsonObject,
+  config: PodmanNetwork,
 ): { spec: NetworkSpec; routes: EndpointRoute[]; problems: IpvlanError[] } {
-  const words = Object.entries(config.textByName("options")).map((pair) => pair.join("="));
+  const words = Object.entries(config.options).map((pair) => pair.join("="));
   const { options, problems } = parseDriverOptions(words);
-  const parent = options.parent ?? config.optionalText("network_interface");
-  if (config.has("network_interface") && config.text("network_interface") !== parent) {
-    const rule = `the interface is ${JSON.stringify(config.text("network_interface"))}: give the ` +
-      "same, or only one of them";
+  const { network_interface: link, subnets } = config;
+  const parent = options.parent ?? link;
+  if (link !== undefined && link !== parent) {
+    const rule = `the interface is ${JSON.stringify(link)}: give the same, or only one of them`;
     problems.push(invalidOption("parent", String(parent), rule));
   }
-  const subnets = config.objects("subnets").map((subnet) => ({
-    subnet: subnet.text("subnet"),
-    gateway: subnet.optionalText("gateway"),
-  }));
-  const routes = config.objects("routes").map((route) => {
-    const dst = route.text("destination");
-    if (route.has("metric")) {
+  const routes = config.routes.map(({ destination: dst, gateway: via, metric }) => {
+    if (metric !== undefined) {
       const rule = "a route here has no metric: leave it out";
       problems.push(invalidOption("route", dst, rule));
     }
-    return { dst, via: route.text("gateway") };
+    return { dst, via };
   });
   const spec: NetworkSpec = {
     ...options,
-    name: `netavark:${config.text("name")}`,
-    owner: { engine: "netavark", id: config.text("id") },
+    name: `netavark:${config.name}`,
+    owner: { engine: "netavark", id: config.id },
     parent,
     transient: true,
-    internal: config.flag("internal"),
+    internal: config.internal ?? false,
     subnets,
     // Podman would not know of the addresses of a default pool.
     ipv4: subnets.some(({ subnet }) => familyOf(subnet) === 4),
     // Podman turns IPv6 on by itself where there is an IPv6 subnet.
-    ipv6: config.flag("ipv6_enabled") || undefined,
+    ipv6: config.ipv6_enabled || undefined,
   };
   return { spec, routes, problems };
 }

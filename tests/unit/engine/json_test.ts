@@ -1,46 +1,62 @@
 import { assert, assertEquals } from "@std/assert";
-import { JsonObject, MAX_REQUEST, parseRequest, readRequest } from "../../../lib/engine/json.ts";
+import { flag, object, text } from "../../../lib/base/reader.ts";
+import {
+  list,
+  MAX_REQUEST,
+  optional,
+  parseRequest,
+  readJson,
+  readRequest,
+  record,
+} from "../../../lib/engine/json.ts";
 import { assertThrowsError } from "../../kit/errors.ts";
 
-const object = JsonObject.parse(JSON.stringify({
-  name: "l2net",
-  internal: false,
-  nothing: null,
-  subnets: [{ subnet: "10.1.0.0/24" }, { subnet: 5 }],
-  aliases: ["web", 1],
-  options: { parent: "eth0", mtu: 1400 },
-}));
-
-Deno.test("fields are read by their kinds, and one that is null is missing", () => {
-  assertEquals(object.text("name"), "l2net");
-  assertEquals(object.optionalText("nothing"), undefined);
-  assertEquals([object.flag("internal"), object.flag("nothing")], [false, false]);
-  assertEquals(object.objects("subnets")[0]!.text("subnet"), "10.1.0.0/24");
-  assertEquals(object.objects("nothing"), []);
-  assertEquals(object.textByName("nothing"), {});
-  assertEquals([object.has("name"), object.has("nothing"), object.has("toString")], [
-    true,
-    false,
-    false,
-  ]);
+const network = object({
+  name: text,
+  internal: optional(flag),
+  subnets: list(object({ subnet: text })),
+  options: record(text),
 });
 
-Deno.test("an error names the place that is wrong", () => {
-  const fails = (read: () => unknown, place: string) =>
-    assertThrowsError(read, "invalid-request", place);
-  fails(() => object.text("id"), '"id" is missing');
-  fails(() => object.text("toString"), '"toString" is missing');
-  fails(() => object.text("internal"), '"internal" is not a text');
-  fails(() => object.flag("name"), '"name" is neither true nor false');
-  fails(() => object.texts("aliases"), '"aliases[1]" is not a text');
-  fails(() => object.texts("name"), '"name" is not a list');
-  fails(() => object.objects("aliases"), '"aliases[0]" is not an object');
-  fails(() => object.objects("subnets")[1]!.text("subnet"), '"subnets[1].subnet" is not a text');
-  fails(() => object.object("nothing"), '"nothing" is missing');
-  fails(() => object.optionalObject("subnets"), '"subnets" is not an object');
-  fails(() => object.textByName("options"), '"options.mtu" is not a text');
-  fails(() => JsonObject.parse("{"), "it is not JSON: ");
-  fails(() => JsonObject.parse("[]"), "it is not an object");
+/** Reads a network that is right but for these fields. */
+const json = (fields: object) => JSON.stringify({ name: "l2net", ...fields });
+
+Deno.test("fields are read by their kinds, and one that is null is missing", () => {
+  assertEquals(readJson(network, json({ subnets: null, more: 5 })), {
+    name: "l2net",
+    internal: undefined,
+    subnets: [],
+    options: {},
+  });
+  const fields = {
+    internal: false,
+    subnets: [{ subnet: "10.1.0.0/24" }],
+    options: { mtu: "1400" },
+  };
+  assertEquals(readJson(network, json(fields)), { name: "l2net", ...fields });
+});
+
+Deno.test("an error names each place that is wrong, and its value", () => {
+  const fails = (text: string, ...reasons: string[]) => {
+    const code = reasons.length === 1 ? "invalid-request" : "problems";
+    const { message } = assertThrowsError(() => readJson(network, text), code);
+    assertEquals(
+      message.replace(/(?<=not JSON: ).*/, ""),
+      reasons.map((reason) => `The engine's request cannot be read: ${reason}`).join("\n"),
+    );
+  };
+  fails("{", "it is not JSON: ");
+  fails("[]", "it is [], and should be an object");
+  fails("{}", '"name" is missing, and should be a text');
+  fails(json({ toString: 5, subnets: 1 }), '"subnets" is 1, and should be a list');
+  fails(
+    json({ name: 1, internal: "no", subnets: [{ subnet: 5 }, "x"], options: { mtu: 1400 } }),
+    '"name" is 1, and should be a text',
+    '"internal" is "no", and should be true or false',
+    '"subnets[0].subnet" is 5, and should be a text',
+    '"subnets[1]" is "x", and should be an object',
+    '"options.mtu" is 1400, and should be a text',
+  );
 });
 
 /** Lists, each in another one. */

@@ -246,9 +246,13 @@ Deno.test("teardown needs the names alone", () => {
 
 Deno.test("a request that is not as it should be is an error that says where", () => {
   assertThrowsError(() => readCreate("nonsense"), "invalid-request", "is not JSON");
-  assertThrowsError(() => create({ name: 5 }), "invalid-request", '"name" is not a text');
+  assertThrowsError(
+    () => create({ name: 5 }),
+    "invalid-request",
+    '"name" is 5, and should be a text',
+  );
   assertThrowsError(() => create({ subnets: [{}] }), "invalid-request", '"subnets[0].subnet"');
-  assertThrowsError(() => setup({ id: null }), "invalid-request", '"network.id" is missing');
+  assertThrowsError(() => setup({ id: null }), "invalid-request", '"network.id" is null');
   assertThrowsError(() => setup({}, { static_ips: [5] }), "invalid-request", "static_ips[0]");
   assertThrowsError(() => readTeardown("{}"), "invalid-request", '"container_id" is missing');
   const text = JSON.stringify({ ...SETUP, more: "x".repeat(2 ** 20) });

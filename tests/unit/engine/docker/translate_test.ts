@@ -118,24 +118,27 @@ Deno.test("everything that is wrong with a body is said, with its field and its 
       }),
     "problems",
   );
-  assertEquals(error.message.split("\n"), [
-    "The field NetworkID of the body is 7, and should be an id of letters and digits, 12 at least",
-    "The field IPv4Data.1.Pool of the body is 1, and should be a text",
-    "The field IPv4Data.1.AuxAddresses.a of the body is true, and should be a text",
-    'The field IPv4Data.2 of the body is "x", and should be an object',
-    "The field Options.com.docker.network.generic.parent of the body is {}, and should be a text",
-  ]);
+  const reasons = [
+    '"NetworkID" is 7, and should be an id of letters and digits, 12 at least',
+    '"IPv4Data[1].Pool" is 1, and should be a text',
+    '"IPv4Data[1].AuxAddresses.a" is true, and should be a text',
+    '"IPv4Data[2]" is "x", and should be an object',
+    '"Options.com.docker.network.generic.parent" is {}, and should be a text',
+  ];
+  const sentences = reasons.map((reason) => `The engine's request cannot be read: ${reason}`);
+  assertEquals(error.message.split("\n"), sentences);
 });
 
 Deno.test("a body that is no object, or an id that is missing, is an error", () => {
-  for (const body of [undefined, null, 1, "x", []]) {
-    assertThrows(() => readCreateNetwork(body), IpvlanError, "The body is ");
+  assertThrowsError(() => readCreateNetwork(undefined), "missing-request", "The body is missing");
+  for (const body of [null, 1, "x", []]) {
+    assertThrowsError(() => readCreateNetwork(body), "invalid-request", "it is ");
   }
-  assertThrows(() => readNetwork({}), IpvlanError, "NetworkID of the body is missing");
+  assertThrows(() => readNetwork({}), IpvlanError, '"NetworkID" is missing');
   assertThrows(
     () => readEndpoint({ NetworkID: NETWORK_ID, EndpointID: "../../x" }),
     IpvlanError,
-    'EndpointID of the body is "../../x"',
+    '"EndpointID" is "../../x"',
   );
 });
 
