@@ -334,7 +334,7 @@ Deno.test("a body that is not what it should be is an error, and the plugin goes
   const bad: [string, unknown, RegExp][] = [
     ["CreateNetwork", "", /The body is missing/],
     ["CreateNetwork", "{", /not JSON/],
-    ["CreateNetwork", "[1]", /The body is \[1\]/],
+    ["CreateNetwork", "[1]", /it is \[1\]/],
     ["CreateNetwork", { ...CREATE_NETWORK, IPv4Data: [{ Pool: "x" }] }, /"x"/],
     ["CreateNetwork", { ...CREATE_NETWORK, NetworkID: "../../etc/passwd" }, /NetworkID/],
     ["CreateNetwork", { ...CREATE_NETWORK, NetworkID: idOf(9), Options: 7 }, /Options/],

@@ -254,7 +254,7 @@ Deno.test("a request that is not as it should be is an error that says where", (
   assertThrowsError(() => create({ subnets: [{}] }), "invalid-request", '"subnets[0].subnet"');
   assertThrowsError(() => setup({ id: null }), "invalid-request", '"network.id" is null');
   assertThrowsError(() => setup({}, { static_ips: [5] }), "invalid-request", "static_ips[0]");
-  assertThrowsError(() => readTeardown("{}"), "invalid-request", '"container_id" is missing');
+  assertThrowsError(() => readTeardown("{}"), "problems", '"container_id" is missing');
   const text = JSON.stringify({ ...SETUP, more: "x".repeat(2 ** 20) });
   assertThrowsError(() => readSetup(text, "/run/netns/n"), "invalid-request", "it is longer than");
   const path = "/run/netns/n\0";
