@@ -48,7 +48,7 @@ export async function isRefused(
  *
  * @example
  * ```ts
- * import { Ip } from "@ipvlan/kit";
+ * import { Ip } from "@ipvlan/kit/ip";
  * import { isEqual } from "@ipvlan/kit/check";
  *
  * await using ip = await Ip.open({ netns: "c1" });

@@ -12,7 +12,7 @@ import {
  *
  * @example
  * ```ts
- * import { lookAround } from "@ipvlan/kit";
+ * import { lookAround } from "@ipvlan/kit/ip";
  * import { buildWorld, toMermaid, WANTED } from "@ipvlan/kit/graph";
  *
  * const world = buildWorld(await lookAround(WANTED), []);

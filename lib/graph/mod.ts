@@ -3,7 +3,8 @@
  *
  * @example What `ipvlan graph` does
  * ```ts
- * import { Driver, lookAround } from "@ipvlan/kit";
+ * import { Driver } from "@ipvlan/kit";
+ * import { lookAround } from "@ipvlan/kit/ip";
  * import { buildWorld, toText, WANTED } from "@ipvlan/kit/graph";
  *
  * await using driver = await Driver.open();

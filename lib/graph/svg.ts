@@ -54,7 +54,7 @@ interface Part {
  *
  * @example
  * ```ts
- * import { lookAround } from "@ipvlan/kit";
+ * import { lookAround } from "@ipvlan/kit/ip";
  * import { buildWorld, toSvg, WANTED } from "@ipvlan/kit/graph";
  *
  * const world = buildWorld(await lookAround(WANTED), []);

@@ -27,7 +27,7 @@ interface Branch {
  *
  * @example
  * ```ts
- * import { lookAround } from "@ipvlan/kit";
+ * import { lookAround } from "@ipvlan/kit/ip";
  * import { buildWorld, toText, WANTED } from "@ipvlan/kit/graph";
  *
  * const world = buildWorld(await lookAround(WANTED), []);

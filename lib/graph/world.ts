@@ -81,7 +81,7 @@ export interface WorldEndpoint {
  *
  * @example
  * ```ts
- * import { lookAround } from "@ipvlan/kit";
+ * import { lookAround } from "@ipvlan/kit/ip";
  * import { buildWorld, WANTED } from "@ipvlan/kit/graph";
  *
  * // Without records, the networks have no names.

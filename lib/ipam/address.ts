@@ -36,7 +36,7 @@ const MAPPED = 0xffffn;
  *
  * @example
  * ```ts
- * import { formatAddress, parseAddress } from "@ipvlan/kit";
+ * import { formatAddress, parseAddress } from "@ipvlan/kit/ipam";
  *
  * formatAddress(parseAddress("2001:DB8:0:0::0010")); // "2001:db8::10"
  * ```
@@ -69,7 +69,7 @@ export function parseAddress(text: string): Address {
  *
  * @example
  * ```ts
- * import { formatAddress } from "@ipvlan/kit";
+ * import { formatAddress } from "@ipvlan/kit/ipam";
  *
  * formatAddress({ family: 4, bits: 0xc0a80101n }); // "192.168.1.1"
  * ```

@@ -20,7 +20,7 @@ export interface Taken {
  *
  * @example
  * ```ts
- * import { parseSubnets, Pools } from "@ipvlan/kit";
+ * import { parseSubnets, Pools } from "@ipvlan/kit/ipam";
  *
  * const result = parseSubnets(["192.168.1.0/24"]);
  * if (!result.ok) throw new AggregateError(result.problems);

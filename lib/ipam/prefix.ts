@@ -28,7 +28,7 @@ export interface ParsedPrefix {
  *
  * @example
  * ```ts
- * import { formatPrefix, parsePrefix } from "@ipvlan/kit";
+ * import { formatPrefix, parsePrefix } from "@ipvlan/kit/ipam";
  *
  * const { prefix, masked } = parsePrefix("172.16.50.0/22");
  * formatPrefix(prefix); // "172.16.48.0/22"
@@ -66,7 +66,7 @@ export function parsePrefix(text: string): ParsedPrefix {
  *
  * @example
  * ```ts
- * import { formatPrefix, parsePrefix } from "@ipvlan/kit";
+ * import { formatPrefix, parsePrefix } from "@ipvlan/kit/ipam";
  *
  * formatPrefix(parsePrefix("2001:DB8:0::/48").prefix); // "2001:db8::/48"
  * ```
@@ -80,7 +80,7 @@ export function formatPrefix(prefix: Prefix): string {
  *
  * @example
  * ```ts
- * import { overlaps, parsePrefix } from "@ipvlan/kit";
+ * import { overlaps, parsePrefix } from "@ipvlan/kit/ipam";
  *
  * const [wide, narrow] = ["10.0.0.0/8", "10.1.0.0/16"].map((text) => parsePrefix(text).prefix);
  * overlaps(wide!, narrow!); // true
@@ -142,7 +142,7 @@ export function byStart(a: Prefix, b: Prefix): number {
  *
  * @example
  * ```ts
- * import { contains, parseAddress, parsePrefix } from "@ipvlan/kit";
+ * import { contains, parseAddress, parsePrefix } from "@ipvlan/kit/ipam";
  *
  * contains(parsePrefix("192.168.1.0/24").prefix, parseAddress("192.168.1.77")); // true
  * ```

@@ -66,7 +66,7 @@ export interface ParsedSubnets {
  *
  * @example
  * ```ts
- * import { parseSubnets } from "@ipvlan/kit";
+ * import { parseSubnets } from "@ipvlan/kit/ipam";
  *
  * const result = parseSubnets([
  *   "192.168.140.0/24",

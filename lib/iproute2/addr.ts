@@ -71,7 +71,7 @@ function addressWords({ dev, address, prefixLength, peer }: AddrSpec): string[] 
  *
  * @example
  * ```ts
- * import { Ip } from "@ipvlan/kit";
+ * import { Ip } from "@ipvlan/kit/ip";
  *
  * await using ip = await Ip.open();
  * await ip.addr.add({ dev: "d0", address: "2001:db8::1/64", nodad: true });

@@ -38,7 +38,7 @@ export interface FdbEntry {
  *
  * @example
  * ```ts
- * import { Bridge } from "@ipvlan/kit";
+ * import { Bridge } from "@ipvlan/kit/ip";
  *
  * await using bridge = await Bridge.open();
  * await bridge.addVlan("port1", { id: 20, pvid: true, untagged: true });

@@ -11,7 +11,7 @@ import { type Runner, Session, type SessionOptions } from "./session.ts";
  *
  * @example A dummy link and an ipvlan link on it
  * ```ts
- * import { Ip } from "@ipvlan/kit";
+ * import { Ip } from "@ipvlan/kit/ip";
  *
  * await using ip = await Ip.open();
  * await ip.link.add({ type: "dummy", name: "d0", up: true });

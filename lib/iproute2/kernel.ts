@@ -54,7 +54,7 @@ export function explainLinkAdd(error: IpvlanErrorOf<"ip-command">, kind: string)
  *
  * @example
  * ```ts
- * import { kernelFacts } from "@ipvlan/kit";
+ * import { kernelFacts } from "@ipvlan/kit/ip";
  *
  * const { problems } = await kernelFacts();
  * if (problems.ipvlan) throw problems.ipvlan;

@@ -230,7 +230,7 @@ const group = (value: number | string) => nameOrNumber(value, "link group", 0x7f
  *
  * @example
  * ```ts
- * import { Ip } from "@ipvlan/kit";
+ * import { Ip } from "@ipvlan/kit/ip";
  *
  * await using ip = await Ip.open();
  * await ip.link.add({ type: "vlan", name: "eth0.20", link: "eth0", id: 20 });

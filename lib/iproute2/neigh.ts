@@ -50,7 +50,7 @@ function stateWord(state: NeighState): string {
  *
  * @example
  * ```ts
- * import { Ip } from "@ipvlan/kit";
+ * import { Ip } from "@ipvlan/kit/ip";
  *
  * await using ip = await Ip.open();
  * await ip.neigh.add({ dst: "192.168.1.9", dev: "eth0", address: "02:00:00:00:00:09" });

@@ -32,7 +32,7 @@ export function netnsDel(name: string): string {
  *
  * @example
  * ```ts
- * import { Ip } from "@ipvlan/kit";
+ * import { Ip } from "@ipvlan/kit/ip";
  *
  * await using ip = await Ip.open();
  * await ip.netns.add("red");

@@ -177,7 +177,7 @@ export function routeFlush(
  *
  * @example
  * ```ts
- * import { Ip } from "@ipvlan/kit";
+ * import { Ip } from "@ipvlan/kit/ip";
  *
  * await using ip = await Ip.open({ netns: "red" });
  * await ip.route.replace({ dst: "default", via: "192.168.1.1", dev: "eth0" });

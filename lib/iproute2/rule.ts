@@ -122,7 +122,7 @@ function markWord(value: number | string): string {
  *
  * @example
  * ```ts
- * import { Ip } from "@ipvlan/kit";
+ * import { Ip } from "@ipvlan/kit/ip";
  *
  * await using ip = await Ip.open();
  * await ip.rule.add({ src: "192.168.20.0/24", table: 20, priority: 1000 });

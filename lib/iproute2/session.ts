@@ -61,7 +61,7 @@ interface PendingLine extends BatchLine {
  *
  * @example
  * ```ts
- * import { Session } from "@ipvlan/kit";
+ * import { Session } from "@ipvlan/kit/ip";
  *
  * await using session = await Session.open({ netns: "red" });
  * // Both lines go to `ip` in one burst.

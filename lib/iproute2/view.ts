@@ -88,7 +88,7 @@ export async function lookAtLinks(
  *
  * @example
  * ```ts
- * import { lookInto } from "@ipvlan/kit";
+ * import { lookInto } from "@ipvlan/kit/ip";
  *
  * const { routes, sysctls } = await lookInto("c1", { routes: "main", sysctls: true });
  * const isRouter = sysctls["net/ipv4/ip_forward"] === 1;
@@ -132,7 +132,7 @@ export interface LookOptions extends AbortOptions {
  *
  * @example Which namespaces have IPv6 addresses
  * ```ts
- * import { lookAround } from "@ipvlan/kit";
+ * import { lookAround } from "@ipvlan/kit/ip";
  *
  * const { others } = await lookAround({ addrs: true });
  * const names = others.filter(({ addrs }) => addrs.some(({ family }) => family === 6))
@@ -141,7 +141,7 @@ export interface LookOptions extends AbortOptions {
  *
  * @example Everything, within a second
  * ```ts
- * import { EVERYTHING, lookAround } from "@ipvlan/kit";
+ * import { EVERYTHING, lookAround } from "@ipvlan/kit/ip";
  *
  * const view = await lookAround(EVERYTHING, { signal: AbortSignal.timeout(1000) });
  * await Deno.writeTextFile("view.json", JSON.stringify(view));

@@ -5,10 +5,10 @@ import {
   type Driver,
   IpvlanError,
   isIpvlanError,
-  type Link,
   type NetworkSpec,
   type Owner,
 } from "../../mod.ts";
+import type { Link } from "../../lib/iproute2/mod.ts";
 import { settle } from "../../lib/driver/mod.ts";
 import { attach, detach } from "../../lib/engine/attachment.ts";
 import { engineNamespace } from "../kit/borrowed.ts";

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import type { Driver, Link } from "../../mod.ts";
+import type { Driver } from "../../mod.ts";
+import type { Link } from "../../lib/iproute2/mod.ts";
 import { doesNotReach, reaches } from "../../lib/check/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { writeSysctls } from "../../lib/iproute2/sysctl.ts";

@@ -1,6 +1,7 @@
 import type { ErrorCode } from "../../lib/base/errors.ts";
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { Driver, IpvlanMode } from "../../mod.ts";
+import type { Driver } from "../../mod.ts";
+import type { IpvlanMode } from "../../lib/iproute2/mod.ts";
 import { run, unloadModule } from "../kit/processes.ts";
 import { freshNetns, type TestHost, withHost } from "../kit/worlds.ts";
 import { assertError, assertRejectsError } from "../kit/errors.ts";

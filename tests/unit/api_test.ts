@@ -80,7 +80,7 @@ Deno.test("api.txt lists what each entry point exports", async () => {
 
 Deno.test("the main module exports all that its rooms do", async () => {
   const rooms = await Promise.all(
-    ["driver", "ipam"].map((room) => readExports(room, new URL(`lib/${room}/mod.ts`, ROOT))),
+    ["driver"].map((room) => readExports(room, new URL(`lib/${room}/mod.ts`, ROOT))),
   );
   const names = [...rooms.flat().map(({ name }) => name), "Decision", "IpvlanError"];
   const main = exported.filter(({ entry }) => entry === config.name).map(({ name }) => name);
