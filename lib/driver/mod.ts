@@ -10,7 +10,6 @@ export type { ClaimPlace } from "./addresses/shared/claim_users.ts";
 export { Driver } from "./driver.ts";
 export type { ListedHost } from "./addresses/shared/hosts.ts";
 export type { DriverOptions } from "./open.ts";
-export type { NetworkOptions } from "./model/options.ts";
 export type * from "./model/types.ts";
 export { settle, settleAll, type Settlement, toSettled, withParent } from "./network/settle.ts";
 export { possibleParents } from "./network/parent.ts";

@@ -15,6 +15,7 @@ import {
   type Settlement,
   toSettled,
 } from "../driver/mod.ts";
+import { OPTION_NAMES } from "../driver/model/options.ts";
 import { hasProblem, IpvlanError, isIpvlanError, throwProblems } from "../base/errors.ts";
 
 /** A sandbox of an engine, and one connection of it. */
@@ -106,13 +107,10 @@ async function requireNetwork(
   }
 }
 
-/** The settings of a network that decide what its links are. */
-const SETTINGS = ["parent", "mode", "flag", "mtu", "internal", "advertise", "subnets"] as const;
-
 /** The settings in which a network is not what is asked for. */
 export function differences(wanted: SettledNetwork, network: Network): string[] {
   const found = toSettled(network);
-  const different: string[] = SETTINGS.filter((setting) =>
+  const different: string[] = [...OPTION_NAMES, "subnets" as const].filter((setting) =>
     // A default pool was chosen when the network was made.
     !(setting === "subnets" && wanted.subnets.length === 0) &&
     JSON.stringify(wanted[setting]) !== JSON.stringify(found[setting])

@@ -68,6 +68,8 @@ export type LinkChanges = {
   up?: boolean;
   /** The largest packet, in bytes. */
   mtu?: number;
+  /** The length of the transmit queue, in packets. */
+  txqlen?: number;
   /** The group: its number, or its name as `show` gives it. */
   group?: number | string;
   /** A note of up to 255 bytes, shown by `ip link show`; `null` takes it off. */
@@ -175,6 +177,7 @@ export function linkAdd(spec: LinkSpec): string {
   if (spec.netns !== undefined) words.push("netns", netnsTarget(spec.netns));
   if (spec.index !== undefined) words.push("index", indexNumber(spec.index));
   if (spec.mtu !== undefined) words.push("mtu", mtu(spec.mtu));
+  if (spec.txqlen !== undefined) words.push("txqueuelen", txqlen(spec.txqlen));
   if (spec.group !== undefined) words.push("group", group(spec.group));
   if (spec.address !== undefined) words.push("address", word(spec.address, "MAC address"));
   if (spec.up) words.push("up");
@@ -190,6 +193,7 @@ export function linkSet(which: string | { index: number }, changes: LinkChanges)
   if (changes.name !== undefined) words.push("name", linkName(changes.name));
   if (changes.netns !== undefined) words.push("netns", netnsTarget(changes.netns));
   if (changes.mtu !== undefined) words.push("mtu", mtu(changes.mtu));
+  if (changes.txqlen !== undefined) words.push("txqueuelen", txqlen(changes.txqlen));
   if (changes.group !== undefined) words.push("group", group(changes.group));
   if (changes.address !== undefined) words.push("address", word(changes.address, "MAC address"));
   if (changes.alias !== undefined) {
@@ -222,6 +226,8 @@ export function linkDel(which: string | { index: number } | { group: number | st
 }
 
 const mtu = (value: number) => wholeNumber(value, "MTU", 68, 65535);
+// The kernel's length is 32 bits wide; `ip` reads it as an `int`.
+const txqlen = (value: number) => wholeNumber(value, "queue length", 0, 0x7fff_ffff);
 // The kernel's group is 32 bits wide; `ip` ends its process over one above `INT_MAX`.
 const group = (value: number | string) => nameOrNumber(value, "link group", 0x7fff_ffff);
 

@@ -1,6 +1,7 @@
 // Tests of BIRD in a guest of the lab.
 import { assert } from "@std/assert";
-import { advertSteps } from "../../lib/driver/network/advertise.ts";
+import { advert } from "../../lib/driver/model/advertise.ts";
+import { makeHostSteps } from "../../lib/driver/network/host_steps.ts";
 import { routingConfig } from "../../lib/driver/model/routing_config.ts";
 import { Bird } from "../../scenarios/kit/hosts/bird.ts";
 import { freshNetns } from "../kit/worlds.ts";
@@ -13,13 +14,12 @@ Deno.test("BIRD 2.0 learns the routes that ipvlan advertises, and no others", as
   await using bird = await Bird.start(host.name, config);
   const other = { type: "unreachable", dst: "10.99.0.0/24", protocol: 99 } as const;
   await ip.route.add(other);
-  const network = "n";
-  const steps = advertSteps([
-    { kind: "cover", dst: "10.1.0.0/24", network },
-    { kind: "cover", dst: "fd01::/64", network },
-    { kind: "address", dst: "10.1.0.5/32", network },
-    { kind: "address", dst: "fd01::5/128", network },
-    { kind: "subnet", dst: "10.2.0.0/24", network },
+  const steps = makeHostSteps([
+    advert("cover", "10.1.0.0/24"),
+    advert("cover", "fd01::/64"),
+    advert("address", "10.1.0.5/32"),
+    advert("address", "fd01::5/128"),
+    advert("subnet", "10.2.0.0/24"),
   ]);
   for (const { line } of steps) await ip.session.change(line);
   // BIRD reads the changes in their order, and the last one is there.

@@ -5,7 +5,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { endpointAdverts, networkAdverts } from "../../lib/driver/network/advertise.ts";
+import { hostSteps } from "../../lib/driver/network/host_steps.ts";
 import { linkAddresses } from "../../lib/driver/endpoint/decide.ts";
 import { renderHosts } from "../../lib/driver/sandbox/hosts_plan.ts";
 import { Driver } from "../../lib/driver/mod.ts";
@@ -142,9 +142,9 @@ export function sandboxFiles(): Record<string, string> {
 
 /** The part of a link that tests compare: not its index, nor its carrier, which comes and goes. */
 export function essence(
-  { name, up, mtu, group, alias, master, link, addrgenmode, info }: Link,
+  { name, up, mtu, txqlen, group, alias, master, link, addrgenmode, info }: Link,
 ): Partial<Link> & { name: string } {
-  return { name, up, mtu, group, alias, master, link, addrgenmode, info };
+  return { name, up, mtu, txqlen, group, alias, master, link, addrgenmode, info };
 }
 
 /** Sorts by name. */
@@ -226,14 +226,14 @@ export async function assertConsistent({ ns, eyes, stateDir }: {
   }
 
   const adverts = [
-    ...networks.flatMap(networkAdverts),
+    ...networks.flatMap((network) => hostSteps(network)),
     ...endpoints.flatMap((endpoint) =>
-      endpointAdverts(networks.find(({ id }) => id === endpoint.network)!, endpoint)
+      hostSteps(networks.find(({ id }) => id === endpoint.network)!, endpoint)
     ),
-  ].map(({ kind, dst }) =>
+  ].map(({ route: { dst, protocol, metric } }) =>
     `${dst.replace(/\/(32|128)$/, "")} proto ${
-      kind === "cover" ? "kernel metric 118" : "117 metric 117"
-    }`
+      protocol === 2 ? "kernel" : protocol
+    } metric ${metric}`
   );
   assertEquals(routes, [...new Set(adverts)].toSorted(), "the routes in the host");
 

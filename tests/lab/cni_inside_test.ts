@@ -253,7 +253,7 @@ Deno.test("linkInContainer: CHECK finds what is missing or changed, and restore 
     ],
     [
       "link set net1 type ipvlan mode l3",
-      /^101 The mode of the link net1 is l3 instead of l2$/,
+      /^101 The ipvlan mode of the link net1 is l3 instead of l2$/,
       true,
     ],
     ["link del net1", /^101 The link net1 is missing$/, true],

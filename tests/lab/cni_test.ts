@@ -132,7 +132,7 @@ Deno.test("CHECK finds a missing address, route and link, and another mode", asy
     ["ip link set eth0 down", /^101 The link eth0 is down\nThe link .* IPv4 default route via/],
     [
       "ip link set eth0 type ipvlan mode l3 private",
-      /^101 The mode .* is l3 instead of l2\nThe flag of the link eth0 is private instead of bridge$/,
+      /^101 The ipvlan mode .* is l3 instead of l2\nThe ipvlan flag of the link eth0 is private instead of bridge$/,
     ],
     ["ip link del eth0", /^101 The link eth0 is missing$/],
   ];

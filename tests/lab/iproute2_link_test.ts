@@ -15,7 +15,7 @@ import { freshNetns } from "../kit/worlds.ts";
 import { assertRejectsError } from "../kit/errors.ts";
 
 /** What every kind takes. */
-const EVERYTHING = { mtu: 1300, group: 77, up: true } as const;
+const EVERYTHING = { mtu: 1300, txqlen: 70, group: 77, up: true } as const;
 const MAC = "02:00:00:00:00:01";
 /** How many links of a kind are drawn for each of its attributes: enough for each to occur. */
 const DRAWN_PER_ATTRIBUTE = 3;
@@ -92,9 +92,9 @@ for (const type of Object.keys(KINDS) as LinkType[]) {
     const [plain, info] = PLAIN[type];
     const takesAddress = type !== "ipvlan" && type !== "ipvtap";
     await link.add({ ...plain, ...EVERYTHING, ...(takesAddress && { address: MAC }) });
-    const { mtu, group, up, ...shown } = await link.show("x");
+    const { mtu, txqlen, group, up, ...shown } = await link.show("x");
     await link.del("x");
-    assertEquals({ mtu, group: Number(group), up }, EVERYTHING);
+    assertEquals({ mtu, txqlen, group: Number(group), up }, EVERYTHING);
     assertEquals([shown.info, shown.address], [info, takesAddress ? MAC : below.address]);
 
     const drawn = new Set<string>();
@@ -260,14 +260,28 @@ Deno.test("every change of a link is read back, and taken back", async () => {
   await link.add({ type: "bridge", name: "br" });
   await link.add({ type: "dummy", name: "d" });
   const changes = {
-    ...{ mtu: 1400, group: 9, address: MAC, master: "br", addrgenmode: "none", up: true } as const,
+    ...{
+      mtu: 1400,
+      txqlen: 40,
+      group: 9,
+      address: MAC,
+      master: "br",
+      addrgenmode: "none",
+      up: true,
+    } as const,
     alias: "it's the net – 桥",
   };
   await link.set("d", changes);
   const set = await link.show("d");
   assertEquals(
     {
-      ...{ mtu: set.mtu, group: Number(set.group), address: set.address, master: set.master },
+      ...{
+        mtu: set.mtu,
+        txqlen: set.txqlen,
+        group: Number(set.group),
+        address: set.address,
+        master: set.master,
+      },
       ...{ addrgenmode: set.addrgenmode, up: set.up, alias: set.alias },
     } as typeof changes,
     changes,

@@ -23,13 +23,14 @@ import { netnsAdd, netnsAttach, netnsDel } from "../../iproute2/netns.ts";
 import { type LinkSwitch, linkSwitch } from "../../iproute2/process_per_burst.ts";
 import { routeLine } from "../../iproute2/route.ts";
 import { linkName } from "../../iproute2/words.ts";
-import { advertSteps, endpointAdverts } from "../network/advertise.ts";
+import { hostSteps, makeHostSteps } from "../network/host_steps.ts";
 import { type EndpointAddress, priorityProblem, routePrefix, wayOut } from "../model/routes.ts";
 import { innerRoutes, linkRoutes, type Siblings } from "./default_routes.ts";
 import type { HeldAddress } from "../addresses/holders.ts";
 import { linkLocalProblems, usual, withLinkLocalLength } from "../model/link_local.ts";
 import { isOwned, nameProblem, namesOn, ownNames } from "../model/names.ts";
-import { linkOptions } from "../model/options.ts";
+import { settingsIn } from "../model/option_steps.ts";
+import { stepsOf } from "../model/options.ts";
 import { aliasOf, explainIpvlanAdd, LINK_GROUP } from "../network/parent.ts";
 import { CALLER, type Line, type Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
@@ -408,7 +409,7 @@ export function linkIndex({ id, ordinal }: Pick<EndpointRecord, "id" | "ordinal"
  *
  * A link that is handed over stays in the host's namespace, without address and route.
  *
- * The routes that the endpoint advertises are made in the host's namespace, beside the link.
+ * What the options of its network have in the host's namespace for it is made beside the link.
  *
  * @param siblings The other endpoints of its sandbox. The default routes depend on them.
  * @param path The file of the sandbox's namespace, if that has no name.
@@ -427,7 +428,7 @@ export function endpointSteps(
   const index = linkIndex(endpoint);
   const add = (netns: string | undefined): Step => ({
     line: linkAdd({
-      ...linkOptions(network),
+      ...settingsIn(stepsOf(network, endpoint)),
       type: "ipvlan",
       name: temporary,
       link: parent,
@@ -439,9 +440,9 @@ export function endpointSteps(
   });
   // The alias comes last: it says that the link is complete. `restore` replaces a link without it.
   const alias = linkSet(ifname, { alias: aliasOf([network.name]) });
-  const adverts = advertSteps(endpointAdverts(network, endpoint));
+  const beside = makeHostSteps(hostSteps(network, endpoint));
   if (endpoint.handOver) {
-    return [{ ...add(undefined), undo: { line: linkDel(temporary) } }, { line: alias }, ...adverts];
+    return [{ ...add(undefined), undo: { line: linkDel(temporary) } }, { line: alias }, ...beside];
   }
   // A link goes with its parent, and root in the sandbox may delete the parent at any time.
   const explain = (error: IpvlanErrorOf<"ip-command">) =>
@@ -459,7 +460,7 @@ export function endpointSteps(
           error.errno === "ENODEV" ? explain(error) : explainIpvlanAdd(error, parent),
       }
       : { ...add(path ?? sandbox), undo: there(linkDel(temporary)) },
-    ...adverts,
+    ...beside,
     {
       ...inside(linkSet(temporary, { name: ifname })),
       ...isInside && { begins: true },

@@ -1,7 +1,6 @@
 import { isOwned } from "../model/names.ts";
 import { linkDel } from "../../iproute2/link.ts";
-import { networkAdverts, unshared } from "../network/advertise.ts";
-import { advertsOf, withdraw } from "../network/advertised.ts";
+import { hostSteps, removeHostSteps, unshared } from "../network/host_steps.ts";
 import { deleteLinks, unlessGone } from "./links.ts";
 import { aliasSteps, probeName } from "../network/decide.ts";
 import { byLinkName, isOurs, LINK_GROUP, linksUnder, standsOn } from "../network/parent.ts";
@@ -71,8 +70,7 @@ export async function dropNetwork(
   await unshareNetwork(parts, network);
   const made = byLinkName(store.links());
   const others = store.networks().filter(({ id }) => id !== network.id).map(withoutState);
-  const adverts = unshared(networkAdverts(network), others);
-  if (adverts.length > 0) await withdraw(parts, adverts);
+  await removeHostSteps(parts, unshared(hostSteps(network), others));
   const own = linksUnder(network.parent, made);
   if (network.transient && own.length === 0) return store.deleteNetwork(network.id);
   const isNeeded = (name: string) => others.some(({ parent }) => standsOn(parent, name, made));
@@ -119,11 +117,14 @@ export async function dropSandbox(parts: DriverParts, sandbox: Sandbox): Promise
   await deleteRecords(parts, { sandbox, endpoints });
 }
 
-/** Deletes the routes of endpoints before their links, so that no router sends packets for nothing. */
+/** Takes back what endpoints have in the host before their links go: no packet is sent for nothing. */
 async function withdrawEndpoints(
   parts: Parts<"store" | "namespaces">,
   endpoints: readonly EndpointRecord[],
 ): Promise<void> {
-  const adverts = advertsOf(parts, endpoints);
-  if (adverts.length > 0) await withdraw(parts, adverts);
+  const steps = endpoints.flatMap((endpoint) => {
+    const network = parts.store.networkById(endpoint.network);
+    return network ? hostSteps(network, endpoint) : [];
+  });
+  await removeHostSteps(parts, steps);
 }

@@ -1,61 +1,15 @@
 import { invalidOption, type IpvlanError } from "../../base/errors.ts";
 import { didYouMean } from "../../base/suggest.ts";
+import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../iproute2/kinds/ipvlan.ts";
 import {
-  IPVLAN_FLAGS,
-  IPVLAN_MODES,
-  type IpvlanFlag,
-  type IpvlanMode,
-  type IpvlanSpec,
-} from "../../iproute2/kinds/ipvlan.ts";
+  advertiseProblems,
+  elsewhereProblems,
+  endpointAdverts,
+  networkAdverts,
+} from "./advertise.ts";
 import { parentProblems } from "./names.ts";
-
-/** The options of a network. An option without a value and without a default is left out. */
-export interface NetworkOptions {
-  /**
-   * The link that the sandboxes share: one that exists, or `link.vlan` (`link.vlan.vlan` for two
-   * tags), which is made and removed with its last network.
-   *
-   * @default {undefined} A dummy link of the driver's own: the network is isolated.
-   */
-  parent?: string;
-  /**
-   * The ipvlan mode.
-   *
-   * @default {"l2"}
-   */
-  mode: IpvlanMode;
-  /**
-   * The ipvlan flag.
-   *
-   * @default {"bridge"}
-   */
-  flag: IpvlanFlag;
-  /**
-   * The largest packet on the network's links, in bytes.
-   *
-   * @default {undefined} The parent's.
-   */
-  mtu?: number;
-  /**
-   * Whether the network is cut off from everything else. A parent that is given is not used then.
-   *
-   * @default {false}
-   */
-  internal: boolean;
-  /**
-   * Whether the network has IPv4. Without it, it has no default pool, and needs an IPv6 subnet.
-   *
-   * @default {true}
-   */
-  ipv4: boolean;
-  /**
-   * Which routes of an L3 network the host has, for a routing daemon to announce: one to each subnet
-   * (`subnet`), or one to each address of an endpoint (`address`).
-   *
-   * @default {undefined} None.
-   */
-  advertise?: "subnet" | "address";
-}
+import type { OptionStep, OwnStep } from "./option_steps.ts";
+import type { Endpoint, Network, NetworkOptions, SettledNetwork } from "./types.ts";
 
 /** What values an option takes. */
 export type OptionValue =
@@ -87,15 +41,29 @@ export interface NetworkOption<T> {
   driverOption?: string;
   /** Another name that Docker has for it, where there are two. */
   alias?: string;
+  /** Its key in a configuration of CNI; left out, CNI does not take it. */
+  cni?: string;
+  /** Finds what is wrong with it beside the other options. */
+  problems?(network: SettledNetwork, isolated: boolean): IpvlanError[];
+  /** Finds what is wrong with it because of other networks. */
+  conflicts?(network: SettledNetwork, others: readonly SettledNetwork[]): IpvlanError[];
+  /** What there is of it as long as the network is there. */
+  ofNetwork?(network: Network): OptionStep[];
+  /** What there is of it as long as the endpoint is there. */
+  ofEndpoint?(network: Network, endpoint: OptionEndpoint): OptionStep[];
 }
+
+/** An endpoint, as far as an option looks at it. Its addresses are without a length. */
+export type OptionEndpoint = Pick<Endpoint, "sandbox" | "ifname" | "ip" | "ip6">;
 
 /**
  * The options of a network. From this table follow the options of `network create`, the keys of a
- * site file and its JSON Schema, the record, its comparison with a site file, and its export.
+ * site file and its JSON Schema, those of engines, the record, its comparison with a site file, and
+ * its export; what is made of it in the kernel and removed, what `ps` and `restore` compare, and what
+ * `restore` mends.
  *
- * To add an option, add its field to {@linkcode NetworkOptions} and its entry here, and use it
- * where it takes effect, such as {@linkcode linkOptions}. The compiler names a missing entry, and
- * `options_test.ts` fails for an option that gets lost or has no effect.
+ * To add an option, add its field to {@linkcode NetworkOptions} and its entry here. The compiler names
+ * a missing entry, and the tests fail for an option that gets lost, has no effect, or is not mended.
  */
 export const NETWORK_OPTIONS: {
   readonly [Name in keyof NetworkOptions]-?: NetworkOption<NetworkOptions[Name]>;
@@ -107,6 +75,7 @@ export const NETWORK_OPTIONS: {
     default: undefined,
     none: "none",
     driverOption: "parent",
+    cni: "master",
   },
   mode: {
     label: "ipvlan mode",
@@ -114,6 +83,8 @@ export const NETWORK_OPTIONS: {
     value: { kind: "choice", of: IPVLAN_MODES },
     default: "l2",
     driverOption: "ipvlan_mode",
+    cni: "mode",
+    ofEndpoint: ({ mode }, { ifname: link }) => [{ kind: "ipvlan.set", link, set: { mode } }],
   },
   flag: {
     label: "ipvlan flag",
@@ -121,6 +92,8 @@ export const NETWORK_OPTIONS: {
     value: { kind: "choice", of: IPVLAN_FLAGS },
     default: "bridge",
     driverOption: "ipvlan_flag",
+    cni: "flag",
+    ofEndpoint: ({ flag }, { ifname: link }) => [{ kind: "ipvlan.set", link, set: { flag } }],
   },
   mtu: {
     label: "MTU",
@@ -131,6 +104,21 @@ export const NETWORK_OPTIONS: {
     none: "the parent's",
     driverOption: "mtu",
     alias: "com.docker.network.driver.mtu",
+    cni: "mtu",
+    // The parent's is the most that a link can use.
+    ofNetwork: ({ mtu, isolated, parent: link }) =>
+      isolated ? [{ kind: "link.set", link, set: { mtu } }] : [],
+    ofEndpoint: ({ mtu }, { ifname: link }) => [{ kind: "link.set", link, set: { mtu } }],
+  },
+  txqlen: {
+    label: "queue length",
+    help: "the length of each link's transmit queue, in packets; left out, the kernel's",
+    value: { kind: "number", what: "a number of packets", range: [1, 0x7fff_ffff] },
+    default: undefined,
+    none: "the kernel's",
+    driverOption: "txqlen",
+    cni: "txqlen",
+    ofEndpoint: ({ txqlen }, { ifname: link }) => [{ kind: "link.set", link, set: { txqlen } }],
   },
   internal: {
     label: "internal",
@@ -151,8 +139,21 @@ export const NETWORK_OPTIONS: {
     default: undefined,
     none: "none",
     driverOption: "advertise",
+    cni: "advertise",
+    problems: advertiseProblems,
+    conflicts: elsewhereProblems,
+    ofNetwork: networkAdverts,
+    ofEndpoint: endpointAdverts,
   },
 };
+
+/** What there is of all options while a network is there, or while an endpoint on it is there. */
+export function stepsOf(network: Network, endpoint?: OptionEndpoint): OwnStep[] {
+  return Object.values(NETWORK_OPTIONS).flatMap(({ label, ofNetwork, ofEndpoint }) => {
+    const steps = endpoint ? ofEndpoint?.(network, endpoint) : ofNetwork?.(network);
+    return (steps ?? []).map((step) => ({ ...step, label }));
+  });
+}
 
 /** The name of an option. */
 export type OptionName = keyof NetworkOptions;
@@ -194,13 +195,6 @@ export function optionProblems(name: OptionName, value: unknown): readonly Ipvla
       return invalid(`give a whole number from ${least} to ${greatest}`);
     }
   }
-}
-
-/** The options of a network that are options of its ipvlan links too. */
-export function linkOptions(
-  { mode, flag, mtu }: NetworkOptions,
-): Pick<IpvlanSpec, "mode" | "flag" | "mtu"> {
-  return { mode, flag, mtu };
 }
 
 /** Shows the value of an option: `l3`, `none`. */

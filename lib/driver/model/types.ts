@@ -3,7 +3,7 @@ import type { IpvlanError } from "../../base/errors.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
 import type { Link } from "../../iproute2/link.ts";
 import type { Route } from "../../iproute2/route.ts";
-import type { NetworkOptions } from "./options.ts";
+import type { IpvlanFlag, IpvlanMode } from "../../iproute2/kinds/ipvlan.ts";
 
 /** An engine that networks and sandboxes can belong to. */
 export type EngineName = "docker" | "cni" | "netavark";
@@ -22,6 +22,60 @@ export interface NetworkIpam {
   driver: "etcd";
   /** How this host reaches it. */
   access: EtcdAccess;
+}
+
+/** The options of a network. An option without a value and without a default is left out. */
+export interface NetworkOptions {
+  /**
+   * The link that the sandboxes share: one that exists, or `link.vlan` (`link.vlan.vlan` for two
+   * tags), which is made and removed with its last network.
+   *
+   * @default {undefined} A dummy link of the driver's own: the network is isolated.
+   */
+  parent?: string;
+  /**
+   * The ipvlan mode.
+   *
+   * @default {"l2"}
+   */
+  mode: IpvlanMode;
+  /**
+   * The ipvlan flag.
+   *
+   * @default {"bridge"}
+   */
+  flag: IpvlanFlag;
+  /**
+   * The largest packet on the network's links, in bytes.
+   *
+   * @default {undefined} The parent's.
+   */
+  mtu?: number;
+  /**
+   * The length of the transmit queue of each link, in packets, for a queueing discipline on it.
+   *
+   * @default {undefined} The kernel's, 1000.
+   */
+  txqlen?: number;
+  /**
+   * Whether the network is cut off from everything else. A parent that is given is not used then.
+   *
+   * @default {false}
+   */
+  internal: boolean;
+  /**
+   * Whether the network has IPv4. Without it, it has no default pool, and needs an IPv6 subnet.
+   *
+   * @default {true}
+   */
+  ipv4: boolean;
+  /**
+   * Which routes of an L3 network the host has, for a routing daemon to announce: one to each subnet
+   * (`subnet`), or one to each address of an endpoint (`address`).
+   *
+   * @default {undefined} None.
+   */
+  advertise?: "subnet" | "address";
 }
 
 /** A network to create. */

@@ -1,6 +1,7 @@
 import type { LinkSpec } from "../../iproute2/link.ts";
 import { accept, failureOf, isIpvlanError, throwProblems } from "../../base/errors.ts";
 import { accessProblems, fileProblems } from "../model/ipam_options.ts";
+import { NETWORK_OPTIONS, OPTION_NAMES } from "../model/options.ts";
 import type { HostFacts } from "../model/facts.ts";
 import {
   aliasSteps,
@@ -64,12 +65,13 @@ export async function createNetwork(
 
 /**
  * The networks that a new one must get along with: of its name, on its parent; and all, if the
- * driver is to choose a subnet that none of them has, or none of them advertises. To read only these,
+ * driver is to choose a subnet that none of them has, or an option has rules beside them. To read only these,
  * the store has indexes.
  */
 function neighboursOf(store: Store, network: SettledNetwork): Network[] {
-  const { name, parent, advertise } = network;
-  if (wantsPool(network) || advertise !== undefined) return store.networks().map(withoutState);
+  const { name, parent } = network;
+  const conflicts = OPTION_NAMES.some((each) => network[each] && NETWORK_OPTIONS[each].conflicts);
+  if (wantsPool(network) || conflicts) return store.networks().map(withoutState);
   const same = store.network(name);
   const others = parent === undefined ? [] : store.networks({ parent });
   const all = same ? [same, ...others.filter(({ id }) => id !== same.id)] : others;

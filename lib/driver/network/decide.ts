@@ -7,8 +7,10 @@ import { type Addr, globalAddrs } from "../../iproute2/addr.ts";
 import { explainLinkAdd, requireKernel } from "../../iproute2/kernel.ts";
 import type { IpvlanMode } from "../../iproute2/kinds/ipvlan.ts";
 import { type Link, linkAdd, linkDel, linkSet, type LinkSpec } from "../../iproute2/link.ts";
-import { advertSteps, networkAdverts, unshared } from "./advertise.ts";
+import { hostSteps, makeHostSteps, unshared } from "./host_steps.ts";
 import { networkParent, parentProblems } from "../model/names.ts";
+import { settingsIn } from "../model/option_steps.ts";
+import { stepsOf } from "../model/options.ts";
 import {
   aliasOf,
   chooseParent,
@@ -48,9 +50,11 @@ export function decideNetwork(
   const settlement = besideOthers(settled, networks);
   const { parent: named, mode, flag, mtu } = settlement.network;
   const parent = named ?? `di-${identity.id.slice(0, 12)}`;
-  const choice = chooseLinks(parent, settlement, facts.links);
   const pool = choosePool(settlement, networks, facts);
   const subnets = [...settlement.network.subnets, ...pool.ok ? pool.subnets : []];
+  const isolated = named === undefined;
+  const network: Network = { ...settlement.network, ...identity, parent, isolated, subnets };
+  const choice = chooseLinks(network, facts.links);
   const conflict = conflictProblem(parent, { mode, flag }, [], facts.links);
   const problems = [
     ...kernelProblems(facts.release),
@@ -62,28 +66,18 @@ export function decideNetwork(
     ...mode === "l2" ? [] : parentSubnetProblems(subnets, parent, mode, facts.addrs),
   ];
   if (problems.length > 0) return { ok: false, problems };
-  const network: Network = {
-    ...settlement.network,
-    ...identity,
-    parent,
-    isolated: named === undefined,
-    subnets,
-  };
   const notices = [...choice.notices, ...settlement.notices];
   return { ok: true, network, links: choice.make, notices };
 }
 
 /** Chooses the links to make: a dummy for an isolated network, else what the parent needs. */
-function chooseLinks(
-  parent: string,
-  { network }: Settlement,
-  links: readonly Link[],
-): ParentChoice {
-  if (network.parent === undefined) {
+function chooseLinks(network: Network, links: readonly Link[]): ParentChoice {
+  const { parent, isolated } = network;
+  if (isolated) {
     const dummy: LinkSpec = {
+      ...settingsIn(stepsOf(network)),
       type: "dummy",
       name: parent,
-      mtu: network.mtu,
       group: LINK_GROUP,
       up: true,
     };
@@ -171,10 +165,10 @@ export function probeName({ id }: Network): string {
 /**
  * The steps that create a network: make its links, then make and delete one ipvlan link on the
  * parent. Only the kernel knows whether the parent can carry ipvlan links, as a macvlan link on it
- * may be in a namespace that we cannot see. So we ask the kernel before the network is used. Last come
- * the routes that the network advertises.
+ * may be in a namespace that we cannot see. So we ask the kernel before the network is used. Last comes
+ * what the options of the network have in the host.
  *
- * @param others The other networks on the parent. Undoing does not delete a route that one of them has.
+ * @param others The other networks on the parent. Undoing leaves what one of them has as well.
  */
 export function networkSteps(
   network: Network,
@@ -183,7 +177,7 @@ export function networkSteps(
 ): Step[] {
   const { parent, mode, flag, transient } = network;
   const name = probeName(network);
-  const adverts = networkAdverts(network);
+  const own = hostSteps(network);
   // The first endpoint of a transient network follows at once, and asks the kernel as well.
   const probe: Step[] = transient || networkParent(network).kind === "sandbox" ? [] : [
     {
@@ -193,7 +187,7 @@ export function networkSteps(
     },
     { line: linkDel(name) },
   ];
-  return [...linkSteps(links), ...probe, ...advertSteps(adverts, unshared(adverts, others))];
+  return [...linkSteps(links), ...probe, ...makeHostSteps(own, unshared(own, others))];
 }
 
 /**

@@ -1,6 +1,6 @@
 import { IpvlanError } from "../../base/errors.ts";
 import { type Link, linkSet } from "../../iproute2/link.ts";
-import { advertSteps, networkAdverts } from "./advertise.ts";
+import { hostSteps, makeHostSteps } from "./host_steps.ts";
 import { linkSteps } from "./decide.ts";
 import { networkParent } from "../model/names.ts";
 import { aliasOf, byLinkName, isOurs, linksUnder, type MadeLinks } from "./parent.ts";
@@ -9,7 +9,7 @@ import type { Step } from "../run/plan.ts";
 import { withoutState } from "../store/store.ts";
 import type { Network } from "../model/types.ts";
 
-/** Makes the missing links of a network's parent that the driver made before, and its routes. */
+/** Makes the missing links of a network's parent that the driver made before, and what its options have. */
 export async function restoreParent(
   parts: Parts<"store" | "namespaces">,
   network: Network,
@@ -17,7 +17,7 @@ export async function restoreParent(
   const links = await parts.namespaces.host().link.show();
   const failure = (await restoreParents(parts, [network], links)).get(network.id);
   if (failure) throw failure;
-  await parts.namespaces.apply(advertSteps(networkAdverts(network), []));
+  await parts.namespaces.apply(makeHostSteps(hostSteps(network), []));
 }
 
 /** Restores the parents of networks. Resolves to why they could not be restored, by network id. */
@@ -32,25 +32,17 @@ export async function restoreParents(
   for (const name of foreign) store.deleteLink(name);
   const failures = new Map<string, Error>();
   for (const level of levels) {
-    await Promise.all(level.map(async ({ name, steps }) => {
-      const failure = await errorOf(() => namespaces.apply(steps));
-      if (failure) failures.set(name, failure);
-    }));
+    await Promise.all(level.map(({ name, steps }) =>
+      namespaces.apply(steps).catch((error) => {
+        failures.set(name, error);
+      })
+    ));
   }
   return new Map(networks.flatMap(({ id, parent }) => {
     const broken = linksUnder(parent, made).find(({ name }) => failures.has(name));
     const failure = problems.get(id) ?? (broken && failures.get(broken.name));
     return failure ? [[id, failure]] : [];
   }));
-}
-
-/** Runs a function. Resolves to the error that it throws. */
-export async function errorOf(run: () => Promise<void>): Promise<Error | undefined> {
-  try {
-    await run();
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
-  }
 }
 
 /** The input of {@linkcode parentsPlan}. */

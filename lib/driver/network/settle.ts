@@ -9,7 +9,6 @@ import {
 } from "../../ipam/mod.ts";
 import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
 import { whyNoSubnet } from "../../ipam/special.ts";
-import { advertiseProblems, elsewhereProblems } from "./advertise.ts";
 import { type Exit, wayOut } from "../model/routes.ts";
 import { accessProblems, settleAccess } from "../model/ipam_options.ts";
 import {
@@ -19,7 +18,7 @@ import {
   ownedNameProblem,
   parentProblems,
 } from "../model/names.ts";
-import { settleOptions } from "../model/options.ts";
+import { NETWORK_OPTIONS, OPTION_NAMES, settleOptions } from "../model/options.ts";
 import { conflictProblem } from "./parent.ts";
 import type {
   Network,
@@ -85,8 +84,9 @@ export function settle(
   const problems = [
     ...problem ? [problem.at("name")] : [],
     ...optionProblems,
-    // A value that is wrong in itself has been refused already.
-    ...optionProblems.length > 0 ? [] : advertiseProblems(network, isolated),
+    // An option with a wrong value has been refused already.
+    ...OPTION_NAMES.filter((option) => !optionProblems.some(({ field }) => field[0] === option))
+      .flatMap((option) => NETWORK_OPTIONS[option].problems?.(network, isolated) ?? []),
     ...familyProblems(spec),
     ...ipamProblems(spec),
     ...subnets.ok ? [] : subnets.problems.map((problem) => problem.at("subnets")),
@@ -275,6 +275,6 @@ function neighbourProblems(
   return [
     ...conflict ? [conflict.at("parent")] : [],
     ...overlapping,
-    ...elsewhereProblems(network, networks),
+    ...OPTION_NAMES.flatMap((name) => NETWORK_OPTIONS[name].conflicts?.(network, networks) ?? []),
   ];
 }

@@ -9,6 +9,8 @@ import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import type { EndpointState, Network } from "../model/types.ts";
 import type { SeenNamespace } from "../model/facts.ts";
+import { isHostStep, type OwnStep, settingsIn, stepKey } from "../model/option_steps.ts";
+import { stepsOf } from "../model/options.ts";
 
 /** The input of {@linkcode endpointRepair}. */
 export interface EndpointView {
@@ -24,6 +26,8 @@ export interface EndpointView {
   siblings: Siblings;
   /** The file of the sandbox's namespace, if that has no name. */
   path?: string;
+  /** What the host has of options, by key; left out, it is not compared. */
+  beside?: ReadonlySet<string>;
 }
 
 /** What the kernel has of an endpoint, and how to repair it. */
@@ -51,7 +55,7 @@ export interface EndpointRepair {
 export function endpointRepair(
   network: Network,
   endpoint: EndpointRecord,
-  { seen, parent: hostParent, siblings, path }: EndpointView,
+  { seen, parent: hostParent, siblings, path, beside }: EndpointView,
 ): EndpointRepair {
   const { sandbox: netns, ifname } = endpoint;
   const parent = endpoint.parent === undefined
@@ -59,7 +63,12 @@ export function endpointRepair(
     : seen?.links.find(({ name }) => name === endpoint.parent);
   const link = seen && linkOf(network, endpoint, seen.links, parent);
   const missing = [`The link ${ifname} is missing`];
-  if (link && endpoint.handOver) return repairOf(netns, link, modeChanges(network, link));
+  const own = stepsOf(network, endpoint);
+  const outside = beside ? hostChanges([...stepsOf(network), ...own], beside) : [];
+  if (link && endpoint.handOver) {
+    const shared = own.filter(({ kind }) => kind === "ipvlan.set");
+    return repairOf(netns, link, [...settingChanges(shared, link), ...outside]);
+  }
   const marks = link ? markChanges(link, network, endpoint, parent) : missing;
   if (!seen || !link || marks.length > 0) {
     return {
@@ -81,15 +90,21 @@ export function endpointRepair(
   const isThere = (index: number) =>
     link.up &&
     accepted.some((all) => routes.some((found) => isSameRoute(found, all[index]!)));
+  const set = { group: LINK_GROUP };
+  const mark: OwnStep = { kind: "link.set", link: ifname, set, label: "group" };
   const changes = [
     ...parentChanges(link, endpoint, parent),
-    ...linkChanges(network, link),
+    ...settingChanges([...own, mark], link),
+    ...link.up
+      ? []
+      : [{ sentence: `The link ${ifname} is down`, lines: [linkSet(ifname, { up: true })] }],
     ...linkAddrs(network, endpoint).flatMap((addr) =>
       addressChanges(addr, link.up ? addrs : addrs.filter(({ family }) => family === 4))
     ),
     // When a link goes down, the kernel deletes its routes.
     ...wanted.filter((_route, index) => !isThere(index))
       .map((route) => routeChange(route, link.up ? routes : [])),
+    ...outside,
   ];
   return repairOf(netns, link, changes);
 }
@@ -164,43 +179,29 @@ function parentChanges(
   }];
 }
 
-/** What a link has of the options of its network, and other settings, and the lines that change it. */
-function linkChanges(network: Network, link: Link): Change[] {
-  const { mtu } = network;
-  const { name, group } = link;
-  const changes = modeChanges(network, link);
-  const differs = (what: string, found: unknown, wanted: unknown, line: string) =>
-    changes.push(differing(link, what, found, wanted, [line]));
-  if (!isOurs(link)) differs("group", group, LINK_GROUP, linkSet(name, { group: LINK_GROUP }));
-  if (mtu !== undefined && link.mtu !== mtu) differs("MTU", link.mtu, mtu, linkSet(name, { mtu }));
-  if (!link.up) {
-    changes.push({ sentence: `The link ${name} is down`, lines: [linkSet(name, { up: true })] });
-  }
-  return changes;
+/** What a link has of some settings, and the lines that change it. */
+function settingChanges(steps: readonly OwnStep[], link: Link): Change[] {
+  const { name, index } = link;
+  const has: Record<string, unknown> = { ...link, ...link.info };
+  // One line sets all that the links on a parent have in common.
+  const { mode, flag } = settingsIn(steps);
+  const shared = [linkSet({ index }, { type: "ipvlan", mode, flag })];
+  return steps.filter((step) => !isHostStep(step)).flatMap(({ kind, label, set }) =>
+    Object.entries(set).filter(([key, wanted]) =>
+      wanted !== undefined && String(has[key]) !== String(wanted)
+    ).map(([key, wanted]) => ({
+      sentence: `The ${label} of the link ${name} is ${has[key]} instead of ${wanted}`,
+      lines: kind === "link.set" ? [linkSet(name, { [key]: wanted })] : shared.splice(0),
+    }))
+  );
 }
 
-/** The mode and the flag of a link, which it has in common with all links on its parent. */
-function modeChanges({ mode, flag }: Network, link: Link): Change[] {
-  const { index, info } = link;
-  if (info.type !== "ipvlan") return [];
-  const set = linkSet({ index }, { type: "ipvlan", mode, flag });
-  const changes: Change[] = [];
-  if (info.mode !== mode) changes.push(differing(link, "mode", info.mode, mode, [set]));
-  // One line sets both.
-  const lines = info.mode === mode ? [set] : [];
-  if (info.flag !== flag) changes.push(differing(link, "flag", info.flag, flag, lines));
-  return changes;
-}
-
-/** A setting of a link that is another one. */
-function differing(
-  { name }: Link,
-  what: string,
-  found: unknown,
-  wanted: unknown,
-  lines: string[],
-): Change {
-  return { sentence: `The ${what} of the link ${name} is ${found} instead of ${wanted}`, lines };
+/** What the host lacks of the options of a network. It is mended apart from the sandboxes. */
+function hostChanges(steps: readonly OwnStep[], beside: ReadonlySet<string>): Change[] {
+  return steps.filter(isHostStep).filter((step) => !beside.has(stepKey(step))).map(({ route }) => ({
+    sentence: `The host does not have the route to ${route.dst}`,
+    lines: [],
+  }));
 }
 
 /** The lines that give a link an address. The kernel refuses it while it has another length. */

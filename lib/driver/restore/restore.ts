@@ -9,7 +9,7 @@ import {
 } from "../../base/errors.ts";
 import { type Link, linkDel, linkSet } from "../../iproute2/link.ts";
 import { netnsDel } from "../../iproute2/netns.ts";
-import { restoreAdverts } from "../network/advertised.ts";
+import { restoreHostSteps } from "../network/host_steps.ts";
 import { siblingsOf } from "../endpoint/default_routes.ts";
 import { deleteLinks } from "../endpoint/links.ts";
 import { linkIndex, sandboxSteps } from "../endpoint/decide.ts";
@@ -58,11 +58,11 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
   }));
   const { lost } = facts;
   const connected = new Set(restored.flatMap((each) => each.connected));
-  const adverts = await restoreAdverts(parts, { networks, lost, endpoints: all, connected });
+  const beside = await restoreHostSteps(parts, { networks, lost, endpoints: all, connected });
   const stale = await refreshHosts(parts, sandboxes);
   return toReport(recovery, [
     ...networks.map(({ id, name }): Restored => {
-      const reason = failures.get(id)?.message ?? adverts.get(id);
+      const reason = failures.get(id)?.message ?? beside.get(id);
       return { kind: "network", name, reasons: reason === undefined ? [] : [reason] };
     }),
     ...restored.map((each): Restored => {

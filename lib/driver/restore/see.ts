@@ -1,5 +1,6 @@
 import { isOwned } from "../model/names.ts";
 import { siblingsOf } from "../endpoint/default_routes.ts";
+import { findHostSteps, hostSteps } from "../network/host_steps.ts";
 import { networksOf } from "../store/find.ts";
 import type { Parts } from "../addresses/parts.ts";
 import type { SeenNamespace } from "../model/facts.ts";
@@ -26,6 +27,11 @@ export async function seeSandboxes(
     parts.borrowed.present(sandboxes),
   ]);
   const present = new Set([...names, ...borrowed]);
+  const steps = sandboxes.flatMap(({ name }) => endpoints.get(name) ?? []).flatMap((endpoint) => {
+    const network = networks.get(endpoint.network)!;
+    return [...hostSteps(network), ...hostSteps(network, endpoint)];
+  });
+  const beside = await findHostSteps(parts, steps);
   return await Promise.all(sandboxes.map(async (sandbox) => {
     const { name } = sandbox;
     // Links that an engine has not taken yet are in the host's namespace.
@@ -37,7 +43,7 @@ export async function seeSandboxes(
       const network = networks.get(endpoint.network)!;
       return [
         endpoint.ifname,
-        endpointRepair(network, endpoint, { seen, siblings, path: sandbox.path }),
+        endpointRepair(network, endpoint, { seen, siblings, path: sandbox.path, beside }),
       ];
     }));
     return toSeen(sandbox, seen, repairs);

@@ -23,13 +23,14 @@ import { parseAddress, parsePrefix } from "../../ipam/mod.ts";
 import type { LinkSpec } from "../../iproute2/link.ts";
 import { linkName } from "../../iproute2/words.ts";
 import { accessProblems } from "../model/ipam_options.ts";
-import { type NetworkOptions, OPTION_NAMES, optionProblems } from "../model/options.ts";
+import { OPTION_NAMES, optionProblems } from "../model/options.ts";
 import { settingsProblems } from "../model/settings.ts";
 import type {
   AddressPool,
   EndpointRoute,
   EngineName,
   Network,
+  NetworkOptions,
   NetworkSubnet,
   Owner,
   Sandbox,

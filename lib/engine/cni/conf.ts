@@ -1,8 +1,8 @@
 import type { EtcdAccess } from "../../claims/types.ts";
 import { accessProblems, IPAM_FIELDS } from "../../driver/model/ipam_options.ts";
 import { attempt, type IpvlanErrorOf } from "../../base/errors.ts";
-import type { NetworkOptions } from "../../driver/model/options.ts";
-import type { EndpointRoute } from "../../driver/model/types.ts";
+import { NETWORK_OPTIONS, OPTION_NAMES } from "../../driver/model/options.ts";
+import type { EndpointRoute, NetworkOptions } from "../../driver/model/types.ts";
 import { type Family, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
 import { didYouMean } from "../../base/suggest.ts";
@@ -40,9 +40,6 @@ export type AddressSource =
   /** The result of the plugin before this one in a chain. */
   | { kind: "previous" };
 
-/** The options of a link that a configuration can have. */
-export type LinkOptions = Partial<Pick<NetworkOptions, "mode" | "flag" | "mtu" | "advertise">>;
-
 /** A configuration of the plugin. */
 export interface Conf {
   /** The version of the specification that it is written in. */
@@ -60,8 +57,8 @@ export interface Conf {
   linkInContainer: boolean;
   /** The VLAN on the parent. */
   vlan?: number;
-  /** The options of the link. */
-  options: LinkOptions;
+  /** The other options of the network. */
+  options: Partial<Omit<NetworkOptions, "parent">>;
   /** Where the addresses come from. */
   source: AddressSource;
   /** The routes of the link; left out, those of the IPAM plugin or else of the network. */
@@ -90,17 +87,14 @@ const COMMON_KEYS = [
   ...["prevResult", "dns", "ipam"],
 ];
 
-/** The keys of the plugin. */
-const OWN_KEYS = [
-  ...["master", "vlan", "mode", "flag", "mtu", "advertise", "linkInContainer", "subnets", "routes"],
-  "network",
-  "etcd",
+/** The keys that a network of `ipvlan`'s own has settled already: those of all options, and others. */
+const SETTLED_BY_NETWORK = [
+  ...OPTION_NAMES.flatMap((name) => NETWORK_OPTIONS[name].cni ?? []),
+  ...["vlan", "subnets", "ipam", "etcd"],
 ];
 
-/** The keys that a network of `ipvlan`'s own has settled already. */
-const SETTLED_BY_NETWORK = [
-  ...["master", "vlan", "mode", "flag", "mtu", "advertise", "subnets", "ipam", "etcd"],
-];
+/** The keys of the plugin. */
+const OWN_KEYS = [...SETTLED_BY_NETWORK, "linkInContainer", "routes", "network"];
 
 /** The keys of a section `ipam` for this plugin. */
 const IPAM_KEYS = ["type", "subnets", "routes", "etcd"];
@@ -256,20 +250,10 @@ class ConfReader {
   ): void {
     this.#refuseOthers(values, [...COMMON_KEYS, ...OWN_KEYS]);
     conf.linkInContainer = this.#readLinkInContainer(values);
-    const master = readText(values.master, "master", this.#wrong);
-    // The reference plugin takes empty values for none.
-    if (master) conf.master = master;
+    const { parent, ...options } = this.#readOptions(values);
+    if (parent !== undefined) conf.master = parent;
     conf.vlan = this.#readNumber("vlan", values.vlan);
-    const mode = readText(values.mode, "mode", this.#wrong);
-    const flag = readText(values.flag, "flag", this.#wrong);
-    const advertise = readText(values.advertise, "advertise", this.#wrong);
-    // The driver finds what is wrong with them.
-    conf.options = {
-      mode: mode ? mode as NetworkOptions["mode"] : undefined,
-      flag: flag ? flag as NetworkOptions["flag"] : undefined,
-      mtu: this.#readNumber("mtu", values.mtu) || undefined,
-      advertise: advertise ? advertise as NetworkOptions["advertise"] : undefined,
-    };
+    conf.options = options;
     const dns = readDns(values.dns, "dns", this.#wrong);
     if (dns) conf.dns = dns;
     const chained = this.#command === "ADD" || this.#command === "CHECK";
@@ -347,6 +331,19 @@ class ConfReader {
     refused("vlan", 'make the VLAN link in the container first, and name it as the "master"');
     refused("network", "the parent of that network is a link of the host");
     return true;
+  }
+
+  /** Reads the options of the network. What is wrong with them is found when they are settled. */
+  #readOptions(values: Record<string, unknown>): Partial<NetworkOptions> {
+    return Object.fromEntries(OPTION_NAMES.flatMap((name) => {
+      const { cni: key, value: { kind } } = NETWORK_OPTIONS[name];
+      if (key === undefined) return [];
+      const value = kind === "number"
+        ? this.#readNumber(key, values[key])
+        : readText(values[key], key, this.#wrong);
+      // The reference plugin takes empty values for none.
+      return value ? [[name, value]] : [];
+    }));
   }
 
   #readNumber(key: string, value: unknown): number | undefined {

@@ -13,6 +13,8 @@ export interface LinkBase<Type extends string = string> {
   index?: number;
   /** The largest packet, in bytes; left out, for most kinds that of the link below. */
   mtu?: number;
+  /** The length of the transmit queue, in packets; left out, 1000 for most kinds. */
+  txqlen?: number;
   /**
    * The group, by which links can be listed and deleted together: its number, or its name as `show`
    * gives it; left out, 0, which is `default`.

@@ -9,15 +9,12 @@ import { type Decision, IpvlanError } from "../../../base/errors.ts";
 import { prefixOf } from "../../../claims/access.ts";
 import { formatAddress, formatPrefix, parseSubnets, type SubnetSpec } from "../../../ipam/mod.ts";
 import { defaultGateway, parsePrefix } from "../../../ipam/prefix.ts";
-import { NETWORK_OPTIONS, type NetworkOptions, OPTION_NAMES } from "../../model/options.ts";
+import { NETWORK_OPTIONS, OPTION_NAMES } from "../../model/options.ts";
 import { isSharedSettings } from "../../store/records.ts";
 import type { NetworkSpec, NetworkSubnet, SettledNetwork } from "../../model/types.ts";
 
 /** The options that are the same on all hosts. The parent is each host's own. */
-const SHARED_OPTIONS = OPTION_NAMES.filter((name) => name !== "parent") as Exclude<
-  keyof NetworkOptions,
-  "parent"
->[];
+const SHARED_OPTIONS = OPTION_NAMES.filter((name) => name !== "parent");
 
 /** What of a network is the same on all hosts. */
 export function settingsFor(network: SettledNetwork): SharedSettings {

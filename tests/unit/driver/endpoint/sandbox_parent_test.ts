@@ -181,7 +181,7 @@ Deno.test("restore makes no parent in a sandbox, and sees a parent that has anot
   ]);
   assertEquals(repair(seen("eth0", "l3")), [
     "changed",
-    ["The mode of the link net1 is l3 instead of l2"],
+    ["The ipvlan mode of the link net1 is l3 instead of l2"],
     ["link set dev if000000000000001073816389 type ipvlan mode l2 bridge"],
   ]);
 });

@@ -9,7 +9,6 @@ import {
   DRIVER_OPTIONS,
   NETWORK_OPTIONS,
   OPTION_NAMES,
-  type OptionName,
   parseDriverOptions,
   toDriverOptions,
 } from "../../../../lib/driver/model/options.ts";
@@ -20,31 +19,8 @@ import { withoutState } from "../../../../lib/driver/store/store.ts";
 import type { Network, NetworkSpec } from "../../../../lib/driver/model/types.ts";
 import { networkDifferences } from "../../../../lib/site/compare.ts";
 import { parseSite } from "../../../../lib/site/desired.ts";
+import { networkWith, twoValues } from "../../../kit/options.ts";
 import { host, IDENTITY } from "../../../kit/values.ts";
-
-/** A value of an option that is not its default. */
-function otherValue(name: OptionName): string | number | boolean {
-  const { value, default: usual } = NETWORK_OPTIONS[name];
-  switch (value.kind) {
-    case "link":
-      return "eth0";
-    case "switch":
-      return !usual;
-    case "choice":
-      return value.of.find((word) => word !== usual)!;
-    case "number":
-      return value.range[0];
-  }
-}
-
-/** A network like any other, and the same with another value of one option. */
-function twoNetworks(name: OptionName): [plain: NetworkSpec, other: NetworkSpec] {
-  const subnets = name === "ipv4" ? ["2001:db8::/64"] : ["10.0.0.0/24"];
-  const plain: NetworkSpec = { name: "n", subnets };
-  if (name !== "parent") plain.parent = "eth0";
-  if (name === "advertise") plain.mode = "l3";
-  return [plain, { ...plain, [name]: otherValue(name) }];
-}
 
 function decided(spec: NetworkSpec): Network {
   const decision = decideNetwork(settle(spec), IDENTITY, [], host());
@@ -79,7 +55,7 @@ function typed(words: string[]): NetworkSpec {
 
 for (const name of OPTION_NAMES) {
   const { driverOption, label } = NETWORK_OPTIONS[name];
-  const value = otherValue(name);
+  const [value] = twoValues(name);
 
   Deno.test(`the option ${name} can be written on a command line and in a site file`, () => {
     const words = driverOption === undefined
@@ -98,7 +74,7 @@ for (const name of OPTION_NAMES) {
   });
 
   Deno.test(`the option ${name} has an effect, is on record, and is not lost on the way back`, () => {
-    const [plain, other] = twoNetworks(name).map(decided) as [Network, Network];
+    const [plain, other] = [decided(networkWith(name)), decided(networkWith(name, value))];
     assertNotEquals(lines(other), lines(plain), `"${label}" changes no line of ip`);
     using store = SqliteStore.copy("/nonexistent");
     store.putNetwork(other, "ready");

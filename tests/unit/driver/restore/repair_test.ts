@@ -85,8 +85,8 @@ Deno.test("the options of a link are repaired in place", () => {
   const { state, changes, make } = endpointRepair(NET, handedOver, { seen, siblings: "none" });
   assertEquals([state, make.map(({ line }) => line)], ["changed", [set]]);
   assertEquals(changes, [
-    "The mode of the link $(x) is l3 instead of l2",
-    "The flag of the link $(x) is vepa instead of bridge",
+    "The ipvlan mode of the link $(x) is l3 instead of l2",
+    "The ipvlan flag of the link $(x) is vepa instead of bridge",
   ]);
   assertEquals(repair(whole({ group: "default" })).lines, ["link set dev eth0 group 6910070"]);
   assertEquals(repair(whole({ up: false })), {
@@ -183,7 +183,7 @@ Deno.test("everything that differs is said: what it is, and what it should be", 
   // One line sets the mode and the flag.
   const info = { type: "ipvlan", mode: "l2", flag: "private" } as const;
   assertEquals(said(whole({ info })), [
-    "The flag of the link eth0 is private instead of bridge",
+    "The ipvlan flag of the link eth0 is private instead of bridge",
   ]);
   assertEquals(repair(whole({ info })).lines.length, 1);
 });

@@ -88,9 +88,6 @@ Deno.test("subnets of the configuration become a network of the driver's", () =>
     parent: "eth0",
     transient: true,
     mode: "l2",
-    flag: undefined,
-    mtu: undefined,
-    advertise: undefined,
     ipv4: true,
     subnets: asked.conf.source.kind === "subnets" ? asked.conf.source.subnets : [],
   });
@@ -128,10 +125,6 @@ Deno.test("addresses of an IPAM plugin are used as they are, and its routes take
     owner: { engine: "cni", id: "std" },
     parent: "eth0",
     transient: true,
-    mode: undefined,
-    flag: undefined,
-    mtu: undefined,
-    advertise: undefined,
     foreignAddresses: true,
   });
   assertEquals(connection, {

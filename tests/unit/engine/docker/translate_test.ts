@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
+import { DRIVER_OPTIONS } from "../../../../lib/driver/model/options.ts";
 import {
   createEndpointAnswer,
   joinAnswer,
@@ -102,8 +103,7 @@ Deno.test("every unknown option of a network is named", () => {
       ["ipvlan_mod=l3", ' (did you mean "ipvlan_mode"?)'],
       ["com.docker.network.bridge.name=br0", ""],
     ] as const).map(([word, hint]) =>
-      `The driver option "${word}" is not valid: choose one of parent, ipvlan_mode, ipvlan_flag, ` +
-      `mtu, advertise${hint}`
+      `The driver option "${word}" is not valid: choose one of ${DRIVER_OPTIONS.join(", ")}${hint}`
     ),
   );
 });

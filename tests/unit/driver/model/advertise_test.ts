@@ -1,17 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
 import {
-  advertKey,
-  advertSteps,
+  advertKind,
   endpointAdverts,
   networkAdverts,
-  seenAdverts,
-  unshared,
-  withdrawLine,
-} from "../../../../lib/driver/network/advertise.ts";
+} from "../../../../lib/driver/model/advertise.ts";
+import type { HostStep } from "../../../../lib/driver/model/option_steps.ts";
+import { makeHostSteps, unshared } from "../../../../lib/driver/network/host_steps.ts";
 import { settle } from "../../../../lib/driver/network/settle.ts";
 import { decideNetwork } from "../../../../lib/driver/network/decide.ts";
 import type { NetworkSpec } from "../../../../lib/driver/model/types.ts";
-import type { Route } from "../../../../lib/iproute2/route.ts";
 import { endpointRecord, host, IDENTITY, link, network } from "../../../kit/values.ts";
 
 const SUBNETS = [
@@ -23,8 +20,8 @@ const BY_ADDRESS = network("a", { mode: "l3s", subnets: SUBNETS, advertise: "add
 const BOTH = endpointRecord("c1", BY_ADDRESS, { ip: "10.1.0.5", ip6: "fd01::5" });
 
 /** The routes of adverts, as they are made. */
-function lines(adverts: Parameters<typeof advertSteps>[0]): string[] {
-  return advertSteps(adverts).map(({ line }) => line);
+function lines(adverts: readonly HostStep[]): string[] {
+  return makeHostSteps(adverts).map(({ line }) => line);
 }
 
 Deno.test("a network by subnet has one announced route for each subnet, and its endpoints none", () => {
@@ -58,41 +55,32 @@ Deno.test("undoing deletes only the routes that no other network has", () => {
     advertise: "subnet",
     subnets: [{ subnet: "10.1.0.0/24", auxAddresses: {} }],
   });
-  const steps = advertSteps(adverts, unshared(adverts, [other]));
+  const steps = makeHostSteps(adverts, unshared(adverts, [other]));
   assertEquals(steps.map(({ undo }) => undo?.line), [
     undefined,
     "route del unreachable fd01::/64 metric 117 proto 117",
   ]);
   // A route that covers is another one than a route that is announced.
   assertEquals(unshared(adverts, [BY_ADDRESS]), adverts);
-  assertEquals(withdrawLine(adverts[0]!), "route del unreachable 10.1.0.0/24 metric 117 proto 117");
+  assertEquals(makeHostSteps(adverts)[0]!.undo, {
+    line: "route del unreachable 10.1.0.0/24 metric 117 proto 117",
+  });
 });
 
 Deno.test("the kernel's routes are ours by type, protocol and metric", () => {
-  const route = (dst: string, changes: Partial<Route> = {}): Route => ({
-    ...{ family: dst.includes(":") ? 6 : 4, dst, table: "main", nexthops: [], flags: [] },
-    ...{ type: "unreachable", metric: 117 },
-    ...changes,
-  });
-  const keys = (protocol: number, ...routes: Route[]) =>
-    seenAdverts(protocol, routes).map(({ kind, dst }) => `${kind} ${dst}`);
+  const kind = (dst: string, protocol: number, metric: number, type = "unreachable") =>
+    advertKind({ kind: "route.add", route: { type, dst, protocol, metric } } as HostStep);
   assertEquals(
-    keys(
-      117,
-      route("10.1.0.0/24"),
-      route("10.1.0.5"),
-      route("fd01::5"),
-      route("2001:db8::/32"),
-      route("10.2.0.0/24", { metric: 7 }),
-      route("10.3.0.0/24", { type: "blackhole" }),
+    ["10.1.0.0/24", "10.1.0.5/32", "fd01::5/128", "2001:db8::/32"].map((dst) =>
+      kind(dst, 117, 117)
     ),
-    ["subnet 10.1.0.0/24", "address 10.1.0.5/32", "address fd01::5/128", "subnet 2001:db8::/32"],
+    ["subnet", "address", "address", "subnet"],
   );
-  assertEquals(
-    keys(2, route("10.1.0.0/24", { metric: 118 }), route("10.9.0.0/24", { metric: 0 })),
-    ["cover 10.1.0.0/24"],
-  );
-  assertEquals(advertKey(networkAdverts(BY_ADDRESS)[0]!), "cover 10.1.0.0/24");
+  assertEquals(kind("10.1.0.0/24", 2, 118), "cover");
+  assertEquals(kind("10.2.0.0/24", 117, 7), undefined);
+  assertEquals(kind("10.3.0.0/24", 117, 117, "blackhole"), undefined);
+  assertEquals(kind("10.9.0.0/24", 2, 0), undefined);
+  assertEquals(kind("10.1.0.0/24", 2, 117), undefined);
 });
 
 /** What is said of a network to create, beside two others. */

@@ -1,0 +1,112 @@
+/**
+ * The routes of L3 networks in the host's main table, which a routing daemon announces: FRR by
+ * `redistribute kernel`, BIRD by `learn`. Pure functions.
+ *
+ * The kernel gives a frame for a sandbox to its ipvlan link before the host looks for a route
+ * (`ipvlan_handle_mode_l3` in `drivers/net/ipvlan/ipvlan_core.c`). So these routes are no way to a
+ * sandbox. They say what is here, and what the host does with a packet that no sandbox takes: it
+ * answers with an ICMP error. Without a route, it would send the packet back to the router.
+ *
+ * @module
+ */
+import { invalidOption, type IpvlanError } from "../../base/errors.ts";
+import { endpointAddresses, familyOf } from "../../ipam/address.ts";
+import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
+import { networkParent } from "./names.ts";
+import type { HostStep } from "./option_steps.ts";
+import { ADVERTISED } from "./routing_config.ts";
+import type { AdvertisedRoute, Endpoint, Network, SettledNetwork } from "./types.ts";
+import { routePrefix } from "./routes.ts";
+
+/**
+ * How the routes are marked in the kernel. FRR does not read routes of the protocol `kernel` (2), and
+ * neither does BIRD, unless it is told `learn all`. So a route that must not be announced has this
+ * number, and its metric says that it is ours.
+ */
+const MARKS: Readonly<Record<AdvertisedRoute["kind"], { protocol: number; metric: number }>> = {
+  subnet: { protocol: ADVERTISED, metric: ADVERTISED },
+  address: { protocol: ADVERTISED, metric: ADVERTISED },
+  cover: { protocol: 2, metric: ADVERTISED + 1 },
+};
+
+/** The protocols of the routes. */
+export const ADVERT_PROTOCOLS = [MARKS.subnet.protocol, MARKS.cover.protocol];
+
+/** The route of a kind to a prefix. */
+export function advert(kind: AdvertisedRoute["kind"], dst: string): HostStep {
+  return { kind: "route.add", route: { type: "unreachable", dst, ...MARKS[kind] } };
+}
+
+/** What a route is for; `undefined` if it is not the driver's. */
+export function advertKind({ route }: HostStep): AdvertisedRoute["kind"] | undefined {
+  const { type, dst, protocol, metric } = route;
+  if (type !== "unreachable") return undefined;
+  const kind = (["cover", "subnet"] as const)
+    .find((kind) => MARKS[kind].protocol === protocol && MARKS[kind].metric === metric);
+  return kind === "subnet" && dst.endsWith(familyOf(dst) === 6 ? "/128" : "/32") ? "address" : kind;
+}
+
+/** The routes that a network has, whatever its endpoints are. */
+export function networkAdverts(
+  { advertise, subnets }: Pick<Network, "advertise" | "subnets">,
+): HostStep[] {
+  if (advertise === undefined) return [];
+  const kind = advertise === "subnet" ? "subnet" : "cover";
+  return subnets.map(({ subnet }) => advert(kind, subnet));
+}
+
+/** The routes that an endpoint has. */
+export function endpointAdverts(
+  { advertise }: Pick<Network, "advertise">,
+  endpoint: Pick<Endpoint, "ip" | "ip6">,
+): HostStep[] {
+  if (advertise !== "address") return [];
+  return endpointAddresses(endpoint).map((address) => advert("address", routePrefix(address)));
+}
+
+/** What is wrong with the option `advertise` of a network, as far as the network alone shows it. */
+export function advertiseProblems(
+  { advertise, mode, parent, foreignAddresses }: SettledNetwork,
+  isolated: boolean,
+): IpvlanError[] {
+  if (advertise === undefined) return [];
+  const wrong = (rule: string) => [
+    invalidOption("advertise", advertise, rule).at("advertise"),
+  ];
+  if (isolated) {
+    return wrong("the network is isolated, so nothing reaches its sandboxes; give it a parent");
+  }
+  if (networkParent({ parent }).kind === "sandbox") {
+    return wrong("its parents are links of the sandboxes, so no route of the host leads to it");
+  }
+  if (mode === "l2") {
+    return wrong(
+      "the mode is l2, where the sandboxes are on the parent's own segment and need no route; " +
+        "choose l3 or l3s",
+    );
+  }
+  if (foreignAddresses && advertise === "subnet") {
+    return wrong("the network has foreign addresses, and no subnets; choose address");
+  }
+  return [];
+}
+
+/**
+ * What is wrong with a network because of those on other parents. A router sends packets for a
+ * destination to one link, so the same destination cannot be behind two parents.
+ */
+export function elsewhereProblems(
+  { advertise, parent, subnets }: SettledNetwork,
+  networks: readonly SettledNetwork[],
+): IpvlanError[] {
+  if (advertise === undefined || networkParent({ parent }).kind !== "host") return [];
+  const others = networks.filter((other) =>
+    other.advertise !== undefined && other.parent !== undefined && other.parent !== parent
+  ).flatMap(({ name, parent, subnets }) => subnets.map(({ subnet }) => ({ name, parent, subnet })));
+  return overlapPairs(prefixesOf(subnets), prefixesOf(others)).map(([index, place]) => {
+    const { name, parent, subnet } = others[place]!;
+    const rule = `the network "${name}" advertises ${subnet} on the parent "${parent}", and the ` +
+      "router sends packets for an address to one link";
+    return invalidOption("subnet", subnets[index]!.subnet, rule).at("subnets", index);
+  });
+}

@@ -1,0 +1,126 @@
+/**
+ * What the options of networks have in the host's namespace: how it is made, taken back, found, and
+ * brought in step with what was restored.
+ *
+ * @module
+ */
+import { failureOf } from "../../base/errors.ts";
+import { routeLine, type RouteSpec } from "../../iproute2/route.ts";
+import type { Parts } from "../addresses/parts.ts";
+import { type HostStep, isHostStep, stepKey } from "../model/option_steps.ts";
+import { type OptionEndpoint, stepsOf } from "../model/options.ts";
+import type { Network } from "../model/types.ts";
+import { routePrefix } from "../model/routes.ts";
+import { isGone, type Step } from "../run/plan.ts";
+import type { EndpointRecord } from "../store/records.ts";
+
+/** What is in the host's namespace while a network is there, or an endpoint on it. */
+export function hostSteps(network: Network, endpoint?: OptionEndpoint): HostStep[] {
+  return stepsOf(network, endpoint).filter(isHostStep);
+}
+
+/** Those that no other network has. Two networks of engines may share a subnet and its route. */
+export function unshared(steps: readonly HostStep[], others: readonly Network[]): HostStep[] {
+  const shared = new Set(others.flatMap((network) => hostSteps(network)).map(stepKey));
+  return steps.filter((step) => !shared.has(stepKey(step)));
+}
+
+/** The steps of a plan that make it. @param owned What undoing takes back; by default all. */
+export function makeHostSteps(
+  steps: readonly HostStep[],
+  owned: readonly HostStep[] = steps,
+): Step[] {
+  return steps.map((step) => ({
+    // What is there already is ours, so that is no error.
+    line: routeLine("replace", step.route),
+    ...owned.includes(step) && { undo: { line: routeLine("del", step.route) } },
+  }));
+}
+
+/** Takes it back, the last first. It is no error if something is not there. */
+export async function removeHostSteps(
+  { namespaces }: Parts<"namespaces">,
+  steps: readonly HostStep[],
+): Promise<void> {
+  if (steps.length === 0) return;
+  const { session } = namespaces.host();
+  const results = await Promise.allSettled(
+    steps.toReversed().map((step) => session.change(routeLine("del", step.route))),
+  );
+  for (const result of results) {
+    if (result.status === "rejected" && !isGone(result.reason)) throw result.reason;
+  }
+}
+
+/** Reads the routes of some protocols in the host's main table. */
+export async function readRoutes(
+  { namespaces }: Parts<"namespaces">,
+  protocols: readonly RouteSpec["protocol"][],
+): Promise<HostStep[]> {
+  const { route } = namespaces.host();
+  const seen = await Promise.all(
+    protocols.flatMap((protocol) =>
+      ([4, 6] as const).map(async (family) =>
+        (await route.show(family, { protocol })).map(({ type, dst, metric }) => ({
+          kind: "route.add",
+          route: { type, dst: routePrefix(dst, family), protocol, metric },
+        } as HostStep))
+      )
+    ),
+  );
+  return seen.flat();
+}
+
+/** Finds which of some steps the host has, by their keys. Looks only for what they need. */
+export async function findHostSteps(
+  parts: Parts<"namespaces">,
+  steps: readonly HostStep[],
+): Promise<Set<string>> {
+  const protocols = new Set(steps.map(({ route }) => route.protocol));
+  return new Set((await readRoutes(parts, [...protocols])).map(stepKey));
+}
+
+/**
+ * Brings the host in step with what was restored: makes what belongs to networks and endpoints that
+ * are there, and takes back what belongs to the others, so that no router sends packets here for
+ * nothing.
+ *
+ * @param lost The ids of those that could not be restored.
+ * @param connected The endpoints that are there.
+ * @returns Why something of a network could not be made or taken back, by the network's id.
+ */
+export async function restoreHostSteps(
+  parts: Parts<"namespaces">,
+  { networks, lost, endpoints, connected }: {
+    networks: readonly Network[];
+    lost: ReadonlySet<string>;
+    endpoints: readonly EndpointRecord[];
+    connected: ReadonlySet<EndpointRecord>;
+  },
+): Promise<Map<string, string>> {
+  const byNetwork = Map.groupBy(endpoints, ({ network }) => network);
+  const plans = networks.map((network) => {
+    const { id } = network;
+    const of = (isThere: boolean) => [
+      ...lost.has(id) === isThere ? [] : hostSteps(network),
+      ...(byNetwork.get(id) ?? [])
+        .filter((endpoint) => (!lost.has(id) && connected.has(endpoint)) === isThere)
+        .flatMap((endpoint) => hostSteps(network, endpoint)),
+    ];
+    return { id, wanted: of(true), unwanted: of(false) };
+  });
+  const all = plans.flatMap(({ wanted, unwanted }) => [...wanted, ...unwanted]);
+  const seen = await findHostSteps(parts, all);
+  const kept = new Set(plans.flatMap(({ wanted }) => wanted).map(stepKey));
+  const failures = new Map<string, string>();
+  for (const { id, wanted, unwanted } of plans) {
+    const missing = wanted.filter((step) => !seen.has(stepKey(step)));
+    const stale = unwanted.filter((step) => seen.has(stepKey(step)) && !kept.has(stepKey(step)));
+    const failure = await failureOf(async () => {
+      if (missing.length > 0) await parts.namespaces.apply(makeHostSteps(missing));
+      await removeHostSteps(parts, stale);
+    });
+    if (failure !== undefined) failures.set(id, failure);
+  }
+  return failures;
+}
