@@ -4,63 +4,30 @@
  *
  * @module
  */
-export { type Addr, type AddrSpec, type AddrVerbs } from "./addr.ts";
+export type { AbortOptions } from "../base/waiting.ts";
+export type { Addr, AddrSpec, AddrVerbs } from "./addr.ts";
 export { Bridge, type FdbEntry, type PortVlan, type VlanCount } from "./bridge.ts";
 export { Ip } from "./ip.ts";
 export { type KernelFacts, kernelFacts } from "./kernel.ts";
 export { BOND_MODES, type BondSpec, XMIT_HASH_POLICIES } from "./kinds/bond.ts";
 export type { BridgeSpec } from "./kinds/bridge.ts";
 export type { DummySpec } from "./kinds/dummy.ts";
-export {
-  IPVLAN_FLAGS,
-  IPVLAN_MODES,
-  type IpvlanFlag,
-  type IpvlanMode,
-  type IpvlanSpec,
-  type IpvtapSpec,
-} from "./kinds/ipvlan.ts";
+export type { IpvlanFlag, IpvlanMode, IpvlanSpec, IpvtapSpec } from "./kinds/ipvlan.ts";
+export { IPVLAN_FLAGS, IPVLAN_MODES } from "./kinds/ipvlan.ts";
 export type { Kind, LinkBase } from "./kinds/kind.ts";
-export {
-  MACVLAN_MODES,
-  type MacvlanMode,
-  type MacvlanSpec,
-  type MacvtapSpec,
-} from "./kinds/macvlan.ts";
+export type { MacvlanMode, MacvlanSpec, MacvtapSpec } from "./kinds/macvlan.ts";
+export { MACVLAN_MODES } from "./kinds/macvlan.ts";
 export type { VethSpec } from "./kinds/veth.ts";
 export { VLAN_PROTOCOLS, type VlanProtocol, type VlanSpec } from "./kinds/vlan.ts";
 export type { VrfSpec } from "./kinds/vrf.ts";
 export type { VxlanSpec } from "./kinds/vxlan.ts";
-export {
-  ADDRGENMODES,
-  type KindChanges,
-  type KINDS,
-  type Link,
-  type LinkChanges,
-  type LinkFilter,
-  type LinkInfo,
-  type LinkSpec,
-  type LinkType,
-  type LinkVerbs,
-} from "./link.ts";
-export {
-  type Neigh,
-  NEIGH_STATES,
-  type NeighSpec,
-  type NeighState,
-  type NeighVerbs,
-} from "./neigh.ts";
+export { ADDRGENMODES, type KINDS, type LinkFilter, type LinkType } from "./link.ts";
+export type { KindChanges, Link, LinkChanges, LinkInfo, LinkSpec, LinkVerbs } from "./link.ts";
+export { NEIGH_STATES } from "./neigh.ts";
+export type { Neigh, NeighSpec, NeighState, NeighVerbs } from "./neigh.ts";
 export type { Netns, NetnsVerbs } from "./netns.ts";
 export type { NextHop, Route, RouteSpec, RouteTarget, RouteVerbs } from "./route.ts";
 export type { Rule, RuleSelectors, RuleSpec, RuleVerbs } from "./rule.ts";
 export { type Runner, Session, type SessionOptions } from "./session.ts";
 export { EVERYTHING, lookAround, lookInto, type LookOptions } from "./view.ts";
-export type {
-  ClosedNamespace,
-  LinkRef,
-  NamespaceView,
-  Seen,
-  SeenLink,
-  View,
-  Wanted,
-} from "./view_types.ts";
-export type { AbortOptions } from "../base/waiting.ts";
+export type * from "./view_types.ts";
