@@ -8,9 +8,6 @@ import { temporaryFolder } from "../kit/worlds.ts";
  * Runs a command as an ordinary user, in a mount namespace where this user can reach the checkout,
  * Deno, and the lab's cache, which stays read-only. `$1` is an empty folder, `$2` the checkout, `$3`
  * Deno, `$4` the folder of caches. The command is behind.
- *
- * The fastest kernel in the cache holds its own path. So if the user cannot reach the cache, an empty
- * folder takes the place of the topmost one, and the cache is mounted there at its path.
  */
 const AS_USER = `
 folder=$1 project=$2 deno=$3 caches=$4
@@ -21,26 +18,13 @@ cp -r "\${DENO_DIR:-$caches/deno}/npm" home/.cache/deno/npm
 # Root in the lab runs only programs that are root's, or those of the user.
 cp "$deno" deno
 mount --bind "$project" clone
-cache=$(realpath "\${IPVLAN_LAB_CACHE:-$caches/ipvlan-kit}")
-mount --bind "$cache" cache
+mount --bind "\${IPVLAN_LAB_CACHE:-$caches/ipvlan-kit}" cache
 chmod 755 .
 chown -R 65534:65534 home tmp deno
 cd clone
-user="setpriv --reuid 65534 --regid 65534 --clear-groups"
-if ! $user test -r "$cache/lab"; then
-  top=\${cache#/}
-  top=/\${top%%/*}
-  case $folder/ in
-    "$top"/*) cache=$folder/cache ;;
-    *)
-      mount -t tmpfs -o mode=755 cache "$top"
-      mkdir -p "$cache"
-      mount --bind "$folder/cache" "$cache"
-      ;;
-  esac
-fi
 exec env -i NO_COLOR=1 PATH="$PATH" HOME="$folder/home" TMPDIR="$folder/tmp" \\
-  IPVLAN_LAB_CACHE="$cache" $user "$folder/deno" "$@"
+  IPVLAN_LAB_CACHE="$folder/cache" setpriv --reuid 65534 --regid 65534 --clear-groups \\
+  "$folder/deno" "$@"
 `;
 
 /** Runs the lab as an ordinary user, from a clean checkout. */
