@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { attempt } from "./errors.ts";
 import { didYouMean } from "./suggest.ts";
 
 /** One value that is wrong. */
@@ -95,6 +96,16 @@ export function textLike(wanted: string, pattern: Pick<RegExp, "test">): Reader<
   return kind(wanted, (value) => typeof value === "string" && pattern.test(value));
 }
 
+/** Reads a text as what a function makes of it. The function throws an error if it makes nothing. */
+export function parsed<T>(wanted: string, parse: (text: string) => T): Reader<T> {
+  return (value, reading) => {
+    const result = attempt(() => parse(String(value)));
+    if (result.ok) return result.value;
+    reading.misfit(value, wanted);
+    return undefined as T;
+  };
+}
+
 /** Reads one of these values. */
 export function oneOf<const T>(...values: readonly T[]): Reader<T> {
   return kind(`one of ${values.join(", ")}`, (value) => values.includes(value as T));
@@ -127,16 +138,21 @@ export function record<T>(of: Reader<T>): Reader<Record<string, T>> {
 /** Readers by the names of the fields that they read. */
 export type Fields<T> = { readonly [Name in keyof T]-?: Reader<T[Name]> };
 
-/** Reads an object with these fields. Others are left alone: a later version may have more. */
+/**
+ * Reads an object with these fields, without those that are `undefined`. Others are left alone: a
+ * later version may have more.
+ */
 export function object<T extends object>(fields: Fields<T>): Reader<T> {
   const entries = Object.entries(fields) as [string, Reader<unknown>][];
   return (value, reading) => {
     const from = anObject(value, reading);
-    if (!from) return {} as T;
-    return Object.fromEntries(entries.map(([name, reader]) => {
-      const item = Object.hasOwn(from, name) ? from[name] : undefined;
-      return [name, reading.part(name, reader, item)];
-    })) as T;
+    const pairs = from ? entries : [];
+    return Object.fromEntries(
+      pairs.map(([name, reader]) => {
+        const item = Object.hasOwn(from!, name) ? from![name] : undefined;
+        return [name, reading.part(name, reader, item)];
+      }).filter(([, item]) => item !== undefined),
+    ) as T;
   };
 }
 

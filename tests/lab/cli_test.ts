@@ -310,7 +310,7 @@ const REFUSALS: Refusal[] = [
   ["exec -w /etc/passwd c1 true", 126, 'there is no folder "/etc/passwd"'],
   ["exec nope true", 1, 'There is no sandbox "nope"'],
   ["exec c1 no-such-command", 127, "it is not on PATH"],
-  ["inspect nope", 1, 'There is no sandbox or network "nope"'],
+  ["inspect nope", 1, 'There is no network or sandbox "nope"'],
   ["inspect takne", 1, '"takne" (did you mean "taken"?)'],
   ["inspect --type container taken", 1, 'There is no sandbox "taken"'],
   ["inspect --type network c1", 1, "network c1 not found"],

@@ -386,7 +386,8 @@ Deno.test("GC removes exactly the attachments that are not valid: 150 of 200", a
     });
     const labels = Object.assign({}, ...plans.map(({ labels }) => labels));
     const connections = plans.map(({ connection }) => ({ ...connection, network: "cni:lan" }));
-    await driver.adoptSandbox({ ...plans[0]!, labels, connections });
+    const { connection: _, ...sandbox } = plans[0]!;
+    await driver.adoptSandbox({ ...sandbox, labels, connections });
   };
   const attachments = async () => {
     await using driver = await Driver.open();

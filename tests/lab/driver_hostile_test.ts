@@ -11,7 +11,7 @@ import { assertError, assertRejectsError } from "../kit/errors.ts";
 
 const NETWORK = { name: "n", parent: "eth0.20", subnets: ["10.20.0.0/24", "fd20::/64"] };
 const IP = "10.20.0.9";
-const AT = { network: "n", ip: IP, ip6: "fd20::9" };
+const AT = { ip: IP, ip6: "fd20::9" };
 
 /** Runs a line of `ip` in a namespace, given by its name or by the path of its file. */
 async function ipIn(netns: string, ...words: string[]): Promise<string> {
@@ -94,7 +94,7 @@ async function withSandbox(
   await withHost(async (host) => {
     const driver = await host.driver();
     await driver.createNetwork(NETWORK);
-    await driver.createSandbox({ name: "c", connections: [AT] });
+    await driver.createSandbox({ name: "c", connections: [{ network: "n", ...AT }] });
     await test(host, driver);
   });
 }
@@ -115,7 +115,7 @@ async function assertFree(host: TestHost): Promise<void> {
         }),
     }),
   });
-  await driver.createSandbox({ name: "next", connections: [AT] });
+  await driver.createSandbox({ name: "next", connections: [{ network: "n", ...AT }] });
   assertEquals(refused, [], "the address was held for a while");
   await assertConsistent(host);
   await driver.removeSandbox("next");
@@ -351,7 +351,7 @@ Deno.test("in a namespace that the driver found, it deletes its own link and no 
     for (const remove of ["disconnect", "removeSandbox"] as const) {
       assertEquals((await run("ip", "netns", "add", "found")).code, 0);
       try {
-        await driver.adoptSandbox({ name: "found", connections: [AT] });
+        await driver.adoptSandbox({ name: "found", connections: [{ network: "n", ...AT }] });
         const group = String(LINK_GROUP);
         for (const name of ["theirs", "alike"]) {
           await ipIn(

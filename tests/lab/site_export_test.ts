@@ -13,8 +13,9 @@ async function essence(driver: Driver): Promise<unknown> {
       parent: network.isolated ? "its own" : network.parent,
       labels: {},
     })),
-    sandboxes: sandboxes.map(({ id: _id, created: _created, ...sandbox }) => ({
+    sandboxes: sandboxes.map(({ id: _id, created: _created, endpoints, ...sandbox }) => ({
       ...sandbox,
+      endpoints: endpoints.map(({ parent: _parent, ...endpoint }) => endpoint),
       labels: {},
     })),
     kernel: await Promise.all(sandboxes.map(({ name }) => seeSandbox(name))),

@@ -6,18 +6,17 @@ import type { EndpointRoute, NetworkOptions } from "../../driver/model/types.ts"
 import { type Family, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
 import { didYouMean } from "../../base/suggest.ts";
-import { isObject, show } from "../../base/reader.ts";
-import { parseRequest } from "../json.ts";
+import { isObject, object, type Reader, show, text } from "../../base/reader.ts";
+import { list, optional, parseRequest } from "../json.ts";
 import type { AttachmentKey, CniCommand } from "./environment.ts";
 import { cniError, CODE } from "./errors.ts";
 import {
   type Dns,
-  readDns,
-  readList,
-  readResult,
-  readRoutes,
-  readText,
+  dnsReader,
+  readPart,
   type Result,
+  resultReader,
+  routesReader,
 } from "./result.ts";
 import {
   CNI_VERSIONS,
@@ -193,7 +192,7 @@ class ConfReader {
     if (conf.isIpam) {
       const subnets = this.#readSubnets(ipam!.subnets, "ipam.subnets");
       conf.source = { kind: "subnets", subnets, ...this.#readEtcd(ipam!.etcd, "ipam.etcd") };
-      conf.routes = readRoutes(ipam!.routes, "ipam.routes", this.#wrong).map(toEndpointRoute);
+      conf.routes = this.#readRoutes(ipam!.routes, "ipam.routes");
     } else {
       this.#fillLink(conf, values, ipam);
       this.#refuseCapabilities(conf.source, values);
@@ -254,15 +253,16 @@ class ConfReader {
     if (parent !== undefined) conf.master = parent;
     conf.vlan = this.#readNumber("vlan", values.vlan);
     conf.options = options;
-    const dns = readDns(values.dns, "dns", this.#wrong);
+    const dns = this.#read(dnsReader, values.dns, "dns");
     if (dns) conf.dns = dns;
     const chained = this.#command === "ADD" || this.#command === "CHECK";
     if (chained && values.prevResult !== undefined) {
-      conf.previous = readResult(values.prevResult, "prevResult", this.#wrong);
+      conf.previous = this.#read(resultReader, values.prevResult, "prevResult");
     }
     this.#fillSource(conf, values, ipam);
-    if (this.#command === "ADD") this.#followPrevious(conf);
-    if (this.#command === "CHECK" && conf.previous === undefined) {
+    const isWrong = values.prevResult !== undefined && conf.previous === undefined;
+    if (this.#command === "ADD" && !isWrong) this.#followPrevious(conf);
+    if (this.#command === "CHECK" && values.prevResult === undefined) {
       this.#wrong('The key "prevResult" is missing: CHECK needs the result of ADD');
     }
   }
@@ -273,7 +273,7 @@ class ConfReader {
     values: Record<string, unknown>,
     ipam: Record<string, unknown> | undefined,
   ): void {
-    const network = readText(values.network, "network", this.#wrong);
+    const network = this.#read(optional(text), values.network, "network");
     const own = ipam?.type === PLUGIN_NAME ? ipam : undefined;
     if (network !== undefined) {
       const others = SETTLED_BY_NETWORK.filter((key) => values[key] !== undefined);
@@ -302,7 +302,7 @@ class ConfReader {
         'The key "routes" needs "subnets" or "network": other routes come with addresses',
       );
     }
-    conf.routes = readRoutes(routes, "routes", this.#wrong).map(toEndpointRoute);
+    conf.routes = this.#readRoutes(routes, "routes");
   }
 
   /** Takes over what the plugin before this one has made, as the reference plugin does. */
@@ -340,7 +340,7 @@ class ConfReader {
       if (key === undefined) return [];
       const value = kind === "number"
         ? this.#readNumber(key, values[key])
-        : readText(values[key], key, this.#wrong);
+        : this.#read(optional(text), values[key], key);
       // The reference plugin takes empty values for none.
       return value ? [[name, value]] : [];
     }));
@@ -365,15 +365,15 @@ class ConfReader {
         return { subnet: "" };
       }
       this.#refuseOthers(each, SUBNET_KEYS, `${place}.`);
-      const text = (key: string) => readText(each[key], `${place}.${key}`, this.#wrong);
+      const word = (key: string) => this.#read(optional(text), each[key], `${place}.${key}`);
       const aux = each.auxAddresses ?? {};
       if (!isObject(aux) || !Object.values(aux).every((value) => typeof value === "string")) {
         this.#wrong(`${place}.auxAddresses is ${show(aux)}: give addresses by name`);
       }
       return {
-        subnet: text("subnet") ?? "",
-        gateway: text("gateway"),
-        ipRange: text("ipRange"),
+        subnet: word("subnet") ?? "",
+        gateway: word("gateway"),
+        ipRange: word("ipRange"),
         auxAddresses: aux as Record<string, string>,
       };
     });
@@ -399,7 +399,7 @@ class ConfReader {
     if (!isList) this.#wrong(`${path}.endpoints is ${show(endpoints)}: give a list of URLs`);
     const texts = IPAM_FIELDS.filter((field) => field !== "endpoints").map((field) => [
       field,
-      readText(value[field], `${path}.${field}`, this.#wrong),
+      this.#read(optional(text), value[field], `${path}.${field}`),
     ]).filter(([, text]) => text !== undefined);
     const access: EtcdAccess = {
       ...Object.fromEntries(texts),
@@ -428,8 +428,8 @@ class ConfReader {
     const runtime = isObject(runtimeConfig) ? runtimeConfig : {};
     const cni = isObject(args) && isObject(args.cni) ? args.cni : {};
     const texts = [
-      ...this.#readTexts(runtime.ips, "runtimeConfig.ips"),
-      ...this.#readTexts(cni.ips, "args.cni.ips"),
+      ...this.#read(list(text), runtime.ips, "runtimeConfig.ips") ?? [],
+      ...this.#read(list(text), cni.ips, "args.cni.ips") ?? [],
       // The same in "args" takes its place.
       ...cni.ips === undefined && this.#askedFor !== undefined ? [this.#askedFor] : [],
     ];
@@ -450,28 +450,21 @@ class ConfReader {
     return [...ips];
   }
 
-  #readTexts(value: unknown, path: string): string[] {
-    if (value === undefined || value === null) return [];
-    if (Array.isArray(value) && value.every((each) => typeof each === "string")) return value;
-    this.#wrong(`${path} is ${show(value)}: give a list of addresses`);
-    return [];
+  #readRoutes(value: unknown, path: string): EndpointRoute[] {
+    return (this.#read(routesReader, value, path) ?? [])
+      .map(({ dst, gw }) => gw === undefined ? { dst } : { dst, via: gw });
+  }
+
+  #read<T>(reader: Reader<T>, value: unknown, path: string): T | undefined {
+    return readPart(reader, value, path, this.#wrong);
   }
 
   #readValid(value: unknown): AttachmentKey[] {
     if (value === undefined) {
       this.#wrong(`The key "${VALID}" is missing: GC removes what is not in it`);
     }
-    return readList(value, VALID, this.#wrong).map((entry, index) => {
-      const { containerID, ifname } = entry;
-      if (typeof containerID === "string" && typeof ifname === "string") {
-        return { containerId: containerID, ifname };
-      }
-      this.#wrong(`${VALID}[${index}] is ${show(entry)}: give its containerID and its ifname`);
-      return { containerId: "", ifname: "" };
-    });
+    const attachments = list(object({ containerID: text, ifname: text }));
+    return (this.#read(attachments, value, VALID) ?? [])
+      .map(({ containerID, ifname }) => ({ containerId: containerID, ifname }));
   }
-}
-
-function toEndpointRoute({ dst, gw }: { dst: string; gw?: string }): EndpointRoute {
-  return gw === undefined ? { dst } : { dst, via: gw };
 }

@@ -3,7 +3,7 @@ import { isObject, show } from "../../base/reader.ts";
 import { parseRequest, readRequest } from "../json.ts";
 import type { CniCommand, Variables } from "./environment.ts";
 import { cniError, CODE } from "./errors.ts";
-import { readResult, type Result } from "./result.ts";
+import { readPart, type Result, resultReader } from "./result.ts";
 import type { IpvlanErrorOf } from "../../base/errors.ts";
 
 /** How to run an IPAM plugin (CNI 1.1, section 4). */
@@ -60,9 +60,9 @@ export async function runDelegate(
 export function readGiven({ type }: Delegate, answer: unknown): Result {
   const problems: string[] = [];
   const what = `the result of the IPAM plugin "${type}"`;
-  const result = readResult(answer, what, (sentence) => problems.push(sentence));
+  const result = readPart(resultReader, answer, what, (sentence) => problems.push(sentence));
   if (problems.length > 0) throw cniError(CODE.ipam, problems.join("; "));
-  return result;
+  return result!;
 }
 
 /** Finds the executable file of a plugin. */

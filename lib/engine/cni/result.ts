@@ -1,7 +1,16 @@
-import { attempt } from "../../base/errors.ts";
 import { type Family, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
-import { isObject, show } from "../../base/reader.ts";
+import {
+  object,
+  parsed,
+  placeOf,
+  read,
+  type Reader,
+  type Reading,
+  show,
+  text,
+} from "../../base/reader.ts";
+import { list, optional } from "../json.ts";
 import { type CniVersion, isAtLeast } from "./version.ts";
 
 /** What a container needs to find names. */
@@ -76,131 +85,98 @@ export function formatResult(
 /** Called with each thing that is wrong: a sentence. */
 export type Report = (sentence: string) => void;
 
-/** The keys of a route that has more than the driver can make (CNI 1.1, section 5). */
-const ROUTE_KEYS = ["mtu", "advmss", "priority", "table", "scope"];
-
-/** Reads the result of an IPAM plugin, or a `prevResult`, of any version from 0.3.0 on. */
-export function readResult(value: unknown, what: string, report: Report): Result {
-  const result: Result = { interfaces: [], ips: [], routes: [] };
-  if (!isObject(value)) {
-    report(`${what} is ${show(value)}, and no object`);
-    return result;
-  }
-  for (const [index, entry] of readList(value.interfaces, `${what}.interfaces`, report).entries()) {
-    const path = `${what}.interfaces[${index}]`;
-    const name = readText(entry.name, `${path}.name`, report);
-    const made: ResultInterface = { name: name ?? "" };
-    const mac = readText(entry.mac, `${path}.mac`, report);
-    const sandbox = readText(entry.sandbox, `${path}.sandbox`, report);
-    if (mac) made.mac = mac;
-    if (sandbox) made.sandbox = sandbox;
-    if (typeof entry.mtu === "number" && entry.mtu !== 0) made.mtu = entry.mtu;
-    result.interfaces.push(made);
-  }
-  for (const [index, entry] of readList(value.ips, `${what}.ips`, report).entries()) {
-    const path = `${what}.ips[${index}]`;
-    const address = readInterfaceAddress(entry.address, `${path}.address`, report);
-    const gateway = readOptionalAddress(entry.gateway, `${path}.gateway`, report);
-    if (address === undefined) continue;
-    const made: ResultAddress = { address };
-    if (gateway !== undefined) made.gateway = gateway;
-    if (typeof entry.interface === "number") made.interface = entry.interface;
-    result.ips.push(made);
-  }
-  result.routes.push(...readRoutes(value.routes, `${what}.routes`, report));
-  const dns = readDns(value.dns, `${what}.dns`, report);
-  if (dns) result.dns = dns;
-  return result;
-}
-
-/** Reads a list of routes. */
-export function readRoutes(value: unknown, path: string, report: Report): ResultRoute[] {
-  return readList(value, path, report).flatMap((entry, index) => {
-    const extra = ROUTE_KEYS.filter((key) => entry[key] !== undefined && entry[key] !== 0);
-    for (const key of extra) {
-      report(
-        `${path}[${index}].${key} is ${show(entry[key])}, and a route can only have dst and gw`,
-      );
-    }
-    const gw = readOptionalAddress(entry.gw, `${path}[${index}].gw`, report);
-    const read = attempt(() => formatPrefix(parsePrefix(String(entry.dst)).prefix));
-    if (!read.ok) {
-      for (const { message } of read.problems) report(`${path}[${index}].dst: ${message}`);
-      return [];
-    }
-    const dst = read.value;
-    if (gw !== undefined && familyOf(gw) !== familyOf(dst)) {
-      report(
-        `${path}[${index}].gw is ${show(gw)}, of the other family than the destination ${dst}`,
-      );
-    }
-    return [gw === undefined ? { dst } : { dst, gw }];
-  });
-}
-
-/** Reads name servers; `undefined` if there are none. */
-export function readDns(value: unknown, path: string, report: Report): Dns | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (!isObject(value)) {
-    report(`${path} is ${show(value)}, and no object`);
-    return undefined;
-  }
-  const dns: Dns = {};
-  for (const key of ["nameservers", "search", "options"] as const) {
-    const list = value[key] ?? [];
-    if (!Array.isArray(list) || !list.every((each) => typeof each === "string")) {
-      report(`${path}.${key} is ${show(list)}: give a list of texts`);
-    } else if (list.length > 0) dns[key] = list;
-  }
-  const domain = readText(value.domain, `${path}.domain`, report);
-  if (domain) dns.domain = domain;
-  return Object.keys(dns).length > 0 ? dns : undefined;
-}
-
-/** Reads an address with its prefix length: `192.168.1.2/24`. */
-function readInterfaceAddress(value: unknown, path: string, report: Report): string | undefined {
-  const [address = "", length = "", ...rest] = String(value).split("/");
-  const read = attempt(() => {
-    parsePrefix(String(value));
-    return `${formatAddress(parseAddress(address))}/${Number(length)}`;
-  });
-  if (read.ok && rest.length === 0) return read.value;
-  report(`${path} is ${show(value)}: give an address with its length, such as 192.168.1.2/24`);
-}
-
-/** Reads an address that may be left out. Go programs write an empty text for none. */
-function readOptionalAddress(value: unknown, path: string, report: Report): string | undefined {
-  if (value === undefined || value === null || value === "") return undefined;
-  const read = attempt(() => formatAddress(parseAddress(String(value))));
-  if (read.ok) return read.value;
-  report(`${path}: ${read.problems.map(({ message }) => message).join("; ")}`);
-}
-
-/** Reads a text that may be left out. */
-export function readText(value: unknown, path: string, report: Report): string | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value === "string") return value;
-  report(`${path} is ${show(value)}: give a text`);
-}
-
-/** Reads a list of objects that may be left out. */
-export function readList(
+/** Reads a value. Reports each thing that is wrong with it, and returns `undefined` then. */
+export function readPart<T>(
+  reader: Reader<T>,
   value: unknown,
   path: string,
   report: Report,
-): Record<string, unknown>[] {
-  if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) {
-    report(`${path} is ${show(value)}: give a list`);
-    return [];
+): T | undefined {
+  const part = read<T>((whole, reading) => reading.part(path, reader, whole), value);
+  for (const { path, value, wanted } of part.misfits) {
+    report(`${placeOf(path)} is ${show(value)}, and should be ${wanted}`);
   }
-  const isFit = (entry: unknown, index: number): entry is Record<string, unknown> => {
-    if (isObject(entry)) return true;
-    report(`${path}[${index}] is ${show(entry)}, and no object`);
-    return false;
-  };
-  return value.filter(isFit);
+  return part.misfits.length === 0 ? part.value : undefined;
 }
+
+/** Reads a value that may be left out. Go programs write an empty text for none. */
+function filled<T>(reader: Reader<T>): Reader<T | undefined> {
+  return (value, reading) => value === "" ? undefined : optional(reader)(value, reading);
+}
+
+/** Reads a number. Go programs write 0 for none, and what is no number says nothing. */
+const number: Reader<number | undefined> = (value) =>
+  typeof value === "number" && value !== 0 ? value : undefined;
+
+const address = parsed(
+  "an address such as 192.168.1.2",
+  (text) => formatAddress(parseAddress(text)),
+);
+
+const linkAddress = parsed("an address with its length, such as 192.168.1.2/24", (text) => {
+  const [address = "", length = ""] = text.split("/");
+  parsePrefix(text);
+  return `${formatAddress(parseAddress(address))}/${Number(length)}`;
+});
+
+/** Reads what a route of the driver's cannot have (CNI 1.1, section 5). */
+const noMore: Reader<undefined> = (value, reading) => {
+  if (value) reading.misfit(value, "left out, as a route can only have dst and gw");
+};
+
+const routeFields = object<ResultRoute & Record<string, unknown>>({
+  dst: parsed("a prefix such as 10.0.0.0/8", (text) => formatPrefix(parsePrefix(text).prefix)),
+  gw: filled(address),
+  ...Object.fromEntries(
+    ["mtu", "advmss", "priority", "table", "scope"].map((key) => [key, noMore]),
+  ),
+});
+
+/** Reads routes. */
+export const routesReader: Reader<ResultRoute[]> = list<ResultRoute>((value, reading) => {
+  const route = routeFields(value, reading);
+  const { dst, gw } = route;
+  if (dst !== undefined && gw !== undefined && familyOf(gw) !== familyOf(dst)) {
+    reading.part("gw", () => reading.misfit(gw, `an address of the family of ${dst}`), gw);
+  }
+  return route;
+});
+
+/** Reads a list of texts; an empty one is none. */
+const texts: Reader<string[] | undefined> = (value, reading) => {
+  const read = list(text)(value, reading);
+  return read.length === 0 ? undefined : read;
+};
+
+const dnsFields = object<Dns>({
+  nameservers: texts,
+  search: texts,
+  options: texts,
+  domain: filled(text),
+});
+
+/** Reads name servers; `undefined` if there are none. */
+export function dnsReader(value: unknown, reading: Reading): Dns | undefined {
+  const dns = optional(dnsFields)(value, reading) ?? {};
+  return Object.keys(dns).length === 0 ? undefined : dns;
+}
+
+/** Reads the result of an IPAM plugin, or a `prevResult`, of any version from 0.3.0 on. */
+export const resultReader: Reader<Result> = object<Result>({
+  interfaces: list(object<ResultInterface>({
+    name: (value, reading) => filled(text)(value, reading) ?? "",
+    mac: filled(text),
+    sandbox: filled(text),
+    mtu: number,
+  })),
+  ips: list(object<ResultAddress>({
+    address: linkAddress,
+    gateway: filled(address),
+    interface: (value) => typeof value === "number" ? value : undefined,
+  })),
+  routes: routesReader,
+  dns: dnsReader,
+});
 
 /** The addresses of a family in a result. */
 export function addressesOf({ ips }: Result, family: Family): ResultAddress[] {

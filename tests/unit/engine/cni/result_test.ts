@@ -1,11 +1,11 @@
 // What is read of a result: of an IPAM plugin, or of the plugins before this one.
 import { assertEquals } from "@std/assert";
-import { formatResult, readResult } from "../../../../lib/engine/cni/result.ts";
+import { formatResult, readPart, resultReader } from "../../../../lib/engine/cni/result.ts";
 
 /** What is read, and what is wrong, each without the path before it. */
 function read(value: unknown): [unknown, string[]] {
   const said: string[] = [];
-  const result = readResult(value, "r", (sentence) => said.push(sentence));
+  const result = readPart(resultReader, value, "r", (sentence) => said.push(sentence));
   return [result, said];
 }
 
@@ -41,38 +41,37 @@ Deno.test("a result is read in its usual form, and what is empty is left out", (
 });
 
 Deno.test("everything that is wrong with a result is said, with its place", () => {
-  const text = "write it like 192.168.1.10 or 2001:db8::10";
   const cases: [unknown, string[]][] = [
-    [7, ["r is 7, and no object"]],
-    [[], ["r is [], and no object"]],
-    [{ interfaces: {} }, ["r.interfaces is {}: give a list"]],
+    [7, ["r is 7, and should be an object"]],
+    [[], ["r is [], and should be an object"]],
+    [{ interfaces: {} }, ["r.interfaces is {}, and should be a list"]],
     [{ interfaces: [1, { name: 2, mac: 3, sandbox: 4 }] }, [
-      "r.interfaces[0] is 1, and no object",
-      "r.interfaces[0].name is 2: give a text",
-      "r.interfaces[0].mac is 3: give a text",
-      "r.interfaces[0].sandbox is 4: give a text",
+      "r.interfaces[0] is 1, and should be an object",
+      "r.interfaces[1].name is 2, and should be a text",
+      "r.interfaces[1].mac is 3, and should be a text",
+      "r.interfaces[1].sandbox is 4, and should be a text",
     ]],
     ...["10.0.0.2", "10.0.0.2/33", "10.0.0.2/8/8", "x/8", ""].map((
       address,
     ): [unknown, string[]] => [
       { ips: [{ address }] },
-      [`r.ips[0].address is "${address}": give an address with its length, such as 192.168.1.2/24`],
+      [`r.ips[0].address is "${address}", and should be an address with its length, such as 192.168.1.2/24`],
     ]),
     [{ ips: [{ address: "10.0.0.2/8", gateway: "x" }] }, [
-      `r.ips[0].gateway: Invalid address "x": ${text}`,
+      'r.ips[0].gateway is "x", and should be an address such as 192.168.1.2',
     ]],
     [{ routes: [{ dst: "10.0.0.0/8", gw: "fd00::1" }] }, [
-      'r.routes[0].gw is "fd00::1", of the other family than the destination 10.0.0.0/8',
+      'r.routes[0].gw is "fd00::1", and should be an address of the family of 10.0.0.0/8',
     ]],
     ...["mtu", "advmss", "priority", "table", "scope"].map((key): [unknown, string[]] => [
       { routes: [{ dst: "10.0.0.0/8" }, { dst: "::/0", [key]: 5 }] },
-      [`r.routes[1].${key} is 5, and a route can only have dst and gw`],
+      [`r.routes[1].${key} is 5, and should be left out, as a route can only have dst and gw`],
     ]),
-    [{ dns: 7 }, ["r.dns is 7, and no object"]],
+    [{ dns: 7 }, ["r.dns is 7, and should be an object"]],
     [{ dns: { nameservers: "x", options: [1], domain: 2 } }, [
-      'r.dns.nameservers is "x": give a list of texts',
-      "r.dns.options is [1]: give a list of texts",
-      "r.dns.domain is 2: give a text",
+      'r.dns.nameservers is "x", and should be a list',
+      "r.dns.options[0] is 1, and should be a text",
+      "r.dns.domain is 2, and should be a text",
     ]],
   ];
   for (const [value, sentences] of cases) assertEquals(wrong(value), sentences);

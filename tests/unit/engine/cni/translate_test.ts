@@ -3,7 +3,12 @@ import type { Network, SeenSandbox } from "../../../../lib/driver/mod.ts";
 import type { Link } from "../../../../lib/iproute2/link.ts";
 import type { Route } from "../../../../lib/iproute2/route.ts";
 import { cniError, errorAnswer, toCniErrors } from "../../../../lib/engine/cni/errors.ts";
-import { formatResult, readResult, type Result } from "../../../../lib/engine/cni/result.ts";
+import {
+  formatResult,
+  readPart,
+  type Result,
+  resultReader,
+} from "../../../../lib/engine/cni/result.ts";
 import {
   attachmentsOf,
   changesOf,
@@ -55,9 +60,9 @@ const GIVEN = {
 };
 
 function given(value: unknown = GIVEN): Result {
-  return readResult(value, "the result", (sentence) => {
+  return readPart(resultReader, value, "the result", (sentence) => {
     throw new Error(sentence);
-  });
+  })!;
 }
 
 /** The network of {@linkcode OWN} on record. */
@@ -151,7 +156,7 @@ Deno.test("what an IPAM plugin gives and a link cannot have is refused", () => {
   const routes = [{ dst: "10.0.0.0/8", priority: 5 }];
   assertThrows(() => given({ routes }), Error, "routes[0].priority is 5");
   assertThrows(() => given({ ips: [{ address: "10.0.0.5" }] }), Error, "ips[0].address");
-  assertThrows(() => given([]), Error, "no object");
+  assertThrows(() => given([]), Error, "should be an object");
 });
 
 Deno.test("the parent is the master, the default route's link, or a VLAN on either", () => {
